@@ -1,7 +1,7 @@
 import { nodeOf } from "../config/checks.ts";
 import type { Config } from "../config/load.ts";
 import { type Check, fail, pass, warn } from "../core/check.ts";
-import { type LogServer, RESEED } from "./log.ts";
+import { type LogRoom, type LogServer, RESEED } from "./log.ts";
 import {
   appliedHere,
   type Heard,
@@ -12,7 +12,7 @@ import {
   type Tried,
   tryServers,
 } from "./look.ts";
-import { isOldServer, NatsLog, OLDEST_SERVER } from "./nats-log.ts";
+import { isOldServer, moreRoom, NatsLog, OLDEST_SERVER, SEALED_LOG, streamOf } from "./nats-log.ts";
 
 type Cluster = Config["cluster"];
 /** A nats-server of the configuration that answers. */
@@ -34,11 +34,11 @@ export async function checkNodes(config: Config): Promise<Check[]> {
   try {
     const journal = await NatsLog.open(first.connection, { ...cluster, allowOldServer: true });
     if (!(await journal.exists())) return [...servers, missingLog(appliedHere(databaseFile))];
-    const keepers = await journal.servers();
+    const [keepers, room] = [await journal.servers(), await journal.room()];
     const beats = cluster.secret === undefined ? null : await heardBeats(first.connection, cluster, cluster.secret);
     return [
       ...servers,
-      logCheck(keepers, cluster),
+      logCheck(keepers, cluster, room),
       ...(beats === null ? [NO_SECRET] : nodeChecks(beats, keepers, reached)),
     ];
   } finally {
@@ -89,8 +89,20 @@ function serverCheck(tried: Tried, isNone: boolean, { allowOldServer }: Cluster)
 const SYNC =
   "where all their machines may lose power at once, set sync_interval: always in the jetstream block of each server";
 
-function logCheck(keepers: readonly LogServer[], { replicas }: Cluster): Check {
+/** Of what the stream may hold: then it is time to change that. */
+const MOST_FILLED = 0.8;
+/** A stream with less room refuses records that are not small. */
+const LEAST_ROOM = 1_048_576;
+
+function logCheck(keepers: readonly LogServer[], { replicas, name: cluster }: Cluster, room: LogRoom): Check {
   const name = "cluster log";
+  if (room.isSealed) return fail(name, SEALED_LOG, RESEED);
+  const { bytes, most } = room;
+  if (most !== null && bytes > Math.min(most * MOST_FILLED, most - LEAST_ROOM)) {
+    const isFull = most - bytes < LEAST_ROOM;
+    const text = `its stream has ${bytes} of at most ${most} bytes${isFull ? ": no node can write" : ""}`;
+    return (isFull ? fail : warn)(name, text, moreRoom(streamOf(cluster)));
+  }
   const behind = keepers.filter(({ isCurrent, isReachable }) => !isCurrent || !isReachable);
   if (behind.length > 0) {
     const names = behind.map((each) => each.name).join(", ");

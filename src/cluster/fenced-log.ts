@@ -41,7 +41,6 @@ export class FencedLog implements ClusterLog {
     this.#time = time;
   }
 
-  /** Why the message that is being appended was not accepted yet; null: nothing is known. */
   get doubt(): unknown {
     return this.#doubt;
   }

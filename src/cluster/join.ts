@@ -1,5 +1,4 @@
 import { createHmac } from "node:crypto";
-import { rmSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Database as Sqlite } from "better-sqlite3";
@@ -18,7 +17,8 @@ import { Forwarder } from "./forward.ts";
 import { ClusterLead, type LeadParts, SharedName } from "./lead.ts";
 import { LEASE_MS, Lease, MOST_SILENT_MS, noteTurn } from "./lease.ts";
 import { LogGone, RESEED } from "./log.ts";
-import { ClusterMember, isFinal, type Leadership, MemberStopped } from "./member.ts";
+import { ClusterMember, type Leadership } from "./member.ts";
+import { isFinal, MemberStopped } from "./member-errors.ts";
 import { followerMetrics } from "./metrics.ts";
 import { connectNats, NatsLog } from "./nats-log.ts";
 import { hasTables, readPosition, START } from "./position.ts";
@@ -26,13 +26,13 @@ import { prepareAsLeader } from "./prepare-leader.ts";
 import { RecordReader, recordBox } from "./record.ts";
 import { NatsFiles } from "./shared-files.ts";
 import { type NodeBeat, natsSignals } from "./signals.ts";
-import { fetchSnapshot, type Snapshots, serveSnapshots } from "./snapshot.ts";
+import { fetchSnapshot, finishCopy, type Snapshots, serveSnapshots } from "./snapshot.ts";
 import { StandbyPort } from "./standby.ts";
 import { SYSTEM_TIME } from "./time.ts";
 import type { Replication } from "./writer-thread.ts";
 
 export { Fenced, LogBehind } from "./log.ts";
-export { isFinal, MemberStopped } from "./member.ts";
+export { isFinal, MemberStopped } from "./member-errors.ts";
 
 const LOOK_MS = 500;
 /** Enough for a beat to reach the other nodes, and for requests on their way. */
@@ -88,6 +88,7 @@ export async function startNode(
   fencedAt: readonly number[],
 ): Promise<ClusterNode> {
   const { cluster, databaseFile } = config;
+  finishCopy(databaseFile, notesOf(config.dataDir));
   const node = nodeOf(config);
   const secrets = [cluster.secret ?? "", ...cluster.previousSecrets] as const;
   const records = recordBox(secrets);
@@ -113,7 +114,8 @@ export async function startNode(
     own: (path) => {
       const leader = joined?.member.leader?.node ?? null;
       const isHeld = hasHeard && joined !== null && joined.member.silentMs < joined.member.deadMs + cluster.holdMs;
-      return ownAnswer(path, { node, leader, isDegraded: degraded !== null, isHeld }, metrics);
+      const problem = joined?.member.problem ?? null;
+      return ownAnswer(path, { node, leader, problem, isDegraded: degraded !== null, isHeld }, metrics);
     },
   });
   const metrics = followerMetrics(() => ({
@@ -236,9 +238,8 @@ async function joinCluster(parts: JoinParts): Promise<Joined> {
   const needsCopy = () => requireOwnLog(journal, databaseFile, cluster.replicas, box);
   if (await untilItWorks(needsCopy, log)) {
     parts.onCopy(true);
-    await fetchSnapshot({ nats, name: cluster.name, box, log }, databaseFile);
+    await fetchSnapshot({ nats, name: cluster.name, box, log }, databaseFile, { notes: notesOf(config.dataDir) });
     parts.onCopy(false);
-    for (const file of notesOf(config.dataDir)) rmSync(file, { force: true });
   }
   const connection = openForWriting({ file: databaseFile, busyTimeoutMs: 5000 });
   answerDigests({ nats, name: cluster.name, box }, node, databaseFile);
@@ -339,6 +340,8 @@ function purgeApplied({ journal, member, lead, snapshots, log }: Purging): void 
 interface OwnState {
   readonly node: string;
   readonly leader: string | null;
+  /** Why no node can lead. */
+  readonly problem: string | null;
   readonly isDegraded: boolean;
   /** A leader was heard a short time ago: requests wait for the next one. */
   readonly isHeld: boolean;
@@ -355,6 +358,7 @@ export function ownAnswer(path: string, state: OwnState, metrics: Metrics) {
       status: hasLeader ? "ok" : "no leader",
       role: "standby",
       ...{ node: state.node, leader: state.leader },
+      ...(!hasLeader && state.problem !== null && { problem: state.problem }),
       ...(state.isDegraded && { degraded: true }),
       version: VERSION,
     });

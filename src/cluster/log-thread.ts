@@ -1,11 +1,12 @@
 import { setTimeout } from "node:timers/promises";
 import type { NatsConnection } from "@nats-io/transport-node";
-import { Fenced } from "./log.ts";
+import { Fenced, LogRefuses, RecordTooLarge } from "./log.ts";
 import { connectNats, type LogOptions, NatsLog, NatsServerRefused } from "./nats-log.ts";
 import type { AppendReply, AppendRequest, LogThreadData } from "./sync-log.ts";
 
 const RETRY_MS = 100;
 const GIVE_UP_MS = 200;
+const LOOK_MS = 1000;
 
 /** A server that is busy or electing may not answer in time. @throws NatsServerRefused */
 async function openLog(options: LogOptions, node: string, onFailure: (error: unknown) => void): Promise<NatsLog> {
@@ -41,7 +42,20 @@ export function runLogThread({ options, node, port, sent, mostWaitMs }: LogThrea
     Atomics.add(sent, 0, 1);
     Atomics.notify(sent, 0);
   };
-  const fail = (error: unknown): void => reply({ message: error instanceof Error ? error.message : String(error) });
+  const fail = (error: unknown): void =>
+    reply({
+      message: error instanceof Error ? error.message : String(error),
+      isTooLarge: error instanceof RecordTooLarge,
+    });
+  // The leader ends only some seconds later, and its main thread does not know why.
+  let said = "";
+  const looks = setInterval(() => {
+    const reason = log?.doubt;
+    if (!(reason instanceof LogRefuses) || reason.message === said) return;
+    said = reason.message;
+    process.stderr.write(`this node cannot write: ${said}\n`);
+  }, LOOK_MS);
+  port.once("close", () => clearInterval(looks));
   // The thread that waits sees no event of this one.
   process.once("uncaughtException", fail);
   port.on("message", ({ messages, after }: AppendRequest) => {

@@ -18,6 +18,16 @@ export interface ClusterLog {
   get(sequence: number): Promise<LogMessage | null>;
   /** Sequence of the last message; 0 for an empty log. */
   last(): Promise<number>;
+  /** Why the message that is being appended was not accepted yet; null: nothing is known. */
+  readonly doubt: unknown;
+}
+
+export interface LogRoom {
+  readonly bytes: number;
+  /** Null: the log has no limit of its own. */
+  readonly most: number | null;
+  /** Nothing can be written to it any more. */
+  readonly isSealed: boolean;
 }
 
 /** A server that keeps the log. */
@@ -39,6 +49,22 @@ export class Fenced extends Error {
   constructor(message: string) {
     super(message);
     this.name = "Fenced";
+  }
+}
+
+/** The servers store nothing more, until somebody changes that: what to do is in the message. */
+export class LogRefuses extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "LogRefuses";
+  }
+}
+
+/** The servers take no message of that size; nothing of the record is in the log. */
+export class RecordTooLarge extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "RecordTooLarge";
   }
 }
 

@@ -2,7 +2,8 @@ import type { Logger } from "../core/log.ts";
 import { VERSION } from "../core/runtime.ts";
 import type { SealedBox } from "../core/sealed-box.ts";
 import type { Applier } from "./applier.ts";
-import { type ClusterLog, Fenced, type Following, type LogMessage } from "./log.ts";
+import { type ClusterLog, Fenced, type Following, type LogMessage, LogRefuses } from "./log.ts";
+import { isFinal, MemberStopped, NodeRefused } from "./member-errors.ts";
 import type { Position } from "./position.ts";
 import { type ClusterRecord, encodeRecord, newRecordId } from "./record.ts";
 import type { NodeBeat, NodeKeys, Signals } from "./signals.ts";
@@ -96,11 +97,13 @@ export class ClusterMember {
   #skewMs = 0;
   #refusal: NodeRefused | null = null;
   readonly #run = newRecordId();
+  /** Monotonic, in ms. */
   readonly #startedAt: number;
   #beats = 0;
   /** Another process with this node's name. */
   #namesake: { readonly run: string; readonly since: number } | null = null;
   #reported = "";
+  #problem: string | null = null;
   /** The `leader` record that this node has sent. */
   #candidacy: { readonly id: string; readonly isHandedOver: boolean } | null = null;
   /** Ends {@link untilLeader}. */
@@ -109,7 +112,7 @@ export class ClusterMember {
   constructor(parts: MemberParts) {
     this.#parts = parts;
     this.#heardAt = parts.time.elapsed();
-    this.#startedAt = parts.time.now();
+    this.#startedAt = parts.time.elapsed();
     parts.signals.onBeat((beat) => this.#heard(beat));
   }
 
@@ -148,6 +151,12 @@ export class ClusterMember {
   /** Other nodes that were heard. */
   get nodes(): readonly KnownNode[] {
     return [...this.#nodes.values()];
+  }
+
+  /** Why no node can lead, and what to do; null: nothing is known. */
+  get problem(): string | null {
+    const { doubt } = this.#parts.journal;
+    return this.#isStanding && doubt instanceof LogRefuses ? doubt.message : this.#problem;
   }
 
   /** The number of live nodes with a smaller name. */
@@ -319,10 +328,14 @@ export class ClusterMember {
     if (isNew) for (const listener of this.#listeners) listener();
   }
 
-  /** Of two nodes with one name the later one ends: neither would count the other. */
-  #heardOwnName({ run, startedAt }: NodeBeat): void {
-    if (run === this.#run || this.#isLeading || startedAt > this.#startedAt) return;
+  /**
+   * Of two nodes with one name the one that leads goes on, or the one that runs for longer, whatever
+   * their clocks say: neither would count the other.
+   */
+  #heardOwnName({ run, at, startedAt, isLeader }: NodeBeat): void {
     const now = this.#parts.time.elapsed();
+    if (run === this.#run || this.#isLeading) return;
+    if (!isLeader && at - startedAt <= now - this.#startedAt) return;
     if (this.#namesake?.run !== run) this.#namesake = { run, since: now };
     if (now - this.#namesake.since >= NAMESAKE_MS)
       this.#refuse(`another node of the cluster is named ${this.#parts.node}: give each its own cluster.node`);
@@ -347,10 +360,11 @@ export class ClusterMember {
     const isLeader = this.#isLeading;
     const { term } = applier.position;
     const at = this.#parts.time.now();
+    const startedAt = at - (this.#parts.time.elapsed() - this.#startedAt);
     const sequence = this.#end?.() ?? applier.sequence;
     const recordAt = isLeader ? at : this.#recordAt;
     signals.send({
-      ...{ node, run: this.#run, startedAt: this.#startedAt, count: this.#beats++ },
+      ...{ node, run: this.#run, startedAt, count: this.#beats++ },
       ...{ isLeader, isEnding: this.#isEnding || (isLeader && !this.#serves), term, sequence, recordAt },
       ...{ mayLead: !isStandby, advertise, at, keys, version: VERSION },
       fenced: this.#ownFenced,
@@ -358,24 +372,34 @@ export class ClusterMember {
   }
 
   #look(): void {
-    const { time, isStandby, log } = this.#parts;
-    if (isStandby || this.#isLeading || this.#isStopped || this.#refusal || this.#isStanding) return;
+    const { time, isStandby } = this.#parts;
+    if (isStandby || this.#isLeading || this.#isStopped || this.#refusal) return;
+    if (this.#isStanding) return this.#report(this.problem);
     if (!this.#hasResigned && this.#isLive(time.elapsed() - this.#heardAt)) return;
     this.#isStanding = true;
     this.#stand()
       .then(
         () => {
           this.#reported = "";
+          this.#problem = null;
         },
         (error: unknown) => {
-          const isNew = String(error) !== this.#reported;
-          if (isNew && !(error instanceof Fenced)) log.warn({ err: error }, "this node cannot take over; trying again");
-          this.#reported = String(error);
+          this.#problem = error instanceof LogRefuses ? error.message : null;
+          this.#report(error instanceof Fenced ? null : error);
         },
       )
       .finally(() => {
         this.#isStanding = false;
       });
+  }
+
+  /** Logs each reason once. */
+  #report(reason: unknown): void {
+    const text = reason instanceof Error ? reason.message : String(reason);
+    if (reason === null || text === this.#reported) return;
+    this.#reported = text;
+    const why = reason instanceof Error ? { err: reason } : { reason };
+    this.#parts.log.warn(why, "this node cannot take over; trying again");
   }
 
   /** Reads the log to its end and appends a `leader` record; the log accepts that of one node. */
@@ -447,40 +471,4 @@ export class ClusterMember {
       (other) => !other.isLeader && (other.sequence > sequence || (other.sequence === sequence && other.node < node)),
     ).length;
   }
-}
-
-/** {@link ClusterMember.stop} ended the wait. */
-export class MemberStopped extends Error {
-  constructor() {
-    super("the node stops");
-    this.name = "MemberStopped";
-  }
-}
-
-/** The configuration of this node does not fit the leader's. */
-export class NodeRefused extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = "NodeRefused";
-  }
-}
-
-/** What another try does not mend. */
-const FINAL: ReadonlySet<string> = new Set([
-  "Diverged",
-  "LogBehind",
-  "LogGone",
-  "NatsServerRefused",
-  "NodeRefused",
-  "UnreadableRecord",
-]);
-
-/** The node must not go on: its file or its program does not fit to the log. */
-export function isFinal(error: unknown): boolean {
-  return error instanceof Error && (FINAL.has(error.name) || failsForever(error));
-}
-
-/** The file cannot be written; a full disk may have room later. */
-function failsForever(error: Error): boolean {
-  return "code" in error && /^SQLITE_(CORRUPT|NOTADB|READONLY)/.test(String(error.code));
 }

@@ -6,7 +6,7 @@ import * as jetstreamLibrary from "@nats-io/jetstream";
 import type { NatsConnection, TlsOptions } from "@nats-io/transport-node";
 import * as transport from "@nats-io/transport-node";
 import { FencedLog, type LogTransport, WrongEnd } from "./fenced-log.ts";
-import { LogGone, type LogMessage, type LogServer } from "./log.ts";
+import { LogGone, type LogMessage, LogRefuses, type LogRoom, type LogServer, RESEED, RecordTooLarge } from "./log.ts";
 import { newRecordId } from "./record.ts";
 import { SYSTEM_TIME } from "./time.ts";
 
@@ -60,6 +60,11 @@ const NO_MESSAGE = 10_037;
 const STREAM_NOT_FOUND = 10_059;
 const NO_SUITABLE_PEERS = 10_005;
 const NO_CLUSTER = 10_074;
+const SEALED = 10_109;
+/** A limit of the stream, of the account, or of the servers' storage. */
+const FULL: ReadonlySet<number | null> = new Set([10_002, 10_023, 10_047, 10_077]);
+/** Of headers that a message to the log has beside its bytes. */
+const HEADERS_BYTES = 512;
 /** Earlier ones may lose a stream by kill -9 (nats-server #6888). */
 export const OLDEST_SERVER = [2, 10, 23] as const;
 
@@ -109,20 +114,46 @@ export class NatsLog extends FencedLog {
   readonly #stream: string;
   readonly #subject: string;
   readonly #manager: JetStreamManager;
+  readonly #connection: NatsConnection;
 
-  private constructor({ name }: LogOptions, client: JetStreamClient, manager: JetStreamManager) {
+  private constructor(
+    connection: NatsConnection,
+    { name }: LogOptions,
+    client: JetStreamClient,
+    manager: JetStreamManager,
+  ) {
     const [stream, subject] = [streamOf(name), `prism.${name}.log`];
     super(transportOf({ client, manager, stream, subject }), SYSTEM_TIME);
     this.#stream = stream;
     this.#subject = subject;
     this.#manager = manager;
+    this.#connection = connection;
   }
 
   /** @throws NatsServerRefused */
   static async open(connection: NatsConnection, options: LogOptions): Promise<NatsLog> {
     requireServer(connection.info?.version ?? "0", options.allowOldServer);
     const manager = await jetstreamLibrary.jetstreamManager(connection, { timeout: TIMEOUT_MS, checkAPI: false });
-    return new NatsLog(options, jetstreamLibrary.jetstream(connection, { timeout: TIMEOUT_MS }), manager);
+    return new NatsLog(connection, options, jetstreamLibrary.jetstream(connection, { timeout: TIMEOUT_MS }), manager);
+  }
+
+  /** @throws RecordTooLarge before anything is sent, and as {@link FencedLog} does */
+  override async append(messages: readonly Uint8Array[], after: number): Promise<number> {
+    const most = this.#connection.info?.max_payload ?? Number.POSITIVE_INFINITY;
+    const largest = Math.max(...messages.map(({ length }) => length)) + HEADERS_BYTES;
+    if (largest > most)
+      throw new RecordTooLarge(
+        `a message of ${largest} bytes is too large for the nats-server, which takes ${most}: ` +
+          "set max_payload: 1MB in the configuration of each",
+      );
+    return super.append(messages, after);
+  }
+
+  /** @throws LogRefuses for a log that nothing can be appended to: several servers do not even answer then */
+  override async last(): Promise<number> {
+    const { state, config } = await askAgain(() => this.#manager.streams.info(this.#stream));
+    if (config.sealed === true) throw new LogRefuses(`${SEALED_LOG}; ${RESEED}`);
+    return state.last_seq;
   }
 
   /** Whether the stream exists. */
@@ -171,6 +202,15 @@ export class NatsLog extends FencedLog {
     await this.#manager.streams.delete(this.#stream);
   }
 
+  async room(): Promise<LogRoom> {
+    const { state, config } = await this.#manager.streams.info(this.#stream);
+    return {
+      bytes: state.bytes,
+      most: config.max_bytes > 0 ? config.max_bytes : null,
+      isSealed: config.sealed === true,
+    };
+  }
+
   /** The servers that keep the stream; none: the server is in no cluster. */
   async servers(): Promise<LogServer[]> {
     const { cluster } = await this.#manager.streams.info(this.#stream);
@@ -212,7 +252,7 @@ function transportOf({ client, manager, stream, subject }: Stream): LogTransport
         const { seq } = await client.publish(subject, message, { expect, timeout: PUBLISH_MS, retries: 0 });
         return seq;
       } catch (error) {
-        throw codeOf(error) === WRONG_LAST_SEQUENCE ? new WrongEnd() : error;
+        throw codeOf(error) === WRONG_LAST_SEQUENCE ? new WrongEnd() : (refusalOf(error, stream) ?? error);
       }
     },
     async get(sequence) {
@@ -257,6 +297,23 @@ function transportOf({ client, manager, stream, subject }: Stream): LogTransport
       }
     },
   };
+}
+
+/** What an operator has to do when the log is sealed; the message of such a log. */
+export const SEALED_LOG = "the log of the cluster is sealed, and takes no record any more";
+
+function refusalOf(cause: unknown, stream: string): LogRefuses | null {
+  if (codeOf(cause) === SEALED) return new LogRefuses(`${SEALED_LOG}; ${RESEED}`, { cause });
+  if (!FULL.has(codeOf(cause))) return null;
+  const message = `the log of the cluster is full (${(cause as Error).message}): ${moreRoom(stream)}`;
+  return new LogRefuses(message, { cause });
+}
+
+export function moreRoom(stream: string): string {
+  return (
+    `raise max_bytes of the stream ${stream} if it has one, max_file_store of the nats-servers, ` +
+    "or free space on their disks"
+  );
 }
 
 /** Asks, and asks again while no answer has come; the first answer counts. @throws what the first one does */

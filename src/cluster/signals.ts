@@ -1,4 +1,4 @@
-import type { NatsConnection } from "@nats-io/transport-node";
+import type { Msg, NatsConnection } from "@nats-io/transport-node";
 import type { SealedBox } from "../core/sealed-box.ts";
 
 /** What each node says twice a second, outside of the log. */
@@ -6,7 +6,7 @@ export interface NodeBeat {
   readonly node: string;
   /** Random id of its process. */
   readonly run: string;
-  /** When that began, in epoch ms. */
+  /** When that began, in epoch ms by its clock in `at`. */
   readonly startedAt: number;
   /** The number of beats of this process before this one: an earlier one that comes later does not count. */
   readonly count: number;
@@ -58,16 +58,27 @@ export function natsSignals(connection: NatsConnection, name: string, box: Seale
       if (!connection.isClosed()) connection.publish(subject, box.seal(CONTEXT, Buffer.from(JSON.stringify(beat))));
     },
     onBeat(listener, onUnreadable) {
-      connection.subscribe(subject, {
-        callback(error, message) {
-          if (error) return;
-          const beat = opened(box, message.data);
-          if (beat) listener(beat);
-          else onUnreadable?.();
-        },
+      listen(connection, subject, ({ data }) => {
+        const beat = opened(box, data);
+        if (beat) listener(beat);
+        else onUnreadable?.();
       });
     },
   };
+}
+
+const RETRY_MS = 1000;
+
+/** A subscription that begins again when a server has ended it: the permission for it may come back. */
+export function listen(connection: NatsConnection, subject: string, onMessage: (message: Msg) => void): void {
+  connection.subscribe(subject, {
+    callback(error, message) {
+      if (!error) return onMessage(message);
+      setTimeout(() => {
+        if (!connection.isClosed()) listen(connection, subject, onMessage);
+      }, RETRY_MS).unref();
+    },
+  });
 }
 
 /** @returns null for a message of another cluster, or of one with another secret */

@@ -1,14 +1,25 @@
-import { closeSync, openSync, readSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import type { Msg, NatsConnection } from "@nats-io/transport-node";
-import { createDatabaseFile, syncDir, syncFile } from "../core/data-dir.ts";
+import { createDatabaseFile, PARTIAL, syncDir, syncFile } from "../core/data-dir.ts";
 import type { Logger } from "../core/log.ts";
 import type { SealedBox } from "../core/sealed-box.ts";
 import { reading } from "../store/sqlite/connection.ts";
 import { snapshotDatabase } from "../store/sqlite/snapshot.ts";
 import { Diverged } from "./applier.ts";
 import { newRecordId } from "./record.ts";
+import { listen } from "./signals.ts";
 
 /* A copy of the leader's database for a node that has none, or that the log no longer reaches. */
 
@@ -16,7 +27,7 @@ import { newRecordId } from "./record.ts";
 const CHUNK_BYTES = 524_288;
 const TIMEOUT_MS = 5000;
 const RETRY_MS = 1000;
-/** A copy that no node reads on is removed. */
+/** A copy that no node reads on is removed, and one of before is not given to the next node. */
 const KEPT_MS = 60_000;
 const CONTEXT = "prism cluster snapshot";
 
@@ -53,7 +64,7 @@ export interface Snapshots {
 /** Gives copies of this node's file to other nodes, which share one that is in use; messages are sealed. */
 export function serveSnapshots({ nats, name, box, log }: Transport, file: string): Snapshots {
   const path = join(dirname(file), ".cluster-snapshot.partial");
-  let current: { readonly id: string; readonly size: number; usedAt: number } | null = null;
+  let current: { readonly id: string; readonly size: number; readonly madeAt: number; usedAt: number } | null = null;
   const drop = (): void => {
     rmSync(path, { force: true });
     current = null;
@@ -70,12 +81,14 @@ export function serveSnapshots({ nats, name, box, log }: Transport, file: string
     drop();
     createDatabaseFile(path);
     await snapshotDatabase({ file, into: path });
-    current = { id: newRecordId(), size: statSync(path).size, usedAt: performance.now() };
+    const madeAt = performance.now();
+    current = { id: newRecordId(), size: statSync(path).size, madeAt, usedAt: madeAt };
     log.info({ bytes: current.size }, "another node copies the database");
   };
   const answer = async (message: Msg): Promise<void> => {
     const request = JSON.parse(box.open(CONTEXT, message.data).toString()) as SnapshotRequest;
-    if (request.id === "" && current === null) {
+    // The log may have been shortened since an older one was made.
+    if (request.id === "" && (current === null || performance.now() - current.madeAt > KEPT_MS)) {
       making ??= make().finally(() => {
         making = null;
       });
@@ -87,11 +100,8 @@ export function serveSnapshots({ nats, name, box, log }: Transport, file: string
     const { offset } = request;
     message.respond(box.seal(CONTEXT, encodeReply({ id, offset, size, chunk: chunkOf(path, offset, size) })));
   };
-  nats.subscribe(subjectOf(name), {
-    callback(error, message) {
-      if (error) return;
-      answer(message).catch((err: unknown) => log.warn({ err }, "cannot give a copy of the database"));
-    },
+  listen(nats, subjectOf(name), (message) => {
+    answer(message).catch((err: unknown) => log.warn({ err }, "cannot give a copy of the database"));
   });
   return {
     get isInUse() {
@@ -111,33 +121,85 @@ function chunkOf(path: string, offset: number, size: number): Uint8Array {
   }
 }
 
+interface CopyOptions {
+  /** Files that say what the database before held: they go with it. */
+  readonly notes?: readonly string[];
+  readonly freeBytes?: (folder: string) => number;
+}
+
 /** Copies the leader's database to `file`, once a leader answers. @throws Diverged for a damaged copy */
-export async function fetchSnapshot(transport: Transport, file: string): Promise<void> {
+export async function fetchSnapshot(
+  transport: Transport,
+  file: string,
+  { notes = [], freeBytes = freeBytesOf }: CopyOptions = {},
+): Promise<void> {
   const { log } = transport;
-  const partial = `${file}.copy.partial`;
-  for (let isReported = false; ; isReported = true) {
+  const [partial, folder] = [`${copyOf(file)}${PARTIAL}`, dirname(file)];
+  for (let reported = ""; ; ) {
     rmSync(partial, { force: true });
     try {
-      await copyTo(transport, partial);
+      await copyTo(transport, partial, (bytes) => {
+        if (freeBytes(folder) < bytes) throw new NoRoom(folder, bytes);
+      });
       break;
     } catch (error) {
-      if (!isReported) log.warn({ err: error }, "cannot copy the database from the leader yet; trying again");
-      await setTimeout(RETRY_MS);
+      rmSync(partial, { force: true });
+      if (String(error) !== reported)
+        log.warn({ err: error }, "cannot copy the database from the leader yet; trying again");
+      reported = String(error);
+      // Not asked for meanwhile: the leader would make one copy after the other.
+      do await setTimeout(RETRY_MS);
+      while (error instanceof NoRoom && freeBytes(folder) < error.bytes);
     }
   }
   const problem = reading(partial, (connection) => connection.pragma("quick_check", { simple: true }));
   if (problem !== "ok") throw new Diverged(`the copy of the leader's database is damaged: ${String(problem)}`);
   syncFile(partial);
-  for (const suffix of ["-wal", "-shm"]) rmSync(`${file}${suffix}`, { force: true });
-  renameSync(partial, file);
+  renameSync(partial, copyOf(file));
+  syncDir(folder);
+  finishCopy(file, notes);
+}
+
+function copyOf(file: string): string {
+  return `${file}.copy`;
+}
+
+/**
+ * Lets a whole copy replace the database. After a crash at any step the next start goes on with it:
+ * until the copy is whole the database of before stays as it is. @param notes as for {@link fetchSnapshot}
+ */
+export function finishCopy(file: string, notes: readonly string[]): void {
+  const copy = copyOf(file);
+  rmSync(`${copy}${PARTIAL}`, { force: true });
+  if (!existsSync(copy)) return;
+  // First: SQLite would apply the write-ahead log of before to the copy.
+  for (const each of [`${file}-wal`, `${file}-shm`, ...notes]) rmSync(each, { force: true });
+  syncDir(dirname(file));
+  renameSync(copy, file);
   syncDir(dirname(file));
 }
 
-async function copyTo(transport: Transport, path: string): Promise<void> {
+function freeBytesOf(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize;
+}
+
+class NoRoom extends Error {
+  readonly bytes: number;
+
+  constructor(folder: string, bytes: number) {
+    super(`the leader's database has ${bytes} bytes, and the disk of ${folder} less room: free some`);
+    this.name = "NoRoom";
+    this.bytes = bytes;
+  }
+}
+
+async function copyTo(transport: Transport, path: string, requireRoom: (bytes: number) => void): Promise<void> {
   createDatabaseFile(path);
   const descriptor = openSync(path, "r+");
   try {
     let { id, size, chunk } = await ask(transport, { id: "", offset: 0 }, 10 * TIMEOUT_MS);
+    requireRoom(size);
     for (let offset = 0; ; ) {
       writeSync(descriptor, chunk, 0, chunk.length, offset);
       offset += chunk.length;

@@ -1,7 +1,7 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from "node:worker_threads";
 import { startThread } from "../core/runtime.ts";
 import { MOST_SILENT_MS, type SentAt, sentNow } from "./lease.ts";
-import { Fenced } from "./log.ts";
+import { Fenced, RecordTooLarge } from "./log.ts";
 import type { LogOptions } from "./nats-log.ts";
 import type { NextRecord } from "./replicated-commits.ts";
 
@@ -22,7 +22,7 @@ export interface AppendRequest {
 }
 
 /** `message`: why it was not appended, or may not have been. */
-export type AppendReply = { readonly sequence: number } | { readonly message: string };
+export type AppendReply = { readonly sequence: number } | { readonly message: string; readonly isTooLarge: boolean };
 
 /**
  * Appends to the log while the thread that asks waits: a commit of SQLite is synchronous, and its
@@ -45,7 +45,7 @@ export class SyncLog {
     port1.unref();
   }
 
-  /** @returns the sequence of the last message. @throws Fenced, also when the log accepts nothing in time or fails */
+  /** @returns the sequence of the last message. @throws Fenced, also when the log accepts nothing in time or fails; RecordTooLarge */
   append(messages: readonly Uint8Array[], after: number): number {
     const request: AppendRequest = { messages, after };
     this.#port.postMessage(request);
@@ -56,10 +56,10 @@ export class SyncLog {
     if (received === undefined) throw new Fenced("the log's thread gave no answer");
     const { message: reply } = received;
     if ("sequence" in reply) return reply.sequence;
-    throw new Fenced(reply.message);
+    throw reply.isTooLarge ? new RecordTooLarge(reply.message) : new Fenced(reply.message);
   }
 
-  /** @throws Fenced */
+  /** @throws Fenced, RecordTooLarge */
   appendNext(next: NextRecord | null, onAccepted: (sent: SentAt, sequence: number) => void): void {
     if (next === null) return;
     const sent = sentNow();

@@ -3,6 +3,7 @@ import { WritingConnection } from "../store/commit/writing-connection.ts";
 import { openForWriting } from "../store/sqlite/connection.ts";
 import { type AppendFigures, noteAppend, SharedName } from "./lead.ts";
 import { FENCED_EXIT, isBlocked, noteAccepted, silentMsOf } from "./lease.ts";
+import { RecordTooLarge } from "./log.ts";
 import type { LogOptions } from "./nats-log.ts";
 import type { Position } from "./position.ts";
 import { recordBox } from "./record.ts";
@@ -88,6 +89,8 @@ function orEnd(work: () => void): void {
   try {
     work();
   } catch (error) {
+    // Nothing of it is in the log: the transaction is rolled back, and this node leads on.
+    if (error instanceof RecordTooLarge) throw error;
     end(error instanceof Error ? error.message : String(error));
   }
 }

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { existsSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { digestOf } from "../../src/cluster/digest.ts";
 import { connectNats } from "../../src/cluster/nats-log.ts";
 import { recordBox } from "../../src/cluster/record.ts";
-import { fetchSnapshot, serveSnapshots } from "../../src/cluster/snapshot.ts";
+import { fetchSnapshot, finishCopy, serveSnapshots } from "../../src/cluster/snapshot.ts";
 import { silentLogger } from "../../src/core/log.ts";
 import { closing, openForReading, openForWriting } from "../../src/store/sqlite/connection.ts";
 import { eventually } from "../helpers/eventually.ts";
@@ -121,4 +121,91 @@ test("nodes that copy a database at the same time share one copy", async (t) => 
   assert.equal(copies.filter((text) => text === "another node copies the database").length, 1);
   const digests = await Promise.all([file, ...into].map((path) => digestOf(openForReading(path))));
   for (const digest of digests) assert.deepEqual(digest, digests[0]);
+});
+
+/** Of a file whose process was killed: a part of its rows is in the write-ahead log only. */
+function killedDatabase(file: string, rows: number): void {
+  const connection = openForWriting({ file: `${file}.live`, busyTimeoutMs: 5000 });
+  connection.pragma("journal_mode = WAL");
+  connection.exec("create table a (n integer)");
+  connection.pragma("wal_checkpoint(TRUNCATE)");
+  const insert = connection.prepare("insert into a values (?)");
+  for (let n = 0; n < rows; n++) insert.run(n);
+  for (const suffix of ["", "-wal", "-shm"]) copyFileSync(`${file}.live${suffix}`, `${file}${suffix}`);
+  connection.close();
+  rmSync(`${file}.live`);
+}
+
+function rowsOf(file: string): number {
+  return closing(openForWriting({ file, busyTimeoutMs: 5000 }), (connection) => {
+    assert.equal(connection.pragma("quick_check", { simple: true }), "ok");
+    return connection.prepare<[], number>("select count(*) from a").pluck().get() ?? 0;
+  });
+}
+
+const [OLD, NEW] = [7, 3];
+
+test("after a crash at any step of a copy the next start has the old database whole, or the new one", (t) => {
+  const dir = temporaryDir(t);
+  const whole = join(dir, "whole.db");
+  killedDatabase(whole, NEW);
+  rowsOf(whole);
+  for (const [name, lay, expected] of [
+    ["the copy is not whole", (file) => writeFileSync(`${file}.copy.partial`, "SQLite"), OLD],
+    ["the copy is whole", (file) => copyFileSync(whole, `${file}.copy.partial`), OLD],
+    ["the copy was checked", (file) => copyFileSync(whole, `${file}.copy`), NEW],
+    ["without the log of before", (file) => layCopy(file, ["-wal"]), NEW],
+    ["without all of before", (file) => layCopy(file, ["-wal", "-shm"]), NEW],
+    ["the copy is in its place", (file) => layCopy(file, ["", "-wal", "-shm"], ""), NEW],
+  ] as const satisfies readonly (readonly [string, (file: string) => void, number])[]) {
+    const folder = temporaryDir(t);
+    const [file, note] = [join(folder, "prism.db"), join(folder, "audit.head")];
+    killedDatabase(file, OLD);
+    writeFileSync(note, "of the old one");
+    lay(file);
+    finishCopy(file, [note]);
+    assert.equal(rowsOf(file), expected, name);
+    const kept = readdirSync(folder).filter((each) => /copy/.test(each));
+    assert.deepEqual(kept, [], name);
+    if (name === "the copy was checked") assert.equal(existsSync(note), false);
+    if (expected === OLD) assert.equal(existsSync(note), true);
+  }
+
+  function layCopy(file: string, removed: readonly string[], suffix = ".copy"): void {
+    for (const each of removed) rmSync(`${file}${each}`);
+    copyFileSync(whole, `${file}${suffix}`);
+  }
+});
+
+test("a node that lacks room for the leader's database says so, and copies it when there is room", async (t) => {
+  const dir = temporaryDir(t);
+  const [file, into] = [join(dir, "prism.db"), join(dir, "b.db")];
+  killedDatabase(file, NEW);
+  rowsOf(file);
+  const [server] = await startNats(t);
+  const options = { servers: [server?.address ?? ""], name: "test", replicas: 1, allowOldServer: false };
+  const nats = await connectNats(options, "test");
+  t.after(() => nats.close());
+  const said: string[] = [];
+  const note = (object: { readonly err?: Error }, text: string) => void said.push(object.err?.message ?? text);
+  const log = { ...silentLogger, info: note, warn: note };
+  const transport = { nats, name: "test", box: recordBox(["secret"]), log };
+  serveSnapshots(transport, file);
+  let looks = 0;
+  await fetchSnapshot(transport, into, {
+    freeBytes() {
+      assert.equal(existsSync(into), false);
+      return looks++ < 2 ? 4096 : 1_000_000_000;
+    },
+  });
+  assert.equal(rowsOf(into), NEW);
+  assert.equal(looks, 4);
+  assert.deepEqual(
+    said.map((text) => text.replace(/\d+/, "N").replace(dir, "DIR")),
+    [
+      "another node copies the database",
+      "the leader's database has N bytes, and the disk of DIR less room: free some",
+      "copied the database from the leader",
+    ],
+  );
 });

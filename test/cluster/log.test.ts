@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { jetstreamManager } from "@nats-io/jetstream";
-import { Fenced, LogGone } from "../../src/cluster/log.ts";
+import { Fenced, LogGone, LogRefuses } from "../../src/cluster/log.ts";
 import { askAgain, connectNats, type LogOptions, NatsLog, NatsServerRefused } from "../../src/cluster/nats-log.ts";
 import { eventually } from "../helpers/eventually.ts";
 import type { Scope } from "../helpers/scope.ts";
-import { type NatsServer, startNats } from "./support/nats.ts";
+import { type NatsServer, seal, startNats } from "./support/nats.ts";
 
 async function openLog(t: Scope, servers: readonly NatsServer[], name = "test") {
   const options: LogOptions = {
@@ -49,8 +49,8 @@ test("a record is appended directly after the one before, and by one node only",
   }
   assert.equal(await log.last(), 22);
   assert.deepEqual(await take(log, 0, 2), ["a", "b"]);
-  await servers[2]?.stop();
   const { connection, options } = await openLog(t, servers);
+  await servers[2]?.stop();
   const next = await NatsLog.open(connection, { ...options, name: "next" });
   await eventually("the missing server is named as the reason", async () => {
     const refusal = await next.create(3).then(
@@ -105,6 +105,36 @@ test("a request without an answer is sent again; an error is one, and ends it", 
   }, 60_000);
   await assert.rejects(failing, /refused/);
   assert.equal(count, 1);
+});
+
+test("a log that is full or sealed, and a message that is too large, say what to do", async (t) => {
+  const servers = await startNats(t);
+  const { log, connection } = await openLog(t, servers);
+  await log.append([bytes("a")], 0);
+  const manager = await jetstreamManager(connection, { checkAPI: false });
+  const { bytes: used } = await log.room();
+  await manager.streams.update("prism_test", { max_bytes: used + 50 });
+  assert.deepEqual(await log.room(), { bytes: used, most: used + 50, isSealed: false });
+  const appending = log.append([Buffer.alloc(1000)], 1);
+  await eventually("it says why it waits", () => log.doubt instanceof LogRefuses);
+  assert.equal(
+    (log.doubt as Error).message,
+    "the log of the cluster is full (maximum bytes exceeded): raise max_bytes of the stream prism_test if it has " +
+      "one, max_file_store of the nats-servers, or free space on their disks",
+  );
+  await manager.streams.update("prism_test", { max_bytes: -1 });
+  assert.equal(await appending, 2);
+  await assert.rejects(log.append([bytes("part"), Buffer.alloc(1_048_576)], 2), {
+    name: "RecordTooLarge",
+    message:
+      "a message of 1049088 bytes is too large for the nats-server, which takes 1048576: " +
+      "set max_payload: 1MB in the configuration of each",
+  });
+  assert.equal(await log.last(), 2, "no part of it was sent");
+  await seal(connection, "prism_test");
+  const sealed = { name: "LogRefuses", message: /^the log of the cluster is sealed, .*; .*prism cluster reseed/ };
+  await assert.rejects(log.last(), sealed);
+  assert.equal((await log.room()).isSealed, true);
 });
 
 test("servers that may lose what they acknowledged are refused", async (t) => {

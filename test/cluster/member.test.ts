@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { setImmediate } from "node:timers/promises";
-import type { Following, LogMessage } from "../../src/cluster/log.ts";
+import { type ClusterLog, type Following, type LogMessage, LogRefuses } from "../../src/cluster/log.ts";
 import { ClusterMember } from "../../src/cluster/member.ts";
 import type { Position } from "../../src/cluster/position.ts";
 import { encodeRecord, RecordReader, recordBox } from "../../src/cluster/record.ts";
@@ -22,7 +22,11 @@ function beatOf(id: number, at: number): Uint8Array {
 }
 
 /** @param missed what the log has, and no following brings */
-function memberWith(fencedAt: readonly number[] = [], missed: readonly Uint8Array[] = []) {
+function memberWith(
+  fencedAt: readonly number[] = [],
+  missed: readonly Uint8Array[] = [],
+  journal: Partial<ClusterLog> = {},
+) {
   const clock = { now: 1_000_000_000 };
   let heard: (beat: NodeBeat) => void = () => undefined;
   const reader = new RecordReader(BOX);
@@ -49,6 +53,8 @@ function memberWith(fencedAt: readonly number[] = [], missed: readonly Uint8Arra
         return bytes === undefined ? null : { sequence, bytes };
       },
       last: async () => missed.length,
+      doubt: null,
+      ...journal,
     },
     signals: {
       send: (beat) => void sent.push(beat),
@@ -210,6 +216,38 @@ test("what is read late is no sign of the leader; what it has just written is on
   await assert.rejects(leads, { name: "MemberStopped" });
 });
 
+test("a candidate whose record the log refuses says why no node leads, until one does", async () => {
+  const full = new LogRefuses("the log is full: give it room");
+  let accept: ((sequence: number) => void) | null = null;
+  const append = () =>
+    new Promise<number>((resolve) => {
+      accept = resolve;
+    });
+  const { member, clock, tick } = memberWith([], [], { append, doubt: full });
+  const leads = member.untilLeader();
+  assert.equal(member.problem, null, "nothing was appended yet");
+  clock.now += 3000;
+  tick();
+  const accepted = await eventually("it stands", () => accept);
+  assert.equal(member.problem, "the log is full: give it room");
+  accepted(1);
+  await leads;
+  await eventually("it is over", () => member.problem === null);
+});
+
+test("a candidate that finds the log sealed says so", async () => {
+  const last = async () => {
+    throw new LogRefuses("the log is sealed");
+  };
+  const { member, clock, tick } = memberWith([], [], { last });
+  const leads = member.untilLeader();
+  clock.now += 3000;
+  tick();
+  await eventually("it says so", () => member.problem === "the log is sealed");
+  member.stop();
+  await assert.rejects(leads, { name: "MemberStopped" });
+});
+
 test("beats that come a second time, or late, do not count", () => {
   const { member, clock, hear } = memberWith();
   hear(0, { isLeader: true, count: 5 });
@@ -223,7 +261,33 @@ test("beats that come a second time, or late, do not count", () => {
   assert.equal(runOfLeader(), "b2", "another process of the node");
 });
 
-test("of two nodes with one name the one that began later ends and says why", async () => {
+const NAMED_TWICE = /another node of the cluster is named a: give each its own cluster\.node/;
+
+/** Another node `a`, that has run for this long, whose clock is ahead by `skewMs`, is heard for ten seconds. */
+async function hearNamesake(ageMs: number, skewMs: number, isLeader = false): Promise<void> {
+  const { member, clock, hear } = memberWith();
+  const leads = member.untilLeader();
+  const began = clock.now;
+  clock.now += 1000;
+  const startedAt = began + 1000 - ageMs + skewMs;
+  for (let beats = 0; beats <= 20; beats++) {
+    hear(0, { node: "a", run: "other", startedAt, at: clock.now + skewMs, isLeader });
+    clock.now += 500;
+  }
+  await Promise.race([leads, setImmediate()]);
+  member.stop();
+  await leads;
+}
+
+test("of two nodes with one name the one that began later ends and says why, whatever their clocks say", async () => {
+  for (const skewMs of [0, -3_600_000, 3_600_000]) {
+    await assert.rejects(hearNamesake(1500, skewMs), NAMED_TWICE, `${skewMs}`);
+    await assert.rejects(hearNamesake(500, skewMs), { name: "MemberStopped" }, `${skewMs}`);
+    await assert.rejects(hearNamesake(500, skewMs, true), NAMED_TWICE, "a leader goes on");
+  }
+});
+
+test("a process of the same node that has just ended is no other node", async () => {
   const { member, clock, hear } = memberWith();
   const leads = member.untilLeader();
   const namesake = { node: "a", run: "other", startedAt: clock.now - 1000 };
@@ -232,7 +296,8 @@ test("of two nodes with one name the one that began later ends and says why", as
   hear(0, namesake);
   hear(0, { ...namesake, run: "later", startedAt: clock.now });
   hear(0, namesake);
-  clock.now += 5000;
+  clock.now += 4999;
   hear(0, namesake);
-  await assert.rejects(leads, /another node of the cluster is named a: give each its own cluster\.node/);
+  member.stop();
+  await assert.rejects(leads, { name: "MemberStopped" });
 });

@@ -4,7 +4,7 @@ import { oldNatsServer, startNats } from "./support/nats.ts";
 import { makeCluster } from "./support/nodes.ts";
 
 test("an old nats-server is refused, and carries a small cluster with cluster.allowOldServer", async (t) => {
-  const servers = await startNats(t, 3, oldNatsServer());
+  const servers = await startNats(t, 3, { program: oldNatsServer() });
   const cluster = await makeCluster(t, servers, ["a", "b"]);
   const [first, second] = cluster.nodes;
   assert.ok(first && second);

@@ -6,7 +6,9 @@ import test from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { connect } from "@nats-io/transport-node";
 import { parse } from "yaml";
-import { connectNats } from "../../src/cluster/nats-log.ts";
+import { connectNats, NatsLog } from "../../src/cluster/nats-log.ts";
+import { recordBox } from "../../src/cluster/record.ts";
+import { type NodeBeat, natsSignals } from "../../src/cluster/signals.ts";
 import { makeCertificate } from "../helpers/certificate.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { temporaryDir } from "../helpers/store.ts";
@@ -174,6 +176,54 @@ test("a connection outlasts servers that refuse its password for a while", async
       .then(() => true)
       .catch(() => false),
   );
+  await connection.close();
+  await watching;
+});
+
+test("what a node reads goes on when a permission that was taken away is given back", async (t) => {
+  const { server, caFile, setMayRead } = await startSecured(t);
+  const options = { servers: [server.address], name: "prism", replicas: 1, allowOldServer: false };
+  const account = { caFile, user: "prism", password: PASSWORD };
+  const connection = await connectNats({ ...options, ...account }, "a");
+  t.after(() => connection.close());
+  const log = await NatsLog.open(connection, options);
+  await log.create(1);
+  const box = recordBox(["the secret of the cluster of the tests"]);
+  const signals = natsSignals(connection, "prism", box);
+  let heard = 0;
+  signals.onBeat(() => heard++);
+  const beat = () => signals.send({ node: "b" } as NodeBeat);
+  await eventually("beats are heard", () => {
+    beat();
+    return heard > 0;
+  });
+  let refusals = 0;
+  const watching = (async () => {
+    for await (const { type } of connection.status()) if (type === "error") refusals++;
+  })();
+  setMayRead(false);
+  await eventually("subscriptions are refused, and again", () => {
+    beat();
+    return refusals > 2;
+  });
+  setMayRead(true);
+  const before = heard;
+  await eventually("beats are heard again", () => {
+    beat();
+    return heard > before;
+  });
+  await eventually("the log is read again", () =>
+    log
+      .last()
+      .then(() => true)
+      .catch(() => false),
+  );
+  assert.equal(await log.append([Buffer.from("a")], 0), 1);
+  const following = log.follow(0);
+  for await (const { sequence } of following) {
+    assert.equal(sequence, 1);
+    following.stop();
+  }
   await connection.close();
   await watching;
 });

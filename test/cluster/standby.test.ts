@@ -156,16 +156,19 @@ test("a node is ready while it passes requests on, holds them or keeps them", ()
     { leader: null, isDegraded: false, isHeld: true, health: 503, ready: 200 },
     { leader: null, isDegraded: false, isHeld: false, health: 503, ready: 503 },
     { leader: null, isDegraded: true, isHeld: false, health: 503, ready: 200 },
+    { leader: null, problem: "the log is full", isDegraded: false, isHeld: false, health: 503, ready: 503 },
   ];
-  for (const { health, ready, ...state } of rows) {
-    const answers = ["/health", "/health/ready"].map((path) => ownAnswer(path, { node: "b", ...state }, metrics));
+  for (const { health, ready, problem = null, ...shown } of rows) {
+    const state = { node: "b", problem, ...shown };
+    const answers = ["/health", "/health/ready"].map((path) => ownAnswer(path, state, metrics));
     assert.deepEqual(
       answers.map((answer) => answer?.status),
       [health, ready],
     );
     for (const answer of answers) {
-      const { status, leader } = JSON.parse(answer?.body ?? "") as { status: string; leader: string | null };
-      assert.deepEqual([status, leader], [state.leader === null ? "no leader" : "ok", state.leader]);
+      const said = JSON.parse(answer?.body ?? "") as { status: string; leader: string | null; problem?: string };
+      const expected = [state.leader === null ? "no leader" : "ok", state.leader, problem];
+      assert.deepEqual([said.status, said.leader, said.problem ?? null], expected);
     }
   }
 });

@@ -2,6 +2,8 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { jetstreamManager } from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/transport-node";
 import { connectNats, NatsLog } from "../../../src/cluster/nats-log.ts";
 import { makeCertificate } from "../../helpers/certificate.ts";
 import { eventually } from "../../helpers/eventually.ts";
@@ -68,8 +70,18 @@ export interface NatsServer {
   readonly child: ChildProcess;
 }
 
+interface NatsOptions {
+  readonly program?: string;
+  /** Further lines of the configuration. */
+  readonly settings?: string;
+}
+
 /** nats-servers with JetStream on loopback: one alone, or a cluster of three. */
-export async function startNats(t: Scope, count: 1 | 3 = 1, program = natsServer()): Promise<NatsServer[]> {
+export async function startNats(
+  t: Scope,
+  count: 1 | 3 = 1,
+  { program = natsServer(), settings = "" }: NatsOptions = {},
+): Promise<NatsServer[]> {
   const ports = await Promise.all(
     Array.from({ length: count }, async () => [await lastingPort(), await lastingPort(), await lastingPort()] as const),
   );
@@ -83,7 +95,7 @@ export async function startNats(t: Scope, count: 1 | 3 = 1, program = natsServer
     writeFileSync(
       file,
       `server_name: ${name}\nlisten: "127.0.0.1:${client}"\nhttp: "127.0.0.1:${monitor}"\n` +
-        `jetstream { store_dir: "${dir}/js", max_file_store: 1G${sync} }\n${cluster}`,
+        `jetstream { store_dir: "${dir}/js", max_file_store: 1G${sync} }\n${settings}\n${cluster}`,
     );
     return serverOf(program, file, {
       name,
@@ -168,6 +180,8 @@ async function startShippedNats(t: Scope, change: (configuration: string, dir: s
 /** Of the account of {@link startSecured}. */
 export const PASSWORD = "a password of the nats-servers";
 
+const NOTHING = 'subscribe: ["nothing"]';
+
 /** The shipped configuration, with a second account, for a server that is alone. @param name in its certificate */
 export async function startSecured(t: Scope, name: string | null = null) {
   const { cert, key } = makeCertificate({ name });
@@ -176,7 +190,9 @@ export async function startSecured(t: Scope, name: string | null = null) {
   writeFileSync(caFile, cert);
   writeFileSync(join(dir, "server.key"), key);
   let passwordFile = "";
+  let file = "";
   const server = await startShippedNats(t, (configuration, own) => {
+    file = join(own, "nats.conf");
     mkdirSync(join(own, "nats"));
     passwordFile = join(own, "nats/password.conf");
     writeFileSync(passwordFile, `PRISM_NATS_PASSWORD: "${PASSWORD}"\n`);
@@ -191,7 +207,22 @@ export async function startSecured(t: Scope, name: string | null = null) {
     writeFileSync(passwordFile, `PRISM_NATS_PASSWORD: "${password}"\n`);
     server.child.kill("SIGHUP");
   };
-  return { server, caFile, setPassword };
+  const subscribe = 'subscribe: ["prism.prism.>", "_INBOX.>"]';
+  /** From now on the user may subscribe to what it needs, or to nothing of that. */
+  const setMayRead = (mayRead: boolean): void => {
+    const [before, after] = mayRead ? [NOTHING, subscribe] : [subscribe, NOTHING];
+    const configuration = readFileSync(file, "utf8");
+    if (!configuration.includes(before)) throw new Error("the configuration has other permissions");
+    writeFileSync(file, configuration.replace(before, after));
+    server.child.kill("SIGHUP");
+  };
+  return { server, caFile, setPassword, setMayRead };
+}
+
+/** Lets a stream take nothing any more; the library has no call for it. */
+export async function seal(connection: NatsConnection, stream: string): Promise<void> {
+  const { config } = await (await jetstreamManager(connection, { checkAPI: false })).streams.info(stream);
+  await connection.request(`$JS.API.STREAM.UPDATE.${stream}`, JSON.stringify({ ...config, sealed: true }));
 }
 
 /** The log of the cluster `prism`, as a node has it. */
