@@ -111,9 +111,10 @@ export async function startNode(
     leader: leaderUrl,
     degraded: () => degraded,
     own: (path) => {
-      const leader = joined?.member.leader?.node ?? null;
+      const { node: leader = null, advertise = null } = joined?.member.leader ?? {};
       const isHeld = hasHeard && joined !== null && joined.member.silentMs < joined.member.deadMs + cluster.holdMs;
-      return ownAnswer(path, { node, leader, isDegraded: degraded !== null, isHeld }, metrics);
+      const state = { node, leader, leaderUrl: advertise, isDegraded: degraded !== null, isHeld };
+      return ownAnswer(path, state, metrics);
     },
   });
   const metrics = followerMetrics(() => ({
@@ -339,6 +340,7 @@ function purgeApplied({ journal, member, lead, snapshots, log }: Purging): void 
 interface OwnState {
   readonly node: string;
   readonly leader: string | null;
+  readonly leaderUrl: string | null;
   readonly isDegraded: boolean;
   /** A leader was heard a short time ago: requests wait for the next one. */
   readonly isHeld: boolean;
@@ -354,7 +356,7 @@ export function ownAnswer(path: string, state: OwnState, metrics: Metrics) {
     return json(isReady ? 200 : 503, {
       status: hasLeader ? "ok" : "no leader",
       role: "standby",
-      ...{ node: state.node, leader: state.leader },
+      ...{ node: state.node, leader: state.leader, leaderUrl: state.leaderUrl },
       ...(state.isDegraded && { degraded: true }),
       version: VERSION,
     });
