@@ -23,9 +23,9 @@ const DEV_TOKEN_LIMIT_MS = 5000;
 export async function serverOf({ flags, out, loadConfig }: CommandContext, useDevToken = true): Promise<ServerClient> {
   const named = flags.url ?? process.env["PRISM_URL"];
   const config = isSet(named) ? undefined : loadConfig("none").config;
-  const transport = config && transportOfNode(config);
   const base = isSet(named) ? named : config ? ownUrlOf(config) : "";
   requireServerUrl(base);
+  const transport = transportTo(new URL(base), config === undefined ? authorityHere(loadConfig) : authorityOf(config));
   const asksForToken = useDevToken && config?.env === "development";
   const token = tokenOf({ flags }) ?? (asksForToken ? await devToken(base, transport) : undefined);
   // Checked here: errors of an invalid header quote its content.
@@ -48,15 +48,29 @@ function isSecureNode(config: Config): boolean {
   return config.cluster.servers.length > 0 && tlsFilesOf(config) !== null;
 }
 
-/** Connections to the own node, whose certificate may be of the authority in `cluster.caFile`. */
-function transportOfNode(config: Config): ControlTransport | undefined {
+/** The authority of the certificates of nodes; undefined: none of its own. */
+function authorityOf(config: Config): string | undefined {
   const { caFile } = config.cluster;
-  const url = new URL(ownUrlOf(config));
-  if (!isSecureNode(config) || caFile === undefined || url.protocol !== "https:") return undefined;
+  return isSecureNode(config) && caFile !== undefined ? readTextFile(caFile, "cluster.caFile") : undefined;
+}
+
+/** A server that is named may be a node of this machine's cluster. What cannot be read here does not matter to it. */
+function authorityHere(loadConfig: CommandContext["loadConfig"]): string | undefined {
+  try {
+    const { servers, caFile } = loadConfig("none").config.cluster;
+    return servers.length > 0 && caFile !== undefined ? readTextFile(caFile, "cluster.caFile") : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Connections to a server whose certificate may be of an authority that the system does not know. */
+function transportTo(url: URL, authority: string | undefined): ControlTransport | undefined {
+  if (authority === undefined || url.protocol !== "https:") return undefined;
   const host = url.hostname.replace(/^\[|\]$/g, "");
-  const ca = [...rootCertificates, readTextFile(caFile, "cluster.caFile")];
+  const ca = [...rootCertificates, authority];
   const way = { host, port: Number(url.port || 443), ca, servername: isIP(host) === 0 ? host : "" };
-  return new ControlTransport(() => connect(way), `http://${url.host}`);
+  return new ControlTransport(() => connect(way), `http://${url.host}${url.pathname.replace(/\/+$/, "")}`);
 }
 
 /** Errors name the server by its URL, so that it may contain no secret. @throws CommandError 2 */

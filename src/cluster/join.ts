@@ -112,10 +112,11 @@ export async function startNode(
     leader: leaderUrl,
     degraded: () => degraded,
     own: (path) => {
-      const leader = joined?.member.leader?.node ?? null;
+      const { node: leader = null, advertise = null } = joined?.member.leader ?? {};
       const isHeld = hasHeard && joined !== null && joined.member.silentMs < joined.member.deadMs + cluster.holdMs;
       const problem = joined?.member.problem ?? null;
-      return ownAnswer(path, { node, leader, problem, isDegraded: degraded !== null, isHeld }, metrics);
+      const state = { node, leader, leaderUrl: advertise, problem, isDegraded: degraded !== null, isHeld };
+      return ownAnswer(path, state, metrics);
     },
   });
   const metrics = followerMetrics(() => ({
@@ -340,6 +341,7 @@ function purgeApplied({ journal, member, lead, snapshots, log }: Purging): void 
 interface OwnState {
   readonly node: string;
   readonly leader: string | null;
+  readonly leaderUrl: string | null;
   /** Why no node can lead. */
   readonly problem: string | null;
   readonly isDegraded: boolean;
@@ -357,7 +359,7 @@ export function ownAnswer(path: string, state: OwnState, metrics: Metrics) {
     return json(isReady ? 200 : 503, {
       status: hasLeader ? "ok" : "no leader",
       role: "standby",
-      ...{ node: state.node, leader: state.leader },
+      ...{ node: state.node, leader: state.leader, leaderUrl: state.leaderUrl },
       ...(!hasLeader && state.problem !== null && { problem: state.problem }),
       ...(state.isDegraded && { degraded: true }),
       version: VERSION,

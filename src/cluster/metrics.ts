@@ -1,4 +1,4 @@
-import { Metrics, SECONDS_BUCKETS } from "../core/metrics.ts";
+import { Metrics, registerProcessMetrics, SECONDS_BUCKETS } from "../core/metrics.ts";
 
 /** What metrics show of the node that leads. */
 interface LeaderState {
@@ -67,7 +67,7 @@ export function registerLeaderMetrics(lead: LeaderState, metrics: Metrics): void
   registerRefused(metrics, () => lead.refused);
 }
 
-/** Metrics of a node that follows. */
+/** Metrics of a node that follows, and of its process. */
 export function followerMetrics(state: () => FollowerState): Metrics {
   const metrics = new Metrics();
   metrics.gauge(...LEADER, () => 0);
@@ -77,6 +77,7 @@ export function followerMetrics(state: () => FollowerState): Metrics {
   metrics.gauge(...LAG_RECORDS, () => [[{ node: state().node }, state().lag.records] as const]);
   metrics.gauge(...LAG_MS, () => [[{ node: state().node }, state().lag.ms] as const]);
   registerRefused(metrics, () => state().refused);
+  registerProcessMetrics(metrics, Math.round(performance.timeOrigin));
   return metrics;
 }
 

@@ -1,3 +1,7 @@
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { type IntervalHistogram, monitorEventLoopDelay, PerformanceObserver } from "node:perf_hooks";
+import { VERSION } from "./runtime.ts";
+
 /**
  * Prometheus text exposition format 0.0.4. Own code, because the hot path increments a series as a
  * plain number without a look-up.
@@ -202,4 +206,91 @@ export function topProjects(
   const rest = sorted.slice(TOP).reduce((sum, [, value]) => sum + value, others);
   const shown = sorted.slice(0, TOP).map(([project, value]) => [{ project }, value] as const);
   return rest === 0 ? shown : [...shown, [{ project: "other" }, rest]];
+}
+
+/** As in prom-client. */
+const GC_BUCKETS = [0.001, 0.01, 0.1, 1, 2, 5];
+
+/* A node of a cluster that begins to lead has metrics of its own; the process is the same. */
+let delay: IntervalHistogram | null = null;
+let collections: { readonly counts: number[]; sum: number } | null = null;
+
+/**
+ * Metrics that dashboards for Node processes expect, with the names of prom-client, and the delay of
+ * the event loop. @param startedAt of the process, in epoch ms
+ */
+export function registerProcessMetrics(metrics: Metrics, startedAt: number): void {
+  metrics.gauge("prism_eventloop_lag_seconds", "Longest delay of the event loop since the last reading", longestDelay);
+  loopDelay();
+  metrics.gauge("process_resident_memory_bytes", "Resident memory", () => process.memoryUsage.rss());
+  metrics.gauge("process_start_time_seconds", "Start of the process since 1970", () => startedAt / 1000);
+  metrics.counterOf("process_cpu_seconds_total", "Processor time of user and system", () => {
+    const { user, system: kernel } = process.cpuUsage();
+    return (user + kernel) / 1e6;
+  });
+  metrics.gauge("prism_build_info", "Version of the server; always 1", () => [[{ version: VERSION }, 1]]);
+  const maxDescriptors = readLimit();
+  metrics.gauge("process_open_fds", "Open file descriptors", openDescriptors);
+  metrics.gauge("process_max_fds", "Limit of open file descriptors", () => maxDescriptors);
+  metrics.gauge("nodejs_heap_size_total_bytes", "Heap that is reserved", () => process.memoryUsage().heapTotal);
+  metrics.gauge("nodejs_heap_size_used_bytes", "Heap that is used", () => process.memoryUsage().heapUsed);
+  metrics.gauge("nodejs_external_memory_bytes", "Memory outside of the heap", () => process.memoryUsage().external);
+  const times = collectionTimes();
+  metrics.histogramOf("nodejs_gc_duration_seconds", "Time spent collecting garbage", GC_BUCKETS, () => times);
+}
+
+function loopDelay(): IntervalHistogram {
+  if (delay === null) {
+    delay = monitorEventLoopDelay({ resolution: 20 });
+    delay.enable();
+  }
+  return delay;
+}
+
+function longestDelay(): number {
+  const lag = loopDelay();
+  const seconds = lag.max / 1e9;
+  lag.reset();
+  return seconds;
+}
+
+/** Counts by bucket, and their sum in seconds. */
+function collectionTimes(): { readonly counts: readonly number[]; readonly sum: number } {
+  if (collections === null) {
+    const times = { counts: new Array<number>(GC_BUCKETS.length + 1).fill(0), sum: 0 };
+    collections = times;
+    new PerformanceObserver((list) => {
+      for (const { duration } of list.getEntries()) {
+        const seconds = duration / 1000;
+        const bucket = GC_BUCKETS.findIndex((bound) => seconds <= bound);
+        const at = bucket < 0 ? GC_BUCKETS.length : bucket;
+        times.counts[at] = (times.counts[at] ?? 0) + 1;
+        times.sum += seconds;
+      }
+    }).observe({ entryTypes: ["gc"] });
+  }
+  return collections;
+}
+
+const DESCRIPTORS = "/proc/self/fd";
+
+/**
+ * The directory's size is the number since Linux 6.2; before, its entries are counted. 0 if the
+ * system does not provide it.
+ */
+function openDescriptors(): number {
+  try {
+    return statSync(DESCRIPTORS).size || readdirSync(DESCRIPTORS).length;
+  } catch {
+    return 0;
+  }
+}
+
+/** The soft limit; 0 if the system does not provide it. */
+function readLimit(): number {
+  try {
+    return Number(/^Max open files +(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1] ?? 0);
+  } catch {
+    return 0;
+  }
 }

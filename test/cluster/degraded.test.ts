@@ -60,6 +60,7 @@ test("without a majority of nats-servers people are paged, also by a node that s
     await assert.rejects(server.call("POST", "/rules", {}), /503 .*NO_LEADER/s);
     const { data } = await server.call<{ data: unknown[] }>("GET", "/incidents");
     assert.equal(data.length, 10, "a person sees what this node was sent");
+    assert.deepEqual(await server.call("GET", "/cluster"), { mode: "no-leader", cluster: null });
     await server.call("POST", "/events", { type: "sent.to.each" });
     assert.equal((await fetch(`${node.url}/health/ready`)).status, 200, "a proxy sends requests here");
   }

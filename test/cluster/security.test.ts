@@ -133,6 +133,9 @@ test("a node passes requests on by https to a leader whose certificate is of the
   assert.deepEqual([tail.code, /of\.node/.test(tail.stdout)], [0, true], tail.stderr);
   const unknown = first.command("cluster", "remove", "x", "--token", token);
   assert.deepEqual([unknown.status, /knows no node x \(NOT_FOUND\)$/m.test(unknown.stderr)], [6, true], unknown.stderr);
+  const url = standby.url.replace("http:", "https:");
+  const named = first.command("cluster", "remove", "x", "--url", `${url}/`, "--token", token);
+  assert.equal(named.status, 6, named.stderr);
 });
 
 test("the shipped files of a cluster have settings that exist", () => {

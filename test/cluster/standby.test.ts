@@ -18,6 +18,9 @@ const UPGRADE =
   "GET /realtime HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
   "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEA==\r\n\r\n";
 
+/** Of a node with a leader. */
+const FOLLOWS = { leader: "a", leaderUrl: "http://a", isDegraded: false, isHeld: true };
+
 /** A server whose certificate is of the cluster's authority and has the name that other nodes use. */
 async function openSecured(t: Scope) {
   const certificate = makeCertificate({ name: "a.example.com" });
@@ -158,17 +161,33 @@ test("a node is ready while it passes requests on, holds them or keeps them", ()
     { leader: null, isDegraded: true, isHeld: false, health: 503, ready: 200 },
     { leader: null, problem: "the log is full", isDegraded: false, isHeld: false, health: 503, ready: 503 },
   ];
-  for (const { health, ready, problem = null, ...shown } of rows) {
-    const state = { node: "b", problem, ...shown };
+  for (const { health, ready, problem = null, ...row } of rows) {
+    const leaderUrl = row.leader === null ? null : "http://a.example.com:3000";
+    const state = { node: "b", leaderUrl, problem, ...row };
     const answers = ["/health", "/health/ready"].map((path) => ownAnswer(path, state, metrics));
     assert.deepEqual(
       answers.map((answer) => answer?.status),
       [health, ready],
     );
     for (const answer of answers) {
-      const said = JSON.parse(answer?.body ?? "") as { status: string; leader: string | null; problem?: string };
-      const expected = [state.leader === null ? "no leader" : "ok", state.leader, problem];
-      assert.deepEqual([said.status, said.leader, said.problem ?? null], expected);
+      const shown = JSON.parse(answer?.body ?? "") as Record<"status" | "leader" | "leaderUrl", string | null> & {
+        readonly problem?: string;
+      };
+      const status = state.leader === null ? "no leader" : "ok";
+      const expected = [status, state.leader, leaderUrl, problem];
+      assert.deepEqual([shown.status, shown.leader, shown.leaderUrl, shown.problem ?? null], expected);
     }
   }
+});
+
+test("dashboards of processes work with a node that follows", () => {
+  const metrics = followerMetrics(() => ({
+    ...{ node: "b", hasLeader: true, term: 1, sequence: 1 },
+    ...{ lag: { records: 0, ms: 0 }, refused: {} },
+  }));
+  const body = ownAnswer("/metrics", { node: "b", ...FOLLOWS }, metrics)?.body ?? "";
+  for (const name of ["process_cpu_seconds_total", "process_resident_memory_bytes", "prism_eventloop_lag_seconds"])
+    assert.match(body, new RegExp(`^${name} [0-9.e+-]+$`, "m"));
+  assert.match(body, /^nodejs_gc_duration_seconds_count \d+$/m);
+  assert.match(body, /^prism_build_info\{version="[^"]+"\} 1$/m);
 });

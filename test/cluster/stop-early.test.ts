@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { eventually } from "../helpers/eventually.ts";
+import { RawConnection, requestText } from "../http/support/raw-connection.ts";
 import { startNats } from "./support/nats.ts";
 import { startCluster } from "./support/nodes.ts";
-import { other } from "./support/sending.ts";
+import { other, sendEvent, typesAt } from "./support/sending.ts";
 
 const ROUNDS = 3;
 const STEP_MS = 100;
@@ -26,6 +27,28 @@ test("a node that is ended while it begins to lead ends", async (t) => {
     await started;
     await next.start();
   }
+  await cluster.requireEqual();
+});
+
+test("a second SIGTERM ends a leader that hands over at once, and the other node has what was acknowledged", async (t) => {
+  const cluster = await startCluster(t, await startNats(t), ["a", "b"], { PRISM_SHUTDOWN_MS: "10m" });
+  const leader = await cluster.leader();
+  const next = other(cluster, leader);
+  const token = await cluster.token();
+  await sendEvent(leader, token, "one");
+  const connection = await RawConnection.open(t, leader.port);
+  const headers = [`Authorization: Bearer ${token}`, "Content-Type: application/json", "Content-Length: 100"];
+  await connection.sendAlone(requestText("POST", "/events", headers, "{"));
+  await fetch(`${leader.url}/health/live`);
+  const [first = 0] = leader.pids;
+  process.kill(first, "SIGTERM");
+  await eventually("it waits for the request", () => /stopping/.test(leader.output), 60_000);
+  assert.equal(leader.pids.length, 2);
+  process.kill(first, "SIGTERM");
+  assert.equal(await leader.ended(), 1, leader.output);
+  assert.equal((await cluster.leader()).name, next.name);
+  assert.deepEqual(await typesAt(next, token), ["one"]);
+  await leader.start();
   await cluster.requireEqual();
 });
 

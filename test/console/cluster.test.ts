@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { warnOnPages } from "../../src/core/runtime.ts";
 import { leadWith } from "../cluster/support/lead.ts";
 import { stepsOf } from "../helpers/steps.ts";
 import { assertAccessible, startConsole } from "./helpers.ts";
@@ -59,6 +60,17 @@ test("an administrator sees the nodes of a cluster, and lets another one lead", 
     await page.getByRole("heading", { name: "When a node is missing" }).waitFor();
     assert.equal(await page.locator(".page-head").getByRole("button", { name: "Step down" }).isDisabled(), true);
   });
+  console.assertClean();
+});
+
+test("a node that pages without a leader says what to do", async (t) => {
+  warnOnPages("The cluster has no leader: this may be repeated.");
+  t.after(() => warnOnPages(""));
+  const console = await startConsole(t);
+  if (!console) return;
+  const page = await console.open("/cluster");
+  await page.getByText("No node leads: this one pages people from a copy of its database").waitFor();
+  await assertAccessible(page, "cluster without a leader");
   console.assertClean();
 });
 

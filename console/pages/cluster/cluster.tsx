@@ -36,7 +36,7 @@ import {
 } from "../../ui/index.ts";
 
 interface State {
-  readonly mode: "single" | "cluster";
+  readonly mode: "single" | "cluster" | "no-leader";
   readonly cluster: Cluster | null;
 }
 
@@ -84,6 +84,7 @@ export default function ClusterPage() {
     return () => clearInterval(timer);
   }, [state?.mode]);
   if (state?.mode === "single") return <SingleServer />;
+  if (state?.mode === "no-leader") return <NoLeader />;
   const cluster = state?.cluster ?? undefined;
   const ready = cluster?.nodes.filter(canLead) ?? [];
   const stepDown = async (to?: string) => {
@@ -240,6 +241,25 @@ function MissingNode() {
       </ol>
       <DocsLink />
     </Card>
+  );
+}
+
+/** What a node shows that pages people from a copy of its database. */
+function NoLeader() {
+  return (
+    <Page title="Cluster" subtitle="No node leads.">
+      <Banner tone="bad" title="No node leads: this one pages people from a copy of its database" />
+      <Card title="What to do" sub="Alerts, pings and acknowledgements are kept for the next leader.">
+        <ol>
+          <li>See which nats-servers run: most of them must reach each other.</li>
+          <li>
+            On a machine of a node: <code>prism doctor</code> and <code>journalctl -u prism -n 100</code>
+          </li>
+          <li>Once a node leads, this page shows the nodes again.</li>
+        </ol>
+        <DocsLink />
+      </Card>
+    </Page>
   );
 }
 

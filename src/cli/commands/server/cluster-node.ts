@@ -153,7 +153,13 @@ export async function serveNode({ loaded, log, lock, warnings, ready }: NodePart
       log.info({ successor }, "this node hands over the cluster; it starts again as a follower");
       finish(FENCED_EXIT);
     };
-    const stopEarly = (): void => finish(EXIT.done);
+    let isStopping = false;
+    const stopEarly = (): void => {
+      if (isStopping) process.exit(EXIT.failure);
+      isStopping = true;
+      log.info({}, "stopping");
+      finish(EXIT.done);
+    };
     const cluster = node.lead(leadership, replication, {
       onStepDown: stepDown,
       onLost() {
@@ -172,6 +178,8 @@ export async function serveNode({ loaded, log, lock, warnings, ready }: NodePart
     // A signal that has come is lost when its last listener is removed before it is heard.
     for (const signal of ENDING) process.on(signal, stopEarly).off(signal, leave);
     const app = await starting;
+    // It ends already, and another signal ends it at once.
+    if (isStopping) return await new Promise<never>(() => undefined);
     const running = ready({ ...app, stop: () => stop(app) }, shared);
     for (const signal of ENDING) process.off(signal, stopEarly);
     await running;

@@ -5,6 +5,7 @@ import type { ClusterCondition, ClusterLead, NodeState } from "../../../cluster/
 import { spanText, toRfc3339 } from "../../../core/clock.ts";
 import { archivesIn, archiveTime, BACKUPS_DIR } from "../../../core/data-dir.ts";
 import { PrismError } from "../../../core/errors.ts";
+import { pageWarning } from "../../../core/runtime.ts";
 import { holderOf } from "../../../http/access.ts";
 import { doc, example, named, object, text } from "../../../http/shapes.ts";
 import { type Context, feature } from "../../../module/feature.ts";
@@ -89,8 +90,11 @@ const ClusterView = named(
 );
 
 const StateReply = v.object({
-  mode: doc(v.picklist(["single", "cluster"]), "`single`: this server is no node of a cluster"),
-  cluster: doc(v.nullable(ClusterView), "Null: `mode` is `single`"),
+  mode: doc(
+    v.picklist(["single", "cluster", "no-leader"]),
+    "`single`: this server is no node of a cluster; `no-leader`: this node pages people from a copy of its database",
+  ),
+  cluster: doc(v.nullable(ClusterView), "Null: `mode` is not `cluster`"),
 });
 export type StateReply = v.InferOutput<typeof StateReply>;
 
@@ -122,7 +126,8 @@ export const clusterFeature = feature("cluster", {
       summary: "Get the nodes of the cluster, its log and its last take-over",
       response: StateReply,
       async handle() {
-        if (cluster === null) return { mode: "single", cluster: null } as const;
+        // Only a process that pages without a leader begins its pages with a warning.
+        if (cluster === null) return { mode: pageWarning() === "" ? "single" : "no-leader", cluster: null } as const;
         const logState = await cluster.log().catch((err: unknown) => {
           log.warn({ err }, "the servers of the cluster's log do not answer");
           return null;

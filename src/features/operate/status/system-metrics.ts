@@ -1,62 +1,11 @@
-import { readdirSync, readFileSync, statSync } from "node:fs";
-import { monitorEventLoopDelay, PerformanceObserver } from "node:perf_hooks";
-import { type MetricLabels, type Metrics, topProjects } from "../../../core/metrics.ts";
-import { VERSION } from "../../../core/runtime.ts";
+import { type MetricLabels, registerProcessMetrics, topProjects } from "../../../core/metrics.ts";
 import type { Context } from "../../../module/feature.ts";
-
-/** As in prom-client. */
-const GC_BUCKETS = [0.001, 0.01, 0.1, 1, 2, 5];
-
-/** Metrics that dashboards for Node processes expect, with the names of prom-client. */
-function registerProcessMetrics(metrics: Metrics): void {
-  metrics.gauge("prism_build_info", "Version of the server; always 1", () => [[{ version: VERSION }, 1]]);
-  const maxDescriptors = readLimit();
-  metrics.gauge("process_open_fds", "Open file descriptors", openDescriptors);
-  metrics.gauge("process_max_fds", "Limit of open file descriptors", () => maxDescriptors);
-  metrics.gauge("nodejs_heap_size_total_bytes", "Heap that is reserved", () => process.memoryUsage().heapTotal);
-  metrics.gauge("nodejs_heap_size_used_bytes", "Heap that is used", () => process.memoryUsage().heapUsed);
-  metrics.gauge("nodejs_external_memory_bytes", "Memory outside of the heap", () => process.memoryUsage().external);
-  const gc = metrics.histogram("nodejs_gc_duration_seconds", "Time spent collecting garbage", GC_BUCKETS)();
-  new PerformanceObserver((list) => {
-    for (const { duration } of list.getEntries()) gc.observe(duration / 1000);
-  }).observe({ entryTypes: ["gc"] });
-}
-
-const DESCRIPTORS = "/proc/self/fd";
-
-/**
- * The directory's size is the number since Linux 6.2; before, its entries are counted. 0 if the
- * system does not provide it.
- */
-function openDescriptors(): number {
-  try {
-    return statSync(DESCRIPTORS).size || readdirSync(DESCRIPTORS).length;
-  } catch {
-    return 0;
-  }
-}
-
-/** The soft limit; 0 if the system does not provide it. */
-function readLimit(): number {
-  try {
-    return Number(/^Max open files +(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1] ?? 0);
-  } catch {
-    return 0;
-  }
-}
 
 /** Gauges and counters kept by other parts, read at each scrape. */
 export function registerSystemMetrics(
   context: Context<"principals" | "reads" | "backlog" | "pipeline" | "consumers" | "projects">,
 ): void {
   const { metrics, startedAt, store, connections, principals, reads, backlog, pipeline, consumers } = context;
-  const lag = monitorEventLoopDelay({ resolution: 20 });
-  lag.enable();
-  metrics.gauge("prism_eventloop_lag_seconds", "Longest delay of the event loop since the last reading", () => {
-    const seconds = lag.max / 1e9;
-    lag.reset();
-    return seconds;
-  });
   metrics.gauge("prism_db_size_bytes", "Size of the database file", () => store.sizes().databaseBytes);
   metrics.gauge("prism_wal_bytes", "Size of the write-ahead log", () => store.sizes().walBytes);
   metrics.gauge("prism_pending_bytes", "Bytes of events that wait for the writer", () => pipeline.pendingBytes);
@@ -79,13 +28,7 @@ export function registerSystemMetrics(
       [{ cache, result: "miss" }, cacheStats.misses] as const,
     ]),
   );
-  metrics.gauge("process_resident_memory_bytes", "Resident memory", () => process.memoryUsage.rss());
-  metrics.gauge("process_start_time_seconds", "Start of the process since 1970", () => startedAt / 1000);
-  metrics.counterOf("process_cpu_seconds_total", "Processor time of user and system", () => {
-    const { user, system: kernel } = process.cpuUsage();
-    return (user + kernel) / 1e6;
-  });
-  registerProcessMetrics(metrics);
+  registerProcessMetrics(metrics, startedAt);
   registerUpkeepMetrics(context);
 }
 

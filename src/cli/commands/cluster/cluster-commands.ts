@@ -1,5 +1,6 @@
 import { existsSync, renameSync, rmSync } from "node:fs";
 import type { NatsConnection } from "@nats-io/transport-node";
+import type { ClusterComparison } from "../../../client/api-types.gen.ts";
 import { digestOf } from "../../../cluster/digest.ts";
 import type { LogRange } from "../../../cluster/fenced-log.ts";
 import { RESEED } from "../../../cluster/log.ts";
@@ -16,6 +17,7 @@ import { readPosition, START, startPosition } from "../../../cluster/position.ts
 import { newRecordId } from "../../../cluster/record.ts";
 import { nodeOf } from "../../../config/checks.ts";
 import type { LoadedConfig } from "../../../config/load.ts";
+import { SLICED_LIMIT_MS } from "../../../remote/server-client.ts";
 import { CONSOLE_SETTINGS, hasAuditKey } from "../../../store/sealed-settings.ts";
 import { closing, openForReading, openForWriting } from "../../../store/sqlite/connection.ts";
 import { endClusterOf } from "../../../store/store.ts";
@@ -24,7 +26,6 @@ import { type CommandContext, refuseUrl } from "../../context.ts";
 import { requireSomeDatabase, withDataDirLock } from "../../data-dir.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { table } from "../../output/output.ts";
-import { callOf } from "../../resource.ts";
 import { withServer } from "../../with-server.ts";
 import { confirm } from "../access/prompt.ts";
 
@@ -90,7 +91,12 @@ const RESULTS = { equal: "equal", differs: "differs", "no-answer": "did not answ
 
 /** At the leader by its control socket, at any node by HTTP. @throws CommandError 8 when not all nodes are equal */
 export async function clusterCompare(context: CommandContext): Promise<void> {
-  const comparison = await withServer(context, (server) => callOf(server, "compareCluster", {}), { mustRun: true });
+  const path = "/api/v1/cluster/compare";
+  const comparison = await withServer(
+    context,
+    (server) => server.request<ClusterComparison>({ method: "POST", path, limitMs: SLICED_LIMIT_MS }),
+    { mustRun: true },
+  );
   const { leader, sequence, rows, nodes } = comparison;
   context.out.result(comparison, () => [
     ...table(

@@ -92,6 +92,7 @@ Examples:
       const { clusterRemove } = await import("./cluster-commands.ts");
       await clusterRemove(contextOf(command), node);
     });
+  addRefused(cluster);
   cluster
     .command("reseed")
     .description("begin a new log with the database of this stopped node, when the log is lost")
@@ -159,5 +160,57 @@ Examples:
     .action(async (flags: { yes?: boolean }, command: Command) => {
       const { clusterLeave } = await import("./cluster-commands.ts");
       await clusterLeave(contextOf(command), flags);
+    });
+}
+
+function addRefused(cluster: Command): void {
+  const refused = cluster
+    .command("refused")
+    .description("list requests that this node took without a leader, and that the next leader refused")
+    .argument("[names...]", "names, or how they begin (default: all)")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ prism cluster refused
+  $ prism cluster refused --json`,
+    )
+    .action(async (names: string[], _flags: object, command: Command) => {
+      const { clusterRefused } = await import("./cluster-refused.ts");
+      await clusterRefused(contextOf(command), names);
+    });
+  refused
+    .command("send")
+    .description("send them to the leader again")
+    .argument("[names...]", "names, or how they begin (default: all)")
+    .option("--yes", "do not ask")
+    .addHelpText(
+      "after",
+      `
+The node must run. Exit code 8: the leader refuses one again.
+
+Examples:
+  $ prism cluster refused send
+  $ prism cluster refused send 000000000007 --yes`,
+    )
+    .action(async (names: string[], flags: { yes?: boolean }, command: Command) => {
+      const { sendRefused } = await import("./cluster-refused.ts");
+      await sendRefused(contextOf(command), names, flags);
+    });
+  refused
+    .command("delete")
+    .description("delete them for good")
+    .argument("[names...]", "names, or how they begin (default: all)")
+    .option("--yes", "do not ask")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ prism cluster refused delete
+  $ prism cluster refused delete 000000000007 --yes`,
+    )
+    .action(async (names: string[], flags: { yes?: boolean }, command: Command) => {
+      const { removeRefused } = await import("./cluster-refused.ts");
+      await removeRefused(contextOf(command), names, flags);
     });
 }

@@ -1,0 +1,109 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { deleteRefused, placeOf, putBack, type RefusedRequest, refusedRequests } from "../../../cluster/spool.ts";
+import { sealedBoxOf } from "../../../config/load.ts";
+import { redactText } from "../../../config/logger.ts";
+import { toRfc3339 } from "../../../core/clock.ts";
+import { type CommandContext, refuseUrl } from "../../context.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { cut, shortTime, table } from "../../output/output.ts";
+import { confirm } from "../access/prompt.ts";
+
+/* Requests that this node took without a leader, and that the next leader refused. */
+
+interface Chosen {
+  readonly dataDir: string;
+  readonly requests: readonly RefusedRequest[];
+}
+
+/** How long a command waits for the answer of the leader. */
+const WAIT_MS = 30_000;
+const LOOK_MS = 200;
+
+/** Lists them, without their bodies. */
+export async function clusterRefused(context: CommandContext, names: readonly string[]): Promise<void> {
+  const { requests } = await chosen(context, names);
+  const data = requests.map(viewOf);
+  context.out.result({ data }, () =>
+    data.length === 0
+      ? ["No request was refused."]
+      : table(
+          ["NAME", "TAKEN", "REQUEST", "ANSWER", "REASON"],
+          data.map(({ name, at, method, path, status, reason }) => [
+            ...[name, shortTime(at), method === null ? "cannot be read" : cut(`${method} ${path}`, 48)],
+            ...[status, reason === null ? null : cut(reason, 80)],
+          ]),
+        ),
+  );
+}
+
+interface SendFlags {
+  readonly yes?: boolean;
+}
+
+/** Puts them back, and waits for what the leader says. @throws CommandError 8 when it refuses one again */
+export async function sendRefused(context: CommandContext, names: readonly string[], flags: SendFlags): Promise<void> {
+  const { dataDir, requests } = await chosen(context, names);
+  const readable = requests.filter(({ request }) => request !== null).map(({ name }) => name);
+  const question = `Send ${countOf(readable)} that the leader refused to it again?`;
+  if (readable.length > 0) await confirmed(question, flags);
+  for (const name of readable) await putBack(dataDir, name);
+  const places = (place: ReturnType<typeof placeOf>) => readable.filter((name) => placeOf(dataDir, name) === place);
+  for (const end = performance.now() + WAIT_MS; places("waiting").length > 0 && performance.now() < end; )
+    await wait(LOOK_MS);
+  const result = { sent: places("sent"), refused: places("refused"), waiting: places("waiting") };
+  context.out.result(result, () => [
+    `The leader took ${countOf(result.sent)}.`,
+    ...(result.waiting.length === 0
+      ? []
+      : [`${countOf(result.waiting)} wait: this node sends them once it runs and a node leads.`]),
+  ]);
+  if (result.refused.length > 0)
+    throw new CommandError(
+      EXIT.checkFailed,
+      `the leader refused ${countOf(result.refused)} again: see prism cluster refused`,
+    );
+}
+
+/** Deletes them for good. */
+export async function removeRefused(
+  context: CommandContext,
+  names: readonly string[],
+  flags: SendFlags,
+): Promise<void> {
+  const { dataDir, requests } = await chosen(context, names);
+  const question = `Delete ${countOf(requests)} that the leader refused? Nothing else has them.`;
+  if (requests.length > 0) await confirmed(question, flags);
+  for (const { name } of requests) await deleteRefused(dataDir, name);
+  const deleted = requests.map(({ name }) => name);
+  context.out.result({ deleted }, () => [`Deleted ${countOf(deleted)}.`]);
+}
+
+/** @param names or their beginnings; none: all of them. @throws CommandError 6 for one that is not there */
+async function chosen(context: CommandContext, names: readonly string[]): Promise<Chosen> {
+  refuseUrl(context, "cluster refused");
+  const { config } = context.loadConfig("encryption");
+  const { dataDir } = config;
+  const all = await refusedRequests(dataDir, sealedBoxOf(config));
+  const unknown = names.find((name) => !all.some((each) => each.name.startsWith(name)));
+  if (unknown !== undefined) throw new CommandError(EXIT.notFound, `no refused request is named ${unknown}`);
+  const requests = names.length === 0 ? all : all.filter(({ name }) => names.some((given) => name.startsWith(given)));
+  return { dataDir, requests };
+}
+
+async function confirmed(question: string, { yes }: SendFlags): Promise<void> {
+  if (yes !== true && !(await confirm(question)))
+    throw new CommandError(EXIT.usage, "nothing was done; --yes does it without asking");
+}
+
+/** Paths of receivers and heartbeats have their tokens. */
+function viewOf({ name, at, request }: RefusedRequest) {
+  const { method, path, body, refusal } = request ?? {};
+  return {
+    ...{ name, at: toRfc3339(at), method: method ?? null, path: path === undefined ? null : redactText(path) },
+    ...{ bytes: body?.length ?? null, status: refusal?.status ?? null, reason: refusal?.reason ?? null },
+  };
+}
+
+function countOf(requests: readonly unknown[]): string {
+  return requests.length === 1 ? "1 request" : `${requests.length} requests`;
+}

@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { runCli } from "../cli/run-cli.ts";
+import { eventually } from "../helpers/eventually.ts";
+import { startPrism } from "../helpers/prism.ts";
+import { temporaryDir } from "../helpers/store.ts";
+import { startNats } from "./support/nats.ts";
+import { type ClusterNode, makeCluster } from "./support/nodes.ts";
+
+/** Runs a command that must succeed. @returns its JSON */
+function jsonOf(node: ClusterNode, ...args: string[]): Record<string, unknown> {
+  const { status, stdout, stderr } = node.command("cluster", ...args, "--json");
+  assert.equal(status, 0, `${args.join(" ")}: ${stderr}`);
+  return JSON.parse(stdout) as Record<string, unknown>;
+}
+
+const OFFLINE = ["status", "digest", "init", "leave", "reseed", "join", "refused"];
+
+test("commands that need the settings of a cluster, or its database, say what is missing", async (t) => {
+  const cwd = temporaryDir(t);
+  const run = (...args: string[]) => runCli(["cluster", ...args], { cwd, env: { PRISM_DATA_DIR: cwd } });
+  for (const name of ["status", "init", "reseed", "join"]) {
+    const { status, stderr } = await run(name);
+    assert.deepEqual(
+      [status, /cluster\.servers is not set: this is no node of a cluster/.test(stderr)],
+      [3, true],
+      name,
+    );
+  }
+  for (const name of ["digest", "leave"]) assert.equal((await run(name)).status, 4, name);
+  for (const name of OFFLINE) {
+    const { status, stderr } = await run(name, "--url", "http://127.0.0.1:1");
+    assert.deepEqual([status, /takes no --url/.test(stderr)], [2, true], `${name}: ${stderr}`);
+  }
+});
+
+test("commands for a running node say at a single server that there is no cluster", async (t) => {
+  const prism = await startPrism(t);
+  const cwd = temporaryDir(t);
+  const run = (...args: string[]) =>
+    runCli(["cluster", ...args, "--url", prism.url, "--token", prism.adminToken, "--json"], { cwd });
+  for (const [status, ...args] of [
+    [7, "step-down"],
+    [7, "compare"],
+    [6, "remove", "b"],
+  ] as const) {
+    const done = await run(...args);
+    assert.equal(done.status, status, `${args.join(" ")}: ${done.stderr}`);
+    assert.match(done.stderr, /no node of a cluster/);
+  }
+});
+
+test("from a single server to a cluster and back, the JSON of each command has what its page says", async (t) => {
+  const servers = await startNats(t);
+  const cluster = await makeCluster(t, servers, ["a", "b"]);
+  const [a, b] = cluster.nodes as [ClusterNode, ClusterNode];
+  await a.alone(async () => undefined);
+  assert.equal((jsonOf(a, "digest") as { position: unknown }).position, null);
+  const never = a.command("cluster", "leave", "--yes");
+  assert.deepEqual([never.status, /the database is in no cluster/.test(never.stderr)], [3, true], never.stderr);
+  assert.deepEqual(jsonOf(a, "init"), { cluster: "prism", node: "a" });
+  assert.equal(a.command("cluster", "init").status, 3, "it is in a cluster");
+  const none = a.command("cluster", "status", "--json");
+  assert.deepEqual([none.status, (JSON.parse(none.stdout) as { log: unknown }).log], [8, null], none.stderr);
+  await a.start();
+  await cluster.leader();
+  await b.start();
+  await eventually("both are heard", () => (jsonOf(a, "status") as { nodes: object[] }).nodes.length === 2, 60_000);
+  const status = jsonOf(b, "status") as { nodes: Record<string, unknown>[]; log: Record<string, unknown> };
+  assert.deepEqual(
+    status.nodes.map(({ node, isLeader }) => [node, isLeader]),
+    [
+      ["a", true],
+      ["b", false],
+    ],
+  );
+  const members = ["node", "run", "startedAt", "count", "isLeader", "isEnding", "term", "sequence", "recordAt"];
+  members.push("mayLead", "advertise", "at", "keys", "version", "fenced", "skewMs");
+  assert.deepEqual(Object.keys(status.nodes[0] ?? {}).sort(), members.sort());
+  assert.deepEqual(Object.keys(status.log).sort(), ["first", "last"]);
+  assert.deepEqual(Object.keys((jsonOf(b, "digest") as { position: object }).position).sort(), [
+    "id",
+    "sequence",
+    "term",
+  ]);
+  assert.deepEqual(jsonOf(b, "refused"), { data: [] });
+  assert.deepEqual(jsonOf(a, "step-down", "--to", "b"), { from: "a", to: "b" });
+  await eventually("b leads", async () => (await cluster.leader()).name === "b", 60_000);
+
+  await a.stop();
+  await eventually("a is removed", () => b.command("cluster", "remove", "a", "--json").stdout.includes('"a"'), 60_000);
+  assert.equal(a.command("cluster", "join", "--json").status, 2, "not without a confirmation");
+  assert.deepEqual(jsonOf(a, "join", "--yes"), { leader: "b", kept: `${a.file}.before-join` });
+  await b.stop();
+  assert.equal(b.command("cluster", "leave").status, 2, "not without a confirmation");
+  assert.deepEqual(jsonOf(b, "leave", "--yes"), { left: true });
+  assert.deepEqual(Object.keys(jsonOf(b, "reseed", "--yes")).sort(), ["before", "cluster", "log", "node"]);
+});
