@@ -181,7 +181,7 @@ const OF_REQUESTS = [
   "src/features/heartbeats/routes.ts",
   "src/features/intake/receivers/accept.ts",
   "src/features/intake/receivers/ingest-routes.ts",
-  "src/features/notifications/actions.ts",
+  "src/features/notifications/inbox-changes.ts",
   "src/features/notifications/messages/service.ts",
   "src/features/notifications/send.ts",
   "src/features/rules/service.ts",

@@ -1,7 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
-import { isUuid } from "../../core/ids.ts";
 import type { Json } from "../../core/json-text.ts";
 import type { PermissionHolder, UserPrincipal } from "../../core/principal.ts";
 import { missingPermission, requireAccount } from "../../http/access.ts";
@@ -9,8 +8,10 @@ import { requireLink } from "../../http/shapes.ts";
 import type { InTransaction, Trx } from "../../store/database.ts";
 import type { NewEntry } from "../events/streams/index.ts";
 import type { AuditEntry } from "../operate/audit/index.ts";
+import type { HeldRow } from "./held-rows.ts";
 import type { NotificationsContext } from "./inbox.ts";
 import { inboxItemView, noSuchNotification, noSuchUser } from "./inbox.ts";
+import { changeAlone, changeInQueue, type InboxChanges, type InboxReader } from "./inbox-changes.ts";
 import * as queries from "./queries.ts";
 import type { ReadAllBody, WebviewActionView, WebviewBody } from "./schema.ts";
 
@@ -22,9 +23,6 @@ import type { ReadAllBody, WebviewActionView, WebviewBody } from "./schema.ts";
 /** The signed button or link by which a user acknowledges without a login. */
 export type AcknowledgedThrough = "webpush" | "mail";
 
-/** The user whose notification changes, and that user's permissions. */
-type Reader = Pick<UserPrincipal, "userId" | "permissions">;
-
 /** Rows per transaction of read-all: ingest waits no longer than for a commit. */
 const READ_SLICE = 1000;
 
@@ -32,7 +30,7 @@ const READ_SLICE = 1000;
  * Whose notifications are changed: the caller's, or with `ref` those of another user.
  * @throws UNAUTHORIZED_ROLE, USER_NOT_FOUND; FORBIDDEN for the operator's own
  */
-function readerOf({ users }: NotificationsContext, principal: PermissionHolder, ref = "me"): Reader {
+function readerOf({ users }: NotificationsContext, principal: PermissionHolder, ref = "me"): InboxReader {
   if (ref === "me") return requireAccount(principal);
   const userId = users.findAny(ref);
   if (principal.kind !== "operator" && userId === principal.userId) return principal;
@@ -45,12 +43,14 @@ function readerOf({ users }: NotificationsContext, principal: PermissionHolder, 
 /** @param userRef whose, if not the caller's. @throws NOTIFICATION_NOT_FOUND and as {@link readerOf} */
 export async function markNotificationRead(
   context: NotificationsContext,
+  changes: InboxChanges,
   principal: PermissionHolder,
   id: string,
   userRef?: string,
 ) {
   const reader = readerOf(context, principal, userRef);
-  return markRead(context, reader, id, { isOpened: reader.userId === principal.userId });
+  const isOpened = reader.userId === principal.userId;
+  return changeInQueue(context, changes, { reader, id, apply: reading(context, { isOpened }) });
 }
 
 /** {@link markNotificationRead}, for code without a principal. @throws NOTIFICATION_NOT_FOUND */
@@ -62,12 +62,14 @@ export async function markReadAsUser(
 ): Promise<void> {
   const userId = context.users.findAny(userRef);
   if (userId === undefined) throw noSuchNotification();
-  await markRead(context, { userId, permissions: new Set() }, id, { isOpened: false }, options);
+  const reader = { userId, permissions: new Set<never>() };
+  await changeAlone(context, { reader, id, apply: reading(context, { isOpened: false }) }, options);
 }
 
 /** Also marks it read. Keeps the first time and the last note. */
 export async function acknowledgeNotification(
   context: NotificationsContext,
+  changes: InboxChanges,
   principal: PermissionHolder,
   id: string,
   note: string | undefined,
@@ -75,7 +77,8 @@ export async function acknowledgeNotification(
 ) {
   const reader = readerOf(context, principal, userRef);
   const behalf = reader.userId === principal.userId ? {} : { onBehalfOf: reader.userId };
-  return acknowledge(context, reader, id, { note, audited: { metadata: behalf } });
+  const apply = acknowledging(context, { note, audited: { metadata: behalf } });
+  return changeInQueue(context, changes, { reader, id, apply });
 }
 
 /**
@@ -89,16 +92,15 @@ export async function acknowledgeAsUser(
   through: AcknowledgedThrough,
 ): Promise<void> {
   const audited = { byUser: userId, metadata: { through } };
-  await acknowledge(context, { userId, permissions: new Set() }, id, { note: undefined, audited });
+  const reader = { userId, permissions: new Set<never>() };
+  await changeAlone(context, { reader, id, apply: acknowledging(context, { note: undefined, audited }) });
 }
 
-function acknowledge(
+function acknowledging(
   context: NotificationsContext,
-  reader: Reader,
-  id: string,
   { note, audited }: { readonly note: string | undefined; readonly audited: Pick<AuditEntry, "byUser" | "metadata"> },
 ) {
-  return change(context, reader, id, async (trx, { row, unread }, now) => {
+  return async (trx: Trx, { row, unread }: HeldRow, now: number): Promise<queries.InboxRow> => {
     const hasNewNote = note !== undefined && note !== row.acknowledgeNote;
     const through = String(audited.metadata?.["through"] ?? "notification");
     const response = hasNewNote ? { acknowledgeNote: note } : {};
@@ -113,7 +115,7 @@ function acknowledge(
     if (row.incidentId !== null)
       await context.incidents.acknowledgeByNotification(trx, row.incidentId, row.userId, through);
     return changed;
-  });
+  };
 }
 
 /** A person has acknowledged an incident: so are the person's notifications of it, and they are read. */
@@ -140,7 +142,7 @@ export async function recordWebviewAction(
   { action = "open", url, metadata }: WebviewBody,
 ) {
   requireLink(url, "url", context.config);
-  await change(context, principal, id, async (trx, { row }, now) => {
+  const apply = async (trx: Trx, { row }: HeldRow, now: number): Promise<queries.InboxRow> => {
     const view: WebviewActionView = { action, url: url ?? null, metadata: metadata ?? null, at: toRfc3339(now) };
     const isNew = !isSameAction(row.webviewAction, view);
     const response = isNew ? { webviewAction: JSON.stringify(view) } : {};
@@ -155,7 +157,8 @@ export async function recordWebviewAction(
       trx,
     );
     return changed;
-  });
+  };
+  await changeAlone(context, { reader: principal, id, apply });
   return { logged: true };
 }
 
@@ -164,11 +167,12 @@ export async function deleteNotification(
   principal: UserPrincipal,
   id: string,
 ): Promise<void> {
-  await change(context, principal, id, async (trx, { row, unread }, now) => {
+  const apply = async (trx: Trx, { row, unread }: HeldRow, now: number): Promise<queries.InboxRow> => {
     const changed = await markDeleted(context, trx, row, now);
     if (unread !== null) await context.realtime.publishAll([countEntry(row.userId, unread - 1)], { trx });
     return changed;
-  });
+  };
+  await changeAlone(context, { reader: principal, id, apply });
 }
 
 /** {@link deleteNotification} of several, by offset, for code. @returns how many were in the list */
@@ -219,7 +223,7 @@ export async function readAllNotifications(
 /** In one transaction; ids of others are left out. @returns the number of changes */
 function readSome(
   context: NotificationsContext,
-  { userId }: Reader,
+  { userId }: InboxReader,
   ids: readonly string[],
   before = Number.POSITIVE_INFINITY,
 ): Promise<number> {
@@ -240,14 +244,8 @@ function readSome(
 }
 
 /** @param isOpened the recipient did it, not someone for the recipient */
-function markRead(
-  context: NotificationsContext,
-  reader: Reader,
-  id: string,
-  { isOpened }: { readonly isOpened: boolean },
-  options?: InTransaction,
-) {
-  const read = async (trx: Trx, { row, unread }: queries.HeldRow, now: number) => {
+function reading(context: NotificationsContext, { isOpened }: { readonly isOpened: boolean }) {
+  return async (trx: Trx, { row, unread }: HeldRow, now: number): Promise<queries.InboxRow> => {
     if (isOpened && row.incidentId !== null)
       await context.incidents.openedByNotification(trx, row.incidentId, row.userId);
     const changed = queries.mark(trx, row, { times: ["readAt"], now });
@@ -255,7 +253,6 @@ function markRead(
     await publishChange(context, trx, changed, { type: "notification.read", now, unread });
     return changed;
   };
-  return change(context, reader, id, read, options);
 }
 
 /** @returns the offset after which the next slice starts; null after the last one. */
@@ -280,39 +277,6 @@ function readSlice(
     if (isLast && earlier + updated > 0) await publishCount(context, trx, userId);
     return { after: isLast ? null : upTo, end: last, updated };
   });
-}
-
-/** @throws NOTIFICATION_NOT_FOUND, also for one of another user or a deleted one. */
-async function change(
-  context: NotificationsContext,
-  principal: Reader,
-  id: string,
-  apply: (trx: Trx, held: queries.HeldRow, now: number) => Promise<queries.InboxRow>,
-  options: InTransaction = {},
-) {
-  const { db, clock } = context;
-  if (!isUuid(id)) throw noSuchNotification();
-  return db.writeIn(
-    options,
-    async (trx) => {
-      const seesAll = principal.permissions.has("notifications:read_all");
-      const held = await queries.holdInInbox(trx, principal.userId, id, seesAll);
-      if (!held) throw noSuchNotification();
-      const changed = await apply(trx, held, clock.now());
-      return inboxItemView(changed, held.recipients && recipientsAfter(held.recipients, changed), context);
-    },
-    { sharesCommit: true },
-  );
-}
-
-/** All recipients after the change of one of them. */
-function recipientsAfter(
-  recipients: NonNullable<queries.HeldRow["recipients"]>,
-  changed: queries.InboxRow,
-): queries.AllRecipients {
-  const now = recipients.map((each) => (each.userId === changed.userId ? changed : each));
-  const acknowledged = now.filter(({ acknowledgedAt }) => acknowledgedAt !== null);
-  return { recipients: now.map(({ userId }) => userId), acknowledgedBy: acknowledged.map(({ userId }) => userId) };
 }
 
 interface Change {

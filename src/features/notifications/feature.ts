@@ -11,6 +11,7 @@ import * as all from "./all-notifications.ts";
 import { Announcer, DeliveryMarks } from "./announcer.ts";
 import type { NotificationsContext } from "./inbox.ts";
 import * as inbox from "./inbox.ts";
+import { inboxChanges } from "./inbox-changes.ts";
 import { NOTIFY_EVENT, Notifier } from "./notifier.ts";
 import { handleRecipients } from "./recipients.ts";
 import { notificationSweep, STORM_SWEEPS } from "./retention.ts";
@@ -69,6 +70,7 @@ function serve(
 ): void {
   // The bus event `notify` reaches a user.
   context.events.on(NOTIFY_EVENT, context.notify.onBus);
+  const changes = inboxChanges(context);
 
   const routes = [
     route({
@@ -212,7 +214,7 @@ function serve(
       response: s.NotificationView,
       errors: ["NOTIFICATION_NOT_FOUND", "USER_NOT_FOUND"],
       handle: (exchange, { params, query }) =>
-        actions.markNotificationRead(context, holderOf(exchange), params.id, query.userId),
+        actions.markNotificationRead(context, changes, holderOf(exchange), params.id, query.userId),
     }),
     route({
       method: "PUT",
@@ -225,7 +227,7 @@ function serve(
       response: s.NotificationView,
       errors: ["NOTIFICATION_NOT_FOUND", "USER_NOT_FOUND"],
       handle: (exchange, { params, query, body }) =>
-        actions.acknowledgeNotification(context, holderOf(exchange), params.id, body.note, query.userId),
+        actions.acknowledgeNotification(context, changes, holderOf(exchange), params.id, body.note, query.userId),
     }),
     route({
       method: "POST",

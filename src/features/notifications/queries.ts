@@ -1,5 +1,5 @@
 import { type Selectable, sql } from "kysely";
-import { type BoundStatement, type ReadDb, rowsOfAll, type Trx } from "../../store/database.ts";
+import type { ReadDb, Trx } from "../../store/database.ts";
 import type { DeliveriesTable, NotificationRecipientsTable, NotificationsTable } from "../../store/schema.ts";
 import {
   bytesOf,
@@ -205,52 +205,6 @@ export function listMissed(
 
 export function findInInbox(db: ReadDb | Trx, userId: string, notificationId: string): Promise<InboxRow | undefined> {
   return inbox(db, userId).where("r.notificationId", "=", notificationId).executeTakeFirst();
-}
-
-/** A notification of which its recipient changes the part of its own. */
-export interface HeldRow {
-  readonly row: InboxRow;
-  /** The user's unread ones; null if this one is read already. */
-  readonly unread: number | null;
-  /** Null: not asked for. */
-  readonly recipients: readonly RecipientAck[] | null;
-}
-
-type RecipientAck = Pick<InboxRow, "userId" | "acknowledgedAt">;
-
-const FIND_SQL = `select n.*, r.notificationId, r.userId, r.seq, r.readAt, r.acknowledgedAt, r.openedAt, r.deletedAt,
-    r.acknowledgeNote, r.webviewAction, r.delivered as recipientDelivered
-  from notification_recipients r join notifications n on n.id = r.notificationId
-  where r.userId = ? and r.deletedAt is null and r.notificationId = ?`;
-
-/** A read one does not count the unread ones, which may be many. */
-const UNREAD_SQL = `select case when exists (
-    select 1 from notification_recipients
-    where userId = @userId and notificationId = @notificationId and readAt is null and deletedAt is null
-  ) then (
-    select count(*) from notification_recipients o indexed by notification_recipients_unread
-    where o.userId = @userId and o.deletedAt is null and o.readAt is null
-  ) end as unread`;
-
-const RECIPIENTS_SQL =
-  "select userId, acknowledgedAt from notification_recipients where notificationId = ? order by seq";
-
-/** Reads what a change of the user's part needs, in one message to the writer. */
-export async function holdInInbox(
-  trx: Trx,
-  userId: string,
-  notificationId: string,
-  withRecipients: boolean,
-): Promise<HeldRow | undefined> {
-  const statements: BoundStatement[] = [
-    { sql: FIND_SQL, parameters: [userId, notificationId] },
-    { sql: UNREAD_SQL, parameters: [{ userId, notificationId }] },
-  ];
-  if (withRecipients) statements.push({ sql: RECIPIENTS_SQL, parameters: [notificationId] });
-  const [rows, counts, recipients] = await rowsOfAll(trx, statements);
-  const [row] = rows as InboxRow[];
-  const [count] = counts as { unread: number | null }[];
-  return row && { row, unread: count?.unread ?? null, recipients: (recipients as RecipientAck[] | undefined) ?? null };
 }
 
 /** A user's notifications of an incident that the user has not acknowledged; the newest of very many. */

@@ -73,6 +73,7 @@ export const rulesFeature = feature("rules", {
 
 function serve(server: FeatureServer, context: RulesContext): void {
   const backtests = new Backtests(context.config.databaseFile);
+  const changes = service.ruleChanges(context);
   context.events.on("system:stopping", () => backtests.stop());
   const read = { permission: "rules:read", within: "project" } as const;
   const write = { permission: "rules:write", within: "project" } as const;
@@ -189,6 +190,7 @@ function serve(server: FeatureServer, context: RulesContext): void {
       async handle(exchange, { params, body }) {
         const updated = await service.updateRule(
           context,
+          changes,
           holderOf(exchange),
           params.id,
           exchange.header("if-match"),
@@ -235,7 +237,13 @@ function serve(server: FeatureServer, context: RulesContext): void {
     response: s.RuleWithWarnings,
     errors: ["RULE_NOT_FOUND", "VERSION_CONFLICT", ...WRITE_ERRORS],
     async handle(exchange, { params }) {
-      const restored = await service.restoreVersion(context, holderOf(exchange), params, exchange.header("if-match"));
+      const restored = await service.restoreVersion(
+        context,
+        changes,
+        holderOf(exchange),
+        params,
+        exchange.header("if-match"),
+      );
       return versioned(restored.version, restored.body);
     },
   });

@@ -32,8 +32,22 @@ export async function ruleToChange(trx: Trx, id: string, name: string | undefine
   ]);
   const [rule] = rules as RuleRow[];
   const [namesake] = namesakes as { id: string }[];
-  const names = (roles as { id: string; name: string }[]).map((role) => [role.id, role.name] as const);
-  return { rule, namesakeId: namesake?.id ?? null, roles: new Map(names) };
+  return { rule, namesakeId: namesake?.id ?? null, roles: namesOf(roles) };
+}
+
+const RULES_SQL = "select * from rules where id in (select value from json_each(?)) and deletedAt is null";
+
+/** Rules and the names of roles, in one message to the writer. */
+export async function rulesToChange(trx: Trx, ids: readonly string[]) {
+  const [rules, roles] = await rowsOfAll(trx, [
+    { sql: RULES_SQL, parameters: [JSON.stringify(ids)] },
+    { sql: ROLES_SQL, parameters: [] },
+  ]);
+  return { rules: new Map((rules as RuleRow[]).map((rule) => [rule.id, rule])), roles: namesOf(roles) };
+}
+
+function namesOf(roles: unknown): ReadonlyMap<string, string> {
+  return new Map((roles as { id: string; name: string }[]).map(({ id, name }) => [id, name]));
 }
 
 /** The totals of a rule; undefined before its first match. */

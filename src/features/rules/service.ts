@@ -1,3 +1,4 @@
+import { type Caller, currentCaller, runAs } from "../../core/caller.ts";
 import { DAY_MS, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
@@ -6,6 +7,7 @@ import { checkShape } from "../../http/input.ts";
 import { requireVersion } from "../../http/negotiation.ts";
 import type { Context } from "../../module/feature.ts";
 import { addEffect, MustCommitAlone, type Trx } from "../../store/database.ts";
+import { WriteQueue } from "../../store/write-queue.ts";
 import { COUNTED_AS, NO_COUNTS } from "./deciding/rule-stats.ts";
 import { importRules } from "./import-rules.ts";
 import { conditionWarnings } from "./language/language.ts";
@@ -49,20 +51,6 @@ export async function createRule(context: RulesContext, principal: PermissionHol
   return readRule(context, id);
 }
 
-export async function updateRule(
-  context: RulesContext,
-  principal: PermissionHolder,
-  id: string,
-  ifMatch: string,
-  input: UpdateRule,
-) {
-  const change = { principal, id, ifMatch, input };
-  const stored = await context.db.writeSharedIfPossible((trx, sharesCommit) =>
-    storeChange(context, trx, change, sharesCommit),
-  );
-  return shownRule(context, stored.row, stored.roles);
-}
-
 interface RuleChange {
   readonly principal: PermissionHolder;
   readonly id: string;
@@ -70,27 +58,139 @@ interface RuleChange {
   readonly input: UpdateRule;
 }
 
-/** @throws MustCommitAlone */
-async function storeChange(
+interface QueuedChange extends RuleChange {
+  readonly caller: Caller;
+}
+
+interface StoredChange {
+  readonly row: RuleRow;
+  readonly roles: ReadonlyMap<string, string>;
+}
+
+/** What came of a change in a queue: one that is refused must not stop the others. */
+type Outcome = StoredChange | { readonly refusal: unknown };
+
+export type RuleChanges = WriteQueue<QueuedChange, Outcome>;
+
+/** Changes of one transaction. */
+const CHANGED_AT_ONCE = 64;
+const MAX_WAITING = 2000;
+
+/** Changes of rules that {@link decidesByRule}: all that wait are one transaction. */
+export function ruleChanges(context: RulesContext): RuleChanges {
+  return new WriteQueue({
+    db: context.db,
+    options: { sharesCommit: true },
+    most: CHANGED_AT_ONCE,
+    mayWait: MAX_WAITING,
+    store: (trx, all) => storeChanges(context, trx, all),
+  });
+}
+
+export async function updateRule(
+  context: RulesContext,
+  changes: RuleChanges,
+  principal: PermissionHolder,
+  id: string,
+  ifMatch: string,
+  input: UpdateRule,
+) {
+  const change = { principal, id, ifMatch, input };
+  const stored = (decidesByRule(input) ? await queued(changes, change) : null) ?? (await changeAlone(context, change));
+  return shownRule(context, stored.row, stored.roles);
+}
+
+/** @returns null for a change that must be stored by itself */
+async function queued(changes: RuleChanges, change: RuleChange): Promise<StoredChange | null> {
+  const outcome = await changes.add({ ...change, caller: currentCaller() });
+  if (!("refusal" in outcome)) return outcome;
+  if (outcome.refusal instanceof MustCommitAlone) return null;
+  throw outcome.refusal;
+}
+
+function changeAlone(context: RulesContext, change: RuleChange): Promise<StoredChange> {
+  return context.db.writeSharedIfPossible(async (trx, sharesCommit) => {
+    const { id, input } = change;
+    const found = await queries.ruleToChange(trx, id, input.name);
+    return storeChange(context, trx, change, found, await checkedChange(context, trx, change, found, sharesCommit));
+  });
+}
+
+/**
+ * Whether nothing but the rule itself decides about the change. With patterns it commits alone, before
+ * those that came later.
+ */
+function decidesByRule({ condition, ...input }: UpdateRule): boolean {
+  const { name, projectId, active, alert, targetUsers, targetRoles, sound } = input;
+  const others = [name, projectId, active, alert, targetUsers, targetRoles, sound];
+  return others.every((member) => member === undefined) && condition?.includes("matches") !== true;
+}
+
+/** Each on behalf of its own caller, and on top of those before it. */
+async function storeChanges(context: RulesContext, trx: Trx, all: readonly QueuedChange[]): Promise<Outcome[]> {
+  const { rules, roles } = await queries.rulesToChange(
+    trx,
+    all.map(({ id }) => id),
+  );
+  const outcomes: Outcome[] = [];
+  for (const change of all) {
+    const found = { rule: rules.get(change.id), namesakeId: null, roles };
+    const outcome = await runAs(change.caller, () => storeQueued(context, trx, change, found));
+    if ("row" in outcome) rules.set(outcome.row.id, outcome.row);
+    outcomes.push(outcome);
+  }
+  return outcomes;
+}
+
+async function storeQueued(
   context: RulesContext,
   trx: Trx,
-  { principal, id, ifMatch, input }: RuleChange,
+  change: RuleChange,
+  found: queries.RuleToChange,
+): Promise<Outcome> {
+  let checked: Awaited<ReturnType<typeof checkedChange>>;
+  try {
+    checked = await checkedChange(context, trx, change, found, true);
+    // Other rules of its new project decide, too.
+    if (checked.row.projectId !== checked.old.projectId) throw new MustCommitAlone();
+  } catch (refusal) {
+    // Nothing of it is written yet.
+    return { refusal };
+  }
+  return storeChange(context, trx, change, found, checked);
+}
+
+/** @throws MustCommitAlone */
+async function checkedChange(
+  context: RulesContext,
+  trx: Trx,
+  { principal, ifMatch, input }: RuleChange,
+  found: queries.RuleToChange,
   sharesCommit: boolean,
-) {
+): Promise<{ readonly old: RuleRow; readonly row: RuleRow }> {
   const { projects } = context;
-  const found = await queries.ruleToChange(trx, id, input.name);
   const old = ruleAccess.requireWritable(projects, principal, found.rule);
   requireVersion(ifMatch, old.version);
   const projectId = projectAfter(projects, principal, old, input.projectId);
   const changed = await changedRow(context, trx, old, projectId, input);
   const row = await allowedRow(projects, principal, old, changed, trx);
-  const isMoved = row.projectId !== old.projectId;
-  if (input.condition !== undefined || input.active || isMoved) {
+  if (input.condition !== undefined || input.active || row.projectId !== old.projectId) {
     // The limits of patterns are counted in memory, which changes after each commit.
     if (sharesCommit && patternSizeOf(row) > 0) throw new MustCommitAlone();
     requirePatternRoom(context, [row]);
   }
   requirePriority(principal, row);
+  return { old, row };
+}
+
+async function storeChange(
+  context: RulesContext,
+  trx: Trx,
+  { principal }: RuleChange,
+  found: queries.RuleToChange,
+  { old, row }: { readonly old: RuleRow; readonly row: RuleRow },
+): Promise<StoredChange> {
+  const isMoved = row.projectId !== old.projectId;
   await replaceRule(context, trx, row, principal.userId, isMoved ? undefined : found);
   if (old.active === 0 || isMoved) await requireRoom(context, trx, [row]);
   return { row, roles: found.roles };
@@ -102,6 +202,7 @@ async function storeChange(
  */
 export async function restoreVersion(
   context: RulesContext,
+  changes: RuleChanges,
   principal: PermissionHolder,
   { id, version }: { readonly id: string; readonly version: string },
   ifMatch: string,
@@ -114,7 +215,7 @@ export async function restoreVersion(
   if (definition === undefined) throw new PrismError("RULE_NOT_FOUND", "The rule has no such version");
   const { projectId: _project, active: _active, ...content } = JSON.parse(definition) as Record<string, unknown>;
   const input = { ...WITHOUT_LIMITS, ...content };
-  return updateRule(context, principal, id, ifMatch, checkShape(UpdateRule(), input, "body"));
+  return updateRule(context, changes, principal, id, ifMatch, checkShape(UpdateRule(), input, "body"));
 }
 
 /** All of them or none. @throws as {@link createRule}, with each problem's path in `details` */

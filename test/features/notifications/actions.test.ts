@@ -291,3 +291,36 @@ test("an administrator acknowledges and reads for another user, with both permis
   const own = await prism.put<Note>(`${PATH}/${id}/acknowledge?userId=uma`, {}, { token: uma.token });
   assert.equal(own.status, 200, "one's own name is the caller");
 });
+
+test("marks at the same time are made one on top of the other, and each caller sees what it may", async (t) => {
+  const prism = await startPrism(t);
+  const [uma, vic] = [await makeUser(prism, "uma"), await makeUser(prism, "vic")];
+  const ids: string[] = [];
+  for (let n = 0; n < 6; n++) ids.push(await send(prism, ["uma", "vic", "me"]));
+  const callers = [{ token: uma.token }, {}, { token: vic.token }, { token: uma.token }];
+  const unknown = "01a211f3-67d0-704e-ad2a-bea9c255ccb0";
+  const replies = await Promise.all(
+    [...ids, unknown].flatMap((id, n) =>
+      callers.map((options) =>
+        n % 2 === 0
+          ? prism.put<Note>(`${PATH}/${id}/acknowledge`, {}, options)
+          : prism.patch<Note>(`${PATH}/${id}/read`, {}, options),
+      ),
+    ),
+  );
+  for (const [n, { status, body }] of replies.entries()) {
+    const at = Math.floor(n / callers.length);
+    assert.equal(status, at < ids.length ? 200 : 404);
+    if (status !== 200) continue;
+    assert.deepEqual([body.read, body.me.acknowledgedAt !== null], [true, at % 2 === 0]);
+    // A user without the right sees no other recipient.
+    if (n % callers.length === 0) assert.deepEqual(body.acknowledgedBy, at % 2 === 0 ? [uma.id] : []);
+  }
+  const seen = (await prism.get<Note>(`${PATH}/${ids[0]}`)).body.acknowledgedBy;
+  assert.deepEqual([seen.length, seen.includes(uma.id), seen.includes(vic.id)], [3, true, true]);
+  for (const { id } of [uma, vic]) {
+    const counts = streamOf(prism, id).flatMap(({ type, data }) => (type === "unread-count" ? [data["count"]] : []));
+    assert.deepEqual(counts, [5, 4, 3, 2, 1, 0], "a repetition says nothing");
+  }
+  assert.equal(countOf(prism, "audit_log where action = 'notification.acknowledged'"), 9);
+});

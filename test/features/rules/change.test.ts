@@ -80,6 +80,46 @@ test("a refused change leaves the rule as it was", async (t) => {
   assert.equal(countOf(prism, "rule_versions"), 1);
 });
 
+test("changes at the same time are decided one on top of the other, each for its caller, and refused alone", async (t) => {
+  const prism = await startPrism(t);
+  const rum = await makeUser(prism, "rum", ["Admin"]);
+  const made = await Promise.all(["a", "b"].map((name) => prism.post<Rule>("/api/v1/rules", { ...RULE, name })));
+  const ids = made.map(({ body }) => body.id);
+  const sent = Array.from({ length: 24 }, (_, n) => {
+    // Some are refused, and some have a pattern, which commits alone.
+    const change = [{ condition: "nonsense" }, { condition: `matches(event.type, '^x${n}')` }][n % 6] ?? {
+      priority: n,
+    };
+    return { id: ids[n % 2] ?? "", change, by: n % 4 < 2 ? rum.id : null };
+  });
+  const replies = await Promise.all(
+    sent.map(({ id, change, by }) =>
+      prism.patch<Rule>(`/api/v1/rules/${id}`, change, by === null ? {} : { token: rum.token }),
+    ),
+  );
+  assert.deepEqual(
+    replies.map(({ status, body }) => body.error?.code ?? status),
+    sent.map((_, n) => (n % 6 === 0 ? "INVALID_CONDITION" : 200)),
+  );
+  const changed = replies.flatMap(({ status, body }, n) => (status === 200 ? [{ body, by: sent[n]?.by }] : []));
+  for (const id of ids) {
+    const rows = rowsOf(
+      prism,
+      `select version, createdBy = '${rum.id}' as isByRum, definition ->> 'priority' as priority, definition ->> 'condition' as condition
+         from rule_versions where ruleId = '${id}' and version > 1 order by version`,
+    );
+    const own = changed.filter(({ body }) => body.id === id).sort((a, b) => a.body.version - b.body.version);
+    assert.deepEqual(
+      rows,
+      own.map(({ body, by }, at) => {
+        const { priority, condition } = body;
+        return { version: at + 2, priority, condition, isByRum: by === rum.id ? 1 : 0 };
+      }),
+    );
+  }
+  assert.equal(scalarOf(prism, "select count(*) from audit_log where action = 'rule.update'"), changed.length);
+});
+
 test("what stays is not asked about again: a rule can be changed after one of its users was disabled", async (t) => {
   const prism = await startPrism(t);
   const user = await makeUser(prism, "uma");

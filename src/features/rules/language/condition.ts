@@ -16,9 +16,21 @@ export function compileCondition(source: string): Condition {
   return condition;
 }
 
+/** A change of a rule reads its condition to check it, to count its patterns and to put it in force. */
+const KEPT = 16;
+const latest = new Map<string, Condition>();
+
 /** Reads a stored condition: its patterns are compiled when needed. @throws InvalidCondition */
 export function readCondition(source: string): Condition {
-  return new Condition(source);
+  const known = latest.get(source);
+  if (known) return known;
+  const condition = new Condition(source);
+  for (const oldest of latest.size < KEPT ? [] : latest.keys()) {
+    latest.delete(oldest);
+    break;
+  }
+  latest.set(source, condition);
+  return condition;
 }
 
 /** Warnings for the author of a condition; none for an invalid one. */
