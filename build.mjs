@@ -110,6 +110,26 @@ const plainSchemas = {
   },
 };
 
+/**
+ * The package for patterns is read when the first one is compiled, at once: it is a twelfth of a
+ * server's code, and most rules and matchers have none.
+ */
+const latePatterns = {
+  name: "late-patterns",
+  setup(build) {
+    build.onResolve({ filter: /^re2js$/ }, ({ path, kind }) =>
+      kind === "dynamic-import" ? undefined : { path, namespace: "late" },
+    );
+    const contents = `let all;
+const read = () => (all ??= $now(import("re2js")));
+export const RE2JS = { compile: (...given) => read().RE2JS.compile(...given) };
+export class RE2JSException {
+  static [Symbol.hasInstance](error) { return all !== undefined && error instanceof all.RE2JSException; }
+}`;
+    build.onLoad({ filter: /.*/, namespace: "late" }, () => ({ contents, resolveDir: root }));
+  },
+};
+
 const startedAt = Date.now();
 mkdirSync(work, { recursive: true });
 // Executables of other commits (bench/lib/build-of.ts) and recordings of them (scripts/surface/).
@@ -187,7 +207,7 @@ async function bundle(natives) {
     legalComments: "none",
     logLevel: "warning",
     metafile: true,
-    plugins: [packedNatives, plainSchemas],
+    plugins: [packedNatives, plainSchemas, latePatterns],
     define: {
       "import.meta.dirname": "__dirname",
       "import.meta.url": "__filename",

@@ -9,6 +9,8 @@ const PARAMETERS = "$load,$late,require,__filename,__dirname";
 const IMPORT =
   /(?<![\w$.])import ?(?:([\w$]+),?)?(?:\*as ([\w$]+))?(?:\{([^{}]*)\})?(?: ?from)?"(\.\/[\w.-]+|node:[\w/]+)";/g;
 const LATE_IMPORT = /\bimport\("(\.\/[^"]+|node:[^"]+)"\)/g;
+/** A late import that is needed at once (`latePatterns` in build.mjs). */
+const NEEDED_NOW = /\$now\(\$late\(("[^"]+")\)\)/g;
 const EXPORTS = /export\{([^}]*)\};\s*$/;
 /** A CommonJS package that is imported late. */
 const EXPORTED_PACKAGE = /export default ([\w$]+\(\));\s*$/;
@@ -125,6 +127,7 @@ function linked(text, placeOf) {
       return "";
     })
     .replace(LATE_IMPORT, (_, path) => `$late("${path.startsWith("./") ? placeOf(path) : path}")`)
+    .replace(NEEDED_NOW, "$load($1)")
     .replace(EXPORTS, (_, names) => `return{${names.split(",").map(exportedAs).join(",")}}`)
     .replace(EXPORTED_PACKAGE, (_, call) => `{const $all=${call};return{...$all,default:$all}}`);
   return `${heads.join("")}${body}`;

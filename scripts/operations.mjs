@@ -1,8 +1,8 @@
 // Writes from the OpenAPI document of the sources what others need of the HTTP API: its operations
-// for the command line, which calls them by their ids (dist/operations.json), its types for the client
-// and the console (src/client/api-types.gen.ts), and the document itself for servers with the usual
-// limits (dist/openapi-<digest>.json). scripts/collect.mjs and scripts/test.mjs
-// call it. Usage: node scripts/operations.mjs [--if-stale]
+// for the command line, which calls them by their ids (dist/operations.json), its types for the
+// client and the console (src/client/api-types.gen.ts), and the document itself for servers with the
+// usual limits (dist/openapi-<digest>.json). scripts/collect.mjs and scripts/test.mjs call it.
+// Usage: node scripts/operations.mjs [--if-stale]
 import { randomBytes } from "node:crypto";
 import {
   existsSync,

@@ -26,8 +26,14 @@ export function servicesOf(name: string, { core, offers }: Parts): CoreServices 
   const { db, audit, events, log, settings } = core;
   const { time, notify, timer, realtime, modules } = offers;
   const { scheduler, kv } = modules.own(name);
-  const config = publicConfig(settings.current);
-  return { time, notify, scheduler, timer, events, db, audit, realtime, log, config, kv };
+  const { current } = settings;
+  return {
+    ...{ time, notify, scheduler, timer, events, db, audit, realtime, log, kv },
+    // Made for the first module that asks for it.
+    get config() {
+      return publicConfig(current);
+    },
+  };
 }
 
 function serverOf(name: string, { core: { clock, router, bodies }, offers }: Parts): FeatureServer {

@@ -37,9 +37,10 @@ class RouteTable {
     const canonical = parametersOf(route.path);
     for (const path of [route.path, ...(route.aliases ?? [])]) {
       const methods = this.#methodsFor(path);
-      const parameterNames = parametersOf(path);
-      const givenNames = parameterNames.map((name, at) => canonical[at] ?? name);
-      const mount = { route, path, isAlias: path !== route.path, parameterNames, givenNames };
+      const isAlias = path !== route.path;
+      const parameterNames = isAlias ? parametersOf(path) : canonical;
+      const givenNames = isAlias ? parameterNames.map((name, at) => canonical[at] ?? name) : canonical;
+      const mount = { route, path, isAlias, parameterNames, givenNames };
       if (methods.has(route.method)) throw new TypeError(`${route.method} ${path} is mounted twice`);
       methods.set(route.method, mount);
       this.mounts.push(mount);
@@ -169,7 +170,10 @@ function decodeParameters(
   return params;
 }
 
-function parametersOf(path: string): string[] {
+const NONE: readonly string[] = [];
+
+function parametersOf(path: string): readonly string[] {
+  if (!path.includes(":")) return NONE;
   return path
     .split("/")
     .filter(isParameter)
