@@ -30,6 +30,8 @@ const MESSAGE_BYTES = 790;
 interface FanOut {
   readonly perSecond: number;
   readonly cpuMicroseconds: number;
+  /** Of the main thread, which sends. */
+  readonly mainMicroseconds: number;
 }
 
 const rows: Row[] = [];
@@ -58,6 +60,7 @@ async function compare(protocol: ProtocolName, sockets: number): Promise<Row> {
     ratios: ratios.map((ratio) => ratio.toFixed(3)).join(" "),
     "us/message": round(median(prism.map(({ cpuMicroseconds }) => cpuMicroseconds)), 2),
     "bare us/message": round(median(bare.map(({ cpuMicroseconds }) => cpuMicroseconds)), 2),
+    "main us/message": round(median(prism.map(({ mainMicroseconds }) => mainMicroseconds)), 2),
   };
 }
 
@@ -99,7 +102,7 @@ async function fanOut(
     messages: EVENTS,
     reportEvery: BATCH,
   });
-  const before = processorTime(server.pid).total;
+  const before = processorTime(server.pid);
   const underWay: Promise<unknown>[] = [];
   for (let sent = 0; sent < EVENTS; sent += BATCH) {
     await swarm.reached(Math.max(0, sent + BATCH - WINDOW));
@@ -107,8 +110,13 @@ async function fanOut(
     underWay.push(publishBatch());
   }
   const ms = await swarm.done();
-  const cpuMicroseconds = ((processorTime(server.pid).total - before) * 1e6) / (options.sockets * EVENTS);
+  const after = processorTime(server.pid);
+  const perMessage = (seconds: number): number => (seconds * 1e6) / (options.sockets * EVENTS);
   await swarm.stop();
   await server.stop();
-  return { perSecond: (options.sockets * EVENTS) / (ms / 1000), cpuMicroseconds };
+  return {
+    perSecond: (options.sockets * EVENTS) / (ms / 1000),
+    cpuMicroseconds: perMessage(after.total - before.total),
+    mainMicroseconds: perMessage(after.main - before.main),
+  };
 }
