@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import { Banner, Button, confirm } from "../ui/index.ts";
 import { ifMatch, PrismError } from "./api.ts";
 import { useLeaveGuard } from "./navigate.ts";
@@ -46,7 +46,8 @@ export function useDraft<S extends Versioned, D>({ stored, draftOf, isChanged, r
     setDraft(() => next);
     setRefused(false);
   };
-  useEffect(() => {
+  // Before the next key: later, it would replace what is typed meanwhile.
+  useLayoutEffect(() => {
     if (stored.version !== base.version && !isDirty) start(stored);
   }, [stored]);
   useLeaveGuard(isDirty ? () => confirm({ title: "Leave without saving?", action: "Leave" }) : null);

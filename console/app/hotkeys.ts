@@ -1,5 +1,5 @@
-import { useEffect, useRef } from "preact/hooks";
-import { isTyping } from "../ui/index.ts";
+import { useEffect } from "preact/hooks";
+import { isTyping, useLatest } from "../ui/index.ts";
 
 /** Work by key: a character such as `a`, or `Escape`. */
 export type Hotkeys = Readonly<Record<string, () => void>>;
@@ -14,8 +14,7 @@ export const goTo = new Map<string, () => void>();
 
 /** Adds keys while the component is shown. Keys typed into fields and dialogs are not taken. */
 export function useHotkeys(keys: Hotkeys): void {
-  const layer = useRef(keys);
-  layer.current = keys;
+  const layer = useLatest(keys);
   useEffect(() => {
     layers.unshift(layer);
     return () => {

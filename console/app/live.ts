@@ -1,7 +1,8 @@
 import { effect, signal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import type { Subscription } from "../../src/client/subscription.ts";
 import type { Entry } from "../../src/client/views.ts";
+import { useLatest } from "../ui/index.ts";
 import { client } from "./session.ts";
 
 /** `live`: entries arrive at once. `connecting`: the connection was lost or is being opened. */
@@ -107,8 +108,7 @@ export function useStream(stream: string | null, listener: Listener): void {
 
 /** {@link useStream} for several streams. */
 export function useStreams(streams: readonly string[], listener: Listener): void {
-  const latest = useRef(listener);
-  latest.current = listener;
+  const latest = useLatest(listener);
   useEffect(() => {
     const stops = streams.map((stream) => listen(stream, (entry) => latest.current(entry)));
     return () => {
@@ -119,8 +119,7 @@ export function useStreams(streams: readonly string[], listener: Listener): void
 
 /** Calls `reload` when the connection is back: not everything missed is replayed. */
 export function useReconnected(reload: () => void): void {
-  const latest = useRef(reload);
-  latest.current = reload;
+  const latest = useLatest(reload);
   useEffect(() => {
     let wasLive = connection.peek() === "live";
     let wasLost = false;

@@ -1,5 +1,6 @@
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { useLocation } from "preact-iso/router";
+import { useLatest } from "../ui/index.ts";
 import { href, pagePath } from "./base.ts";
 
 type Route = (url: string, replace?: boolean) => void;
@@ -34,8 +35,7 @@ async function leaveFor(url: string, replace?: boolean): Promise<void> {
  * @param ask null while nothing is unsaved
  */
 export function useLeaveGuard(ask: (() => Promise<boolean>) | null): void {
-  const latest = useRef(ask);
-  latest.current = ask;
+  const latest = useLatest(ask);
   const isNeeded = ask !== null;
   useEffect(() => {
     if (!isNeeded) return;

@@ -48,8 +48,6 @@ function PaletteBody() {
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => input.current?.focus(), []);
   useEffect(() => {
-    setAt(0);
-    setFound([]);
     if (text.trim().length < 2) return;
     let isCurrent = true;
     const timer = setTimeout(async () => {
@@ -88,7 +86,11 @@ function PaletteBody() {
         aria-label="Search pages, rules, people and ids"
         placeholder="A page, a rule, a person or an id"
         value={text}
-        onInput={(event) => setText(event.currentTarget.value)}
+        onInput={(event) => {
+          setText(event.currentTarget.value);
+          setAt(0);
+          setFound([]);
+        }}
         onKeyDown={onKeyDown}
       />
       <div id={listId} role="listbox" aria-label="Results" class="palette-list">

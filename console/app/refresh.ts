@@ -1,4 +1,5 @@
 import { useEffect, useRef } from "preact/hooks";
+import { useLatest } from "../ui/index.ts";
 import { useReconnected, useStreams } from "./live.ts";
 import { streamsOf, useProjects } from "./projects.ts";
 
@@ -11,8 +12,7 @@ export const IDLE_MS = 60_000;
  * @param idleMs runs also this often without a change @returns announces a change
  */
 export function useRefresh(work: () => void, everyMs = 3000, idleMs?: number): () => void {
-  const latest = useRef(work);
-  latest.current = work;
+  const latest = useLatest(work);
   const state = useRef<{ lastAt: number; timer: ReturnType<typeof setTimeout> | undefined }>({
     lastAt: Date.now(),
     timer: undefined,

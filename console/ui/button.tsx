@@ -121,25 +121,21 @@ export function IconButton(props: IconButtonProps) {
   const { icon, label, href, variant = "quiet", small } = props;
   const { busy, run } = useAction(props.onClick);
   const look = cx("btn icon-only", variant, small && "small");
-  if (href !== undefined) {
-    return (
-      <a class={look} href={href} aria-label={label} data-tip={label}>
-        <Icon node={icon} />
-      </a>
-    );
-  }
+  const shared = {
+    class: look,
+    "aria-label": label,
+    "data-tip": label,
+    children: busy ? <span class="spin" /> : <Icon node={icon} />,
+  };
+  if (href !== undefined) return <a {...shared} href={href} />;
   return (
     <button
-      class={look}
+      {...shared}
       type="button"
-      aria-label={label}
-      data-tip={label}
       aria-pressed={props.pressed}
       aria-busy={busy || undefined}
       disabled={props.disabled}
       onClick={run}
-    >
-      {busy ? <span class="spin" /> : <Icon node={icon} />}
-    </button>
+    />
   );
 }

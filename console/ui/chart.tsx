@@ -3,6 +3,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Chart, ChartMark, ChartSeries } from "./chart-draw.ts";
 import { displayZone, formatInstant } from "./clock.ts";
 import { formatCompact, formatNumber } from "./format.ts";
+import { useLatest } from "./latest.ts";
 import { Card } from "./page.tsx";
 import { EmptyState, ErrorState, Skeleton } from "./status.tsx";
 import { isDark } from "./theme.ts";
@@ -64,8 +65,7 @@ function Plot(props: ChartCardProps) {
   const chart = useRef<Chart | undefined>(undefined);
   const [at, setAt] = useState<number>();
   const [failed, setFailed] = useState<unknown>();
-  const latest = useRef(props);
-  latest.current = props;
+  const latest = useLatest(props);
   const dark = isDark.value;
   const zone = displayZone.value;
   const shape = `${props.kind} ${props.stacked} ${height} ${dark} ${zone} ${series.map((s) => s.label + s.tone).join()}`;

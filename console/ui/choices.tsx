@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useId, useLayoutEffect, useRef } from "preact/hooks";
+import { useId } from "preact/hooks";
 import { useAction } from "./button.tsx";
 import { cx } from "./dom.ts";
 import { Icon } from "./icon.tsx";
@@ -15,15 +15,8 @@ interface ToggleProps {
 }
 
 /** A box to tick. `indeterminate` shows that some of a group are ticked. */
-export function Checkbox({
-  indeterminate = false,
-  ...props
-}: ToggleProps & { readonly indeterminate?: boolean | undefined }) {
-  const input = useRef<HTMLInputElement>(null);
-  useLayoutEffect(() => {
-    if (input.current !== null) input.current.indeterminate = indeterminate;
-  }, [indeterminate]);
-  return <Toggle {...props} kind="check" inputRef={input} />;
+export function Checkbox(props: ToggleProps & { readonly indeterminate?: boolean | undefined }) {
+  return <Toggle {...props} kind="check" />;
 }
 
 /** On or off, at once. A promise shows that it is being saved. */
@@ -35,23 +28,23 @@ export function Switch({ onChange, ...props }: ToggleProps) {
 function Toggle({
   kind,
   busy,
-  inputRef,
+  indeterminate = false,
   ...props
 }: ToggleProps & {
   readonly kind: "check" | "switch";
   readonly busy?: boolean;
-  readonly inputRef?: { current: HTMLInputElement | null } | undefined;
+  readonly indeterminate?: boolean | undefined;
 }) {
   const { checked, onChange, label, hint, disabled, hideLabel } = props;
   const id = useId();
   return (
     <label class={cx("toggle", disabled && "off")}>
       <input
-        ref={inputRef ?? null}
         class={kind}
         type="checkbox"
         role={kind === "switch" ? "switch" : undefined}
         checked={checked}
+        indeterminate={indeterminate}
         disabled={disabled}
         aria-busy={busy || undefined}
         aria-describedby={hint === undefined ? undefined : id}

@@ -40,14 +40,10 @@ export function ask(options: AskOptions): Promise<string | undefined> {
   return new Promise((answer) => openDialog(<AskDialog {...options} answer={answer} />));
 }
 
-interface QuestionProps {
-  readonly title: string;
-  readonly text: string | undefined;
-  readonly action: string;
-  readonly danger?: boolean;
+interface QuestionProps extends Pick<ConfirmOptions, "title" | "text" | "action" | "danger"> {
   readonly blocked: boolean;
   /** Cancel gets the focus. */
-  readonly isCancelFirst?: boolean;
+  readonly isCancelFirst?: boolean | undefined;
   readonly onSubmit: () => void;
   readonly onCancel: () => void;
   readonly children?: ComponentChildren;
@@ -79,13 +75,13 @@ function Question({ text, action, danger, blocked, isCancelFirst, onCancel, chil
 }
 
 function ConfirmDialog(props: ConfirmOptions & { readonly answer: (value: boolean) => void }) {
-  const { title, text, action, danger = false, typed, body, answer } = props;
+  const { typed, body, answer, ...question } = props;
   const [word, setWord] = useState("");
   return (
     <Question
-      {...{ title, text, action, danger }}
+      {...question}
       blocked={typed !== undefined && word.trim() !== typed}
-      isCancelFirst={danger && typed === undefined}
+      isCancelFirst={question.danger && typed === undefined}
       onSubmit={() => answer(true)}
       onCancel={() => answer(false)}
     >
@@ -100,12 +96,12 @@ function ConfirmDialog(props: ConfirmOptions & { readonly answer: (value: boolea
 }
 
 function AskDialog(props: AskOptions & { readonly answer: (value: string | undefined) => void }) {
-  const { title, text, label, action, placeholder, hint, required = false, multiline, answer } = props;
-  const [value, setValue] = useState(props.value ?? "");
+  const { label, placeholder, hint, required = false, multiline, answer, value: initial = "", ...question } = props;
+  const [value, setValue] = useState(initial);
   const control = { value, onChange: setValue, placeholder, autoFocus: true };
   return (
     <Question
-      {...{ title, text, action }}
+      {...question}
       blocked={required && value.trim() === ""}
       onSubmit={() => answer(value.trim())}
       onCancel={() => answer(undefined)}

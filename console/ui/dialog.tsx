@@ -1,4 +1,4 @@
-import { computed, signal } from "@preact/signals";
+import { signal } from "@preact/signals";
 import { X } from "lucide";
 import { type ComponentChildren, createContext, isValidElement, type VNode } from "preact";
 import { useContext, useId, useLayoutEffect, useRef } from "preact/hooks";
@@ -28,7 +28,7 @@ export interface DialogProps {
 
 const opened = signal<readonly VNode[]>([]);
 /** Whether something is shown over the page. */
-export const hasDialog = computed(() => opened.value.length > 0);
+export const hasDialog = (): boolean => opened.value.length > 0;
 
 /**
  * Shows a component with a {@link Dialog} or {@link Drawer} until it is closed or the page is left.
@@ -94,12 +94,12 @@ function isOutside(event: MouseEvent, dialog: HTMLDialogElement): boolean {
 
 function Sheet({ kind, ...props }: DialogProps & { readonly kind: "dialog" | "drawer" }) {
   const { onClose, title, subtitle, size = "md", action, blocked, onSubmit, children } = props;
-  const submitButton = action !== undefined && (
+  const submitButton = action && (
     <Button variant="primary" type="submit" disabled={blocked}>
       {action}
     </Button>
   );
-  const footer = props.footer ?? (submitButton || undefined);
+  const footer = props.footer ?? submitButton;
   const dialog = useRef<HTMLDialogElement>(null);
   const titleId = useId();
   const replace = useContext(Replace);
@@ -127,7 +127,7 @@ function Sheet({ kind, ...props }: DialogProps & { readonly kind: "dialog" | "dr
         <FormFailure error={failure} />
         {children}
       </div>
-      {footer !== undefined && <div class="sheet-foot">{footer}</div>}
+      {footer && <div class="sheet-foot">{footer}</div>}
     </>
   );
   return (

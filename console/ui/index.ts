@@ -1,4 +1,4 @@
-export { Button, IconButton, NewButton } from "./button.tsx";
+export { Button, type ButtonProps, IconButton, NewButton } from "./button.tsx";
 export { ChartCard } from "./chart.tsx";
 export { Checkbox, RadioGroup, Segmented, Switch } from "./choices.tsx";
 export { displayZone, formatInstant, formatRelative, fromWallClock, now, toWallClock } from "./clock.ts";
@@ -13,6 +13,7 @@ export { formatBytes, formatDuration, formatNumber, formatPercent, plural } from
 export { UiHost } from "./host.tsx";
 export { Icon } from "./icon.tsx";
 export { DateTimeInput, Input, SearchInput, Select, Textarea } from "./inputs.tsx";
+export { useLatest } from "./latest.ts";
 export { Menu, type MenuEntry } from "./menu.tsx";
 export { Card, DescriptionList, Page, Stepper, Tabs, Toolbar } from "./page.tsx";
 export { Secret, SecretDialog } from "./secret.tsx";

@@ -167,7 +167,7 @@ export function SearchInput(props: SearchInputProps) {
   const input = useRef<HTMLInputElement>(null);
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const sent = useRef(value);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (value === sent.current) return;
     sent.current = value; // changed from outside, such as by the back button
     setText(value);

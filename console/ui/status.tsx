@@ -21,9 +21,12 @@ export function Badge({
   strong,
   icon,
   title,
+  text,
   children,
 }: {
   readonly tone: Tone;
+  /** In place of children, so that a state can be spread. */
+  readonly text?: string;
   /** The most severe of its kind: filled with the colour. */
   readonly strong?: boolean | undefined;
   readonly icon?: IconNode | undefined;
@@ -33,7 +36,7 @@ export function Badge({
   return (
     <span class={cx("badge", tone, strong && "strong")} title={title} dir="auto">
       {icon && <Icon node={icon} size={12} />}
-      {children}
+      {text ?? children}
     </span>
   );
 }

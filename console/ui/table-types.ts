@@ -1,4 +1,5 @@
-import type { ComponentChildren } from "preact";
+import type { ComponentChildren, VNode } from "preact";
+import type { ButtonVariant } from "./button.tsx";
 import type { Action, Tone } from "./types.ts";
 
 /** One column of a DataTable. */
@@ -43,6 +44,12 @@ export interface TableList<T> {
   more?(): void;
 }
 
+/** A small button of a row; false, undefined: none. */
+export type RowAction =
+  | { readonly label: string; readonly onSelect: Action; readonly variant?: ButtonVariant | undefined }
+  | false
+  | undefined;
+
 /** Props of a table whose parts know the key of each row. */
 export interface TableProps<T> {
   readonly label: string;
@@ -54,7 +61,7 @@ export interface TableProps<T> {
   readonly columns: readonly Column<T>[];
   readonly rowHref?: ((row: T) => string | undefined) | undefined;
   readonly onOpen?: ((row: T) => void) | undefined;
-  readonly rowActions?: ((row: T) => ComponentChildren) | undefined;
+  readonly rowActions?: ((row: T) => readonly RowAction[] | VNode | null) | undefined;
   readonly selection?: Selection | undefined;
   readonly sort?:
     | { readonly by: string; readonly desc: boolean; readonly onChange: (by: string, desc: boolean) => void }

@@ -1,4 +1,5 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLatest } from "./latest.ts";
 
 const ALL_UP_TO = 150;
 const CHUNK = 25;
@@ -32,8 +33,7 @@ function around(count: number, top: number, rowPx: number): RowWindow {
 export function useRowWindow(count: number, body: Measures): RowWindow {
   const [shown, setShown] = useState<RowWindow>(() => around(count, 0, 44));
   const rowPx = useRef(44);
-  const latest = useRef(shown);
-  latest.current = shown;
+  const latest = useLatest(shown);
   const isLong = count > ALL_UP_TO;
   const update = () => {
     const { current } = body;

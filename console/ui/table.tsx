@@ -1,5 +1,5 @@
 import { ArrowDown, ArrowUp, X } from "lucide";
-import type { ComponentChildren } from "preact";
+import type { ComponentChildren, VNode } from "preact";
 import { useRef } from "preact/hooks";
 import { Button, IconButton } from "./button.tsx";
 import { Checkbox } from "./choices.tsx";
@@ -9,7 +9,7 @@ import { formatNumber } from "./format.ts";
 import { Icon } from "./icon.tsx";
 import { Banner, EmptyState, ErrorState, Skeleton } from "./status.tsx";
 import { useTableKeys } from "./table-keys.ts";
-import type { Column, DataTableProps, Selection, TableList, TableProps } from "./table-types.ts";
+import type { Column, DataTableProps, RowAction, Selection, TableList, TableProps } from "./table-types.ts";
 import { useRowWindow } from "./table-window.ts";
 import { InList } from "./time.tsx";
 import type { Action } from "./types.ts";
@@ -76,8 +76,8 @@ function idOf(row: unknown): string {
 
 function propsOf<T>(list: TableList<T>): Partial<TableProps<T>> {
   const { items, data, loading, error, more, hasMore = false } = list;
-  const pager = more && { more: { has: hasMore, load: () => more() } };
-  return { rows: items ?? data?.data, loading, error, retry: () => list.reload(), ...pager };
+  const pager = more && { more: { has: hasMore, load: more } };
+  return { rows: items ?? data?.data, loading, error, retry: list.reload, ...pager };
 }
 
 /** Known rows stay when they cannot be refreshed. */
@@ -250,10 +250,24 @@ function Row<T>(props: RowProps<T>) {
       })}
       {rowActions && (
         <td role="cell" class="acts">
-          <div class="acts-in">{rowActions(row)}</div>
+          <div class="acts-in">
+            <RowActions actions={rowActions(row)} />
+          </div>
         </td>
       )}
     </tr>
+  );
+}
+
+function RowActions({ actions }: { readonly actions: readonly RowAction[] | VNode | null }) {
+  if (actions === null || "type" in actions) return actions;
+  return actions.map(
+    (each) =>
+      each && (
+        <Button small key={each.label} variant={each.variant} onClick={each.onSelect}>
+          {each.label}
+        </Button>
+      ),
   );
 }
 

@@ -156,6 +156,8 @@ test(
 
     await step("what is typed at once stays, a dialog starts anew, and the back button closes it", async () => {
       await go(console, page, "/schedules");
+      const make = page.locator(".page-head").getByRole("button", { name: "New schedule" });
+      await make.waitFor();
       // Before the browser draws: effects that run later must not change what was typed.
       const typed = await page.evaluate(async () => {
         const drawn = new Promise<Node>((found) => {
@@ -177,7 +179,7 @@ test(
       });
       assert.equal(typed, "Typed at once");
       await page.keyboard.press("Escape");
-      await page.locator(".page-head").getByRole("button", { name: "New schedule" }).click();
+      await make.click();
       assert.equal(await dialog.getByLabel("Name").inputValue(), "");
       await page.goBack();
       await dialog.waitFor({ state: "detached" });

@@ -1,9 +1,11 @@
 import { useState } from "preact/hooks";
 import type { ChangedPreferences, FullPreferences } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
+import { controlsOf } from "../../app/controls.ts";
 import { invalidate, useGet } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
-import { Button, Card, Checkbox, Field, Form, Input, Loaded, Select, Skeleton, Switch, toast } from "../../ui/index.ts";
+import { SubmitButton } from "../../app/submit-button.tsx";
+import { Card, Checkbox, Field, Form, Input, Loaded, Select, Skeleton, Switch, toast } from "../../ui/index.ts";
 import { AccountPage } from "./account-page.tsx";
 import { CHANNELS, type Channel } from "./channels.ts";
 import { ContactRules } from "./contact-rules.tsx";
@@ -54,6 +56,7 @@ const PRIORITIES = [
 function PreferencesForm({ stored }: { readonly stored: FullPreferences }) {
   const [preferences, setPreferences] = useState(stored);
   const change = (part: Partial<FullPreferences>) => setPreferences({ ...preferences, ...part });
+  const { flag } = controlsOf(preferences, change);
   const { quietHours, minPriority } = preferences;
   const save = async () => {
     const { warnings } = await api.put<ChangedPreferences>("/users/me/preferences", preferences);
@@ -111,25 +114,11 @@ function PreferencesForm({ stored }: { readonly stored: FullPreferences }) {
       </Card>
       <Card title="By mail">
         <div class="stack">
-          <Switch
-            checked={preferences.digest}
-            onChange={(digest) => change({ digest })}
-            label="Daily digest"
-            hint="One mail a day with what you have not read."
-          />
-          <Switch
-            checked={preferences.emailAlerts}
-            onChange={(emailAlerts) => change({ emailAlerts })}
-            label="Server alerts"
-            hint="Errors of the server itself, for operators."
-          />
+          <Switch {...flag("digest")} label="Daily digest" hint="One mail a day with what you have not read." />
+          <Switch {...flag("emailAlerts")} label="Server alerts" hint="Errors of the server itself, for operators." />
         </div>
       </Card>
-      <div>
-        <Button variant="primary" type="submit" disabled={preferences === stored}>
-          Save
-        </Button>
-      </div>
+      <SubmitButton disabled={preferences === stored}>Save</SubmitButton>
     </Form>
   );
 }

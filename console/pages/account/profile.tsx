@@ -4,6 +4,7 @@ import { api } from "../../app/api.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { invalidate, useGet } from "../../app/query.ts";
 import { reloadMe } from "../../app/session.ts";
+import { SubmitButton } from "../../app/submit-button.tsx";
 import {
   Button,
   Card,
@@ -101,11 +102,7 @@ function ProfileForm({ account }: { readonly account: User }) {
             <Select value={locale} onChange={setLocale} options={localesWith(account.locale)} />
           </Field>
         </div>
-        <div>
-          <Button variant="primary" type="submit" disabled={isOtherEmail && currentPassword === ""}>
-            Save
-          </Button>
-        </div>
+        <SubmitButton disabled={isOtherEmail && currentPassword === ""}>Save</SubmitButton>
       </Form>
     </Card>
   );

@@ -65,11 +65,7 @@ export default function Tokens() {
           { label: "Last used", cell: ({ lastUsedAt }) => <Time at={lastUsedAt} empty="never" /> },
           { label: "Expires", cell: ({ expiresAt }) => <Time at={expiresAt} empty="never" /> },
         ]}
-        rowActions={(token) => (
-          <Button small onClick={() => revoke(token)}>
-            Revoke
-          </Button>
-        )}
+        rowActions={(token) => [{ label: "Revoke", onSelect: () => revoke(token) }]}
       />
     </AccountPage>
   );

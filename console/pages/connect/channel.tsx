@@ -9,6 +9,7 @@ import { LoadedPage } from "../../app/loaded-page.tsx";
 import { navigate } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
 import { invalidate, useGet } from "../../app/query.ts";
+import { SubmitButton } from "../../app/submit-button.tsx";
 import {
   Banner,
   Button,
@@ -193,11 +194,7 @@ function Fields({ channel, preset }: { readonly channel: Channel; readonly prese
             errorOf={errors.of}
             stored={channel.fields}
           />
-          <div>
-            <Button variant="primary" type="submit">
-              Save
-            </Button>
-          </div>
+          <SubmitButton>Save</SubmitButton>
         </div>
       </Card>
     </Form>

@@ -3,6 +3,7 @@ import type { Receiver, ReceiverPreset, ReceiverRequest, ReceiverTest } from "..
 import { api, errorText } from "../../app/api.ts";
 import { ConflictBanner, useDraft } from "../../app/draft.tsx";
 import { invalidate } from "../../app/query.ts";
+import { SubmitButton } from "../../app/submit-button.tsx";
 import {
   Banner,
   Button,
@@ -81,11 +82,7 @@ export function MappingEditor({ receiver, preset, requests, triedId, onTry }: Pr
               <Field label="Mapping as JSON" error={problem}>
                 <Textarea value={edit.draft} onChange={edit.setDraft} rows={14} mono />
               </Field>
-              <div>
-                <Button variant="primary" type="submit" disabled={!edit.isDirty}>
-                  Save
-                </Button>
-              </div>
+              <SubmitButton disabled={!edit.isDirty}>Save</SubmitButton>
               {preset && (
                 <details>
                   <summary>The preset's mapping</summary>

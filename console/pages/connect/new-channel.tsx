@@ -8,6 +8,7 @@ import { canInProject } from "../../app/memberships.ts";
 import type { PageProps } from "../../app/page-module.ts";
 import { ProjectField, useProjectOfNew } from "../../app/project-choice.tsx";
 import { invalidate, useGet } from "../../app/query.ts";
+import { SubmitButton } from "../../app/submit-button.tsx";
 import { Button, Card, choices, EmptyState, Field, Form, Input, Page, Segmented, Stepper } from "../../ui/index.ts";
 import { ChannelFields, changedFields, type Values } from "./channel-fields.tsx";
 import { ChannelTest } from "./channel-test.tsx";
@@ -82,11 +83,7 @@ function Steps({ preset }: { readonly preset: ChannelPreset }) {
                 <Segmented label="It gets" value={owner} onChange={setOwner} options={OWNERS} />
               )}
               {owner === "project" && <ProjectField value={projectId} onChange={setProject} />}
-              <div>
-                <Button variant="primary" type="submit" disabled={name.trim() === ""}>
-                  Continue
-                </Button>
-              </div>
+              <SubmitButton disabled={name.trim() === ""}>Continue</SubmitButton>
             </div>
           </Card>
         </Form>
@@ -97,11 +94,7 @@ function Steps({ preset }: { readonly preset: ChannelPreset }) {
             <div class="stack">
               <SetupLines lines={preset.setup} />
               <ChannelFields fields={preset.fields} values={values} onChange={setValues} errorOf={errors.of} />
-              <div>
-                <Button variant="primary" type="submit">
-                  Create
-                </Button>
-              </div>
+              <SubmitButton>Create</SubmitButton>
             </div>
           </Card>
         </Form>

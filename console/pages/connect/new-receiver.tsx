@@ -8,6 +8,7 @@ import type { PageProps } from "../../app/page-module.ts";
 import { ProjectField, useProjectOfNew } from "../../app/project-choice.tsx";
 import { invalidate, useGet } from "../../app/query.ts";
 import { useRefresh } from "../../app/refresh.ts";
+import { SubmitButton } from "../../app/submit-button.tsx";
 import { Button, Card, EmptyState, Field, Form, Input, Page, Secret, Skeleton, Stepper } from "../../ui/index.ts";
 import { docsUrl } from "./connect-types.ts";
 import { FirstRequest, NotifyField } from "./first-request.tsx";
@@ -105,11 +106,7 @@ function NameStep({ preset, onMade }: NameProps) {
               <Input type="password" value={secret} onChange={setSecret} autocomplete="new-password" maxLength={500} />
             </Field>
           )}
-          <div>
-            <Button variant="primary" type="submit">
-              Create
-            </Button>
-          </div>
+          <SubmitButton>Create</SubmitButton>
         </div>
       </Card>
     </Form>

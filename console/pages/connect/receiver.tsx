@@ -125,7 +125,7 @@ const COLUMNS: readonly Column<LoggedRequest>[] = [
   { label: "Time", cell: ({ at }) => <Time at={at} />, card: "title", width: "min" },
   {
     label: "Result",
-    cell: ({ result }) => <Badge tone={RESULTS[result].tone}>{RESULTS[result].text}</Badge>,
+    cell: ({ result }) => <Badge {...RESULTS[result]} />,
     card: "aside",
     width: "min",
   },

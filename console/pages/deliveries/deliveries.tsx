@@ -35,7 +35,7 @@ const COLUMNS: readonly Column<DeliveryItem>[] = [
     card: "text",
     priority: 3,
   },
-  { label: "State", cell: ({ state }) => <Badge tone={STATES[state].tone}>{STATES[state].text}</Badge>, card: "aside" },
+  { label: "State", cell: ({ state }) => <Badge {...STATES[state]} />, card: "aside" },
   { label: "Time", cell: ({ updatedAt }) => <Time at={updatedAt} />, align: "end" },
 ];
 

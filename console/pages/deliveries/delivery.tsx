@@ -66,7 +66,7 @@ function DeliveryView({ delivery }: { readonly delivery: Detail }) {
       title={delivery.title ?? "Delivery"}
       subtitle={`${CHANNELS[delivery.channel]} to ${recipientOf(delivery)}.`}
       breadcrumb={[{ label: "Deliveries", href: href("/deliveries") }]}
-      badge={<Badge tone={state.tone}>{state.text}</Badge>}
+      badge={<Badge {...state} />}
       actions={
         <>
           <Button href={href(`/explain/notification/${delivery.notificationId}`)}>Explain</Button>

@@ -59,7 +59,7 @@ export default function EventsPage() {
     filters.level + filters.source + filters.from + filters.to + filters.project !== "",
   );
   const streams = streamsOf(projects, filters.project);
-  const events = useLiveEvents(filters, streams, isPaused || isHovered || hasDialog.value);
+  const events = useLiveEvents(filters, streams, isPaused || isHovered || hasDialog());
   const rows = useMatching(events, filters);
   const clear = () => navigate("/events", { replace: true });
   return (

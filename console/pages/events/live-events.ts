@@ -3,6 +3,7 @@ import type { Event } from "../../../src/client/api-types.gen.ts";
 import { api, type Page } from "../../app/api.ts";
 import { listen, useReconnected } from "../../app/live.ts";
 import { useList } from "../../app/query.ts";
+import { useLatest } from "../../ui/index.ts";
 import type { Outcome } from "./event-types.ts";
 import { accepts, type FilterValues, queryOf } from "./filters.ts";
 
@@ -62,8 +63,7 @@ export function useLiveEvents(filters: FilterValues, streams: readonly string[],
     () => redraw((count) => count + 1),
     () => arrived.current.isBurst,
   );
-  const latest = useRef({ filters, isHeld });
-  latest.current = { filters, isHeld };
+  const latest = useLatest({ filters, isHeld });
 
   const show = () => {
     const { current } = arrived;

@@ -1,13 +1,15 @@
 import { Pause, Play } from "lucide";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import type { Heartbeat } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
+import { controlsOf } from "../../app/controls.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
 import { navigate, useQueryState } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
 import { invalidate, useGet } from "../../app/query.ts";
+import { SubmitButton } from "../../app/submit-button.tsx";
 import {
   Badge,
   Banner,
@@ -61,7 +63,7 @@ function HeartbeatView({ heartbeat }: { readonly heartbeat: Heartbeat }) {
       title={titleOf(heartbeat)}
       subtitle={subtitleOf(heartbeat)}
       breadcrumb={[{ label: "Heartbeats", href: href("/heartbeats") }]}
-      badge={<Badge tone={STATUS[status].tone}>{STATUS[status].text}</Badge>}
+      badge={<Badge {...STATUS[status]} />}
       tabs={isWriter ? <Tabs label="Heartbeat" value={tab} tabs={tabs} /> : undefined}
       actions={isWriter ? <Actions heartbeat={heartbeat} /> : undefined}
     >
@@ -249,35 +251,35 @@ function FilterFields({
   );
 }
 
+function draftOf(heartbeat: Heartbeat) {
+  const { name, slug, description, manualResume, filters } = heartbeat;
+  return {
+    ...{ name, slug, description, manualResume, filters },
+    tags: heartbeat.tags,
+    channels: heartbeat.channels,
+    severity: heartbeat.severity ?? "",
+    isPostOnly: heartbeat.methods === "POST",
+    fedBy: heartbeat.fedBy ?? "",
+    labels: labelLines(heartbeat.labels),
+    plan: planFrom(heartbeat),
+  };
+}
+
 function Settings({ heartbeat }: { readonly heartbeat: Heartbeat }) {
-  const [name, setName] = useState(heartbeat.name);
-  const [slug, setSlug] = useState(heartbeat.slug);
-  const [description, setDescription] = useState(heartbeat.description);
-  const [tags, setTags] = useState<readonly string[]>(heartbeat.tags);
-  const [severity, setSeverity] = useState(heartbeat.severity ?? "");
-  const [postOnly, setPostOnly] = useState(heartbeat.methods === "POST");
-  const [manualResume, setManual] = useState(heartbeat.manualResume);
-  const [fedBy, setFedBy] = useState(heartbeat.fedBy ?? "");
-  const [filters, setFilters] = useState(heartbeat.filters);
-  const [channels, setChannels] = useState<readonly string[]>(heartbeat.channels);
-  const [labels, setLabels] = useState(() => labelLines(heartbeat.labels));
-  const [plan, setPlan] = useState<Plan>(() => planFrom(heartbeat));
-  useEffect(() => setSlug(heartbeat.slug), [heartbeat.slug]);
+  const [draft, setDraft] = useState(() => draftOf(heartbeat));
+  const change = (part: Partial<typeof draft>) => setDraft((last) => ({ ...last, ...part }));
+  const { bind, flag } = controlsOf(draft, change);
   const save = async () => {
-    await api.patch(`/heartbeats/${heartbeat.id}`, {
-      name,
-      slug,
-      description,
-      tags,
+    const { severity, fedBy, isPostOnly, labels, plan, ...others } = draft;
+    const { slug } = await api.patch<Heartbeat>(`/heartbeats/${heartbeat.id}`, {
+      ...others,
       severity: severity === "" ? null : severity,
       fedBy: fedBy === "" ? null : fedBy,
-      methods: postOnly ? "POST" : "",
-      manualResume,
-      filters,
-      channels,
+      methods: isPostOnly ? "POST" : "",
       labels: labelsIn(labels),
       ...planBody(plan),
     });
+    change({ slug });
     invalidate("/heartbeats");
     toast.ok("Saved.");
   };
@@ -286,49 +288,44 @@ function Settings({ heartbeat }: { readonly heartbeat: Heartbeat }) {
       <div class="two">
         <Card title="When pings are expected">
           <div class="stack">
-            <PlanForm plan={plan} projectId={heartbeat.projectId} onChange={setPlan} />
-            <FedByField value={fedBy} onChange={setFedBy} />
+            <PlanForm plan={draft.plan} projectId={heartbeat.projectId} onChange={(plan) => change({ plan })} />
+            <FedByField {...bind("fedBy")} />
           </div>
         </Card>
         <Card title="Heartbeat">
           <div class="stack">
             <Field label="Name">
-              <Input value={name} onChange={setName} maxLength={100} />
+              <Input {...bind("name")} maxLength={100} />
             </Field>
             <Field label="Slug" hint="In URLs with the project's ping key: a-z, 0-9, - and _.">
-              <Input value={slug} onChange={setSlug} maxLength={100} mono />
+              <Input {...bind("slug")} maxLength={100} mono />
             </Field>
             <Field label="Description" optional>
-              <Textarea value={description} onChange={setDescription} rows={2} maxLength={2000} />
+              <Textarea {...bind("description")} rows={2} maxLength={2000} />
             </Field>
             <Field label="Tags" optional>
-              <MultiCombobox values={tags} onChange={setTags} custom />
+              <MultiCombobox values={draft.tags} onChange={(tags) => change({ tags })} custom />
             </Field>
             <Field label="Severity" hint="Of the alert that it opens." optional>
-              <Input value={severity} onChange={setSeverity} maxLength={50} placeholder="critical" />
+              <Input {...bind("severity")} maxLength={50} placeholder="critical" />
             </Field>
             <Switch
               label="Only POST counts"
               hint="Links that mail scanners open are ignored."
-              checked={postOnly}
-              onChange={setPostOnly}
+              {...flag("isPostOnly")}
             />
-            <Switch label="A ping does not end a pause" checked={manualResume} onChange={setManual} />
+            <Switch label="A ping does not end a pause" {...flag("manualResume")} />
             <Field label="Labels" hint="Of its alert, for routes and silences: name=value, one per line." optional>
-              <Textarea value={labels} onChange={setLabels} rows={2} mono />
+              <Textarea {...bind("labels")} rows={2} mono />
             </Field>
             <Field label="Policies" hint="Names, as the alert's label channels." optional>
-              <MultiCombobox values={channels} onChange={setChannels} custom />
+              <MultiCombobox values={draft.channels} onChange={(channels) => change({ channels })} custom />
             </Field>
-            <FilterFields filters={filters} onChange={setFilters} />
+            <FilterFields filters={draft.filters} onChange={(filters) => change({ filters })} />
           </div>
         </Card>
       </div>
-      <div>
-        <Button variant="primary" type="submit">
-          Save
-        </Button>
-      </div>
+      <SubmitButton>Save</SubmitButton>
     </Form>
   );
 }

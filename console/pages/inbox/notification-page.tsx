@@ -63,7 +63,7 @@ export default function NotificationPage({ params }: PageProps) {
         notification && (
           <span class="inline">
             <IncidentState notification={notification} />
-            {state && <Badge tone={state.tone}>{state.text}</Badge>}
+            {state && <Badge {...state} />}
           </span>
         )
       }

@@ -70,7 +70,7 @@ function JobView({ job }: { readonly job: JobDetail }) {
       title={job.label ?? job.kind}
       subtitle={subtitleOf(job)}
       breadcrumb={[{ label: "Jobs", href: href("/jobs") }]}
-      badge={<Badge tone={state.tone}>{state.text}</Badge>}
+      badge={<Badge {...state} />}
       actions={actions.map((action) => (
         <Button
           key={action.name}

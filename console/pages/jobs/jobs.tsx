@@ -44,7 +44,7 @@ const COLUMNS: readonly Column<Job>[] = [
     width: "wide",
   },
   { label: "Attempts", cell: (job) => `${job.attempts} of ${job.maxAttempts}`, align: "end", priority: 2 },
-  { label: "State", cell: ({ state }) => <Badge tone={STATES[state].tone}>{STATES[state].text}</Badge>, card: "aside" },
+  { label: "State", cell: ({ state }) => <Badge {...STATES[state]} />, card: "aside" },
   { label: "Time", cell: (job) => <JobTime job={job} />, align: "end" },
 ];
 

@@ -51,7 +51,7 @@ function MessageView({ message, reload }: { readonly message: Message; readonly 
       title="Message"
       subtitle={isSender ? "You sent this message." : "You received this message."}
       breadcrumb={[{ label: "Messages", href: href("/messages") }]}
-      badge={<Badge tone={state.tone}>{state.text}</Badge>}
+      badge={<Badge {...state} />}
       actions={isCancellable ? <Button onClick={cancel}>Cancel message</Button> : undefined}
     >
       <div class="two">

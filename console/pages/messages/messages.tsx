@@ -51,7 +51,7 @@ function columns(box: string): readonly Column<Message>[] {
     },
     {
       label: "Status",
-      cell: ({ status }) => <Badge tone={STATUS[status].tone}>{STATUS[status].text}</Badge>,
+      cell: ({ status }) => <Badge {...STATUS[status]} />,
       card: "aside",
     },
     { label: "Delivery", cell: ({ deliverAt }) => <Time at={deliverAt} />, align: "end" },

@@ -28,7 +28,7 @@ const STATE = {
 const COLUMNS: readonly Column<Module>[] = [
   { label: "Module", cell: ({ name }) => <UserText>{name}</UserText>, card: "title", width: "wide" },
   { label: "Version", cell: ({ version }) => <span class="mono">{version ?? "unknown"}</span> },
-  { label: "State", cell: ({ state }) => <Badge tone={STATE[state].tone}>{STATE[state].text}</Badge>, card: "aside" },
+  { label: "State", cell: ({ state }) => <Badge {...STATE[state]} />, card: "aside" },
   { label: "Routes", cell: ({ routes }) => plural(routes.length, "route"), align: "end", priority: 2 },
   { label: "Changed", cell: ({ updatedAt }) => <Time at={updatedAt} />, align: "end", priority: 3 },
 ];
@@ -57,13 +57,11 @@ export default function Modules() {
       ))}
       <DataTable<Module>
         label="Modules from the modules directory"
+        list={query}
         rows={own}
         rowKey={({ name }) => name}
         columns={COLUMNS}
         rowActions={(module) => (can("modules:manage") ? <ModuleActions module={module} onChange={change} /> : null)}
-        loading={query.loading}
-        error={query.error}
-        retry={query.reload}
         empty={
           <EmptyState
             title="No module is installed"

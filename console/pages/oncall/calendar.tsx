@@ -1,5 +1,5 @@
 import { ChevronLeft, ChevronRight } from "lucide";
-import { useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import type { OnCallDaysOff, OnCallLayers, OnCallSchedule, OnCallUser } from "../../../src/client/api-types.gen.ts";
 import { useHotkeys } from "../../app/hotkeys.ts";
 import { useQueryState } from "../../app/navigate.ts";
@@ -14,6 +14,7 @@ import {
   Segmented,
   Skeleton,
   Toolbar,
+  useLatest,
 } from "../../ui/index.ts";
 import { type Bar, barsIn, barsOf, marksOf, OVERRIDE_LEVEL, usersOf } from "./bars.ts";
 import {
@@ -301,8 +302,7 @@ function barLabel({ isGap, isOverride, users, away, start, end }: Bar, zone: str
 /** A time that is chosen by a drag over a row. A press without a movement stays a click. */
 function useDrag(from: number, to: number, view: View, zone: string, onDone: (start: number, end: number) => void) {
   const [drag, setDrag] = useState<{ readonly start: number; readonly end: number } | null>(null);
-  const latest = useRef(onDone);
-  latest.current = onDone;
+  const latest = useLatest(onDone);
   const onPointerDown = (event: PointerEvent & { readonly currentTarget: HTMLElement }) => {
     if (event.button !== 0) return;
     const track = event.currentTarget;

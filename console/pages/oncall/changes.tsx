@@ -27,6 +27,7 @@ import { spanLabel } from "./calendar-time.ts";
 import { nameOf, namesOf, schedulePath, type Warned } from "./oncall-types.ts";
 import { OverrideDialog } from "./override-dialog.tsx";
 import { showSaved } from "./saved.ts";
+import { SpanText } from "./span-text.tsx";
 
 interface Props {
   readonly schedule: OnCallSchedule;
@@ -72,7 +73,7 @@ function Overrides({ schedule, people }: Props) {
     },
     {
       label: "When",
-      cell: ({ start, end }) => <span class="num">{spanLabel(Date.parse(start), Date.parse(end), zone)}</span>,
+      cell: (row) => <SpanText span={row} zone={zone} />,
     },
     { label: "In place of", cell: ({ replaces }) => (replaces === null ? "everyone" : name(replaces)), priority: 2 },
     { label: "Reason", cell: ({ reason }) => <UserText lines={1}>{reason}</UserText>, priority: 2 },
@@ -92,19 +93,15 @@ function Overrides({ schedule, people }: Props) {
         list={list}
         columns={columns}
         rowActions={(override) =>
-          isOver(override) || !(canInProject("oncall:write") || override.replaces === me.value?.id) ? null : (
-            <span class="inline">
-              <Button
-                small
-                onClick={() => openDialog(<OverrideDialog {...{ schedule, people, zone }} chosen={override} />)}
-              >
-                Change
-              </Button>
-              <Button small variant="quiet" onClick={() => remove(override)}>
-                Delete
-              </Button>
-            </span>
-          )
+          isOver(override) || !(canInProject("oncall:write") || override.replaces === me.value?.id)
+            ? []
+            : [
+                {
+                  label: "Change",
+                  onSelect: () => openDialog(<OverrideDialog {...{ schedule, people, zone }} chosen={override} />),
+                },
+                { label: "Delete", onSelect: () => remove(override), variant: "quiet" },
+              ]
         }
         empty={
           <EmptyState small title="No override" text="Drag over the calendar to put others on call for a while." />
@@ -137,7 +134,7 @@ function Swaps({ schedule, people }: Props) {
     { label: "Asked by", cell: ({ userId }) => <UserText>{name(userId)}</UserText>, card: "title" },
     {
       label: "Shifts of",
-      cell: ({ start, end }) => <span class="num">{spanLabel(Date.parse(start), Date.parse(end), zone)}</span>,
+      cell: (row) => <SpanText span={row} zone={zone} />,
     },
     { label: "Reason", cell: ({ reason }) => <UserText lines={1}>{reason}</UserText>, priority: 2 },
     {
@@ -159,20 +156,15 @@ function Swaps({ schedule, people }: Props) {
         label="Swaps"
         list={list}
         columns={columns}
-        rowActions={(swap) => (
-          <span class="inline">
-            {swap.state === "open" && swap.userId !== own && (
-              <Button small onClick={() => take(swap)}>
-                Take
-              </Button>
-            )}
-            {!isOver(swap) && (swap.userId === own || canInProject("oncall:write")) && (
-              <Button small variant="quiet" onClick={() => cancel(swap)}>
-                Cancel
-              </Button>
-            )}
-          </span>
-        )}
+        rowActions={(swap) => [
+          swap.state === "open" && swap.userId !== own && { label: "Take", onSelect: () => take(swap) },
+          !isOver(swap) &&
+            (swap.userId === own || canInProject("oncall:write")) && {
+              label: "Cancel",
+              onSelect: () => cancel(swap),
+              variant: "quiet",
+            },
+        ]}
         empty={
           <EmptyState small title="No swap is requested" text="Users who cannot be on call ask the others here." />
         }

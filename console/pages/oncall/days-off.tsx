@@ -22,8 +22,9 @@ import {
   toast,
   UserText,
 } from "../../ui/index.ts";
-import { daysLabel, spanLabel } from "./calendar-time.ts";
+import { daysLabel } from "./calendar-time.ts";
 import { nameOf } from "./oncall-types.ts";
+import { SpanText } from "./span-text.tsx";
 
 interface ListProps {
   /** Days off of all users of this schedule; undefined: the user's own. */
@@ -65,19 +66,17 @@ export function DaysOffCard({ scheduleId, projectId, people = [] }: ListProps) {
         bare
         label="Days off"
         list={list}
-        rows={list.data?.data}
         columns={scheduleId === undefined ? columns.slice(1) : columns}
         rowActions={(days) =>
-          days.note === null ? null : (
-            <span class="inline">
-              <Button small onClick={() => openDialog(<DaysOffForm known={days} {...{ projectId, people }} />)}>
-                Change
-              </Button>
-              <Button small variant="quiet" onClick={() => remove(days)}>
-                Delete
-              </Button>
-            </span>
-          )
+          days.note === null
+            ? []
+            : [
+                {
+                  label: "Change",
+                  onSelect: () => openDialog(<DaysOffForm known={days} {...{ projectId, people }} />),
+                },
+                { label: "Delete", onSelect: () => remove(days), variant: "quiet" },
+              ]
         }
         empty={<EmptyState small title="No days off" text="Days on which users are away appear here." />}
       />
@@ -167,7 +166,7 @@ export function ConflictsCard({ conflicts, days, zone, onSwap, onOverride, isOwn
       : { label: "User", cell: ({ user }) => <UserText>{nameOf(user)}</UserText>, card: "title" },
     {
       label: "On call",
-      cell: ({ start, end }) => <span class="num">{spanLabel(Date.parse(start), Date.parse(end), zone)}</span>,
+      cell: (row) => <SpanText span={row} zone={zone} />,
     },
     {
       label: "Away",
@@ -197,20 +196,10 @@ export function ConflictsCard({ conflicts, days, zone, onSwap, onOverride, isOwn
         columns={columns}
         rowActions={(conflict) => {
           if (conflict.user.id !== me.value?.id && !mayChange) return null;
-          return (
-            <span class="inline">
-              {conflict.swapId === null && (
-                <Button small onClick={() => onSwap(conflict)}>
-                  Ask for a swap
-                </Button>
-              )}
-              {onOverride && (
-                <Button small onClick={() => onOverride(conflict)}>
-                  Override
-                </Button>
-              )}
-            </span>
-          );
+          return [
+            conflict.swapId === null && { label: "Ask for a swap", onSelect: () => onSwap(conflict) },
+            onOverride && { label: "Override", onSelect: () => onOverride(conflict) },
+          ];
         }}
       />
     </Card>

@@ -24,11 +24,11 @@ import {
   UserText,
 } from "../../ui/index.ts";
 import { AwayBadge } from "./away-badge.tsx";
-import { spanLabel } from "./calendar-time.ts";
 import { AskForSwap } from "./changes.tsx";
 import { ConflictsCard, DaysOffCard } from "./days-off.tsx";
 import { useOnCallLive } from "./live.ts";
 import { schedulePath } from "./oncall-types.ts";
+import { SpanText } from "./span-text.tsx";
 import { OnCallTabs } from "./tabs.tsx";
 
 type OwnShift = OnCallOwnShifts["data"][number];
@@ -59,9 +59,7 @@ export default function MyShifts() {
     },
     {
       label: "When",
-      cell: ({ start, end }) => (
-        <span class="num">{spanLabel(Date.parse(start), Date.parse(end), displayZone.value)}</span>
-      ),
+      cell: (row) => <SpanText span={row} zone={displayZone.value} />,
     },
     {
       label: "Length",
@@ -87,15 +85,10 @@ export default function MyShifts() {
               bare
               label="My shifts"
               list={query}
-              rows={shifts}
               rowKey={({ scheduleId, start }) => `${scheduleId} ${start}`}
               columns={columns}
               rowHref={({ scheduleId }) => href(`/oncall/${scheduleId}`)}
-              rowActions={(shift) => (
-                <Button small onClick={() => askForSubstitute(shift)}>
-                  Ask for a swap
-                </Button>
-              )}
+              rowActions={(shift) => [{ label: "Ask for a swap", onSelect: () => askForSubstitute(shift) }]}
               empty={
                 <EmptyState
                   small

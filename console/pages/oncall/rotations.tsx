@@ -4,7 +4,6 @@ import { canInProject } from "../../app/memberships.ts";
 import { invalidate, useList } from "../../app/query.ts";
 import {
   Badge,
-  Button,
   Card,
   type Column,
   DataTable,
@@ -95,16 +94,15 @@ export function Rotations({ schedule, people }: Props) {
         list={list}
         columns={columns}
         rowActions={(shift) =>
-          isWriter ? (
-            <span class="inline">
-              <Button small onClick={() => openDialog(<ShiftDialog known={shift} {...{ schedule, people }} />)}>
-                Change
-              </Button>
-              <Button small variant="quiet" onClick={() => remove(shift)}>
-                Delete
-              </Button>
-            </span>
-          ) : null
+          isWriter
+            ? [
+                {
+                  label: "Change",
+                  onSelect: () => openDialog(<ShiftDialog known={shift} {...{ schedule, people }} />),
+                },
+                { label: "Delete", onSelect: () => remove(shift), variant: "quiet" },
+              ]
+            : []
         }
         empty={
           <EmptyState

@@ -23,7 +23,6 @@ import {
 } from "../../ui/index.ts";
 import { paletteOf } from "./bars.ts";
 import { Calendar, type Chosen } from "./calendar.tsx";
-import { spanLabel } from "./calendar-time.ts";
 import { AskForSwap, Changes } from "./changes.tsx";
 import { ConflictsCard, DaysOffCard } from "./days-off.tsx";
 import { useOnCallLive } from "./live.ts";
@@ -32,6 +31,7 @@ import { OverrideDialog } from "./override-dialog.tsx";
 import { Rotations } from "./rotations.tsx";
 import { Settings } from "./settings.tsx";
 import { Slots, untilOfSlots } from "./slots.tsx";
+import { SpanText } from "./span-text.tsx";
 
 const GAP_DAYS = 90;
 const DAY_MS = 86_400_000;
@@ -144,9 +144,7 @@ function Gaps({ schedule, gaps }: GapsProps) {
   const columns: readonly Column<Gap>[] = [
     {
       label: "When",
-      cell: ({ start, end }) => (
-        <span class="num">{spanLabel(Date.parse(start), Date.parse(end), schedule.timezone)}</span>
-      ),
+      cell: (row) => <SpanText span={row} zone={schedule.timezone} />,
       card: "title",
     },
     { label: "Length", cell: ({ durationMs }) => <Duration ms={durationMs} />, align: "end" },

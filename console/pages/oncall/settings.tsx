@@ -1,10 +1,11 @@
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import type { OnCallSchedule } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { navigate } from "../../app/navigate.ts";
 import { invalidate } from "../../app/query.ts";
+import { SubmitButton } from "../../app/submit-button.tsx";
 import { ZONES } from "../../app/zones.ts";
 import {
   Banner,
@@ -114,11 +115,7 @@ function General({ schedule }: { readonly schedule: OnCallSchedule }) {
         <Field label="Users are notified of their shift" hint="Users may choose another time for themselves.">
           <Select value={lead} onChange={setLead} options={leads} />
         </Field>
-        <div>
-          <Button variant="primary" type="submit">
-            Save
-          </Button>
-        </div>
+        <SubmitButton>Save</SubmitButton>
       </Form>
       <div class="stack section">
         <Switch
@@ -138,9 +135,9 @@ function General({ schedule }: { readonly schedule: OnCallSchedule }) {
 
 function Import({ schedule: { id, calendarUrl, calendar } }: { readonly schedule: OnCallSchedule }) {
   const [url, setUrl] = useState(calendarUrl ?? "");
-  useEffect(() => setUrl(calendarUrl ?? ""), [calendarUrl]);
   const save = async () => {
-    await api.put(schedulePath(id), { calendarUrl: url === "" ? null : url });
+    const saved = await api.put<OnCallSchedule>(schedulePath(id), { calendarUrl: url === "" ? null : url });
+    setUrl(saved.calendarUrl ?? "");
     invalidate("/oncall");
     toast.ok(url === "" ? "The calendar is no longer imported." : "The calendar is read within ten minutes.");
   };

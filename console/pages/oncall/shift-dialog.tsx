@@ -2,6 +2,7 @@ import { ArrowDown, ArrowUp, Plus, X } from "lucide";
 import { useState } from "preact/hooks";
 import type { OnCallSchedule, OnCallShift, OnCallUser } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
+import { controlsOf } from "../../app/controls.ts";
 import { memberFinder } from "../../app/members.ts";
 import { ZONES } from "../../app/zones.ts";
 import {
@@ -136,6 +137,7 @@ interface Props {
 export function ShiftDialog({ schedule, known, people }: Props) {
   const [draft, setDraft] = useState<Draft>(() => (known ? draftOf(known) : emptyDraft(schedule)));
   const set = (change: Partial<Draft>) => setDraft({ ...draft, ...change });
+  const { bind } = controlsOf(draft, set);
   const save = async () => {
     const path = `${schedulePath(schedule.id)}/shifts`;
     const body = bodyOf(draft, known?.recurrence);
@@ -156,18 +158,11 @@ export function ShiftDialog({ schedule, known, people }: Props) {
       <div class="two">
         <div class="stack">
           <Field label="Name" optional>
-            <Input value={draft.name} onChange={(name) => set({ name })} maxLength={100} placeholder="Weeks" />
+            <Input {...bind("name")} maxLength={100} placeholder="Weeks" />
           </Field>
           <div class="grid2">
             <Field label="A turn lasts" required>
-              <Input
-                type="number"
-                min={1}
-                max={1000}
-                value={draft.interval}
-                onChange={(interval) => set({ interval })}
-                disabled={frequency === "once"}
-              />
+              <Input type="number" min={1} max={1000} {...bind("interval")} disabled={frequency === "once"} />
             </Field>
             <Field label="Unit">
               <Select
@@ -178,26 +173,14 @@ export function ShiftDialog({ schedule, known, people }: Props) {
             </Field>
           </div>
           <Field label="First start" required>
-            <DateTimeInput value={draft.start} onChange={(start) => set({ start })} zone={draft.timezone} />
+            <DateTimeInput {...bind("start")} zone={draft.timezone} />
           </Field>
           {frequency !== "once" && frequency !== "monthly" && (
-            <RadioGroup
-              label="Covers"
-              value={draft.coverage}
-              onChange={(coverage) => set({ coverage })}
-              options={COVERAGE}
-            />
+            <RadioGroup label="Covers" {...bind("coverage")} options={COVERAGE} />
           )}
           {hasHours && (
             <Field label="Hours of each shift" hint="From the start time; 24 is a day of the calendar." required>
-              <Input
-                type="number"
-                min={0.25}
-                max={8784}
-                step={0.25}
-                value={draft.hours}
-                onChange={(hours) => set({ hours })}
-              />
+              <Input type="number" min={0.25} max={8784} step={0.25} {...bind("hours")} />
             </Field>
           )}
           {hasHours && (frequency === "daily" || frequency === "weekly") && (
@@ -207,17 +190,17 @@ export function ShiftDialog({ schedule, known, people }: Props) {
         <div class="stack">
           <Turns schedule={schedule} people={people} draft={draft} set={set} />
           <Field label="Level" hint="Higher levels win.">
-            <Select value={draft.level} onChange={(level) => set({ level })} options={LEVELS} />
+            <Select {...bind("level")} options={LEVELS} />
           </Field>
           <Field
             label="Time zone"
             hint={draft.timezone === displayZone.value ? undefined : `Yours is ${displayZone.value}.`}
           >
-            <Combobox value={draft.timezone} onChange={(timezone) => set({ timezone })} options={ZONES} />
+            <Combobox {...bind("timezone")} options={ZONES} />
           </Field>
           {frequency !== "once" && (
             <Field label="Last start" optional>
-              <DateTimeInput value={draft.until} onChange={(until) => set({ until })} zone={draft.timezone} />
+              <DateTimeInput {...bind("until")} zone={draft.timezone} />
             </Field>
           )}
         </div>

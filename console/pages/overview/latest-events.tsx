@@ -1,7 +1,7 @@
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import type { Event } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
-import { Card, CodeInline, type Column, DataTable, EmptyState, Time, UserText } from "../../ui/index.ts";
+import { Card, CodeInline, type Column, DataTable, EmptyState, Time, UserText, useLatest } from "../../ui/index.ts";
 import { summaryOf } from "../events/event-types.ts";
 import type { LiveEvents } from "../events/live-events.ts";
 import { OutcomeBadge } from "../events/outcome-badge.tsx";
@@ -19,8 +19,7 @@ const COLUMNS: readonly Column<Event>[] = [
 ];
 
 export function LatestEvents({ events }: { readonly events: LiveEvents }) {
-  const latest = useRef(events);
-  latest.current = events;
+  const latest = useLatest(events);
   useEffect(() => {
     const timer = setInterval(() => latest.current.waiting > 0 && latest.current.show(), EVERY_MS);
     return () => clearInterval(timer);

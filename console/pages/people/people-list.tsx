@@ -43,7 +43,7 @@ const COLUMNS: readonly Column<User>[] = [
   { label: "Roles", cell: (person) => person.roles.join(", ") || "none", priority: 2 },
   {
     label: "Status",
-    cell: ({ status }) => <Badge tone={STATUS[status].tone}>{STATUS[status].text}</Badge>,
+    cell: ({ status }) => <Badge {...STATUS[status]} />,
     card: "aside",
   },
   {

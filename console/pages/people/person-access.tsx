@@ -2,7 +2,7 @@ import type { ServiceToken, Session, User } from "../../../src/client/api-types.
 import { api } from "../../app/api.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { useGet } from "../../app/query.ts";
-import { Button, Card, type Column, DataTable, EmptyState, Time, toast, UserText } from "../../ui/index.ts";
+import { Card, type Column, DataTable, EmptyState, Time, toast, UserText } from "../../ui/index.ts";
 import { deviceName } from "../account/device-name.ts";
 
 const SESSION_COLUMNS: readonly Column<Session>[] = [
@@ -40,11 +40,7 @@ export function PersonSessions({ person }: { readonly person: User }) {
         label="Sessions"
         list={query}
         columns={SESSION_COLUMNS}
-        rowActions={(session) => (
-          <Button small onClick={() => end(session)}>
-            End
-          </Button>
-        )}
+        rowActions={(session) => [{ label: "End", onSelect: () => end(session) }]}
         empty={<EmptyState small title="No session" text="Sessions appear here with their device and address." />}
       />
     </Card>
@@ -69,11 +65,7 @@ export function PersonTokens({ person }: { readonly person: User }) {
         label="Service tokens"
         list={query}
         columns={TOKEN_COLUMNS}
-        rowActions={(token) => (
-          <Button small variant="danger" onClick={() => revoke(token)}>
-            Revoke
-          </Button>
-        )}
+        rowActions={(token) => [{ label: "Revoke", onSelect: () => revoke(token), variant: "danger" }]}
         empty={<EmptyState small title="No service token" text="The account's owner makes tokens for programs." />}
       />
     </Card>

@@ -57,7 +57,7 @@ function PersonView({ person, reload }: ViewProps) {
       title={personName(person)}
       subtitle={subtitleOf(person)}
       breadcrumb={[{ label: "People", href: href("/people") }]}
-      badge={<Badge tone={state.tone}>{state.text}</Badge>}
+      badge={<Badge {...state} />}
       actions={
         <>
           {isManager && person.id !== me.value?.id && <PersonActions person={person} changed={changed} />}

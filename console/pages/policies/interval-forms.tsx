@@ -158,6 +158,11 @@ interface InhibitProps extends ListProps<InhibitRule> {
   readonly projectId: string;
 }
 
+const SIDES = [
+  ["sourceMatchers", "Source", "While these fire"],
+  ["targetMatchers", "Target", "these notify no one"],
+] as const;
+
 export function InhibitRules({ items, onChange, projectId, readOnly }: InhibitProps) {
   const read = (texts: readonly string[]): readonly Matcher[] =>
     texts.map((text) => readMatcher(text) ?? { name: text, operator: "=", value: "" });
@@ -183,24 +188,17 @@ export function InhibitRules({ items, onChange, projectId, readOnly }: InhibitPr
               )}
             </div>
             <div class="grid2">
-              <section class="section">
-                <h3>While these fire</h3>
-                <MatcherField
-                  label="Source"
-                  matchers={read(rule.sourceMatchers)}
-                  onChange={(matchers) => set({ sourceMatchers: matchers.map(matcherText) })}
-                  projectId={projectId}
-                />
-              </section>
-              <section class="section">
-                <h3>these notify no one</h3>
-                <MatcherField
-                  label="Target"
-                  matchers={read(rule.targetMatchers)}
-                  onChange={(matchers) => set({ targetMatchers: matchers.map(matcherText) })}
-                  projectId={projectId}
-                />
-              </section>
+              {SIDES.map(([name, label, title]) => (
+                <section class="section" key={name}>
+                  <h3>{title}</h3>
+                  <MatcherField
+                    label={label}
+                    matchers={read(rule[name])}
+                    onChange={(matchers) => set({ [name]: matchers.map(matcherText) })}
+                    projectId={projectId}
+                  />
+                </section>
+              ))}
             </div>
             <Field label="If these labels are equal">
               <MultiCombobox

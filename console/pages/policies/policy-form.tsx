@@ -1,3 +1,4 @@
+import { controlsOf } from "../../app/controls.ts";
 import { DurationInput } from "../../app/duration-input.tsx";
 import { Card, Field, Input, Switch, Textarea } from "../../ui/index.ts";
 import type { PolicyDefinition } from "./policy-types.ts";
@@ -12,6 +13,7 @@ interface Props {
 
 export function PolicyForm({ draft, onChange, projectId, readOnly }: Props) {
   const change = (part: Partial<PolicyDefinition>) => onChange({ ...draft, ...part });
+  const { bind, flag } = controlsOf(draft, change);
   return (
     <fieldset class="plain-set" disabled={readOnly}>
       <div class="two">
@@ -27,21 +29,10 @@ export function PolicyForm({ draft, onChange, projectId, readOnly }: Props) {
           <Card title="Policy">
             <div class="stack">
               <Field label="Name" required>
-                <Input
-                  value={draft.name}
-                  onChange={(name) => change({ name })}
-                  maxLength={255}
-                  disabled={draft.name === "default" || readOnly}
-                />
+                <Input {...bind("name")} maxLength={255} disabled={draft.name === "default" || readOnly} />
               </Field>
               <Field label="Description" optional>
-                <Textarea
-                  value={draft.description}
-                  onChange={(description) => change({ description })}
-                  rows={2}
-                  maxLength={1000}
-                  autoGrow
-                />
+                <Textarea {...bind("description")} rows={2} maxLength={1000} autoGrow />
               </Field>
             </div>
           </Card>
@@ -81,15 +72,9 @@ export function PolicyForm({ draft, onChange, projectId, readOnly }: Props) {
                 onChange={(autoResolveMs) => change({ autoResolveMs })}
                 readOnly={readOnly}
               />
+              <Switch {...flag("renotifyOnNew")} label="Notify of alerts that join later" disabled={readOnly} />
               <Switch
-                checked={draft.renotifyOnNew}
-                onChange={(renotifyOnNew) => change({ renotifyOnNew })}
-                label="Notify of alerts that join later"
-                disabled={readOnly}
-              />
-              <Switch
-                checked={draft.sendResolved}
-                onChange={(sendResolved) => change({ sendResolved })}
+                {...flag("sendResolved")}
                 label="Notify of the end"
                 hint="Everyone who was notified that it fires."
                 disabled={readOnly}
@@ -103,8 +88,7 @@ export function PolicyForm({ draft, onChange, projectId, readOnly }: Props) {
                 />
               </Field>
               <Switch
-                checked={draft.opensIncidents}
-                onChange={(opensIncidents) => change({ opensIncidents })}
+                {...flag("opensIncidents")}
                 label="Open incidents"
                 hint="Otherwise its alerts are listed, and no one is notified."
                 disabled={readOnly}

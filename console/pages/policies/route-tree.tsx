@@ -187,6 +187,16 @@ interface FormProps extends Props {
 }
 
 const ALL = "...";
+/** Each with its label and the value of a root without it. */
+const WAITS = [
+  ["groupWaitMs", "First wait", "30 s"],
+  ["groupIntervalMs", "New alerts", "5 min"],
+  ["repeatMs", "Repetition", "4 h"],
+] as const;
+const INTERVALS = [
+  ["muteIntervals", "Mute in"],
+  ["activeIntervals", "Active only in"],
+] as const;
 
 function NodeForm({ node, isRoot, onNode, policies, intervals, projectId, readOnly }: FormProps) {
   const change = (part: { readonly [K in keyof RouteNode]?: RouteNode[K] | undefined }) =>
@@ -221,50 +231,30 @@ function NodeForm({ node, isRoot, onNode, policies, intervals, projectId, readOn
         />
       </Field>
       <div class="route-waits">
-        <Field label="First wait">
-          <DurationInput
-            label="First wait"
-            value={node.groupWaitMs ?? null}
-            onChange={(ms) => change({ groupWaitMs: ms ?? undefined })}
-            placeholder={inherited ?? "30 s"}
-          />
-        </Field>
-        <Field label="New alerts">
-          <DurationInput
-            label="New alerts"
-            value={node.groupIntervalMs ?? null}
-            onChange={(ms) => change({ groupIntervalMs: ms ?? undefined })}
-            placeholder={inherited ?? "5 min"}
-          />
-        </Field>
-        <Field label="Repetition">
-          <DurationInput
-            label="Repetition"
-            value={node.repeatMs ?? null}
-            onChange={(ms) => change({ repeatMs: ms ?? undefined })}
-            placeholder={inherited ?? "4 h"}
-          />
-        </Field>
+        {WAITS.map(([name, label, initial]) => (
+          <Field key={name} label={label}>
+            <DurationInput
+              label={label}
+              value={node[name] ?? null}
+              onChange={(ms) => change({ [name]: ms ?? undefined })}
+              placeholder={inherited ?? initial}
+            />
+          </Field>
+        ))}
       </div>
       {!isRoot && (
         <>
           <div class="grid2">
-            <Field label="Mute in">
-              <MultiCombobox
-                values={node.muteIntervals ?? []}
-                onChange={(muteIntervals) => change({ muteIntervals })}
-                options={names(intervals)}
-                disabled={readOnly}
-              />
-            </Field>
-            <Field label="Active only in">
-              <MultiCombobox
-                values={node.activeIntervals ?? []}
-                onChange={(activeIntervals) => change({ activeIntervals })}
-                options={names(intervals)}
-                disabled={readOnly}
-              />
-            </Field>
+            {INTERVALS.map(([name, label]) => (
+              <Field key={name} label={label}>
+                <MultiCombobox
+                  values={node[name] ?? []}
+                  onChange={(chosen) => change({ [name]: chosen })}
+                  options={names(intervals)}
+                  disabled={readOnly}
+                />
+              </Field>
+            ))}
           </div>
           <Switch
             checked={node.continue ?? false}

@@ -83,16 +83,12 @@ export function ProjectKeys({ project, isOwner }: Props) {
         list={query}
         columns={COLUMNS}
         rowActions={(key) =>
-          isOwner ? (
-            <>
-              <Button small onClick={() => rotate(key)}>
-                Replace
-              </Button>
-              <Button small variant="danger" onClick={() => revoke(key)}>
-                Revoke
-              </Button>
-            </>
-          ) : null
+          isOwner
+            ? [
+                { label: "Replace", onSelect: () => rotate(key) },
+                { label: "Revoke", onSelect: () => revoke(key), variant: "danger" },
+              ]
+            : []
         }
         empty={<EmptyState small title="This project has no key" text="Programs need one to send events." />}
       />

@@ -188,11 +188,7 @@ function Invitations({ project }: { readonly project: ProjectDetail }) {
         label="Open invitations"
         list={query}
         columns={INVITATION_COLUMNS}
-        rowActions={(invitation) => (
-          <Button small onClick={() => revoke(invitation)}>
-            Revoke
-          </Button>
-        )}
+        rowActions={(invitation) => [{ label: "Revoke", onSelect: () => revoke(invitation) }]}
       />
     </Card>
   );

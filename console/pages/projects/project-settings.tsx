@@ -2,7 +2,8 @@ import { useState } from "preact/hooks";
 import type { ProjectDetail } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { invalidate } from "../../app/query.ts";
-import { Button, Card, Field, Form, Input, Switch, toast } from "../../ui/index.ts";
+import { SubmitButton } from "../../app/submit-button.tsx";
+import { Card, Field, Form, Input, Switch, toast } from "../../ui/index.ts";
 
 interface Props {
   readonly project: ProjectDetail;
@@ -36,11 +37,7 @@ export function ProjectSettingsForm({ project, onSaved }: Props) {
           <Input type="number" value={threshold} onChange={setThreshold} min={1} />
         </Field>
         <Switch checked={hasMails} onChange={setMails} label="Also send alerts by mail" />
-        <div>
-          <Button type="submit" variant="primary">
-            Save
-          </Button>
-        </div>
+        <SubmitButton>Save</SubmitButton>
       </Form>
     </Card>
   );

@@ -61,11 +61,7 @@ export function ProjectTopics({ project }: { readonly project: ProjectDetail }) 
         list={query}
         rowKey={({ userId, topic }) => `${userId} ${topic}`}
         columns={COLUMNS}
-        rowActions={(right) => (
-          <Button small onClick={() => remove(right).catch(toast.error)}>
-            Remove
-          </Button>
-        )}
+        rowActions={(right) => [{ label: "Remove", onSelect: () => remove(right).catch(toast.error) }]}
         empty={
           <EmptyState
             small

@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import type { Event } from "../../../src/client/api-types.gen.ts";
 import { PrismError } from "../../app/api.ts";
 import { canInProject } from "../../app/memberships.ts";
@@ -50,8 +50,8 @@ export function RuleEditor({ rule, initial, draftKey: key, eventId = "", readOnl
   useEffect(() => {
     if (!readOnly) keepDraft(key, isDirty ? { definition: draft, base } : null);
   }, [draft, base, isDirty]);
-  useEffect(() => {
-    // A version that another person saved replaces a form without edits.
+  useLayoutEffect(() => {
+    // A version that another person saved replaces a form without edits, before the next key.
     if (rule === null || rule.version === base?.version || isDirty) return;
     replace(rule, definitionOf(rule));
   }, [rule]);

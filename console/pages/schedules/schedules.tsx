@@ -7,7 +7,6 @@ import { useList } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
 import {
   Badge,
-  Button,
   type Column,
   DataTable,
   EmptyState,
@@ -118,13 +117,7 @@ export default function Schedules() {
         list={list}
         columns={columns(list.reload, nameOf)}
         rowHref={({ id }) => href(`/schedules/${id}`)}
-        rowActions={(schedule) =>
-          can("jobs:manage") ? (
-            <Button small onClick={() => run(schedule)}>
-              Run now
-            </Button>
-          ) : null
-        }
+        rowActions={(schedule) => (can("jobs:manage") ? [{ label: "Run now", onSelect: () => run(schedule) }] : [])}
         empty={
           <EmptyState
             title="There is no schedule"

@@ -6,7 +6,6 @@ import { PersonName } from "../../app/person-name.tsx";
 import { useList } from "../../app/query.ts";
 import {
   Badge,
-  Button,
   type Column,
   DataTable,
   DateTimeInput,
@@ -97,11 +96,7 @@ export default function Timers() {
         list={list}
         rowKey={({ jobId }) => jobId}
         columns={COLUMNS}
-        rowActions={(timer) => (
-          <Button small onClick={() => cancel(timer)}>
-            Cancel
-          </Button>
-        )}
+        rowActions={(timer) => [{ label: "Cancel", onSelect: () => cancel(timer) }]}
         empty={
           <EmptyState
             title="No timer is pending"

@@ -66,7 +66,7 @@ function Shown({ silence }: { readonly silence: SilenceDetail }) {
     <Page
       title={nameOf(silence)}
       breadcrumb={[{ label: "Silences", href: href("/silences") }]}
-      badge={<Badge tone={STATES[state].tone}>{STATES[state].text}</Badge>}
+      badge={<Badge {...STATES[state]} />}
       subtitle={`${whenText(silence)} It has silenced ${plural(hits, "alert")}.`}
       actions={
         canInProject("silences:write") ? (

@@ -60,7 +60,7 @@ const COLUMNS: readonly Column<Silence>[] = [
     width: "min",
     cell: ({ state, recurrence }) => (
       <span class="inline nowrap">
-        <Badge tone={STATES[state].tone}>{STATES[state].text}</Badge>
+        <Badge {...STATES[state]} />
         {recurrence && <Badge tone="plain">recurs</Badge>}
       </span>
     ),

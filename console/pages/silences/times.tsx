@@ -1,4 +1,5 @@
 import type { Silence } from "../../../src/client/api-types.gen.ts";
+import { controlsOf } from "../../app/controls.ts";
 import { me } from "../../app/session.ts";
 import { ZONES } from "../../app/zones.ts";
 import {
@@ -87,6 +88,7 @@ interface Props {
 
 export function TimesFields({ times, onChange }: Props) {
   const change = (part: Partial<Times>) => onChange({ ...times, ...part });
+  const { bind } = controlsOf(times, change);
   return (
     <div class="stack">
       <Segmented
@@ -100,16 +102,11 @@ export function TimesFields({ times, onChange }: Props) {
       ) : (
         <>
           <div class="silence-length">
-            <Segmented
-              label="Length"
-              value={times.length}
-              onChange={(length) => change({ length })}
-              options={CHOICES}
-            />
+            <Segmented label="Length" {...bind("length")} options={CHOICES} />
           </div>
           {times.length === "custom" && (
             <Field label="End" required>
-              <DateTimeInput value={times.endsAt} onChange={(endsAt) => change({ endsAt })} />
+              <DateTimeInput {...bind("endsAt")} />
             </Field>
           )}
         </>
@@ -121,12 +118,12 @@ export function TimesFields({ times, onChange }: Props) {
       />
       {times.startsAt !== "" && (
         <Field label={times.isRecurring ? "No window before" : "Start"}>
-          <DateTimeInput value={times.startsAt} onChange={(startsAt) => change({ startsAt })} />
+          <DateTimeInput {...bind("startsAt")} />
         </Field>
       )}
       {times.isRecurring && (
         <Field label="No window after" optional>
-          <DateTimeInput value={times.endsAt} onChange={(endsAt) => change({ endsAt })} />
+          <DateTimeInput {...bind("endsAt")} />
         </Field>
       )}
     </div>
@@ -141,6 +138,7 @@ function Windows({
   readonly onChange: (rule: SilenceRecurrence) => void;
 }) {
   const change = (part: Partial<SilenceRecurrence>) => onChange({ ...rule, ...part });
+  const { bind } = controlsOf(rule, change);
   const isKnown = PATTERNS.some(({ value }) => value === rule.cron);
   const hours = rule.durationMs / HOUR;
   return (
@@ -155,7 +153,7 @@ function Windows({
       </Field>
       <div class="grid3">
         <Field label="Cron pattern" hint="Minute, hour, day, month, weekday." required>
-          <Input value={rule.cron} onChange={(cron) => change({ cron })} mono maxLength={100} />
+          <Input {...bind("cron")} mono maxLength={100} />
         </Field>
         <Field label="Length" required>
           <Input
@@ -168,7 +166,7 @@ function Windows({
           />
         </Field>
         <Field label="Time zone" required>
-          <Combobox value={rule.timezone} onChange={(timezone) => change({ timezone })} options={ZONES} />
+          <Combobox {...bind("timezone")} options={ZONES} />
         </Field>
       </div>
     </>

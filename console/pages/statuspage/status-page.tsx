@@ -1,12 +1,14 @@
 import { ExternalLink } from "lucide";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import type { StatusPage as StatusPageView } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { SERVER_URL } from "../../app/base.ts";
+import { controlsOf } from "../../app/controls.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { useQueryState } from "../../app/navigate.ts";
 import { useProjects } from "../../app/projects.ts";
 import { useGet } from "../../app/query.ts";
+import { SubmitButton } from "../../app/submit-button.tsx";
 import {
   Badge,
   Banner,
@@ -79,8 +81,8 @@ interface EditorProps {
 function Editor({ view, reload }: EditorProps) {
   const [draft, setDraft] = useState<Document>(() => documentOf(view));
   const mayWrite = canInProject("policies:write") === true;
-  useEffect(() => setDraft(documentOf(view)), [view.version]);
   const set = (change: Partial<Document>): void => setDraft({ ...draft, ...change });
+  const { bind, flag } = controlsOf(draft, set);
   const save = async () => {
     await api.put(`/status-page?projectId=${encodeURIComponent(view.projectId)}`, draft);
     toast.ok(draft.enabled ? "Saved. Visitors see it now." : "Saved.");
@@ -92,20 +94,19 @@ function Editor({ view, reload }: EditorProps) {
         <Card title="Page">
           <div class="stack">
             <Switch
-              checked={draft.enabled}
-              onChange={(enabled) => set({ enabled })}
+              {...flag("enabled")}
               label="Public"
               hint="Anyone with the address sees it, without a login."
               disabled={!mayWrite}
             />
             <Field label="Title" required>
-              <Input value={draft.title} onChange={(title) => set({ title })} maxLength={100} />
+              <Input {...bind("title")} maxLength={100} />
             </Field>
             <Field label="Description" optional>
-              <Textarea value={draft.description} onChange={(description) => set({ description })} maxLength={1000} />
+              <Textarea {...bind("description")} maxLength={1000} />
             </Field>
             <Field label="Time zone" hint="Of days and times, such as Europe/Berlin.">
-              <Input value={draft.timezone} onChange={(timezone) => set({ timezone })} />
+              <Input {...bind("timezone")} />
             </Field>
             <Field label="History">
               <Input
@@ -117,22 +118,13 @@ function Editor({ view, reload }: EditorProps) {
                 suffix="days"
               />
             </Field>
+            <Switch {...flag("showIncidents")} label="Show past disturbances and notices" />
             <Switch
-              checked={draft.showIncidents}
-              onChange={(showIncidents) => set({ showIncidents })}
-              label="Show past disturbances and notices"
-            />
-            <Switch
-              checked={draft.showMaintenance}
-              onChange={(showMaintenance) => set({ showMaintenance })}
+              {...flag("showMaintenance")}
               label="Announce maintenance windows"
               hint="Of a silence only its times and the annotation status_page are shown."
             />
-            <Switch
-              checked={draft.subscriptions}
-              onChange={(subscriptions) => set({ subscriptions })}
-              label="Subscriptions by mail"
-            />
+            <Switch {...flag("subscriptions")} label="Subscriptions by mail" />
             {draft.subscriptions && !view.canSubscribe && (
               <Banner tone="warn">
                 Visitors cannot subscribe yet: the operator has not set {view.subscriptionsLack.join(", ")}.
@@ -141,13 +133,7 @@ function Editor({ view, reload }: EditorProps) {
           </div>
         </Card>
         <ComponentsEditor groups={draft.groups} onChange={(groups) => set({ groups })} />
-        {mayWrite && (
-          <div>
-            <Button type="submit" variant="primary">
-              Save
-            </Button>
-          </div>
-        )}
+        {mayWrite && <SubmitButton>Save</SubmitButton>}
       </Form>
       <div class="stack">
         <Preview view={view} draft={draft} />

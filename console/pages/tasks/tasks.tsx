@@ -6,7 +6,6 @@ import { useStream } from "../../app/live.ts";
 import { useList } from "../../app/query.ts";
 import {
   Badge,
-  Button,
   type Column,
   DataTable,
   EmptyState,
@@ -28,7 +27,7 @@ const COLUMNS: readonly Column<Task>[] = [
   { label: "Task", cell: ({ title }) => <UserText>{title}</UserText>, card: "title", width: "wide" },
   {
     label: "Status",
-    cell: ({ status }) => <Badge tone={STATUS[status].tone}>{STATUS[status].text}</Badge>,
+    cell: ({ status }) => <Badge {...STATUS[status]} />,
     card: "aside",
   },
   { label: "Priority", cell: ({ priority }) => priority, align: "end", priority: 2 },
@@ -82,18 +81,10 @@ export default function Tasks() {
         list={list}
         columns={COLUMNS}
         onOpen={(task) => openDialog(<TaskDialog known={task} onSaved={list.reload} />)}
-        rowActions={(task) => (
-          <>
-            {(task.status === "TODO" || task.status === "IN_PROGRESS") && (
-              <Button small onClick={() => finish(task)}>
-                Done
-              </Button>
-            )}
-            <Button small variant="quiet" onClick={() => remove(task)}>
-              Delete
-            </Button>
-          </>
-        )}
+        rowActions={(task) => [
+          (task.status === "TODO" || task.status === "IN_PROGRESS") && { label: "Done", onSelect: () => finish(task) },
+          { label: "Delete", onSelect: () => remove(task), variant: "quiet" },
+        ]}
         empty={
           <EmptyState
             title={isFiltered ? "No task matches" : "You have no task"}

@@ -3,6 +3,7 @@ import { history, historyKeymap, insertNewline } from "@codemirror/commands";
 import { Compartment, EditorState } from "@codemirror/state";
 import { EditorView, keymap, placeholder } from "@codemirror/view";
 import { useEffect, useRef } from "preact/hooks";
+import { useLatest } from "../../../ui/index.ts";
 import type { KnownPath } from "../data.ts";
 import { completions } from "./completion.ts";
 import { ruleLanguage } from "./language.ts";
@@ -50,8 +51,7 @@ export default function ConditionEditor(props: ConditionEditorProps) {
   const { problems, readOnly = false } = props;
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
-  const latest = useRef(props);
-  latest.current = props;
+  const latest = useLatest(props);
 
   useEffect(() => {
     const { current } = host;

@@ -203,10 +203,7 @@ function Changes({ result, changes }: { readonly result: Backtest; readonly chan
             <Badge tone={change === "added" ? "ok" : "warn"}>{change === "added" ? "more" : "fewer"}</Badge>
             <span class="grow">
               <Link href={href(`/events/${eventId}`)}>{title ?? type}</Link>
-              <span class="muted">
-                {" "}
-                {outcomeWord(before)} → {outcomeWord(after)}
-              </span>
+              <span class="muted">{` ${outcomeWord(before)} → ${outcomeWord(after)}`}</span>
             </span>
             <span class="muted nowrap">
               <Time at={receivedAt} />
