@@ -9,7 +9,7 @@ export { PRIORITY as INCIDENT_PRIORITY, pagedChannels } from "./incidents/notice
 export { lastPages, withOutcomes } from "./incidents/page-view.ts";
 export { mayRead as mayReadIncident } from "./incidents/paged.ts";
 export { summariesOf, withheldOf as withheldIncidents } from "./incidents/requests.ts";
-export { incidentsOfAlert, notifiedUsers } from "./incidents/store.ts";
+export { incidentsOfAlert, notifiedUsers, unresolvedOfAlert } from "./incidents/store.ts";
 export { candidatesOf } from "./incidents/targets.ts";
 export { ACKNOWLEDGED_RANK, attentionRank, isUnresolved } from "./incidents/view.ts";
 export {

@@ -23,7 +23,7 @@ import type { ChannelsContext } from "./context.ts";
 import { disableChannel, recordFailure, recordSuccess } from "./health.ts";
 import { continuationOf, errorOf, openChannel, recordSent, sendMessage } from "./messages.ts";
 import { type NoticeText, noticeOf, SEVERITIES, severityOf } from "./notice.ts";
-import { channelsOfProject, channelsOfUsers, findChannel, openFields } from "./store.ts";
+import { activeChannels, findChannel, openFields } from "./store.ts";
 
 /** Event type that selects channels for notifications without an event. */
 const WITHOUT_EVENT = "notification";
@@ -78,10 +78,9 @@ async function targetsOf(
   { projectId, eventId, priority, kind }: NotificationFacts,
   db: ReadDb | Trx,
 ): Promise<readonly Target[]> {
-  const channels = [
-    ...(await channelsOfUsers(db, userIds)),
-    ...(projectId === null || kind === "incident" ? [] : await channelsOfProject(db, projectId)),
-  ];
+  const channels = await activeChannels(db).where("userId", "in", userIds).execute();
+  if (projectId !== null && kind !== "incident")
+    channels.push(...(await activeChannels(db).where("projectId", "=", projectId).execute()));
   if (channels.length === 0) return [];
   const type = (eventId === null ? undefined : await typeOfEvent(db, eventId)) ?? WITHOUT_EVENT;
   return channels

@@ -7,7 +7,7 @@ import { pageOf } from "../../http/shapes.ts";
 import { type FeatureServer, feature } from "../../module/feature.ts";
 import { sealedColumn } from "../../store/sealed-column.ts";
 import { type ButtonsContext, buttonRoutes } from "./buttons.ts";
-import { Channel, type ChannelRow } from "./channel.ts";
+import { Channel, type ChannelRow, channelAccess } from "./channel.ts";
 import { channelsOfImport } from "./import.ts";
 import { openServiceChannels, type ServiceChannels } from "./open.ts";
 import * as s from "./schema.ts";
@@ -115,8 +115,10 @@ function serve(server: FeatureServer, context: ChannelsOwn): void {
       ...one,
       response: () => Channel.View,
       errors: ["CHANNEL_NOT_FOUND"],
-      handle: async (exchange, { params }) =>
-        answer(await service.viewOf(context, await service.getChannel(context, holderOf(exchange), params.id))),
+      async handle(exchange, { params }) {
+        const row = await channelAccess.visible(context.projects, holderOf(exchange), params.id, context.db.read);
+        return answer(await service.viewOf(context, row));
+      },
     }),
     route({
       method: "PATCH",

@@ -16,7 +16,7 @@ import {
   openRef,
   requireMessage,
   sealRef,
-  sealSecrets,
+  storedFields,
   type Texts,
   updateChannel,
   updateMessage,
@@ -179,12 +179,8 @@ export async function recordAccepted(trx: Trx, { row }: OpenedChannel, now: Epoc
 async function storeFields(box: ChannelsContext["box"], channel: OpenedChannel, set: Texts, trx: Trx): Promise<void> {
   const row = await findChannel(trx, channel.id);
   if (!row) return;
-  const all = { ...openFields(box, row), ...set };
-  const isSecret = (key: string): boolean => channel.preset.fields.some((field) => field.key === key && field.secret);
-  const part = (secret: boolean): Texts =>
-    Object.fromEntries(Object.entries(all).filter(([key]) => isSecret(key) === secret));
-  const secrets = sealSecrets(box, row.id, part(true));
-  await updateChannel(trx, row.id, { fields: JSON.stringify(part(false)), secrets, version: row.version + 1 });
+  const stored = storedFields(box, row.id, channel.preset, { ...openFields(box, row), ...set });
+  await updateChannel(trx, row.id, { ...stored, version: row.version + 1 });
 }
 
 /** The error of a message that was not accepted. */

@@ -6,10 +6,11 @@ import { hasTokenScope, missingPermission, requireAccount } from "../../http/acc
 import { ofOwner, type RowOwner } from "../../http/listing.ts";
 import { requireVersion } from "../../http/negotiation.ts";
 import type { Uses } from "../../module/feature.ts";
-import { addEffect, type ReadDb, type Trx } from "../../store/database.ts";
+import { addEffect, type Trx } from "../../store/database.ts";
 import type { EffectOf } from "../../store/effect.ts";
 import { countOf } from "../../store/sqlite/list-queries.ts";
 import { findProject } from "../access/index.ts";
+import { recordAction } from "../operate/audit/index.ts";
 import { Channel, type ChannelRow, channelAccess, channelList } from "./channel.ts";
 import type { ChannelsContext } from "./context.ts";
 import { fieldsAfter, requireUsable } from "./fields.ts";
@@ -38,11 +39,6 @@ export async function listChannels(
     for (const { preset } of rows) presets.set(preset, await context.book.get(preset));
     return (row) => channelView(row, presets.get(row.preset), openedOrNull(context.box, row));
   });
-}
-
-/** @throws CHANNEL_NOT_FOUND, also for one that the caller may not see */
-export async function getChannel(context: ChannelsApi, principal: PermissionHolder, id: string): Promise<ChannelRow> {
-  return channelAccess.visible(context.projects, principal, id, context.db.read);
 }
 
 export async function viewOf({ book, box }: ChannelsApi, row: ChannelRow): Promise<ChannelView> {
@@ -93,7 +89,7 @@ export async function newChannel(
     ...Channel.columns(settings),
     id,
     ...owner,
-    ...storedFields(context, id, preset, fields),
+    ...store.storedFields(context.box, id, preset, fields),
     ...{ name: input.name, preset: preset.name, createdBy: principal.userId, createdAt: now, updatedAt: now },
   };
   await requireReachable(context, preset, row, fields);
@@ -147,7 +143,7 @@ function after(context: ChannelsApi, row: ChannelRow, preset: Preset, fields: Te
   const { fields: given, ...settings } = input;
   return {
     ...row,
-    ...storedFields(context, row.id, preset, fields),
+    ...store.storedFields(context.box, row.id, preset, fields),
     ...Channel.columns(settings),
     ...(given === undefined && input.template === undefined ? {} : { acceptedAt: null }),
     ...(input.active === true ? { failures: 0, disabledAt: null, disabledReason: null } : {}),
@@ -177,13 +173,6 @@ async function presetOf({ book }: ChannelsApi, name: string): Promise<Preset> {
   if (preset) return preset;
   const message = `There is no preset ${name}; GET /api/v1/channels/presets lists them`;
   throw new PrismError("VALIDATION_FAILED", message, { details: [{ path: "preset", code: "INVALID", message }] });
-}
-
-function storedFields({ box }: ChannelsApi, id: string, preset: Preset, fields: Texts) {
-  const isSecret = (key: string): boolean => preset.fields.some((field) => field.key === key && field.secret);
-  const part = (secret: boolean): Texts =>
-    Object.fromEntries(Object.entries(fields).filter(([key]) => isSecret(key) === secret));
-  return { fields: JSON.stringify(part(false)), secrets: store.sealSecrets(box, id, part(true)) };
 }
 
 /** Outside the transaction: it resolves names. @throws VALIDATION_FAILED, URL_REFUSED */
@@ -242,23 +231,12 @@ function requireOwnScope(principal: PermissionHolder): void {
     throw new PrismError("SCOPE_MISSING", "The service token lacks the scope account:own");
 }
 
-/** A channel that the caller may test. @throws CHANNEL_NOT_FOUND, UNAUTHORIZED_ROLE */
-export async function channelToTest(
-  context: ChannelsApi,
-  principal: PermissionHolder,
-  id: string,
-  db: ReadDb | Trx = context.db.read,
-): Promise<ChannelRow> {
-  return channelAccess.writable(context.projects, principal, id, db);
-}
-
 export async function recordAudit(
-  { audit }: ChannelsApi,
+  context: ChannelsApi,
   action: "channel.create" | "channel.update" | "channel.delete" | "channel.test",
   { id, projectId, version, preset }: ChannelRow,
   trx: Trx,
   more: Readonly<Record<string, string[]>> = {},
 ): Promise<void> {
-  const metadata = { version, projectId, preset, ...more };
-  await audit.record({ action, resourceType: "channel", resourceId: id, metadata }, { trx });
+  await recordAction(context, trx, action, id, { version, projectId, preset, ...more });
 }

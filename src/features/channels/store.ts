@@ -6,6 +6,7 @@ import type { ReadDb, Trx } from "../../store/database.ts";
 import { daysBefore, sweepRows } from "../../store/retention.ts";
 import type { ChannelMessagesTable } from "../../store/schema.ts";
 import type { ChannelRow } from "./channel.ts";
+import type { Preset } from "./preset.ts";
 
 /* The tables `channels` and `channel_messages`. */
 
@@ -29,6 +30,14 @@ export function sealSecrets(box: SealedBox, channelId: string, secrets: Texts): 
   return box.seal(channelSealContext(channelId), Buffer.from(JSON.stringify(secrets)));
 }
 
+/** The columns of a channel's fields: the secret ones are sealed. */
+export function storedFields(box: SealedBox, channelId: string, preset: Pick<Preset, "fields">, fields: Texts) {
+  const isSecret = (key: string): boolean => preset.fields.some((field) => field.key === key && field.secret);
+  const part = (secret: boolean): Texts =>
+    Object.fromEntries(Object.entries(fields).filter(([key]) => isSecret(key) === secret));
+  return { fields: JSON.stringify(part(false)), secrets: sealSecrets(box, channelId, part(true)) };
+}
+
 /** All fields of a channel. @throws UnsealError */
 export function openFields(box: SealedBox, { id, fields, secrets }: SealedFields): Texts {
   const opened = JSON.parse(box.open(channelSealContext(id), secrets).toString()) as Texts;
@@ -39,16 +48,8 @@ export function findChannel(db: ReadDb | Trx, id: string): Promise<ChannelRow | 
   return db.selectFrom("channels").selectAll().where("id", "=", id).executeTakeFirst();
 }
 
-/** The fields that decide whether a notification goes to a channel. */
-export function channelsOfUsers(db: ReadDb | Trx, userIds: readonly string[]) {
-  return activeChannels(db).where("userId", "in", userIds).execute();
-}
-
-export function channelsOfProject(db: ReadDb | Trx, projectId: string) {
-  return activeChannels(db).where("projectId", "=", projectId).execute();
-}
-
-function activeChannels(db: ReadDb | Trx) {
+/** Active channels, with the fields that decide whether a notification goes to them. */
+export function activeChannels(db: ReadDb | Trx) {
   return db.selectFrom("channels").select(["id", "userId", "eventTypes", "minPriority"]).where("active", "=", 1);
 }
 

@@ -1,13 +1,13 @@
 import { uuidv7 } from "../../core/ids.ts";
 import { type PermissionHolder, personKey } from "../../core/principal.ts";
 import { Slots } from "../../core/slots.ts";
-import type { ChannelRow } from "./channel.ts";
+import { type ChannelRow, channelAccess } from "./channel.ts";
 import { opened, ownTexts, recordAccepted } from "./messages.ts";
 import { type NoticeText, noticeOf, SEVERITIES } from "./notice.ts";
 import type { TestChannel, TestResult } from "./schema.ts";
 import { BadRequest } from "./sending/request.ts";
 import { perform, previewOf, type SendOutcome } from "./sending/sender.ts";
-import { type ChannelsApi, channelToTest, recordAudit } from "./service.ts";
+import { type ChannelsApi, recordAudit } from "./service.ts";
 import { textOf } from "./templates/template.ts";
 
 const STATUSES: readonly string[] = ["firing", "acknowledged", "escalated", "resolved", "event"];
@@ -25,7 +25,8 @@ export class ChannelTester {
   /** @throws CHANNEL_NOT_FOUND, UNAUTHORIZED_ROLE, RATE_LIMITED, OVERLOADED */
   async run(principal: PermissionHolder, id: string, input: TestChannel): Promise<TestResult> {
     // Callers without the right must not take the slots of others.
-    const row = await channelToTest(this.#context, principal, id);
+    const { projects, db } = this.#context;
+    const row = await channelAccess.writable(projects, principal, id, db.read);
     return this.#slots.run(personKey(principal), () => this.#test(principal, row, input));
   }
 
@@ -57,7 +58,7 @@ export class ChannelTester {
   /** The channel as it is now, with the test in the audit trail. */
   #recorded(principal: PermissionHolder, id: string): Promise<ChannelRow> {
     return this.#context.db.write(async (trx) => {
-      const row = await channelToTest(this.#context, principal, id, trx);
+      const row = await channelAccess.writable(this.#context.projects, principal, id, trx);
       await recordAudit(this.#context, "channel.test", row, trx);
       return row;
     });

@@ -5,10 +5,11 @@ import type { PermissionHolder, Principal } from "../../core/principal.ts";
 import { callerOf, holderOf, missingPermission, requireAccount } from "../../http/access.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { requireVersion } from "../../http/negotiation.ts";
-import { versioned } from "../../http/route.ts";
+import { withVersion } from "../../http/route.ts";
 import type { FeatureServer } from "../../module/feature.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import { reauthorize, type UserName } from "../access/index.ts";
+import { recordAction } from "../operate/audit/index.ts";
 import { toAway } from "./away.ts";
 import { conflictsOn, readConflicts } from "./conflicts.ts";
 import { createOnce } from "./create-once.ts";
@@ -25,7 +26,7 @@ import * as queries from "./queries.ts";
 import { peopleOf, shown, spanOf } from "./reading.ts";
 import { Range } from "./reading-schema.ts";
 import { spansOf, turnsOf } from "./roster.ts";
-import { KEPT_MS, noteChange, type OnCallContext, recordChange, visibleSchedule } from "./schedules.ts";
+import { KEPT_MS, noteChange, type OnCallContext, visibleSchedule } from "./schedules.ts";
 import { ScheduleParams } from "./schema.ts";
 import { daysText } from "./texts.ts";
 
@@ -36,7 +37,7 @@ const MAX_DAYS = 366;
 type ZonedRow = DaysOffRow & { readonly timezone: string };
 
 /** The days off of a user, in order. @throws USER_NOT_FOUND, UNAUTHORIZED_ROLE */
-export async function listDaysOff(context: OnCallContext, principal: PermissionHolder, query: ListDaysOff) {
+async function listDaysOff(context: OnCallContext, principal: PermissionHolder, query: ListDaysOff) {
   const { db, clock } = context;
   const { userId } = keeperOf(context, principal, query.userId);
   const rows = await comingOf(db.read, userId, query.from ?? clock.now());
@@ -50,7 +51,7 @@ async function comingOf(db: ReadDb | Trx, userId: string, from: EpochMs): Promis
 }
 
 /** The days off of all users whom a schedule names. @throws SCHEDULE_NOT_FOUND, VALIDATION_FAILED */
-export async function daysOffOfSchedule(context: OnCallContext, principal: Principal, id: string, range: Range) {
+async function daysOffOfSchedule(context: OnCallContext, principal: Principal, id: string, range: Range) {
   const { db } = context;
   await visibleSchedule(context, principal, id, db.read);
   const { from, to } = spanOf(context, range);
@@ -69,19 +70,8 @@ async function namedBy(db: ReadDb, scheduleId: string): Promise<string[]> {
   return [...new Set([...named, ...(calendar ? spansOf(calendar).flatMap(({ users }) => users) : [])])];
 }
 
-/** @throws DAYS_OFF_NOT_FOUND, also for those that the caller may not see */
-export async function readDaysOff(context: OnCallContext, principal: PermissionHolder, id: string) {
-  const { row } = await ownOrManaged(context, principal, id, context.db.read);
-  return answer(context, principal, row, context.db.read);
-}
-
 /** @throws USER_NOT_FOUND, UNAUTHORIZED_ROLE, VALIDATION_FAILED, LIMIT_REACHED */
-export async function createDaysOff(
-  context: OnCallContext,
-  principal: PermissionHolder,
-  input: CreateDaysOff,
-  trx: Trx,
-) {
+async function createDaysOff(context: OnCallContext, principal: PermissionHolder, input: CreateDaysOff, trx: Trx) {
   const { storage, clock } = context;
   storage.requireSpace();
   const { userId, projectId } = keeperOf(context, principal, input.userId);
@@ -89,18 +79,19 @@ export async function createDaysOff(
   const now = clock.now();
   const made = { createdBy: principal.userId, createdAt: now, updatedAt: now };
   const row = DaysOff.newRow(input, { id: uuidv7(), userId, ...made });
-  await queries.deleteOldDaysOff(trx, userId, dayOf(now - KEPT_MS));
+  const past = trx.deleteFrom("oncall_days_off").where("userId", "=", userId);
+  await past.where("lastDay", "<", dayOf(now - KEPT_MS)).execute();
   const others = await comingOf(trx, userId, now);
   if (others.length >= MAX_ENTRIES)
     throw new PrismError("LIMIT_REACHED", `A user has at most ${MAX_ENTRIES} entries of present and future days off`);
   await requireDays(context, row, others, trx);
-  await queries.insertDaysOff(trx, row);
+  await trx.insertInto("oncall_days_off").values(row).execute();
   await record(context, "create", row, trx);
   return readBack(context, principal, row.id, trx);
 }
 
 /** @throws DAYS_OFF_NOT_FOUND, VERSION_CONFLICT, and as {@link createDaysOff} */
-export async function updateDaysOff(
+async function updateDaysOff(
   context: OnCallContext,
   principal: PermissionHolder,
   id: string,
@@ -114,21 +105,21 @@ export async function updateDaysOff(
       const others = (await comingOf(trx, old.userId, now)).filter((other) => other.id !== id);
       await requireDays(context, next, others, trx);
     }
-    await queries.updateDaysOff(trx, id, changes);
+    await trx.updateTable("oncall_days_off").set(changes).where("id", "=", id).execute();
     await record(context, "update", next, trx);
   });
   return readBack(context, principal, id, context.db.read);
 }
 
 /** @throws DAYS_OFF_NOT_FOUND, VERSION_CONFLICT */
-export function deleteDaysOff(
+function deleteDaysOff(
   context: OnCallContext,
   principal: PermissionHolder,
   id: string,
   ifMatch: string,
 ): Promise<void> {
   return change(context, principal, id, ifMatch, async (trx, old) => {
-    await queries.deleteDaysOff(trx, id);
+    await trx.deleteFrom("oncall_days_off").where("id", "=", id).execute();
     await record(context, "delete", old, trx);
   });
 }
@@ -196,26 +187,26 @@ async function requireDays({ clock }: OnCallContext, row: DaysOffRow, others: re
 /** Has the schedules that name the user looked at. */
 async function record(context: OnCallContext, verb: "create" | "update" | "delete", row: DaysOffRow, trx: Trx) {
   const { id, userId, firstDay, lastDay } = row;
-  await recordChange(context, `oncall_days_off.${verb}`, id, { userId, firstDay, lastDay }, trx);
+  await recordAction(context, trx, `oncall_days_off.${verb}`, id, { userId, firstDay, lastDay });
   const now = context.clock.now();
   for (const schedule of await queries.schedulesWith(trx, userId)) await noteChange(trx, schedule.id, now);
 }
 
 async function readBack(context: OnCallContext, principal: PermissionHolder, id: string, db: ReadDb | Trx) {
   const { row } = await ownOrManaged(context, principal, id, db);
-  const { version, body } = await answer(context, principal, row, db);
+  const view = await answer(context, principal, row, db);
   const named = await queries.schedulesWith(db, row.userId);
   const schedules = named.filter(({ projectId }) => context.projects.has(principal, projectId, "events:read"));
   const away = toAway(row);
   const from = Math.max(context.clock.now(), away.start);
   const warnings = await conflictsOn(context, db, schedules, [away], { from, to: away.end });
-  return { version, body: { ...body, warnings } };
+  return { ...view, warnings };
 }
 
 async function answer(context: OnCallContext, principal: PermissionHolder, row: ZonedRow, db: ReadDb | Trx) {
-  const [body] = await viewsOf(context, principal, [row], db);
-  if (!body) throw new TypeError("a row has a view");
-  return { version: row.version, body };
+  const [view] = await viewsOf(context, principal, [row], db);
+  if (!view) throw new TypeError("a row has a view");
+  return view;
 }
 
 /** The note is for the user and those who may change the days off. */
@@ -287,8 +278,9 @@ export function serveDaysOff(server: FeatureServer, context: OnCallContext): voi
     response: () => s.DaysOff.View,
     errors: ["DAYS_OFF_NOT_FOUND"],
     async handle(exchange, { params }) {
-      const { version, body } = await readDaysOff(context, holderOf(exchange), params.id);
-      return versioned(version, body);
+      const principal = holderOf(exchange);
+      const { row } = await ownOrManaged(context, principal, params.id, context.db.read);
+      return withVersion(await answer(context, principal, row, context.db.read));
     },
   });
   server.route({
@@ -301,8 +293,7 @@ export function serveDaysOff(server: FeatureServer, context: OnCallContext): voi
     errors: ["DAYS_OFF_NOT_FOUND", "UNAUTHORIZED_ROLE", "PROJECT_NOT_FOUND", "VERSION_CONFLICT"],
     async handle(exchange, { params, body }) {
       const ifMatch = exchange.header("if-match");
-      const changed = await updateDaysOff(context, holderOf(exchange), params.id, ifMatch, body);
-      return versioned(changed.version, changed.body);
+      return withVersion(await updateDaysOff(context, holderOf(exchange), params.id, ifMatch, body));
     },
   });
   server.route({

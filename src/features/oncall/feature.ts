@@ -1,7 +1,7 @@
 import { callerOf, holderOf } from "../../http/access.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { stateOf } from "../../http/negotiation.ts";
-import { versioned } from "../../http/route.ts";
+import { withVersion } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
 import { type FeatureServer, feature } from "../../module/feature.ts";
 import { MAX_CALENDAR_BYTES } from "./calendars.ts";
@@ -13,7 +13,7 @@ import type { OnCallContext } from "./schedules.ts";
 import * as schedules from "./schedules.ts";
 import { ON_CALL_CHANGED } from "./schedules.ts";
 import * as s from "./schema.ts";
-import * as views from "./shift-views.ts";
+import { OVERRIDES, SHIFTS, SWAPS } from "./shift-views.ts";
 import * as shifts from "./shifts.ts";
 import { OnCallWatch } from "./watch.ts";
 
@@ -179,13 +179,9 @@ function serveSchedules(server: FeatureServer, context: OnCallContext): void {
 }
 
 /** The state of the calendar and its link change without a new version. */
-function scheduleReply({ version, body }: Awaited<ReturnType<typeof schedules.readSchedule>>) {
-  const { calendar, hasCalendarLink, calendarUrl } = body;
-  return versioned(version, body, { state: stateOf({ calendar, hasCalendarLink, calendarUrl }) });
-}
-
-function reply<V>({ version, body }: { readonly version: number; readonly body: V }) {
-  return versioned(version, body);
+function scheduleReply(schedule: Awaited<ReturnType<typeof schedules.readSchedule>>) {
+  const { calendar, hasCalendarLink, calendarUrl } = schedule;
+  return withVersion(schedule, { state: stateOf({ calendar, hasCalendarLink, calendarUrl }) });
 }
 
 function serveShifts(server: FeatureServer, context: OnCallContext): void {
@@ -197,8 +193,7 @@ function serveShifts(server: FeatureServer, context: OnCallContext): void {
     id: "listOnCallShifts",
     summary: "List the shifts and rotations of a schedule, newest first",
     response: () => pageOf(s.Shift.View),
-    handle: (exchange, { params, query }) =>
-      shifts.listShifts(context, callerOf(exchange), params.id, shifts.SHIFT_KINDS, query, views.shiftView),
+    handle: (exchange, { params, query }) => shifts.listShifts(context, callerOf(exchange), params.id, SHIFTS, query),
   });
   server.route({
     ...write,
@@ -219,7 +214,7 @@ function serveShifts(server: FeatureServer, context: OnCallContext): void {
     id: "getOnCallShift",
     summary: "Get a shift or a rotation",
     handle: async (exchange, { params }) =>
-      reply(await shifts.readShift(context, callerOf(exchange), params, shifts.SHIFT_KINDS, views.shiftView)),
+      withVersion(await shifts.readShift(context, callerOf(exchange), params, SHIFTS)),
   });
   server.route({
     ...write,
@@ -229,7 +224,7 @@ function serveShifts(server: FeatureServer, context: OnCallContext): void {
     summary: "Change a shift or a rotation from now on; past times do not change",
     body: s.UpdateShift,
     handle: async (exchange, { params, body }) =>
-      reply(await shifts.updateShift(context, holderOf(exchange), params, exchange.header("if-match"), body)),
+      withVersion(await shifts.updateShift(context, holderOf(exchange), params, exchange.header("if-match"), body)),
   });
   server.route({
     ...write,
@@ -238,7 +233,7 @@ function serveShifts(server: FeatureServer, context: OnCallContext): void {
     id: "deleteOnCallShift",
     summary: "Delete a shift or a rotation from now on; past times do not change",
     handle: (exchange, { params }) =>
-      shifts.deleteShift(context, holderOf(exchange), params, shifts.SHIFT_KINDS, exchange.header("if-match")),
+      shifts.deleteShift(context, holderOf(exchange), params, SHIFTS, exchange.header("if-match")),
   });
 }
 
@@ -252,7 +247,7 @@ function serveOverrides(server: FeatureServer, context: OnCallContext): void {
     summary: "List the overrides of a schedule, newest first",
     response: pageOf(s.OverrideView),
     handle: (exchange, { params, query }) =>
-      shifts.listShifts(context, callerOf(exchange), params.id, ["override"], query, views.overrideView),
+      shifts.listShifts(context, callerOf(exchange), params.id, OVERRIDES, query),
   });
   server.route({
     ...member,
@@ -274,7 +269,7 @@ function serveOverrides(server: FeatureServer, context: OnCallContext): void {
     id: "getOnCallOverride",
     summary: "Get an override",
     handle: async (exchange, { params }) =>
-      reply(await shifts.readShift(context, callerOf(exchange), params, ["override"], views.overrideView)),
+      withVersion(await shifts.readShift(context, callerOf(exchange), params, OVERRIDES)),
   });
   server.route({
     ...member,
@@ -284,7 +279,7 @@ function serveOverrides(server: FeatureServer, context: OnCallContext): void {
     summary: "Change an override from now on; past times do not change",
     body: s.UpdateOverride,
     handle: async (exchange, { params, body }) =>
-      reply(await shifts.updateOverride(context, holderOf(exchange), params, exchange.header("if-match"), body)),
+      withVersion(await shifts.updateOverride(context, holderOf(exchange), params, exchange.header("if-match"), body)),
   });
   server.route({
     ...member,
@@ -293,21 +288,19 @@ function serveOverrides(server: FeatureServer, context: OnCallContext): void {
     id: "deleteOnCallOverride",
     summary: "Delete an override from now on; past times do not change",
     handle: (exchange, { params }) =>
-      shifts.deleteShift(context, holderOf(exchange), params, ["override"], exchange.header("if-match")),
+      shifts.deleteShift(context, holderOf(exchange), params, OVERRIDES, exchange.header("if-match")),
   });
 }
 
 function serveSwaps(server: FeatureServer, context: OnCallContext): void {
   const path = `${PATH}/schedules/:id/swaps`;
-  const view = (row: Parameters<typeof views.swapView>[0]) => views.swapView(row, context.clock.now());
   server.route({
     ...list,
     path,
     id: "listOnCallSwaps",
     summary: "List the swaps of a schedule, newest first",
     response: pageOf(s.SwapView),
-    handle: (exchange, { params, query }) =>
-      shifts.listShifts(context, callerOf(exchange), params.id, ["swap"], query, view),
+    handle: (exchange, { params, query }) => shifts.listShifts(context, callerOf(exchange), params.id, SWAPS, query),
   });
   server.route({
     ...member,
@@ -329,8 +322,8 @@ function serveSwaps(server: FeatureServer, context: OnCallContext): void {
     summary: "Get a swap",
     response: s.SwapView,
     async handle(exchange, { params }) {
-      const { version, body } = await shifts.readShift(context, callerOf(exchange), params, ["swap"], view);
-      return versioned(version, body, { state: body.state });
+      const swap = await shifts.readShift(context, callerOf(exchange), params, SWAPS);
+      return withVersion(swap, { state: swap.state });
     },
   });
   server.route({
@@ -344,7 +337,7 @@ function serveSwaps(server: FeatureServer, context: OnCallContext): void {
     response: s.SwapView,
     errors: [...CHANGE_ERRORS, "SHIFT_NOT_FOUND", "INVALID_STATE"],
     handle: async (exchange, { params, body }) =>
-      reply(await shifts.takeSwap(context, holderOf(exchange), params, body)),
+      withVersion(await shifts.takeSwap(context, holderOf(exchange), params, body)),
   });
   server.route({
     ...member,
@@ -353,6 +346,6 @@ function serveSwaps(server: FeatureServer, context: OnCallContext): void {
     id: "cancelOnCallSwap",
     summary: "Cancel a swap from now on",
     handle: (exchange, { params }) =>
-      shifts.deleteShift(context, holderOf(exchange), params, ["swap"], exchange.header("if-match")),
+      shifts.deleteShift(context, holderOf(exchange), params, SWAPS, exchange.header("if-match")),
   });
 }

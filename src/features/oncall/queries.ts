@@ -2,7 +2,6 @@ import { type Selectable, sql } from "kysely";
 import { ofProjects } from "../../http/listing.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { OnCallCalendarsTable } from "../../store/schema.ts";
-import type { DaysOffRow } from "./days-off-schema.ts";
 import type { OnCallRow, ShiftRow } from "./schema.ts";
 
 export type CalendarRow = Selectable<OnCallCalendarsTable>;
@@ -147,21 +146,4 @@ function zonedDaysOff(db: Db) {
     .innerJoin("users as u", "u.id", "d.userId")
     .selectAll("d")
     .select("u.timezone");
-}
-
-export async function insertDaysOff(trx: Trx, row: DaysOffRow): Promise<void> {
-  await trx.insertInto("oncall_days_off").values(row).execute();
-}
-
-export async function updateDaysOff(trx: Trx, id: string, values: Partial<DaysOffRow>): Promise<void> {
-  await trx.updateTable("oncall_days_off").set(values).where("id", "=", id).execute();
-}
-
-export async function deleteDaysOff(trx: Trx, id: string): Promise<void> {
-  await trx.deleteFrom("oncall_days_off").where("id", "=", id).execute();
-}
-
-/** Removes those of a user that ended before a day. */
-export async function deleteOldDaysOff(trx: Trx, userId: string, day: string): Promise<void> {
-  await trx.deleteFrom("oncall_days_off").where("userId", "=", userId).where("lastDay", "<", day).execute();
 }

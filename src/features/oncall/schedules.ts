@@ -9,6 +9,7 @@ import { requireVersion } from "../../http/negotiation.ts";
 import type { Context } from "../../module/feature.ts";
 import { addEffect, type InTransaction, type ReadDb, type Trx } from "../../store/database.ts";
 import { owned, reauthorize } from "../access/index.ts";
+import { recordAction } from "../operate/audit/index.ts";
 import type { CalendarRow } from "./queries.ts";
 import * as queries from "./queries.ts";
 import { pastOf, spansOf } from "./roster.ts";
@@ -159,7 +160,7 @@ export async function createSchedule(
   );
   await trx.insertInto("oncall_schedules").values(row).execute();
   await putCalendar(trx, row.id, calendarUrl, now);
-  await recordChange(context, "oncall_schedule.create", row.id, { projectId, version: 1 }, trx);
+  await recordAction(context, trx, "oncall_schedule.create", row.id, { projectId, version: 1 });
   await noteChange(trx, row.id, now);
   return readSchedule(context, principal, row.id, trx);
 }
@@ -184,7 +185,7 @@ export async function updateSchedule(
     if (isNewCalendar) await context.projects.quotas.requireRoom(trx, "calendars", old);
     if (calendarUrl !== undefined) await putCalendar(trx, id, calendarUrl, now);
     const metadata = { version: old.version + 1, members: Object.keys(input) };
-    await recordChange(context, "oncall_schedule.update", id, metadata, trx);
+    await recordAction(context, trx, "oncall_schedule.update", id, metadata);
     await noteChange(trx, id, now);
   });
   return readSchedule(context, principal, id);
@@ -204,7 +205,7 @@ export function deleteSchedule(
     if (policies.length > 0 && !force) throw inUse(context, principal, policies);
     await trx.deleteFrom("oncall_schedules").where("id", "=", id).execute();
     const metadata = { projectId: old.projectId, version: old.version, policies: policies.map((each) => each.id) };
-    await recordChange(context, "oncall_schedule.delete", id, metadata, trx);
+    await recordAction(context, trx, "oncall_schedule.delete", id, metadata);
     addEffect(trx, { type: "announced", event: DUE_EVENT, data: { id } });
   });
 }
@@ -213,8 +214,7 @@ export function deleteSchedule(
 export async function readSchedule(context: OnCallContext, principal: Principal, id: string, trx?: Trx) {
   const db = trx ?? context.db.read;
   const row = await visibleSchedule(context, principal, id, db);
-  const view = viewsFor(context, principal);
-  return { version: row.version, body: view(row, await queries.calendarOf(db, id)) };
+  return viewsFor(context, principal)(row, await queries.calendarOf(db, id));
 }
 
 /** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_CURSOR */
@@ -245,7 +245,7 @@ export function createLink(context: OnCallContext, principal: PermissionHolder, 
   return changeSchedule(context, principal, id, "oncall:write", async (trx, { projectId }) => {
     const { token, hash } = createToken("prc");
     await queries.updateSchedule(trx, id, { tokenHash: hash, tokenBy: principal.userId });
-    await recordChange(context, "oncall_schedule.link", id, { projectId }, trx);
+    await recordAction(context, trx, "oncall_schedule.link", id, { projectId });
     return { token, url: `${context.publicUrl()}/api/v1/oncall/schedules/${id}/calendar.ics?token=${token}` };
   });
 }
@@ -253,24 +253,8 @@ export function createLink(context: OnCallContext, principal: PermissionHolder, 
 export function revokeLink(context: OnCallContext, principal: PermissionHolder, id: string): Promise<void> {
   return changeSchedule(context, principal, id, "oncall:write", async (trx, { projectId }) => {
     await queries.updateSchedule(trx, id, { tokenHash: null, tokenBy: null });
-    await recordChange(context, "oncall_schedule.unlink", id, { projectId }, trx);
+    await recordAction(context, trx, "oncall_schedule.unlink", id, { projectId });
   });
-}
-
-type Action =
-  | `oncall_schedule.${"create" | "update" | "delete" | "link" | "unlink"}`
-  | `oncall_shift.${"create" | "update" | "delete" | "take"}`
-  | `oncall_days_off.${"create" | "update" | "delete"}`;
-
-export function recordChange(
-  { audit }: Pick<OnCallContext, "audit">,
-  action: Action,
-  resourceId: string,
-  metadata: Readonly<Record<string, string | number | null | string[]>>,
-  trx: Trx,
-): Promise<void> {
-  const resourceType = action.slice(0, action.indexOf("."));
-  return audit.record({ action, resourceType, resourceId, metadata }, { trx });
 }
 
 function viewsFor({ projects }: OnCallContext, principal: Principal) {

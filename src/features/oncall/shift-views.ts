@@ -2,14 +2,14 @@ import { type EpochMs, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { spanOf, timesOf, turnsOf } from "./roster.ts";
 import { Shift, type ShiftRow } from "./schema.ts";
 
-export function shiftView(row: ShiftRow) {
+function shiftView(row: ShiftRow) {
   const { recurrence } = timesOf(row);
   const until = recurrence?.until === undefined ? undefined : toRfc3339(recurrence.until);
   const kind = row.kind as "rotation" | "single";
   return Shift.view(row, { kind, recurrence: recurrence && { ...recurrence, until } });
 }
 
-export function overrideView(row: ShiftRow) {
+function overrideView(row: ShiftRow) {
   const { start, end } = spanOf(row);
   return {
     id: row.id,
@@ -56,3 +56,13 @@ const OLDEST = Date.UTC(2000, 0, 1);
 export function localText(wall: number): string {
   return wall >= OLDEST ? new Date(wall).toISOString().slice(0, 19) : "";
 }
+
+/** How rows of `oncall_shifts` are shown: as shifts, overrides or swaps. */
+export interface ShiftForm<V> {
+  readonly kinds: readonly ShiftRow["kind"][];
+  view(row: ShiftRow, now: EpochMs): V;
+}
+
+export const SHIFTS: ShiftForm<ReturnType<typeof shiftView>> = { kinds: ["rotation", "single"], view: shiftView };
+export const OVERRIDES: ShiftForm<ReturnType<typeof overrideView>> = { kinds: ["override"], view: overrideView };
+export const SWAPS: ShiftForm<ReturnType<typeof swapView>> = { kinds: ["swap"], view: swapView };

@@ -6,19 +6,13 @@ import type { PermissionHolder, Principal } from "../../core/principal.ts";
 import { missingPermission, requireAccount } from "../../http/access.ts";
 import { requireVersion } from "../../http/negotiation.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
+import { recordAction } from "../operate/audit/index.ts";
 import { warningsOf } from "./conflicts.ts";
 import { OVERRIDE_LEVEL } from "./model/layers.ts";
 import { occurrences, type ShiftRecurrence } from "./model/recurrence.ts";
 import * as queries from "./queries.ts";
 import { spanOf, timesOf } from "./roster.ts";
-import {
-  changeSchedule,
-  noteChange,
-  type OnCallContext,
-  ownSchedule,
-  recordChange,
-  visibleSchedule,
-} from "./schedules.ts";
+import { changeSchedule, noteChange, type OnCallContext, ownSchedule, visibleSchedule } from "./schedules.ts";
 import {
   type CreateOverride,
   type CreateShift,
@@ -33,17 +27,12 @@ import {
   type UpdateOverride,
   type UpdateShift,
 } from "./schema.ts";
-import { localText, overrideView, shiftView, swapView } from "./shift-views.ts";
+import { localText, OVERRIDES, SHIFTS, type ShiftForm, SWAPS, swapView } from "./shift-views.ts";
 
 /** Current shifts, overrides and swaps of one schedule: each of them is read for every answer. */
 const MAX_SHIFTS = 500;
 
-export const SHIFT_KINDS = ["rotation", "single"] as const;
-type Kinds = readonly ShiftRow["kind"][];
-
-function isSwap(kinds: Kinds): boolean {
-  return kinds.every((kind) => kind === "swap");
-}
+type AnyForm = ShiftForm<unknown>;
 
 /** @throws SCHEDULE_NOT_FOUND, UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND, LIMIT_REACHED */
 export async function createShift(
@@ -64,7 +53,7 @@ export async function createShift(
     requireTimes(row);
     return row;
   });
-  return readChanged(context, principal, { id, shiftId }, SHIFT_KINDS, shiftView, trx);
+  return readChanged(context, principal, { id, shiftId }, SHIFTS, trx);
 }
 
 /** Inserts a row in the caller's transaction. */
@@ -92,14 +81,14 @@ export async function updateShift(
   input: UpdateShift,
 ) {
   await changeSchedule(context, principal, params.id, "oncall:write", async (trx, schedule, now) => {
-    const old = await currentShift(trx, params, SHIFT_KINDS);
+    const old = await currentShift(trx, params, SHIFTS);
     requireVersion(ifMatch, old.version);
     const { level = old.level, name = old.name, turns = null } = input;
     const next = { ...old, ...shiftColumns(context, schedule, merged(old, input), turns), level, name };
     requireTimes(next);
     await change(context, trx, old, next, now);
   });
-  return readChanged(context, principal, params, SHIFT_KINDS, shiftView);
+  return readChanged(context, principal, params, SHIFTS);
 }
 
 /**
@@ -110,17 +99,17 @@ export function deleteShift(
   context: OnCallContext,
   principal: PermissionHolder,
   params: ShiftParams,
-  kinds: Kinds,
+  form: AnyForm,
   ifMatch: string,
 ): Promise<void> {
-  const right = isSwap(kinds) ? "own" : "events:read";
+  const right = form === SWAPS ? "own" : "events:read";
   return changeSchedule(context, principal, params.id, right, async (trx, schedule, now) => {
-    const old = await currentShift(trx, params, kinds);
+    const old = await currentShift(trx, params, form);
     if (old.swapFor === null || old.swapFor !== principal.userId) requireWriter(context, principal, schedule);
     requireVersion(ifMatch, old.version);
     if (hasBegun(old, now)) await queries.replaceShift(trx, { ...old, validUntil: now, updatedAt: now });
     else await queries.deleteShift(trx, old.id);
-    await recordChange(context, "oncall_shift.delete", old.id, facts(old), trx);
+    await recordAction(context, trx, "oncall_shift.delete", old.id, facts(old));
     await noteChange(trx, schedule.id, now);
   });
 }
@@ -137,7 +126,7 @@ export async function createOverride(
     const row = { ...blank(schedule, principal, now), kind: "override", level: OVERRIDE_LEVEL } as const;
     return overrideOf(context, principal, schedule, { ...row, swapFor: null }, input);
   });
-  return readChanged(context, principal, { id, shiftId }, ["override"], overrideView, trx);
+  return readChanged(context, principal, { id, shiftId }, OVERRIDES, trx);
 }
 
 /** @throws SHIFT_NOT_FOUND, VERSION_CONFLICT, and as {@link createOverride} */
@@ -149,12 +138,12 @@ export async function updateOverride(
   input: UpdateOverride,
 ) {
   await changeSchedule(context, principal, params.id, "events:read", async (trx, schedule, now) => {
-    const old = await currentShift(trx, params, ["override"]);
+    const old = await currentShift(trx, params, OVERRIDES);
     requireVersion(ifMatch, old.version);
     if (old.swapFor !== principal.userId) requireWriter(context, principal, schedule);
     await change(context, trx, old, overrideOf(context, principal, schedule, old, input), now);
   });
-  return readChanged(context, principal, params, ["override"], overrideView);
+  return readChanged(context, principal, params, OVERRIDES);
 }
 
 /** @throws SCHEDULE_NOT_FOUND, UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND, LIMIT_REACHED */
@@ -174,7 +163,7 @@ export async function createSwap(
     swapFor: oneOf(context, principal, schedule, input.userId),
     turns: "[[]]",
   }));
-  return readChanged(context, principal, { id, shiftId }, ["swap"], (row) => swapView(row, context.clock.now()), trx);
+  return readChanged(context, principal, { id, shiftId }, SWAPS, trx);
 }
 
 /** @throws SHIFT_NOT_FOUND, INVALID_STATE, RECIPIENT_NOT_FOUND, UNAUTHORIZED_ROLE */
@@ -185,7 +174,7 @@ export async function takeSwap(
   input: TakeSwap,
 ) {
   await changeSchedule(context, principal, params.id, "own", async (trx, schedule, now) => {
-    const old = await currentShift(trx, params, ["swap"]);
+    const old = await currentShift(trx, params, SWAPS);
     const user = oneOf(context, principal, schedule, input.userId);
     const { state } = swapView(old, now);
     if (state !== "open") throw new PrismError("INVALID_STATE", `The swap is ${state}`);
@@ -193,10 +182,10 @@ export async function takeSwap(
     // A swap that is taken late is in effect from now on.
     const next = { ...old, turns: JSON.stringify([[user]]), validFrom: now, version: old.version + 1, updatedAt: now };
     await queries.replaceShift(trx, next);
-    await recordChange(context, "oncall_shift.take", old.id, { ...facts(next), takenBy: user }, trx);
+    await recordAction(context, trx, "oncall_shift.take", old.id, { ...facts(next), takenBy: user });
     await noteChange(trx, schedule.id, now);
   });
-  return readChanged(context, principal, params, ["swap"], (row) => swapView(row, context.clock.now()));
+  return readChanged(context, principal, params, SWAPS);
 }
 
 /** @throws SCHEDULE_NOT_FOUND, SHIFT_NOT_FOUND */
@@ -204,21 +193,20 @@ export async function readShift<V>(
   context: OnCallContext,
   principal: Principal,
   params: ShiftParams,
-  kinds: Kinds,
-  view: (row: ShiftRow) => V,
+  form: ShiftForm<V>,
   trx?: Trx,
-): Promise<{ version: number; body: V }> {
+): Promise<V> {
   const db = trx ?? context.db.read;
-  await (isSwap(kinds) ? ownSchedule : visibleSchedule)(context, principal, params.id, db);
-  const row = await anyShift(db, params, kinds);
-  return { version: row.version, body: view(row) };
+  await finderOf(form)(context, principal, params.id, db);
+  const row = await anyShift(db, params, form);
+  return form.view(row, context.clock.now());
 }
 
 /** {@link readShift} after a change, with the days off of users whom it puts on call. */
 async function readChanged<V>(...given: Parameters<typeof readShift<V>>) {
-  const [context, , params, , , trx] = given;
-  const { version, body } = await readShift(...given);
-  return { version, body: { ...body, warnings: await warningsOf(context, trx ?? context.db.read, params) } };
+  const [context, , params, , trx] = given;
+  const view = await readShift(...given);
+  return { ...view, warnings: await warningsOf(context, trx ?? context.db.read, params) };
 }
 
 /** @throws SCHEDULE_NOT_FOUND, INVALID_CURSOR */
@@ -226,15 +214,20 @@ export async function listShifts<V>(
   context: OnCallContext,
   principal: Principal,
   scheduleId: string,
-  kinds: Kinds,
+  form: ShiftForm<V>,
   { include, ...query }: ListShifts,
-  view: (row: ShiftRow) => V,
 ) {
-  const { db } = context;
-  await (isSwap(kinds) ? ownSchedule : visibleSchedule)(context, principal, scheduleId, db.read);
+  const { db, clock } = context;
+  await finderOf(form)(context, principal, scheduleId, db.read);
   const current = include === "past" ? sql`true` : sql`validUntil is null`;
-  const visible = sql<boolean>`scheduleId = ${scheduleId} and kind in (${sql.join(kinds)}) and ${current}`;
-  return shiftList.page(db, { visible, state: undefined }, query, () => view);
+  const visible = sql<boolean>`scheduleId = ${scheduleId} and kind in (${sql.join(form.kinds)}) and ${current}`;
+  const now = clock.now();
+  return shiftList.page(db, { visible, state: undefined }, query, () => (row) => form.view(row, now));
+}
+
+/** Whom a schedule names may ask for a swap and take one. */
+function finderOf(form: AnyForm) {
+  return form === SWAPS ? ownSchedule : visibleSchedule;
 }
 
 function blank({ id: scheduleId }: OnCallRow, { userId }: PermissionHolder, now: EpochMs): ShiftRow {
@@ -335,7 +328,7 @@ async function insert(context: OnCallContext, trx: Trx, row: ShiftRow, now: Epoc
     throw new PrismError("LIMIT_REACHED", `A schedule has at most ${MAX_SHIFTS} shifts, overrides and swaps`);
   // A shift of last week is in effect from now on: past times do not change.
   await queries.insertShift(trx, { ...row, validFrom: startOf(row, now) });
-  await recordChange(context, "oncall_shift.create", row.id, facts(row), trx);
+  await recordAction(context, trx, "oncall_shift.create", row.id, facts(row));
   await noteChange(trx, row.scheduleId, now);
   return row.id;
 }
@@ -351,7 +344,7 @@ async function change(context: OnCallContext, trx: Trx, old: ShiftRow, changed: 
     validFrom: isBegun ? now : startOf(changed, now),
   };
   await queries.replaceShift(trx, next);
-  await recordChange(context, "oncall_shift.update", old.id, facts(next), trx);
+  await recordAction(context, trx, "oncall_shift.update", old.id, facts(next));
   await noteChange(trx, old.scheduleId, now);
 }
 
@@ -371,14 +364,14 @@ function facts({ scheduleId, kind, version }: ShiftRow) {
   return { scheduleId, kind, version };
 }
 
-async function anyShift(db: ReadDb | Trx, { id, shiftId }: ShiftParams, kinds: Kinds): Promise<ShiftRow> {
+async function anyShift(db: ReadDb | Trx, { id, shiftId }: ShiftParams, { kinds }: AnyForm): Promise<ShiftRow> {
   const row = isUuid(shiftId) ? await queries.findShift(db, id, shiftId) : undefined;
   if (row && kinds.includes(row.kind)) return row;
   throw new PrismError("SHIFT_NOT_FOUND", "The schedule has no such shift");
 }
 
-async function currentShift(trx: Trx, params: ShiftParams, kinds: Kinds): Promise<ShiftRow> {
-  const row = await anyShift(trx, params, kinds);
+async function currentShift(trx: Trx, params: ShiftParams, form: AnyForm): Promise<ShiftRow> {
+  const row = await anyShift(trx, params, form);
   if (row.validUntil === null) return row;
   throw new PrismError("SHIFT_NOT_FOUND", "The shift is in the past");
 }

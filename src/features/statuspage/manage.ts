@@ -1,14 +1,18 @@
 import { randomBytes } from "node:crypto";
 import { toRfc3339OrNull } from "../../core/clock.ts";
-import { invalidField } from "../../core/errors.ts";
+import { invalidField, PrismError } from "../../core/errors.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
+import { holderOf } from "../../http/access.ts";
 import { ofProjects } from "../../http/listing.ts";
-import { requireVersion } from "../../http/negotiation.ts";
+import { requireVersion, stateOf } from "../../http/negotiation.ts";
+import { type Route, route, withVersion } from "../../http/route.ts";
+import { pageOf } from "../../http/shapes.ts";
 import type { Uses } from "../../module/feature.ts";
 import { addEffect } from "../../store/database.ts";
 import { addressOf, canSubscribe, pageUrl, subscriptionsLack } from "./mails.ts";
-import { StatusSubscriber, subscriberList } from "./notice.ts";
-import { documentOf, type ListOfPage, type PageDocument, type StatusPageView } from "./schema.ts";
+import { StatusSubscriber, type SubscriberRow, subscriberList } from "./notice.ts";
+import * as s from "./schema.ts";
+import { documentOf, type PageDocument, type StatusPageView } from "./schema.ts";
 import { worst } from "./state.ts";
 import { countSubscribers, type StatusPageRow } from "./table.ts";
 
@@ -18,12 +22,97 @@ export type ManagePagesContext = Uses<
 
 const MAX_COMPONENTS = 100;
 
-/** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE */
-export async function getStatusPage(context: ManagePagesContext, principal: PermissionHolder, ref: string | undefined) {
-  const { projects } = context;
-  const projectId = projects.requireOrDefault(principal, ref, "events:read");
-  const page = context.statusPages.of(projectId);
-  return view(context, projectId, page?.row ?? null, page?.document ?? null);
+const PATH = "/api/v1/status-page";
+const tag = "Status pages";
+const read = { tag, access: { permission: "events:read", within: "project" } } as const;
+const write = { tag, access: { permission: "policies:write", within: "project" } } as const;
+
+/** The status page of a project, as its managers see it. */
+export function pageRoutes(context: ManagePagesContext): Route[] {
+  const answer = (page: StatusPageView) => {
+    const { state, states, subscribers, url, canSubscribe, subscriptionsLack } = page;
+    return withVersion(page, {
+      state: stateOf({ state, states, subscribers, url, canSubscribe, subscriptionsLack }),
+    });
+  };
+  return [
+    route({
+      ...read,
+      method: "GET",
+      path: PATH,
+      id: "getStatusPage",
+      summary: "Get the status page of a project; off until it is set",
+      query: s.StatusPageQuery,
+      response: s.StatusPageView,
+      errors: ["PROJECT_NOT_FOUND"],
+      async handle(exchange, { query }) {
+        const projectId = context.projects.requireOrDefault(holderOf(exchange), query.projectId, "events:read");
+        const { row = null, document = null } = context.statusPages.of(projectId) ?? {};
+        return answer(await view(context, projectId, row, document));
+      },
+    }),
+    route({
+      ...write,
+      method: "PUT",
+      path: PATH,
+      id: "putStatusPage",
+      summary: "Set the status page of a project",
+      details: "The whole page. Components keep their history by their `id`; those without one are new.",
+      query: s.StatusPageQuery,
+      body: s.PutStatusPage,
+      response: s.StatusPageView,
+      errors: ["PROJECT_NOT_FOUND", "VERSION_CONFLICT"],
+      async handle(exchange, { query, body }) {
+        const request = { projectId: query.projectId, ifMatch: exchange.header("if-match"), body: s.documentOf(body) };
+        return answer(await putStatusPage(context, holderOf(exchange), request));
+      },
+    }),
+  ];
+}
+
+/** The subscribers of a status page. */
+export function subscriberRoutes({ db, projects, box, audit }: ManagePagesContext): Route[] {
+  return [
+    route({
+      ...write,
+      method: "GET",
+      path: `${PATH}/subscribers`,
+      id: "listStatusSubscribers",
+      summary: "List the subscribers of a status page, newest first",
+      query: s.ListOfPage,
+      response: () => pageOf(StatusSubscriber.View),
+      errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
+      handle(exchange, { query }) {
+        const projectId = projects.requireOrDefault(holderOf(exchange), query.projectId, "policies:write");
+        const scope = { visible: ofProjects([projectId]), state: undefined };
+        const viewOf = (row: SubscriberRow) => StatusSubscriber.view(row, { address: addressOf({ box }, row) });
+        return subscriberList.page(db, scope, query, () => viewOf);
+      },
+    }),
+    route({
+      ...write,
+      method: "DELETE",
+      path: `${PATH}/subscribers/:id`,
+      params: s.SubscriberParams,
+      query: s.StatusPageQuery,
+      id: "removeStatusSubscriber",
+      summary: "Remove a subscriber of a status page",
+      errors: ["PROJECT_NOT_FOUND", "SUBSCRIBER_NOT_FOUND"],
+      handle(exchange, { params: { id }, query }) {
+        const projectId = projects.requireOrDefault(holderOf(exchange), query.projectId, "policies:write");
+        return db.write(async (trx) => {
+          const { numDeletedRows } = await trx
+            .deleteFrom("status_subscribers")
+            .where("id", "=", id)
+            .where("projectId", "=", projectId)
+            .executeTakeFirst();
+          if (numDeletedRows === 0n) throw new PrismError("SUBSCRIBER_NOT_FOUND", "No such subscriber");
+          const entry = { action: "status_page.unsubscribe", resourceType: "status_subscriber", resourceId: id };
+          await audit.record({ ...entry, metadata: { projectId } }, { trx });
+        });
+      },
+    }),
+  ];
 }
 
 async function view(
@@ -54,7 +143,7 @@ async function view(
 }
 
 /** Components without an id are new. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, VERSION_CONFLICT, VALIDATION_FAILED */
-export async function putStatusPage(
+async function putStatusPage(
   context: ManagePagesContext,
   principal: PermissionHolder,
   {
@@ -110,20 +199,4 @@ function withIds(body: PageDocument, old: PageDocument | null): PageDocument {
     }),
   }));
   return { ...body, groups };
-}
-
-/** Newest first. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_CURSOR */
-export async function listSubscribers(
-  { db, projects, box }: ManagePagesContext,
-  principal: PermissionHolder,
-  query: ListOfPage,
-) {
-  const projectId = projects.requireOrDefault(principal, query.projectId, "policies:write");
-  const scope = { visible: ofProjects([projectId]), state: undefined };
-  return subscriberList.page(
-    db,
-    scope,
-    query,
-    () => (row) => StatusSubscriber.view(row, { address: addressOf({ box }, row) }),
-  );
 }

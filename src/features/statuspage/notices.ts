@@ -1,16 +1,22 @@
 import { type EpochMs, parseRfc3339, toRfc3339 } from "../../core/clock.ts";
-import { invalidField, limitReached, PrismError } from "../../core/errors.ts";
-import { isUuid, uuidv7 } from "../../core/ids.ts";
+import { invalidField, limitReached } from "../../core/errors.ts";
+import { uuidv7 } from "../../core/ids.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
-import { missingPermission } from "../../http/access.ts";
+import { holderOf } from "../../http/access.ts";
+import { ofProjects } from "../../http/listing.ts";
 import { requireVersion } from "../../http/negotiation.ts";
 import type { AnswerOf } from "../../http/resource.ts";
+import { type Route, route, withVersion } from "../../http/route.ts";
+import { pageOf } from "../../http/shapes.ts";
 import type { Uses } from "../../module/feature.ts";
 import { addEffect, type Trx } from "../../store/database.ts";
 import { countOf } from "../../store/sqlite/list-queries.ts";
+import { owned } from "../access/index.ts";
+import { recordAction } from "../operate/audit/index.ts";
 import { enqueueNotice, type MailParts } from "./mails.ts";
-import { type NoticeRow, type NoticeState, StatusNotice } from "./notice.ts";
+import { type NoticeRow, type NoticeState, noticeList, StatusNotice } from "./notice.ts";
 import type { CreateNotice, UpdateNotice } from "./schema.ts";
+import * as s from "./schema.ts";
 import { type NoticeUpdate, type PostedNotice, updatesOf } from "./table.ts";
 
 export type NoticesContext = MailParts & Uses<"projects" | "audit">;
@@ -36,8 +42,104 @@ export function noticeView(notice: PostedNotice, now: EpochMs): AnswerOf<typeof 
   });
 }
 
+const PATH = "/api/v1/status-page/notices";
+const tag = "Status pages";
+const read = { tag, access: { permission: "events:read", within: "project" } } as const;
+const write = { tag, access: { permission: "policies:write", within: "project" } } as const;
+
+const one = { path: `${PATH}/:id`, params: s.NoticeParams };
+
+/** A service token with `policies:write` alone changes notices that it cannot read. */
+const noticeAccess = owned<NoticeRow>(StatusNotice, {
+  read: "project:read",
+  write: "policies:write",
+  missing: "STATUS_NOTICE_NOT_FOUND",
+  noun: "notice",
+});
+
+/** The notices of status pages. */
+export function noticeRoutes(context: NoticesContext): Route[] {
+  const { db, clock, projects } = context;
+  return [
+    route({
+      ...read,
+      method: "GET",
+      path: PATH,
+      id: "listStatusNotices",
+      summary: "List the notices of a status page, newest first",
+      query: s.ListOfPage,
+      response: () => pageOf(StatusNotice.View),
+      errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
+      async handle(exchange, { query }) {
+        const projectId = projects.requireOrDefault(holderOf(exchange), query.projectId, "events:read");
+        const scope = { visible: ofProjects([projectId]), state: undefined };
+        return noticeList.page(db, scope, query, async (rows) => {
+          const updates = await updatesOf(db.read, rows);
+          return (row) => noticeView({ row, updates: updates.get(row.id) ?? [] }, clock.now());
+        });
+      },
+    }),
+    route({
+      ...write,
+      method: "POST",
+      path: PATH,
+      id: "createStatusNotice",
+      summary: "Announce a disturbance or planned maintenance",
+      body: s.CreateNotice,
+      status: 201,
+      response: () => StatusNotice.View,
+      errors: ["PROJECT_NOT_FOUND", "LIMIT_REACHED"],
+      handle: async (exchange, { body }) =>
+        withVersion(await createNotice(context, holderOf(exchange), body), { status: 201 }),
+    }),
+    route({
+      ...read,
+      ...one,
+      method: "GET",
+      id: "getStatusNotice",
+      summary: "Get a notice of a status page",
+      response: () => StatusNotice.View,
+      errors: ["STATUS_NOTICE_NOT_FOUND"],
+      async handle(exchange, { params }) {
+        const row = await noticeAccess.visible(projects, holderOf(exchange), params.id, db.read);
+        projects.require(holderOf(exchange), row.projectId, "events:read");
+        const updates = await updatesOf(db.read, [row]);
+        const view = noticeView({ row, updates: updates.get(row.id) ?? [] }, clock.now());
+        return withVersion(view, { state: view.state });
+      },
+    }),
+    route({
+      ...write,
+      ...one,
+      method: "PATCH",
+      id: "updateStatusNotice",
+      summary: "Change a notice; a state or text adds an update",
+      body: s.UpdateNotice,
+      response: () => StatusNotice.View,
+      errors: ["STATUS_NOTICE_NOT_FOUND", "VERSION_CONFLICT", "LIMIT_REACHED"],
+      handle: async (exchange, { params, body }) =>
+        withVersion(await updateNotice(context, holderOf(exchange), params.id, exchange.header("if-match"), body)),
+    }),
+    route({
+      ...write,
+      ...one,
+      method: "DELETE",
+      id: "deleteStatusNotice",
+      summary: "Remove a notice with its updates; nothing is sent",
+      errors: ["STATUS_NOTICE_NOT_FOUND"],
+      handle: (exchange, { params: { id } }) =>
+        db.write(async (trx) => {
+          const row = await noticeAccess.writable(projects, holderOf(exchange), id, trx);
+          await trx.deleteFrom("status_notice_updates").where("noticeId", "=", id).execute();
+          await trx.deleteFrom("status_notices").where("id", "=", id).execute();
+          await record(context, trx, "delete", row, { kind: row.kind });
+        }),
+    }),
+  ];
+}
+
 /** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, VALIDATION_FAILED, LIMIT_REACHED */
-export async function createNotice(
+async function createNotice(
   context: NoticesContext,
   principal: PermissionHolder,
   input: CreateNotice,
@@ -77,7 +179,7 @@ export async function createNotice(
 }
 
 /** Absent members keep their values. @throws STATUS_NOTICE_NOT_FOUND, VERSION_CONFLICT, VALIDATION_FAILED, LIMIT_REACHED */
-export function updateNotice(
+function updateNotice(
   context: NoticesContext,
   principal: PermissionHolder,
   id: string,
@@ -85,8 +187,9 @@ export function updateNotice(
   input: UpdateNotice,
 ): Promise<AnswerOf<typeof StatusNotice>> {
   return context.db.write(async (trx) => {
-    const { row: old, updates } = await writableNotice(context, trx, principal, id);
+    const old = await noticeAccess.writable(context.projects, principal, id, trx);
     requireVersion(ifMatch, old.version);
+    const updates = (await updatesOf(trx, [old])).get(id) ?? [];
     const now = context.clock.now();
     const before = stateOfNotice({ row: old, updates }, now);
     const state = input.state ?? before;
@@ -113,31 +216,6 @@ export function updateNotice(
   });
 }
 
-/** @throws STATUS_NOTICE_NOT_FOUND */
-export async function deleteNotice(context: NoticesContext, principal: PermissionHolder, id: string): Promise<void> {
-  await context.db.write(async (trx) => {
-    const { row } = await writableNotice(context, trx, principal, id);
-    await trx.deleteFrom("status_notice_updates").where("noticeId", "=", id).execute();
-    await trx.deleteFrom("status_notices").where("id", "=", id).execute();
-    await record(context, trx, "delete", row, { kind: row.kind });
-  });
-}
-
-async function writableNotice(
-  { projects }: NoticesContext,
-  trx: Trx,
-  principal: PermissionHolder,
-  id: string,
-): Promise<PostedNotice> {
-  const row = isUuid(id)
-    ? await trx.selectFrom("status_notices").selectAll().where("id", "=", id).executeTakeFirst()
-    : undefined;
-  if (!row || !projects.exists(row.projectId) || !projects.has(principal, row.projectId, "project:read"))
-    throw new PrismError("STATUS_NOTICE_NOT_FOUND", "No such notice");
-  if (!projects.has(principal, row.projectId, "policies:write")) throw missingPermission("policies:write");
-  return { row, updates: (await updatesOf(trx, [row])).get(id) ?? [] };
-}
-
 async function addUpdate(trx: Trx, { id }: NoticeRow, update: NoticeUpdate, n: number): Promise<void> {
   await trx
     .insertInto("status_notice_updates")
@@ -146,14 +224,13 @@ async function addUpdate(trx: Trx, { id }: NoticeRow, update: NoticeUpdate, n: n
 }
 
 async function record(
-  { audit }: NoticesContext,
+  context: NoticesContext,
   trx: Trx,
-  action: string,
+  verb: "create" | "update" | "delete",
   { id, projectId }: NoticeRow,
   metadata: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const entry = { action: `status_notice.${action}`, resourceType: "status_notice", resourceId: id };
-  await audit.record({ ...entry, metadata: { projectId, ...metadata } }, { trx });
+  await recordAction(context, trx, `status_notice.${verb}`, id, { projectId, ...metadata });
   addEffect(trx, { type: "status-pages-changed", touched: [projectId] });
 }
 

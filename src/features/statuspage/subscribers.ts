@@ -5,8 +5,7 @@ import { addressGroup } from "../../http/client-address.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { type RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
 import type { Uses } from "../../module/feature.ts";
-import type { Database, Trx } from "../../store/database.ts";
-import type { AuditTrail } from "../operate/audit/index.ts";
+import type { Trx } from "../../store/database.ts";
 import { addressHash, addressSealContext, canSubscribe, type MailParts, mailConfirmation, readToken } from "./mails.ts";
 import type { SubscriberRow } from "./notice.ts";
 import { countSubscribers, PENDING_MS } from "./table.ts";
@@ -115,23 +114,4 @@ export async function unsubscribe({ db, settings }: SubscriberContext, token: st
   if (id === null) return false;
   await db.write((trx) => trx.deleteFrom("status_subscribers").where("id", "=", id).execute());
   return true;
-}
-
-/** Removes a subscriber for an operator. @returns whether there was one */
-export function removeSubscriber(
-  { db, audit }: { readonly db: Database; readonly audit: AuditTrail },
-  projectId: string,
-  id: string,
-): Promise<boolean> {
-  return db.write(async (trx) => {
-    const { numDeletedRows } = await trx
-      .deleteFrom("status_subscribers")
-      .where("id", "=", id)
-      .where("projectId", "=", projectId)
-      .executeTakeFirst();
-    if (numDeletedRows === 0n) return false;
-    const entry = { action: "status_page.unsubscribe", resourceType: "status_subscriber", resourceId: id };
-    await audit.record({ ...entry, metadata: { projectId } }, { trx });
-    return true;
-  });
 }

@@ -2,7 +2,7 @@ import { PROJECT_SCOPES } from "../../../core/permissions.ts";
 import { within } from "../../../core/promises.ts";
 import { callerOf, holderOf } from "../../../http/access.ts";
 import { stateOf } from "../../../http/negotiation.ts";
-import { versioned } from "../../../http/route.ts";
+import { withVersion } from "../../../http/route.ts";
 import { pageOf } from "../../../http/shapes.ts";
 import { type FeatureServer, feature } from "../../../module/feature.ts";
 import { openAccess } from "../open.ts";
@@ -106,9 +106,9 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
     response: s.ProjectDetail,
     errors: ["PROJECT_NOT_FOUND"],
     async handle(exchange, { params }) {
-      const { version, body } = await getProject(context, callerOf(exchange), params.id);
-      const { role, eventCount, lastEventAt, keys, work, storage } = body;
-      return versioned(version, body, { state: stateOf([role, eventCount, lastEventAt, keys, work, storage]) });
+      const project = await getProject(context, callerOf(exchange), params.id);
+      const { role, eventCount, lastEventAt, keys, work, storage } = project;
+      return withVersion(project, { state: stateOf([role, eventCount, lastEventAt, keys, work, storage]) });
     },
   });
   server.route({
@@ -122,8 +122,8 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
     response: () => Project.View,
     errors: ["PROJECT_NOT_FOUND", "VERSION_CONFLICT"],
     async handle(exchange, { params, body }) {
-      const updated = await updateProject(context, holderOf(exchange), params.id, exchange.header("if-match"), body);
-      return versioned(updated.version, updated.body);
+      const ifMatch = exchange.header("if-match");
+      return withVersion(await updateProject(context, holderOf(exchange), params.id, ifMatch, body));
     },
   });
   server.route({

@@ -96,7 +96,7 @@ export async function getProject(ctx: ProjectsContext, principal: Principal, ref
     projects.storage.eventsOf(row.id),
     projects.has(principal, row.id, "keys:read") ? queries.listKeys(db.read, row.id) : [],
   ]);
-  const body = {
+  return {
     ...projectView(ctx, row, principal),
     eventCount,
     lastEventAt: toRfc3339OrNull(last?.receivedAt ?? null),
@@ -108,7 +108,6 @@ export async function getProject(ctx: ProjectsContext, principal: Principal, ref
       isOwnLimit: row.storageBytes !== null,
     },
   };
-  return { version: row.version, body };
 }
 
 export async function updateProject(
@@ -143,8 +142,7 @@ export async function updateProject(
     await recordChange(ctx, "project.update", "project", id, { members }, trx);
   });
   events.emit("project:changed", { id });
-  const row = await requireProject(ctx, id);
-  return { version: row.version, body: projectView(ctx, row, principal) };
+  return projectView(ctx, await requireProject(ctx, id), principal);
 }
 
 async function requireProject(ctx: ProjectsContext, id: string): Promise<StoredProject> {

@@ -1,7 +1,6 @@
 import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
-import { isUuid } from "../../../core/ids.ts";
 import { hasTokenScope, userOf } from "../../../http/access.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { Reply, type Route, route } from "../../../http/route.ts";
@@ -34,7 +33,7 @@ import {
   UserStatusView,
   VerifyBody,
 } from "./schema.ts";
-import { clientOf, listSessions, rotateSession, sessionOfRefreshToken, sessionOwner } from "./sessions.ts";
+import { clientOf, listSessions, rotateSession, sessionOfRefreshToken } from "./sessions.ts";
 import {
   LoginView,
   loginReply,
@@ -258,12 +257,14 @@ function sessionRoutes({ db, accounts }: AuthContext): Route[] {
       errors: ["SESSION_NOT_FOUND"],
       async handle(exchange, { params }) {
         const principal = userOf(exchange);
-        const owner = isUuid(params.id) ? await sessionOwner(params.id, db.read) : undefined;
+        // Ended or not.
+        const session = db.read.selectFrom("sessions").select("userId").where("id", "=", params.id);
+        const owner = (await session.executeTakeFirst())?.userId;
         const isAllowed =
           (owner === principal.userId && hasTokenScope(principal, ["account:own"])) ||
           principal.permissions.has("users:manage");
         const isEnded =
-          owner !== undefined && isAllowed && (await endSession(accounts, { id: params.id, userId: owner }, "revoked"));
+          owner !== undefined && isAllowed && (await endSession(accounts, { id: params.id, userId: owner }));
         if (!isEnded) throw new PrismError("SESSION_NOT_FOUND", "No such session");
       },
     }),

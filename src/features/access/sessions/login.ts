@@ -34,7 +34,6 @@ import {
   hasSessionFrom,
   type OpenSession,
   openSession,
-  type RevokeReason,
   revokeSession,
   revokeSessions,
 } from "./sessions.ts";
@@ -290,8 +289,8 @@ export async function logout(
 export async function endSession(
   ctx: AccountContext,
   { id, userId }: { readonly id: string; readonly userId: string },
-  reason: RevokeReason,
 ): Promise<boolean> {
+  const reason = "revoked";
   return ctx.db.write(async (trx) => {
     if (!(await revokeSession(ctx, id, userId, reason, trx))) return false;
     await recordChange(ctx, "auth.logout", "user", userId, { sessionId: id, reason }, trx);

@@ -198,12 +198,6 @@ export async function listSessions({ clock, config }: SessionContext, userId: st
   );
 }
 
-/** @returns the user of a session, ended or not. */
-export async function sessionOwner(id: string, db: ReadDb): Promise<string | undefined> {
-  const session = await db.selectFrom("sessions").select("userId").where("id", "=", id).executeTakeFirst();
-  return session?.userId;
-}
-
 /** Ends a session. @returns false when it had ended, or is not this user's. */
 export async function revokeSession(
   ctx: SessionContext,

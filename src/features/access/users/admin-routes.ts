@@ -79,7 +79,11 @@ async function inviteUser(ctx: UsersContext, account: NewAccount, creator: Permi
   const { db, accounts, config } = ctx;
   const { mail, passwords } = accounts;
   const { password, roles = ["User"], ...user } = account;
-  if (password !== undefined && user.passwordHash !== undefined) throw bothPasswords();
+  if (password !== undefined && user.passwordHash !== undefined) {
+    const message = "give password or passwordHash, not both";
+    const details = [{ path: "passwordHash", code: "VALUE", message }];
+    throw new PrismError("VALIDATION_FAILED", message, { details });
+  }
   const hasPassword = password !== undefined || user.passwordHash !== undefined;
   const status = user.status ?? (hasPassword ? "active" : "pending");
   if (password !== undefined) requireStrong(password, config.auth.passwordMin, [user.email, user.username, user.phone]);
@@ -100,11 +104,6 @@ async function inviteUser(ctx: UsersContext, account: NewAccount, creator: Permi
   const view = await userFor(ctx, made.id, creator);
   if (made.invitation === null || made.isMailed) return view;
   return { ...view, inviteUrl: mail.link("invite", made.invitation) };
-}
-
-function bothPasswords(): PrismError {
-  const message = "give password or passwordHash, not both";
-  return new PrismError("VALIDATION_FAILED", message, { details: [{ path: "passwordHash", code: "VALUE", message }] });
 }
 
 function maySeeDetails({ userId, permissions }: PermissionHolder, id: string): boolean {

@@ -84,48 +84,26 @@ export async function pagePeople(
   return incidentView(policies, row);
 }
 
-/** Pages further people now. @throws as {@link act}, RECIPIENT_NOT_FOUND, VALIDATION_FAILED */
-export function addResponders(
+/**
+ * Pages further people of an incident now, or gives it to others. @throws as {@link act},
+ * RECIPIENT_NOT_FOUND, VALIDATION_FAILED
+ */
+export function pageFor(
   context: DirectContext,
   principal: PermissionHolder,
   id: string,
-  body: RespondersBody,
+  action: "addResponders" | "reassign",
+  body: RespondersBody | ReassignBody,
   trx: Trx,
 ): Promise<IncidentView> {
-  return actWith(context, principal, { id, body, trx }, (incidents, named, actor) =>
-    incidents.addResponders(id, named, actor, { trx }),
-  );
-}
-
-/** Gives the incident to others. @throws as {@link act}, RECIPIENT_NOT_FOUND */
-export function reassign(
-  context: DirectContext,
-  principal: PermissionHolder,
-  id: string,
-  body: ReassignBody,
-  trx: Trx,
-): Promise<IncidentView> {
-  return actWith(context, principal, { id, body, trx }, (incidents, named, actor) =>
-    incidents.reassign(id, named, actor, { trx }),
-  );
-}
-
-type Given = RespondersBody | ReassignBody;
-
-function actWith(
-  context: DirectContext,
-  principal: PermissionHolder,
-  { id, body, trx }: { readonly id: string; readonly body: Given; readonly trx: Trx },
-  change: (incidents: Parameters<Act>[0], named: Named, actor: Parameters<Act>[2]) => Promise<unknown>,
-): Promise<IncidentView> {
-  const withNamed: Act = async (incidents, each, actor, { projectId }) => {
+  const change: Act = async (incidents, each, actor, { projectId }) => {
     const named = await namedIn(context, principal, projectId, body, trx);
     if (named.users.length + named.schedules.length === 0)
       throw invalidField("body", "users", "name users or schedules");
     if (body.note !== undefined) await incidents.note(each, body.note, actor, { trx });
-    await change(incidents, named, actor);
+    await incidents[action](each, named, actor, { trx });
   };
-  return act(context, principal, id, withNamed, { db: trx });
+  return act(context, principal, id, change, { db: trx });
 }
 
 /** @throws RECIPIENT_NOT_FOUND */

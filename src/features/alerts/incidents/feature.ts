@@ -1,8 +1,7 @@
 import * as v from "valibot";
-import type { Clock } from "../../../core/clock.ts";
 import { invalidField } from "../../../core/errors.ts";
 import { callerOf, holderOf, userOf } from "../../../http/access.ts";
-import { IDEMPOTENCY_ERRORS, type Idempotency } from "../../../http/idempotency.ts";
+import { IDEMPOTENCY_ERRORS } from "../../../http/idempotency.ts";
 import { Reply } from "../../../http/route.ts";
 import { doc, example, integer, object, pageOf } from "../../../http/shapes.ts";
 import { type FeatureServer, feature, type Uses } from "../../../module/feature.ts";
@@ -17,10 +16,7 @@ import { forgetWays } from "./way-notices.ts";
 const PATH = "/api/v1/incidents";
 const tag = "Incidents";
 
-interface IncidentsOwn extends d.DirectContext {
-  readonly clock: Clock;
-  readonly idempotency: Idempotency;
-}
+type IncidentsOwn = d.DirectContext & Uses<"clock" | "idempotency">;
 
 /** Incidents, and how people want to be notified of them. */
 export const incidentsFeature = feature("incidents", {
@@ -59,10 +55,7 @@ function serveIncidents(server: FeatureServer, context: IncidentsOwn): void {
     params: s.IncidentParams,
     response: IncidentDetail,
     errors: ["INCIDENT_NOT_FOUND"],
-    async handle(exchange, { params }) {
-      const { body } = await s.getIncident(context, callerOf(exchange), params.id);
-      return body;
-    },
+    handle: (exchange, { params }) => s.getIncident(context, callerOf(exchange), params.id),
   });
   const bulk = [
     ["acknowledge", "acknowledgeIncidents", "Acknowledge up to 100 incidents"],
@@ -150,8 +143,9 @@ function serveActions(server: FeatureServer, context: IncidentsOwn): void {
 
 function servePaging(server: FeatureServer, context: IncidentsOwn): void {
   const { db, idempotency } = context;
-  const paging = { ...write, method: "POST" } as const;
+  const paging = { ...write, method: "POST", response: () => IncidentItem.View } as const;
   const refusals = ["RECIPIENT_NOT_FOUND", ...IDEMPOTENCY_ERRORS] as const;
+  const ofIncident = { ...paging, params: s.IncidentParams, errors: [...errors, ...refusals] } as const;
   server.route({
     ...paging,
     path: PATH,
@@ -162,7 +156,6 @@ function servePaging(server: FeatureServer, context: IncidentsOwn): void {
       "10 minutes without an acknowledgement the steps of the policy start.",
     body: d.PageBody,
     status: 201,
-    response: () => IncidentItem.View,
     errors: ["PROJECT_NOT_FOUND", "POLICY_NOT_FOUND", ...refusals],
     handle(exchange, { body }) {
       const principal = holderOf(exchange);
@@ -171,34 +164,29 @@ function servePaging(server: FeatureServer, context: IncidentsOwn): void {
     },
   });
   server.route({
-    ...paging,
+    ...ofIncident,
     path: `${PATH}/:id/responders`,
     id: "addResponders",
     summary: "Page further people of an incident now, in any state but resolved",
-    params: s.IncidentParams,
     body: d.RespondersBody,
-    response: () => IncidentItem.View,
-    errors: [...errors, ...refusals],
     handle(exchange, { params: { id }, body }) {
       const principal = holderOf(exchange);
-      const add = async (trx: Trx) => new Reply(200, await d.addResponders(context, principal, id, body, trx));
+      const add = async (trx: Trx) =>
+        new Reply(200, await d.pageFor(context, principal, id, "addResponders", body, trx));
       return idempotency.run(exchange, principal, { id, body }, db, add, {});
     },
   });
   server.route({
-    ...paging,
+    ...ofIncident,
     path: `${PATH}/:id/reassign`,
     id: "reassignIncident",
     summary: "Assign an incident to others, who are paged now in place of the users notified before",
     details:
       "Acknowledgements and a snooze end. After 10 minutes without an acknowledgement the steps of the policy start.",
-    params: s.IncidentParams,
     body: d.ReassignBody,
-    response: () => IncidentItem.View,
-    errors: [...errors, ...refusals],
     handle(exchange, { params: { id }, body }) {
       const principal = holderOf(exchange);
-      const change = async (trx: Trx) => new Reply(200, await d.reassign(context, principal, id, body, trx));
+      const change = async (trx: Trx) => new Reply(200, await d.pageFor(context, principal, id, "reassign", body, trx));
       return idempotency.run(exchange, principal, { id, body }, db, change, {});
     },
   });

@@ -263,11 +263,8 @@ function withheldAs({ silencedBy, inhibitedBy }: NonNullable<ReturnType<typeof w
 
 export async function getIncident(context: IncidentsContext, principal: Principal, id: string) {
   const row = await visibleIncident(context, principal, id);
-  const mayAct = await mayActOn(context, principal, row);
-  return {
-    version: row.version,
-    body: { ...(await detailOf(context, row, isWriter(context, principal, row))), mayAct },
-  };
+  const showsUrls = context.projects.has(principal, row.projectId, "policies:write");
+  return { ...(await detailOf(context, row, showsUrls)), mayAct: await mayActOn(context, principal, row) };
 }
 
 async function mayActOn({ db, projects }: IncidentsContext, principal: Principal, row: IncidentRow): Promise<boolean> {
@@ -384,10 +381,6 @@ async function visibleIncident(
   if (!row || !(await mayRead(projects, db.read, principal, row)))
     throw new PrismError("INCIDENT_NOT_FOUND", "No such incident");
   return row;
-}
-
-function isWriter({ projects }: IncidentsContext, principal: Principal, { projectId }: IncidentRow): boolean {
-  return projects.has(principal, projectId, "policies:write");
 }
 
 export type Act = (

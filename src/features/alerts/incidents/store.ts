@@ -445,6 +445,18 @@ export function incidentsOfAlert(db: ReadDb, alertId: string, limit: number): Pr
     .execute();
 }
 
+/** Ids of the incidents of an alert that are not resolved. */
+export async function unresolvedOfAlert(db: ReadDb | Trx, alertId: string): Promise<string[]> {
+  const rows = await db
+    .selectFrom("incident_alerts as m")
+    .innerJoin("incidents as i", "i.id", "m.incidentId")
+    .select("i.id")
+    .where("m.alertId", "=", alertId)
+    .where("i.state", "<>", "resolved")
+    .execute();
+  return rows.map(({ id }) => id);
+}
+
 /** The users who received a notification of one of these incidents. */
 export async function notifiedUsers(trx: ReadDb | Trx, incidentIds: readonly string[]): Promise<string[]> {
   const rows = await trx

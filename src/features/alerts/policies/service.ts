@@ -13,6 +13,7 @@ import { column, type RowOf, resource, stored, time } from "../../../http/resour
 import { doc, example, named, object, text, uuid } from "../../../http/shapes.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
+import { recordAction } from "../../operate/audit/index.ts";
 import { PagingWarnings, policyWarnings, projectWarnings, type WarningParts } from "../ways/warnings.ts";
 import {
   type NamedChannel,
@@ -261,14 +262,13 @@ async function changedView(context: PolicyContext, principal: PermissionHolder, 
 
 /** Running incidents keep their version. */
 export async function deletePolicy(context: PolicyContext, principal: PermissionHolder, id: string): Promise<void> {
-  const { db, clock, policies, audit } = context;
+  const { db, clock, policies } = context;
   await db.write(async (trx) => {
     const row = await writablePolicy(context, principal, id, trx);
     if (row.name === DEFAULT_POLICY) throw new PrismError("INVALID_STATE", "The policy default cannot be deleted");
     requireUnused(policies, row);
     await trx.updateTable("policies").set({ deletedAt: clock.now() }).where("id", "=", id).execute();
-    const entry = { action: "policy.delete", resourceType: "policy", resourceId: id } as const;
-    await audit.record({ ...entry, metadata: { version: row.version } }, { trx });
+    await recordAction(context, trx, "policy.delete", id, { version: row.version });
     addEffect(trx, { type: "policies-changed", projectIds: [row.projectId] });
   });
 }
@@ -445,7 +445,7 @@ function requireUnused(policies: Policies, { projectId, name: policy }: StoredPo
 }
 
 async function recordVersion(
-  { audit }: PolicyContext,
+  context: PolicyContext,
   trx: Trx,
   { id, projectId, version, definition, updatedAt }: StoredPolicy,
   principal: PermissionHolder,
@@ -454,7 +454,7 @@ async function recordVersion(
   const createdAt = updatedAt ?? 0;
   const row = { policyId: id, version, definition, createdBy: principal.userId, createdAt };
   await trx.insertInto("policy_versions").values(row).execute();
-  await audit.record({ action, resourceType: "policy", resourceId: id, metadata: { version } }, { trx });
+  await recordAction(context, trx, action, id, { version });
   addEffect(trx, { type: "policies-changed", projectIds: [projectId] });
 }
 

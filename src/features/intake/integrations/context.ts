@@ -3,7 +3,7 @@ import { PrismError } from "../../../core/errors.ts";
 import type { JsonMembers } from "../../../http/input.ts";
 import type { Context } from "../../../module/feature.ts";
 import type { Trx } from "../../../store/database.ts";
-import type { Alerts, AlertView } from "../../alerts/index.ts";
+import { type Alerts, type AlertView, unresolvedOfAlert } from "../../alerts/index.ts";
 import type { Integration } from "./integrations.ts";
 
 /** Who acts on an incident: `integration:<id>`. */
@@ -65,15 +65,9 @@ export async function actOnIncidents(
 ): Promise<boolean> {
   const actor = { id: `integration:${integration.id}`, via: "integration" };
   return db.write(async (trx) => {
-    const incidents = await trx
-      .selectFrom("incident_alerts as m")
-      .innerJoin("incidents as i", "i.id", "m.incidentId")
-      .select("i.id")
-      .where("m.alertId", "=", alertId)
-      .where("i.state", "<>", "resolved")
-      .execute();
-    for (const { id } of incidents) await act(id, actor, { trx });
-    return incidents.length > 0;
+    const ids = await unresolvedOfAlert(trx, alertId);
+    for (const id of ids) await act(id, actor, { trx });
+    return ids.length > 0;
   });
 }
 

@@ -1,6 +1,7 @@
 import { toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
+import type { Json } from "../../../core/json-text.ts";
 import type { PermissionHolder } from "../../../core/principal.ts";
 import { holderOf } from "../../../http/access.ts";
 import { listing, ofProjects } from "../../../http/listing.ts";
@@ -11,6 +12,7 @@ import { type Context, type FeatureServer, feature } from "../../../module/featu
 import { addEffect, type Trx } from "../../../store/database.ts";
 import { owned } from "../../access/index.ts";
 import { checkLabels } from "../../alerts/index.ts";
+import { recordAction } from "../../operate/audit/index.ts";
 import { Integration, type IntegrationRow, type IntegrationView } from "./integration.ts";
 import { createIntegrationKey, Integrations } from "./integrations.ts";
 import { opsgenieRoutes } from "./opsgenie.ts";
@@ -137,7 +139,8 @@ function serve(server: FeatureServer, context: ManageContext): void {
         const row = await integrationAccess.writable(projects, holderOf(exchange), id, trx);
         await trx.deleteFrom("integrations").where("id", "=", id).execute();
         addEffect(trx, { type: "integrations-changed", deleted: [id] });
-        await record(context, trx, "delete", row, { kind: row.kind, name: row.name });
+        const metadata = { projectId: row.projectId, kind: row.kind, name: row.name };
+        await recordAction(context, trx, "integration.delete", id, metadata);
       }),
   });
 }
@@ -173,7 +176,7 @@ async function createIntegration(context: ManageContext, principal: PermissionHo
     await requireFreeName(trx, projectId, input.name, null);
     await trx.insertInto("integrations").values(row).execute();
     addEffect(trx, { type: "integrations-changed", changed: [row] });
-    await record(context, trx, "create", row, { kind: row.kind, name: row.name });
+    await recordAction(context, trx, "integration.create", row.id, { projectId, kind, name });
   });
   return { ...integrationView(context, row), key };
 }
@@ -203,24 +206,13 @@ async function replace(
   trx: Trx,
   action: string,
   next: IntegrationRow,
-  metadata: Readonly<Record<string, unknown>>,
+  metadata: Readonly<Record<string, Json>>,
 ): Promise<IntegrationRow> {
   const row = { ...next, updatedAt: context.clock.now(), version: next.version + 1 };
   await trx.updateTable("integrations").set(row).where("id", "=", row.id).execute();
   addEffect(trx, { type: "integrations-changed", changed: [row] });
-  await record(context, trx, action, row, metadata);
+  await recordAction(context, trx, `integration.${action}`, row.id, { projectId: row.projectId, ...metadata });
   return row;
-}
-
-function record(
-  { audit }: ManageContext,
-  trx: Trx,
-  action: string,
-  { id, projectId }: IntegrationRow,
-  metadata: Readonly<Record<string, unknown>>,
-): Promise<unknown> {
-  const entry = { action: `integration.${action}`, resourceType: "integration", resourceId: id };
-  return audit.record({ ...entry, metadata: { projectId, ...metadata } }, { trx });
 }
 
 async function requireFreeName(trx: Trx, projectId: string, name: string, except: string | null): Promise<void> {

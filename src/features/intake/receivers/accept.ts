@@ -6,7 +6,7 @@ import type { Uses } from "../../../module/feature.ts";
 import { type InTransaction, MustCommitAlone, rowsOfAll, type Trx } from "../../../store/database.ts";
 import type { RequestResult } from "../../../store/schema.ts";
 import type { ProjectStorage, StorageSender } from "../../access/index.ts";
-import type { Alerts } from "../../alerts/index.ts";
+import { type Alerts, unresolvedOfAlert } from "../../alerts/index.ts";
 import { appendEvents, type EventDraft } from "../../events/index.ts";
 import { type AlertPlan, listed, type Plan, sourceOf } from "./prepare.ts";
 import type { ReceiverRow } from "./receiver.ts";
@@ -189,13 +189,7 @@ async function acknowledge(
 ): Promise<string | null> {
   const live = alerts.byKey(row.projectId, input.key);
   if (!live) return null;
-  const open = await trx
-    .selectFrom("incident_alerts as m")
-    .innerJoin("incidents as i", "i.id", "m.incidentId")
-    .select("i.id")
-    .where("m.alertId", "=", live.id)
-    .where("i.state", "<>", "resolved")
-    .execute();
-  for (const { id } of open) await incidents.acknowledge(id, { id: `receiver:${row.id}`, via: "receiver" }, { trx });
+  const actor = { id: `receiver:${row.id}`, via: "receiver" };
+  for (const id of await unresolvedOfAlert(trx, live.id)) await incidents.acknowledge(id, actor, { trx });
   return live.id;
 }

@@ -3,6 +3,7 @@ import type { Config } from "../../../config/load.ts";
 import { toRfc3339OrNull } from "../../../core/clock.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
+import type { Json } from "../../../core/json-text.ts";
 import type { PermissionHolder } from "../../../core/principal.ts";
 import type { SealedBox } from "../../../core/sealed-box.ts";
 import { holderOf } from "../../../http/access.ts";
@@ -16,6 +17,7 @@ import type { Uses } from "../../../module/feature.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { owned } from "../../access/index.ts";
 import { checkLabels } from "../../alerts/index.ts";
+import { recordAction } from "../../operate/audit/index.ts";
 import { compileMapping } from "./mapping.ts";
 import type { VerifyRow } from "./preset.ts";
 import type { LoadedPreset, Presets } from "./presets.ts";
@@ -137,7 +139,8 @@ export function receiverRoutes(context: ReceiverParts): Route[] {
           await trx.deleteFrom("receivers").where("id", "=", id).execute();
           addEffect(trx, { type: "texts-changed", projectIds: [row.projectId] });
           addEffect(trx, { type: "receivers-changed", deleted: [id] });
-          await record(context, trx, "delete", row, { preset: row.preset, name: row.name });
+          const metadata = { projectId: row.projectId, preset: row.preset, name: row.name };
+          await recordAction(context, trx, "receiver.delete", id, metadata);
         }),
     }),
     route({
@@ -199,7 +202,7 @@ async function createReceiver(context: ReceiverParts, principal: PermissionHolde
     await requireFreeName(trx, projectId, input.name, null);
     await trx.insertInto("receivers").values(row).execute();
     addEffect(trx, { type: "receivers-changed", changed: [row] });
-    await record(context, trx, "create", row, { preset: row.preset, name: row.name });
+    await recordAction(context, trx, "receiver.create", id, { projectId, preset: row.preset, name: row.name });
   });
   return { ...receiverView(row, null), ...issuedOf(context, row, token) };
 }
@@ -333,24 +336,13 @@ async function replace(
   trx: Trx,
   action: string,
   next: ReceiverRow,
-  metadata: Readonly<Record<string, unknown>>,
+  metadata: Readonly<Record<string, Json>>,
 ): Promise<ReceiverRow> {
   const row = { ...next, updatedAt: context.clock.now(), version: next.version + 1 };
   await trx.updateTable("receivers").set(row).where("id", "=", row.id).execute();
   addEffect(trx, { type: "receivers-changed", changed: [row] });
-  await record(context, trx, action, row, metadata);
+  await recordAction(context, trx, `receiver.${action}`, row.id, { projectId: row.projectId, ...metadata });
   return row;
-}
-
-function record(
-  { audit }: ReceiverParts,
-  trx: Trx,
-  action: string,
-  { id, projectId }: ReceiverRow,
-  metadata: Readonly<Record<string, unknown>>,
-): Promise<unknown> {
-  const entry = { action: `receiver.${action}`, resourceType: "receiver", resourceId: id };
-  return audit.record({ ...entry, metadata: { projectId, ...metadata } }, { trx });
 }
 
 async function requireFreeName(trx: Trx, projectId: string, name: string, except: string | null): Promise<void> {

@@ -32,8 +32,9 @@ export class Drills {
   }
 
   /** Who is on call within 7 days. @param projectIds null: of all projects */
-  onCallSoon(projectIds: readonly string[] | null, db: ReadDb | Trx = this.parts.db.read) {
-    const from = this.parts.clock.now();
-    return onCallBetween(this.parts.users, db, { from, to: from + AHEAD_MS }, projectIds);
+  onCallSoon(projectIds: readonly string[] | null) {
+    const { clock, db, users } = this.parts;
+    const from = clock.now();
+    return onCallBetween(users, db.read, { from, to: from + AHEAD_MS }, projectIds);
   }
 }

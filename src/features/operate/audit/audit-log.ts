@@ -6,7 +6,7 @@ import { uuidv7 } from "../../../core/ids.ts";
 import type { Json } from "../../../core/json-text.ts";
 import { auditHash, GENESIS_HASH } from "../../../store/commit/audit-chain.ts";
 import type { AuditRow } from "../../../store/commit/write-set.ts";
-import type { Database, InTransaction, ReadDb } from "../../../store/database.ts";
+import type { Database, InTransaction, ReadDb, Trx } from "../../../store/database.ts";
 import type { AuditLogTable } from "../../../store/schema.ts";
 import { bytesOf, fittingRows, type RowBytes } from "../../../store/sqlite/list-queries.ts";
 
@@ -40,6 +40,18 @@ export class AuditLog {
 
 /** The part of the audit trail that features write to. */
 export type AuditTrail = Pick<AuditLog, "record">;
+
+/** Adds the entry of a change, in its transaction. @param action `resource.verb`, which names the type of the resource */
+export function recordAction(
+  { audit }: { readonly audit: AuditTrail },
+  trx: Trx,
+  action: string,
+  resourceId: string,
+  metadata: NonNullable<AuditEntry["metadata"]> = {},
+): Promise<void> {
+  const [resourceType = ""] = action.split(".", 1);
+  return audit.record({ action, resourceType, resourceId, metadata }, { trx });
+}
 
 /** The row of an entry, before it is chained. */
 export function auditRow({ action, resourceType, resourceId, byUser, metadata }: AuditEntry, now: number): AuditRow {

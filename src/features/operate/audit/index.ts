@@ -8,5 +8,6 @@ export {
   type AuditTrail,
   auditRow,
   lastAuditSeq,
+  recordAction,
   verifyAudit,
 } from "./audit-log.ts";

@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import type { ChangedSettings } from "../../../config/changes.ts";
 import { serverWarnings } from "../../../config/checks.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { doc, example, jsonObject, named, object, pattern } from "../../../http/shapes.ts";
@@ -7,12 +6,9 @@ import { type Context, type FeatureServer, feature } from "../../../module/featu
 import { MAIL_TEST_RESULTS, smtpOptionsOf, testMail } from "../../delivery/index.ts";
 import {
   checkSettings,
-  pendingSettings,
-  type SettingProblem,
+  requireSettings,
   type SettingsContext,
-  SettingsRefused,
   SettingsStore,
-  type SettingValues,
   settingsView,
   shareSettings,
   shownChanges,
@@ -112,7 +108,7 @@ function serveReading(server: FeatureServer, context: SettingsContext): void {
     tag,
     access,
     response: SettingsReply,
-    handle: () => settingsReply(context),
+    handle: () => settingsView(context),
   });
   server.route({
     method: "POST",
@@ -137,10 +133,6 @@ function serveReading(server: FeatureServer, context: SettingsContext): void {
   });
 }
 
-function settingsReply(context: SettingsContext) {
-  return { data: settingsView(context), restartRequired: pendingSettings(context) };
-}
-
 function serveChange(server: FeatureServer, context: SettingsContext): void {
   const store = new SettingsStore(context);
   server.route({
@@ -158,25 +150,10 @@ function serveChange(server: FeatureServer, context: SettingsContext): void {
     response: ChangeReply,
     errors: ["SETTING_FIXED"],
     async handle(_exchange, { body }) {
-      const { inForce } = await changeIn(store, body.values);
-      return { applied: inForce, ...settingsReply(context) };
+      const { inForce } = await store.change(body.values);
+      return { applied: inForce, ...settingsView(context) };
     },
   });
-}
-
-async function changeIn(store: SettingsStore, values: SettingValues): Promise<ChangedSettings> {
-  try {
-    return await store.change(values);
-  } catch (error) {
-    throw error instanceof SettingsRefused ? refusal(error.problems) : error;
-  }
-}
-
-function refusal(problems: readonly SettingProblem[]): PrismError {
-  const details = problems.map(({ key, ...rest }) => ({ path: key === null ? "values" : `values.${key}`, ...rest }));
-  return problems.every(({ code }) => code === "SETTING_FIXED")
-    ? new PrismError("SETTING_FIXED", "Another source of the configuration sets this", { details })
-    : new PrismError("VALIDATION_FAILED", "The settings are not valid", { details });
 }
 
 /** Limit of concurrent test mails: each holds a request and a connection for up to thirty seconds. */
@@ -197,9 +174,7 @@ function serveMailTest(server: FeatureServer, context: SettingsContext): void {
     response: MailTestReply,
     errors: ["SETTING_FIXED", "OVERLOADED"],
     async handle(_exchange, { body: { to, values = {} } }) {
-      const checked = checkSettings(context, values);
-      if (!checked.next) throw refusal(checked.problems);
-      const options = smtpOptionsOf(checked.next.config);
+      const options = smtpOptionsOf(requireSettings(context, values).next.config);
       if (running >= MAX_MAIL_TESTS)
         throw new PrismError("OVERLOADED", "Too many test mails are being sent", { retryAfterMs: RETRY_AFTER_MS });
       running++;

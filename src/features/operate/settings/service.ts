@@ -5,6 +5,7 @@ import { type Config, type LoadedConfig, type Origin, problemOf } from "../../..
 import { ConfigRefused, flattenOptions, type Option } from "../../../config/option.ts";
 import { OPTIONS } from "../../../config/options.ts";
 import { EDITABLE, type StoredSettings, writeStoredSettings } from "../../../config/stored-settings.ts";
+import { PrismError } from "../../../core/errors.ts";
 import type { SealedBox } from "../../../core/sealed-box.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { storeSecret } from "../../../store/own-secret.ts";
@@ -32,20 +33,18 @@ export interface SettingView extends Omit<DescribedOption, "seed" | "reloadable"
   readonly restartRequired: boolean;
 }
 
-/** The settings with their origins. */
-export function settingsView({ configuration: { loaded }, started }: SettingsParts): readonly SettingView[] {
-  const pending = new Set(changedSettings(started, loaded.config).needRestart);
-  return describeConfig(loaded.config, loaded.origins).map(({ seed: _, reloadable: _r, ...option }) => ({
-    ...option,
-    source: loaded.names.get(option.key) ?? null,
-    isFree: option.editable && FREE.has(option.origin),
-    restartRequired: pending.has(option.key),
-  }));
-}
-
-/** The settings that take effect at the next start. */
-export function pendingSettings({ configuration, started }: SettingsParts): readonly string[] {
-  return changedSettings(started, configuration.loaded.config).needRestart;
+/** The settings with their origins, and those that take effect at the next start. */
+export function settingsView({ configuration: { loaded }, started }: SettingsParts) {
+  const { needRestart } = changedSettings(started, loaded.config);
+  const data = describeConfig(loaded.config, loaded.origins).map(
+    ({ seed: _, reloadable: _r, ...option }): SettingView => ({
+      ...option,
+      source: loaded.names.get(option.key) ?? null,
+      isFree: option.editable && FREE.has(option.origin),
+      restartRequired: needRestart.includes(option.key),
+    }),
+  );
+  return { data, restartRequired: needRestart };
 }
 
 /** Origins below which nothing hides a value of the console. */
@@ -81,6 +80,17 @@ export function checkSettings({ configuration: { loaded } }: SettingsParts, valu
     if (!(error instanceof ConfigRefused)) throw error;
     return { problems: error.problems.map((message) => ({ key: null, code: "VALUE", message })), next: null };
   }
+}
+
+/** {@link checkSettings}. @throws SETTING_FIXED, VALIDATION_FAILED */
+export function requireSettings(parts: SettingsParts, values: SettingValues) {
+  const checked = checkSettings(parts, values);
+  if (checked.next) return checked;
+  const { problems } = checked;
+  const details = problems.map(({ key, ...rest }) => ({ path: key === null ? "values" : `values.${key}`, ...rest }));
+  throw problems.every(({ code }) => code === "SETTING_FIXED")
+    ? new PrismError("SETTING_FIXED", "Another source of the configuration sets this", { details })
+    : new PrismError("VALIDATION_FAILED", "The settings are not valid", { details });
 }
 
 const OPTION_OF: ReadonlyMap<string, Option<unknown>> = new Map(flattenOptions(OPTIONS));
@@ -129,7 +139,7 @@ function passwordProblem(
 
 /**
  * Stores values and applies those that need no restart. Changes run one after another.
- * @throws SettingsRefused
+ * @throws as {@link requireSettings}
  */
 export class SettingsStore {
   readonly #context: SettingsContext;
@@ -146,9 +156,7 @@ export class SettingsStore {
   }
 
   async #change(values: SettingValues): Promise<ChangedSettings> {
-    const checked = checkSettings(this.#context, values);
-    if (!checked.next) throw new SettingsRefused(checked.problems);
-    const { next, changes } = checked;
+    const { next, changes } = requireSettings(this.#context, values);
     const { audit, apply, started, db, isReplicated } = this.#context;
     const changed = [...changes.inForce, ...changes.needRestart];
     // Recorded first: there must be no change without an entry.
@@ -182,16 +190,6 @@ export async function shareSettings(context: SettingsContext): Promise<void> {
     const row = await trx.selectFrom("settings").select("key").where("key", "=", CONSOLE_SETTINGS).executeTakeFirst();
     if (!row) await storeSecret(context, CONSOLE_SETTINGS, Object.fromEntries(stored), trx);
   });
-}
-
-export class SettingsRefused extends Error {
-  override readonly name = "SettingsRefused";
-  readonly problems: readonly SettingProblem[];
-
-  constructor(problems: readonly SettingProblem[]) {
-    super(problems.map(({ key, message }) => `${key ?? "settings"} ${message}`).join("\n"));
-    this.problems = problems;
-  }
 }
 
 /** The changed settings with their new values; secrets are masked. */
