@@ -1,4 +1,4 @@
-import { type Command, Option } from "commander";
+import { Argument, type Command, Option } from "commander";
 import type { Answers } from "../client/api-types.gen.ts";
 import type { Operation } from "../http/openapi/operation-table.ts";
 import { type Query, type ServerClient, SLICED_LIMIT_MS } from "../remote/server-client.ts";
@@ -38,7 +38,7 @@ export interface Call {
 /** One command. Functions may say the type of what the server answers. */
 export interface Verb {
   readonly text: string;
-  /** Words after the command, or the whole text below the help. */
+  /** Words after the command, or a line that begins with `$ `; or the whole text below the help. */
   readonly examples: string | readonly string[];
   /** A sentence above the examples. */
   readonly about?: string;
@@ -47,7 +47,7 @@ export interface Verb {
   /** The first argument names the thing. */
   readonly one?: true | undefined;
   /** Arguments and flags by the names of the API, in this order. */
-  readonly args?: Readonly<Record<string, readonly [name: string, text: string]>>;
+  readonly args?: Readonly<Record<string, Argument | readonly [name: string, text: string]>>;
   readonly flags?: Readonly<Record<string, Flag>>;
   /** A list: its columns as {@link cell}s, or texts with them in braces. */
   readonly columns?: Columns;
@@ -144,7 +144,9 @@ function addVerb(group: Command, name: string, one: string, verb: Verb, resource
   const { args = {}, flags = {}, limit, ask } = verb;
   const command = group.command(name).description(verb.text);
   if (verb.one) command.argument(`<${one}>`, resource.ref);
-  for (const arg of Object.values(args)) command.argument(...arg);
+  for (const arg of Object.values(args))
+    if (arg instanceof Argument) command.addArgument(arg);
+    else command.argument(...arg);
   const scope = addFlags(command, verb.global ? {} : (resource.scope ?? {}));
   const own = addFlags(command, flags);
   if (limit !== undefined) command.option("--limit <n>", "list at most this many", integerFlag(1, 100_000), limit);
@@ -189,7 +191,9 @@ function addVerb(group: Command, name: string, one: string, verb: Verb, resource
 
 function exampleText(examples: string | readonly string[], prefix: string): string {
   if (typeof examples === "string") return examples;
-  const lines = examples.map((words) => `  $ ${["prism", prefix, words].filter((part) => part !== "").join(" ")}`);
+  const lines = examples.map((words) =>
+    words.startsWith("$ ") ? `  ${words}` : `  $ ${["prism", prefix, words].filter((part) => part !== "").join(" ")}`,
+  );
   return [lines.length === 1 ? "Example:" : "Examples:", ...lines].join("\n");
 }
 
@@ -217,6 +221,16 @@ async function findOne(
     namesOf: (thing) => names.map((name) => thing[name] as string | null),
     lineOf: (thing) => filled(line, thing),
   });
+}
+
+/** Finds by name, or a prefix of it or of the id, among the things that have one. @throws CommandError 6, 7 */
+export function pickNamed<T extends { readonly id: string; readonly name: string }>(
+  things: readonly T[],
+  ref: string,
+  one: string,
+  line = "{id}  {name}",
+): T {
+  return pick(things, ref, { one, namesOf: ({ name }) => [name], lineOf: (thing) => filled(line, thing) });
 }
 
 /** Type of an operation's answer; operations of the operator are not described. */

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import test from "node:test";
 import { eventually } from "../helpers/eventually.ts";
 import { makeUser } from "../helpers/people.ts";
-import { startPrism } from "../helpers/prism.ts";
+import { answered, startPrism } from "../helpers/prism.ts";
+import { valuesOf } from "../helpers/values.ts";
 import { runCli, runJson } from "./run-cli.ts";
 
 test("prism alerts, incidents, silences, oncall, heartbeats, policies and routes", async (t) => {
@@ -55,8 +56,7 @@ test("prism alerts, incidents, silences, oncall, heartbeats, policies and routes
   });
 
   await t.test("who is on call", async () => {
-    const made = await prism.post<{ id: string }>("/api/v1/oncall/schedules", { name: "Database", timezone: "UTC" });
-    assert.equal(made.status, 201, made.text);
+    await answered(201, prism.post<{ id: string }>("/api/v1/oncall/schedules", { name: "Database", timezone: "UTC" }));
     assert.match(await run("oncall now"), /^Database +no one/m);
     await run("oncall override Database --user me --to 8h");
     assert.doesNotMatch(await run("oncall now"), /no one/);
@@ -68,8 +68,7 @@ test("prism alerts, incidents, silences, oncall, heartbeats, policies and routes
 
   await t.test("times of on-call are those of the schedule's zone, with the offset", async () => {
     const zone = { name: "Kolkata", timezone: "Asia/Kolkata" };
-    const made = await prism.post<{ id: string }>("/api/v1/oncall/schedules", zone);
-    assert.equal(made.status, 201, made.text);
+    await answered(201, prism.post<{ id: string }>("/api/v1/oncall/schedules", zone));
     const [from, to] = ["2040-01-02T03:30:00Z", "2040-01-03T03:30:00Z"];
     const shown = "2040-01-02 09:00 +05:30";
     const override = await run(`oncall override Kolkata --user me --from ${from} --to ${to}`);
@@ -95,10 +94,7 @@ test("prism alerts, incidents, silences, oncall, heartbeats, policies and routes
       new RegExp(`${day(9)} to ${day(10)}`),
     );
     const all = await runJson<{ data: { note: string }[] }>(["oncall", "days-off", "--schedule", "Database"], options);
-    assert.deepEqual(
-      all.data.map(({ note }) => note),
-      ["Family", ""],
-    );
+    assert.deepEqual(valuesOf(all.data, "note"), ["Family", ""]);
     for (const id of [day(0), later.id.slice(0, 34)])
       assert.match(await run(`oncall delete-days-off ${id}`), / {2}deleted\n$/);
     assert.equal(await run("oncall conflicts"), "no conflicts\n");

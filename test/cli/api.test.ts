@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { operations } from "../../src/cli/operations.ts";
+import { listening } from "../helpers/listening.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { stepsOf } from "../helpers/steps.ts";
 import { temporaryDir } from "../helpers/store.ts";
@@ -174,9 +174,8 @@ async function otherVersion(t: TestContext): Promise<string> {
     const answer = request.url === "/openapi.json" ? document : { url: request.url };
     response.end(JSON.stringify(isKnown ? answer : { error }));
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => server.close());
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const port = await listening(t, server);
+  return `http://127.0.0.1:${port}`;
 }
 
 test("prism api calls a server of another version as that one describes its operations", async (t) => {
@@ -199,8 +198,6 @@ test("the operations that commands call are there", () => {
     ([, id = ""]) => id,
   );
   assert.ok(called.length > 40, String(called.length));
-  assert.deepEqual(
-    called.filter((id) => !operations().has(id)),
-    [],
-  );
+  const found = called.filter((id) => !operations().has(id));
+  assert.deepEqual(found, []);
 });

@@ -9,6 +9,7 @@ import { MIGRATIONS } from "../../src/store/sqlite/migrations.gen.ts";
 import { ChildOutput } from "../helpers/child-output.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
+import { valuesOf } from "../helpers/values.ts";
 import { leftovers, type Made, madeDir, users } from "./backup-support.ts";
 import { commandLine, databaseIn, eachCase, RunningCli, runCli, runJson } from "./run-cli.ts";
 
@@ -161,10 +162,8 @@ test("after a restore one command resumes all queues, and queues of workers that
   const env = { PRISM_URL: url, PRISM_TOKEN: token };
   const namesOf = ({ queues }: { queues: { name: string; paused: boolean }[] }) => queues.map(({ name }) => name);
   const before = await runJson<{ queues: { name: string; paused: boolean }[] }>(["queue", "status"], { cwd, env });
-  assert.deepEqual(
-    namesOf(before).filter((name) => name.startsWith("workers:")),
-    [],
-  );
+  const found = namesOf(before).filter((name) => name.startsWith("workers:"));
+  assert.deepEqual(found, []);
   const paused = before.queues.filter((queue) => queue.paused).map(({ name }) => name);
   assert.deepEqual(paused, ["notification-delivery", "push-notification", "alert", "digest"]);
 
@@ -203,10 +202,7 @@ test("an archive of an older schema is upgraded, and a database with an older sc
   assert.equal(old.schema, "0001_core");
   await runJson(["restore", archive, "--yes"], { cwd });
   const { migrated } = await runJson<{ migrated: string[] }>(["restore", "old.tar", "--yes"], { cwd });
-  assert.deepEqual(
-    migrated,
-    MIGRATIONS.slice(1).map(({ name }) => name),
-  );
+  assert.deepEqual(migrated, valuesOf(MIGRATIONS.slice(1), "name"));
   assert.equal((await runCli(["doctor", "--db"], { cwd })).status, 0);
 });
 
@@ -250,10 +246,7 @@ test("a restore that was killed when its data counted is finished by the next co
   const looked = await runCli(["doctor", "--json"], { cwd, env: { PORT: "0" } });
   assert.match(looked.stdout, /a restore was interrupted/);
   const listed = await runJson<{ users: { username: string }[] }>(["user", "list"], { cwd });
-  assert.deepEqual(
-    listed.users.map(({ username }) => username),
-    ["dev", "ann"],
-  );
+  assert.deepEqual(valuesOf(listed.users, "username"), ["dev", "ann"]);
   assert.deepEqual([users(data), users(join(data, "x.before-restore"))], [["ann"], ["ann", "late"]]);
   assert.deepEqual(leftovers(data), []);
 });

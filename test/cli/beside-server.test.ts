@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { eventually } from "../helpers/eventually.ts";
 import { startPrism } from "../helpers/prism.ts";
+import { valuesOf } from "../helpers/values.ts";
 import { runCli, runJson } from "./run-cli.ts";
 
 test("commands that write beside a running server count there within moments", async (t) => {
@@ -63,9 +64,6 @@ test("commands that write beside a running server count there within moments", a
       runCli(["key", "create", ...dir], { cwd }),
     ]);
     assert.deepEqual([...new Set(replies.map((reply) => reply.status))], [202]);
-    assert.deepEqual(
-      keys.map((key) => key.status),
-      [0, 0],
-    );
+    assert.deepEqual(valuesOf(keys, "status"), [0, 0]);
   });
 });

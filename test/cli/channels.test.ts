@@ -6,6 +6,7 @@ import { telegramBot } from "../features/channels/presets/telegram.ts";
 import { startStandIn } from "../features/channels/support/stand-in.ts";
 import { makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
+import { rowsWith } from "../helpers/values.ts";
 import { runCli, runJson } from "./run-cli.ts";
 
 test("channels: created with a secret from a file, listed, shown, tried, changed and deleted", async (t) => {
@@ -44,10 +45,7 @@ test("channels: created with a secret from a file, listed, shown, tried, changed
 
   assert.equal((await run(["update", "Room", "--disable", "--name", "Den"])).status, 0);
   const { channels } = await runJson<{ channels: { name: string; active: boolean }[] }>(["channels", "list"], options);
-  assert.deepEqual(
-    channels.map(({ name, active }) => [name, active]),
-    [["Den", false]],
-  );
+  assert.deepEqual(rowsWith(channels, "name", "active"), [["Den", false]]);
   assert.equal((await run(["update", "Den", "--field", "token=-", "--enable"], secret)).status, 0);
   assert.match((await run(["delete", "Den", "--yes"])).stdout, /Den {2}deleted\n/);
   assert.equal((await run(["list"])).stdout, "no channels\n");

@@ -97,15 +97,15 @@ test("docs/promises.md has every promise once, with a test that exists or a reas
   }
 });
 
-/** Fails unless a test file wraps what shows the promise; that it ran is checked by scripts/test.mjs. */
+/** Fails unless a test file says that it shows the promise; that it ran is checked by scripts/test.mjs. */
 function requirePromise(path: string, id: string): void {
   const text = readFileSync(join(root, `test/${path}.test.ts`), "utf8");
-  const wrapped = [...text.matchAll(/\bpromise\(\s*(\[[^\]]*\]|"[^"]*")/g)].flatMap(
+  const wrapped = [...text.matchAll(/\b(?:promise|keepsPromise)\((?:t,)?\s*(\[[^\]]*\]|"[^"]*")/g)].flatMap(
     ([, ids = ""]) => ids.match(/S\d-\d+/g) ?? [],
   );
   // Tables of cases take the ids from their names.
   const ofNames = /\bpromise\(\[\.\.\.name\.matchAll/.test(text) ? (text.match(/name: "[^"]*"/g) ?? []).join(" ") : "";
-  assert.ok(wrapped.includes(id) || new RegExp(`\\b${id}\\b`).test(ofNames), `${path} has no promise("${id}")`);
+  assert.ok(wrapped.includes(id) || new RegExp(`\\b${id}\\b`).test(ofNames), `${path} has no keepsPromise(t, "${id}")`);
 }
 
 test("docs/coming-from.md has a row for every route, variable and command of the seeds", () => {

@@ -103,9 +103,7 @@ test("--fix removes what a killed command has left, once no other process uses i
     /^WARN .*\.restore-1\.partial, .*\.a\.tar\.2\.partial: left by a command that was killed$/,
   );
   assert.match((await look(cwd, "--fix")).said("leftovers"), /^PASS removed/);
-  assert.deepEqual(
-    [...stale, fresh].map((path) => existsSync(path)),
-    [false, false, true],
-  );
+  const shown = [...stale, fresh].map((path) => existsSync(path));
+  assert.deepEqual(shown, [false, false, true]);
   assert.equal((await look(cwd)).said("leftovers"), "");
 });

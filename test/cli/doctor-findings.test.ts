@@ -5,6 +5,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import test from "node:test";
 import SqliteDatabase from "better-sqlite3";
+import { listening } from "../helpers/listening.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { examine, madeDir, saying } from "./doctor-support.ts";
@@ -74,9 +75,8 @@ test("doctor warns of account pages that nothing serves", async (t) => {
     response.statusCode = request.url === "/account/reset-password" ? 200 : 404;
     response.end();
   });
-  await new Promise<void>((resolve) => pages.listen(0, "127.0.0.1", resolve));
-  t.after(() => pages.close());
-  const url = `http://127.0.0.1:${(pages.address() as { port: number }).port}`;
+  const port = await listening(t, pages);
+  const url = `http://127.0.0.1:${port}`;
   for (const { accountUrl, expected, text } of [
     { accountUrl: `${url}/account`, expected: "PASS", text: /is served$/ },
     { accountUrl: `${url}/elsewhere`, expected: "WARN", text: /elsewhere\/reset-password, which answers 404$/ },

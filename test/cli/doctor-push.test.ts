@@ -5,6 +5,7 @@ import test, { type TestContext } from "node:test";
 import { ApnsServer, keyFile } from "../features/delivery/support/apns-server.ts";
 import { credentialsFile, FcmServer, fcmError } from "../features/delivery/support/fcm-server.ts";
 import { temporaryDir } from "../helpers/store.ts";
+import { valuesOf } from "../helpers/values.ts";
 import { runCli } from "./run-cli.ts";
 
 type Environment = Readonly<Record<string, string>>;
@@ -63,14 +64,8 @@ test("doctor --deep checks the keys at the providers, and notifies no device", a
     fcm: "PASS the provider accepts the key",
     apns: "PASS the provider accepts the key",
   });
-  assert.deepEqual(
-    fcm.requests.map(({ isTrial }) => isTrial),
-    [true],
-  );
-  assert.deepEqual(
-    apns.pushes.map(({ token }) => token),
-    ["0".repeat(64)],
-  );
+  assert.deepEqual(valuesOf(fcm.requests, "isTrial"), [true]);
+  assert.deepEqual(valuesOf(apns.pushes, "token"), ["0".repeat(64)]);
   fcm.next(fcmError(403, "PERMISSION_DENIED", "The API is not enabled"));
   apns.next({ status: 403, json: { reason: "InvalidProviderToken" } });
   assert.deepEqual(await pushChecks(t, env, "--deep"), {

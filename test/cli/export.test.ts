@@ -10,6 +10,7 @@ import { ChildOutput } from "../helpers/child-output.ts";
 import { makeProject, makeUser } from "../helpers/people.ts";
 import { startPrism, TestPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
+import { rowsWith, valuesOf } from "../helpers/values.ts";
 import { commandLine, jsonLines, runCli, runJson } from "./run-cli.ts";
 
 type Row = Readonly<Record<string, unknown>>;
@@ -53,10 +54,7 @@ test("export, from the data directory and from the server, gives the same rows",
     assert.deepEqual([offline.status, online.status], [0, 0], online.stderr);
     assert.equal(offline.stderr, "3 rows of events\n");
     assert.equal(online.stderr, "");
-    assert.deepEqual(
-      jsonLines<Row>(offline.stdout).map(({ type }) => type),
-      ["order.paid", "order.failed", "of.shop"],
-    );
+    assert.deepEqual(valuesOf(jsonLines<Row>(offline.stdout), "type"), ["order.paid", "order.failed", "of.shop"]);
     assert.equal(online.stdout, offline.stdout, "in the order of the offsets, whatever the project");
     assert.match(offline.stdout, /"big":12345678901234567\b/, "numbers keep every digit");
   });
@@ -68,10 +66,7 @@ test("export, from the data directory and from the server, gives the same rows",
     ]);
     assert.equal(offline.stdout, online.stdout);
     const rows = await csv(offline.stdout);
-    assert.deepEqual(
-      rows.map(({ type }) => type),
-      ["order.paid", "order.failed"],
-    );
+    assert.deepEqual(valuesOf(rows, "type"), ["order.paid", "order.failed"]);
     assert.equal(rows[1]?.["source"], "'=cmd()");
     assert.deepEqual(JSON.parse(rows[1]?.["payload"] ?? ""), { text: 'a "quoted", text\nin two lines' });
     assert.ok(offline.stdout.startsWith("seq,id,projectId,type,level,source,"));
@@ -84,10 +79,7 @@ test("export, from the data directory and from the server, gives the same rows",
       runCli(["export", "events", "--format", "json", "--to", "2020-01-01", ...dir], here),
     ]);
     assert.equal((JSON.parse(all.stdout) as Row[]).length, 3);
-    assert.deepEqual(
-      (JSON.parse(shop.stdout) as Row[]).map(({ type }) => type),
-      ["of.shop"],
-    );
+    assert.deepEqual(valuesOf(JSON.parse(shop.stdout) as Row[], "type"), ["of.shop"]);
     assert.deepEqual([none.stdout, none.stderr], ["[]\n", "0 rows of events\n"]);
   });
 
@@ -97,10 +89,8 @@ test("export, from the data directory and from the server, gives the same rows",
     const [fromServer, fromDisk] = [jsonLines<Row>(online.stdout), jsonLines<Row>(offline.stdout)];
     assert.deepEqual(fromServer, fromDisk.slice(0, fromServer.length));
     const exports = fromDisk.filter(({ action }) => action === "audit.export");
-    assert.deepEqual(
-      exports.map(({ actor }) => (actor as { type: string }).type),
-      ["user", "operator"],
-    );
+    const types = exports.map(({ actor }) => (actor as { type: string }).type);
+    assert.deepEqual(types, ["user", "operator"]);
     const asCsv = await csv((await runCli(["export", "audit", ...dir], here)).stdout);
     assert.equal(asCsv.length, fromDisk.length + 1);
     assert.equal(asCsv[0]?.["action"], fromDisk[0]?.["action"]);
@@ -114,15 +104,9 @@ test("export, from the data directory and from the server, gives the same rows",
       runCli(["export", "notifications", "--format", "csv"], there),
     ]);
     assert.deepEqual(jsonLines(rulesHere.stdout), jsonLines(rulesThere.stdout));
-    assert.deepEqual(
-      jsonLines<Row>(rulesHere.stdout).map(({ name, targetRoles }) => [name, targetRoles]),
-      [['r, "1"', ["Operator"]]],
-    );
+    assert.deepEqual(rowsWith(jsonLines<Row>(rulesHere.stdout), "name", "targetRoles"), [['r, "1"', ["Operator"]]]);
     assert.equal(inboxHere.stdout, inboxThere.stdout);
-    assert.deepEqual(
-      (await csv(inboxHere.stdout)).map(({ title, readAt }) => [title, readAt]),
-      [["Hello", ""]],
-    );
+    assert.deepEqual(rowsWith(await csv(inboxHere.stdout), "title", "readAt"), [["Hello", ""]]);
     const ofUma = await runCli(["export", "notifications"], asUma);
     assert.deepEqual([ofUma.status, ofUma.stdout], [0, ""], "a token that reads its own notifications only");
   });
@@ -130,14 +114,11 @@ test("export, from the data directory and from the server, gives the same rows",
   await t.test("users carry no hash and no secret", async () => {
     const { stdout } = await runCli(["export", "users", ...dir], here);
     const users = jsonLines<Row>(stdout);
-    assert.deepEqual(
-      users.map(({ username, roles }) => [username, roles]),
-      [
-        ["dev", ["Admin"]],
-        ["ann", ["Operator"]],
-        ["uma", ["User"]],
-      ],
-    );
+    assert.deepEqual(rowsWith(users, "username", "roles"), [
+      ["dev", ["Admin"]],
+      ["ann", ["Operator"]],
+      ["uma", ["User"]],
+    ]);
     assert.doesNotMatch(stdout, /hash|secret|token/i);
     const online = await runCli(["export", "users"], there);
     assert.deepEqual([online.status, online.stdout], [0, stdout]);
@@ -200,10 +181,8 @@ test("export, from the data directory and from the server, gives the same rows",
     assert.deepEqual([jsonLines(read).length, statSync(pipe).isFIFO()], [3, true]);
     const folder = await runCli(["export", "events", "--out", cwd, ...dir], here);
     assert.deepEqual([folder.status, /cannot be written: EISDIR/.test(folder.stderr)], [1, true], folder.stderr);
-    assert.deepEqual(
-      readdirSync(cwd).filter((name) => name.endsWith(".partial")),
-      [],
-    );
+    const found = readdirSync(cwd).filter((name) => name.endsWith(".partial"));
+    assert.deepEqual(found, []);
   });
 
   await t.test("without a server the same rows come from the data directory", async (t) => {

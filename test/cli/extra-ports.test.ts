@@ -8,7 +8,7 @@ import tls from "node:tls";
 import { installCertificate, makeCertificate } from "../helpers/certificate.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { lastingPort } from "../helpers/free-ports.ts";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { Refused } from "../live/support/live-client.ts";
 import { WebSocketClient } from "../live/support/web-socket-client.ts";
@@ -18,75 +18,73 @@ interface Token {
   readonly token: string;
 }
 
-test(
-  "D7, S3-30: extraPorts are further doors to the same server, for requests and sockets alike",
-  promise("S3-30", async (t) => {
-    const cwd = temporaryDir(t);
-    const [first, second] = [await lastingPort(), await lastingPort()];
-    const env = { PRISM_EXTRA_PORTS: `${first},${second}` };
-    const server = new RunningCli(t, ["serve", "--port", "0"], { cwd, env });
-    const [, base = "", also] = await server.until(/Prism is ready: (\S+) .* {2}also (.*)\n/);
-    const bases = [base, `http://127.0.0.1:${first}`, `http://127.0.0.1:${second}`];
-    assert.equal(also, bases.slice(1).join(" "));
-    await server.until(new RegExp(`"extraPorts":\\[${first},${second}\\].*"msg":"ready"`));
+test("D7, S3-30: extraPorts are further doors to the same server, for requests and sockets alike", async (t) => {
+  keepsPromise(t, "S3-30");
+  const cwd = temporaryDir(t);
+  const [first, second] = [await lastingPort(), await lastingPort()];
+  const env = { PRISM_EXTRA_PORTS: `${first},${second}` };
+  const server = new RunningCli(t, ["serve", "--port", "0"], { cwd, env });
+  const [, base = "", also] = await server.until(/Prism is ready: (\S+) .* {2}also (.*)\n/);
+  const bases = [base, `http://127.0.0.1:${first}`, `http://127.0.0.1:${second}`];
+  assert.equal(also, bases.slice(1).join(" "));
+  await server.until(new RegExp(`"extraPorts":\\[${first},${second}\\].*"msg":"ready"`));
 
-    const { token } = (await (await fetch(`${bases[1]}/dev/token`)).json()) as Token;
-    const clients = await Promise.all(
-      bases.map(async (each) => {
-        const url = `${each.replace("http", "ws")}/ws/updates?token=${token}`;
-        // A page that one of the doors has given out may come in by it.
-        const client = await WebSocketClient.openFor(t, url, {
-          headers: { Origin: each.replace("127.0.0.1", "localhost") },
-        });
-        client.send({ type: "SUBSCRIBE_TASKS" });
-        await client.expect({ type: "TASKS_SUBSCRIBED" });
-        return client;
-      }),
-    );
-    for (const each of bases) {
-      const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
-      const reply = await fetch(`${each}/api/tasks`, { method: "POST", headers, body: '{"title":"t"}' });
-      assert.equal(reply.status, 201);
+  const { token } = (await (await fetch(`${bases[1]}/dev/token`)).json()) as Token;
+  const clients = await Promise.all(
+    bases.map(async (each) => {
+      const url = `${each.replace("http", "ws")}/ws/updates?token=${token}`;
+      // A page that one of the doors has given out may come in by it.
+      const client = await WebSocketClient.openFor(t, url, {
+        headers: { Origin: each.replace("127.0.0.1", "localhost") },
+      });
+      client.send({ type: "SUBSCRIBE_TASKS" });
+      await client.expect({ type: "TASKS_SUBSCRIBED" });
+      return client;
+    }),
+  );
+  for (const each of bases) {
+    const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
+    const reply = await fetch(`${each}/api/tasks`, { method: "POST", headers, body: '{"title":"t"}' });
+    assert.equal(reply.status, 201);
+  }
+  for (const client of clients)
+    await eventually("every task is told by every door", () => client.all({ type: "TASK_CREATED" }).length === 3);
+
+  await t.test("a port that another server holds is refused with 4, the extra ones like the main one", async () => {
+    for (const [name, port, extra] of [
+      ["an extra port of the other", "0", String(first)],
+      ["as its main port", String(second), ""],
+      ["one that is free, and one that is not", "0", `${await lastingPort()},${second}`],
+    ] as const) {
+      const args = ["serve", "--port", port, "--data-dir", "other"];
+      const { status, stderr } = await runCli(args, { cwd, env: { PRISM_EXTRA_PORTS: extra } });
+      assert.equal(status, 4, `${name}: ${stderr}`);
+      assert.match(stderr, new RegExp(`cannot listen on 127\\.0\\.0\\.1:(${first}|${second}): the port is taken`));
+      assert.match(stderr, extra === "" ? /with --port or PORT/ : /in extraPorts or PRISM_EXTRA_PORTS/);
+      assert.doesNotMatch(stderr, /\n\s+at /);
     }
-    for (const client of clients)
-      await eventually("every task is told by every door", () => client.all({ type: "TASK_CREATED" }).length === 3);
+  });
 
-    await t.test("a port that another server holds is refused with 4, the extra ones like the main one", async () => {
-      for (const [name, port, extra] of [
-        ["an extra port of the other", "0", String(first)],
-        ["as its main port", String(second), ""],
-        ["one that is free, and one that is not", "0", `${await lastingPort()},${second}`],
-      ] as const) {
-        const args = ["serve", "--port", port, "--data-dir", "other"];
-        const { status, stderr } = await runCli(args, { cwd, env: { PRISM_EXTRA_PORTS: extra } });
-        assert.equal(status, 4, `${name}: ${stderr}`);
-        assert.match(stderr, new RegExp(`cannot listen on 127\\.0\\.0\\.1:(${first}|${second}): the port is taken`));
-        assert.match(stderr, extra === "" ? /with --port or PORT/ : /in extraPorts or PRISM_EXTRA_PORTS/);
-        assert.doesNotMatch(stderr, /\n\s+at /);
-      }
-    });
+  await t.test("doctor looks at each of them", async () => {
+    const options = { cwd, env: { ...env, PORT: new URL(base).port } };
+    const { stdout } = await runCli(["doctor", "--json"], options);
+    const { checks } = JSON.parse(stdout) as { checks: { name: string; status: string; message: string }[] };
+    const ports = checks.filter(({ name }) => name === "port");
+    assert.equal(ports.length, 3);
+    for (const check of ports) assert.match(JSON.stringify(check), /is held by the running server/);
+  });
 
-    await t.test("doctor looks at each of them", async () => {
-      const options = { cwd, env: { ...env, PORT: new URL(base).port } };
-      const { stdout } = await runCli(["doctor", "--json"], options);
-      const { checks } = JSON.parse(stdout) as { checks: { name: string; status: string; message: string }[] };
-      const ports = checks.filter(({ name }) => name === "port");
-      assert.equal(ports.length, 3);
-      for (const check of ports) assert.match(JSON.stringify(check), /is held by the running server/);
-    });
-
-    await t.test("a stop closes them all, sockets first", async () => {
-      server.signal("SIGTERM");
-      for (const client of clients) assert.equal((await client.end).code, 1012);
-      assert.equal(await server.ended(), 0);
-      for (const port of [first, second]) {
-        const next = createServer().listen(port, "127.0.0.1");
-        await once(next, "listening");
-        next.close();
-      }
-    });
-  }),
-);
+  await t.test("a stop closes them all, sockets first", async () => {
+    server.signal("SIGTERM");
+    for (const client of clients) assert.equal((await client.end).code, 1012);
+    assert.equal(await server.ended(), 0);
+    for (const port of [first, second]) {
+      const next = createServer().listen(port, "127.0.0.1");
+      await once(next, "listening");
+      next.close();
+    }
+  });
+});
 
 test("a port that is listed twice is refused as in use", async (t) => {
   const cwd = temporaryDir(t);
@@ -166,23 +164,21 @@ async function fingerprint(port: number): Promise<string> {
   }
 }
 
-test(
-  "D7, S0-14: on dashboardPort / leads to the jobs page; its pages may renew sessions and follow live",
-  promise("S0-14", async (t) => {
-    const cwd = temporaryDir(t);
-    const port = await lastingPort();
-    const env = { PRISM_DASHBOARD_PORT: String(port), PRISM_PUBLIC_URL: "http://127.0.0.1:9" };
-    const server = new RunningCli(t, ["serve", "--port", "0"], { cwd, env });
-    const [, base = ""] = await server.until(/Prism is ready: (\S+) .* {2}also http:\/\/127\.0\.0\.1:\d+\n/);
-    const root = async (url: string) => (await fetch(`${url}/`, { redirect: "manual" })).headers.get("location");
-    const dashboard = `http://127.0.0.1:${port}`;
-    assert.deepEqual([await root(base), await root(dashboard)], ["dashboard/", "dashboard/jobs"]);
-    const refresh = (origin: string) =>
-      fetch(`${dashboard}/api/v1/auth/refresh`, {
-        method: "POST",
-        headers: { Origin: origin, Cookie: "prism_refresh=x" },
-      });
-    assert.equal((await refresh(dashboard)).status, 401, "the origin may; the cookie is not valid");
-    assert.equal((await refresh("http://evil.example.org")).status, 403);
-  }),
-);
+test("D7, S0-14: on dashboardPort / leads to the jobs page; its pages may renew sessions and follow live", async (t) => {
+  keepsPromise(t, "S0-14");
+  const cwd = temporaryDir(t);
+  const port = await lastingPort();
+  const env = { PRISM_DASHBOARD_PORT: String(port), PRISM_PUBLIC_URL: "http://127.0.0.1:9" };
+  const server = new RunningCli(t, ["serve", "--port", "0"], { cwd, env });
+  const [, base = ""] = await server.until(/Prism is ready: (\S+) .* {2}also http:\/\/127\.0\.0\.1:\d+\n/);
+  const root = async (url: string) => (await fetch(`${url}/`, { redirect: "manual" })).headers.get("location");
+  const dashboard = `http://127.0.0.1:${port}`;
+  assert.deepEqual([await root(base), await root(dashboard)], ["dashboard/", "dashboard/jobs"]);
+  const refresh = (origin: string) =>
+    fetch(`${dashboard}/api/v1/auth/refresh`, {
+      method: "POST",
+      headers: { Origin: origin, Cookie: "prism_refresh=x" },
+    });
+  assert.equal((await refresh(dashboard)).status, 401, "the origin may; the cookie is not valid");
+  assert.equal((await refresh("http://evil.example.org")).status, 403);
+});

@@ -6,6 +6,7 @@ import { PrismError } from "../../src/core/errors.ts";
 import { readConfiguration } from "../../src/features/compat/alertmanager/import/configuration.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
+import { rowsWith, valuesOf } from "../helpers/values.ts";
 import { type CliResult, runCli } from "./run-cli.ts";
 
 const FILE = `
@@ -71,30 +72,30 @@ test("a configuration of Alertmanager is read with its defaults and its older fo
       },
     ],
   });
-  assert.deepEqual(
-    receivers.map((each) => [
-      ...[each.name, each.webhooks.length, each.channels.length, each.addresses, each.sendResolved, each.isSink],
-    ]),
+  const rows = receivers.map((each) => [
+    ...[each.name, each.webhooks.length, each.channels.length, each.addresses, each.sendResolved, each.isSink],
+  ]);
+  assert.deepEqual(rows, [
     [
-      [
-        "ops",
-        1,
-        0,
-        ["ada@example.com", "nobody@example.com"].map((address) => ({
-          address,
-          path: "receivers.0.email_configs.0.to",
-        })),
-        true,
-        false,
-      ],
-      ["pager", 0, 1, [], true, false],
-      ["sink", 0, 0, [], true, true],
+      "ops",
+      1,
+      0,
+      ["ada@example.com", "nobody@example.com"].map((address) => ({
+        address,
+        path: "receivers.0.email_configs.0.to",
+      })),
+      true,
+      false,
     ],
-  );
-  assert.deepEqual(
-    changed.map(({ path }) => path),
-    ["route.group_interval", "global.resolve_timeout", "global.smtp_*", "templates"],
-  );
+    ["pager", 0, 1, [], true, false],
+    ["sink", 0, 0, [], true, true],
+  ]);
+  assert.deepEqual(valuesOf(changed, "path"), [
+    "route.group_interval",
+    "global.resolve_timeout",
+    "global.smtp_*",
+    "templates",
+  ]);
   assert.deepEqual(left, []);
   assert.ok(!JSON.stringify([left, changed]).includes("s3cret"), "no secret in the report");
 });
@@ -206,24 +207,21 @@ test("prism import alertmanager stores policies and routes once, and names what 
       .body.data;
 
   const dry = await report("alertmanager.yml", "--dry-run");
-  assert.deepEqual(
-    dry.policies.map(({ name, outcome, users, opensIncidents }) => [name, outcome, users, opensIncidents]),
-    [
-      ["ops", "created", ["ada@example.com"], true],
-      ["pager", "created", [], true],
-      ["sink", "created", [], false],
-    ],
-  );
+  assert.deepEqual(rowsWith(dry.policies, "name", "outcome", "users", "opensIncidents"), [
+    ["ops", "created", ["ada@example.com"], true],
+    ["pager", "created", [], true],
+    ["sink", "created", [], false],
+  ]);
   assert.deepEqual(dry.routing, { outcome: "created", routes: 3 });
   assert.equal((await policies()).length, 1, "a dry run changes nothing");
 
   const done = await report("alertmanager.yml");
   assert.deepEqual(done.policies, dry.policies);
   assert.ok(done.notTranslated.some(({ message }) => message.includes("nobody@example.com")));
-  assert.deepEqual(
-    done.notTranslated.map(({ path }) => path),
-    ["receivers.0.email_configs.0.to", "receivers.1.pagerduty_configs.0"],
-  );
+  assert.deepEqual(valuesOf(done.notTranslated, "path"), [
+    "receivers.0.email_configs.0.to",
+    "receivers.1.pagerduty_configs.0",
+  ]);
   const ops = (await policies()).find(({ name }) => name === "ops");
   assert.deepEqual(
     ops?.steps.map(({ type }) => type),
@@ -235,10 +233,8 @@ test("prism import alertmanager stores policies and routes once, and names what 
       labels: { team: "db", env: "prod", alertname: "A" },
     },
   );
-  assert.deepEqual(
-    tested.body.matches.map(({ policy }) => policy.name),
-    ["pager"],
-  );
+  const names = tested.body.matches.map(({ policy }) => policy.name);
+  assert.deepEqual(names, ["pager"]);
 
   const again = await report("alertmanager.yml");
   assert.deepEqual(

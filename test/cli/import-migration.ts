@@ -1,9 +1,8 @@
-import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { stringify } from "yaml";
-import { startPrism, type TestPrism } from "../helpers/prism.ts";
+import { answered, startPrism, type TestPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { type CliResult, runCli } from "./run-cli.ts";
 
@@ -36,8 +35,7 @@ export class Migration {
 
   async user(username: string): Promise<void> {
     const email = `${username}@example.com`;
-    const made = await this.prism.post("/api/v1/users", { username, email, password: "correct horse battery" });
-    assert.equal(made.status, 201, made.text);
+    await answered(201, this.prism.post("/api/v1/users", { username, email, password: "correct horse battery" }));
   }
 
   run(...flags: string[]): Promise<CliResult> {
@@ -66,7 +64,6 @@ export class Migration {
 
   async fire(labels: Readonly<Record<string, string>>, endsAt?: string): Promise<void> {
     const alert = { labels, annotations: { summary: "Disk almost full" }, ...(endsAt ? { endsAt } : {}) };
-    const sent = await this.prism.post("/alertmanager/api/v2/alerts", [alert]);
-    assert.equal(sent.status, 200, sent.text);
+    await answered(200, this.prism.post("/alertmanager/api/v2/alerts", [alert]));
   }
 }

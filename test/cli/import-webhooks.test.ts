@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { createServer, type IncomingMessage, type RequestListener } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import type { AddressInfo } from "node:net";
 import test, { type TestContext } from "node:test";
 import { makeCertificate, type TestCertificate } from "../helpers/certificate.ts";
 import { eventually } from "../helpers/eventually.ts";
+import { listening } from "../helpers/listening.ts";
+import { answered } from "../helpers/prism.ts";
 import { Migration } from "./import-migration.ts";
 
 interface Call {
@@ -25,9 +26,8 @@ async function startCalled(t: TestContext, tls?: TestCertificate): Promise<{ url
     });
   };
   const server = tls ? createTlsServer(tls, answer) : createServer(answer);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => new Promise((resolve) => server.close(resolve)));
-  return { url: `${tls ? "https" : "http"}://127.0.0.1:${(server.address() as AddressInfo).port}`, calls };
+  const port = await listening(t, server);
+  return { url: `${tls ? "https" : "http"}://127.0.0.1:${port}`, calls };
 }
 
 test("webhooks keep max_alerts and http_config: basic authentication, bearer tokens and headers", async (t) => {
@@ -83,11 +83,9 @@ test("webhooks keep max_alerts and http_config: basic authentication, bearer tok
   assert.equal(gone.status, 409, "a policy needs it");
   const [policy] = (await migration.policies()).filter(({ name }) => name === "hooks");
   const stolen = { type: "webhook", url: "http://127.0.0.1:9/steal", channel: channel?.id };
-  const refused = await migration.prism.post("/api/v1/policies", { name: "other", steps: [stolen] });
-  assert.equal(refused.status, 400, refused.text);
+  await answered(400, migration.prism.post("/api/v1/policies", { name: "other", steps: [stolen] }));
   const steps = [{ ...stolen, url: `${url}/steal` }];
-  const other = await migration.prism.post<{ id: string }>("/api/v1/policies", { name: "other", steps });
-  assert.equal(other.status, 201, other.text);
+  await answered(201, migration.prism.post<{ id: string }>("/api/v1/policies", { name: "other", steps }));
   const moved = await migration.prism.patch(
     `/api/v1/channels/${channel?.id}`,
     { fields: { url: "http://127.0.0.1:9/moved", token: "another" } },

@@ -138,10 +138,8 @@ test("with --json an error is a JSON document on stderr, with the exit code of t
 
   await t.test("the details name every setting that is not valid", async () => {
     const { details } = await failureOf(["migrate"], cwd, { PORT: "many", PRISM_RETENTION_DAYS: "-1" });
-    assert.deepEqual(
-      details.map(({ message }) => message.split(" ", 1)[0]),
-      ["PORT", "PRISM_RETENTION_DAYS"],
-    );
+    const shown = details.map(({ message }) => message.split(" ", 1)[0]);
+    assert.deepEqual(shown, ["PORT", "PRISM_RETENTION_DAYS"]);
   });
 
   await t.test("a check that failed prints its result on stdout and the error on stderr", async () => {

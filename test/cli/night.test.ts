@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
+import { valuesOf } from "../helpers/values.ts";
 import { runCli, runJson } from "./run-cli.ts";
 
 const UUID = /^[0-9a-f-]{36}/;
@@ -58,10 +59,7 @@ test("schedules: listed, run, paused, resumed and cancelled by name", async (t) 
 
   assert.match((await run("schedules", "pause", "nightly")).stdout, /\S+ +paused /);
   const { schedules } = await json<{ schedules: { name: string }[] }>("schedules", "list", "--active");
-  assert.equal(
-    schedules.some(({ name }) => name === "nightly-report"),
-    false,
-  );
+  assert.ok(!schedules.some(({ name }) => name === "nightly-report"));
   assert.match((await run("schedules", "resume", body.id)).stdout, /\S+ +active /);
   const ran = await json<{ scheduleId: string; jobId: string }>("schedules", "run", "nightly-report");
   assert.deepEqual([ran.scheduleId, UUID.test(ran.jobId)], [body.id, true]);
@@ -94,10 +92,7 @@ test("notifications: one's own and those of another user, acknowledged and read"
     "--limit",
     "1",
   );
-  assert.deepEqual(
-    listed.notifications.map(({ title }) => title),
-    ["Second"],
-  );
+  assert.deepEqual(valuesOf(listed.notifications, "title"), ["Second"]);
   assert.equal((await run("notifications", "read", mine)).stdout, `${mine}  read  Mine\n`);
   const acked = await run("notifications", "ack", first, "--user", "ann", "--note", "on it");
   assert.equal(acked.stdout, `${first}  acknowledged  First\n`, acked.stderr);
@@ -224,10 +219,7 @@ test("webhooks: of users and projects, tested, switched and deleted", async (t) 
   assert.match(tested.stdout, /^\S+ {2}not delivered {2}404\n$/);
   assert.match((await run("webhooks", "disable", url)).stdout, /disabled\n$/);
   const off = await json<{ webhooks: { active: boolean }[] }>("webhooks", "list", "--project", "default");
-  assert.deepEqual(
-    off.webhooks.map(({ active }) => active),
-    [false],
-  );
+  assert.deepEqual(valuesOf(off.webhooks, "active"), [false]);
   assert.match((await run("webhooks", "enable", url)).stdout, /enabled\n$/);
   assert.equal((await run("webhooks", "delete", url)).status, 2);
   assert.equal((await run("webhooks", "delete", url, "--yes")).status, 0);

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { fileURLToPath } from "node:url";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { commandLine, runCli } from "./run-cli.ts";
 
@@ -52,18 +52,21 @@ function callsOf(script: string): Call[] {
   });
 }
 
-test(
-  "S0-16, S1-23, S3-19, S4-11: the scripts that users of the seeds know are there",
-  promise(["S3-19", "S4-11"], () => {
-    for (const name of KEPT) assert.equal(typeof scripts[name], "string", name);
-  }),
-);
+test("S0-16, S1-23, S3-19, S4-11: the scripts that users of the seeds know are there", (t) => {
+  keepsPromise(t, ["S3-19", "S4-11"]);
+  for (const name of KEPT) assert.equal(typeof scripts[name], "string", name);
+});
 
 test("S4: the names of its scripts for migrations, generation and deployment are aliases", () => {
-  assert.deepEqual(
-    ["prisma:generate", "prisma:migrate:dev", "prisma:migrate:deploy", "prisma:reset"].map((name) => scripts[name]),
-    ["node scripts/ready.mjs", scripts["db:migrate"], scripts["db:migrate"], scripts["db:reset"]],
+  const shown = ["prisma:generate", "prisma:migrate:dev", "prisma:migrate:deploy", "prisma:reset"].map(
+    (name) => scripts[name],
   );
+  assert.deepEqual(shown, [
+    "node scripts/ready.mjs",
+    scripts["db:migrate"],
+    scripts["db:migrate"],
+    scripts["db:reset"],
+  ]);
   assert.equal(scripts["deploy:production"], `${scripts["release"]} && ./dist/prism service install`);
 });
 
@@ -80,66 +83,59 @@ test("every script calls only what exists: files of this tree, installed program
   }
 });
 
-test(
-  "S4-16: db:migrate:new takes a name and refuses an invalid one; db:types prints the tables of the migrations",
-  promise("S4-16", () => {
-    const call = (script: string, ...more: string[]) => {
-      const { program, args } = callsOf(scripts[script] ?? "").at(-1) ?? { program: "", args: [] };
-      return spawnSync(process.execPath, ["--import", "tsx", program, ...args, ...more], {
-        cwd: root,
-        encoding: "utf8",
-      });
-    };
-    const nameless = call("db:migrate:new", "No Name");
-    assert.deepEqual([nameless.status, /usage: npm run db:migrate:new/.test(nameless.stderr)], [2, true]);
-    const types = call("db:types", "stream_gaps");
-    assert.equal(
-      types.stdout,
-      "  stream_gaps: {\n    stream: string;\n    fromSeq: number;\n    toSeq: number;\n  };\n",
-    );
-    assert.equal(call("db:types", "no_table").status, 2);
-  }),
-);
+test("S4-16: db:migrate:new takes a name and refuses an invalid one; db:types prints the tables of the migrations", (t) => {
+  keepsPromise(t, "S4-16");
+  const call = (script: string, ...more: string[]) => {
+    const { program, args } = callsOf(scripts[script] ?? "").at(-1) ?? { program: "", args: [] };
+    return spawnSync(process.execPath, ["--import", "tsx", program, ...args, ...more], {
+      cwd: root,
+      encoding: "utf8",
+    });
+  };
+  const nameless = call("db:migrate:new", "No Name");
+  assert.deepEqual([nameless.status, /usage: npm run db:migrate:new/.test(nameless.stderr)], [2, true]);
+  const types = call("db:types", "stream_gaps");
+  assert.equal(types.stdout, "  stream_gaps: {\n    stream: string;\n    fromSeq: number;\n    toSeq: number;\n  };\n");
+  assert.equal(call("db:types", "no_table").status, 2);
+});
 
-test(
-  "S4-16, S4-17, S4-18, S4-42, S4-43: db:migrate, db:seed, db:check, redis:check, db:backup, db:restore and db:reset do it",
-  promise("S4-16", (t) => {
-    const dataDir = join(temporaryDir(t), "data");
-    const env = {
-      PATH: process.env["PATH"],
-      HOME: dataDir,
-      PRISM_DATA_DIR: dataDir,
-      PORT: "0",
-      PRISM_MIN_FREE_BYTES: "0",
-      PRISM_ENCRYPTION_KEY: Buffer.alloc(32, "a key").toString("base64"),
-      JWT_SECRET: Buffer.alloc(32, "a secret").toString("base64"),
-    };
-    /**
-     * The script's last part: the parts before it install and build, which has been done before tests
-     * run.
-     */
-    const run = (name: string, ...more: string[]): { status: number | null; stdout: string; stderr: string } => {
-      const call = callsOf(scripts[name] ?? "").at(-1);
-      assert.equal(call?.program, "bin/prism.ts", name);
-      return spawnSync(...commandLine([...call.args, ...more]), { cwd: root, env, encoding: "utf8" });
-    };
-    const migrated = run("db:migrate");
-    assert.equal(migrated.status, 0, migrated.stderr);
-    assert.match(migrated.stdout, /^0001_\w+ +\d{4}-/m);
-    const seeded = run("db:seed", "--yes", "--users", "0");
-    assert.deepEqual([seeded.status, /^admin +\S+ +Admin +\S{16}$/m.test(seeded.stdout)], [0, true], seeded.stderr);
-    const checked = run("db:check");
-    assert.equal(checked.status, 0, checked.stdout);
-    assert.match(checked.stdout, /^PASS {2}database /m);
-    const redis = run("redis:check");
-    assert.deepEqual([redis.status, /^PASS {2}redis +embedded/m.test(redis.stdout)], [0, true]);
-    const archive = join(dataDir, "archive.tar");
-    const backedUp = run("db:backup", archive);
-    assert.deepEqual([backedUp.status, backedUp.stdout.startsWith(`${archive}\n`)], [0, true], backedUp.stderr);
-    assert.equal(run("db:restore", archive).status, 2, "nobody has said yes");
-    const restored = run("db:restore", archive, "--yes");
-    assert.equal(restored.status, 0, restored.stderr);
-    assert.equal(run("db:reset").status, 2, "nobody has said yes");
-    assert.equal(run("db:reset", "--yes").status, 0);
-  }),
-);
+test("S4-16, S4-17, S4-18, S4-42, S4-43: db:migrate, db:seed, db:check, redis:check, db:backup, db:restore and db:reset do it", (t) => {
+  keepsPromise(t, "S4-16");
+  const dataDir = join(temporaryDir(t), "data");
+  const env = {
+    PATH: process.env["PATH"],
+    HOME: dataDir,
+    PRISM_DATA_DIR: dataDir,
+    PORT: "0",
+    PRISM_MIN_FREE_BYTES: "0",
+    PRISM_ENCRYPTION_KEY: Buffer.alloc(32, "a key").toString("base64"),
+    JWT_SECRET: Buffer.alloc(32, "a secret").toString("base64"),
+  };
+  /**
+   * The script's last part: the parts before it install and build, which has been done before tests
+   * run.
+   */
+  const run = (name: string, ...more: string[]): { status: number | null; stdout: string; stderr: string } => {
+    const call = callsOf(scripts[name] ?? "").at(-1);
+    assert.equal(call?.program, "bin/prism.ts", name);
+    return spawnSync(...commandLine([...call.args, ...more]), { cwd: root, env, encoding: "utf8" });
+  };
+  const migrated = run("db:migrate");
+  assert.equal(migrated.status, 0, migrated.stderr);
+  assert.match(migrated.stdout, /^0001_\w+ +\d{4}-/m);
+  const seeded = run("db:seed", "--yes", "--users", "0");
+  assert.deepEqual([seeded.status, /^admin +\S+ +Admin +\S{16}$/m.test(seeded.stdout)], [0, true], seeded.stderr);
+  const checked = run("db:check");
+  assert.equal(checked.status, 0, checked.stdout);
+  assert.match(checked.stdout, /^PASS {2}database /m);
+  const redis = run("redis:check");
+  assert.deepEqual([redis.status, /^PASS {2}redis +embedded/m.test(redis.stdout)], [0, true]);
+  const archive = join(dataDir, "archive.tar");
+  const backedUp = run("db:backup", archive);
+  assert.deepEqual([backedUp.status, backedUp.stdout.startsWith(`${archive}\n`)], [0, true], backedUp.stderr);
+  assert.equal(run("db:restore", archive).status, 2, "nobody has said yes");
+  const restored = run("db:restore", archive, "--yes");
+  assert.equal(restored.status, 0, restored.stderr);
+  assert.equal(run("db:reset").status, 2, "nobody has said yes");
+  assert.equal(run("db:reset", "--yes").status, 0);
+});

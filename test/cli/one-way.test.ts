@@ -21,6 +21,7 @@ import SqliteDatabase from "better-sqlite3";
 import { overSocket } from "../helpers/control.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { temporaryDir } from "../helpers/store.ts";
+import { valuesOf } from "../helpers/values.ts";
 import { databaseIn, makeDatabase, RunningCli, runCli, runJson } from "./run-cli.ts";
 
 async function serving(t: TestContext, cwd: string, args: readonly string[] = []): Promise<RunningCli> {
@@ -58,10 +59,7 @@ test("without a server the same command runs in its own process, and the next se
   await makeDatabase({ cwd });
   const made = await runJson<{ id: string }>(["user", "create", "--username", "ann"], { cwd });
   const { users } = await runJson<{ users: { id: string }[] }>(["user", "list", "--username", "ann"], { cwd });
-  assert.deepEqual(
-    users.map(({ id }) => id),
-    [made.id],
-  );
+  assert.deepEqual(valuesOf(users, "id"), [made.id]);
   assert.equal(existsSync(join(cwd, "data/command.sock")), false);
   await serving(t, cwd);
   assert.equal((await runJson<{ users: unknown[] }>(["user", "list", "--username", "ann"], { cwd })).users.length, 1);
@@ -293,7 +291,10 @@ test("many commands at once without a server take turns, as long as that takes",
   const options = { cwd, ownProcess: true };
   const ends = await Promise.all(names.map((name) => runCli(["user", "create", "--username", name], options)));
   assert.deepEqual(
-    ends.filter(({ status }) => status !== 0).map(({ stderr }) => stderr),
+    valuesOf(
+      ends.filter(({ status }) => status !== 0),
+      "stderr",
+    ),
     [],
   );
 });

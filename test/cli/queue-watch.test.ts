@@ -4,6 +4,7 @@ import { makeJob } from "../features/time/jobs/support/make-jobs.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
+import { valuesOf } from "../helpers/values.ts";
 import { jsonLines, makeDatabase, RunningCli, runCli, runJson } from "./run-cli.ts";
 
 interface Queues {
@@ -37,10 +38,7 @@ test("queue and explain work on a data directory without a server; only --watch 
   const paused = await runJson<{ paused: boolean }>(["queue", "status", "--queue", "digest"], { cwd });
   assert.match(JSON.stringify(paused), /"name":"digest".*"paused":true/);
   const resumed = await runJson<{ queues: { name: string }[] }>(["queue", "resume", "--all"], { cwd });
-  assert.deepEqual(
-    resumed.queues.map(({ name }) => name),
-    ["digest"],
-  );
+  assert.deepEqual(valuesOf(resumed.queues, "name"), ["digest"]);
   const none = await runCli(["explain", "0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60"], { cwd });
   assert.equal(none.status, 6, none.stderr);
   const watched = await runCli(["queue", "status", "--watch"], { cwd, env: { PORT: "1" } });

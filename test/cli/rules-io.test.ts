@@ -6,8 +6,9 @@ import SqliteDatabase from "better-sqlite3";
 import type { RuleImport as Imported } from "../../src/client/api-types.gen.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { makeUser } from "../helpers/people.ts";
-import { startPrism, type TestPrism } from "../helpers/prism.ts";
+import { answered, startPrism, type TestPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
+import { rowsWith, valuesOf } from "../helpers/values.ts";
 import { databaseIn, eachCase, jsonLines, makeDatabase, runCli, runJson } from "./run-cli.ts";
 
 interface Listed {
@@ -55,8 +56,7 @@ const FULL = {
 /** Two rules, one of a project with a user of its own who has nothing but a mail address. */
 async function makeRules(prism: TestPrism): Promise<void> {
   const made = async (path: string, body: object): Promise<string> => {
-    const reply = await prism.post<{ id?: string }>(path, body);
-    assert.equal(reply.status, 201, reply.text);
+    const reply = await answered(201, prism.post<{ id?: string }>(path, body));
     return reply.body.id ?? "";
   };
   const ann = await made("/api/v1/users", { email: "ann@example.org", status: "active" });
@@ -92,10 +92,7 @@ test("rules export and import carry all of a rule to another Prism, by names: fr
     const lines = await runCli(["rules", "export", "--format", "ndjson", ...dir], { cwd });
     assert.deepEqual(jsonLines(lines.stdout), (JSON.parse(readFileSync(out, "utf8")) as { rules: unknown }).rules);
     const shop = await runCli(["rules", "export", "--format", "ndjson", "--project", "shop", ...dir], { cwd });
-    assert.deepEqual(
-      jsonLines<Portable>(shop.stdout).map(({ name }) => name),
-      ["Order"],
-    );
+    assert.deepEqual(valuesOf(jsonLines<Portable>(shop.stdout), "name"), ["Order"]);
   });
 
   await t.test("what is there and equal is left alone, here and there; what differs needs --update", async () => {
@@ -113,19 +110,13 @@ test("rules export and import carry all of a rule to another Prism, by names: fr
     assert.deepEqual([counts(dry), dry.rules[1]?.id], [[1, 1, 0], null]);
     assert.deepEqual(counts(await runJson(["rules", "import", changed, "--update"], online)), [1, 1, 0]);
     const { body } = await prism.get<{ data: Listed["rules"] }>("/api/v1/rules?sort=createdAt");
-    assert.deepEqual(
-      body.data.map(({ name, version }) => [name, version]),
-      [
-        ["Big payment failed", 2],
-        ["Order", 1],
-        ["New", 1],
-      ],
-    );
+    assert.deepEqual(rowsWith(body.data, "name", "version"), [
+      ["Big payment failed", 2],
+      ["Order", 1],
+      ["New", 1],
+    ]);
     const trail = await prism.get<{ data: { action: string }[] }>("/api/v1/audit?action=rule.*&limit=10");
-    assert.deepEqual(
-      trail.body.data.map(({ action }) => action),
-      ["rule.create", "rule.update", "rule.create", "rule.create"],
-    );
+    assert.deepEqual(valuesOf(trail.body.data, "action"), ["rule.create", "rule.update", "rule.create", "rule.create"]);
   });
 
   await t.test("what is imported beside the server is in force there", async () => {
@@ -149,10 +140,7 @@ test("rules export and import carry all of a rule to another Prism, by names: fr
     assert.match(stdout, / \(all\) +no +700 +0 +0 +0 +0 +- +Big payment failed$/m);
     assert.match(stdout, / default +yes +0 +1 +1 +0 +0 +\S+Z +Beside$/m);
     const { rules } = await runJson<Listed>(["rules", "list", "--project", "shop", "--active"], online);
-    assert.deepEqual(
-      rules.map(({ name }) => name),
-      ["Order"],
-    );
+    assert.deepEqual(valuesOf(rules, "name"), ["Order"]);
   });
 
   await t.test("rows of `prism export rules` are taken, too", async () => {

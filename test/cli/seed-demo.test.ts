@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import test from "node:test";
 import { makeUser } from "../helpers/people.ts";
-import { startPrism } from "../helpers/prism.ts";
+import { answered, startPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { RunningCli, runCli, runJson } from "./run-cli.ts";
 import { DEMO_MADE, env, type Seeded } from "./seed-support.ts";
@@ -56,8 +56,7 @@ test("seed --demo fills a running server, in which no token of it stays valid", 
   const { made, accounts } = await runJson<Seeded>(demo, { cwd: temporaryDir(t), env });
   assert.deepEqual(made, DEMO_MADE);
   const [admin] = accounts;
-  const login = await prism.post("/auth/login", { username: "admin", password: admin?.password }, { token: null });
-  assert.equal(login.status, 200, login.text);
+  await answered(200, prism.post("/auth/login", { username: "admin", password: admin?.password }, { token: null }));
   const { body: unread } = await prism.get<{ data: { acknowledgedAt: string | null }[] }>(
     "/api/v1/notifications/all?state=acknowledged",
   );

@@ -6,6 +6,7 @@ import type { Event as StoredEvent } from "../../src/client/api-types.gen.ts";
 import { makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { countOf } from "../helpers/tables.ts";
+import { valuesOf } from "../helpers/values.ts";
 import { eachCase, runCli, runJson } from "./run-cli.ts";
 
 interface Sent {
@@ -52,10 +53,7 @@ test("send", async (t) => {
       ["backup.failed", "error", { message: "Backup failed" }],
     );
     const { body } = await prism.get<{ data: { title: string }[] }>("/api/v1/notifications", { token: ann.token });
-    assert.deepEqual(
-      body.data.map(({ title }) => title),
-      ["Backup failed"],
-    );
+    assert.deepEqual(valuesOf(body.data, "title"), ["Backup failed"]);
   });
 
   await t.test("a type with control sequences does not control the terminal", async () => {

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import SqliteDatabase from "better-sqlite3";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { errorCodeOf, RawConnection, requestText } from "../http/support/raw-connection.ts";
 import { databaseIn, jsonLines, RunningCli } from "./run-cli.ts";
@@ -50,45 +50,41 @@ async function beginIngest(
   return { connection, rest: body.slice(9) };
 }
 
-test(
-  "S2-121: SIGTERM: readiness ends, what is under way is answered and on disk, the head of the audit chain is noted, exit 0",
-  promise("S2-121", async (t) => {
-    const served = await serve(t, { PRISM_SHUTDOWN_MS: "2m" });
-    const { server, cwd, port } = served;
-    const probe = await RawConnection.open(t, port);
-    const { connection, rest } = await beginIngest(t, served);
-    probe.send(requestText("GET", "/health/ready"));
-    assert.equal((await probe.reply()).status, 200);
+test("S2-121: SIGTERM: readiness ends, what is under way is answered and on disk, the head of the audit chain is noted, exit 0", async (t) => {
+  keepsPromise(t, "S2-121");
+  const served = await serve(t, { PRISM_SHUTDOWN_MS: "2m" });
+  const { server, cwd, port } = served;
+  const probe = await RawConnection.open(t, port);
+  const { connection, rest } = await beginIngest(t, served);
+  probe.send(requestText("GET", "/health/ready"));
+  assert.equal((await probe.reply()).status, 200);
 
-    server.signal("SIGTERM");
-    await server.until(/"msg":"stopping"/);
-    probe.send(requestText("GET", "/health/ready"));
-    assert.equal((await probe.reply()).status, 503);
-    probe.send(requestText("GET", "/api/v1/rules"));
-    const refused = await probe.reply();
-    assert.deepEqual([refused.status, errorCodeOf(refused)], [503, "SHUTTING_DOWN"]);
-    await assert.rejects(RawConnection.open(t, port), /ECONNREFUSED/);
+  server.signal("SIGTERM");
+  await server.until(/"msg":"stopping"/);
+  probe.send(requestText("GET", "/health/ready"));
+  assert.equal((await probe.reply()).status, 503);
+  probe.send(requestText("GET", "/api/v1/rules"));
+  const refused = await probe.reply();
+  assert.deepEqual([refused.status, errorCodeOf(refused)], [503, "SHUTTING_DOWN"]);
+  await assert.rejects(RawConnection.open(t, port), /ECONNREFUSED/);
 
-    connection.send(rest);
-    const accepted = await connection.reply();
-    assert.equal(accepted.status, 202);
-    assert.equal(await server.ended(), 0);
+  connection.send(rest);
+  const accepted = await connection.reply();
+  assert.equal(accepted.status, 202);
+  assert.equal(await server.ended(), 0);
 
-    const { id } = JSON.parse(accepted.body) as { id: string };
-    const db = new SqliteDatabase(databaseIn(join(cwd, "data")), { readonly: true });
-    assert.deepEqual(db.prepare("select id from events").pluck().all(), [id]);
-    const head = db.prepare("select seq || ':' || hash from audit_log order by seq desc limit 1").pluck().get();
-    db.close();
-    const lines = jsonLines<Line>(server.stdout);
-    const stopping = lines.findIndex(({ msg }) => msg === "stopping");
-    const noted = lines
-      .slice(stopping)
-      .find(({ ns, msg }) => ns === "prism:audit" && msg === "head of the audit chain");
-    assert.equal(`${noted?.["seq"]}:${noted?.["hash"]}`, head);
-    assert.equal(readFileSync(join(cwd, "data/audit.head"), "utf8").split(":", 2).join(":"), head);
-    assert.equal(lines.at(-1)?.msg, "stopped");
-  }),
-);
+  const { id } = JSON.parse(accepted.body) as { id: string };
+  const db = new SqliteDatabase(databaseIn(join(cwd, "data")), { readonly: true });
+  assert.deepEqual(db.prepare("select id from events").pluck().all(), [id]);
+  const head = db.prepare("select seq || ':' || hash from audit_log order by seq desc limit 1").pluck().get();
+  db.close();
+  const lines = jsonLines<Line>(server.stdout);
+  const stopping = lines.findIndex(({ msg }) => msg === "stopping");
+  const noted = lines.slice(stopping).find(({ ns, msg }) => ns === "prism:audit" && msg === "head of the audit chain");
+  assert.equal(`${noted?.["seq"]}:${noted?.["hash"]}`, head);
+  assert.equal(readFileSync(join(cwd, "data/audit.head"), "utf8").split(":", 2).join(":"), head);
+  assert.equal(lines.at(-1)?.msg, "stopped");
+});
 
 test("what never ends is waited for as long as shutdownMs says, and no longer", async (t) => {
   const served = await serve(t, { PRISM_SHUTDOWN_MS: "300" });
@@ -116,10 +112,8 @@ test("SIGHUP: levels, namespaces, request limits and origins are in force at onc
     const headers = { Authorization: `Bearer ${token}` };
     const status = (await (await fetch(`${url}/api/v1/status`, { headers })).json()) as { warnings: string[] };
     // The Node.js of the machine may be past its end of support, which is a warning too.
-    assert.deepEqual(
-      status.warnings.filter((text) => !/includes Node\.js/.test(text)),
-      [warning],
-    );
+    const found = status.warnings.filter((text) => !/includes Node\.js/.test(text));
+    assert.deepEqual(found, [warning]);
   });
   const origin = "https://app.example.org";
   const ask = (): Promise<Response> =>

@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import test from "node:test";
 import SqliteDatabase from "better-sqlite3";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { databaseIn, eachCase, jsonLines, RunningCli, runCli } from "./run-cli.ts";
 
@@ -15,13 +15,11 @@ test("serve says where to look and how to begin, migrates at the first start, an
     /Prism is ready: (http:\/\/127\.0\.0\.1:\d+) {2}docs \S+\/docs {2}health \S+\/health\n/,
   );
 
-  await t.test(
-    "S0-12: the first start made and migrated the database",
-    promise("S0-12", () => {
-      const applied = jsonLines<{ msg: string }>(server.stdout).find(({ msg }) => msg === "database migrated");
-      assert.ok(applied);
-    }),
-  );
+  await t.test("S0-12: the first start made and migrated the database", (t) => {
+    keepsPromise(t, "S0-12");
+    const applied = jsonLines<{ msg: string }>(server.stdout).find(({ msg }) => msg === "database migrated");
+    assert.ok(applied);
+  });
 
   await t.test("in development it says how to get a token, and that works", async () => {
     await server.until(/listening on this machine only .*For production set NODE_ENV=production/);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { makeProject } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
+import { valuesOf } from "../helpers/values.ts";
 import { jsonLines, RunningCli, runCli, runJson } from "./run-cli.ts";
 
 test("tail ends, and says why, when coming back would be of no use", async (t) => {
@@ -48,10 +49,7 @@ test("tail reports entries that were removed before it could show them, and cont
     { cwd: prism.dir, env: { PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken } },
   );
   assert.equal(status, 0, stderr);
-  assert.deepEqual(
-    jsonLines<{ type: string }>(stdout).map(({ type }) => type),
-    ["four"],
-  );
+  assert.deepEqual(valuesOf(jsonLines<{ type: string }>(stdout), "type"), ["four"]);
   assert.match(stderr, /^gap: entries after \d+ up to \d+ are no longer stored\n$/);
 });
 
@@ -63,9 +61,6 @@ test("tail from an offset that the server never gave says that its data is other
     env: { PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken },
   });
   assert.equal(status, 0, stderr);
-  assert.deepEqual(
-    jsonLines<{ type: string }>(stdout).map(({ type }) => type),
-    ["one"],
-  );
+  assert.deepEqual(valuesOf(jsonLines<{ type: string }>(stdout), "type"), ["one"]);
   assert.equal(stderr, "gap: this server has other data, without offset 999999; all entries that it keeps follow\n");
 });

@@ -9,6 +9,7 @@ import { makeProject, makeUser } from "../helpers/people.ts";
 import { startPrism, TestPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { scalarOf } from "../helpers/tables.ts";
+import { valuesOf } from "../helpers/values.ts";
 import { eachCase, jsonLines, RunningCli, runCli, runJson } from "./run-cli.ts";
 
 /** The address of something that takes WebSockets and says what no Prism says. */
@@ -82,13 +83,11 @@ test("tail", async (t) => {
     const { status, stdout } = await runCli(["tail", "--from", "1", "--limit", "2", "--json"], { cwd, env });
     assert.equal(status, 0);
     const lines = jsonLines<Line>(stdout);
-    assert.deepEqual(
-      lines.map(({ offset, type, payload }) => [offset, type, payload.n]),
-      [
-        [2, "order.failed", 2],
-        [3, "login", 3],
-      ],
-    );
+    const rows = lines.map(({ offset, type, payload }) => [offset, type, payload.n]);
+    assert.deepEqual(rows, [
+      [2, "order.failed", 2],
+      [3, "login", 3],
+    ]);
   });
 
   await t.test("filters by type, also by its beginning, and by level", async () => {
@@ -97,14 +96,8 @@ test("tail", async (t) => {
       runCli([...args, "--type", "order.*", "--limit", "2"], { cwd, env }),
       runCli([...args, "--level", "error,warn", "--limit", "2"], { cwd, env }),
     ]);
-    assert.deepEqual(
-      jsonLines<Line>(byType.stdout).map(({ type }) => type),
-      ["order.paid", "order.failed"],
-    );
-    assert.deepEqual(
-      jsonLines<Line>(byLevel.stdout).map(({ type }) => type),
-      ["order.failed", "login"],
-    );
+    assert.deepEqual(valuesOf(jsonLines<Line>(byType.stdout), "type"), ["order.paid", "order.failed"]);
+    assert.deepEqual(valuesOf(jsonLines<Line>(byLevel.stdout), "type"), ["order.failed", "login"]);
   });
 
   await t.test(

@@ -5,6 +5,7 @@ import test from "node:test";
 import bcrypt from "bcrypt";
 import { startPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
+import { valuesOf } from "../helpers/values.ts";
 import { makeDatabase, runCli, runJson } from "./run-cli.ts";
 
 const env = { PRISM_AUTH_BCRYPT_COST: "4" };
@@ -51,10 +52,7 @@ test("prism user import sends the file to a server that is named, and keeps its 
   assert.equal((await run(CSV)).status, 0);
   assert.match((await run(`${CSV}\n3,ann,,\n`)).stderr, /\n {2}line 5 \(ann\): username: line 2 has the same\n/);
   const { body } = await prism.get<{ data: { externalId: string | null }[] }>("/api/v1/users?q=ann");
-  assert.deepEqual(
-    body.data.map(({ externalId }) => externalId),
-    ["1"],
-  );
+  assert.deepEqual(valuesOf(body.data, "externalId"), ["1"]);
 });
 
 test("prism user create takes an id, an external id and a phone number", async (t) => {

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -176,6 +177,16 @@ export async function startPrism(t: Scope, options: PrismOptions = {}): Promise<
     if (!options.dir) rmSync(prism.dir, { recursive: true, force: true });
   });
   return prism;
+}
+
+/** The reply of a request, which must have this status. */
+export async function answered<Given extends { readonly status: number; readonly text?: string }>(
+  status: number,
+  request: Promise<Given>,
+): Promise<Given> {
+  const reply = await request;
+  assert.equal(reply.status, status, reply.text);
+  return reply;
 }
 
 async function run(dir: string, options: PrismOptions): Promise<[App, DataDirLock]> {

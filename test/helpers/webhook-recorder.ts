@@ -1,7 +1,6 @@
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
-import { eventually } from "./eventually.ts";
+import { listening } from "./listening.ts";
 
 /** A request with a body of JSON. */
 export interface RecordedPost<T> {
@@ -28,10 +27,8 @@ export async function startRecorder<T>(t: TestContext): Promise<WebhookRecorder<
       if (recorder.status === 200) posts.push({ path: request.url ?? "", body });
       response.end();
     });
-  }).listen(0, "127.0.0.1");
-  t.after(() => server.close());
-  await eventually("the recorder listens", () => server.address());
-  const { port } = server.address() as AddressInfo;
+  });
+  const port = await listening(t, server);
   const recorder: WebhookRecorder<T> = { url: `http://127.0.0.1:${port}`, posts, status: 200 };
   return recorder;
 }

@@ -5,7 +5,7 @@ import type { Mount } from "../../src/http/router.ts";
 import { overSocket } from "../helpers/control.ts";
 import type { ClientReply } from "../helpers/http-client.ts";
 import { startPrism } from "../helpers/prism.ts";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 import { ACCESS } from "./support/access/index.ts";
 import { ANYBODY, type Caller, type Known, ROLES } from "./support/access/known.ts";
 import { UPGRADES } from "./support/access/realtime.ts";
@@ -27,32 +27,27 @@ const SETTINGS = {
   "limits.onCallSchedulesPerProject": "100000",
 };
 
-test(
-  "S2-97, S2-20, S2-21, S2-22, S0-22: every route admits exactly those whom the contract names, by every path",
-  promise(["S2-107", "S2-20", "S2-21", "S2-97"], async (t) => {
-    const prism = await startPrism(t, { settings: SETTINGS });
-    const world = await makeAccessWorld(prism);
-    const { mounts } = prism.parts.core.router;
-    assert.deepEqual(
-      Object.keys(ACCESS).filter((key) => !mounts.some((mount) => keyOf(mount) === key)),
-      [],
-      "rows of routes that do not exist",
-    );
-    for (const [route, mount] of mounts.entries()) {
-      await t.test(`${mount.route.method} ${mount.path}`, async () => {
-        const rows = ACCESS[keyOf(mount)];
-        assert.ok(rows, "the table says nothing of this route");
-        const wrong: string[] = [];
-        for (const [at, row] of rows.entries()) {
-          wrong.push(
-            ...(await differencesOf(world, mount, row, callersOf(world, mount, row, { isFirst: at === 0, route }))),
-          );
-        }
-        assert.deepEqual(wrong, []);
-      });
-    }
-  }),
-);
+test("S2-97, S2-20, S2-21, S2-22, S0-22: every route admits exactly those whom the contract names, by every path", async (t) => {
+  keepsPromise(t, ["S2-107", "S2-20", "S2-21", "S2-97"]);
+  const prism = await startPrism(t, { settings: SETTINGS });
+  const world = await makeAccessWorld(prism);
+  const { mounts } = prism.parts.core.router;
+  const found = Object.keys(ACCESS).filter((key) => !mounts.some((mount) => keyOf(mount) === key));
+  assert.deepEqual(found, [], "rows of routes that do not exist");
+  for (const [route, mount] of mounts.entries()) {
+    await t.test(`${mount.route.method} ${mount.path}`, async () => {
+      const rows = ACCESS[keyOf(mount)];
+      assert.ok(rows, "the table says nothing of this route");
+      const wrong: string[] = [];
+      for (const [at, row] of rows.entries()) {
+        wrong.push(
+          ...(await differencesOf(world, mount, row, callersOf(world, mount, row, { isFirst: at === 0, route }))),
+        );
+      }
+      assert.deepEqual(wrong, []);
+    });
+  }
+});
 
 test("the operator, by the control socket, may do what an Admin may, but for what is about the caller's own account", async (t) => {
   const prism = await startPrism(t, { settings: SETTINGS });
@@ -84,39 +79,35 @@ test("the operator, by the control socket, may do what an Admin may, but for wha
   assert.deepEqual([...refused].sort(), [...ABOUT_ME].sort());
 });
 
-test(
-  "S2-97, S1-39: a WebSocket is opened for exactly those who may follow, and other callers get an HTTP status",
-  promise("S2-97", async (t) => {
-    const prism = await startPrism(t, { settings: SETTINGS });
-    const world = await makeAccessWorld(prism);
-    for (const { path, refusal } of UPGRADES) {
-      const target = path(world);
-      await t.test(target.replace(world.shop, ":projectId"), async () => {
-        const wrong: string[] = [];
-        for (const caller of world.callers) {
-          const expected = caller.kind === "refused" ? [caller.status, caller.code] : refusal(caller);
-          const outcome = await upgradeOutcome(prism.wsUrl + target, caller.headers);
-          if (outcome !== (expected?.join(" ") ?? "open")) wrong.push(`${caller.name}: ${outcome}`);
-        }
-        assert.deepEqual(wrong, []);
-      });
-    }
-  }),
-);
+test("S2-97, S1-39: a WebSocket is opened for exactly those who may follow, and other callers get an HTTP status", async (t) => {
+  keepsPromise(t, "S2-97");
+  const prism = await startPrism(t, { settings: SETTINGS });
+  const world = await makeAccessWorld(prism);
+  for (const { path, refusal } of UPGRADES) {
+    const target = path(world);
+    await t.test(target.replace(world.shop, ":projectId"), async () => {
+      const wrong: string[] = [];
+      for (const caller of world.callers) {
+        const expected = caller.kind === "refused" ? [caller.status, caller.code] : refusal(caller);
+        const outcome = await upgradeOutcome(prism.wsUrl + target, caller.headers);
+        if (outcome !== (expected?.join(" ") ?? "open")) wrong.push(`${caller.name}: ${outcome}`);
+      }
+      assert.deepEqual(wrong, []);
+    });
+  }
+});
 
-test(
-  "S2-97, S2-21: the built-in roles have the permissions of the contract's table, and no others",
-  promise(["S2-21", "S2-97"], async (t) => {
-    const prism = await startPrism(t);
-    const { body } = await prism.get<{ data: { name: string; permissions: string[] }[] }>("/api/v1/roles");
-    const holders = Object.entries<readonly string[]>(HOLDERS);
-    for (const role of ROLES) {
-      const expected = holders.filter(([, names]) => names.includes(role)).map(([permission]) => permission);
-      const found = body.data.find(({ name }) => name === role)?.permissions ?? [];
-      assert.deepEqual([...found].sort(), expected.sort(), role);
-    }
-  }),
-);
+test("S2-97, S2-21: the built-in roles have the permissions of the contract's table, and no others", async (t) => {
+  keepsPromise(t, ["S2-21", "S2-97"]);
+  const prism = await startPrism(t);
+  const { body } = await prism.get<{ data: { name: string; permissions: string[] }[] }>("/api/v1/roles");
+  const holders = Object.entries<readonly string[]>(HOLDERS);
+  for (const role of ROLES) {
+    const expected = holders.filter(([, names]) => names.includes(role)).map(([permission]) => permission);
+    const found = body.data.find(({ name }) => name === role)?.permissions ?? [];
+    assert.deepEqual([...found].sort(), expected.sort(), role);
+  }
+});
 
 /** Holds every permission, is a member of no project. */
 const OPERATOR: Known = { kind: "user", role: "Admin", member: null, id: "", scopes: null };

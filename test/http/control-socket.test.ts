@@ -5,7 +5,7 @@ import { join } from "node:path";
 import test from "node:test";
 import { WebSocket } from "ws";
 import { overSocket } from "../helpers/control.ts";
-import { startPrism } from "../helpers/prism.ts";
+import { answered, startPrism } from "../helpers/prism.ts";
 
 test("the control socket is the owner's alone, and gone after the stop", async (t) => {
   const prism = await startPrism(t);
@@ -19,8 +19,7 @@ test("the control socket is the owner's alone, and gone after the stop", async (
 
 test("a request on the control socket is the operator's: every permission, no user, named in the audit trail", async (t) => {
   const prism = await startPrism(t);
-  const made = await overSocket(prism.dir, "POST", "/api/v1/projects", { name: "by the operator" });
-  assert.equal(made.status, 201, made.text);
+  await answered(201, overSocket(prism.dir, "POST", "/api/v1/projects", { name: "by the operator" }));
   const { body } = await prism.get<{ data: { action: string; actor: unknown; userId: unknown; ip: unknown }[] }>(
     "/api/v1/audit?action=project.create",
   );
@@ -48,8 +47,7 @@ test("a credential on the control socket counts: the request is that user's", as
   const headers = { Authorization: `Bearer ${prism.adminToken}` };
   const { status, body } = await overSocket(prism.dir, "GET", "/api/v1/users/me", undefined, headers);
   assert.deepEqual([status, body["username"]], [200, "dev"]);
-  const refused = await overSocket(prism.dir, "GET", "/api/v1/users", undefined, { Authorization: "Bearer prt_wrong" });
-  assert.equal(refused.status, 401);
+  await answered(401, overSocket(prism.dir, "GET", "/api/v1/users", undefined, { Authorization: "Bearer prt_wrong" }));
 });
 
 test("no web page may use the control socket, whatever its origin", async (t) => {

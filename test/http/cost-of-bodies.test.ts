@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { chanceOf, type Random } from "../helpers/chance.ts";
-import { startPrism, type TestPrism } from "../helpers/prism.ts";
+import { answered, startPrism, type TestPrism } from "../helpers/prism.ts";
 
 /** What the main thread parsed: members of objects and elements of lists, and characters. */
 interface Parsed {
@@ -79,8 +79,7 @@ interface Target {
 
 async function targetsOf(prism: TestPrism): Promise<Record<string, Target>> {
   const made = async <T>(path: string, body: object): Promise<T> => {
-    const reply = await prism.post<T>(path, body);
-    assert.equal(reply.status, 201, reply.text);
+    const reply = await answered(201, prism.post<T>(path, body));
     return reply.body;
   };
   const receiver = async (preset: string, more = {}) => {

@@ -4,7 +4,7 @@ import { PrismError } from "../../src/core/errors.ts";
 import { streamReply } from "../../src/http/replies.ts";
 import { ANSWERS_LATER, type Route, route, undescribed } from "../../src/http/route.ts";
 import { eventually } from "../helpers/eventually.ts";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 import { startBareKernel } from "./support/bare-kernel.ts";
 import { errorCodeOf, exchangeRaw, RawConnection, requestText } from "./support/raw-connection.ts";
 
@@ -14,48 +14,46 @@ function answering(path: string, handle: Route["handle"]): Route {
   return route({ method: "GET", path, summary: "", tag: "test", access: "public", response: undescribed, handle });
 }
 
-test(
-  "S2-98, S3-08: a handler that fails is answered 500 INTERNAL without its words; the log has them with the request id",
-  promise(["S2-98", "S3-08"], async (t) => {
-    const { port, log } = startBareKernel(t, {
-      routes: [
-        answering("/throws", () => {
-          throw new Error(SECRET_WORDS);
-        }),
-        answering("/rejects", async () => {
-          throw new Error(SECRET_WORDS);
-        }),
-        answering("/rejects-later", async () => {
-          await new Promise((resolve) => setImmediate(resolve));
-          throw new TypeError(SECRET_WORDS);
-        }),
-        answering("/throws-a-string", () => {
-          throw SECRET_WORDS;
-        }),
-        answering("/unforeseen", () => {
-          throw new PrismError("INTERNAL", SECRET_WORDS);
-        }),
-        answering("/unwritable", () => ({ big: 1n })),
-      ],
+test("S2-98, S3-08: a handler that fails is answered 500 INTERNAL without its words; the log has them with the request id", async (t) => {
+  keepsPromise(t, ["S2-98", "S3-08"]);
+  const { port, log } = startBareKernel(t, {
+    routes: [
+      answering("/throws", () => {
+        throw new Error(SECRET_WORDS);
+      }),
+      answering("/rejects", async () => {
+        throw new Error(SECRET_WORDS);
+      }),
+      answering("/rejects-later", async () => {
+        await new Promise((resolve) => setImmediate(resolve));
+        throw new TypeError(SECRET_WORDS);
+      }),
+      answering("/throws-a-string", () => {
+        throw SECRET_WORDS;
+      }),
+      answering("/unforeseen", () => {
+        throw new PrismError("INTERNAL", SECRET_WORDS);
+      }),
+      answering("/unwritable", () => ({ big: 1n })),
+    ],
+  });
+  for (const path of ["/throws", "/rejects", "/rejects-later", "/throws-a-string", "/unforeseen", "/unwritable"]) {
+    await t.test(path, async (t) => {
+      log.lines.length = 0;
+      const reply = await exchangeRaw(
+        t,
+        port,
+        requestText("GET", path, [`X-Request-Id: req-of${path}`.replace("/", "-")]),
+      );
+      const requestId = `req-of${path}`.replace("/", "-");
+      assert.equal(reply.status, 500);
+      assert.deepEqual(JSON.parse(reply.body), { error: { code: "INTERNAL", message: "Internal error", requestId } });
+      const failure = log.lines.find(({ level }) => level === "error");
+      assert.deepEqual([failure?.fields["requestId"], failure?.fields["route"]], [requestId, path]);
+      if (path !== "/unwritable") assert.match(String(failure?.fields["err"]), /SQLITE_ERROR/);
     });
-    for (const path of ["/throws", "/rejects", "/rejects-later", "/throws-a-string", "/unforeseen", "/unwritable"]) {
-      await t.test(path, async (t) => {
-        log.lines.length = 0;
-        const reply = await exchangeRaw(
-          t,
-          port,
-          requestText("GET", path, [`X-Request-Id: req-of${path}`.replace("/", "-")]),
-        );
-        const requestId = `req-of${path}`.replace("/", "-");
-        assert.equal(reply.status, 500);
-        assert.deepEqual(JSON.parse(reply.body), { error: { code: "INTERNAL", message: "Internal error", requestId } });
-        const failure = log.lines.find(({ level }) => level === "error");
-        assert.deepEqual([failure?.fields["requestId"], failure?.fields["route"]], [requestId, path]);
-        if (path !== "/unwritable") assert.match(String(failure?.fields["err"]), /SQLITE_ERROR/);
-      });
-    }
-  }),
-);
+  }
+});
 
 test("S2-101: an expected failure is answered with its code, message, request id and details", async (t) => {
   const details = [{ path: "name", code: "TOO_ODD", message: "is too odd" }];

@@ -11,8 +11,9 @@ import { acknowledgeToken } from "../../src/features/delivery/channels/webpush/m
 import { runCli } from "../cli/run-cli.ts";
 import { challengeOf, pend, protect } from "../features/access/sessions/support/second-factor.ts";
 import { addJob, QUEUE } from "../features/time/jobs/workers/support.ts";
-import { type Reply, startPrism, type TestPrism } from "../helpers/prism.ts";
+import { answered, type Reply, startPrism, type TestPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
+import { valuesOf } from "../helpers/values.ts";
 
 interface Operation {
   readonly operationId: string;
@@ -111,10 +112,7 @@ class Seeded {
     const { body: claimed } = await this.prism.post<{ jobs: { id: string }[] }>("/api/v1/workers/claim", body, {
       token,
     });
-    assert.deepEqual(
-      claimed.jobs.map((job) => job.id),
-      [id],
-    );
+    assert.deepEqual(valuesOf(claimed.jobs, "id"), [id]);
     return id;
   }
 
@@ -408,8 +406,7 @@ test("each example of the API page succeeds when an administrator of the seeded 
     const content = operations.find((each) => each.id === id)?.content["application/json"];
     return (content?.example ?? {}) as object;
   });
-  const login = await seeded.login();
-  assert.equal(login.status, 200, login.text);
+  const login = await answered(200, seeded.login());
   seeded.token = login.body.token;
   const isLast = (id: string): number => Number(LAST.includes(id));
   for (const { id, method, path, content } of operations.sort((a, b) => isLast(a.id) - isLast(b.id))) {

@@ -3,7 +3,8 @@ import test from "node:test";
 import { STATUS_OF } from "../../src/core/errors.ts";
 import { VERSION } from "../../src/core/runtime.ts";
 import { startPrism } from "../helpers/prism.ts";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
+import { valuesOf } from "../helpers/values.ts";
 import { HOOK_PATH } from "./support/access/channels.ts";
 import { GOTIFY_PATHS } from "./support/access/gotify.ts";
 import { ACCESS } from "./support/access/index.ts";
@@ -40,134 +41,127 @@ const CHECK_PATHS = [
   "/projects/:project/metrics/:key",
 ];
 
-test(
-  "S2-117, S2-08: the document holds every route of the router, aliases included, and nothing else",
-  promise(["S2-08", "S2-117"], async (t) => {
-    const prism = await startPrism(t);
-    const document = await documentOf(prism);
-    const served = prism.parts.core.router.mounts
-      .filter(({ route }) => route.undocumented !== true)
-      .map(({ route, path }) => `${route.method} ${templateOf(path)}`);
-    assert.deepEqual(
-      operationsOf(document)
-        .map(({ name }) => name)
-        .sort(),
-      served.sort(),
-    );
-    const left = prism.parts.core.router.mounts.filter(({ route }) => route.undocumented === true);
-    assert.deepEqual(
-      left.map(({ path }) => path).sort(),
-      [
-        "/",
-        "/account/acknowledge",
-        "/account/invite",
-        "/account/project-invitation",
-        "/account/reset-password",
-        "/account/unsubscribe",
-        "/account/verify-email",
-        ...CHECK_PATHS,
-        ...NTFY_PATHS,
-        ...Array.from({ length: 5 }, () => "/api/push/:token"),
-        "/api/v1/operator/backups",
-        "/api/v1/operator/encryption",
-        "/api/v1/operator/keys",
-        "/api/v1/operator/keys/:id",
-        "/api/v1/operator/pusher-app",
-        "/api/v1/operator/tokens",
-        "/api/v1/operator/tokens",
-        "/api/v1/operator/tokens/:id",
-        "/api/v1/operator/unlock",
-        "/api/v1/operator/users",
-        "/api/v1/operator/users",
-        "/api/v1/operator/users/:ref",
-        "/api/v1/operator/users/:ref/password",
-        "/api/v1/operator/users/:ref/sign-in-link",
-        "/api/v1/realtime/:projectId",
-        "/api/v2/heartbeat/:uuid",
-        "/app/:key",
-        "/apps/:appId/batch_events",
-        "/apps/:appId/channels",
-        "/apps/:appId/channels/:name",
-        "/apps/:appId/channels/:name/users",
-        "/apps/:appId/events",
-        "/apps/:appId/users/:id/terminate_connections",
-        "/b/:states/:file",
-        "/badge/:key/:file",
-        "/badge/:key/:signature/:file",
-        "/dashboard",
-        "/dashboard/",
-        "/dashboard/:part0",
-        "/dashboard/:part0/:part1",
-        "/dashboard/:part0/:part1/:part2",
-        "/dashboard/:part0/:part1/:part2/:part3",
-        "/dashboard/assets/:name",
-        "/docs/:topic",
-        "/docs/decisions/:topic",
-        "/docs/integrations/:topic",
-        "/docs/images/:name",
-        "/docs/init.js",
-        "/docs/manual.css",
-        "/docs/search",
-        "/docs/swagger-ui-bundle.js",
-        "/docs/swagger-ui.css",
-        ...Array.from({ length: 2 }, () => "/integrations/v1/:type/:token/heartbeat/"),
-        ...["/ping/:target", "/ping/:target/", "/ping/:target/:slug", "/ping/:target/:slug/:action"].flatMap((path) =>
-          Array.from({ length: 5 }, () => path),
-        ),
-        "/realtime/:projectId",
-        "/socket.io/",
-        "/socket.io/",
-        "/socket.io/",
-        ...Array.from({ length: 3 }, () => "/v2/heartbeats/:name/ping"),
-        "/ws",
-        "/ws/updates",
-        ...ALERTMANAGER_PATHS,
-        ...INTEGRATION_PATHS,
-        HOOK_PATH,
-        ...DOOR_PATHS,
-        ...GOTIFY_PATHS,
-        ...STATUS_PATHS,
-      ].sort(),
-      "what is left out: protocols of their own, routes of the operator, and the parts of the page",
-    );
-    const [canonical, alias] = await Promise.all([
-      prism.get("/api/v1/openapi.json", { token: null }),
-      prism.get("/openapi.json"),
-    ]);
-    assert.equal(canonical.text, alias.text);
-  }),
-);
+test("S2-117, S2-08: the document holds every route of the router, aliases included, and nothing else", async (t) => {
+  keepsPromise(t, ["S2-08", "S2-117"]);
+  const prism = await startPrism(t);
+  const document = await documentOf(prism);
+  const served = prism.parts.core.router.mounts
+    .filter(({ route }) => route.undocumented !== true)
+    .map(({ route, path }) => `${route.method} ${templateOf(path)}`);
+  assert.deepEqual(
+    operationsOf(document)
+      .map(({ name }) => name)
+      .sort(),
+    served.sort(),
+  );
+  const left = prism.parts.core.router.mounts.filter(({ route }) => route.undocumented === true);
+  assert.deepEqual(
+    left.map(({ path }) => path).sort(),
+    [
+      "/",
+      "/account/acknowledge",
+      "/account/invite",
+      "/account/project-invitation",
+      "/account/reset-password",
+      "/account/unsubscribe",
+      "/account/verify-email",
+      ...CHECK_PATHS,
+      ...NTFY_PATHS,
+      ...Array.from({ length: 5 }, () => "/api/push/:token"),
+      "/api/v1/operator/backups",
+      "/api/v1/operator/encryption",
+      "/api/v1/operator/keys",
+      "/api/v1/operator/keys/:id",
+      "/api/v1/operator/pusher-app",
+      "/api/v1/operator/tokens",
+      "/api/v1/operator/tokens",
+      "/api/v1/operator/tokens/:id",
+      "/api/v1/operator/unlock",
+      "/api/v1/operator/users",
+      "/api/v1/operator/users",
+      "/api/v1/operator/users/:ref",
+      "/api/v1/operator/users/:ref/password",
+      "/api/v1/operator/users/:ref/sign-in-link",
+      "/api/v1/realtime/:projectId",
+      "/api/v2/heartbeat/:uuid",
+      "/app/:key",
+      "/apps/:appId/batch_events",
+      "/apps/:appId/channels",
+      "/apps/:appId/channels/:name",
+      "/apps/:appId/channels/:name/users",
+      "/apps/:appId/events",
+      "/apps/:appId/users/:id/terminate_connections",
+      "/b/:states/:file",
+      "/badge/:key/:file",
+      "/badge/:key/:signature/:file",
+      "/dashboard",
+      "/dashboard/",
+      "/dashboard/:part0",
+      "/dashboard/:part0/:part1",
+      "/dashboard/:part0/:part1/:part2",
+      "/dashboard/:part0/:part1/:part2/:part3",
+      "/dashboard/assets/:name",
+      "/docs/:topic",
+      "/docs/decisions/:topic",
+      "/docs/integrations/:topic",
+      "/docs/images/:name",
+      "/docs/init.js",
+      "/docs/manual.css",
+      "/docs/search",
+      "/docs/swagger-ui-bundle.js",
+      "/docs/swagger-ui.css",
+      ...Array.from({ length: 2 }, () => "/integrations/v1/:type/:token/heartbeat/"),
+      ...["/ping/:target", "/ping/:target/", "/ping/:target/:slug", "/ping/:target/:slug/:action"].flatMap((path) =>
+        Array.from({ length: 5 }, () => path),
+      ),
+      "/realtime/:projectId",
+      "/socket.io/",
+      "/socket.io/",
+      "/socket.io/",
+      ...Array.from({ length: 3 }, () => "/v2/heartbeats/:name/ping"),
+      "/ws",
+      "/ws/updates",
+      ...ALERTMANAGER_PATHS,
+      ...INTEGRATION_PATHS,
+      HOOK_PATH,
+      ...DOOR_PATHS,
+      ...GOTIFY_PATHS,
+      ...STATUS_PATHS,
+    ].sort(),
+    "what is left out: protocols of their own, routes of the operator, and the parts of the page",
+  );
+  const [canonical, alias] = await Promise.all([
+    prism.get("/api/v1/openapi.json", { token: null }),
+    prism.get("/openapi.json"),
+  ]);
+  assert.equal(canonical.text, alias.text);
+});
 
-test(
-  "S2-117: the document is OpenAPI 3.1, each operation with its id, parameters, body, answers and errors",
-  promise("S2-117", async (t) => {
-    const prism = await startPrism(t);
-    const document = await documentOf(prism);
-    assert.match(document.openapi, /^3\.1\.\d+$/);
-    assert.deepEqual([document.info["title"], document.info["version"]], ["Prism", VERSION]);
-    assert.deepEqual(
-      document.servers.map(({ url }) => url),
-      ["/"],
-    );
-    for (const [name, schema] of Object.entries(document.components.schemas))
-      assert.deepEqual(schemaFaults(inlined(schema, document.components.schemas)), [], name);
-    for (const [name, scheme] of Object.entries(document.components.securitySchemes)) {
-      assert.ok(scheme["type"] === "http" ? scheme["scheme"] === "bearer" : scheme["type"] === "apiKey", name);
-    }
-    const operations = operationsOf(document);
-    assert.equal(
-      new Set(operations.map(({ operation }) => operation.operationId)).size,
-      operations.length,
-      "ids are unique",
-    );
-    for (const { name, path, method, operation } of operations) {
-      await t.test(name, () => {
-        checkOperation(document, path, method, operation);
-        checkTexts(document, operation);
-      });
-    }
-  }),
-);
+test("S2-117: the document is OpenAPI 3.1, each operation with its id, parameters, body, answers and errors", async (t) => {
+  keepsPromise(t, "S2-117");
+  const prism = await startPrism(t);
+  const document = await documentOf(prism);
+  assert.match(document.openapi, /^3\.1\.\d+$/);
+  assert.deepEqual([document.info["title"], document.info["version"]], ["Prism", VERSION]);
+  assert.deepEqual(valuesOf(document.servers, "url"), ["/"]);
+  for (const [name, schema] of Object.entries(document.components.schemas))
+    assert.deepEqual(schemaFaults(inlined(schema, document.components.schemas)), [], name);
+  for (const [name, scheme] of Object.entries(document.components.securitySchemes)) {
+    assert.ok(scheme["type"] === "http" ? scheme["scheme"] === "bearer" : scheme["type"] === "apiKey", name);
+  }
+  const operations = operationsOf(document);
+  assert.equal(
+    new Set(operations.map(({ operation }) => operation.operationId)).size,
+    operations.length,
+    "ids are unique",
+  );
+  for (const { name, path, method, operation } of operations) {
+    await t.test(name, () => {
+      checkOperation(document, path, method, operation);
+      checkTexts(document, operation);
+    });
+  }
+});
 
 test("the main resources have one named schema each, which answers refer to", async (t) => {
   const prism = await startPrism(t);
@@ -384,44 +378,42 @@ const ATTEMPTS: Readonly<Record<string, object>> = {
   "/api/v1/auth/forgot-password": { perAddress: 20 },
 };
 
-test(
-  "S2-118: the document says of each route who may call it and how often, as the contract does",
-  promise("S2-118", async (t) => {
-    const prism = await startPrism(t);
-    const document = await documentOf(prism);
-    const { ip, user, key, uploads } = prism.parts.base.config.rateLimit;
-    for (const mount of prism.parts.core.router.mounts) {
-      if (mount.route.undocumented) continue;
-      const { security, responses, "x-rate-limit": limit } = operationAt(document, mount);
-      const rows = ACCESS[`${mount.route.method} ${mount.route.path}`] ?? [];
-      const isPublic = rows.every((row) => row.isPublic);
-      // With a key its answer is that of Healthchecks, which the document does not have.
-      const isOfKeys = mount.route.id !== "listChannels";
-      const admitsKeys = SCOPES.some((scope) =>
-        rows.some((row) => isOfKeys && !row.isPublic && row.refusal({ kind: "key", scope, isOfShop: true }) === null),
-      );
-      const schemes = security.flatMap((requirement) => Object.keys(requirement));
-      const name = `${mount.route.method} ${mount.path}`;
-      assert.deepEqual([schemes.includes("bearer"), schemes.includes("apiKey")], [!isPublic, admitsKeys], name);
-      // A browser downloads with a ticket: it cannot set headers.
-      assert.equal(
-        schemes.includes("queryToken"),
-        /\/(sse|notifications\/stream|download)$/.test(mount.path) || /^POST .*\/(events|ingest)$/.test(name),
+test("S2-118: the document says of each route who may call it and how often, as the contract does", async (t) => {
+  keepsPromise(t, "S2-118");
+  const prism = await startPrism(t);
+  const document = await documentOf(prism);
+  const { ip, user, key, uploads } = prism.parts.base.config.rateLimit;
+  for (const mount of prism.parts.core.router.mounts) {
+    if (mount.route.undocumented) continue;
+    const { security, responses, "x-rate-limit": limit } = operationAt(document, mount);
+    const rows = ACCESS[`${mount.route.method} ${mount.route.path}`] ?? [];
+    const isPublic = rows.every((row) => row.isPublic);
+    // With a key its answer is that of Healthchecks, which the document does not have.
+    const isOfKeys = mount.route.id !== "listChannels";
+    const admitsKeys = SCOPES.some((scope) =>
+      rows.some((row) => isOfKeys && !row.isPublic && row.refusal({ kind: "key", scope, isOfShop: true }) === null),
+    );
+    const schemes = security.flatMap((requirement) => Object.keys(requirement));
+    const name = `${mount.route.method} ${mount.path}`;
+    assert.deepEqual([schemes.includes("bearer"), schemes.includes("apiKey")], [!isPublic, admitsKeys], name);
+    // A browser downloads with a ticket: it cannot set headers.
+    assert.equal(
+      schemes.includes("queryToken"),
+      /\/(sse|notifications\/stream|download)$/.test(mount.path) || /^POST .*\/(events|ingest)$/.test(name),
+      name,
+    );
+    if (!isPublic) assert.ok("401" in responses && "403" in responses, name);
+    if (mount.path.includes("/health")) assert.deepEqual(limit, {}, name);
+    else if (isPublic) assert.deepEqual(limit, ATTEMPTS[mount.route.path] ?? { perAddress: ip }, name);
+    else
+      assert.deepEqual(
+        limit,
+        {
+          perUser: name === "POST /api/v1/sounds" ? uploads : user,
+          ...(admitsKeys ? { perKey: key } : {}),
+          perAddressWithoutCredentials: ip,
+        },
         name,
       );
-      if (!isPublic) assert.ok("401" in responses && "403" in responses, name);
-      if (mount.path.includes("/health")) assert.deepEqual(limit, {}, name);
-      else if (isPublic) assert.deepEqual(limit, ATTEMPTS[mount.route.path] ?? { perAddress: ip }, name);
-      else
-        assert.deepEqual(
-          limit,
-          {
-            perUser: name === "POST /api/v1/sounds" ? uploads : user,
-            ...(admitsKeys ? { perKey: key } : {}),
-            perAddressWithoutCredentials: ip,
-          },
-          name,
-        );
-    }
-  }),
-);
+  }
+});

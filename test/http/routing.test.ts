@@ -5,7 +5,8 @@ import { ANSWERS_LATER, Reply, type Route, route, undescribed } from "../../src/
 import { Router } from "../../src/http/router.ts";
 import { object } from "../../src/http/shapes.ts";
 import { startPrism } from "../helpers/prism.ts";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
+import { valuesOf } from "../helpers/values.ts";
 import { startBareKernel } from "./support/bare-kernel.ts";
 import { errorCodeOf, exchangeRaw, RawConnection, requestText } from "./support/raw-connection.ts";
 
@@ -205,10 +206,7 @@ test("requests that come together are answered in their order", async (t) => {
   const connection = await RawConnection.open(t, port);
   connection.send(["/things/1", "/things/2", "/none"].map((path) => requestText("GET", path)).join(""));
   const replies = [await connection.reply(), await connection.reply(), await connection.reply()];
-  assert.deepEqual(
-    replies.map(({ status }) => status),
-    [200, 200, 404],
-  );
+  assert.deepEqual(valuesOf(replies, "status"), [200, 200, 404]);
   assert.deepEqual((JSON.parse(replies[1]?.body ?? "") as Found).params, { id: "2" });
 });
 
@@ -242,37 +240,35 @@ test("a path and method can be mounted once only", () => {
   }
 });
 
-test(
-  "S1-05, S2-100: every alias of the contract is bound to the handler of its canonical path",
-  promise("S1-05", async (t) => {
-    const prism = await startPrism(t);
-    const { mounts } = prism.parts.core.router;
-    for (const [method, alias, canonical] of [
-      ["GET", "/api/v1/health", "/health"],
-      ["GET", "/openapi.json", "/api/v1/openapi.json"],
-      ["GET", "/api/profile", "/api/v1/users/me"],
-      ["GET", "/api/v1/profile", "/api/v1/users/me"],
-      ["GET", "/projects", "/api/v1/projects"],
-      ["POST", "/projects", "/api/v1/projects"],
-      ["GET", "/projects/:id", "/api/v1/projects/:id"],
-      ["DELETE", "/projects/:id", "/api/v1/projects/:id"],
-      ["DELETE", "/projects/:id/events", "/api/v1/projects/:id/events"],
-      ["POST", "/events", "/api/v1/events"],
-      ["POST", "/ingest", "/api/v1/events"],
-      ["POST", "/api/ingest", "/api/v1/events"],
-      ["POST", "/api/v1/ingest", "/api/v1/events"],
-      ["GET", "/events", "/api/v1/events"],
-      ["GET", "/notifications/:id", "/api/v1/notifications/user/:userId"],
-      ["PATCH", "/notifications/:id/read", "/api/v1/notifications/:id/read"],
-      ["POST", "/time/trigger", "/api/v1/time/trigger"],
-      ["GET", "/realtime/:projectId/sse", "/api/v1/realtime/:projectId/sse"],
-      ["GET", "/realtime/:projectId", "/api/v1/realtime/:projectId"],
-    ] as const) {
-      await t.test(`${method} ${alias}`, () => {
-        const at = (path: string) => mounts.find((mount) => mount.route.method === method && mount.path === path);
-        assert.equal(at(alias)?.route, at(canonical)?.route);
-        assert.equal(at(alias)?.isAlias, true);
-      });
-    }
-  }),
-);
+test("S1-05, S2-100: every alias of the contract is bound to the handler of its canonical path", async (t) => {
+  keepsPromise(t, "S1-05");
+  const prism = await startPrism(t);
+  const { mounts } = prism.parts.core.router;
+  for (const [method, alias, canonical] of [
+    ["GET", "/api/v1/health", "/health"],
+    ["GET", "/openapi.json", "/api/v1/openapi.json"],
+    ["GET", "/api/profile", "/api/v1/users/me"],
+    ["GET", "/api/v1/profile", "/api/v1/users/me"],
+    ["GET", "/projects", "/api/v1/projects"],
+    ["POST", "/projects", "/api/v1/projects"],
+    ["GET", "/projects/:id", "/api/v1/projects/:id"],
+    ["DELETE", "/projects/:id", "/api/v1/projects/:id"],
+    ["DELETE", "/projects/:id/events", "/api/v1/projects/:id/events"],
+    ["POST", "/events", "/api/v1/events"],
+    ["POST", "/ingest", "/api/v1/events"],
+    ["POST", "/api/ingest", "/api/v1/events"],
+    ["POST", "/api/v1/ingest", "/api/v1/events"],
+    ["GET", "/events", "/api/v1/events"],
+    ["GET", "/notifications/:id", "/api/v1/notifications/user/:userId"],
+    ["PATCH", "/notifications/:id/read", "/api/v1/notifications/:id/read"],
+    ["POST", "/time/trigger", "/api/v1/time/trigger"],
+    ["GET", "/realtime/:projectId/sse", "/api/v1/realtime/:projectId/sse"],
+    ["GET", "/realtime/:projectId", "/api/v1/realtime/:projectId"],
+  ] as const) {
+    await t.test(`${method} ${alias}`, () => {
+      const at = (path: string) => mounts.find((mount) => mount.route.method === method && mount.path === path);
+      assert.equal(at(alias)?.route, at(canonical)?.route);
+      assert.equal(at(alias)?.isAlias, true);
+    });
+  }
+});

@@ -3,41 +3,39 @@ import test from "node:test";
 import type { Rule } from "../../src/client/api-types.gen.ts";
 import { makeProject, makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 
 const RULE = { name: "first", condition: "event.type == 'x'", targetUsers: ["me"] };
 
-test(
-  "S3-14: a resource with a version answers its ETag, and 304 to who has it already",
-  promise("S3-14", async (t) => {
-    const prism = await startPrism(t);
-    const made = await prism.post<Rule>("/api/v1/rules", RULE);
-    const path = `/api/v1/rules/${made.body.id}`;
-    assert.equal(made.headers.get("etag"), '"1"');
-    assert.equal((await prism.get(path)).headers.get("etag"), '"1"');
-    for (const [field, status] of [
-      ['"1"', 304],
-      ['W/"1"', 304],
-      ['"0", "1"', 304],
-      ["*", 304],
-      ['"2"', 200],
-      ["1", 200],
-      ['"1', 200],
-      ['"11"', 200],
-      ["", 200],
-    ] as const) {
-      await t.test(`If-None-Match: ${field} is ${status}`, async () => {
-        for (const method of ["GET", "HEAD"]) {
-          const reply = await prism.request(method, path, undefined, { headers: { "If-None-Match": field } });
-          assert.equal(reply.status, status);
-          assert.equal(reply.headers.get("etag"), '"1"');
-          if (status === 304)
-            assert.deepEqual([reply.text, reply.headers.get("cache-control")], ["", "private, no-cache"]);
-        }
-      });
-    }
-  }),
-);
+test("S3-14: a resource with a version answers its ETag, and 304 to who has it already", async (t) => {
+  keepsPromise(t, "S3-14");
+  const prism = await startPrism(t);
+  const made = await prism.post<Rule>("/api/v1/rules", RULE);
+  const path = `/api/v1/rules/${made.body.id}`;
+  assert.equal(made.headers.get("etag"), '"1"');
+  assert.equal((await prism.get(path)).headers.get("etag"), '"1"');
+  for (const [field, status] of [
+    ['"1"', 304],
+    ['W/"1"', 304],
+    ['"0", "1"', 304],
+    ["*", 304],
+    ['"2"', 200],
+    ["1", 200],
+    ['"1', 200],
+    ['"11"', 200],
+    ["", 200],
+  ] as const) {
+    await t.test(`If-None-Match: ${field} is ${status}`, async () => {
+      for (const method of ["GET", "HEAD"]) {
+        const reply = await prism.request(method, path, undefined, { headers: { "If-None-Match": field } });
+        assert.equal(reply.status, status);
+        assert.equal(reply.headers.get("etag"), '"1"');
+        if (status === 304)
+          assert.deepEqual([reply.text, reply.headers.get("cache-control")], ["", "private, no-cache"]);
+      }
+    });
+  }
+});
 
 test("an answer with members that no version counts has another tag when they change; If-Match takes it all the same", async (t) => {
   const prism = await startPrism(t);

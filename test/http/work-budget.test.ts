@@ -67,10 +67,8 @@ test("a project may take a second at once and then 100 ms a second; debt refuses
 test("a creator has twice of that for all projects together", () => {
   const { budget } = open();
   const done = ["eve-1", "eve-2", "eve-3", "eve-4"].map((id) => tenthsOf(budget, budget.ofProject(id)));
-  assert.equal(
-    done.reduce((sum, each) => sum + each, 0),
-    21,
-  );
+  const total = done.reduce((sum, each) => sum + each, 0);
+  assert.equal(total, 21);
   assert.equal(
     tenthsOf(budget, budget.ofPrincipal(testUser("eve")) as WorkAccount),
     0,

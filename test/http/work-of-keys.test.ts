@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { SURE_BYTES, type WorkAccount } from "../../src/http/work-budget.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
-import { startPrism, type TestPrism } from "../helpers/prism.ts";
+import { answered, startPrism, type TestPrism } from "../helpers/prism.ts";
 
 interface Project {
   readonly id: string;
@@ -62,8 +62,7 @@ test("while a project and its creator are in debt, alerts, ends, events and requ
       assert.equal((await prism.post("/api/v1/alerts", { alerts: [alert] }, json)).status, 200);
   assert.equal((await prism.post("/alertmanager/api/v2/alerts", [{ labels }], json)).status, 200);
   const payload = Object.fromEntries(Array.from({ length: 1500 }, (_, i) => [`m${i}`, 1]));
-  const event = await prism.post("/api/v1/events", { type: "a", payload }, json);
-  assert.equal(event.status, 202, event.text);
+  await answered(202, prism.post("/api/v1/events", { type: "a", payload }, json));
   assert.equal(prism.parts.core.work.useOf(shop.id).refused, refused, "none of them counts as refused");
   const large = await prism.post<Refusal>("/api/v1/events", { type: "a", payload, text: "x".repeat(SURE_BYTES) }, json);
   assert.equal(large.body.error?.code, "WORK_LIMITED");

@@ -5,7 +5,7 @@ import { type DeferredPromise, deferred } from "../../../src/core/promises.ts";
 import { OwnerCache } from "../../../src/features/access/read-caches.ts";
 import { runs } from "../../helpers/chance.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
-import { promise } from "../../helpers/promise.ts";
+import { keepsPromise } from "../../helpers/promise.ts";
 
 interface Value {
   readonly ownerId: string;
@@ -105,17 +105,15 @@ test("what one account writes leaves the others' answers where they are", async 
   assert.deepEqual(cache.cacheStats, { hits: 1, misses: 5 });
 });
 
-test(
-  "S3-16: an answer ends after its time to live, though nothing was written",
-  promise(["S2-112", "S3-16"], async () => {
-    const { clock, read } = open({ ttlMs: 1000 });
-    await read("uma", 1);
-    clock.advance(999);
-    assert.equal((await read("uma", 2)).state, 1);
-    clock.advance(1);
-    assert.equal((await read("uma", 3)).state, 3);
-  }),
-);
+test("S3-16: an answer ends after its time to live, though nothing was written", async (t) => {
+  keepsPromise(t, ["S2-112", "S3-16"]);
+  const { clock, read } = open({ ttlMs: 1000 });
+  await read("uma", 1);
+  clock.advance(999);
+  assert.equal((await read("uma", 2)).state, 1);
+  clock.advance(1);
+  assert.equal((await read("uma", 3)).state, 3);
+});
 
 test("a time to live of nothing keeps nothing", async () => {
   const { read } = open({ ttlMs: 0 });

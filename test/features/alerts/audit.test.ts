@@ -26,10 +26,8 @@ test("an alert that a person resolves leaves one audit row", async (t: TestConte
   // The second one changes nothing.
   for (let i = 0; i < 2; i++) assert.equal((await prism.post(`/api/v1/alerts/${id}/resolve`)).status, 200);
   const rows = await recorded(prism, "alert.resolve");
-  assert.deepEqual(
-    rows.map(([resourceId]) => resourceId),
-    [id],
-  );
+  const shown = rows.map(([resourceId]) => resourceId);
+  assert.deepEqual(shown, [id]);
 });
 
 test("changes of policies, routing and contact rules leave audit rows", async (t) => {
@@ -48,10 +46,7 @@ test("changes of policies, routing and contact rules leave audit rows", async (t
   assert.equal((await prism.delete(`/api/v1/policies/${id}`)).status, 204);
   for (const action of ["policy.create", "policy.update", "policy.delete"]) {
     const rows = await recorded(prism, action);
-    assert.deepEqual(
-      rows.map(([resourceId]) => resourceId),
-      [id],
-      action,
-    );
+    const shown = rows.map(([resourceId]) => resourceId);
+    assert.deepEqual(shown, [id], action);
   }
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { answered } from "../../helpers/prism.ts";
 import { IncidentWorld, MINUTE } from "./incidents/support.ts";
 
 const RUNS = process.env["TEST_ALL_RUNS"] ? 40 : 6;
@@ -37,8 +38,7 @@ test("random alerts, silences, acknowledgements, clock steps and restarts: the e
   const world = await IncidentWorld.start(t);
   await world.member("ann");
   await world.member("bob");
-  const made = await world.prism.post("/api/v1/policies", { name: "Steps", steps: STEPS });
-  assert.equal(made.status, 201, made.text);
+  await answered(201, world.prism.post("/api/v1/policies", { name: "Steps", steps: STEPS }));
   const route = { policy: "Steps", groupBy: ["alertname"], groupWaitMs: 0, groupIntervalMs: MINUTE };
   assert.equal((await world.prism.put("/api/v1/routes", { route })).status, 200);
   let runs = 0;
@@ -106,8 +106,7 @@ class Run {
       this.#resolved += 1;
     } else if (action.do === "silence" && !this.#silences.has(name)) {
       const body = { matchers, comment: "model", durationMs: 365 * 1440 * MINUTE };
-      const made = await prism.post<{ id: string }>("/api/v1/silences", body);
-      assert.equal(made.status, 201, made.text);
+      const made = await answered(201, prism.post<{ id: string }>("/api/v1/silences", body));
       this.#silences.set(name, { id: made.body.id, since: clock.now() });
     } else if (action.do === "unsilence" && this.#silences.has(name)) {
       const gone = await prism.delete(`/api/v1/silences/${this.#silences.get(name)?.id}`);

@@ -1,6 +1,6 @@
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
+import { listening } from "../../helpers/listening.ts";
 import { httpServer } from "../channels/presets/http.ts";
 
 const RECOVERY_MS = 30_000;
@@ -30,12 +30,8 @@ export class Way {
     const server = createServer((request, response) => {
       request.resume().on("end", () => way.#answer(request.headers, response));
     });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    t.after(() => {
-      server.closeAllConnections();
-      server.close();
-    });
-    way.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const port = await listening(t, server);
+    way.url = `http://127.0.0.1:${port}`;
     return way;
   }
 

@@ -1,56 +1,54 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { eventually } from "../../helpers/eventually.ts";
-import { promise } from "../../helpers/promise.ts";
+import { keepsPromise } from "../../helpers/promise.ts";
 import { countOf, rowsOf, scalarOf } from "../../helpers/tables.ts";
 import { type BucketView, bucketWorld, check, MINUTE, made, PATH, settled, told } from "./support.ts";
 
-test(
-  "S2-59 S2-79 the job notifies each crossing once and again each renotifyMs, and reports a recovered balance",
-  promise(["S2-59", "S2-79"], async (t) => {
-    const { prism, clock } = await bucketWorld(t);
-    const id = await made(prism, { renotifyMs: 10 * MINUTE });
-    const set = async (currentBalance: string) => {
-      assert.equal((await prism.put(`${PATH}/${id}/balance`, { currentBalance })).status, 200);
-      await settled(prism);
-    };
-    const minutes = async (count: number) => {
-      for (let i = 0; i < count; i++) {
-        clock.advance(MINUTE);
-        await check(prism);
-      }
-    };
-    await minutes(2);
-    assert.deepEqual(told(prism), []);
-    await set("49.9999");
-    await set("10");
-    await minutes(9);
-    assert.deepEqual(told(prism), ["below_threshold"], "however often it changes below");
-    await minutes(1);
-    assert.deepEqual(told(prism), ["below_threshold", "below_threshold"]);
-    await minutes(10);
-    assert.equal(told(prism).length, 3);
-    await set("50");
-    await minutes(20);
-    assert.deepEqual(told(prism).slice(3), ["recovered"]);
-    await set("0");
-    assert.deepEqual(told(prism).slice(4), ["below_threshold"]);
+test("S2-59 S2-79 the job notifies each crossing once and again each renotifyMs, and reports a recovered balance", async (t) => {
+  keepsPromise(t, ["S2-59", "S2-79"]);
+  const { prism, clock } = await bucketWorld(t);
+  const id = await made(prism, { renotifyMs: 10 * MINUTE });
+  const set = async (currentBalance: string) => {
+    assert.equal((await prism.put(`${PATH}/${id}/balance`, { currentBalance })).status, 200);
+    await settled(prism);
+  };
+  const minutes = async (count: number) => {
+    for (let i = 0; i < count; i++) {
+      clock.advance(MINUTE);
+      await check(prism);
+    }
+  };
+  await minutes(2);
+  assert.deepEqual(told(prism), []);
+  await set("49.9999");
+  await set("10");
+  await minutes(9);
+  assert.deepEqual(told(prism), ["below_threshold"], "however often it changes below");
+  await minutes(1);
+  assert.deepEqual(told(prism), ["below_threshold", "below_threshold"]);
+  await minutes(10);
+  assert.equal(told(prism).length, 3);
+  await set("50");
+  await minutes(20);
+  assert.deepEqual(told(prism).slice(3), ["recovered"]);
+  await set("0");
+  assert.deepEqual(told(prism).slice(4), ["below_threshold"]);
 
-    const [first] = rowsOf<{ payload: string; level: string; projectId: string; source: string }>(
-      prism,
-      "select * from events where type = 'bucket.below_threshold' order by seq limit 1",
-    );
-    assert.deepEqual(
-      [JSON.parse(first?.payload ?? ""), first?.level, first?.projectId, first?.source],
-      [
-        { bucketId: id, name: "payouts", balance: "49.9999", threshold: "50", currency: "EUR" },
-        "warn",
-        prism.parts.offers.projects.defaultId,
-        "transfer-buckets",
-      ],
-    );
-  }),
-);
+  const [first] = rowsOf<{ payload: string; level: string; projectId: string; source: string }>(
+    prism,
+    "select * from events where type = 'bucket.below_threshold' order by seq limit 1",
+  );
+  assert.deepEqual(
+    [JSON.parse(first?.payload ?? ""), first?.level, first?.projectId, first?.source],
+    [
+      { bucketId: id, name: "payouts", balance: "49.9999", threshold: "50", currency: "EUR" },
+      "warn",
+      prism.parts.offers.projects.defaultId,
+      "transfer-buckets",
+    ],
+  );
+});
 
 test("a clock that was set back keeps no bucket below its threshold silent", async (t) => {
   const { prism, clock } = await bucketWorld(t);

@@ -1,8 +1,7 @@
-import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
-import { startPrism, type TestPrism } from "../../helpers/prism.ts";
+import { answered, startPrism, type TestPrism } from "../../helpers/prism.ts";
 import { rowsOf } from "../../helpers/tables.ts";
 
 export const PATH = "/api/v1/transfer-buckets";
@@ -32,8 +31,7 @@ export const create = (prism: TestPrism, more: object = {}) =>
   prism.post<BucketView>(PATH, { name: "payouts", currency: "EUR", currentBalance: "100", threshold: "50", ...more });
 
 export async function made(prism: TestPrism, more: object = {}): Promise<string> {
-  const { status, body, text } = await create(prism, more);
-  assert.equal(status, 201, text);
+  const { body } = await answered(201, create(prism, more));
   return body.id;
 }
 

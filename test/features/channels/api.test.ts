@@ -9,6 +9,7 @@ import { LogLines } from "../../helpers/log-lines.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
 import { type PrismOptions, startPrism, type TestPrism } from "../../helpers/prism.ts";
 import { rowsOf, scalarOf } from "../../helpers/tables.ts";
+import { valuesOf } from "../../helpers/values.ts";
 import { telegramBot } from "./presets/telegram.ts";
 import { type StandIn, startStandIn } from "./support/stand-in.ts";
 
@@ -346,10 +347,8 @@ test("presets in files are added and replace built-in ones; a broken file is a w
   const titles = new Map(body.presets.map(({ name, title }) => [name, title]));
   assert.deepEqual([titles.get("own"), titles.get("ntfy"), titles.get("broken")], ["Own", "Our ntfy", undefined]);
   const warned = log.lines.filter(({ message }) => message === "cannot open file in data directory");
-  assert.deepEqual(
-    warned.map(({ fields }) => String(fields["path"]).split("/").at(-1)),
-    ["broken.json", "wrong.json"],
-  );
+  const shown = warned.map(({ fields }) => String(fields["path"]).split("/").at(-1));
+  assert.deepEqual(shown, ["broken.json", "wrong.json"]);
 });
 
 test("hostile input leaves nothing behind and breaks nothing", async (t) => {
@@ -413,8 +412,5 @@ test("callers who may not test a channel take no slot of those who may", async (
   const refused = Array.from({ length: 20 }, () => prism.post(path, { dryRun: true }, { token: stranger.token }));
   const mine = await prism.post(path, { dryRun: true });
   assert.equal(mine.status, 200, mine.text);
-  assert.deepEqual(
-    (await Promise.all(refused)).map(({ status }) => status),
-    Array(20).fill(404),
-  );
+  assert.deepEqual(valuesOf(await Promise.all(refused), "status"), Array(20).fill(404));
 });

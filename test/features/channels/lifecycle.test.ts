@@ -5,6 +5,7 @@ import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeProject } from "../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
 import { rowsOf } from "../../helpers/tables.ts";
+import { valuesOf } from "../../helpers/values.ts";
 import { SERVICES } from "./support/all.ts";
 import { presetOf } from "./support/contract.ts";
 import { type Seen, type StandIn, startStandIn } from "./support/stand-in.ts";
@@ -81,11 +82,7 @@ test("an alert fires, is acknowledged and is resolved in the form of every servi
     if (state !== undefined) assert.equal(first.state, state, preset);
     if (edits !== undefined)
       assert.deepEqual([first.edits, first.text.includes("Disk resolved")], [edits, true], preset);
-    if (preset === "jira")
-      assert.deepEqual(
-        standIn.seen.map(({ parent }) => parent),
-        [undefined, first.id, first.id],
-      );
+    if (preset === "jira") assert.deepEqual(valuesOf(standIn.seen, "parent"), [undefined, first.id, first.id]);
   }
   assert.deepEqual(rowsOf(prism, "select preset, disabledReason from channels where active = 0 or failures > 0"), []);
   assert.deepEqual(rowsOf(prism, "select channelId, error from channel_messages where error is not null"), []);

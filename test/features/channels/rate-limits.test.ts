@@ -5,7 +5,7 @@ import type { DeliveryItem as Line } from "../../../src/client/api-types.gen.ts"
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeUser } from "../../helpers/people.ts";
-import { startPrism, type TestPrism } from "../../helpers/prism.ts";
+import { answered, startPrism, type TestPrism } from "../../helpers/prism.ts";
 import { rowsOf } from "../../helpers/tables.ts";
 import { httpServer } from "./presets/http.ts";
 import { type Reply, type StandIn, startStandIn } from "./support/stand-in.ts";
@@ -38,14 +38,12 @@ async function open(t: TestContext, tickMs = TICK_MS): Promise<World> {
 
 async function makeChannel({ prism, ann, service }: World): Promise<string> {
   const body = { name: "Pager", preset: "http", fields: service.service.fields(service.url) };
-  const made = await prism.post<{ id: string }>("/api/v1/channels", body, { token: ann.token });
-  assert.equal(made.status, 201, made.text);
+  const made = await answered(201, prism.post<{ id: string }>("/api/v1/channels", body, { token: ann.token }));
   return made.body.id;
 }
 
 async function notify({ prism, ann }: World, title: string): Promise<void> {
-  const made = await prism.post("/api/v1/notifications", { recipients: [ann.id], title, message: "db-1" });
-  assert.equal(made.status, 201, made.text);
+  await answered(201, prism.post("/api/v1/notifications", { recipients: [ann.id], title, message: "db-1" }));
 }
 
 function linesOf({ prism }: World, channelId: string): Line[] {

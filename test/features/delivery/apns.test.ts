@@ -8,7 +8,8 @@ import { ApnsClient, type ApnsOptions } from "../../../src/features/delivery/cha
 import { PushChannel } from "../../../src/features/delivery/channels/push/channel.ts";
 import { PermanentError, RetryLater } from "../../../src/features/time/jobs/runner/job.ts";
 import { eventually } from "../../helpers/eventually.ts";
-import { promise } from "../../helpers/promise.ts";
+import { keepsPromise } from "../../helpers/promise.ts";
+import { valuesOf } from "../../helpers/values.ts";
 import { ApnsServer, apnsError, keyFile } from "./support/apns-server.ts";
 import { failureOf, PushWorld, send } from "./support/push-world.ts";
 
@@ -27,70 +28,62 @@ async function given(t: TestContext, options: Partial<ApnsOptions> = {}): Promis
   return { apns, world, sender, client };
 }
 
-test(
-  "S2-68, S2-109: a notification reaches an iOS device through APNs",
-  promise(["S2-109", "S2-34", "S2-68"], async (t) => {
-    const { apns, world, sender } = await given(t);
-    const device = await world.device("apns");
-    const expiresAt = world.clock.now() + 60_000;
-    const action = { type: "open", url: "https://example.org/doors/1" };
-    const facts = { priority: 500, sound: "alarm.wav", action: JSON.stringify(action), expiresAt };
-    const urgent = world.attempt(device, facts);
-    await send(sender, urgent);
-    const { id } = urgent.notification;
-    const sent = apns.pushes[0];
-    assert.equal(sent?.token, device.token);
-    assert.deepEqual(sent.payload, {
-      aps: { alert: { title: "Door opened", body: "Somebody opened the door" }, sound: "alarm.wav" },
-      notificationId: id,
-      offset: 4711,
-      action,
-    });
-    const headersOf = (at: number): unknown =>
-      Object.fromEntries(Object.entries(apns.pushes[at]?.headers ?? {}).filter(([name]) => name.startsWith("apns-")));
-    assert.deepEqual(headersOf(0), {
-      "apns-id": urgent.delivery.id,
-      "apns-push-type": "alert",
-      "apns-topic": "org.example.prism",
-      "apns-collapse-id": id,
-      "apns-expiration": String(Math.floor(expiresAt / 1000)),
-      "apns-priority": "10",
-    });
+test("S2-68, S2-109: a notification reaches an iOS device through APNs", async (t) => {
+  keepsPromise(t, ["S2-109", "S2-34", "S2-68"]);
+  const { apns, world, sender } = await given(t);
+  const device = await world.device("apns");
+  const expiresAt = world.clock.now() + 60_000;
+  const action = { type: "open", url: "https://example.org/doors/1" };
+  const facts = { priority: 500, sound: "alarm.wav", action: JSON.stringify(action), expiresAt };
+  const urgent = world.attempt(device, facts);
+  await send(sender, urgent);
+  const { id } = urgent.notification;
+  const sent = apns.pushes[0];
+  assert.equal(sent?.token, device.token);
+  assert.deepEqual(sent.payload, {
+    aps: { alert: { title: "Door opened", body: "Somebody opened the door" }, sound: "alarm.wav" },
+    notificationId: id,
+    offset: 4711,
+    action,
+  });
+  const headersOf = (at: number): unknown =>
+    Object.fromEntries(Object.entries(apns.pushes[at]?.headers ?? {}).filter(([name]) => name.startsWith("apns-")));
+  assert.deepEqual(headersOf(0), {
+    "apns-id": urgent.delivery.id,
+    "apns-push-type": "alert",
+    "apns-topic": "org.example.prism",
+    "apns-collapse-id": id,
+    "apns-expiration": String(Math.floor(expiresAt / 1000)),
+    "apns-priority": "10",
+  });
 
-    const usual = world.attempt(device, { priority: 499 });
-    await send(sender, usual);
-    await send(sender, usual);
-    assert.deepEqual(headersOf(1), {
-      "apns-id": usual.delivery.id,
-      "apns-push-type": "alert",
-      "apns-topic": "org.example.prism",
-      "apns-collapse-id": usual.notification.id,
-      "apns-expiration": String(Math.floor((usual.notification.createdAt + 30 * DAY_MS) / 1000)),
-      "apns-priority": "5",
-    });
-    assert.deepEqual(headersOf(2), headersOf(1), "each attempt has the same ids");
-    assert.deepEqual(
-      apns.pushes.map(({ connection }) => connection),
-      [1, 1, 1],
-      "one connection is kept",
-    );
-  }),
-);
+  const usual = world.attempt(device, { priority: 499 });
+  await send(sender, usual);
+  await send(sender, usual);
+  assert.deepEqual(headersOf(1), {
+    "apns-id": usual.delivery.id,
+    "apns-push-type": "alert",
+    "apns-topic": "org.example.prism",
+    "apns-collapse-id": usual.notification.id,
+    "apns-expiration": String(Math.floor((usual.notification.createdAt + 30 * DAY_MS) / 1000)),
+    "apns-priority": "5",
+  });
+  assert.deepEqual(headersOf(2), headersOf(1), "each attempt has the same ids");
+  assert.deepEqual(valuesOf(apns.pushes, "connection"), [1, 1, 1], "one connection is kept");
+});
 
-test(
-  "S2-68: payloads are at most 4 KiB, cut with a mark",
-  promise("S2-68", async (t) => {
-    const { apns, world, sender } = await given(t);
-    const device = await world.device("apns");
-    const message = "😀 door ".repeat(500);
-    await send(sender, world.attempt(device, { message }));
-    const { payload, bytes = 0 } = apns.pushes[0] ?? {};
-    const body = payload?.aps.alert.body ?? "";
-    assert.ok(bytes <= 4096 && bytes > 4000, `${bytes} bytes`);
-    assert.ok(body.endsWith("…") && message.startsWith(body.slice(0, -1)));
-    assert.doesNotMatch(body, /\p{Surrogate}/u);
-  }),
-);
+test("S2-68: payloads are at most 4 KiB, cut with a mark", async (t) => {
+  keepsPromise(t, "S2-68");
+  const { apns, world, sender } = await given(t);
+  const device = await world.device("apns");
+  const message = "😀 door ".repeat(500);
+  await send(sender, world.attempt(device, { message }));
+  const { payload, bytes = 0 } = apns.pushes[0] ?? {};
+  const body = payload?.aps.alert.body ?? "";
+  assert.ok(bytes <= 4096 && bytes > 4000, `${bytes} bytes`);
+  assert.ok(body.endsWith("…") && message.startsWith(body.slice(0, -1)));
+  assert.doesNotMatch(body, /\p{Surrogate}/u);
+});
 
 test("a collapse id has at most 64 bytes", async (t) => {
   const { apns, world, sender } = await given(t);
@@ -200,10 +193,7 @@ test("when Apple ends the connection, the next message opens another", async (t)
   await sendOne();
   await eventually("the old connection ends", () => apns.sessions[0]?.destroyed);
   await sendOne();
-  assert.deepEqual(
-    apns.pushes.map(({ connection }) => connection),
-    [1, 2],
-  );
+  assert.deepEqual(valuesOf(apns.pushes, "connection"), [1, 2]);
 
   await t.test("a GOAWAY between messages costs none", async () => {
     apns.sessions[1]?.close();
@@ -288,10 +278,7 @@ test("S2-85: a key that Apple does not accept pauses the provider, and reports t
 test("a check sends the key to Apple and notifies no device", async (t) => {
   const { apns, client } = await given(t);
   await client.check();
-  assert.deepEqual(
-    apns.pushes.map(({ token }) => token),
-    ["0".repeat(64)],
-  );
+  assert.deepEqual(valuesOf(apns.pushes, "token"), ["0".repeat(64)]);
   apns.next(apnsError(400, "TopicDisallowed"));
   assert.match((await failureOf(client.check()))?.message ?? "", /400 TopicDisallowed/);
 });

@@ -4,8 +4,10 @@ import { DAY_MS } from "../../../src/core/clock.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import type { TestPrism } from "../../helpers/prism.ts";
-import { promise } from "../../helpers/promise.ts";
+import { answered } from "../../helpers/prism.ts";
+import { keepsPromise } from "../../helpers/promise.ts";
 import { rowsOf, scalarOf } from "../../helpers/tables.ts";
+import { valuesOf } from "../../helpers/values.ts";
 import { WebSocketClient } from "../../live/support/web-socket-client.ts";
 import { DeliveryWorld } from "./support/delivery-world.ts";
 import { FcmServer } from "./support/fcm-server.ts";
@@ -32,8 +34,7 @@ async function open(t: TestContext, settings: Record<string, string> = {}) {
     },
   });
   const phone = async ({ token }: { token: string }, fcmToken: string): Promise<void> => {
-    const { status, text } = await world.prism.put("/api/v1/users/me/push-tokens", { fcm: fcmToken }, { token });
-    assert.equal(status, 200, text);
+    await answered(200, world.prism.put("/api/v1/users/me/push-tokens", { fcm: fcmToken }, { token }));
   };
   return { world, peer, fcm, phone };
 }
@@ -51,58 +52,50 @@ function isRead(prism: TestPrism, notificationId: string): boolean {
   );
 }
 
-test(
-  "S2-65 S2-69 who has no live connection gets the push at once",
-  promise(["S2-34", "S2-65", "S2-69"], async (t) => {
-    const { world, fcm, phone } = await open(t);
-    const ann = await world.person("ann");
-    await phone(ann, "token-of-ann");
-    const id = await world.notify([ann.id], ["in_app", "fcm"]);
-    await world.until(id, "delivered");
-    assert.deepEqual(
-      fcm.requests.map(({ message }) => message.token),
-      ["token-of-ann"],
-    );
-  }),
-);
+test("S2-65 S2-69 who has no live connection gets the push at once", async (t) => {
+  keepsPromise(t, ["S2-34", "S2-65", "S2-69"]);
+  const { world, fcm, phone } = await open(t);
+  const ann = await world.person("ann");
+  await phone(ann, "token-of-ann");
+  const id = await world.notify([ann.id], ["in_app", "fcm"]);
+  await world.until(id, "delivered");
+  const tokens = fcm.requests.map(({ message }) => message.token);
+  assert.deepEqual(tokens, ["token-of-ann"]);
+});
 
-test(
-  "S2-34 push waits for those who are connected, and is not sent when they have it live",
-  promise("S2-34", async (t) => {
-    const { world, fcm, phone } = await open(t);
-    const ann = await world.person("ann");
-    await phone(ann, "token-of-ann");
-    const client = await WebSocketClient.welcomed(t, world.prism.wsUrl, ann.token);
-    await client.ask({ op: "subscribe", id: "s", stream: "user:me" });
-    const id = await world.notify([ann.id], ["in_app", "fcm"]);
-    const waiting = await world.untilHeld(id, "connected");
-    assert.equal(world.dueAt(waiting.id), world.clock.now() + 10_000);
-    await eventually("it arrived", () => isRead(world.prism, id));
-    await world.passToAttempt(waiting.id);
-    const skipped = await world.only(id, "skipped");
-    assert.equal(skipped.reason, "delivered live");
-    assert.equal(fcm.requests.length, 0);
-    assert.deepEqual(world.audit(id, "fcm"), []);
-  }),
-);
+test("S2-34 push waits for those who are connected, and is not sent when they have it live", async (t) => {
+  keepsPromise(t, "S2-34");
+  const { world, fcm, phone } = await open(t);
+  const ann = await world.person("ann");
+  await phone(ann, "token-of-ann");
+  const client = await WebSocketClient.welcomed(t, world.prism.wsUrl, ann.token);
+  await client.ask({ op: "subscribe", id: "s", stream: "user:me" });
+  const id = await world.notify([ann.id], ["in_app", "fcm"]);
+  const waiting = await world.untilHeld(id, "connected");
+  assert.equal(world.dueAt(waiting.id), world.clock.now() + 10_000);
+  await eventually("it arrived", () => isRead(world.prism, id));
+  await world.passToAttempt(waiting.id);
+  const skipped = await world.only(id, "skipped");
+  assert.equal(skipped.reason, "delivered live");
+  assert.equal(fcm.requests.length, 0);
+  assert.deepEqual(world.audit(id, "fcm"), []);
+});
 
-test(
-  "S2-34 a client that promises to acknowledge and stays silent gets the push all the same",
-  promise("S2-34", async (t) => {
-    const { world, fcm, phone } = await open(t, { "delivery.ackTimeoutMs": "3000" });
-    const ann = await world.person("ann");
-    await phone(ann, "token-of-ann");
-    const client = await WebSocketClient.welcomed(t, world.prism.wsUrl, ann.token);
-    await client.ask({ op: "subscribe", id: "s", stream: "user:me", ack: true });
-    const id = await world.notify([ann.id], ["in_app", "fcm"]);
-    const waiting = await world.untilHeld(id, "connected");
-    assert.equal(world.dueAt(waiting.id), world.clock.now() + 3000);
-    await client.expect({ type: "notification" });
-    await world.passToAttempt(waiting.id);
-    await world.until(id, "delivered");
-    assert.equal(fcm.requests.length, 1);
-  }),
-);
+test("S2-34 a client that promises to acknowledge and stays silent gets the push all the same", async (t) => {
+  keepsPromise(t, "S2-34");
+  const { world, fcm, phone } = await open(t, { "delivery.ackTimeoutMs": "3000" });
+  const ann = await world.person("ann");
+  await phone(ann, "token-of-ann");
+  const client = await WebSocketClient.welcomed(t, world.prism.wsUrl, ann.token);
+  await client.ask({ op: "subscribe", id: "s", stream: "user:me", ack: true });
+  const id = await world.notify([ann.id], ["in_app", "fcm"]);
+  const waiting = await world.untilHeld(id, "connected");
+  assert.equal(world.dueAt(waiting.id), world.clock.now() + 3000);
+  await client.expect({ type: "notification" });
+  await world.passToAttempt(waiting.id);
+  await world.until(id, "delivered");
+  assert.equal(fcm.requests.length, 1);
+});
 
 test("with delivery.pushAlways push goes out at once, connected or not", async (t) => {
   const { world, phone } = await open(t, { "delivery.pushAlways": "true" });
@@ -194,8 +187,7 @@ test("nothing is sent any more to whom it does not reach by then", async (t) => 
     "all wait",
     () => world.deliveries(id).filter(({ reason }) => reason === "quiet hours").length === 3,
   );
-  const removed = await world.prism.delete(`/api/v1/notifications/${id}`, { token: ann.token });
-  assert.equal(removed.status, 204);
+  await answered(204, world.prism.delete(`/api/v1/notifications/${id}`, { token: ann.token }));
   await world.prism.patch(`/api/v1/users/${ben.id}`, { status: "disabled" });
   const [held] = world.deliveries(id);
   await world.passToAttempt(held?.id ?? "");
@@ -245,10 +237,7 @@ test("a job that an operator cancels takes its delivery along, and one that is t
   const dead = await world.only(other, "dead");
   assert.equal((await world.prism.post(`/api/v1/jobs/${dead.id}/retry`)).status, 200);
   await world.until(other, "delivered");
-  assert.deepEqual(
-    world.audit(other, "email").map(({ action }) => action),
-    ["notification.failed", "notification.delivered"],
-  );
+  assert.deepEqual(valuesOf(world.audit(other, "email"), "action"), ["notification.failed", "notification.delivered"]);
 });
 
 test("GET /notifications/:id shows the caller's own deliveries", async (t) => {

@@ -6,7 +6,8 @@ import { PushChannel } from "../../../src/features/delivery/channels/push/channe
 import { FcmClient, type FcmOptions } from "../../../src/features/delivery/channels/push/fcm-client.ts";
 import { PermanentError, RetryLater } from "../../../src/features/time/jobs/runner/job.ts";
 import { eventually } from "../../helpers/eventually.ts";
-import { promise } from "../../helpers/promise.ts";
+import { keepsPromise } from "../../helpers/promise.ts";
+import { valuesOf } from "../../helpers/values.ts";
 import { credentialsFile, FCM_REFUSALS, FcmServer, fcmError } from "./support/fcm-server.ts";
 import { failureOf, notificationOf, PushWorld, send } from "./support/push-world.ts";
 
@@ -27,65 +28,61 @@ async function given(t: TestContext, options: Partial<FcmOptions> = {}): Promise
   return { fcm, world, sender, client };
 }
 
-test(
-  "S2-67, S2-109: a notification reaches an Android device through FCM HTTP v1",
-  promise(["S2-109", "S2-67"], async (t) => {
-    const { fcm, world, sender } = await given(t);
-    const device = await world.device("fcm");
-    const action = '{"type":"open","url":"https://example.org/doors/1"}';
-    const expiresAt = world.clock.now() + 60_000;
-    const urgent = world.attempt(device, { priority: 500, sound: "alarm.wav", action, expiresAt });
-    assert.deepEqual(await send(sender, urgent), { providerId: "projects/prism-test/messages/7" });
-    assert.deepEqual(fcm.requests[0]?.message, {
-      token: device.token,
-      notification: { title: "Door opened", body: "Somebody opened the door" },
-      data: { notificationId: urgent.notification.id, offset: "4711", action },
-      android: { priority: "HIGH", ttl: "60s", notification: { tag: urgent.notification.id, sound: "alarm" } },
-      apns: {
-        headers: {
-          "apns-priority": "10",
-          "apns-collapse-id": urgent.notification.id,
-          "apns-expiration": String(Math.floor((urgent.notification.expiresAt ?? 0) / 1000)),
-        },
-        payload: { aps: { sound: "alarm.wav" } },
+test("S2-67, S2-109: a notification reaches an Android device through FCM HTTP v1", async (t) => {
+  keepsPromise(t, ["S2-109", "S2-67"]);
+  const { fcm, world, sender } = await given(t);
+  const device = await world.device("fcm");
+  const action = '{"type":"open","url":"https://example.org/doors/1"}';
+  const expiresAt = world.clock.now() + 60_000;
+  const urgent = world.attempt(device, { priority: 500, sound: "alarm.wav", action, expiresAt });
+  assert.deepEqual(await send(sender, urgent), { providerId: "projects/prism-test/messages/7" });
+  assert.deepEqual(fcm.requests[0]?.message, {
+    token: device.token,
+    notification: { title: "Door opened", body: "Somebody opened the door" },
+    data: { notificationId: urgent.notification.id, offset: "4711", action },
+    android: { priority: "HIGH", ttl: "60s", notification: { tag: urgent.notification.id, sound: "alarm" } },
+    apns: {
+      headers: {
+        "apns-priority": "10",
+        "apns-collapse-id": urgent.notification.id,
+        "apns-expiration": String(Math.floor((urgent.notification.expiresAt ?? 0) / 1000)),
       },
-    });
-    assert.equal(fcm.requests[0]?.path, "/v1/projects/prism-test/messages:send");
+      payload: { aps: { sound: "alarm.wav" } },
+    },
+  });
+  assert.equal(fcm.requests[0]?.path, "/v1/projects/prism-test/messages:send");
 
-    const usual = world.attempt(device, { priority: 499 });
-    await send(sender, usual);
-    const { android, data } = fcm.requests[1]?.message ?? {};
-    assert.deepEqual(android, { priority: "NORMAL", notification: { tag: usual.notification.id } });
-    assert.deepEqual(data, { notificationId: usual.notification.id, offset: "4711" });
-  }),
-);
+  const usual = world.attempt(device, { priority: 499 });
+  await send(sender, usual);
+  const { android, data } = fcm.requests[1]?.message ?? {};
+  assert.deepEqual(android, { priority: "NORMAL", notification: { tag: usual.notification.id } });
+  assert.deepEqual(data, { notificationId: usual.notification.id, offset: "4711" });
+});
 
-test(
-  "S2-67: messages are at most 4 KiB, cut with a mark where nothing is split",
-  promise("S2-67", async (t) => {
-    const { fcm, world, sender } = await given(t);
-    const device = await world.device("fcm");
-    for (const [name, message] of [
-      ["letters", "a".repeat(4000)],
-      ["smileys", "😀".repeat(4000)],
-      ["quotes", '"'.repeat(4000)],
-    ] as const) {
-      await send(sender, world.attempt(device, { title: "😀".repeat(255), message }));
-      const sent = fcm.requests.at(-1);
-      assert.ok(sent && sent.bytes - device.token.length < 4096 + 64, `${name}: ${sent?.bytes} bytes`);
-      assert.ok(sent.bytes > 4000, `${name}: no more is cut than must be`);
-      const { body } = sent.message.notification;
-      assert.ok(body.endsWith("…") && message.startsWith(body.slice(0, -1)), name);
-      assert.doesNotMatch(body, LONE_SURROGATE, name);
-    }
-    const action = JSON.stringify({ type: "open", url: `https://example.org/${"x".repeat(3900)}` });
-    const { id } = notificationOf({}, 0);
-    await send(sender, world.attempt(device, { id, message: "b".repeat(1000), action }));
-    const { data, notification } = fcm.requests.at(-1)?.message ?? {};
-    assert.deepEqual(data, { notificationId: id, offset: "4711" }, "an action that leaves no room stays out");
-    assert.equal(notification?.body, "b".repeat(1000));
-  }),
-);
+test("S2-67: messages are at most 4 KiB, cut with a mark where nothing is split", async (t) => {
+  keepsPromise(t, "S2-67");
+  const { fcm, world, sender } = await given(t);
+  const device = await world.device("fcm");
+  for (const [name, message] of [
+    ["letters", "a".repeat(4000)],
+    ["smileys", "😀".repeat(4000)],
+    ["quotes", '"'.repeat(4000)],
+  ] as const) {
+    await send(sender, world.attempt(device, { title: "😀".repeat(255), message }));
+    const sent = fcm.requests.at(-1);
+    assert.ok(sent && sent.bytes - device.token.length < 4096 + 64, `${name}: ${sent?.bytes} bytes`);
+    assert.ok(sent.bytes > 4000, `${name}: no more is cut than must be`);
+    const { body } = sent.message.notification;
+    assert.ok(body.endsWith("…") && message.startsWith(body.slice(0, -1)), name);
+    assert.doesNotMatch(body, LONE_SURROGATE, name);
+  }
+  const action = JSON.stringify({ type: "open", url: `https://example.org/${"x".repeat(3900)}` });
+  const { id } = notificationOf({}, 0);
+  await send(sender, world.attempt(device, { id, message: "b".repeat(1000), action }));
+  const { data, notification } = fcm.requests.at(-1)?.message ?? {};
+  assert.deepEqual(data, { notificationId: id, offset: "4711" }, "an action that leaves no room stays out");
+  assert.equal(notification?.body, "b".repeat(1000));
+});
 
 test("one access token is used for all recipients until shortly before it expires", async (t) => {
   const { fcm, world, sender } = await given(t);
@@ -274,10 +271,7 @@ test("S2-85: a file that holds no service account pauses the provider, and says 
 test("a check sends the key to FCM and notifies no device", async (t) => {
   const { fcm, client } = await given(t);
   await client.check();
-  assert.deepEqual(
-    fcm.requests.map(({ isTrial }) => isTrial),
-    [true],
-  );
+  assert.deepEqual(valuesOf(fcm.requests, "isTrial"), [true]);
   fcm.next(fcmError(403, "PERMISSION_DENIED", "API is not enabled"));
   assert.match((await failureOf(client.check()))?.message ?? "", /403 PERMISSION_DENIED: API is not enabled/);
 });

@@ -4,7 +4,8 @@ import { createServer } from "node:net";
 import test, { type TestContext } from "node:test";
 import { MailClient, type SmtpOptions } from "../../../src/features/delivery/channels/mail/client.ts";
 import { makeCertificate } from "../../helpers/certificate.ts";
-import { promise } from "../../helpers/promise.ts";
+import { keepsPromise } from "../../helpers/promise.ts";
+import { valuesOf } from "../../helpers/values.ts";
 import { MailServer } from "../access/sessions/support/mail-server.ts";
 
 const MAIL = { to: "ann@example.com", subject: "Grüße", text: "Hällo\n" };
@@ -25,43 +26,39 @@ function mailer(t: TestContext, port: number, options: Partial<SmtpOptions> = {}
   return made;
 }
 
-test(
-  "S1-08: a mail goes to a real SMTP server with its sender, its one recipient and its text",
-  promise("S1-08", async (t) => {
-    const server = await MailServer.start(t);
-    const sender = mailer(t, server.port);
-    await sender.check();
-    await sender.send(MAIL);
-    const [mail] = server.mails;
-    assert.ok(mail);
-    assert.deepEqual([mail.from, mail.to, mail.text.trim()], ["prism@example.com", ["ann@example.com"], "Hällo"]);
-    assert.match(mail.raw, /^From: Prism <prism@example.com>\r$/m);
-    assert.match(mail.raw, /^Subject: =\?UTF-8\?Q\?Gr=C3=BC=C3=9Fe\?=\r$/m);
+test("S1-08: a mail goes to a real SMTP server with its sender, its one recipient and its text", async (t) => {
+  keepsPromise(t, "S1-08");
+  const server = await MailServer.start(t);
+  const sender = mailer(t, server.port);
+  await sender.check();
+  await sender.send(MAIL);
+  const [mail] = server.mails;
+  assert.ok(mail);
+  assert.deepEqual([mail.from, mail.to, mail.text.trim()], ["prism@example.com", ["ann@example.com"], "Hällo"]);
+  assert.match(mail.raw, /^From: Prism <prism@example.com>\r$/m);
+  assert.match(mail.raw, /^Subject: =\?UTF-8\?Q\?Gr=C3=BC=C3=9Fe\?=\r$/m);
 
-    for (const to of ["ann@example.com, eve@example.com", "eve@example.com,ann", "x\r\nRCPT TO:<eve@example.com>"])
-      await sender.send({ ...MAIL, to }).catch(() => undefined);
-    const others = server.mails.flatMap(({ to }) => to).filter((address) => address === "eve@example.com");
-    assert.deepEqual(others, [], "no text makes a second recipient");
-  }),
-);
+  for (const to of ["ann@example.com, eve@example.com", "eve@example.com,ann", "x\r\nRCPT TO:<eve@example.com>"])
+    await sender.send({ ...MAIL, to }).catch(() => undefined);
+  const others = server.mails.flatMap(({ to }) => to).filter((address) => address === "eve@example.com");
+  assert.deepEqual(others, [], "no text makes a second recipient");
+});
 
-test(
-  "S1-08: mails go over connections that are kept, however many come at once",
-  promise("S1-08", async (t) => {
-    let connections = 0;
-    const server = await MailServer.start(t, {
-      onConnect(_session, callback) {
-        connections++;
-        callback();
-      },
-    });
-    const sender = mailer(t, server.port);
-    await Promise.all(Array.from({ length: 10 }, () => sender.send(MAIL)));
-    await sender.send(MAIL);
-    assert.equal(server.mails.length, 11);
-    assert.ok(connections <= 2, `${connections} connections`);
-  }),
-);
+test("S1-08: mails go over connections that are kept, however many come at once", async (t) => {
+  keepsPromise(t, "S1-08");
+  let connections = 0;
+  const server = await MailServer.start(t, {
+    onConnect(_session, callback) {
+      connections++;
+      callback();
+    },
+  });
+  const sender = mailer(t, server.port);
+  await Promise.all(Array.from({ length: 10 }, () => sender.send(MAIL)));
+  await sender.send(MAIL);
+  assert.equal(server.mails.length, 11);
+  assert.ok(connections <= 2, `${connections} connections`);
+});
 
 test("credentials are shown to the server, and a refusal is an error", async (t) => {
   const server = await MailServer.start(t, { authOptional: false });
@@ -97,10 +94,7 @@ test("RFC 8314: an untrusted certificate is refused, except on this machine, whe
   const fromTheFirstByte = await MailServer.start(t, { secure: true, disabledCommands: [], cert, key });
   await assert.rejects(mailer(t, fromTheFirstByte.port, { secure: true, host: ELSEWHERE }).send(MAIL), /certificate/i);
   await mailer(t, fromTheFirstByte.port, { secure: true }).send(MAIL);
-  assert.deepEqual(
-    fromTheFirstByte.mails.map(({ isSecure }) => isSecure),
-    [true],
-  );
+  assert.deepEqual(valuesOf(fromTheFirstByte.mails, "isSecure"), [true]);
 });
 
 test("no server, or none that is configured, is an error with its reason", async (t) => {

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { createServer, type Socket } from "node:net";
+import { createServer } from "node:net";
 import test, { type TestContext } from "node:test";
 import { Deferred, NoAnswer, ProviderDown, TargetGone } from "../../../src/features/delivery/channel.ts";
 import { MailClient, mailFailure, smtpOptionsOf } from "../../../src/features/delivery/channels/mail/client.ts";
 import { mailOf } from "../../../src/features/delivery/channels/mail/message.ts";
 import { PermanentError } from "../../../src/features/time/jobs/runner/job.ts";
+import { listening } from "../../helpers/listening.ts";
 import { DeliveryWorld } from "./support/delivery-world.ts";
 import { mailPeer } from "./support/mail-peer.ts";
 
@@ -50,13 +51,11 @@ test("times of alerts and digests are those of the reader's zone; texts of peopl
 test("URLs in a text are links to themselves; punctuation after them and HTML in them are not part of it", () => {
   const message = 'See (https://a.example/x?y=1&z=2). And https://b.example/"onclick=alert(1) javascript:alert(1)';
   const { html = "" } = mailOf({ ...DIRECT, title: "t", message, action: null }, "id", UTC);
-  assert.deepEqual(
-    [...html.matchAll(/<a href="([^"]*)">([^<]*)<\/a>/g)].map(([, to, shown]) => [to, shown]),
-    [
-      ["https://a.example/x?y=1&amp;z=2", "https://a.example/x?y=1&amp;z=2"],
-      ["https://b.example/", "https://b.example/"],
-    ],
-  );
+  const rows = [...html.matchAll(/<a href="([^"]*)">([^<]*)<\/a>/g)].map(([, to, shown]) => [to, shown]);
+  assert.deepEqual(rows, [
+    ["https://a.example/x?y=1&amp;z=2", "https://a.example/x?y=1&amp;z=2"],
+    ["https://b.example/", "https://b.example/"],
+  ]);
 });
 
 async function open(t: TestContext) {
@@ -177,9 +176,7 @@ test("SMTP: a failure is shown without mail addresses and the name of the mailbo
 
 /** A mail server that says nothing any more from some word of the client's on. */
 async function stuckAt(t: TestContext, word: "" | "EHLO" | "RCPT" | "."): Promise<number> {
-  const sockets = new Set<Socket>();
   const server = createServer((socket) => {
-    sockets.add(socket);
     socket.on("error", () => undefined);
     let isData = false;
     const answer = (text: string, isStuck: boolean): void => {
@@ -195,12 +192,7 @@ async function stuckAt(t: TestContext, word: "" | "EHLO" | "RCPT" | "."): Promis
       answer(isData ? "354 go on" : "250 fine", word !== "" && verb === word);
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return (server.address() as { port: number }).port;
+  return listening(t, server);
 }
 
 for (const word of ["", "EHLO", "RCPT", "."] as const) {

@@ -38,14 +38,10 @@ test("S2-35 what comes too fast waits for its turn, and beyond five minutes beco
   assert.equal(countOf(world.prism, "notification_recipients"), 9, "the list has them all at once");
   await eventually("the first is sent", () => peer.accepted.length === 1);
   const waits = ids.slice(1, 6).map((id) => (world.dueAt(world.deliveries(id)[0]?.id ?? "") ?? 0) - world.clock.now());
-  assert.deepEqual(
-    waits,
-    [1, 2, 3, 4, 5].map((minutes) => minutes * MINUTE),
-  );
-  assert.deepEqual(
-    ids.slice(6).map((id) => world.deliveries(id)[0]?.reason),
-    ["rate limited", "rate limited", "rate limited"],
-  );
+  const expected = [1, 2, 3, 4, 5].map((minutes) => minutes * MINUTE);
+  assert.deepEqual(waits, expected);
+  const reasons = ids.slice(6).map((id) => world.deliveries(id)[0]?.reason);
+  assert.deepEqual(reasons, ["rate limited", "rate limited", "rate limited"]);
   world.pass(5 * MINUTE);
   await eventually("all are sent, the last three as one", () => peer.accepted.length === 7, 60_000);
   const [one] = rowsOf<{ title: string; message: string; kind: string; priority: number; data: string }>(
@@ -54,10 +50,8 @@ test("S2-35 what comes too fast waits for its turn, and beyond five minutes beco
   );
   assert.deepEqual([one?.title, one?.priority, one?.data], ["3 notifications", 9, '{"merged":3}']);
   assert.match(one?.message ?? "", /\n- number 7\n- number 8\n- number 9$/);
-  assert.deepEqual(
-    ids.slice(6).map((id) => world.deliveries(id).map(({ state, reason }) => [state, reason])),
-    [[["skipped", "merged"]], [["skipped", "merged"]], [["skipped", "merged"]]],
-  );
+  const shown = ids.slice(6).map((id) => world.deliveries(id).map(({ state, reason }) => [state, reason]));
+  assert.deepEqual(shown, [[["skipped", "merged"]], [["skipped", "merged"]], [["skipped", "merged"]]]);
   assert.equal(peer.accepted.filter((raw) => /^subject: 3 notifications/im.test(raw)).length, 1);
 });
 

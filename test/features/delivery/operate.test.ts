@@ -9,6 +9,7 @@ import { eventually } from "../../helpers/eventually.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
 import { rowsOf } from "../../helpers/tables.ts";
+import { valuesOf } from "../../helpers/values.ts";
 import { status, WebPeer } from "./support/web-peer.ts";
 
 interface Detail extends Delivery {
@@ -73,10 +74,7 @@ test("a dead delivery shows its attempts and the answer, and a retry delivers it
   await eventually("it is delivered", async () => (await one(prism, delivery.id)).state === "delivered");
   const { history, canRetry } = await one(prism, delivery.id);
   assert.equal(canRetry, false);
-  assert.deepEqual(
-    history.map(({ outcome }) => outcome),
-    ["dead", "delivered"],
-  );
+  assert.deepEqual(valuesOf(history, "outcome"), ["dead", "delivered"]);
   const again = await prism.post<{ error: { code: string } }>(`/api/v1/deliveries/${delivery.id}/retry`);
   assert.deepEqual([again.status, again.body.error.code], [409, "INVALID_STATE"]);
 });
@@ -109,11 +107,7 @@ test("many are retried by a filter; a dry run counts them and changes nothing", 
   assert.equal(peer.received.length, calls);
   assert.deepEqual(await retry({ filter, limit: 2 }), { matched: 2, retried: 2, dryRun: false });
   await eventually("two are delivered", async () => (await list(prism, "state=delivered")).length === 2);
-  assert.deepEqual(
-    (await list(prism, "state=dead")).map(({ title }) => title),
-    ["a"],
-    "the newest first",
-  );
+  assert.deepEqual(valuesOf(await list(prism, "state=dead"), "title"), ["a"], "the newest first");
 });
 
 test("resuming a channel ends the pause and attempts what waits for it", async (t) => {
@@ -166,10 +160,8 @@ test("an administrator lists the webhooks of all with their last result", async 
     [other.body.id, `http://127.0.0.1:${peer.port}/…`, null],
     "of another user's webhook the host",
   );
-  assert.deepEqual(
-    body.data.map(({ id, lastResult }) => [id, lastResult?.state, lastResult?.error]),
-    [[webhook, "dead", "the webhook answered 400"]],
-  );
+  const rows = body.data.map(({ id, lastResult }) => [id, lastResult?.state, lastResult?.error]);
+  assert.deepEqual(rows, [[webhook, "dead", "the webhook answered 400"]]);
 });
 
 test("a preview shows who a rule would notify now, by which channels, and why not by others", async (t) => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { eventually } from "../../helpers/eventually.ts";
+import { answered } from "../../helpers/prism.ts";
 import { MailServer } from "../access/sessions/support/mail-server.ts";
 import { IncidentWorld, MINUTE } from "../alerts/incidents/support.ts";
 import { FCM_REFUSALS, FcmServer } from "./support/fcm-server.ts";
@@ -17,16 +18,14 @@ async function start(t: TestContext, waitMs: number) {
   const email = "ann@example.com";
   await world.db.write((trx) => trx.updateTable("users").set({ email }).where("id", "=", id).execute());
   const phone = async (fcmToken: string): Promise<void> => {
-    const put = await world.prism.put("/api/v1/users/me/push-tokens", { fcm: fcmToken }, { token });
-    assert.equal(put.status, 200, put.text);
+    await answered(200, world.prism.put("/api/v1/users/me/push-tokens", { fcm: fcmToken }, { token }));
   };
   await phone("the-phone");
   const rules = [
     { afterMs: 0, channels: ["push"] },
     { afterMs: 30 * MINUTE, channels: ["email"] },
   ];
-  const contact = await world.prism.put("/api/v1/users/me/contact-rules", { high: rules, low: rules }, { token });
-  assert.equal(contact.status, 200, contact.text);
+  await answered(200, world.prism.put("/api/v1/users/me/contact-rules", { high: rules, low: rules }, { token }));
   const notify = { type: "notify", users: ["ann"] };
   const changed = await world.prism.patch(`/api/v1/policies/${world.projectId}`, {
     steps: [notify, { type: "wait", ms: waitMs }, notify],

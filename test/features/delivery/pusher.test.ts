@@ -5,53 +5,46 @@ import test from "node:test";
 import { PusherClient } from "../../../src/features/delivery/channels/pusher/client.ts";
 import { OutsideHosts, outsideRulesOf } from "../../../src/features/delivery/channels/webhook/outside-hosts.ts";
 import { eventually } from "../../helpers/eventually.ts";
-import { promise } from "../../helpers/promise.ts";
+import { keepsPromise } from "../../helpers/promise.ts";
 import { rowsOf } from "../../helpers/tables.ts";
 import { DeliveryWorld } from "./support/delivery-world.ts";
 import { APP, pusherPeer } from "./support/pusher-peer.ts";
 
-test(
-  "S2-03, S2-33, S2-127: in remote mode a notification is the event `notification` on each recipient's private channel",
-  promise(["S2-127", "S2-33"], async (t) => {
-    const peer = await pusherPeer(t);
-    const world = await DeliveryWorld.open(t, { settings: peer.settings });
-    const ann = await world.person("ann");
-    const id = await world.notify([ann.id], ["pusher"], { title: "Fire", message: "Leave now", data: { floor: 3 } });
-    await world.until(id, "delivered");
-    const [[event] = []] = peer.batches;
-    assert.deepEqual([event?.channel, event?.name], [`private-user-${ann.id}`, "notification"]);
-    const data = JSON.parse(event?.data ?? "") as Record<string, unknown>;
-    assert.deepEqual(
-      [data["id"], data["title"], data["message"], data["data"]],
-      [id, "Fire", "Leave now", { floor: 3 }],
-    );
-    assert.deepEqual([data["userId"], data["recipients"]], [ann.id, [ann.id]]);
-    assert.deepEqual(rowsOf(world.prism, "select pusherEventSent from notifications where id = ?", id), [
-      { pusherEventSent: 1 },
-    ]);
-    const { body } = await world.prism.get<{ pusherEventSent: boolean }>(`/api/v1/notifications/${id}`);
-    assert.equal(body.pusherEventSent, true);
-  }),
-);
+test("S2-03, S2-33, S2-127: in remote mode a notification is the event `notification` on each recipient's private channel", async (t) => {
+  keepsPromise(t, ["S2-127", "S2-33"]);
+  const peer = await pusherPeer(t);
+  const world = await DeliveryWorld.open(t, { settings: peer.settings });
+  const ann = await world.person("ann");
+  const id = await world.notify([ann.id], ["pusher"], { title: "Fire", message: "Leave now", data: { floor: 3 } });
+  await world.until(id, "delivered");
+  const [[event] = []] = peer.batches;
+  assert.deepEqual([event?.channel, event?.name], [`private-user-${ann.id}`, "notification"]);
+  const data = JSON.parse(event?.data ?? "") as Record<string, unknown>;
+  assert.deepEqual([data["id"], data["title"], data["message"], data["data"]], [id, "Fire", "Leave now", { floor: 3 }]);
+  assert.deepEqual([data["userId"], data["recipients"]], [ann.id, [ann.id]]);
+  assert.deepEqual(rowsOf(world.prism, "select pusherEventSent from notifications where id = ?", id), [
+    { pusherEventSent: 1 },
+  ]);
+  const { body } = await world.prism.get<{ pusherEventSent: boolean }>(`/api/v1/notifications/${id}`);
+  assert.equal(body.pusherEventSent, true);
+});
 
-test(
-  "S2-114: events that come together go in batches of at most ten, each recipient once",
-  promise("S2-114", async (t) => {
-    const peer = await pusherPeer(t);
-    const world = await DeliveryWorld.open(t, { settings: peer.settings });
-    const people: string[] = [];
-    for (let i = 0; i < 25; i++) people.push((await world.person(`person${i}`)).id);
-    const id = await world.notify(people, ["pusher"]);
-    await eventually(
-      "all are delivered",
-      () => world.deliveries(id).filter(({ state }) => state === "delivered").length === 25,
-    );
-    assert.ok(peer.batches.every((batch) => batch.length <= 10));
-    assert.ok(peer.batches.length < 25, `${peer.batches.length} batches`);
-    const channels = peer.batches.flat().map(({ channel }) => channel);
-    assert.deepEqual(channels.sort(), people.map((each) => `private-user-${each}`).sort());
-  }),
-);
+test("S2-114: events that come together go in batches of at most ten, each recipient once", async (t) => {
+  keepsPromise(t, "S2-114");
+  const peer = await pusherPeer(t);
+  const world = await DeliveryWorld.open(t, { settings: peer.settings });
+  const people: string[] = [];
+  for (let i = 0; i < 25; i++) people.push((await world.person(`person${i}`)).id);
+  const id = await world.notify(people, ["pusher"]);
+  await eventually(
+    "all are delivered",
+    () => world.deliveries(id).filter(({ state }) => state === "delivered").length === 25,
+  );
+  assert.ok(peer.batches.every((batch) => batch.length <= 10));
+  assert.ok(peer.batches.length < 25, `${peer.batches.length} batches`);
+  const channels = peer.batches.flat().map(({ channel }) => channel);
+  assert.deepEqual(channels.sort(), people.map((each) => `private-user-${each}`).sort());
+});
 
 test("a notification that is too large for Pusher is sent as the URL to fetch it from", async (t) => {
   const peer = await pusherPeer(t);

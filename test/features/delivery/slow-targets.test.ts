@@ -5,6 +5,7 @@ import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
 import { rowsOf, scalarOf } from "../../helpers/tables.ts";
+import { valuesOf } from "../../helpers/values.ts";
 import { mailPeer } from "./support/mail-peer.ts";
 import { reset, silence, status, WebPeer } from "./support/web-peer.ts";
 
@@ -55,10 +56,7 @@ test("a burst for one webhook is delivered in order without waiting for a clock,
   await eventually("all have come", () => stateCount(prism, "delivered") === 60);
   const called = slowHost.received.map(({ headers }) => headers["webhook-id"]);
   const made = rowsOf<{ id: string }>(prism, "select id from jobs where kind = 'delivery.attempt' order by seq");
-  assert.deepEqual(
-    called,
-    made.map(({ id }) => id),
-  );
+  assert.deepEqual(called, valuesOf(made, "id"));
   const began = slowHost.received.length;
   await notify(prism, slow.id, ["webhook"]);
   await eventually("the next one has come", () => slowHost.received.length === began + 1);

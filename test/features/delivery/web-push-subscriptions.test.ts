@@ -5,6 +5,7 @@ import { eventually } from "../../helpers/eventually.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { startPrism } from "../../helpers/prism.ts";
 import { countOf, rowsOf } from "../../helpers/tables.ts";
+import { rowsWith } from "../../helpers/values.ts";
 import { PushService, TestBrowser } from "../../helpers/web-push.ts";
 import { logIn, makeAccount, outcomeOf, startAccounts } from "../access/sessions/support/auth-client.ts";
 import { reset } from "./support/web-peer.ts";
@@ -30,14 +31,11 @@ test("a browser that subscribes again keeps its id; the list shows neither endpo
     const reply = await prism.get<Listed>(SUBSCRIPTIONS, as);
     return reply.body.data.every(({ lastUsedAt }) => lastUsedAt !== null) ? reply : null;
   });
-  assert.deepEqual(
-    body.data.map(({ id, device }) => [id, device]),
-    [
-      [unnamed.body.id, "Browser"],
-      [first.body.id, "Firefox"],
-      [second.body.id, "Firefox (2)"],
-    ],
-  );
+  assert.deepEqual(rowsWith(body.data, "id", "device"), [
+    [unnamed.body.id, "Browser"],
+    [first.body.id, "Firefox"],
+    [second.body.id, "Firefox (2)"],
+  ]);
   assert.equal(body.data[1]?.["service"], new URL(service.origin).host);
   for (const secret of ["/send/", browser.keys.auth, browser.keys.p256dh]) assert.ok(!text.includes(secret), secret);
 });

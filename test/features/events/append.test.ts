@@ -6,6 +6,7 @@ import { eventually } from "../../helpers/eventually.ts";
 import type { TestPrism } from "../../helpers/prism.ts";
 import { startPrism } from "../../helpers/prism.ts";
 import { rowsOf } from "../../helpers/tables.ts";
+import { rowsWith, valuesOf } from "../../helpers/values.ts";
 
 async function append(
   prism: TestPrism,
@@ -45,10 +46,7 @@ test("events of a transaction are stored with it, decided by rules once, and pub
   const appends = Array.from({ length: 20 }, (_, i) => append(prism, [`own.a${i}`, `own.b${i}`]));
   await Promise.all([...posts, ...appends]);
   const events = await decided(prism, 60);
-  assert.deepEqual(
-    published,
-    events.map(({ seq }) => seq),
-  );
+  assert.deepEqual(published, valuesOf(events, "seq"));
   await eventually("all matches notify", () => rowsOf(prism, "select 1 from notifications").length >= 40);
   const matches = rowsOf<{ n: number }>(
     prism,
@@ -58,10 +56,7 @@ test("events of a transaction are stored with it, decided by rules once, and pub
   const { body } = await prism.get<{ data: { source: string; payload: unknown; level: string }[] }>(
     "/api/v1/events?type=own.a0",
   );
-  assert.deepEqual(
-    body.data.map(({ source, payload, level }) => [source, payload, level]),
-    [["server", { n: 1 }, "warn"]],
-  );
+  assert.deepEqual(rowsWith(body.data, "source", "payload", "level"), [["server", { n: 1 }, "warn"]]);
 });
 
 test("a transaction that is rolled back leaves no event, and the next ones are decided", async (t) => {
@@ -71,10 +66,7 @@ test("a transaction that is rolled back leaves no event, and the next ones are d
   });
   await assert.rejects(failing, /rolled back/);
   await append(prism, ["own.b"]);
-  assert.deepEqual(
-    (await decided(prism, 1)).map(({ type }) => type),
-    ["own.b"],
-  );
+  assert.deepEqual(valuesOf(await decided(prism, 1), "type"), ["own.b"]);
 });
 
 test("after kill -9 the next start decides the events of committed transactions", async (t) => {
@@ -82,10 +74,7 @@ test("after kill -9 the next start decides the events of committed transactions"
   await prism.post("/api/v1/rules", rule);
   await append(prism, ["own.a", "own.b"]);
   const killed = await startPrism(t, { dir: await crashImage(t, prism) });
-  assert.deepEqual(
-    (await decided(killed, 2)).map(({ type }) => type),
-    ["own.a", "own.b"],
-  );
+  assert.deepEqual(valuesOf(await decided(killed, 2), "type"), ["own.a", "own.b"]);
   await eventually("each notifies", () => rowsOf(killed, "select 1 from notifications").length === 2);
 });
 

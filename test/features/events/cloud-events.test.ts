@@ -126,10 +126,8 @@ test("OPTIONS grants CloudEvents' senders with a credential, and ?access_token= 
   const origin = { "WebHook-Request-Origin": "eventemitter.example.com", "WebHook-Request-Rate": "120" };
   const granted = await ask(`?access_token=${body.key}`, origin);
   assert.equal(granted.status, 200);
-  assert.deepEqual(
-    ["webhook-allowed-origin", "webhook-allowed-rate", "allow"].map((name) => granted.headers.get(name)),
-    ["eventemitter.example.com", "120", "POST"],
-  );
+  const shown = ["webhook-allowed-origin", "webhook-allowed-rate", "allow"].map((name) => granted.headers.get(name));
+  assert.deepEqual(shown, ["eventemitter.example.com", "120", "POST"]);
   const refused = await ask("", origin);
   assert.deepEqual([refused.status, refused.headers.get("webhook-allowed-origin")], [401, null]);
   const preflight = await ask("", { Origin: "https://a.example", "Access-Control-Request-Method": "POST" });

@@ -5,7 +5,7 @@ import type { StoredEvent } from "../../../src/module/module-api.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { LogLines } from "../../helpers/log-lines.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
-import { promise } from "../../helpers/promise.ts";
+import { keepsPromise } from "../../helpers/promise.ts";
 import { rowsOf, scalarOf } from "../../helpers/tables.ts";
 
 async function post(prism: TestPrism, ...types: string[]): Promise<void> {
@@ -21,27 +21,25 @@ const cursorOf = (prism: TestPrism, name: string) =>
 
 const names = (batch: readonly StoredEvent[]): string[] => batch.map(({ type }) => type);
 
-test(
-  "S2-02: a new reader begins with what comes from now on, reads in order, and its place is kept",
-  promise("S2-02", async (t) => {
-    const prism = await startPrism(t);
-    await post(prism, "before");
-    const seen: string[] = [];
-    const read = async (batch: StoredEvent[]): Promise<void> => void seen.push(...names(batch));
-    prism.parts.offers.consumers.consume("m:log", read);
-    await post(prism, "a", "b");
-    await post(prism, "c");
-    await eventually("three events", () => seen.length === 3);
-    assert.deepEqual(seen, ["a", "b", "c"]);
-    const last = scalarOf<number>(prism, "select max(seq) from events");
-    await eventually("the place is moved", () => cursorOf(prism, "m:log") === last);
-    await prism.restart();
-    await post(prism, "d");
-    prism.parts.offers.consumers.consume("m:log", read);
-    await eventually("what came while nobody read", () => seen.length === 4);
-    assert.deepEqual(seen, ["a", "b", "c", "d"]);
-  }),
-);
+test("S2-02: a new reader begins with what comes from now on, reads in order, and its place is kept", async (t) => {
+  keepsPromise(t, "S2-02");
+  const prism = await startPrism(t);
+  await post(prism, "before");
+  const seen: string[] = [];
+  const read = async (batch: StoredEvent[]): Promise<void> => void seen.push(...names(batch));
+  prism.parts.offers.consumers.consume("m:log", read);
+  await post(prism, "a", "b");
+  await post(prism, "c");
+  await eventually("three events", () => seen.length === 3);
+  assert.deepEqual(seen, ["a", "b", "c"]);
+  const last = scalarOf<number>(prism, "select max(seq) from events");
+  await eventually("the place is moved", () => cursorOf(prism, "m:log") === last);
+  await prism.restart();
+  await post(prism, "d");
+  prism.parts.offers.consumers.consume("m:log", read);
+  await eventually("what came while nobody read", () => seen.length === 4);
+  assert.deepEqual(seen, ["a", "b", "c", "d"]);
+});
 
 test("a batch is repeated, whole and in order, until its handler succeeds", async (t) => {
   const prism = await startPrism(t);
@@ -75,10 +73,8 @@ test("with maxAttempts an event that always fails is skipped and logged, and all
   await post(prism, "c");
   await eventually("it goes on", () => done.at(-1) === "c");
   const skipped = log.lines.filter(({ message }) => message.startsWith("consumer skipped an event"));
-  assert.deepEqual(
-    skipped.map(({ level, fields }) => [level, fields["consumer"], typeof fields["eventId"]]),
-    [["error", "m:careful", "string"]],
-  );
+  const rows = skipped.map(({ level, fields }) => [level, fields["consumer"], typeof fields["eventId"]]);
+  assert.deepEqual(rows, [["error", "m:careful", "string"]]);
 });
 
 test("one that works slowly gets one batch at a time, and has a lag meanwhile", async (t) => {

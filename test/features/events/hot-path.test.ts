@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { makeProject } from "../../helpers/people.ts";
-import { startPrism } from "../../helpers/prism.ts";
+import { answered, startPrism } from "../../helpers/prism.ts";
 
 /*
  * The functions that run for each event and each commit: every user pays for an addition.
@@ -24,8 +24,7 @@ test("no function is added to those that run for each event and each commit", as
   const { id: userId } = (await prism.get<{ id: string }>("/api/v1/users/me")).body;
   for (let n = 1; n <= 10; n++) {
     const condition = `event.type == 'kind.${n}' and event.payload.amount > ${n}`;
-    const made = await prism.post("/api/v1/rules", { name: `rule ${n}`, condition, targetUsers: [userId] });
-    assert.equal(made.status, 201, made.text);
+    await answered(201, prism.post("/api/v1/rules", { name: `rule ${n}`, condition, targetUsers: [userId] }));
   }
   const single = (): Promise<void> => send(`${prism.url}/events`, apiKey, "application/json", BODY);
   for (let n = 0; n < 100; n++) await single();

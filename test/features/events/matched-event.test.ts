@@ -32,8 +32,6 @@ test("an event that a rule matches reaches the user's live stream, and is still 
   assert.equal((message["data"] as { title: string }).title, "Payment of 1500 failed");
 
   const list = await prism.get<{ data: { ruleId: string; title: string }[] }>("/api/v1/notifications");
-  assert.deepEqual(
-    list.body.data.map(({ ruleId, title }) => ({ ruleId, title })),
-    [{ ruleId: rule.body.id, title: "Payment of 1500 failed" }],
-  );
+  const rows = list.body.data.map(({ ruleId, title }) => ({ ruleId, title }));
+  assert.deepEqual(rows, [{ ruleId: rule.body.id, title: "Payment of 1500 failed" }]);
 });

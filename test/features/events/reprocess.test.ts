@@ -2,12 +2,11 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { eventually } from "../../helpers/eventually.ts";
 import { makeUser } from "../../helpers/people.ts";
-import { startPrism, type TestPrism } from "../../helpers/prism.ts";
+import { answered, startPrism, type TestPrism } from "../../helpers/prism.ts";
 import { countOf, rowsOf, scalarOf } from "../../helpers/tables.ts";
 
 async function reprocess(prism: TestPrism, id: string): Promise<void> {
-  const { status, body } = await prism.post<{ jobId: string }>(`/api/v1/events/${id}/reprocess`, {});
-  assert.equal(status, 202);
+  const { body } = await answered(202, prism.post<{ jobId: string }>(`/api/v1/events/${id}/reprocess`, {}));
   await eventually(
     "the job has ended",
     () => scalarOf<string>(prism, "select state from jobs where id = ?", body.jobId) === "succeeded",

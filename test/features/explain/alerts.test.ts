@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import type { AlertExplanation, AlertTrial } from "../../../src/features/explain/alert-schema.ts";
 import type { ExplainView } from "../../../src/features/explain/schema.ts";
+import { answered } from "../../helpers/prism.ts";
 import { IncidentWorld, MINUTE } from "../alerts/incidents/support.ts";
 
 const HOUR_MS = 60 * MINUTE;
@@ -151,8 +152,7 @@ test("explain says why no one was notified", async (t) => {
     ];
     const { version } = (await world.prism.get<{ version: number }>("/api/v1/routes")).body;
     const document = { route: { policy: "Night", groupBy: ["alertname"], groupWaitMs: 0 }, inhibitRules };
-    const put = await world.prism.put("/api/v1/routes", document, { headers: { "If-Match": `"${version}"` } });
-    assert.equal(put.status, 200, put.text);
+    await answered(200, world.prism.put("/api/v1/routes", document, { headers: { "If-Match": `"${version}"` } }));
     await world.fire("NodeDown");
     await world.fire("Slow");
     const slow = (await world.rows()).at(-1);
@@ -204,8 +204,7 @@ test("explain shows what would happen to labels, and stores nothing", async (t) 
   const joining = await explain();
   assert.equal(joining.routes[0]?.incident?.number, 1);
   assert.equal(await count(), 1);
-  const refused = await world.prism.post("/api/v1/explain/alert", { labels: {} });
-  assert.equal(refused.status, 400);
+  await answered(400, world.prism.post("/api/v1/explain/alert", { labels: {} }));
 });
 
 test("explain says that no channel reaches a user without address, device and login", async (t) => {
@@ -261,8 +260,7 @@ test("explain of an incident answers for a named user, and puts the silence firs
   });
   const paged = await at.explain(`incident/${incident?.id}?userId=${ann.id}`);
   assert.equal(paged.incidents[0]?.user?.notified, true);
-  const other = await world.prism.get(`/api/v1/explain/${path}`, { token: ann.token });
-  assert.equal(other.status, 403, other.text);
+  await answered(403, world.prism.get(`/api/v1/explain/${path}`, { token: ann.token }));
 
   await at.made("/silences", { matchers: ['alertname="Quiet"'], durationMs: HOUR_MS, comment: "Disks are exchanged" });
   await world.fire("Quiet");

@@ -3,19 +3,17 @@ import test from "node:test";
 import type { ExplainView } from "../../../src/features/explain/schema.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
-import { startPrism, type TestPrism } from "../../helpers/prism.ts";
+import { answered, startPrism, type TestPrism } from "../../helpers/prism.ts";
 
 const NO_ID = "0198c0de-0000-7000-8000-000000000000";
 
 async function makeRule(prism: TestPrism, rule: Record<string, unknown>): Promise<string> {
-  const made = await prism.post<{ id: string }>("/api/v1/rules", { targetUsers: ["me"], ...rule });
-  assert.equal(made.status, 201, made.text);
+  const made = await answered(201, prism.post<{ id: string }>("/api/v1/rules", { targetUsers: ["me"], ...rule }));
   return made.body.id;
 }
 
 async function send(prism: TestPrism, event: Record<string, unknown>): Promise<string> {
-  const { status, body, text } = await prism.post<{ id: string }>("/events", event);
-  assert.equal(status, 202, text);
+  const { body } = await answered(202, prism.post<{ id: string }>("/events", event));
   return body.id;
 }
 

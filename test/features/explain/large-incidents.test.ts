@@ -4,6 +4,7 @@ import type { AlertExplanation } from "../../../src/features/explain/alert-schem
 import { Scanner } from "../../../src/store/scanner.ts";
 import { StatementCache } from "../../../src/store/sqlite/connection.ts";
 import { makeUser } from "../../helpers/people.ts";
+import { valuesOf } from "../../helpers/values.ts";
 import { IncidentWorld, MINUTE } from "../alerts/incidents/support.ts";
 
 const SLICE = 250;
@@ -76,10 +77,7 @@ test("an incident of 5000 alerts is explained with the statements and the bytes 
     const [story] = body.incidents;
     assert.deepEqual([story?.alerts, story?.firing, story?.linesLeftOut], [5000, 5000, 0]);
     const joined = story?.lines.filter(({ kind }) => kind === "alerts-joined") ?? [];
-    assert.deepEqual(
-      joined.map(({ text }) => text),
-      ["4999 alerts joined; 5000 fire now."],
-    );
+    assert.deepEqual(valuesOf(joined, "text"), ["4999 alerts joined; 5000 fire now."]);
     assert.ok(body.alerts.every(({ lines }) => lines.some(({ text }) => text.includes(`incident ${many?.number}.`))));
   });
 

@@ -5,7 +5,7 @@ import type { ExplainView } from "../../../src/features/explain/schema.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeUser } from "../../helpers/people.ts";
-import { startPrism, type TestPrism } from "../../helpers/prism.ts";
+import { answered, startPrism, type TestPrism } from "../../helpers/prism.ts";
 import { scalarOf } from "../../helpers/tables.ts";
 
 const RULES = [
@@ -38,8 +38,7 @@ const EVENTS = fc.sample(
 );
 
 async function explain(prism: TestPrism, path: string): Promise<ExplainView> {
-  const { status, body, text } = await prism.get<ExplainView>(`/api/v1/explain/${path}`);
-  assert.equal(status, 200, text);
+  const { body } = await answered(200, prism.get<ExplainView>(`/api/v1/explain/${path}`));
   return body;
 }
 
@@ -48,15 +47,13 @@ test("S2-129 S2-115 explain accounts for every event of a storm: outcomes summed
   const prism = await startPrism(t, { clock });
   const ruleIds = new Map<string, string>();
   for (const rule of RULES) {
-    const made = await prism.post<{ id: string }>("/api/v1/rules", { targetUsers: ["me"], ...rule });
-    assert.equal(made.status, 201, made.text);
+    const made = await answered(201, prism.post<{ id: string }>("/api/v1/rules", { targetUsers: ["me"], ...rule }));
     ruleIds.set(rule.name, made.body.id);
   }
   const ids: string[] = [];
   for (const { payload, gapMs } of EVENTS) {
     clock.advance(gapMs);
-    const { status, body, text } = await prism.post<{ id: string }>("/events", { type: "a", payload });
-    assert.equal(status, 202, text);
+    const { body } = await answered(202, prism.post<{ id: string }>("/events", { type: "a", payload }));
     ids.push(body.id);
   }
   await eventually(

@@ -3,11 +3,10 @@ import test from "node:test";
 import type { ExplainView } from "../../../src/features/explain/schema.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
-import { startPrism, type TestPrism } from "../../helpers/prism.ts";
+import { answered, startPrism, type TestPrism } from "../../helpers/prism.ts";
 
 async function explain(prism: TestPrism, path: string): Promise<ExplainView> {
-  const { status, body, text } = await prism.get<ExplainView>(`/api/v1/explain/${path}`);
-  assert.equal(status, 200, text);
+  const { body } = await answered(200, prism.get<ExplainView>(`/api/v1/explain/${path}`));
   return body;
 }
 
@@ -73,8 +72,7 @@ test("explain returns why a user was not notified", async (t) => {
       const { user, answer } = await explain(prism, `event/${id}?userId=${stranger.id}`);
       assert.deepEqual(user?.reasons, ["is not a member of the project"]);
       assert.match(answer, /^stranger was not notified \(is not a member of the project\)/);
-      const asked = await prism.get(`/api/v1/explain/event/${high}`, { token: roleless.token });
-      assert.equal(asked.status, 403);
+      const asked = await answered(403, prism.get(`/api/v1/explain/event/${high}`, { token: roleless.token }));
       assert.match(
         asked.text,
         /notifications:read_all; the event did not notify you; a user with that permission can explain/,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import type { Heartbeat } from "../../../src/client/api-types.gen.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
-import { startPrism, type TestPrism } from "../../helpers/prism.ts";
+import { answered, startPrism, type TestPrism } from "../../helpers/prism.ts";
 
 const PATH = "/api/v1/heartbeats";
 const MINUTE = 60_000;
@@ -24,16 +24,14 @@ class World {
   }
 
   async create(body: object = {}): Promise<Heartbeat> {
-    const made = await this.prism.post<Heartbeat>(PATH, { name: "Prometheus", fedBy: FED_BY, ...body });
-    assert.equal(made.status, 201, made.text);
+    const made = await answered(201, this.prism.post<Heartbeat>(PATH, { name: "Prometheus", fedBy: FED_BY, ...body }));
     return made.body;
   }
 
   /** What Prometheus posts each minute while an alert fires. */
   async post(labels: Record<string, string> = { alertname: "Watchdog" }, more: object = {}): Promise<void> {
     const endsAt = new Date(this.clock.now() + 4 * MINUTE).toISOString();
-    const reply = await this.prism.post("/alertmanager/api/v2/alerts", [{ labels, endsAt, ...more }]);
-    assert.equal(reply.status, 200, reply.text);
+    await answered(200, this.prism.post("/alertmanager/api/v2/alerts", [{ labels, endsAt, ...more }]));
     await this.prism.parts.offers.heartbeats.feeds.settled();
   }
 
@@ -104,8 +102,7 @@ test("the end of the alert is a failure, unless another one that matches still f
 test("alerts that do not match, of other projects, and of heartbeats feed nothing", async (t) => {
   const world = await World.start(t);
   const heartbeat = await world.create({ fedBy: 'alertname=~"Watchdog|HeartbeatDown",env!="test"' });
-  const other = await world.prism.post<{ id: string }>("/api/v1/projects", { name: "Other" });
-  assert.equal(other.status, 201, other.text);
+  const other = await answered(201, world.prism.post<{ id: string }>("/api/v1/projects", { name: "Other" }));
   const elsewhere = await world.create({ name: "Elsewhere", projectId: other.body.id });
   await world.post({ alertname: "Watchdogs" });
   await world.post({ alertname: "Watchdog", env: "test" });

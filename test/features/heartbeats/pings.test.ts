@@ -7,6 +7,7 @@ import { badgeUrlOf } from "../../../src/features/heartbeats/badges.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
+import { rowsWith } from "../../helpers/values.ts";
 import { RawConnection } from "../../http/support/raw-connection.ts";
 
 interface Heartbeat {
@@ -108,13 +109,10 @@ test("a ping's body is kept as it arrived, up to 10 000 bytes, whatever its type
   assert.deepEqual(await bodyOf(1), bytes);
   assert.equal((await bodyOf(2)).length, 10_000);
   const pings = await prism.get<{ data: { n: number; kind: string; hasBody: boolean }[] }>(`${PATH}/${id}/pings`);
-  assert.deepEqual(
-    pings.body.data.map(({ n, kind, hasBody }) => [n, kind, hasBody]),
-    [
-      [2, "success", true],
-      [1, "success", true],
-    ],
-  );
+  assert.deepEqual(rowsWith(pings.body.data, "n", "kind", "hasBody"), [
+    [2, "success", true],
+    [1, "success", true],
+  ]);
 });
 
 test("filters and a manual pause ignore pings, which are stored and answered with 200", async (t) => {
@@ -158,13 +156,11 @@ test("an overdue heartbeat goes down at its due time, and a ping brings it up ag
     const { body } = await prism.get<{ data: { at: string; to: string; reason: string }[] }>(`${PATH}/${id}/flips`);
     return body.data.length === 2 ? body.data : null;
   });
-  assert.deepEqual(
-    flips.map(({ at, to, reason }) => [Date.parse(at), to, reason]),
-    [
-      [pingedAt + 120_000, "down", "timeout"],
-      [pingedAt, "up", "ping"],
-    ],
-  );
+  const rows = flips.map(({ at, to, reason }) => [Date.parse(at), to, reason]);
+  assert.deepEqual(rows, [
+    [pingedAt + 120_000, "down", "timeout"],
+    [pingedAt, "up", "ping"],
+  ]);
   await ping(prism, pathOf(pingUrl));
   assert.equal((await get(prism, id)).status, "up");
 });

@@ -102,18 +102,16 @@ test("a log or an ignored ping changes no state, so it rescues nothing", () => {
 test("a run is ended by its own id, by a ping without one and by a failure, not by another run's success", () => {
   const started = afterPing(NEW, "start", "a", 1000).state;
   assert.equal(afterPing(started, "success", "b", 5000).state.lastStartAt, 1000);
-  assert.deepEqual(
-    [
-      afterPing(started, "success", "a", 5000),
-      afterPing(started, "success", null, 5000),
-      afterPing(started, "fail", "b", 5000),
-    ].map(({ state, durationMs }) => [state.lastStartAt, durationMs]),
-    [
-      [null, 4000],
-      [null, null],
-      [null, null],
-    ],
-  );
+  const rows = [
+    afterPing(started, "success", "a", 5000),
+    afterPing(started, "success", null, 5000),
+    afterPing(started, "fail", "b", 5000),
+  ].map(({ state, durationMs }) => [state.lastStartAt, durationMs]);
+  assert.deepEqual(rows, [
+    [null, 4000],
+    [null, null],
+    [null, null],
+  ]);
 });
 
 test("a start on a new heartbeat is due after the grace time; on a paused one it is not", () => {

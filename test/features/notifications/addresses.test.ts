@@ -8,7 +8,7 @@ import { createUser } from "../../../src/features/access/users/create-user.ts";
 import { migrateUp } from "../../../src/store/sqlite/migrate.ts";
 import { MIGRATIONS } from "../../../src/store/sqlite/migrations.gen.ts";
 import type { Reply, TestPrism } from "../../helpers/prism.ts";
-import { startPrism } from "../../helpers/prism.ts";
+import { answered, startPrism } from "../../helpers/prism.ts";
 import { temporaryDir } from "../../helpers/store.ts";
 import { countOf, rowsOf, scalarOf } from "../../helpers/tables.ts";
 
@@ -36,8 +36,7 @@ async function start(t: TestContext, env: "development" | "production", settings
 /** As S1, S2 and S3 do it: an address and a password. */
 async function register(prism: TestPrism, email = ANN): Promise<string> {
   const body = { email, password: "correct horse battery" };
-  const { status, text } = await prism.post("/auth/register", body, { token: null });
-  assert.equal(status, 201, text);
+  await answered(201, prism.post("/auth/register", body, { token: null }));
   return scalarOf<string>(prism, "select id from users where email = ?", email) ?? "";
 }
 

@@ -3,7 +3,8 @@ import test from "node:test";
 import { sql } from "kysely";
 import type { NotificationSummary as Summary } from "../../../src/client/api-types.gen.ts";
 import { makeUser } from "../../helpers/people.ts";
-import { startPrism, type TestPrism } from "../../helpers/prism.ts";
+import { answered, startPrism, type TestPrism } from "../../helpers/prism.ts";
+import { rowsWith } from "../../helpers/values.ts";
 
 interface Page<T> {
   data: T[];
@@ -11,8 +12,7 @@ interface Page<T> {
 }
 
 const list = async (prism: TestPrism, query = ""): Promise<Page<Summary>> => {
-  const { status, body, text } = await prism.get<Page<Summary>>(`/api/v1/notifications/all?${query}`);
-  assert.equal(status, 200, text);
+  const { body } = await answered(200, prism.get<Page<Summary>>(`/api/v1/notifications/all?${query}`));
   return body;
 };
 const titles = ({ data }: Page<Summary>): string[] => data.map(({ title }) => title);
@@ -35,13 +35,11 @@ test("notifications of all users are listed once each, with what their recipient
   const urgent = await send(prism, "db-2 is down", { priority: 600 });
   await prism.put(`/api/v1/notifications/${first}/acknowledge`, { note: "on it" }, { token: uma.token });
   const { data } = await list(prism);
-  assert.deepEqual(
-    data.map(({ title, counts }) => [title, counts.recipients, counts.seen, counts.acknowledged]),
-    [
-      ["db-2 is down", 2, 0, 0],
-      ["disk", 2, 1, 1],
-    ],
-  );
+  const rows = data.map(({ title, counts }) => [title, counts.recipients, counts.seen, counts.acknowledged]);
+  assert.deepEqual(rows, [
+    ["db-2 is down", 2, 0, 0],
+    ["disk", 2, 1, 1],
+  ]);
   assert.deepEqual(titles(await list(prism, "minPriority=500")), ["db-2 is down"]);
   assert.deepEqual(titles(await list(prism, "q=ABOUT%20DI")), ["disk"]);
   assert.deepEqual(titles(await list(prism, "kind=rule")), []);
@@ -57,13 +55,10 @@ test("notifications of all users are listed once each, with what their recipient
   const recipients = await prism.get<Page<{ userId: string; name: string; acknowledgeNote: string | null }>>(
     `/api/v1/notifications/${first}/recipients`,
   );
-  assert.deepEqual(
-    recipients.body.data.map(({ name, acknowledgeNote }) => [name, acknowledgeNote]),
-    [
-      ["uma", "on it"],
-      ["vera", null],
-    ],
-  );
+  assert.deepEqual(rowsWith(recipients.body.data, "name", "acknowledgeNote"), [
+    ["uma", "on it"],
+    ["vera", null],
+  ]);
   const one = await prism.get<Page<{ userId: string }>>(`/api/v1/notifications/${urgent}/recipients?limit=1`);
   assert.ok(one.body.nextCursor);
   for (const path of ["all", `${first}/recipients`])

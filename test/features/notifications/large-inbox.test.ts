@@ -6,6 +6,7 @@ import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { TestPrism } from "../../helpers/prism.ts";
 import { rowsOf, scalarOf } from "../../helpers/tables.ts";
+import { valuesOf } from "../../helpers/values.ts";
 
 const PATH = "/api/v1/notifications";
 const ROWS = 12_500;
@@ -132,17 +133,11 @@ test("read-all reads many in slices of a thousand, each sent in the stream with 
       ({ data }) => JSON.parse(data) as { upTo: number; updated: number },
     );
   assert.equal(await readAll({ before }), 5000);
-  assert.deepEqual(
-    told().map(({ updated }) => updated),
-    [1000, 1000, 1000, 1000, 1000],
-  );
+  assert.deepEqual(valuesOf(told(), "updated"), [1000, 1000, 1000, 1000, 1000]);
   const head = store.committer.sequences.streams.last;
   assert.equal(await readAll(), ROWS - 5000);
   const second = told().slice(5);
-  assert.deepEqual(
-    second.map(({ updated }) => updated),
-    [1000, 1000, 1000, 1000, 1000, 1000, 1000, 500],
-  );
+  assert.deepEqual(valuesOf(second, "updated"), [1000, 1000, 1000, 1000, 1000, 1000, 1000, 500]);
   assert.deepEqual(
     second.map(({ upTo }) => upTo),
     second.map(({ upTo }) => upTo).toSorted((a, b) => a - b),

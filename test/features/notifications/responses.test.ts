@@ -7,6 +7,7 @@ import { eventually } from "../../helpers/eventually.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
 import { rowsOf } from "../../helpers/tables.ts";
+import { rowsWith } from "../../helpers/values.ts";
 import { statementsOf } from "../../store/support/statements-of.ts";
 
 const PATH = "/api/v1/notifications";
@@ -33,7 +34,7 @@ test("note, url and metadata are stored with the recipient, who reads them, as d
   const seen = async (token: string) => (await prism.get<Note>(`${PATH}/${id}`, { token })).body;
   const [byAnn, byBob, byAdmin] = [await seen(ann.token), await seen(bob.token), await seen(prism.adminToken)];
   assert.deepEqual(
-    byAnn.responses.map(({ userId, note, webviewAction }) => [userId, note, webviewAction]),
+    rowsWith(byAnn.responses, "userId", "note", "webviewAction"),
     [[ann.id, "fixed", null]],
     "one's own only",
   );
@@ -63,10 +64,8 @@ test("the same webview action again is logged, and neither stored nor published 
     "select data from stream_log where stream = ? and type = 'notification.updated' order by seq",
     `user:${userId}`,
   );
-  assert.deepEqual(
-    published.map(({ data }) => (JSON.parse(data) as Note).me.webviewAction?.action),
-    ["open", "buy"],
-  );
+  const actions = published.map(({ data }) => (JSON.parse(data) as Note).me.webviewAction?.action);
+  assert.deepEqual(actions, ["open", "buy"]);
   assert.equal(rowsOf(prism, "select 1 from audit_log where action = 'notification.webview'").length, 3);
 });
 

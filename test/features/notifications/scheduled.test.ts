@@ -7,8 +7,9 @@ import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
 import { type RequestOptions, startPrism, type TestPrism } from "../../helpers/prism.ts";
-import { promise } from "../../helpers/promise.ts";
+import { keepsPromise } from "../../helpers/promise.ts";
 import { countOf, rowsOf, scalarOf } from "../../helpers/tables.ts";
+import { valuesOf } from "../../helpers/values.ts";
 import { join, leave } from "../../http/support/access/makers.ts";
 import { WebSocketClient } from "../../live/support/web-socket-client.ts";
 
@@ -190,10 +191,7 @@ test("GET /notifications/scheduled lists pending notifications, including timers
   assert.deepEqual(all, [recurring.jobId, byTimer.jobId, direct.jobId]);
   assert.deepEqual((await list("", rita)).data.length, 3, "a RuleManager holds jobs:read");
   const first = await list("?limit=2");
-  assert.deepEqual(
-    (await list(`?limit=2&cursor=${first.nextCursor}`)).data.map(({ jobId }) => jobId),
-    [direct.jobId],
-  );
+  assert.deepEqual(valuesOf((await list(`?limit=2&cursor=${first.nextCursor}`)).data, "jobId"), [direct.jobId]);
   assert.equal((await list("?page=2&limit=2")).total, 3);
   const [line] = (await list("?offset=2")).data;
   assert.deepEqual(line, {
@@ -214,51 +212,46 @@ test("GET /notifications/scheduled lists pending notifications, including timers
   pass(LATER_MS);
   await sent(prism, direct.jobId);
   await sent(prism, byTimer.jobId);
-  assert.deepEqual(
-    (await list()).data.map(({ jobId }) => jobId),
-    [recurring.jobId],
-  );
+  assert.deepEqual(valuesOf((await list()).data, "jobId"), [recurring.jobId]);
 });
 
-test(
-  "S0-33 DELETE /notifications/:jobId calls a scheduled notification off, a timer's included; so does the canonical path",
-  promise("S0-33", async (t) => {
-    const { prism, schedule, pass } = await server(t);
-    const made = await prism.post<Scheduled>("/time/trigger", {
-      label: "welcome-notification",
-      delayMs: 5000,
-      action: { type: "notify", payload: { userId: "user-id", title: "Hello!", body: "Timer fired." } },
-    });
-    const recurring = await prism.post<Scheduled>("/time/trigger", {
-      label: "daily",
-      cron: "0 9 * * *",
-      action: { type: "notify", payload: { userId: "me", title: "t", body: "b" } },
-    });
-    const [first, second] = [
-      await schedule({ userId: "me", delayMs: 5000 }),
-      await schedule({ userId: "me", delayMs: 5000 }),
-    ];
-    for (const path of [
-      `/notifications/${made.body.jobId}`,
-      `/notifications/${recurring.body.jobId}`,
-      `/notifications/${first.jobId}`,
-      `${PATH}/scheduled/${second.jobId}`,
-    ]) {
-      const { status, body } = await prism.delete(path);
-      assert.deepEqual([status, body], [200, { cancelled: true, jobId: path.split("/").at(-1) }]);
-      const again = await prism.delete<Scheduled>(path);
-      const isGone = path.endsWith(recurring.body.jobId);
-      assert.deepEqual(
-        [again.status, again.body.error?.code],
-        isGone ? [404, "JOB_NOT_FOUND"] : [409, "JOB_NOT_CANCELLABLE"],
-      );
-    }
-    pass(5000);
-    await prism.parts.base.store.committer.settled();
-    assert.deepEqual(rowsOf(prism, "select distinct state from jobs"), [{ state: "cancelled" }]);
-    assert.equal(countOf(prism, "notifications"), 0);
-  }),
-);
+test("S0-33 DELETE /notifications/:jobId calls a scheduled notification off, a timer's included; so does the canonical path", async (t) => {
+  keepsPromise(t, "S0-33");
+  const { prism, schedule, pass } = await server(t);
+  const made = await prism.post<Scheduled>("/time/trigger", {
+    label: "welcome-notification",
+    delayMs: 5000,
+    action: { type: "notify", payload: { userId: "user-id", title: "Hello!", body: "Timer fired." } },
+  });
+  const recurring = await prism.post<Scheduled>("/time/trigger", {
+    label: "daily",
+    cron: "0 9 * * *",
+    action: { type: "notify", payload: { userId: "me", title: "t", body: "b" } },
+  });
+  const [first, second] = [
+    await schedule({ userId: "me", delayMs: 5000 }),
+    await schedule({ userId: "me", delayMs: 5000 }),
+  ];
+  for (const path of [
+    `/notifications/${made.body.jobId}`,
+    `/notifications/${recurring.body.jobId}`,
+    `/notifications/${first.jobId}`,
+    `${PATH}/scheduled/${second.jobId}`,
+  ]) {
+    const { status, body } = await prism.delete(path);
+    assert.deepEqual([status, body], [200, { cancelled: true, jobId: path.split("/").at(-1) }]);
+    const again = await prism.delete<Scheduled>(path);
+    const isGone = path.endsWith(recurring.body.jobId);
+    assert.deepEqual(
+      [again.status, again.body.error?.code],
+      isGone ? [404, "JOB_NOT_FOUND"] : [409, "JOB_NOT_CANCELLABLE"],
+    );
+  }
+  pass(5000);
+  await prism.parts.base.store.committer.settled();
+  assert.deepEqual(rowsOf(prism, "select distinct state from jobs"), [{ state: "cancelled" }]);
+  assert.equal(countOf(prism, "notifications"), 0);
+});
 
 test("D2: with the prefix a DELETE removes a notification from one's list, without it it calls a job off", async (t) => {
   const { prism } = await server(t);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { makeProject, makeUser } from "../../helpers/people.ts";
 import { startPrism } from "../../helpers/prism.ts";
-import { promise } from "../../helpers/promise.ts";
+import { keepsPromise } from "../../helpers/promise.ts";
 import { countOf, rowsOf, scalarOf } from "../../helpers/tables.ts";
 
 interface Sent {
@@ -14,68 +14,66 @@ interface Sent {
 const PATH = "/api/v1/notifications";
 const NOTE = { title: "t", message: "m" };
 
-test(
-  "S2-12: a notification that is sent, as its sender sees it and as it is stored",
-  promise(["S2-106", "S2-12"], async (t) => {
-    const prism = await startPrism(t);
-    const me = (await prism.get<{ id: string }>("/api/v1/users/me")).body.id;
-    const uma = await makeUser(prism, "uma");
-    const { status, body, headers } = await prism.post<Sent & Record<string, unknown>>(PATH, {
-      recipients: ["uma", "me"],
-      title: "Deploy Cafe\u0301",
-      message: "Done\u0007",
-      action: { type: "open", url: "https://example.test/d", own: 1 },
-      data: { build: 12, deep: { __proto__x: [null] } },
-      priority: 600,
-      channels: ["in_app"],
-    });
-    assert.equal(status, 201);
-    const { id, createdAt, ...shown } = body;
-    assert.deepEqual(shown, {
-      ruleId: null,
-      eventId: null,
-      projectId: null,
-      kind: "direct",
-      title: "Deploy Café",
-      message: "Done",
-      body: "Done",
-      sound: null,
-      soundUrl: null,
-      action: { type: "open", url: "https://example.test/d", own: 1 },
-      data: { build: 12, deep: { __proto__x: [null] } },
-      priority: 600,
-      recipients: [uma.id, me],
-      acknowledgedBy: [],
+test("S2-12: a notification that is sent, as its sender sees it and as it is stored", async (t) => {
+  keepsPromise(t, ["S2-106", "S2-12"]);
+  const prism = await startPrism(t);
+  const me = (await prism.get<{ id: string }>("/api/v1/users/me")).body.id;
+  const uma = await makeUser(prism, "uma");
+  const { status, body, headers } = await prism.post<Sent & Record<string, unknown>>(PATH, {
+    recipients: ["uma", "me"],
+    title: "Deploy Cafe\u0301",
+    message: "Done\u0007",
+    action: { type: "open", url: "https://example.test/d", own: 1 },
+    data: { build: 12, deep: { __proto__x: [null] } },
+    priority: 600,
+    channels: ["in_app"],
+  });
+  assert.equal(status, 201);
+  const { id, createdAt, ...shown } = body;
+  assert.deepEqual(shown, {
+    ruleId: null,
+    eventId: null,
+    projectId: null,
+    kind: "direct",
+    title: "Deploy Café",
+    message: "Done",
+    body: "Done",
+    sound: null,
+    soundUrl: null,
+    action: { type: "open", url: "https://example.test/d", own: 1 },
+    data: { build: 12, deep: { __proto__x: [null] } },
+    priority: 600,
+    recipients: [uma.id, me],
+    acknowledgedBy: [],
+    delivered: false,
+    pusherEventSent: false,
+    correlationId: headers.get("x-request-id"),
+    deliveredAt: null,
+    aggregateCount: 1,
+    offset: 1,
+    userId: uma.id,
+    read: false,
+    me: {
       delivered: false,
-      pusherEventSent: false,
-      correlationId: headers.get("x-request-id"),
-      deliveredAt: null,
-      aggregateCount: 1,
-      offset: 1,
-      userId: uma.id,
-      read: false,
-      me: {
-        delivered: false,
-        readAt: null,
-        acknowledgedAt: null,
-        acknowledgeNote: null,
-        openedAt: null,
-        webviewAction: null,
-      },
-    });
-    assert.match(String(createdAt), /Z$/);
-    assert.deepEqual(rowsOf(prism, "select userId, seq from notification_recipients order by seq"), [
-      { userId: uma.id, seq: 1 },
-      { userId: me, seq: 2 },
-    ]);
-    const [entry] = rowsOf<{ resourceId: string; metadata: string }>(
-      prism,
-      "select resourceId, metadata from audit_log where action = 'notification.sent'",
-    );
-    assert.equal(entry?.resourceId, id);
-    assert.deepEqual(JSON.parse(entry?.metadata ?? ""), { kind: "direct", channel: "in_app", recipients: 2 });
-  }),
-);
+      readAt: null,
+      acknowledgedAt: null,
+      acknowledgeNote: null,
+      openedAt: null,
+      webviewAction: null,
+    },
+  });
+  assert.match(String(createdAt), /Z$/);
+  assert.deepEqual(rowsOf(prism, "select userId, seq from notification_recipients order by seq"), [
+    { userId: uma.id, seq: 1 },
+    { userId: me, seq: 2 },
+  ]);
+  const [entry] = rowsOf<{ resourceId: string; metadata: string }>(
+    prism,
+    "select resourceId, metadata from audit_log where action = 'notification.sent'",
+  );
+  assert.equal(entry?.resourceId, id);
+  assert.deepEqual(JSON.parse(entry?.metadata ?? ""), { kind: "direct", channel: "in_app", recipients: 2 });
+});
 
 test("D18: a recipient is named by me, id, external id or username, in this order, and is notified once", async (t) => {
   const prism = await startPrism(t);

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { createServer, type IncomingMessage } from "node:http";
-import type { AddressInfo } from "node:net";
 import test, { type TestContext } from "node:test";
 import ICAL from "ical.js";
 import { readCalendar } from "../../../src/features/oncall/calendar-read.ts";
 import { calendarText } from "../../../src/features/oncall/links.ts";
 import { eventually } from "../../helpers/eventually.ts";
+import { listening } from "../../helpers/listening.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { scalarOf } from "../../helpers/tables.ts";
 import {
@@ -195,9 +195,8 @@ async function calendarServer(t: TestContext, answer: (request: IncomingMessage)
     const { status, body = "" } = answer(request);
     response.writeHead(status, { ETag: '"one"', "Content-Type": "text/calendar" }).end(body);
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => server.close());
-  return { requests, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/team.ics` };
+  const port = await listening(t, server);
+  return { requests, url: `http://127.0.0.1:${port}/team.ics` };
 }
 
 const PRIVATE = { "webhooks.allowPrivateCidrs": "127.0.0.0/8" };
@@ -263,10 +262,8 @@ test("S8: steps of recurrences count also without a hit, and a search without a 
   assert.deepEqual(await read(calendar(never)), []);
   const leapDay = RARE.replace("HOURLY", "DAILY").replace("19000101T00", "20240229T00").replace("19000101", "20240229");
   const events = await readCalendar(calendar(leapDay), { ...SPAN, to: Date.parse("2029-01-01T00:00:00Z") });
-  assert.deepEqual(
-    events.map(({ start }) => iso(start).slice(0, 10)),
-    ["2028-02-29"],
-  );
+  const shown = events.map(({ start }) => iso(start).slice(0, 10));
+  assert.deepEqual(shown, ["2028-02-29"]);
 });
 
 test("S8: a file that takes too long is read again an hour later, then each day", async (t) => {
@@ -290,13 +287,8 @@ test("S8: calendars are read in turns by creator: many slow ones of one person d
   const { prism } = world;
   const slow = createServer(() => requests++);
   let requests = 0;
-  await new Promise<void>((resolve) => slow.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    slow.closeAllConnections();
-    slow.close();
-  });
+  const port = await listening(t, slow);
   const eve = await makeUser(prism, "eve", ["User"]);
-  const { port } = slow.address() as AddressInfo;
   for (const project of ["a", "b"]) {
     const { id } = await made(prism.post("/api/v1/projects", { name: project }, { token: eve.token }));
     for (let n = 0; n < 6; n++) {

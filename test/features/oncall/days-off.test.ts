@@ -5,6 +5,7 @@ import { eventually } from "../../helpers/eventually.ts";
 import { makeUser } from "../../helpers/people.ts";
 import type { Reply } from "../../helpers/prism.ts";
 import { rowsOf, scalarOf } from "../../helpers/tables.ts";
+import { rowsWith, valuesOf } from "../../helpers/values.ts";
 import {
   DAY,
   eventsOf,
@@ -73,10 +74,7 @@ test("a user enters, lists, changes and deletes days off; the answer names the s
     /^ada is away from .* and on call for Database from .*no swap or override/,
   );
   const list = async () => (await made<{ data: DaysOff[] }>(prism.get(DAYS_OFF, { token: ada.token }))).data;
-  assert.deepEqual(
-    (await list()).map(({ id, note }) => [id, note]),
-    [[off.id, "Family"]],
-  );
+  assert.deepEqual(rowsWith(await list(), "id", "note"), [[off.id, "Family"]]);
 
   const stale = prism.put(`${DAYS_OFF}/${off.id}`, { note: "x" }, { token: ada.token, headers: { "If-Match": '"9"' } });
   assert.equal(await refusal(stale), "412 VERSION_CONFLICT");
@@ -91,10 +89,11 @@ test("a user enters, lists, changes and deletes days off; the answer names the s
     prism,
     "select action, metadata from audit_log where action like 'oncall_days_off%' order by seq",
   );
-  assert.deepEqual(
-    actions.map(({ action }) => action),
-    ["oncall_days_off.create", "oncall_days_off.update", "oncall_days_off.delete"],
-  );
+  assert.deepEqual(valuesOf(actions, "action"), [
+    "oncall_days_off.create",
+    "oncall_days_off.update",
+    "oncall_days_off.delete",
+  ]);
   assert.ok(
     actions.every(({ metadata }) => !metadata.includes("Family")),
     "the note is private",
@@ -151,18 +150,9 @@ test("those who may change schedules keep the days off of members; others see th
 
   const listed = async (token?: string) =>
     (await made<{ data: DaysOff[] }>(prism.get(`${PATH}/schedules/${schedule}/days-off`, token ? { token } : {}))).data;
-  assert.deepEqual(
-    (await listed()).map(({ note }) => note),
-    ["Surgery"],
-  );
-  assert.deepEqual(
-    (await listed(ada.token)).map(({ note }) => note),
-    ["Surgery"],
-  );
-  assert.deepEqual(
-    (await listed(grace.token)).map(({ firstDay, note }) => [firstDay, note]),
-    [[entry.firstDay, null]],
-  );
+  assert.deepEqual(valuesOf(await listed(), "note"), ["Surgery"]);
+  assert.deepEqual(valuesOf(await listed(ada.token), "note"), ["Surgery"]);
+  assert.deepEqual(rowsWith(await listed(grace.token), "firstDay", "note"), [[entry.firstDay, null]]);
   assert.equal((await prism.get(`${PATH}/schedules/${schedule}/days-off`, { token: outsider.token })).status, 404);
 
   // An owner of a project keeps those of its members, and of no one else.
@@ -213,10 +203,7 @@ test("the user stays on call, and is paged, until a swap or an override is taken
   );
   assert.deepEqual(await onCallNow(), [`ada ${day(start + DAY)}`], "a request changes nothing");
   const { data } = await made<{ data: Conflict[] }>(prism.get(`${PATH}/conflicts?userId=me`, { token: ada.token }));
-  assert.deepEqual(
-    data.map(({ swapId }) => swapId),
-    [swap.id],
-  );
+  assert.deepEqual(valuesOf(data, "swapId"), [swap.id]);
   await made(prism.post(`${path}/swaps/${swap.id}/take`, {}, { token: grace.token }));
   assert.deepEqual(await onCallNow(), ["grace"]);
   assert.deepEqual(await conflictTexts(world, start, `scheduleId=${schedule}`), ["ada 13-48"]);
@@ -306,10 +293,9 @@ test("the user and those who may change the schedule get one notice 14 days ahea
     text,
     /^ada is away from .* to .* and on call for Database:\n- .* until .*\nNo swap or override covers it\./,
   );
-  assert.deepEqual(
-    eventsOf<{ start: string; end: string }>(world, "oncall.conflict").map((each) => [each.start, each.end]),
-    [[iso(start + 20 * DAY), iso(start + 51 * DAY)]],
-  );
+  assert.deepEqual(rowsWith(eventsOf<{ start: string; end: string }>(world, "oncall.conflict"), "start", "end"), [
+    [iso(start + 20 * DAY), iso(start + 51 * DAY)],
+  ]);
   await prism.restart();
   clock.advance(2 * DAY);
   await searched(world);

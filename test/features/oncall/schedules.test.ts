@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { makeUser } from "../../helpers/people.ts";
+import { answered } from "../../helpers/prism.ts";
 import { countOf } from "../../helpers/tables.ts";
+import { valuesOf } from "../../helpers/values.ts";
 import {
   DAY,
   finalTexts,
@@ -63,8 +65,7 @@ test("a changed rotation ends now and begins again, so that the past stays true"
   );
   assert.deepEqual([body.version, changed.version, changed.turns], [1, 2, [[world.grace.id]]]);
   assert.deepEqual(await finalTexts(world, schedule, start, 72), ["ada 0-36", "grace 36-72"]);
-  const stale = await prism.put(path, { turns: [["ada"]] }, { headers: { "If-Match": '"1"' } });
-  assert.equal(stale.status, 412);
+  await answered(412, prism.put(path, { turns: [["ada"]] }, { headers: { "If-Match": '"1"' } }));
 
   clock.advance(6 * HOUR);
   assert.equal((await prism.delete(path)).status, 204);
@@ -100,10 +101,8 @@ test("users who are disabled do not count, and their time goes to lower levels",
   const { data } = await made<{ data: { current: { username: string }[]; until: string }[] }>(
     prism.get(`${PATH}/now?scheduleId=${schedule}`),
   );
-  assert.deepEqual(
-    data.map(({ current, until }) => [current.map(({ username }) => username), until]),
-    [[["grace"], iso(now + DAY)]],
-  );
+  const rows = data.map(({ current, until }) => [current.map(({ username }) => username), until]);
+  assert.deepEqual(rows, [[["grace"], iso(now + DAY)]]);
 });
 
 test("who is on call now, until when, and who is next; for a key, a project, and the caller", async (t) => {
@@ -154,10 +153,7 @@ test("who is on call now, until when, and who is next; for a key, a project, and
   const mine = await made<{ data: { start: string }[] }>(
     prism.get(`${PATH}/shifts?userId=me&to=${iso(now + 48 * HOUR)}`, { token: grace.token }),
   );
-  assert.deepEqual(
-    mine.data.map(({ start }) => start),
-    [iso(now + 12 * HOUR), iso(now + 36 * HOUR)],
-  );
+  assert.deepEqual(valuesOf(mine.data, "start"), [iso(now + 12 * HOUR), iso(now + 36 * HOUR)]);
 });
 
 test("an override replaces everyone, or one user; members may only replace themselves", async (t) => {
@@ -212,8 +208,7 @@ test("a swap is asked for, taken and cancelled; only the requested span is repla
   );
   assert.deepEqual([swap.userId, swap.state], [ada.id, "open"]);
   assert.deepEqual(await finalTexts(world, schedule, now, 6), ["ada 0-6"], "an open swap changes nothing");
-  const others = await prism.post(path, { ...span, userId: "grace" }, { token: ada.token });
-  assert.equal(others.status, 403);
+  await answered(403, prism.post(path, { ...span, userId: "grace" }, { token: ada.token }));
   assert.equal((await prism.post(`${path}/${swap.id}/take`, {}, { token: ada.token })).status, 409);
   const taken = await made<{ takenBy: string; state: string }>(
     prism.post(`${path}/${swap.id}/take`, {}, { token: grace.token }),
@@ -283,10 +278,7 @@ test("shifts, overrides and swaps refuse unknown users, and create no account", 
       body,
     );
     assert.deepEqual([reply.status, reply.body.error?.code], [422, "RECIPIENT_NOT_FOUND"], reply.text);
-    assert.deepEqual(
-      reply.body.error.details.map((detail) => detail.path),
-      [at],
-    );
+    assert.deepEqual(valuesOf(reply.body.error.details, "path"), [at]);
   }
   assert.equal(countOf(prism, "users"), users);
 });
@@ -347,10 +339,7 @@ test("a schedule that policies name is deleted only with force=true", async (t) 
   const { code, message, details } = refused.body.error;
   assert.deepEqual([refused.status, code], [409, "ON_CALL_SCHEDULE_IN_USE"]);
   assert.match(message, /Night, 1 of other projects\. .*force=true/);
-  assert.deepEqual(
-    details.map((each) => each.policyId),
-    [policyId, undefined],
-  );
+  assert.deepEqual(valuesOf(details, "policyId"), [policyId, undefined]);
   assert.ok(!refused.text.includes("Secret") && !refused.text.includes(free.id), refused.text);
   assert.equal((await prism.get(path)).status, 200);
   assert.equal((await prism.delete(`${path}?force=true`, { token: editor.token })).status, 204);

@@ -3,6 +3,7 @@ import test from "node:test";
 import { eventually } from "../../helpers/eventually.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { rowsOf } from "../../helpers/tables.ts";
+import { rowsWith } from "../../helpers/values.ts";
 import { ModuleDir, moduleText, startWith } from "./support/module-dir.ts";
 
 const FIELDS = `[{ key: "room", title: "Room", example: "lobby" }, { key: "pin", title: "Pin", secret: true, example: "1234567" }]`;
@@ -62,10 +63,7 @@ test("a module adds a service: users make channels of it, and its errors decide 
   });
   assert.ok(!JSON.stringify(rows()).includes("secret-pin"), JSON.stringify(rows()));
   const said = await prism.get<{ title: string; room: string }[]>("/speaker");
-  assert.deepEqual(
-    said.body.map(({ title, room }) => [title, room]),
-    [["Closing time", "lobby"]],
-  );
+  assert.deepEqual(rowsWith(said.body, "title", "room"), [["Closing time", "lobby"]]);
 });
 
 test("the service of a module ends with it, and a second one of its name is refused", async (t) => {

@@ -214,10 +214,8 @@ test("a register that makes two timers with one label gets an error, and one tha
   const log = new LogLines();
   const prism = await startWith(t, modules, { log });
   const told = () => log.lines.filter(({ message }) => message.startsWith("register() creates two timers"));
-  assert.deepEqual(
-    told().map(({ level, fields }) => [level, fields["module"], fields["label"]]),
-    [["warn", "twice", "a"]],
-  );
+  const rows = told().map(({ level, fields }) => [level, fields["module"], fields["label"]]);
+  assert.deepEqual(rows, [["warn", "twice", "a"]]);
   await prism.restart();
   assert.equal(told().length, 2);
 });

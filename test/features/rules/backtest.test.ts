@@ -5,6 +5,7 @@ import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
 import { startPrism } from "../../helpers/prism.ts";
+import { rowsWith } from "../../helpers/values.ts";
 import { backtest, makeRule, PATH, storeEvents } from "./support/backtests.ts";
 
 const DAY_MS = 86_400_000;
@@ -41,14 +42,11 @@ test("a backtest counts by day, shows samples, and stores nothing", async (t) =>
     ["2026-03-01T12:00:00.000Z", 600_000, 139, 2, 2, undefined],
     "buckets of ten minutes are the smallest ones that give at most 200",
   );
-  assert.deepEqual(
-    samples.map(({ seq, type, title }) => [seq, type, title]),
-    [
-      [2, "payment", "Payment"],
-      [3, "payment", "Payment"],
-      [4, "payment", "Payment"],
-    ],
-  );
+  assert.deepEqual(rowsWith(samples, "seq", "type", "title"), [
+    [2, "payment", "Payment"],
+    [3, "payment", "Payment"],
+    [4, "payment", "Payment"],
+  ]);
 
   await t.test("with a time, what came before it decides and is not counted", async () => {
     const day = { from: "2026-03-02T00:00:00Z", cooldownMs: 2 * DAY_MS };

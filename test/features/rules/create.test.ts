@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { makeUser } from "../../helpers/people.ts";
-import { startPrism } from "../../helpers/prism.ts";
-import { promise } from "../../helpers/promise.ts";
+import { answered, startPrism } from "../../helpers/prism.ts";
+import { keepsPromise } from "../../helpers/promise.ts";
 import { countOf, rowsOf, scalarOf } from "../../helpers/tables.ts";
+import { valuesOf } from "../../helpers/values.ts";
 
 interface Refusal {
   error?: { code: string; details?: { path?: string; code?: string; position?: number; expected?: string[] }[] };
@@ -11,102 +12,99 @@ interface Refusal {
 
 const RULE = { name: "r", condition: "event.type == 'x'", targetUsers: ["me"] };
 
-test(
-  "S2-09: a rule with all its members, and with their defaults",
-  promise("S2-09", async (t) => {
-    const prism = await startPrism(t);
-    const me = (await prism.get<{ id: string }>("/api/v1/users/me")).body.id;
-    const user = await makeUser(prism, "uma");
-    const noStats = {
-      matched: 0,
-      fired: 0,
-      suppressed: 0,
-      deduped: 0,
-      cooled: 0,
-      noRecipients: 0,
-      counted: 0,
-      alertsOpened: 0,
-      alertsResolved: 0,
-      errors: 0,
-      lastMatchedAt: null,
-      lastError: null,
-    };
-    const full = {
-      projectId: prism.parts.offers.projects.defaultId,
-      name: "Big payments",
-      description: "Tell the operators",
-      condition: "event.type == 'payment' && event.amount > 1000",
-      targetRoles: ["Operator", "Admin"],
-      targetUsers: [user.id],
-      channels: ["in_app", "fcm"],
-      titleTemplate: "{{event.amount}}",
-      messageTemplate: "{{event.payload | json}}",
-      sound: null,
-      action: { type: "open", url: "https://example.test/pay", label: "Open", own: { kept: [1] } },
-      priority: 500,
-      active: false,
-      suppression: { count: 3, windowMs: 60_000, mode: "batch", key: "{{event.host}}" },
-      dedupe: { key: "{{event.type}}", windowMs: 60_000 },
-      cooldownMs: 1000,
-      threshold: { count: 3, windowMs: 60_000, key: "{{event.host}}" },
-      absence: null,
-      alert: {
-        key: "{{event.host}}",
-        labels: { team: "db", host: "{{ event.host }}" },
-        annotations: { runbook: "https://example.test/{{event.type}}" },
-        severity: "critical",
-        resolve: "event.type == 'payment.ok'",
-        resolveAfterMs: 3_600_000,
-        forMs: 60_000,
-      },
-    };
-    const made = await prism.post<Record<string, unknown>>("/api/v1/rules", full);
-    assert.equal(made.status, 201);
-    assert.equal(made.headers.get("etag"), '"1"');
-    const { id, createdAt, updatedAt, ...shown } = made.body;
-    assert.deepEqual(shown, {
-      ...full,
-      soundUrl: null,
-      broken: null,
-      warnings: [],
-      version: 1,
-      createdBy: me,
-      stats: noStats,
-    });
-    assert.equal(createdAt, updatedAt);
-    assert.deepEqual((await prism.get(`/api/v1/rules/${id}`)).body, made.body);
+test("S2-09: a rule with all its members, and with their defaults", async (t) => {
+  keepsPromise(t, "S2-09");
+  const prism = await startPrism(t);
+  const me = (await prism.get<{ id: string }>("/api/v1/users/me")).body.id;
+  const user = await makeUser(prism, "uma");
+  const noStats = {
+    matched: 0,
+    fired: 0,
+    suppressed: 0,
+    deduped: 0,
+    cooled: 0,
+    noRecipients: 0,
+    counted: 0,
+    alertsOpened: 0,
+    alertsResolved: 0,
+    errors: 0,
+    lastMatchedAt: null,
+    lastError: null,
+  };
+  const full = {
+    projectId: prism.parts.offers.projects.defaultId,
+    name: "Big payments",
+    description: "Tell the operators",
+    condition: "event.type == 'payment' && event.amount > 1000",
+    targetRoles: ["Operator", "Admin"],
+    targetUsers: [user.id],
+    channels: ["in_app", "fcm"],
+    titleTemplate: "{{event.amount}}",
+    messageTemplate: "{{event.payload | json}}",
+    sound: null,
+    action: { type: "open", url: "https://example.test/pay", label: "Open", own: { kept: [1] } },
+    priority: 500,
+    active: false,
+    suppression: { count: 3, windowMs: 60_000, mode: "batch", key: "{{event.host}}" },
+    dedupe: { key: "{{event.type}}", windowMs: 60_000 },
+    cooldownMs: 1000,
+    threshold: { count: 3, windowMs: 60_000, key: "{{event.host}}" },
+    absence: null,
+    alert: {
+      key: "{{event.host}}",
+      labels: { team: "db", host: "{{ event.host }}" },
+      annotations: { runbook: "https://example.test/{{event.type}}" },
+      severity: "critical",
+      resolve: "event.type == 'payment.ok'",
+      resolveAfterMs: 3_600_000,
+      forMs: 60_000,
+    },
+  };
+  const made = await answered(201, prism.post<Record<string, unknown>>("/api/v1/rules", full));
+  assert.equal(made.headers.get("etag"), '"1"');
+  const { id, createdAt, updatedAt, ...shown } = made.body;
+  assert.deepEqual(shown, {
+    ...full,
+    soundUrl: null,
+    broken: null,
+    warnings: [],
+    version: 1,
+    createdBy: me,
+    stats: noStats,
+  });
+  assert.equal(createdAt, updatedAt);
+  assert.deepEqual((await prism.get(`/api/v1/rules/${id}`)).body, made.body);
 
-    const least = await prism.post<Record<string, unknown>>("/api/v1/rules", { ...RULE, name: "a {{b}} {{" });
-    const { id: _id, createdAt: _c, updatedAt: _u, ...defaults } = least.body;
-    assert.deepEqual(defaults, {
-      projectId: null,
-      name: "a {{b}} {{",
-      description: "",
-      condition: RULE.condition,
-      targetRoles: [],
-      targetUsers: [me],
-      channels: ["in_app", "pusher", "fcm", "apns", "webpush", "service"],
-      titleTemplate: null,
-      messageTemplate: null,
-      sound: null,
-      soundUrl: null,
-      broken: null,
-      warnings: [],
-      action: null,
-      priority: 0,
-      suppression: null,
-      dedupe: null,
-      cooldownMs: 0,
-      threshold: null,
-      absence: null,
-      alert: null,
-      active: true,
-      version: 1,
-      createdBy: me,
-      stats: noStats,
-    });
-  }),
-);
+  const least = await prism.post<Record<string, unknown>>("/api/v1/rules", { ...RULE, name: "a {{b}} {{" });
+  const { id: _id, createdAt: _c, updatedAt: _u, ...defaults } = least.body;
+  assert.deepEqual(defaults, {
+    projectId: null,
+    name: "a {{b}} {{",
+    description: "",
+    condition: RULE.condition,
+    targetRoles: [],
+    targetUsers: [me],
+    channels: ["in_app", "pusher", "fcm", "apns", "webpush", "service"],
+    titleTemplate: null,
+    messageTemplate: null,
+    sound: null,
+    soundUrl: null,
+    broken: null,
+    warnings: [],
+    action: null,
+    priority: 0,
+    suppression: null,
+    dedupe: null,
+    cooldownMs: 0,
+    threshold: null,
+    absence: null,
+    alert: null,
+    active: true,
+    version: 1,
+    createdBy: me,
+    stats: noStats,
+  });
+});
 
 test("what a rule may not be made of is refused, and nothing of it is stored", async (t) => {
   const prism = await startPrism(t, { settings: { "notifications.unknownRecipient": "reject" } });
@@ -188,28 +186,26 @@ test("what a rule may not be made of is refused, and nothing of it is stored", a
   assert.equal(countOf(prism, "users"), 1, "no user was made on the way");
 });
 
-test(
-  "S2-99: a condition that does not read is refused with the place where it stops making sense",
-  promise("S2-99", async (t) => {
-    const prism = await startPrism(t);
-    for (const { condition, detail, position } of [
-      { condition: "event.type = 'x'", detail: "SYNTAX", position: 11 },
-      { condition: "alert(1)", detail: "UNKNOWN_NAME", position: 0 },
-      { condition: "event.__proto__.x == 1", detail: "UNSAFE_NAME", position: 6 },
-      { condition: "1 + 1", detail: "TYPE", position: 0 },
-      { condition: `event.x == '${"y".repeat(4096)}'`, detail: "LIMIT", position: 4096 },
-    ]) {
-      const { status, body } = await prism.post<Refusal>("/api/v1/rules", { ...RULE, condition });
-      const [found] = body.error?.details ?? [];
-      assert.deepEqual(
-        [status, body.error?.code, found?.path, found?.code, found?.position],
-        [422, "INVALID_CONDITION", "condition", detail, position],
-        condition,
-      );
-      assert.ok(Array.isArray(found?.expected));
-    }
-  }),
-);
+test("S2-99: a condition that does not read is refused with the place where it stops making sense", async (t) => {
+  keepsPromise(t, "S2-99");
+  const prism = await startPrism(t);
+  for (const { condition, detail, position } of [
+    { condition: "event.type = 'x'", detail: "SYNTAX", position: 11 },
+    { condition: "alert(1)", detail: "UNKNOWN_NAME", position: 0 },
+    { condition: "event.__proto__.x == 1", detail: "UNSAFE_NAME", position: 6 },
+    { condition: "1 + 1", detail: "TYPE", position: 0 },
+    { condition: `event.x == '${"y".repeat(4096)}'`, detail: "LIMIT", position: 4096 },
+  ]) {
+    const { status, body } = await prism.post<Refusal>("/api/v1/rules", { ...RULE, condition });
+    const [found] = body.error?.details ?? [];
+    assert.deepEqual(
+      [status, body.error?.code, found?.path, found?.code, found?.position],
+      [422, "INVALID_CONDITION", "condition", detail, position],
+      condition,
+    );
+    assert.ok(Array.isArray(found?.expected));
+  }
+});
 
 test("S2-96: text members are stored as plain text: normalised, without controls, with their markup", async (t) => {
   const prism = await startPrism(t);
@@ -247,9 +243,6 @@ test("unknown users are made where the configuration says so, known by the refer
     prism,
     "select id from users where externalId = 'user-id' and passwordHash is null",
   );
-  assert.deepEqual(
-    body.targetUsers,
-    made.map(({ id }) => id),
-  );
+  assert.deepEqual(body.targetUsers, valuesOf(made, "id"));
   assert.equal(made.length, 1);
 });

@@ -3,6 +3,7 @@ import test from "node:test";
 import type { RuleVersionPage as Page } from "../../../src/client/api-types.gen.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
 import { startPrism } from "../../helpers/prism.ts";
+import { valuesOf } from "../../helpers/values.ts";
 
 test("S2-24 the versions of a rule that moved are shown to who may read the rules of where it was then", async (t) => {
   const prism = await startPrism(t);
@@ -35,10 +36,7 @@ test("S2-24 the versions of a rule that moved are shown to who may read the rule
       const [first, ...rest] = expected;
       const one = await prism.get<Page & { nextCursor: string }>(`${path}/versions?limit=1`, { token });
       const next = await prism.get<Page>(`${path}/versions?cursor=${one.body.nextCursor}`, { token });
-      assert.deepEqual(
-        [...one.body.data, ...next.body.data].map(({ version }) => version),
-        [first, ...rest],
-      );
+      assert.deepEqual(valuesOf([...one.body.data, ...next.body.data], "version"), [first, ...rest]);
     });
   const left = await prism.get(`${path}/versions`, { token: await person("left", [a.id]) });
   assert.equal(left.status, 404, "the rule itself is not there for who may only read where it was");

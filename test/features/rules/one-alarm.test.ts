@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { eventually } from "../../helpers/eventually.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
+import { answered } from "../../helpers/prism.ts";
 import { countOf, rowsOf, scalarOf } from "../../helpers/tables.ts";
 import { slackWebhook } from "../channels/presets/slack.ts";
 import { type StandIn, startStandIn } from "../channels/support/stand-in.ts";
@@ -25,8 +26,7 @@ async function worldOf(t: TestContext): Promise<World> {
     const { id, token } = await makeUser(it.prism, name);
     const chat = await startStandIn(t, slackWebhook());
     const body = { name, preset: "slack", fields: chat.service.fields(chat.url) };
-    const made = await it.prism.post("/api/v1/channels", body, { token });
-    assert.equal(made.status, 201, made.text);
+    await answered(201, it.prism.post("/api/v1/channels", body, { token }));
     ids.set(name, id);
     chats.set(name, chat);
   }
@@ -91,8 +91,7 @@ const COMBINATIONS: readonly Combination[] = ([0, 1, 2] as const).flatMap((forAn
 
 async function makeRules({ it: { prism } }: World, projectId: string, { forAnn, forBob, alert }: Combination) {
   const post = async (body: object): Promise<void> => {
-    const reply = await prism.post("/api/v1/rules", { projectId, condition: "event.level == 'error'", ...body });
-    assert.equal(reply.status, 201, reply.text);
+    await answered(201, prism.post("/api/v1/rules", { projectId, condition: "event.level == 'error'", ...body }));
   };
   const ofAnn = alert === "rule for Ann" ? { alert: { severity: "critical" } } : {};
   for (let n = 0; n < forAnn; n++)
@@ -112,8 +111,7 @@ test("one alarm leaves at most once for each person, and not at all while it is 
     await makeRules(world, projectId, combination);
     if (isSilenced) {
       const silence = { projectId, matchers: ['alertname=~".+"'], durationMs: 3_600_000, comment: "Known" };
-      const reply = await prism.post("/api/v1/silences", silence);
-      assert.equal(reply.status, 201, reply.text);
+      await answered(201, prism.post("/api/v1/silences", silence));
     }
     const alarm = { title: `Disk of db-${at} is full`, level: "error" };
     const more = alert === "beside" ? { key: `disk-${at}`, status: "firing" } : {};

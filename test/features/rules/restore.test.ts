@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { startPrism } from "../../helpers/prism.ts";
+import { answered, startPrism } from "../../helpers/prism.ts";
+import { valuesOf } from "../../helpers/values.ts";
 
 interface Rule {
   id: string;
@@ -29,17 +30,13 @@ test("restoring a version stores its content as a new one and leaves the rule on
     { headers: { "If-Match": '"1"' } },
   );
   assert.deepEqual([conflict.status, conflict.body.error?.code], [412, "VERSION_CONFLICT"]);
-  const { status, body } = await prism.post<Rule>(`${path}/versions/1/restore`);
-  assert.equal(status, 200);
+  const { body } = await answered(200, prism.post<Rule>(`${path}/versions/1/restore`));
   assert.deepEqual(
     [body.version, body.name, body.condition, body.suppression, body.active],
     [3, "first", "event.n > 1", { count: 5, windowMs: 60_000 }, false],
   );
   const versions = await prism.get<{ data: { version: number }[] }>(`${path}/versions`);
-  assert.deepEqual(
-    versions.body.data.map(({ version }) => version),
-    [3, 2, 1],
-  );
+  assert.deepEqual(valuesOf(versions.body.data, "version"), [3, 2, 1]);
   for (const version of ["9", "none", "-1"]) {
     const missing = await prism.post<Rule>(`${path}/versions/${version}/restore`);
     assert.deepEqual([missing.status, missing.body.error?.code], [404, "RULE_NOT_FOUND"], version);

@@ -24,10 +24,8 @@ test("a condition is tried on an event that is sent with it, and says how it cam
   });
   assert.equal(status, 200);
   assert.deepEqual([body.matched, body.value, body.title, body.message], [true, true, "1500 x", "info"]);
-  assert.deepEqual(
-    body.trace.find(({ text }) => text === "event.amount"),
-    { pos: 27, text: "event.amount", value: 1500 },
-  );
+  const found = body.trace.find(({ text }) => text === "event.amount");
+  assert.deepEqual(found, { pos: 27, text: "event.amount", value: 1500 });
   const missed = await prism.post<Tried>(PATH, { condition: "event.amount > 1000", event: { amount: "1500" } });
   assert.deepEqual([missed.body.matched, missed.body.title], [false, undefined]);
 });

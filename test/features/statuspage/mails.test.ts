@@ -4,8 +4,9 @@ import { sql } from "kysely";
 import { statusSweeps } from "../../../src/features/statuspage/table.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
-import { startPrism, type TestPrism } from "../../helpers/prism.ts";
+import { answered, startPrism, type TestPrism } from "../../helpers/prism.ts";
 import { rowsOf } from "../../helpers/tables.ts";
+import { rowsWith } from "../../helpers/values.ts";
 import { MailServer } from "../access/sessions/support/mail-server.ts";
 import { fire, PATH, PUBLIC, putPage, resolve, shows, type View, visit, WEBSITE } from "./support.ts";
 
@@ -23,8 +24,7 @@ async function start(t: TestContext, isAllowed = true, more: Record<string, stri
   };
   const prism = await startPrism(t, { clock, settings });
   // Set while it runs: with it the token of tests is refused.
-  const put = await prism.put("/api/v1/settings", { values: { publicUrl: "https://status.example" } });
-  assert.equal(put.status, 200, put.text);
+  await answered(200, prism.put("/api/v1/settings", { values: { publicUrl: "https://status.example" } }));
   await putPage(prism, { ...WEBSITE, subscriptions: true });
   return { mail, clock, prism };
 }
@@ -44,8 +44,7 @@ const received = (mail: MailServer, count: number) =>
 
 test("a subscription is confirmed by a link, receives changes and notices, and ends with one click", async (t) => {
   const { mail, clock, prism } = await start(t);
-  const asked = await ask(prism, "ann@example.org");
-  assert.equal(asked.status, 200, asked.text);
+  await answered(200, ask(prism, "ann@example.org"));
   await received(mail, 1);
   assert.deepEqual(mail.mails[0]?.to, ["ann@example.org"]);
   const confirm = linkIn(mail, "confirm");
@@ -115,10 +114,7 @@ test("an address is sealed, is asked once, is listed for operators, and is remov
   const { body } = await prism.get<{ data: { id: string; address: string; confirmedAt: null }[] }>(
     `${PATH}/subscribers`,
   );
-  assert.deepEqual(
-    body.data.map(({ address, confirmedAt }) => [address, confirmedAt]),
-    [["bob@example.org", null]],
-  );
+  assert.deepEqual(rowsWith(body.data, "address", "confirmedAt"), [["bob@example.org", null]]);
   const confirm = linkIn(mail, "confirm");
   clock.advance(7 * DAY_MS + 1000);
   assert.match((await prism.post(confirm, "", FORM)).text, /does not work/);

@@ -3,8 +3,9 @@ import test from "node:test";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { LogLines } from "../../helpers/log-lines.ts";
-import { startPrism } from "../../helpers/prism.ts";
+import { answered, startPrism } from "../../helpers/prism.ts";
 import { rowsOf } from "../../helpers/tables.ts";
+import { valuesOf } from "../../helpers/values.ts";
 import { fire, PATH, PUBLIC, putPage, resolve, type Summary, shows, type View, visit, WEBSITE } from "./support.ts";
 
 const PUBLIC_TEXTS = ["", ".json", "/history.json", "/feed.atom", "/style.css", "/live.js"];
@@ -23,8 +24,7 @@ test("a page is closed until it is switched on, and closed again when it is swit
   );
   const id = String((await prism.get<{ projectId: string }>(PATH)).body.projectId);
   assert.equal((await prism.get(`/status/${id}`, { token: null })).status, 404, "the project's id is no address");
-  const stale = await prism.request("PUT", PATH, WEBSITE, { headers: { "If-Match": '"0"' } });
-  assert.equal(stale.status, 412);
+  await answered(412, prism.request("PUT", PATH, WEBSITE, { headers: { "If-Match": '"0"' } }));
   await putPage(prism, { ...WEBSITE, groups: made.groups, enabled: false });
   assert.deepEqual(await statuses(), closed);
 });
@@ -68,10 +68,7 @@ test("alerts and heartbeats decide the states; each change is a row, also across
       website?.id ?? "",
     );
   await eventually("the last change is stored", () => history().length === 3);
-  assert.deepEqual(
-    history().map(({ state }) => state),
-    ["operational", "outage", "operational"],
-  );
+  assert.deepEqual(valuesOf(history(), "state"), ["operational", "outage", "operational"]);
   assert.equal((history()[2]?.at ?? 0) - (history()[1]?.at ?? 0), 180_000);
   const metrics = await prism.get("/metrics");
   assert.match(metrics.text, /prism_status_pages 1/);
@@ -238,10 +235,7 @@ test("notices have updates, states by kind, and planned maintenance follows the 
   assert.equal((await prism.delete(one)).status, 204);
   assert.equal((await prism.get(one)).status, 404);
   const { body: list } = await prism.get<{ data: { title: string }[] }>(`${PATH}/notices`);
-  assert.deepEqual(
-    list.data.map(({ title }) => title),
-    ["Move"],
-  );
+  assert.deepEqual(valuesOf(list.data, "title"), ["Move"]);
   const { body: trail } = await prism.get<{ data: { action: string }[] }>("/api/v1/audit?limit=100");
   const actions = trail.data.map(({ action }) => action).filter((action) => action.startsWith("status_"));
   assert.deepEqual(actions.reverse(), [

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { dayFacts, disturbances, lastDays, uptimeOf } from "../../../src/features/statuspage/state.ts";
+import { rowsWith } from "../../helpers/values.ts";
 
 const HOUR_MS = 3_600_000;
 const at = (text: string): number => Date.parse(text);
@@ -44,14 +45,11 @@ test("time before the first change is unknown, degraded and maintenance are up, 
     { at: at("2026-11-21T03:00:00Z"), state: "operational" as const },
   ];
   const facts = days.map((day) => dayFacts(changes, day, now));
-  assert.deepEqual(
-    facts.map(({ state, uptime }) => [state, uptime]),
-    [
-      [null, null],
-      ["degraded", 1],
-      ["partial", 0.75],
-    ],
-  );
+  assert.deepEqual(rowsWith(facts, "state", "uptime"), [
+    [null, null],
+    ["degraded", 1],
+    ["partial", 0.75],
+  ]);
   assert.equal(uptimeOf(facts), 0.9);
   assert.equal(uptimeOf([]), null);
   assert.deepEqual(disturbances(changes), [

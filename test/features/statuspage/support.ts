@@ -1,7 +1,7 @@
-import assert from "node:assert/strict";
 import type { StatusPage as View } from "../../../src/client/api-types.gen.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import type { Reply, TestPrism } from "../../helpers/prism.ts";
+import { answered } from "../../helpers/prism.ts";
 
 export const PATH = "/api/v1/status-page";
 export const PUBLIC = "/status/default";
@@ -32,8 +32,7 @@ export const WEBSITE = {
 };
 
 export async function putPage(prism: TestPrism, body: object = WEBSITE): Promise<View> {
-  const reply = await prism.request<View>("PUT", PATH, body);
-  assert.equal(reply.status, 200, reply.text);
+  const reply = await answered(200, prism.request<View>("PUT", PATH, body));
   return reply.body;
 }
 
@@ -44,8 +43,7 @@ export function visit<T = Record<string, unknown>>(prism: TestPrism, path: strin
 
 export async function fire(prism: TestPrism, key: string, labels: Record<string, string>): Promise<void> {
   const alerts = [{ key, labels: { alertname: "Down", ...labels } }];
-  const reply = await prism.post("/api/v1/alerts", { alerts });
-  assert.equal(reply.status, 200, reply.text);
+  await answered(200, prism.post("/api/v1/alerts", { alerts }));
 }
 
 export async function resolve(prism: TestPrism, key: string): Promise<void> {

@@ -19,9 +19,7 @@ export const IMPORT_USERS: Verb = {
   text: "import accounts of another program, all or none",
   about: `Members: id, externalId, email, username, phone, name, passwordHash (bcrypt), roles, status, timezone, locale.
 In CSV the first line names them, and several roles are separated by semicolons.`,
-  examples:
-    "Examples:\n  $ prism user import users.csv --dry-run\n" +
-    "  $ prism export users --format ndjson | prism user import - --existing update",
+  examples: ["users.csv --dry-run", "$ prism export users --format ndjson | prism user import - --existing update"],
   anywhere: true,
   args: { file: ["<file>", "CSV, one JSON object per line, or a JSON list; - for stdin"] },
   flags: {

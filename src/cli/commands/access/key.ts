@@ -76,16 +76,18 @@ export function addKey(program: Command): void {
     alias: "keys",
     operator: true,
     text: "create, list, rotate and revoke API keys of projects; show the app of the Pusher server",
-    examples:
-      "Examples:\n  $ KEY=$(prism key create --project shop --name webshop)\n" +
-      "  $ prism key rotate 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60 --grace 1h",
+    examples: [
+      "$ KEY=$(prism key create --project shop --name webshop)",
+      "key rotate 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60 --grace 1h",
+    ],
     verbs: {
       create: {
         text: "create an API key; it is printed once, alone on stdout",
         about: `Scopes: ${KEY_SCOPES.join(", ")}`,
-        examples:
-          "Examples:\n  $ KEY=$(prism key create --name webshop)\n" +
-          "  $ prism key create --project shop --scopes events:write --expires 90d --json",
+        examples: [
+          "$ KEY=$(prism key create --name webshop)",
+          "--project shop --scopes events:write --expires 90d --json",
+        ],
         flags: {
           project: ["--project <project>", "id or slug of the project", "default"],
           name: NAMED,
@@ -184,13 +186,14 @@ export function addToken(program: Command): void {
     alias: "tokens",
     operator: true,
     text: "create, list and revoke service tokens of users",
-    examples: "Examples:\n  $ export PRISM_TOKEN=$(prism token create --user admin)\n  $ prism token list --user admin",
+    examples: ["$ export PRISM_TOKEN=$(prism token create --user admin)", "token list --user admin"],
     verbs: {
       create: {
         text: "create a service token; it is printed once, alone on stdout",
-        examples:
-          "Examples:\n  $ export PRISM_TOKEN=$(prism token create --user admin --name laptop)\n" +
-          "  $ prism token create --user ci --scopes events:write,events:read --expires 90d",
+        examples: [
+          "$ export PRISM_TOKEN=$(prism token create --user admin --name laptop)",
+          "--user ci --scopes events:write,events:read --expires 90d",
+        ],
         flags: {
           user: new Option("--user <user>", "owner: username, mail address, external id or id").makeOptionMandatory(),
           name: NAMED,

@@ -68,12 +68,12 @@ interface RaiseFlags {
   readonly keep?: boolean;
 }
 
+const RAISED = { PROJECT: "slug", "USER ID": "userId", USERNAME: "username", ROLE: "role" };
+
 function lostTable(lost: readonly LostRights[]): string[] {
   if (lost.length === 0) return ["no member has lost rights"];
-  return table(
-    ["PROJECT", "USER ID", "USERNAME", "ROLE", "LOST", "ROLE WITH THEM"],
-    lost.map((row) => [row.slug, row.userId, row.username, row.role, row.rights.join(" "), row.roleWithThem]),
-  );
+  const rights = ({ rights: each }: LostRights) => each.join(" ");
+  return tableOf({ ...RAISED, LOST: rights, "ROLE WITH THEM": "roleWithThem" }, lost);
 }
 
 /** Setting a role, also the same one, removes the member from the list. */
@@ -105,12 +105,7 @@ async function raise({ server, out, given }: Call): Promise<void> {
       slug,
     });
   }
-  out.result({ members }, () =>
-    table(
-      ["PROJECT", "USER ID", "USERNAME", "ROLE"],
-      members.map(({ slug, userId, username, role }) => [slug, userId, username, role]),
-    ),
-  );
+  out.result({ members }, () => tableOf(RAISED, members));
   for (const row of listed.filter(isSkipped))
     out.note(
       `Not raised: ${printable(row.username ?? row.userId)} in ${row.slug} would be an owner: ` +

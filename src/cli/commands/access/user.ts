@@ -212,8 +212,7 @@ export function addUser(program: Command): void {
       passwd: {
         ...change("POST /api/v1/operator/users/{id}/password", ({ password }) => ({ password })),
         text: "set the password of an account; its sessions end",
-        examples:
-          "Examples:\n  $ prism user passwd admin\n  $ openssl rand -base64 18 | tee /dev/tty | prism user passwd admin --stdin",
+        examples: ["admin", "$ openssl rand -base64 18 | tee /dev/tty | prism user passwd admin --stdin"],
         flags: { stdin: STDIN },
         check: async ({ stdin }) => ({ password: await readNewPassword(stdin === true) }),
       },

@@ -127,7 +127,7 @@ export function addDrill(program: Command): void {
     text: "send test pages to people, each of whom confirms them with one tap",
     about:
       "The message goes by each way that pages of high urgency use. With --wait, exit 1 if a way is not confirmed.",
-    examples: "Examples:\n  $ prism drill\n  $ prism drill ann bob --wait 5m\n  $ prism drill status",
+    examples: ["", "ann bob --wait 5m", "status"],
     args: { users: ["[users...]", "ids, external ids or usernames (default: yourself)"] },
     flags: {
       now: ["--now", "also in quiet hours of others, and during their incidents"],

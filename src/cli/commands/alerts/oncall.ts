@@ -14,7 +14,7 @@ import type { ServerClient } from "../../../remote/server-client.ts";
 import { pick } from "../../on-server.ts";
 import { futureFlag } from "../../output/flag-values.ts";
 import { cut, shortTime, table } from "../../output/output.ts";
-import { type Call, callOf, listOf, resource, tableOf, type Values, type Verb } from "../../resource.ts";
+import { type Call, callOf, listOf, pickNamed, resource, tableOf, type Values, type Verb } from "../../resource.ts";
 import { OF_PROJECT } from "./shared.ts";
 
 /** Width of names beside two times with their offsets, on a line of 80 characters. */
@@ -48,11 +48,7 @@ function peopleText(people: readonly OnCallPerson[] | undefined): string {
 
 /** The schedule of an id or name, or a prefix of one. @throws CommandError 6, 7 */
 export async function findSchedule(server: ServerClient, ref: string, scope: Values): Promise<OnCallSchedule> {
-  return pick(await listOf(server, "listOnCallSchedules", scope), ref, {
-    one: "schedule",
-    namesOf: ({ name }) => [name],
-    lineOf: ({ id, name }) => `${id}  ${name}`,
-  });
+  return pickNamed(await listOf(server, "listOnCallSchedules", scope), ref, "schedule");
 }
 
 /** Lines below the result of a change that puts a user on call on days off. */

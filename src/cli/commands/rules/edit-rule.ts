@@ -30,9 +30,7 @@ export const EDIT_RULE: Verb = {
   text: "edit a rule as JSON in $VISUAL or $EDITOR; the server checks it",
   about: `Missing members are not changed. A rule that was changed meanwhile is not overwritten (exit 7).
 Without a terminal the JSON is read from stdin.`,
-  examples:
-    "Examples:\n  $ prism rules edit 'Disk full'\n" +
-    `  $ echo '{"cooldownMs":600000}' | prism rules edit 'Disk full' --project ops --file -`,
+  examples: ["'Disk full'", `$ echo '{"cooldownMs":600000}' | prism rules edit 'Disk full' --project ops --file -`],
   args: { ref: ["<rule>", "id or name, or a prefix of one"] },
   flags: { file: ["--file <path>", "read the members to change from a JSON file (- for stdin), without an editor"] },
   async act(context, { ref, file, projectId }) {

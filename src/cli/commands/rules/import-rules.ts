@@ -13,9 +13,10 @@ export const IMPORT_RULES: Verb = {
   about: `A rule is identified by its name in its project. An equal rule is left unchanged; one that differs is changed with
 --update, and refused without. Nothing is stored unless every rule is valid; each problem is reported with its
 position, and the exit code is 7.`,
-  examples:
-    "Examples:\n  $ prism rules import rules.json --dry-run\n" +
-    "  $ prism rules export --url https://old.example.org | prism rules import - --update",
+  examples: [
+    "rules.json --dry-run",
+    "$ prism rules export --url https://old.example.org | prism rules import - --update",
+  ],
   global: true,
   args: { file: ["<file>", "file of rules export: JSON, or one rule per line; - for stdin"] },
   flags: {

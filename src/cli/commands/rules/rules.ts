@@ -86,9 +86,7 @@ export function addRules(program: Command): void {
         about: `Roles are written by name, projects by slug and users by external id, username or mail address, so that another
 server can import the file.
 Users that the token may not read are written by id.`,
-        examples:
-          "Examples:\n  $ prism rules export --out rules.json\n" +
-          "  $ prism rules export --project shop --format ndjson | wc -l",
+        examples: ["--out rules.json", "--project shop --format ndjson | wc -l"],
         global: true,
         flags: {
           project: OF_PROJECT,

@@ -16,7 +16,8 @@ import { readStdin, readTextFile } from "../../files.ts";
 import { online } from "../../on-server.ts";
 import { byId, operations, pathOf } from "../../operations.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
-import { type Output, printable, table } from "../../output/output.ts";
+import { type Output, printable } from "../../output/output.ts";
+import { tableOf } from "../../resource.ts";
 
 interface ApiFlags {
   readonly data?: string;
@@ -64,14 +65,9 @@ Examples:
 }
 
 function listOperations(out: Output): void {
-  const found = [...operations().values()];
-  const listed = found.map(({ id, method, path, summary }) => ({ id, method, path, summary }));
-  out.result({ operations: listed }, () =>
-    table(
-      ["OPERATION", "REQUEST", "SUMMARY"],
-      listed.map(({ id, method, path, summary }) => [id, `${method} ${path}`, summary]),
-    ),
-  );
+  const listed = [...operations().values()].map(({ id, method, path, summary }) => ({ id, method, path, summary }));
+  const columns = { OPERATION: "id", REQUEST: "{method} {path}", SUMMARY: "summary" };
+  out.result({ operations: listed }, () => tableOf(columns, listed));
 }
 
 const VALUE_NAMES = { string: "text", integer: "n", number: "n", boolean: "true|false", json: "json" };

@@ -2,11 +2,10 @@ import type { Command } from "commander";
 import type { ChangedChannel, ChannelView, PresetView, TestResult } from "../../../features/channels/schema.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
 import { readInput, readJsonObject } from "../../files.ts";
-import { pick } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { collectFlag, integerFlag } from "../../output/flag-values.ts";
 import { type Output, printable, table } from "../../output/output.ts";
-import { type Call, callOf, filled, listOf, resource, tableOf, type Values } from "../../resource.ts";
+import { type Call, callOf, filled, listOf, pickNamed, resource, tableOf, type Values } from "../../resource.ts";
 import { ofProjects, projectCell, typesIn } from "./webhooks.ts";
 
 const LIST = "listChannels";
@@ -18,11 +17,7 @@ function channelsOf(server: ServerClient, project: unknown): ReturnType<typeof o
 
 async function findChannel(server: ServerClient, ref: string): Promise<ChannelView> {
   const { found } = await channelsOf(server, undefined);
-  return pick(found, ref, {
-    one: "channel",
-    namesOf: ({ name }) => [name],
-    lineOf: ({ id, name, preset }) => `${id}  ${name}  ${preset}`,
-  });
+  return pickNamed(found, ref, "channel", "{id}  {name}  {preset}");
 }
 
 /** The server of the first field with a URL; null for services with one address, and secret URLs. */
@@ -71,14 +66,8 @@ async function noteSameName(server: ServerClient, { id, name }: ChannelView, out
 }
 
 function presetLines({ title, setup, fields }: PresetView): string[] {
-  const rows = fields.map(({ key, required, secret, example, title: name }) => [
-    ...[key, required ? "yes" : "no", secret ? "yes" : "no", example, name],
-  ]);
-  return [
-    title,
-    ...setup.map((line, at) => `${at + 1}. ${line}`),
-    ...table(["FIELD", "REQUIRED", "SECRET", "EXAMPLE", ""], rows),
-  ];
+  const columns = { FIELD: "key", REQUIRED: "required", SECRET: "secret", EXAMPLE: "example", "": "title" };
+  return [title, ...setup.map((line, at) => `${at + 1}. ${line}`), ...tableOf(columns, fields)];
 }
 
 function resultLines({ class: name, status, request, answer, hint, cut, ms, update }: TestResult): string[] {

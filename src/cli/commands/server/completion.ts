@@ -1,4 +1,5 @@
 import { Argument, type Command, type Option } from "commander";
+import { single } from "../../resource.ts";
 
 const SHELLS = ["bash", "zsh", "fish"] as const;
 type Shell = (typeof SHELLS)[number];
@@ -24,23 +25,14 @@ interface Flag {
 
 /** Prints a script for completing commands, flags and fixed values. */
 export function addCompletion(program: Command): void {
-  program
-    .command("completion")
-    .description("print a script that completes commands and options in a shell")
-    .addArgument(new Argument("<shell>", "shell to complete in").choices(SHELLS))
-    .addHelpText(
-      "after",
-      `
-bash: put it into /etc/bash_completion.d/prism, or ~/.local/share/bash-completion/completions/prism.
-zsh: put it as _prism into a directory of $fpath. fish: into ~/.config/fish/completions/prism.fish.
-
-Examples:
-  $ source <(prism completion bash)
-  $ prism completion fish > ~/.config/fish/completions/prism.fish`,
-    )
-    .action((shell: Shell) => {
-      process.stdout.write(completionScript(program, shell));
-    });
+  single(program, "completion", {
+    text: "print a script that completes commands and options in a shell",
+    about: `bash: put it into /etc/bash_completion.d/prism, or ~/.local/share/bash-completion/completions/prism.
+zsh: put it as _prism into a directory of $fpath. fish: into ~/.config/fish/completions/prism.fish.`,
+    examples: ["$ source <(prism completion bash)", "fish > ~/.config/fish/completions/prism.fish"],
+    args: { shell: new Argument("<shell>", "shell to complete in").choices(SHELLS) },
+    act: (_context, { shell }) => void process.stdout.write(completionScript(program, shell as Shell)),
+  });
 }
 
 /** @param program the program to complete. */

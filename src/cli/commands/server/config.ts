@@ -5,26 +5,18 @@ import { type DescribedOption, describeConfig } from "../../../config/describe.t
 import { isVariableSet } from "../../../config/environment.ts";
 import type { LoadedConfig } from "../../../config/load.ts";
 import { flagName } from "../../../config/option.ts";
-import { type CommandContext, contextOf, refuseUrl } from "../../context.ts";
-import { table } from "../../output/output.ts";
+import { type CommandContext, refuseUrl } from "../../context.ts";
+import { single, tableOf } from "../../resource.ts";
 
 export function addConfig(program: Command): void {
-  program
-    .command("config")
-    .description("show the settings that differ from their default, and the source of each")
-    .option("--all", "also show settings at their default")
-    .addHelpText(
-      "after",
-      `
-It shows what prism serve would use in this directory. Secrets are shown as ***. It exits 3 when a setting is not
-valid.
-
-Examples:
-  $ prism config
-  $ prism config --all --json
-  $ prism config --config /etc/prism/prism.config.json`,
-    )
-    .action(({ all = false }: { readonly all?: boolean }, command: Command) => showConfig(contextOf(command), all));
+  single(program, "config", {
+    text: "show the settings that differ from their default, and the source of each",
+    about: `It shows what prism serve would use in this directory. Secrets are shown as ***. It exits 3 when a setting is not
+valid.`,
+    examples: ["", "--all --json", "--config /etc/prism/prism.config.json"],
+    flags: { all: ["--all", "also show settings at their default"] },
+    act: (context, { all }) => showConfig(context, all === true),
+  });
 }
 
 /** @throws ConfigRefused */
@@ -40,16 +32,13 @@ function showConfig(context: CommandContext, isAll: boolean): void {
   context.out.result({ files, settings: shown }, () =>
     settings.length === 0
       ? ["every setting is at its default"]
-      : table(
-          ["SETTING", "VALUE", "FROM"],
-          settings.map(({ key, value, source }) => [key, valueText(value), source]),
-        ),
+      : tableOf({ SETTING: "key", VALUE: valueText, FROM: "source" }, settings),
   );
   for (const warning of loaded.warnings) context.out.note(`Warning: ${warning}`);
   if (secrets?.unreadable) context.out.note(`${secrets.path} could not be read: ${secrets.unreadable}`);
 }
 
-function valueText(value: unknown): string | null {
+function valueText({ value }: DescribedOption): string | null {
   if (value === null) return null;
   return typeof value === "string" ? value : JSON.stringify(value);
 }

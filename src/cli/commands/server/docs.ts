@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import { VERSION } from "../../../core/runtime.ts";
 import { INDEX, linkedTopic, movedTo, readPage, type Topic, topics } from "../../../features/operate/status/manual.ts";
-import { contextOf } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { type Output, table } from "../../output/output.ts";
+import { single } from "../../resource.ts";
 
 const SEARCH = "search";
 const DEFAULT_WIDTH = 80;
@@ -14,27 +14,22 @@ const MAX_ROWS = 40;
 
 /** The pages of docs/, which are part of the program. */
 export function addDocs(program: Command): void {
-  program
-    .command("docs")
-    .description("print the list of documentation topics, or one topic")
-    .argument("[topic]", `a topic of the list, or "${SEARCH}"`)
-    .argument("[words...]", `the words to search for, after "${SEARCH}"`)
-    .addHelpText(
-      "after",
-      `
-A running server shows the same pages under /docs.
-
-Examples:
-  $ prism docs
-  $ prism docs rules
-  $ prism docs search dead letter`,
-    )
-    .action(async (topic: string | undefined, words: readonly string[], _options: object, command: Command) => {
-      const { out } = contextOf(command);
+  single(program, "docs", {
+    text: "print the list of documentation topics, or one topic",
+    about: "A running server shows the same pages under /docs.",
+    examples: ["", "rules", "search dead letter"],
+    args: {
+      topic: ["[topic]", `a topic of the list, or "${SEARCH}"`],
+      words: ["[words...]", `the words to search for, after "${SEARCH}"`],
+    },
+    async act({ out }, given) {
+      const words = given["words"] as readonly string[];
+      const topic = given["topic"] as string | undefined;
       if (topic === undefined) listTopics(out);
       else if (topic === SEARCH) await search(words.join(" "), out);
       else await printTopic(topic.replace(/\.md$/, ""), words, out);
-    });
+    },
+  });
 }
 
 function listTopics(out: Output): void {
@@ -108,13 +103,11 @@ function excerpt(line: string, words: string): string {
 
 /** Prints the manual page prism(1), for packages. */
 export function addMan(program: Command): void {
-  program
-    .command("man")
-    .description("print the manual page prism(1), with every command")
-    .addHelpText("after", "\nExamples:\n  $ prism man | man -l -\n  $ prism man > /usr/local/share/man/man1/prism.1")
-    .action(() => {
-      process.stdout.write(manPage(program));
-    });
+  single(program, "man", {
+    text: "print the manual page prism(1), with every command",
+    examples: ["| man -l -", "> /usr/local/share/man/man1/prism.1"],
+    act: () => void process.stdout.write(manPage(program)),
+  });
 }
 
 /** The page in the macros of man(7). @param program with all commands */

@@ -4,41 +4,36 @@ import { countText } from "../../../core/clean-text.ts";
 import { nodeWarning } from "../../../core/runtime.ts";
 import { parseAuditHead } from "../../../features/operate/audit/audit-head.ts";
 import type { AuditHead } from "../../../features/operate/audit/audit-log.ts";
-import { type CommandContext, contextOf, refuseUrl } from "../../context.ts";
+import { type CommandContext, refuseUrl } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import type { Output } from "../../output/output.ts";
+import { single } from "../../resource.ts";
 import type { DoctorFlags } from "../doctor/checks.ts";
 
 export function addDoctor(program: Command): void {
-  program
-    .command("doctor")
-    .description("check the installation; a running server is not disturbed")
-    .option("--fix", "make the data directory and its secrets private; remove leftovers of interrupted commands")
-    .option("--db", "check the database only")
-    .option("--redis", "check Redis only: it is embedded")
-    .option("--emergency", "only call each way of the settings emergency.* with a test message")
-    .option(
-      "--deep",
-      "also compare indexes with their tables, send a test mail to the sender, and use the bucket, Pusher " +
-        "and the push keys; takes longer",
-    )
-    .option(
-      "--anchor <seq:hash>",
-      "head of the audit chain to compare with, such as from a log kept elsewhere",
-      anchorFlag,
-    )
-    .addHelpText(
-      "after",
-      `
-It prints one line per check: PASS, WARN or FAIL. It exits 8 when a check FAILs; a WARN alone exits 0.
-prism config shows the settings.
-
-Examples:
-  $ prism doctor
-  $ prism doctor --fix
-  $ prism doctor --db --deep --json`,
-    )
-    .action(async (flags: DoctorFlags, command: Command) => doctor(contextOf(command), flags));
+  single(program, "doctor", {
+    text: "check the installation; a running server is not disturbed",
+    about: `It prints one line per check: PASS, WARN or FAIL. It exits 8 when a check FAILs; a WARN alone exits 0.
+prism config shows the settings.`,
+    examples: ["", "--fix", "--db --deep --json"],
+    flags: {
+      fix: ["--fix", "make the data directory and its secrets private; remove leftovers of interrupted commands"],
+      db: ["--db", "check the database only"],
+      redis: ["--redis", "check Redis only: it is embedded"],
+      emergency: ["--emergency", "only call each way of the settings emergency.* with a test message"],
+      deep: [
+        "--deep",
+        "also compare indexes with their tables, send a test mail to the sender, and use the bucket, Pusher " +
+          "and the push keys; takes longer",
+      ],
+      anchor: [
+        "--anchor <seq:hash>",
+        "head of the audit chain to compare with, such as from a log kept elsewhere",
+        anchorFlag,
+      ],
+    },
+    act: (context, flags) => doctor(context, flags as DoctorFlags),
+  });
 }
 
 async function doctor(context: CommandContext, flags: DoctorFlags): Promise<void> {

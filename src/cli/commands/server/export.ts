@@ -8,10 +8,11 @@ import {
   type ExportKind,
   type ExportSelection,
 } from "../../../remote/export/kinds.ts";
-import { type CommandContext, contextOf } from "../../context.ts";
+import type { CommandContext } from "../../context.ts";
 import { requireReplaceable, writeRows } from "../../files.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { pastFlag } from "../../output/flag-values.ts";
+import { single } from "../../resource.ts";
 import { withServer } from "../../with-server.ts";
 
 interface Flags extends ExportSelection {
@@ -22,31 +23,29 @@ interface Flags extends ExportSelection {
 }
 
 export function addExport(program: Command): void {
-  program
-    .command("export")
-    .description("export events, notifications, the audit trail, rules or users")
-    .addArgument(new Argument("<kind>", "what to export").choices(EXPORT_KINDS))
-    .addOption(
-      new Option("--format <format>", "format (default: csv for audit, otherwise ndjson)").choices(EXPORT_FORMATS),
-    )
-    .option("--from <time>", "rows from this time on: a time, a day, or a duration before now such as 24h", pastFlag)
-    .option("--to <time>", "rows before this time", pastFlag)
-    .option("--project <project>", "events, notifications or rules of one project: id or slug")
-    .option("--out <file>", "file to write (default, and with -: stdout)")
-    .option("--force", "replace the file of --out if it exists")
-    .option("--gzip", "compress with gzip")
-    .addHelpText(
-      "after",
-      `
-Without --url or PRISM_URL it exports from the data directory. With a token it exports what the token may read.
-Secrets and their hashes are never exported. An export of the audit trail is recorded in it.
-
-Examples:
-  $ prism export events --from 24h | jq .type
-  $ prism export audit --out audit.csv.gz --gzip
-  $ prism export notifications --project shop --from 2026-01-01 --to 2026-02-01 --format json`,
-    )
-    .action(async (kind: ExportKind, flags: Flags, command: Command) => run(contextOf(command), kind, flags));
+  single(program, "export", {
+    text: "export events, notifications, the audit trail, rules or users",
+    about: `Without --url or PRISM_URL it exports from the data directory. With a token it exports what the token may read.
+Secrets and their hashes are never exported. An export of the audit trail is recorded in it.`,
+    examples: [
+      "events --from 24h | jq .type",
+      "audit --out audit.csv.gz --gzip",
+      "notifications --project shop --from 2026-01-01 --to 2026-02-01 --format json",
+    ],
+    args: { kind: new Argument("<kind>", "what to export").choices(EXPORT_KINDS) },
+    flags: {
+      format: new Option("--format <format>", "format (default: csv for audit, otherwise ndjson)").choices(
+        EXPORT_FORMATS,
+      ),
+      from: ["--from <time>", "rows from this time on: a time, a day, or a duration before now such as 24h", pastFlag],
+      to: ["--to <time>", "rows before this time", pastFlag],
+      project: ["--project <project>", "events, notifications or rules of one project: id or slug"],
+      out: ["--out <file>", "file to write (default, and with -: stdout)"],
+      force: ["--force", "replace the file of --out if it exists"],
+      gzip: ["--gzip", "compress with gzip"],
+    },
+    act: (context, { kind, ...flags }) => run(context, kind as ExportKind, flags as Flags),
+  });
 }
 
 async function run(

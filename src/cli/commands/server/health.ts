@@ -6,20 +6,19 @@ import type { Config } from "../../../config/load.ts";
 import { localUrlOf } from "../../../config/public-url.ts";
 import { CONTROL_SOCKET, withSocketPath } from "../../../core/listening.ts";
 import { socketState } from "../../../remote/control-transport.ts";
-import { contextOf, refuseUrl } from "../../context.ts";
+import { refuseUrl } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { single } from "../../resource.ts";
 
 const TIMEOUT_MS = 5000;
 
 /** For a container's HEALTHCHECK: quick, without credentials, and without curl in the image. */
 export function addHealth(program: Command): void {
-  program
-    .command("health")
-    .description("check that the server of the data directory answers; exits 4 or 8 if not")
-    .option("--ready", "also check that it accepts requests: /health/ready instead of /health/live")
-    .addHelpText("after", "\nExamples:\n  $ prism health\n  $ prism health --ready")
-    .action(async ({ ready }: { ready?: boolean }, command: Command) => {
-      const context = contextOf(command);
+  single(program, "health", {
+    text: "check that the server of the data directory answers; exits 4 or 8 if not",
+    examples: ["", "--ready"],
+    flags: { ready: ["--ready", "also check that it accepts requests: /health/ready instead of /health/live"] },
+    async act(context, { ready }) {
       refuseUrl(context, "health");
       const { config } = context.loadConfig("none");
       const path = ready ? "/health/ready" : "/health/live";
@@ -29,7 +28,8 @@ export function addHealth(program: Command): void {
       const status = await (asksPort ? probePort(config, path) : probe(socket, path));
       if (status !== 200) throw new CommandError(EXIT.checkFailed, `${path} answers ${status}`);
       context.out.result({ path, status }, () => `${path} answers ${status}`);
-    });
+    },
+  });
 }
 
 /** @returns the status of the answer. @throws CommandError 4 */

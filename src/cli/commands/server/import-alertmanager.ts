@@ -10,10 +10,11 @@ import {
   refusal,
 } from "../../../features/compat/alertmanager/import/apply.ts";
 import type { ImportedConfiguration } from "../../../features/compat/alertmanager/import/configuration.ts";
-import { type CommandContext, contextOf } from "../../context.ts";
+import type { CommandContext } from "../../context.ts";
 import { readStdin, readTextFile } from "../../files.ts";
 import { EXIT } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
+import { resource, type Verb } from "../../resource.ts";
 import { withServer } from "../../with-server.ts";
 
 interface Flags extends ImportFlags {
@@ -22,34 +23,32 @@ interface Flags extends ImportFlags {
 
 /** `prism import`: configurations of other programs. */
 export function addImport(program: Command): void {
-  program
-    .command("import")
-    .description("import the configuration of another program")
-    .addHelpText("after", "\nExample:\n  $ prism import alertmanager alertmanager.yml --dry-run")
-    .command("alertmanager")
-    .description("turn a configuration of Alertmanager into channels, policies and routes")
-    .argument("<file>", "alertmanager.yml; - for stdin")
-    .option("--project <project>", "id or slug of the project", "default")
-    .option("--dry-run", "check everything, report what would be done, and change nothing")
-    .option("--replace", "replace the routes of the project, and policies and channels of the same name")
-    .option("--secrets-dir <dir>", "also read files of secrets below this directory, not only beside <file>")
-    .option("--allow-empty", "import without what cannot be translated; a policy without steps falls back")
-    .addHelpText(
-      "after",
-      `
-A receiver becomes a policy: a service such as Slack is a channel of the project, a webhook is a step that sends
+  resource(program, "import", "", {
+    text: "import the configuration of another program",
+    examples: ["import alertmanager alertmanager.yml --dry-run"],
+    verbs: { alertmanager: ALERTMANAGER },
+  });
+}
+
+const ALERTMANAGER: Verb = {
+  text: "turn a configuration of Alertmanager into channels, policies and routes",
+  about: `A receiver becomes a policy: a service such as Slack is a channel of the project, a webhook is a step that sends
 Alertmanager's body, a mail address notifies the user with this verified address; a receiver without configurations
 opens no incidents. Routes, inhibition rules and time intervals become the project's routes, with the same defaults.
 All is stored, or nothing: an invalid file, a part that cannot be translated, or a change of what exists without
 --replace is refused with its position (exit code 7). With --allow-empty the rest is imported without the parts that
-cannot be translated (exit code 8).
-
-Examples:
-  $ prism import alertmanager /etc/prometheus/alertmanager.yml --dry-run
-  $ prism import alertmanager alertmanager.yml --project shop --replace`,
-    )
-    .action(async (file: string, flags: Flags, command: Command) => run(contextOf(command), file, flags));
-}
+cannot be translated (exit code 8).`,
+  examples: ["/etc/prometheus/alertmanager.yml --dry-run", "alertmanager.yml --project shop --replace"],
+  args: { file: ["<file>", "alertmanager.yml; - for stdin"] },
+  flags: {
+    project: ["--project <project>", "id or slug of the project", "default"],
+    dryRun: ["--dry-run", "check everything, report what would be done, and change nothing"],
+    replace: ["--replace", "replace the routes of the project, and policies and channels of the same name"],
+    secretsDir: ["--secrets-dir <dir>", "also read files of secrets below this directory, not only beside <file>"],
+    allowEmpty: ["--allow-empty", "import without what cannot be translated; a policy without steps falls back"],
+  },
+  act: (context, { file, ...flags }) => run(context, String(file), flags as unknown as Flags),
+};
 
 async function run(context: CommandContext, file: string, flags: Flags): Promise<void> {
   const { readConfiguration } = await import("../../../features/compat/alertmanager/import/configuration.ts");

@@ -1,7 +1,6 @@
 import type { Command } from "commander";
-import { contextOf } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
-import { table } from "../../output/output.ts";
+import { single, tableOf } from "../../resource.ts";
 
 interface Integration {
   readonly direction: "in" | "out";
@@ -15,41 +14,23 @@ interface Integration {
 
 /** Programs that send to Prism, and services that Prism sends to. */
 export function addIntegrations(program: Command): void {
-  program
-    .command("integrations")
-    .description("list the programs that can send to Prism, and the services that it can send to")
-    .argument("[name]", "a preset or a part of a title: shows how to set it up")
-    .option("--in", "programs that send to Prism only")
-    .option("--out", "services that Prism sends to only")
-    .addHelpText(
-      "after",
-      `
-Needs no server. A receiver takes the requests of a program, a channel sends to a service.
-
-Examples:
-  $ prism integrations
-  $ prism integrations github
-  $ prism integrations --out --json`,
-    )
-    .action(
-      async (
-        name: string | undefined,
-        options: { readonly in?: boolean; readonly out?: boolean },
-        command: Command,
-      ) => {
-        const { out } = contextOf(command);
-        const all = (await builtIn()).filter(
-          ({ direction }) => options.in === options.out || options[direction] === true,
-        );
-        const found = name === undefined ? all : matching(all, name);
-        if (found.length === 0)
-          throw new CommandError(
-            EXIT.notFound,
-            `there is no program or service ${name}; "prism integrations" lists all`,
-          );
-        out.result(found, () => (name === undefined ? listOf(found) : found.flatMap(detailsOf).slice(1)));
-      },
-    );
+  single(program, "integrations", {
+    text: "list the programs that can send to Prism, and the services that it can send to",
+    about: "Needs no server. A receiver takes the requests of a program, a channel sends to a service.",
+    examples: ["", "github", "--out --json"],
+    args: { name: ["[name]", "a preset or a part of a title: shows how to set it up"] },
+    flags: {
+      in: ["--in", "programs that send to Prism only"],
+      out: ["--out", "services that Prism sends to only"],
+    },
+    async act({ out }, { name, ...only }) {
+      const all = (await builtIn()).filter(({ direction }) => only["in"] === only["out"] || only[direction] === true);
+      const found = name === undefined ? all : matching(all, String(name));
+      if (found.length === 0)
+        throw new CommandError(EXIT.notFound, `there is no program or service ${name}; "prism integrations" lists all`);
+      out.result(found, () => (name === undefined ? tableOf(COLUMNS, found) : found.flatMap(detailsOf).slice(1)));
+    },
+  });
 }
 
 /** The built-in presets. Loaded late: no other command needs them without a server. */
@@ -76,12 +57,7 @@ function matching(all: readonly Integration[], name: string): readonly Integrati
     : all.filter(({ preset, title }) => preset.includes(text) || title.toLowerCase().includes(text));
 }
 
-function listOf(found: readonly Integration[]): string[] {
-  return table(
-    ["", "PRESET", "GROUP", "NAME", "DOCS"],
-    found.map(({ direction, preset, group, title, docs }) => [direction, preset, group, title, `prism docs ${docs}`]),
-  );
-}
+const COLUMNS = { "": "direction", PRESET: "preset", GROUP: "group", NAME: "title", DOCS: "prism docs {docs}" };
 
 function detailsOf({ direction, preset, title, docs, setup }: Integration): string[] {
   const command = direction === "in" ? "prism receivers create" : "prism channels create";

@@ -8,10 +8,11 @@ import { reading } from "../../../store/sqlite/connection.ts";
 import { migrateFile, migrationStatusOf } from "../../../store/sqlite/migrate.ts";
 import { requireAlone } from "../../../store/store.ts";
 import { notesOf } from "../../../store/write-health.ts";
-import { type CommandContext, contextOf, refuseUrl } from "../../context.ts";
+import { type CommandContext, refuseUrl } from "../../context.ts";
 import { makeCurrent, requireSomeDatabase, withDataDirLock } from "../../data-dir.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { table } from "../../output/output.ts";
+import { single } from "../../resource.ts";
 import { confirm } from "../access/prompt.ts";
 
 interface Flags {
@@ -22,35 +23,28 @@ interface Flags {
 }
 
 export function addMigrate(program: Command): void {
-  program
-    .command("migrate")
-    .description("apply pending migrations, list them, or replace the database with an empty one")
-    .addArgument(new Argument("[action]", "what to do").choices(["up", "status", "reset"]).default("up"))
-    .option("--dry-run", "report what would be done, and change nothing")
-    .option("--no-backup", "with up: make no backup first (setting store.backupBeforeUpgrade)")
-    .option("--yes", "with reset: do not ask")
-    .option("--force", "with reset: also in production")
-    .addHelpText(
-      "after",
-      `
-up      makes a verified backup in backups/upgrade of the data directory, then applies pending migrations;
+  single(program, "migrate", {
+    text: "apply pending migrations, list them, or replace the database with an empty one",
+    about: `up      makes a verified backup in backups/upgrade of the data directory, then applies pending migrations;
         exits 4 if some are pending while a server runs
 status  lists applied and pending migrations; exits 8 if some are pending
-reset   deletes the database with everything in it, and creates an empty one
-
-Examples:
-  $ prism migrate
-  $ prism migrate status --json
-  $ prism migrate reset --dry-run`,
-    )
-    .action(async (action: "up" | "status" | "reset", flags: Flags, command: Command) => {
-      const context = contextOf(command);
+reset   deletes the database with everything in it, and creates an empty one`,
+    examples: ["", "status --json", "reset --dry-run"],
+    args: { action: new Argument("[action]", "what to do").choices(["up", "status", "reset"]).default("up") },
+    flags: {
+      dryRun: ["--dry-run", "report what would be done, and change nothing"],
+      backup: ["--no-backup", "with up: make no backup first (setting store.backupBeforeUpgrade)"],
+      yes: ["--yes", "with reset: do not ask"],
+      force: ["--force", "with reset: also in production"],
+    },
+    async act(context, { action, ...flags }) {
       refuseUrl(context, "migrate");
       const loaded = context.loadConfig("none");
       if (action === "status") showStatus(context, loaded);
       else if (action === "up") await up(context, loaded, flags);
       else await reset(context, loaded.config, flags);
-    });
+    },
+  });
 }
 
 async function up(context: CommandContext, loaded: LoadedConfig, flags: Flags): Promise<void> {

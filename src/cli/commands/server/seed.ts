@@ -3,10 +3,10 @@ import { type Clock, systemClock } from "../../../core/clock.ts";
 import type { PastClock, SeededAccount, SeededData } from "../../../remote/demo/fill.ts";
 import * as samples from "../../../remote/demo/samples.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
-import { type CommandContext, contextOf, refuseUrl } from "../../context.ts";
+import { type CommandContext, refuseUrl } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { integerFlag } from "../../output/flag-values.ts";
-import { table } from "../../output/output.ts";
+import { single, tableOf } from "../../resource.ts";
 import { withWholeServer } from "../../with-server.ts";
 import { confirm } from "../access/prompt.ts";
 
@@ -19,32 +19,31 @@ interface Flags {
 }
 
 export function addSeed(program: Command): void {
-  program
-    .command("seed")
-    .description("create sample accounts, rules, tasks and events; a second run adds only what is missing")
-    .option("--demo", "create more of each, and something for every page of the console")
-    .option("--users <n>", "number of accounts besides admin (default: 1, with --demo 5)", integerFlag(0, 1000))
-    .option("--events <n>", "number of events (default: 20, with --demo 500)", integerFlag(0, 100_000))
-    .option("--tasks <n>", "number of tasks (default: 5, with --demo 25)", integerFlag(0, 10_000))
-    .option("--yes", "do not ask in production")
-    .addHelpText(
-      "after",
-      `
-It prints the passwords of new accounts on stdout, once. It uses the server that runs on the data directory. Without
-one it runs the server itself, and a new database gets a week of history with --demo.
-
-Examples:
-  $ prism seed
-  $ prism seed --demo --events 5000 --json`,
-    )
-    .action(async (flags: Flags, command: Command) => seed(contextOf(command), flags));
+  single(program, "seed", {
+    text: "create sample accounts, rules, tasks and events; a second run adds only what is missing",
+    about: `It prints the passwords of new accounts on stdout, once. It uses the server that runs on the data directory. Without
+one it runs the server itself, and a new database gets a week of history with --demo.`,
+    examples: ["", "--demo --events 5000 --json"],
+    flags: {
+      demo: ["--demo", "create more of each, and something for every page of the console"],
+      users: ["--users <n>", "number of accounts besides admin (default: 1, with --demo 5)", integerFlag(0, 1000)],
+      events: ["--events <n>", "number of events (default: 20, with --demo 500)", integerFlag(0, 100_000)],
+      tasks: ["--tasks <n>", "number of tasks (default: 5, with --demo 25)", integerFlag(0, 10_000)],
+      yes: ["--yes", "do not ask in production"],
+    },
+    act: (context, flags) => seed(context, flags as Flags),
+  });
 }
 
-async function seed(context: CommandContext, { demo = false, yes = false, ...given }: Flags): Promise<void> {
+async function seed(
+  context: CommandContext,
+  { demo = false, yes = false, users, events, tasks }: Flags,
+): Promise<void> {
   refuseUrl(context, "seed");
   const loaded = context.loadConfig("all");
   const { config } = loaded;
-  const amounts = { ...(demo ? samples.DEMO : samples.PLAIN), ...given };
+  const usual = demo ? samples.DEMO : samples.PLAIN;
+  const amounts = { users: users ?? usual.users, events: events ?? usual.events, tasks: tasks ?? usual.tasks };
   if (
     config.env === "production" &&
     !yes &&
@@ -95,24 +94,16 @@ async function fill(
     );
 }
 
+const ACCOUNTS = { USERNAME: "username", EMAIL: "email", ROLE: "role", PASSWORD: "password" };
+
 function show({ out }: CommandContext, accounts: readonly SeededAccount[], { kinds, apiKey }: SeededData): void {
   const made = accounts.filter(({ password }) => password !== null);
   const all = [{ kind: "accounts", made: made.length, kept: accounts.length - made.length }, ...kinds];
   const perKind = (key: "made" | "kept") => Object.fromEntries(all.map((each) => [each.kind, each[key]]));
   out.result({ accounts, made: perKind("made"), kept: perKind("kept"), apiKey }, () => [
-    ...table(
-      ["KIND", "CREATED", "EXISTED"],
-      all.map((each) => [each.kind, each.made, each.kept]),
-    ),
-    ...(made.length === 0 ? [] : ["", ...accountLines(made)]),
+    ...tableOf({ KIND: "kind", CREATED: "made", EXISTED: "kept" }, all),
+    ...(made.length === 0 ? [] : ["", ...tableOf(ACCOUNTS, made)]),
     ...(apiKey === null ? [] : ["", `API key of the project shop: ${apiKey}`]),
   ]);
   if (made.length > 0) out.note("The passwords are not shown again.");
-}
-
-function accountLines(accounts: readonly SeededAccount[]): string[] {
-  return table(
-    ["USERNAME", "EMAIL", "ROLE", "PASSWORD"],
-    accounts.map(({ username, email, role, password }) => [username, email, role, password]),
-  );
 }

@@ -19,9 +19,10 @@ import {
 import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import { nodeWarning, readAsset } from "../../../core/runtime.ts";
-import { type CommandContext, contextOf } from "../../context.ts";
+import type { CommandContext } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { table } from "../../output/output.ts";
+import { resource } from "../../resource.ts";
 
 const EXECUTABLE = "/usr/local/bin/prism";
 const CONFIG = "/etc/prism/prism.config.json";
@@ -47,66 +48,59 @@ const FIRST_CONFIG = { env: "production", host: "127.0.0.1", port: 3000, dataDir
 
 interface ServiceFlags {
   readonly root: string;
-  readonly print?: boolean;
   readonly start?: boolean;
   readonly unmaintainedNode?: boolean;
 }
 
 export function addService(program: Command): void {
-  const service = program
-    .command("service")
-    .description("install, remove or check the systemd service")
-    .addHelpText(
-      "after",
-      `
-install again replaces the executable and the units, and keeps configuration, secrets and data.
+  const root = ["--root <dir>", "root of the file system, for images", "/"] as const;
+  resource(program, "service", "", {
+    text: "install, remove or check the systemd service",
+    examples: `install again replaces the executable and the units, and keeps configuration, secrets and data.
 
 Examples:
   $ sudo ./dist/prism service install
   $ prism service install --print
   $ prism service status`,
-    );
-  const root = ["--root <dir>", "root of the file system, for images", "/"] as const;
-  service
-    .command("install")
-    .description("install or upgrade executable, units, user, directories, configuration and secrets")
-    .option("--root <dir>", "root of the file system, for images; no service is started", "/")
-    .option("--print", "print the files and change nothing")
-    .option("--no-start", "do not enable and start the service")
-    .option("--unmaintained-node", "install a build with a Node.js that no longer gets security fixes")
-    .addHelpText("after", examples("sudo ./dist/prism service install", "prism service install --print"))
-    .action((flags: ServiceFlags, command: Command) => {
-      const context = contextOf(command);
-      if (flags.print) printFiles(context, FILES, textOf);
-      else install(context, flags);
-    });
-  service
-    .command("prepare")
-    .description("for packages: make user, directories, configuration and secrets; units are the package's")
-    .option("--root <dir>", "root of the file system, for images", "/")
-    .option("--print", "print the files that the package brings, and change nothing")
-    .addHelpText("after", examples("sudo prism service prepare", "prism service prepare --print --json"))
-    .action((flags: ServiceFlags, command: Command) => {
-      const context = contextOf(command);
-      if (flags.print) printFiles(context, PACKAGED_FILES, packagedTextOf);
-      else prepare(context, flags);
-    });
-  service
-    .command("uninstall")
-    .description("stop the service and remove executable and units; configuration, secrets and data stay")
-    .option(...root)
-    .addHelpText("after", examples("sudo prism service uninstall"))
-    .action((flags: ServiceFlags, command: Command) => uninstall(contextOf(command), flags));
-  service
-    .command("status")
-    .description("check the files of the service; exit 8 when one is missing or differs")
-    .option(...root)
-    .addHelpText("after", examples("prism service status"))
-    .action((flags: ServiceFlags, command: Command) => showStatus(contextOf(command), flags));
-}
-
-function examples(...lines: readonly string[]): string {
-  return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join("\n")}`;
+    verbs: {
+      install: {
+        text: "install or upgrade executable, units, user, directories, configuration and secrets",
+        examples: ["$ sudo ./dist/prism service install", "--print"],
+        flags: {
+          root: ["--root <dir>", "root of the file system, for images; no service is started", "/"],
+          print: ["--print", "print the files and change nothing"],
+          start: ["--no-start", "do not enable and start the service"],
+          unmaintainedNode: [
+            "--unmaintained-node",
+            "install a build with a Node.js that no longer gets security fixes",
+          ],
+        },
+        act: (context, flags) =>
+          flags["print"] ? printFiles(context, FILES, textOf) : install(context, flags as unknown as ServiceFlags),
+      },
+      prepare: {
+        text: "for packages: make user, directories, configuration and secrets; units are the package's",
+        examples: ["$ sudo prism service prepare", "--print --json"],
+        flags: { root, print: ["--print", "print the files that the package brings, and change nothing"] },
+        act: (context, flags) =>
+          flags["print"]
+            ? printFiles(context, PACKAGED_FILES, packagedTextOf)
+            : prepare(context, String(flags["root"])),
+      },
+      uninstall: {
+        text: "stop the service and remove executable and units; configuration, secrets and data stay",
+        examples: "Examples:\n  $ sudo prism service uninstall",
+        flags: { root },
+        act: (context, flags) => uninstall(context, String(flags["root"])),
+      },
+      status: {
+        text: "check the files of the service; exit 8 when one is missing or differs",
+        examples: "Examples:\n  $ prism service status",
+        flags: { root },
+        act: (context, flags) => showStatus(context, String(flags["root"])),
+      },
+    },
+  });
 }
 
 function textOf(source: string): string {
@@ -169,7 +163,7 @@ function makeOwnFiles(root: string): readonly string[] {
   return done;
 }
 
-function prepare({ out }: CommandContext, { root }: ServiceFlags): void {
+function prepare({ out }: CommandContext, root: string): void {
   requireAdministrator(root, "prepare");
   process.umask(0o022);
   for (const path of [CONFIG, SECRETS, DATABASE]) pathIn(root, path);
@@ -337,7 +331,7 @@ function startUnits(root: string, isUpgrade: boolean): string {
   return "the service runs: journalctl -u prism";
 }
 
-function uninstall({ out }: CommandContext, { root }: ServiceFlags): void {
+function uninstall({ out }: CommandContext, root: string): void {
   requireAdministrator(root, "uninstall");
   if (isBooted(root) && existsSync(FILES[0]?.path ?? "")) systemctl("disable", "--now", ...UNITS);
   const removed = [...FILES.map(({ path }) => path), EXECUTABLE]
@@ -353,7 +347,7 @@ function uninstall({ out }: CommandContext, { root }: ServiceFlags): void {
 
 type FileState = "current" | "differs" | "missing" | "present" | "readable by everyone";
 
-function showStatus({ out }: CommandContext, { root }: ServiceFlags): void {
+function showStatus({ out }: CommandContext, root: string): void {
   const [executable, ofService, read] = isPackaged(root)
     ? ([PACKAGED_EXECUTABLE, PACKAGED_FILES, packagedTextOf] as const)
     : ([EXECUTABLE, FILES, textOf] as const);

@@ -16,7 +16,7 @@ type Queue = Status["queues"][number];
 export function addStatus(program: Command): void {
   single(program, "status", {
     text: "show health, version, queues, connections and storage of a server; exits 8 when degraded",
-    examples: "Examples:\n  $ prism status\n  $ prism status --strict\n  $ prism status --json | jq -r .status",
+    examples: ["", "--strict", "--json | jq -r .status"],
     flags: {
       strict: [
         "--strict",

@@ -3,10 +3,11 @@ import type { EventFilter } from "../../../client/wire.ts";
 import { LEVELS } from "../../../core/vocabulary.ts";
 import type { Entry, StreamStart } from "../../../remote/follow-stream.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
-import { type CommandContext, contextOf } from "../../context.ts";
+import type { CommandContext } from "../../context.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { integerFlag, listFlag } from "../../output/flag-values.ts";
 import { type Output, printable } from "../../output/output.ts";
+import { single } from "../../resource.ts";
 import { withServer } from "../../with-server.ts";
 import { slugsOf } from "../access/projects.ts";
 
@@ -22,38 +23,35 @@ interface Flags {
 }
 
 export function addTail(program: Command): void {
-  program
-    .command("tail")
-    .description("follow events or your notifications live; resumes after a restart of the server")
-    .option("--project <project>", "id or slug of the project", "default")
-    .addOption(
-      new Option("--all", "all projects that exist now and that the token may view").conflicts([
-        "project",
-        "notifications",
-        "stream",
+  const levels = `only events of these levels, comma separated: ${LEVELS.join(", ")}`;
+  single(program, "tail", {
+    text: "follow events or your notifications live; resumes after a restart of the server",
+    about: "--json prints one object per line: the event or notification with its offset.",
+    examples: [
+      "",
+      "--project shop --type 'order.*' --level error,fatal",
+      "--all --level fatal",
+      "--from earliest --limit 100 --json | jq -r .type",
+      '--notifications --token "$(prism token create --user ann)"',
+    ],
+    flags: {
+      project: ["--project <project>", "id or slug of the project", "default"],
+      all: new Option("--all", "all projects that exist now and that the token may view").conflicts([
+        ...["project", "notifications", "stream"],
       ]),
-    )
-    .option("--type <type>", "only events of this type, or with this prefix: order.*")
-    .option("--level <levels>", `only events of these levels, comma separated: ${LEVELS.join(", ")}`, listFlag(LEVELS))
-    .option("--from <offset>", "start after this offset, or at earliest (default: new entries only)", startFlag)
-    .addOption(new Option("--notifications", "your own notifications and their changes").conflicts(["type", "level"]))
-    .addOption(
-      new Option("--stream <name>", "a stream by name: user:me, project:<id>").conflicts(["project", "notifications"]),
-    )
-    .option("--limit <n>", "exit after this many entries", integerFlag(1, Number.MAX_SAFE_INTEGER))
-    .addHelpText(
-      "after",
-      `
---json prints one object per line: the event or notification with its offset.
-
-Examples:
-  $ prism tail
-  $ prism tail --project shop --type 'order.*' --level error,fatal
-  $ prism tail --all --level fatal
-  $ prism tail --from earliest --limit 100 --json | jq -r .type
-  $ prism tail --notifications --token "$(prism token create --user ann)"`,
-    )
-    .action(async (flags: Flags, command: Command) => tail(contextOf(command), flags));
+      type: ["--type <type>", "only events of this type, or with this prefix: order.*"],
+      level: ["--level <levels>", levels, listFlag(LEVELS)],
+      from: ["--from <offset>", "start after this offset, or at earliest (default: new entries only)", startFlag],
+      notifications: new Option("--notifications", "your own notifications and their changes").conflicts([
+        ...["type", "level"],
+      ]),
+      stream: new Option("--stream <name>", "a stream by name: user:me, project:<id>").conflicts([
+        ...["project", "notifications"],
+      ]),
+      limit: ["--limit <n>", "exit after this many entries", integerFlag(1, Number.MAX_SAFE_INTEGER)],
+    },
+    act: (context, flags) => tail(context, flags as unknown as Flags),
+  });
 }
 
 async function tail(context: CommandContext, flags: Flags): Promise<void> {

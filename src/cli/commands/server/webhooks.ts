@@ -77,8 +77,7 @@ export function addWebhooks(program: Command): void {
       },
       create: {
         text: "create a webhook; its secret is printed once, alone on stdout",
-        examples:
-          "Example:\n  $ SECRET=$(prism webhooks create https://example.com/hook --project ops --types 'backup.*')",
+        examples: ["$ SECRET=$(prism webhooks create https://example.com/hook --project ops --types 'backup.*')"],
         of: "createWebhook",
         args: { url: ["<url>", "https URL with a public address"] },
         flags: {

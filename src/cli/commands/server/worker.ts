@@ -1,36 +1,36 @@
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { isModuleQueue, parseQueueName } from "../../../core/queues.ts";
-import { contextOf } from "../../context.ts";
 import { integerFlag } from "../../output/flag-values.ts";
+import { single } from "../../resource.ts";
 import type { ServedQueue, WorkerFlags } from "./run-worker.ts";
 
 const SERVED = "notification-delivery, push-notification or module:<name>";
 
 export function addWorker(program: Command): void {
-  program
-    .command("worker")
-    .description("run jobs of a server on another machine: mail, push, webhooks and jobs of modules")
-    .requiredOption("--queues <list>", `queues to serve, comma separated: ${SERVED}`, queuesFlag)
-    .option("--concurrency <n>", "number of jobs to run at a time", integerFlag(1, 1000), 16)
-    .option("--modules-dir <dir>", "directory of the modules that handle its jobs")
-    .addHelpText(
-      "after",
-      `
-It connects to --url with a service token that has the permission jobs:work, and opens no database. It sends mail,
+  single(program, "worker", {
+    text: "run jobs of a server on another machine: mail, push, webhooks and jobs of modules",
+    about: `It connects to --url with a service token that has the permission jobs:work, and opens no database. It sends mail,
 push and webhooks with the settings smtp.*, fcm.*, apns.* and webhooks.* (also for browsers) of this process. The
 server's setting delivery.workers names the channels that it leaves to workers.
 After SIGTERM or SIGINT running jobs may finish within shutdownMs and the others are requeued; a second one stops
-it at once.
-
-Examples:
-  $ export PRISM_TOKEN=$(prism token create --user admin --name worker --scopes jobs:work)
-  $ prism worker --url https://prism.example.com --queues notification-delivery,push-notification
-  $ prism worker --url https://prism.example.com --queues module:reports --modules-dir ./modules --concurrency 4`,
-    )
-    .action(async (flags: WorkerFlags, command: Command) => {
+it at once.`,
+    examples: [
+      "$ export PRISM_TOKEN=$(prism token create --user admin --name worker --scopes jobs:work)",
+      "--url https://prism.example.com --queues notification-delivery,push-notification",
+      "--url https://prism.example.com --queues module:reports --modules-dir ./modules --concurrency 4",
+    ],
+    flags: {
+      queues: new Option("--queues <list>", `queues to serve, comma separated: ${SERVED}`)
+        .argParser(queuesFlag)
+        .makeOptionMandatory(),
+      concurrency: ["--concurrency <n>", "number of jobs to run at a time", integerFlag(1, 1000), 16],
+      modulesDir: ["--modules-dir <dir>", "directory of the modules that handle its jobs"],
+    },
+    async act(context, flags) {
       const { runWorker } = await import("./run-worker.ts");
-      await runWorker(contextOf(command), flags);
-    });
+      await runWorker(context, flags as unknown as WorkerFlags);
+    },
+  });
 }
 
 function queuesFlag(text: string): readonly ServedQueue[] {

@@ -10,6 +10,7 @@ import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { AUDIENCE, type Claims, ISSUER, IssuerKey, KeyServer } from "./support/issuer.ts";
 
 const ME = "/api/v1/users/me";
@@ -337,10 +338,7 @@ test("the first use of a user's token succeeds: of a POST with a body, a WebSock
   const sent = { recipients: ["me"], title: "t", message: "m".repeat(3000) };
   const all = await first();
   const replies = await Promise.all([1, 2, 3].map(() => prism.post("/api/v1/notifications", sent, { token: all })));
-  assert.deepEqual(
-    replies.map(({ status }) => status),
-    [201, 201, 201],
-  );
+  assert.deepEqual(valuesOf(replies, "status"), [201, 201, 201]);
 
   const socket = new WebSocket(`${prism.wsUrl}/ws`, ["prism.v1"], {
     headers: { Authorization: `Bearer ${await first()}` },

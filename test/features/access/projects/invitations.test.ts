@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeUser } from "../../../helpers/people.ts";
-import { type PrismOptions, startPrism, type TestPrism } from "../../../helpers/prism.ts";
+import { answered, type PrismOptions, startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
+import { rowsWith, valuesOf } from "../../../helpers/values.ts";
 import { logIn, makeAccount, outcomeOf, PASSWORD, startAccounts } from "../sessions/support/auth-client.ts";
 import { MailServer } from "../sessions/support/mail-server.ts";
 
@@ -55,10 +56,13 @@ test("an owner invites by mail address, and the invited person becomes a member 
   assert.equal((await prism.get(path, ann)).status, 200, "from the next request on");
   assert.equal(outcomeOf(await prism.post(accept, undefined, ann)), "404 INVITATION_NOT_FOUND", "good once");
   assert.deepEqual(
-    rowsOf<{ action: string }>(
-      prism,
-      "select action from audit_log where action like 'invitation.%' or action like 'member.%' order by seq",
-    ).map(({ action }) => action),
+    valuesOf(
+      rowsOf<{ action: string }>(
+        prism,
+        "select action from audit_log where action like 'invitation.%' or action like 'member.%' order by seq",
+      ),
+      "action",
+    ),
     ["invitation.create", "invitation.accept", "member.add"],
   );
   assert.equal((await prism.delete(`${path}/members/me`, ann)).status, 204, "a member may leave");
@@ -92,10 +96,7 @@ test("invitations that are open are listed, renewed, revoked, declined, and end 
   const second = await invite("ann@example.com", "owner");
   assert.equal(first.body.id, second.body.id, "an address has one invitation to a project");
   const list = await prism.get<List>(`${path}/invitations`, as);
-  assert.deepEqual(
-    list.body.data.map(({ email, role }) => [email, role]),
-    [["ann@example.com", "owner"]],
-  );
+  assert.deepEqual(rowsWith(list.body.data, "email", "role"), [["ann@example.com", "owner"]]);
   const byLink = (token: string) => prism.post(OWN, { token }, ann);
   assert.equal(outcomeOf(await byLink(tokenOf(first))), "410 LINK_EXPIRED", "a renewed one has a new link");
 
@@ -233,8 +234,7 @@ test("a rule that breaks through quiet hours needs notifications:send, made, cha
   const make = (priority: number, options = as) =>
     prism.post<{ id: string }>("/api/v1/rules", { ...rule, priority }, options);
   assert.equal(outcomeOf(await make(500)), "403 UNAUTHORIZED_ROLE");
-  const made = await make(499);
-  assert.equal(made.status, 201);
+  const made = await answered(201, make(499));
   const path = `/api/v1/rules/${made.body.id}`;
   assert.equal(outcomeOf(await prism.put(path, { priority: 1000 }, as)), "403 UNAUTHORIZED_ROLE");
   const rules = [{ ...rule, name: "imported", priority: 700 }];

@@ -3,8 +3,9 @@ import test from "node:test";
 import { sql } from "kysely";
 import { overSocket } from "../../../helpers/control.ts";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
-import { type Reply, startPrism, type TestPrism } from "../../../helpers/prism.ts";
+import { answered, type Reply, startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
+import { rowsWith } from "../../../helpers/values.ts";
 
 const outcomeOf = ({ status, body }: Reply): string => {
   const { error } = body as { error?: { code: string } };
@@ -12,8 +13,7 @@ const outcomeOf = ({ status, body }: Reply): string => {
 };
 
 async function joinAs(prism: TestPrism, projectId: string, userId: string, role: string): Promise<void> {
-  const reply = await prism.post(`/api/v1/projects/${projectId}/members`, { userId, role });
-  assert.equal(reply.status, 201, reply.text);
+  await answered(201, prism.post(`/api/v1/projects/${projectId}/members`, { userId, role }));
 }
 
 test("removing a member revokes the API keys that the member made, unless they are handed over", async (t) => {
@@ -43,26 +43,20 @@ test("removing a member revokes the API keys that the member made, unless they a
   assert.equal((await prism.delete(`${members}/me`, { token: eve.token })).status, 200);
   assert.equal(outcomeOf(await ingest(eve.key)), "401 INVALID_API_KEY");
   const { body } = await prism.get<{ data: { name: string; createdBy: string }[] }>(`/api/v1/projects/${shop.id}/keys`);
-  assert.deepEqual(
-    body.data.map(({ name, createdBy }) => [name, createdBy]),
-    [
-      ["default", me.id],
-      ["bob", me.id],
-    ],
-  );
+  assert.deepEqual(rowsWith(body.data, "name", "createdBy"), [
+    ["default", me.id],
+    ["bob", me.id],
+  ]);
   assert.equal((await ingest(shop.apiKey)).status, 202, "keys of others stay");
   const audited = rowsOf<{ action: string; resourceId: string }>(
     prism,
     "select action, resourceId from audit_log where action in ('key.revoke', 'key.hand_over') order by seq",
   );
-  assert.deepEqual(
-    audited.map(({ action, resourceId }) => [action, resourceId]),
-    [
-      ["key.revoke", ann.id],
-      ["key.hand_over", bob.id],
-      ["key.revoke", eve.id],
-    ],
-  );
+  assert.deepEqual(rowsWith(audited, "action", "resourceId"), [
+    ["key.revoke", ann.id],
+    ["key.hand_over", bob.id],
+    ["key.revoke", eve.id],
+  ]);
 });
 
 test("a demoted member's API keys lose the scopes that the role no longer has, or are handed over", async (t) => {
@@ -111,14 +105,12 @@ test("a demoted member's API keys lose the scopes that the role no longer has, o
     prism,
     "select action, metadata from audit_log where action in ('key.restrict', 'key.hand_over') order by seq",
   );
-  assert.deepEqual(
-    audited.map(({ action, metadata }) => [action, (JSON.parse(metadata) as { by: string }).by]),
-    [
-      ["key.restrict", "member.update"],
-      ["key.restrict", "member.update"],
-      ["key.hand_over", "member.update"],
-    ],
-  );
+  const rows = audited.map(({ action, metadata }) => [action, (JSON.parse(metadata) as { by: string }).by]);
+  assert.deepEqual(rows, [
+    ["key.restrict", "member.update"],
+    ["key.restrict", "member.update"],
+    ["key.hand_over", "member.update"],
+  ]);
 });
 
 test("kept keys belong to the owner who keeps them, with that owner's rights; by the operator to an owner", async (t) => {
@@ -150,8 +142,7 @@ test("kept keys belong to the owner who keeps them, with that owner's rights; by
   assert.deepEqual(keyRow(both), { maker: bob.id, scopes: '["events:write"]', works: 1 });
   assert.deepEqual(keyRow(sends), { maker: ann.id, scopes: '["notifications:send"]', works: 0 });
   const bobs = await keyOf(bob.token, "bob", ["events:write"]);
-  const byOperator = await overSocket(prism.dir, "PATCH", path(bob.id), { role: "viewer", keepKeys: true });
-  assert.equal(byOperator.status, 200, byOperator.text);
+  await answered(200, overSocket(prism.dir, "PATCH", path(bob.id), { role: "viewer", keepKeys: true }));
   assert.deepEqual(keyRow(bobs), { maker: me.id, scopes: '["events:write"]', works: 1 });
 });
 
@@ -191,11 +182,9 @@ test("keys lose the scopes whose permission their maker loses by another server 
   assert.equal(outcomeOf(await notify(ann.key)), "403 SCOPE_MISSING");
   assert.deepEqual(scopesOf(ann.keyId), ["events:write"]);
   assert.deepEqual(scopesOf(bob.keyId), ["events:write", "notifications:send", "realtime:publish"]);
-  const changed = await prism.put(`/api/v1/roles/${role.id}`, { permissions: ["realtime:publish"] });
-  assert.equal(changed.status, 200, changed.text);
+  await answered(200, prism.put(`/api/v1/roles/${role.id}`, { permissions: ["realtime:publish"] }));
   assert.deepEqual(scopesOf(bob.keyId), ["events:write", "realtime:publish"]);
-  const reassigned = await prism.delete(`/api/v1/roles/${role.id}?reassignTo=${await roleId(prism, "User")}`);
-  assert.equal(reassigned.status, 204, reassigned.text);
+  await answered(204, prism.delete(`/api/v1/roles/${role.id}?reassignTo=${await roleId(prism, "User")}`));
   assert.deepEqual(scopesOf(bob.keyId), ["events:write"]);
   await prism.patch(`/api/v1/users/${boss.id}`, { roles: ["Operator"] });
   const ingest = async (apiKey: string) => outcomeOf(await prism.post("/api/v1/events", { type: "a" }, { apiKey }));
@@ -229,8 +218,7 @@ test("removing a member answers what ended and which URLs the person still knows
   await post("heartbeats/key/rotate", {});
 
   type Left = { keysRevoked?: { name: string }[]; toRotate?: { kind: string; name: string }[] };
-  const { status, body } = await prism.delete<Left>(`/api/v1/projects/${shop.id}/members/${ann.id}`);
-  assert.equal(status, 200);
+  const { body } = await answered(200, prism.delete<Left>(`/api/v1/projects/${shop.id}/members/${ann.id}`));
   assert.deepEqual(
     body.keysRevoked?.map(({ name }) => name),
     ["shop"],
@@ -276,8 +264,7 @@ test("deleting an account revokes its API keys and cancels its timers; its sched
   const action = { type: "notify", payload: { userId: "me", title: "t", message: "m" } };
   const once = { label: "once", delayMs: 3_600_000, action };
   assert.equal((await prism.post("/api/v1/time/trigger", once, as)).status, 201);
-  const daily = await prism.post("/api/v1/time/trigger", { label: "daily", cron: "0 8 * * *", action }, as);
-  assert.equal(daily.status, 201, daily.text);
+  await answered(201, prism.post("/api/v1/time/trigger", { label: "daily", cron: "0 8 * * *", action }, as));
   assert.equal((await prism.delete(`/api/v1/users/${ann.id}`)).status, 204);
   assert.equal(
     outcomeOf(await prism.post("/api/v1/events", { type: "a" }, { apiKey: made.key })),

@@ -4,7 +4,7 @@ import type { ProjectPage as Page } from "../../../../src/client/api-types.gen.t
 import { eventually } from "../../../helpers/eventually.ts";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
-import { promise } from "../../../helpers/promise.ts";
+import { keepsPromise } from "../../../helpers/promise.ts";
 import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
 
 interface Project {
@@ -25,38 +25,36 @@ const PATH = "/api/v1/projects";
 const make = (prism: TestPrism, body: object, token?: string) =>
   prism.post<Project>(PATH, body, token === undefined ? {} : { token });
 
-test(
-  "S1-33: making a project makes its maker the owner and shows its first key once",
-  promise("S1-33", async (t) => {
-    const prism = await startPrism(t);
-    const uma = await makeUser(prism, "uma", ["User"]);
-    const settings = { alertThreshold: 5, retentionDays: 90, emailAlerts: false, digest: true, own: { kept: 1 } };
-    const { status, body } = await prism.post<Project>(
-      "/projects",
-      { name: "Café Nord", settings },
-      { token: uma.token },
-    );
-    assert.equal(status, 201);
-    const { id, apiKey, ...shown } = body;
-    assert.deepEqual(
-      { ...shown, createdAt: null },
-      { slug: "cafe-nord", name: "Café Nord", role: "owner", ownerId: uma.id, settings, version: 1, createdAt: null },
-    );
-    assert.match(apiKey ?? "", /^prk_/);
-    assert.equal((await prism.post("/ingest", { type: "a" }, { apiKey: apiKey ?? "" })).status, 202);
-    const again = await prism.get<Project>(`${PATH}/${id}`, { token: uma.token });
-    assert.equal(again.text.includes(apiKey ?? "?"), false);
-    assert.deepEqual(
-      again.body.keys?.map(({ name, prefix }) => [name, prefix.length]),
-      [["default", 8]],
-    );
-    assert.equal(
-      rowsOf(prism, "select 1 from api_keys where hash = ? or prefix = ?", apiKey, apiKey).length,
-      0,
-      "it is stored hashed",
-    );
-  }),
-);
+test("S1-33: making a project makes its maker the owner and shows its first key once", async (t) => {
+  keepsPromise(t, "S1-33");
+  const prism = await startPrism(t);
+  const uma = await makeUser(prism, "uma", ["User"]);
+  const settings = { alertThreshold: 5, retentionDays: 90, emailAlerts: false, digest: true, own: { kept: 1 } };
+  const { status, body } = await prism.post<Project>(
+    "/projects",
+    { name: "Café Nord", settings },
+    { token: uma.token },
+  );
+  assert.equal(status, 201);
+  const { id, apiKey, ...shown } = body;
+  assert.deepEqual(
+    { ...shown, createdAt: null },
+    { slug: "cafe-nord", name: "Café Nord", role: "owner", ownerId: uma.id, settings, version: 1, createdAt: null },
+  );
+  assert.match(apiKey ?? "", /^prk_/);
+  assert.equal((await prism.post("/ingest", { type: "a" }, { apiKey: apiKey ?? "" })).status, 202);
+  const again = await prism.get<Project>(`${PATH}/${id}`, { token: uma.token });
+  assert.equal(again.text.includes(apiKey ?? "?"), false);
+  assert.deepEqual(
+    again.body.keys?.map(({ name, prefix }) => [name, prefix.length]),
+    [["default", 8]],
+  );
+  assert.equal(
+    rowsOf(prism, "select 1 from api_keys where hash = ? or prefix = ?", apiKey, apiKey).length,
+    0,
+    "it is stored hashed",
+  );
+});
 
 test("a slug is made from the name, with a number appended if it is taken", async (t) => {
   const prism = await startPrism(t);
@@ -101,67 +99,63 @@ test("a slug that is given must be free and of its letters", async (t) => {
   }
 });
 
-test(
-  "S1-32: the list holds the projects one is a member of, and default for its readers; with projects:all every one",
-  promise("S1-32", async (t) => {
-    const prism = await startPrism(t);
-    const uma = await makeUser(prism, "uma", ["User"]);
-    const vic = await makeUser(prism, "vic", ["Viewer"]);
-    await make(prism, { name: "hers 100%" }, uma.token);
-    await make(prism, { name: "hers too", slug: "second-x" }, uma.token);
-    await make(prism, { name: "the administrator's" });
-    const list = async (token: string, query = "") => (await prism.get<Page>(`/projects${query}`, { token })).body;
-    const names = ({ data }: Page) => data.map(({ name, role }) => `${name}: ${role}`);
-    assert.deepEqual(names(await list(uma.token)), ["hers too: owner", "hers 100%: owner"]);
-    assert.deepEqual(names(await list(vic.token)), ["Default: null"], "read by a server role, not as a member");
-    assert.deepEqual(names(await list(prism.adminToken)), [
-      "the administrator's: owner",
-      "hers too: null",
-      "hers 100%: null",
-      "Default: null",
-    ]);
-    assert.deepEqual(names(await list(uma.token, "?q=100%25")), ["hers 100%: owner"]);
-    assert.deepEqual(names(await list(uma.token, "?q=SECOND-")), ["hers too: owner"]);
-    const first = await list(uma.token, "?limit=1");
-    const rest = await list(uma.token, `?limit=1&cursor=${first.nextCursor}`);
-    assert.deepEqual([names(first).length, names(rest), rest.nextCursor], [1, ["hers 100%: owner"], null]);
-    assert.equal((await list(uma.token, "?page=1&limit=1")).total, 2);
-    assert.equal((await list(vic.token, "?page=1&limit=1")).total, 1);
-    const own = await make(prism, { name: "keyed" });
-    assert.equal((await prism.get(PATH, { apiKey: own.body.apiKey ?? "" })).status, 403);
-  }),
-);
+test("S1-32: the list holds the projects one is a member of, and default for its readers; with projects:all every one", async (t) => {
+  keepsPromise(t, "S1-32");
+  const prism = await startPrism(t);
+  const uma = await makeUser(prism, "uma", ["User"]);
+  const vic = await makeUser(prism, "vic", ["Viewer"]);
+  await make(prism, { name: "hers 100%" }, uma.token);
+  await make(prism, { name: "hers too", slug: "second-x" }, uma.token);
+  await make(prism, { name: "the administrator's" });
+  const list = async (token: string, query = "") => (await prism.get<Page>(`/projects${query}`, { token })).body;
+  const names = ({ data }: Page) => data.map(({ name, role }) => `${name}: ${role}`);
+  assert.deepEqual(names(await list(uma.token)), ["hers too: owner", "hers 100%: owner"]);
+  assert.deepEqual(names(await list(vic.token)), ["Default: null"], "read by a server role, not as a member");
+  assert.deepEqual(names(await list(prism.adminToken)), [
+    "the administrator's: owner",
+    "hers too: null",
+    "hers 100%: null",
+    "Default: null",
+  ]);
+  assert.deepEqual(names(await list(uma.token, "?q=100%25")), ["hers 100%: owner"]);
+  assert.deepEqual(names(await list(uma.token, "?q=SECOND-")), ["hers too: owner"]);
+  const first = await list(uma.token, "?limit=1");
+  const rest = await list(uma.token, `?limit=1&cursor=${first.nextCursor}`);
+  assert.deepEqual([names(first).length, names(rest), rest.nextCursor], [1, ["hers 100%: owner"], null]);
+  assert.equal((await list(uma.token, "?page=1&limit=1")).total, 2);
+  assert.equal((await list(vic.token, "?page=1&limit=1")).total, 1);
+  const own = await make(prism, { name: "keyed" });
+  assert.equal((await prism.get(PATH, { apiKey: own.body.apiKey ?? "" })).status, 403);
+});
 
-test(
-  "S1-34: a project by id or slug, with its counts",
-  promise("S1-34", async (t) => {
-    const prism = await startPrism(t);
-    const shop = await makeProject(prism, "shop");
-    const vic = await makeUser(prism, "vic", ["Viewer"]);
-    await prism.post("/ingest", [{ type: "a" }, { type: "b" }], { apiKey: shop.apiKey });
-    for (const ref of [shop.id, "shop"]) {
-      const { status, headers, body } = await prism.get<Project>(`/projects/${ref}`);
-      assert.deepEqual([status, body.id, body.eventCount], [200, shop.id, 2]);
-      assert.match(headers.get("etag") ?? "", /^"1\.[\w-]{16}"$/);
-      assert.equal(
-        body.lastEventAt,
-        new Date(scalarOf<number>(prism, "select max(receivedAt) from events") ?? 0).toISOString(),
-      );
-    }
-    const byKey = await prism.get<Project>(`/projects/${shop.id}`, { apiKey: shop.apiKey });
-    assert.deepEqual([byKey.status, byKey.body.role, byKey.body.keys], [200, null, []]);
-    for (const [ref, token] of [
-      ["nowhere", prism.adminToken],
-      [shop.id, vic.token],
-      ["shop", vic.token],
-    ] as const) {
-      const reply = await prism.get<Project>(`/projects/${ref}`, { token });
-      assert.deepEqual([reply.status, reply.body.error?.code], [404, "PROJECT_NOT_FOUND"]);
-    }
-    const empty = await prism.get<Project>("/projects/default", { token: vic.token });
-    assert.deepEqual([empty.body.eventCount, empty.body.lastEventAt, empty.body.keys], [0, null, []]);
-  }),
-);
+test("S1-34: a project by id or slug, with its counts", async (t) => {
+  keepsPromise(t, "S1-34");
+  const prism = await startPrism(t);
+  const shop = await makeProject(prism, "shop");
+  const vic = await makeUser(prism, "vic", ["Viewer"]);
+  await prism.post("/ingest", [{ type: "a" }, { type: "b" }], { apiKey: shop.apiKey });
+  for (const ref of [shop.id, "shop"]) {
+    const { status, headers, body } = await prism.get<Project>(`/projects/${ref}`);
+    assert.deepEqual([status, body.id, body.eventCount], [200, shop.id, 2]);
+    assert.match(headers.get("etag") ?? "", /^"1\.[\w-]{16}"$/);
+    assert.equal(
+      body.lastEventAt,
+      new Date(scalarOf<number>(prism, "select max(receivedAt) from events") ?? 0).toISOString(),
+    );
+  }
+  const byKey = await prism.get<Project>(`/projects/${shop.id}`, { apiKey: shop.apiKey });
+  assert.deepEqual([byKey.status, byKey.body.role, byKey.body.keys], [200, null, []]);
+  for (const [ref, token] of [
+    ["nowhere", prism.adminToken],
+    [shop.id, vic.token],
+    ["shop", vic.token],
+  ] as const) {
+    const reply = await prism.get<Project>(`/projects/${ref}`, { token });
+    assert.deepEqual([reply.status, reply.body.error?.code], [404, "PROJECT_NOT_FOUND"]);
+  }
+  const empty = await prism.get<Project>("/projects/default", { token: vic.token });
+  assert.deepEqual([empty.body.eventCount, empty.body.lastEventAt, empty.body.keys], [0, null, []]);
+});
 
 test("owners change name and settings; a version that has passed is a conflict", async (t) => {
   const prism = await startPrism(t);
@@ -208,33 +202,31 @@ test("settings are limited together, however many requests they come in; null re
   assert.equal((await set({ alertThreshold: 0 })).status, 400);
 });
 
-test(
-  "S1-35: a deleted project is gone at once with its keys and rules, and its events by a job",
-  promise("S1-35", async (t) => {
-    const prism = await startPrism(t);
-    const shop = await makeProject(prism, "shop");
-    const events = Array.from({ length: 1200 }, () => ({ type: "x" }));
-    await prism.post("/ingest", events, { apiKey: shop.apiKey });
-    await prism.post("/api/v1/events", { type: "x" });
-    await prism.post("/api/v1/rules", {
-      name: "r",
-      condition: "event.type == 'x'",
-      targetUsers: ["me"],
-      projectId: "shop",
-    });
-    assert.equal((await prism.delete(`/projects/${shop.id}`)).status, 204);
-    assert.equal((await prism.delete<Project>(`/projects/${shop.id}`)).body.error?.code, "PROJECT_NOT_FOUND");
-    assert.equal((await prism.get("/projects/shop")).status, 404);
-    assert.equal((await prism.post("/ingest", { type: "x" }, { apiKey: shop.apiKey })).status, 401);
-    assert.equal((await prism.post("/api/v1/events", { type: "x", projectId: shop.id })).status, 404);
-    assert.equal((await prism.get<Page>("/api/v1/rules")).body.data.length, 0);
-    assert.equal(prism.parts.offers.rules.size, 0);
-    await eventually("the events are gone", () => scalarOf(prism, "select count(*) from events") === 1);
-    assert.equal(scalarOf(prism, "select count(*) from api_keys where revokedAt is null"), 0);
-    assert.deepEqual(rowsOf(prism, "select name, deletedAt is not null as gone from rules"), [{ name: "r", gone: 1 }]);
-    assert.equal((await make(prism, { name: "shop" })).body.slug, "shop", "its slug is free");
-  }),
-);
+test("S1-35: a deleted project is gone at once with its keys and rules, and its events by a job", async (t) => {
+  keepsPromise(t, "S1-35");
+  const prism = await startPrism(t);
+  const shop = await makeProject(prism, "shop");
+  const events = Array.from({ length: 1200 }, () => ({ type: "x" }));
+  await prism.post("/ingest", events, { apiKey: shop.apiKey });
+  await prism.post("/api/v1/events", { type: "x" });
+  await prism.post("/api/v1/rules", {
+    name: "r",
+    condition: "event.type == 'x'",
+    targetUsers: ["me"],
+    projectId: "shop",
+  });
+  assert.equal((await prism.delete(`/projects/${shop.id}`)).status, 204);
+  assert.equal((await prism.delete<Project>(`/projects/${shop.id}`)).body.error?.code, "PROJECT_NOT_FOUND");
+  assert.equal((await prism.get("/projects/shop")).status, 404);
+  assert.equal((await prism.post("/ingest", { type: "x" }, { apiKey: shop.apiKey })).status, 401);
+  assert.equal((await prism.post("/api/v1/events", { type: "x", projectId: shop.id })).status, 404);
+  assert.equal((await prism.get<Page>("/api/v1/rules")).body.data.length, 0);
+  assert.equal(prism.parts.offers.rules.size, 0);
+  await eventually("the events are gone", () => scalarOf(prism, "select count(*) from events") === 1);
+  assert.equal(scalarOf(prism, "select count(*) from api_keys where revokedAt is null"), 0);
+  assert.deepEqual(rowsOf(prism, "select name, deletedAt is not null as gone from rules"), [{ name: "r", gone: 1 }]);
+  assert.equal((await make(prism, { name: "shop" })).body.slug, "shop", "its slug is free");
+});
 
 test("the default project stays, and only owners delete one", async (t) => {
   const prism = await startPrism(t);

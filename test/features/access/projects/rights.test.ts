@@ -7,7 +7,7 @@ import { migrateUp } from "../../../../src/store/sqlite/migrate.ts";
 import { MIGRATIONS } from "../../../../src/store/sqlite/migrations.gen.ts";
 import { LogLines } from "../../../helpers/log-lines.ts";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
-import { type Reply, startPrism, type TestPrism } from "../../../helpers/prism.ts";
+import { answered, type Reply, startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { temporaryDir } from "../../../helpers/store.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
 import { WebSocketClient } from "../../../live/support/web-socket-client.ts";
@@ -18,8 +18,7 @@ const outcomeOf = ({ status, body }: Reply): string => {
 };
 
 async function joinAs(prism: TestPrism, projectId: string, userId: string, role: string): Promise<void> {
-  const reply = await prism.post(`/api/v1/projects/${projectId}/members`, { userId, role });
-  assert.equal(reply.status, 201, reply.text);
+  await answered(201, prism.post(`/api/v1/projects/${projectId}/members`, { userId, role }));
 }
 
 /** What a caller may do in a project, one word for each right that the caller has. */
@@ -142,8 +141,7 @@ test("in the default project a User fires alerts, and neither ends nor shortens 
     { labels, startsAt: past, endsAt: past },
     { labels: { alertname: "New" }, endsAt: soon() },
   ];
-  const refused = await prism.post(am, batch, { token });
-  assert.equal(refused.status, 400, refused.text);
+  const refused = await answered(400, prism.post(am, batch, { token }));
   assert.match(refused.text, /incidents:act/);
   await prism.parts.offers.alerts.flush();
   assert.equal(endsAt(), Date.parse(inAnHour));

@@ -3,7 +3,7 @@ import test, { after, before } from "node:test";
 import { DEFAULT_KEY_SCOPES, KEY_SCOPES, type Permission } from "../../../../src/core/permissions.ts";
 import { createServiceToken } from "../../../../src/features/access/users/create-user.ts";
 import { makeUser } from "../../../helpers/people.ts";
-import { TestPrism } from "../../../helpers/prism.ts";
+import { answered, TestPrism } from "../../../helpers/prism.ts";
 import { countOf, rowsOf } from "../../../helpers/tables.ts";
 import { join } from "../../../http/support/access/makers.ts";
 
@@ -60,8 +60,7 @@ test("a service token gives a key no scope that it lacks itself, the default one
 
 test("an owner's token may hold what the owner has by that role alone", async () => {
   const token = await tokenFor(owner.id, "projects:create", "events:read");
-  const { status, body } = await prism.post<Answer>(path, { scopes: ["events:read"] }, { token });
-  assert.equal(status, 201);
+  const { body } = await answered(201, prism.post<Answer>(path, { scopes: ["events:read"] }, { token }));
   assert.equal((await prism.get("/events", { apiKey: body.key ?? "" })).status, 200);
 });
 
@@ -84,13 +83,10 @@ test("a project made by a service token has a first key of the token's own scope
     { held: ["events:read", "events:write"], scopes: ["events:write", "events:read"] },
   ] as { held: Permission[]; scopes: string[] | undefined }[]) {
     const token = await tokenFor(owner.id, "projects:create", ...held);
-    const { status, body } = await prism.post<Answer>("/projects", { name: "made by a token" }, { token });
-    assert.equal(status, 201);
+    const { body } = await answered(201, prism.post<Answer>("/projects", { name: "made by a token" }, { token }));
     assert.equal("apiKey" in body, scopes !== undefined);
     const stored = rowsOf<{ scopes: string }>(prism, "select scopes from api_keys where projectId = ?", body.id);
-    assert.deepEqual(
-      stored.map((key) => JSON.parse(key.scopes)),
-      scopes === undefined ? [] : [scopes],
-    );
+    const shown = stored.map((key) => JSON.parse(key.scopes));
+    assert.deepEqual(shown, scopes === undefined ? [] : [scopes]);
   }
 });

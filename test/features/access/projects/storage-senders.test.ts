@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { makeUser } from "../../../helpers/people.ts";
-import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
+import { answered, startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { scalarOf } from "../../../helpers/tables.ts";
 
 interface Answer {
@@ -65,8 +65,7 @@ test("senders that only know a URL fill nine tenths, and leave the rest to keys 
   const { apiKey } = project;
   const receiverWith = async (more: object) => {
     const given = { projectId: project.id, preset: "generic", mapping: { output: "both" }, ...more };
-    const made = await prism.post<Answer>("/api/v1/receivers", given, { token });
-    assert.equal(made.status, 201, made.text);
+    const made = await answered(201, prism.post<Answer>("/api/v1/receivers", given, { token }));
     const path = new URL(made.body.url).pathname;
     return async (body: object, query = "") =>
       outcomeOf(await prism.post<Answer>(`${path}${query}`, body, { token: null }));

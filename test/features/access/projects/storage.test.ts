@@ -11,8 +11,9 @@ import { runCli } from "../../../cli/run-cli.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
-import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
+import { answered, startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
+import { rowsWith, valuesOf } from "../../../helpers/values.ts";
 
 interface Answer {
   id: string;
@@ -61,8 +62,7 @@ test("S6: a project that stores its bytes is refused more with 507, and others a
     body.error?.details?.map(({ setting, limit }) => [setting, limit]),
     [["limits.storageBytesPerProject", LIMIT]],
   );
-  const topic = await prism.post<Answer>("/ntfy/eves", "m", { apiKey: eve.apiKey });
-  assert.equal(topic.status, 507, topic.text);
+  const topic = await answered(507, prism.post<Answer>("/ntfy/eves", "m", { apiKey: eve.apiKey }));
   assert.match(topic.text, /"error":"The project stores all.*"code":50700.*"prism":"STORAGE_LIMIT_REACHED"/);
   assert.equal(await send(prism, uma.apiKey, 10), "202");
   const admins = await makeProject(prism, "admins");
@@ -70,8 +70,7 @@ test("S6: a project that stores its bytes is refused more with 507, and others a
   const own = await prism.post("/api/v1/events", { type: "a", payload: {} });
   assert.equal(own.status, 202, "the default project");
 
-  const deleted = await prism.delete(`/api/v1/projects/${eve.id}/events`, { token: eve.token });
-  assert.equal(deleted.status, 200, deleted.text);
+  await answered(200, prism.delete(`/api/v1/projects/${eve.id}/events`, { token: eve.token }));
   assert.equal(sizeInMemory(prism, eve.id), 0);
   assert.equal(await send(prism, eve.apiKey, 10), "202", "after a delete");
 });
@@ -116,14 +115,10 @@ test("alerts, resolves and pings pass; the events beside them from a reserve of 
     prism,
     `select key, state from alerts where key like '%:disk' or key like '%:last' order by key`,
   );
-  assert.deepEqual(
-    states.map(({ state }) => state),
-    ["resolved", "firing"],
-  );
+  assert.deepEqual(valuesOf(states, "state"), ["resolved", "firing"]);
   assert.equal((await prism.get(new URL(heartbeat.body.pingUrl).pathname, { token: null })).status, 200);
   const alerts = [{ key: "api", labels: { alertname: "Api" } }];
-  const opened = await prism.post("/api/v1/alerts", { projectId: eve.id, alerts }, { token: eve.token });
-  assert.equal(opened.status, 200, opened.text);
+  await answered(200, prism.post("/api/v1/alerts", { projectId: eve.id, alerts }, { token: eve.token }));
 });
 
 test("an owner's projects have five times the limit together, and all owners ten times that", async (t) => {
@@ -139,8 +134,7 @@ test("an owner's projects have five times the limit together, and all owners ten
   await fill(prism, uma.apiKey);
   const third = await ownedBy(prism, "third");
   assert.equal(await send(prism, third.apiKey, 10), "507 STORAGE_LIMIT_REACHED", "of all");
-  const role = await prism.patch(`/api/v1/users/${third.userId}`, { roles: ["Admin"] });
-  assert.equal(role.status, 200, role.text);
+  await answered(200, prism.patch(`/api/v1/users/${third.userId}`, { roles: ["Admin"] }));
   assert.equal(await send(prism, third.apiKey, 10), "202", "an administrator's, from now on");
 });
 
@@ -185,8 +179,7 @@ test("alerts, timelines and logged requests count as stored bytes, with every ch
     token: eve.token,
   });
   for (const { id } of incidents.body.data) {
-    const noted = await prism.post(`/api/v1/incidents/${id}/notes`, { text: "n".repeat(3000) }, { token: eve.token });
-    assert.equal(noted.status, 200, noted.text);
+    await answered(200, prism.post(`/api/v1/incidents/${id}/notes`, { text: "n".repeat(3000) }, { token: eve.token }));
   }
   isRightNow(prism, eve.id, "after a note");
   const made = await prism.post<Answer>(
@@ -243,11 +236,7 @@ test("past the reserve alerts come without annotations, at twice the limit no ne
   const receive = (body: object) => prism.post<Answer>(path, { title: "Disk full", ...body }, { token: null });
   assert.equal((await receive({ status: "firing", key: "disk", message: "x".repeat(9000) })).status, 200);
   const logged = rowsOf<{ body: Buffer | null; headers: string }>(prism, "select body, headers from receiver_requests");
-  assert.deepEqual(
-    logged.map(({ body, headers }) => [body, headers]),
-    [[null, "{}"]],
-    "the log has no texts",
-  );
+  assert.deepEqual(rowsWith(logged, "body", "headers"), [[null, "{}"]], "the log has no texts");
 
   const label = "x".repeat(16_000);
   for (let n = 0; n < 60 && sizeInMemory(prism, eve.id) < 2 * LIMIT; n++)
@@ -261,7 +250,7 @@ test("past the reserve alerts come without annotations, at twice the limit no ne
   assert.equal((await post(eve, "k0", { status: "resolved" })).body.data[0]?.status, "resolved");
   assert.ok(sizeInMemory(prism, eve.id) < full + 60_000, "ends take little");
   assert.deepEqual(
-    rowsOf<{ state: string }>(prism, "select state from alerts where key like '%:disk'").map(({ state }) => state),
+    valuesOf(rowsOf<{ state: string }>(prism, "select state from alerts where key like '%:disk'"), "state"),
     ["resolved"],
   );
   const others = await post(uma, "umas");
@@ -338,19 +327,14 @@ test("operators see projects at their limit in status, doctor and metrics; other
   assert.match(text, /\nprism_projects_full 1\n/);
   assert.ok(text.includes(`prism_project_stored_bytes{project="${eve.id}"} ${sizeInMemory(prism, eve.id)}\n`), text);
 
-  const role = await prism.post("/api/v1/roles", { name: "Watcher", permissions: ["system:status"] });
-  assert.equal(role.status, 201, role.text);
+  await answered(201, prism.post("/api/v1/roles", { name: "Watcher", permissions: ["system:status"] }));
   const { token } = await makeUser(prism, "wanda", ["Watcher"]);
   assert.deepEqual(await statusOf(token), { count: 1, shown: [] }, "without the names of others");
 
   await prism.patch(`/api/v1/projects/${uma.id}`, { storageBytes: LIMIT });
   await fill(prism, uma.apiKey);
   await prism.patch(`/api/v1/projects/${eve.id}`, { storageBytes: 2 * LIMIT });
-  assert.deepEqual(
-    (await statusOf()).shown.map(({ slug }) => slug),
-    ["uma"],
-    "by limits of their own",
-  );
+  assert.deepEqual(valuesOf((await statusOf()).shown, "slug"), ["uma"], "by limits of their own");
 });
 
 test("a request of a key is checked for room once, whatever the number of its events", async (t) => {

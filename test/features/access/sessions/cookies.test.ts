@@ -3,6 +3,7 @@ import test from "node:test";
 import { createUser } from "../../../../src/features/access/users/create-user.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import type { TestPrism } from "../../../helpers/prism.ts";
+import { answered } from "../../../helpers/prism.ts";
 import { call, cookieOf, makeAccount, outcomeOf, PASSWORD, startAccounts } from "./support/auth-client.ts";
 
 /** Beside the routes: with a public address there is no development token to call them with. */
@@ -12,8 +13,7 @@ async function makeAnn({ parts }: TestPrism): Promise<void> {
 }
 
 async function logInByCookie(prism: TestPrism, headers: Readonly<Record<string, string>> = {}) {
-  const reply = await call(prism, "/auth/login", { login: "ann", password: PASSWORD }, headers);
-  assert.equal(reply.status, 200, reply.text);
+  const reply = await answered(200, call(prism, "/auth/login", { login: "ann", password: PASSWORD }, headers));
   return cookieOf(reply);
 }
 
@@ -136,7 +136,6 @@ test("a login with rememberMe: false has a cookie that ends with the browser, an
   const cookie = await log(false);
   assert.doesNotMatch(cookie, /Max-Age|Expires/i);
   const [pair = ""] = cookie.split(";");
-  const refreshed = await call(prism, "/api/v1/auth/refresh", {}, { Cookie: pair, Origin: prism.url });
-  assert.equal(refreshed.status, 200, refreshed.text);
+  const refreshed = await answered(200, call(prism, "/api/v1/auth/refresh", {}, { Cookie: pair, Origin: prism.url }));
   assert.doesNotMatch(refreshed.headers.get("set-cookie") ?? "", /Max-Age|Expires/i);
 });

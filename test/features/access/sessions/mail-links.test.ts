@@ -10,8 +10,9 @@ import { crashImage } from "../../../helpers/crash-image.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { LogLines } from "../../../helpers/log-lines.ts";
-import { type PrismOptions, TestPrism } from "../../../helpers/prism.ts";
+import { answered, type PrismOptions, TestPrism } from "../../../helpers/prism.ts";
 import { countOf, rowsOf, scalarOf } from "../../../helpers/tables.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { WebSocketClient } from "../../../live/support/web-socket-client.ts";
 import { call, logIn, makeAccount, outcomeOf, PASSWORD, startAccounts } from "./support/auth-client.ts";
 import { MailServer } from "./support/mail-server.ts";
@@ -82,8 +83,7 @@ test("a page of another program confirms an address with the token alone; in ano
   const { prism, mail } = await startWithMail(t, { settings: verifying });
   await register(prism);
   const token = await mail.tokenTo(ANN);
-  const byAnother = await prism.post(`${AUTH}/verify-email`, { token });
-  assert.equal(byAnother.status, 400, byAnother.text);
+  await answered(400, prism.post(`${AUTH}/verify-email`, { token }));
   assert.equal(statusOf(prism), "unverified");
   assert.equal((await call(prism, `${AUTH}/verify-email`, { token })).status, 200);
   assert.equal(statusOf(prism), "active");
@@ -156,8 +156,7 @@ test("an active account asks for its link and confirms it itself: a click in the
     prism.post<{ error: { message: string } }>(`${AUTH}/verify-email`, link, { token });
   const verified = () => scalarOf(prism, "select isEmailVerified from users where id = ?", id);
   for (const token of [null, dave.token]) {
-    const { status, body } = await confirm(token);
-    assert.equal(status, 403);
+    const { body } = await answered(403, confirm(token));
     assert.match(body.error.message, /Sign in to the account "carol"/);
   }
   assert.equal(verified(), 0);
@@ -234,10 +233,7 @@ test("asking for a link answers alike and before anything is looked up, whether 
     assert.equal(answers[0]?.[0], 202);
   }
   await settled(prism);
-  assert.deepEqual(
-    mail.mails.map(({ to }) => to),
-    [[ANN]],
-  );
+  assert.deepEqual(valuesOf(mail.mails, "to"), [[ANN]]);
   const before = countOf(prism, "one_time_tokens");
   forgotPassword(accounts, "closed@example.com");
   assert.equal(countOf(prism, "one_time_tokens"), before, "nothing is done before it returns");

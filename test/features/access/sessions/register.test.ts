@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { register as registerAccount } from "../../../../src/features/access/sessions/login.ts";
-import { promise } from "../../../helpers/promise.ts";
+import { keepsPromise } from "../../../helpers/promise.ts";
 import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import {
   call,
   cookieOf,
@@ -18,40 +19,35 @@ import {
 const REGISTER = "/api/v1/auth/register";
 const ANN = { email: "ann@example.com", password: PASSWORD };
 
-test(
-  "D14, S1-28, S2-16: what registering makes is the server's policy",
-  promise(["S1-28", "S2-16"], async (t) => {
-    for (const [registration, outcome, status, hasTokens, roles] of [
-      ["approval", "201", "pending", false, []],
-      ["open", "201", "active", true, ["User"]],
-      ["closed", "403 REGISTRATION_CLOSED", undefined, false, undefined],
-    ] as const) {
-      await t.test(registration, async (t) => {
-        const prism = await startAccounts(t, { settings: { "auth.registration": registration } });
-        const reply = await call<Partial<LoginBody>>(prism, REGISTER, ANN);
-        assert.equal(outcomeOf(reply), outcome);
-        const { body } = reply;
-        assert.deepEqual([body.status, body.user?.status, body.user?.roles], [status, status, roles]);
-        assert.equal(body.token !== undefined && cookieOf(reply).pair.startsWith("prism_refresh=prr_"), hasTokens);
-        const rows = rowsOf<{ resourceId: string }>(
-          prism,
-          "select resourceId from audit_log where action = 'user.register' and json_extract(actor, '$.type') != 'system'",
-        );
-        assert.deepEqual(
-          rows.map(({ resourceId }) => resourceId),
-          body.user ? [body.user.id] : [],
-        );
-        assert.equal(
-          scalarOf(prism, "select count(*) from users where email = ?", ANN.email),
-          status === undefined ? 0 : 1,
-        );
-        const login = await call(prism, "/auth/login", ANN);
-        const expected = { approval: "403 ACCOUNT_PENDING", open: "200", closed: "401 INVALID_CREDENTIALS" };
-        assert.equal(outcomeOf(login), expected[registration]);
-      });
-    }
-  }),
-);
+test("D14, S1-28, S2-16: what registering makes is the server's policy", async (t) => {
+  keepsPromise(t, ["S1-28", "S2-16"]);
+  for (const [registration, outcome, status, hasTokens, roles] of [
+    ["approval", "201", "pending", false, []],
+    ["open", "201", "active", true, ["User"]],
+    ["closed", "403 REGISTRATION_CLOSED", undefined, false, undefined],
+  ] as const) {
+    await t.test(registration, async (t) => {
+      const prism = await startAccounts(t, { settings: { "auth.registration": registration } });
+      const reply = await call<Partial<LoginBody>>(prism, REGISTER, ANN);
+      assert.equal(outcomeOf(reply), outcome);
+      const { body } = reply;
+      assert.deepEqual([body.status, body.user?.status, body.user?.roles], [status, status, roles]);
+      assert.equal(body.token !== undefined && cookieOf(reply).pair.startsWith("prism_refresh=prr_"), hasTokens);
+      const rows = rowsOf<{ resourceId: string }>(
+        prism,
+        "select resourceId from audit_log where action = 'user.register' and json_extract(actor, '$.type') != 'system'",
+      );
+      assert.deepEqual(valuesOf(rows, "resourceId"), body.user ? [body.user.id] : []);
+      assert.equal(
+        scalarOf(prism, "select count(*) from users where email = ?", ANN.email),
+        status === undefined ? 0 : 1,
+      );
+      const login = await call(prism, "/auth/login", ANN);
+      const expected = { approval: "403 ACCOUNT_PENDING", open: "200", closed: "401 INVALID_CREDENTIALS" };
+      assert.equal(outcomeOf(login), expected[registration]);
+    });
+  }
+});
 
 test("S2-94: what cannot be an account is refused, naming the member", async (t) => {
   const prism = await startAccounts(t, { settings: { "auth.registration": "open" } });

@@ -313,10 +313,8 @@ test("an administrator and the operator remove the factor of others, and only th
     prism,
     "select actor from audit_log where action = 'user.second_factor' and json_extract(metadata, '$.enabled') = 0 order by seq",
   );
-  assert.deepEqual(
-    actors.map(({ actor }) => JSON.parse(actor).type),
-    ["user", "operator"],
-  );
+  const types = actors.map(({ actor }) => JSON.parse(actor).type);
+  assert.deepEqual(types, ["user", "operator"]);
 });
 
 test("an account without a password gets no second factor, and a removed one loses its secret", async (t) => {

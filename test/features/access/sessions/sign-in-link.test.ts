@@ -4,6 +4,7 @@ import { runJson } from "../../../cli/run-cli.ts";
 import { overSocket } from "../../../helpers/control.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import type { TestPrism } from "../../../helpers/prism.ts";
+import { answered } from "../../../helpers/prism.ts";
 import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
 import { call, cookieOf, type LoginBody, logIn, makeAccount, outcomeOf, startAccounts } from "./support/auth-client.ts";
 
@@ -11,8 +12,7 @@ const PATH = "/api/v1/auth/sign-in-link";
 
 /** The token of a new link, made by the operator. */
 async function tokenFor(prism: TestPrism, user: string): Promise<string> {
-  const { status, body, text } = await overSocket(prism.dir, "POST", `/api/v1/operator/users/${user}/sign-in-link`);
-  assert.equal(status, 201, text);
+  const { body } = await answered(201, overSocket(prism.dir, "POST", `/api/v1/operator/users/${user}/sign-in-link`));
   const { url } = body as { url: string };
   const [, token = ""] = /^http:\/\/localhost:\d+\/dashboard\/sign-in-link#token=([\w-]{43})$/.exec(url) ?? [];
   return token;
@@ -28,8 +28,7 @@ test("a sign-in link opens one session, with the cookie of a login", async (t) =
   assert.equal((await prism.get("/api/v1/users/me", { token: reply.body.token })).status, 200);
   const { pair, attributes } = cookieOf(reply);
   assert.ok(attributes.includes("HttpOnly") && attributes.includes("SameSite=Strict"));
-  const next = await prism.post("/api/v1/auth/refresh", {}, { token: null, headers: { Cookie: pair } });
-  assert.equal(next.status, 200);
+  await answered(200, prism.post("/api/v1/auth/refresh", {}, { token: null, headers: { Cookie: pair } }));
 
   assert.equal(outcomeOf(await call(prism, PATH, { token })), "410 LINK_EXPIRED");
   assert.equal(outcomeOf(await call(prism, PATH, { token: "unknown" })), "410 LINK_EXPIRED");
@@ -38,13 +37,11 @@ test("a sign-in link opens one session, with the cookie of a login", async (t) =
     "select action, actor, metadata from audit_log where resourceId = ? and action <> 'user.register' order by seq",
     id,
   );
-  assert.deepEqual(
-    trail.map(({ action, actor, metadata }) => [action, JSON.parse(actor).type, JSON.parse(metadata).by]),
-    [
-      ["user.sign_in_link", "operator", undefined],
-      ["auth.login", "user", "sign-in link"],
-    ],
-  );
+  const rows = trail.map(({ action, actor, metadata }) => [action, JSON.parse(actor).type, JSON.parse(metadata).by]);
+  assert.deepEqual(rows, [
+    ["user.sign_in_link", "operator", undefined],
+    ["auth.login", "user", "sign-in link"],
+  ]);
   assert.ok(!JSON.stringify(rowsOf(prism, "select hash from one_time_tokens")).includes(token), "only its hash");
 });
 

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import test from "node:test";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { makeServiceToken } from "../../../http/support/access/makers.ts";
 import { WebSocketClient } from "../../../live/support/web-socket-client.ts";
 import { call, logIn, makeAccount, outcomeOf, PASSWORD, startAccounts } from "../sessions/support/auth-client.ts";
@@ -42,10 +43,8 @@ test("a manager of users sees a user's sessions, ends one, and ends all", async 
     "select metadata from audit_log where action = 'auth.logout' and resourceId = ? order by seq",
     id,
   );
-  assert.deepEqual(
-    recorded.map(({ metadata }) => JSON.parse(metadata).all),
-    [undefined, true],
-  );
+  const alls = recorded.map(({ metadata }) => JSON.parse(metadata).all);
+  assert.deepEqual(alls, [undefined, true]);
 });
 
 test("a manager of users sees and revokes a user's service tokens, without their secrets", async (t) => {
@@ -56,10 +55,7 @@ test("a manager of users sees and revokes a user's service tokens, without their
   const two = await makeServiceToken(prism, id, { scopes: ["account:own"] });
   const path = `/api/v1/users/${id}/tokens`;
   const shown = await prism.get<List<{ id: string }>>(`${path}`);
-  assert.deepEqual(
-    shown.body.data.map((token) => token.id),
-    [two.id, one.id],
-  );
+  assert.deepEqual(valuesOf(shown.body.data, "id"), [two.id, one.id]);
   assert.ok(!shown.text.includes(one.token) && !/hash/i.test(shown.text));
   const paged = await prism.get<List<{ id: string }> & { nextCursor: string }>(`${path}?limit=1`);
   assert.ok(paged.body.nextCursor);

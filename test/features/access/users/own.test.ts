@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { promise } from "../../../helpers/promise.ts";
+import { keepsPromise } from "../../../helpers/promise.ts";
 import { scalarOf } from "../../../helpers/tables.ts";
 import {
   call,
@@ -19,71 +19,67 @@ interface Profile extends UserBody {
   readonly locale: string;
 }
 
-test(
-  "S2-46, S3-24: one's own account is changed by every path, with the seeds' bodies",
-  promise(["S2-46", "S3-24"], async (t) => {
-    const prism = await startAccounts(t);
-    await makeAccount(prism, { username: "ann", email: "ann@example.org" });
-    await makeAccount(prism, { username: "bob", email: "bob@example.org", phone: "+4930123456" });
-    const { token } = await logIn(prism, "ann");
-    const as = { token };
+test("S2-46, S3-24: one's own account is changed by every path, with the seeds' bodies", async (t) => {
+  keepsPromise(t, ["S2-46", "S3-24"]);
+  const prism = await startAccounts(t);
+  await makeAccount(prism, { username: "ann", email: "ann@example.org" });
+  await makeAccount(prism, { username: "bob", email: "bob@example.org", phone: "+4930123456" });
+  const { token } = await logIn(prism, "ann");
+  const as = { token };
 
-    for (const [method, path] of [
-      ["PUT", ME],
-      ["PUT", "/api/profile"],
-      ["PUT", "/api/v1/profile"],
-      ["PATCH", "/api/profile"],
-      ["PATCH", "/api/v1/profile"],
-    ] as const)
-      await t.test(
-        `S3-24: ${method} ${path} takes a name`,
-        promise("S3-24", async () => {
-          const name = `John Doe by ${method} ${path}`;
-          const { status, body } = await prism.request<Profile>(method, path, { name }, as);
-          assert.deepEqual([status, body.name], [200, name]);
-          assert.equal((await prism.get<Profile>("/api/profile", as)).body.name, name);
-        }),
-      );
-
-    await t.test("everything else that is one's own, and only what was sent", async () => {
-      const { body } = await prism.put<Profile>(
-        ME,
-        { phone: "+49 30 999999", timezone: "Asia/Tokyo", locale: "de-AT" },
-        as,
-      );
-      assert.deepEqual(
-        [body.phone, body.timezone, body.locale, body.username],
-        ["+4930999999", "Asia/Tokyo", "de-AT", "ann"],
-      );
-      assert.equal((await prism.put<Profile>(ME, { phone: null }, as)).body.phone, null);
+  for (const [method, path] of [
+    ["PUT", ME],
+    ["PUT", "/api/profile"],
+    ["PUT", "/api/v1/profile"],
+    ["PATCH", "/api/profile"],
+    ["PATCH", "/api/v1/profile"],
+  ] as const)
+    await t.test(`S3-24: ${method} ${path} takes a name`, async (t) => {
+      keepsPromise(t, "S3-24");
+      const name = `John Doe by ${method} ${path}`;
+      const { status, body } = await prism.request<Profile>(method, path, { name }, as);
+      assert.deepEqual([status, body.name], [200, name]);
+      assert.equal((await prism.get<Profile>("/api/profile", as)).body.name, name);
     });
 
-    await t.test("another mail address needs the password; the same one, in whatever case, does not", async () => {
-      const email = "ann@new.example";
-      assert.equal(outcomeOf(await prism.put(ME, { email }, as)), "400 VALIDATION_FAILED");
-      assert.equal(outcomeOf(await prism.put(ME, { email, currentPassword: "guess" }, as)), "401 INVALID_CREDENTIALS");
-      assert.equal(outcomeOf(await prism.put(ME, { email: "ANN@example.org", name: "Ann" }, as)), "200");
-      const changed = await prism.put<Profile>(ME, { email, currentPassword: PASSWORD }, as);
-      assert.deepEqual([changed.status, changed.body.email], [200, email]);
-      assert.equal((await logIn(prism, email)).user.username, "ann");
-    });
+  await t.test("everything else that is one's own, and only what was sent", async () => {
+    const { body } = await prism.put<Profile>(
+      ME,
+      { phone: "+49 30 999999", timezone: "Asia/Tokyo", locale: "de-AT" },
+      as,
+    );
+    assert.deepEqual(
+      [body.phone, body.timezone, body.locale, body.username],
+      ["+4930999999", "Asia/Tokyo", "de-AT", "ann"],
+    );
+    assert.equal((await prism.put<Profile>(ME, { phone: null }, as)).body.phone, null);
+  });
 
-    for (const c of [
-      { body: { email: "bob@example.org", currentPassword: PASSWORD }, is: "409 EMAIL_TAKEN" },
-      { body: { phone: "+4930123456" }, is: "409 PHONE_TAKEN" },
-      { body: { timezone: "Mars/Olympus" }, is: "400 INVALID_TIMEZONE" },
-      { body: { locale: "no language" }, is: "400 VALIDATION_FAILED" },
-      { body: { name: "" }, is: "400 VALIDATION_FAILED" },
-      { body: { name: "x".repeat(256) }, is: "400 VALIDATION_FAILED" },
-      { body: { roles: ["Admin"] }, is: "400 VALIDATION_FAILED" },
-      { body: { status: "disabled" }, is: "400 VALIDATION_FAILED" },
-      { body: { username: "root" }, is: "400 VALIDATION_FAILED" },
-    ])
-      await t.test(`${JSON.stringify(c.body).slice(0, 40)} is refused with ${c.is}`, async () =>
-        assert.equal(outcomeOf(await prism.put(ME, c.body, as)), c.is),
-      );
-  }),
-);
+  await t.test("another mail address needs the password; the same one, in whatever case, does not", async () => {
+    const email = "ann@new.example";
+    assert.equal(outcomeOf(await prism.put(ME, { email }, as)), "400 VALIDATION_FAILED");
+    assert.equal(outcomeOf(await prism.put(ME, { email, currentPassword: "guess" }, as)), "401 INVALID_CREDENTIALS");
+    assert.equal(outcomeOf(await prism.put(ME, { email: "ANN@example.org", name: "Ann" }, as)), "200");
+    const changed = await prism.put<Profile>(ME, { email, currentPassword: PASSWORD }, as);
+    assert.deepEqual([changed.status, changed.body.email], [200, email]);
+    assert.equal((await logIn(prism, email)).user.username, "ann");
+  });
+
+  for (const c of [
+    { body: { email: "bob@example.org", currentPassword: PASSWORD }, is: "409 EMAIL_TAKEN" },
+    { body: { phone: "+4930123456" }, is: "409 PHONE_TAKEN" },
+    { body: { timezone: "Mars/Olympus" }, is: "400 INVALID_TIMEZONE" },
+    { body: { locale: "no language" }, is: "400 VALIDATION_FAILED" },
+    { body: { name: "" }, is: "400 VALIDATION_FAILED" },
+    { body: { name: "x".repeat(256) }, is: "400 VALIDATION_FAILED" },
+    { body: { roles: ["Admin"] }, is: "400 VALIDATION_FAILED" },
+    { body: { status: "disabled" }, is: "400 VALIDATION_FAILED" },
+    { body: { username: "root" }, is: "400 VALIDATION_FAILED" },
+  ])
+    await t.test(`${JSON.stringify(c.body).slice(0, 40)} is refused with ${c.is}`, async () =>
+      assert.equal(outcomeOf(await prism.put(ME, c.body, as)), c.is),
+    );
+});
 
 test("a new password ends the other sessions and is asked for the old one", async (t) => {
   const prism = await startAccounts(t);

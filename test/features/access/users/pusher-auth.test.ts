@@ -4,8 +4,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
-import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
-import { promise } from "../../../helpers/promise.ts";
+import { answered, startPrism, type TestPrism } from "../../../helpers/prism.ts";
+import { keepsPromise } from "../../../helpers/promise.ts";
 
 /** The example of Pusher's own reference. */
 const REFERENCE = { appId: "1", key: "278d425bdf160c739803", secret: "7ad3773142a6692b25b8" };
@@ -31,67 +31,62 @@ function ask(prism: TestPrism, channel: string, token?: string) {
   return prism.get<Auth>(`${PATH}?${query}`, token === undefined ? {} : { token });
 }
 
-test(
-  "S2-48, S2-126: GET and POST sign a channel as Pusher's reference has it, by query, JSON or form",
-  promise("S2-48", async (t) => {
-    const prism = await startPrism(t, { settings: SETTINGS });
-    const expected = `${REFERENCE.key}:58df8b0c36d6982b82c3ecf6b4662e34fe8c25bba48f5369f135bf843651c3a4`;
-    const channel = { socket_id: "1234.1234", channel_name: "private-foobar" };
-    const form = new URLSearchParams(channel).toString();
-    const headers = { "Content-Type": "application/x-www-form-urlencoded" };
-    for (const [name, reply] of [
-      ["GET", await ask(prism, "private-foobar")],
-      ["JSON", await prism.post<Auth>(PATH, channel)],
-      ["JSON with members of the client's own", await prism.post<Auth>(PATH, { ...channel, more: 1 })],
-      ["a form", await prism.post<Auth>(PATH, form, { headers })],
-      ["a form at the seed's path", await prism.post<Auth>("/pusher/auth", `${form}&more=1`, { headers })],
-    ] as const)
-      await t.test(name, () => assert.deepEqual([reply.status, reply.body], [200, { auth: expected }]));
-  }),
-);
+test("S2-48, S2-126: GET and POST sign a channel as Pusher's reference has it, by query, JSON or form", async (t) => {
+  keepsPromise(t, "S2-48");
+  const prism = await startPrism(t, { settings: SETTINGS });
+  const expected = `${REFERENCE.key}:58df8b0c36d6982b82c3ecf6b4662e34fe8c25bba48f5369f135bf843651c3a4`;
+  const channel = { socket_id: "1234.1234", channel_name: "private-foobar" };
+  const form = new URLSearchParams(channel).toString();
+  const headers = { "Content-Type": "application/x-www-form-urlencoded" };
+  for (const [name, reply] of [
+    ["GET", await ask(prism, "private-foobar")],
+    ["JSON", await prism.post<Auth>(PATH, channel)],
+    ["JSON with members of the client's own", await prism.post<Auth>(PATH, { ...channel, more: 1 })],
+    ["a form", await prism.post<Auth>(PATH, form, { headers })],
+    ["a form at the seed's path", await prism.post<Auth>("/pusher/auth", `${form}&more=1`, { headers })],
+  ] as const)
+    await t.test(name, () => assert.deepEqual([reply.status, reply.body], [200, { auth: expected }]));
+});
 
 test("a presence channel names its member, who cannot claim another identity", async (t) => {
   const prism = await startPrism(t, { settings: SETTINGS });
   const operator = await makeUser(prism, "operator", ["Operator"]);
   const given = { socket_id: "1.2", channel_name: "presence-lobby", channel_data: '{"user_id":"somebody else"}' };
-  const { status, body } = await prism.post<Auth>(PATH, given, { token: operator.token });
-  assert.equal(status, 200);
+  const { body } = await answered(200, prism.post<Auth>(PATH, given, { token: operator.token }));
   const data = JSON.parse(body.channel_data ?? "") as { user_id: string; user_info: { name: string } };
   assert.equal(data.user_id, operator.id);
   assert.equal(typeof data.user_info.name, "string");
   assert.equal(body.auth, signature(`1.2:presence-lobby:${body.channel_data}`));
 });
 
-test(
-  "S2-125: private-user-{id} is allowed for its user, private-project-{id} for members, others with realtime:publish",
-  promise("S2-125", async (t) => {
-    const prism = await startPrism(t, { settings: SETTINGS });
-    const ann = await makeUser(prism, "ann", ["User"]);
-    const bob = await makeUser(prism, "bob", ["User"]);
-    const shop = await makeProject(prism);
-    await prism.post(`/api/v1/projects/${shop.id}/members`, { userId: ann.id, role: "viewer" });
-    const may = async (token: string | undefined, channel: string): Promise<boolean> => {
-      const { status, body } = await ask(prism, channel, token);
-      if (status === 200) assert.equal(body.auth, signature(`1234.1234:${channel}`));
-      else assert.deepEqual([status, body.error?.code], [403, "CHANNEL_FORBIDDEN"]);
-      return status === 200;
-    };
-    const admin = undefined;
-    for (const [name, token, channel, expected] of [
-      ["one's own", ann.token, `private-user-${ann.id}`, true],
-      ["another user's", bob.token, `private-user-${ann.id}`, false],
-      ["another user's, for an administrator", admin, `private-user-${ann.id}`, false],
-      ["a project of which one is a member", ann.token, `private-project-${shop.id}`, true],
-      ["a project of others", bob.token, `private-project-${shop.id}`, false],
-      ["a project by its slug", ann.token, "private-project-shop", false],
-      ["a private channel", ann.token, "private-x", false],
-      ["a private channel with realtime:publish", admin, "private-x", true],
-      ["an encrypted channel without a master key", admin, "private-encrypted-x", false],
-      ["a public channel", admin, "news", false],
-    ] as const)
-      await t.test(name, async () => assert.equal(await may(token, channel), expected));
-  }),
-);
+test("S2-125: private-user-{id} is allowed for its user, private-project-{id} for members, others with realtime:publish", async (t) => {
+  keepsPromise(t, "S2-125");
+  const prism = await startPrism(t, { settings: SETTINGS });
+  const ann = await makeUser(prism, "ann", ["User"]);
+  const bob = await makeUser(prism, "bob", ["User"]);
+  const shop = await makeProject(prism);
+  await prism.post(`/api/v1/projects/${shop.id}/members`, { userId: ann.id, role: "viewer" });
+  const may = async (token: string | undefined, channel: string): Promise<boolean> => {
+    const { status, body } = await ask(prism, channel, token);
+    if (status === 200) assert.equal(body.auth, signature(`1234.1234:${channel}`));
+    else assert.deepEqual([status, body.error?.code], [403, "CHANNEL_FORBIDDEN"]);
+    return status === 200;
+  };
+  const admin = undefined;
+  for (const [name, token, channel, expected] of [
+    ["one's own", ann.token, `private-user-${ann.id}`, true],
+    ["another user's", bob.token, `private-user-${ann.id}`, false],
+    ["another user's, for an administrator", admin, `private-user-${ann.id}`, false],
+    ["a project of which one is a member", ann.token, `private-project-${shop.id}`, true],
+    ["a project of others", bob.token, `private-project-${shop.id}`, false],
+    ["a project by its slug", ann.token, "private-project-shop", false],
+    ["a private channel", ann.token, "private-x", false],
+    ["a private channel with realtime:publish", admin, "private-x", true],
+    ["an encrypted channel without a master key", admin, "private-encrypted-x", false],
+    ["a public channel", admin, "news", false],
+  ] as const)
+    await t.test(name, async () => assert.equal(await may(token, channel), expected));
+});
 
 test("an invalid socket or channel is refused before it is signed", async (t) => {
   const prism = await startPrism(t, { settings: SETTINGS });

@@ -6,7 +6,7 @@ import { migrateUp } from "../../../../src/store/sqlite/migrate.ts";
 import { MIGRATIONS } from "../../../../src/store/sqlite/migrations.gen.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeUser } from "../../../helpers/people.ts";
-import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
+import { answered, startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { temporaryDir } from "../../../helpers/store.ts";
 import { countOf } from "../../../helpers/tables.ts";
 
@@ -23,8 +23,7 @@ function zonesOf({ timezone, effectiveTimezone }: Zones): (string | null)[] {
 
 /** Changes the account, and reads it again: the answer of `GET` is cached. */
 async function change(prism: TestPrism, token: string, body: object): Promise<(string | null)[]> {
-  const changed = await prism.put<Zones>(ME, body, { token });
-  assert.equal(changed.status, 200, changed.text);
+  const changed = await answered(200, prism.put<Zones>(ME, body, { token }));
   const { body: read } = await prism.get<Zones>(ME, { token });
   assert.deepEqual(zonesOf(read), zonesOf(changed.body));
   return zonesOf(read);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AlertPage as Page } from "../../../../src/client/api-types.gen.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { alertWorld, MINUTE } from "./support.ts";
 
 interface Posted {
@@ -23,10 +24,8 @@ test("alerts are posted in batches: fired, repeated, resolved, refused", async (
     { key: "other", status: "resolved" },
     { labels: { alertname: "" } },
   );
-  assert.deepEqual(
-    again.map(({ status, error }) => error ?? status),
-    ["repeated", "resolved", "unchanged", "at least one label pair required"],
-  );
+  const shown = again.map(({ status, error }) => error ?? status);
+  assert.deepEqual(shown, ["repeated", "resolved", "unchanged", "at least one label pair required"]);
   assert.equal(again[0]?.id, byLabels?.id);
   const over = await post({ labels, endsAt: new Date(clock.now() - 1).toISOString() });
   assert.equal(over[0]?.status, "resolved", "an end that has passed resolves");
@@ -100,20 +99,14 @@ test("resolved alerts are listed by their end, and a person resolves one with an
   const rest = await prism.get<Page>(`${PATH}?state=resolved&limit=1&cursor=${listed.body.nextCursor}`);
   assert.deepEqual([rest.body.data[0]?.id, rest.body.nextCursor], [a, null]);
   const matched = await prism.get<Page>(`${PATH}?state=resolved&matcher=alertname%3DB`);
-  assert.deepEqual(
-    matched.body.data.map(({ id }) => id),
-    [b],
-  );
+  assert.deepEqual(valuesOf(matched.body.data, "id"), [b]);
   const one = await prism.get<{ incidents: unknown[]; state: string }>(`${PATH}/${a}`);
   assert.deepEqual([one.body.state, Array.isArray(one.body.incidents)], ["resolved", true]);
   const audit = rowsOf<{ resourceId: string }>(
     prism,
     "select resourceId from audit_log where action = 'alert.resolve'",
   );
-  assert.deepEqual(
-    audit.map(({ resourceId }) => resourceId),
-    [a, b],
-  );
+  assert.deepEqual(valuesOf(audit, "resourceId"), [a, b]);
   assert.equal((await events()).filter((each) => each.startsWith("alert.resolved")).length, 2);
   assert.equal((await prism.get(`${PATH}/${"0".repeat(8)}`)).status, 404);
 });

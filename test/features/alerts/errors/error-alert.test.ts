@@ -4,62 +4,60 @@ import { within } from "../../../../src/core/promises.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import type { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeProject } from "../../../helpers/people.ts";
-import { promise } from "../../../helpers/promise.ts";
+import { keepsPromise } from "../../../helpers/promise.ts";
 import { openBeside } from "../../../helpers/store.ts";
 import { countOf, rowsOf, scalarOf } from "../../../helpers/tables.ts";
 import { alert, alertsOf, alertWorld, errors, join, MINUTE, send, toldBy } from "./support.ts";
 
-test(
-  "S1-09 S1-20 ten errors in quick succession tell owner and members once, in the app and by mail, and then there is silence",
-  promise("S1-09", async (t) => {
-    const world = await alertWorld(t, {}, {}, "<b>shop</b> & co");
-    const { prism, clock, server, projectId } = world;
-    const owner = prism.parts.offers.devUserId ?? "";
-    const uma = await join(world, "uma", "uma@example.com");
-    const vera = await join(world, "vera", "vera@example.com", { emailAlerts: false });
-    const will = await join(world, "will", null);
-    const begin = clock.now();
-    await send(world, { type: "error" }, { type: "error.db" }, { type: "db.error" }, { type: "a", level: "fatal" });
-    await send(world, { type: "errors" }, { type: "a.error.b" }, { type: "a", level: "warn" });
-    clock.advance(MINUTE);
-    await send(world, ...errors(5), { type: "last.error", payload: { message: "<script>x</script>" } });
+test("S1-09 S1-20 ten errors in quick succession tell owner and members once, in the app and by mail, and then there is silence", async (t) => {
+  keepsPromise(t, "S1-09");
+  const world = await alertWorld(t, {}, {}, "<b>shop</b> & co");
+  const { prism, clock, server, projectId } = world;
+  const owner = prism.parts.offers.devUserId ?? "";
+  const uma = await join(world, "uma", "uma@example.com");
+  const vera = await join(world, "vera", "vera@example.com", { emailAlerts: false });
+  const will = await join(world, "will", null);
+  const begin = clock.now();
+  await send(world, { type: "error" }, { type: "error.db" }, { type: "db.error" }, { type: "a", level: "fatal" });
+  await send(world, { type: "errors" }, { type: "a.error.b" }, { type: "a", level: "warn" });
+  clock.advance(MINUTE);
+  await send(world, ...errors(5), { type: "last.error", payload: { message: "<script>x</script>" } });
 
-    const told = await alert(world);
-    assert.equal(told.title, "<b>shop</b> & co: 10 errors within 5 minutes");
-    assert.deepEqual(toldBy(world, told), [owner, uma.id, vera.id, will.id].sort());
-    assert.deepEqual([told.projectId, told.priority], [projectId, 500]);
-    const { eventIds, ...data } = JSON.parse(told.data) as Record<string, unknown>;
-    assert.deepEqual(data, {
-      projectId,
-      count: 10,
-      windowMs: 300_000,
-      firstAt: new Date(begin).toISOString(),
-      lastAt: new Date(begin + MINUTE).toISOString(),
-    });
-    const newest = rowsOf<{ id: string }>(prism, "select id from events order by seq desc limit 5").map(({ id }) => id);
-    assert.deepEqual(eventIds, newest.reverse());
+  const told = await alert(world);
+  assert.equal(told.title, "<b>shop</b> & co: 10 errors within 5 minutes");
+  assert.deepEqual(toldBy(world, told), [owner, uma.id, vera.id, will.id].sort());
+  assert.deepEqual([told.projectId, told.priority], [projectId, 500]);
+  const { eventIds, ...data } = JSON.parse(told.data) as Record<string, unknown>;
+  assert.deepEqual(data, {
+    projectId,
+    count: 10,
+    windowMs: 300_000,
+    firstAt: new Date(begin).toISOString(),
+    lastAt: new Date(begin + MINUTE).toISOString(),
+  });
+  const newest = rowsOf<{ id: string }>(prism, "select id from events order by seq desc limit 5").map(({ id }) => id);
+  assert.deepEqual(eventIds, newest.reverse());
 
-    const mail = await server.mailTo("uma@example.com");
-    const raw = mail.raw.replaceAll("=\r\n", "");
-    assert.match(raw, /^Subject: <b>shop<\/b> & co: 10 errors within 5 minutes\r$/m);
-    assert.match(raw, /10 errors in the project <b>shop<\/b> & co within 5 minutes\./);
-    assert.match(raw, /&lt;b&gt;shop&lt;\/b&gt; &amp; co/);
-    assert.match(raw, /&lt;script&gt;x&lt;\/script&gt;/);
-    const first = new Date(begin).toISOString();
-    assert.ok(raw.includes(`First: ${first.slice(0, 10)} ${first.slice(11, 19)} UTC`));
-    assert.equal(server.mails.length, 1);
+  const mail = await server.mailTo("uma@example.com");
+  const raw = mail.raw.replaceAll("=\r\n", "");
+  assert.match(raw, /^Subject: <b>shop<\/b> & co: 10 errors within 5 minutes\r$/m);
+  assert.match(raw, /10 errors in the project <b>shop<\/b> & co within 5 minutes\./);
+  assert.match(raw, /&lt;b&gt;shop&lt;\/b&gt; &amp; co/);
+  assert.match(raw, /&lt;script&gt;x&lt;\/script&gt;/);
+  const first = new Date(begin).toISOString();
+  assert.ok(raw.includes(`First: ${first.slice(0, 10)} ${first.slice(11, 19)} UTC`));
+  assert.equal(server.mails.length, 1);
 
-    await send(world, ...errors(5));
-    clock.advance(5 * MINUTE - 1);
-    await send(world, ...errors(4));
-    clock.advance(2);
-    // The five have left the window by now, the four have not.
-    await send(world, ...errors(5));
-    await send(world, ...errors(1));
-    assert.equal(JSON.parse((await alert(world, 2)).data).count, 10);
-    assert.deepEqual([alertsOf(world).length, server.mails.length], [2, 2]);
-  }),
-);
+  await send(world, ...errors(5));
+  clock.advance(5 * MINUTE - 1);
+  await send(world, ...errors(4));
+  clock.advance(2);
+  // The five have left the window by now, the four have not.
+  await send(world, ...errors(5));
+  await send(world, ...errors(1));
+  assert.equal(JSON.parse((await alert(world, 2)).data).count, 10);
+  assert.deepEqual([alertsOf(world).length, server.mails.length], [2, 2]);
+});
 
 test("errors during a cooldown are notified once at its end, without another error, with all of them counted", async (t) => {
   const world = await alertWorld(t);
@@ -131,28 +129,26 @@ test("a clock that was set back after an alert does not extend its cooldown", as
   assert.equal(alertsOf(world).length, 3);
 });
 
-test(
-  "S1-44 while an alert waits, the project's further errors make no other: its job is one, by the key alert:<projectId>",
-  promise("S1-44", async (t) => {
-    const world = await alertWorld(t);
-    const { prism, projectId } = world;
-    await join(world, "uma", "uma@example.com");
-    await prism.parts.offers.queueControl.pause("alert");
-    const jobs = () => rowsOf<{ dedupeKey: string }>(prism, "select dedupeKey from jobs where queue = 'alert'");
-    await send(world, ...errors(15));
-    await eventually("its job is there", () => jobs().length === 1);
-    for (let i = 0; i < 5; i++) await send(world, ...errors(30));
-    const again = { queue: "alert", kind: "alert", payload: {}, runAt: 0, dedupeKey: `alert:${projectId}` } as const;
-    const held = await prism.parts.offers.jobs.enqueue(again);
-    assert.deepEqual(
-      [jobs(), held.jobId],
-      [[{ dedupeKey: `alert:${projectId}` }], scalarOf(prism, "select id from jobs where queue = 'alert'")],
-    );
-    await prism.parts.offers.queueControl.resume("alert");
-    await alert(world);
-    assert.deepEqual([alertsOf(world).length, world.server.mails.length], [1, 1]);
-  }),
-);
+test("S1-44 while an alert waits, the project's further errors make no other: its job is one, by the key alert:<projectId>", async (t) => {
+  keepsPromise(t, "S1-44");
+  const world = await alertWorld(t);
+  const { prism, projectId } = world;
+  await join(world, "uma", "uma@example.com");
+  await prism.parts.offers.queueControl.pause("alert");
+  const jobs = () => rowsOf<{ dedupeKey: string }>(prism, "select dedupeKey from jobs where queue = 'alert'");
+  await send(world, ...errors(15));
+  await eventually("its job is there", () => jobs().length === 1);
+  for (let i = 0; i < 5; i++) await send(world, ...errors(30));
+  const again = { queue: "alert", kind: "alert", payload: {}, runAt: 0, dedupeKey: `alert:${projectId}` } as const;
+  const held = await prism.parts.offers.jobs.enqueue(again);
+  assert.deepEqual(
+    [jobs(), held.jobId],
+    [[{ dedupeKey: `alert:${projectId}` }], scalarOf(prism, "select id from jobs where queue = 'alert'")],
+  );
+  await prism.parts.offers.queueControl.resume("alert");
+  await alert(world);
+  assert.deepEqual([alertsOf(world).length, world.server.mails.length], [1, 1]);
+});
 
 for (const { name, wait } of [
   { name: "does not keep the project silent for ever", wait: (clock: FakeClock) => clock.advance(5 * MINUTE) },

@@ -1,9 +1,8 @@
-import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
-import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
+import { answered, startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
 import { MailServer } from "../../access/sessions/support/mail-server.ts";
 
@@ -53,8 +52,7 @@ export async function join({ prism, projectId }: AlertWorld, name: string, email
 }
 
 export async function send({ prism, apiKey }: AlertWorld, ...events: readonly object[]): Promise<void> {
-  const { status, text } = await prism.post("/api/v1/events", events, { apiKey });
-  assert.equal(status, 202, text);
+  await answered(202, prism.post("/api/v1/events", events, { apiKey }));
 }
 
 /** This many events with level error. */

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { type TestContext, test } from "node:test";
 import { eventually } from "../../../helpers/eventually.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { mattermostBot, mattermostHook } from "../../channels/presets/mattermost.ts";
 import { pushoverApi } from "../../channels/presets/pushover.ts";
 import { slackBot, slackWebhook } from "../../channels/presets/slack.ts";
@@ -243,10 +244,7 @@ test("slack: the reader who presses a webhook's button gets an answer, at Slack'
   await eventually("it is answered", () => room.requests.some(({ path }) => path === "/actions/T0/1/secret"));
   const answers = room.requests.filter(({ path }) => path.startsWith("/actions/"));
   const text = "Incident 1 is acknowledged already";
-  assert.deepEqual(
-    answers.map(({ json }) => json),
-    [{ response_type: "ephemeral", replace_original: false, text }],
-  );
+  assert.deepEqual(valuesOf(answers, "json"), [{ response_type: "ephemeral", replace_original: false, text }]);
   await assertAcknowledged(world, room, "slack:anna");
 });
 

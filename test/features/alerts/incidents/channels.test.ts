@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { eventually } from "../../../helpers/eventually.ts";
+import { answered } from "../../../helpers/prism.ts";
+import { rowsWith } from "../../../helpers/values.ts";
 import { pagerdutyEvents } from "../../channels/presets/pagerduty.ts";
 import { telegramBot } from "../../channels/presets/telegram.ts";
 import { type Service, type StandIn, startStandIn } from "../../channels/support/stand-in.ts";
@@ -18,8 +20,7 @@ async function roomOf(t: TestContext, world: IncidentWorld, service: Service): P
   const standIn = await startStandIn(t, service);
   const { projectId } = world;
   const body = { name: service.preset, preset: service.preset, fields: service.fields(standIn.url), projectId };
-  const made = await world.prism.post<{ id: string }>("/api/v1/channels", body);
-  assert.equal(made.status, 201, made.text);
+  const made = await answered(201, world.prism.post<{ id: string }>("/api/v1/channels", body));
   return { ...standIn, id: made.body.id };
 }
 
@@ -27,8 +28,7 @@ async function setSteps(world: IncidentWorld, steps: readonly object[], more: ob
   const path = `/api/v1/policies/${world.projectId}`;
   const current = await world.prism.get<{ version: number }>(path);
   const headers = { "If-Match": `"${current.body.version}"` };
-  const reply = await world.prism.put(path, { steps, ...more }, { headers });
-  assert.equal(reply.status, 200, reply.text);
+  await answered(200, world.prism.put(path, { steps, ...more }, { headers }));
 }
 
 test("a message in a room follows its incident: firing, acknowledged by its link, resolved", async (t) => {
@@ -56,10 +56,7 @@ test("a message in a room follows its incident: firing, acknowledged by its link
   assert.match(await (await press()).text(), /Acknowledged already/);
   await eventually("the message changes", () => first?.edits === 1 && /Acknowledged/.test(first.text));
   const acks = await world.db.read.selectFrom("incident_acks").selectAll().execute();
-  assert.deepEqual(
-    acks.map(({ userId, via }) => [userId, via]),
-    [[`channel:${room.id}`, "channel"]],
-  );
+  assert.deepEqual(rowsWith(acks, "userId", "via"), [[`channel:${room.id}`, "channel"]]);
 
   const headers = { token: ann.token };
   assert.equal((await world.prism.post(`/api/v1/incidents/${id}/unacknowledge`, {}, headers)).status, 200);
@@ -110,8 +107,7 @@ test("while a service is down, the changes of an incident become one message", a
   await eventually("it was tried", () => room.requests.length === 1);
   const { id } = await world.only();
   for (const action of ["acknowledge", "unacknowledge"]) {
-    const reply = await world.prism.post(`/api/v1/incidents/${id}/${action}`, {}, headers);
-    assert.equal(reply.status, 200, reply.text);
+    await answered(200, world.prism.post(`/api/v1/incidents/${id}/${action}`, {}, headers));
   }
   await eventually("it arrives at last", () => {
     world.clock.advance(MINUTE);
@@ -151,8 +147,7 @@ test("steps name active channels of their project; a named channel cannot be del
 
   const { body } = await world.prism.get<{ version: number }>(`/api/v1/channels/${room.id}`);
   const headers = { "If-Match": `"${body.version}"` };
-  const off = await world.prism.patch(`/api/v1/channels/${room.id}`, { active: false }, { headers });
-  assert.equal(off.status, 200, off.text);
+  await answered(200, world.prism.patch(`/api/v1/channels/${room.id}`, { active: false }, { headers }));
   await world.fire("A");
   const { id } = await world.only();
   await eventually("the step counts as failed", async () => {
@@ -172,8 +167,7 @@ test("a channel may have no links; a link ends with its channel, and is of its p
   const press = (to: string) => fetch(to, { method: "POST", headers: FORM, body: "acknowledge=yes" });
   const { body } = await world.prism.get<{ version: number }>(`/api/v1/channels/${room.id}`);
   const headers = { "If-Match": `"${body.version}"` };
-  const changed = await world.prism.patch(`/api/v1/channels/${room.id}`, { acknowledgeLink: false }, { headers });
-  assert.equal(changed.status, 200, changed.text);
+  await answered(200, world.prism.patch(`/api/v1/channels/${room.id}`, { acknowledgeLink: false }, { headers }));
   assert.equal((await press(url)).status, 401);
   assert.equal((await press(url.replace("token=channel-", "token=mail-"))).status, 401);
   assert.equal((await world.only()).state, "open");

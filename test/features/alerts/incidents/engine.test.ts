@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { rowsWith, valuesOf } from "../../../helpers/values.ts";
 import { IncidentWorld, MINUTE } from "./support.ts";
 
 const INSTANT = /\d{4}-\d\d-\d\dT[\d:.]+Z/g;
@@ -44,10 +45,11 @@ test("texts of notifications begin with the reason; then differing labels, since
   await world.pass(MINUTE);
   await world.incidents.resolve((await world.only()).id, { id: ann.id, via: "api" });
   const rows = await world.db.read.selectFrom("notifications").selectAll().orderBy("createdAt").execute();
-  assert.deepEqual(
-    rows.map(({ title }) => title),
-    ["Critical: DiskFull (a)", "Critical: DiskFull, 2 alerts", "Resolved: DiskFull"],
-  );
+  assert.deepEqual(valuesOf(rows, "title"), [
+    "Critical: DiskFull (a)",
+    "Critical: DiskFull, 2 alerts",
+    "Resolved: DiskFull",
+  ]);
   const { id } = await world.only();
   assert.deepEqual(JSON.parse(rows[0]?.action ?? ""), {
     type: "open",
@@ -77,13 +79,10 @@ test("alerts of a group share an incident; another group is another one", async 
   await world.fire("A2", { labels: { alertname: "A", host: "2" } });
   await world.fire("B");
   const rows = await world.rows();
-  assert.deepEqual(
-    rows.map(({ number, alerts, title }) => [number, alerts, title]),
-    [
-      [1, 2, "A"],
-      [2, 1, "B"],
-    ],
-  );
+  assert.deepEqual(rowsWith(rows, "number", "alerts", "title"), [
+    [1, 2, "A"],
+    [2, 1, "B"],
+  ]);
   await world.pass(MINUTE);
   assert.deepEqual(await world.notified(), ["step ann", "step ann", "new-alerts ann"]);
 });
@@ -96,10 +95,7 @@ test("a list shows what the first alert of each incident says", async (t) => {
   await world.fire("B", { annotations: { summary: "", message: "m".repeat(400) } });
   await world.fire("C");
   const { body } = await world.prism.get<{ data: { summary: string | null }[] }>("/api/v1/incidents");
-  assert.deepEqual(
-    body.data.map(({ summary }) => summary),
-    [null, "m".repeat(300), "Disk of 1 is full"],
-  );
+  assert.deepEqual(valuesOf(body.data, "summary"), [null, "m".repeat(300), "Disk of 1 is full"]);
 });
 
 test("everyone who received firing receives resolved, after the group interval", async (t) => {
@@ -144,10 +140,7 @@ test("acknowledging a notification acknowledges its incident as that user, in on
   const row = await world.only();
   assert.equal(row.state, "acknowledged");
   const acks = await world.db.read.selectFrom("incident_acks").selectAll().execute();
-  assert.deepEqual(
-    acks.map(({ userId, via }) => [userId, via]),
-    [[ann.id, "notification"]],
-  );
+  assert.deepEqual(rowsWith(acks, "userId", "via"), [[ann.id, "notification"]]);
   await world.pass(24 * 60 * MINUTE);
   assert.deepEqual(await world.notified(), ["step ann"]);
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { eventually } from "../../../helpers/eventually.ts";
 import { makeProject } from "../../../helpers/people.ts";
-import { startPrism } from "../../../helpers/prism.ts";
+import { answered, startPrism } from "../../../helpers/prism.ts";
 import { httpServer } from "../../channels/presets/http.ts";
 import { startStandIn } from "../../channels/support/stand-in.ts";
 
@@ -37,8 +37,7 @@ test("a pager that answers 503 while twenty incidents open stays enabled and get
   const alerts = Array.from({ length: COUNT }, (_, n) => ({
     ...{ key: `a${n}`, labels: { alertname: `a${n}`, severity: "critical" } },
   }));
-  const posted = await prism.post("/api/v1/alerts", { projectId, alerts });
-  assert.equal(posted.status, 200, posted.text);
+  await answered(200, prism.post("/api/v1/alerts", { projectId, alerts }));
   await eventually("the service fails for a while", () => pager.requests.length >= 3);
   // It is well again: what is left of the answers is thrown away.
   pager.next.length = 0;

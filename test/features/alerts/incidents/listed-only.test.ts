@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AlertTrial as Explained } from "../../../../src/client/api-types.gen.ts";
 import { eventually } from "../../../helpers/eventually.ts";
+import { answered } from "../../../helpers/prism.ts";
 import { countOf } from "../../../helpers/tables.ts";
+import { rowsWith } from "../../../helpers/values.ts";
 import { startRecorder } from "../../../helpers/webhook-recorder.ts";
 import { IncidentWorld, MINUTE } from "./support.ts";
 
@@ -16,8 +18,7 @@ test("alerts of a policy that opens no incidents are listed, and nothing else ha
   });
   assert.deepEqual([made.status, made.body.opensIncidents], [201, false], made.text);
   const routes = [{ policy: "null", matchers: ['alertname="Watchdog"'] }];
-  const put = await world.prism.put("/api/v1/routes", { route: { policy: "default", groupWaitMs: 0, routes } });
-  assert.equal(put.status, 200, put.text);
+  await answered(200, world.prism.put("/api/v1/routes", { route: { policy: "default", groupWaitMs: 0, routes } }));
   await world.fire("Watchdog");
   await world.pass(10 * MINUTE);
   assert.deepEqual([await world.rows(), await world.notified()], [[], []]);
@@ -30,10 +31,7 @@ test("alerts of a policy that opens no incidents are listed, and nothing else ha
     labels: { alertname: "Watchdog", n: "2" },
   });
   assert.equal(trial.body.answer, "The policy null opens no incidents: the alert would only be listed.");
-  assert.deepEqual(
-    trial.body.routes.map(({ isListedOnly, incident, next }) => [isListedOnly, incident, next]),
-    [[true, null, []]],
-  );
+  assert.deepEqual(rowsWith(trial.body.routes, "isListedOnly", "incident", "next"), [[true, null, []]]);
 
   await world.resolveAlert("Watchdog");
   const changed = await world.prism.patch<{ opensIncidents: boolean }>(`/api/v1/policies/${made.body.id}`, {
@@ -69,8 +67,7 @@ test("an incident whose policy only calls webhooks goes on calling, and is not a
   const recorder = await startRecorder<{ notification_reason: string }>(t);
   const world = await IncidentWorld.start(t, { "webhooks.allowPrivateCidrs": "127.0.0.0/8" });
   const steps = [{ type: "webhook", url: `${recorder.url}/watchdog`, format: "alertmanager" }];
-  const made = await world.prism.post("/api/v1/policies", { name: "watch", steps });
-  assert.equal(made.status, 201, made.text);
+  await answered(201, world.prism.post("/api/v1/policies", { name: "watch", steps }));
   const routes = [{ policy: "watch", matchers: ['alertname="Watchdog"'], repeatMs: 5 * MINUTE }];
   await world.prism.put("/api/v1/routes", { route: { policy: "default", groupWaitMs: 0, routes } });
   await world.fire("Watchdog");
@@ -86,12 +83,9 @@ test("an incident whose policy only calls webhooks goes on calling, and is not a
   const waiting = attention.body.items.filter(({ kind }) => kind === "incident").map(({ title }) => title);
   assert.deepEqual(waiting, ["#2 Other"], attention.text);
   const listed = await world.prism.get<{ data: { title: string; notifiesPeople: boolean }[] }>("/api/v1/incidents");
-  assert.deepEqual(
-    listed.body.data.map(({ title, notifiesPeople }) => [title, notifiesPeople]),
-    [
-      ["Other", true],
-      ["Watchdog", false],
-    ],
-  );
+  assert.deepEqual(rowsWith(listed.body.data, "title", "notifiesPeople"), [
+    ["Other", true],
+    ["Watchdog", false],
+  ]);
   assert.ok(!(await world.events()).includes("incident.exhausted"));
 });

@@ -10,6 +10,7 @@ import {
   unsnooze,
 } from "../../../../src/features/alerts/incidents/machine.ts";
 import type { PolicyStep } from "../../../../src/features/alerts/policies/policy.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { MINUTE, notify, START, World, wait } from "./machine-world.ts";
 
 test("acknowledging stops steps and repeats; with a quorum only the last needed acknowledgement does", () => {
@@ -63,10 +64,7 @@ test("an acknowledgement expires, and the steps start again once fewer than the 
   assert.deepEqual(world.take(), []);
   world.pass(1);
   assert.deepEqual(world.take(), ["log ack-expired", "incident.unacknowledged", "page 0.0 high"]);
-  assert.deepEqual(
-    world.acks.map(({ userId }) => userId),
-    ["u2"],
-  );
+  assert.deepEqual(valuesOf(world.acks, "userId"), ["u2"]);
 });
 
 test("a snooze stops steps until its end, which opens the incident and starts them again", () => {

@@ -4,7 +4,9 @@ import { runAs, SYSTEM } from "../../../../src/core/caller.ts";
 import { addEffect } from "../../../../src/store/database.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { makeProject } from "../../../helpers/people.ts";
+import { answered } from "../../../helpers/prism.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { httpServer } from "../../channels/presets/http.ts";
 import { pagerdutyEvents } from "../../channels/presets/pagerduty.ts";
 import { type Service, type StandIn, startStandIn } from "../../channels/support/stand-in.ts";
@@ -34,16 +36,14 @@ async function wayOf(
 async function setSteps({ prism }: IncidentWorld, projectId: string, steps: readonly object[]): Promise<void> {
   const path = `/api/v1/policies/${projectId}`;
   const { version } = (await prism.get<{ version: number }>(path)).body;
-  const reply = await prism.put(path, { steps }, { headers: { "If-Match": `"${version}"` } });
-  assert.equal(reply.status, 200, reply.text);
+  await answered(200, prism.put(path, { steps }, { headers: { "If-Match": `"${version}"` } }));
 }
 
 async function change({ prism }: IncidentWorld, id: string, values: object, token?: string): Promise<void> {
   const path = `/api/v1/channels/${id}`;
   const given = token === undefined ? {} : { token };
   const { version } = (await prism.get<{ version: number }>(path, given)).body;
-  const reply = await prism.patch(path, values, { ...given, headers: { "If-Match": `"${version}"` } });
-  assert.equal(reply.status, 200, reply.text);
+  await answered(200, prism.patch(path, values, { ...given, headers: { "If-Match": `"${version}"` } }));
 }
 
 interface Page {
@@ -88,8 +88,7 @@ test("a channel that is deleted under a running incident is a failed way in thes
   await world.fire("A");
   await eventually("it was tried", () => pagesOf(world)[0]?.outcome === "trying");
   await setSteps(world, world.projectId, [{ type: "notify", members: true }]);
-  const gone = await world.prism.delete(`/api/v1/channels/${room.id}`);
-  assert.equal(gone.status, 204, gone.text);
+  await answered(204, world.prism.delete(`/api/v1/channels/${room.id}`));
   await eventually("it has failed", () => pagesOf(world)[0]?.lastError === "the channel has been deleted");
   const { id } = await world.only();
   await eventually("the timeline says so", async () => (await world.log(id)).includes("page-failed"));
@@ -117,8 +116,7 @@ test("an incident that reaches no one asks again when a person gets a way, is ac
   const [ann, bob] = [await world.member("ann"), await world.member("bob")];
   // Another person's way: without any on the server the rule is off.
   await wayOf(t, world, { token: (await world.member("cas")).token });
-  const schedule = await prism.post<{ id: string }>("/api/v1/oncall/schedules", { name: "Night" });
-  assert.equal(schedule.status, 201, schedule.text);
+  const schedule = await answered(201, prism.post<{ id: string }>("/api/v1/oncall/schedules", { name: "Night" }));
   const steps = [{ type: "notify", users: ["ann"], schedules: [{ id: schedule.body.id }] }];
   await setSteps(world, projectId, steps);
   await world.fire("A");
@@ -197,8 +195,7 @@ test("a deleted project sends the end to its pager first, then its channels and 
   await world.fire("A", { projectId });
   await eventually("the pager has it", () => pager.seen.length === 1);
   pager.next.push({ status: 500, body: "down" });
-  const gone = await prism.delete(`/api/v1/projects/${projectId}`);
-  assert.equal(gone.status, 204, gone.text);
+  await answered(204, prism.delete(`/api/v1/projects/${projectId}`));
   await eventually("the end was refused", () => pager.requests.length === 2);
   assert.equal(rowsOf(prism, "select id from channels").length, 1, "it waits for the end");
   await eventually("the pager has the end", async () => {
@@ -214,10 +211,7 @@ test("a deleted project sends the end to its pager first, then its channels and 
     const tables = ["channels", "channel_messages", "pages", "failed_ways", "way_notices"];
     return tables.every((table) => rowsOf(prism, `select 1 from ${table}`).length === 0);
   });
-  assert.deepEqual(
-    (await world.rows()).map(({ state }) => state),
-    ["resolved"],
-  );
+  assert.deepEqual(valuesOf(await world.rows(), "state"), ["resolved"]);
 });
 
 test("of a person who is deleted no failed way is left, and nothing more is sent", async (t) => {
@@ -229,8 +223,7 @@ test("of a person who is deleted no failed way is left, and nothing more is sent
   phone.next.push({ status: 404, body: "gone" });
   await world.fire("A");
   await eventually("it has failed", () => rowsOf(prism, "select 1 from failed_ways").length === 1);
-  const reply = await prism.delete(`/api/v1/users/${ann.id}`);
-  assert.equal(reply.status, 204, reply.text);
+  await answered(204, prism.delete(`/api/v1/users/${ann.id}`));
   assert.equal(rowsOf(prism, "select 1 from failed_ways").length, 0);
   await eventually("nothing more is sent", () =>
     pagesOf(world).every(({ outcome }) => outcome === "skipped" || outcome === "overtaken" || outcome === "failed"),
@@ -242,8 +235,7 @@ async function withoutSteps(t: TestContext): Promise<IncidentWorld> {
   const world = await IncidentWorld.start(t);
   const { prism } = world;
   assert.equal((await prism.post("/api/v1/policies", { name: "Empty", steps: [] })).status, 201);
-  const reply = await prism.put("/api/v1/routes", { route: { policy: "Empty", groupWaitMs: 0 } });
-  assert.equal(reply.status, 200, reply.text);
+  await answered(200, prism.put("/api/v1/routes", { route: { policy: "Empty", groupWaitMs: 0 } }));
   return world;
 }
 

@@ -4,6 +4,7 @@ import { createServiceToken } from "../../../../src/features/access/users/create
 import { makeUser } from "../../../helpers/people.ts";
 import type { Reply, TestPrism } from "../../../helpers/prism.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { IncidentWorld } from "./support.ts";
 
 const HOUR = 3_600_000;
@@ -116,10 +117,7 @@ test("S3: who is notified of an incident of the closed default project reads it 
   assert.equal(outcome(await prism.get(alertPath, as)), "200");
   assert.equal(outcome(await prism.get(alertPath, { token: other.token })), "404 ALERT_NOT_FOUND");
   const mine = await prism.get<{ data: { id: string }[] }>("/api/v1/incidents?mine=true", as);
-  assert.deepEqual(
-    mine.body.data.map((each) => each.id),
-    [id],
-  );
+  assert.deepEqual(valuesOf(mine.body.data, "id"), [id]);
   assert.deepEqual((await prism.get<{ data: unknown[] }>("/api/v1/incidents", as)).body.data, []);
   assert.equal(outcome(await prism.get("/api/v1/alerts", as)), "403 UNAUTHORIZED_ROLE");
   for (const read of [path, `/api/v1/explain/incident/${id}`])

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { eventually } from "../../../helpers/eventually.ts";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
+import { answered } from "../../../helpers/prism.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
+import { rowsWith, valuesOf } from "../../../helpers/values.ts";
 import { httpServer } from "../../channels/presets/http.ts";
 import { type StandIn, startStandIn } from "../../channels/support/stand-in.ts";
 import { IncidentWorld, MINUTE } from "./support.ts";
@@ -29,8 +31,7 @@ async function wayOf(
   const standIn = await startStandIn(t, httpServer());
   const { projectId, token } = owner;
   const body = { name: "Pager", preset: "http", fields: standIn.service.fields(standIn.url), projectId };
-  const made = await prism.post<Warned>("/api/v1/channels", body, token === undefined ? {} : { token });
-  assert.equal(made.status, 201, made.text);
+  const made = await answered(201, prism.post<Warned>("/api/v1/channels", body, token === undefined ? {} : { token }));
   return { ...standIn, channel: made.body };
 }
 
@@ -42,8 +43,7 @@ async function listed({ prism }: IncidentWorld): Promise<string[]> {
 }
 
 async function policy({ prism }: IncidentWorld, body: object, token?: string): Promise<Warned> {
-  const made = await prism.post<Warned>(PATH, body, token === undefined ? {} : { token });
-  assert.equal(made.status, 201, made.text);
+  const made = await answered(201, prism.post<Warned>(PATH, body, token === undefined ? {} : { token }));
   return made.body;
 }
 
@@ -103,8 +103,7 @@ test("a person on call whose preferences refuse pages counts as without a way, a
   assert.deepEqual(await listed(world), []);
 
   const prefs = async (body: object): Promise<string[]> => {
-    const reply = await prism.put<Warned>("/api/v1/users/me/preferences", body, { token: ann.token });
-    assert.equal(reply.status, 200, reply.text);
+    const reply = await answered(200, prism.put<Warned>("/api/v1/users/me/preferences", body, { token: ann.token }));
     return codesOf(reply.body);
   };
   for (const [body, codes, found] of [
@@ -198,18 +197,12 @@ test("who made a policy has one notice of each cause, which says when it is mend
     clock.advance(HOUR);
     await warningNotices.check();
   }
-  assert.deepEqual(
-    notices().map(({ username, title }) => [username, title]),
-    [["ann", "Pages may not arrive"]],
-  );
+  assert.deepEqual(rowsWith(notices(), "username", "title"), [["ann", "Pages may not arrive"]]);
   assert.match(notices()[0]?.message ?? "", /^The policy Room has no step that reaches anyone$/);
   await changed(world, `${PATH}/${made.id}`, "put", { steps: [{ type: "channel", id: room.channel.id }] }, ann.token);
   clock.advance(HOUR);
   await warningNotices.check();
-  assert.deepEqual(
-    notices().map(({ title }) => title),
-    ["Fixed: pages may not arrive"],
-  );
+  assert.deepEqual(valuesOf(notices(), "title"), ["Fixed: pages may not arrive"]);
 });
 
 test("a gap is reported a day ahead to who made the policy, once", async (t) => {
@@ -222,8 +215,7 @@ test("a gap is reported a day ahead to who made the policy, once", async (t) => 
   // It ends in two days.
   const start = new Date(clock.now() - HOUR).toISOString().slice(0, 19);
   const shift = { start, timezone: "UTC", durationMs: 49 * HOUR, turns: [["ann"]] };
-  const made = await prism.post(`/api/v1/oncall/schedules/${schedule}/shifts`, shift);
-  assert.equal(made.status, 201, made.text);
+  await answered(201, prism.post(`/api/v1/oncall/schedules/${schedule}/shifts`, shift));
   const steps = [{ type: "notify", schedules: [{ id: schedule }] }];
   assert.deepEqual(codesOf(await policy(world, { name: "Night", steps }, ann.token)), []);
   const gaps = () =>
@@ -292,8 +284,7 @@ test("a policy, a schedule, an override and a rule that name a disabled or delet
     ["shifts", { ...daily, turns: [["bob"], ["ann"]] }],
     ["overrides", { start, end, users: ["eve"] }],
   ] as const) {
-    const made = await prism.post(`${path}/${kind}`, body);
-    assert.equal(made.status, 201, made.text);
+    await answered(201, prism.post(`${path}/${kind}`, body));
   }
   const condition = "event.type == 'disk.full'";
   const rule = await prism.post<Warned>("/api/v1/rules", { name: "Disk", condition, targetUsers: [eve.id, ann.id] });
@@ -305,15 +296,12 @@ test("a policy, a schedule, an override and a rule that name a disabled or delet
   const found = await prism.get<{ data: readonly { message: string; project: string; policyId: string | null }[] }>(
     `${PATH}/warnings`,
   );
-  assert.deepEqual(
-    found.body.data.map(({ message, policyId }) => [message, policyId]),
-    [
-      ["The policy Duty names bob, whose account is disabled", id],
-      ["The on-call schedule Office names bob, whose account is disabled, in a shift", null],
-      ["The on-call schedule Office names eve, whose account is deleted, in an override", null],
-      ["The rule Disk names eve, whose account is deleted", null],
-    ],
-  );
+  assert.deepEqual(rowsWith(found.body.data, "message", "policyId"), [
+    ["The policy Duty names bob, whose account is disabled", id],
+    ["The on-call schedule Office names bob, whose account is disabled, in a shift", null],
+    ["The on-call schedule Office names eve, whose account is deleted, in an override", null],
+    ["The rule Disk names eve, whose account is deleted", null],
+  ]);
   assert.deepEqual([...new Set(found.body.data.map(({ project }) => project))], ["default"]);
   assert.deepEqual(codesOf(await changed(world, `${PATH}/${id}`, "patch", { repeat: 1 })), ["person-inactive"]);
   const read = await prism.get<Warned>(`/api/v1/rules/${rule.body.id}`);

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { type TestContext, test } from "node:test";
 import { eventually } from "../../../helpers/eventually.ts";
+import { listening } from "../../../helpers/listening.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import type { Reply } from "../../../helpers/prism.ts";
 import { countOf, rowsOf } from "../../../helpers/tables.ts";
@@ -35,10 +34,9 @@ async function startReceiver(t: TestContext): Promise<{ readonly url: string; re
   const server = createServer(async (request, response) => {
     bodies.push(JSON.parse(Buffer.concat(await request.toArray()).toString()) as Posted);
     response.end("ok");
-  }).listen(0, "127.0.0.1");
-  t.after(() => server.close());
-  await once(server, "listening");
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, bodies };
+  });
+  const port = await listening(t, server);
+  return { url: `http://127.0.0.1:${port}`, bodies };
 }
 
 const PATH = "/api/v1/incidents";
@@ -74,10 +72,8 @@ test("a person is paged, and unacknowledged for 10 minutes the policy follows", 
   assert.deepEqual([made.body.assigned?.phase, made.body.direct?.message], ["waiting", "Can you look?"]);
   assert.deepEqual(await world.notified(), ["step ann"]);
   await world.pass(10 * MINUTE - 1);
-  assert.deepEqual(
-    (await world.notified()).filter((each) => each.includes("bob")),
-    [],
-  );
+  const found = (await world.notified()).filter((each) => each.includes("bob"));
+  assert.deepEqual(found, []);
   await world.pass(1);
   assert.deepEqual((await world.notified()).slice(-1), ["step bob"]);
   await world.pass(5 * MINUTE);
@@ -233,10 +229,8 @@ test("a reassigned incident is another person's: the others are left alone until
   await world.pass(9 * MINUTE);
   const alone = (await world.notified()).slice(2);
   assert.ok(alone.length >= 2, "the new alert and repetitions");
-  assert.deepEqual(
-    alone.filter((each) => !/^(new-alerts|repeat|step) cas$/.test(each)),
-    [],
-  );
+  const found = alone.filter((each) => !/^(new-alerts|repeat|step) cas$/.test(each));
+  assert.deepEqual(found, []);
   await world.pass(MINUTE);
   assert.deepEqual((await world.notified()).slice(-1), ["step bob"], "the policy starts from its first step");
   assert.equal((await world.only()).assigned, null);

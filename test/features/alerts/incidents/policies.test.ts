@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { crashImage } from "../../../helpers/crash-image.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
-import { startPrism } from "../../../helpers/prism.ts";
+import { listening } from "../../../helpers/listening.ts";
+import { answered, startPrism } from "../../../helpers/prism.ts";
 import { countOf } from "../../../helpers/tables.ts";
+import { rowsWith, valuesOf } from "../../../helpers/values.ts";
 import { IncidentWorld, MINUTE } from "./support.ts";
 
 interface Refused {
@@ -14,14 +15,12 @@ interface Refused {
 }
 
 async function putPolicy(world: IncidentWorld, body: object): Promise<{ id: string; version: number }> {
-  const reply = await world.prism.post<{ id: string; version: number }>("/api/v1/policies", body);
-  assert.equal(reply.status, 201, reply.text);
+  const reply = await answered(201, world.prism.post<{ id: string; version: number }>("/api/v1/policies", body));
   return reply.body;
 }
 
 async function putRoutes(world: IncidentWorld, body: object): Promise<void> {
-  const reply = await world.prism.put("/api/v1/routes", body);
-  assert.equal(reply.status, 200, reply.text);
+  await answered(200, world.prism.put("/api/v1/routes", body));
 }
 
 test("routes lead alerts to policies with groups, waits and inheritance as in Alertmanager", async (t) => {
@@ -43,13 +42,10 @@ test("routes lead alerts to policies with groups, waits and inheritance as in Al
   assert.deepEqual(await world.notified(), []);
   await world.pass(1);
   assert.deepEqual((await world.notified()).sort(), ["step ann", "step bob"]);
-  assert.deepEqual(
-    (await world.rows()).map(({ groupKey, title, urgency }) => [groupKey, title, urgency]),
-    [
-      ['{}/{team="db"}:{alertname="A", cluster="x"}', "A (cluster=x)", "high"],
-      ['{}/{}:{alertname="A"}', "A", "low"],
-    ],
-  );
+  assert.deepEqual(rowsWith(await world.rows(), "groupKey", "title", "urgency"), [
+    ['{}/{team="db"}:{alertname="A", cluster="x"}', "A (cluster=x)", "high"],
+    ['{}/{}:{alertname="A"}', "A", "low"],
+  ]);
   const tested = await world.prism.post<{ matches: { policy: { name: string }; groupKey: string }[] }>(
     "/api/v1/routes/test",
     { labels: { alertname: "B", team: "web" } },
@@ -105,10 +101,7 @@ test("a refused document names each error; versions are kept and compared", asyn
   const headers = { "If-Match": '"0"' };
   assert.equal((await prism.put("/api/v1/routes", { route: {} }, { headers })).status, 412);
   const { body } = await prism.get<{ data: { version: number }[] }>("/api/v1/routes/versions");
-  assert.deepEqual(
-    body.data.map(({ version }) => version),
-    [1],
-  );
+  assert.deepEqual(valuesOf(body.data, "version"), [1]);
 });
 
 test("steps refuse unknown users and schedules, and create no account", async (t) => {
@@ -169,10 +162,7 @@ test("round robin takes another user with each incident, and acknowledgements le
   const reply = await world.prism.post(`${path}/acknowledge`, { note: "on it" }, { token: ann.token });
   assert.deepEqual([reply.status, reply.body["state"]], [200, "open"], reply.text);
   const { body } = await world.prism.get<{ timeline: { kind: string }[]; acknowledgements: { name: string }[] }>(path);
-  assert.deepEqual(
-    body.timeline.map(({ kind }) => kind),
-    ["opened", "notified", "acknowledged", "note"],
-  );
+  assert.deepEqual(valuesOf(body.timeline, "kind"), ["opened", "notified", "acknowledged", "note"]);
   assert.equal(body.acknowledgements.length, 1);
 });
 
@@ -191,10 +181,7 @@ test("contact rules decide channels and delays; a delayed one is not sent after 
   await world.fire("A");
   await world.fire("B");
   const notes = await world.db.read.selectFrom("notifications").select("channels").execute();
-  assert.deepEqual(
-    notes.map(({ channels }) => channels),
-    ['["in_app","pusher"]', '["in_app","pusher"]'],
-  );
+  assert.deepEqual(valuesOf(notes, "channels"), ['["in_app","pusher"]', '["in_app","pusher"]']);
   const [first] = await world.rows();
   await world.prism.post(`/api/v1/incidents/${first?.id}/acknowledge`, {}, { token: ann.token });
   world.clock.advance(300_000);
@@ -230,10 +217,8 @@ test("webhook steps post the incident, also its end; the address is in no log, j
       bodies.push(JSON.parse(text));
       response.end("ok");
     });
-  }).listen(0, "127.0.0.1");
-  t.after(() => server.close());
-  await eventually("the server listens", () => server.address());
-  const { port } = server.address() as AddressInfo;
+  });
+  const port = await listening(t, server);
   const url = `http://127.0.0.1:${port}/secret-path?token=abc`;
   const world = await IncidentWorld.start(t, { "webhooks.allowPrivateCidrs": "127.0.0.0/8" });
   const steps = [{ type: "webhook", url, format: "alertmanager" }];
@@ -242,13 +227,11 @@ test("webhook steps post the incident, also its end; the address is in no log, j
   await eventually("the first call", () => bodies.length === 1);
   await world.resolveAlert("A", { resolvesAtOnce: true });
   await eventually("the second call", () => bodies.length === 2);
-  assert.deepEqual(
-    bodies.map(({ status, groupKey, alerts }) => [status, groupKey, alerts.map((each) => each.status)]),
-    [
-      ["firing", '{}:{alertname="A"}', ["firing"]],
-      ["resolved", '{}:{alertname="A"}', ["resolved"]],
-    ],
-  );
+  const rows = bodies.map(({ status, groupKey, alerts }) => [status, groupKey, alerts.map((each) => each.status)]);
+  assert.deepEqual(rows, [
+    ["firing", '{}:{alertname="A"}', ["firing"]],
+    ["resolved", '{}:{alertname="A"}', ["resolved"]],
+  ]);
   const jobs = await world.db.read.selectFrom("jobs").selectAll().execute();
   const log = await world.db.read.selectFrom("incident_log").selectAll().execute();
   assert.ok(!JSON.stringify([jobs, log]).includes("secret-path"));
@@ -280,10 +263,8 @@ test("resolving as a person ends alerts of sources without an end of their own, 
   const bulk = await world.prism.post<{ data: { error: { code: string } | null }[] }>("/api/v1/incidents/resolve", {
     ids: [id],
   });
-  assert.deepEqual(
-    bulk.body.data.map(({ error }) => error?.code),
-    ["INVALID_STATE"],
-  );
+  const codes = bulk.body.data.map(({ error }) => error?.code);
+  assert.deepEqual(codes, ["INVALID_STATE"]);
 });
 
 test("kill -9 at any step repeats no notification and loses none", async (t) => {
@@ -328,8 +309,7 @@ test("a webhook step refuses the channel of another host when its policy is save
   assert.equal(channel.status, 201, channel.text);
   const steps = (url: string) => [{ type: "webhook", url, channel: channel.body.id }];
   const other = { projectId: world.projectId, name: "Hook", steps: steps("http://127.0.0.1:10/hook") };
-  const refused = await world.prism.post<Refused>("/api/v1/policies", other);
-  assert.equal(refused.status, 400, refused.text);
+  const refused = await answered(400, world.prism.post<Refused>("/api/v1/policies", other));
   assert.deepEqual(
     refused.body.error.details?.map(({ path }) => path),
     ["steps.0.channel"],

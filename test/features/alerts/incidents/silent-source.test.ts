@@ -7,7 +7,7 @@ import { type AlertInput, trialAlert } from "../../../../src/features/alerts/ind
 import { crashImage } from "../../../helpers/crash-image.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
-import { startPrism } from "../../../helpers/prism.ts";
+import { answered, startPrism } from "../../../helpers/prism.ts";
 import { startRecorder } from "../../../helpers/webhook-recorder.ts";
 import { worldOf } from "../book/support.ts";
 import { IncidentWorld, MINUTE } from "./support.ts";
@@ -277,8 +277,7 @@ async function teams(at: SilentWorld, webWaitMs: number): Promise<void> {
     { matchers: ['team="db"'], policy: "Database" },
     { matchers: ['team="web"'], policy: "Web", groupWaitMs: webWaitMs },
   ];
-  const put = await world.prism.put("/api/v1/routes", { route: { policy: "default", ...times, routes } });
-  assert.equal(put.status, 200, put.text);
+  await answered(200, world.prism.put("/api/v1/routes", { route: { policy: "default", ...times, routes } }));
 }
 
 const of = (team: string, name: string) => ({ labels: { alertname: name, team } });
@@ -348,10 +347,8 @@ test("a person may resolve the incident of the source; the next silence is anoth
   assert.equal(at.alerts.byKey(at.world.projectId, `silent:${at.sender}`), null);
   await at.report(names);
   await at.pass(TIMEOUT + 1000);
-  assert.deepEqual(
-    (await at.states()).filter((state) => state.includes("silent")),
-    [`${SILENT} resolved operator`, `${SILENT} open`],
-  );
+  const found = (await at.states()).filter((state) => state.includes("silent"));
+  assert.deepEqual(found, [`${SILENT} resolved operator`, `${SILENT} open`]);
 });
 
 test("senders and projects are silent on their own", async (t) => {
@@ -434,10 +431,8 @@ test("a restart keeps the report, and what was heard just before a crash ends it
   await world.prism.restart();
   await at.pass(10 * MINUTE, MINUTE);
   assert.equal((await at.incident(SILENT)).state, "open");
-  assert.deepEqual(
-    (await at.notices()).filter((each) => each.includes("silent")),
-    [`${SILENT} to ann`],
-  );
+  const found = (await at.notices()).filter((each) => each.includes("silent"));
+  assert.deepEqual(found, [`${SILENT} to ann`]);
   await at.report(["A"]);
   await at.pass(1000);
   assert.equal((await at.incident(SILENT)).state, "resolved");

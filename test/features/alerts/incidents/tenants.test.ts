@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { type TestContext, test } from "node:test";
 import { Lanes } from "../../../../src/features/delivery/pages/lanes.ts";
 import { eventually } from "../../../helpers/eventually.ts";
+import { listening } from "../../../helpers/listening.ts";
+import { answered } from "../../../helpers/prism.ts";
 import { IncidentWorld, MINUTE } from "./support.ts";
 
 const SETTINGS = { "webhooks.allowPrivateCidrs": "127.0.0.0/8" };
@@ -26,17 +27,12 @@ async function host(t: TestContext): Promise<{ readonly url: string; readonly fa
     fast.push(request.url ?? "");
     response.end();
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, fast };
+  const port = await listening(t, server);
+  return { url: `http://127.0.0.1:${port}`, fast };
 }
 
 async function page(world: IncidentWorld, steps: readonly object[]): Promise<void> {
-  const reply = await world.prism.patch(`/api/v1/policies/${world.projectId}`, { steps });
-  assert.equal(reply.status, 200, reply.text);
+  await answered(200, world.prism.patch(`/api/v1/policies/${world.projectId}`, { steps }));
 }
 
 test("a path of a host that hangs holds no page to another path of it", async (t) => {
@@ -73,8 +69,7 @@ test("a person who has left the project gets no further notices of its incidents
   for (const { id: userId } of [eve, ann])
     await prism.post(`/api/v1/projects/${projectId}/members`, { userId, role: "viewer" });
   const steps = [{ type: "notify", users: ["eve", "ann"] }];
-  const made = await prism.patch(`/api/v1/policies/${projectId}`, { steps });
-  assert.equal(made.status, 200, made.text);
+  await answered(200, prism.patch(`/api/v1/policies/${projectId}`, { steps }));
   await world.fire("A", { projectId });
   await world.pass(MINUTE);
   const left = await prism.delete(`/api/v1/projects/${projectId}/members/${eve.id}`);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { eventually } from "../../../helpers/eventually.ts";
+import { rowsWith, valuesOf } from "../../../helpers/values.ts";
 import { startRecorder } from "../../../helpers/webhook-recorder.ts";
 import { telegramBot } from "../../channels/presets/telegram.ts";
 import { startStandIn } from "../../channels/support/stand-in.ts";
@@ -75,10 +76,7 @@ test("the end of an alert that was not repeated reads no longer reported, everyw
   await eventually("the webhooks have the end", () => posts.length === 4);
   const am = posts.find(({ body }) => body["status"] === "resolved")?.body ?? {};
   const own = posts.find(({ body }) => body["reason"] === "resolved")?.body ?? {};
-  assert.deepEqual(
-    (am["alerts"] as Record<string, unknown>[]).map(({ status, timedOut }) => [status, timedOut]),
-    [["resolved", true]],
-  );
+  assert.deepEqual(rowsWith(am["alerts"] as Record<string, unknown>[], "status", "timedOut"), [["resolved", true]]);
   assert.equal((own["incident"] as Record<string, unknown>)["timedOut"], true);
 
   const explained = await world.prism.get(`/api/v1/explain/incident/${row.id}`, { token: ann.token });
@@ -117,10 +115,7 @@ test("an incident is resolved only if the last word on each of its alerts is an 
   await pass(world, 2 * MINUTE);
   const last = await lastNotice(world);
   assert.deepEqual([last.title, last.timedOut], ["Resolved: A", undefined]);
-  assert.deepEqual(
-    (await world.rows()).map(({ resolvedBy }) => resolvedBy),
-    ["timeout", "alerts"],
-  );
+  assert.deepEqual(valuesOf(await world.rows(), "resolvedBy"), ["timeout", "alerts"]);
 });
 
 test("the end of heartbeats does not state that they are down", async (t) => {

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { eventually } from "../../../helpers/eventually.ts";
 import { makeUser } from "../../../helpers/people.ts";
+import { answered } from "../../../helpers/prism.ts";
+import { rowsWith } from "../../../helpers/values.ts";
 import { httpServer } from "../../channels/presets/http.ts";
 import { type StandIn, startStandIn } from "../../channels/support/stand-in.ts";
 import { IncidentWorld, MINUTE } from "./support.ts";
@@ -24,8 +26,7 @@ async function roomOf(t: TestContext, { prism, projectId }: Place, name: string)
   });
   const room: Room = { ...standIn, id: "", refuses: true };
   const body = { name, preset: "http", fields: standIn.service.fields(standIn.url), projectId };
-  const made = await prism.post<{ id: string }>("/api/v1/channels", { ...body, eventTypes: ["none.x"] });
-  assert.equal(made.status, 201, made.text);
+  const made = await answered(201, prism.post<{ id: string }>("/api/v1/channels", { ...body, eventTypes: ["none.x"] }));
   return Object.assign(room, { id: made.body.id });
 }
 
@@ -34,8 +35,7 @@ async function setSteps(world: Place, steps: readonly object[], token?: string):
   const path = `/api/v1/policies/${world.projectId}`;
   const current = await world.prism.get<{ version: number }>(path);
   const headers = { "If-Match": `"${current.body.version}"` };
-  const reply = await world.prism.put(path, { steps }, { headers, ...(token === undefined ? {} : { token }) });
-  assert.equal(reply.status, 200, reply.text);
+  await answered(200, world.prism.put(path, { steps }, { headers, ...(token === undefined ? {} : { token }) }));
 }
 
 interface Notice {
@@ -197,10 +197,7 @@ test("attention and status name ways that accept nothing, and incidents that rea
     pages: { waiting: number; incidentsUnreached: number };
   }
   const { body: status } = await prism.get<State>("/api/v1/status");
-  assert.deepEqual(
-    status.ways.map(({ name, waiting, isFailed }) => [name, waiting, isFailed]),
-    [["channel Pager", 1, true]],
-  );
+  assert.deepEqual(rowsWith(status.ways, "name", "waiting", "isFailed"), [["channel Pager", 1, true]]);
   assert.deepEqual(status.pages, { waiting: 1, incidentsUnreached: 1 });
 
   room.refuses = false;

@@ -13,6 +13,7 @@ import { fingerprintOf } from "../../../../src/features/alerts/model/fingerprint
 import { type LabelRecord, labelsOf } from "../../../../src/features/alerts/model/labels.ts";
 import { UNSET } from "../../../../src/features/alerts/policies/policy.ts";
 import type { AlertRow, AlertView } from "../../../../src/features/alerts/types.ts";
+import { rowsWith } from "../../../helpers/values.ts";
 
 const AT = Date.parse("2026-03-01T10:00:00Z");
 const RULES: EntryRules = { isEnded: false, firingLater: new Set(), sendResolved: true, isWithheld: () => false };
@@ -122,10 +123,8 @@ test("alerts are in the order of Alertmanager: job, instance, those without last
     of("5", { job: "x", instance: "a" }),
     of("6", { job: "x" }),
   ]);
-  assert.deepEqual(
-    names.map((name) => name[0]),
-    ["5", "4", "6", "3", "2", "1"],
-  );
+  const shown = names.map((name) => name[0]);
+  assert.deepEqual(shown, ["5", "4", "6", "3", "2", "1"]);
 });
 
 test("a body has one entry for each fingerprint: the alert that fires, otherwise the newest", async () => {
@@ -206,13 +205,10 @@ test("the body for the format prism has the incident, its alerts, and how many w
   const { bytes } = await bodyOf({ format: "prism", maxAlerts: 0 }, await contentOf(alerts));
   const value = JSON.parse(bytes.toString()) as Record<string, unknown>;
   assert.deepEqual(Object.keys(value), ["type", "id", "reason", "timestamp", "incident", "alerts", "truncatedAlerts"]);
-  assert.deepEqual(
-    (value["alerts"] as { state: string; timedOut: boolean }[]).map(({ state, timedOut }) => [state, timedOut]),
-    [
-      ["firing", false],
-      ["resolved", true],
-    ],
-  );
+  assert.deepEqual(rowsWith(value["alerts"] as { state: string; timedOut: boolean }[], "state", "timedOut"), [
+    ["firing", false],
+    ["resolved", true],
+  ]);
   const { notices } = value["incident"] as { notices: unknown };
   assert.deepEqual(notices, { delivered: 2, failed: 1, trying: 1 });
   const none = await bodyOf({ format: "prism" }, { ...(await contentOf([])), row: { ...ROW, alerts: 0 } });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { eventually } from "../../../helpers/eventually.ts";
+import { answered } from "../../../helpers/prism.ts";
 import { startRecorder, type WebhookRecorder } from "../../../helpers/webhook-recorder.ts";
 import { IncidentWorld, MINUTE } from "./support.ts";
 
@@ -25,8 +26,7 @@ class WebhookWorld {
     const recorder = await startRecorder<AlertmanagerBody>(t);
     const world = await IncidentWorld.start(t, { "webhooks.allowPrivateCidrs": "127.0.0.0/8" });
     const steps = [{ type: "webhook", url: `${recorder.url}/hook`, format: "alertmanager", ...step }];
-    const patched = await world.prism.patch(`/api/v1/policies/${world.projectId}`, { steps, ...policy });
-    assert.equal(patched.status, 200, patched.text);
+    await answered(200, world.prism.patch(`/api/v1/policies/${world.projectId}`, { steps, ...policy }));
     const route = { policy: "default", groupBy: ["alertname"], groupWaitMs: 0, groupIntervalMs: 5 * MINUTE };
     const inhibitRules = [{ sourceMatchers: ['alertname="Source"'], targetMatchers: ['host="a"'], equal: [] }];
     const put = await world.prism.put("/api/v1/routes", { route: { ...route, repeatMs: 1440 * MINUTE }, inhibitRules });
@@ -54,8 +54,7 @@ class WebhookWorld {
 
   async silence(host: string): Promise<string> {
     const body = { matchers: [`host="${host}"`], comment: "test", durationMs: 1440 * MINUTE };
-    const made = await this.world.prism.post<{ id: string }>("/api/v1/silences", body);
-    assert.equal(made.status, 201, made.text);
+    const made = await answered(201, this.world.prism.post<{ id: string }>("/api/v1/silences", body));
     return made.body.id;
   }
 

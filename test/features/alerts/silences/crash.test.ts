@@ -4,6 +4,7 @@ import { crashImage } from "../../../helpers/crash-image.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { startPrism } from "../../../helpers/prism.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { HOUR, silenceWorld } from "./support.ts";
 
 const DAY = 24 * HOUR;
@@ -31,11 +32,7 @@ test("after kill -9 at any moment each start, warning and end is one event, and 
     const server = await startPrism(t, { dir, clock: new FakeClock(clock.now()), settings: SETTINGS });
     await server.parts.offers.silences.flush();
     const stored = rowsOf<{ type: string }>(server, "select type from events where type like 'silence.%' order by seq");
-    assert.deepEqual(
-      stored.map(({ type }) => type),
-      events,
-      `image ${at}`,
-    );
+    assert.deepEqual(valuesOf(stored, "type"), events, `image ${at}`);
     // A warning that is due only after the end is of no use.
     const warnings = rowsOf(server, "select id from notifications where title not like 'Prism was down for %'");
     assert.ok(warnings.length <= 2, `image ${at}`);

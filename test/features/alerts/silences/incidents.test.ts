@@ -3,7 +3,8 @@ import test, { type TestContext } from "node:test";
 import { crashImage } from "../../../helpers/crash-image.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
-import { startPrism } from "../../../helpers/prism.ts";
+import { answered, startPrism } from "../../../helpers/prism.ts";
+import { rowsWith } from "../../../helpers/values.ts";
 import { IncidentWorld, MINUTE } from "../incidents/support.ts";
 import { PATH, type SilenceBody } from "./support.ts";
 
@@ -20,14 +21,12 @@ async function worldWith(t: TestContext) {
     world,
     async silence(more: object = {}): Promise<SilenceBody> {
       const body = { matchers: ['team="db"'], durationMs: HOUR, comment: "disks", ...more };
-      const reply = await prism.post<SilenceBody>(PATH, body);
-      assert.equal(reply.status, 201, reply.text);
+      const reply = await answered(201, prism.post<SilenceBody>(PATH, body));
       return reply.body;
     },
     get: async (id: string) => (await prism.get<SilenceBody>(`${PATH}/${id}`)).body,
     async route(document: object): Promise<void> {
-      const { status, text } = await prism.put("/api/v1/routes", document);
-      assert.equal(status, 200, text);
+      await answered(200, prism.put("/api/v1/routes", document));
     },
     /** What was withheld is looked at again without a wait. */
     async isNotified(expected: readonly string[]): Promise<void> {
@@ -51,10 +50,9 @@ test("a silenced alert notifies no user, is a hit of the silence, and is notifie
   assert.deepEqual([incident.state, incident.notifiedAt], ["open", null]);
   const { hits, withheld } = await get(id);
   assert.equal(hits, 1, "however often it is looked at");
-  assert.deepEqual(
-    (withheld as { labels: object; incidentId: string }[]).map((each) => [each.labels, each.incidentId]),
-    [[DB.labels, incident.id]],
-  );
+  assert.deepEqual(rowsWith(withheld as { labels: object; incidentId: string }[], "labels", "incidentId"), [
+    [DB.labels, incident.id],
+  ]);
   world.clock.advance(50 * MINUTE);
   await isNotified(["step ann"]);
 });

@@ -4,7 +4,9 @@ import type { SilencePreview as Preview } from "../../../../src/client/api-types
 import { uuidv7 } from "../../../../src/core/ids.ts";
 import type { AlertView } from "../../../../src/features/alerts/index.ts";
 import { makeUser } from "../../../helpers/people.ts";
+import { answered } from "../../../helpers/prism.ts";
 import { countOf, rowsOf } from "../../../helpers/tables.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { HOUR, PATH, type SilenceBody, type SilenceWorld, silenceWorld } from "./support.ts";
 
 test("a silence is created, shown, changed and ended, and each change is audited", async (t) => {
@@ -16,8 +18,7 @@ test("a silence is created, shown, changed and ended, and each change is audited
   assert.deepEqual(shown.body, { id, ...rest, withheld: [] });
   const etag = shown.headers.get("etag") ?? "";
   assert.equal((await prism.get(`${PATH}/${id}`, { headers: { "If-None-Match": etag } })).status, 304);
-  const stale = await prism.patch(`${PATH}/${id}`, { comment: "x" }, { headers: { "If-Match": '"7"' } });
-  assert.equal(stale.status, 412);
+  await answered(412, prism.patch(`${PATH}/${id}`, { comment: "x" }, { headers: { "If-Match": '"7"' } }));
   const changed = await prism.patch<SilenceBody>(`${PATH}/${id}`, { comment: "x" }, { headers: { "If-Match": etag } });
   assert.deepEqual([changed.body["comment"], changed.body["annotations"]], ["x", { ticket: "OPS-1" }]);
   assert.equal((await prism.delete(`${PATH}/${id}`)).status, 204);
@@ -25,10 +26,7 @@ test("a silence is created, shown, changed and ended, and each change is audited
     prism,
     "select action from audit_log where resourceType = 'silence' order by seq",
   );
-  assert.deepEqual(
-    audit.map(({ action }) => action),
-    ["silence.create", "silence.update", "silence.expire"],
-  );
+  assert.deepEqual(valuesOf(audit, "action"), ["silence.create", "silence.update", "silence.expire"]);
 });
 
 test("an invalid silence is refused with the member that is wrong", async (t) => {
@@ -63,16 +61,13 @@ test("a broad silence needs silences:broad", async (t) => {
   const send = (matchers: readonly string[], more: object = {}) =>
     prism.post<SilenceBody>(PATH, { matchers, durationMs: HOUR, comment: "", ...more }, { token });
   const refused = [await send(['team="db"']), await send(['instance!="a"', 'team=~".+"'])];
-  assert.deepEqual(
-    refused.map(({ status, body }) => [status, body.error.code]),
-    [
-      [403, "UNAUTHORIZED_ROLE"],
-      [403, "UNAUTHORIZED_ROLE"],
-    ],
-  );
+  const rows = refused.map(({ status, body }) => [status, body.error.code]);
+  assert.deepEqual(rows, [
+    [403, "UNAUTHORIZED_ROLE"],
+    [403, "UNAUTHORIZED_ROLE"],
+  ]);
   assert.match(refused[1]?.body.error.message ?? "", /excludes some values/);
-  const narrow = await send(['instance=~"[ab]"', 'team!="web"']);
-  assert.equal(narrow.status, 201, narrow.text);
+  await answered(201, send(['instance=~"[ab]"', 'team!="web"']));
   assert.equal((await create({ projectId })).status, 201, "the administrator has it");
   const { body: key } = await prism.post<{ key: string }>(`/api/v1/projects/${projectId}/keys`, {});
   const byKey = await prism.post<SilenceBody>(
@@ -174,8 +169,7 @@ test("a preview shows the alerts and incidents that would be hit, and warns of b
   await open({ team: "db", instance: "b" });
   await addIncident(world, [alert]);
   const preview = async (body: object) => {
-    const reply = await prism.post<Preview>(`${PATH}/preview`, body);
-    assert.equal(reply.status, 200, reply.text);
+    const reply = await answered(200, prism.post<Preview>(`${PATH}/preview`, body));
     return reply.body;
   };
   const one = await preview({ matchers: ['instance="a"'], durationMs: HOUR });
@@ -185,10 +179,7 @@ test("a preview shows the alerts and incidents that would be hit, and warns of b
   const broad = await preview({ matchers: ['team="db"'] });
   assert.deepEqual([broad.hits, broad.needs, broad.warnings.map(({ code }) => code)], [2, "silences:broad", ["BROAD"]]);
   const vague = await preview({ matchers: ['team!="x"', 'a=~".+"'], durationMs: 1000 * HOUR });
-  assert.deepEqual(
-    vague.warnings.map(({ code }) => code),
-    ["ANY_VALUE", "NO_HITS", "LONG"],
-  );
+  assert.deepEqual(valuesOf(vague.warnings, "code"), ["ANY_VALUE", "NO_HITS", "LONG"]);
   const weekly = { cron: "0 22 * * 6", durationMs: HOUR, timezone: "Europe/Berlin" };
   assert.equal((await preview({ matchers: ['a="b"'], recurrence: weekly })).windows.length, 5);
   assert.equal(countOf(prism, "silences"), 0);
@@ -233,13 +224,10 @@ test("a silence shows which alerts it withheld, each counted once", async (t) =>
   const shown = await get(body.id);
   assert.deepEqual([shown.hits, shown["lastHitAt"]], [2, new Date(clock.now()).toISOString()]);
   const withheld = shown["withheld"] as readonly { labels: unknown }[];
-  assert.deepEqual(
-    withheld.map(({ labels }) => labels),
-    [
-      { instance: "b", team: "db" },
-      { instance: "a", team: "db" },
-    ],
-  );
+  assert.deepEqual(valuesOf(withheld, "labels"), [
+    { instance: "b", team: "db" },
+    { instance: "a", team: "db" },
+  ]);
 });
 
 test("metrics count silences by state", async (t) => {

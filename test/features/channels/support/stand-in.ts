@@ -1,6 +1,6 @@
 import { createServer, type IncomingHttpHeaders } from "node:http";
-import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
+import { listening } from "../../../helpers/listening.ts";
 
 /** A request as a service gets it. */
 export interface StandInRequest {
@@ -78,9 +78,7 @@ export async function startStandIn(t: TestContext, service: Service): Promise<St
       outgoing.end(isText ? body : body === undefined ? "" : JSON.stringify(body));
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => new Promise((resolve) => server.close(resolve)));
-  const { port } = server.address() as AddressInfo;
+  const port = await listening(t, server);
   return { service, url: `http://127.0.0.1:${port}`, seen, requests, next };
 }
 

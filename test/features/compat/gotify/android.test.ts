@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { eventually } from "../../../helpers/eventually.ts";
+import { answered } from "../../../helpers/prism.ts";
+import { rowsWith, valuesOf } from "../../../helpers/values.ts";
 import { type Application, basic, FrameStream, type GotifyClient, GotifyTest, key, type Paged } from "./support.ts";
 
 const PNG = Buffer.from("89504e470d0a1a0a0000000d49484452", "hex");
@@ -23,8 +25,7 @@ test("the Android app: login, list, stream, swipe, share, missed messages, logou
 
   await t.test("4: each start asks who it is", async () => {
     assert.equal((await it.request("GET", "/current/user", mine)).status, 200);
-    const gone = await it.request("GET", "/current/user", key("Cxxxxxxxxxxxxxx"));
-    assert.equal(gone.status, 401);
+    await answered(401, it.request("GET", "/current/user", key("Cxxxxxxxxxxxxxx")));
   });
 
   const backups = await it.application("Backups", { defaultPriority: 4, description: "nightly" });
@@ -32,8 +33,7 @@ test("the Android app: login, list, stream, swipe, share, missed messages, logou
   const first = await it.send(backups.token, { message: "before the app started" });
   const start = await it.list(client.token, "?limit=1&since=0");
   assert.deepEqual(start.paging, { size: 1, since: 0, limit: 1 });
-  const stream = await it.stream(t, client.token);
-  assert.equal(stream.status, 101);
+  const stream = await answered(101, it.stream(t, client.token));
 
   await t.test("5: the service gets all notifications of the user, each with all members", async () => {
     const extras = { "client::display": { contentType: "text/markdown" }, "android::action": { onReceive: {} } };
@@ -57,14 +57,11 @@ test("the Android app: login, list, stream, swipe, share, missed messages, logou
 
   await t.test("6: the list, in pages, of all and of each application, and icons without a token", async () => {
     const all = await it.list(client.token, "?limit=100");
-    assert.deepEqual(
-      all.messages.map(({ title, priority }) => [title, priority]),
-      [
-        ["Direct", 3],
-        ["Done", 8],
-        ["Backups", 4],
-      ],
-    );
+    assert.deepEqual(rowsWith(all.messages, "title", "priority"), [
+      ["Direct", 3],
+      ["Done", 8],
+      ["Backups", 4],
+    ]);
     const page = await it.list(client.token, "?limit=2");
     const since = page.messages[1]?.id ?? 0;
     assert.deepEqual(page.paging, { size: 2, since, limit: 2, next: `/message?limit=2&since=${since}` });
@@ -98,10 +95,7 @@ test("the Android app: login, list, stream, swipe, share, missed messages, logou
     );
     assert.equal((await it.request("DELETE", `/message/${direct?.id}`, mine)).status, 404);
     const inbox = await it.prism.get<{ data: { title: string }[] }>(`/api/v1/notifications/user/${it.userId}`);
-    assert.deepEqual(
-      inbox.body.data.map(({ title }) => title),
-      ["Done", "Backups"],
-    );
+    assert.deepEqual(valuesOf(inbox.body.data, "title"), ["Done", "Backups"]);
     const [, listed] = await it.ok<Application[]>("GET", "/application", mine);
     assert.equal(listed?.token, backups.token);
     await it.send(listed?.token ?? "", { title: "Shared", message: "https://example.com" });
@@ -137,13 +131,10 @@ test("the Android app: login, list, stream, swipe, share, missed messages, logou
   await t.test("8: logout finds its own token in the list and ends the stream without a Close frame", async () => {
     await it.client("Tablet");
     const clients = await it.ok<GotifyClient[]>("GET", "/client", mine);
-    assert.deepEqual(
-      clients.map(({ name, token }) => [name, token]),
-      [
-        ["Pixel 9", client.token],
-        ["Tablet", ""],
-      ],
-    );
+    assert.deepEqual(rowsWith(clients, "name", "token"), [
+      ["Pixel 9", client.token],
+      ["Tablet", ""],
+    ]);
     assert.ok(clients[0]?.lastUsed);
     await it.ok("DELETE", `/client/${client.id}`, mine);
     await stream.closed;
@@ -168,8 +159,7 @@ test("the API is at the root of a host in gotify.hosts, for the app and its stre
   const { token } = await it.client();
   const open = (headers: string[], path = "/stream") =>
     FrameStream.open(t, it.prism.app.port, { path: `${path}?token=${token}`, headers });
-  const stream = await open(["Host: push.example.org", "Origin: http://push.example.org"]);
-  assert.equal(stream.status, 101);
+  const stream = await answered(101, open(["Host: push.example.org", "Origin: http://push.example.org"]));
   const { token: sender } = await it.application();
   await it.send(sender, { message: "at the root" });
   await eventually("the message", () => stream.messages[0]?.message === "at the root");

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
+import { rowsWith } from "../../../helpers/values.ts";
 import { FrameStream, GotifyTest, key } from "./support.ts";
 
 const PING_MS = 45_000;
@@ -78,14 +79,11 @@ test("messages of rules, incidents and other users: each user's stream has the o
   await send(it.userId, "low", { priority: 10 });
   await eventually("three", () => stream.messages.length === 3);
   const click = (url: string) => ({ "client::notification": { click: { url } } });
-  assert.deepEqual(
-    stream.messages.map(({ title, priority, appid, extras }) => [title, priority, appid, extras]),
-    [
-      ["plain", 5, 1, click(`http://localhost:9/dashboard/inbox/${body.id}`)],
-      ["urgent", 10, 1, click("https://x.example/1")],
-      ["low", 1, 1, click(`http://localhost:9/dashboard/inbox/${stream.messages[2] ? await idOf("low") : ""}`)],
-    ],
-  );
+  assert.deepEqual(rowsWith(stream.messages, "title", "priority", "appid", "extras"), [
+    ["plain", 5, 1, click(`http://localhost:9/dashboard/inbox/${body.id}`)],
+    ["urgent", 10, 1, click("https://x.example/1")],
+    ["low", 1, 1, click(`http://localhost:9/dashboard/inbox/${stream.messages[2] ? await idOf("low") : ""}`)],
+  ]);
 
   async function idOf(title: string): Promise<string> {
     const path = `/api/v1/notifications/user/${it.userId}`;

@@ -5,15 +5,16 @@ import { matchesPattern } from "../../../../src/features/compat/ntfy/access.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
 import type { TestPrism } from "../../../helpers/prism.ts";
+import { answered } from "../../../helpers/prism.ts";
 import { countOf, rowsOf } from "../../../helpers/tables.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { makePasswordUser, type NtfyClient, startNtfy } from "./support/api.ts";
 
 const ACCESS = "/api/v1/ntfy/access";
 
 /** As `ntfy access <user> <topic> <permission>`. */
 async function allow(prism: TestPrism, user: string, topic: string, permission: string, more: object = {}) {
-  const reply = await prism.put(ACCESS, { user, topic, permission, ...more });
-  assert.equal(reply.status, 200, reply.text);
+  await answered(200, prism.put(ACCESS, { user, topic, permission, ...more }));
 }
 
 const read = async (ntfy: NtfyClient, topics: string, auth: string | null) =>
@@ -68,15 +69,10 @@ test("N-07: a plain account does not read the topic of another one; a right by p
   assert.equal(await write(ntfy, "backup-nas", bob.basic), 403, "his own right is before that of his role");
   assert.equal(await write(ntfy, "other", bob.basic), 200);
   const listed = await prism.get<{ data: { name: string }[] }>("/api/v1/ntfy/topics", { token: bob.token });
-  assert.deepEqual(
-    listed.body.data.map(({ name }) => name),
-    ["backup-nas"],
-  );
+  assert.deepEqual(valuesOf(listed.body.data, "name"), ["backup-nas"]);
   const own = await prism.get<{ data: { topic: string; permission: string }[] }>(ACCESS, { token: bob.token });
-  assert.deepEqual(
-    own.body.data.map(({ topic, permission }) => `${topic} ${permission}`),
-    ["backup-* read"],
-  );
+  const shown = own.body.data.map(({ topic, permission }) => `${topic} ${permission}`);
+  assert.deepEqual(shown, ["backup-* read"]);
 });
 
 test("N-07: on a server that was upgraded everyone reads and writes the topics of default until a right says otherwise", async (t) => {
@@ -107,8 +103,7 @@ test("a new topic of a person who writes to one project only is in that project;
   assert.deepEqual(projectOf("first"), [{ projectId: shop.id }]);
   await join(web.id);
   assert.equal(await write(ntfy, "second", ben.basic), 403, "which of the two is not known");
-  const made = await prism.post("/api/v1/ntfy/topics", { name: "second", kind: "messages", projectId: web.id }, ben);
-  assert.equal(made.status, 201, made.text);
+  await answered(201, prism.post("/api/v1/ntfy/topics", { name: "second", kind: "messages", projectId: web.id }, ben));
   assert.equal(await write(ntfy, "second", ben.basic), 200);
   assert.deepEqual(projectOf("second"), [{ projectId: web.id }]);
 });
@@ -204,10 +199,7 @@ test("a project's owner gives rights to members; others and everyone need users:
   assert.equal((await prism.delete(`${members}/${vic.id}`)).status, 204);
   assert.equal(await read(ntfy, "till", vic.basic), 403);
   const list = await prism.get<{ data: { username: string }[] }>(`${ACCESS}?projectId=shop&topic=till`);
-  assert.deepEqual(
-    list.body.data.map(({ username }) => username),
-    ["eve"],
-  );
+  assert.deepEqual(valuesOf(list.body.data, "username"), ["eve"]);
 });
 
 test("a service token has a right on a topic only with the scope", async (t) => {

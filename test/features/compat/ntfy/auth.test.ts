@@ -3,6 +3,7 @@ import test from "node:test";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { basic, makePasswordUser, PASSWORD, startNtfy } from "./support/api.ts";
 
 const encoded = (value: string): string => Buffer.from(value).toString("base64url");
@@ -158,10 +159,7 @@ test("a new password ends the old one's connections; so does the end of a token 
     '{"success":true}',
   );
   await eventually("the token's connection is cut", () => byToken.closed);
-  assert.deepEqual(
-    [byPassword, byToken].map(({ closed }) => closed),
-    [{ code: 1006 }, { code: 1006 }],
-  );
+  assert.deepEqual(valuesOf([byPassword, byToken], "closed"), [{ code: 1006 }, { code: 1006 }]);
 });
 
 test("tokens: label, end, extension, at most 60", async (t) => {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { eventually } from "../../../helpers/eventually.ts";
-import { linesOf, makePasswordUser, type Received, startNtfy } from "./support/api.ts";
+import { rowsWith, valuesOf } from "../../../helpers/values.ts";
+import { linesOf, makePasswordUser, startNtfy } from "./support/api.ts";
 
 test("the Android app: subscribe, log in, poll, stream all topics, send, reconnect", async (t) => {
   const ntfy = await startNtfy(t);
@@ -97,10 +98,7 @@ test("the CLI: publish by headers, subscribe by json", async (t) => {
   assert.deepEqual([status, body.title, body.priority], [200, "Disk", 4]);
   const stream = await ntfy.stream(t, "/disk/json?since=all");
   await eventually("open and the message", () => stream.events.length === 2);
-  assert.deepEqual(
-    stream.events.map(({ event }) => event),
-    ["open", "message"],
-  );
+  assert.deepEqual(valuesOf(stream.events, "event"), ["open", "message"]);
 });
 
 test("the web app: any origin, preflights, one socket a topic, JSON publish, file by headers, config.js", async (t) => {
@@ -179,15 +177,12 @@ test("Home Assistant: account, token, socket, JSON, stats, version, clear and de
     ["message_clear", "door", "message_delete"],
   );
   await eventually("all three", () => socket.events.length === 4);
-  assert.deepEqual(
-    socket.events.map(({ event, sequence_id }: Received) => [event, sequence_id]),
-    [
-      ["open", undefined],
-      ["message", "door"],
-      ["message_clear", "door"],
-      ["message_delete", "door"],
-    ],
-  );
+  assert.deepEqual(rowsWith(socket.events, "event", "sequence_id"), [
+    ["open", undefined],
+    ["message", "door"],
+    ["message_clear", "door"],
+    ["message_delete", "door"],
+  ]);
   const stats = JSON.parse((await ntfy.send("GET", "/v1/stats", { auth })).text) as {
     messages: number;
     messages_rate: number;

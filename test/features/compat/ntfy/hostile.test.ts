@@ -4,6 +4,7 @@ import test from "node:test";
 import { chanceOf } from "../../../helpers/chance.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { startNtfy } from "./support/api.ts";
 
 const REQUESTS = 1200;
@@ -133,10 +134,7 @@ test(`${REQUESTS} hostile requests: each is answered below 500, nothing is left,
     () => core.kernel.requests.count === 0 && core.bodies.bufferedBytes === 0 && offers.ntfy.open.size === 0,
   );
   const { body } = await ntfy.publish("after", "still here");
-  assert.deepEqual(
-    (await ntfy.poll("after")).map(({ id }) => id),
-    [body.id],
-  );
+  assert.deepEqual(valuesOf(await ntfy.poll("after"), "id"), [body.id]);
 });
 
 test("bodies that end early and sockets that send garbage leave nothing", async (t) => {

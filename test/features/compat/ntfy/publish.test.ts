@@ -6,6 +6,7 @@ import { parametersOf } from "../../../../src/features/compat/ntfy/parameters.ts
 import type { Exchange } from "../../../../src/http/exchange.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { makeUser } from "../../../helpers/people.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { mailPeer } from "../../delivery/support/mail-peer.ts";
 import { type Received, startNtfy } from "./support/api.ts";
 
@@ -320,10 +321,7 @@ test("a message that is not cached reaches those who listen, and no poll", async
   const { body } = await ntfy.publish("t", "now", { Cache: "no" });
   assert.equal(body.expires, undefined);
   await ntfy.publish("t", "kept");
-  assert.deepEqual(
-    (await ntfy.poll("t")).map(({ message }) => message),
-    ["kept"],
-  );
+  assert.deepEqual(valuesOf(await ntfy.poll("t"), "message"), ["kept"]);
   const late = await ntfy.socket(t, "/t/ws?since=all").opened();
   const { eventually } = await import("../../../helpers/eventually.ts");
   await eventually("both sockets have the last message", () =>

@@ -8,7 +8,7 @@ import { ChildOutput } from "../../../helpers/child-output.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { lastingPort } from "../../../helpers/free-ports.ts";
 import { NtfyPhone } from "../../../helpers/ntfy-phone.ts";
-import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
+import { answered, startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { stepsOf } from "../../../helpers/steps.ts";
 import { temporaryDir } from "../../../helpers/store.ts";
 
@@ -35,26 +35,22 @@ async function page(prism: TestPrism, host: string): Promise<void> {
   const { body: me } = await prism.get<{ id: string }>("/api/v1/users/me");
   const rule = { name: `${host} down`, condition: `event.host == '${host}'`, targetUsers: [me.id], priority: 600 };
   const title = "{{ event.host }} is down";
-  const made = await prism.post("/api/v1/rules", { ...rule, titleTemplate: title, projectId: "default" });
-  assert.equal(made.status, 201, made.text);
-  const sent = await prism.post("/api/v1/events", { type: "host.down", level: "error", payload: { host } });
-  assert.equal(sent.status, 202, sent.text);
+  await answered(201, prism.post("/api/v1/rules", { ...rule, titleTemplate: title, projectId: "default" }));
+  await answered(202, prism.post("/api/v1/events", { type: "host.down", level: "error", payload: { host } }));
 }
 
 test("a page rings phones that subscribe to ntfy.port: a stand-in for the app, and the client of ntfy", async (t) => {
   const port = await lastingPort();
   const prism = await startPrism(t, { settings: { "ntfy.port": String(port) } });
   const login = { email: "anna@example.org", username: "anna", password: PASSWORD, roles: ["Admin"] };
-  const anna = await prism.post("/api/v1/users", login);
-  assert.equal(anna.status, 201, anna.text);
+  await answered(201, prism.post("/api/v1/users", login));
   const { body: token } = await prism.post<{ accessToken: string }>(
     "/api/v1/auth/login",
     { login: "anna", password: PASSWORD },
     { token: null },
   );
   prism.adminToken = token.accessToken;
-  const topic = await prism.post("/api/v1/ntfy/topics", { name: "phone-anna", kind: "inbox" });
-  assert.equal(topic.status, 201, topic.text);
+  await answered(201, prism.post("/api/v1/ntfy/topics", { name: "phone-anna", kind: "inbox" }));
   const url = `http://127.0.0.1:${port}/phone-anna`;
   const subscribers = async () => {
     const { body } = await prism.get<{ data: { subscribers: number }[] }>("/api/v1/ntfy/topics");

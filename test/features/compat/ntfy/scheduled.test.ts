@@ -4,6 +4,7 @@ import { dueAtOf } from "../../../../src/features/compat/ntfy/delay.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
+import { rowsWith } from "../../../helpers/values.ts";
 import { type NtfyClient, startNtfy } from "./support/api.ts";
 
 const texts = async (ntfy: NtfyClient, query = ""): Promise<string[]> =>
@@ -89,13 +90,10 @@ test("a dead man's switch: a message of the same sequence replaces the waiting o
   assert.equal((await ntfy.send("DELETE", "/t/other")).body.event, "message_delete");
   clock.advance(300_000);
   await checkDue(ntfy);
-  assert.deepEqual(
-    (await ntfy.poll("t")).map(({ event, message }) => [event, message]),
-    [
-      ["message_delete", undefined],
-      ["message", "down 3"],
-    ],
-  );
+  assert.deepEqual(rowsWith(await ntfy.poll("t"), "event", "message"), [
+    ["message_delete", undefined],
+    ["message", "down 3"],
+  ]);
 });
 
 test("what a member scheduled ends when the member is removed, and what a key scheduled ends with the key; others' is sent", async (t) => {

@@ -3,6 +3,7 @@ import test from "node:test";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeProject } from "../../../helpers/people.ts";
+import { rowsWith, valuesOf } from "../../../helpers/values.ts";
 import { linesOf, type NtfyClient, startNtfy } from "./support/api.ts";
 
 async function publishAll(ntfy: NtfyClient, topic: string, ...texts: string[]): Promise<string[]> {
@@ -32,15 +33,12 @@ test("each format begins with open, goes on with what is published, and shows it
   );
 
   assert.equal(json.headers["content-type"], "application/x-ndjson; charset=utf-8");
-  assert.deepEqual(
-    json.events.map(({ event, topic }) => [event, topic]),
-    [
-      ["open", "a,b"],
-      ["message", "a"],
-      ["message", "b"],
-      ["message_delete", "b"],
-    ],
-  );
+  assert.deepEqual(rowsWith(json.events, "event", "topic"), [
+    ["open", "a,b"],
+    ["message", "a"],
+    ["message", "b"],
+    ["message_delete", "b"],
+  ]);
   assert.deepEqual(json.events[1], JSON.parse(JSON.stringify(first)));
   assert.ok(!json.text.includes("\n\n"), "no empty line");
   assert.equal(json.events[3]?.sequence_id, "backup");
@@ -54,10 +52,7 @@ test("each format begins with open, goes on with what is published, and shows it
   assert.equal(raw.headers["content-type"], "text/plain; charset=utf-8");
   assert.equal(raw.text, "\none two\nthree\n\n");
 
-  assert.deepEqual(
-    socket.events.map(({ event }) => event),
-    ["open", "message", "message", "message_delete"],
-  );
+  assert.deepEqual(valuesOf(socket.events, "event"), ["open", "message", "message", "message_delete"]);
   assert.deepEqual(socket.events[1], JSON.parse(JSON.stringify(first)));
 });
 
@@ -85,10 +80,7 @@ test("since in all forms, by poll and by stream", async (t) => {
   ] as const) {
     await t.test(`since=${since}`, async (t) => {
       const polled = await ntfy.poll("t", since === "" ? "" : `&since=${since}`);
-      assert.deepEqual(
-        polled.map(({ message }) => message),
-        expected,
-      );
+      assert.deepEqual(valuesOf(polled, "message"), expected);
       if (since === "") return;
       const socket = await ntfy.socket(t, `/t/ws?since=${since}`).opened();
       const stream = await ntfy.stream(t, `/t/json?since=${since}`);
@@ -142,10 +134,7 @@ test("what has expired is not sent", async (t) => {
   clock.advance(12 * 3_600_000 + 1000);
   assert.deepEqual(await ntfy.poll("t", "", { auth }), []);
   await ntfy.send("POST", "/t", { body: "new", auth });
-  assert.deepEqual(
-    (await ntfy.poll("t", `&since=${old}`, { auth })).map(({ message }) => message),
-    ["new"],
-  );
+  assert.deepEqual(valuesOf(await ntfy.poll("t", `&since=${old}`, { auth }), "message"), ["new"]);
 });
 
 test("filters apply to messages of polls and streams", async (t) => {
@@ -162,11 +151,7 @@ test("filters apply to messages of polls and streams", async (t) => {
     ["message=m2", ["m2"]],
     [`id=${body.id}`, ["m2"]],
   ] as const) {
-    assert.deepEqual(
-      (await ntfy.poll("t", `&${query}`)).map(({ message }) => message),
-      expected,
-      query,
-    );
+    assert.deepEqual(valuesOf(await ntfy.poll("t", `&${query}`), "message"), expected, query);
   }
   const high = await ntfy.socket(t, "/t/ws?priority=high,urgent").opened();
   const stream = await ntfy.stream(t, "/t/json", { headers: { "X-Tags": "siren" } });
@@ -190,13 +175,10 @@ test("streams are kept open by keepalive, sockets by pings, and none ends by its
     "a keepalive each",
     () => json.events.length === 2 && sse.text.includes("event: keepalive") && raw.text === "\n\n",
   );
-  assert.deepEqual(
-    json.events.map(({ event, topic }) => [event, topic]),
-    [
-      ["open", "t"],
-      ["keepalive", "t"],
-    ],
-  );
+  assert.deepEqual(rowsWith(json.events, "event", "topic"), [
+    ["open", "t"],
+    ["keepalive", "t"],
+  ]);
   assert.ok(!json.text.includes("\n\n"));
   assert.deepEqual([json.state, sse.state, raw.state], ["open", "open", "open"]);
 });

@@ -4,6 +4,7 @@ import { NTFY_SWEEPS } from "../../../../src/features/compat/ntfy/retention.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
+import { rowsWith, valuesOf } from "../../../helpers/values.ts";
 import { startNtfy } from "./support/api.ts";
 
 const PATH = "/api/v1/ntfy/topics";
@@ -31,10 +32,7 @@ test("an events topic shows events of its project by type", async (t) => {
     ["deploy.done", "version: 1.2\nseconds: 9", ["info"]],
   );
   assert.match(first?.id ?? "", /^E[0-9a-z]{11}$/);
-  assert.deepEqual(
-    (await ntfy.poll("deploys", `&since=${first?.id}`)).map(({ id }) => id),
-    [second?.id],
-  );
+  assert.deepEqual(valuesOf(await ntfy.poll("deploys", `&since=${first?.id}`), "id"), [second?.id]);
   assert.deepEqual((await ntfy.poll("deploys", "&since=latest")).length, 1);
   assert.equal((await ntfy.publish("deploys", "m")).status, 403, "nothing can be published there");
   const stranger = await makeUser(prism, "vera", ["Viewer"]);
@@ -71,10 +69,7 @@ test("an inbox shows its user's notifications, with a button that acknowledges, 
   assert.deepEqual([socket.events[2]?.event, socket.events[2]?.sequence_id], ["message_clear", message?.sequence_id]);
   assert.ok(sent.status < 300);
   assert.equal((await ntfy.send("GET", "/olgas/auth")).status, 403, "not even an administrator reads it");
-  assert.deepEqual(
-    (await ntfy.poll("olgas", "&since=all", { auth })).map(({ event }) => event),
-    ["message", "message_clear"],
-  );
+  assert.deepEqual(valuesOf(await ntfy.poll("olgas", "&since=all", { auth }), "event"), ["message", "message_clear"]);
 });
 
 test("topics are listed, made and deleted; their messages go with them", async (t) => {
@@ -91,10 +86,7 @@ test("topics are listed, made and deleted; their messages go with them", async (
     assert.deepEqual([reply.status, reply.body.error.code], [status, code]);
   }
   const { body } = await prism.get<{ data: { name: string; kind: string }[] }>(PATH);
-  assert.deepEqual(
-    body.data.map(({ name, kind }) => [name, kind]),
-    [["first", "messages"]],
-  );
+  assert.deepEqual(rowsWith(body.data, "name", "kind"), [["first", "messages"]]);
   const socket = await ntfy.socket(t, "/first/ws").opened();
   assert.equal((await prism.delete(`${PATH}/first`)).status, 204);
   assert.deepEqual(await ntfy.poll("first"), []);

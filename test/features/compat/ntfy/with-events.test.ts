@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { eventually } from "../../../helpers/eventually.ts";
 import { openBeside } from "../../../helpers/store.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { startNtfy } from "./support/api.ts";
 
 const COUNTS = `select (select count(*) from events where type = 'ntfy.message') as events,
@@ -38,10 +39,7 @@ test("messages at the same time: each has its event, which is decided, and all f
   await eventually("the socket has all", () => socket.messages.length === 40);
   assert.deepEqual(socket.messages, order);
   const polled = await ntfy.poll("t", "&since=all");
-  assert.deepEqual(
-    polled.map(({ message }) => message),
-    ["first", ...order],
-  );
+  assert.deepEqual(valuesOf(polled, "message"), ["first", ...order]);
   const inbox = (await prism.get<{ data: object[] }>("/api/v1/notifications")).body;
   assert.equal(inbox.data.length, 1, "the rule has notified once");
 });

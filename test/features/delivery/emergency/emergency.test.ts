@@ -8,6 +8,7 @@ import type { EmergencyOptions } from "../../../../src/features/delivery/emergen
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { LogLines } from "../../../helpers/log-lines.ts";
 import { temporaryDir } from "../../../helpers/store.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { mailReceiver, webhookReceiver } from "./support.ts";
 
 const NO_MAIL: EmergencyOptions["smtp"] = {
@@ -102,10 +103,7 @@ test("a reason is called once in 15 minutes while it is raised, with the newest 
   assert.equal(hook.calls.length, 1);
   clock.advance(MINUTE_MS);
   await emergency.check();
-  assert.deepEqual(
-    hook.calls.map(({ what }) => what),
-    [NEWS.text, "13 incidents have reached no one."],
-  );
+  assert.deepEqual(valuesOf(hook.calls, "what"), [NEWS.text, "13 incidents have reached no one."]);
   assert.equal(hook.calls[1]?.since, hook.calls[0]?.since);
   assert.notEqual(hook.calls[1]?.id, hook.calls[0]?.id);
 });
@@ -131,10 +129,7 @@ test("a reason that is cleared is not called again, and raised anew it waits for
   assert.equal(hook.calls.length, 1);
   clock.advance(CALL_EVERY_MS);
   await emergency.check();
-  assert.deepEqual(
-    hook.calls.map(({ what }) => what),
-    [NEWS.text, "Again."],
-  );
+  assert.deepEqual(valuesOf(hook.calls, "what"), [NEWS.text, "Again."]);
   emergency.clear("queue-paused");
   clock.advance(CALL_EVERY_MS);
   await emergency.check();

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { eventually } from "../../../helpers/eventually.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { IncidentWorld, MINUTE } from "../../alerts/incidents/support.ts";
 import { Way } from "../../alerts/promise-ways.ts";
 import { httpServer } from "../../channels/presets/http.ts";
@@ -37,10 +38,7 @@ test("an incident that reaches no one for afterMs is called once, and no more wh
   await world.pass(MINUTE);
   await look();
   await look();
-  assert.deepEqual(
-    hook.calls.map(({ reason }) => reason),
-    ["page-undelivered"],
-  );
+  assert.deepEqual(valuesOf(hook.calls, "reason"), ["page-undelivered"]);
   assert.match(hook.calls[0]?.what ?? "", /^An incident has reached no one\. The oldest is incident 1\.$/);
 
   pager.next.length = 0;

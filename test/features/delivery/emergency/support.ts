@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import type { TestContext } from "node:test";
 import { SMTPServer, type SMTPServerOptions } from "smtp-server";
+import { listening } from "../../../helpers/listening.ts";
 
 /** The body of a call. */
 export interface CallBody {
@@ -31,12 +32,8 @@ export async function webhookReceiver(t: TestContext): Promise<Receiver> {
     calls.push(JSON.parse(await text(request)) as CallBody);
     response.writeHead(receiver.status).end();
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  receiver.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook/secret-token`;
+  const port = await listening(t, server);
+  receiver.url = `http://127.0.0.1:${port}/hook/secret-token`;
   return receiver;
 }
 

@@ -7,6 +7,7 @@ import { messageOf } from "../../../../src/features/delivery/emergency/message.t
 import { type EmergencyOptions, sendBy } from "../../../../src/features/delivery/emergency/ways.ts";
 import { makeCertificate } from "../../../helpers/certificate.ts";
 import { eventually } from "../../../helpers/eventually.ts";
+import { listening } from "../../../helpers/listening.ts";
 import { temporaryDir } from "../../../helpers/store.ts";
 import { mailReceiver } from "./support.ts";
 
@@ -38,14 +39,7 @@ const MESSAGE = messageOf({
 /** Accepts connections and never says anything. */
 async function silentPort(t: TestContext): Promise<number> {
   const server = createServer(() => undefined);
-  const sockets = new Set<{ destroy(): void }>();
-  server.on("connection", (socket) => sockets.add(socket));
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return (server.address() as { port: number }).port;
+  return listening(t, server);
 }
 
 test("a way that does not answer fails in time", async (t) => {

@@ -5,7 +5,7 @@ import type { OutsideChannel } from "../../../../src/store/schema.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeUser } from "../../../helpers/people.ts";
-import { type PrismOptions, startPrism, type TestPrism } from "../../../helpers/prism.ts";
+import { answered, type PrismOptions, startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { steadyJitter } from "../../../helpers/steady-jitter.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
 
@@ -51,8 +51,7 @@ export class DeliveryWorld {
   /** @returns the notification's id. */
   async notify(recipients: readonly string[], channels: readonly string[], body: object = {}): Promise<string> {
     const notification = { recipients, channels, title: "Door open", message: "The door is open", ...body };
-    const { status, text, body: made } = await this.prism.post("/api/v1/notifications", notification);
-    assert.equal(status, 201, text);
+    const { body: made } = await answered(201, this.prism.post("/api/v1/notifications", notification));
     return String(made["id"]);
   }
 

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { writeFileSync } from "node:fs";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { join } from "node:path";
 import { jwtVerify } from "jose";
 import type { FcmOptions } from "../../../../src/features/delivery/channels/push/fcm-client.ts";
+import { listening } from "../../../helpers/listening.ts";
 import type { Scope } from "../../../helpers/scope.ts";
 import { temporaryDir } from "../../../helpers/store.ts";
 import type { Fault } from "./push-faults.ts";
@@ -72,7 +73,7 @@ export class FcmServer {
 
   static async start(t: Scope): Promise<FcmServer> {
     const server = createServer();
-    const origin = await listen(t, server);
+    const origin = `http://127.0.0.1:${await listening(t, server)}`;
     const fcm = new FcmServer(origin, credentialsFile(t));
     server.on("request", (request, response) => void fcm.#handle(request, response));
     return fcm;
@@ -180,18 +181,4 @@ function respond(response: ServerResponse, fault: Fault): void {
   }
   response.writeHead(fault.status, { "content-type": "application/json", ...fault.headers });
   response.end(fault.json === undefined ? "" : JSON.stringify(fault.json));
-}
-
-async function listen(t: Scope, server: Server): Promise<string> {
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(
-    () =>
-      new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  );
-  const address = server.address();
-  assert.ok(address !== null && typeof address === "object");
-  return `http://127.0.0.1:${address.port}`;
 }

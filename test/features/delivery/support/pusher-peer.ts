@@ -1,7 +1,7 @@
 import { createHash, createHmac } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
+import { listening } from "../../../helpers/listening.ts";
 import type { Answer, Peer } from "./sender-contract.ts";
 
 export const APP = { appId: "42", key: "278d425bdf160c739803", secret: "7ad3773142a6692b25b8" } as const;
@@ -61,12 +61,7 @@ export async function pusherPeer(t: TestContext): Promise<PusherPeer> {
   };
 
   const server = createServer((request, response) => void receive(request, response));
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  t.after(() => {
-    server.close();
-    server.closeAllConnections();
-  });
+  const port = await listening(t, server);
   return {
     seen,
     accepted,

@@ -1,8 +1,9 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { TestContext } from "node:test";
 import type { TestCertificate } from "../../../helpers/certificate.ts";
+import { listening } from "../../../helpers/listening.ts";
 
 export interface Received {
   readonly method: string;
@@ -20,7 +21,6 @@ export class WebPeer {
   connections = 0;
   port = 0;
   answer: Answering = status(204);
-  readonly #open = new Set<Socket>();
 
   static async start(t: TestContext, certificate?: TestCertificate): Promise<WebPeer> {
     const peer = new WebPeer();
@@ -28,16 +28,9 @@ export class WebPeer {
     const server = certificate ? createTlsServer(certificate, serve) : createServer(serve);
     server.on("connection", (socket: Socket) => {
       peer.connections++;
-      peer.#open.add(socket);
       socket.on("error", () => undefined);
-      socket.on("close", () => peer.#open.delete(socket));
     });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    peer.port = (server.address() as AddressInfo).port;
-    t.after(async () => {
-      for (const socket of peer.#open) socket.destroy();
-      await new Promise((resolve) => server.close(resolve));
-    });
+    peer.port = await listening(t, server);
     return peer;
   }
 

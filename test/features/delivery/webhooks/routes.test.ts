@@ -6,6 +6,7 @@ import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
 import { type PrismOptions, startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { status, WebPeer } from "../support/web-peer.ts";
 
 const PATH = "/api/v1/webhooks";
@@ -80,10 +81,7 @@ test("12.10 a webhook is made, shown, changed, tried and deleted; its secret is 
     "select action, metadata from audit_log where resourceType = 'webhook' and resourceId = ? order by seq",
     id,
   );
-  assert.deepEqual(
-    records.map(({ action }) => action),
-    ["webhook.create", "webhook.update", "webhook.test", "webhook.delete"],
-  );
+  assert.deepEqual(valuesOf(records, "action"), ["webhook.create", "webhook.update", "webhook.test", "webhook.delete"]);
   assert.doesNotMatch(JSON.stringify(records), /whsec_|127\.0\.0\.1/);
 });
 
@@ -250,10 +248,7 @@ test("webhooks are listed newest first, page by page, and are not of any number"
     (await prism.get<{ data: { id: string }[]; total?: number; nextCursor: string | null }>(`${PATH}?${query}`)).body;
   const first = await list("limit=6");
   const second = await list(`limit=6&cursor=${first.nextCursor}`);
-  assert.deepEqual(
-    [...first.data, ...second.data].map(({ id }) => id),
-    made,
-  );
+  assert.deepEqual(valuesOf([...first.data, ...second.data], "id"), made);
   assert.equal(second.nextCursor, null);
   assert.deepEqual([(await list("page=2&limit=9")).data.length, (await list("page=1")).total], [1, 10]);
   const more = await create(prism);

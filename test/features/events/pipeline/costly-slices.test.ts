@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { crashImage } from "../../../helpers/crash-image.ts";
 import { eventually } from "../../../helpers/eventually.ts";
-import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
+import { answered, startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { countOf, rowsOf, scalarOf } from "../../../helpers/tables.ts";
 import { allDecided } from "./support/all-decided.ts";
 
@@ -22,8 +22,7 @@ async function makeRules(prism: TestPrism): Promise<void> {
     condition: COSTLY,
     priority: i % 5,
   }));
-  const reply = await prism.post("/api/v1/rules/import", { rules });
-  assert.equal(reply.status, 200, reply.text);
+  await answered(200, prism.post("/api/v1/rules/import", { rules }));
 }
 
 const slicesOf = async (prism: TestPrism): Promise<number> => {
@@ -39,10 +38,8 @@ function assertFiredOnce(prism: TestPrism, events: number): void {
     `select e.seq, n.priority from notification_recipients r join notifications n on n.id = r.notificationId
      join events e on e.id = n.eventId order by r.seq`,
   );
-  assert.deepEqual(
-    order,
-    order.toSorted((a, b) => a.seq - b.seq || b.priority - a.priority),
-  );
+  const sorted = order.toSorted((a, b) => a.seq - b.seq || b.priority - a.priority);
+  assert.deepEqual(order, sorted);
   assert.equal(scalarOf(prism, "select count(*) from rule_stats where errors > 0 or fired <> ?", events), 0);
   assert.equal(countOf(prism, "event_slices"), 0);
 }
@@ -50,8 +47,7 @@ function assertFiredOnce(prism: TestPrism, events: number): void {
 test("rules that are each just below the limit of one evaluation all fire on one event, one rule a slice", async (t) => {
   const prism = await startPrism(t);
   await makeRules(prism);
-  const { status } = await prism.post("/api/v1/events", [{ type: "x", a: TEXT }, { type: "small" }]);
-  assert.equal(status, 202);
+  await answered(202, prism.post("/api/v1/events", [{ type: "x", a: TEXT }, { type: "small" }]));
   await allDecided(prism);
   // The small event comes after all slices; `lower` of nothing is null, so no rule matches it.
   assertFiredOnce(prism, 1);

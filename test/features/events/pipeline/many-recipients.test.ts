@@ -6,6 +6,7 @@ import { crashImage } from "../../../helpers/crash-image.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { countOf, rowsOf, scalarOf } from "../../../helpers/tables.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 
 /** Users with the role Auditor, created in bulk. */
 async function addAuditors(prism: TestPrism, count: number): Promise<void> {
@@ -117,10 +118,7 @@ test("a notification whose recipients come in slices counts as delivered once, w
     );
   await prism.post("/api/v1/events", { type: "x" });
   await eventually("all have been told", isDelivered);
-  assert.deepEqual(
-    audits().map(({ recipients }) => recipients),
-    [1201],
-  );
+  assert.deepEqual(valuesOf(audits(), "recipients"), [1201]);
   assert.deepEqual(seen, [0, 0, 0]);
   // Also if the last one is notified after the job's end.
   notify.addRecipients = add;

@@ -3,7 +3,7 @@ import test from "node:test";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { LogLines } from "../../../helpers/log-lines.ts";
-import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
+import { answered, startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { countOf, rowsOf, scalarOf } from "../../../helpers/tables.ts";
 import { allDecided } from "./support/all-decided.ts";
 
@@ -17,8 +17,7 @@ const RULE = { targetUsers: ["me"], dedupe: null, suppression: null };
 
 async function makeCostly(prism: TestPrism, projectId: string | null, count: number): Promise<void> {
   const rules = Array.from({ length: count }, (_, i) => ({ ...RULE, projectId, name: `r${i}`, condition: COSTLY }));
-  const reply = await prism.post("/api/v1/rules/import", { rules });
-  assert.equal(reply.status, 200, reply.text);
+  await answered(200, prism.post("/api/v1/rules/import", { rules }));
 }
 
 const brokenIds = (prism: TestPrism): string[] =>
@@ -95,8 +94,7 @@ test("conditions on usual events are not counted, however many events there are"
   const rules = Array.from({ length: 20 }, (_, i) => {
     return { ...RULE, projectId: "default", name: `r${i}`, condition: conditions[i % conditions.length] };
   });
-  const reply = await prism.post("/api/v1/rules/import", { rules });
-  assert.equal(reply.status, 200, reply.text);
+  await answered(200, prism.post("/api/v1/rules/import", { rules }));
   const message = `POST /api/v1/orders timeout ${"x".repeat(2000)}`;
   const event = { type: "payment", level: "error", amount: "1001", payload: { status: "failed" }, message };
   // 20 rules that read 2000 units each would be over the limit after 50 events.

@@ -4,7 +4,7 @@ import { MAX_DIRECT_RECIPIENTS } from "../../../../src/features/rules/deciding/r
 import { SLICE_ROWS } from "../../../../src/features/rules/deciding/turn-limits.ts";
 import { crashImage } from "../../../helpers/crash-image.ts";
 import { eventually } from "../../../helpers/eventually.ts";
-import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
+import { answered, startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { countOf, rowsOf, scalarOf } from "../../../helpers/tables.ts";
 import { allDecided } from "./support/all-decided.ts";
 
@@ -23,8 +23,7 @@ async function makeRules(prism: TestPrism, more: Readonly<Record<string, unknown
   await prism.post("/api/v1/rules", { ...rules[0], name: "first", active: false });
   // One transaction stores a request, and must not take long.
   for (let at = 0; at < RULES; at += 100) {
-    const reply = await prism.post("/api/v1/rules/import", { rules: rules.slice(at, at + 100) });
-    assert.equal(reply.status, 200, reply.text);
+    await answered(200, prism.post("/api/v1/rules/import", { rules: rules.slice(at, at + 100) }));
   }
 }
 
@@ -49,10 +48,8 @@ function assertDecidedOnce(prism: TestPrism, events: number): void {
     `select e.seq, n.priority from notification_recipients r join notifications n on n.id = r.notificationId
      join events e on e.id = n.eventId order by r.seq`,
   );
-  assert.deepEqual(
-    order,
-    order.toSorted((a, b) => a.seq - b.seq || b.priority - a.priority),
-  );
+  const sorted = order.toSorted((a, b) => a.seq - b.seq || b.priority - a.priority);
+  assert.deepEqual(order, sorted);
   assert.equal(scalarOf(prism, "select count(*) from rule_stats where matched <> ? or fired <> ?", events, events), 0);
 }
 

@@ -3,8 +3,9 @@ import test from "node:test";
 import fc from "fast-check";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
-import { TestPrism } from "../../../helpers/prism.ts";
-import { promise } from "../../../helpers/promise.ts";
+import { answered, TestPrism } from "../../../helpers/prism.ts";
+import { keepsPromise } from "../../../helpers/promise.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 
 const COUNT = 3;
 const WINDOW_MS = 10_000;
@@ -109,8 +110,7 @@ async function run(kind: Kind, script: readonly Step[]): Promise<void> {
       dedupe: { key: "{{event.host}}", windowMs: DEDUPE_MS },
       cooldownMs: COOLDOWN_MS,
     };
-    const { status, body } = await prism.post<{ id: string }>("/api/v1/rules", rule);
-    assert.equal(status, 201);
+    const { body } = await answered(201, prism.post<{ id: string }>("/api/v1/rules", rule));
     // A token would run out as the clock jumps.
     const made = await prism.post<{ key: string }>("/api/v1/projects/default/keys", { name: "producer" });
     const apiKey = made.body.key;
@@ -123,18 +123,14 @@ async function run(kind: Kind, script: readonly Step[]): Promise<void> {
       else {
         for (let i = 0; i < step.send; i++) expected.push(naive.outcome(step.host, clock.now()));
         const events = Array.from({ length: step.send }, () => ({ type: "a", payload: { host: step.host } }));
-        const reply = await prism.post("/events", events, { apiKey });
-        assert.equal(reply.status, 202, reply.text);
+        await answered(202, prism.post("/events", events, { apiKey }));
       }
     }
     const { db } = prism.services;
     const decided = () =>
       db.read.selectFrom("decisions").select(["outcome", "eventSeq", "notificationId"]).orderBy("eventSeq").execute();
     await eventually("all are decided", async () => (await decided()).length === expected.length);
-    assert.deepEqual(
-      (await decided()).map(({ outcome }) => outcome),
-      expected,
-    );
+    assert.deepEqual(valuesOf(await decided(), "outcome"), expected);
     const stats = await db.read.selectFrom("rule_stats").selectAll().where("ruleId", "=", body.id).executeTakeFirst();
     const { matched = 0, fired = 0, suppressed = 0, deduped = 0, cooled = 0 } = stats ?? {};
     assert.deepEqual([matched, fired + suppressed + deduped + cooled], [expected.length, expected.length]);
@@ -163,10 +159,8 @@ async function assertReleasedOnce(prism: TestPrism, clock: FakeClock, held: numb
     return (await storms()).every(({ closedAt }) => closedAt !== null);
   });
   const all = await storms();
-  assert.equal(
-    all.reduce((sum, { count }) => sum + count, 0),
-    held,
-  );
+  const total = all.reduce((sum, { count }) => sum + count, 0);
+  assert.equal(total, held);
   const ends = new Map<string, number>();
   for (const { key, firstSeq, lastSeq } of all) {
     assert.ok(firstSeq > (ends.get(key) ?? 0), "none is in two");
@@ -190,10 +184,8 @@ async function assertReleasedOnce(prism: TestPrism, clock: FakeClock, held: numb
 }
 
 for (const kind of ["own", "default"] as const)
-  test(
-    `S2-115: over any sequence of events, steps of the clock and restarts each match has the outcome that a naive count says, and what was held is released once (${kind} suppression)`,
-    promise("S2-115", async () => {
-      const property = fc.asyncProperty(steps, (script) => run(kind, script));
-      await fc.assert(property, { numRuns: 8, includeErrorInReport: true });
-    }),
-  );
+  test(`S2-115: over any sequence of events, steps of the clock and restarts each match has the outcome that a naive count says, and what was held is released once (${kind} suppression)`, async (t) => {
+    keepsPromise(t, "S2-115");
+    const property = fc.asyncProperty(steps, (script) => run(kind, script));
+    await fc.assert(property, { numRuns: 8, includeErrorInReport: true });
+  });

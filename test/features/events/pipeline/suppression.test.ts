@@ -4,7 +4,7 @@ import test, { type TestContext } from "node:test";
 import type { RuleStats as Stats } from "../../../../src/client/api-types.gen.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
-import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
+import { answered, startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { openBeside } from "../../../helpers/store.ts";
 import { scalarOf } from "../../../helpers/tables.ts";
 import { allDecided } from "./support/all-decided.ts";
@@ -25,8 +25,7 @@ async function withRule(t: TestContext, rule: Record<string, unknown>, settings:
 async function send(prism: TestPrism, count: number, payload: Record<string, unknown> = {}): Promise<void> {
   const events = Array.from({ length: count }, (_, n) => ({ type: "a", payload: { n, ...payload } }));
   for (let at = 0; at < count; at += 1000) {
-    const { status, text } = await prism.post("/events", events.slice(at, at + 1000));
-    assert.equal(status, 202, text);
+    await answered(202, prism.post("/events", events.slice(at, at + 1000)));
   }
   await allDecided(prism);
 }
@@ -153,8 +152,7 @@ test("a clock that was set back far resets the window, and a restart keeps the n
   const made = await prism.post<{ key: string }>("/api/v1/projects/default/keys", { name: "producer" });
   const matches = async (count: number, sum: Pick<Stats, "fired" | "suppressed">) => {
     const events = Array.from({ length: count }, () => ({ type: "a" }));
-    const { status, text } = await prism.post("/events", events, { apiKey: made.body.key });
-    assert.equal(status, 202, text);
+    await answered(202, prism.post("/events", events, { apiKey: made.body.key }));
     const stats = () =>
       prism.parts.base.database.read
         .selectFrom("rule_stats")

@@ -3,7 +3,8 @@ import test from "node:test";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { LogLines } from "../../../helpers/log-lines.ts";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
-import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
+import { answered, startPrism, type TestPrism } from "../../../helpers/prism.ts";
+import { rowsWith } from "../../../helpers/values.ts";
 import type { Made } from "./support.ts";
 
 const PATH = "/api/v1/integrations";
@@ -18,8 +19,7 @@ async function trigger(prism: TestPrism, key: string): Promise<number> {
 test("the key is shown once and stored as a hash; a rotated one works until its grace period ends", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock });
-  const { body: made, status } = await prism.post<Made>(PATH, NEW);
-  assert.equal(status, 201);
+  const { body: made } = await answered(201, prism.post<Made>(PATH, NEW));
   assert.match(made.key, /^[0-9a-f]{32}$/);
   const shown = await prism.get<Made>(`${PATH}/${made.id}`);
   assert.ok(!shown.text.includes(made.key) && made.key.startsWith(shown.body.prefix));
@@ -41,13 +41,10 @@ test("an integration is listed, changed by version, and deleted with its key, ea
   const { body: made } = await prism.post<Made>(PATH, NEW);
   await prism.post(PATH, { kind: "opsgenie", name: "another" });
   const listed = await prism.get<{ data: { name: string; kind: string }[] }>(`${PATH}?limit=2`);
-  assert.deepEqual(
-    listed.body.data.map(({ name, kind }) => [name, kind]),
-    [
-      ["another", "opsgenie"],
-      ["cluster", "pagerduty"],
-    ],
-  );
+  assert.deepEqual(rowsWith(listed.body.data, "name", "kind"), [
+    ["another", "opsgenie"],
+    ["cluster", "pagerduty"],
+  ]);
   const change = (ifMatch: string) =>
     prism.patch<Made>(`${PATH}/${made.id}`, { name: "cluster-1" }, { headers: { "If-Match": ifMatch } });
   const changed = await change('"1"');
@@ -76,10 +73,8 @@ test("labels count for alerts that fire later; uses are stored at a stop", async
   await prism.patch(`${PATH}/${made.id}`, { labels: { team: "database" } });
   await trigger(prism, made.key);
   const { body } = await prism.get<{ data: { labels: { team: string } }[] }>("/api/v1/alerts");
-  assert.deepEqual(
-    body.data.map(({ labels }) => labels.team),
-    ["database"],
-  );
+  const teams = body.data.map(({ labels }) => labels.team);
+  assert.deepEqual(teams, ["database"]);
   const used = (await prism.get<Made>(`${PATH}/${made.id}`)).body.lastUsedAt;
   assert.ok(used);
   const { text } = await prism.get("/metrics");

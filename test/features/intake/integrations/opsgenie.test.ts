@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { uuidv7 } from "../../../../src/core/ids.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { IntegrationTest, type Made } from "./support.ts";
 
 const PATH = "/v2/alerts";
@@ -99,10 +100,7 @@ test("acknowledge, unacknowledge, snooze and notes act on the incident", async (
   await it.genie("POST", one("/acknowledge"), { user: "ann", note: "looking" });
   assert.deepEqual([await states(), (await show()).acknowledged], [["acknowledged"], true]);
   const notes = await it.genie<{ data: { note: string }[] }>("GET", one("/notes"));
-  assert.deepEqual(
-    notes.body.data.map(({ note }) => note),
-    ["ann: looking"],
-  );
+  assert.deepEqual(valuesOf(notes.body.data, "note"), ["ann: looking"]);
   await it.genie("POST", one("/unacknowledge"), {});
   assert.deepEqual([await states(), (await show()).acknowledged], [["open"], false]);
   await it.genie("POST", one("/snooze"), { endTime: new Date(Date.now() + 3_600_000).toISOString() });

@@ -3,7 +3,8 @@ import test from "node:test";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeProject } from "../../../helpers/people.ts";
-import { startPrism } from "../../../helpers/prism.ts";
+import { answered, startPrism } from "../../../helpers/prism.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { IntegrationTest, type Made } from "./support.ts";
 
 const ENQUEUE = "/v2/enqueue";
@@ -73,10 +74,7 @@ test("an acknowledgement acknowledges the incident, and a later trigger does not
   await it.send(ENQUEUE, { ...event, event_action: "acknowledge" });
   await becomes("acknowledged");
   await it.send(ENQUEUE, { ...event, event_action: "trigger" });
-  assert.deepEqual(
-    (await it.incidents()).map(({ state }) => state),
-    ["acknowledged"],
-  );
+  assert.deepEqual(valuesOf(await it.incidents(), "state"), ["acknowledged"]);
   await it.send(ENQUEUE, { ...event, event_action: "resolve" });
   await becomes("resolved");
 });
@@ -119,10 +117,9 @@ test("a change is an event of the project and opens no alert", async (t) => {
   const reply = await it.send<Answer>("/v2/change/enqueue", change);
   assert.deepEqual([reply.status, reply.body], [202, { status: "success", message: "Change event processed" }]);
   const { body } = await it.prism.get<{ data: { type: string; payload: object }[] }>("/api/v1/events?type=change");
-  assert.deepEqual(
-    body.data.map(({ payload }) => payload),
-    [{ integrationId: it.integration.id, integration: "cluster", summary: "Deployed 1.2", source: "ci", links: [] }],
-  );
+  assert.deepEqual(valuesOf(body.data, "payload"), [
+    { integrationId: it.integration.id, integration: "cluster", summary: "Deployed 1.2", source: "ci", links: [] },
+  ]);
   assert.deepEqual(await it.alerts(), []);
 });
 
@@ -194,18 +191,15 @@ test("a key acts in its project only, and what is not UTF-8 in length is cut", a
   const { body } = await it.prism.get<{ data: { labels: { alertname: string } }[] }>(
     `/api/v1/alerts?projectId=${shop.id}`,
   );
-  assert.deepEqual(
-    body.data.map(({ labels }) => labels.alertname),
-    ["a".repeat(1023)],
-  );
+  const alertnames = body.data.map(({ labels }) => labels.alertname);
+  assert.deepEqual(alertnames, ["a".repeat(1023)]);
 });
 
 test("curl's default content type is accepted", async (t) => {
   const it = await IntegrationTest.start(t, "pagerduty");
   const event = { routing_key: it.integration.key, event_action: "trigger", payload: PAYLOAD };
   const headers = { "Content-Type": "application/x-www-form-urlencoded" };
-  const reply = await it.prism.request("POST", ENQUEUE, JSON.stringify(event), { token: null, headers });
-  assert.equal(reply.status, 202);
+  await answered(202, it.prism.request("POST", ENQUEUE, JSON.stringify(event), { token: null, headers }));
 });
 
 test("members of a body are charged to its address before they are parsed; small events of other addresses pass whatever strangers sent", async (t) => {

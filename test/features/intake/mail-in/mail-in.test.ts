@@ -212,10 +212,8 @@ test("a receiver's own mapping reads the members of a mail, and its test shows w
   const receiver = await prism.receiver({ mapping });
   const send = (text: string) => prism.mail({ to: receiver.address, subject: "UPS", text, headers: { "X-UPS": "u1" } });
   await send("now on battery");
-  assert.deepEqual(
-    (await prism.alerts()).map(({ labels }) => labels["alertname"]),
-    ["UPS u1"],
-  );
+  const alertnames = (await prism.alerts()).map(({ labels }) => labels["alertname"]);
+  assert.deepEqual(alertnames, ["UPS u1"]);
   await send("on line power");
   assert.equal((await prism.alerts()).length, 0);
   const { body, text } = await prism.prism.post<{ result: string; alerts: { status: string }[] }>(

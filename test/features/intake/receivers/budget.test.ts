@@ -4,6 +4,7 @@ import test from "node:test";
 import { gzipSync } from "node:zlib";
 import { PrepareThread } from "../../../../src/features/intake/receivers/prepare-thread.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
+import { rowsWith } from "../../../helpers/values.ts";
 import { ReceiverTest } from "./support.ts";
 
 const SECRET = "the shared secret of GitHub";
@@ -158,14 +159,11 @@ test("bodies above 256 KiB or 2000 members are read, masked and mapped in a thre
   const wide = events.find(({ payload }) => payload["title"] === "wide");
   assert.equal((wide?.payload["body"] as { password?: string } | undefined)?.password, "•••");
   const requests = await it.requests(receiver);
-  assert.deepEqual(
-    requests.map(({ result, isCut }) => [result, isCut]),
-    [
-      ["accepted", true],
-      ["accepted", false],
-      ["accepted", false],
-    ],
-  );
+  assert.deepEqual(rowsWith(requests, "result", "isCut"), [
+    ["accepted", true],
+    ["accepted", false],
+    ["accepted", false],
+  ]);
   assert.ok(!JSON.stringify(requests).includes("k-123456") && !JSON.stringify(requests).includes("hunter22"));
 });
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { gzipSync } from "node:zlib";
+import { rowsWith } from "../../../helpers/values.ts";
 import { SECRET, signerOf } from "./presets/support/sign.ts";
 import { ReceiverTest } from "./support.ts";
 
@@ -32,14 +33,11 @@ test("a request becomes an event and an alert, and the next one resolves the ale
   assert.deepEqual([event?.level, event?.source], ["warn", "Backups"]);
   assert.equal(event?.payload["title"], "Disk almost full");
   assert.deepEqual(event?.payload["body"], { ...problem, status: "firing", link: "https://mon.example/1" });
-  assert.deepEqual(
-    (await it.requests(receiver)).map(({ result, status }) => [result, status]),
-    [
-      ["accepted", 200],
-      ["accepted", 200],
-      ["accepted", 200],
-    ],
-  );
+  assert.deepEqual(rowsWith(await it.requests(receiver), "result", "status"), [
+    ["accepted", 200],
+    ["accepted", 200],
+    ["accepted", 200],
+  ]);
 });
 
 test("every form of a body is read", async (t) => {

@@ -5,6 +5,7 @@ import { applyMapping, compileMapping, type MappingInput } from "../../../../src
 import type { Mapping } from "../../../../src/features/intake/receivers/preset.ts";
 import { generic } from "../../../../src/features/intake/receivers/presets/generic.ts";
 import { mergedMapping } from "../../../../src/features/intake/receivers/receivers.ts";
+import { rowsWith } from "../../../helpers/values.ts";
 
 const NOW = Date.UTC(2026, 0, 31, 12);
 
@@ -94,13 +95,10 @@ test("a list is split, elements are left out by when and by a case, and a case o
     { name: "d", kind: "x", tags: ["over"] },
   ];
   const { items, ignored } = map(mapping, input({ alerts }));
-  assert.deepEqual(
-    items.map(({ title, status }) => [title, status]),
-    [
-      ["a", "firing"],
-      ["over: d", "resolved"],
-    ],
-  );
+  assert.deepEqual(rowsWith(items, "title", "status"), [
+    ["a", "firing"],
+    ["over: d", "resolved"],
+  ]);
   assert.equal(ignored, 2);
   assert.equal(map(mapping, input({ alerts: [] })).items.length, 0);
 });

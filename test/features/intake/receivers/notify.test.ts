@@ -6,6 +6,7 @@ import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { countOf, rowsOf, scalarOf } from "../../../helpers/tables.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 
 const PATH = "/api/v1/receivers";
 const HOUR = 3_600_000;
@@ -90,19 +91,18 @@ test("levels: none and from warning on; a rule that matches takes over, also whe
   for (const level of ["debug", "info", "warning", "error", "critical"])
     await curl(url, `title=${level}&level=${level}`);
   await decided(prism);
-  assert.deepEqual(
-    notified(prism).map(({ title }) => /warning|error|critical/.exec(title)?.[0]),
-    ["warning", "error", "critical"],
-  );
+  const shown = notified(prism).map(({ title }) => /warning|error|critical/.exec(title)?.[0]);
+  assert.deepEqual(shown, ["warning", "error", "critical"]);
   const rule = { name: "Mine", projectId: shop.id, condition: "event.payload.title == 'mine'", targetUsers: ["ann"] };
   const suppression = { count: 1, windowMs: HOUR };
   assert.equal((await prism.post("/api/v1/rules", { ...rule, suppression })).status, 201);
   for (let i = 0; i < 3; i++) await curl(url, "title=mine&level=error");
   await decided(prism);
   assert.deepEqual(
-    notified(prism)
-      .filter(({ title }) => title.includes("mine"))
-      .map(({ users }) => users),
+    valuesOf(
+      notified(prism).filter(({ title }) => title.includes("mine")),
+      "users",
+    ),
     ["ann"],
   );
 });
@@ -142,17 +142,11 @@ test("the project default: its explicit members, else the administrators", async
   const { url } = await receiver(prism);
   await curl(url, "first");
   await decided(prism);
-  assert.deepEqual(
-    notified(prism).map(({ users }) => users),
-    ["dev"],
-  );
+  assert.deepEqual(valuesOf(notified(prism), "users"), ["dev"]);
   await prism.post("/api/v1/projects/default/members", { userId: "ann", role: "viewer" });
   await curl(url, "second");
   await decided(prism);
-  assert.deepEqual(
-    notified(prism).map(({ users }) => users),
-    ["dev", "ann"],
-  );
+  assert.deepEqual(valuesOf(notified(prism), "users"), ["dev", "ann"]);
 });
 
 test("what a receiver cannot read is notified of once an hour, also across a restart", async (t) => {

@@ -7,9 +7,10 @@ import { runCli } from "../../../cli/run-cli.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
-import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
-import { promise } from "../../../helpers/promise.ts";
+import { answered, startPrism, type TestPrism } from "../../../helpers/prism.ts";
+import { keepsPromise } from "../../../helpers/promise.ts";
 import { countOf, rowsOf, scalarOf } from "../../../helpers/tables.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { MailServer } from "../../access/sessions/support/mail-server.ts";
 
 const HOUR = 3_600_000;
@@ -50,8 +51,7 @@ const scheduleOf = (prism: TestPrism) =>
   )[0];
 
 async function want({ prism, id }: World, digest: unknown): Promise<void> {
-  const { status, text } = await prism.patch(`/api/v1/projects/${id}`, { settings: { digest } });
-  assert.equal(status, 200, text);
+  await answered(200, prism.patch(`/api/v1/projects/${id}`, { settings: { digest } }));
   await eventually("its schedule follows", () => (scheduleOf(prism) !== undefined) === (digest !== false));
 }
 
@@ -72,58 +72,55 @@ const digests = (prism: TestPrism) =>
     "select id, title, message from notifications where kind = 'digest' order by id",
   );
 
-test(
-  "S1-10 each morning in the project's time zone its members get a summary, once, and their unread notifications",
-  promise("S1-10", async (t) => {
-    const world = await digestWorld(t);
-    const { prism, clock, server, id: projectId, apiKey } = world;
-    const uma = await join(world, "uma", "uma@example.com");
-    await join(world, "vera", "vera@example.com", { digest: false });
-    const wim = await join(world, "wim", "wim@example.com", { channels: { digest: ["in_app"] } });
-    const rule = { name: "errors <b>", condition: "event.level == 'error'", targetUsers: ["uma"], projectId };
-    assert.equal((await prism.post("/api/v1/rules", rule)).status, 201);
-    await want(world, { timezone: "Europe/Berlin" });
-    assert.equal(scheduleOf(prism)?.nextRunAt, Date.parse("2026-06-01T06:00:00Z"), "eight o'clock in Berlin");
-    const events = [{ type: "door.opened" }, { type: "door.opened" }, { type: "failed", level: "error" }];
-    const sent = await prism.post("/api/v1/events", events, { apiKey });
-    assert.equal(sent.status, 202);
-    clock.advance(HOUR);
-    await morning(world);
+test("S1-10 each morning in the project's time zone its members get a summary, once, and their unread notifications", async (t) => {
+  keepsPromise(t, "S1-10");
+  const world = await digestWorld(t);
+  const { prism, clock, server, id: projectId, apiKey } = world;
+  const uma = await join(world, "uma", "uma@example.com");
+  await join(world, "vera", "vera@example.com", { digest: false });
+  const wim = await join(world, "wim", "wim@example.com", { channels: { digest: ["in_app"] } });
+  const rule = { name: "errors <b>", condition: "event.level == 'error'", targetUsers: ["uma"], projectId };
+  assert.equal((await prism.post("/api/v1/rules", rule)).status, 201);
+  await want(world, { timezone: "Europe/Berlin" });
+  assert.equal(scheduleOf(prism)?.nextRunAt, Date.parse("2026-06-01T06:00:00Z"), "eight o'clock in Berlin");
+  const events = [{ type: "door.opened" }, { type: "door.opened" }, { type: "failed", level: "error" }];
+  await answered(202, prism.post("/api/v1/events", events, { apiKey }));
+  clock.advance(HOUR);
+  await morning(world);
 
-    const [digest] = digests(prism);
-    assert.equal(digest?.title, "shop: 3 events in the last 24 hours");
-    assert.match(digest?.message ?? "", /By level: error 1, info 2\./);
-    assert.match(digest?.message ?? "", /By type:\n- door\.opened: 2\n- failed: 1\n/);
-    assert.match(digest?.message ?? "", /- errors <b>: notified for 1 of 1 matches/);
-    const told = rowsOf<{ userId: string }>(
-      prism,
-      "select userId from notification_recipients where notificationId = ?",
-      digest?.id,
-    );
-    assert.deepEqual(told.map(({ userId }) => userId).sort(), [uma, wim, prism.parts.offers.devUserId].sort());
-    const raw = (await server.mailTo("uma@example.com")).raw.replaceAll("=\r\n", "");
-    assert.match(raw, /^List-Unsubscribe: <mailto:prism@example\.com\?subject=unsubscribe%20digest>\r$/m);
-    assert.match(raw, /^Subject: shop: 3 events in the last 24 hours\r$/m);
-    assert.match(raw, /- errors &lt;b&gt;: notified for 1 of 1 matches/);
-    assert.match(raw, /You have 1 notification that you have not read\./);
-    assert.equal(server.mails.length, 1);
+  const [digest] = digests(prism);
+  assert.equal(digest?.title, "shop: 3 events in the last 24 hours");
+  assert.match(digest?.message ?? "", /By level: error 1, info 2\./);
+  assert.match(digest?.message ?? "", /By type:\n- door\.opened: 2\n- failed: 1\n/);
+  assert.match(digest?.message ?? "", /- errors <b>: notified for 1 of 1 matches/);
+  const told = rowsOf<{ userId: string }>(
+    prism,
+    "select userId from notification_recipients where notificationId = ?",
+    digest?.id,
+  );
+  assert.deepEqual(told.map(({ userId }) => userId).sort(), [uma, wim, prism.parts.offers.devUserId].sort());
+  const raw = (await server.mailTo("uma@example.com")).raw.replaceAll("=\r\n", "");
+  assert.match(raw, /^List-Unsubscribe: <mailto:prism@example\.com\?subject=unsubscribe%20digest>\r$/m);
+  assert.match(raw, /^Subject: shop: 3 events in the last 24 hours\r$/m);
+  assert.match(raw, /- errors &lt;b&gt;: notified for 1 of 1 matches/);
+  assert.match(raw, /You have 1 notification that you have not read\./);
+  assert.equal(server.mails.length, 1);
 
-    const again = scheduleOf(prism)?.id ?? "";
-    await prism.parts.offers.schedules.run(again);
-    await settled(prism);
-    assert.deepEqual([digests(prism).length, server.mails.length], [1, 1], "once a day, whoever has it run");
+  const again = scheduleOf(prism)?.id ?? "";
+  await prism.parts.offers.schedules.run(again);
+  await settled(prism);
+  assert.deepEqual([digests(prism).length, server.mails.length], [1, 1], "once a day, whoever has it run");
 
-    clock.advance(DAY);
-    await morning(world);
-    assert.equal(digests(prism)[1]?.title, "shop: no events in the last 24 hours");
-    assert.equal(server.mails.length, 2, "something waits to be read");
-    const { db } = prism.services;
-    await db.write((trx) => trx.updateTable("notification_recipients").set({ readAt: clock.now() }).execute());
-    clock.advance(DAY);
-    await morning(world);
-    assert.deepEqual([digests(prism).length, server.mails.length], [2, 2], "nothing to say, no mail");
-  }),
-);
+  clock.advance(DAY);
+  await morning(world);
+  assert.equal(digests(prism)[1]?.title, "shop: no events in the last 24 hours");
+  assert.equal(server.mails.length, 2, "something waits to be read");
+  const { db } = prism.services;
+  await db.write((trx) => trx.updateTable("notification_recipients").set({ readAt: clock.now() }).execute());
+  clock.advance(DAY);
+  await morning(world);
+  assert.deepEqual([digests(prism).length, server.mails.length], [2, 2], "nothing to say, no mail");
+});
 
 test("a project without a digest has no schedule; another zone is another time", async (t) => {
   const world = await digestWorld(t);
@@ -136,8 +133,7 @@ test("a project without a digest has no schedule; another zone is another time",
   await eventually("the zone is taken over", () => scheduleOf(prism)?.timezone === "Asia/Tokyo");
   await prism.restart();
   assert.equal(scheduleOf(prism)?.timezone, "Asia/Tokyo");
-  const refused = await prism.patch(`/api/v1/projects/${id}`, { settings: { digest: { timezone: "Nowhere/No" } } });
-  assert.equal(refused.status, 400);
+  await answered(400, prism.patch(`/api/v1/projects/${id}`, { settings: { digest: { timezone: "Nowhere/No" } } }));
   await want(world, false);
   assert.equal(countOf(prism, "schedules"), 0);
 });
@@ -157,7 +153,7 @@ test("projects that say nothing have a digest on days with events, where mail is
   clock.advance(3 * HOUR);
   await morning(world);
   assert.deepEqual(
-    digests(prism).map(({ title }) => title),
+    valuesOf(digests(prism), "title"),
     ["shop: 1 event in the last 24 hours"],
     `not ${quiet.id}, where nothing happened, and not own, which wants none`,
   );

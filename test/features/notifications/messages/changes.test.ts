@@ -2,52 +2,48 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
-import { promise } from "../../../helpers/promise.ts";
+import { keepsPromise } from "../../../helpers/promise.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { codeOf, heard, Mailbox, statusesOf, type Told } from "./support/mailbox.ts";
 
 const HOUR = 3_600_000;
 
-test(
-  "S4-15 GET /messages/:id/status returns the state of a message, at every step",
-  promise("S4-15", async (t) => {
-    const clock = new FakeClock();
-    const box = await Mailbox.open(t, { clock });
-    const { runner } = box.prism.parts.offers;
-    runner.pause("messages");
-    const id = await box.send({ delayMs: HOUR });
-    const brief = async () => {
-      const { status, queue, attempts, history } = await box.status(id);
-      return { status, queue, attempts, steps: history.map(({ status }) => status) };
-    };
-    const waiting = { queue: "messages", attempts: 0 };
-    assert.deepEqual(await brief(), { ...waiting, status: "scheduled", steps: ["scheduled"] });
-    const due = clock.now() + HOUR;
-    box.pass(clock, HOUR);
-    const queued = await box.until(id, "queued");
-    assert.deepEqual(await brief(), { ...waiting, status: "queued", steps: ["scheduled", "queued"] });
-    assert.equal(queued.history.at(-1)?.at, new Date(due).toISOString(), "since its delay was over");
-    assert.deepEqual(
-      (await box.list("status=queued")).data.map((message) => message.status),
-      ["queued"],
-    );
-    assert.deepEqual((await box.list("status=scheduled")).data, []);
-    clock.advance(5000);
-    runner.resume("messages");
-    await box.until(id, "delivered");
-    await box.read(id);
-    assert.deepEqual(await brief(), {
-      status: "read",
-      queue: null,
-      attempts: 1,
-      steps: ["scheduled", "queued", "delivering", "delivered", "read"],
-    });
-    const { history, deliveredAt } = await box.status(id, box.vic);
-    const late = new Date(due + 5000).toISOString();
-    assert.deepEqual(history.map(({ at }) => at).slice(1), [new Date(due).toISOString(), late, late, late]);
-    assert.equal(deliveredAt, late);
-  }),
-);
+test("S4-15 GET /messages/:id/status returns the state of a message, at every step", async (t) => {
+  keepsPromise(t, "S4-15");
+  const clock = new FakeClock();
+  const box = await Mailbox.open(t, { clock });
+  const { runner } = box.prism.parts.offers;
+  runner.pause("messages");
+  const id = await box.send({ delayMs: HOUR });
+  const brief = async () => {
+    const { status, queue, attempts, history } = await box.status(id);
+    return { status, queue, attempts, steps: history.map(({ status }) => status) };
+  };
+  const waiting = { queue: "messages", attempts: 0 };
+  assert.deepEqual(await brief(), { ...waiting, status: "scheduled", steps: ["scheduled"] });
+  const due = clock.now() + HOUR;
+  box.pass(clock, HOUR);
+  const queued = await box.until(id, "queued");
+  assert.deepEqual(await brief(), { ...waiting, status: "queued", steps: ["scheduled", "queued"] });
+  assert.equal(queued.history.at(-1)?.at, new Date(due).toISOString(), "since its delay was over");
+  assert.deepEqual(valuesOf((await box.list("status=queued")).data, "status"), ["queued"]);
+  assert.deepEqual((await box.list("status=scheduled")).data, []);
+  clock.advance(5000);
+  runner.resume("messages");
+  await box.until(id, "delivered");
+  await box.read(id);
+  assert.deepEqual(await brief(), {
+    status: "read",
+    queue: null,
+    attempts: 1,
+    steps: ["scheduled", "queued", "delivering", "delivered", "read"],
+  });
+  const { history, deliveredAt } = await box.status(id, box.vic);
+  const late = new Date(due + 5000).toISOString();
+  assert.deepEqual(history.map(({ at }) => at).slice(1), [new Date(due).toISOString(), late, late, late]);
+  assert.equal(deliveredAt, late);
+});
 
 test("the recipient marks a message read; the first time is kept, and said once", async (t) => {
   const clock = new FakeClock();
@@ -125,10 +121,7 @@ test("a message that waits for a worker can be withdrawn; one whose attempt has 
   );
   const { status, history } = await box.status(runs);
   assert.equal(status, "delivering");
-  assert.deepEqual(
-    history.map((step) => step.status),
-    ["scheduled", "queued", "delivering"],
-  );
+  assert.deepEqual(valuesOf(history, "status"), ["scheduled", "queued", "delivering"]);
   assert.deepEqual(codeOf(await box.cancel(runs)), [409, "MESSAGE_NOT_CANCELLABLE"]);
 });
 

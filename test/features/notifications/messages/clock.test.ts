@@ -4,6 +4,7 @@ import { crashImage } from "../../../helpers/crash-image.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { startPrism } from "../../../helpers/prism.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { Mailbox } from "./support/mailbox.ts";
 
 const MINUTE = 60_000;
@@ -56,10 +57,7 @@ test("8.2 what came due while the machine slept a day is delivered once when it 
   for (const id of ids) await awake.until(id, "delivered");
   assert.equal((await awake.status(later)).status, "scheduled");
   const inbox = await awake.list("box=inbox", awake.vic);
-  assert.deepEqual(
-    inbox.data.map(({ content }) => content),
-    ["after 23", "after 12", "after 1"],
-  );
+  assert.deepEqual(valuesOf(inbox.data, "content"), ["after 23", "after 12", "after 1"]);
   assert.equal(rowsOf(box.prism, "select 1 from stream_log where type = 'message'").length, 6);
 });
 

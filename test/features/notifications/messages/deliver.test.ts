@@ -2,58 +2,57 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
-import { promise } from "../../../helpers/promise.ts";
+import { keepsPromise } from "../../../helpers/promise.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { heard, Mailbox } from "./support/mailbox.ts";
 
-test(
-  "S4-01 S4-19 S4-22 S4-24 a message waits in its queue until its delay is over, is attempted, delivered, and every step is sent",
-  promise(["S4-01", "S4-22"], async (t) => {
-    const clock = new FakeClock();
-    const box = await Mailbox.open(t, { clock });
-    const sent = clock.now();
-    const id = await box.send({ content: "received, validated, delayed", delayMs: 60_000 });
-    const waiting = await box.status(id);
-    assert.deepEqual(waiting, {
-      id,
-      status: "scheduled",
-      queue: "messages",
-      attempts: 0,
-      deliverAt: new Date(sent + 60_000).toISOString(),
-      deliveredAt: null,
-      readAt: null,
-      history: [{ status: "scheduled", at: new Date(sent).toISOString() }],
-    });
-    // Jobs are claimed some milliseconds before they are due.
-    box.pass(clock, 59_000);
-    await box.prism.parts.base.store.committer.settled();
-    assert.equal((await box.status(id)).status, "scheduled");
-    assert.equal((await box.get(id, box.vic)).status, 404, "its recipient does not know of it yet");
+test("S4-01 S4-19 S4-22 S4-24 a message waits in its queue until its delay is over, is attempted, delivered, and every step is sent", async (t) => {
+  keepsPromise(t, ["S4-01", "S4-22"]);
+  const clock = new FakeClock();
+  const box = await Mailbox.open(t, { clock });
+  const sent = clock.now();
+  const id = await box.send({ content: "received, validated, delayed", delayMs: 60_000 });
+  const waiting = await box.status(id);
+  assert.deepEqual(waiting, {
+    id,
+    status: "scheduled",
+    queue: "messages",
+    attempts: 0,
+    deliverAt: new Date(sent + 60_000).toISOString(),
+    deliveredAt: null,
+    readAt: null,
+    history: [{ status: "scheduled", at: new Date(sent).toISOString() }],
+  });
+  // Jobs are claimed some milliseconds before they are due.
+  box.pass(clock, 59_000);
+  await box.prism.parts.base.store.committer.settled();
+  assert.equal((await box.status(id)).status, "scheduled");
+  assert.equal((await box.get(id, box.vic)).status, 404, "its recipient does not know of it yet");
 
-    box.pass(clock, 1000);
-    const delivered = await box.until(id, "delivered");
-    const due = new Date(sent + 60_000).toISOString();
-    assert.deepEqual(delivered, {
-      ...waiting,
-      status: "delivered",
-      queue: null,
-      attempts: 1,
-      deliveredAt: due,
-      history: [
-        ...waiting.history,
-        { status: "queued", at: due },
-        { status: "delivering", at: due },
-        { status: "delivered", at: due },
-      ],
-    });
-    const { body } = await box.get(id, box.vic);
-    assert.deepEqual(
-      [body.content, body.status, body.senderId],
-      ["received, validated, delayed", "delivered", box.uma.id],
-    );
-    assert.equal(box.jobOf(id).state, "succeeded");
-  }),
-);
+  box.pass(clock, 1000);
+  const delivered = await box.until(id, "delivered");
+  const due = new Date(sent + 60_000).toISOString();
+  assert.deepEqual(delivered, {
+    ...waiting,
+    status: "delivered",
+    queue: null,
+    attempts: 1,
+    deliveredAt: due,
+    history: [
+      ...waiting.history,
+      { status: "queued", at: due },
+      { status: "delivering", at: due },
+      { status: "delivered", at: due },
+    ],
+  });
+  const { body } = await box.get(id, box.vic);
+  assert.deepEqual(
+    [body.content, body.status, body.senderId],
+    ["received, validated, delayed", "delivered", box.uma.id],
+  );
+  assert.equal(box.jobOf(id).state, "succeeded");
+});
 
 test("S4-02 both sides get it live: the sender of each step, the recipient from the delivery on", async (t) => {
   const clock = new FakeClock();
@@ -102,11 +101,7 @@ test("a message to oneself is there once, and is heard of once", async (t) => {
     ["message:status", "read"],
   ]);
   for (const query of ["", "box=all", "box=sent", "box=inbox", "with=uma", "with=me&box=inbox"])
-    assert.deepEqual(
-      (await box.list(query)).data.map((message) => message.id),
-      [id],
-      query,
-    );
+    assert.deepEqual(valuesOf((await box.list(query)).data, "id"), [id], query);
 });
 
 test("many messages at once are delivered once each, whatever the haste", async (t) => {

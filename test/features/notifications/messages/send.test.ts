@@ -1,36 +1,34 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
-import { promise } from "../../../helpers/promise.ts";
+import { answered } from "../../../helpers/prism.ts";
+import { keepsPromise } from "../../../helpers/promise.ts";
 import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
 import { rowCounts } from "../../../http/support/row-counts.ts";
 import { codeOf, Mailbox, PATH, type Refused } from "./support/mailbox.ts";
 
 const DAY = 86_400_000;
 
-test(
-  "S4-13 POST /messages with recipient_id and content: accepted with the delay that is configured, on all its paths",
-  promise(["S4-13", "S4-23"], async (t) => {
-    const clock = new FakeClock();
-    const box = await Mailbox.open(t, { clock });
-    const now = clock.now();
-    for (const path of [PATH, "/messages", "/api/messages"]) {
-      const body = { recipient_id: box.vic.id, content: "hello" };
-      const reply = await box.prism.post<{ id: string }>(path, body, { token: box.uma.token });
-      assert.equal(reply.status, 202, reply.text);
-      const { id, ...rest } = reply.body;
-      assert.deepEqual(rest, {
-        status: "scheduled",
-        delayMs: 5000,
-        deliverAt: new Date(now + 5000).toISOString(),
-        senderId: box.uma.id,
-        recipientId: box.vic.id,
-        createdAt: new Date(now).toISOString(),
-      });
-      assert.deepEqual(box.jobOf(id), { ...box.jobOf(id), queue: "messages", state: "scheduled", attempts: 0 });
-    }
-  }),
-);
+test("S4-13 POST /messages with recipient_id and content: accepted with the delay that is configured, on all its paths", async (t) => {
+  keepsPromise(t, ["S4-13", "S4-23"]);
+  const clock = new FakeClock();
+  const box = await Mailbox.open(t, { clock });
+  const now = clock.now();
+  for (const path of [PATH, "/messages", "/api/messages"]) {
+    const body = { recipient_id: box.vic.id, content: "hello" };
+    const reply = await answered(202, box.prism.post<{ id: string }>(path, body, { token: box.uma.token }));
+    const { id, ...rest } = reply.body;
+    assert.deepEqual(rest, {
+      status: "scheduled",
+      delayMs: 5000,
+      deliverAt: new Date(now + 5000).toISOString(),
+      senderId: box.uma.id,
+      recipientId: box.vic.id,
+      createdAt: new Date(now).toISOString(),
+    });
+    assert.deepEqual(box.jobOf(id), { ...box.jobOf(id), queue: "messages", state: "scheduled", attempts: 0 });
+  }
+});
 
 test("D30 the delay is sendAt, else delayMs, else the default; what has passed is due now", async (t) => {
   const clock = new FakeClock();
@@ -48,8 +46,7 @@ test("D30 the delay is sendAt, else delayMs, else the default; what has passed i
     { name: "in thirty days", body: { sendAt: at(30 * DAY) }, delayMs: 30 * DAY },
   ])
     await t.test(name, async () => {
-      const reply = await box.post({ recipientId: "vic", content: "c", ...body });
-      assert.equal(reply.status, 202, reply.text);
+      const reply = await answered(202, box.post({ recipientId: "vic", content: "c", ...body }));
       assert.deepEqual([reply.body["delayMs"], reply.body["deliverAt"]], [delayMs, at(delayMs)]);
     });
 });
@@ -135,32 +132,30 @@ test("a body says one recipient, and nothing that is unknown", async (t) => {
   assert.deepEqual(rowCounts(box.prism), before);
 });
 
-test(
-  "S4-34 sixty messages a minute of one sender: what is refused or repeated does not count, and others go on",
-  promise("S4-34", async (t) => {
-    const clock = new FakeClock();
-    const box = await Mailbox.open(t, { clock, settings: { "notifications.unknownRecipient": "reject" } });
-    const body = { recipientId: "vic", content: "c" };
-    const keyed = { token: box.uma.token, headers: { "Idempotency-Key": "k" } };
-    const first = await box.post(body, keyed);
-    assert.deepEqual([first.headers.get("ratelimit-limit"), first.headers.get("ratelimit-remaining")], ["60", "59"]);
-    for (let i = 0; i < 20; i++) {
-      assert.equal((await box.post(body, keyed)).status, 202, "a repetition");
-      assert.equal((await box.post({ ...body, recipientId: "nobody" })).status, 422);
-      assert.equal((await box.post({ ...body, content: "" })).status, 400);
-    }
-    const statuses = await Promise.all(Array.from({ length: 70 }, async () => (await box.post(body)).status));
-    assert.equal(statuses.filter((status) => status === 202).length, 59);
-    const refused = await box.post(body);
-    assert.deepEqual(codeOf(refused), [429, "RATE_LIMITED"]);
-    assert.equal(refused.headers.get("retry-after"), "1");
-    assert.equal(rowsOf(box.prism, "select 1 from messages").length, 60);
-    assert.equal((await box.post(body, keyed)).status, 202, "a repetition still");
-    assert.equal((await box.post(body, { token: box.wim.token })).status, 202, "somebody else");
-    clock.advance(1000);
-    assert.deepEqual([(await box.post(body)).status, (await box.post(body)).status], [202, 429]);
-  }),
-);
+test("S4-34 sixty messages a minute of one sender: what is refused or repeated does not count, and others go on", async (t) => {
+  keepsPromise(t, "S4-34");
+  const clock = new FakeClock();
+  const box = await Mailbox.open(t, { clock, settings: { "notifications.unknownRecipient": "reject" } });
+  const body = { recipientId: "vic", content: "c" };
+  const keyed = { token: box.uma.token, headers: { "Idempotency-Key": "k" } };
+  const first = await box.post(body, keyed);
+  assert.deepEqual([first.headers.get("ratelimit-limit"), first.headers.get("ratelimit-remaining")], ["60", "59"]);
+  for (let i = 0; i < 20; i++) {
+    assert.equal((await box.post(body, keyed)).status, 202, "a repetition");
+    assert.equal((await box.post({ ...body, recipientId: "nobody" })).status, 422);
+    assert.equal((await box.post({ ...body, content: "" })).status, 400);
+  }
+  const statuses = await Promise.all(Array.from({ length: 70 }, async () => (await box.post(body)).status));
+  assert.equal(statuses.filter((status) => status === 202).length, 59);
+  const refused = await box.post(body);
+  assert.deepEqual(codeOf(refused), [429, "RATE_LIMITED"]);
+  assert.equal(refused.headers.get("retry-after"), "1");
+  assert.equal(rowsOf(box.prism, "select 1 from messages").length, 60);
+  assert.equal((await box.post(body, keyed)).status, 202, "a repetition still");
+  assert.equal((await box.post(body, { token: box.wim.token })).status, 202, "somebody else");
+  clock.advance(1000);
+  assert.deepEqual([(await box.post(body)).status, (await box.post(body)).status], [202, 429]);
+});
 
 test("without limits there is none on messages", async (t) => {
   const box = await Mailbox.open(t, { clock: new FakeClock(), settings: { "rateLimit.enabled": "false" } });

@@ -6,7 +6,7 @@ import { uuidv7 } from "../../../../src/core/ids.ts";
 import { wavFile } from "../../../helpers/audio.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { startPrism } from "../../../helpers/prism.ts";
-import { promise } from "../../../helpers/promise.ts";
+import { keepsPromise } from "../../../helpers/promise.ts";
 import { follow, pathOf, type Sound, upload } from "./support/upload.ts";
 
 test("a link serves the sound without credentials, as a file in which nothing runs", async (t) => {
@@ -82,38 +82,36 @@ test("a large sound arrives whole, and parts of it as they are asked for", async
   assert.equal(await behind.text(), "");
 });
 
-test(
-  "S2-71: a link is good until its time is over, for its sound and nothing else",
-  promise("S2-71", async (t) => {
-    const clock = new FakeClock();
-    const prism = await startPrism(t, { clock });
-    const { body: bell } = await upload(prism, "bell.wav", wavFile());
-    const { body: other } = await upload(prism, "other.wav", wavFile(9));
-    const { body: short } = await prism.get<Sound>(`/api/v1/sounds/${bell.id}?ttlMs=60000`);
-    const code = async (path: string): Promise<unknown[]> => {
-      const reply = await fetch(prism.url + path);
-      return [reply.status, ((await reply.json()) as Sound).error?.code];
-    };
-    const INVALID = [401, "SIGNATURE_INVALID"];
-    const path = pathOf(short.url);
-    assert.deepEqual(await code(path.replace(bell.id, other.id)), INVALID);
-    assert.deepEqual(await code(path.replace(/exp=\d+/, "exp=99999999999999")), INVALID);
-    assert.deepEqual(await code(path.replace(/sig=.*/, "sig=x")), INVALID);
-    assert.deepEqual(await code(path.replace(/\?.*/, "")), INVALID);
-    assert.deepEqual(await code(path.replace(bell.id, uuidv7())), INVALID);
-    clock.advance(59_999);
-    assert.equal((await follow(prism, short.url)).status, 200);
-    clock.advance(1);
-    assert.deepEqual(await code(path), [410, "LINK_EXPIRED"]);
-    assert.equal((await follow(prism, bell.url)).status, 200);
-    await prism.restart();
-    assert.equal((await follow(prism, bell.url)).status, 200);
-    await prism.delete(`/api/v1/sounds/${bell.id}`);
-    assert.deepEqual(await code(pathOf(bell.url)), [404, "SOUND_NOT_FOUND"]);
-    for (const ttlMs of [59_999, 86_400_001])
-      assert.equal((await prism.get(`/api/v1/sounds/${other.id}?ttlMs=${ttlMs}`)).status, 400);
-  }),
-);
+test("S2-71: a link is good until its time is over, for its sound and nothing else", async (t) => {
+  keepsPromise(t, "S2-71");
+  const clock = new FakeClock();
+  const prism = await startPrism(t, { clock });
+  const { body: bell } = await upload(prism, "bell.wav", wavFile());
+  const { body: other } = await upload(prism, "other.wav", wavFile(9));
+  const { body: short } = await prism.get<Sound>(`/api/v1/sounds/${bell.id}?ttlMs=60000`);
+  const code = async (path: string): Promise<unknown[]> => {
+    const reply = await fetch(prism.url + path);
+    return [reply.status, ((await reply.json()) as Sound).error?.code];
+  };
+  const INVALID = [401, "SIGNATURE_INVALID"];
+  const path = pathOf(short.url);
+  assert.deepEqual(await code(path.replace(bell.id, other.id)), INVALID);
+  assert.deepEqual(await code(path.replace(/exp=\d+/, "exp=99999999999999")), INVALID);
+  assert.deepEqual(await code(path.replace(/sig=.*/, "sig=x")), INVALID);
+  assert.deepEqual(await code(path.replace(/\?.*/, "")), INVALID);
+  assert.deepEqual(await code(path.replace(bell.id, uuidv7())), INVALID);
+  clock.advance(59_999);
+  assert.equal((await follow(prism, short.url)).status, 200);
+  clock.advance(1);
+  assert.deepEqual(await code(path), [410, "LINK_EXPIRED"]);
+  assert.equal((await follow(prism, bell.url)).status, 200);
+  await prism.restart();
+  assert.equal((await follow(prism, bell.url)).status, 200);
+  await prism.delete(`/api/v1/sounds/${bell.id}`);
+  assert.deepEqual(await code(pathOf(bell.url)), [404, "SOUND_NOT_FOUND"]);
+  for (const ttlMs of [59_999, 86_400_001])
+    assert.equal((await prism.get(`/api/v1/sounds/${other.id}?ttlMs=${ttlMs}`)).status, 400);
+});
 
 test("a sound whose file is gone is not found; one that is damaged cuts the connection", async (t) => {
   const prism = await startPrism(t);

@@ -4,32 +4,29 @@ import { join } from "node:path";
 import test from "node:test";
 import { wavFile } from "../../../helpers/audio.ts";
 import { eventually } from "../../../helpers/eventually.ts";
-import { startPrism } from "../../../helpers/prism.ts";
-import { promise } from "../../../helpers/promise.ts";
+import { answered, startPrism } from "../../../helpers/prism.ts";
+import { keepsPromise } from "../../../helpers/promise.ts";
 import { fakeS3 } from "./support/fake-s3.ts";
 import { follow, type Sound, upload } from "./support/upload.ts";
 
-test(
-  "S2-70, S2-89: with storage.kind s3 sounds are in a bucket, and links lead there through this server",
-  promise("S2-70", async (t) => {
-    const s3 = await fakeS3(t);
-    const prism = await startPrism(t, { settings: s3.settings });
-    const { status, body: sound } = await upload(prism, "bell.wav", wavFile(1000));
-    assert.equal(status, 201);
-    const path = `/sounds-of-ours/sounds/${sound.id}`;
-    assert.deepEqual([...s3.objects.keys()], [path]);
-    assert.equal(s3.objects.get(path)?.type, "audio/wav");
-    assert.ok(s3.objects.get(path)?.bytes.equals(wavFile(1000)));
-    assert.equal(existsSync(join(prism.dir, "sounds", sound.id)), false);
-    const whole = await follow(prism, sound.url);
-    assert.ok(Buffer.from(await whole.arrayBuffer()).equals(wavFile(1000)));
-    const part = await follow(prism, sound.url, { Range: "bytes=44-53" });
-    assert.deepEqual([part.status, part.headers.get("content-range")], [206, "bytes 44-53/1044"]);
-    assert.ok(Buffer.from(await part.arrayBuffer()).equals(wavFile(1000).subarray(44, 54)));
-    assert.equal((await prism.delete(`/api/v1/sounds/${sound.id}`)).status, 204);
-    await eventually("the object is removed", () => s3.objects.size === 0);
-  }),
-);
+test("S2-70, S2-89: with storage.kind s3 sounds are in a bucket, and links lead there through this server", async (t) => {
+  keepsPromise(t, "S2-70");
+  const s3 = await fakeS3(t);
+  const prism = await startPrism(t, { settings: s3.settings });
+  const { body: sound } = await answered(201, upload(prism, "bell.wav", wavFile(1000)));
+  const path = `/sounds-of-ours/sounds/${sound.id}`;
+  assert.deepEqual([...s3.objects.keys()], [path]);
+  assert.equal(s3.objects.get(path)?.type, "audio/wav");
+  assert.ok(s3.objects.get(path)?.bytes.equals(wavFile(1000)));
+  assert.equal(existsSync(join(prism.dir, "sounds", sound.id)), false);
+  const whole = await follow(prism, sound.url);
+  assert.ok(Buffer.from(await whole.arrayBuffer()).equals(wavFile(1000)));
+  const part = await follow(prism, sound.url, { Range: "bytes=44-53" });
+  assert.deepEqual([part.status, part.headers.get("content-range")], [206, "bytes 44-53/1044"]);
+  assert.ok(Buffer.from(await part.arrayBuffer()).equals(wavFile(1000).subarray(44, 54)));
+  assert.equal((await prism.delete(`/api/v1/sounds/${sound.id}`)).status, 204);
+  await eventually("the object is removed", () => s3.objects.size === 0);
+});
 
 test("a bucket that does not answer fails the request and leaves no rows; a removal is retried", async (t) => {
   const s3 = await fakeS3(t);

@@ -8,51 +8,42 @@ import { wavFile } from "../../../helpers/audio.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
-import { promise } from "../../../helpers/promise.ts";
+import { keepsPromise } from "../../../helpers/promise.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { WebSocketClient } from "../../../live/support/web-socket-client.ts";
 import { follow, type Sound, upload } from "./support/upload.ts";
 
-test(
-  "S2-74: GET /sounds lists the sounds newest first, each with a link",
-  promise("S2-74", async (t) => {
-    const clock = new FakeClock();
-    const prism = await startPrism(t, { clock });
-    for (const name of ["a.wav", "b.wav", "c.wav"]) {
-      await upload(prism, name, wavFile());
-      clock.advance(1);
-    }
-    const { body: first } = await prism.get<Page>("/api/v1/sounds?limit=2&ttlMs=60000");
-    assert.deepEqual(
-      first.data.map(({ filename }) => filename),
-      ["c.wav", "b.wav"],
-    );
-    assert.equal(first.data[0]?.urlExpiresAt, new Date(clock.now() + 60_000).toISOString());
-    const { body: second } = await prism.get<Page>(`/api/v1/sounds?limit=2&cursor=${first.nextCursor}`);
-    assert.deepEqual([second.data.map(({ filename }) => filename), second.nextCursor], [["a.wav"], null]);
-    assert.equal((await prism.get<Page>("/api/v1/sounds?page=1")).body.total, 3);
-    const [{ id = "", url = "" } = {}] = second.data;
-    assert.equal((await follow(prism, url)).status, 200);
-    assert.equal((await prism.get<Sound>(`/api/v1/sounds/${id}`)).body.filename, "a.wav");
-    assert.equal((await prism.get<Sound>(`/api/v1/sounds/${uuidv7()}`)).body.error?.code, "SOUND_NOT_FOUND");
-  }),
-);
+test("S2-74: GET /sounds lists the sounds newest first, each with a link", async (t) => {
+  keepsPromise(t, "S2-74");
+  const clock = new FakeClock();
+  const prism = await startPrism(t, { clock });
+  for (const name of ["a.wav", "b.wav", "c.wav"]) {
+    await upload(prism, name, wavFile());
+    clock.advance(1);
+  }
+  const { body: first } = await prism.get<Page>("/api/v1/sounds?limit=2&ttlMs=60000");
+  assert.deepEqual(valuesOf(first.data, "filename"), ["c.wav", "b.wav"]);
+  assert.equal(first.data[0]?.urlExpiresAt, new Date(clock.now() + 60_000).toISOString());
+  const { body: second } = await prism.get<Page>(`/api/v1/sounds?limit=2&cursor=${first.nextCursor}`);
+  assert.deepEqual([second.data.map(({ filename }) => filename), second.nextCursor], [["a.wav"], null]);
+  assert.equal((await prism.get<Page>("/api/v1/sounds?page=1")).body.total, 3);
+  const [{ id = "", url = "" } = {}] = second.data;
+  assert.equal((await follow(prism, url)).status, 200);
+  assert.equal((await prism.get<Sound>(`/api/v1/sounds/${id}`)).body.filename, "a.wav");
+  assert.equal((await prism.get<Sound>(`/api/v1/sounds/${uuidv7()}`)).body.error?.code, "SOUND_NOT_FOUND");
+});
 
-test(
-  "S2-75: DELETE /sounds/:id removes the sound and its file, and is recorded",
-  promise("S2-75", async (t) => {
-    const prism = await startPrism(t);
-    const { body: sound } = await upload(prism, "bell.wav", wavFile());
-    const file = join(prism.dir, "sounds", sound.id);
-    assert.equal((await prism.delete(`/api/v1/sounds/${sound.id}`)).status, 204);
-    assert.equal((await prism.delete<Sound>(`/api/v1/sounds/${sound.id}`)).body.error?.code, "SOUND_NOT_FOUND");
-    await eventually("the file is removed", () => !existsSync(file));
-    const { body: audit } = await prism.get<{ data: { resourceId: string }[] }>("/api/v1/audit?action=sound.delete");
-    assert.deepEqual(
-      audit.data.map(({ resourceId }) => resourceId),
-      [sound.id],
-    );
-  }),
-);
+test("S2-75: DELETE /sounds/:id removes the sound and its file, and is recorded", async (t) => {
+  keepsPromise(t, "S2-75");
+  const prism = await startPrism(t);
+  const { body: sound } = await upload(prism, "bell.wav", wavFile());
+  const file = join(prism.dir, "sounds", sound.id);
+  assert.equal((await prism.delete(`/api/v1/sounds/${sound.id}`)).status, 204);
+  assert.equal((await prism.delete<Sound>(`/api/v1/sounds/${sound.id}`)).body.error?.code, "SOUND_NOT_FOUND");
+  await eventually("the file is removed", () => !existsSync(file));
+  const { body: audit } = await prism.get<{ data: { resourceId: string }[] }>("/api/v1/audit?action=sound.delete");
+  assert.deepEqual(valuesOf(audit.data, "resourceId"), [sound.id]);
+});
 
 test("a sound that rules use stays, unless it is to go all the same; the rules are silent then", async (t) => {
   const prism = await startPrism(t);
@@ -60,15 +51,9 @@ test("a sound that rules use stays, unless it is to go all the same; the rules a
   const { body: rule } = await makeRule(prism, "bell.WAV");
   assert.equal(rule.sound, "Bell.wav");
   const listed = await prism.get<{ data: { rules: number }[] }>("/api/v1/sounds");
-  assert.deepEqual(
-    listed.body.data.map(({ rules }) => rules),
-    [1],
-  );
+  assert.deepEqual(valuesOf(listed.body.data, "rules"), [1]);
   const using = await prism.get<{ data: { id: string }[] }>("/api/v1/rules?sound=BELL.wav");
-  assert.deepEqual(
-    using.body.data.map(({ id }) => id),
-    [rule.id],
-  );
+  assert.deepEqual(valuesOf(using.body.data, "id"), [rule.id]);
   const refused = await prism.delete<Sound>(`/api/v1/sounds/${sound.id}`);
   assert.deepEqual([refused.status, refused.body.error?.code], [409, "SOUND_IN_USE"]);
   assert.deepEqual(
@@ -110,10 +95,7 @@ test("what a rule sounds with is named by its notifications, with a link, in lis
   await live.ask({ op: "subscribe", id: "live", stream: "user:me" });
   await prism.post("/api/v1/events", { type: "door", payload: {} });
   const { body: list } = await prism.get<{ data: RuleBody[] }>("/api/v1/notifications");
-  assert.deepEqual(
-    list.data.map(({ sound }) => sound),
-    ["bell.wav"],
-  );
+  assert.deepEqual(valuesOf(list.data, "sound"), ["bell.wav"]);
   assert.equal((await follow(prism, list.data[0]?.soundUrl ?? "")).status, 200);
   const again = await WebSocketClient.welcomed(t, prism.wsUrl, prism.adminToken);
   await again.ask({ op: "subscribe", id: "again", stream: "user:me", from: 0 });

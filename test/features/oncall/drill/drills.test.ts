@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { eventually } from "../../../helpers/eventually.ts";
 import { makeUser } from "../../../helpers/people.ts";
+import { answered } from "../../../helpers/prism.ts";
 import { scalarOf } from "../../../helpers/tables.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { ntfyServer } from "../../channels/presets/ntfy.ts";
 import { telegramBot } from "../../channels/presets/telegram.ts";
 import { startStandIn } from "../../channels/support/stand-in.ts";
@@ -163,13 +165,9 @@ test("contact rules for high urgency name the ways, also those that follow later
     { afterMs: 10 * MINUTE, channels: ["email"] },
   ];
   const rules = { high, low: [{ afterMs: 0, channels: ["webhook"] }] };
-  const set = await prism.put("/api/v1/users/me/contact-rules", rules, { token: ada.token });
-  assert.equal(set.status, 200, set.text);
+  await answered(200, prism.put("/api/v1/users/me/contact-rules", rules, { token: ada.token }));
   const { ways } = await startDrill(world, ada.token);
-  assert.deepEqual(
-    ways.map(({ name }) => name),
-    ["mail"],
-  );
+  assert.deepEqual(valuesOf(ways, "name"), ["mail"]);
 });
 
 test("others are drilled by those who may change their schedules, six times in an hour", async (t) => {
@@ -186,8 +184,7 @@ test("others are drilled by those who may change their schedules, six times in a
   assert.equal((await start(boss.token, { users: ["ada"] })).status, 409, "quiet hours");
   for (let n = 0; n < 6; n += 1)
     assert.equal((await start(boss.token, { users: ["ada"], now: true })).status, 202, String(n));
-  const refused = await start(boss.token, { users: ["ada"], now: true });
-  assert.equal(refused.status, 429);
+  const refused = await answered(429, start(boss.token, { users: ["ada"], now: true }));
   assert.equal(refused.headers.get("retry-after"), "3600");
   clock.advance(HOUR + 1);
   assert.equal((await start(boss.token, { users: ["ada"], now: true })).status, 202);
@@ -202,8 +199,7 @@ test("in a chat a drill does not look like an alarm", async (t) => {
   const { prism, ada } = world;
   const chat = await startStandIn(t, telegramBot());
   const channel = { name: "Chat", preset: "telegram", fields: telegramBot().fields(chat.url) };
-  const made = await prism.post("/api/v1/channels", channel, { token: ada.token });
-  assert.equal(made.status, 201, made.text);
+  await answered(201, prism.post("/api/v1/channels", channel, { token: ada.token }));
   await startDrill(world, ada.token);
   await eventually("the drill arrives", () => chat.seen.length === 1);
   assert.match(chat.seen[0]?.text ?? "", /🔵 Drill: tap to confirm/);
@@ -215,16 +211,13 @@ test("on ntfy a drill rings as a page does, with a button that proves the way", 
   const service = ntfyServer();
   const server = await startStandIn(t, service);
   const channel = { name: "Phone", preset: "ntfy", fields: service.fields(server.url) };
-  const made = await prism.post("/api/v1/channels", channel, { token: ada.token });
-  assert.equal(made.status, 201, made.text);
+  await answered(201, prism.post("/api/v1/channels", channel, { token: ada.token }));
   await startDrill(world, ada.token);
   await eventually("the drill arrives", () => server.requests.length === 1);
   const sent = JSON.parse(server.requests[0]?.text ?? "{}") as NtfyMessage;
   assert.equal(sent.priority, 5);
-  assert.deepEqual(
-    sent.actions.map(({ action, label, url }) => [action, label, url === sent.click]),
-    [["view", "Confirm", true]],
-  );
+  const rows = sent.actions.map(({ action, label, url }) => [action, label, url === sent.click]);
+  assert.deepEqual(rows, [["view", "Confirm", true]]);
   assert.match(sent.message, /Open this message and tap Confirm/);
 });
 
@@ -235,8 +228,7 @@ test("a token that only reads starts no drill", async (t) => {
     ["account:own", 202],
   ] as const) {
     const scopes = [...new Set(["events:read", scope])];
-    const made = await prism.post<{ token: string }>("/api/v1/users/me/tokens", { name: scope, scopes });
-    assert.equal(made.status, 201, made.text);
+    const made = await answered(201, prism.post<{ token: string }>("/api/v1/users/me/tokens", { name: scope, scopes }));
     const reply = await prism.post<{ error?: { code: string } }>(PATH, {}, { token: made.body.token });
     assert.equal(reply.status, status, reply.text);
   }

@@ -4,6 +4,7 @@ import { nextSlot } from "../../../../src/features/oncall/drill/plan.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
+import { rowsWith, valuesOf } from "../../../helpers/values.ts";
 import { local, makeSchedule, makeShift, noticesOf } from "../support.ts";
 import { type DrillWorld, drillWorld, mailLink, PATH, tap } from "./support.ts";
 
@@ -90,10 +91,7 @@ test("who is on call within 7 days has a drill at the chosen hour, once a week",
   assert.equal(drills(world), 1);
   assert.equal(await nextAt(world), at + 7 * DAY);
   const listed = await world.prism.get<{ data: { startedBy: unknown }[] }>(PATH, { token: world.ada.token });
-  assert.deepEqual(
-    listed.body.data.map(({ startedBy }) => startedBy),
-    [null],
-  );
+  assert.deepEqual(valuesOf(listed.body.data, "startedBy"), [null]);
   // By then the shift is over.
   await goTo(world, at + 7 * DAY);
   assert.equal(drills(world), 1);
@@ -174,10 +172,7 @@ test("who takes no part, and a server with drill.enabled false, have none", asyn
   await goTo(world, at);
   assert.equal(drills(world), 0);
   const proofs = await prism.get<{ data: { takesPart: boolean; isProven: boolean }[] }>("/api/v1/oncall/proofs");
-  assert.deepEqual(
-    proofs.body.data.map(({ takesPart, isProven }) => [takesPart, isProven]),
-    [[false, false]],
-  );
+  assert.deepEqual(rowsWith(proofs.body.data, "takesPart", "isProven"), [[false, false]]);
   const other = await drillWorld(t, { "drill.enabled": "false" });
   const schedule = await makeSchedule(other);
   await makeShift(other, schedule, { start: local(other.clock.now() + DAY), durationMs: DAY, turns: [["ada"]] });

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { overSocket } from "../../../helpers/control.ts";
 import type { TestPrism } from "../../../helpers/prism.ts";
-import { promise } from "../../../helpers/promise.ts";
+import { keepsPromise } from "../../../helpers/promise.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
 import { call, logIn, makeAccount, PASSWORD, startAccounts } from "../../access/sessions/support/auth-client.ts";
 import { pend, protect } from "../../access/sessions/support/second-factor.ts";
@@ -212,12 +212,10 @@ const CHANGES: readonly Change<World>[] = [
   }),
 ];
 
-test(
-  "S2-55 S2-105 what happens to accounts leaves its record in the transaction of the change",
-  promise("S2-55", async (t) => {
-    await eachLeavesItsRecord(t, await world(t), CHANGES);
-  }),
-);
+test("S2-55 S2-105 what happens to accounts leaves its record in the transaction of the change", async (t) => {
+  keepsPromise(t, "S2-55");
+  await eachLeavesItsRecord(t, await world(t), CHANGES);
+});
 
 test("12.9 records of accounts hold ids, never an address, a number, a name or a password", async (t) => {
   const { prism } = await world(t);

@@ -9,7 +9,7 @@ import {
 import { eventually } from "../../../helpers/eventually.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import { startPrism } from "../../../helpers/prism.ts";
-import { promise } from "../../../helpers/promise.ts";
+import { keepsPromise } from "../../../helpers/promise.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
 import { type Change, eachLeavesItsRecord } from "./support/recorded-changes.ts";
 
@@ -149,12 +149,10 @@ const CHANGES: readonly Change<World>[] = [
   { action: "dev.token", resourceType: "user", run: ({ prism }) => prism.get("/dev/token", { token: null }) },
 ];
 
-test(
-  "S2-55 S2-105 every critical action leaves its record in the transaction of the change: without the record there is no change",
-  promise(["S2-105", "S2-55"], async (t) => {
-    await eachLeavesItsRecord(t, await world(t), CHANGES);
-  }),
-);
+test("S2-55 S2-105 every critical action leaves its record in the transaction of the change: without the record there is no change", async (t) => {
+  keepsPromise(t, ["S2-105", "S2-55"]);
+  await eachLeavesItsRecord(t, await world(t), CHANGES);
+});
 
 test("the trail holds ids and counts, never a mail address, a name, a note or a secret", async (t) => {
   const { prism, parts, write, note } = await world(t);
@@ -168,38 +166,36 @@ test("the trail holds ids and counts, never a mail address, a name, a note or a 
     assert.ok(!trail.includes(`${secret}"`) && !trail.includes(`"${secret}`), secret);
 });
 
-test(
-  "S2-105 a delivery is recorded once per notification, when it has reached all recipients, with their number",
-  promise("S2-105", async (t) => {
-    const prism = await startPrism(t);
-    const uma = await makeUser(prism, "uma");
-    const listen = async (token: string): Promise<void> => {
-      const socket = new WebSocket(`${prism.wsUrl}/ws`, { headers: { Authorization: `Bearer ${token}` } });
-      t.after(() => socket.terminate());
-      let heard = "";
-      socket.on("open", () => socket.send('{"op":"subscribe","id":"1","stream":"user:me"}'));
-      socket.on("message", (text: Buffer) => {
-        heard += text.toString();
-      });
-      await eventually("it is subscribed", () => heard.includes('"subscribed"'));
-    };
-    await listen(prism.adminToken);
-    const note = { recipients: ["me", "uma"], title: "t", message: "m" };
-    const { body } = await prism.post<{ id: string }>("/api/v1/notifications", note);
-    const toldOne = () => rowsOf(prism, "select 1 from notification_recipients where delivered = 1").length === 1;
-    await eventually("one has been told", toldOne);
-    const recorded = () =>
-      rowsOf<Record<string, unknown>>(prism, "select * from audit_log where action = 'notification.delivered'");
-    assert.deepEqual(recorded(), []);
-    await prism.get("/api/v1/notifications/missed?ack=true", { token: uma.token });
-    await eventually("all recipients are notified", () => recorded().length > 0);
-    await prism.get("/api/v1/notifications/missed?ack=true", { token: uma.token });
-    await prism.parts.base.store.committer.settled();
-    const [row, ...more] = recorded();
-    assert.deepEqual(
-      [row?.["resourceId"], JSON.parse(String(row?.["metadata"])), JSON.parse(String(row?.["actor"])), more.length],
-      [body.id, { channel: "in_app", recipients: 2 }, { type: "system" }, 0],
-    );
-    assert.equal((await prism.get<{ ok: boolean }>("/api/v1/audit/verify")).body.ok, true);
-  }),
-);
+test("S2-105 a delivery is recorded once per notification, when it has reached all recipients, with their number", async (t) => {
+  keepsPromise(t, "S2-105");
+  const prism = await startPrism(t);
+  const uma = await makeUser(prism, "uma");
+  const listen = async (token: string): Promise<void> => {
+    const socket = new WebSocket(`${prism.wsUrl}/ws`, { headers: { Authorization: `Bearer ${token}` } });
+    t.after(() => socket.terminate());
+    let heard = "";
+    socket.on("open", () => socket.send('{"op":"subscribe","id":"1","stream":"user:me"}'));
+    socket.on("message", (text: Buffer) => {
+      heard += text.toString();
+    });
+    await eventually("it is subscribed", () => heard.includes('"subscribed"'));
+  };
+  await listen(prism.adminToken);
+  const note = { recipients: ["me", "uma"], title: "t", message: "m" };
+  const { body } = await prism.post<{ id: string }>("/api/v1/notifications", note);
+  const toldOne = () => rowsOf(prism, "select 1 from notification_recipients where delivered = 1").length === 1;
+  await eventually("one has been told", toldOne);
+  const recorded = () =>
+    rowsOf<Record<string, unknown>>(prism, "select * from audit_log where action = 'notification.delivered'");
+  assert.deepEqual(recorded(), []);
+  await prism.get("/api/v1/notifications/missed?ack=true", { token: uma.token });
+  await eventually("all recipients are notified", () => recorded().length > 0);
+  await prism.get("/api/v1/notifications/missed?ack=true", { token: uma.token });
+  await prism.parts.base.store.committer.settled();
+  const [row, ...more] = recorded();
+  assert.deepEqual(
+    [row?.["resourceId"], JSON.parse(String(row?.["metadata"])), JSON.parse(String(row?.["actor"])), more.length],
+    [body.id, { channel: "in_app", recipients: 2 }, { type: "system" }, 0],
+  );
+  assert.equal((await prism.get<{ ok: boolean }>("/api/v1/audit/verify")).body.ok, true);
+});

@@ -3,9 +3,10 @@ import test, { after, before } from "node:test";
 import { csvRecords } from "../../../../src/core/csv.ts";
 import { AUDIT_COLUMNS, auditRow } from "../../../../src/features/operate/audit/audit-log.ts";
 import { makeUser } from "../../../helpers/people.ts";
-import { TestPrism } from "../../../helpers/prism.ts";
-import { promise } from "../../../helpers/promise.ts";
+import { answered, TestPrism } from "../../../helpers/prism.ts";
+import { keepsPromise } from "../../../helpers/promise.ts";
 import { countOf, rowsOf } from "../../../helpers/tables.ts";
+import { rowsWith, valuesOf } from "../../../helpers/values.ts";
 
 const PATH = "/api/v1/audit/export";
 let prism: TestPrism;
@@ -28,32 +29,29 @@ async function lines(text: string): Promise<Line[]> {
   return records.slice(1).map((cells) => Object.fromEntries(AUDIT_COLUMNS.map((name, i) => [name, cells[i] ?? ""])));
 }
 
-test(
-  "S2-54 the trail as CSV: RFC 4180, oldest first, every row once, as a file to keep",
-  promise("S2-54", async () => {
-    await prism.parts.base.database.write(async (trx) => {
-      for (let n = 0; n < 2500; n++) prism.parts.base.database.audit(trx, auditRow({ action: "bulk.row" }, Date.now()));
-    });
-    const { status, headers, text } = await prism.get(PATH);
-    assert.equal(status, 200);
-    assert.equal(headers.get("content-type"), "text/csv; charset=utf-8");
-    assert.equal(headers.get("content-disposition"), 'attachment; filename="audit.csv"');
-    assert.equal(headers.get("cache-control"), "no-store");
-    assert.ok(text.endsWith("\r\n"));
-    const stored = rowsOf<Record<string, string | number | null>>(prism, "select * from audit_log order by seq");
-    assert.deepEqual(
-      await lines(text),
-      stored.map((row) =>
-        Object.fromEntries(
-          AUDIT_COLUMNS.map((name) => [
-            name,
-            name === "timestamp" ? new Date(Number(row[name])).toISOString() : String(row[name] ?? ""),
-          ]),
-        ),
+test("S2-54 the trail as CSV: RFC 4180, oldest first, every row once, as a file to keep", async (t) => {
+  keepsPromise(t, "S2-54");
+  await prism.parts.base.database.write(async (trx) => {
+    for (let n = 0; n < 2500; n++) prism.parts.base.database.audit(trx, auditRow({ action: "bulk.row" }, Date.now()));
+  });
+  const { headers, text } = await answered(200, prism.get(PATH));
+  assert.equal(headers.get("content-type"), "text/csv; charset=utf-8");
+  assert.equal(headers.get("content-disposition"), 'attachment; filename="audit.csv"');
+  assert.equal(headers.get("cache-control"), "no-store");
+  assert.ok(text.endsWith("\r\n"));
+  const stored = rowsOf<Record<string, string | number | null>>(prism, "select * from audit_log order by seq");
+  assert.deepEqual(
+    await lines(text),
+    stored.map((row) =>
+      Object.fromEntries(
+        AUDIT_COLUMNS.map((name) => [
+          name,
+          name === "timestamp" ? new Date(Number(row[name])).toISOString() : String(row[name] ?? ""),
+        ]),
       ),
-    );
-  }),
-);
+    ),
+  );
+});
 
 test("an export is itself in the trail, with who asked and by which filters, before the first line goes out", async () => {
   const { id, token } = await makeUser(prism, "exporter", ["Auditor"]);
@@ -86,10 +84,7 @@ test("filters are those of the list", async () => {
     ["userId=nobody", []],
   ] as const) {
     const { text } = await prism.get(`${PATH}?${query}`);
-    assert.deepEqual(
-      (await lines(text)).map(({ resourceId }) => resourceId),
-      ids,
-    );
+    assert.deepEqual(valuesOf(await lines(text), "resourceId"), ids);
   }
 });
 
@@ -102,13 +97,10 @@ test("a cell that a spreadsheet would run is disarmed, and quotes and line break
   assert.deepEqual([line?.["resourceType"], line?.["resourceId"]], ["'@SUM(1)", `'${resourceId}`]);
   assert.ok(text.includes(`"'=HYPERLINK(""http://evil"",""x""),\r\n+1"`));
   const own = await lines((await prism.get(`${PATH}?requestId=-1-cmd`)).text);
-  assert.deepEqual(
-    own.map(({ action, requestId }) => [action, requestId]),
-    [
-      ["project.create", "'-1-cmd"],
-      ["key.create", "'-1-cmd"],
-    ],
-  );
+  assert.deepEqual(rowsWith(own, "action", "requestId"), [
+    ["project.create", "'-1-cmd"],
+    ["key.create", "'-1-cmd"],
+  ]);
 });
 
 test("an export goes out in gzip where the client takes it", async () => {

@@ -4,7 +4,7 @@ import type { AuditRow as Row } from "../../../../src/client/api-types.gen.ts";
 import { auditRow } from "../../../../src/features/operate/audit/audit-log.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import { TestPrism } from "../../../helpers/prism.ts";
-import { promise } from "../../../helpers/promise.ts";
+import { keepsPromise } from "../../../helpers/promise.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
 
 interface Page {
@@ -27,93 +27,89 @@ after(() => prism.stop());
 const list = (query = "") => prism.get<Page>(PATH + query);
 const at = (ms: number) => new Date(ms).toISOString();
 
-test(
-  "S2-13 a row says what was done to what, by whom, from where, when, and by which request",
-  promise("S2-13", async () => {
-    const { body: rule } = await prism.post<{ id: string }>(
-      "/api/v1/rules",
-      { name: "r", condition: "true", targetUsers: ["me"] },
-      { headers: { "X-Request-Id": "request-13" } },
-    );
-    const { body } = await list("?requestId=request-13");
-    const [row] = body.data;
-    const { devUserId } = prism.parts.offers;
-    assert.ok(row);
-    assert.deepEqual(
-      { ...row, seq: 0, id: "", timestamp: "", prevHash: "", hash: "" },
-      {
-        seq: 0,
-        id: "",
-        action: "rule.create",
-        userId: devUserId,
-        actor: { type: "user", id: devUserId },
-        resourceType: "rule",
-        resourceId: rule.id,
-        resourceName: "r",
-        metadata: row.metadata,
-        ip: "127.0.0.1",
-        requestId: "request-13",
-        timestamp: "",
-        prevHash: "",
-        hash: "",
-        actorName: "Developer",
-      },
-    );
-    assert.match(row.id, /^[0-9a-f-]{36}$/);
-    assert.match(row.timestamp, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
-    assert.match(`${row.prevHash}${row.hash}`, /^[0-9a-f]{128}$/);
-    assert.equal(body.data.length, 1);
-  }),
-);
+test("S2-13 a row says what was done to what, by whom, from where, when, and by which request", async (t) => {
+  keepsPromise(t, "S2-13");
+  const { body: rule } = await prism.post<{ id: string }>(
+    "/api/v1/rules",
+    { name: "r", condition: "true", targetUsers: ["me"] },
+    { headers: { "X-Request-Id": "request-13" } },
+  );
+  const { body } = await list("?requestId=request-13");
+  const [row] = body.data;
+  const { devUserId } = prism.parts.offers;
+  assert.ok(row);
+  assert.deepEqual(
+    { ...row, seq: 0, id: "", timestamp: "", prevHash: "", hash: "" },
+    {
+      seq: 0,
+      id: "",
+      action: "rule.create",
+      userId: devUserId,
+      actor: { type: "user", id: devUserId },
+      resourceType: "rule",
+      resourceId: rule.id,
+      resourceName: "r",
+      metadata: row.metadata,
+      ip: "127.0.0.1",
+      requestId: "request-13",
+      timestamp: "",
+      prevHash: "",
+      hash: "",
+      actorName: "Developer",
+    },
+  );
+  assert.match(row.id, /^[0-9a-f-]{36}$/);
+  assert.match(row.timestamp, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+  assert.match(`${row.prevHash}${row.hash}`, /^[0-9a-f]{128}$/);
+  assert.equal(body.data.length, 1);
+});
 
-test(
-  "S2-53 the trail is filtered by time, user, action, kind of resource, resource and request",
-  promise("S2-53", async (t) => {
-    // Ahead of all other rows of this file.
-    const start = Date.now() + 3_600_000;
-    const made: [action: string, userId: string | null, type: string, id: string, request: string][] = [
-      ["rule.create", "u1", "rule", "r1", "q1"],
-      ["rule.update", "u1", "rule", "r1", "q2"],
-      ["rules.fake", "u1", "rule", "r2", "q3"],
-      ["key.create", "u2", "apiKey", "k1", "q4"],
-      ["key.revoke", null, "apiKey", "k1", "q5"],
-    ];
-    await prism.parts.base.database.write(async (trx) => {
-      for (const [n, [action, userId, resourceType, resourceId, requestId]] of made.entries())
-        prism.parts.base.database.audit(trx, {
-          ...auditRow({ action, resourceType, resourceId }, start + n * 1000),
-          userId,
-          requestId,
-        });
-    });
-    const bounds = `from=${at(start)}&to=${at(start + 60_000)}`;
-    for (const { query, found } of [
-      { query: bounds, found: ["key.revoke", "key.create", "rules.fake", "rule.update", "rule.create"] },
-      { query: `from=${at(start + 1000)}&to=${at(start + 3000)}`, found: ["rules.fake", "rule.update"] },
-      { query: `from=${at(start + 1000).replace("Z", "%2B00:00")}&to=${at(start + 1001)}`, found: ["rule.update"] },
-      { query: `${bounds}&userId=u1`, found: ["rules.fake", "rule.update", "rule.create"] },
-      { query: "userId=u2", found: ["key.create"] },
-      { query: `${bounds}&action=rule.create`, found: ["rule.create"] },
-      { query: `${bounds}&action=rule.*`, found: ["rule.update", "rule.create"] },
-      { query: `${bounds}&action=rule`, found: ["rules.fake", "rule.update", "rule.create"] },
-      { query: `${bounds}&action=rule.up*`, found: ["rule.update"] },
-      { query: `${bounds}&action=rul`, found: ["rules.fake", "rule.update", "rule.create"] },
-      { query: `${bounds}&action=key.*`, found: ["key.revoke", "key.create"] },
-      { query: "resourceType=apiKey", found: ["key.revoke", "key.create"] },
-      { query: `${bounds}&resourceType=rule&userId=u1&action=rule.update`, found: ["rule.update"] },
-      { query: "resourceId=r2", found: ["rules.fake"] },
-      { query: "requestId=q5", found: ["key.revoke"] },
-      { query: `from=${at(start + 60_000)}`, found: [] },
-      { query: `to=${at(start - 86_400_000)}`, found: [] },
-      { query: "userId=nobody", found: [] },
-    ])
-      await t.test(query, async () => {
-        const { status, body } = await list(`?${query}`);
-        assert.deepEqual([status, body.data.map(({ action }) => action)], [200, found]);
-        assert.equal((await list(`?${query}&page=1&limit=1`)).body.total, found.length);
+test("S2-53 the trail is filtered by time, user, action, kind of resource, resource and request", async (t) => {
+  keepsPromise(t, "S2-53");
+  // Ahead of all other rows of this file.
+  const start = Date.now() + 3_600_000;
+  const made: [action: string, userId: string | null, type: string, id: string, request: string][] = [
+    ["rule.create", "u1", "rule", "r1", "q1"],
+    ["rule.update", "u1", "rule", "r1", "q2"],
+    ["rules.fake", "u1", "rule", "r2", "q3"],
+    ["key.create", "u2", "apiKey", "k1", "q4"],
+    ["key.revoke", null, "apiKey", "k1", "q5"],
+  ];
+  await prism.parts.base.database.write(async (trx) => {
+    for (const [n, [action, userId, resourceType, resourceId, requestId]] of made.entries())
+      prism.parts.base.database.audit(trx, {
+        ...auditRow({ action, resourceType, resourceId }, start + n * 1000),
+        userId,
+        requestId,
       });
-  }),
-);
+  });
+  const bounds = `from=${at(start)}&to=${at(start + 60_000)}`;
+  for (const { query, found } of [
+    { query: bounds, found: ["key.revoke", "key.create", "rules.fake", "rule.update", "rule.create"] },
+    { query: `from=${at(start + 1000)}&to=${at(start + 3000)}`, found: ["rules.fake", "rule.update"] },
+    { query: `from=${at(start + 1000).replace("Z", "%2B00:00")}&to=${at(start + 1001)}`, found: ["rule.update"] },
+    { query: `${bounds}&userId=u1`, found: ["rules.fake", "rule.update", "rule.create"] },
+    { query: "userId=u2", found: ["key.create"] },
+    { query: `${bounds}&action=rule.create`, found: ["rule.create"] },
+    { query: `${bounds}&action=rule.*`, found: ["rule.update", "rule.create"] },
+    { query: `${bounds}&action=rule`, found: ["rules.fake", "rule.update", "rule.create"] },
+    { query: `${bounds}&action=rule.up*`, found: ["rule.update"] },
+    { query: `${bounds}&action=rul`, found: ["rules.fake", "rule.update", "rule.create"] },
+    { query: `${bounds}&action=key.*`, found: ["key.revoke", "key.create"] },
+    { query: "resourceType=apiKey", found: ["key.revoke", "key.create"] },
+    { query: `${bounds}&resourceType=rule&userId=u1&action=rule.update`, found: ["rule.update"] },
+    { query: "resourceId=r2", found: ["rules.fake"] },
+    { query: "requestId=q5", found: ["key.revoke"] },
+    { query: `from=${at(start + 60_000)}`, found: [] },
+    { query: `to=${at(start - 86_400_000)}`, found: [] },
+    { query: "userId=nobody", found: [] },
+  ])
+    await t.test(query, async () => {
+      const { status, body } = await list(`?${query}`);
+      assert.deepEqual([status, body.data.map(({ action }) => action)], [200, found]);
+      assert.equal((await list(`?${query}&page=1&limit=1`)).body.total, found.length);
+    });
+});
 
 test("joined pages give every row once, newest first, also while rows are added", async () => {
   await prism.parts.base.database.write(async (trx) => {

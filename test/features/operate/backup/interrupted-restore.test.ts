@@ -81,10 +81,8 @@ test("interrupted at any step, a restore leaves the old data or, once finished b
     const [kept = ""] = readdirSync(dir).filter((name) => name.endsWith(".before-restore"));
     assert.deepEqual(readFileSync(join(dir, kept, "prism.db")), old, "nothing of the old data is lost");
     assert.ok(existsSync(join(dir, kept, "sounds/old.mp3")));
-    assert.deepEqual(
-      readdirSync(dir).filter((name) => /partial|pending/.test(name)),
-      [],
-    );
+    const found = readdirSync(dir).filter((name) => /partial|pending/.test(name));
+    assert.deepEqual(found, []);
   }
   assert.equal(outcomes[0], "old", "before the marker nothing counts");
   assert.ok(outcomes.length >= 10, outcomes.join());

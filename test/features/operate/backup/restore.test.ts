@@ -7,8 +7,9 @@ import type { AuditVerification as Verdict } from "../../../../src/client/api-ty
 import { OFFSET_JUMP } from "../../../../src/features/operate/backup/prepare-restored.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
-import { promise } from "../../../helpers/promise.ts";
+import { keepsPromise } from "../../../helpers/promise.ts";
 import { column, temporaryDir } from "../../../helpers/store.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { restoreInto } from "./support/crafted.ts";
 import { backUp, keysOf } from "./support/running.ts";
 
@@ -32,46 +33,42 @@ async function filled(t: TestContext): Promise<TestPrism> {
   return prism;
 }
 
-test(
-  "12.10 backup.restore, S4-18: the data is that of the archive, what was there is kept, and both are recorded",
-  promise("S4-18", async (t) => {
-    const prism = await filled(t);
-    const { file, manifest } = await backUp(t, prism, { verify: true });
-    await emit(prism, 3);
-    await prism.stop();
-    const keys = keysOf(prism);
-    const before = readFileSync(join(prism.dir, "prism.db"));
-    const head = readFileSync(join(prism.dir, "audit.head"), "utf8").trim();
-    const restored = await restoreInto(prism.dir, file, { keys });
+test("12.10 backup.restore, S4-18: the data is that of the archive, what was there is kept, and both are recorded", async (t) => {
+  keepsPromise(t, "S4-18");
+  const prism = await filled(t);
+  const { file, manifest } = await backUp(t, prism, { verify: true });
+  await emit(prism, 3);
+  await prism.stop();
+  const keys = keysOf(prism);
+  const before = readFileSync(join(prism.dir, "prism.db"));
+  const head = readFileSync(join(prism.dir, "audit.head"), "utf8").trim();
+  const restored = await restoreInto(prism.dir, file, { keys });
 
-    const [kept = ""] = restored.kept ?? [];
-    assert.match(kept, /\/\d{8}T\d{9}Z\.before-restore$/);
-    assert.deepEqual(readFileSync(join(kept, "prism.db")), before, "the old database, with its log moved in");
-    assert.equal(readFileSync(join(kept, "audit.head"), "utf8").trim(), head);
-    assert.deepEqual([statSync(kept).mode & 0o777, statSync(join(prism.dir, "prism.db")).mode & 0o777], [0o700, 0o600]);
-    assert.deepEqual(
-      readdirSync(prism.dir).filter((name) => /partial|pending|-wal|-shm/.test(name)),
-      [],
-    );
+  const [kept = ""] = restored.kept ?? [];
+  assert.match(kept, /\/\d{8}T\d{9}Z\.before-restore$/);
+  assert.deepEqual(readFileSync(join(kept, "prism.db")), before, "the old database, with its log moved in");
+  assert.equal(readFileSync(join(kept, "audit.head"), "utf8").trim(), head);
+  assert.deepEqual([statSync(kept).mode & 0o777, statSync(join(prism.dir, "prism.db")).mode & 0o777], [0o700, 0o600]);
+  const found = readdirSync(prism.dir).filter((name) => /partial|pending|-wal|-shm/.test(name));
+  assert.deepEqual(found, []);
 
-    const db = opened(t, prism.dir);
-    assert.deepEqual(column(db, "select seq from events order by seq"), [1, 2, 3, 4, 5]);
-    const record = db
-      .prepare<[], { resourceId: string; metadata: string }>(
-        "select resourceId, metadata from audit_log where action = 'backup.restore'",
-      )
-      .get();
-    assert.equal(record?.resourceId, manifest.id);
-    assert.equal(JSON.parse(record?.metadata ?? "{}").replaced, head.split(":", 2).join(":"));
-    const old = new SqliteDatabase(join(kept, "prism.db"), { readonly: true });
-    t.after(() => old.close());
-    assert.deepEqual(column(old, "select resourceId from audit_log where action = 'backup.create'"), [manifest.id]);
+  const db = opened(t, prism.dir);
+  assert.deepEqual(column(db, "select seq from events order by seq"), [1, 2, 3, 4, 5]);
+  const record = db
+    .prepare<[], { resourceId: string; metadata: string }>(
+      "select resourceId, metadata from audit_log where action = 'backup.restore'",
+    )
+    .get();
+  assert.equal(record?.resourceId, manifest.id);
+  assert.equal(JSON.parse(record?.metadata ?? "{}").replaced, head.split(":", 2).join(":"));
+  const old = new SqliteDatabase(join(kept, "prism.db"), { readonly: true });
+  t.after(() => old.close());
+  assert.deepEqual(column(old, "select resourceId from audit_log where action = 'backup.create'"), [manifest.id]);
 
-    await prism.restart();
-    const { body } = await prism.get<Verdict>("/api/v1/audit/verify");
-    assert.equal(body.ok, true, "a shorter trail than the noted one is not missed where a restore accounts for it");
-  }),
-);
+  await prism.restart();
+  const { body } = await prism.get<Verdict>("/api/v1/audit/verify");
+  assert.equal(body.ok, true, "a shorter trail than the noted one is not missed where a restore accounts for it");
+});
 
 test("sessions, links and leases end; jobs that ran run again, and the lost attempt stays in their history", async (t) => {
   const prism = await filled(t);
@@ -178,10 +175,7 @@ test("sounds come back as they were; those that came later are kept with the old
   writeFileSync(join(sounds, "0198c1de.mp3"), "ding");
   writeFileSync(join(sounds, ".hidden"), "nothing of ours");
   const { file, manifest } = await backUp(t, prism);
-  assert.deepEqual(
-    manifest.members.map(({ name }) => name),
-    ["prism.db", "sounds/0198c1de.mp3"],
-  );
+  assert.deepEqual(valuesOf(manifest.members, "name"), ["prism.db", "sounds/0198c1de.mp3"]);
   writeFileSync(join(sounds, "later.mp3"), "dong");
   await prism.stop();
   const { kept } = await restoreInto(prism.dir, file, { keys: keysOf(prism) });

@@ -4,8 +4,8 @@ import { silentLogger } from "../../../../src/core/log.ts";
 import { sweepAll } from "../../../../src/store/retention.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
-import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
-import { promise } from "../../../helpers/promise.ts";
+import { answered, startPrism, type TestPrism } from "../../../helpers/prism.ts";
+import { keepsPromise } from "../../../helpers/promise.ts";
 import { countOf, rowsOf, scalarOf } from "../../../helpers/tables.ts";
 import { allDecided } from "../../events/pipeline/support/all-decided.ts";
 
@@ -21,38 +21,35 @@ async function start(t: TestContext, settings: Record<string, string> = {}) {
 
 async function send(prism: TestPrism, apiKey: string, ...types: readonly string[]): Promise<void> {
   const events = types.map((type) => ({ type }));
-  const { status, text } = await prism.post("/api/v1/events", events, { apiKey });
-  assert.equal(status, 202, text);
+  await answered(202, prism.post("/api/v1/events", events, { apiKey }));
 }
 
 const typesOf = (prism: TestPrism): string[] =>
   rowsOf<{ type: string }>(prism, "select type from events order by seq").map(({ type }) => type);
 
-test(
-  "S1-11 S1-21 events go when their thirty days are over, with their decisions, and the project's stream says so",
-  promise("S1-11", async (t) => {
-    const { prism, clock, sweep } = await start(t);
-    const { id, apiKey } = await makeProject(prism);
-    const rule = { name: "r", condition: "true", targetUsers: ["me"], projectId: id };
-    assert.equal((await prism.post("/api/v1/rules", rule)).status, 201);
-    await send(prism, apiKey, "a", "b", "c");
-    clock.advance(DAY);
-    await send(prism, apiKey, "d");
-    clock.advance(29 * DAY - 1);
-    await sweep();
-    assert.deepEqual(typesOf(prism), ["a", "b", "c", "d"]);
-    const last = scalarOf<number>(prism, "select seq from events where type = 'c'");
-    clock.advance(1);
-    await sweep();
-    assert.deepEqual([typesOf(prism), countOf(prism, "decisions")], [["d"], 1]);
-    const gaps = rowsOf<{ fromSeq: number; toSeq: number }>(
-      prism,
-      "select fromSeq, toSeq from stream_gaps where stream = ?",
-      `project:${id}`,
-    );
-    assert.deepEqual([gaps.length, gaps[0]?.toSeq], [1, last]);
-  }),
-);
+test("S1-11 S1-21 events go when their thirty days are over, with their decisions, and the project's stream says so", async (t) => {
+  keepsPromise(t, "S1-11");
+  const { prism, clock, sweep } = await start(t);
+  const { id, apiKey } = await makeProject(prism);
+  const rule = { name: "r", condition: "true", targetUsers: ["me"], projectId: id };
+  assert.equal((await prism.post("/api/v1/rules", rule)).status, 201);
+  await send(prism, apiKey, "a", "b", "c");
+  clock.advance(DAY);
+  await send(prism, apiKey, "d");
+  clock.advance(29 * DAY - 1);
+  await sweep();
+  assert.deepEqual(typesOf(prism), ["a", "b", "c", "d"]);
+  const last = scalarOf<number>(prism, "select seq from events where type = 'c'");
+  clock.advance(1);
+  await sweep();
+  assert.deepEqual([typesOf(prism), countOf(prism, "decisions")], [["d"], 1]);
+  const gaps = rowsOf<{ fromSeq: number; toSeq: number }>(
+    prism,
+    "select fromSeq, toSeq from stream_gaps where stream = ?",
+    `project:${id}`,
+  );
+  assert.deepEqual([gaps.length, gaps[0]?.toSeq], [1, last]);
+});
 
 test("an event that was never decided stays, and so does one whose failure is open", async (t) => {
   const { prism, clock, sweep } = await start(t);
@@ -86,8 +83,7 @@ test("a project says for itself how long its events are kept, and 0 days keep ev
   const { prism, clock, sweep } = await start(t, { "retention.days": "0", "retention.notificationDays": "0" });
   const short = await makeProject(prism, "short");
   const long = await makeProject(prism, "long");
-  const changed = await prism.patch(`/api/v1/projects/${short.id}`, { settings: { retentionDays: 2 } });
-  assert.equal(changed.status, 200);
+  await answered(200, prism.patch(`/api/v1/projects/${short.id}`, { settings: { retentionDays: 2 } }));
   await prism.post("/api/v1/notifications", { recipients: ["me"], title: "t", message: "m" });
   await send(prism, short.apiKey, "short");
   await send(prism, long.apiKey, "long");

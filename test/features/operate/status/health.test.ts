@@ -7,7 +7,7 @@ import { VERSION } from "../../../../src/core/runtime.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { makeProject } from "../../../helpers/people.ts";
 import { startPrism, TestPrism } from "../../../helpers/prism.ts";
-import { promise } from "../../../helpers/promise.ts";
+import { keepsPromise } from "../../../helpers/promise.ts";
 import { RawConnection } from "../../../http/support/raw-connection.ts";
 
 let prism: TestPrism;
@@ -20,25 +20,23 @@ after(() => prism.stop());
 
 const anybody = { token: null };
 
-test(
-  "S0-13, S0-23, S2-120, S4-08, S4-29: /health says without credentials that all is well",
-  promise(["S0-23", "S2-120", "S4-08", "S4-29"], async () => {
-    for (const path of ["/health", "/api/v1/health"]) {
-      const { status, body, headers } = await prism.get(path, anybody);
-      assert.equal(status, 200);
-      const { uptimeMs, ...rest } = body as { uptimeMs: number };
-      assert.ok(Number.isInteger(uptimeMs) && uptimeMs >= 0);
-      assert.deepEqual(rest, {
-        status: "ok",
-        version: VERSION,
-        db: "ok",
-        redis: "ok",
-        checks: { database: "ok", storage: "ok", ruleEngine: "ok", accepting: true },
-      });
-      assert.equal(headers.get("cache-control"), "no-store");
-    }
-  }),
-);
+test("S0-13, S0-23, S2-120, S4-08, S4-29: /health says without credentials that all is well", async (t) => {
+  keepsPromise(t, ["S0-23", "S2-120", "S4-08", "S4-29"]);
+  for (const path of ["/health", "/api/v1/health"]) {
+    const { status, body, headers } = await prism.get(path, anybody);
+    assert.equal(status, 200);
+    const { uptimeMs, ...rest } = body as { uptimeMs: number };
+    assert.ok(Number.isInteger(uptimeMs) && uptimeMs >= 0);
+    assert.deepEqual(rest, {
+      status: "ok",
+      version: VERSION,
+      db: "ok",
+      redis: "ok",
+      checks: { database: "ok", storage: "ok", ruleEngine: "ok", accepting: true },
+    });
+    assert.equal(headers.get("cache-control"), "no-store");
+  }
+});
 
 test("/health and /setup tell version and mode to signed-in callers and to this machine only", async (t) => {
   // The proxy of another machine: its clients are not on this one.
@@ -77,22 +75,18 @@ test("/health/live and /health/ready are 200 while the server runs", async () =>
   }
 });
 
-test(
-  "S4-30: /health/db measures a probe of the database",
-  promise("S4-30", async () => {
-    const { status, body } = await prism.get<{ status: string; latencyMs: number }>("/health/db", anybody);
-    assert.deepEqual([status, body.status], [200, "ok"]);
-    assert.ok(body.latencyMs >= 0);
-  }),
-);
+test("S4-30: /health/db measures a probe of the database", async (t) => {
+  keepsPromise(t, "S4-30");
+  const { status, body } = await prism.get<{ status: string; latencyMs: number }>("/health/db", anybody);
+  assert.deepEqual([status, body.status], [200, "ok"]);
+  assert.ok(body.latencyMs >= 0);
+});
 
-test(
-  "S0-15, S4-31: /health/redis says that the broker is embedded",
-  promise("S4-31", async () => {
-    const { status, body } = await prism.get("/health/redis", anybody);
-    assert.deepEqual([status, body], [200, { status: "ok", mode: "embedded", latencyMs: 0 }]);
-  }),
-);
+test("S0-15, S4-31: /health/redis says that the broker is embedded", async (t) => {
+  keepsPromise(t, "S4-31");
+  const { status, body } = await prism.get("/health/redis", anybody);
+  assert.deepEqual([status, body], [200, { status: "ok", mode: "embedded", latencyMs: 0 }]);
+});
 
 test("probes are answered to HEAD, and never limited", async (t) => {
   const limited = await startPrism(t, { settings: { "rateLimit.ip": "2" } });

@@ -9,6 +9,7 @@ import { anchors, plainText, readingOrder, readPage, topics } from "../../../../
 import { manualPage } from "../../../../src/features/operate/status/manual-page.ts";
 import { searchManual } from "../../../../src/features/operate/status/manual-search.ts";
 import { startPrism } from "../../../helpers/prism.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 
 const root = join(import.meta.dirname, "../../../..");
 
@@ -42,11 +43,7 @@ test("the menu has every topic once, and next leads from the first page through 
     const { text } = await prism.get<string>(path, { token: null });
     const menu = /<nav id="menu"[\s\S]*?<\/nav>/.exec(text)?.[0] ?? "";
     const linked = [...menu.matchAll(/<a href="\/docs\/([^"]+)"/g)].map(([, each]) => each);
-    assert.deepEqual(
-      linked,
-      topics().map((each) => each.name),
-      path,
-    );
+    assert.deepEqual(linked, valuesOf(topics(), "name"), path);
     const [, next] = /<a rel="next" href="\/docs\/([^"]+)"/.exec(text) ?? [];
     const [, previous] = /<a rel="prev" href="\/docs\/([^"]+)"/.exec(text) ?? [];
     assert.deepEqual([previous, next], [at > 1 ? order[at - 1] : undefined, order[at + 1]], path);

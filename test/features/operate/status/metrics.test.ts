@@ -226,11 +226,8 @@ test("every histogram is cumulative and ends in +Inf, which is its count", async
       series.set(key, [...(series.get(key) ?? []), value]);
     }
     for (const [key, values] of series) {
-      assert.deepEqual(
-        values,
-        values.toSorted((a, b) => a - b),
-        `${name}${key}`,
-      );
+      const sorted = values.toSorted((a, b) => a - b);
+      assert.deepEqual(values, sorted, `${name}${key}`);
       const labels = JSON.parse(key) as Record<string, string>;
       assert.equal(values.at(-1), totalOf({ types, samples }, `${name}_count`, labels), `${name}${key}`);
     }

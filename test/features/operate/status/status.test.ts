@@ -4,8 +4,9 @@ import { WebSocket } from "ws";
 import { QUEUES } from "../../../../src/core/queues.ts";
 import { VERSION } from "../../../../src/core/runtime.ts";
 import { eventually } from "../../../helpers/eventually.ts";
-import { TestPrism } from "../../../helpers/prism.ts";
-import { promise } from "../../../helpers/promise.ts";
+import { answered, TestPrism } from "../../../helpers/prism.ts";
+import { keepsPromise } from "../../../helpers/promise.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 
 let prism: TestPrism;
 before(async () => {
@@ -23,42 +24,34 @@ interface Status {
   readonly [key: string]: unknown;
 }
 
-test(
-  "S2-135, S1-45: /status reports database, broker, queues, sockets, consumers and modules",
-  promise(["S1-45", "S2-135"], async () => {
-    const { status, body } = await prism.get<Status>("/api/v1/status");
-    assert.equal(status, 200);
-    const { database } = body;
-    assert.equal(database.engine, "sqlite");
-    assert.ok(database.sizeBytes > 0 && database.walBytes >= 0);
-    assert.match(database.lastCheckpointAt, /^\d{4}-\d\d-\d\dT/);
-    const off = { mode: "off", connected: false };
-    const { version, mysql, redis, pusher, smtp, fcm, apns, consumers, warnings } = body;
-    assert.deepEqual(
-      { version, mysql, redis, pusher, smtp, fcm, apns, consumers, warnings },
-      {
-        version: VERSION,
-        mysql: { mode: "embedded" },
-        redis: { mode: "embedded" },
-        pusher: { mode: "embedded", key: prism.parts.offers.pusher.key, connected: true },
-        smtp: off,
-        fcm: off,
-        apns: off,
-        consumers: [{ name: "rule-engine", lag: 0 }],
-        warnings: [],
-      },
-    );
-    assert.deepEqual(
-      body.queues.map(({ name }) => name),
-      QUEUES,
-    );
-    assert.ok(body.modules.some(({ name, state }) => name === "operations" && state === "active"));
-    assert.deepEqual(
-      Object.values(body.realtime.connections).filter((count) => count !== 0),
-      [],
-    );
-  }),
-);
+test("S2-135, S1-45: /status reports database, broker, queues, sockets, consumers and modules", async (t) => {
+  keepsPromise(t, ["S1-45", "S2-135"]);
+  const { body } = await answered(200, prism.get<Status>("/api/v1/status"));
+  const { database } = body;
+  assert.equal(database.engine, "sqlite");
+  assert.ok(database.sizeBytes > 0 && database.walBytes >= 0);
+  assert.match(database.lastCheckpointAt, /^\d{4}-\d\d-\d\dT/);
+  const off = { mode: "off", connected: false };
+  const { version, mysql, redis, pusher, smtp, fcm, apns, consumers, warnings } = body;
+  assert.deepEqual(
+    { version, mysql, redis, pusher, smtp, fcm, apns, consumers, warnings },
+    {
+      version: VERSION,
+      mysql: { mode: "embedded" },
+      redis: { mode: "embedded" },
+      pusher: { mode: "embedded", key: prism.parts.offers.pusher.key, connected: true },
+      smtp: off,
+      fcm: off,
+      apns: off,
+      consumers: [{ name: "rule-engine", lag: 0 }],
+      warnings: [],
+    },
+  );
+  assert.deepEqual(valuesOf(body.queues, "name"), QUEUES);
+  assert.ok(body.modules.some(({ name, state }) => name === "operations" && state === "active"));
+  const found = Object.values(body.realtime.connections).filter((count) => count !== 0);
+  assert.deepEqual(found, []);
+});
 
 test("a scheduled timer, a rule and a live connection show in it", async () => {
   await prism.post("/time/trigger", { label: "later", delayMs: 3_600_000, action: { type: "event", event: "later" } });

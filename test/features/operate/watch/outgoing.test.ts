@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { createServer, type IncomingMessage } from "node:http";
-import type { AddressInfo } from "node:net";
 import test, { type TestContext } from "node:test";
 import { OutgoingWatch, type OutgoingWatchParts } from "../../../../src/features/operate/watch/outgoing.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
+import { listening } from "../../../helpers/listening.ts";
 import { LogLines } from "../../../helpers/log-lines.ts";
 import { startPrism } from "../../../helpers/prism.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 
 /** A check of Healthchecks: counts calls, and answers with `status`. */
 async function check(t: TestContext) {
@@ -16,12 +17,8 @@ async function check(t: TestContext) {
     calls.push(request);
     response.writeHead(found.status).end("OK");
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  found.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/ping/secret-uuid`;
+  const port = await listening(t, server);
+  found.url = `http://127.0.0.1:${port}/ping/secret-uuid`;
   return found;
 }
 
@@ -93,7 +90,10 @@ test("a server that refuses what is new does not call, says so once in the log, 
   assert.match(status.body.watch.url.problem.text, /too little free space/);
   const { body } = await prism.get<{ items: { kind: string; title: string }[] }>("/api/v1/attention");
   assert.deepEqual(
-    body.items.filter(({ kind }) => kind === "watch").map(({ title }) => title),
+    valuesOf(
+      body.items.filter(({ kind }) => kind === "watch"),
+      "title",
+    ),
     ["watch.url is not called"],
   );
   storage.requireSpace = requireSpace;

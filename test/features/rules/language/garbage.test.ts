@@ -9,7 +9,7 @@ import {
 } from "../../../../src/features/rules/language/language.ts";
 import { runs } from "../../../helpers/chance.ts";
 import { processorMs } from "../../../helpers/cpu-time.ts";
-import { promise } from "../../../helpers/promise.ts";
+import { keepsPromise } from "../../../helpers/promise.ts";
 import { condition, event, SEED, spelling } from "./support/arbitraries.ts";
 import { print } from "./support/ast.ts";
 import { makeEvent } from "./support/event.ts";
@@ -120,40 +120,34 @@ const WORDS = [
 ];
 const words = fc.array(fc.constantFrom(...WORDS), { maxLength: 24 });
 
-test(
-  "S2-60 a random order of the language's words is a condition or an InvalidCondition",
-  promise("S2-60", () => {
-    let compiled = 0;
-    fc.assert(
-      fc.property(words, fc.constantFrom("", " "), (parts, between) => {
-        compiled += tryCondition(parts.join(between)) ? 1 : 0;
-      }),
-      { seed: SEED, numRuns: 20_000 },
-    );
-    assert.ok(compiled > 20, `some of it must be conditions: ${compiled}`);
-  }),
-);
+test("S2-60 a random order of the language's words is a condition or an InvalidCondition", (t) => {
+  keepsPromise(t, "S2-60");
+  let compiled = 0;
+  fc.assert(
+    fc.property(words, fc.constantFrom("", " "), (parts, between) => {
+      compiled += tryCondition(parts.join(between)) ? 1 : 0;
+    }),
+    { seed: SEED, numRuns: 20_000 },
+  );
+  assert.ok(compiled > 20, `some of it must be conditions: ${compiled}`);
+});
 
-test(
-  "S2-60 a random string is a condition or an InvalidCondition",
-  promise("S2-60", () => {
-    fc.assert(
-      fc.property(fc.string({ unit: "binary", maxLength: 200 }), (source) => void tryCondition(source)),
-      { seed: SEED, numRuns: runs(5000) },
-    );
-  }),
-);
+test("S2-60 a random string is a condition or an InvalidCondition", (t) => {
+  keepsPromise(t, "S2-60");
+  fc.assert(
+    fc.property(fc.string({ unit: "binary", maxLength: 200 }), (source) => void tryCondition(source)),
+    { seed: SEED, numRuns: runs(5000) },
+  );
+});
 
-test(
-  "S2-60 random UTF-16 units, lone surrogates among them, are refused",
-  promise("S2-60", () => {
-    const units = fc.array(fc.nat(0xffff), { maxLength: 100 }).map((codes) => String.fromCharCode(...codes));
-    fc.assert(
-      fc.property(units, (source) => void tryCondition(source)),
-      { seed: SEED, numRuns: runs(5000) },
-    );
-  }),
-);
+test("S2-60 random UTF-16 units, lone surrogates among them, are refused", (t) => {
+  keepsPromise(t, "S2-60");
+  const units = fc.array(fc.nat(0xffff), { maxLength: 100 }).map((codes) => String.fromCharCode(...codes));
+  fc.assert(
+    fc.property(units, (source) => void tryCondition(source)),
+    { seed: SEED, numRuns: runs(5000) },
+  );
+});
 
 test("a condition with a piece cut out, doubled or exchanged is a condition or an InvalidCondition", () => {
   const damage = fc.record({ at: fc.nat(300), length: fc.nat(4), insert: fc.constantFrom("", ...WORDS) });

@@ -10,7 +10,7 @@ import {
 } from "../../../../src/features/rules/language/language.ts";
 import { runCli } from "../../../cli/run-cli.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
-import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
+import { answered, startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { temporaryDir } from "../../../helpers/store.ts";
 import { allDecided } from "../support/backtests.ts";
 
@@ -78,8 +78,7 @@ test("every rule on the page does to its events what the page says", async (t) =
   assert.equal(parts.length, 5);
   for (const part of parts) {
     const [json = "", rest = ""] = part.split("```\n");
-    const rule = await prism.post<{ id: string; name: string }>("/api/v1/rules", JSON.parse(json));
-    assert.equal(rule.status, 201, rule.text);
+    const rule = await answered(201, prism.post<{ id: string; name: string }>("/api/v1/rules", JSON.parse(json)));
     const startedAt = clock.now();
     const rows = (rest.split("| after | payload | outcome |\n|---|---|---|\n")[1] ?? "").split("\n\n")[0] ?? "";
     for (const [, seconds = "", payload = "", outcome] of rows.matchAll(/^\| (\d+) s \| `(.*)` \| (.*) \|$/gm)) {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { compileCondition } from "../../../../src/features/rules/language/language.ts";
+import { rowsWith } from "../../../helpers/values.ts";
 import { makeEvent, withPayload } from "./support/event.ts";
 
 test("a trace holds each path, comparison and call with its place and value", () => {
@@ -23,15 +24,12 @@ test("what was short-circuited is absent", () => {
     makeEvent(),
   );
   assert.equal(matched, false);
-  assert.deepEqual(
-    trace.map(({ text, value }) => [text, value]),
-    [
-      ["event.amount", 1500],
-      ["event.amount > 9999", false],
-      ["event.tags", ["eu"]],
-      ["'us' in event.tags", false],
-    ],
-  );
+  assert.deepEqual(rowsWith(trace, "text", "value"), [
+    ["event.amount", 1500],
+    ["event.amount > 9999", false],
+    ["event.tags", ["eu"]],
+    ["'us' in event.tags", false],
+  ]);
 });
 
 test("a trace shows what does not match: missing values as null, and a value that is not true", () => {

@@ -5,6 +5,7 @@ import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import { openTestStore } from "../../../helpers/store.ts";
 import { countOf, rowsOf } from "../../../helpers/tables.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { alertsOf, MINUTE, outcomes, send, states, timedRule, timedWorld, type World } from "./support.ts";
 
 interface Notice {
@@ -43,10 +44,7 @@ test("an absence notifies once for each key that was seen, with the last event, 
   assert.deepEqual(notices(world), [{ title: "No news of a", message: "last: 2", eventId: last }]);
   clock.advance(60 * MINUTE);
   await due(world);
-  assert.deepEqual(
-    notices(world).map(({ title }) => title),
-    ["No news of a", "No news of b"],
-  );
+  assert.deepEqual(valuesOf(notices(world), "title"), ["No news of a", "No news of b"]);
   await send(world, "x", { host: "a", n: 5 });
   clock.advance(10 * MINUTE);
   await due(world);

@@ -180,15 +180,13 @@ test("explain names what an event did to an alert, with key and labels, and why 
   for (const id of ids) views.push((await prism.get<View>(`/api/v1/explain/event/${id}`)).body);
   const shown = views.map(({ rules: [rule] }) => rule);
   const alert = { key: "a", labels: { alertname: "r", team: "db" } };
-  assert.deepEqual(
-    shown.map((rule) => [rule?.outcome, rule?.alert]),
-    [
-      ["counted", null],
-      ["alert-opened", alert],
-      ["counted", alert],
-      ["alert-resolved", alert],
-    ],
-  );
+  const rows = shown.map((rule) => [rule?.outcome, rule?.alert]);
+  assert.deepEqual(rows, [
+    ["counted", null],
+    ["alert-opened", alert],
+    ["counted", alert],
+    ["alert-resolved", alert],
+  ]);
   assert.match(shown[0]?.reason ?? "", /below its threshold: match 1 of the 2 within 1 min/);
   assert.match(shown[1]?.reason ?? "", /opened the alert "a"/);
   assert.match(shown[2]?.reason ?? "", /its alert was opened at .*; this match repeats it/);

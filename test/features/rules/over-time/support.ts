@@ -1,8 +1,7 @@
-import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
-import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
+import { answered, startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
 
 export const MINUTE = 60_000;
@@ -24,14 +23,12 @@ export async function timedWorld(t: TestContext, settings: Record<string, string
 /** A rule about events of the type `x` in the project `default`. @returns its id */
 export async function timedRule({ prism }: World, rule: Record<string, unknown>): Promise<string> {
   const body = { name: "r", condition: "event.type == 'x'", projectId: "default", ...rule };
-  const made = await prism.post<{ id: string }>("/api/v1/rules", body);
-  assert.equal(made.status, 201, made.text);
+  const made = await answered(201, prism.post<{ id: string }>("/api/v1/rules", body));
   return made.body.id;
 }
 
 export async function send({ prism }: World, type: string, payload: Record<string, unknown> = {}): Promise<string> {
-  const { status, body, text } = await prism.post<{ id: string }>("/api/v1/events", { type, payload });
-  assert.equal(status, 202, text);
+  const { body } = await answered(202, prism.post<{ id: string }>("/api/v1/events", { type, payload }));
   return body.id;
 }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { countOf, rowsOf } from "../../../helpers/tables.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { MINUTE, outcomes, send, timedRule, timedWorld } from "./support.ts";
 
 const COUNTED = (n: number): string[] => Array.from({ length: n }, () => "counted");
@@ -37,10 +38,16 @@ test("each key of a threshold counts on its own, also over a restart, and its de
   await prism.restart();
   for (const host of ["b", "c", "a", "a"]) await send(world, "x", { host });
   assert.deepEqual(await outcomes(world), [...COUNTED(4), "fired", "counted", "fired", "counted"]);
-  assert.deepEqual(
-    rowsOf<{ key: string }>(prism, "select key from decisions order by eventSeq").map(({ key }) => key),
-    ["a", "b", "a", "b", "b", "c", "a", "a"],
-  );
+  assert.deepEqual(valuesOf(rowsOf<{ key: string }>(prism, "select key from decisions order by eventSeq"), "key"), [
+    "a",
+    "b",
+    "a",
+    "b",
+    "b",
+    "c",
+    "a",
+    "a",
+  ]);
   const { body } = await prism.get<{ matched: number; counted: number; fired: number }>(`/api/v1/rules/${id}/stats`);
   assert.deepEqual([body.matched, body.counted, body.fired], [8, 6, 2]);
 });

@@ -2,19 +2,18 @@ import assert from "node:assert/strict";
 import type { BacktestReply } from "../../../../src/features/rules/backtest-schema.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import type { TestPrism } from "../../../helpers/prism.ts";
+import { answered } from "../../../helpers/prism.ts";
 import { scalarOf } from "../../../helpers/tables.ts";
 
 export const PATH = "/api/v1/rules/backtest";
 
 export async function backtest(prism: TestPrism, body: Record<string, unknown>): Promise<BacktestReply> {
-  const reply = await prism.post<BacktestReply>(PATH, body);
-  assert.equal(reply.status, 200, reply.text);
+  const reply = await answered(200, prism.post<BacktestReply>(PATH, body));
   return reply.body;
 }
 
 export async function makeRule(prism: TestPrism, rule: Record<string, unknown>): Promise<string> {
-  const made = await prism.post<{ id: string }>("/api/v1/rules", { targetUsers: ["me"], ...rule });
-  assert.equal(made.status, 201, made.text);
+  const made = await answered(201, prism.post<{ id: string }>("/api/v1/rules", { targetUsers: ["me"], ...rule }));
   return made.body.id;
 }
 

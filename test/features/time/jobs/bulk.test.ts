@@ -3,7 +3,7 @@ import test from "node:test";
 import { WebSocket } from "ws";
 import { eventually } from "../../../helpers/eventually.ts";
 import { makeUser } from "../../../helpers/people.ts";
-import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
+import { answered, startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { type JobPage, jobOf, makeJob } from "./support/make-jobs.ts";
 
 interface Result {
@@ -15,8 +15,7 @@ interface Result {
 }
 
 const found = async (prism: TestPrism, query: string, token?: string): Promise<JobPage> => {
-  const { status, body, text } = await prism.get<JobPage>(`/api/v1/jobs?${query}`, token ? { token } : {});
-  assert.equal(status, 200, text);
+  const { body } = await answered(200, prism.get<JobPage>(`/api/v1/jobs?${query}`, token ? { token } : {}));
   return body;
 };
 const ids = ({ data }: JobPage): string[] => data.map(({ id }) => id);

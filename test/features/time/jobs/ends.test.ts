@@ -3,6 +3,7 @@ import test from "node:test";
 import { deferred } from "../../../../src/core/promises.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { openTestStore } from "../../../helpers/store.ts";
+import { rowsWith } from "../../../helpers/values.ts";
 import { testBothWriters } from "../../../store/support/both-writers.ts";
 import { TestRunner } from "./support/test-runner.ts";
 
@@ -28,14 +29,12 @@ test("a stop waits for what runs, hands it its signal, and gives back what has n
   gate.resolve();
   await stopped;
   await store.committer.settled();
-  assert.deepEqual(
-    ids.map((id) => [prism.stateOf(id), prism.row(id).attempts]),
-    [
-      ["succeeded", 1],
-      ["ready", 0],
-      ["ready", 0],
-    ],
-  );
+  const rows = ids.map((id) => [prism.stateOf(id), prism.row(id).attempts]);
+  assert.deepEqual(rows, [
+    ["succeeded", 1],
+    ["ready", 0],
+    ["ready", 0],
+  ]);
   assert.deepEqual(runs, ["running"]);
 
   const next = new TestRunner(t, { store });
@@ -90,13 +89,11 @@ testBothWriters("a claim that is on its way to disk when the stop comes is given
   await stopped.promise;
   await prism.store.committer.settled();
   assert.deepEqual(runs, []);
-  assert.deepEqual(
-    ids.map((id) => [prism.stateOf(id), prism.row(id).attempts]),
-    [
-      ["ready", 0],
-      ["ready", 0],
-    ],
-  );
+  const rows = ids.map((id) => [prism.stateOf(id), prism.row(id).attempts]);
+  assert.deepEqual(rows, [
+    ["ready", 0],
+    ["ready", 0],
+  ]);
 });
 
 test("nothing is claimed after a stop, whatever is made", async (t) => {
@@ -132,12 +129,9 @@ test("what a process that is gone left running is taken over at once: the attemp
     [third.stateOf(id), third.row(id).attempts, third.row(id).lastError],
     ["dead", 2, "the process ended during the last attempt"],
   );
-  assert.deepEqual(
-    third.attemptsOf(id).map(({ attempt, outcome, worker }) => [attempt, outcome, worker]),
-    [
-      [1, "lost", gone.runner.workerId],
-      [2, "lost", second.runner.workerId],
-    ],
-  );
+  assert.deepEqual(rowsWith(third.attemptsOf(id), "attempt", "outcome", "worker"), [
+    [1, "lost", gone.runner.workerId],
+    [2, "lost", second.runner.workerId],
+  ]);
   assert.equal(await third.jobs.reclaim(), 0);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { makeUser } from "../../../helpers/people.ts";
-import { startPrism } from "../../../helpers/prism.ts";
+import { answered, startPrism } from "../../../helpers/prism.ts";
 
 const HOUR = 3_600_000;
 
@@ -13,8 +13,7 @@ test("what timers and scheduled notifications of other people say is shown only 
     payload: { userId: "me", title: "secret-title", body: "secret-body", data: { d: "secret-data" } },
   };
   const timer = { label: "l", delayMs: HOUR, action: notify };
-  const made = await prism.post<{ jobId: string }>("/api/v1/time/trigger", timer, uma);
-  assert.equal(made.status, 201, made.text);
+  const made = await answered(201, prism.post<{ jobId: string }>("/api/v1/time/trigger", timer, uma));
   await prism.post("/api/v1/notifications", {
     userId: "uma",
     title: "secret-title",
@@ -27,8 +26,7 @@ test("what timers and scheduled notifications of other people say is shown only 
   const auditor = { token: (await makeUser(prism, "auditor", ["Auditor"])).token };
   const paths = ["/api/v1/jobs", `/api/v1/jobs/${made.body.jobId}`, "/api/v1/notifications/scheduled"];
   for (const path of paths) {
-    const hidden = await prism.get(path, viewer);
-    assert.equal(hidden.status, 200, hidden.text);
+    const hidden = await answered(200, prism.get(path, viewer));
     assert.ok(!hidden.text.includes("secret") && hidden.text.includes(made.body.jobId), hidden.text);
     assert.ok((await prism.get(path, auditor)).text.includes("secret-title"), path);
   }
@@ -44,8 +42,7 @@ test("S12: labels of other people's timers are hidden in lists, filters and sear
   const [uma, viewer] = [await make("uma", ["User", "Viewer"]), await make("viewer", ["Viewer"])];
   const action = { type: "notify", payload: { userId: "me", title: "t", body: "b" } };
   const timer = { label: "oncology-2pm", delayMs: HOUR, action };
-  const made = await prism.post<{ jobId: string }>("/api/v1/time/trigger", timer, uma);
-  assert.equal(made.status, 201, made.text);
+  const made = await answered(201, prism.post<{ jobId: string }>("/api/v1/time/trigger", timer, uma));
   const { jobId } = made.body;
   for (const path of ["/api/v1/jobs?queue=timers", `/api/v1/jobs/${jobId}`, "/api/v1/notifications/scheduled"]) {
     const hidden = await prism.get(path, viewer);

@@ -7,6 +7,7 @@ import { JOB_STATES } from "../../../../src/store/schema.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { steadyJitter } from "../../../helpers/steady-jitter.ts";
 import { openTestStore } from "../../../helpers/store.ts";
+import { rowsWith, valuesOf } from "../../../helpers/values.ts";
 import { jobIn, operatorActs } from "./support/job-in-state.ts";
 import { TestRunner } from "./support/test-runner.ts";
 
@@ -99,14 +100,11 @@ test("a retried job has all attempts again, and its history is kept and continue
   await helper.control.promote(id);
   await eventually("it is dead again", () => helper.stateOf(id) === "dead");
   assert.equal(helper.row(id).attempts, 2, "of the queue's two");
-  assert.deepEqual(
-    helper.attemptsOf(id).map(({ attempt, outcome, error }) => [attempt, outcome, error]),
-    [
-      [1, "dead", "failure 1 in attempt 1"],
-      [2, "retrying", "failure 2 in attempt 1"],
-      [3, "dead", "failure 3 in attempt 2"],
-    ],
-  );
+  assert.deepEqual(rowsWith(helper.attemptsOf(id), "attempt", "outcome", "error"), [
+    [1, "dead", "failure 1 in attempt 1"],
+    [2, "retrying", "failure 2 in attempt 1"],
+    [3, "dead", "failure 3 in attempt 2"],
+  ]);
   await helper.control.delete(id);
   assert.deepEqual(helper.attemptsOf(id), [], "the history goes with the job");
 });
@@ -258,8 +256,5 @@ test("a worker that returns after its job was requeued to another changes nothin
   await eventually("the stale one has ended", () => store.log.lines.some(({ message }) => message === "job failed"));
   await store.committer.settled();
   assert.deepEqual([next.row(id), runs.length], [before, 1]);
-  assert.deepEqual(
-    next.attemptsOf(id).map(({ outcome }) => outcome),
-    ["lost"],
-  );
+  assert.deepEqual(valuesOf(next.attemptsOf(id), "outcome"), ["lost"]);
 });

@@ -4,58 +4,56 @@ import { deferred } from "../../../../src/core/promises.ts";
 import { PermanentError, RetryLater } from "../../../../src/features/time/jobs/runner/job.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { startPrism } from "../../../helpers/prism.ts";
-import { promise } from "../../../helpers/promise.ts";
+import { keepsPromise } from "../../../helpers/promise.ts";
 import { type JobBody, jobOf, makeJob } from "./support/make-jobs.ts";
 
 interface Refused {
   readonly error: { readonly code: string; readonly message: string };
 }
 
-test(
-  "S2-06 a job with its progress while it runs, and with its attempts and result when it is done",
-  promise(["S1-04", "S2-06"], async (t) => {
-    const prism = await startPrism(t);
-    const begun = deferred<void>();
-    const gate = deferred<void>();
-    t.after(() => gate.resolve());
-    prism.parts.offers.runner.handle("test", async ({ attempt, progress }) => {
-      // Hours away: by chance alone a retry may be due at once.
-      if (attempt === 1) throw new RetryLater("the host is away", 3_600_000);
-      progress({ done: 3, of: 7 });
-      begun.resolve();
-      await gate.promise;
-      return { sent: 7 };
-    });
-    const id = await makeJob(prism, { delayMs: 0, label: "seven letters" });
-    await eventually("it is to be tried again", async () => (await jobOf(prism, id)).state === "retrying");
-    await prism.post(`/api/v1/jobs/${id}/promote`);
-    await begun.promise;
-    const running = await eventually("its progress is stored", async () => {
-      const job = await jobOf(prism, id);
-      return job.progress === null ? null : job;
-    });
-    assert.deepEqual([running.state, running.progress, running.result], ["running", { done: 3, of: 7 }, null]);
-    const outcomes = ({ history }: JobBody) => history.map(({ attempt, outcome, error }) => [attempt, outcome, error]);
-    assert.deepEqual(outcomes(running), [
-      [1, "retrying", "the host is away"],
-      [2, "running", null],
-    ]);
-    gate.resolve();
-    await eventually("it is done", async () => (await jobOf(prism, id)).state === "succeeded");
-    const done = await jobOf(prism, id);
-    assert.deepEqual(
-      [done.label, done.result, done.lastError, done.attempts, done.maxAttempts],
-      ["seven letters", { sent: 7 }, null, 2, 3],
-    );
-    assert.deepEqual(outcomes(done), [
-      [1, "retrying", "the host is away"],
-      [2, "succeeded", null],
-    ]);
-    const { workerId } = prism.parts.offers.runner;
-    assert.ok(done.history.every(({ endedAt, worker }) => endedAt !== null && worker === workerId));
-    assert.match(done.finishedAt ?? "", /^\d{4}-\d\d-\d\dT/);
-  }),
-);
+test("S2-06 a job with its progress while it runs, and with its attempts and result when it is done", async (t) => {
+  keepsPromise(t, ["S1-04", "S2-06"]);
+  const prism = await startPrism(t);
+  const begun = deferred<void>();
+  const gate = deferred<void>();
+  t.after(() => gate.resolve());
+  prism.parts.offers.runner.handle("test", async ({ attempt, progress }) => {
+    // Hours away: by chance alone a retry may be due at once.
+    if (attempt === 1) throw new RetryLater("the host is away", 3_600_000);
+    progress({ done: 3, of: 7 });
+    begun.resolve();
+    await gate.promise;
+    return { sent: 7 };
+  });
+  const id = await makeJob(prism, { delayMs: 0, label: "seven letters" });
+  await eventually("it is to be tried again", async () => (await jobOf(prism, id)).state === "retrying");
+  await prism.post(`/api/v1/jobs/${id}/promote`);
+  await begun.promise;
+  const running = await eventually("its progress is stored", async () => {
+    const job = await jobOf(prism, id);
+    return job.progress === null ? null : job;
+  });
+  assert.deepEqual([running.state, running.progress, running.result], ["running", { done: 3, of: 7 }, null]);
+  const outcomes = ({ history }: JobBody) => history.map(({ attempt, outcome, error }) => [attempt, outcome, error]);
+  assert.deepEqual(outcomes(running), [
+    [1, "retrying", "the host is away"],
+    [2, "running", null],
+  ]);
+  gate.resolve();
+  await eventually("it is done", async () => (await jobOf(prism, id)).state === "succeeded");
+  const done = await jobOf(prism, id);
+  assert.deepEqual(
+    [done.label, done.result, done.lastError, done.attempts, done.maxAttempts],
+    ["seven letters", { sent: 7 }, null, 2, 3],
+  );
+  assert.deepEqual(outcomes(done), [
+    [1, "retrying", "the host is away"],
+    [2, "succeeded", null],
+  ]);
+  const { workerId } = prism.parts.offers.runner;
+  assert.ok(done.history.every(({ endedAt, worker }) => endedAt !== null && worker === workerId));
+  assert.match(done.finishedAt ?? "", /^\d{4}-\d\d-\d\dT/);
+});
 
 test("cancel, retry, promote and delete answer with the job as it is then", async (t) => {
   const prism = await startPrism(t);

@@ -4,8 +4,9 @@ import { deferred } from "../../../../src/core/promises.ts";
 import { pausedQueues } from "../../../../src/features/time/jobs/operator.ts";
 import { PermanentError } from "../../../../src/features/time/jobs/runner/job.ts";
 import { eventually } from "../../../helpers/eventually.ts";
-import { promise } from "../../../helpers/promise.ts";
+import { keepsPromise } from "../../../helpers/promise.ts";
 import { openTestStore } from "../../../helpers/store.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { operatorActs } from "./support/job-in-state.ts";
 import { TestRunner } from "./support/test-runner.ts";
 
@@ -25,48 +26,42 @@ const countsOf = (helper: TestRunner): Record<string, number> => {
   return counts;
 };
 
-test(
-  "D31 S0-04 of a paused queue nothing begins, also after a restart, until it is resumed; other queues go on",
-  promise("S0-04", async (t) => {
-    const store = openTestStore(t);
-    const before = new TestRunner(t, { store, concurrency: 1 });
-    const gate = deferred<void>();
-    before.runner.handle("test", () => gate.promise);
-    const first = await before.add("first");
-    before.runner.start();
-    await eventually("it runs", () => before.stateOf(first) === "running");
-    await before.add("claimed");
-    await before.queues.pause("timers");
-    await before.queues.pause("timers");
-    await before.add("made in the pause");
-    gate.resolve();
-    await eventually("what ran went on to its end", () => before.stateOf(first) === "succeeded");
-    await before.runner.stop(0);
-    await store.committer.settled();
-    assert.deepEqual(before.states(), ["succeeded", "ready", "ready"]);
-    assert.deepEqual(
-      before.rows().map(({ attempts }) => attempts),
-      [1, 0, 0],
-      "what was given back has not used an attempt",
-    );
+test("D31 S0-04 of a paused queue nothing begins, also after a restart, until it is resumed; other queues go on", async (t) => {
+  keepsPromise(t, "S0-04");
+  const store = openTestStore(t);
+  const before = new TestRunner(t, { store, concurrency: 1 });
+  const gate = deferred<void>();
+  before.runner.handle("test", () => gate.promise);
+  const first = await before.add("first");
+  before.runner.start();
+  await eventually("it runs", () => before.stateOf(first) === "running");
+  await before.add("claimed");
+  await before.queues.pause("timers");
+  await before.queues.pause("timers");
+  await before.add("made in the pause");
+  gate.resolve();
+  await eventually("what ran went on to its end", () => before.stateOf(first) === "succeeded");
+  await before.runner.stop(0);
+  await store.committer.settled();
+  assert.deepEqual(before.states(), ["succeeded", "ready", "ready"]);
+  assert.deepEqual(valuesOf(before.rows(), "attempts"), [1, 0, 0], "what was given back has not used an attempt");
 
-    const after = new TestRunner(t, { store, concurrency: 1 });
-    const runs = after.recordRuns();
-    assert.deepEqual([after.runner.isPaused("timers"), pausedQueues(store.reader)], [true, ["timers"]]);
-    after.runner.start();
-    const other = await after.add("of another queue", { queue: "retention" });
-    await eventually("it has run", () => after.stateOf(other) === "succeeded");
-    assert.deepEqual(runs, ["of another queue"]);
-    await after.queues.resume("timers");
-    await after.queues.resume("timers");
-    await eventually("the others have run", () => runs.length === 3);
-    assert.deepEqual(runs.slice(1), ["claimed", "made in the pause"]);
-    const act = (action: string) => ({ action, resourceId: "timers", metadata: {} });
-    assert.deepEqual(operatorActs(after), [act("job.pause"), act("job.resume")], "once each");
-    const third = new TestRunner(t, { store });
-    assert.equal(third.runner.isPaused("timers"), false);
-  }),
-);
+  const after = new TestRunner(t, { store, concurrency: 1 });
+  const runs = after.recordRuns();
+  assert.deepEqual([after.runner.isPaused("timers"), pausedQueues(store.reader)], [true, ["timers"]]);
+  after.runner.start();
+  const other = await after.add("of another queue", { queue: "retention" });
+  await eventually("it has run", () => after.stateOf(other) === "succeeded");
+  assert.deepEqual(runs, ["of another queue"]);
+  await after.queues.resume("timers");
+  await after.queues.resume("timers");
+  await eventually("the others have run", () => runs.length === 3);
+  assert.deepEqual(runs.slice(1), ["claimed", "made in the pause"]);
+  const act = (action: string) => ({ action, resourceId: "timers", metadata: {} });
+  assert.deepEqual(operatorActs(after), [act("job.pause"), act("job.resume")], "once each");
+  const third = new TestRunner(t, { store });
+  assert.equal(third.runner.isPaused("timers"), false);
+});
 
 test("the queue of a module that is not loaded can be paused, and stays so when the module comes", async (t) => {
   const helper = new TestRunner(t);
@@ -102,28 +97,24 @@ test("all dead jobs of a queue are retried, once each, in slices that are audite
   assert.equal(countsOf(helper)["retention dead"], 1);
   assert.equal(await helper.queues.requeueDead("timers"), 0);
   const acts = operatorActs(helper) as { action: string; metadata: { requeued: number } }[];
-  assert.equal(
-    acts.reduce((sum, { metadata }) => sum + metadata.requeued, 0),
-    2 * MANY,
-  );
+  const total = acts.reduce((sum, { metadata }) => sum + metadata.requeued, 0);
+  assert.equal(total, 2 * MANY);
   assert.ok(acts.length > 2 && acts.every(({ action }) => action === "job.requeue_dead"));
 });
 
-test(
-  "S4-20 the dead letters of messages go back to messages",
-  promise("S4-20", async (t) => {
-    const helper = new TestRunner(t);
-    helper.runner.handle("test", async () => {
-      throw new PermanentError("broken");
-    });
-    helper.runner.start();
-    await addMany(helper, 3, { queue: "messages" });
-    await eventually("all are dead", () => countsOf(helper)["messages-dead-letter dead"] === 3);
-    helper.runner.pause("messages");
-    assert.equal(await helper.queues.requeueDead("messages-dead-letter"), 3);
-    assert.deepEqual(countsOf(helper), { "messages ready": 3 });
-  }),
-);
+test("S4-20 the dead letters of messages go back to messages", async (t) => {
+  keepsPromise(t, "S4-20");
+  const helper = new TestRunner(t);
+  helper.runner.handle("test", async () => {
+    throw new PermanentError("broken");
+  });
+  helper.runner.start();
+  await addMany(helper, 3, { queue: "messages" });
+  await eventually("all are dead", () => countsOf(helper)["messages-dead-letter dead"] === 3);
+  helper.runner.pause("messages");
+  assert.equal(await helper.queues.requeueDead("messages-dead-letter"), 3);
+  assert.deepEqual(countsOf(helper), { "messages ready": 3 });
+});
 
 test("of dead jobs with one dedupe key the first is requeued, and none while an unfinished job holds it", async (t) => {
   const helper = new TestRunner(t);
@@ -140,10 +131,8 @@ test("of dead jobs with one dedupe key the first is requeued, and none while an 
   helper.runner.pause("timers");
   await helper.add({}, { dedupeKey: "b" });
   assert.equal(await helper.queues.requeueDead("timers"), 1);
-  assert.deepEqual(
-    [a1, a2, b].map((id) => helper.stateOf(id)),
-    ["ready", "dead", "dead"],
-  );
+  const shown = [a1, a2, b].map((id) => helper.stateOf(id));
+  assert.deepEqual(shown, ["ready", "dead", "dead"]);
 });
 
 test("to requeue the dead of a full queue is refused", async (t) => {
@@ -196,10 +185,8 @@ test("a drain cancels all that waits in the queue and nothing else", async (t) =
     metadata: { cancelled: number };
   }[];
   assert.ok(cancelled.length > 3, "in slices");
-  assert.equal(
-    cancelled.reduce((sum, { metadata }) => sum + metadata.cancelled, 0),
-    2 * MANY,
-  );
+  const total = cancelled.reduce((sum, { metadata }) => sum + metadata.cancelled, 0);
+  assert.equal(total, 2 * MANY);
   assert.equal(await helper.queues.drain("timers"), 0);
   assert.equal(await helper.queues.drain("messages-dead-letter"), 0);
 });

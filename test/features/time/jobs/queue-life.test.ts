@@ -9,8 +9,9 @@ import {
   type RunningJob,
 } from "../../../../src/features/time/jobs/runner/job.ts";
 import { eventually } from "../../../helpers/eventually.ts";
-import { promise } from "../../../helpers/promise.ts";
+import { keepsPromise } from "../../../helpers/promise.ts";
 import { steadyJitter } from "../../../helpers/steady-jitter.ts";
+import { rowsWith } from "../../../helpers/values.ts";
 import { TestRunner } from "./support/test-runner.ts";
 
 const HOUR_MS = 3_600_000;
@@ -75,43 +76,38 @@ test("base and cap of the back-off are the queue's", async (t) => {
   );
 });
 
-test(
-  "S4-19 S4-20 S4-21 D31 a message's job goes from messages to messages-retry to messages-dead-letter, where nothing runs",
-  promise("S4-19", async (t) => {
-    const attempts: Readonly<Record<string, number>> = { messages: 1, "messages-retry": 2 };
-    const helper = new TestRunner(t, {
-      // Long enough that no retry is near its time: those that are begin by themselves.
-      settingsOf: (queue) => ({ maxAttempts: attempts[queue] ?? 1, backoffBaseMs: HOUR_MS, backoffCapMs: HOUR_MS }),
-    });
-    const seen: string[] = [];
-    let queue = "";
-    helper.runner.handle("test", async ({ claimed }: RunningJob) => {
-      queue = claimed.queue;
-      seen.push(claimed.queue);
-      throw new Error(`failed in ${claimed.queue}`);
-    });
-    helper.runner.start();
-    const id = await helper.add({}, { queue: "messages", dedupeKey: "m" });
-    await eventually("it waits for a retry", () => helper.stateOf(id) === "retrying" && queue === "messages");
-    assert.equal(helper.row(id).queue, "messages-retry");
-    const next = await helper.add({}, { queue: "messages", dedupeKey: "m", runAt: helper.clock.now() + HOUR_MS });
-    assert.notEqual(next, id, "its key was of the queue that it has left");
-    for (let run = 2; helper.stateOf(id) !== "dead"; run++) {
-      await helper.control.promote(id);
-      await eventually("it has failed", () => seen.length === run && ["retrying", "dead"].includes(helper.stateOf(id)));
-    }
-    assert.deepEqual(seen, ["messages", "messages-retry", "messages-retry"]);
-    assert.equal(helper.row(id).queue, "messages-dead-letter");
-    assert.deepEqual(
-      helper.attemptsOf(id).map(({ attempt, outcome, error }) => [attempt, outcome, error]),
-      [
-        [1, "retrying", "failed in messages"],
-        [2, "retrying", "failed in messages-retry"],
-        [3, "dead", "failed in messages-retry"],
-      ],
-    );
-  }),
-);
+test("S4-19 S4-20 S4-21 D31 a message's job goes from messages to messages-retry to messages-dead-letter, where nothing runs", async (t) => {
+  keepsPromise(t, "S4-19");
+  const attempts: Readonly<Record<string, number>> = { messages: 1, "messages-retry": 2 };
+  const helper = new TestRunner(t, {
+    // Long enough that no retry is near its time: those that are begin by themselves.
+    settingsOf: (queue) => ({ maxAttempts: attempts[queue] ?? 1, backoffBaseMs: HOUR_MS, backoffCapMs: HOUR_MS }),
+  });
+  const seen: string[] = [];
+  let queue = "";
+  helper.runner.handle("test", async ({ claimed }: RunningJob) => {
+    queue = claimed.queue;
+    seen.push(claimed.queue);
+    throw new Error(`failed in ${claimed.queue}`);
+  });
+  helper.runner.start();
+  const id = await helper.add({}, { queue: "messages", dedupeKey: "m" });
+  await eventually("it waits for a retry", () => helper.stateOf(id) === "retrying" && queue === "messages");
+  assert.equal(helper.row(id).queue, "messages-retry");
+  const next = await helper.add({}, { queue: "messages", dedupeKey: "m", runAt: helper.clock.now() + HOUR_MS });
+  assert.notEqual(next, id, "its key was of the queue that it has left");
+  for (let run = 2; helper.stateOf(id) !== "dead"; run++) {
+    await helper.control.promote(id);
+    await eventually("it has failed", () => seen.length === run && ["retrying", "dead"].includes(helper.stateOf(id)));
+  }
+  assert.deepEqual(seen, ["messages", "messages-retry", "messages-retry"]);
+  assert.equal(helper.row(id).queue, "messages-dead-letter");
+  assert.deepEqual(rowsWith(helper.attemptsOf(id), "attempt", "outcome", "error"), [
+    [1, "retrying", "failed in messages"],
+    [2, "retrying", "failed in messages-retry"],
+    [3, "dead", "failed in messages-retry"],
+  ]);
+});
 
 test("a handler that ends its own attempt as failed, in its transaction, gets what a throw would have got", async (t) => {
   steadyJitter(t);
@@ -126,13 +122,10 @@ test("a handler that ends its own attempt as failed, in its transaction, gets wh
   await eventually("it is to be tried again", () => helper.stateOf(id) === "retrying");
   await helper.control.promote(id);
   await eventually("it is dead", () => helper.stateOf(id) === "dead");
-  assert.deepEqual(
-    helper.attemptsOf(id).map(({ attempt, outcome, error }) => [attempt, outcome, error]),
-    [
-      [1, "retrying", "first"],
-      [2, "dead", "second"],
-    ],
-  );
+  assert.deepEqual(rowsWith(helper.attemptsOf(id), "attempt", "outcome", "error"), [
+    [1, "retrying", "first"],
+    [2, "dead", "second"],
+  ]);
 });
 
 test("the last word on its progress stays with a job that has failed, and a retry begins without", async (t) => {

@@ -6,7 +6,8 @@ import { PermanentError, RetryLater } from "../../../../src/features/time/jobs/r
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { startPrism } from "../../../helpers/prism.ts";
-import { promise } from "../../../helpers/promise.ts";
+import { keepsPromise } from "../../../helpers/promise.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { type JobPage, jobOf, makeJob, type QueueBody, queueOf } from "./support/make-jobs.ts";
 
 /** Contract 8.3. */
@@ -25,26 +26,24 @@ const SETTINGS: readonly (readonly [name: string, alias: string | null, concurre
   ["timers", null, 8, 5],
 ];
 
-test(
-  "S2-76 S2-77 S2-78 S2-79 S2-80 S1-12 D31 D32: every queue of 8.3 is there, set as the contract says, and known by S2's name",
-  promise(["S2-76", "S2-77", "S2-78", "S2-80"], async (t) => {
-    const prism = await startPrism(t);
-    const { body } = await prism.get<{ queues: QueueBody[] }>("/api/v1/queues");
-    assert.deepEqual(
-      body.queues.map(({ name, concurrency, maxAttempts }) => [name, concurrency, maxAttempts]),
-      SETTINGS.map(([name, , concurrency, maxAttempts]) => [name, concurrency, maxAttempts]),
-    );
-    for (const [name, alias] of SETTINGS) {
-      const idle = { ready: 0, scheduled: 0, running: 0, retrying: 0, dead: 0, paused: false, oldestReadyAgeMs: null };
-      const { concurrency: _, maxAttempts: __, ...counts } = await queueOf(prism, name);
-      assert.deepEqual(counts, { name, ...idle });
-      if (alias !== null) assert.equal((await queueOf(prism, alias)).name, name);
-    }
-    await makeJob(prism, { queue: "push-notification" });
-    const list = await prism.get<JobPage>("/api/v1/jobs?queue=push-notification-queue");
-    assert.equal(list.body.data[0]?.queue, "push-notification");
-  }),
-);
+test("S2-76 S2-77 S2-78 S2-79 S2-80 S1-12 D31 D32: every queue of 8.3 is there, set as the contract says, and known by S2's name", async (t) => {
+  keepsPromise(t, ["S2-76", "S2-77", "S2-78", "S2-80"]);
+  const prism = await startPrism(t);
+  const { body } = await prism.get<{ queues: QueueBody[] }>("/api/v1/queues");
+  assert.deepEqual(
+    body.queues.map(({ name, concurrency, maxAttempts }) => [name, concurrency, maxAttempts]),
+    SETTINGS.map(([name, , concurrency, maxAttempts]) => [name, concurrency, maxAttempts]),
+  );
+  for (const [name, alias] of SETTINGS) {
+    const idle = { ready: 0, scheduled: 0, running: 0, retrying: 0, dead: 0, paused: false, oldestReadyAgeMs: null };
+    const { concurrency: _, maxAttempts: __, ...counts } = await queueOf(prism, name);
+    assert.deepEqual(counts, { name, ...idle });
+    if (alias !== null) assert.equal((await queueOf(prism, alias)).name, name);
+  }
+  await makeJob(prism, { queue: "push-notification" });
+  const list = await prism.get<JobPage>("/api/v1/jobs?queue=push-notification-queue");
+  assert.equal(list.body.data[0]?.queue, "push-notification");
+});
 
 test("how many jobs of a queue run at a time and how often they are tried is set by the configuration", async (t) => {
   const prism = await startPrism(t, {
@@ -72,56 +71,52 @@ test("an unknown queue is not found", async (t) => {
     }
 });
 
-test(
-  "S2-135 a queue's counts by state, the age of what is ready, and a pause show in /queues and in /status alike",
-  promise("S2-135", async (t) => {
-    const clock = new FakeClock();
-    const prism = await startPrism(t, { clock });
-    const { runner } = prism.parts.offers;
-    const gate = deferred<void>();
-    t.after(() => gate.resolve());
-    runner.handle("test", async ({ payload }) => {
-      const { ends } = payload as { ends?: string };
-      if (ends === "dead") throw new PermanentError("never");
-      // Hours away: by chance alone a retry may be due at once.
-      if (ends === "retrying") throw new RetryLater("not yet", 3_600_000);
-      await gate.promise;
-    });
-    for (const ends of ["dead", "retrying", "running"]) {
-      const id = await makeJob(prism, { payload: { ends }, delayMs: 0 });
-      await eventually(ends, async () => (await jobOf(prism, id)).state === ends);
-    }
-    assert.equal((await prism.post<QueueBody>("/api/v1/queues/digest/pause")).body.paused, true);
-    await makeJob(prism);
-    await makeJob(prism, { delayMs: 0 });
-    await makeJob(prism, { queue: "module:weather", delayMs: 0 });
-    clock.advance(5000);
-    const expected = {
-      name: "digest",
-      ready: 1,
-      scheduled: 1,
-      running: 1,
-      retrying: 1,
-      dead: 1,
-      paused: true,
-      oldestReadyAgeMs: 5000,
-      concurrency: 1,
-      maxAttempts: 3,
-    };
-    assert.deepEqual(await queueOf(prism, "digest"), expected);
-    const status = await prism.get<{ queues: QueueBody[] }>("/api/v1/status");
-    assert.deepEqual(
-      status.body.queues.find(({ name }) => name === "digest"),
-      expected,
-    );
-    assert.deepEqual(
-      status.body.queues.map(({ name }) => name),
-      [...QUEUES, "module:weather"],
-      "also the queue of a module that is not loaded, while it has jobs",
-    );
-    assert.equal((await queueOf(prism, "module:weather")).ready, 1);
-  }),
-);
+test("S2-135 a queue's counts by state, the age of what is ready, and a pause show in /queues and in /status alike", async (t) => {
+  keepsPromise(t, "S2-135");
+  const clock = new FakeClock();
+  const prism = await startPrism(t, { clock });
+  const { runner } = prism.parts.offers;
+  const gate = deferred<void>();
+  t.after(() => gate.resolve());
+  runner.handle("test", async ({ payload }) => {
+    const { ends } = payload as { ends?: string };
+    if (ends === "dead") throw new PermanentError("never");
+    // Hours away: by chance alone a retry may be due at once.
+    if (ends === "retrying") throw new RetryLater("not yet", 3_600_000);
+    await gate.promise;
+  });
+  for (const ends of ["dead", "retrying", "running"]) {
+    const id = await makeJob(prism, { payload: { ends }, delayMs: 0 });
+    await eventually(ends, async () => (await jobOf(prism, id)).state === ends);
+  }
+  assert.equal((await prism.post<QueueBody>("/api/v1/queues/digest/pause")).body.paused, true);
+  await makeJob(prism);
+  await makeJob(prism, { delayMs: 0 });
+  await makeJob(prism, { queue: "module:weather", delayMs: 0 });
+  clock.advance(5000);
+  const expected = {
+    name: "digest",
+    ready: 1,
+    scheduled: 1,
+    running: 1,
+    retrying: 1,
+    dead: 1,
+    paused: true,
+    oldestReadyAgeMs: 5000,
+    concurrency: 1,
+    maxAttempts: 3,
+  };
+  assert.deepEqual(await queueOf(prism, "digest"), expected);
+  const status = await prism.get<{ queues: QueueBody[] }>("/api/v1/status");
+  const found = status.body.queues.find(({ name }) => name === "digest");
+  assert.deepEqual(found, expected);
+  assert.deepEqual(
+    valuesOf(status.body.queues, "name"),
+    [...QUEUES, "module:weather"],
+    "also the queue of a module that is not loaded, while it has jobs",
+  );
+  assert.equal((await queueOf(prism, "module:weather")).ready, 1);
+});
 
 test("a pause holds over a restart, and a resume lets the jobs go", async (t) => {
   const prism = await startPrism(t);

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { eventually } from "../../../helpers/eventually.ts";
-import { startPrism } from "../../../helpers/prism.ts";
+import { answered, startPrism } from "../../../helpers/prism.ts";
 import { countOf } from "../../../helpers/tables.ts";
 import { timesOf } from "../jobs/support/shown-times.ts";
 
@@ -23,11 +23,9 @@ test("docs/schedules.md: each line of the table of days is what happens on that 
 test("docs/schedules.md: its schedule is accepted, and its rule notifies about a skipped run", async (t) => {
   const prism = await startPrism(t);
   const [, schedule = ""] = /schedules .*-d '([^']+)'/.exec(manual) ?? [];
-  const made = await prism.post("/api/v1/schedules", JSON.parse(schedule));
-  assert.equal(made.status, 201, made.text);
+  await answered(201, prism.post("/api/v1/schedules", JSON.parse(schedule)));
   const [, rule = ""] = /```json\n([^`]+)```/.exec(manual) ?? [];
-  const ruled = await prism.post("/api/v1/rules", { ...JSON.parse(rule), targetRoles: ["Admin"] });
-  assert.equal(ruled.status, 201, ruled.text);
+  await answered(201, prism.post("/api/v1/rules", { ...JSON.parse(rule), targetRoles: ["Admin"] }));
   const { schedules } = prism.parts.offers;
   const { runner } = prism.parts.offers;
   runner.handle("never ends", () => new Promise(() => undefined));

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { rowsWith } from "../../../helpers/values.ts";
 import { DAY, HOUR, MINUTE, SECOND, START, scheduleWorld } from "./support.ts";
 
 test("8.4 after a stop of hours: skip runs nothing, once runs one job, all runs each", async (t) => {
@@ -27,10 +28,7 @@ test("8.4 a run that is late by half a minute is a normal one, by more it has be
   await world.idle();
   await world.downFor(HOUR + SECOND);
   assert.deepEqual(world.runs(id), ["1h"]);
-  assert.deepEqual(
-    (await world.skipped(1)).map(({ reason, count }) => [reason, count]),
-    [["missed", 1]],
-  );
+  assert.deepEqual(rowsWith(await world.skipped(1), "reason", "count"), [["missed", 1]]);
 });
 
 test("8.4 all catches up maxCatchUp runs, and reports the rest", async (t) => {
@@ -49,10 +47,7 @@ test("8.4 more than one transaction can make up for is made up for all the same,
   const runs = world.runs(id);
   assert.equal(runs.length, 450);
   assert.equal(new Set(runs).size, 450);
-  assert.deepEqual(
-    (await world.skipped(1)).map(({ reason, count }) => [reason, count]),
-    [["catch-up", 150]],
-  );
+  assert.deepEqual(rowsWith(await world.skipped(1), "reason", "count"), [["catch-up", 150]]);
 });
 
 test("8.4 a year of missed seconds costs no more than a minute of them", async (t) => {
@@ -64,10 +59,7 @@ test("8.4 a year of missed seconds costs no more than a minute of them", async (
   // The last half minute is late, not missed.
   assert.equal(world.runs(skip.id).length, 31);
   const events = await world.skipped(1);
-  assert.deepEqual(
-    events.map(({ name, reason, count }) => [name, reason, count]),
-    [["skip", "missed", 1000]],
-  );
+  assert.deepEqual(rowsWith(events, "name", "reason", "count"), [["skip", "missed", 1000]]);
   for (const { id } of [once, skip]) assert.ok(((await world.schedules.find(id))?.nextRunAt ?? 0) > world.clock.now());
 });
 
@@ -93,10 +85,7 @@ test("8.4 a job that has not ended keeps missed runs from being made up for, if 
   );
   await world.downFor(2 * HOUR + MINUTE);
   assert.deepEqual(world.runs(busy.id), ["24h"]);
-  assert.deepEqual(
-    (await world.skipped(1)).map(({ reason, count }) => [reason, count]),
-    [["overlap", 2]],
-  );
+  assert.deepEqual(rowsWith(await world.skipped(1), "reason", "count"), [["overlap", 2]]);
 });
 
 test("8.4 after a day of sleep each schedule follows its `missed` setting", async (t) => {

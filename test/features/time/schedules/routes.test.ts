@@ -5,6 +5,7 @@ import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { countOf, rowsOf } from "../../../helpers/tables.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 
 const PATH = "/api/v1/schedules";
 const HOUR = 3_600_000;
@@ -103,19 +104,10 @@ test("schedules are listed newest first, page by page, and by what they are", as
         `${PATH}?${query}`,
       )
     ).body;
-  assert.deepEqual(
-    (await list("")).data.map(({ name }) => name),
-    ["c", "b", "a"],
-  );
+  assert.deepEqual(valuesOf((await list("")).data, "name"), ["c", "b", "a"]);
   const first = await list("limit=2");
-  assert.deepEqual(
-    first.data.map(({ name }) => name),
-    ["c", "b"],
-  );
-  assert.deepEqual(
-    (await list(`limit=2&cursor=${first.nextCursor}`)).data.map(({ name }) => name),
-    ["a"],
-  );
+  assert.deepEqual(valuesOf(first.data, "name"), ["c", "b"]);
+  assert.deepEqual(valuesOf((await list(`limit=2&cursor=${first.nextCursor}`)).data, "name"), ["a"]);
   const active = await list("active=true&page=1&runs=2");
   assert.deepEqual([active.data.map(({ name }) => name), active.total], [["c", "a"], 2]);
   assert.equal(active.data[0]?.nextRuns.length, 2);

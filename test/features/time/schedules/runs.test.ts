@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { PastRunPage as Page } from "../../../../src/client/api-types.gen.ts";
+import { rowsWith } from "../../../helpers/values.ts";
 import { HOUR, MINUTE, scheduleWorld } from "./support.ts";
 
 test("the runs of a schedule are listed with their jobs, and the skipped ones with the reason", async (t) => {
@@ -16,14 +17,11 @@ test("the runs of a schedule are listed with their jobs, and the skipped ones wi
   await world.idle();
   const { status, body, text } = await prism.get<Page>(`/api/v1/schedules/${id}/runs`);
   assert.equal(status, 200, text);
-  assert.deepEqual(
-    body.data.map(({ at, trigger, reason, count }) => [at, trigger, reason, count]),
-    [
-      ["2026-06-01T13:05:00.000Z", "manual", null, 1],
-      ["2026-06-01T12:00:00.000Z", "schedule", "missed", 2],
-      ["2026-06-01T11:00:00.000Z", "schedule", null, 1],
-    ],
-  );
+  assert.deepEqual(rowsWith(body.data, "at", "trigger", "reason", "count"), [
+    ["2026-06-01T13:05:00.000Z", "manual", null, 1],
+    ["2026-06-01T12:00:00.000Z", "schedule", "missed", 2],
+    ["2026-06-01T11:00:00.000Z", "schedule", null, 1],
+  ]);
   assert.deepEqual([body.data[1]?.state, body.data[1]?.jobId], ["skipped", null]);
   assert.match(body.data[1]?.explanation ?? "", /no server ran/);
   assert.ok(body.data[2]?.jobId);

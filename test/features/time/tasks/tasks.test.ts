@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeUser } from "../../../helpers/people.ts";
-import { startPrism } from "../../../helpers/prism.ts";
-import { promise } from "../../../helpers/promise.ts";
+import { answered, startPrism } from "../../../helpers/prism.ts";
+import { keepsPromise } from "../../../helpers/promise.ts";
 import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
 import { makeServiceToken } from "../../../http/support/access/makers.ts";
 
@@ -30,74 +30,62 @@ test("a task from its making to its end, by S3's own paths and bodies", async (t
   const as = { token: uma.token };
   const made = await prism.post<Task>("/api/tasks", NEW, as);
 
-  await t.test(
-    "S3-27: POST /api/tasks makes it",
-    promise("S3-27", () => {
-      assert.equal(made.status, 201, made.text);
-      assert.deepEqual(made.body, {
-        id: made.body.id,
-        userId: uma.id,
-        ...NEW,
-        dueAt: null,
-        version: 1,
-        createdAt: "2023-11-14T22:13:20.000Z",
-        updatedAt: "2023-11-14T22:13:20.000Z",
-      });
-      assert.deepEqual([made.headers.get("etag"), made.headers.get("cache-control")], ['"1"', "private, no-cache"]);
-    }),
-  );
+  await t.test("S3-27: POST /api/tasks makes it", (t) => {
+    keepsPromise(t, "S3-27");
+    assert.equal(made.status, 201, made.text);
+    assert.deepEqual(made.body, {
+      id: made.body.id,
+      userId: uma.id,
+      ...NEW,
+      dueAt: null,
+      version: 1,
+      createdAt: "2023-11-14T22:13:20.000Z",
+      updatedAt: "2023-11-14T22:13:20.000Z",
+    });
+    assert.deepEqual([made.headers.get("etag"), made.headers.get("cache-control")], ['"1"', "private, no-cache"]);
+  });
 
-  await t.test(
-    "S3-25: GET /api/tasks lists it",
-    promise("S3-25", async () => {
-      const { body, status } = await prism.get<{ data: Task[]; nextCursor: null }>("/api/tasks", as);
-      assert.equal(status, 200);
-      assert.deepEqual(body, { data: [made.body], page: 1, limit: 1000, total: 1, nextCursor: null });
-    }),
-  );
+  await t.test("S3-25: GET /api/tasks lists it", async (t) => {
+    keepsPromise(t, "S3-25");
+    const { body } = await answered(200, prism.get<{ data: Task[]; nextCursor: null }>("/api/tasks", as));
+    assert.deepEqual(body, { data: [made.body], page: 1, limit: 1000, total: 1, nextCursor: null });
+  });
 
-  await t.test(
-    "S3-26: GET /api/tasks/:id shows it, by either path",
-    promise("S3-26", async () => {
-      for (const path of ["/api/tasks", "/api/v1/tasks"])
-        assert.deepEqual((await prism.get<Task>(`${path}/${made.body.id}`, as)).body, made.body);
-    }),
-  );
+  await t.test("S3-26: GET /api/tasks/:id shows it, by either path", async (t) => {
+    keepsPromise(t, "S3-26");
+    for (const path of ["/api/tasks", "/api/v1/tasks"])
+      assert.deepEqual((await prism.get<Task>(`${path}/${made.body.id}`, as)).body, made.body);
+  });
 
-  await t.test(
-    "S3-28: PUT /api/tasks/:id changes what it names and nothing else; PATCH does the same",
-    promise("S3-28", async () => {
-      clock.advance(60_000);
-      const put = await prism.put<Task>(`/api/tasks/${made.body.id}`, { status: "IN_PROGRESS" }, as);
-      assert.equal(put.status, 200, put.text);
-      const started = { ...made.body, status: "IN_PROGRESS", version: 2, updatedAt: "2023-11-14T22:14:20.000Z" };
-      assert.deepEqual(put.body, started);
-      const dueAt = "2024-02-29T12:00:00+02:00";
-      const patch = await prism.patch<Task>(`/api/tasks/${made.body.id}`, { dueAt, priority: 1000, title: "New" }, as);
-      const changed = { ...started, dueAt: "2024-02-29T10:00:00.000Z", priority: 1000, title: "New", version: 3 };
-      assert.deepEqual(patch.body, changed);
-      const undated = await prism.put<Task>(`/api/tasks/${made.body.id}`, { dueAt: null, description: "" }, as);
-      assert.deepEqual(undated.body, { ...changed, dueAt: null, description: "", version: 4 });
-      assert.deepEqual((await prism.get<Task>(`/api/tasks/${made.body.id}`, as)).body, undated.body);
-    }),
-  );
+  await t.test("S3-28: PUT /api/tasks/:id changes what it names and nothing else; PATCH does the same", async (t) => {
+    keepsPromise(t, "S3-28");
+    clock.advance(60_000);
+    const put = await answered(200, prism.put<Task>(`/api/tasks/${made.body.id}`, { status: "IN_PROGRESS" }, as));
+    const started = { ...made.body, status: "IN_PROGRESS", version: 2, updatedAt: "2023-11-14T22:14:20.000Z" };
+    assert.deepEqual(put.body, started);
+    const dueAt = "2024-02-29T12:00:00+02:00";
+    const patch = await prism.patch<Task>(`/api/tasks/${made.body.id}`, { dueAt, priority: 1000, title: "New" }, as);
+    const changed = { ...started, dueAt: "2024-02-29T10:00:00.000Z", priority: 1000, title: "New", version: 3 };
+    assert.deepEqual(patch.body, changed);
+    const undated = await prism.put<Task>(`/api/tasks/${made.body.id}`, { dueAt: null, description: "" }, as);
+    assert.deepEqual(undated.body, { ...changed, dueAt: null, description: "", version: 4 });
+    assert.deepEqual((await prism.get<Task>(`/api/tasks/${made.body.id}`, as)).body, undated.body);
+  });
 
-  await t.test(
-    "S3-29: DELETE /api/tasks/:id removes it from every view; the row stays",
-    promise("S3-29", async () => {
-      const gone = await prism.delete(`/api/tasks/${made.body.id}`, as);
-      assert.deepEqual([gone.status, gone.text], [204, ""]);
-      for (const reply of [
-        await prism.get<Failure>(`/api/tasks/${made.body.id}`, as),
-        await prism.put<Failure>(`/api/tasks/${made.body.id}`, { status: "DONE" }, as),
-        await prism.delete<Failure>(`/api/tasks/${made.body.id}`, as),
-      ])
-        assert.deepEqual([reply.status, reply.body.error.code], [404, "TASK_NOT_FOUND"]);
-      assert.deepEqual((await prism.get<{ data: Task[] }>("/api/tasks", as)).body.data, []);
-      const [row] = rowsOf<{ deletedAt: number; version: number }>(prism, "select deletedAt, version from tasks");
-      assert.deepEqual(row, { deletedAt: clock.now(), version: 4 });
-    }),
-  );
+  await t.test("S3-29: DELETE /api/tasks/:id removes it from every view; the row stays", async (t) => {
+    keepsPromise(t, "S3-29");
+    const gone = await prism.delete(`/api/tasks/${made.body.id}`, as);
+    assert.deepEqual([gone.status, gone.text], [204, ""]);
+    for (const reply of [
+      await prism.get<Failure>(`/api/tasks/${made.body.id}`, as),
+      await prism.put<Failure>(`/api/tasks/${made.body.id}`, { status: "DONE" }, as),
+      await prism.delete<Failure>(`/api/tasks/${made.body.id}`, as),
+    ])
+      assert.deepEqual([reply.status, reply.body.error.code], [404, "TASK_NOT_FOUND"]);
+    assert.deepEqual((await prism.get<{ data: Task[] }>("/api/tasks", as)).body.data, []);
+    const [row] = rowsOf<{ deletedAt: number; version: number }>(prism, "select deletedAt, version from tasks");
+    assert.deepEqual(row, { deletedAt: clock.now(), version: 4 });
+  });
 });
 
 test("D46: only a title is needed; what is left out has its default", async (t) => {
@@ -149,8 +137,7 @@ test("an invalid task is refused with its wrong members, and nothing is stored",
 test("text of the greatest length, in characters of four bytes, is stored and sent", async (t) => {
   const prism = await startPrism(t);
   const large = { title: "🦊".repeat(255), description: "🦊".repeat(10_000) };
-  const { body, status } = await prism.post<Task>("/api/v1/tasks", large);
-  assert.equal(status, 201);
+  const { body } = await answered(201, prism.post<Task>("/api/v1/tasks", large));
   assert.deepEqual([body.title, body["description"]], [large.title, large.description]);
   assert.ok((scalarOf<number>(prism, "select max(length(cast(data as blob))) from stream_log") ?? 0) <= 65_536);
 });

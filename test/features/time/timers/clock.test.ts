@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
-import { TestPrism } from "../../../helpers/prism.ts";
-import { promise } from "../../../helpers/promise.ts";
+import { answered, TestPrism } from "../../../helpers/prism.ts";
+import { keepsPromise } from "../../../helpers/promise.ts";
 
 interface Failed {
   readonly error?: { readonly code: string; readonly details?: readonly { readonly path?: string }[] };
@@ -24,54 +24,49 @@ after(() => prism.stop());
 
 const convert = (query: Readonly<Record<string, string>>) => `/time/convert?${new URLSearchParams(query)}`;
 
-test(
-  "S0-25 GET /time/now returns the server's time, at either path",
-  promise("S0-25", async () => {
-    for (const path of ["/time/now", "/api/v1/time/now"]) {
-      const { status, body } = await prism.get(path);
-      assert.equal(status, 200);
-      assert.deepEqual(body, {
-        now: "2026-07-01T12:00:00.000Z",
-        iso: "2026-07-01T12:00:00.000Z",
-        epochMs: clock.now(),
-        timezone: "UTC",
-        local: "2026-07-01T12:00:00.000Z",
-        offsetMinutes: 0,
-      });
-    }
-    const { body } = await prism.get("/time/now?zone=America/St_Johns");
-    assert.deepEqual(
-      [body["now"], body["local"], body["timezone"], body["offsetMinutes"]],
-      ["2026-07-01T12:00:00.000Z", "2026-07-01T09:30:00.000-02:30", "America/St_Johns", -150],
-    );
-    assert.equal((await prism.get("/time/now", { token: null })).status, 401);
-    const refused = await prism.get<Failed>("/time/now?zone=Mars/Olympus");
-    assert.deepEqual([refused.status, refused.body.error?.code], [400, "INVALID_TIMEZONE"]);
-  }),
-);
+test("S0-25 GET /time/now returns the server's time, at either path", async (t) => {
+  keepsPromise(t, "S0-25");
+  for (const path of ["/time/now", "/api/v1/time/now"]) {
+    const { body } = await answered(200, prism.get(path));
+    assert.deepEqual(body, {
+      now: "2026-07-01T12:00:00.000Z",
+      iso: "2026-07-01T12:00:00.000Z",
+      epochMs: clock.now(),
+      timezone: "UTC",
+      local: "2026-07-01T12:00:00.000Z",
+      offsetMinutes: 0,
+    });
+  }
+  const { body } = await prism.get("/time/now?zone=America/St_Johns");
+  assert.deepEqual(
+    [body["now"], body["local"], body["timezone"], body["offsetMinutes"]],
+    ["2026-07-01T12:00:00.000Z", "2026-07-01T09:30:00.000-02:30", "America/St_Johns", -150],
+  );
+  assert.equal((await prism.get("/time/now", { token: null })).status, 401);
+  const refused = await prism.get<Failed>("/time/now?zone=Mars/Olympus");
+  assert.deepEqual([refused.status, refused.body.error?.code], [400, "INVALID_TIMEZONE"]);
+});
 
-test(
-  "S0-26 GET /time/convert?datetime=&userId= converts to the user's zone, at either path",
-  promise("S0-26", async () => {
-    const expected = {
-      datetime: "2026-01-31T08:00:00.000Z",
-      userId: kenji.id,
-      timezone: "Asia/Tokyo",
-      converted: "2026-01-31T17:00:00.000+09:00",
-      offsetMinutes: 540,
-      isDst: false,
-    };
-    for (const path of [
-      `/time/convert?datetime=2026-01-31T08:00:00Z&userId=${kenji.id}`,
-      `/api/v1/time/convert?datetime=2026-01-31T08:00:00Z&userId=${kenji.id}`,
-      convert({ datetime: "2026-01-31T08:00:00", userId: "kenji" }),
-      convert({ datetime: "2026-01-31T10:00:00+02:00", userId: "kenji" }),
-    ]) {
-      const { status, body } = await prism.get(path);
-      assert.deepEqual([status, body], [200, expected], path);
-    }
-  }),
-);
+test("S0-26 GET /time/convert?datetime=&userId= converts to the user's zone, at either path", async (t) => {
+  keepsPromise(t, "S0-26");
+  const expected = {
+    datetime: "2026-01-31T08:00:00.000Z",
+    userId: kenji.id,
+    timezone: "Asia/Tokyo",
+    converted: "2026-01-31T17:00:00.000+09:00",
+    offsetMinutes: 540,
+    isDst: false,
+  };
+  for (const path of [
+    `/time/convert?datetime=2026-01-31T08:00:00Z&userId=${kenji.id}`,
+    `/api/v1/time/convert?datetime=2026-01-31T08:00:00Z&userId=${kenji.id}`,
+    convert({ datetime: "2026-01-31T08:00:00", userId: "kenji" }),
+    convert({ datetime: "2026-01-31T10:00:00+02:00", userId: "kenji" }),
+  ]) {
+    const { status, body } = await prism.get(path);
+    assert.deepEqual([status, body], [200, expected], path);
+  }
+});
 
 test("without a user it is the caller's own zone; a zone can be given", async () => {
   const own = await prism.get(convert({ datetime: "2026-01-31T08:00:00Z" }), { token: kenji.token });

@@ -5,6 +5,7 @@ import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { countOf, scalarOf } from "../../../helpers/tables.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 
 interface Refusal {
   readonly error: { readonly code: string; readonly message: string };
@@ -39,10 +40,7 @@ test("scheduled notifications count as timers of their sender", async (t) => {
   const send = () =>
     prism.post<Refusal>("/api/v1/notifications", { recipients: ["me"], title: "t", message: "m", delayMs: 3_600_000 });
   const replies = [await send(), await send(), await send()];
-  assert.deepEqual(
-    replies.map(({ status }) => status),
-    [202, 202, 409],
-  );
+  assert.deepEqual(valuesOf(replies, "status"), [202, 202, 409]);
   assert.equal(replies[2]?.body.error.code, "LIMIT_REACHED");
 });
 

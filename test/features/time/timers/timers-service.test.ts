@@ -6,8 +6,9 @@ import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
-import { promise } from "../../../helpers/promise.ts";
+import { keepsPromise } from "../../../helpers/promise.ts";
 import { countOf, rowsOf, scalarOf } from "../../../helpers/tables.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 
 const DAY = 86_400_000;
 const DIGEST = {
@@ -34,30 +35,28 @@ const done = (prism: TestPrism, jobId: string) =>
 const waiting = (prism: TestPrism) =>
   rowsOf<{ label: string; id: string }>(prism, "select id, label from jobs where finishedAt is null order by seq");
 
-test(
-  "S0-37 services.timer.after('daily-digest', 86_400_000, …) notifies a day later, although it is called at each start",
-  promise("S0-37", async (t) => {
-    const { prism, timer, pass } = await server(t);
-    const first = await timer.after("daily-digest", 86_400_000, DIGEST, { module: "my-module" });
-    const again = await timer.after("daily-digest", 86_400_000, DIGEST, { module: "my-module" });
-    assert.equal(again.jobId, first.jobId, "D20: module and label are the key");
-    assert.deepEqual(rowsOf(prism, "select module, label, createdBy from jobs"), [
-      { module: "my-module", label: "daily-digest", createdBy: null },
-    ]);
-    await pass(DAY - 1000);
-    assert.equal(stateOf(prism, first.jobId), "scheduled");
-    await pass(1000);
-    await done(prism, first.jobId);
-    assert.deepEqual(
-      rowsOf(
-        prism,
-        `select n.title, n.message, u.externalId from notifications n join notification_recipients r on r.notificationId = n.id
+test("S0-37 services.timer.after('daily-digest', 86_400_000, …) notifies a day later, although it is called at each start", async (t) => {
+  keepsPromise(t, "S0-37");
+  const { prism, timer, pass } = await server(t);
+  const first = await timer.after("daily-digest", 86_400_000, DIGEST, { module: "my-module" });
+  const again = await timer.after("daily-digest", 86_400_000, DIGEST, { module: "my-module" });
+  assert.equal(again.jobId, first.jobId, "D20: module and label are the key");
+  assert.deepEqual(rowsOf(prism, "select module, label, createdBy from jobs"), [
+    { module: "my-module", label: "daily-digest", createdBy: null },
+  ]);
+  await pass(DAY - 1000);
+  assert.equal(stateOf(prism, first.jobId), "scheduled");
+  await pass(1000);
+  await done(prism, first.jobId);
+  assert.deepEqual(
+    rowsOf(
+      prism,
+      `select n.title, n.message, u.externalId from notifications n join notification_recipients r on r.notificationId = n.id
        join users u on u.id = r.userId`,
-      ),
-      [{ title: "Daily Digest", message: "Your summary.", externalId: "user-id" }],
-    );
-  }),
-);
+    ),
+    [{ title: "Daily Digest", message: "Your summary.", externalId: "user-id" }],
+  );
+});
 
 test("S0-47 S0-42 S0-43 services.timer routes each action to what does it: a notification, an event, a message", async (t) => {
   const { prism, timer, pass, clock } = await server(t);
@@ -97,10 +96,7 @@ test("D20: of a module's timers with one label the pending one stays, is replace
   const second = await after(5000, { onConflict: "replace" });
   assert.deepEqual([stateOf(prism, first.jobId), second.runAt], ["cancelled", clock.now() + 5000]);
   const third = await after(7000, { onConflict: "add" });
-  assert.deepEqual(
-    waiting(prism).map(({ id }) => id),
-    [second.jobId, third.jobId],
-  );
+  assert.deepEqual(valuesOf(waiting(prism), "id"), [second.jobId, third.jobId]);
   const others = await timer.after("sync", 1, event("sync"), { module: "b" });
   assert.notEqual(others.jobId, second.jobId, "labels are each module's own");
 });
@@ -163,15 +159,9 @@ test("cancel takes an id, or all timers of a module with a label, and no other's
   assert.equal(await timer.cancel("many", own), true);
   assert.equal(await timer.cancel("many", own), false);
   assert.equal(countOf(prism, "schedules"), 0);
-  assert.deepEqual(
-    waiting(prism).map(({ id }) => id),
-    [foreign.jobId, general.jobId],
-  );
+  assert.deepEqual(valuesOf(waiting(prism), "id"), [foreign.jobId, general.jobId]);
   assert.equal(await timer.cancel("one"), true, "of no module");
-  assert.deepEqual(
-    waiting(prism).map(({ id }) => id),
-    [foreign.jobId],
-  );
+  assert.deepEqual(valuesOf(waiting(prism), "id"), [foreign.jobId]);
 });
 
 test("all of it joins the caller's transaction, or is not there", async (t) => {
@@ -247,26 +237,24 @@ test("8.6: subscribers that fail are logged, and the job has succeeded", async (
   assert.equal(scalarOf(prism, "select attempts from jobs where id = ?", jobId), 1);
 });
 
-test(
-  "S0-45 services.notify schedules and cancels",
-  promise("S0-45", async (t) => {
-    const { prism, clock, pass } = await server(t);
-    const { notify } = prism.parts.offers;
-    const note = { recipients: ["1"], title: "t", message: "m" };
-    const at = await notify.schedule(note, { at: new Date(clock.now() + 1000) });
-    const delayed = await notify.schedule(note, { delayMs: 2000 });
-    const text = await notify.schedule(note, { at: new Date(clock.now() + 1000).toISOString() });
-    assert.deepEqual([at.runAt, delayed.runAt, text.runAt], [clock.now() + 1000, clock.now() + 2000, at.runAt]);
-    assert.equal(await notify.cancel(delayed.jobId), true);
-    assert.equal(await notify.cancel(delayed.jobId), false);
-    assert.equal(await notify.cancel("nothing"), false);
-    await pass(2000);
-    await done(prism, at.jobId);
-    await done(prism, text.jobId);
-    assert.equal(await notify.cancel(at.jobId), false);
-    assert.equal(countOf(prism, "notifications"), 2);
-  }),
-);
+test("S0-45 services.notify schedules and cancels", async (t) => {
+  keepsPromise(t, "S0-45");
+  const { prism, clock, pass } = await server(t);
+  const { notify } = prism.parts.offers;
+  const note = { recipients: ["1"], title: "t", message: "m" };
+  const at = await notify.schedule(note, { at: new Date(clock.now() + 1000) });
+  const delayed = await notify.schedule(note, { delayMs: 2000 });
+  const text = await notify.schedule(note, { at: new Date(clock.now() + 1000).toISOString() });
+  assert.deepEqual([at.runAt, delayed.runAt, text.runAt], [clock.now() + 1000, clock.now() + 2000, at.runAt]);
+  assert.equal(await notify.cancel(delayed.jobId), true);
+  assert.equal(await notify.cancel(delayed.jobId), false);
+  assert.equal(await notify.cancel("nothing"), false);
+  await pass(2000);
+  await done(prism, at.jobId);
+  await done(prism, text.jobId);
+  assert.equal(await notify.cancel(at.jobId), false);
+  assert.equal(countOf(prism, "notifications"), 2);
+});
 
 test("a removed user is not notified, and others still are", async (t) => {
   const { prism, timer, pass } = await server(t);

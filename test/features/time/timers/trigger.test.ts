@@ -4,9 +4,10 @@ import WebSocket from "ws";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeUser } from "../../../helpers/people.ts";
-import { TestPrism } from "../../../helpers/prism.ts";
-import { promise } from "../../../helpers/promise.ts";
+import { answered, TestPrism } from "../../../helpers/prism.ts";
+import { keepsPromise } from "../../../helpers/promise.ts";
 import { countOf, rowsOf, scalarOf } from "../../../helpers/tables.ts";
+import { rowsWith } from "../../../helpers/values.ts";
 
 interface Made {
   jobId: string;
@@ -41,76 +42,71 @@ async function done(jobId: string): Promise<void> {
   await eventually(`job ${jobId} has succeeded`, () => stateOf(jobId) === "succeeded");
 }
 
-test(
-  "S0-27 a timer is made of a label, a delay and an action, at either path",
-  promise("S0-27", async () => {
-    const action = { type: "notify", payload: { userId: "me", title: "Tea", body: "It is ready." } };
-    for (const path of [PATH, "/time/trigger"]) {
-      const { status, body } = await prism.post<Made>(path, { label: "tea", delayMs: 5000, action });
-      assert.equal(status, 201);
-      assert.match(body.jobId, /^[0-9a-f-]{36}$/);
-      assert.deepEqual(body, {
-        jobId: body.jobId,
-        label: "tea",
-        runAt: new Date(clock.now() + 5000).toISOString(),
-        action: { type: "notify" },
-        state: "scheduled",
-      });
-      const [row] = rowsOf<Record<string, unknown>>(prism, "select * from jobs where id = ?", body.jobId);
-      assert.deepEqual(
-        [row?.["queue"], row?.["kind"], row?.["label"], row?.["createdBy"], row?.["runAt"]],
-        ["timers", "timer", "tea", prism.parts.offers.devUserId, clock.now() + 5000],
-      );
-      pass(4999);
-      assert.equal(stateOf(body.jobId), "scheduled");
-      pass(1);
-      await done(body.jobId);
-    }
-  }),
-);
-
-test(
-  "S0-28 S1-01 a timer notifies a user after 5 seconds: on the live stream and in the list, under the request's correlation id",
-  promise("S1-01", async () => {
-    const { id, token } = await makeUser(prism, "drinker");
-    const socket = new WebSocket(`${prism.wsUrl}/ws`, { headers: { Authorization: `Bearer ${token}` } });
-    const heard: { title: string; kind: string }[] = [];
-    let isSubscribed = false;
-    socket.on("open", () => socket.send('{"op":"subscribe","id":"1","stream":"user:me"}'));
-    socket.on("message", (text: Buffer) => {
-      const message = JSON.parse(text.toString()) as { op: string; data?: { title: string; kind: string } };
-      if (message.op === "subscribed") isSubscribed = true;
-      if (message.op === "event" && message.data) heard.push(message.data);
+test("S0-27 a timer is made of a label, a delay and an action, at either path", async (t) => {
+  keepsPromise(t, "S0-27");
+  const action = { type: "notify", payload: { userId: "me", title: "Tea", body: "It is ready." } };
+  for (const path of [PATH, "/time/trigger"]) {
+    const { body } = await answered(201, prism.post<Made>(path, { label: "tea", delayMs: 5000, action }));
+    assert.match(body.jobId, /^[0-9a-f-]{36}$/);
+    assert.deepEqual(body, {
+      jobId: body.jobId,
+      label: "tea",
+      runAt: new Date(clock.now() + 5000).toISOString(),
+      action: { type: "notify" },
+      state: "scheduled",
     });
-    await eventually("the socket is subscribed", () => isSubscribed);
-    const { body } = await prism.post<Made>(
-      "/time/trigger",
-      {
-        label: "demo",
-        delayMs: 5000,
-        action: { type: "notify", payload: { userId: "drinker", title: "Hi", body: "From the timer", data: { a: 1 } } },
-      },
-      { headers: { "X-Correlation-Id": "c-28" } },
-    );
-    pass(5000);
-    await done(body.jobId);
-    await eventually("the socket has heard", () => heard.length > 0);
-    assert.deepEqual([heard.length, heard[0]?.title, heard[0]?.kind], [1, "Hi", "timer"]);
-    socket.terminate();
-    const list = await prism.get<{ data: Record<string, unknown>[] }>(`/notifications/${id}`, { token });
-    const [note] = list.body.data;
+    const [row] = rowsOf<Record<string, unknown>>(prism, "select * from jobs where id = ?", body.jobId);
     assert.deepEqual(
-      [note?.["title"], note?.["message"], note?.["body"], note?.["data"], list.body.data.length],
-      ["Hi", "From the timer", "From the timer", { a: 1 }, 1],
+      [row?.["queue"], row?.["kind"], row?.["label"], row?.["createdBy"], row?.["runAt"]],
+      ["timers", "timer", "tea", prism.parts.offers.devUserId, clock.now() + 5000],
     );
-    assert.deepEqual(rowsOf(prism, "select correlationId, createdAt from notifications where id = ?", note?.["id"]), [
-      { correlationId: "c-28", createdAt: clock.now() },
-    ]);
-    assert.deepEqual(JSON.parse(String(scalarOf(prism, "select result from jobs where id = ?", body.jobId))), {
-      notificationId: note?.["id"],
-    });
-  }),
-);
+    pass(4999);
+    assert.equal(stateOf(body.jobId), "scheduled");
+    pass(1);
+    await done(body.jobId);
+  }
+});
+
+test("S0-28 S1-01 a timer notifies a user after 5 seconds: on the live stream and in the list, under the request's correlation id", async (t) => {
+  keepsPromise(t, "S1-01");
+  const { id, token } = await makeUser(prism, "drinker");
+  const socket = new WebSocket(`${prism.wsUrl}/ws`, { headers: { Authorization: `Bearer ${token}` } });
+  const heard: { title: string; kind: string }[] = [];
+  let isSubscribed = false;
+  socket.on("open", () => socket.send('{"op":"subscribe","id":"1","stream":"user:me"}'));
+  socket.on("message", (text: Buffer) => {
+    const message = JSON.parse(text.toString()) as { op: string; data?: { title: string; kind: string } };
+    if (message.op === "subscribed") isSubscribed = true;
+    if (message.op === "event" && message.data) heard.push(message.data);
+  });
+  await eventually("the socket is subscribed", () => isSubscribed);
+  const { body } = await prism.post<Made>(
+    "/time/trigger",
+    {
+      label: "demo",
+      delayMs: 5000,
+      action: { type: "notify", payload: { userId: "drinker", title: "Hi", body: "From the timer", data: { a: 1 } } },
+    },
+    { headers: { "X-Correlation-Id": "c-28" } },
+  );
+  pass(5000);
+  await done(body.jobId);
+  await eventually("the socket has heard", () => heard.length > 0);
+  assert.deepEqual([heard.length, heard[0]?.title, heard[0]?.kind], [1, "Hi", "timer"]);
+  socket.terminate();
+  const list = await prism.get<{ data: Record<string, unknown>[] }>(`/notifications/${id}`, { token });
+  const [note] = list.body.data;
+  assert.deepEqual(
+    [note?.["title"], note?.["message"], note?.["body"], note?.["data"], list.body.data.length],
+    ["Hi", "From the timer", "From the timer", { a: 1 }, 1],
+  );
+  assert.deepEqual(rowsOf(prism, "select correlationId, createdAt from notifications where id = ?", note?.["id"]), [
+    { correlationId: "c-28", createdAt: clock.now() },
+  ]);
+  assert.deepEqual(JSON.parse(String(scalarOf(prism, "select result from jobs where id = ?", body.jobId))), {
+    notificationId: note?.["id"],
+  });
+});
 
 test("S0-29 a timer emits a bus event after 2 seconds; the event `notify` reaches a user (D19)", async () => {
   const heard: unknown[] = [];
@@ -128,10 +124,7 @@ test("S0-29 a timer emits a bus event after 2 seconds; the event `notify` reache
   assert.deepEqual(heard, [[payload, { event: "notify", correlationId: "c-29" }]]);
   await prism.parts.base.bus.idle();
   const list = await prism.get<{ data: { title: string; message: string }[] }>(`/notifications/${id}`);
-  assert.deepEqual(
-    list.body.data.map(({ title, message }) => [title, message]),
-    [["Bus!", "Over the bus"]],
-  );
+  assert.deepEqual(rowsWith(list.body.data, "title", "message"), [["Bus!", "Over the bus"]]);
   assert.equal(scalarOf(prism, "select count(*) from events where type = 'notify'"), 0, "only with persist");
 });
 
@@ -187,29 +180,27 @@ test("an event `notify` that persists notifies once and is stored once", async (
   assert.equal(countOf(prism, `notification_recipients where userId = '${id}'`), 1);
 });
 
-test(
-  "S0-10 S0-42 a module that listens reacts to the event of a timer; with persist it is also one of the project default, and meets its rules",
-  promise(["S0-10", "S0-42"], async () => {
-    const heard: unknown[] = [];
-    const off = prism.parts.base.bus.on("report.due", (payload) => void heard.push(payload));
-    await prism.post("/api/v1/rules", { name: "r", condition: "event.type == 'report.due'", targetUsers: ["me"] });
-    const { body } = await prism.post<Made>(PATH, {
-      label: "report",
-      delayMs: 1000,
-      action: { type: "event", event: "report.due", payload: { n: 7, __proto__x: 1 }, persist: true },
-    });
-    pass(1000);
-    await done(body.jobId);
-    await eventually("the bus has heard as well", () => heard.length === 1);
-    off();
-    const [event] = rowsOf<Record<string, unknown>>(prism, "select * from events where type = 'report.due'");
-    assert.deepEqual(
-      [event?.["id"], event?.["source"], JSON.parse(String(event?.["payload"])), event?.["projectId"]],
-      [body.jobId, "timer", { n: 7, __proto__x: 1 }, scalarOf(prism, "select id from projects where slug = 'default'")],
-    );
-    assert.equal(scalarOf(prism, "select outcome from decisions where eventSeq = ?", event?.["seq"]), "fired");
-  }),
-);
+test("S0-10 S0-42 a module that listens reacts to the event of a timer; with persist it is also one of the project default, and meets its rules", async (t) => {
+  keepsPromise(t, ["S0-10", "S0-42"]);
+  const heard: unknown[] = [];
+  const off = prism.parts.base.bus.on("report.due", (payload) => void heard.push(payload));
+  await prism.post("/api/v1/rules", { name: "r", condition: "event.type == 'report.due'", targetUsers: ["me"] });
+  const { body } = await prism.post<Made>(PATH, {
+    label: "report",
+    delayMs: 1000,
+    action: { type: "event", event: "report.due", payload: { n: 7, __proto__x: 1 }, persist: true },
+  });
+  pass(1000);
+  await done(body.jobId);
+  await eventually("the bus has heard as well", () => heard.length === 1);
+  off();
+  const [event] = rowsOf<Record<string, unknown>>(prism, "select * from events where type = 'report.due'");
+  assert.deepEqual(
+    [event?.["id"], event?.["source"], JSON.parse(String(event?.["payload"])), event?.["projectId"]],
+    [body.jobId, "timer", { n: 7, __proto__x: 1 }, scalarOf(prism, "select id from projects where slug = 'default'")],
+  );
+  assert.equal(scalarOf(prism, "select outcome from decisions where eventSeq = ?", event?.["seq"]), "fired");
+});
 
 test("a delay of nothing fires at once; one of a year waits", async () => {
   const action = { type: "event", event: "x" };

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
-import { startPrism } from "../../../helpers/prism.ts";
+import { answered, startPrism } from "../../../helpers/prism.ts";
 import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
+import { valuesOf } from "../../../helpers/values.ts";
 import { makeServiceToken } from "../../../http/support/access/makers.ts";
 
 interface Made {
@@ -23,8 +24,7 @@ async function server(t: TestContext) {
   const { token } = await makeServiceToken(prism, prism.parts.offers.devUserId ?? "");
   const make = async (label: string, when: object): Promise<Made> => {
     const action = { type: "event", event: "rang", payload: { label }, persist: true };
-    const reply = await prism.post<Made>("/api/v1/time/trigger", { label, ...when, action }, { token });
-    assert.equal(reply.status, 201, reply.text);
+    const reply = await answered(201, prism.post<Made>("/api/v1/time/trigger", { label, ...when, action }, { token }));
     return reply.body;
   };
   /** The runner waits by the real clock, and reads the fake one when it is notified of jobs. */
@@ -73,10 +73,7 @@ test("8.2: a clock set an hour ahead fires what is due by it, once; set back aga
   clock.advance(2 * HOUR);
   await look();
   await fired(instant);
-  assert.deepEqual(
-    rang().map(({ label }) => label),
-    ["soon", "meanwhile", "instant"],
-  );
+  assert.deepEqual(valuesOf(rang(), "label"), ["soon", "meanwhile", "instant"]);
 });
 
 test("8.2: a clock set an hour back makes no timer wait longer than its delay", async (t) => {
@@ -103,10 +100,7 @@ test("8.2: a machine asleep for a day fires on waking what was due meanwhile, on
   await fired(second);
   await look();
   assert.equal(stateOf(tomorrow), "scheduled");
-  assert.deepEqual(
-    rang().map(({ label }) => label),
-    ["first", "second"],
-  );
+  assert.deepEqual(valuesOf(rang(), "label"), ["first", "second"]);
   clock.advance(HOUR);
   await look();
   await fired(tomorrow);

@@ -36,58 +36,53 @@ const ownSession = scoped(["account:own", "users:manage"]);
  * machine in development (D10).
  */
 export const AUTH: Table = {
-  "GET /dev/token": [{ ...open("/dev/token"), served: [404, "NOT_FOUND"] }],
-  "POST /api/v1/auth/register": [{ ...open("/api/v1/auth/register"), served: [400, "VALIDATION_FAILED"] }],
-  "POST /api/v1/auth/login": [{ ...open("/api/v1/auth/login"), served: [400, "VALIDATION_FAILED"] }],
-  "POST /api/v1/auth/sign-in-link": [{ ...open("/api/v1/auth/sign-in-link"), served: [400, "VALIDATION_FAILED"] }],
-  "POST /api/v1/auth/login/second-factor": [
-    { ...open("/api/v1/auth/login/second-factor"), served: [400, "VALIDATION_FAILED"] },
-  ],
-  "POST /api/v1/users/me/second-factor": [{ refusal: inPerson, request: at(FACTOR, { password: CALLERS_PASSWORD }) }],
-  "POST /api/v1/users/me/second-factor/confirm": [
-    {
-      refusal: inPerson,
-      request: async (world, who, isServed) => {
-        if (isServed && who.kind === "user") await dropFactor(world, who.id);
-        return { path: `${FACTOR}/confirm`, body: { code: "123456" } };
-      },
-      served: [409, "INVALID_STATE"],
+  "GET /dev/token": { ...open("/dev/token"), served: [404, "NOT_FOUND"] },
+  "POST /api/v1/auth/register": { ...open("/api/v1/auth/register"), served: [400, "VALIDATION_FAILED"] },
+  "POST /api/v1/auth/login": { ...open("/api/v1/auth/login"), served: [400, "VALIDATION_FAILED"] },
+  "POST /api/v1/auth/sign-in-link": { ...open("/api/v1/auth/sign-in-link"), served: [400, "VALIDATION_FAILED"] },
+  "POST /api/v1/auth/login/second-factor": {
+    ...open("/api/v1/auth/login/second-factor"),
+    served: [400, "VALIDATION_FAILED"],
+  },
+  "POST /api/v1/users/me/second-factor": { refusal: inPerson, request: at(FACTOR, { password: CALLERS_PASSWORD }) },
+  "POST /api/v1/users/me/second-factor/confirm": {
+    refusal: inPerson,
+    request: async (world, who, isServed) => {
+      if (isServed && who.kind === "user") await dropFactor(world, who.id);
+      return { path: `${FACTOR}/confirm`, body: { code: "123456" } };
     },
-  ],
-  "POST /api/v1/users/me/second-factor/recovery-codes": [
-    {
-      refusal: inPerson,
-      request: at(`${FACTOR}/recovery-codes`, { password: CALLERS_PASSWORD, code: "123456" }),
-      served: [409, "INVALID_STATE"],
-    },
-  ],
-  "DELETE /api/v1/users/me/second-factor": [
-    {
-      refusal: inPerson,
-      request: at(FACTOR, { password: CALLERS_PASSWORD, code: "123456" }),
-      served: [409, "INVALID_STATE"],
-    },
-  ],
-  "DELETE /api/v1/users/:id/second-factor": [
-    {
-      refusal: may("users:manage"),
-      request: async (world, _who, isServed) => ({
-        path: `/api/v1/users/${isServed ? await makeProtected(world) : world.spare}/second-factor`,
-      }),
-    },
-  ],
-  "GET /api/v1/setup": [open("/api/v1/setup")],
-  "POST /api/v1/auth/refresh": [{ ...open("/api/v1/auth/refresh"), served: [401, "UNAUTHENTICATED"] }],
-  "POST /api/v1/auth/logout": [open("/api/v1/auth/logout")],
-  "POST /api/v1/auth/verify-email": [{ ...open("/api/v1/auth/verify-email"), served: [400, "VALIDATION_FAILED"] }],
-  "POST /api/v1/auth/resend-verification": [
-    { ...open("/api/v1/auth/resend-verification"), request: at("/api/v1/auth/resend-verification", NO_ACCOUNT) },
-  ],
-  "POST /api/v1/auth/forgot-password": [
-    { ...open("/api/v1/auth/forgot-password"), request: at("/api/v1/auth/forgot-password", NO_ACCOUNT) },
-  ],
-  "POST /api/v1/auth/reset-password": [{ ...open("/api/v1/auth/reset-password"), served: [400, "VALIDATION_FAILED"] }],
-  "GET /api/v1/auth/sessions": [{ refusal: scoped(["account:own"]), request: at("/api/v1/auth/sessions") }],
+    served: [409, "INVALID_STATE"],
+  },
+  "POST /api/v1/users/me/second-factor/recovery-codes": {
+    refusal: inPerson,
+    request: at(`${FACTOR}/recovery-codes`, { password: CALLERS_PASSWORD, code: "123456" }),
+    served: [409, "INVALID_STATE"],
+  },
+  "DELETE /api/v1/users/me/second-factor": {
+    refusal: inPerson,
+    request: at(FACTOR, { password: CALLERS_PASSWORD, code: "123456" }),
+    served: [409, "INVALID_STATE"],
+  },
+  "DELETE /api/v1/users/:id/second-factor": {
+    refusal: may("users:manage"),
+    request: async (world, _who, isServed) => ({
+      path: `/api/v1/users/${isServed ? await makeProtected(world) : world.spare}/second-factor`,
+    }),
+  },
+  "GET /api/v1/setup": open("/api/v1/setup"),
+  "POST /api/v1/auth/refresh": { ...open("/api/v1/auth/refresh"), served: [401, "UNAUTHENTICATED"] },
+  "POST /api/v1/auth/logout": open("/api/v1/auth/logout"),
+  "POST /api/v1/auth/verify-email": { ...open("/api/v1/auth/verify-email"), served: [400, "VALIDATION_FAILED"] },
+  "POST /api/v1/auth/resend-verification": {
+    ...open("/api/v1/auth/resend-verification"),
+    request: at("/api/v1/auth/resend-verification", NO_ACCOUNT),
+  },
+  "POST /api/v1/auth/forgot-password": {
+    ...open("/api/v1/auth/forgot-password"),
+    request: at("/api/v1/auth/forgot-password", NO_ACCOUNT),
+  },
+  "POST /api/v1/auth/reset-password": { ...open("/api/v1/auth/reset-password"), served: [400, "VALIDATION_FAILED"] },
+  "GET /api/v1/auth/sessions": { refusal: scoped(["account:own"]), request: at("/api/v1/auth/sessions") },
   "DELETE /api/v1/auth/sessions/:id": [
     {
       refusal: ownSession,

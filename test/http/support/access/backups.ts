@@ -8,9 +8,9 @@ const NONE = "/api/v1/backups/prism-20200101T000000Z.tar";
 
 /** Docs: the permission system:manage. */
 export const BACKUPS: Table = {
-  "GET /api/v1/backups": [{ refusal, request: at("/api/v1/backups") }],
-  "POST /api/v1/backups": [{ refusal, request: at("/api/v1/backups") }],
-  "POST /api/v1/backups/:name/verify": [onNone(`${NONE}/verify`)],
-  "GET /api/v1/backups/:name/download": [onNone(`${NONE}/download`)],
-  "DELETE /api/v1/backups/:name": [onNone(NONE)],
+  "GET /api/v1/backups": { refusal, request: at("/api/v1/backups") },
+  "POST /api/v1/backups": { refusal, request: at("/api/v1/backups") },
+  "POST /api/v1/backups/:name/verify": onNone(`${NONE}/verify`),
+  "GET /api/v1/backups/:name/download": onNone(`${NONE}/download`),
+  "DELETE /api/v1/backups/:name": onNone(NONE),
 };

@@ -28,40 +28,28 @@ export const EVENTS: Table = {
       request: at("/api/v1/events", { type: "a", projectId: "default" }),
     },
   ],
-  "GET /api/v1/events": [
-    {
-      refusal: inShop({ ...readEvents, hidden: "PROJECT_NOT_FOUND" }),
-      request: ofUsers((world) => `projectId=${world.shop}`, "/api/v1/events"),
-    },
-  ],
-  "GET /api/v1/events/stats": [
-    {
-      refusal: inShop({ ...readEvents, hidden: "PROJECT_NOT_FOUND" }),
-      request: ofUsers((world) => `projectId=${world.shop}`, "/api/v1/events/stats"),
-    },
-  ],
-  "GET /api/v1/events/export": [
-    {
-      refusal: inShop({ ...readEvents, hidden: "PROJECT_NOT_FOUND" }),
-      request: ofUsers((world) => `projectId=${world.shop}`, "/api/v1/events/export"),
-    },
-  ],
-  "GET /api/v1/events/paths": [
-    {
-      refusal: inShop({ ...readEvents, hidden: "PROJECT_NOT_FOUND" }),
-      request: ofUsers((world) => `projectId=${world.shop}`, "/api/v1/events/paths"),
-    },
-  ],
-  "GET /api/v1/events/:id": [
-    {
-      refusal: inShop({ ...readEvents, hidden: "EVENT_NOT_FOUND" }),
-      request: inWorld((world) => `/api/v1/events/${world.event}`),
-    },
-  ],
-  "POST /api/v1/events/:id/reprocess": [
-    {
-      refusal: (who) => may("jobs:manage")(who) ?? inShop({ ...readEvents, hidden: "EVENT_NOT_FOUND" })(who),
-      request: inWorld((world) => `/api/v1/events/${world.event}/reprocess`, {}),
-    },
-  ],
+  "GET /api/v1/events": {
+    refusal: inShop({ ...readEvents, hidden: "PROJECT_NOT_FOUND" }),
+    request: ofUsers((world) => `projectId=${world.shop}`, "/api/v1/events"),
+  },
+  "GET /api/v1/events/stats": {
+    refusal: inShop({ ...readEvents, hidden: "PROJECT_NOT_FOUND" }),
+    request: ofUsers((world) => `projectId=${world.shop}`, "/api/v1/events/stats"),
+  },
+  "GET /api/v1/events/export": {
+    refusal: inShop({ ...readEvents, hidden: "PROJECT_NOT_FOUND" }),
+    request: ofUsers((world) => `projectId=${world.shop}`, "/api/v1/events/export"),
+  },
+  "GET /api/v1/events/paths": {
+    refusal: inShop({ ...readEvents, hidden: "PROJECT_NOT_FOUND" }),
+    request: ofUsers((world) => `projectId=${world.shop}`, "/api/v1/events/paths"),
+  },
+  "GET /api/v1/events/:id": {
+    refusal: inShop({ ...readEvents, hidden: "EVENT_NOT_FOUND" }),
+    request: inWorld((world) => `/api/v1/events/${world.event}`),
+  },
+  "POST /api/v1/events/:id/reprocess": {
+    refusal: (who) => may("jobs:manage")(who) ?? inShop({ ...readEvents, hidden: "EVENT_NOT_FOUND" })(who),
+    request: inWorld((world) => `/api/v1/events/${world.event}/reprocess`, {}),
+  },
 };

@@ -14,34 +14,30 @@ const explainNotification: Rule = (who) => {
 
 /** Explain: the only recipient is the keeper, who calls nothing. */
 const RECIPIENTS: Table = scopedRows(["notifications:own", "notifications:read_all"], {
-  "GET /api/v1/explain/event/:id": [
-    { refusal: explainEvent, request: inWorld((world) => `/api/v1/explain/event/${world.event}`) },
-  ],
-  "GET /api/v1/explain/notification/:id": [
-    { refusal: explainNotification, request: inWorld((world) => `/api/v1/explain/notification/${world.notification}`) },
-  ],
+  "GET /api/v1/explain/event/:id": {
+    refusal: explainEvent,
+    request: inWorld((world) => `/api/v1/explain/event/${world.event}`),
+  },
+  "GET /api/v1/explain/notification/:id": {
+    refusal: explainNotification,
+    request: inWorld((world) => `/api/v1/explain/notification/${world.notification}`),
+  },
 });
 
 const { scope: _key, ...usersRead } = readEvents;
 
 export const EXPLAIN: Table = {
   ...RECIPIENTS,
-  "GET /api/v1/explain/incident/:id": [
-    {
-      refusal: inShop({ ...usersRead, hidden: "INCIDENT_NOT_FOUND" }),
-      request: async (world) => ({ path: `/api/v1/explain/incident/${await makeIncident(world)}` }),
-    },
-  ],
-  "GET /api/v1/explain/alert/:id": [
-    {
-      refusal: inShop({ ...usersRead, hidden: "ALERT_NOT_FOUND" }),
-      request: async ({ prism, shop }) => ({ path: `/api/v1/explain/alert/${await makeAlert(prism, shop)}` }),
-    },
-  ],
-  "POST /api/v1/explain/alert": [
-    {
-      refusal: inShop({ ...usersRead, hidden: "PROJECT_NOT_FOUND" }),
-      request: ({ shop }) => ({ path: "/api/v1/explain/alert", body: { projectId: shop, labels: { a: "b" } } }),
-    },
-  ],
+  "GET /api/v1/explain/incident/:id": {
+    refusal: inShop({ ...usersRead, hidden: "INCIDENT_NOT_FOUND" }),
+    request: async (world) => ({ path: `/api/v1/explain/incident/${await makeIncident(world)}` }),
+  },
+  "GET /api/v1/explain/alert/:id": {
+    refusal: inShop({ ...usersRead, hidden: "ALERT_NOT_FOUND" }),
+    request: async ({ prism, shop }) => ({ path: `/api/v1/explain/alert/${await makeAlert(prism, shop)}` }),
+  },
+  "POST /api/v1/explain/alert": {
+    refusal: inShop({ ...usersRead, hidden: "PROJECT_NOT_FOUND" }),
+    request: ({ shop }) => ({ path: "/api/v1/explain/alert", body: { projectId: shop, labels: { a: "b" } } }),
+  },
 };

@@ -29,5 +29,5 @@ export const GOTIFY: Table = {
   ...Object.fromEntries(keyed.map((key) => refused(key))),
   ...Object.fromEntries(keyedWithBody.map((key) => refused(key, {}))),
   ...Object.fromEntries(openTo.map((path) => [`GET /gotify${path}`, [open(`/gotify${path}`)]])),
-  "GET /gotify/image/:name": [{ ...open("/gotify/image/none"), served: [404, ""] }],
+  "GET /gotify/image/:name": { ...open("/gotify/image/none"), served: [404, ""] },
 };

@@ -95,14 +95,12 @@ const CHECKS: Table = {
   [`GET ${HEALTHCHECKS}/channels`]: [{ refusal: readChecks, request: at(`${HEALTHCHECKS}/channels`) }],
   [`GET ${HEALTHCHECKS}/badges`]: [{ refusal: readChecks, request: at(`${HEALTHCHECKS}/badges`) }],
   [`GET ${HEALTHCHECKS}/status`]: [open(`${HEALTHCHECKS}/status`)],
-  "GET /projects/:project/metrics/": [
-    {
-      refusal: inShop({ ...readEvents, hidden: "PROJECT_NOT_FOUND" }),
-      request: inWorld(({ shop }) => `/projects/${shop}/metrics/`),
-    },
-  ],
+  "GET /projects/:project/metrics/": {
+    refusal: inShop({ ...readEvents, hidden: "PROJECT_NOT_FOUND" }),
+    request: inWorld(({ shop }) => `/projects/${shop}/metrics/`),
+  },
   // None of the callers' keys.
-  "GET /projects/:project/metrics/:key": [{ ...open("/projects/none/metrics/none"), served: [401, "INVALID_API_KEY"] }],
+  "GET /projects/:project/metrics/:key": { ...open("/projects/none/metrics/none"), served: [401, "INVALID_API_KEY"] },
 };
 
 export const HEARTBEATS: Table = {

@@ -89,25 +89,19 @@ const ofShop = (rule: Omit<InProject, "hidden">, path: string, body?: unknown): 
 });
 
 export const INCIDENTS: Table = {
-  "GET /api/v1/incidents": [ofShop(readEvents, INCIDENTS_PATH)],
-  "GET /api/v1/incidents/:id": [
-    {
-      refusal: inShop({ ...readEvents, hidden: HIDDEN }),
-      request: async (world) => ({ path: `${INCIDENTS_PATH}/${await makeIncident(world)}` }),
-    },
-  ],
-  "POST /api/v1/incidents/acknowledge": [
-    {
-      refusal: onMany,
-      request: async (world) => ({ path: `${INCIDENTS_PATH}/acknowledge`, body: { ids: [await makeIncident(world)] } }),
-    },
-  ],
-  "POST /api/v1/incidents/resolve": [
-    {
-      refusal: onMany,
-      request: async (world) => ({ path: `${INCIDENTS_PATH}/resolve`, body: { ids: [await makeIncident(world)] } }),
-    },
-  ],
+  "GET /api/v1/incidents": ofShop(readEvents, INCIDENTS_PATH),
+  "GET /api/v1/incidents/:id": {
+    refusal: inShop({ ...readEvents, hidden: HIDDEN }),
+    request: async (world) => ({ path: `${INCIDENTS_PATH}/${await makeIncident(world)}` }),
+  },
+  "POST /api/v1/incidents/acknowledge": {
+    refusal: onMany,
+    request: async (world) => ({ path: `${INCIDENTS_PATH}/acknowledge`, body: { ids: [await makeIncident(world)] } }),
+  },
+  "POST /api/v1/incidents/resolve": {
+    refusal: onMany,
+    request: async (world) => ({ path: `${INCIDENTS_PATH}/resolve`, body: { ids: [await makeIncident(world)] } }),
+  },
   "POST /api/v1/incidents/:id/acknowledge": onIncident("acknowledge"),
   "POST /api/v1/incidents/:id/unacknowledge": onIncident("unacknowledge"),
   "POST /api/v1/incidents/:id/snooze": onIncident("snooze", () => ({ durationMs: 60_000 })),
@@ -117,39 +111,38 @@ export const INCIDENTS: Table = {
   "POST /api/v1/incidents/:id/notes": onIncident("notes", () => ({ text: "seen" })),
   "POST /api/v1/incidents/:id/responders": onIncident("responders", ({ keeper }) => ({ users: [keeper] })),
   "POST /api/v1/incidents/:id/reassign": onIncident("reassign", ({ keeper }) => ({ users: [keeper] })),
-  "POST /api/v1/incidents": [
-    {
-      refusal: inShop({ ...act, hidden: "PROJECT_NOT_FOUND" }),
-      request: ({ shop, keeper }) => ({
-        path: INCIDENTS_PATH,
-        body: { projectId: shop, title: "t", users: [keeper] },
-      }),
-    },
-  ],
-  "GET /api/v1/users/me/contact-rules": [
-    { refusal: scoped(["account:own"]), request: at("/api/v1/users/me/contact-rules") },
-  ],
-  "PUT /api/v1/users/me/contact-rules": [
-    { refusal: scoped(["account:own"]), request: at("/api/v1/users/me/contact-rules", { high: [], low: [] }) },
-  ],
-  "GET /api/v1/policies": [ofShop(usersRead, POLICIES_PATH)],
-  "POST /api/v1/policies": [
-    {
-      refusal: inShop({ ...write, hidden: "PROJECT_NOT_FOUND" }),
-      request: (world) => ({ path: POLICIES_PATH, body: policyBody(world) }),
-    },
-  ],
-  "GET /api/v1/policies/warnings": [ofShop(usersRead, `${POLICIES_PATH}/warnings`)],
-  "GET /api/v1/policies/:id": [onPolicy(usersRead)],
-  "GET /api/v1/policies/:id/versions": [onPolicy(usersRead, "/versions")],
-  "PUT /api/v1/policies/:id": [onPolicy(write, "", { repeat: 1 })],
-  "PATCH /api/v1/policies/:id": [onPolicy(write, "", { repeat: 1 })],
-  "DELETE /api/v1/policies/:id": [onPolicy(write)],
-  "GET /api/v1/routes": [ofShop(usersRead, ROUTES_PATH)],
-  "GET /api/v1/routes/versions": [ofShop(usersRead, `${ROUTES_PATH}/versions`)],
-  "PUT /api/v1/routes": [ofShop(write, ROUTES_PATH, { route: { policy: "default" } })],
-  "POST /api/v1/routes/import": [
-    ofShop(write, `${ROUTES_PATH}/import`, { routing: { route: { policy: "default" } }, dryRun: true }),
-  ],
-  "POST /api/v1/routes/test": [ofShop(usersRead, `${ROUTES_PATH}/test`, { labels: { alertname: "A" } })],
+  "POST /api/v1/incidents": {
+    refusal: inShop({ ...act, hidden: "PROJECT_NOT_FOUND" }),
+    request: ({ shop, keeper }) => ({
+      path: INCIDENTS_PATH,
+      body: { projectId: shop, title: "t", users: [keeper] },
+    }),
+  },
+  "GET /api/v1/users/me/contact-rules": {
+    refusal: scoped(["account:own"]),
+    request: at("/api/v1/users/me/contact-rules"),
+  },
+  "PUT /api/v1/users/me/contact-rules": {
+    refusal: scoped(["account:own"]),
+    request: at("/api/v1/users/me/contact-rules", { high: [], low: [] }),
+  },
+  "GET /api/v1/policies": ofShop(usersRead, POLICIES_PATH),
+  "POST /api/v1/policies": {
+    refusal: inShop({ ...write, hidden: "PROJECT_NOT_FOUND" }),
+    request: (world) => ({ path: POLICIES_PATH, body: policyBody(world) }),
+  },
+  "GET /api/v1/policies/warnings": ofShop(usersRead, `${POLICIES_PATH}/warnings`),
+  "GET /api/v1/policies/:id": onPolicy(usersRead),
+  "GET /api/v1/policies/:id/versions": onPolicy(usersRead, "/versions"),
+  "PUT /api/v1/policies/:id": onPolicy(write, "", { repeat: 1 }),
+  "PATCH /api/v1/policies/:id": onPolicy(write, "", { repeat: 1 }),
+  "DELETE /api/v1/policies/:id": onPolicy(write),
+  "GET /api/v1/routes": ofShop(usersRead, ROUTES_PATH),
+  "GET /api/v1/routes/versions": ofShop(usersRead, `${ROUTES_PATH}/versions`),
+  "PUT /api/v1/routes": ofShop(write, ROUTES_PATH, { route: { policy: "default" } }),
+  "POST /api/v1/routes/import": ofShop(write, `${ROUTES_PATH}/import`, {
+    routing: { route: { policy: "default" } },
+    dryRun: true,
+  }),
+  "POST /api/v1/routes/test": ofShop(usersRead, `${ROUTES_PATH}/test`, { labels: { alertname: "A" } }),
 };

@@ -25,7 +25,7 @@ import { PUSHER } from "./pusher.ts";
 import { REALTIME } from "./realtime.ts";
 import { RECEIVERS } from "./receivers.ts";
 import { ROLES } from "./roles.ts";
-import type { Table } from "./row.ts";
+import type { Row, Table } from "./row.ts";
 import { RULES } from "./rules.ts";
 import { SCHEDULES } from "./schedules.ts";
 import { SETTINGS } from "./settings.ts";
@@ -38,11 +38,7 @@ import { USERS } from "./users.ts";
 import { WEBHOOKS } from "./webhooks.ts";
 import { WORKERS } from "./workers.ts";
 
-/**
- * Who may call what, from the contract's tables (4.3 to 4.12, 5.3) and not from the code, by method
- * and canonical path.
- */
-export const ACCESS: Table = {
+const TABLE: Table = {
   ...OPERATIONS,
   ...AUTH,
   ...USERS,
@@ -82,3 +78,11 @@ export const ACCESS: Table = {
   ...ONCALL,
   ...OPERATOR,
 };
+
+/**
+ * Who may call what, from the contract's tables (4.3 to 4.12, 5.3) and not from the code, by method
+ * and canonical path.
+ */
+export const ACCESS: Readonly<Record<string, readonly Row[]>> = Object.fromEntries(
+  Object.entries(TABLE).map(([key, rows]) => [key, [rows].flat()]),
+);

@@ -11,7 +11,7 @@ const READS = ["messages:own", "messages:read_all"];
 
 /** Contract 4.10. */
 export const MESSAGES: Table = {
-  "POST /api/v1/messages": [{ refusal: may("messages:own"), request: at("/api/v1/messages", LATER) }],
+  "POST /api/v1/messages": { refusal: may("messages:own"), request: at("/api/v1/messages", LATER) },
   "GET /api/v1/messages": [
     { refusal: scoped(READS, may("messages:own")), request: at("/api/v1/messages") },
     {
@@ -19,17 +19,17 @@ export const MESSAGES: Table = {
       request: inWorld((world) => `/api/v1/messages?userId=${world.keeper}`),
     },
   ],
-  "GET /api/v1/messages/:id": [
-    { refusal: scoped(READS, ownersAnd("messages:read_all", "MESSAGE_NOT_FOUND")), request: inWorld(message) },
-  ],
-  "GET /api/v1/messages/:id/status": [
-    {
-      refusal: scoped(READS, ownersAnd("messages:read_all", "MESSAGE_NOT_FOUND")),
-      request: inWorld((world) => `${message(world)}/status`),
-    },
-  ],
-  "PATCH /api/v1/messages/:id/read": [
-    { refusal: scoped(["messages:own"], nobodyElses), request: inWorld((world) => `${message(world)}/read`) },
-  ],
-  "DELETE /api/v1/messages/:id": [{ refusal: scoped(["messages:own"], nobodyElses), request: inWorld(message) }],
+  "GET /api/v1/messages/:id": {
+    refusal: scoped(READS, ownersAnd("messages:read_all", "MESSAGE_NOT_FOUND")),
+    request: inWorld(message),
+  },
+  "GET /api/v1/messages/:id/status": {
+    refusal: scoped(READS, ownersAnd("messages:read_all", "MESSAGE_NOT_FOUND")),
+    request: inWorld((world) => `${message(world)}/status`),
+  },
+  "PATCH /api/v1/messages/:id/read": {
+    refusal: scoped(["messages:own"], nobodyElses),
+    request: inWorld((world) => `${message(world)}/read`),
+  },
+  "DELETE /api/v1/messages/:id": { refusal: scoped(["messages:own"], nobodyElses), request: inWorld(message) },
 };

@@ -10,8 +10,8 @@ const onNone = (verb: string): Row => ({
 
 /** Contract 4.12. */
 export const MODULES: Table = {
-  "GET /api/v1/modules": [{ refusal: may("system:status"), request: at("/api/v1/modules") }],
-  "POST /api/v1/modules/:name/enable": [onNone("enable")],
-  "POST /api/v1/modules/:name/disable": [onNone("disable")],
-  "POST /api/v1/modules/:name/reload": [onNone("reload")],
+  "GET /api/v1/modules": { refusal: may("system:status"), request: at("/api/v1/modules") },
+  "POST /api/v1/modules/:name/enable": onNone("enable"),
+  "POST /api/v1/modules/:name/disable": onNone("disable"),
+  "POST /api/v1/modules/:name/reload": onNone("reload"),
 };

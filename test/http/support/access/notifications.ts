@@ -36,27 +36,22 @@ export const NOTIFICATIONS: Table = {
       request: inWorld((world) => `/api/v1/notifications?userId=${world.keeper}`),
     },
   ],
-  "POST /api/v1/notifications": [
-    {
-      // A key reaches the members of its project, and the keeper is one of the shop's.
-      refusal: (who) =>
-        may("notifications:send", "notifications:send")(who) ??
-        (who.kind === "key" && !who.isOfShop ? [422, "RECIPIENT_NOT_FOUND"] : null),
-      request: (world, who) => ({
-        path: "/api/v1/notifications",
-        body: { ...NOTE, userId: who.kind === "user" ? "me" : world.keeper },
-      }),
-    },
-  ],
-  "GET /api/v1/notifications/all": [
-    { refusal: may("notifications:read_all"), request: at("/api/v1/notifications/all") },
-  ],
-  "GET /api/v1/notifications/:id/recipients": [
-    { refusal: may("notifications:read_all"), request: inWorld((world) => `${notification(world)}/recipients`) },
-  ],
-  "GET /api/v1/notifications/scheduled": [
-    { refusal: scoped(SCHEDULED), request: at("/api/v1/notifications/scheduled") },
-  ],
+  "POST /api/v1/notifications": {
+    // A key reaches the members of its project, and the keeper is one of the shop's.
+    refusal: (who) =>
+      may("notifications:send", "notifications:send")(who) ??
+      (who.kind === "key" && !who.isOfShop ? [422, "RECIPIENT_NOT_FOUND"] : null),
+    request: (world, who) => ({
+      path: "/api/v1/notifications",
+      body: { ...NOTE, userId: who.kind === "user" ? "me" : world.keeper },
+    }),
+  },
+  "GET /api/v1/notifications/all": { refusal: may("notifications:read_all"), request: at("/api/v1/notifications/all") },
+  "GET /api/v1/notifications/:id/recipients": {
+    refusal: may("notifications:read_all"),
+    request: inWorld((world) => `${notification(world)}/recipients`),
+  },
+  "GET /api/v1/notifications/scheduled": { refusal: scoped(SCHEDULED), request: at("/api/v1/notifications/scheduled") },
   "DELETE /api/v1/notifications/scheduled/:jobId": [
     {
       refusal: scoped(CALLING_OFF, isKeepersJob),
@@ -80,27 +75,29 @@ export const NOTIFICATIONS: Table = {
       request: inWorld((world) => `/api/v1/notifications/user/${world.keeper}`),
     },
   ],
-  "GET /api/v1/notifications/missed": [{ refusal: own, request: at("/api/v1/notifications/missed") }],
-  "GET /api/v1/notifications/stream": [
-    { refusal: own, request: () => ({ path: "/api/v1/notifications/stream", method: "HEAD" }) },
-  ],
-  "GET /api/v1/notifications/export": [{ refusal: ownOrAll, request: at("/api/v1/notifications/export") }],
-  "GET /api/v1/notifications/unread-count": [{ refusal: own, request: at("/api/v1/notifications/unread-count") }],
-  "POST /api/v1/notifications/read-all": [{ refusal: own, request: at("/api/v1/notifications/read-all", {}) }],
-  "GET /api/v1/notifications/:id": [
-    {
-      refusal: scoped(OWN_OR_ALL, ownersAnd("notifications:read_all", "NOTIFICATION_NOT_FOUND")),
-      request: inWorld(notification),
-    },
-  ],
-  "PATCH /api/v1/notifications/:id/read": [
-    { refusal: scoped(OWN, nobodyElses), request: inWorld((world) => `${notification(world)}/read`) },
-  ],
-  "PUT /api/v1/notifications/:id/acknowledge": [
-    { refusal: scoped(OWN, nobodyElses), request: inWorld((world) => `${notification(world)}/acknowledge`, {}) },
-  ],
-  "POST /api/v1/notifications/:id/webview-action": [
-    { refusal: scoped(OWN, nobodyElses), request: inWorld((world) => `${notification(world)}/webview-action`, {}) },
-  ],
-  "DELETE /api/v1/notifications/:id": [{ refusal: scoped(OWN, nobodyElses), request: inWorld(notification) }],
+  "GET /api/v1/notifications/missed": { refusal: own, request: at("/api/v1/notifications/missed") },
+  "GET /api/v1/notifications/stream": {
+    refusal: own,
+    request: () => ({ path: "/api/v1/notifications/stream", method: "HEAD" }),
+  },
+  "GET /api/v1/notifications/export": { refusal: ownOrAll, request: at("/api/v1/notifications/export") },
+  "GET /api/v1/notifications/unread-count": { refusal: own, request: at("/api/v1/notifications/unread-count") },
+  "POST /api/v1/notifications/read-all": { refusal: own, request: at("/api/v1/notifications/read-all", {}) },
+  "GET /api/v1/notifications/:id": {
+    refusal: scoped(OWN_OR_ALL, ownersAnd("notifications:read_all", "NOTIFICATION_NOT_FOUND")),
+    request: inWorld(notification),
+  },
+  "PATCH /api/v1/notifications/:id/read": {
+    refusal: scoped(OWN, nobodyElses),
+    request: inWorld((world) => `${notification(world)}/read`),
+  },
+  "PUT /api/v1/notifications/:id/acknowledge": {
+    refusal: scoped(OWN, nobodyElses),
+    request: inWorld((world) => `${notification(world)}/acknowledge`, {}),
+  },
+  "POST /api/v1/notifications/:id/webview-action": {
+    refusal: scoped(OWN, nobodyElses),
+    request: inWorld((world) => `${notification(world)}/webview-action`, {}),
+  },
+  "DELETE /api/v1/notifications/:id": { refusal: scoped(OWN, nobodyElses), request: inWorld(notification) },
 };

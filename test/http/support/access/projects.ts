@@ -40,26 +40,22 @@ function invite({ prism, shop: projectId, keeper }: AccessWorld): Promise<{ id: 
 
 /** Contract 4.6. */
 export const PROJECTS: Table = {
-  "GET /api/v1/projects": [{ refusal: scoped(SEEING, anyUser), request: at("/api/v1/projects") }],
+  "GET /api/v1/projects": { refusal: scoped(SEEING, anyUser), request: at("/api/v1/projects") },
   // Admitted, then refused because the slug is taken: a caller who owned a project would have
   // permissions beyond its role.
-  "POST /api/v1/projects": [
-    {
-      refusal: may("projects:create"),
-      request: at("/api/v1/projects", { name: "n", slug: "default" }),
-      served: [409, "NAME_TAKEN"],
-    },
-  ],
+  "POST /api/v1/projects": {
+    refusal: may("projects:create"),
+    request: at("/api/v1/projects", { name: "n", slug: "default" }),
+    served: [409, "NAME_TAKEN"],
+  },
   // Beyond the contract: a key with events:read may read its own project, which is how the command
   // line finds it.
-  "GET /api/v1/projects/:id": [
-    {
-      refusal: scoped(SEEING, inShop({ from: "viewer", hidden: "PROJECT_NOT_FOUND", scope: "events:read" })),
-      request: inWorld(shop),
-    },
-  ],
-  "PATCH /api/v1/projects/:id": [{ refusal: owners, request: inWorld(shop, { name: "shop" }) }],
-  "DELETE /api/v1/projects/:id": [{ refusal: owners, request: deleteProject }],
+  "GET /api/v1/projects/:id": {
+    refusal: scoped(SEEING, inShop({ from: "viewer", hidden: "PROJECT_NOT_FOUND", scope: "events:read" })),
+    request: inWorld(shop),
+  },
+  "PATCH /api/v1/projects/:id": { refusal: owners, request: inWorld(shop, { name: "shop" }) },
+  "DELETE /api/v1/projects/:id": { refusal: owners, request: deleteProject },
   "DELETE /api/v1/projects/:id/events": [
     { refusal: deleters, request: inWorld((world) => `${shop(world)}/events?before=2001-01-01T00:00:00Z`) },
     {
@@ -67,11 +63,12 @@ export const PROJECTS: Table = {
       request: at("/api/v1/projects/default/events?before=2001-01-01T00:00:00Z"),
     },
   ],
-  "GET /api/v1/projects/:id/members": [{ refusal: members, request: inWorld((world) => `${shop(world)}/members`) }],
+  "GET /api/v1/projects/:id/members": { refusal: members, request: inWorld((world) => `${shop(world)}/members`) },
   // The answer has the projects that the caller manages only.
-  "GET /api/v1/members/lost-rights": [
-    { refusal: scoped(["projects:create"]), request: at("/api/v1/members/lost-rights") },
-  ],
+  "GET /api/v1/members/lost-rights": {
+    refusal: scoped(["projects:create"]),
+    request: at("/api/v1/members/lost-rights"),
+  },
   "POST /api/v1/projects/:id/members": [
     {
       // By id only for those who may read users; a member would only get another role.
@@ -86,68 +83,58 @@ export const PROJECTS: Table = {
       request: (world) => ({ path: `${shop(world)}/members`, body: { email: "ann@example.com", role: "viewer" } }),
     },
   ],
-  "PATCH /api/v1/projects/:id/members/:userId": [
-    { refusal: owners, request: inWorld((world) => `${shop(world)}/members/${world.keeper}`, { role: "owner" }) },
-  ],
-  "DELETE /api/v1/projects/:id/members/:userId": [
-    {
-      refusal: owners,
-      async request(world) {
-        await join(world.prism, world.shop, world.spare, "viewer");
-        return { path: `${shop(world)}/members/${world.spare}` };
-      },
+  "PATCH /api/v1/projects/:id/members/:userId": {
+    refusal: owners,
+    request: inWorld((world) => `${shop(world)}/members/${world.keeper}`, { role: "owner" }),
+  },
+  "DELETE /api/v1/projects/:id/members/:userId": {
+    refusal: owners,
+    async request(world) {
+      await join(world.prism, world.shop, world.spare, "viewer");
+      return { path: `${shop(world)}/members/${world.spare}` };
     },
-  ],
-  "GET /api/v1/projects/:id/invitations": [
-    { refusal: owners, request: inWorld((world) => `${shop(world)}/invitations`) },
-  ],
-  "DELETE /api/v1/projects/:id/invitations/:invitationId": [
-    {
-      refusal: owners,
-      request: async (world, _who, isServed) => ({
-        path: `${shop(world)}/invitations/${isServed ? (await invite(world)).id : NO_ID}`,
-      }),
-    },
-  ],
-  "GET /api/v1/users/me/invitations": [{ refusal: scoped(["account:own"]), request: at(INVITATIONS) }],
-  "POST /api/v1/users/me/invitations": [
-    {
-      // Admitted, then refused because the link is invalid: a caller who became a member would have
-      // more permissions.
-      refusal: scoped(["account:own"]),
-      request: at(INVITATIONS, { token: "t" }),
-      served: [410, "LINK_EXPIRED"],
-    },
-  ],
-  "POST /api/v1/users/me/invitations/:invitationId/accept": [
-    {
-      refusal: scoped(["account:own"], (who) => anyUser(who) ?? [404, "INVITATION_NOT_FOUND"]),
-      request: async (world) => ({ path: `${INVITATIONS}/${(await invite(world)).id}/accept` }),
-    },
-  ],
-  "DELETE /api/v1/users/me/invitations/:invitationId": [
-    {
-      refusal: scoped(["account:own"], (who) => anyUser(who) ?? [404, "INVITATION_NOT_FOUND"]),
-      request: async (world) => ({ path: `${INVITATIONS}/${(await invite(world)).id}` }),
-    },
-  ],
-  "POST /api/v1/auth/project-invitation": [
-    { ...open("/api/v1/auth/project-invitation"), served: [400, "VALIDATION_FAILED"] },
-  ],
-  "GET /api/v1/projects/:id/keys": [
-    {
-      refusal: scoped(["projects:create"], inShop({ from: "editor", hidden: "PROJECT_NOT_FOUND" })),
-      request: inWorld((world) => `${shop(world)}/keys`),
-    },
-  ],
-  "POST /api/v1/projects/:id/keys": [{ refusal: owners, request: inWorld((world) => `${shop(world)}/keys`, {}) }],
-  "POST /api/v1/projects/:id/keys/:keyId/rotate": [
-    {
-      refusal: owners,
-      request: async (world, _who, isServed) => ({ path: `${await keyOfShop(world, isServed)}/rotate`, body: {} }),
-    },
-  ],
-  "DELETE /api/v1/projects/:id/keys/:keyId": [
-    { refusal: owners, request: async (world, _who, isServed) => ({ path: await keyOfShop(world, isServed) }) },
-  ],
+  },
+  "GET /api/v1/projects/:id/invitations": {
+    refusal: owners,
+    request: inWorld((world) => `${shop(world)}/invitations`),
+  },
+  "DELETE /api/v1/projects/:id/invitations/:invitationId": {
+    refusal: owners,
+    request: async (world, _who, isServed) => ({
+      path: `${shop(world)}/invitations/${isServed ? (await invite(world)).id : NO_ID}`,
+    }),
+  },
+  "GET /api/v1/users/me/invitations": { refusal: scoped(["account:own"]), request: at(INVITATIONS) },
+  "POST /api/v1/users/me/invitations": {
+    // Admitted, then refused because the link is invalid: a caller who became a member would have
+    // more permissions.
+    refusal: scoped(["account:own"]),
+    request: at(INVITATIONS, { token: "t" }),
+    served: [410, "LINK_EXPIRED"],
+  },
+  "POST /api/v1/users/me/invitations/:invitationId/accept": {
+    refusal: scoped(["account:own"], (who) => anyUser(who) ?? [404, "INVITATION_NOT_FOUND"]),
+    request: async (world) => ({ path: `${INVITATIONS}/${(await invite(world)).id}/accept` }),
+  },
+  "DELETE /api/v1/users/me/invitations/:invitationId": {
+    refusal: scoped(["account:own"], (who) => anyUser(who) ?? [404, "INVITATION_NOT_FOUND"]),
+    request: async (world) => ({ path: `${INVITATIONS}/${(await invite(world)).id}` }),
+  },
+  "POST /api/v1/auth/project-invitation": {
+    ...open("/api/v1/auth/project-invitation"),
+    served: [400, "VALIDATION_FAILED"],
+  },
+  "GET /api/v1/projects/:id/keys": {
+    refusal: scoped(["projects:create"], inShop({ from: "editor", hidden: "PROJECT_NOT_FOUND" })),
+    request: inWorld((world) => `${shop(world)}/keys`),
+  },
+  "POST /api/v1/projects/:id/keys": { refusal: owners, request: inWorld((world) => `${shop(world)}/keys`, {}) },
+  "POST /api/v1/projects/:id/keys/:keyId/rotate": {
+    refusal: owners,
+    request: async (world, _who, isServed) => ({ path: `${await keyOfShop(world, isServed)}/rotate`, body: {} }),
+  },
+  "DELETE /api/v1/projects/:id/keys/:keyId": {
+    refusal: owners,
+    request: async (world, _who, isServed) => ({ path: await keyOfShop(world, isServed) }),
+  },
 };

@@ -15,14 +15,14 @@ const isPublisher = ({ member }: Extract<Known, { kind: "user" }>): boolean => m
 
 /** Contract 4.12, 5.3. */
 export const REALTIME: Table = {
-  "GET /ws": [upgradeOnly("/ws")],
-  "GET /ws/updates": [upgradeOnly("/ws/updates")],
-  "GET /socket.io/": [notSocketIo],
-  "POST /socket.io/": [notSocketIo],
-  "PUT /socket.io/": [notSocketIo],
-  "GET /app/:key": [upgradeOnly("/app/any")],
-  "GET /api/v1/realtime/:projectId": [upgradeOnly("/api/v1/realtime/default")],
-  "POST /api/v1/realtime/ticket": [{ refusal: () => null, request: at("/api/v1/realtime/ticket", {}) }],
+  "GET /ws": upgradeOnly("/ws"),
+  "GET /ws/updates": upgradeOnly("/ws/updates"),
+  "GET /socket.io/": notSocketIo,
+  "POST /socket.io/": notSocketIo,
+  "PUT /socket.io/": notSocketIo,
+  "GET /app/:key": upgradeOnly("/app/any"),
+  "GET /api/v1/realtime/:projectId": upgradeOnly("/api/v1/realtime/default"),
+  "POST /api/v1/realtime/ticket": { refusal: () => null, request: at("/api/v1/realtime/ticket", {}) },
   "POST /api/v1/realtime/publish": [
     {
       // Both keys are of other projects than the default one.
@@ -40,12 +40,10 @@ export const REALTIME: Table = {
       }),
     },
   ],
-  "GET /api/v1/realtime/:projectId/sse": [
-    {
-      refusal: inShop({ ...readEvents, hidden: "PROJECT_NOT_FOUND" }),
-      request: (world) => ({ path: `/api/v1/realtime/${world.shop}/sse`, method: "HEAD" }),
-    },
-  ],
+  "GET /api/v1/realtime/:projectId/sse": {
+    refusal: inShop({ ...readEvents, hidden: "PROJECT_NOT_FOUND" }),
+    request: (world) => ({ path: `/api/v1/realtime/${world.shop}/sse`, method: "HEAD" }),
+  },
 };
 
 /** The same for WebSocket upgrades: their answers instead of 101. */

@@ -83,7 +83,7 @@ export function scoped(scopes: readonly string[], rule: Rule = anyUser): Rule {
 export function scopedRows(scopes: readonly string[], table: Table): Table {
   const rows = Object.entries(table).map(([key, of]) => [
     key,
-    of.map((row) => ({ ...row, refusal: scoped(scopes, row.refusal) })),
+    [of].flat().map((row) => ({ ...row, refusal: scoped(scopes, row.refusal) })),
   ]);
   return Object.fromEntries(rows);
 }

@@ -28,8 +28,8 @@ export interface Row {
   readonly served?: Refusal;
 }
 
-/** Rows by method and canonical path. */
-export type Table = Readonly<Record<string, readonly Row[]>>;
+/** Rows by method and canonical path; most have one. */
+export type Table = Readonly<Record<string, Row | readonly Row[]>>;
 
 /** An id that nothing has. */
 export const NO_ID = "0198c0de-0000-7000-8000-000000000000";

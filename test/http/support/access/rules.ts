@@ -29,12 +29,10 @@ const newRule = (more: object) => ({
 
 /** Contract 4.8. */
 export const RULES: Table = {
-  "GET /api/v1/rules": [
-    {
-      refusal: inShop({ ...readRules, hidden: "PROJECT_NOT_FOUND" }),
-      request: inWorld((world) => `/api/v1/rules?projectId=${world.shop}`),
-    },
-  ],
+  "GET /api/v1/rules": {
+    refusal: inShop({ ...readRules, hidden: "PROJECT_NOT_FOUND" }),
+    request: inWorld((world) => `/api/v1/rules?projectId=${world.shop}`),
+  },
   "POST /api/v1/rules": [
     {
       refusal: inShop({ ...writeRules, hidden: "PROJECT_NOT_FOUND" }),
@@ -70,33 +68,28 @@ export const RULES: Table = {
       request: at("/api/v1/rules/import", { rules: [{ ...NEW_RULE, name: "brought", active: false }], dryRun: true }),
     },
   ],
-  "POST /api/v1/rules/test": [
-    {
-      refusal: (who) =>
-        who.kind === "user" && (who.member === "editor" || who.member === "owner") ? null : may("rules:read")(who),
-      request: at("/api/v1/rules/test", { condition: CONDITION, event: { type: "a" } }),
-    },
-  ],
-  "POST /api/v1/rules/backtest": [
-    {
-      refusal: inShop({ ...readRules, hidden: "PROJECT_NOT_FOUND" }),
-      request: (world) => ({ path: "/api/v1/rules/backtest", body: { condition: CONDITION, projectId: world.shop } }),
-    },
-  ],
-  "GET /api/v1/rules/:id": [{ refusal: seeRule, request: inWorld(rule) }],
-  "GET /api/v1/rules/:id/versions": [{ refusal: seeRule, request: inWorld((world) => `${rule(world)}/versions`) }],
-  "POST /api/v1/rules/:id/versions/:version/restore": [
-    { refusal: changeRule, request: inWorld((world) => `${rule(world)}/versions/1/restore`) },
-  ],
-  "GET /api/v1/rules/:id/stats": [{ refusal: seeRule, request: inWorld((world) => `${rule(world)}/stats`) }],
-  "PUT /api/v1/rules/:id": [{ refusal: changeRule, request: inWorld(rule, { name: "again" }) }],
-  "PATCH /api/v1/rules/:id": [{ refusal: changeRule, request: inWorld(rule, { name: "again" }) }],
-  "DELETE /api/v1/rules/:id": [
-    {
-      refusal: changeRule,
-      request: async (world, _who, isServed) => ({
-        path: isServed ? `/api/v1/rules/${await makeRule(world.prism, world.shop)}` : rule(world),
-      }),
-    },
-  ],
+  "POST /api/v1/rules/test": {
+    refusal: (who) =>
+      who.kind === "user" && (who.member === "editor" || who.member === "owner") ? null : may("rules:read")(who),
+    request: at("/api/v1/rules/test", { condition: CONDITION, event: { type: "a" } }),
+  },
+  "POST /api/v1/rules/backtest": {
+    refusal: inShop({ ...readRules, hidden: "PROJECT_NOT_FOUND" }),
+    request: (world) => ({ path: "/api/v1/rules/backtest", body: { condition: CONDITION, projectId: world.shop } }),
+  },
+  "GET /api/v1/rules/:id": { refusal: seeRule, request: inWorld(rule) },
+  "GET /api/v1/rules/:id/versions": { refusal: seeRule, request: inWorld((world) => `${rule(world)}/versions`) },
+  "POST /api/v1/rules/:id/versions/:version/restore": {
+    refusal: changeRule,
+    request: inWorld((world) => `${rule(world)}/versions/1/restore`),
+  },
+  "GET /api/v1/rules/:id/stats": { refusal: seeRule, request: inWorld((world) => `${rule(world)}/stats`) },
+  "PUT /api/v1/rules/:id": { refusal: changeRule, request: inWorld(rule, { name: "again" }) },
+  "PATCH /api/v1/rules/:id": { refusal: changeRule, request: inWorld(rule, { name: "again" }) },
+  "DELETE /api/v1/rules/:id": {
+    refusal: changeRule,
+    request: async (world, _who, isServed) => ({
+      path: isServed ? `/api/v1/rules/${await makeRule(world.prism, world.shop)}` : rule(world),
+    }),
+  },
 };

@@ -18,29 +18,31 @@ const makeSchedule = ({ prism }: AccessWorld): Promise<string> => idOf(prism.pos
 
 /** Contract 4.12. */
 export const SCHEDULES: Table = {
-  "GET /api/v1/schedules": [{ refusal: may("jobs:read"), request: at(PATH) }],
-  "POST /api/v1/schedules": [{ refusal: may("jobs:manage"), request: () => ({ path: PATH, body: body() }) }],
-  "POST /api/v1/schedules/preview": [
-    { refusal: may("jobs:read"), request: at(`${PATH}/preview`, { cron: "@daily", timezone: "UTC", count: 1 }) },
-  ],
-  "GET /api/v1/schedules/kinds": [{ refusal: may("jobs:read"), request: at(`${PATH}/kinds`) }],
+  "GET /api/v1/schedules": { refusal: may("jobs:read"), request: at(PATH) },
+  "POST /api/v1/schedules": { refusal: may("jobs:manage"), request: () => ({ path: PATH, body: body() }) },
+  "POST /api/v1/schedules/preview": {
+    refusal: may("jobs:read"),
+    request: at(`${PATH}/preview`, { cron: "@daily", timezone: "UTC", count: 1 }),
+  },
+  "GET /api/v1/schedules/kinds": { refusal: may("jobs:read"), request: at(`${PATH}/kinds`) },
   "GET /api/v1/schedules/:id": [
     { refusal: may("jobs:read"), request: async (world) => ({ path: `${PATH}/${await makeSchedule(world)}` }) },
     { refusal: may("jobs:read"), request: inWorld(() => `${PATH}/${NO_ID}`), served: [404, "SCHEDULE_NOT_FOUND"] },
   ],
-  "GET /api/v1/schedules/:id/runs": [
-    { refusal: may("jobs:read"), request: async (world) => ({ path: `${PATH}/${await makeSchedule(world)}/runs` }) },
-  ],
-  "PUT /api/v1/schedules/:id": [
-    {
-      refusal: may("jobs:manage"),
-      request: async (world) => ({ path: `${PATH}/${await makeSchedule(world)}`, body: { active: false } }),
-    },
-  ],
-  "DELETE /api/v1/schedules/:id": [
-    { refusal: may("jobs:manage"), request: async (world) => ({ path: `${PATH}/${await makeSchedule(world)}` }) },
-  ],
-  "POST /api/v1/schedules/:id/run": [
-    { refusal: may("jobs:manage"), request: async (world) => ({ path: `${PATH}/${await makeSchedule(world)}/run` }) },
-  ],
+  "GET /api/v1/schedules/:id/runs": {
+    refusal: may("jobs:read"),
+    request: async (world) => ({ path: `${PATH}/${await makeSchedule(world)}/runs` }),
+  },
+  "PUT /api/v1/schedules/:id": {
+    refusal: may("jobs:manage"),
+    request: async (world) => ({ path: `${PATH}/${await makeSchedule(world)}`, body: { active: false } }),
+  },
+  "DELETE /api/v1/schedules/:id": {
+    refusal: may("jobs:manage"),
+    request: async (world) => ({ path: `${PATH}/${await makeSchedule(world)}` }),
+  },
+  "POST /api/v1/schedules/:id/run": {
+    refusal: may("jobs:manage"),
+    request: async (world) => ({ path: `${PATH}/${await makeSchedule(world)}/run` }),
+  },
 };

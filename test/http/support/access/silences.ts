@@ -22,12 +22,10 @@ const body = (world: AccessWorld, more: object = {}) => ({
 const makeSilence = (world: AccessWorld): Promise<string> => idOf(world.prism.post(PATH, body(world)));
 
 export const SILENCES: Table = {
-  "GET /api/v1/silences": [
-    {
-      refusal: inShop({ ...readEvents, hidden: "PROJECT_NOT_FOUND" }),
-      request: inWorld((world) => `${PATH}?projectId=${world.shop}`),
-    },
-  ],
+  "GET /api/v1/silences": {
+    refusal: inShop({ ...readEvents, hidden: "PROJECT_NOT_FOUND" }),
+    request: inWorld((world) => `${PATH}?projectId=${world.shop}`),
+  },
   "POST /api/v1/silences": [
     {
       refusal: create,
@@ -39,12 +37,10 @@ export const SILENCES: Table = {
       request: (world) => ({ path: PATH, body: body(world, { matchers: ['team=~".+"'] }) }),
     },
   ],
-  "POST /api/v1/silences/preview": [
-    {
-      refusal: inShop({ ...readEvents, hidden: "PROJECT_NOT_FOUND" }),
-      request: (world) => ({ path: `${PATH}/preview`, body: { projectId: world.shop, matchers: ['team="db"'] } }),
-    },
-  ],
+  "POST /api/v1/silences/preview": {
+    refusal: inShop({ ...readEvents, hidden: "PROJECT_NOT_FOUND" }),
+    request: (world) => ({ path: `${PATH}/preview`, body: { projectId: world.shop, matchers: ['team="db"'] } }),
+  },
   "GET /api/v1/silences/:id": [
     {
       refusal: inShop({ ...readEvents, hidden: HIDDEN }),
@@ -56,16 +52,12 @@ export const SILENCES: Table = {
       served: [404, HIDDEN],
     },
   ],
-  "PATCH /api/v1/silences/:id": [
-    {
-      refusal: inShop({ ...write, hidden: HIDDEN }),
-      request: async (world) => ({ path: `${PATH}/${await makeSilence(world)}`, body: { comment: "still" } }),
-    },
-  ],
-  "DELETE /api/v1/silences/:id": [
-    {
-      refusal: inShop({ ...write, hidden: HIDDEN }),
-      request: async (world) => ({ path: `${PATH}/${await makeSilence(world)}` }),
-    },
-  ],
+  "PATCH /api/v1/silences/:id": {
+    refusal: inShop({ ...write, hidden: HIDDEN }),
+    request: async (world) => ({ path: `${PATH}/${await makeSilence(world)}`, body: { comment: "still" } }),
+  },
+  "DELETE /api/v1/silences/:id": {
+    refusal: inShop({ ...write, hidden: HIDDEN }),
+    request: async (world) => ({ path: `${PATH}/${await makeSilence(world)}` }),
+  },
 };

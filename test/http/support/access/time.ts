@@ -9,7 +9,7 @@ const DATETIME = "datetime=2026-01-31T08:00:00Z";
 
 /** Contract 4.10. */
 export const TIME: Table = {
-  "GET /api/v1/time/now": [{ refusal: anyUser, request: at("/api/v1/time/now") }],
+  "GET /api/v1/time/now": { refusal: anyUser, request: at("/api/v1/time/now") },
   "GET /api/v1/time/convert": [
     { refusal: anyUser, request: at(`/api/v1/time/convert?${DATETIME}`) },
     {
@@ -31,11 +31,9 @@ export const TIME: Table = {
       request: at("/api/v1/time/trigger", { ...LATER, action }),
     })),
   ],
-  "GET /api/v1/timers": [{ refusal: scoped(TIMERS), request: at("/api/v1/timers") }],
-  "DELETE /api/v1/timers/:jobId": [
-    {
-      refusal: scoped(TIMERS, ownersAnd("timers:any", "JOB_NOT_FOUND")),
-      request: async ({ prism, keeper }) => ({ path: `/api/v1/timers/${await makeTimer(prism, keeper)}` }),
-    },
-  ],
+  "GET /api/v1/timers": { refusal: scoped(TIMERS), request: at("/api/v1/timers") },
+  "DELETE /api/v1/timers/:jobId": {
+    refusal: scoped(TIMERS, ownersAnd("timers:any", "JOB_NOT_FOUND")),
+    request: async ({ prism, keeper }) => ({ path: `/api/v1/timers/${await makeTimer(prism, keeper)}` }),
+  },
 };

@@ -37,60 +37,56 @@ const NO_SUBSCRIPTION = [404, "PUSH_SUBSCRIPTION_NOT_FOUND"] as const;
 
 /** Contract 4.5: accounts. */
 export const USERS: Table = {
-  "GET /api/v1/users/me": [{ refusal: ownAccount, request: at("/api/v1/users/me") }],
-  "PUT /api/v1/users/me": [{ refusal: ownAccount, request: at("/api/v1/users/me", { name: "again" }) }],
+  "GET /api/v1/users/me": { refusal: ownAccount, request: at("/api/v1/users/me") },
+  "PUT /api/v1/users/me": { refusal: ownAccount, request: at("/api/v1/users/me", { name: "again" }) },
   // PATCH is served by the seeds' paths alone.
-  "PATCH /api/v1/profile": [{ refusal: ownAccount, request: at("/api/v1/profile", { name: "again" }) }],
-  "PUT /api/v1/users/me/password": [
-    {
-      refusal: inPerson,
-      request: at("/api/v1/users/me/password", { currentPassword: CALLERS_PASSWORD, password: CALLERS_PASSWORD }),
-    },
-  ],
-  "GET /api/v1/users/me/preferences": [{ refusal: ownAccount, request: at("/api/v1/users/me/preferences") }],
-  "PUT /api/v1/users/me/preferences": [
-    { refusal: ownAccount, request: at("/api/v1/users/me/preferences", { digest: true }) },
-  ],
-  "PUT /api/v1/users/me/push-tokens": [
-    { refusal: ownAccount, request: at("/api/v1/users/me/push-tokens", { fcm: null }) },
-  ],
-  "GET /api/v1/push/key": [{ refusal: ownAccount, request: at("/api/v1/push/key") }],
-  "POST /api/v1/push/acknowledge": [
-    {
-      ...open("/api/v1/push/acknowledge"),
-      request: at("/api/v1/push/acknowledge", { token: "none" }),
-      served: [401, "TOKEN_INVALID"],
-    },
-  ],
-  "GET /api/v1/users/me/push-subscriptions": [{ refusal: ownAccount, request: at(SUBSCRIPTIONS) }],
-  "POST /api/v1/users/me/push-subscriptions": [
-    {
-      refusal: ownAccount,
-      // An IP address needs no name resolution.
-      request: at(SUBSCRIPTIONS, { endpoint: "https://1.1.1.1/send", keys: new TestBrowser().keys }),
-    },
-  ],
-  "DELETE /api/v1/users/me/push-subscriptions/:id": [
-    { refusal: ownAccount, request: at(`${SUBSCRIPTIONS}/${NO_ID}`), served: NO_SUBSCRIPTION },
-  ],
-  "POST /api/v1/users/me/push-subscriptions/:id/test": [
-    { refusal: ownAccount, request: at(`${SUBSCRIPTIONS}/${NO_ID}/test`), served: NO_SUBSCRIPTION },
-  ],
+  "PATCH /api/v1/profile": { refusal: ownAccount, request: at("/api/v1/profile", { name: "again" }) },
+  "PUT /api/v1/users/me/password": {
+    refusal: inPerson,
+    request: at("/api/v1/users/me/password", { currentPassword: CALLERS_PASSWORD, password: CALLERS_PASSWORD }),
+  },
+  "GET /api/v1/users/me/preferences": { refusal: ownAccount, request: at("/api/v1/users/me/preferences") },
+  "PUT /api/v1/users/me/preferences": {
+    refusal: ownAccount,
+    request: at("/api/v1/users/me/preferences", { digest: true }),
+  },
+  "PUT /api/v1/users/me/push-tokens": {
+    refusal: ownAccount,
+    request: at("/api/v1/users/me/push-tokens", { fcm: null }),
+  },
+  "GET /api/v1/push/key": { refusal: ownAccount, request: at("/api/v1/push/key") },
+  "POST /api/v1/push/acknowledge": {
+    ...open("/api/v1/push/acknowledge"),
+    request: at("/api/v1/push/acknowledge", { token: "none" }),
+    served: [401, "TOKEN_INVALID"],
+  },
+  "GET /api/v1/users/me/push-subscriptions": { refusal: ownAccount, request: at(SUBSCRIPTIONS) },
+  "POST /api/v1/users/me/push-subscriptions": {
+    refusal: ownAccount,
+    // An IP address needs no name resolution.
+    request: at(SUBSCRIPTIONS, { endpoint: "https://1.1.1.1/send", keys: new TestBrowser().keys }),
+  },
+  "DELETE /api/v1/users/me/push-subscriptions/:id": {
+    refusal: ownAccount,
+    request: at(`${SUBSCRIPTIONS}/${NO_ID}`),
+    served: NO_SUBSCRIPTION,
+  },
+  "POST /api/v1/users/me/push-subscriptions/:id/test": {
+    refusal: ownAccount,
+    request: at(`${SUBSCRIPTIONS}/${NO_ID}/test`),
+    served: NO_SUBSCRIPTION,
+  },
 
-  "GET /api/v1/users/search": [
-    {
-      refusal: scoped(FINDING, (who) => anyUser(who) ?? (FINDING.some((each) => holds(who, each)) ? null : NO_ROLE)),
-      request: at("/api/v1/users/search?q=a"),
-    },
-  ],
-  "GET /api/v1/users/me/tokens": [{ refusal: inPerson, request: at("/api/v1/users/me/tokens") }],
-  "POST /api/v1/users/me/tokens": [
-    {
-      // For no more than one may do oneself.
-      refusal: (who) => inPerson(who) ?? (holds(who, "events:write") ? null : NO_SCOPE),
-      request: at("/api/v1/users/me/tokens", { name: "t", scopes: ["events:write"] }),
-    },
-  ],
+  "GET /api/v1/users/search": {
+    refusal: scoped(FINDING, (who) => anyUser(who) ?? (FINDING.some((each) => holds(who, each)) ? null : NO_ROLE)),
+    request: at("/api/v1/users/search?q=a"),
+  },
+  "GET /api/v1/users/me/tokens": { refusal: inPerson, request: at("/api/v1/users/me/tokens") },
+  "POST /api/v1/users/me/tokens": {
+    // For no more than one may do oneself.
+    refusal: (who) => inPerson(who) ?? (holds(who, "events:write") ? null : NO_SCOPE),
+    request: at("/api/v1/users/me/tokens", { name: "t", scopes: ["events:write"] }),
+  },
   "DELETE /api/v1/users/me/tokens/:tokenId": [
     {
       refusal: inPerson,
@@ -105,8 +101,8 @@ export const USERS: Table = {
     },
   ],
 
-  "GET /api/v1/users": [{ refusal: may("users:read"), request: at("/api/v1/users") }],
-  "GET /api/v1/users/pending": [{ refusal: may("users:approve"), request: at("/api/v1/users/pending") }],
+  "GET /api/v1/users": { refusal: may("users:read"), request: at("/api/v1/users") },
+  "GET /api/v1/users/pending": { refusal: may("users:approve"), request: at("/api/v1/users/pending") },
   "POST /api/v1/users": [
     {
       refusal: may("users:manage"),
@@ -120,12 +116,10 @@ export const USERS: Table = {
       request: () => ({ path: "/api/v1/users", body: { username: newName(), roles: ["User"] } }),
     },
   ],
-  "POST /api/v1/users/import": [
-    {
-      refusal: may("users:manage"),
-      request: () => ({ path: "/api/v1/users/import", body: { users: [{ username: newName(), roles: [] }] } }),
-    },
-  ],
+  "POST /api/v1/users/import": {
+    refusal: may("users:manage"),
+    request: () => ({ path: "/api/v1/users/import", body: { users: [{ username: newName(), roles: [] }] } }),
+  },
   "GET /api/v1/users/:id": [
     {
       refusal: scoped(["account:own", "users:read"]),
@@ -136,32 +130,36 @@ export const USERS: Table = {
       request: inWorld(spare),
     },
   ],
-  "PATCH /api/v1/users/:id": [{ refusal: may("users:manage"), request: inWorld(spare, { name: "again" }) }],
-  "DELETE /api/v1/users/:id": [{ refusal: may("users:manage"), request: aboutOneWaiting("") }],
-  "GET /api/v1/users/:id/sessions": [
-    { refusal: may("users:manage"), request: inWorld((world) => `${spare(world)}/sessions`) },
-  ],
-  "POST /api/v1/users/:id/sign-out": [
-    { refusal: may("users:manage"), request: inWorld((world) => `${spare(world)}/sign-out`) },
-  ],
-  "POST /api/v1/users/:id/unlock": [
-    { refusal: may("users:manage"), request: inWorld((world) => `${spare(world)}/unlock`) },
-  ],
-  "GET /api/v1/users/:id/tokens": [
-    { refusal: may("users:manage"), request: inWorld((world) => `${spare(world)}/tokens`) },
-  ],
-  "DELETE /api/v1/users/:id/tokens/:tokenId": [
-    {
-      refusal: may("users:manage"),
-      request: async (world, _who, isServed) => ({
-        path: `${spare(world)}/tokens/${isServed ? (await makeServiceToken(world.prism, world.spare)).id : NO_ID}`,
-      }),
-    },
-  ],
-  "POST /api/v1/users/:id/approve": [
-    { refusal: may("users:approve"), request: aboutOneWaiting("/approve", { roles: ["Operator"] }) },
-  ],
-  "POST /api/v1/users/:id/reject": [
-    { refusal: may("users:approve"), request: aboutOneWaiting("/reject", { reason: "nobody knows them" }) },
-  ],
+  "PATCH /api/v1/users/:id": { refusal: may("users:manage"), request: inWorld(spare, { name: "again" }) },
+  "DELETE /api/v1/users/:id": { refusal: may("users:manage"), request: aboutOneWaiting("") },
+  "GET /api/v1/users/:id/sessions": {
+    refusal: may("users:manage"),
+    request: inWorld((world) => `${spare(world)}/sessions`),
+  },
+  "POST /api/v1/users/:id/sign-out": {
+    refusal: may("users:manage"),
+    request: inWorld((world) => `${spare(world)}/sign-out`),
+  },
+  "POST /api/v1/users/:id/unlock": {
+    refusal: may("users:manage"),
+    request: inWorld((world) => `${spare(world)}/unlock`),
+  },
+  "GET /api/v1/users/:id/tokens": {
+    refusal: may("users:manage"),
+    request: inWorld((world) => `${spare(world)}/tokens`),
+  },
+  "DELETE /api/v1/users/:id/tokens/:tokenId": {
+    refusal: may("users:manage"),
+    request: async (world, _who, isServed) => ({
+      path: `${spare(world)}/tokens/${isServed ? (await makeServiceToken(world.prism, world.spare)).id : NO_ID}`,
+    }),
+  },
+  "POST /api/v1/users/:id/approve": {
+    refusal: may("users:approve"),
+    request: aboutOneWaiting("/approve", { roles: ["Operator"] }),
+  },
+  "POST /api/v1/users/:id/reject": {
+    refusal: may("users:approve"),
+    request: aboutOneWaiting("/reject", { reason: "nobody knows them" }),
+  },
 };

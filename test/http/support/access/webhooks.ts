@@ -26,24 +26,26 @@ const NO_DELIVERY = [404, "DELIVERY_NOT_FOUND"] as const;
 
 /** Contract 4.12. */
 export const WEBHOOKS: Table = {
-  "GET /api/v1/deliveries": [{ refusal: readAll, request: at("/api/v1/deliveries") }],
-  "GET /api/v1/deliveries/:id": [{ refusal: readAll, request: at(`/api/v1/deliveries/${NO_ID}`), served: NO_DELIVERY }],
-  "POST /api/v1/deliveries/:id/retry": [
-    { refusal: operate, request: at(`/api/v1/deliveries/${NO_ID}/retry`), served: NO_DELIVERY },
-  ],
-  "POST /api/v1/deliveries/preview": [
-    {
-      refusal: readAll,
-      request: at("/api/v1/deliveries/preview", { projectId: null, targetRoles: [], targetUsers: [], channels: [] }),
-    },
-  ],
-  "POST /api/v1/deliveries/retry": [
-    { refusal: operate, request: at("/api/v1/deliveries/retry", { filter: {}, dryRun: true }) },
-  ],
-  "GET /api/v1/deliveries/channels": [{ refusal: may("system:status"), request: at("/api/v1/deliveries/channels") }],
-  "POST /api/v1/deliveries/channels/:name/resume": [
-    { refusal: operate, request: at("/api/v1/deliveries/channels/email/resume") },
-  ],
+  "GET /api/v1/deliveries": { refusal: readAll, request: at("/api/v1/deliveries") },
+  "GET /api/v1/deliveries/:id": { refusal: readAll, request: at(`/api/v1/deliveries/${NO_ID}`), served: NO_DELIVERY },
+  "POST /api/v1/deliveries/:id/retry": {
+    refusal: operate,
+    request: at(`/api/v1/deliveries/${NO_ID}/retry`),
+    served: NO_DELIVERY,
+  },
+  "POST /api/v1/deliveries/preview": {
+    refusal: readAll,
+    request: at("/api/v1/deliveries/preview", { projectId: null, targetRoles: [], targetUsers: [], channels: [] }),
+  },
+  "POST /api/v1/deliveries/retry": {
+    refusal: operate,
+    request: at("/api/v1/deliveries/retry", { filter: {}, dryRun: true }),
+  },
+  "GET /api/v1/deliveries/channels": { refusal: may("system:status"), request: at("/api/v1/deliveries/channels") },
+  "POST /api/v1/deliveries/channels/:name/resume": {
+    refusal: operate,
+    request: at("/api/v1/deliveries/channels/email/resume"),
+  },
   "GET /api/v1/webhooks": [
     { refusal: (who) => manage(who) ?? may("projects:all")(who), request: at(`${PATH}?scope=all&include=result`) },
     { refusal: manage, request: at(PATH) },
@@ -60,14 +62,17 @@ export const WEBHOOKS: Table = {
     { refusal: ofShop, request: async (world) => ({ path: `${PATH}/${await makeWebhook(world)}` }) },
     { refusal: manage, request: at(`${PATH}/${NO_ID}`), served: [404, "WEBHOOK_NOT_FOUND"] },
   ],
-  "PUT /api/v1/webhooks/:id": [
-    { refusal: ofShop, request: async (world) => ({ path: `${PATH}/${await makeWebhook(world)}`, body: {} }) },
-  ],
-  "DELETE /api/v1/webhooks/:id": [
-    { refusal: ofShop, request: async (world) => ({ path: `${PATH}/${await makeWebhook(world)}` }) },
-  ],
-  "POST /api/v1/webhooks/:id/test": [
-    // With an existing one, it would call its URL.
-    { refusal: manage, request: at(`${PATH}/${NO_ID}/test`), served: [404, "WEBHOOK_NOT_FOUND"] },
-  ],
+  "PUT /api/v1/webhooks/:id": {
+    refusal: ofShop,
+    request: async (world) => ({ path: `${PATH}/${await makeWebhook(world)}`, body: {} }),
+  },
+  "DELETE /api/v1/webhooks/:id": {
+    refusal: ofShop,
+    request: async (world) => ({ path: `${PATH}/${await makeWebhook(world)}` }),
+  },
+  "POST /api/v1/webhooks/:id/test": {
+    refusal: manage,
+    request: at(`${PATH}/${NO_ID}/test`),
+    served: [404, "WEBHOOK_NOT_FOUND"],
+  },
 };

@@ -15,26 +15,26 @@ const onJob =
 
 /** Contract 4.12. */
 export const WORKERS: Table = {
-  "POST /api/v1/workers/claim": [
-    {
-      refusal: work,
-      request: () => ({
-        path: "/api/v1/workers/claim",
-        body: { workerId: uuidv7(), host: "h", queues: ["module:none"], max: 1 },
-      }),
-    },
-  ],
-  "POST /api/v1/workers/renew": [
-    {
-      refusal: work,
-      request: () => ({ path: "/api/v1/workers/renew", body: { workerId: uuidv7() } }),
-      served: [409, "INVALID_STATE"],
-    },
-  ],
-  "POST /api/v1/jobs/:id/complete": [
-    { refusal: work, request: onJob("complete", { fence: 1 }), served: [409, "INVALID_STATE"] },
-  ],
-  "POST /api/v1/jobs/:id/fail": [
-    { refusal: work, request: onJob("fail", { fence: 1, error: "e" }), served: [409, "INVALID_STATE"] },
-  ],
+  "POST /api/v1/workers/claim": {
+    refusal: work,
+    request: () => ({
+      path: "/api/v1/workers/claim",
+      body: { workerId: uuidv7(), host: "h", queues: ["module:none"], max: 1 },
+    }),
+  },
+  "POST /api/v1/workers/renew": {
+    refusal: work,
+    request: () => ({ path: "/api/v1/workers/renew", body: { workerId: uuidv7() } }),
+    served: [409, "INVALID_STATE"],
+  },
+  "POST /api/v1/jobs/:id/complete": {
+    refusal: work,
+    request: onJob("complete", { fence: 1 }),
+    served: [409, "INVALID_STATE"],
+  },
+  "POST /api/v1/jobs/:id/fail": {
+    refusal: work,
+    request: onJob("fail", { fence: 1, error: "e" }),
+    served: [409, "INVALID_STATE"],
+  },
 };

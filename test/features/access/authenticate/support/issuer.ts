@@ -1,7 +1,7 @@
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from "jose";
+import { listening } from "../../../../helpers/listening.ts";
 
 export const ISSUER = "https://login.example.org";
 export const AUDIENCE = "prism-app";
@@ -57,12 +57,8 @@ export class KeyServer {
       response.writeHead(issuer.status, { "Content-Type": "application/json", Connection: "close", ...issuer.headers });
       response.end(issuer.text ?? JSON.stringify({ keys: issuer.keys }));
     });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    t.after(() => {
-      server.closeAllConnections();
-      server.close();
-    });
-    issuer.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/keys`;
+    const port = await listening(t, server);
+    issuer.url = `http://127.0.0.1:${port}/keys`;
     return issuer;
   }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
-import { type PrismOptions, type Reply, startPrism, type TestPrism } from "../../../../helpers/prism.ts";
+import { answered, type PrismOptions, type Reply, startPrism, type TestPrism } from "../../../../helpers/prism.ts";
 
 /**
  * Passwords are hashed at the lowest cost, and attempts are not limited unless a test is about
@@ -58,8 +58,7 @@ export async function makeAccount(
   names: { username?: string; email?: string; phone?: string },
   { roles = ["User"], password = PASSWORD }: { roles?: readonly string[]; password?: string } = {},
 ): Promise<UserBody> {
-  const reply = await prism.post<UserBody>("/api/v1/users", { ...names, roles, password });
-  assert.equal(reply.status, 201, reply.text);
+  const reply = await answered(201, prism.post<UserBody>("/api/v1/users", { ...names, roles, password }));
   return reply.body;
 }
 

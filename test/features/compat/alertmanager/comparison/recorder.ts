@@ -1,7 +1,6 @@
 import { createServer, type IncomingHttpHeaders } from "node:http";
-import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
-import { eventually } from "../../../../helpers/eventually.ts";
+import { listening } from "../../../../helpers/listening.ts";
 
 export type SideName = "alertmanager" | "prism";
 
@@ -61,10 +60,9 @@ export async function startRecorder(t: TestContext): Promise<Recorder> {
       else posts.push({ side, path, body: JSON.parse(Buffer.concat(parts).toString()) as Body });
       response.writeHead(isRefused ? 500 : 200).end();
     });
-  }).listen(0, "127.0.0.1");
-  t.after(() => server.close());
-  await eventually("the recorder listens", () => server.address());
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, posts, refusals };
+  });
+  const port = await listening(t, server);
+  return { url: `http://127.0.0.1:${port}`, posts, refusals };
 }
 
 /** Only Prism has the header of Standard Webhooks. */

@@ -4,6 +4,7 @@ import PostalMime from "postal-mime";
 import type { Notification } from "../../../../../src/client/api-types.gen.ts";
 import { eventually } from "../../../../helpers/eventually.ts";
 import { makeUser } from "../../../../helpers/people.ts";
+import { answered } from "../../../../helpers/prism.ts";
 import { slackWebhook } from "../../../channels/presets/slack.ts";
 import { startStandIn } from "../../../channels/support/stand-in.ts";
 import { mailPeer } from "../../../delivery/support/mail-peer.ts";
@@ -29,8 +30,7 @@ async function annOf(t: TestContext) {
   });
   prism.rightsChanged();
   const fields = chat.service.fields(chat.url);
-  const made = await prism.post("/api/v1/channels", { name: "Ann", preset: "slack", fields }, { token: ann.token });
-  assert.equal(made.status, 201, made.text);
+  await answered(201, prism.post("/api/v1/channels", { name: "Ann", preset: "slack", fields }, { token: ann.token }));
   const rule = {
     ...{ name: "Everything", condition: "true", targetUsers: ["ann"], channels: ["service", "email"] },
     suppression: { count: 1000, windowMs: 60_000, mode: "suppress" },
@@ -42,8 +42,7 @@ async function annOf(t: TestContext) {
 async function send(world: MailInTest, sender: Sender, number: number): Promise<void> {
   const { body, headers = {} } = sender;
   if (sender.preset === "alertmanager-api") {
-    const reply = await world.prism.post("/alertmanager/api/v2/alerts", body);
-    assert.equal(reply.status, 200, reply.text);
+    await answered(200, world.prism.post("/alertmanager/api/v2/alerts", body));
     return;
   }
   const { secret, sign } = signerOf(sender.preset);

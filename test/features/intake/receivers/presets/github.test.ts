@@ -135,10 +135,8 @@ test("a run that succeeds resolves the alert of the same branch, and no other", 
   await run("main", "cancelled", 3);
   assert.equal((await it.alerts()).length, 2);
   await run("main", "success", 4);
-  assert.deepEqual(
-    (await it.alerts()).map(({ labels }) => [labels["repository"], labels["branch"], labels["severity"]]),
-    [["example/shop", "next", "error"]],
-  );
+  const rows = (await it.alerts()).map(({ labels }) => [labels["repository"], labels["branch"], labels["severity"]]);
+  assert.deepEqual(rows, [["example/shop", "next", "error"]]);
 });
 
 test("a ping is an event that says so", async (t) => {

@@ -110,10 +110,8 @@ test("a generic receiver with a mapping of its own reads a body with alerts as a
   const it = await ReceiverTest.start(t);
   const receiver = await it.make({ mapping: { title: "= body.commonLabels.team", key: "= body.groupKey" } });
   await it.send(receiver, grafana.sample.body);
-  assert.deepEqual(
-    (await it.alerts()).map(({ annotations }) => annotations["summary"]),
-    ["blue"],
-  );
+  const summaries = (await it.alerts()).map(({ annotations }) => annotations["summary"]);
+  assert.deepEqual(summaries, ["blue"]);
 });
 
 test("a form that a preset knows leaves no problem in the log", async (t) => {

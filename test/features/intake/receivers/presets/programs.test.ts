@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import test, { type TestContext } from "node:test";
 import { ChildOutput } from "../../../../helpers/child-output.ts";
 import { eventually } from "../../../../helpers/eventually.ts";
+import { rowsWith } from "../../../../helpers/values.ts";
 import { startAlertmanager, startPrometheus } from "../../../compat/alertmanager/support/programs.ts";
 import { type Made, ReceiverTest } from "../support.ts";
 import { SECRET } from "./support/sign.ts";
@@ -69,10 +70,8 @@ test("alerts of Debian's Prometheus and Alertmanager open and resolve alerts", a
   await postAlerts(alertmanager, [{ ...disk, endsAt: new Date().toISOString() }]);
   await eventually("one of them resolves", async () => (await instances()).join() === "db-2");
   const requests = await it.requests(receiver);
-  assert.deepEqual(
-    requests.filter(({ result }) => result !== "accepted"),
-    [],
-  );
+  const found = requests.filter(({ result }) => result !== "accepted");
+  assert.deepEqual(found, []);
 });
 
 async function apprise(url: string, ...parameters: readonly string[]): Promise<void> {
@@ -100,14 +99,11 @@ test("Debian's apprise sends events as JSON, as a form and as XML", async (t) =>
   for (const [service, kind] of Object.entries(kinds))
     await apprise(appriseUrl(receiver, service), ...text, "-n", kind);
   const events = (await it.events()).filter(({ type }) => type.startsWith("apprise."));
-  assert.deepEqual(
-    events.map(({ type, level }) => [type, level]),
-    [
-      ["apprise.warning", "warn"],
-      ["apprise.failure", "error"],
-      ["apprise.success", "info"],
-    ],
-  );
+  assert.deepEqual(rowsWith(events, "type", "level"), [
+    ["apprise.warning", "warn"],
+    ["apprise.failure", "error"],
+    ["apprise.success", "info"],
+  ]);
   for (const { payload } of events) {
     assert.equal(payload["title"], "Backup & <restore>");
     assert.equal(payload["message"], "No space left\non /mnt");
@@ -118,10 +114,8 @@ test("Debian's apprise opens and resolves alerts with an id in its URL", async (
   const { it, receiver } = await startApprise(t);
   const url = appriseUrl(receiver, "json", "?:id=backup");
   await apprise(url, "-t", "Backup failed", "-b", "No space left", "-n", "failure");
-  assert.deepEqual(
-    (await it.alerts()).map(({ annotations, labels }) => [annotations["summary"], labels["severity"]]),
-    [["Backup failed", "error"]],
-  );
+  const rows = (await it.alerts()).map(({ annotations, labels }) => [annotations["summary"], labels["severity"]]);
+  assert.deepEqual(rows, [["Backup failed", "error"]]);
   await apprise(url, "-t", "Backup done", "-b", "It worked", "-n", "success");
   assert.deepEqual(await it.alerts(), []);
 });

@@ -76,14 +76,12 @@ test("Uptime Kuma's test and its notice of a certificate are events, and the mem
     await kuma.send(receiver, name);
   const events = await it.events("uptime-kuma.event");
   const certificate = "[Shop][https://shop.example/health] Server certificate CN=shop.example will expire in 7 days";
-  assert.deepEqual(
-    events.map(({ level, payload }) => [level, payload["title"]]),
-    [
-      ["info", "My Webhook Alert (1) Testing"],
-      ["info", "My Webhook Alert (1) Testing"],
-      ["warn", certificate],
-    ],
-  );
+  const rows = events.map(({ level, payload }) => [level, payload["title"]]);
+  assert.deepEqual(rows, [
+    ["info", "My Webhook Alert (1) Testing"],
+    ["info", "My Webhook Alert (1) Testing"],
+    ["warn", certificate],
+  ]);
   const titles = "select title from notifications where kind = 'rule' order by createdAt, id";
   await eventually("all are notified of", () => rowsOf(it.prism, titles).length === 3);
 });

@@ -9,6 +9,7 @@ import { eventually } from "../../../../helpers/eventually.ts";
 import type { FakeClock } from "../../../../helpers/fake-clock.ts";
 import { makeUser } from "../../../../helpers/people.ts";
 import {
+  answered,
   type PrismOptions,
   type Reply,
   type RequestOptions,
@@ -87,8 +88,7 @@ export class Mailbox {
   }
 
   async status(id: string, { token }: Person = this.uma): Promise<StatusBody> {
-    const reply = await this.prism.get<StatusBody>(`${PATH}/${id}/status`, { token });
-    assert.equal(reply.status, 200, reply.text);
+    const reply = await answered(200, this.prism.get<StatusBody>(`${PATH}/${id}/status`, { token }));
     return reply.body;
   }
 
@@ -114,8 +114,7 @@ export class Mailbox {
   }
 
   async list(query: string, { token }: Person = this.uma): Promise<PageBody> {
-    const reply = await this.prism.get<PageBody>(`${PATH}?${query}`, { token });
-    assert.equal(reply.status, 200, reply.text);
+    const reply = await answered(200, this.prism.get<PageBody>(`${PATH}?${query}`, { token }));
     return reply.body;
   }
 
@@ -148,8 +147,7 @@ export class Mailbox {
 
   /** The account is shut, or open again. */
   async setStatus({ id }: Person, status: "active" | "disabled"): Promise<void> {
-    const reply = await this.prism.patch(`/api/v1/users/${id}`, { status });
-    assert.equal(reply.status, 200, reply.text);
+    await answered(200, this.prism.patch(`/api/v1/users/${id}`, { status }));
   }
 
   /** Lets time pass, and the runner look at the clock. */

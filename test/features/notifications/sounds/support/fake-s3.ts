@@ -1,7 +1,7 @@
 import { createHash, createHmac } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
+import { listening } from "../../../../helpers/listening.ts";
 
 const KEYS = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY" };
 const REGION = "eu-central-1";
@@ -49,11 +49,7 @@ export async function fakeS3(t: TestContext): Promise<FakeS3> {
     response.writeHead(206).end(object.bytes.subarray(Number(first), Number(last) + 1));
   };
   const server = createServer((request, response) => void receive(request, response));
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    server.close();
-    server.closeAllConnections();
-  });
+  const port = await listening(t, server);
   return {
     objects,
     calls,
@@ -62,7 +58,7 @@ export async function fakeS3(t: TestContext): Promise<FakeS3> {
       "storage.kind": "s3",
       "storage.s3.bucket": "sounds-of-ours",
       "storage.s3.region": REGION,
-      "storage.s3.endpoint": `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+      "storage.s3.endpoint": `http://127.0.0.1:${port}`,
       "storage.s3.accessKeyId": KEYS.accessKeyId,
       "storage.s3.secretAccessKey": KEYS.secretAccessKey,
       "webhooks.allowPrivateCidrs": "127.0.0.0/8",

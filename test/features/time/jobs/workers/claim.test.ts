@@ -4,6 +4,7 @@ import { uuidv7 } from "../../../../../src/core/ids.ts";
 import { eventually } from "../../../../helpers/eventually.ts";
 import { makeProject, makeUser } from "../../../../helpers/people.ts";
 import { rowsOf } from "../../../../helpers/tables.ts";
+import { rowsWith, valuesOf } from "../../../../helpers/values.ts";
 import { addJob, attemptsOf, jobRow, makeWorker, outcomeOf, QUEUE, startWithWorker } from "./support.ts";
 
 const NO_JOB = "0198c0de-0000-7000-8000-000000000000";
@@ -40,10 +41,7 @@ test("a claimed job has what its handler needs and nothing more, and ends with a
   const { state, result, workerId } = jobRow(prism, labelled);
   assert.deepEqual([state, result, workerId], ["succeeded", '{"sent":true}', worker.id]);
   const shown = await prism.get<{ history: { worker: string; outcome: string }[] }>(`/api/v1/jobs/${plain}`);
-  assert.deepEqual(
-    shown.body.history.map((attempt) => [attempt.outcome, attempt.worker]),
-    [["succeeded", worker.id]],
-  );
+  assert.deepEqual(rowsWith(shown.body.history, "outcome", "worker"), [["succeeded", worker.id]]);
   const { text } = await prism.get("/metrics");
   assert.match(text, /prism_job_attempts_total\{queue="module:outside",outcome="succeeded"\} 2/);
 });
@@ -204,10 +202,7 @@ test("of large jobs a claim gives a megabyte, and leaves the rest unclaimed", as
     { attempts: 0, workerId: null },
     { attempts: 0, workerId: null },
   ]);
-  assert.deepEqual(
-    (await worker.claimed()).map(({ attempt }) => attempt),
-    [1, 1],
-  );
+  assert.deepEqual(valuesOf(await worker.claimed(), "attempt"), [1, 1]);
 });
 
 test("of a paused queue nothing is claimed until it is resumed", async (t) => {
