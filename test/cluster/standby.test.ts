@@ -19,7 +19,7 @@ const UPGRADE =
   "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEA==\r\n\r\n";
 
 /** Of a node with a leader. */
-const FOLLOWS = { leader: "a", leaderUrl: "http://a", isDegraded: false, isHeld: true };
+const FOLLOWS = { problem: null, leader: "a", leaderUrl: "http://a", isDegraded: false, isHeld: true };
 
 /** A server whose certificate is of the cluster's authority and has the name that other nodes use. */
 async function openSecured(t: Scope) {
