@@ -1,4 +1,5 @@
 import { publicConfig } from "../config/load.ts";
+import { once } from "../core/once.ts";
 import { liveSockets } from "../features/events/streams/index.ts";
 import { moduleServer } from "../features/plugins/index.ts";
 import { route } from "../http/route.ts";
@@ -27,11 +28,12 @@ export function servicesOf(name: string, { core, offers }: Parts): CoreServices 
   const { time, notify, timer, realtime, modules } = offers;
   const { scheduler, kv } = modules.own(name);
   const { current } = settings;
+  const config = once(() => publicConfig(current));
   return {
     ...{ time, notify, scheduler, timer, events, db, audit, realtime, log, kv },
-    // Made for the first module that asks for it.
+    // Most features do not read it.
     get config() {
-      return publicConfig(current);
+      return config();
     },
   };
 }

@@ -64,7 +64,7 @@ function authorityHere(loadConfig: CommandContext["loadConfig"]): string | undef
   }
 }
 
-/** Connections to a server whose certificate may be of an authority that the system does not know. */
+/** Connections to a server with a certificate of an authority that the system does not know. */
 function transportTo(url: URL, authority: string | undefined): ControlTransport | undefined {
   if (authority === undefined || url.protocol !== "https:") return undefined;
   const host = url.hostname.replace(/^\[|\]$/g, "");

@@ -180,7 +180,7 @@ interface FileDigest {
   end(): void;
 }
 
-/** Starts a thread that reads a file once it is told to. It ends by itself. */
+/** Starts a thread that reads a file when `read` is called. It ends by itself. */
 function startDigest(file: string, say: (said: Said) => void): FileDigest {
   const thread = startThread("digest", file);
   const end = (): void => {

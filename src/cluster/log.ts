@@ -52,7 +52,7 @@ export class Fenced extends Error {
   }
 }
 
-/** The servers store nothing more, until somebody changes that: what to do is in the message. */
+/** The servers store nothing more until an operator acts; the message says how. */
 export class LogRefuses extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);

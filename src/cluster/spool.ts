@@ -3,7 +3,7 @@ import { readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { writeComplete } from "../core/data-dir.ts";
-import { uuidv7 } from "../core/ids.ts";
+import { instantOfId, uuidv7 } from "../core/ids.ts";
 import type { Logger } from "../core/log.ts";
 import type { SealedBox } from "../core/sealed-box.ts";
 import type { Forwarder, WholeRequest } from "./forward.ts";
@@ -15,7 +15,7 @@ const CONTEXT = "prism cluster spool";
 const MAX_BYTES = 268_435_456;
 const RETRY_MS = 1000;
 const DIGITS = 12;
-/** What is kept of the leader's reason. */
+/** Of the leader's reason; the rest is cut. */
 const REASON_CHARS = 500;
 /** The leader cannot take the request now, whatever it is. */
 const LATER: ReadonlySet<number> = new Set([408, 429, 502, 503, 504, 507]);
@@ -61,7 +61,7 @@ export class Spool {
     return this.#bytes >= MAX_BYTES;
   }
 
-  /** Commands put back what was refused: the directory says it. */
+  /** By the directory, because commands put refused requests back. */
   get isEmpty(): boolean {
     try {
       return namesIn(this.#dir).length === 0;
@@ -205,13 +205,7 @@ export async function refusedRequests(dataDir: string, box: SealedBox): Promise<
   return Promise.all(
     names.map(async (file) => {
       const name = file.slice(0, -SUFFIX.length);
-      const at = Number.parseInt(
-        name
-          .slice(DIGITS + 1)
-          .replace("-", "")
-          .slice(0, 12),
-        16,
-      );
+      const at = instantOfId(name.slice(DIGITS + 1));
       const bytes = await readFile(join(dir, file));
       try {
         return { name, at, request: openRequest(box, file, bytes) };

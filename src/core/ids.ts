@@ -42,6 +42,11 @@ export function uuidv7(now: number = Date.now()): string {
   return `${prefix}${HEX3[counter >>> 6]}-${HEX2[0x80 | (counter & 63)]}${HEX2[randomByte()]}-${tail}`;
 }
 
+/** The instant of a UUIDv7, in epoch ms; NaN for another text. */
+export function instantOfId(id: string): number {
+  return Number.parseInt(id.slice(0, 13).replace("-", ""), 16);
+}
+
 /** A deterministic UUIDv7 of an instant and a name. */
 export function uuidOf(at: number, name: string): string {
   const time = at.toString(16).padStart(12, "0");

@@ -48,7 +48,7 @@ test("D7, S3-30: extraPorts are further doors to the same server, for requests a
     assert.equal(reply.status, 201);
   }
   for (const client of clients)
-    await eventually("every task is told by every door", () => client.all({ type: "TASK_CREATED" }).length === 3);
+    await eventually("every way in shows every task", () => client.all({ type: "TASK_CREATED" }).length === 3);
 
   await t.test("a port that another server holds is refused with 4, the extra ones like the main one", async () => {
     for (const [name, port, extra] of [

@@ -133,9 +133,9 @@ test("S4-16, S4-17, S4-18, S4-42, S4-43: db:migrate, db:seed, db:check, redis:ch
   const archive = join(dataDir, "archive.tar");
   const backedUp = run("db:backup", archive);
   assert.deepEqual([backedUp.status, backedUp.stdout.startsWith(`${archive}\n`)], [0, true], backedUp.stderr);
-  assert.equal(run("db:restore", archive).status, 2, "nobody has said yes");
+  assert.equal(run("db:restore", archive).status, 2, "not confirmed");
   const restored = run("db:restore", archive, "--yes");
   assert.equal(restored.status, 0, restored.stderr);
-  assert.equal(run("db:reset").status, 2, "nobody has said yes");
+  assert.equal(run("db:reset").status, 2, "not confirmed");
   assert.equal(run("db:reset", "--yes").status, 0);
 });

@@ -63,7 +63,7 @@ class HeldRows {
   readonly #unread: Map<string, number>;
   readonly #recipients = new Map<string, readonly RecipientAck[]>();
 
-  /** @param shown the notifications whose recipients were asked for */
+  /** @param shown the notifications of which all recipients were read */
   constructor(
     rows: readonly InboxRow[],
     counts: readonly UnreadCount[],

@@ -8,7 +8,7 @@ import type { NotificationsContext } from "./inbox.ts";
 import { inboxItemView, noSuchNotification } from "./inbox.ts";
 import type * as queries from "./queries.ts";
 
-/** The user whose notification changes, and that user's permissions. */
+/** The recipient of the notification, with the permissions of the recipient. */
 export type InboxReader = Pick<UserPrincipal, "userId" | "permissions">;
 
 /** A change of a recipient's part of a notification. */

@@ -161,7 +161,7 @@ async function deliverAll(context: MessagesContext, trx: Trx, attempts: readonly
   return attempts.map(() => undefined);
 }
 
-/** The message whose attempt has begun. @throws PermanentError when it is not to be delivered */
+/** The message as it is during its attempt. @throws PermanentError when it is not to be delivered */
 function delivering(context: MessagesContext, message: queries.TrackedMessage): queries.TrackedMessage {
   if (message.deliveredAt !== null || message.status === "cancelled")
     throw new PermanentError(`the message is ${message.status}`);
