@@ -236,12 +236,21 @@ export async function openLog(t: Scope, servers: readonly NatsServer[]): Promise
   return NatsLog.open(connection, options);
 }
 
+/** A server that was killed may say for ever that it is "not current with the meta leader". */
+const STUCK_MS = 30_000;
+
 function serverOf(
   program: string,
   file: string,
   { name, address, monitor }: Pick<NatsServer, "name" | "address" | "monitor">,
 ): NatsServer {
   let child: ChildProcess | null = null;
+  const stop = async (signal: NodeJS.Signals = "SIGTERM"): Promise<void> => {
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, "exit");
+    child.kill(signal);
+    await ended;
+  };
   return {
     name,
     address,
@@ -251,14 +260,17 @@ function serverOf(
       return child;
     },
     async start() {
+      let since = performance.now();
       let started = spawn(program, ["-c", file], { stdio: "ignore" });
       child = started;
       let seen = "no answer";
       await eventually(
         () => `nats-server answers: ${seen}, exit code ${started.exitCode}`,
         async () => {
-          // Another test may have had one of its ports for a moment.
-          if (started.exitCode !== null) {
+          // Another test may have had one of its ports for a moment; or it stays without the others.
+          if (started.exitCode !== null || performance.now() - since > STUCK_MS) {
+            await stop("SIGTERM");
+            since = performance.now();
             started = spawn(program, ["-c", file], { stdio: "ignore" });
             child = started;
           }
@@ -266,13 +278,9 @@ function serverOf(
           seen = (await reply?.text()) ?? "no answer";
           return reply?.status === 200;
         },
+        120_000,
       );
     },
-    async stop(signal = "SIGTERM") {
-      if (child === null || child.exitCode !== null || child.signalCode !== null) return;
-      const ended = once(child, "exit");
-      child.kill(signal);
-      await ended;
-    },
+    stop,
   };
 }
