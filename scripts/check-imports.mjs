@@ -302,7 +302,8 @@ function writtenTwice() {
     const text = readFileSync(join(root, file), "utf8");
     const calls = text.matchAll(/\b(?:insertInto|replaceInto|updateTable|deleteFrom|sweepRows)\(\s*"(\w+)/g);
     const sql = text.matchAll(/\b(?:insert (?:or \w+ )?into|update|delete from) (\w+) (?:\(|set |where )/g);
-    for (const [, table] of [...calls, ...sql])
+    const settings = /\bputSetting\(/.test(text) ? [["", "settings"]] : [];
+    for (const [, table] of [...calls, ...sql, ...settings])
       writers.set(table, new Set([...(writers.get(table) ?? []), roomOf(file).feature]));
   }
   return [...writers].flatMap(([table, found]) => {

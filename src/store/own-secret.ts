@@ -2,6 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import type { SealedBox } from "../core/sealed-box.ts";
 import type { Database, ReadDb, Trx } from "./database.ts";
 import { type CONSOLE_SETTINGS, type OWN_SECRETS, settingSealContext } from "./sealed-settings.ts";
+import { putSetting, readSetting } from "./setting-rows.ts";
 
 /** `store` knows no features: members of their core. */
 export interface OwnSecretParts {
@@ -34,16 +35,11 @@ export async function storeSecret<T>(
   trx: Trx,
 ): Promise<void> {
   const value = box.seal(settingSealContext(key), Buffer.from(JSON.stringify(secret)));
-  const row = { key, value, updatedAt: clock.now() };
-  await trx
-    .insertInto("settings")
-    .values(row)
-    .onConflict((conflict) => conflict.column("key").doUpdateSet(row))
-    .execute();
+  await putSetting(trx, key, value, clock.now());
 }
 
 async function storedSecret<T>(db: ReadDb, box: SealedBox, key: Setting): Promise<T | undefined> {
-  const row = await db.selectFrom("settings").select("value").where("key", "=", key).executeTakeFirst();
-  if (!row) return undefined;
-  return JSON.parse(box.open(settingSealContext(key), row.value as Uint8Array).toString("utf8")) as T;
+  const stored = await readSetting(db, key);
+  if (stored === undefined) return undefined;
+  return JSON.parse(box.open(settingSealContext(key), stored as Uint8Array).toString("utf8")) as T;
 }

@@ -5,6 +5,7 @@ import { bytesText } from "../../core/clean-text.ts";
 import { connectionReason } from "../../core/errors.ts";
 import { SAMPLE_DOMAIN } from "../../core/vocabulary.ts";
 import type { ReadDb } from "../../store/database.ts";
+import { readSetting } from "../../store/setting-rows.ts";
 import { fetchKeySet, usableKeys } from "./authenticate/issuer-tokens.ts";
 import { DEFAULT_OPEN_SETTING } from "./first-start.ts";
 import { lostView, membersWhoLost } from "./projects/leftovers.ts";
@@ -82,12 +83,7 @@ export async function checkRights(db: ReadDb, { auth, projects }: Config): Promi
   const more = rows.length > lines.length ? [`and ${rows.length - lines.length} more`] : [];
   const what = `only the role in a project counts; members lost ${[...lines, ...more].join("; ")}`;
   const lost = rows.length === 0 ? [] : [warn("rights", what, "prism projects raise lists them and gives them back")];
-  const stored = await db
-    .selectFrom("settings")
-    .select("value")
-    .where("key", "=", DEFAULT_OPEN_SETTING)
-    .executeTakeFirst();
-  const isOpen = projects.defaultOpen ?? stored?.value === 1;
+  const isOpen = projects.defaultOpen ?? (await readSetting(db, DEFAULT_OPEN_SETTING)) === 1;
   const isForAll = isOpen && auth.registration === "open";
   const open = "every account reads the project default, and registration is open: so does everyone who can reach it";
   const kept = "every account reads the project default, as before the upgrade: projects.defaultOpen is not set";

@@ -7,6 +7,7 @@ import { BUILT_IN_ROLES } from "../../core/permissions.ts";
 import { createToken, hashToken, secretsEqual } from "../../core/tokens.ts";
 import type { Uses } from "../../module/feature.ts";
 import type { Database, ReadDb, Trx } from "../../store/database.ts";
+import { readSetting } from "../../store/setting-rows.ts";
 import type { AuditTrail } from "../operate/audit/index.ts";
 import { recordChange } from "./context.ts";
 import type { PasswordHasher } from "./passwords/hasher.ts";
@@ -162,9 +163,9 @@ async function makeSetupToken(trx: Trx, now: number): Promise<string | null> {
 
 /** @throws FORBIDDEN for a wrong token, or if there is an Admin */
 export async function useSetupToken(token: string, trx: Trx): Promise<void> {
-  const row = await trx.selectFrom("settings").select("value").where("key", "=", KEY).executeTakeFirst();
+  const stored = await readSetting(trx, KEY);
   const isTooLate = await hasAdmin(trx, false);
-  if (!row || isTooLate || !secretsEqual(String(row.value), hashToken(token)))
+  if (stored === undefined || isTooLate || !secretsEqual(String(stored), hashToken(token)))
     throw new PrismError("FORBIDDEN", "The setup token is not valid");
   await trx.deleteFrom("settings").where("key", "=", KEY).execute();
 }

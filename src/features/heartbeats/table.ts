@@ -8,6 +8,7 @@ import { addEffect, type BoundStatement, type ReadDb, type Trx } from "../../sto
 import type { FedHeartbeat } from "../../store/effect.ts";
 import { daysBefore, type NamedSweep, sweepRows } from "../../store/retention.ts";
 import type { HeartbeatKeysTable, HeartbeatPingsTable } from "../../store/schema.ts";
+import { putSetting, readSetting } from "../../store/setting-rows.ts";
 import { countOf } from "../../store/sqlite/list-queries.ts";
 import { insertLater, runLater, updateLater } from "../../store/statements.ts";
 import { owned } from "../access/index.ts";
@@ -267,16 +268,12 @@ const ALIVE_SETTING = "heartbeats.aliveAt";
 
 /** When a server last watched; null: never. */
 export async function readAliveAt(db: ReadDb): Promise<EpochMs | null> {
-  const row = await db.selectFrom("settings").select("value").where("key", "=", ALIVE_SETTING).executeTakeFirst();
-  return row ? Number(row.value) : null;
+  const at = await readSetting(db, ALIVE_SETTING);
+  return at === undefined ? null : Number(at);
 }
 
 export async function putAliveAt(trx: Trx, at: EpochMs): Promise<void> {
-  await trx
-    .insertInto("settings")
-    .values({ key: ALIVE_SETTING, value: at, updatedAt: at })
-    .onConflict((conflict) => conflict.column("key").doUpdateSet({ value: at, updatedAt: at }))
-    .execute();
+  await putSetting(trx, ALIVE_SETTING, at, at);
 }
 
 /** Flips are kept for 93 days. */

@@ -3,6 +3,7 @@ import { PrismError } from "../../../core/errors.ts";
 import type { RightsChange } from "../../../core/principal.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
+import { putSetting } from "../../../store/setting-rows.ts";
 import { countEventsUpTo } from "./queries.ts";
 
 /** A row of `events` besides its payload, with its entries in indexes. */
@@ -361,7 +362,7 @@ export class ProjectStorage {
         [FROM, this.#from],
         [TO, this.#to],
       ] as const)
-        await putSetting(trx, { key, value, updatedAt: this.#parts.clock.now() });
+        await putSetting(trx, key, value, this.#parts.clock.now());
     } catch (error) {
       for (const projectId of changed) this.#changed.add(projectId);
       throw error;
@@ -432,14 +433,6 @@ function refusal({ setting, limit }: Problem, message: string): PrismError {
   return new PrismError("STORAGE_LIMIT_REACHED", message, {
     details: [{ path: "", code: "LIMIT", message, setting, limit }],
   });
-}
-
-async function putSetting(trx: Trx, row: { key: string; value: number; updatedAt: number }): Promise<void> {
-  await trx
-    .insertInto("settings")
-    .values(row)
-    .onConflict((conflict) => conflict.column("key").doUpdateSet(row))
-    .execute();
 }
 
 /** Call it before events are removed in a transaction: their project then stores less. */

@@ -4,6 +4,7 @@ import { deferred } from "../../../core/promises.ts";
 import { isOwnEvent } from "../../../core/vocabulary.ts";
 import type { Context } from "../../../module/feature.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
+import { putSetting, readSetting } from "../../../store/setting-rows.ts";
 import { firstSeqSince, IS_ERROR_ROW, IS_IN_ALERT, IS_OF_PRODUCER, isErrorEvent } from "../../events/index.ts";
 import type { Observer } from "../../notifications/index.ts";
 import { type IncomingEvent, MatchCounts } from "../../rules/index.ts";
@@ -18,12 +19,8 @@ export interface AlertMark {
 }
 
 export async function markOf(db: ReadDb | Trx, projectId: string): Promise<AlertMark | null> {
-  const row = await db
-    .selectFrom("settings")
-    .select("value")
-    .where("key", "=", MARK + projectId)
-    .executeTakeFirst();
-  return row ? (JSON.parse(String(row.value)) as AlertMark) : null;
+  const mark = await readSetting(db, MARK + projectId);
+  return mark === undefined ? null : (JSON.parse(String(mark)) as AlertMark);
 }
 
 /** The marks of all projects that have had an alert. */
@@ -38,12 +35,7 @@ export async function allMarks(db: ReadDb): Promise<Map<string, AlertMark>> {
 }
 
 export async function putMark(trx: Trx, projectId: string, mark: AlertMark): Promise<void> {
-  const row = { value: JSON.stringify(mark), updatedAt: mark.at };
-  await trx
-    .insertInto("settings")
-    .values({ key: MARK + projectId, ...row })
-    .onConflict((conflict) => conflict.column("key").doUpdateSet(row))
-    .execute();
+  await putSetting(trx, MARK + projectId, JSON.stringify(mark), mark.at);
 }
 
 /** A row of `events` that counts as an error: no alert pages for it. */

@@ -5,6 +5,7 @@ import { syncDirLater } from "../../../core/data-dir.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { GENESIS_HASH } from "../../../store/commit/audit-chain.ts";
 import { AUDIT_KEY_SETTING, isHeadRequired, markedAuditKey } from "../../../store/sealed-settings.ts";
+import { readSetting } from "../../../store/setting-rows.ts";
 import type { AuditHead } from "./audit-log.ts";
 
 /** A head from a file or log line; `mac` is null in the log and in earlier versions' format. */
@@ -163,9 +164,8 @@ export class AuditHeadKeeper {
     const { reader, box, db } = this.#parts;
     if (isHeadRequired(reader, box)) return;
     await db.write(async (trx) => {
-      const key = trx.selectFrom("settings").select("value").where("key", "=", AUDIT_KEY_SETTING);
-      const stored = await key.executeTakeFirst();
-      const marked = stored?.value instanceof Uint8Array ? markedAuditKey(stored.value, box) : null;
+      const stored = await readSetting(trx, AUDIT_KEY_SETTING);
+      const marked = stored instanceof Uint8Array ? markedAuditKey(stored, box) : null;
       if (marked === null) return;
       await trx.updateTable("settings").set({ value: marked }).where("key", "=", AUDIT_KEY_SETTING).execute();
     });

@@ -11,6 +11,7 @@ import { kyselyOver, ReadDriver } from "../../../store/commit/write-driver.ts";
 import type { Trx } from "../../../store/database.ts";
 import { Scanner } from "../../../store/scanner.ts";
 import { loadAuditKey } from "../../../store/sealed-settings.ts";
+import { putSetting } from "../../../store/setting-rows.ts";
 import { closing, openForWriting, reading } from "../../../store/sqlite/connection.ts";
 import { migrateFile, requireOwnSchema } from "../../../store/sqlite/migrate.ts";
 import { sqliteCode } from "../../../store/sqlite/sqlite-errors.ts";
@@ -209,7 +210,7 @@ async function dropLeases(trx: Trx, now: number): Promise<number> {
 /** As after a graceful stop (src/store/commit/sequences.ts). */
 async function moveCounters(trx: Trx, offsets: Positions, now: number): Promise<void> {
   for (const name of ["events", "streams"] as const)
-    for (const key of [`sequence.${name}`, `sequence.${name}.last`]) await keep(trx, key, offsets[name], now);
+    for (const key of [`sequence.${name}`, `sequence.${name}.last`]) await putSetting(trx, key, offsets[name], now);
 }
 
 /** Nothing after the last restored entry can be read again, even if clients have seen more. */
@@ -238,14 +239,6 @@ async function pauseOutward(trx: Trx, now: number): Promise<readonly string[]> {
     union select 'module:' || name from modules`.execute(trx);
   const modules = rows.map(({ queue }) => parseQueueName(queue)).filter((queue) => queue !== undefined);
   const paused = [...OUTWARD_QUEUES, ...modules];
-  for (const queue of paused) await keep(trx, pausedKey(queue), 1, now);
+  for (const queue of paused) await putSetting(trx, pausedKey(queue), 1, now);
   return paused;
-}
-
-async function keep(trx: Trx, key: string, value: number, now: number): Promise<void> {
-  await trx
-    .insertInto("settings")
-    .values({ key, value, updatedAt: now })
-    .onConflict((conflict) => conflict.column("key").doUpdateSet({ value, updatedAt: now }))
-    .execute();
 }

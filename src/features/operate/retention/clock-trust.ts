@@ -1,6 +1,7 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import { DAY_MS, type EpochMs, toRfc3339 } from "../../../core/clock.ts";
 import type { Uses } from "../../../module/feature.ts";
+import { putSetting } from "../../../store/setting-rows.ts";
 
 const TRUSTED_SETTING = "clock.trustedAt";
 const DOUBTED_SETTING = "clock.doubtedAt";
@@ -74,11 +75,7 @@ export class ClockTrust {
         [TRUSTED_SETTING, this.#facts.trustedAt],
         [DOUBTED_SETTING, this.#facts.doubtedAt ?? 0],
       ] as const)
-        await trx
-          .insertInto("settings")
-          .values({ key, value: value ?? 0, updatedAt })
-          .onConflict((conflict) => conflict.column("key").doUpdateSet({ value: value ?? 0, updatedAt }))
-          .execute();
+        await putSetting(trx, key, value ?? 0, updatedAt);
     });
   }
 }

@@ -4,6 +4,7 @@ import type { Uses } from "../../../module/feature.ts";
 import type { NotificationRow } from "../../../store/commit/write-set.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import type { EventsTable } from "../../../store/schema.ts";
+import { putSetting } from "../../../store/setting-rows.ts";
 import { notificationOf } from "../deciding/decide.ts";
 import { storedEvent } from "../deciding/incoming-event.ts";
 import type { ActiveRule } from "../deciding/rule-book.ts";
@@ -398,12 +399,7 @@ export class Absences implements SeenMatches {
             conflict.columns(["ruleId", "projectId", "key"]).doUpdateSet({ lastAt, lastSeq, firedAt }),
           )
           .execute();
-      const row = { value: JSON.stringify({ upTo: this.#lastSeq, at: now }), updatedAt: now };
-      await trx
-        .insertInto("settings")
-        .values({ key: ALIVE_KEY, ...row })
-        .onConflict((conflict) => conflict.column("key").doUpdateSet(row))
-        .execute();
+      await putSetting(trx, ALIVE_KEY, JSON.stringify({ upTo: this.#lastSeq, at: now }), now);
     });
     await write.catch((error: unknown) => {
       for (const each of dirty) this.#dirty.add(each);
