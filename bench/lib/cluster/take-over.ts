@@ -46,10 +46,12 @@ const KINDS: Readonly<Record<string, Kind>> = {
   "step-down": {
     goal: null,
     moves: true,
-    happen: async ({ leader, headers }) => {
-      const reply = await fetch(`${leader.url}/api/v1/cluster/step-down`, { method: "POST", headers, body: "{}" });
-      if (!reply.ok) throw new Error(await reply.text());
-    },
+    // Refused as long as the other node is not known to be live.
+    happen: ({ leader, headers }) =>
+      eventually("the leader steps down", async () => {
+        const reply = await fetch(`${leader.url}/api/v1/cluster/step-down`, { method: "POST", headers, body: "{}" });
+        return reply.ok;
+      }),
   },
 };
 
