@@ -100,7 +100,7 @@ runner.on("close", (status, signal) => {
   process.exit(broken.length > 0 ? 1 : (status ?? 1));
 });
 
-/** Promises of docs/promises.md in files that ran, which no `promise()` of the file has shown. */
+/** Promises of docs/promises.md in files that ran, which no `keepsPromise()` of the file has shown. */
 function promisesWithoutTest() {
   const done = new Set(readFileSync(shown, "utf8").split("\n"));
   const ran = new Set(files);

@@ -2,54 +2,50 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 import { deleteEvents } from "../live/support/feeds.ts";
 import { LiveServer, range } from "../live/support/live-server.ts";
 import { SpawnedServer } from "../live/support/spawned-server.ts";
 import { Relay } from "./support/relay.ts";
 import { followProject, MemoryStorage, startClient, stateIs, subscribed } from "./support/start-client.ts";
 
-test(
-  "S1-03, S3-13: the client resumes across restarts of the server, with every event once and in order",
-  promise("S3-13", async (t) => {
-    const server = await LiveServer.start(t);
-    const relay = await Relay.start(t, server.prism.url);
-    const { client, states } = startClient(t, { url: relay.url, token: server.apiKey });
-    const { numbers } = followProject(client, server.projectId);
-    for (let round = 1; round <= 3; round++) {
-      await server.feed.publish(20);
-      await eventually("some", () => numbers.length > (round - 1) * 30);
-      await server.restart();
-      await server.feed.publish(10);
-      relay.leadTo(server.prism.url);
-      await eventually("all", () => numbers.length >= round * 30);
-    }
-    assert.deepEqual(numbers, range(1, 90));
-    assert.ok(states.some((state) => state.state === "waiting" && state.error.status === 1012));
-  }),
-);
+test("S1-03, S3-13: the client resumes across restarts of the server, with every event once and in order", async (t) => {
+  keepsPromise(t, "S3-13");
+  const server = await LiveServer.start(t);
+  const relay = await Relay.start(t, server.prism.url);
+  const { client, states } = startClient(t, { url: relay.url, token: server.apiKey });
+  const { numbers } = followProject(client, server.projectId);
+  for (let round = 1; round <= 3; round++) {
+    await server.feed.publish(20);
+    await eventually("some", () => numbers.length > (round - 1) * 30);
+    await server.restart();
+    await server.feed.publish(10);
+    relay.leadTo(server.prism.url);
+    await eventually("all", () => numbers.length >= round * 30);
+  }
+  assert.deepEqual(numbers, range(1, 90));
+  assert.ok(states.some((state) => state.state === "waiting" && state.error.status === 1012));
+});
 
-test(
-  "S1-03, S3-13: the client resumes after a server that was killed, with every event once and in order",
-  promise("S3-13", async (t) => {
-    const server = await SpawnedServer.start(t);
-    const relay = await Relay.start(t, server.target.url);
-    const { client, states } = startClient(t, { url: relay.url, token: server.target.token });
-    const { numbers } = followProject(client, server.target.projectId);
-    for (let round = 1; round <= 3; round++) {
-      const feed = server.newFeed();
-      await feed.publish(15);
-      await eventually("some", () => numbers.length > (round - 1) * 25);
-      await feed.publish(10);
-      await server.kill();
-      await server.run(feed.count);
-      relay.leadTo(server.target.url);
-      await eventually("all", () => numbers.length >= round * 25);
-    }
-    assert.deepEqual(numbers, range(1, 75));
-    assert.ok(states.some((state) => state.state === "waiting" && state.error.status === 1006));
-  }),
-);
+test("S1-03, S3-13: the client resumes after a server that was killed, with every event once and in order", async (t) => {
+  keepsPromise(t, "S3-13");
+  const server = await SpawnedServer.start(t);
+  const relay = await Relay.start(t, server.target.url);
+  const { client, states } = startClient(t, { url: relay.url, token: server.target.token });
+  const { numbers } = followProject(client, server.target.projectId);
+  for (let round = 1; round <= 3; round++) {
+    const feed = server.newFeed();
+    await feed.publish(15);
+    await eventually("some", () => numbers.length > (round - 1) * 25);
+    await feed.publish(10);
+    await server.kill();
+    await server.run(feed.count);
+    relay.leadTo(server.target.url);
+    await eventually("all", () => numbers.length >= round * 25);
+  }
+  assert.deepEqual(numbers, range(1, 75));
+  assert.ok(states.some((state) => state.state === "waiting" && state.error.status === 1006));
+});
 
 test("the client resumes after the network was lost, and reports its state", async (t) => {
   const server = await LiveServer.start(t);

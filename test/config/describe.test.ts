@@ -6,7 +6,7 @@ import { parseEnv } from "node:util";
 import { configTable, describeConfig, exampleConfig } from "../../src/config/describe.ts";
 import { flattenOptions } from "../../src/config/option.ts";
 import { OPTIONS } from "../../src/config/options.ts";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 import { GOOD_SECRETS, load } from "./support/load.ts";
 
 const shipped = (name: string): string =>
@@ -38,29 +38,27 @@ test("docs/configuration.md holds the table that derives from the settings", () 
   assert.ok(page.includes(`<!-- settings -->\n${configTable()}\n<!-- end of settings -->`), "run npm run config:docs");
 });
 
-test(
-  "S0-11: .env.example works as it is, and with every line of it in use no name is unknown",
-  promise("S0-11", (t) => {
-    const text = shipped(".env.example");
-    const asShipped = load(t, { files: { ".env": text } });
-    assert.deepEqual(asShipped.warnings, []);
-    const { secrets: _, dataDir: _dir, databaseFile: _file, modulesDir: _modules, ...values } = asShipped.config;
-    const { secrets: _2, dataDir: _dir2, databaseFile: _file2, modulesDir: _modules2, ...defaults } = load(t).config;
-    assert.deepEqual(values, defaults);
-    const everything = text.replace(/^# (?=[A-Z][A-Z_]*=)/gm, "");
-    const variables = parseEnv(everything);
-    assert.ok(Object.keys(variables).length > Object.keys(parseEnv(text)).length);
-    assert.deepEqual(load(t, { files: { ".env": everything } }).warnings, []);
-    const known = flattenOptions(OPTIONS).flatMap(([key, { seed }]) => [
-      ...seed,
-      `PRISM_${key
-        .replace(/([a-z])([A-Z])/g, "$1_$2")
-        .replace(/[.-]/g, "_")
-        .toUpperCase()}`,
-    ]);
-    for (const name of Object.keys(variables)) assert.ok(known.includes(name), `${name} is no setting`);
-  }),
-);
+test("S0-11: .env.example works as it is, and with every line of it in use no name is unknown", (t) => {
+  keepsPromise(t, "S0-11");
+  const text = shipped(".env.example");
+  const asShipped = load(t, { files: { ".env": text } });
+  assert.deepEqual(asShipped.warnings, []);
+  const { secrets: _, dataDir: _dir, databaseFile: _file, modulesDir: _modules, ...values } = asShipped.config;
+  const { secrets: _2, dataDir: _dir2, databaseFile: _file2, modulesDir: _modules2, ...defaults } = load(t).config;
+  assert.deepEqual(values, defaults);
+  const everything = text.replace(/^# (?=[A-Z][A-Z_]*=)/gm, "");
+  const variables = parseEnv(everything);
+  assert.ok(Object.keys(variables).length > Object.keys(parseEnv(text)).length);
+  assert.deepEqual(load(t, { files: { ".env": everything } }).warnings, []);
+  const known = flattenOptions(OPTIONS).flatMap(([key, { seed }]) => [
+    ...seed,
+    `PRISM_${key
+      .replace(/([a-z])([A-Z])/g, "$1_$2")
+      .replace(/[.-]/g, "_")
+      .toUpperCase()}`,
+  ]);
+  for (const name of Object.keys(variables)) assert.ok(known.includes(name), `${name} is no setting`);
+});
 
 test("every setting says what it does, and no variable belongs to two", () => {
   const options = flattenOptions(OPTIONS);

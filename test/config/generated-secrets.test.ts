@@ -4,7 +4,7 @@ import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { ConfigRefused } from "../../src/config/load.ts";
 import { generateSecrets } from "../../src/config/secrets.ts";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { GOOD_SECRETS, load, problemsOf } from "./support/load.ts";
 
@@ -15,27 +15,25 @@ function started(t: TestContext, workingDir: string) {
   return loaded;
 }
 
-test(
-  "S0-19: development makes its secrets once, keeps them readable by their owner only, and uses them again",
-  promise("S0-19", (t) => {
-    const workingDir = temporaryDir(t);
-    const first = started(t, workingDir);
-    const file = join(workingDir, "data/secrets.json");
-    assert.equal(statSync(file).mode & 0o777, 0o600);
-    assert.equal(statSync(join(workingDir, "data")).mode & 0o777, 0o700);
-    assert.deepEqual(readdirSync(join(workingDir, "data")), ["secrets.json"], "nothing is left beside it");
-    assert.equal(Buffer.from(first.config.secrets.access, "base64").length, 32);
-    assert.equal(first.config.secrets.encryptionKey.length, 32);
-    assert.deepEqual(
-      [first.origins.get("auth.jwtSecret"), first.origins.get("encryptionKey")],
-      ["generated", "generated"],
-    );
-    for (const again of [load(t, { workingDir }), started(t, workingDir)]) {
-      assert.equal(again.config.secrets.access, first.config.secrets.access);
-      assert.deepEqual(again.config.secrets.encryptionKey, first.config.secrets.encryptionKey);
-    }
-  }),
-);
+test("S0-19: development makes its secrets once, keeps them readable by their owner only, and uses them again", (t) => {
+  keepsPromise(t, "S0-19");
+  const workingDir = temporaryDir(t);
+  const first = started(t, workingDir);
+  const file = join(workingDir, "data/secrets.json");
+  assert.equal(statSync(file).mode & 0o777, 0o600);
+  assert.equal(statSync(join(workingDir, "data")).mode & 0o777, 0o700);
+  assert.deepEqual(readdirSync(join(workingDir, "data")), ["secrets.json"], "nothing is left beside it");
+  assert.equal(Buffer.from(first.config.secrets.access, "base64").length, 32);
+  assert.equal(first.config.secrets.encryptionKey.length, 32);
+  assert.deepEqual(
+    [first.origins.get("auth.jwtSecret"), first.origins.get("encryptionKey")],
+    ["generated", "generated"],
+  );
+  for (const again of [load(t, { workingDir }), started(t, workingDir)]) {
+    assert.equal(again.config.secrets.access, first.config.secrets.access);
+    assert.deepEqual(again.config.secrets.encryptionKey, first.config.secrets.encryptionKey);
+  }
+});
 
 test("two directories have different secrets", (t) => {
   const [one, other] = [temporaryDir(t), temporaryDir(t)].map((dir) => started(t, dir).config.secrets);

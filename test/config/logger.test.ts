@@ -6,7 +6,7 @@ import SqliteDatabase from "better-sqlite3";
 import { buildSync } from "esbuild";
 import { createLogger, type LoggerOptions, type ReloadableLogger } from "../../src/config/logger.ts";
 import type { Logger } from "../../src/core/log.ts";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 import { temporaryDir } from "../helpers/store.ts";
 
 interface Written {
@@ -44,58 +44,51 @@ test("S2-102: a line is one JSON object with time, level, namespace and message 
   assert.deepEqual([line?.["route"], line?.["status"], line?.["msg"]], ["/events", 202, "request"]);
 });
 
-test(
-  "S2-103, S4-32: there are four levels, and the least severe that is written is a setting",
-  promise(["S2-103", "S4-32"], () => {
-    const levels = ["error", "warn", "info", "debug"] as const;
-    for (const [i, level] of levels.entries()) {
-      const { log, take } = write({ level });
-      for (const each of levels) log[each]({}, each);
-      assert.deepEqual(
-        take().map(({ level }) => level),
-        levels.slice(0, i + 1),
-      );
-    }
-  }),
-);
+test("S2-103, S4-32: there are four levels, and the least severe that is written is a setting", (t) => {
+  keepsPromise(t, ["S2-103", "S4-32"]);
+  const levels = ["error", "warn", "info", "debug"] as const;
+  for (const [i, level] of levels.entries()) {
+    const { log, take } = write({ level });
+    for (const each of levels) log[each]({}, each);
+    assert.deepEqual(
+      take().map(({ level }) => level),
+      levels.slice(0, i + 1),
+    );
+  }
+});
 
-test(
-  "S4-45: DEBUG selects namespaces, whatever the level",
-  promise("S4-45", () => {
-    const names = ["", "http", "jobs", "http:sub"];
-    for (const [debug, selected] of [
-      ["prism:*", ["prism", "prism:http", "prism:jobs", "prism:http:sub"]],
-      ["dms:*", ["prism", "prism:http", "prism:jobs", "prism:http:sub"]],
-      ["*", ["prism", "prism:http", "prism:jobs", "prism:http:sub"]],
-      ["prism:http", ["prism:http"]],
-      ["prism:http:*", ["prism:http", "prism:http:sub"]],
-      ["prism", ["prism"]],
-      ["prism:http,prism:jobs", ["prism:http", "prism:jobs"]],
-      ["prism:http prism:jobs", ["prism:http", "prism:jobs"]],
-      ["prism:*,-prism:http", ["prism", "prism:jobs", "prism:http:sub"]],
-      ["prism:*,-prism:http*", ["prism", "prism:jobs"]],
-      ["dms:jobs", ["prism:jobs"]],
-      ["express:*", []],
-      ["prism:htt.", []],
-      ["", []],
-    ] as const) {
-      const { log, take } = write({ level: "warn", debug });
-      for (const name of names) {
-        const logger = name.split(":").reduce<Logger>((each, part) => (part === "" ? each : each.namespace(part)), log);
-        logger.debug({}, "detail");
-        assert.equal(
-          logger.isDebug(),
-          (selected as readonly string[]).includes(name === "" ? "prism" : `prism:${name}`),
-        );
-      }
-      assert.deepEqual(
-        take().map(({ ns }) => ns),
-        selected,
-        debug,
-      );
+test("S4-45: DEBUG selects namespaces, whatever the level", (t) => {
+  keepsPromise(t, "S4-45");
+  const names = ["", "http", "jobs", "http:sub"];
+  for (const [debug, selected] of [
+    ["prism:*", ["prism", "prism:http", "prism:jobs", "prism:http:sub"]],
+    ["dms:*", ["prism", "prism:http", "prism:jobs", "prism:http:sub"]],
+    ["*", ["prism", "prism:http", "prism:jobs", "prism:http:sub"]],
+    ["prism:http", ["prism:http"]],
+    ["prism:http:*", ["prism:http", "prism:http:sub"]],
+    ["prism", ["prism"]],
+    ["prism:http,prism:jobs", ["prism:http", "prism:jobs"]],
+    ["prism:http prism:jobs", ["prism:http", "prism:jobs"]],
+    ["prism:*,-prism:http", ["prism", "prism:jobs", "prism:http:sub"]],
+    ["prism:*,-prism:http*", ["prism", "prism:jobs"]],
+    ["dms:jobs", ["prism:jobs"]],
+    ["express:*", []],
+    ["prism:htt.", []],
+    ["", []],
+  ] as const) {
+    const { log, take } = write({ level: "warn", debug });
+    for (const name of names) {
+      const logger = name.split(":").reduce<Logger>((each, part) => (part === "" ? each : each.namespace(part)), log);
+      logger.debug({}, "detail");
+      assert.equal(logger.isDebug(), (selected as readonly string[]).includes(name === "" ? "prism" : `prism:${name}`));
     }
-  }),
-);
+    assert.deepEqual(
+      take().map(({ ns }) => ns),
+      selected,
+      debug,
+    );
+  }
+});
 
 test("a reload takes effect at once, in namespaces that are in use, too", () => {
   const { log, take } = write({ level: "error" });

@@ -1,23 +1,21 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import test from "node:test";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 import { GOOD_SECRETS, load, problemsOf } from "./support/load.ts";
 
 const production = (environment: Readonly<Record<string, string>>): { environment: Record<string, string> } => ({
   environment: { NODE_ENV: "production", ...GOOD_SECRETS, ...environment },
 });
 
-test(
-  "S0-19, S4-28: production without secrets is refused, each with the variable and how to make it",
-  promise("S4-28", (t) => {
-    assert.deepEqual(problemsOf(t, { environment: { NODE_ENV: "production" } }), [
-      "JWT_SECRET (auth.jwtSecret) is required in production; set it, in the environment or in .env, to the output of: openssl rand -base64 48",
-      "PRISM_ENCRYPTION_KEY (encryptionKey) is required in production; set it, in the environment or in .env, to the output of: openssl rand -base64 32",
-    ]);
-    assert.deepEqual(problemsOf(t, production({})), []);
-  }),
-);
+test("S0-19, S4-28: production without secrets is refused, each with the variable and how to make it", (t) => {
+  keepsPromise(t, "S4-28");
+  assert.deepEqual(problemsOf(t, { environment: { NODE_ENV: "production" } }), [
+    "JWT_SECRET (auth.jwtSecret) is required in production; set it, in the environment or in .env, to the output of: openssl rand -base64 48",
+    "PRISM_ENCRYPTION_KEY (encryptionKey) is required in production; set it, in the environment or in .env, to the output of: openssl rand -base64 32",
+  ]);
+  assert.deepEqual(problemsOf(t, production({})), []);
+});
 
 test("placeholders of example files are no secrets, however long", (t) => {
   for (const secret of [

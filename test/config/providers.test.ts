@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { ConfigRefused } from "../../src/config/load.ts";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 import { GOOD_SECRETS, load } from "./support/load.ts";
 
 const S3 = {
@@ -13,40 +13,33 @@ const S3 = {
 };
 const PUSHER = { PUSHER_APP_ID: "42", PUSHER_KEY: "k", PUSHER_SECRET: "s3cr3t", PUSHER_CLUSTER: "eu" };
 
-test(
-  "S2-84: PUSHER_ variables are the app, embedded as remote",
-  promise("S2-84", (t) => {
-    const { config, warnings } = load(t, { environment: PUSHER });
-    const { mode, appId, key, secret, cluster } = config.pusher;
-    assert.deepEqual([mode, appId, key, secret, cluster], ["embedded", "42", "k", "s3cr3t", "eu"]);
-    assert.equal(warnings.length, 1, "the cluster, which the embedded server does not use");
-    const remote = load(t, { environment: { ...PUSHER, PRISM_PUSHER_MODE: "remote" } });
-    assert.equal(remote.config.pusher.mode, "remote");
-  }),
-);
+test("S2-84: PUSHER_ variables are the app, embedded as remote", (t) => {
+  keepsPromise(t, "S2-84");
+  const { config, warnings } = load(t, { environment: PUSHER });
+  const { mode, appId, key, secret, cluster } = config.pusher;
+  assert.deepEqual([mode, appId, key, secret, cluster], ["embedded", "42", "k", "s3cr3t", "eu"]);
+  assert.equal(warnings.length, 1, "the cluster, which the embedded server does not use");
+  const remote = load(t, { environment: { ...PUSHER, PRISM_PUSHER_MODE: "remote" } });
+  assert.equal(remote.config.pusher.mode, "remote");
+});
 
-test(
-  "S2-89: S3_, AWS_ and CDN_URL variables say where sounds are",
-  promise("S2-89", (t) => {
-    const { config, warnings } = load(t, { environment: { ...S3, CDN_URL: "https://cdn.example.org/" } });
-    const { kind, s3, cdnUrl, signTtlMs } = config.storage;
-    assert.deepEqual([kind, cdnUrl, signTtlMs], ["s3", "https://cdn.example.org", 3_600_000]);
-    const { endpoint, ...bucket } = s3;
-    assert.deepEqual(bucket, {
-      bucket: "bells",
-      region: "eu-central-1",
-      accessKeyId: "AKIDEXAMPLE",
-      secretAccessKey: "s3cr3t",
-    });
-    assert.deepEqual([endpoint, warnings], [undefined, []]);
-    const own = { S3_REGION: "us-east-1", S3_ENDPOINT: "https://minio.example.org", S3_ACCESS_KEY_ID: "a" };
-    const other = load(t, { environment: { ...S3, ...own } }).config.storage.s3;
-    assert.deepEqual(
-      [other.region, other.endpoint, other.accessKeyId],
-      ["us-east-1", "https://minio.example.org", "a"],
-    );
-  }),
-);
+test("S2-89: S3_, AWS_ and CDN_URL variables say where sounds are", (t) => {
+  keepsPromise(t, "S2-89");
+  const { config, warnings } = load(t, { environment: { ...S3, CDN_URL: "https://cdn.example.org/" } });
+  const { kind, s3, cdnUrl, signTtlMs } = config.storage;
+  assert.deepEqual([kind, cdnUrl, signTtlMs], ["s3", "https://cdn.example.org", 3_600_000]);
+  const { endpoint, ...bucket } = s3;
+  assert.deepEqual(bucket, {
+    bucket: "bells",
+    region: "eu-central-1",
+    accessKeyId: "AKIDEXAMPLE",
+    secretAccessKey: "s3cr3t",
+  });
+  assert.deepEqual([endpoint, warnings], [undefined, []]);
+  const own = { S3_REGION: "us-east-1", S3_ENDPOINT: "https://minio.example.org", S3_ACCESS_KEY_ID: "a" };
+  const other = load(t, { environment: { ...S3, ...own } }).config.storage.s3;
+  assert.deepEqual([other.region, other.endpoint, other.accessKeyId], ["us-east-1", "https://minio.example.org", "a"]);
+});
 
 test("a bucket that nothing is put into is noted", (t) => {
   const { PRISM_STORAGE_KIND: _, ...environment } = S3;

@@ -6,7 +6,7 @@ import test, { type TestContext } from "node:test";
 import type { Page } from "playwright-core";
 import { makeJob } from "../features/time/jobs/support/make-jobs.ts";
 import { eventually } from "../helpers/eventually.ts";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 import { stepsOf } from "../helpers/steps.ts";
 import { assertAccessible, type ConsoleTest, startConsole } from "./helpers.ts";
 
@@ -39,176 +39,174 @@ function makeModules(t: TestContext): { readonly path: string; repair(): void } 
   return { path, repair: () => writeFileSync(repaired, "") };
 }
 
-test(
-  "an operator finds dead jobs and retries them, pauses a queue, and runs schedules",
-  promise("S0-14", async (t) => {
-    const modules = makeModules(t);
-    const console = await startConsole(t, { settings: { modulesDir: modules.path, "modules.hotReload": "false" } });
-    if (!console) return;
-    const { prism } = console;
-    await console.person("olga", ["Operator"]);
-    const page = await console.open("/modules");
-    const dialog = page.getByRole("dialog");
-    const step = stepsOf(t);
+test("an operator finds dead jobs and retries them, pauses a queue, and runs schedules", async (t) => {
+  keepsPromise(t, "S0-14");
+  const modules = makeModules(t);
+  const console = await startConsole(t, { settings: { modulesDir: modules.path, "modules.hotReload": "false" } });
+  if (!console) return;
+  const { prism } = console;
+  await console.person("olga", ["Operator"]);
+  const page = await console.open("/modules");
+  const dialog = page.getByRole("dialog");
+  const step = stepsOf(t);
 
-    await step("a module that failed says why", async () => {
-      await page.getByText("broken failed").waitFor();
-      await page
-        .getByText(/WAREHOUSE_URL is not set/)
-        .first()
-        .waitFor();
-      await page.getByText("1 module failed.").waitFor();
-    });
+  await step("a module that failed says why", async () => {
+    await page.getByText("broken failed").waitFor();
+    await page
+      .getByText(/WAREHOUSE_URL is not set/)
+      .first()
+      .waitFor();
+    await page.getByText("1 module failed.").waitFor();
+  });
 
-    await step(
-      "the link of what needs attention lists the dead jobs; a search finds one by payload or error",
-      async () => {
-        const { body } = await eventually("three dead jobs", async () => {
-          const reply = await prism.get<{ items: { kind: string; link: string; counts: { dead?: number } }[] }>(
-            "/api/v1/attention",
-          );
-          return reply.body.items.some(({ counts }) => counts.dead === 3) ? reply : undefined;
-        });
-        await go(console, page, body.items.find(({ kind }) => kind === "jobs")?.link ?? "");
-        await page.getByText("The drive of Initech is full").waitFor();
-        const rows = page.getByRole("row").filter({ hasText: "dead" });
-        assert.equal(await rows.count(), 3);
-        await page.getByRole("searchbox").fill("is full");
-        await page.waitForURL(/q=is/);
-        await page.getByText("The drive of Initech is full").waitFor();
-        await page.getByRole("searchbox").fill("globex");
-        await page.getByText("The drive of Initech is full").waitFor({ state: "detached" });
-        await page.getByText("The drive of Globex is full").waitFor();
-        assert.equal(await rows.count(), 1);
-      },
-    );
-
-    await step("the job that was found is retried and succeeds", async () => {
-      modules.repair();
-      await page
-        .getByRole("link", { name: /export/ })
-        .first()
-        .click();
-      await page.getByText("Attempt 1 failed for good").waitFor();
-      await press(page, "Retry");
-      await page.getByText("Attempt 2 succeeded").or(page.getByText("Attempt 1 succeeded")).waitFor();
-      await page.getByText("4211").waitFor();
-      await assertAccessible(page, "job");
-    });
-
-    await step("the others are retried together, after a preview of their number", async () => {
-      await go(console, page, "/jobs?state=dead");
+  await step(
+    "the link of what needs attention lists the dead jobs; a search finds one by payload or error",
+    async () => {
+      const { body } = await eventually("three dead jobs", async () => {
+        const reply = await prism.get<{ items: { kind: string; link: string; counts: { dead?: number } }[] }>(
+          "/api/v1/attention",
+        );
+        return reply.body.items.some(({ counts }) => counts.dead === 3) ? reply : undefined;
+      });
+      await go(console, page, body.items.find(({ kind }) => kind === "jobs")?.link ?? "");
       await page.getByText("The drive of Initech is full").waitFor();
-      await press(page, "All matches");
-      await page.getByRole("menuitem", { name: "Retry all matches" }).click();
-      await dialog.getByText("Retry: 2 jobs?").waitFor();
-      await press(dialog, "Retry 2");
-      await page.getByText("Retry: 2 jobs.").waitFor();
-      await page.getByText("No job matches").waitFor();
-      await eventually("all succeeded", async () => {
-        const counts = await prism.get<{ states: { succeeded: number } }>("/api/v1/jobs/counts?queue=module:exports");
-        return counts.body.states.succeeded === 3;
-      });
-    });
+      const rows = page.getByRole("row").filter({ hasText: "dead" });
+      assert.equal(await rows.count(), 3);
+      await page.getByRole("searchbox").fill("is full");
+      await page.waitForURL(/q=is/);
+      await page.getByText("The drive of Initech is full").waitFor();
+      await page.getByRole("searchbox").fill("globex");
+      await page.getByText("The drive of Initech is full").waitFor({ state: "detached" });
+      await page.getByText("The drive of Globex is full").waitFor();
+      assert.equal(await rows.count(), 1);
+    },
+  );
 
-    await step("a waiting job is cancelled by its selection", async () => {
-      await makeJob(prism, { label: "tomorrow's digest" });
-      await go(console, page, "/jobs?state=scheduled&queue=digest");
-      await page.getByText("tomorrow's digest").waitFor();
-      await page.getByRole("row").filter({ hasText: "tomorrow's digest" }).getByRole("checkbox").check();
-      await press(page, "Cancel");
-      await dialog.getByText("They do not run. Cancelled jobs can be retried.").waitFor();
-      await press(dialog, "Cancel 1");
-      await page.getByText("No job matches").waitFor();
-    });
+  await step("the job that was found is retried and succeeds", async () => {
+    modules.repair();
+    await page
+      .getByRole("link", { name: /export/ })
+      .first()
+      .click();
+    await page.getByText("Attempt 1 failed for good").waitFor();
+    await press(page, "Retry");
+    await page.getByText("Attempt 2 succeeded").or(page.getByText("Attempt 1 succeeded")).waitFor();
+    await page.getByText("4211").waitFor();
+    await assertAccessible(page, "job");
+  });
 
-    await step("an operator pauses a queue after a question, and resumes it", async () => {
-      const operator = await console.open("/jobs/queues", { as: "olga", width: 390, theme: "dark" });
-      const row = operator.getByRole("row").filter({ hasText: "digest" });
-      await press(row, "Pause");
-      await operator
-        .getByRole("dialog")
-        .getByText(/Running jobs finish\. Others wait/)
-        .waitFor();
-      await press(operator.getByRole("dialog"), "Pause");
-      await operator.getByText("1 queue is paused.").waitFor();
-      await press(row, "Resume");
-      await operator.getByText("All queues are active.").waitFor();
-      await assertAccessible(operator, "queues");
-      await operator.close();
+  await step("the others are retried together, after a preview of their number", async () => {
+    await go(console, page, "/jobs?state=dead");
+    await page.getByText("The drive of Initech is full").waitFor();
+    await press(page, "All matches");
+    await page.getByRole("menuitem", { name: "Retry all matches" }).click();
+    await dialog.getByText("Retry: 2 jobs?").waitFor();
+    await press(dialog, "Retry 2");
+    await page.getByText("Retry: 2 jobs.").waitFor();
+    await page.getByText("No job matches").waitFor();
+    await eventually("all succeeded", async () => {
+      const counts = await prism.get<{ states: { succeeded: number } }>("/api/v1/jobs/counts?queue=module:exports");
+      return counts.body.states.succeeded === 3;
     });
+  });
 
-    await step("a schedule is made with a preview of changes of the clock, and run now", async () => {
-      await go(console, page, "/schedules");
-      await page.locator(".page-head").getByRole("button", { name: "New schedule" }).click();
-      await dialog.getByLabel("Name").fill("Nightly");
-      await dialog.getByLabel("Cron pattern").fill("30 2 25-31 3 *");
-      await dialog.getByLabel("Time zone").fill("Europe/Berlin");
-      await page.getByRole("option", { name: "Europe/Berlin" }).click();
-      await dialog.getByText("moved", { exact: true }).first().waitFor();
-      await press(dialog, "Save");
-      await page.getByRole("link", { name: /Nightly/ }).click();
-      await page.getByText("It has not run yet").waitFor();
-      await press(page, "Run now");
-      await page.getByText("Run by hand.").waitFor();
-      await page.getByText("succeeded").waitFor();
-    });
+  await step("a waiting job is cancelled by its selection", async () => {
+    await makeJob(prism, { label: "tomorrow's digest" });
+    await go(console, page, "/jobs?state=scheduled&queue=digest");
+    await page.getByText("tomorrow's digest").waitFor();
+    await page.getByRole("row").filter({ hasText: "tomorrow's digest" }).getByRole("checkbox").check();
+    await press(page, "Cancel");
+    await dialog.getByText("They do not run. Cancelled jobs can be retried.").waitFor();
+    await press(dialog, "Cancel 1");
+    await page.getByText("No job matches").waitFor();
+  });
 
-    await step("what is typed at once stays, a dialog starts anew, and the back button closes it", async () => {
-      await go(console, page, "/schedules");
-      const make = page.locator(".page-head").getByRole("button", { name: "New schedule" });
-      await make.waitFor();
-      // Before the browser draws: effects that run later must not change what was typed.
-      const typed = await page.evaluate(async () => {
-        const drawn = new Promise<Node>((found) => {
-          const observer = new MutationObserver(() => {
-            const input = document.querySelector<HTMLInputElement>("dialog input");
-            if (input === null) return;
-            observer.disconnect();
-            input.value = "Typed at once";
-            input.dispatchEvent(new Event("input", { bubbles: true }));
-            found(input);
-          });
-          observer.observe(document.body, { childList: true, subtree: true });
+  await step("an operator pauses a queue after a question, and resumes it", async () => {
+    const operator = await console.open("/jobs/queues", { as: "olga", width: 390, theme: "dark" });
+    const row = operator.getByRole("row").filter({ hasText: "digest" });
+    await press(row, "Pause");
+    await operator
+      .getByRole("dialog")
+      .getByText(/Running jobs finish\. Others wait/)
+      .waitFor();
+    await press(operator.getByRole("dialog"), "Pause");
+    await operator.getByText("1 queue is paused.").waitFor();
+    await press(row, "Resume");
+    await operator.getByText("All queues are active.").waitFor();
+    await assertAccessible(operator, "queues");
+    await operator.close();
+  });
+
+  await step("a schedule is made with a preview of changes of the clock, and run now", async () => {
+    await go(console, page, "/schedules");
+    await page.locator(".page-head").getByRole("button", { name: "New schedule" }).click();
+    await dialog.getByLabel("Name").fill("Nightly");
+    await dialog.getByLabel("Cron pattern").fill("30 2 25-31 3 *");
+    await dialog.getByLabel("Time zone").fill("Europe/Berlin");
+    await page.getByRole("option", { name: "Europe/Berlin" }).click();
+    await dialog.getByText("moved", { exact: true }).first().waitFor();
+    await press(dialog, "Save");
+    await page.getByRole("link", { name: /Nightly/ }).click();
+    await page.getByText("It has not run yet").waitFor();
+    await press(page, "Run now");
+    await page.getByText("Run by hand.").waitFor();
+    await page.getByText("succeeded").waitFor();
+  });
+
+  await step("what is typed at once stays, a dialog starts anew, and the back button closes it", async () => {
+    await go(console, page, "/schedules");
+    const make = page.locator(".page-head").getByRole("button", { name: "New schedule" });
+    await make.waitFor();
+    // Before the browser draws: effects that run later must not change what was typed.
+    const typed = await page.evaluate(async () => {
+      const drawn = new Promise<Node>((found) => {
+        const observer = new MutationObserver(() => {
+          const input = document.querySelector<HTMLInputElement>("dialog input");
+          if (input === null) return;
+          observer.disconnect();
+          input.value = "Typed at once";
+          input.dispatchEvent(new Event("input", { bubbles: true }));
+          found(input);
         });
-        const buttons = [...document.querySelectorAll<HTMLButtonElement>(".page-head button")];
-        buttons.find(({ innerText }) => innerText.includes("New schedule"))?.click();
-        await drawn;
-        await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 200)));
-        return document.querySelector<HTMLInputElement>("dialog input")?.value;
+        observer.observe(document.body, { childList: true, subtree: true });
       });
-      assert.equal(typed, "Typed at once");
-      await page.keyboard.press("Escape");
-      await make.click();
-      assert.equal(await dialog.getByLabel("Name").inputValue(), "");
-      await page.goBack();
-      await dialog.waitFor({ state: "detached" });
+      const buttons = [...document.querySelectorAll<HTMLButtonElement>(".page-head button")];
+      buttons.find(({ innerText }) => innerText.includes("New schedule"))?.click();
+      await drawn;
+      await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 200)));
+      return document.querySelector<HTMLInputElement>("dialog input")?.value;
     });
+    assert.equal(typed, "Typed at once");
+    await page.keyboard.press("Escape");
+    await make.click();
+    assert.equal(await dialog.getByLabel("Name").inputValue(), "");
+    await page.goBack();
+    await dialog.waitFor({ state: "detached" });
+  });
 
-    await step("a skipped run says why", async () => {
-      await prism.post("/api/v1/queues/timers/pause");
-      const payload = { action: { type: "event", event: "tick", payload: {} } };
-      const body = { name: "Each second", queue: "timers", kind: "timer", everyMs: 1000, payload };
-      const { body: schedule, status, text } = await prism.post<{ id: string }>("/api/v1/schedules", body);
-      assert.equal(status, 201, text);
-      await eventually("a skipped run", async () => {
-        const runs = await prism.get(`/api/v1/schedules/${schedule.id}/runs`);
-        return runs.text.includes("skipped");
-      });
-      await go(console, page, `/schedules/${schedule.id}`);
-      await page
-        .getByText(/^skipped/)
-        .first()
-        .waitFor();
-      await page
-        .getByText(/the previous run/i)
-        .first()
-        .waitFor();
-      await assertAccessible(page, "schedule");
+  await step("a skipped run says why", async () => {
+    await prism.post("/api/v1/queues/timers/pause");
+    const payload = { action: { type: "event", event: "tick", payload: {} } };
+    const body = { name: "Each second", queue: "timers", kind: "timer", everyMs: 1000, payload };
+    const { body: schedule, status, text } = await prism.post<{ id: string }>("/api/v1/schedules", body);
+    assert.equal(status, 201, text);
+    await eventually("a skipped run", async () => {
+      const runs = await prism.get(`/api/v1/schedules/${schedule.id}/runs`);
+      return runs.text.includes("skipped");
     });
-    console.assertClean();
-  }),
-);
+    await go(console, page, `/schedules/${schedule.id}`);
+    await page
+      .getByText(/^skipped/)
+      .first()
+      .waitFor();
+    await page
+      .getByText(/the previous run/i)
+      .first()
+      .waitFor();
+    await assertAccessible(page, "schedule");
+  });
+  console.assertClean();
+});
 
 test("jobs begin with what is left to do; schedules and timers are named in words", async (t) => {
   const console = await startConsole(t);

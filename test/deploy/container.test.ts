@@ -8,7 +8,7 @@ import { parse } from "yaml";
 import { loadConfig } from "../../src/config/load.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { lastingPort } from "../helpers/free-ports.ts";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import {
   canIsolate,
@@ -80,15 +80,13 @@ function listing(root: string): string {
   return entries.map((name) => execFileSync("find", [join(root, name), "-ls"], { encoding: "utf8" })).join("");
 }
 
-test(
-  "S0-08, S2-119: the image is the executable, its libraries and a user; it has no shell",
-  promise(["S0-08", "S2-119"], (t) => {
-    const root = makeImageRoot(t);
-    assert.equal(instruction("FROM"), "scratch");
-    for (const path of ["bin/sh", "usr/bin", "usr/bin/node"]) assert.equal(existsSync(join(root, path)), false, path);
-    assert.match(readFileSync(join(root, "etc/passwd"), "utf8"), /^prism:x:10001:10001:/m);
-  }),
-);
+test("S0-08, S2-119: the image is the executable, its libraries and a user; it has no shell", (t) => {
+  keepsPromise(t, ["S0-08", "S2-119"]);
+  const root = makeImageRoot(t);
+  assert.equal(instruction("FROM"), "scratch");
+  for (const path of ["bin/sh", "usr/bin", "usr/bin/node"]) assert.equal(existsSync(join(root, path)), false, path);
+  assert.match(readFileSync(join(root, "etc/passwd"), "utf8"), /^prism:x:10001:10001:/m);
+});
 
 /** What the last step of the Dockerfile's first stage makes. */
 function makeImageRoot(t: Parameters<typeof makeRoot>[0]): string {
@@ -97,73 +95,67 @@ function makeImageRoot(t: Parameters<typeof makeRoot>[0]): string {
   return root;
 }
 
-test(
-  "F4: compose.production.yaml: the container runs read-only, writes /data only, and stops in order as process 1",
-  promise("S4-26", async (t) => {
-    const root = makeImageRoot(t);
-    const { prism, secrets = {} } = readCompose("compose.production.yaml");
-    for (const name of ["jwt_secret", "encryption_key"]) {
-      assert.ok(secrets[name], name);
-      writeFileSync(join(root, "run/secrets", name), `${randomBytes(32).toString("base64")}\n`);
-    }
-    const before = listing(root);
-    const port = await lastingPort();
-    const env = { ...prism.environment, PORT: String(port), HOST: "127.0.0.1" };
-    const health = (): number | null => runSandboxedSync(containerOf(root, instruction("HEALTHCHECK"), env)).status;
-    assert.equal(health(), 4);
+test("F4: compose.production.yaml: the container runs read-only, writes /data only, and stops in order as process 1", async (t) => {
+  keepsPromise(t, "S4-26");
+  const root = makeImageRoot(t);
+  const { prism, secrets = {} } = readCompose("compose.production.yaml");
+  for (const name of ["jwt_secret", "encryption_key"]) {
+    assert.ok(secrets[name], name);
+    writeFileSync(join(root, "run/secrets", name), `${randomBytes(32).toString("base64")}\n`);
+  }
+  const before = listing(root);
+  const port = await lastingPort();
+  const env = { ...prism.environment, PORT: String(port), HOST: "127.0.0.1" };
+  const health = (): number | null => runSandboxedSync(containerOf(root, instruction("HEALTHCHECK"), env)).status;
+  assert.equal(health(), 4);
 
-    const command = JSON.stringify([
-      ...(JSON.parse(instruction("ENTRYPOINT")) as string[]),
-      ...(JSON.parse(instruction("CMD")) as string[]),
-    ]);
-    const started = runSandboxed(t, containerOf(root, command, env));
-    await eventually("the container answers", async () => {
+  const command = JSON.stringify([
+    ...(JSON.parse(instruction("ENTRYPOINT")) as string[]),
+    ...(JSON.parse(instruction("CMD")) as string[]),
+  ]);
+  const started = runSandboxed(t, containerOf(root, command, env));
+  await eventually("the container answers", async () => {
+    assert.equal(started.child.exitCode, null, started.output());
+    return (await fetch(`http://127.0.0.1:${port}/health/ready`).catch(() => null))?.status === 200;
+  });
+  assert.equal(health(), 0);
+  assert.equal((await fetch(`http://127.0.0.1:${port}/dev/token`)).status, 404);
+  assert.ok(
+    started.output().includes(`"dataDir":"${pathInside(root, "/data")}","pid":${canIsolate ? 1 : started.child.pid},`),
+  );
+  assert.equal(listing(root), before);
+  assert.ok(existsSync(join(root, "data/prism.db")));
+
+  assert.equal(instruction("STOPSIGNAL"), "SIGTERM");
+  stop(started);
+  await eventually(
+    () => `the container ends: ${started.output()}`,
+    () => started.child.exitCode !== null || started.child.signalCode !== null,
+  );
+  assert.equal(started.child.exitCode, 0, started.output());
+  assert.equal(health(), 4);
+});
+
+test("compose.yaml: development on the seeds' ports, with a token for this machine", async (t) => {
+  keepsPromise(t, "S0-52");
+  const root = makeImageRoot(t);
+  const { prism } = readCompose("compose.yaml");
+  const ports = [await lastingPort(), await lastingPort(), await lastingPort()];
+  const [port, ...extra] = ports.map(String);
+  const { PORT, PRISM_DASHBOARD_PORT, PRISM_EXTRA_PORTS } = prism.environment;
+  assert.deepEqual([PORT, PRISM_DASHBOARD_PORT, PRISM_EXTRA_PORTS], ["3000", "3001", "8080"]);
+  const [dashboard = "", more = ""] = extra;
+  const env = { ...prism.environment, PORT: port ?? "", PRISM_DASHBOARD_PORT: dashboard, PRISM_EXTRA_PORTS: more };
+  const started = runSandboxed(t, containerOf(root, '["/usr/local/bin/prism","serve"]', env));
+  for (const each of ports) {
+    const token = await eventually("a token", async () => {
       assert.equal(started.child.exitCode, null, started.output());
-      return (await fetch(`http://127.0.0.1:${port}/health/ready`).catch(() => null))?.status === 200;
+      const reply = await fetch(`http://127.0.0.1:${each}/dev/token`).catch(() => null);
+      return reply?.ok ? ((await reply.json()) as { token: string }).token : null;
     });
-    assert.equal(health(), 0);
-    assert.equal((await fetch(`http://127.0.0.1:${port}/dev/token`)).status, 404);
-    assert.ok(
-      started
-        .output()
-        .includes(`"dataDir":"${pathInside(root, "/data")}","pid":${canIsolate ? 1 : started.child.pid},`),
-    );
-    assert.equal(listing(root), before);
-    assert.ok(existsSync(join(root, "data/prism.db")));
-
-    assert.equal(instruction("STOPSIGNAL"), "SIGTERM");
-    stop(started);
-    await eventually(
-      () => `the container ends: ${started.output()}`,
-      () => started.child.exitCode !== null || started.child.signalCode !== null,
-    );
-    assert.equal(started.child.exitCode, 0, started.output());
-    assert.equal(health(), 4);
-  }),
-);
-
-test(
-  "compose.yaml: development on the seeds' ports, with a token for this machine",
-  promise("S0-52", async (t) => {
-    const root = makeImageRoot(t);
-    const { prism } = readCompose("compose.yaml");
-    const ports = [await lastingPort(), await lastingPort(), await lastingPort()];
-    const [port, ...extra] = ports.map(String);
-    const { PORT, PRISM_DASHBOARD_PORT, PRISM_EXTRA_PORTS } = prism.environment;
-    assert.deepEqual([PORT, PRISM_DASHBOARD_PORT, PRISM_EXTRA_PORTS], ["3000", "3001", "8080"]);
-    const [dashboard = "", more = ""] = extra;
-    const env = { ...prism.environment, PORT: port ?? "", PRISM_DASHBOARD_PORT: dashboard, PRISM_EXTRA_PORTS: more };
-    const started = runSandboxed(t, containerOf(root, '["/usr/local/bin/prism","serve"]', env));
-    for (const each of ports) {
-      const token = await eventually("a token", async () => {
-        assert.equal(started.child.exitCode, null, started.output());
-        const reply = await fetch(`http://127.0.0.1:${each}/dev/token`).catch(() => null);
-        return reply?.ok ? ((await reply.json()) as { token: string }).token : null;
-      });
-      assert.ok(token);
-    }
-  }),
-);
+    assert.ok(token);
+  }
+});
 
 test("both compose files: no capabilities, no new privileges, read-only, settings that exist", (t) => {
   for (const name of ["compose.yaml", "compose.production.yaml"]) {

@@ -4,7 +4,7 @@ import { utimesSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { ChildOutput } from "../helpers/child-output.ts";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 import { temporaryDir } from "../helpers/store.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -64,23 +64,19 @@ async function health(base: string): Promise<unknown> {
   return ((await (await fetch(`${base}/health`)).json()) as { status: unknown }).status;
 }
 
-test(
-  "S1-27 npm start serves, and says where to look",
-  promise(["S1-27", "S3-19", "S4-07"], async (t) => {
-    const script = new NpmScript(t, ["start", "--", "--port", "0"], temporaryDir(t));
-    assert.equal(await health(await script.ready()), "ok");
-    assert.match(script.output, /docs http:\S+\/docs/);
-  }),
-);
+test("S1-27 npm start serves, and says where to look", async (t) => {
+  keepsPromise(t, ["S1-27", "S3-19", "S4-07"]);
+  const script = new NpmScript(t, ["start", "--", "--port", "0"], temporaryDir(t));
+  assert.equal(await health(await script.ready()), "ok");
+  assert.match(script.output, /docs http:\S+\/docs/);
+});
 
-test(
-  "S0-16, S1-24, S1-25 npm run dev serves in development mode, and restarts when a source changes",
-  promise(["S0-16", "S1-24", "S1-25"], async (t) => {
-    const script = new NpmScript(t, ["dev", "--", "--port", "0"], temporaryDir(t));
-    const base = await script.ready();
-    assert.equal((await fetch(`${base}/dev/token`)).status, 200);
-    const now = new Date();
-    utimesSync(join(root, "bin/prism.ts"), now, now);
-    assert.equal(await health(await script.ready(2)), "ok");
-  }),
-);
+test("S0-16, S1-24, S1-25 npm run dev serves in development mode, and restarts when a source changes", async (t) => {
+  keepsPromise(t, ["S0-16", "S1-24", "S1-25"]);
+  const script = new NpmScript(t, ["dev", "--", "--port", "0"], temporaryDir(t));
+  const base = await script.ready();
+  assert.equal((await fetch(`${base}/dev/token`)).status, 200);
+  const now = new Date();
+  utimesSync(join(root, "bin/prism.ts"), now, now);
+  assert.equal(await health(await script.ready(2)), "ok");
+});

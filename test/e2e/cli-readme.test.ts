@@ -4,7 +4,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, 
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { eventually } from "../helpers/eventually.ts";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { fencesOf, isShown } from "../helpers/transcripts.ts";
 import { PrismBinary } from "./prism-binary.ts";
@@ -45,69 +45,67 @@ const BUILD_MARK = {
   filter: (path: string): boolean => /\.build(\/built)?$/.test(path),
 };
 
-test(
-  "S0-13 a new user types the README's quick start, and what it sends arrives, from any directory",
-  promise("S0-13", async (t) => {
-    const terminals: Terminal[] = [];
-    // Registered first, so that nothing writes into the directories when they are removed.
-    t.after(() => Promise.all(terminals.map((each) => each.close())));
-    const open = (options: { dir: string; home: string; text: string }): Terminal => {
-      const terminal = new Terminal(options);
-      terminals.push(terminal);
-      return terminal;
-    };
-    const dir = freshCopy(t);
-    const home = temporaryDir(t);
-    const elsewhere = temporaryDir(t);
-    assert.equal(blocks.length, 7);
+test("S0-13 a new user types the README's quick start, and what it sends arrives, from any directory", async (t) => {
+  keepsPromise(t, "S0-13");
+  const terminals: Terminal[] = [];
+  // Registered first, so that nothing writes into the directories when they are removed.
+  t.after(() => Promise.all(terminals.map((each) => each.close())));
+  const open = (options: { dir: string; home: string; text: string }): Terminal => {
+    const terminal = new Terminal(options);
+    terminals.push(terminal);
+    return terminal;
+  };
+  const dir = freshCopy(t);
+  const home = temporaryDir(t);
+  const elsewhere = temporaryDir(t);
+  assert.equal(blocks.length, 7);
 
-    const server = open({ dir, home, text: START });
-    const base = await server.output.until(
-      "the server is ready",
-      () => /Prism is ready: (\S+)/.exec(server.output.all)?.[1],
-      START_LIMIT_MS,
-    );
-    // The page has port 3000; only curl gets the actual one.
-    const { port } = new URL(base);
-    writeFileSync(join(home, ".curlrc"), `connect-to = "127.0.0.1:3000:127.0.0.1:${port}"\nfail-with-body\n`);
-    const [setUp = "", ...tail] = FOLLOW.trimEnd().split("\n");
-    assert.match(setUp, /^export /);
-    const second = open({ dir, home, text: `${setUp}\ncd ${elsewhere}\n${tail.join("\n")}` });
-    // A notification before the subscription would not be shown.
-    await eventually("the token was made", () => second.output.all.includes("of dev"));
-    await eventually(
-      "a notification arrives",
-      async () => {
-        const third = open({ dir, home, text: `${setUp}\ncd ${elsewhere}\nprism send --to dev Ready` });
-        assert.equal((await third.end()).code, 0);
-        return second.output.all.includes("Ready");
-      },
-      START_LIMIT_MS,
-    );
+  const server = open({ dir, home, text: START });
+  const base = await server.output.until(
+    "the server is ready",
+    () => /Prism is ready: (\S+)/.exec(server.output.all)?.[1],
+    START_LIMIT_MS,
+  );
+  // The page has port 3000; only curl gets the actual one.
+  const { port } = new URL(base);
+  writeFileSync(join(home, ".curlrc"), `connect-to = "127.0.0.1:3000:127.0.0.1:${port}"\nfail-with-body\n`);
+  const [setUp = "", ...tail] = FOLLOW.trimEnd().split("\n");
+  assert.match(setUp, /^export /);
+  const second = open({ dir, home, text: `${setUp}\ncd ${elsewhere}\n${tail.join("\n")}` });
+  // A notification before the subscription would not be shown.
+  await eventually("the token was made", () => second.output.all.includes("of dev"));
+  await eventually(
+    "a notification arrives",
+    async () => {
+      const third = open({ dir, home, text: `${setUp}\ncd ${elsewhere}\nprism send --to dev Ready` });
+      assert.equal((await third.end()).code, 0);
+      return second.output.all.includes("Ready");
+    },
+    START_LIMIT_MS,
+  );
 
-    const third = await open({ dir, home, text: `${setUp}\ncd ${elsewhere}\n${SEND}` }).end();
-    assert.equal(third.code, 0, third.text);
-    assert.ok(isShown(`…${SENT}…`, third.text), `the README shows:\n${SENT}\n${third.text}`);
-    await second.output.until(
-      "both arrive",
-      () => /Hello from Prism[\s\S]*Payment {2}amount: 1500/.exec(second.output.all)?.[0],
+  const third = await open({ dir, home, text: `${setUp}\ncd ${elsewhere}\n${SEND}` }).end();
+  assert.equal(third.code, 0, third.text);
+  assert.ok(isShown(`…${SENT}…`, third.text), `the README shows:\n${SENT}\n${third.text}`);
+  await second.output.until(
+    "both arrive",
+    () => /Hello from Prism[\s\S]*Payment {2}amount: 1500/.exec(second.output.all)?.[0],
+  );
+  const lines = second.output.all.split("\n");
+  for (const shown of FOLLOWED.trimEnd().split("\n"))
+    assert.ok(
+      lines.some((line) => isShown(shown, line)),
+      `the README shows ${shown}\n${second.output.all}`,
     );
-    const lines = second.output.all.split("\n");
-    for (const shown of FOLLOWED.trimEnd().split("\n"))
-      assert.ok(
-        lines.some((line) => isShown(shown, line)),
-        `the README shows ${shown}\n${second.output.all}`,
-      );
-    const curl = await open({
-      dir: elsewhere,
-      home,
-      text: CURL.replaceAll(/^curl .*$/gm, "$&\necho"),
-    }).end();
-    assert.equal(curl.code, 0, curl.text);
-    assert.match(curl.text, /"status":"accepted"[\s\S]*"title":"Payment"/);
-    assert.deepEqual(readdirSync(elsewhere), [], "nothing is made where the commands were typed");
-  }),
-);
+  const curl = await open({
+    dir: elsewhere,
+    home,
+    text: CURL.replaceAll(/^curl .*$/gm, "$&\necho"),
+  }).end();
+  assert.equal(curl.code, 0, curl.text);
+  assert.match(curl.text, /"status":"accepted"[\s\S]*"title":"Payment"/);
+  assert.deepEqual(readdirSync(elsewhere), [], "nothing is made where the commands were typed");
+});
 
 test("the README's first screen says what Prism is, for whom, and for whom not; its lines are short", () => {
   const [screen = "", rest = ""] = readme.split("\n<picture>");

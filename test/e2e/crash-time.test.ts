@@ -4,7 +4,7 @@ import test, { type TestContext } from "node:test";
 import SqliteDatabase, { type Database as Sqlite } from "better-sqlite3";
 import { chanceOf } from "../helpers/chance.ts";
 import { eventually } from "../helpers/eventually.ts";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 import { PrismBinary } from "./prism-binary.ts";
 
 const KILLS = process.env["TEST_ALL_RUNS"] ? 30 : 12;
@@ -71,56 +71,51 @@ class Asked {
   }
 }
 
-test(
-  `S4-24 killed ${KILLS} times while timers, messages and a schedule run: each is done in the end, and what has a row is done once`,
-  promise(["S2-108", "S4-24"], async (t) => {
-    const random = chanceOf(t);
-    const prism = new PrismBinary(t, { env: { PRISM_RATE_LIMIT_ENABLED: "false" } });
-    const asked = new Asked();
-    let recipientId = "";
-    for (let kill = 0; kill <= KILLS || asked.notified.length <= KILLS / 2; kill++) {
-      await prism.start();
-      if (kill === 0) recipientId = await prepare(prism);
-      const load = asked.untilDown(prism, recipientId);
-      await new Promise((resolve) => setTimeout(resolve, random.integer(0, 300)));
-      await prism.kill();
-      await load;
-    }
-    assert.deepEqual(asked.refused.slice(0, 3), []);
-
+test(`S4-24 killed ${KILLS} times while timers, messages and a schedule run: each is done in the end, and what has a row is done once`, async (t) => {
+  keepsPromise(t, ["S2-108", "S4-24"]);
+  const random = chanceOf(t);
+  const prism = new PrismBinary(t, { env: { PRISM_RATE_LIMIT_ENABLED: "false" } });
+  const asked = new Asked();
+  let recipientId = "";
+  for (let kill = 0; kill <= KILLS || asked.notified.length <= KILLS / 2; kill++) {
     await prism.start();
-    const db = readOnly(t, prism);
-    const open = db.prepare<[], { n: number }>(
-      "select count(*) as n from jobs where finishedAt is null and scheduleId is null",
-    );
-    await eventually("nothing is stuck", () => open.get()?.n === 0, 120_000);
-    assert.equal(await prism.stop(), 0);
+    if (kill === 0) recipientId = await prepare(prism);
+    const load = asked.untilDown(prism, recipientId);
+    await new Promise((resolve) => setTimeout(resolve, random.integer(0, 300)));
+    await prism.kill();
+    await load;
+  }
+  assert.deepEqual(asked.refused.slice(0, 3), []);
 
-    const states = db
-      .prepare<[], { state: string; n: number }>("select state, count(*) as n from jobs group by state")
-      .all();
-    assert.deepEqual(
-      states.filter(({ state }) => state !== "succeeded" && state !== "scheduled" && state !== "ready"),
-      [],
-    );
-    const titles = counted(db, "select title as name, count(*) as n from notifications group by title");
-    const events = counted(
-      db,
-      "select type as name, count(*) as n from events where type like 'crash.%' group by type",
-    );
-    const entries = counted(
-      db,
-      "select json_extract(data, '$.name') as name, count(*) as n from stream_log where stream = 'channel:crash' group by 1",
-    );
-    assert.ok(asked.notified.length > KILLS / 2, `there was load: ${asked.notified.length} timers`);
-    onceEach(titles, [...asked.notified, ...asked.scheduled], "a notification");
-    onceEach(events, asked.events, "an event");
-    onceEach(entries, asked.channel, "an entry of the channel");
-    messagesDelivered(db, asked.messages, recipientId);
-    everySecondOnce(db);
-    assert.equal(db.pragma("integrity_check", { simple: true }), "ok");
-  }),
-);
+  await prism.start();
+  const db = readOnly(t, prism);
+  const open = db.prepare<[], { n: number }>(
+    "select count(*) as n from jobs where finishedAt is null and scheduleId is null",
+  );
+  await eventually("nothing is stuck", () => open.get()?.n === 0, 120_000);
+  assert.equal(await prism.stop(), 0);
+
+  const states = db
+    .prepare<[], { state: string; n: number }>("select state, count(*) as n from jobs group by state")
+    .all();
+  assert.deepEqual(
+    states.filter(({ state }) => state !== "succeeded" && state !== "scheduled" && state !== "ready"),
+    [],
+  );
+  const titles = counted(db, "select title as name, count(*) as n from notifications group by title");
+  const events = counted(db, "select type as name, count(*) as n from events where type like 'crash.%' group by type");
+  const entries = counted(
+    db,
+    "select json_extract(data, '$.name') as name, count(*) as n from stream_log where stream = 'channel:crash' group by 1",
+  );
+  assert.ok(asked.notified.length > KILLS / 2, `there was load: ${asked.notified.length} timers`);
+  onceEach(titles, [...asked.notified, ...asked.scheduled], "a notification");
+  onceEach(events, asked.events, "an event");
+  onceEach(entries, asked.channel, "an entry of the channel");
+  messagesDelivered(db, asked.messages, recipientId);
+  everySecondOnce(db);
+  assert.equal(db.pragma("integrity_check", { simple: true }), "ok");
+});
 
 async function prepare(prism: PrismBinary): Promise<string> {
   // In development an unknown recipient is made (D18).

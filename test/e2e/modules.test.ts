@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { eventually } from "../helpers/eventually.ts";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 import { PrismBinary } from "./prism-binary.ts";
 
 const examples = join(import.meta.dirname, "../../examples");
@@ -41,48 +41,44 @@ function put(modulesDir: string, files: Readonly<Record<string, string>>): void 
   }
 }
 
-test(
-  "S0-40, S0-09: the executable loads modules from its folder, and reloads them",
-  promise("S0-40", async (t) => {
-    const prism = new PrismBinary(t);
-    const modulesDir = join(prism.dir, "data/modules");
-    put(modulesDir, FILES);
-    cpSync(join(examples, "hello"), join(modulesDir, "hello"), { recursive: true });
-    cpSync(join(examples, "alertmanager"), join(modulesDir, "alertmanager"), { recursive: true });
-    await prism.start();
+test("S0-40, S0-09: the executable loads modules from its folder, and reloads them", async (t) => {
+  keepsPromise(t, "S0-40");
+  const prism = new PrismBinary(t);
+  const modulesDir = join(prism.dir, "data/modules");
+  put(modulesDir, FILES);
+  cpSync(join(examples, "hello"), join(modulesDir, "hello"), { recursive: true });
+  cpSync(join(examples, "alertmanager"), join(modulesDir, "alertmanager"), { recursive: true });
+  await prism.start();
 
-    const { body } = await prism.call<{ data: ModuleState[] }>("GET", "/api/v1/modules");
-    const states = Object.fromEntries(body.data.map(({ name, state, error }) => [name, error ?? state]));
-    for (const name of ["esm", "script", "own-modules", "hello", "alertmanager"])
-      assert.equal(states[name], "active", name);
-    assert.equal(states["broken"], "not today (index.mjs:1:7)");
-    assert.deepEqual((await prism.call("GET", "/esm")).body, { greeting: "hello", isHost: true });
-    assert.deepEqual((await prism.call("GET", "/script")).body, { greeting: "good day" });
-    assert.equal((await prism.call("GET", "/own-modules")).body, 42);
-    assert.equal((await prism.call("GET", "/hello")).status, 200);
-    const alerts = JSON.parse(
-      readFileSync(join(examples, "alertmanager/payloads/alertmanager.json"), "utf8"),
-    ) as object;
-    const stored = await prism.call<{ events: unknown[] }>("POST", "/hooks/alertmanager", alerts);
-    assert.deepEqual([stored.status, stored.body.events.length], [200, 2]);
+  const { body } = await prism.call<{ data: ModuleState[] }>("GET", "/api/v1/modules");
+  const states = Object.fromEntries(body.data.map(({ name, state, error }) => [name, error ?? state]));
+  for (const name of ["esm", "script", "own-modules", "hello", "alertmanager"])
+    assert.equal(states[name], "active", name);
+  assert.equal(states["broken"], "not today (index.mjs:1:7)");
+  assert.deepEqual((await prism.call("GET", "/esm")).body, { greeting: "hello", isHost: true });
+  assert.deepEqual((await prism.call("GET", "/script")).body, { greeting: "good day" });
+  assert.equal((await prism.call("GET", "/own-modules")).body, 42);
+  assert.equal((await prism.call("GET", "/hello")).status, 200);
+  const alerts = JSON.parse(readFileSync(join(examples, "alertmanager/payloads/alertmanager.json"), "utf8")) as object;
+  const stored = await prism.call<{ events: unknown[] }>("POST", "/hooks/alertmanager", alerts);
+  assert.deepEqual([stored.status, stored.body.events.length], [200, 2]);
 
-    put(modulesDir, { "esm/lib/greeting.mjs": `export const greeting = "hello again";` });
-    await eventually("development takes the change over", async () => {
-      const reply = await prism.call<{ greeting: string }>("GET", "/esm");
-      // 503 with Retry-After while the module is being replaced.
-      return reply.status !== 503 && reply.body.greeting === "hello again";
-    });
-    assert.equal(await prism.stop(), 0);
+  put(modulesDir, { "esm/lib/greeting.mjs": `export const greeting = "hello again";` });
+  await eventually("development takes the change over", async () => {
+    const reply = await prism.call<{ greeting: string }>("GET", "/esm");
+    // 503 with Retry-After while the module is being replaced.
+    return reply.status !== 503 && reply.body.greeting === "hello again";
+  });
+  assert.equal(await prism.stop(), 0);
 
-    await prism.start();
-    assert.deepEqual((await prism.call("GET", "/script")).body, { greeting: "good day" });
-    const doctor = prism.run(["doctor", "--json"]);
-    const { checks } = JSON.parse(doctor.stdout) as { checks: { name: string; status: string; message: string }[] };
-    const found = checks.filter(({ name }) => name === "modules");
-    assert.ok(
-      found.some(
-        ({ status, message }) => status === "WARN" && message.includes("broken") && message.includes("not today"),
-      ),
-    );
-  }),
-);
+  await prism.start();
+  assert.deepEqual((await prism.call("GET", "/script")).body, { greeting: "good day" });
+  const doctor = prism.run(["doctor", "--json"]);
+  const { checks } = JSON.parse(doctor.stdout) as { checks: { name: string; status: string; message: string }[] };
+  const found = checks.filter(({ name }) => name === "modules");
+  assert.ok(
+    found.some(
+      ({ status, message }) => status === "WARN" && message.includes("broken") && message.includes("not today"),
+    ),
+  );
+});

@@ -18,26 +18,6 @@ function note(file: string, ids: string | readonly string[]): void {
   if (path !== undefined) appendFileSync(path, lines.join(""));
 }
 
-/** {@link keepsPromise} as a wrapper of the test's function. */
-export function promise<Given extends readonly unknown[], Result>(
-  ids: string | readonly string[],
-  show: (...given: Given) => Result,
-): (...given: Given) => Result {
-  const file = callingTest();
-  const record = (): void => note(file, ids);
-  return (...given) => {
-    const result = show(...given);
-    if (!(result instanceof Promise)) {
-      record();
-      return result;
-    }
-    return result.then((value: unknown) => {
-      record();
-      return value;
-    }) as Result;
-  };
-}
-
 /** The test file that calls, by its path below `test/` without `.test.ts`. */
 function callingTest(): string {
   const [, file] = /.*[\\/]test[\\/](.+)\.test\.[jt]s/.exec(new Error("where").stack ?? "") ?? [];

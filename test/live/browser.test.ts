@@ -7,7 +7,7 @@ import type { Browser, Page } from "playwright-core";
 import { openPage, startBrowser } from "../helpers/browser.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { lastingPort } from "../helpers/free-ports.ts";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 import { LiveServer, range } from "./support/live-server.ts";
 
 /** A browser that starts on a busy machine is slow. */
@@ -57,33 +57,31 @@ function socket(url: string, protocols: readonly string[] = []): string {
     socket.onclose = ({ code }) => told.push("closed " + code);`;
 }
 
-test(
-  "S3-10, S1-39: Chromium's WebSocket: by ticket, by token in the subprotocol, by token in the URL; each receives events live",
-  promise("S3-10", async (t) => {
-    const browser = await startBrowser(t);
-    if (!browser) return;
-    const server = await LiveServer.start(t);
-    const { prism, projectId } = server;
-    const { body } = await prism.post<{ ticket: string }>("/api/v1/realtime/ticket", {});
-    const pages: Page[] = [];
-    for (const [url, protocols] of [
-      [`${prism.wsUrl}/ws?ticket=${body.ticket}`, []],
-      [`${prism.wsUrl}/ws`, ["prism.v1", `bearer.${prism.adminToken}`]],
-      [`${prism.wsUrl}/realtime/${projectId}?token=${prism.adminToken}`, []],
-    ] as const) {
-      const page = await pageOf(browser, `${prism.url}/docs`);
-      await run(page, `window.projectId = ${JSON.stringify(projectId)}; ${socket(url, protocols)}`);
-      await hears(page, "subscribed");
-      pages.push(page);
-    }
-    await server.feed.publish(3);
-    for (const page of pages) await hears(page, "subscribed", 1, 2, 3);
+test("S3-10, S1-39: Chromium's WebSocket: by ticket, by token in the subprotocol, by token in the URL; each receives events live", async (t) => {
+  keepsPromise(t, "S3-10");
+  const browser = await startBrowser(t);
+  if (!browser) return;
+  const server = await LiveServer.start(t);
+  const { prism, projectId } = server;
+  const { body } = await prism.post<{ ticket: string }>("/api/v1/realtime/ticket", {});
+  const pages: Page[] = [];
+  for (const [url, protocols] of [
+    [`${prism.wsUrl}/ws?ticket=${body.ticket}`, []],
+    [`${prism.wsUrl}/ws`, ["prism.v1", `bearer.${prism.adminToken}`]],
+    [`${prism.wsUrl}/realtime/${projectId}?token=${prism.adminToken}`, []],
+  ] as const) {
+    const page = await pageOf(browser, `${prism.url}/docs`);
+    await run(page, `window.projectId = ${JSON.stringify(projectId)}; ${socket(url, protocols)}`);
+    await hears(page, "subscribed");
+    pages.push(page);
+  }
+  await server.feed.publish(3);
+  for (const page of pages) await hears(page, "subscribed", 1, 2, 3);
 
-    const again = await pageOf(browser, `${prism.url}/docs`);
-    await run(again, socket(`${prism.wsUrl}/ws?ticket=${body.ticket}`));
-    await hears(again, "closed 1006");
-  }),
-);
+  const again = await pageOf(browser, `${prism.url}/docs`);
+  await run(again, socket(`${prism.wsUrl}/ws?ticket=${body.ticket}`));
+  await hears(again, "closed 1006");
+});
 
 test("S1-40, S1-03: Chromium's EventSource reconnects by itself after a restart and resumes after its last event", async (t) => {
   const browser = await startBrowser(t);

@@ -5,7 +5,7 @@ import { createServiceToken, revokeServiceToken } from "../../src/features/acces
 import { logIn, makeAccount } from "../features/access/sessions/support/auth-client.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 import { numbersOf } from "./support/live-client.ts";
 import { LiveServer, PROTOCOLS, TOKEN_PROTOCOLS } from "./support/live-server.ts";
 
@@ -15,20 +15,18 @@ const ROLES = ["Admin"];
 
 for (const protocol of PROTOCOLS) {
   describe(`${protocol.name}: credentials that end while connected`, TOGETHER, () => {
-    test(
-      "S3-22: a logout ends the login's connections, not those of the user's other logins",
-      promise("S3-22", async (t) => {
-        const server = await LiveServer.start(t, { settings: { "auth.bcryptCost": "4" } });
-        const { id } = await makeAccount(server.prism, { username: "uma" }, { roles: ROLES });
-        const [here, there] = [await logIn(server.prism, "uma"), await logIn(server.prism, "uma")];
-        const client = await server.connect(protocol, { token: here.token });
-        const other = await server.connect(protocol, { token: there.token });
-        await server.prism.post("/api/v1/auth/logout", undefined, { token: here.token });
-        assert.equal(await client.end, protocol.ends.unauthenticated);
-        await server.feedOf(protocol, id).publish();
-        await eventually("the other hears", () => numbersOf(other).length === 1);
-      }),
-    );
+    test("S3-22: a logout ends the login's connections, not those of the user's other logins", async (t) => {
+      keepsPromise(t, "S3-22");
+      const server = await LiveServer.start(t, { settings: { "auth.bcryptCost": "4" } });
+      const { id } = await makeAccount(server.prism, { username: "uma" }, { roles: ROLES });
+      const [here, there] = [await logIn(server.prism, "uma"), await logIn(server.prism, "uma")];
+      const client = await server.connect(protocol, { token: here.token });
+      const other = await server.connect(protocol, { token: there.token });
+      await server.prism.post("/api/v1/auth/logout", undefined, { token: here.token });
+      assert.equal(await client.end, protocol.ends.unauthenticated);
+      await server.feedOf(protocol, id).publish();
+      await eventually("the other hears", () => numbersOf(other).length === 1);
+    });
 
     test("revoking a service token ends its connections, not the user's others", async (t) => {
       const server = await LiveServer.start(t);

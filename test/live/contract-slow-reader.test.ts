@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 import type { Feed } from "./support/feeds.ts";
 import { gapsOf, type LiveClient, numbersOf } from "./support/live-client.ts";
 import { LiveServer, range, UNLIKE_PROTOCOLS } from "./support/live-server.ts";
@@ -30,56 +30,52 @@ const SETTINGS = { "auth.accessExpires": "24h", "realtime.compression": "false" 
 
 for (const protocol of UNLIKE_PROTOCOLS) {
   describe(`${protocol.name}: slow readers`, () => {
-    test(
-      "S3-05: a client that reads slowly receives everything in order, delays no other and is not closed",
-      promise("S3-05", async (t) => {
-        const clock = new FakeClock();
-        const server = await LiveServer.start(t, { clock, settings: SETTINGS });
-        const slow = await server.connect(protocol);
-        const other = await server.connect(protocol);
-        slow.pause();
-        await publishMuch(server.feedOf(protocol));
-        await eventually("the other has everything", () => numbersOf(other).length === EVENTS);
-        for (let had = 0; had < EVENTS; had = distinctNumbers(slow).length) {
-          slow.resume();
-          await eventually("some more", () => distinctNumbers(slow).length >= Math.min(had + EVENTS / 3, EVENTS));
-          slow.pause();
-          clock.advance(STUCK_LIMIT_MS - 1);
-        }
+    test("S3-05: a client that reads slowly receives everything in order, delays no other and is not closed", async (t) => {
+      keepsPromise(t, "S3-05");
+      const clock = new FakeClock();
+      const server = await LiveServer.start(t, { clock, settings: SETTINGS });
+      const slow = await server.connect(protocol);
+      const other = await server.connect(protocol);
+      slow.pause();
+      await publishMuch(server.feedOf(protocol));
+      await eventually("the other has everything", () => numbersOf(other).length === EVENTS);
+      for (let had = 0; had < EVENTS; had = distinctNumbers(slow).length) {
         slow.resume();
-        await server.feedOf(protocol).publish();
-        await eventually("the last one", () => distinctNumbers(slow).length === EVENTS + 1);
-        assert.deepEqual(distinctNumbers(slow), range(1, EVENTS + 1));
-        assert.deepEqual(gapsOf(slow), []);
-        assert.equal(await slowClosed(server), 0);
-      }),
-    );
-
-    test(
-      "S3-05: a client that reads nothing for 30 s is closed as too slow, and resumes where it was",
-      promise("S3-05", async (t) => {
-        const clock = new FakeClock();
-        const server = await LiveServer.start(t, { clock, settings: SETTINGS });
-        const slow = await server.connect(protocol);
-        const other = await server.connect(protocol);
+        await eventually("some more", () => distinctNumbers(slow).length >= Math.min(had + EVENTS / 3, EVENTS));
         slow.pause();
-        await publishMuch(server.feedOf(protocol));
         clock.advance(STUCK_LIMIT_MS - 1);
-        await eventually("the other has everything", () => numbersOf(other).length === EVENTS);
-        assert.equal(await slowClosed(server), 0);
-        clock.advance(STUCK_LIMIT_MS);
-        await eventually("the slow one was ended", async () => (await slowClosed(server)) === 1);
-        slow.resume();
-        assert.equal(await slow.end, protocol.ends.tooSlow);
+      }
+      slow.resume();
+      await server.feedOf(protocol).publish();
+      await eventually("the last one", () => distinctNumbers(slow).length === EVENTS + 1);
+      assert.deepEqual(distinctNumbers(slow), range(1, EVENTS + 1));
+      assert.deepEqual(gapsOf(slow), []);
+      assert.equal(await slowClosed(server), 0);
+    });
 
-        const handled = distinctNumbers(slow).at(-1) ?? 0;
-        assert.deepEqual(distinctNumbers(slow), range(1, handled));
-        if (protocol.resumes === false) return;
-        const again = await server.connect(protocol, { from: slow.items.length === 0 ? "earliest" : lastOffset(slow) });
-        await eventually("the rest", () => numbersOf(again).length === EVENTS - handled);
-        assert.deepEqual(numbersOf(again), range(handled + 1, EVENTS));
-      }),
-    );
+    test("S3-05: a client that reads nothing for 30 s is closed as too slow, and resumes where it was", async (t) => {
+      keepsPromise(t, "S3-05");
+      const clock = new FakeClock();
+      const server = await LiveServer.start(t, { clock, settings: SETTINGS });
+      const slow = await server.connect(protocol);
+      const other = await server.connect(protocol);
+      slow.pause();
+      await publishMuch(server.feedOf(protocol));
+      clock.advance(STUCK_LIMIT_MS - 1);
+      await eventually("the other has everything", () => numbersOf(other).length === EVENTS);
+      assert.equal(await slowClosed(server), 0);
+      clock.advance(STUCK_LIMIT_MS);
+      await eventually("the slow one was ended", async () => (await slowClosed(server)) === 1);
+      slow.resume();
+      assert.equal(await slow.end, protocol.ends.tooSlow);
+
+      const handled = distinctNumbers(slow).at(-1) ?? 0;
+      assert.deepEqual(distinctNumbers(slow), range(1, handled));
+      if (protocol.resumes === false) return;
+      const again = await server.connect(protocol, { from: slow.items.length === 0 ? "earliest" : lastOffset(slow) });
+      await eventually("the rest", () => numbersOf(again).length === EVENTS - handled);
+      assert.deepEqual(numbersOf(again), range(handled + 1, EVENTS));
+    });
   });
 }
 

@@ -5,7 +5,7 @@ import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 import { LiveServer } from "./support/live-server.ts";
 import { nativeProtocol } from "./support/native-protocol.ts";
 import { pulseProtocol } from "./support/pulse-protocol.ts";
@@ -26,53 +26,49 @@ function pingsOf(socket: WebSocket): { count: number } {
 const PINGS = { "/ws": { op: "ping" }, "/realtime/shop": { type: "ping" }, "/ws/updates": { type: "PING" } };
 
 for (const [path, ping] of Object.entries(PINGS)) {
-  test(
-    `S3-38: ${path}: a client that is silent for 30 s is pinged; one that answers stays`,
-    promise("S3-38", async (t) => {
-      const clock = new FakeClock();
-      const prism = await startPrism(t, { clock, settings: DAY });
-      await makeProject(prism);
-      const client = await WebSocketClient.openFor(t, `${prism.wsUrl}${path}?token=${prism.adminToken}`);
-      const pings = pingsOf(client.socket);
-      const say = async (times: number) => {
-        client.send(ping);
-        await eventually("a pong", () => client.messages.filter(isPong).length === times);
-      };
-      await say(1);
-      clock.advance(29_999);
-      await say(2);
-      assert.equal(pings.count, 0, "it has just been heard");
-      for (let times = 1; times <= 3; times++) {
-        clock.advance(30_000);
-        await eventually("a ping", () => pings.count === times);
-        // The answer to the ping is on its way before this is.
-        await say(2 + times);
-      }
-      assert.equal(pings.count, 3, "one for each silence");
-    }),
-  );
+  test(`S3-38: ${path}: a client that is silent for 30 s is pinged; one that answers stays`, async (t) => {
+    keepsPromise(t, "S3-38");
+    const clock = new FakeClock();
+    const prism = await startPrism(t, { clock, settings: DAY });
+    await makeProject(prism);
+    const client = await WebSocketClient.openFor(t, `${prism.wsUrl}${path}?token=${prism.adminToken}`);
+    const pings = pingsOf(client.socket);
+    const say = async (times: number) => {
+      client.send(ping);
+      await eventually("a pong", () => client.messages.filter(isPong).length === times);
+    };
+    await say(1);
+    clock.advance(29_999);
+    await say(2);
+    assert.equal(pings.count, 0, "it has just been heard");
+    for (let times = 1; times <= 3; times++) {
+      clock.advance(30_000);
+      await eventually("a ping", () => pings.count === times);
+      // The answer to the ping is on its way before this is.
+      await say(2 + times);
+    }
+    assert.equal(pings.count, 3, "one for each silence");
+  });
 
-  test(
-    `S3-38: ${path}: a dead peer is dropped after 60 s`,
-    promise("S3-38", async (t) => {
-      const clock = new FakeClock();
-      const prism = await startPrism(t, { clock, settings: DAY });
-      await makeProject(prism);
-      const client = await WebSocketClient.openFor(t, `${prism.wsUrl}${path}?token=${prism.adminToken}`, {
-        autoPong: false,
-      });
-      const { connections } = prism.parts.core;
-      const live = () => Object.values(connections.counts).reduce((sum, count) => sum + count, 0);
-      assert.equal(live(), 1);
-      clock.advance(59_999);
-      const pings = pingsOf(client.socket);
-      await eventually("a ping", () => pings.count === 1);
-      assert.equal(live(), 1);
-      clock.advance(1);
-      assert.equal((await client.end).code, 1006);
-      assert.equal(live(), 0);
-    }),
-  );
+  test(`S3-38: ${path}: a dead peer is dropped after 60 s`, async (t) => {
+    keepsPromise(t, "S3-38");
+    const clock = new FakeClock();
+    const prism = await startPrism(t, { clock, settings: DAY });
+    await makeProject(prism);
+    const client = await WebSocketClient.openFor(t, `${prism.wsUrl}${path}?token=${prism.adminToken}`, {
+      autoPong: false,
+    });
+    const { connections } = prism.parts.core;
+    const live = () => Object.values(connections.counts).reduce((sum, count) => sum + count, 0);
+    assert.equal(live(), 1);
+    clock.advance(59_999);
+    const pings = pingsOf(client.socket);
+    await eventually("a ping", () => pings.count === 1);
+    assert.equal(live(), 1);
+    clock.advance(1);
+    assert.equal((await client.end).code, 1006);
+    assert.equal(live(), 0);
+  });
 }
 
 function isPong(message: Readonly<Record<string, unknown>>): boolean {

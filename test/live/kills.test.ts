@@ -4,7 +4,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { PASSWORD } from "../features/access/sessions/support/auth-client.ts";
 import { chanceOf } from "../helpers/chance.ts";
 import { eventually } from "../helpers/eventually.ts";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 import type { Follower, FollowerKind, FollowTarget } from "./support/kills/ledger.ts";
 import { LIBRARY_FOLLOWERS } from "./support/kills/library-followers.ts";
 import { NumberedLoad } from "./support/kills/numbered-load.ts";
@@ -35,39 +35,37 @@ interface Followed {
   readonly follower: Follower;
 }
 
-test(
-  `S1-03, S2-130, S2-131, S3-13: a server killed ${KILLS} times under load: every client of every protocol receives everything, in order`,
-  promise(["S1-03", "S3-13"], async (t) => {
-    const random = chanceOf(t);
-    const server = await SpawnedServer.start(t, ENVIRONMENT);
-    const targets = await makePeople(server);
-    const [first] = targets;
-    assert.ok(first);
-    const followed = follow(targets);
-    t.after(() => Promise.all(followed.map(({ follower }) => follower.close())));
-    const load = new NumberedLoad(first, server.target.projectId, random);
+test(`S1-03, S2-130, S2-131, S3-13: a server killed ${KILLS} times under load: every client of every protocol receives everything, in order`, async (t) => {
+  keepsPromise(t, ["S1-03", "S3-13"]);
+  const random = chanceOf(t);
+  const server = await SpawnedServer.start(t, ENVIRONMENT);
+  const targets = await makePeople(server);
+  const [first] = targets;
+  assert.ok(first);
+  const followed = follow(targets);
+  t.after(() => Promise.all(followed.map(({ follower }) => follower.close())));
+  const load = new NumberedLoad(first, server.target.projectId, random);
 
-    for (let kill = 1; kill <= KILLS; kill++) {
-      await wait(random.integer(...LIFE_MS));
-      // On a slow machine no client may have connected before: at the last kill each must reconnect.
-      if (kill === KILLS) await allHaveConnected(followed);
-      await server.kill();
-      await server.run();
-    }
-    await load.stop();
+  for (let kill = 1; kill <= KILLS; kill++) {
+    await wait(random.integer(...LIFE_MS));
+    // On a slow machine no client may have connected before: at the last kill each must reconnect.
+    if (kill === KILLS) await allHaveConnected(followed);
+    await server.kill();
+    await server.run();
+  }
+  await load.stop();
 
-    const wanted = { events: load.events, notifications: load.events, tasks: load.tasks };
-    for (const { name, follows, follower } of followed) {
-      const { ledger } = follower;
-      const isDone = () => (ledger.count >= wanted[follows] && ledger.connections > 1) || ledger.faults.length > 0;
-      await eventually(`${name}, again: ${wanted[follows]}, not ${ledger.count}`, isDone, CATCH_UP_MS);
-      assert.deepEqual(ledger.faults, [], name);
-      assert.equal(ledger.count, wanted[follows], name);
-      t.diagnostic(`${name}: ${ledger.count}, ${ledger.connections} connections, ${ledger.duplicates} duplicates`);
-    }
-    assert.ok(load.repeated > 0, "requests were cut off");
-  }),
-);
+  const wanted = { events: load.events, notifications: load.events, tasks: load.tasks };
+  for (const { name, follows, follower } of followed) {
+    const { ledger } = follower;
+    const isDone = () => (ledger.count >= wanted[follows] && ledger.connections > 1) || ledger.faults.length > 0;
+    await eventually(`${name}, again: ${wanted[follows]}, not ${ledger.count}`, isDone, CATCH_UP_MS);
+    assert.deepEqual(ledger.faults, [], name);
+    assert.equal(ledger.count, wanted[follows], name);
+    t.diagnostic(`${name}: ${ledger.count}, ${ledger.connections} connections, ${ledger.duplicates} duplicates`);
+  }
+  assert.ok(load.repeated > 0, "requests were cut off");
+});
 
 async function allHaveConnected(followed: readonly Followed[]): Promise<void> {
   for (const { name, follower } of followed)

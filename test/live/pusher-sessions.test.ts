@@ -5,7 +5,7 @@ import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 import { PusherClient } from "./support/pusher-client.ts";
 import { dataOf, endOf, establish, signByLibrary, subscribe } from "./support/raw-pusher.ts";
 
@@ -15,21 +15,19 @@ const SUCCEEDED = "pusher_internal:subscription_succeeded";
 
 const REFUSED = "pusher:subscription_error";
 
-test(
-  "S2-125, S2-126: the official client joins its user's channels by signature and is refused those of another user",
-  promise("S2-126", async (t) => {
-    const prism = await startPrism(t);
-    const [uma, vic] = [await makeUser(prism, "uma"), await makeUser(prism, "vic")];
-    const client = await PusherClient.connect(t, prism, { token: uma.token });
-    await client.join(`private-user-${uma.id}`);
-    for (const channel of [`private-user-${vic.id}`, "private-orders", "presence-lobby", "private-encrypted-x"]) {
-      await assert.rejects(client.join(channel), /"status":403/, channel);
-    }
-    assert.deepEqual(prism.parts.offers.pusherRegistry.channelsOf(uma.id), [`private-user-${uma.id}`]);
-    const { body } = await prism.get<{ realtime: { connections: { pusher: number } } }>("/api/v1/status");
-    assert.equal(body.realtime.connections.pusher, 1);
-  }),
-);
+test("S2-125, S2-126: the official client joins its user's channels by signature and is refused those of another user", async (t) => {
+  keepsPromise(t, "S2-126");
+  const prism = await startPrism(t);
+  const [uma, vic] = [await makeUser(prism, "uma"), await makeUser(prism, "vic")];
+  const client = await PusherClient.connect(t, prism, { token: uma.token });
+  await client.join(`private-user-${uma.id}`);
+  for (const channel of [`private-user-${vic.id}`, "private-orders", "presence-lobby", "private-encrypted-x"]) {
+    await assert.rejects(client.join(channel), /"status":403/, channel);
+  }
+  assert.deepEqual(prism.parts.offers.pusherRegistry.channelsOf(uma.id), [`private-user-${uma.id}`]);
+  const { body } = await prism.get<{ realtime: { connections: { pusher: number } } }>("/api/v1/status");
+  assert.equal(body.realtime.connections.pusher, 1);
+});
 
 test("a signature is valid only for its connection and channel, and for the connection's own user", async (t) => {
   const prism = await startPrism(t);
@@ -136,51 +134,47 @@ test("a connection lives as long as its login, and longer than the access token"
   assert.deepEqual(await endOf(raw.client), [4200, 4200]);
 });
 
-test(
-  "S2-126: logout, disable and the loss of a role end the connection, and the official client does not reconnect",
-  promise("S2-126", async (t) => {
-    const prism = await startPrism(t, { settings: CHEAP });
-    const { id } = await makeAccount(prism, { username: "uma" }, { roles: ["Operator"] });
-    const [here, there] = [await logIn(prism, "uma"), await logIn(prism, "uma")];
-    const open = async (token: string, channel: string): Promise<PusherClient> => {
-      const client = await PusherClient.connect(t, prism, { token });
-      await client.join(channel);
-      return client;
-    };
-    const isEnded = async (client: PusherClient) => {
-      await client.becomes("disconnected");
-      assert.deepEqual(client.codes.at(-1), 4009);
-      assert.equal(client.states.at(-1), "disconnected");
-    };
-    const [out, role] = [await open(here.token, `private-user-${id}`), await open(there.token, "presence-lobby")];
-    const disabled = await open(there.token, `private-user-${id}`);
-    await prism.post("/api/v1/auth/logout", undefined, { token: here.token });
-    await isEnded(out);
-    await prism.patch(`/api/v1/users/${id}`, { roles: ["User"] });
-    await isEnded(role);
-    assert.deepEqual([...prism.parts.offers.pusherRegistry.occupied("presence-")], []);
-    assert.equal(disabled.pusher.connection.state, "connected", "what she follows is still hers");
-    await prism.patch(`/api/v1/users/${id}`, { status: "disabled" });
-    await isEnded(disabled);
-    assert.deepEqual([...prism.parts.offers.pusherRegistry.occupied()], []);
-  }),
-);
-
-test(
-  "S2-126: a connection ends with its first login, even if another login of the user signs for it later",
-  promise("S2-126", async (t) => {
-    const prism = await startPrism(t, { settings: CHEAP });
-    const { id } = await makeAccount(prism, { username: "uma" });
-    const [here, there] = [await logIn(prism, "uma"), await logIn(prism, "uma")];
-    const client = await PusherClient.connect(t, prism, { token: here.token });
-    await client.join(`private-user-${id}`);
-    const asked = { socket_id: client.pusher.connection.socket_id, channel_name: `private-user-${id}` };
-    assert.equal((await prism.post("/pusher/auth", asked, { token: there.token })).status, 200);
-    await prism.post("/api/v1/auth/logout", undefined, { token: here.token });
+test("S2-126: logout, disable and the loss of a role end the connection, and the official client does not reconnect", async (t) => {
+  keepsPromise(t, "S2-126");
+  const prism = await startPrism(t, { settings: CHEAP });
+  const { id } = await makeAccount(prism, { username: "uma" }, { roles: ["Operator"] });
+  const [here, there] = [await logIn(prism, "uma"), await logIn(prism, "uma")];
+  const open = async (token: string, channel: string): Promise<PusherClient> => {
+    const client = await PusherClient.connect(t, prism, { token });
+    await client.join(channel);
+    return client;
+  };
+  const isEnded = async (client: PusherClient) => {
     await client.becomes("disconnected");
     assert.deepEqual(client.codes.at(-1), 4009);
-  }),
-);
+    assert.equal(client.states.at(-1), "disconnected");
+  };
+  const [out, role] = [await open(here.token, `private-user-${id}`), await open(there.token, "presence-lobby")];
+  const disabled = await open(there.token, `private-user-${id}`);
+  await prism.post("/api/v1/auth/logout", undefined, { token: here.token });
+  await isEnded(out);
+  await prism.patch(`/api/v1/users/${id}`, { roles: ["User"] });
+  await isEnded(role);
+  assert.deepEqual([...prism.parts.offers.pusherRegistry.occupied("presence-")], []);
+  assert.equal(disabled.pusher.connection.state, "connected", "what she follows is still hers");
+  await prism.patch(`/api/v1/users/${id}`, { status: "disabled" });
+  await isEnded(disabled);
+  assert.deepEqual([...prism.parts.offers.pusherRegistry.occupied()], []);
+});
+
+test("S2-126: a connection ends with its first login, even if another login of the user signs for it later", async (t) => {
+  keepsPromise(t, "S2-126");
+  const prism = await startPrism(t, { settings: CHEAP });
+  const { id } = await makeAccount(prism, { username: "uma" });
+  const [here, there] = [await logIn(prism, "uma"), await logIn(prism, "uma")];
+  const client = await PusherClient.connect(t, prism, { token: here.token });
+  await client.join(`private-user-${id}`);
+  const asked = { socket_id: client.pusher.connection.socket_id, channel_name: `private-user-${id}` };
+  assert.equal((await prism.post("/pusher/auth", asked, { token: there.token })).status, 200);
+  await prism.post("/api/v1/auth/logout", undefined, { token: here.token });
+  await client.becomes("disconnected");
+  assert.deepEqual(client.codes.at(-1), 4009);
+});
 
 test("the auth route refuses connections beyond the limit per user, and the existing ones stay", async (t) => {
   const prism = await startPrism(t, { settings: { "realtime.maxPerUser": "2" } });

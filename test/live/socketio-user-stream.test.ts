@@ -3,7 +3,7 @@ import test from "node:test";
 import { eventually } from "../helpers/eventually.ts";
 import { makeUser } from "../helpers/people.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 import { CARRIERS, SocketIoClient } from "./support/socketio-client.ts";
 
 async function notify(prism: TestPrism, userId: string, title: string): Promise<void> {
@@ -12,22 +12,20 @@ async function notify(prism: TestPrism, userId: string, title: string): Promise<
 }
 
 for (const carrier of CARRIERS) {
-  test(
-    `S0-05, S0-41, S2-64, S4-05: over ${carrier} a user's notifications come as events of Socket.IO`,
-    promise(["S0-05", "S0-41", "S2-64", "S4-05"], async (t) => {
-      const prism = await startPrism(t);
-      const uma = await makeUser(prism, "uma");
-      const client = await SocketIoClient.ready(t, prism.url, carrier, { token: uma.token });
-      await notify(prism, uma.id, "first");
-      const came = await client.expect("notification", { title: "first" });
-      assert.equal(came["userId"], uma.id);
-      assert.equal(typeof came["offset"], "number");
-      await eventually("counted as delivered", async () => {
-        const { body } = await prism.get(`/api/v1/notifications/${came["id"]}`, { token: uma.token });
-        return body["delivered"] === true;
-      });
-    }),
-  );
+  test(`S0-05, S0-41, S2-64, S4-05: over ${carrier} a user's notifications come as events of Socket.IO`, async (t) => {
+    keepsPromise(t, ["S0-05", "S0-41", "S2-64", "S4-05"]);
+    const prism = await startPrism(t);
+    const uma = await makeUser(prism, "uma");
+    const client = await SocketIoClient.ready(t, prism.url, carrier, { token: uma.token });
+    await notify(prism, uma.id, "first");
+    const came = await client.expect("notification", { title: "first" });
+    assert.equal(came["userId"], uma.id);
+    assert.equal(typeof came["offset"], "number");
+    await eventually("counted as delivered", async () => {
+      const { body } = await prism.get(`/api/v1/notifications/${came["id"]}`, { token: uma.token });
+      return body["delivered"] === true;
+    });
+  });
 }
 
 test("S2-66: over polling a notification counts as delivered once a poll has fetched it, and not before", async (t) => {

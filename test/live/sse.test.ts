@@ -4,38 +4,36 @@ import { EventSource, type EventSourceFetchInit } from "eventsource";
 import { toRfc3339 } from "../../src/core/clock.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { makeUser } from "../helpers/people.ts";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 import { LiveServer } from "./support/live-server.ts";
 import { RawStream } from "./support/raw-stream.ts";
 
 const OPENING = "retry: 3000\n\n";
 
-test(
-  "S1-40: the stream of GET /realtime/:projectId/sse, byte for byte",
-  promise("S1-40", async (t) => {
-    const server = await LiveServer.start(t);
-    const stream = await RawStream.open(t, server.target);
-    const { status, headers } = stream;
-    assert.equal(status, 200);
-    assert.equal(headers["content-type"], "text/event-stream");
-    assert.equal(headers["x-accel-buffering"], "no");
-    assert.equal(headers["cache-control"], "no-store");
-    assert.equal(headers["transfer-encoding"], "chunked");
-    assert.equal(headers["x-content-type-options"], "nosniff");
-    assert.match(String(headers["x-request-id"]), /./);
-    await stream.expect(OPENING);
+test("S1-40: the stream of GET /realtime/:projectId/sse, byte for byte", async (t) => {
+  keepsPromise(t, "S1-40");
+  const server = await LiveServer.start(t);
+  const stream = await RawStream.open(t, server.target);
+  const { status, headers } = stream;
+  assert.equal(status, 200);
+  assert.equal(headers["content-type"], "text/event-stream");
+  assert.equal(headers["x-accel-buffering"], "no");
+  assert.equal(headers["cache-control"], "no-store");
+  assert.equal(headers["transfer-encoding"], "chunked");
+  assert.equal(headers["x-content-type-options"], "nosniff");
+  assert.match(String(headers["x-request-id"]), /./);
+  await stream.expect(OPENING);
 
-    const event = { type: "order.failed", payload: { text: "line\nline\r\n\u2028data: x" } };
-    await server.prism.post("/ingest", event, { apiKey: server.apiKey });
-    const list = () => server.prism.get<{ data: object[] }>("/events", { apiKey: server.apiKey });
-    await eventually("the item", () => stream.text.length > OPENING.length);
-    const item = /^id: 1\ndata: (\{.*\})\n\n$/s.exec(stream.text.slice(OPENING.length));
-    assert.ok(item?.[1], stream.text);
-    assert.doesNotMatch(item[1], /[\r\n]/);
-    const [stored] = (await list()).body.data;
-    assert.deepEqual({ ...(JSON.parse(item[1]) as object), processedAt: 0 }, { ...stored, processedAt: 0 });
-  }),
-);
+  const event = { type: "order.failed", payload: { text: "line\nline\r\n\u2028data: x" } };
+  await server.prism.post("/ingest", event, { apiKey: server.apiKey });
+  const list = () => server.prism.get<{ data: object[] }>("/events", { apiKey: server.apiKey });
+  await eventually("the item", () => stream.text.length > OPENING.length);
+  const item = /^id: 1\ndata: (\{.*\})\n\n$/s.exec(stream.text.slice(OPENING.length));
+  assert.ok(item?.[1], stream.text);
+  assert.doesNotMatch(item[1], /[\r\n]/);
+  const [stored] = (await list()).body.data;
+  assert.deepEqual({ ...(JSON.parse(item[1]) as object), processedAt: 0 }, { ...stored, processedAt: 0 });
+});
 
 test("a gap is an item with its own id: a client that reconnects after it resumes after the gap", async (t) => {
   const server = await LiveServer.start(t);
@@ -88,37 +86,35 @@ test("a listed origin may read the stream across origins", async (t) => {
   assert.match(preflight.headers.get("access-control-allow-headers") ?? "", /Last-Event-ID/);
 });
 
-test(
-  "S1-40 S1-03: an EventSource reconnects by itself after a restart and misses nothing",
-  promise("S1-40", async (t) => {
-    const server = await LiveServer.start(t);
-    const asked: string[] = [];
-    const source = new EventSource("http://prism.example/sse", {
-      // The server comes back at another port: this finds it, as a name would.
-      fetch: (_url: string | URL, init: EventSourceFetchInit) => {
-        const headers = new Headers(init.headers);
-        asked.push(headers.get("last-event-id") ?? "");
-        return fetch(`${server.prism.url}/realtime/${server.projectId}/sse?token=${server.apiKey}`, {
-          ...init,
-          headers,
-        });
-      },
-    });
-    t.after(() => source.close());
-    const ids: number[] = [];
-    source.addEventListener("message", ({ lastEventId }) => ids.push(Number(lastEventId)));
-    await new Promise((resolve) => source.addEventListener("open", resolve, { once: true }));
-    await server.feed.publish(5);
-    await eventually("five events", () => ids.length === 5);
-    await server.restart();
-    await server.feed.publish(5);
-    await eventually("it came back", () => ids.length >= 10);
-    await server.feed.publish();
-    await eventually("it is live", () => ids.length >= 11);
-    assert.deepEqual(ids, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
-    assert.deepEqual([asked[0], asked.at(-1)], ["", "5"]);
-  }),
-);
+test("S1-40 S1-03: an EventSource reconnects by itself after a restart and misses nothing", async (t) => {
+  keepsPromise(t, "S1-40");
+  const server = await LiveServer.start(t);
+  const asked: string[] = [];
+  const source = new EventSource("http://prism.example/sse", {
+    // The server comes back at another port: this finds it, as a name would.
+    fetch: (_url: string | URL, init: EventSourceFetchInit) => {
+      const headers = new Headers(init.headers);
+      asked.push(headers.get("last-event-id") ?? "");
+      return fetch(`${server.prism.url}/realtime/${server.projectId}/sse?token=${server.apiKey}`, {
+        ...init,
+        headers,
+      });
+    },
+  });
+  t.after(() => source.close());
+  const ids: number[] = [];
+  source.addEventListener("message", ({ lastEventId }) => ids.push(Number(lastEventId)));
+  await new Promise((resolve) => source.addEventListener("open", resolve, { once: true }));
+  await server.feed.publish(5);
+  await eventually("five events", () => ids.length === 5);
+  await server.restart();
+  await server.feed.publish(5);
+  await eventually("it came back", () => ids.length >= 10);
+  await server.feed.publish();
+  await eventually("it is live", () => ids.length >= 11);
+  assert.deepEqual(ids, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+  assert.deepEqual([asked[0], asked.at(-1)], ["", "5"]);
+});
 
 test("expiry is sent as an event before the close; a deleted project answers 204, which stops an EventSource", async (t) => {
   const server = await LiveServer.start(t);

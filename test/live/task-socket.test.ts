@@ -4,7 +4,7 @@ import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../helpers/people.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 import { makeServiceToken } from "../http/support/access/makers.ts";
 import { Refused } from "./support/live-client.ts";
 import { type Message, WebSocketClient } from "./support/web-socket-client.ts";
@@ -43,55 +43,47 @@ test("all messages, byte for byte", async (t) => {
     return client.texts[heard++] ?? "";
   };
 
-  await t.test(
-    "S3-30: it opens by ?token= and sends CONNECTED",
-    promise("S3-30", async () => {
-      assert.equal(await next(), `{"type":"CONNECTED","timestamp":${NOW}}`);
-    }),
-  );
+  await t.test("S3-30: it opens by ?token= and sends CONNECTED", async (t) => {
+    keepsPromise(t, "S3-30");
+    assert.equal(await next(), `{"type":"CONNECTED","timestamp":${NOW}}`);
+  });
 
-  await t.test(
-    "S3-31: PING is answered by PONG with the time",
-    promise("S3-31", async () => {
-      clock.advance(1);
-      client.send(JSON.stringify({ type: "PING" }));
-      assert.equal(await next(), `{"type":"PONG","timestamp":${NOW + 1}}`);
-    }),
-  );
+  await t.test("S3-31: PING is answered by PONG with the time", async (t) => {
+    keepsPromise(t, "S3-31");
+    clock.advance(1);
+    client.send(JSON.stringify({ type: "PING" }));
+    assert.equal(await next(), `{"type":"PONG","timestamp":${NOW + 1}}`);
+  });
 
-  await t.test(
-    "S3-32 S3-33 S3-12: a subscriber receives created, changed and deleted tasks",
-    promise(["S3-12", "S3-32", "S3-33"], async () => {
-      await make(prism, "before");
-      client.send(JSON.stringify({ type: "SUBSCRIBE_TASKS" }));
-      assert.equal(await next(), '{"type":"TASKS_SUBSCRIBED","offset":1}');
-      const task = { title: "Task Title", description: "Task Description", status: "TODO", priority: 1 };
-      const made = await prism.post<{ id: string }>("/api/tasks", task);
-      const at = `"offset":2,"timestamp":${NOW + 1}}`;
-      const { id } = made.body;
-      assert.equal(await next(), `{"type":"TASK_CREATED","task":${made.text},"taskId":"${id}",${at}`);
-      clock.advance(10);
-      const changed = await prism.put(`/api/tasks/${id}`, { status: "IN_PROGRESS" });
-      const then = `"timestamp":${NOW + 11}}`;
-      assert.equal(await next(), `{"type":"TASK_UPDATED","task":${changed.text},"taskId":"${id}","offset":3,${then}`);
-      await prism.delete(`/api/tasks/${id}`);
-      // As it was last.
-      assert.equal(await next(), `{"type":"TASK_DELETED","task":${changed.text},"taskId":"${id}","offset":4,${then}`);
-    }),
-  );
+  await t.test("S3-32 S3-33 S3-12: a subscriber receives created, changed and deleted tasks", async (t) => {
+    keepsPromise(t, ["S3-12", "S3-32", "S3-33"]);
+    await make(prism, "before");
+    client.send(JSON.stringify({ type: "SUBSCRIBE_TASKS" }));
+    assert.equal(await next(), '{"type":"TASKS_SUBSCRIBED","offset":1}');
+    const task = { title: "Task Title", description: "Task Description", status: "TODO", priority: 1 };
+    const made = await prism.post<{ id: string }>("/api/tasks", task);
+    const at = `"offset":2,"timestamp":${NOW + 1}}`;
+    const { id } = made.body;
+    assert.equal(await next(), `{"type":"TASK_CREATED","task":${made.text},"taskId":"${id}",${at}`);
+    clock.advance(10);
+    const changed = await prism.put(`/api/tasks/${id}`, { status: "IN_PROGRESS" });
+    const then = `"timestamp":${NOW + 11}}`;
+    assert.equal(await next(), `{"type":"TASK_UPDATED","task":${changed.text},"taskId":"${id}","offset":3,${then}`);
+    await prism.delete(`/api/tasks/${id}`);
+    // As it was last.
+    assert.equal(await next(), `{"type":"TASK_DELETED","task":${changed.text},"taskId":"${id}","offset":4,${then}`);
+  });
 
-  await t.test(
-    "S3-32: after unsubscribing nothing arrives, and the client may subscribe again",
-    promise("S3-32", async () => {
-      client.send(JSON.stringify({ type: "UNSUBSCRIBE_TASKS" }));
-      assert.equal(await next(), '{"type":"TASKS_UNSUBSCRIBED"}');
-      await make(prism, "unheard");
-      client.send('{"type":"SUBSCRIBE_TASKS"}');
-      assert.equal(await next(), '{"type":"TASKS_SUBSCRIBED","offset":5}');
-      await make(prism, "heard");
-      assert.match(await next(), /"title":"heard"/);
-    }),
-  );
+  await t.test("S3-32: after unsubscribing nothing arrives, and the client may subscribe again", async (t) => {
+    keepsPromise(t, "S3-32");
+    client.send(JSON.stringify({ type: "UNSUBSCRIBE_TASKS" }));
+    assert.equal(await next(), '{"type":"TASKS_UNSUBSCRIBED"}');
+    await make(prism, "unheard");
+    client.send('{"type":"SUBSCRIBE_TASKS"}');
+    assert.equal(await next(), '{"type":"TASKS_SUBSCRIBED","offset":5}');
+    await make(prism, "heard");
+    assert.match(await next(), /"title":"heard"/);
+  });
 
   await t.test("members that the server does not know are ignored", async () => {
     client.send({ type: "PING", id: 3, at: 17 });
@@ -181,44 +173,42 @@ test("the same entries come over the native socket's stream tasks:me", async (t)
   );
 });
 
-test(
-  "S3-10 S3-38: a caller without rights is refused before the upgrade; credentials are accepted in every position",
-  promise("S3-38", async (t) => {
-    const prism = await startPrism(t);
-    const uma = await makeUser(prism, "uma", ["User"]);
-    const eve = await makeUser(prism, "eve", ["Auditor"]);
-    const { apiKey } = await makeProject(prism);
-    const { token: forTasks } = await makeServiceToken(prism, uma.id, { scopes: ["tasks:own"] });
-    const { token: forEvents } = await makeServiceToken(prism, uma.id, { scopes: ["events:write"] });
-    const ticket = async (stream?: string) =>
-      (await prism.post<{ ticket: string }>("/api/v1/realtime/ticket", { stream }, { token: uma.token })).body.ticket;
-    const url = `${prism.wsUrl}/ws/updates`;
-    for (const [name, query, options, answer] of [
-      ["a header", "", { headers: { Authorization: `Bearer ${uma.token}` } }, "open"],
-      ["a subprotocol", "", { protocols: ["prism.v1", `bearer.${uma.token}`] }, "open"],
-      ["a service token for tasks", `?token=${forTasks}`, {}, "open"],
-      ["a ticket", `?ticket=${await ticket()}`, {}, "open"],
-      ["a ticket for these tasks", `?ticket=${await ticket("tasks:me")}`, {}, "open"],
-      ["a ticket for another stream", `?ticket=${await ticket("user:me")}`, {}, "403 CHANNEL_FORBIDDEN"],
-      ["nothing", "", {}, "401 UNAUTHENTICATED"],
-      ["no token", "?token=nonsense", {}, "401 TOKEN_INVALID"],
-      ["an API key", `?token=${apiKey}`, {}, "403 FORBIDDEN"],
-      ["a role without tasks", `?token=${eve.token}`, {}, "403 UNAUTHORIZED_ROLE"],
-      ["a service token for something else", `?token=${forEvents}`, {}, "403 UNAUTHORIZED_ROLE"],
-      ["a foreign page", `?token=${uma.token}`, { headers: { Origin: "https://evil.example" } }, "403 ORIGIN_REFUSED"],
-    ] as const) {
-      const outcome = await WebSocketClient.open(url + query, options).then(
-        async (client) => {
-          await client.expect({ type: "CONNECTED" });
-          await client.close();
-          return "open";
-        },
-        (error: unknown) => (error instanceof Refused ? `${error.status} ${error.code}` : String(error)),
-      );
-      assert.equal(outcome, answer, name);
-    }
-  }),
-);
+test("S3-10 S3-38: a caller without rights is refused before the upgrade; credentials are accepted in every position", async (t) => {
+  keepsPromise(t, "S3-38");
+  const prism = await startPrism(t);
+  const uma = await makeUser(prism, "uma", ["User"]);
+  const eve = await makeUser(prism, "eve", ["Auditor"]);
+  const { apiKey } = await makeProject(prism);
+  const { token: forTasks } = await makeServiceToken(prism, uma.id, { scopes: ["tasks:own"] });
+  const { token: forEvents } = await makeServiceToken(prism, uma.id, { scopes: ["events:write"] });
+  const ticket = async (stream?: string) =>
+    (await prism.post<{ ticket: string }>("/api/v1/realtime/ticket", { stream }, { token: uma.token })).body.ticket;
+  const url = `${prism.wsUrl}/ws/updates`;
+  for (const [name, query, options, answer] of [
+    ["a header", "", { headers: { Authorization: `Bearer ${uma.token}` } }, "open"],
+    ["a subprotocol", "", { protocols: ["prism.v1", `bearer.${uma.token}`] }, "open"],
+    ["a service token for tasks", `?token=${forTasks}`, {}, "open"],
+    ["a ticket", `?ticket=${await ticket()}`, {}, "open"],
+    ["a ticket for these tasks", `?ticket=${await ticket("tasks:me")}`, {}, "open"],
+    ["a ticket for another stream", `?ticket=${await ticket("user:me")}`, {}, "403 CHANNEL_FORBIDDEN"],
+    ["nothing", "", {}, "401 UNAUTHENTICATED"],
+    ["no token", "?token=nonsense", {}, "401 TOKEN_INVALID"],
+    ["an API key", `?token=${apiKey}`, {}, "403 FORBIDDEN"],
+    ["a role without tasks", `?token=${eve.token}`, {}, "403 UNAUTHORIZED_ROLE"],
+    ["a service token for something else", `?token=${forEvents}`, {}, "403 UNAUTHORIZED_ROLE"],
+    ["a foreign page", `?token=${uma.token}`, { headers: { Origin: "https://evil.example" } }, "403 ORIGIN_REFUSED"],
+  ] as const) {
+    const outcome = await WebSocketClient.open(url + query, options).then(
+      async (client) => {
+        await client.expect({ type: "CONNECTED" });
+        await client.close();
+        return "open";
+      },
+      (error: unknown) => (error instanceof Refused ? `${error.status} ${error.code}` : String(error)),
+    );
+    assert.equal(outcome, answer, name);
+  }
+});
 
 test("a revoked right to tasks, and an expired token, close the socket", async (t) => {
   const clock = new FakeClock();
@@ -235,29 +225,27 @@ test("a revoked right to tasks, and an expired token, close the socket", async (
   assert.deepEqual(await ended.end, { code: 4401, reason: "expired" });
 });
 
-test(
-  "S3-11: task sockets have their own count, and their user is present",
-  promise("S3-11", async (t) => {
-    const prism = await startPrism(t);
-    const uma = await makeUser(prism, "uma", ["User"]);
-    const client = await open(t, prism, uma.token);
-    assert.equal(prism.services.realtime.isLive(uma.id), true);
-    const { body } = await prism.get<{ realtime: { connections: Record<string, number> } }>("/api/v1/status");
-    assert.deepEqual(body.realtime.connections, {
-      websocket: 0,
-      pulse: 0,
-      tasks: 1,
-      sse: 0,
-      socketio: 0,
-      pusher: 0,
-      ntfy: 0,
-      gotify: 0,
-    });
-    assert.match((await prism.get("/metrics")).text, /^prism_ws_connections{transport="tasks"} 1$/m);
-    await client.close();
-    await eventually("it is gone", () => prism.parts.core.connections.counts.tasks === 0);
-  }),
-);
+test("S3-11: task sockets have their own count, and their user is present", async (t) => {
+  keepsPromise(t, "S3-11");
+  const prism = await startPrism(t);
+  const uma = await makeUser(prism, "uma", ["User"]);
+  const client = await open(t, prism, uma.token);
+  assert.equal(prism.services.realtime.isLive(uma.id), true);
+  const { body } = await prism.get<{ realtime: { connections: Record<string, number> } }>("/api/v1/status");
+  assert.deepEqual(body.realtime.connections, {
+    websocket: 0,
+    pulse: 0,
+    tasks: 1,
+    sse: 0,
+    socketio: 0,
+    pusher: 0,
+    ntfy: 0,
+    gotify: 0,
+  });
+  assert.match((await prism.get("/metrics")).text, /^prism_ws_connections{transport="tasks"} 1$/m);
+  await client.close();
+  await eventually("it is gone", () => prism.parts.core.connections.counts.tasks === 0);
+});
 
 test("a failed write sends nothing and uses no offset", async (t) => {
   const prism = await startPrism(t);
@@ -275,30 +263,28 @@ test("a failed write sends nothing and uses no offset", async (t) => {
   assert.deepEqual(offsets(client), [1, 2]);
 });
 
-test(
-  "S3-38: tasks are compressed if the client accepts it, with the same content",
-  promise("S3-38", async (t) => {
-    const prism = await startPrism(t);
-    const url = `${prism.wsUrl}/ws/updates?token=${prism.adminToken}`;
-    const clients = await Promise.all(
-      [true, false].map(async (perMessageDeflate) => {
-        const client = await WebSocketClient.openFor(t, url, { perMessageDeflate });
-        client.send({ type: "SUBSCRIBE_TASKS" });
-        await client.expect({ type: "TASKS_SUBSCRIBED" });
-        return client;
-      }),
-    );
-    const [packed, plain] = clients;
-    assert.ok(packed && plain);
-    assert.match(String(packed.upgradeHeaders["sec-websocket-extensions"]), /^permessage-deflate/);
-    const before = clients.map(bytesRead);
-    await prism.post("/api/tasks", { title: "long", description: "a".repeat(10_000) });
-    for (const client of clients) await client.expect({ type: "TASK_CREATED" });
-    assert.equal(packed.texts.at(-1), plain.texts.at(-1));
-    const [packedBytes = 0, plainBytes = 0] = clients.map((client, i) => bytesRead(client) - (before[i] ?? 0));
-    assert.ok(packedBytes < 1000 && plainBytes > 10_000, `${packedBytes}, ${plainBytes}`);
-  }),
-);
+test("S3-38: tasks are compressed if the client accepts it, with the same content", async (t) => {
+  keepsPromise(t, "S3-38");
+  const prism = await startPrism(t);
+  const url = `${prism.wsUrl}/ws/updates?token=${prism.adminToken}`;
+  const clients = await Promise.all(
+    [true, false].map(async (perMessageDeflate) => {
+      const client = await WebSocketClient.openFor(t, url, { perMessageDeflate });
+      client.send({ type: "SUBSCRIBE_TASKS" });
+      await client.expect({ type: "TASKS_SUBSCRIBED" });
+      return client;
+    }),
+  );
+  const [packed, plain] = clients;
+  assert.ok(packed && plain);
+  assert.match(String(packed.upgradeHeaders["sec-websocket-extensions"]), /^permessage-deflate/);
+  const before = clients.map(bytesRead);
+  await prism.post("/api/tasks", { title: "long", description: "a".repeat(10_000) });
+  for (const client of clients) await client.expect({ type: "TASK_CREATED" });
+  assert.equal(packed.texts.at(-1), plain.texts.at(-1));
+  const [packedBytes = 0, plainBytes = 0] = clients.map((client, i) => bytesRead(client) - (before[i] ?? 0));
+  assert.ok(packedBytes < 1000 && plainBytes > 10_000, `${packedBytes}, ${plainBytes}`);
+});
 
 function bytesRead({ socket }: WebSocketClient): number {
   const { _socket } = socket as unknown as { _socket: { bytesRead: number } };

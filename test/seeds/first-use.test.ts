@@ -13,7 +13,7 @@ import { eventually } from "../helpers/eventually.ts";
 import { LogLines } from "../helpers/log-lines.ts";
 import { makeProject } from "../helpers/people.ts";
 import { type Reply, startPrism, type TestPrism } from "../helpers/prism.ts";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 import { temporaryDir } from "../helpers/store.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -65,23 +65,21 @@ HOST=127.0.0.1
 `,
 } as const;
 
-test(
-  "S4-07: the .env file of each README starts a server, S4's with the key that production needs",
-  promise("S4-07", async (t) => {
-    for (const [seed, text] of Object.entries(ENV_FILES)) {
-      const cwd = temporaryDir(t);
-      writeFileSync(join(cwd, ".env"), text);
-      const server = new RunningCli(t, ["serve", "--port", "0"], { cwd });
-      const [, base] = await server.until(/Prism is ready: (\S+)/);
-      const { status, db } = (await (await fetch(`${base}/health`)).json()) as Record<string, unknown>;
-      assert.deepEqual([status, db], ["ok", "ok"], seed);
-      await server.until(/points at postgresql: and is ignored/);
-      await server.until(/REDIS_\w+(, REDIS_PORT)? (is|are) ignored/);
-      server.signal("SIGTERM");
-      assert.equal(await server.ended(), 0, seed);
-    }
-  }),
-);
+test("S4-07: the .env file of each README starts a server, S4's with the key that production needs", async (t) => {
+  keepsPromise(t, "S4-07");
+  for (const [seed, text] of Object.entries(ENV_FILES)) {
+    const cwd = temporaryDir(t);
+    writeFileSync(join(cwd, ".env"), text);
+    const server = new RunningCli(t, ["serve", "--port", "0"], { cwd });
+    const [, base] = await server.until(/Prism is ready: (\S+)/);
+    const { status, db } = (await (await fetch(`${base}/health`)).json()) as Record<string, unknown>;
+    assert.deepEqual([status, db], ["ok", "ok"], seed);
+    await server.until(/points at postgresql: and is ignored/);
+    await server.until(/REDIS_\w+(, REDIS_PORT)? (is|are) ignored/);
+    server.signal("SIGTERM");
+    assert.equal(await server.ended(), 0, seed);
+  }
+});
 
 test("S0: reading is the recipient's, and the history of a user who is not known is 404", async (t) => {
   const prism = await startPrism(t);
@@ -161,43 +159,38 @@ test("S0: a module in TypeScript is named in the log with the command that compi
   assert.ok(log.lines.some(({ level, message }) => level === "warn" && /compile it: npx esbuild/.test(message)));
 });
 
-test(
-  "S0: npm run dev loads src/modules/<name>/index.ts, and loads it again when it changes",
-  promise("S0-34", async (t) => {
-    const cwd = temporaryDir(t);
-    const file = join(cwd, "src/modules/my-module/index.ts");
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, S0_MODULE);
-    // The script's command, with a working directory and data of the test's own.
-    const child = spawn(
-      process.execPath,
-      ["--watch", "--import", import.meta.resolve("tsx"), join(root, "bin/prism.ts"), "serve", "--dev", "--port", "0"],
-      {
-        cwd,
-        env: { PATH: process.env["PATH"], PRISM_MIN_FREE_BYTES: "0" },
-        stdio: ["ignore", "pipe", "pipe"],
-        detached: true,
-      },
-    );
-    const output = new ChildOutput(child);
-    t.after(async () => {
-      if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGKILL");
-      await output.ended;
-    });
-    const ready = (): string | undefined => [...output.all.matchAll(/Prism is ready: (\S+)/g)].at(-1)?.[1];
-    await output.until("ready", ready, 120_000);
-    const answer = async (): Promise<string> => {
-      const { token } = (await (await fetch(`${ready()}/dev/token`)).json()) as { token: string };
-      return (await fetch(`${ready()}/my-route`, { headers: { authorization: `Bearer ${token}` } })).text();
-    };
-    assert.equal(await answer(), '{"hello":"world"}');
-    writeFileSync(file, S0_MODULE.replace("'world'", "'again'"));
-    await eventually(
-      "the changed module answers",
-      async () => (await answer().catch(() => "")) === '{"hello":"again"}',
-    );
-  }),
-);
+test("S0: npm run dev loads src/modules/<name>/index.ts, and loads it again when it changes", async (t) => {
+  keepsPromise(t, "S0-34");
+  const cwd = temporaryDir(t);
+  const file = join(cwd, "src/modules/my-module/index.ts");
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, S0_MODULE);
+  // The script's command, with a working directory and data of the test's own.
+  const child = spawn(
+    process.execPath,
+    ["--watch", "--import", import.meta.resolve("tsx"), join(root, "bin/prism.ts"), "serve", "--dev", "--port", "0"],
+    {
+      cwd,
+      env: { PATH: process.env["PATH"], PRISM_MIN_FREE_BYTES: "0" },
+      stdio: ["ignore", "pipe", "pipe"],
+      detached: true,
+    },
+  );
+  const output = new ChildOutput(child);
+  t.after(async () => {
+    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGKILL");
+    await output.ended;
+  });
+  const ready = (): string | undefined => [...output.all.matchAll(/Prism is ready: (\S+)/g)].at(-1)?.[1];
+  await output.until("ready", ready, 120_000);
+  const answer = async (): Promise<string> => {
+    const { token } = (await (await fetch(`${ready()}/dev/token`)).json()) as { token: string };
+    return (await fetch(`${ready()}/my-route`, { headers: { authorization: `Bearer ${token}` } })).text();
+  };
+  assert.equal(await answer(), '{"hello":"world"}');
+  writeFileSync(file, S0_MODULE.replace("'world'", "'again'"));
+  await eventually("the changed module answers", async () => (await answer().catch(() => "")) === '{"hello":"again"}');
+});
 
 test("S0: a program that is compiled names the command for each module of src/modules", async (t) => {
   const cwd = temporaryDir(t);

@@ -4,7 +4,7 @@ import { planOf } from "../../scripts/surface/lib/plans.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { makeUser } from "../helpers/people.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 import { rowsOf } from "../helpers/tables.ts";
 import { whyNotTheSame } from "./support/applied-sql.ts";
 import { recordSql } from "./support/recorded-sql.ts";
@@ -342,55 +342,52 @@ const SORTS: readonly { readonly sql: RegExp; readonly why: string }[] = [
   { sql: /with recursive level \(priority\)/, why: "the priorities that are in use" },
 ];
 
-test(
-  "S2-110 S2-111 S2-116 S3-34 S3-36 every statement of the routes and jobs finds its rows by an index, and pages come in the order of one",
-  promise(["S2-110", "S2-111", "S2-116", "S3-34", "S3-36"], async (t) => {
-    const seen = recordSql();
-    const prism = await startPrism(t, { settings: { "store.writer": "main" } });
-    await useEveryRoute(prism);
-    await prism.restart();
-    seen.delete(UNFINISHED);
-    const statements = [...seen].filter((sql) => /^\s*(select|update|delete|insert|with)\b/i.test(sql));
-    assert.ok(statements.length > 150, `${statements.length} statements were seen`);
-    const { reader } = prism.parts.base.store;
-    for (const sql of statements) {
-      assert.equal(whyNotTheSame(sql), null, sql);
-      // SQLite begins at the first of two lower bounds, and reads up to the other.
-      for (const bound of [/ "seq" >=? /g, / "seq" <=? /g, / "id" >=? /g, / "id" <=? /g])
-        for (const part of sql.split(/\bselect\b/))
-          assert.ok((part.match(bound) ?? []).length < 2, `two bounds of a key: ${sql}`);
-      const text = sql.replaceAll(/\s+/g, " ").trim();
-      // A condition on a member of JSON only narrows what an index, or a short list, has found.
-      const readsJson = /json_extract|->>?/.test(
-        text
-          .split(/\bwhere\b/)
-          .slice(1)
-          .join(" "),
-      );
-      for (const line of planOf(reader, sql)) {
-        if (readsJson)
-          assert.doesNotMatch(line, /^SCAN (events|notifications|stream_log|audit_log|jobs|alerts)$/, text);
-        if (line.startsWith("SCAN "))
-          assert.ok(
-            SCANS.some(({ plan }) => plan.test(line)),
-            `${line}: ${text}`,
-          );
-        if (/^SCAN (audit_log|jobs)/.test(line) && !line.includes("INDEX"))
-          assert.match(text, /order by "?seq"?( desc)? limit/);
-        if (line === "SCAN incidents")
-          assert.match(
-            text,
-            /order by "?id"? desc limit|^select count\(.* from "incidents" where coalesce\(severity, 'none'\) in/,
-          );
-        if (line === "USE TEMP B-TREE FOR ORDER BY" && / limit /.test(text))
-          assert.ok(
-            SORTS.some(({ sql }) => sql.test(text)),
-            `sorts before it gives a page: ${text}`,
-          );
-      }
+test("S2-110 S2-111 S2-116 S3-34 S3-36 every statement of the routes and jobs finds its rows by an index, and pages come in the order of one", async (t) => {
+  keepsPromise(t, ["S2-110", "S2-111", "S2-116", "S3-34", "S3-36"]);
+  const seen = recordSql();
+  const prism = await startPrism(t, { settings: { "store.writer": "main" } });
+  await useEveryRoute(prism);
+  await prism.restart();
+  seen.delete(UNFINISHED);
+  const statements = [...seen].filter((sql) => /^\s*(select|update|delete|insert|with)\b/i.test(sql));
+  assert.ok(statements.length > 150, `${statements.length} statements were seen`);
+  const { reader } = prism.parts.base.store;
+  for (const sql of statements) {
+    assert.equal(whyNotTheSame(sql), null, sql);
+    // SQLite begins at the first of two lower bounds, and reads up to the other.
+    for (const bound of [/ "seq" >=? /g, / "seq" <=? /g, / "id" >=? /g, / "id" <=? /g])
+      for (const part of sql.split(/\bselect\b/))
+        assert.ok((part.match(bound) ?? []).length < 2, `two bounds of a key: ${sql}`);
+    const text = sql.replaceAll(/\s+/g, " ").trim();
+    // A condition on a member of JSON only narrows what an index, or a short list, has found.
+    const readsJson = /json_extract|->>?/.test(
+      text
+        .split(/\bwhere\b/)
+        .slice(1)
+        .join(" "),
+    );
+    for (const line of planOf(reader, sql)) {
+      if (readsJson) assert.doesNotMatch(line, /^SCAN (events|notifications|stream_log|audit_log|jobs|alerts)$/, text);
+      if (line.startsWith("SCAN "))
+        assert.ok(
+          SCANS.some(({ plan }) => plan.test(line)),
+          `${line}: ${text}`,
+        );
+      if (/^SCAN (audit_log|jobs)/.test(line) && !line.includes("INDEX"))
+        assert.match(text, /order by "?seq"?( desc)? limit/);
+      if (line === "SCAN incidents")
+        assert.match(
+          text,
+          /order by "?id"? desc limit|^select count\(.* from "incidents" where coalesce\(severity, 'none'\) in/,
+        );
+      if (line === "USE TEMP B-TREE FOR ORDER BY" && / limit /.test(text))
+        assert.ok(
+          SORTS.some(({ sql }) => sql.test(text)),
+          `sorts before it gives a page: ${text}`,
+        );
     }
-  }),
-);
+  }
+});
 
 test("unread and undelivered notifications are found by their own index, whatever else is asked", async (t) => {
   const seen = recordSql();

@@ -6,7 +6,7 @@ import type { GenericSchema } from "valibot";
 // All features, with their resources.
 import "../../src/app/feature-list.ts";
 import { resources } from "../../src/http/resource.ts";
-import { promise } from "../helpers/promise.ts";
+import { keepsPromise } from "../helpers/promise.ts";
 import { column, openBeside, temporaryDatabase } from "../helpers/store.ts";
 
 interface Column {
@@ -81,46 +81,44 @@ function sqlColumnOf(schema: GenericSchema): Omit<Column, "name"> {
   return { type: sqlType, isNullable: false };
 }
 
-test(
-  "S3-03 Kysely's tables are those of the migrations, column by column",
-  promise("S3-03", async (t) => {
-    const connection = openBeside(t, temporaryDatabase(t));
-    const inResources = resourceTables();
-    const declared = new Map([...declaredTables(), ...inResources]);
-    const real = column<string>(
-      connection,
-      "select name from sqlite_schema where type = 'table' and name not like 'sqlite_%'",
-    );
-    assert.deepEqual([...declared.keys()].sort(), real.sort());
-    for (const table of real) {
-      await t.test(table, () => {
-        const info = connection.pragma(`table_info(${table})`) as {
-          name: string;
-          type: string;
-          notnull: number;
-          dflt_value: string | null;
-          pk: number;
-        }[];
-        const columns = info.map(({ name, type, notnull, dflt_value, pk }) => ({
-          name,
-          type,
-          isNullable: notnull === 0 && pk === 0,
-          // An integer primary key is the rowid, which SQLite gives.
-          isGenerated: dflt_value !== null || isRowid(info, name),
-        }));
-        const expected = (declared.get(table) ?? []).map((each) =>
-          // The process gives these numbers itself, so an insert must bring them.
-          ["events", "stream_log"].includes(table) && each.name === "seq" ? { ...each, isGenerated: true } : each,
-        );
-        const byName = (list: readonly Column[]) => new Map(list.map((each) => [each.name, each]));
-        // The order of a resource's columns is that of its answers.
-        if (inResources.has(table))
-          assert.deepEqual(byName(columns.map(({ isGenerated: _, ...each }) => each)), byName(expected));
-        else assert.deepEqual(columns, expected);
-      });
-    }
-  }),
-);
+test("S3-03 Kysely's tables are those of the migrations, column by column", async (t) => {
+  keepsPromise(t, "S3-03");
+  const connection = openBeside(t, temporaryDatabase(t));
+  const inResources = resourceTables();
+  const declared = new Map([...declaredTables(), ...inResources]);
+  const real = column<string>(
+    connection,
+    "select name from sqlite_schema where type = 'table' and name not like 'sqlite_%'",
+  );
+  assert.deepEqual([...declared.keys()].sort(), real.sort());
+  for (const table of real) {
+    await t.test(table, () => {
+      const info = connection.pragma(`table_info(${table})`) as {
+        name: string;
+        type: string;
+        notnull: number;
+        dflt_value: string | null;
+        pk: number;
+      }[];
+      const columns = info.map(({ name, type, notnull, dflt_value, pk }) => ({
+        name,
+        type,
+        isNullable: notnull === 0 && pk === 0,
+        // An integer primary key is the rowid, which SQLite gives.
+        isGenerated: dflt_value !== null || isRowid(info, name),
+      }));
+      const expected = (declared.get(table) ?? []).map((each) =>
+        // The process gives these numbers itself, so an insert must bring them.
+        ["events", "stream_log"].includes(table) && each.name === "seq" ? { ...each, isGenerated: true } : each,
+      );
+      const byName = (list: readonly Column[]) => new Map(list.map((each) => [each.name, each]));
+      // The order of a resource's columns is that of its answers.
+      if (inResources.has(table))
+        assert.deepEqual(byName(columns.map(({ isGenerated: _, ...each }) => each)), byName(expected));
+      else assert.deepEqual(columns, expected);
+    });
+  }
+});
 
 function isRowid(info: readonly { name: string; type: string; pk: number }[], name: string): boolean {
   const keys = info.filter(({ pk }) => pk > 0);
@@ -214,12 +212,10 @@ test("the indexes of the contract are there, and events has no more than these",
       ],
     },
   ] as const)
-    await t.test(
-      name,
-      promise([...name.matchAll(/\bS\d-\d+\b/g)].map(String), () => {
-        for (const [table, columns] of rows) assert.ok(has(table, columns), `${table} (${columns})`);
-      }),
-    );
+    await t.test(name, (t) => {
+      keepsPromise(t, [...name.matchAll(/\bS\d-\d+\b/g)].map(String));
+      for (const [table, columns] of rows) assert.ok(has(table, columns), `${table} (${columns})`);
+    });
   await t.test("values that may occur only once are unique", () => {
     for (const [table, columns, partial] of [
       ["users", "email", true],
