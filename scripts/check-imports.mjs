@@ -199,7 +199,12 @@ function roomOf(file) {
   if (file === THREADS) return { room: "app" };
   if (room === "features") {
     const feature = [`${folder}/${part}`, folder].find((name) => name in FEATURES);
-    if (!feature) throw new Error(`${file}: ${folder} is not in FEATURES`);
+    if (!feature) {
+      console.error(
+        `${file}: add ${folder} and the features that it may import to FEATURES in scripts/check-imports.mjs`,
+      );
+      process.exit(1);
+    }
     return { room, feature };
   }
   if (!(room in CORE) && !ABOVE.includes(room)) throw new Error(`${file} is in no room`);

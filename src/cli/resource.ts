@@ -299,6 +299,7 @@ async function request(call: Call, verb: Verb): Promise<unknown> {
   return callOf(server, verb.of, { ...idIn(verb, found), ...values }, verb.isLong ? SLICED_LIMIT_MS : undefined);
 }
 
+/** Below a thing of another kind, `values` of the verb gives both ids. */
 function idIn({ of = "" }: Verb, { id }: Values): Values {
   return operationOf(of).path.includes("{id}") ? { id } : {};
 }

@@ -11,9 +11,13 @@ const sources = readdirSync(join(root, "src"), { recursive: true, encoding: "utf
   (file) => file.endsWith(".ts") && !file.endsWith(".gen.ts") && !file.endsWith(".d.ts"),
 );
 
-test("docs/architecture.md has at most 300 lines of 100 columns", () => {
+test("docs/architecture.md has at most 270 lines of 100 columns besides the tree", () => {
   const lines = page.trimEnd().split("\n");
-  assert.ok(lines.length <= 300, `${lines.length} lines`);
+  const count = page
+    .replace(/^```(?:text)?\n.*? {2}features\/\n.*?^```/ms, "")
+    .trimEnd()
+    .split("\n").length;
+  assert.ok(count <= 270, `${count} lines: shorten it, or move a part to docs/decisions`);
   assert.deepEqual(
     lines.filter((line) => [...line].length > 100),
     [],
@@ -36,14 +40,15 @@ test("S4-09: the page and the tree name the same features", (t) => {
   keepsPromise(t, "S4-09");
   const [, list = ""] = page.split("  features/\n");
   const named = [...(list.split("  cli/ ")[0] ?? "").matchAll(/^ {4}([a-z-]+)\/ /gm)].map(([, name]) => name);
-  assert.deepEqual(named, readdirSync(join(root, "src/features")).sort());
+  const folders = readdirSync(join(root, "src/features")).sort();
+  assert.deepEqual(named, folders, "the tree of docs/architecture.md names each folder of src/features, in order");
 });
 
 test("no file of src is longer than 500 lines, and besides the cluster there are under 985", () => {
   const long = sources.filter((file) => readFileSync(join(root, "src", file), "utf8").split("\n").length > 501);
   assert.deepEqual(long, []);
   const count = sources.filter((file) => !/(^|\/)cluster\//.test(file)).length;
-  assert.ok(count < 985, `${count} files`);
+  assert.ok(count < 985, `${count} files: merge small ones, or raise this limit with a reason`);
 });
 
 test("every error class has its name as a literal, which the executable's log shows", () => {

@@ -18,7 +18,7 @@ test("the operations of the API keep their ids, which scripts and clients use", 
   const gone = frozen.filter((id) => !ids.includes(id));
   assert.deepEqual(gone, [], "these ids are public: keep them, or keep an operation that answers as they did");
   const added = ids.filter((id) => !frozen.includes(id));
-  assert.deepEqual(added, [], `add the new ids to ${FROZEN}; from then on they do not change`);
+  assert.deepEqual(added, [], `add the new ids of this build to ${FROZEN}; from then on they do not change`);
 });
 
 test("prism api calls operations of a server", async (t) => {

@@ -46,7 +46,7 @@ function documentedFlags(section: string): string[] {
 
 function sectionOf(name: string): string {
   const [, rest] = manual.split(`\n## ${name}\n`);
-  assert.ok(rest, `docs/cli.md has a section "${name}"`);
+  assert.ok(rest, `a page docs/cli-*.md has a section "${name}"`);
   return rest.split("\n## ")[0] ?? "";
 }
 

@@ -420,7 +420,8 @@ test("each example of the API page succeeds when an administrator of the seeded 
           token: setting.token ?? seeded.token,
           headers: { ...headers, ...setting.headers },
         });
-        assert.ok(reply.status >= 200 && reply.status < 300, `${reply.status} ${reply.text}`);
+        const hint = PREPARE[id] ? "" : `; does ${id} need a line in PREPARE?`;
+        assert.ok(reply.status >= 200 && reply.status < 300, `${reply.status} ${reply.text}${hint}`);
       });
     }
   }
