@@ -124,11 +124,6 @@ export function badgeRoutes(context: Pick<HeartbeatsContext, "db" | "heartbeats"
   ];
 }
 
-interface BadgeFile {
-  readonly format: BadgeFormat;
-  readonly isShort: boolean;
-}
-
 function fileOf(file: string): { name: string; format: BadgeFormat } | null {
   const match = /^(.+)\.(svg|json|shields)$/.exec(file);
   return match ? { name: match[1] as string, format: match[2] as BadgeFormat } : null;
@@ -143,7 +138,7 @@ function sendBadge(
   exchange: Exchange,
   label: string,
   summary: Summary,
-  { format, isShort }: BadgeFile,
+  { format, isShort }: { readonly format: BadgeFormat; readonly isShort: boolean },
   own?: BadgeStatus,
 ) {
   const status: BadgeStatus = own ?? (summary.down > 0 ? "down" : summary.grace > 0 && !isShort ? "late" : "up");
