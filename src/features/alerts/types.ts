@@ -2,7 +2,7 @@ import type { Selectable } from "kysely";
 import type { EpochMs } from "../../core/clock.ts";
 import type { PrismError } from "../../core/errors.ts";
 import type { Trx } from "../../store/database.ts";
-import type { AlertSource, AlertState, AlertsTable } from "../../store/schema.ts";
+import type { AlertSource, AlertsTable } from "../../store/schema.ts";
 import type { LabelRecord, Labels } from "./model/labels.ts";
 
 /** A row of `alerts`. */
@@ -51,33 +51,27 @@ export type AlertOutcome =
   | { readonly status: "unchanged"; readonly alert: null }
   | { readonly status: "refused"; readonly alert: null; readonly error: PrismError };
 
+/** Members that an alert has in memory as in its row. */
+type SharedMember =
+  | ("id" | "projectId" | "key" | "fingerprint" | "generatorUrl" | "severity" | "source" | "sourceId" | "state")
+  | ("startsAt" | "resolvedAt");
+
 /** An alert as others read it. One that lives is current; one from a table is as it was read. */
-export interface AlertView {
-  readonly id: string;
-  readonly projectId: string;
-  readonly key: string;
-  readonly fingerprint: string;
+export interface AlertView extends Readonly<Pick<AlertRow, SharedMember>> {
   /** For matching. */
   readonly labelSet: Labels;
   /** A new object for each access. */
   readonly labels: LabelRecord;
   /** A new object for each access. */
   readonly annotations: LabelRecord;
-  readonly generatorUrl: string | null;
-  readonly severity: string | null;
-  readonly source: AlertSource;
-  readonly sourceId: string | null;
   /** The credential of its last input; null: it has none. */
   readonly sender: string | null;
-  readonly state: AlertState;
-  readonly startsAt: EpochMs;
   /** While it fires: when it times out; null: when its source resolves it. */
   readonly endsAt: EpochMs | null;
   /** The last input. */
   readonly lastAt: EpochMs;
   /** Number of inputs. */
   readonly count: number;
-  readonly resolvedAt: EpochMs | null;
   /** It was resolved because no input came in time. */
   readonly timedOut: boolean;
   /** The value of a label; "" if the alert has none of this name. */

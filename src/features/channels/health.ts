@@ -67,16 +67,11 @@ export async function disableChannel(context: HealthContext, id: string, reason:
   return true;
 }
 
-interface OwnerNotice {
-  readonly title: string;
-  readonly message: string;
-}
-
 async function notifyOwner(
   { notify, log }: HealthContext,
   row: ChannelRow,
   trx: Trx,
-  notice: OwnerNotice,
+  notice: { readonly title: string; readonly message: string },
 ): Promise<void> {
   const owner = row.userId ?? row.createdBy;
   const account =

@@ -48,23 +48,15 @@ export type Severity = (typeof SEVERITIES)[number];
 export type NoticeStatus = "firing" | "acknowledged" | "escalated" | "resolved" | "event";
 
 /** The parts of a message that its sender knows; the others follow from them. */
-export interface NoticeParts {
-  readonly title: string;
-  readonly message: string;
-  readonly severity: Severity;
-  readonly status: NoticeStatus;
-  readonly priority: number;
-  readonly key: string;
-  readonly atMs: number;
+export interface NoticeParts
+  extends Pick<NoticeText, "title" | "message" | "severity" | "status" | "priority" | "key" | "atMs">,
+    Partial<Pick<NoticeText, "labels" | "facts" | "timedOut">> {
   readonly url?: string | undefined;
   readonly ackUrl?: string | undefined;
   readonly confirmUrl?: string | undefined;
   readonly ackToken?: string | undefined;
   readonly hookUrl?: string | undefined;
-  readonly labels?: readonly string[];
-  readonly facts?: readonly { readonly title: string; readonly value: string }[];
   readonly project?: string | undefined;
-  readonly timedOut?: boolean;
 }
 
 const COLORS: Readonly<Record<Severity | "resolved" | "timedOut" | "acknowledged", string>> = {

@@ -26,11 +26,6 @@ export { SafeFetch, safeFetchOf } from "./channels/webhook/safe-fetch.ts";
 export type { CircuitFacts } from "./circuits.ts";
 export type { ReadEventAlerts } from "./context.ts";
 export { type DirectMail, enqueueMail } from "./mails.ts";
-export type {
-  PagePeople,
-  ReachablePeople,
-  WaysOfPeople,
-} from "./open.ts";
 export { openByChannel } from "./operate/queries.ts";
 export { isDrillNotification } from "./pages/drill-messages.ts";
 export { type FailingWay, failingWays } from "./pages/failing-ways.ts";

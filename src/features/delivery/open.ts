@@ -41,7 +41,7 @@ export interface DeliveryMemory {
 }
 
 /** Pages the recipients of a notification of an incident, in the transaction that stores it. */
-export type PagePeople = (
+type PagePeople = (
   trx: Trx,
   notification: NotificationRow,
   userIds: readonly string[],
@@ -49,14 +49,14 @@ export type PagePeople = (
 ) => Promise<PlannedPages>;
 
 /** The users whom a notice of an incident may reach outside of the app. */
-export type ReachablePeople = (
+type ReachablePeople = (
   db: ReadDb | Trx,
   userIds: readonly string[],
   facts: { readonly projectId: string; readonly priority: number; readonly channels: string },
 ) => Promise<ReadonlySet<string>>;
 
 /** The ways by which notices of incidents go to people, outside of the app. */
-export type WaysOfPeople = (
+type WaysOfPeople = (
   db: ReadDb | Trx,
   userIds: readonly string[],
   facts: Parameters<typeof waysOf>[3],

@@ -22,14 +22,9 @@ export interface ExplainedRule {
   readonly definition: OutcomeDefinition | null;
 }
 
-interface OutcomeContext {
-  readonly db: ReadDb;
-  readonly defaults: ReturnType<DefaultSuppression>;
-}
-
 /** A rule with a decision. */
 export async function decidedRule(
-  { db, defaults }: OutcomeContext,
+  { db, defaults }: { readonly db: ReadDb; readonly defaults: ReturnType<DefaultSuppression> },
   row: queries.DecidedRule,
   event: IncomingEvent,
 ): Promise<ExplainedRule> {

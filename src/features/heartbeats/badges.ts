@@ -12,7 +12,7 @@ import type { HeartbeatRow } from "./heartbeat.ts";
 import type { Heartbeats } from "./heartbeats.ts";
 import type { HeartbeatsContext } from "./manage.ts";
 import { openToPages } from "./pings.ts";
-import { countStates, findByBadgeUuid, findKeysByBadgeKey, heartbeatsOf, type KeysRow, runningOf } from "./table.ts";
+import { countStates, findHeartbeat, findKeys, heartbeatsOf, type KeysRow, runningOf } from "./table.ts";
 
 /** A badge's signature: the first 8 characters of the HMAC over the project's badge key and tag. */
 export function signatureOf({ badgeKey, badgeSecret }: KeysRow, tag: string | null): string {
@@ -78,7 +78,7 @@ export function badgeRoutes(context: Pick<HeartbeatsContext, "db" | "heartbeats"
   ) => {
     const named = fileOf(file);
     const isShort = signature.endsWith("-2");
-    const keys = await findKeysByBadgeKey(db.read, badgeKey);
+    const keys = await findKeys(db.read, "badgeKey", badgeKey);
     if (!named || !keys || !isSigned(keys, tag, isShort ? signature.slice(0, -2) : signature)) throw noBadge();
     const [idle, rows] = await Promise.all([
       countStates(db.scan, keys.projectId, tag, heartbeats.moment),
@@ -114,7 +114,7 @@ export function badgeRoutes(context: Pick<HeartbeatsContext, "db" | "heartbeats"
       async handle(exchange) {
         const { states, file: name = "" } = exchange.params;
         const named = fileOf(name);
-        const row = named && isUuid(named.name) ? await findByBadgeUuid(db.read, named.name) : undefined;
+        const row = named && isUuid(named.name) ? await findHeartbeat(db.read, "badgeUuid", named.name) : undefined;
         if (!named || !row || (states !== "2" && states !== "3")) throw noBadge();
         const summary = summaryOf([row], heartbeats);
         const file = { format: named.format, isShort: states === "2" };
@@ -122,11 +122,6 @@ export function badgeRoutes(context: Pick<HeartbeatsContext, "db" | "heartbeats"
       },
     }),
   ];
-}
-
-interface BadgeFile {
-  readonly format: BadgeFormat;
-  readonly isShort: boolean;
 }
 
 function fileOf(file: string): { name: string; format: BadgeFormat } | null {
@@ -143,7 +138,7 @@ function sendBadge(
   exchange: Exchange,
   label: string,
   summary: Summary,
-  { format, isShort }: BadgeFile,
+  { format, isShort }: { readonly format: BadgeFormat; readonly isShort: boolean },
   own?: BadgeStatus,
 ) {
   const status: BadgeStatus = own ?? (summary.down > 0 ? "down" : summary.grace > 0 && !isShort ? "late" : "up");

@@ -207,7 +207,7 @@ async function checkOf(
     const found = await table.findByUniqueKey(db, projectId, code);
     if (found) return found;
   }
-  const row = isUuid(code) ? await table.findByPingHash(db, heartbeats.ids.hashOf(code)) : undefined;
+  const row = isUuid(code) ? await table.findHeartbeat(db, "pingHash", heartbeats.ids.hashOf(code)) : undefined;
   if (!row) throw new PrismError("HEARTBEAT_NOT_FOUND", "No such check");
   if (row.projectId !== projectId) throw new PrismError("FORBIDDEN", "The check is in another project");
   return row;
@@ -360,7 +360,7 @@ function secondsOf(name: string, text: string | undefined, max = 10_000_000_000)
 
 async function listBadges(context: HeartbeatsContext, { projectId }: Caller) {
   const { db, heartbeats, publicUrl } = context;
-  const known = await table.findKeys(db.read, projectId);
+  const known = await table.findKeys(db.read, "projectId", projectId);
   const keys = known ?? (await db.write((trx) => keysOf(trx, projectId, heartbeats.clock.now())));
   const rows = await table.heartbeatsOf(db.scan, projectId);
   const tags = [...new Set(rows.flatMap((row) => row.tags.split(" ").filter(Boolean)))].sort();

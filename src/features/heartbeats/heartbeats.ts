@@ -226,7 +226,7 @@ export class Heartbeats {
     if (typeof found === "string") return { outcome: found, isIgnored: false };
     const { row, isNew } = found;
     const read = this.#read(row, ping);
-    if (isNew) await table.insertHeartbeat(trx, row);
+    if (isNew) await trx.insertInto("heartbeats").values(row).execute();
     const { pingCount } = this.#insert(trx, row, ping, read);
     await this.store(trx, row, read.change, { pingCount });
     return { outcome: isNew ? "created" : "ok", isIgnored: read.kind === "ignored" };
@@ -280,14 +280,14 @@ export class Heartbeats {
 
   async #target(trx: Trx, target: PingTarget | FedTarget) {
     if ("fedId" in target) {
-      const row = await table.findHeartbeat(trx, target.fedId);
+      const row = await table.findHeartbeat(trx, "id", target.fedId);
       return row && isFed(row) ? { row, isNew: false } : "not-found";
     }
     if ("uuid" in target) {
-      const row = await table.findByPingHash(trx, this.ids.hashOf(target.uuid));
+      const row = await table.findHeartbeat(trx, "pingHash", this.ids.hashOf(target.uuid));
       return row ? { row, isNew: false } : "not-found";
     }
-    const keys = await table.findKeysByPingHash(trx, this.ids.hashOf(target.pingKey));
+    const keys = await table.findKeys(trx, "pingKeyHash", this.ids.hashOf(target.pingKey));
     if (!keys) return "not-found";
     const [row, second] = await table.findBySlug(trx, keys.projectId, target.slug);
     if (second) return "ambiguous";
@@ -340,15 +340,8 @@ export class Heartbeats {
   async #flip(trx: Trx, row: HeartbeatRow, flip: Flip): Promise<void> {
     const { from, to, at, reason } = flip;
     const foundAt = this.clock.now();
-    await table.insertFlip(trx, {
-      id: uuidv7(),
-      heartbeatId: row.id,
-      at,
-      foundAt,
-      fromStatus: from,
-      status: to,
-      reason,
-    });
+    const stored = { id: uuidv7(), heartbeatId: row.id, at, foundAt, fromStatus: from, status: to, reason };
+    await trx.insertInto("heartbeat_flips").values(stored).execute();
     this.#flips({ status: to }).add();
     await this.alert(trx, row, flip);
   }
@@ -425,7 +418,7 @@ export function newHeartbeat(
 
 /** The keys of a project, made with its first heartbeat. */
 export async function keysOf(trx: Trx, projectId: string, now: EpochMs): Promise<KeysRow> {
-  const found = await table.findKeys(trx, projectId);
+  const found = await table.findKeys(trx, "projectId", projectId);
   if (found) return found;
   const badgeSecret = randomBytes(32).toString("base64url");
   const none = { pingKeyHash: null, sealedPingKey: null };

@@ -52,7 +52,7 @@ export async function createHeartbeat(
   };
   requirePlan(row, now);
   if (row.fedBy !== null) await requireFeed(trx, row);
-  await table.insertHeartbeat(trx, row);
+  await trx.insertInto("heartbeats").values(row).execute();
   noteFeed(trx, row, row.fedBy);
   await keysOf(trx, projectId, now);
   const metadata = { projectId, kind: row.kind };

@@ -270,7 +270,7 @@ function serveKeys(server: FeatureServer, context: HeartbeatsContext): void {
     async handle(exchange, { query }) {
       const principal = holderOf(exchange);
       const projectId = projects.requireOrDefault(principal, query.projectId, "heartbeats:write");
-      return view(projectId, await table.findKeys(db.read, projectId));
+      return view(projectId, await table.findKeys(db.read, "projectId", projectId));
     },
   });
   server.route({

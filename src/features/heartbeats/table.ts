@@ -2,7 +2,6 @@ import { type Selectable, sql } from "kysely";
 import * as v from "valibot";
 import type { EpochMs } from "../../core/clock.ts";
 import { by, equals, listing, within } from "../../http/listing.ts";
-import type { RowOf } from "../../http/resource.ts";
 import { text } from "../../http/shapes.ts";
 import { addEffect, type BoundStatement, type ReadDb, type Trx } from "../../store/database.ts";
 import type { FedHeartbeat } from "../../store/effect.ts";
@@ -30,12 +29,9 @@ const FLIP_DAYS = 93;
 
 type Db = ReadDb | Trx;
 
-export function findHeartbeat(db: Db, id: string): Promise<HeartbeatRow | undefined> {
-  return db.selectFrom("heartbeats").selectAll().where("id", "=", id).executeTakeFirst();
-}
-
-export function findByPingHash(db: Db, pingHash: string): Promise<HeartbeatRow | undefined> {
-  return db.selectFrom("heartbeats").selectAll().where("pingHash", "=", pingHash).executeTakeFirst();
+/** The heartbeat with a value that no other one has. */
+export function findHeartbeat(db: Db, column: "id" | "pingHash" | "badgeUuid", value: string) {
+  return db.selectFrom("heartbeats").selectAll().where(column, "=", value).executeTakeFirst();
 }
 
 const BY_ID = "select * from heartbeats where id = ?";
@@ -71,10 +67,6 @@ export function plainKeys(db: Db, limit: number): Promise<{ projectId: string; p
 /** Whether an earlier version has left plain ids or keys. */
 export async function hasPlain(db: ReadDb): Promise<boolean> {
   return (await plainHeartbeats(db, 1)).length + (await plainKeys(db, 1)).length > 0;
-}
-
-export function findByBadgeUuid(db: Db, uuid: string): Promise<HeartbeatRow | undefined> {
-  return db.selectFrom("heartbeats").selectAll().where("badgeUuid", "=", uuid).executeTakeFirst();
 }
 
 /** At most two: more than one means that the slug is ambiguous. */
@@ -148,10 +140,6 @@ export const heartbeatList = listing(
   { searches: true },
 );
 
-export async function insertHeartbeat(trx: Trx, row: HeartbeatRow): Promise<void> {
-  await trx.insertInto("heartbeats").values(row).execute();
-}
-
 export function updateHeartbeat(trx: Trx, id: string, columns: Partial<HeartbeatRow>): void {
   updateLater(trx, "heartbeats", id, columns);
 }
@@ -198,10 +186,6 @@ export async function pingBody(db: ReadDb, { id, pingCount }: HeartbeatRow, n: n
   return (await found.executeTakeFirst())?.body ?? null;
 }
 
-export async function insertFlip(trx: Trx, row: RowOf<typeof HeartbeatFlip>): Promise<void> {
-  await trx.insertInto("heartbeat_flips").values(row).execute();
-}
-
 /** Newest first. @param span epoch ms, both ends included */
 export function flipsOf(db: ReadDb, id: string, span: { from?: EpochMs; to?: EpochMs } = {}, limit = 1000) {
   let query = db.selectFrom("heartbeat_flips").selectAll().where("heartbeatId", "=", id);
@@ -215,20 +199,13 @@ export const flipList = listing(HeartbeatFlip, () => ({}), {
   searches: true,
 });
 
-export function findKeys(db: Db, projectId: string): Promise<KeysRow | undefined> {
-  return db.selectFrom("heartbeat_keys").selectAll().where("projectId", "=", projectId).executeTakeFirst();
-}
-
-export function findKeysByPingHash(db: Db, hash: string): Promise<KeysRow | undefined> {
-  return db.selectFrom("heartbeat_keys").selectAll().where("pingKeyHash", "=", hash).executeTakeFirst();
+/** The keys of a project, by a value that no other project has. */
+export function findKeys(db: Db, column: "projectId" | "pingKeyHash" | "badgeKey", value: string) {
+  return db.selectFrom("heartbeat_keys").selectAll().where(column, "=", value).executeTakeFirst();
 }
 
 export async function updateKeys(trx: Trx, projectId: string, columns: Partial<KeysRow>): Promise<void> {
   await trx.updateTable("heartbeat_keys").set(columns).where("projectId", "=", projectId).execute();
-}
-
-export function findKeysByBadgeKey(db: Db, badgeKey: string): Promise<KeysRow | undefined> {
-  return db.selectFrom("heartbeat_keys").selectAll().where("badgeKey", "=", badgeKey).executeTakeFirst();
 }
 
 export async function putKeys(trx: Trx, row: KeysRow): Promise<void> {

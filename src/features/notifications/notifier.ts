@@ -34,14 +34,8 @@ const BusNotify = v.object({
   }),
 });
 
-interface BusNotification {
-  readonly recipients: readonly string[];
-  readonly title: string;
-  readonly message: string;
-}
-
 /** Parses the payload of the event `notify`. @throws VALIDATION_FAILED */
-export function readBusNotify(payload: unknown): BusNotification {
+export function readBusNotify(payload: unknown) {
   const { userId, title, body, message } = checkShape(BusNotify, { action: { payload } }, "body").action.payload;
   return { recipients: [userId], title, message: message ?? body ?? "" };
 }
@@ -70,11 +64,6 @@ export interface NotificationInput {
 
 /** A notification as code of Prism or of a module writes it. */
 type GivenNotification = NotificationInput | api.NotifyInput;
-
-interface Sent {
-  readonly id: string;
-  readonly notified: readonly NotifiedRecipient[];
-}
 
 /** An instant or a delay; neither: now. */
 export interface When {
@@ -129,7 +118,7 @@ export class Notifier {
   }
 
   /** {@link send}. @returns also the rows of the new notification; none for the key's */
-  async sendNew(given: GivenNotification, options: InTransaction = {}): Promise<Sent> {
+  async sendNew(given: GivenNotification, options: InTransaction = {}) {
     const input = asNotifyInput(given);
     const { db, users } = this.#parts;
     const dedupeKey =

@@ -6,7 +6,7 @@ import { createToken } from "../../core/tokens.ts";
 import { missingPermission } from "../../http/access.ts";
 import { ofProjects } from "../../http/listing.ts";
 import { requireVersion } from "../../http/negotiation.ts";
-import type { Context } from "../../module/feature.ts";
+import type { Context, Offers } from "../../module/feature.ts";
 import { addEffect, type InTransaction, type ReadDb, type Trx } from "../../store/database.ts";
 import { owned, reauthorize } from "../access/index.ts";
 import { recordAction } from "../operate/audit/index.ts";
@@ -22,26 +22,11 @@ import {
   type UpdateOnCallSchedule,
 } from "./schema.ts";
 
-/** Requests to hosts that users name. */
-export interface OutsideFetch {
-  /** @throws URL_REFUSED */
-  check(url: string): Promise<void>;
-  request(
-    url: string,
-    request: { readonly method: "GET"; readonly headers: Readonly<Record<string, string>> },
-  ): Promise<{
-    readonly status: number;
-    readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-    readonly body: Buffer;
-    readonly isWhole: boolean;
-  }>;
-}
-
 export type OnCallContext = Context<
   "projects" | "principals" | "users" | "notify" | "drills" | "policiesWithSchedule"
 > & {
   /** For answers of at most 1 MiB. */
-  readonly fetch: OutsideFetch;
+  readonly fetch: ReturnType<Offers["outside"]>;
 };
 
 /** A schedule or its shifts changed: hand-overs and gaps are searched again after the commit. */

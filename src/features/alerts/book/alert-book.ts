@@ -4,15 +4,10 @@ import { type LabelRecord, type Labels, labelRecord, labelsOf, labelValue } from
 import type { AlertRow, AlertView } from "../types.ts";
 
 /** Members that a repetition moves: in memory at once, in the table with the next flush. */
-export interface Repetition {
-  readonly sender: string | null;
-  readonly startsAt: EpochMs;
-  readonly endsAt: EpochMs | null;
+export interface Repetition extends Pick<AlertView, "sender" | "startsAt" | "endsAt" | "generatorUrl" | "lastAt"> {
   readonly isTimeoutEnd: boolean;
   /** JSON text. */
   readonly annotations: string;
-  readonly generatorUrl: string | null;
-  readonly lastAt: EpochMs;
 }
 
 /** Texts that many alerts share. */

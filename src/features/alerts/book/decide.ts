@@ -1,18 +1,10 @@
-import type { EpochMs } from "../../../core/clock.ts";
-import type { AlertState } from "../../../store/schema.ts";
-import type { Labels } from "../model/labels.ts";
-import type { Repetition } from "./alert-book.ts";
+import type { Repetition, StoredAlert } from "./alert-book.ts";
 import type { CheckedInput } from "./normalise.ts";
 
 /** The state of a live alert when an input for it arrives. */
-export interface Known {
-  readonly state: AlertState;
-  readonly labelSet: Labels;
-  readonly severity: string | null;
-  readonly startsAt: EpochMs;
-  readonly endsAt: EpochMs | null;
-  readonly isTimeoutEnd: boolean;
-}
+export type Known = Readonly<
+  Pick<StoredAlert, "state" | "labelSet" | "severity" | "startsAt" | "endsAt" | "isTimeoutEnd">
+>;
 
 /**
  * - `open`, `hold`: a new alert fires, or stays pending first.

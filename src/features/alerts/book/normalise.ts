@@ -1,10 +1,9 @@
 import type { EpochMs } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { missingPermission } from "../../../http/access.ts";
-import type { AlertSource } from "../../../store/schema.ts";
 import { fingerprintOf } from "../model/fingerprint.ts";
 import { checkLabels, type LabelRecord, type Labels, labelValue, sortedLabels } from "../model/labels.ts";
-import type { AlertInput } from "../types.ts";
+import type { AlertInput, AlertView } from "../types.ts";
 
 const MAX_LABELS = 100;
 /** Characters of all names and values. */
@@ -13,22 +12,14 @@ const MAX_ANNOTATION_TEXT = 65_536;
 const MAX_KEY = 1024;
 const MAX_URL = 8192;
 
+type Taken = "projectId" | "source" | "sourceId" | "sender" | "key" | "labelSet" | "fingerprint" | "severity";
+
 /** An {@link AlertInput} that was checked, with its defaults. */
-export interface CheckedInput {
-  readonly projectId: string;
-  readonly source: AlertSource;
-  readonly sourceId: string | null;
-  readonly sender: string | null;
-  readonly key: string;
-  readonly labelSet: Labels;
-  readonly fingerprint: string;
+export interface CheckedInput extends Pick<AlertView, Taken | "startsAt" | "endsAt"> {
   /** JSON text; null: those of the alert are kept. */
   readonly annotations: string | null;
   /** undefined: that of the alert is kept. */
   readonly generatorUrl: string | null | undefined;
-  readonly severity: string | null;
-  readonly startsAt: EpochMs;
-  readonly endsAt: EpochMs | null;
   readonly isTimeoutEnd: boolean;
   readonly holdMs: number;
   /** It resolves the alert; otherwise the alert fires. */

@@ -30,14 +30,8 @@ const MESSAGE_LENGTH = 4000;
 const SAMPLE_LENGTH = 200;
 const MOST_LINES = 5;
 
-interface AlertFacts {
+interface AlertFacts extends Pick<Reported, "count" | "windowMs" | "firstAt" | "lastAt" | "samples"> {
   readonly project: string;
-  readonly count: number;
-  readonly windowMs: number;
-  readonly firstAt: EpochMs;
-  readonly lastAt: EpochMs;
-  /** The newest ones, oldest first. */
-  readonly samples: readonly Sample[];
 }
 
 interface Sample {
@@ -123,6 +117,7 @@ interface Reported {
   readonly firstAt: EpochMs;
   readonly lastAt: EpochMs;
   readonly lastSeq: number;
+  /** The newest ones, oldest first. */
   readonly samples: readonly Sample[];
 }
 

@@ -1,36 +1,19 @@
 import type { EpochMs } from "../../../core/clock.ts";
 import type { SteadyClock } from "../../../core/due-times.ts";
 import type { Uses } from "../../../module/feature.ts";
-import type { InTransaction, ReadDb, Trx } from "../../../store/database.ts";
+import type { Trx } from "../../../store/database.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
-import type { PagePeople, ReachablePeople, TlsOptions } from "../../delivery/index.ts";
+import type { TlsOptions } from "../../delivery/index.ts";
 import type { AuditTrail } from "../../operate/audit/index.ts";
-import type { RouteSettings } from "../policies/routing.ts";
-import type { Withheld } from "../silences/withholding.ts";
-import type { AlertInput, AlertOutcome, AlertView } from "../types.ts";
-
-/** The answer of an on-call schedule. */
-export interface OnCallNow {
-  readonly current: readonly string[];
-  readonly next: readonly string[];
-  readonly shift: string | null;
-}
+import type { Alerts } from "../book/alerts.ts";
+import type { Silences } from "../silences/silences.ts";
+import type { Withholding } from "../silences/withholding.ts";
 
 /** An answer of a webhook. */
 export interface WebhookAnswer {
   readonly status: number;
   /** The header, seconds or a date. */
   readonly retryAfter: string | undefined;
-}
-
-/** The alerts, as incidents use them. */
-export interface AlertsOfIncidents {
-  find(id: string): AlertView | null;
-  read(ids: readonly string[], db?: Trx): Promise<AlertView[]>;
-  resolve(trx: Trx, ids: readonly string[]): Promise<unknown>;
-  submit(inputs: readonly AlertInput[], options: InTransaction): Promise<AlertOutcome[]>;
-  lastHeard(sender: string): EpochMs | null;
-  countEnding(projectId: string, sender: string, until: EpochMs, max: number): number;
 }
 
 export type ChannelSeverity = "critical" | "error" | "warning" | "info";
@@ -82,28 +65,20 @@ export interface WebhookAccess {
   accepted(trx: Trx): Promise<void>;
 }
 
-export interface IncidentParts
-  extends Uses<"db" | "log" | "metrics" | "policies" | "projects" | "users" | "notify" | "jobs" | "runner" | "pages"> {
+type OfOthers =
+  | ("policies" | "projects" | "users" | "notify" | "jobs" | "runner" | "pages" | "pagePeople" | "reachable")
+  | "onCall";
+
+export interface IncidentParts extends Uses<"db" | "log" | "metrics" | OfOthers> {
   readonly clock: SteadyClock;
   readonly audit: AuditTrail;
   /** Address of the server for links; undefined: none. */
   readonly publicUrl: () => string | undefined;
-  readonly alerts: () => AlertsOfIncidents;
-  readonly withheldBy: (
-    alert: AlertView,
-    route: Pick<RouteSettings, "muteIntervals" | "activeIntervals"> & { readonly projectId: string },
-    now: EpochMs,
-  ) => Withheld;
+  readonly alerts: () => Pick<Alerts, "find" | "read" | "resolve" | "submit" | "lastHeard" | "countEnding">;
+  readonly withheldBy: Withholding["withheldBy"];
   /** Counts what silences withheld, in the transaction that withholds it. */
-  readonly recordHits: (
-    trx: Trx,
-    hits: readonly { readonly silenceId: string; readonly alertId: string; readonly incidentId: string }[],
-    now: EpochMs,
-  ) => Promise<void>;
-  readonly onCall: (db: ReadDb | Trx, scheduleId: string, at: EpochMs) => Promise<OnCallNow>;
+  readonly recordHits: Silences["recordHits"];
   readonly channels: () => ChannelsOfIncidents;
-  readonly pagePeople: PagePeople;
-  readonly reachable: ReachablePeople;
   /** When a step of a project was last shortened because of failed ways. */
   readonly shortened: Map<string, EpochMs>;
   /** Whether administrators are paged when no one else is reached. */

@@ -293,18 +293,12 @@ function policiesOf({ policies }: IncidentParts, { projectId, policyId, policyVe
   return [...new Set(names)].filter((name) => name !== own.name && known.has(name));
 }
 
-interface Level {
-  readonly name: string;
-  readonly notice: Notice;
-  readonly now: number;
-}
-
 /** The steps of a policy up to its first wait, if they reach someone. */
 async function byPolicy(
   parts: IncidentParts,
   trx: Trx,
   row: IncidentRow,
-  { name, notice, now }: Level,
+  { name, notice, now }: { readonly name: string; readonly notice: Notice; readonly now: number },
 ): Promise<LogEntry | null> {
   const policy = parts.policies.named(row.projectId, name);
   const { steps } = parts.policies.definitionOf(policy);

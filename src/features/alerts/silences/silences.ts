@@ -60,11 +60,6 @@ export interface SetOptions extends InTransaction {
   readonly at?: EpochMs;
 }
 
-export interface SetResult {
-  readonly silence: SilenceRow;
-  readonly isNew: boolean;
-}
-
 /** An alert that a silence withheld from an incident's recipients. */
 export interface SilenceHit {
   readonly silenceId: string;
@@ -166,7 +161,7 @@ export class Silences {
    * @throws SILENCE_NOT_FOUND, VERSION_CONFLICT, VALIDATION_FAILED, INVALID_CRON, LIMIT_REACHED;
    * UNAUTHORIZED_ROLE for a broad one
    */
-  set(given: SilenceDraft, options: SetOptions): Promise<SetResult> {
+  set(given: SilenceDraft, options: SetOptions) {
     return this.#parts.db.writeIn(options, async (trx) => {
       const now = options.at ?? this.#parts.wall.now();
       const old = options.id === undefined ? null : await this.#require(trx, given.projectId, options.id);

@@ -77,14 +77,7 @@ function halve(n: NoticeText, times: number): NoticeText {
   return { ...n, message: cut(n.message), text: cut(n.text), details: cut(n.details) };
 }
 
-interface FilledBody {
-  readonly body: string | undefined;
-  readonly cut: readonly string[];
-  readonly scope: TemplateScope;
-  readonly isTooLarge: boolean;
-}
-
-function filledBody(preset: Preset, template: RequestTemplate, scope: TemplateScope): FilledBody {
+function filledBody(preset: Preset, template: RequestTemplate, scope: TemplateScope) {
   if (template.body === undefined) return { body: undefined, cut: [], scope, isTooLarge: false };
   const cut = new Set<string>();
   const limits = limitsOf(preset);

@@ -47,17 +47,11 @@ function selected(db: ReadDb, filters: DeliveryFilters) {
   return query;
 }
 
-interface DeliveryPage {
-  readonly before: string | null;
-  readonly limit: number;
-  readonly offset: number;
-}
-
 /** Ids of a page, newest first, and the last one that was looked at if older ones remain. */
 export async function deliveryIds(
   db: ReadDb,
   filters: DeliveryFilters,
-  { before, limit, offset }: DeliveryPage,
+  { before, limit, offset }: { readonly before: string | null; readonly limit: number; readonly offset: number },
   isBounded: boolean,
 ): Promise<{ readonly ids: string[]; readonly searchedTo: string | null }> {
   let query = selected(db, filters);

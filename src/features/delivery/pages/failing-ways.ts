@@ -1,21 +1,14 @@
 import { type Clock, DAY_MS, type EpochMs } from "../../../core/clock.ts";
 import type { ReadDb } from "../../../store/database.ts";
-import type { PageKindName } from "./page.ts";
+import type { TroubleFacts } from "./gate.ts";
 import type { PageSender } from "./sender.ts";
 import { namesOfWays } from "./way-names.ts";
 
 /** A target that accepts no pages, for operators. */
-export interface FailingWay {
-  readonly target: string;
+export interface FailingWay extends Omit<TroubleFacts, "provider" | "sinceMs"> {
   /** Such as "channel Pager", "webhook hooks.example.com" or "mail of ann". */
   readonly name: string;
-  readonly kind: PageKindName;
   readonly since: EpochMs;
-  /** Pages that wait for it. */
-  readonly waiting: number;
-  readonly error: string;
-  /** It counts as failed; otherwise it is tried for a short time. */
-  readonly isFailed: boolean;
   /** It belongs to projects that the reader does not see, or to another user in them: no name, no error. */
   readonly isHidden: boolean;
 }

@@ -98,9 +98,11 @@ export interface TroubleFacts {
   readonly target: string;
   readonly provider: string;
   readonly kind: PageKindName;
+  /** Pages that wait for it. */
   readonly waiting: number;
   /** For how long nothing was accepted. */
   readonly sinceMs: number;
   readonly error: string;
+  /** It counts as failed; otherwise it is tried for a short time. */
   readonly isFailed: boolean;
 }

@@ -3,27 +3,18 @@ import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import type { WorkAccount } from "../../../http/work-budget.ts";
 import type { Uses } from "../../../module/feature.ts";
-import { type InTransaction, MustCommitAlone, rowsOfAll, type Trx } from "../../../store/database.ts";
+import { MustCommitAlone, rowsOfAll, type Trx } from "../../../store/database.ts";
 import type { RequestResult } from "../../../store/schema.ts";
 import type { ProjectStorage, StorageSender } from "../../access/index.ts";
-import { type Alerts, unresolvedOfAlert } from "../../alerts/index.ts";
+import { type Alerts, type Incidents, unresolvedOfAlert } from "../../alerts/index.ts";
 import { appendEvents, type EventDraft } from "../../events/index.ts";
 import { type AlertPlan, listed, type Plan, sourceOf } from "./prepare.ts";
 import type { ReceiverRow } from "./receiver.ts";
 import type { Receiver } from "./receivers.ts";
 import { type RequestLogEntry, writeLogEntry } from "./request-log.ts";
 
-/** Acknowledges an incident, in the transaction of the request. */
-interface IncidentActions {
-  acknowledge(
-    id: string,
-    actor: { readonly id: string; readonly via: string },
-    options?: InTransaction,
-  ): Promise<unknown>;
-}
-
 export interface AcceptContext extends Uses<"db" | "clock" | "alerts" | "work" | "preparing"> {
-  readonly incidents: IncidentActions;
+  readonly incidents: Pick<Incidents, "acknowledge">;
   readonly storage: Pick<ProjectStorage, "requireRoom" | "roomForAlert">;
 }
 

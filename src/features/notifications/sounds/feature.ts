@@ -22,17 +22,11 @@ import {
 import { Sound } from "./sound.ts";
 import * as s from "./upload.ts";
 
-interface SignedLink {
-  readonly id: string;
-  readonly exp: string;
-  readonly sig: string;
-}
-
 /** Answers a signed link. @throws SIGNATURE_INVALID, LINK_EXPIRED, SOUND_NOT_FOUND, OVERLOADED */
 async function sendSound(
   context: SoundsContext,
   exchange: Exchange,
-  { id, exp, sig }: SignedLink,
+  { id, exp, sig }: { readonly id: string; readonly exp: string; readonly sig: string },
 ): Promise<typeof ANSWERS_LATER> {
   const { clock, config } = context;
   const { links, filesOf } = context.sounds;

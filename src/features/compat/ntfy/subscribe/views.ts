@@ -23,12 +23,7 @@ export function filterOf(parameters: Parameters): ViewFilter {
     (priorities.length === 0 || priorities.includes(given.priority ?? 3));
 }
 
-export interface SubscribeScope {
-  readonly isPoll: boolean;
-  readonly withScheduled: boolean;
-}
-
-export function scopeOf(parameters: Parameters): SubscribeScope {
+export function scopeOf(parameters: Parameters) {
   return { isPoll: isTrue(parameters("poll")), withScheduled: isTrue(parameters("scheduled")) };
 }
 

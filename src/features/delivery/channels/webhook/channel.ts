@@ -17,9 +17,8 @@ import {
 } from "../../channel.ts";
 import { type SignedCall, type SigningParts, signedCall } from "./message.ts";
 import * as queries from "./queries.ts";
-import { disableWebhook, recordFailure, recordSuccess, type WebhookHealthContext } from "./queries.ts";
 
-export interface WebhookContext extends SigningParts, WebhookHealthContext {
+export interface WebhookContext extends SigningParts, queries.WebhookHealthContext {
   readonly sounds: Pick<SoundServices, "urlOf">;
 }
 
@@ -42,7 +41,7 @@ export function webhookChannel(context: WebhookContext, calls: ChannelCalls<Sign
     interpret: (attempt, answer) => interpret(context, attempt, answer),
     sourceOf: (target) => sourceOf(context, target),
     disable: async (target, trx) => {
-      await disableWebhook(context, target, trx);
+      await queries.disableWebhook(context, target, trx);
     },
   };
 }
@@ -52,13 +51,16 @@ async function targetsOf(
   { projectId, eventId }: NotificationFacts,
   db: ReadDb | Trx,
 ): Promise<readonly Target[]> {
+  const active = db.selectFrom("webhooks").select(["id", "userId", "eventTypes"]).where("active", "=", 1);
   const hooks = [
-    ...(await queries.hooksOfUsers(db, userIds)),
-    ...(projectId === null ? [] : await queries.hooksOfProject(db, projectId)),
+    ...(await active.where("userId", "in", userIds).execute()),
+    ...(projectId === null ? [] : await active.where("projectId", "=", projectId).execute()),
   ];
   if (hooks.length === 0) return [];
-  const type = (eventId === null ? undefined : await queries.typeOfEvent(db, eventId)) ?? WITHOUT_EVENT;
-  const isWanted = ({ eventTypes }: queries.Hook): boolean =>
+  const named = db.selectFrom("events").select("type");
+  const event = eventId === null ? undefined : await named.where("id", "=", eventId).executeTakeFirst();
+  const { type } = event ?? { type: WITHOUT_EVENT };
+  const isWanted = ({ eventTypes }: (typeof hooks)[number]): boolean =>
     (JSON.parse(eventTypes) as string[]).some((pattern) => matchesType(pattern, type));
   return hooks.filter(isWanted).map(({ id, userId }) => ({ userId: userId ?? PROJECT_RECIPIENT, target: id }));
 }
@@ -91,11 +93,11 @@ async function prepare(context: WebhookContext, { delivery, notification }: Atte
 async function interpret(context: WebhookContext, { delivery }: Attempt, answer: Answer): Promise<Answer> {
   const { target } = delivery;
   if ("accepted" in answer) {
-    await recordSuccess(context, target);
+    await queries.recordSuccess(context, target);
     return answer;
   }
   const { failure } = answer;
   if (failure instanceof RetryLater || failure instanceof TargetGone) return answer;
-  await recordFailure(context, target);
+  await queries.recordFailure(context, target);
   return answer;
 }

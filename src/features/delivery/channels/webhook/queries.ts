@@ -4,31 +4,8 @@ import type { NotificationRecipientsTable } from "../../../../store/schema.ts";
 import type { DeliveryContext } from "../../context.ts";
 import type { WebhookRow } from "../../webhooks/webhook.ts";
 
-/** The fields that decide whether a webhook is called. */
-export interface Hook {
-  readonly id: string;
-  readonly userId: string | null;
-  /** JSON list of patterns. */
-  readonly eventTypes: string;
-}
-
 export function findWebhook(db: ReadDb | Trx, id: string): Promise<WebhookRow | undefined> {
   return db.selectFrom("webhooks").selectAll().where("id", "=", id).executeTakeFirst();
-}
-
-/** The active webhooks owned by these users. */
-export function hooksOfUsers(db: ReadDb | Trx, userIds: readonly string[]): Promise<Hook[]> {
-  return activeHooks(db).where("userId", "in", userIds).execute();
-}
-
-/** The active webhooks of a project. */
-export function hooksOfProject(db: ReadDb | Trx, projectId: string): Promise<Hook[]> {
-  return activeHooks(db).where("projectId", "=", projectId).execute();
-}
-
-export async function typeOfEvent(db: ReadDb | Trx, eventId: string): Promise<string | undefined> {
-  const row = await db.selectFrom("events").select("type").where("id", "=", eventId).executeTakeFirst();
-  return row?.type;
 }
 
 /** A recipient's row of a notification. @param userId null: any recipient, always the same one */
@@ -40,10 +17,6 @@ export function findRecipient(
   let query = db.selectFrom("notification_recipients").selectAll().where("notificationId", "=", notificationId);
   if (userId !== null) query = query.where("userId", "=", userId);
   return query.orderBy("userId").limit(1).executeTakeFirst();
-}
-
-function activeHooks(db: ReadDb | Trx) {
-  return db.selectFrom("webhooks").select(["id", "userId", "eventTypes"]).where("active", "=", 1);
 }
 
 export type WebhookHealthContext = Pick<DeliveryContext, "db" | "audit" | "clock" | "log">;
