@@ -10,7 +10,7 @@ export const QUEUE_OPTIONS = {
   "push-notification": queue(16, 8, "attempts on push services"),
   "bucket-monitoring": queue(1, 3, "checks of transfer buckets"),
   "alert-suppression": queue(2, 5, "summaries of suppressed matches"),
-  messages: queue(8, 1, "first deliveries of delayed messages"),
+  messages: queue(64, 1, "first deliveries of delayed messages"),
   "messages-retry": queue(4, 5, "retried deliveries of delayed messages"),
   "messages-dead-letter": queue(0, 1, "delayed messages that could not be delivered; they never run", 0),
   alert: queue(2, 5, "alerts of projects with many errors"),
