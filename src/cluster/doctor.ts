@@ -1,6 +1,7 @@
 import { nodeOf } from "../config/checks.ts";
 import type { Config } from "../config/load.ts";
 import { type Check, fail, pass, warn } from "../core/check.ts";
+import { toRfc3339 } from "../core/clock.ts";
 import { type LogRoom, type LogServer, RESEED } from "./log.ts";
 import {
   appliedHere,
@@ -138,10 +139,23 @@ function nodeChecks(
   return [
     followed,
     ...others,
+    ...lagChecks(leader, heard),
     ...clockChecks(heard),
     ...versionChecks(heard),
     ...placeChecks(leader, keepers, reached),
   ];
+}
+
+/** The leader writes at least every two seconds. */
+const MOST_LAG_MS = 10_000;
+
+function lagChecks(leader: HeardNode, heard: readonly HeardNode[]): Check[] {
+  return heard
+    .filter(({ isLeader, recordAt }) => !isLeader && leader.at - recordAt > MOST_LAG_MS)
+    .map(({ node, sequence, recordAt }) => {
+      const text = `${node} is ${leader.sequence - sequence} records behind the log, the first of them since ${toRfc3339(recordAt)}`;
+      return warn("cluster lag", text, "see its log: its disk may be full");
+    });
 }
 
 function clockChecks(heard: readonly HeardNode[]): Check[] {

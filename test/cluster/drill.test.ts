@@ -28,7 +28,7 @@ test("a drill ends the leader as a lost machine; the next one sends the page and
   assert.equal(made, 201);
   await eventually("the other node is heard", async () => (await state()).nodes.length === 2);
   assert.equal((await state()).drill, null);
-  assert.match(leader.command("status").stdout, /lost machine +never tried: prism drill --takeover/);
+  assert.match(leader.command("status").stdout, /machine lost +never tried: prism drill --takeover/);
   assert.equal(standby.command("drill", "--takeover").status, 2, "not without a confirmation");
 
   const flags = ["--takeover", "--yes", "--url", standby.url, "--token", token, "--json"];
@@ -41,7 +41,7 @@ test("a drill ends the leader as a lost machine; the next one sends the page and
   await eventually("the page arrives", () => hook.posts.length > 0, PATIENCE_MS);
   const { drill: stored, takeOver } = await state();
   assert.deepEqual([stored?.to, takeOver?.kind], [standby.name, "lost"]);
-  assert.match(standby.command("status").stdout, /lost machine +\d+\.\d s, /);
+  assert.match(standby.command("status").stdout, /machine lost +\d+\.\d s, /);
   const [, audit] = await call("GET", "/api/v1/audit?action=cluster.drill");
   assert.equal((audit as { data: object[] }).data.length, 1);
   await eventually(

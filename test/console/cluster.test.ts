@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { DAY_MS } from "../../src/core/clock.ts";
 import { warnOnPages } from "../../src/core/runtime.ts";
+import { storeTakeOverDrill } from "../../src/features/operate/cluster/drill.ts";
 import { leadWith } from "../cluster/support/lead.ts";
 import { stepsOf } from "../helpers/steps.ts";
 import { assertAccessible, startConsole } from "./helpers.ts";
@@ -24,6 +26,17 @@ test("an administrator sees the nodes of a cluster, and lets another one lead", 
     await page.getByText(/^machine lost \(b\): 7\.8\ss without a leader, /).waitFor();
     await page.getByRole("row", { name: /c.*follows only/ }).waitFor();
     await assertAccessible(page, "cluster");
+  });
+
+  await step("the last drill of a lost machine is shown", async () => {
+    await page.getByText("never tried: prism drill --takeover").waitFor();
+    const startedAt = Date.now() - 12 * DAY_MS;
+    const result = { to: "a", withoutLeaderMs: 7800 };
+    await console.prism.parts.core.db.write((trx) =>
+      storeTakeOverDrill(trx, { startedAt, from: "b", drills: [], result }, startedAt),
+    );
+    await page.reload();
+    await page.getByText(/^machine lost \(b\): 7\.8\ss, 12\sdays ago$/).waitFor();
   });
 
   await step("another node leads after a confirmation", async () => {

@@ -183,9 +183,13 @@ function NoDrill() {
   );
 }
 
+const DAY_MS = 86_400_000;
+
 function drillText({ from, withoutLeaderMs, startedAt }: ClusterDrill): string {
   const lost = withoutLeaderMs === null ? "no node has led since" : formatDuration(withoutLeaderMs);
-  return `machine lost (${from}): ${lost}, ${formatRelative(startedAt)}`;
+  const days = Math.floor((Date.now() - Date.parse(startedAt)) / DAY_MS);
+  const ago = days > 0 ? `${plural(days, "day")} ago` : formatRelative(startedAt);
+  return `machine lost (${from}): ${lost}, ${ago}`;
 }
 
 function takeOverText({ kind, from, withoutLeaderMs, at }: ClusterTakeOver): string {

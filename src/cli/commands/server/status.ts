@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { ageText, bytesText, countText } from "../../../core/clean-text.ts";
+import { DAY_MS } from "../../../core/clock.ts";
 import { partsOfBuild, type RuntimeParts, VERSION } from "../../../core/runtime.ts";
 import type { systemStatus } from "../../../features/operate/status/status.ts";
 import { followerHere, followingText } from "../../../remote/running-server.ts";
@@ -137,7 +138,7 @@ function statusLines(status: Status, out: Output): string[] {
       ["paused channels", paused.map(pausedText).join(", ")],
       ["incidents that reach no one", pages.incidentsUnreached === 0 ? "" : String(pages.incidentsUnreached)],
       ["failed modules", names(broken)],
-      ...(status.cluster === null ? [] : [["lost machine", lostText(status.cluster)] as const]),
+      ...(status.cluster === null ? [] : [["machine lost", lostText(status.cluster)] as const]),
       ...(watch.url === null ? [] : [["watch.url", watchText(watch.url)] as const]),
     ],
   );
@@ -176,7 +177,9 @@ function fullText({ count, shown }: Status["fullProjects"]): string {
 /** The last drill of a lost machine. */
 function lostText({ drill }: NonNullable<Status["cluster"]>): string {
   if (drill === null) return "never tried: prism drill --takeover";
-  const ago = `${ageText(Date.now() - Date.parse(drill.startedAt))} ago`;
+  const ageMs = Date.now() - Date.parse(drill.startedAt);
+  const days = Math.floor(ageMs / DAY_MS);
+  const ago = `${days > 0 ? countText(days, "day", "days") : ageText(ageMs)} ago`;
   return drill.withoutLeaderMs === null
     ? `no result, ${ago}`
     : `${(drill.withoutLeaderMs / 1000).toFixed(1)} s, ${ago}`;

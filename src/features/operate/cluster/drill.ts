@@ -16,8 +16,10 @@ interface StoredDrill {
 }
 
 const KEY = "cluster.drill";
+/** When the first leader began: the first drill is asked for a month later. */
+const SINCE_KEY = "cluster.since";
 /** After this time administrators are asked for the next one. */
-export const NEXT_AFTER_MS = 31 * DAY_MS;
+const NEXT_AFTER_MS = 31 * DAY_MS;
 
 export const TakeOverDrillView = named(
   "ClusterDrill",
@@ -33,6 +35,17 @@ export const TakeOverDrillView = named(
 
 export function readTakeOverDrill(db: ReadDb | Trx): Promise<StoredDrill | null> {
   return readValue<StoredDrill>(db, KEY);
+}
+
+/** When administrators are asked for the next drill; null: the first leader has not begun yet. */
+export async function nextDrillAt(db: ReadDb): Promise<EpochMs | null> {
+  const last = (await readTakeOverDrill(db))?.startedAt ?? (await readValue<EpochMs>(db, SINCE_KEY));
+  return last === null ? null : last + NEXT_AFTER_MS;
+}
+
+/** Call it when a node begins to lead: the first one notes the time. */
+export async function noteFirstLeader(trx: Trx, now: EpochMs): Promise<void> {
+  if ((await readValue(trx, SINCE_KEY)) === null) await storeValue(trx, SINCE_KEY, now, now);
 }
 
 export function storeTakeOverDrill(trx: Trx, drill: StoredDrill, updatedAt: EpochMs): Promise<void> {

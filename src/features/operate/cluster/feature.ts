@@ -15,7 +15,8 @@ import { ComparisonView, compareCluster, comparisonView, comparisonWarnings, rea
 import {
   drillView,
   endTakeOverDrill,
-  NEXT_AFTER_MS,
+  nextDrillAt,
+  noteFirstLeader,
   readTakeOverDrill,
   storeTakeOverDrill,
   TakeOverDrillView,
@@ -236,9 +237,10 @@ export const clusterFeature = feature("cluster", {
   start({ cluster, ...parts }) {
     if (cluster === null) return;
     const { db, clock, log } = parts;
-    db.write((trx) => endTakeOverDrill(trx, cluster, clock.now())).catch((err: unknown) =>
-      log.warn({ err }, "cannot store the result of the drill"),
-    );
+    db.write(async (trx) => {
+      await noteFirstLeader(trx, clock.now());
+      await endTakeOverDrill(trx, cluster, clock.now());
+    }).catch((err: unknown) => log.warn({ err }, "cannot store the result of the drill"));
     const notices = new ClusterNotices(cluster, parts);
     const timer = setInterval(() => void notices.look(), LOOK_MS);
     timer.unref();
@@ -316,12 +318,13 @@ export class ClusterNotices {
     }
   }
 
-  /** A cluster that was drilled once is drilled every month. */
+  /** A cluster is drilled every month, and for the first time a month after its first leader began. */
   async #oldDrill(): Promise<ClusterCondition[]> {
-    const drill = await readTakeOverDrill(this.#parts.db.read);
-    const since = drill === null ? Number.POSITIVE_INFINITY : drill.startedAt + NEXT_AFTER_MS;
-    if (this.#parts.clock.now() < since) return [];
-    const text = "The last drill of a lost machine was a month ago: prism drill --takeover";
+    const { db, clock } = this.#parts;
+    const since = await nextDrillAt(db.read);
+    if (since === null || clock.now() < since) return [];
+    const state = (await readTakeOverDrill(db.read)) === null ? "was never drilled" : "was drilled a month ago";
+    const text = `The loss of a machine ${state}: prism drill --takeover`;
     return [{ key: "drill", text, over: "The loss of a machine was drilled", since, isDue: true }];
   }
 

@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { readdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+import { eventually } from "../helpers/eventually.ts";
+import { temporaryDir } from "../helpers/store.ts";
+import { openLog, startNats } from "./support/nats.ts";
+import { type ClusterNode, makeCluster } from "./support/nodes.ts";
+import { sendEvent } from "./support/sending.ts";
+
+const PATIENCE_MS = 120_000;
+
+/** The program, whose server has its data in a small file system in memory; the machine must permit unshare(1). */
+function onSmallDisk(program: string, dir: string): string {
+  const file = join(dir, "prism-on-small-disk");
+  const enter = `mount -t tmpfs -o size=96m none "$1" && cd "$1" && shift && exec "$@"`;
+  const serve = `exec unshare --user --map-root-user --mount /bin/sh -c '${enter}' sh "$PRISM_DATA_DIR" ${program} "$@"`;
+  writeFileSync(file, `#!/bin/sh\n[ "$1" = serve ] || exec ${program} "$@"\n${serve}\n`, { mode: 0o755 });
+  return file;
+}
+
+test("a follower with a full disk says so, copies the leader's database when there is room, and keeps its spool", async (t) => {
+  const servers = await startNats(t);
+  const settings = { PRISM_CLUSTER_EMERGENCY_AFTER_MS: "2000", PRISM_CLUSTER_HOLD_MS: "1000" };
+  const cluster = await makeCluster(t, servers, ["a", "b"], settings);
+  const [leader, follower] = cluster.nodes as [ClusterNode, ClusterNode];
+  follower.program = onSmallDisk(follower.program, temporaryDir(t));
+  follower.set({ PRISM_CLUSTER_ROLE: "standby", PRISM_MIN_FREE_BYTES: "0" });
+  await Promise.all([leader.start(), follower.start()]);
+  const token = await cluster.token();
+  await sendEvent(follower, token, "before");
+  const dir = `/proc/${follower.pids[0]}/root${follower.dir}`;
+  const spooled = (): string[] => readdirSync(join(dir, "spool")).filter((name) => name.endsWith(".request"));
+
+  await servers[0]?.stop("SIGKILL");
+  await eventually("the follower answers without a leader", () => isDegraded(follower), PATIENCE_MS);
+  for (let n = 0; n < 3; n++) await sendEvent(follower, token, "kept");
+  assert.equal(spooled().length, 3);
+  const filler = join(dir, "filler");
+  const { bavail, bsize } = statfsSync(dir);
+  writeFileSync(filler, Buffer.alloc(bavail * bsize - 65_536));
+  await servers[0]?.start();
+  await cluster.leader();
+  await eventually("the leader has the spool", async () => (await leader.eventsOf("kept")) === 3, PATIENCE_MS);
+  await eventually("nothing is left in it", () => spooled().length === 0, PATIENCE_MS);
+
+  const isFull = () => /database or disk is full|ENOSPC/.test(follower.output);
+  await eventually(
+    "the follower says that its disk is full",
+    async () => {
+      await sendEvent(leader, await cluster.token(), randomBytes(20).toString("hex"));
+      return isFull();
+    },
+    PATIENCE_MS,
+  );
+  assert.match(leader.command("cluster", "status").stdout, /\nb +follows +\d+ /);
+  const behind = /WARN +cluster lag +b is \d+ records behind the log/;
+  await eventually("doctor names it", () => behind.test(leader.command("doctor").stdout), PATIENCE_MS);
+  const log = await openLog(t, servers);
+  await log.purge(await log.last());
+  await sendEvent(leader, token, "after");
+  await eventually("it waits for room", () => /less room: free some/.test(follower.output), PATIENCE_MS);
+  const alone = /WARN +cluster nodes +a leads, and no other node was heard/;
+  await eventually("doctor does not hear it", () => alone.test(leader.command("doctor").stdout), PATIENCE_MS);
+  assert.doesNotMatch(leader.command("cluster", "status").stdout, /\nb /);
+
+  rmSync(filler);
+  await eventually(
+    "it copies the database",
+    () => /copied the database from the leader/.test(follower.output),
+    PATIENCE_MS,
+  );
+  const equal = () => /\nb +equal /.test(leader.command("cluster", "compare").stdout);
+  await eventually("its tables equal the leader's", equal, PATIENCE_MS);
+  await eventually(
+    "doctor hears it",
+    () => /PASS +cluster nodes +a leads; heard: a, b/.test(leader.command("doctor").stdout),
+    PATIENCE_MS,
+  );
+  assert.equal(await leader.eventsOf("kept"), 3);
+});
+
+async function isDegraded({ url }: ClusterNode): Promise<boolean> {
+  const reply = await fetch(`${url}/health`).catch(() => null);
+  return ((await reply?.json().catch(() => null)) as { degraded?: boolean } | null)?.degraded === true;
+}
