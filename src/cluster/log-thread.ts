@@ -58,18 +58,19 @@ export function runLogThread({ options, node, port, sent, mostWaitMs }: LogThrea
   port.once("close", () => clearInterval(looks));
   // The thread that waits sees no event of this one.
   process.once("uncaughtException", fail);
-  port.on("message", ({ messages, after }: AppendRequest) => {
+  port.on("message", ({ messages, after, askedAt }: AppendRequest) => {
     let isAnswered = false;
     const answer = (send: () => void): void => {
       if (!isAnswered) send();
       isAnswered = true;
     };
-    // Before the thread that waits gives up: it would not know why.
+    // Before the thread that waits gives up, also when this one began late: it would not know why.
+    const leftMs = mostWaitMs - GIVE_UP_MS - Number(process.hrtime.bigint() - askedAt) / 1e6;
     const timer = globalThis.setTimeout(() => {
       const reason = log?.doubt ?? failure;
       const why = reason === null ? "" : `: ${reason instanceof Error ? reason.message : String(reason)}`;
       answer(() => fail(new Fenced(`the log accepted no record for ${mostWaitMs / 1000} s${why}`)));
-    }, mostWaitMs - GIVE_UP_MS);
+    }, leftMs);
     opened
       .then((own) => own.append(messages, after))
       .then(

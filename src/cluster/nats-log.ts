@@ -1,10 +1,11 @@
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { type ConnectionOptions, checkServerIdentity } from "node:tls";
-import type { JetStreamClient, JetStreamManager, OrderedConsumerOptions } from "@nats-io/jetstream";
+import type { ApiError, JetStreamClient, JetStreamManager, OrderedConsumerOptions } from "@nats-io/jetstream";
 import * as jetstreamLibrary from "@nats-io/jetstream";
-import type { NatsConnection, TlsOptions } from "@nats-io/transport-node";
+import type { MsgHdrs, NatsConnection, TlsOptions } from "@nats-io/transport-node";
 import * as transport from "@nats-io/transport-node";
+import { type DeferredPromise, deferred } from "../core/promises.ts";
 import { FencedLog, type LogTransport, WrongEnd } from "./fenced-log.ts";
 import { LogGone, type LogMessage, LogRefuses, type LogRoom, type LogServer, RESEED, RecordTooLarge } from "./log.ts";
 import { newRecordId } from "./record.ts";
@@ -123,7 +124,7 @@ export class NatsLog extends FencedLog {
     manager: JetStreamManager,
   ) {
     const [stream, subject] = [streamOf(name), `prism.${name}.log`];
-    super(transportOf({ client, manager, stream, subject }), SYSTEM_TIME);
+    super(transportOf({ connection, client, manager, stream, subject }), SYSTEM_TIME);
     this.#stream = stream;
     this.#subject = subject;
     this.#manager = manager;
@@ -237,21 +238,38 @@ function notMade({ code, message }: { readonly code: number; readonly message: s
 }
 
 interface Stream {
+  readonly connection: NatsConnection;
   readonly client: JetStreamClient;
   readonly manager: JetStreamManager;
   readonly stream: string;
   readonly subject: string;
 }
 
-function transportOf({ client, manager, stream, subject }: Stream): LogTransport {
+type PublishAnswer = { readonly seq: number } | { readonly error: ApiError };
+
+function transportOf({ connection, client, manager, stream, subject }: Stream): LogTransport {
+  const ask = askWithOneInbox(connection, subject, PUBLISH_MS);
+  // Without an id of NATS: its answers are wrong after elections (nats-server #6415).
+  const publishQuickly = async (message: Uint8Array, after: number): Promise<number> => {
+    const headers = transport.headers();
+    headers.set("Nats-Expected-Stream", stream);
+    headers.set("Nats-Expected-Last-Sequence", String(after));
+    const answer = JSON.parse(await ask(message, headers)) as PublishAnswer;
+    if ("error" in answer) throw new jetstreamLibrary.JetStreamApiError(answer.error);
+    return answer.seq;
+  };
+  // The client says more about a failure, such as a permission that is missing.
+  let isInDoubt = false;
   return {
     async publish(message, after) {
       try {
-        // Without an id of NATS: its answers are wrong after elections (nats-server #6415).
+        if (!isInDoubt) return await publishQuickly(message, after);
         const expect = { streamName: stream, lastSequence: after };
         const { seq } = await client.publish(subject, message, { expect, timeout: PUBLISH_MS, retries: 0 });
+        isInDoubt = false;
         return seq;
       } catch (error) {
+        isInDoubt = true;
         throw codeOf(error) === WRONG_LAST_SEQUENCE ? new WrongEnd() : (refusalOf(error, stream) ?? error);
       }
     },
@@ -296,6 +314,47 @@ function transportOf({ client, manager, stream, subject }: Stream): LogTransport
         manager.consumers.delete(stream, name).catch(() => undefined);
       }
     },
+  };
+}
+
+/**
+ * Asks about one message after the other, with one subscription for all answers: that takes a third
+ * less processor time than requests of the client. @returns asks; the text of the answer, or an error
+ */
+function askWithOneInbox(
+  connection: NatsConnection,
+  subject: string,
+  timeoutMs: number,
+): (message: Uint8Array, headers: MsgHdrs) => Promise<string> {
+  const inbox = transport.createInbox();
+  const waiting = new Map<string, DeferredPromise<string>>();
+  let isSubscribed = false;
+  let asked = 0;
+  const subscribe = (): void => {
+    isSubscribed = true;
+    connection.subscribe(`${inbox}.*`, {
+      callback: (error, message) => {
+        if (error === null) return waiting.get(message.subject)?.resolve(message.string());
+        // The server has ended it: the next question needs another one.
+        isSubscribed = false;
+        for (const each of waiting.values()) each.reject(error);
+      },
+    });
+  };
+  return async (message, headers) => {
+    if (!isSubscribed) subscribe();
+    // An answer that comes late belongs to its own question.
+    const reply = `${inbox}.${++asked}`;
+    const answer = deferred<string>();
+    waiting.set(reply, answer);
+    const timer = setTimeout(() => answer.reject(new Error("timeout")), timeoutMs);
+    try {
+      connection.publish(subject, message, { headers, reply });
+      return await answer.promise;
+    } finally {
+      clearTimeout(timer);
+      waiting.delete(reply);
+    }
   };
 }
 

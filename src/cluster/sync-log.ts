@@ -19,6 +19,8 @@ export interface LogThreadData {
 export interface AppendRequest {
   readonly messages: readonly Uint8Array[];
   readonly after: number;
+  /** `process.hrtime`, which is the same in all threads. */
+  readonly askedAt: bigint;
 }
 
 /** `message`: why it was not appended, or may not have been. */
@@ -47,7 +49,7 @@ export class SyncLog {
 
   /** @returns the sequence of the last message. @throws Fenced, also when the log accepts nothing in time or fails; RecordTooLarge */
   append(messages: readonly Uint8Array[], after: number): number {
-    const request: AppendRequest = { messages, after };
+    const request: AppendRequest = { messages, after, askedAt: process.hrtime.bigint() };
     this.#port.postMessage(request);
     if (Atomics.wait(this.#sent, 0, this.#answers, this.#mostWaitMs) === "timed-out")
       throw new Fenced(`the log accepted no record for ${this.#mostWaitMs / 1000} s`);

@@ -65,8 +65,8 @@ export class WritingConnection {
       if (this.#limit && isIngest(set) && !this.#limit.enter()) throw limitReached();
       const written = this.#applier.apply(set);
       for (const { sql, parameters } of set.statements) this.#statements.run(sql, parameters);
-      onSync?.();
       this.beforeCommit();
+      onSync?.();
       this.#commit.run();
       return { ok: true, ...written };
     } catch (thrown) {
