@@ -93,7 +93,7 @@ async function calls(session: Session): Promise<Map<string, number>> {
   const { result } = await session.post("Profiler.takePreciseCoverage");
   const found = new Map<string, number[]>();
   for (const { url, functions } of result) {
-    const file = /\/(src\/.+)\.[jt]s/.exec(url)?.[1];
+    const file = /.*\/(src\/.+)\.[jt]s/.exec(url)?.[1];
     if (file === undefined) continue;
     for (const { functionName, ranges } of functions) {
       const name = `${file} ${functionName || "(anonymous)"}`;

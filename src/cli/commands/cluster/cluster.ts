@@ -147,6 +147,7 @@ Examples:
   cluster
     .command("leave")
     .description("let the database of this stopped node go on without a cluster")
+    .option("--standalone", "go on as a single server: the one way to leave, so it may be left out")
     .option("--yes", "do not ask")
     .addHelpText(
       "after",
@@ -154,7 +155,7 @@ Examples:
 Use it on one node only, and stop the others: two servers that go on alone no longer have the same data.
 
 Examples:
-  $ prism cluster leave
+  $ prism cluster leave --standalone
   $ prism cluster leave --yes`,
     )
     .action(async (flags: { yes?: boolean }, command: Command) => {
