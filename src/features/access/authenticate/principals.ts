@@ -2,7 +2,7 @@ import { assertNever, PrismError } from "../../../core/errors.ts";
 import { KEY_SCOPES, type KeyScope, PERMISSIONS, type Permission } from "../../../core/permissions.ts";
 import type { KeyPrincipal, Principal, RightsChange, UserPrincipal } from "../../../core/principal.ts";
 import { hashToken, isTokenOf } from "../../../core/tokens.ts";
-import { TtlCache } from "../../../core/ttl-cache.ts";
+import { recentlyUsed, TtlCache } from "../../../core/ttl-cache.ts";
 import type { Authenticator, Credential } from "../../../http/credentials.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { Database } from "../../../store/database.ts";
@@ -19,6 +19,11 @@ interface UserRecord {
   readonly permissions: ReadonlySet<Permission>;
   readonly memberships: ReadonlyMap<string, ProjectRole>;
 }
+
+/** What a set of roles allows. */
+type RoleRights = Pick<UserRecord, "roleIds" | "permissions">;
+
+const NO_MEMBERSHIPS: UserRecord["memberships"] = new Map();
 
 interface KeyRow {
   readonly id: string;
@@ -64,6 +69,8 @@ interface PrincipalsParts extends Uses<"reader" | "clock" | "accessTokens"> {
 export class Principals implements Authenticator {
   readonly #parts: PrincipalsParts;
   readonly #users: TtlCache<string, UserRecord>;
+  /** By their rows: users with the same roles share them, for there may be tens of thousands. */
+  readonly #rights;
   /**
    * Keyed by the API key itself: hashing each request would cost the hot path a twentieth of its
    * rate. The look-up compares bytes only after the engine's seeded hash of the whole text matches,
@@ -83,6 +90,7 @@ export class Principals implements Authenticator {
     this.prepare = parts.issuer && ((credential) => this.#prepare(credential));
     const { cache, clock, reader } = parts;
     this.#users = new TtlCache({ ...cache, clock });
+    this.#rights = recentlyUsed<string, RoleRights>(cache.maxEntries);
     this.#keys = new TtlCache({ ...cache, clock });
     this.#tokens = new TtlCache({ ...cache, clock });
     this.#sessions = new TtlCache({ ...cache, clock });
@@ -310,17 +318,38 @@ export class Principals implements Authenticator {
     if (known) return known;
     const row = this.#sql.user.get(userId);
     if (!row) throw new PrismError("TOKEN_INVALID", "The account of this token does not exist");
-    const roles = this.#sql.permissions.all(userId);
-    const held = new Set(roles.flatMap(({ permissions }) => JSON.parse(permissions) as string[]));
+    const memberships = this.#sql.memberships.all(userId);
+    const { roleIds, permissions } = this.#rightsOf(userId);
+    // Not by `...row`: each row of the database has a shape of its own, which takes 300 bytes.
     const user: UserRecord = {
-      ...row,
       key: `user:${row.id}`,
-      roleIds: new Set(roles.map(({ id }) => id)),
-      permissions: new Set(PERMISSIONS.filter((permission) => held.has(permission))),
-      memberships: new Map(this.#sql.memberships.all(userId).map(({ projectId, role }) => [projectId, role])),
+      id: row.id,
+      name: row.name,
+      status: row.status,
+      roleIds,
+      permissions,
+      memberships:
+        memberships.length === 0
+          ? NO_MEMBERSHIPS
+          : new Map(memberships.map(({ projectId, role }) => [projectId, role])),
     };
     this.#users.set(userId, user);
     return user;
+  }
+
+  /** The rows themselves are the key, so a changed role is another entry. */
+  #rightsOf(userId: string): RoleRights {
+    const roles = this.#sql.permissions.all(userId);
+    const key = JSON.stringify(roles);
+    const known = this.#rights.get(key);
+    if (known) return known;
+    const held = new Set(roles.flatMap(({ permissions }) => JSON.parse(permissions) as string[]));
+    const rights: RoleRights = {
+      roleIds: new Set(roles.map(({ id }) => id)),
+      permissions: new Set(PERMISSIONS.filter((permission) => held.has(permission))),
+    };
+    this.#rights.set(key, rights);
+    return rights;
   }
 }
 
