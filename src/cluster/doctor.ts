@@ -151,9 +151,10 @@ const MOST_LAG_MS = 10_000;
 
 function lagChecks(leader: HeardNode, heard: readonly HeardNode[]): Check[] {
   return heard
-    .filter(({ isLeader, recordAt }) => !isLeader && leader.at - recordAt > MOST_LAG_MS)
+    .filter(({ sequence, recordAt }) => sequence < leader.sequence && leader.at - recordAt > MOST_LAG_MS)
     .map(({ node, sequence, recordAt }) => {
-      const text = `${node} is ${leader.sequence - sequence} records behind the log, the first of them since ${toRfc3339(recordAt)}`;
+      const last = recordAt === 0 ? "" : `, and has applied it up to ${toRfc3339(recordAt)}`;
+      const text = `${node} is ${leader.sequence - sequence} records behind the log${last}`;
       return warn("cluster lag", text, "see its log: its disk may be full");
     });
 }

@@ -3,7 +3,7 @@ import { isIP } from "node:net";
 import { type ConnectionOptions, checkServerIdentity } from "node:tls";
 import type { ApiError, JetStreamClient, JetStreamManager, OrderedConsumerOptions } from "@nats-io/jetstream";
 import * as jetstreamLibrary from "@nats-io/jetstream";
-import type { MsgHdrs, NatsConnection, TlsOptions } from "@nats-io/transport-node";
+import type { MsgHdrs, NatsConnection, Subscription, TlsOptions } from "@nats-io/transport-node";
 import * as transport from "@nats-io/transport-node";
 import { type DeferredPromise, deferred } from "../core/promises.ts";
 import { FencedLog, type LogTransport, WrongEnd } from "./fenced-log.ts";
@@ -328,26 +328,29 @@ function askWithOneInbox(
 ): (message: Uint8Array, headers: MsgHdrs) => Promise<string> {
   const inbox = transport.createInbox();
   const waiting = new Map<string, DeferredPromise<string>>();
-  let isSubscribed = false;
+  let subscription: Subscription | null = null;
   let asked = 0;
-  const subscribe = (): void => {
-    isSubscribed = true;
+  /** The next question has another subscription: the servers may have lost this one. */
+  const fail = (error: Error): void => {
+    subscription?.unsubscribe();
+    subscription = null;
+    for (const each of waiting.values()) each.reject(error);
+  };
+  const subscribe = (): Subscription =>
     connection.subscribe(`${inbox}.*`, {
       callback: (error, message) => {
-        if (error === null) return waiting.get(message.subject)?.resolve(message.string());
-        // The server has ended it: the next question needs another one.
-        isSubscribed = false;
-        for (const each of waiting.values()) each.reject(error);
+        if (error !== null) fail(error);
+        else if (message.headers?.code === 503) fail(new Error("no nats-server takes the record"));
+        else waiting.get(message.subject)?.resolve(message.string());
       },
     });
-  };
   return async (message, headers) => {
-    if (!isSubscribed) subscribe();
+    subscription ??= subscribe();
     // An answer that comes late belongs to its own question.
     const reply = `${inbox}.${++asked}`;
     const answer = deferred<string>();
     waiting.set(reply, answer);
-    const timer = setTimeout(() => answer.reject(new Error("timeout")), timeoutMs);
+    const timer = setTimeout(() => fail(new Error("timeout")), timeoutMs);
     try {
       connection.publish(subject, message, { headers, reply });
       return await answer.promise;

@@ -189,6 +189,8 @@ function prepare({ file, box, isOwner, readsOnly, beatFile, log, replication }: 
 /** Lets a file that belonged to a cluster be used alone. */
 export function endClusterOf(connection: Sqlite): void {
   connection.prepare("delete from local_state where key = 'cluster.position'").run();
+  // What its leaders have noted, such as the last drill.
+  connection.prepare("delete from settings where key >= 'cluster.' and key < 'cluster/'").run();
 }
 
 /** @throws DataDirRefused for the file of a node, where a write beside the log would make it differ */

@@ -16,10 +16,9 @@ interface StoredDrill {
 }
 
 const KEY = "cluster.drill";
-/** When the first leader began: the first drill is asked for a month later. */
-const SINCE_KEY = "cluster.since";
-/** After this time administrators are asked for the next one. */
-const NEXT_AFTER_MS = 31 * DAY_MS;
+/** When the first leader began, or when administrators were asked for a drill. */
+const ASKED_KEY = "cluster.drillAskedAt";
+const MONTH_MS = 31 * DAY_MS;
 
 export const TakeOverDrillView = named(
   "ClusterDrill",
@@ -37,15 +36,23 @@ export function readTakeOverDrill(db: ReadDb | Trx): Promise<StoredDrill | null>
   return readValue<StoredDrill>(db, KEY);
 }
 
-/** When administrators are asked for the next drill; null: the first leader has not begun yet. */
-export async function nextDrillAt(db: ReadDb): Promise<EpochMs | null> {
-  const last = (await readTakeOverDrill(db))?.startedAt ?? (await readValue<EpochMs>(db, SINCE_KEY));
-  return last === null ? null : last + NEXT_AFTER_MS;
+/**
+ * When administrators are asked for the next drill: a month after the cluster began, the last drill
+ * or the last time that they were asked. Null: the first leader has not begun yet.
+ */
+export async function drillDueAt(db: ReadDb): Promise<EpochMs | null> {
+  const askedAt = await readValue<EpochMs>(db, ASKED_KEY);
+  if (askedAt === null) return null;
+  return Math.max(askedAt, (await readTakeOverDrill(db))?.startedAt ?? 0) + MONTH_MS;
+}
+
+export async function noteAskedForDrill(trx: Trx, now: EpochMs): Promise<void> {
+  await storeValue(trx, ASKED_KEY, now, now);
 }
 
 /** Call it when a node begins to lead: the first one notes the time. */
 export async function noteFirstLeader(trx: Trx, now: EpochMs): Promise<void> {
-  if ((await readValue(trx, SINCE_KEY)) === null) await storeValue(trx, SINCE_KEY, now, now);
+  if ((await readValue(trx, ASKED_KEY)) === null) await noteAskedForDrill(trx, now);
 }
 
 export function storeTakeOverDrill(trx: Trx, drill: StoredDrill, updatedAt: EpochMs): Promise<void> {

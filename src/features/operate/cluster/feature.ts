@@ -13,9 +13,10 @@ import { administrators } from "../../access/index.ts";
 import { DrillUsers, startDrills } from "../../oncall/drill/index.ts";
 import { ComparisonView, compareCluster, comparisonView, comparisonWarnings, readComparison } from "./comparison.ts";
 import {
+  drillDueAt,
   drillView,
   endTakeOverDrill,
-  nextDrillAt,
+  noteAskedForDrill,
   noteFirstLeader,
   readTakeOverDrill,
   storeTakeOverDrill,
@@ -240,7 +241,7 @@ export const clusterFeature = feature("cluster", {
     db.write(async (trx) => {
       await noteFirstLeader(trx, clock.now());
       await endTakeOverDrill(trx, cluster, clock.now());
-    }).catch((err: unknown) => log.warn({ err }, "cannot store the result of the drill"));
+    }).catch((err: unknown) => log.warn({ err }, "cannot store facts of the drill"));
     const notices = new ClusterNotices(cluster, parts);
     const timer = setInterval(() => void notices.look(), LOOK_MS);
     timer.unref();
@@ -287,7 +288,7 @@ function nodeView({ isLeader, isLive, mayLead, hasSameTokens: _, heardAt, ...nod
   return { ...node, role, live: isLive, heardAt: toRfc3339(heardAt) } as const;
 }
 
-/** Tells administrators once what the cluster lacks, and once when that is over. */
+/** Tells administrators once what the cluster lacks, and once when that is over; and when a drill is due. */
 export class ClusterNotices {
   readonly #cluster: Pick<ClusterLead, "conditions">;
   readonly #parts: Pick<Context<"notify">, "db" | "clock" | "log" | "notify">;
@@ -302,12 +303,13 @@ export class ClusterNotices {
   }
 
   async look(): Promise<void> {
-    const conditions = [...this.#cluster.conditions(), ...(await this.#oldDrill())];
+    const conditions = this.#cluster.conditions();
     const due = new Map(conditions.flatMap((each) => (each.isDue ? [[each.key, each] as const] : [])));
     const before = this.#told;
     this.#told = due;
     const now = this.#parts.clock.now();
     try {
+      await this.#askForDrill();
       for (const [key, { text: title, since }] of due)
         if (!before.has(key)) await this.#tell(title, `Since ${toRfc3339(since)}.`);
       for (const [key, { over: title, since }] of before)
@@ -318,14 +320,16 @@ export class ClusterNotices {
     }
   }
 
-  /** A cluster is drilled every month, and for the first time a month after its first leader began. */
-  async #oldDrill(): Promise<ClusterCondition[]> {
+  /** Every month without a drill. */
+  async #askForDrill(): Promise<void> {
     const { db, clock } = this.#parts;
-    const since = await nextDrillAt(db.read);
-    if (since === null || clock.now() < since) return [];
-    const state = (await readTakeOverDrill(db.read)) === null ? "was never drilled" : "was drilled a month ago";
-    const text = `The loss of a machine ${state}: prism drill --takeover`;
-    return [{ key: "drill", text, over: "The loss of a machine was drilled", since, isDue: true }];
+    const now = clock.now();
+    const dueAt = await drillDueAt(db.read);
+    if (dueAt === null || now < dueAt) return;
+    const isFirst = (await readTakeOverDrill(db.read)) === null;
+    const state = isFirst ? "was never drilled" : "was last drilled over a month ago";
+    await this.#tell(`The loss of a machine ${state}: prism drill --takeover`, `Since ${toRfc3339(dueAt)}.`);
+    await db.write((trx) => noteAskedForDrill(trx, now));
   }
 
   async #tell(title: string, lasted: string): Promise<void> {
