@@ -1,4 +1,6 @@
 #!/usr/bin/env node
 import { main } from "../src/cli/main.ts";
 
+// Node 20 may loop for ever while it frees what an ended process has left.
+process.once("beforeExit", () => process.exit());
 await main(process.argv);

@@ -22,4 +22,7 @@ if (isMainThread) {
   // It takes both functions as it is loaded.
   require("node:test");
   Object.assign(hooks, { createHook, executionAsyncId });
+  // Node 20 may loop for ever while it frees what an ended process has left. The test runner reports
+  // at `beforeExit`, so this ends the process after that.
+  process.once("beforeExit", () => process.on("exit", () => process.exit()));
 }
