@@ -17,7 +17,8 @@ const SETTINGS: readonly (readonly [name: string, alias: string | null, concurre
   ["push-notification", "push-notification-queue", 16, 8],
   ["bucket-monitoring", "bucket-monitoring-queue", 1, 3],
   ["alert-suppression", "alert-suppression-queue", 2, 5],
-  ["messages", null, 8, 1],
+  // 8 there; on a slow disk that decided the rate (docs/decisions/group-commit.md).
+  ["messages", null, 64, 1],
   ["messages-retry", null, 4, 5],
   ["messages-dead-letter", null, 0, 1],
   ["alert", null, 2, 5],
