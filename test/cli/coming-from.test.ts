@@ -100,11 +100,13 @@ test("docs/promises.md has every promise once, with a test that exists or a reas
 /** Fails unless a test file says that it shows the promise; that it ran is checked by scripts/test.mjs. */
 function requirePromise(path: string, id: string): void {
   const text = readFileSync(join(root, `test/${path}.test.ts`), "utf8");
-  const wrapped = [...text.matchAll(/\b(?:promise|keepsPromise)\((?:t,)?\s*(\[[^\]]*\]|"[^"]*")/g)].flatMap(
+  const wrapped = [...text.matchAll(/\bkeepsPromise\(\w+,\s*(\[[^\]]*\]|"[^"]*")/g)].flatMap(
     ([, ids = ""]) => ids.match(/S\d-\d+/g) ?? [],
   );
   // Tables of cases take the ids from their names.
-  const ofNames = /\bpromise\(\[\.\.\.name\.matchAll/.test(text) ? (text.match(/name: "[^"]*"/g) ?? []).join(" ") : "";
+  const ofNames = /\bkeepsPromise\(\w+, \[\.\.\.name\.matchAll/.test(text)
+    ? (text.match(/name: "[^"]*"/g) ?? []).join(" ")
+    : "";
   assert.ok(wrapped.includes(id) || new RegExp(`\\b${id}\\b`).test(ofNames), `${path} has no keepsPromise(t, "${id}")`);
 }
 
