@@ -11,7 +11,7 @@ import { sendEvent } from "./support/sending.ts";
 
 const PATIENCE_MS = 120_000;
 
-/** The program, whose server has its data in a small file system in memory; the machine must permit unshare(1). */
+/** Wraps the program: a server has its data on a tmpfs of 96 MB. The machine must permit unshare(1). */
 function onSmallDisk(program: string, dir: string): string {
   const file = join(dir, "prism-on-small-disk");
   const enter = `mount -t tmpfs -o size=96m none "$1" && cd "$1" && shift && exec "$@"`;

@@ -153,7 +153,7 @@ test("an operator finds dead jobs and retries them, pauses a queue, and runs sch
     await page.getByText("succeeded").waitFor();
   });
 
-  await step("what is typed at once stays, a dialog starts anew, and the back button closes it", async () => {
+  await step("early typing stays, a dialog opened again is empty, the back button closes it", async () => {
     await go(console, page, "/schedules");
     const make = page.locator(".page-head").getByRole("button", { name: "New schedule" });
     await make.waitFor();
