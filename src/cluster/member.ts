@@ -357,16 +357,22 @@ export class ClusterMember {
 
   #beat(): void {
     const { node, advertise, applier, signals, isStandby, keys } = this.#parts;
-    const isLeader = this.#isLeading;
-    const { term } = applier.position;
     const at = this.#parts.time.now();
-    const startedAt = at - (this.#parts.time.elapsed() - this.#startedAt);
-    const sequence = this.#end?.() ?? applier.sequence;
-    const recordAt = isLeader ? at : this.#recordAt;
     signals.send({
-      ...{ node, run: this.#run, startedAt, count: this.#beats++ },
-      ...{ isLeader, isEnding: this.#isEnding || (isLeader && !this.#serves), term, sequence, recordAt },
-      ...{ mayLead: !isStandby, advertise, at, keys, version: VERSION },
+      node,
+      run: this.#run,
+      startedAt: at - (this.#parts.time.elapsed() - this.#startedAt),
+      count: this.#beats++,
+      isLeader: this.#isLeading,
+      isEnding: this.#isEnding || (this.#isLeading && !this.#serves),
+      term: applier.position.term,
+      sequence: this.#end?.() ?? applier.sequence,
+      recordAt: this.#isLeading ? at : this.#recordAt,
+      mayLead: !isStandby,
+      advertise,
+      at,
+      keys,
+      version: VERSION,
       fenced: this.#ownFenced,
     });
   }
