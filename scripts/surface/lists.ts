@@ -11,7 +11,6 @@ const ROUTES = {
   "schedule-kinds": "/api/v1/schedules/kinds",
   "channel-presets": "/api/v1/channels/presets",
   "receiver-presets": "/api/v1/receivers/presets",
-  "changeable-settings": "/api/v1/settings",
 } as const;
 
 interface Operation {
@@ -33,6 +32,9 @@ export async function record(context: Context): Promise<void> {
   const { token } = (await get("/dev/token")) as { token: string };
   for (const [name, path] of Object.entries(ROUTES))
     context.write(`${name}.txt`, names.restart().in(leavesOf(await get(path, token)).join("\n")));
+  const changeable = (await get("/api/v1/settings", token)) as { data: { key: string }[] };
+  const byKey = Object.fromEntries(changeable.data.map((setting) => [setting.key, setting]));
+  context.write("changeable-settings.txt", names.restart().in(leavesOf(byKey).join("\n")));
   const { paths } = (await get("/openapi.json")) as { paths: Record<string, Record<string, Operation>> };
   context.write("error-codes.txt", errorCodes(Object.values(paths).flatMap((path) => Object.values(path))).join("\n"));
   await server.stop();

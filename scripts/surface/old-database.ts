@@ -19,7 +19,7 @@ const MAIL = {
   PRISM_SMTP_FROM: "prism@example.com",
 };
 const LISTS = [
-  ...["alerts", "audit", "channels", "events", "heartbeats", "incidents", "integrations"],
+  ...["alerts", "channels", "events", "heartbeats", "incidents", "integrations"],
   ...["messages", "notifications/all", "oncall/schedules", "policies", "projects", "receivers", "roles"],
   ...["rules", "schedules", "silences", "sounds", "tasks", "timers", "transfer-buckets", "users", "webhooks"],
 ];
@@ -103,13 +103,16 @@ export async function record(context: Context): Promise<void> {
   const world = await makeWorld(context, "data", { env: MAIL, dist: context.baseline });
   nameWorld(transcript, world);
   const values = await leaveWaiting(world, transcript);
+  // A build with newer migrations adds a row for its backup.
+  const { data } = (await world.talk.made("GET", "/api/v1/audit?limit=1")) as { data: { timestamp: string }[] };
+  const audit = `audit?to=${new Date(Date.parse(data[0]?.timestamp ?? "") + 1).toISOString()}`;
   await world.stop();
   addHandMade(join(context.scratch, "data/prism.db"), values);
   const server = await context.serve("data", { ...SETTINGS, ...MAIL, ...world.clock });
   const talk = new Conversation(server.url);
   await talk.signIn();
-  for (const list of LISTS) {
-    transcript.section(list);
+  for (const list of [...LISTS, audit]) {
+    transcript.section(list.replace(/\?.*/, ""));
     await talk.record(transcript, "as the build shows the old rows", { method: "GET", path: `/api/v1/${list}` });
   }
   const waiting = await jobsOf(talk);
