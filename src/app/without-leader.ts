@@ -12,9 +12,11 @@ import { systemClock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import { within } from "../core/promises.ts";
 import { warnOnPages } from "../core/runtime.ts";
+import type { SealedBox } from "../core/sealed-box.ts";
 import { Emergency } from "../features/delivery/emergency/index.ts";
 import { AliveFile, TOUCH_EVERY_MS } from "../features/operate/watch/index.ts";
 import { keepOnlyJobs } from "../store/commit/job-sql.ts";
+import { waiveAuditHead } from "../store/sealed-settings.ts";
 import { closing, openForWriting } from "../store/sqlite/connection.ts";
 import { snapshotDatabase } from "../store/sqlite/snapshot.ts";
 import { endClusterOf } from "../store/store.ts";
@@ -119,7 +121,6 @@ export function watchForLeader(parts: Parts): { stop(): Promise<void> } {
       await ended;
     }
     await removeCopy(config.dataDir, log);
-    log.warn({}, "a node leads the cluster again: pages leave from it");
   };
   const end = async (): Promise<void> => {
     if (copy) ending = endCopy(copy);
@@ -136,7 +137,7 @@ export function watchForLeader(parts: Parts): { stop(): Promise<void> } {
         alive.note();
         notedAt = performance.now();
       }
-      if (copy) void end();
+      if (copy) void end().then(() => log.warn({}, "a node leads the cluster again: pages leave from it"));
       else if (!spool.isEmpty)
         spool
           .sendTo(leader, () => node.leaderUrl() !== leader)
@@ -186,7 +187,7 @@ export async function serveCopy(loaded: LoadedConfig, log: Logger): Promise<{ re
   mkdirSync(dataDir, { mode: 0o700 });
   const config = configOfCopy(loaded.config, dataDir);
   await snapshotDatabase({ file: loaded.config.databaseFile, into: config.databaseFile });
-  prepareCopy(config.databaseFile);
+  prepareCopy(config.databaseFile, sealedBoxOf(config));
   warnOnPages(WARNING);
   const { startApp } = await import("./start.ts");
   const app = await startApp({
@@ -216,10 +217,11 @@ function configOfCopy(config: Config, dataDir: string): Config {
   };
 }
 
-function prepareCopy(file: string): void {
+function prepareCopy(file: string, box: SealedBox): void {
   closing(openForWriting({ file, busyTimeoutMs: 5000 }), (connection) => {
     connection.pragma("foreign_keys = off");
     endClusterOf(connection);
+    waiveAuditHead(connection, box);
     keepOnlyJobs(connection, PAGING_JOBS);
     connection.prepare("delete from schedules").run();
   });

@@ -20,7 +20,7 @@ import { LogGone, RESEED } from "./log.ts";
 import { ClusterMember, type Leadership } from "./member.ts";
 import { isFinal, MemberStopped } from "./member-errors.ts";
 import { followerMetrics } from "./metrics.ts";
-import { connectNats, NatsLog } from "./nats-log.ts";
+import { connectNats, GONE_LOG, NatsLog } from "./nats-log.ts";
 import { hasTables, readPosition, START } from "./position.ts";
 import { prepareAsLeader } from "./prepare-leader.ts";
 import { RecordReader, recordBox } from "./record.ts";
@@ -287,11 +287,16 @@ const MOST_READ = 5000;
 async function requireOwnLog(journal: NatsLog, file: string, replicas: number, box: SealedBox): Promise<boolean> {
   const hasRows = hasTables(file);
   const position = hasRows ? reading(file, readPosition) : null;
+  const exists = await journal.exists();
   if (hasRows && position === null)
-    throw new LogGone("the database is in no cluster: make a cluster from it with prism cluster init");
-  if (!(await journal.exists())) {
-    if (position !== null && position.sequence > 0)
-      throw new LogGone(`the log of the cluster is gone: see which nats-servers run; ${RESEED}`);
+    throw new LogGone(
+      exists && (await journal.last()) > 0
+        ? "the database is in no cluster, and the cluster has a log already: follow it with prism cluster join, or " +
+            "replace it by this database with prism cluster reseed; to go on alone remove cluster.servers"
+        : "the database is in no cluster: make a cluster from it with prism cluster init, or remove cluster.servers",
+    );
+  if (!exists) {
+    if (position !== null && position.sequence > 0) throw new LogGone(`${GONE_LOG}; ${RESEED}`);
     await journal.create(replicas);
   }
   const { first, last } = await journal.range();

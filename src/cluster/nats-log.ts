@@ -150,9 +150,11 @@ export class NatsLog extends FencedLog {
     return super.append(messages, after);
   }
 
-  /** @throws LogRefuses for a log that nothing can be appended to: several servers do not even answer then */
+  /** @throws LogRefuses for a log that is gone, or sealed: several servers do not even answer an append then */
   override async last(): Promise<number> {
-    const { state, config } = await askAgain(() => this.#manager.streams.info(this.#stream));
+    const { state, config } = await askAgain(() => this.#manager.streams.info(this.#stream)).catch((error: unknown) => {
+      throw codeOf(error) === STREAM_NOT_FOUND ? new LogRefuses(`${GONE_LOG}; ${RESEED}`, { cause: error }) : error;
+    });
     if (config.sealed === true) throw new LogRefuses(`${SEALED_LOG}; ${RESEED}`);
     return state.last_seq;
   }
@@ -360,6 +362,8 @@ function askWithOneInbox(
     }
   };
 }
+
+export const GONE_LOG = "the log of the cluster is gone: see which nats-servers run";
 
 /** What an operator has to do when the log is sealed; the message of such a log. */
 export const SEALED_LOG = "the log of the cluster is sealed, and takes no record any more";

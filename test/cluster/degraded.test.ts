@@ -86,6 +86,7 @@ test("without a majority of nats-servers people are paged, also by a node that s
   const isRemoved = ({ dir }: ClusterNode) => !existsSync(join(dir, "without-leader"));
   await eventually("no copy of a database is left", () => cluster.nodes.every(isRemoved), PATIENCE_MS);
   await cluster.requireEqual();
+  for (const node of cluster.nodes) assert.doesNotMatch(node.output, /audit\.head is missing/, "the copy has no file");
 });
 
 test("with cluster.degraded hold nothing is paged without a leader, and nothing is kept", async (t) => {

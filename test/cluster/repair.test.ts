@@ -88,6 +88,33 @@ test("a log that was cut, replaced or lost stops every node; a new one begins wi
   assert.deepEqual(await typesAt(await cluster.leader(), await cluster.token()), ["one", "two", "three", "four"]);
 });
 
+test("a node that follows a log that is gone says so, pages people, and claims no leader when it ends", async (t) => {
+  const servers = await startNats(t);
+  const log = await openLog(t, servers);
+  const own = { PRISM_CLUSTER_EMERGENCY_AFTER_MS: "2000", PRISM_CLUSTER_HOLD_MS: "1000" };
+  const cluster = await startCluster(t, servers, ["a", "b"], own);
+  await sendEvent(await cluster.leader(), await cluster.token(), "one");
+  await cluster.requireEqual();
+  const leader = await cluster.leader();
+  const [a, b] = cluster.nodes as [ClusterNode, ClusterNode];
+  const follower = leader === a ? b : a;
+  await leader.stop();
+  await eventually("it leads", async () => (await cluster.leader()) === follower, 60_000);
+  await leader.start();
+  await cluster.requireEqual();
+  await log.remove();
+  const health = async () => (await (await fetch(`${leader.url}/health`)).json()) as Record<string, unknown>;
+  await eventually(
+    "the cause and the remedy",
+    async () => /the log of the cluster is gone.*reseed/.test(String((await health())["problem"])),
+    90_000,
+  );
+  await eventually("people are paged", async () => (await health())["degraded"] === true, 90_000);
+  await leader.stop();
+  assert.match(leader.output, /the log of the cluster is gone.*this node cannot take over/);
+  assert.doesNotMatch(leader.output.slice(leader.output.indexOf("no node leads")), /leads the cluster again/);
+});
+
 test("a node that is gone for good is removed; a live one is not", async (t) => {
   const cluster = await startCluster(t, await startNats(t), ["a", "b"]);
   const leader = await cluster.leader();

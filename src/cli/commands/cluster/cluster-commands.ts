@@ -170,7 +170,10 @@ export async function clusterLeave(context: CommandContext, { yes }: { readonly 
       if (readPosition(connection) === null) throw new CommandError(EXIT.refused, "the database is in no cluster");
       endClusterOf(connection);
     });
-    context.out.result({ left: true }, () => ["Remove cluster.servers from the configuration, and start prism serve."]);
+    context.out.result({ left: true }, () => [
+      "Remove cluster.servers from the configuration, and start prism serve.",
+      "On the other machines disable Prism and the nats-servers: a node that starts there with the log leads alone.",
+    ]);
   });
 }
 
