@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Forwarder, WholeRequest } from "./forward.ts";
+import type { Forwarder } from "./forward.ts";
+import type { Spool } from "./spool.ts";
 
 /* A node without a leader answers from a copy of its own database, by a process beside it
  * (app/without-leader.ts), so that people are still paged. */
@@ -7,10 +8,17 @@ import type { Forwarder, WholeRequest } from "./forward.ts";
 /** Where requests go while no node leads. */
 export interface DegradedServer {
   readonly url: string;
-  readonly spool: { readonly isFull: boolean; add(request: WholeRequest): Promise<void> };
+  readonly spool: Pick<Spool, "isFull" | "hasRoomFor" | "add">;
 }
 
 const MAX_BODY_BYTES = 8_388_608;
+/** A ping is kept with the beginning of its body, as the server does (heartbeats/pings.ts). */
+const PING_BODY_BYTES = 10_000;
+const PING = /^\/(ping|api\/push)\/|\/heartbeats?(\/|$)/;
+const MAX_BODY_MS = 30_000;
+/** Of all bodies that are being read, which nothing was checked of yet. */
+const MAX_IN_FLIGHT_BYTES = 67_108_864;
+const MAX_ADDRESS_BYTES = MAX_IN_FLIGHT_BYTES / 4;
 
 /** What alarms, and what ends an alarm: it is kept for the next leader. */
 const KEPT = [
@@ -42,7 +50,8 @@ export type Treatment = "kept" | "answered" | "refused";
 /** What a node does with a request while no node leads. */
 export function treatmentOf(method: string, path: string): Treatment {
   const line = `${method} ${path}`;
-  if (KEPT.some((pattern) => pattern.test(line))) return "kept";
+  // A preflight alarms nothing, and is answered without credentials.
+  if (method !== "OPTIONS" && KEPT.some((pattern) => pattern.test(line))) return "kept";
   return ANSWERED.test(line) ? "answered" : "refused";
 }
 
@@ -52,15 +61,17 @@ export function treatmentOf(method: string, path: string): Treatment {
  */
 export async function answerAndKeep(
   { url, spool }: DegradedServer,
-  forwarder: Forwarder,
+  { forwarder, bodies }: { readonly forwarder: Forwarder; readonly bodies: BodiesInFlight },
   req: IncomingMessage,
   res: ServerResponse,
   headers: NodeJS.Dict<string | string[]>,
 ): Promise<void> {
   if (spool.isFull) throw new NotKept("the spool is full: nothing more is accepted without a leader");
-  const body = await bodyOf(req);
+  const path = req.url ?? "/";
+  const body = await bodies.read(req, PING.test(path) ? PING_BODY_BYTES : MAX_BODY_BYTES);
   const { "transfer-encoding": _, ...others } = headers;
-  const spooled = { method: req.method ?? "POST", path: req.url ?? "/", headers: others, body };
+  const spooled = { method: req.method ?? "POST", path, headers: others, body };
+  if (!spool.hasRoomFor(spooled)) throw new NotKept("one sender has filled its share of the spool");
   const reply = await forwarder.exchange(url, spooled);
   const isKept = reply.status < 300;
   if (isKept) await spool.add(spooled);
@@ -76,14 +87,39 @@ class NotKept extends Error {
   }
 }
 
-/** @throws NotKept for a body that is too large */
-async function bodyOf(req: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of req as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > MAX_BODY_BYTES) throw new NotKept(`a body has over ${MAX_BODY_BYTES} bytes`);
-    chunks.push(chunk);
+/** Bounds what bodies take in memory before the copy has checked who sends them, in all and by address. */
+export class BodiesInFlight {
+  #bytes = 0;
+  readonly #ofAddress = new Map<string, number>();
+
+  /** @param most the rest is not kept of a ping, and refused of others. @throws NotKept */
+  async read(req: IncomingMessage, most: number): Promise<Buffer> {
+    const address = req.socket.remoteAddress ?? "";
+    const timer = setTimeout(() => req.destroy(new NotKept(`a body took over ${MAX_BODY_MS} ms`)), MAX_BODY_MS);
+    const chunks: Buffer[] = [];
+    let length = 0;
+    try {
+      for await (const chunk of req as AsyncIterable<Buffer>) {
+        const part = chunk.subarray(0, most - length);
+        if (part.length < chunk.length && most === MAX_BODY_BYTES) throw new NotKept(`a body has over ${most} bytes`);
+        if (part.length === 0) continue;
+        this.#add(address, part.length);
+        length += part.length;
+        if (this.#bytes > MAX_IN_FLIGHT_BYTES || (this.#ofAddress.get(address) ?? 0) > MAX_ADDRESS_BYTES)
+          throw new NotKept("too many bodies arrive at once");
+        chunks.push(part);
+      }
+      return Buffer.concat(chunks);
+    } finally {
+      clearTimeout(timer);
+      this.#add(address, -length);
+    }
   }
-  return Buffer.concat(chunks);
+
+  #add(address: string, bytes: number): void {
+    this.#bytes += bytes;
+    const sum = (this.#ofAddress.get(address) ?? 0) + bytes;
+    if (sum > 0) this.#ofAddress.set(address, sum);
+    else this.#ofAddress.delete(address);
+  }
 }

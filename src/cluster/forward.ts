@@ -1,14 +1,13 @@
 import { readFileSync } from "node:fs";
 import { Agent, type ClientRequest, type RequestOptions, request } from "node:http";
 import { Agent as SecureAgent, request as secureRequest } from "node:https";
-import { connect, isIP, type Socket } from "node:net";
+import { isIP, type Socket } from "node:net";
 import {
   type ConnectionOptions,
   checkServerIdentity,
   createSecureContext,
   rootCertificates,
   type SecureContext,
-  connect as secureConnect,
 } from "node:tls";
 import type { Logger } from "../core/log.ts";
 import { HOPS_HEADER, OWN_HOP, trustOwnHop } from "../http/client-address.ts";
@@ -46,7 +45,6 @@ export interface ForwarderOptions {
 /** The server of a node closes a connection that is idle for longer. */
 const IDLE_MS = 5000;
 const TIMEOUT_MS = 30_000;
-const KEEP_ALIVE_MS = 15_000;
 
 /** Connections of a node to the leader, to its own server once it leads, and to what answers without a leader. */
 export class Forwarder {
@@ -94,7 +92,7 @@ export class Forwarder {
     const isSecure = target.protocol === "https:";
     const options: RequestOptions & ConnectionOptions = {
       ...this.#wayTo(to),
-      ...{ method, path, headers: this.headersTo(to, headers), setHost: false, agent: this.#agents[isSecure ? 1 : 0] },
+      ...{ method, path, headers: this.#headersTo(to, headers), setHost: false, agent: this.#agents[isSecure ? 1 : 0] },
     };
     const passed = (isSecure ? secureRequest : request)(options);
     passed.once("socket", (socket: Socket) => {
@@ -128,16 +126,8 @@ export class Forwarder {
     });
   }
 
-  /** For bytes in both directions. The end of a machine that is lost is noticed within half a minute. */
-  connect(to: string): Socket {
-    const isSecure = new URL(to).protocol === "https:";
-    const socket = isSecure ? secureConnect(this.#wayTo(to)) : connect(this.#wayTo(to));
-    socket.once(isSecure ? "secureConnect" : "connect", () => this.#trustOwn(to, socket));
-    return socket.setKeepAlive(true, KEEP_ALIVE_MS);
-  }
-
   /** The client's headers, and the nodes that the request came through. */
-  headersTo(to: string, headers: Headers): Headers {
+  #headersTo(to: string, headers: Headers): Headers {
     const hops = to === this.#ownUrl ? OWN_HOP : [...hopsOf(headers), this.#node].join(", ");
     return { ...headers, [HOPS_HEADER]: hops };
   }

@@ -1,4 +1,5 @@
 import { createHmac } from "node:crypto";
+import type { IncomingMessage } from "node:http";
 import { setTimeout } from "node:timers/promises";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Database as Sqlite } from "better-sqlite3";
@@ -8,6 +9,7 @@ import type { Logger } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 import { limitActing, VERSION } from "../core/runtime.ts";
 import type { SealedBox } from "../core/sealed-box.ts";
+import { canonicalAddress, isFromThisMachine } from "../http/client-address.ts";
 import { openForWriting, reading } from "../store/sqlite/connection.ts";
 import { notesOf } from "../store/write-health.ts";
 import { Applier } from "./applier.ts";
@@ -111,12 +113,12 @@ export async function startNode(
     ...{ certFile: config.tls.certFile, keyFile: config.tls.keyFile },
     leader: leaderUrl,
     degraded: () => degraded,
-    own: (path) => {
+    own: (path, req) => {
       const { node: leader = null, advertise = null } = joined?.member.leader ?? {};
       const isHeld = hasHeard && joined !== null && joined.member.silentMs < joined.member.deadMs + cluster.holdMs;
       const problem = joined?.member.problem ?? null;
       const state = { node, leader, leaderUrl: advertise, problem, isDegraded: degraded !== null, isHeld };
-      return ownAnswer(path, state, metrics);
+      return ownAnswer(path, { ...state, showsNames: isLocal(req) }, metrics);
     },
   });
   const metrics = followerMetrics(() => ({
@@ -352,6 +354,13 @@ interface OwnState {
   readonly isDegraded: boolean;
   /** A leader was heard a short time ago: requests wait for the next one. */
   readonly isHeld: boolean;
+  /** Names, URL and version are for programs on this machine, as at a single server. */
+  readonly showsNames: boolean;
+}
+
+function isLocal({ socket, headers }: IncomingMessage): boolean {
+  const clientAddress = canonicalAddress(socket.remoteAddress ?? "") ?? "";
+  return isFromThisMachine({ isControl: false, clientAddress, headerNames: () => Object.keys(headers) });
 }
 
 /** What a node that does not lead answers itself. */
@@ -364,10 +373,10 @@ export function ownAnswer(path: string, state: OwnState, metrics: Metrics) {
     return json(isReady ? 200 : 503, {
       status: hasLeader ? "ok" : "no leader",
       role: "standby",
-      ...{ node: state.node, leader: state.leader, leaderUrl: state.leaderUrl },
+      ...(state.showsNames && { node: state.node, leader: state.leader, leaderUrl: state.leaderUrl }),
       ...(!hasLeader && state.problem !== null && { problem: state.problem }),
       ...(state.isDegraded && { degraded: true }),
-      version: VERSION,
+      ...(state.showsNames && { version: VERSION }),
     });
   }
   if (path === "/metrics")

@@ -6,6 +6,7 @@ import { writeComplete } from "../core/data-dir.ts";
 import { instantOfId, uuidv7 } from "../core/ids.ts";
 import type { Logger } from "../core/log.ts";
 import type { SealedBox } from "../core/sealed-box.ts";
+import { sha256Hex } from "../core/tokens.ts";
 import type { Forwarder, WholeRequest } from "./forward.ts";
 
 const SUFFIX = ".request";
@@ -13,6 +14,8 @@ const SPOOL_DIR = "spool";
 const REFUSED_DIR = "refused";
 const CONTEXT = "prism cluster spool";
 const MAX_BYTES = 268_435_456;
+/** What one sender may fill, so that it does not take the place of others. */
+const MAX_SENDER_BYTES = MAX_BYTES / 4;
 const RETRY_MS = 1000;
 const DIGITS = 12;
 /** Of the leader's reason; the rest is cut. */
@@ -40,6 +43,9 @@ export class Spool {
   readonly #log: Logger;
   readonly #forwarder: Forwarder;
   readonly #sizes: Map<string, number>;
+  /** By name of a file, once its request was seen. */
+  readonly #senders = new Map<string, string>();
+  readonly #ofSender = new Map<string, number>();
   #next: number;
   #bytes: number;
   #isSending = false;
@@ -59,6 +65,11 @@ export class Spool {
   /** Nothing more is accepted until a leader has taken what is there. */
   get isFull(): boolean {
     return this.#bytes >= MAX_BYTES;
+  }
+
+  /** Whether its sender has room, too: counted since the start of this process. */
+  hasRoomFor(request: WholeRequest): boolean {
+    return !this.isFull && (this.#ofSender.get(senderOf(request)) ?? 0) < MAX_SENDER_BYTES;
   }
 
   /** By the directory, because commands put refused requests back. */
@@ -83,60 +94,90 @@ export class Spool {
       await rm(join(this.#dir, name), { force: true });
       throw error;
     }
+    const sender = senderOf(request);
+    this.#senders.set(name, sender);
     this.#sizes.set(name, sealed.length);
+    this.#ofSender.set(sender, (this.#ofSender.get(sender) ?? 0) + sealed.length);
   }
 
-  /** Sends everything to a leader, in order. Ends early when `isOver`. */
+  /**
+   * Sends everything to a leader, each sender's requests in order: a sender to which the leader says
+   * "later" does not hold back the others. Ends early when `isOver`.
+   */
   async sendTo(leader: string, isOver: () => boolean): Promise<void> {
     if (this.#isSending) return;
     this.#isSending = true;
     try {
-      for (const name of namesIn(this.#dir)) if (isOver() || !(await this.#send(name, leader, isOver))) return;
+      while (!isOver() && (await this.#sendOnce(leader, isOver))) await setTimeout(RETRY_MS);
     } finally {
       this.#isSending = false;
     }
   }
 
-  /** @returns false when it is over before a leader has the request */
-  async #send(name: string, leader: string, isOver: () => boolean): Promise<boolean> {
-    const path = join(this.#dir, name);
-    const request = await readFile(path)
-      .then((bytes) => toSend(name, openRequest(this.#box, name, bytes)))
-      .catch((err: unknown) => {
-        this.#log.error(
-          { err, name },
-          "a request that was accepted without a leader cannot be read; it is in spool/refused",
-        );
-        return null;
-      });
-    for (let isLater = false; request !== null; isLater = true) {
-      if (isLater) await setTimeout(RETRY_MS);
-      if (isOver()) return false;
-      const reply = await this.#forwarder.exchange(leader, request).catch((error: unknown) => {
-        this.#forwarder.failed(leader, error);
-        return null;
-      });
-      if (reply === null) continue;
-      const { status, body } = reply;
-      if (LATER.has(status) || (status === 409 && body.includes(IN_PROGRESS))) {
-        this.#forwarder.failed(leader, new Error(`the leader answers ${status} to what was accepted without one`));
+  /** @returns whether some have to be sent again */
+  async #sendOnce(leader: string, isOver: () => boolean): Promise<boolean> {
+    const waiting = new Set<string>();
+    for (const name of namesIn(this.#dir)) {
+      if (isOver()) return true;
+      const known = this.#senders.get(name);
+      if (known !== undefined && waiting.has(known)) continue;
+      const request = await this.#read(name);
+      if (request === null) {
+        await this.#putAside(name);
         continue;
       }
-      if (status < 400) {
-        await rm(path);
-        this.#removed(name);
-        return true;
-      }
-      this.#log.error(
-        { status, method: request.method, name },
-        "the leader refuses a request that was accepted without a leader; it stays in spool/refused",
-      );
-      await this.#noteRefusal(name, { status, reason: body.toString("utf8").slice(0, REASON_CHARS) });
-      break;
+      const sender = senderOf(request);
+      this.#senders.set(name, sender);
+      if (waiting.has(sender)) continue;
+      const isDone = await this.#send(name, request, leader);
+      if (isDone === null) return true;
+      if (!isDone) waiting.add(sender);
     }
-    await rename(path, join(this.#dir, REFUSED_DIR, name));
-    this.#removed(name);
+    return waiting.size > 0;
+  }
+
+  /** @returns null for a file that cannot be read */
+  async #read(name: string): Promise<WholeRequest | null> {
+    try {
+      return toSend(name, openRequest(this.#box, name, await readFile(join(this.#dir, name))));
+    } catch (err) {
+      this.#log.error(
+        { err, name },
+        "a request that was accepted without a leader cannot be read; it is in spool/refused",
+      );
+      return null;
+    }
+  }
+
+  /** @returns whether the leader has taken or refused it; false: it has to be sent again; null: no answer came */
+  async #send(name: string, request: WholeRequest, leader: string): Promise<boolean | null> {
+    const reply = await this.#forwarder.exchange(leader, request).catch((error: unknown) => {
+      this.#forwarder.failed(leader, error);
+      return null;
+    });
+    if (reply === null) return null;
+    const { status, body } = reply;
+    if (LATER.has(status) || (status === 409 && body.includes(IN_PROGRESS))) {
+      this.#forwarder.failed(leader, new Error(`the leader answers ${status} to what was accepted without one`));
+      return false;
+    }
+    if (status < 400) {
+      await rm(join(this.#dir, name));
+      this.#removed(name);
+      return true;
+    }
+    this.#log.error(
+      { status, method: request.method, name },
+      "the leader refuses a request that was accepted without a leader; it stays in spool/refused",
+    );
+    await this.#noteRefusal(name, { status, reason: body.toString("utf8").slice(0, REASON_CHARS) });
+    await this.#putAside(name);
     return true;
+  }
+
+  async #putAside(name: string): Promise<void> {
+    await rename(join(this.#dir, name), join(this.#dir, REFUSED_DIR, name));
+    this.#removed(name);
   }
 
   /** The file says why; a full disk keeps it from doing so. */
@@ -151,9 +192,25 @@ export class Spool {
   }
 
   #removed(name: string): void {
-    this.#bytes -= this.#sizes.get(name) ?? 0;
+    const size = this.#sizes.get(name) ?? 0;
+    const sender = this.#senders.get(name) ?? "";
+    const left = (this.#ofSender.get(sender) ?? 0) - size;
+    if (left > 0) this.#ofSender.set(sender, left);
+    else this.#ofSender.delete(sender);
+    this.#bytes -= size;
     this.#sizes.delete(name);
+    this.#senders.delete(name);
   }
+}
+
+/** Services that send a key in the body: PagerDuty's Events API, version 2 and 1. */
+const KEY_IN_BODY = /"(?:routing_key|service_key)"\s*:\s*"([^"]{1,200})"/;
+
+/** What tells senders apart: credentials, otherwise the path, which has the token of a receiver or heartbeat. */
+function senderOf({ path, headers, body }: WholeRequest): string {
+  const { authorization, "x-api-key": apiKey, cookie } = headers;
+  const key = KEY_IN_BODY.exec(body.subarray(0, 65_536).toString("latin1"))?.[1];
+  return sha256Hex(JSON.stringify([authorization ?? apiKey ?? cookie ?? key ?? path]));
 }
 
 /** What the leader answered to a request that it refused. */

@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
-import { type ClientRequest, createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { createServer as createSecureServer } from "node:https";
+import { type ClientRequest, createServer, type IncomingMessage, type Server, ServerResponse } from "node:http";
+import { createServer as createSecureServer, Server as SecureServer } from "node:https";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { PrismError } from "../core/errors.ts";
 import { uuidv7 } from "../core/ids.ts";
 import { errorBody, errorHeaders } from "../http/error-reply.ts";
-import { answerAndKeep, type DegradedServer, treatmentOf } from "./degraded.ts";
+import { answerAndKeep, BodiesInFlight, type DegradedServer, treatmentOf } from "./degraded.ts";
 import type { Forwarder } from "./forward.ts";
 
 export interface StandbyOptions {
@@ -21,8 +21,11 @@ export interface StandbyOptions {
   leader(): string | null;
   /** What answers instead of a leader; null: nothing does. */
   degraded(): DegradedServer | null;
-  /** What this node answers itself, by path; null: the leader answers. */
-  own(path: string): { readonly status: number; readonly body: string; readonly contentType: string } | null;
+  /** What this node answers itself; null: the leader answers. */
+  own(
+    path: string,
+    req: IncomingMessage,
+  ): { readonly status: number; readonly body: string; readonly contentType: string } | null;
 }
 
 interface Waiting {
@@ -35,6 +38,8 @@ const MAX_WAITING = 10_000;
 const AGAIN_MS = 200;
 /** The system asks a client that is silent for so long whether it is there. */
 const KEEP_ALIVE_MS = 60_000;
+/** The end of a machine that is lost is noticed within half a minute. */
+const LEADER_KEEP_ALIVE_MS = 15_000;
 /** Ends what the leader before had. */
 const REPLACED = new Error("another node leads");
 const HOP_BY_HOP: ReadonlySet<string> = new Set(["connection", "keep-alive", "proxy-connection", "te", "upgrade"]);
@@ -52,6 +57,7 @@ export class StandbyPort {
   readonly #passed = new Map<ClientRequest, string>();
   /** Connections that are passed on as bytes, with the URL; null: they wait for a leader. */
   readonly #piped = new Map<Duplex, string | null>();
+  readonly #bodies = new BodiesInFlight();
   /** This node leads: what waited goes to its own port. */
   #ownUrl: string | null = null;
   /** Requests that were answered with 503, by code. */
@@ -143,7 +149,7 @@ export class StandbyPort {
   async #answer(req: IncomingMessage, res: ServerResponse, since = performance.now()): Promise<void> {
     if (res.destroyed) return;
     const [path = "/"] = (req.url ?? "/").split("?");
-    const own = this.#ownUrl === null ? this.#options.own(path) : null;
+    const own = this.#ownUrl === null ? this.#options.own(path, req) : null;
     if (own) {
       res.writeHead(own.status, { "Content-Type": own.contentType, "Cache-Control": "no-store" }).end(own.body);
       return;
@@ -165,7 +171,7 @@ export class StandbyPort {
 
   async #keep(degraded: DegradedServer, req: IncomingMessage, res: ServerResponse): Promise<void> {
     try {
-      await answerAndKeep(degraded, this.#forwarder, req, res, passedHeaders(req));
+      await answerAndKeep(degraded, { forwarder: this.#forwarder, bodies: this.#bodies }, req, res, passedHeaders(req));
     } catch (error) {
       if (res.destroyed) return;
       this.#forwarder.failed(degraded.url, error);
@@ -226,8 +232,12 @@ export class StandbyPort {
     refuse(req, res, code, message);
   }
 
-  /** WebSocket and other upgrades: bytes in both directions. */
+  /**
+   * A WebSocket: once the server has accepted it, bytes in both directions. Any other answer is the last
+   * of the connection: what the client sends after it must not reach the server as if it came from this node.
+   */
   async #pipe(req: IncomingMessage, client: Socket, head: Buffer): Promise<void> {
+    if (!isWebSocket(req)) return this.#withoutUpgrade(req, client, head);
     this.#piped.set(client, null);
     client.once("close", () => this.#piped.delete(client));
     client.on("error", () => client.destroy());
@@ -239,20 +249,38 @@ export class StandbyPort {
       return;
     }
     this.#piped.set(client, leader);
-    const server = this.#forwarder.connect(leader);
-    server.once("error", (error) => {
+    const asked = { method: "GET", path: req.url ?? "/", headers: passedHeaders(req, true) };
+    const passed = this.#forwarder.open(leader, asked, () => passed.end());
+    client.once("close", () => passed.destroy());
+    passed.once("error", (error) => {
       this.#forwarder.failed(leader, error);
       client.destroy();
     });
-    server.once("close", () => client.destroy());
-    client.once("close", () => server.destroy());
-    const headers = this.#forwarder.headersTo(leader, passedHeaders(req, true));
-    const lines = Object.entries(headers).flatMap(([name, value]) =>
-      [value ?? []].flat().map((each) => `${name}: ${each}\r\n`),
-    );
-    server.write(`${req.method} ${req.url} HTTP/1.1\r\n${lines.join("")}\r\n`, "latin1");
-    server.write(head);
-    server.pipe(client).pipe(server);
+    passed.once("response", (reply) => {
+      const headers = Object.entries(reply.headers).filter(([name]) => !HOP_BY_HOP.has(name));
+      const res = new ServerResponse(req);
+      res.assignSocket(client);
+      res.writeHead(reply.statusCode ?? 502, { ...Object.fromEntries(headers), connection: "close" });
+      res.once("finish", () => client.end());
+      reply.pipe(res);
+    });
+    passed.once("upgrade", ({ rawHeaders }, server: Socket, begun) => {
+      server.setTimeout(0);
+      server.setKeepAlive(true, LEADER_KEEP_ALIVE_MS);
+      server.on("error", () => client.destroy()).once("close", () => client.destroy());
+      client.once("close", () => server.destroy());
+      client.write(`HTTP/1.1 101 Switching Protocols\r\n${linesOf(rawHeaders)}\r\n`, "latin1");
+      client.write(begun);
+      server.write(head);
+      server.pipe(client).pipe(server);
+    });
+  }
+
+  /** A server may ignore what a client offers (RFC 9110 section 7.8), such as HTTP/2: an ordinary request. */
+  #withoutUpgrade({ method, url, rawHeaders }: IncomingMessage, client: Socket, head: Buffer): void {
+    const text = `${method} ${url} HTTP/1.1\r\n${linesOf(rawHeaders, UPGRADE_HEADERS)}\r\n`;
+    client.unshift(Buffer.concat([Buffer.from(text, "latin1"), head]));
+    this.#server.emit(this.#server instanceof SecureServer ? "secureConnection" : "connection", client);
   }
 
   /** Nothing reads the connection meanwhile, and its end is only seen by reading. */
@@ -266,6 +294,21 @@ export class StandbyPort {
       client.off("readable", look).off("end", leave);
     }
   }
+}
+
+function isWebSocket({ method, headers }: IncomingMessage): boolean {
+  return method === "GET" && headers.upgrade?.toLowerCase() === "websocket";
+}
+
+const UPGRADE_HEADERS: ReadonlySet<string> = new Set(["upgrade", "connection", "http2-settings"]);
+
+/** Names and values alternate. */
+function linesOf(rawHeaders: readonly string[], without: ReadonlySet<string> = new Set()): string {
+  const lines = rawHeaders.map((name, at) => {
+    if (at % 2 === 1 || without.has(name.toLowerCase())) return "";
+    return `${name}: ${rawHeaders[at + 1]}\r\n`;
+  });
+  return lines.join("");
 }
 
 /** The client's headers and address (RFC 9110 section 7.6). */

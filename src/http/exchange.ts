@@ -3,7 +3,7 @@ import type { Bucket } from "../core/bucket.ts";
 import type { Work } from "../core/caller.ts";
 import { uuidv7 } from "../core/ids.ts";
 import type { Principal } from "../core/principal.ts";
-import type { AddressReader } from "./client-address.ts";
+import { type AddressReader, HOPS_HEADER } from "./client-address.ts";
 import { statusLine } from "./error-reply.ts";
 import { API_HEADERS, checkHead, ENDS_CONNECTION, headerOf, headerValue, IS_CHUNKED, JSON_TYPE } from "./headers.ts";
 import { rateLimitLines } from "./rate-limiter.ts";
@@ -182,9 +182,9 @@ export class Exchange {
     return (this.#names & bitOf(name)) === 0 ? "" : headerOf(this.#headers, name);
   }
 
-  /** Names of the fields, in lower case, in order. */
+  /** Names of the fields, in lower case, in order; without the nodes of a cluster on the way. */
   headerNames(): string[] {
-    return this.#headers.filter((_, at) => at % 2 === 0);
+    return this.#headers.filter((name, at) => at % 2 === 0 && name !== HOPS_HEADER);
   }
 
   /** The caller is known after its body was read, and pays from now on. */

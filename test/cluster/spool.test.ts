@@ -131,3 +131,74 @@ test("dot segments in a path that is kept are passed on as they came", async (t)
   await eventually("an answer", () => real.text.includes("\r\n\r\n"));
   assert.match(real.text, /^HTTP\/1\.1 404 /);
 });
+
+test("without a leader a preflight is not kept, and an offer of HTTP/2 is", async (t) => {
+  const copy = await openServer(t);
+  const { spool, files } = openSpool(t);
+  const port = await openPort(t, { degraded: { url: copy.url, spool } });
+  const request = "OPTIONS /ping/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}";
+  const preflight = await dial(t, port.port, request);
+  await eventually("an answer", () => preflight.text.endsWith("ok"));
+  assert.deepEqual(files(), []);
+  const offer =
+    "POST /ping/1 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\n{}";
+  const client = await dial(t, port.port, offer);
+  await eventually("an answer", () => client.text.endsWith("ok"));
+  assert.match(client.text, /prism-spooled: 1/i);
+  assert.equal(files().length, 1);
+  const rule = await dial(t, port.port, offer.replace("/ping/1", "/api/v1/rules"));
+  await eventually("a refusal", () => rule.isClosed);
+  assert.match(rule.text, /^HTTP\/1\.1 503 .*NO_LEADER/s);
+});
+
+test("of a ping the beginning of the body is kept", async (t) => {
+  const copy = await openServer(t);
+  const { spool } = openSpool(t);
+  const port = await openPort(t, { degraded: { url: copy.url, spool } });
+  const body = "a".repeat(1_000_000);
+  const client = await dial(
+    t,
+    port.port,
+    `POST /ping/1 HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  );
+  await eventually("an answer", () => client.text.endsWith("ok"));
+  assert.equal(copy.seen[0]?.body.length, 10_000);
+});
+
+test("one address cannot take all the memory for bodies, nor one sender all of the spool", async (t) => {
+  const copy = await openServer(t);
+  const { spool } = openSpool(t);
+  const port = await openPort(t, { degraded: { url: copy.url, spool } });
+  const part = "a".repeat(6_000_000);
+  const head = `POST /in/1 HTTP/1.1\r\nHost: a\r\nContent-Length: ${part.length + 1}\r\n\r\n`;
+  const halves: Awaited<ReturnType<typeof dial>>[] = [];
+  for (let n = 0; n < 4; n++) halves.push(await dial(t, port.port, head + part));
+  const isRefused = () => halves.some(({ text }) => /^HTTP\/1\.1 503 /.test(text));
+  await eventually("one is refused", isRefused);
+  for (const { socket } of halves) socket.destroy();
+  await eventually("there is room again", async () => {
+    const ping = await dial(t, port.port, "POST /in/2 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}");
+    await eventually("an answer", () => ping.text.includes("\r\n\r\n"));
+    return /prism-spooled/i.test(ping.text);
+  });
+  const large = { ...PING, path: "/in/3", body: Buffer.alloc(8_000_000) };
+  while (spool.hasRoomFor(large)) await spool.add(large);
+  assert.deepEqual([spool.isFull, spool.hasRoomFor({ ...large, path: "/in/4" })], [false, true]);
+});
+
+test("a sender to which the leader says later does not hold back the others, and keeps its order", async (t) => {
+  let isLimited = true;
+  const leader = await openServer(t, (req, res) => {
+    res.writeHead(req.headers["x-api-key"] === "a" && isLimited ? 429 : 202).end();
+  });
+  const { spool, files } = openSpool(t);
+  const from = (key: string, path: string) => ({ ...PING, path, headers: { host: "a", "x-api-key": key } });
+  for (const name of ["a1", "a2", "b1", "a3", "b2"]) await spool.add(from(name.slice(0, 1), `/${name}`));
+  const sending = spool.sendTo(leader.url, never);
+  await eventually("the others are sent", () => files().length === 3);
+  assert.deepEqual(leader.seen.map(({ line }) => line).slice(0, 3), ["GET /a1", "GET /b1", "GET /b2"]);
+  isLimited = false;
+  await sending;
+  assert.deepEqual(leader.seen.map(({ line }) => line).slice(-3), ["GET /a1", "GET /a2", "GET /a3"]);
+  assert.ok(spool.isEmpty);
+});

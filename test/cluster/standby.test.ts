@@ -19,7 +19,14 @@ const UPGRADE =
   "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEA==\r\n\r\n";
 
 /** Of a node with a leader. */
-const FOLLOWS = { problem: null, leader: "a", leaderUrl: "http://a", isDegraded: false, isHeld: true };
+const FOLLOWS = {
+  problem: null,
+  leader: "a",
+  leaderUrl: "http://a",
+  isDegraded: false,
+  isHeld: true,
+  showsNames: true,
+};
 
 /** A server whose certificate is of the cluster's authority and has the name that other nodes use. */
 async function openSecured(t: Scope) {
@@ -163,7 +170,7 @@ test("a node is ready while it passes requests on, holds them or keeps them", ()
   ];
   for (const { health, ready, problem = null, ...row } of rows) {
     const leaderUrl = row.leader === null ? null : "http://a.example.com:3000";
-    const state = { node: "b", leaderUrl, problem, ...row };
+    const state = { node: "b", leaderUrl, problem, showsNames: true, ...row };
     const answers = ["/health", "/health/ready"].map((path) => ownAnswer(path, state, metrics));
     assert.deepEqual(
       answers.map((answer) => answer?.status),
@@ -178,6 +185,50 @@ test("a node is ready while it passes requests on, holds them or keeps them", ()
       assert.deepEqual([shown.status, shown.leader, shown.leaderUrl, shown.problem ?? null], expected);
     }
   }
+});
+
+test("strangers do not learn names, URL and version of a node that follows", () => {
+  const metrics = followerMetrics(() => ({
+    ...{ node: "b", hasLeader: true, term: 1, sequence: 1 },
+    ...{ lag: { records: 0, ms: 0 }, refused: {} },
+  }));
+  const shown = ownAnswer("/health", { node: "b", ...FOLLOWS, showsNames: false }, metrics)?.body ?? "";
+  assert.deepEqual(JSON.parse(shown), { status: "ok", role: "standby" });
+});
+
+test("an upgrade that is no WebSocket is passed on as an ordinary request", async (t) => {
+  const leader = await openServer(t);
+  const port = await openPort(t, { leader: leader.url });
+  const offer =
+    "\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\nX-Other: 1\r\n\r\n";
+  const client = await dial(t, port.port, POST.replace("\r\n\r\n", offer));
+  await eventually("an answer", () => client.text.endsWith("ok"));
+  client.socket.write(GET);
+  await eventually("the connection goes on", () => leader.seen.length === 2);
+  const [first, second] = leader.seen;
+  assert.deepEqual([first?.line, first?.body, second?.line], ["POST /a", "{}", "GET /a"]);
+  const { upgrade, "http2-settings": settings, "x-other": other } = first?.headers ?? {};
+  assert.deepEqual([upgrade, settings, other], [undefined, undefined, "1"]);
+});
+
+test("after an upgrade that the leader does not accept, nothing more of the client reaches it", async (t) => {
+  const prism = await startPrism(t);
+  for (const path of ["/health", "/none"]) {
+    const leader = await openServer(t);
+    for (const url of [leader.url, prism.url]) {
+      const port = await openPort(t, { leader: url });
+      const smuggled = GET.replace("\r\n\r\n", "\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n");
+      const client = await dial(t, port.port, UPGRADE.replace("/realtime", path) + smuggled);
+      await eventually("it is closed", () => client.isClosed);
+      assert.match(client.text, /^HTTP\/1\.1 (200|404) .*\r\nconnection: close\r\n/is);
+      assert.equal(client.text.split("HTTP/1.1 ").length, 2, "one answer");
+    }
+    assert.deepEqual(
+      leader.seen.map(({ line }) => line),
+      [`GET ${path}`],
+    );
+  }
+  assert.equal(prism.parts.core.forwards.count, 2, "requests came from this node, with the client's address");
 });
 
 test("dashboards of processes work with a node that follows", () => {

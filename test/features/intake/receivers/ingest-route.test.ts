@@ -98,6 +98,14 @@ test("a body of a JSON type that is not JSON is text, and the log says so", asyn
   }
 });
 
+test("the nodes of a cluster on the way are not in the log of requests", async (t) => {
+  const it = await ReceiverTest.start(t);
+  const receiver = await it.make({});
+  await it.send(receiver, { title: "x" }, { headers: { ...JSON_TYPE, "Prism-Hop": "b", "X-Other": "1" } });
+  const [logged] = await it.requests(receiver);
+  assert.deepEqual([logged?.headers["x-other"], logged?.headers["prism-hop"]], ["1", undefined]);
+});
+
 test("a body that is not JSON is refused where its proof is over JSON, and one that is too deep", async (t) => {
   const it = await ReceiverTest.start(t);
   const signed = await it.make({ preset: "github", secret: SECRET });
