@@ -93,6 +93,8 @@ test("from a single server to a cluster and back, the JSON of each command has w
   assert.deepEqual(jsonOf(a, "join", "--yes"), { leader: "b", kept: `${a.file}.before-join` });
   await b.stop();
   assert.equal(b.command("cluster", "leave").status, 2, "not without a confirmation");
+  assert.ok((await b.leaderNotes()).includes("cluster.drillAskedAt"), "a leader notes something in the settings");
   assert.deepEqual(jsonOf(b, "leave", "--standalone", "--yes"), { left: true });
+  assert.deepEqual(await b.leaderNotes(), [], "nothing of the cluster is left");
   assert.deepEqual(Object.keys(jsonOf(b, "reseed", "--yes")).sort(), ["before", "cluster", "log", "node"]);
 });
