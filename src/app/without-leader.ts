@@ -191,6 +191,8 @@ export async function serveCopy(loaded: LoadedConfig, log: Logger): Promise<{ re
   const { startApp } = await import("./start.ts");
   const app = await startApp({
     loaded: { ...loaded, config },
+    // The file that names the end of the trail is that of the node.
+    acceptAudit: true,
     log: log.namespace("without-leader"),
     onFatal: (error) => {
       log.error({ err: error }, "the copy of the database cannot be written");

@@ -69,6 +69,7 @@ test("without a majority of nats-servers people are paged, also by a node that s
   await eventually("everyone is paged", () => fired.every(isPaged), PATIENCE_MS);
   assert.ok(targets.accepted.some(({ text }) => text.includes("The cluster has no leader")));
   assert.ok(contact.reasons.includes("no-leader"), `emergency: ${contact.reasons}`);
+  for (const node of cluster.nodes) assert.doesNotMatch(node.output, /audit\.head/, "the copy is no damaged database");
 
   await Promise.all(servers.slice(1).map((server) => server.start()));
   const next = await cluster.leader();

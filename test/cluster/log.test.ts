@@ -160,6 +160,15 @@ test("a log that is full or sealed, and a message that is too large, say what to
   assert.equal((await log.room()).isSealed, true);
 });
 
+test("what a node reads of a log that is gone says what to do", async (t) => {
+  const { log } = await openLog(t, await startNats(t));
+  await log.append([bytes("a")], 0);
+  await log.remove();
+  const gone = { name: "LogRefuses", message: /^the log of the cluster is gone: .*prism cluster reseed/ };
+  await assert.rejects(log.last(), gone);
+  await assert.rejects(take(log, 1, 1), gone);
+});
+
 test("servers that may lose what they acknowledged are refused", async (t) => {
   const servers = await startNats(t);
   const { connection, options } = await openLog(t, servers);
