@@ -12,11 +12,9 @@ import { systemClock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import { within } from "../core/promises.ts";
 import { warnOnPages } from "../core/runtime.ts";
-import type { SealedBox } from "../core/sealed-box.ts";
 import { Emergency } from "../features/delivery/emergency/index.ts";
 import { AliveFile, TOUCH_EVERY_MS } from "../features/operate/watch/index.ts";
 import { keepOnlyJobs } from "../store/commit/job-sql.ts";
-import { waiveAuditHead } from "../store/sealed-settings.ts";
 import { closing, openForWriting } from "../store/sqlite/connection.ts";
 import { snapshotDatabase } from "../store/sqlite/snapshot.ts";
 import { endClusterOf } from "../store/store.ts";
@@ -187,11 +185,13 @@ export async function serveCopy(loaded: LoadedConfig, log: Logger): Promise<{ re
   mkdirSync(dataDir, { mode: 0o700 });
   const config = configOfCopy(loaded.config, dataDir);
   await snapshotDatabase({ file: loaded.config.databaseFile, into: config.databaseFile });
-  prepareCopy(config.databaseFile, sealedBoxOf(config));
+  prepareCopy(config.databaseFile);
   warnOnPages(WARNING);
   const { startApp } = await import("./start.ts");
   const app = await startApp({
     loaded: { ...loaded, config },
+    // The file that names the end of the trail is that of the node.
+    acceptAudit: true,
     log: log.namespace("without-leader"),
     onFatal: (error) => {
       log.error({ err: error }, "the copy of the database cannot be written");
@@ -217,11 +217,10 @@ function configOfCopy(config: Config, dataDir: string): Config {
   };
 }
 
-function prepareCopy(file: string, box: SealedBox): void {
+function prepareCopy(file: string): void {
   closing(openForWriting({ file, busyTimeoutMs: 5000 }), (connection) => {
     connection.pragma("foreign_keys = off");
     endClusterOf(connection);
-    waiveAuditHead(connection, box);
     keepOnlyJobs(connection, PAGING_JOBS);
     connection.prepare("delete from schedules").run();
   });

@@ -1,3 +1,5 @@
+import { lookup } from "node:dns/promises";
+import { networkInterfaces } from "node:os";
 import { nodeOf } from "../config/checks.ts";
 import type { Config } from "../config/load.ts";
 import { type Check, fail, pass, warn } from "../core/check.ts";
@@ -34,17 +36,33 @@ export async function checkNodes(config: Config): Promise<Check[]> {
   if (!first) return servers;
   try {
     const journal = await NatsLog.open(first.connection, { ...cluster, allowOldServer: true });
-    if (!(await journal.exists())) return [...servers, missingLog(appliedHere(databaseFile))];
+    if (!(await journal.exists()))
+      return [
+        ...servers,
+        missingLog(appliedHere(databaseFile)),
+        ...(await placeChecks({ servers: cluster.servers, nodes: [] })),
+      ];
     const [keepers, room] = [await journal.servers(), await journal.room()];
     const beats = cluster.secret === undefined ? null : await heardBeats(first.connection, cluster, cluster.secret);
     return [
       ...servers,
       logCheck(keepers, cluster, room),
-      ...(beats === null ? [NO_SECRET] : nodeChecks(beats, keepers, reached)),
+      ...(beats === null ? [NO_SECRET] : nodeChecks(beats)),
+      ...(await placeChecks({
+        servers: cluster.servers,
+        nodes: beats?.nodes ?? [],
+        logLeader: logLeader(keepers, reached),
+      })),
     ];
   } finally {
     await Promise.all(reached.map(({ connection }) => connection.close()));
   }
+}
+
+/** As the configuration names the server that leads the log. */
+function logLeader(keepers: readonly LogServer[], reached: readonly Reached[]): string | undefined {
+  const leader = keepers.find(({ isLeader }) => isLeader);
+  return leader && reached.find(({ connection }) => connection.info?.server_name === leader.name)?.address;
 }
 
 const NO_SECRET = warn(
@@ -121,11 +139,7 @@ function logCheck(keepers: readonly LogServer[], { replicas, name: cluster }: Cl
 
 const SAME_SECRET = "set the same cluster.secret on all nodes";
 
-function nodeChecks(
-  { nodes: heard, unreadable }: Heard,
-  keepers: readonly LogServer[],
-  reached: readonly Reached[],
-): Check[] {
+function nodeChecks({ nodes: heard, unreadable }: Heard): Check[] {
   const name = "cluster nodes";
   if (heard.length === 0 && unreadable > 0) return [fail(name, OTHER_SECRET, SAME_SECRET)];
   const leader = heard.find(({ isLeader }) => isLeader);
@@ -136,14 +150,7 @@ function nodeChecks(
     ? warn(name, `${leader.node} leads, and no other node was heard: nothing would take over`, "start the other node")
     : pass(name, `${leader.node} leads; heard: ${names.join(", ")}`);
   const others = unreadable > 0 ? [warn(name, OTHER_SECRET, SAME_SECRET)] : [];
-  return [
-    followed,
-    ...others,
-    ...lagChecks(leader, heard),
-    ...clockChecks(heard),
-    ...versionChecks(heard),
-    ...placeChecks(leader, keepers, reached),
-  ];
+  return [followed, ...others, ...lagChecks(leader, heard), ...clockChecks(heard), ...versionChecks(heard)];
 }
 
 /** The leader writes at least every two seconds. */
@@ -179,13 +186,77 @@ function versionChecks(heard: readonly HeardNode[]): Check[] {
     : [warn("cluster versions", `the nodes have different versions: ${versions.join(", ")}`, "upgrade the older ones")];
 }
 
+/** What should fail one by one. */
+export interface ClusterParts {
+  /** `host:port` of each nats-server. */
+  readonly servers: readonly string[];
+  readonly nodes: readonly { readonly node: string; readonly advertise: string; readonly isLeader: boolean }[];
+  /** The one of `servers` that leads the log, if it is known. */
+  readonly logLeader?: string | undefined;
+}
+
+type FindAddresses = (host: string) => Promise<readonly { readonly address: string }[]>;
+
+interface Placed {
+  readonly name: string;
+  /** Of its machine. */
+  readonly addresses: ReadonlySet<string>;
+}
+
+/** Machines are told apart by the addresses of their names, as this machine resolves them. */
+export async function placeChecks(
+  { servers, nodes, logLeader }: ClusterParts,
+  find: FindAddresses = (host) => lookup(host, { all: true }),
+): Promise<Check[]> {
+  const place = async (name: string, url: string): Promise<Placed> => {
+    return { name, addresses: await addressesOf(new URL(url).hostname, find) };
+  };
+  const [serverPlaces, nodePlaces] = await Promise.all([
+    Promise.all(servers.map((address) => place(address, `nats://${address}`))),
+    Promise.all(nodes.map(({ node, advertise }) => place(node, advertise))),
+  ]);
+  const leader = nodePlaces[nodes.findIndex(({ isLeader }) => isLeader)];
+  const keeper = serverPlaces.find(({ name }) => name === logLeader);
+  const sharedNodes = together(nodePlaces);
+  return [
+    ...together(serverPlaces).map((names) =>
+      warn("cluster place", `these nats-servers are on one machine: ${names}`, "give each a machine of its own"),
+    ),
+    ...sharedNodes.map((names) =>
+      warn("cluster place", `these nodes are on one machine: ${names}`, "give each a machine of its own"),
+    ),
+    ...(leader && keeper && areTogether(leader, keeper) && sharedNodes.length === 0 ? [besideLog(leader)] : []),
+  ];
+}
+
 /** One lost machine then costs two elections, one after the other. */
-function placeChecks(leader: HeardNode, keepers: readonly LogServer[], reached: readonly Reached[]): Check[] {
-  const keeper = keepers.find(({ isLeader }) => isLeader)?.name;
-  const server = reached.find(({ connection }) => connection.info?.server_name === keeper);
-  const isBeside =
-    server !== undefined && new URL(`nats://${server.address}`).hostname === new URL(leader.advertise).hostname;
-  if (!isBeside) return [];
-  const text = `${leader.node} leads on the machine of the nats-server that leads the log: a take-over takes longer`;
-  return [warn("cluster place", text, "prism cluster step-down lets another node lead")];
+function besideLog({ name }: Placed): Check {
+  const text = `${name} leads on the machine of the nats-server that leads the log: a take-over takes longer`;
+  return warn("cluster place", text, "prism cluster step-down lets another node lead");
+}
+
+/** Names of each group on one machine. */
+function together(places: readonly Placed[]): string[] {
+  const groups: Placed[][] = [];
+  for (const place of places) {
+    const group = groups.find((each) => each.some((other) => areTogether(other, place)));
+    if (group) group.push(place);
+    else groups.push([place]);
+  }
+  return groups.filter(({ length }) => length > 1).map((group) => group.map(({ name }) => name).join(", "));
+}
+
+function areTogether(one: Placed, other: Placed): boolean {
+  return [...one.addresses].some((address) => other.addresses.has(address));
+}
+
+const THIS_MACHINE = "this machine";
+
+/** A machine often has its own name as a loopback address: all of its own addresses count as one. */
+async function addressesOf(host: string, find: FindAddresses): Promise<ReadonlySet<string>> {
+  const own = new Set(Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address)));
+  const isOwn = (address: string): boolean => address.startsWith("127.") || address === "::1" || own.has(address);
+  const name = host.replace(/^\[|\]$/g, "");
+  const found = await find(name).catch(() => []);
+  return new Set([name, ...found.map(({ address }) => (isOwn(address) ? THIS_MACHINE : address))]);
 }

@@ -18,11 +18,11 @@ import type { DegradedServer } from "./degraded.ts";
 import { Forwarder } from "./forward.ts";
 import { ClusterLead, type LeadParts, SharedName } from "./lead.ts";
 import { LEASE_MS, Lease, MOST_SILENT_MS, noteTurn } from "./lease.ts";
-import { LogGone, RESEED } from "./log.ts";
+import { LogGone } from "./log.ts";
 import { ClusterMember, type Leadership } from "./member.ts";
 import { isFinal, MemberStopped } from "./member-errors.ts";
 import { followerMetrics } from "./metrics.ts";
-import { connectNats, GONE_LOG, NatsLog } from "./nats-log.ts";
+import { connectNats, LOST_LOG, NatsLog } from "./nats-log.ts";
 import { hasTables, readPosition, START } from "./position.ts";
 import { prepareAsLeader } from "./prepare-leader.ts";
 import { RecordReader, recordBox } from "./record.ts";
@@ -298,7 +298,7 @@ async function requireOwnLog(journal: NatsLog, file: string, replicas: number, b
         : "the database is in no cluster: make a cluster from it with prism cluster init, or remove cluster.servers",
     );
   if (!exists) {
-    if (position !== null && position.sequence > 0) throw new LogGone(`${GONE_LOG}; ${RESEED}`);
+    if (position !== null && position.sequence > 0) throw new LogGone(LOST_LOG);
     await journal.create(replicas);
   }
   const { first, last } = await journal.range();

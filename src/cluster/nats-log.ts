@@ -1,7 +1,13 @@
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { type ConnectionOptions, checkServerIdentity } from "node:tls";
-import type { ApiError, JetStreamClient, JetStreamManager, OrderedConsumerOptions } from "@nats-io/jetstream";
+import type {
+  ApiError,
+  JetStreamClient,
+  JetStreamManager,
+  OrderedConsumerOptions,
+  StreamInfo,
+} from "@nats-io/jetstream";
 import * as jetstreamLibrary from "@nats-io/jetstream";
 import type { MsgHdrs, NatsConnection, Subscription, TlsOptions } from "@nats-io/transport-node";
 import * as transport from "@nats-io/transport-node";
@@ -152,9 +158,7 @@ export class NatsLog extends FencedLog {
 
   /** @throws LogRefuses for a log that is gone, or sealed: several servers do not even answer an append then */
   override async last(): Promise<number> {
-    const { state, config } = await askAgain(() => this.#manager.streams.info(this.#stream)).catch((error: unknown) => {
-      throw codeOf(error) === STREAM_NOT_FOUND ? new LogRefuses(`${GONE_LOG}; ${RESEED}`, { cause: error }) : error;
-    });
+    const { state, config } = await infoOf(this.#manager, this.#stream);
     if (config.sealed === true) throw new LogRefuses(`${SEALED_LOG}; ${RESEED}`);
     return state.last_seq;
   }
@@ -285,7 +289,7 @@ function transportOf({ connection, client, manager, stream, subject }: Stream): 
       }
     },
     async range() {
-      const { state } = await askAgain(() => manager.streams.info(stream));
+      const { state } = await infoOf(manager, stream);
       return { first: state.first_seq, last: state.last_seq };
     },
     async *consume(from, signal) {
@@ -363,9 +367,18 @@ function askWithOneInbox(
   };
 }
 
-export const GONE_LOG = "the log of the cluster is gone: see which nats-servers run";
+/** @throws LogRefuses when the servers lack it, for a moment after their start or for good */
+async function infoOf(manager: JetStreamManager, stream: string): Promise<StreamInfo> {
+  try {
+    return await askAgain(() => manager.streams.info(stream));
+  } catch (cause) {
+    throw codeOf(cause) === STREAM_NOT_FOUND ? new LogRefuses(LOST_LOG, { cause }) : cause;
+  }
+}
 
-/** What an operator has to do when the log is sealed; the message of such a log. */
+/** What an operator has to do when the servers have no log. */
+export const LOST_LOG = `the log of the cluster is gone: see which nats-servers run; ${RESEED}`;
+/** The message of a log that is sealed. */
 export const SEALED_LOG = "the log of the cluster is sealed, and takes no record any more";
 
 function refusalOf(cause: unknown, stream: string): LogRefuses | null {

@@ -48,12 +48,6 @@ export function markedAuditKey(stored: Uint8Array, box: SealedBox): Buffer | nul
   return value.length > KEY_BYTES ? null : box.seal(AUDIT_KEY_PLACE, Buffer.concat([value, HEAD_MARK]));
 }
 
-/** From now on no signed head is due, as for a copy of a node whose trail comes from the log of a cluster. */
-export function waiveAuditHead(connection: Sqlite, box: SealedBox): void {
-  const key = box.seal(AUDIT_KEY_PLACE, Buffer.from(loadAuditKey(connection, box)));
-  connection.prepare("update settings set value = ? where key = ?").run(key, AUDIT_KEY_SETTING);
-}
-
 function storedValue(connection: Sqlite): Buffer | undefined {
   const read = connection.prepare<[string], Buffer>("select value from settings where key = ?").pluck();
   return read.get(AUDIT_KEY_SETTING);

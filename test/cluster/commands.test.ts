@@ -78,6 +78,8 @@ test("from a single server to a cluster and back, the JSON of each command has w
   members.push("mayLead", "advertise", "at", "keys", "version", "fenced", "skewMs");
   assert.deepEqual(Object.keys(status.nodes[0] ?? {}).sort(), members.sort());
   assert.deepEqual(Object.keys(status.log).sort(), ["first", "last"]);
+  for (const { sequence } of status.nodes)
+    assert.ok(Number(sequence) <= Number(status.log["last"]), "it is in the log");
   assert.deepEqual(Object.keys((jsonOf(b, "digest") as { position: object }).position).sort(), [
     "id",
     "sequence",
@@ -93,6 +95,8 @@ test("from a single server to a cluster and back, the JSON of each command has w
   assert.deepEqual(jsonOf(a, "join", "--yes"), { leader: "b", kept: `${a.file}.before-join` });
   await b.stop();
   assert.equal(b.command("cluster", "leave").status, 2, "not without a confirmation");
+  assert.ok((await b.leaderNotes()).includes("cluster.drillAskedAt"), "a leader notes something in the settings");
   assert.deepEqual(jsonOf(b, "leave", "--standalone", "--yes"), { left: true });
+  assert.deepEqual(await b.leaderNotes(), [], "nothing of the cluster is left");
   assert.deepEqual(Object.keys(jsonOf(b, "reseed", "--yes")).sort(), ["before", "cluster", "log", "node"]);
 });

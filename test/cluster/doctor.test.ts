@@ -80,12 +80,16 @@ test("doctor checks the servers and the nodes of a cluster", async (t) => {
   const cluster = await startCluster(t, servers, ["a", "b"]);
   const leader = await cluster.leader();
   const follower = cluster.nodes.find((node) => node !== leader) as ClusterNode;
-  const [first = "", second, third, log = "", nodes = "", place = ""] = findings(follower);
+  const [first = "", second, third, log = "", nodes = "", ...places] = findings(follower);
   assert.match(first, /^PASS nats-server: 127\.0\.0\.1:\d+ has the version 2\.\d+\.\d+$/);
   for (const each of [second, third]) assert.match(each ?? "", /^PASS nats-server/);
   assert.match(log, /^PASS cluster log: 3 of 3 nats-servers keep it; .*sync_interval: always/);
   assert.equal(nodes, `PASS cluster nodes: ${leader.name} leads; heard: a, b`);
-  assert.match(place, /^WARN cluster place: /);
+  const addresses = servers.map(({ address }) => address).join(", ");
+  assert.deepEqual(places, [
+    `WARN cluster place: these nats-servers are on one machine: ${addresses}`,
+    "WARN cluster place: these nodes are on one machine: a, b",
+  ]);
   checkFollower(follower, leader.name, await cluster.token());
   await checkSlowClock(t, servers, follower);
   await follower.kill();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { readdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { eventually } from "../helpers/eventually.ts";
@@ -10,6 +10,9 @@ import { type ClusterNode, makeCluster } from "./support/nodes.ts";
 import { sendEvent } from "./support/sending.ts";
 
 const PATIENCE_MS = 120_000;
+/** For what a node writes while its spool is sent. */
+const LEFT_BYTES = 524_288;
+const CHUNK = Buffer.alloc(65_536);
 
 /** Wraps the program: a server has its data on a tmpfs of 96 MB. The machine must permit unshare(1). */
 function onSmallDisk(program: string, dir: string): string {
@@ -38,13 +41,17 @@ test("a follower with a full disk says so, copies the leader's database when the
   for (let n = 0; n < 3; n++) await sendEvent(follower, token, "kept");
   assert.equal(spooled().length, 3);
   const filler = join(dir, "filler");
-  const { bavail, bsize } = statfsSync(dir);
-  writeFileSync(filler, Buffer.alloc(bavail * bsize - 524_288));
+  fill(filler);
+  truncateSync(filler, statSync(filler).size - LEFT_BYTES);
   await servers[0]?.start();
   await cluster.leader();
   await eventually("the leader has the spool", async () => (await leader.eventsOf("kept")) === 3, PATIENCE_MS);
   await eventually("nothing is left in it", () => spooled().length === 0, PATIENCE_MS);
 
+  const isRemoved = () => !existsSync(join(dir, "without-leader"));
+  await eventually("the copy is removed", isRemoved, PATIENCE_MS);
+  // However slow the machine is, few records are to be applied until the disk is full.
+  fill(filler);
   const isFull = () => /database or disk is full|ENOSPC/.test(follower.output);
   await eventually(
     "the follower says that its disk is full",
@@ -81,6 +88,15 @@ test("a follower with a full disk says so, copies the leader's database when the
   );
   assert.equal(await leader.eventsOf("kept"), 3);
 });
+
+/** Lets a file grow until its disk is full. */
+function fill(path: string): void {
+  try {
+    for (;;) appendFileSync(path, CHUNK);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+  }
+}
 
 async function isDegraded({ url }: ClusterNode): Promise<boolean> {
   const reply = await fetch(`${url}/health`).catch(() => null);

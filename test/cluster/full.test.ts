@@ -26,7 +26,7 @@ async function problemOf({ url }: ClusterNode): Promise<string | undefined> {
   return ((await reply?.json().catch(() => null)) as { problem?: string } | null)?.problem;
 }
 
-test("a record that the servers do not take is refused, and the leader goes on; a full or sealed log is named", async (t) => {
+test("a record that the servers do not take is refused, and the leader goes on; a full, sealed or lost log is named", async (t) => {
   const servers = await startNats(t, 1, { settings: "max_payload: 256KB" });
   const settings = { PRISM_CLUSTER_DEGRADED: "hold", PRISM_CLUSTER_HOLD_MS: "1000" };
   const cluster = await startCluster(t, servers, ["a"], settings);
@@ -58,4 +58,9 @@ test("a record that the servers do not take is refused, and the leader goes on; 
   const sealed = /the log of the cluster is sealed, and takes no record any more.*prism cluster reseed/;
   assert.match(leader.command("doctor").stdout, /FAIL +cluster log +the log of the cluster is sealed/);
   await eventually("its health says so", async () => sealed.test((await problemOf(leader)) ?? ""), PATIENCE_MS);
+
+  await manager.streams.delete(STREAM);
+  const gone = /the log of the cluster is gone: see which nats-servers run; .*prism cluster reseed/;
+  assert.match(leader.command("doctor").stdout, /FAIL +cluster log +it is gone/);
+  await eventually("its health says so", async () => gone.test((await problemOf(leader)) ?? ""), PATIENCE_MS);
 });

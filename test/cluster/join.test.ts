@@ -54,7 +54,9 @@ test("a server with data becomes the first node of a cluster, and ends it again 
     /belongs to a cluster.*prism cluster leave$/m,
   );
   assert.equal(b.command("cluster", "leave").status, 2, "not without a confirmation");
+  assert.notDeepEqual(await b.leaderNotes(), []);
   assert.equal(b.command("cluster", "leave", "--yes").status, 0);
+  assert.deepEqual(await b.leaderNotes(), [], "nothing of the cluster is left");
   await b.alone(async (own) => assert.deepEqual(await typesAt(b, own), ["alone", "together"]));
   await servers[0]?.stop();
   const unreachable = a.command("cluster", "status");

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { jetstreamManager } from "@nats-io/jetstream";
+import type { Subscription } from "@nats-io/transport-node";
 import { Fenced, LogGone, LogRefuses } from "../../src/cluster/log.ts";
 import { askAgain, connectNats, type LogOptions, NatsLog, NatsServerRefused } from "../../src/cluster/nats-log.ts";
 import { eventually } from "../helpers/eventually.ts";
@@ -107,6 +108,28 @@ test("a request without an answer is sent again; an error is one, and ends it", 
   assert.equal(count, 1);
 });
 
+test("a lost subscription for answers to appends is replaced, and what was appended is there once", async (t) => {
+  const { log, connection } = await openLog(t, await startNats(t));
+  const subscribe = connection.subscribe.bind(connection);
+  const subscriptions: Subscription[] = [];
+  connection.subscribe = (subject, options) => {
+    const subscription = subscribe(subject, options);
+    subscriptions.push(subscription);
+    return subscription;
+  };
+  assert.equal(await log.append([bytes("before")], 0), 1);
+  const [lost, ...more] = subscriptions;
+  assert.ok(lost && more.length === 0, "all appends share one");
+  // The servers know it no longer, and say nothing.
+  lost.unsubscribe();
+  const appended = ["without an answer", "in doubt", "after", "at last"];
+  for (const [after, text] of appended.entries()) assert.equal(await log.append([bytes(text)], after + 1), after + 2);
+  assert.equal(subscriptions.length, 2, "another one is used from then on");
+  assert.equal(subscriptions[1]?.isClosed(), false);
+  assert.deepEqual(await take(log, 0, 5), ["before", ...appended]);
+  assert.equal(log.doubt, null);
+});
+
 test("a log that is full or sealed, and a message that is too large, say what to do", async (t) => {
   const servers = await startNats(t);
   const { log, connection } = await openLog(t, servers);
@@ -135,6 +158,15 @@ test("a log that is full or sealed, and a message that is too large, say what to
   const sealed = { name: "LogRefuses", message: /^the log of the cluster is sealed, .*; .*prism cluster reseed/ };
   await assert.rejects(log.last(), sealed);
   assert.equal((await log.room()).isSealed, true);
+});
+
+test("what a node reads of a log that is gone says what to do", async (t) => {
+  const { log } = await openLog(t, await startNats(t));
+  await log.append([bytes("a")], 0);
+  await log.remove();
+  const gone = { name: "LogRefuses", message: /^the log of the cluster is gone: .*prism cluster reseed/ };
+  await assert.rejects(log.last(), gone);
+  await assert.rejects(take(log, 1, 1), gone);
 });
 
 test("servers that may lose what they acknowledged are refused", async (t) => {

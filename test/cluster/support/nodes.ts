@@ -177,6 +177,12 @@ export class ClusterNode {
     return this.#reading((reader) => reader.prepare<[], string>("select name from migrations").pluck().all());
   }
 
+  /** Names of what leaders have stored in the settings of its file. */
+  async leaderNotes(): Promise<string[]> {
+    const sql = "select key from settings where key like 'cluster.%'";
+    return this.#reading((reader) => reader.prepare<[], string>(sql).pluck().all());
+  }
+
   async digest(): Promise<TableDigest[]> {
     const reader = openForReading(this.file);
     try {

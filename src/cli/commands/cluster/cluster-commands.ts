@@ -37,7 +37,9 @@ export async function clusterStatus(context: CommandContext): Promise<void> {
   const nats = await connected(config, "status");
   try {
     const journal = await openLog(nats, cluster);
-    const [range, nodes] = await Promise.all([rangeOf(journal), heardNodes(nats, config)]);
+    const nodes = await heardNodes(nats, config);
+    // Afterwards: the log has all that they have applied.
+    const range = await rangeOf(journal);
     const applied = range === null ? appliedHere(config.databaseFile) : 0;
     if (applied > 0)
       throw new CommandError(
