@@ -231,6 +231,19 @@ test("after an upgrade that the leader does not accept, nothing more of the clie
   assert.equal(prism.parts.core.forwards.count, 2, "requests came from this node, with the client's address");
 });
 
+test("a node that follows answers what is about itself, and passes on everything else", () => {
+  const metrics = followerMetrics(() => ({
+    ...{ node: "b", hasLeader: false, term: 1, sequence: 1 },
+    ...{ lag: { records: 0, ms: 0 }, refused: {} },
+  }));
+  const alone = { node: "b", ...FOLLOWS, leader: null, leaderUrl: null };
+  for (const path of ["/health", "/health/live", "/health/ready", "/metrics"])
+    assert.ok(ownAnswer(path, alone, metrics), path);
+  assert.equal(ownAnswer("/health/live", alone, metrics)?.status, 200, "it is not started again without a leader");
+  for (const path of ["/", "/status/shop", "/api/v1/status", "/api/v1/cluster", "/docs", "/dashboard/", "/ping/1"])
+    assert.equal(ownAnswer(path, alone, metrics), null, path);
+});
+
 test("dashboards of processes work with a node that follows", () => {
   const metrics = followerMetrics(() => ({
     ...{ node: "b", hasLeader: true, term: 1, sequence: 1 },

@@ -9,7 +9,10 @@ import { assertAccessible, startConsole } from "./helpers.ts";
 
 test("an administrator sees the nodes of a cluster, and lets another one lead", async (t) => {
   const { lead, clock, heard, steps, compared } = leadWith(
-    [{ node: "b" }, { node: "c", mayLead: false }],
+    [
+      { node: "b", version: "0.1.9", skewMs: -120 },
+      { node: "c", mayLead: false, behind: 7 },
+    ],
     Date.now() - 3600_000,
   );
   clock.now += 7800;
@@ -24,7 +27,8 @@ test("an administrator sees the nodes of a cluster, and lets another one lead", 
   await step("nodes and the last take-over are shown", async () => {
     await page.getByText("a leads; 1 other node can take over.").waitFor();
     await page.getByText(/^machine lost \(b\): 7\.8\ss without a leader, /).waitFor();
-    await page.getByRole("row", { name: /c.*follows only/ }).waitFor();
+    await page.getByRole("row", { name: /^b.*nothing.*−120\sms.*0\.1\.9/ }).waitFor();
+    await page.getByRole("row", { name: /^c.*follows only.*7 in / }).waitFor();
     await assertAccessible(page, "cluster");
   });
 
