@@ -3,7 +3,7 @@ import { workerData } from "node:worker_threads";
 import type { PrepareThreadData } from "./cluster/prepare-leader.ts";
 import type { LogThreadData } from "./cluster/sync-log.ts";
 import type { ReplicatedWriterData } from "./cluster/writer-thread.ts";
-import type { ThreadRole } from "./core/runtime.ts";
+import { makeGlobalsPlain, type ThreadRole } from "./core/runtime.ts";
 import type { CalendarThreadData } from "./features/oncall/calendar-thread.ts";
 import type { WatchdogThreadData } from "./features/plugins/watchdog-thread.ts";
 import type { BacktestThreadData } from "./features/rules/backtest.ts";
@@ -12,6 +12,7 @@ import { runScanThread, type ScanThreadData } from "./store/scanner.ts";
 import { runMigrateThread } from "./store/sqlite/migrate.ts";
 import { runSnapshotThread, type SnapshotThreadData } from "./store/sqlite/snapshot.ts";
 
+makeGlobalsPlain();
 const { role, data } = workerData as { role: ThreadRole; data: unknown };
 if (role === "writer") runWriterThread(data as WriterThreadData);
 else if (role === "replicated-writer")

@@ -6,6 +6,7 @@ import type { Config } from "../config/load.ts";
 import { currentCaller, runAs, SYSTEM } from "../core/caller.ts";
 import { PrismError } from "../core/errors.ts";
 import { ControlSocketRefused } from "../core/listening.ts";
+import { makeGlobalsPlain } from "../core/runtime.ts";
 import { awaitFirstAdmin, createSignInLink, type FirstAdmin, type SignInLink } from "../features/access/index.ts";
 import type { HttpListener } from "../http/listener.ts";
 import type { CoreServices } from "../module/module-api.ts";
@@ -50,6 +51,7 @@ export interface App {
  * @throws ListenRefused, ConfigRefused
  */
 export async function startApp(options: AppOptions): Promise<App> {
+  makeGlobalsPlain();
   const parts = await openParts(options);
   await listen(parts, options);
   const { base } = parts;

@@ -28,6 +28,15 @@ export const KEEPS_UTF8_HEADERS: boolean = process.platform === "linux";
 /** Whether this process loads TypeScript, as `npm run dev` does; compiled code does not. */
 export const loadsTypeScript: boolean = !packed && import.meta.url.endsWith(".ts");
 
+/** Read for each event. Node makes them accessors, and the engine does not inline a call of one. */
+const PLAIN_GLOBALS = ["performance", "Buffer"] as const;
+
+/** Makes globals of Node plain properties, as they are in a browser. */
+export function makeGlobalsPlain(): void {
+  for (const name of PLAIN_GLOBALS)
+    Object.defineProperty(globalThis, name, { value: globalThis[name], writable: true, configurable: true });
+}
+
 /** Reads a file that is shipped with the program, under the name that build.mjs gives it. */
 export function readAsset(name: string, sourcePath: string): Buffer {
   return packed ? packed.asset(name) : readFileSync(join(import.meta.dirname, "../..", sourcePath));

@@ -101,7 +101,7 @@ export function bodyLimitOf(route: Route, exchange?: Exchange): number {
 }
 
 export function hasBody(exchange: Exchange): boolean {
-  return Number(exchange.header("content-length")) > 0 || exchange.header("transfer-encoding") !== "";
+  return exchange.contentLength > 0 || exchange.header("transfer-encoding") !== "";
 }
 
 /** @throws UNSUPPORTED_MEDIA_TYPE */
@@ -191,7 +191,7 @@ export class BodyReader {
    */
   read(exchange: Exchange, route: Route, sink: BodySink): void {
     const limit = bodyLimitOf(route, exchange);
-    if (Number(exchange.header("content-length")) > limit) throw tooLarge(limit);
+    if (exchange.contentLength > limit) throw tooLarge(limit);
     requireBodyType(exchange, route);
     const reading = new Reading(this, exchange, route, sink, limit);
     if (this.#fresh.length === 0) setImmediate(this.#watchFresh);
@@ -364,5 +364,5 @@ const MAX_DROPPED_BYTES = 33_554_432;
  * proxy that is still sending would answer 502 instead (RFC 9112 section 9.6).
  */
 export function isRestDropped(exchange: Exchange, status: number): boolean {
-  return status === 413 && !exchange.isChunked && Number(exchange.header("content-length")) <= MAX_DROPPED_BYTES;
+  return status === 413 && !exchange.isChunked && exchange.contentLength <= MAX_DROPPED_BYTES;
 }

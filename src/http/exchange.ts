@@ -107,6 +107,7 @@ export class Exchange {
   extraHeaders = "";
   /** Set while a body is read or streamed; called when the client disconnects. */
   onAbort: (() => void) | null = null;
+  #contentLength: number | null = null;
   readonly #readAddress: AddressReader;
   #clientAddress: string | null = null;
   #isOver = false;
@@ -180,6 +181,12 @@ export class Exchange {
    */
   header(name: string): string {
     return (this.#names & bitOf(name)) === 0 ? "" : headerOf(this.#headers, name);
+  }
+
+  /** The length of the body that the head names; 0 without one. */
+  get contentLength(): number {
+    this.#contentLength ??= Number(this.header("content-length")) || 0;
+    return this.#contentLength;
   }
 
   /** Names of the fields, in lower case, in order; without the nodes of a cluster on the way. */

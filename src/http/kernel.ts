@@ -188,9 +188,7 @@ export class HttpKernel implements BodySink {
   #admit(exchange: Exchange, route: Route): void {
     const { access } = route;
     if (access === "public") return;
-    const principal = this.#countedIfRefused(exchange, () =>
-      this.authenticate(exchange, access.queryToken, access.basic),
-    );
+    const principal = this.#authenticateCounted(exchange, access.queryToken, access.basic);
     exchange.identified(principal);
     requireAccess(access, principal);
     this.limitPrincipal(exchange, principal);
@@ -256,15 +254,19 @@ export class HttpKernel implements BodySink {
    * @throws RATE_LIMITED and errors of the signer's check
    */
   #limitSigner(exchange: Exchange, signer: (exchange: Exchange) => string): void {
-    const key = this.#countedIfRefused(exchange, () => signer(exchange));
-    exchange.signerKey = key;
-    this.#limitKey(exchange, key, this.#parts.limits().key);
+    try {
+      exchange.signerKey = signer(exchange);
+    } catch (error) {
+      this.limitAddress(exchange);
+      throw error;
+    }
+    this.#limitKey(exchange, exchange.signerKey, this.#parts.limits().key);
   }
 
-  /** Counts callers without valid credentials by address. @throws RATE_LIMITED, and as `check` */
-  #countedIfRefused<T>(exchange: Exchange, check: () => T): T {
+  /** Counts callers without valid credentials by address. @throws RATE_LIMITED, and as {@link authenticate} */
+  #authenticateCounted(exchange: Exchange, allowQuery?: boolean, allowBasic?: boolean): Principal {
     try {
-      return check();
+      return this.authenticate(exchange, allowQuery, allowBasic);
     } catch (error) {
       this.limitAddress(exchange);
       throw error;
@@ -347,22 +349,28 @@ export class HttpKernel implements BodySink {
   }
 
   bodyRead(exchange: Exchange, route: Route, body: Buffer): void {
-    this.#guard(exchange, () => {
-      if (exchange.header("content-encoding") === "" || route.raw?.encoded === true) {
+    try {
+      const isEncoded = exchange.header("content-encoding") !== "" && route.raw?.encoded !== true;
+      if (isEncoded) this.#inflate(exchange, route, body);
+      else {
         if (exchange.isChunked) this.#work.bodyRead(exchange, route, body.length);
         this.#run(exchange, route, body);
-        return;
       }
-      // The bytes are only valid until this returns.
-      this.#parts.bodies.inflate(exchange, Buffer.from(body), bodyLimitOf(route, exchange)).then(
-        (inflated) =>
-          this.#guard(exchange, () => {
-            this.#work.bodyRead(exchange, route, inflated.length);
-            this.#run(exchange, route, inflated);
-          }),
-        (error: unknown) => this.fail(exchange, error),
-      );
-    });
+    } catch (error) {
+      this.fail(exchange, error);
+    }
+  }
+
+  #inflate(exchange: Exchange, route: Route, body: Buffer): void {
+    // The bytes are only valid until this returns.
+    this.#parts.bodies.inflate(exchange, Buffer.from(body), bodyLimitOf(route, exchange)).then(
+      (inflated) =>
+        this.#guard(exchange, () => {
+          this.#work.bodyRead(exchange, route, inflated.length);
+          this.#run(exchange, route, inflated);
+        }),
+      (error: unknown) => this.fail(exchange, error),
+    );
   }
 
   bodyFailed(exchange: Exchange, error: PrismError): void {

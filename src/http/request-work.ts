@@ -91,7 +91,7 @@ export class RequestWork {
     const signsIn = route.signsIn === true && !exchange.isControl;
     if (signsIn) exchange.payer = this.#budget.ofAddress(exchange.clientAddress, "sign-in");
     const payer = this.payerOf(exchange);
-    const bytes = Number(exchange.header("content-length")) || 0;
+    const bytes = exchange.contentLength;
     // The limits of logins bound these, and do not refuse a known person for what others do.
     const isSure = signsIn && bytes > 0 && bytes <= SIGN_IN_BYTES;
     const debt = isSure ? null : this.#budget.debtOf(payer);

@@ -95,31 +95,54 @@ const VENDORS: Readonly<Record<string, string>> = { github: "GitHub", gitlab: "G
 export function describeEvent(event: DescribedEvent, note?: string): EventDescription {
   const facts = new Facts(event.payload);
   const body = facts.text();
-  const level = levelOf(event, facts);
-  const title = titleOf(event, facts, body);
-  const places = placesOf(event, facts, title);
-  const rest = withoutTitle(body, title);
+  const { title, level, places } = facts.areNone ? knownHead(event, facts) : headOf(event, facts, body);
+  const rest = body === "" ? "" : withoutTitle(body, title);
   const fields = facts.fields([title, rest, ...places]);
-  const shown =
-    rest === ""
-      ? fields
-          .slice(0, BODY_FIELDS)
-          .map((each) => `${each.title}: ${each.value}`)
-          .join(", ")
-      : rest;
+  const shown = rest === "" ? bodyOf(fields) : rest;
   // Most senders of an event without a level have chosen none: it is not called harmless.
-  const bad = level === "info" || level === "debug" ? [] : [LEVEL_WORDS[level]];
-  const lead = [...bad, ...places, ...(note === undefined ? [] : [note])].join(" · ");
+  const lead = level === "info" || level === "debug" ? [...places] : [LEVEL_WORDS[level], ...places];
+  if (note !== undefined) lead.push(note);
+  const parts = [lead.join(" · "), shown].filter((part) => part !== "");
   const link = facts.link();
-  return {
+  const description = {
     title,
-    text: startOf([lead, shown].filter((part) => part !== "").join("\n") || LEVEL_WORDS[level], TEXT_LENGTH),
+    text: startOf(parts.join("\n") || LEVEL_WORDS[level], TEXT_LENGTH),
     message: rest,
     body: shown,
     level,
-    ...(link !== undefined && { link }),
     fields: rest === "" ? fields.slice(BODY_FIELDS) : fields,
   };
+  return link === undefined ? description : { ...description, link };
+}
+
+/** What the title and the first line are made of. */
+interface Head {
+  readonly title: string;
+  readonly level: Level;
+  readonly places: readonly string[];
+}
+
+function headOf(event: DescribedEvent, facts: Facts, body: string): Head {
+  const level = levelOf(event, facts);
+  const title = titleOf(event, facts, body);
+  return { title, level, places: placesOf(event, facts, title) };
+}
+
+/** Of an event whose payload has no known member: many such events are alike. */
+function knownHead(event: DescribedEvent, facts: Facts): Head {
+  const { level, type, source } = event;
+  const key = source === null ? `${level} ${type}` : `${level} ${type}\n${source}`;
+  const known = heads.get(key);
+  if (known) return known;
+  const head = headOf(event, facts, "");
+  if (key.length <= VALUE_LENGTH) heads.set(key, head);
+  return head;
+}
+
+function bodyOf(fields: EventDescription["fields"]): string {
+  let text = "";
+  for (const { title, value } of fields.slice(0, BODY_FIELDS)) text += `${text === "" ? "" : ", "}${title}: ${value}`;
+  return text;
 }
 
 const WORKS = ["workflow_run", "workflow_job", "check_run", "check_suite", "deployment_status", "build"];
@@ -157,21 +180,23 @@ function wrappedScopes(scope: Scope, names: readonly string[]): Scope[] {
 class Facts {
   readonly #scopes: readonly Scope[];
   readonly payload: Json;
+  /** No member has a known name. */
+  readonly areNone: boolean;
 
   constructor(payload: Json) {
     const own = scopeOf(payload);
+    this.payload = payload;
+    this.areNone = own.known.length === 0 && !Object.hasOwn(payload, "alerts");
+    this.#scopes = this.areNone ? [own] : Facts.#scopesOf(own, payload);
+  }
+
+  static #scopesOf(own: Scope, payload: Json): readonly Scope[] {
     const inner = wrappedScopes(own, ALL_WRAPPERS);
     const deeper = inner.flatMap((each) => wrappedScopes(each, WRAPPERS));
     // The webhook of Alertmanager and what resembles it: the first alert speaks for all.
     const [first] = listOf(payload, "alerts").map(scopeOf);
     const alert = first === undefined ? [] : [first, ...wrappedScopes(first, WRAPPERS)];
-    this.payload = payload;
-    this.#scopes = [own, ...inner, ...deeper, ...alert];
-  }
-
-  /** No member has a known name. */
-  get areNone(): boolean {
-    return this.#scopes.every(({ known }) => known.length === 0);
+    return [own, ...inner, ...deeper, ...alert];
   }
 
   /** The first value of these names, in one line. */
@@ -222,28 +247,30 @@ class Facts {
 
   /** @param shown texts whose values are left out */
   fields(shown: readonly string[]): EventDescription["fields"] {
-    const fields = new Map<string, string>();
+    const fields: { readonly title: string; readonly value: string }[] = [];
     const all = shown.join("\n").toLowerCase();
     const isWord = (text: string): boolean => all.split(/[^\p{L}\p{N}]+/u).includes(text);
     const told = wrappedIn(this.payload, VALUES);
     const object = objectOf(objectOf(this.payload, "data") ?? NONE, "object");
     // A body that a receiver keeps beside its mapping says it all again, in the sender's own names.
     const others = told.length === 0 ? this.#scopes.slice(1).map(({ members }) => members) : [];
-    const scopes = [this.payload, ...told, ...(object ? [object] : []), ...others];
-    const members = scopes.flatMap((scope) => Object.keys(scope).map((title) => ({ scope, title })));
-    for (const { scope, title } of members.slice(0, MAX_MEMBERS)) {
-      if (fields.size >= MAX_FIELDS) break;
-      const value = scalar(scope, title);
-      if (value.length > VALUE_LENGTH || OPAQUE.test(value) || CREDENTIAL.test(value)) continue;
-      const { isHidden, shownAs: name } = memberName(title);
-      if (isHidden) continue;
-      const line = oneLine(value);
-      const compared = line.toLowerCase();
-      // A short value must be a word of the text: `eu` is not shown by `queue`.
-      const isShown = all.includes(compared) && (compared.length > 3 || isWord(compared));
-      if (line !== "" && !isShown && !fields.has(name)) fields.set(name, line);
+    let seen = 0;
+    for (const scope of [this.payload, ...told, ...(object ? [object] : []), ...others]) {
+      for (const title of Object.keys(scope)) {
+        if (fields.length >= MAX_FIELDS || ++seen > MAX_MEMBERS) return fields;
+        const value = scalar(scope, title);
+        if (value === "" || value.length > VALUE_LENGTH || OPAQUE.test(value) || CREDENTIAL.test(value)) continue;
+        const { isHidden, shownAs: name } = memberName(title);
+        if (isHidden) continue;
+        const line = oneLine(value);
+        const compared = line.toLowerCase();
+        // A short value must be a word of the text: `eu` is not shown by `queue`.
+        const isShown = all.includes(compared) && (compared.length > 3 || isWord(compared));
+        if (line !== "" && !isShown && !fields.some((each) => each.title === name))
+          fields.push({ title: name, value: line });
+      }
     }
-    return [...fields].map(([title, value]) => ({ title, value }));
+    return fields;
   }
 }
 
@@ -255,6 +282,7 @@ interface MemberName {
 /** Senders repeat their names and types: a look-up costs less than five regular expressions. */
 const memberNames = recentlyUsed<string, MemberName>(1000);
 const sentences = recentlyUsed<string, string>(1000);
+const heads = recentlyUsed<string, Head>(1000);
 
 function memberName(name: string): MemberName {
   const known = memberNames.get(name);

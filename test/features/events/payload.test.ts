@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
 import { minifyJson, scanJson } from "../../../src/core/json-text.ts";
+import { readEnvelope } from "../../../src/features/events/pipeline/event-envelope.ts";
 import { plainEvent } from "../../../src/features/events/pipeline/plain-event.ts";
 import { readEvent } from "../../../src/features/events/pipeline/read-events.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
@@ -224,7 +225,19 @@ test("what is stored means what was sent, for any payload and any unknown member
 test("an event that is read without a parser is what a parser reads, and no other text is one", () => {
   const member = fc.tuple(fc.constantFrom(...OWN, "other"), fc.jsonValue());
   const payload = fc.tuple(fc.constant("payload"), fc.dictionary(fc.string({ unit: "grapheme" }), fc.jsonValue()));
-  const value = fc.array(fc.oneof(member, payload), { maxLength: 6 }).map((members) => Object.fromEntries(members));
+  const valid = fc.oneof(
+    fc.tuple(
+      fc.constantFrom("source", "dedupeKey", "projectId"),
+      fc.string({ unit: "grapheme", minLength: 1, maxLength: 20 }),
+    ),
+    fc.tuple(fc.constant("level"), fc.constantFrom("debug", "fatal")),
+    fc.tuple(fc.constant("id"), fc.uuid()),
+    fc.tuple(fc.constant("occurredAt"), fc.constant("2026-01-31T08:00:00Z")),
+  );
+  const type = fc.tuple(fc.constant("type"), fc.string({ unit: "grapheme" }));
+  const value = fc
+    .tuple(type, fc.array(fc.oneof({ weight: 6, arbitrary: valid }, member, payload), { maxLength: 6 }))
+    .map(([first, members]) => Object.fromEntries([first, ...members]));
   const signs = fc.constantFrom(...'{}[]",:\\u0n1-+.eE \n\t\u0001\u00e9');
   let plain = 0;
   fc.assert(
@@ -241,9 +254,9 @@ test("an event that is read without a parser is what a parser reads, and no othe
         plain++;
         const parsed = JSON.parse(text) as Record<string, unknown>;
         assert.ok(Object.keys(parsed).every((name) => OWN.includes(name)));
-        const { payload: own = {}, ...rest } = parsed;
-        const { payload: _placeholder, ...found } = event.members;
-        assert.deepEqual(found, rest);
+        const { payload: own = {} } = parsed;
+        const given = parsed["payload"] === undefined ? {} : { payload: {} };
+        assert.deepEqual(event.envelope, readEnvelope({ ...parsed, ...given }));
         assert.deepEqual(JSON.parse(event.payloadText), own);
         assert.equal(event.payloadText, minifyJson(event.payloadText));
       },
@@ -255,7 +268,8 @@ test("an event that is read without a parser is what a parser reads, and no othe
 
 test("numbers, words and strings of a payload are read as JSON has them", () => {
   const values = ["0", "-0", "1.50", "1e5", "1E-5", "-1.5e+300", "true", "false", "null", '"a\\n\\"b"', "[]", "[1,{}]"];
-  for (const json of values) assert.equal(plainEvent(`{"payload":{"a":${json}}}`)?.payloadText, `{"a":${json}}`);
+  for (const json of values)
+    assert.equal(plainEvent(`{"type":"a","payload":{"a":${json}}}`)?.payloadText, `{"a":${json}}`);
   const refused = [
     "01",
     "1.",
@@ -273,14 +287,16 @@ test("numbers, words and strings of a payload are read as JSON has them", () => 
     '"a',
     "-",
   ];
-  for (const json of refused) assert.equal(plainEvent(`{"payload":{"a":${json}}}`), null, json);
+  for (const json of refused) assert.equal(plainEvent(`{"type":"a","payload":{"a":${json}}}`), null, json);
   const deep = `${"[".repeat(40)}${"]".repeat(40)}`;
-  for (const text of ["", "{", "{}x", "[]", '{"type":"a",}', '{"payload":[]}', '{"a":1}', `{"payload":{"a":${deep}}}`])
+  const type = '"type":"a"';
+  const others = [`{${type}}x`, `{${type},}`, `{${type},"payload":[]}`, `{${type},"a":1}`, `{${type},${type}}`];
+  for (const text of ["", "{", "{}", "[]", '{"type":1}', ...others, `{${type},"payload":{"a":${deep}}}`])
     assert.equal(plainEvent(text), null, text);
-  assert.deepEqual(plainEvent(' { "type" : "a\\tb" , "payload" : { "a" : "b c" } } '), {
-    members: { type: "a\tb", payload: {} },
+  assert.deepEqual(plainEvent(' { "type" : "a\\\\b" , "payload" : { "a" : "b c" } } '), {
+    envelope: readEnvelope({ type: "a\\b", payload: {} }),
     payloadText: '{"a":"b c"}',
   });
-  const many = `{"payload":{"a":[${"1,".repeat(1000)}1]}}`;
+  const many = `{"type":"a","payload":{"a":[${"1,".repeat(1000)}1]}}`;
   assert.equal(plainEvent(many), null, "its members are charged before it is parsed");
 });

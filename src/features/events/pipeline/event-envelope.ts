@@ -93,7 +93,7 @@ export function readEnvelope(value: Record<string, unknown>, isLenient = false):
 }
 
 /** @returns the member's problem, or null. */
-function readMember(envelope: Envelope, name: string, value: unknown): string | null {
+export function readMember(envelope: Envelope, name: string, value: unknown): string | null {
   switch (name) {
     case "type":
       if (typeof value !== "string") return "must be a string";

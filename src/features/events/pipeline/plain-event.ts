@@ -10,6 +10,7 @@ import {
   QUOTE,
 } from "../../../core/json-text.ts";
 import { MAX_JSON_DEPTH } from "../../../http/input.ts";
+import { Envelope, readMember } from "./event-envelope.ts";
 
 const TAB = 0x09;
 const NEWLINE = 0x0a;
@@ -25,9 +26,12 @@ const LETTER_E = 0x65;
 const LOWER_CASE = 0x20;
 
 /** An event's own members; every other one needs {@link readEvent}. */
-const OWN = ["type", "payload", "source", "level", "occurredAt", "id", "dedupeKey", "projectId"];
+const OWN = ["type", "payload", "source", "level", "occurredAt", "id", "dedupeKey", "projectId"].map(
+  (name, at): OwnName => ({ name, bit: 1 << at }),
+);
+const TYPE_BIT = 1;
 /** By their length: a name is compared in place, since a new string would be hashed and looked up twice. */
-const OWN_BY_LENGTH = Array.from({ length: 11 }, (_, length) => OWN.filter((name) => name.length === length));
+const OWN_BY_LENGTH = Array.from({ length: 11 }, (_, length) => OWN.filter(({ name }) => name.length === length));
 /** Escapes of one letter; `\u` may be a lone surrogate. */
 const ESCAPES: ReadonlySet<number> = new Set(Buffer.from('"\\/bfnrt'));
 const WORDS = ["true", "false", "null"];
@@ -35,9 +39,14 @@ const WORDS = ["true", "false", "null"];
 export const FREE_MEMBERS = 1000;
 const NO_PAYLOAD: Record<string, unknown> = Object.freeze({});
 
+interface OwnName {
+  readonly name: string;
+  readonly bit: number;
+}
+
 export interface PlainEvent {
-  /** As JSON.parse returns them, with an empty object in place of the payload. */
-  readonly members: Record<string, unknown>;
+  /** Its members, with an empty object in place of the payload. */
+  readonly envelope: Envelope;
   /** Without whitespace between tokens. */
   readonly payloadText: string;
 }
@@ -58,7 +67,8 @@ let hasSpace = false;
 
 /**
  * Reads an event as nearly all producers send them, without making objects of its payload: few rules
- * read it. @returns null for what needs a closer look: invalid JSON, other members, `\u`, much
+ * read it. @returns null for what needs a closer look: invalid JSON or values, other or repeated
+ * members, no type, `\u`, much
  */
 export function plainEvent(given: string): PlainEvent | null {
   if (given.length > MAX_UNITS) return null;
@@ -76,28 +86,31 @@ export function plainEvent(given: string): PlainEvent | null {
 function readEvent(): PlainEvent | null {
   let at = skipSpace(0);
   if (units[at] !== OPEN_BRACE) return null;
-  const found: Record<string, unknown> = {};
+  const envelope = new Envelope();
+  let seen = 0;
   let payloadText = "{}";
   do {
     const start = skipSpace(at + 1);
     const nameEnd = skipString(start);
-    const name = readName(start + 1, nameEnd - 1);
+    const own = readName(start + 1, nameEnd - 1);
     const from = skipColon(nameEnd);
-    if (name === "" || from < 0) return null;
+    if (own === null || from < 0 || (seen & own.bit) !== 0) return null;
+    seen |= own.bit;
     hasSpace = false;
     at = skipValue(from, 2);
     if (at < 0) return null;
-    if (name !== "payload") found[name] = parsedValue(from, at);
-    else if (units[from] !== OPEN_BRACE) return null;
+    if (own.name !== "payload") {
+      if (readMember(envelope, own.name, parsedValue(from, at)) !== null) return null;
+    } else if (units[from] !== OPEN_BRACE) return null;
     else {
-      found[name] = NO_PAYLOAD;
+      envelope.payload = NO_PAYLOAD;
       const value = text.slice(from, at);
       payloadText = hasSpace ? minifyJson(value) : value;
     }
     at = skipSpace(at);
   } while (units[at] === COMMA);
-  if (units[at] !== CLOSE_BRACE) return null;
-  return skipSpace(at + 1) === text.length ? { members: found, payloadText } : null;
+  if (units[at] !== CLOSE_BRACE || (seen & TYPE_BIT) === 0) return null;
+  return skipSpace(at + 1) === text.length ? { envelope, payloadText } : null;
 }
 
 /** A string without escapes, as nearly all are, is its own value. */
@@ -106,10 +119,10 @@ function parsedValue(from: number, end: number): unknown {
   return inner.includes("\\") ? JSON.parse(text.slice(from, end)) : inner;
 }
 
-/** The name of {@link OWN} in the text; "" for another one, or none. */
-function readName(from: number, end: number): string {
-  for (const name of OWN_BY_LENGTH[end - from] ?? []) if (text.startsWith(name, from)) return name;
-  return "";
+/** The name of {@link OWN} in the text; null for another one, or none. */
+function readName(from: number, end: number): OwnName | null {
+  for (const own of OWN_BY_LENGTH[end - from] ?? []) if (text.startsWith(own.name, from)) return own;
+  return null;
 }
 
 /*

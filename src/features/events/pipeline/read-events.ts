@@ -102,12 +102,10 @@ export function readEventText(
   charge: (members: number) => void,
 ): IncomingEvent {
   const plain = plainEvent(text);
-  const given = plain && readEnvelope(plain.members, limits.lenient);
-  // Members of other systems become a part of the payload.
-  if (!given || given.unknown !== null) return readEvent({ ...arrival, text, ...parseItem(text, charge) }, limits);
+  if (!plain) return readEvent({ ...arrival, text, ...parseItem(text, charge) }, limits);
+  const { envelope: given, payloadText } = plain;
   const occurredAt = given.occurredAt ?? arrival.receivedAt;
   requireAllowed(given, occurredAt, arrival.receivedAt, limits);
-  const { payloadText } = plain;
   const payloadBytes = arrival.isAscii ? payloadText.length : Buffer.byteLength(payloadText);
   return incomingEvent(arrival, { given, occurredAt, payloadText, payloadBytes }, limits);
 }
