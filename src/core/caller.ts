@@ -32,6 +32,8 @@ export interface Caller {
   isGone?(): boolean;
   /** Charges work that was done for a request to the account that pays for it. */
   charge?(work: Work): void;
+  /** {@link charge} of work that is about to be done, unless earlier work is not paid. @throws WORK_LIMITED */
+  pay?(work: Work): void;
   /** The module whose code is running; undefined for Prism's own code. */
   readonly module?: string;
 }

@@ -9,10 +9,13 @@ export interface TtlCacheOptions<V> {
   readonly weight?: { readonly maxBytes: number; bytesOf(value: V): number };
 }
 
-/** A bounded map that evicts the least recently used entry. */
-export function recentlyUsed<K extends string, V extends {}>(maxEntries: number): LRUCache<K, V> {
+/** A bounded map that evicts the least recently used entry. @param sizeOf of an entry; default 1 */
+export function recentlyUsed<K extends string, V extends {}>(
+  maxSize: number,
+  sizeOf: (value: V, key: K) => number = () => 1,
+): LRUCache<K, V> {
   // No `max`: lru-cache would allocate all entries at once.
-  return new LRUCache({ maxSize: maxEntries, sizeCalculation: () => 1 });
+  return new LRUCache({ maxSize, sizeCalculation: sizeOf });
 }
 
 /**

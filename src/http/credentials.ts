@@ -162,5 +162,6 @@ export function requestCaller(exchange: Exchange): Caller {
     correlationId,
     isGone: () => exchange.isOver,
     charge: (work) => exchange.work?.charge(exchange, work),
+    pay: (work) => exchange.work?.pay(exchange, work),
   };
 }

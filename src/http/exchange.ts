@@ -56,6 +56,7 @@ const collectHeader = (name: string, value: string): void => {
 /** Charges what requests cost; see `request-work.ts`. */
 interface ChargesWork {
   charge(exchange: Exchange, work: Work): void;
+  pay(exchange: Exchange, work: Work): void;
   pause(exchange: Exchange): Promise<void> | null;
   beforeCheck(exchange: Exchange, work: Work): void;
   isInDebt(exchange: Exchange, isSmall: boolean): boolean;

@@ -38,6 +38,12 @@ export class RequestWork {
     this.#budget.charge(this.#exporterOf(exchange) ?? this.payerOf(exchange), work);
   }
 
+  /** {@link charge}, of work that no size lets pass in debt. @throws WORK_LIMITED */
+  pay(exchange: Exchange, work: Work): void {
+    this.#budget.require(this.payerOf(exchange));
+    this.charge(exchange, work);
+  }
+
   /** @param isSmall as for `WorkBudget.require` */
   isInDebt(exchange: Exchange, isSmall: boolean): boolean {
     return this.#budget.debtOf(this.payerOf(exchange), isSmall) !== null;

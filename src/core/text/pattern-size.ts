@@ -33,6 +33,18 @@ export function estimatePatternSize(pattern: string): number {
   return outer.reduce((total, part) => total + part, sum);
 }
 
+/** Whether a parenthesis of `pattern` closes a group that it did not open, in linear time. */
+export function closesUnopened(pattern: string): boolean {
+  let open = 0;
+  for (let at = 0; at < pattern.length; ) {
+    const { end, kind } = atomAt(pattern, at);
+    at = end;
+    if (kind === "open") open++;
+    else if (kind === "close" && --open < 0) return true;
+  }
+  return false;
+}
+
 interface Atom {
   readonly kind: "atom" | "repeat" | "open" | "close";
   readonly size: number;

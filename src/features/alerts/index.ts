@@ -22,7 +22,13 @@ export {
   labelsOf,
 } from "./model/labels.ts";
 export { isSameMatcher, type Matcher, matcherText, parseMatcher, parseMatchers } from "./model/matchers.ts";
-export { compileMatchers, type LabelsTest, matchesEmpty, patternTest } from "./model/matching.ts";
+export {
+  compileMatchers,
+  type LabelsTest,
+  MAX_DOCUMENT_SIZE,
+  matchesEmpty,
+  preparePatterns,
+} from "./model/matching.ts";
 export { parseTimeInterval } from "./model/time-intervals.ts";
 export { durationText, parseAlertTime, parsePrometheusDuration } from "./model/times.ts";
 export { DEFAULT_POLICY, type PolicyStep } from "./policies/policy.ts";

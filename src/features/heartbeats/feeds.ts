@@ -11,6 +11,7 @@ import {
   labelsOf,
   matchesEmpty,
   parseMatchers,
+  preparePatterns,
 } from "../alerts/index.ts";
 
 /** Fed heartbeats of one project: each repetition of its alerts is compared with all of them. */
@@ -137,8 +138,14 @@ export class AlertFeeds {
   }
 }
 
+/** {@link compileFedBy} of a request. @throws VALIDATION_FAILED, WORK_LIMITED */
+export async function checkFedBy(fedBy: string): Promise<void> {
+  await preparePatterns(parseMatchers(fedBy));
+  compileFedBy(fedBy);
+}
+
 /** The test of `fedBy`, in Alertmanager's syntax. @throws VALIDATION_FAILED */
-export function compileFedBy(fedBy: string): LabelsTest {
+function compileFedBy(fedBy: string): LabelsTest {
   const matchers = parseMatchers(fedBy);
   if (matchesEmpty(matchers))
     throw new PrismError("VALIDATION_FAILED", "fedBy would match every alert; name the alert that feeds the heartbeat");

@@ -3,7 +3,7 @@ import { PrismError } from "../../core/errors.ts";
 import type { Context } from "../../module/feature.ts";
 import { addEffect, type Trx } from "../../store/database.ts";
 import { Recurrence, readCron } from "../time/schedules/index.ts";
-import { compileFedBy, MAX_FEEDS } from "./feeds.ts";
+import { checkFedBy, MAX_FEEDS } from "./feeds.ts";
 import type { HeartbeatDefinition, HeartbeatRow } from "./heartbeat.ts";
 import { keysOf, newHeartbeat } from "./heartbeats.ts";
 import { nextElapse, readOnCalendar } from "./on-calendar.ts";
@@ -20,7 +20,7 @@ const FED_PLAN = { timeoutMs: 300_000, graceMs: 60_000 } as const;
 
 /** @throws LIMIT_REACHED, VALIDATION_FAILED */
 async function requireFeed(trx: Trx, { projectId, fedBy }: HeartbeatRow): Promise<void> {
-  compileFedBy(fedBy ?? "");
+  await checkFedBy(fedBy ?? "");
   if ((await table.countFed(trx, projectId)) >= MAX_FEEDS)
     throw new PrismError("LIMIT_REACHED", `A project has at most ${MAX_FEEDS} heartbeats with fedBy`);
 }

@@ -9,6 +9,7 @@ import { type Route, route, withVersion } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
 import type { Uses } from "../../module/feature.ts";
 import { addEffect } from "../../store/database.ts";
+import { compileMatchers, MAX_DOCUMENT_SIZE, parseMatcher, preparePatterns } from "../alerts/index.ts";
 import { addressOf, canSubscribe, pageUrl, subscriptionsLack } from "./mails.ts";
 import { StatusSubscriber, type SubscriberRow, subscriberList } from "./notice.ts";
 import * as s from "./schema.ts";
@@ -154,6 +155,7 @@ async function putStatusPage(
 ): Promise<StatusPageView> {
   const { db, clock, projects, audit } = context;
   const projectId = projects.requireOrDefault(principal, ref, "policies:write");
+  await requirePatterns(body);
   const { row, document } = await db.write(async (trx) => {
     const old = await trx.selectFrom("status_pages").selectAll().where("projectId", "=", projectId).executeTakeFirst();
     requireVersion(ifMatch, old?.version ?? 0);
@@ -178,6 +180,32 @@ async function putStatusPage(
   });
   await context.statusPages.flush();
   return view(context, projectId, row, document);
+}
+
+/** @throws VALIDATION_FAILED for a matcher whose pattern is invalid, or too many, WORK_LIMITED */
+async function requirePatterns({ groups }: PageDocument): Promise<void> {
+  const matchers = groups.flatMap(({ components }, g) =>
+    components.flatMap(({ sources = [] }, c) =>
+      sources.flatMap(({ matchers: own = [] }, s) =>
+        own.map((text, m) => {
+          const path = `groups.${g}.components.${c}.sources.${s}.matchers.${m}`;
+          return { path, matcher: parseMatcher(text) };
+        }),
+      ),
+    ),
+  );
+  const testOf = await preparePatterns(
+    matchers.map(({ matcher }) => matcher),
+    MAX_DOCUMENT_SIZE,
+  );
+  for (const { path, matcher } of matchers) {
+    try {
+      compileMatchers([matcher], testOf);
+    } catch (error) {
+      if (!(error instanceof PrismError)) throw error;
+      throw invalidField("body", path, error.message);
+    }
+  }
 }
 
 /** @throws VALIDATION_FAILED for ids that are not of this page, or occur twice */

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { isTimezone } from "../../core/clock.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import { doc, example, integer, named, object, text, uuid } from "../../http/shapes.ts";
-import { compileMatchers, parseMatcher } from "../alerts/index.ts";
+import { parseMatcher } from "../alerts/index.ts";
 import { noticeState, StatusNotice } from "./notice.ts";
 import { STATES } from "./state.ts";
 
@@ -13,7 +13,7 @@ const line = (max: number, min = 1) => text(max, min);
 
 function isMatcher(value: string): boolean {
   try {
-    compileMatchers([parseMatcher(value)]);
+    parseMatcher(value);
     return true;
   } catch {
     return false;

@@ -12,7 +12,7 @@ import { mayReadAlert } from "../incidents/paged.ts";
 import { fingerprintOf } from "../model/fingerprint.ts";
 import { sortedLabels } from "../model/labels.ts";
 import { parseMatchers } from "../model/matchers.ts";
-import { compileMatchers } from "../model/matching.ts";
+import { compileMatchers, preparePatterns } from "../model/matching.ts";
 import { isWithheld } from "../silences/withholding.ts";
 import type { AlertInput, AlertRow, AlertView } from "../types.ts";
 import { StoredAlert } from "./alert-book.ts";
@@ -34,7 +34,7 @@ export async function listAlerts(context: AlertsContext, principal: Principal, q
   if (bySeverity && query.state === "resolved")
     throw invalidField("query", "order", "resolved alerts are listed by their end");
   const request = readPage(query, bySeverity ? ["number", "number", "string"] : ["number", "string"], DEFAULT_LIMIT);
-  const isWanted = filterOf(query);
+  const isWanted = await filterOf(query);
   if (query.state === "resolved") return resolvedPage(context.db.scan, projectId, query, request, isWanted);
   const live = query.state === "pending" ? alerts.pending(projectId, isWanted) : alerts.list(projectId, isWanted);
   const view = (alert: AlertView) => liveView(context, alert);
@@ -128,7 +128,7 @@ function inputOf(posted: PostedAlert, projectId: string, now: number): AlertInpu
 
 type Filter = (alert: AlertView) => boolean;
 
-function filterOf({ state, matcher, source, severity, q, from, to }: ListAlerts): Filter {
+async function filterOf({ state, matcher, source, severity, q, from, to }: ListAlerts): Promise<Filter> {
   const tests: Filter[] = [];
   if (source) tests.push((alert) => source.includes(alert.source));
   if (severity) tests.push((alert) => alert.severity !== null && severity.includes(alert.severity));
@@ -136,7 +136,8 @@ function filterOf({ state, matcher, source, severity, q, from, to }: ListAlerts)
   if (from !== undefined) tests.push((alert) => timeOf(alert) >= from);
   if (to !== undefined) tests.push((alert) => timeOf(alert) < to);
   if (matcher !== undefined) {
-    const matches = compileMatchers(parseMatchers(matcher));
+    const matchers = parseMatchers(matcher);
+    const matches = compileMatchers(matchers, await preparePatterns(matchers));
     tests.push((alert) => matches(alert.labelSet));
   }
   if (q !== undefined) tests.push(holdsText(q.toLowerCase()));

@@ -1,6 +1,8 @@
 import { RE2JS } from "re2js";
+import { currentCaller } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
-import { estimatePatternSize } from "../../../core/text/pattern-size.ts";
+import { LoopTurns } from "../../../core/promises.ts";
+import { closesUnopened, estimatePatternSize } from "../../../core/text/pattern-size.ts";
 import { recentlyUsed } from "../../../core/ttl-cache.ts";
 import { type Labels, labelValue } from "./labels.ts";
 import type { Matcher } from "./matchers.ts";
@@ -13,26 +15,46 @@ const MAX_PATTERN_SIZE = 2048;
 /** Memory of a pattern's automaton. The default of 8 MiB would be too much for 10 000 silences. */
 const AUTOMATON_BYTES = 65_536;
 
-/** Equal patterns of silences and routes share one test. */
-const patternTests = recentlyUsed<string, ValueTest>(2000);
+/** Estimated sizes of all patterns of a list of matchers: those of its largest valid one. */
+export const MAX_LIST_SIZE = 4 * MAX_PATTERN_SIZE;
+/** The same of a document: a thousand routes, each with a pattern of 60 characters. */
+export const MAX_DOCUMENT_SIZE = 65_536;
+/** Compiling takes about 5 µs for each instruction. */
+const STEPS_PER_INSTRUCTION = 400;
+/** Requests with smaller patterns pass in debt, as other small ones: people silence alerts. */
+const SMALL_SIZE = 512;
+/** Reading a character of a class takes about an eighth of an instruction. */
+const CHARACTERS_PER_INSTRUCTION = 8;
+
+/** Gives the test of a pattern. @throws VALIDATION_FAILED for an invalid or too costly one */
+export type PatternTests = (pattern: string) => ValueTest;
+
+/** Instructions of all patterns that are kept, for 2048 small ones with their automata. */
+const KEPT_SIZE = 262_144;
+const LEAST_SIZE = 128;
+
+/** Equal patterns of silences and routes share one test. One that is refused is not read again. */
+const patternTests = recentlyUsed<string, ValueTest | PrismError>(KEPT_SIZE, (_, pattern) =>
+  Math.min(MAX_LIST_SIZE, Math.max(LEAST_SIZE, sizeOf(pattern))),
+);
 
 /** Whether labels satisfy all matchers; an absent label counts as "". @throws VALIDATION_FAILED */
-export function compileMatchers(matchers: readonly Matcher[]): LabelsTest {
-  const tests = matchers.map((matcher) => ({ name: matcher.name, test: compileMatcher(matcher) }));
+export function compileMatchers(matchers: readonly Matcher[], testOf?: PatternTests): LabelsTest {
+  const tests = matchers.map((matcher) => ({ name: matcher.name, test: compileMatcher(matcher, testOf) }));
   return (labels) => tests.every(({ name, test }) => test(labelValue(labels, name)));
 }
 
 /** The test of a label's value. @throws VALIDATION_FAILED for an invalid or too costly pattern. */
-export function compileMatcher({ operator, value }: Matcher): ValueTest {
+export function compileMatcher({ operator, value }: Matcher, testOf: PatternTests = patternTest): ValueTest {
   switch (operator) {
     case "=":
       return (text) => text === value;
     case "!=":
       return (text) => text !== value;
     case "=~":
-      return patternTest(value);
+      return testOf(value);
     case "!~": {
-      const test = patternTest(value);
+      const test = testOf(value);
       return (text) => !test(text);
     }
   }
@@ -44,16 +66,75 @@ export function matchesEmpty(matchers: readonly Matcher[]): boolean {
 }
 
 /**
+ * Compiles the patterns that a request gives, at its cost and in turns of the loop.
+ * @param maxSize limit of their estimated sizes together
+ * @returns their tests, for what is made of the matchers; refused ones are refused there
+ * @throws VALIDATION_FAILED, WORK_LIMITED
+ */
+export async function preparePatterns(
+  matchers: readonly Matcher[],
+  maxSize: number = MAX_LIST_SIZE,
+): Promise<PatternTests> {
+  const regexes = matchers.filter(({ operator }) => operator === "=~" || operator === "!~");
+  const patterns = [...new Set(regexes.map(({ value }) => value))];
+  const sizes = patterns.map((pattern) => (wordsOf(pattern) ? 0 : sizeOf(pattern)));
+  const size = sizes.reduce((sum, each) => sum + each, 0);
+  if (size > maxSize && patterns.length > 1) {
+    const message = `the patterns are too large together: about ${size} instructions of ${maxSize}; write smaller ones`;
+    throw new PrismError("VALIDATION_FAILED", message, { details: [{ path: "", code: "LIMIT", message }] });
+  }
+  const tests = new Map<string, ValueTest | PrismError>();
+  const turns = new LoopTurns();
+  payFor(sizes.reduce((sum, each, at) => (patternTests.has(patterns[at] ?? "") ? sum : sum + each), 0));
+  for (const pattern of patterns) {
+    tests.set(pattern, testOrRefusal(pattern));
+    await turns.pause();
+  }
+  return (pattern) => orThrow(tests.get(pattern) ?? testOrRefusal(pattern));
+}
+
+/** Charges compiling to the request that gives the patterns. @throws WORK_LIMITED */
+function payFor(size: number): void {
+  const caller = currentCaller();
+  const work = { steps: size * STEPS_PER_INSTRUCTION };
+  if (size > SMALL_SIZE) caller.pay?.(work);
+  else if (size > 0) caller.charge?.(work);
+}
+
+function sizeOf(pattern: string): number {
+  return estimatePatternSize(pattern) + Math.floor(pattern.length / CHARACTERS_PER_INSTRUCTION);
+}
+
+/**
  * A test of whole values, in linear time (RE2). Lists of words, as Grafana and Karma write them,
  * need no automaton. @throws VALIDATION_FAILED
  */
 export function patternTest(pattern: string): ValueTest {
+  return orThrow(testOrRefusal(pattern));
+}
+
+function orThrow(test: ValueTest | PrismError): ValueTest {
+  if (test instanceof PrismError) throw new PrismError(test.code, test.message);
+  return test;
+}
+
+function testOrRefusal(pattern: string): ValueTest | PrismError {
   const known = patternTests.get(pattern);
   if (known) return known;
-  const words = wordsOf(pattern);
-  const test: ValueTest = words ? (text) => words.has(text) : automatonTest(pattern);
+  const test = newTest(pattern);
   patternTests.set(pattern, test);
   return test;
+}
+
+function newTest(pattern: string): ValueTest | PrismError {
+  const words = wordsOf(pattern);
+  if (words) return (text) => words.has(text);
+  try {
+    return automatonTest(pattern);
+  } catch (error) {
+    if (!(error instanceof PrismError)) throw error;
+    return error;
+  }
 }
 
 function automatonTest(pattern: string): ValueTest {
@@ -65,12 +146,10 @@ function automatonTest(pattern: string): ValueTest {
 }
 
 function compileAnchored(pattern: string): ReturnType<RE2JS["re2"]> {
-  const compile = (source: string) => RE2JS.compile(source).re2();
   try {
-    const re2 = compile(`^(?:${pattern})$`);
-    // On its own too: `a)|(b` is valid in the group, and would match any prefix.
-    compile(pattern);
-    return re2;
+    // `a)|(b` is valid in the group, and would match any prefix.
+    if (closesUnopened(pattern)) RE2JS.compile(pattern);
+    return RE2JS.compile(`^(?:${pattern})$`).re2();
   } catch (error) {
     throw new PrismError("VALIDATION_FAILED", error instanceof Error ? error.message : String(error));
   }

@@ -7,7 +7,7 @@ import { doc, example, named, object, text, uuid } from "../../../http/shapes.ts
 import type { Trx } from "../../../store/database.ts";
 import { readReferences } from "./policies.ts";
 import { completeStep, DEFAULT_POLICY, definitionEntries, storedDefinition, UNSET } from "./policy.ts";
-import { checkedRouting, compileRouting, RoutingDocument } from "./routing.ts";
+import { checkedRouting, compileGiven, RoutingDocument } from "./routing.ts";
 import { requirePolicies, storeRouting } from "./routing-service.ts";
 import * as s from "./service.ts";
 
@@ -117,7 +117,7 @@ export async function importAlerting(
   const { db, projects } = context;
   const projectId = projects.requireOrDefault(principal, ref, "policies:write");
   const document = routing && checkedRouting(routing);
-  const compiled = document && compileRouting(document, 0);
+  const compiled = document && (await compileGiven(document));
   requireFewSteps(given);
   const prepared = await context.channels.prepare(principal, projectId, channels);
   const { policies, problems } = withUsers(context, projectId, given);

@@ -28,6 +28,8 @@ const KEPT_DEFINITIONS = 2000;
  */
 export class Policies {
   readonly #routing = new Map<string, CompiledRouting>();
+  /** Projects whose document may have changed: a version that is known is not compiled again. */
+  readonly #unread = new Set<string>();
   readonly #byName = new Map<string, ReadonlyMap<string, PolicyRef>>();
   /** Versions never change. */
   readonly #definitions = recentlyUsed<string, PolicyDefinition>(KEPT_DEFINITIONS);
@@ -50,15 +52,16 @@ export class Policies {
   /** A commit has changed policies or routing of these projects. */
   changed(projectIds: readonly string[]): void {
     for (const id of projectIds) {
-      this.#routing.delete(id);
+      if (this.#routing.has(id)) this.#unread.add(id);
       this.#byName.delete(id);
     }
   }
 
   routingOf(projectId: string): CompiledRouting {
     const known = this.#routing.get(projectId);
-    if (known) return known;
+    if (known && !this.#unread.delete(projectId)) return known;
     const row = this.#readRouting.get(projectId);
+    if (row && known?.version === row.version) return known;
     const compiled = row
       ? compileRouting(JSON.parse(row.document) as RoutingDocument, row.version)
       : builtInRouting((name) => this.of(projectId).has(name));

@@ -10,7 +10,7 @@ import { column, json, type RowOf, resource, stored, time } from "../../../http/
 import { doc, example, named, object } from "../../../http/shapes.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { isWithin as within } from "../model/time-intervals.ts";
-import { BUILT_IN_ROUTING, checkedRouting, compileRouting, policiesIn, RoutingDocument } from "./routing.ts";
+import { BUILT_IN_ROUTING, checkedRouting, compileGiven, policiesIn, RoutingDocument } from "./routing.ts";
 import { type PolicyContext, projectId as projectRef, versionsPaging } from "./service.ts";
 
 declare module "../../../store/schema.ts" {
@@ -127,7 +127,7 @@ export async function getRouting(
   return viewOf(projectId, (await storedRouting(db.read, projectId)) ?? BUILT_IN);
 }
 
-export function testRoutes(
+export async function testRoutes(
   { projects, policies, clock }: PolicyContext,
   principal: PermissionHolder,
   ref: string | undefined,
@@ -135,7 +135,7 @@ export function testRoutes(
 ) {
   const projectId = projects.requireOrDefault(principal, ref, "events:read");
   const now = clock.now();
-  const routing = document ? compileRouting(checkedRouting(document), 0) : policies.routingOf(projectId);
+  const routing = document ? await compileGiven(checkedRouting(document)) : policies.routingOf(projectId);
   const isIn = (name: string): boolean => within(routing.timeIntervals.get(name) ?? [], now);
   const matches = routing.match(given).map(({ settings, groupKey, groupLabels }) => {
     const { path, policy, groupBy: _by, labels: _labels, ...times } = settings;
@@ -162,7 +162,7 @@ export async function putRouting(
   const projectId = projects.requireOrDefault(principal, ref, "policies:write");
   const document = checkedRouting(given);
   requirePolicies(document, policies.of(projectId));
-  compileRouting(document, 0);
+  await compileGiven(document);
   const row = await db.write(async (trx) => {
     const old = await storedRouting(trx, projectId);
     requireVersion(ifMatch, old?.version ?? 0);

@@ -6,7 +6,14 @@ import { doc, integer, jsonObject, named, object, text } from "../../../http/sha
 import type { Urgency } from "../../../store/schema/alerts.ts";
 import { type LabelRecord, type Labels, labelRecord, labelsOf, labelsText, pickLabels } from "../model/labels.ts";
 import { type Matcher, matchersText, parseMatcher } from "../model/matchers.ts";
-import { compileMatchers, type LabelsTest } from "../model/matching.ts";
+import {
+  compileMatchers,
+  type LabelsTest,
+  MAX_DOCUMENT_SIZE,
+  type PatternTests,
+  patternTest,
+  preparePatterns,
+} from "../model/matching.ts";
 import { parseTimeIntervals, type TimeInterval } from "../model/time-intervals.ts";
 import { DEFAULT_POLICY, type GroupTimes } from "./policy.ts";
 
@@ -173,15 +180,35 @@ export function rootSettings({ routes }: CompiledRouting): RouteSettings {
   return routes[0] ?? ROOT_SETTINGS;
 }
 
+/**
+ * {@link compileRouting} of a document that a request gives, at its cost and in turns of the loop.
+ * @throws VALIDATION_FAILED, WORK_LIMITED
+ */
+export async function compileGiven(document: RoutingDocument): Promise<CompiledRouting> {
+  return compileRouting(document, 0, await preparePatterns(matchersIn(document), MAX_DOCUMENT_SIZE));
+}
+
+/** Those that can be read. */
+function matchersIn({ route, inhibitRules = [] }: RoutingDocument): Matcher[] {
+  const textsIn = ({ matchers: own = [], routes = [] }: RouteNode): string[] => [...own, ...routes.flatMap(textsIn)];
+  const others = inhibitRules.flatMap(({ sourceMatchers, targetMatchers }) => [...sourceMatchers, ...targetMatchers]);
+  return [...textsIn(route), ...others].flatMap((each) => attempt(() => [parseMatcher(each)], "", []));
+}
+
 /** @throws VALIDATION_FAILED with the path of each problem */
-export function compileRouting(document: RoutingDocument, version: number): CompiledRouting {
+export function compileRouting(
+  document: RoutingDocument,
+  version: number,
+  testOf: PatternTests = patternTest,
+): CompiledRouting {
   const problems: ErrorDetail[] = [];
   const timeIntervals = intervalsOf(document, problems);
-  const root = compileRoute(document.route, ROOT_SETTINGS, "route", { problems, timeIntervals, count: { routes: 0 } });
+  const compiling = { problems, testOf, timeIntervals, count: { routes: 0 } };
+  const root = compileRoute(document.route, ROOT_SETTINGS, "route", compiling);
   const inhibitRules = (document.inhibitRules ?? []).map((rule, at) => ({
     name: rule.name ?? "",
-    sourceMatchers: parsed(rule.sourceMatchers, `inhibitRules.${at}.sourceMatchers`, problems),
-    targetMatchers: parsed(rule.targetMatchers, `inhibitRules.${at}.targetMatchers`, problems),
+    sourceMatchers: parsed(rule.sourceMatchers, `inhibitRules.${at}.sourceMatchers`, compiling),
+    targetMatchers: parsed(rule.targetMatchers, `inhibitRules.${at}.targetMatchers`, compiling),
     equal: rule.equal ?? [],
   }));
   if (problems.length > 0) throw invalid(problems);
@@ -254,18 +281,19 @@ function intervalsOf(
 
 interface Compiling {
   readonly problems: ErrorDetail[];
+  readonly testOf: PatternTests;
   readonly timeIntervals: ReadonlyMap<string, unknown>;
   readonly count: { routes: number };
 }
 
 function compileRoute(node: RouteNode, parent: RouteSettings, path: string, compiling: Compiling): CompiledRoute {
-  const { problems } = compiling;
+  const { problems, testOf } = compiling;
   const isRoot = parent.path.length === 0;
   compiling.count.routes += 1;
   if (compiling.count.routes === MAX_ROUTES + 1) problems.push(problem(path, `the tree has over ${MAX_ROUTES} routes`));
   requireValid(node, path, isRoot, compiling);
-  const own = parsed(node.matchers ?? [], `${path}.matchers`, problems);
-  const test = problems.length === 0 ? compileMatchers(own) : () => false;
+  const own = parsed(node.matchers ?? [], `${path}.matchers`, compiling);
+  const test = problems.length === 0 ? compileMatchers(own, testOf) : () => false;
   const settings: RouteSettings = {
     policy: node.policy ?? parent.policy,
     groupBy: node.groupBy ?? parent.groupBy,
@@ -304,12 +332,12 @@ function requireValid(
         problems.push(problem(`${path}.${member}.${at}`, `no time interval has the name ${JSON.stringify(interval)}`));
 }
 
-function parsed(texts: readonly string[], path: string, problems: ErrorDetail[]): readonly Matcher[] {
+function parsed(texts: readonly string[], path: string, { problems, testOf }: Compiling): readonly Matcher[] {
   return texts.flatMap((each, at) =>
     attempt(
       () => {
         const matcher = parseMatcher(each);
-        compileMatchers([matcher]);
+        compileMatchers([matcher], testOf);
         return [matcher];
       },
       `${path}.${at}`,

@@ -11,6 +11,7 @@ import type { Projects } from "../../access/index.ts";
 import { mayReadAlert } from "../incidents/paged.ts";
 import type { LabelRecord } from "../model/labels.ts";
 import { type Matcher, matchersText, parseMatcher, sortedMatchers } from "../model/matchers.ts";
+import { preparePatterns } from "../model/matching.ts";
 import type { AlertView } from "../types.ts";
 import { checkMatchers, matchersOf, matchesAnyValue, type SilenceDraft, textOf, timesOf } from "./live-silence.ts";
 import * as queries from "./queries.ts";
@@ -152,7 +153,7 @@ export async function updateSilence(
     const draft: SilenceDraft = {
       projectId: old.projectId,
       kind: input.kind ?? old.kind,
-      matchers: input.matchers ? readMatchers(input.matchers) : matchersOf(old),
+      matchers: input.matchers ? await readMatchers(input.matchers) : matchersOf(old),
       startsAt,
       endsAt: endOf(input, startsAt, openEnd),
       recurrence,
@@ -325,7 +326,7 @@ async function selected(
   if (matchers) {
     const found = projects.find(projects.refOf(principal, projectId));
     const id = found !== undefined && isReached(found) ? found : projects.requireOrDefault(principal, projectId, right);
-    return { projectId: id, matchers: readMatchers(matchers) };
+    return { projectId: id, matchers: await readMatchers(matchers) };
   }
   const incident = await queries.incidentOf(trx ?? db.read, { incidentId, notificationId });
   const isVisible = incident && (projects.has(principal, incident.projectId, right) || isReached(incident.projectId));
@@ -345,9 +346,9 @@ function commonLabels(alerts: readonly LabelRecord[]): Matcher[] {
     .map(([name, value]) => ({ name, operator: "=", value }));
 }
 
-/** @throws VALIDATION_FAILED */
-function readMatchers(given: readonly GivenMatcher[]): Matcher[] {
-  return given.map((matcher, at) => {
+/** @throws VALIDATION_FAILED, WORK_LIMITED */
+async function readMatchers(given: readonly GivenMatcher[]): Promise<Matcher[]> {
+  const matchers = given.map((matcher, at): Matcher => {
     if (typeof matcher !== "string") return { ...matcher, operator: matcher.operator ?? "=" };
     try {
       return parseMatcher(matcher);
@@ -356,6 +357,8 @@ function readMatchers(given: readonly GivenMatcher[]): Matcher[] {
       throw invalidField("body", `matchers.${at}`, error.message);
     }
   });
+  await preparePatterns(matchers);
+  return matchers;
 }
 
 /** @param open the end if none is given; null: one is required. @throws VALIDATION_FAILED */

@@ -40,7 +40,7 @@ export async function listAlerts(
   exchange: Exchange,
   projectId: string,
 ): Promise<Reply<unknown> | RawJson<unknown>> {
-  const query = alertQuery(exchange);
+  const query = await alertQuery(exchange);
   if ("refusal" in query) return query.refusal;
   const now = own.clock.now();
   const shown: ShownAlert[] = [];
@@ -115,7 +115,7 @@ export async function listGroups(
   exchange: Exchange,
   projectId: string,
 ): Promise<Reply<unknown> | RawJson<unknown>> {
-  const query = alertQuery(exchange);
+  const query = await alertQuery(exchange);
   if ("refusal" in query) return query.refusal;
   const now = own.clock.now();
   const groups = new Map<string, Group>();

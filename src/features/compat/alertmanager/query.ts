@@ -1,7 +1,6 @@
 import type { Exchange } from "../../../http/exchange.ts";
-import type { Reply } from "../../../http/route.ts";
-import { compileMatchers, type LabelsTest, type Matcher, parseMatcher, patternTest } from "../../alerts/index.ts";
-import { orRefused } from "./replies.ts";
+import { compileMatchers, type LabelsTest, type Matcher, parseMatcher, preparePatterns } from "../../alerts/index.ts";
+import { orRefused, type Refusable } from "./replies.ts";
 
 // As go-openapi reads booleans: anything that is not true is false.
 const TRUE = /^(?:true|1|yes|ok|y|on|selected|checked|t|enabled)$/i;
@@ -20,22 +19,20 @@ export class QueryParameters {
     return value === "" || TRUE.test(value);
   }
 
-  /** The matchers of all `filter` parameters. */
-  filter(): { readonly value: readonly Matcher[] } | { readonly refusal: Reply<unknown> } {
-    return orRefused("", () =>
-      this.#parameters.getAll("filter").map((text) => {
-        const matcher = parseMatcher(text);
-        compileMatchers([matcher]);
-        return matcher;
-      }),
-    );
+  /** The matchers of all `filter` parameters, and their test. */
+  filter(): Promise<Refusable<{ readonly matchers: readonly Matcher[]; readonly test: LabelsTest }>> {
+    return orRefused("", async () => {
+      const matchers = this.#parameters.getAll("filter").map(parseMatcher);
+      return { matchers, test: compileMatchers(matchers, await preparePatterns(matchers)) };
+    });
   }
 
   /** The test of a receiver's name. */
-  receiver(): { readonly value: (name: string) => boolean } | { readonly refusal: Reply<unknown> } {
-    const pattern = this.#parameters.get("receiver") ?? "";
-    if (pattern === "") return { value: () => true };
-    return orRefused("failed to parse receiver param: ", () => patternTest(pattern));
+  async receiver(): Promise<Refusable<(name: string) => boolean>> {
+    const value = this.#parameters.get("receiver") ?? "";
+    if (value === "") return { value: () => true };
+    const matcher: Matcher = { name: "receiver", operator: "=~", value };
+    return orRefused("failed to parse receiver param: ", async () => (await preparePatterns([matcher]))(value));
   }
 }
 
@@ -49,11 +46,11 @@ export interface AlertQuery {
 }
 
 /** The query of alerts and groups. `unprocessed` has no effect, as in Alertmanager. */
-export function alertQuery(exchange: Exchange): { readonly value: AlertQuery } | { readonly refusal: Reply<unknown> } {
+export async function alertQuery(exchange: Exchange): Promise<Refusable<AlertQuery>> {
   const query = new QueryParameters(exchange);
-  const filter = query.filter();
+  const filter = await query.filter();
   if ("refusal" in filter) return filter;
-  const receiver = query.receiver();
+  const receiver = await query.receiver();
   if ("refusal" in receiver) return receiver;
   const [active, silenced, inhibited, muted] = ["active", "silenced", "inhibited", "muted"].map((name) =>
     query.flag(name),
@@ -64,7 +61,7 @@ export function alertQuery(exchange: Exchange): { readonly value: AlertQuery } |
       silenced: silenced === true,
       inhibited: inhibited === true,
       muted: muted === true,
-      matches: compileMatchers(filter.value),
+      matches: filter.value.test,
       isReceiver: receiver.value,
     },
   };

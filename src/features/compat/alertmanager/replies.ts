@@ -60,13 +60,12 @@ export function messageOf({ message, details = [] }: PrismError): string {
   return texts.length === 0 ? message : texts.join("\n");
 }
 
+export type Refusable<T> = { readonly value: T } | { readonly refusal: Reply<unknown> };
+
 /** Runs `read`; a refusal of Prism's is answered as one of Alertmanager's handlers. */
-export function orRefused<T>(
-  prefix: string,
-  read: () => T,
-): { readonly value: T } | { readonly refusal: Reply<unknown> } {
+export async function orRefused<T>(prefix: string, read: () => Promise<T>): Promise<Refusable<T>> {
   try {
-    return { value: read() };
+    return { value: await read() };
   } catch (error) {
     if (error instanceof PrismError && error.code === "VALIDATION_FAILED")
       return { refusal: refused(400, `${prefix}${messageOf(error)}`) };

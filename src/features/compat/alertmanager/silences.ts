@@ -9,6 +9,7 @@ import {
   type Matcher,
   matchesEmpty,
   parseAlertTime,
+  preparePatterns,
   type SilenceAt,
   type SilenceDraft,
   silenceAt,
@@ -27,14 +28,16 @@ export async function listSilences(
   query: QueryParameters,
   projectId: string,
 ): Promise<unknown> {
-  const filter = query.filter();
+  const filter = await query.filter();
   if ("refusal" in filter) return filter.refusal;
   const states = STATES.filter((state) => query.flag(state));
   const now = clock.now();
   return (await silences.kept(projectId))
     .map((row) => silenceAt(row, now))
     .filter(({ state }) => states.includes(state))
-    .filter(({ matchers }) => filter.value.every((wanted) => matchers.some((each) => isSameMatcher(each, wanted))))
+    .filter(({ matchers }) =>
+      filter.value.matchers.every((wanted) => matchers.some((each) => isSameMatcher(each, wanted))),
+    )
     .sort(compareSilences)
     .map(silenceBody);
 }
@@ -117,6 +120,8 @@ export async function postSilence(
 ): Promise<unknown> {
   try {
     const { id, ...read } = readSilence(body, clock.now());
+    if (await matchesNothing(read.matchers))
+      return refused(400, "silence invalid: at least one matcher must not match the empty string");
     const draft = { ...read, projectId, kind: "silence", recurrence: null } as const;
     const { silence } = await silences.set(draft, { id, mayBeBroad, seesWindow: true });
     return { silenceID: silence.id };
@@ -154,14 +159,13 @@ function readSilence(body: Buffer, now: EpochMs): ReadSilence {
     id: value["id"] === undefined || value["id"] === "" ? undefined : text("id"),
   };
   checkTimes(read, now);
-  if (matchesNothing(read.matchers))
-    throw new Refused(refused(400, "silence invalid: at least one matcher must not match the empty string"));
   return read;
 }
 
 /** An invalid pattern is refused later, with its position. */
-function matchesNothing(matchers: readonly Matcher[]): boolean {
-  const found = orRefused("", () => matchesEmpty(matchers));
+async function matchesNothing(matchers: readonly Matcher[]): Promise<boolean> {
+  await preparePatterns(matchers);
+  const found = await orRefused("", async () => matchesEmpty(matchers));
   return "value" in found && found.value;
 }
 

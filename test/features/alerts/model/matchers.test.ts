@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { RE2JS } from "re2js";
 import { labelsOf } from "../../../../src/features/alerts/model/labels.ts";
 import {
   isSameMatcher,
@@ -16,6 +17,49 @@ import { compileMatchers, matchesEmpty, patternTest } from "../../../../src/feat
 import { MATCH_OPERATORS, parseUtf8Matchers } from "../../../../src/features/alerts/model/utf8-matchers.ts";
 
 const shown = ({ name, operator, value }: Matcher) => [name, operator, value];
+
+test("patternTest takes a pattern if it is valid on its own, and tests whole values", () => {
+  const part = fc.constantFrom(
+    "a",
+    "b",
+    "|",
+    "(",
+    ")",
+    "(?:",
+    "[",
+    "]",
+    "^",
+    "\\",
+    "\\Q",
+    "\\E",
+    "*",
+    "{1,2}",
+    "[:alpha:]",
+  );
+  const isValid = (source: string): boolean => {
+    try {
+      RE2JS.compile(source);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  const isTaken = (source: string): boolean => {
+    try {
+      patternTest(source);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  const property = fc.property(fc.array(part, { maxLength: 10 }), (parts) => {
+    const source = parts.join("");
+    // Lists of words need no automaton.
+    assert.equal(isTaken(source), isValid(source) && isValid(`^(?:${source})$`), source);
+  });
+  fc.assert(property, { numRuns: 2000, seed: 7 });
+  assert.throws(() => patternTest("a)|(b"), { code: "VALIDATION_FAILED" });
+});
 
 test("parseMatcher reads classic and UTF-8 matchers", () => {
   const cases: [string, string, string, string][] = [
