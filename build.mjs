@@ -10,6 +10,7 @@ import { adaptAddon, addonFile } from "./scripts/adapt-uws.mjs";
 import { buildConsole } from "./scripts/build-console.mjs";
 import { buildScripts } from "./scripts/chunks.mjs";
 import { writeClientPackage } from "./scripts/client-package.mjs";
+import { writeManualSections } from "./scripts/manual-sections.mjs";
 import { writeModuleTypes } from "./scripts/module-types.mjs";
 import { documentFiles } from "./scripts/operations.mjs";
 import { newestGlibc, newestOf } from "./scripts/package/glibc.mjs";
@@ -29,6 +30,7 @@ const ASSETS = {
   "web/docs.html": "src/web/docs.html",
   "web/docs.js": "src/web/docs.js",
   "web/manual.css": "src/web/manual.css",
+  "web/manual-sections.txt": ".build/manual-sections.txt",
   "web/prism-client.js": "dist/prism-client/index.js",
   "web/swagger-ui.css": "node_modules/swagger-ui-dist/swagger-ui.css",
   "web/swagger-ui-bundle.js": "node_modules/swagger-ui-dist/swagger-ui-bundle.js",
@@ -141,6 +143,7 @@ execFileSync(process.execPath, [join(root, "scripts/collect.mjs")], { stdio: "in
 writeModuleTypes(join(root, "dist/module.d.ts"));
 await writeClientPackage(join(root, "dist/prism-client"));
 const { firstLoad, total, inputs } = await buildConsole();
+await writeManualSections(join(work, "manual-sections.txt"));
 const natives = findNatives();
 const scripts = await bundle(natives);
 inputs.push(...scripts.inputs);
@@ -232,7 +235,7 @@ async function bundle(natives) {
     code: 'import "./src/worker.ts";',
     resolveDir: root,
     together: { worker: ["<stdin>"] },
-    others: "worker",
+    prefix: "worker-",
   });
   const scripts = { ...main.scripts, ...worker.scripts };
   for (const [name, text] of Object.entries(scripts)) writeFileSync(join(work, `${name}.js`), text);

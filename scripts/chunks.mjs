@@ -17,10 +17,10 @@ const EXPORTED_PACKAGE = /export default ([\w$]+\(\));\s*$/;
 
 /**
  * `together` has the entries that each script begins with; all that they import is in it, or in the
- * first one. Other chunks are in the script `others`, or one script each. @returns the text of each script by its name, and
- * the files in them
+ * first one. Every other chunk is one script, whose name begins with `prefix`. @returns the text of each script by its
+ * name, and the files in them
  */
-export async function buildScripts(options, { code, resolveDir, together, others }) {
+export async function buildScripts(options, { code, resolveDir, together, prefix = "" }) {
   const { outputFiles, metafile } = await esbuild.build({
     ...options,
     stdin: { contents: code, resolveDir, loader: "ts" },
@@ -32,7 +32,7 @@ export async function buildScripts(options, { code, resolveDir, together, others
   const texts = new Map(outputFiles.map(({ path, text }) => [fileName(path), text]));
   const chunks = new Map(Object.entries(metafile.outputs).map(([path, output]) => [fileName(path), output]));
   refuseLateValues(metafile, chunks);
-  const places = placesOf(chunks, together, others);
+  const places = placesOf(chunks, together, prefix);
   const scripts = {};
   for (const [name, { script, index }] of places) {
     scripts[script] ??= [];
@@ -51,7 +51,7 @@ export async function buildScripts(options, { code, resolveDir, together, others
  * What two scripts need is in the first one, which every process reads. @returns the script and the
  * number in it for each chunk; the first entry of a script is its first chunk
  */
-function placesOf(chunks, together, others) {
+function placesOf(chunks, together, prefix) {
   const places = new Map();
   const sizes = {};
   const place = (name, script) => {
@@ -70,7 +70,7 @@ function placesOf(chunks, together, others) {
       const isShared = reached.filter((each) => each.names.has(name)).length > 1;
       place(name, isShared ? reached[0].script : script);
     }
-  for (const name of chunks.keys()) place(name, others ?? name.slice(0, -".js".length));
+  for (const name of chunks.keys()) place(name, `${prefix}${name.slice(0, -".js".length)}`);
   return places;
 }
 

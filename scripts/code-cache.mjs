@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "no
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { compileFunction } from "node:vm";
+import vm, { compileFunction } from "node:vm";
 
 const COMMANDS = [
   ["migrate"],
@@ -48,13 +48,21 @@ if ([...scripts.keys()].some((name) => name.startsWith("document-"))) {
 }
 const assets = JSON.parse(readFileSync(join(work, "assets.json"), "utf8"));
 const caches = Object.keys(assets).filter((name) => name.endsWith(".cache") && name !== "worker.js.cache");
-// Those that no command needed, too.
-for (const name of caches) __packed.load(name.replace(/\.js\.cache$/, "/0"));
+for (const name of caches) {
+  const script = name.slice(0, -".cache".length);
+  // Those that no command needed, too; those of other threads are compiled only.
+  if (script.startsWith("worker-")) compile(script);
+  else __packed.load(script.replace(/\.js$/, "/0"));
+}
 for (const name of caches) {
   writeFileSync(`${assets[name]}.tmp`, scripts.get(name.slice(0, -".cache".length)).createCachedData());
   renameSync(`${assets[name]}.tmp`, assets[name]);
 }
 process.exit();
+
+function compile(script) {
+  new vm.Script(readFileSync(assets[script], "latin1"), { filename: `prism/${script}` });
+}
 
 async function run(command) {
   process.argv = [process.execPath, process.execPath, ...command];

@@ -1,4 +1,5 @@
 import { setImmediate as turn } from "node:timers/promises";
+import { executablePath, readAsset } from "../../../core/runtime.ts";
 import { anchors, headingOf, INDEX, plainText, readingOrder, readPage } from "./manual.ts";
 
 /** A section of a page that has all words of a search. */
@@ -14,9 +15,16 @@ export interface Found {
 
 interface Section extends Omit<Found, "line"> {
   readonly title: string;
-  readonly lines: string[];
-  /** Title, heading and lines, in lower case. */
-  text: string;
+  /** Without marks of Markdown, but with those of tables. */
+  body: string;
+}
+
+/** A section as it is searched. */
+interface Searched {
+  /** Title, heading and body as one line in lower case. */
+  readonly text: string;
+  /** A {@link Section}, read when it is found. */
+  readonly json: string;
 }
 
 /** Characters of a search that are read. */
@@ -34,11 +42,11 @@ export function wordsOf(query: string): string[] {
   return [...new Set(words.filter((word) => word !== ""))].slice(0, MAX_WORDS);
 }
 
-let sections: Promise<readonly Section[]> | undefined;
+let sections: Promise<readonly Searched[]> | undefined;
 
 /**
- * The sections of docs that have all words, in any case, the best first. The first search reads the
- * pages, one in each turn of the event loop; later ones read memory. @param limit sections at most
+ * The sections of docs that have all words, in any case, the best first. @param limit sections at
+ * most
  */
 export async function searchManual(query: string, limit = Number.POSITIVE_INFINITY): Promise<Found[]> {
   const words = wordsOf(query);
@@ -46,49 +54,86 @@ export async function searchManual(query: string, limit = Number.POSITIVE_INFINI
   sections ??= readSections();
   return (await sections)
     .filter(({ text }) => words.every((word) => text.includes(word)))
-    .map((section) => [section, scoreOf(section, words)] as const)
+    .map(({ text, json }) => {
+      const section = JSON.parse(json) as Section;
+      return [section, scoreOf(section, text, words)] as const;
+    })
     .toSorted(([, a], [, b]) => b - a)
     .slice(0, limit)
-    .map(([{ topic, heading, anchor, lines }]) => ({ topic, heading, anchor, line: bestLine(lines, words) }));
+    .map(([{ topic, heading, anchor, body }]) => ({ topic, heading, anchor, line: bestLine(linesOf(body), words) }));
 }
 
-async function readSections(): Promise<readonly Section[]> {
-  const all: Section[] = [];
+/** The executable has the sections in a file: the first search took 60 ms to make them of the pages. */
+async function readSections(): Promise<readonly Searched[]> {
+  if (executablePath() === null) return makeSections();
+  const lines = readAsset("web/manual-sections.txt", "").toString("utf8").split("\n");
+  const all: Searched[] = [];
+  for (let i = 0; i + 1 < lines.length; i += 2) all.push({ text: lines[i] ?? "", json: lines[i + 1] ?? "" });
+  return all;
+}
+
+/** The file of the sections, two lines each; made by the build. */
+export async function manualSections(): Promise<string> {
+  return (await makeSections()).map(({ text, json }) => `${text}\n${json}`).join("\n");
+}
+
+/** Reads one page in each turn of the event loop. */
+async function makeSections(): Promise<readonly Searched[]> {
+  const all: Searched[] = [];
   for (const topic of readingOrder().filter((name) => name !== INDEX)) {
-    all.push(...sectionsOf(topic));
+    all.push(...sectionsOf(topic).map(searched));
     await turn();
   }
   return all;
 }
 
+function searched(section: Section): Searched {
+  const text = ` ${section.title} ${section.heading} ${section.body}`.replaceAll(/\s+/g, " ").toLowerCase();
+  return { text, json: JSON.stringify(section) };
+}
+
+const FENCE = /^```.*$/m;
+const HEADING = /^(#+) (.+)$/m;
+/** Lines without words: those below the heads of tables, and comments. */
+const NO_WORDS = /^(?:[|:\- \t]+|<!--.*)$/gm;
+
 function sectionsOf(topic: string): Section[] {
-  const title = headingOf(topic);
+  const markdown = readPage(topic) ?? "";
+  const title = headingOf(topic, markdown);
   const anchorOf = anchors();
-  let section: Section = { topic, title, heading: title, anchor: "", lines: [], text: "" };
+  let section: Section = { topic, title, heading: title, anchor: "", body: "" };
   const found = [section];
-  let isCode = false;
-  for (const line of readPage(topic)?.split("\n") ?? []) {
-    if (line.startsWith("```")) isCode = !isCode;
-    const [, marks = "", words = ""] = (!isCode && /^(#+) (.+)$/.exec(line)) || [];
-    if (words !== "") {
-      const heading = plainText(words);
+  for (const [index, part] of markdown.split(FENCE).entries()) {
+    const isCode = index % 2 === 1;
+    const [before = "", ...pieces] = isCode ? [part] : plainText(part).split(HEADING);
+    section.body += before;
+    for (let i = 0; i < pieces.length; i += 3) {
+      const [marks, heading = "", body = ""] = pieces.slice(i, i + 3);
       const anchor = anchorOf(heading);
-      if (marks === "#") continue;
-      section = { topic, title, heading, anchor, lines: [], text: "" };
-      found.push(section);
-    } else if (!/^(```|<!--|\s*$|[|\s:-]+$)/.test(line)) section.lines.push(isCode ? line.trim() : shown(line));
+      if (marks === "#") section.body += body;
+      else {
+        section = { topic, title, heading, anchor, body };
+        found.push(section);
+      }
+    }
   }
-  for (const each of found) each.text = ` ${[each.title, each.heading, ...each.lines].join(" ")}`.toLowerCase();
+  for (const each of found) each.body = each.body.replaceAll(NO_WORDS, "");
   return found;
 }
 
-/** A line as the page shows it; the cells of a table's row are apart. */
-function shown(line: string): string {
-  const row = line.startsWith("|") ? line.replaceAll(/^\| *| *\|$/g, "").replaceAll(/ *(?<!\\)\| */g, " – ") : line;
-  return plainText(row).trim();
+/** The lines as the page shows them; the cells of a table's row are apart. */
+function linesOf(body: string): string[] {
+  return body
+    .split("\n")
+    .filter((line) => line.trim() !== "")
+    .map((line) => (line.startsWith("|") ? cellsOf(line) : line).trim());
 }
 
-function scoreOf({ topic, title, heading, text }: Section, words: readonly string[]): number {
+function cellsOf(row: string): string {
+  return row.replaceAll(/^\| *| *\|$/g, "").replaceAll(/ *(?<!\\)\| */g, " – ");
+}
+
+function scoreOf({ topic, title, heading }: Section, text: string, words: readonly string[]): number {
   let score = words.length > 1 && text.includes(words.join(" ")) ? WEIGHT.phrase : 0;
   for (const word of words) {
     if (title.toLowerCase().includes(word)) score += WEIGHT.title;

@@ -62,13 +62,13 @@ function pagesBelow(topic: string): string[] {
 }
 
 /** The heading of a page. */
-export function headingOf(topic: string): string {
-  return plainText(/^# (.+)$/m.exec(readPage(topic) ?? "")?.[1] ?? topic);
+export function headingOf(topic: string, markdown = readPage(topic) ?? ""): string {
+  return plainText(/^# (.+)$/m.exec(markdown)?.[1] ?? topic);
 }
 
-/** Markdown of a line as text: links by their words, no comments, no marks of code and emphasis. */
+/** Markdown of lines as text: links by their words, no comments, no marks of code and emphasis. */
 export function plainText(markdown: string): string {
-  const words = markdown.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, "$1").replaceAll(/ *<!--.*?-->/g, "");
+  const words = markdown.replaceAll(/\[([^\]\n]*)\]\([^)\n]*\)/g, "$1").replaceAll(/ *<!--.*?-->/g, "");
   return words.replaceAll(/[`*]/g, "");
 }
 

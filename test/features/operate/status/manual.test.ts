@@ -7,7 +7,7 @@ import { BUILT_IN_ROLES, KEY_SCOPES, PERMISSIONS } from "../../../../src/core/pe
 import { QUEUES } from "../../../../src/core/queues.ts";
 import { anchors, plainText, readingOrder, readPage, topics } from "../../../../src/features/operate/status/manual.ts";
 import { manualPage } from "../../../../src/features/operate/status/manual-page.ts";
-import { searchManual } from "../../../../src/features/operate/status/manual-search.ts";
+import { manualSections, searchManual } from "../../../../src/features/operate/status/manual-search.ts";
 import { startPrism } from "../../../helpers/prism.ts";
 import { valuesOf } from "../../../helpers/values.ts";
 
@@ -50,6 +50,14 @@ test("the menu has every topic once, and next leads from the first page through 
     const marks = [...menu.matchAll(/<details open>|aria-current="page"/g)];
     assert.equal(marks.length, name === "index" ? 0 : 2, `${path}: one group is open, one page is marked`);
   }
+});
+
+test("the file of sections that the build makes has two lines for each: what is searched, and what is shown", async () => {
+  const lines = (await manualSections()).split("\n");
+  const sections = lines.filter((_, at) => at % 2 === 1).map((line) => JSON.parse(line) as Record<string, string>);
+  assert.deepEqual([...new Set(valuesOf(sections, "topic"))], readingOrder());
+  for (const [at, { title = "", heading = "" }] of sections.entries())
+    assert.ok(lines[2 * at]?.startsWith(` ${title} ${heading} `.toLowerCase().replaceAll(/\s+/g, " ")), heading);
 });
 
 test("the search finds sections with all words, in any case, headings before texts, and shows them", async (t) => {
