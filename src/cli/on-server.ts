@@ -51,6 +51,8 @@ interface Kind<T> {
   namesOf(thing: T): readonly (string | null)[];
   /** One line that distinguishes it from others of the same name. */
   lineOf(thing: T): string;
+  /** Where else it may be, if there is none. */
+  readonly elsewhere?: string | undefined;
 }
 
 const SHOWN_CANDIDATES = 10;
@@ -62,7 +64,7 @@ const SHOWN_CANDIDATES = 10;
 export function pick<T extends { readonly id: string }>(
   things: readonly T[],
   ref: string,
-  { one, namesOf, lineOf }: Kind<T>,
+  { one, namesOf, lineOf, elsewhere }: Kind<T>,
 ): T {
   const named = (matches: (name: string) => boolean) => (thing: T) =>
     namesOf(thing).some((name) => name !== null && matches(name));
@@ -80,7 +82,8 @@ export function pick<T extends { readonly id: string }>(
   const names = isUuid(ref) ? [] : things.flatMap((thing) => namesOf(thing).filter((name) => name !== null));
   const nearest = nearestName(ref, names);
   const hint = nearest === undefined ? "" : `; did you mean ${printable(nearest)}?`;
-  throw new CommandError(EXIT.notFound, `there is no ${one} ${printable(ref)}${hint}`);
+  const more = elsewhere === undefined ? "" : `; ${elsewhere}`;
+  throw new CommandError(EXIT.notFound, `there is no ${one} ${printable(ref)}${hint}${more}`);
 }
 
 function ambiguous(ref: string, one: string, lines: readonly string[]): CommandError {

@@ -6,7 +6,7 @@ import { confirm } from "./commands/access/prompt.ts";
 import { type CommandContext, contextOf } from "./context.ts";
 import { everyItem, type Look, online, pick, show } from "./on-server.ts";
 import { operations, pathOf } from "./operations.ts";
-import { CommandError, EXIT } from "./output/exit-codes.ts";
+import { CommandError, EXIT, ServerRefused } from "./output/exit-codes.ts";
 import { integerFlag } from "./output/flag-values.ts";
 import { cut, type Output, printable, shortTime, table } from "./output/output.ts";
 import { withServer } from "./with-server.ts";
@@ -253,7 +253,7 @@ export function listOf<const K extends string>(
 }
 
 /** Calls an operation: each value goes where the API takes it. @typeParam T of an answer that is not described */
-export function callOf<T = never, const K extends string = string>(
+export async function callOf<T = never, const K extends string = string>(
   server: ServerClient,
   id: K,
   values: Values,
@@ -272,7 +272,21 @@ export function callOf<T = never, const K extends string = string>(
     headers: at("header") as Record<string, string>,
     ...(limitMs === undefined ? {} : { limitMs }),
   };
-  return server.request({ ...head, ...(operation.body ? { body: at("body") } : {}) });
+  try {
+    return await server.request({ ...head, ...(operation.body ? { body: at("body") } : {}) });
+  } catch (error) {
+    throw namingUsers(error, values["users"]);
+  }
+}
+
+/** A refusal names a user as the command does, not by a place in the request such as `users.1`. */
+function namingUsers(error: unknown, users: unknown): unknown {
+  if (!(error instanceof ServerRefused && error.code === "RECIPIENT_NOT_FOUND" && Array.isArray(users))) return error;
+  const named = (text: string): string =>
+    text.replace(/^users\.(\d+)(?=:|$)/, (place, at) => printable(String(users[Number(at)] ?? place)));
+  const { status, code, message, details, retryAfterMs } = error;
+  const placed = details.map(({ path, ...detail }) => (path === undefined ? detail : { ...detail, path: named(path) }));
+  return new ServerRefused(status, code, named(message), placed, retryAfterMs);
 }
 
 function operationOf(id: string): Operation {

@@ -12,9 +12,9 @@ import { ControlTransport, socketState } from "../remote/control-transport.ts";
 import { type FollowingNode, followerHere, followingText } from "../remote/running-server.ts";
 import { ServerClient } from "../remote/server-client.ts";
 import { DataDirLock } from "../store/sqlite/data-dir-lock.ts";
-import { type CommandContext, isOnline, refuseUrl } from "./context.ts";
+import { type CommandContext, isOnline, isSet, refuseUrl } from "./context.ts";
 import { giveToOwner, heldBy, makeCurrent, requireDatabase, tryLockDataDir } from "./data-dir.ts";
-import { CommandError, EXIT } from "./output/exit-codes.ts";
+import { CommandError, EXIT, ServerRefused } from "./output/exit-codes.ts";
 import { serverOf, tokenOf } from "./server-of.ts";
 
 /** A starting server has no socket yet, and another command is soon done. For each that holds it. */
@@ -153,9 +153,21 @@ async function overSocket<T>(
   const transport = new ControlTransport(socket);
   try {
     return await work(new ServerClient({ base: `the server of ${dataDir}`, token: flags.token, transport }, out));
+  } catch (error) {
+    throw flags.token === undefined ? withUnusedToken(error) : error;
   } finally {
     transport.close();
   }
+}
+
+/** A token in the environment changes nothing here: what the operator may not do must name it. */
+function withUnusedToken(error: unknown): unknown {
+  if (!(error instanceof ServerRefused) || !error.message.startsWith("The operator has no account")) return error;
+  const set = ["PRISM_TOKEN", "PRISM_TOKEN_FILE"].find((name) => isSet(process.env[name]));
+  if (set === undefined) return error;
+  const { status, code, message, details, retryAfterMs } = error;
+  const hint = `${set} is not used beside the server: give --token, or --url with ${set}`;
+  return new ServerRefused(status, code, `${message}; ${hint}`, details, retryAfterMs);
 }
 
 /** The core of the server, for this command alone. @param served what to do with a server that starts. */

@@ -281,7 +281,12 @@ export class ClusterLead {
   remove(name: string): void {
     const found = this.nodes().find((each) => each.name === name);
     if (!found) throw new PrismError("NOT_FOUND", `The cluster knows no node ${name}`);
-    if (found.isLive) throw new PrismError("INVALID_STATE", `The node ${name} is live: stop it first`);
+    if (found.isLive)
+      throw new PrismError(
+        "INVALID_STATE",
+        `The node ${name} is live: stop it first; after its stop it counts as live for ` +
+          `${Math.ceil(this.#parts.member.deadMs / 1000)} s`,
+      );
     this.#parts.member.forget(name);
   }
 

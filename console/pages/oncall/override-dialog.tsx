@@ -62,7 +62,8 @@ export function OverrideDialog({ schedule, chosen, people, zone }: Props) {
       known ? api.put<Warned>(`${path}/${known.id}`, body) : api.post<Warned>(path, body),
     );
     if (!saved) return false;
-    return showSaved("Override saved.", saved);
+    const isOver = Date.parse(end) <= Date.now();
+    return showSaved(isOver ? "Override saved. Its time is over, so it changes nothing." : "Override saved.", saved);
   };
   return (
     <Dialog

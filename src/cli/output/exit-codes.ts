@@ -106,7 +106,7 @@ const OTHER_KEY =
 /** One line per detail that the message does not say already. */
 function withDetails(message: string, details: readonly ErrorDetail[] = []): string {
   const lines = details
-    .filter((detail) => !message.includes(detail.message))
+    .filter((detail) => !message.toLowerCase().includes(detail.message.toLowerCase()))
     .map(({ path, message: text }) => `  - ${path ? `${path}: ` : ""}${text}`);
   return [message, ...lines].join("\n");
 }

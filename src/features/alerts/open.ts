@@ -60,7 +60,20 @@ type AlertsContext = Context<
 >;
 
 export function openAlerts(context: AlertsContext): AlertOffers {
-  const { db, clock: wall, settings, work, projects, users, rules, notify, onCall, gapsOf, namedOnCall } = context;
+  const {
+    db,
+    clock: wall,
+    settings,
+    work,
+    projects,
+    users,
+    rules,
+    notify,
+    onCall,
+    gapsOf,
+    namedOnCall,
+    reachable,
+  } = context;
   const log = context.log.namespace("alerts");
   const steadyClock = new SteadyClock(wall);
   const policies = new Policies(context.reader);
@@ -108,7 +121,7 @@ export function openAlerts(context: AlertsContext): AlertOffers {
   });
   const pagingWarnings: WarningParts = { ...own, clock: wall, onCall, gapsOf, namedOnCall };
   const forecast = {
-    ...{ db: db.scan, clock: steadyClock, alerts, policies, pages: incidents, onCall, users, projects },
+    ...{ db: db.scan, clock: steadyClock, alerts, policies, pages: incidents, onCall, users, projects, reachable },
     withheldBy: (...parameters: Parameters<Withholding["withheldBy"]>) => withholding.withheldBy(...parameters),
   };
   return {

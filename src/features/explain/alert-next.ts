@@ -1,4 +1,4 @@
-import { toRfc3339 } from "../../core/clock.ts";
+import { spanText, toRfc3339 } from "../../core/clock.ts";
 import type { SteadyClock } from "../../core/due-times.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import type { Uses } from "../../module/feature.ts";
@@ -23,7 +23,7 @@ import { unreachableOf } from "./user-reasons.ts";
 const SHOWN_PEOPLE = 50;
 
 /** The services of alerts. */
-export interface AlertingParts extends Uses<"alerts" | "policies" | "withholding"> {
+export interface AlertingParts extends Uses<"alerts" | "policies" | "withholding" | "reachable"> {
   readonly clock: SteadyClock;
   readonly incidents: Pick<Incidents, "hasWays">;
 }
@@ -34,10 +34,11 @@ export interface AlertExplainContext extends Uses<"projects" | "users"> {
 }
 
 /** Services that the state machine reads for a forecast. */
-export function forecastParts({ db, alerting }: AlertExplainContext) {
-  const { clock, alerts, policies, withholding, incidents } = alerting;
+export function forecastParts({ db, alerting, users, projects }: AlertExplainContext) {
+  const { clock, alerts, policies, withholding, incidents, reachable } = alerting;
   const withheldBy: Withholding["withheldBy"] = (...parameters) => withholding.withheldBy(...parameters);
-  return { db: db.scan, clock, alerts, policies, withheldBy, pages: incidents };
+  const people = { users, projects, reachable, onCall: onCall.bind(undefined, users) };
+  return { ...people, db: db.scan, clock, alerts, policies, withheldBy, pages: incidents };
 }
 
 /** The next actions of an incident as sentences, with the people on call at the time of each. */
@@ -100,13 +101,20 @@ function kindOf({ action }: Forecast): string {
 }
 
 /** The incident's next action, besides steps that notify; undefined: nothing that people see. */
-function forecastText({ action }: Forecast, names: NameLookup): string | undefined {
+function forecastText({ action, everyMs }: Forecast, names: NameLookup): string | undefined {
+  if (everyMs !== undefined)
+    return (
+      "If no one is reached, the targets of the executed steps are notified again; " +
+      `this repeats every ${spanText(everyMs)} until someone is reached or acknowledges it.`
+    );
   switch (action.kind) {
     case "renotify":
       if (action.reason === "repeat") return "If no one acknowledges it, those notified before are notified again.";
       return `Those notified before are notified${action.reason === "resolved" ? " of its end" : " of the new alert"}.`;
     case "webhook":
       return `Step ${action.step + 1} calls its webhook.`;
+    case "webhooks":
+      return action.reason === "repeat" ? "The webhooks and channels of its steps get the repetition, too." : undefined;
     case "channel":
       return `Step ${action.step + 1} sends to its channel.`;
     case "withheld":

@@ -18,7 +18,7 @@ const shared = {
 
 /** Why a user was notified, or was not. */
 export const explainFeature = feature("explain", {
-  needs: ["projects", "users", "steadyClock", "alerts", "policies", "withholding", "incidents"],
+  needs: ["projects", "users", "steadyClock", "alerts", "policies", "withholding", "incidents", "reachable"],
   register: (server, context) => serve(server, { ...context, alerting: { ...context, clock: context.steadyClock } }),
 });
 

@@ -126,7 +126,7 @@ export function addDrill(program: Command): void {
   const drill = single(program, "drill", {
     text: "send test pages to people, each of whom confirms them with one tap",
     about:
-      "The message goes by each way that pages of high urgency use. With --wait, exit 1 if a way is not confirmed.",
+      "The message goes by each way that pages of high urgency use. With --wait, exit 1 if a person did not confirm a way.",
     examples: ["", "ann bob --wait 5m", "status"],
     args: { users: ["[users...]", "ids, external ids or usernames (default: yourself)"] },
     flags: {

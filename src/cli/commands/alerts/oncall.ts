@@ -163,7 +163,13 @@ export function addOnCall(program: Command): void {
         }),
         lines(made: OnCallOverride, { given, found }) {
           const [start, end] = [made.start, made.end].map((time) => zonedTime(time, String(found["timezone"])));
-          return [`${made.id}  ${given["user"]}`, `  ${start} to ${end}`, ...warningLines(made)];
+          const isOver = Date.parse(made.end) <= Date.now();
+          return [
+            `${made.id}  ${given["user"]}`,
+            `  ${start} to ${end}`,
+            ...(isOver ? ["warning: this time is over, so the override changes nothing"] : []),
+            ...warningLines(made),
+          ];
         },
       },
       "days-off": {

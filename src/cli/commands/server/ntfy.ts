@@ -5,9 +5,11 @@ import type { ServerClient } from "../../../remote/server-client.ts";
 import type { CommandContext } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { printable } from "../../output/output.ts";
-import { callOf, listOf, resource, type Values } from "../../resource.ts";
+import { callOf, listOf, resource, tableOf, type Values } from "../../resource.ts";
 import { withServer } from "../../with-server.ts";
+import { slugsOf } from "../access/projects.ts";
 import { confirm } from "../access/prompt.ts";
+import { projectCell } from "./webhooks.ts";
 
 /** ntfy's words for a permission, as its own command has them. */
 const PERMISSIONS: Readonly<Record<string, string>> = {
@@ -30,6 +32,16 @@ function checkAccess({ topic, word, reset }: Values): Values {
 
 function listed(server: ServerClient, { user, projectId }: Values): Promise<NtfyAccess[]> {
   return listOf(server, "listNtfyAccess", { user, projectId });
+}
+
+function accessTable(access: readonly NtfyAccess[], slugs: ReadonlyMap<string, string>): string[] {
+  if (access.length === 0) return ["no rights on topics: those in the project decide"];
+  const columns = {
+    PROJECT: ({ projectId }: NtfyAccess) => projectCell(projectId, slugs),
+    USER: ({ userId, username }: NtfyAccess) => (userId === null ? "everyone" : (username ?? userId)),
+    ...{ TOPIC: "topic", PERMISSION: "permission" },
+  };
+  return tableOf(columns, access);
 }
 
 /** Several rights are removed after a question; a single one, which is named, without. @returns false to go on */
@@ -66,7 +78,7 @@ export function addNtfy(program: Command): void {
         },
         check: checkAccess,
         act: askToReset,
-        async get({ server, given }) {
+        async run({ server, out, given }) {
           const { user, topic, projectId, permission, reset } = given;
           if (reset === true) {
             // Refuses an unknown user, also where there is nothing to remove.
@@ -74,14 +86,9 @@ export function addNtfy(program: Command): void {
             await callOf(server, "resetNtfyAccess", { user, topic, projectId });
           }
           if (permission !== undefined) await callOf(server, "setNtfyAccess", { user, topic, projectId, permission });
-          return listed(server, given);
-        },
-        as: "access",
-        none: "no rights on topics: those in the project decide",
-        columns: {
-          PROJECT: "projectId",
-          USER: ({ userId, username }: NtfyAccess) => (userId === null ? "everyone" : (username ?? userId)),
-          ...{ TOPIC: "topic", PERMISSION: "permission" },
+          const access = await listed(server, given);
+          const slugs = access.length === 0 ? new Map<string, string>() : await slugsOf(server);
+          out.result({ access }, () => accessTable(access, slugs));
         },
       },
     },

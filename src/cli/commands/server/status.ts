@@ -158,8 +158,9 @@ function statusLines(status: Status, out: Output): string[] {
 }
 
 function wayText({ name, since, waiting, error, isFailed }: Status["ways"][number]): string {
-  const wait = countText(waiting, "page waits", "pages wait");
-  return printable(`${name} ${isFailed ? "accepts no pages" : "is being tried"} since ${since}, ${wait}: ${error}`);
+  const wait = waiting === 0 ? "" : ` (${countText(waiting, "page waits", "pages wait")})`;
+  const state = isFailed ? "has accepted no page" : "has been tried";
+  return printable(`${name} ${state} since ${since}${wait}; last error: ${error}`);
 }
 
 function peopleText(people: Status["unproven"]): string {

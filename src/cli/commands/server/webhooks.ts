@@ -8,11 +8,14 @@ import { filled, listOf, resource, tableOf } from "../../resource.ts";
 import { slugsOf } from "../access/projects.ts";
 
 const LIST = "listWebhooks";
+const OF_USERS = "webhooks of users are listed with the token of their user (--token)";
 
 /** Things of users and of projects. */
 interface OfAll<T> {
   readonly found: readonly T[];
   readonly slugs: ReadonlyMap<string, string>;
+  /** The caller, such as the operator of the machine, has none of its own. */
+  readonly isOfProjects: boolean;
 }
 
 /**
@@ -27,13 +30,13 @@ export async function ofProjects<T>(
 ): Promise<OfAll<T>> {
   const slugs = await slugsOf(server);
   const of = async (projectId?: unknown): Promise<T[]> => (await listOf(server, list, { projectId })) as T[];
-  if (project !== undefined) return { found: await of(project), slugs };
+  if (project !== undefined) return { found: await of(project), slugs, isOfProjects: true };
   const own = await unlessHidden(of());
-  if (own === undefined && otherwise) return { found: (await otherwise()) as T[], slugs };
+  if (own === undefined && otherwise) return { found: (await otherwise()) as T[], slugs, isOfProjects: false };
   const found = own ?? [];
   // Members of a project may lack the right to its things.
   for (const projectId of slugs.keys()) found.push(...((await unlessHidden(of(projectId))) ?? []));
-  return { found, slugs };
+  return { found, slugs, isOfProjects: own === undefined };
 }
 
 /** The project of a thing in a table. */
@@ -42,16 +45,17 @@ export function projectCell(projectId: string | null, slugs: ReadonlyMap<string,
 }
 
 async function findWebhook(server: ServerClient, ref: string): Promise<WebhookView> {
-  const { found } = await ofProjects<WebhookView>(server, LIST, undefined);
+  const { found, isOfProjects } = await ofProjects<WebhookView>(server, LIST, undefined);
   return pick(found, ref, {
     one: "webhook",
     namesOf: ({ url }) => [url],
     lineOf: ({ id, url }) => `${id}  ${url}`,
+    elsewhere: isOfProjects ? OF_USERS : undefined,
   });
 }
 
-function webhooksTable({ found, slugs }: OfAll<WebhookView>): string[] {
-  if (found.length === 0) return ["no webhooks"];
+function webhooksTable({ found, slugs, isOfProjects }: OfAll<WebhookView>): string[] {
+  if (found.length === 0) return [isOfProjects ? `no webhooks of projects; ${OF_USERS}` : "no webhooks"];
   const project = ({ projectId }: WebhookView) => projectCell(projectId, slugs);
   const columns = { ID: "id", PROJECT: project, ACTIVE: "active", FAILURES: "failures" };
   return tableOf({ ...columns, "EVENT TYPES": "eventTypes", URL: "url" }, found);
@@ -68,6 +72,7 @@ export function addWebhooks(program: Command): void {
     verbs: {
       list: {
         text: "list webhooks: your own, and those of the projects you may view",
+        about: "Without a token, next to the server, those of projects only: the operator has none.",
         examples: ["", "--project ops --json"],
         flags: { projectId: ["--project <project>", "webhooks of one project: id or slug"] },
         async run({ server, out, given }) {

@@ -12,7 +12,8 @@ import type { AlertView } from "../types.ts";
 import type { IncidentParts } from "./context.ts";
 import { acksOf, type FactParts, IncidentFacts, membersOf } from "./facts.ts";
 import type { Incident, IncidentRow } from "./incident.ts";
-import { type Action, dueAt, type Facts, joined, opened } from "./machine.ts";
+import { type Action, dueAt, type Facts, joined, opened, repeatMsOf } from "./machine.ts";
+import { reachableOf } from "./notices.ts";
 import { incidentsOfAlert, notifiedUsers, settingsOf, unresolvedOf } from "./store.ts";
 import { candidatesOf } from "./targets.ts";
 import { turn } from "./turn.ts";
@@ -23,6 +24,8 @@ import { turn } from "./turn.ts";
 export interface Forecast {
   readonly at: EpochMs;
   readonly action: Action;
+  /** The action is repeated after each such time, until someone is reached. */
+  readonly everyMs?: number;
 }
 
 const MAX_TURNS = 200;
@@ -31,7 +34,10 @@ const AHEAD_MS = 7 * DAY_MS;
 /** Later entries only repeat it. */
 const LAST: ReadonlySet<string> = new Set(["withheld", "incident.resolved"]);
 
-interface ForecastParts extends Omit<FactParts, "alerts">, Pick<IncidentParts, "policies"> {
+interface ForecastParts
+  extends Omit<FactParts, "alerts">,
+    Pick<IncidentParts, "policies" | "reachable">,
+    Pick<IncidentParts, "users" | "projects" | "onCall"> {
   readonly db: ReadDb;
   readonly alerts: ReturnType<FactParts["alerts"]>;
 }
@@ -41,7 +47,7 @@ export async function forecastOf(parts: ForecastParts, row: IncidentRow): Promis
   const now = parts.clock.now();
   const known = { members: await membersOf(parts.db, row.id), acks: await acksOf(parts.db, row.id) };
   const facts = new IncidentFacts({ ...parts, alerts: () => parts.alerts }, row, known, now);
-  return forecast(row, facts, settingsOf(parts.policies, row), now);
+  return forecast(row, facts, settingsOf(parts.policies, row), { parts, projectId: row.projectId, now });
 }
 
 /** Forecast of one route for an alert. */
@@ -89,10 +95,7 @@ export interface AlertPeople {
 }
 
 /** @param alerts at least one; ended ones count for those whom their incident has notified */
-export async function peopleOf(
-  parts: ForecastParts & Parameters<typeof candidatesOf>[0],
-  alerts: readonly AlertView[],
-): Promise<AlertPeople> {
+export async function peopleOf(parts: ForecastParts, alerts: readonly AlertView[]): Promise<AlertPeople> {
   const { db, clock } = parts;
   const people = new Set<string>();
   let areSilenced = alerts.some(({ state }) => state === "firing");
@@ -149,32 +152,77 @@ async function tryRoute(parts: ForecastParts, alert: AlertView, match: RouteMatc
   const alerts = { find: (id: string) => (id === alert.id ? alert : parts.alerts.find(id)) };
   const facts = new IncidentFacts({ ...parts, alerts: () => alerts }, { projectId, route }, known, now);
   const start = incident ? joined(incident, settings, now) : opened(now, settings, now);
-  return { match, policy, isListedOnly: false, incident, withheld, actions: forecast(start, facts, settings, now) };
+  const actions = await forecast(start, facts, settings, { parts, projectId, now });
+  return { match, policy, isListedOnly: false, incident, withheld, actions };
 }
 
 function timesOf({ groupWaitMs, groupIntervalMs, repeatMs }: RouteMatch["settings"]) {
   return { groupWaitMs, groupIntervalMs, repeatMs };
 }
 
+interface Place {
+  readonly parts: ForecastParts;
+  readonly projectId: string;
+  readonly now: EpochMs;
+}
+
 /**
- * The incident's next actions of a week if no person acts and no alert changes: the machine
- * runs ahead of time. It ends with the first repetition of the last notification.
+ * The incident's next actions of a week if no person acts, no alert changes, and ways work: the
+ * machine runs ahead of time. It ends with the first repetition of the last notification.
  */
-function forecast(incident: Incident, facts: Facts, settings: StepSettings, now: EpochMs): Forecast[] {
+async function forecast(incident: Incident, facts: Facts, settings: StepSettings, place: Place): Promise<Forecast[]> {
+  const { now } = place;
   const found: Forecast[] = [];
-  let [current, acks, members] = [incident, facts.acks, facts.members];
+  let [current, acks, members, repeats] = [incident, facts.acks, facts.members, false];
   for (let left = MAX_TURNS; left > 0 && found.length < MAX_ACTIONS; left -= 1) {
     const due = dueAt(current);
     if (due === null || due > now + AHEAD_MS) break;
     const at = Math.max(due, now);
     const next = turn(current, { ...bound(facts), members, acks }, settings, at);
-    found.push(...next.actions.map((action) => ({ at, action })));
+    const { actions, isAgain } = withoutRepeated(next.actions, settings, at, repeats);
+    found.push(...actions);
     if (next.actions.some(isLast)) break;
     const notified = new Set(next.firingNotified);
     members = members.map((each) => (notified.has(each.alertId) ? { ...each, firingNotifiedAt: at } : each));
-    [current, acks] = [next.incident, next.acks];
+    [current, acks, repeats] = [next.incident, next.acks, repeats || isAgain];
+    if (current.reachedAt === null && (await reaches(place, actions)))
+      current = { ...current, reachedAt: at, repeatAt: current.repeatAt === null ? null : at + settings.repeatMs };
+    else if (repeats && current.reachedAt === null) current = { ...current, repeatAt: null };
   }
   return found;
+}
+
+/** Steps that are asked again, as they reached no one, are one action. */
+function withoutRepeated(
+  actions: readonly Action[],
+  settings: StepSettings,
+  at: EpochMs,
+  isKnown: boolean,
+): { readonly actions: readonly Forecast[]; readonly isAgain: boolean } {
+  const start = actions.findIndex((action) => action.kind === "log" && action.entry === "looked-again");
+  const again = actions[start];
+  if (!again)
+    return { actions: actions.flatMap((action) => (isSent(action, settings) ? { at, action } : [])), isAgain: false };
+  const before = actions.slice(0, start).map((action) => ({ at, action }));
+  const repeated = { at, action: again, everyMs: repeatMsOf({ reachedAt: null }, settings) };
+  return { actions: isKnown ? before : [...before, repeated], isAgain: true };
+}
+
+/** Whether there is anyone, or anything, that an action notifies again. */
+function isSent(action: Action, { steps }: StepSettings): boolean {
+  return action.kind !== "webhooks" || steps.some(({ type }) => type === "webhook" || type === "channel");
+}
+
+/** Whether an action is expected to reach someone outside of the app. */
+async function reaches({ parts, projectId }: Place, actions: readonly Forecast[]): Promise<boolean> {
+  for (const { at, action } of actions) {
+    if (action.kind === "webhook" || action.kind === "channel") return true;
+    if (action.kind !== "page") continue;
+    const { users } = await candidatesOf(parts, parts.db, projectId, action.notify, at);
+    const found = await reachableOf(parts, parts.db, { projectId }, users, action.notify.urgency);
+    if (found.size > 0) return true;
+  }
+  return false;
 }
 
 function bound(facts: Facts): Pick<Facts, "hasWays" | "isWithheld" | "isWithin" | "opensAt"> {

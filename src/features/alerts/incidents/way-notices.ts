@@ -128,9 +128,9 @@ async function waysOf(trx: Trx, projectId: string, now: EpochMs): Promise<Way[]>
     .orderBy("w.since")
     .execute();
   const names = await namesOfWays(trx, rows);
-  return rows.map(({ target, policyId, error, since }) => {
-    const { name = target, userId = null, channel = null } = names.get(target) ?? {};
-    return { target, name, userId, channel, policyId, error, since };
+  return rows.flatMap(({ target, policyId, error, since }) => {
+    const { name = target, userId = null, channel = null, isGone = false } = names.get(target) ?? {};
+    return isGone ? [] : [{ target, name, userId, channel, policyId, error, since }];
   });
 }
 

@@ -81,8 +81,12 @@ export async function projectWarnings(parts: WarningParts, db: Db, projectId: st
     found.push(...(await policyWarnings(parts, db, { id: ref.id, projectId, definition })));
   }
   found.push(...(await scheduleWarnings(parts, db, projectId)), ...(await ruleWarnings(parts, db, projectId)));
-  const byCause = new Map(found.map((warning) => [warning.cause, warning]));
-  return [...byCause.values()];
+  return oncePerCause(found);
+}
+
+/** Several steps may name one person. */
+function oncePerCause(found: readonly PagingWarning[]): PagingWarning[] {
+  return [...new Map(found.map((warning) => [warning.cause, warning])).values()];
 }
 
 async function scheduleWarnings(parts: WarningParts, db: Db, projectId: string): Promise<PagingWarning[]> {
@@ -163,7 +167,7 @@ export async function policyWarnings(parts: WarningParts, db: Db, policy: Warned
           "(an app of ntfy or Gotify with this server is the app), also those to whom incidents fall back",
       ),
     );
-  return found;
+  return oncePerCause(found);
 }
 
 function isOutside({ type }: PolicyStep): boolean {

@@ -9,16 +9,17 @@ export interface NamedWay {
   /** The same without the person, such as "mail". */
   readonly short: string;
   readonly userId: string | null;
+  /** Its channel is deleted. */
+  readonly isGone: boolean;
   /** Channel of a person's way. */
   readonly channel: OutsideChannel | null;
 }
 
 type Way = Pick<Place, "target" | "provider"> & { readonly kind: PageKindName };
 
-const OF_PEOPLE: Readonly<Record<OutsideChannel, string>> = {
+const OF_PEOPLE: Readonly<Record<Exclude<OutsideChannel, "service">, string>> = {
   email: "mail",
   webhook: "webhook",
-  service: "channel",
   fcm: "push (FCM)",
   apns: "push (APNs)",
   webpush: "push of a browser",
@@ -32,11 +33,12 @@ export async function namesOfWays(db: ReadDb | Trx, ways: readonly Way[]): Promi
   const channels = await namesOf(db, "channels", parsed);
   return new Map(
     parsed.map(({ target, kind, provider, userId, channel, channelId }) => {
-      const own = channelId === null ? "" : ` ${channels.get(channelId) ?? "that is deleted"}`;
-      const base = { userId, channel };
-      const room = kind === "webhook" ? `webhook ${provider.replace(/^host /, "")}` : `channel${own}`;
+      const own = channelId === null ? "" : channels.get(channelId);
+      const base = { userId, channel, isGone: own === undefined };
+      const named = own === undefined ? "deleted channel" : `channel ${own}`;
+      const room = kind === "webhook" ? `webhook ${provider.replace(/^host /, "")}` : named;
       if (userId === null || channel === null) return [target, { ...base, name: room, short: room }];
-      const short = `${OF_PEOPLE[channel]}${own}`;
+      const short = channel === "service" ? named : OF_PEOPLE[channel];
       return [target, { ...base, name: `${short} of ${people.get(userId) ?? "a deleted user"}`, short }];
     }),
   );

@@ -94,6 +94,28 @@ test("a channel that is deleted under a running incident is a failed way in thes
   await eventually("the timeline says so", async () => (await world.log(id)).includes("page-failed"));
 });
 
+test("a channel that failed counts no more in the status once it is deleted, by its project or its owner", async (t) => {
+  const world = await IncidentWorld.start(t, SETTINGS);
+  const ann = await world.member("ann");
+  const [room, phone] = [await wayOf(t, world, world), await wayOf(t, world, ann)];
+  for (const way of [room, phone]) for (let n = 0; n < 9; n++) way.next.push({ status: 404, body: "gone" });
+  await setSteps(world, world.projectId, [
+    { type: "channel", id: room.id },
+    { type: "notify", users: ["ann"] },
+  ]);
+  const ways = async () => {
+    const { body } = await answered(200, world.prism.get<{ ways: { name: string }[] }>("/api/v1/status"));
+    return body.ways.map(({ name }) => name).sort();
+  };
+  await world.fire("A");
+  await eventually("both have failed", async () => (await ways()).length === 2);
+  assert.deepEqual(await ways(), ["channel Pager", "channel Pager of ann"]);
+  await setSteps(world, world.projectId, [{ type: "notify", users: ["ann"] }]);
+  await answered(204, world.prism.delete(`/api/v1/channels/${room.id}`));
+  await answered(204, world.prism.delete(`/api/v1/channels/${phone.id}`, { token: ann.token }));
+  await eventually("none of them counts", async () => (await ways()).length === 0);
+});
+
 test("a person's channel that is disabled and enabled again is sent what still burns", async (t) => {
   const world = await IncidentWorld.start(t, SETTINGS);
   const ann = await world.member("ann");

@@ -24,8 +24,8 @@ const PRIVATE_ADDRESS =
   "(PRISM_WEBHOOKS_ALLOW_PRIVATE_CIDRS)";
 /** One text for both cases of a name: users must not learn which names exist in the operator's network. */
 const NO_PUBLIC_ADDRESS =
-  "the host has no address, or one that is not public (webhooks.allowPrivateCidrs, " +
-  "PRISM_WEBHOOKS_ALLOW_PRIVATE_CIDRS, allows more addresses)";
+  "The host name could not be resolved: check its spelling, and the name server. " +
+  "A name with an address that is not public counts as one without an address";
 
 export function outsideRulesOf({ env, webhooks }: Pick<Config, "env" | "webhooks">): OutsideRules {
   return { allowsHttp: env === "development", ...webhooks };
@@ -64,16 +64,16 @@ export class OutsideHosts {
 
   async #addressesOf(host: string): Promise<readonly ResolvedAddress[]> {
     const addresses = await this.#resolve(host).catch((cause: unknown) => {
-      throw refused(NO_PUBLIC_ADDRESS, new UnresolvedHostError(host, { cause }));
+      throw unresolved(new UnresolvedHostError(host, { cause }));
     });
-    if (addresses.length === 0) throw refused(NO_PUBLIC_ADDRESS, new UnresolvedHostError(host));
+    if (addresses.length === 0) throw unresolved(new UnresolvedHostError(host));
     return addresses;
   }
 
   /** The error omits the address: users must not learn how the operator's network resolves. */
   #requireAddress({ protocol, port }: URL, address: string, isGiven: boolean): void {
     if (this.#own.has(address)) return;
-    if (!isPublicAddress(address)) throw refused(isGiven ? PRIVATE_ADDRESS : NO_PUBLIC_ADDRESS);
+    if (!isPublicAddress(address)) throw isGiven ? refused(PRIVATE_ADDRESS) : unresolved();
     if (protocol !== "https:" && !this.#rules.allowsHttp) throw refused("only https is let out");
     const number = port === "" ? (protocol === "https:" ? 443 : 80) : Number(port);
     if (!this.#ports.has(number)) throw refused(`port ${number} is not let out (webhooks.allowPorts)`);
@@ -116,6 +116,10 @@ function readUrl(text: string): URL {
   return url;
 }
 
-function refused(why: string, cause?: Error): PrismError {
-  return new PrismError("URL_REFUSED", `The URL is refused: ${why}`, cause ? { cause } : {});
+function refused(why: string): PrismError {
+  return new PrismError("URL_REFUSED", `The URL is refused: ${why}`);
+}
+
+function unresolved(cause?: UnresolvedHostError): PrismError {
+  return new PrismError("URL_REFUSED", NO_PUBLIC_ADDRESS, cause ? { cause } : {});
 }
