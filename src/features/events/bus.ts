@@ -160,13 +160,11 @@ export class EventService extends Bus {
  * event log. Emits only what has listeners.
  */
 export function notifyBus(announcer: Announcer, bus: Bus, consumers: EventConsumers): void {
-  announcer.observe({
-    events(events) {
-      consumers.wake();
-      emitEvents(bus, events);
-    },
-    notifications: (notified) => emitNotifications(bus, notified),
+  announcer.onEvents((events) => {
+    consumers.wake();
+    emitEvents(bus, events);
   });
+  announcer.onNotifications((notified) => emitNotifications(bus, notified));
 }
 
 function emitEvents(bus: Bus, events: readonly IncomingEvent[]): void {

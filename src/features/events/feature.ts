@@ -47,7 +47,7 @@ export const eventsFeature = feature("events", {
     const { config, clock, committer, announcer, projects } = context;
     const backlog = new Backlog(context);
     committer.whenEpochFails(() => backlog.reset());
-    announcer.observe({ events: (events) => projects.storage.stored(events), notifications: () => undefined });
+    announcer.onEvents((events) => projects.storage.stored(events));
     const pipeline = new EventPipeline({ ...context, backlog });
     return {
       backlog,

@@ -9,11 +9,8 @@ import type { IncomingEvent, PipelineMetrics } from "../rules/index.ts";
 import { eventJson, newNotificationView } from "./schema.ts";
 import type { SoundUrlOf } from "./sounds/index.ts";
 
-/** Receives committed data. It must be quick and must not throw. */
-export interface Observer {
-  events(events: readonly IncomingEvent[]): void;
-  notifications(notified: readonly NotifiedRecipient[]): void;
-}
+/** Gets what a commit has stored. It must be quick and must not throw. */
+type Listener<T> = (stored: readonly T[]) => void;
 
 /**
  * Step 7 of the pipeline: publishes committed rows as live entries. Call it in the order of
@@ -23,7 +20,8 @@ export class Announcer {
   readonly #hub: Hub;
   readonly #metrics: PipelineMetrics;
   readonly #soundUrlOf: SoundUrlOf;
-  readonly #observers: Observer[] = [];
+  readonly #eventListeners: Listener<IncomingEvent>[] = [];
+  readonly #notificationListeners: Listener<NotifiedRecipient>[] = [];
 
   constructor(hub: Hub, metrics: PipelineMetrics, soundUrlOf: SoundUrlOf) {
     this.#hub = hub;
@@ -31,12 +29,14 @@ export class Announcer {
     this.#soundUrlOf = soundUrlOf;
   }
 
-  /**
-   * Registers an observer of all commits, in order; called once per set, so that the hot path is
-   * unaffected without observers.
-   */
-  observe(observer: Observer): void {
-    this.#observers.push(observer);
+  /** Calls `listener` with the events of each commit, in order; once per set. */
+  onEvents(listener: Listener<IncomingEvent>): void {
+    this.#eventListeners.push(listener);
+  }
+
+  /** {@link onEvents} for notifications. */
+  onNotifications(listener: Listener<NotifiedRecipient>): void {
+    this.#notificationListeners.push(listener);
   }
 
   events(events: readonly IncomingEvent[]): void {
@@ -45,7 +45,7 @@ export class Announcer {
     // The hot path: most streams have no listener.
     if (!this.#hub.hasNoListeners) for (const event of events) this.#event(event);
     this.#hub.advance("events", last.seq);
-    for (const observer of this.#observers) observer.events(events);
+    for (const listener of this.#eventListeners) listener(events);
   }
 
   notifications(notified: readonly NotifiedRecipient[]): void {
@@ -53,7 +53,7 @@ export class Announcer {
     for (const each of notified) this.#notification(each);
     const last = notified.at(-1);
     if (last) this.#hub.advance("log", last.recipient.seq);
-    if (notified.length > 0) for (const observer of this.#observers) observer.notifications(notified);
+    if (notified.length > 0) for (const listener of this.#notificationListeners) listener(notified);
   }
 
   #event(event: IncomingEvent): void {

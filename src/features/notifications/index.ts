@@ -1,6 +1,6 @@
 /** The part of `notifications` that other features may use. */
 
-export type { Announcer, Observer } from "./announcer.ts";
+export type { Announcer } from "./announcer.ts";
 export {
   NOTIFY_EVENT,
   type NotificationInput,

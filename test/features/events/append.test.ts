@@ -37,10 +37,7 @@ test("events of a transaction are stored with it, decided by rules once, and pub
   const prism = await startPrism(t);
   assert.equal((await prism.post("/api/v1/rules", rule)).status, 201);
   const published: number[] = [];
-  prism.parts.offers.announcer.observe({
-    events: (events) => published.push(...events.map(({ seq }) => seq)),
-    notifications: () => undefined,
-  });
+  prism.parts.offers.announcer.onEvents((events) => published.push(...events.map(({ seq }) => seq)));
   // Ingest and transactions take turns.
   const posts = Array.from({ length: 20 }, (_, i) => prism.post("/api/v1/events", { type: `posted.${i}` }));
   const appends = Array.from({ length: 20 }, (_, i) => append(prism, [`own.a${i}`, `own.b${i}`]));

@@ -6,7 +6,6 @@ import type { Context } from "../../../module/feature.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import { putSetting, readSetting } from "../../../store/setting-rows.ts";
 import { firstSeqSince, IS_ERROR_ROW, IS_IN_ALERT, IS_OF_PRODUCER, isErrorEvent } from "../../events/index.ts";
-import type { Observer } from "../../notifications/index.ts";
 import { type IncomingEvent, MatchCounts } from "../../rules/index.ts";
 
 const MARK = "alert:";
@@ -179,7 +178,7 @@ type Raise = (projectId: string, burst: RaisedBurst) => Promise<void>;
  * decision, which would double the cost of storing an error. Errors before the start are therefore
  * read once, in the scan thread.
  */
-export class ErrorWatch implements Observer {
+export class ErrorWatch {
   readonly #context: ErrorWatchContext;
   readonly #raise: Raise;
   readonly #thresholdOf;
@@ -223,7 +222,7 @@ export class ErrorWatch implements Observer {
   /** Resolves when the errors before the start are counted; callers need not wait. */
   async start(): Promise<void> {
     const { announcer, reader, log } = this.#context;
-    announcer.observe(this);
+    announcer.onEvents(this.#stored);
     void this.#work();
     const last = reader
       .prepare<[], { seq: number; receivedAt: number }>(
@@ -240,7 +239,7 @@ export class ErrorWatch implements Observer {
     this.#note(held);
   }
 
-  events(events: readonly IncomingEvent[]): void {
+  readonly #stored = (events: readonly IncomingEvent[]): void => {
     let errors: IncomingEvent[] | null = null;
     for (const event of events) {
       if (!isErrorEvent(event) || event.isInAlert || isOwnEvent(event)) continue;
@@ -250,9 +249,7 @@ export class ErrorWatch implements Observer {
     if (errors === null) return;
     if (this.#held === null) this.#note(errors);
     else if (this.#held.length < MAX_HELD) this.#held.push(...errors.map(factsOf));
-  }
-
-  notifications(): void {}
+  };
 
   /** The project was notified of errors up to an offset: only later ones count. */
   notified(projectId: string, at: EpochMs, upToSeq: number): void {

@@ -73,7 +73,7 @@ function open(own: GotifyContext): Open {
     allowsOrigin: (origin) => own.allowsOrigin(origin) || isFaceOrigin(settings.current, origin),
     markDelivered: (userId, offset) => marks.one(userId, offset),
   });
-  own.announcer.observe({ events: () => undefined, notifications: streams.notified });
+  own.announcer.onNotifications(streams.notified);
   own.listener.mount((app, entrance) => {
     if (!entrance.isControl) streams.mount(app, entrance);
   });

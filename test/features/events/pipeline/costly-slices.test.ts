@@ -58,12 +58,9 @@ test("rules that are each just below the limit of one evaluation all fire on one
 function imageAfterFive(t: TestContext, prism: TestPrism): Promise<string> {
   let fired = 0;
   return new Promise((resolve, reject) => {
-    prism.parts.offers.announcer.observe({
-      events: () => undefined,
-      notifications: (told) => {
-        fired += told.length;
-        if (fired === 5) crashImage(t, prism).then(resolve, reject);
-      },
+    prism.parts.offers.announcer.onNotifications((told) => {
+      fired += told.length;
+      if (fired === 5) crashImage(t, prism).then(resolve, reject);
     });
   });
 }
@@ -105,10 +102,9 @@ test("rules that are changed between slices are asked as they are by then", asyn
   await makeRules(prism);
   const last = scalarOf<string>(prism, "select id from rules order by priority, createdAt desc, id desc limit 1") ?? "";
   const changed = new Promise<void>((resolve) => {
-    prism.parts.offers.announcer.observe({
-      events: () => undefined,
-      notifications: () => resolve(prism.delete(`/api/v1/rules/${last}`).then(() => undefined)),
-    });
+    prism.parts.offers.announcer.onNotifications(() =>
+      resolve(prism.delete(`/api/v1/rules/${last}`).then(() => undefined)),
+    );
   });
   await prism.post("/api/v1/events", { type: "x", a: TEXT });
   await Promise.all([changed, allDecided(prism)]);

@@ -110,7 +110,7 @@ test("a notification whose recipients come in slices counts as delivered once, w
     await add(notification, userIds, trx);
   };
   let isMarking = true;
-  prism.parts.offers.announcer.observe({ events: () => undefined, notifications: () => isMarking && markAll() });
+  prism.parts.offers.announcer.onNotifications(() => isMarking && markAll());
   const isDelivered = () => scalarOf(prism, "select count(*) from notifications where delivered = 0") === 0;
   const audits = () =>
     rowsOf<{ metadata: string }>(prism, "select metadata from audit_log where action = 'notification.delivered'").map(

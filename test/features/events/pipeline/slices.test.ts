@@ -30,10 +30,7 @@ async function makeRules(prism: TestPrism, more: Readonly<Record<string, unknown
 /** How many notification rows each commit announces. */
 function commitSizes(prism: TestPrism): number[] {
   const sizes: number[] = [];
-  prism.parts.offers.announcer.observe({
-    events: () => undefined,
-    notifications: (told) => sizes.push(told.length),
-  });
+  prism.parts.offers.announcer.onNotifications((told) => sizes.push(told.length));
   return sizes;
 }
 
