@@ -14,6 +14,8 @@ export class Channels {
   readonly #byName = new Map<OutsideChannel, DeliveryChannel>();
   /** By the JSON text of the channels: rules use few combinations. */
   readonly #external = new Map<string, boolean>();
+  /** Those that this server or remote workers can use; null: to be found again. */
+  #usable: ReadonlyMap<OutsideChannel, DeliveryChannel> | null = null;
   readonly #workers: ReadonlySet<OutsideChannel>;
 
   /** @param workers channels of remote workers (`delivery.workers`), which this process skips */
@@ -25,7 +27,7 @@ export class Channels {
   add(channel: DeliveryChannel): void {
     if (this.#byName.has(channel.name)) throw new TypeError(`the channel ${channel.name} was added already`);
     this.#byName.set(channel.name, channel);
-    this.#external.clear();
+    this.reload();
   }
 
   /** In the order in which they were added. */
@@ -35,8 +37,13 @@ export class Channels {
 
   /** A channel that can be used, by this server or by remote workers. */
   get(name: OutsideChannel): DeliveryChannel | undefined {
-    const channel = this.#byName.get(name);
-    return channel && this.#canUse(channel) ? channel : undefined;
+    return this.#findUsable().get(name);
+  }
+
+  /** Whether one that can be used reaches people outside of the app, whatever they have set up. */
+  get reachPeople(): boolean {
+    for (const name of this.#findUsable().keys()) if (name !== "webhook" && name !== "pusher") return true;
+    return false;
   }
 
   of(name: OutsideChannel): DeliveryChannel | undefined {
@@ -72,20 +79,24 @@ export class Channels {
   forChannels(names: string | null): readonly DeliveryChannel[] {
     if (names === null) return [];
     const named = new Set(JSON.parse(names) as AnyChannel[]);
-    return [...this.#byName.values()].filter((channel) => named.has(channel.name) && this.#canUse(channel));
+    return [...this.#findUsable().values()].filter(({ name }) => named.has(name));
   }
 
   /** A channel may now be usable, or no longer: settings have changed, or a browser subscribed. */
   reload(): void {
     this.#external.clear();
+    this.#usable = null;
   }
 
   async close(): Promise<void> {
     await Promise.all([...this.#byName.values()].map(async (channel) => channel.close?.()));
   }
 
-  #canUse({ name, isConfigured }: DeliveryChannel): boolean {
-    return isConfigured || this.isForWorkers(name);
+  #findUsable(): ReadonlyMap<OutsideChannel, DeliveryChannel> {
+    this.#usable ??= new Map(
+      [...this.#byName].filter(([name, { isConfigured }]) => isConfigured || this.isForWorkers(name)),
+    );
+    return this.#usable;
   }
 }
 

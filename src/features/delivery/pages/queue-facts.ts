@@ -1,4 +1,3 @@
-import type { OutsideChannel } from "../../../store/schema.ts";
 import type { Channels } from "../channels.ts";
 import type { Gate, TroubleFacts } from "./gate.ts";
 import { isDrill, type PageQueue } from "./page-queue.ts";
@@ -8,11 +7,6 @@ import { isDrill, type PageQueue } from "./page-queue.ts";
 /** Whether users name the host; the operator's own providers have the names of their channels. */
 export function isHost({ provider }: PageQueue, { names }: Pick<Channels, "names">): boolean {
   return !names.some((name) => name === provider);
-}
-
-/** Whether a channel that is configured reaches people outside of the app, whatever they have set up. */
-export function isWay(name: OutsideChannel, channels: Pick<Channels, "get">): boolean {
-  return name !== "webhook" && name !== "pusher" && channels.get(name) !== undefined;
 }
 
 type GateOf = (queue: PageQueue) => Gate;

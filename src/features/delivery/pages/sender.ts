@@ -13,13 +13,13 @@ import { Gate, type TroubleFacts } from "./gate.ts";
 import { Lanes } from "./lanes.ts";
 import type { AcceptedPage, NewPage, NotSent, PageFollower, PageKind, PageKindName, PageRow } from "./page.ts";
 import { deferredFailsAt, elapsedOf, isDrill, PageQueue, putOff, type Waiting, waitingFrom } from "./page-queue.ts";
-import { isHost, isWay, longestUnattemptedMs, troublesOf } from "./queue-facts.ts";
+import { isHost, longestUnattemptedMs, troublesOf } from "./queue-facts.ts";
 import { PageRecords } from "./records.ts";
 import { noteLost, resumeLost } from "./ringing.ts";
 import { type AddOptions, addPages, findPage, findPages, overtakePages, pagesOf, readOpenPages } from "./store.ts";
 
 export interface PageSenderParts extends Uses<"db" | "clock" | "log"> {
-  readonly channels: Pick<Channels, "names" | "get">;
+  readonly channels: Pick<Channels, "names" | "get" | "reachPeople">;
 }
 
 /**
@@ -162,8 +162,7 @@ export class PageSender {
 
   /** Whether people can be reached outside of the app at all. */
   get hasWays(): boolean {
-    const { channels } = this.#parts;
-    return channels.names.some((name) => isWay(name, channels)) || this.#hasOwnWebhooks();
+    return this.#parts.channels.reachPeople || this.#hasOwnWebhooks();
   }
 
   /** How many pages of a target may be sent now: its other messages come after them. */
