@@ -8,8 +8,9 @@ import { type DataPaths, finishRestore, isRestorePending } from "../features/ope
 import type { UpgradeOptions } from "../features/operate/backup/upgrade.ts";
 import { hasAuditKey } from "../store/sealed-settings.ts";
 import { reading } from "../store/sqlite/connection.ts";
-import { DataDirLock, requireAlone } from "../store/sqlite/data-dir-lock.ts";
+import { DataDirLock } from "../store/sqlite/data-dir-lock.ts";
 import { migrateFile, pendingMigrations } from "../store/sqlite/migrate.ts";
+import { requireAlone } from "../store/store.ts";
 import { beatFileOf } from "../store/write-health.ts";
 import type { CommandContext } from "./context.ts";
 import { CommandError, describeFailure, EXIT } from "./output/exit-codes.ts";

@@ -125,13 +125,7 @@ export function isLoopback(host: string): boolean {
   return LOOPBACK_HOST.test(host.includes(":") ? `[${host}]` : host);
 }
 
-/** As in the Host header and in URLs. */
-export const LOOPBACK_HOST = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
-
-/** A server with another host's public name issues no development token, even to this machine. */
-export function hasLocalPublicUrl({ publicUrl }: Pick<Config, "publicUrl">): boolean {
-  return publicUrl === undefined || LOOPBACK_HOST.test(new URL(publicUrl).hostname);
-}
+const LOOPBACK_HOST = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
 /**
  * Checks the settings of the trusted token issuer that depend on each other. @returns the problems

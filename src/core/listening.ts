@@ -78,11 +78,3 @@ export class ControlSocketRefused extends Error {
     this.name = "ControlSocketRefused";
   }
 }
-
-/** The certificate files cannot be used. The message names file and reason, not content. */
-export class TlsRefused extends Error {
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = "TlsRefused";
-  }
-}

@@ -2,10 +2,10 @@ import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from "
 import { close, open, rmSync } from "node:fs";
 import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import { promisify } from "node:util";
-import { ControlSocketRefused, ListenRefused, TlsRefused, withSocketPath } from "../core/listening.ts";
+import { ControlSocketRefused, ListenRefused, withSocketPath } from "../core/listening.ts";
 import type { Logger } from "../core/log.ts";
 import { CONTROL, type Entrance, PORT } from "./faces.ts";
-import { type Certificate, readCertificate, TLS_CIPHERS, type TlsFiles } from "./tls.ts";
+import { type Certificate, readCertificate, TLS_CIPHERS, type TlsFiles, TlsRefused } from "./tls.ts";
 import { uWS } from "./uws.ts";
 
 /** Only the account of the server may connect. */

@@ -6,7 +6,6 @@ import type { Config } from "../config/load.ts";
 import { tlsFilesOf } from "../config/public-url.ts";
 import { type Check, fail, pass, warn } from "../core/check.ts";
 import { DAY_MS } from "../core/clock.ts";
-import { TlsRefused } from "../core/listening.ts";
 import type { Logger } from "../core/log.ts";
 
 /** PEM files: the certificate chain, and its private key. */
@@ -20,6 +19,14 @@ export interface Certificate {
   readonly leaf: X509Certificate;
   /** Hash of both files; a new one means that they changed. */
   readonly digest: string;
+}
+
+/** The certificate files cannot be used. The message names file and reason, not content. */
+export class TlsRefused extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "TlsRefused";
+  }
 }
 
 /** AEAD with forward secrecy for TLS 1.2; all suites of TLS 1.3 qualify. OpenSSL's format. */

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { statSync } from "node:fs";
 import type { Database as Sqlite } from "better-sqlite3";
+import { DataDirRefused } from "../core/data-dir.ts";
 import type { Logger } from "../core/log.ts";
 import { within } from "../core/promises.ts";
 import type { SealedBox } from "../core/sealed-box.ts";
@@ -21,7 +22,6 @@ import { Database } from "./database.ts";
 import { Scanner } from "./scanner.ts";
 import { keyStoredFingerprints, loadAuditKey, noteServerKeys } from "./sealed-settings.ts";
 import { closing, openForReading, openForWriting, PageUsage, StatementCache } from "./sqlite/connection.ts";
-import { requireAlone } from "./sqlite/data-dir-lock.ts";
 import { foreignSchema } from "./sqlite/migrate.ts";
 import { lastBackupAt } from "./sqlite/snapshot.ts";
 import { BEAT_SQL, Beats, lostCommits, notedBeat, storedBeat, WriteHealth } from "./write-health.ts";
@@ -191,6 +191,17 @@ export function endClusterOf(connection: Sqlite): void {
   connection.prepare("delete from local_state where key = 'cluster.position'").run();
   // What its leaders have noted, such as the last drill.
   connection.prepare("delete from settings where key >= 'cluster.' and key < 'cluster/'").run();
+}
+
+/** @throws DataDirRefused for the file of a node, where a write beside the log would make it differ */
+export function requireAlone(connection: Sqlite): void {
+  const isThere = connection.prepare("select 1 from sqlite_schema where name = 'local_state'").get();
+  if (!isThere) return;
+  const position = connection.prepare("select 1 from local_state where key = 'cluster.position'").get();
+  if (position === undefined) return;
+  throw new DataDirRefused(
+    "the database belongs to a cluster: start prism serve with cluster.servers, or end that with prism cluster leave",
+  );
 }
 
 /**

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, readlinkSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import SqliteDatabase, { type Database as Sqlite } from "better-sqlite3";
-import { createDatabaseFile, DataDirRefused } from "../../core/data-dir.ts";
+import { createDatabaseFile } from "../../core/data-dir.ts";
 import { failureOf } from "./sqlite-errors.ts";
 
 /** Files that one server uses exclusively. */
@@ -143,15 +143,4 @@ function holderOf(file: string): number | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** @throws DataDirRefused for the file of a node, where a write beside the log would make it differ */
-export function requireAlone(connection: Sqlite): void {
-  const isThere = connection.prepare("select 1 from sqlite_schema where name = 'local_state'").get();
-  if (!isThere) return;
-  const position = connection.prepare("select 1 from local_state where key = 'cluster.position'").get();
-  if (position === undefined) return;
-  throw new DataDirRefused(
-    "the database belongs to a cluster: start prism serve with cluster.servers, or end that with prism cluster leave",
-  );
 }

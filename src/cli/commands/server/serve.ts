@@ -2,20 +2,15 @@ import { existsSync, rmSync, statSync } from "node:fs";
 import type { Command } from "commander";
 import { freeMemoryWhenIdle } from "../../../app/idle-memory.ts";
 import type { App } from "../../../app/start.ts";
-import {
-  hasLocalPublicUrl,
-  isLoopback,
-  OPEN_SECRETS,
-  openSecretFiles,
-  serverWarnings,
-} from "../../../config/checks.ts";
+import { isLoopback, OPEN_SECRETS, openSecretFiles, serverWarnings } from "../../../config/checks.ts";
 import type { Config, LoadedConfig } from "../../../config/load.ts";
 import { furtherPorts, localUrlOf, networkUrlsOf, publicUrlOf } from "../../../config/public-url.ts";
 import { systemClock } from "../../../core/clock.ts";
 import { prepareDataDir } from "../../../core/data-dir.ts";
 import type { Logger } from "../../../core/log.ts";
 import { nodeWarning } from "../../../core/runtime.ts";
-import type { UpgradePort } from "../../../http/upgrade-port.ts";
+import { hasLocalPublicUrl } from "../../../features/access/sessions/dev-token.ts";
+import { UpgradePort } from "../../../http/upgrade-port.ts";
 import type { DataDirLock } from "../../../store/sqlite/data-dir-lock.ts";
 import { notesOf } from "../../../store/write-health.ts";
 import { type CommandContext, contextOf, refuseUrl } from "../../context.ts";
@@ -106,16 +101,14 @@ async function run(context: CommandContext, flags: ServeFlags, loaded: LoadedCon
   if (flags.newDatabase === true) forgetLost(config);
   if (flags.migrate === false) requireCurrent(loaded);
   const isNew = !existsSync(config.databaseFile);
-  let port: UpgradePort | null = null;
+  const port = new UpgradePort(config);
   const report = upgradeReporter();
   const applied = await makeCurrent(context, loaded, {
     opens: true,
     replacesLost: flags.newDatabase === true,
     log,
-    onProgress: async ({ percent }) => {
+    onProgress: ({ percent }) => {
       report(percent);
-      const { UpgradePort } = await import("../../../http/upgrade-port.ts");
-      port ??= new UpgradePort(config);
       return port.show(percent);
     },
   });
@@ -127,7 +120,7 @@ async function run(context: CommandContext, flags: ServeFlags, loaded: LoadedCon
     log,
     warnings,
     acceptAudit: flags.acceptAudit === true,
-    beforeListen: () => port?.close(),
+    beforeListen: () => port.close(),
     onFatal: (error) => {
       log.error({ err: error }, "cannot write to the database; exiting");
       const text = "the writer of the database ended; the server exits";

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { hasLocalPublicUrl, LOOPBACK_HOST } from "../../../config/checks.ts";
+import type { Config } from "../../../config/load.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { CidrSet } from "../../../core/ip-addresses.ts";
 import { isForwarded } from "../../../http/client-address.ts";
@@ -10,6 +10,8 @@ import { doc, object } from "../../../http/shapes.ts";
 import type { Trx } from "../../../store/database.ts";
 import type { AuthContext } from "./guards.ts";
 import { clientOf, openSession } from "./sessions.ts";
+
+const LOOPBACK_HOST = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
 /**
  * Access to an administrator's token and to metrics without credentials, in development: only for a
@@ -53,6 +55,11 @@ export class DevGate {
   #isOwnOrigin(origin: string, host: string): boolean {
     return origin === "" || origin === `http://${host}`;
   }
+}
+
+/** A server with another host's public name issues no development token, even to this machine. */
+export function hasLocalPublicUrl({ publicUrl }: Pick<Config, "publicUrl">): boolean {
+  return publicUrl === undefined || LOOPBACK_HOST.test(new URL(publicUrl).hostname);
 }
 
 /** `GET /dev/token`. The token belongs to an ordinary session, so logging out ends it. */
