@@ -1,15 +1,18 @@
 import { isDeepStrictEqual } from "node:util";
+import { currentCaller } from "../../core/caller.ts";
 import { countText } from "../../core/clean-text.ts";
 import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError } from "../../core/errors.ts";
 import { LoopTurns } from "../../core/promises.ts";
 import type { Database, Trx } from "../../store/database.ts";
-import { conditionWarnings } from "./language/language.ts";
+import { type ConditionWarning, conditionWarnings, keepingConditions } from "./language/language.ts";
 import * as queries from "./queries.ts";
 import type { RuleRow } from "./rule.ts";
 import {
   changedRow,
+  checkingWork,
   insertRule,
   newRow,
+  patternSizeOf,
   type RuleStoreContext,
   replaceRule,
   requirePatternRoom,
@@ -34,19 +37,38 @@ export interface Importer {
 
 type Outcome = ImportReply["rules"][number]["outcome"];
 
-interface Step {
+interface Change {
   readonly outcome: Outcome;
   readonly row: RuleRow;
 }
+
+interface Step extends Change {
+  readonly patternSize: number;
+  readonly warnings: readonly ConditionWarning[];
+}
+
+/** Rules whose patterns are compiled until it is known that there is room for them. */
+const RULES_AT_ONCE = 32;
 
 /**
  * Stores rules, all or none, in one transaction. A rule is known by its name in its project; one
  * that is there already and equal is left alone, one that differs is changed with `update` only,
  * and members that are missing stay as they are. Every rule is checked before the first is stored.
  * @throws PrismError with the code of the first problem; `details` has all of them, each with its
- * place: `rules.3.condition`
+ * place: `rules.3.condition`; WORK_LIMITED
  */
-export function importRules(
+export async function importRules(
+  db: Database,
+  context: RuleStoreContext,
+  given: ImportRules,
+  importer: Importer,
+): Promise<ImportReply> {
+  const steps = given.rules.reduce((sum, rule) => sum + (checkingWork(rule).steps ?? 0), 0);
+  currentCaller().pay?.({ steps });
+  return keepingConditions(() => storeRules(db, context, given, importer));
+}
+
+function storeRules(
   db: Database,
   context: RuleStoreContext,
   { rules, update = false, dryRun = false }: ImportRules,
@@ -54,10 +76,7 @@ export function importRules(
 ): Promise<ImportReply> {
   return db.write(async (trx) => {
     const steps = await plan(trx, context, rules, update, importer);
-    requirePatternRoom(
-      context,
-      steps.map(({ row }) => row),
-    );
+    requirePatternRoom(context, steps);
     for (const { outcome, row } of dryRun ? [] : steps) {
       if (outcome === "created") await insertRule(context, trx, row, importer.userId);
       else if (outcome === "updated") await replaceRule(context, trx, row, importer.userId);
@@ -76,12 +95,12 @@ export function importRules(
       updated: count("updated"),
       unchanged: count("unchanged"),
       dryRun,
-      rules: steps.map(({ outcome, row: { id, name, projectId, condition } }) => ({
+      rules: steps.map(({ outcome, warnings, row: { id, name, projectId } }) => ({
         id: dryRun && outcome === "created" ? null : id,
         name,
         projectId,
         outcome,
-        warnings: conditionWarnings(condition),
+        warnings: [...warnings],
       })),
     };
   });
@@ -105,25 +124,27 @@ async function plan(
     try {
       const projectId = await importer.projectOf(rule.projectId, trx);
       requireOnce(places, `${projectId} ${rule.name}`, at);
-      steps.push(
-        await stepOf(trx, context, withUserIds(rule, projectId, importer), projectId, { update, importer, roles }),
-      );
+      const own = withUserIds(rule, projectId, importer);
+      const change = await changeOf(trx, context, own, projectId, { update, importer, roles });
+      const { condition } = change.row;
+      steps.push({ ...change, patternSize: patternSizeOf(change.row), warnings: conditionWarnings(condition) });
     } catch (error) {
       if (!(error instanceof PrismError)) throw error;
       problems.push({ at, name: rule.name, error });
     }
+    if (at % RULES_AT_ONCE === 0) requirePatternRoom(context, steps);
   }
   if (problems.length > 0) throw refusalOf(problems);
   return steps;
 }
 
-async function stepOf(
+async function changeOf(
   trx: Trx,
   context: RuleStoreContext,
   rule: GivenRule,
   projectId: string | null,
   { update, importer, roles }: { update: boolean; importer: Importer; roles: ReadonlyMap<string, string> },
-): Promise<Step> {
+): Promise<Change> {
   const stored = await queries.ruleByName(trx, projectId, rule.name);
   if (!stored) {
     const created = await newRow(context, trx, projectId, rule, importer.userId);

@@ -16,6 +16,7 @@ import { ofVisible, type RuleRow, RuleVersion, ruleList, versionList } from "./r
 import { allowedRow, projectAfter, projectOf, requirePriority, ruleAccess, visibleProjects } from "./rule-access.ts";
 import {
   changedRow,
+  checkingWork,
   insertRule,
   newRow,
   patternSizeOf,
@@ -40,9 +41,10 @@ export type RulesContext = Context<"rules" | "channels" | "projects" | "users" |
 
 export async function createRule(context: RulesContext, principal: PermissionHolder, input: CreateRule) {
   const projectId = projectOf(context.projects, principal, input.projectId);
+  currentCaller().charge?.(checkingWork(input));
   const id = await context.db.write(async (trx) => {
     const row = await newRow(context, trx, projectId, input, principal.userId);
-    requirePatternRoom(context, [row]);
+    requirePatternRoom(context, [{ row, patternSize: patternSizeOf(row) }]);
     requirePriority(principal, row);
     await insertRule(context, trx, row, principal.userId);
     await requireRoom(context, trx, [row]);
@@ -95,6 +97,7 @@ export async function updateRule(
   ifMatch: string,
   input: UpdateRule,
 ) {
+  currentCaller().charge?.(checkingWork(input));
   const change = { principal, id, ifMatch, input };
   const stored = (decidesByRule(input) ? await queued(changes, change) : null) ?? (await changeAlone(context, change));
   return shownRule(context, stored.row, stored.roles);
@@ -176,8 +179,9 @@ async function checkedChange(
   const row = await allowedRow(projects, principal, old, changed, trx);
   if (input.condition !== undefined || input.active || row.projectId !== old.projectId) {
     // The limits of patterns are counted in memory, which changes after each commit.
-    if (sharesCommit && patternSizeOf(row) > 0) throw new MustCommitAlone();
-    requirePatternRoom(context, [row]);
+    const patternSize = patternSizeOf(row);
+    if (sharesCommit && patternSize > 0) throw new MustCommitAlone();
+    requirePatternRoom(context, [{ row, patternSize }]);
   }
   requirePriority(principal, row);
   return { old, row };

@@ -18,18 +18,37 @@ export function compileCondition(source: string): Condition {
 
 /** A change of a rule reads its condition to check it, to count its patterns and to put it in force. */
 const KEPT = 16;
+/** While many rules change at once. */
+const KEPT_OF_MANY = 4096;
 const latest = new Map<string, Condition>();
+let changesOfMany = 0;
+
+/** Keeps what {@link readCondition} reads until `change`, of many rules, has ended. */
+export async function keepingConditions<T>(change: () => Promise<T>): Promise<T> {
+  changesOfMany++;
+  try {
+    return await change();
+  } finally {
+    changesOfMany--;
+    dropOldest();
+  }
+}
+
+function dropOldest(): void {
+  const most = changesOfMany > 0 ? KEPT_OF_MANY : KEPT;
+  for (const source of latest.keys()) {
+    if (latest.size <= most) return;
+    latest.delete(source);
+  }
+}
 
 /** Reads a stored condition: its patterns are compiled when needed. @throws InvalidCondition */
 export function readCondition(source: string): Condition {
   const known = latest.get(source);
   if (known) return known;
   const condition = new Condition(source);
-  for (const oldest of latest.size < KEPT ? [] : latest.keys()) {
-    latest.delete(oldest);
-    break;
-  }
   latest.set(source, condition);
+  dropOldest();
   return condition;
 }
 

@@ -1,4 +1,4 @@
-export { type Condition, compileCondition, conditionWarnings, readCondition } from "./condition.ts";
+export { type Condition, compileCondition, conditionWarnings, keepingConditions, readCondition } from "./condition.ts";
 export { InvalidCondition, InvalidTemplate } from "./errors.ts";
 export { ConditionTooCostly, evaluationBudget } from "./evaluate/evaluation-budget.ts";
 export { cutText } from "./evaluate/values.ts";
