@@ -18,7 +18,7 @@ import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { owned } from "../../access/index.ts";
 import { checkLabels } from "../../alerts/index.ts";
 import { recordAction } from "../../operate/audit/index.ts";
-import { compileMapping } from "./mapping.ts";
+import { compileGiven, compileMapping } from "./mapping.ts";
 import type { VerifyRow } from "./preset.ts";
 import type { LoadedPreset, Presets } from "./presets.ts";
 import { Receiver, type ReceiverRow, type ReceiverSettings } from "./receiver.ts";
@@ -310,7 +310,9 @@ async function checkSettings(
   if (secret) requireUsableSecret(ownRows || preset.verify, secret);
   if (labels) checkLabels(labels);
   const own = mapping === undefined ? old.mapping && (JSON.parse(old.mapping) as typeof mapping) : mapping;
-  compileMapping(mergedMapping(preset, own || null));
+  // One that is stored stays, whatever its size.
+  const compile = mapping === undefined ? compileMapping : compileGiven;
+  compile(mergedMapping(preset, own || null));
 }
 
 /** @throws VALIDATION_FAILED for a limit above the operator's */

@@ -1,4 +1,6 @@
-import { PrismError } from "../../../core/errors.ts";
+import { currentCaller } from "../../../core/caller.ts";
+import { invalidField, PrismError } from "../../../core/errors.ts";
+import { SURE_BYTES } from "../../../http/work-budget.ts";
 import { type CompiledText, compileTest, compileText, valuesOf, withinBudget } from "../../rules/index.ts";
 import { checkedItem, type MappedItem, type ReceiverOutput, textOf } from "./mapped-item.ts";
 import type { Mapping } from "./preset.ts";
@@ -41,11 +43,39 @@ export interface CompiledMapping extends Fields {
   readonly cases: readonly Case[];
 }
 
+const MAX_GIVEN_CHARACTERS = 131_072;
+const MAX_GIVEN_PATTERNS = 16_384;
+/** Reading a character takes about 1 µs, compiling an instruction of a pattern 2.5 µs. */
+const STEPS_PER_CHARACTER = 80;
+const STEPS_PER_INSTRUCTION = 200;
+
+/** {@link compileMapping} of a request, at its cost. @throws VALIDATION_FAILED if it is too large, WORK_LIMITED */
+export function compileGiven(mapping: Mapping): CompiledMapping {
+  const { length } = JSON.stringify(mapping);
+  const caller = currentCaller();
+  if (length > MAX_GIVEN_CHARACTERS) throw tooLarge(`must have at most ${MAX_GIVEN_CHARACTERS} characters`);
+  const work = { steps: STEPS_PER_CHARACTER * length };
+  if (length > SURE_BYTES) caller.pay?.(work);
+  else caller.charge?.(work);
+  let total = 0;
+  return compileMapping(mapping, (size) => {
+    caller.charge?.({ steps: STEPS_PER_INSTRUCTION * size });
+    total += size;
+    if (total > MAX_GIVEN_PATTERNS)
+      throw tooLarge(`must have patterns that compile to at most ${MAX_GIVEN_PATTERNS} together`);
+  });
+}
+
+function tooLarge(message: string): PrismError {
+  return invalidField("body", "mapping", message, "LIMIT");
+}
+
 /** Compiles a mapping. @throws INVALID_CONDITION, INVALID_TEMPLATE, with the path of the text */
-export function compileMapping(mapping: Mapping): CompiledMapping {
+export function compileMapping(mapping: Mapping, onPatterns?: (size: number) => void): CompiledMapping {
   const names: ReadonlySet<string> = new Set([...NAMES, ...Object.keys(mapping.let ?? {})]);
-  const text = (source: string, field: string): CompiledText => at(field, () => compileText(source, field, names));
-  const test = (source: string, field: string): CompiledText => at(field, () => compileTest(source, names));
+  const text = (source: string, field: string): CompiledText =>
+    at(field, () => compileText(source, field, names, onPatterns));
+  const test = (source: string, field: string): CompiledText => at(field, () => compileTest(source, names, onPatterns));
   const path = (source: string, field: string): CompiledText => text(`= ${source.replace(/^\s*=/, "")}`, field);
   return {
     ...fieldsOf(mapping, "mapping", text),

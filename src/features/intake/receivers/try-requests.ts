@@ -8,7 +8,7 @@ import { type Route, route } from "../../../http/route.ts";
 import { pageOf } from "../../../http/shapes.ts";
 import { type AcceptContext, storeRequest } from "./accept.ts";
 import { type ReceiverParts, receiverAccess } from "./manage.ts";
-import { compileMapping } from "./mapping.ts";
+import { compileGiven } from "./mapping.ts";
 import type { Plan, Prepared } from "./prepare.ts";
 import type { LoadedPreset } from "./presets.ts";
 import type { RawRequest } from "./read-request.ts";
@@ -127,7 +127,7 @@ async function findRequest({ db }: TryContext, id: string, requestId: string): P
 /** The receiver with another mapping, as if it were changed. @throws INVALID_CONDITION, INVALID_TEMPLATE */
 function withMapping(receiver: Receiver, mapping: TestReceiver["mapping"]): Receiver {
   const source = mergedMapping(receiver.preset, mapping ?? null);
-  return { ...receiver, row: { ...receiver.row }, source, mapping: compileMapping(source) };
+  return { ...receiver, row: { ...receiver.row }, source, mapping: compileGiven(source) };
 }
 
 /** At the cost of the caller. @throws WORK_LIMITED, and for a request that a receiver refuses */

@@ -13,16 +13,18 @@ type NamedValues = Readonly<Record<string, unknown>>;
 /** An expression, a template or a constant over named values. */
 export type CompiledText = (values: RuleEvent) => Value;
 
+export type OnPatterns = (size: number) => void;
+
 const MAX_TEMPLATE_CHARACTERS = 65_536;
 
 /**
  * Compiles a text: an expression after `=`, a template with `{{ }}`, or a constant. @param names
- * that it may read; unlike a condition it reads no event. @throws INVALID_CONDITION,
- * INVALID_TEMPLATE
+ * that it may read; unlike a condition it reads no event. @param onPatterns is told the size of its
+ * patterns. @throws INVALID_CONDITION, INVALID_TEMPLATE
  */
-export function compileText(source: string, field: string, names: NameSet): CompiledText {
+export function compileText(source: string, field: string, names: NameSet, onPatterns?: OnPatterns): CompiledText {
   const trimmed = source.trimStart();
-  if (trimmed.startsWith("=")) return compileExpression(trimmed.slice(1), names, "any");
+  if (trimmed.startsWith("=")) return compileExpression(trimmed.slice(1), names, "any", onPatterns);
   if (!source.includes("{{")) return () => source;
   const template = compileTemplate(source, field, names);
   return (values) => {
@@ -33,15 +35,23 @@ export function compileText(source: string, field: string, names: NameSet): Comp
 }
 
 /** Compiles a condition over named values, with or without `=`. @throws INVALID_CONDITION */
-export function compileTest(source: string, names: NameSet): CompiledText {
+export function compileTest(source: string, names: NameSet, onPatterns?: OnPatterns): CompiledText {
   const trimmed = source.trimStart();
   const isMarked = trimmed.startsWith("=") && !trimmed.startsWith("==");
-  return compileExpression(isMarked ? trimmed.slice(1) : source, names, "condition");
+  return compileExpression(isMarked ? trimmed.slice(1) : source, names, "condition", onPatterns);
 }
 
-function compileExpression(source: string, names: NameSet, kind: "any" | "condition"): CompiledText {
+function compileExpression(
+  source: string,
+  names: NameSet,
+  kind: "any" | "condition",
+  onPatterns?: OnPatterns,
+): CompiledText {
   const root = kind === "any" ? parseExpression(source, names) : parseCondition(source, names);
-  if (source.includes("matches")) measurePatterns(source, root);
+  if (source.includes("matches")) {
+    const size = measurePatterns(source, root);
+    onPatterns?.(size);
+  }
   const read: Read = compileTree(root);
   const steps = fixedSteps(root);
   return (values) => {
