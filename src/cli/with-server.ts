@@ -162,7 +162,7 @@ async function overSocket<T>(
 
 /** A token in the environment changes nothing here: what the operator may not do must name it. */
 function withUnusedToken(error: unknown): unknown {
-  if (!(error instanceof ServerRefused) || !error.message.startsWith("The operator has no account")) return error;
+  if (!(error instanceof ServerRefused) || error.code !== "FORBIDDEN") return error;
   const set = ["PRISM_TOKEN", "PRISM_TOKEN_FILE"].find((name) => isSet(process.env[name]));
   if (set === undefined) return error;
   const { status, code, message, details, retryAfterMs } = error;

@@ -14,7 +14,8 @@ export interface DegradedServer {
 const MAX_BODY_BYTES = 8_388_608;
 /** A ping is kept with the beginning of its body, as the server does (heartbeats/pings.ts). */
 const PING_BODY_BYTES = 10_000;
-const PING = /^\/(ping|api\/push)\/|\/heartbeats?(\/|$)/;
+const PING =
+  /^\/(?:ping|api\/push|api\/v2\/heartbeat|v2\/heartbeats)\/|^\/integrations\/v1\/[^/]+\/[^/]+\/heartbeat\/?$/;
 const MAX_BODY_MS = 30_000;
 /** Of all bodies that are being read, which nothing was checked of yet. */
 const MAX_IN_FLIGHT_BYTES = 67_108_864;
@@ -68,15 +69,17 @@ export async function answerAndKeep(
 ): Promise<void> {
   if (spool.isFull) throw new NotKept("the spool is full: nothing more is accepted without a leader");
   const path = req.url ?? "/";
-  const body = await bodies.read(req, PING.test(path) ? PING_BODY_BYTES : MAX_BODY_BYTES);
-  const { "transfer-encoding": _, ...others } = headers;
-  const spooled = { method: req.method ?? "POST", path, headers: others, body };
-  if (!spool.hasRoomFor(spooled)) throw new NotKept("one sender has filled its share of the spool");
-  const reply = await forwarder.exchange(url, spooled);
-  const isKept = reply.status < 300;
-  if (isKept) await spool.add(spooled);
-  res.writeHead(reply.status, isKept ? { ...reply.headers, "prism-spooled": "1" } : reply.headers);
-  res.end(reply.body);
+  const most = PING.test(path.split("?")[0] ?? "") ? PING_BODY_BYTES : MAX_BODY_BYTES;
+  await bodies.with(req, most, async (body) => {
+    const { "transfer-encoding": _, ...others } = headers;
+    const spooled = { method: req.method ?? "POST", path, headers: others, body };
+    if (!spool.hasRoomFor(spooled)) throw new NotKept("one sender has filled its share of the spool");
+    const reply = await forwarder.exchange(url, spooled);
+    const isKept = reply.status < 300;
+    if (isKept) await spool.add(spooled);
+    res.writeHead(reply.status, isKept ? { ...reply.headers, "prism-spooled": "1" } : reply.headers);
+    res.end(reply.body);
+  });
 }
 
 /** A request cannot be kept for the next leader. */
@@ -92,8 +95,11 @@ export class BodiesInFlight {
   #bytes = 0;
   readonly #ofAddress = new Map<string, number>();
 
-  /** @param most the rest is not kept of a ping, and refused of others. @throws NotKept */
-  async read(req: IncomingMessage, most: number): Promise<Buffer> {
+  /**
+   * Reads a body, and counts it until `use` ends.
+   * @param most the rest is not kept of a ping, and refused of others. @throws NotKept, errors of `use`
+   */
+  async with(req: IncomingMessage, most: number, use: (body: Buffer) => Promise<void>): Promise<void> {
     const address = req.socket.remoteAddress ?? "";
     const timer = setTimeout(() => req.destroy(new NotKept(`a body took over ${MAX_BODY_MS} ms`)), MAX_BODY_MS);
     const chunks: Buffer[] = [];
@@ -109,7 +115,8 @@ export class BodiesInFlight {
           throw new NotKept("too many bodies arrive at once");
         chunks.push(part);
       }
-      return Buffer.concat(chunks);
+      clearTimeout(timer);
+      await use(Buffer.concat(chunks));
     } finally {
       clearTimeout(timer);
       this.#add(address, -length);

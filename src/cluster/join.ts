@@ -359,7 +359,9 @@ interface OwnState {
 }
 
 function isLocal({ socket, headers }: IncomingMessage): boolean {
-  const clientAddress = canonicalAddress(socket.remoteAddress ?? "") ?? "";
+  // A program of this machine that asks for another of its addresses comes from that one.
+  const isOwn = socket.remoteAddress !== undefined && socket.remoteAddress === socket.localAddress;
+  const clientAddress = isOwn ? "127.0.0.1" : (canonicalAddress(socket.remoteAddress ?? "") ?? "");
   return isFromThisMachine({ isControl: false, clientAddress, headerNames: () => Object.keys(headers) });
 }
 

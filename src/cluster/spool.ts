@@ -85,19 +85,20 @@ export class Spool {
   async add(request: WholeRequest): Promise<void> {
     const name = `${String(this.#next++).padStart(DIGITS, "0")}-${uuidv7()}${SUFFIX}`;
     const sealed = sealedRequest(this.#box, name, request);
+    const sender = senderOf(request);
     // Also what is being written has its place.
     this.#bytes += sealed.length;
+    this.#count(sender, sealed.length);
     try {
       await writeComplete(join(this.#dir, name), sealed);
     } catch (error) {
       this.#bytes -= sealed.length;
+      this.#count(sender, -sealed.length);
       await rm(join(this.#dir, name), { force: true });
       throw error;
     }
-    const sender = senderOf(request);
     this.#senders.set(name, sender);
     this.#sizes.set(name, sealed.length);
-    this.#ofSender.set(sender, (this.#ofSender.get(sender) ?? 0) + sealed.length);
   }
 
   /**
@@ -126,8 +127,11 @@ export class Spool {
         await this.#putAside(name);
         continue;
       }
-      const sender = senderOf(request);
-      this.#senders.set(name, sender);
+      const sender = known ?? senderOf(request);
+      if (known === undefined) {
+        this.#senders.set(name, sender);
+        this.#count(sender, this.#sizes.get(name) ?? 0);
+      }
       if (waiting.has(sender)) continue;
       const isDone = await this.#send(name, request, leader);
       if (isDone === null) return true;
@@ -193,24 +197,33 @@ export class Spool {
 
   #removed(name: string): void {
     const size = this.#sizes.get(name) ?? 0;
-    const sender = this.#senders.get(name) ?? "";
-    const left = (this.#ofSender.get(sender) ?? 0) - size;
-    if (left > 0) this.#ofSender.set(sender, left);
-    else this.#ofSender.delete(sender);
+    const sender = this.#senders.get(name);
+    if (sender !== undefined) this.#count(sender, -size);
     this.#bytes -= size;
     this.#sizes.delete(name);
     this.#senders.delete(name);
+  }
+
+  #count(sender: string, bytes: number): void {
+    const sum = (this.#ofSender.get(sender) ?? 0) + bytes;
+    if (sum > 0) this.#ofSender.set(sender, sum);
+    else this.#ofSender.delete(sender);
   }
 }
 
 /** Services that send a key in the body: PagerDuty's Events API, version 2 and 1. */
 const KEY_IN_BODY = /"(?:routing_key|service_key)"\s*:\s*"([^"]{1,200})"/;
 
-/** What tells senders apart: credentials, otherwise the path, which has the token of a receiver or heartbeat. */
+/** Routes with a token in the path, which counts whatever else a request has. */
+const TOKEN_IN_PATH =
+  /^\/(?:(?:ping|api\/push|in|hooks\/channels|api\/v2\/heartbeat)\/[^/?]+|integrations\/v1\/[^/?]+\/[^/?]+)/;
+
+/** What tells senders apart: the token in the path, otherwise credentials. */
 function senderOf({ path, headers, body }: WholeRequest): string {
   const { authorization, "x-api-key": apiKey, cookie } = headers;
+  const token = TOKEN_IN_PATH.exec(path)?.[0];
   const key = KEY_IN_BODY.exec(body.subarray(0, 65_536).toString("latin1"))?.[1];
-  return sha256Hex(JSON.stringify([authorization ?? apiKey ?? cookie ?? key ?? path]));
+  return sha256Hex(JSON.stringify([token ?? authorization ?? apiKey ?? cookie ?? key ?? path.split("?")[0]]));
 }
 
 /** What the leader answered to a request that it refused. */

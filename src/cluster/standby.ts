@@ -249,7 +249,9 @@ export class StandbyPort {
       return;
     }
     this.#piped.set(client, leader);
-    const asked = { method: "GET", path: req.url ?? "/", headers: passedHeaders(req, true) };
+    // A body that is announced and not sent would be the next request of this connection.
+    const { "content-length": _length, "transfer-encoding": _coding, ...headers } = passedHeaders(req, true);
+    const asked = { method: "GET", path: req.url ?? "/", headers };
     const passed = this.#forwarder.open(leader, asked, () => passed.end());
     client.once("close", () => passed.destroy());
     passed.once("error", (error) => {
@@ -257,10 +259,13 @@ export class StandbyPort {
       client.destroy();
     });
     passed.once("response", (reply) => {
-      const headers = Object.entries(reply.headers).filter(([name]) => !HOP_BY_HOP.has(name));
+      const kept = Object.entries(reply.headers).filter(([name]) => !HOP_BY_HOP.has(name));
+      // The last request of the connection to the leader, too.
+      passed.shouldKeepAlive = false;
+      reply.once("error", () => client.destroy());
       const res = new ServerResponse(req);
       res.assignSocket(client);
-      res.writeHead(reply.statusCode ?? 502, { ...Object.fromEntries(headers), connection: "close" });
+      res.writeHead(reply.statusCode ?? 502, { ...Object.fromEntries(kept), connection: "close" });
       res.once("finish", () => client.end());
       reply.pipe(res);
     });

@@ -186,6 +186,23 @@ test("one address cannot take all the memory for bodies, nor one sender all of t
   assert.deepEqual([spool.isFull, spool.hasRoomFor({ ...large, path: "/in/4" })], [false, true]);
 });
 
+test("one token is one sender, whatever else its requests have, also for files of an earlier process", async (t) => {
+  const { spool, dataDir } = openSpool(t);
+  const body = Buffer.alloc(8_000_000);
+  const variants = ["/ping/1", "/ping/1/start", "/ping/1?n=2"];
+  for (let n = 0; spool.hasRoomFor({ ...PING, path: "/ping/1", body }); n++) {
+    const path = variants[n % variants.length] ?? "";
+    await spool.add({ ...PING, path, headers: { host: "a", cookie: String(n) }, body });
+  }
+  for (const path of variants) assert.equal(spool.hasRoomFor({ ...PING, path, body }), false, path);
+  const busy = await openServer(t, (_req, res) => void res.writeHead(429).end());
+  const later = openSpool(t, { dataDir }).spool;
+  let asked = 0;
+  await later.sendTo(busy.url, () => asked++ > 0);
+  await later.add({ ...PING, path: "/ping/2" });
+  assert.ok(later.hasRoomFor({ ...PING, path: "/ping/2" }));
+});
+
 test("a sender to which the leader says later does not hold back the others, and keeps its order", async (t) => {
   let isLimited = true;
   const leader = await openServer(t, (req, res) => {

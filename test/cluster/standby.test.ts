@@ -244,6 +244,16 @@ test("a node that follows answers what is about itself, and passes on everything
     assert.equal(ownAnswer(path, alone, metrics), null, path);
 });
 
+test("a body that an upgrade announces and does not send takes nothing of another client's request", async (t) => {
+  const prism = await startPrism(t);
+  const port = await openPort(t, { leader: prism.url });
+  const announced = UPGRADE.replace("/realtime", "/health").replace("\r\n\r\n", "\r\nContent-Length: 40\r\n\r\n");
+  const first = await dial(t, port.port, announced);
+  await eventually("an answer", () => first.isClosed);
+  const second = await dial(t, port.port, GET.replace("/a", "/health/live"));
+  await eventually("its own answer", () => /^HTTP\/1\.1 200 /.test(second.text));
+});
+
 test("dashboards of processes work with a node that follows", () => {
   const metrics = followerMetrics(() => ({
     ...{ node: "b", hasLeader: true, term: 1, sequence: 1 },

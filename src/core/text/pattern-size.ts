@@ -1,3 +1,5 @@
+/** Larger ones are refused: nested repetitions would come to Infinity, and then to NaN. */
+const MOST_SIZE = 1e9;
 /** Size of a character class of Unicode properties: `\pL` has about 1300 bounds. */
 const PROPERTY_SIZE = 6;
 const REPEAT = /\{([0-9]{1,4})(,([0-9]{0,4}))?\}/y;
@@ -16,8 +18,8 @@ export function estimatePatternSize(pattern: string): number {
     at = end;
     if (kind === "repeat") {
       // The repeated part is already counted once.
-      sum += last * (size - 1);
-      last *= size;
+      sum = Math.min(MOST_SIZE, sum + last * (size - 1));
+      last = Math.min(MOST_SIZE, last * size);
     } else if (kind === "open") {
       outer.push(sum);
       sum = 0;

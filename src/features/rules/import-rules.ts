@@ -47,9 +47,6 @@ interface Step extends Change {
   readonly warnings: readonly ConditionWarning[];
 }
 
-/** Rules whose patterns are compiled until it is known that there is room for them. */
-const RULES_AT_ONCE = 32;
-
 /**
  * Stores rules, all or none, in one transaction. A rule is known by its name in its project; one
  * that is there already and equal is left alone, one that differs is changed with `update` only,
@@ -117,6 +114,7 @@ async function plan(
   const steps: Step[] = [];
   const problems: Problem[] = [];
   const places = new Map<string, number>();
+  const sizes = new Map<string | null, number>();
   // Compiling what many rules hold must not keep the loop.
   const turns = new LoopTurns();
   for (const [at, rule] of rules.entries()) {
@@ -126,13 +124,16 @@ async function plan(
       requireOnce(places, `${projectId} ${rule.name}`, at);
       const own = withUserIds(rule, projectId, importer);
       const change = await changeOf(trx, context, own, projectId, { update, importer, roles });
-      const { condition } = change.row;
-      steps.push({ ...change, patternSize: patternSizeOf(change.row), warnings: conditionWarnings(condition) });
+      const patternSize = patternSizeOf(change.row);
+      const size = (sizes.get(projectId) ?? 0) + (change.row.active === 1 ? patternSize : 0);
+      sizes.set(projectId, size);
+      steps.push({ ...change, patternSize, warnings: conditionWarnings(change.row.condition) });
+      // Whatever the others replace, there is no room for these: they are refused when all is planned.
+      if (size > context.config.limits.patternsPerProject) break;
     } catch (error) {
       if (!(error instanceof PrismError)) throw error;
       problems.push({ at, name: rule.name, error });
     }
-    if (at % RULES_AT_ONCE === 0) requirePatternRoom(context, steps);
   }
   if (problems.length > 0) throw refusalOf(problems);
   return steps;

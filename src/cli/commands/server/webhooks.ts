@@ -30,7 +30,7 @@ export async function ofProjects<T>(
 ): Promise<OfAll<T>> {
   const slugs = await slugsOf(server);
   const of = async (projectId?: unknown): Promise<T[]> => (await listOf(server, list, { projectId })) as T[];
-  if (project !== undefined) return { found: await of(project), slugs, isOfProjects: true };
+  if (project !== undefined) return { found: await of(project), slugs, isOfProjects: false };
   const own = await unlessHidden(of());
   if (own === undefined && otherwise) return { found: (await otherwise()) as T[], slugs, isOfProjects: false };
   const found = own ?? [];

@@ -36,8 +36,7 @@ const LAST: ReadonlySet<string> = new Set(["withheld", "incident.resolved"]);
 
 interface ForecastParts
   extends Omit<FactParts, "alerts">,
-    Pick<IncidentParts, "policies" | "reachable">,
-    Pick<IncidentParts, "users" | "projects" | "onCall"> {
+    Pick<IncidentParts, "policies" | "reachable" | "users" | "projects" | "onCall"> {
   readonly db: ReadDb;
   readonly alerts: ReturnType<FactParts["alerts"]>;
 }

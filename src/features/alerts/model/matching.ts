@@ -16,7 +16,7 @@ const MAX_PATTERN_SIZE = 2048;
 const AUTOMATON_BYTES = 65_536;
 
 /** Estimated sizes of all patterns of a list of matchers: those of its largest valid one. */
-export const MAX_LIST_SIZE = 4 * MAX_PATTERN_SIZE;
+const MAX_LIST_SIZE = 4 * MAX_PATTERN_SIZE;
 /** The same of a document: a thousand routes, each with a pattern of 60 characters. */
 export const MAX_DOCUMENT_SIZE = 65_536;
 /** Compiling takes about 5 µs for each instruction. */
@@ -85,7 +85,9 @@ export async function preparePatterns(
   }
   const tests = new Map<string, ValueTest | PrismError>();
   const turns = new LoopTurns();
-  payFor(sizes.reduce((sum, each, at) => (patternTests.has(patterns[at] ?? "") ? sum : sum + each), 0));
+  // One that is too large is refused, not compiled.
+  const isFree = (each: number, at: number) => each > MAX_LIST_SIZE || patternTests.has(patterns[at] ?? "");
+  payFor(sizes.reduce((sum, each, at) => (isFree(each, at) ? sum : sum + each), 0));
   for (const pattern of patterns) {
     tests.set(pattern, testOrRefusal(pattern));
     await turns.pause();

@@ -48,12 +48,10 @@ export async function failingWays(
     if (waiting > 0 || failedAt > now - DAY_MS)
       found.set(way.target, { ...way, since: Math.min(since, way.since), waiting, isFailed: true });
   }
-  const names = await namesOfWays(db, [...found.values()]);
+  const oldest = [...found.values()].sort((a, b) => a.since - b.since).slice(0, LISTED * 2);
+  const names = await namesOfWays(db, oldest);
   // Nothing is sent to a channel that is deleted: there is nothing to mend.
-  const ways = [...found.values()]
-    .filter(({ target }) => names.get(target)?.isGone !== true)
-    .sort((a, b) => a.since - b.since)
-    .slice(0, LISTED);
+  const ways = oldest.filter(({ target }) => names.get(target)?.isGone !== true).slice(0, LISTED);
   const isSeen = await sightOf(db, reader, ways, stored);
   return ways.map(({ target, kind, since, waiting, error, isFailed }) => {
     const { name = target, userId = null } = names.get(target) ?? {};

@@ -63,7 +63,7 @@ export async function searchManual(query: string, limit = Number.POSITIVE_INFINI
     .map(([{ topic, heading, anchor, body }]) => ({ topic, heading, anchor, line: bestLine(linesOf(body), words) }));
 }
 
-/** The executable has the sections in a file: the first search took 60 ms to make them of the pages. */
+/** The executable has the sections in a file: to make them of the pages was most of the first search. */
 async function readSections(): Promise<readonly Searched[]> {
   if (executablePath() === null) return makeSections();
   const lines = readAsset("web/manual-sections.txt", "").toString("utf8").split("\n");

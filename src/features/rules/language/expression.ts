@@ -13,14 +13,14 @@ type NamedValues = Readonly<Record<string, unknown>>;
 /** An expression, a template or a constant over named values. */
 export type CompiledText = (values: RuleEvent) => Value;
 
-export type OnPatterns = (size: number) => void;
+type OnPatterns = (size: number) => void;
 
 const MAX_TEMPLATE_CHARACTERS = 65_536;
 
 /**
  * Compiles a text: an expression after `=`, a template with `{{ }}`, or a constant. @param names
- * that it may read; unlike a condition it reads no event. @param onPatterns is told the size of its
- * patterns. @throws INVALID_CONDITION, INVALID_TEMPLATE
+ * that it may read; unlike a condition it reads no event. @param onPatterns called with the size
+ * of its patterns. @throws INVALID_CONDITION, INVALID_TEMPLATE
  */
 export function compileText(source: string, field: string, names: NameSet, onPatterns?: OnPatterns): CompiledText {
   const trimmed = source.trimStart();
