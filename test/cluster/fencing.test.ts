@@ -1,18 +1,96 @@
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { createServer } from "node:http";
+import type { Socket } from "node:net";
 import test from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { webhookReceiver } from "../e2e/outage/receivers.ts";
 import { callerOf } from "../e2e/outage/site.ts";
 import { eventually } from "../helpers/eventually.ts";
+import { listening } from "../helpers/listening.ts";
 import type { Scope } from "../helpers/scope.ts";
 import { cutWay } from "./support/cut.ts";
 import { startNats } from "./support/nats.ts";
-import { type ClusterNode, makeCluster } from "./support/nodes.ts";
+import { type ClusterNode, makeCluster, startCluster } from "./support/nodes.ts";
+import { other } from "./support/sending.ts";
 
 /** Nothing begins later than this after the last acknowledged record. */
 const LEASE_MS = 6000;
 const STEPS = 50;
 const PATIENCE_MS = 60_000;
+
+/** Opens an incident with a call to `url` every 1.5 s. */
+async function escalate({ call }: Pick<ReturnType<typeof callerOf>, "call">, url: string): Promise<void> {
+  const step = [
+    { type: "webhook", url },
+    { type: "wait", ms: 1500 },
+  ];
+  await call("POST", "/policies", { name: "often", steps: Array.from({ length: STEPS / 2 }, () => step).flat() });
+  const times = { groupBy: ["..."], groupWaitMs: 0, groupIntervalMs: 1000, repeatMs: 14_400_000 };
+  await call("PUT", "/routes", { route: { policy: "often", ...times, routes: [] } });
+  await call("POST", "/alerts", { alerts: [{ key: "one", labels: { alertname: "one" } }] });
+}
+
+/** The node whose process has the other end of a connection on this machine. */
+function nodeAt({ localPort = 0, remotePort = 0 }: Socket, nodes: readonly ClusterNode[]): string | undefined {
+  const end = (port: number) => `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const connections = readFileSync("/proc/net/tcp", "latin1").split("\n");
+  const fields = connections.map((line) => line.trim().split(/\s+/));
+  const own = fields.find((field) => field[1]?.endsWith(end(remotePort)) && field[2]?.endsWith(end(localPort)));
+  const socket = `socket:[${own?.[9]}]`;
+  // Processes end meanwhile, and close files.
+  const has = (pid: number) =>
+    orNull(() => readdirSync(`/proc/${pid}/fd`))?.some(
+      (fd) => orNull(() => readlinkSync(`/proc/${pid}/fd/${fd}`)) === socket,
+    );
+  return nodes.find((node) => orNull(() => node.pids)?.some(has))?.name;
+}
+
+function orNull<T>(read: () => T): T | null {
+  try {
+    return read();
+  } catch {
+    return null;
+  }
+}
+
+/** Stops the processes of a leader while it escalates, until the other node does. */
+async function hangLeader(t: Scope, degraded: "hold" | "page"): Promise<void> {
+  const cluster = await startCluster(t, await startNats(t), ["a", "b"], {
+    PRISM_WEBHOOKS_ALLOW_PRIVATE_CIDRS: "127.0.0.0/8",
+    PRISM_CLUSTER_DEGRADED: degraded,
+  });
+  const leader = await cluster.leader();
+  const calls: { readonly at: number; readonly from: string | undefined }[] = [];
+  const receiver = createServer((req, res) => {
+    calls.push({ at: Date.now(), from: nodeAt(req.socket, cluster.nodes) });
+    req.resume();
+    res.end();
+  });
+  const url = `http://127.0.0.1:${await listening(t, receiver)}`;
+  const token = await cluster.token();
+  await escalate(
+    callerOf(() => ({ url: leader.url, token })),
+    url,
+  );
+  const callsOf = ({ name }: ClusterNode) => calls.filter(({ from }) => from === name);
+  await eventually("it escalates", () => callsOf(leader).length >= 3, PATIENCE_MS);
+
+  const stoppedAt = Date.now();
+  leader.signal("SIGSTOP");
+  await eventually("the other one escalates", () => callsOf(other(cluster, leader)).length >= 3, PATIENCE_MS);
+  leader.signal("SIGCONT");
+  await eventually("it follows", () => leader.output.includes("it starts again as a follower"), PATIENCE_MS);
+  const before = callsOf(other(cluster, leader)).length;
+  await eventually("it goes on", () => callsOf(other(cluster, leader)).length >= before + 3, PATIENCE_MS);
+  assert.deepEqual(
+    callsOf(leader).filter(({ at }) => at > stoppedAt + LEASE_MS),
+    [],
+    `${degraded}: stopped at ${stoppedAt}`,
+  );
+  assert.ok(calls.every(({ from }) => from !== undefined));
+  await cluster.requireEqual();
+}
 
 /** Cuts the way of a leader to the log while it escalates, with a call each second. */
 async function cutLeader(t: Scope, degraded: "hold" | "page"): Promise<void> {
@@ -32,17 +110,7 @@ async function cutLeader(t: Scope, degraded: "hold" | "page"): Promise<void> {
   const token = await cluster.token();
   const caller = callerOf(() => ({ url: node.url, token }));
   const receiver = await webhookReceiver(t, Date.now);
-  const step = [
-    { type: "webhook", url: receiver.url },
-    { type: "wait", ms: 1500 },
-  ];
-  await caller.call("POST", "/policies", {
-    name: "each second",
-    steps: Array.from({ length: STEPS / 2 }, () => step).flat(),
-  });
-  const times = { groupBy: ["..."], groupWaitMs: 0, groupIntervalMs: 1000, repeatMs: 14_400_000 };
-  await caller.call("PUT", "/routes", { route: { policy: "each second", ...times, routes: [] } });
-  await caller.call("POST", "/alerts", { alerts: [{ key: "one", labels: { alertname: "one" } }] });
+  await escalate(caller, receiver.url);
   await eventually("it escalates", () => receiver.ledger.accepted.length >= 3, PATIENCE_MS);
 
   const cutAt = Date.now();
@@ -68,4 +136,8 @@ async function cutLeader(t: Scope, degraded: "hold" | "page"): Promise<void> {
 
 test("a leader whose way to the log is cut writes nothing, and begins no call later than its lease", async (t) => {
   await Promise.all([cutLeader(t, "hold"), cutLeader(t, "page")]);
+});
+
+test("a leader that hangs writes nothing and begins no call when it goes on", async (t) => {
+  await Promise.all([hangLeader(t, "hold"), hangLeader(t, "page")]);
 });
