@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { addressGroup, canonicalAddress } from "../http/client-address.ts";
 import type { Forwarder } from "./forward.ts";
 import type { Spool } from "./spool.ts";
 
@@ -100,7 +101,8 @@ export class BodiesInFlight {
    * @param most the rest is not kept of a ping, and refused of others. @throws NotKept, errors of `use`
    */
   async with(req: IncomingMessage, most: number, use: (body: Buffer) => Promise<void>): Promise<void> {
-    const address = req.socket.remoteAddress ?? "";
+    const { remoteAddress = "" } = req.socket;
+    const address = addressGroup(canonicalAddress(remoteAddress) ?? remoteAddress);
     const timer = setTimeout(() => req.destroy(new NotKept(`a body took over ${MAX_BODY_MS} ms`)), MAX_BODY_MS);
     const chunks: Buffer[] = [];
     let length = 0;

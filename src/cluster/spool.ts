@@ -133,9 +133,7 @@ export class Spool {
         this.#count(sender, this.#sizes.get(name) ?? 0);
       }
       if (waiting.has(sender)) continue;
-      const isDone = await this.#send(name, request, leader);
-      if (isDone === null) return true;
-      if (!isDone) waiting.add(sender);
+      if (!(await this.#send(name, request, leader))) waiting.add(sender);
     }
     return waiting.size > 0;
   }
@@ -153,13 +151,13 @@ export class Spool {
     }
   }
 
-  /** @returns whether the leader has taken or refused it; false: it has to be sent again; null: no answer came */
-  async #send(name: string, request: WholeRequest, leader: string): Promise<boolean | null> {
+  /** @returns whether the leader has taken or refused it; false: it has to be sent again */
+  async #send(name: string, request: WholeRequest, leader: string): Promise<boolean> {
     const reply = await this.#forwarder.exchange(leader, request).catch((error: unknown) => {
       this.#forwarder.failed(leader, error);
       return null;
     });
-    if (reply === null) return null;
+    if (reply === null) return false;
     const { status, body } = reply;
     if (LATER.has(status) || (status === 409 && body.includes(IN_PROGRESS))) {
       this.#forwarder.failed(leader, new Error(`the leader answers ${status} to what was accepted without one`));
@@ -211,19 +209,39 @@ export class Spool {
   }
 }
 
-/** Services that send a key in the body: PagerDuty's Events API, version 2 and 1. */
-const KEY_IN_BODY = /"(?:routing_key|service_key)"\s*:\s*"([^"]{1,200})"/;
-
+/** PagerDuty's Events API, version 2 and 1: the key is in the body, and nothing else counts. */
+const KEY_IN_BODY = /^\/(?:v2\/enqueue|generic\/2010-04-15\/create_event\.json)$/;
 /** Routes with a token in the path, which counts whatever else a request has. */
 const TOKEN_IN_PATH =
-  /^\/(?:(?:ping|api\/push|in|hooks\/channels|api\/v2\/heartbeat)\/[^/?]+|integrations\/v1\/[^/?]+\/[^/?]+)/;
+  /^\/(?:(?:ping|api\/push|in|hooks\/channels|api\/v2\/heartbeat)\/[^/]+|integrations\/v1\/[^/]+\/[^/]+)/;
 
-/** What tells senders apart: the token in the path, otherwise credentials. */
-function senderOf({ path, headers, body }: WholeRequest): string {
+/** What tells senders apart: the token in the path, the key in the body, otherwise the secret of the credentials. */
+function senderOf({ path: sent, headers, body }: WholeRequest): string {
+  const path = decoded(sent.split("?")[0] ?? "");
   const { authorization, "x-api-key": apiKey, cookie } = headers;
-  const token = TOKEN_IN_PATH.exec(path)?.[0];
-  const key = KEY_IN_BODY.exec(body.subarray(0, 65_536).toString("latin1"))?.[1];
-  return sha256Hex(JSON.stringify([token ?? authorization ?? apiKey ?? cookie ?? key ?? path.split("?")[0]]));
+  const token = TOKEN_IN_PATH.exec(path)?.[0] ?? (KEY_IN_BODY.test(path) ? `${path} ${keyIn(body)}` : undefined);
+  const secret = [authorization ?? []]
+    .flat()[0]
+    ?.replace(/^\s*\S+\s+/, "")
+    .trim();
+  return sha256Hex(JSON.stringify([token ?? apiKey ?? secret ?? cookie ?? path]));
+}
+
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}
+
+function keyIn(body: Buffer): unknown {
+  try {
+    const { routing_key: key, service_key: old } = JSON.parse(body.toString("utf8")) as Record<string, unknown>;
+    return key ?? old;
+  } catch {
+    return null;
+  }
 }
 
 /** What the leader answered to a request that it refused. */

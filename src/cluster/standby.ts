@@ -58,6 +58,8 @@ export class StandbyPort {
   /** Connections that are passed on as bytes, with the URL; null: they wait for a leader. */
   readonly #piped = new Map<Duplex, string | null>();
   readonly #bodies = new BodiesInFlight();
+  /** Requests of a connection that have no whole answer yet. */
+  readonly #unanswered = new WeakMap<Duplex, number>();
   /** This node leads: what waited goes to its own port. */
   #ownUrl: string | null = null;
   /** Requests that were answered with 503, by code. */
@@ -71,8 +73,20 @@ export class StandbyPort {
     this.#server = tls
       ? createSecureServer({ cert: readFileSync(certFile), key: readFileSync(keyFile) })
       : createServer();
-    this.#server.on("request", (req, res) => void this.#answer(req, res));
-    this.#server.on("upgrade", (req, socket: Socket, head) => void this.#pipe(req, socket, head));
+    // A length after the first thousand headers would frame a body, and not be seen here; 16 KiB bound the head.
+    this.#server.maxHeadersCount = 0;
+    this.#server.on("request", (req, res) => {
+      const { socket } = req;
+      const count = (by: number) => this.#unanswered.set(socket, (this.#unanswered.get(socket) ?? 0) + by);
+      count(1);
+      res.once("close", () => count(-1));
+      void this.#answer(req, res);
+    });
+    this.#server.on("upgrade", (req, socket: Socket, head) => {
+      // The answer before would be written into what follows.
+      if ((this.#unanswered.get(socket) ?? 0) > 0) socket.destroy();
+      else void this.#pipe(req, socket, head);
+    });
   }
 
   listen(): Promise<void> {
@@ -193,7 +207,8 @@ export class StandbyPort {
     const head = { method: req.method ?? "GET", path: req.url ?? "/", headers: passedHeaders(req) };
     const passed = this.#forwarder.open(leader, head, () => {
       hasBegun = true;
-      req.pipe(passed);
+      if (hasBody(req)) req.pipe(passed);
+      else passed.end();
     });
     passed.once("response", (reply) => {
       const headers = Object.entries(reply.headers).filter(([name]) => !HOP_BY_HOP.has(name));
@@ -316,18 +331,24 @@ function linesOf(rawHeaders: readonly string[], without: ReadonlySet<string> = n
   return lines.join("");
 }
 
-/** The client's headers and address (RFC 9110 section 7.6). */
+/** The client's headers and address (RFC 9110 section 7.6); trailers are not passed on. */
 function passedHeaders(req: IncomingMessage, isUpgrade = false): NodeJS.Dict<string | string[]> {
-  const headers = Object.entries(req.headers).filter(([name]) => isUpgrade || !HOP_BY_HOP.has(name));
+  const headers = Object.entries(req.headers).filter(
+    ([name]) => name !== "trailer" && (isUpgrade || !HOP_BY_HOP.has(name)),
+  );
   const from = [req.headers["x-forwarded-for"] ?? [], req.socket.remoteAddress ?? []].flat().join(", ");
   return { ...Object.fromEntries(headers), "x-forwarded-for": from };
 }
 
 /** A second time changes nothing (RFC 9110 section 9.2.1), besides a ping, and there is no body that was read. */
-function isRepeatable({ method = "", url = "/", headers }: IncomingMessage): boolean {
-  const hasBody = headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+function isRepeatable(req: IncomingMessage): boolean {
+  const { method = "", url = "/" } = req;
   const [path = "/"] = url.split("?");
-  return (method === "GET" || method === "HEAD") && !hasBody && treatmentOf(method, path) !== "kept";
+  return (method === "GET" || method === "HEAD") && !hasBody(req) && treatmentOf(method, path) !== "kept";
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
 }
 
 const CIRCLE = "cluster.advertise of the leader leads to a node that does not lead; nothing was stored";

@@ -203,6 +203,40 @@ test("one token is one sender, whatever else its requests have, also for files o
   assert.ok(later.hasRoomFor({ ...PING, path: "/ping/2" }));
 });
 
+test("spellings of one credential are one sender, and a key that another value holds is not the sender's", async (t) => {
+  const { spool } = openSpool(t);
+  const large = Buffer.alloc(8_000_000, " ");
+  const events = (authorization: string) => ({
+    ...PING,
+    path: "/api/v1/events",
+    headers: { authorization },
+    body: large,
+  });
+  while (spool.hasRoomFor(events("Bearer x"))) await spool.add(events("Bearer x"));
+  for (const spelling of ["bearer x", "BEARER   x", "ApiKey x"])
+    assert.equal(spool.hasRoomFor(events(spelling)), false);
+  const enqueue = (body: string, headers = {}) => ({ ...PING, path: "/v2/enqueue", headers, body: Buffer.from(body) });
+  const own = `{"x":{"routing_key":"bob"},"routing_key":"own","p":"${"a".repeat(8_000_000)}"}`;
+  while (spool.hasRoomFor(enqueue(own))) await spool.add(enqueue(own));
+  assert.equal(spool.hasRoomFor(enqueue('{"routing\\u005fkey":"own"}', { cookie: "1" })), false);
+  assert.ok(spool.hasRoomFor(enqueue('{"routing_key":"bob"}')));
+});
+
+test("a request that the leader does not answer holds back only its sender", async (t) => {
+  const leader = await openServer(t, (req, res) => {
+    if (req.url === "/in/1") req.socket.destroy();
+    else res.end();
+  });
+  const { spool, files } = openSpool(t);
+  for (const path of ["/in/1", "/ping/2"]) await spool.add({ ...PING, path });
+  let isOver = false;
+  const sending = spool.sendTo(leader.url, () => isOver);
+  await eventually("the other one is sent", () => files().length === 1);
+  isOver = true;
+  await sending;
+  assert.ok(leader.seen.some(({ line }) => line === "GET /ping/2"));
+});
+
 test("a sender to which the leader says later does not hold back the others, and keeps its order", async (t) => {
   let isLimited = true;
   const leader = await openServer(t, (req, res) => {

@@ -254,6 +254,38 @@ test("a body that an upgrade announces and does not send takes nothing of anothe
   await eventually("its own answer", () => /^HTTP\/1\.1 200 /.test(second.text));
 });
 
+test("a length behind a thousand other headers frames the body at the leader, too", async (t) => {
+  const leader = await openServer(t);
+  const port = await openPort(t, { leader: leader.url });
+  const inner = "GET /inner HTTP/1.1\r\nHost: a\r\n\r\n";
+  const fill = "a:\r\n".repeat(1100);
+  const client = await dial(
+    t,
+    port.port,
+    `GET /outer HTTP/1.1\r\nHost: a\r\n${fill}Content-Length: ${inner.length}\r\n\r\n${inner}`,
+  );
+  await eventually("an answer", () => client.text.includes("\r\n\r\n"));
+  const next = await dial(t, port.port, GET);
+  await eventually("its own answer", () => next.text.endsWith("ok"));
+  assert.ok(leader.seen.every(({ line }) => line !== "GET /inner"));
+});
+
+test("a trailer that is announced, and an upgrade behind a request without its answer, end no node", async (t) => {
+  const leader = await openServer(t);
+  const port = await openPort(t, { leader: leader.url });
+  const trailer = await dial(t, port.port, GET.replace("\r\n\r\n", "\r\nTrailer: x\r\n\r\n"));
+  await eventually("an answer", () => trailer.text.endsWith("ok"));
+  const upgrade = await dial(t, port.port, UPGRADE.replace("\r\n\r\n", "\r\nTrailer: x\r\n\r\n"));
+  await eventually("an end", () => upgrade.isClosed);
+  const slow = await openServer(t, () => undefined);
+  port.leads(slow.url);
+  const pipelined = await dial(t, port.port, GET + UPGRADE);
+  await eventually("an end", () => pipelined.isClosed);
+  port.leads(leader.url);
+  const next = await dial(t, port.port, GET);
+  await eventually("it goes on", () => next.text.endsWith("ok"));
+});
+
 test("dashboards of processes work with a node that follows", () => {
   const metrics = followerMetrics(() => ({
     ...{ node: "b", hasLeader: true, term: 1, sequence: 1 },

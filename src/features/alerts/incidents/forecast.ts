@@ -99,10 +99,11 @@ export async function peopleOf(parts: ForecastParts, alerts: readonly AlertView[
   const people = new Set<string>();
   let areSilenced = alerts.some(({ state }) => state === "firing");
   for (const alert of alerts) {
+    const trials = alert.state === "firing" ? await tryAlert(parts, alert) : [];
+    // Afterwards: what was notified meanwhile is no longer ahead.
     const notified = await notifiedOf(db, alert.id);
     for (const id of notified) people.add(id);
     if (alert.state !== "firing") continue;
-    const trials = await tryAlert(parts, alert);
     areSilenced &&= trials.length > 0 && trials.every(({ withheld }) => withheld.silencedBy.length > 0);
     if (notified.length > 0) continue;
     for (const { actions } of trials) {
