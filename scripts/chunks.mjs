@@ -17,8 +17,8 @@ const EXPORTED_PACKAGE = /export default ([\w$]+\(\));\s*$/;
 
 /**
  * `together` has the entries that each script begins with; all that they import is in it, or in the
- * first one. Every other chunk is one script, whose name begins with `prefix`. @returns the text of each script by its
- * name, and the files in them
+ * first one. Every other chunk is one script, with a name that begins with `prefix`. @returns the
+ * text of each script by its name, and the files in them
  */
 export async function buildScripts(options, { code, resolveDir, together, prefix = "" }) {
   const { outputFiles, metafile } = await esbuild.build({

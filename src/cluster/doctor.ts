@@ -203,7 +203,7 @@ interface Placed {
   readonly addresses: ReadonlySet<string>;
 }
 
-/** Machines are told apart by the addresses of their names, as this machine resolves them. */
+/** Names with an equal address, as this machine resolves them, are one machine. */
 export async function placeChecks(
   { servers, nodes, logLeader }: ClusterParts,
   find: FindAddresses = (host) => lookup(host, { all: true }),

@@ -235,7 +235,11 @@ function decoded(path: string): string {
   }
 }
 
+/** What those APIs accept is smaller, and what a stranger sends is not parsed for long. */
+const MAX_KEYED_BYTES = 1_048_576;
+
 function keyIn(body: Buffer): unknown {
+  if (body.length > MAX_KEYED_BYTES) return null;
   try {
     const { routing_key: key, service_key: old } = JSON.parse(body.toString("utf8")) as Record<string, unknown>;
     return key ?? old;

@@ -38,14 +38,14 @@ test("the errors of commands beside the server name what was given, and what is 
   await t.test("webhooks of users", async () => {
     const { url } = await startRecorder(t);
     await answered(201, prism.post("/api/v1/webhooks", { url: `${url}/user` }, { token: ann.token }));
-    const whose = /webhooks of users are listed with the token of their user \(--token\)/;
-    assert.match((await run(["webhooks", "list"])).stdout, whose);
+    const ofUsers = /webhooks of users are listed with the token of their user \(--token\)/;
+    assert.match((await run(["webhooks", "list"])).stdout, ofUsers);
     const missing = await run(["webhooks", "test", `${url}/user`]);
     assert.equal(missing.status, 6);
-    assert.match(missing.stderr, whose);
+    assert.match(missing.stderr, ofUsers);
     assert.equal((await run(["webhooks", "test", `${url}/user`, "--token", ann.token])).status, 0);
     const own = await run(["webhooks", "test", `${url}/other`, "--token", ann.token]);
-    assert.deepEqual([own.status, whose.test(own.stderr)], [6, false], own.stderr);
+    assert.deepEqual([own.status, ofUsers.test(own.stderr)], [6, false], own.stderr);
   });
 
   await t.test("a name that is taken is said once", async () => {

@@ -31,7 +31,7 @@ async function escalate({ call }: Pick<ReturnType<typeof callerOf>, "call">, url
   await call("POST", "/alerts", { alerts: [{ key: "one", labels: { alertname: "one" } }] });
 }
 
-/** The node whose process has the other end of a connection on this machine. */
+/** The node that has the other end of a connection on this machine. */
 function nodeAt({ localPort = 0, remotePort = 0 }: Socket, nodes: readonly ClusterNode[]): string | undefined {
   const end = (port: number) => `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
   const connections = readFileSync("/proc/net/tcp", "latin1").split("\n");

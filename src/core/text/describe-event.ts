@@ -128,7 +128,7 @@ function headOf(event: DescribedEvent, facts: Facts, body: string): Head {
   return { title, level, places: placesOf(event, facts, title) };
 }
 
-/** Of an event whose payload has no known member: many such events are alike. */
+/** Of an event without a known member in its payload: it depends on level, type and source alone. */
 function knownHead(event: DescribedEvent, facts: Facts): Head {
   const { level, type, source } = event;
   const key = source === null ? `${level} ${type}` : `${level} ${type}\n${source}`;

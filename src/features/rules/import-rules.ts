@@ -9,7 +9,7 @@ import * as queries from "./queries.ts";
 import type { RuleRow } from "./rule.ts";
 import {
   changedRow,
-  checkingWork,
+  checkingSteps,
   insertRule,
   newRow,
   patternSizeOf,
@@ -60,7 +60,7 @@ export async function importRules(
   given: ImportRules,
   importer: Importer,
 ): Promise<ImportReply> {
-  const steps = given.rules.reduce((sum, rule) => sum + (checkingWork(rule).steps ?? 0), 0);
+  const steps = given.rules.reduce((sum, rule) => sum + checkingSteps(rule), 0);
   currentCaller().pay?.({ steps });
   return keepingConditions(() => storeRules(db, context, given, importer));
 }

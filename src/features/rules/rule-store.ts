@@ -1,4 +1,4 @@
-import { currentCaller, type Work } from "../../core/caller.ts";
+import { currentCaller } from "../../core/caller.ts";
 import { invalidField, limitReached, PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
@@ -10,6 +10,7 @@ import type { UserDirectory } from "../access/index.ts";
 import { requireSound } from "../notifications/sounds/index.ts";
 import type { RuleBook } from "./deciding/rule-book.ts";
 import { compileCondition, readCondition } from "./language/language.ts";
+import { STEPS_PER_CHARACTER, STEPS_PER_INSTRUCTION } from "./language/limits.ts";
 import { overTimeSettings, requireOverTime } from "./over-time/settings.ts";
 import * as queries from "./queries.ts";
 import { Rule, type RuleRow } from "./rule.ts";
@@ -25,15 +26,12 @@ export interface RuleStoreContext extends Uses<"clock" | "audit" | "users" | "co
   readonly rules: Pick<RuleBook, "patternRefusal">;
 }
 
-/** Reading a rule takes about 0.1 ms, and 1 µs for each character; compiling patterns is apart. */
+/** Reading a rule takes about 0.1 ms besides its characters and patterns. */
 const STEPS_PER_RULE = 8000;
-const STEPS_PER_CHARACTER = 80;
-/** Compiling takes about 2.5 µs for each instruction of a pattern. */
-const STEPS_PER_INSTRUCTION = 200;
 
-/** What checking a rule that a request gives costs. */
-export function checkingWork(input: UpdateRule): Work {
-  return { steps: STEPS_PER_RULE + STEPS_PER_CHARACTER * JSON.stringify(input).length };
+/** Steps of checking a rule that a request gives. */
+export function checkingSteps(input: UpdateRule): number {
+  return STEPS_PER_RULE + STEPS_PER_CHARACTER * JSON.stringify(input).length;
 }
 
 /**

@@ -16,7 +16,7 @@ import { ofVisible, type RuleRow, RuleVersion, ruleList, versionList } from "./r
 import { allowedRow, projectAfter, projectOf, requirePriority, ruleAccess, visibleProjects } from "./rule-access.ts";
 import {
   changedRow,
-  checkingWork,
+  checkingSteps,
   insertRule,
   newRow,
   patternSizeOf,
@@ -41,7 +41,7 @@ export type RulesContext = Context<"rules" | "channels" | "projects" | "users" |
 
 export async function createRule(context: RulesContext, principal: PermissionHolder, input: CreateRule) {
   const projectId = projectOf(context.projects, principal, input.projectId);
-  currentCaller().charge?.(checkingWork(input));
+  currentCaller().charge?.({ steps: checkingSteps(input) });
   const id = await context.db.write(async (trx) => {
     const row = await newRow(context, trx, projectId, input, principal.userId);
     requirePatternRoom(context, [{ row, patternSize: patternSizeOf(row) }]);
@@ -97,7 +97,7 @@ export async function updateRule(
   ifMatch: string,
   input: UpdateRule,
 ) {
-  currentCaller().charge?.(checkingWork(input));
+  currentCaller().charge?.({ steps: checkingSteps(input) });
   const change = { principal, id, ifMatch, input };
   const stored = (decidesByRule(input) ? await queued(changes, change) : null) ?? (await changeAlone(context, change));
   return shownRule(context, stored.row, stored.roles);

@@ -182,7 +182,7 @@ async function putStatusPage(
   return view(context, projectId, row, document);
 }
 
-/** @throws VALIDATION_FAILED for a matcher whose pattern is invalid, or too many, WORK_LIMITED */
+/** @throws VALIDATION_FAILED for an invalid pattern, or for too many; WORK_LIMITED */
 async function requirePatterns({ groups }: PageDocument): Promise<void> {
   const matchers = groups.flatMap(({ components }, g) =>
     components.flatMap(({ sources = [] }, c) =>

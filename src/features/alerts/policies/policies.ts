@@ -28,7 +28,7 @@ const KEPT_DEFINITIONS = 2000;
  */
 export class Policies {
   readonly #routing = new Map<string, CompiledRouting>();
-  /** Projects whose document may have changed: a version that is known is not compiled again. */
+  /** Projects with a document that may have changed; it is compiled again only if its version differs. */
   readonly #unread = new Set<string>();
   readonly #byName = new Map<string, ReadonlyMap<string, PolicyRef>>();
   /** Versions never change. */

@@ -1,7 +1,15 @@
 import { currentCaller } from "../../../core/caller.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import { SURE_BYTES } from "../../../http/work-budget.ts";
-import { type CompiledText, compileTest, compileText, valuesOf, withinBudget } from "../../rules/index.ts";
+import {
+  type CompiledText,
+  compileTest,
+  compileText,
+  STEPS_PER_CHARACTER,
+  STEPS_PER_INSTRUCTION,
+  valuesOf,
+  withinBudget,
+} from "../../rules/index.ts";
 import { checkedItem, type MappedItem, type ReceiverOutput, textOf } from "./mapped-item.ts";
 import type { Mapping } from "./preset.ts";
 import { TooManyMembers } from "./read-request.ts";
@@ -45,9 +53,6 @@ export interface CompiledMapping extends Fields {
 
 const MAX_GIVEN_CHARACTERS = 131_072;
 const MAX_GIVEN_PATTERNS = 16_384;
-/** Reading a character takes about 1 µs, compiling an instruction of a pattern 2.5 µs. */
-const STEPS_PER_CHARACTER = 80;
-const STEPS_PER_INSTRUCTION = 200;
 
 /** {@link compileMapping} of a request, at its cost. @throws VALIDATION_FAILED if it is too large, WORK_LIMITED */
 export function compileGiven(mapping: Mapping): CompiledMapping {
