@@ -275,15 +275,17 @@ export async function callOf<T = never, const K extends string = string>(
   try {
     return await server.request({ ...head, ...(operation.body ? { body: at("body") } : {}) });
   } catch (error) {
-    throw namingUsers(error, values["users"]);
+    throw namingUsers(error, [values["turns"] ?? values["users"] ?? []].flat(2));
   }
 }
 
-/** A refusal names a user as the command does, not by a place in the request such as `users.1`. */
-function namingUsers(error: unknown, users: unknown): unknown {
-  if (!(error instanceof ServerRefused && error.code === "RECIPIENT_NOT_FOUND" && Array.isArray(users))) return error;
+/** A refusal names a user as the command does, not by a place such as `users.1`, or `turns.1.0` of one user each. */
+function namingUsers(error: unknown, users: readonly unknown[]): unknown {
+  if (!(error instanceof ServerRefused && error.code === "RECIPIENT_NOT_FOUND")) return error;
   const named = (text: string): string =>
-    text.replace(/^users\.(\d+)(?=:|$)/, (place, at) => printable(String(users[Number(at)] ?? place)));
+    text.replace(/^(?:users|turns)\.(\d+)(?:\.0)?(?=:|$)/, (place, at) =>
+      printable(String(users[Number(at)] ?? place)),
+    );
   const { status, code, message, details, retryAfterMs } = error;
   const placed = details.map(({ path, ...detail }) => (path === undefined ? detail : { ...detail, path: named(path) }));
   return new ServerRefused(status, code, named(message), placed, retryAfterMs);

@@ -1,4 +1,4 @@
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import type {
   OnCallConflicts,
   OnCallDaysOff,
@@ -7,6 +7,7 @@ import type {
   OnCallOverride,
   OnCallPerson,
   OnCallSchedule,
+  OnCallShift,
   OnCallUser,
 } from "../../../client/api-types.gen.ts";
 import { zoneOffsetMs } from "../../../core/clock.ts";
@@ -77,6 +78,15 @@ function duty(text: string, heading: string, cells: (each: OnCallNow["data"][num
 
 type Range = Partial<OnCallFinalShifts["data"][number]> & { readonly start: string; readonly end: string };
 
+function rangeLines(name: string, data: readonly Range[], zone: string): string | string[] {
+  const columns = {
+    FROM: ({ start }: Range) => zonedTime(start, zone),
+    UNTIL: ({ end }: Range) => zonedTime(end, zone),
+    "ON CALL": ({ users }: Range) => cut(peopleText(users), PEOPLE),
+  };
+  return data.length === 0 ? `no ${name}` : tableOf(columns, data);
+}
+
 /** Times of a schedule. */
 function range(name: string, of: string, text: string): Verb {
   return {
@@ -86,16 +96,52 @@ function range(name: string, of: string, text: string): Verb {
     of,
     flags: { from: FROM, to: TO },
     values: ({ from, to }) => ({ from: at(from), to: at(to) }),
-    lines({ data }: { readonly data: readonly Range[] }, { found }) {
-      const zone = String(found["timezone"]);
-      const columns = {
-        FROM: ({ start }: Range) => zonedTime(start, zone),
-        UNTIL: ({ end }: Range) => zonedTime(end, zone),
-        "ON CALL": ({ users }: Range) => cut(peopleText(users), PEOPLE),
-      };
-      return data.length === 0 ? `no ${name}` : tableOf(columns, data);
-    },
+    lines: ({ data }: { readonly data: readonly Range[] }, { found }) =>
+      rangeLines(name, data, String(found["timezone"])),
   };
+}
+
+const TURNS = { day: { frequency: "daily", days: 1 }, week: { frequency: "weekly", days: 7 } } as const;
+
+function timeOfDay(text: string): string {
+  if (!/^([01]\d|2[0-3]):[0-5]\d$/.test(text)) throw new InvalidArgumentError("Use a time of day such as 09:00.");
+  return text;
+}
+
+function userList(text: string): readonly string[] {
+  const users = text.split(",").map((user) => user.trim());
+  if (users.includes("")) throw new InvalidArgumentError("Use users separated by commas, such as ann,ben.");
+  return users;
+}
+
+/** Local time of the last handover, so that the first user is on call at once; of weeks that of Monday. */
+function lastHandover(turn: keyof typeof TURNS, time: string, timezone: string): string {
+  const wall = new Date(Date.now() + zoneOffsetMs(timezone, Date.now()));
+  const day = new Date(wall);
+  if (wall.toISOString().slice(11, 16) < time) day.setUTCDate(day.getUTCDate() - 1);
+  if (turn === "week") day.setUTCDate(day.getUTCDate() - ((day.getUTCDay() + 6) % 7));
+  return `${day.toISOString().slice(0, 10)}T${time}`;
+}
+
+/** A schedule with one rotation, or nothing. */
+async function createRotation({ server, out, given }: Call): Promise<void> {
+  const { name, projectId, timezone: zone, turn, handover, users } = given;
+  const { frequency, days } = TURNS[turn as keyof typeof TURNS];
+  const schedule = await callOf(server, "createOnCallSchedule", { name, projectId, timezone: zone });
+  const { id, timezone } = schedule;
+  const start = lastHandover(turn as keyof typeof TURNS, String(handover), timezone);
+  let shift: OnCallShift;
+  try {
+    const turns = (users as readonly string[]).map((user) => [user]);
+    shift = await callOf(server, "createOnCallShift", {
+      ...{ id, name, start, durationMs: days * DAY_MS, recurrence: { frequency }, turns },
+    });
+  } catch (error) {
+    await callOf(server, "deleteOnCallSchedule", { id });
+    throw error;
+  }
+  const { data } = await callOf(server, "listOnCallFinalShifts", { id });
+  out.result({ ...schedule, shifts: [shift] }, () => [`${id}  ${name}`, ...rangeLines("shifts", data, timezone)]);
 }
 
 async function daysOffOf({ server, given: { userId, schedule }, scope }: Call) {
@@ -121,7 +167,7 @@ const DAYS = ["<days-off>", "first day or id, or a prefix"] as const;
 /** Who is on call, from a running server. */
 export function addOnCall(program: Command): void {
   resource(program, "oncall", "schedule", {
-    text: "show who is on call now, next and when; put a user on call; days off",
+    text: "show who is on call now, next and when; schedules; put a user on call; days off",
     examples: ["oncall now", "oncall gaps Database"],
     ref: "id or name, or a prefix",
     scope: { projectId: OF_PROJECT },
@@ -142,6 +188,29 @@ export function addOnCall(program: Command): void {
         as: "schedules",
         none: null,
         columns: { ID: "id", "TIME ZONE": "timezone", NAME: "name:24" },
+      },
+      create: {
+        text: "create a schedule in which users are on call in turn",
+        about: "The first user is on call at once. Other shifts are made in the console or with the API.",
+        examples: ["Database --users ann,ben", "Web --users ann,ben --turn day --timezone Europe/Paris"],
+        args: { name: ["<name>", "name of the schedule"] },
+        flags: {
+          users: new Option("--users <users>", `separated by commas, in their order: ${REF}`)
+            .argParser(userList)
+            .makeOptionMandatory(),
+          turn: new Option("--turn <length>", "how long each is on call").choices(Object.keys(TURNS)).default("week"),
+          handover: ["--handover <time>", "when the next turn begins; of weeks on Monday", timeOfDay, "09:00"],
+          timezone: ["--timezone <zone>", "time zone, such as Europe/Paris (default: that of the server)"],
+        },
+        run: createRotation,
+      },
+      delete: {
+        text: "delete a schedule with its shifts and its past, if no policy names it",
+        examples: ["Database"],
+        one: true,
+        of: "deleteOnCallSchedule",
+        ask: "Delete the schedule {name} with its shifts and its past?",
+        say: "{id}  {name}  deleted",
       },
       shifts: range("shifts", "listOnCallFinalShifts", "list who is on call when"),
       gaps: range("gaps", "listOnCallGaps", "list times without anyone on call"),

@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { makeUser } from "../helpers/people.ts";
+import { startPrism } from "../helpers/prism.ts";
+import { runCli, runJson } from "./run-cli.ts";
+
+test("prism oncall create makes a rotation whose first user is on call at once, and delete removes it", async (t) => {
+  const prism = await startPrism(t);
+  for (const name of ["ann", "ben"]) await makeUser(prism, name);
+  const options = { cwd: prism.dir, env: { PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken } };
+  const run = (command: string) => runCli(command.split(" "), options);
+  const schedules = async () => (await run("oncall schedules")).stdout;
+
+  await t.test("of weeks, by default", async () => {
+    const made = await run("oncall create Database --users ann,ben --timezone Europe/Berlin");
+    assert.equal(made.status, 0, made.stderr);
+    const [head = "", columns, first = "", second = ""] = made.stdout.split("\n");
+    assert.match(head, /^[0-9a-f-]{36} {2}Database$/);
+    assert.match(columns ?? "", /^FROM/);
+    assert.match(first, / ann$/);
+    assert.match(second, /09:00 \+0[12]:00 .*09:00 \+0[12]:00 +ben$/);
+    assert.equal(new Date(`${second.slice(0, 10)}T12:00:00Z`).getUTCDay(), 1, "the next turn begins on Monday");
+    assert.match((await run("oncall now")).stdout, /^Database +ann /m);
+  });
+
+  await t.test("of days, as JSON", async () => {
+    const words = ["oncall", "create", "Web", "--users", "ben, ann", "--turn", "day", "--handover", "23:59"];
+    const made = await runJson<{ name: string; shifts: { durationMs: number; turns: unknown[] }[] }>(words, options);
+    assert.equal(made.name, "Web");
+    assert.deepEqual([made.shifts[0]?.durationMs, made.shifts[0]?.turns.length], [86_400_000, 2]);
+    assert.match((await run("oncall now")).stdout, /^Web +ben /m);
+  });
+
+  await t.test("wrong words make nothing", async () => {
+    const before = await schedules();
+    const unknown = await run("oncall create Cache --users ann,nemo");
+    assert.notEqual(unknown.status, 0);
+    assert.match(unknown.stderr, /nemo/);
+    assert.doesNotMatch(unknown.stderr, /turns/);
+    for (const [words, said] of [
+      ["--users ann,,ben", /such as ann,ben/],
+      ["--users ann --handover 9", /time of day such as 09:00/],
+      ["--users ann --turn month", /day, week/],
+      ["", /--users/],
+    ] as const) {
+      const { status, stderr } = await run(`oncall create Cache ${words}`.trim());
+      assert.equal(status, 2, words);
+      assert.match(stderr, said);
+    }
+    assert.equal(await schedules(), before);
+  });
+
+  await t.test("delete", async () => {
+    const gone = await run("oncall delete Web --yes");
+    assert.match(gone.stdout, / {2}Web {2}deleted\n$/);
+    assert.doesNotMatch(await schedules(), /Web/);
+  });
+});
