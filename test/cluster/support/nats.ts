@@ -10,6 +10,7 @@ import { eventually } from "../../helpers/eventually.ts";
 import { lastingPort } from "../../helpers/free-ports.ts";
 import type { Scope } from "../../helpers/scope.ts";
 import { temporaryDir } from "../../helpers/store.ts";
+import type { Namespace } from "./namespace.ts";
 
 const root = join(import.meta.dirname, "../../..");
 /** Kept between runs, beside the packages. */
@@ -74,33 +75,37 @@ interface NatsOptions {
   readonly program?: string;
   /** Further lines of the configuration. */
   readonly settings?: string;
+  /** Where it runs; default: on loopback. */
+  readonly namespace?: Namespace | null;
 }
 
-/** nats-servers with JetStream on loopback: one alone, or a cluster of three. */
+/** nats-servers with JetStream: one alone, or a cluster of three. */
 export async function startNats(
   t: Scope,
   count: 1 | 3 = 1,
-  { program = natsServer(), settings = "" }: NatsOptions = {},
+  { program = natsServer(), settings = "", namespace }: NatsOptions = {},
 ): Promise<NatsServer[]> {
+  const host = namespace?.address ?? "127.0.0.1";
+  const command = [...(namespace?.enter ?? []), program];
   const ports = await Promise.all(
     Array.from({ length: count }, async () => [await lastingPort(), await lastingPort(), await lastingPort()] as const),
   );
   const sync = process.env["PRISM_TEST_SYNC"] === undefined ? "" : `, sync_interval: ${process.env["PRISM_TEST_SYNC"]}`;
-  const routes = ports.map(([, route]) => `nats://127.0.0.1:${route}`);
+  const routes = ports.map(([, route]) => `nats://${host}:${route}`);
   const servers = ports.map(([client, route, monitor], i) => {
     const [name, dir] = [`n${i}`, temporaryDir(t)];
     const file = join(dir, "nats.conf");
     const cluster =
-      count === 1 ? "" : `cluster { name: test, listen: "127.0.0.1:${route}", routes: [${routes.join(", ")}] }\n`;
+      count === 1 ? "" : `cluster { name: test, listen: "${host}:${route}", routes: [${routes.join(", ")}] }\n`;
     writeFileSync(
       file,
-      `server_name: ${name}\nlisten: "127.0.0.1:${client}"\nhttp: "127.0.0.1:${monitor}"\n` +
+      `server_name: ${name}\nlisten: "${host}:${client}"\nhttp: "${host}:${monitor}"\n` +
         `jetstream { store_dir: "${dir}/js", max_file_store: 1G${sync} }\n${settings}\n${cluster}`,
     );
-    return serverOf(program, file, {
+    return serverOf(command, file, {
       name,
-      address: `127.0.0.1:${client}`,
-      monitor: `http://127.0.0.1:${monitor}`,
+      address: `${host}:${client}`,
+      monitor: `http://${host}:${monitor}`,
     });
   });
   t.after(async () => {
@@ -171,7 +176,7 @@ async function startShippedNats(t: Scope, change: (configuration: string, dir: s
   const file = join(dir, "nats.conf");
   writeFileSync(file, change(shipped, dir));
   const monitor = `http://127.0.0.1:${monitorPort}`;
-  const server = serverOf(natsServer(), file, { name: "nats-1", address: `127.0.0.1:${port}`, monitor });
+  const server = serverOf([natsServer()], file, { name: "nats-1", address: `127.0.0.1:${port}`, monitor });
   t.after(() => server.stop("SIGKILL"));
   await server.start();
   return server;
@@ -240,7 +245,7 @@ export async function openLog(t: Scope, servers: readonly NatsServer[]): Promise
 const STUCK_MS = 30_000;
 
 function serverOf(
-  program: string,
+  [program = "", ...words]: readonly string[],
   file: string,
   { name, address, monitor }: Pick<NatsServer, "name" | "address" | "monitor">,
 ): NatsServer {
@@ -261,7 +266,7 @@ function serverOf(
     },
     async start() {
       let since = performance.now();
-      let started = spawn(program, ["-c", file], { stdio: "ignore" });
+      let started = spawn(program, [...words, "-c", file], { stdio: "ignore" });
       child = started;
       let seen = "no answer";
       await eventually(
@@ -271,7 +276,7 @@ function serverOf(
           if (started.exitCode !== null || performance.now() - since > STUCK_MS) {
             await stop("SIGTERM");
             since = performance.now();
-            started = spawn(program, ["-c", file], { stdio: "ignore" });
+            started = spawn(program, [...words, "-c", file], { stdio: "ignore" });
             child = started;
           }
           const reply = await fetch(`${monitor}/healthz?js-server-only=true`).catch(() => null);
