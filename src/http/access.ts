@@ -27,6 +27,19 @@ export function requireAccess(access: RouteAccess, principal: Principal): void {
     throw missingPermission(access.permission);
 }
 
+/**
+ * {@link requireAccess} of a caller whose rights have changed since, for a request that only now can
+ * write. Where a permission of the server is needed, each lost one refuses: handlers have compared them.
+ * @throws as {@link requireAccess}; TOKEN_INVALID if nothing is left of the credential
+ */
+export function requireAccessStill(access: RouteAccess, before: Principal, now: Principal | null): void {
+  if (!now) throw new PrismError("TOKEN_INVALID", "The credential is no longer valid");
+  requireAccess(access, now);
+  if (access === "public" || access.permission === undefined || access.within === "project") return;
+  if (before.kind === "apiKey" || now.kind === "apiKey") return;
+  for (const each of before.permissions) if (!now.permissions.has(each)) throw missingPermission(each);
+}
+
 /** Whether the caller is not a service token, or one with one of these scopes. */
 export function hasTokenScope({ tokenScopes }: PermissionHolder, wanted: readonly TokenScope[]): boolean {
   return tokenScopes === null || wanted.some((scope) => tokenScopes.has(scope));

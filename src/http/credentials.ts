@@ -24,6 +24,16 @@ export interface Authenticator {
    * `authenticate` throws OVERLOADED for such a token. Undefined: there is no other issuer.
    */
   readonly prepare?: ((credential: Credential) => (() => Promise<void>) | null) | undefined;
+  /** Undefined: rights do not change. */
+  readonly rights?: RightsWatch | undefined;
+}
+
+/** Tells whether rights have changed since a request was admitted. */
+export interface RightsWatch {
+  /** Number of changes so far. */
+  readonly changes: number;
+  /** The principal with its current rights; null once its credential or account is invalid. */
+  refresh(principal: Principal): Principal | null;
 }
 
 /** Length limit of credentials. */
@@ -133,6 +143,7 @@ const TOKEN_PROTOCOL = "bearer.";
 export function tracedAuthenticator(inner: Authenticator, log: Logger): Authenticator {
   return {
     prepare: inner.prepare,
+    rights: inner.rights,
     authenticate(credential) {
       if (!log.isDebug()) return inner.authenticate(credential);
       const { kind: credentialKind } = credential;
@@ -151,8 +162,11 @@ export function tracedAuthenticator(inner: Authenticator, log: Logger): Authenti
   };
 }
 
-/** The caller on whose behalf the request's handler runs. */
-export function requestCaller(exchange: Exchange): Caller {
+/**
+ * The caller on whose behalf the request's handler runs. @param requireStill see `Caller`; by default
+ * nothing is checked again
+ */
+export function requestCaller(exchange: Exchange, requireStill: () => void = noCheck): Caller {
   const { principal, requestId, correlationId } = exchange;
   return {
     principal,
@@ -163,5 +177,8 @@ export function requestCaller(exchange: Exchange): Caller {
     isGone: () => exchange.isOver,
     charge: (work) => exchange.work?.charge(exchange, work),
     pay: (work) => exchange.work?.pay(exchange, work),
+    requireStill,
   };
 }
+
+function noCheck(): void {}

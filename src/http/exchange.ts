@@ -89,6 +89,8 @@ export class Exchange {
   mount: FoundRoute | null = null;
   params: Readonly<Record<string, string>> = NO_PARAMS;
   principal: Principal | null = null;
+  /** Changes of rights before the principal was admitted; null: it is not checked again. */
+  rightsAt: number | null = null;
   /** What the `limit` of the route has found, for its handler. */
   found: unknown = null;
   /** Limit of this request's body, below that of its route. */
