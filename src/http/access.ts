@@ -28,16 +28,18 @@ export function requireAccess(access: RouteAccess, principal: Principal): void {
 }
 
 /**
- * {@link requireAccess} of a caller whose rights have changed since, for a request that only now can
- * write. Where a permission of the server is needed, each lost one refuses: handlers have compared them.
- * @throws as {@link requireAccess}; TOKEN_INVALID if nothing is left of the credential
+ * Checks the caller of a request again before it writes: it may have waited for the writer. Where a
+ * permission of the server is needed, each lost one refuses: the handler may have compared it. @throws as
+ * {@link requireAccess}; TOKEN_INVALID if the credential or account has ended
  */
-export function requireAccessStill(access: RouteAccess, before: Principal, now: Principal | null): void {
+export function requireAccessStill(access: RouteAccess, { principal, rights, rightsAt }: Exchange): void {
+  if (access === "public" || !principal || !rights || rights.changes === rightsAt) return;
+  const now = rights.refresh(principal);
   if (!now) throw new PrismError("TOKEN_INVALID", "The credential is no longer valid");
   requireAccess(access, now);
-  if (access === "public" || access.permission === undefined || access.within === "project") return;
-  if (before.kind === "apiKey" || now.kind === "apiKey") return;
-  for (const each of before.permissions) if (!now.permissions.has(each)) throw missingPermission(each);
+  if (access.permission === undefined || access.within === "project") return;
+  if (principal.kind === "apiKey" || now.kind === "apiKey") return;
+  for (const each of principal.permissions) if (!now.permissions.has(each)) throw missingPermission(each);
 }
 
 /** Whether the caller is not a service token, or one with one of these scopes. */

@@ -1,9 +1,11 @@
 import type { Caller } from "../core/caller.ts";
 import { PrismError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
-import type { Principal } from "../core/principal.ts";
+import type { Principal, RightsWatch } from "../core/principal.ts";
+import { requireAccessStill } from "./access.ts";
 import type { Exchange } from "./exchange.ts";
 import { parseQuery } from "./input.ts";
+import type { RouteAccess } from "./route.ts";
 
 /** A credential: `bearer` is an access or service token; checking a `ticket` uses it up. */
 export interface Credential {
@@ -26,14 +28,6 @@ export interface Authenticator {
   readonly prepare?: ((credential: Credential) => (() => Promise<void>) | null) | undefined;
   /** Undefined: rights do not change. */
   readonly rights?: RightsWatch | undefined;
-}
-
-/** Tells whether rights have changed since a request was admitted. */
-export interface RightsWatch {
-  /** Number of changes so far. */
-  readonly changes: number;
-  /** The principal with its current rights; null once its credential or account is invalid. */
-  refresh(principal: Principal): Principal | null;
 }
 
 /** Length limit of credentials. */
@@ -163,10 +157,10 @@ export function tracedAuthenticator(inner: Authenticator, log: Logger): Authenti
 }
 
 /**
- * The caller on whose behalf the request's handler runs. @param requireStill see `Caller`; by default
- * nothing is checked again
+ * The caller on whose behalf the request's handler runs. @param access of the route: its caller is checked
+ * again in each transaction
  */
-export function requestCaller(exchange: Exchange, requireStill: () => void = noCheck): Caller {
+export function requestCaller(exchange: Exchange, access: RouteAccess = "public"): Caller {
   const { principal, requestId, correlationId } = exchange;
   return {
     principal,
@@ -177,8 +171,6 @@ export function requestCaller(exchange: Exchange, requireStill: () => void = noC
     isGone: () => exchange.isOver,
     charge: (work) => exchange.work?.charge(exchange, work),
     pay: (work) => exchange.work?.pay(exchange, work),
-    requireStill,
+    requireStill: () => requireAccessStill(access, exchange),
   };
 }
-
-function noCheck(): void {}

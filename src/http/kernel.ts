@@ -1,9 +1,9 @@
 import type { HttpRequest, HttpResponse } from "uWebSockets.js";
 import type { Config } from "../config/load.ts";
-import { type Caller, runAs } from "../core/caller.ts";
+import { runAs } from "../core/caller.ts";
 import { PrismError, STATUS_OF } from "../core/errors.ts";
 import { OPERATOR, type Principal } from "../core/principal.ts";
-import { CorsPolicy, requireAccess, requireAccessStill } from "./access.ts";
+import { CorsPolicy, requireAccess } from "./access.ts";
 import type { AccessLog } from "./access-log.ts";
 import { type BodyReader, type BodySink, bodyLimitOf, hasBody, isRestDropped } from "./body.ts";
 import { type AddressReader, addressGroup, coarseAddressGroup, isFromThisMachine } from "./client-address.ts";
@@ -188,22 +188,12 @@ export class HttpKernel implements BodySink {
   #admit(exchange: Exchange, route: Route): void {
     const { access } = route;
     if (access === "public") return;
-    exchange.rightsAt = this.#parts.authenticator().rights?.changes ?? null;
+    exchange.watchRights(this.#parts.authenticator().rights);
     const principal = this.#authenticateCounted(exchange, access.queryToken, access.basic);
     exchange.identified(principal);
     requireAccess(access, principal);
     this.limitPrincipal(exchange, principal);
     route.limit?.(exchange);
-  }
-
-  /** Whose handler runs; rights are asked again in each transaction: it may have waited for the writer. */
-  #callerOf(exchange: Exchange, { access }: Route): Caller {
-    return requestCaller(exchange, () => {
-      const { principal, rightsAt } = exchange;
-      const { rights } = this.#parts.authenticator();
-      if (!rights || !principal || rightsAt === null || rights.changes === rightsAt) return;
-      requireAccessStill(access, principal, rights.refresh(principal));
-    });
   }
 
   /** Headers of the answer to OPTIONS, if a route of this path has its own. */
@@ -410,7 +400,7 @@ export class HttpKernel implements BodySink {
     const params = route.params ? checkShape(route.params, exchange.params, "path") : undefined;
     const query = queryOf(route, exchange.queryText);
     if (mayRepeat(route, given)) {
-      withoutRepeated(this.#parts.router, exchange, route, given, this.#callerOf(exchange, route)).then(
+      withoutRepeated(this.#parts.router, exchange, route, given, requestCaller(exchange, route.access)).then(
         (settled) => this.#guard(exchange, () => this.#handle(exchange, route, { params, query, body: settled })),
         (error: unknown) => this.fail(exchange, error),
       );
@@ -426,7 +416,7 @@ export class HttpKernel implements BodySink {
     const result =
       route.quiet || route.withoutContext
         ? route.handle(exchange, input)
-        : runAs(this.#callerOf(exchange, route), () => route.handle(exchange, input));
+        : runAs(requestCaller(exchange, route.access), () => route.handle(exchange, input));
     if (result === ANSWERS_LATER) return;
     if (result instanceof Promise) {
       result.then(

@@ -1,9 +1,9 @@
 import { assertNever, PrismError } from "../../../core/errors.ts";
 import { KEY_SCOPES, type KeyScope, PERMISSIONS, type Permission } from "../../../core/permissions.ts";
-import type { KeyPrincipal, Principal, RightsChange, UserPrincipal } from "../../../core/principal.ts";
+import type { KeyPrincipal, Principal, RightsChange, RightsWatch, UserPrincipal } from "../../../core/principal.ts";
 import { hashToken, isTokenOf } from "../../../core/tokens.ts";
 import { recentlyUsed, TtlCache } from "../../../core/ttl-cache.ts";
-import type { Authenticator, Credential, RightsWatch } from "../../../http/credentials.ts";
+import type { Authenticator, Credential } from "../../../http/credentials.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { Database } from "../../../store/database.ts";
 import type { ProjectRole, UserStatus } from "../../../store/schema.ts";
