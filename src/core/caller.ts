@@ -34,6 +34,8 @@ export interface Caller {
   charge?(work: Work): void;
   /** {@link charge} of work that is about to be done, unless earlier work is not paid. @throws WORK_LIMITED */
   pay?(work: Work): void;
+  /** Checks the caller of a request again, as it waited for the writer. @throws TOKEN_INVALID, UNAUTHORIZED_ROLE, … */
+  requireStill?(): void;
   /** The module whose code is running; undefined for Prism's own code. */
   readonly module?: string;
 }

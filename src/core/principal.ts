@@ -88,6 +88,14 @@ export function personKey(principal: Principal): string {
   return principal.kind === "apiKey" && principal.createdBy !== null ? `user:${principal.createdBy}` : principal.key;
 }
 
+/** Tells whether rights have changed since a request was admitted. */
+export interface RightsWatch {
+  /** Number of changes so far. */
+  readonly changes: number;
+  /** The principal with its current rights; null once its credential or account is invalid. */
+  refresh(principal: Principal): Principal | null;
+}
+
 /** The subject whose rights changed. */
 export type RightsChange =
   | { readonly of: "user"; readonly userId: string }

@@ -27,6 +27,21 @@ export function requireAccess(access: RouteAccess, principal: Principal): void {
     throw missingPermission(access.permission);
 }
 
+/**
+ * Checks the caller of a request again before it writes: it may have waited for the writer. Where a
+ * permission of the server is needed, each lost one refuses: the handler may have compared it. @throws as
+ * {@link requireAccess}; TOKEN_INVALID if the credential or account has ended
+ */
+export function requireAccessStill(access: RouteAccess, { principal, rights, rightsAt }: Exchange): void {
+  if (access === "public" || !principal || !rights || rights.changes === rightsAt) return;
+  const now = rights.refresh(principal);
+  if (!now) throw new PrismError("TOKEN_INVALID", "The credential is no longer valid");
+  requireAccess(access, now);
+  if (access.permission === undefined || access.within === "project") return;
+  if (principal.kind === "apiKey" || now.kind === "apiKey") return;
+  for (const each of principal.permissions) if (!now.permissions.has(each)) throw missingPermission(each);
+}
+
 /** Whether the caller is not a service token, or one with one of these scopes. */
 export function hasTokenScope({ tokenScopes }: PermissionHolder, wanted: readonly TokenScope[]): boolean {
   return tokenScopes === null || wanted.some((scope) => tokenScopes.has(scope));

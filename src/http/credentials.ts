@@ -1,9 +1,11 @@
 import type { Caller } from "../core/caller.ts";
 import { PrismError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
-import type { Principal } from "../core/principal.ts";
+import type { Principal, RightsWatch } from "../core/principal.ts";
+import { requireAccessStill } from "./access.ts";
 import type { Exchange } from "./exchange.ts";
 import { parseQuery } from "./input.ts";
+import type { RouteAccess } from "./route.ts";
 
 /** A credential: `bearer` is an access or service token; checking a `ticket` uses it up. */
 export interface Credential {
@@ -24,6 +26,8 @@ export interface Authenticator {
    * `authenticate` throws OVERLOADED for such a token. Undefined: there is no other issuer.
    */
   readonly prepare?: ((credential: Credential) => (() => Promise<void>) | null) | undefined;
+  /** Undefined: rights do not change. */
+  readonly rights?: RightsWatch | undefined;
 }
 
 /** Length limit of credentials. */
@@ -133,6 +137,7 @@ const TOKEN_PROTOCOL = "bearer.";
 export function tracedAuthenticator(inner: Authenticator, log: Logger): Authenticator {
   return {
     prepare: inner.prepare,
+    rights: inner.rights,
     authenticate(credential) {
       if (!log.isDebug()) return inner.authenticate(credential);
       const { kind: credentialKind } = credential;
@@ -151,8 +156,11 @@ export function tracedAuthenticator(inner: Authenticator, log: Logger): Authenti
   };
 }
 
-/** The caller on whose behalf the request's handler runs. */
-export function requestCaller(exchange: Exchange): Caller {
+/**
+ * The caller on whose behalf the request's handler runs. @param access of the route: its caller is checked
+ * again in each transaction
+ */
+export function requestCaller(exchange: Exchange, access: RouteAccess = "public"): Caller {
   const { principal, requestId, correlationId } = exchange;
   return {
     principal,
@@ -163,5 +171,6 @@ export function requestCaller(exchange: Exchange): Caller {
     isGone: () => exchange.isOver,
     charge: (work) => exchange.work?.charge(exchange, work),
     pay: (work) => exchange.work?.pay(exchange, work),
+    requireStill: () => requireAccessStill(access, exchange),
   };
 }

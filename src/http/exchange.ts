@@ -2,7 +2,7 @@ import type { HttpRequest, HttpResponse, us_socket_context_t } from "uWebSockets
 import type { Bucket } from "../core/bucket.ts";
 import type { Work } from "../core/caller.ts";
 import { uuidv7 } from "../core/ids.ts";
-import type { Principal } from "../core/principal.ts";
+import type { Principal, RightsWatch } from "../core/principal.ts";
 import { type AddressReader, HOPS_HEADER } from "./client-address.ts";
 import { statusLine } from "./error-reply.ts";
 import { API_HEADERS, checkHead, ENDS_CONNECTION, headerOf, headerValue, IS_CHUNKED, JSON_TYPE } from "./headers.ts";
@@ -89,6 +89,10 @@ export class Exchange {
   mount: FoundRoute | null = null;
   params: Readonly<Record<string, string>> = NO_PARAMS;
   principal: Principal | null = null;
+  /** Of the principal; null: they are not checked again. */
+  rights: RightsWatch | null = null;
+  /** Changes of rights before the principal was admitted. */
+  rightsAt = 0;
   /** What the `limit` of the route has found, for its handler. */
   found: unknown = null;
   /** Limit of this request's body, below that of its route. */
@@ -193,6 +197,13 @@ export class Exchange {
   /** Names of the fields, in lower case, in order; without the nodes of a cluster on the way. */
   headerNames(): string[] {
     return this.#headers.filter((name, at) => at % 2 === 0 && name !== HOPS_HEADER);
+  }
+
+  /** Call before the principal is found: what changes from then on is seen. */
+  watchRights(rights: RightsWatch | undefined): void {
+    if (!rights) return;
+    this.rights = rights;
+    this.rightsAt = rights.changes;
   }
 
   /** The caller is known after its body was read, and pays from now on. */

@@ -188,6 +188,7 @@ export class HttpKernel implements BodySink {
   #admit(exchange: Exchange, route: Route): void {
     const { access } = route;
     if (access === "public") return;
+    exchange.watchRights(this.#parts.authenticator().rights);
     const principal = this.#authenticateCounted(exchange, access.queryToken, access.basic);
     exchange.identified(principal);
     requireAccess(access, principal);
@@ -399,7 +400,7 @@ export class HttpKernel implements BodySink {
     const params = route.params ? checkShape(route.params, exchange.params, "path") : undefined;
     const query = queryOf(route, exchange.queryText);
     if (mayRepeat(route, given)) {
-      withoutRepeated(this.#parts.router, exchange, route, given, requestCaller(exchange)).then(
+      withoutRepeated(this.#parts.router, exchange, route, given, requestCaller(exchange, route.access)).then(
         (settled) => this.#guard(exchange, () => this.#handle(exchange, route, { params, query, body: settled })),
         (error: unknown) => this.fail(exchange, error),
       );
@@ -415,7 +416,7 @@ export class HttpKernel implements BodySink {
     const result =
       route.quiet || route.withoutContext
         ? route.handle(exchange, input)
-        : runAs(requestCaller(exchange), () => route.handle(exchange, input));
+        : runAs(requestCaller(exchange, route.access), () => route.handle(exchange, input));
     if (result === ANSWERS_LATER) return;
     if (result instanceof Promise) {
       result.then(

@@ -114,6 +114,7 @@ export class Database {
   #transaction<T>(scope: TransactionScope, fn: (trx: Trx) => Promise<T>): Promise<T> {
     return this.#writer.transaction().execute((trx) => {
       scopes.set(trx, scope);
+      currentCaller().requireStill?.();
       return fn(trx);
     });
   }

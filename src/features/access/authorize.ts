@@ -118,6 +118,7 @@ export class Projects implements DefaultProject {
   readonly quotas: Quotas;
   readonly storage: ProjectStorage;
   readonly #isOpen: () => boolean;
+  readonly #refresh: (principal: Principal) => Principal | null;
   readonly #find;
   readonly #wasMember;
   readonly #findOwner;
@@ -133,12 +134,19 @@ export class Projects implements DefaultProject {
       quotas,
       storage,
       isOpen,
-    }: { readonly quotas: Quotas; readonly storage: ProjectStorage; readonly isOpen: () => boolean },
+      refresh,
+    }: {
+      readonly quotas: Quotas;
+      readonly storage: ProjectStorage;
+      readonly isOpen: () => boolean;
+      readonly refresh: (principal: Principal) => Principal | null;
+    },
   ) {
     this.defaultId = defaultId;
     this.quotas = quotas;
     this.storage = storage;
     this.#isOpen = isOpen;
+    this.#refresh = refresh;
     this.#find = reader.prepare<{ ref: string }, { id: string }>(
       "select id from projects where deletedAt is null and (id = @ref or slug = @ref) order by id = @ref desc limit 1",
     );
@@ -147,6 +155,17 @@ export class Projects implements DefaultProject {
       `select id from projects where id = @id and deletedAt is not null and
        (@seesAll or exists (select 1 from project_members where projectId = @id and userId = @userId))`,
     );
+  }
+
+  /**
+   * The caller with the rights of now, for a decision in a transaction: it may have waited for the writer.
+   * @throws TOKEN_INVALID when its credential or account has ended
+   */
+  current<P extends Principal>(principal: P): P {
+    const now = this.#refresh(principal);
+    if (!now) throw new PrismError("TOKEN_INVALID", "The credential is no longer valid");
+    // Of the same credential, so of the same kind.
+    return now as P;
   }
 
   /**

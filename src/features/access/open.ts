@@ -57,7 +57,10 @@ export async function openAccess(
   });
   const isOpen = () => settings.current.projects.defaultOpen ?? wasDefaultOpen;
   const quotas = new Quotas(defaultProjectId, () => settings.limits);
-  const projects = new Projects(reader, defaultProjectId, { quotas, storage, isOpen });
+  const projects = new Projects(reader, defaultProjectId, {
+    ...{ quotas, storage, isOpen },
+    refresh: (principal) => principals.refresh(principal),
+  });
   const accounts = openAccounts({
     ...{ ...core, accessTokens, projects },
     enqueueMail: (...mail) => later().enqueueMail(...mail),

@@ -62,8 +62,9 @@ export class Owned<R extends OwnedRow, P extends Principal = Principal> {
     return this.requireWritable(projects, principal, await this.#resource.find(db, id));
   }
 
-  /** {@link writable} of a row that was read. */
-  requireWritable(projects: Projects, principal: P, found: R | undefined): R {
+  /** {@link writable} of a row that was read. @throws TOKEN_INVALID also */
+  requireWritable(projects: Projects, caller: P, found: R | undefined): R {
+    const principal = projects.current(caller);
     const row = this.#requireVisible(projects, principal, found);
     const { write } = this.#rights;
     if (!this.has(projects, principal, row, write)) throw missingPermission(write);

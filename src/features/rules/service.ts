@@ -39,10 +39,13 @@ export type RulesContext = Context<"rules" | "channels" | "projects" | "users" |
 
 // A rule, its version and its audit row are one transaction.
 
-export async function createRule(context: RulesContext, principal: PermissionHolder, input: CreateRule) {
-  const projectId = projectOf(context.projects, principal, input.projectId);
+export async function createRule(context: RulesContext, caller: PermissionHolder, input: CreateRule) {
+  const { projects } = context;
+  projectOf(projects, caller, input.projectId);
   currentCaller().charge?.({ steps: checkingSteps(input) });
   const id = await context.db.write(async (trx) => {
+    const principal = projects.current(caller);
+    const projectId = projectOf(projects, principal, input.projectId);
     const row = await newRow(context, trx, projectId, input, principal.userId);
     requirePatternRoom(context, [{ row, patternSize: patternSizeOf(row) }]);
     requirePriority(principal, row);
@@ -167,11 +170,12 @@ async function storeQueued(
 async function checkedChange(
   context: RulesContext,
   trx: Trx,
-  { principal, ifMatch, input }: RuleChange,
+  { principal: caller, ifMatch, input }: RuleChange,
   found: queries.RuleToChange,
   sharesCommit: boolean,
 ): Promise<{ readonly old: RuleRow; readonly row: RuleRow }> {
   const { projects } = context;
+  const principal = projects.current(caller);
   const old = ruleAccess.requireWritable(projects, principal, found.rule);
   requireVersion(ifMatch, old.version);
   const projectId = projectAfter(projects, principal, old, input.projectId);
@@ -224,11 +228,11 @@ export async function restoreVersion(
 
 /** All of them or none. @throws as {@link createRule}, with each problem's path in `details` */
 export function importAs(context: RulesContext, principal: PermissionHolder, input: ImportRules): Promise<ImportReply> {
-  const { db, users } = context;
+  const { db, users, projects } = context;
   return importRules(db, context, input, {
     userId: principal.userId,
-    projectOf: async (ref) => projectOf(context.projects, principal, ref),
-    requireStorable: (row) => requirePriority(principal, row),
+    projectOf: async (ref) => projectOf(projects, projects.current(principal), ref),
+    requireStorable: (row) => requirePriority(projects.current(principal), row),
     userOf: (ref, projectId, path) => users.existingOne(ref, projectId, path),
   });
 }

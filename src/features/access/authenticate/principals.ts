@@ -1,6 +1,6 @@
 import { assertNever, PrismError } from "../../../core/errors.ts";
 import { KEY_SCOPES, type KeyScope, PERMISSIONS, type Permission } from "../../../core/permissions.ts";
-import type { KeyPrincipal, Principal, RightsChange, UserPrincipal } from "../../../core/principal.ts";
+import type { KeyPrincipal, Principal, RightsChange, RightsWatch, UserPrincipal } from "../../../core/principal.ts";
 import { hashToken, isTokenOf } from "../../../core/tokens.ts";
 import { recentlyUsed, TtlCache } from "../../../core/ttl-cache.ts";
 import type { Authenticator, Credential } from "../../../http/credentials.ts";
@@ -66,7 +66,7 @@ interface PrincipalsParts extends Uses<"reader" | "clock" | "accessTokens"> {
  * users, roles, members, keys or tokens carry the effect `rights-changed`, so that a revoked right
  * fails on the next request.
  */
-export class Principals implements Authenticator {
+export class Principals implements Authenticator, RightsWatch {
   readonly #parts: PrincipalsParts;
   readonly #users: TtlCache<string, UserRecord>;
   /** By their rows: users with the same roles share them, for there may be tens of thousands. */
@@ -84,6 +84,8 @@ export class Principals implements Authenticator {
   readonly #sql;
 
   readonly prepare: Authenticator["prepare"];
+  readonly rights: RightsWatch = this;
+  changes = 0;
 
   constructor(parts: PrincipalsParts) {
     this.#parts = parts;
@@ -193,6 +195,7 @@ export class Principals implements Authenticator {
 
   /** Drops cached entries affected by a change of rights. */
   forget(change: RightsChange): void {
+    this.changes++;
     switch (change.of) {
       case "user":
         this.#users.delete(change.userId);

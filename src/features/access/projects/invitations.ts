@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { sql } from "kysely";
 import * as v from "valibot";
 import { type Clock, HOUR_MS, toRfc3339 } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
@@ -133,6 +134,13 @@ async function closeInvitation(
   await recordChange(ctx, action, "project", projectId, { invitationId: id }, trx);
 }
 
+/** An owner of the project, or a holder of `projects:all`: who lost that must not return through an invitation. */
+const MAY_STILL_INVITE = sql<boolean>`(
+  exists (select 1 from project_members m
+    where m.projectId = i.projectId and m.userId = i.invitedBy and m.role = 'owner')
+  or exists (select 1 from user_roles h join roles r on r.id = h.roleId
+    where h.userId = i.invitedBy and r.permissions like '%"projects:all"%'))`;
+
 function openInvitations(ctx: RecordContext, db: ReadDb | Trx) {
   return db
     .selectFrom("project_invitations as i")
@@ -143,7 +151,8 @@ function openInvitations(ctx: RecordContext, db: ReadDb | Trx) {
     .where("i.endedAt", "is", null)
     .where("i.expiresAt", ">", ctx.clock.now())
     .where("p.deletedAt", "is", null)
-    .where("u.status", "=", "active");
+    .where("u.status", "=", "active")
+    .where(MAY_STILL_INVITE);
 }
 
 const PER_INVITER = 20;

@@ -60,7 +60,7 @@ export function keyRoutes(ctx: Uses<"audit" | "clock" | "db" | "principals" | "p
         const principal = holderOf(exchange);
         const { scopes = DEFAULT_KEY_SCOPES, name = "key" } = body;
         return changeProject(ctx, principal, params.id, "project:manage", async (trx, { id: projectId }) => {
-          requireMayGive(ctx, principal, projectId, scopes);
+          requireMayGive(ctx, ctx.projects.current(principal), projectId, scopes);
           return createKey(ctx, { ...body, projectId, name, scopes, createdBy: principal.userId }, trx);
         });
       },
@@ -81,7 +81,7 @@ export function keyRoutes(ctx: Uses<"audit" | "clock" | "db" | "principals" | "p
         return changeProject(ctx, principal, params.id, "project:manage", async (trx, project) => {
           const key = await rotateKey(ctx, project.id, params.keyId, graceMs, principal.userId, trx);
           // The new secret is a new key for the caller.
-          requireMayGive(ctx, principal, project.id, key.scopes);
+          requireMayGive(ctx, ctx.projects.current(principal), project.id, key.scopes);
           return key;
         });
       },

@@ -260,3 +260,25 @@ test("members are found by name, and only active ones if asked for", async (t) =
   ] as const)
     assert.deepEqual(await namesIn(prism, `${path}/members${query}`), found, query);
 });
+
+test("an invitation ends when its inviter may no longer invite: a demoted administrator does not return by it", async (t) => {
+  const { prism, path, ann } = await makeTeam(t);
+  const { id: eve, token } = await makeUser(prism, "eve", ["Admin"]);
+  const invited = await prism.post<Invitation>(
+    `${path}/members`,
+    { email: "ann@example.com", role: "owner" },
+    { token },
+  );
+  const { body: role } = await prism.post<{ id: string }>("/api/v1/roles", {
+    name: "all",
+    permissions: ["projects:all"],
+  });
+  assert.equal((await prism.patch(`/api/v1/users/${eve}`, { roles: ["User", "all"] })).status, 200);
+  assert.equal((await prism.get<List>(OWN, ann)).body.data.length, 1, "another role with projects:all is enough");
+  assert.equal((await prism.put(`/api/v1/roles/${role.id}`, { permissions: [] })).status, 200);
+  assert.equal(outcomeOf(await prism.post(OWN, { token: tokenOf(invited) }, { token })), "410 LINK_EXPIRED");
+  const accept = `${OWN}/${invited.body.id}/accept`;
+  assert.equal(outcomeOf(await prism.post(accept, undefined, ann)), "404 INVITATION_NOT_FOUND");
+  assert.deepEqual((await prism.get<List>(OWN, ann)).body.data, []);
+  assert.deepEqual(await membersOf(prism, path), ["owner"]);
+});
