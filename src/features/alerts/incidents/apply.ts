@@ -65,7 +65,9 @@ export async function applyTurn(
   const hasTried =
     saved.steppedAt === now || turn.actions.some((each) => each.kind === "log" && each.entry === "looked-again");
   const known = isReachedByNoOne(parts, row, saved, change) ? unreached(parts, saved, now) : saved;
-  const moved = hasTried && !change.hasPages ? await afterNotReached(parts, trx, known, now) : known;
+  // A page that replaces one of a way that has failed does not fail anew.
+  const mayBeLost = !change.hasPages || row.steppedAt !== null || row.notices > 0;
+  const moved = hasTried && mayBeLost ? await afterNotReached(parts, trx, known, now) : known;
   const next = moved === saved ? saved : saveIncident(trx, moved, moved, now);
   noteChanged(trx, [next], { holds: holdsOf(row, turn, now), sent: change.sent });
   return next;

@@ -18,7 +18,7 @@ import type { Incident, IncidentRow } from "./incident.ts";
 import { joinTransitions } from "./joining.ts";
 import * as machine from "./machine.ts";
 import { handleDelayed } from "./notices.ts";
-import { pageFollower, reached } from "./outcomes.ts";
+import { handleNotReached, pageFollower, reached } from "./outcomes.ts";
 import { addResponders, type Named, reassign, start } from "./responders.ts";
 import { addLog, countEnded, findIncident, heldReader, incidentsWith, saveIncident, settingsOf } from "./store.ts";
 import { turn } from "./turn.ts";
@@ -82,7 +82,7 @@ export class Incidents {
     });
     this.#sent = metrics.counter("prism_incident_notifications_total", "Users notified of incidents, by reason");
     metrics.gauge("prism_incidents", "Incidents that are not resolved, by state", () => this.#counts());
-    handleDelayed(parts);
+    handleDelayed(parts, handleNotReached);
     handleWayNotices(parts);
     handleDeletedProjects(parts, (id, by) => this.resolve(id, by));
     adoptWebhookJobs(parts);

@@ -258,12 +258,15 @@ const ENDS_DELAYED = [
   "reassigned",
 ];
 
+/** What follows if the notification of a contact rule may reach no one. */
+type AfterContact = (parts: IncidentParts, trx: Trx, row: IncidentRow, now: EpochMs) => Promise<void>;
+
 /** Registers the job that sends the delayed notification of a contact rule. */
-export function handleDelayed(parts: IncidentParts): void {
-  parts.runner.handle(CONTACT_JOB, (job) => sendDelayed(parts, job));
+export function handleDelayed(parts: IncidentParts, after: AfterContact): void {
+  parts.runner.handle(CONTACT_JOB, (job) => sendDelayed(parts, job, after));
 }
 
-async function sendDelayed(parts: IncidentParts, job: RunningJob): Promise<typeof COMPLETED> {
+async function sendDelayed(parts: IncidentParts, job: RunningJob, after: AfterContact): Promise<typeof COMPLETED> {
   const payload = job.payload as DelayedPayload;
   const { incidentId, userId, channels, urgency, cause, number, step = null } = payload;
   await parts.db.write(async (trx) => {
@@ -279,6 +282,7 @@ async function sendDelayed(parts: IncidentParts, job: RunningJob): Promise<typeo
     const notificationIds = stored?.ids ?? [];
     const data = { users: [userId], channels, urgency, cause, notificationIds };
     addLog(trx, row.id, [{ kind: isWanted ? "contact-notified" : "contact-dropped", data }], now);
+    await after(parts, trx, row, now);
   });
   return COMPLETED;
 }

@@ -24,9 +24,11 @@ import {
 import { candidatesOf } from "./targets.ts";
 import { noteChanged } from "./view.ts";
 import { waysFailed, waysWork } from "./way-notices.ts";
-import { hostOf, pageWebhook } from "./webhooks.ts";
+import { hostOf, pageWebhook, placeOf } from "./webhooks.ts";
 
 /* Consequences of page outcomes for an incident, in the transaction that stores them. */
+
+type WebhookOrChannel = Extract<PolicyStep, { type: "webhook" | "channel" }>;
 
 /** A step that reached no one lasts at least this long. */
 const SHORTEST_STEP_MS = 30_000;
@@ -146,8 +148,7 @@ async function failed(parts: IncidentParts, trx: Trx, id: string, pages: readonl
   if (row.state !== "open" || row.snoozedUntil !== null) return;
   for (const userId of new Set(pages.flatMap((page) => page.userId ?? [])))
     await nextContact(parts, trx, row, userId, now);
-  const moved = await afterNotReached(parts, trx, row, now);
-  if (moved !== row) save(parts, trx, moved);
+  await handleNotReached(parts, trx, row, now);
 }
 
 function failedEntry({ id, kind, channel, userId, step, lastError }: PageRow) {
@@ -189,8 +190,14 @@ async function nextContact(
   if (next && next.runAt > now) await jobs.recall([next.id], { trx });
 }
 
+/** {@link afterNotReached} for a row that the caller does not store. */
+export async function handleNotReached(parts: IncidentParts, trx: Trx, row: IncidentRow, now: EpochMs): Promise<void> {
+  const moved = await afterNotReached(parts, trx, row, now);
+  if (moved !== row) save(parts, trx, moved);
+}
+
 /**
- * After a turn or a failure: while no one is reached and no page may still reach someone, the next
+ * After a turn, a failure or a contact rule: while no one is reached and no page may still reach someone, the next
  * step comes sooner, and after the last one the incident falls back.
  * @returns the row, changed if a step was moved
  */
@@ -305,7 +312,10 @@ async function byPolicy(
   const end = steps.findIndex(({ type }) => type === "wait");
   const first = end === -1 ? steps : steps.slice(0, end);
   const users = await usersOf(parts, trx, row, first, now);
-  const others = first.filter((step) => step.type === "webhook" || step.type === "channel");
+  const isFailing = await failingIn(trx, row);
+  const others = first
+    .filter((step) => step.type === "webhook" || step.type === "channel")
+    .filter((step) => !isFailing(step));
   if (users.length === 0 && others.length === 0) return null;
   const ways: string[] = [];
   for (const step of others) {
@@ -322,6 +332,15 @@ async function byPolicy(
   if (users.length === 0) return { kind: "fallback", data: { level, users, ways } };
   const entry = await toUsers(parts, trx, row, { level, users, notice, now });
   return { ...entry, data: { ...entry.data, ways } };
+}
+
+/** Whether a page of the incident to the target of a step has failed. */
+async function failingIn(trx: Trx, { id, projectId }: IncidentRow): Promise<(step: WebhookOrChannel) => boolean> {
+  const failed = (await pagesOf(trx, id)).filter((page) => page.failedAt !== null && page.deliveredAt === null);
+  return (step) =>
+    failed.some(({ channel, target }) =>
+      step.type === "channel" ? channel === step.id : target === placeOf(step, projectId).target,
+    );
 }
 
 async function usersOf(

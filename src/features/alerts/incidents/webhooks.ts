@@ -75,7 +75,7 @@ export async function pageWebhook(
 }
 
 /** Webhooks with the same address share a queue. Addresses may hold secrets: their hash names it. */
-function placeOf(step: WebhookStep, projectId: string) {
+export function placeOf(step: WebhookStep, projectId: string) {
   const target = `webhook ${createHash("sha256").update(step.url).digest("hex").slice(0, 24)}`;
   return { target, provider: `host ${hostOf(step)}`, owner: `project ${projectId}` };
 }

@@ -84,9 +84,9 @@ export async function addPages(
   const open: OpenPageFacts[] = [];
   const overtaken: PageRow[] = [];
   for (const page of pages) {
-    const before = waiting.find(({ way }) => way === page.way);
-    if (before) overtaken.push(before);
-    const row = rowOf(page, before, now);
+    const replaced = waiting.filter((before) => before.way === page.way && replaces(page, before, now));
+    overtaken.push(...replaced);
+    const row = rowOf(page, replaced[0], now);
     insertLater(trx, "pages", row);
     if (row.endedAt === null) open.push(factsOf(row));
   }
@@ -96,6 +96,12 @@ export async function addPages(
 
 function waitingOf(trx: Trx, incidentId: string): Promise<PageRow[]> {
   return rowsOf(trx, "select * from pages where incidentId = ? and endedAt is null", [incidentId]);
+}
+
+/** A page of low urgency that is not sent now leaves a waiting one of high urgency to be sent. */
+function replaces({ urgency, skipped, heldUntil }: NewPage, before: PageRow, now: EpochMs): boolean {
+  const isSent = skipped == null && (heldUntil ?? 0) <= now;
+  return isSent || urgency === "high" || before.urgency === "low";
 }
 
 function rowOf(page: NewPage, before: PageRow | undefined, now: EpochMs): PageRow {
