@@ -35,6 +35,8 @@ interface Waiting {
 
 /** More than this many requests do not wait for a leader. */
 const MAX_WAITING = 10_000;
+/** A connection with more requests that were not answered is closed. */
+const MAX_PIPELINED = 100;
 const AGAIN_MS = 200;
 /** The system asks a client that is silent for so long whether it is there. */
 const KEEP_ALIVE_MS = 60_000;
@@ -58,8 +60,8 @@ export class StandbyPort {
   /** Connections that are passed on as bytes, with the URL; null: they wait for a leader. */
   readonly #piped = new Map<Duplex, string | null>();
   readonly #bodies = new BodiesInFlight();
-  /** Requests of a connection that have no whole answer yet. */
-  readonly #unanswered = new WeakMap<Duplex, number>();
+  /** Requests of a connection that have no whole answer yet: the first one is worked on. */
+  readonly #unanswered = new WeakMap<Duplex, (() => void)[]>();
   /** This node leads: what waited goes to its own port. */
   #ownUrl: string | null = null;
   /** Requests that were answered with 503, by code. */
@@ -77,14 +79,23 @@ export class StandbyPort {
     this.#server.maxHeadersCount = 0;
     this.#server.on("request", (req, res) => {
       const { socket } = req;
-      const count = (by: number) => this.#unanswered.set(socket, (this.#unanswered.get(socket) ?? 0) + by);
-      count(1);
-      res.once("close", () => count(-1));
-      void this.#answer(req, res);
+      const inOrder = this.#unanswered.get(socket) ?? [];
+      if (hasLeft(socket) || inOrder.length >= MAX_PIPELINED) {
+        socket.destroy();
+        return;
+      }
+      this.#unanswered.set(socket, inOrder);
+      if (inOrder.push(() => void this.#answer(req, res)) === 1) inOrder[0]?.();
+      res.once("close", () => {
+        // A body that the answer did not wait for would block what follows it.
+        req.unpipe().resume();
+        inOrder.shift();
+        inOrder[0]?.();
+      });
     });
     this.#server.on("upgrade", (req, socket: Socket, head) => {
       // The answer before would be written into what follows.
-      if ((this.#unanswered.get(socket) ?? 0) > 0) socket.destroy();
+      if (hasLeft(socket) || (this.#unanswered.get(socket) ?? []).length > 0) socket.destroy();
       else void this.#pipe(req, socket, head);
     });
   }
@@ -161,7 +172,7 @@ export class StandbyPort {
 
   /** @param since when the request came, by the monotonic clock */
   async #answer(req: IncomingMessage, res: ServerResponse, since = performance.now()): Promise<void> {
-    if (res.destroyed) return;
+    if (res.destroyed || req.socket.destroyed) return;
     const [path = "/"] = (req.url ?? "/").split("?");
     const own = this.#ownUrl === null ? this.#options.own(path, req) : null;
     if (own) {
@@ -282,6 +293,7 @@ export class StandbyPort {
       res.assignSocket(client);
       res.writeHead(reply.statusCode ?? 502, { ...Object.fromEntries(kept), connection: "close" });
       res.once("finish", () => client.end());
+      client.on("drain", () => res.emit("drain"));
       reply.pipe(res);
     });
     passed.once("upgrade", ({ rawHeaders }, server: Socket, begun) => {
@@ -314,6 +326,11 @@ export class StandbyPort {
       client.off("readable", look).off("end", leave);
     }
   }
+}
+
+/** Reading the address of a client that has not left keeps it: nothing is passed on without one. */
+function hasLeft({ destroyed, remoteAddress }: Socket): boolean {
+  return destroyed || remoteAddress === undefined;
 }
 
 function isWebSocket({ method, headers }: IncomingMessage): boolean {
