@@ -79,32 +79,50 @@ export function isWithin(intervals: readonly TimeInterval[], at: EpochMs): boole
 
 /** Searched for the next change; after that the caller looks again. */
 const SEARCHED_DAYS = 400;
+/** Comparisons of a search: some milliseconds. */
+const SEARCHED_STEPS = 5000;
 
 /**
- * The first instant after `at` at which `isWithin` changes; if none is within 400 days, the end of
- * that span.
+ * The first instant after `at` at which `isWithin` changes; if none is found within 400 days, or in a
+ * few thousand comparisons, the end of what was searched.
  */
 export function nextChange(intervals: readonly TimeInterval[], at: EpochMs): EpochMs {
   const before = isWithin(intervals, at);
+  const minutes = minutesByLocation(intervals);
   const end = at + SEARCHED_DAYS * DAY_MS;
+  let steps = 0;
   for (let from = at; from < end; from += DAY_MS) {
-    const borders = intervals.flatMap((interval) => bordersIn(interval, from, from + DAY_MS));
-    borders.sort((left, right) => left - right);
-    const found = borders.find((border) => isWithin(intervals, border) !== before);
-    if (found !== undefined) return found;
+    const borders = new Set<EpochMs>();
+    for (const [location, ofLocation] of minutes) {
+      steps += ofLocation.size;
+      for (const border of bordersIn(location, ofLocation, from, from + DAY_MS)) borders.add(border);
+    }
+    for (const border of [...borders].sort((left, right) => left - right)) {
+      steps += intervals.length;
+      if (isWithin(intervals, border) !== before || steps > SEARCHED_STEPS) return border;
+    }
   }
   return end;
 }
 
-/** Instants in `(from, to]` at which the answer of one item may change. */
-function bordersIn(interval: TimeInterval, from: EpochMs, to: EpochMs): EpochMs[] {
-  const { location, times = [] } = interval;
+/** Minutes of the day at which an item may begin or end, by time zone. */
+function minutesByLocation(intervals: readonly TimeInterval[]): ReadonlyMap<string, ReadonlySet<number>> {
+  const found = new Map<string, Set<number>>();
+  for (const { location, times = [] } of intervals) {
+    const minutes = found.get(location) ?? new Set([0]);
+    for (const { from, to } of times) minutes.add(from).add(to);
+    found.set(location, minutes);
+  }
+  return found;
+}
+
+/** Instants in `(from, to]` at which the answer of an item may change. */
+function bordersIn(location: string, minutes: ReadonlySet<number>, from: EpochMs, to: EpochMs): EpochMs[] {
   const change = offsetChange(location, from, to);
-  const minutes = [0, ...times.flatMap((range) => [range.from, range.to])];
   const borders = change === undefined ? [] : [change];
   for (const offset of new Set([zoneOffsetMs(location, from), zoneOffsetMs(location, to)])) {
     const midnight = Math.floor((from + offset) / DAY_MS) * DAY_MS - offset;
-    for (const day of [midnight, midnight + DAY_MS]) borders.push(...minutes.map((minute) => day + minute * 60_000));
+    for (const day of [midnight, midnight + DAY_MS]) for (const minute of minutes) borders.push(day + minute * 60_000);
   }
   return borders.filter((border) => border > from && border <= to);
 }

@@ -134,6 +134,21 @@ test("nextChange is the first instant with another answer", () => {
   assert.equal(next("2026-01-01T00:00:00Z", year), "2027-02-05T00:00:00.000Z", "looked at again after 400 days");
 });
 
+test("a search among very many ranges ends early, where nothing has changed", () => {
+  const times = Array.from({ length: 720 }, (_, n) => {
+    const at = (minute: number) =>
+      `${String(Math.floor(minute / 60)).padStart(2, "0")}:${String(minute % 60).padStart(2, "0")}`;
+    return { start_time: at(2 * n), end_time: at(2 * n + 1) };
+  });
+  const many = parseTimeIntervals(Array.from({ length: 100 }, () => ({ times, years: ["2099"] })));
+  const at = Date.parse("2026-01-01T00:00:00Z");
+  const change = nextChange(many, at);
+  assert.ok(change > at && change < at + 86_400_000, new Date(change).toISOString());
+  const month = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11"];
+  const days = parseTimeIntervals(month.map((each) => ({ months: [each], days_of_month: ["31"], years: ["2026"] })));
+  assert.equal(new Date(nextChange(days, Date.parse("2026-11-01T00:00:00Z"))).getUTCFullYear(), 2027);
+});
+
 test("nothing changes before nextChange", () => {
   const start = Date.parse("2026-10-20T00:00:00Z");
   fc.assert(
