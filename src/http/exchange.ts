@@ -91,7 +91,7 @@ export class Exchange {
   principal: Principal | null = null;
   /** Of the principal; null: they are not checked again. */
   rights: RightsWatch | null = null;
-  /** Changes of rights before the principal was admitted. */
+  /** Changes of rights before the principal was found. */
   rightsAt = 0;
   /** What the `limit` of the route has found, for its handler. */
   found: unknown = null;
@@ -199,16 +199,11 @@ export class Exchange {
     return this.#headers.filter((name, at) => at % 2 === 0 && name !== HOPS_HEADER);
   }
 
-  /** Call before the principal is found: what changes from then on is seen. */
-  watchRights(rights: RightsWatch | undefined): void {
-    if (!rights) return;
-    this.rights = rights;
-    this.rightsAt = rights.changes;
-  }
-
-  /** The caller is known after its body was read, and pays from now on. */
-  identified(principal: Principal | null): void {
+  /** The caller is known, and pays from now on. @param rights what changes of them from now on is seen */
+  identified(principal: Principal | null, rights: RightsWatch | null = null): void {
     this.principal = principal;
+    this.rights = rights;
+    if (rights) this.rightsAt = rights.changes;
     this.payer = undefined;
   }
 

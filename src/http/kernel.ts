@@ -188,9 +188,8 @@ export class HttpKernel implements BodySink {
   #admit(exchange: Exchange, route: Route): void {
     const { access } = route;
     if (access === "public") return;
-    exchange.watchRights(this.#parts.authenticator().rights);
     const principal = this.#authenticateCounted(exchange, access.queryToken, access.basic);
-    exchange.identified(principal);
+    exchange.identified(principal, this.#parts.authenticator().rights);
     requireAccess(access, principal);
     this.limitPrincipal(exchange, principal);
     route.limit?.(exchange);
