@@ -12,6 +12,7 @@ import type { FeatureServer } from "../../module/feature.ts";
 import type { Trx } from "../../store/database.ts";
 import { creatorOf } from "../access/index.ts";
 import { badgeRoutes, badgeUrlOf, projectMetricsRoutes } from "./badges.ts";
+import { checkFedBy } from "./feeds.ts";
 import { healthchecksRoutes } from "./healthchecks.ts";
 import { Heartbeat, HeartbeatFlip, type HeartbeatRow } from "./heartbeat.ts";
 import type { HeartbeatsContext } from "./manage.ts";
@@ -88,11 +89,12 @@ function serveHeartbeats(server: FeatureServer, context: HeartbeatsContext): voi
     status: 201,
     response: () => Heartbeat.View,
     errors: ["PROJECT_NOT_FOUND", "LIMIT_REACHED", ...PLAN_ERRORS, ...IDEMPOTENCY_ERRORS],
-    handle(exchange, { body }) {
+    async handle(exchange, { body }) {
       const principal = holderOf(exchange);
       const { projectId: ref, ...input } = body;
       const projectId = projects.requireOrDefault(principal, ref, "heartbeats:write");
       const definition = s.definitionOf(input);
+      if (definition.fedBy != null) await checkFedBy(definition.fedBy);
       const create = async (trx: Trx) => {
         await requireFreeSlug(trx, projectId, definition.slug);
         const row = await manage.createHeartbeat(context, trx, projectId, definition, creatorOf(principal));
@@ -125,6 +127,7 @@ function serveHeartbeats(server: FeatureServer, context: HeartbeatsContext): voi
     errors: ["HEARTBEAT_NOT_FOUND", "VERSION_CONFLICT", ...PLAN_ERRORS],
     async handle(exchange, { params, body }) {
       const definition = s.definitionOf(body);
+      if (definition.fedBy != null) await checkFedBy(definition.fedBy);
       return change(exchange, params.id, async (trx, row) => {
         if (definition.slug !== row.slug) await requireFreeSlug(trx, row.projectId, definition.slug);
         return manage.updateHeartbeat(context, trx, row, definition);

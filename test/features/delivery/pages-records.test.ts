@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { PrismError } from "../../../src/core/errors.ts";
+import { DAY_MS } from "../../../src/core/clock.ts";
+import { uuidv7 } from "../../../src/core/ids.ts";
+import type { PageKind } from "../../../src/features/delivery/pages/page.ts";
+import { PageRecords } from "../../../src/features/delivery/pages/records.ts";
+import { addPages } from "../../../src/features/delivery/pages/store.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { makeUser } from "../../helpers/people.ts";
+import { refuseWrites } from "../../helpers/refuse-writes.ts";
 import { IncidentWorld } from "../alerts/incidents/support.ts";
 import { httpServer } from "../channels/presets/http.ts";
 import { type StandIn, startStandIn } from "../channels/support/stand-in.ts";
@@ -49,12 +54,7 @@ async function sendWithoutStore(t: TestContext, page: typeof pageRoom): Promise<
   await eventually("it is tried", () => pager.requests.length === 1);
   await prism.parts.offers.pages.idle();
 
-  const { database } = prism.parts.base;
-  const write = database.write;
-  Object.defineProperty(database, "write", {
-    configurable: true,
-    value: () => Promise.reject(new PrismError("STORAGE_FULL", "The disk is full")),
-  });
+  const accept = refuseWrites(prism);
   await eventually("it arrives all the same", async () => {
     clock.advance(1000);
     await prism.parts.offers.pages.check();
@@ -66,7 +66,7 @@ async function sendWithoutStore(t: TestContext, page: typeof pageRoom): Promise<
     clock.advance(5000);
     await prism.parts.offers.pages.check();
   }
-  Object.defineProperty(database, "write", { configurable: true, value: write });
+  accept();
   await eventually("the outcome is stored", async () => (await outcomes())[0]?.outcome === "delivered");
   assert.equal(pager.requests.length, 2, "it was sent once after the failure");
 }
@@ -117,4 +117,44 @@ test("a person's own webhook that answers 403 is a failed way at once, and is tr
   await prism.parts.offers.pages.check();
   await eventually("it arrives", async () => (await page())?.outcome === "delivered");
   assert.equal(peer.received.length, tried + 1);
+});
+
+test("the outcome of a page that cannot be stored holds up no other one, and is not lost", async (t) => {
+  const { prism, clock, projectId } = await IncidentWorld.start(t);
+  const db = prism.parts.base.database;
+  const ids = Array.from({ length: 100 }, () => uuidv7());
+  const place = { target: "room", provider: "host", owner: "project", way: "room", kind: "channel" } as const;
+  // The server itself sends none of them.
+  const rest = { projectId, reason: "step", urgency: "low", heldUntil: clock.now() + DAY_MS } as const;
+  for (const id of ids)
+    await db.write((trx) => addPages(trx, [{ ...place, ...rest, id, incidentId: id }], clock.now()));
+  const [bad = "", ...others] = ids;
+  let isRefused = true;
+  const kind: PageKind = {
+    atOnce: 1,
+    send: () => Promise.reject(new TypeError("nothing is sent")),
+    async changed(_trx, { id }) {
+      if (isRefused && id === bad) throw new Error("this one cannot be stored");
+    },
+  };
+  const records = new PageRecords({ db, clock, log: prism.parts.core.log }, new Map([["channel", kind]]));
+  t.after(() => records.stop());
+  const failures = new Map<string, number>();
+  records.followers.push({
+    delivered: () => Promise.resolve(),
+    async failed(_trx, pages) {
+      for (const { id } of pages) failures.set(id, (failures.get(id) ?? 0) + 1);
+    },
+  });
+  const failed = { error: "gone", startedAt: clock.now(), isFailed: true, isOver: false, isGone: false, lost: 0 };
+  for (const id of ids) records.attempted(id, { ...failed, attempts: 1 });
+  const stored = async (): Promise<number> =>
+    (await db.read.selectFrom("pages").select("id").where("outcome", "=", "failed").execute()).length;
+  await eventually("the others are stored", async () => (await stored()) === others.length);
+  isRefused = false;
+  await eventually("so is that one", async () => (await stored()) === ids.length);
+  assert.ok(
+    others.every((id) => failures.get(id) === 1),
+    "what follows has followed once",
+  );
 });

@@ -3,6 +3,7 @@ import test, { type TestContext } from "node:test";
 import type { Heartbeat } from "../../../src/client/api-types.gen.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { answered, startPrism, type TestPrism } from "../../helpers/prism.ts";
+import { refuseWrites } from "../../helpers/refuse-writes.ts";
 
 const PATH = "/api/v1/heartbeats";
 const MINUTE = 60_000;
@@ -187,4 +188,15 @@ test("without a fed heartbeat repetitions are not listened to", async (t) => {
   assert.equal(typeof calls.at(-1), "function");
   assert.equal((await world.prism.delete(`${PATH}/${id}`)).status, 204);
   assert.equal(calls.at(-1), null);
+});
+
+test("fedBy is read before the transaction: compiling its patterns holds no writer", async (t) => {
+  const world = await World.start(t);
+  const { id } = await world.create();
+  const accept = refuseWrites(world.prism);
+  const refused = { fedBy: 'alertname=~"("' };
+  const made = await world.prism.post(PATH, { name: "x", ...refused });
+  const changed = await world.prism.patch(`${PATH}/${id}`, refused);
+  assert.deepEqual([made.status, changed.status], [400, 400]);
+  accept();
 });

@@ -44,7 +44,13 @@ interface Live {
   readonly holds: ReadonlySet<"flush" | "step" | "repeat">;
 }
 
-type HeldAgain = Live["holds"] | undefined;
+/** What was asked of an incident besides what is due. */
+interface Asked {
+  /** Its waiting actions are looked at again. */
+  readonly holds: Live["holds"] | undefined;
+  /** It asks its targets again. */
+  readonly isRetried: boolean;
+}
 
 type Decide = (
   incident: Incident,
@@ -68,8 +74,8 @@ export class Incidents {
   /** Incidents that have reached no one, and are to ask their targets again. */
   readonly #retried = new Set<string>();
   #isRunning = false;
-  /** Since when turns of incidents throw, in elapsed time. */
-  readonly #failing = new Map<string, number>();
+  /** Incidents whose turns throw: since when, in elapsed time, and when the first one did. */
+  readonly #failing = new Map<string, { readonly since: number; readonly at: EpochMs }>();
   readonly #sent;
 
   constructor(parts: IncidentParts) {
@@ -107,8 +113,8 @@ export class Incidents {
 
   /** How long the turn of an incident has failed; 0 for none. */
   get failingMs(): number {
-    const [since] = this.#failing.values();
-    return since === undefined ? 0 : this.#parts.clock.elapsed() - since;
+    const [first] = this.#failing.values();
+    return first === undefined ? 0 : this.#parts.clock.elapsed() - first.since;
   }
 
   /** Whether people can be reached outside of the app at all. */
@@ -149,7 +155,11 @@ export class Incidents {
   /** A commit has changed incidents. */
   changed({ incidents, sent }: EffectOf<"incidents-changed">): void {
     for (const { id, projectId, state, dueAt, holds } of incidents) {
-      this.#due.set(id, dueAt);
+      // What was asked for meanwhile is due at once, whatever the row says.
+      const isAsked = dueAt !== null && (this.#reconsidered.has(id) || this.#retried.has(id));
+      this.#due.set(id, isAsked ? 0 : dueAt);
+      // A person has resolved or acknowledged it: the turn that failed is not due any more.
+      if (dueAt === null || dueAt > (this.#failing.get(id)?.at ?? dueAt)) this.#failing.delete(id);
       if (state === "resolved") this.#live.delete(id);
       else this.#live.set(id, { projectId, state, holds: merged(this.#live.get(id)?.holds, holds) });
     }
@@ -318,7 +328,7 @@ export class Incidents {
   /** Several in one transaction; one by one if that fails, so that one of them does not hold the others. */
   async #handleDue(ids: readonly string[]): Promise<void> {
     for (let at = 0; at < ids.length; at += TURNS_AT_ONCE) {
-      const some = new Map(ids.slice(at, at + TURNS_AT_ONCE).map((id) => [id, this.#holdsAgain(id)]));
+      const some = new Map(ids.slice(at, at + TURNS_AT_ONCE).map((id) => [id, this.#takeAsked(id)]));
       await this.#parts.db
         .write((trx) => this.#handle(trx, some))
         .then(
@@ -330,37 +340,39 @@ export class Incidents {
     }
   }
 
-  async #handleEach(some: ReadonlyMap<string, HeldAgain>): Promise<void> {
+  async #handleEach(some: ReadonlyMap<string, Asked>): Promise<void> {
     const { db, clock, log } = this.#parts;
-    for (const [id, again] of some)
+    for (const [id, asked] of some)
       await db
-        .write((trx) => this.#handle(trx, new Map([[id, again]])))
+        .write((trx) => this.#handle(trx, new Map([[id, asked]])))
         .then(
           () => this.#failing.delete(id),
           (error: unknown) => {
-            if (!this.#failing.has(id)) this.#failing.set(id, clock.elapsed());
+            if (!this.#failing.has(id)) this.#failing.set(id, { since: clock.elapsed(), at: clock.now() });
+            if (asked.holds) this.#reconsidered.add(id);
+            if (asked.isRetried) this.#retried.add(id);
             log.error({ err: error, incident: id }, "handling a due incident failed; retrying");
           },
         );
   }
 
-  /** The waiting actions of an incident that is checked again. */
-  #holdsAgain(id: string): HeldAgain {
-    return this.#reconsidered.delete(id) ? this.#live.get(id)?.holds : undefined;
+  #takeAsked(id: string): Asked {
+    const holds = this.#reconsidered.delete(id) ? this.#live.get(id)?.holds : undefined;
+    return { holds, isRetried: this.#retried.delete(id) };
   }
 
-  async #handle(trx: Trx, some: ReadonlyMap<string, HeldAgain>): Promise<void> {
+  async #handle(trx: Trx, some: ReadonlyMap<string, Asked>): Promise<void> {
     const now = this.#parts.clock.now();
     const known = await readIncidents(this.#parts, trx, [...some.keys()], now);
-    for (const [id, again] of some) {
+    for (const [id, { holds, isRetried }] of some) {
       const { row, facts } = known.get(id) ?? (await readIncidents(this.#parts, trx, [id], now)).get(id) ?? {};
       if (!row) {
         this.#due.delete(id);
         continue;
       }
       const own = row.updatedAt > now ? movedBack(trx, row, now) : row;
-      const tried = this.#retried.delete(id) ? triedAgain(trx, own, settingsOf(this.#parts.policies, own), now) : own;
-      const start = again ? lookedAtAgain(tried, again, now) : tried;
+      const tried = isRetried ? triedAgain(trx, own, settingsOf(this.#parts.policies, own), now) : own;
+      const start = holds ? lookedAtAgain(tried, holds, now) : tried;
       const changed = await this.#turn(trx, start, now, facts);
       // Also if nothing changed, so that the due time in memory is the row's.
       noteChanged(trx, [changed]);

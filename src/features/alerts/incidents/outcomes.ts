@@ -175,7 +175,7 @@ async function nextContact(
   userId: string,
   now: EpochMs,
 ): Promise<void> {
-  const own = (await pagesOf(trx, id)).filter((page) => page.userId === userId);
+  const own = (await pagesOf(trx, id)).filter((page) => page.userId === userId && isOutside(page));
   if (own.some((page) => page.outcome === "delivered" || (page.endedAt === null && page.failedAt === null))) return;
   const next = await trx
     .selectFrom("jobs")

@@ -58,9 +58,21 @@ function flush(work: IncidentWork): void {
   notifyPartlyResolved(work);
   showAgain(work);
   const { fresh } = work;
-  if (fresh.length === 0) return;
-  if (incident.notifiedAt === null) notifyFirst(work, fresh);
-  else notifyNew(work, fresh);
+  if (fresh.length > 0 && incident.notifiedAt === null) notifyFirst(work, fresh);
+  else if (fresh.length > 0) notifyNew(work, fresh);
+  countAgain(work);
+}
+
+/** The step `ifCount` waits for more alerts: those that flap are among them, though none is new. */
+function countAgain(work: IncidentWork): void {
+  const { incident, settings, now } = work;
+  if (!work.isEscalating || incident.notifiedAt === null || incident.stepAt !== null) return;
+  const step = settings.steps[incident.step];
+  if (step?.type === "ifCount" && hasEnough(work, step)) incident.stepAt = now;
+}
+
+function hasEnough({ facts, now }: IncidentWork, { alerts, windowMs }: Extract<PolicyStep, { type: "ifCount" }>) {
+  return facts.members.filter(({ addedAt }) => addedAt > now - windowMs).length >= alerts;
 }
 
 /** Alerts that webhooks left out are in the next ones: a receiver may take their absence for an end. */
@@ -87,7 +99,7 @@ function notifyFirst(work: IncidentWork, fresh: readonly Member[]): void {
 
 /** Alerts that joined after the first notification. */
 function notifyNew(work: IncidentWork, fresh: readonly Member[]): void {
-  const { incident, settings, now } = work;
+  const { incident, settings } = work;
   const isAcknowledged = incident.state === "acknowledged" && incident.snoozedUntil === null;
   if (work.isEscalating && incident.reachedAt === null && incident.step > 0) {
     tryAgain(work);
@@ -99,9 +111,6 @@ function notifyNew(work: IncidentWork, fresh: readonly Member[]): void {
     work.renotify("new-alerts", isAcknowledged ? "low" : incident.urgency);
     work.markFiringNotified(fresh);
   }
-  if (!work.isEscalating) return;
-  // The step `ifCount` waits for more alerts.
-  if (incident.stepAt === null && incident.step < settings.steps.length) incident.stepAt = now;
 }
 
 function notifyPartlyResolved(work: IncidentWork): void {
@@ -156,7 +165,7 @@ function runStep(work: IncidentWork): void {
       if (!facts.isWithin(step.interval, now)) outside(work, step, index);
       break;
     case "ifCount":
-      if (facts.members.filter(({ addedAt }) => addedAt > now - step.windowMs).length >= step.alerts) break;
+      if (hasEnough(work, step)) break;
       incident.step = index;
       incident.stepAt = null;
       work.log("too-few-alerts", { step: index, wanted: step.alerts });

@@ -4,6 +4,7 @@ import { stateOf } from "../../../http/negotiation.ts";
 import { type Reply, withVersion } from "../../../http/route.ts";
 import { pageOf } from "../../../http/shapes.ts";
 import { type FeatureServer, feature } from "../../../module/feature.ts";
+import type { Trx } from "../../../store/database.ts";
 import { silenceSweep } from "../retention.ts";
 import type { SilencesContext } from "./requests.ts";
 import * as requests from "./requests.ts";
@@ -58,18 +59,14 @@ function serve(server: FeatureServer, context: SilencesOwn): void {
     status: 201,
     response: () => Silence.View,
     errors: [...setErrors, ...IDEMPOTENCY_ERRORS],
-    handle: (exchange, { body }) =>
-      idempotency.run(
-        exchange,
-        callerOf(exchange),
-        body,
-        db,
-        async (trx) => {
-          const silence = await requests.createSilence(context, callerOf(exchange), body, trx);
-          return answer(requests.silenceView(silence, clock.now()), 201);
-        },
-        {},
-      ),
+    async handle(exchange, { body }) {
+      if (body.matchers) await requests.readMatchers(body.matchers);
+      const create = async (trx: Trx) => {
+        const silence = await requests.createSilence(context, callerOf(exchange), body, trx);
+        return answer(requests.silenceView(silence, clock.now()), 201);
+      };
+      return idempotency.run(exchange, callerOf(exchange), body, db, create, {});
+    },
   });
   server.route({
     ...read,

@@ -144,6 +144,7 @@ export async function updateSilence(
   input: UpdateSilence,
 ): Promise<SilenceRow> {
   const { db, silences, projects } = context;
+  const matchers = input.matchers && (await readMatchers(input.matchers));
   return db.write(async (trx) => {
     const old = await writableSilence(context, principal, id, trx);
     const times = timesOf(old);
@@ -153,7 +154,7 @@ export async function updateSilence(
     const draft: SilenceDraft = {
       projectId: old.projectId,
       kind: input.kind ?? old.kind,
-      matchers: input.matchers ? await readMatchers(input.matchers) : matchersOf(old),
+      matchers: matchers ?? matchersOf(old),
       startsAt,
       endsAt: endOf(input, startsAt, openEnd),
       recurrence,
@@ -346,8 +347,11 @@ function commonLabels(alerts: readonly LabelRecord[]): Matcher[] {
     .map(([name, value]) => ({ name, operator: "=", value }));
 }
 
-/** @throws VALIDATION_FAILED, WORK_LIMITED */
-async function readMatchers(given: readonly GivenMatcher[]): Promise<Matcher[]> {
+/**
+ * Compiling takes a while, and no event is stored during a transaction: call it before one too, in which
+ * the patterns are then known. @throws VALIDATION_FAILED, WORK_LIMITED
+ */
+export async function readMatchers(given: readonly GivenMatcher[]): Promise<Matcher[]> {
   const matchers = given.map((matcher, at): Matcher => {
     if (typeof matcher !== "string") return { ...matcher, operator: matcher.operator ?? "=" };
     try {

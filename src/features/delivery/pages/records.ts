@@ -1,5 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { EpochMs } from "../../../core/clock.ts";
+import { PrismError } from "../../../core/errors.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import type { AcceptedPage, BounceResult, NotSent, PageFollower, PageKind, PageKindName, PageRow } from "./page.ts";
@@ -32,6 +33,15 @@ type Outcome =
   | ({ readonly is: "attempted" } & Attempted)
   | { readonly is: "skipped"; readonly note: string; readonly record?: AcceptedPage["record"] };
 
+type Pending = readonly [id: string, outcome: Outcome];
+
+/** The store takes no write, whatever it is. */
+const STORE_REFUSES: ReadonlySet<string> = new Set([
+  "STORAGE_FULL",
+  "DATABASE_UNAVAILABLE",
+  "SHUTTING_DOWN",
+  "OVERLOADED",
+]);
 const ROWS_AT_ONCE = 64;
 const RETRY_MS = 1000;
 /** At least this long between two writes. */
@@ -48,6 +58,8 @@ export class PageRecords {
   readonly #parts: RecordParts;
   readonly #kinds: ReadonlyMap<PageKindName, PageKind>;
   readonly #pending = new Map<string, Outcome>();
+  /** Pending ones that could not be stored where others could: they are tried again after a pause. */
+  readonly #refused = new Set<string>();
   /** Called when the outcome of a page is stored. */
   readonly #whenStored = new Map<string, () => void>();
   #writing: Promise<void> | null = null;
@@ -138,29 +150,48 @@ export class PageRecords {
 
   async stop(): Promise<void> {
     this.#isStopped = true;
+    this.#tryRefused();
     await this.idle();
   }
 
   #add(id: string, outcome: Outcome): void {
     this.#pending.set(id, outcome);
+    this.#refused.delete(id);
+    this.#start();
+  }
+
+  #start(): void {
     this.#writing ??= this.#write().finally(() => {
       this.#writing = null;
-      if (this.#pending.size > 0 && !this.#isStopped) this.#writing = this.#write();
+      if (this.#hasNext && !this.#isStopped) this.#start();
     });
+  }
+
+  get #hasNext(): boolean {
+    return this.#pending.size > this.#refused.size;
+  }
+
+  #tryRefused(): void {
+    this.#refused.clear();
+    if (this.#hasNext) this.#start();
+  }
+
+  #refuse(id: string): void {
+    if (this.#refused.size === 0) setTimeout(() => this.#tryRefused(), RETRY_MS).unref();
+    this.#refused.add(id);
   }
 
   async #write(): Promise<void> {
     // Outcomes of the same turn of the event loop share a transaction.
     await new Promise(setImmediate);
-    while (this.#pending.size > 0) {
+    while (this.#hasNext) {
       // So does what ends shortly after a write: in a storm there are few commits.
       const pauseMs = this.#isStopped ? 0 : this.#writtenAt + SHARED_MS - performance.now();
       if (pauseMs > 0) await wait(pauseMs);
-      const batch = [...this.#pending].slice(0, ROWS_AT_ONCE);
+      const batch = [...this.#pending].filter(([id]) => !this.#refused.has(id)).slice(0, ROWS_AT_ONCE);
       try {
         await this.#store(batch);
         this.#writtenAt = performance.now();
-        for (const [id, outcome] of batch) if (this.#pending.get(id) === outcome) this.#isStored(id);
       } catch (error) {
         this.#parts.log.error({ err: error }, "cannot store outcomes of pages; retrying");
         if (this.#isStopped) return;
@@ -169,30 +200,49 @@ export class PageRecords {
     }
   }
 
-  #isStored(id: string): void {
+  #isStored([id, outcome]: Pending): void {
+    if (this.#pending.get(id) !== outcome) return;
     this.#pending.delete(id);
     this.#whenStored.get(id)?.();
     this.#whenStored.delete(id);
   }
 
-  /** One by one after an error, without what follows: an outcome is stored in any case. */
-  async #store(batch: readonly (readonly [string, Outcome])[]): Promise<void> {
+  /** One by one after an error. */
+  async #store(batch: readonly Pending[]): Promise<void> {
     const { db, log } = this.#parts;
     try {
       await db.write((trx) => this.#apply(trx, batch, true));
+      for (const each of batch) this.#isStored(each);
     } catch (error) {
       log.warn({ err: error }, "cannot store outcomes of pages together; storing them one by one");
-      for (const each of batch)
-        await db
-          .write((trx) => this.#apply(trx, [each], true))
-          .catch(async (single: unknown) => {
-            log.error({ err: single, page: each[0] }, "handling the outcome of a page failed");
-            await db.write((trx) => this.#apply(trx, [each], false));
-          });
+      for (const each of batch) await this.#storeAlone(each);
     }
   }
 
-  async #apply(trx: Trx, batch: readonly (readonly [string, Outcome])[], follows: boolean): Promise<void> {
+  /** An outcome is stored in any case, if need be without what follows. @throws if the store takes none */
+  async #storeAlone(pending: Pending): Promise<void> {
+    const { db, log } = this.#parts;
+    const [id, outcome] = pending;
+    try {
+      await db
+        .write((trx) => this.#apply(trx, [pending], true))
+        .catch(async (error: unknown) => {
+          log.error({ err: error, page: id }, "handling the outcome of a page failed");
+          await db.write((trx) => this.#apply(trx, [pending], false));
+        });
+      this.#isStored(pending);
+    } catch (error) {
+      if (this.#pending.get(id) !== outcome) return;
+      // Last: it may be this one that the store takes too long for.
+      this.#pending.delete(id);
+      this.#pending.set(id, outcome);
+      if (error instanceof PrismError && STORE_REFUSES.has(error.code)) throw error;
+      this.#refuse(id);
+      log.error({ err: error, page: id }, "cannot store the outcome of a page; retrying");
+    }
+  }
+
+  async #apply(trx: Trx, batch: readonly Pending[], follows: boolean): Promise<void> {
     const ids = batch.map(([id]) => id);
     const rows = new Map((await findPages(trx, ids)).map((row) => [row.id, row]));
     const delivered: PageRow[] = [];

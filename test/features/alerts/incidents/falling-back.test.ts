@@ -4,6 +4,7 @@ import { eventually } from "../../../helpers/eventually.ts";
 import { answered } from "../../../helpers/prism.ts";
 import { httpServer } from "../../channels/presets/http.ts";
 import { type StandIn, startStandIn } from "../../channels/support/stand-in.ts";
+import { pusherPeer } from "../../delivery/support/pusher-peer.ts";
 import { IncidentWorld, MINUTE } from "./support.ts";
 
 const SETTINGS = { "webhooks.allowPrivateCidrs": "127.0.0.0/8" };
@@ -115,3 +116,25 @@ test("a page of high urgency goes on although the person wants no later one of l
     return phone.seen.length > 0;
   });
 });
+
+for (const isDown of [false, true])
+  test(`a page by Pusher that ${isDown ? "waits" : "arrives"} keeps no later contact rule back`, async (t) => {
+    const peer = await pusherPeer(t);
+    if (isDown) peer.answer("slow");
+    const world = await IncidentWorld.start(t, { ...SETTINGS, ...peer.settings });
+    const ann = await world.member("ann");
+    await wayOf(t, world, ann, true);
+    const high = [
+      { afterMs: 0, channels: ["in_app", "service"] },
+      { afterMs: 5 * MINUTE, channels: ["email"] },
+    ];
+    await answered(200, world.prism.put("/api/v1/users/me/contact-rules", { high, low: [] }, { token: ann.token }));
+    await setPolicy(world, [{ type: "notify", users: ["ann"] }]);
+    await world.fire("A");
+    await eventually("the way has failed", () => logHas(world, "page-failed"));
+    const kinds = ["contact-notified", "contact-dropped"];
+    await eventually("the next rule is used", async () => {
+      const log = await world.log((await world.only()).id);
+      return log.some((kind) => kinds.includes(kind));
+    });
+  });

@@ -5,6 +5,7 @@ import { uuidv7 } from "../../../../src/core/ids.ts";
 import type { AlertView } from "../../../../src/features/alerts/index.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import { answered } from "../../../helpers/prism.ts";
+import { refuseWrites } from "../../../helpers/refuse-writes.ts";
 import { countOf, rowsOf } from "../../../helpers/tables.ts";
 import { valuesOf } from "../../../helpers/values.ts";
 import { HOUR, PATH, type SilenceBody, type SilenceWorld, silenceWorld } from "./support.ts";
@@ -52,6 +53,17 @@ test("an invalid silence is refused with the member that is wrong", async (t) =>
       if (reply.error.code !== "INVALID_CRON") assert.equal(detail?.path, path, text);
     });
   assert.equal(countOf(prism, "silences"), 0);
+});
+
+test("matchers are read before the transaction: compiling their patterns holds no writer", async (t) => {
+  const { create, prism } = await silenceWorld(t);
+  const { id } = (await create()).body;
+  const accept = refuseWrites(prism);
+  const matchers = ["team"];
+  const made = await create({ matchers });
+  const changed = await prism.patch(`${PATH}/${id}`, { matchers }, { headers: { "If-Match": '"1"' } });
+  assert.deepEqual([made.status, changed.status], [400, 400]);
+  accept();
 });
 
 test("a broad silence needs silences:broad", async (t) => {
