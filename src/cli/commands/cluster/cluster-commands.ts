@@ -107,8 +107,13 @@ export async function clusterCompare(context: CommandContext): Promise<void> {
     ),
     `Compared with ${rows} rows of ${leader} at the record ${sequence}.`,
   ]);
-  const others = nodes.filter(({ result }) => result !== "equal").map(({ name }) => name);
-  if (others.length > 0) throw new CommandError(EXIT.checkFailed, `not equal to ${leader}: ${others.join(", ")}`);
+  const named = (wanted: keyof typeof RESULTS) => nodes.flatMap(({ name, result }) => (result === wanted ? name : []));
+  const [differing, silent] = [named("differs"), named("no-answer")];
+  const problems = [
+    ...(differing.length > 0 ? [`not equal to ${leader}: ${differing.join(", ")}`] : []),
+    ...(silent.length > 0 ? [`did not answer: ${silent.join(", ")}`] : []),
+  ];
+  if (problems.length > 0) throw new CommandError(EXIT.checkFailed, problems.join("; "));
 }
 
 export async function clusterDigest(context: CommandContext): Promise<void> {
