@@ -200,8 +200,8 @@ export function requireAlone(connection: Sqlite): void {
   const position = connection.prepare("select 1 from local_state where key = 'cluster.position'").get();
   if (position === undefined) return;
   throw new DataDirRefused(
-    "the database belongs to a cluster, and this node of it does not run: start it, or name a node that runs (--url); " +
-      "prism cluster leave ends the cluster for this database",
+    "the database belongs to a cluster: start prism serve with cluster.servers here, or name a node that runs (--url); " +
+      "to go on without the cluster: prism cluster leave",
   );
 }
 
