@@ -30,7 +30,7 @@ connection.subscribe((state) => {
   }
 });
 
-type Listener = (entry: Entry) => unknown;
+type Listener = (entry: Entry) => void;
 
 interface Shared {
   readonly subscription: Subscription;

@@ -50,6 +50,20 @@ test("commands for a running node say at a single server that there is no cluste
   }
 });
 
+test("init changes nothing when the nats-servers cannot make the log, and works once they can", async (t) => {
+  const cluster = await makeCluster(t, await startNats(t), ["a"]);
+  const [a] = cluster.nodes as [ClusterNode];
+  await a.alone(async () => undefined);
+  a.set({ PRISM_CLUSTER_REPLICAS: "3" });
+  const refused = a.command("cluster", "init");
+  assert.deepEqual([refused.status, /the log cannot be made: /.test(refused.stderr)], [3, true], refused.stderr);
+  await a.alone(async () => undefined);
+  a.set({ PRISM_CLUSTER_REPLICAS: "1" });
+  jsonOf(a, "init");
+  await a.start();
+  assert.equal((await cluster.leader()).name, "a");
+});
+
 test("from a single server to a cluster and back, the JSON of each command has what its page says", async (t) => {
   const servers = await startNats(t);
   const cluster = await makeCluster(t, servers, ["a", "b"]);
