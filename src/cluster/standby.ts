@@ -22,6 +22,8 @@ export interface StandbyOptions {
   readonly trustedProxies: readonly string[];
   /** How long a request waits for a leader. */
   readonly holdMs: number;
+  /** How many requests wait at most. */
+  readonly maxWaiting?: number;
   readonly forwarder: Forwarder;
   /** URL of the leader; null: there is none. */
   leader(): string | null;
@@ -68,7 +70,7 @@ export class StandbyPort {
   readonly #forwarder: Forwarder;
   readonly #trusted: CidrSet;
   readonly #waiting = new Set<Waiting>();
-  readonly #waitingOf = new Shares(MAX_WAITING, WAITING_SHARE);
+  readonly #waitingOf: Shares;
   /** Requests that a leader has, by its URL. */
   readonly #passed = new Map<ClientRequest, string>();
   /** Connections that are passed on as bytes, with the URL; null: they wait for a leader. */
@@ -84,6 +86,7 @@ export class StandbyPort {
   constructor(options: StandbyOptions) {
     this.#options = options;
     this.#forwarder = options.forwarder;
+    this.#waitingOf = new Shares(options.maxWaiting ?? MAX_WAITING, WAITING_SHARE);
     this.#trusted = new CidrSet(options.trustedProxies);
     const { certFile, keyFile } = options;
     const tls = certFile !== undefined && keyFile !== undefined;
