@@ -438,6 +438,17 @@ export async function refusedRequests(dataDir: string, box: SealedBox): Promise<
   );
 }
 
+/** What is on disk, for doctor. `oldestAt` is in epoch ms; null: nothing waits. */
+export function spooledIn(dataDir: string): { readonly oldestAt: number | null; readonly refused: number } {
+  const dir = join(dataDir, SPOOL_DIR);
+  const refused = join(dir, REFUSED_DIR);
+  const [oldest] = existsSync(dir) ? namesIn(dir) : [];
+  return {
+    oldestAt: oldest === undefined ? null : instantOfId(oldest.slice(DIGITS + 1)),
+    refused: existsSync(refused) ? namesIn(refused).length : 0,
+  };
+}
+
 /** Lets the node send it to the leader again, with the same `Idempotency-Key`. */
 export function putBack(dataDir: string, name: string): Promise<void> {
   const dir = join(dataDir, SPOOL_DIR);

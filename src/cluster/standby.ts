@@ -3,7 +3,7 @@ import { type ClientRequest, createServer, type IncomingMessage, type Server, Se
 import { createServer as createSecureServer, Server as SecureServer } from "node:https";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { PrismError } from "../core/errors.ts";
+import { PrismError, STATUS_OF } from "../core/errors.ts";
 import { uuidv7 } from "../core/ids.ts";
 import { CidrSet } from "../core/ip-addresses.ts";
 import { addressGroup, clientBehind } from "../http/client-address.ts";
@@ -48,6 +48,10 @@ const MAX_WAITING = 10_000;
 const WAITING_SHARE = 1 / 4;
 /** A connection with more requests that were not answered is closed. */
 const MAX_PIPELINED = 100;
+/** The server of a leader closes the connection of a request with more, those of this node included. */
+const MAX_HEADERS = 98;
+/** `Prism-Hop` and `Connection`. */
+const ADDED_HEADERS = 2;
 const AGAIN_MS = 200;
 /** The system asks a client that is silent for so long whether it is there. */
 const KEEP_ALIVE_MS = 60_000;
@@ -205,6 +209,8 @@ export class StandbyPort {
       res.writeHead(own.status, { "Content-Type": own.contentType, "Cache-Control": "no-store" }).end(own.body);
       return;
     }
+    if (Object.values(passedHeaders(req)).flat().length + ADDED_HEADERS > MAX_HEADERS)
+      return answerError(req, res, new PrismError("HEADERS_TOO_LARGE", "The request has too many headers"));
     const degraded = this.#degraded();
     const treatment = degraded ? treatmentOf(req.method ?? "GET", path) : null;
     if (degraded && treatment === "answered") return this.#pass(degraded.url, req, res, since);
@@ -407,9 +413,13 @@ const REFUSALS = {
 } as const;
 
 function refuse(req: IncomingMessage, res: ServerResponse, code: keyof typeof REFUSALS, message?: string): void {
-  const error = new PrismError(code, message ?? REFUSALS[code], { retryAfterMs: 5000 });
-  const isPage = req.method === "GET" && (req.headers.accept ?? "").includes("text/html");
-  res.writeHead(503, {
+  answerError(req, res, new PrismError(code, message ?? REFUSALS[code], { retryAfterMs: 5000 }));
+}
+
+function answerError(req: IncomingMessage, res: ServerResponse, error: PrismError): void {
+  const status = STATUS_OF[error.code];
+  const isPage = status === 503 && req.method === "GET" && (req.headers.accept ?? "").includes("text/html");
+  res.writeHead(status, {
     "Content-Type": isPage ? "text/html; charset=utf-8" : "application/json",
     "Cache-Control": "no-store",
     Connection: "close",

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { eventually } from "../helpers/eventually.ts";
+import { startPrism } from "../helpers/prism.ts";
 import { dial, openPort, openServer } from "./support/port.ts";
 
 const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`;
@@ -100,4 +101,19 @@ test("one client behind a proxy leaves memory for the bodies of others", async (
   const other = await dial(t, port.port, head("203.0.113.8", part.length) + part);
   await eventually("an answer", () => other.text.includes("\r\n\r\n"));
   assert.match(other.text, /prism-spooled: 1/i);
+});
+
+test("a request whose headers the leader would not take is answered at once, and others arrive", async (t) => {
+  const prism = await startPrism(t);
+  const port = await openPort(t, { leader: prism.url });
+  const withHeaders = (count: number): string =>
+    get("/health/live").replace(
+      "\r\n\r\n",
+      `\r\n${Array.from({ length: count }, (_, n) => `X-${n}: a\r\n`).join("")}\r\n`,
+    );
+  const small = await dial(t, port.port, withHeaders(94));
+  await eventually("an answer", () => small.text.startsWith("HTTP/1.1 200 "));
+  const large = await dial(t, port.port, withHeaders(95));
+  await eventually("a refusal", () => large.isClosed);
+  assert.match(large.text, /^HTTP\/1\.1 431 .*HEADERS_TOO_LARGE/s);
 });
