@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { join, join } from "node:path";
+import { join } from "node:path";
 import test from "node:test";
 import { connectNats } from "../../src/cluster/nats-log.ts";
 import { recordBox } from "../../src/cluster/record.ts";
