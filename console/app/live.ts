@@ -98,19 +98,33 @@ export function listen(stream: string, listener: Listener): () => void {
 }
 
 /**
+ * Calls `work` once the entries of all these streams arrive, unless they already do: a list that was
+ * loaded before lacks what happened in between. @returns ends it
+ */
+export function onceOpen(streams: readonly string[], work: () => void): () => void {
+  let isEnded = false;
+  const opening = streams.flatMap((stream) => shared.get(stream)?.subscription ?? []).filter((each) => !each.isOpen);
+  if (opening.length > 0) void Promise.all(opening.map(({ opened }) => opened)).then(() => isEnded || work());
+  return () => {
+    isEnded = true;
+  };
+}
+
+/**
  * Calls `listener` with each entry of a live stream: `user:me`, `project:<id>`, `system`,
  * `tasks:me`, `messages:me` (docs/realtime.md). All users of a stream share one subscription.
- * @param stream null: none
+ * @param stream null: none @param reload see {@link onceOpen}
  */
-export function useStream(stream: string | null, listener: Listener): void {
-  useStreams(stream === null ? [] : [stream], listener);
+export function useStream(stream: string | null, listener: Listener, reload?: () => void): void {
+  useStreams(stream === null ? [] : [stream], listener, reload);
 }
 
 /** {@link useStream} for several streams. */
-export function useStreams(streams: readonly string[], listener: Listener): void {
-  const latest = useLatest(listener);
+export function useStreams(streams: readonly string[], listener: Listener, reload?: () => void): void {
+  const latest = useLatest({ listener, reload });
   useEffect(() => {
-    const stops = streams.map((stream) => listen(stream, (entry) => latest.current(entry)));
+    const stops = streams.map((stream) => listen(stream, (entry) => latest.current.listener(entry)));
+    stops.push(onceOpen(streams, () => latest.current.reload?.()));
     return () => {
       for (const stop of stops) stop();
     };

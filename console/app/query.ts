@@ -14,7 +14,7 @@ export interface Loaded<T> {
 export interface QueryResult<T> extends Loaded<T> {
   /** Loads again; the shown data stays until the answer. */
   reload(): void;
-  /** Replaces the data at once, for optimistic changes. */
+  /** Replaces the data at once, for live entries and optimistic changes; again when an older answer arrives. */
   change(next: (data: T | undefined) => T | undefined): void;
 }
 
@@ -25,6 +25,8 @@ interface Entry<T> {
   users: number;
   /** The number of the latest request: answers of earlier ones are dropped. */
   turn: number;
+  /** Changes since the latest request began, which its answer may not include. */
+  changes: ((data: T | undefined) => T | undefined)[];
 }
 
 const MAX_ENTRIES = 200;
@@ -55,7 +57,10 @@ export function useQuery<T>(key: string | null, load: () => Promise<T>): QueryRe
     ...state,
     reload: () => entry && void run(entry),
     change: (next) => {
-      if (entry) entry.state.value = { ...entry.state.peek(), data: next(entry.state.peek().data) };
+      if (!entry) return;
+      const state = entry.state.peek();
+      if (state.loading) entry.changes.push(next);
+      entry.state.value = { ...state, data: next(state.data) };
     },
   };
 }
@@ -161,6 +166,7 @@ function entryOf<T>(key: string, load: () => Promise<T>): Entry<T> {
     load,
     users: 0,
     turn: 0,
+    changes: [],
   };
   entries.set(key, entry as Entry<unknown>);
   return entry;
@@ -170,10 +176,13 @@ async function run<T>(entry: Entry<T>, load: () => Promise<T> = () => entry.load
   entry.turn += 1;
   const { turn } = entry;
   const began = returns;
+  entry.changes = [];
   entry.state.value = { ...entry.state.peek(), loading: true };
   try {
     const data = await load();
-    if (turn === entry.turn) entry.state.value = { data, error: undefined, loading: false };
+    if (turn !== entry.turn) return;
+    const changed = entry.changes.reduce<T | undefined>((known, next) => next(known), data);
+    entry.state.value = { data: changed, error: undefined, loading: false };
   } catch (cause) {
     if (turn !== entry.turn) return;
     const error = cause instanceof PrismError ? cause : new PrismError("INTERNAL", String(cause), { cause });

@@ -1,4 +1,5 @@
 import { useEffect, useRef } from "preact/hooks";
+import type { Entry } from "../../src/client/views.ts";
 import { useLatest } from "../ui/index.ts";
 import { useReconnected, useStreams } from "./live.ts";
 import { streamsOf, useProjects } from "./projects.ts";
@@ -54,10 +55,11 @@ interface Changes {
 export function useProjectChanges(types: RegExp, work: () => void, options: Changes = {}): void {
   const { projectId = "", everyMs = 1000, idleMs = IDLE_MS, onType } = options;
   const refresh = useRefresh(work, everyMs, idleMs);
-  useStreams(streamsOf(useProjects(), projectId), ({ type: entryType, data }) => {
+  const take = ({ type: entryType, data }: Entry) => {
     const type = (data as { readonly type?: string } | null)?.type ?? entryType;
     if (!types.test(type) && !types.test(entryType)) return;
     refresh();
     onType?.(type);
-  });
+  };
+  useStreams(streamsOf(useProjects(), projectId), take, refresh);
 }

@@ -70,11 +70,14 @@ const FINAL = new Set(["CHANNEL_FORBIDDEN", "VALIDATION_FAILED", "RATE_LIMITED",
 export class Subscription<Stream extends string = string> {
   /** As requested. */
   readonly stream: Stream;
+  /** Resolves when the server has confirmed the subscription for the first time: later entries arrive. */
+  readonly opened: Promise<void>;
   readonly #options: SubscribeOptions;
   readonly #parts: SubscriptionParts;
   readonly #handlers = new Map<string, Set<Handler<never>>>();
   readonly #queue: EntryQueue;
   readonly #acks: Acknowledger;
+  #open: () => void = () => undefined;
   #phase: Phase = { kind: "away" };
   #link: Link | null = null;
   #resolved: string | null = null;
@@ -85,6 +88,9 @@ export class Subscription<Stream extends string = string> {
   /** @internal Subscriptions are made by `PrismClient.subscribe`. */
   constructor(stream: Stream, options: SubscribeOptions, parts: SubscriptionParts) {
     this.stream = stream;
+    this.opened = new Promise((resolve) => {
+      this.#open = resolve;
+    });
     this.#options = options;
     this.#parts = parts;
     this.#queue = new EntryQueue(parts.environment, parts.maxQueued, {
@@ -97,6 +103,11 @@ export class Subscription<Stream extends string = string> {
       handled: (item) => this.#handled(item),
     });
     this.#acks = new Acknowledger(parts.environment, (offset) => this.#sayAck(offset));
+  }
+
+  /** Whether the server sends its entries now, or will again when the handlers have caught up. */
+  get isOpen(): boolean {
+    return this.#phase.kind === "live" || this.#phase.kind === "paused";
   }
 
   /** The last handled offset; null if unknown. */
@@ -220,6 +231,7 @@ export class Subscription<Stream extends string = string> {
   #subscribed({ id, offset }: Extract<ServerMessage, { op: "subscribed" }>): void {
     if (this.#phase.kind !== "asked" || this.#phase.id !== id) return;
     this.#phase = { kind: "live" };
+    this.#open();
     if (this.#received === null) {
       const { from = "latest" } = this.#options;
       this.#received = from === "latest" ? offset : from === "earliest" ? 0 : from;
@@ -277,8 +289,7 @@ export class Subscription<Stream extends string = string> {
   }
 
   #sayAck(offset: number): boolean {
-    const isThere = this.#phase.kind === "live" || this.#phase.kind === "paused";
-    if (!isThere || !this.#link || this.#resolved === null) return false;
+    if (!this.isOpen || !this.#link || this.#resolved === null) return false;
     this.#link.say({ op: "ack", id: this.#link.nextId(), stream: this.#resolved, offset });
     return true;
   }

@@ -161,7 +161,7 @@ export class ClusterLead {
     const { leadership, now } = this.#parts;
     const { before, isHandedOver } = leadership;
     const at = now();
-    if (before === null) return;
+    if (before === null || this.term === 1) return;
     this.#takeOver = { at, from: before.node, withoutLeaderMs: Math.max(0, at - before.at), isHandedOver };
   }
 
@@ -272,7 +272,9 @@ export class ClusterLead {
         "NO_STANDBY",
         to === undefined
           ? "No other node that may lead is live: nothing would take over"
-          : `The node ${to} is not live, or may not lead`,
+          : to === this.node
+            ? `The node ${to} leads already`
+            : `The node ${to} is not live, or may not lead`,
       );
     return next.name;
   }

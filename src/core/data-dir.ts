@@ -198,3 +198,17 @@ export function freeName(folder: string, now: EpochMs): string {
   while (existsSync(join(folder, archiveName(at)))) at += 1000;
   return join(folder, archiveName(at));
 }
+
+/**
+ * Time of the latest backup: from the audit trail, which covers other directories too, or from the
+ * archives in the default directory. Null for none.
+ */
+export function newestBackupAt(dataDir: string, recordedAt: EpochMs | null): EpochMs | null {
+  let newest = "";
+  try {
+    [newest = ""] = archivesIn(join(dataDir, BACKUPS_DIR));
+  } catch {
+    // No directory, or one of another user.
+  }
+  return Math.max(archiveTime(newest) ?? 0, recordedAt ?? 0) || null;
+}

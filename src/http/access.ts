@@ -82,7 +82,7 @@ export function userOf(exchange: Exchange): UserPrincipal {
 /** @throws FORBIDDEN for the operator, who has no account */
 export function requireAccount(principal: PermissionHolder): UserPrincipal {
   if (principal.kind !== "operator") return principal;
-  throw new PrismError("FORBIDDEN", "The operator has no account; name a user, or use that user's token");
+  throw new PrismError("FORBIDDEN", "The operator has no account; name a user or a project, or use that user's token");
 }
 
 /** The caller of a route with permissions. @throws FORBIDDEN for an API key */

@@ -200,7 +200,8 @@ export function requireAlone(connection: Sqlite): void {
   const position = connection.prepare("select 1 from local_state where key = 'cluster.position'").get();
   if (position === undefined) return;
   throw new DataDirRefused(
-    "the database belongs to a cluster: start prism serve with cluster.servers, or end that with prism cluster leave",
+    "the database belongs to a cluster: start prism serve with cluster.servers here, or name a node that runs (--url); " +
+      "to go on without the cluster: prism cluster leave",
   );
 }
 

@@ -244,6 +244,10 @@ test("prism import alertmanager stores policies and routes once, and names what 
 
   const other = await run("small.yml");
   assert.deepEqual([other.status, /give --replace/.test(other.stderr)], [7, true], other.stderr);
+  const tried = await run("small.yml", "--dry-run");
+  assert.equal(tried.status, 7, tried.stderr);
+  assert.match(tried.stdout, /^Routes would be updated: /m);
+  assert.match(tried.stderr, /this would change the routes of the project default: give --replace/);
   const replaced = await run("small.yml", "--replace", "--json");
   assert.equal((JSON.parse(replaced.stdout) as Report).routing.outcome, "updated", replaced.stderr);
 });

@@ -47,6 +47,10 @@ test("prism oncall create makes a rotation whose first user is on call at once, 
       assert.equal(status, 2, words);
       assert.match(stderr, said);
     }
+    const project = await prism.post("/api/v1/projects", { name: "Shop", slug: "shop" });
+    assert.equal(project.status, 201, project.text);
+    const outsider = await run("oncall create Cache --users ann --project shop");
+    assert.match(outsider.stderr, /ann: is no member of the project$/m);
     assert.equal(await schedules(), before);
   });
 

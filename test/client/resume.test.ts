@@ -186,3 +186,16 @@ test("a connection that is lost while the storage is being read leaves the offse
   await eventually("all that was missed", () => numbers.length === 3);
   assert.deepEqual(numbers, [1, 2, 3]);
 });
+
+test("opened resolves when the server has confirmed the subscription: what is published then arrives", async (t) => {
+  const server = await LiveServer.start(t);
+  const { client } = startClient(t, { url: server.prism.url, token: server.apiKey });
+  const { numbers, subscription } = followProject(client, server.projectId);
+  assert.equal(subscription.isOpen, false);
+  await subscription.opened;
+  assert.equal(subscription.isOpen, true);
+  await server.feed.publish(5);
+  await eventually("all", () => numbers.length === 5);
+  await subscription.close();
+  assert.equal(subscription.isOpen, false);
+});

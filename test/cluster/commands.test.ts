@@ -50,6 +50,20 @@ test("commands for a running node say at a single server that there is no cluste
   }
 });
 
+test("init changes nothing when the nats-servers cannot make the log, and works once they can", async (t) => {
+  const cluster = await makeCluster(t, await startNats(t), ["a"]);
+  const [a] = cluster.nodes as [ClusterNode];
+  await a.alone(async () => undefined);
+  a.set({ PRISM_CLUSTER_REPLICAS: "3" });
+  const refused = a.command("cluster", "init");
+  assert.deepEqual([refused.status, /the log cannot be made: /.test(refused.stderr)], [3, true], refused.stderr);
+  await a.alone(async () => undefined);
+  a.set({ PRISM_CLUSTER_REPLICAS: "1" });
+  jsonOf(a, "init");
+  await a.start();
+  assert.equal((await cluster.leader()).name, "a");
+});
+
 test("from a single server to a cluster and back, the JSON of each command has what its page says", async (t) => {
   const servers = await startNats(t);
   const cluster = await makeCluster(t, servers, ["a", "b"]);
@@ -61,7 +75,11 @@ test("from a single server to a cluster and back, the JSON of each command has w
   assert.deepEqual(jsonOf(a, "init"), { cluster: "prism", node: "a" });
   assert.equal(a.command("cluster", "init").status, 3, "it is in a cluster");
   const none = a.command("cluster", "status", "--json");
-  assert.deepEqual([none.status, (JSON.parse(none.stdout) as { log: unknown }).log], [8, null], none.stderr);
+  assert.deepEqual(
+    [none.status, (JSON.parse(none.stdout) as { log: unknown }).log],
+    [8, { first: 1, last: 1 }],
+    none.stderr,
+  );
   await a.start();
   await cluster.leader();
   await b.start();

@@ -76,6 +76,14 @@ test("all nodes compare their tables at one record while events come; a changed 
   const audit = await fetch(`${leader.url}/api/v1/audit?action=cluster.compare`, { headers });
   assert.equal(((await audit.json()) as { data: object[] }).data.length, 4);
 
+  const silent = leader.command("cluster", "compare");
+  assert.equal(silent.status, 8, silent.stderr);
+  assert.match(silent.stderr, new RegExp(`did not answer: ${standby.name}$`, "m"));
+  assert.doesNotMatch(silent.stderr, /not equal/);
+  const shownStatus = leader.command("status").stdout;
+  assert.match(shownStatus, /^STATUS +attention$/m);
+  assert.match(shownStatus, new RegExp(`^cluster: The node ${standby.name} is gone`, "m"));
+
   assert.equal(leader.command("backup").status, 0);
   const { backup } = await state();
   assert.ok(backup !== null && existsSync(backup.file) && backup.bytes > 0, JSON.stringify(backup));

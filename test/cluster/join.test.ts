@@ -27,10 +27,14 @@ test("a server with data becomes the first node of a cluster, and ends it again 
   assert.equal(a.command("cluster", "init").status, 3, "a second time");
   const reset = a.command("migrate", "reset", "--yes");
   assert.deepEqual([reset.status, /belongs to a cluster/.test(reset.stderr)], [4, true], reset.stderr);
+  // It has no data, and the log does not hold those of before: it waits for the node that has them.
+  const starting = b.start();
+  await eventually("it has reached the log", () =>
+    /cannot copy the database from the leader yet|following the cluster/.test(b.output),
+  );
   await a.start();
   assert.equal((await cluster.leader()).name, "a");
-  // It has no data, and the log does not hold those of before.
-  await b.start();
+  await starting;
   const token = await cluster.token();
   await sendEvent(b, token, "together");
   await cluster.requireEqual();

@@ -43,6 +43,7 @@ test("the live node that has applied most leads next; one that follows only neve
   assert.equal(lead.standby(undefined), "c");
   assert.equal(lead.standby("b"), "b");
   for (const other of ["a", "d", "e"]) assert.throws(() => lead.standby(other), { code: "NO_STANDBY" });
+  assert.throws(() => lead.standby("a"), { message: "The node a leads already" });
   lead.stepDown("b");
   assert.equal(successor.value, "b");
   clock.now += 3000;

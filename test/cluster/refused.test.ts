@@ -18,7 +18,7 @@ async function node(t: Scope) {
   const state = { takes: false };
   const leader = await openServer(t, (_req, res) => {
     if (state.takes) res.writeHead(202).end("{}");
-    else res.writeHead(401).end('{"error":{"code":"UNAUTHENTICATED"}}');
+    else res.writeHead(401).end(REASON);
   });
   const dataDir = temporaryDir(t);
   const log = new LogLines();
@@ -30,10 +30,13 @@ async function node(t: Scope) {
     const { status, stdout, stderr } = await runCli(["cluster", "refused", ...args, "--json"], { cwd: dataDir, env });
     return { status, stderr, json: (stdout === "" ? null : JSON.parse(stdout)) as Record<string, never> };
   };
+  const table = () => runCli(["cluster", "refused"], { cwd: dataDir, env });
   const send = () => spool.sendTo(leader.url, never);
   const refused = () => readdirSync(join(dataDir, "spool/refused")).sort();
-  return { state, leader, dataDir, spool, run, send, refused };
+  return { state, leader, dataDir, spool, run, table, send, refused };
 }
+
+const REASON = '{"error":{"code":"UNAUTHENTICATED","message":"No such key"}}';
 
 const request = (path: string) => ({
   ...{ method: "POST", path, headers: { host: "a" } },
@@ -41,21 +44,21 @@ const request = (path: string) => ({
 });
 
 test("what a leader refused is listed with its reason, sent again with the same key, and deleted", async (t) => {
-  const { state, leader, dataDir, spool, run, send, refused } = await node(t);
+  const { state, leader, dataDir, spool, run, table, send, refused } = await node(t);
   assert.deepEqual((await run()).json, { data: [] });
   for (const name of ["alerts", "events?token=hidden"]) await spool.add(request(`/api/v1/${name}`));
   await send();
   writeFileSync(join(dataDir, "spool/refused/000000000009-0.request"), "damaged");
   const { data } = (await run()).json as unknown as { data: Record<string, unknown>[] };
-  const reason = '{"error":{"code":"UNAUTHENTICATED"}}';
   assert.deepEqual(
     data.map(({ path, status, reason: why, bytes }) => [path, status, why, bytes]),
     [
-      ["/api/v1/alerts", 401, reason, 2],
-      ["/api/v1/events?token=***", 401, reason, 2],
+      ["/api/v1/alerts", 401, REASON, 2],
+      ["/api/v1/events?token=***", 401, REASON, 2],
       [null, null, null, null],
     ],
   );
+  assert.match((await table()).stdout, / POST \/api\/v1\/alerts +401 +No such key \(UNAUTHENTICATED\)$/m);
   const [first = "", second = ""] = data.map(({ name }) => String(name));
 
   for (const action of ["send", "delete"]) {

@@ -1,4 +1,5 @@
 import type { ChannelState, DeliveryItem } from "../../../src/client/api-types.gen.ts";
+import type { Entry } from "../../../src/client/views.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useFilters } from "../../app/filters.ts";
@@ -49,11 +50,12 @@ export default function Deliveries() {
   const filter = { ...others, notificationId, webhookId };
   const list = useList<DeliveryItem>("/deliveries", { ...filter, limit: 50 });
   const channels = useGet<{ channels: readonly ChannelState[] }>(can("system:status") ? "/deliveries/channels" : null);
-  useStream(can("system:status") ? "system" : null, ({ type }) => {
-    if (type !== "jobs.changed" && !type.startsWith("provider.")) return;
+  const reload = () => {
     list.reload();
     channels.reload();
-  });
+  };
+  const take = ({ type }: Entry) => (type === "jobs.changed" || type.startsWith("provider.")) && reload();
+  useStream(can("system:status") ? "system" : null, take, reload);
   const { isFiltered } = filters;
   return (
     <Page

@@ -46,7 +46,11 @@ const OUTCOMES: Readonly<Record<string, { tone: "ok" | "bad" | "warn" | "info"; 
 
 export default function DeliveryPage({ params }: PageProps) {
   const query = useGet<Detail>(`/deliveries/${params["id"]}`);
-  useStream(can("system:status") ? "system" : null, ({ type }) => type === "jobs.changed" && query.reload());
+  useStream(
+    can("system:status") ? "system" : null,
+    ({ type }) => type === "jobs.changed" && query.reload(),
+    query.reload,
+  );
   return (
     <LoadedPage title="Delivery" query={query}>
       {(delivery) => <DeliveryView delivery={delivery} />}

@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Event } from "../../../src/client/api-types.gen.ts";
 import { api, type Page } from "../../app/api.ts";
-import { listen, useReconnected } from "../../app/live.ts";
+import { listen, onceOpen, useReconnected } from "../../app/live.ts";
 import { useList } from "../../app/query.ts";
 import { useLatest } from "../../ui/index.ts";
 import type { Outcome } from "./event-types.ts";
@@ -81,6 +81,7 @@ export function useLiveEvents(filters: FilterValues, streams: readonly string[],
       drawNextFrame();
     };
     const stops = streams.map((stream) => listen(stream, ({ data }) => take(data as Event)));
+    stops.push(onceOpen(streams, list.reload));
     return () => {
       for (const stop of stops) stop();
     };

@@ -72,7 +72,7 @@ export function AllNotifications() {
   const filters = useFilters({ q: "", state: "", kind: "" });
   const list = useList<NotificationSummary>("/notifications/all", { ...filters.values, limit: 50 });
   const announce = useRefresh(list.reload, EVERY_MS);
-  useStream("user:me", announce);
+  useStream("user:me", announce, announce);
   useStream(can("system:status") ? "system" : null, announce);
   return (
     <div class="stack">

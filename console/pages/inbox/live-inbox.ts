@@ -1,5 +1,5 @@
 import type { Notification } from "../../../src/client/api-types.gen.ts";
-import type { AllRead, ChangedNotification, DeletedNotification } from "../../../src/client/views.ts";
+import type { AllRead, ChangedNotification, DeletedNotification, Entry } from "../../../src/client/views.ts";
 import { useReconnected, useStream } from "../../app/live.ts";
 import { type ListResult, useList } from "../../app/query.ts";
 
@@ -22,12 +22,13 @@ const ANY: Search = { q: "", kind: "", projectId: "", ruleId: "", minPriority: "
 /** The user's notifications, newest first, changed by every device of the user. */
 export function useInbox(filter: Filter, search: Search = ANY): ListResult<Notification> {
   const list = useList<Notification>("/notifications", { status: filter, ...search, limit: 50 });
-  useStream("user:me", ({ type, data }) => {
+  const take = ({ type, data }: Entry) => {
     if (type === "notification" && matches(data as Notification, search)) add(list, filter, data as Notification);
     else if (type === "notification.deleted") drop(list, (data as DeletedNotification).id);
     else if (type === "notification.read" && "all" in (data as object)) readUpTo(list, data as AllRead);
     else if (type.startsWith("notification.")) replace(list, data as ChangedNotification);
-  });
+  };
+  useStream("user:me", take, list.reload);
   useReconnected(list.reload);
   return list;
 }

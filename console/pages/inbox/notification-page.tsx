@@ -42,11 +42,11 @@ export default function NotificationPage({ params }: PageProps) {
   const isMine = notification !== undefined && notification.userId === me.value?.id;
   const change = (next: Notification) => query.change((known) => (known ? { ...known, ...next } : known));
   useMarkRead(isMine ? notification : undefined, change);
-  useStream("user:me", ({ data }) => {
-    if ((data as { id?: string }).id !== id) return;
+  const reload = () => {
     query.reload();
     invalidate("/explain/");
-  });
+  };
+  useStream("user:me", ({ data }) => (data as { id?: string }).id === id && reload(), reload);
   const isOpen = isMine && notification.me.acknowledgedAt === null;
   useHotkeys({
     a: () => void (isOpen && acknowledge(notification, change)),

@@ -39,7 +39,7 @@ const OUTCOMES = {
 
 export default function JobPage({ params }: PageProps) {
   const query = useGet<JobDetail>(`/jobs/${params["id"]}`);
-  useStream("system", ({ type }) => (type === "jobs.changed" || type === "job.dead") && query.reload());
+  useStream("system", ({ type }) => (type === "jobs.changed" || type === "job.dead") && query.reload(), query.reload);
   return (
     <LoadedPage title="Job" query={query}>
       {(job) => <JobView job={job} />}

@@ -67,11 +67,11 @@ export default function Jobs() {
   const list = useList<Job>("/jobs", { ...filters.values, state: wanted, limit: 50 });
   const counts = useGet<JobCounts>("/jobs/counts", { q, queue });
   const queues = useGet<{ queues: readonly Queue[] }>("/queues");
-  useStream("system", ({ type }) => {
-    if (type !== "jobs.changed" && type !== "job.dead") return;
+  const reload = () => {
     list.reload();
     counts.reload();
-  });
+  };
+  useStream("system", ({ type }) => (type === "jobs.changed" || type === "job.dead") && reload(), reload);
   const options = [
     { value: "", label: "All queues" },
     ...(queues.data?.queues ?? []).map(({ name }) => ({ value: name, label: name })),

@@ -48,7 +48,11 @@ const COLUMNS: readonly Column<Queue>[] = [
 
 export default function Queues() {
   const query = useGet<{ queues: readonly Queue[] }>("/queues");
-  useStream("system", ({ type }) => (type === "jobs.changed" || type.startsWith("queue.")) && query.reload());
+  useStream(
+    "system",
+    ({ type }) => (type === "jobs.changed" || type.startsWith("queue.")) && query.reload(),
+    query.reload,
+  );
   const queues = query.data?.queues;
   const paused = queues?.filter((queue) => queue.paused).length ?? 0;
   return (

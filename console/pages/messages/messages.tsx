@@ -63,7 +63,7 @@ export default function Messages() {
   const filters = useFilters({ box: "inbox", status: "" });
   const { box } = filters.values;
   const list = useList<Message>("/messages", { ...filters.values, limit: 50 });
-  useStream("messages:me", list.reload);
+  useStream("messages:me", list.reload, list.reload);
   const write = <NewButton onClick={() => openDialog(<NewMessage onSent={list.reload} />)}>New message</NewButton>;
   return (
     <Page

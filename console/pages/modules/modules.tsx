@@ -36,7 +36,7 @@ const COLUMNS: readonly Column<Module>[] = [
 /** Extensions in JavaScript, and the built-in features. */
 export default function Modules() {
   const query = useGet<{ data: readonly Module[] }>("/modules");
-  useStream("system", ({ type }) => type.startsWith("module") && query.reload());
+  useStream("system", ({ type }) => type.startsWith("module") && query.reload(), query.reload);
   const all = query.data?.data;
   const own = all?.filter(({ builtIn }) => !builtIn);
   const failed = own?.filter(({ state }) => state === "failed") ?? [];

@@ -55,7 +55,7 @@ interface Task {
 
 function OwnTasks() {
   const query = useGet<Page<Task>>("/tasks", { status: "TODO,IN_PROGRESS", sort: "dueAt", limit: SHOWN });
-  useStream("tasks:me", query.reload);
+  useStream("tasks:me", query.reload, query.reload);
   useReconnected(query.reload);
   return (
     <Card title="Open tasks" link={{ href: href("/tasks"), text: "All tasks" }} flush>
@@ -79,7 +79,7 @@ function OwnTasks() {
 
 function OwnMessages() {
   const query = useGet<Page<Message>>("/messages", { box: "inbox", limit: SHOWN });
-  useStream("messages:me", query.reload);
+  useStream("messages:me", query.reload, query.reload);
   useReconnected(query.reload);
   return (
     <Card title="Latest messages" link={{ href: href("/messages"), text: "All messages" }} flush>

@@ -52,7 +52,7 @@ function Shown({ rule, query }: { readonly rule: Rule; readonly query: QueryResu
   const names = useNames(rule.targetUsers);
   const refreshSoon = useRefresh(query.reload);
   useStreams(canInProject("events:read") ? streamsOf(projects, rule.projectId ?? "") : [], refreshSoon);
-  useStream("user:me", refreshSoon);
+  useStream("user:me", refreshSoon, refreshSoon);
   const isWritable = can("rules:write");
   const { stats, warnings = [] } = rule;
   const inactive = warnings.filter(({ code }) => code === "RECIPIENT_INACTIVE");

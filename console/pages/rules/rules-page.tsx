@@ -60,7 +60,7 @@ export default function RulesPage() {
   const counts = useGet<Counted>("/rules", { limit: 1, page: 1 });
   const active = useGet<Counted>("/rules", { limit: 1, page: 1, active: true });
   const refreshSoon = useRefresh(list.reload);
-  useStream("user:me", refreshSoon);
+  useStream("user:me", refreshSoon, refreshSoon);
   const isWritable = can("rules:write");
   const { isFiltered } = filters;
   const total = counts.data?.total;

@@ -73,7 +73,8 @@ export default function SchedulePage({ params }: PageProps) {
 
 function ScheduleView({ schedule }: { readonly schedule: Schedule }) {
   const runs = useList<PastRun>(`/schedules/${schedule.id}/runs`, { limit: 25 });
-  useStream("system", ({ type }) => type === "jobs.changed" && invalidate(`/schedules/${schedule.id}`));
+  const reload = () => invalidate(`/schedules/${schedule.id}`);
+  useStream("system", ({ type }) => type === "jobs.changed" && reload(), reload);
   const changed = () => invalidate("/schedules");
   const next = schedule.nextRuns[0];
   return (

@@ -86,7 +86,7 @@ function Next({ schedule }: { readonly schedule: Schedule }) {
 /** Jobs that recur. */
 export default function Schedules() {
   const list = useList<Schedule>("/schedules", { runs: 1, limit: 50 });
-  useStream("system", ({ type }) => type === "jobs.changed" && list.reload());
+  useStream("system", ({ type }) => type === "jobs.changed" && list.reload(), list.reload);
   const run = async (schedule: Schedule) => {
     await api.post(`/schedules/${schedule.id}/run`);
     toast.ok(`${nameOf(schedule)} runs now.`);

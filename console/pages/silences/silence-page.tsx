@@ -34,7 +34,7 @@ import { Creator } from "./silences-page.tsx";
 export default function SilencePage({ params }: PageProps) {
   const query = useGet<SilenceDetail>(`/silences/${encodeURIComponent(params["id"] ?? "")}`);
   const refreshSoon = useRefresh(query.reload, 1000, IDLE_MS);
-  useStream(query.data ? `project:${query.data.projectId}` : null, refreshSoon);
+  useStream(query.data ? `project:${query.data.projectId}` : null, refreshSoon, refreshSoon);
   return (
     <LoadedPage title="Silence" query={query}>
       {(silence) => <Shown silence={silence} />}

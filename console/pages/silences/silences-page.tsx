@@ -95,7 +95,7 @@ export default function SilencesPage() {
   const [project, setProject, projects] = useProjectChoice();
   const list = useList<Silence>("/silences", { projectId: project, limit: 50, ...queryOf(filter) });
   const refreshSoon = useRefresh(list.reload, 1000, IDLE_MS);
-  useStream(streamOf(projects, project), refreshSoon);
+  useStream(streamOf(projects, project), refreshSoon, refreshSoon);
   const isWritable = canInProject("silences:write") === true;
   const make = <NewButton onClick={() => navigate(`/silences/new?project=${project}`)}>New silence</NewButton>;
   return (

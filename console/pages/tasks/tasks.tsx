@@ -50,7 +50,7 @@ const STATUS_OPTIONS = optionsOf("Any status", STATUS);
 export default function Tasks() {
   const filters = useFilters({ q: "", status: "" });
   const list = useList<Task>("/tasks", { ...filters.values, limit: 50 });
-  useStream("tasks:me", list.reload);
+  useStream("tasks:me", list.reload, list.reload);
   const open = list.items?.filter((task) => task.status === "TODO" || task.status === "IN_PROGRESS").length ?? 0;
   const finish = async (task: Task) => {
     await api.patch(`/tasks/${task.id}`, { status: "DONE" });

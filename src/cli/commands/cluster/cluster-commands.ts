@@ -1,5 +1,6 @@
 import { existsSync, renameSync, rmSync } from "node:fs";
 import type { NatsConnection } from "@nats-io/transport-node";
+import type { Database as Sqlite } from "better-sqlite3";
 import type { ClusterComparison } from "../../../client/api-types.gen.ts";
 import { digestOf } from "../../../cluster/digest.ts";
 import type { LogRange } from "../../../cluster/fenced-log.ts";
@@ -14,7 +15,7 @@ import {
 } from "../../../cluster/look.ts";
 import { connectNats, NatsLog, NatsServerRefused } from "../../../cluster/nats-log.ts";
 import { readPosition, START, startPosition } from "../../../cluster/position.ts";
-import { newRecordId } from "../../../cluster/record.ts";
+import { encodeRecord, newRecordId, recordBox } from "../../../cluster/record.ts";
 import { nodeOf } from "../../../config/checks.ts";
 import type { LoadedConfig } from "../../../config/load.ts";
 import { SLICED_LIMIT_MS } from "../../../remote/server-client.ts";
@@ -107,8 +108,13 @@ export async function clusterCompare(context: CommandContext): Promise<void> {
     ),
     `Compared with ${rows} rows of ${leader} at the record ${sequence}.`,
   ]);
-  const others = nodes.filter(({ result }) => result !== "equal").map(({ name }) => name);
-  if (others.length > 0) throw new CommandError(EXIT.checkFailed, `not equal to ${leader}: ${others.join(", ")}`);
+  const named = (wanted: keyof typeof RESULTS) => nodes.flatMap(({ name, result }) => (result === wanted ? name : []));
+  const [differing, silent] = [named("differs"), named("no-answer")];
+  const problems = [
+    ...(differing.length > 0 ? [`not equal to ${leader}: ${differing.join(", ")}`] : []),
+    ...(silent.length > 0 ? [`did not answer: ${silent.join(", ")}`] : []),
+  ];
+  if (problems.length > 0) throw new CommandError(EXIT.checkFailed, problems.join("; "));
 }
 
 export async function clusterDigest(context: CommandContext): Promise<void> {
@@ -142,17 +148,19 @@ export async function clusterInit(context: CommandContext): Promise<void> {
     try {
       const journal = await openLog(nats, config.cluster);
       if ((await journal.exists()) && (await journal.last()) > 0) throw new CommandError(EXIT.refused, HAS_LOG);
+      await changing(config, async (connection) => {
+        if (readPosition(connection) !== null)
+          throw new CommandError(EXIT.refused, "the database is in a cluster already");
+        // Of a cluster before this one: the settings of this node count.
+        if (hasAuditKey(connection)) connection.prepare("delete from settings where key = ?").run(CONSOLE_SETTINGS);
+        await beginLog(connection, journal, config).catch((error: unknown) => {
+          endClusterOf(connection);
+          throw error;
+        });
+      });
     } finally {
       await nats.close();
     }
-    closing(openForWriting({ file: config.databaseFile, busyTimeoutMs: 5000 }), (connection) => {
-      if (readPosition(connection) !== null)
-        throw new CommandError(EXIT.refused, "the database is in a cluster already");
-      // Another id than that of an empty file: nodes without it copy this one.
-      // Of a cluster before this one: the settings of this node count.
-      if (hasAuditKey(connection)) connection.prepare("delete from settings where key = ?").run(CONSOLE_SETTINGS);
-      startPosition(connection, { ...START, id: newRecordId() });
-    });
     context.out.result({ cluster: config.cluster.name, node: nodeOf(config) }, () => [
       `The database is the first one of the cluster ${config.cluster.name}. Start prism serve here, then on the other nodes.`,
     ]);
@@ -206,9 +214,7 @@ export async function clusterReseed(context: CommandContext, { yes }: { readonly
       const question = reseedQuestion(position?.sequence ?? null, range);
       if (yes !== true && !(await confirm(question))) throw new CommandError(EXIT.usage, NOT_CONFIRMED);
       if (range !== null) await journal.remove();
-      closing(openForWriting({ file: config.databaseFile, busyTimeoutMs: 5000 }), (connection) =>
-        startPosition(connection, { ...START, id: newRecordId() }),
-      );
+      await changing(config, (connection) => beginLog(connection, journal, config));
       context.out.result({ cluster: config.cluster.name, node: nodeOf(config), before: position, log: range }, () => [
         "The next log begins with this database. Start prism serve here, then prism cluster join on the other nodes.",
       ]);
@@ -216,6 +222,32 @@ export async function clusterReseed(context: CommandContext, { yes }: { readonly
       await nats.close();
     }
   });
+}
+
+async function changing(
+  { databaseFile: file }: LoadedConfig["config"],
+  work: (connection: Sqlite) => Promise<void>,
+): Promise<void> {
+  const connection = openForWriting({ file, busyTimeoutMs: 5000 });
+  await work(connection).finally(() => connection.close());
+}
+
+/**
+ * Makes the log, with a first record that follows this database alone: an empty node that starts
+ * first copies it instead of leading. @throws CommandError 3 when the nats-servers cannot make it
+ */
+async function beginLog(connection: Sqlite, journal: NatsLog, { cluster }: LoadedConfig["config"]): Promise<void> {
+  const id = newRecordId();
+  startPosition(connection, { ...START, id });
+  const content = { kind: "beat" } as const;
+  const first = { id: newRecordId(), previous: id, term: 0, node: nodeOf({ cluster }), at: Date.now(), content };
+  try {
+    await journal.create(cluster.replicas);
+    await journal.append(encodeRecord(first, recordBox([cluster.secret ?? "", ...cluster.previousSecrets])), 0);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new CommandError(EXIT.refused, `the log cannot be made: ${why}`, { cause });
+  }
 }
 
 const NOT_CONFIRMED = "nothing was changed; --yes changes it without asking";

@@ -3,6 +3,7 @@ import { deleteRefused, placeOf, putBack, type RefusedRequest, refusedRequests }
 import { sealedBoxOf } from "../../../config/load.ts";
 import { redactText } from "../../../config/logger.ts";
 import { toRfc3339 } from "../../../core/clock.ts";
+import { parseJsonWithin } from "../../../core/json-text.ts";
 import { type CommandContext, refuseUrl } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { cut, shortTime, table } from "../../output/output.ts";
@@ -29,11 +30,18 @@ export async function clusterRefused(context: CommandContext, names: readonly st
       : table(
           ["NAME", "TAKEN", "REQUEST", "ANSWER", "REASON"],
           data.map(({ name, at, method, path, status, reason }) => [
-            ...[name, shortTime(at), method === null ? "cannot be read" : cut(`${method} ${path}`, 48)],
-            ...[status, reason === null ? null : cut(reason, 80)],
+            ...[name, shortTime(at), method === null ? "cannot be read" : cut(`${method} ${path}`, 80)],
+            ...[status, reason === null ? null : cut(reasonText(reason), 80)],
           ]),
         ),
   );
+}
+
+/** Of an error in JSON its message and code. */
+function reasonText(reason: string): string {
+  const answer = parseJsonWithin(reason, 8) as { error?: { message?: unknown; code?: unknown } } | null | undefined;
+  const { message, code } = answer?.error ?? {};
+  return typeof message === "string" ? `${message} (${String(code)})` : reason;
 }
 
 interface SendFlags {

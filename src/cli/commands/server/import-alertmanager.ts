@@ -12,7 +12,7 @@ import {
 import type { ImportedConfiguration } from "../../../features/compat/alertmanager/import/configuration.ts";
 import type { CommandContext } from "../../context.ts";
 import { readStdin, readTextFile } from "../../files.ts";
-import { EXIT } from "../../output/exit-codes.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
 import { resource, type Verb } from "../../resource.ts";
 import { withServer } from "../../with-server.ts";
@@ -62,6 +62,7 @@ async function run(context: CommandContext, file: string, flags: Flags): Promise
   for (const { path, message } of report.changed) context.out.note(`changed: ${path}: ${printable(message)}`);
   for (const { path, message } of report.notTranslated)
     context.out.note(`not translated: ${path}: ${printable(message)}`);
+  if (report.conflict !== null) throw new CommandError(EXIT.conflict, `${report.conflict}: give --replace`);
   if (report.notTranslated.length > 0) process.exitCode = EXIT.checkFailed;
 }
 

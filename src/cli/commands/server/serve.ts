@@ -6,7 +6,7 @@ import { isLoopback, OPEN_SECRETS, openSecretFiles, serverWarnings } from "../..
 import type { Config, LoadedConfig } from "../../../config/load.ts";
 import { furtherPorts, localUrlOf, networkUrlsOf, publicUrlOf } from "../../../config/public-url.ts";
 import { systemClock } from "../../../core/clock.ts";
-import { prepareDataDir } from "../../../core/data-dir.ts";
+import { newestBackupAt, prepareDataDir } from "../../../core/data-dir.ts";
 import type { Logger } from "../../../core/log.ts";
 import { nodeWarning } from "../../../core/runtime.ts";
 import { hasLocalPublicUrl } from "../../../features/access/sessions/dev-token.ts";
@@ -166,7 +166,7 @@ function sharedDataDir({ dataDir }: Config): string[] {
 
 /** A database created by this start has no backup yet. */
 async function warnOfBackups({ dataDir, env }: Config, app: App, log: Logger): Promise<void> {
-  const { backupWarning, newestBackupAt } = await import("../../../features/operate/backup/doctor.ts");
+  const { backupWarning } = await import("../../../features/operate/backup/doctor.ts");
   const warning = backupWarning(env, newestBackupAt(dataDir, app.parts.base.store.lastBackupAt()));
   if (warning !== null) log.warn({}, `${warning}: schedule prism backup`);
 }

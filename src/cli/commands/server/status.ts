@@ -81,7 +81,7 @@ function partLines(parts: RuntimeParts & { readonly version: string; readonly no
 }
 
 /** Parts that work only partly or not at all, although the server itself is healthy. */
-function troublesOf({ queues, modules, paused, ways, pages, watch }: Status): string[] {
+function troublesOf({ queues, modules, paused, ways, pages, watch, cluster }: Status): string[] {
   const dead = queues.reduce((sum, queue) => sum + queue.dead, 0);
   const failed = modules.filter(({ state }) => state === "failed");
   const unreached = pages.incidentsUnreached;
@@ -93,7 +93,13 @@ function troublesOf({ queues, modules, paused, ways, pages, watch }: Status): st
     ...failed.map(({ name }) => printable(`module ${name} failed`)),
     ...(unreached === 0 ? [] : [unreached === 1 ? "1 incident reaches no one" : `${unreached} incidents reach no one`]),
     ...watch.emergency.raised.map(({ text }) => printable(text)),
+    ...clusterWarnings(cluster),
   ];
+}
+
+/** A server of an earlier version does not list them. */
+function clusterWarnings(cluster: Status["cluster"]): string[] {
+  return (cluster?.warnings ?? []).map(printable);
 }
 
 /** A server of an earlier version does not name the target. */
@@ -151,6 +157,7 @@ function statusLines(status: Status, out: Output): string[] {
     ...(unproven.length === 0 ? [] : [out.yellow(`on call soon without proof: ${peopleText(unproven)}`)]),
     ...(fullProjects.count === 0 ? [] : [out.yellow(fullText(fullProjects))]),
     ...watch.emergency.raised.map(({ since, text }) => out.red(`emergency since ${since}: ${printable(text)}`)),
+    ...clusterWarnings(status.cluster).map((text) => out.yellow(`cluster: ${text}`)),
     ...(watch.lastDown === null ? [] : [`was down: ${watch.lastDown.text}`]),
     ...failed.map(([name, value]) => out.yellow(`check ${name}: ${String(value)}`)),
     ...warnings.map((text) => out.yellow(`warning: ${printable(text)}`)),

@@ -153,12 +153,13 @@ export class UserDirectory {
   #requireReachable(ref: string, id: string | undefined, projectId: string | null, path: string): string {
     if (id !== undefined && this.#isReachable(id, projectId)) return id;
     throw new PrismError("RECIPIENT_NOT_FOUND", "No such recipient", {
-      details: [{ path, code: "RECIPIENT_NOT_FOUND", message: this.#reasonOf(ref) }],
+      details: [{ path, code: "RECIPIENT_NOT_FOUND", message: this.#reasonOf(ref, id) }],
     });
   }
 
   /** One text for all reasons, unless the caller may know which addresses have an account. */
-  #reasonOf(ref: string): string {
+  #reasonOf(ref: string, outsiderId: string | undefined): string {
+    if (outsiderId !== undefined && this.#mayReadUsers()) return "is no member of the project";
     const isUnverified = this.#accountOfAddress(ref)?.isEmailVerified === 0 && !this.#isDevelopment;
     if (isUnverified && this.#mayReadUsers())
       return "is a mail address that is not verified; its owner can confirm it, or an administrator set it again";

@@ -108,10 +108,10 @@ async function requireTime(
   if (until !== null)
     throw new PrismError(
       "INVALID_STATE",
-      `The person has quiet hours until ${toRfc3339(until)}; \`now\` starts it anyway`,
+      `The person has quiet hours until ${toRfc3339(until)}; \`now\` (--now) starts it anyway`,
     );
   if (await hasUrgentIncident(trx, userId))
-    throw new PrismError("INVALID_STATE", "The person has an incident of high urgency; `now` starts it anyway");
+    throw new PrismError("INVALID_STATE", "The person has an incident of high urgency; `now` (--now) starts it anyway");
 }
 
 /** The caller's drills and those that the caller started, newest first; with `oncall:write` everywhere all. */

@@ -4,7 +4,7 @@ import { type Config, sealedBoxOf } from "../../../config/load.ts";
 import { type Check, fail, pass, warn } from "../../../core/check.ts";
 import { countText } from "../../../core/clean-text.ts";
 import { DAY_MS, type EpochMs, toRfc3339 } from "../../../core/clock.ts";
-import { archivesIn, archiveTime, BACKUPS_DIR } from "../../../core/data-dir.ts";
+import { archivesIn, BACKUPS_DIR, newestBackupAt } from "../../../core/data-dir.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import { readOrNull } from "../../../store/doctor.ts";
 import type { SealedColumn } from "../../../store/sealed-column.ts";
@@ -94,16 +94,6 @@ function newestChange(path: string): number {
 }
 
 const OLD_DAYS = 7;
-
-/**
- * Time of the latest backup: from the audit trail, which covers other directories too, or from the
- * archives in the default directory. Null for none.
- */
-export function newestBackupAt(dataDir: string, recordedAt: EpochMs | null): EpochMs | null {
-  const dir = join(dataDir, BACKUPS_DIR);
-  const [newest = ""] = existsSync(dir) ? archivesIn(dir) : [];
-  return Math.max(archiveTime(newest) ?? 0, recordedAt ?? 0) || null;
-}
 
 /** Why an operator should make a backup; null if the latest one is recent. */
 export function backupWarning(env: Config["env"], madeAt: EpochMs | null, now = Date.now()): string | null {

@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import { sql } from "kysely";
 import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
+import { newestBackupAt } from "../../../core/data-dir.ts";
 import type { PermissionHolder } from "../../../core/principal.ts";
 import { withinOr } from "../../../core/promises.ts";
 import { VERSION } from "../../../core/runtime.ts";
@@ -143,7 +144,7 @@ export async function systemStatus(health: Health, parts: StatusParts, caller: P
       limitBytes: config.maxDbBytes ?? null,
       freeDiskBytes: Number.isFinite(storage.freeBytes) ? storage.freeBytes : null,
     },
-    lastBackupAt: toRfc3339OrNull(store.lastBackupAt()),
+    lastBackupAt: toRfc3339OrNull(newestBackupAt(config.dataDir, store.lastBackupAt())),
     mysql: { mode: "embedded" },
     redis: { mode: "embedded" },
     pusher: pusherStatus(parts),
@@ -178,7 +179,8 @@ export async function systemStatus(health: Health, parts: StatusParts, caller: P
 async function clusterStatus({ cluster, db }: Pick<StatusParts, "cluster" | "db">) {
   if (cluster === null) return null;
   const drill = await readTakeOverDrill(db.read);
-  return { node: cluster.node, drill: drill && drillView(drill) };
+  const warnings = cluster.conditions().map(({ text }) => text);
+  return { node: cluster.node, drill: drill && drillView(drill), warnings };
 }
 
 const SHOWN_PROJECTS = 20;

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import test, { after, before } from "node:test";
 import { WebSocket } from "ws";
 import { QUEUES } from "../../../../src/core/queues.ts";
@@ -51,6 +53,15 @@ test("S2-135, S1-45: /status reports database, broker, queues, sockets, consumer
   assert.ok(body.modules.some(({ name, state }) => name === "operations" && state === "active"));
   const found = Object.values(body.realtime.connections).filter((count) => count !== 0);
   assert.deepEqual(found, []);
+});
+
+test("the last backup is the newest archive of the data directory, also after a restore", async () => {
+  const lastBackupAt = async () => (await answered(200, prism.get<Status>("/api/v1/status"))).body["lastBackupAt"];
+  assert.equal(await lastBackupAt(), null);
+  const dir = join(prism.dir, "backups");
+  await mkdir(dir, { recursive: true });
+  await writeFile(join(dir, "prism-20260102T030405Z.tar"), "");
+  assert.equal(await lastBackupAt(), "2026-01-02T03:04:05.000Z");
 });
 
 test("a scheduled timer, a rule and a live connection show in it", async () => {

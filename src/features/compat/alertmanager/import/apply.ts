@@ -41,6 +41,8 @@ export interface ImportReport {
   readonly timeIntervals: number;
   readonly changed: readonly ImportNote[];
   readonly notTranslated: readonly ImportNote[];
+  /** What the import would change: without `replace` only a dry run ends with it. */
+  readonly conflict: string | null;
 }
 
 /** The error with every problem. */
@@ -60,6 +62,8 @@ interface Answer {
   readonly policies: readonly { readonly name: string; readonly outcome: Outcome }[];
   readonly routing: Outcome;
 }
+
+const NEEDS_REPLACE = "nothing was imported: give --replace";
 
 /** Each refusal leaves out at least one part. */
 const MAX_ROUNDS = 100;
@@ -94,7 +98,8 @@ export async function importInto(
       notTranslated,
     );
   if (checked === undefined) throw refusal("the server refuses the import; nothing was imported:", notTranslated);
-  if (!replace) requireNew(checked, project);
+  const conflict = replace ? null : conflictOf(checked, project);
+  if (conflict !== null && !dryRun) throw new CommandError(EXIT.conflict, `${conflict}; ${NEEDS_REPLACE}`);
   const { body } = requestOf(receivers, routing);
   const done = dryRun ? checked : await server.post<Answer>(path, { ...body, replace }).catch(wouldChange);
   return {
@@ -102,7 +107,7 @@ export async function importInto(
     routing: { outcome: done.routing, routes: countRoutes(routing.route) },
     inhibitRules: routing.inhibitRules.length,
     timeIntervals: routing.timeIntervals.length,
-    ...{ changed, notTranslated },
+    ...{ changed, notTranslated, conflict },
   };
 }
 
@@ -122,22 +127,21 @@ function noteOf({ path = "", message }: ErrorDetail): ImportNote {
   return { path, message };
 }
 
-/** @throws CommandError 7 */
-function requireNew({ policies, routing }: Answer, project: string): void {
+/** What the import would change, which needs `replace`; null for nothing. */
+function conflictOf({ policies, routing }: Answer, project: string): string | null {
   const updated = (items: readonly { readonly name: string; readonly outcome: Outcome }[]): string =>
     items.flatMap(({ name, outcome }) => (outcome === "updated" ? [name] : [])).join(", ");
   const what = [
     ...(routing === "updated" ? [`the routes of the project ${project}`] : []),
     ...(updated(policies) === "" ? [] : [`the policies ${updated(policies)}`]),
   ].join(" and ");
-  if (what !== "")
-    throw new CommandError(EXIT.conflict, `this would change ${what}; nothing was imported: give --replace`);
+  return what === "" ? null : `this would change ${what}`;
 }
 
 /** Only the import itself shows changes of channels: a dry run does not compare secrets. */
 function wouldChange(error: unknown): never {
   if (!(error instanceof ServerRefused) || error.code !== "INVALID_STATE") throw error;
-  const text = error.message.replace("replace must be true", "nothing was imported: give --replace");
+  const text = error.message.replace("replace must be true", NEEDS_REPLACE);
   throw new CommandError(EXIT.conflict, text, { cause: error });
 }
 
