@@ -30,8 +30,7 @@ function checkFollower(follower: ClusterNode, leader: string, token: string): vo
   assert.doesNotMatch(doctor.stdout, /cluster spool/);
   const refused = join(follower.dir, "spool/refused");
   mkdirSync(refused, { recursive: true });
-  for (const name of ["spool/refused/000000000001-0.request"])
-    writeFileSync(join(follower.dir, name), "");
+  for (const name of ["spool/refused/000000000001-0.request"]) writeFileSync(join(follower.dir, name), "");
   const { stdout } = follower.command("doctor");
   assert.match(stdout, /WARN +cluster spool +requests that the leader did not take: 1/);
   for (const args of [["health"], ["health", "--ready"]]) {
