@@ -11,7 +11,7 @@ import { localUrlOf, publicUrlOf } from "../config/public-url.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import { within } from "../core/promises.ts";
-import { warnOnPages } from "../core/runtime.ts";
+import { nameOwners, warnOnPages } from "../core/runtime.ts";
 import { Emergency } from "../features/delivery/emergency/index.ts";
 import { AliveFile, TOUCH_EVERY_MS } from "../features/operate/watch/index.ts";
 import { keepOnlyJobs } from "../store/commit/job-sql.ts";
@@ -136,7 +136,7 @@ export function watchForLeader(parts: Parts): { stop(): Promise<void> } {
         notedAt = performance.now();
       }
       if (copy) void end().then(() => log.warn({}, "a node leads the cluster again: pages leave from it"));
-      else if (!spool.isEmpty)
+      else
         spool
           .sendTo(leader, () => node.leaderUrl() !== leader)
           .catch((err: unknown) => log.error({ err }, "cannot send to the leader what was accepted without one"));
@@ -187,6 +187,7 @@ export async function serveCopy(loaded: LoadedConfig, log: Logger): Promise<{ re
   await snapshotDatabase({ file: loaded.config.databaseFile, into: config.databaseFile });
   prepareCopy(config.databaseFile);
   warnOnPages(WARNING);
+  nameOwners();
   const { startApp } = await import("./start.ts");
   const app = await startApp({
     loaded: { ...loaded, config },

@@ -62,9 +62,12 @@ const MOST_MS = 240_000;
 
 const subjectOf = (name: string): string => `prism.${name}.digest`;
 
-function opened<T>(box: SealedBox, bytes: Uint8Array): T | null {
+/** Of an answer: one of an earlier comparison is none of a later one. */
+const contextOf = (id: string): string => `${CONTEXT} ${id}`;
+
+function opened<T>(box: SealedBox, context: string, bytes: Uint8Array): T | null {
   try {
-    return JSON.parse(box.open(CONTEXT, bytes).toString()) as T;
+    return JSON.parse(box.open(context, bytes).toString()) as T;
   } catch {
     return null;
   }
@@ -73,19 +76,26 @@ function opened<T>(box: SealedBox, bytes: Uint8Array): T | null {
 /** Lets this node answer the leader that compares. @param file its database */
 export function answerDigests({ nats, name, box }: Transport, node: string, file: string): void {
   let current: (FileDigest & { readonly id: string }) | null = null;
+  // A message that is sent again must not begin the work again.
+  const begun = new Set<string>();
   nats.subscribe(subjectOf(name), {
     callback(error, message) {
-      const asked = error ? null : opened<Asked>(box, message.data);
+      const asked = error ? null : opened<Asked>(box, CONTEXT, message.data);
       if (asked === null || asked.leader === node) return;
       const { id, sequence } = asked;
       if (sequence !== null) {
         if (current?.id === id) current.read(sequence);
         return;
       }
+      if (begun.has(id)) return;
+      begun.add(id);
       current?.end();
       const say = (said: Said): void => {
         if (!nats.isClosed())
-          nats.publish(`${subjectOf(name)}.${id}`, box.seal(CONTEXT, Buffer.from(JSON.stringify({ node, ...said }))));
+          nats.publish(
+            `${subjectOf(name)}.${id}`,
+            box.seal(contextOf(id), Buffer.from(JSON.stringify({ node, ...said }))),
+          );
       };
       current = { id, ...startDigest(file, say) };
     },
@@ -114,7 +124,7 @@ export async function compareNodes(
   const said = new Map<string, Said>();
   const answers = nats.subscribe(`${subjectOf(name)}.${id}`, {
     callback(error, message) {
-      const answer = error ? null : opened<Said & { readonly node: string }>(box, message.data);
+      const answer = error ? null : opened<Said & { readonly node: string }>(box, contextOf(id), message.data);
       if (answer !== null) said.set(answer.node, answer);
     },
   });

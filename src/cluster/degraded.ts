@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { addressGroup, canonicalAddress } from "../http/client-address.ts";
+import { OWNER_HEADER } from "../http/headers.ts";
 import type { Forwarder } from "./forward.ts";
-import type { Spool } from "./spool.ts";
+import { Shares } from "./shares.ts";
+import { NotKept, type Spool } from "./spool.ts";
 
 /* A node without a leader answers from a copy of its own database, by a process beside it
  * (app/without-leader.ts), so that people are still paged. */
@@ -9,7 +10,7 @@ import type { Spool } from "./spool.ts";
 /** Where requests go while no node leads. */
 export interface DegradedServer {
   readonly url: string;
-  readonly spool: Pick<Spool, "isFull" | "hasRoomFor" | "add">;
+  readonly spool: Pick<Spool, "hasRoomFor" | "add">;
 }
 
 const MAX_BODY_BYTES = 8_388_608;
@@ -20,7 +21,7 @@ const PING =
 const MAX_BODY_MS = 30_000;
 /** Of all bodies that are being read, which nothing was checked of yet. */
 const MAX_IN_FLIGHT_BYTES = 67_108_864;
-const MAX_ADDRESS_BYTES = MAX_IN_FLIGHT_BYTES / 4;
+const CLIENT_SHARE = 1 / 4;
 
 /** What alarms, and what ends an alarm: it is kept for the next leader. */
 const KEPT = [
@@ -59,50 +60,45 @@ export function treatmentOf(method: string, path: string): Treatment {
 
 /**
  * Answers from the copy. A request that is accepted there is on disk for the next leader before it
- * is answered, with `Prism-Spooled: 1`. @throws NotKept, errors of the copy and of the disk
+ * is answered, with `Prism-Spooled: 1`. @param client whose share of the memory its body takes.
+ * @throws NotKept, errors of the copy and of the disk
  */
 export async function answerAndKeep(
   { url, spool }: DegradedServer,
   { forwarder, bodies }: { readonly forwarder: Forwarder; readonly bodies: BodiesInFlight },
   req: IncomingMessage,
   res: ServerResponse,
-  headers: NodeJS.Dict<string | string[]>,
+  { headers, client }: { readonly headers: NodeJS.Dict<string | string[]>; readonly client: string },
 ): Promise<void> {
-  if (spool.isFull) throw new NotKept("the spool is full: nothing more is accepted without a leader");
   const path = req.url ?? "/";
   const most = PING.test(path.split("?")[0] ?? "") ? PING_BODY_BYTES : MAX_BODY_BYTES;
-  await bodies.with(req, most, async (body) => {
+  await bodies.with(req, { most, client }, async (body) => {
     const { "transfer-encoding": _, ...others } = headers;
     const spooled = { method: req.method ?? "POST", path, headers: others, body };
-    if (!spool.hasRoomFor(spooled)) throw new NotKept("one sender has filled its share of the spool");
+    if (!(await spool.hasRoomFor(spooled)))
+      throw new NotKept("one sender or its owner has filled its share of the spool");
     const reply = await forwarder.exchange(url, spooled);
+    const { [OWNER_HEADER]: owner, ...answered } = reply.headers;
     const isKept = reply.status < 300;
-    if (isKept) await spool.add(spooled);
-    res.writeHead(reply.status, isKept ? { ...reply.headers, "prism-spooled": "1" } : reply.headers);
+    if (isKept) await spool.add(spooled, typeof owner === "string" ? owner : null);
+    res.writeHead(reply.status, isKept ? { ...answered, "prism-spooled": "1" } : answered);
     res.end(reply.body);
   });
 }
 
-/** A request cannot be kept for the next leader. */
-class NotKept extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = "NotKept";
-  }
-}
-
-/** Bounds what bodies take in memory before the copy has checked who sends them, in all and by address. */
+/** Bounds what bodies take in memory before the copy has checked who sends them, in all and by client. */
 export class BodiesInFlight {
-  #bytes = 0;
-  readonly #ofAddress = new Map<string, number>();
+  readonly #shares = new Shares(MAX_IN_FLIGHT_BYTES, CLIENT_SHARE);
 
   /**
    * Reads a body, and counts it until `use` ends.
    * @param most the rest is not kept of a ping, and refused of others. @throws NotKept, errors of `use`
    */
-  async with(req: IncomingMessage, most: number, use: (body: Buffer) => Promise<void>): Promise<void> {
-    const { remoteAddress = "" } = req.socket;
-    const address = addressGroup(canonicalAddress(remoteAddress) ?? remoteAddress);
+  async with(
+    req: IncomingMessage,
+    { most, client }: { readonly most: number; readonly client: string },
+    use: (body: Buffer) => Promise<void>,
+  ): Promise<void> {
     const timer = setTimeout(() => req.destroy(new NotKept(`a body took over ${MAX_BODY_MS} ms`)), MAX_BODY_MS);
     const chunks: Buffer[] = [];
     let length = 0;
@@ -111,24 +107,15 @@ export class BodiesInFlight {
         const part = chunk.subarray(0, most - length);
         if (part.length < chunk.length && most === MAX_BODY_BYTES) throw new NotKept(`a body has over ${most} bytes`);
         if (part.length === 0) continue;
-        this.#add(address, part.length);
+        if (!this.#shares.take(client, part.length)) throw new NotKept("too many bodies arrive at once");
         length += part.length;
-        if (this.#bytes > MAX_IN_FLIGHT_BYTES || (this.#ofAddress.get(address) ?? 0) > MAX_ADDRESS_BYTES)
-          throw new NotKept("too many bodies arrive at once");
         chunks.push(part);
       }
       clearTimeout(timer);
       await use(Buffer.concat(chunks));
     } finally {
       clearTimeout(timer);
-      this.#add(address, -length);
+      this.#shares.add(client, -length);
     }
-  }
-
-  #add(address: string, bytes: number): void {
-    this.#bytes += bytes;
-    const sum = (this.#ofAddress.get(address) ?? 0) + bytes;
-    if (sum > 0) this.#ofAddress.set(address, sum);
-    else this.#ofAddress.delete(address);
   }
 }

@@ -16,6 +16,7 @@ import {
   tryServers,
 } from "./look.ts";
 import { isOldServer, moreRoom, NatsLog, OLDEST_SERVER, SEALED_LOG, streamOf } from "./nats-log.ts";
+import { spooledIn } from "./spool.ts";
 
 type Cluster = Config["cluster"];
 /** A nats-server of the configuration that answers. */
@@ -27,6 +28,25 @@ const MOST_SKEW_MS = 500;
 
 /** The nats-servers, the log and the nodes of a cluster. */
 export async function checkNodes(config: Config): Promise<Check[]> {
+  return [...(await checkServers(config)), ...spoolChecks(config.dataDir)];
+}
+
+/** A leader takes requests within seconds. */
+const MOST_WAITING_MS = 600_000;
+
+/** What this node took without a leader, and no leader has. */
+function spoolChecks(dataDir: string): Check[] {
+  const { oldestAt, refused } = spooledIn(dataDir);
+  const name = "cluster spool";
+  const isLate = oldestAt !== null && Date.now() - oldestAt > MOST_WAITING_MS;
+  const late = isLate
+    ? [warn(name, `requests wait for a leader since ${toRfc3339(oldestAt)}`, "see the log of this node")]
+    : [];
+  if (refused === 0) return late;
+  return [...late, warn(name, `requests that the leader did not take: ${refused}`, "see prism cluster refused")];
+}
+
+async function checkServers(config: Config): Promise<Check[]> {
   const { cluster, databaseFile } = config;
   requireClusterFiles(cluster);
   const tried = await tryServers(cluster, `${nodeOf(config)} doctor`);

@@ -33,6 +33,14 @@ interface Answer {
   readonly body: Buffer;
 }
 
+/** The request was sent, or a part of it, and no whole answer came. */
+export class Unanswered extends Error {
+  constructor(cause: Error) {
+    super(`no answer: ${cause.message}`, { cause });
+    this.name = "Unanswered";
+  }
+}
+
 export interface ForwarderOptions {
   readonly node: string;
   /** The URL under which other nodes reach this one: its certificate has this name. */
@@ -105,19 +113,24 @@ export class Forwarder {
     return passed;
   }
 
-  /** Sends a request with its body. @returns the whole answer */
+  /** Sends a request with its body. @returns the whole answer. @throws Unanswered, errors of the connection */
   exchange(to: string, { body, ...head }: WholeRequest): Promise<Answer> {
     const { "transfer-encoding": _coding, ...others } = head.headers;
     const sent = { ...head, headers: { ...others, "content-length": String(body.length) } };
     return new Promise((resolve, reject) => {
-      const passed = this.open(to, sent, () => passed.end(body));
+      let hasBegun = false;
+      const passed = this.open(to, sent, () => {
+        hasBegun = true;
+        passed.end(body);
+      });
+      const failed = (error: Error): void => reject(hasBegun ? new Unanswered(error) : error);
       const timer = setTimeout(() => passed.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)), TIMEOUT_MS);
       passed.once("close", () => clearTimeout(timer));
-      passed.once("error", reject);
+      passed.once("error", failed);
       passed.once("response", (reply) => {
         const chunks: Buffer[] = [];
         reply.on("data", (chunk: Buffer) => chunks.push(chunk));
-        reply.once("error", reject);
+        reply.once("error", failed);
         reply.once("end", () => {
           const { connection: _connection, "transfer-encoding": _replied, ...kept } = reply.headers;
           resolve({ status: reply.statusCode ?? 502, headers: kept, body: Buffer.concat(chunks) });

@@ -110,7 +110,7 @@ export async function startNode(
   const forwarder = new Forwarder({ node, advertise: cluster.advertise ?? "", caFile: cluster.caFile, log });
   const port = new StandbyPort({
     ...{ host: config.host, port: config.port, holdMs: cluster.holdMs, forwarder },
-    ...{ certFile: config.tls.certFile, keyFile: config.tls.keyFile },
+    ...{ certFile: config.tls.certFile, keyFile: config.tls.keyFile, trustedProxies: config.trustedProxies },
     leader: leaderUrl,
     degraded: () => degraded,
     own: (path, req) => {

@@ -1,23 +1,36 @@
-import { existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
-import { readFile, rename, rm } from "node:fs/promises";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { opendir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
+import { DAY_MS } from "../core/clock.ts";
 import { writeComplete } from "../core/data-dir.ts";
 import { instantOfId, uuidv7 } from "../core/ids.ts";
 import type { Logger } from "../core/log.ts";
 import type { SealedBox } from "../core/sealed-box.ts";
 import { sha256Hex } from "../core/tokens.ts";
-import type { Forwarder, WholeRequest } from "./forward.ts";
+import { type Forwarder, Unanswered, type WholeRequest } from "./forward.ts";
+import { Shares } from "./shares.ts";
 
 const SUFFIX = ".request";
 const SPOOL_DIR = "spool";
 const REFUSED_DIR = "refused";
 const CONTEXT = "prism cluster spool";
 const MAX_BYTES = 268_435_456;
-/** What one sender may fill, so that it does not take the place of others. */
-const MAX_SENDER_BYTES = MAX_BYTES / 4;
+/** A small file takes its block of the disk, and time to be listed. */
+const MIN_BYTES = 4096;
+/** Of one credential, within the share of its owner. */
+const SENDER_SHARE = 1 / 4;
 const RETRY_MS = 1000;
+/** What the leader puts off for longer is put aside. */
+const MOST_LATER_MS = DAY_MS;
+/** What the leader has got so often, and not answered, is put aside: it may be what ends leaders. */
+const MOST_UNANSWERED = 10;
 const DIGITS = 12;
+const UUID_LENGTH = 36;
+const OWNER_LENGTH = 16;
+const LISTED_AT_ONCE = 1000;
+/** Their owners are known before the copy is asked. */
+const MAX_KNOWN_SENDERS = 10_000;
 /** Of the leader's reason; the rest is cut. */
 const REASON_CHARS = 500;
 /** The leader cannot take the request now, whatever it is. */
@@ -30,75 +43,95 @@ interface SpoolParts {
   readonly box: SealedBox;
   readonly log: Logger;
   readonly forwarder: Forwarder;
+  readonly retryMs?: number;
+  readonly mostLaterMs?: number;
+}
+
+interface SpooledFile {
+  readonly bytes: number;
+  /** Null until its request was seen. */
+  sender: string | null;
+  isWritten: boolean;
+  /** When the leader first put it off, by the monotonic clock; null: it did not. */
+  laterSince: number | null;
 }
 
 /**
- * Requests that a node has accepted without a leader: one sealed file each, `<number>-<uuid>`, until a
- * leader has them. The uuid is sent as the `Idempotency-Key`, so that a second time does nothing where
- * routes know it; no other request of any node has it.
+ * Requests that a node has accepted without a leader: one sealed file each, `<number>-<uuid>-<owner>`,
+ * until a leader has them. The uuid is sent as the `Idempotency-Key`, so that a second time does nothing
+ * where routes know it; no other request of any node has it. One owner (the person that owns the project)
+ * takes no more of the room than is left, one of its credentials a quarter of all.
  */
 export class Spool {
   readonly #dir: string;
   readonly #box: SealedBox;
   readonly #log: Logger;
   readonly #forwarder: Forwarder;
-  readonly #sizes: Map<string, number>;
-  /** By name of a file, once its request was seen. */
-  readonly #senders = new Map<string, string>();
-  readonly #ofSender = new Map<string, number>();
-  #next: number;
-  #bytes: number;
+  readonly #retryMs: number;
+  readonly #mostLaterMs: number;
+  /** By name, in the order of their arrival. */
+  #files = new Map<string, SpooledFile>();
+  readonly #ofOwners = new Shares(MAX_BYTES, 1);
+  /** Of files whose sender is known. */
+  readonly #ofSenders = new Shares(MAX_BYTES, SENDER_SHARE);
+  readonly #ownerOf = new Map<string, string>();
+  /** Senders whose last request was not answered: they come after the others. */
+  readonly #slow = new Set<string>();
+  #loading: Promise<void> | null = null;
+  #next = 1;
   #isSending = false;
+  /** Requests that were put aside since the start. */
+  putAside = 0;
 
-  constructor({ dataDir, box, log, forwarder }: SpoolParts) {
+  constructor({ dataDir, box, log, forwarder, retryMs = RETRY_MS, mostLaterMs = MOST_LATER_MS }: SpoolParts) {
     this.#dir = join(dataDir, SPOOL_DIR);
     this.#box = box;
     this.#log = log;
     this.#forwarder = forwarder;
+    this.#retryMs = retryMs;
+    this.#mostLaterMs = mostLaterMs;
     mkdirSync(join(this.#dir, REFUSED_DIR), { recursive: true, mode: 0o700 });
-    const names = namesIn(this.#dir);
-    this.#sizes = new Map(names.map((name) => [name, statSync(join(this.#dir, name)).size]));
-    this.#bytes = [...this.#sizes.values()].reduce((sum, size) => sum + size, 0);
-    this.#next = Number.parseInt(names.at(-1) ?? "0", 10) + 1;
   }
 
-  /** Nothing more is accepted until a leader has taken what is there. */
-  get isFull(): boolean {
-    return this.#bytes >= MAX_BYTES;
+  /** Requests that wait for a leader. */
+  get waiting(): number {
+    return this.#files.size;
   }
 
-  /** Whether its sender has room, too: counted since the start of this process. */
-  hasRoomFor(request: WholeRequest): boolean {
-    return !this.isFull && (this.#ofSender.get(senderOf(request)) ?? 0) < MAX_SENDER_BYTES;
-  }
-
-  /** By the directory, because commands put refused requests back. */
-  get isEmpty(): boolean {
-    try {
-      return namesIn(this.#dir).length === 0;
-    } catch {
-      return this.#sizes.size === 0;
-    }
-  }
-
-  /** Resolves when it is on disk. @throws errors of the disk: it is not kept */
-  async add(request: WholeRequest): Promise<void> {
-    const name = `${String(this.#next++).padStart(DIGITS, "0")}-${uuidv7()}${SUFFIX}`;
-    const sealed = sealedRequest(this.#box, name, request);
+  /** Whether a sender, and its owner if it is known, have room. */
+  async hasRoomFor(request: WholeRequest): Promise<boolean> {
+    await this.#loaded();
     const sender = senderOf(request);
+    const owner = this.#ownerOf.get(sender);
+    const bytes = sizeOf(request.body.length);
+    return this.#ofSenders.hasRoom(sender, bytes) && this.#ofOwners.hasRoom(owner ?? sender, bytes);
+  }
+
+  /**
+   * Resolves when it is on disk. @param owner who pays for it; null: all together that have none.
+   * @throws NotKept without room, and errors of the disk: it is not kept
+   */
+  async add(request: WholeRequest, owner: string | null = null): Promise<void> {
+    await this.#loaded();
+    const sender = senderOf(request);
+    const ownerKey = sha256Hex(owner ?? "").slice(0, OWNER_LENGTH);
+    const number = String(this.#next++).padStart(DIGITS, "0");
+    const name = `${number}-${uuidv7()}-${ownerKey}${SUFFIX}`;
+    const sealed = sealedRequest(this.#box, name, request);
+    this.#noteOwner(sender, ownerKey);
+    const file: SpooledFile = { bytes: sizeOf(sealed.length), sender, isWritten: false, laterSince: null };
+    if (!this.#ofSenders.hasRoom(sender, file.bytes) || !this.#ofOwners.hasRoom(ownerKey, file.bytes))
+      throw new NotKept("one sender or its owner has filled its share of the spool");
     // Also what is being written has its place.
-    this.#bytes += sealed.length;
-    this.#count(sender, sealed.length);
+    this.#noteFile(name, file);
     try {
       await writeComplete(join(this.#dir, name), sealed);
+      file.isWritten = true;
     } catch (error) {
-      this.#bytes -= sealed.length;
-      this.#count(sender, -sealed.length);
+      this.#removed(name);
       await rm(join(this.#dir, name), { force: true });
       throw error;
     }
-    this.#senders.set(name, sender);
-    this.#sizes.set(name, sealed.length);
   }
 
   /**
@@ -109,39 +142,70 @@ export class Spool {
     if (this.#isSending) return;
     this.#isSending = true;
     try {
-      while (!isOver() && (await this.#sendOnce(leader, isOver))) await setTimeout(RETRY_MS);
+      while (!isOver() && (await this.#sendOnce(leader, isOver))) await setTimeout(this.#retryMs);
     } finally {
       this.#isSending = false;
     }
   }
 
+  /** Without the list people are paged from the copy all the same. */
+  #loaded(): Promise<void> {
+    this.#loading ??= this.#look().catch((err: unknown) => {
+      this.#loading = null;
+      this.#log.warn({ err }, "cannot list what was accepted without a leader");
+    });
+    return this.#loading;
+  }
+
+  /** Finds the files of before, and what commands put back or took away. */
+  async #look(): Promise<void> {
+    const gone = new Set<string>();
+    for (const [name, { isWritten }] of this.#files) if (isWritten) gone.add(name);
+    const found: string[] = [];
+    for await (const { name } of await opendir(this.#dir, { bufferSize: LISTED_AT_ONCE })) {
+      if (!name.endsWith(SUFFIX)) continue;
+      gone.delete(name);
+      if (!this.#files.has(name)) found.push(name);
+    }
+    for (const name of gone) this.#removed(name);
+    for (const name of found) {
+      const bytes = await sizeOfFile(join(this.#dir, name));
+      if (bytes !== null && !this.#files.has(name))
+        this.#noteFile(name, { bytes, sender: null, isWritten: true, laterSince: null });
+    }
+    if (found.length === 0) return;
+    this.#files = new Map([...this.#files].sort(([a], [b]) => (a < b ? -1 : 1)));
+    this.#next = Math.max(this.#next, Number.parseInt([...this.#files.keys()].at(-1) ?? "0", 10) + 1);
+  }
+
   /** @returns whether some have to be sent again */
   async #sendOnce(leader: string, isOver: () => boolean): Promise<boolean> {
+    await this.#loaded();
+    await this.#look();
     const waiting = new Set<string>();
-    for (const name of namesIn(this.#dir)) {
-      if (isOver()) return true;
-      const known = this.#senders.get(name);
-      if (known !== undefined && waiting.has(known)) continue;
-      const request = await this.#read(name);
-      if (request === null) {
-        await this.#putAside(name);
-        continue;
+    const slow = new Set(this.#slow);
+    for (const isSlow of [false, true]) {
+      for (const [name, file] of this.#files) {
+        if (isOver()) return true;
+        if (!file.isWritten) continue;
+        if (file.sender !== null && (waiting.has(file.sender) || slow.has(file.sender) !== isSlow)) continue;
+        const request = await this.#read(name);
+        if (request === null) {
+          await this.#putAside(name);
+          continue;
+        }
+        const sender = this.#noteSender(name, file, request);
+        if (waiting.has(sender) || slow.has(sender) !== isSlow) continue;
+        if (!(await this.#send(name, { file, sender, request }, leader))) waiting.add(sender);
       }
-      const sender = known ?? senderOf(request);
-      if (known === undefined) {
-        this.#senders.set(name, sender);
-        this.#count(sender, this.#sizes.get(name) ?? 0);
-      }
-      if (waiting.has(sender)) continue;
-      if (!(await this.#send(name, request, leader))) waiting.add(sender);
     }
     return waiting.size > 0;
   }
 
   /** @returns null for a file that cannot be read */
-  async #read(name: string): Promise<WholeRequest | null> {
+  async #read(name: string): Promise<SpooledRequest | null> {
     try {
-      return toSend(name, openRequest(this.#box, name, await readFile(join(this.#dir, name))));
+      return openRequest(this.#box, name, await readFile(join(this.#dir, name)));
     } catch (err) {
       this.#log.error(
         { err, name },
@@ -152,61 +216,125 @@ export class Spool {
   }
 
   /** @returns whether the leader has taken or refused it; false: it has to be sent again */
-  async #send(name: string, request: WholeRequest, leader: string): Promise<boolean> {
-    const reply = await this.#forwarder.exchange(leader, request).catch((error: unknown) => {
+  async #send(name: string, { file, sender, request }: Sending, leader: string): Promise<boolean> {
+    const reply = await this.#forwarder.exchange(leader, toSend(name, request)).catch((error: unknown) => {
       this.#forwarder.failed(leader, error);
-      return null;
+      return error instanceof Unanswered ? "no-answer" : null;
     });
     if (reply === null) return false;
+    if (reply === "no-answer") return this.#unanswered(name, sender, request);
+    this.#slow.delete(sender);
     const { status, body } = reply;
     if (LATER.has(status) || (status === 409 && body.includes(IN_PROGRESS))) {
+      const now = performance.now();
+      file.laterSince ??= now;
       this.#forwarder.failed(leader, new Error(`the leader answers ${status} to what was accepted without one`));
-      return false;
-    }
-    if (status < 400) {
+      if (now - file.laterSince < this.#mostLaterMs) return false;
+    } else if (status < 400) {
       await rm(join(this.#dir, name));
       this.#removed(name);
       return true;
     }
+    await this.#refused(name, request, { status, reason: body.toString("utf8").slice(0, REASON_CHARS) });
+    return true;
+  }
+
+  /** On disk, because this node may be the next that it ends. @returns whether it is put aside */
+  async #unanswered(name: string, sender: string, request: SpooledRequest): Promise<boolean> {
+    const unanswered = (request.unanswered ?? 0) + 1;
+    if (unanswered >= MOST_UNANSWERED) {
+      this.#slow.delete(sender);
+      await this.#refused(name, request, { status: null, reason: `no answer, ${unanswered} times` });
+      return true;
+    }
+    this.#slow.add(sender);
+    await this.#rewrite(name, { ...request, unanswered });
+    return false;
+  }
+
+  /** The file says why. */
+  async #refused(name: string, { unanswered: _, ...request }: SpooledRequest, refusal: Refusal): Promise<void> {
     this.#log.error(
-      { status, method: request.method, name },
+      { status: refusal.status, method: request.method, name },
       "the leader refuses a request that was accepted without a leader; it stays in spool/refused",
     );
-    await this.#noteRefusal(name, { status, reason: body.toString("utf8").slice(0, REASON_CHARS) });
+    await this.#rewrite(name, { ...request, refusal });
     await this.#putAside(name);
-    return true;
   }
 
   async #putAside(name: string): Promise<void> {
     await rename(join(this.#dir, name), join(this.#dir, REFUSED_DIR, name));
     this.#removed(name);
+    this.putAside++;
   }
 
-  /** The file says why; a full disk keeps it from doing so. */
-  async #noteRefusal(name: string, refusal: Refusal): Promise<void> {
-    const path = join(this.#dir, name);
+  /** A full disk keeps it as it was. */
+  async #rewrite(name: string, request: SpooledRequest): Promise<void> {
     try {
-      const request = openRequest(this.#box, name, await readFile(path));
-      await writeComplete(path, sealedRequest(this.#box, name, { ...request, refusal }));
+      await writeComplete(join(this.#dir, name), sealedRequest(this.#box, name, request));
     } catch (err) {
-      this.#log.warn({ err, name }, "cannot note why the leader refuses a request");
+      this.#log.warn({ err, name }, "cannot note what the leader answers to a request");
     }
   }
 
-  #removed(name: string): void {
-    const size = this.#sizes.get(name) ?? 0;
-    const sender = this.#senders.get(name);
-    if (sender !== undefined) this.#count(sender, -size);
-    this.#bytes -= size;
-    this.#sizes.delete(name);
-    this.#senders.delete(name);
+  #noteFile(name: string, file: SpooledFile): void {
+    this.#files.set(name, file);
+    this.#ofOwners.add(ownerIn(name), file.bytes);
+    if (file.sender !== null) this.#ofSenders.add(file.sender, file.bytes);
   }
 
-  #count(sender: string, bytes: number): void {
-    const sum = (this.#ofSender.get(sender) ?? 0) + bytes;
-    if (sum > 0) this.#ofSender.set(sender, sum);
-    else this.#ofSender.delete(sender);
+  #noteSender(name: string, file: SpooledFile, request: SpooledRequest): string {
+    if (file.sender !== null) return file.sender;
+    file.sender = senderOf(request);
+    this.#ofSenders.add(file.sender, file.bytes);
+    this.#noteOwner(file.sender, ownerIn(name));
+    return file.sender;
   }
+
+  #noteOwner(sender: string, owner: string): void {
+    if (this.#ownerOf.size >= MAX_KNOWN_SENDERS) this.#ownerOf.clear();
+    this.#ownerOf.set(sender, owner);
+  }
+
+  #removed(name: string): void {
+    const file = this.#files.get(name);
+    if (file === undefined) return;
+    this.#files.delete(name);
+    this.#ofOwners.add(ownerIn(name), -file.bytes);
+    if (file.sender !== null) this.#ofSenders.add(file.sender, -file.bytes);
+  }
+}
+
+interface Sending {
+  readonly file: SpooledFile;
+  readonly sender: string;
+  readonly request: SpooledRequest;
+}
+
+/** A request cannot be kept for the next leader. */
+export class NotKept extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "NotKept";
+  }
+}
+
+function sizeOf(bytes: number): number {
+  return Math.max(bytes, MIN_BYTES);
+}
+
+/** @returns null when it is gone */
+async function sizeOfFile(path: string): Promise<number | null> {
+  try {
+    return sizeOf((await stat(path)).size);
+  } catch {
+    return null;
+  }
+}
+
+/** '' for a file of an earlier version. */
+function ownerIn(name: string): string {
+  return name.slice(DIGITS + 1 + UUID_LENGTH + 1, -SUFFIX.length);
 }
 
 /** PagerDuty's Events API, version 2 and 1: the key is in the body, and nothing else counts. */
@@ -248,14 +376,16 @@ function keyIn(body: Buffer): unknown {
   }
 }
 
-/** What the leader answered to a request that it refused. */
+/** What the leader answered to a request that it refused; a status of null: nothing. */
 interface Refusal {
-  readonly status: number;
+  readonly status: number | null;
   readonly reason: string;
 }
 
 interface SpooledRequest extends WholeRequest {
   readonly refusal?: Refusal;
+  /** How often the leader got it, and did not answer. */
+  readonly unanswered?: number;
 }
 
 function sealedRequest(box: SealedBox, name: string, { body, ...head }: SpooledRequest): Buffer {
@@ -270,9 +400,9 @@ function openRequest(box: SealedBox, name: string, sealed: Uint8Array): SpooledR
   return { ...head, body: plain.subarray(end + 1) };
 }
 
-function toSend(name: string, { refusal: _, headers, ...request }: SpooledRequest): WholeRequest {
-  const key = name.slice(DIGITS + 1, -SUFFIX.length);
-  return { ...request, headers: { "idempotency-key": key, ...headers, "accept-encoding": "identity" } };
+function toSend(name: string, { method, path, headers, body }: SpooledRequest): WholeRequest {
+  const key = name.slice(DIGITS + 1, DIGITS + 1 + UUID_LENGTH);
+  return { ...{ method, path, body }, headers: { "idempotency-key": key, ...headers, "accept-encoding": "identity" } };
 }
 
 /** Names of files in the order of their arrival. */
@@ -306,6 +436,17 @@ export async function refusedRequests(dataDir: string, box: SealedBox): Promise<
       }
     }),
   );
+}
+
+/** What is on disk, for doctor. `oldestAt` is in epoch ms; null: nothing waits. */
+export function spooledIn(dataDir: string): { readonly oldestAt: number | null; readonly refused: number } {
+  const dir = join(dataDir, SPOOL_DIR);
+  const refused = join(dir, REFUSED_DIR);
+  const [oldest] = existsSync(dir) ? namesIn(dir) : [];
+  return {
+    oldestAt: oldest === undefined ? null : instantOfId(oldest.slice(DIGITS + 1)),
+    refused: existsSync(refused) ? namesIn(refused).length : 0,
+  };
 }
 
 /** Lets the node send it to the leader again, with the same `Idempotency-Key`. */

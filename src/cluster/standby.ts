@@ -3,19 +3,27 @@ import { type ClientRequest, createServer, type IncomingMessage, type Server, Se
 import { createServer as createSecureServer, Server as SecureServer } from "node:https";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { PrismError } from "../core/errors.ts";
+import { PrismError, STATUS_OF } from "../core/errors.ts";
 import { uuidv7 } from "../core/ids.ts";
+import { CidrSet } from "../core/ip-addresses.ts";
+import { addressGroup, clientBehind } from "../http/client-address.ts";
 import { errorBody, errorHeaders } from "../http/error-reply.ts";
+import { OWNER_HEADER } from "../http/headers.ts";
 import { answerAndKeep, BodiesInFlight, type DegradedServer, treatmentOf } from "./degraded.ts";
 import type { Forwarder } from "./forward.ts";
+import { Shares } from "./shares.ts";
 
 export interface StandbyOptions {
   readonly host: string;
   readonly port: number;
   readonly certFile?: string | undefined;
   readonly keyFile?: string | undefined;
+  /** Their `X-Forwarded-For` names the client. */
+  readonly trustedProxies: readonly string[];
   /** How long a request waits for a leader. */
   readonly holdMs: number;
+  /** How many requests wait at most. */
+  readonly maxWaiting?: number;
   readonly forwarder: Forwarder;
   /** URL of the leader; null: there is none. */
   leader(): string | null;
@@ -29,14 +37,21 @@ export interface StandbyOptions {
 }
 
 interface Waiting {
+  readonly client: string;
   readonly go: (leader: string | null) => void;
   readonly timer: NodeJS.Timeout;
 }
 
 /** More than this many requests do not wait for a leader. */
 const MAX_WAITING = 10_000;
+/** Of one client. */
+const WAITING_SHARE = 1 / 4;
 /** A connection with more requests that were not answered is closed. */
 const MAX_PIPELINED = 100;
+/** The server of a leader closes the connection of a request with more, those of this node included. */
+const MAX_HEADERS = 98;
+/** `Prism-Hop` and `Connection`. */
+const ADDED_HEADERS = 2;
 const AGAIN_MS = 200;
 /** The system asks a client that is silent for so long whether it is there. */
 const KEEP_ALIVE_MS = 60_000;
@@ -44,7 +59,10 @@ const KEEP_ALIVE_MS = 60_000;
 const LEADER_KEEP_ALIVE_MS = 15_000;
 /** Ends what the leader before had. */
 const REPLACED = new Error("another node leads");
-const HOP_BY_HOP: ReadonlySet<string> = new Set(["connection", "keep-alive", "proxy-connection", "te", "upgrade"]);
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  ...["connection", "keep-alive", "proxy-connection", "te", "upgrade"],
+  OWNER_HEADER,
+]);
 
 /**
  * The port of a node that does not lead: it answers what is about itself, and passes on everything
@@ -54,7 +72,9 @@ export class StandbyPort {
   readonly #options: StandbyOptions;
   readonly #server: Server;
   readonly #forwarder: Forwarder;
+  readonly #trusted: CidrSet;
   readonly #waiting = new Set<Waiting>();
+  readonly #waitingOf: Shares;
   /** Requests that a leader has, by its URL. */
   readonly #passed = new Map<ClientRequest, string>();
   /** Connections that are passed on as bytes, with the URL; null: they wait for a leader. */
@@ -70,6 +90,8 @@ export class StandbyPort {
   constructor(options: StandbyOptions) {
     this.#options = options;
     this.#forwarder = options.forwarder;
+    this.#waitingOf = new Shares(options.maxWaiting ?? MAX_WAITING, WAITING_SHARE);
+    this.#trusted = new CidrSet(options.trustedProxies);
     const { certFile, keyFile } = options;
     const tls = certFile !== undefined && keyFile !== undefined;
     this.#server = tls
@@ -150,21 +172,29 @@ export class StandbyPort {
 
   #end(waiting: Waiting, leader: string | null): void {
     clearTimeout(waiting.timer);
-    this.#waiting.delete(waiting);
+    if (this.#waiting.delete(waiting)) this.#waitingOf.add(waiting.client, -1);
     waiting.go(leader);
   }
 
-  /** @returns null when none came in time, or the client has left */
-  #untilLeader(client: ServerResponse | Duplex): Promise<string | null> {
+  /** What counts as one client. */
+  #clientOf({ socket, headers }: IncomingMessage): string {
+    const forwardedFor = [headers["x-forwarded-for"] ?? []].flat().join(",");
+    return addressGroup(clientBehind(this.#trusted, socket.remoteAddress ?? "", forwardedFor));
+  }
+
+  /** @returns null when none came in time, the client has left, or has too many requests that wait */
+  #untilLeader(req: IncomingMessage, client: ServerResponse | Duplex): Promise<string | null> {
     const leader = this.#leader();
-    if (leader !== null || client.destroyed || this.#waiting.size >= MAX_WAITING) return Promise.resolve(leader);
+    if (leader !== null || client.destroyed) return Promise.resolve(leader);
+    const name = this.#clientOf(req);
+    if (!this.#waitingOf.take(name, 1)) return Promise.resolve(null);
     return new Promise((resolve) => {
       const leave = (): void => this.#end(waiting, null);
       const go = (found: string | null): void => {
         client.off("close", leave);
         resolve(found);
       };
-      const waiting: Waiting = { go, timer: setTimeout(leave, this.#options.holdMs) };
+      const waiting: Waiting = { client: name, go, timer: setTimeout(leave, this.#options.holdMs) };
       this.#waiting.add(waiting);
       client.once("close", leave);
     });
@@ -179,12 +209,14 @@ export class StandbyPort {
       res.writeHead(own.status, { "Content-Type": own.contentType, "Cache-Control": "no-store" }).end(own.body);
       return;
     }
+    if (Object.values(passedHeaders(req)).flat().length + ADDED_HEADERS > MAX_HEADERS)
+      return answerError(req, res, new PrismError("HEADERS_TOO_LARGE", "The request has too many headers"));
     const degraded = this.#degraded();
     const treatment = degraded ? treatmentOf(req.method ?? "GET", path) : null;
     if (degraded && treatment === "answered") return this.#pass(degraded.url, req, res, since);
     if (degraded && treatment === "kept") return this.#keep(degraded, req, res);
     if (this.#isInCircle(req)) return this.#refuse(req, res, "NO_LEADER", CIRCLE);
-    const leader = degraded ? null : await this.#untilLeader(res);
+    const leader = degraded ? null : await this.#untilLeader(req, res);
     if (res.destroyed) return;
     if (leader === null) this.#refuse(req, res, "NO_LEADER");
     else this.#pass(leader, req, res, since);
@@ -196,7 +228,9 @@ export class StandbyPort {
 
   async #keep(degraded: DegradedServer, req: IncomingMessage, res: ServerResponse): Promise<void> {
     try {
-      await answerAndKeep(degraded, { forwarder: this.#forwarder, bodies: this.#bodies }, req, res, passedHeaders(req));
+      const parts = { forwarder: this.#forwarder, bodies: this.#bodies };
+      const sent = { headers: passedHeaders(req), client: this.#clientOf(req) };
+      await answerAndKeep(degraded, parts, req, res, sent);
     } catch (error) {
       if (res.destroyed) return;
       this.#forwarder.failed(degraded.url, error);
@@ -268,7 +302,9 @@ export class StandbyPort {
     client.once("close", () => this.#piped.delete(client));
     client.on("error", () => client.destroy());
     client.setKeepAlive(true, KEEP_ALIVE_MS);
-    const leader = this.#isInCircle(req) ? null : (this.#degraded()?.url ?? (await this.#untilLeaderOrEnd(client)));
+    const leader = this.#isInCircle(req)
+      ? null
+      : (this.#degraded()?.url ?? (await this.#untilLeaderOrEnd(req, client)));
     if (client.destroyed) return;
     if (leader === null) {
       client.end(UNAVAILABLE);
@@ -316,12 +352,12 @@ export class StandbyPort {
   }
 
   /** Nothing reads the connection meanwhile, and its end is only seen by reading. */
-  async #untilLeaderOrEnd(client: Socket): Promise<string | null> {
+  async #untilLeaderOrEnd(req: IncomingMessage, client: Socket): Promise<string | null> {
     const look = (): void => void client.read(0);
     const leave = (): void => void client.destroy();
     client.on("readable", look).once("end", leave);
     try {
-      return await this.#untilLeader(client);
+      return await this.#untilLeader(req, client);
     } finally {
       client.off("readable", look).off("end", leave);
     }
@@ -377,9 +413,13 @@ const REFUSALS = {
 } as const;
 
 function refuse(req: IncomingMessage, res: ServerResponse, code: keyof typeof REFUSALS, message?: string): void {
-  const error = new PrismError(code, message ?? REFUSALS[code], { retryAfterMs: 5000 });
-  const isPage = req.method === "GET" && (req.headers.accept ?? "").includes("text/html");
-  res.writeHead(503, {
+  answerError(req, res, new PrismError(code, message ?? REFUSALS[code], { retryAfterMs: 5000 }));
+}
+
+function answerError(req: IncomingMessage, res: ServerResponse, error: PrismError): void {
+  const status = STATUS_OF[error.code];
+  const isPage = status === 503 && req.method === "GET" && (req.headers.accept ?? "").includes("text/html");
+  res.writeHead(status, {
     "Content-Type": isPage ? "text/html; charset=utf-8" : "application/json",
     "Cache-Control": "no-store",
     Connection: "close",

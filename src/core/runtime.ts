@@ -173,6 +173,17 @@ export function untilMayAct(): Promise<void> | null {
   return gate?.() ?? null;
 }
 
+let isCopy = false;
+
+/** This process serves a copy without a leader: answers name the owner of what was stored, to its node. */
+export function nameOwners(): void {
+  isCopy = true;
+}
+
+export function namesOwners(): boolean {
+  return isCopy;
+}
+
 let warning = "";
 
 /** What every page of this process begins with. */

@@ -63,14 +63,23 @@ export function clientAddressReader(
       if (headerOf(headers, "x-forwarded-for") !== "") onUntrusted(peer);
       return peer;
     }
-    const hops = headerOf(headers, "x-forwarded-for").split(",");
-    for (let i = hops.length - 1; i >= 0; i--) {
-      const hop = canonicalAddress((hops[i] as string).trim());
-      if (hop === undefined) return peer;
-      if (!trusted.has(hop)) return hop;
-    }
-    return peer;
+    return firstOutside(trusted, headerOf(headers, "x-forwarded-for")) ?? peer;
   };
+}
+
+/** @returns undefined when all are trusted, or one is no address */
+function firstOutside(trusted: CidrSet, forwardedFor: string): string | undefined {
+  for (const hop of forwardedFor.split(",").reverse()) {
+    const address = canonicalAddress(hop.trim());
+    if (address === undefined || !trusted.has(address)) return address;
+  }
+  return undefined;
+}
+
+/** As {@link clientAddressReader}, of a request at a node that follows. */
+export function clientBehind(trusted: CidrSet, peer: string, forwardedFor: string): string {
+  const address = canonicalAddress(peer) ?? peer;
+  return trusted.has(address) ? (firstOutside(trusted, forwardedFor) ?? address) : address;
 }
 
 /** Headers that proxies, load balancers and CDNs add to forwarded requests. */

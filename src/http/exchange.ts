@@ -3,9 +3,19 @@ import type { Bucket } from "../core/bucket.ts";
 import type { Work } from "../core/caller.ts";
 import { uuidv7 } from "../core/ids.ts";
 import type { Principal, RightsWatch } from "../core/principal.ts";
+import { namesOwners } from "../core/runtime.ts";
 import { type AddressReader, HOPS_HEADER } from "./client-address.ts";
 import { statusLine } from "./error-reply.ts";
-import { API_HEADERS, checkHead, ENDS_CONNECTION, headerOf, headerValue, IS_CHUNKED, JSON_TYPE } from "./headers.ts";
+import {
+  API_HEADERS,
+  checkHead,
+  ENDS_CONNECTION,
+  headerOf,
+  headerValue,
+  IS_CHUNKED,
+  JSON_TYPE,
+  OWNER_HEADER,
+} from "./headers.ts";
 import { rateLimitLines } from "./rate-limiter.ts";
 import type { Debt, WorkAccount } from "./work-budget.ts";
 
@@ -59,6 +69,7 @@ interface ChargesWork {
   pay(exchange: Exchange, work: Work): void;
   pause(exchange: Exchange): Promise<void> | null;
   beforeCheck(exchange: Exchange, work: Work): void;
+  ownerOf(exchange: Exchange): string | null;
   isInDebt(exchange: Exchange, isSmall: boolean): boolean;
 }
 
@@ -100,6 +111,8 @@ export class Exchange {
   /** Rate limit key of a signed request. */
   signerKey: string | null = null;
   rate: Bucket | null = null;
+  /** The project of a sender without a principal, set by its route. */
+  projectId: string | null = null;
   /** Who pays for reading the body; undefined: found at first use, null: not charged. */
   payer: WorkAccount | null | undefined = undefined;
   /** Charges the work of this request; set by the kernel. */
@@ -336,7 +349,9 @@ export class Exchange {
   #headerBlock(status: number, lines: string, fixedHeaders: string): string {
     const rate = this.rate ? rateLimitLines(this.rate) : "";
     const ids = `X-Request-Id: ${this.requestId}\r\nX-Correlation-Id: ${this.correlationId}\r\n`;
-    return `${statusLine(status)}\r\n${ids}${lines}${rate}${this.extraHeaders}${fixedHeaders}`;
+    const owner = namesOwners() ? (this.work?.ownerOf(this) ?? null) : null;
+    const owned = owner === null ? "" : `${OWNER_HEADER}: ${owner}\r\n`;
+    return `${statusLine(status)}\r\n${ids}${lines}${rate}${owned}${this.extraHeaders}${fixedHeaders}`;
   }
 
   /**

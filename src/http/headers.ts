@@ -35,6 +35,9 @@ export const MEDIA_HEADERS = [
   "Content-Security-Policy: sandbox",
 ].join("\r\n");
 
+/** In answers of a copy of a node without a leader: who owns what was stored. Clients never see it. */
+export const OWNER_HEADER = "prism-owner";
+
 export const JSON_TYPE = "application/json; charset=utf-8";
 
 /** Removes characters that could end a header line, for values from outside. */

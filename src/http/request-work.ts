@@ -34,6 +34,12 @@ export class RequestWork {
     return signerKey === null ? this.#budget.ofAddress(exchange.clientAddress) : this.#budget.ofSigner(signerKey);
   }
 
+  /** The person that owns what a request stores, or a project that none owns; null: not known. */
+  ownerOf({ principal, projectId }: Exchange): string | null {
+    if (principal) return topOf(this.#budget.ofPrincipal(principal));
+    return projectId === null ? null : topOf(this.#budget.ofProject(projectId));
+  }
+
   charge(exchange: Exchange, work: Work): void {
     this.#budget.charge(this.#exporterOf(exchange) ?? this.payerOf(exchange), work);
   }
@@ -133,6 +139,10 @@ export class RequestWork {
 
 /** Where a credential came from. */
 export type Sender = Pick<Exchange, "isControl" | "clientAddress">;
+
+function topOf(account: WorkAccount | null): string | null {
+  return account?.levels.at(-1)?.[1] ?? null;
+}
 
 function isRead({ method }: Exchange): boolean {
   return method === "GET" || method === "HEAD";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import test from "node:test";
+import test, { type TestContext } from "node:test";
+import { connect } from "@nats-io/transport-node";
 import type { Cluster, ClusterComparison } from "../../src/client/api-types.gen.ts";
 import { closing, openForWriting } from "../../src/store/sqlite/connection.ts";
 import { eventually } from "../helpers/eventually.ts";
@@ -10,7 +11,9 @@ import { startCluster } from "./support/nodes.ts";
 import { other } from "./support/sending.ts";
 
 test("all nodes compare their tables at one record while events come; a changed row and a stopped node show", async (t) => {
-  const cluster = await startCluster(t, await startNats(t), ["a", "b"]);
+  const servers = await startNats(t);
+  const replay = await recorded(t, servers[0]?.address ?? "");
+  const cluster = await startCluster(t, servers, ["a", "b"]);
   const leader = await cluster.leader();
   const standby = other(cluster, leader);
   const headers = { "Content-Type": "application/json", Authorization: `Bearer ${await cluster.token()}` };
@@ -51,7 +54,11 @@ test("all nodes compare their tables at one record while events come; a changed 
   closing(openForWriting({ file: standby.file, busyTimeoutMs: 5000 }), (connection) =>
     connection.prepare("update events set type = 'door.closed' where seq = (select min(seq) from events)").run(),
   );
+  const before = replay.answers();
+  replay.ask();
+  replay.answersLater();
   const [, differing] = await compare();
+  assert.equal(replay.answers(), before, "a question that is sent again is not answered");
   assert.deepEqual(differing.nodes, [{ name: standby.name, result: "differs", tables: ["events"] }]);
   assert.deepEqual(differences(await state()), [
     `The node ${standby.name} differs from ${leader.name} in events: prism cluster join there copies it`,
@@ -87,3 +94,41 @@ test("a single server has nothing to compare", async (t) => {
   const reply = await prism.post<{ error: { code: string } }>("/api/v1/cluster/compare");
   assert.deepEqual([reply.status, reply.body.error.code], [409, "NO_STANDBY"]);
 });
+
+/** One who hears the nodes, has no secret, and sends again what the first comparison was. */
+async function recorded(t: TestContext, server: string) {
+  const nats = await connect({ servers: server });
+  t.after(() => nats.close());
+  const heard: { readonly subject: string; readonly data: Uint8Array }[] = [];
+  const again = new Set<string>();
+  let isMixing = false;
+  const textOf = (data: Uint8Array) => Buffer.from(data).toString("base64");
+  nats.subscribe("prism.prism.digest.>", {
+    callback(_error, { subject, data }) {
+      if (again.has(textOf(data))) return;
+      if (!isMixing) heard.push({ subject, data });
+      else if (subject !== heard[0]?.subject)
+        for (const old of heard) {
+          again.add(textOf(old.data));
+          nats.publish(subject, old.data);
+        }
+    },
+  });
+  const asked: Uint8Array[] = [];
+  nats.subscribe("prism.prism.digest", { callback: (_error, { data }) => void asked.push(data) });
+  let answers = 0;
+  nats.subscribe("prism.prism.digest.>", {
+    callback: (_error, { subject, data }) => {
+      if (subject === heard[0]?.subject && !again.has(textOf(data))) answers++;
+    },
+  });
+  return {
+    answers: () => answers,
+    ask() {
+      for (const data of asked.slice()) nats.publish("prism.prism.digest", data);
+    },
+    answersLater() {
+      isMixing = true;
+    },
+  };
+}

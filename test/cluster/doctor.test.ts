@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { connectNats } from "../../src/cluster/nats-log.ts";
@@ -27,6 +27,12 @@ function checkFollower(follower: ClusterNode, leader: string, token: string): vo
   assert.equal(doctor.status, 0, doctor.stdout);
   assert.match(doctor.stdout, new RegExp(`PASS +port +${follower.port} is held by this node, which follows ${leader}`));
   assert.match(doctor.stdout, /PASS +audit /);
+  assert.doesNotMatch(doctor.stdout, /cluster spool/);
+  const refused = join(follower.dir, "spool/refused");
+  mkdirSync(refused, { recursive: true });
+  for (const name of ["spool/refused/000000000001-0.request"]) writeFileSync(join(follower.dir, name), "");
+  const { stdout } = follower.command("doctor");
+  assert.match(stdout, /WARN +cluster spool +requests that the leader did not take: 1/);
   for (const args of [["health"], ["health", "--ready"]]) {
     const health = follower.command(...args);
     assert.equal(health.status, 0, health.stderr);

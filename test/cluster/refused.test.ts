@@ -48,7 +48,6 @@ test("what a leader refused is listed with its reason, sent again with the same 
   assert.deepEqual((await run()).json, { data: [] });
   for (const name of ["alerts", "events?token=hidden"]) await spool.add(request(`/api/v1/${name}`));
   await send();
-  assert.equal(spool.isEmpty, true);
   writeFileSync(join(dataDir, "spool/refused/000000000009-0.request"), "damaged");
   const { data } = (await run()).json as unknown as { data: Record<string, unknown>[] };
   assert.deepEqual(
@@ -71,7 +70,7 @@ test("what a leader refused is listed with its reason, sent again with the same 
   // The node that runs sends what was put back.
   let isOver = false;
   const running = (async () => {
-    for (; !isOver; await new Promise(setImmediate)) if (!spool.isEmpty) await send();
+    for (; !isOver; await new Promise(setImmediate)) await send();
   })();
   t.after(() => {
     isOver = true;

@@ -3,7 +3,8 @@ import { copyFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { Forwarder } from "../../src/cluster/forward.ts";
-import { Spool } from "../../src/cluster/spool.ts";
+import { Shares } from "../../src/cluster/shares.ts";
+import { refusedRequests, Spool } from "../../src/cluster/spool.ts";
 import { SealedBox } from "../../src/core/sealed-box.ts";
 import { makeCertificate } from "../helpers/certificate.ts";
 import { eventually } from "../helpers/eventually.ts";
@@ -15,11 +16,17 @@ import { dial, openPort, openServer } from "./support/port.ts";
 
 const PING = { method: "GET", path: "/ping/5f8e", headers: { host: "a" }, body: Buffer.alloc(0) };
 
-function openSpool(t: Scope, { dataDir = temporaryDir(t), caFile }: { dataDir?: string; caFile?: string } = {}) {
+interface SpoolOptions {
+  readonly dataDir?: string;
+  readonly caFile?: string;
+  readonly mostLaterMs?: number;
+}
+
+function openSpool(t: Scope, { dataDir = temporaryDir(t), caFile, ...options }: SpoolOptions = {}) {
   const log = new LogLines();
   const forwarder = new Forwarder({ node: "b", advertise: "https://b.example.com", caFile, log });
   t.after(() => forwarder.close());
-  const spool = new Spool({ dataDir, box: new SealedBox([TEST_KEY]), log, forwarder });
+  const spool = new Spool({ dataDir, box: new SealedBox([TEST_KEY]), log, forwarder, retryMs: 20, ...options });
   const files = () => readdirSync(join(dataDir, "spool")).filter((name) => name.endsWith(".request"));
   const refused = () => readdirSync(join(dataDir, "spool/refused"));
   return { spool, forwarder, log, dataDir, files, refused };
@@ -45,7 +52,6 @@ test("what two nodes and a later outage have kept is all stored, also requests t
   const types = body.data.map(({ type }) => type).filter((type) => type.startsWith("door."));
   assert.deepEqual(types.sort(), ["door.broken", "door.closed", "door.opened", "door.opened"]);
   for (const each of [a, b, later]) assert.deepEqual([...each.files(), ...each.refused()], []);
-  assert.ok(a.spool.isEmpty && b.spool.isEmpty);
 });
 
 test("the same request of a spool that is sent twice is stored once", async (t) => {
@@ -67,14 +73,14 @@ test("by https the spool is sent to a leader, to the node's own server, and the 
   const caFile = join(temporaryDir(t), "ca.crt");
   writeFileSync(caFile, certificate.cert);
   const leader = await openServer(t, undefined, certificate);
-  const { spool, forwarder, log } = openSpool(t, { caFile });
+  const { spool, forwarder, log, files } = openSpool(t, { caFile });
   await spool.add(PING);
   const isLogged = () => log.lines.some(({ fields }) => /altnames/.test(String(fields["err"])));
   await spool.sendTo(leader.url, isLogged);
-  assert.deepEqual([isLogged(), spool.isEmpty, leader.seen.length], [true, false, 0]);
+  assert.deepEqual([isLogged(), files().length, leader.seen.length], [true, 1, 0]);
   forwarder.leadsAt(leader.url);
   await spool.sendTo(leader.url, never);
-  assert.deepEqual([spool.isEmpty, leader.seen.length], [true, 1]);
+  assert.deepEqual([files().length, leader.seen.length], [0, 1]);
 });
 
 test("a file that does not open is put aside, and what is behind it is sent", async (t) => {
@@ -88,7 +94,7 @@ test("a file that does not open is put aside, and what is behind it is sent", as
     leader.seen.map(({ line }) => line),
     ["GET /ping/0", "GET /ping/2"],
   );
-  assert.deepEqual([files(), refused(), spool.isEmpty], [[], [damaged], true]);
+  assert.deepEqual([files(), refused(), spool.waiting], [[], [damaged], 0]);
   assert.equal(log.lines.filter(({ level }) => level === "error").length, 1);
 });
 
@@ -98,7 +104,7 @@ test("requests that cannot be written count for nothing", async (t) => {
   writeFileSync(join(dataDir, "spool"), "no directory");
   const body = Buffer.alloc(100 * 2 ** 20);
   for (let n = 0; n < 3; n++) await assert.rejects(spool.add({ ...PING, body }));
-  assert.deepEqual([spool.isFull, spool.isEmpty], [false, true]);
+  assert.deepEqual([await spool.hasRoomFor(PING), spool.waiting], [true, 0]);
 });
 
 test("a request that the leader still works on is sent again, and not put aside", async (t) => {
@@ -107,12 +113,12 @@ test("a request that the leader still works on is sent again, and not put aside"
     if (tries++ === 0) res.writeHead(409).end('{"error":{"code":"IDEMPOTENCY_IN_PROGRESS"}}');
     else res.end();
   });
-  const { spool, refused } = openSpool(t);
+  const { spool, files, refused } = openSpool(t);
   await spool.add(PING);
   await spool.sendTo(leader.url, never);
   const [first, second] = leader.seen.map(({ headers }) => headers["idempotency-key"]);
   assert.ok(first !== undefined && first === second);
-  assert.deepEqual([spool.isEmpty, refused()], [true, []]);
+  assert.deepEqual([files(), refused()], [[], []]);
 });
 
 test("dot segments in a path that is kept are passed on as they came", async (t) => {
@@ -182,25 +188,25 @@ test("one address cannot take all the memory for bodies, nor one sender all of t
     return /prism-spooled/i.test(ping.text);
   });
   const large = { ...PING, path: "/in/3", body: Buffer.alloc(8_000_000) };
-  while (spool.hasRoomFor(large)) await spool.add(large);
-  assert.deepEqual([spool.isFull, spool.hasRoomFor({ ...large, path: "/in/4" })], [false, true]);
+  while (await spool.hasRoomFor(large)) await spool.add(large);
+  assert.ok(await spool.hasRoomFor({ ...large, path: "/in/4" }));
 });
 
 test("one token is one sender, whatever else its requests have, also for files of an earlier process", async (t) => {
   const { spool, dataDir } = openSpool(t);
   const body = Buffer.alloc(8_000_000);
   const variants = ["/ping/1", "/ping/1/start", "/ping/1?n=2"];
-  for (let n = 0; spool.hasRoomFor({ ...PING, path: "/ping/1", body }); n++) {
+  for (let n = 0; await spool.hasRoomFor({ ...PING, path: "/ping/1", body }); n++) {
     const path = variants[n % variants.length] ?? "";
     await spool.add({ ...PING, path, headers: { host: "a", cookie: String(n) }, body });
   }
-  for (const path of variants) assert.equal(spool.hasRoomFor({ ...PING, path, body }), false, path);
+  for (const path of variants) assert.equal(await spool.hasRoomFor({ ...PING, path, body }), false, path);
   const busy = await openServer(t, (_req, res) => void res.writeHead(429).end());
   const later = openSpool(t, { dataDir }).spool;
   let asked = 0;
   await later.sendTo(busy.url, () => asked++ > 0);
   await later.add({ ...PING, path: "/ping/2" });
-  assert.ok(later.hasRoomFor({ ...PING, path: "/ping/2" }));
+  assert.ok(await later.hasRoomFor({ ...PING, path: "/ping/2" }));
 });
 
 test("spellings of one credential are one sender, and a key that another value holds is not the sender's", async (t) => {
@@ -212,14 +218,15 @@ test("spellings of one credential are one sender, and a key that another value h
     headers: { authorization },
     body: large,
   });
-  while (spool.hasRoomFor(events("Bearer x"))) await spool.add(events("Bearer x"));
+  while (await spool.hasRoomFor(events("Bearer x"))) await spool.add(events("Bearer x"));
   for (const spelling of ["bearer x", "BEARER   x", "ApiKey x"])
-    assert.equal(spool.hasRoomFor(events(spelling)), false);
+    assert.equal(await spool.hasRoomFor(events(spelling)), false);
   const enqueue = (body: string, headers = {}) => ({ ...PING, path: "/v2/enqueue", headers, body: Buffer.from(body) });
   const own = `{"x":{"routing_key":"bob"},"routing_key":"own","p":"${"a".repeat(1_000_000)}"}`;
-  while (spool.hasRoomFor(enqueue(own))) await spool.add(enqueue(own));
-  assert.equal(spool.hasRoomFor(enqueue('{"routing\\u005fkey":"own"}', { cookie: "1" })), false);
-  assert.ok(spool.hasRoomFor(enqueue('{"routing_key":"bob"}')));
+  while (await spool.hasRoomFor(enqueue(own))) await spool.add(enqueue(own));
+  const spelled = own.replace(',"routing_key"', ',"routing\\u005fkey"');
+  assert.equal(await spool.hasRoomFor(enqueue(spelled, { cookie: "1" })), false);
+  assert.ok(await spool.hasRoomFor(enqueue('{"routing_key":"bob"}')));
 });
 
 test("a request that the leader does not answer holds back only its sender", async (t) => {
@@ -251,5 +258,134 @@ test("a sender to which the leader says later does not hold back the others, and
   isLimited = false;
   await sending;
   assert.deepEqual(leader.seen.map(({ line }) => line).slice(-3), ["GET /a1", "GET /a2", "GET /a3"]);
-  assert.ok(spool.isEmpty);
+  assert.deepEqual(files(), []);
+});
+
+/** A request of one credential; the copy says who owns it. */
+const from = (key: string, body = Buffer.alloc(8_000_000)) => ({
+  ...{ ...PING, method: "POST", path: "/api/v1/events", body },
+  headers: { host: "a", "x-api-key": key },
+});
+
+test("an owner with many keys leaves room for another one, also after a restart, and the disk counts", async (t) => {
+  const { spool, dataDir } = openSpool(t);
+  let stored = 0;
+  const fill = async (owner: string) => {
+    for (let n = 0; ; n++)
+      try {
+        await spool.add(from(`${owner}${n}`), owner);
+        stored++;
+      } catch (error) {
+        assert.match(String(error), /has filled its share/);
+        return;
+      }
+  };
+  await fill("user-1");
+  const ofFirst = stored;
+  assert.ok(ofFirst > 8, "more than one key may take");
+  await fill("user-2");
+  assert.ok(stored > ofFirst * 1.4, `${stored - ofFirst} beside ${ofFirst}`);
+  assert.equal(await spool.hasRoomFor(from("user-10")), false, "a key of an owner that is known is refused early");
+  const later = openSpool(t, { dataDir }).spool;
+  await assert.rejects(later.add(from("another"), "user-1"), /has filled its share/);
+  await later.add(from("first"), "user-3");
+});
+
+test("requests that no one owns are together one owner, and small ones count as what they take on disk", async (t) => {
+  const { spool } = openSpool(t);
+  const large = Buffer.alloc(8_000_000);
+  let kept = 0;
+  for (; kept < 32; kept++)
+    try {
+      await spool.add(from(`k${kept}`, large), null);
+    } catch {
+      break;
+    }
+  assert.ok(kept < 20, `${kept}`);
+  await spool.add(from("of a user"), "user-1");
+  const shares = new Shares(40_960, 1);
+  assert.ok(shares.take("a", 20_480) && !shares.take("a", 1) && shares.take("b", 4096));
+});
+
+test("a request that the leader gets and never answers is put aside with the reason, and comes after the others", async (t) => {
+  const seen: string[] = [];
+  const leader = await openServer(t);
+  leader.server.removeAllListeners("request").on("request", (req, res) => {
+    seen.push(req.url ?? "");
+    if (req.url === "/in/1") req.socket.destroy();
+    else res.end("ok");
+  });
+  const first = openSpool(t);
+  for (const path of ["/in/1", "/ping/2"]) await first.spool.add({ ...PING, path });
+  let rounds = 0;
+  await first.spool.sendTo(leader.url, () => rounds++ > 3);
+  assert.deepEqual(seen.slice(0, 2), ["/in/1", "/ping/2"]);
+  // The number is on disk: what ends a leader may end this node, too.
+  const { spool, files, refused, dataDir, log } = openSpool(t, { dataDir: first.dataDir });
+  await spool.add({ ...PING, path: "/in/1" });
+  await spool.sendTo(leader.url, never);
+  assert.equal(seen.filter((path) => path === "/in/1").length, 20);
+  assert.deepEqual([files().length, refused().length, spool.putAside], [0, 2, 2]);
+  const [one] = await refusedRequests(dataDir, new SealedBox([TEST_KEY]));
+  assert.deepEqual(one?.request?.refusal, { status: null, reason: "no answer, 10 times" });
+  assert.ok(log.lines.some(({ level, message }) => level === "error" && message.includes("spool/refused")));
+});
+
+test("a request that the leader puts off for too long is put aside, and what is behind it is sent", async (t) => {
+  const leader = await openServer(t, (req, res) => {
+    res.writeHead(req.headers["idempotency-key"] === undefined || req.url !== "/in/1" ? 202 : 503).end();
+  });
+  const { spool, files, refused } = openSpool(t, { mostLaterMs: 0 });
+  for (const path of ["/in/1", "/in/1/more"]) await spool.add({ ...PING, path });
+  await spool.sendTo(leader.url, never);
+  assert.deepEqual([files().length, refused().length], [0, 1]);
+  assert.ok(leader.seen.some(({ line }) => line === "GET /in/1/more"));
+});
+
+test("what a leader does not get counts as no try", async (t) => {
+  const { spool, files, refused } = openSpool(t);
+  await spool.add(PING);
+  let rounds = 0;
+  await spool.sendTo("http://127.0.0.1:9", () => rounds++ > 60);
+  assert.deepEqual([files().length, refused().length], [1, 0]);
+});
+
+test("what is taken away or put back while the node runs counts, in the order of arrival", async (t) => {
+  const leader = await openServer(t);
+  const { spool, files, dataDir } = openSpool(t);
+  for (const path of ["/ping/1", "/ping/2", "/ping/3"]) await spool.add({ ...PING, path });
+  const [first = "", second = ""] = files().sort();
+  copyFileSync(join(dataDir, "spool", first), join(dataDir, "kept"));
+  rmSync(join(dataDir, "spool", first));
+  rmSync(join(dataDir, "spool", second));
+  let asked = 0;
+  await spool.sendTo("http://127.0.0.1:9", () => asked++ > 1);
+  assert.equal(spool.waiting, 1);
+  copyFileSync(join(dataDir, "kept"), join(dataDir, "spool", first));
+  await spool.sendTo(leader.url, never);
+  assert.deepEqual(
+    leader.seen.map(({ line }) => line),
+    ["GET /ping/1", "GET /ping/3"],
+  );
+  assert.deepEqual([spool.waiting, files()], [0, []]);
+});
+
+test("the copy names the owner of what it took, and clients do not see it", async (t) => {
+  const copy = await openServer(t, (_req, res) => void res.writeHead(200, { "Prism-Owner": "user-1" }).end("ok"));
+  const { spool } = openSpool(t);
+  const port = await openPort(t, { degraded: { url: copy.url, spool } });
+  for (const path of ["/in/1", "/api/v1/incidents"]) {
+    const method = path === "/in/1" ? "POST" : "GET";
+    const client = await dial(t, port.port, `${method} ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}`);
+    await eventually("an answer", () => client.text.includes("ok"));
+    assert.doesNotMatch(client.text, /prism-owner/i);
+  }
+  for (let n = 0; ; n++)
+    try {
+      await spool.add(from(`k${n}`), "user-1");
+    } catch {
+      break;
+    }
+  assert.equal(await spool.hasRoomFor({ ...PING, path: "/in/1", body: Buffer.alloc(8_000_000) }), false);
+  assert.ok(await spool.hasRoomFor({ ...PING, path: "/in/2", body: Buffer.alloc(8_000_000) }));
 });

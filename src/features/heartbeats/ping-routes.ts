@@ -96,6 +96,12 @@ function routesOf(pings: Pings, protocol: Protocol, methods: readonly Method[], 
   return paths.flatMap((path) => methods.map((method) => route({ ...common, method, path, handle })));
 }
 
+interface Found {
+  readonly id: string;
+  readonly projectId: string;
+  readonly status?: string;
+}
+
 /** Receives pings: reads the start of the body, stores, answers. */
 class Pings {
   readonly #context: PingContext;
@@ -108,11 +114,9 @@ class Pings {
     this.#context = context;
     this.#limiter = new RateLimiter(context.heartbeats.clock);
     const { reader } = context;
-    this.#byUuid = reader.prepare<[string], { id: string; status: string }>(
-      "select id, status from heartbeats where pingHash = ?",
-    );
-    this.#byKey = reader.prepare<[string], { id: string }>(
-      "select projectId as id from heartbeat_keys where pingKeyHash = ?",
+    this.#byUuid = reader.prepare<[string], Found>("select id, projectId, status from heartbeats where pingHash = ?");
+    this.#byKey = reader.prepare<[string], Found>(
+      "select projectId as id, projectId from heartbeat_keys where pingKeyHash = ?",
     );
     this.#bySlug = reader.prepare<[string, string], { id: string }>(
       "select id from heartbeats where projectId = ? and slug = ? limit 1",
@@ -129,7 +133,8 @@ class Pings {
     const url = protocol.read(exchange);
     const found = "target" in url ? this.find(url.target) : undefined;
     if (!found || !("target" in url)) kernel.limitAddress(exchange);
-    else if (settings.rateLimit.enabled) {
+    exchange.projectId = found?.projectId ?? null;
+    if (found && "target" in url && settings.rateLimit.enabled) {
       const named = "uuid" in url.target ? found : this.#bySlug.get(found.id, url.target.slug);
       const what = named ? "of this heartbeat" : "with slugs that the project does not have";
       requireAllowed(this.#limiter.take(named?.id ?? found.id, PINGS_PER_MINUTE), `Too many pings ${what}`);
@@ -137,7 +142,7 @@ class Pings {
   }
 
   /** The heartbeat of a UUID, or the project of a ping key. */
-  find(target: PingTarget): { id: string; status?: string } | undefined {
+  find(target: PingTarget): Found | undefined {
     const { ids } = this.#context.heartbeats;
     return "uuid" in target ? this.#byUuid.get(ids.hashOf(target.uuid)) : this.#byKey.get(ids.hashOf(target.pingKey));
   }

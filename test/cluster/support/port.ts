@@ -19,8 +19,10 @@ export interface PortSetting {
 interface PortOptions extends Partial<PortSetting> {
   readonly node?: string;
   readonly holdMs?: number;
+  readonly maxWaiting?: number;
   readonly advertise?: string;
   readonly caFile?: string;
+  readonly trustedProxies?: readonly string[];
 }
 
 /** The port of a node that follows, without the rest of the node. */
@@ -28,11 +30,11 @@ export async function openPort(t: Scope, { node = "b", holdMs = 60_000, ...optio
   const port = await lastingPort();
   const url = `http://127.0.0.1:${port}`;
   const log = new LogLines();
-  const { advertise = url, caFile, leader = null, degraded = null } = options;
+  const { advertise = url, caFile, trustedProxies = [], maxWaiting = 10_000, leader = null, degraded = null } = options;
   const setting: PortSetting = { leader, degraded };
   const forwarder = new Forwarder({ node, advertise, caFile, log });
   const standby = new StandbyPort({
-    ...{ host: "127.0.0.1", port, holdMs, forwarder },
+    ...{ host: "127.0.0.1", port, holdMs, maxWaiting, forwarder, trustedProxies },
     leader: () => setting.leader,
     degraded: () => setting.degraded,
     own: () => null,

@@ -328,6 +328,7 @@ function requireIntegration({ integrations }: c.ProtocolContext, exchange: Excha
     throw new PrismError("UNAUTHENTICATED", "Could not authenticate: send Authorization: GenieKey");
   const integration = integrations.use("opsgenie", key);
   if (!integration) throw new PrismError("INVALID_API_KEY", "Could not authenticate");
+  exchange.projectId = integration.projectId;
   return integration;
 }
 

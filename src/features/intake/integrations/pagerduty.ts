@@ -42,9 +42,13 @@ export function pagerDutyRoutes(context: c.ProtocolContext): Route[] {
       handle: (exchange, { body }) => handle(exchange, c.requireObject(parseJson(body as Buffer))),
     });
   return [
-    serve("/v2/enqueue", "Trigger, acknowledge or resolve an alert", (_, event) => enqueue(context, event)),
+    serve("/v2/enqueue", "Trigger, acknowledge or resolve an alert", (exchange, event) =>
+      enqueue(context, exchange, event),
+    ),
     serve("/v2/change/enqueue", "Report a change", (_, event) => enqueueChange(context, event)),
-    serve("/generic/2010-04-15/create_event.json", "Events API v1", (_, event) => createEvent(context, event)),
+    serve("/generic/2010-04-15/create_event.json", "Events API v1", (exchange, event) =>
+      createEvent(context, exchange, event),
+    ),
   ];
 }
 
@@ -107,7 +111,7 @@ interface PagerDutyEvent {
   readonly timestamp: string | undefined;
 }
 
-async function enqueue(context: c.ProtocolContext, event: JsonMembers): Promise<Reply<unknown>> {
+async function enqueue(context: c.ProtocolContext, exchange: Exchange, event: JsonMembers): Promise<Reply<unknown>> {
   const problems = new Problems();
   const key = problems.required(event, "routing_key");
   const action = problems.oneOf(event, "event_action", ACTIONS);
@@ -118,6 +122,7 @@ async function enqueue(context: c.ProtocolContext, event: JsonMembers): Promise<
   const source = action === "trigger" ? problems.required(payload, "source") : "";
   const severity = action === "trigger" ? problems.oneOf(payload, "severity", SEVERITIES) : "";
   const integration = integrationOf(context, problems, key, "routing_key");
+  exchange.projectId = integration.projectId;
   const { component, group, class: kind } = textsOf(payload, ["component", "group", "class"]);
   await perform(context, {
     integration,
@@ -137,13 +142,18 @@ async function enqueue(context: c.ProtocolContext, event: JsonMembers): Promise<
   return new Reply(202, { status: "success", message: "Event processed", dedup_key: dedupKey });
 }
 
-async function createEvent(context: c.ProtocolContext, event: JsonMembers): Promise<Reply<unknown>> {
+async function createEvent(
+  context: c.ProtocolContext,
+  exchange: Exchange,
+  event: JsonMembers,
+): Promise<Reply<unknown>> {
   const problems = new Problems();
   const key = problems.required(event, "service_key");
   const action = problems.oneOf(event, "event_type", ACTIONS);
   const dedupKey = dedupKeyOf(problems, event, "incident_key", action);
   const summary = action === "trigger" ? startOf(problems.required(event, "description"), MAX_SUMMARY) : "";
   const integration = integrationOf(context, problems, key, "service_key");
+  exchange.projectId = integration.projectId;
   await perform(context, {
     integration,
     action,

@@ -90,6 +90,7 @@ class ReceiverRequests {
     // Who knows the URL only must not use up what the sender with the secret may send.
     if (row.secret === null) this.#takeRate(row);
     exchange.signerKey = `receiver:${row.id}`;
+    exchange.projectId = row.projectId;
     const { maxBodyBytes } = receivers.limitsOf(row);
     exchange.maxBodyBytes = maxBodyBytes;
     const length = Number(exchange.header("content-length"));
