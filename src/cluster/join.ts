@@ -206,6 +206,7 @@ export async function startNode(
     rank: () => joined?.member.namesBefore ?? 0,
     setDegraded(server) {
       degraded = server;
+      if (server !== null) port.answersFromCopy();
     },
     async stop() {
       isStopped = true;

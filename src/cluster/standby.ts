@@ -146,6 +146,11 @@ export class StandbyPort {
     for (const waiting of [...this.#waiting]) this.#end(waiting, leader);
   }
 
+  /** A copy answers from now on, also what waits. */
+  answersFromCopy(): void {
+    for (const waiting of [...this.#waiting]) this.#end(waiting, null);
+  }
+
   /** Frees the port; what waits goes on waiting. */
   stopListening(): void {
     this.#server.close();
@@ -218,8 +223,9 @@ export class StandbyPort {
     if (this.#isInCircle(req)) return this.#refuse(req, res, "NO_LEADER", CIRCLE);
     const leader = degraded ? null : await this.#untilLeader(req, res);
     if (res.destroyed) return;
-    if (leader === null) this.#refuse(req, res, "NO_LEADER");
-    else this.#pass(leader, req, res, since);
+    if (leader !== null) this.#pass(leader, req, res, since);
+    else if (!degraded && this.#degraded()) await this.#answer(req, res, since);
+    else this.#refuse(req, res, "NO_LEADER");
   }
 
   #degraded(): DegradedServer | null {
@@ -304,7 +310,7 @@ export class StandbyPort {
     client.setKeepAlive(true, KEEP_ALIVE_MS);
     const leader = this.#isInCircle(req)
       ? null
-      : (this.#degraded()?.url ?? (await this.#untilLeaderOrEnd(req, client)));
+      : (this.#degraded()?.url ?? (await this.#untilLeaderOrEnd(req, client)) ?? this.#degraded()?.url ?? null);
     if (client.destroyed) return;
     if (leader === null) {
       client.end(UNAVAILABLE);

@@ -166,6 +166,7 @@ export class ServerClient {
     try {
       const response = await this.#api.open(request);
       trace(response.status);
+      if (response.headers.get("prism-spooled") === "1") this.#out.note(KEPT);
       return response;
     } catch (error) {
       if (!(error instanceof PrismError)) throw error;
@@ -176,6 +177,8 @@ export class ServerClient {
     }
   }
 }
+
+const KEPT = "no node of the cluster leads: the request is kept for the next leader, where ids may differ";
 
 /** A token must not follow a redirect. */
 const fetchDirectly: FetchLike = (url, init) => fetch(url, { ...init, redirect: "error" });

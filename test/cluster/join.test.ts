@@ -47,6 +47,8 @@ test("a server with data becomes the first node of a cluster, and ends it again 
       ["b", false],
     ],
   );
+  const refused = a.command("cluster", "leave", "--yes");
+  assert.deepEqual([refused.status, /stop the other nodes first, the leader last: b/.test(refused.stderr)], [3, true]);
   await a.kill();
   await eventually("the other node leads", async () => (await typesAt(b, token).catch(() => [])).length === 2, 60_000);
   assert.deepEqual(await typesAt(b, token), ["alone", "together"]);

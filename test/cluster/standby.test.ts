@@ -50,6 +50,24 @@ test("with TLS a request that was held is answered by the server of this node", 
   );
 });
 
+test("requests and WebSockets that wait when a copy begins to answer are answered by it", async (t) => {
+  const copy = await openServer(t);
+  const port = await openPort(t);
+  const read = await dial(t, port.port, GET.replace("/a", "/api/v1/incidents"));
+  const sent = await dial(t, port.port, POST.replace("/a", "/api/v1/events"));
+  const other = await dial(t, port.port, POST.replace("/a", "/api/v1/rules"));
+  const live = await dial(t, port.port, UPGRADE);
+  await eventually("they are held", () => port.standby.waiting === 4);
+  const kept: string[] = [];
+  const spool = { hasRoomFor: async () => true, add: async ({ path }: { path: string }) => void kept.push(path) };
+  port.setting.degraded = { url: copy.url, spool };
+  port.standby.answersFromCopy();
+  await eventually("answers", () => [read, sent, other, live].every(({ text }) => text.startsWith("HTTP/1.1")));
+  for (const { text } of [read, sent, live]) assert.match(text, /^HTTP\/1\.1 200 /);
+  assert.match(other.text, /^HTTP\/1\.1 503 .*NO_LEADER/s);
+  assert.deepEqual(kept, ["/api/v1/events"]);
+});
+
 test("a leader with a certificate of another name gets nothing, and the cause is logged once", async (t) => {
   const { server, caFile } = await openSecured(t);
   const port = await openPort(t, { caFile, holdMs: 700, leader: server.url });

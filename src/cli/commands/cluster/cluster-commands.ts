@@ -167,12 +167,15 @@ export async function clusterInit(context: CommandContext): Promise<void> {
   });
 }
 
-/** @throws CommandError 3 for a database that is in no cluster */
+/** @throws CommandError 3 for a database that is in no cluster, or while another node is heard */
 export async function clusterLeave(context: CommandContext, { yes }: { readonly yes?: boolean }): Promise<void> {
   refuseUrl(context, "cluster leave");
   const loaded = context.loadConfig("none");
   requireSomeDatabase(loaded);
   const { config } = loaded;
+  const running = await otherNodes(config);
+  if (running.length > 0)
+    throw new CommandError(EXIT.refused, `stop the other nodes first, the leader last: ${running.join(", ")}`);
   const question = "Go on without the cluster? Do so on one node only, and stop the others";
   if (yes !== true && !(await confirm(question))) throw new CommandError(EXIT.usage, NOT_CONFIRMED);
   await withDataDirLock(config, () => {
@@ -185,6 +188,16 @@ export async function clusterLeave(context: CommandContext, { yes }: { readonly 
       "On the other machines disable Prism and the nats-servers: a node that starts there with the log leads alone.",
     ]);
   });
+}
+
+/** Of nodes that run; none without nats-servers that answer, so that a node goes on alone after their loss. */
+async function otherNodes(config: LoadedConfig["config"]): Promise<readonly string[]> {
+  const { cluster } = config;
+  if (cluster.servers.length === 0) return [];
+  const nats = await connectNats(cluster, `${nodeOf({ cluster })} leave`).catch(() => null);
+  if (nats === null) return [];
+  const { nodes } = await heardBeats(nats, cluster, cluster.secret ?? "").finally(() => nats.close());
+  return nodes.map(({ node }) => node).filter((name) => name !== nodeOf({ cluster }));
 }
 
 /** The leader forgets a node that is gone for good, at the leader by its control socket, at any node by HTTP. */

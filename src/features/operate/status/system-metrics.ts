@@ -1,3 +1,4 @@
+import { newestBackupAt } from "../../../core/data-dir.ts";
 import { type MetricLabels, registerProcessMetrics, topProjects } from "../../../core/metrics.ts";
 import type { Context } from "../../../module/feature.ts";
 
@@ -43,7 +44,7 @@ function registerUpkeepMetrics({
   projects,
 }: Context<"projects">): void {
   const { storage: stored } = projects;
-  const { maxDbBytes } = config;
+  const { maxDbBytes, dataDir } = config;
   metrics.gauge("prism_disk_free_bytes", "Free space of the disk that has the least", () =>
     known(Number.isFinite(storage.freeBytes) ? storage.freeBytes : null),
   );
@@ -52,7 +53,7 @@ function registerUpkeepMetrics({
   metrics.gauge("prism_project_stored_bytes", "What projects store, by project", () => topProjects(stored.all()));
   metrics.gauge("prism_projects_full", "Projects that store as much as they may", () => stored.full().length);
   metrics.gauge("prism_last_backup_timestamp_seconds", "When the newest backup was made, since 1970", () =>
-    known(inSeconds(store.lastBackupAt())),
+    known(inSeconds(newestBackupAt(dataDir, store.lastBackupAt()))),
   );
   metrics.gauge("prism_certificate_expiry_timestamp_seconds", "When the TLS certificate expires, since 1970", () =>
     known(listener.certificate && inSeconds(Date.parse(listener.certificate.leaf.validTo))),

@@ -62,6 +62,8 @@ test("the last backup is the newest archive of the data directory, also after a 
   await mkdir(dir, { recursive: true });
   await writeFile(join(dir, "prism-20260102T030405Z.tar"), "");
   assert.equal(await lastBackupAt(), "2026-01-02T03:04:05.000Z");
+  const metrics = (await prism.get("/metrics")).text;
+  assert.match(metrics, /^prism_last_backup_timestamp_seconds 1767323045$/m);
 });
 
 test("a scheduled timer, a rule and a live connection show in it", async () => {
