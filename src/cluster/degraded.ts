@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { Shares } from "../core/slots.ts";
 import { OWNER_HEADER } from "../http/headers.ts";
 import type { Forwarder } from "./forward.ts";
-import { Shares } from "./shares.ts";
 import { NotKept, type Spool } from "./spool.ts";
 
 /* A node without a leader answers from a copy of its own database, by a process beside it

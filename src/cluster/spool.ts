@@ -7,9 +7,9 @@ import { writeComplete } from "../core/data-dir.ts";
 import { instantOfId, uuidv7 } from "../core/ids.ts";
 import type { Logger } from "../core/log.ts";
 import type { SealedBox } from "../core/sealed-box.ts";
+import { Shares } from "../core/slots.ts";
 import { sha256Hex } from "../core/tokens.ts";
 import { type Forwarder, Unanswered, type WholeRequest } from "./forward.ts";
-import { Shares } from "./shares.ts";
 
 const SUFFIX = ".request";
 const SPOOL_DIR = "spool";

@@ -6,12 +6,12 @@ import type { Duplex } from "node:stream";
 import { PrismError, STATUS_OF } from "../core/errors.ts";
 import { uuidv7 } from "../core/ids.ts";
 import { CidrSet } from "../core/ip-addresses.ts";
+import { Shares } from "../core/slots.ts";
 import { addressGroup, clientBehind } from "../http/client-address.ts";
 import { errorBody, errorHeaders } from "../http/error-reply.ts";
 import { OWNER_HEADER } from "../http/headers.ts";
 import { answerAndKeep, BodiesInFlight, type DegradedServer, treatmentOf } from "./degraded.ts";
 import type { Forwarder } from "./forward.ts";
-import { Shares } from "./shares.ts";
 
 export interface StandbyOptions {
   readonly host: string;
