@@ -3,7 +3,6 @@ import type { Bucket } from "../core/bucket.ts";
 import type { Work } from "../core/caller.ts";
 import { uuidv7 } from "../core/ids.ts";
 import type { Principal, RightsWatch } from "../core/principal.ts";
-import { namesOwners } from "../core/runtime.ts";
 import { type AddressReader, HOPS_HEADER } from "./client-address.ts";
 import { statusLine } from "./error-reply.ts";
 import {
@@ -69,7 +68,8 @@ interface ChargesWork {
   pay(exchange: Exchange, work: Work): void;
   pause(exchange: Exchange): Promise<void> | null;
   beforeCheck(exchange: Exchange, work: Work): void;
-  ownerOf(exchange: Exchange): string | null;
+  /** Null: answers name none. */
+  readonly ownerOf: ((exchange: Exchange) => string | null) | null;
   isInDebt(exchange: Exchange, isSmall: boolean): boolean;
 }
 
@@ -349,7 +349,7 @@ export class Exchange {
   #headerBlock(status: number, lines: string, fixedHeaders: string): string {
     const rate = this.rate ? rateLimitLines(this.rate) : "";
     const ids = `X-Request-Id: ${this.requestId}\r\nX-Correlation-Id: ${this.correlationId}\r\n`;
-    const owner = namesOwners() ? (this.work?.ownerOf(this) ?? null) : null;
+    const owner = this.work?.ownerOf?.(this) ?? null;
     const owned = owner === null ? "" : `${OWNER_HEADER}: ${owner}\r\n`;
     return `${statusLine(status)}\r\n${ids}${lines}${rate}${owned}${this.extraHeaders}${fixedHeaders}`;
   }

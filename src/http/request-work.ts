@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Work } from "../core/caller.ts";
 import type { PrismError } from "../core/errors.ts";
+import { namesOwners } from "../core/runtime.ts";
 import { bodyLimitOf } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Route } from "./route.ts";
@@ -15,6 +16,8 @@ const SIGN_IN_BYTES = 2048;
 /** Charges requests to the account that pays for them; routes with `chargesItself` charge their bodies themselves. */
 export class RequestWork {
   readonly #budget: WorkBudget;
+  /** Of a copy without a leader: who owns what a request stores. */
+  readonly ownerOf = namesOwners() ? (exchange: Exchange) => this.#ownerOf(exchange) : null;
 
   constructor(budget: WorkBudget) {
     this.#budget = budget;
@@ -34,8 +37,8 @@ export class RequestWork {
     return signerKey === null ? this.#budget.ofAddress(exchange.clientAddress) : this.#budget.ofSigner(signerKey);
   }
 
-  /** The person that owns what a request stores, or a project that none owns; null: not known. */
-  ownerOf({ principal, projectId }: Exchange): string | null {
+  /** The person, or a project that none owns; null: not known. */
+  #ownerOf({ principal, projectId }: Exchange): string | null {
     if (principal) return topOf(this.#budget.ofPrincipal(principal));
     return projectId === null ? null : topOf(this.#budget.ofProject(projectId));
   }

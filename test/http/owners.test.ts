@@ -41,6 +41,7 @@ test("a copy names the person who owns the project of a key, URL or heartbeat, a
   };
   for (const each of owned) assert.deepEqual(await ask(each), [true, null], `a server: ${each[0]}`);
   nameOwners();
+  await prism.restart();
   const [, owner] = await ask(owned[0] as (typeof owned)[number]);
   assert.match(String(owner), /^[0-9a-f-]{36}$/);
   for (const each of owned) assert.deepEqual(await ask(each), [true, owner], each[0]);

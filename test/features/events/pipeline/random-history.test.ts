@@ -140,6 +140,8 @@ async function apply(prism: TestPrism, model: Model, step: Exclude<Step, { do: "
  */
 async function settled(prism: TestPrism): Promise<void> {
   await eventually("nothing waits to be decided", () => !prism.parts.offers.backlog.isBehind);
+  // What was decided last may be on its way to the disk; a write comes after it.
+  await prism.services.db.write(async () => undefined);
 }
 
 function assertSame(prism: TestPrism, { decisions }: Model): void {
