@@ -62,7 +62,7 @@ test("without a majority of nats-servers people are paged, also by a node that s
     assert.equal(data.length, 10, "a person sees what this node was sent");
     assert.deepEqual(await server.call("GET", "/cluster"), { mode: "no-leader", cluster: null });
     await server.call("POST", "/events", { type: "sent.to.each" });
-    const sent = await node.run("trigger", "sent.by.command", "--url", node.url, "--token", token);
+    const sent = await node.run("send", "hello", "--url", node.url, "--token", token);
     assert.deepEqual([sent.code, /kept for the next leader/.test(sent.stderr)], [0, true], sent.stderr);
     assert.equal((await fetch(`${node.url}/health/ready`)).status, 200, "a proxy sends requests here");
   }
