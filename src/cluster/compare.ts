@@ -59,6 +59,8 @@ const HOLD_MS = 1000;
 const LOOK_MS = 5;
 /** Of large databases. Clients wait as long for an answer. */
 const MOST_MS = 240_000;
+/** Comparisons that a node remembers. */
+const MAX_BEGUN = 10_000;
 
 const subjectOf = (name: string): string => `prism.${name}.digest`;
 
@@ -76,7 +78,7 @@ function opened<T>(box: SealedBox, context: string, bytes: Uint8Array): T | null
 /** Lets this node answer the leader that compares. @param file its database */
 export function answerDigests({ nats, name, box }: Transport, node: string, file: string): void {
   let current: (FileDigest & { readonly id: string }) | null = null;
-  // A message that is sent again must not begin the work again.
+  // A message that is sent again must not begin the work again; the oldest ids give way.
   const begun = new Set<string>();
   nats.subscribe(subjectOf(name), {
     callback(error, message) {
@@ -88,6 +90,7 @@ export function answerDigests({ nats, name, box }: Transport, node: string, file
         return;
       }
       if (begun.has(id)) return;
+      if (begun.size === MAX_BEGUN) begun.delete([...begun][0] ?? "");
       begun.add(id);
       current?.end();
       const say = (said: Said): void => {

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
-import { opendir, readFile, rename, rm, stat } from "node:fs/promises";
+import { mkdir, opendir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { DAY_MS } from "../core/clock.ts";
@@ -25,6 +25,8 @@ const RETRY_MS = 1000;
 const MOST_LATER_MS = DAY_MS;
 /** What the leader has got so often, and not answered, is put aside: it may be what ends leaders. */
 const MOST_UNANSWERED = 10;
+/** Attempts in between do not count: a connection may be accepted and closed where no leader listens. */
+const UNANSWERED_EVERY_MS = 5000;
 const DIGITS = 12;
 const UUID_LENGTH = 36;
 const OWNER_LENGTH = 16;
@@ -45,6 +47,7 @@ interface SpoolParts {
   readonly forwarder: Forwarder;
   readonly retryMs?: number;
   readonly mostLaterMs?: number;
+  readonly unansweredEveryMs?: number;
 }
 
 interface SpooledFile {
@@ -52,8 +55,10 @@ interface SpooledFile {
   /** Null until its request was seen. */
   sender: string | null;
   isWritten: boolean;
-  /** When the leader first put it off, by the monotonic clock; null: it did not. */
+  /** When this leader first put it off, by the monotonic clock; null: it did not. */
   laterSince: number | null;
+  /** When a leader last got it and did not answer, by the same clock, if that counted. */
+  unansweredAt?: number;
 }
 
 /**
@@ -69,6 +74,7 @@ export class Spool {
   readonly #forwarder: Forwarder;
   readonly #retryMs: number;
   readonly #mostLaterMs: number;
+  readonly #unansweredEveryMs: number;
   /** By name, in the order of their arrival. */
   #files = new Map<string, SpooledFile>();
   readonly #ofOwners = new Shares(MAX_BYTES, 1);
@@ -80,16 +86,15 @@ export class Spool {
   #loading: Promise<void> | null = null;
   #next = 1;
   #isSending = false;
-  /** Requests that were put aside since the start. */
-  putAside = 0;
 
-  constructor({ dataDir, box, log, forwarder, retryMs = RETRY_MS, mostLaterMs = MOST_LATER_MS }: SpoolParts) {
+  constructor({ dataDir, box, log, forwarder, ...times }: SpoolParts) {
     this.#dir = join(dataDir, SPOOL_DIR);
     this.#box = box;
     this.#log = log;
     this.#forwarder = forwarder;
-    this.#retryMs = retryMs;
-    this.#mostLaterMs = mostLaterMs;
+    this.#retryMs = times.retryMs ?? RETRY_MS;
+    this.#mostLaterMs = times.mostLaterMs ?? MOST_LATER_MS;
+    this.#unansweredEveryMs = times.unansweredEveryMs ?? UNANSWERED_EVERY_MS;
     mkdirSync(join(this.#dir, REFUSED_DIR), { recursive: true, mode: 0o700 });
   }
 
@@ -141,6 +146,8 @@ export class Spool {
   async sendTo(leader: string, isOver: () => boolean): Promise<void> {
     if (this.#isSending) return;
     this.#isSending = true;
+    // Another leader may have put it off, and the time without one does not count.
+    for (const file of this.#files.values()) file.laterSince = null;
     try {
       while (!isOver() && (await this.#sendOnce(leader, isOver))) await setTimeout(this.#retryMs);
     } finally {
@@ -162,6 +169,7 @@ export class Spool {
     const gone = new Set<string>();
     for (const [name, { isWritten }] of this.#files) if (isWritten) gone.add(name);
     const found: string[] = [];
+    await mkdir(join(this.#dir, REFUSED_DIR), { recursive: true, mode: 0o700 });
     for await (const { name } of await opendir(this.#dir, { bufferSize: LISTED_AT_ONCE })) {
       if (!name.endsWith(SUFFIX)) continue;
       gone.delete(name);
@@ -189,23 +197,30 @@ export class Spool {
         if (isOver()) return true;
         if (!file.isWritten) continue;
         if (file.sender !== null && (waiting.has(file.sender) || slow.has(file.sender) !== isSlow)) continue;
-        const request = await this.#read(name);
-        if (request === null) {
-          await this.#putAside(name);
-          continue;
+        try {
+          const request = await this.#read(name);
+          if (request === null) {
+            await this.#putAside(name);
+            continue;
+          }
+          const sender = this.#noteSender(name, file, request);
+          if (waiting.has(sender) || slow.has(sender) !== isSlow) continue;
+          if (!(await this.#send(name, { file, sender, request }, leader))) waiting.add(sender);
+        } catch (err) {
+          // An error of the disk: it keeps its place, and does not hold back other senders.
+          this.#log.error({ err, name }, "cannot send a request that was accepted without a leader; trying again");
+          waiting.add(file.sender ?? name);
         }
-        const sender = this.#noteSender(name, file, request);
-        if (waiting.has(sender) || slow.has(sender) !== isSlow) continue;
-        if (!(await this.#send(name, { file, sender, request }, leader))) waiting.add(sender);
       }
     }
     return waiting.size > 0;
   }
 
-  /** @returns null for a file that cannot be read */
+  /** @returns null for a file that does not open. @throws errors of the disk */
   async #read(name: string): Promise<SpooledRequest | null> {
+    const sealed = await readFile(join(this.#dir, name));
     try {
-      return openRequest(this.#box, name, await readFile(join(this.#dir, name)));
+      return openRequest(this.#box, name, sealed);
     } catch (err) {
       this.#log.error(
         { err, name },
@@ -222,7 +237,7 @@ export class Spool {
       return error instanceof Unanswered ? "no-answer" : null;
     });
     if (reply === null) return false;
-    if (reply === "no-answer") return this.#unanswered(name, sender, request);
+    if (reply === "no-answer") return this.#unanswered(name, { file, sender, request });
     this.#slow.delete(sender);
     const { status, body } = reply;
     if (LATER.has(status) || (status === 409 && body.includes(IN_PROGRESS))) {
@@ -240,14 +255,17 @@ export class Spool {
   }
 
   /** On disk, because this node may be the next that it ends. @returns whether it is put aside */
-  async #unanswered(name: string, sender: string, request: SpooledRequest): Promise<boolean> {
+  async #unanswered(name: string, { file, sender, request }: Sending): Promise<boolean> {
+    this.#slow.add(sender);
+    const now = performance.now();
+    if (file.unansweredAt !== undefined && now - file.unansweredAt < this.#unansweredEveryMs) return false;
+    file.unansweredAt = now;
     const unanswered = (request.unanswered ?? 0) + 1;
     if (unanswered >= MOST_UNANSWERED) {
       this.#slow.delete(sender);
       await this.#refused(name, request, { status: null, reason: `no answer, ${unanswered} times` });
       return true;
     }
-    this.#slow.add(sender);
     await this.#rewrite(name, { ...request, unanswered });
     return false;
   }
@@ -265,7 +283,6 @@ export class Spool {
   async #putAside(name: string): Promise<void> {
     await rename(join(this.#dir, name), join(this.#dir, REFUSED_DIR, name));
     this.#removed(name);
-    this.putAside++;
   }
 
   /** A full disk keeps it as it was. */

@@ -54,10 +54,6 @@ export class Shares {
     this.#mostOfOne = most * share;
   }
 
-  get total(): number {
-    return this.#total;
-  }
-
   hasRoom(key: string, amount: number): boolean {
     const own = (this.#taken.get(key) ?? 0) + amount;
     return own <= Math.min(this.#mostOfOne, this.#most - this.#total);

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { copyFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { Forwarder } from "../../src/cluster/forward.ts";
 import { refusedRequests, Spool } from "../../src/cluster/spool.ts";
 import { SealedBox } from "../../src/core/sealed-box.ts";
@@ -20,6 +21,7 @@ interface SpoolOptions {
   readonly dataDir?: string;
   readonly caFile?: string;
   readonly mostLaterMs?: number;
+  readonly unansweredEveryMs?: number;
 }
 
 function openSpool(t: Scope, { dataDir = temporaryDir(t), caFile, ...options }: SpoolOptions = {}) {
@@ -315,17 +317,17 @@ test("a request that the leader gets and never answers is put aside with the rea
     if (req.url === "/in/1") req.socket.destroy();
     else res.end("ok");
   });
-  const first = openSpool(t);
+  const first = openSpool(t, { unansweredEveryMs: 0 });
   for (const path of ["/in/1", "/ping/2"]) await first.spool.add({ ...PING, path });
   let rounds = 0;
   await first.spool.sendTo(leader.url, () => rounds++ > 3);
   assert.deepEqual(seen.slice(0, 2), ["/in/1", "/ping/2"]);
   // The number is on disk: what ends a leader may end this node, too.
-  const { spool, files, refused, dataDir, log } = openSpool(t, { dataDir: first.dataDir });
+  const { spool, files, refused, dataDir, log } = openSpool(t, { dataDir: first.dataDir, unansweredEveryMs: 0 });
   await spool.add({ ...PING, path: "/in/1" });
   await spool.sendTo(leader.url, never);
   assert.equal(seen.filter((path) => path === "/in/1").length, 20);
-  assert.deepEqual([files().length, refused().length, spool.putAside], [0, 2, 2]);
+  assert.deepEqual([files().length, refused().length], [0, 2]);
   const [one] = await refusedRequests(dataDir, new SealedBox([TEST_KEY]));
   assert.deepEqual(one?.request?.refusal, { status: null, reason: "no answer, 10 times" });
   assert.ok(log.lines.some(({ level, message }) => level === "error" && message.includes("spool/refused")));
@@ -340,6 +342,52 @@ test("a request that the leader puts off for too long is put aside, and what is 
   await spool.sendTo(leader.url, never);
   assert.deepEqual([files().length, refused().length], [0, 1]);
   assert.ok(leader.seen.some(({ line }) => line === "GET /in/1/more"));
+});
+
+test("attempts without an answer in a row are one: a proxy may accept connections while no leader listens", async (t) => {
+  const leader = await openServer(t);
+  leader.server.removeAllListeners("request").on("request", (req) => req.socket.destroy());
+  const { spool, files, refused } = openSpool(t);
+  await spool.add(PING);
+  let rounds = 0;
+  await spool.sendTo(leader.url, () => rounds++ > 60);
+  assert.deepEqual([files().length, refused().length], [1, 0]);
+});
+
+test("how long a leader puts a request off counts anew for the next leader", async (t) => {
+  const { spool, files, refused } = openSpool(t, { mostLaterMs: 300 });
+  await spool.add(PING);
+  const busy = await openServer(t, (_req, res) => void res.writeHead(503).end());
+  await spool.sendTo(busy.url, () => busy.seen.length > 0);
+  await setTimeout(400);
+  let asked = 0;
+  const next = await openServer(t, (_req, res) => void res.writeHead(asked++ === 0 ? 429 : 202).end());
+  await spool.sendTo(next.url, never);
+  assert.deepEqual([files().length, refused().length, next.seen.length], [0, 0, 2]);
+});
+
+test("a file with an error of the disk keeps its place, and others are sent, also without the folder of refused ones", async (t) => {
+  const leader = await openServer(t, (req, res) => void res.writeHead(req.url === "/ping/0" ? 400 : 202).end());
+  const { spool, files, refused, dataDir, log } = openSpool(t);
+  for (let n = 0; n < 3; n++) await spool.add({ ...PING, path: `/ping/${n}` });
+  const [, unreadable = ""] = files().sort();
+  const kept = join(dataDir, "kept");
+  copyFileSync(join(dataDir, "spool", unreadable), kept);
+  rmSync(join(dataDir, "spool", unreadable));
+  mkdirSync(join(dataDir, "spool", unreadable));
+  rmSync(join(dataDir, "spool/refused"), { recursive: true });
+  const later = openSpool(t, { dataDir });
+  rmSync(join(dataDir, "spool/refused"), { recursive: true });
+  let isOver = false;
+  const sending = later.spool.sendTo(leader.url, () => isOver);
+  await eventually("the others are sent", () => files().length === 1 && later.log.lines.length > 1);
+  isOver = true;
+  await sending;
+  assert.deepEqual([files(), refused().length, log.lines.length], [[unreadable], 1, 0]);
+  rmSync(join(dataDir, "spool", unreadable), { recursive: true });
+  copyFileSync(kept, join(dataDir, "spool", unreadable));
+  await later.spool.sendTo(leader.url, never);
+  assert.deepEqual(files(), []);
 });
 
 test("what a leader does not get counts as no try", async (t) => {

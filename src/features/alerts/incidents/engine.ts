@@ -34,6 +34,8 @@ const FEW_HELD = 50;
 const TURNS_AT_ONCE = 32;
 /** Limit of repeated turns within one transaction. */
 const MAX_TURNS = 10;
+/** After an error, for what was asked of an incident. */
+const ASKED_AGAIN_MS = 1000;
 
 type Changed = EffectOf<"incidents-changed">["incidents"][number];
 
@@ -74,7 +76,7 @@ export class Incidents {
   /** Incidents that have reached no one, and are to ask their targets again. */
   readonly #retried = new Set<string>();
   #isRunning = false;
-  /** Incidents whose turns throw: since when, in elapsed time, and when the first one did. */
+  /** Incidents whose turns throw, since the first error: `since` in elapsed time, `at` by the clock. */
   readonly #failing = new Map<string, { readonly since: number; readonly at: EpochMs }>();
   readonly #sent;
 
@@ -351,6 +353,8 @@ export class Incidents {
             if (!this.#failing.has(id)) this.#failing.set(id, { since: clock.elapsed(), at: clock.now() });
             if (asked.holds) this.#reconsidered.add(id);
             if (asked.isRetried) this.#retried.add(id);
+            // A commit in between may have set the due time of the row.
+            if (asked.holds || asked.isRetried) this.#due.set(id, clock.now() + ASKED_AGAIN_MS);
             log.error({ err: error, incident: id }, "handling a due incident failed; retrying");
           },
         );

@@ -143,7 +143,7 @@ export class PageRecords {
     });
   }
 
-  /** Resolves when everything is stored. */
+  /** Resolves when everything is stored but what the store refused: that is tried again later. */
   async idle(): Promise<void> {
     while (this.#writing) await this.#writing;
   }
@@ -177,7 +177,7 @@ export class PageRecords {
   }
 
   #refuse(id: string): void {
-    if (this.#refused.size === 0) setTimeout(() => this.#tryRefused(), RETRY_MS).unref();
+    if (this.#refused.size === 0) setTimeout(() => this.#isStopped || this.#tryRefused(), RETRY_MS).unref();
     this.#refused.add(id);
   }
 

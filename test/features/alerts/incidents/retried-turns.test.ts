@@ -32,7 +32,7 @@ async function broken(t: TestContext): Promise<IncidentWorld> {
 }
 
 for (const action of ["resolve", "acknowledge"])
-  test(`an incident whose turn failed is no failing one when a person has used ${action}`, async (t) => {
+  test(`an incident with an error in its last turn does not count as failing after ${action} by a person`, async (t) => {
     const world = await broken(t);
     const { id } = await world.only();
     await answered(200, world.prism.post(`/api/v1/incidents/${id}/${action}`, {}));
