@@ -84,10 +84,7 @@ export class Applier {
 
 /** What a node applied is not what the leader wrote: its file differs, or its program is another one. */
 export class Diverged extends Error {
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = "Diverged";
-  }
+  override readonly name = "Diverged";
 }
 
 const KNOWN = new Set(MIGRATIONS.map(({ name }) => name));

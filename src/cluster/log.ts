@@ -46,26 +46,17 @@ export interface Following extends AsyncIterable<LogMessage> {
 
 /** Another node has written to the log: this one leads no longer. */
 export class Fenced extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = "Fenced";
-  }
+  override readonly name = "Fenced";
 }
 
 /** The servers store nothing more until an operator acts; the message says how. */
 export class LogRefuses extends Error {
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = "LogRefuses";
-  }
+  override readonly name = "LogRefuses";
 }
 
 /** The servers take no message of that size; nothing of the record is in the log. */
 export class RecordTooLarge extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = "RecordTooLarge";
-  }
+  override readonly name = "RecordTooLarge";
 }
 
 /** What helps when the log is lost for good. */
@@ -73,16 +64,10 @@ export const RESEED = "if it stays so, stop all nodes and use prism cluster rese
 
 /** The log is not the one that this node knows. */
 export class LogGone extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = "LogGone";
-  }
+  override readonly name = "LogGone";
 }
 
 /** The log was shortened, and lacks what this node needs next: it copies the leader's file. */
 export class LogBehind extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = "LogBehind";
-  }
+  override readonly name = "LogBehind";
 }

@@ -10,10 +10,7 @@ export class MemberStopped extends Error {
 
 /** The configuration of this node does not fit the leader's. */
 export class NodeRefused extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = "NodeRefused";
-  }
+  override readonly name = "NodeRefused";
 }
 
 /** What another try does not mend. */

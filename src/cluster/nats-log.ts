@@ -35,10 +35,7 @@ export interface LogOptions {
 
 /** A server lacks what the cluster depends on. */
 export class NatsServerRefused extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = "NatsServerRefused";
-  }
+  override readonly name = "NatsServerRefused";
 }
 
 /** The servers refuse to make the log as it is configured; an operator can change that. */

@@ -38,10 +38,7 @@ export interface ClusterRecord {
 
 /** A record that this program cannot read: it is of a newer one, or was sealed with another secret. */
 export class UnreadableRecord extends Error {
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = "UnreadableRecord";
-  }
+  override readonly name = "UnreadableRecord";
 }
 
 /**

@@ -330,10 +330,7 @@ interface Sending {
 
 /** A request cannot be kept for the next leader. */
 export class NotKept extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = "NotKept";
-  }
+  override readonly name = "NotKept";
 }
 
 function sizeOf(bytes: number): number {
