@@ -9,6 +9,7 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  statfsSync,
   statSync,
 } from "node:fs";
 import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
@@ -152,6 +153,12 @@ export async function readOwnFiles<T>(folder: string, read: (value: unknown) => 
     }
   }
   return values;
+}
+
+/** Free bytes on a directory's disk. */
+export function freeBytes(dir: string): number {
+  const { bavail, bsize } = statfsSync(dir);
+  return bavail * bsize;
 }
 
 /** Flushes a file. Not for a database in use. */

@@ -1,9 +1,10 @@
-import { existsSync, readFileSync, statfsSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Database as Sqlite } from "better-sqlite3";
 import { sql } from "kysely";
 import { type Check, fail, pass, warn } from "../core/check.ts";
 import { bytesText } from "../core/clean-text.ts";
+import { freeBytes } from "../core/data-dir.ts";
 import { kyselyOver, ReadDriver } from "./commit/write-driver.ts";
 import type { ReadDb } from "./database.ts";
 import { Scanner } from "./scanner.ts";
@@ -120,13 +121,12 @@ export function checkDisk(config: StoreFiles): Check[] {
 
 /** Space to store events; below `minFreeBytes` ingest answers 507. */
 function checkDiskOf(dir: string, minFreeBytes: number): Check[] {
-  const { bavail, bsize } = statfsSync(dir);
-  const freeBytes = bavail * bsize;
+  const free = freeBytes(dir);
   const problem = diskProblem(dir);
   if (problem !== null) return [fail("disk", `${dir} ${UNWRITABLE[problem]}`)];
-  const said = `${dir}: ${bytesText(freeBytes)} free, minFreeBytes is ${bytesText(minFreeBytes)}`;
-  if (freeBytes < minFreeBytes) return [fail("disk", `${said}: events are refused with 507`, "free some space")];
-  if (freeBytes < 2 * minFreeBytes) return [warn("disk", said, "free some space before events are refused")];
+  const said = `${dir}: ${bytesText(free)} free, minFreeBytes is ${bytesText(minFreeBytes)}`;
+  if (free < minFreeBytes) return [fail("disk", `${said}: events are refused with 507`, "free some space")];
+  if (free < 2 * minFreeBytes) return [warn("disk", said, "free some space before events are refused")];
   return [pass("disk", said)];
 }
 

@@ -1,7 +1,7 @@
-import { existsSync, realpathSync, renameSync, rmSync, statfsSync, statSync } from "node:fs";
+import { existsSync, realpathSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { bytesText } from "../../../core/clean-text.ts";
-import { createDatabaseFile, syncDir, syncFile } from "../../../core/data-dir.ts";
+import { createDatabaseFile, freeBytes, syncDir, syncFile } from "../../../core/data-dir.ts";
 import { closing, openForWriting } from "../../../store/sqlite/connection.ts";
 import { snapshotBytes, snapshotDatabase } from "../../../store/sqlite/snapshot.ts";
 import { type CommandContext, refuseUrl } from "../../context.ts";
@@ -88,8 +88,7 @@ function requireSound(copy: string): void {
 
 /** @throws CommandError 1 */
 export function requireRoom(dir: string, bytes: number): void {
-  const { bavail, bsize } = statfsSync(dir);
-  const free = bavail * bsize;
+  const free = freeBytes(dir);
   if (free < bytes)
     throw new CommandError(
       EXIT.failure,

@@ -4,7 +4,7 @@ import type { Config } from "../../../config/load.ts";
 import { sealedBoxOf } from "../../../config/load.ts";
 import { COMMAND_LINE, runAs } from "../../../core/caller.ts";
 import { type Clock, toRfc3339 } from "../../../core/clock.ts";
-import { createDatabaseFile, SOUNDS_DIR, syncDir } from "../../../core/data-dir.ts";
+import { createDatabaseFile, freeBytes, SOUNDS_DIR, syncDir } from "../../../core/data-dir.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { VERSION } from "../../../core/runtime.ts";
 import type { Uses } from "../../../module/feature.ts";
@@ -26,8 +26,6 @@ import {
   ArchiveRefused,
   type CarriedKeys,
   DATABASE_MEMBER,
-  type FreeBytes,
-  freeBytes,
   KEYS_MEMBER,
   type Manifest,
   requireRoom,
@@ -43,7 +41,7 @@ export interface BackupParts extends Uses<"config" | "clock"> {
   readonly passphrase?: string | undefined;
   /** Checks the archive as a restore would, before it gets its name. */
   readonly verify: boolean;
-  readonly free?: FreeBytes;
+  readonly free?: typeof freeBytes;
   /** Records the archive in the audit trail, before it gets its name. */
   record(entry: BackupRecord): Promise<void> | void;
   /** Progress. Each byte is copied twice: from the database, and into the archive. */

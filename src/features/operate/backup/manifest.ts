@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, scrypt } from "node:crypto";
-import { statfsSync } from "node:fs";
 import * as v from "valibot";
 import { decodeKey32 } from "../../../config/kinds.ts";
+import { freeBytes } from "../../../core/data-dir.ts";
 import { SealedBox } from "../../../core/sealed-box.ts";
 import { secretsEqual } from "../../../core/tokens.ts";
 
@@ -23,16 +23,8 @@ export class ArchiveRefused extends Error {
   }
 }
 
-/** Free bytes on a directory's disk. */
-export type FreeBytes = (dir: string) => number;
-
-export function freeBytes(dir: string): number {
-  const { bavail, bsize } = statfsSync(dir);
-  return bavail * bsize;
-}
-
 /** @throws ArchiveRefused */
-export function requireRoom(dir: string, neededBytes: number, free: FreeBytes = freeBytes): void {
+export function requireRoom(dir: string, neededBytes: number, free = freeBytes): void {
   const found = free(dir);
   if (found >= neededBytes) return;
   // Rounds the need up and the free space down, so that the message never shows equal numbers.

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { type Clock, type EpochMs, toRfc3339 } from "../../../core/clock.ts";
-import { SOUNDS_DIR, syncFile } from "../../../core/data-dir.ts";
+import { type freeBytes, SOUNDS_DIR, syncFile } from "../../../core/data-dir.ts";
 import { SealedBox } from "../../../core/sealed-box.ts";
 import { readSequences } from "../../../store/commit/sequences.ts";
 import { openForWriting } from "../../../store/sqlite/connection.ts";
@@ -12,7 +12,6 @@ import {
   ArchiveRefused,
   type CarriedKeys,
   DATABASE_MEMBER,
-  type FreeBytes,
   type Manifest,
   openKeys,
   requireRoom,
@@ -29,7 +28,7 @@ export interface ArchiveOptions {
   readonly passphrase?: string | undefined;
   /** Accepts an archive without a signature by a known key. */
   readonly trust: boolean;
-  readonly free?: FreeBytes | undefined;
+  readonly free?: typeof freeBytes | undefined;
   onBytes(bytes: number, ofBytes: number): void;
 }
 
