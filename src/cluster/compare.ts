@@ -1,13 +1,12 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { parentPort } from "node:worker_threads";
-import type { NatsConnection } from "@nats-io/transport-node";
 import { PrismError } from "../core/errors.ts";
 import { startThread, yieldToOthers } from "../core/runtime.ts";
-import type { SealedBox } from "../core/sealed-box.ts";
 import { openForReading } from "../store/sqlite/connection.ts";
 import { differing, digestOf, type TableDigest } from "./digest.ts";
 import { readPosition } from "./position.ts";
 import { newRecordId } from "./record.ts";
+import { type NodeTransport, opened } from "./signals.ts";
 
 /* Digests of all nodes at one record of the log. While the leader stores nothing, each node begins
  * to read its file; what is stored afterwards no longer shows there. */
@@ -31,17 +30,10 @@ export interface Comparison {
 /** Runs `work` while this node stores nothing. */
 export type Hold = (work: () => Promise<void>) => Promise<void>;
 
-interface Transport {
-  readonly nats: NatsConnection;
-  /** Of the cluster. */
-  readonly name: string;
-  readonly box: SealedBox;
-}
-
-/** Null: be ready to read; then the record that the file must have. */
 interface Asked {
   readonly id: string;
   readonly leader: string;
+  /** Null: the node gets ready to read. A number: it reads once its file has this record. */
   readonly sequence: number | null;
 }
 
@@ -57,26 +49,18 @@ const READY_MS = 5000;
 /** No event is stored meanwhile. */
 const HOLD_MS = 1000;
 const LOOK_MS = 5;
-/** Of large databases. Clients wait as long for an answer. */
+/** Digests of a large database take so long at most; clients wait as long for an answer. */
 const MOST_MS = 240_000;
 /** Comparisons that a node remembers. */
 const MAX_BEGUN = 10_000;
 
 const subjectOf = (name: string): string => `prism.${name}.digest`;
 
-/** Of an answer: one of an earlier comparison is none of a later one. */
+/** The context of an answer names its comparison, so that an answer to an earlier one does not count. */
 const contextOf = (id: string): string => `${CONTEXT} ${id}`;
 
-function opened<T>(box: SealedBox, context: string, bytes: Uint8Array): T | null {
-  try {
-    return JSON.parse(box.open(context, bytes).toString()) as T;
-  } catch {
-    return null;
-  }
-}
-
 /** Lets this node answer the leader that compares. @param file its database */
-export function answerDigests({ nats, name, box }: Transport, node: string, file: string): void {
+export function answerDigests({ nats, name, box }: NodeTransport, node: string, file: string): void {
   let current: (FileDigest & { readonly id: string }) | null = null;
   // A message that is sent again must not begin the work again; the oldest ids give way.
   const begun = new Set<string>();
@@ -119,7 +103,7 @@ interface Compared {
  * DATABASE_UNAVAILABLE when this node cannot read its own file in time
  */
 export async function compareNodes(
-  { nats, name, box }: Transport,
+  { nats, name, box }: NodeTransport,
   { node, file, others, isLive }: Compared,
   hold: Hold,
 ): Promise<Comparison> {

@@ -1,4 +1,5 @@
 import { setTimeout } from "node:timers/promises";
+import type { NodeTime } from "./time.ts";
 
 /** Exit code of a process that leads no longer; `serve` starts it again as a follower. */
 export const FENCED_EXIT = 76;
@@ -13,12 +14,8 @@ const LOOK_MS = 100;
 /** A leader ends after this time without an accepted record, and starts again as a follower. */
 export const MOST_SILENT_MS = 20_000;
 
-export interface LeaseClocks {
-  /** Monotonic, in ms; it may stand still while the machine is suspended. */
-  elapsed(): number;
-  /** Epoch ms. */
-  now(): number;
-}
+/** The monotonic one may stand still while the machine is suspended. */
+type LeaseClocks = Pick<NodeTime, "elapsed" | "now">;
 
 const SYSTEM: LeaseClocks = { elapsed: () => Number(process.hrtime.bigint()) / 1e6, now: () => Date.now() };
 

@@ -51,7 +51,7 @@ class LogNotMade extends Error {
 const TIMEOUT_MS = 2000;
 /** A message that was not answered is sent again: a server that died has not stored it, mostly. */
 const PUBLISH_MS = 1000;
-/** A request that reached no leader of the stream is answered by none; the next one may be. */
+/** A request that reaches no leader of the stream gets no answer; the next one may get one. */
 const AGAIN_MS = 500;
 const RETRY_MS = 100;
 /** A leader appends a record every two seconds, even if nothing is written. */
@@ -251,7 +251,7 @@ interface Stream {
 type PublishAnswer = { readonly seq: number } | { readonly error: ApiError };
 
 function transportOf({ connection, client, manager, stream, subject }: Stream): LogTransport {
-  const ask = askWithOneInbox(connection, subject, PUBLISH_MS);
+  const ask = askWithOneInbox(connection, subject);
   // Without an id of NATS: its answers are wrong after elections (nats-server #6415).
   const publishQuickly = async (message: Uint8Array, after: number): Promise<number> => {
     const headers = transport.headers();
@@ -313,7 +313,7 @@ function transportOf({ connection, client, manager, stream, subject }: Stream): 
         }
       } finally {
         clearTimeout(silence);
-        // Also one that was asked for, and is made later than the answer was awaited.
+        // Also a consumer that the servers have made after this node stopped waiting for their answer.
         manager.consumers.delete(stream, name).catch(() => undefined);
       }
     },
@@ -327,7 +327,6 @@ function transportOf({ connection, client, manager, stream, subject }: Stream): 
 function askWithOneInbox(
   connection: NatsConnection,
   subject: string,
-  timeoutMs: number,
 ): (message: Uint8Array, headers: MsgHdrs) => Promise<string> {
   const inbox = transport.createInbox();
   const waiting = new Map<string, DeferredPromise<string>>();
@@ -353,7 +352,7 @@ function askWithOneInbox(
     const reply = `${inbox}.${++asked}`;
     const answer = deferred<string>();
     waiting.set(reply, answer);
-    const timer = setTimeout(() => fail(new Error("timeout")), timeoutMs);
+    const timer = setTimeout(() => fail(new Error("timeout")), PUBLISH_MS);
     try {
       connection.publish(subject, message, { headers, reply });
       return await answer.promise;

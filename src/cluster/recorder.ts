@@ -107,7 +107,10 @@ export class Recorder {
         if (word === "savepoint") this.#savepoints.push({ name: name ?? "", at: this.#changes.length });
         else if (word === "release") this.#savepoints.length = this.#indexOf(name);
         else if (word === "rollback" && name !== undefined) this.#takeBack(name);
-        else this.clear();
+        else {
+          this.#changes = [];
+          this.#savepoints = [];
+        }
         return result;
       },
     });
@@ -123,11 +126,6 @@ export class Recorder {
   #indexOf(name: string | undefined): number {
     const index = this.#savepoints.findLastIndex((each) => each.name === name);
     return Math.max(0, index);
-  }
-
-  clear(): void {
-    this.#changes = [];
-    this.#savepoints = [];
   }
 }
 

@@ -1,6 +1,14 @@
 import type { Msg, NatsConnection } from "@nats-io/transport-node";
 import type { SealedBox } from "../core/sealed-box.ts";
 
+/** The way of messages between nodes, outside of the log. */
+export interface NodeTransport {
+  readonly nats: NatsConnection;
+  /** Of the cluster. */
+  readonly name: string;
+  readonly box: SealedBox;
+}
+
 /** What each node says twice a second, outside of the log. */
 export interface NodeBeat {
   readonly node: string;
@@ -59,7 +67,7 @@ export function natsSignals(connection: NatsConnection, name: string, box: Seale
     },
     onBeat(listener, onUnreadable) {
       listen(connection, subject, ({ data }) => {
-        const beat = opened(box, data);
+        const beat = opened<NodeBeat>(box, CONTEXT, data);
         if (beat) listener(beat);
         else onUnreadable?.();
       });
@@ -82,9 +90,9 @@ export function listen(connection: NatsConnection, subject: string, onMessage: (
 }
 
 /** @returns null for a message of another cluster, or of one with another secret */
-function opened(box: SealedBox, bytes: Uint8Array): NodeBeat | null {
+export function opened<T>(box: SealedBox, context: string, bytes: Uint8Array): T | null {
   try {
-    return JSON.parse(box.open(CONTEXT, bytes).toString()) as NodeBeat;
+    return JSON.parse(box.open(context, bytes).toString()) as T;
   } catch {
     return null;
   }

@@ -1,25 +1,14 @@
-import {
-  closeSync,
-  existsSync,
-  openSync,
-  readSync,
-  renameSync,
-  rmSync,
-  statfsSync,
-  statSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, existsSync, openSync, readSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import type { Msg, NatsConnection } from "@nats-io/transport-node";
-import { createDatabaseFile, PARTIAL, syncDir, syncFile } from "../core/data-dir.ts";
+import type { Msg } from "@nats-io/transport-node";
+import { createDatabaseFile, freeBytes, PARTIAL, syncDir, syncFile } from "../core/data-dir.ts";
 import type { Logger } from "../core/log.ts";
-import type { SealedBox } from "../core/sealed-box.ts";
 import { reading } from "../store/sqlite/connection.ts";
 import { snapshotDatabase } from "../store/sqlite/snapshot.ts";
 import { Diverged } from "./applier.ts";
 import { newRecordId } from "./record.ts";
-import { listen } from "./signals.ts";
+import { listen, type NodeTransport } from "./signals.ts";
 
 /* A copy of the leader's database for a node that has none, or that the log no longer reaches. */
 
@@ -27,7 +16,7 @@ import { listen } from "./signals.ts";
 const CHUNK_BYTES = 524_288;
 const TIMEOUT_MS = 5000;
 const RETRY_MS = 1000;
-/** A copy that no node reads on is removed, and one of before is not given to the next node. */
+/** A copy that no node has read from for so long is removed; an older one is not given to another node. */
 const KEPT_MS = 60_000;
 const CONTEXT = "prism cluster snapshot";
 
@@ -45,11 +34,7 @@ interface SnapshotReply {
   readonly chunk: Uint8Array;
 }
 
-interface Transport {
-  readonly nats: NatsConnection;
-  /** Of the cluster. */
-  readonly name: string;
-  readonly box: SealedBox;
+interface LoggedTransport extends NodeTransport {
   readonly log: Logger;
 }
 
@@ -62,7 +47,7 @@ export interface Snapshots {
 }
 
 /** Gives copies of this node's file to other nodes, which share one that is in use; messages are sealed. */
-export function serveSnapshots({ nats, name, box, log }: Transport, file: string): Snapshots {
+export function serveSnapshots({ nats, name, box, log }: LoggedTransport, file: string): Snapshots {
   const path = join(dirname(file), ".cluster-snapshot.partial");
   let current: { readonly id: string; readonly size: number; readonly madeAt: number; usedAt: number } | null = null;
   const drop = (): void => {
@@ -124,14 +109,14 @@ function chunkOf(path: string, offset: number, size: number): Uint8Array {
 interface CopyOptions {
   /** Files that say what the database before held: they go with it. */
   readonly notes?: readonly string[];
-  readonly freeBytes?: (folder: string) => number;
+  readonly free?: typeof freeBytes;
 }
 
 /** Copies the leader's database to `file`, once a leader answers. @throws Diverged for a damaged copy */
 export async function fetchSnapshot(
-  transport: Transport,
+  transport: LoggedTransport,
   file: string,
-  { notes = [], freeBytes = freeBytesOf }: CopyOptions = {},
+  { notes = [], free = freeBytes }: CopyOptions = {},
 ): Promise<void> {
   const { log } = transport;
   const [partial, folder] = [`${copyOf(file)}${PARTIAL}`, dirname(file)];
@@ -139,7 +124,7 @@ export async function fetchSnapshot(
     rmSync(partial, { force: true });
     try {
       await copyTo(transport, partial, (bytes) => {
-        if (freeBytes(folder) < bytes) throw new NoRoom(folder, bytes);
+        if (free(folder) < bytes) throw new NoRoom(folder, bytes);
       });
       break;
     } catch (error) {
@@ -147,9 +132,9 @@ export async function fetchSnapshot(
       if (String(error) !== reported)
         log.warn({ err: error }, "cannot copy the database from the leader yet; trying again");
       reported = String(error);
-      // Not asked for meanwhile: the leader would make one copy after the other.
+      // Without room it does not ask: the leader would make one copy after the other.
       do await setTimeout(RETRY_MS);
-      while (error instanceof NoRoom && freeBytes(folder) < error.bytes);
+      while (error instanceof NoRoom && free(folder) < error.bytes);
     }
   }
   const problem = reading(partial, (connection) => connection.pragma("quick_check", { simple: true }));
@@ -172,16 +157,11 @@ export function finishCopy(file: string, notes: readonly string[]): void {
   const copy = copyOf(file);
   rmSync(`${copy}${PARTIAL}`, { force: true });
   if (!existsSync(copy)) return;
-  // First: SQLite would apply the write-ahead log of before to the copy.
+  // These go first: SQLite would apply the write-ahead log of the old database to the copy.
   for (const each of [`${file}-wal`, `${file}-shm`, ...notes]) rmSync(each, { force: true });
   syncDir(dirname(file));
   renameSync(copy, file);
   syncDir(dirname(file));
-}
-
-function freeBytesOf(folder: string): number {
-  const { bavail, bsize } = statfsSync(folder);
-  return bavail * bsize;
 }
 
 class NoRoom extends Error {
@@ -194,7 +174,7 @@ class NoRoom extends Error {
   }
 }
 
-async function copyTo(transport: Transport, path: string, requireRoom: (bytes: number) => void): Promise<void> {
+async function copyTo(transport: LoggedTransport, path: string, requireRoom: (bytes: number) => void): Promise<void> {
   createDatabaseFile(path);
   const descriptor = openSync(path, "r+");
   try {
@@ -213,7 +193,11 @@ async function copyTo(transport: Transport, path: string, requireRoom: (bytes: n
   }
 }
 
-async function ask({ nats, name, box }: Transport, request: SnapshotRequest, timeout: number): Promise<SnapshotReply> {
+async function ask(
+  { nats, name, box }: NodeTransport,
+  request: SnapshotRequest,
+  timeout: number,
+): Promise<SnapshotReply> {
   const sealed = box.seal(CONTEXT, Buffer.from(JSON.stringify(request)));
   const message = await nats.request(subjectOf(name), sealed, { timeout });
   const reply = decodeReply(box.open(CONTEXT, message.data));

@@ -18,7 +18,7 @@ const CONTEXT = "prism cluster spool";
 const MAX_BYTES = 268_435_456;
 /** A small file takes its block of the disk, and time to be listed. */
 const MIN_BYTES = 4096;
-/** Of one credential, within the share of its owner. */
+/** Part of the room that one credential takes at most, within the share of its owner. */
 const SENDER_SHARE = 1 / 4;
 const RETRY_MS = 1000;
 /** What the leader puts off for longer is put aside. */
@@ -31,7 +31,7 @@ const DIGITS = 12;
 const UUID_LENGTH = 36;
 const OWNER_LENGTH = 16;
 const LISTED_AT_ONCE = 1000;
-/** Their owners are known before the copy is asked. */
+/** Senders whose owner is remembered, so that a full share is known before the copy is asked. */
 const MAX_KNOWN_SENDERS = 10_000;
 /** Of the leader's reason; the rest is cut. */
 const REASON_CHARS = 500;
@@ -69,12 +69,7 @@ interface SpooledFile {
  */
 export class Spool {
   readonly #dir: string;
-  readonly #box: SealedBox;
-  readonly #log: Logger;
-  readonly #forwarder: Forwarder;
-  readonly #retryMs: number;
-  readonly #mostLaterMs: number;
-  readonly #unansweredEveryMs: number;
+  readonly #parts: Required<SpoolParts>;
   /** By name, in the order of their arrival. */
   #files = new Map<string, SpooledFile>();
   readonly #ofOwners = new Shares(MAX_BYTES, 1);
@@ -87,14 +82,10 @@ export class Spool {
   #next = 1;
   #isSending = false;
 
-  constructor({ dataDir, box, log, forwarder, ...times }: SpoolParts) {
-    this.#dir = join(dataDir, SPOOL_DIR);
-    this.#box = box;
-    this.#log = log;
-    this.#forwarder = forwarder;
-    this.#retryMs = times.retryMs ?? RETRY_MS;
-    this.#mostLaterMs = times.mostLaterMs ?? MOST_LATER_MS;
-    this.#unansweredEveryMs = times.unansweredEveryMs ?? UNANSWERED_EVERY_MS;
+  constructor(parts: SpoolParts) {
+    const times = { retryMs: RETRY_MS, mostLaterMs: MOST_LATER_MS, unansweredEveryMs: UNANSWERED_EVERY_MS };
+    this.#parts = { ...times, ...parts };
+    this.#dir = join(parts.dataDir, SPOOL_DIR);
     mkdirSync(join(this.#dir, REFUSED_DIR), { recursive: true, mode: 0o700 });
   }
 
@@ -122,7 +113,7 @@ export class Spool {
     const ownerKey = sha256Hex(owner ?? "").slice(0, OWNER_LENGTH);
     const number = String(this.#next++).padStart(DIGITS, "0");
     const name = `${number}-${uuidv7()}-${ownerKey}${SUFFIX}`;
-    const sealed = sealedRequest(this.#box, name, request);
+    const sealed = sealedRequest(this.#parts.box, name, request);
     this.#noteOwner(sender, ownerKey);
     const file: SpooledFile = { bytes: sizeOf(sealed.length), sender, isWritten: false, laterSince: null };
     if (!this.#ofSenders.hasRoom(sender, file.bytes) || !this.#ofOwners.hasRoom(ownerKey, file.bytes))
@@ -149,7 +140,7 @@ export class Spool {
     // Another leader may have put it off, and the time without one does not count.
     for (const file of this.#files.values()) file.laterSince = null;
     try {
-      while (!isOver() && (await this.#sendOnce(leader, isOver))) await setTimeout(this.#retryMs);
+      while (!isOver() && (await this.#sendOnce(leader, isOver))) await setTimeout(this.#parts.retryMs);
     } finally {
       this.#isSending = false;
     }
@@ -159,7 +150,7 @@ export class Spool {
   #loaded(): Promise<void> {
     this.#loading ??= this.#look().catch((err: unknown) => {
       this.#loading = null;
-      this.#log.warn({ err }, "cannot list what was accepted without a leader");
+      this.#parts.log.warn({ err }, "cannot list what was accepted without a leader");
     });
     return this.#loading;
   }
@@ -208,7 +199,10 @@ export class Spool {
           if (!(await this.#send(name, { file, sender, request }, leader))) waiting.add(sender);
         } catch (err) {
           // An error of the disk: it keeps its place, and does not hold back other senders.
-          this.#log.error({ err, name }, "cannot send a request that was accepted without a leader; trying again");
+          this.#parts.log.error(
+            { err, name },
+            "cannot send a request that was accepted without a leader; trying again",
+          );
           waiting.add(file.sender ?? name);
         }
       }
@@ -220,9 +214,9 @@ export class Spool {
   async #read(name: string): Promise<SpooledRequest | null> {
     const sealed = await readFile(join(this.#dir, name));
     try {
-      return openRequest(this.#box, name, sealed);
+      return openRequest(this.#parts.box, name, sealed);
     } catch (err) {
-      this.#log.error(
+      this.#parts.log.error(
         { err, name },
         "a request that was accepted without a leader cannot be read; it is in spool/refused",
       );
@@ -232,8 +226,8 @@ export class Spool {
 
   /** @returns whether the leader has taken or refused it; false: it has to be sent again */
   async #send(name: string, { file, sender, request }: Sending, leader: string): Promise<boolean> {
-    const reply = await this.#forwarder.exchange(leader, toSend(name, request)).catch((error: unknown) => {
-      this.#forwarder.failed(leader, error);
+    const reply = await this.#parts.forwarder.exchange(leader, toSend(name, request)).catch((error: unknown) => {
+      this.#parts.forwarder.failed(leader, error);
       return error instanceof Unanswered ? "no-answer" : null;
     });
     if (reply === null) return false;
@@ -243,8 +237,8 @@ export class Spool {
     if (LATER.has(status) || (status === 409 && body.includes(IN_PROGRESS))) {
       const now = performance.now();
       file.laterSince ??= now;
-      this.#forwarder.failed(leader, new Error(`the leader answers ${status} to what was accepted without one`));
-      if (now - file.laterSince < this.#mostLaterMs) return false;
+      this.#parts.forwarder.failed(leader, new Error(`the leader answers ${status} to what was accepted without one`));
+      if (now - file.laterSince < this.#parts.mostLaterMs) return false;
     } else if (status < 400) {
       await rm(join(this.#dir, name));
       this.#removed(name);
@@ -258,7 +252,7 @@ export class Spool {
   async #unanswered(name: string, { file, sender, request }: Sending): Promise<boolean> {
     this.#slow.add(sender);
     const now = performance.now();
-    if (file.unansweredAt !== undefined && now - file.unansweredAt < this.#unansweredEveryMs) return false;
+    if (file.unansweredAt !== undefined && now - file.unansweredAt < this.#parts.unansweredEveryMs) return false;
     file.unansweredAt = now;
     const unanswered = (request.unanswered ?? 0) + 1;
     if (unanswered >= MOST_UNANSWERED) {
@@ -272,7 +266,7 @@ export class Spool {
 
   /** The file says why. */
   async #refused(name: string, { unanswered: _, ...request }: SpooledRequest, refusal: Refusal): Promise<void> {
-    this.#log.error(
+    this.#parts.log.error(
       { status: refusal.status, method: request.method, name },
       "the leader refuses a request that was accepted without a leader; it stays in spool/refused",
     );
@@ -288,9 +282,9 @@ export class Spool {
   /** A full disk keeps it as it was. */
   async #rewrite(name: string, request: SpooledRequest): Promise<void> {
     try {
-      await writeComplete(join(this.#dir, name), sealedRequest(this.#box, name, request));
+      await writeComplete(join(this.#dir, name), sealedRequest(this.#parts.box, name, request));
     } catch (err) {
-      this.#log.warn({ err, name }, "cannot note what the leader answers to a request");
+      this.#parts.log.warn({ err, name }, "cannot note what the leader answers to a request");
     }
   }
 
@@ -419,8 +413,9 @@ function toSend(name: string, { method, path, headers, body }: SpooledRequest): 
   return { ...{ method, path, body }, headers: { "idempotency-key": key, ...headers, "accept-encoding": "identity" } };
 }
 
-/** Names of files in the order of their arrival. */
+/** Names of files in the order of their arrival; the folder may be missing. */
 function namesIn(dir: string): string[] {
+  if (!existsSync(dir)) return [];
   return readdirSync(dir)
     .filter((name) => name.endsWith(SUFFIX))
     .sort();
@@ -437,9 +432,8 @@ export interface RefusedRequest {
 /** In the order of their arrival. */
 export async function refusedRequests(dataDir: string, box: SealedBox): Promise<RefusedRequest[]> {
   const dir = join(dataDir, SPOOL_DIR, REFUSED_DIR);
-  const names = existsSync(dir) ? namesIn(dir) : [];
   return Promise.all(
-    names.map(async (file) => {
+    namesIn(dir).map(async (file) => {
       const name = file.slice(0, -SUFFIX.length);
       const at = instantOfId(name.slice(DIGITS + 1));
       const bytes = await readFile(join(dir, file));
@@ -455,11 +449,10 @@ export async function refusedRequests(dataDir: string, box: SealedBox): Promise<
 /** What is on disk, for doctor. `oldestAt` is in epoch ms; null: nothing waits. */
 export function spooledIn(dataDir: string): { readonly oldestAt: number | null; readonly refused: number } {
   const dir = join(dataDir, SPOOL_DIR);
-  const refused = join(dir, REFUSED_DIR);
-  const [oldest] = existsSync(dir) ? namesIn(dir) : [];
+  const [oldest] = namesIn(dir);
   return {
     oldestAt: oldest === undefined ? null : instantOfId(oldest.slice(DIGITS + 1)),
-    refused: existsSync(refused) ? namesIn(refused).length : 0,
+    refused: namesIn(join(dir, REFUSED_DIR)).length,
   };
 }
 

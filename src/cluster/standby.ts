@@ -57,7 +57,7 @@ const AGAIN_MS = 200;
 const KEEP_ALIVE_MS = 60_000;
 /** The end of a machine that is lost is noticed within half a minute. */
 const LEADER_KEEP_ALIVE_MS = 15_000;
-/** Ends what the leader before had. */
+/** Ends the requests that the leader before has not answered. */
 const REPLACED = new Error("another node leads");
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   ...["connection", "keep-alive", "proxy-connection", "te", "upgrade"],
@@ -93,10 +93,10 @@ export class StandbyPort {
     this.#waitingOf = new Shares(options.maxWaiting ?? MAX_WAITING, WAITING_SHARE);
     this.#trusted = new CidrSet(options.trustedProxies);
     const { certFile, keyFile } = options;
-    const tls = certFile !== undefined && keyFile !== undefined;
-    this.#server = tls
-      ? createSecureServer({ cert: readFileSync(certFile), key: readFileSync(keyFile) })
-      : createServer();
+    this.#server =
+      certFile !== undefined && keyFile !== undefined
+        ? createSecureServer({ cert: readFileSync(certFile), key: readFileSync(keyFile) })
+        : createServer();
     // A length after the first thousand headers would frame a body, and not be seen here; 16 KiB bound the head.
     this.#server.maxHeadersCount = 0;
     this.#server.on("request", (req, res) => {
@@ -295,7 +295,7 @@ export class StandbyPort {
 
   #refuse(req: IncomingMessage, res: ServerResponse, code: keyof typeof REFUSALS, message?: string): void {
     this.refused[code]++;
-    refuse(req, res, code, message);
+    answerError(req, res, new PrismError(code, message ?? REFUSALS[code], { retryAfterMs: 5000 }));
   }
 
   /**
@@ -417,10 +417,6 @@ const REFUSALS = {
   NO_LEADER: "No node of the cluster leads at the moment; nothing was stored",
   OUTCOME_UNKNOWN: "The leader of the cluster was lost before it answered; the request may have been stored",
 } as const;
-
-function refuse(req: IncomingMessage, res: ServerResponse, code: keyof typeof REFUSALS, message?: string): void {
-  answerError(req, res, new PrismError(code, message ?? REFUSALS[code], { retryAfterMs: 5000 }));
-}
 
 function answerError(req: IncomingMessage, res: ServerResponse, error: PrismError): void {
   const status = STATUS_OF[error.code];

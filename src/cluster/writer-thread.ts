@@ -50,39 +50,23 @@ export function runReplicatedWriter(data: ReplicatedWriterData): void {
       }),
     );
   refuseChangingFunctions(connection);
+  class ReplicatedConnection extends WritingConnection {
+    protected override beforeCommit(): void {
+      append(commits.changes());
+    }
+
+    override close(): void {
+      append(commits.resign(new SharedName(successor).value));
+      super.close();
+    }
+  }
   const writing = new ReplicatedConnection(connection, auditKey, options.maxBytes);
-  writing.replicates({
-    beforeCommit: () => append(commits.changes()),
-    beforeClose: () => append(commits.resign(new SharedName(successor).value)),
-  });
   const timer = setInterval(() => {
     // A leader that answers nothing must be replaced, although this thread lives.
     if (silentMsOf(accepted) >= IDLE_RECORD_MS && !isBlocked(accepted)) append(commits.beat());
   }, LOOK_MS);
   data.port.once("close", () => clearInterval(timer));
   serveWriter(writing, data);
-}
-
-interface Steps {
-  beforeCommit(): void;
-  beforeClose(): void;
-}
-
-class ReplicatedConnection extends WritingConnection {
-  #steps: Steps | null = null;
-
-  replicates(steps: Steps): void {
-    this.#steps = steps;
-  }
-
-  protected override beforeCommit(): void {
-    this.#steps?.beforeCommit();
-  }
-
-  override close(): void {
-    this.#steps?.beforeClose();
-    super.close();
-  }
 }
 
 function orEnd(work: () => void): void {

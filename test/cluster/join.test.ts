@@ -201,7 +201,7 @@ test("a node that lacks room for the leader's database says so, and copies it wh
   serveSnapshots(transport, file);
   let looks = 0;
   await fetchSnapshot(transport, into, {
-    freeBytes() {
+    free() {
       assert.equal(existsSync(into), false);
       return looks++ < 2 ? 4096 : 1_000_000_000;
     },
