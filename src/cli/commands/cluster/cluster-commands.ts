@@ -27,6 +27,7 @@ import { type CommandContext, refuseUrl } from "../../context.ts";
 import { requireSomeDatabase, withDataDirLock } from "../../data-dir.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { table } from "../../output/output.ts";
+import type { Values } from "../../resource.ts";
 import { withServer } from "../../with-server.ts";
 import { confirm } from "../access/prompt.ts";
 
@@ -77,9 +78,8 @@ async function rangeOf(journal: NatsLog): Promise<LogRange | null> {
 }
 
 /** At the leader by its control socket, at any node by HTTP. */
-export async function clusterStepDown(context: CommandContext, { to }: { readonly to?: string }): Promise<void> {
-  const body = to === undefined ? {} : { to };
-  const step = await withServer(context, (server) => server.post<StepDown>("/api/v1/cluster/step-down", body), {
+export async function clusterStepDown(context: CommandContext, { to }: Values): Promise<void> {
+  const step = await withServer(context, (server) => server.post<StepDown>("/api/v1/cluster/step-down", { to }), {
     mustRun: true,
   });
   context.out.result(step, () => [`${step.from} ends its work; ${step.to} leads next.`]);
@@ -168,7 +168,7 @@ export async function clusterInit(context: CommandContext): Promise<void> {
 }
 
 /** @throws CommandError 3 for a database that is in no cluster, or while another node is heard */
-export async function clusterLeave(context: CommandContext, { yes }: { readonly yes?: boolean }): Promise<void> {
+export async function clusterLeave(context: CommandContext, { yes }: Values): Promise<void> {
   refuseUrl(context, "cluster leave");
   const loaded = context.loadConfig("none");
   requireSomeDatabase(loaded);
@@ -211,7 +211,7 @@ export async function clusterRemove(context: CommandContext, node: string): Prom
  * Makes a new log that begins with this node's database, in place of one that is lost or damaged.
  * @throws CommandError 3 while a node runs
  */
-export async function clusterReseed(context: CommandContext, { yes }: { readonly yes?: boolean }): Promise<void> {
+export async function clusterReseed(context: CommandContext, { yes }: Values): Promise<void> {
   refuseUrl(context, "cluster reseed");
   const loaded = requireCluster(context);
   const { config } = loaded;
@@ -279,7 +279,7 @@ const GIVEN_UP = ".before-join";
  * Puts this node's database aside, so that its next start copies the leader's. @throws CommandError 8 when
  * no node leads
  */
-export async function clusterJoin(context: CommandContext, { yes }: { readonly yes?: boolean }): Promise<void> {
+export async function clusterJoin(context: CommandContext, { yes }: Values): Promise<void> {
   refuseUrl(context, "cluster join");
   const { config } = requireCluster(context);
   await withDataDirLock(config, async () => {

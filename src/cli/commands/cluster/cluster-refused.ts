@@ -7,6 +7,7 @@ import { parseJsonWithin } from "../../../core/json-text.ts";
 import { type CommandContext, refuseUrl } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { cut, shortTime, table } from "../../output/output.ts";
+import type { Values } from "../../resource.ts";
 import { confirm } from "../access/prompt.ts";
 
 /* Requests that this node took without a leader, and that the next leader refused. */
@@ -21,8 +22,8 @@ const WAIT_MS = 30_000;
 const LOOK_MS = 200;
 
 /** Lists them, without their bodies. */
-export async function clusterRefused(context: CommandContext, names: readonly string[]): Promise<void> {
-  const { requests } = await chosen(context, names);
+export async function clusterRefused(context: CommandContext, given: Values): Promise<void> {
+  const { requests } = await chosen(context, given);
   const data = requests.map(viewOf);
   context.out.result({ data }, () =>
     data.length === 0
@@ -44,16 +45,12 @@ function reasonText(reason: string): string {
   return typeof message === "string" ? `${message} (${String(code)})` : reason;
 }
 
-interface SendFlags {
-  readonly yes?: boolean;
-}
-
 /** Puts them back, and waits for what the leader says. @throws CommandError 8 when it refuses one again */
-export async function sendRefused(context: CommandContext, names: readonly string[], flags: SendFlags): Promise<void> {
-  const { dataDir, requests } = await chosen(context, names);
+export async function sendRefused(context: CommandContext, given: Values): Promise<void> {
+  const { dataDir, requests } = await chosen(context, given);
   const readable = requests.filter(({ request }) => request !== null).map(({ name }) => name);
   const question = `Send ${countOf(readable)} that the leader refused to it again?`;
-  if (readable.length > 0) await confirmed(question, flags);
+  if (readable.length > 0) await confirmed(question, given);
   for (const name of readable) await putBack(dataDir, name);
   const places = (place: ReturnType<typeof placeOf>) => readable.filter((name) => placeOf(dataDir, name) === place);
   for (const end = performance.now() + WAIT_MS; places("waiting").length > 0 && performance.now() < end; )
@@ -73,32 +70,29 @@ export async function sendRefused(context: CommandContext, names: readonly strin
 }
 
 /** Deletes them for good. */
-export async function removeRefused(
-  context: CommandContext,
-  names: readonly string[],
-  flags: SendFlags,
-): Promise<void> {
-  const { dataDir, requests } = await chosen(context, names);
+export async function removeRefused(context: CommandContext, given: Values): Promise<void> {
+  const { dataDir, requests } = await chosen(context, given);
   const question = `Delete ${countOf(requests)} that the leader refused? Nothing else has them.`;
-  if (requests.length > 0) await confirmed(question, flags);
+  if (requests.length > 0) await confirmed(question, given);
   for (const { name } of requests) await deleteRefused(dataDir, name);
   const deleted = requests.map(({ name }) => name);
   context.out.result({ deleted }, () => [`Deleted ${countOf(deleted)}.`]);
 }
 
-/** @param names or their beginnings; none: all of them. @throws CommandError 6 for one that is not there */
-async function chosen(context: CommandContext, names: readonly string[]): Promise<Chosen> {
+/** Those that are named, by name or its beginning; all without names. @throws CommandError 6 for an unknown name */
+async function chosen(context: CommandContext, given: Values): Promise<Chosen> {
+  const names = given["names"] as readonly string[];
   refuseUrl(context, "cluster refused");
   const { config } = context.loadConfig("encryption");
   const { dataDir } = config;
   const all = await refusedRequests(dataDir, sealedBoxOf(config));
   const unknown = names.find((name) => !all.some((each) => each.name.startsWith(name)));
   if (unknown !== undefined) throw new CommandError(EXIT.notFound, `no refused request is named ${unknown}`);
-  const requests = names.length === 0 ? all : all.filter(({ name }) => names.some((given) => name.startsWith(given)));
+  const requests = names.length === 0 ? all : all.filter(({ name }) => names.some((each) => name.startsWith(each)));
   return { dataDir, requests };
 }
 
-async function confirmed(question: string, { yes }: SendFlags): Promise<void> {
+async function confirmed(question: string, { yes }: Values): Promise<void> {
   if (yes !== true && !(await confirm(question)))
     throw new CommandError(EXIT.usage, "nothing was done; --yes does it without asking");
 }
