@@ -13,9 +13,12 @@ export async function readInput(given: string, flag: string): Promise<string> {
 /** {@link readInput} as a JSON object. @throws CommandError 2 */
 export async function readJsonObject(given: string, flag: string): Promise<Record<string, unknown>> {
   const value = parseJson(await readInput(given, flag), flag, EXIT.usage);
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw new CommandError(EXIT.usage, `${flag} must be a JSON object`);
-  return value as Record<string, unknown>;
+  if (!isJsonObject(value)) throw new CommandError(EXIT.usage, `${flag} must be a JSON object`);
+  return value;
+}
+
+export function isJsonObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** @param what names the text in the error. @throws CommandError with the exit code */
@@ -26,6 +29,11 @@ export function parseJson(text: string, what: string, exitCode: number): unknown
     const reason = error instanceof Error ? error.message : String(error);
     throw new CommandError(exitCode, `${what} is not JSON: ${reason}`);
   }
+}
+
+/** The text of a file, or with `-` of stdin. @throws CommandError 2 */
+export function readFileOrStdin(path: string, flag: string): Promise<string> | string {
+  return path === "-" ? readStdin() : readTextFile(path, flag);
 }
 
 export function readTextFile(path: string, flag: string): string {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import { nearestName } from "../config/nearest.ts";
 import { isUuid } from "../core/ids.ts";
-import type { Query, ServerClient } from "../remote/server-client.ts";
+import type { ServerClient } from "../remote/server-client.ts";
 import { type CommandContext, contextOf } from "./context.ts";
 import { CommandError, EXIT, ServerRefused } from "./output/exit-codes.ts";
 import { type Output, printable } from "./output/output.ts";
@@ -16,21 +16,6 @@ export function online<T>(
 ): Promise<T> {
   const context = contextOf(command);
   return withServer(context, (server) => work(server, context), use);
-}
-
-/** @param limit of the items; the query's is that of a page */
-export async function everyItem<T>(
-  server: ServerClient,
-  path: string,
-  query: Query = {},
-  limit = Number.POSITIVE_INFINITY,
-): Promise<T[]> {
-  const items: T[] = [];
-  for await (const item of server.list<T>(path, query)) {
-    items.push(item);
-    if (items.length === limit) break;
-  }
-  return items;
 }
 
 /** Undefined if the caller may not read it, or it does not exist. @throws other errors of the request */

@@ -4,7 +4,7 @@ import type { Operation } from "../http/openapi/operation-table.ts";
 import { type Query, type ServerClient, SLICED_LIMIT_MS } from "../remote/server-client.ts";
 import { confirm } from "./commands/access/prompt.ts";
 import { type CommandContext, contextOf } from "./context.ts";
-import { everyItem, type Look, online, pick, show } from "./on-server.ts";
+import { type Look, online, pick, show } from "./on-server.ts";
 import { operations, pathOf } from "./operations.ts";
 import { CommandError, EXIT, ServerRefused } from "./output/exit-codes.ts";
 import { integerFlag } from "./output/flag-values.ts";
@@ -83,7 +83,7 @@ export interface Verb {
   /** Reads the shown value, where one operation does not give it. */
   get?(call: Call): Promise<unknown>;
   run?(call: Call): Promise<void>;
-  /** Does everything itself, without a server that is opened for it; false: it was not meant. */
+  /** Does everything itself, and no server is opened for it; after `false` the other members of the verb count. */
   act?(context: CommandContext, given: Values): unknown;
   /** It needs a server that runs. */
   readonly mustRun?: true;
@@ -237,8 +237,8 @@ export function pickNamed<T extends { readonly id: string; readonly name: string
 type Answer<K extends string> = K extends keyof Answers ? Answers[K] : Values;
 type Entry<K extends string> = Answer<K> extends { readonly data: readonly (infer T)[] } ? T : Values;
 
-/** All entries of a list, at most `limit`. */
-export function listOf<const K extends string>(
+/** All entries of a list, at most `limit`; that of `values` is one of a page. */
+export async function listOf<const K extends string>(
   server: ServerClient,
   id: K,
   values: Values,
@@ -248,8 +248,13 @@ export function listOf<const K extends string>(
   const path = pathOf(operation, values);
   const inPath = (name: string): boolean => operation.path.includes(`{${name}}`);
   const query = Object.fromEntries(Object.entries(values).filter(([name]) => !inPath(name))) as Query;
-  if (operation.paged) return everyItem(server, path, query, limit);
-  return server.get<{ readonly data: Entry<K>[] }>(path, query).then(({ data }) => data);
+  if (!operation.paged) return (await server.get<{ readonly data: Entry<K>[] }>(path, query)).data;
+  const entries: Entry<K>[] = [];
+  for await (const entry of server.list<Entry<K>>(path, query)) {
+    entries.push(entry);
+    if (entries.length === limit) break;
+  }
+  return entries;
 }
 
 /** Calls an operation: each value goes where the API takes it. @typeParam T of an answer that is not described */

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { parseDuration } from "../../config/kinds.ts";
 import { nearestName } from "../../config/nearest.ts";
-import { parseRfc3339 } from "../../core/clock.ts";
+import { parseRfc3339, toRfc3339 } from "../../core/clock.ts";
 import { CommandError, EXIT } from "./exit-codes.ts";
 
 /** @returns milliseconds of a text such as `5s`, `1.5h`, `250 ms`, or of a bare number. */
@@ -34,6 +34,11 @@ function instant(text: string, direction: 1 | -1): number {
     );
   }
   return Date.now() + direction * durationMs;
+}
+
+/** The time of such a flag, as the API takes it. */
+export function timeOf(at: unknown): string | undefined {
+  return at === undefined ? undefined : toRfc3339(Number(at));
 }
 
 /** @returns a parser of whole numbers in a range. */

@@ -32,12 +32,10 @@ export async function cleaningUp<T>(cleanUp: () => void, work: () => Promise<T>)
   }
 }
 
-/** The ways in which a command ends early. */
-
 /** Whether errors are printed as JSON. Commander may fail before it has parsed the flags. */
-export function wantsJson(argv: readonly string[] = process.argv): boolean {
-  const end = argv.indexOf("--");
-  return argv.slice(0, end === -1 ? undefined : end).includes("--json");
+export function wantsJson(): boolean {
+  const end = process.argv.indexOf("--");
+  return process.argv.slice(0, end === -1 ? undefined : end).includes("--json");
 }
 
 /** Prints on stderr why a command failed. @returns its exit code. */
@@ -87,6 +85,19 @@ export function keepDebuggerClosed(): void {
 export function ignoreSignals(log: Logger): void {
   for (const signal of ["SIGUSR1", "SIGUSR2", "SIGALRM"] as const)
     process.on(signal, () => log.info({ signal }, "this signal has no effect"));
+}
+
+/** For long-running processes: a first signal stops them in order, a second one ends them at once. */
+export function stopOnSignals(log: Logger, stop: () => void): void {
+  let isStopping = false;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (isStopping) process.exit(EXIT.failure);
+    isStopping = true;
+    log.info({ signal }, "stopping");
+    stop();
+  };
+  process.off("SIGINT", interrupt);
+  for (const signal of ["SIGTERM", "SIGQUIT", "SIGINT"] as const) process.on(signal, onSignal);
 }
 
 /** `prism export … | head` is not a failure. */

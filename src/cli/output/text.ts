@@ -27,7 +27,8 @@ const COMMAND = /(?<![\w./-]|-u )prism (?=[a-z\u2026])/g;
  * Replaces commands in a message by their form in the reader's shell: `./dist/prism tail` in a
  * checkout, without `prism` on the PATH.
  */
-export function asTyped(text: string, executable = executablePath()): string {
+export function asTyped(text: string): string {
+  const executable = executablePath();
   if (executable === null || text.search(COMMAND) < 0 || isOnPath(executable)) return text;
   const fromHere = relative(process.cwd(), executable);
   const path = fromHere.startsWith("..") ? executable : `./${fromHere}`;
@@ -35,19 +36,21 @@ export function asTyped(text: string, executable = executablePath()): string {
   return text.replaceAll(COMMAND, `${typed} `);
 }
 
+/** @returns undefined for a path, or a link's target, that is missing */
+export function realPathOf(path: string): string | undefined {
+  try {
+    return realpathSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
 function isOnPath(executable: string): boolean {
-  const real = (path: string): string | undefined => {
-    try {
-      return realpathSync(path);
-    } catch {
-      return undefined;
-    }
-  };
   const [first] = (process.env["PATH"] ?? "")
     .split(delimiter)
-    .map((dir) => real(join(dir, "prism")))
+    .map((dir) => realPathOf(join(dir, "prism")))
     .filter((path) => path !== undefined);
-  return first !== undefined && first === real(executable);
+  return first !== undefined && first === realPathOf(executable);
 }
 
 /** A time in this terminal's time zone with its offset: `2026-03-29 03:00:05.250 +02:00`. */

@@ -2,7 +2,7 @@ import { extname } from "node:path";
 import { Option } from "commander";
 import type { ErrorDetail } from "../../../core/errors.ts";
 import type { AccountFormat, AccountsImported, FiledAccount } from "../../../features/access/users/import-accounts.ts";
-import { readStdin, readTextFile } from "../../files.ts";
+import { readFileOrStdin } from "../../files.ts";
 import { CommandError, EXIT, importRefusal } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
 import { callOf, type Values, type Verb } from "../../resource.ts";
@@ -53,7 +53,7 @@ In CSV the first line names them, and several roles are separated by semicolons.
 /** @throws CommandError 2, 7 */
 async function filedIn(file: string, format: AccountFormat | undefined): Promise<readonly FiledAccount[]> {
   const { formatOfText, readAccounts } = await import("../../../features/access/users/import-accounts.ts");
-  const text = file === "-" ? await readStdin() : readTextFile(file, "<file>");
+  const text = await readFileOrStdin(file, "<file>");
   // Decoded with replacement characters: names would be damaged.
   if (text.includes("\ufffd")) throw new CommandError(EXIT.conflict, "the file is not UTF-8; save it as UTF-8");
   return readAccounts(text, format ?? FORMAT_OF_ENDING[extname(file).toLowerCase()] ?? formatOfText(text));

@@ -4,7 +4,7 @@ import { toRfc3339 } from "../../../core/clock.ts";
 import { KEY_SCOPES, PERMISSIONS, TOKEN_SCOPES } from "../../../core/permissions.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
-import { durationFlag, futureFlag, listFlag } from "../../output/flag-values.ts";
+import { durationFlag, futureFlag, listFlag, timeOf } from "../../output/flag-values.ts";
 import { requireFuture, requireLabel } from "../../output/text.ts";
 import { callOf, resource, type Values } from "../../resource.ts";
 
@@ -31,7 +31,7 @@ const CREDENTIAL = {
 function checkNew({ name, expires }: Values): Values {
   const label = requireLabel(String(name), "--name");
   requireFuture(expires as number | undefined);
-  return { name: label, expiresAt: expires === undefined ? undefined : toRfc3339(Number(expires)) };
+  return { name: label, expiresAt: timeOf(expires) };
 }
 
 /** The credentials of a list, and what is said without any. */

@@ -10,24 +10,21 @@ import type {
   OnCallShift,
   OnCallUser,
 } from "../../../client/api-types.gen.ts";
-import { zoneOffsetMs } from "../../../core/clock.ts";
+import { DAY_MS, zoneOffsetMs } from "../../../core/clock.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
 import { pick } from "../../on-server.ts";
-import { futureFlag } from "../../output/flag-values.ts";
+import { futureFlag, timeOf } from "../../output/flag-values.ts";
 import { cut, shortTime, table } from "../../output/output.ts";
 import { type Call, callOf, listOf, pickNamed, resource, tableOf, type Values, type Verb } from "../../resource.ts";
 import { OF_PROJECT } from "./shared.ts";
 
 /** Width of names beside two times with their offsets, on a line of 80 characters. */
 const PEOPLE = 28;
-const DAY_MS = 86_400_000;
 const ADVICE = "Days off are advisory: the user stays on call until a swap or an override is taken.";
 const FROM = ["--from <time>", "start (default: now)", futureFlag] as const;
 const TO = ["--to <time>", "end (default: 14 days after the start)", futureFlag] as const;
 const REF = "id, external id, username or mail address";
 const NOTE = ["--note <text>", "text for the user and those who may change it"] as const;
-
-const at = (ms: unknown): string | undefined => (ms === undefined ? undefined : new Date(Number(ms)).toISOString());
 
 /** As clocks of a schedule's zone show it, with the offset: `2026-11-16 09:00 +01:00`; `-` for null. */
 function zonedTime(rfc3339: string | null, timezone: string): string {
@@ -95,7 +92,7 @@ function range(name: string, of: string, text: string): Verb {
     one: true,
     of,
     flags: { from: FROM, to: TO },
-    values: ({ from, to }) => ({ from: at(from), to: at(to) }),
+    values: ({ from, to }) => ({ from: timeOf(from), to: timeOf(to) }),
     lines: ({ data }: { readonly data: readonly Range[] }, { found }) =>
       rangeLines(name, data, String(found["timezone"])),
   };
@@ -147,7 +144,7 @@ async function createRotation({ server, out, given }: Call): Promise<void> {
 async function daysOffOf({ server, given: { userId, schedule }, scope }: Call) {
   if (schedule === undefined) return callOf(server, "listOnCallDaysOff", { userId });
   const { id } = await findSchedule(server, String(schedule), scope);
-  return callOf(server, "listOnCallScheduleDaysOff", { id, to: at(Date.now() + 365 * DAY_MS) });
+  return callOf(server, "listOnCallScheduleDaysOff", { id, to: timeOf(Date.now() + 365 * DAY_MS) });
 }
 
 const daysLine = ({ id, user, firstDay, lastDay }: OnCallDaysOff): string =>
@@ -227,7 +224,7 @@ export function addOnCall(program: Command): void {
           reason: ["--reason <text>", "text for other people"],
         },
         values: ({ user, start = Date.now(), end, ...given }) => ({
-          ...{ start: at(start), end: at(end), users: [user] },
+          ...{ start: timeOf(start), end: timeOf(end), users: [user] },
           ...given,
         }),
         lines(made: OnCallOverride, { given, found }) {
@@ -318,7 +315,7 @@ export function addOnCall(program: Command): void {
         },
         values: async ({ schedule, from, to, ...given }, { server, scope }) => ({
           ...given,
-          ...{ from: at(from), to: at(to) },
+          ...{ from: timeOf(from), to: timeOf(to) },
           scheduleId: schedule === undefined ? undefined : (await findSchedule(server, String(schedule), scope)).id,
         }),
         lines: ({ data }: OnCallConflicts) =>

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { ChangedPolicy } from "../../../client/api-types.gen.ts";
-import { parseJson, readStdin, readTextFile } from "../../files.ts";
+import { parseJson, readFileOrStdin } from "../../files.ts";
 import { EXIT } from "../../output/exit-codes.ts";
 import { cut, printable } from "../../output/output.ts";
 import { type Call, callOf, filled, listOf, resource } from "../../resource.ts";
@@ -23,7 +23,7 @@ function portable(policy: object): object {
 
 /** A JSON value of a file or of stdin. @throws CommandError 7 */
 async function jsonOf(file: string): Promise<unknown> {
-  return parseJson(file === "-" ? await readStdin() : readTextFile(file, "the file"), "this", EXIT.conflict);
+  return parseJson(await readFileOrStdin(file, "the file"), "this", EXIT.conflict);
 }
 
 interface Matches {

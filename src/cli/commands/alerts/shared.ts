@@ -13,9 +13,9 @@ const WIDTH = 80;
 /** Number of things searched for a prefix or name. */
 export const SEARCHED = 1000;
 
-export type GivenLabels = Readonly<Record<string, string>>;
+type GivenLabels = Readonly<Record<string, string>>;
 
-export interface TimelineLine {
+interface TimelineLine {
   readonly at: string | null;
   readonly text: string;
 }
@@ -29,12 +29,6 @@ export function labelsOf(given: readonly string[]): GivenLabels {
       return [text.slice(0, at), text.slice(at + 1)];
     }),
   );
-}
-
-/** @throws CommandError 2 */
-export function requireOne(given: readonly (string | undefined)[], flags: string): void {
-  if (given.filter((each) => each !== undefined).length !== 1)
-    throw new CommandError(EXIT.usage, `give one of ${flags}`);
 }
 
 export function labelText(labels: GivenLabels): string {

@@ -1,10 +1,11 @@
 import { type Command, Option } from "commander";
 import type { Silence, SilencePreview } from "../../../client/api-types.gen.ts";
 import { countText } from "../../../core/clean-text.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { durationFlag } from "../../output/flag-values.ts";
 import { cut, shortTime } from "../../output/output.ts";
 import { type Call, resource, type Values } from "../../resource.ts";
-import { findIncident, OF_PROJECT, requireOne, SEARCHED, wrapped } from "./shared.ts";
+import { findIncident, OF_PROJECT, SEARCHED, wrapped } from "./shared.ts";
 
 const STATES = ["pending", "active", "expired"];
 
@@ -17,8 +18,8 @@ const SELECTION = {
   },
   check({ matchers, incidentId, notificationId }: Values) {
     const [first] = matchers as readonly string[];
-    const given = [first, incidentId, notificationId] as (string | undefined)[];
-    requireOne(given, "matchers, --incident or --notification");
+    if ([first, incidentId, notificationId].filter((each) => each !== undefined).length !== 1)
+      throw new CommandError(EXIT.usage, "give one of matchers, --incident or --notification");
   },
   /** @throws CommandError 2, 6, 7 */
   async values({ incidentId, matchers, ...given }: Values, { server }: Call) {

@@ -171,8 +171,8 @@ function hasSettings(connection: Sqlite): boolean {
 }
 
 /** Whether Node.js still gets security fixes. */
-function checkNode(now = Date.now()): Check {
-  const warning = nodeWarning(now);
+function checkNode(): Check {
+  const warning = nodeWarning(Date.now());
   return warning === null ? pass("node", `Node.js ${process.versions.node}`) : warn("node", warning);
 }
 

@@ -2,8 +2,7 @@ import { type Command, Option } from "commander";
 import type { IssuedReceiver, Receiver, ReceiverRequest, ReceiverTest } from "../../../client/api-types.gen.ts";
 import { readInput, readJsonObject } from "../../files.ts";
 import { durationFlag } from "../../output/flag-values.ts";
-import type { Output } from "../../output/output.ts";
-import { shortTime } from "../../output/output.ts";
+import { type Output, shortTime } from "../../output/output.ts";
 import { type Call, filled, resource, type Values } from "../../resource.ts";
 import { OF_PROJECT, wrapped } from "../alerts/shared.ts";
 

@@ -1,8 +1,7 @@
 import { countText } from "../../../core/clean-text.ts";
-import { toRfc3339 } from "../../../core/clock.ts";
 import type { BacktestReply } from "../../../features/rules/backtest-schema.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
-import { integerFlag, pastFlag, rateFlag } from "../../output/flag-values.ts";
+import { integerFlag, pastFlag, rateFlag, timeOf } from "../../output/flag-values.ts";
 import { type Output, table } from "../../output/output.ts";
 import type { Call, Verb } from "../../resource.ts";
 import { warningLines, withCaret } from "./test-rule.ts";
@@ -42,8 +41,7 @@ export const BACKTEST_RULE: Verb = {
 };
 
 async function backtest({ server, out, given: { from, to, ...given } }: Call): Promise<BacktestReply> {
-  const time = (ms: unknown): string | undefined => (ms === undefined ? undefined : toRfc3339(Number(ms)));
-  const body = { ...given, from: time(from), to: time(to) };
+  const body = { ...given, from: timeOf(from), to: timeOf(to) };
   const progress = out.progress("events");
   try {
     for await (const line of server.postLines<Line>("/api/v1/rules/backtest", body)) {

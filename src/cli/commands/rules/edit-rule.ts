@@ -7,7 +7,7 @@ import type { Rule } from "../../../client/api-types.gen.ts";
 import { portableRule, settable } from "../../../features/rules/rule-file.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
 import type { CommandContext } from "../../context.ts";
-import { parseJson, readStdin, readTextFile } from "../../files.ts";
+import { isJsonObject, parseJson, readFileOrStdin } from "../../files.ts";
 import { pick } from "../../on-server.ts";
 import { CommandError, describeFailure, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { printable } from "../../output/output.ts";
@@ -37,7 +37,7 @@ Without a terminal the JSON is read from stdin.`,
     const { out } = context;
     const find = (server: ServerClient) => findRule(server, String(ref), { projectId });
     const isTerminal = process.stdin.isTTY === true && process.stderr.isTTY === true;
-    const text = file === undefined && isTerminal ? undefined : await textOf(file as string | undefined);
+    const text = file === undefined && isTerminal ? undefined : await readFileOrStdin(String(file ?? "-"), "--file");
     const changed =
       text === undefined
         ? await editInTerminal(context, await withServer(context, find))
@@ -48,10 +48,6 @@ Without a terminal the JSON is read from stdin.`,
     for (const line of warningLines(warnings ?? [], condition)) out.note(line);
   },
 };
-
-function textOf(file = "-"): Promise<string> | string {
-  return file === "-" ? readStdin() : readTextFile(file, "--file");
-}
 
 type ChangedRule = Rule & { readonly warnings?: Parameters<typeof warningLines>[0] };
 
@@ -81,8 +77,7 @@ async function applyText(server: ServerClient, shown: Rule, text: string): Promi
 /** @throws CommandError 7 */
 function objectOf(text: string): Readonly<Record<string, unknown>> {
   const value = parseJson(text, "this", EXIT.conflict);
-  if (typeof value === "object" && value !== null && !Array.isArray(value))
-    return value as Readonly<Record<string, unknown>>;
+  if (isJsonObject(value)) return value;
   throw new CommandError(EXIT.conflict, "a rule is a JSON object");
 }
 

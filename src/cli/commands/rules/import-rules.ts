@@ -1,7 +1,7 @@
 import type { ErrorDetail } from "../../../core/errors.ts";
 import { type FiledRule, rulesOfText } from "../../../features/rules/rule-file.ts";
 import type { ImportReply } from "../../../features/rules/schema.ts";
-import { readStdin, readTextFile } from "../../files.ts";
+import { readFileOrStdin } from "../../files.ts";
 import { importRefusal } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
 import { callOf, type Values, type Verb } from "../../resource.ts";
@@ -24,7 +24,7 @@ position, and the exit code is 7.`,
     update: ["--update", "change rules that have the same name in the same project"],
   },
   check: async ({ file }) => ({
-    filed: rulesOfText(file === "-" ? await readStdin() : readTextFile(String(file), "<file>")),
+    filed: rulesOfText(await readFileOrStdin(String(file), "<file>")),
   }),
   get: ({ server, given }) => {
     const { update = false, dryRun = false } = given;

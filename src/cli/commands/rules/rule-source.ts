@@ -1,7 +1,7 @@
 import type { AlertSetting } from "../../../features/rules/over-time/schema.ts";
 import type { RuleSet } from "../../../features/rules/rule-file.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
-import { readInput, readTextFile } from "../../files.ts";
+import { readFileOrStdin } from "../../files.ts";
 import { unlessHidden } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { callOf, listOf } from "../../resource.ts";
@@ -35,8 +35,7 @@ interface StoredRule {
  */
 export async function readRuleDraft({ condition, rule, file }: Sources): Promise<RuleDraft | { readonly id: string }> {
   if (condition !== undefined) return { condition };
-  if (file !== undefined)
-    return draftOfText(file === "-" ? await readInput("-", "--file") : readTextFile(file, "--file"));
+  if (file !== undefined) return draftOfText(await readFileOrStdin(file, "--file"));
   if (rule === undefined) throw new CommandError(EXIT.usage, "give --condition, --rule or --file");
   return { id: rule };
 }

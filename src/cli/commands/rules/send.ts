@@ -5,7 +5,7 @@ import type { Explanation } from "../../../client/api-types.gen.ts";
 import { countText } from "../../../core/clean-text.ts";
 import { LEVELS } from "../../../core/vocabulary.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
-import { readJsonObject, readStdin } from "../../files.ts";
+import { isJsonObject, readJsonObject, readStdin } from "../../files.ts";
 import { unlessHidden } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { integerFlag } from "../../output/flag-values.ts";
@@ -116,9 +116,7 @@ function isPiped(): boolean {
 function objectOf(text: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined;
+    return isJsonObject(value) ? value : undefined;
   } catch {
     return undefined;
   }

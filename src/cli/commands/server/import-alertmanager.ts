@@ -11,7 +11,7 @@ import {
 } from "../../../features/compat/alertmanager/import/apply.ts";
 import type { ImportedConfiguration } from "../../../features/compat/alertmanager/import/configuration.ts";
 import type { CommandContext } from "../../context.ts";
-import { readStdin, readTextFile } from "../../files.ts";
+import { readFileOrStdin } from "../../files.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
 import { resource, type Verb } from "../../resource.ts";
@@ -52,7 +52,7 @@ cannot be translated (exit code 8).`,
 
 async function run(context: CommandContext, file: string, flags: Flags): Promise<void> {
   const { readConfiguration } = await import("../../../features/compat/alertmanager/import/configuration.ts");
-  const text = file === "-" ? await readStdin() : readTextFile(file, "<file>");
+  const text = await readFileOrStdin(file, "<file>");
   // As in Alertmanager, files of secrets are named relative to the configuration.
   const folder = file === "-" ? "." : dirname(file);
   const readFile = readerBelow(folder, flags.secretsDir);

@@ -8,7 +8,7 @@ import { WorkerLoop } from "../../../remote/worker/loop.ts";
 import type { CommandContext } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { Output, openLog } from "../../output/output.ts";
-import { exitOnUncaught, ignoreSignals, interrupt } from "../../output/process-ends.ts";
+import { exitOnUncaught, ignoreSignals, stopOnSignals } from "../../output/process-ends.ts";
 import { serverOf } from "../../server-of.ts";
 
 export type ServedQueue = "notification-delivery" | "push-notification" | ModuleQueue;
@@ -57,7 +57,8 @@ export async function runWorker(
     workOf: ({ queue }: LeasedJob): WorkerCalls => (modules && isModuleQueue(queue) ? modules : channels),
     onClaimed: announcer(context, log, { url: server.base, queues, wanted, concurrency, workerId: link.workerId }),
   });
-  stopOnSignals(loop, log);
+  ignoreSignals(log);
+  stopOnSignals(log, () => loop.stop());
   try {
     await loop.run();
   } catch (error) {
@@ -107,19 +108,4 @@ function announcer({ out }: CommandContext, log: Logger, { wanted, ...facts }: F
     else if (missing.length > 0)
       log.info({ missing }, "the server sends by these channels itself: they are not in its delivery.workers");
   };
-}
-
-function stopOnSignals(loop: WorkerLoop, log: Logger): void {
-  ignoreSignals(log);
-  let isStopping = false;
-  const stop = (signal: NodeJS.Signals): void => {
-    if (isStopping) process.exit(EXIT.failure);
-    isStopping = true;
-    log.info({ signal }, "stopping");
-    loop.stop();
-  };
-  process.on("SIGTERM", stop);
-  process.on("SIGQUIT", stop);
-  process.off("SIGINT", interrupt);
-  process.on("SIGINT", stop);
 }

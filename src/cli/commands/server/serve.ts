@@ -17,7 +17,7 @@ import { type CommandContext, contextOf, refuseUrl } from "../../context.ts";
 import { heldBy, lostDatabase, makeCurrent, requireSomeDatabase } from "../../data-dir.ts";
 import { CommandError, describeFailure, EXIT } from "../../output/exit-codes.ts";
 import { openLog } from "../../output/output.ts";
-import { exitOnUncaught, ignoreSignals, interrupt } from "../../output/process-ends.ts";
+import { exitOnUncaught, ignoreSignals, stopOnSignals } from "../../output/process-ends.ts";
 import { asTyped } from "../../output/text.ts";
 import { lockUnlessServed } from "../../with-server.ts";
 import { notifySystemd, upgradeReporter } from "./systemd.ts";
@@ -140,7 +140,7 @@ async function isRunning(
   log: Logger,
 ): Promise<void> {
   // A process that waits for the ready line may send a signal at once.
-  stopOnSignals(app, lock, log);
+  stopOnSignals(log, () => stop(app, lock, log));
   reloadOnSignal(app, log);
   notifySystemd(log);
   await announce(context, loaded, app, log);
@@ -240,28 +240,18 @@ async function announceConsole(out: CommandContext["out"], app: App, dashboard: 
   if (link) out.note(`Sign in to the console as the administrator dev, once and within 15 minutes:\n\n  ${link.url}\n`);
 }
 
-function stopOnSignals(app: App, lock: DataDirLock, log: Logger): void {
-  let isStopping = false;
-  const stop = (signal: NodeJS.Signals): void => {
-    if (isStopping) process.exit(EXIT.failure);
-    isStopping = true;
-    log.info({ signal }, "stopping");
-    app.stop().then(
-      () => {
-        lock.release();
-        log.info({}, "stopped");
-        process.exit(EXIT.done);
-      },
-      (error: unknown) => {
-        log.error({ err: error }, "stopping the server failed");
-        process.exit(EXIT.failure);
-      },
-    );
-  };
-  process.on("SIGTERM", stop);
-  process.on("SIGQUIT", stop);
-  process.off("SIGINT", interrupt);
-  process.on("SIGINT", stop);
+function stop(app: App, lock: DataDirLock, log: Logger): void {
+  app.stop().then(
+    () => {
+      lock.release();
+      log.info({}, "stopped");
+      process.exit(EXIT.done);
+    },
+    (error: unknown) => {
+      log.error({ err: error }, "stopping the server failed");
+      process.exit(EXIT.failure);
+    },
+  );
 }
 
 function reloadOnSignal(app: App, log: Logger): void {

@@ -1,16 +1,12 @@
 import { spawnSync } from "node:child_process";
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import {
   chmodSync,
-  closeSync,
   copyFileSync,
   existsSync,
-  fsyncSync,
   lstatSync,
   mkdirSync,
-  openSync,
   readFileSync,
-  realpathSync,
   renameSync,
   rmSync,
   statSync,
@@ -18,10 +14,13 @@ import {
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
+import { syncDir, syncFile } from "../../../core/data-dir.ts";
 import { nodeWarning, readAsset } from "../../../core/runtime.ts";
+import { sha256Hex } from "../../../core/tokens.ts";
 import type { CommandContext } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { table } from "../../output/output.ts";
+import { realPathOf } from "../../output/text.ts";
 import { resource } from "../../resource.ts";
 
 const EXECUTABLE = "/usr/local/bin/prism";
@@ -214,15 +213,6 @@ function pathIn(root: string, path: string): string {
   return file;
 }
 
-/** @returns undefined for a link whose target is missing. */
-function realPathOf(path: string): string | undefined {
-  try {
-    return realpathSync(path);
-  } catch {
-    return undefined;
-  }
-}
-
 function isWithin(root: string | undefined, dir: string | undefined): boolean {
   // A root that is missing is created with everything below it.
   if (root === undefined) return true;
@@ -254,17 +244,7 @@ function installExecutable(target: string): string {
 function isSameFile(a: string, b: string): boolean {
   const [first, second] = [statSync(a), statSync(b)];
   if (first.ino === second.ino && first.dev === second.dev) return true;
-  return first.size === second.size && digestOf(a) === digestOf(b);
-}
-
-function digestOf(file: string): string {
-  return createHash("sha256").update(readFileSync(file)).digest("hex");
-}
-
-function syncFile(file: string): void {
-  const descriptor = openSync(file, "r");
-  fsyncSync(descriptor);
-  closeSync(descriptor);
+  return first.size === second.size && sha256Hex(readFileSync(a)) === sha256Hex(readFileSync(b));
 }
 
 function replaceFile(file: string, text: string): string {
@@ -282,7 +262,7 @@ function createOnce(file: string, text: string): string {
   // systemd-tmpfiles changes its group to that of the service. A power failure must not lose a key
   // with which a database was made.
   writeFileSync(file, text, { mode: 0o600, flag: "wx", flush: true });
-  syncFile(dirname(file));
+  syncDir(dirname(file));
   return `created   ${file}`;
 }
 

@@ -187,7 +187,7 @@ function lostText({ drill }: NonNullable<Status["cluster"]>): string {
   if (drill === null) return "never tried: prism drill --takeover";
   const ageMs = Date.now() - Date.parse(drill.startedAt);
   const days = Math.floor(ageMs / DAY_MS);
-  const ago = `${days > 0 ? countText(days, "day", "days") : ageText(ageMs)} ago`;
+  const ago = `${days > 0 ? countText(days, "day") : ageText(ageMs)} ago`;
   return drill.withoutLeaderMs === null
     ? `no result, ${ago}`
     : `${(drill.withoutLeaderMs / 1000).toFixed(1)} s, ${ago}`;

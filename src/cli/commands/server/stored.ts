@@ -1,10 +1,9 @@
 import type { Command } from "commander";
 import type { AuditRow } from "../../../client/api-types.gen.ts";
-import { toRfc3339 } from "../../../core/clock.ts";
 import { isUuid } from "../../../core/ids.ts";
 import { LEVELS } from "../../../core/vocabulary.ts";
 import { pick } from "../../on-server.ts";
-import { integerFlag, listFlag, pastFlag } from "../../output/flag-values.ts";
+import { integerFlag, listFlag, pastFlag, timeOf } from "../../output/flag-values.ts";
 import { cut } from "../../output/output.ts";
 import { localTime } from "../../output/text.ts";
 import { type Call, callOf, listOf, resource, type Values } from "../../resource.ts";
@@ -25,9 +24,8 @@ async function userId({ server }: Call, ref: string): Promise<string> {
 }
 
 function rowsOf({ server, given }: Call, of: string, filter: Values): Promise<Values[]> {
-  const [from, limit] = [given["from"], Number(given["limit"])];
-  const since = { from: from === undefined ? undefined : toRfc3339(Number(from)), limit: Math.min(limit, PAGE_ROWS) };
-  return listOf(server, of, { ...filter, ...since }, limit);
+  const limit = Number(given["limit"]);
+  return listOf(server, of, { ...filter, from: timeOf(given["from"]), limit: Math.min(limit, PAGE_ROWS) }, limit);
 }
 
 function who({ actor, actorName, userId }: AuditRow): string | null {

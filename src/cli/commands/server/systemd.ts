@@ -10,13 +10,13 @@ let isReported = false;
  * For units with Type=notify: reports once that the server is ready, and with WatchdogSec= that its event
  * loop runs. systemd's program sends it, as Node has no datagram sockets.
  */
-export function notifySystemd(log: Logger, env: NodeJS.ProcessEnv = process.env): void {
-  if (env["NOTIFY_SOCKET"] === undefined || isReported) return;
+export function notifySystemd(log: Logger): void {
+  if (process.env["NOTIFY_SOCKET"] === undefined || isReported) return;
   isReported = true;
   notify(["--ready"], (reason) =>
     log.error({ reason }, "systemd-notify failed; systemd does not know that the server is ready"),
   );
-  const limitMs = Number(env["WATCHDOG_USEC"]) / 1000;
+  const limitMs = Number(process.env["WATCHDOG_USEC"]) / 1000;
   if (!(limitMs > 0)) return;
   let hasFailed = false;
   setInterval(() => {
@@ -32,8 +32,8 @@ const MORE_START_TIME = "EXTEND_TIMEOUT_USEC=60000000";
 const UPGRADE_REPORT_MS = 5000;
 
 /** Reports an upgrade of the database to systemd, so that `TimeoutStartSec` does not end it. */
-export function upgradeReporter(env: NodeJS.ProcessEnv = process.env): (percent: number) => void {
-  if (env["NOTIFY_SOCKET"] === undefined) return () => undefined;
+export function upgradeReporter(): (percent: number) => void {
+  if (process.env["NOTIFY_SOCKET"] === undefined) return () => undefined;
   let reportedAt = Number.NEGATIVE_INFINITY;
   return (percent) => {
     if (performance.now() - reportedAt < UPGRADE_REPORT_MS) return;
