@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import test, { type TestContext } from "node:test";
+import test from "node:test";
 import { type Treatment, treatmentOf } from "../../src/cluster/degraded.ts";
 import { callerOf, environmentOf, type Fired, fire, prepare, Targets } from "../e2e/outage/site.ts";
 import { eventually } from "../helpers/eventually.ts";
+import { startRecorder } from "../helpers/webhook-recorder.ts";
 import { startNats } from "./support/nats.ts";
 import { type ClusterNode, startCluster } from "./support/nodes.ts";
 
@@ -34,7 +33,7 @@ test("without a leader what alarms is kept, people may read, and everything else
 test("without a majority of nats-servers people are paged, also by a node that starts then; the next leader has it all", async (t) => {
   const servers = await startNats(t, 3);
   const targets = await Targets.open(t, Date.now, ["webhook", "channel-http"]);
-  const contact = await emergencyContact(t);
+  const contact = await startRecorder<{ reason: string }>(t);
   const own = {
     PRISM_CLUSTER_EMERGENCY_AFTER_MS: "2000",
     PRISM_CLUSTER_HOLD_MS: "1000",
@@ -70,7 +69,8 @@ test("without a majority of nats-servers people are paged, also by a node that s
   const isPaged = ({ name }: Fired) => targets.accepted.some(({ text }) => text.includes(name));
   await eventually("everyone is paged", () => fired.every(isPaged), PATIENCE_MS);
   assert.ok(targets.accepted.some(({ text }) => text.includes("The cluster has no leader")));
-  assert.ok(contact.reasons.includes("no-leader"), `emergency: ${contact.reasons}`);
+  const reasons = contact.posts.map(({ body }) => body.reason);
+  assert.ok(reasons.includes("no-leader"), `emergency: ${reasons}`);
   for (const node of cluster.nodes) assert.doesNotMatch(node.output, /audit\.head/, "the copy is no damaged database");
 
   await Promise.all(servers.slice(1).map((server) => server.start()));
@@ -103,7 +103,7 @@ test("with cluster.degraded hold nothing is paged without a leader, and nothing 
   const [node] = cluster.nodes;
   assert.ok(node);
   await Promise.all(servers.slice(1).map((server) => server.stop("SIGKILL")));
-  await eventually("it follows without a leader", async () => (await health(node))?.leader === null, PATIENCE_MS);
+  await eventually("it follows without a leader", async () => (await node.health())?.leader === null, PATIENCE_MS);
   const server = callerOf(() => ({ url: node.url, token }));
   const alerts = [{ key: "a", labels: { alertname: "a" } }];
   for (const until = Date.now() + 4000; Date.now() < until; )
@@ -112,30 +112,6 @@ test("with cluster.degraded hold nothing is paged without a leader, and nothing 
   assert.equal((await fetch(`${node.url}/health/ready`)).status, 503, "a proxy sends requests elsewhere");
 });
 
-/** What `emergency.webhook` is called with. */
-async function emergencyContact(t: TestContext) {
-  const reasons: string[] = [];
-  const server = createServer(async (req, res) => {
-    const chunks = await req.toArray();
-    reasons.push((JSON.parse(Buffer.concat(chunks).toString()) as { reason: string }).reason);
-    res.end();
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => server.close());
-  return { reasons, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` };
-}
-
-interface Health {
-  readonly leader?: string | null;
-  readonly degraded?: boolean;
-}
-
-/** A leader that ends starts again as a follower: meanwhile no process listens. */
-async function health(node: ClusterNode): Promise<Health | null> {
-  const reply = await fetch(`${node.url}/health`).catch(() => null);
-  return ((await reply?.json()) ?? null) as Health | null;
-}
-
 async function isDegraded(node: ClusterNode): Promise<boolean> {
-  return (await health(node))?.degraded === true;
+  return (await node.health())?.degraded === true;
 }

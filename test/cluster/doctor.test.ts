@@ -10,6 +10,7 @@ import { eventually } from "../helpers/eventually.ts";
 import type { Scope } from "../helpers/scope.ts";
 import { type NatsServer, startNats } from "./support/nats.ts";
 import { type ClusterNode, startCluster } from "./support/nodes.ts";
+import { other } from "./support/sending.ts";
 
 /** Findings about the cluster, as `status name: message`. */
 function findings(node: ClusterNode): string[] {
@@ -30,7 +31,7 @@ function checkFollower(follower: ClusterNode, leader: string, token: string): vo
   assert.doesNotMatch(doctor.stdout, /cluster spool/);
   const refused = join(follower.dir, "spool/refused");
   mkdirSync(refused, { recursive: true });
-  for (const name of ["spool/refused/000000000001-0.request"]) writeFileSync(join(follower.dir, name), "");
+  writeFileSync(join(refused, "000000000001-0.request"), "");
   const { stdout } = follower.command("doctor");
   assert.match(stdout, /WARN +cluster spool +requests that the leader did not take: 1/);
   for (const args of [["health"], ["health", "--ready"]]) {
@@ -53,9 +54,9 @@ function checkFollower(follower: ClusterNode, leader: string, token: string): vo
     ["incidents", "list"],
     ["key", "rotate", "--encryption"],
   ]) {
-    const other = follower.command(...args);
-    assert.equal(other.status, 4, other.stdout);
-    assert.ok(other.stderr.includes(`which follows ${leader}: run it on the machine of ${leader}`), other.stderr);
+    const local = follower.command(...args);
+    assert.equal(local.status, 4, local.stdout);
+    assert.ok(local.stderr.includes(`which follows ${leader}: run it on the machine of ${leader}`), local.stderr);
   }
   follower.set({ NODE_ENV: "development" });
 }
@@ -85,7 +86,7 @@ test("doctor checks the servers and the nodes of a cluster", async (t) => {
   const servers = await startNats(t, 3);
   const cluster = await startCluster(t, servers, ["a", "b"]);
   const leader = await cluster.leader();
-  const follower = cluster.nodes.find((node) => node !== leader) as ClusterNode;
+  const follower = other(cluster, leader);
   const [first = "", second, third, log = "", nodes = "", ...places] = findings(follower);
   assert.match(first, /^PASS nats-server: 127\.0\.0\.1:\d+ has the version 2\.\d+\.\d+$/);
   for (const each of [second, third]) assert.match(each ?? "", /^PASS nats-server/);

@@ -37,7 +37,8 @@ test("a follower with a full disk says so, copies the leader's database when the
   const spooled = (): string[] => readdirSync(join(dir, "spool")).filter((name) => name.endsWith(".request"));
 
   await servers[0]?.stop("SIGKILL");
-  await eventually("the follower answers without a leader", () => isDegraded(follower), PATIENCE_MS);
+  const isDegraded = async () => (await follower.health())?.degraded === true;
+  await eventually("the follower answers without a leader", isDegraded, PATIENCE_MS);
   for (let n = 0; n < 3; n++) await sendEvent(follower, token, "kept");
   assert.equal(spooled().length, 3);
   const filler = join(dir, "filler");
@@ -96,9 +97,4 @@ function fill(path: string): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
   }
-}
-
-async function isDegraded({ url }: ClusterNode): Promise<boolean> {
-  const reply = await fetch(`${url}/health`).catch(() => null);
-  return ((await reply?.json().catch(() => null)) as { degraded?: boolean } | null)?.degraded === true;
 }

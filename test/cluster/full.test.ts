@@ -21,11 +21,6 @@ async function send({ url }: ClusterNode, token: string, bytes: number): Promise
   return reply.status;
 }
 
-async function problemOf({ url }: ClusterNode): Promise<string | undefined> {
-  const reply = await fetch(`${url}/health`).catch(() => null);
-  return ((await reply?.json().catch(() => null)) as { problem?: string } | null)?.problem;
-}
-
 test("a record that the servers do not take is refused, and the leader goes on; a full, sealed or lost log is named", async (t) => {
   const servers = await startNats(t, 1, { settings: "max_payload: 256KB" });
   const settings = { PRISM_CLUSTER_DEGRADED: "hold", PRISM_CLUSTER_HOLD_MS: "1000" };
@@ -33,6 +28,7 @@ test("a record that the servers do not take is refused, and the leader goes on; 
   const leader = await cluster.leader();
   const token = await cluster.token();
   const pids = leader.pids;
+  const problem = async () => (await leader.health())?.problem;
   assert.equal(await send(leader, token, 300_000), 500);
   await eventually("it says what to do", () => /set max_payload: 1MB in the configuration/.test(leader.output));
   assert.equal(await send(leader, token, 3000), 202);
@@ -48,19 +44,19 @@ test("a record that the servers do not take is refused, and the leader goes on; 
   const doctor = leader.command("doctor").stdout;
   assert.match(doctor, /FAIL +cluster log +its stream has \d+ of at most \d+ bytes: no node can write/);
   await eventually("the leader says why it cannot write", () => full.test(leader.output), PATIENCE_MS);
-  await eventually("its health does", async () => full.test((await problemOf(leader)) ?? ""), PATIENCE_MS);
+  await eventually("its health does", async () => full.test((await problem()) ?? ""), PATIENCE_MS);
   await manager.streams.update(STREAM, { max_bytes: -1 });
   await cluster.leader();
-  assert.equal(await problemOf(leader), undefined);
+  assert.equal(await problem(), undefined);
   assert.equal(await send(leader, await cluster.token(), 3000), 202);
 
   await seal(connection, STREAM);
   const sealed = /the log of the cluster is sealed, and takes no record any more.*prism cluster reseed/;
   assert.match(leader.command("doctor").stdout, /FAIL +cluster log +the log of the cluster is sealed/);
-  await eventually("its health says so", async () => sealed.test((await problemOf(leader)) ?? ""), PATIENCE_MS);
+  await eventually("its health says so", async () => sealed.test((await problem()) ?? ""), PATIENCE_MS);
 
   await manager.streams.delete(STREAM);
   const gone = /the log of the cluster is gone: see which nats-servers run; .*prism cluster reseed/;
   assert.match(leader.command("doctor").stdout, /FAIL +cluster log +it is gone/);
-  await eventually("its health says so", async () => gone.test((await problemOf(leader)) ?? ""), PATIENCE_MS);
+  await eventually("its health says so", async () => gone.test((await problem()) ?? ""), PATIENCE_MS);
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { oldNatsServer, startNats } from "./support/nats.ts";
 import { makeCluster } from "./support/nodes.ts";
+import { sendEvent } from "./support/sending.ts";
 
 test("an old nats-server is refused, and carries a small cluster with cluster.allowOldServer", async (t) => {
   const servers = await startNats(t, 3, { program: oldNatsServer() });
@@ -16,9 +17,6 @@ test("an old nats-server is refused, and carries a small cluster with cluster.al
   assert.match(status.stderr, /^prism: nats-server 2\.9\.\d+ is older than 2\.10\.23/);
   for (const node of cluster.nodes) node.set({ PRISM_CLUSTER_ALLOW_OLD_SERVER: "true" });
   await Promise.all([first.start(), second.start()]);
-  const [leader, token] = [await cluster.leader(), await cluster.token()];
-  const headers = { "Content-Type": "application/json", Authorization: `Bearer ${token}` };
-  const sent = await fetch(`${leader.url}/api/v1/events`, { method: "POST", headers, body: '{"type":"a"}' });
-  assert.equal(sent.status, 202, await sent.text());
+  await sendEvent(await cluster.leader(), await cluster.token(), "a");
   await cluster.requireEqual();
 });

@@ -103,13 +103,12 @@ test("a node that follows a log that is gone says so, pages people, and claims n
   await leader.start();
   await cluster.requireEqual();
   await log.remove();
-  const health = async () => (await (await fetch(`${leader.url}/health`)).json()) as Record<string, unknown>;
   await eventually(
     "the cause and the remedy",
-    async () => /the log of the cluster is gone.*reseed/.test(String((await health())["problem"])),
+    async () => /the log of the cluster is gone.*reseed/.test((await leader.health())?.problem ?? ""),
     90_000,
   );
-  await eventually("people are paged", async () => (await health())["degraded"] === true, 90_000);
+  await eventually("people are paged", async () => (await leader.health())?.degraded === true, 90_000);
   await leader.stop();
   assert.match(leader.output, /the log of the cluster is gone.*this node cannot take over/);
   assert.doesNotMatch(leader.output.slice(leader.output.indexOf("no node leads")), /leads the cluster again/);

@@ -4,6 +4,7 @@ import { setTimeout } from "node:timers/promises";
 import { eventually } from "../helpers/eventually.ts";
 import { startNats } from "./support/nats.ts";
 import { type ClusterNode, startCluster } from "./support/nodes.ts";
+import { other } from "./support/sending.ts";
 
 const OLD_KEY = "07".repeat(32);
 const NEW_KEY = "09".repeat(32);
@@ -52,16 +53,16 @@ test("the cluster's secret and the encryption key are rotated node by node, and 
   const events = sending(cluster.nodes, token);
   const everywhere = async (env: Readonly<Record<string, string>>): Promise<void> => {
     const leader = await cluster.leader();
-    const follower = cluster.nodes.find((node) => node !== leader) as ClusterNode;
-    for (const [node, other] of [
+    const follower = other(cluster, leader);
+    for (const [node, next] of [
       [follower, leader],
       [leader, follower],
     ] as const) {
       node.set(env);
       await node.stop();
       await node.start();
-      await eventually("the other node leads", async () => (await cluster.leader()) === other);
-      await eventually("it is heard", () => heard(other, node));
+      await eventually("the other node leads", async () => (await cluster.leader()) === next);
+      await eventually("it is heard", () => heard(next, node));
     }
   };
   await everywhere({ PRISM_CLUSTER_PREVIOUS_SECRETS: NEW_SECRET, PRISM_PREVIOUS_ENCRYPTION_KEYS: NEW_KEY });

@@ -14,6 +14,7 @@ import { eventually } from "../helpers/eventually.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { PASSWORD, startSecured } from "./support/nats.ts";
 import { type ClusterNode, makeCluster } from "./support/nodes.ts";
+import { other, sendEvent } from "./support/sending.ts";
 
 const deploy = join(import.meta.dirname, "../../deploy/cluster");
 
@@ -24,33 +25,27 @@ test("a cluster forms by TLS and an account of its own; another account sees not
     PRISM_CLUSTER_USER: "prism",
     PRISM_CLUSTER_PASSWORD: PASSWORD,
   });
-  const other = await connect({ servers: server.address, user: "other", pass: "other", tls: { caFile } });
-  t.after(() => other.close());
+  const stranger = await connect({ servers: server.address, user: "other", pass: "other", tls: { caFile } });
+  t.after(() => stranger.close());
   const seen: string[] = [];
-  other.subscribe(">", { callback: (_error, { subject }) => void seen.push(subject) });
+  stranger.subscribe(">", { callback: (_error, { subject }) => void seen.push(subject) });
   await Promise.all(cluster.nodes.map((node) => node.start()));
   const leader = await cluster.leader();
   const token = await cluster.token();
-  const write = () =>
-    fetch(`${leader.url}/api/v1/events`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}` },
-      body: JSON.stringify({ type: "a" }),
-    });
-  assert.equal((await write()).status, 202);
+  await sendEvent(leader, token, "a");
   await cluster.requireEqual();
   await setTimeout(600);
   assert.deepEqual(
     seen.filter((subject) => subject.startsWith("prism")),
     [],
   );
-  for (const subject of ["prism.prism.log", "prism.prism.beat", "prism.prism.snapshot"]) other.publish(subject, "x");
-  const streams = await other.request("$JS.API.STREAM.NAMES", "");
+  for (const subject of ["prism.prism.log", "prism.prism.beat", "prism.prism.snapshot"]) stranger.publish(subject, "x");
+  const streams = await stranger.request("$JS.API.STREAM.NAMES", "");
   assert.deepEqual((streams.json() as { streams: string[] | null }).streams ?? [], []);
-  await other.request("$JS.API.STREAM.DELETE.prism_prism", "").then((reply) => {
+  await stranger.request("$JS.API.STREAM.DELETE.prism_prism", "").then((reply) => {
     assert.match(reply.string(), /stream not found/);
   });
-  assert.equal((await write()).status, 202);
+  await sendEvent(leader, token, "a");
   await cluster.requireEqual();
   for (const node of cluster.nodes) assert.ok(!node.output.includes(PASSWORD));
   const allowed = leader.command("cluster", "status");
@@ -71,7 +66,7 @@ test("a cluster forms by TLS and an account of its own; another account sees not
   assert.equal(untrusted.status, 4, "a server whose certificate is of another authority");
   assert.match(untrusted.stderr, new RegExp(`no nats-server answers: ${server.address} \\(.*certificate`));
   // Doctor judges the settings of a server that it can ask.
-  const follower = cluster.nodes.find((node) => node !== leader) as ClusterNode;
+  const follower = other(cluster, leader);
   follower.set({ PRISM_CLUSTER_CA_FILE: elsewhere });
   assert.match(follower.command("doctor").stdout, /FAIL +nats-server +\S+ does not answer: .*certificate/);
   leader.set({ PRISM_CLUSTER_CA_FILE: `${elsewhere}.missing` });
@@ -116,7 +111,7 @@ test("a node passes requests on by https to a leader whose certificate is of the
   const passed = await read(standby, "/openapi.json");
   assert.equal(passed.status, 200);
   assert.match(passed.text, /"openapi"/);
-  const first = cluster.nodes.find((node) => node !== standby) as ClusterNode;
+  const first = other(cluster, standby);
   const { token } = JSON.parse((await read(first, "/dev/token")).text) as { token: string };
   for (const args of [["health"], ["status"], ["cluster", "step-down", "--token", token]]) {
     const done = standby.command(...args);

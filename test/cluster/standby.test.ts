@@ -28,6 +28,11 @@ const FOLLOWS = {
   showsNames: true,
 };
 
+const METRICS = followerMetrics(() => ({
+  ...{ node: "b", hasLeader: true, term: 1, sequence: 1 },
+  ...{ lag: { records: 0, ms: 0 }, refused: {} },
+}));
+
 /** A server whose certificate is of the cluster's authority and has the name that other nodes use. */
 async function openSecured(t: Scope) {
   const certificate = makeCertificate({ name: "a.example.com" });
@@ -175,10 +180,6 @@ test("once this node leads, clients of the old port are sent to the new one, eac
 });
 
 test("a node is ready while it passes requests on, holds them or keeps them", () => {
-  const metrics = followerMetrics(() => ({
-    ...{ node: "b", hasLeader: false, term: 1, sequence: 1 },
-    ...{ lag: { records: 0, ms: 0 }, refused: {} },
-  }));
   const rows = [
     { leader: "a", isDegraded: false, isHeld: true, health: 200, ready: 200 },
     { leader: null, isDegraded: false, isHeld: true, health: 503, ready: 200 },
@@ -189,7 +190,7 @@ test("a node is ready while it passes requests on, holds them or keeps them", ()
   for (const { health, ready, problem = null, ...row } of rows) {
     const leaderUrl = row.leader === null ? null : "http://a.example.com:3000";
     const state = { node: "b", leaderUrl, problem, showsNames: true, ...row };
-    const answers = ["/health", "/health/ready"].map((path) => ownAnswer(path, state, metrics));
+    const answers = ["/health", "/health/ready"].map((path) => ownAnswer(path, state, METRICS));
     assert.deepEqual(
       answers.map((answer) => answer?.status),
       [health, ready],
@@ -206,11 +207,7 @@ test("a node is ready while it passes requests on, holds them or keeps them", ()
 });
 
 test("strangers do not learn names, URL and version of a node that follows", () => {
-  const metrics = followerMetrics(() => ({
-    ...{ node: "b", hasLeader: true, term: 1, sequence: 1 },
-    ...{ lag: { records: 0, ms: 0 }, refused: {} },
-  }));
-  const shown = ownAnswer("/health", { node: "b", ...FOLLOWS, showsNames: false }, metrics)?.body ?? "";
+  const shown = ownAnswer("/health", { node: "b", ...FOLLOWS, showsNames: false }, METRICS)?.body ?? "";
   assert.deepEqual(JSON.parse(shown), { status: "ok", role: "standby" });
 });
 
@@ -250,16 +247,12 @@ test("after an upgrade that the leader does not accept, nothing more of the clie
 });
 
 test("a node that follows answers what is about itself, and passes on everything else", () => {
-  const metrics = followerMetrics(() => ({
-    ...{ node: "b", hasLeader: false, term: 1, sequence: 1 },
-    ...{ lag: { records: 0, ms: 0 }, refused: {} },
-  }));
   const alone = { node: "b", ...FOLLOWS, leader: null, leaderUrl: null };
   for (const path of ["/health", "/health/live", "/health/ready", "/metrics"])
-    assert.ok(ownAnswer(path, alone, metrics), path);
-  assert.equal(ownAnswer("/health/live", alone, metrics)?.status, 200, "it is not started again without a leader");
+    assert.ok(ownAnswer(path, alone, METRICS), path);
+  assert.equal(ownAnswer("/health/live", alone, METRICS)?.status, 200, "it is not started again without a leader");
   for (const path of ["/", "/status/shop", "/api/v1/status", "/api/v1/cluster", "/docs", "/dashboard/", "/ping/1"])
-    assert.equal(ownAnswer(path, alone, metrics), null, path);
+    assert.equal(ownAnswer(path, alone, METRICS), null, path);
 });
 
 test("a body that an upgrade announces and does not send takes nothing of another client's request", async (t) => {
@@ -305,11 +298,7 @@ test("a trailer that is announced, and an upgrade behind a request without its a
 });
 
 test("dashboards of processes work with a node that follows", () => {
-  const metrics = followerMetrics(() => ({
-    ...{ node: "b", hasLeader: true, term: 1, sequence: 1 },
-    ...{ lag: { records: 0, ms: 0 }, refused: {} },
-  }));
-  const body = ownAnswer("/metrics", { node: "b", ...FOLLOWS }, metrics)?.body ?? "";
+  const body = ownAnswer("/metrics", { node: "b", ...FOLLOWS }, METRICS)?.body ?? "";
   for (const name of ["process_cpu_seconds_total", "process_resident_memory_bytes", "prism_eventloop_lag_seconds"])
     assert.match(body, new RegExp(`^${name} [0-9.e+-]+$`, "m"));
   assert.match(body, /^nodejs_gc_duration_seconds_count \d+$/m);

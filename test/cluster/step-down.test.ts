@@ -7,7 +7,7 @@ import type { StateReply } from "../../src/features/operate/cluster/feature.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { startNats } from "./support/nats.ts";
 import { type ClusterNode, startCluster } from "./support/nodes.ts";
-import { requireAll, sendingThroughStandby } from "./support/sending.ts";
+import { other, requireAll, sendingThroughStandby } from "./support/sending.ts";
 
 async function stateAt(node: ClusterNode, token: string) {
   const reply = await fetch(`${node.url}/api/v1/cluster`, { headers: { Authorization: `Bearer ${token}` } });
@@ -124,7 +124,7 @@ test("a leader without another live node does not step down, and says that the o
   const cluster = await startCluster(t, await startNats(t), ["a", "b"]);
   const leader = await cluster.leader();
   const token = await cluster.token();
-  const gone = cluster.nodes.find((node) => node !== leader) as ClusterNode;
+  const gone = other(cluster, leader);
   await eventually("the other node is heard", async () => (await stateAt(leader, token)).nodes.length === 2);
   await gone.kill();
   const state = await eventually("it is gone", async () => {

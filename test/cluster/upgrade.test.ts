@@ -6,6 +6,7 @@ import { eventually } from "../helpers/eventually.ts";
 import { startNats } from "./support/nats.ts";
 import { NEXT_MIGRATION, nextBuild } from "./support/next-build.ts";
 import { type ClusterNode, makeCluster, startCluster } from "./support/nodes.ts";
+import { other } from "./support/sending.ts";
 
 const PATIENCE_MS = 60_000;
 
@@ -32,8 +33,7 @@ test("a rolling upgrade with a migration of events and a new format of records: 
   const program = nextBuild();
   const cluster = await startCluster(t, await startNats(t, 3), ["a", "b"]);
   const leader = await cluster.leader();
-  const follower = cluster.nodes.find((node) => node !== leader);
-  assert.ok(follower);
+  const follower = other(cluster, leader);
   const token = await cluster.token();
   const load = sendAll(() => cluster.nodes, token);
   await eventually("events are stored", () => load.stored > 50);

@@ -15,16 +15,7 @@ export async function untilCurrent(cluster: TestCluster, servers: readonly NatsS
   await eventually(
     () => `a node leads and the other follows: ${JSON.stringify(states)}\n${outputs(cluster)}`,
     async () => {
-      const seen = await Promise.all(
-        cluster.nodes.map(async ({ url }) => {
-          const reply = await fetch(`${url}/health`, { signal: AbortSignal.timeout(5000) }).catch(() => null);
-          return (await reply?.json().catch(() => null)) as {
-            role?: string;
-            leader?: string | null;
-            checks?: object;
-          } | null;
-        }),
-      );
+      const seen = await Promise.all(cluster.nodes.map((node) => node.health()));
       states = seen;
       const leads = seen.filter((state) => state?.role === undefined && state?.checks !== undefined);
       const follows = seen.filter((state) => state?.role === "standby" && state.leader !== null);

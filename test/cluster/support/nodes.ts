@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, type SpawnOptionsWithStdioTuple, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -21,6 +21,15 @@ const built = join(import.meta.dirname, "../../../dist/prism");
 const PATIENCE_MS = 60_000;
 /** Characters of a node's output that a failure shows. */
 const OUTPUT_END = 6000;
+
+/** Members of the answer of `/health`. */
+interface Health {
+  readonly role?: string;
+  readonly leader?: string | null;
+  readonly checks?: object;
+  readonly degraded?: boolean;
+  readonly problem?: string;
+}
 
 /** A node of a cluster: the executable in a folder of its own. */
 export class ClusterNode {
@@ -72,12 +81,7 @@ export class ClusterNode {
   /** Resolves when it follows or leads. */
   async start(): Promise<void> {
     // A group of its own, so that the process and the one that it starts are killed together.
-    const child = spawn(this.program, ["serve"], {
-      cwd: this.dir,
-      env: { PATH: process.env["PATH"] ?? "", ...this.#env },
-      stdio: ["ignore", "pipe", "pipe"],
-      detached: true,
-    });
+    const child = spawn(this.program, ["serve"], { ...this.#options(), detached: true });
     this.#child = child;
     this.#output = new ChildOutput(child);
     await this.#output.until("the node follows", () => this.output.includes("following the cluster"));
@@ -93,19 +97,14 @@ export class ClusterNode {
 
   /** Runs a command of the program in the node's folder. */
   command(...args: string[]): { readonly status: number | null; readonly stdout: string; readonly stderr: string } {
-    const env = { PATH: process.env["PATH"] ?? "", ...this.#env };
-    return spawnSync(this.program, args, { cwd: this.dir, env, encoding: "utf8" });
+    return spawnSync(this.program, args, { ...this.#options(), encoding: "utf8" });
   }
 
   /** {@link command} beside servers of the test. */
   async run(
     ...args: string[]
   ): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
-    const child = spawn(this.program, args, {
-      cwd: this.dir,
-      env: { PATH: process.env["PATH"] ?? "", ...this.#env },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+    const child = spawn(this.program, args, this.#options());
     const output = new ChildOutput(child);
     const { code } = await output.ended;
     return { code, stdout: output.stdout, stderr: output.stderr };
@@ -114,11 +113,7 @@ export class ClusterNode {
   /** Runs the server without the settings of the cluster until `use` is done. */
   async alone(use: (token: string) => Promise<void>): Promise<void> {
     const own = Object.entries(this.#env).filter(([name]) => !name.startsWith("PRISM_CLUSTER_"));
-    const child = spawn(this.program, ["serve"], {
-      cwd: this.dir,
-      env: { PATH: process.env["PATH"] ?? "", ...Object.fromEntries(own) },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+    const child = spawn(this.program, ["serve"], this.#options(Object.fromEntries(own)));
     const output = new ChildOutput(child);
     await output.until("it is ready", () => output.all.includes("Prism is ready"));
     try {
@@ -129,6 +124,20 @@ export class ClusterNode {
       child.kill("SIGTERM");
       await ended;
     }
+  }
+
+  #options(env = this.#env): SpawnOptionsWithStdioTuple<"ignore", "pipe", "pipe"> {
+    return {
+      cwd: this.dir,
+      env: { PATH: process.env["PATH"] ?? "", ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    };
+  }
+
+  /** What it says of itself; null: no process listens, as while a leader becomes a follower. */
+  async health(): Promise<Health | null> {
+    const reply = await fetch(`${this.url}/health`, { signal: AbortSignal.timeout(5000) }).catch(() => null);
+    return ((await reply?.json().catch(() => null)) ?? null) as Health | null;
   }
 
   /** Stops or continues all of its processes, as a machine that hangs. */
