@@ -19,7 +19,7 @@ export class Applier {
   readonly #transaction: readonly [begin: () => void, commit: () => void, rollback: () => void];
   readonly #runner: StatementRunner;
   #position: Position;
-  /** Of the last message, also of a part. */
+  /** Of the last message that was read, which may be a part of a record. */
   #sequence: number;
 
   /** @param connection of this file alone; it does not wait for the disk: the log has what a crash loses */
@@ -54,7 +54,7 @@ export class Applier {
     this.#sequence = sequence;
     if (record === null) return null;
     const { id, previous, term, content } = record;
-    // Both were started at once: the log did not exist when this empty node looked.
+    // Two nodes were started at once: the log did not exist when this empty one looked.
     if (this.#position.id === START.id && previous !== START.id)
       throw new LogBehind("the log begins with a database that this node does not have");
     if (previous !== this.#position.id)

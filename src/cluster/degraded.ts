@@ -19,7 +19,7 @@ const PING_BODY_BYTES = 10_000;
 const PING =
   /^\/(?:ping|api\/push|api\/v2\/heartbeat|v2\/heartbeats)\/|^\/integrations\/v1\/[^/]+\/[^/]+\/heartbeat\/?$/;
 const MAX_BODY_MS = 30_000;
-/** Of all bodies that are being read, which nothing was checked of yet. */
+/** Bytes of all bodies that are being read; nothing about them was checked yet. */
 const MAX_IN_FLIGHT_BYTES = 67_108_864;
 const CLIENT_SHARE = 1 / 4;
 

@@ -60,7 +60,7 @@ function quoted(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-/** Types and lengths belong to it: `1`, `1.0`, `'1'` and `x'31'` differ. */
+/** The hash has types and lengths, too: `1`, `1.0`, `'1'` and `x'31'` differ. */
 function noteValue(hash: ReturnType<typeof createHash>, value: unknown): void {
   if (value === null) hash.update("n");
   else if (Buffer.isBuffer(value)) hash.update(`b${value.length}:`).update(value);

@@ -128,7 +128,7 @@ function serverCheck(tried: Tried, isNone: boolean, { allowOldServer }: Cluster)
 const SYNC =
   "where all their machines may lose power at once, set sync_interval: always in the jetstream block of each server";
 
-/** Of what the stream may hold: then it is time to change that. */
+/** A stream that has this part of what it may hold is reported while there is time to raise that. */
 const MOST_FILLED = 0.8;
 /** A stream with less room refuses records that are not small. */
 const LEAST_ROOM = 1_048_576;
@@ -206,7 +206,7 @@ function versionChecks(heard: readonly HeardNode[]): Check[] {
     : [warn("cluster versions", `the nodes have different versions: ${versions.join(", ")}`, "upgrade the older ones")];
 }
 
-/** What should fail one by one. */
+/** Parts of a cluster that should not fail together. */
 export interface ClusterParts {
   /** `host:port` of each nats-server. */
   readonly servers: readonly string[];

@@ -80,7 +80,7 @@ export class Forwarder {
     this.#ownUrl = url;
   }
 
-  /** Errors are new ones again. */
+  /** Causes that were logged are logged again. */
   leaderChanged(): void {
     this.#reported.clear();
   }

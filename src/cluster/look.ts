@@ -19,7 +19,7 @@ export type Tried =
   | { readonly address: string; readonly connection: NatsConnection }
   | { readonly address: string; readonly connection: null; readonly reason: string; readonly isRefusal: boolean };
 
-/** Each nats-server alone. */
+/** Tries each nats-server on its own. */
 export function tryServers(cluster: Cluster, name: string): Promise<Tried[]> {
   return Promise.all(
     cluster.servers.map(async (address) => {

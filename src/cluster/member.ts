@@ -89,7 +89,7 @@ export class ClusterMember {
   #end: (() => number) | null = null;
   #isStanding = false;
   #isLeading = false;
-  /** As the leader. */
+  /** This node leads, and its server answers. */
   #serves = false;
   #isEnding = false;
   #isStopped = false;
@@ -315,7 +315,7 @@ export class ClusterMember {
     const earlier = this.#nodes.get(beat.node);
     if (earlier?.run === beat.run && earlier.count >= beat.count) return;
     const heardAt = time.elapsed();
-    const skewMs = beat.at - this.#parts.time.now();
+    const skewMs = beat.at - time.now();
     const known = { ...beat, heardAt, skewMs, behind: Math.max(0, (this.#end?.() ?? 0) - beat.sequence) };
     this.#nodes.set(beat.node, known);
     if (!beat.isLeader || beat.term < this.#parts.applier.position.term) return;
@@ -324,7 +324,7 @@ export class ClusterMember {
     this.#leader = beat.isEnding ? null : known;
     this.#heardAt = heardAt;
     this.#skewMs = skewMs;
-    if (!this.#hasResigned) this.#sign = { node: beat.node, at: this.#parts.time.now() };
+    if (!this.#hasResigned) this.#sign = { node: beat.node, at: time.now() };
     if (isNew) for (const listener of this.#listeners) listener();
   }
 
@@ -421,7 +421,7 @@ export class ClusterMember {
     if (!isHandedOver && this.#isLive(time.elapsed() - this.#heardAt)) return;
     const { id: previous, term } = applier.position;
     const record = {
-      ...{ id: newRecordId(), previous, term: term + 1, node, at: this.#parts.time.now() },
+      ...{ id: newRecordId(), previous, term: term + 1, node, at: time.now() },
       content: { kind: "leader" } as const,
     };
     this.#candidacy = { id: record.id, isHandedOver };

@@ -248,7 +248,7 @@ export class Spool {
     return true;
   }
 
-  /** On disk, because this node may be the next that it ends. @returns whether it is put aside */
+  /** Counts on disk, because the request may end this node, too, when it leads. @returns whether it is put aside */
   async #unanswered(name: string, { file, sender, request }: Sending): Promise<boolean> {
     this.#slow.add(sender);
     const now = performance.now();
@@ -264,7 +264,7 @@ export class Spool {
     return false;
   }
 
-  /** The file says why. */
+  /** Puts a request aside, with the reason in its file. */
   async #refused(name: string, { unanswered: _, ...request }: SpooledRequest, refusal: Refusal): Promise<void> {
     this.#parts.log.error(
       { status: refusal.status, method: request.method, name },

@@ -116,7 +116,7 @@ export class StandbyPort {
       });
     });
     this.#server.on("upgrade", (req, socket: Socket, head) => {
-      // The answer before would be written into what follows.
+      // The answer to a request before it would be written into the upgraded connection.
       if (hasLeft(socket) || (this.#unanswered.get(socket) ?? []).length > 0) socket.destroy();
       else void this.#pipe(req, socket, head);
     });
