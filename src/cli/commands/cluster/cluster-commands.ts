@@ -27,7 +27,7 @@ import { type CommandContext, refuseUrl } from "../../context.ts";
 import { requireSomeDatabase, withDataDirLock } from "../../data-dir.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { table } from "../../output/output.ts";
-import type { Values } from "../../resource.ts";
+import { callOf, type Values } from "../../resource.ts";
 import { withServer } from "../../with-server.ts";
 import { confirm } from "../access/prompt.ts";
 
@@ -35,10 +35,7 @@ import { confirm } from "../access/prompt.ts";
 export async function clusterStatus(context: CommandContext): Promise<void> {
   refuseUrl(context, "cluster status");
   const { config } = requireCluster(context);
-  const { cluster } = config;
-  const nats = await connected(config, "status");
-  try {
-    const journal = await openLog(nats, cluster);
+  await withLog(config, "status", async (nats, journal) => {
     const nodes = await heardNodes(nats, config);
     // Afterwards: the log has all that they have applied.
     const range = await rangeOf(journal);
@@ -58,9 +55,7 @@ export async function clusterStatus(context: CommandContext): Promise<void> {
       range === null ? NO_LOG_YET : `The log has the records ${range.first} to ${range.last}.`,
     ]);
     if (!nodes.some(({ isLeader }) => isLeader)) throw new CommandError(EXIT.checkFailed, "no node leads");
-  } finally {
-    await nats.close();
-  }
+  });
 }
 
 const NO_LOG_YET = "There is no log yet: the first start of prism serve makes it.";
@@ -79,15 +74,8 @@ async function rangeOf(journal: NatsLog): Promise<LogRange | null> {
 
 /** At the leader by its control socket, at any node by HTTP. */
 export async function clusterStepDown(context: CommandContext, { to }: Values): Promise<void> {
-  const step = await withServer(context, (server) => server.post<StepDown>("/api/v1/cluster/step-down", { to }), {
-    mustRun: true,
-  });
+  const step = await withServer(context, (server) => callOf(server, "stepDownCluster", { to }), { mustRun: true });
   context.out.result(step, () => [`${step.from} ends its work; ${step.to} leads next.`]);
-}
-
-interface StepDown {
-  readonly from: string;
-  readonly to: string;
 }
 
 const RESULTS = { equal: "equal", differs: "differs", "no-answer": "did not answer" } as const;
@@ -144,9 +132,7 @@ export async function clusterInit(context: CommandContext): Promise<void> {
   const { config } = loaded;
   requireSomeDatabase(loaded);
   await withDataDirLock(config, async () => {
-    const nats = await connected(config, "init");
-    try {
-      const journal = await openLog(nats, config.cluster);
+    await withLog(config, "init", async (_nats, journal) => {
       if ((await journal.exists()) && (await journal.last()) > 0) throw new CommandError(EXIT.refused, HAS_LOG);
       await changing(config, async (connection) => {
         if (readPosition(connection) !== null)
@@ -158,9 +144,7 @@ export async function clusterInit(context: CommandContext): Promise<void> {
           throw error;
         });
       });
-    } finally {
-      await nats.close();
-    }
+    });
     context.out.result({ cluster: config.cluster.name, node: nodeOf(config) }, () => [
       `The database is the first one of the cluster ${config.cluster.name}. Start prism serve here, then on the other nodes.`,
     ]);
@@ -216,25 +200,20 @@ export async function clusterReseed(context: CommandContext, { yes }: Values): P
   const loaded = requireCluster(context);
   const { config } = loaded;
   requireSomeDatabase(loaded);
-  await withDataDirLock(config, async () => {
-    const nats = await connected(config, "reseed");
-    try {
-      const journal = await openLog(nats, config.cluster);
-      const [range, running] = await Promise.all([rangeOf(journal), heardNodes(nats, config)]);
-      if (running.length > 0)
-        throw new CommandError(EXIT.refused, `stop all nodes first: ${running.map(({ node }) => node).join(", ")}`);
-      const position = closing(openForReading(config.databaseFile), readPosition);
-      const question = reseedQuestion(position?.sequence ?? null, range);
-      if (yes !== true && !(await confirm(question))) throw new CommandError(EXIT.usage, NOT_CONFIRMED);
-      if (range !== null) await journal.remove();
-      await changing(config, (connection) => beginLog(connection, journal, config));
-      context.out.result({ cluster: config.cluster.name, node: nodeOf(config), before: position, log: range }, () => [
-        "The next log begins with this database. Start prism serve here, then prism cluster join on the other nodes.",
-      ]);
-    } finally {
-      await nats.close();
-    }
-  });
+  const reseed = async (nats: NatsConnection, journal: NatsLog): Promise<void> => {
+    const [range, running] = await Promise.all([rangeOf(journal), heardNodes(nats, config)]);
+    if (running.length > 0)
+      throw new CommandError(EXIT.refused, `stop all nodes first: ${running.map(({ node }) => node).join(", ")}`);
+    const position = closing(openForReading(config.databaseFile), readPosition);
+    const question = reseedQuestion(position?.sequence ?? null, range);
+    if (yes !== true && !(await confirm(question))) throw new CommandError(EXIT.usage, NOT_CONFIRMED);
+    if (range !== null) await journal.remove();
+    await changing(config, (connection) => beginLog(connection, journal, config));
+    context.out.result({ cluster: config.cluster.name, node: nodeOf(config), before: position, log: range }, () => [
+      "The next log begins with this database. Start prism serve here, then prism cluster join on the other nodes.",
+    ]);
+  };
+  await withDataDirLock(config, () => withLog(config, "reseed", reseed));
 }
 
 async function changing(
@@ -324,13 +303,20 @@ async function connected({ cluster }: LoadedConfig["config"], what: string): Pro
   throw new CommandError(EXIT.unreachable, `no nats-server answers: ${reasons}`);
 }
 
-/** @throws CommandError 3 for a server that is too old */
-async function openLog(nats: NatsConnection, cluster: LoadedConfig["config"]["cluster"]): Promise<NatsLog> {
+/** Runs `work` with the log. @throws CommandError as {@link connected}, 3 for a server that is too old */
+async function withLog(
+  config: LoadedConfig["config"],
+  what: string,
+  work: (nats: NatsConnection, journal: NatsLog) => Promise<void>,
+): Promise<void> {
+  const nats = await connected(config, what);
   try {
-    return await NatsLog.open(nats, cluster);
+    await work(nats, await NatsLog.open(nats, config.cluster));
   } catch (error) {
     if (!(error instanceof NatsServerRefused)) throw error;
     throw new CommandError(EXIT.refused, error.message, { cause: error });
+  } finally {
+    await nats.close();
   }
 }
 
