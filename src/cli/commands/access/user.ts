@@ -26,7 +26,7 @@ type ShownUser = Pick<User, "id" | "username" | "email" | "externalId" | "status
 
 /** Canonical role names, without duplicates. @throws CommandError 6 with the nearest role */
 async function knownRoles(server: ServerClient, given: unknown): Promise<string[]> {
-  const { data } = await callOf<{ readonly data: readonly { readonly name: string }[] }>(server, "listRoles", {});
+  const { data } = await callOf(server, "listRoles", {});
   const known = data.map(({ name }) => name).sort();
   const roles = ((given ?? []) as readonly string[]).map((name) => {
     const found = known.find((each) => each.toLowerCase() === name.toLowerCase());

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { Alert, AlertDetails, AlertExplanation, AlertTrial } from "../../../client/api-types.gen.ts";
+import type { Alert, AlertDetails, AlertExplanation, AlertTrial, PostedAlerts } from "../../../client/api-types.gen.ts";
 import { isUuid } from "../../../core/ids.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
 import { pick } from "../../on-server.ts";
@@ -56,7 +56,7 @@ async function fire({ server, given: { projectId, labels: words, key, severity, 
   const annotations = summary === undefined ? {} : { annotations: { summary } };
   const labels = { ...(severity === undefined ? {} : { severity }), ...labelsOf(words as readonly string[]) };
   const alerts = [{ key, severity, labels, ...annotations }];
-  return (await callOf<{ readonly data: readonly unknown[] }>(server, "postAlerts", { projectId, alerts })).data[0];
+  return (await callOf(server, "postAlerts", { projectId, alerts })).data[0];
 }
 
 /** @throws CommandError 2, 6, 7 */
@@ -145,7 +145,7 @@ export function addAlerts(program: Command): void {
           summary: ["--summary <text>", "text for people"],
         },
         get: fire,
-        lines: ({ id, status }: { readonly id: string | null; readonly status: string }) => `${id}  ${status}`,
+        lines: ({ id, status }: PostedAlerts["data"][number]) => `${id}  ${status}`,
       },
       explain: {
         text: "explain an alert, or what would happen to labels; nothing is stored",

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { ChangedPolicy } from "../../../client/api-types.gen.ts";
+import type { ChangedPolicy, TestedRoutes } from "../../../client/api-types.gen.ts";
 import { parseJson, readFileOrStdin } from "../../files.ts";
 import { EXIT } from "../../output/exit-codes.ts";
 import { cut, printable } from "../../output/output.ts";
@@ -26,16 +26,8 @@ async function jsonOf(file: string): Promise<unknown> {
   return parseJson(await readFileOrStdin(file, "the file"), "this", EXIT.conflict);
 }
 
-interface Matches {
-  readonly matches: readonly {
-    readonly path: readonly string[];
-    readonly policy: { readonly name: string; readonly version: number };
-    readonly groupLabels: Readonly<Record<string, string>>;
-  }[];
-}
-
 /** Result of the routes for an alert. The built-in policy has the version 0. */
-function matchLines({ path, policy: { name, version }, groupLabels }: Matches["matches"][number]): string[] {
+function matchLines({ path, policy: { name, version }, groupLabels }: TestedRoutes["matches"][number]): string[] {
   const [, ...children] = path;
   const group = Object.entries(groupLabels).map(([label, value]) => `${label}=${JSON.stringify(value)}`);
   return [
@@ -139,7 +131,7 @@ export function addRoutes(program: Command): void {
         of: "testRoutes",
         args: { labels: ["<labels...>", "labels, such as team=db"] },
         values: ({ labels, ...given }) => ({ ...given, labels: labelsOf(labels as readonly string[]) }),
-        lines: ({ matches }: Matches) => matches.flatMap(matchLines),
+        lines: ({ matches }: TestedRoutes) => matches.flatMap(matchLines),
       },
     },
   });

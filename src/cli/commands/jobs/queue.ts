@@ -94,12 +94,12 @@ function timerHint(server: ServerClient, id: unknown): (error: unknown) => Promi
 
 async function queuesOf({ server, given: { name } }: Call): Promise<readonly Queue[]> {
   if (name !== undefined) return [await callOf(server, "getQueue", { name })];
-  return (await callOf<{ queues: Queue[] }>(server, "listQueues", {})).queues;
+  return (await callOf(server, "listQueues", {})).queues;
 }
 
 async function resume({ server, given: { name } }: Call): Promise<Queue | Queue[]> {
   if (name !== undefined) return callOf(server, "resumeQueue", { name });
-  const { queues } = await callOf<{ queues: Queue[] }>(server, "listQueues", {});
+  const { queues } = await callOf(server, "listQueues", {});
   const resumed: Queue[] = [];
   for (const { name: each, paused } of queues)
     if (paused) resumed.push(await callOf(server, "resumeQueue", { name: each }));

@@ -1,5 +1,11 @@
 import { type Command, Option } from "commander";
-import type { IssuedReceiver, Receiver, ReceiverRequest, ReceiverTest } from "../../../client/api-types.gen.ts";
+import type {
+  IssuedReceiver,
+  Receiver,
+  ReceiverReplay,
+  ReceiverRequest,
+  ReceiverTest,
+} from "../../../client/api-types.gen.ts";
 import { readInput, readJsonObject } from "../../files.ts";
 import { durationFlag } from "../../output/flag-values.ts";
 import { type Output, shortTime } from "../../output/output.ts";
@@ -163,7 +169,7 @@ export function addReceivers(program: Command): void {
         one: true,
         of: "replayReceiverRequest",
         args: { requestId: ["<request>", "id of the request"] },
-        lines: ({ result, eventIds, alerts }: { result: string; eventIds: string[]; alerts: object[] }) =>
+        lines: ({ result, eventIds, alerts }: ReceiverReplay) =>
           `${result}: events ${eventIds.length}, alerts ${alerts.length}`,
       },
     },

@@ -1,7 +1,7 @@
 import { fstatSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { Explanation } from "../../../client/api-types.gen.ts";
+import type { Explanation, SentNotification, StoredEvent } from "../../../client/api-types.gen.ts";
 import { countText } from "../../../core/clean-text.ts";
 import { LEVELS } from "../../../core/vocabulary.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
@@ -122,17 +122,11 @@ function objectOf(text: string): Record<string, unknown> | undefined {
   }
 }
 
-interface Accepted {
-  readonly id: string;
-  readonly seq: number;
-  readonly status: "accepted" | "duplicate";
-}
-
 async function sendEvent(server: ServerClient, out: Output, { text, data }: Content, flags: Flags): Promise<void> {
   const { project: projectId, type = DEFAULT_TYPE, severity: level, source, dedupeKey, title, link } = flags;
   const payload = { ...data, ...given({ message: text === "" ? undefined : text, title, link }) };
   const body = { type, payload, ...given({ projectId, level, source, dedupeKey }) };
-  const { id, seq: offset, status } = await server.post<Accepted>("/api/v1/events", body);
+  const { id, seq: offset, status } = await server.post<StoredEvent>("/api/v1/events", body);
   const outcome = await outcomeOf(server, id);
   const stored = status === "accepted" ? `event ${printable(type)} accepted` : "duplicate of a stored event";
   out.result({ id, offset, status, ...outcome }, () => [
@@ -199,15 +193,8 @@ async function sendNotification(
   const heading = title ?? [...firstLine].slice(0, MAX_TITLE).join("");
   const action = link === undefined ? undefined : { type: "link", url: link };
   const members = given({ data, action, priority, dedupeKey });
-  const sent = await server.post<{ id: string; recipients: string[]; newRecipients?: string[] }>(
-    "/api/v1/notifications",
-    {
-      recipients,
-      title: heading,
-      message,
-      ...members,
-    },
-  );
+  const body = { recipients, title: heading, message, ...members };
+  const sent = await server.post<SentNotification>("/api/v1/notifications", body);
   // People, not names: an id and an address may be of one person.
   const count = sent.recipients.length;
   const { id, newRecipients = [] } = sent;
