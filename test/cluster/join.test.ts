@@ -13,7 +13,7 @@ import { eventually } from "../helpers/eventually.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { openLog, startNats } from "./support/nats.ts";
 import { type ClusterNode, makeCluster, startCluster } from "./support/nodes.ts";
-import { sendEvent, typesAt } from "./support/sending.ts";
+import { other, sendEvent, typesAt } from "./support/sending.ts";
 
 test("a server with data becomes the first node of a cluster, and ends it again with all its data", async (t) => {
   const servers = await startNats(t);
@@ -73,7 +73,7 @@ test("a node that was away while the log was shortened copies the leader's datab
   const servers = await startNats(t);
   const cluster = await startCluster(t, servers, ["a", "b"]);
   const leader = await cluster.leader();
-  const away = cluster.nodes.find((node) => node !== leader) as ClusterNode;
+  const away = other(cluster, leader);
   const token = await cluster.token();
   await sendEvent(leader, token, "first");
   await cluster.requireEqual();
