@@ -1,29 +1,72 @@
 import { performance } from "node:perf_hooks";
+import { getHeapStatistics } from "node:v8";
+import { collectOnce } from "../core/runtime.ts";
 
-const CHECK_MS = 1000;
-/** The part of the time in which the loop of an idle server works. */
-const IDLE_UTILIZATION = 0.05;
+const START_CHECK_MS = 1000;
+const CHECK_MS = 10_000;
+/** The part of the time in which the loop of an idle server works: after the start, and later. */
+const IDLE_AT_START = 0.05;
+const IDLE = 0.01;
+/** Later the loop must be idle in so many checks in a row. */
+const IDLE_CHECKS = 3;
+/** The heap is collected again when it is larger than after the last time by this factor. */
+const GROWTH = 1.25;
 
 /**
- * Gives memory that only the start needed back to the system, once the event loop is idle for a
- * second: V8 by itself keeps the new space as large as it became.
+ * Gives memory back to the system once the event loop is idle, after the start and after a busy
+ * time: V8 by itself keeps the new space as large as it became.
+ * @param collectElsewhere collects in the other threads that live as long as the server
  */
-export function freeMemoryWhenIdle(): void {
-  let last = performance.eventLoopUtilization();
+export function freeMemoryWhenIdle(collectElsewhere: () => Promise<void>): void {
+  const utilization = idleMeter();
   const timer = setInterval(() => {
-    const now = performance.eventLoopUtilization();
-    const { utilization } = performance.eventLoopUtilization(now, last);
-    last = now;
-    if (utilization > IDLE_UTILIZATION) return;
+    if (utilization() > IDLE_AT_START) return;
     clearInterval(timer);
     // A Node that was built without the inspector keeps the memory.
-    collectGarbage().catch(() => undefined);
+    dropWhatTheStartNeeded().catch(() => undefined);
+    collectAfterLoad(utilization, collectElsewhere);
+  }, START_CHECK_MS);
+  timer.unref();
+}
+
+function collectAfterLoad(utilization: () => number, collectElsewhere: () => Promise<void>): void {
+  let kept = Number.POSITIVE_INFINITY;
+  let idleChecks = 0;
+  const timer = setInterval(() => {
+    kept = Math.min(kept, heapBytes());
+    idleChecks = utilization() > IDLE ? 0 : idleChecks + 1;
+    if (idleChecks < IDLE_CHECKS || heapBytes() < kept * GROWTH) return;
+    idleChecks = 0;
+    const collected = collectElsewhere().then(() => {
+      collectOnce();
+      kept = heapBytes();
+    });
+    // A writer that is gone has no memory to free.
+    collected.catch(() => undefined);
   }, CHECK_MS);
   timer.unref();
 }
 
-/** V8's answer to low memory, which the inspector's protocol offers without a port. */
-async function collectGarbage(): Promise<void> {
+/** @returns the part of the time since the last call in which the loop worked */
+function idleMeter(): () => number {
+  let last = performance.eventLoopUtilization();
+  return () => {
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, last);
+    last = now;
+    return utilization;
+  };
+}
+
+function heapBytes(): number {
+  return getHeapStatistics().total_physical_size;
+}
+
+/**
+ * V8's answer to low memory, which the inspector's protocol offers without a port: it also drops
+ * code that ran once.
+ */
+async function dropWhatTheStartNeeded(): Promise<void> {
   const { Session } = await import("node:inspector");
   const session = new Session();
   session.connect();

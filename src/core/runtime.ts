@@ -1,6 +1,8 @@
 import { readFileSync, readlinkSync } from "node:fs";
 import { setPriority } from "node:os";
 import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { type MessagePort, Worker } from "node:worker_threads";
 
 /**
@@ -85,11 +87,30 @@ export type ThreadRole =
   | "calendar"
   | "prepare";
 
+/**
+ * Bounds what a thread keeps after a busy time: by default V8 lets it grow to 48 MB. Messages do not
+ * live long enough to need more.
+ */
+const YOUNG_MB = 6;
+
 /** @param transferList ports in `data` that the thread takes over */
 export function startThread(role: ThreadRole, data: unknown, transferList: readonly MessagePort[] = []): Worker {
   const workerData = { role, data };
   const code = packed ? packed.asset("start.js").toString("utf8") : sourceWorker();
-  return new Worker(code, { eval: true, workerData, transferList: [...transferList] });
+  const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_MB };
+  return new Worker(code, { eval: true, workerData, transferList: [...transferList], resourceLimits });
+}
+
+/**
+ * One collection of this thread, which stops it for some tens of milliseconds. It keeps compiled
+ * code, unlike V8's answer to low memory. Only one thread at a time may call it: the flag is the
+ * process's.
+ */
+export function collectOnce(): void {
+  setFlagsFromString("--expose-gc");
+  const gc = runInNewContext("gc") as () => void;
+  setFlagsFromString("--no-expose-gc");
+  gc();
 }
 
 /**

@@ -71,6 +71,8 @@ export interface Store {
   sizes(): { databaseBytes: number; walBytes: number };
   /** Bytes of the database that are in use: its pages without the free ones. */
   usedBytes(): number;
+  /** Gives memory that the thread of the writer no longer uses back to the system. */
+  collect(): Promise<void>;
   /** When the newest backup was made, as the audit trail records it; null when there is none. */
   lastBackupAt(): number | null;
   /**
@@ -129,6 +131,9 @@ export function openStore(options: StoreOptions): Store {
     sizes: () => ({ databaseBytes: fileBytes(file), walBytes: fileBytes(`${file}-wal`) }),
     usedBytes: () => usage.usedBytes(),
     lastBackupAt: () => lastBackupAt(reader),
+    async collect() {
+      await port.ask({ op: "collect" });
+    },
     async close(limitMs) {
       let isOver = false;
       const closing = (async () => {

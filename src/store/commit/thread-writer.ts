@@ -1,5 +1,5 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from "node:worker_threads";
-import { startThread } from "../../core/runtime.ts";
+import { collectOnce, startThread } from "../../core/runtime.ts";
 import { openForWriting, type WritingOptions } from "../sqlite/connection.ts";
 import { failureOf, sqliteCode, THREAD_GONE, ThreadError } from "../sqlite/sqlite-errors.ts";
 import { type PackedEffects, packEffects, unpackEffects } from "./packed-effects.ts";
@@ -61,7 +61,11 @@ export function serveWriter(connection: WritingConnection, { port, sent }: Write
 
 function answer(connection: WritingConnection, request: ThreadRequest, onSync: () => void): WriterReply {
   try {
-    if (request.op !== "set") return { ok: true, value: perform(connection, request) };
+    if (request.op !== "set") {
+      const value = perform(connection, request);
+      if (request.op === "collect") collectOnce();
+      return { ok: true, value };
+    }
     const set = { ...request.set, effects: unpackEffects(request.effects) };
     return { ok: true, value: connection.commitSet(set, onSync) };
   } catch (error) {

@@ -24,7 +24,7 @@ export type WriterRequest =
   | { readonly op: "commit"; readonly end: TransactionEnd }
   | { readonly op: "endPart"; readonly end: TransactionEnd; readonly isFirst: boolean }
   | { readonly op: "together"; readonly requests: readonly WriterRequest[] }
-  | { readonly op: "begin" | "rollback" | "beginPart" | "rollbackPart" | "ping" | "checkpoint" | "close" };
+  | { readonly op: "begin" | "rollback" | "beginPart" | "rollbackPart" | "ping" | "checkpoint" | "collect" | "close" };
 
 /**
  * The interface to the writing connection, in this thread or another. It takes and returns data

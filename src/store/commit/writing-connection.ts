@@ -198,6 +198,9 @@ export class WritingConnection {
     this.#connection.pragma("wal_checkpoint(TRUNCATE)");
   }
 
+  /** What its thread no longer uses is collected ({@link serveWriter}); the cache of pages stays. */
+  collect(): void {}
+
   close(): void {
     this.#connection.close();
   }

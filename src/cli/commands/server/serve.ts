@@ -144,7 +144,7 @@ async function isRunning(
   reloadOnSignal(app, log);
   notifySystemd(log);
   await announce(context, loaded, app, log);
-  freeMemoryWhenIdle();
+  freeMemoryWhenIdle(() => app.parts.base.store.collect());
 }
 
 function warningsOf(loaded: LoadedConfig): string[] {
