@@ -362,14 +362,17 @@ const TOKEN_IN_PATH =
 
 /** What tells senders apart: the token in the path, the key in the body, otherwise the secret of the credentials. */
 function senderOf({ path: sent, headers, body }: WholeRequest): string {
-  const path = decoded(sent.split("?")[0] ?? "");
+  const [undecoded = "", ...query] = sent.split("?");
+  const path = decoded(undecoded);
+  const parameters = new URLSearchParams(query.join("?"));
+  const inQuery = parameters.get("token") ?? parameters.get("access_token");
   const { authorization, "x-api-key": apiKey, cookie } = headers;
   const token = TOKEN_IN_PATH.exec(path)?.[0] ?? (KEY_IN_BODY.test(path) ? `${path} ${keyIn(body)}` : undefined);
   const secret = [authorization ?? []]
     .flat()[0]
     ?.replace(/^\s*\S+\s+/, "")
     .trim();
-  return sha256Hex(JSON.stringify([token ?? apiKey ?? secret ?? cookie ?? path]));
+  return sha256Hex(JSON.stringify([token ?? apiKey ?? secret ?? inQuery ?? cookie ?? path]));
 }
 
 function decoded(path: string): string {

@@ -223,6 +223,11 @@ test("spellings of one credential are one sender, and a key that another value h
   while (await spool.hasRoomFor(events("Bearer x"))) await spool.add(events("Bearer x"));
   for (const spelling of ["bearer x", "BEARER   x", "ApiKey x"])
     assert.equal(await spool.hasRoomFor(events(spelling)), false);
+  const queried = (query: string) => ({ ...PING, path: `/api/v1/events?${query}`, headers: {}, body: large });
+  while (await spool.hasRoomFor(queried("token=x"))) await spool.add(queried("token=x"));
+  for (const spelling of ["access_token=x", "a=?&t%6fken=%78"])
+    assert.equal(await spool.hasRoomFor(queried(spelling)), false, spelling);
+  assert.ok(await spool.hasRoomFor(queried("token=y")));
   const enqueue = (body: string, headers = {}) => ({ ...PING, path: "/v2/enqueue", headers, body: Buffer.from(body) });
   const own = `{"x":{"routing_key":"bob"},"routing_key":"own","p":"${"a".repeat(1_000_000)}"}`;
   while (await spool.hasRoomFor(enqueue(own))) await spool.add(enqueue(own));
