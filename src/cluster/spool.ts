@@ -9,6 +9,7 @@ import type { Logger } from "../core/log.ts";
 import type { SealedBox } from "../core/sealed-box.ts";
 import { Shares } from "../core/slots.ts";
 import { sha256Hex } from "../core/tokens.ts";
+import { TAKEN_AT_HEADER } from "../http/headers.ts";
 import { type Forwarder, Unanswered, type WholeRequest } from "./forward.ts";
 
 const SUFFIX = ".request";
@@ -422,7 +423,8 @@ function openRequest(box: SealedBox, name: string, sealed: Uint8Array): SpooledR
 
 function toSend(name: string, { method, path, headers, body }: SpooledRequest): WholeRequest {
   const key = name.slice(DIGITS + 1, DIGITS + 1 + UUID_LENGTH);
-  return { ...{ method, path, body }, headers: { "idempotency-key": key, ...headers, "accept-encoding": "identity" } };
+  const own = { "accept-encoding": "identity", [TAKEN_AT_HEADER]: String(instantOfId(key)) };
+  return { ...{ method, path, body }, headers: { "idempotency-key": key, ...headers, ...own } };
 }
 
 /** Names of files in the order of their arrival. */

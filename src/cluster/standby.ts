@@ -9,7 +9,7 @@ import { CidrSet } from "../core/ip-addresses.ts";
 import { Shares } from "../core/slots.ts";
 import { addressGroup, clientBehind } from "../http/client-address.ts";
 import { errorBody, errorHeaders } from "../http/error-reply.ts";
-import { OWNER_HEADER } from "../http/headers.ts";
+import { OWNER_HEADER, TAKEN_AT_HEADER } from "../http/headers.ts";
 import { answerAndKeep, BodiesInFlight, type DegradedServer, treatmentOf } from "./degraded.ts";
 import type { Forwarder } from "./forward.ts";
 
@@ -73,7 +73,7 @@ const LEADER_KEEP_ALIVE_MS = 15_000;
 const REPLACED = new Error("another node leads");
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   ...["connection", "keep-alive", "proxy-connection", "te", "upgrade"],
-  OWNER_HEADER,
+  ...[OWNER_HEADER, TAKEN_AT_HEADER],
 ]);
 
 /**

@@ -11,6 +11,7 @@ import {
   type Authenticator,
   type Credential,
   credentialIfAny,
+  handlerCaller,
   readCredential,
   requestCaller,
   ticketOf,
@@ -411,11 +412,8 @@ export class HttpKernel implements BodySink {
 
   #handle(exchange: Exchange, route: Route, input: Input<unknown, unknown, unknown>): void {
     if (exchange.isOver) return;
-    // Not on the hot path: an asynchronous context slows every promise and callback after it.
-    const result =
-      route.quiet || route.withoutContext
-        ? route.handle(exchange, input)
-        : runAs(requestCaller(exchange, route.access), () => route.handle(exchange, input));
+    const caller = handlerCaller(exchange, route);
+    const result = caller === null ? route.handle(exchange, input) : runAs(caller, () => route.handle(exchange, input));
     if (result === ANSWERS_LATER) return;
     if (result instanceof Promise) {
       result.then(
