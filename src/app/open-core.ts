@@ -43,6 +43,7 @@ export function openCore(base: Base, isForCommand: boolean, asked: Asked): Featu
     accessLog: new AccessLog(httpLog, metrics),
     readAddress: clientAddressReader(config.trustedProxies, (peer) => forwards.add(peer)),
     acceptsChunked: config.chunkedBodies,
+    takesSpooled: base.cluster !== null,
     ...(listener.isTls ? { transportHeaders: HSTS_LINE } : {}),
     cors: () => settings.cors,
     limits: () => settings.rateLimit,

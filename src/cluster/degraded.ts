@@ -25,7 +25,8 @@ const CLIENT_SHARE = 1 / 4;
 
 /** What alarms, and what ends an alarm: it is kept for the next leader. */
 const KEPT = [
-  /^POST \/api\/v1\/(events|alerts)$/,
+  /^POST \/api\/v1\/(events|ingest|alerts)$/,
+  /^POST \/(events|ingest|api\/ingest)$/,
   /^POST \/api\/v1\/alerts\/[^/]+\/resolve$/,
   /^POST \/api\/v1\/incidents\/(acknowledge|resolve|[^/]+\/(acknowledge|resolve|escalate))$/,
   /^PUT \/api\/v1\/notifications\/[^/]+\/acknowledge$/,
@@ -35,7 +36,7 @@ const KEPT = [
   /^POST \/v2\/enqueue$/,
   /^POST \/generic\/2010-04-15\/create_event\.json$/,
   /^POST \/v2\/alerts(\/[^/]+\/(close|acknowledge))?$/,
-  /^(POST|PUT) \/in\/[^/]+(\/[^/]+)?$/,
+  /^(GET|POST|PUT) \/in\/[^/]+(\/[^/]+)?$/,
   /^POST \/hooks\/channels\//,
   /^[A-Z]+ \/ping\//,
   /^[A-Z]+ \/api\/push\//,
@@ -47,6 +48,9 @@ const KEPT = [
 /** People read what is open; what a sign-in changes is lost with the copy. */
 const ANSWERED = /^(GET|HEAD|OPTIONS) |^POST \/api\/v1\/auth\/login(\/second-factor)?$/;
 
+/** A message of ntfy's API, also at the root of a host of its own: what the copy stores of it would be lost. */
+const PUBLISHED = /^GET (\/ntfy)?\/(?!status\/)[^/]+\/(publish|send|trigger)$/;
+
 /** `kept`: answered from the copy, and sent to the next leader; `answered`: only the first. */
 export type Treatment = "kept" | "answered" | "refused";
 
@@ -55,7 +59,7 @@ export function treatmentOf(method: string, path: string): Treatment {
   const line = `${method} ${path}`;
   // A preflight alarms nothing, and is answered without credentials.
   if (method !== "OPTIONS" && KEPT.some((pattern) => pattern.test(line))) return "kept";
-  return ANSWERED.test(line) ? "answered" : "refused";
+  return ANSWERED.test(line) && !PUBLISHED.test(line) ? "answered" : "refused";
 }
 
 /**

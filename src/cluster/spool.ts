@@ -9,6 +9,7 @@ import type { Logger } from "../core/log.ts";
 import type { SealedBox } from "../core/sealed-box.ts";
 import { Shares } from "../core/slots.ts";
 import { sha256Hex } from "../core/tokens.ts";
+import { TAKEN_AT_HEADER } from "../http/headers.ts";
 import { type Forwarder, Unanswered, type WholeRequest } from "./forward.ts";
 
 const SUFFIX = ".request";
@@ -353,14 +354,17 @@ const TOKEN_IN_PATH =
 
 /** What tells senders apart: the token in the path, the key in the body, otherwise the secret of the credentials. */
 function senderOf({ path: sent, headers, body }: WholeRequest): string {
-  const path = decoded(sent.split("?")[0] ?? "");
+  const [undecoded = "", ...query] = sent.split("?");
+  const path = decoded(undecoded);
+  const parameters = new URLSearchParams(query.join("?"));
+  const inQuery = parameters.get("token") ?? parameters.get("access_token");
   const { authorization, "x-api-key": apiKey, cookie } = headers;
   const token = TOKEN_IN_PATH.exec(path)?.[0] ?? (KEY_IN_BODY.test(path) ? `${path} ${keyIn(body)}` : undefined);
   const secret = [authorization ?? []]
     .flat()[0]
     ?.replace(/^\s*\S+\s+/, "")
     .trim();
-  return sha256Hex(JSON.stringify([token ?? apiKey ?? secret ?? cookie ?? path]));
+  return sha256Hex(JSON.stringify([token ?? apiKey ?? secret ?? inQuery ?? cookie ?? path]));
 }
 
 function decoded(path: string): string {
@@ -410,7 +414,8 @@ function openRequest(box: SealedBox, name: string, sealed: Uint8Array): SpooledR
 
 function toSend(name: string, { method, path, headers, body }: SpooledRequest): WholeRequest {
   const key = name.slice(DIGITS + 1, DIGITS + 1 + UUID_LENGTH);
-  return { ...{ method, path, body }, headers: { "idempotency-key": key, ...headers, "accept-encoding": "identity" } };
+  const own = { "accept-encoding": "identity", [TAKEN_AT_HEADER]: String(instantOfId(key)) };
+  return { ...{ method, path, body }, headers: { "idempotency-key": key, ...headers, ...own } };
 }
 
 /** Names of files in the order of their arrival; the folder may be missing. */

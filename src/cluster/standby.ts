@@ -9,7 +9,7 @@ import { CidrSet } from "../core/ip-addresses.ts";
 import { Shares } from "../core/slots.ts";
 import { addressGroup, clientBehind } from "../http/client-address.ts";
 import { errorBody, errorHeaders } from "../http/error-reply.ts";
-import { OWNER_HEADER } from "../http/headers.ts";
+import { OWNER_HEADER, TAKEN_AT_HEADER } from "../http/headers.ts";
 import { answerAndKeep, BodiesInFlight, type DegradedServer, treatmentOf } from "./degraded.ts";
 import type { Forwarder } from "./forward.ts";
 
@@ -36,6 +36,12 @@ export interface StandbyOptions {
   ): { readonly status: number; readonly body: string; readonly contentType: string } | null;
 }
 
+interface Pipelined {
+  /** What its head takes. */
+  readonly bytes: number;
+  readonly go: () => void;
+}
+
 interface Waiting {
   readonly client: string;
   readonly go: (leader: string | null) => void;
@@ -48,10 +54,16 @@ const MAX_WAITING = 10_000;
 const WAITING_SHARE = 1 / 4;
 /** A connection with more requests that were not answered is closed. */
 const MAX_PIPELINED = 100;
+/** So is one whose heads take more memory before they are worked on. */
+const MAX_PIPELINED_BYTES = 262_144;
+/** What the name or value of a header takes beside its text. */
+const TEXT_BYTES = 64;
 /** The server of a leader closes the connection of a request with more, those of this node included. */
 const MAX_HEADERS = 98;
 /** `Prism-Hop` and `Connection`. */
 const ADDED_HEADERS = 2;
+/** Each line takes memory while its request waits, also one that is joined to another before it is passed on. */
+const MAX_HEADER_LINES = 100;
 const AGAIN_MS = 200;
 /** The system asks a client that is silent for so long whether it is there. */
 const KEEP_ALIVE_MS = 60_000;
@@ -61,7 +73,7 @@ const LEADER_KEEP_ALIVE_MS = 15_000;
 const REPLACED = new Error("another node leads");
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   ...["connection", "keep-alive", "proxy-connection", "te", "upgrade"],
-  OWNER_HEADER,
+  ...[OWNER_HEADER, TAKEN_AT_HEADER],
 ]);
 
 /**
@@ -81,7 +93,7 @@ export class StandbyPort {
   readonly #piped = new Map<Duplex, string | null>();
   readonly #bodies = new BodiesInFlight();
   /** Requests of a connection that have no whole answer yet: the first one is worked on. */
-  readonly #unanswered = new WeakMap<Duplex, (() => void)[]>();
+  readonly #unanswered = new WeakMap<Duplex, Pipelined[]>();
   /** This node leads: what waited goes to its own port. */
   #ownUrl: string | null = null;
   /** Requests that were answered with 503, by code. */
@@ -102,17 +114,20 @@ export class StandbyPort {
     this.#server.on("request", (req, res) => {
       const { socket } = req;
       const inOrder = this.#unanswered.get(socket) ?? [];
-      if (hasLeft(socket) || inOrder.length >= MAX_PIPELINED) {
+      const bytes = headBytesOf(req);
+      const { length } = inOrder;
+      const heldBytes = inOrder.reduce((sum, each) => sum + each.bytes, bytes);
+      if (hasLeft(socket) || length >= MAX_PIPELINED || (length > 0 && heldBytes > MAX_PIPELINED_BYTES)) {
         socket.destroy();
         return;
       }
       this.#unanswered.set(socket, inOrder);
-      if (inOrder.push(() => void this.#answer(req, res)) === 1) inOrder[0]?.();
+      if (inOrder.push({ bytes, go: () => void this.#answer(req, res) }) === 1) inOrder[0]?.go();
       res.once("close", () => {
         // A body that the answer did not wait for would block what follows it.
         req.unpipe().resume();
         inOrder.shift();
-        inOrder[0]?.();
+        inOrder[0]?.go();
       });
     });
     this.#server.on("upgrade", (req, socket: Socket, head) => {
@@ -214,7 +229,7 @@ export class StandbyPort {
       res.writeHead(own.status, { "Content-Type": own.contentType, "Cache-Control": "no-store" }).end(own.body);
       return;
     }
-    if (Object.values(passedHeaders(req)).flat().length + ADDED_HEADERS > MAX_HEADERS)
+    if (hasTooManyHeaders(req))
       return answerError(req, res, new PrismError("HEADERS_TOO_LARGE", "The request has too many headers"));
     const degraded = this.#degraded();
     const treatment = degraded ? treatmentOf(req.method ?? "GET", path) : null;
@@ -304,6 +319,10 @@ export class StandbyPort {
    */
   async #pipe(req: IncomingMessage, client: Socket, head: Buffer): Promise<void> {
     if (!isWebSocket(req)) return this.#withoutUpgrade(req, client, head);
+    if (hasTooManyHeaders(req)) {
+      client.on("error", () => client.destroy()).end(TOO_MANY_HEADERS);
+      return;
+    }
     this.#piped.set(client, null);
     client.once("close", () => this.#piped.delete(client));
     client.on("error", () => client.destroy());
@@ -375,6 +394,15 @@ function hasLeft({ destroyed, remoteAddress }: Socket): boolean {
   return destroyed || remoteAddress === undefined;
 }
 
+function headBytesOf({ rawHeaders }: IncomingMessage): number {
+  return rawHeaders.reduce((sum, text) => sum + text.length + TEXT_BYTES, 0);
+}
+
+function hasTooManyHeaders(req: IncomingMessage): boolean {
+  if (req.rawHeaders.length / 2 > MAX_HEADER_LINES) return true;
+  return Object.values(passedHeaders(req)).flat().length + ADDED_HEADERS > MAX_HEADERS;
+}
+
 function isWebSocket({ method, headers }: IncomingMessage): boolean {
   return method === "GET" && headers.upgrade?.toLowerCase() === "websocket";
 }
@@ -399,11 +427,11 @@ function passedHeaders(req: IncomingMessage, isUpgrade = false): NodeJS.Dict<str
   return { ...Object.fromEntries(headers), "x-forwarded-for": from };
 }
 
-/** A second time changes nothing (RFC 9110 section 9.2.1), besides a ping, and there is no body that was read. */
+/** A second time changes nothing (RFC 9110 section 9.2.1), and there is no body that was read. */
 function isRepeatable(req: IncomingMessage): boolean {
   const { method = "", url = "/" } = req;
   const [path = "/"] = url.split("?");
-  return (method === "GET" || method === "HEAD") && !hasBody(req) && treatmentOf(method, path) !== "kept";
+  return (method === "GET" || method === "HEAD") && !hasBody(req) && treatmentOf(method, path) === "answered";
 }
 
 function hasBody({ headers }: IncomingMessage): boolean {
@@ -413,6 +441,8 @@ function hasBody({ headers }: IncomingMessage): boolean {
 const CIRCLE = "cluster.advertise of the leader leads to a node that does not lead; nothing was stored";
 const UNAVAILABLE =
   "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+const TOO_MANY_HEADERS =
+  "HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 const REFUSALS = {
   NO_LEADER: "No node of the cluster leads at the moment; nothing was stored",
   OUTCOME_UNKNOWN: "The leader of the cluster was lost before it answered; the request may have been stored",

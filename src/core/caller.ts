@@ -28,6 +28,8 @@ export interface Caller {
   readonly ip: string | null;
   readonly requestId: string | null;
   readonly correlationId: string | null;
+  /** When a node of a cluster took the request without a leader, in epoch ms; undefined: it comes from its client now. */
+  readonly takenAt?: number | undefined;
   /** True when the client has disconnected, so that the result is no longer needed. */
   isGone?(): boolean;
   /** Charges work that was done for a request to the account that pays for it. */

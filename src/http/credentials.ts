@@ -1,11 +1,12 @@
-import type { Caller } from "../core/caller.ts";
+import { type Caller, SYSTEM } from "../core/caller.ts";
 import { PrismError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { Principal, RightsWatch } from "../core/principal.ts";
 import { requireAccessStill } from "./access.ts";
 import type { Exchange } from "./exchange.ts";
+import { TAKEN_AT_HEADER } from "./headers.ts";
 import { parseQuery } from "./input.ts";
-import type { RouteAccess } from "./route.ts";
+import type { Route, RouteAccess } from "./route.ts";
 
 /** A credential: `bearer` is an access or service token; checking a `ticket` uses it up. */
 export interface Credential {
@@ -156,6 +157,11 @@ export function tracedAuthenticator(inner: Authenticator, log: Logger): Authenti
   };
 }
 
+/** See {@link Caller.takenAt}. A sender that says so itself only weakens what it reports. */
+function takenAtOf(exchange: Exchange): number | undefined {
+  return Number(exchange.header(TAKEN_AT_HEADER)) || undefined;
+}
+
 /**
  * The caller on whose behalf the request's handler runs. @param access of the route: its caller is checked
  * again in each transaction
@@ -168,9 +174,20 @@ export function requestCaller(exchange: Exchange, access: RouteAccess = "public"
     ip: exchange.isControl ? null : exchange.clientAddress,
     requestId,
     correlationId,
+    takenAt: takenAtOf(exchange),
     isGone: () => exchange.isOver,
     charge: (work) => exchange.work?.charge(exchange, work),
     pay: (work) => exchange.work?.pay(exchange, work),
     requireStill: () => requireAccessStill(access, exchange),
   };
+}
+
+/** Null: the route needs none. */
+export function handlerCaller(
+  exchange: Exchange,
+  route: Pick<Route, "access" | "quiet" | "withoutContext">,
+): Caller | null {
+  if (!route.quiet && !route.withoutContext) return requestCaller(exchange, route.access);
+  const takenAt = takenAtOf(exchange);
+  return takenAt === undefined ? null : { ...SYSTEM, takenAt };
 }

@@ -38,6 +38,9 @@ export const MEDIA_HEADERS = [
 /** In answers of a copy of a node without a leader: who owns what was stored. Clients never see it. */
 export const OWNER_HEADER = "prism-owner";
 
+/** In requests that a node took without a leader: when it did, in epoch ms. */
+export const TAKEN_AT_HEADER = "prism-taken-at";
+
 export const JSON_TYPE = "application/json; charset=utf-8";
 
 /** Removes characters that could end a header line, for values from outside. */

@@ -11,6 +11,7 @@ import {
   type Authenticator,
   type Credential,
   credentialIfAny,
+  handlerCaller,
   readCredential,
   requestCaller,
   ticketOf,
@@ -44,6 +45,8 @@ export interface KernelParts {
   readonly readAddress: AddressReader;
   /** Whether bodies may be chunked; default: yes. */
   readonly acceptsChunked?: boolean;
+  /** Whether requests may come from the spool of another node; default: no. */
+  readonly takesSpooled?: boolean;
   /** Header lines of every answer that depend on the transport. */
   readonly transportHeaders?: string;
   cors(): CorsPolicy;
@@ -412,10 +415,9 @@ export class HttpKernel implements BodySink {
   #handle(exchange: Exchange, route: Route, input: Input<unknown, unknown, unknown>): void {
     if (exchange.isOver) return;
     // Not on the hot path: an asynchronous context slows every promise and callback after it.
-    const result =
-      route.quiet || route.withoutContext
-        ? route.handle(exchange, input)
-        : runAs(requestCaller(exchange, route.access), () => route.handle(exchange, input));
+    const isPlain = (route.quiet || route.withoutContext) && !this.#parts.takesSpooled;
+    const caller = isPlain ? null : handlerCaller(exchange, route);
+    const result = caller === null ? route.handle(exchange, input) : runAs(caller, () => route.handle(exchange, input));
     if (result === ANSWERS_LATER) return;
     if (result instanceof Promise) {
       result.then(

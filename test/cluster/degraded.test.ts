@@ -5,6 +5,7 @@ import test from "node:test";
 import { type Treatment, treatmentOf } from "../../src/cluster/degraded.ts";
 import { callerOf, environmentOf, type Fired, fire, prepare, Targets } from "../e2e/outage/site.ts";
 import { eventually } from "../helpers/eventually.ts";
+import { startPrism } from "../helpers/prism.ts";
 import { startRecorder } from "../helpers/webhook-recorder.ts";
 import { startNats } from "./support/nats.ts";
 import { type ClusterNode, startCluster } from "./support/nodes.ts";
@@ -19,15 +20,31 @@ test("without a leader what alarms is kept, people may read, and everything else
     ["kept", "POST", "/v2/enqueue"],
     ["kept", "POST", "/in/token/grafana"],
     ["kept", "GET", "/ping/5f8e"],
+    ["kept", "GET", "/in/token"],
+    ...["/events", "/ingest", "/api/ingest", "/api/v1/ingest"].map((path) => ["kept", "POST", path] as const),
     ["kept", "POST", "/api/v1/incidents/1/acknowledge"],
     ["answered", "GET", "/api/v1/incidents"],
     ["answered", "POST", "/api/v1/auth/login"],
+    ["answered", "GET", "/ntfy/backups/json"],
+    ["answered", "GET", "/status/send"],
+    ["refused", "GET", "/ntfy/backups/publish"],
+    ["refused", "GET", "/backups/send"],
     ["refused", "POST", "/api/v1/auth/refresh"],
     ["refused", "POST", "/api/v1/rules"],
     ["refused", "DELETE", "/api/v1/incidents/1"],
     ["refused", "POST", "/api/v1/time/trigger"],
   ];
   for (const [treatment, method, path] of treatments) assert.equal(treatmentOf(method, path), treatment, path);
+});
+
+test("another path of a route that is kept is kept, too", async (t) => {
+  const prism = await startPrism(t);
+  const { mounts } = prism.parts.core.router;
+  const treatment = (method: string, path: string) => treatmentOf(method, path.replace(/:\w+/g, "1"));
+  const isKept = ({ route }: (typeof mounts)[number]) => treatment(route.method, route.path) === "kept";
+  const aliases = mounts.filter((mount) => mount.isAlias && isKept(mount));
+  assert.ok(aliases.length > 3);
+  for (const { route, path } of aliases) assert.equal(treatment(route.method, path), "kept", path);
 });
 
 test("without a majority of nats-servers people are paged, also by a node that starts then; the next leader has it all", async (t) => {

@@ -70,6 +70,29 @@ test("the same request of a spool that is sent twice is stored once", async (t) 
   assert.equal(body.data.filter(({ type }) => type === "door.opened").length, 1);
 });
 
+test("what was taken without a leader ends no alert that its sender has reported again since", async (t) => {
+  const prism = await startPrism(t);
+  const headers = { host: "a", "content-type": "application/json", authorization: `Bearer ${prism.adminToken}` };
+  const report = (key: string, status: string) => {
+    const body = { alerts: [{ key, status, labels: { alertname: key } }] };
+    return { method: "POST", path: "/api/v1/alerts", headers, body: Buffer.from(JSON.stringify(body)) };
+  };
+  const { spool, files, refused } = openSpool(t);
+  for (const status of ["firing", "resolved"])
+    for (const key of ["again", "over"]) await spool.add(report(key, status));
+  await setTimeout(20);
+  const again = report("again", "firing");
+  const live = await fetch(`${prism.url}${again.path}`, { method: "POST", headers, body: again.body });
+  assert.equal(live.status, 200);
+  await spool.sendTo(prism.url, never);
+  const { body } = await prism.get<{ data: { labels: { alertname: string } }[] }>("/api/v1/alerts");
+  assert.deepEqual(
+    body.data.map(({ labels }) => labels.alertname),
+    ["again"],
+  );
+  assert.deepEqual([files(), refused()], [[], []]);
+});
+
 test("by https the spool is sent to a leader, to the node's own server, and the cause is logged when it cannot", async (t) => {
   const certificate = makeCertificate({ name: "b.example.com" });
   const caFile = join(temporaryDir(t), "ca.crt");
@@ -223,6 +246,11 @@ test("spellings of one credential are one sender, and a key that another value h
   while (await spool.hasRoomFor(events("Bearer x"))) await spool.add(events("Bearer x"));
   for (const spelling of ["bearer x", "BEARER   x", "ApiKey x"])
     assert.equal(await spool.hasRoomFor(events(spelling)), false);
+  const queried = (query: string) => ({ ...PING, path: `/api/v1/events?${query}`, headers: {}, body: large });
+  while (await spool.hasRoomFor(queried("token=x"))) await spool.add(queried("token=x"));
+  for (const spelling of ["access_token=x", "a=?&t%6fken=%78"])
+    assert.equal(await spool.hasRoomFor(queried(spelling)), false, spelling);
+  assert.ok(await spool.hasRoomFor(queried("token=y")));
   const enqueue = (body: string, headers = {}) => ({ ...PING, path: "/v2/enqueue", headers, body: Buffer.from(body) });
   const own = `{"x":{"routing_key":"bob"},"routing_key":"own","p":"${"a".repeat(1_000_000)}"}`;
   while (await spool.hasRoomFor(enqueue(own))) await spool.add(enqueue(own));

@@ -117,3 +117,21 @@ test("a request whose headers the leader would not take is answered at once, and
   await eventually("a refusal", () => large.isClosed);
   assert.match(large.text, /^HTTP\/1\.1 431 .*HEADERS_TOO_LARGE/s);
 });
+
+test("headers of requests that wait take little memory: many lines are refused, and a connection is closed", async (t) => {
+  const port = await openPort(t);
+  const withLines = (request: string, count: number): string =>
+    request.replace("\r\n\r\n", `\r\n${"a:\r\n".repeat(count)}\r\n`);
+  const joined = await dial(t, port.port, withLines(get("/a"), 3000));
+  await eventually("a refusal", () => joined.isClosed);
+  assert.match(joined.text, /^HTTP\/1\.1 431 .*HEADERS_TOO_LARGE/s);
+  const upgrade = get("/live").replace("\r\n\r\n", "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+  const socket = await dial(t, port.port, withLines(upgrade, 3000));
+  await eventually("a refusal", () => socket.isClosed);
+  assert.match(socket.text, /^HTTP\/1\.1 431 /);
+  const usual = await dial(t, port.port, withLines(get("/a"), 15).repeat(60));
+  await eventually("it waits", () => port.standby.waiting === 1);
+  const many = await dial(t, port.port, get("/a") + withLines(get("/a"), 3000));
+  await eventually("it is closed", () => many.isClosed);
+  assert.deepEqual([many.text, usual.isClosed, port.standby.waiting], ["", false, 1]);
+});

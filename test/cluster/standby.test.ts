@@ -136,7 +136,7 @@ test("a client that leaves while it waits leaves nothing behind at the next lead
 });
 
 test("GET is repeated when a connection breaks before the answer, and all else is not", async (t) => {
-  let broken = 3;
+  let broken = 5;
   const leader = await openServer(t, (req, res) => {
     if (broken-- > 0) req.socket.destroy();
     else res.end("ok");
@@ -144,13 +144,16 @@ test("GET is repeated when a connection breaks before the answer, and all else i
   const port = await openPort(t, { leader: leader.url });
   const client = await dial(t, port.port, POST);
   await eventually("POST", () => client.text.includes("OUTCOME_UNKNOWN"));
-  const ping = await dial(t, port.port, GET.replace("/a", "/ping/1"));
-  await eventually("a ping", () => ping.text.includes("OUTCOME_UNKNOWN"));
+  const storing = ["/ping/1", "/in/1", "/ntfy/backups/publish"];
+  for (const path of storing) {
+    const once = await dial(t, port.port, GET.replace("/a", path));
+    await eventually(path, () => once.text.includes("OUTCOME_UNKNOWN"));
+  }
   const read = await dial(t, port.port, GET);
   await eventually("GET", () => read.text.endsWith("ok"));
   assert.deepEqual(
     leader.seen.map(({ line }) => line),
-    ["POST /a", "GET /ping/1", "GET /a", "GET /a"],
+    ["POST /a", ...storing.map((path) => `GET ${path}`), "GET /a", "GET /a"],
   );
 });
 

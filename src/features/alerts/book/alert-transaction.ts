@@ -63,6 +63,7 @@ export class AlertTransaction {
     const known = this.#known(input.projectId, input.key);
     const verdict = verdictOn(known, input);
     if (known === null) return { verdict, alert: verdict === "ignore" ? null : this.#open(input, reason) };
+    if (verdict === "ignore") return { verdict, alert: null };
     const repetition = repetitionOf(known, input, this.#now);
     if (verdict === "repeat" && !this.#draftIn(known)) {
       this.#parts.repeated(known, repetition);
@@ -246,7 +247,7 @@ function newAlert(input: CheckedInput, now: EpochMs): StoredAlert {
     endsAt: input.endsAt,
     isTimeoutEnd: input.isTimeoutEnd ? 1 : 0,
     timedOut: 0,
-    lastAt: now,
+    lastAt: input.reportedAt ?? now,
     count: 1,
     resolvedAt: null,
   });
@@ -263,7 +264,7 @@ export function repetitionOf(known: StoredAlert, input: CheckedInput, now: Epoch
     sender: sender ?? known.sender,
     annotations: annotations ?? known.annotationsText,
     generatorUrl,
-    lastAt: now,
+    lastAt: Math.max(known.lastAt, input.reportedAt ?? now),
   };
 }
 

@@ -326,7 +326,8 @@ export class Alerts {
 
   #checked(inputs: readonly AlertInput[], sender: StorageSender): Checked[] {
     const wall = this.#parts.wall.now();
-    return inputs.map((input) => this.#fitted(attemptCheck(input, wall), sender));
+    const { takenAt } = currentCaller();
+    return inputs.map((input) => this.#fitted(attemptCheck(input, wall, takenAt), sender));
   }
 
   /** Without its long texts, in a project that stores more than it may. */

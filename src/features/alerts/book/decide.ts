@@ -3,7 +3,7 @@ import type { CheckedInput } from "./normalise.ts";
 
 /** The state of a live alert when an input for it arrives. */
 export type Known = Readonly<
-  Pick<StoredAlert, "state" | "labelSet" | "severity" | "startsAt" | "endsAt" | "isTimeoutEnd">
+  Pick<StoredAlert, "state" | "labelSet" | "severity" | "startsAt" | "endsAt" | "isTimeoutEnd" | "lastAt">
 >;
 
 /**
@@ -11,7 +11,7 @@ export type Known = Readonly<
  * - `repeat`: a live alert is reported again; with the same labels and severity nothing is stored now.
  * - `change`: it is reported with other labels or another severity.
  * - `resolve`, `drop`: a firing alert is over; a pending one has never fired.
- * - `ignore`: what is over was not known.
+ * - `ignore`: what is over was not known, or has been reported again since.
  */
 export type AlertVerdict = "open" | "hold" | "repeat" | "change" | "resolve" | "drop" | "ignore";
 
@@ -20,6 +20,7 @@ export function verdictOn(known: Known | null, input: CheckedInput): AlertVerdic
     if (input.resolves) return "ignore";
     return input.holdMs > 0 ? "hold" : "open";
   }
+  if (input.resolves && input.reportedAt !== null && input.reportedAt < known.lastAt) return "ignore";
   if (input.resolves) return known.state === "firing" ? "resolve" : "drop";
   return isSameAlert(known, input) ? "repeat" : "change";
 }

@@ -26,10 +26,15 @@ export interface CheckedInput extends Pick<AlertView, Taken | "startsAt" | "ends
   readonly resolves: boolean;
   readonly isAtOnce: boolean;
   readonly mayEnd: boolean;
+  /** When its sender reported it, if that was before now. */
+  readonly reportedAt: EpochMs | null;
 }
 
-/** @param wall now by the wall clock, as the sender's times are. @throws VALIDATION_FAILED, UNAUTHORIZED_ROLE */
-export function checkInput(input: AlertInput, wall: EpochMs): CheckedInput {
+/**
+ * @param wall now by the wall clock, as the sender's times are. @param takenAt when a node took it without a leader
+ * @throws VALIDATION_FAILED, UNAUTHORIZED_ROLE
+ */
+export function checkInput(input: AlertInput, wall: EpochMs, takenAt?: EpochMs): CheckedInput {
   const { endsAt = null, isTimeoutEnd = false, holdMs = 0, resolvesAtOnce = false, mayEnd = true } = input;
   const startsAt = input.startsAt ?? wall;
   const resolves = endsAt !== null && endsAt <= wall;
@@ -59,13 +64,15 @@ export function checkInput(input: AlertInput, wall: EpochMs): CheckedInput {
     resolves,
     isAtOnce: resolvesAtOnce,
     mayEnd,
+    // A heartbeat reports a change once: its state decides, not the order.
+    reportedAt: takenAt !== undefined && takenAt < wall && (input.sender ?? null) !== null ? takenAt : null,
   };
 }
 
 /** {@link checkInput}. @returns why the input is refused */
-export function attemptCheck(input: AlertInput, wall: EpochMs): CheckedInput | PrismError {
+export function attemptCheck(input: AlertInput, wall: EpochMs, takenAt?: EpochMs): CheckedInput | PrismError {
   try {
-    return checkInput(input, wall);
+    return checkInput(input, wall, takenAt);
   } catch (error) {
     if (error instanceof PrismError) return error;
     throw error;
