@@ -6,9 +6,9 @@
 import { chmodSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
+import { addRules, eventBodies, setUp } from "./lib/prism-setup.ts";
 import { memoryMiB } from "./lib/process-figures.ts";
 import { startPrism } from "./lib/processes.ts";
-import { addRules, eventBodies, setUp } from "./lib/prism-setup.ts";
 import { type Row, report, round } from "./lib/report.ts";
 import { runPaced } from "./lib/run-paced.ts";
 
