@@ -5,9 +5,10 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { ClusterNode } from "../cluster/join.ts";
 import { hasTables } from "../cluster/position.ts";
-import { Spool } from "../cluster/spool.ts";
+import { Spool, spooledIn } from "../cluster/spool.ts";
 import { type Config, type LoadedConfig, sealedBoxOf } from "../config/load.ts";
 import { localUrlOf, publicUrlOf } from "../config/public-url.ts";
+import { countText } from "../core/clean-text.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import { within } from "../core/promises.ts";
@@ -178,6 +179,12 @@ const PAGING_JOBS = [
 ];
 const WARNING = "The cluster has no leader: this may be repeated.";
 
+/** @param waiting number of requests */
+function stateOf(waiting: number): string {
+  const wait = countText(waiting, "request waits", "requests wait");
+  return `No node of the cluster leads: pages leave from a copy of the database, and ${wait} for the next leader`;
+}
+
 /** A server on a copy of the database of this node, on a port of the loopback interface. */
 export async function serveCopy(loaded: LoadedConfig, log: Logger): Promise<{ readonly url: string }> {
   const dataDir = folderOf(loaded.config.dataDir);
@@ -186,7 +193,7 @@ export async function serveCopy(loaded: LoadedConfig, log: Logger): Promise<{ re
   const config = configOfCopy(loaded.config, dataDir);
   await snapshotDatabase({ file: loaded.config.databaseFile, into: config.databaseFile });
   prepareCopy(config.databaseFile);
-  warnOnPages(WARNING);
+  warnOnPages(WARNING, () => stateOf(spooledIn(loaded.config.dataDir).waiting));
   nameOwners();
   const { startApp } = await import("./start.ts");
   const app = await startApp({

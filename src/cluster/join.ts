@@ -117,7 +117,9 @@ export async function startNode(
       const { node: leader = null, advertise = null } = joined?.member.leader ?? {};
       const isHeld = hasHeard && joined !== null && joined.member.silentMs < joined.member.deadMs + cluster.holdMs;
       const problem = joined?.member.problem ?? null;
-      const state = { node, leader, leaderUrl: advertise, problem, isDegraded: degraded !== null, isHeld };
+      const spooled = degraded?.spool.waiting ?? null;
+      const isDegraded = degraded !== null;
+      const state = { node, leader, leaderUrl: advertise, problem, isDegraded, spooled, isHeld };
       return ownAnswer(path, { ...state, showsNames: isLocal(req) }, metrics);
     },
   });
@@ -353,6 +355,8 @@ interface OwnState {
   /** Why no node can lead. */
   readonly problem: string | null;
   readonly isDegraded: boolean;
+  /** Requests that wait for the next leader; null: none is taken. */
+  readonly spooled?: number | null;
   /** A leader was heard a short time ago: requests wait for the next one. */
   readonly isHeld: boolean;
   /** Names, URL and version are for programs on this machine, as at a single server. */
@@ -379,7 +383,7 @@ export function ownAnswer(path: string, state: OwnState, metrics: Metrics) {
       ...(state.showsNames && { node: state.node, leader: state.leader, leaderUrl: state.leaderUrl }),
       ...(!hasLeader && state.problem !== null && { problem: state.problem }),
       ...(state.isDegraded && { degraded: true }),
-      ...(state.showsNames && { version: VERSION }),
+      ...(state.showsNames && { ...(state.isDegraded && { spooled: state.spooled }), version: VERSION }),
     });
   }
   if (path === "/metrics")

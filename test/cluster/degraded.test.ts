@@ -65,6 +65,7 @@ test("without a majority of nats-servers people are paged, also by a node that s
     const sent = await node.run("send", "hello", "--url", node.url, "--token", token);
     assert.deepEqual([sent.code, /kept for the next leader/.test(sent.stderr)], [0, true], sent.stderr);
     assert.equal((await fetch(`${node.url}/health/ready`)).status, 200, "a proxy sends requests here");
+    await requireNoLeader(node, token);
   }
   assert.equal(fired.length, 20);
   const isPaged = ({ name }: Fired) => targets.accepted.some(({ text }) => text.includes(name));
@@ -123,6 +124,22 @@ async function emergencyContact(t: TestContext) {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   t.after(() => server.close());
   return { reasons, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` };
+}
+
+/** `prism status`, with a token and without one, says that no node leads and how much waits. */
+async function requireNoLeader(node: ClusterNode, token: string): Promise<void> {
+  const waits = /No node of the cluster leads: pages leave from a copy .* and [1-9]\d* requests? waits? for the next/;
+  const asked = await node.run("status", "--token", token, "--json");
+  const status = JSON.parse(asked.stdout) as { status: string; cluster: unknown; warnings: string[] };
+  assert.deepEqual([asked.code, status.status, status.cluster], [8, "degraded", null], asked.stderr);
+  assert.match(status.warnings[0] ?? "", waits);
+  const shown = await node.run("status", "--token", token);
+  assert.match(shown.stdout, waits);
+  const bare = await node.run("status");
+  assert.equal(bare.code, 8, bare.stderr);
+  assert.match(bare.stdout, /pages +leave from a copy .*\nwait for the next leader +[1-9]\d* requests?\n/);
+  const { leader, spooled } = JSON.parse((await node.run("status", "--json")).stdout) as Record<string, unknown>;
+  assert.deepEqual([leader, Number(spooled) > 0], [null, true]);
 }
 
 interface Health {
