@@ -14,6 +14,8 @@ import {
   requireClusterFiles,
   type Tried,
   tryServers,
+  type Unreachable,
+  unreachableOf,
 } from "./look.ts";
 import { isOldServer, moreRoom, NatsLog, OLDEST_SERVER, SEALED_LOG, streamOf } from "./nats-log.ts";
 import { spooledIn } from "./spool.ts";
@@ -68,6 +70,7 @@ async function checkServers(config: Config): Promise<Check[]> {
       ...servers,
       logCheck(keepers, cluster, room, namesOf(reached)),
       ...(beats === null ? [NO_SECRET] : nodeChecks(beats)),
+      ...(await unreachableOf(beats?.nodes ?? [], config)).map(reachCheck),
       ...(await placeChecks({
         servers: cluster.servers,
         nodes: beats?.nodes ?? [],
@@ -188,6 +191,13 @@ function nodeChecks({ nodes: heard, unreadable }: Heard): Check[] {
     : pass(name, `${leader.node} leads; heard: ${names.join(", ")}`);
   const others = unreadable > 0 ? [warn(name, OTHER_SECRET, SAME_SECRET)] : [];
   return [followed, ...others, ...lagChecks(leader, heard), ...clockChecks(heard), ...versionChecks(heard)];
+}
+
+/** What clients send to this node would not arrive there. */
+function reachCheck({ node, isLeader, advertise, reason }: Unreachable): Check {
+  const text = `the ${isLeader ? "leader" : "node"} ${node} cannot be reached at ${advertise}: ${reason}`;
+  const remedy = `set cluster.advertise of ${node} to a URL that works from here: https:// where it serves TLS, with`;
+  return fail("cluster reach", text, `${remedy} its authority in cluster.caFile of this machine`);
 }
 
 /** The leader writes at least every two seconds. */

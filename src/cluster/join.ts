@@ -112,6 +112,7 @@ export async function startNode(
     ...{ host: config.host, port: config.port, holdMs: cluster.holdMs, forwarder },
     ...{ certFile: config.tls.certFile, keyFile: config.tls.keyFile, trustedProxies: config.trustedProxies },
     leader: leaderUrl,
+    unreachable: (req) => unreachableText(isLocal(req) ? (joined?.member.leader ?? null) : null),
     degraded: () => degraded,
     own: (path, req) => {
       const { node: leader = null, advertise = null } = joined?.member.leader ?? {};
@@ -368,6 +369,13 @@ function isLocal({ socket, headers }: IncomingMessage): boolean {
   const isOwn = socket.remoteAddress !== undefined && socket.remoteAddress === socket.localAddress;
   const clientAddress = isOwn ? "127.0.0.1" : (canonicalAddress(socket.remoteAddress ?? "") ?? "");
   return isFromThisMachine({ isControl: false, clientAddress, headerNames: () => Object.keys(headers) });
+}
+
+/** @param leader null: its name and URL are not shown */
+function unreachableText(leader: Pick<NodeBeat, "node" | "advertise"> | null): string {
+  return leader === null
+    ? "This node cannot reach the leader of the cluster; nothing was stored"
+    : `The leader ${leader.node} of the cluster cannot be reached at ${leader.advertise}; nothing was stored`;
 }
 
 /** What a node that does not lead answers itself. */
