@@ -47,7 +47,7 @@ export async function clusterStatus(context: CommandContext): Promise<void> {
       throw new CommandError(
         EXIT.checkFailed,
         `the log of the cluster is gone, and this node has applied ${applied} records of it: ` +
-          `see which nats-servers run; ${RESEED}`,
+          `see which nats-servers run: prism doctor; ${RESEED}`,
       );
     const rows = nodes.map((beat) => [
       ...[beat.node, beat.isLeader ? "leader" : "follows", beat.isLeader ? "-" : beat.sequence, beat.term],
