@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { ClusterNode } from "../cluster/join.ts";
 import { hasTables } from "../cluster/position.ts";
 import { Spool, spooledIn } from "../cluster/spool.ts";
+import { nodeOf } from "../config/checks.ts";
 import { type Config, type LoadedConfig, sealedBoxOf } from "../config/load.ts";
 import { localUrlOf, publicUrlOf } from "../config/public-url.ts";
 import { countText } from "../core/clean-text.ts";
@@ -61,6 +62,7 @@ export function watchForLeader(parts: Parts): { stop(): Promise<void> } {
     options: () => config.emergency,
     serverUrl: () => publicUrlOf(config, config.port),
   });
+  const facts = { Node: nodeOf(config) };
   // The data is served by the leader: when this node takes over, it was not down for longer.
   const alive = new AliveFile(config.dataDir, systemClock, log);
   let notedAt = Number.NEGATIVE_INFINITY;
@@ -146,7 +148,7 @@ export function watchForLeader(parts: Parts): { stop(): Promise<void> } {
     const silentMs = node.silentMs();
     const since = Date.now() - silentMs;
     if (silentMs >= emergencyAfterMs + node.rank() * RANK_MS)
-      emergency.raise("no-leader", { text: "no node of the cluster leads.", since });
+      emergency.raise("no-leader", { text: "no node of the cluster leads.", since, facts });
     if (degraded !== "page" || copy || ending || node.isCopying()) return;
     if (silentMs < emergencyAfterMs || performance.now() - triedAt < againMs) return;
     if (hasTables(config.databaseFile)) start(statSync(config.databaseFile).size);

@@ -72,6 +72,7 @@ test("without a majority of nats-servers people are paged, also by a node that s
   await eventually("everyone is paged", () => fired.every(isPaged), PATIENCE_MS);
   assert.ok(targets.accepted.some(({ text }) => text.includes("The cluster has no leader")));
   assert.ok(contact.reasons.includes("no-leader"), `emergency: ${contact.reasons}`);
+  assert.match(contact.texts.join("\n"), /^Node: [ab]\nServer: .*\nWhat to do: .* run: prism doctor\./m);
   for (const node of cluster.nodes) assert.doesNotMatch(node.output, /audit\.head/, "the copy is no damaged database");
 
   await Promise.all(servers.slice(1).map((server) => server.start()));
@@ -116,14 +117,17 @@ test("with cluster.degraded hold nothing is paged without a leader, and nothing 
 /** What `emergency.webhook` is called with. */
 async function emergencyContact(t: TestContext) {
   const reasons: string[] = [];
+  const texts: string[] = [];
   const server = createServer(async (req, res) => {
     const chunks = await req.toArray();
-    reasons.push((JSON.parse(Buffer.concat(chunks).toString()) as { reason: string }).reason);
+    const call = JSON.parse(Buffer.concat(chunks).toString()) as { reason: string; text: string };
+    reasons.push(call.reason);
+    texts.push(call.text);
     res.end();
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   t.after(() => server.close());
-  return { reasons, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` };
+  return { reasons, texts, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` };
 }
 
 /** `prism status`, with a token and without one, says that no node leads and how much waits. */
