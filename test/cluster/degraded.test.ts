@@ -47,6 +47,10 @@ test("without a majority of nats-servers people are paged, also by a node that s
     callerOf(() => ({ url: leader.url, token })),
     targets,
   );
+  const admin = callerOf(() => ({ url: leader.url, token }));
+  const { id: me } = await admin.call<{ id: string }>("GET", "/users/me");
+  const rule = { name: "page", condition: 'event.type == "rule.page"', titleTemplate: "Page", projectId: "default" };
+  await admin.call("POST", "/rules", { ...rule, targetUsers: [me] });
   const [kept, restarted] = cluster.nodes;
   assert.ok(kept && restarted);
   await Promise.all(servers.slice(1).map((server) => server.stop("SIGKILL")));
@@ -66,6 +70,12 @@ test("without a majority of nats-servers people are paged, also by a node that s
     assert.deepEqual([sent.code, /kept for the next leader/.test(sent.stderr)], [0, true], sent.stderr);
     assert.equal((await fetch(`${node.url}/health/ready`)).status, 200, "a proxy sends requests here");
     await requireNoLeader(node, token);
+    await server.call("POST", "/events", { type: "rule.page" });
+    await eventually("the notification of a rule is marked", async () => {
+      const { data } = await server.call<{ data: Record<string, string>[] }>("GET", "/notifications");
+      const page = data.find(({ title }) => title === "Page");
+      return page?.["message"]?.startsWith("The cluster has no leader: this may be repeated.");
+    });
   }
   assert.equal(fired.length, 20);
   const isPaged = ({ name }: Fired) => targets.accepted.some(({ text }) => text.includes(name));
