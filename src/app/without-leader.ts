@@ -146,6 +146,8 @@ export function watchForLeader(parts: Parts): { stop(): Promise<void> } {
       return;
     }
     const silentMs = node.silentMs();
+    // A start that leads before it has waited that long is one after a crash.
+    if (silentMs >= emergencyAfterMs) alive.noteWithoutLeader();
     const since = Date.now() - silentMs;
     if (silentMs >= emergencyAfterMs + node.rank() * RANK_MS)
       emergency.raise("no-leader", { text: "no node of the cluster leads.", since, facts });
@@ -158,6 +160,8 @@ export function watchForLeader(parts: Parts): { stop(): Promise<void> } {
   return {
     async stop() {
       clearInterval(timer);
+      if (node.leaderUrl() === null) alive.noteWithoutLeader();
+      else alive.stop();
       await Promise.all([end(), emergency.stop(STOP_MS)]);
     },
   };

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, utimesSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -122,6 +122,16 @@ test("with cluster.degraded hold nothing is paged without a leader, and nothing 
     await assert.rejects(server.call("POST", "/alerts", { alerts }), /503 .*NO_LEADER/s);
   assert.equal(await isDegraded(node), false);
   assert.equal((await fetch(`${node.url}/health/ready`)).status, 503, "a proxy sends requests elsewhere");
+
+  await node.stop();
+  const earlier = Date.now() / 1000 - 600;
+  utimesSync(join(node.dir, "alive"), earlier, earlier);
+  assert.equal(node.command("cluster", "leave", "--yes").status, 0);
+  await node.alone(async (ownToken) => {
+    const alone = callerOf(() => ({ url: node.url, token: ownToken }));
+    const { watch } = await alone.call<{ watch: { lastDown: { text: string } } }>("GET", "/status");
+    assert.match(watch.lastDown.text, /^No server led from [^ ]+ to [^ ]+, 10 min\. (Late|Nothing)/);
+  });
 });
 
 /** What `emergency.webhook` is called with. */
