@@ -34,7 +34,7 @@ Examples:
     .addHelpText(
       "after",
       `
-On the machine of the leader, or with a token at any node. Requests that come meanwhile wait.
+On the machine of the leader, or with a token at any node. Requests through the other nodes wait meanwhile.
 
 Examples:
   $ prism cluster step-down
