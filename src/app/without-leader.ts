@@ -5,9 +5,11 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { ClusterNode } from "../cluster/join.ts";
 import { hasTables } from "../cluster/position.ts";
-import { Spool } from "../cluster/spool.ts";
+import { Spool, spooledIn } from "../cluster/spool.ts";
+import { nodeOf } from "../config/checks.ts";
 import { type Config, type LoadedConfig, sealedBoxOf } from "../config/load.ts";
 import { localUrlOf, publicUrlOf } from "../config/public-url.ts";
+import { countText } from "../core/clean-text.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import { within } from "../core/promises.ts";
@@ -60,6 +62,7 @@ export function watchForLeader(parts: Parts): { stop(): Promise<void> } {
     options: () => config.emergency,
     serverUrl: () => publicUrlOf(config, config.port),
   });
+  const facts = { Node: nodeOf(config) };
   // The data is served by the leader: when this node takes over, it was not down for longer.
   const alive = new AliveFile(config.dataDir, systemClock, log);
   let notedAt = Number.NEGATIVE_INFINITY;
@@ -143,9 +146,11 @@ export function watchForLeader(parts: Parts): { stop(): Promise<void> } {
       return;
     }
     const silentMs = node.silentMs();
+    // A start that leads before it has waited that long is one after a crash.
+    if (silentMs >= emergencyAfterMs) alive.noteWithoutLeader();
     const since = Date.now() - silentMs;
     if (silentMs >= emergencyAfterMs + node.rank() * RANK_MS)
-      emergency.raise("no-leader", { text: "no node of the cluster leads.", since });
+      emergency.raise("no-leader", { text: "no node of the cluster leads.", since, facts });
     if (degraded !== "page" || copy || ending || node.isCopying()) return;
     if (silentMs < emergencyAfterMs || performance.now() - triedAt < againMs) return;
     if (hasTables(config.databaseFile)) start(statSync(config.databaseFile).size);
@@ -155,6 +160,8 @@ export function watchForLeader(parts: Parts): { stop(): Promise<void> } {
   return {
     async stop() {
       clearInterval(timer);
+      if (node.leaderUrl() === null) alive.noteWithoutLeader();
+      else alive.stop();
       await Promise.all([end(), emergency.stop(STOP_MS)]);
     },
   };
@@ -178,6 +185,12 @@ const PAGING_JOBS = [
 ];
 const WARNING = "The cluster has no leader: this may be repeated.";
 
+/** @param waiting number of requests */
+function stateOf(waiting: number): string {
+  const wait = countText(waiting, "request waits", "requests wait");
+  return `No node of the cluster leads: pages leave from a copy of the database, and ${wait} for the next leader`;
+}
+
 /** A server on a copy of the database of this node, on a port of the loopback interface. */
 export async function serveCopy(loaded: LoadedConfig, log: Logger): Promise<{ readonly url: string }> {
   const dataDir = folderOf(loaded.config.dataDir);
@@ -186,7 +199,7 @@ export async function serveCopy(loaded: LoadedConfig, log: Logger): Promise<{ re
   const config = configOfCopy(loaded.config, dataDir);
   await snapshotDatabase({ file: loaded.config.databaseFile, into: config.databaseFile });
   prepareCopy(config.databaseFile);
-  warnOnPages(WARNING);
+  warnOnPages(WARNING, () => stateOf(spooledIn(loaded.config.dataDir).waiting));
   nameOwners();
   const { startApp } = await import("./start.ts");
   const app = await startApp({

@@ -10,7 +10,7 @@ import { NotKept, type Spool } from "./spool.ts";
 /** Where requests go while no node leads. */
 export interface DegradedServer {
   readonly url: string;
-  readonly spool: Pick<Spool, "hasRoomFor" | "add">;
+  readonly spool: Pick<Spool, "hasRoomFor" | "add" | "waiting">;
 }
 
 const MAX_BODY_BYTES = 8_388_608;

@@ -14,6 +14,8 @@ import {
   requireClusterFiles,
   type Tried,
   tryServers,
+  type Unreachable,
+  unreachableOf,
 } from "./look.ts";
 import { isOldServer, moreRoom, NatsLog, OLDEST_SERVER, SEALED_LOG, streamOf } from "./nats-log.ts";
 import { spooledIn } from "./spool.ts";
@@ -66,8 +68,9 @@ async function checkServers(config: Config): Promise<Check[]> {
     const beats = cluster.secret === undefined ? null : await heardBeats(first.connection, cluster, cluster.secret);
     return [
       ...servers,
-      logCheck(keepers, cluster, room),
+      logCheck(keepers, cluster, room, namesOf(reached)),
       ...(beats === null ? [NO_SECRET] : nodeChecks(beats)),
+      ...(await unreachableOf(beats?.nodes ?? [], config)).map(reachCheck),
       ...(await placeChecks({
         servers: cluster.servers,
         nodes: beats?.nodes ?? [],
@@ -83,6 +86,10 @@ async function checkServers(config: Config): Promise<Check[]> {
 function logLeader(keepers: readonly LogServer[], reached: readonly Reached[]): string | undefined {
   const leader = keepers.find(({ isLeader }) => isLeader);
   return leader && reached.find(({ connection }) => connection.info?.server_name === leader.name)?.address;
+}
+
+function namesOf(reached: readonly Reached[]): ReadonlySet<string> {
+  return new Set(reached.flatMap(({ connection }) => connection.info?.server_name ?? []));
 }
 
 const NO_SECRET = warn(
@@ -133,7 +140,13 @@ const MOST_FILLED = 0.8;
 /** A stream with less room refuses records that are not small. */
 const LEAST_ROOM = 1_048_576;
 
-function logCheck(keepers: readonly LogServer[], { replicas, name: cluster }: Cluster, room: LogRoom): Check {
+/** @param running names of servers that answer */
+function logCheck(
+  keepers: readonly LogServer[],
+  { replicas, name: cluster }: Cluster,
+  room: LogRoom,
+  running: ReadonlySet<string>,
+): Check {
   const name = "cluster log";
   if (room.isSealed) return fail(name, SEALED_LOG, RESEED);
   const { bytes, most } = room;
@@ -143,6 +156,13 @@ function logCheck(keepers: readonly LogServer[], { replicas, name: cluster }: Cl
     return (isFull ? fail : warn)(name, text, moreRoom(streamOf(cluster)));
   }
   const behind = keepers.filter(({ isCurrent, isReachable }) => !isCurrent || !isReachable);
+  // Without a majority no server knows what the others have.
+  const down = behind.filter((each) => !running.has(each.name));
+  if (down.length > 0 && down.length >= keepers.length / 2) {
+    const names = down.map((each) => each.name).join(", ");
+    const text = `${down.length} of ${keepers.length} nats-servers that keep it do not answer: ${names}`;
+    return fail(name, `${text}; without a majority no node can write`, "start them");
+  }
   if (behind.length > 0) {
     const names = behind.map((each) => each.name).join(", ");
     return warn(
@@ -171,6 +191,13 @@ function nodeChecks({ nodes: heard, unreadable }: Heard): Check[] {
     : pass(name, `${leader.node} leads; heard: ${names.join(", ")}`);
   const others = unreadable > 0 ? [warn(name, OTHER_SECRET, SAME_SECRET)] : [];
   return [followed, ...others, ...lagChecks(leader, heard), ...clockChecks(heard), ...versionChecks(heard)];
+}
+
+/** What clients send to this node would not arrive there. */
+function reachCheck({ node, isLeader, advertise, reason }: Unreachable): Check {
+  const text = `the ${isLeader ? "leader" : "node"} ${node} cannot be reached at ${advertise}: ${reason}`;
+  const remedy = `set cluster.advertise of ${node} to a URL that works from here: https:// where it serves TLS, with`;
+  return fail("cluster reach", text, `${remedy} its authority in cluster.caFile of this machine`);
 }
 
 /** The leader writes at least every two seconds. */

@@ -112,12 +112,15 @@ export async function startNode(
     ...{ host: config.host, port: config.port, holdMs: cluster.holdMs, forwarder },
     ...{ certFile: config.tls.certFile, keyFile: config.tls.keyFile, trustedProxies: config.trustedProxies },
     leader: leaderUrl,
+    unreachable: (req) => unreachableText(isLocal(req) ? (joined?.member.leader ?? null) : null),
     degraded: () => degraded,
     own: (path, req) => {
       const { node: leader = null, advertise = null } = joined?.member.leader ?? {};
       const isHeld = hasHeard && joined !== null && joined.member.silentMs < joined.member.deadMs + cluster.holdMs;
       const problem = joined?.member.problem ?? null;
-      const state = { node, leader, leaderUrl: advertise, problem, isDegraded: degraded !== null, isHeld };
+      const spooled = degraded?.spool.waiting ?? null;
+      const isDegraded = degraded !== null;
+      const state = { node, leader, leaderUrl: advertise, problem, isDegraded, spooled, isHeld };
       return ownAnswer(path, { ...state, showsNames: isLocal(req) }, metrics);
     },
   });
@@ -353,6 +356,8 @@ interface OwnState {
   /** Why no node can lead. */
   readonly problem: string | null;
   readonly isDegraded: boolean;
+  /** Requests that wait for the next leader; null: none is taken. */
+  readonly spooled?: number | null;
   /** A leader was heard a short time ago: requests wait for the next one. */
   readonly isHeld: boolean;
   /** Names, URL and version are for programs on this machine, as at a single server. */
@@ -364,6 +369,13 @@ function isLocal({ socket, headers }: IncomingMessage): boolean {
   const isOwn = socket.remoteAddress !== undefined && socket.remoteAddress === socket.localAddress;
   const clientAddress = isOwn ? "127.0.0.1" : (canonicalAddress(socket.remoteAddress ?? "") ?? "");
   return isFromThisMachine({ isControl: false, clientAddress, headerNames: () => Object.keys(headers) });
+}
+
+/** @param leader null: its name and URL are not shown */
+function unreachableText(leader: Pick<NodeBeat, "node" | "advertise"> | null): string {
+  return leader === null
+    ? "This node cannot reach the leader of the cluster; nothing was stored"
+    : `The leader ${leader.node} of the cluster cannot be reached at ${leader.advertise}; nothing was stored`;
 }
 
 /** What a node that does not lead answers itself. */
@@ -379,7 +391,7 @@ export function ownAnswer(path: string, state: OwnState, metrics: Metrics) {
       ...(state.showsNames && { node: state.node, leader: state.leader, leaderUrl: state.leaderUrl }),
       ...(!hasLeader && state.problem !== null && { problem: state.problem }),
       ...(state.isDegraded && { degraded: true }),
-      ...(state.showsNames && { version: VERSION }),
+      ...(state.showsNames && { ...(state.isDegraded && { spooled: state.spooled }), version: VERSION }),
     });
   }
   if (path === "/metrics")

@@ -1,6 +1,10 @@
 import { readFileSync } from "node:fs";
+import { get, type IncomingMessage } from "node:http";
+import { get as secureGet } from "node:https";
 import { setTimeout } from "node:timers/promises";
+import { rootCertificates } from "node:tls";
 import type { NatsConnection } from "@nats-io/transport-node";
+import { nodeOf } from "../config/checks.ts";
 import type { Config } from "../config/load.ts";
 import { CommandError, EXIT } from "../core/command-error.ts";
 import { connectionReason } from "../core/errors.ts";
@@ -59,6 +63,45 @@ export async function heardBeats(connection: NatsConnection, cluster: Cluster, s
   );
   await setTimeout(LISTEN_MS);
   return { nodes: [...nodes.values()].sort((a, b) => a.node.localeCompare(b.node)), unreadable };
+}
+
+/** A node that does not answer where it says that it does. */
+export interface Unreachable extends Pick<HeardNode, "node" | "isLeader" | "advertise"> {
+  readonly reason: string;
+}
+
+const REACH_MS = 3000;
+
+/** Asks each other node at its `cluster.advertise`, as this one does when that leads. */
+export async function unreachableOf(nodes: readonly HeardNode[], config: Config): Promise<Unreachable[]> {
+  const { caFile } = config.cluster;
+  const ca = [...rootCertificates, ...(caFile === undefined ? [] : [readFileSync(caFile, "utf8")])];
+  const others = nodes.filter(({ node }) => node !== nodeOf(config));
+  const found = await Promise.all(
+    others.map(async ({ node, isLeader, advertise }) => {
+      const reason = await problemAt(new URL("/health/live", advertise), ca);
+      return reason === null ? [] : [{ node, isLeader, advertise, reason }];
+    }),
+  );
+  return found.flat();
+}
+
+/** Null: it answers. */
+function problemAt(url: URL, ca: string[]): Promise<string | null> {
+  const signal = AbortSignal.timeout(REACH_MS);
+  return new Promise((resolve) => {
+    const read = (reply: IncomingMessage): void => {
+      reply.resume();
+      resolve(reply.statusCode === 200 ? null : `it answers ${reply.statusCode}`);
+    };
+    const asked =
+      url.protocol === "https:"
+        ? secureGet(url, { ca, agent: false, signal }, read)
+        : get(url, { agent: false, signal }, read);
+    asked.once("error", (error) =>
+      resolve(signal.aborted ? `no answer within ${REACH_MS / 1000} s` : connectionReason(error)),
+    );
+  });
 }
 
 export const OTHER_SECRET = "messages of nodes cannot be opened: cluster.secret of this machine differs from theirs";

@@ -373,7 +373,7 @@ async function infoOf(manager: JetStreamManager, stream: string): Promise<Stream
 }
 
 /** What an operator has to do when the servers have no log. */
-export const LOST_LOG = `the log of the cluster is gone: see which nats-servers run; ${RESEED}`;
+export const LOST_LOG = `the log of the cluster is gone: see which nats-servers run: prism doctor; ${RESEED}`;
 /** The message of a log that is sealed. */
 export const SEALED_LOG = "the log of the cluster is sealed, and takes no record any more";
 

@@ -451,11 +451,17 @@ export async function refusedRequests(dataDir: string, box: SealedBox): Promise<
   );
 }
 
-/** What is on disk, for doctor. `oldestAt` is in epoch ms; null: nothing waits. */
-export function spooledIn(dataDir: string): { readonly oldestAt: number | null; readonly refused: number } {
+/** What is on disk, for doctor and status. `oldestAt` is in epoch ms; null: nothing waits. */
+export function spooledIn(dataDir: string): {
+  readonly waiting: number;
+  readonly oldestAt: number | null;
+  readonly refused: number;
+} {
   const dir = join(dataDir, SPOOL_DIR);
-  const [oldest] = namesIn(dir);
+  const waiting = namesIn(dir);
+  const [oldest] = waiting;
   return {
+    waiting: waiting.length,
     oldestAt: oldest === undefined ? null : instantOfId(oldest.slice(DIGITS + 1)),
     refused: namesIn(join(dir, REFUSED_DIR)).length,
   };

@@ -3,6 +3,7 @@ import { type ClientRequest, createServer, type IncomingMessage, type Server, Se
 import { createServer as createSecureServer, Server as SecureServer } from "node:https";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { escapeHtml } from "../core/clean-text.ts";
 import { PrismError, STATUS_OF } from "../core/errors.ts";
 import { uuidv7 } from "../core/ids.ts";
 import { CidrSet } from "../core/ip-addresses.ts";
@@ -27,6 +28,8 @@ export interface StandbyOptions {
   readonly forwarder: Forwarder;
   /** URL of the leader; null: there is none. */
   leader(): string | null;
+  /** What this client is told of a leader that cannot be reached. */
+  unreachable?(req: IncomingMessage): string;
   /** What answers instead of a leader; null: nothing does. */
   degraded(): DegradedServer | null;
   /** What this node answers itself; null: the leader answers. */
@@ -304,7 +307,8 @@ export class StandbyPort {
 
   /** The leader could not be reached: it is gone, and not known to be. */
   #again(req: IncomingMessage, res: ServerResponse, since: number): void {
-    if (performance.now() - since >= this.#options.holdMs) this.#refuse(req, res, "NO_LEADER");
+    const told = this.#leader() === null ? undefined : this.#options.unreachable?.(req);
+    if (performance.now() - since >= this.#options.holdMs) this.#refuse(req, res, "NO_LEADER", told);
     else setTimeout(() => void this.#answer(req, res, since), AGAIN_MS);
   }
 
@@ -457,18 +461,21 @@ function answerError(req: IncomingMessage, res: ServerResponse, error: PrismErro
     Connection: "close",
     ...errorHeaders(error),
   });
-  res.end(isPage ? PAGE : JSON.stringify(errorBody(error, uuidv7())));
+  res.end(isPage ? pageOf(error.message) : JSON.stringify(errorBody(error, uuidv7())));
   // A body that is still on its way is not read.
   req.resume();
 }
 
 /** No style and no script; it loads again by itself. */
-const PAGE = `<!doctype html>
+function pageOf(message: string): string {
+  const title = escapeHtml(message.replace(/;.*/, ""));
+  return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta name="color-scheme" content="light dark"><meta name="robots" content="noindex">
-<meta http-equiv="refresh" content="5"><title>No node leads</title></head>
-<body><h1>No node of the cluster leads</h1>
+<meta http-equiv="refresh" content="5"><title>${title}</title></head>
+<body><h1>${title}</h1>
 <p>Another node takes over within seconds once most of the nats-servers can be reached.</p>
 <p>If this page stays, see which nats-servers run, and the log of this node.</p>
 </body></html>
 `;
+}

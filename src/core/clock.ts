@@ -34,9 +34,11 @@ export function toRfc3339OrNull(at: EpochMs | null): string | null {
   return at === null ? null : new Date(at).toISOString();
 }
 
-/** A span of time for people, at least a minute: `2 h 5 min`, `12 min`, `1 min`. */
+/** A span of time for people, at least a second: `2 h 5 min`, `12 min`, `15 s`. */
 export function spanText(ms: number): string {
-  const minutes = Math.max(1, Math.round(ms / MINUTE_MS));
+  const seconds = Math.max(1, Math.round(ms / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.round(ms / MINUTE_MS);
   const [days, hours] = [Math.floor(minutes / 1440), Math.floor((minutes % 1440) / 60)];
   const units = [
     days > 0 ? `${days} d` : "",

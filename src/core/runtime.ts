@@ -206,10 +206,17 @@ export function namesOwners(): boolean {
 }
 
 let warning = "";
+let warningOfState = (): string => "";
 
-/** What every page of this process begins with. */
-export function warnOnPages(text: string): void {
+/** What every page of this process begins with. @param inState what its state says. */
+export function warnOnPages(text: string, inState = () => text): void {
   warning = text;
+  warningOfState = inState;
+}
+
+/** Null: this process serves no copy. */
+export function stateWarning(): string | null {
+  return warning === "" ? null : warningOfState();
 }
 
 export function pageWarning(): string {

@@ -176,6 +176,8 @@ export interface FollowingNode {
   readonly version: string;
   /** It pages people from a copy of its database, because no node leads. */
   readonly isDegraded: boolean;
+  /** Requests that wait for the next leader; null: it takes none. */
+  readonly spooled: number | null;
 }
 
 /** The node of this configuration that runs and does not lead; null: there is none. */
@@ -225,7 +227,10 @@ function serverIn(body: unknown): FoundServer | undefined {
 }
 
 function followerIn(body: unknown): FollowingNode | null {
-  const { role, node, leader, version, degraded } = Object(body) as Readonly<Record<string, unknown>>;
+  const { role, node, leader, version, degraded, spooled } = Object(body) as Readonly<Record<string, unknown>>;
   if (role !== "standby" || typeof node !== "string" || typeof version !== "string") return null;
-  return { node, leader: typeof leader === "string" ? leader : null, version, isDegraded: degraded === true };
+  return {
+    ...{ node, leader: typeof leader === "string" ? leader : null, version, isDegraded: degraded === true },
+    spooled: typeof spooled === "number" ? spooled : null,
+  };
 }

@@ -96,6 +96,7 @@ test("from a single server to a cluster and back, the JSON of each command has w
   members.push("mayLead", "advertise", "at", "keys", "version", "fenced", "skewMs");
   assert.deepEqual(Object.keys(status.nodes[0] ?? {}).sort(), members.sort());
   assert.deepEqual(Object.keys(status.log).sort(), ["first", "last"]);
+  assert.deepEqual((status as { unreachable?: unknown }).unreachable, []);
   for (const { sequence } of status.nodes)
     assert.ok(Number(sequence) <= Number(status.log["last"]), "it is in the log");
   assert.deepEqual(Object.keys((jsonOf(b, "digest") as { position: object }).position).sort(), [

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { type Treatment, treatmentOf } from "../../src/cluster/degraded.ts";
@@ -50,7 +50,7 @@ test("another path of a route that is kept is kept, too", async (t) => {
 test("without a majority of nats-servers people are paged, also by a node that starts then; the next leader has it all", async (t) => {
   const servers = await startNats(t, 3);
   const targets = await Targets.open(t, Date.now, ["webhook", "channel-http"]);
-  const contact = await startRecorder<{ reason: string }>(t);
+  const contact = await startRecorder<{ reason: string; text: string }>(t);
   const own = {
     PRISM_CLUSTER_EMERGENCY_AFTER_MS: "2000",
     PRISM_CLUSTER_HOLD_MS: "1000",
@@ -63,6 +63,10 @@ test("without a majority of nats-servers people are paged, also by a node that s
     callerOf(() => ({ url: leader.url, token })),
     targets,
   );
+  const admin = callerOf(() => ({ url: leader.url, token }));
+  const { id: me } = await admin.call<{ id: string }>("GET", "/users/me");
+  const rule = { name: "page", condition: 'event.type == "rule.page"', titleTemplate: "Page", projectId: "default" };
+  await admin.call("POST", "/rules", { ...rule, targetUsers: [me] });
   const [kept, restarted] = cluster.nodes;
   assert.ok(kept && restarted);
   await Promise.all(servers.slice(1).map((server) => server.stop("SIGKILL")));
@@ -81,6 +85,13 @@ test("without a majority of nats-servers people are paged, also by a node that s
     const sent = await node.run("send", "hello", "--url", node.url, "--token", token);
     assert.deepEqual([sent.code, /kept for the next leader/.test(sent.stderr)], [0, true], sent.stderr);
     assert.equal((await fetch(`${node.url}/health/ready`)).status, 200, "a proxy sends requests here");
+    await requireNoLeader(node, token);
+    await server.call("POST", "/events", { type: "rule.page" });
+    await eventually("the notification of a rule is marked", async () => {
+      const { data } = await server.call<{ data: Record<string, string>[] }>("GET", "/notifications");
+      const page = data.find(({ title }) => title === "Page");
+      return page?.["message"]?.startsWith("The cluster has no leader: this may be repeated.");
+    });
   }
   assert.equal(fired.length, 20);
   const isPaged = ({ name }: Fired) => targets.accepted.some(({ text }) => text.includes(name));
@@ -88,6 +99,8 @@ test("without a majority of nats-servers people are paged, also by a node that s
   assert.ok(targets.accepted.some(({ text }) => text.includes("The cluster has no leader")));
   const reasons = contact.posts.map(({ body }) => body.reason);
   assert.ok(reasons.includes("no-leader"), `emergency: ${reasons}`);
+  const texts = contact.posts.map(({ body }) => body.text).join("\n");
+  assert.match(texts, /^Node: [ab]\nServer: .*\nWhat to do: .* run: prism doctor\./m);
   for (const node of cluster.nodes) assert.doesNotMatch(node.output, /audit\.head/, "the copy is no damaged database");
 
   await Promise.all(servers.slice(1).map((server) => server.start()));
@@ -127,7 +140,33 @@ test("with cluster.degraded hold nothing is paged without a leader, and nothing 
     await assert.rejects(server.call("POST", "/alerts", { alerts }), /503 .*NO_LEADER/s);
   assert.equal(await isDegraded(node), false);
   assert.equal((await fetch(`${node.url}/health/ready`)).status, 503, "a proxy sends requests elsewhere");
+
+  await node.stop();
+  const earlier = Date.now() / 1000 - 600;
+  utimesSync(join(node.dir, "alive"), earlier, earlier);
+  assert.equal(node.command("cluster", "leave", "--yes").status, 0);
+  await node.alone(async (ownToken) => {
+    const alone = callerOf(() => ({ url: node.url, token: ownToken }));
+    const { watch } = await alone.call<{ watch: { lastDown: { text: string } } }>("GET", "/status");
+    assert.match(watch.lastDown.text, /^No server led from [^ ]+ to [^ ]+, 10 min\. (Late|Nothing)/);
+  });
 });
+
+/** `prism status`, with a token and without one, says that no node leads and how much waits. */
+async function requireNoLeader(node: ClusterNode, token: string): Promise<void> {
+  const waits = /No node of the cluster leads: pages leave from a copy .* and [1-9]\d* requests? waits? for the next/;
+  const asked = await node.run("status", "--token", token, "--json");
+  const status = JSON.parse(asked.stdout) as { status: string; cluster: unknown; warnings: string[] };
+  assert.deepEqual([asked.code, status.status, status.cluster], [8, "degraded", null], asked.stderr);
+  assert.match(status.warnings[0] ?? "", waits);
+  const shown = await node.run("status", "--token", token);
+  assert.match(shown.stdout, waits);
+  const bare = await node.run("status");
+  assert.equal(bare.code, 8, bare.stderr);
+  assert.match(bare.stdout, /pages +leave from a copy .*\nwait for the next leader +[1-9]\d* requests?\n/);
+  const { leader, spooled } = JSON.parse((await node.run("status", "--json")).stdout) as Record<string, unknown>;
+  assert.deepEqual([leader, Number(spooled) > 0], [null, true]);
+}
 
 async function isDegraded(node: ClusterNode): Promise<boolean> {
   return (await node.health())?.degraded === true;

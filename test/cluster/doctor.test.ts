@@ -9,7 +9,7 @@ import { VERSION } from "../../src/core/runtime.ts";
 import { eventually } from "../helpers/eventually.ts";
 import type { Scope } from "../helpers/scope.ts";
 import { type NatsServer, startNats } from "./support/nats.ts";
-import { type ClusterNode, startCluster } from "./support/nodes.ts";
+import { type ClusterNode, makeCluster, startCluster } from "./support/nodes.ts";
 import { other } from "./support/sending.ts";
 
 /** Findings about the cluster, as `status name: message`. */
@@ -114,4 +114,37 @@ test("doctor checks the servers and the nodes of a cluster", async (t) => {
     found.some((each) => /^WARN nats-server: 127\.0\.0\.1:\d+ does not answer/.test(each)),
     found.join("\n"),
   );
+  await servers[1]?.stop("SIGKILL");
+  await eventually(
+    "only those that are down are named",
+    () => findings(leader).some((each) => /^FAIL cluster log: 2 of 3 .* do not answer: (n1, n2|n2, n1);/.test(each)),
+    60_000,
+  );
+});
+
+test("a leader that cannot be reached where it says is named, by the follower, status and doctor", async (t) => {
+  const wrong = "http://127.0.0.1:1";
+  const cluster = await makeCluster(t, await startNats(t), ["a", "b"], { PRISM_CLUSTER_HOLD_MS: "500" });
+  const [a, b] = cluster.nodes as [ClusterNode, ClusterNode];
+  a.set({ PRISM_CLUSTER_ADVERTISE: wrong });
+  await a.start();
+  await cluster.leader();
+  await b.start();
+  const ask = async (headers: Record<string, string>): Promise<string> => {
+    const reply = await fetch(`${b.url}/api/v1/incidents`, { headers });
+    return `${reply.status} ${await reply.text()}`;
+  };
+  const named = /^503 .*NO_LEADER.*The leader a of the cluster cannot be reached at http:\/\/127\.0\.0\.1:1;/;
+  await eventually("its machine is told", async () => named.test(await ask({})), 60_000);
+  const stranger = await ask({ "X-Forwarded-For": "203.0.113.7" });
+  assert.match(stranger, /^503 .*NO_LEADER.*This node cannot reach the leader of the cluster; nothing was stored/);
+  assert.doesNotMatch(stranger, /127\.0\.0\.1:1/);
+  assert.match(await ask({ Accept: "text/html" }), /<h1>The leader a of the cluster cannot be reached at /);
+  const status = b.command("cluster", "status");
+  assert.match(status.stdout, /^The leader a cannot be reached at http:\/\/127\.0\.0\.1:1 from this machine: /m);
+  const { unreachable } = JSON.parse(b.command("cluster", "status", "--json").stdout) as { unreachable: object[] };
+  assert.deepEqual(Object.keys(unreachable[0] ?? {}).sort(), ["advertise", "isLeader", "node", "reason"]);
+  assert.equal(b.command("doctor").status, 8);
+  const found = findings(b).filter((each) => each.includes("cluster reach"));
+  assert.match(found.join(), /^FAIL cluster reach: the leader a cannot be reached at http:\/\/127\.0\.0\.1:1: [^,]+$/);
 });

@@ -56,7 +56,7 @@ test("a record that the servers do not take is refused, and the leader goes on; 
   await eventually("its health says so", async () => sealed.test((await problem()) ?? ""), PATIENCE_MS);
 
   await manager.streams.delete(STREAM);
-  const gone = /the log of the cluster is gone: see which nats-servers run; .*prism cluster reseed/;
+  const gone = /the log of the cluster is gone: see which nats-servers run: prism doctor; .*prism cluster reseed/;
   assert.match(leader.command("doctor").stdout, /FAIL +cluster log +it is gone/);
   await eventually("its health says so", async () => gone.test((await problem()) ?? ""), PATIENCE_MS);
 });

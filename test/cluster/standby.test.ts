@@ -64,7 +64,8 @@ test("requests and WebSockets that wait when a copy begins to answer are answere
   const live = await dial(t, port.port, UPGRADE);
   await eventually("they are held", () => port.standby.waiting === 4);
   const kept: string[] = [];
-  const spool = { hasRoomFor: async () => true, add: async ({ path }: { path: string }) => void kept.push(path) };
+  const add = async ({ path }: { path: string }) => void kept.push(path);
+  const spool = { hasRoomFor: async () => true, add, waiting: 0 };
   port.setting.degraded = { url: copy.url, spool };
   port.standby.answersFromCopy();
   await eventually("answers", () => [read, sent, other, live].every(({ text }) => text.startsWith("HTTP/1.1")));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { parseRfc3339, systemClock, toRfc3339, toRfc3339OrNull } from "../../src/core/clock.ts";
+import { parseRfc3339, spanText, systemClock, toRfc3339, toRfc3339OrNull } from "../../src/core/clock.ts";
 
 test("an RFC 3339 date-time is read to the millisecond", async (t) => {
   for (const { name, text, is } of [
@@ -79,4 +79,9 @@ test("instants are shown in UTC with milliseconds, and absent ones are null", ()
 test("the system's clock is the system's", (t) => {
   t.mock.timers.enable({ apis: ["Date"], now: 123 });
   assert.equal(systemClock.now(), 123);
+});
+
+test("a span of time is told in seconds below a minute, then in minutes, hours and days", () => {
+  const spans = [0, 15_000, 59_400, 59_600, 90_000, 3_600_000, 7_500_000, 90_061_000].map(spanText);
+  assert.deepEqual(spans, ["1 s", "15 s", "59 s", "1 min", "2 min", "1 h", "2 h 5 min", "1 d 1 h 1 min"]);
 });

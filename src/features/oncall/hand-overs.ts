@@ -132,7 +132,8 @@ async function sendNotice(
   await trx.insertInto("oncall_notices").values(row).execute();
   const { timezone = schedule.timezone } =
     (await trx.selectFrom("users").select("timezone").where("id", "=", user).executeTakeFirst()) ?? {};
-  const until = `until ${localTime(end, timezone)}`;
+  // What comes after the days that are looked at is not known.
+  const until = `${end >= now + AHEAD_MS ? "at least until" : "until"} ${localTime(end, timezone)}`;
   const isRunning = start <= now;
   const title = isRunning ? `On call now: ${schedule.name}` : `On call soon: ${schedule.name}`;
   const message = isRunning

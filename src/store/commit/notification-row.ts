@@ -1,4 +1,5 @@
 import { uuidv7 } from "../../core/ids.ts";
+import { pageWarning } from "../../core/runtime.ts";
 import type { NotificationRow } from "./write-set.ts";
 
 type Required = "kind" | "title" | "message" | "channels" | "createdAt";
@@ -19,7 +20,7 @@ export function notificationRow(given: NewNotification): NotificationRow {
     projectId: given.projectId ?? null,
     kind: given.kind,
     title: given.title,
-    message: given.message,
+    message: marked(given.message),
     sound: given.sound ?? null,
     action: given.action ?? null,
     data: given.data ?? null,
@@ -29,4 +30,10 @@ export function notificationRow(given: NewNotification): NotificationRow {
     createdAt: given.createdAt,
     channels: given.channels,
   };
+}
+
+/** Without a leader of the cluster every notification says so; that of an incident does already. */
+function marked(message: string): string {
+  const warning = pageWarning();
+  return message.startsWith(warning) ? message : `${warning}\n\n${message}`.trimEnd();
 }

@@ -105,6 +105,15 @@ test("a restart neither loses nor repeats a hand-over; only the current state is
   assert.deepEqual([noticesOf(world, ada).length, noticesOf(world, grace).length], [1, 1]);
 });
 
+test("a notice names a date that is only the end of what is looked at as the least one", async (t) => {
+  const world = await onCallWorld(t);
+  const schedule = await makeSchedule(world);
+  await makeShift(world, schedule, rotation(world, { turns: [["ada"]] }));
+  await eventually("ada is notified", () => noticesOf(world, world.ada).length === 1);
+  const message = scalarOf<string>(world.prism, "select message from notifications where kind = 'oncall'");
+  assert.match(String(message), /^You are on call for Database at least until \w+, .* \(UTC\)\.$/m);
+});
+
 test("a clock that is set back repeats no hand-over", async (t) => {
   const world = await onCallWorld(t);
   const { prism, clock } = world;

@@ -12,6 +12,7 @@ import {
   OTHER_SECRET,
   requireClusterFiles,
   tryServers,
+  unreachableOf,
 } from "../../../cluster/look.ts";
 import { connectNats, NatsLog, NatsServerRefused } from "../../../cluster/nats-log.ts";
 import { readPosition, START, startPosition } from "../../../cluster/position.ts";
@@ -44,15 +45,20 @@ export async function clusterStatus(context: CommandContext): Promise<void> {
       throw new CommandError(
         EXIT.checkFailed,
         `the log of the cluster is gone, and this node has applied ${applied} records of it: ` +
-          `see which nats-servers run; ${RESEED}`,
+          `see which nats-servers run: prism doctor; ${RESEED}`,
       );
     const rows = nodes.map((beat) => [
       ...[beat.node, beat.isLeader ? "leader" : "follows", beat.isLeader ? "-" : beat.sequence, beat.term],
       ...[beat.skewMs, beat.version, beat.advertise],
     ]);
-    context.out.result({ nodes, log: range }, () => [
+    const unreachable = await unreachableOf(nodes, config);
+    context.out.result({ nodes, log: range, unreachable }, () => [
       ...table(["NODE", "ROLE", "APPLIED", "TERM", "CLOCK MS", "VERSION", "URL"], rows),
       range === null ? NO_LOG_YET : `The log has the records ${range.first} to ${range.last}.`,
+      ...unreachable.map(
+        ({ node, isLeader, advertise, reason }) =>
+          `The ${isLeader ? "leader" : "node"} ${node} cannot be reached at ${advertise} from this machine: ${reason}.`,
+      ),
     ]);
     if (!nodes.some(({ isLeader }) => isLeader)) throw new CommandError(EXIT.checkFailed, "no node leads");
   });

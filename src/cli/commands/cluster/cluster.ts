@@ -20,7 +20,8 @@ export function addCluster(program: Command): void {
       },
       "step-down": {
         text: "let another node lead",
-        about: "On the machine of the leader, or with a token at any node. Requests that come meanwhile wait.",
+        about:
+          "On the machine of the leader, or with a token at any node. Requests through the other nodes wait meanwhile.",
         examples: ["", "--to b"],
         flags: { to: ["--to <node>", "the node that leads next (default: the one that has applied most of the log)"] },
         act: async (context, given) => (await commands()).clusterStepDown(context, given),

@@ -52,11 +52,13 @@ async function statusOfFollower(context: CommandContext): Promise<false | undefi
   if (isOnline(context) || tokenOf(context) !== undefined) return false;
   const follower = await followerHere(context.loadConfig("none").config);
   if (follower === null) return false;
-  const { node, leader, version, isDegraded } = follower;
+  const { node, leader, version, isDegraded, spooled } = follower;
   const status = leader === null ? "no leader" : "ok";
-  const shown = { status, role: "standby", node, leader, degraded: isDegraded, version };
+  const shown = { status, role: "standby", node, leader, degraded: isDegraded, spooled, version };
   const rows = [
     ["node", `${node}, ${followingText(follower)}`],
+    ...(isDegraded ? [["pages", "leave from a copy of the database of this node"] as const] : []),
+    ...(spooled === null ? [] : [["wait for the next leader", countText(spooled, "request")] as const]),
     ["version", version],
     ["state of the cluster", "prism cluster status, or this command with a token (--token, PRISM_TOKEN)"],
   ] as const;

@@ -46,7 +46,7 @@ const WORDING: Readonly<Record<EmergencyReason | "test", Wording>> = {
   },
   "no-leader": {
     title: "The cluster of Prism has no leader",
-    remedy: "See which nats-servers and nodes run: prism cluster status. Most of the nats-servers must be reachable.",
+    remedy: "See which nats-servers and nodes run: prism doctor. Most of the nats-servers must be reachable.",
   },
   test: {
     title: "Test of the emergency contacts of Prism",

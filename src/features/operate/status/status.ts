@@ -4,7 +4,7 @@ import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { newestBackupAt } from "../../../core/data-dir.ts";
 import type { PermissionHolder } from "../../../core/principal.ts";
 import { withinOr } from "../../../core/promises.ts";
-import { VERSION } from "../../../core/runtime.ts";
+import { stateWarning, VERSION } from "../../../core/runtime.ts";
 import { Reply } from "../../../http/route.ts";
 import type { Context } from "../../../module/feature.ts";
 import type { ReadDb } from "../../../store/database.ts";
@@ -130,8 +130,10 @@ export async function systemStatus(health: Health, parts: StatusParts, caller: P
   const { db, store, storage, backlog, clock, auditHead } = parts;
   const { databaseBytes, walBytes } = store.sizes();
   const { status, version, uptimeMs, checks } = await health.report();
+  const withoutLeader = stateWarning();
   return {
-    status,
+    // People are paged, and most of what the server does has to wait.
+    status: withoutLeader !== null && status === "ok" ? "degraded" : status,
     version,
     uptimeMs,
     checks,
@@ -171,7 +173,7 @@ export async function systemStatus(health: Health, parts: StatusParts, caller: P
     ingest: { pendingBytes: pipeline.pendingBytes },
     watch: parts.watch.view(),
     cluster: await clusterStatus(parts),
-    warnings: [...parts.ownWarnings(), ...(auditHead.warning === null ? [] : [auditHead.warning])],
+    warnings: [withoutLeader ?? [], ...parts.ownWarnings(), auditHead.warning ?? []].flat(),
   };
 }
 

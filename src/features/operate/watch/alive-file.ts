@@ -6,11 +6,15 @@ import type { Logger } from "../../../core/log.ts";
 
 export const TOUCH_EVERY_MS = 15_000;
 
+const WITHOUT_LEADER = "without a leader";
+
 /** When an earlier server of the data directory was last alive. */
 export interface LastAlive {
   readonly at: EpochMs;
   /** It was stopped; otherwise it crashed, was killed, or lost its power. */
   readonly wasStopped: boolean;
+  /** Since then the node of a cluster heard no leader; whether one ran elsewhere is not known. */
+  readonly hadNoLeader: boolean;
 }
 
 /**
@@ -34,9 +38,10 @@ export class AliveFile {
   /** @returns null if there was no server, or its file cannot be read */
   read(): LastAlive | null {
     try {
-      const wasStopped = readFileSync(this.#path, "utf8").trim() === "stopped";
+      const state = readFileSync(this.#path, "utf8").trim();
       // A file system keeps fractions: the time is stored in seconds.
-      return { at: Math.round(statSync(this.#path).mtimeMs), wasStopped };
+      const at = Math.round(statSync(this.#path).mtimeMs);
+      return { at, wasStopped: state === "stopped", hadNoLeader: state === WITHOUT_LEADER };
     } catch {
       return null;
     }
@@ -45,6 +50,12 @@ export class AliveFile {
   /** A server of the same data lives now: this one, or the leader of its cluster. */
   note(): void {
     this.#write("running");
+  }
+
+  /** No leader is heard any more: the time of the last one stays. */
+  noteWithoutLeader(): void {
+    const last = this.read();
+    if (last && !last.hadNoLeader) this.#write(WITHOUT_LEADER, last.at);
   }
 
   start(): void {
@@ -58,10 +69,10 @@ export class AliveFile {
     this.#write("stopped");
   }
 
-  #write(state: "running" | "stopped"): void {
+  #write(state: "running" | "stopped" | typeof WITHOUT_LEADER, at = this.#clock.now()): void {
     try {
       writeFileSync(this.#path, `${state}\n`, { mode: 0o600 });
-      const seconds = this.#clock.now() / 1000;
+      const seconds = at / 1000;
       utimesSync(this.#path, seconds, seconds);
     } catch (error) {
       this.#report(error);

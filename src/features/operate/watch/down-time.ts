@@ -11,6 +11,8 @@ export interface DownTime extends LateWork {
   readonly to: EpochMs;
   /** The earlier server was stopped; otherwise it crashed, was killed, or lost its power. */
   readonly wasStopped: boolean;
+  /** This node of a cluster heard no leader: it may have run, and paged people from a copy. */
+  readonly hadNoLeader: boolean;
 }
 
 export type DownTimesParts = Uses<"db" | "clock" | "log" | "notify" | "emergency" | "settings">;
@@ -31,7 +33,7 @@ export async function readDownTime(
   const to = clock.now();
   if (!last || to - last.at <= WITH_LATE_WORK_MS) return null;
   const late = await lateWork(db.scan, last.at, to);
-  const down = { from: last.at, to, wasStopped: last.wasStopped, ...late };
+  const down = { from: last.at, to, wasStopped: last.wasStopped, hadNoLeader: last.hadNoLeader, ...late };
   return isAnyLate(late) || to - last.at > ALWAYS_MS ? down : null;
 }
 
@@ -45,7 +47,7 @@ export async function reportDownTime(parts: DownTimesParts, down: DownTime): Pro
     emergency.raise("server-was-down", { text, since: from });
   const recipients = (await administrators(db.read)).map(({ id }) => id);
   if (recipients.length === 0) return;
-  const title = `Prism was down for ${spanText(to - from)}`;
+  const title = `${down.hadNoLeader ? "No server led" : "Prism was down"} for ${spanText(to - from)}`;
   const data = { from: toRfc3339(from), to: toRfc3339(to) };
   await notify.send({ recipients, title, message: text, priority: PRIORITY, data });
 }
@@ -56,10 +58,11 @@ function isAnyLate({ incidents, timers, scheduledRuns, deliveries, otherJobs }: 
 
 /** In sentences: from when to when, why, and what was late. */
 export function downText(down: DownTime): string {
-  const { from, to, wasStopped } = down;
+  const { from, to, wasStopped, hadNoLeader } = down;
   const cause = wasStopped ? "It had been stopped" : "It had crashed, was killed, or the machine lost its power";
-  const span = `No server ran from ${toRfc3339(from)} to ${toRfc3339(to)}, ${spanText(to - from)}.`;
-  return `${span} ${cause}. ${isAnyLate(down) ? `Late, and done now: ${lateText(down)}` : "Nothing was late"}.`;
+  const span = `from ${toRfc3339(from)} to ${toRfc3339(to)}, ${spanText(to - from)}.`;
+  const what = hadNoLeader ? `No server led ${span}` : `No server ran ${span} ${cause}.`;
+  return `${what} ${isAnyLate(down) ? `Late, and done now: ${lateText(down)}` : "Nothing was late"}.`;
 }
 
 function lateText({ incidents, urgentIncidents, timers, scheduledRuns, deliveries, otherJobs }: LateWork): string {
