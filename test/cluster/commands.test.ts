@@ -5,7 +5,8 @@ import { eventually } from "../helpers/eventually.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { startNats } from "./support/nats.ts";
-import { type ClusterNode, makeCluster } from "./support/nodes.ts";
+import { type ClusterNode, makeCluster, startCluster } from "./support/nodes.ts";
+import { other, sendEvent } from "./support/sending.ts";
 
 /** Runs a command that must succeed. @returns its JSON */
 function jsonOf(node: ClusterNode, ...args: string[]): Record<string, unknown> {
@@ -114,7 +115,31 @@ test("from a single server to a cluster and back, the JSON of each command has w
   await b.stop();
   assert.equal(b.command("cluster", "leave").status, 2, "not without a confirmation");
   assert.ok((await b.leaderNotes()).includes("cluster.drillAskedAt"), "a leader notes something in the settings");
-  assert.deepEqual(jsonOf(b, "leave", "--standalone", "--yes"), { left: true });
+  assert.deepEqual(jsonOf(b, "leave", "--standalone", "--yes"), { left: true, notChecked: null });
   assert.deepEqual(await b.leaderNotes(), [], "nothing of the cluster is left");
   assert.deepEqual(Object.keys(jsonOf(b, "reseed", "--yes")).sort(), ["before", "cluster", "log", "node"]);
+});
+
+test("leave refuses on a node that lacks changes of the log, and says when it could not look", async (t) => {
+  const servers = await startNats(t);
+  const cluster = await startCluster(t, servers, ["a", "b"]);
+  const [last, token] = [await cluster.leader(), await cluster.token()];
+  const behind = other(cluster, last);
+  await cluster.requireEqual();
+  await behind.stop();
+  await sendEvent(last, token, "late");
+  await last.stop();
+  const refused = behind.command("cluster", "leave", "--yes");
+  assert.equal(refused.status, 3, refused.stdout);
+  assert.match(refused.stderr, /has \d+ of \d+ records of the log: run it on the machine that led last, or start this/);
+  const asks = behind.command("cluster", "leave", "--without-records");
+  assert.deepEqual([asks.status, /nothing was changed/.test(asks.stderr)], [2, true], asks.stderr);
+  // Its own signs of life are in the log only.
+  assert.deepEqual(jsonOf(last, "leave", "--yes"), { left: true, notChecked: null });
+  for (const server of servers) await server.stop();
+  const { status, stdout, stderr } = behind.command("cluster", "leave", "--yes", "--json");
+  const notChecked = "no nats-server answers: could not look for other nodes of the cluster";
+  assert.equal(status, 0, stderr);
+  assert.match(stderr, new RegExp(`^${notChecked}$`, "m"));
+  assert.deepEqual(JSON.parse(stdout), { left: true, notChecked });
 });

@@ -14,8 +14,8 @@ import {
   tryServers,
 } from "../../../cluster/look.ts";
 import { connectNats, NatsLog, NatsServerRefused } from "../../../cluster/nats-log.ts";
-import { readPosition, START, startPosition } from "../../../cluster/position.ts";
-import { encodeRecord, newRecordId, recordBox } from "../../../cluster/record.ts";
+import { type Position, readPosition, START, startPosition } from "../../../cluster/position.ts";
+import { encodeRecord, newRecordId, RecordReader, recordBox, UnreadableRecord } from "../../../cluster/record.ts";
 import { nodeOf } from "../../../config/checks.ts";
 import type { LoadedConfig } from "../../../config/load.ts";
 import { SLICED_LIMIT_MS } from "../../../remote/server-client.ts";
@@ -167,37 +167,101 @@ export async function clusterInit(context: CommandContext): Promise<void> {
   });
 }
 
-/** @throws CommandError 3 for a database that is in no cluster, or while another node is heard */
-export async function clusterLeave(context: CommandContext, { yes }: { readonly yes?: boolean }): Promise<void> {
+interface LeaveFlags {
+  readonly yes?: boolean;
+  readonly withoutRecords?: boolean;
+}
+
+/**
+ * @throws CommandError 3 for a database that is in no cluster, while another node is heard, and when the log
+ * has records that this database lacks; 8 when all that is heard has another secret
+ */
+export async function clusterLeave(context: CommandContext, { yes, withoutRecords }: LeaveFlags): Promise<void> {
   refuseUrl(context, "cluster leave");
   const loaded = context.loadConfig("none");
   requireSomeDatabase(loaded);
   const { config } = loaded;
-  const running = await otherNodes(config);
-  if (running.length > 0)
-    throw new CommandError(EXIT.refused, `stop the other nodes first, the leader last: ${running.join(", ")}`);
+  const position = closing(openForReading(config.databaseFile), readPosition);
+  if (position === null) throw new CommandError(EXIT.refused, "the database is in no cluster");
+  const notChecked = await requireLast(config, position, withoutRecords === true);
+  if (notChecked !== null) context.out.note(notChecked);
   const question = "Go on without the cluster? Do so on one node only, and stop the others";
   if (yes !== true && !(await confirm(question))) throw new CommandError(EXIT.usage, NOT_CONFIRMED);
   await withDataDirLock(config, () => {
-    closing(openForWriting({ file: config.databaseFile, busyTimeoutMs: 5000 }), (connection) => {
-      if (readPosition(connection) === null) throw new CommandError(EXIT.refused, "the database is in no cluster");
-      endClusterOf(connection);
-    });
-    context.out.result({ left: true }, () => [
+    closing(openForWriting({ file: config.databaseFile, busyTimeoutMs: 5000 }), endClusterOf);
+    context.out.result({ left: true, notChecked }, () => [
       "Remove cluster.servers from the configuration, and start prism serve.",
       "On the other machines disable Prism and the nats-servers: a node that starts there with the log leads alone.",
     ]);
   });
 }
 
-/** Of nodes that run; none without nats-servers that answer, so that a node goes on alone after their loss. */
-async function otherNodes(config: LoadedConfig["config"]): Promise<readonly string[]> {
-  const { cluster } = config;
-  if (cluster.servers.length === 0) return [];
-  const nats = await connectNats(cluster, `${nodeOf({ cluster })} leave`).catch(() => null);
-  if (nats === null) return [];
-  const { nodes } = await heardBeats(nats, cluster, cluster.secret ?? "").finally(() => nats.close());
-  return nodes.map(({ node }) => node).filter((name) => name !== nodeOf({ cluster }));
+/**
+ * Looks for nodes that run, and for records that only the log has. @returns why it could not look: a node goes on
+ * alone after the loss of the nats-servers; null: it has looked
+ */
+async function requireLast(
+  config: LoadedConfig["config"],
+  position: Position,
+  withoutRecords: boolean,
+): Promise<string | null> {
+  const cannotLook = "could not look for other nodes of the cluster";
+  if (config.cluster.servers.length === 0) return `cluster.servers is not set: ${cannotLook}`;
+  const nats = await connected(config, "leave").catch((error: unknown) => {
+    if (error instanceof CommandError && error.exitCode === EXIT.unreachable) return null;
+    throw error;
+  });
+  if (nats === null) return `no nats-server answers: ${cannotLook}`;
+  try {
+    const running = (await heardNodes(nats, config)).map(({ node }) => node).filter((node) => node !== nodeOf(config));
+    if (running.length > 0)
+      throw new CommandError(EXIT.refused, `stop the other nodes first, the leader last: ${running.join(", ")}`);
+    if (!withoutRecords) await requireAllRecords(nats, config, position.sequence);
+    return null;
+  } catch (error) {
+    if (error instanceof CommandError) throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    return `the log of the cluster cannot be read (${why}): could not look for records that this node lacks`;
+  } finally {
+    await nats.close();
+  }
+}
+
+/** @throws CommandError 3 for a change that is in the log, and not in this database; errors of a log without a majority */
+async function requireAllRecords(
+  nats: NatsConnection,
+  { cluster }: LoadedConfig["config"],
+  applied: number,
+): Promise<void> {
+  const journal = await NatsLog.open(nats, { ...cluster, allowOldServer: true });
+  const range = await rangeOf(journal);
+  if (range === null || range.last <= applied) return;
+  if (range.first <= applied + 1 && !(await hasChanges(journal, applied, range.last, cluster))) return;
+  throw new CommandError(
+    EXIT.refused,
+    `this node has ${applied} of ${range.last} records of the log: run it on the machine that led last, or start this ` +
+      "one once more so that it catches up; if the records shall be lost: --without-records",
+  );
+}
+
+/** A leader notes its own signs of life in the log only: they change nothing. A record that cannot be read counts. */
+async function hasChanges(
+  journal: NatsLog,
+  applied: number,
+  last: number,
+  { secret = "", previousSecrets }: LoadedConfig["config"]["cluster"],
+): Promise<boolean> {
+  const reader = new RecordReader(recordBox([secret, ...previousSecrets]));
+  try {
+    for await (const { sequence, bytes } of journal.follow(applied)) {
+      if (reader.read(bytes)?.content.kind === "statements") return true;
+      if (sequence >= last) return false;
+    }
+  } catch (error) {
+    if (error instanceof UnreadableRecord) return true;
+    throw error;
+  }
+  throw new Error("it does not answer");
 }
 
 /** The leader forgets a node that is gone for good, at the leader by its control socket, at any node by HTTP. */
@@ -305,7 +369,7 @@ export async function clusterJoin(context: CommandContext, { yes }: { readonly y
   });
 }
 
-/** @throws CommandError 3 when all servers refuse this node, 4 when none answers */
+/** @throws CommandError 3 when servers refuse this node and none takes it, 4 when none answers */
 async function connected({ cluster }: LoadedConfig["config"], what: string): Promise<NatsConnection> {
   requireClusterFiles(cluster);
   const name = `${nodeOf({ cluster })} ${what}`;
@@ -316,10 +380,9 @@ async function connected({ cluster }: LoadedConfig["config"], what: string): Pro
   const [reached, ...others] = tried.flatMap((each) => each.connection ?? []);
   await Promise.all(others.map((other) => other.close()));
   if (reached) return reached;
-  if (failed.every(({ isRefusal }) => isRefusal)) {
-    const servers = cluster.servers.join(", ");
-    throw new CommandError(EXIT.refused, `the nats-servers refuse the user of this node: ${servers}`);
-  }
+  const refusing = failed.filter(({ isRefusal }) => isRefusal).map(({ address }) => address);
+  if (refusing.length > 0)
+    throw new CommandError(EXIT.refused, `the nats-servers refuse the user of this node: ${refusing.join(", ")}`);
   const reasons = failed.map(({ address, reason }) => `${address} (${reason})`).join(", ");
   throw new CommandError(EXIT.unreachable, `no nats-server answers: ${reasons}`);
 }

@@ -148,6 +148,7 @@ Examples:
     .command("leave")
     .description("let the database of this stopped node go on without a cluster")
     .option("--standalone", "go on as a single server: the one way to leave, so it may be left out")
+    .option("--without-records", "also when the log has records that this database lacks: they are lost")
     .option("--yes", "do not ask")
     .addHelpText(
       "after",
@@ -158,7 +159,7 @@ Examples:
   $ prism cluster leave --standalone
   $ prism cluster leave --yes`,
     )
-    .action(async (flags: { yes?: boolean }, command: Command) => {
+    .action(async (flags: { yes?: boolean; withoutRecords?: boolean }, command: Command) => {
       const { clusterLeave } = await import("./cluster-commands.ts");
       await clusterLeave(contextOf(command), flags);
     });
