@@ -3,7 +3,7 @@ import { mkdir, opendir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { DAY_MS } from "../core/clock.ts";
-import { writeComplete } from "../core/data-dir.ts";
+import { SPOOL_DIR, writeComplete } from "../core/data-dir.ts";
 import { instantOfId, uuidv7 } from "../core/ids.ts";
 import type { Logger } from "../core/log.ts";
 import type { SealedBox } from "../core/sealed-box.ts";
@@ -12,7 +12,6 @@ import { sha256Hex } from "../core/tokens.ts";
 import { type Forwarder, Unanswered, type WholeRequest } from "./forward.ts";
 
 const SUFFIX = ".request";
-const SPOOL_DIR = "spool";
 const REFUSED_DIR = "refused";
 const CONTEXT = "prism cluster spool";
 const MAX_BYTES = 268_435_456;
@@ -455,12 +454,20 @@ export async function refusedRequests(dataDir: string, box: SealedBox): Promise<
   );
 }
 
-/** What is on disk, for doctor. `oldestAt` is in epoch ms; null: nothing waits. */
-export function spooledIn(dataDir: string): { readonly oldestAt: number | null; readonly refused: number } {
+interface Spooled {
+  readonly waiting: number;
+  readonly oldestAt: number | null;
+  readonly refused: number;
+}
+
+/** What is on disk, for commands. `oldestAt` is in epoch ms; null: nothing waits. */
+export function spooledIn(dataDir: string): Spooled {
   const dir = join(dataDir, SPOOL_DIR);
   const refused = join(dir, REFUSED_DIR);
-  const [oldest] = existsSync(dir) ? namesIn(dir) : [];
+  const waiting = existsSync(dir) ? namesIn(dir) : [];
+  const [oldest] = waiting;
   return {
+    waiting: waiting.length,
     oldestAt: oldest === undefined ? null : instantOfId(oldest.slice(DIGITS + 1)),
     refused: existsSync(refused) ? namesIn(refused).length : 0,
   };

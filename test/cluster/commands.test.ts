@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import test from "node:test";
 import { runCli } from "../cli/run-cli.ts";
 import { eventually } from "../helpers/eventually.ts";
@@ -115,7 +117,7 @@ test("from a single server to a cluster and back, the JSON of each command has w
   await b.stop();
   assert.equal(b.command("cluster", "leave").status, 2, "not without a confirmation");
   assert.ok((await b.leaderNotes()).includes("cluster.drillAskedAt"), "a leader notes something in the settings");
-  assert.deepEqual(jsonOf(b, "leave", "--standalone", "--yes"), { left: true, notChecked: null });
+  assert.deepEqual(jsonOf(b, "leave", "--standalone", "--yes"), { left: true, notChecked: null, waiting: 0 });
   assert.deepEqual(await b.leaderNotes(), [], "nothing of the cluster is left");
   assert.deepEqual(Object.keys(jsonOf(b, "reseed", "--yes")).sort(), ["before", "cluster", "log", "node"]);
 });
@@ -135,11 +137,38 @@ test("leave refuses on a node that lacks changes of the log, and says when it co
   const asks = behind.command("cluster", "leave", "--without-records");
   assert.deepEqual([asks.status, /nothing was changed/.test(asks.stderr)], [2, true], asks.stderr);
   // Its own signs of life are in the log only.
-  assert.deepEqual(jsonOf(last, "leave", "--yes"), { left: true, notChecked: null });
+  assert.deepEqual(jsonOf(last, "leave", "--yes"), { left: true, notChecked: null, waiting: 0 });
   for (const server of servers) await server.stop();
   const { status, stdout, stderr } = behind.command("cluster", "leave", "--yes", "--json");
   const notChecked = "no nats-server answers: could not look for other nodes of the cluster";
   assert.equal(status, 0, stderr);
   assert.match(stderr, new RegExp(`^${notChecked}$`, "m"));
-  assert.deepEqual(JSON.parse(stdout), { left: true, notChecked });
+  assert.deepEqual(JSON.parse(stdout), { left: true, notChecked, waiting: 0 });
+});
+
+test("a node that leaves sends itself what it took without a leader", async (t) => {
+  const servers = await startNats(t);
+  const own = { PRISM_CLUSTER_EMERGENCY_AFTER_MS: "2000", PRISM_CLUSTER_HOLD_MS: "1000" };
+  const cluster = await startCluster(t, servers, ["a"], own);
+  const [a] = cluster.nodes as [ClusterNode];
+  const token = await cluster.token();
+  for (const server of servers) await server.stop();
+  const health = () => fetch(`${a.url}/health`).then((reply) => reply.text());
+  const isDegraded = () =>
+    health().then(
+      (text) => text.includes('"degraded":true'),
+      () => false,
+    );
+  await eventually("it pages from a copy", isDegraded, 90_000);
+  await sendEvent(a, token, "spooled");
+  await a.stop();
+  assert.equal(jsonOf(a, "leave", "--yes")["waiting"], 1);
+  a.set({ PRISM_CLUSTER_SERVERS: "" });
+  const warning = /WARN +cluster spool +requests that this server took as a node .* in no database: 1/;
+  assert.match(a.command("doctor").stdout, warning);
+  await a.alone(async () => {
+    await eventually("it is stored", async () => (await a.eventsOf("spooled")) === 1);
+  });
+  assert.deepEqual([await a.eventsOf("spooled"), existsSync(join(a.dir, "spool"))], [1, false]);
+  assert.doesNotMatch(a.command("doctor").stdout, /cluster spool/);
 });

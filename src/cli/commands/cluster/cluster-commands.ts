@@ -16,8 +16,10 @@ import {
 import { connectNats, NatsLog, NatsServerRefused } from "../../../cluster/nats-log.ts";
 import { type Position, readPosition, START, startPosition } from "../../../cluster/position.ts";
 import { encodeRecord, newRecordId, RecordReader, recordBox, UnreadableRecord } from "../../../cluster/record.ts";
+import { spooledIn } from "../../../cluster/spool.ts";
 import { nodeOf } from "../../../config/checks.ts";
 import type { LoadedConfig } from "../../../config/load.ts";
+import { countText } from "../../../core/clean-text.ts";
 import { SLICED_LIMIT_MS } from "../../../remote/server-client.ts";
 import { CONSOLE_SETTINGS, hasAuditKey } from "../../../store/sealed-settings.ts";
 import { closing, openForReading, openForWriting } from "../../../store/sqlite/connection.ts";
@@ -167,6 +169,8 @@ export async function clusterInit(context: CommandContext): Promise<void> {
   });
 }
 
+const SENT = "Prism sends them to itself when it starts here.";
+
 interface LeaveFlags {
   readonly yes?: boolean;
   readonly withoutRecords?: boolean;
@@ -189,9 +193,13 @@ export async function clusterLeave(context: CommandContext, { yes, withoutRecord
   if (yes !== true && !(await confirm(question))) throw new CommandError(EXIT.usage, NOT_CONFIRMED);
   await withDataDirLock(config, () => {
     closing(openForWriting({ file: config.databaseFile, busyTimeoutMs: 5000 }), endClusterOf);
-    context.out.result({ left: true, notChecked }, () => [
+    const { waiting } = spooledIn(config.dataDir);
+    context.out.result({ left: true, notChecked, waiting }, () => [
       "Remove cluster.servers from the configuration, and start prism serve.",
       "On the other machines disable Prism and the nats-servers: a node that starts there with the log leads alone.",
+      ...(waiting === 0
+        ? []
+        : [`Taken without a leader, and in no database yet: ${countText(waiting, "request")}. ${SENT}`]),
     ]);
   });
 }
