@@ -32,7 +32,12 @@ test("a drill ends the leader as a lost machine; the next one sends the page and
   assert.equal(standby.command("drill", "--takeover").status, 2, "not without a confirmation");
 
   const flags = ["--takeover", "--yes", "--url", standby.url, "--token", token, "--json"];
-  const drill = await standby.run("drill", ...flags);
+  const unknown = await standby.run("drill", "nobody", ...flags);
+  assert.equal(unknown.code, 6, unknown.stderr);
+  const running = standby.run("drill", ...flags);
+  await eventually("the leader ends", () => leader.output.includes("ends as if its machine were lost"), PATIENCE_MS);
+  assert.equal(hook.posts.length, 0, "its page is left to the next one");
+  const drill = await running;
   assert.equal(drill.code, 0, `${drill.stderr}\n${leader.output.slice(-2000)}`);
   const result = JSON.parse(drill.stdout) as { from: string; to: string; withoutLeaderMs: number; data: object[] };
   assert.deepEqual([result.from, result.to, result.data.length], [leader.name, standby.name, 1]);
