@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { runCli } from "../cli/run-cli.ts";
@@ -113,7 +113,13 @@ test("from a single server to a cluster and back, the JSON of each command has w
   await a.stop();
   await eventually("a is removed", () => b.command("cluster", "remove", "a", "--json").stdout.includes('"a"'), 60_000);
   assert.equal(a.command("cluster", "join", "--json").status, 2, "not without a confirmation");
-  assert.deepEqual(jsonOf(a, "join", "--yes"), { leader: "b", kept: `${a.file}.before-join` });
+  const kept = `${a.file}.before-join`;
+  assert.deepEqual(jsonOf(a, "join", "--yes"), { leader: "b", kept, files: [kept] });
+  writeFileSync(a.file, "second");
+  writeFileSync(`${a.file}-wal`, "its log");
+  const again = a.command("cluster", "join", "--yes");
+  assert.ok(again.stdout.includes(`remove ${kept}-2 ${kept}-2-wal\n`), again.stdout);
+  assert.notEqual(readFileSync(kept, "latin1"), "second", "the first one is still there");
   await b.stop();
   assert.equal(b.command("cluster", "leave").status, 2, "not without a confirmation");
   assert.ok((await b.leaderNotes()).includes("cluster.drillAskedAt"), "a leader notes something in the settings");

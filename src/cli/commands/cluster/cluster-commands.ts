@@ -361,18 +361,14 @@ export async function clusterJoin(context: CommandContext, { yes }: { readonly y
     if (!leader) throw new CommandError(EXIT.checkFailed, "no node leads: there is no database to copy");
     const question = `Put this database aside, and copy the one of ${leader.node} at the next start?`;
     if (yes !== true && !(await confirm(question))) throw new CommandError(EXIT.usage, NOT_CONFIRMED);
-    const kept = `${config.databaseFile}${GIVEN_UP}`;
-    // SQLite finds the log of a database by its name.
-    for (const suffix of ["", "-wal", "-shm"]) {
-      rmSync(`${kept}${suffix}`, { force: true });
-      if (existsSync(`${config.databaseFile}${suffix}`))
-        renameSync(`${config.databaseFile}${suffix}`, `${kept}${suffix}`);
-    }
+    const kept = nameToKeep(config.databaseFile);
+    const own = partsOf(config.databaseFile);
+    for (const suffix of own) renameSync(`${config.databaseFile}${suffix}`, `${kept}${suffix}`);
     for (const file of notesOf(config.dataDir)) rmSync(file, { force: true });
-    const result = { leader: leader.node, kept: existsSync(kept) ? kept : null };
-    context.out.result(result, () => [
+    const files = own.map((suffix) => `${kept}${suffix}`);
+    context.out.result({ leader: leader.node, kept: files.includes(kept) ? kept : null, files }, () => [
       `Start prism serve: it copies the database of ${leader.node}.`,
-      ...(result.kept === null ? [] : [`The database of before is ${result.kept}; remove it when all is well.`]),
+      ...(files.length === 0 ? [] : [`The database of before is kept. When all is well, remove ${files.join(" ")}`]),
     ]);
   });
 }
@@ -381,6 +377,19 @@ export async function clusterJoin(context: CommandContext, { yes }: { readonly y
 async function connected({ cluster }: LoadedConfig["config"], what: string): Promise<NatsConnection> {
   requireClusterFiles(cluster);
   const name = `${nodeOf({ cluster })} ${what}`;
+/** Suffixes of the files of a database that are there: SQLite finds its log by its name. */
+function partsOf(file: string): string[] {
+  return ["", "-wal", "-shm"].filter((suffix) => existsSync(`${file}${suffix}`));
+}
+
+/** A name that no earlier join has given. */
+function nameToKeep(file: string): string {
+  const name = (n: number): string => `${file}${GIVEN_UP}${n === 1 ? "" : `-${n}`}`;
+  let n = 1;
+  while (partsOf(name(n)).length > 0) n++;
+  return name(n);
+}
+
   const connection = await connectNats(cluster, name).catch(() => null);
   if (connection !== null) return connection;
   const tried = await tryServers(cluster, name);
