@@ -56,7 +56,11 @@ test("commands for a running node say at a single server that there is no cluste
 test("init changes nothing when the nats-servers cannot make the log, and works once they can", async (t) => {
   const cluster = await makeCluster(t, await startNats(t), ["a"]);
   const [a] = cluster.nodes as [ClusterNode];
+  const empty = a.command("cluster", "init");
+  assert.deepEqual([empty.status, /an empty node needs no command: \S*prism serve/.test(empty.stderr)], [4, true]);
+  assert.match(a.command("cluster", "status").stdout, /no log yet: the first start of prism serve makes it/);
   await a.alone(async () => undefined);
+  assert.match(a.command("cluster", "status").stdout, /no log yet: prism cluster init makes it from this database/);
   a.set({ PRISM_CLUSTER_REPLICAS: "3" });
   const refused = a.command("cluster", "init");
   assert.deepEqual([refused.status, /the log cannot be made: /.test(refused.stderr)], [3, true], refused.stderr);

@@ -14,7 +14,7 @@ import {
   tryServers,
 } from "../../../cluster/look.ts";
 import { connectNats, NatsLog, NatsServerRefused } from "../../../cluster/nats-log.ts";
-import { type Position, readPosition, START, startPosition } from "../../../cluster/position.ts";
+import { hasTables, type Position, readPosition, START, startPosition } from "../../../cluster/position.ts";
 import { encodeRecord, newRecordId, RecordReader, recordBox, UnreadableRecord } from "../../../cluster/record.ts";
 import { spooledIn } from "../../../cluster/spool.ts";
 import { nodeOf } from "../../../config/checks.ts";
@@ -56,7 +56,7 @@ export async function clusterStatus(context: CommandContext): Promise<void> {
     ]);
     context.out.result({ nodes, log: range }, () => [
       ...table(["NODE", "ROLE", "APPLIED", "TERM", "CLOCK MS", "VERSION", "URL"], rows),
-      range === null ? NO_LOG_YET : `The log has the records ${range.first} to ${range.last}.`,
+      range === null ? noLogYet(config.databaseFile) : `The log has the records ${range.first} to ${range.last}.`,
     ]);
     if (!nodes.some(({ isLeader }) => isLeader)) throw new CommandError(EXIT.checkFailed, "no node leads");
   } finally {
@@ -64,7 +64,11 @@ export async function clusterStatus(context: CommandContext): Promise<void> {
   }
 }
 
-const NO_LOG_YET = "There is no log yet: the first start of prism serve makes it.";
+function noLogYet(file: string): string {
+  const isOutside = hasTables(file) && closing(openForReading(file), readPosition) === null;
+  const by = isOutside ? "prism cluster init makes it from this database" : "the first start of prism serve makes it";
+  return `There is no log yet: ${by}.`;
+}
 
 /** The nodes that are heard, by name. @throws CommandError 8 when all that is heard has another secret */
 async function heardNodes(nats: NatsConnection, { cluster }: LoadedConfig["config"]): Promise<readonly HeardNode[]> {
@@ -373,10 +377,6 @@ export async function clusterJoin(context: CommandContext, { yes }: { readonly y
   });
 }
 
-/** @throws CommandError 3 when servers refuse this node and none takes it, 4 when none answers */
-async function connected({ cluster }: LoadedConfig["config"], what: string): Promise<NatsConnection> {
-  requireClusterFiles(cluster);
-  const name = `${nodeOf({ cluster })} ${what}`;
 /** Suffixes of the files of a database that are there: SQLite finds its log by its name. */
 function partsOf(file: string): string[] {
   return ["", "-wal", "-shm"].filter((suffix) => existsSync(`${file}${suffix}`));
@@ -390,6 +390,10 @@ function nameToKeep(file: string): string {
   return name(n);
 }
 
+/** @throws CommandError 3 when servers refuse this node and none takes it, 4 when none answers */
+async function connected({ cluster }: LoadedConfig["config"], what: string): Promise<NatsConnection> {
+  requireClusterFiles(cluster);
+  const name = `${nodeOf({ cluster })} ${what}`;
   const connection = await connectNats(cluster, name).catch(() => null);
   if (connection !== null) return connection;
   const tried = await tryServers(cluster, name);
