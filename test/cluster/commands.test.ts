@@ -178,6 +178,9 @@ test("a node that leaves sends itself what it took without a leader", async (t) 
   assert.match(a.command("doctor").stdout, warning);
   await a.alone(async () => {
     await eventually("it is stored", async () => (await a.eventsOf("spooled")) === 1);
+  const backup = a.command("backup");
+  assert.deepEqual([backup.status, backup.stdout], [8, ""]);
+  assert.match(backup.stderr, /no archive: no node leads, and the node that leads makes the archives/);
   });
   assert.deepEqual([await a.eventsOf("spooled"), existsSync(join(a.dir, "spool"))], [1, false]);
   assert.doesNotMatch(a.command("doctor").stdout, /cluster spool/);

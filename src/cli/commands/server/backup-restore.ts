@@ -59,7 +59,9 @@ export async function makeBackup(
   if (follower !== null) {
     const { node, leader } = follower;
     const why = `no archive: this node (${node}) follows, and the node that leads makes the archives`;
-    return out.result({ file: null, node, leader }, () => (out.quiet ? [] : [why]));
+    out.result({ file: null, node, leader }, () => (out.quiet || leader === null ? [] : [why]));
+    if (leader !== null) return;
+    throw new CommandError(EXIT.checkFailed, "no archive: no node leads, and the node that leads makes the archives");
   }
   requireSomeDatabase(loaded);
   const file = targetOf(config.dataDir, given);
