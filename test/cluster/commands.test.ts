@@ -137,6 +137,7 @@ test("leave refuses on a node that lacks changes of the log, and says when it co
   const cluster = await startCluster(t, servers, ["a", "b"]);
   const [last, token] = [await cluster.leader(), await cluster.token()];
   const behind = other(cluster, last);
+  assert.equal(last.command("backup").status, 0);
   await cluster.requireEqual();
   await behind.stop();
   await sendEvent(last, token, "late");
@@ -154,6 +155,12 @@ test("leave refuses on a node that lacks changes of the log, and says when it co
   assert.equal(status, 0, stderr);
   assert.match(stderr, new RegExp(`^${notChecked}$`, "m"));
   assert.deepEqual(JSON.parse(stdout), { left: true, notChecked, waiting: 0 });
+  for (const node of cluster.nodes) node.set({ PRISM_CLUSTER_SERVERS: "" });
+  const elsewhere = new RegExp(`WARN +backups +the newest .* by the node ${last.name}, and is not here: ${last.dir}`);
+  assert.match(last.command("doctor").stdout, /PASS +backups /);
+  // The nodes of a test are on one machine.
+  rmSync(join(last.dir, "backups"), { recursive: true });
+  assert.match(behind.command("doctor").stdout, elsewhere);
 });
 
 test("a node that leaves sends itself what it took without a leader", async (t) => {
@@ -171,6 +178,9 @@ test("a node that leaves sends itself what it took without a leader", async (t) 
     );
   await eventually("it pages from a copy", isDegraded, 90_000);
   await sendEvent(a, token, "spooled");
+  const backup = a.command("backup");
+  assert.deepEqual([backup.status, backup.stdout], [8, ""]);
+  assert.match(backup.stderr, /no archive: no node leads, and the node that leads makes the archives/);
   await a.stop();
   assert.equal(jsonOf(a, "leave", "--yes")["waiting"], 1);
   a.set({ PRISM_CLUSTER_SERVERS: "" });
@@ -178,9 +188,6 @@ test("a node that leaves sends itself what it took without a leader", async (t) 
   assert.match(a.command("doctor").stdout, warning);
   await a.alone(async () => {
     await eventually("it is stored", async () => (await a.eventsOf("spooled")) === 1);
-  const backup = a.command("backup");
-  assert.deepEqual([backup.status, backup.stdout], [8, ""]);
-  assert.match(backup.stderr, /no archive: no node leads, and the node that leads makes the archives/);
   });
   assert.deepEqual([await a.eventsOf("spooled"), existsSync(join(a.dir, "spool"))], [1, false]);
   assert.doesNotMatch(a.command("doctor").stdout, /cluster spool/);

@@ -17,7 +17,7 @@ import { checkClock } from "../../../features/operate/retention/doctor.ts";
 import { checkModuleStates, checkModulesDir } from "../../../features/plugins/doctor.ts";
 import { checkQueues } from "../../../features/time/jobs/doctor.ts";
 import { checkTls } from "../../../http/tls.ts";
-import { checkPort, checkServer } from "../../../remote/running-server.ts";
+import { checkPort, checkServer, followerHere } from "../../../remote/running-server.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import * as store from "../../../store/doctor.ts";
 import { reading } from "../../../store/sqlite/connection.ts";
@@ -63,7 +63,7 @@ const OF_MACHINE: List<Installation> = [
   ],
   ["tls", ({ config }) => checkTls(config)],
   ["disk", ({ config }) => store.checkDisk(config)],
-  ["backups", ({ config }) => backup.checkBackups(config)],
+  ["backups", async ({ config }) => backup.checkBackups(config, { follows: (await followerHere(config)) !== null })],
   ["leftovers", ({ config, flags }) => backup.checkLeftovers(config, flags.fix === true)],
   ["modules", ({ config }) => checkModulesDir(config)],
 ];
