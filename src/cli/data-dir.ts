@@ -107,8 +107,11 @@ export function requireSomeDatabase(loaded: LoadedConfig): readonly string[] {
 
 /** Where the database was expected, and the next step. */
 export function missingDatabase(loaded: LoadedConfig): string {
-  const { dataDir, databaseFile } = loaded.config;
+  const { dataDir, databaseFile, cluster } = loaded.config;
   const what = `there is no database at ${databaseFile} (data directory ${dataDir}, ${sourceOf("dataDir", loaded)})`;
+  // An empty node makes no database of its own beside that of a cluster.
+  if (cluster.servers.length > 0)
+    return `${what}; an empty node needs no command: prism serve copies the leader's database, or makes the first one`;
   const advice = "name another directory with --data-dir or PRISM_DATA_DIR, name a server with --url and a token,";
   return `${what}; ${advice} or create a database there: prism serve`;
 }

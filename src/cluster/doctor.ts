@@ -30,7 +30,20 @@ const MOST_SKEW_MS = 500;
 
 /** The nats-servers, the log and the nodes of a cluster. */
 export async function checkNodes(config: Config): Promise<Check[]> {
+  if (config.cluster.servers.length === 0) return ownSpoolChecks(config.dataDir);
   return [...(await checkServers(config)), ...spoolChecks(config.dataDir)];
+}
+
+/** What a single server took as a node without a leader. */
+function ownSpoolChecks(dataDir: string): Check[] {
+  const { waiting, refused } = spooledIn(dataDir);
+  const text = `requests that this server took as a node of a cluster, and that are in no database: ${waiting}`;
+  const left = waiting > 0 ? [warn("cluster spool", text, "prism serve sends them to itself: see its log")] : [];
+  return refused === 0 ? left : [...left, refusedCheck(refused)];
+}
+
+function refusedCheck(refused: number): Check {
+  return warn("cluster spool", `requests that the leader did not take: ${refused}`, "see prism cluster refused");
 }
 
 /** A leader takes requests within seconds. */
@@ -44,8 +57,7 @@ function spoolChecks(dataDir: string): Check[] {
   const late = isLate
     ? [warn(name, `requests wait for a leader since ${toRfc3339(oldestAt)}`, "see the log of this node")]
     : [];
-  if (refused === 0) return late;
-  return [...late, warn(name, `requests that the leader did not take: ${refused}`, "see prism cluster refused")];
+  return refused === 0 ? late : [...late, refusedCheck(refused)];
 }
 
 async function checkServers(config: Config): Promise<Check[]> {

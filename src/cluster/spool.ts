@@ -3,7 +3,7 @@ import { mkdir, opendir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { DAY_MS } from "../core/clock.ts";
-import { writeComplete } from "../core/data-dir.ts";
+import { SPOOL_DIR, writeComplete } from "../core/data-dir.ts";
 import { instantOfId, uuidv7 } from "../core/ids.ts";
 import type { Logger } from "../core/log.ts";
 import type { SealedBox } from "../core/sealed-box.ts";
@@ -13,7 +13,6 @@ import { TAKEN_AT_HEADER } from "../http/headers.ts";
 import { type Forwarder, Unanswered, type WholeRequest } from "./forward.ts";
 
 const SUFFIX = ".request";
-const SPOOL_DIR = "spool";
 const REFUSED_DIR = "refused";
 const CONTEXT = "prism cluster spool";
 const MAX_BYTES = 268_435_456;
@@ -451,12 +450,14 @@ export async function refusedRequests(dataDir: string, box: SealedBox): Promise<
   );
 }
 
-/** What is on disk, for doctor and status. `oldestAt` is in epoch ms; null: nothing waits. */
-export function spooledIn(dataDir: string): {
+interface Spooled {
   readonly waiting: number;
   readonly oldestAt: number | null;
   readonly refused: number;
-} {
+}
+
+/** What is on disk, for commands. `oldestAt` is in epoch ms; null: nothing waits. */
+export function spooledIn(dataDir: string): Spooled {
   const dir = join(dataDir, SPOOL_DIR);
   const waiting = namesIn(dir);
   const [oldest] = waiting;

@@ -178,6 +178,9 @@ function sync(path: string, flags: string): void {
 /** Default directory of archives, in the data directory. */
 export const BACKUPS_DIR = "backups";
 
+/** What a node of a cluster took without a leader, in the data directory; `src/cluster/spool.ts` writes it. */
+export const SPOOL_DIR = "spool";
+
 /** `prism-20260131T080000Z.tar`; names sort by time. */
 export function archiveName(now: EpochMs): string {
   return `prism-${toRfc3339(now).replace(/[-:]|\.\d+/g, "")}.tar`;

@@ -189,6 +189,20 @@ export function limitActing(next: Gate | null): void {
   gate = next;
 }
 
+/** Nothing in this process acts any more, as on a machine that is lost. @returns lets it act again */
+export function holdActing(): () => void {
+  const before = gate;
+  let release = (): void => undefined;
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  gate = () => released;
+  return () => {
+    gate = before;
+    release();
+  };
+}
+
 /** Ask it directly before a call to a service or a handler of a job. @returns null when nothing limits them */
 export function untilMayAct(): Promise<void> | null {
   return gate?.() ?? null;

@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import test from "node:test";
 import { runCli } from "../cli/run-cli.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { startNats } from "./support/nats.ts";
-import { type ClusterNode, makeCluster } from "./support/nodes.ts";
+import { type ClusterNode, makeCluster, startCluster } from "./support/nodes.ts";
+import { other, sendEvent } from "./support/sending.ts";
 
 /** Runs a command that must succeed. @returns its JSON */
 function jsonOf(node: ClusterNode, ...args: string[]): Record<string, unknown> {
@@ -53,7 +56,11 @@ test("commands for a running node say at a single server that there is no cluste
 test("init changes nothing when the nats-servers cannot make the log, and works once they can", async (t) => {
   const cluster = await makeCluster(t, await startNats(t), ["a"]);
   const [a] = cluster.nodes as [ClusterNode];
+  const empty = a.command("cluster", "init");
+  assert.deepEqual([empty.status, /an empty node needs no command: \S*prism serve/.test(empty.stderr)], [4, true]);
+  assert.match(a.command("cluster", "status").stdout, /no log yet: the first start of prism serve makes it/);
   await a.alone(async () => undefined);
+  assert.match(a.command("cluster", "status").stdout, /no log yet: prism cluster init makes it from this database/);
   a.set({ PRISM_CLUSTER_REPLICAS: "3" });
   const refused = a.command("cluster", "init");
   assert.deepEqual([refused.status, /the log cannot be made: /.test(refused.stderr)], [3, true], refused.stderr);
@@ -111,11 +118,78 @@ test("from a single server to a cluster and back, the JSON of each command has w
   await a.stop();
   await eventually("a is removed", () => b.command("cluster", "remove", "a", "--json").stdout.includes('"a"'), 60_000);
   assert.equal(a.command("cluster", "join", "--json").status, 2, "not without a confirmation");
-  assert.deepEqual(jsonOf(a, "join", "--yes"), { leader: "b", kept: `${a.file}.before-join` });
+  const kept = `${a.file}.before-join`;
+  assert.deepEqual(jsonOf(a, "join", "--yes"), { leader: "b", kept, files: [kept] });
+  writeFileSync(a.file, "second");
+  writeFileSync(`${a.file}-wal`, "its log");
+  const again = a.command("cluster", "join", "--yes");
+  assert.ok(again.stdout.includes(`remove ${kept}-2 ${kept}-2-wal\n`), again.stdout);
+  assert.notEqual(readFileSync(kept, "latin1"), "second", "the first one is still there");
   await b.stop();
   assert.equal(b.command("cluster", "leave").status, 2, "not without a confirmation");
   assert.ok((await b.leaderNotes()).includes("cluster.drillAskedAt"), "a leader notes something in the settings");
-  assert.deepEqual(jsonOf(b, "leave", "--standalone", "--yes"), { left: true });
+  assert.deepEqual(jsonOf(b, "leave", "--standalone", "--yes"), { left: true, notChecked: null, waiting: 0 });
   assert.deepEqual(await b.leaderNotes(), [], "nothing of the cluster is left");
   assert.deepEqual(Object.keys(jsonOf(b, "reseed", "--yes")).sort(), ["before", "cluster", "log", "node"]);
+});
+
+test("leave refuses on a node that lacks changes of the log, and says when it could not look", async (t) => {
+  const servers = await startNats(t);
+  const cluster = await startCluster(t, servers, ["a", "b"]);
+  const [last, token] = [await cluster.leader(), await cluster.token()];
+  const behind = other(cluster, last);
+  assert.equal(last.command("backup").status, 0);
+  await cluster.requireEqual();
+  await behind.stop();
+  await sendEvent(last, token, "late");
+  await last.stop();
+  const refused = behind.command("cluster", "leave", "--yes");
+  assert.equal(refused.status, 3, refused.stdout);
+  assert.match(refused.stderr, /has \d+ of \d+ records of the log: run it on the machine that led last, or start this/);
+  const asks = behind.command("cluster", "leave", "--without-records");
+  assert.deepEqual([asks.status, /nothing was changed/.test(asks.stderr)], [2, true], asks.stderr);
+  // Its own signs of life are in the log only.
+  assert.deepEqual(jsonOf(last, "leave", "--yes"), { left: true, notChecked: null, waiting: 0 });
+  for (const server of servers) await server.stop();
+  const { status, stdout, stderr } = behind.command("cluster", "leave", "--yes", "--json");
+  const notChecked = "no nats-server answers: could not look for other nodes of the cluster";
+  assert.equal(status, 0, stderr);
+  assert.match(stderr, new RegExp(`^${notChecked}$`, "m"));
+  assert.deepEqual(JSON.parse(stdout), { left: true, notChecked, waiting: 0 });
+  for (const node of cluster.nodes) node.set({ PRISM_CLUSTER_SERVERS: "" });
+  const elsewhere = new RegExp(`WARN +backups +the newest .* by the node ${last.name}, and is not here: ${last.dir}`);
+  assert.match(last.command("doctor").stdout, /PASS +backups /);
+  // The nodes of a test are on one machine.
+  rmSync(join(last.dir, "backups"), { recursive: true });
+  assert.match(behind.command("doctor").stdout, elsewhere);
+});
+
+test("a node that leaves sends itself what it took without a leader", async (t) => {
+  const servers = await startNats(t);
+  const own = { PRISM_CLUSTER_EMERGENCY_AFTER_MS: "2000", PRISM_CLUSTER_HOLD_MS: "1000" };
+  const cluster = await startCluster(t, servers, ["a"], own);
+  const [a] = cluster.nodes as [ClusterNode];
+  const token = await cluster.token();
+  for (const server of servers) await server.stop();
+  const health = () => fetch(`${a.url}/health`).then((reply) => reply.text());
+  const isDegraded = () =>
+    health().then(
+      (text) => text.includes('"degraded":true'),
+      () => false,
+    );
+  await eventually("it pages from a copy", isDegraded, 90_000);
+  await sendEvent(a, token, "spooled");
+  const backup = a.command("backup");
+  assert.deepEqual([backup.status, backup.stdout], [8, ""]);
+  assert.match(backup.stderr, /no archive: no node leads, and the node that leads makes the archives/);
+  await a.stop();
+  assert.equal(jsonOf(a, "leave", "--yes")["waiting"], 1);
+  a.set({ PRISM_CLUSTER_SERVERS: "" });
+  const warning = /WARN +cluster spool +requests that this server took as a node .* in no database: 1/;
+  assert.match(a.command("doctor").stdout, warning);
+  await a.alone(async () => {
+    await eventually("it is stored", async () => (await a.eventsOf("spooled")) === 1);
+  });
+  assert.deepEqual([await a.eventsOf("spooled"), existsSync(join(a.dir, "spool"))], [1, false]);
+  assert.doesNotMatch(a.command("doctor").stdout, /cluster spool/);
 });

@@ -55,6 +55,8 @@ test("a cluster forms by TLS and an account of its own; another account sees not
   const wrong = leader.command("cluster", "status");
   assert.equal(wrong.status, 3);
   assert.match(wrong.stderr, /the nats-servers refuse the user of this node/);
+  const leave = leader.command("cluster", "leave", "--yes");
+  assert.deepEqual([leave.status, /refuse the user of this node/.test(leave.stderr)], [3, true], leave.stderr);
   assert.match(
     leader.command("doctor").stdout,
     /FAIL +nats-server +\S+ does not answer: it refuses the user of this node/,

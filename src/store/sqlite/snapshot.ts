@@ -58,12 +58,23 @@ export function snapshotBytes(file: string): number {
 }
 
 /**
- * When the newest backup was made, by the audit trail; null when there is none. That of an upgrade does not
+ * The newest backup by the audit trail; null when there is none. That of an upgrade does not
  * count: it is on the same disk, for the way back. Reads the newest rows: the index on `action` has the rows in
  * the order of `seq`.
  */
+export function lastBackup(connection: Sqlite): LastBackup | null {
+  const sql = `select timestamp as at, metadata ->> '$.node' as node, metadata ->> '$.file' as file from audit_log
+    where action = 'backup.create' and metadata ->> '$.upgrade' is null order by seq desc limit 1`;
+  return connection.prepare<[], LastBackup>(sql).get() ?? null;
+}
+
+interface LastBackup {
+  readonly at: number;
+  /** Who made it, and where, in a cluster; null: a single server. */
+  readonly node: string | null;
+  readonly file: string | null;
+}
+
 export function lastBackupAt(connection: Sqlite): number | null {
-  const sql = `select timestamp from audit_log where action = 'backup.create' and metadata ->> '$.upgrade' is null
-    order by seq desc limit 1`;
-  return connection.prepare<[], number>(sql).pluck().get() ?? null;
+  return lastBackup(connection)?.at ?? null;
 }

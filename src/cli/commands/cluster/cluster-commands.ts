@@ -15,10 +15,12 @@ import {
   unreachableOf,
 } from "../../../cluster/look.ts";
 import { connectNats, NatsLog, NatsServerRefused } from "../../../cluster/nats-log.ts";
-import { readPosition, START, startPosition } from "../../../cluster/position.ts";
-import { encodeRecord, newRecordId, recordBox } from "../../../cluster/record.ts";
+import { hasTables, type Position, readPosition, START, startPosition } from "../../../cluster/position.ts";
+import { encodeRecord, newRecordId, RecordReader, recordBox, UnreadableRecord } from "../../../cluster/record.ts";
+import { spooledIn } from "../../../cluster/spool.ts";
 import { nodeOf } from "../../../config/checks.ts";
 import type { LoadedConfig } from "../../../config/load.ts";
+import { countText } from "../../../core/clean-text.ts";
 import { SLICED_LIMIT_MS } from "../../../remote/server-client.ts";
 import { CONSOLE_SETTINGS, hasAuditKey } from "../../../store/sealed-settings.ts";
 import { closing, openForReading, openForWriting } from "../../../store/sqlite/connection.ts";
@@ -54,7 +56,7 @@ export async function clusterStatus(context: CommandContext): Promise<void> {
     const unreachable = await unreachableOf(nodes, config);
     context.out.result({ nodes, log: range, unreachable }, () => [
       ...table(["NODE", "ROLE", "APPLIED", "TERM", "CLOCK MS", "VERSION", "URL"], rows),
-      range === null ? NO_LOG_YET : `The log has the records ${range.first} to ${range.last}.`,
+      range === null ? noLogYet(config.databaseFile) : `The log has the records ${range.first} to ${range.last}.`,
       ...unreachable.map(
         ({ node, isLeader, advertise, reason }) =>
           `The ${isLeader ? "leader" : "node"} ${node} cannot be reached at ${advertise} from this machine: ${reason}.`,
@@ -64,7 +66,11 @@ export async function clusterStatus(context: CommandContext): Promise<void> {
   });
 }
 
-const NO_LOG_YET = "There is no log yet: the first start of prism serve makes it.";
+function noLogYet(file: string): string {
+  const isOutside = hasTables(file) && closing(openForReading(file), readPosition) === null;
+  const by = isOutside ? "prism cluster init makes it from this database" : "the first start of prism serve makes it";
+  return `There is no log yet: ${by}.`;
+}
 
 /** The nodes that are heard, by name. @throws CommandError 8 when all that is heard has another secret */
 async function heardNodes(nats: NatsConnection, { cluster }: LoadedConfig["config"]): Promise<readonly HeardNode[]> {
@@ -157,37 +163,102 @@ export async function clusterInit(context: CommandContext): Promise<void> {
   });
 }
 
-/** @throws CommandError 3 for a database that is in no cluster, or while another node is heard */
-export async function clusterLeave(context: CommandContext, { yes }: Values): Promise<void> {
+const SENT = "Prism sends them to itself when it starts here.";
+
+/**
+ * @throws CommandError 3 for a database that is in no cluster, while another node is heard, and when the log
+ * has records that this database lacks; 8 when all that is heard has another secret
+ */
+export async function clusterLeave(context: CommandContext, { yes, withoutRecords }: Values): Promise<void> {
   refuseUrl(context, "cluster leave");
   const loaded = context.loadConfig("none");
   requireSomeDatabase(loaded);
   const { config } = loaded;
-  const running = await otherNodes(config);
-  if (running.length > 0)
-    throw new CommandError(EXIT.refused, `stop the other nodes first, the leader last: ${running.join(", ")}`);
+  const position = closing(openForReading(config.databaseFile), readPosition);
+  if (position === null) throw new CommandError(EXIT.refused, "the database is in no cluster");
+  const notChecked = await requireLast(config, position, withoutRecords === true);
+  if (notChecked !== null) context.out.note(notChecked);
   const question = "Go on without the cluster? Do so on one node only, and stop the others";
   if (yes !== true && !(await confirm(question))) throw new CommandError(EXIT.usage, NOT_CONFIRMED);
   await withDataDirLock(config, () => {
-    closing(openForWriting({ file: config.databaseFile, busyTimeoutMs: 5000 }), (connection) => {
-      if (readPosition(connection) === null) throw new CommandError(EXIT.refused, "the database is in no cluster");
-      endClusterOf(connection);
-    });
-    context.out.result({ left: true }, () => [
+    closing(openForWriting({ file: config.databaseFile, busyTimeoutMs: 5000 }), endClusterOf);
+    const { waiting } = spooledIn(config.dataDir);
+    context.out.result({ left: true, notChecked, waiting }, () => [
       "Remove cluster.servers from the configuration, and start prism serve.",
       "On the other machines disable Prism and the nats-servers: a node that starts there with the log leads alone.",
+      ...(waiting === 0
+        ? []
+        : [`Taken without a leader, and in no database yet: ${countText(waiting, "request")}. ${SENT}`]),
     ]);
   });
 }
 
-/** Of nodes that run; none without nats-servers that answer, so that a node goes on alone after their loss. */
-async function otherNodes(config: LoadedConfig["config"]): Promise<readonly string[]> {
-  const { cluster } = config;
-  if (cluster.servers.length === 0) return [];
-  const nats = await connectNats(cluster, `${nodeOf({ cluster })} leave`).catch(() => null);
-  if (nats === null) return [];
-  const { nodes } = await heardBeats(nats, cluster, cluster.secret ?? "").finally(() => nats.close());
-  return nodes.map(({ node }) => node).filter((name) => name !== nodeOf({ cluster }));
+/**
+ * Looks for nodes that run, and for records that only the log has. @returns why it could not look: a node goes on
+ * alone after the loss of the nats-servers; null: it has looked
+ */
+async function requireLast(
+  config: LoadedConfig["config"],
+  position: Position,
+  withoutRecords: boolean,
+): Promise<string | null> {
+  const cannotLook = "could not look for other nodes of the cluster";
+  if (config.cluster.servers.length === 0) return `cluster.servers is not set: ${cannotLook}`;
+  const nats = await connected(config, "leave").catch((error: unknown) => {
+    if (error instanceof CommandError && error.exitCode === EXIT.unreachable) return null;
+    throw error;
+  });
+  if (nats === null) return `no nats-server answers: ${cannotLook}`;
+  try {
+    const running = (await heardNodes(nats, config)).map(({ node }) => node).filter((node) => node !== nodeOf(config));
+    if (running.length > 0)
+      throw new CommandError(EXIT.refused, `stop the other nodes first, the leader last: ${running.join(", ")}`);
+    if (!withoutRecords) await requireAllRecords(nats, config, position.sequence);
+    return null;
+  } catch (error) {
+    if (error instanceof CommandError) throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    return `the log of the cluster cannot be read (${why}): could not look for records that this node lacks`;
+  } finally {
+    await nats.close();
+  }
+}
+
+/** @throws CommandError 3 for a change that is in the log, and not in this database; errors of a log without a majority */
+async function requireAllRecords(
+  nats: NatsConnection,
+  { cluster }: LoadedConfig["config"],
+  applied: number,
+): Promise<void> {
+  const journal = await NatsLog.open(nats, { ...cluster, allowOldServer: true });
+  const range = await rangeOf(journal);
+  if (range === null || range.last <= applied) return;
+  if (range.first <= applied + 1 && !(await hasChanges(journal, applied, range.last, cluster))) return;
+  throw new CommandError(
+    EXIT.refused,
+    `this node has ${applied} of ${range.last} records of the log: run it on the machine that led last, or start this ` +
+      "one once more so that it catches up; if the records shall be lost: --without-records",
+  );
+}
+
+/** A leader notes its own signs of life in the log only: they change nothing. A record that cannot be read counts. */
+async function hasChanges(
+  journal: NatsLog,
+  applied: number,
+  last: number,
+  { secret = "", previousSecrets }: LoadedConfig["config"]["cluster"],
+): Promise<boolean> {
+  const reader = new RecordReader(recordBox([secret, ...previousSecrets]));
+  try {
+    for await (const { sequence, bytes } of journal.follow(applied)) {
+      if (reader.read(bytes)?.content.kind === "statements") return true;
+      if (sequence >= last) return false;
+    }
+  } catch (error) {
+    if (error instanceof UnreadableRecord) return true;
+    throw error;
+  }
+  throw new Error("it does not answer");
 }
 
 /** The leader forgets a node that is gone for good, at the leader by its control socket, at any node by HTTP. */
@@ -274,23 +345,32 @@ export async function clusterJoin(context: CommandContext, { yes }: Values): Pro
     if (!leader) throw new CommandError(EXIT.checkFailed, "no node leads: there is no database to copy");
     const question = `Put this database aside, and copy the one of ${leader.node} at the next start?`;
     if (yes !== true && !(await confirm(question))) throw new CommandError(EXIT.usage, NOT_CONFIRMED);
-    const kept = `${config.databaseFile}${GIVEN_UP}`;
-    // SQLite finds the log of a database by its name.
-    for (const suffix of ["", "-wal", "-shm"]) {
-      rmSync(`${kept}${suffix}`, { force: true });
-      if (existsSync(`${config.databaseFile}${suffix}`))
-        renameSync(`${config.databaseFile}${suffix}`, `${kept}${suffix}`);
-    }
+    const kept = nameToKeep(config.databaseFile);
+    const own = partsOf(config.databaseFile);
+    for (const suffix of own) renameSync(`${config.databaseFile}${suffix}`, `${kept}${suffix}`);
     for (const file of notesOf(config.dataDir)) rmSync(file, { force: true });
-    const result = { leader: leader.node, kept: existsSync(kept) ? kept : null };
-    context.out.result(result, () => [
+    const files = own.map((suffix) => `${kept}${suffix}`);
+    context.out.result({ leader: leader.node, kept: files.includes(kept) ? kept : null, files }, () => [
       `Start prism serve: it copies the database of ${leader.node}.`,
-      ...(result.kept === null ? [] : [`The database of before is ${result.kept}; remove it when all is well.`]),
+      ...(files.length === 0 ? [] : [`The database of before is kept. When all is well, remove ${files.join(" ")}`]),
     ]);
   });
 }
 
-/** @throws CommandError 3 when all servers refuse this node, 4 when none answers */
+/** Suffixes of the files of a database that are there: SQLite finds its log by its name. */
+function partsOf(file: string): string[] {
+  return ["", "-wal", "-shm"].filter((suffix) => existsSync(`${file}${suffix}`));
+}
+
+/** A name that no earlier join has given. */
+function nameToKeep(file: string): string {
+  const name = (n: number): string => `${file}${GIVEN_UP}${n === 1 ? "" : `-${n}`}`;
+  let n = 1;
+  while (partsOf(name(n)).length > 0) n++;
+  return name(n);
+}
+
+/** @throws CommandError 3 when servers refuse this node and none takes it, 4 when none answers */
 async function connected({ cluster }: LoadedConfig["config"], what: string): Promise<NatsConnection> {
   requireClusterFiles(cluster);
   const name = `${nodeOf({ cluster })} ${what}`;
@@ -301,10 +381,9 @@ async function connected({ cluster }: LoadedConfig["config"], what: string): Pro
   const [reached, ...others] = tried.flatMap((each) => each.connection ?? []);
   await Promise.all(others.map((other) => other.close()));
   if (reached) return reached;
-  if (failed.every(({ isRefusal }) => isRefusal)) {
-    const servers = cluster.servers.join(", ");
-    throw new CommandError(EXIT.refused, `the nats-servers refuse the user of this node: ${servers}`);
-  }
+  const refusing = failed.filter(({ isRefusal }) => isRefusal).map(({ address }) => address);
+  if (refusing.length > 0)
+    throw new CommandError(EXIT.refused, `the nats-servers refuse the user of this node: ${refusing.join(", ")}`);
   const reasons = failed.map(({ address, reason }) => `${address} (${reason})`).join(", ");
   throw new CommandError(EXIT.unreachable, `no nats-server answers: ${reasons}`);
 }

@@ -78,6 +78,7 @@ after prism restore. Then start that node, and use prism cluster join on the oth
       examples: ["--standalone", "--yes"],
       flags: {
         standalone: ["--standalone", "go on as a single server: the one way to leave, so it may be left out"],
+        withoutRecords: ["--without-records", "also when the log has records that this database lacks: they are lost"],
         yes: YES,
       },
       act: async (context, given) => (await commands()).clusterLeave(context, given),

@@ -1,8 +1,10 @@
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { Database as Sqlite } from "better-sqlite3";
 import { SEALED_COLUMNS } from "../../../app/sealed-columns.ts";
 import type { Config, LoadedConfig } from "../../../config/load.ts";
 import { attempt, type Check, fail, pass, warn } from "../../../core/check.ts";
+import { SPOOL_DIR } from "../../../core/data-dir.ts";
 import { KEEPS_UTF8_HEADERS, nodeWarning } from "../../../core/runtime.ts";
 import * as access from "../../../features/access/doctor.ts";
 import * as delivery from "../../../features/delivery/doctor.ts";
@@ -15,7 +17,7 @@ import { checkClock } from "../../../features/operate/retention/doctor.ts";
 import { checkModuleStates, checkModulesDir } from "../../../features/plugins/doctor.ts";
 import { checkQueues } from "../../../features/time/jobs/doctor.ts";
 import { checkTls } from "../../../http/tls.ts";
-import { checkPort, checkServer } from "../../../remote/running-server.ts";
+import { checkPort, checkServer, followerHere } from "../../../remote/running-server.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import * as store from "../../../store/doctor.ts";
 import { reading } from "../../../store/sqlite/connection.ts";
@@ -61,7 +63,7 @@ const OF_MACHINE: List<Installation> = [
   ],
   ["tls", ({ config }) => checkTls(config)],
   ["disk", ({ config }) => store.checkDisk(config)],
-  ["backups", ({ config }) => backup.checkBackups(config)],
+  ["backups", async ({ config }) => backup.checkBackups(config, { follows: (await followerHere(config)) !== null })],
   ["leftovers", ({ config, flags }) => backup.checkLeftovers(config, flags.fix === true)],
   ["modules", ({ config }) => checkModulesDir(config)],
 ];
@@ -183,9 +185,9 @@ export function checkHeaders(keepsUtf8 = KEEPS_UTF8_HEADERS): Check[] {
   return [warn("headers", lost, "let publishers of ntfy use the query, JSON or RFC 2047 for titles and tags")];
 }
 
-/** Without a cluster none of its code is read. */
+/** Without a cluster, and what is left of one, none of its code is read. */
 async function checkCluster(config: Config): Promise<readonly Check[]> {
-  if (config.cluster.servers.length === 0) return [];
+  if (config.cluster.servers.length === 0 && !existsSync(join(config.dataDir, SPOOL_DIR))) return [];
   const { checkNodes } = await import("../../../cluster/doctor.ts");
   return checkNodes(config);
 }

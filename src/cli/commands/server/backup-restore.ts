@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
+import { nodeOf } from "../../../config/checks.ts";
 import type { LoadedConfig } from "../../../config/load.ts";
 import { bytesText, countText } from "../../../core/clean-text.ts";
 import { systemClock } from "../../../core/clock.ts";
@@ -59,7 +60,9 @@ export async function makeBackup(
   if (follower !== null) {
     const { node, leader } = follower;
     const why = `no archive: this node (${node}) follows, and the node that leads makes the archives`;
-    return out.result({ file: null, node, leader }, () => (out.quiet ? [] : [why]));
+    out.result({ file: null, node, leader }, () => (out.quiet || leader === null ? [] : [why]));
+    if (leader !== null) return;
+    throw new CommandError(EXIT.checkFailed, "no archive: no node leads, and the node that leads makes the archives");
   }
   requireSomeDatabase(loaded);
   const file = targetOf(config.dataDir, given);
@@ -73,7 +76,8 @@ export async function makeBackup(
     () => rmSync(workDirOf(file), { recursive: true, force: true }),
     () => {
       const verify = flags.verify === true;
-      const record = (entry: BackupRecord) => recordBackup(context, loaded, entry);
+      const made = config.cluster.servers.length === 0 ? {} : { node: nodeOf(config), file };
+      const record = (entry: BackupRecord) => recordBackup(context, loaded, { ...entry, ...made });
       return createBackup({ config, clock: systemClock, file, passphrase, verify, record, onBytes });
     },
   )

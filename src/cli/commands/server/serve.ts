@@ -1,4 +1,5 @@
 import { existsSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
 import type { Command } from "commander";
 import { freeMemoryWhenIdle } from "../../../app/idle-memory.ts";
 import type { App } from "../../../app/start.ts";
@@ -6,7 +7,7 @@ import { isLoopback, OPEN_SECRETS, openSecretFiles, serverWarnings } from "../..
 import type { Config, LoadedConfig } from "../../../config/load.ts";
 import { furtherPorts, localUrlOf, networkUrlsOf, publicUrlOf } from "../../../config/public-url.ts";
 import { systemClock } from "../../../core/clock.ts";
-import { newestBackupAt, prepareDataDir } from "../../../core/data-dir.ts";
+import { newestBackupAt, prepareDataDir, SPOOL_DIR } from "../../../core/data-dir.ts";
 import type { Logger } from "../../../core/log.ts";
 import { nodeWarning } from "../../../core/runtime.ts";
 import { hasLocalPublicUrl } from "../../../features/access/sessions/dev-token.ts";
@@ -129,6 +130,15 @@ async function run(context: CommandContext, flags: ServeFlags, loaded: LoadedCon
   });
   if (!isNew) await warnOfBackups(config, app, log);
   await isRunning(context, loaded, app, lock, log);
+  if (existsSync(join(config.dataDir, SPOOL_DIR))) await sendSpooled(app, log);
+}
+
+/** Of the time as a node of a cluster. */
+async function sendSpooled(app: App, log: Logger): Promise<void> {
+  const { sendOwnSpool } = await import("../../../app/own-spool.ts");
+  await sendOwnSpool(app, log).catch((err: unknown) =>
+    log.error({ err }, "cannot send to this server what it took as a node without a leader"),
+  );
 }
 
 /** Says that the server is ready, and lets signals stop and reload it. */

@@ -54,6 +54,9 @@ export interface BackupRecord {
   readonly bytes: number;
   readonly sha256: string;
   readonly withSecrets: boolean;
+  /** In a cluster: the node that made it, and its path there. */
+  readonly node?: string;
+  readonly file?: string;
   /** Made before an upgrade; it is no backup by which `doctor` and `status` go. */
   readonly upgrade?: true;
 }

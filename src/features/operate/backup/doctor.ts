@@ -1,5 +1,6 @@
 import { chmodSync, existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { nodeOf } from "../../../config/checks.ts";
 import { type Config, sealedBoxOf } from "../../../config/load.ts";
 import { type Check, fail, pass, warn } from "../../../core/check.ts";
 import { countText } from "../../../core/clean-text.ts";
@@ -8,7 +9,7 @@ import { archivesIn, BACKUPS_DIR, newestBackupAt } from "../../../core/data-dir.
 import type { ReadDb } from "../../../store/database.ts";
 import { readOrNull } from "../../../store/doctor.ts";
 import type { SealedColumn } from "../../../store/sealed-column.ts";
-import { lastBackupAt } from "../../../store/sqlite/snapshot.ts";
+import { lastBackup } from "../../../store/sqlite/snapshot.ts";
 import { ArchiveReader } from "./archive.ts";
 import { ArchiveRefused } from "./manifest.ts";
 import { isRestorePending } from "./swap.ts";
@@ -57,11 +58,21 @@ function archivesOf(dataDir: string): string[] {
   return existsSync(dir) ? archivesIn(dir).map((name) => join(dir, name)) : [];
 }
 
-/** Whether the latest backup is recent; nothing in development without one. */
-export function checkBackups({ dataDir, databaseFile, env }: Config, now = Date.now()): Check[] {
-  const madeAt = newestBackupAt(dataDir, readOrNull(databaseFile, lastBackupAt));
+/** Whether the latest backup is recent, and on this machine unless it follows; nothing in development without one. */
+export function checkBackups(
+  { dataDir, databaseFile, env, cluster }: Config,
+  { follows = false, now = Date.now() } = {},
+): Check[] {
+  const last = readOrNull(databaseFile, lastBackup);
+  const madeAt = newestBackupAt(dataDir, last?.at ?? null);
   const warning = backupWarning(env, madeAt, now);
   if (warning !== null) return [warn("backups", warning, "schedule prism backup (prism docs backup)")];
+  const { node, file } = last ?? {};
+  // A directory of both machines has it.
+  if (!follows && madeAt === last?.at && node && file && node !== nodeOf({ cluster }) && !existsSync(file)) {
+    const where = `the newest backup was made ${toRfc3339(madeAt)} by the node ${node}, and is not here: ${file}`;
+    return [warn("backups", where, "run prism backup on this machine, if it leads or serves alone")];
+  }
   return madeAt === null ? [] : [pass("backups", `the newest backup was made ${toRfc3339(madeAt)}`)];
 }
 

@@ -16,6 +16,8 @@ const BackupRecord = object({
   bytes: integer(0, Number.MAX_SAFE_INTEGER),
   sha256: text(64, 64),
   withSecrets: v.boolean(),
+  node: v.optional(text(40, 1)),
+  file: v.optional(text(4096, 1)),
 });
 
 /** The operator's routes for keys and backups of the server. */
@@ -39,7 +41,8 @@ export function operatorRoutes({ db, audit, box, sealedColumns }: Context<"seale
       summary: "Record a backup in the audit trail",
       body: BackupRecord,
       status: 204,
-      async handle(_exchange, { body: { id, ...metadata } }) {
+      async handle(_exchange, { body: { id, node, file, ...backup } }) {
+        const metadata = { ...backup, ...(node !== undefined && { node }), ...(file !== undefined && { file }) };
         await audit.record({ action: "backup.create", resourceType: "backup", resourceId: id, metadata });
       },
     }),

@@ -5,7 +5,7 @@ import type { ClusterCondition, ClusterLead, NodeState } from "../../../cluster/
 import { spanText, toRfc3339 } from "../../../core/clock.ts";
 import { archivesIn, archiveTime, BACKUPS_DIR } from "../../../core/data-dir.ts";
 import { PrismError } from "../../../core/errors.ts";
-import { pageWarning } from "../../../core/runtime.ts";
+import { holdActing, pageWarning } from "../../../core/runtime.ts";
 import { holderOf } from "../../../http/access.ts";
 import { doc, example, named, object, text } from "../../../http/shapes.ts";
 import { type Context, feature } from "../../../module/feature.ts";
@@ -187,13 +187,19 @@ export const clusterFeature = feature("cluster", {
         cluster.standby(undefined);
         const { node: from } = cluster;
         const startedAt = clock.now();
-        const drill = await db.write(async (trx) => {
+        // The next leader sends the pages: this one calls no service any more.
+        const release = holdActing();
+        const storing = db.write(async (trx) => {
           const people = users === undefined ? {} : { users };
           const { data } = await startDrills(context, holderOf(exchange), { ...people, now: true }, trx);
           const started = { startedAt, from, drills: data.map(({ id }) => id), result: null };
           await storeTakeOverDrill(trx, started, startedAt);
           await audit.record({ action: "cluster.drill", resourceType: "cluster", metadata: { from } }, { trx });
           return started;
+        });
+        const drill = await storing.catch((error: unknown) => {
+          release();
+          throw error;
         });
         cluster.endAsLost();
         return drillView(drill);
