@@ -83,7 +83,7 @@ export async function eventStats(
   let isEstimated = false;
   for (const at of starts.keys()) {
     const range = [edges[at] ?? 0, edges[at + 1] ?? 0] as const;
-    const limit = all <= WHOLE ? WHOLE : sampledOf(starts.length);
+    const limit = all <= WHOLE ? WHOLE : sampledOf(starts.length, WHOLE);
     const rows = all === 0 ? [] : await queries.eventGroups(db.scan, projectId, by, range, limit);
     const read = rows.reduce((sum, { n }) => sum + n, 0);
     const total = read < limit ? read : await queries.countEvents(db.scan, [projectId], ...range);

@@ -36,12 +36,14 @@ export interface Counted {
 
 /** A period with up to this many rows is counted exactly, in one read. */
 export const WHOLE = 20_000;
+/** Rows that are read of a longer one: the first reads of a day are those of a disk. */
+const SAMPLED = 5000;
 const MIN_SAMPLED = 100;
 const MAX_SAMPLED = 1000;
 
-/** Rows that are read of each bucket of a longer one: a read takes about a millisecond at most. */
-export function sampledOf(buckets: number): number {
-  return Math.min(MAX_SAMPLED, Math.max(MIN_SAMPLED, Math.ceil(WHOLE / buckets)));
+/** Rows that are read of each bucket of a longer period: a read takes about a millisecond at most. */
+export function sampledOf(buckets: number, inAll = SAMPLED): number {
+  return Math.min(MAX_SAMPLED, Math.max(MIN_SAMPLED, Math.ceil(inAll / buckets)));
 }
 
 export function pointsOf({ from, to, stepMs }: Period): number {
