@@ -1,5 +1,8 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { serverWarnings } from "../config/checks.ts";
 import { ownOrigins, publicUrlOf, tlsFilesOf } from "../config/public-url.ts";
+import { SPOOL_DIR } from "../core/data-dir.ts";
 import { once } from "../core/once.ts";
 import { AccessLog } from "../http/access-log.ts";
 import { BodyReader } from "../http/body.ts";
@@ -43,7 +46,7 @@ export function openCore(base: Base, isForCommand: boolean, asked: Asked): Featu
     accessLog: new AccessLog(httpLog, metrics),
     readAddress: clientAddressReader(config.trustedProxies, (peer) => forwards.add(peer)),
     acceptsChunked: config.chunkedBodies,
-    takesSpooled: base.cluster !== null,
+    takesSpooled: base.cluster !== null || existsSync(join(config.dataDir, SPOOL_DIR)),
     ...(listener.isTls ? { transportHeaders: HSTS_LINE } : {}),
     cors: () => settings.cors,
     limits: () => settings.rateLimit,

@@ -45,7 +45,7 @@ export interface KernelParts {
   readonly readAddress: AddressReader;
   /** Whether bodies may be chunked; default: yes. */
   readonly acceptsChunked?: boolean;
-  /** Whether requests may come from the spool of another node; default: no. */
+  /** Whether requests may come from the spool of a node; default: no. */
   readonly takesSpooled?: boolean;
   /** Header lines of every answer that depend on the transport. */
   readonly transportHeaders?: string;
