@@ -5,11 +5,15 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import type { Database as Sqlite } from "better-sqlite3";
 import { nodeOf } from "../config/checks.ts";
 import type { Config } from "../config/load.ts";
+import { PrismError } from "../core/errors.ts";
+import { uuidv7 } from "../core/ids.ts";
 import type { Logger } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 import { limitActing, VERSION } from "../core/runtime.ts";
 import type { SealedBox } from "../core/sealed-box.ts";
+import { secretsEqual } from "../core/tokens.ts";
 import { canonicalAddress, isFromThisMachine } from "../http/client-address.ts";
+import { errorBody } from "../http/error-reply.ts";
 import { openForWriting, reading } from "../store/sqlite/connection.ts";
 import { notesOf } from "../store/write-health.ts";
 import { Applier } from "./applier.ts";
@@ -121,7 +125,8 @@ export async function startNode(
       const spooled = degraded?.spool.waiting ?? null;
       const isDegraded = degraded !== null;
       const state = { node, leader, leaderUrl: advertise, problem, isDegraded, spooled, isHeld };
-      return ownAnswer(path, { ...state, showsNames: isLocal(req) }, metrics);
+      const readsMetrics = isLocal(req) || mayReadMetrics(req, config);
+      return ownAnswer(path, { ...state, showsNames: isLocal(req), readsMetrics }, metrics);
     },
   });
   const metrics = followerMetrics(() => ({
@@ -362,6 +367,13 @@ interface OwnState {
   readonly isHeld: boolean;
   /** Names, URL and version are for programs on this machine, as at a single server. */
   readonly showsNames: boolean;
+  /** The caller may read metrics. */
+  readonly readsMetrics: boolean;
+}
+
+/** Tokens of users are known to the leader only. */
+function mayReadMetrics({ headers }: IncomingMessage, { metricsToken }: Config): boolean {
+  return metricsToken === undefined || secretsEqual(headers.authorization ?? "", `Bearer ${metricsToken}`);
 }
 
 function isLocal({ socket, headers }: IncomingMessage): boolean {
@@ -394,6 +406,8 @@ export function ownAnswer(path: string, state: OwnState, metrics: Metrics) {
       ...(state.showsNames && { ...(state.isDegraded && { spooled: state.spooled }), version: VERSION }),
     });
   }
+  if (path === "/metrics" && !state.readsMetrics)
+    return json(401, errorBody(new PrismError("UNAUTHENTICATED", "The metrics token is missing or wrong"), uuidv7()));
   if (path === "/metrics")
     return {
       status: 200,

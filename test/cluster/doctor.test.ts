@@ -135,7 +135,7 @@ test("a leader that cannot be reached where it says is named, by the follower, s
     return `${reply.status} ${await reply.text()}`;
   };
   const named = /^503 .*NO_LEADER.*The leader a of the cluster cannot be reached at http:\/\/127\.0\.0\.1:1;/;
-  await eventually("its machine is told", async () => named.test(await ask({})), 60_000);
+  await eventually("its machine sees the name", async () => named.test(await ask({})), 60_000);
   const stranger = await ask({ "X-Forwarded-For": "203.0.113.7" });
   assert.match(stranger, /^503 .*NO_LEADER.*This node cannot reach the leader of the cluster; nothing was stored/);
   assert.doesNotMatch(stranger, /127\.0\.0\.1:1/);

@@ -18,12 +18,15 @@ import { other, sendEvent } from "./support/sending.ts";
 
 const deploy = join(import.meta.dirname, "../../deploy/cluster");
 
+const METRICS_TOKEN = "a metrics token of the tests";
+
 test("a cluster forms by TLS and an account of its own; another account sees nothing of it", async (t) => {
   const { server, caFile } = await startSecured(t);
   const cluster = await makeCluster(t, [server], ["a", "b"], {
     PRISM_CLUSTER_CA_FILE: caFile,
     PRISM_CLUSTER_USER: "prism",
     PRISM_CLUSTER_PASSWORD: PASSWORD,
+    PRISM_METRICS_TOKEN: METRICS_TOKEN,
   });
   const stranger = await connect({ servers: server.address, user: "other", pass: "other", tls: { caFile } });
   t.after(() => stranger.close());
@@ -47,7 +50,13 @@ test("a cluster forms by TLS and an account of its own; another account sees not
   });
   await sendEvent(leader, token, "a");
   await cluster.requireEqual();
-  for (const node of cluster.nodes) assert.ok(!node.output.includes(PASSWORD));
+  for (const node of cluster.nodes) {
+    assert.ok(!node.output.includes(PASSWORD));
+    const scraped = async (headers: Record<string, string>): Promise<number> =>
+      (await fetch(`${node.url}/metrics`, { headers: { "X-Forwarded-For": "203.0.113.7", ...headers } })).status;
+    assert.equal(await scraped({}), 401, `${node.name} shows metrics to a stranger`);
+    assert.equal(await scraped({ Authorization: `Bearer ${METRICS_TOKEN}` }), 200, node.name);
+  }
   const allowed = leader.command("cluster", "status");
   assert.equal(allowed.status, 0, allowed.stderr);
 

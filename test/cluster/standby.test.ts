@@ -26,6 +26,7 @@ const FOLLOWS = {
   isDegraded: false,
   isHeld: true,
   showsNames: true,
+  readsMetrics: true,
 };
 
 const METRICS = followerMetrics(() => ({
@@ -193,7 +194,7 @@ test("a node is ready while it passes requests on, holds them or keeps them", ()
   ];
   for (const { health, ready, problem = null, ...row } of rows) {
     const leaderUrl = row.leader === null ? null : "http://a.example.com:3000";
-    const state = { node: "b", leaderUrl, problem, showsNames: true, ...row };
+    const state = { node: "b", leaderUrl, problem, showsNames: true, readsMetrics: true, ...row };
     const answers = ["/health", "/health/ready"].map((path) => ownAnswer(path, state, METRICS));
     assert.deepEqual(
       answers.map((answer) => answer?.status),
@@ -257,6 +258,13 @@ test("a node that follows answers what is about itself, and passes on everything
   assert.equal(ownAnswer("/health/live", alone, METRICS)?.status, 200, "it is not started again without a leader");
   for (const path of ["/", "/status/shop", "/api/v1/status", "/api/v1/cluster", "/docs", "/dashboard/", "/ping/1"])
     assert.equal(ownAnswer(path, alone, METRICS), null, path);
+});
+
+test("with a metrics token a node that follows shows metrics only to who has it", () => {
+  const answer = ownAnswer("/metrics", { node: "b", ...FOLLOWS, readsMetrics: false }, METRICS);
+  assert.equal(answer?.status, 401);
+  assert.match(answer?.body ?? "", /UNAUTHENTICATED/);
+  assert.doesNotMatch(answer?.body ?? "", /prism_build_info/);
 });
 
 test("a body that an upgrade announces and does not send takes nothing of another client's request", async (t) => {
