@@ -155,7 +155,7 @@ export const clusterFeature = feature("cluster", {
       id: "stepDownCluster",
       summary: "Hand the leadership of the cluster over to another node",
       details:
-        "Requests that come meanwhile wait, WebSockets close with 1012. The leader ends its work in order, and follows.",
+        "Requests through the other nodes wait meanwhile, WebSockets close with 1012. The leader ends its work in order, and follows.",
       body: StepDownBody,
       status: 202,
       response: v.object({ from: v.string(), to: v.string() }),
