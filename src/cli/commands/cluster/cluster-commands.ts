@@ -19,8 +19,9 @@ import { hasTables, type Position, readPosition, START, startPosition } from "..
 import { encodeRecord, newRecordId, RecordReader, recordBox, UnreadableRecord } from "../../../cluster/record.ts";
 import { spooledIn } from "../../../cluster/spool.ts";
 import { nodeOf } from "../../../config/checks.ts";
-import type { LoadedConfig } from "../../../config/load.ts";
+import { type LoadedConfig, sealedBoxOf } from "../../../config/load.ts";
 import { countText } from "../../../core/clean-text.ts";
+import { noteFirstHead } from "../../../features/operate/audit/index.ts";
 import { SLICED_LIMIT_MS } from "../../../remote/server-client.ts";
 import { CONSOLE_SETTINGS, hasAuditKey } from "../../../store/sealed-settings.ts";
 import { closing, openForReading, openForWriting } from "../../../store/sqlite/connection.ts";
@@ -181,7 +182,10 @@ export async function clusterLeave(context: CommandContext, { yes, withoutRecord
   const question = "Go on without the cluster? Do so on one node only, and stop the others";
   if (yes !== true && !(await confirm(question))) throw new CommandError(EXIT.usage, NOT_CONFIRMED);
   await withDataDirLock(config, () => {
-    closing(openForWriting({ file: config.databaseFile, busyTimeoutMs: 5000 }), endClusterOf);
+    closing(openForWriting({ file: config.databaseFile, busyTimeoutMs: 5000 }), (connection) => {
+      noteFirstHead(connection, config.dataDir, sealedBoxOf(config));
+      endClusterOf(connection);
+    });
     const { waiting } = spooledIn(config.dataDir);
     context.out.result({ left: true, notChecked, waiting }, () => [
       "Remove cluster.servers from the configuration, and start prism serve.",

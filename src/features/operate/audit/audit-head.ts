@@ -1,10 +1,13 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
+import { existsSync, writeFileSync } from "node:fs";
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Database as Sqlite } from "better-sqlite3";
 import { syncDirLater } from "../../../core/data-dir.ts";
+import type { SealedBox } from "../../../core/sealed-box.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { GENESIS_HASH } from "../../../store/commit/audit-chain.ts";
-import { AUDIT_KEY_SETTING, isHeadRequired, markedAuditKey } from "../../../store/sealed-settings.ts";
+import { AUDIT_KEY_SETTING, isHeadRequired, loadAuditKey, markedAuditKey } from "../../../store/sealed-settings.ts";
 import { readSetting } from "../../../store/setting-rows.ts";
 import type { AuditHead } from "./audit-log.ts";
 
@@ -58,6 +61,19 @@ function macOf(key: Uint8Array, { seq, hash }: AuditHead): Buffer {
   return createHmac("sha256", key).update(`audit.head\n${seq}:${hash}`).digest();
 }
 
+const LAST_SQL = "select seq, hash from audit_log order by seq desc limit 1";
+
+/**
+ * Notes the head of a database that comes from elsewhere and has none, such as that of a node that never led:
+ * a missing file would look like tampering. @throws UnsealError
+ */
+export function noteFirstHead(connection: Sqlite, dataDir: string, box: SealedBox): void {
+  const file = auditHeadFile(dataDir);
+  if (existsSync(file)) return;
+  const head = connection.prepare<[], AuditHead>(LAST_SQL).get() ?? EMPTY_TRAIL;
+  writeFileSync(file, auditHeadLine(loadAuditKey(connection, box), head), { mode: 0o600, flush: true });
+}
+
 const NOTE_EVERY_MS = 3_600_000;
 const EMPTY_TRAIL: AuditHead = { seq: 0, hash: GENESIS_HASH };
 
@@ -77,7 +93,7 @@ export class AuditHeadKeeper {
 
   constructor(parts: AuditHeadParts) {
     this.#parts = parts;
-    this.#last = parts.reader.prepare<[], AuditHead>("select seq, hash from audit_log order by seq desc limit 1");
+    this.#last = parts.reader.prepare<[], AuditHead>(LAST_SQL);
     this.#at = parts.reader.prepare<[number], AuditHead>("select seq, hash from audit_log where seq = ?");
   }
 

@@ -1,6 +1,6 @@
 /** The part of `audit` that other features may use. */
 
-export { auditHeadLine, readAuditHead } from "./audit-head.ts";
+export { auditHeadLine, noteFirstHead, readAuditHead } from "./audit-head.ts";
 export {
   type AuditEntry,
   type AuditHead,
