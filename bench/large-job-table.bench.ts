@@ -1,12 +1,14 @@
 /**
- * Cost of a large job table: a million pending timers (start, memory) and ten million finished jobs
- * (claims), compared with an empty table.
+ * Cost of a large job table: a million pending timers (start, memory), a million due jobs and ten
+ * million finished ones (claims), compared with an empty table.
  */
 
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DAY_MS } from "../src/core/clock.ts";
+import { pausedKey } from "../src/features/time/jobs/operator.ts";
+import { closing, openForWriting } from "../src/store/sqlite/connection.ts";
 import { migrateFile } from "../src/store/sqlite/migrate.ts";
 import { startEmbedded } from "./lib/embedded.ts";
 import { fillJobs } from "./lib/fill-jobs.ts";
@@ -17,6 +19,7 @@ import { median, ROUNDS, type Row, report, round } from "./lib/report.ts";
 const PENDING = Number(process.env["BENCH_PENDING"] ?? 1_000_000);
 const FINISHED = Number(process.env["BENCH_FINISHED"] ?? 10_000_000);
 const DRAINED = 20_000;
+const DRAINED_OF_MANY = 100_000;
 const STARTS = 5;
 const IDLE_MS = 5000;
 
@@ -52,6 +55,16 @@ report(
   `time from launch to the line that says it serves, ${STARTS} starts, median; memory after ${IDLE_MS / 1000} s`,
   starts,
 );
+
+const drained: Record<"few" | "many", number[]> = { few: [], many: [] };
+for (let i = 0; i < ROUNDS; i++) {
+  drained.few.push(await drainRateOf(DRAINED_OF_MANY));
+  drained.many.push(await drainRateOf(DRAINED_OF_MANY + PENDING));
+}
+report("due-jobs", `${DRAINED_OF_MANY} no-op jobs drained, 50 at a time, ${ROUNDS} rounds, medians`, [
+  { table: "no other job", "drained/s": round(median(drained.few)) },
+  { table: `${PENDING} more due jobs`, "drained/s": round(median(drained.many)) },
+]);
 
 const finished = directory(FINISHED, "succeeded");
 const rates: Record<"empty" | "full", number[]> = { empty: [], full: [] };
@@ -105,4 +118,40 @@ async function drainRate(dir: string): Promise<number> {
   const rate = (DRAINED / (performance.now() - startedAt)) * 1000;
   await server.stop();
   return rate;
+}
+
+/** The first ones of jobs that are all due. */
+async function drainRateOf(due: number): Promise<number> {
+  const dir = mkdtempSync(join(tmpdir(), "prism-bench-"));
+  const file = join(dir, "prism.db");
+  migrateFile(file);
+  const first = Date.now() - due;
+  fillJobs(file, { count: due, state: "scheduled", kind: "bench", runAt: (n) => first + n });
+  pauseTimers(file);
+  const server = await startEmbedded({ "queues.timers.concurrency": "50" }, dir);
+  const { runner } = server.parts.offers;
+  let done = 0;
+  let finish = (): void => undefined;
+  const all = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  runner.handle("bench", async () => {
+    if (++done === DRAINED_OF_MANY) finish();
+  });
+  const startedAt = performance.now();
+  runner.resume("timers");
+  await all;
+  const rate = (DRAINED_OF_MANY / (performance.now() - startedAt)) * 1000;
+  runner.pause("timers");
+  await server.stop();
+  rmSync(dir, { recursive: true, force: true });
+  return rate;
+}
+
+/** The next server starts with a paused queue, so that a handler can be added. */
+function pauseTimers(file: string): void {
+  const insert = "insert into settings (key, value, updatedAt) values (?, 'true', ?)";
+  closing(openForWriting({ file, busyTimeoutMs: 5000 }), (connection) =>
+    connection.prepare(insert).run(pausedKey("timers"), Date.now()),
+  );
 }

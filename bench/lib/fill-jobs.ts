@@ -6,6 +6,8 @@ const ROWS_PER_COMMIT = 50_000;
 export interface Filling {
   readonly count: number;
   readonly state: "scheduled" | "succeeded";
+  /** Default: `timer`. */
+  readonly kind?: string;
   /** Epoch ms of job n. */
   runAt(n: number): number;
 }
@@ -14,12 +16,12 @@ export interface Filling {
  * Inserts jobs into a data directory without a running server and without waiting for the disk;
  * only a benchmark may do that.
  */
-export function fillJobs(file: string, { count, state, runAt }: Filling): void {
+export function fillJobs(file: string, { count, state, kind = "timer", runAt }: Filling): void {
   const db = openForWriting({ file, busyTimeoutMs: 5000 });
   db.pragma("synchronous = OFF");
   const insert = db.prepare(
     `insert into jobs (id, queue, kind, payload, state, runAt, maxAttempts, attempts, label, finishedAt, createdAt)
-     values (?, 'timers', 'timer', ?, ?, ?, 5, ?, 'bench', ?, ?)`,
+     values (?, 'timers', ?, ?, ?, ?, 5, ?, 'bench', ?, ?)`,
   );
   const payload = JSON.stringify({ action: { type: "event", event: "bench.due", payload: { n: 1 }, persist: false } });
   const now = Date.now();
@@ -28,7 +30,7 @@ export function fillJobs(file: string, { count, state, runAt }: Filling): void {
       for (let n = from; n < Math.min(from + ROWS_PER_COMMIT, count); n++) {
         const at = runAt(n);
         const isOver = state === "succeeded";
-        insert.run(uuidv7(now), payload, state, at, isOver ? 1 : 0, isOver ? at : null, Math.min(at, now));
+        insert.run(uuidv7(now), kind, payload, state, at, isOver ? 1 : 0, isOver ? at : null, Math.min(at, now));
       }
     }).immediate();
   }
