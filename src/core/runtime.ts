@@ -87,18 +87,11 @@ export type ThreadRole =
   | "calendar"
   | "prepare";
 
-/**
- * Bounds what a thread keeps after a busy time: by default V8 lets it grow to 48 MB. Messages do not
- * live long enough to need more.
- */
-const YOUNG_MB = 6;
-
 /** @param transferList ports in `data` that the thread takes over */
 export function startThread(role: ThreadRole, data: unknown, transferList: readonly MessagePort[] = []): Worker {
   const workerData = { role, data };
   const code = packed ? packed.asset("start.js").toString("utf8") : sourceWorker();
-  const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_MB };
-  return new Worker(code, { eval: true, workerData, transferList: [...transferList], resourceLimits });
+  return new Worker(code, { eval: true, workerData, transferList: [...transferList] });
 }
 
 /**
