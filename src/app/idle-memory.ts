@@ -1,5 +1,4 @@
 import { performance } from "node:perf_hooks";
-import { getHeapStatistics } from "node:v8";
 import { collectOnce } from "../core/runtime.ts";
 
 const START_CHECK_MS = 1000;
@@ -9,8 +8,8 @@ const IDLE_AT_START = 0.05;
 const IDLE = 0.01;
 /** Later the loop must be idle in so many checks in a row. */
 const IDLE_CHECKS = 3;
-/** The heap is collected again when it is larger than after the last time by this factor. */
-const GROWTH = 1.25;
+/** It collects again when the process has more memory than after the last time, by this factor. */
+const GROWTH = 1.15;
 
 /**
  * Gives memory back to the system once the event loop is idle, after the start and after a busy
@@ -33,13 +32,14 @@ function collectAfterLoad(utilization: () => number, collectElsewhere: () => Pro
   let kept = Number.POSITIVE_INFINITY;
   let idleChecks = 0;
   const timer = setInterval(() => {
-    kept = Math.min(kept, heapBytes());
+    const resident = process.memoryUsage.rss();
+    kept = Math.min(kept, resident);
     idleChecks = utilization() > IDLE ? 0 : idleChecks + 1;
-    if (idleChecks < IDLE_CHECKS || heapBytes() < kept * GROWTH) return;
+    if (idleChecks < IDLE_CHECKS || resident < kept * GROWTH) return;
     idleChecks = 0;
     const collected = collectElsewhere().then(() => {
       collectOnce();
-      kept = heapBytes();
+      kept = process.memoryUsage.rss();
     });
     // A writer that is gone has no memory to free.
     collected.catch(() => undefined);
@@ -56,10 +56,6 @@ function idleMeter(): () => number {
     last = now;
     return utilization;
   };
-}
-
-function heapBytes(): number {
-  return getHeapStatistics().total_physical_size;
 }
 
 /**
