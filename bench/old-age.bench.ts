@@ -79,7 +79,7 @@ const dir = mkdtempSync(join(tmpdir(), "prism-old-"));
 process.once("exit", () => rmSync(dir, { recursive: true, force: true }));
 const password = prepare();
 await pages();
-if (process.env["ONLY_PAGES"] === undefined) await beside();
+await beside();
 
 /** @returns the password of admin */
 function prepare(): string {

@@ -31,7 +31,7 @@ const DIGITS = 12;
 const UUID_LENGTH = 36;
 const OWNER_LENGTH = 16;
 const LISTED_AT_ONCE = 1000;
-/** Senders whose owner is remembered, so that a full share is known before the copy is asked. */
+/** Senders whose owner is kept in memory: with a full share they are refused without a request to the copy. */
 const MAX_KNOWN_SENDERS = 10_000;
 /** Of the leader's reason; the rest is cut. */
 const REASON_CHARS = 500;

@@ -28,7 +28,7 @@ export interface StandbyOptions {
   readonly forwarder: Forwarder;
   /** URL of the leader; null: there is none. */
   leader(): string | null;
-  /** What this client is told of a leader that cannot be reached. */
+  /** The error message for this client when the leader cannot be reached. */
   unreachable?(req: IncomingMessage): string;
   /** What answers instead of a leader; null: nothing does. */
   degraded(): DegradedServer | null;
@@ -57,7 +57,7 @@ const MAX_WAITING = 10_000;
 const WAITING_SHARE = 1 / 4;
 /** A connection with more requests that were not answered is closed. */
 const MAX_PIPELINED = 100;
-/** So is one whose heads take more memory before they are worked on. */
+/** A connection is closed, too, when the heads of its waiting requests take more memory. */
 const MAX_PIPELINED_BYTES = 262_144;
 /** What the name or value of a header takes beside its text. */
 const TEXT_BYTES = 64;

@@ -81,7 +81,7 @@ test("the system's clock is the system's", (t) => {
   assert.equal(systemClock.now(), 123);
 });
 
-test("a span of time is told in seconds below a minute, then in minutes, hours and days", () => {
+test("a span of time is shown in seconds below a minute, then in minutes, hours and days", () => {
   const spans = [0, 15_000, 59_400, 59_600, 90_000, 3_600_000, 7_500_000, 90_061_000].map(spanText);
   assert.deepEqual(spans, ["1 s", "15 s", "59 s", "1 min", "2 min", "1 h", "2 h 5 min", "1 d 1 h 1 min"]);
 });

@@ -76,7 +76,7 @@ export class Incidents {
   /** Incidents that have reached no one, and are to ask their targets again. */
   readonly #retried = new Set<string>();
   #isRunning = false;
-  /** Incidents whose turns throw, since the first error: `since` in elapsed time, `at` by the clock. */
+  /** Incidents whose turns fail, since the first error: `since` in elapsed time, `at` by the clock. */
   readonly #failing = new Map<string, { readonly since: number; readonly at: EpochMs }>();
   readonly #sent;
 

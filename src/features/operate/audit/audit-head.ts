@@ -1,9 +1,9 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, renameSync, writeFileSync } from "node:fs";
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Database as Sqlite } from "better-sqlite3";
-import { syncDirLater } from "../../../core/data-dir.ts";
+import { syncDir, syncDirLater } from "../../../core/data-dir.ts";
 import type { SealedBox } from "../../../core/sealed-box.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { GENESIS_HASH } from "../../../store/commit/audit-chain.ts";
@@ -71,7 +71,10 @@ export function noteFirstHead(connection: Sqlite, dataDir: string, box: SealedBo
   const file = auditHeadFile(dataDir);
   if (existsSync(file)) return;
   const head = connection.prepare<[], AuditHead>(LAST_SQL).get() ?? EMPTY_TRAIL;
-  writeFileSync(file, auditHeadLine(loadAuditKey(connection, box), head), { mode: 0o600, flush: true });
+  // As below: after a power failure there is a complete file, or none.
+  writeFileSync(`${file}.new`, auditHeadLine(loadAuditKey(connection, box), head), { mode: 0o600, flush: true });
+  renameSync(`${file}.new`, file);
+  syncDir(dataDir);
 }
 
 const NOTE_EVERY_MS = 3_600_000;
