@@ -26,7 +26,7 @@ export function countVisitor({ kernel }: NtfyContext, exchange: Exchange, { prin
 
 /** Reads the request of a subscriber. @throws NtfyError 40007, 40008, 40009, 40301 */
 export function requestOf(
-  { ntfy, clock }: NtfyContext,
+  { ntfy, clock, hub }: NtfyContext,
   exchange: Exchange,
   visitor: Visitor,
   address: string,
@@ -36,7 +36,10 @@ export function requestOf(
   const topics = ntfy.topics.requireReadable(requireTopics(list), visitor.principal);
   const { isPoll, withScheduled } = scopeOf(parameters);
   const since = parseSince(parameters("since"), isPoll, clock.now());
-  const legs = topics.map((topic) => ({ topic, from: ntfy.positions.of(since, topic), view: ntfy.viewOf(topic) }));
+  const legs = topics.map((topic) => {
+    const view = ntfy.viewOf(topic);
+    return { topic, from: ntfy.positions.of(since, topic, hub.head(view.stream)), view };
+  });
   const names = topics.filter(({ kind }) => kind === "messages").map(({ name }) => name);
   const scheduled = withScheduled ? ntfy.positions.scheduled(names, MAX_SCHEDULED) : [];
   return { visitor, address, list, legs, filter: filterOf(parameters), isPoll, scheduled };

@@ -102,6 +102,27 @@ test("since in all forms, by poll and by stream", async (t) => {
   );
 });
 
+test("messages that are stored but not announced yet do not move the start of a subscription", async (t) => {
+  const clock = new FakeClock();
+  const ntfy = await startNtfy(t, { clock });
+  const [one = ""] = await publishAll(ntfy, "t", "1", "2");
+  const { base, core } = ntfy.prism.parts;
+  const seq = core.hub.head({ kind: "ntfy", topic: "t" });
+  const row = { ...{ sequenceId: "", dueAt: null, body: null, sender: null }, at: clock.now() };
+  const stored = ["soonSoonSoon", "laterLater12"].flatMap((id, i) =>
+    ["t", "new"].map((topic) => ({ ...row, id: id + topic, topic, seq: seq + 1 + i, expiresAt: clock.now() + 60_000 })),
+  );
+  await base.database.write((trx) => trx.insertInto("ntfy_messages").values(stored).execute());
+  for (const [topic, since, expected] of [
+    ["t", "latest", ["2"]],
+    ["t", "all", ["1", "2"]],
+    ["t", one, ["2"]],
+    ["new", "all", []],
+    ["new", "5s", []],
+  ] as const)
+    assert.deepEqual(valuesOf(await ntfy.poll(topic, `&since=${since}`), "message"), expected, `${topic} ${since}`);
+});
+
 test("anonymous polls of a long history are paid by the address: they wait in debt, lose nothing, and do not refuse publishes", async (t) => {
   const clock = new FakeClock();
   const settings = { "ntfy.anonymous": "read-write", "work.projectMsPerSecond": "1" };

@@ -46,8 +46,8 @@ export class Positions {
       first: reader.prepare<[string, number], Seq>(
         "select seq from ntfy_messages where topic = ? and seq is not null and at >= ? order by at, seq limit 1",
       ),
-      latest: reader.prepare<[string, number], Seq>(
-        `select seq from ntfy_messages where topic = ? and seq is not null and at >= ? and expiresAt > at
+      latest: reader.prepare<[string, number, number], Seq>(
+        `select seq from ntfy_messages where topic = ? and seq <= ? and at >= ? and expiresAt > at
          order by at desc, seq desc limit 1`,
       ),
       message: reader.prepare<[string], { readonly seq: number | null; readonly at: number }>(
@@ -59,29 +59,23 @@ export class Positions {
       due: reader.prepare<[string, number], { readonly body: string; readonly dueAt: number }>(
         "select body, dueAt from ntfy_messages where topic = ? and dueAt is not null order by dueAt limit ?",
       ),
-      lastEvent: reader.prepare<[], { readonly seq: number | null }>("select max(seq) as seq from events"),
-      inbox: reader.prepare<[string], { readonly seq: number; readonly createdAt: number }>(
+      lastEvent: reader.prepare<[number], { readonly seq: number | null }>(
+        "select max(seq) as seq from events where seq <= ?",
+      ),
+      inbox: reader.prepare<[string, number], { readonly seq: number; readonly createdAt: number }>(
         `select r.seq, n.createdAt from notification_recipients r join notifications n on n.id = r.notificationId
-         where r.userId = ? and r.deletedAt is null order by r.seq desc limit ${INBOX_DEPTH}`,
+         where r.userId = ? and r.seq <= ? and r.deletedAt is null order by r.seq desc limit ${INBOX_DEPTH}`,
       ),
     };
   }
 
-  /** The offset after which the topic's entries are sent. */
-  of(since: Since, topic: NtfyTopic): From {
-    const oldest = this.#clock.now() - this.#cacheMs();
-    switch (since.kind) {
-      case "none":
-        return "latest";
-      case "all":
-        return this.#atTime(topic, oldest);
-      case "latest":
-        return this.#latest(topic, oldest);
-      case "time":
-        return this.#atTime(topic, Math.max(oldest, since.at));
-      case "id":
-        return this.#afterId(topic, since.id, oldest);
-    }
+  /**
+   * The offset after which the topic's entries are sent. @param head the last offset that the hub
+   * has announced: the tables may have later ones already, which come live
+   */
+  of(since: Since, topic: NtfyTopic, head: number): From {
+    const from = this.#from(since, topic, head);
+    return typeof from === "number" ? Math.min(from, head) : from;
   }
 
   /** Texts of messages that wait for their time, by that time. */
@@ -93,12 +87,28 @@ export class Positions {
       .map(({ body }) => body);
   }
 
-  #afterId(topic: NtfyTopic, id: string, oldest: EpochMs): From {
+  #from(since: Since, topic: NtfyTopic, head: number): From {
+    const oldest = this.#clock.now() - this.#cacheMs();
+    switch (since.kind) {
+      case "none":
+        return "latest";
+      case "all":
+        return this.#atTime(topic, oldest, head);
+      case "latest":
+        return this.#latest(topic, oldest, head);
+      case "time":
+        return this.#atTime(topic, Math.max(oldest, since.at), head);
+      case "id":
+        return this.#afterId(topic, since.id, oldest, head);
+    }
+  }
+
+  #afterId(topic: NtfyTopic, id: string, oldest: EpochMs, head: number): From {
     const known = this.#known(id);
-    if (!known) return this.#atTime(topic, oldest);
+    if (!known) return this.#atTime(topic, oldest, head);
     const isEvents = topic.kind === "events";
-    if (known.isEvent !== isEvents) return this.#atTime(topic, Math.max(oldest, known.at - MARGIN_MS));
-    const first = this.#atTime(topic, oldest);
+    if (known.isEvent !== isEvents) return this.#atTime(topic, Math.max(oldest, known.at - MARGIN_MS), head);
+    const first = this.#atTime(topic, oldest, head);
     return first === "latest" ? known.offset : Math.max(Number(first), known.offset);
   }
 
@@ -114,21 +124,21 @@ export class Positions {
     return event && { isEvent: true, offset, at: event.receivedAt };
   }
 
-  #atTime(topic: NtfyTopic, at: EpochMs): From {
+  #atTime(topic: NtfyTopic, at: EpochMs, head: number): From {
     if (topic.kind === "messages") return before(this.#sql.first.get(topic.name, at)?.seq);
-    if (topic.kind === "inbox") return before(this.#inboxSince(topic.userId ?? "", at));
-    return before(this.#eventSince(at));
+    if (topic.kind === "inbox") return before(this.#inboxSince(topic.userId ?? "", at, head));
+    return before(this.#eventSince(at, head));
   }
 
-  #latest(topic: NtfyTopic, oldest: EpochMs): From {
-    if (topic.kind === "messages") return before(this.#sql.latest.get(topic.name, oldest)?.seq);
-    if (topic.kind === "inbox") return before(this.#sql.inbox.get(topic.userId ?? "")?.seq);
-    return before(this.#sql.lastEvent.get()?.seq ?? undefined);
+  #latest(topic: NtfyTopic, oldest: EpochMs, head: number): From {
+    if (topic.kind === "messages") return before(this.#sql.latest.get(topic.name, head, oldest)?.seq);
+    if (topic.kind === "inbox") return before(this.#sql.inbox.get(topic.userId ?? "", head)?.seq);
+    return before(this.#sql.lastEvent.get(head)?.seq ?? undefined);
   }
 
-  #inboxSince(userId: string, at: EpochMs): number | undefined {
+  #inboxSince(userId: string, at: EpochMs, head: number): number | undefined {
     let found: number | undefined;
-    for (const { seq, createdAt } of this.#sql.inbox.iterate(userId)) {
+    for (const { seq, createdAt } of this.#sql.inbox.iterate(userId, head)) {
       if (createdAt < at) break;
       found = seq;
     }
@@ -136,9 +146,9 @@ export class Positions {
   }
 
   /** Binary search: offsets of events rise with their time. */
-  #eventSince(at: EpochMs): number | undefined {
+  #eventSince(at: EpochMs, head: number): number | undefined {
     let low = 0;
-    let high = (this.#sql.lastEvent.get()?.seq ?? 0) + 1;
+    let high = (this.#sql.lastEvent.get(head)?.seq ?? 0) + 1;
     const end = high;
     while (low < high) {
       const middle = Math.floor((low + high) / 2);
