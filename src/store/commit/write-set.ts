@@ -206,7 +206,7 @@ export interface JobWork {
   readonly finish: readonly JobFinish[];
   /** Attempts that end without a result to keep: many in one statement. */
   readonly succeeded?: readonly SucceededJobs[];
-  /** Makes every waiting job that is due by this instant ready. */
+  /** Makes waiting jobs that are due by this instant ready, the longest due first, up to MOST_PROMOTED. */
   readonly promoteDueAt: number | null;
   /**
    * After the promotion: the wall clock was set back to `now`. Waiting jobs created at what is now

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { claimedJobs } from "../../../../src/store/commit/job-sql.ts";
+import { claimedJobs, MOST_PROMOTED } from "../../../../src/store/commit/job-sql.ts";
 import type { ClaimedJob } from "../../../../src/store/commit/write-set.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { jobRow, TestSource } from "../../../store/support/write-sets.ts";
@@ -51,6 +51,26 @@ test("a queue of many jobs with large payloads is drained", async (t) => {
   }
   helper.runner.start();
   await eventually("all have run", () => runs === 1600);
+  await eventually("all are done", () => helper.states().every((state) => state === "succeeded"));
+});
+
+test("one commit makes a bounded number of due jobs ready, those that wait longest, and all of them run", async (t) => {
+  const helper = new TestRunner(t, { concurrency: 50 });
+  const { committer, reader } = helper.store;
+  const source = new TestSource(committer);
+  const due = 2 * MOST_PROMOTED + 500;
+  const at = helper.clock.now();
+  const insert = Array.from({ length: due }, (_, i) => jobRow({ state: "scheduled", runAt: at - i }));
+  await source.write(() => ({ jobs: { ...NO_WORK, insert } }));
+  const ready = reader.prepare<[], { n: number; latest: number }>(
+    "select count(*) as n, max(runAt) as latest from jobs where state = 'ready'",
+  );
+  await source.write(() => ({ jobs: { ...NO_WORK, promoteDueAt: at } }));
+  assert.deepEqual(ready.get(), { n: MOST_PROMOTED, latest: at - due + MOST_PROMOTED });
+  let runs = 0;
+  helper.runner.handle("test", async () => void runs++);
+  helper.runner.start();
+  await eventually("all have run", () => runs === due);
   await eventually("all are done", () => helper.states().every((state) => state === "succeeded"));
 });
 
