@@ -142,14 +142,17 @@ export function cancelWaiting(
   seqs: readonly number[],
   now: number,
 ): Promise<{ id: string; kind: string }[]> {
-  return trx
-    .updateTable("jobs")
-    .set({ state: "cancelled", finishedAt: now })
-    .where("seq", "in", seqs)
-    .where("queue", "=", queue)
-    .where("state", "in", WAITING)
-    .returning(["id", "kind"])
-    .execute();
+  return (
+    trx
+      .updateTable("jobs")
+      .set({ state: "cancelled", finishedAt: now })
+      // Not a parameter for each: a user may have more timers than SQLite takes parameters.
+      .where("seq", "in", sql<number>`(select value from json_each(${JSON.stringify(seqs)}))`)
+      .where("queue", "=", queue)
+      .where("state", "in", WAITING)
+      .returning(["id", "kind"])
+      .execute()
+  );
 }
 
 /** Restarts dead or cancelled jobs with all attempts of the queue; keeps their history. */

@@ -4,6 +4,7 @@ import type { RightsChange } from "../../../core/principal.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import { putSetting } from "../../../store/setting-rows.ts";
+import { runLater } from "../../../store/statements.ts";
 import { countEventsUpTo } from "./queries.ts";
 
 /** A row of `events` besides its payload, with its entries in indexes. */
@@ -334,39 +335,41 @@ export class ProjectStorage {
   async flush(): Promise<void> {
     const { db, log } = this.#parts;
     if (this.#changed.size === 0) return;
-    await db
-      .write((trx) => this.#store(trx))
-      .catch((err: unknown) => log.warn({ err }, "cannot store the sizes of projects"));
+    let changed: readonly string[] = [];
+    try {
+      await db.write((trx) => {
+        changed = [...this.#changed];
+        this.#changed.clear();
+        return this.#store(trx, changed);
+      });
+    } catch (err) {
+      for (const projectId of changed) this.#changed.add(projectId);
+      log.warn({ err }, "cannot store the sizes of projects");
+    }
   }
 
   /** Memory has all commits before this transaction, and none after it. */
-  async #store(trx: Trx): Promise<void> {
-    const changed = [...this.#changed];
-    this.#changed.clear();
-    try {
-      for (const projectId of changed) {
-        const row = {
-          projectId,
-          bytes: this.#bytes.get(projectId) ?? 0,
-          events: this.#events.get(projectId) ?? 0,
-        };
-        if (row.bytes === 0) await trx.deleteFrom("project_storage").where("projectId", "=", projectId).execute();
-        else
-          await trx
-            .insertInto("project_storage")
-            .values(row)
-            .onConflict((conflict) => conflict.column("projectId").doUpdateSet(row))
-            .execute();
-      }
-      for (const [key, value] of [
-        [FROM, this.#from],
-        [TO, this.#to],
-      ] as const)
-        await putSetting(trx, key, value, this.#parts.clock.now());
-    } catch (error) {
-      for (const projectId of changed) this.#changed.add(projectId);
-      throw error;
+  async #store(trx: Trx, changed: readonly string[]): Promise<void> {
+    for (const projectId of changed) {
+      const row = {
+        projectId,
+        bytes: this.#bytes.get(projectId) ?? 0,
+        events: this.#events.get(projectId) ?? 0,
+      };
+      const change =
+        row.bytes === 0
+          ? trx.deleteFrom("project_storage").where("projectId", "=", projectId)
+          : trx
+              .insertInto("project_storage")
+              .values(row)
+              .onConflict((conflict) => conflict.column("projectId").doUpdateSet(row));
+      runLater(trx, change.compile());
     }
+    for (const [key, value] of [
+      [FROM, this.#from],
+      [TO, this.#to],
+    ] as const)
+      await putSetting(trx, key, value, this.#parts.clock.now());
   }
 
   async #countEarlier(): Promise<void> {

@@ -3,6 +3,7 @@ import { PrismError } from "../../../core/errors.ts";
 import { RateLimiter } from "../../../http/rate-limiter.ts";
 import type { Context } from "../../../module/feature.ts";
 import type { Trx } from "../../../store/database.ts";
+import { updateRowLater } from "../../../store/statements.ts";
 import { StoredFiles } from "../../../store/stored-files.ts";
 import { acknowledgeLink, type DirectMail } from "../../delivery/index.ts";
 import type { AccessChange } from "./access.ts";
@@ -124,14 +125,9 @@ export class Ntfy {
     if (used.length === 0 && topics.length === 0) return;
     await this.#parts.db
       .write(async (trx) => {
-        for (const name of topics)
-          await trx.updateTable("ntfy_topics").set({ lastUsedAt: now }).where("name", "=", name).execute();
+        for (const name of topics) updateRowLater(trx, "ntfy_topics", { name }, { lastUsedAt: now });
         for (const [hash, { at, origin }] of used)
-          await trx
-            .updateTable("ntfy_tokens")
-            .set({ lastUsedAt: at, lastOrigin: origin })
-            .where("hash", "=", hash)
-            .execute();
+          updateRowLater(trx, "ntfy_tokens", { hash }, { lastUsedAt: at, lastOrigin: origin });
       })
       .catch((err: unknown) => this.#parts.log.warn({ err }, "cannot store the last use of ntfy tokens and topics"));
   }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { sql } from "kysely";
 import { checkKeys } from "../../../../src/features/access/doctor.ts";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
@@ -145,4 +146,25 @@ test("prism doctor names the keys of accounts that are disabled, or that an earl
   assert.equal(check?.status, "WARN");
   assert.match(check?.message ?? "", new RegExp(`${keys[0]} of shop \\(ben is disabled: refused\\)`));
   assert.match(check?.message ?? "", new RegExp(`${keys[1]} of shop \\(account deleted: works\\)`));
+});
+
+test("a user with very many sessions and timers is disabled and removed at once", async (t) => {
+  const prism = await startAccounts(t);
+  const { id } = await makeAccount(prism, { username: "script" }, { roles: ["Operator"] });
+  const { token } = await logIn(prism, "script");
+  const now = Date.now();
+  const numbers = sql`with recursive n (i) as (select 1 union all select i + 1 from n where i < 40000)`;
+  await prism.parts.base.database.write(async (trx) => {
+    await sql`${numbers} insert into sessions (id, userId, family, userAgent, ip, createdAt, lastUsedAt, expiresAt)
+      select 's' || i, ${id}, 'f' || i, '', '', ${now}, ${now}, ${now + 60_000} from n where true`.execute(trx);
+    await sql`${numbers} insert into jobs (id, queue, kind, payload, state, runAt, maxAttempts, createdBy, createdAt)
+      select 'j' || i, 'timers', 'timer', '{}', 'scheduled', ${now + 3_600_000}, 1, ${id}, ${now} from n where true`.execute(
+      trx,
+    );
+  });
+  assert.equal((await prism.patch(`${USERS}/${id}`, { status: "disabled" })).status, 200);
+  assert.equal(scalarOf(prism, "select count(*) from sessions where revokedAt is null"), 1, "the administrator's");
+  assert.notEqual((await prism.get("/api/v1/users/me", { token })).status, 200);
+  assert.equal((await prism.delete(`${USERS}/${id}`)).status, 204);
+  assert.equal(scalarOf(prism, "select count(*) from jobs where finishedAt is null and createdBy is not null"), 0);
 });
