@@ -78,7 +78,9 @@ export function openCore(base: Base, isForCommand: boolean, asked: Asked): Featu
     },
     db: base.database,
     events: base.bus,
-    hub: new Hub(history, heads, work.replays),
+    hub: new Hub(history, heads, work.replays, (counter) =>
+      counter === "events" ? sequences.events.last : sequences.streams.last,
+    ),
     idempotency: new Idempotency(reader, clock, store.auditKey),
     auditKey: store.auditKey,
     publicUrl: () => publicUrlOf(settings.current, listening.port),

@@ -169,17 +169,32 @@ export class Hub {
   readonly #listeners: MultiMap<Listener> = new Map();
   readonly #followers: MultiMap<Broadcaster> = new Map();
   readonly #heads: Record<StreamCounter, number>;
+  readonly #given: (counter: StreamCounter) => number;
 
-  /** @param heads the last offsets that were committed before the start. */
-  constructor(history: StreamHistory, heads: Readonly<Record<StreamCounter, number>>, budget = UNBOUNDED) {
+  /**
+   * @param heads the last offsets that were committed before the start
+   * @param given the last offset that was given to an entry, whether it is committed or not
+   */
+  constructor(
+    history: StreamHistory,
+    heads: Readonly<Record<StreamCounter, number>>,
+    budget = UNBOUNDED,
+    given: (counter: StreamCounter) => number = (counter) => this.#heads[counter],
+  ) {
     this.history = history;
     this.budget = budget;
     this.#heads = { ...heads };
+    this.#given = given;
   }
 
   /** The last announced offset of the stream's counter. */
   head(stream: StreamRef): number {
     return this.#heads[counterOf(stream)];
+  }
+
+  /** Whether the stream's counter has come this far. A list may show an entry before it is announced. */
+  hasGiven(stream: StreamRef, offset: number): boolean {
+    return offset <= Math.max(this.head(stream), this.#given(counterOf(stream)));
   }
 
   /** No stream has a listener, so no entries need to be made. */

@@ -79,9 +79,8 @@ export class Subscription implements Listener, PageReader {
     this.#hub = hub;
     this.#sink = sink;
     this.#accepts = accepts;
-    const head = hub.head(stream);
-    this.#lastSent = from === "latest" ? head : from === "earliest" ? 0 : from;
-    if (this.#lastSent > head) {
+    this.#lastSent = from === "latest" ? hub.head(stream) : from === "earliest" ? 0 : from;
+    if (!hub.hasGiven(stream, this.#lastSent)) {
       // The client's offset is from another data directory, or from before a restore.
       this.#firstGap = { from: this.#lastSent, to: 0 };
       this.#lastSent = 0;

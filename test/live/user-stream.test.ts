@@ -153,6 +153,18 @@ test("S1-03: a user's stream resumes by offset: from the start, after an entry, 
   assert.deepEqual(all.all({ op: "gap" }).concat(behind.all({ op: "gap" })), []);
 });
 
+test("an offset that is given but not announced yet is no unknown one: nothing is sent again", async (t) => {
+  const prism = await startPrism(t);
+  const uma = await makeUser(prism, "uma");
+  await notify(prism, uma, "old");
+  const from = prism.parts.base.store.committer.sequences.streams.next();
+  const client = await follow(t, prism, uma, { from });
+  await notify(prism, uma, "new");
+  await eventually("the new one", () => titlesOf(client).length > 0);
+  assert.deepEqual(titlesOf(client), ["new"]);
+  assert.deepEqual(client.all({ op: "gap" }), []);
+});
+
 test("S2-66: an entry that a socket accepted counts as delivered, unless its client acknowledges entries itself", async (t) => {
   const prism = await startPrism(t);
   const uma = await makeUser(prism, "uma");
