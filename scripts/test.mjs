@@ -143,9 +143,14 @@ function memoryFolder() {
 function writeGroups() {
   mkdirSync(join(folder, "groups"));
   const seconds = slowFiles(root);
+  const slow = files.filter((file) => seconds.has(file));
   const groups = [
-    ...groupedByTime(
-      files.filter((file) => seconds.has(file)),
+    ...mixed(
+      groupedByTime(slow.filter(isWaiting), seconds),
+      groupedByTime(
+        slow.filter((file) => !isWaiting(file)),
+        seconds,
+      ),
       seconds,
     ),
     ...grouped(files.filter((file) => !seconds.has(file))),
@@ -160,6 +165,26 @@ function writeGroups() {
     writeFileSync(path, [...setUp, ...imports].join(""));
     return path;
   });
+}
+
+/** Nodes of a cluster wait for each other: several such files at a time leave the processors idle. */
+function isWaiting(file) {
+  return file.startsWith("test/cluster/") && !file.includes("simulation");
+}
+
+/** Of the time of all processes the waiting groups take that of one, from the beginning to their end. */
+function mixed(waiting, others, seconds) {
+  const groups = [];
+  const [one, rest] = [[...waiting], [...others]];
+  let ahead = 0;
+  while (one.length + rest.length > 0) {
+    const isOne = rest.length === 0 || (one.length > 0 && ahead <= 0);
+    const group = (isOne ? one : rest).shift();
+    const took = group.reduce((sum, file) => sum + seconds.get(file), 0);
+    ahead += isOne ? took * (processes - 1) : -took;
+    groups.push(group);
+  }
+  return groups;
 }
 
 /** Groups of at most MOST_SECONDS or of one file, the longest first. */
