@@ -1,5 +1,6 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Clock, EpochMs } from "../../../../core/clock.ts";
+import { streamName } from "../../../../live/stream.ts";
 import type { From } from "../../../../live/subscription.ts";
 import { goDuration } from "../delay.ts";
 import { NtfyError } from "../errors.ts";
@@ -50,6 +51,9 @@ export class Positions {
         `select seq from ntfy_messages where topic = ? and seq <= ? and at >= ? and expiresAt > at
          order by at desc, seq desc limit 1`,
       ),
+      hidden: reader.prepare<[string], { readonly toSeq: number }>(
+        "select toSeq from stream_gaps where stream = ? and fromSeq = 0",
+      ),
       message: reader.prepare<[string], { readonly seq: number | null; readonly at: number }>(
         "select seq, at from ntfy_messages where id = ?",
       ),
@@ -75,7 +79,13 @@ export class Positions {
    */
   of(since: Since, topic: NtfyTopic, head: number): From {
     const from = this.#from(since, topic, head);
-    return typeof from === "number" ? Math.min(from, head) : from;
+    return typeof from === "number" ? Math.min(Math.max(from, this.#hiddenUpTo(topic)), head) : from;
+  }
+
+  /** Messages of a deleted topic of this name that are not removed yet. */
+  #hiddenUpTo({ kind, name }: NtfyTopic): number {
+    if (kind !== "messages") return 0;
+    return this.#sql.hidden.get(streamName({ kind: "ntfy", topic: name }))?.toSeq ?? 0;
   }
 
   /** Texts of messages that wait for their time, by that time. */
