@@ -60,8 +60,12 @@ export class Positions {
       event: reader.prepare<[number], { readonly seq: number; readonly receivedAt: number }>(
         "select seq, receivedAt from events where seq >= ? order by seq limit 1",
       ),
-      due: reader.prepare<[string, number], { readonly body: string; readonly dueAt: number }>(
-        "select body, dueAt from ntfy_messages where topic = ? and dueAt is not null order by dueAt limit ?",
+      due: reader.prepare<[string, number, number], { readonly id: string; readonly dueAt: number }>(
+        "select id, dueAt from ntfy_messages where topic = ? and dueAt < ? order by dueAt limit ?",
+      ),
+      bodies: reader.prepare<[string], { readonly body: string }>(
+        `select m.body from json_each(?) i cross join ntfy_messages m on m.id = i.value
+         where m.dueAt is not null order by i.key`,
       ),
       lastEvent: reader.prepare<[number], { readonly seq: number | null }>(
         "select max(seq) as seq from events where seq <= ?",
@@ -90,11 +94,15 @@ export class Positions {
 
   /** Texts of messages that wait for their time, by that time. */
   scheduled(topics: readonly string[], limit: number): string[] {
-    const rows = topics.flatMap((topic) => this.#sql.due.all(topic, limit));
-    return rows
-      .sort((a, b) => a.dueAt - b.dueAt)
-      .slice(0, limit)
-      .map(({ body }) => body);
+    let first: { readonly id: string; readonly dueAt: number }[] = [];
+    for (const topic of topics) {
+      // Of a further topic only those before the last of these.
+      const before = first.length < limit ? Number.MAX_SAFE_INTEGER : (first.at(-1)?.dueAt ?? 0);
+      first.push(...this.#sql.due.all(topic, before, limit));
+      first = first.sort((a, b) => a.dueAt - b.dueAt).slice(0, limit);
+    }
+    // Texts are long: only of those that are sent.
+    return this.#sql.bodies.all(JSON.stringify(first.map(({ id }) => id))).map(({ body }) => body);
   }
 
   #from(since: Since, topic: NtfyTopic, head: number): From {
