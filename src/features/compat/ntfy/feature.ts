@@ -6,7 +6,7 @@ import { accessRoutes } from "./access-routes.ts";
 import { NtfyApi } from "./api.ts";
 import { countVisitor, type NtfyContext, PREFIX, requestOf, subscriberParts } from "./context.ts";
 import { errorBodyOf } from "./errors.ts";
-import { attachmentSweep, NTFY_SWEEPS } from "./retention.ts";
+import { attachmentSweep, DELETE_TOPIC_KIND, type DeletedTopic, NTFY_SWEEPS, removeMessages } from "./retention.ts";
 import { Ntfy } from "./service.ts";
 import { type NtfySocketParts, serveSockets } from "./subscribe/sockets.ts";
 import { topicRoutes } from "./topic-routes.ts";
@@ -19,7 +19,7 @@ declare module "../../../module/feature.ts" {
 
 /** The API of ntfy (docs/ntfy.md), and the topics in Prism's own. */
 export const ntfyFeature = feature("ntfy", {
-  needs: ["projects", "principals", "users", "realtime", "passwordOwner", "jobs", "ingest"],
+  needs: ["projects", "principals", "users", "realtime", "passwordOwner", "jobs", "runner", "ingest"],
   open: (context) => ({
     ntfy: new Ntfy({
       ...context,
@@ -37,7 +37,8 @@ export const ntfyFeature = feature("ntfy", {
   }),
   load: ({ ntfy }) => ntfy.load(),
   register(server, context) {
-    const { kernel, listener, ntfy } = context;
+    const { kernel, listener, ntfy, runner, db } = context;
+    runner.handle(DELETE_TOPIC_KIND, (job, signal) => removeMessages(db, job.payload as DeletedTopic, signal));
     kernel.addDialect({
       ...{ prefix: `${PREFIX}/`, errorBody: errorBodyOf, challenges: false, allowsHeaders: "*, Authorization" },
     });

@@ -71,6 +71,9 @@ const MESSAGE_SQL = `insert into ntfy_messages (id, topic, sequenceId, seq, at, 
   from json_each(?) where true
   on conflict (id) do update set seq = excluded.seq, at = excluded.at, dueAt = null, body = null`;
 
+/** Scheduled messages of one transaction: so many share a sync of the disk. */
+const SENT_AT_ONCE = 64;
+
 /** Mails of one user within an hour, as ntfy's own default. */
 const MAILS_PER_HOUR = 16;
 const MAX_MAIL_USERS = 10_000;
@@ -327,34 +330,55 @@ export class Publisher {
     await appendEvents(trx, [eventOf(projectId, message)], { source: "ntfy", now });
   }
 
+  async #send(ids: readonly string[]): Promise<void> {
+    for (let at = 0; at < ids.length; at += SENT_AT_ONCE) {
+      const some = ids.slice(at, at + SENT_AT_ONCE);
+      await this.#sendTogether(some).catch(() => this.#sendEach(some));
+    }
+  }
+
+  /** Those behind one that fails are sent, too. */
+  async #sendEach(ids: readonly string[]): Promise<void> {
+    const failed: string[] = [];
+    let err: unknown;
+    for (const id of ids)
+      await this.#sendTogether([id]).catch((error: unknown) => {
+        failed.push(id);
+        err = error;
+      });
+    if (failed.length > 0)
+      this.#parts.log.error({ err, ids: failed }, "sending scheduled ntfy messages failed; retrying");
+  }
+
   /**
    * Sends scheduled messages whose time has come; a row that is gone was replaced or cancelled. It is
    * deleted if its sender may no longer write to the topic, such as a removed member.
    */
-  async #send(ids: readonly string[]): Promise<void> {
-    const { db, log, mayStillWrite } = this.#parts;
-    for (const id of ids) {
-      await db.write(async (trx) => {
-        const row = await trx
-          .selectFrom("ntfy_messages as m")
-          .leftJoin("ntfy_topics as t", "t.name", "m.topic")
-          .select(["m.topic", "m.body", "m.expiresAt", "m.sender", "t.projectId"])
-          .where("m.id", "=", id)
-          .where("m.dueAt", "is not", null)
-          .executeTakeFirst();
-        if (!row?.body) return;
-        if (row.sender !== null && !mayStillWrite(row.topic, row.sender)) {
-          await trx.deleteFrom("ntfy_messages").where("id", "=", id).execute();
-          log.info(
-            { topic: row.topic, sender: row.sender },
-            "deleted a scheduled message: its sender may no longer write to the topic",
-          );
-          return;
-        }
-        await this.#append(trx, row.projectId, JSON.parse(row.body) as Message, row.expiresAt, row.sender);
-      });
-      this.#due.delete(id);
-    }
+  async #sendTogether(ids: readonly string[]): Promise<void> {
+    const refused = await this.#parts.db.write(async (trx) => {
+      const rows = await trx
+        .selectFrom("ntfy_messages as m")
+        .leftJoin("ntfy_topics as t", "t.name", "m.topic")
+        .select(["m.id", "m.topic", "m.body", "m.expiresAt", "m.sender", "t.projectId"])
+        .where("m.id", "in", ids)
+        .where("m.dueAt", "is not", null)
+        .orderBy("m.dueAt")
+        .execute();
+      const mayNot = rows.filter(({ topic, sender }) => sender !== null && !this.#parts.mayStillWrite(topic, sender));
+      const left = mayNot.map(({ id }) => id);
+      if (left.length > 0) await trx.deleteFrom("ntfy_messages").where("id", "in", left).execute();
+      for (const { id, projectId, body, expiresAt, sender } of rows) {
+        if (body === null || left.includes(id)) continue;
+        await this.#append(trx, projectId, JSON.parse(body) as Message, expiresAt, sender);
+      }
+      return mayNot;
+    });
+    for (const { topic, sender } of refused)
+      this.#parts.log.info(
+        { topic, sender },
+        "deleted a scheduled message: its sender may no longer write to the topic",
+      );
+    for (const id of ids) this.#due.delete(id);
   }
 }
 

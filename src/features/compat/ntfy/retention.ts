@@ -1,7 +1,9 @@
+import { sql } from "kysely";
 import { DAY_MS } from "../../../core/clock.ts";
-import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
+import { streamName } from "../../../live/stream.ts";
+import { addEffect, type Database, type ReadDb, type Trx } from "../../../store/database.ts";
 import { type NamedSweep, sweepOf, sweepRows } from "../../../store/retention.ts";
-import { deleteEntries } from "../../events/streams/index.ts";
+import { deleteEntries, endStream, forgetEnd } from "../../events/streams/index.ts";
 import type { Attachments } from "./attachments.ts";
 
 /** Messages with their entries. Clients cannot request expired ones, so no gap is recorded. */
@@ -62,6 +64,65 @@ const topics = sweepRows("ntfy_topics", unusedTopics, {
 });
 
 export const NTFY_SWEEPS: readonly NamedSweep[] = [messages, tokens, topics];
+
+export const DELETE_TOPIC_KIND = "ntfy.topic.delete";
+
+/** A topic that was deleted, with the offset of its last message. */
+export interface DeletedTopic {
+  readonly topic: string;
+  readonly upTo: number;
+}
+
+/** Hides the messages of a topic that are sent. @returns what {@link removeMessages} takes; null: there are none */
+export async function hideMessages(trx: Trx, topic: string): Promise<DeletedTopic | null> {
+  const upTo = await endStream(trx, streamName({ kind: "ntfy", topic }));
+  return upTo === 0 ? null : { topic, upTo };
+}
+
+/** Removes the messages of a deleted topic. One that was made anew under its name keeps its own. */
+export async function removeMessages(db: Database, { topic, upTo }: DeletedTopic, signal: AbortSignal): Promise<void> {
+  const stream = streamName({ kind: "ntfy", topic });
+  const { sweep } = sweepOf<{ seq: number; id: string }>({
+    name: "ntfy_messages",
+    find: (scan, _now, limit) =>
+      scan
+        .selectFrom("stream_log")
+        .select(["seq", sql<string>`data ->> 'id'`.as("id")])
+        .where("stream", "=", stream)
+        .where("seq", "<=", upTo)
+        .orderBy("seq")
+        .limit(limit)
+        .execute(),
+    async remove(trx, keys) {
+      const ids = keys.map(({ id }) => id);
+      await trx.deleteFrom("ntfy_messages").where("id", "in", ids).execute();
+      await deleteEntries(
+        trx,
+        keys.map(({ seq }) => seq),
+      );
+      return keys.length;
+    },
+  });
+  await sweep(db, 0, () => signal.aborted);
+  signal.throwIfAborted();
+  await db.write((trx) => forgetEnd(trx, stream, upTo));
+}
+
+/** Cancels the messages of a topic that wait for their time. */
+export async function cancelAllScheduled(db: Database, topic: string): Promise<void> {
+  const { sweep } = sweepOf<string>({
+    name: "ntfy_messages",
+    async find(scan, _now, limit) {
+      const waiting = scan.selectFrom("ntfy_messages").select("id").where("topic", "=", topic);
+      return (await waiting.where("dueAt", "is not", null).limit(limit).execute()).map(({ id }) => id);
+    },
+    async remove(trx, ids) {
+      await trx.deleteFrom("ntfy_messages").where("id", "in", ids).where("dueAt", "is not", null).execute();
+      return ids.length;
+    },
+  });
+  await sweep(db, 0, () => false);
+}
 
 /** Attachments: the files first, so that none stays without a row. */
 export function attachmentSweep(attachments: Attachments): NamedSweep {

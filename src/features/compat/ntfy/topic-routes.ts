@@ -7,14 +7,14 @@ import { pageBody, pageEntries, readPage } from "../../../http/pagination.ts";
 import { type Route, route } from "../../../http/route.ts";
 import { doc, example, named, object, pageOf, pattern, text } from "../../../http/shapes.ts";
 import type { Uses } from "../../../module/feature.ts";
-import { addEffect, type Trx } from "../../../store/database.ts";
+import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { countOf } from "../../../store/sqlite/list-queries.ts";
 import type { Projects } from "../../access/index.ts";
-import { deleteStream } from "../../events/streams/index.ts";
 import { requireTopic, TOPIC } from "./parameters.ts";
+import { cancelAllScheduled, DELETE_TOPIC_KIND, hideMessages } from "./retention.ts";
 import type { TopicRow, Topics } from "./topics.ts";
 
-interface TopicContext extends Uses<"db" | "clock" | "projects" | "audit"> {
+interface TopicContext extends Uses<"db" | "clock" | "projects" | "audit" | "jobs"> {
   readonly ntfy: {
     readonly topics: Pick<Topics, "readableBy">;
     /** Subscriptions that are open. */
@@ -156,21 +156,33 @@ async function createTopic(
   return topicView(row);
 }
 
-async function deleteTopic(
-  { db, projects, audit }: TopicContext,
-  principal: PermissionHolder,
-  name: string,
-): Promise<void> {
+/** A job removes the messages; from the answer on nobody sees them. @throws NOT_FOUND, UNAUTHORIZED_ROLE */
+async function deleteTopic(context: TopicContext, principal: PermissionHolder, name: string): Promise<void> {
+  const { db, clock, audit, jobs } = context;
+  await requireDeletable(context, principal, db.read, name);
+  // First, as nothing tells them from those of a topic that is made anew.
+  await cancelAllScheduled(db, name);
   await db.write(async (trx) => {
-    const row = await findTopic(trx, name);
-    if (!row || !maySee(projects, principal, row)) throw new PrismError("NOT_FOUND", "No such topic");
-    if (row.projectId !== null) projects.require(principal, row.projectId, "events:write");
-    await deleteStream(trx, `ntfy:${name}`);
-    await trx.deleteFrom("ntfy_messages").where("topic", "=", name).execute();
+    await requireDeletable(context, principal, trx, name);
+    await trx.deleteFrom("ntfy_messages").where("topic", "=", name).where("dueAt", "is not", null).execute();
+    const payload = await hideMessages(trx, name);
+    if (payload)
+      await jobs.enqueue({ queue: "retention", kind: DELETE_TOPIC_KIND, payload, runAt: clock.now() }, { trx });
     await trx.deleteFrom("ntfy_topics").where("name", "=", name).execute();
     addEffect(trx, { type: "ntfy-topics-changed", deleted: [name] });
     await audit.record({ action: "ntfy_topic.delete", resourceType: "ntfyTopic", resourceId: name }, { trx });
   });
+}
+
+async function requireDeletable(
+  { projects }: TopicContext,
+  principal: PermissionHolder,
+  db: ReadDb | Trx,
+  name: string,
+): Promise<void> {
+  const row = await findTopic(db, name);
+  if (!row || !maySee(projects, principal, row)) throw new PrismError("NOT_FOUND", "No such topic");
+  if (row.projectId !== null) projects.require(principal, row.projectId, "events:write");
 }
 
 function maySee(projects: Projects, principal: PermissionHolder, { projectId, userId }: TopicRow): boolean {
@@ -188,8 +200,8 @@ function requireFreeWord(name: string): void {
   }
 }
 
-function findTopic(trx: Trx, name: string) {
-  return trx.selectFrom("ntfy_topics").selectAll().where("name", "=", name).executeTakeFirst();
+function findTopic(db: ReadDb | Trx, name: string) {
+  return db.selectFrom("ntfy_topics").selectAll().where("name", "=", name).executeTakeFirst();
 }
 
 function subscribersOf(open: TopicContext["ntfy"]["open"]): ReadonlyMap<string, number> {

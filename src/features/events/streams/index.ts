@@ -2,4 +2,4 @@
 
 export { liveSockets } from "./live-sockets.ts";
 export type { NewEntry, StreamService } from "./realtime-service.ts";
-export { deleteEntries, deleteStream, noteRemoved, TableHistory } from "./stream-history.ts";
+export { deleteEntries, endStream, forgetEnd, noteRemoved, TableHistory } from "./stream-history.ts";

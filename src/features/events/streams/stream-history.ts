@@ -213,6 +213,23 @@ export async function deleteEntries(trx: Trx, seqs: readonly number[]): Promise<
   return Number(numDeletedRows);
 }
 
-export async function deleteStream(trx: Trx, stream: string): Promise<void> {
-  await trx.deleteFrom("stream_log").where("stream", "=", stream).execute();
+/**
+ * Ends a stream whose name may be used again: readers that start after the end of its first gap see
+ * none of its entries. @returns the offset of the last one; 0: it has none
+ */
+export async function endStream(trx: Trx, stream: string): Promise<number> {
+  const log = trx.selectFrom("stream_log").select("seq").where("stream", "=", stream);
+  const last = await log.orderBy("seq", "desc").limit(1).executeTakeFirst();
+  if (!last) return 0;
+  await trx
+    .insertInto("stream_gaps")
+    .values({ stream, fromSeq: 0, toSeq: last.seq })
+    .onConflict((conflict) => conflict.columns(["stream", "fromSeq"]).doUpdateSet({ toSeq: last.seq }))
+    .execute();
+  return last.seq;
+}
+
+/** The entries of {@link endStream} up to this offset are deleted. */
+export async function forgetEnd(trx: Trx, stream: string, upTo: number): Promise<void> {
+  await trx.deleteFrom("stream_gaps").where("stream", "=", stream).where("toSeq", "<=", upTo).execute();
 }

@@ -1,8 +1,9 @@
+import { setTimeout as wait } from "node:timers/promises";
 import { DAY_MS, type EpochMs, Seldom } from "../../../core/clock.ts";
 import { DueTimes, SteadyClock } from "../../../core/due-times.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { NotificationRow } from "../../../store/commit/write-set.ts";
-import { addEffect, type Trx } from "../../../store/database.ts";
+import { addEffect, later, type Trx } from "../../../store/database.ts";
 import type { EventsTable } from "../../../store/schema.ts";
 import { putSetting } from "../../../store/setting-rows.ts";
 import { notificationOf } from "../deciding/decide.ts";
@@ -16,6 +17,10 @@ import { keyOf, type OverTimeSettings, seriesKey } from "./settings.ts";
 
 /** How often new last matches are stored; a crash loses none of them: decisions have them too. */
 const FLUSH_MS = 5000;
+/** Rows of one transaction: it holds the writer for a few milliseconds. */
+const FLUSH_ROWS = 500;
+/** Pause between them, in which others write. */
+const PAUSE_MS = 10;
 /** How often the time is stored that this process last ran, for the length of a down time. */
 const ALIVE_MS = 60_000;
 const ALIVE_KEY = "rules.absences";
@@ -29,6 +34,13 @@ const MAX_KEYS_OF_PROJECT = 20_000;
 const MAX_KEYS_OF_OWNER = 40_000;
 /** A key that stays away for this time after the rule has fired is forgotten; retention removes its row. */
 const FORGET_MS = 30 * DAY_MS;
+
+/** The rows come as JSON, so that any number of them is one statement. */
+const STORE_SQL = `insert into rule_absences (ruleId, projectId, key, lastAt, lastSeq, firedAt)
+  select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 from json_each(?) where true
+  on conflict (ruleId, projectId, key) do update
+  set lastAt = excluded.lastAt, lastSeq = excluded.lastSeq, firedAt = excluded.firedAt`;
+const REMOVE_SQL = "delete from rule_absences where ruleId in (select value from json_each(?))";
 
 type AwaitingRule = Pick<ActiveRule, "row" | "title" | "message" | "overTime"> & {
   readonly condition: { readonly source: string };
@@ -96,6 +108,9 @@ export class Absences implements SeenMatches {
   #aliveAt: EpochMs;
   #notifier: AbsenceNotifier | null = null;
   #timer: NodeJS.Timeout | null = null;
+  #flushing: Promise<void> | null = null;
+  /** Up to when the tables have all once the running flush ends; null: they do not. */
+  #flushedUpTo: number | null = null;
 
   constructor(parts: AbsencesParts) {
     this.#parts = parts;
@@ -126,6 +141,7 @@ export class Absences implements SeenMatches {
     if (this.#timer) clearInterval(this.#timer);
     this.#timer = null;
     await this.#due.stop();
+    await this.#flushing;
     await this.#flushSafely(true);
   }
 
@@ -188,6 +204,7 @@ export class Absences implements SeenMatches {
   /** Sets ahead of the tables have failed: reads them again. */
   reset(): void {
     const rules = [...this.#rules.values()];
+    this.#flushedUpTo = null;
     for (const { row } of rules) this.remove(row.id);
     this.#obsolete.clear();
     for (const rule of rules) this.put(rule);
@@ -372,42 +389,59 @@ export class Absences implements SeenMatches {
     return { id: "", type: "", source: null, level: "info", projectId, ...times, payload: {}, correlationId: "" };
   }
 
-  async #flushSafely(isLast = false): Promise<void> {
-    await this.#flush(isLast).catch((error: unknown) => {
-      this.#parts.log.warn({ err: error }, "cannot store the last matches of absence rules; retrying");
-    });
+  /** One flush at a time: the last part of one must not say that those of another are stored. */
+  #flushSafely(isLast = false): Promise<void> {
+    this.#flushing ??= this.#flush(isLast)
+      .catch((error: unknown) => {
+        this.#parts.log.warn({ err: error }, "cannot store the last matches of absence rules; retrying");
+      })
+      .finally(() => {
+        this.#flushing = null;
+      });
+    return this.#flushing;
   }
 
   async #flush(isLast: boolean): Promise<void> {
-    const { db, clock } = this.#parts;
-    const now = clock.now();
+    const now = this.#parts.clock.now();
     const isQuiet = this.#dirty.size === 0 && this.#obsolete.size === 0;
     if (isQuiet && (this.#size === 0 || (!isLast && Math.abs(now - this.#aliveAt) < ALIVE_MS))) return;
-    let dirty: readonly Awaited[] = [];
+    this.#flushedUpTo = this.#lastSeq;
+    // Keys that are seen for the first time from here on come behind these, and wait for the next flush.
+    for (let left = this.#dirty.size; left > FLUSH_ROWS; left -= FLUSH_ROWS) {
+      await this.#storePart(null);
+      await wait(PAUSE_MS);
+    }
+    await this.#storePart(now);
+    this.#aliveAt = now;
+    this.#forgetOld(now);
+  }
+
+  /** @param now null: more follows. Only with the last part a restart may skip the decisions before. */
+  async #storePart(now: EpochMs | null): Promise<void> {
+    let some: readonly Awaited[] = [];
     let obsolete: readonly string[] = [];
-    const write = db.write(async (trx) => {
-      dirty = [...this.#dirty];
+    const write = this.#parts.db.write(async (trx) => {
+      some = firstOf(this.#dirty, FLUSH_ROWS);
       obsolete = [...this.#obsolete];
-      this.#dirty.clear();
+      for (const each of some) this.#dirty.delete(each);
       this.#obsolete.clear();
-      for (const ruleId of obsolete) await trx.deleteFrom("rule_absences").where("ruleId", "=", ruleId).execute();
-      for (const { ruleId, projectId, key, lastAt, lastSeq, firedAt } of dirty)
-        await trx
-          .insertInto("rule_absences")
-          .values({ ruleId, projectId, key, lastAt, lastSeq, firedAt })
-          .onConflict((conflict) =>
-            conflict.columns(["ruleId", "projectId", "key"]).doUpdateSet({ lastAt, lastSeq, firedAt }),
-          )
-          .execute();
-      await putSetting(trx, ALIVE_KEY, JSON.stringify({ upTo: this.#lastSeq, at: now }), now);
+      const rows = some.map((a) => [a.ruleId, a.projectId, a.key, a.lastAt, a.lastSeq, a.firedAt]);
+      // Before the rows: a rule that has changed may have new ones.
+      if (obsolete.length > 0) later(trx, REMOVE_SQL, [JSON.stringify(obsolete)]);
+      if (rows.length > 0) later(trx, STORE_SQL, [JSON.stringify(rows)]);
+      if (now === null || this.#flushedUpTo === null) return;
+      await putSetting(trx, ALIVE_KEY, JSON.stringify({ upTo: this.#flushedUpTo, at: now }), now);
     });
     await write.catch((error: unknown) => {
-      for (const each of dirty) this.#dirty.add(each);
+      for (const each of some) if (this.#isAwaited(each)) this.#dirty.add(each);
       for (const id of obsolete) if (!this.#rules.has(id)) this.#obsolete.add(id);
       throw error;
     });
-    this.#aliveAt = now;
-    this.#forgetOld(now);
+  }
+
+  /** Whether its rule has not ended or changed meanwhile. */
+  #isAwaited(awaited: Awaited): boolean {
+    return this.#awaited.get(awaited.ruleId)?.get(seriesKey(awaited.projectId, awaited.key)) === awaited;
   }
 
   /** Keys that fired and never came back. */
@@ -420,6 +454,15 @@ export class Absences implements SeenMatches {
       }
     }
   }
+}
+
+function firstOf<T>(values: Iterable<T>, most: number): T[] {
+  const first: T[] = [];
+  for (const value of values) {
+    first.push(value);
+    if (first.length === most) break;
+  }
+  return first;
 }
 
 function add(counts: Map<string, number>, name: string, by: number): void {

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import test from "node:test";
 import { dueAtOf } from "../../../../src/features/compat/ntfy/delay.ts";
+import { Positions } from "../../../../src/features/compat/ntfy/subscribe/positions.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
+import { openBeside } from "../../../helpers/store.ts";
 import { rowsWith } from "../../../helpers/values.ts";
 import { type NtfyClient, startNtfy } from "./support/api.ts";
 
@@ -122,4 +125,62 @@ test("what a member scheduled ends when the member is removed, and what a key sc
   await checkDue(ntfy);
   assert.deepEqual((await texts(ntfy)).sort(), ["of a key", "uma's"]);
   assert.deepEqual((await texts(ntfy, "&scheduled=1")).sort(), ["of a key", "uma's"], "nothing waits");
+});
+
+test("messages that are due together are sent in few transactions; one that fails delays no other", async (t) => {
+  const clock = new FakeClock();
+  const ntfy = await startNtfy(t, { clock, settings: { "rateLimit.enabled": "false" } });
+  const ids: string[] = [];
+  for (let n = 0; n < 130; n++) ids.push((await ntfy.publish("t", `m${n}`, { In: `${10 + n}s` })).body.id);
+  const { database } = ntfy.prism.parts.base;
+  const write = t.mock.method(database, "write");
+  clock.advance(200_000);
+  await checkDue(ntfy);
+  assert.deepEqual((await texts(ntfy)).length, 130);
+  assert.ok(write.mock.callCount() < 10, `${write.mock.callCount()} transactions`);
+  write.mock.restore();
+
+  const beside = openBeside(t, join(ntfy.prism.dir, "prism.db"));
+  for (const n of [1, 2, 3]) await ntfy.publish("t", `next ${n}`, { In: `${10 + n}s` });
+  beside.exec(`create trigger refuse before insert on stream_log when new.data like '%next 1%'
+    begin select raise(abort, 'no'); end`);
+  clock.advance(60_000);
+  await checkDue(ntfy);
+  assert.deepEqual((await texts(ntfy)).slice(130), ["next 2", "next 3"]);
+  beside.exec("drop trigger refuse");
+  clock.advance(1000);
+  await checkDue(ntfy);
+  assert.deepEqual((await texts(ntfy)).slice(130), ["next 2", "next 3", "next 1"]);
+});
+
+test("scheduled messages of several topics are listed by their time, and only the texts that are sent are read", async (t) => {
+  const clock = new FakeClock();
+  const ntfy = await startNtfy(t, { clock });
+  for (const [topic, text, delay] of [
+    ["a", "3", "30s"],
+    ["a", "5", "50s"],
+    ["b", "2", "20s"],
+    ["b", "4", "40s"],
+    ["c", "1", "10s"],
+    ["c", "6", "60s"],
+  ] as const)
+    await ntfy.publish(topic, text, { In: delay });
+  const { reader } = ntfy.prism.parts.base.store;
+  let bodies = 0;
+  const counting = {
+    prepare(sql: string) {
+      const statement = reader.prepare<unknown[], object>(sql);
+      const all = (...parameters: unknown[]): object[] => {
+        const rows = statement.all(...parameters);
+        bodies += rows.filter((row) => "body" in row).length;
+        return rows;
+      };
+      return { all, get: statement.get.bind(statement), iterate: statement.iterate.bind(statement) };
+    },
+  };
+  const positions = new Positions(counting as unknown as typeof reader, clock, () => 60_000);
+  const listed = positions
+    .scheduled(["a", "b", "c"], 3)
+    .map((text) => (JSON.parse(text) as { message: string }).message);
+  assert.deepEqual([listed, bodies], [["1", "2", "3"], 3]);
 });

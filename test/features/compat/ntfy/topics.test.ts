@@ -4,6 +4,8 @@ import { NTFY_SWEEPS } from "../../../../src/features/compat/ntfy/retention.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
+import { refuseWrites } from "../../../helpers/refuse-writes.ts";
+import { countOf, scalarOf } from "../../../helpers/tables.ts";
 import { rowsWith, valuesOf } from "../../../helpers/values.ts";
 import { startNtfy } from "./support/api.ts";
 
@@ -94,6 +96,55 @@ test("topics are listed, made and deleted; their messages go with them", async (
   await eventually("its subscriber is cut", () => socket.closed);
   const { body: audit } = await prism.get<{ data: { action: string }[] }>("/api/v1/audit?resourceType=ntfyTopic");
   assert.deepEqual(audit.data.map(({ action }) => action).sort(), ["ntfy_topic.create", "ntfy_topic.delete"]);
+});
+
+test("a deleted topic shows nothing from then on, also made anew; its messages go in short transactions, also after a kill", async (t) => {
+  const clock = new FakeClock();
+  const ntfy = await startNtfy(t, { clock, settings: { "rateLimit.enabled": "false" } });
+  const { prism } = ntfy;
+  const messages = () => countOf(prism, "ntfy_messages");
+  const texts = async (topic: string, since: string) => valuesOf(await ntfy.poll(topic, `&since=${since}`), "message");
+  const ids: string[] = [];
+  for (let sent = 0; sent < 600; sent += 50) {
+    const replies = await Promise.all(Array.from({ length: 50 }, (_, n) => ntfy.publish("t", `old ${sent + n}`)));
+    ids.push(...replies.map(({ body }) => body.id));
+  }
+  await ntfy.publish("t", "old, due later", { In: "30s" });
+  await ntfy.publish("beside", "kept");
+  await prism.post("/api/v1/queues/retention/pause");
+
+  assert.equal((await prism.delete(`${PATH}/t`)).status, 204);
+  assert.deepEqual([messages(), scalarOf(prism, "select count(*) from ntfy_messages where dueAt > 0")], [601, 0]);
+  assert.deepEqual(await texts("t", "all"), []);
+  await ntfy.publish("t", "new");
+  const starts = ["all", "latest", "10m", ids[0] ?? "", ids.at(-1) ?? ""];
+  for (const since of starts) assert.deepEqual(await texts("t", since), ["new"], since);
+  await prism.restart();
+  for (const since of starts) assert.deepEqual(await texts("t", since), ["new"], since);
+  clock.advance(31_000);
+  await prism.parts.offers.ntfy.publisher.checkDue();
+  assert.deepEqual(await texts("t", "all"), ["new"]);
+
+  /** How many messages there were before each transaction. */
+  const before: number[] = [];
+  const counted = (isStored: (left: number) => boolean) => () => isStored(before[before.push(messages()) - 1] ?? 0);
+  refuseWrites(
+    prism,
+    counted((left) => left > 500),
+  );
+  await prism.post("/api/v1/queues/retention/resume");
+  await eventually("some are removed", () => messages() <= 500);
+  await prism.restart(() => clock.advance(600_000));
+  refuseWrites(
+    prism,
+    counted(() => true),
+  );
+  const gaps = () => scalarOf(prism, "select count(*) from stream_gaps where stream = 'ntfy:t'");
+  await eventually("all are removed", () => messages() === 2 && gaps() === 0);
+  assert.equal(scalarOf(prism, "select count(*) from stream_log where stream like 'ntfy:%'"), 2);
+  const most = Math.max(...before.slice(1).map((left, n) => (before[n] ?? 0) - left));
+  assert.ok(most > 0 && most <= 500, `${most} at once`);
+  assert.deepEqual([await texts("t", "all"), await texts("beside", "all")], [["new"], ["kept"]]);
 });
 
 test("S4: topics of a key stop at the project's limit, and others still publish", async (t) => {

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import test from "node:test";
 import { Absences } from "../../../../src/features/rules/over-time/absences.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeUser } from "../../../helpers/people.ts";
-import { openTestStore } from "../../../helpers/store.ts";
-import { countOf, rowsOf } from "../../../helpers/tables.ts";
+import { refuseWrites } from "../../../helpers/refuse-writes.ts";
+import { column, openBeside, openTestStore } from "../../../helpers/store.ts";
+import { countOf, rowsOf, scalarOf } from "../../../helpers/tables.ts";
 import { valuesOf } from "../../../helpers/values.ts";
 import { alertsOf, MINUTE, outcomes, send, states, timedRule, timedWorld, type World } from "./support.ts";
 
@@ -164,6 +166,58 @@ test("a rule that is changed, switched off or deleted awaits nothing that it no 
   assert.equal(notices(world).length, 0, "no zone was seen");
   await prism.restart();
   assert.equal(countOf(prism, "rule_absences"), 0);
+});
+
+const KNOWN_UP_TO = "select value ->> 'upTo' from settings where key = 'rules.absences'";
+
+test("many last matches are stored in parts; what was stored before a part fails is not stored again", async (t) => {
+  const clock = new FakeClock();
+  const { database: db, reader, log } = openTestStore(t);
+  const parts = { db, reader, clock, log, ownerOf: () => null, link: {} } as unknown as ConstructorParameters<
+    typeof Absences
+  >[0];
+  const absences = new Absences(parts);
+  const rule = { row: { id: "r", version: 1, projectId: null }, condition: { source: "true" } };
+  absences.put({ ...rule, overTime: { absence: { forMs: MINUTE, key: {} } } } as unknown as Parameters<
+    typeof absences.put
+  >[0]);
+  for (let seq = 1; seq <= 1200; seq++) absences.seen("r", "p", `key ${seq}`, clock.now(), seq);
+  const rows = (where = "true") =>
+    reader.prepare(`select count(*) from rule_absences where ${where}`).pluck().get() as number;
+  const upTo = () => reader.prepare(KNOWN_UP_TO).pluck().get();
+  const write = t.mock.method(db, "write");
+  write.mock.mockImplementationOnce(() => Promise.reject(new Error("no")), 1);
+  await absences.stop();
+  assert.deepEqual([rows(), upTo()], [500, undefined], "the second part has failed");
+  await db.write((trx) => trx.updateTable("rule_absences").set({ firedAt: 7 }).execute());
+  await absences.stop();
+  assert.deepEqual([rows(), rows("firedAt = 7"), upTo()], [1200, 500, 1200]);
+});
+
+test("a kill between two parts of the last matches loses none of them", async (t) => {
+  const world = await timedWorld(t);
+  const { prism } = world;
+  await timedRule(world, { targetUsers: ["me"], absence: { forMs: 10 * MINUTE, key: "{{ event.host }}" } });
+  const stored = () => countOf(prism, "rule_absences");
+  refuseWrites(prism, () => stored() === 0);
+  for (let from = 0; from < 1200; from += 400) {
+    const events = Array.from({ length: 400 }, (_, n) => ({ type: "x", payload: { host: `host ${from + n}` } }));
+    assert.equal((await prism.post("/api/v1/events", events)).status, 202);
+  }
+  await outcomes(world);
+  const last = scalarOf<number>(prism, "select max(seq) from events where type = 'x'") ?? 0;
+  await prism.restart(() => {
+    const beside = openBeside(t, join(prism.dir, "prism.db"));
+    const [rows = 0] = column<number>(beside, "select count(*) from rule_absences");
+    const [upTo = 0] = column<number>(beside, KNOWN_UP_TO);
+    assert.ok(rows > 0 && rows < 1200 && upTo < last, `a part was stored: ${rows} rows, ${upTo}`);
+  });
+  assert.equal(prism.parts.offers.absences.size, 1200);
+  await prism.restart();
+  const right =
+    "select count(*) from rule_absences a join events e on e.seq = a.lastSeq and e.payload ->> 'host' = a.key";
+  assert.deepEqual([stored(), scalarOf(prism, right)], [1200, 1200]);
+  assert.equal(scalarOf(prism, KNOWN_UP_TO), last);
 });
 
 test("a new key costs the same whatever the number of projects, and a full rule is warned about once a minute", (t) => {

@@ -1,5 +1,6 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Clock, EpochMs } from "../../../../core/clock.ts";
+import { streamName } from "../../../../live/stream.ts";
 import type { From } from "../../../../live/subscription.ts";
 import { goDuration } from "../delay.ts";
 import { NtfyError } from "../errors.ts";
@@ -50,14 +51,21 @@ export class Positions {
         `select seq from ntfy_messages where topic = ? and seq <= ? and at >= ? and expiresAt > at
          order by at desc, seq desc limit 1`,
       ),
+      hidden: reader.prepare<[string], { readonly toSeq: number }>(
+        "select toSeq from stream_gaps where stream = ? and fromSeq = 0",
+      ),
       message: reader.prepare<[string], { readonly seq: number | null; readonly at: number }>(
         "select seq, at from ntfy_messages where id = ?",
       ),
       event: reader.prepare<[number], { readonly seq: number; readonly receivedAt: number }>(
         "select seq, receivedAt from events where seq >= ? order by seq limit 1",
       ),
-      due: reader.prepare<[string, number], { readonly body: string; readonly dueAt: number }>(
-        "select body, dueAt from ntfy_messages where topic = ? and dueAt is not null order by dueAt limit ?",
+      due: reader.prepare<[string, number, number], { readonly id: string; readonly dueAt: number }>(
+        "select id, dueAt from ntfy_messages where topic = ? and dueAt < ? order by dueAt limit ?",
+      ),
+      bodies: reader.prepare<[string], { readonly body: string }>(
+        `select m.body from json_each(?) i cross join ntfy_messages m on m.id = i.value
+         where m.dueAt is not null order by i.key`,
       ),
       lastEvent: reader.prepare<[number], { readonly seq: number | null }>(
         "select max(seq) as seq from events where seq <= ?",
@@ -75,16 +83,26 @@ export class Positions {
    */
   of(since: Since, topic: NtfyTopic, head: number): From {
     const from = this.#from(since, topic, head);
-    return typeof from === "number" ? Math.min(from, head) : from;
+    return typeof from === "number" ? Math.min(Math.max(from, this.#hiddenUpTo(topic)), head) : from;
+  }
+
+  /** Messages of a deleted topic of this name that are not removed yet. */
+  #hiddenUpTo({ kind, name }: NtfyTopic): number {
+    if (kind !== "messages") return 0;
+    return this.#sql.hidden.get(streamName({ kind: "ntfy", topic: name }))?.toSeq ?? 0;
   }
 
   /** Texts of messages that wait for their time, by that time. */
   scheduled(topics: readonly string[], limit: number): string[] {
-    const rows = topics.flatMap((topic) => this.#sql.due.all(topic, limit));
-    return rows
-      .sort((a, b) => a.dueAt - b.dueAt)
-      .slice(0, limit)
-      .map(({ body }) => body);
+    let first: { readonly id: string; readonly dueAt: number }[] = [];
+    for (const topic of topics) {
+      // Of a further topic only those before the last of these.
+      const before = first.length < limit ? Number.MAX_SAFE_INTEGER : (first.at(-1)?.dueAt ?? 0);
+      first.push(...this.#sql.due.all(topic, before, limit));
+      first = first.sort((a, b) => a.dueAt - b.dueAt).slice(0, limit);
+    }
+    // Texts are long: only of those that are sent.
+    return this.#sql.bodies.all(JSON.stringify(first.map(({ id }) => id))).map(({ body }) => body);
   }
 
   #from(since: Since, topic: NtfyTopic, head: number): From {
