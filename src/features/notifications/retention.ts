@@ -67,7 +67,11 @@ async function removeRecipients(trx: Trx, notificationIds: readonly string[]): P
   for (const { userId, seq } of rows) seqsOf.set(userId, [...(seqsOf.get(userId) ?? []), seq]);
   for (const [userId, seqs] of seqsOf) {
     await trx.deleteFrom("notification_recipients").where("userId", "=", userId).where("seq", "in", seqs).execute();
-    await noteRemoved(trx, `user:${userId}`, seqs);
+    const stream = `user:${userId}`;
+    await noteRemoved(
+      trx,
+      seqs.map((seq) => ({ stream, seq })),
+    );
   }
   return rows.length;
 }
