@@ -1,4 +1,5 @@
 import { createHmac } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
 import { escapeHtml } from "../../core/clean-text.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
@@ -12,7 +13,11 @@ import type { HeartbeatRow } from "./heartbeat.ts";
 import type { Heartbeats } from "./heartbeats.ts";
 import type { HeartbeatsContext } from "./manage.ts";
 import { openToPages } from "./pings.ts";
+import type { ShownStatus } from "./status.ts";
 import { countStates, findHeartbeat, findKeys, heartbeatsOf, type KeysRow, runningOf } from "./table.ts";
+
+/** Heartbeats whose schedules are evaluated in one turn of the event loop. */
+const ROWS_AT_ONCE = 100;
 
 /** A badge's signature: the first 8 characters of the HMAC over the project's badge key and tag. */
 export function signatureOf({ badgeKey, badgeSecret }: KeysRow, tag: string | null): string {
@@ -182,7 +187,7 @@ export function projectMetricsRoutes(context: HeartbeatsContext): Route[] {
   const send = async (exchange: Exchange, principal: Principal) => {
     const projectId = projects.require(principal, exchange.params["project"] ?? "", "events:read");
     const rows = await heartbeatsOf(db.scan, projectId);
-    exchange.send(200, metricsText(rows, context.heartbeats), {
+    exchange.send(200, await metricsText(rows, context.heartbeats), {
       "Content-Type": "text/plain; version=0.0.4; charset=utf-8",
     });
     return ANSWERS_LATER;
@@ -211,17 +216,24 @@ export function projectMetricsRoutes(context: HeartbeatsContext): Route[] {
   ];
 }
 
-function metricsText(rows: readonly HeartbeatRow[], heartbeats: Heartbeats): string {
+async function metricsText(rows: readonly HeartbeatRow[], heartbeats: Heartbeats): Promise<string> {
   const lines: string[] = [];
-  const shown = rows.map((row) => ({ row, status: heartbeats.shownOf(row) }));
+  const shown: { row: HeartbeatRow; status: ShownStatus; labels: string }[] = [];
+  const isTagUp = new Map<string, boolean>();
+  for (const row of rows) {
+    const status = heartbeats.shownOf(row);
+    const labels = `{name="${quoted(shownName(row))}", tags="${quoted(row.tags)}", unique_key="${row.uniqueKey}"}`;
+    shown.push({ row, status, labels });
+    for (const tag of row.tags.split(" ").filter(Boolean))
+      isTagUp.set(tag, status !== "down" && isTagUp.get(tag) !== false);
+    if (shown.length % ROWS_AT_ONCE === 0) await setImmediate();
+  }
   const gauge = (name: string, help: string, values: readonly (readonly [string, boolean | number])[]): void => {
     lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} gauge`);
     for (const [labels, value] of values) lines.push(`${name}${labels} ${Number(value)}`);
   };
-  const labelsOf = (row: HeartbeatRow): string =>
-    `{name="${quoted(shownName(row))}", tags="${quoted(row.tags)}", unique_key="${row.uniqueKey}"}`;
   const each = (test: (item: (typeof shown)[number]) => boolean) =>
-    shown.map((item) => [labelsOf(item.row), test(item)] as const);
+    shown.map((item) => [item.labels, test(item)] as const);
   gauge(
     "hc_check_up",
     "Whether the check is currently up (1 for yes, 0 for no).",
@@ -242,13 +254,11 @@ function metricsText(rows: readonly HeartbeatRow[], heartbeats: Heartbeats): str
     "Whether the check is currently paused (1 for yes, 0 for no).",
     each(({ status }) => status === "paused"),
   );
-  const tags = [...new Set(rows.flatMap((row) => row.tags.split(" ").filter(Boolean)))].sort();
-  const isUp = (tag: string): boolean =>
-    shown.every(({ row, status }) => status !== "down" || !row.tags.split(" ").includes(tag));
+  const tags = [...isTagUp].sort(([one], [other]) => (one < other ? -1 : 1));
   gauge(
     "hc_tag_up",
     "Whether all checks with this tag are up (1 for yes, 0 for no).",
-    tags.map((tag) => [`{tag="${quoted(tag)}"}`, isUp(tag)] as const),
+    tags.map(([tag, isUp]) => [`{tag="${quoted(tag)}"}`, isUp] as const),
   );
   gauge("hc_checks_total", "The total number of checks.", [["", rows.length]]);
   gauge("hc_checks_down_total", "The number of checks currently down.", [

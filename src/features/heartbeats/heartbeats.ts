@@ -65,10 +65,18 @@ const ALONE = Symbol("alone");
 /** Pings of one transaction, which takes a few milliseconds. */
 const STORED_AT_ONCE = 200;
 const MAX_WAITING_PINGS = 2000;
+/** Overdue heartbeats of one transaction, as events wait for it. */
+const OVERDUE_AT_ONCE = 32;
 
 interface QueuedPing {
   readonly target: PingTarget | FedTarget;
   readonly ping: Ping;
+}
+
+/** A change of the status, and the heartbeat after it. */
+interface Flipped {
+  readonly row: HeartbeatRow;
+  readonly flip: Flip;
 }
 
 /**
@@ -214,7 +222,7 @@ export class Heartbeats {
       }
       const next = this.#insert(trx, row, ping, { kind, change, now });
       rows.set(row.id, next);
-      if (change.flip) await this.#flip(trx, next, change.flip);
+      if (change.flip) await this.#flip(trx, [{ row: next, flip: change.flip }]);
       results.push({ outcome: "ok", isIgnored: kind === "ignored" });
     }
     for (const row of rows.values()) await this.#put(trx, row, { pingCount: row.pingCount });
@@ -319,7 +327,7 @@ export class Heartbeats {
   async store(trx: Trx, row: HeartbeatRow, change: HeartbeatChange | null, columns: Partial<HeartbeatRow> = {}) {
     const next: HeartbeatRow = { ...row, ...columns, ...stateOf(change?.state ?? row) };
     const dueAt = await this.#put(trx, next, columns);
-    if (change?.flip) await this.#flip(trx, next, change.flip);
+    if (change?.flip) await this.#flip(trx, [{ row: next, flip: change.flip }]);
     return { ...next, dueAt };
   }
 
@@ -337,37 +345,69 @@ export class Heartbeats {
     addEffect(trx, { type: "heartbeats-changed", heartbeats: [heartbeat] });
   }
 
-  async #flip(trx: Trx, row: HeartbeatRow, flip: Flip): Promise<void> {
-    const { from, to, at, reason } = flip;
+  async #flip(trx: Trx, flipped: readonly Flipped[]): Promise<void> {
+    if (flipped.length === 0) return;
     const foundAt = this.clock.now();
-    const stored = { id: uuidv7(), heartbeatId: row.id, at, foundAt, fromStatus: from, status: to, reason };
-    await trx.insertInto("heartbeat_flips").values(stored).execute();
-    this.#flips({ status: to }).add();
-    await this.alert(trx, row, flip);
-  }
-
-  /** Opens or resolves the alert of a flip. */
-  async alert(trx: Trx, row: HeartbeatRow, flip: Flip): Promise<void> {
-    const action = alertOf(flip);
-    if (action === null) return;
-    await this.#parts.submitAlerts([alertInput(row, flip, action, this.#parts.wall.now())], { trx });
-    if (flip.to !== "paused" && flip.reason !== "delete") await this.#parts.appendEvents(trx, [eventOf(row, flip)]);
-  }
-
-  /** In one transaction per batch; what it leaves is due again a second later. */
-  async #overdue(ids: readonly string[]): Promise<void> {
-    await this.#parts.db.write(async (trx) => {
-      const now = this.clock.now();
-      const rows = await table.heartbeatsById(trx, ids);
-      for (const row of rows) {
-        const { dueAt } = row;
-        // A ping may have arrived between the timer and this transaction.
-        if (dueAt === null || fairDueAt(dueAt, row.graceMs, this.#back) > now) this.recordDue(trx, row);
-        else await this.store(trx, row, afterTimeout(row, row, dueAt));
-      }
-      const found = new Set(rows.map(({ id }) => id));
-      for (const id of ids) if (!found.has(id)) this.recordDue(trx, { id, dueAt: null, graceMs: 0 });
+    const stored = flipped.map(({ row, flip: { from, to, at, reason } }) => {
+      this.#flips({ status: to }).add();
+      return { id: uuidv7(), heartbeatId: row.id, at, foundAt, fromStatus: from, status: to, reason };
     });
+    await trx.insertInto("heartbeat_flips").values(stored).execute();
+    await this.alert(trx, flipped);
+  }
+
+  /** Opens or resolves the alerts of flips. */
+  async alert(trx: Trx, flipped: readonly Flipped[]): Promise<void> {
+    const inputs: AlertInput[] = [];
+    const events: HeartbeatEvent[] = [];
+    const now = this.#parts.wall.now();
+    for (const { row, flip } of flipped) {
+      const action = alertOf(flip);
+      if (action === null) continue;
+      inputs.push(alertInput(row, flip, action, now));
+      if (flip.to !== "paused" && flip.reason !== "delete") events.push(eventOf(row, flip));
+    }
+    if (inputs.length > 0) await this.#parts.submitAlerts(inputs, { trx });
+    if (events.length > 0) await this.#parts.appendEvents(trx, events);
+  }
+
+  /**
+   * Several in one transaction; one by one if that fails, so that one of them does not hold the
+   * others. What it leaves is due again a second later.
+   * @throws Error that names those that could not be stored
+   */
+  async #overdue(ids: readonly string[]): Promise<void> {
+    const failed = new Map<string, unknown>();
+    const store = (some: readonly string[]): Promise<void> => this.#parts.db.write((trx) => this.#timeOut(trx, some));
+    for (let at = 0; at < ids.length; at += OVERDUE_AT_ONCE) {
+      const some = ids.slice(at, at + OVERDUE_AT_ONCE);
+      await store(some).catch(async () => {
+        for (const id of some) await store([id]).catch((error: unknown) => failed.set(id, error));
+      });
+    }
+    const [cause] = failed.values();
+    if (failed.size > 0) throw new Error(`failed for ${[...failed.keys()].join(", ")}`, { cause });
+  }
+
+  async #timeOut(trx: Trx, ids: readonly string[]): Promise<void> {
+    const now = this.clock.now();
+    const rows = await table.heartbeatsById(trx, ids);
+    const flipped: Flipped[] = [];
+    for (const row of rows) {
+      const { dueAt } = row;
+      // A ping may have arrived between the timer and this transaction.
+      if (dueAt === null || fairDueAt(dueAt, row.graceMs, this.#back) > now) {
+        this.recordDue(trx, row);
+        continue;
+      }
+      const { state, flip } = afterTimeout(row, row, dueAt);
+      const next = { ...row, ...stateOf(state) };
+      await this.#put(trx, next, {});
+      if (flip) flipped.push({ row: next, flip });
+    }
+    await this.#flip(trx, flipped);
+    const found = new Set(rows.map(({ id }) => id));
+    for (const id of ids) if (!found.has(id)) this.recordDue(trx, { id, dueAt: null, graceMs: 0 });
   }
 
   #cameBack(jumpMs: number): void {

@@ -86,7 +86,7 @@ export async function updateHeartbeat(
 export async function deleteHeartbeat(ctx: HeartbeatsContext, trx: Trx, row: HeartbeatRow): Promise<void> {
   const { heartbeats, audit } = ctx;
   const flip = { from: row.status, to: "paused", at: heartbeats.clock.now(), reason: "delete" } as const;
-  await heartbeats.alert(trx, row, flip);
+  await heartbeats.alert(trx, [{ row, flip }]);
   heartbeats.recordDue(trx, { id: row.id, dueAt: null, graceMs: row.graceMs });
   noteFeed(trx, row, null);
   await table.deleteHeartbeat(trx, row);

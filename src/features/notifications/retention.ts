@@ -1,12 +1,9 @@
-import { setTimeout } from "node:timers/promises";
+import { sql } from "kysely";
 import type { Database, ReadDb, Trx } from "../../store/database.ts";
-import { daysBefore, type NamedSweep, sweepRows } from "../../store/retention.ts";
+import { daysBefore, type NamedSweep, Slices, sweepRows } from "../../store/retention.ts";
 import { noteRemoved } from "../events/streams/index.ts";
 
 const SLICE_NOTIFICATIONS = 100;
-/** Limit per transaction. Each recipient may need a stream entry about the removal. */
-const SLICE_RECIPIENTS = 100;
-const PAUSE_MS = 10;
 const STORM_DAYS = 7;
 
 /**
@@ -20,10 +17,11 @@ export function notificationSweep(days: () => number): NamedSweep {
     async sweep(db, now, isStopped) {
       let removed = 0;
       if (days() === 0) return removed;
+      const slices = new Slices();
       while (!isStopped()) {
         const ids = await oldest(db.scan, daysBefore(now, days()));
         if (ids.length === 0) return removed;
-        removed += await remove(db, ids, isStopped);
+        removed += await remove(db, slices, ids, isStopped);
       }
       return removed;
     },
@@ -43,10 +41,11 @@ async function oldest(scan: ReadDb, before: number): Promise<string[]> {
 }
 
 /** One with many recipients takes many transactions; it is removed with the last recipient. */
-async function remove(db: Database, ids: readonly string[], isStopped: () => boolean): Promise<number> {
-  for (; !isStopped(); await setTimeout(PAUSE_MS)) {
-    const isDone = await db.write(async (trx) => {
-      if ((await removeRecipients(trx, ids)) === SLICE_RECIPIENTS) return false;
+async function remove(db: Database, slices: Slices, ids: readonly string[], isStopped: () => boolean): Promise<number> {
+  while (!isStopped()) {
+    const most = slices.rows;
+    const isDone = await slices.write(db, async (trx) => {
+      if ((await removeRecipients(trx, ids, most)) === most) return false;
       await trx.deleteFrom("deliveries").where("notificationId", "in", ids).execute();
       await trx.deleteFrom("notifications").where("id", "in", ids).execute();
       return true;
@@ -56,19 +55,24 @@ async function remove(db: Database, ids: readonly string[], isStopped: () => boo
   return 0;
 }
 
-async function removeRecipients(trx: Trx, notificationIds: readonly string[]): Promise<number> {
-  const rows = await trx
+/** Removes up to `most` recipients' rows with their deliveries. @returns how many */
+async function removeRecipients(trx: Trx, notificationIds: readonly string[], most: number): Promise<number> {
+  const oldest = trx
     .selectFrom("notification_recipients")
     .select(["userId", "seq"])
     .where("notificationId", "in", notificationIds)
-    .limit(SLICE_RECIPIENTS)
+    .limit(most);
+  const rows = await trx
+    .deleteFrom("notification_recipients")
+    .where((e) => e(e.refTuple("userId", "seq"), "in", oldest.$asTuple("userId", "seq")))
+    .returning(["notificationId", "userId", "seq"])
     .execute();
-  const seqsOf = new Map<string, number[]>();
-  for (const { userId, seq } of rows) seqsOf.set(userId, [...(seqsOf.get(userId) ?? []), seq]);
-  for (const [userId, seqs] of seqsOf) {
-    await trx.deleteFrom("notification_recipients").where("userId", "=", userId).where("seq", "in", seqs).execute();
-    await noteRemoved(trx, `user:${userId}`, seqs);
-  }
+  await sql`delete from deliveries where (notificationId, userId) in (
+    select value ->> 'notificationId', value ->> 'userId' from json_each(${JSON.stringify(rows)}))`.execute(trx);
+  await noteRemoved(
+    trx,
+    rows.map(({ userId, seq }) => ({ stream: `user:${userId}`, seq })),
+  );
   return rows.length;
 }
 

@@ -119,13 +119,9 @@ export async function deleteTaskEntries({ parts }: TestPrism, userId: string, be
       .deleteFrom("stream_log")
       .where("stream", "=", stream)
       .where("createdAt", "<", before)
-      .returning("seq")
+      .returning(["stream", "seq"])
       .execute();
-    await noteRemoved(
-      trx,
-      stream,
-      removed.map(({ seq }) => seq),
-    );
+    await noteRemoved(trx, removed);
   });
 }
 

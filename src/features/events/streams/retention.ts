@@ -19,14 +19,7 @@ interface LogKey {
 async function removeLog(trx: Trx, keys: readonly LogKey[], noted = keys): Promise<number> {
   const seqs = keys.map(({ seq }) => seq);
   const removedCount = await deleteEntries(trx, seqs);
-  for (const stream of new Set(noted.map((key) => key.stream))) {
-    const removed = noted.filter((key) => key.stream === stream);
-    await noteRemoved(
-      trx,
-      stream,
-      removed.map(({ seq }) => seq),
-    );
-  }
+  await noteRemoved(trx, noted);
   return removedCount;
 }
 

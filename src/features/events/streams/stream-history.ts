@@ -13,7 +13,12 @@ import {
   streamName,
 } from "../../../live/stream.ts";
 import type { Trx } from "../../../store/database.ts";
-import type { EventsTable, NotificationRecipientsTable, NotificationsTable } from "../../../store/schema.ts";
+import type {
+  EventsTable,
+  NotificationRecipientsTable,
+  NotificationsTable,
+  StreamGapsTable,
+} from "../../../store/schema.ts";
 import { type MessageRow, messageView } from "../../notifications/messages/index.ts";
 
 const PAGE_ROWS = 100;
@@ -171,40 +176,66 @@ function messageEntry({ id, ...row }: MessageLogRow, box: SealedBox): StreamEntr
 
 const USER_STREAM = "user:";
 
-/**
- * Records in a stream of `stream_log` that entries were removed. A gap starts after the last kept
- * entry, so adjacent gaps merge, and there are at most as many as kept entries. Call it in the
- * transaction that removed them. @param seqs offsets that were removed.
- */
-export async function noteRemoved(trx: Trx, stream: string, seqs: readonly number[]): Promise<void> {
-  for (const [fromSeq, toSeq] of await runsOf(trx, stream, seqs)) {
-    const inside = await trx
-      .deleteFrom("stream_gaps")
-      .where("stream", "=", stream)
-      .where("fromSeq", ">=", fromSeq)
-      .where("fromSeq", "<=", toSeq)
-      .returning("toSeq")
-      .execute();
-    const end = Math.max(toSeq, ...inside.map((gap) => gap.toSeq));
-    await trx.insertInto("stream_gaps").values({ stream, fromSeq, toSeq: end }).execute();
-  }
+/** An entry that is no longer in its stream. */
+interface RemovedEntry {
+  readonly stream: string;
+  readonly seq: number;
 }
 
 /**
- * Removed offsets as runs without a kept entry in between: start and last of each. A user's
- * notifications count as entries.
+ * Records in streams of `stream_log` that entries were removed. A gap starts after the last kept
+ * entry, so adjacent gaps merge: at the latest when the entry that one starts after is removed, too.
+ * Call it in the transaction that removed them.
  */
-async function runsOf(trx: Trx, stream: string, seqs: readonly number[]): Promise<ReadonlyMap<number, number>> {
-  const userId = stream.startsWith(USER_STREAM) ? stream.slice(USER_STREAM.length) : "";
-  const { rows } = await sql<{ seq: number; kept: number }>`
-    select value as seq, max(
+export async function noteRemoved(trx: Trx, removed: readonly RemovedEntry[]): Promise<void> {
+  const runs = await runsOf(trx, removed);
+  if (runs.length === 0) return;
+  const { rows: inside } = await sql<StreamGapsTable>`
+    delete from stream_gaps where (stream, fromSeq) in (
+      select g.stream, g.fromSeq from json_each(${JSON.stringify(runs)}) run
+      join stream_gaps g on g.stream = run.value ->> 'stream'
+        and g.fromSeq >= run.value ->> 'fromSeq' and g.fromSeq <= run.value ->> 'toSeq'
+    ) returning *`.execute(trx);
+  const gaps = runs.map(({ stream, fromSeq, toSeq }) => {
+    const own = inside.filter((gap) => gap.stream === stream && gap.fromSeq >= fromSeq && gap.fromSeq <= toSeq);
+    return { stream, fromSeq, toSeq: Math.max(toSeq, ...own.map((gap) => gap.toSeq)) };
+  });
+  await trx.insertInto("stream_gaps").values(gaps).execute();
+}
+
+/**
+ * Removed entries as runs without a kept entry in between: the offset before the first, and the
+ * last. A user's notifications count as entries.
+ */
+async function runsOf(trx: Trx, removed: readonly RemovedEntry[]): Promise<StreamGapsTable[]> {
+  const entries = removed.map(({ stream, seq }) => [stream, userOf(stream), seq]);
+  // Not beyond the entry or gap before: notifications that a user deleted stay as rows for months.
+  const { rows } = await sql<RemovedEntry & { start: number; kept: number | null }>`
+    with removed as (
+      select value ->> 0 as stream, value ->> 1 as userId, value ->> 2 as seq,
+        lag(value ->> 2) over (partition by value ->> 0 order by value ->> 2) as prior
+      from json_each(${JSON.stringify(entries)})
+    ), bounded as (
+      select removed.*, coalesce(g.fromSeq, 0) as start, coalesce(prior, g.toSeq, 0) as after
+      from removed left join stream_gaps g on prior is null and g.stream = removed.stream
+        and g.fromSeq = (select max(fromSeq) from stream_gaps where stream = removed.stream and fromSeq < removed.seq)
+    )
+    select stream, seq, start, nullif(max(
       coalesce((select max(r.seq) from notification_recipients r
-        where r.userId = ${userId} and r.seq < value and r.deletedAt is null), 0),
-      coalesce((select max(l.seq) from stream_log l where l.stream = ${stream} and l.seq < value), 0)
-    ) as kept from json_each(${JSON.stringify(seqs)})`.execute(trx);
-  const runs = new Map<number, number>();
-  for (const { seq, kept } of rows) runs.set(kept, Math.max(seq, runs.get(kept) ?? 0));
+        where r.userId = b.userId and r.seq > after and r.seq < b.seq and r.deletedAt is null), 0),
+      coalesce((select max(l.seq) from stream_log l where l.stream = b.stream and l.seq > after and l.seq < b.seq), 0)
+    ), 0) as kept from bounded b order by stream, seq`.execute(trx);
+  const runs: StreamGapsTable[] = [];
+  for (const { stream, seq, start, kept } of rows) {
+    const last = runs.at(-1);
+    if (last?.stream === stream && kept === null) last.toSeq = seq;
+    else runs.push({ stream, fromSeq: kept ?? start, toSeq: seq });
+  }
   return runs;
+}
+
+function userOf(stream: string): string {
+  return stream.startsWith(USER_STREAM) ? stream.slice(USER_STREAM.length) : "";
 }
 
 /** Deletes entries without a note for subscribers. @returns how many */

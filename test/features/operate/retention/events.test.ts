@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { silentLogger } from "../../../../src/core/log.ts";
+import { notificationSweep } from "../../../../src/features/notifications/retention.ts";
 import { sweepAll } from "../../../../src/store/retention.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
@@ -169,6 +170,39 @@ test("notifications are removed after ninety days, read or not, and each recipie
     ],
     [[{ title: "new" }], 1, 0, seq, 250],
   );
+});
+
+test("a notification with many recipients goes with their deliveries in small transactions, and with the last it goes itself", async (t) => {
+  const { prism, clock } = await start(t);
+  const { database: db } = prism.parts.base;
+  await makeUser(prism, "uma");
+  const told = { recipients: ["uma"], title: "all", message: "m" };
+  await answered(201, prism.post("/api/v1/notifications", told));
+  const notificationId = scalarOf<string>(prism, "select id from notifications") ?? "";
+  await db.write(async (trx) => {
+    const times = { createdAt: clock.now(), updatedAt: clock.now() };
+    for (let i = 0; i < 59; i++) {
+      const recipient = { notificationId, userId: `user-${i}` };
+      await trx
+        .insertInto("notification_recipients")
+        .values({ ...recipient, seq: db.nextOffset(trx) })
+        .execute();
+      const delivery = { ...recipient, id: `d-${i}`, channel: "fcm", state: "dead", ...times } as const;
+      await trx.insertInto("deliveries").values(delivery).execute();
+    }
+  });
+  const left = () => ["notifications", "notification_recipients"].map((table) => countOf(prism, table));
+  const orphans = () =>
+    scalarOf<number>(
+      prism,
+      `select count(*) from deliveries d where not exists (
+        select 1 from notification_recipients r where r.notificationId = d.notificationId and r.userId = d.userId)`,
+    );
+  const sweep = (isStopped: () => boolean) => notificationSweep(() => 90).sweep(db, clock.now() + 90 * DAY, isStopped);
+  assert.equal(await sweep(() => countOf(prism, "notification_recipients") < 60), 0);
+  assert.deepEqual([left(), orphans()], [[1, 40], 0], "the first transaction has the fewest rows");
+  assert.equal(await sweep(() => false), 1);
+  assert.deepEqual([left(), countOf(prism, "deliveries"), countOf(prism, "stream_gaps")], [[0, 0], 0, 60]);
 });
 
 test("remains of storms are removed: windows a day and an hour after their match, batches a week after their summary", async (t) => {

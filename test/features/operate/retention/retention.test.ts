@@ -164,6 +164,42 @@ test("stream entries go after a week, and gaps between the notifications that ar
   assert.equal(countOf(prism, "notification_recipients"), 2);
 });
 
+test("a gap grows without a look at the notifications before it that were deleted, until they are removed", async (t) => {
+  const { prism, clock, sweep } = await start(t);
+  const { notify } = prism.parts.offers;
+  const uma = await makeUser(prism, "uma");
+  const tell = () => notify.send({ recipients: [uma.id], title: "t", message: "m" });
+  const stream = `user:${uma.id}`;
+  const lastLogged = () => scalarOf<number>(prism, "select max(seq) from stream_log where stream = ?", stream);
+  const gaps = () =>
+    rowsOf<{ fromSeq: number; toSeq: number }>(
+      prism,
+      "select fromSeq, toSeq from stream_gaps where stream = ? order by fromSeq",
+      stream,
+    ).map(({ fromSeq, toSeq }) => [fromSeq, toSeq]);
+  const deleteNewest = async () => {
+    const { token } = await prism.parts.offers.accessTokens.issue(uma.id);
+    const { body } = await prism.get<{ data: { id: string }[] }>("/api/v1/notifications", { token });
+    assert.equal((await prism.delete(`/api/v1/notifications/${body.data[0]?.id}`, { token })).status, 204);
+  };
+  await tell();
+  const first = scalarOf<number>(prism, "select seq from notification_recipients");
+  await tell();
+  await deleteNewest();
+  const before = lastLogged();
+  clock.advance(7 * DAY);
+  await sweep();
+  assert.deepEqual(gaps(), [[first, before]]);
+  await deleteNewest();
+  const last = lastLogged();
+  clock.advance(7 * DAY);
+  await sweep();
+  assert.deepEqual([countOf(prism, "notification_recipients"), gaps()], [2, [[first, last]]]);
+  clock.advance(90 * DAY);
+  await sweep();
+  assert.deepEqual([countOf(prism, "notification_recipients"), gaps()], [0, [[0, last]]]);
+});
+
 test("what was triggered on a channel of Pusher's goes after a week without a note: clients do not resume there, and names are unlimited", async (t) => {
   const { prism, clock, sweep } = await start(t);
   const { realtime } = prism.parts.offers;
