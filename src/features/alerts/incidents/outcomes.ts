@@ -167,6 +167,9 @@ function failedEntry({ id, kind, channel, userId, step, lastError }: PageRow) {
   };
 }
 
+/** Literally as in the index `jobs_contacts`: with a bound value SQLite would read all jobs. */
+const IS_OPEN_CONTACT = sql<boolean>`kind = 'incident.contact' and finishedAt is null`;
+
 /** The next contact rule of a person whose ways have all failed is used now. */
 async function nextContact(
   { jobs }: IncidentParts,
@@ -180,8 +183,8 @@ async function nextContact(
   const next = await trx
     .selectFrom("jobs")
     .select(["id", "runAt"])
-    .where("kind", "=", "incident.contact")
-    .where("state", "=", sql.lit("scheduled"))
+    .where(IS_OPEN_CONTACT)
+    .where("state", "=", "scheduled")
     .where("correlationId", "=", id)
     .where(sql<boolean>`payload ->> 'userId' = ${userId}`)
     .orderBy("runAt")
@@ -234,8 +237,7 @@ async function hasHope(trx: Trx, { id }: IncidentRow): Promise<boolean> {
   const contact = await trx
     .selectFrom("jobs")
     .select("id")
-    .where("kind", "=", "incident.contact")
-    .where("finishedAt", "is", null)
+    .where(IS_OPEN_CONTACT)
     .where("correlationId", "=", id)
     .limit(1)
     .executeTakeFirst();
