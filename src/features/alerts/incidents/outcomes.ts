@@ -3,7 +3,7 @@ import type { EpochMs } from "../../../core/clock.ts";
 import { notificationRow } from "../../../store/commit/notification-row.ts";
 import type { Trx } from "../../../store/database.ts";
 import { administrators, ownersOf } from "../../access/index.ts";
-import { type PageFollower, type PageRow, pagesOf } from "../../delivery/index.ts";
+import type { PageFollower, PageRow } from "../../delivery/index.ts";
 import { DEFAULT_POLICY, type PolicyStep } from "../policies/policy.ts";
 import { holdersOf, isBurning } from "./assigned.ts";
 import { sendToChannel } from "./channel-steps.ts";
@@ -11,6 +11,7 @@ import type { IncidentParts } from "./context.ts";
 import type { IncidentRow } from "./incident.ts";
 import { type Ack, repeatMsOf } from "./machine.ts";
 import { firingOf, type Notice, notifyUsers, reachableOf } from "./notices.ts";
+import { failedPlaces, hasReached, hasRead, mayReach } from "./page-facts.ts";
 import {
   addLog,
   findIncident,
@@ -107,22 +108,11 @@ function reachedIn({ policies }: IncidentParts, row: IncidentRow, now: number) {
 }
 
 /** An accepted page was returned: if it was all that reached someone, the incident has reached no one. */
-async function notReached(parts: IncidentParts, trx: Trx, { incidentId, notificationId }: PageRow): Promise<void> {
+async function notReached(parts: IncidentParts, trx: Trx, page: PageRow): Promise<void> {
+  const { incidentId } = page;
   const row = await findIncident(trx, incidentId);
   if (row?.state !== "open" || row.reachedAt === null) return;
-  const others = (await pagesOf(trx, incidentId)).filter(isOutside);
-  if (others.some(({ outcome }) => outcome === "delivered")) return;
-  const notifications = new Set(
-    [notificationId, ...others.map((page) => page.notificationId)].flatMap((id) => id ?? []),
-  );
-  const opened = await trx
-    .selectFrom("notification_recipients")
-    .select("notificationId")
-    .where("notificationId", "in", [...notifications])
-    .where("readAt", "is not", null)
-    .limit(1)
-    .executeTakeFirst();
-  if (opened) return;
+  if ((await hasReached(trx, incidentId)) || (await hasRead(trx, page))) return;
   save(parts, trx, unreached(parts, row, parts.clock.now()));
 }
 
@@ -178,8 +168,7 @@ async function nextContact(
   userId: string,
   now: EpochMs,
 ): Promise<void> {
-  const own = (await pagesOf(trx, id)).filter((page) => page.userId === userId && isOutside(page));
-  if (own.some((page) => page.outcome === "delivered" || (page.endedAt === null && page.failedAt === null))) return;
+  if ((await mayReach(trx, id, userId)) || (await hasReached(trx, id, userId))) return;
   const next = await trx
     .selectFrom("jobs")
     .select(["id", "runAt"])
@@ -232,8 +221,7 @@ export async function afterNotReached(
 
 /** Whether a page of the incident, or a contact rule, may still reach someone. */
 async function hasHope(trx: Trx, { id }: IncidentRow): Promise<boolean> {
-  for (const page of await pagesOf(trx, id))
-    if (isOutside(page) && page.endedAt === null && page.failedAt === null) return true;
+  if (await mayReach(trx, id)) return true;
   const contact = await trx
     .selectFrom("jobs")
     .select("id")
@@ -338,7 +326,7 @@ async function byPolicy(
 
 /** Whether a page of the incident to the target of a step has failed. */
 async function failingIn(trx: Trx, { id, projectId }: IncidentRow): Promise<(step: WebhookOrChannel) => boolean> {
-  const failed = (await pagesOf(trx, id)).filter((page) => page.failedAt !== null && page.deliveredAt === null);
+  const failed = await failedPlaces(trx, id);
   return (step) =>
     failed.some(({ channel, target }) =>
       step.type === "channel" ? channel === step.id : target === placeOf(step, projectId).target,

@@ -38,4 +38,12 @@ test("what a failed page asks for is found by indexes, whatever jobs and ended p
     const plan = planOf(reader, sql).join("\n");
     assert.match(plan, /^SEARCH jobs USING INDEX jobs_contacts \(correlationId=\?\)$/, sql);
   }
+  // Of one incident, in the transactions that store outcomes, turns and acknowledgements.
+  const { status } = await prism.post(`/api/v1/incidents/${id}/acknowledge`, {});
+  assert.equal(status, 200);
+  const pages = [...seen].filter((sql) => /^select .*from "?pages"?( p)?\s+where "?(p\.)?incidentId/s.test(sql));
+  assert.ok(pages.length >= 4, `${pages.length} statements`);
+  for (const sql of pages)
+    for (const line of planOf(reader, sql).filter((each) => / pages /.test(each)))
+      assert.match(line, /^SEARCH pages USING (COVERING )?INDEX pages_(waiting|answered) \(incidentId=\?/, sql);
 });
