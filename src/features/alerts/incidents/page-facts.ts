@@ -32,9 +32,9 @@ export async function hasRead(trx: Trx, { incidentId, id }: PageRow): Promise<bo
 }
 
 const FAILED = `select channel, target, provider from pages
-  where incidentId = ? and endedAt is null and failedAt is not null
+  where incidentId = ? and endedAt is null and failedAt is not null and channel is not 'pusher'
   union select channel, target, provider from pages
-  where incidentId = ? and outcome in ('delivered', 'failed') and outcome = 'failed'`;
+  where incidentId = ? and outcome in ('delivered', 'failed') and outcome = 'failed' and channel is not 'pusher'`;
 
 /** Where pages of the incident have failed, each once. */
 export function failedPlaces(
