@@ -281,7 +281,7 @@ const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
   { plan: /^SCAN (deliveries|d) USING COVERING INDEX deliveries_(updated|target)$/, why: "a requested total" },
   { plan: /^SCAN event_failures( USING INDEX event_failures_open)?$/, why: "as many as there are failures" },
   { plan: /^SCAN alerts USING (COVERING )?INDEX alerts_live$/, why: "the live alerts, at the start" },
-  { plan: /^SCAN pages USING INDEX pages_open$/, why: "the pages that are not ended, at the start" },
+  { plan: /^SCAN pages USING INDEX pages_waiting$/, why: "the pages that are not ended, at the start" },
   { plan: /^SCAN failed_ways USING INDEX failed_ways_since$/, why: "the oldest ones, up to the limit" },
   {
     plan: /^SCAN ntfy_messages USING COVERING INDEX ntfy_messages_due$/,

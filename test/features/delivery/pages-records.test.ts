@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { DAY_MS } from "../../../src/core/clock.ts";
+import { PrismError } from "../../../src/core/errors.ts";
 import { uuidv7 } from "../../../src/core/ids.ts";
 import type { PageKind } from "../../../src/features/delivery/pages/page.ts";
 import { PageRecords } from "../../../src/features/delivery/pages/records.ts";
@@ -119,26 +120,42 @@ test("a person's own webhook that answers 403 is a failed way at once, and is tr
   assert.equal(peer.received.length, tried + 1);
 });
 
-test("the outcome of a page that cannot be stored holds up no other one, and is not lost", async (t) => {
+/** Pages that no one sends, and records of their own. */
+async function recordsOf(t: TestContext, count: number, kind: Partial<PageKind> = {}) {
   const { prism, clock, projectId } = await IncidentWorld.start(t);
   const db = prism.parts.base.database;
-  const ids = Array.from({ length: 100 }, () => uuidv7());
+  const ids = Array.from({ length: count }, () => uuidv7());
   const place = { target: "room", provider: "host", owner: "project", way: "room", kind: "channel" } as const;
   // The server itself sends none of them.
   const rest = { projectId, reason: "step", urgency: "low", heldUntil: clock.now() + DAY_MS } as const;
   for (const id of ids)
     await db.write((trx) => addPages(trx, [{ ...place, ...rest, id, incidentId: id }], clock.now()));
-  const [bad = "", ...others] = ids;
+  const sending: PageKind = { atOnce: 1, send: () => Promise.reject(new TypeError("nothing is sent")), ...kind };
+  const records = new PageRecords({ db, clock, log: prism.parts.core.log }, new Map([["channel", sending]]));
+  t.after(() => records.stop());
+  const failed = { error: "gone", startedAt: clock.now(), isFailed: true, isOver: false, isGone: false, lost: 0 };
+  return {
+    ids,
+    records,
+    fail(): void {
+      for (const id of ids) records.attempted(id, { ...failed, attempts: 1 });
+    },
+    async stored(): Promise<number> {
+      return (await db.read.selectFrom("pages").select("id").where("outcome", "=", "failed").execute()).length;
+    },
+  };
+}
+
+test("the outcome of a page that cannot be stored holds up no other one, and is not lost", async (t) => {
   let isRefused = true;
-  const kind: PageKind = {
-    atOnce: 1,
-    send: () => Promise.reject(new TypeError("nothing is sent")),
+  let bad = "";
+  const { ids, records, fail, stored } = await recordsOf(t, 100, {
     async changed(_trx, { id }) {
       if (isRefused && id === bad) throw new Error("this one cannot be stored");
     },
-  };
-  const records = new PageRecords({ db, clock, log: prism.parts.core.log }, new Map([["channel", kind]]));
-  t.after(() => records.stop());
+  });
+  const [first = "", ...others] = ids;
+  bad = first;
   const failures = new Map<string, number>();
   records.followers.push({
     delivered: () => Promise.resolve(),
@@ -146,10 +163,7 @@ test("the outcome of a page that cannot be stored holds up no other one, and is 
       for (const { id } of pages) failures.set(id, (failures.get(id) ?? 0) + 1);
     },
   });
-  const failed = { error: "gone", startedAt: clock.now(), isFailed: true, isOver: false, isGone: false, lost: 0 };
-  for (const id of ids) records.attempted(id, { ...failed, attempts: 1 });
-  const stored = async (): Promise<number> =>
-    (await db.read.selectFrom("pages").select("id").where("outcome", "=", "failed").execute()).length;
+  fail();
   await eventually("the others are stored", async () => (await stored()) === others.length);
   isRefused = false;
   await eventually("so is that one", async () => (await stored()) === ids.length);
@@ -158,3 +172,22 @@ test("the outcome of a page that cannot be stored holds up no other one, and is 
     "what follows has followed once",
   );
 });
+
+for (const code of ["STORAGE_FULL", "OVERLOADED", "DATABASE_UNAVAILABLE"] as const)
+  test(`what follows from a failed page is not left out when the store refuses it with ${code}`, async (t) => {
+    const { ids, records, fail, stored } = await recordsOf(t, 3);
+    const [bad = ""] = ids;
+    let refusals = 2;
+    const followed: string[] = [];
+    records.followers.push({
+      delivered: () => Promise.resolve(),
+      async failed(_trx, pages) {
+        const has = pages.map(({ id }) => id);
+        if (has.includes(bad) && refusals-- > 0) throw new PrismError(code, "nothing was stored");
+        followed.push(...has);
+      },
+    });
+    fail();
+    await eventually("all are stored", async () => (await stored()) === ids.length);
+    assert.deepEqual(followed.sort(), [...ids].sort());
+  });

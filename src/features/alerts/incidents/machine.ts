@@ -194,7 +194,7 @@ export class IncidentWork {
 }
 
 /** While no one is reached the targets of the steps are looked at again after this time. */
-const UNREACHED_MS = 300_000;
+export const UNREACHED_MS = 300_000;
 
 /** The time from a notification to its repetition. */
 export function repeatMsOf({ reachedAt }: Pick<Incident, "reachedAt">, { repeatMs }: StepSettings): number {

@@ -3,14 +3,15 @@ import type { EpochMs } from "../../../core/clock.ts";
 import { notificationRow } from "../../../store/commit/notification-row.ts";
 import type { Trx } from "../../../store/database.ts";
 import { administrators, ownersOf } from "../../access/index.ts";
-import { type PageFollower, type PageRow, pagesOf } from "../../delivery/index.ts";
+import type { PageFollower, PageRow } from "../../delivery/index.ts";
 import { DEFAULT_POLICY, type PolicyStep } from "../policies/policy.ts";
 import { holdersOf, isBurning } from "./assigned.ts";
 import { sendToChannel } from "./channel-steps.ts";
 import type { IncidentParts } from "./context.ts";
 import type { IncidentRow } from "./incident.ts";
-import { type Ack, repeatMsOf } from "./machine.ts";
+import { type Ack, repeatMsOf, UNREACHED_MS } from "./machine.ts";
 import { firingOf, type Notice, notifyUsers, reachableOf } from "./notices.ts";
+import { failedPlaces, hasReached, hasRead, mayReach } from "./page-facts.ts";
 import {
   addLog,
   findIncident,
@@ -107,22 +108,11 @@ function reachedIn({ policies }: IncidentParts, row: IncidentRow, now: number) {
 }
 
 /** An accepted page was returned: if it was all that reached someone, the incident has reached no one. */
-async function notReached(parts: IncidentParts, trx: Trx, { incidentId, notificationId }: PageRow): Promise<void> {
+async function notReached(parts: IncidentParts, trx: Trx, page: PageRow): Promise<void> {
+  const { incidentId } = page;
   const row = await findIncident(trx, incidentId);
   if (row?.state !== "open" || row.reachedAt === null) return;
-  const others = (await pagesOf(trx, incidentId)).filter(isOutside);
-  if (others.some(({ outcome }) => outcome === "delivered")) return;
-  const notifications = new Set(
-    [notificationId, ...others.map((page) => page.notificationId)].flatMap((id) => id ?? []),
-  );
-  const opened = await trx
-    .selectFrom("notification_recipients")
-    .select("notificationId")
-    .where("notificationId", "in", [...notifications])
-    .where("readAt", "is not", null)
-    .limit(1)
-    .executeTakeFirst();
-  if (opened) return;
+  if ((await hasReached(trx, incidentId)) || (await hasRead(trx, page))) return;
   save(parts, trx, unreached(parts, row, parts.clock.now()));
 }
 
@@ -167,6 +157,9 @@ function failedEntry({ id, kind, channel, userId, step, lastError }: PageRow) {
   };
 }
 
+/** Literally as in the index `jobs_contacts`: with a bound value SQLite would read all jobs. */
+const IS_OPEN_CONTACT = sql<boolean>`kind = 'incident.contact' and finishedAt is null`;
+
 /** The next contact rule of a person whose ways have all failed is used now. */
 async function nextContact(
   { jobs }: IncidentParts,
@@ -175,13 +168,12 @@ async function nextContact(
   userId: string,
   now: EpochMs,
 ): Promise<void> {
-  const own = (await pagesOf(trx, id)).filter((page) => page.userId === userId && isOutside(page));
-  if (own.some((page) => page.outcome === "delivered" || (page.endedAt === null && page.failedAt === null))) return;
+  if ((await mayReach(trx, id, userId)) || (await hasReached(trx, id, userId))) return;
   const next = await trx
     .selectFrom("jobs")
     .select(["id", "runAt"])
-    .where("kind", "=", "incident.contact")
-    .where("state", "=", sql.lit("scheduled"))
+    .where(IS_OPEN_CONTACT)
+    .where("state", "=", "scheduled")
     .where("correlationId", "=", id)
     .where(sql<boolean>`payload ->> 'userId' = ${userId}`)
     .orderBy("runAt")
@@ -229,13 +221,11 @@ export async function afterNotReached(
 
 /** Whether a page of the incident, or a contact rule, may still reach someone. */
 async function hasHope(trx: Trx, { id }: IncidentRow): Promise<boolean> {
-  for (const page of await pagesOf(trx, id))
-    if (isOutside(page) && page.endedAt === null && page.failedAt === null) return true;
+  if (await mayReach(trx, id)) return true;
   const contact = await trx
     .selectFrom("jobs")
     .select("id")
-    .where("kind", "=", "incident.contact")
-    .where("finishedAt", "is", null)
+    .where(IS_OPEN_CONTACT)
     .where("correlationId", "=", id)
     .limit(1)
     .executeTakeFirst();
@@ -252,23 +242,41 @@ function nextStep({ policies }: IncidentParts, row: IncidentRow): "steps" | "non
   return row.round < repeat && steps.some(isNotifying) ? "steps" : "none";
 }
 
-/** In an outage one step of a project is shortened at a time: the next people are not flooded. */
-function mayShorten({ shortened }: IncidentParts, { projectId }: IncidentRow, now: EpochMs): boolean {
-  const last = shortened.get(projectId);
-  if (last !== undefined && now - last < SHORTEST_STEP_MS) return false;
+/**
+ * In an outage the steps of a project that the same provider failed start 30 seconds apart: the next people are not
+ * flooded. @returns when the next step may start; null: it keeps its time, and is looked at again at the repetition
+ */
+function slotOf(
+  { shortened }: IncidentParts,
+  { id, projectId, stepAt }: IncidentRow,
+  providers: ReadonlySet<string>,
+  { earliest, now }: { readonly earliest: EpochMs; readonly now: EpochMs },
+): EpochMs | null {
+  // A transaction that is tried again finds its own slot.
+  const taken = (shortened.get(projectId) ?? []).filter((each) => each.id !== id && each.at > now - SHORTEST_STEP_MS);
+  let at = earliest;
+  for (const other of taken)
+    if (Math.abs(other.at - at) < SHORTEST_STEP_MS && [...providers].some((each) => other.providers.has(each)))
+      at = other.at + SHORTEST_STEP_MS;
+  if (stepAt === null || stepAt <= at || at > now + UNREACHED_MS) return null;
   shortened.delete(projectId);
-  shortened.set(projectId, now);
-  for (const [id, at] of shortened) {
-    if (now - at < SHORTEST_STEP_MS) break;
-    shortened.delete(id);
+  shortened.set(projectId, [...taken, { id, providers, at }].sort((a, b) => a.at - b.at));
+  for (const [other, steps] of shortened) {
+    if (steps.some((each) => each.at > now - SHORTEST_STEP_MS)) break;
+    shortened.delete(other);
   }
-  return true;
+  return at;
 }
 
 /** The next step comes as soon as this one has lasted long enough. */
 async function sooner(parts: IncidentParts, trx: Trx, row: IncidentRow, now: EpochMs): Promise<IncidentRow> {
-  const stepAt = Math.max(now, (row.steppedAt ?? now) + SHORTEST_STEP_MS);
-  if (row.stepAt === null || row.stepAt <= stepAt || !mayShorten(parts, row, now)) return row;
+  const earliest = Math.max(now, (row.steppedAt ?? now) + SHORTEST_STEP_MS);
+  if (row.stepAt === null || row.stepAt <= earliest) return row;
+  const failed = await failedPlaces(trx, row.id);
+  // Steps without any way are a provider of their own.
+  const providers = new Set(failed.length > 0 ? failed.map(({ provider }) => provider) : [""]);
+  const stepAt = slotOf(parts, row, providers, { earliest, now });
+  if (stepAt === null) return row;
   addLog(trx, row.id, [{ kind: "wait-shortened", data: { from: row.stepAt, to: stepAt } }], now);
   return { ...row, stepAt };
 }
@@ -336,7 +344,7 @@ async function byPolicy(
 
 /** Whether a page of the incident to the target of a step has failed. */
 async function failingIn(trx: Trx, { id, projectId }: IncidentRow): Promise<(step: WebhookOrChannel) => boolean> {
-  const failed = (await pagesOf(trx, id)).filter((page) => page.failedAt !== null && page.deliveredAt === null);
+  const failed = await failedPlaces(trx, id);
   return (step) =>
     failed.some(({ channel, target }) =>
       step.type === "channel" ? channel === step.id : target === placeOf(step, projectId).target,

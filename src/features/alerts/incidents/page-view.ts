@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { doc, named } from "../../../http/shapes.ts";
-import type { ReadDb, Trx } from "../../../store/database.ts";
+import { type ReadDb, rowsOf, type Trx } from "../../../store/database.ts";
 import type { PageRow } from "../../delivery/index.ts";
 
 /* Outcomes of an incident's notices as others see them. */
@@ -79,13 +79,14 @@ const COUNTED: Readonly<Partial<Record<PageRow["outcome"], keyof NoticeCounts>>>
   held: "trying",
 };
 
+/** Without the overtaken and skipped ones, by the indexes of the others. */
+const COUNTS = `select outcome, count(*) as n from pages
+  where incidentId = ? and outcome in ('delivered', 'failed') group by outcome
+  union all select outcome, count(*) from pages
+  where incidentId = ? and endedAt is null and outcome in ('queued', 'trying', 'held') group by outcome`;
+
 export async function noticeCounts(db: ReadDb | Trx, incidentId: string): Promise<NoticeCounts> {
-  const rows = await db
-    .selectFrom("pages")
-    .select(["outcome", ({ fn }) => fn.countAll<number>().as("n")])
-    .where("incidentId", "=", incidentId)
-    .groupBy("outcome")
-    .execute();
+  const rows = await rowsOf<Pick<PageRow, "outcome"> & { n: number }>(db, COUNTS, [incidentId, incidentId]);
   const counts = { delivered: 0, failed: 0, trying: 0 };
   for (const { outcome, n } of rows) {
     const name = COUNTED[outcome];

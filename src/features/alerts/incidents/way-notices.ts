@@ -20,6 +20,8 @@ const JOB = "incident.ways";
 const PRIORITY = 500;
 const CHANNELS = ["in_app", "pusher", "fcm", "apns", "webpush", "email"];
 const LISTED = 20;
+/** A notice that found the queues full is sent as soon after. */
+const FULL_MS = MINUTE_MS;
 
 interface Way {
   readonly target: string;
@@ -138,6 +140,8 @@ async function waysOf(trx: Trx, projectId: string, now: EpochMs): Promise<Way[]>
 async function report(parts: IncidentParts, trx: Trx, projectId: string, now: EpochMs): Promise<void> {
   const ways = await waysOf(trx, projectId, now);
   if (ways.length === 0) return;
+  // Nor would the outcome of the page be stored, which may page others.
+  if (isFull(parts)) return sendLater(parts, trx, projectId, (Math.floor(now / FULL_MS) + 1) * FULL_MS);
   const text = failedText(await nameOf(trx, projectId), ways);
   const policyIds = [...new Set(ways.map(({ policyId }) => policyId))];
   const { users, isOfProject } = await responsibleFor(parts.users, trx, projectId, policyIds);
@@ -164,7 +168,14 @@ async function report(parts: IncidentParts, trx: Trx, projectId: string, now: Ep
   }
 }
 
-async function sendLater({ jobs }: IncidentParts, trx: Trx, projectId: string, runAt: EpochMs): Promise<void> {
+/** Whether a notice outside of the app would be refused. */
+function isFull({ runner }: IncidentParts): boolean {
+  return runner.isFull("notification-delivery");
+}
+
+async function sendLater({ jobs, runner }: IncidentParts, trx: Trx, projectId: string, runAt: EpochMs): Promise<void> {
+  // The next way that fails reports this one as well.
+  if (runner.isFull("alert")) return;
   const dedupeKey = `ways:${projectId}:${runAt}`;
   await jobs.enqueue({ queue: "alert", kind: JOB, payload: { projectId }, runAt, dedupeKey }, { trx });
 }
@@ -227,7 +238,7 @@ interface WayNotice {
 }
 
 async function send(
-  { notify }: IncidentParts,
+  parts: IncidentParts,
   trx: Trx,
   given: {
     readonly userId: string;
@@ -237,14 +248,14 @@ async function send(
   },
 ): Promise<string> {
   const { userId, without, notice, now } = given;
-  const channels = CHANNELS.filter((each) => !without.includes(each));
+  const channels = isFull(parts) ? ["in_app"] : CHANNELS.filter((each) => !without.includes(each));
   const stored = notificationRow({
     ...notice,
     ...{ kind: "direct", priority: PRIORITY, createdAt: now },
     data: JSON.stringify(notice.data),
     channels: JSON.stringify(channels),
   });
-  await notify.store(stored, [userId], trx, {});
+  await parts.notify.store(stored, [userId], trx, {});
   return stored.id;
 }
 

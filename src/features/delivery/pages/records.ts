@@ -36,12 +36,9 @@ type Outcome =
 type Pending = readonly [id: string, outcome: Outcome];
 
 /** The store takes no write, whatever it is. */
-const STORE_REFUSES: ReadonlySet<string> = new Set([
-  "STORAGE_FULL",
-  "DATABASE_UNAVAILABLE",
-  "SHUTTING_DOWN",
-  "OVERLOADED",
-]);
+const STORE_REFUSES: ReadonlySet<string> = new Set(["STORAGE_FULL", "DATABASE_UNAVAILABLE", "SHUTTING_DOWN"]);
+/** Nor may an outcome be stored without what follows: that can be stored later. A queue may be full, too. */
+const REFUSED_FOR_NOW: ReadonlySet<string> = new Set([...STORE_REFUSES, "OVERLOADED"]);
 const ROWS_AT_ONCE = 64;
 const RETRY_MS = 1000;
 /** At least this long between two writes. */
@@ -219,7 +216,7 @@ export class PageRecords {
     }
   }
 
-  /** An outcome is stored in any case, if need be without what follows. @throws if the store takes none */
+  /** An outcome is stored in any case, without what follows if that throws. @throws if the store takes none */
   async #storeAlone(pending: Pending): Promise<void> {
     const { db, log } = this.#parts;
     const [id, outcome] = pending;
@@ -227,6 +224,7 @@ export class PageRecords {
       await db
         .write((trx) => this.#apply(trx, [pending], true))
         .catch(async (error: unknown) => {
+          if (isOneOf(REFUSED_FOR_NOW, error)) throw error;
           log.error({ err: error, page: id }, "handling the outcome of a page failed");
           await db.write((trx) => this.#apply(trx, [pending], false));
         });
@@ -236,7 +234,7 @@ export class PageRecords {
       // Last: it may be this one that the store takes too long for.
       this.#pending.delete(id);
       this.#pending.set(id, outcome);
-      if (error instanceof PrismError && STORE_REFUSES.has(error.code)) throw error;
+      if (isOneOf(STORE_REFUSES, error)) throw error;
       this.#refuse(id);
       log.error({ err: error, page: id }, "cannot store the outcome of a page; retrying");
     }
@@ -281,6 +279,10 @@ export class PageRecords {
     await kind?.changed?.(trx, after);
     return after;
   }
+}
+
+function isOneOf(codes: ReadonlySet<string>, error: unknown): boolean {
+  return error instanceof PrismError && codes.has(error.code);
 }
 
 function valuesOf(row: PageRow, outcome: Outcome, now: number): Partial<PageRow> {

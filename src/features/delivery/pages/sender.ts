@@ -16,7 +16,7 @@ import { deferredFailsAt, elapsedOf, isDrill, PageQueue, putOff, type Waiting, w
 import { isHost, longestUnattemptedMs, troublesOf } from "./queue-facts.ts";
 import { PageRecords } from "./records.ts";
 import { noteLost, resumeLost } from "./ringing.ts";
-import { type AddOptions, addPages, findPage, findPages, overtakePages, pagesOf, readOpenPages } from "./store.ts";
+import { type AddOptions, addPages, findPage, findPages, overtakePages, readOpenPages, waitingOf } from "./store.ts";
 
 export interface PageSenderParts extends Uses<"db" | "clock" | "log"> {
   readonly channels: Pick<Channels, "names" | "get" | "reachPeople">;
@@ -125,7 +125,7 @@ export class PageSender {
 
   /** Nothing more is sent of these waiting pages of an incident. @param note why */
   async overtake(trx: Trx, incidentId: string, note: string, isMeant: (page: PageRow) => boolean): Promise<void> {
-    const waiting = (await pagesOf(trx, incidentId)).filter((page) => page.endedAt === null && isMeant(page));
+    const waiting = (await waitingOf(trx, incidentId)).filter(isMeant);
     const rows = overtakePages(trx, waiting, note, this.#parts.clock.now());
     for (const row of rows) await this.#kinds.get(row.kind)?.changed?.(trx, row);
   }

@@ -53,11 +53,6 @@ const EARLIER = `select * from pages where incidentId = ? and way = ? and create
   order by createdAt desc limit ?`;
 const LOOKED_BACK = 50;
 
-/** The pages of an incident, oldest first. */
-export function pagesOf(db: ReadDb | Trx, incidentId: string): Promise<PageRow[]> {
-  return db.selectFrom("pages").selectAll().where("incidentId", "=", incidentId).orderBy("createdAt").execute();
-}
-
 function factsOf(row: PageRow): OpenPageFacts {
   return Object.fromEntries(FACTS.map((name) => [name, row[name]])) as unknown as OpenPageFacts;
 }
@@ -94,7 +89,8 @@ export async function addPages(
   return overtakePages(trx, overtaken, "a later notice replaces it", now);
 }
 
-function waitingOf(trx: Trx, incidentId: string): Promise<PageRow[]> {
+/** The pages of an incident that may still be sent. */
+export function waitingOf(trx: Trx, incidentId: string): Promise<PageRow[]> {
   return rowsOf(trx, "select * from pages where incidentId = ? and endedAt is null", [incidentId]);
 }
 

@@ -175,6 +175,42 @@ test("a person's way that fails is not used for the notice to that person; owner
   assert.deepEqual(JSON.parse(notice?.channels ?? "[]"), ["in_app", "pusher", "fcm", "apns", "webpush"]);
 });
 
+test("while the queue of deliveries is full the outcome of a page has all that follows, and the notice of the way comes later", async (t) => {
+  const settings = { "smtp.host": "127.0.0.1", "smtp.port": "9" };
+  const world = await IncidentWorld.start(t, { ...SETTINGS, ...settings });
+  const { prism, projectId } = world;
+  const [pager, room] = [await roomOf(t, world, "Pager"), await roomOf(t, world, "Room")];
+  room.refuses = false;
+  const ann = await makeUser(prism, "ann", ["Admin"]);
+  await answered(201, prism.post("/api/v1/policies", { name: "Own", steps: [{ type: "channel", id: pager.id }] }));
+  await answered(200, prism.put("/api/v1/routes", { route: { policy: "Own", groupWaitMs: 0 } }));
+  await setSteps(world, [{ type: "channel", id: room.id }], ann.token);
+  await world.db.write((trx) => trx.updateTable("policies").set({ createdBy: ann.id }).execute());
+  const full = t.mock.method(
+    prism.parts.offers.runner,
+    "isFull",
+    (queue: string): boolean => queue === "notification-delivery",
+  );
+  await world.fire("A");
+  await eventually("the default policy is used", () => room.seen.length === 1);
+  await eventually("someone is reached", async () => (await world.only()).reachedAt !== null);
+  assert.deepEqual(await noticesOf(world), []);
+
+  pager.refuses = false;
+  await world.resolveAlert("A");
+  await pass(world, 6 * MINUTE);
+  const ways = () => world.db.read.selectFrom("failed_ways").select("projectId").execute();
+  await eventually("the end arrives", async () => (await ways()).length === 0);
+  pager.refuses = true;
+  await world.fire("B");
+  await eventually("the way has failed", async () => (await ways()).length === 1);
+  assert.deepEqual(await ways(), [{ projectId }]);
+  full.mock.restore();
+  await pass(world, MINUTE);
+  const [notice] = await notices(world, 1);
+  assert.deepEqual([notice?.user, notice?.title.slice(-13)], ["ann", "channel Pager"]);
+});
+
 test("attention and status name ways that accept nothing, and incidents that reach no one; events count notices", async (t) => {
   const settings = { "smtp.host": "127.0.0.1", "smtp.port": "9" };
   const world = await IncidentWorld.start(t, { ...SETTINGS, ...settings });
