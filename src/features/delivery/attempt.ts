@@ -173,7 +173,9 @@ function obstacleOf(
   if (user.status !== "active" || user.deletedAt !== null) return "recipient not active";
   if (recipient.deletedAt !== null) return "deleted by recipient";
   if (notification.expiresAt !== null && notification.expiresAt <= now) return "expired";
-  if (isPush(delivery.channel) && recipient.delivered === 1 && !pushAlways) return "delivered live";
+  // An open browser tab is not a person: it ends no page.
+  const isPage = notification.kind === "incident";
+  if (isPush(delivery.channel) && recipient.delivered === 1 && !pushAlways && !isPage) return "delivered live";
   return null;
 }
 
