@@ -120,3 +120,20 @@ test("a page that was acknowledged while a worker tried it is not given to one a
     { state: "skipped", reason: "overtaken" },
   ]);
 });
+
+test("when a worker is back after an outage, the next page has its full time to be sent", async (t) => {
+  const { world, worker, one, pass } = await start(t);
+  const { pages } = world.prism.parts.offers;
+  await world.fire("A");
+  await eventually("the way has failed", async () => {
+    pass(5000);
+    await pages.check();
+    return rowsOf(world.prism, "select 1 from pages where failedAt is not null").length === 1;
+  });
+  assert.equal(await outcomeOf(worker.complete(await one())), "200");
+  await world.fire("B");
+  await pages.check();
+  await pages.idle();
+  assert.equal(rowsOf(world.prism, "select 1 from pages where endedAt is null and failedAt is not null").length, 0);
+  assert.deepEqual(pages.troubles, []);
+});

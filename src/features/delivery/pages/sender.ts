@@ -133,6 +133,11 @@ export class PageSender {
   /** A remote worker has sent the page, or an operator ended it. */
   async endedElsewhere(trx: Trx, id: string, outcome: "delivered" | "skipped", answer: string | null): Promise<void> {
     await this.#records.endedElsewhere(trx, id, outcome, answer);
+    const queue = this.#targetOf.get(id);
+    if (!queue || outcome !== "delivered") return;
+    // The worker is back, and the service has answered.
+    queue.gate.accepted();
+    this.#gateOf(queue).accepted();
   }
 
   /** A mail server has returned a page that it accepted: the way has failed. @param words of the bounce */
