@@ -11,11 +11,13 @@ import {
   type DeliveryReason,
   findDelivery,
   isOver,
+  isPage,
   updateDelivery,
 } from "./deliveries.ts";
 import {
   type AttemptJob,
   type AttemptRoute,
+  longestPauseMs,
   postpone,
   recordBegin,
   recordCompletion,
@@ -158,22 +160,21 @@ export async function routeOf(
     return undefined;
   }
   const circuit = circuits.of(channel, delivery.target);
-  const waitMs = circuit.waitMs();
+  const waitMs = circuit.waitMs(longestPauseMs(found));
   if (waitMs === 0) return { channel, circuit };
   await waitForProvider(context, job, found, now + waitMs);
   return undefined;
 }
 
 /** Why the delivery must not be sent any more. */
-function obstacleOf(
-  { delivery, notification, recipient, user }: DeliveryFacts,
-  now: EpochMs,
-  pushAlways: boolean,
-): DeliveryReason | null {
+function obstacleOf(found: DeliveryFacts, now: EpochMs, pushAlways: boolean): DeliveryReason | null {
+  const { delivery, notification, recipient, user } = found;
   if (user.status !== "active" || user.deletedAt !== null) return "recipient not active";
   if (recipient.deletedAt !== null) return "deleted by recipient";
   if (notification.expiresAt !== null && notification.expiresAt <= now) return "expired";
-  if (isPush(delivery.channel) && recipient.delivered === 1 && !pushAlways) return "delivered live";
+  // An open browser tab is not a person: it ends no page.
+  const endsLive = isPush(delivery.channel) && !pushAlways && !isPage(found);
+  if (endsLive && recipient.delivered === 1) return "delivered live";
   return null;
 }
 

@@ -39,6 +39,8 @@ export class CircuitBreaker {
   #pauseMs = FIRST_PAUSE_MS;
   /** Monotonic time. */
   #openUntil: number | null = null;
+  /** Monotonic time of the last failure that opened it, or found it open. */
+  #failedAt = 0;
   #isTrying = false;
   #isReached: boolean | null = null;
   readonly #longestPauseMs: number;
@@ -85,14 +87,15 @@ export class CircuitBreaker {
   }
 
   /**
-   * Requests an attempt, whose result must then be reported. @returns 0 if it may run now,
+   * Requests an attempt, whose result must then be reported. @param longestMs it may be the one trial
+   * this long after the last failure, although the pause is longer. @returns 0 if it may run now,
    * otherwise the time to wait.
    */
-  waitMs(): number {
+  waitMs(longestMs = Number.POSITIVE_INFINITY): number {
     if (this.#openUntil === null) return 0;
-    const left = Math.ceil(this.#openUntil - this.#clock.elapsed());
+    const left = Math.ceil(Math.min(this.#openUntil, this.#failedAt + longestMs) - this.#clock.elapsed());
     if (left > 0) return left;
-    if (this.#isTrying) return FIRST_PAUSE_MS;
+    if (this.#isTrying) return Math.min(FIRST_PAUSE_MS, longestMs);
     this.#isTrying = true;
     return 0;
   }
@@ -132,6 +135,7 @@ export class CircuitBreaker {
     this.#isTrying = false;
     this.#note(error);
     const now = this.#clock.elapsed();
+    this.#failedAt = now;
     if (this.#openUntil !== null && this.#openUntil > now) return;
     if (isTrial) this.#pauseMs = Math.min(this.#longestPauseMs, this.#pauseMs * 2);
     this.#openUntil = now + this.#pauseMs;

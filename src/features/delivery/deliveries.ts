@@ -65,6 +65,11 @@ export function isOver({ delivery }: DeliveryFacts): boolean {
   return delivery.state === "delivered" || delivery.state === "skipped";
 }
 
+/** Whether it is a page. Its job is for a remote worker: the server itself sends pages without jobs. */
+export function isPage({ notification }: Pick<DeliveryFacts, "notification">): boolean {
+  return notification.kind === "incident";
+}
+
 /** @returns undefined when its notification or recipient is gone. */
 export async function findDelivery(id: string, db: ReadDb): Promise<DeliveryFacts | undefined> {
   const delivery = await db.selectFrom("deliveries").selectAll().where("id", "=", id).executeTakeFirst();

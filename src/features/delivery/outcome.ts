@@ -3,14 +3,16 @@ import { DAY_MS, type EpochMs } from "../../core/clock.ts";
 import { addEffect, type Trx } from "../../store/database.ts";
 import type { DeliveriesTable, OutsideChannel } from "../../store/schema.ts";
 import { markNotificationDelivered } from "../notifications/index.ts";
-import { PermanentError, type AttemptFacts as RunnerFacts, type RunningJob } from "../time/jobs/index.ts";
+import { PermanentError, RetryLater, type AttemptFacts as RunnerFacts, type RunningJob } from "../time/jobs/index.ts";
 import { type Accepted, type DeliveryChannel, ProviderDown, Refused, TargetGone, Throttled } from "./channel.ts";
 import { endTarget } from "./channels/push/last-device.ts";
 import type { CircuitBreaker } from "./circuits.ts";
 import type { DeliveryContext } from "./context.ts";
-import { type DeliveryFacts, type DeliveryReason, updateDelivery } from "./deliveries.ts";
+import { type DeliveryFacts, type DeliveryReason, isPage, updateDelivery } from "./deliveries.ts";
+import { REFUSED_PAUSE_MS } from "./pages/failures.ts";
+import { LONGEST_PAUSE_MS as LONGEST_PROBE_MS, probePauseMs } from "./pages/gate.ts";
 
-/** A message that has waited this long for a paused provider is dropped. */
+/** A message that has waited this long for a paused provider is dropped, and so is a page. */
 const LONGEST_PAUSE_MS = DAY_MS;
 const ERROR_LENGTH = 1000;
 /** Safe to share commits: no decision here depends on the effects of another attempt's commit. */
@@ -85,11 +87,38 @@ export async function recordFailure(
   const facts = { deliveryId, channel: channel.name, attempt: claimed.attempts, workerId, err: error };
   context.log.warn(facts, "delivery failed");
   if (error instanceof ProviderDown || error instanceof Refused)
-    return waitForProvider(context, job, found, context.clock.now() + circuit.waitMs(), error);
+    return waitForProvider(context, job, found, context.clock.now() + circuit.waitMs(longestPauseMs(found)), error);
   if (error instanceof Throttled) return waitAsAsked(context, job, found, error);
-  if (!(error instanceof TargetGone)) return fail(context, job, found, error);
+  if (!(error instanceof TargetGone)) return retryOrFail(context, job, found, error);
   const permanent = new PermanentError(error.message, { cause: error });
   return fail(context, job, found, permanent, (trx) => endTarget(context, found.delivery, trx));
+}
+
+/** How long a delivery waits for a failing provider at most: a page leaves soon after it is well. */
+export function longestPauseMs(found: DeliveryFacts): number {
+  return isPage(found) ? LONGEST_PROBE_MS.high : Number.POSITIVE_INFINITY;
+}
+
+/** A page is tried for a day, whatever the worker says and however often. */
+async function retryOrFail(
+  context: OutcomeContext,
+  job: AttemptJob,
+  found: DeliveryFacts,
+  error: Error,
+): Promise<AttemptOutcome> {
+  const { db, jobs, clock } = context;
+  const { id, attempts, channel, createdAt } = found.delivery;
+  if (!isPage(found) || clock.now() - createdAt >= LONGEST_PAUSE_MS) return fail(context, job, found, error);
+  const now = clock.now();
+  const pauseMs = error instanceof PermanentError ? REFUSED_PAUSE_MS : probePauseMs(Math.max(1, attempts), "high");
+  const askedMs = error instanceof RetryLater ? Math.ceil(error.retryAfterMs) : 0;
+  const lastError = error.message.slice(0, ERROR_LENGTH);
+  await db.write(async (trx) => {
+    await updateDelivery(trx, id, { state: "failed", reason: null, lastError, updatedAt: now });
+    await jobs.postpone(job, trx, now + Math.max(pauseMs, askedMs));
+    addEffect(trx, { type: "delivery-outcome", channel, state: "failed" });
+  }, SHARED);
+  return "returned";
 }
 
 /** Waits for a paused provider without using up attempts, up to a limit. */

@@ -16,7 +16,7 @@ import {
 import { routeOf } from "./attempt.ts";
 import { type Accepted, type Answer, type Attempt, ProviderDown, TargetGone } from "./channel.ts";
 import type { DeliveryContext } from "./context.ts";
-import { type DeliveryFacts, findDelivery, isOver, updateDelivery } from "./deliveries.ts";
+import { type DeliveryFacts, findDelivery, isOver, isPage, updateDelivery } from "./deliveries.ts";
 import {
   type AttemptJob,
   type AttemptOutcome,
@@ -26,6 +26,7 @@ import {
   recordFailure,
 } from "./outcome.ts";
 import { withConfirmLink } from "./pages/drill-messages.ts";
+import { findPage } from "./pages/store.ts";
 
 /** An attempt as a remote worker receives it: all it needs but the provider's settings. */
 export interface DispatchedAttempt {
@@ -59,7 +60,7 @@ async function begin(context: DeliveryContext, held: HeldJob): Promise<Dispatche
   const { db, jobs } = context;
   const job = attemptJobOf(held);
   const found = await findDelivery(held.id, db.read);
-  if (!found || isOver(found)) {
+  if (!found || (await isEnded(context, found))) {
     await db.write((trx) => jobs.complete(job, trx));
     return undefined;
   }
@@ -71,6 +72,13 @@ async function begin(context: DeliveryContext, held: HeldJob): Promise<Dispatche
     route.circuit.abandoned();
     throw error;
   }
+}
+
+/** A page may have ended while its job waited or ran: overtaken, or after a day. */
+async function isEnded({ db }: DeliveryContext, found: DeliveryFacts): Promise<boolean> {
+  if (isOver(found) || !isPage(found)) return isOver(found);
+  const page = await findPage(db.read, found.delivery.id);
+  return page !== undefined && page.endedAt !== null;
 }
 
 async function dispatch(
@@ -116,7 +124,11 @@ async function fail(context: DeliveryContext, held: HeldJob, failure: FailedAtte
   if (!found) return db.write(async (trx) => (await jobs.fail(job, trx, error, job.worker)).outcome);
   const route = usedRoute(context, found);
   try {
-    return await recordFailure(context, job, found, route, await interpreted(route, found, error));
+    const failure = await interpreted(route, found, error);
+    if (!(await isEnded(context, found))) return await recordFailure(context, job, found, route, failure);
+    route.circuit.refused(failure);
+    await db.write((trx) => jobs.complete(job, trx));
+    return "succeeded";
   } finally {
     route.circuit.abandoned();
   }

@@ -9,6 +9,11 @@ export const FAILED_AFTER_MS = { high: 45_000, low: 300_000 } as const;
 
 type Urgency = keyof typeof LONGEST_PAUSE_MS;
 
+/** Pause from the start of an attempt to the next one. @param tries that have failed, 1 or more */
+export function probePauseMs(tries: number, urgency: Urgency): number {
+  return Math.min(FIRST_PAUSE_MS * 2 ** Math.min(tries - 1, 10), LONGEST_PAUSE_MS[urgency]);
+}
+
 /** Failures since the last acceptance. Times are elapsed milliseconds. */
 interface Trouble {
   readonly since: number;
@@ -89,7 +94,7 @@ export class Gate {
 
   #probeAt(urgency: Urgency): number {
     const { tries, startedAt } = this.trouble ?? { tries: 1, startedAt: 0 };
-    return startedAt + Math.min(FIRST_PAUSE_MS * 2 ** Math.min(tries - 1, 10), LONGEST_PAUSE_MS[urgency]);
+    return startedAt + probePauseMs(tries, urgency);
   }
 }
 

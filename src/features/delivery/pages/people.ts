@@ -74,7 +74,7 @@ export async function planPages(
       if (refused) addEffect(trx, { type: "delivery-outcome", channel: channel.name, state: "skipped" });
       else if (isForWorkers) {
         const job = attemptJob(row, stored, Math.max(now, held ?? 0), context.channels.queueOf(channel.name));
-        await context.jobs.enqueueNew([job], trx);
+        await context.jobs.enqueueNew([{ ...job, maxAttempts: WORKER_ATTEMPTS }], trx);
       }
       const place = await placeOf(channel, userId, target);
       pages.push({
@@ -108,6 +108,8 @@ async function placeOf(channel: DeliveryChannel, userId: string, target: string)
 
 /** A worker gets this long to take a page before it counts as not sent. */
 const WORKER_MS = 5000;
+/** Only attempts whose worker is lost count, a minute each: a page is tried for a day. */
+const WORKER_ATTEMPTS = 10_000;
 
 /** Sends the pages to people. */
 export function peoplePages(context: DeliveryContext): PageKind {
@@ -189,7 +191,7 @@ async function send(context: DeliveryContext, page: PageRow, signal: AbortSignal
   if (channels.isForWorkers(delivery.channel)) {
     const leftMs = page.createdAt + WORKER_MS - clock.now();
     if (leftMs > 0) throw new Throttled("a remote worker sends it", leftMs, { isOwnRate: true });
-    throw new NoAnswer("no remote worker has sent it");
+    throw new NoAnswer(delivery.lastError ?? "no remote worker has sent it");
   }
   const told = isPush(channel.name) ? await untilNextStep(context, page, notification) : notification;
   const given = { delivery: { ...delivery, attempts: page.attempts + 1 }, notification: told, offset, isPage: true };

@@ -92,6 +92,9 @@ export class LostLease extends Error {
   }
 }
 
+/** A job to add. Without `maxAttempts` it has those of its queue. */
+type AddedJob = Omit<NewJob, "maxAttempts"> & Partial<Pick<NewJob, "maxAttempts">>;
+
 /** The stored job: the new one, or the unfinished one that holds its dedupe key. */
 export interface EnqueuedJob {
   readonly jobId: string;
@@ -125,10 +128,7 @@ export class JobService {
    * @returns the new job, or the unfinished one of the queue that holds the dedupe key. @throws
    * OVERLOADED when too many wait in the queue; TypeError when `runAt` is no whole number.
    */
-  async enqueue(
-    job: Omit<NewJob, "maxAttempts"> & { readonly maxAttempts?: number },
-    options: InTransaction = {},
-  ): Promise<EnqueuedJob> {
+  async enqueue(job: AddedJob, options: InTransaction = {}): Promise<EnqueuedJob> {
     const { db, runner, clock, settingsOf } = this.#parts;
     const { maxAttempts = settingsOf(job.queue).maxAttempts } = job;
     const row = newJobRow({ ...job, maxAttempts }, clock.now());
@@ -149,12 +149,12 @@ export class JobService {
   }
 
   /** Inserts jobs with new keys, which cannot exist yet. @throws OVERLOADED if too many wait; TypeError as above */
-  async enqueueNew(jobs: readonly Omit<NewJob, "maxAttempts">[], trx: Trx): Promise<void> {
+  async enqueueNew(jobs: readonly AddedJob[], trx: Trx): Promise<void> {
     if (jobs.length === 0) return;
     const { runner, clock, settingsOf } = this.#parts;
     const now = clock.now();
     for (const queue of new Set(jobs.map((job) => job.queue))) requireRoom(runner, queue);
-    const rows = jobs.map((job) => newJobRow({ ...job, maxAttempts: settingsOf(job.queue).maxAttempts }, now));
+    const rows = jobs.map((job) => newJobRow({ maxAttempts: settingsOf(job.queue).maxAttempts, ...job }, now));
     insertJobs(trx, rows);
     addEffect(trx, jobsAdded(rows));
   }
