@@ -8,7 +8,7 @@ export interface Provider {
 }
 
 /** What a call has passed, of which its result tells: the target may have another host since. */
-export interface Way {
+export interface CalledWay {
   readonly queue: PageQueue;
   readonly gate: Gate;
   readonly provider: Provider;

@@ -13,7 +13,7 @@ import type { Gate, TroubleFacts } from "./gate.ts";
 import { Crowd, Lanes } from "./lanes.ts";
 import type { AcceptedPage, NewPage, NotSent, PageFollower, PageKind, PageKindName, PageRow } from "./page.ts";
 import { deferredFailsAt, elapsedOf, isDrill, PageQueue, putOff, type Waiting, waitingFrom } from "./page-queue.ts";
-import { othersOf, type Provider, Providers, type Way } from "./providers.ts";
+import { type CalledWay, othersOf, type Provider, Providers } from "./providers.ts";
 import { isHost, longestUnattemptedMs, troublesOf } from "./queue-facts.ts";
 import { PageRecords } from "./records.ts";
 import { noteLost, resumeLost } from "./ringing.ts";
@@ -321,7 +321,7 @@ export class PageSender {
     return isDrill(page) ? [page] : queue.foldable(MAX_FOLDED);
   }
 
-  async #attempt(way: Way, page: Waiting, batch: readonly Waiting[]): Promise<void> {
+  async #attempt(way: CalledWay, page: Waiting, batch: readonly Waiting[]): Promise<void> {
     const { id, kind: name } = page.facts;
     const startedAt = this.#clock.now();
     const startedWall = this.#parts.clock.now();
@@ -348,7 +348,7 @@ export class PageSender {
     }
   }
 
-  async #sendFolded(way: Way, batch: readonly Waiting[], startedAt: number): Promise<void> {
+  async #sendFolded(way: CalledWay, batch: readonly Waiting[], startedAt: number): Promise<void> {
     const byId = new Map(batch.map((page) => [page.facts.id, page]));
     const rows = await findPages(this.#parts.db.read, [...byId.keys()]);
     const open = new Set(rows.flatMap(({ id, endedAt }) => (endedAt === null ? [id] : [])));
@@ -371,7 +371,7 @@ export class PageSender {
     return callWithin((signal) => kind.send(row, { signal }), this.#stop.signal);
   }
 
-  #accepted({ queue, gate, provider }: Way, page: Waiting, accepted: AcceptedPage, startedAt: number): void {
+  #accepted({ queue, gate, provider }: CalledWay, page: Waiting, accepted: AcceptedPage, startedAt: number): void {
     queue.isBack ||= gate.trouble !== null || provider.gate.trouble !== null;
     gate.accepted();
     provider.gate.accepted();
@@ -389,7 +389,7 @@ export class PageSender {
     this.#records.skipped(facts.id, notSent);
   }
 
-  #failed({ queue, gate, provider }: Way, page: Waiting, failure: PageFailure, times: AttemptTimes): void {
+  #failed({ queue, gate, provider }: CalledWay, page: Waiting, failure: PageFailure, times: AttemptTimes): void {
     const { startedAt, startedWall, timedOut } = times;
     const now = this.#clock.now();
     // On a host that users name, a path that hangs says nothing about the others.
