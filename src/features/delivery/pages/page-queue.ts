@@ -84,8 +84,8 @@ export function putOff(page: Waiting, why: string, until: number): void {
 export class PageQueue {
   readonly key: string;
   readonly owner: string;
-  readonly provider: string;
-  readonly gate = new Gate();
+  provider: string;
+  gate = new Gate();
   /** It works again after an outage, and what waited is not sent yet. */
   isBack = false;
   /** Incidents whose message is on its way or being recorded: those of one incident never overtake each other. */
@@ -101,6 +101,12 @@ export class PageQueue {
     this.key = target;
     this.owner = owner;
     this.provider = provider;
+  }
+
+  /** Its pages go elsewhere from now on: it is a target that was not called yet. */
+  moveTo(provider: string): void {
+    this.provider = provider;
+    this.gate = new Gate();
   }
 
   /** How many messages are to be tried again later by themselves. */

@@ -9,10 +9,11 @@ import type { EffectOf, OpenPageFacts } from "../../../store/effect.ts";
 import { callWithin, NoAnswer } from "../channel.ts";
 import type { Channels } from "../channels.ts";
 import { deferredPauseMs, failsAtOnce, failureOf, type PageFailure, REFUSED_PAUSE_MS } from "./failures.ts";
-import { Gate, type TroubleFacts } from "./gate.ts";
+import type { Gate, TroubleFacts } from "./gate.ts";
 import { Lanes } from "./lanes.ts";
 import type { AcceptedPage, NewPage, NotSent, PageFollower, PageKind, PageKindName, PageRow } from "./page.ts";
 import { deferredFailsAt, elapsedOf, isDrill, PageQueue, putOff, type Waiting, waitingFrom } from "./page-queue.ts";
+import { type CalledWay, othersOf, type Provider, Providers } from "./providers.ts";
 import { isHost, longestUnattemptedMs, troublesOf } from "./queue-facts.ts";
 import { PageRecords } from "./records.ts";
 import { noteLost, resumeLost } from "./ringing.ts";
@@ -31,7 +32,7 @@ export class PageSender {
   readonly #parts: PageSenderParts;
   readonly #kinds = new Map<PageKindName, PageKind>();
   readonly #queues = new Map<string, PageQueue>();
-  readonly #providers = new Map<string, { readonly gate: Gate; readonly queues: Set<PageQueue> }>();
+  readonly #providers = new Providers();
   readonly #targetOf = new Map<string, PageQueue>();
   readonly #lanes = new Lanes();
   readonly #records: PageRecords;
@@ -151,7 +152,7 @@ export class PageSender {
     for (const queue of this.#queues.values()) {
       if (!isMeant(queue)) continue;
       queue.retryNow(now);
-      this.#providers.get(queue.provider)?.gate.retryNow();
+      this.#gateOf(queue).retryNow();
       this.#advance(queue);
     }
   }
@@ -209,17 +210,18 @@ export class PageSender {
 
   #queueOf(facts: OpenPageFacts): PageQueue {
     const known = this.#queues.get(facts.target);
-    if (known) return known;
+    if (known) {
+      if (known.provider !== facts.provider) this.#providers.move(known, facts.provider);
+      return known;
+    }
     const queue = new PageQueue(facts);
     this.#queues.set(facts.target, queue);
-    const provider = this.#providers.get(facts.provider) ?? { gate: new Gate(), queues: new Set() };
-    provider.queues.add(queue);
-    this.#providers.set(facts.provider, provider);
+    this.#providers.add(queue);
     return queue;
   }
 
-  #gateOf({ provider }: PageQueue): Gate {
-    return this.#providers.get(provider)?.gate ?? new Gate();
+  #gateOf(queue: PageQueue): Gate {
+    return this.#providers.of(queue).gate;
   }
 
   #remove(id: string): void {
@@ -238,9 +240,7 @@ export class PageSender {
     this.#due.delete(queue.key);
     if (this.#queues.size <= MAX_IDLE_TARGETS && this.#isRunning) return;
     this.#queues.delete(queue.key);
-    const provider = this.#providers.get(queue.provider);
-    provider?.queues.delete(queue);
-    if (provider?.queues.size === 0) this.#providers.delete(queue.provider);
+    this.#providers.delete(queue);
   }
 
   #advanceKey(key: string): void {
@@ -264,19 +264,19 @@ export class PageSender {
     if (!page || queue.running.has(page.facts.incidentId)) return false;
     if (queue.calls >= (this.#kinds.get(page.facts.kind)?.atOnce ?? 1)) return false;
     const { gate } = queue;
-    const provider = this.#gateOf(queue);
+    const provider = this.#providers.of(queue);
     const { urgency } = page.facts;
-    if (!gate.isOpen(now, urgency) || !provider.isOpen(now, urgency)) return false;
+    if (!gate.isOpen(now, urgency) || !provider.gate.isOpen(now, urgency)) return false;
     // The first call to a target tells whether it answers; until then there is only one.
     if (!gate.isProven && queue.calls > 0) return false;
-    const isSuspect = gate.trouble?.timedOut === true || provider.trouble?.timedOut === true;
+    const isSuspect = gate.trouble?.timedOut === true || provider.gate.trouble?.timedOut === true;
     const standing = isSuspect ? "suspect" : gate.isProven ? "proven" : "unproven";
     const slot = this.#lanes.take(standing, queue.owner);
     if (!slot) {
       this.#crowded.add(queue);
       return false;
     }
-    const probed = [gate, provider].filter(({ trouble }) => trouble !== null);
+    const probed = [gate, provider.gate].filter(({ trouble }) => trouble !== null);
     for (const each of probed) each.isProbing = true;
     const batch = this.#batchOf(queue, page);
     for (const each of batch) {
@@ -286,13 +286,13 @@ export class PageSender {
       each.lost += each.facts.rings;
     }
     queue.calls += 1;
-    const call = this.#attempt(queue, page, batch).finally(() => {
+    const call = this.#attempt({ queue, gate, provider }, page, batch).finally(() => {
       queue.calls -= 1;
       for (const { facts } of batch) this.#free(queue, facts);
       this.#lanes.release(slot);
       // Also when nothing was sent after all.
       for (const each of probed) each.isProbing = false;
-      if (probed.includes(provider)) this.#advanceOthers(queue);
+      if (probed.includes(provider.gate)) this.#advanceOthers(queue, provider);
       this.#calls.delete(call);
       this.#ended(queue);
     });
@@ -321,26 +321,26 @@ export class PageSender {
     return isDrill(page) ? [page] : queue.foldable(MAX_FOLDED);
   }
 
-  async #attempt(queue: PageQueue, page: Waiting, batch: readonly Waiting[]): Promise<void> {
+  async #attempt(way: CalledWay, page: Waiting, batch: readonly Waiting[]): Promise<void> {
     const { id, kind: name } = page.facts;
     const startedAt = this.#clock.now();
     const startedWall = this.#parts.clock.now();
     try {
       if (page.facts.rings === 1) await within(RECORD_MS, this.#records.begun(batch, startedWall));
       if (batch.length > 1) {
-        await this.#sendFolded(queue, batch, startedWall);
+        await this.#sendFolded(way, batch, startedWall);
         return;
       }
       const result = await this.#send(id, name);
       if (result === undefined) this.#remove(id);
       else if ("skipped" in result) this.#skipped(page, result);
-      else this.#accepted(queue, page, result, startedWall);
+      else this.#accepted(way, page, result, startedWall);
     } catch (error) {
       if (this.#stop.signal.aborted) return;
       const failure = failureOf(error);
       for (const each of batch) noteLost(each, failure, startedAt);
-      for (const each of batch) if (each !== page) queue.requeue(each, startedAt);
-      this.#failed(queue, page, failure, {
+      for (const each of batch) if (each !== page) way.queue.requeue(each, startedAt);
+      this.#failed(way, page, failure, {
         startedAt,
         startedWall,
         timedOut: error instanceof NoAnswer && error.timedOut,
@@ -348,7 +348,7 @@ export class PageSender {
     }
   }
 
-  async #sendFolded(queue: PageQueue, batch: readonly Waiting[], startedAt: number): Promise<void> {
+  async #sendFolded(way: CalledWay, batch: readonly Waiting[], startedAt: number): Promise<void> {
     const byId = new Map(batch.map((page) => [page.facts.id, page]));
     const rows = await findPages(this.#parts.db.read, [...byId.keys()]);
     const open = new Set(rows.flatMap(({ id, endedAt }) => (endedAt === null ? [id] : [])));
@@ -359,7 +359,7 @@ export class PageSender {
     if (!fold || ordered.length === 0) return;
     const { answer } = await callWithin((signal) => fold.send(ordered, { signal }), this.#stop.signal);
     const told = `in a summary of ${ordered.length}${answer === null ? "" : `: ${answer}`}`;
-    for (const page of sent) this.#accepted(queue, page, { answer: told }, startedAt);
+    for (const page of sent) this.#accepted(way, page, { answer: told }, startedAt);
   }
 
   /** @returns undefined if the page is gone */
@@ -371,22 +371,17 @@ export class PageSender {
     return callWithin((signal) => kind.send(row, { signal }), this.#stop.signal);
   }
 
-  #accepted(queue: PageQueue, page: Waiting, accepted: AcceptedPage, startedAt: number): void {
-    const provider = this.#gateOf(queue);
-    queue.isBack ||= queue.gate.trouble !== null || provider.trouble !== null;
-    queue.gate.accepted();
-    provider.accepted();
+  #accepted({ queue, gate, provider }: CalledWay, page: Waiting, accepted: AcceptedPage, startedAt: number): void {
+    queue.isBack ||= gate.trouble !== null || provider.gate.trouble !== null;
+    gate.accepted();
+    provider.gate.accepted();
     this.#remove(page.facts.id);
     this.#records.delivered(page.facts.id, { ...accepted, attempts: page.attempts + 1, startedAt });
   }
 
-  /** After a probe: the targets that waited behind it, those with urgent pages first. */
-  #advanceOthers(queue: PageQueue): void {
-    const now = this.#clock.now();
-    const others = [...(this.#providers.get(queue.provider)?.queues ?? [])].filter((each) => each !== queue);
-    const isUrgent = (each: PageQueue): boolean => each.head(now)?.facts.urgency === "high";
-    for (const each of others.filter(isUrgent)) this.#advance(each);
-    for (const each of others) if (!isUrgent(each)) this.#advance(each);
+  /** After a probe: the targets that waited behind it. */
+  #advanceOthers(queue: PageQueue, provider: Provider): void {
+    for (const each of othersOf(provider, queue, this.#clock.now())) this.#advance(each);
   }
 
   #skipped({ facts }: Waiting, notSent: NotSent): void {
@@ -394,29 +389,28 @@ export class PageSender {
     this.#records.skipped(facts.id, notSent);
   }
 
-  #failed(queue: PageQueue, page: Waiting, failure: PageFailure, times: AttemptTimes): void {
+  #failed({ queue, gate, provider }: CalledWay, page: Waiting, failure: PageFailure, times: AttemptTimes): void {
     const { startedAt, startedWall, timedOut } = times;
     const now = this.#clock.now();
-    const provider = this.#gateOf(queue);
     // On a host that users name, a path that hangs says nothing about the others.
     const isShared = failure.is === "network" && !(failure.isLost && isHost(queue, this.#parts.channels));
     if (failure.is === "wait") {
-      if (!failure.isOwnRate) queue.gate.failed(startedAt, failure.text, false);
-      queue.gate.pause(now + failure.waitMs);
-      if (failsAtOnce(failure)) queue.gate.isFailed = true;
+      if (!failure.isOwnRate) gate.failed(startedAt, failure.text, false);
+      gate.pause(now + failure.waitMs);
+      if (failsAtOnce(failure)) gate.isFailed = true;
     } else if (failure.is === "error" || (failure.is === "network" && !isShared))
-      queue.gate.failed(startedAt, failure.text, timedOut);
+      gate.failed(startedAt, failure.text, timedOut);
     else if (failure.is === "refused") page.notBefore = startedAt + REFUSED_PAUSE_MS;
     else if (failure.is === "deferred") putOff(page, failure.text, startedAt + deferredPauseMs(page.deferrals++));
-    if (isShared) provider.failed(startedAt, failure.text, timedOut);
-    else if (provider.trouble) provider.accepted();
-    if (failure.is === "refused" || failure.is === "gone" || failure.is === "deferred") queue.gate.isProven = true;
+    if (isShared) provider.gate.failed(startedAt, failure.text, timedOut);
+    else if (provider.gate.trouble) provider.gate.accepted();
+    if (failure.is === "refused" || failure.is === "gone" || failure.is === "deferred") gate.isProven = true;
     if (failure.is === "wait" && failure.isOwnRate) {
       page.triedHere -= 1;
       queue.requeue(page, now);
       return;
     }
-    if (queue.isAskedAgain(page, now)) provider.retryNow();
+    if (queue.isAskedAgain(page, now)) this.#gateOf(queue).retryNow();
     page.attempts += 1;
     const isOver = failure.is === "gone" || now - page.bornAt > DAY_MS;
     if (isOver) this.#remove(page.facts.id);
@@ -426,8 +420,8 @@ export class PageSender {
     const record = { error: failure.text, attempts: page.attempts, startedAt: startedWall, lost: page.lost };
     this.#records.attempted(page.facts.id, { ...record, isFailed: failsNow, isOver, isGone: failure.is === "gone" });
     // Where a service closes for longer than a way may take, all that wait have failed.
-    if (failure.is === "wait" && queue.gate.isFailed) this.#failOverdue(queue, now);
-    if (isShared) this.#advanceOthers(queue);
+    if (failure.is === "wait" && gate.isFailed) this.#failOverdue(queue, now);
+    if (isShared) this.#advanceOthers(queue, provider);
   }
 
   /** Pages that have waited too long behind a target in trouble count as failed, and go on waiting. */
