@@ -11,7 +11,8 @@ const MAX_SUSPECT = MAX_CALLS / 4;
 /** The owner of calls of the server itself. */
 const SERVER = "";
 
-type Standing = "proven" | "unproven" | "suspect";
+const STANDINGS = ["proven", "unproven", "suspect"] as const;
+type Standing = (typeof STANDINGS)[number];
 
 /** A place for one call. */
 export interface Slot {
@@ -31,14 +32,21 @@ export class Lanes {
   /** Calls that are no pages: they get the next free slot. */
   readonly #waiting: DeferredPromise<Slot>[] = [];
 
+  /** Whether a target of this standing may be called, of an owner who has room. */
+  hasRoom(standing: Standing): boolean {
+    if (this.#running >= MAX_CALLS) return false;
+    if (standing !== "proven" && this.#by.unproven + this.#by.suspect >= MAX_UNPROVEN) return false;
+    return standing !== "suspect" || this.#by.suspect < MAX_SUSPECT;
+  }
+
+  ownerHasRoom(owner: string): boolean {
+    return owner === SERVER || (this.#owners.get(owner) ?? 0) < MAX_SUSPECT;
+  }
+
   /** @returns undefined if there is no room now */
   take(standing: Standing, owner: string): Slot | undefined {
-    if (this.#running >= MAX_CALLS) return undefined;
-    const held = this.#owners.get(owner) ?? 0;
-    if (held >= MAX_SUSPECT && owner !== SERVER) return undefined;
-    if (standing !== "proven" && this.#by.unproven + this.#by.suspect >= MAX_UNPROVEN) return undefined;
-    if (standing === "suspect" && this.#by.suspect >= MAX_SUSPECT) return undefined;
-    this.#owners.set(owner, held + 1);
+    if (!this.hasRoom(standing) || !this.ownerHasRoom(owner)) return undefined;
+    this.#owners.set(owner, (this.#owners.get(owner) ?? 0) + 1);
     this.#running += 1;
     this.#by[standing] += 1;
     return { standing, owner };
@@ -74,5 +82,48 @@ export class Lanes {
 
   get running(): number {
     return this.#running;
+  }
+}
+
+/**
+ * Targets whose next page found no room, by standing and owner: those that stay blocked are passed
+ * over together, and owners take turns.
+ */
+export class Crowd<T extends { readonly owner: string }> {
+  readonly #by = {
+    proven: new Map<string, Set<T>>(),
+    unproven: new Map<string, Set<T>>(),
+    suspect: new Map<string, Set<T>>(),
+  };
+
+  add(standing: Standing, target: T): void {
+    const waiting = this.#by[standing].get(target.owner) ?? new Set();
+    this.#by[standing].set(target.owner, waiting.add(target));
+  }
+
+  delete(target: T): void {
+    for (const standing of STANDINGS) this.#deleteOf(standing, target);
+  }
+
+  /** Takes out the next target for which there is room. */
+  next(lanes: Lanes): T | undefined {
+    for (const standing of STANDINGS) {
+      if (!lanes.hasRoom(standing)) continue;
+      for (const [owner, waiting] of this.#by[standing]) {
+        const [target] = waiting;
+        if (!target || !lanes.ownerHasRoom(owner)) continue;
+        this.#by[standing].delete(owner);
+        this.#by[standing].set(owner, waiting);
+        this.#deleteOf(standing, target);
+        return target;
+      }
+    }
+    return undefined;
+  }
+
+  #deleteOf(standing: Standing, target: T): void {
+    const waiting = this.#by[standing].get(target.owner);
+    waiting?.delete(target);
+    if (waiting?.size === 0) this.#by[standing].delete(target.owner);
   }
 }

@@ -10,7 +10,7 @@ import { callWithin, NoAnswer } from "../channel.ts";
 import type { Channels } from "../channels.ts";
 import { deferredPauseMs, failsAtOnce, failureOf, type PageFailure, REFUSED_PAUSE_MS } from "./failures.ts";
 import type { Gate, TroubleFacts } from "./gate.ts";
-import { Lanes } from "./lanes.ts";
+import { Crowd, Lanes } from "./lanes.ts";
 import type { AcceptedPage, NewPage, NotSent, PageFollower, PageKind, PageKindName, PageRow } from "./page.ts";
 import { deferredFailsAt, elapsedOf, isDrill, PageQueue, putOff, type Waiting, waitingFrom } from "./page-queue.ts";
 import { type CalledWay, othersOf, type Provider, Providers } from "./providers.ts";
@@ -40,7 +40,7 @@ export class PageSender {
   readonly #clock: SteadyClock;
   readonly #due: DueTimes<string>;
   /** Targets whose next page found no free socket. */
-  readonly #crowded = new Set<PageQueue>();
+  readonly #crowded = new Crowd<PageQueue>();
   readonly #stop = new AbortController();
   readonly #calls = new Set<Promise<void>>();
   #isRunning = false;
@@ -273,7 +273,7 @@ export class PageSender {
     const standing = isSuspect ? "suspect" : gate.isProven ? "proven" : "unproven";
     const slot = this.#lanes.take(standing, queue.owner);
     if (!slot) {
-      this.#crowded.add(queue);
+      this.#crowded.add(standing, queue);
       return false;
     }
     const probed = [gate, provider.gate].filter(({ trouble }) => trouble !== null);
@@ -469,11 +469,7 @@ export class PageSender {
   /** A socket is free, and the target may take its next page. */
   #ended(queue: PageQueue): void {
     this.#advance(queue);
-    for (const crowded of this.#crowded) {
-      this.#crowded.delete(crowded);
-      if (crowded !== queue) this.#advance(crowded);
-      if (this.#crowded.has(crowded)) break;
-    }
+    for (let next = this.#crowded.next(this.#lanes); next; next = this.#crowded.next(this.#lanes)) this.#advance(next);
     this.#trim(queue);
   }
 }
