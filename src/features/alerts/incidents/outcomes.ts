@@ -260,7 +260,10 @@ function slotOf(
       at = other.at + SHORTEST_STEP_MS;
   if (stepAt === null || stepAt <= at || at > now + UNREACHED_MS) return null;
   shortened.delete(projectId);
-  shortened.set(projectId, [...taken, { id, providers, at }].sort((a, b) => a.at - b.at));
+  shortened.set(
+    projectId,
+    [...taken, { id, providers, at }].sort((a, b) => a.at - b.at),
+  );
   for (const [other, steps] of shortened) {
     if (steps.some((each) => each.at > now - SHORTEST_STEP_MS)) break;
     shortened.delete(other);

@@ -57,5 +57,7 @@ test("steps that the same provider failed come 30 seconds apart, as far as the n
   assert.deepEqual(seconds, [30, 60, 90, 120, 150, 180, 210, 240, 270, 300, 600, 600]);
 
   await world.pass(5 * MINUTE);
-  await eventually("those that were left have their times", async () => (await nextSteps(world)).every((at) => at < 600));
+  await eventually("those that were left have their times", async () =>
+    (await nextSteps(world)).every((at) => at < 600),
+  );
 });
