@@ -164,7 +164,8 @@ async function report(parts: IncidentParts, trx: Trx, projectId: string, now: Ep
   }
 }
 
-async function sendLater({ jobs }: IncidentParts, trx: Trx, projectId: string, runAt: EpochMs): Promise<void> {
+async function sendLater({ jobs, clock }: IncidentParts, trx: Trx, projectId: string, at: EpochMs): Promise<void> {
+  const runAt = clock.toWall(at);
   const dedupeKey = `ways:${projectId}:${runAt}`;
   await jobs.enqueue({ queue: "alert", kind: JOB, payload: { projectId }, runAt, dedupeKey }, { trx });
 }
