@@ -100,3 +100,25 @@ test("after the clock was set back the end for a service of a deleted project is
   await eventually("it waits", async () => (await waitsOf(world, "project.ways.delete")).length === 1);
   assert.deepEqual(await waitsOf(world, "project.ways.delete"), [MINUTE / 2]);
 });
+
+test("after the clock was set back a step notifies who is on call now, and explain names the same person", async (t) => {
+  const { world } = await setBackWorld(t);
+  const { prism, clock, projectId } = world;
+  await world.member("bob");
+  const fields = { projectId, name: "Night", timezone: "UTC" };
+  const schedule = await answered(201, prism.post<{ id: string }>("/api/v1/oncall/schedules", fields));
+  const { id } = schedule.body;
+  const start = clock.now() - MINUTE;
+  for (const [at, name] of ["ann", "bob"].entries()) {
+    const shift = { start: new Date(start + at * HOUR).toISOString().slice(0, 19), durationMs: HOUR, turns: [[name]] };
+    await answered(201, prism.post(`/api/v1/oncall/schedules/${id}/shifts`, shift));
+  }
+  const step = { type: "notify", schedules: [{ id }] };
+  const steps = [step, { type: "wait", ms: 5 * MINUTE }, step];
+  await answered(200, prism.patch(`/api/v1/policies/${projectId}`, { steps }));
+  await world.fire("A");
+  assert.deepEqual(await world.notified(), ["step ann"]);
+  const path = `/api/v1/explain/incident/${(await world.only()).id}`;
+  const { body } = await answered(200, prism.get<{ answer: string }>(path));
+  assert.match(body.answer, /Step 3 notifies with high urgency: ann /);
+});
