@@ -48,6 +48,11 @@ export class SteadyClock implements Clock {
     return at + this.#aheadMs;
   }
 
+  /** An instant of this clock as one of the wall clock, such as the due time of a job. */
+  toWall(at: EpochMs): EpochMs {
+    return at - this.fromWall(0);
+  }
+
   /** `fn` is called after a step forward of over a minute, before anything becomes due by it. */
   onJump(fn: (jumpMs: number) => void): void {
     this.#listeners.add(fn);

@@ -108,6 +108,7 @@ test("an instant of another machine is compared with the wall clock after a step
   wall.set(-500_000);
   assert.equal(clock.now(), 1_000_000);
   assert.equal(clock.fromWall(wall.now()) - clock.now(), 0);
+  assert.equal(clock.toWall(clock.now()), wall.now());
   // The clock is corrected: nothing has jumped.
   let jumps = 0;
   clock.onJump(() => jumps++);

@@ -78,7 +78,9 @@ export function openAlerts(context: AlertsContext): AlertOffers {
   const steadyClock = new SteadyClock(wall);
   const policies = new Policies(context.reader);
   const outside = context.outside();
-  const own = { ...context, log, wall, clock: steadyClock, policies };
+  // Shifts follow the wall clock.
+  const onCallNow: typeof onCall = (from, id, at) => onCall(from, id, steadyClock.toWall(at));
+  const own = { ...context, log, wall, clock: steadyClock, policies, onCall: onCallNow };
   const projectExists = (id: string): boolean => projects.exists(id);
   const incidents = new Incidents({
     ...own,
@@ -121,7 +123,8 @@ export function openAlerts(context: AlertsContext): AlertOffers {
   });
   const pagingWarnings: WarningParts = { ...own, clock: wall, onCall, gapsOf, namedOnCall };
   const forecast = {
-    ...{ db: db.scan, clock: steadyClock, alerts, policies, pages: incidents, onCall, users, projects, reachable },
+    ...{ db: db.scan, clock: steadyClock, alerts, policies, pages: incidents, users, projects, reachable },
+    onCall: onCallNow,
     withheldBy: (...parameters: Parameters<Withholding["withheldBy"]>) => withholding.withheldBy(...parameters),
   };
   return {

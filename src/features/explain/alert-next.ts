@@ -1,8 +1,8 @@
-import { spanText, toRfc3339 } from "../../core/clock.ts";
+import { type EpochMs, spanText, toRfc3339 } from "../../core/clock.ts";
 import type { SteadyClock } from "../../core/due-times.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import type { Uses } from "../../module/feature.ts";
-import type { ReadDb } from "../../store/database.ts";
+import type { ReadDb, Trx } from "../../store/database.ts";
 import { userNames } from "../access/index.ts";
 import {
   candidatesOf,
@@ -33,12 +33,19 @@ export interface AlertExplainContext extends Uses<"projects" | "users"> {
   readonly alerting: AlertingParts;
 }
 
+/** Services that find the people of a step. */
+function peopleParts({ alerting: { clock }, users, projects }: AlertExplainContext) {
+  // Shifts follow the wall clock.
+  const onCallAt = (db: ReadDb | Trx, id: string, at: EpochMs) => onCall(users, db, id, clock.toWall(at));
+  return { users, projects, onCall: onCallAt };
+}
+
 /** Services that the state machine reads for a forecast. */
-export function forecastParts({ db, alerting, users, projects }: AlertExplainContext) {
-  const { clock, alerts, policies, withholding, incidents, reachable } = alerting;
+export function forecastParts(context: AlertExplainContext) {
+  const { clock, alerts, policies, withholding, incidents, reachable } = context.alerting;
   const withheldBy: Withholding["withheldBy"] = (...parameters) => withholding.withheldBy(...parameters);
-  const people = { users, projects, reachable, onCall: onCall.bind(undefined, users) };
-  return { ...people, db: db.scan, clock, alerts, policies, withheldBy, pages: incidents };
+  const services = { reachable, clock, alerts, policies, withheldBy, pages: incidents };
+  return { ...peopleParts(context), ...services, db: context.db.scan };
 }
 
 /** The next actions of an incident as sentences, with the people on call at the time of each. */
@@ -48,13 +55,12 @@ export async function nextLines(
   projectId: string,
   actions: readonly Forecast[],
 ): Promise<Line[]> {
-  const { users, projects, db } = context;
-  const ports = { users, projects, onCall: onCall.bind(undefined, users) };
+  const { db } = context;
   const lines: Line[] = [];
   for (const forecast of actions) {
     const { at, action } = forecast;
     if (action.kind === "page") {
-      const { users: found, ...more } = await candidatesOf(ports, db.scan, projectId, action.notify, at);
+      const { users: found, ...more } = await candidatesOf(peopleParts(context), db.scan, projectId, action.notify, at);
       const place = action.step === null ? { by: action.by } : { step: action.step, round: action.round };
       const data = { reason: action.by ?? "step", ...place, urgency: action.notify.urgency };
       const through = Object.fromEntries(more.through);
@@ -289,8 +295,7 @@ async function whyNot(
   for (const { step, index } of notifying) {
     const run = timeline.find(({ kind, data }) => RAN.has(kind) && data.step === index);
     const at = run?.at ?? alerting.clock.now();
-    const ports = { users, projects: context.projects, onCall: onCall.bind(undefined, users) };
-    const { users: found } = await candidatesOf(ports, context.db.scan, row.projectId, step, at);
+    const { users: found } = await candidatesOf(peopleParts(context), context.db.scan, row.projectId, step, at);
     const isTarget = found.includes(userId);
     const reached = (run?.data.users ?? []).map((id) => names.user(id));
     lines.push(`Step ${index + 1} ${stepText(step, run, { isTarget, reached, names, row, words })}`);

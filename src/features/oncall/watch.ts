@@ -1,3 +1,4 @@
+import type { EpochMs } from "../../core/clock.ts";
 import { DueTimes, SteadyClock } from "../../core/due-times.ts";
 import { importCalendar } from "./calendars.ts";
 import { reportDue } from "./hand-overs.ts";
@@ -15,6 +16,7 @@ const RETRY_MS = 1000;
  */
 export class OnCallWatch {
   readonly #context: OnCallContext;
+  /** For calendars: the time between two reads is elapsed time. */
   readonly #clock: SteadyClock;
   readonly #schedules: DueTimes<string>;
   readonly #calendars: DueTimes<string>;
@@ -24,9 +26,11 @@ export class OnCallWatch {
     this.#context = context;
     this.#clock = new SteadyClock(context.clock);
     const onError = (err: unknown): void => this.#failed(err);
-    const clock = this.#clock;
-    this.#schedules = new DueTimes({ clock, onError, handle: (ids) => this.#report(ids), batch: 20 });
-    this.#calendars = new DueTimes({ clock, onError, handle: (ids) => this.#import(ids) });
+    // Shifts follow the wall clock: this one takes its steps for time that passes.
+    const now = (): EpochMs => context.clock.now();
+    const wall = new SteadyClock({ now, elapsed: now });
+    this.#schedules = new DueTimes({ clock: wall, onError, handle: (ids) => this.#report(ids), batch: 20 });
+    this.#calendars = new DueTimes({ clock: this.#clock, onError, handle: (ids) => this.#import(ids) });
     context.events.on("system:ready", () => this.start());
     context.events.on("system:stopping", () => this.stop());
     context.events.on("user:rights-changed", (data) => this.userChanged((data as { readonly userId: string }).userId));
@@ -36,7 +40,7 @@ export class OnCallWatch {
   async start(): Promise<void> {
     const { db } = this.#context;
     for (const { id, dueAt } of await queries.dueTimes(db.read)) this.#schedules.set(id, dueAt);
-    for (const { scheduleId, dueAt } of await queries.dueCalendars(db.read)) this.#calendars.set(scheduleId, dueAt);
+    for (const { scheduleId, dueAt } of await queries.dueCalendars(db.read)) this.#readAt(scheduleId, dueAt);
     this.#schedules.start();
     this.#calendars.start();
   }
@@ -48,15 +52,15 @@ export class OnCallWatch {
   /** A schedule is new, changed or deleted. */
   async changed(id: string): Promise<void> {
     const calendar = await queries.calendarOf(this.#context.db.read, id);
-    this.#schedules.set(id, this.#clock.now());
-    this.#calendars.set(id, calendar?.dueAt ?? null);
+    this.#schedules.set(id, this.#context.clock.now());
+    this.#readAt(id, calendar?.dueAt ?? null);
     await this.#checkDue();
   }
 
   /** A user may be disabled, or active again: those on call may be others. */
   async userChanged(userId: string): Promise<void> {
     const ids = await queries.schedulesNaming(this.#context.db.read, userId);
-    for (const id of ids) this.#schedules.set(id, this.#clock.now());
+    for (const id of ids) this.#schedules.set(id, this.#context.clock.now());
     if (ids.length > 0) await this.#checkDue();
   }
 
@@ -72,7 +76,7 @@ export class OnCallWatch {
 
   async #report(ids: readonly string[]): Promise<void> {
     for (const id of ids) {
-      const now = this.#clock.now();
+      const now = this.#context.clock.now();
       // The next one is not delayed by a schedule that fails, which is due again a second later.
       await this.#context.db
         .write((trx) => reportDue(this.#context, trx, id, now))
@@ -89,11 +93,16 @@ export class OnCallWatch {
 
   async #importNow(id: string): Promise<void> {
     await importCalendar(this.#context, id)
-      .then((dueAt) => this.#calendars.set(id, dueAt))
+      .then((dueAt) => this.#readAt(id, dueAt))
       .catch((error: unknown) => {
         this.#failed(error, id);
         this.#calendars.set(id, this.#clock.now() + RETRY_MS);
       });
+  }
+
+  /** @param dueAt by the wall clock; null: never */
+  #readAt(id: string, dueAt: EpochMs | null): void {
+    this.#calendars.set(id, dueAt === null ? null : this.#clock.fromWall(dueAt));
   }
 
   #failed(err: unknown, scheduleId?: string): void {

@@ -282,6 +282,21 @@ test("S8: a file that takes too long is read again an hour later, then each day"
   assert.equal(dueIn(), DAY);
 });
 
+test("after the clock was set back a calendar is read no more often", async (t) => {
+  const world = await onCallWorld(t, PRIVATE);
+  world.clock.set(-HOUR);
+  const { requests, url } = await calendarServer(t, () => ({ status: 500 }));
+  const schedule = await makeSchedule(world, { calendarUrl: url });
+  await eventually("it is read", () => errorOf(world, schedule) !== null);
+  // Another calendar is read meanwhile.
+  const other = await makeSchedule(world, { name: "Other", calendarUrl: `${url}?other` });
+  await eventually("the other one is read", () => errorOf(world, other) !== null);
+  assert.deepEqual(
+    requests.map(({ url: path }) => path),
+    ["/team.ics", "/team.ics?other"],
+  );
+});
+
 test("S8: calendars are read in turns by creator: many slow ones of one person do not delay those of another", async (t) => {
   const world = await onCallWorld(t, PRIVATE);
   const { prism } = world;

@@ -132,6 +132,21 @@ test("a clock that is set back repeats no hand-over", async (t) => {
   assert.deepEqual(changes(world), [" > ada", "ada > grace"]);
 });
 
+test("after the clock was set back a hand-over is reported when its shift starts", async (t) => {
+  const world = await onCallWorld(t);
+  const { prism, clock } = world;
+  const schedule = await makeSchedule(world);
+  await makeShift(world, schedule, rotation(world));
+  await eventually("ada is on call", () => changes(world).length === 1);
+  clock.set(-2 * HOUR);
+  clock.advance(DAY + HOUR);
+  await made(prism.put(`${PATH}/schedules/${schedule}`, { description: "looked at again" }));
+  await looked(world, schedule);
+  assert.deepEqual(changes(world), [" > ada"]);
+  clock.advance(HOUR);
+  await eventually("grace is on call", () => changes(world).length === 2);
+});
+
 test("each gap of the next 14 days is reported once, to those who may change the schedule", async (t) => {
   const world = await onCallWorld(t);
   const { prism, clock, ada } = world;

@@ -72,17 +72,14 @@ export class IncidentFacts implements Facts {
     return found;
   }
 
+  /** Intervals follow the wall clock. */
   isWithin(interval: string, at: EpochMs): boolean {
-    return this.#parts.policies.isWithin(this.#row.projectId, interval, at - this.#aheadMs);
+    return this.#parts.policies.isWithin(this.#row.projectId, interval, this.#parts.clock.toWall(at));
   }
 
   opensAt(interval: string, after: EpochMs): EpochMs {
-    return this.#parts.policies.nextChange(this.#row.projectId, interval, after - this.#aheadMs) + this.#aheadMs;
-  }
-
-  /** Intervals follow the wall clock. */
-  get #aheadMs(): number {
-    return this.#parts.clock.fromWall(0);
+    const { clock, policies } = this.#parts;
+    return clock.fromWall(policies.nextChange(this.#row.projectId, interval, clock.toWall(after)));
   }
 }
 

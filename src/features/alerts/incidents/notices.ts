@@ -83,7 +83,8 @@ export async function notifyUsers(
     delayed[userId] = [...(delayed[userId] ?? []), afterMs];
     // A user without a way for the first rule gets the next one at once.
     const isAtOnce = isFirst && !reachable.has(userId) && parts.pages.hasWays;
-    const job = delayedJob(row, isAtOnce ? { ...contact, afterMs: 0 } : contact, notice, { now, logSeq, at });
+    const place = { now: parts.clock.toWall(now), logSeq, at };
+    const job = delayedJob(row, isAtOnce ? { ...contact, afterMs: 0 } : contact, notice, place);
     await parts.jobs.enqueue(job, { trx });
   }
   return { notificationIds: ids, delayed, hasPages: hasPages || later.length > 0 };
@@ -229,6 +230,7 @@ function delayedJob(
   { id }: IncidentRow,
   { userId, channels, afterMs }: Contact,
   { urgency, cause, number, step, by }: Notice,
+  /** `now` by the wall clock, as jobs run. */
   { now, logSeq, at }: { readonly now: EpochMs; readonly logSeq: number; readonly at: number },
 ) {
   const payload: DelayedPayload = {

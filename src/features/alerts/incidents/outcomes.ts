@@ -162,7 +162,7 @@ const IS_OPEN_CONTACT = sql<boolean>`kind = 'incident.contact' and finishedAt is
 
 /** The next contact rule of a person whose ways have all failed is used now. */
 async function nextContact(
-  { jobs }: IncidentParts,
+  { jobs, clock }: IncidentParts,
   trx: Trx,
   { id }: IncidentRow,
   userId: string,
@@ -179,7 +179,7 @@ async function nextContact(
     .orderBy("runAt")
     .limit(1)
     .executeTakeFirst();
-  if (next && next.runAt > now) await jobs.recall([next.id], { trx });
+  if (next && next.runAt > clock.toWall(now)) await jobs.recall([next.id], { trx });
 }
 
 /** {@link afterNotReached} for a row that the caller does not store. */

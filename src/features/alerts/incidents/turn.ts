@@ -128,8 +128,9 @@ function notifyPartlyResolved(work: IncidentWork): void {
 function runSteps(work: IncidentWork): void {
   const { incident, settings } = work;
   if (!work.isEscalating || !work.isDue(incident.stepAt) || isHeld(work, "step")) return;
-  // Alerts that joined later are notified at the next check: a step may reach others, or no one.
-  if (incident.notifiedAt === null) work.markFiringNotified(work.fresh);
+  // Alerts that joined later are notified at the next check: a step may reach others, or no one. None is due for
+  // those that a check passed over while the incident was snoozed.
+  if (incident.notifiedAt === null || incident.flushAt === null) work.markFiringNotified(work.fresh);
   incident.notifiedAt ??= work.now;
   // A round that ends starts the next one at once; the limit stops rounds without any wait.
   for (let left = 2 * settings.steps.length + 2; left > 0 && work.isDue(incident.stepAt); left -= 1) runStep(work);

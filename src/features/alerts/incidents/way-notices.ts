@@ -173,9 +173,11 @@ function isFull({ runner }: IncidentParts): boolean {
   return runner.isFull("notification-delivery");
 }
 
-async function sendLater({ jobs, runner }: IncidentParts, trx: Trx, projectId: string, runAt: EpochMs): Promise<void> {
+async function sendLater(parts: IncidentParts, trx: Trx, projectId: string, at: EpochMs): Promise<void> {
+  const { jobs, runner, clock } = parts;
   // The next way that fails reports this one as well.
   if (runner.isFull("alert")) return;
+  const runAt = clock.toWall(at);
   const dedupeKey = `ways:${projectId}:${runAt}`;
   await jobs.enqueue({ queue: "alert", kind: JOB, payload: { projectId }, runAt, dedupeKey }, { trx });
 }

@@ -102,7 +102,7 @@ async function send(parts: IncidentParts, page: PageRow, signal: AbortSignal): P
   const answer = await parts.callWebhook(step.url, request).catch((error: unknown) => {
     throw signal.aborted ? error : withoutAddress(error, step);
   });
-  requireAccepted(answer, step, parts.clock.now() - parts.clock.fromWall(0));
+  requireAccepted(answer, step, parts.clock.toWall(parts.clock.now()));
   const accepted = async (trx: Trx): Promise<void> => {
     await record(trx);
     await access?.accepted(trx);

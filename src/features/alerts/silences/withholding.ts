@@ -66,7 +66,7 @@ export class Withholding {
    * @param now an instant of the steady clock; silences and intervals follow the wall clock
    */
   withheldBy(alert: AlertView, route: RouteIntervals, now: EpochMs): Withheld {
-    const wall = this.#wallOf(now);
+    const wall = this.#parts.clock.toWall(now);
     return {
       silencedBy: this.#parts.silencing(route.projectId, alert, wall),
       inhibitedBy: this.inhibiting(route.projectId, alert),
@@ -89,7 +89,7 @@ export class Withholding {
    * them does. Names without an interval contain nothing.
    */
   muting(route: RouteIntervals, now: EpochMs): string[] {
-    return this.#muting(route, this.#wallOf(now));
+    return this.#muting(route, this.#parts.clock.toWall(now));
   }
 
   /** A commit has opened or changed a firing alert. */
@@ -128,10 +128,6 @@ export class Withholding {
     const built = { routing, rules, intervals };
     this.#projects.set(projectId, built);
     return built;
-  }
-
-  #wallOf(now: EpochMs): EpochMs {
-    return now - this.#parts.clock.fromWall(0);
   }
 
   #remove({ id, projectId }: Pick<AlertView, "id" | "projectId">): string[] {

@@ -38,7 +38,8 @@ async function run(
   const payload = job.payload as Payload;
   const { projectId, deletedAt } = payload;
   for (const id of await unresolved(parts, projectId)) await resolve(id, BY);
-  const now = clock.now();
+  // As the job, and the deletion that added it.
+  const now = clock.toWall(clock.now());
   const isOver = now >= deletedAt + LONGEST_MS || !(await hasWaiting(parts, projectId));
   if (isOver) await removeRows(parts, projectId);
   await db.write(async (trx) => {

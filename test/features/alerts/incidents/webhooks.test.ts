@@ -190,3 +190,22 @@ test("without sendResolved webhooks have firing alerts only", async (t) => {
     "new alerts added: b firing, c firing",
   ]);
 });
+
+test("an alert that joined during a snooze is in the post at its end, also when the others have ended", async (t) => {
+  for (const endsFirst of [false, true]) {
+    const hooks = await WebhookWorld.start(t);
+    const ann = await hooks.world.member("ann");
+    await hooks.fire("a");
+    await hooks.posts(1);
+    const until = hooks.world.clock.now() + 60 * MINUTE;
+    await hooks.world.incidents.snooze((await hooks.world.only()).id, until, { id: ann.id, via: "api" });
+    await hooks.fire("b");
+    await hooks.world.pass(10 * MINUTE);
+    if (endsFirst) await hooks.end("a");
+    await hooks.world.pass(50 * MINUTE);
+    const expected = endsFirst
+      ? ["all alerts resolved: a resolved", "first notification: b firing"]
+      : ["first notification: a firing, b firing"];
+    assert.deepEqual((await hooks.posts(1 + expected.length)).slice(1), expected);
+  }
+});
