@@ -3,10 +3,11 @@ import { type TestContext, test } from "node:test";
 import { runAs, SYSTEM } from "../../../../src/core/caller.ts";
 import { addEffect } from "../../../../src/store/database.ts";
 import { eventually } from "../../../helpers/eventually.ts";
-import { makeProject } from "../../../helpers/people.ts";
+import { makeProject, makeUser } from "../../../helpers/people.ts";
 import { answered } from "../../../helpers/prism.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
 import { valuesOf } from "../../../helpers/values.ts";
+import { startRecorder } from "../../../helpers/webhook-recorder.ts";
 import { httpServer } from "../../channels/presets/http.ts";
 import { pagerdutyEvents } from "../../channels/presets/pagerduty.ts";
 import { type Service, type StandIn, startStandIn } from "../../channels/support/stand-in.ts";
@@ -130,6 +131,31 @@ test("a person's channel that is disabled and enabled again is sent what still b
   );
   await change(world, phone.id, { active: true }, ann.token);
   await eventually("it is sent", () => phone.seen.length >= 1);
+});
+
+test("a person's webhook that is disabled and enabled again is sent what still burns", async (t) => {
+  const world = await IncidentWorld.start(t, SETTINGS);
+  const ann = await makeUser(world.prism, "ann", ["Admin"]);
+  const member = { userId: ann.id, role: "viewer" };
+  await answered(201, world.prism.post(`/api/v1/projects/${world.projectId}/members`, member));
+  const hook = await startRecorder(t);
+  hook.status = 500;
+  const made = world.prism.post<{ id: string }>("/api/v1/webhooks", { url: hook.url }, { token: ann.token });
+  const path = `/api/v1/webhooks/${(await answered(201, made)).body.id}`;
+  const setActive = async (active: boolean, version: number): Promise<void> => {
+    const options = { token: ann.token, headers: { "If-Match": `"${version}"` } };
+    await answered(200, world.prism.put(path, { active }, options));
+  };
+  await setSteps(world, world.projectId, [{ type: "notify", users: ["ann"] }]);
+  await world.fire("A");
+  await eventually("it was tried", () => pagesOf(world)[0]?.outcome === "trying");
+  await setActive(false, 1);
+  await eventually("it has failed", () =>
+    pagesOf(world).some(({ lastError }) => lastError === "the webhook is disabled"),
+  );
+  hook.status = 200;
+  await setActive(true, 2);
+  await eventually("it is sent", () => hook.posts.length > 0);
 });
 
 test("an incident that reaches no one asks again when a person gets a way, is active again, or is on call", async (t) => {

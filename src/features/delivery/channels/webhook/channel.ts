@@ -72,11 +72,15 @@ async function sourceOf({ db }: WebhookContext, target: string): Promise<TargetS
   return { host: new URL(url).host, owner: userId ?? `project ${projectId}` };
 }
 
-async function prepare(context: WebhookContext, { delivery, notification }: Attempt): Promise<SignedCall> {
+async function prepare(
+  context: WebhookContext,
+  { delivery, notification, isPage = false }: Attempt,
+): Promise<SignedCall> {
   const { db, sounds } = context;
   const webhook = await queries.findWebhook(db.read, delivery.target);
   if (!webhook) throw new TargetGone("the webhook has been deleted");
-  if (webhook.active === 0) throw new TargetGone("the webhook is disabled");
+  // A page waits until it is enabled again.
+  if (webhook.active === 0) throw new (isPage ? PermanentError : TargetGone)("the webhook is disabled");
   const userId = delivery.userId === PROJECT_RECIPIENT ? null : delivery.userId;
   const recipient = await queries.findRecipient(db.read, notification.id, userId);
   if (!recipient) throw new PermanentError("the notification has no recipients left");
