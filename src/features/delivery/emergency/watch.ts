@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { countText } from "../../../core/clean-text.ts";
 import { type EpochMs, MINUTE_MS } from "../../../core/clock.ts";
-import { withinOr } from "../../../core/promises.ts";
+import { within, withinOr } from "../../../core/promises.ts";
 import type { QueueName } from "../../../core/queues.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { Database } from "../../../store/database.ts";
@@ -17,7 +17,7 @@ const LOOK_EVERY_MS = 15_000;
 const LOOK_AGAIN_MS = 5000;
 /** A problem of the store that is shorter is over before anyone could act. */
 export const STORE_AFTER_MS = 10_000;
-/** How long a write may take before it counts as refused. */
+/** How long a write may take before it counts as refused, and a look before the next one begins. */
 const ANSWER_LIMIT_MS = 10_000;
 /** A ready page is attempted within this time. */
 const ATTEMPTED_WITHIN_MS = MINUTE_MS;
@@ -29,6 +29,8 @@ export class EmergencyWatch {
   readonly #parts: EmergencyWatchParts;
   #timer: NodeJS.Timeout | null = null;
   #looking: Promise<void> | null = null;
+  /** Reads that the database has not answered yet, by what they read. */
+  readonly #reading = new Map<string, Promise<void>>();
   /** On the elapsed clock: since when the store has had a problem. */
   #refusedSince: number | null = null;
 
@@ -66,9 +68,21 @@ export class EmergencyWatch {
   async #look(): Promise<void> {
     const { log } = this.#parts;
     await this.#lookAtStore().catch((err: unknown) => log.warn({ err }, "cannot check the database"));
-    await this.#lookAtQueues().catch((err: unknown) => log.warn({ err }, "cannot read the paused queues"));
-    await this.#lookAtIncidents().catch((err: unknown) => log.warn({ err }, "cannot read the open incidents"));
+    await this.#read("paused queues", () => this.#lookAtQueues());
+    await this.#read("open incidents", () => this.#lookAtIncidents());
     this.#lookAtPages();
+  }
+
+  /** A disk that hangs must not end the looks. What takes longer goes on; meanwhile it is not begun again. */
+  async #read(what: string, look: () => Promise<void>): Promise<void> {
+    const { log } = this.#parts;
+    const begin = (): Promise<void> =>
+      look()
+        .catch((err: unknown) => log.warn({ err }, `cannot read the ${what}`))
+        .finally(() => this.#reading.delete(what));
+    const reading = this.#reading.get(what) ?? begin();
+    this.#reading.set(what, reading);
+    await within(ANSWER_LIMIT_MS, reading);
   }
 
   async #lookAtIncidents(): Promise<void> {

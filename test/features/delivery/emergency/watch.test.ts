@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
+import { setImmediate } from "node:timers/promises";
+import { deferred } from "../../../../src/core/promises.ts";
 import { PAUSED_AFTER_MS, STORE_AFTER_MS } from "../../../../src/features/delivery/emergency/watch.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { answered, startPrism } from "../../../helpers/prism.ts";
@@ -76,6 +78,49 @@ test("a store that refuses writes for 10 s is called; a shorter problem is not",
   });
   assert.equal(hook.calls[0]?.reason, "store-refuses-writes");
   assert.match(hook.calls[0]?.what ?? "", /maxDbBytes/);
+});
+
+test("a disk that hangs is called, though the database answers nothing", async (t) => {
+  const hook = await webhookReceiver(t);
+  const { prism, clock } = await IncidentWorld.start(t, {
+    "emergency.webhook": hook.url,
+    "webhooks.allowPrivateCidrs": "127.0.0.0/8",
+  });
+  const { emergencyWatch, incidents } = prism.parts.offers;
+  const { emergency, store } = prism.parts.base;
+  // The look of the start.
+  await emergencyWatch.check();
+  const hung = deferred<never>();
+  let reads = 0;
+  store.health.check = () => hung.promise;
+  incidents.unreached = () => {
+    reads += 1;
+    return hung.promise;
+  };
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const look = async (): Promise<void> => {
+    let isOver = false;
+    const looked = emergencyWatch.check().finally(() => {
+      isOver = true;
+    });
+    for (let turns = 0; turns < 100 && !isOver; turns += 1) {
+      t.mock.timers.tick(1000);
+      await setImmediate();
+    }
+    assert.ok(isOver, "the look has an end");
+    await looked;
+  };
+  await look();
+  clock.advance(STORE_AFTER_MS);
+  await look();
+  t.mock.timers.reset();
+  await emergency.check();
+  assert.deepEqual(
+    hook.calls.map(({ reason }) => reason),
+    ["store-refuses-writes"],
+  );
+  assert.equal(reads, 1, "a read that waits is not begun again");
+  hung.reject(new Error("the disk is gone"));
 });
 
 test("the ways are read again by a reload", async (t) => {
