@@ -16,11 +16,24 @@ import { temporaryDir } from "../helpers/store.ts";
 const ANSWERS = "process.send({ url: 'http://127.0.0.1:9' }); setInterval(() => undefined, 1000)";
 const HANGS = "setInterval(() => undefined, 1000)";
 
+interface State {
+  leader: string | null;
+  degraded: DegradedServer | null;
+  free: number;
+}
+
 /** A busy machine needs long to start a process. */
 const START_MS = 5000;
 
+/** Leaves a part of a copy, as one that has filled the disk. */
+const CRASHES = "require('node:fs').mkdirSync(process.argv[1], { recursive: true }); process.exit(1)";
+
 /** A node without a leader, with the processes beside it in turn; null: one that cannot be started. The last one stays. */
-function watch(t: TestContext, scripts: readonly (string | null)[], startMs?: number) {
+function watch(
+  t: TestContext,
+  scripts: readonly (string | null)[],
+  { startMs, free = Number.POSITIVE_INFINITY }: { readonly startMs?: number; readonly free?: number } = {},
+) {
   const dataDir = temporaryDir(t);
   const folder = join(dataDir, "without-leader");
   mkdirSync(folder);
@@ -35,10 +48,10 @@ function watch(t: TestContext, scripts: readonly (string | null)[], startMs?: nu
   generateSecrets(config);
   const log = new LogLines();
   const forwarder = new Forwarder({ node: "a", advertise: "http://127.0.0.1:1", log });
-  const state: { leader: string | null; degraded: DegradedServer | null } = { leader: null, degraded: null };
+  const state: State = { leader: null, degraded: null, free };
   const children: ChildProcess[] = [];
   const watching = watchForLeader({
-    ...{ config, log, againMs: 0 },
+    ...{ config, log, againMs: 0, free: () => state.free },
     ...(startMs !== undefined && { startMs }),
     node: {
       ...{ forwarder, leaderUrl: () => state.leader, silentMs: () => 60_000, rank: () => 1 },
@@ -50,7 +63,7 @@ function watch(t: TestContext, scripts: readonly (string | null)[], startMs?: nu
     spawnCopy() {
       const script = scripts[Math.min(children.length, scripts.length - 1)] ?? null;
       const program = script === null ? join(dataDir, "missing") : process.execPath;
-      const child = spawn(program, ["-e", script ?? ""], { stdio: ["ignore", "ignore", "ignore", "ipc"] });
+      const child = spawn(program, ["-e", script ?? "", folder], { stdio: ["ignore", "ignore", "ignore", "ipc"] });
       children.push(child);
       return child;
     },
@@ -60,10 +73,26 @@ function watch(t: TestContext, scripts: readonly (string | null)[], startMs?: nu
 }
 
 test("a process that pages is started again when it could not be started, and when it hangs", async (t) => {
-  const { state, children, folder } = watch(t, [null, HANGS, ANSWERS], START_MS);
+  const { state, children, folder } = watch(t, [null, HANGS, ANSWERS], { startMs: START_MS });
   await eventually("what an earlier process left is removed", () => !existsSync(folder));
   await eventually("the next one answers", () => state.degraded?.url === "http://127.0.0.1:9");
   assert.equal(children[1]?.signalCode, "SIGKILL");
+});
+
+test("what a process that pages has copied is removed when it crashes", async (t) => {
+  const { state, children, folder } = watch(t, [CRASHES, ANSWERS]);
+  await eventually("the next one answers", () => state.degraded !== null);
+  assert.deepEqual([children[0]?.exitCode, existsSync(folder)], [1, false]);
+});
+
+test("without room for a copy of the database none is begun, and the log says so", async (t) => {
+  const { state, children, log } = watch(t, [ANSWERS], { free: 1_000_000 });
+  const isSaid = () =>
+    log.lines.some(({ fields }) => /a copy of the database needs .* free some/.test(String(fields["err"])));
+  await eventually("it is said", isSaid);
+  assert.equal(children.length, 0);
+  state.free = 1_000_000_000;
+  await eventually("it answers", () => state.degraded !== null);
 });
 
 test("the copy of the database is removed when a node leads again", async (t) => {
