@@ -188,7 +188,8 @@ export async function startNode(
       ownUrl = url;
       member.lead(() => lead.sequence);
       lead.serves();
-      const snapshots = serveSnapshots({ nats, name: cluster.name, box: records, log }, databaseFile);
+      const served = { file: databaseFile, minFreeBytes: config.minFreeBytes };
+      const snapshots = serveSnapshots({ nats, name: cluster.name, box: records, log }, served);
       purgeApplied({ journal, member, lead, snapshots, log });
       port.leadsAt(url);
       if (!isHandedOver) await setTimeout(LEASE_MS);
