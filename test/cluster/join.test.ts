@@ -4,6 +4,8 @@ import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileS
 import { join } from "node:path";
 import test from "node:test";
 import { digestOf } from "../../src/cluster/digest.ts";
+import { purgeApplied } from "../../src/cluster/join.ts";
+import type { KnownNode } from "../../src/cluster/member.ts";
 import { connectNats } from "../../src/cluster/nats-log.ts";
 import { recordBox } from "../../src/cluster/record.ts";
 import { fetchSnapshot, finishCopy, serveSnapshots } from "../../src/cluster/snapshot.ts";
@@ -257,4 +259,40 @@ test("a leader begins no copy without room, and removes what it has written of o
   writeFileSync(file, whole);
   assert.equal(await ask(), "another node copies the database");
   assert.equal(existsSync(partial), true);
+});
+
+const [MINUTE_MS, KEPT] = [60_000, 10_000];
+
+test("the log is kept for a node that goes on, and not for one that has applied nothing for an hour", (t) => {
+  t.mock.timers.enable({ apis: ["setInterval"] });
+  let now = 0;
+  t.mock.method(performance, "now", () => now);
+  const lead = { sequence: 100_000 };
+  const known = { ...{ run: "1", startedAt: 0, count: 0, isLeader: false, isEnding: false, term: 1, recordAt: 0 } };
+  const nodes = new Map<string, number>();
+  const purged: number[] = [];
+  purgeApplied({
+    journal: { purge: async (before) => void purged.push(before) },
+    member: {
+      get nodes() {
+        return [...nodes].map(([node, sequence]) => ({ ...known, node, sequence, heardAt: now }) as KnownNode);
+      },
+    },
+    ...{ lead, snapshots: { isInUse: false }, log: silentLogger },
+  });
+  const pass = (minutes: number, goesOn: boolean): number | undefined => {
+    for (let n = 0; n < minutes; n += 10) {
+      now += 10 * MINUTE_MS;
+      lead.sequence += 100;
+      if (goesOn) nodes.set("slow", (nodes.get("slow") ?? 0) + 1);
+      t.mock.timers.tick(10 * MINUTE_MS);
+    }
+    return purged.at(-1);
+  };
+  nodes.set("slow", 20_000);
+  assert.equal(pass(180, true), 20_018 - KEPT, "it is far behind, and goes on");
+  assert.equal(pass(50, false), 20_018 - KEPT, "its disk is full");
+  assert.equal(pass(20, false), lead.sequence - KEPT, "the others must go on");
+  nodes.set("slow", lead.sequence);
+  assert.equal(pass(10, true), lead.sequence - 99 - KEPT, "it has copied the leader's file");
 });
