@@ -66,7 +66,7 @@ test("requests and WebSockets that wait when a copy begins to answer are answere
   await eventually("they are held", () => port.standby.waiting === 4);
   const kept: string[] = [];
   const add = async ({ path }: { path: string }) => void kept.push(path);
-  const spool = { hasRoomFor: async () => true, add, waiting: 0 };
+  const spool = { add, waiting: 0 };
   port.setting.degraded = { url: copy.url, spool };
   port.standby.answersFromCopy();
   await eventually("answers", () => [read, sent, other, live].every(({ text }) => text.startsWith("HTTP/1.1")));
