@@ -36,7 +36,10 @@ const ROOM_BYTES = 16_777_216;
 interface Parts {
   readonly config: Config;
   readonly log: Logger;
-  readonly node: Pick<ClusterNode, "forwarder" | "isCopying" | "leaderUrl" | "silentMs" | "rank" | "setDegraded">;
+  readonly node: Pick<
+    ClusterNode,
+    "forwarder" | "isCopying" | "isLeading" | "leaderUrl" | "silentMs" | "rank" | "setDegraded"
+  >;
   /** Starts the process of {@link serveCopy}, with a channel for messages. */
   spawnCopy(): ChildProcess;
   /** Between two tries to start it. */
@@ -147,7 +150,8 @@ export function watchForLeader(parts: Parts): { stop(): Promise<void> } {
     const leader = node.leaderUrl();
     if (leader !== null) {
       emergency.clear("no-leader");
-      if (performance.now() - notedAt >= TOUCH_EVERY_MS) {
+      // The server of a leader notes it itself, and also its end.
+      if (!node.isLeading() && performance.now() - notedAt >= TOUCH_EVERY_MS) {
         alive.note();
         notedAt = performance.now();
       }

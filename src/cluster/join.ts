@@ -64,6 +64,8 @@ export interface ClusterNode {
   watch(replication: Replication, onEnd: () => void): void;
   /** URL of the leader; null: there is none. */
   leaderUrl(): string | null;
+  /** This node leads, and its server answers. */
+  isLeading(): boolean;
   /** How long no leader was heard, in ms. */
   silentMs(): number;
   /** Its database is older than the log: it copies that of the leader. */
@@ -210,6 +212,7 @@ export async function startNode(
       timer.unref();
     },
     leaderUrl: () => ownUrl ?? leaderUrl(),
+    isLeading: () => ownUrl !== null,
     silentMs: () => joined?.member.silentMs ?? performance.now() - Math.max(startedAt, early?.at ?? 0),
     isCopying: () => isCopying,
     rank: () => joined?.member.namesBefore ?? 0,

@@ -109,8 +109,7 @@ export class Spool {
     const file: SpooledFile = { bytes: sizeOf(sealed.length), sender, isWritten: false, laterSince: null };
     const bytes = file.bytes - (this.#files.get(earlier ?? "")?.bytes ?? 0);
     const hasRoom = this.#ofSenders.hasRoom(sender, bytes) && this.#ofOwners.hasRoom(ownerKey, bytes);
-    if (bytes > 0 && !hasRoom)
-      throw new NotKept("one sender or its owner has filled its share of the spool");
+    if (bytes > 0 && !hasRoom) throw new NotKept("one sender or its owner has filled its share of the spool");
     // Also what is being written has its place.
     this.#noteFile(name, file);
     if (pingKey !== null) this.#pings.set(pingKey, name);

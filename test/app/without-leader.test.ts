@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { watchForLeader } from "../../src/app/without-leader.ts";
@@ -20,6 +20,7 @@ interface State {
   leader: string | null;
   degraded: DegradedServer | null;
   free: number;
+  isLeading: boolean;
 }
 
 /** A busy machine needs long to start a process. */
@@ -48,14 +49,14 @@ function watch(
   generateSecrets(config);
   const log = new LogLines();
   const forwarder = new Forwarder({ node: "a", advertise: "http://127.0.0.1:1", log });
-  const state: State = { leader: null, degraded: null, free };
+  const state: State = { leader: null, degraded: null, free, isLeading: false };
   const children: ChildProcess[] = [];
   const watching = watchForLeader({
     ...{ config, log, againMs: 0, free: () => state.free },
     ...(startMs !== undefined && { startMs }),
     node: {
       ...{ forwarder, leaderUrl: () => state.leader, silentMs: () => 60_000, rank: () => 1 },
-      isCopying: () => false,
+      ...{ isCopying: () => false, isLeading: () => state.isLeading },
       setDegraded: (server) => {
         state.degraded = server;
       },
@@ -69,7 +70,7 @@ function watch(
     },
   });
   t.after(() => watching.stop());
-  return { state, children, folder, log };
+  return { state, children, folder, log, dataDir };
 }
 
 test("a process that pages is started again when it could not be started, and when it hangs", async (t) => {
@@ -93,6 +94,28 @@ test("without room for a copy of the database none is begun, and the log says so
   assert.equal(children.length, 0);
   state.free = 1_000_000_000;
   await eventually("it answers", () => state.degraded !== null);
+});
+
+test("a database that cannot be opened ends no node without a leader, and is tried again", async (t) => {
+  const { state, log, dataDir } = watch(t, [ANSWERS]);
+  const [file, aside] = ["prism.db", "aside.db"].map((name) => join(dataDir, name)) as [string, string];
+  renameSync(file, aside);
+  writeFileSync(file, "damaged ".repeat(1000));
+  await eventually("it is said", () => log.lines.some(({ fields }) => /not a database/.test(String(fields["err"]))));
+  renameSync(aside, file);
+  await eventually("it answers", () => state.degraded !== null);
+});
+
+test("a node that leads leaves it to its server to note that it lives, and that it was stopped", async (t) => {
+  const { state, folder, dataDir } = watch(t, [ANSWERS]);
+  const alive = join(dataDir, "alive");
+  await eventually("it answers", () => state.degraded !== null);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(alive, "stopped\n");
+  state.isLeading = true;
+  state.leader = "http://127.0.0.1:1";
+  await eventually("it has seen the leader", () => state.degraded === null && !existsSync(folder));
+  assert.equal(readFileSync(alive, "utf8"), "stopped\n");
 });
 
 test("the copy of the database is removed when a node leads again", async (t) => {

@@ -75,6 +75,20 @@ test("requests and WebSockets that wait when a copy begins to answer are answere
   assert.deepEqual(kept, ["/api/v1/events"]);
 });
 
+test("requests that a lost leader has end when a copy begins to answer, and those that may be repeated reach it", async (t) => {
+  const [leader, copy] = [await openServer(t, () => undefined), await openServer(t)];
+  const port = await openPort(t, { leader: leader.url });
+  const read = await dial(t, port.port, GET.replace("/a", "/api/v1/incidents"));
+  const sent = await dial(t, port.port, POST.replace("/a", "/api/v1/events"));
+  await eventually("the leader has them", () => leader.seen.length === 2);
+  port.setting.leader = null;
+  port.setting.degraded = { url: copy.url, spool: { add: async () => undefined, waiting: 0 } };
+  port.standby.answersFromCopy();
+  await eventually("answers", () => [read, sent].every(({ text }) => text.startsWith("HTTP/1.1")));
+  assert.match(read.text, /^HTTP\/1\.1 200 /);
+  assert.match(sent.text, /^HTTP\/1\.1 503 .*OUTCOME_UNKNOWN/s);
+});
+
 test("a leader with a certificate of another name gets nothing, and the cause is logged once", async (t) => {
   const { server, caFile } = await openSecured(t);
   const port = await openPort(t, { caFile, holdMs: 700, leader: server.url });
