@@ -11,6 +11,7 @@ import { type Config, type LoadedConfig, sealedBoxOf } from "../config/load.ts";
 import { localUrlOf, publicUrlOf } from "../config/public-url.ts";
 import { countText } from "../core/clean-text.ts";
 import { systemClock } from "../core/clock.ts";
+import { freeBytes } from "../core/data-dir.ts";
 import type { Logger } from "../core/log.ts";
 import { within } from "../core/promises.ts";
 import { nameOwners, warnOnPages } from "../core/runtime.ts";
@@ -18,7 +19,7 @@ import { Emergency } from "../features/delivery/emergency/index.ts";
 import { AliveFile, TOUCH_EVERY_MS } from "../features/operate/watch/index.ts";
 import { keepOnlyJobs } from "../store/commit/job-sql.ts";
 import { closing, openForWriting } from "../store/sqlite/connection.ts";
-import { snapshotDatabase } from "../store/sqlite/snapshot.ts";
+import { requireRoomForSnapshot, snapshotDatabase } from "../store/sqlite/snapshot.ts";
 import { endClusterOf } from "../store/store.ts";
 
 const LOOK_MS = 500;
@@ -29,17 +30,23 @@ const STOP_MS = 5000;
 /** A copy that does not answer then is made again: two minutes, and what a slow disk needs. */
 const START_MS = 120_000;
 const BYTES_PER_MS = 5000;
+/** What the copy and the requests for the next leader take at first. Alerts may use the last `minFreeBytes`. */
+const ROOM_BYTES = 16_777_216;
 
 interface Parts {
   readonly config: Config;
   readonly log: Logger;
-  readonly node: Pick<ClusterNode, "forwarder" | "isCopying" | "leaderUrl" | "silentMs" | "rank" | "setDegraded">;
+  readonly node: Pick<
+    ClusterNode,
+    "forwarder" | "isCopying" | "isLeading" | "leaderUrl" | "silentMs" | "rank" | "setDegraded"
+  >;
   /** Starts the process of {@link serveCopy}, with a channel for messages. */
   spawnCopy(): ChildProcess;
   /** Between two tries to start it. */
   readonly againMs?: number;
   /** How long it may take to start, beside the time for its copy. */
   readonly startMs?: number;
+  readonly free?: typeof freeBytes;
 }
 
 /** What {@link serveCopy} sends when it listens. */
@@ -53,7 +60,7 @@ interface CopyMessage {
  * database. What it has accepted is sent to the next leader.
  */
 export function watchForLeader(parts: Parts): { stop(): Promise<void> } {
-  const { config, log, node, spawnCopy, againMs = AGAIN_MS, startMs = START_MS } = parts;
+  const { config, log, node, spawnCopy, againMs = AGAIN_MS, startMs = START_MS, free = freeBytes } = parts;
   const { emergencyAfterMs, degraded } = config.cluster;
   const { forwarder } = node;
   const spool = new Spool({ dataDir: config.dataDir, box: sealedBoxOf(config), log, forwarder });
@@ -72,14 +79,19 @@ export function watchForLeader(parts: Parts): { stop(): Promise<void> } {
   // A process that was killed has left it.
   void removeCopy(config.dataDir, log);
 
-  const start = (databaseBytes: number): void => {
+  const start = (): void => {
     triedAt = performance.now();
-    log.error({}, "no node leads the cluster: paging people from a copy of the database");
     const failed = (err: unknown): void => {
       log.error({ err }, "the process that pages without a leader cannot be started; trying again");
     };
+    const { dataDir, databaseFile: file } = config;
     let child: ChildProcess;
+    let databaseBytes: number;
     try {
+      if (!hasTables(file)) return;
+      databaseBytes = statSync(file).size;
+      requireRoomForSnapshot({ file, folder: dataDir, keptBytes: ROOM_BYTES }, free);
+      log.error({}, "no node leads the cluster: paging people from a copy of the database");
       child = spawnCopy();
     } catch (err) {
       return failed(err);
@@ -90,6 +102,10 @@ export function watchForLeader(parts: Parts): { stop(): Promise<void> } {
       if (copy !== child) return;
       copy = null;
       node.setDegraded(null);
+      // It may have ended because the copy has filled the disk.
+      ending = removeCopy(dataDir, log).finally(() => {
+        ending = null;
+      });
     };
     const timer = setTimeout(
       () => {
@@ -134,7 +150,8 @@ export function watchForLeader(parts: Parts): { stop(): Promise<void> } {
     const leader = node.leaderUrl();
     if (leader !== null) {
       emergency.clear("no-leader");
-      if (performance.now() - notedAt >= TOUCH_EVERY_MS) {
+      // The server of a leader notes it itself, and also its end.
+      if (!node.isLeading() && performance.now() - notedAt >= TOUCH_EVERY_MS) {
         alive.note();
         notedAt = performance.now();
       }
@@ -152,8 +169,7 @@ export function watchForLeader(parts: Parts): { stop(): Promise<void> } {
     if (silentMs >= emergencyAfterMs + node.rank() * RANK_MS)
       emergency.raise("no-leader", { text: "no node of the cluster leads.", since, facts });
     if (degraded !== "page" || copy || ending || node.isCopying()) return;
-    if (silentMs < emergencyAfterMs || performance.now() - triedAt < againMs) return;
-    if (hasTables(config.databaseFile)) start(statSync(config.databaseFile).size);
+    if (silentMs >= emergencyAfterMs && performance.now() - triedAt >= againMs) start();
   };
   const timer = setInterval(look, LOOK_MS);
   timer.unref();

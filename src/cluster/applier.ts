@@ -51,8 +51,10 @@ export class Applier {
     if (sequence !== this.#sequence + 1)
       throw new Diverged(`the message ${sequence} of the log follows ${this.#sequence}: one is missing`);
     const record = this.#reader.read(bytes);
-    this.#sequence = sequence;
-    if (record === null) return null;
+    if (record === null) {
+      this.#sequence = sequence;
+      return null;
+    }
     const { id, previous, term, content } = record;
     // Two nodes were started at once: the log did not exist when this empty one looked.
     if (this.#position.id === START.id && previous !== START.id)
@@ -64,8 +66,8 @@ export class Applier {
       );
     const [begin, commit, rollback] = this.#transaction;
     const position = { sequence, id, term };
-    begin();
     try {
+      begin();
       if (content.kind === "statements") {
         requireKnownMigrations(content.statements);
         this.#runner.run(content.statements);
@@ -73,11 +75,13 @@ export class Applier {
       this.#store(position);
       commit();
     } catch (error) {
-      if (this.#connection.inTransaction) rollback();
+      // Parts of the record that were read are read again.
       this.#sequence = this.#position.sequence;
+      if (this.#connection.inTransaction) rollback();
       throw error;
     }
     this.#position = position;
+    this.#sequence = sequence;
     return record;
   }
 }

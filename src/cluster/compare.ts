@@ -6,7 +6,7 @@ import { openForReading } from "../store/sqlite/connection.ts";
 import { differing, digestOf, type TableDigest } from "./digest.ts";
 import { readPosition } from "./position.ts";
 import { newRecordId } from "./record.ts";
-import { type NodeTransport, opened } from "./signals.ts";
+import { listen, type NodeTransport, opened } from "./signals.ts";
 
 /* Digests of all nodes at one record of the log. While the leader stores nothing, each node begins
  * to read its file; what is stored afterwards no longer shows there. */
@@ -64,28 +64,26 @@ export function answerDigests({ nats, name, box }: NodeTransport, node: string, 
   let current: (FileDigest & { readonly id: string }) | null = null;
   // A message that is sent again must not begin the work again; the oldest ids give way.
   const begun = new Set<string>();
-  nats.subscribe(subjectOf(name), {
-    callback(error, message) {
-      const asked = error ? null : opened<Asked>(box, CONTEXT, message.data);
-      if (asked === null || asked.leader === node) return;
-      const { id, sequence } = asked;
-      if (sequence !== null) {
-        if (current?.id === id) current.read(sequence);
-        return;
-      }
-      if (begun.has(id)) return;
-      if (begun.size === MAX_BEGUN) begun.delete([...begun][0] ?? "");
-      begun.add(id);
-      current?.end();
-      const say = (said: Said): void => {
-        if (!nats.isClosed())
-          nats.publish(
-            `${subjectOf(name)}.${id}`,
-            box.seal(contextOf(id), Buffer.from(JSON.stringify({ node, ...said }))),
-          );
-      };
-      current = { id, ...startDigest(file, say) };
-    },
+  listen(nats, subjectOf(name), (message) => {
+    const asked = opened<Asked>(box, CONTEXT, message.data);
+    if (asked === null || asked.leader === node) return;
+    const { id, sequence } = asked;
+    if (sequence !== null) {
+      if (current?.id === id) current.read(sequence);
+      return;
+    }
+    if (begun.has(id)) return;
+    if (begun.size === MAX_BEGUN) begun.delete([...begun][0] ?? "");
+    begun.add(id);
+    current?.end();
+    const say = (said: Said): void => {
+      if (!nats.isClosed())
+        nats.publish(
+          `${subjectOf(name)}.${id}`,
+          box.seal(contextOf(id), Buffer.from(JSON.stringify({ node, ...said }))),
+        );
+    };
+    current = { id, ...startDigest(file, say) };
   });
 }
 

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { Shares } from "../core/slots.ts";
 import { OWNER_HEADER } from "../http/headers.ts";
 import type { Forwarder } from "./forward.ts";
-import { NotKept, type Spool } from "./spool.ts";
+import { isPing, NotKept, type Spool } from "./spool.ts";
 
 /* A node without a leader answers from a copy of its own database, by a process beside it
  * (app/without-leader.ts), so that people are still paged. */
@@ -10,14 +10,12 @@ import { NotKept, type Spool } from "./spool.ts";
 /** Where requests go while no node leads. */
 export interface DegradedServer {
   readonly url: string;
-  readonly spool: Pick<Spool, "hasRoomFor" | "add" | "waiting">;
+  readonly spool: Pick<Spool, "add" | "waiting">;
 }
 
 const MAX_BODY_BYTES = 8_388_608;
 /** A ping is kept with the beginning of its body, as the server does (heartbeats/pings.ts). */
 const PING_BODY_BYTES = 10_000;
-const PING =
-  /^\/(?:ping|api\/push|api\/v2\/heartbeat|v2\/heartbeats)\/|^\/integrations\/v1\/[^/]+\/[^/]+\/heartbeat\/?$/;
 const MAX_BODY_MS = 30_000;
 /** Bytes of all bodies that are being read; nothing about them was checked yet. */
 const MAX_IN_FLIGHT_BYTES = 67_108_864;
@@ -75,12 +73,11 @@ export async function answerAndKeep(
   { headers, client }: { readonly headers: NodeJS.Dict<string | string[]>; readonly client: string },
 ): Promise<void> {
   const path = req.url ?? "/";
-  const most = PING.test(path.split("?")[0] ?? "") ? PING_BODY_BYTES : MAX_BODY_BYTES;
+  const most = isPing(path) ? PING_BODY_BYTES : MAX_BODY_BYTES;
   await bodies.with(req, { most, client }, async (body) => {
     const { "transfer-encoding": _, ...others } = headers;
     const spooled = { method: req.method ?? "POST", path, headers: others, body };
-    if (!(await spool.hasRoomFor(spooled)))
-      throw new NotKept("one sender or its owner has filled its share of the spool");
+    // Also without room in the spool: people are paged, and the sender then sends it again.
     const reply = await forwarder.exchange(url, spooled);
     const { [OWNER_HEADER]: owner, ...answered } = reply.headers;
     const isKept = reply.status < 300;

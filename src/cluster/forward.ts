@@ -41,7 +41,7 @@ export class Unanswered extends Error {
   }
 }
 
-export interface ForwarderOptions {
+interface ForwarderOptions {
   readonly node: string;
   /** The URL under which other nodes reach this one: its certificate has this name. */
   readonly advertise: string;

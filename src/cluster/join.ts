@@ -64,6 +64,8 @@ export interface ClusterNode {
   watch(replication: Replication, onEnd: () => void): void;
   /** URL of the leader; null: there is none. */
   leaderUrl(): string | null;
+  /** This node leads, and its server answers. */
+  isLeading(): boolean;
   /** How long no leader was heard, in ms. */
   silentMs(): number;
   /** Its database is older than the log: it copies that of the leader. */
@@ -188,7 +190,8 @@ export async function startNode(
       ownUrl = url;
       member.lead(() => lead.sequence);
       lead.serves();
-      const snapshots = serveSnapshots({ nats, name: cluster.name, box: records, log }, databaseFile);
+      const served = { file: databaseFile, minFreeBytes: config.minFreeBytes };
+      const snapshots = serveSnapshots({ nats, name: cluster.name, box: records, log }, served);
       purgeApplied({ journal, member, lead, snapshots, log });
       port.leadsAt(url);
       if (!isHandedOver) await setTimeout(LEASE_MS);
@@ -209,6 +212,7 @@ export async function startNode(
       timer.unref();
     },
     leaderUrl: () => ownUrl ?? leaderUrl(),
+    isLeading: () => ownUrl !== null,
     silentMs: () => joined?.member.silentMs ?? performance.now() - Math.max(startedAt, early?.at ?? 0),
     isCopying: () => isCopying,
     rank: () => joined?.member.namesBefore ?? 0,
@@ -324,29 +328,37 @@ async function requireOwnLog(journal: NatsLog, file: string, replicas: number, b
 }
 
 const PURGE_MS = 600_000;
-/** The log is kept for a node that was heard within this time. */
+/** The log is kept for a node that was heard, and applied something, within this time. */
 const KEPT_FOR_MS = 3_600_000;
 /** Messages that are kept although all nodes have them. */
 const KEPT = 10_000;
 
 interface Purging {
-  readonly journal: NatsLog;
-  readonly member: ClusterMember;
-  readonly lead: ClusterLead;
+  readonly journal: Pick<NatsLog, "purge">;
+  readonly member: Pick<ClusterMember, "nodes">;
+  readonly lead: Pick<ClusterLead, "sequence">;
   readonly snapshots: Snapshots;
   readonly log: Logger;
 }
 
 /**
  * Removes what every live node has applied, so that the log stays small: a node that was away for
- * longer copies the leader's file.
+ * longer, or has applied nothing for so long, copies the leader's file.
  */
-function purgeApplied({ journal, member, lead, snapshots, log }: Purging): void {
+export function purgeApplied({ journal, member, lead, snapshots, log }: Purging): void {
+  /** Where each node was when it last went on. */
+  const progress = new Map<string, { readonly sequence: number; readonly at: number }>();
   const timer = setInterval(() => {
+    const [now, end] = [performance.now(), lead.sequence];
+    for (const { node, sequence } of member.nodes)
+      if (sequence >= end || sequence !== progress.get(node)?.sequence) progress.set(node, { sequence, at: now });
     // A node that copies the file needs the log from then on, and sends no beats yet.
     if (snapshots.isInUse) return;
-    const live = member.nodes.filter(({ heardAt }) => performance.now() - heardAt < KEPT_FOR_MS);
-    const applied = [lead.sequence, ...live.map(({ sequence }) => sequence)];
+    // With a full disk it is heard for days, and the log would grow until no node can write to it.
+    const live = member.nodes.filter(
+      ({ node, heardAt }) => now - Math.min(heardAt, progress.get(node)?.at ?? now) < KEPT_FOR_MS,
+    );
+    const applied = [end, ...live.map(({ sequence }) => sequence)];
     const before = Math.min(...applied) - KEPT;
     if (before > 0)
       journal.purge(before).catch((err: unknown) => log.warn({ err }, "cannot shorten the log of the cluster"));

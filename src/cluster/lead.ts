@@ -43,7 +43,7 @@ export class SharedName {
 }
 
 /** How this node came to lead. */
-export interface TakeOver {
+interface TakeOver {
   /** Since when it answers, in epoch ms. */
   readonly at: number;
   /** The leader before. */

@@ -9,7 +9,7 @@ import { type ClusterRecord, encodeRecord, newRecordId } from "./record.ts";
 import type { NodeBeat, NodeKeys, Signals } from "./signals.ts";
 import type { NodeTime } from "./time.ts";
 
-export interface MemberParts {
+interface MemberParts {
   readonly node: string;
   readonly advertise: string;
   /** Follows only. */
@@ -54,7 +54,7 @@ const LOOK_MS = 100;
 /** Each node that is ahead of this one may stand before it. */
 const RANK_MS = 300;
 /** A node whose clock differs by more becomes a candidate last: its timers would be early or late. */
-const MOST_SKEW_MS = 5000;
+const LATE_SKEW_MS = 5000;
 /** Two leaders that were blocked may be chance; what blocks a third one goes from node to node. */
 export const FENCED_BY_CHANCE = 2;
 const FENCED_WITHIN_MS = 600_000;
@@ -465,7 +465,7 @@ export class ClusterMember {
   #waitMs(): number {
     const isNamed = this.#hasResigned && this.#successor !== null;
     if (isNamed && this.#successor === this.#parts.node) return 0;
-    const isSkewed = Math.abs(this.#skewMs) > MOST_SKEW_MS;
+    const isSkewed = Math.abs(this.#skewMs) > LATE_SKEW_MS;
     return this.#rank() * RANK_MS + (isNamed ? SUCCESSOR_MS : 0) + (isSkewed ? SKEWED_MS : 0);
   }
 

@@ -19,7 +19,7 @@ interface FollowerOfLeader {
 }
 
 /** What a node that follows knows of itself. */
-export interface FollowerState {
+interface FollowerState {
   readonly node: string;
   readonly hasLeader: boolean;
   readonly term: number;

@@ -5,6 +5,7 @@ import { endSequenceBlocks } from "../store/commit/sequences.ts";
 import { keyStoredFingerprints, loadAuditKey, noteServerKeys } from "../store/sealed-settings.ts";
 import { closing, openForWriting } from "../store/sqlite/connection.ts";
 import { migrateUp } from "../store/sqlite/migrate.ts";
+import { failureOf } from "../store/sqlite/sqlite-errors.ts";
 import { newAppendFigures, SharedName } from "./lead.ts";
 import { newAccepted, noteAccepted } from "./lease.ts";
 import { Fenced } from "./log.ts";
@@ -59,7 +60,7 @@ export async function runPrepareLeader({ file, keys, own, accepted }: PrepareThr
         ...{ connection, node: own.node, position: own.position, box: recordBox(own.secrets) },
         now: Date.now,
         onLost: () => {
-          throw new Error("a record is in the log, and its commit failed");
+          throw new Fenced("a record is in the log, and its commit failed");
         },
       });
       const append = (next: NextRecord | null): void => log.appendNext(next, (sent) => noteAccepted(accepted, sent));
@@ -83,7 +84,9 @@ export async function runPrepareLeader({ file, keys, own, accepted }: PrepareThr
     });
     reply({ position });
   } catch (error) {
-    reply({ message: error instanceof Error ? error.message : String(error), isFenced: error instanceof Fenced });
+    // As in the writer's thread: with a full disk it follows, so that another node may lead.
+    const isFenced = error instanceof Fenced || failureOf(error) !== "internal";
+    reply({ message: error instanceof Error ? error.message : String(error), isFenced });
   } finally {
     await log.close();
   }

@@ -5,7 +5,7 @@ import type { Msg } from "@nats-io/transport-node";
 import { createDatabaseFile, freeBytes, PARTIAL, syncDir, syncFile } from "../core/data-dir.ts";
 import type { Logger } from "../core/log.ts";
 import { reading } from "../store/sqlite/connection.ts";
-import { snapshotDatabase } from "../store/sqlite/snapshot.ts";
+import { requireRoomForSnapshot, snapshotDatabase } from "../store/sqlite/snapshot.ts";
 import { Diverged } from "./applier.ts";
 import { newRecordId } from "./record.ts";
 import { listen, type NodeTransport } from "./signals.ts";
@@ -46,12 +46,22 @@ export interface Snapshots {
   readonly isInUse: boolean;
 }
 
+interface Copied {
+  readonly file: string;
+  /** Stays free: with less this node would refuse events. */
+  readonly minFreeBytes: number;
+  readonly free?: typeof freeBytes;
+}
+
 /** Gives copies of this node's file to other nodes, which share one that is in use; messages are sealed. */
-export function serveSnapshots({ nats, name, box, log }: LoggedTransport, file: string): Snapshots {
+export function serveSnapshots(
+  { nats, name, box, log }: LoggedTransport,
+  { file, minFreeBytes, free = freeBytes }: Copied,
+): Snapshots {
   const path = join(dirname(file), ".cluster-snapshot.partial");
   let current: { readonly id: string; readonly size: number; readonly madeAt: number; usedAt: number } | null = null;
   const drop = (): void => {
-    rmSync(path, { force: true });
+    for (const each of [path, `${path}-journal`]) rmSync(each, { force: true });
     current = null;
   };
   // Of a process that was killed.
@@ -64,8 +74,12 @@ export function serveSnapshots({ nats, name, box, log }: LoggedTransport, file: 
   let making: Promise<void> | null = null;
   const make = async (): Promise<void> => {
     drop();
+    requireRoomForSnapshot({ file, folder: dirname(file), keptBytes: minFreeBytes }, free);
     createDatabaseFile(path);
-    await snapshotDatabase({ file, into: path });
+    await snapshotDatabase({ file, into: path }).catch((error: unknown) => {
+      drop();
+      throw error;
+    });
     const madeAt = performance.now();
     current = { id: newRecordId(), size: statSync(path).size, madeAt, usedAt: madeAt };
     log.info({ bytes: current.size }, "another node copies the database");

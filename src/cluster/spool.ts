@@ -31,8 +31,6 @@ const DIGITS = 12;
 const UUID_LENGTH = 36;
 const OWNER_LENGTH = 16;
 const LISTED_AT_ONCE = 1000;
-/** Senders whose owner is kept in memory: with a full share they are refused without a request to the copy. */
-const MAX_KNOWN_SENDERS = 10_000;
 /** Of the leader's reason; the rest is cut. */
 const REASON_CHARS = 500;
 /** The leader cannot take the request now, whatever it is. */
@@ -75,7 +73,8 @@ export class Spool {
   readonly #ofOwners = new Shares(MAX_BYTES, 1);
   /** Of files whose sender is known. */
   readonly #ofSenders = new Shares(MAX_BYTES, SENDER_SHARE);
-  readonly #ownerOf = new Map<string, string>();
+  /** Names of the last pings, by {@link pingKeyOf}. */
+  readonly #pings = new Map<string, string>();
   /** Senders whose last request was not answered: they come after the others. */
   readonly #slow = new Set<string>();
   #loading: Promise<void> | null = null;
@@ -94,15 +93,6 @@ export class Spool {
     return this.#files.size;
   }
 
-  /** Whether a sender, and its owner if it is known, have room. */
-  async hasRoomFor(request: WholeRequest): Promise<boolean> {
-    await this.#loaded();
-    const sender = senderOf(request);
-    const owner = this.#ownerOf.get(sender);
-    const bytes = sizeOf(request.body.length);
-    return this.#ofSenders.hasRoom(sender, bytes) && this.#ofOwners.hasRoom(owner ?? sender, bytes);
-  }
-
   /**
    * Resolves when it is on disk. @param owner who pays for it; null: all together that have none.
    * @throws NotKept without room, and errors of the disk: it is not kept
@@ -114,12 +104,15 @@ export class Spool {
     const number = String(this.#next++).padStart(DIGITS, "0");
     const name = `${number}-${uuidv7()}-${ownerKey}${SUFFIX}`;
     const sealed = sealedRequest(this.#parts.box, name, request);
-    this.#noteOwner(sender, ownerKey);
+    const pingKey = pingKeyOf(request, sender);
+    const earlier = pingKey === null ? undefined : this.#pings.get(pingKey);
     const file: SpooledFile = { bytes: sizeOf(sealed.length), sender, isWritten: false, laterSince: null };
-    if (!this.#ofSenders.hasRoom(sender, file.bytes) || !this.#ofOwners.hasRoom(ownerKey, file.bytes))
-      throw new NotKept("one sender or its owner has filled its share of the spool");
+    const bytes = file.bytes - (this.#files.get(earlier ?? "")?.bytes ?? 0);
+    const hasRoom = this.#ofSenders.hasRoom(sender, bytes) && this.#ofOwners.hasRoom(ownerKey, bytes);
+    if (bytes > 0 && !hasRoom) throw new NotKept("one sender or its owner has filled its share of the spool");
     // Also what is being written has its place.
     this.#noteFile(name, file);
+    if (pingKey !== null) this.#pings.set(pingKey, name);
     try {
       await writeComplete(join(this.#dir, name), sealed);
       file.isWritten = true;
@@ -128,6 +121,14 @@ export class Spool {
       await rm(join(this.#dir, name), { force: true });
       throw error;
     }
+    if (earlier !== undefined) await this.#replace(earlier);
+  }
+
+  /** What a heartbeat is follows from the last ping of each kind. */
+  async #replace(earlier: string): Promise<void> {
+    if (this.#isSending || !this.#files.get(earlier)?.isWritten) return;
+    this.#removed(earlier);
+    await rm(join(this.#dir, earlier), { force: true });
   }
 
   /**
@@ -137,6 +138,7 @@ export class Spool {
   async sendTo(leader: string, isOver: () => boolean): Promise<void> {
     if (this.#isSending) return;
     this.#isSending = true;
+    this.#pings.clear();
     // Another leader may have put it off, and the time without one does not count.
     for (const file of this.#files.values()) file.laterSince = null;
     try {
@@ -194,7 +196,7 @@ export class Spool {
             await this.#putAside(name);
             continue;
           }
-          const sender = this.#noteSender(name, file, request);
+          const sender = this.#noteSender(file, request);
           if (waiting.has(sender) || slow.has(sender) !== isSlow) continue;
           if (!(await this.#send(name, { file, sender, request }, leader))) waiting.add(sender);
         } catch (err) {
@@ -294,17 +296,11 @@ export class Spool {
     if (file.sender !== null) this.#ofSenders.add(file.sender, file.bytes);
   }
 
-  #noteSender(name: string, file: SpooledFile, request: SpooledRequest): string {
+  #noteSender(file: SpooledFile, request: SpooledRequest): string {
     if (file.sender !== null) return file.sender;
     file.sender = senderOf(request);
     this.#ofSenders.add(file.sender, file.bytes);
-    this.#noteOwner(file.sender, ownerIn(name));
     return file.sender;
-  }
-
-  #noteOwner(sender: string, owner: string): void {
-    if (this.#ownerOf.size >= MAX_KNOWN_SENDERS) this.#ownerOf.clear();
-    this.#ownerOf.set(sender, owner);
   }
 
   #removed(name: string): void {
@@ -364,6 +360,18 @@ function senderOf({ path: sent, headers, body }: WholeRequest): string {
     ?.replace(/^\s*\S+\s+/, "")
     .trim();
   return sha256Hex(JSON.stringify([token ?? apiKey ?? secret ?? inQuery ?? cookie ?? path]));
+}
+
+const PING =
+  /^\/(?:ping|api\/push|api\/v2\/heartbeat|v2\/heartbeats)\/|^\/integrations\/v1\/[^/]+\/[^/]+\/heartbeat\/?$/;
+
+export function isPing(path: string): boolean {
+  return PING.test(path.split("?")[0] ?? "");
+}
+
+/** Null for what is no ping, or has a body, which may say how the job went. */
+function pingKeyOf({ method, path, body }: WholeRequest, sender: string): string | null {
+  return isPing(path) && body.length === 0 ? sha256Hex(JSON.stringify([sender, method, path])) : null;
 }
 
 function decoded(path: string): string {

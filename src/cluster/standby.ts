@@ -14,7 +14,7 @@ import { OWNER_HEADER, TAKEN_AT_HEADER } from "../http/headers.ts";
 import { answerAndKeep, BodiesInFlight, type DegradedServer, treatmentOf } from "./degraded.ts";
 import type { Forwarder } from "./forward.ts";
 
-export interface StandbyOptions {
+interface StandbyOptions {
   readonly host: string;
   readonly port: number;
   readonly certFile?: string | undefined;
@@ -73,7 +73,7 @@ const KEEP_ALIVE_MS = 60_000;
 /** The end of a machine that is lost is noticed within half a minute. */
 const LEADER_KEEP_ALIVE_MS = 15_000;
 /** Ends the requests that the leader before has not answered. */
-const REPLACED = new Error("another node leads");
+const REPLACED = new Error("another node leads, or none");
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   ...["connection", "keep-alive", "proxy-connection", "te", "upgrade"],
   ...[OWNER_HEADER, TAKEN_AT_HEADER],
@@ -158,15 +158,21 @@ export class StandbyPort {
     const leader = this.#leader();
     if (leader === null) return;
     this.#forwarder.leaderChanged();
-    // The one before may hang, and must not answer any more.
-    for (const [passed, to] of this.#passed) if (to !== leader) passed.destroy(REPLACED);
-    for (const [client, to] of this.#piped) if (to !== null && to !== leader) client.destroy();
+    this.#dropOthers(leader);
     for (const waiting of [...this.#waiting]) this.#end(waiting, leader);
   }
 
   /** A copy answers from now on, also what waits. */
   answersFromCopy(): void {
+    const server = this.#leader() ?? this.#options.degraded()?.url;
+    if (server !== undefined) this.#dropOthers(server);
     for (const waiting of [...this.#waiting]) this.#end(waiting, null);
+  }
+
+  /** The leader before may hang, and must not answer any more. */
+  #dropOthers(server: string): void {
+    for (const [passed, to] of this.#passed) if (to !== server) passed.destroy(REPLACED);
+    for (const [client, to] of this.#piped) if (to !== null && to !== server) client.destroy();
   }
 
   /** Frees the port; what waits goes on waiting. */

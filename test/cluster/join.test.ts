@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { copyFileSync, existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { digestOf } from "../../src/cluster/digest.ts";
+import { purgeApplied } from "../../src/cluster/join.ts";
+import type { KnownNode } from "../../src/cluster/member.ts";
 import { connectNats } from "../../src/cluster/nats-log.ts";
 import { recordBox } from "../../src/cluster/record.ts";
 import { fetchSnapshot, finishCopy, serveSnapshots } from "../../src/cluster/snapshot.ts";
@@ -121,7 +123,7 @@ test("nodes that copy a database at the same time share one copy", async (t) => 
     t.after(() => nats.close());
     return { nats, name: "test", box: recordBox(["secret"]), log };
   };
-  const snapshots = serveSnapshots(await transport(), file);
+  const snapshots = serveSnapshots(await transport(), { file, minFreeBytes: 0 });
   assert.equal(snapshots.isInUse, false);
   const into = ["b", "c", "d"].map((name) => join(dir, `${name}.db`));
   await Promise.all(into.map(async (path) => fetchSnapshot(await transport(), path)));
@@ -198,7 +200,7 @@ test("a node that lacks room for the leader's database says so, and copies it wh
   const note = (object: { readonly err?: Error }, text: string) => void said.push(object.err?.message ?? text);
   const log = { ...silentLogger, info: note, warn: note };
   const transport = { nats, name: "test", box: recordBox(["secret"]), log };
-  serveSnapshots(transport, file);
+  serveSnapshots(transport, { file, minFreeBytes: 0 });
   let looks = 0;
   await fetchSnapshot(transport, into, {
     free() {
@@ -216,4 +218,81 @@ test("a node that lacks room for the leader's database says so, and copies it wh
       "copied the database from the leader",
     ],
   );
+});
+
+const PAGE_BYTES = 4096;
+
+test("a leader begins no copy without room, and removes what it has written of one that fails", async (t) => {
+  const dir = temporaryDir(t);
+  const [file, partial] = [join(dir, "prism.db"), join(dir, ".cluster-snapshot.partial")];
+  closing(openForWriting({ file, busyTimeoutMs: 5000 }), (connection) => {
+    connection.exec("create table a (bytes blob)");
+    const insert = connection.prepare("insert into a values (?)");
+    for (let n = 0; n < 100; n++) insert.run(randomBytes(1000));
+  });
+  const whole = readFileSync(file);
+  const damaged = Buffer.from(whole).fill(0xff, 10 * PAGE_BYTES, 11 * PAGE_BYTES);
+  const [server] = await startNats(t);
+  const options = { servers: [server?.address ?? ""], name: "test", replicas: 1, allowOldServer: false };
+  const nats = await connectNats(options, "test");
+  t.after(() => nats.close());
+  const said: string[] = [];
+  const note = (object: { readonly err?: Error }, text: string) => void said.push(object.err?.message ?? text);
+  const box = recordBox(["secret"]);
+  let room = whole.length;
+  serveSnapshots(
+    { nats, name: "test", box, log: { ...silentLogger, info: note, warn: note } },
+    { file, minFreeBytes: PAGE_BYTES, free: () => room },
+  );
+  const ask = async (): Promise<string> => {
+    const before = said.length;
+    nats.publish("prism.test.snapshot", box.seal("prism cluster snapshot", Buffer.from('{"id":"","offset":0}')));
+    await eventually("it is said", () => said.length > before);
+    return said.at(-1) ?? "";
+  };
+  assert.match(await ask(), /^a copy of the database needs \d+ bytes, and the disk of .* has \d+: free some$/);
+  assert.equal(existsSync(partial), false);
+  room += PAGE_BYTES;
+  writeFileSync(file, damaged);
+  assert.match(await ask(), /malformed/);
+  assert.equal(existsSync(partial), false);
+  writeFileSync(file, whole);
+  assert.equal(await ask(), "another node copies the database");
+  assert.equal(existsSync(partial), true);
+});
+
+const [MINUTE_MS, KEPT] = [60_000, 10_000];
+
+test("the log is kept for a node that goes on, and not for one that has applied nothing for an hour", (t) => {
+  t.mock.timers.enable({ apis: ["setInterval"] });
+  let now = 0;
+  t.mock.method(performance, "now", () => now);
+  const lead = { sequence: 100_000 };
+  const known = { ...{ run: "1", startedAt: 0, count: 0, isLeader: false, isEnding: false, term: 1, recordAt: 0 } };
+  const nodes = new Map<string, number>();
+  const purged: number[] = [];
+  purgeApplied({
+    journal: { purge: async (before) => void purged.push(before) },
+    member: {
+      get nodes() {
+        return [...nodes].map(([node, sequence]) => ({ ...known, node, sequence, heardAt: now }) as KnownNode);
+      },
+    },
+    ...{ lead, snapshots: { isInUse: false }, log: silentLogger },
+  });
+  const pass = (minutes: number, goesOn: boolean): number | undefined => {
+    for (let n = 0; n < minutes; n += 10) {
+      now += 10 * MINUTE_MS;
+      lead.sequence += 100;
+      if (goesOn) nodes.set("slow", (nodes.get("slow") ?? 0) + 1);
+      t.mock.timers.tick(10 * MINUTE_MS);
+    }
+    return purged.at(-1);
+  };
+  nodes.set("slow", 20_000);
+  assert.equal(pass(180, true), 20_018 - KEPT, "it is far behind, and goes on");
+  assert.equal(pass(50, false), 20_018 - KEPT, "its disk is full");
+  assert.equal(pass(20, false), lead.sequence - KEPT, "the others must go on");
+  nodes.set("slow", lead.sequence);
+  assert.equal(pass(10, true), lead.sequence - 99 - KEPT, "it has copied the leader's file");
 });

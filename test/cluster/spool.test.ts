@@ -3,8 +3,8 @@ import { copyFileSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "nod
 import { join } from "node:path";
 import test from "node:test";
 import { setTimeout } from "node:timers/promises";
-import { Forwarder } from "../../src/cluster/forward.ts";
-import { refusedRequests, Spool } from "../../src/cluster/spool.ts";
+import { Forwarder, type WholeRequest } from "../../src/cluster/forward.ts";
+import { NotKept, refusedRequests, Spool } from "../../src/cluster/spool.ts";
 import { SealedBox } from "../../src/core/sealed-box.ts";
 import { Shares } from "../../src/core/slots.ts";
 import { makeCertificate } from "../helpers/certificate.ts";
@@ -32,6 +32,22 @@ function openSpool(t: Scope, { dataDir = temporaryDir(t), caFile, ...options }: 
   const files = () => readdirSync(join(dataDir, "spool")).filter((name) => name.endsWith(".request"));
   const refused = () => readdirSync(join(dataDir, "spool/refused"));
   return { spool, forwarder, log, dataDir, files, refused };
+}
+
+/** Keeps a request, if there is room. */
+async function isKept(spool: Spool, request: WholeRequest, owner: string | null = null): Promise<boolean> {
+  try {
+    await spool.add(request, owner);
+    return true;
+  } catch (error) {
+    if (!(error instanceof NotKept)) throw error;
+    return false;
+  }
+}
+
+/** Keeps a request as often as there is room. */
+async function fill(spool: Spool, request: WholeRequest, owner: string | null = null): Promise<void> {
+  while (await isKept(spool, request, owner));
 }
 
 const never = (): boolean => false;
@@ -129,7 +145,9 @@ test("requests that cannot be written count for nothing", async (t) => {
   writeFileSync(join(dataDir, "spool"), "no directory");
   const body = Buffer.alloc(100 * 2 ** 20);
   for (let n = 0; n < 3; n++) await assert.rejects(spool.add({ ...PING, body }));
-  assert.deepEqual([await spool.hasRoomFor(PING), spool.waiting], [true, 0]);
+  assert.equal(spool.waiting, 0);
+  rmSync(join(dataDir, "spool"));
+  for (let n = 0; n < 3; n++) await spool.add({ ...PING, path: `/ping/${n}` });
 });
 
 test("a request that the leader still works on is sent again, and not put aside", async (t) => {
@@ -213,25 +231,23 @@ test("one address cannot take all the memory for bodies, nor one sender all of t
     return /prism-spooled/i.test(ping.text);
   });
   const large = { ...PING, path: "/in/3", body: Buffer.alloc(8_000_000) };
-  while (await spool.hasRoomFor(large)) await spool.add(large);
-  assert.ok(await spool.hasRoomFor({ ...large, path: "/in/4" }));
+  await fill(spool, large);
+  assert.ok(await isKept(spool, { ...large, path: "/in/4" }));
 });
 
 test("one token is one sender, whatever else its requests have, also for files of an earlier process", async (t) => {
   const { spool, dataDir } = openSpool(t);
   const body = Buffer.alloc(8_000_000);
   const variants = ["/ping/1", "/ping/1/start", "/ping/1?n=2"];
-  for (let n = 0; await spool.hasRoomFor({ ...PING, path: "/ping/1", body }); n++) {
-    const path = variants[n % variants.length] ?? "";
-    await spool.add({ ...PING, path, headers: { host: "a", cookie: String(n) }, body });
-  }
-  for (const path of variants) assert.equal(await spool.hasRoomFor({ ...PING, path, body }), false, path);
+  const variant = (n: number) => variants[n % variants.length] ?? "";
+  for (let n = 0; ; n++)
+    if (!(await isKept(spool, { ...PING, path: variant(n), headers: { host: "a", cookie: String(n) }, body }))) break;
+  for (const path of variants) assert.equal(await isKept(spool, { ...PING, path, body }), false, path);
   const busy = await openServer(t, (_req, res) => void res.writeHead(429).end());
   const later = openSpool(t, { dataDir }).spool;
   let asked = 0;
   await later.sendTo(busy.url, () => asked++ > 0);
-  await later.add({ ...PING, path: "/ping/2" });
-  assert.ok(await later.hasRoomFor({ ...PING, path: "/ping/2" }));
+  assert.ok(await isKept(later, { ...PING, path: "/ping/2" }));
 });
 
 test("spellings of one credential are one sender, and a key that another value holds is not the sender's", async (t) => {
@@ -243,20 +259,20 @@ test("spellings of one credential are one sender, and a key that another value h
     headers: { authorization },
     body: large,
   });
-  while (await spool.hasRoomFor(events("Bearer x"))) await spool.add(events("Bearer x"));
+  await fill(spool, events("Bearer x"), "user-1");
   for (const spelling of ["bearer x", "BEARER   x", "ApiKey x"])
-    assert.equal(await spool.hasRoomFor(events(spelling)), false);
+    assert.equal(await isKept(spool, events(spelling), "user-1"), false);
   const queried = (query: string) => ({ ...PING, path: `/api/v1/events?${query}`, headers: {}, body: large });
-  while (await spool.hasRoomFor(queried("token=x"))) await spool.add(queried("token=x"));
+  await fill(spool, queried("token=x"), "user-2");
   for (const spelling of ["access_token=x", "a=?&t%6fken=%78"])
-    assert.equal(await spool.hasRoomFor(queried(spelling)), false, spelling);
-  assert.ok(await spool.hasRoomFor(queried("token=y")));
+    assert.equal(await isKept(spool, queried(spelling), "user-2"), false, spelling);
+  assert.ok(await isKept(spool, queried("token=y"), "user-2"));
   const enqueue = (body: string, headers = {}) => ({ ...PING, path: "/v2/enqueue", headers, body: Buffer.from(body) });
   const own = `{"x":{"routing_key":"bob"},"routing_key":"own","p":"${"a".repeat(1_000_000)}"}`;
-  while (await spool.hasRoomFor(enqueue(own))) await spool.add(enqueue(own));
+  await fill(spool, enqueue(own), "user-3");
   const spelled = own.replace(',"routing_key"', ',"routing\\u005fkey"');
-  assert.equal(await spool.hasRoomFor(enqueue(spelled, { cookie: "1" })), false);
-  assert.ok(await spool.hasRoomFor(enqueue('{"routing_key":"bob"}')));
+  assert.equal(await isKept(spool, enqueue(spelled, { cookie: "1" }), "user-3"), false);
+  assert.ok(await isKept(spool, enqueue('{"routing_key":"bob"}'), "user-3"));
 });
 
 test("a request that the leader does not answer holds back only its sender", async (t) => {
@@ -315,7 +331,6 @@ test("an owner with many keys leaves room for another one, also after a restart,
   assert.ok(ofFirst > 8, "more than one key may take");
   await fill("user-2");
   assert.ok(stored > ofFirst * 1.4, `${stored - ofFirst} beside ${ofFirst}`);
-  assert.equal(await spool.hasRoomFor(from("user-10")), false, "a key of an owner that is known is refused early");
   const later = openSpool(t, { dataDir }).spool;
   await assert.rejects(later.add(from("another"), "user-1"), /has filled its share/);
   await later.add(from("first"), "user-3");
@@ -456,12 +471,28 @@ test("the copy names the owner of what it took, and clients do not see it", asyn
     await eventually("an answer", () => client.text.includes("ok"));
     assert.doesNotMatch(client.text, /prism-owner/i);
   }
-  for (let n = 0; ; n++)
-    try {
-      await spool.add(from(`k${n}`), "user-1");
-    } catch {
-      break;
-    }
-  assert.equal(await spool.hasRoomFor({ ...PING, path: "/in/1", body: Buffer.alloc(8_000_000) }), false);
-  assert.ok(await spool.hasRoomFor({ ...PING, path: "/in/2", body: Buffer.alloc(8_000_000) }));
+  for (let n = 0; await isKept(spool, from(`k${n}`), "user-1"); n++);
+  const seen = copy.seen.length;
+  const full = await dial(t, port.port, `POST /in/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 8000000\r\n\r\n`);
+  full.socket.write("a".repeat(8_000_000));
+  await eventually("it is to be sent again", () => /^HTTP\/1\.1 503 .*Retry-After/is.test(full.text));
+  assert.equal(copy.seen.length, seen + 1, "the copy has it, and pages people");
+});
+
+test("a ping replaces an earlier one of the same heartbeat and kind, also without room for one more", async (t) => {
+  const leader = await openServer(t);
+  const { spool, files } = openSpool(t);
+  const ping = (path: string, body = "") => ({ ...PING, path, body: Buffer.from(body) });
+  const requests = [ping("/ping/1"), ping("/ping/1/fail"), ping("/ping/1"), ping("/ping/2"), ping("/ping/2", "failed")];
+  for (const request of [...requests, ping("/in/1"), ping("/in/1")]) await spool.add(request, "user-1");
+  for (let n = 0; await isKept(spool, from(`k${n}`), "user-1"); n++);
+  await fill(spool, from("rest", Buffer.alloc(4096)), "user-1");
+  const before = files().length;
+  await spool.add(ping("/ping/2"), "user-1");
+  assert.equal(files().length, before);
+  await spool.sendTo(leader.url, never);
+  assert.deepEqual(
+    leader.seen.filter(({ line }) => line.startsWith("GET")).map(({ line, body }) => line + body),
+    ["GET /ping/1/fail", "GET /ping/1", "GET /ping/2failed", "GET /in/1", "GET /in/1", "GET /ping/2"],
+  );
 });

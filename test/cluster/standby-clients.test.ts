@@ -89,7 +89,7 @@ test("one client behind a proxy leaves places for others among requests that wai
 
 test("one client behind a proxy leaves memory for the bodies of others", async (t) => {
   const copy = await openServer(t);
-  const spool = { hasRoomFor: async () => true, add: async () => undefined, waiting: 0 };
+  const spool = { add: async () => undefined, waiting: 0 };
   const port = await openPort(t, { trustedProxies: ["127.0.0.1/32"], degraded: { url: copy.url, spool } });
   const part = "a".repeat(6_000_000);
   const head = (client: string, length: number) =>

@@ -66,13 +66,27 @@ test("requests and WebSockets that wait when a copy begins to answer are answere
   await eventually("they are held", () => port.standby.waiting === 4);
   const kept: string[] = [];
   const add = async ({ path }: { path: string }) => void kept.push(path);
-  const spool = { hasRoomFor: async () => true, add, waiting: 0 };
+  const spool = { add, waiting: 0 };
   port.setting.degraded = { url: copy.url, spool };
   port.standby.answersFromCopy();
   await eventually("answers", () => [read, sent, other, live].every(({ text }) => text.startsWith("HTTP/1.1")));
   for (const { text } of [read, sent, live]) assert.match(text, /^HTTP\/1\.1 200 /);
   assert.match(other.text, /^HTTP\/1\.1 503 .*NO_LEADER/s);
   assert.deepEqual(kept, ["/api/v1/events"]);
+});
+
+test("requests that a lost leader has end when a copy begins to answer, and those that may be repeated reach it", async (t) => {
+  const [leader, copy] = [await openServer(t, () => undefined), await openServer(t)];
+  const port = await openPort(t, { leader: leader.url });
+  const read = await dial(t, port.port, GET.replace("/a", "/api/v1/incidents"));
+  const sent = await dial(t, port.port, POST.replace("/a", "/api/v1/events"));
+  await eventually("the leader has them", () => leader.seen.length === 2);
+  port.setting.leader = null;
+  port.setting.degraded = { url: copy.url, spool: { add: async () => undefined, waiting: 0 } };
+  port.standby.answersFromCopy();
+  await eventually("answers", () => [read, sent].every(({ text }) => text.startsWith("HTTP/1.1")));
+  assert.match(read.text, /^HTTP\/1\.1 200 /);
+  assert.match(sent.text, /^HTTP\/1\.1 503 .*OUTCOME_UNKNOWN/s);
 });
 
 test("a leader with a certificate of another name gets nothing, and the cause is logged once", async (t) => {

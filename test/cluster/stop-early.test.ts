@@ -52,6 +52,17 @@ test("a second SIGTERM ends a leader that hands over at once, and the other node
   await cluster.requireEqual();
 });
 
+test("Ctrl+C in the terminal of a leader lets it hand over", async (t) => {
+  const cluster = await startCluster(t, await startNats(t), ["a", "b"]);
+  const leader = await cluster.leader();
+  const [first = 0] = leader.pids;
+  // A terminal sends it to each process of the group.
+  process.kill(-first, "SIGINT");
+  assert.equal(await leader.ended(), 0, leader.output);
+  assert.match(leader.output, /stopping/);
+  await cluster.leader();
+});
+
 test("a node that follows starts again to read its configuration when it gets SIGHUP", async (t) => {
   const cluster = await startCluster(t, await startNats(t), ["a", "b"]);
   const standby = other(cluster, await cluster.leader());

@@ -87,8 +87,10 @@ export function ignoreSignals(log: Logger): void {
     process.on(signal, () => log.info({ signal }, "this signal has no effect"));
 }
 
+const STOPPING = ["SIGTERM", "SIGQUIT", "SIGINT"] as const;
+
 /** For long-running processes: a first signal stops them in order, a second one ends them at once. */
-export function stopOnSignals(log: Logger, stop: () => void): void {
+export function stopOnSignals(log: Logger, stop: () => void, signals: readonly NodeJS.Signals[] = STOPPING): void {
   let isStopping = false;
   const onSignal = (signal: NodeJS.Signals): void => {
     if (isStopping) process.exit(EXIT.failure);
@@ -97,7 +99,7 @@ export function stopOnSignals(log: Logger, stop: () => void): void {
     stop();
   };
   process.off("SIGINT", interrupt);
-  for (const signal of ["SIGTERM", "SIGQUIT", "SIGINT"] as const) process.on(signal, onSignal);
+  for (const signal of signals) process.on(signal, onSignal);
 }
 
 /** `prism export … | head` is not a failure. */

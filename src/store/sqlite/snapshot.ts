@@ -1,5 +1,6 @@
 import { parentPort } from "node:worker_threads";
 import type { Database as Sqlite } from "better-sqlite3";
+import { freeBytes } from "../../core/data-dir.ts";
 import { startThread } from "../../core/runtime.ts";
 import { reading } from "./connection.ts";
 import { sqliteCode, ThreadError } from "./sqlite-errors.ts";
@@ -55,6 +56,16 @@ export function snapshotBytes(file: string): number {
     );
     return ((pages ?? 0) - (free ?? 0)) * (size ?? 0);
   });
+}
+
+/** SQLite leaves what it has written of a snapshot without room. @param keptBytes stay free. @throws without room */
+export function requireRoomForSnapshot(
+  { file, folder, keptBytes }: { readonly file: string; readonly folder: string; readonly keptBytes: number },
+  free = freeBytes,
+): void {
+  const [needed, found] = [snapshotBytes(file) + keptBytes, free(folder)];
+  if (found < needed)
+    throw new Error(`a copy of the database needs ${needed} bytes, and the disk of ${folder} has ${found}: free some`);
 }
 
 /**

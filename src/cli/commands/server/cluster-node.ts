@@ -27,6 +27,8 @@ const LOST_MS = 15_000;
 const RESTART_MS = 1000;
 const ENDING = ["SIGTERM", "SIGINT", "SIGQUIT"] as const;
 const SIGNALS = [...ENDING, "SIGHUP"] as const;
+/** A terminal sends them to the node, too: its supervisor passes them on as SIGTERM. */
+const OF_TERMINAL = ["SIGINT", "SIGQUIT"] as const;
 
 /** `node`: of {@link superviseNode}; `copy`: of a node without a leader; null: the first one. */
 export function clusterProcess(): "node" | "copy" | null {
@@ -50,18 +52,18 @@ function spawnAs(kind: "node" | "copy", fencedAt: readonly number[] = []): Child
  */
 export async function superviseNode(): Promise<void> {
   let isEnding = false;
-  const fencedAt: number[] = [];
+  let fencedAt: readonly number[] = [];
   const ending = new AbortController();
   let child: ChildProcess | null = null;
   const passOn = (signal: NodeJS.Signals): void => {
     isEnding ||= signal !== "SIGHUP";
     if (isEnding) ending.abort();
-    child?.kill(signal);
+    child?.kill(signal === "SIGHUP" ? signal : "SIGTERM");
   };
   for (const signal of SIGNALS) process.on(signal, passOn);
   process.off("SIGINT", interrupt);
   for (let code = FENCED_EXIT; code === FENCED_EXIT && !isEnding; ) {
-    const started = spawnAs("node", fencedAt.slice(-KEPT_FENCED));
+    const started = spawnAs("node", fencedAt);
     child = started;
     let isFenced = false;
     let isDrill = false;
@@ -70,7 +72,7 @@ export async function superviseNode(): Promise<void> {
       isFenced = true;
       isDrill = reason === "drill";
       if (isDrill) return;
-      fencedAt.push(Date.now());
+      fencedAt = [...fencedAt, Date.now()].slice(-KEPT_FENCED);
       // A thread that waits for the log may hold up the end of its process.
       setTimeout(() => started.kill("SIGKILL"), END_MS).unref();
     });
@@ -119,7 +121,8 @@ export async function serveNode({ loaded, log, lock, warnings, ready }: NodePart
         process.exit(EXIT.done);
       });
     };
-    for (const signal of ENDING) process.on(signal, leave);
+    process.on("SIGTERM", leave);
+    for (const signal of OF_TERMINAL) process.on(signal, () => undefined);
     process.off("SIGINT", interrupt);
     const startAgain = (): void => {
       log.info({}, "reading the configuration again: this node starts again");
@@ -176,12 +179,12 @@ export async function serveNode({ loaded, log, lock, warnings, ready }: NodePart
       onFatal: (error) => endAsLeader(error.message),
     });
     // A signal that has come is lost when its last listener is removed before it is heard.
-    for (const signal of ENDING) process.on(signal, stopEarly).off(signal, leave);
+    process.on("SIGTERM", stopEarly).off("SIGTERM", leave);
     const app = await starting;
     // It ends already, and another signal ends it at once.
     if (isStopping) return await new Promise<never>(() => undefined);
     const running = ready({ ...app, stop: () => stop(app) }, shared);
-    for (const signal of ENDING) process.off(signal, stopEarly);
+    process.off("SIGTERM", stopEarly);
     await running;
   } catch (error) {
     if (error instanceof MemberStopped) return;

@@ -150,7 +150,9 @@ async function isRunning(
   log: Logger,
 ): Promise<void> {
   // A process that waits for the ready line may send a signal at once.
-  stopOnSignals(log, () => stop(app, lock, log));
+  // The supervisor of a node passes on what a terminal sends.
+  const isNode = loaded.config.cluster.servers.length > 0;
+  stopOnSignals(log, () => stop(app, lock, log), isNode ? ["SIGTERM"] : undefined);
   reloadOnSignal(app, log);
   notifySystemd(log);
   await announce(context, loaded, app, log);
