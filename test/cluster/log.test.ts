@@ -17,7 +17,17 @@ async function openLog(t: Scope, servers: readonly NatsServer[], name = "test") 
   const connection = await connectNats(options, "a");
   t.after(() => connection.close());
   const log = await NatsLog.open(connection, options);
-  if (!(await log.exists())) await log.create(options.replicas);
+  // For a moment after their start servers may count one of them as offline.
+  let refusal = "";
+  const make = (): Promise<boolean> =>
+    log.create(options.replicas).then(
+      () => true,
+      (error: unknown) => {
+        refusal = String(error);
+        return false;
+      },
+    );
+  if (!(await log.exists())) await eventually(() => `the log is made: ${refusal}`, make);
   return { log, connection, options };
 }
 

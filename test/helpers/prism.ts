@@ -174,7 +174,8 @@ export async function startPrism(t: Scope, options: PrismOptions = {}): Promise<
   t.after(async () => {
     for (const close of prism.onClose) close();
     await prism.stop();
-    if (!options.dir) rmSync(prism.dir, { recursive: true, force: true });
+    // A stop does not wait for what a test left open, whose threads may still close files.
+    if (!options.dir) rmSync(prism.dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
   });
   return prism;
 }

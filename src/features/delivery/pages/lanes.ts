@@ -96,6 +96,12 @@ export class Crowd<T extends { readonly owner: string }> {
     suspect: new Map<string, Set<T>>(),
   };
 
+  get size(): number {
+    let size = 0;
+    for (const standing of STANDINGS) for (const waiting of this.#by[standing].values()) size += waiting.size;
+    return size;
+  }
+
   add(standing: Standing, target: T): void {
     const waiting = this.#by[standing].get(target.owner) ?? new Set();
     this.#by[standing].set(target.owner, waiting.add(target));

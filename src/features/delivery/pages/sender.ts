@@ -469,7 +469,12 @@ export class PageSender {
   /** A socket is free, and the target may take its next page. */
   #ended(queue: PageQueue): void {
     this.#advance(queue);
-    for (let next = this.#crowded.next(this.#lanes); next; next = this.#crowded.next(this.#lanes)) this.#advance(next);
+    // Each once: one that still finds no room waits again.
+    for (let left = this.#crowded.size; left > 0; left--) {
+      const next = this.#crowded.next(this.#lanes);
+      if (!next) break;
+      this.#advance(next);
+    }
     this.#trim(queue);
   }
 }
