@@ -19,6 +19,7 @@ import {
 } from "./look.ts";
 import { isOldServer, moreRoom, NatsLog, OLDEST_SERVER, SEALED_LOG, streamOf } from "./nats-log.ts";
 import { spooledIn } from "./spool.ts";
+import { MOST_SKEW_MS } from "./time.ts";
 
 type Cluster = Config["cluster"];
 /** A nats-server of the configuration that answers. */
@@ -26,7 +27,6 @@ type Reached = Exclude<Tried, { readonly connection: null }>;
 
 /** Records are sent in parts of half of it. */
 const LEAST_PAYLOAD = 1_048_576;
-const MOST_SKEW_MS = 500;
 
 /** The nats-servers, the log and the nodes of a cluster. */
 export async function checkNodes(config: Config): Promise<Check[]> {

@@ -7,6 +7,7 @@ import type { LogServer } from "./log.ts";
 import { type ClusterMember, FENCED_BY_CHANCE, type KnownNode, type Leadership } from "./member.ts";
 import { registerLeaderMetrics } from "./metrics.ts";
 import type { NatsLog } from "./nats-log.ts";
+import { MOST_SKEW_MS } from "./time.ts";
 
 /** How long appends took, in memory that the writer's thread shares: last sequence, sum in ns, counts by bucket. */
 export type AppendFigures = BigInt64Array;
@@ -108,7 +109,6 @@ export interface LeadParts {
 
 const GONE_MS = 5 * 60_000;
 const MOST_LAG_MS = 30_000;
-const MOST_SKEW_MS = 500;
 /** Enough for an answer to leave. */
 const ANSWER_MS = 200;
 const VERSIONS_MS = 24 * 3_600_000;

@@ -1,5 +1,8 @@
 import { setTimeout } from "node:timers/promises";
 
+/** Clocks of nodes that differ by more are a warning (docs/cluster.md). */
+export const MOST_SKEW_MS = 500;
+
 /** Clocks and timers of a node; the simulation has its own. */
 export interface NodeTime {
   /** Monotonic, in ms. */

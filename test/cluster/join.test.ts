@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import test from "node:test";
+import test, { type TestContext } from "node:test";
 import { digestOf } from "../../src/cluster/digest.ts";
 import { purgeApplied } from "../../src/cluster/join.ts";
 import type { KnownNode } from "../../src/cluster/member.ts";
@@ -187,11 +187,8 @@ test("after a crash at any step of a copy the next start has the old database wh
   }
 });
 
-test("a node that lacks room for the leader's database says so, and copies it when there is room", async (t) => {
-  const dir = temporaryDir(t);
-  const [file, into] = [join(dir, "prism.db"), join(dir, "b.db")];
-  killedDatabase(file, NEW);
-  rowsOf(file);
+/** A connection to a nats-server of its own, and what is logged through it. */
+async function loggedTransport(t: TestContext) {
   const [server] = await startNats(t);
   const options = { servers: [server?.address ?? ""], name: "test", replicas: 1, allowOldServer: false };
   const nats = await connectNats(options, "test");
@@ -199,7 +196,15 @@ test("a node that lacks room for the leader's database says so, and copies it wh
   const said: string[] = [];
   const note = (object: { readonly err?: Error }, text: string) => void said.push(object.err?.message ?? text);
   const log = { ...silentLogger, info: note, warn: note };
-  const transport = { nats, name: "test", box: recordBox(["secret"]), log };
+  return { transport: { nats, name: "test", box: recordBox(["secret"]), log }, said };
+}
+
+test("a node that lacks room for the leader's database says so, and copies it when there is room", async (t) => {
+  const dir = temporaryDir(t);
+  const [file, into] = [join(dir, "prism.db"), join(dir, "b.db")];
+  killedDatabase(file, NEW);
+  rowsOf(file);
+  const { transport, said } = await loggedTransport(t);
   serveSnapshots(transport, { file, minFreeBytes: 0 });
   let looks = 0;
   await fetchSnapshot(transport, into, {
@@ -232,21 +237,15 @@ test("a leader begins no copy without room, and removes what it has written of o
   });
   const whole = readFileSync(file);
   const damaged = Buffer.from(whole).fill(0xff, 10 * PAGE_BYTES, 11 * PAGE_BYTES);
-  const [server] = await startNats(t);
-  const options = { servers: [server?.address ?? ""], name: "test", replicas: 1, allowOldServer: false };
-  const nats = await connectNats(options, "test");
-  t.after(() => nats.close());
-  const said: string[] = [];
-  const note = (object: { readonly err?: Error }, text: string) => void said.push(object.err?.message ?? text);
-  const box = recordBox(["secret"]);
+  const { transport, said } = await loggedTransport(t);
   let room = whole.length;
-  serveSnapshots(
-    { nats, name: "test", box, log: { ...silentLogger, info: note, warn: note } },
-    { file, minFreeBytes: PAGE_BYTES, free: () => room },
-  );
+  serveSnapshots(transport, { file, minFreeBytes: PAGE_BYTES, free: () => room });
   const ask = async (): Promise<string> => {
     const before = said.length;
-    nats.publish("prism.test.snapshot", box.seal("prism cluster snapshot", Buffer.from('{"id":"","offset":0}')));
+    transport.nats.publish(
+      "prism.test.snapshot",
+      transport.box.seal("prism cluster snapshot", Buffer.from('{"id":"","offset":0}')),
+    );
     await eventually("it is said", () => said.length > before);
     return said.at(-1) ?? "";
   };

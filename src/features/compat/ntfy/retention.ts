@@ -79,7 +79,7 @@ export async function hideMessages(trx: Trx, topic: string): Promise<DeletedTopi
   return upTo === 0 ? null : { topic, upTo };
 }
 
-/** Removes the messages of a deleted topic. One that was made anew under its name keeps its own. */
+/** Removes the messages of a deleted topic. A new topic with the same name keeps its messages. */
 export async function removeMessages(db: Database, { topic, upTo }: DeletedTopic, signal: AbortSignal): Promise<void> {
   const stream = streamName({ kind: "ntfy", topic });
   const { sweep } = sweepOf<{ seq: number; id: string }>({

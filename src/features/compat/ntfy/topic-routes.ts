@@ -156,11 +156,11 @@ async function createTopic(
   return topicView(row);
 }
 
-/** A job removes the messages; from the answer on nobody sees them. @throws NOT_FOUND, UNAUTHORIZED_ROLE */
+/** A job removes the messages, which are hidden before the answer. @throws NOT_FOUND, UNAUTHORIZED_ROLE */
 async function deleteTopic(context: TopicContext, principal: PermissionHolder, name: string): Promise<void> {
   const { db, clock, audit, jobs } = context;
   await requireDeletable(context, principal, db.read, name);
-  // First, as nothing tells them from those of a topic that is made anew.
+  // First: later they would look like those of a new topic with the same name.
   await cancelAllScheduled(db, name);
   await db.write(async (trx) => {
     await requireDeletable(context, principal, trx, name);
