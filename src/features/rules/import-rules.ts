@@ -4,7 +4,7 @@ import { countText } from "../../core/clean-text.ts";
 import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError } from "../../core/errors.ts";
 import { LoopTurns } from "../../core/promises.ts";
 import type { Database, Trx } from "../../store/database.ts";
-import { type ConditionWarning, conditionWarnings, keepingConditions } from "./language/language.ts";
+import { type ConditionWarning, conditionWarnings, keepingConditions, readCondition } from "./language/language.ts";
 import * as queries from "./queries.ts";
 import type { RuleRow } from "./rule.ts";
 import {
@@ -62,17 +62,46 @@ export async function importRules(
 ): Promise<ImportReply> {
   const steps = given.rules.reduce((sum, rule) => sum + checkingSteps(rule), 0);
   currentCaller().pay?.({ steps });
-  return keepingConditions(() => storeRules(db, context, given, importer));
+  return keepingConditions(async () => {
+    const warnings = await readAll(given.rules);
+    return storeRules(db, context, given, { importer, warnings });
+  });
+}
+
+type WarningsOf = (condition: string) => readonly ConditionWarning[];
+
+/** Reads the conditions before the transaction, which holds up everything else. */
+async function readAll(rules: readonly GivenRule[]): Promise<WarningsOf> {
+  const known = new Map<string, readonly ConditionWarning[]>();
+  const turns = new LoopTurns();
+  for (const { condition } of rules) {
+    await turns.pause();
+    if (condition === undefined || known.has(condition)) continue;
+    try {
+      readCondition(condition);
+      known.set(condition, conditionWarnings(condition));
+    } catch (error) {
+      // The plan refuses it, with its place.
+      if (!(error instanceof PrismError)) throw error;
+    }
+  }
+  return (condition) => known.get(condition) ?? conditionWarnings(condition);
+}
+
+interface Given {
+  readonly importer: Importer;
+  readonly warnings: WarningsOf;
 }
 
 function storeRules(
   db: Database,
   context: RuleStoreContext,
   { rules, update = false, dryRun = false }: ImportRules,
-  importer: Importer,
+  given: Given,
 ): Promise<ImportReply> {
   return db.write(async (trx) => {
-    const steps = await plan(trx, context, rules, update, importer);
+    const { importer } = given;
+    const steps = await plan(trx, context, rules, update, given);
     requirePatternRoom(context, steps);
     for (const { outcome, row } of dryRun ? [] : steps) {
       if (outcome === "created") await insertRule(context, trx, row, importer.userId);
@@ -108,7 +137,7 @@ async function plan(
   context: RuleStoreContext,
   rules: readonly GivenRule[],
   update: boolean,
-  importer: Importer,
+  { importer, warnings }: Given,
 ): Promise<Step[]> {
   const roles = await queries.roleNames(trx);
   const steps: Step[] = [];
@@ -127,7 +156,7 @@ async function plan(
       const patternSize = patternSizeOf(change.row);
       const size = (sizes.get(projectId) ?? 0) + (change.row.active === 1 ? patternSize : 0);
       sizes.set(projectId, size);
-      steps.push({ ...change, patternSize, warnings: conditionWarnings(change.row.condition) });
+      steps.push({ ...change, patternSize, warnings: warnings(change.row.condition) });
       // Whatever the others replace, there is no room for these: they are refused when all is planned.
       if (size > context.config.limits.patternsPerProject) break;
     } catch (error) {

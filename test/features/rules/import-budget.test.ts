@@ -3,6 +3,7 @@ import test from "node:test";
 import { RE2JS } from "re2js";
 import { LoopTurns } from "../../../src/core/promises.ts";
 import { keepingConditions, readCondition } from "../../../src/features/rules/language/language.ts";
+import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { startPrism } from "../../helpers/prism.ts";
@@ -47,6 +48,19 @@ test("F6: an import is charged by the length of its rules before they are read, 
     { token: eve.token },
   );
   assert.deepEqual([small.status, pausing.callCount()], [429, 0], "also one of few bytes");
+});
+
+test("events are stored while the conditions of an import are read", async (t) => {
+  const prism = await startPrism(t);
+  const { mock: pausing } = t.mock.method(LoopTurns.prototype, "pause");
+  const ended: string[] = [];
+  const body = rulesOf(500, (i) => `${LONG} or 2 > ${i}`);
+  const importing = prism.post("/api/v1/rules/import", body).then(({ status }) => ended.push(`import ${status}`));
+  await eventually("it reads", () => pausing.callCount() > 10);
+  const event = await prism.post("/api/v1/events", { type: "a" });
+  ended.push(`event ${event.status}`);
+  await importing;
+  assert.deepEqual(ended, ["event 202", "import 200"]);
 });
 
 test("F6: an import whose patterns have no room is refused before the rest of them is compiled", async (t) => {

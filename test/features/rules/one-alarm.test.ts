@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import { eventually } from "../../helpers/eventually.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
 import { answered } from "../../helpers/prism.ts";
@@ -60,6 +61,16 @@ async function settle({ it: { prism } }: World): Promise<void> {
     ];
     return open.every((table) => countOf(prism, table) === 0);
   });
+}
+
+/** What the server has done about the alarms of a project. */
+function historyOf({ it: { prism } }: World, projectId: string): readonly object[] {
+  const ofProject = `projectId = '${projectId}'`;
+  return [
+    `l.* from incident_log l join incidents i on i.id = l.incidentId where i.${ofProject} order by l.at, l.seq`,
+    `* from pages where ${ofProject} order by createdAt`,
+    `* from alerts where ${ofProject}`,
+  ].flatMap((query) => rowsOf<object>(prism, `select ${query}`));
 }
 
 /** The titles that each person got since the last call. */
@@ -124,7 +135,9 @@ test("one alarm leaves at most once for each person, and not at all while it is 
       ? { ann: isSilenced ? 0 : 1, bob: isSilenced ? 0 : 1 }
       : // Without a rule the receiver notifies both.
         { ann: forAnn > 0 || !isTaken ? 1 : 0, bob: forBob || !isTaken ? 1 : 0 };
-    assert.deepEqual({ ann: got.ann.length, bob: got.bob.length }, expected, `${words}: ${JSON.stringify(got)}`);
+    const said = (): string => `${words}: ${JSON.stringify([got, historyOf(world, projectId)])}`;
+    const counts = { ann: got.ann.length, bob: got.bob.length };
+    assert.deepEqual(counts, expected, isDeepStrictEqual(counts, expected) ? words : said());
   }
   t.diagnostic(`${COMBINATIONS.length} combinations`);
 });
