@@ -93,6 +93,42 @@ test("a 429 that names no time fails no way, and the page leaves at most 30 s af
   assert.deepEqual(page, { outcome: "delivered", failedAt: null });
 });
 
+test("a page whose call hangs is a failed way 45 s after its start, the next step comes, and a late answer counts", async (t) => {
+  const world = await IncidentWorld.start(t, { "webhooks.allowPrivateCidrs": "127.0.0.0/8" });
+  const { prism, projectId, clock } = world;
+  const { pages } = prism.parts.offers;
+  const peer = await WebPeer.start(t);
+  let late: () => void = () => assert.fail("there was no call");
+  peer.answer = (response, request) => {
+    late = () => status(204)(response, request);
+  };
+  const { token } = await makeUser(prism, "ann", ["RuleManager"]);
+  const made = await prism.post("/api/v1/webhooks", { url: peer.url }, { token });
+  assert.equal(made.status, 201, made.text);
+  const steps = [
+    { type: "notify", users: ["ann"] },
+    { type: "wait", ms: DAY_MS },
+    { type: "notify", members: true },
+  ];
+  assert.equal((await prism.patch(`/api/v1/policies/${projectId}`, { steps })).status, 200);
+  await world.fire("A");
+  const ofAnn = () =>
+    world.db.read.selectFrom("pages").select(["outcome", "lastError"]).where("userId", "is not", null).execute();
+  await eventually("it is called", () => peer.received.length === 1);
+  clock.advance(44_000);
+  await pages.check();
+  assert.deepEqual(await ofAnn(), [{ outcome: "queued", lastError: null }]);
+  clock.advance(1000);
+  await pages.check();
+  await eventually("the way has failed", async () => (await ofAnn())[0]?.outcome === "failed");
+  assert.equal((await ofAnn())[0]?.lastError, "there is no answer yet");
+  const { id } = await world.only();
+  await eventually("the wait is shortened", async () => (await world.log(id)).includes("wait-shortened"));
+  late();
+  await eventually("it has arrived", async () => (await ofAnn())[0]?.outcome === "delivered");
+  assert.equal(peer.received.length, 1);
+});
+
 test("a person's own webhook that answers 403 is a failed way at once, and is tried again after 5 minutes", async (t) => {
   const world = await IncidentWorld.start(t, { "webhooks.allowPrivateCidrs": "127.0.0.0/8" });
   const { prism, projectId, clock } = world;

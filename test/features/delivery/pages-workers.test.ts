@@ -54,6 +54,21 @@ test("a page that a remote worker sends goes to the phone although a browser tab
   assert.deepEqual(rowsOf(world.prism, "select outcome from pages"), [{ outcome: "delivered" }]);
 });
 
+test("full queues refuse no page to a worker, nor the job of a later contact rule", async (t) => {
+  const { world, worker, ann, one, pass } = await start(t);
+  const rules = [
+    { afterMs: 0, channels: ["push"] },
+    { afterMs: 5 * MINUTE, channels: ["push"] },
+  ];
+  await answered(200, world.prism.put("/api/v1/users/me/contact-rules", { high: rules, low: rules }, ann));
+  t.mock.method(world.prism.parts.offers.runner, "isFull", () => true);
+  await world.fire("A");
+  assert.equal(await outcomeOf(worker.complete(await one())), "200");
+  pass(5 * MINUTE);
+  assert.equal(await outcomeOf(worker.complete(await one())), "200");
+  await eventually("both have arrived", () => outcomes(world).length === 2);
+});
+
 const outcomes = ({ prism }: IncidentWorld) => rowsOf(prism, "select outcome, lastError from pages order by createdAt");
 
 for (const { name, failure, withinMs } of [

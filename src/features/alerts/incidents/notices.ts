@@ -85,7 +85,7 @@ export async function notifyUsers(
     const isAtOnce = isFirst && !reachable.has(userId) && parts.pages.hasWays;
     const place = { now: parts.clock.toWall(now), logSeq, at };
     const job = delayedJob(row, isAtOnce ? { ...contact, afterMs: 0 } : contact, notice, place);
-    await parts.jobs.enqueue(job, { trx });
+    await parts.jobs.enqueue(job, { trx, isPage: true });
   }
   return { notificationIds: ids, delayed, hasPages: hasPages || later.length > 0 };
 }

@@ -96,6 +96,8 @@ export class PageQueue {
   /** Pages with a time of their own. */
   readonly #later = new Set<Waiting>();
   readonly #byId = new Map<string, Waiting>();
+  /** When the attempts that run began. */
+  readonly #begun = new Map<Waiting, number>();
 
   constructor({ target, owner, provider }: OpenPageFacts) {
     this.key = target;
@@ -138,12 +140,14 @@ export class PageQueue {
     const page = this.#byId.get(id);
     if (!page) return;
     this.#byId.delete(id);
+    this.#begun.delete(page);
     this.#take(page);
   }
 
   /** Its attempt has ended: it waits again, at the latest time of `notBefore`. */
   requeue(page: Waiting, now: number): void {
     page.isRunning = false;
+    this.#begun.delete(page);
     this.#take(page);
     if (this.#byId.has(page.facts.id)) this.#place(page, now);
   }
@@ -186,9 +190,26 @@ export class PageQueue {
   }
 
   /** Takes the head out of the order while its attempt runs. */
-  begin(page: Waiting): void {
+  begin(page: Waiting, now: number): void {
     page.isRunning = true;
+    this.#begun.set(page, now);
     this.#take(page);
+  }
+
+  /** Pages whose attempt has had no answer for so long that they count as failed. */
+  hanging(now: number): readonly Waiting[] {
+    return [...this.#begun.keys()].filter((page) => !page.isFailed && this.#hangsAt(page) <= now);
+  }
+
+  /** When the next one is {@link hanging}. */
+  get nextHangAt(): number {
+    let at = Number.POSITIVE_INFINITY;
+    for (const page of this.#begun.keys()) if (!page.isFailed) at = Math.min(at, this.#hangsAt(page));
+    return at;
+  }
+
+  #hangsAt(page: Waiting): number {
+    return (this.#begun.get(page) ?? Number.POSITIVE_INFINITY) + FAILED_AFTER_MS[page.facts.urgency];
   }
 
   /** The earliest time of pages with one of their own. */

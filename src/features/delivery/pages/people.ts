@@ -74,7 +74,7 @@ export async function planPages(
       if (refused) addEffect(trx, { type: "delivery-outcome", channel: channel.name, state: "skipped" });
       else if (isForWorkers) {
         const job = attemptJob(row, stored, Math.max(now, held ?? 0), context.channels.queueOf(channel.name));
-        await context.jobs.enqueueNew([{ ...job, maxAttempts: WORKER_ATTEMPTS }], trx);
+        await context.jobs.enqueueNew([{ ...job, maxAttempts: WORKER_ATTEMPTS }], trx, { isPage: true });
       }
       const place = await placeOf(channel, userId, target);
       pages.push({

@@ -280,7 +280,7 @@ export class PageSender {
     for (const each of probed) each.isProbing = true;
     const batch = this.#batchOf(queue, page);
     for (const each of batch) {
-      queue.begin(each);
+      queue.begin(each, now);
       queue.running.add(each.facts.incidentId);
       each.triedHere += 1;
       each.lost += each.facts.rings;
@@ -424,8 +424,9 @@ export class PageSender {
     if (isShared) this.#advanceOthers(queue, provider);
   }
 
-  /** Pages that have waited too long behind a target in trouble count as failed, and go on waiting. */
+  /** Pages that wait too long for an answer, or behind a target in trouble, count as failed, and go on waiting. */
   #failOverdue(queue: PageQueue, now: number): void {
+    for (const page of queue.hanging(now)) this.#countFailed(page, "there is no answer yet");
     const gates = [queue.gate, this.#gateOf(queue)];
     const isWell = gates.every(({ trouble, isFailed }) => !trouble && !isFailed);
     if (isWell && queue.deferred === 0) return;
@@ -433,22 +434,20 @@ export class PageSender {
       if (page.isFailed || (page.notBefore > now && page.deferred === null)) continue;
       const gate = gates.find((each) => each.failsAt(page.facts.urgency, page.readySince) <= now);
       if (!gate && !(page.deferred !== null && deferredFailsAt(page) <= now)) continue;
-      page.isFailed = true;
       if (gate && page.facts.urgency === "high") gate.isFailed = true;
-      this.#records.attempted(page.facts.id, {
-        error: gate?.trouble?.error ?? page.deferred ?? "the service asks to wait",
-        attempts: page.attempts,
-        startedAt: null,
-        isFailed: true,
-        isOver: false,
-        isGone: false,
-        lost: page.lost,
-      });
+      this.#countFailed(page, gate?.trouble?.error ?? page.deferred ?? "the service asks to wait");
     }
   }
 
+  #countFailed(page: Waiting, error: string): void {
+    page.isFailed = true;
+    const { attempts, lost } = page;
+    const record = { error, attempts, lost, startedAt: null, isOver: false, isGone: false };
+    this.#records.attempted(page.facts.id, { ...record, isFailed: true });
+  }
+
   #wakeAt(queue: PageQueue, now: number): void {
-    let at = queue.nextAt;
+    let at = Math.min(queue.nextAt, queue.nextHangAt);
     const head = queue.head(now);
     const gates = [queue.gate, this.#gateOf(queue)];
     if (head) {

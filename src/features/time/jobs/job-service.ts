@@ -95,6 +95,11 @@ export class LostLease extends Error {
 /** A job to add. Without `maxAttempts` it has those of its queue. */
 type AddedJob = Omit<NewJob, "maxAttempts"> & Partial<Pick<NewJob, "maxAttempts">>;
 
+interface AddOptions {
+  /** For a page, or what follows from it: a full queue does not refuse it. */
+  readonly isPage?: boolean;
+}
+
 /** The stored job: the new one, or the unfinished one that holds its dedupe key. */
 export interface EnqueuedJob {
   readonly jobId: string;
@@ -128,7 +133,7 @@ export class JobService {
    * @returns the new job, or the unfinished one of the queue that holds the dedupe key. @throws
    * OVERLOADED when too many wait in the queue; TypeError when `runAt` is no whole number.
    */
-  async enqueue(job: AddedJob, options: InTransaction = {}): Promise<EnqueuedJob> {
+  async enqueue(job: AddedJob, options: InTransaction & AddOptions = {}): Promise<EnqueuedJob> {
     const { db, runner, clock, settingsOf } = this.#parts;
     const { maxAttempts = settingsOf(job.queue).maxAttempts } = job;
     const row = newJobRow({ ...job, maxAttempts }, clock.now());
@@ -141,7 +146,7 @@ export class JobService {
     return db.writeIn(options, async (trx) => {
       const [held] = row.dedupeKey === null ? [] : await holdersOf(trx, row.queue, [row.dedupeKey]);
       if (held) return enqueued(held);
-      requireRoom(runner, job.queue);
+      if (!options.isPage) requireRoom(runner, job.queue);
       insertJobs(trx, [row]);
       addEffect(trx, jobsAdded([row]));
       return enqueued(row);
@@ -149,11 +154,11 @@ export class JobService {
   }
 
   /** Inserts jobs with new keys, which cannot exist yet. @throws OVERLOADED if too many wait; TypeError as above */
-  async enqueueNew(jobs: readonly AddedJob[], trx: Trx): Promise<void> {
+  async enqueueNew(jobs: readonly AddedJob[], trx: Trx, { isPage = false }: AddOptions = {}): Promise<void> {
     if (jobs.length === 0) return;
     const { runner, clock, settingsOf } = this.#parts;
     const now = clock.now();
-    for (const queue of new Set(jobs.map((job) => job.queue))) requireRoom(runner, queue);
+    if (!isPage) for (const queue of new Set(jobs.map((job) => job.queue))) requireRoom(runner, queue);
     const rows = jobs.map((job) => newJobRow({ maxAttempts: settingsOf(job.queue).maxAttempts, ...job }, now));
     insertJobs(trx, rows);
     addEffect(trx, jobsAdded(rows));
