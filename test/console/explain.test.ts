@@ -158,7 +158,9 @@ test("the story of an incident's notification names route, step and people, and 
     await open();
     await page.keyboard.press("Escape");
     await drawer.waitFor({ state: "detached" });
-    await page.goBack();
+    // The drawer takes its entry out of the history after it is gone.
+    await page.waitForFunction(() => !(history.state as { overlay?: number } | null)?.overlay);
+    await page.evaluate(() => history.back());
     await page.waitForURL(/\/incidents$/);
   });
 
