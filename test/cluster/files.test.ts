@@ -6,6 +6,7 @@ import test from "node:test";
 import { connectNats } from "../../src/cluster/nats-log.ts";
 import { recordBox } from "../../src/cluster/record.ts";
 import { NatsFiles } from "../../src/cluster/shared-files.ts";
+import { PARTIAL } from "../../src/core/data-dir.ts";
 import { wavFile } from "../helpers/audio.ts";
 import { eventually } from "../helpers/eventually.ts";
 import type { Scope } from "../helpers/scope.ts";
@@ -32,9 +33,11 @@ async function download(node: ClusterNode, url: string): Promise<Buffer> {
   return Buffer.from(await reply.arrayBuffer());
 }
 
+/** Without those that are being written. */
 const filesOf = (node: ClusterNode, folder: string): string[] => {
   const dir = join(node.dir, folder);
-  return existsSync(dir) ? readdirSync(dir).sort() : [];
+  const names = existsSync(dir) ? readdirSync(dir).sort() : [];
+  return names.filter((name) => !name.endsWith(PARTIAL));
 };
 
 test("a node that takes over has the sounds and attachments of the one before, those of before the cluster too", async (t) => {
