@@ -87,9 +87,9 @@ export class CircuitBreaker {
   }
 
   /**
-   * Requests an attempt, whose result must then be reported. @param longestMs so long after the last
-   * failure a trial is allowed, although the pause is longer. @returns 0 if it may run now, otherwise
-   * the time to wait.
+   * Requests an attempt, whose result must then be reported. @param longestMs limit of the pause for
+   * this attempt, counted from the last failure. @returns 0 if it may run now, otherwise the time to
+   * wait.
    */
   waitMs(longestMs = Number.POSITIVE_INFINITY): number {
     if (this.#openUntil === null) return 0;

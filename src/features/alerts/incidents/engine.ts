@@ -464,7 +464,7 @@ const SHORTEST_LOOK_MS = 30_000;
 function triedAgain(trx: Trx, row: IncidentRow, settings: ReturnType<typeof settingsOf>, now: EpochMs): IncidentRow {
   const isUnreached = row.state === "open" && row.snoozedUntil === null && row.reachedAt === null;
   if (!isUnreached || row.repeatAt === null || row.steppedAt === null) return row;
-  // It may have been moved before: its last look is not a whole period before it then.
+  // Moved by an earlier change, or due soon: the time of the last look does not follow from it.
   if (row.repeatAt <= now + SHORTEST_LOOK_MS) return row;
   const repeatAt = Math.max(now, row.repeatAt - machine.repeatMsOf(row, settings) + SHORTEST_LOOK_MS);
   return repeatAt < row.repeatAt ? saveIncident(trx, row, { ...row, repeatAt }, now) : row;

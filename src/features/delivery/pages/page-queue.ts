@@ -12,7 +12,6 @@ export interface Waiting {
   /** When it was created. */
   readonly bornAt: number;
   attempts: number;
-  isRunning: boolean;
   /** Why this message alone is to be tried again later; null: it is not. */
   deferred: string | null;
   /** How often it was. */
@@ -54,7 +53,6 @@ export function waitingFrom(
     notBefore: now + heldMs,
     bornAt: isLoaded ? ago(facts.createdAt) : now,
     attempts: facts.attempts,
-    isRunning: false,
     deferred: null,
     deferrals: 0,
     lost: facts.lostAnswers,
@@ -96,7 +94,7 @@ export class PageQueue {
   /** Pages with a time of their own. */
   readonly #later = new Set<Waiting>();
   readonly #byId = new Map<string, Waiting>();
-  /** When the attempts that run began. */
+  /** Start of each attempt that runs. */
   readonly #begun = new Map<Waiting, number>();
 
   constructor({ target, owner, provider }: OpenPageFacts) {
@@ -146,7 +144,6 @@ export class PageQueue {
 
   /** Its attempt has ended: it waits again, at the latest time of `notBefore`. */
   requeue(page: Waiting, now: number): void {
-    page.isRunning = false;
     this.#begun.delete(page);
     this.#take(page);
     if (this.#byId.has(page.facts.id)) this.#place(page, now);
@@ -176,7 +173,7 @@ export class PageQueue {
     for (const page of this.#byId.values()) {
       // A call that may have rung is not repeated sooner.
       if (page.facts.heldUntil === null && page.lost === 0) page.notBefore = now;
-      page.isAskedFor = page.isRunning && page.facts.rings === 0;
+      page.isAskedFor = this.#begun.has(page) && page.facts.rings === 0;
     }
   }
 
@@ -191,25 +188,14 @@ export class PageQueue {
 
   /** Takes the head out of the order while its attempt runs. */
   begin(page: Waiting, now: number): void {
-    page.isRunning = true;
     this.#begun.set(page, now);
     this.#take(page);
   }
 
-  /** Pages whose attempt has had no answer for so long that they count as failed. */
-  hanging(now: number): readonly Waiting[] {
-    return [...this.#begun.keys()].filter((page) => !page.isFailed && this.#hangsAt(page) <= now);
-  }
-
-  /** When the next one is {@link hanging}. */
-  get nextHangAt(): number {
-    let at = Number.POSITIVE_INFINITY;
-    for (const page of this.#begun.keys()) if (!page.isFailed) at = Math.min(at, this.#hangsAt(page));
-    return at;
-  }
-
-  #hangsAt(page: Waiting): number {
-    return (this.#begun.get(page) ?? Number.POSITIVE_INFINITY) + FAILED_AFTER_MS[page.facts.urgency];
+  /** Pages that count as failed if the attempt that runs has no answer by then. */
+  *unanswered(): Iterable<{ readonly page: Waiting; readonly failsAt: number }> {
+    for (const [page, begunAt] of this.#begun)
+      if (!page.isFailed) yield { page, failsAt: begunAt + FAILED_AFTER_MS[page.facts.urgency] };
   }
 
   /** The earliest time of pages with one of their own. */

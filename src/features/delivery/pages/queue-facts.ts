@@ -36,7 +36,7 @@ export function longestUnattemptedMs(queues: Iterable<PageQueue>, gateOf: GateOf
     [queue.gate, gateOf(queue)].every(({ trouble, pausedUntil }) => !trouble && pausedUntil <= now);
   for (const queue of [...queues].filter(isWell))
     for (const page of queue.pages)
-      if (page.triedHere === 0 && !page.isRunning && page.notBefore <= now && !isDrill(page))
+      if (page.triedHere === 0 && page.notBefore <= now && !isDrill(page))
         longest = Math.max(longest, now - Math.max(page.readySince, page.hereSince));
   return longest;
 }

@@ -139,7 +139,7 @@ export class JobService {
     const row = newJobRow({ ...job, maxAttempts }, clock.now());
     if (!options.trx && row.dedupeKey === null) {
       db.requireOutside();
-      requireRoom(runner, job.queue);
+      if (!options.isPage) requireRoom(runner, job.queue);
       await this.#enqueuer.add(row);
       return enqueued(row);
     }
