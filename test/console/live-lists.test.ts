@@ -60,3 +60,30 @@ test("what happens after a list is read and before its stream begins is shown", 
   released.resolve();
   await row(page, "db-2 is down").waitFor();
 });
+
+test("the number of unread ones that arrives while an older answer is under way stays", async (t) => {
+  const [console, page] = (await start(t)) ?? [];
+  if (!console || !page) return;
+  const released = deferred<void>();
+  let read = 0;
+  let answered = 0;
+  await page.route("**/api/v1/notifications/unread-count", async (route) => {
+    const response = await route.fetch();
+    read += 1;
+    await released.promise;
+    await route.fulfill({ response });
+    answered += 1;
+  });
+  await page.goto(`${console.prism.url}/dashboard/inbox?show=all`);
+  await page.getByText("Live", { exact: true }).waitFor();
+  await row(page, "db-1 is slow").waitFor();
+  await eventually("the number is read", async () => read > 0);
+  const other = await page.context().newPage();
+  await other.goto(`${console.prism.url}/dashboard/inbox`);
+  await other.getByRole("button", { name: "Acknowledge", exact: true }).click();
+  await row(page, "db-1 is slow").getByText("acknowledged").waitFor();
+  released.resolve();
+  await eventually("the older answers have arrived", async () => answered > 0 && answered === read);
+  await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 100)));
+  assert.equal(await page.getByText("You have seen everything.").count(), 1);
+});

@@ -3,7 +3,7 @@ import { api } from "../../app/api.ts";
 import { invalidate } from "../../app/query.ts";
 import { ask, confirm, plural, toast } from "../../ui/index.ts";
 import { countSoon } from "../incidents/open-incidents.ts";
-import { unread } from "./unread.ts";
+import { changeUnread } from "./unread.ts";
 
 /** A notification after an acknowledge, before the server has answered. */
 export function acknowledged<T extends Notification>(notification: T, note: string | null): T {
@@ -54,7 +54,7 @@ export async function askNote(notification: Notification): Promise<string | unde
 
 export async function readAll(): Promise<void> {
   const { updated } = await api.post<{ updated: number }>("/notifications/read-all");
-  unread.value = 0;
+  changeUnread(0);
   invalidate("/notifications");
   toast.ok(`${plural(updated, "notification")} marked as read.`);
 }

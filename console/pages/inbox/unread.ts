@@ -11,10 +11,22 @@ const LOAD_DELAY_MS = 1000;
 /** The user's unread notifications; the badge of the navigation. */
 export const unread = signal(0);
 
+/** Changes of the number that did not come from a request. */
+let changes = 0;
+
+export function changeUnread(count: number): void {
+  changes += 1;
+  unread.value = count;
+}
+
 async function load(): Promise<void> {
+  const before = changes;
   // Without an answer the badge keeps the last known number.
   const answer = await api.get<UnreadCount>("/notifications/unread-count").catch(() => null);
-  if (answer) unread.value = answer.count;
+  if (!answer) return;
+  // What changed meanwhile may be newer than the answer.
+  if (changes === before) unread.value = answer.count;
+  else loadSoon();
 }
 
 let isPlanned = false;
@@ -36,9 +48,9 @@ effect(() => {
   }
   void load();
   return listen("user:me", ({ type, data }) => {
-    if (type === "unread-count") unread.value = (data as UnreadCount).count;
+    if (type === "unread-count") changeUnread((data as UnreadCount).count);
     else if (type === "notification") {
-      unread.value += 1;
+      changeUnread(unread.peek() + 1);
       loadSoon();
       playSound(data as Notification);
     }
