@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useState } from "preact/hooks";
-import { Banner, Button, confirm } from "../ui/index.ts";
+import { Banner, Button, confirm, useLatest } from "../ui/index.ts";
 import { ifMatch, PrismError } from "./api.ts";
 import { useLeaveGuard } from "./navigate.ts";
 
@@ -39,6 +39,7 @@ export interface Draft<S extends Versioned, D> {
 export function useDraft<S extends Versioned, D>({ stored, draftOf, isChanged, reload }: Options<S, D>): Draft<S, D> {
   const [base, setBase] = useState(stored);
   const [draft, setDraft] = useState(() => draftOf(stored));
+  const latest = useLatest(draft);
   const [isRefused, setRefused] = useState(false);
   const isDirty = isChanged(draftOf(base), draft);
   const start = (from: S, next = draftOf(from)) => {
@@ -48,7 +49,7 @@ export function useDraft<S extends Versioned, D>({ stored, draftOf, isChanged, r
   };
   // Before the next key: later, it would replace what is typed meanwhile.
   useLayoutEffect(() => {
-    if (stored.version !== base.version && !isDirty) start(stored);
+    if (stored.version > base.version && !isDirty) start(stored);
   }, [stored]);
   useLeaveGuard(isDirty ? () => confirm({ title: "Leave without saving?", action: "Leave" }) : null);
   return {
@@ -60,8 +61,11 @@ export function useDraft<S extends Versioned, D>({ stored, draftOf, isChanged, r
     setDraft: (next) => setDraft(() => next),
     start,
     async save(send, replaced = base) {
+      const sent = latest.current;
       try {
-        start(await send(ifMatch(replaced)));
+        const saved = await send(ifMatch(replaced));
+        // What was typed meanwhile stays, as edits of the saved version.
+        start(saved, latest.current === sent ? undefined : latest.current);
         return true;
       } catch (error) {
         if (!(error instanceof PrismError) || error.code !== "VERSION_CONFLICT") throw error;

@@ -1,4 +1,4 @@
-import type { ComponentChildren } from "preact";
+import { type ComponentChildren, Fragment } from "preact";
 import { ErrorState, Page, Skeleton } from "../ui/index.ts";
 import type { QueryResult } from "./query.ts";
 
@@ -12,7 +12,8 @@ interface Props<T> {
 /** A page of one thing, with a heading also while it loads and when it cannot be loaded. */
 export function LoadedPage<T>({ title, query, children }: Props<T>) {
   const { data, error, reload } = query;
-  if (data !== undefined) return <>{children(data)}</>;
+  // The page of another thing, also of one that is known already, begins without the state of the last one.
+  if (data !== undefined) return <Fragment key={(data as { readonly id?: string }).id}>{children(data)}</Fragment>;
   if (!error) {
     return (
       <Page title={title}>

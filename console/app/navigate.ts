@@ -1,4 +1,4 @@
-import { useEffect } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { useLocation } from "preact-iso/router";
 import { useLatest } from "../ui/index.ts";
 import { href, pagePath } from "./base.ts";
@@ -14,6 +14,16 @@ export function useNavigation(): void {
 
 /** Asks whether a page with unsaved work may be left; null: it may. */
 let guard: (() => Promise<boolean>) | null = null;
+
+/** `choose`, but asks first while the page has unsaved work, which the choice would replace. */
+export function useReplacing(choose: (value: string) => void): (value: string) => void {
+  const [, redraw] = useState(0);
+  return async (value) => {
+    if (guard === null || (await guard())) choose(value);
+    // The field shows the value that was not taken.
+    else redraw((count) => count + 1);
+  };
+}
 
 /** Opens a page. @param path below the console, such as `/rules/1` */
 export function navigate(path: string, options: { readonly replace?: boolean } = {}): void {

@@ -25,6 +25,10 @@ interface Entry<T> {
   users: number;
   /** The number of the latest request: answers of earlier ones are dropped. */
   turn: number;
+  /** When the latest request began, in ms of `Date.now()`. */
+  begunAt: number;
+  /** Whether another request follows the latest one. */
+  isStale: boolean;
   /** Changes since the latest request began, which its answer may not include. */
   changes: ((data: T | undefined) => T | undefined)[];
 }
@@ -55,7 +59,7 @@ export function useQuery<T>(key: string | null, load: () => Promise<T>): QueryRe
   const state = entry?.state.value ?? { data: undefined, error: undefined, loading: false };
   return {
     ...state,
-    reload: () => entry && void run(entry),
+    reload: () => entry && reload(entry),
     change: (next) => {
       if (!entry) return;
       const state = entry.state.peek();
@@ -166,14 +170,28 @@ function entryOf<T>(key: string, load: () => Promise<T>): Entry<T> {
     load,
     users: 0,
     turn: 0,
+    begunAt: 0,
+    isStale: false,
     changes: [],
   };
   entries.set(key, entry as Entry<unknown>);
   return entry;
 }
 
+/** A request that takes longer is given up for the next one. */
+const PATIENCE_MS = 5000;
+
+/** Frequent changes must not drop each answer before it is shown: the next request follows it. */
+function reload<T>(entry: Entry<T>): void {
+  const isRunning = entry.turn > 0 && entry.state.peek().loading;
+  if (isRunning && Date.now() - entry.begunAt < PATIENCE_MS) entry.isStale = true;
+  else void run(entry);
+}
+
 async function run<T>(entry: Entry<T>, load: () => Promise<T> = () => entry.load()): Promise<void> {
   entry.turn += 1;
+  entry.begunAt = Date.now();
+  entry.isStale = false;
   const { turn } = entry;
   const began = returns;
   entry.changes = [];
@@ -183,6 +201,7 @@ async function run<T>(entry: Entry<T>, load: () => Promise<T> = () => entry.load
     if (turn !== entry.turn) return;
     const changed = entry.changes.reduce<T | undefined>((known, next) => next(known), data);
     entry.state.value = { data: changed, error: undefined, loading: false };
+    if (entry.isStale) void run(entry);
   } catch (cause) {
     if (turn !== entry.turn) return;
     const error = cause instanceof PrismError ? cause : new PrismError("INTERNAL", String(cause), { cause });

@@ -77,7 +77,10 @@ async function renewToken(): Promise<string | null> {
     // Browsers have locks on https and on this machine only.
     const login = await (navigator.locks ? navigator.locks.request(RENEWAL_LOCK, renew) : renew());
     // Another tab has signed in as another user: this page must not act with those rights.
-    if (me.value && login.user.id !== me.value.id) location.reload();
+    if (me.value && login.user.id !== me.value.id) {
+      location.reload();
+      return await new Promise<never>(() => undefined);
+    }
     return login.accessToken;
   } catch (error) {
     if (!(error instanceof PrismError) || error.status === undefined || error.status >= 500) throw error;
@@ -161,8 +164,10 @@ async function reportZone({ api }: PrismClient, { timezone, effectiveTimezone }:
 
 /** Reads the user again, after a change of the account or its roles. */
 export async function reloadMe(): Promise<void> {
-  const user = await client.value?.api.request<User>({ method: "GET", path: "/api/v1/users/me" });
-  if (!user) return;
+  const current = client.value;
+  const user = await current?.api.request<User>({ method: "GET", path: "/api/v1/users/me" });
+  // Meanwhile another user may have signed in.
+  if (!user || client.value !== current) return;
   if (isRemembered()) localStorage.setItem(ME_KEY, JSON.stringify(user));
   me.value = user;
 }
@@ -177,6 +182,8 @@ export function onSignOut(cleanup: () => void | Promise<void>): void {
 
 /** Ends the session on the server and in all tabs. */
 export async function signOut(): Promise<void> {
+  // At once: the page may be closed while the rest is done.
+  localStorage.setItem(LOGOUT_KEY, "pending");
   for (const cleanup of cleanups) await Promise.resolve(cleanup()).catch(() => undefined);
   // First, so that no page takes the end of its socket for an expired token.
   channel.postMessage("signed out");

@@ -53,6 +53,8 @@ function watchUpdates(registration: ServiceWorkerRegistration): void {
 
 /** Activates the new version and reloads. */
 export function update(): void {
+  // Another tab may have activated it.
+  if (updateWaiting.value?.state !== "installed") return location.reload();
   navigator.serviceWorker.addEventListener("controllerchange", () => location.reload(), { once: true });
   updateWaiting.value?.postMessage({ type: "activate" });
 }

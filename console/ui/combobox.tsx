@@ -38,7 +38,7 @@ const LOAD_AFTER_MS = 150;
 
 /** Options that fit the query: local ones at once, loaded ones when the typing pauses. */
 function useOptions({ options, load }: CommonProps, query: string, open: boolean) {
-  const [loaded, setLoaded] = useState<readonly Option[]>([]);
+  const [loaded, setLoaded] = useState<{ readonly query: string; readonly options: readonly Option[] }>();
   const [state, setState] = useState<"idle" | "loading" | string>("idle");
   useEffect(() => {
     if (load === undefined || !open) return;
@@ -48,7 +48,7 @@ function useOptions({ options, load }: CommonProps, query: string, open: boolean
       try {
         const found = await load(query);
         if (!isCurrent) return;
-        setLoaded(found);
+        setLoaded({ query, options: found });
         setState("idle");
       } catch (error) {
         if (isCurrent) setState(errorInfo(error).message);
@@ -64,7 +64,9 @@ function useOptions({ options, load }: CommonProps, query: string, open: boolean
   const fits = (option: Option) => `${option.label} ${option.value} ${option.hint ?? ""}`.toLowerCase().includes(words);
   const local = known.filter(fits);
   const values = new Set(local.map(({ value }) => value));
-  const others = load === undefined ? [] : loaded.filter(({ value }) => !values.has(value));
+  // Those of an earlier text only as far as they fit: Enter takes the first.
+  const given = loaded?.query === query ? loaded.options : (loaded?.options ?? []).filter(fits);
+  const others = load === undefined ? [] : given.filter(({ value }) => !values.has(value));
   const found = [...local, ...others].slice(0, SHOWN_OPTIONS);
   return { found, state };
 }

@@ -2,6 +2,8 @@ import { useState } from "preact/hooks";
 import type { ReceivedInvitation, User } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
+import { controlsOf } from "../../app/controls.ts";
+import { useEdits } from "../../app/edits.ts";
 import { invalidate, useGet } from "../../app/query.ts";
 import { reloadMe } from "../../app/session.ts";
 import { SubmitButton } from "../../app/submit-button.tsx";
@@ -49,13 +51,17 @@ export default function Profile() {
 }
 
 function ProfileForm({ account }: { readonly account: User }) {
-  const [name, setName] = useState(account.name ?? "");
-  const [email, setEmail] = useState(account.email ?? "");
-  const [phone, setPhone] = useState(account.phone ?? "");
-  const [timezone, setTimezone] = useState(account.timezone ?? AUTOMATIC);
-  const [locale, setLocale] = useState(account.locale);
+  const { values, edits, change } = useEdits({
+    name: account.name ?? "",
+    email: account.email ?? "",
+    phone: account.phone ?? "",
+    timezone: account.timezone ?? AUTOMATIC,
+    locale: account.locale,
+  });
+  const { name, email, phone, timezone, locale } = values;
+  const { bind } = controlsOf(values, change);
   const [currentPassword, setCurrentPassword] = useState("");
-  const isOtherEmail = email.trim() !== (account.email ?? "");
+  const isOtherEmail = edits.email !== undefined && email.trim() !== (account.email ?? "");
   const save = async () => {
     await api.put("/users/me", {
       ...(name.trim() !== "" && { name: name.trim() }),
@@ -74,16 +80,16 @@ function ProfileForm({ account }: { readonly account: User }) {
       <Form onSubmit={save} label="Profile">
         <div class="grid2">
           <Field label="Name">
-            <Input value={name} onChange={setName} autocomplete="name" maxLength={255} />
+            <Input {...bind("name")} autocomplete="name" maxLength={255} />
           </Field>
           <Field label="Username" hint="An administrator can change it.">
             <Input value={account.username ?? ""} onChange={() => undefined} readOnly />
           </Field>
           <Field label="Mail address">
-            <Input type="email" value={email} onChange={setEmail} autocomplete="email" />
+            <Input type="email" {...bind("email")} autocomplete="email" />
           </Field>
           <Field label="Phone number" optional hint="With the country code, such as +49 30 1234567.">
-            <Input type="tel" value={phone} onChange={setPhone} autocomplete="tel" />
+            <Input type="tel" {...bind("phone")} autocomplete="tel" />
           </Field>
           {isOtherEmail && (
             <Field label="Current password" hint="Needed to change the mail address.">
@@ -96,10 +102,10 @@ function ProfileForm({ account }: { readonly account: User }) {
             </Field>
           )}
           <Field label="Time zone" hint="For times on all pages, quiet hours and schedules.">
-            <Combobox value={timezone} onChange={setTimezone} options={ZONES} />
+            <Combobox {...bind("timezone")} options={ZONES} />
           </Field>
           <Field label="Language" hint="For dates and numbers in mails.">
-            <Select value={locale} onChange={setLocale} options={localesWith(account.locale)} />
+            <Select {...bind("locale")} options={localesWith(account.locale)} />
           </Field>
         </div>
         <SubmitButton disabled={isOtherEmail && currentPassword === ""}>Save</SubmitButton>

@@ -4,6 +4,7 @@ import type { Channel, ChannelPreset } from "../../../src/client/api-types.gen.t
 import { api, errorText, ifMatch } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
+import { useEdits } from "../../app/edits.ts";
 import { useFieldErrors } from "../../app/field-errors.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
 import { navigate } from "../../app/navigate.ts";
@@ -78,12 +79,12 @@ function ChannelView({ channel, preset }: ViewProps) {
       <div class="stack">
         <Health channel={channel} onEnable={() => switchTo(true)} />
         <div class="two">
-          {preset && <Fields key={channel.id} channel={channel} preset={preset} />}
+          {preset && <Fields channel={channel} preset={preset} />}
           <div class="stack">
             <Card title="Test" sub="A dry run shows the request without secrets; nothing is sent.">
               <ChannelTest id={id} />
             </Card>
-            <Content key={channel.id} channel={channel} />
+            <Content channel={channel} />
           </div>
         </div>
       </div>
@@ -114,9 +115,12 @@ function Health({ channel, onEnable }: { readonly channel: Channel; readonly onE
 
 /** Which notifications are sent, and their texts. */
 function Content({ channel }: { readonly channel: Channel }) {
-  const [eventTypes, setTypes] = useState(channel.eventTypes);
-  const [sendResolved, setResolved] = useState(channel.sendResolved);
-  const [template, setTemplate] = useState(channel.template === null ? "" : JSON.stringify(channel.template, null, 2));
+  const { values, change } = useEdits({
+    eventTypes: channel.eventTypes,
+    sendResolved: channel.sendResolved,
+    template: channel.template === null ? "" : JSON.stringify(channel.template, null, 2),
+  });
+  const { eventTypes, sendResolved, template } = values;
   const [problem, setProblem] = useState<string>();
   const save = async () => {
     setProblem(undefined);
@@ -135,13 +139,13 @@ function Content({ channel }: { readonly channel: Channel }) {
       <Card title="Messages">
         <div class="stack">
           <Field label="Event types" hint="Types or prefixes; * is all of them.">
-            <MultiCombobox values={eventTypes} onChange={setTypes} custom mono />
+            <MultiCombobox values={eventTypes} onChange={(eventTypes) => change({ eventTypes })} custom mono />
           </Field>
           <Switch
             label="Send the end of an alert as a new message"
             hint="Where its first message cannot be changed."
             checked={sendResolved}
-            onChange={setResolved}
+            onChange={(sendResolved) => change({ sendResolved })}
           />
           <Field
             label="Own texts as JSON"
@@ -149,7 +153,7 @@ function Content({ channel }: { readonly channel: Channel }) {
             error={problem}
             optional
           >
-            <Textarea value={template} onChange={setTemplate} rows={5} mono />
+            <Textarea value={template} onChange={(template) => change({ template })} rows={5} mono />
           </Field>
           <div>
             <Button type="submit">Save messages</Button>
@@ -162,8 +166,9 @@ function Content({ channel }: { readonly channel: Channel }) {
 
 function Fields({ channel, preset }: { readonly channel: Channel; readonly preset: ChannelPreset }) {
   const isSecret = (key: string) => preset.fields.find((field) => field.key === key)?.secret ?? true;
-  const [name, setName] = useState(channel.name);
-  const [values, setValues] = useState<Values>(() =>
+  const named = useEdits({ name: channel.name });
+  const { name } = named.values;
+  const { values, change } = useEdits<Values>(
     Object.fromEntries(Object.entries(channel.fields).filter(([key]) => !isSecret(key))),
   );
   const errors = useFieldErrors(
@@ -176,7 +181,7 @@ function Fields({ channel, preset }: { readonly channel: Channel; readonly prese
       api.patch<Channel>(`/channels/${channel.id}`, { name, fields }, ifMatch(channel)),
     );
     if (saved === undefined) return;
-    setValues(Object.fromEntries(Object.entries(values).filter(([key]) => !isSecret(key))));
+    change(Object.fromEntries(Object.keys(values).flatMap((key) => (isSecret(key) ? [[key, ""]] : []))));
     invalidate("/channels");
     toast.ok("Saved.");
   };
@@ -185,12 +190,12 @@ function Fields({ channel, preset }: { readonly channel: Channel; readonly prese
       <Card title="Channel" link={{ href: docsUrl(preset), text: "Manual" }}>
         <div class="stack">
           <Field label="Name" required>
-            <Input value={name} onChange={setName} maxLength={100} />
+            <Input value={name} onChange={(name) => named.change({ name })} maxLength={100} />
           </Field>
           <ChannelFields
             fields={preset.fields}
             values={values}
-            onChange={setValues}
+            onChange={change}
             errorOf={errors.of}
             stored={channel.fields}
           />

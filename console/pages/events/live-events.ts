@@ -93,7 +93,10 @@ export function useLiveEvents(filters: FilterValues, streams: readonly string[],
   const newest = current.shown[0];
   const isOpen = newest !== undefined && (outcomes.get(newest.id)?.result ?? "pending") === "pending";
   useOutcomes({ ...query, limit: Math.max(PAGE, current.shown.length) }, isOpen ? newest : null, (found) =>
-    setOutcomes((known) => new Map([...known, ...found].slice(-MAX_ROWS))),
+    setOutcomes((known) => {
+      const news = found.filter(([id, { result }]) => result !== "pending" || !known.has(id));
+      return new Map([...known, ...news].slice(-MAX_ROWS));
+    }),
   );
   const reload = () => {
     arrived.current = nothing();
@@ -133,6 +136,7 @@ function useOutcomes(
   newest: Event | null,
   onFound: (outcomes: readonly (readonly [string, Outcome])[]) => void,
 ): void {
+  const dueAt = useRef(0);
   useEffect(() => {
     if (newest === null) return;
     // Newer events may have arrived that are not shown yet.
@@ -141,15 +145,18 @@ function useOutcomes(
     let attempts = 0;
     const read = async () => {
       const { data } = await api.get<Page<Event>>("/events", { ...query, to });
+      onFound(data.flatMap(({ id, outcome }) => (outcome ? [[id, outcome] as const] : [])));
       if (!isCurrent) return;
       attempts += 1;
       const isPending = data.some(({ outcome }) => outcome?.result === "pending");
       if (isPending && attempts < OUTCOME_ATTEMPTS) timer = setTimeout(readQuietly, OUTCOME_DELAY_MS * 2 ** attempts);
-      onFound(data.flatMap(({ id, outcome }) => (outcome ? [[id, outcome] as const] : [])));
     };
     // The rows stay without an outcome when it cannot be read.
     const readQuietly = () => void read().catch(() => undefined);
-    let timer = setTimeout(readQuietly, OUTCOME_DELAY_MS);
+    // From the first new event on: those that follow all the time must not put it off.
+    const now = performance.now();
+    if (dueAt.current <= now) dueAt.current = now + OUTCOME_DELAY_MS;
+    let timer = setTimeout(readQuietly, dueAt.current - now);
     return () => {
       isCurrent = false;
       clearTimeout(timer);
@@ -167,7 +174,8 @@ function joined(
   for (const event of [...live, ...listed].sort((a, b) => b.seq - a.seq)) {
     if (known.has(event.id)) continue;
     known.add(event.id);
-    const outcome = outcomes.get(event.id) ?? event.outcome;
+    const read = outcomes.get(event.id);
+    const outcome = read?.result === "pending" ? (event.outcome ?? read) : (read ?? event.outcome);
     rows.push(outcome === undefined || outcome === event.outcome ? event : { ...event, outcome });
     if (rows.length >= MAX_ROWS) break;
   }

@@ -1,10 +1,10 @@
 import { Pause, Play } from "lucide";
-import { useState } from "preact/hooks";
 import type { Heartbeat } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { controlsOf } from "../../app/controls.ts";
+import { useEdits } from "../../app/edits.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
 import { navigate, useQueryState } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
@@ -266,8 +266,7 @@ function draftOf(heartbeat: Heartbeat) {
 }
 
 function Settings({ heartbeat }: { readonly heartbeat: Heartbeat }) {
-  const [draft, setDraft] = useState(() => draftOf(heartbeat));
-  const change = (part: Partial<typeof draft>) => setDraft((last) => ({ ...last, ...part }));
+  const { values: draft, change } = useEdits(draftOf(heartbeat));
   const { bind, flag } = controlsOf(draft, change);
   const save = async () => {
     const { severity, fedBy, isPostOnly, labels, plan, ...others } = draft;

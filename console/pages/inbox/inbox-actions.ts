@@ -34,6 +34,8 @@ export async function acknowledge(
     }
   } catch (error) {
     change(notification);
+    // The server may have done it, or have a newer state.
+    invalidate("/notifications");
     throw error;
   }
 }

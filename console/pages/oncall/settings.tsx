@@ -1,7 +1,8 @@
-import { useState } from "preact/hooks";
 import type { OnCallSchedule } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
+import { controlsOf } from "../../app/controls.ts";
+import { useEdits } from "../../app/edits.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { navigate } from "../../app/navigate.ts";
 import { invalidate } from "../../app/query.ts";
@@ -82,14 +83,14 @@ async function remove({ id, name }: OnCallSchedule): Promise<void> {
 }
 
 function General({ schedule }: { readonly schedule: OnCallSchedule }) {
-  const [name, setName] = useState(schedule.name);
-  const [description, setDescription] = useState(schedule.description);
-  const [timezone, setZone] = useState(schedule.timezone);
   const known = schedule.handoverLeadMs === null ? "" : String(schedule.handoverLeadMs);
-  const [lead, setLead] = useState(known);
+  const { name, description, timezone } = schedule;
+  const { values, change } = useEdits({ name, description, timezone, lead: known });
+  const { bind } = controlsOf(values, change);
   const save = async () => {
+    const { lead, ...others } = values;
     const handoverLeadMs = lead === "" ? null : Number(lead);
-    await api.put(schedulePath(schedule.id), { name, description, timezone, handoverLeadMs });
+    await api.put(schedulePath(schedule.id), { ...others, handoverLeadMs });
     invalidate("/oncall");
     toast.ok("Saved.");
   };
@@ -104,16 +105,16 @@ function General({ schedule }: { readonly schedule: OnCallSchedule }) {
     <Card title="Schedule">
       <Form onSubmit={save} label="Schedule">
         <Field label="Name" required>
-          <Input value={name} onChange={setName} maxLength={100} />
+          <Input {...bind("name")} maxLength={100} />
         </Field>
         <Field label="Description" optional>
-          <Textarea value={description} onChange={setDescription} rows={2} maxLength={4000} />
+          <Textarea {...bind("description")} rows={2} maxLength={4000} />
         </Field>
         <Field label="Time zone" hint="Of new shifts and of the calendar.">
-          <Combobox value={timezone} onChange={setZone} options={ZONES} />
+          <Combobox {...bind("timezone")} options={ZONES} />
         </Field>
         <Field label="Users are notified of their shift" hint="Users may choose another time for themselves.">
-          <Select value={lead} onChange={setLead} options={leads} />
+          <Select {...bind("lead")} options={leads} />
         </Field>
         <SubmitButton>Save</SubmitButton>
       </Form>
@@ -134,10 +135,11 @@ function General({ schedule }: { readonly schedule: OnCallSchedule }) {
 }
 
 function Import({ schedule: { id, calendarUrl, calendar } }: { readonly schedule: OnCallSchedule }) {
-  const [url, setUrl] = useState(calendarUrl ?? "");
+  const { values, change } = useEdits({ url: calendarUrl ?? "" });
+  const { url } = values;
   const save = async () => {
     const saved = await api.put<OnCallSchedule>(schedulePath(id), { calendarUrl: url === "" ? null : url });
-    setUrl(saved.calendarUrl ?? "");
+    change({ url: saved.calendarUrl ?? "" });
     invalidate("/oncall");
     toast.ok(url === "" ? "The calendar is no longer imported." : "The calendar is read within ten minutes.");
   };
@@ -154,7 +156,12 @@ function Import({ schedule: { id, calendarUrl, calendar } }: { readonly schedule
         )}
         <Form onSubmit={save} label="Imported calendar">
           <Field label="URL" hint="It is read every 10 minutes. Empty: none." optional>
-            <Input value={url} onChange={setUrl} type="text" inputMode="url" placeholder="https://… or webcal://…" />
+            <Input
+              {...controlsOf(values, change).bind("url")}
+              type="text"
+              inputMode="url"
+              placeholder="https://… or webcal://…"
+            />
           </Field>
           <div class="inline">
             <Button type="submit">Save</Button>

@@ -1,8 +1,9 @@
-import { useState } from "preact/hooks";
 import type { Role, User } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
+import { controlsOf } from "../../app/controls.ts";
+import { useEdits } from "../../app/edits.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
 import { navigate } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
@@ -35,7 +36,7 @@ export default function PersonPage({ params }: PageProps) {
   const query = useGet<User>(`/users/${params["id"]}`);
   return (
     <LoadedPage title="Person" query={query}>
-      {(person) => <PersonView key={person.id} person={person} reload={query.reload} />}
+      {(person) => <PersonView person={person} reload={query.reload} />}
     </LoadedPage>
   );
 }
@@ -100,39 +101,38 @@ function AccountFacts({ person }: { readonly person: User }) {
 }
 
 function AccountForm({ person, changed }: { readonly person: User; readonly changed: () => void }) {
-  const [name, setName] = useState(person.name);
-  const [email, setEmail] = useState(person.email ?? "");
-  const [username, setUsername] = useState(person.username ?? "");
-  const [phone, setPhone] = useState(person.phone ?? "");
-  const given = { name, email, username, phone };
-  const body = Object.fromEntries(
-    Object.entries(given).filter(([key, value]) => value !== (person[key as keyof typeof given] ?? "")),
-  );
+  const { values, edits, change } = useEdits({
+    name: person.name ?? "",
+    email: person.email ?? "",
+    username: person.username ?? "",
+    phone: person.phone ?? "",
+  });
+  const { bind } = controlsOf(values, change);
   const save = async () => {
-    await api.patch(`/users/${person.id}`, body);
+    await api.patch(`/users/${person.id}`, edits);
     toast.ok("The account is saved.");
     changed();
   };
   return (
     <Form onSubmit={save}>
       <Field label="Name" required>
-        <Input value={name} onChange={setName} maxLength={255} autocomplete="off" />
+        <Input {...bind("name")} maxLength={255} autocomplete="off" />
       </Field>
       <Field label="Mail address" optional>
-        <Input type="email" value={email} onChange={setEmail} autocomplete="off" />
+        <Input type="email" {...bind("email")} autocomplete="off" />
       </Field>
       <Field label="Username" optional>
-        <Input value={username} onChange={setUsername} autocomplete="off" />
+        <Input {...bind("username")} autocomplete="off" />
       </Field>
       <Field label="Phone number" optional hint="With the country code, such as +49 30 1234567.">
-        <Input type="tel" value={phone} onChange={setPhone} autocomplete="off" />
+        <Input type="tel" {...bind("phone")} autocomplete="off" />
       </Field>
       <div class="spread">
         <span class="muted small">
           Last sign-in: <Time at={person.lastLoginAt} empty="never" />
           {person.secondFactor?.enabled ? ", with a second factor" : ""}
         </span>
-        <Button type="submit" disabled={Object.keys(body).length === 0}>
+        <Button type="submit" disabled={Object.keys(edits).length === 0}>
           Save
         </Button>
       </div>
@@ -141,7 +141,8 @@ function AccountForm({ person, changed }: { readonly person: User; readonly chan
 }
 
 function RolesCard({ person, changed }: { readonly person: User; readonly changed: () => void }) {
-  const [roles, setRoles] = useState<readonly string[]>([...person.roles]);
+  const { values, change } = useEdits<{ readonly roles: readonly string[] }>({ roles: person.roles });
+  const { roles } = values;
   const known = useGet<{ data: readonly Role[] }>(can("roles:read") ? "/roles" : null);
   const all = known.data?.data ?? [];
   const granted = new Set(all.filter(({ name }) => roles.includes(name)).flatMap(({ permissions }) => permissions));
@@ -156,7 +157,7 @@ function RolesCard({ person, changed }: { readonly person: User; readonly change
     <Card title="Roles">
       <Form onSubmit={save}>
         <Field label="Roles of this account">
-          <MultiCombobox values={roles} onChange={setRoles} options={options} />
+          <MultiCombobox values={roles} onChange={(next) => change({ roles: next })} options={options} />
         </Field>
         {granted.size === 0 ? (
           <p class="muted small">No permission besides its own notifications.</p>

@@ -53,7 +53,7 @@ export function PolicyPage({ params }: PageProps) {
   const query = useGet<Policy>(`/policies/${encodeURIComponent(params["id"] ?? "")}`);
   return (
     <LoadedPage title="Policy" query={query}>
-      {(policy) => <Shown key={policy.id} policy={policy} />}
+      {(policy) => <Shown policy={policy} />}
     </LoadedPage>
   );
 }
@@ -83,11 +83,11 @@ function Shown({ policy }: { readonly policy: Policy }) {
         />
       }
     >
-      {tab === "versions" ? (
-        <PolicyVersions policy={policy} isWritable={isWritable} />
-      ) : (
+      {tab === "versions" && <PolicyVersions policy={policy} isWritable={isWritable} />}
+      {/* Stays: it may have unsaved edits. */}
+      <div hidden={tab === "versions"}>
         <Editor policy={policy} readOnly={!isWritable} />
-      )}
+      </div>
     </Page>
   );
 }

@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { ConflictBanner, useDraft } from "../../app/draft.tsx";
 import { canInProject } from "../../app/memberships.ts";
+import { useReplacing } from "../../app/navigate.ts";
 import { ProjectChoice, useProjectChoice } from "../../app/project-choice.tsx";
 import { useGet } from "../../app/query.ts";
 import { Button, Card, Form, formatRelative, Loaded, Page, plural, Skeleton, Toolbar, toast } from "../../ui/index.ts";
@@ -15,7 +16,8 @@ import { documentOf, type RouteMatch, type RouteNode, type Routing, type Routing
 
 /** Which alerts reach which policy. */
 export default function RoutesPage() {
-  const [project, setProject, projects] = useProjectChoice();
+  const [project, choose, projects] = useProjectChoice();
+  const setProject = useReplacing(choose);
   const query = useGet<Routing>("/routes", { projectId: project });
   return (
     <Page

@@ -76,6 +76,8 @@ export default function RulesPage() {
       show(!isActive);
       throw error;
     } finally {
+      // An answer that was under way has the state before.
+      list.reload();
       active.reload();
     }
   };

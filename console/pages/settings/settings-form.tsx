@@ -36,7 +36,8 @@ export function SettingsForm({ settings, hasMailTest, onSaved }: Props) {
         ? "Saved. Restart the server for it to take effect."
         : "Saved. It is in effect now.",
     );
-    setTexts({});
+    // What was typed meanwhile stays.
+    setTexts((now) => (now === texts ? {} : now));
     onSaved();
   };
   const tryMail = async () => {
@@ -56,7 +57,7 @@ export function SettingsForm({ settings, hasMailTest, onSaved }: Props) {
             setting={setting}
             text={texts[setting.key] ?? shownText(setting)}
             error={errors.of(setting.key)}
-            onChange={(text) => setTexts({ ...texts, [setting.key]: text })}
+            onChange={(text) => setTexts((now) => ({ ...now, [setting.key]: text }))}
           />
         ))}
       </div>

@@ -1,11 +1,11 @@
 import { ExternalLink } from "lucide";
-import { useState } from "preact/hooks";
 import type { StatusPage as StatusPageView } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { SERVER_URL } from "../../app/base.ts";
 import { controlsOf } from "../../app/controls.ts";
+import { ConflictBanner, useDraft } from "../../app/draft.tsx";
 import { canInProject } from "../../app/memberships.ts";
-import { useQueryState } from "../../app/navigate.ts";
+import { useQueryState, useReplacing } from "../../app/navigate.ts";
 import { useProjects } from "../../app/projects.ts";
 import { useGet } from "../../app/query.ts";
 import { SubmitButton } from "../../app/submit-button.tsx";
@@ -34,6 +34,7 @@ import { type Document, documentOf, STATES } from "./status-types.ts";
 export function StatusPage() {
   const projects = useProjects();
   const [chosen, choose] = useQueryState("project");
+  const chooseProject = useReplacing(choose);
   const project = projects.find(({ id, slug }) => id === chosen || slug === chosen) ?? projects[0];
   const projectId = project?.id ?? "default";
   const query = useGet<StatusPageView>("/status-page", { projectId });
@@ -55,13 +56,11 @@ export function StatusPage() {
         <Select
           label="Project"
           value={projectId}
-          onChange={choose}
+          onChange={chooseProject}
           options={projects.map(({ id, name }) => ({ value: id, label: name }))}
         />
       )}
-      <Loaded query={query}>
-        {(data) => <Editor key={`${data.projectId} ${data.version}`} view={data} reload={query.reload} />}
-      </Loaded>
+      <Loaded query={query}>{(data) => <Editor key={data.projectId} view={data} reload={query.reload} />}</Loaded>
     </Page>
   );
 }
@@ -79,18 +78,27 @@ interface EditorProps {
 }
 
 function Editor({ view, reload }: EditorProps) {
-  const [draft, setDraft] = useState<Document>(() => documentOf(view));
+  const edit = useDraft<StatusPageView, Document>({
+    stored: view,
+    draftOf: documentOf,
+    isChanged: (before, after) => JSON.stringify(before) !== JSON.stringify(after),
+    reload,
+  });
+  const { draft, setDraft } = edit;
   const mayWrite = canInProject("policies:write") === true;
   const set = (change: Partial<Document>): void => setDraft({ ...draft, ...change });
   const { bind, flag } = controlsOf(draft, set);
-  const save = async () => {
-    await api.put(`/status-page?projectId=${encodeURIComponent(view.projectId)}`, draft);
+  const save = async (replaced?: StatusPageView) => {
+    const query = { projectId: view.projectId };
+    const isSaved = await edit.save((extra) => api.put<StatusPageView>("/status-page", draft, query, extra), replaced);
+    if (!isSaved) return;
     toast.ok(draft.enabled ? "Saved. Visitors see it now." : "Saved.");
     reload();
   };
   return (
     <div class="two">
-      <Form onSubmit={save} label="Status page">
+      <Form onSubmit={() => save()} label="Status page">
+        <ConflictBanner edit={edit} mine={{ label: "Replace it with mine", onClick: () => save(view) }} />
         <Card title="Page">
           <div class="stack">
             <Switch
