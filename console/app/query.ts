@@ -135,13 +135,14 @@ export function useList<T>(path: string | null, query: Query = {}): ListResult<T
     return { items: [...list.items, ...items], nextCursor, pages: list.pages + 1 };
   };
   /** As many pages as are shown, so that a live change does not shorten an extended list. */
-  const load = async (): Promise<List<T>> => {
+  const load = async (further = 0): Promise<List<T>> => {
     const shown = key === null ? undefined : (entries.get(key) as Entry<List<T>> | undefined)?.state.peek().data;
     let list = await fetchPage();
-    while (list.nextCursor !== null && list.pages < (shown?.pages ?? 1)) list = await extended(list, list.nextCursor);
+    const pages = (shown?.pages ?? 1) + further;
+    while (list.nextCursor !== null && list.pages < pages) list = await extended(list, list.nextCursor);
     return list;
   };
-  const first = useQuery<List<T>>(key, load);
+  const first = useQuery<List<T>>(key, () => load());
   return {
     items: first.data?.items,
     error: first.error,
@@ -151,8 +152,9 @@ export function useList<T>(path: string | null, query: Query = {}): ListResult<T
     more() {
       const entry = key === null ? undefined : (entries.get(key) as Entry<List<T>> | undefined);
       const cursor = first.data?.nextCursor;
-      if (!entry || !cursor || first.loading) return;
-      void run(entry, () => extended(entry.state.peek().data ?? EMPTY, cursor));
+      if (!entry || !cursor) return;
+      // The answer under way is dropped: its rows are read again, with the next page.
+      void run(entry, () => (first.loading ? load(1) : extended(entry.state.peek().data ?? EMPTY, cursor)));
     },
     change: (next) => first.change((list = EMPTY) => ({ ...list, items: next(list.items) })),
   };

@@ -58,7 +58,11 @@ export async function heardBeats(connection: NatsConnection, cluster: Cluster, s
   const nodes = new Map<string, HeardNode>();
   let unreadable = 0;
   natsSignals(connection, cluster.name, recordBox([secret, ...cluster.previousSecrets])).onBeat(
-    (beat) => nodes.set(beat.node, { ...beat, skewMs: beat.at - Date.now() }),
+    (beat) => {
+      // The quickest message says most about the clock.
+      const known = nodes.get(beat.node)?.skewMs ?? Number.NEGATIVE_INFINITY;
+      nodes.set(beat.node, { ...beat, skewMs: Math.max(known, beat.at - Date.now()) });
+    },
     () => unreadable++,
   );
   await setTimeout(LISTEN_MS);

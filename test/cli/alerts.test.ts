@@ -79,7 +79,8 @@ test("prism alerts, incidents, silences, oncall, heartbeats, policies and routes
   });
 
   await t.test("days off, who is on call on them, and the warning of an override", async () => {
-    const day = (days: number): string => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
+    const today = Date.now();
+    const day = (days: number): string => new Date(today + days * 86_400_000).toISOString().slice(0, 10);
     assert.equal(await run("oncall days-off"), "no days off\n");
     const warned = await run(`oncall add-days-off ${day(0)} ${day(1)}`, "--note", "Family");
     assert.match(warned, new RegExp(`${day(0)} to ${day(1)} .*\\nwarning: .* is away, on call .*: Database`));

@@ -17,7 +17,8 @@ test("serve tells systemd that it is ready, then again and again that its event 
   await server.until(/Prism is ready/);
   const lines = (): string[] => (existsSync(notified) ? readFileSync(notified, "utf8").trim().split("\n") : []);
   await eventually("it reports again and again", () => lines().filter((line) => line === "WATCHDOG=1").length >= 5);
-  assert.equal(lines()[0], "--ready");
+  // Two processes, which may end in another order.
+  assert.ok(lines().includes("--ready"));
   server.signal("SIGTERM");
   assert.equal(await server.ended(), 0);
 });

@@ -86,7 +86,7 @@ function sendAll(nodes: () => readonly ClusterNode[], token: string) {
     async pauseAt(node: ClusterNode, work: () => Promise<void>) {
       isOut = node;
       // What is on its way is answered.
-      await setTimeout(200);
+      await current;
       await work();
       isOut = null;
     },
@@ -95,16 +95,19 @@ function sendAll(nodes: () => readonly ClusterNode[], token: string) {
       await running;
     },
   };
+  let current: Promise<unknown> = Promise.resolve();
   const running = (async () => {
     for (let n = 0; !isStopped; n++) {
       const all = nodes().filter((node) => node !== isOut);
       const node = all[n % all.length];
       if (!node) continue;
       const startedAt = performance.now();
-      const failure = await send(node, token, `key-${n}`).then(
+      const answer = send(node, token, `key-${n}`).then(
         async (reply) => (reply.status === 202 ? null : `${reply.status} ${await reply.text()}`),
         (error: unknown) => String(error),
       );
+      current = answer;
+      const failure = await answer;
       if (failure === null) load.stored++;
       else failed.push(`${node.name}: ${failure}`);
       load.longestMs = Math.max(load.longestMs, performance.now() - startedAt);

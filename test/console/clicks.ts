@@ -15,8 +15,9 @@ export interface Clicks {
  * a task that is done by the pointer only is done with them too.
  */
 export async function countClicks(t: TestContext, page: Page): Promise<Clicks> {
+  // On the document: presses that Playwright stops at the window and repeats do not get here.
   const listen = (key: string) =>
-    addEventListener(
+    document.addEventListener(
       "pointerdown",
       () => sessionStorage.setItem(key, String(Number(sessionStorage.getItem(key)) + 1)),
       true,

@@ -164,8 +164,8 @@ test("the wizard ends with who was notified, or with the choice when no one was"
     await press(next, "Notify the members");
     await next.getByText("The project's members are notified.").waitFor();
     await next.getByRole("link", { name: "Open the receiver" }).click();
-    await next.getByLabel("Who is notified").waitFor();
-    assert.equal(await next.getByLabel("Who is notified").inputValue(), "members");
+    const who = next.getByLabel("Who is notified");
+    await eventually("the choice is shown", async () => (await who.inputValue()) === "members");
   });
 });
 

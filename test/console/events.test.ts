@@ -36,8 +36,8 @@ test("events appear live, are filtered by the address, and become rules", async 
     await page.getByText("This is not a JSON object.").waitFor();
     await payload.fill('{"message":"Hello"}');
     await page.getByRole("button", { name: "Send", exact: true }).click();
-    await row(page, "test.hello").getByText("no rule").waitFor();
     await page.getByRole("link", { name: "Show what happened" }).waitFor();
+    await row(page, "test.hello").getByText("no rule").waitFor();
   });
 
   const id = await send(console, {
@@ -150,6 +150,9 @@ test("a burst of events is counted, and the page stays responsive and small", as
   const page = await console.open("/events");
   await page.getByText("No events yet").waitFor();
   await isLive(page);
+  // It comes by the stream, or by what is read when that opens.
+  await send(console, { type: "first", payload: {} });
+  await row(page, "first").waitFor();
   await page.evaluate(() => {
     const state = window as unknown as { longest: number };
     state.longest = 0;

@@ -79,6 +79,8 @@ async function openGallery(t: TestContext, browser: Browser): Promise<Gallery> {
     });
     await page.goto(`${address}#${section}`);
     await page.getByRole("tab", { selected: true }).first().waitFor();
+    // Listeners are added after the first frame.
+    await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done))));
     return page;
   };
   return { open, problems };

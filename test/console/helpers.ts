@@ -91,7 +91,9 @@ export class ConsoleTest {
     await eventually(`the data of ${page.url()}`, async () => {
       if ((this.#pending.get(page)?.size ?? 0) > 0) return false;
       await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 0))));
-      return this.#pending.get(page)?.size === 0 && (await page.locator(".skeleton").count()) === 0;
+      // A script that has arrived but not run yet leaves the page before in place.
+      const waits = page.locator(".skeleton, html[data-loading]");
+      return this.#pending.get(page)?.size === 0 && (await waits.count()) === 0;
     });
   }
 

@@ -33,8 +33,15 @@ test("an entry that arrives while an older answer is under way is still shown wh
     await released.promise;
     await route.fulfill({ response });
   });
+  const subscribed = page.waitForEvent("websocket").then((socket) =>
+    socket.waitForEvent("framereceived", ({ payload }) => {
+      const text = String(payload);
+      return text.includes('"subscribed"') && text.includes("user:");
+    }),
+  );
   await page.goto(`${console.prism.url}/dashboard/inbox`);
   await page.getByText("Live", { exact: true }).waitFor();
+  await subscribed;
   await eventually("the list is read", async () => (await older) !== undefined);
   await notify(console, "db-2 is down");
   await row(page, "db-2 is down").waitFor();

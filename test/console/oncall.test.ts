@@ -214,7 +214,11 @@ test("who is on call: a schedule is made, shown as a calendar, and changed by dr
   });
 
   await step("on a phone the calendar is a list by day, with the hours of a clock change", async () => {
-    const phone = await console.open(`/oncall/${schedule}?at=2027-03-28`, { width: 360, theme: "dark" });
+    // The last Sunday of next year's March.
+    const change = new Date(Date.UTC(new Date().getUTCFullYear() + 1, 2, 31));
+    change.setUTCDate(31 - change.getUTCDay());
+    const at = change.toISOString().slice(0, 10);
+    const phone = await console.open(`/oncall/${schedule}?at=${at}`, { width: 360, theme: "dark" });
     const list = phone.getByRole("list", { name: "On call by day" });
     await list.getByText("clocks change: 23 h").waitFor();
     await list.getByText("all day").first().waitFor();

@@ -113,6 +113,7 @@ test("saving a changed rule shows the difference first; a version of another per
 
   // The edits survive a reload.
   page.on("dialog", (dialog) => void dialog.accept());
+  await page.waitForFunction(() => Object.values(sessionStorage).some((text) => String(text).includes(">= 500")));
   await page.reload();
   await page.getByText("Unsaved changes of this tab were restored").waitFor();
   assert.match(await conditionOf(page), />= 500/);

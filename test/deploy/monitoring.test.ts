@@ -121,6 +121,8 @@ test("Prometheus scrapes a server with the shipped files and a token, and raises
     "the missing backup is a pending alert",
     async () => (await query('ALERTS{alertname="PrismNoRecentBackup"}')).length > 0,
   );
-  assert.equal((await query('ALERTS{alertname="PrismDown"}')).length, 0);
-  assert.equal((await query("prism_build_info"))[0]?.metric["job"], "prism");
+  // A scrape that a busy machine answers late makes it pending for a moment.
+  const isUp = async () => (await query('ALERTS{alertname="PrismDown"}')).length === 0;
+  await eventually("no alert says that it is down", isUp);
+  await eventually("its version", async () => (await query("prism_build_info"))[0]?.metric["job"] === "prism");
 });

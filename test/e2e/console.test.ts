@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { openContext, startBrowser } from "../helpers/browser.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { PrismBinary } from "./prism-binary.ts";
 
 test("the printed sign-in link opens the console of the executable: an event, a rule, a live notification, its explanation, an acknowledgement in two windows", async (t) => {
@@ -8,7 +9,9 @@ test("the printed sign-in link opens the console of the executable: an event, a 
   if (!browser) return;
   const prism = new PrismBinary(t);
   await prism.start();
-  const [link = ""] = /http\S+\/dashboard\/sign-in-link#token=\S+/.exec(prism.output) ?? [];
+  const [link = ""] = await eventually("the link is printed", () =>
+    /http\S+\/dashboard\/sign-in-link#token=[\w-]{43}/.exec(prism.output),
+  );
   const context = await openContext(browser);
   const page = await context.newPage();
   const problems: string[] = [];
@@ -31,7 +34,8 @@ test("the printed sign-in link opens the console of the executable: an event, a 
     fetch(prism.url + path, { method: "POST", headers, body: JSON.stringify(body) });
   await post("/api/v1/events", event);
   await page.getByRole("link", { name: "Events", exact: true }).first().click();
-  await page.getByText("host.down").first().click();
+  await page.getByRole("table", { name: "Events", exact: true }).getByText("host.down").first().click();
+  await page.getByRole("heading", { level: 1, name: "host.down" }).waitFor();
   await page.getByRole("link", { name: /Create a rule/ }).click();
   await page.getByRole("heading", { level: 1, name: /rule/i }).waitFor();
   await page.getByLabel("Name", { exact: true }).fill("Host down");

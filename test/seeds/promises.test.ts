@@ -139,18 +139,22 @@ test("S1-41, S3-07: a body that its schema refuses costs no transaction, and one
   keepsPromise(t, ["S1-41", "S3-07"]);
   const prism = await startPrism(t);
   const { record } = prism.parts.base.store.committer;
-  const before = record.commits;
-  for (const [path, body] of [
-    ["/api/v1/events", { type: 1 }],
-    ["/api/v1/notifications", { title: 5 }],
-    ["/api/v1/rules", { name: 7 }],
-    ["/api/tasks", { title: 1 }],
-    ["/messages", { content: 9 }],
-  ] as const) {
-    const { status, body: answer } = await prism.post<{ error: { code: string } }>(path, body);
-    assert.deepEqual([status, answer.error.code], [400, "VALIDATION_FAILED"], path);
-  }
-  assert.equal(record.commits, before);
+  const cost = async (): Promise<number> => {
+    const before = record.commits;
+    for (const [path, body] of [
+      ["/api/v1/events", { type: 1 }],
+      ["/api/v1/notifications", { title: 5 }],
+      ["/api/v1/rules", { name: 7 }],
+      ["/api/tasks", { title: 1 }],
+      ["/messages", { content: 9 }],
+    ] as const) {
+      const { status, body: answer } = await prism.post<{ error: { code: string } }>(path, body);
+      assert.deepEqual([status, answer.error.code], [400, "VALIDATION_FAILED"], path);
+    }
+    return record.commits - before;
+  };
+  // Every two seconds the store tries a commit of its own.
+  assert.equal(Math.min(await cost(), await cost()), 0);
 });
 
 test("S4-06: the test runner runs a test, and the linter accepts a source and refuses a mistake", (t) => {

@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { generic } from "../../../../src/features/intake/receivers/presets/generic.ts";
+import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { LogLines } from "../../../helpers/log-lines.ts";
 import { ReceiverTest } from "./support.ts";
 
@@ -153,7 +154,7 @@ test("presets in the data directory add to the built-in ones; a broken file is a
 });
 
 test("the operator bounds the rate and the size of receivers, also of existing ones", async (t) => {
-  const it = await ReceiverTest.start(t, { settings: { "receivers.maxBurst": "100" } });
+  const it = await ReceiverTest.start(t, { clock: new FakeClock(), settings: { "receivers.maxBurst": "100" } });
   const wide = { name: "Wide", perSecond: 50, burst: 100, maxBodyBytes: 4096 };
   for (const more of [{ burst: 101 }, { burst: 10_000 }]) {
     const refused = await it.prism.post("/api/v1/receivers", { preset: "generic", ...wide, ...more });

@@ -122,7 +122,7 @@ test("sizes are those of the files, and free is what an account other than root 
 });
 
 test("while the server stops, readiness is 503 and new requests are refused; what is under way is answered", async (t) => {
-  const stopping = await TestPrism.start();
+  const stopping = await TestPrism.start({ settings: { shutdownMs: "60000" } });
   const probe = await RawConnection.open(t, stopping.app.port);
   const ingest = await RawConnection.open(t, stopping.app.port);
   const body = '{"type":"order.paid"}';
