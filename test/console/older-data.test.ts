@@ -93,6 +93,27 @@ test("changes that come faster than the answers do not keep them from being show
   console.assertClean();
 });
 
+test("more of a list is loaded also while it is read again", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  for (let n = 0; n <= 50; n++)
+    await console.prism.post("/api/v1/notifications", { userId: "admin", title: `Door ${n} opened`, message: "m" });
+  const page = await console.open("/inbox?show=all");
+  const row = (title: string) => page.getByRole("row").filter({ hasText: title });
+  await row("Door 50 opened").waitFor();
+  let read = 0;
+  await page.route(/\/api\/v1\/notifications\?/, async (route) => {
+    read += 1;
+    if (read > 1) await route.fallback();
+  });
+  await page.getByRole("button", { name: "Mark all as read" }).click();
+  await eventually("it is read again", async () => read > 0);
+  await page.getByRole("button", { name: "Load more" }).click();
+  await row("Door 0 opened").waitFor();
+  assert.equal(await row("opened").count(), 51);
+  console.assertClean();
+});
+
 test("edits of a policy survive a look at its versions, and what is typed while they are saved", async (t) => {
   const console = await startConsole(t);
   if (!console) return;
