@@ -1,4 +1,5 @@
 import { useLayoutEffect, useState } from "preact/hooks";
+import { useLatest } from "../ui/index.ts";
 
 export interface Edits<T> {
   /** What is stored, with the edits. */
@@ -6,6 +7,8 @@ export interface Edits<T> {
   /** The members that differ from what is stored. */
   readonly edits: Partial<T>;
   change(changes: Partial<T>): void;
+  /** After a save: as the server has stored it. What was typed meanwhile stays. */
+  saved(answer: Partial<T>): void;
 }
 
 /**
@@ -14,17 +17,19 @@ export interface Edits<T> {
  */
 export function useEdits<T extends object>(stored: T): Edits<T> {
   const [typed, setTyped] = useState<Partial<T>>({});
-  const real = (changes: Partial<T>): Partial<T> => {
-    const kept = (Object.keys(changes) as (keyof T)[]).filter((key) => !isEqual(changes[key], stored[key]));
+  const latest = useLatest(stored);
+  const only = (changes: Partial<T>, isWanted: (key: keyof T) => boolean): Partial<T> => {
+    const kept = (Object.keys(changes) as (keyof T)[]).filter(isWanted);
     return Object.fromEntries(kept.map((key) => [key, changes[key]])) as Partial<T>;
   };
-  // What was saved is no edit any more: later changes of others are shown again.
+  const real = (changes: Partial<T>) => only(changes, (key) => !isEqual(changes[key], latest.current[key]));
+  // Later changes of others are shown again.
   useLayoutEffect(() => setTyped(real), [JSON.stringify(stored)]);
-  const edits = real(typed);
   return {
-    values: { ...stored, ...edits },
-    edits,
-    change: (changes) => setTyped((now) => ({ ...now, ...changes })),
+    values: { ...stored, ...typed },
+    edits: only(typed, (key) => !isEqual(typed[key], stored[key])),
+    change: (changes) => setTyped((now) => real({ ...now, ...changes })),
+    saved: (answer) => setTyped((now) => real({ ...answer, ...only(now, (key) => now[key] !== typed[key]) })),
   };
 }
 

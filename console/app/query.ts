@@ -25,8 +25,6 @@ interface Entry<T> {
   users: number;
   /** The number of the latest request: answers of earlier ones are dropped. */
   turn: number;
-  /** When the latest request began, in ms of `Date.now()`. */
-  begunAt: number;
   /** Whether another request follows the latest one. */
   isStale: boolean;
   /** Changes since the latest request began, which its answer may not include. */
@@ -75,11 +73,23 @@ export function useGet<T>(path: string | null, query: Query = {}): QueryResult<T
   return useQuery<T>(key, () => api.get<T>(path ?? "", query));
 }
 
-/** Loads again all shown queries with keys that start like this, such as `/rules`. */
+/**
+ * Loads again all shown queries with keys that start like this, such as `/rules`, after a change of the
+ * user: answers that are under way are dropped.
+ */
 export function invalidate(...prefixes: readonly string[]): void {
+  reloadAll(prefixes, (entry) => void run(entry));
+}
+
+/** {@link invalidate} after changes of others: answers that are under way are shown. */
+export function refresh(...prefixes: readonly string[]): void {
+  reloadAll(prefixes, reload);
+}
+
+function reloadAll(prefixes: readonly string[], load: (entry: Entry<unknown>) => void): void {
   for (const [key, entry] of entries) {
     if (!prefixes.some((prefix) => key.startsWith(prefix))) continue;
-    if (entry.users > 0) void run(entry);
+    if (entry.users > 0) load(entry);
     else entries.delete(key);
   }
 }
@@ -172,7 +182,6 @@ function entryOf<T>(key: string, load: () => Promise<T>): Entry<T> {
     load,
     users: 0,
     turn: 0,
-    begunAt: 0,
     isStale: false,
     changes: [],
   };
@@ -180,19 +189,15 @@ function entryOf<T>(key: string, load: () => Promise<T>): Entry<T> {
   return entry;
 }
 
-/** A request that takes longer is given up for the next one. */
-const PATIENCE_MS = 5000;
-
 /** Frequent changes must not drop each answer before it is shown: the next request follows it. */
 function reload<T>(entry: Entry<T>): void {
   const isRunning = entry.turn > 0 && entry.state.peek().loading;
-  if (isRunning && Date.now() - entry.begunAt < PATIENCE_MS) entry.isStale = true;
+  if (isRunning) entry.isStale = true;
   else void run(entry);
 }
 
 async function run<T>(entry: Entry<T>, load: () => Promise<T> = () => entry.load()): Promise<void> {
   entry.turn += 1;
-  entry.begunAt = Date.now();
   entry.isStale = false;
   const { turn } = entry;
   const began = returns;
@@ -203,11 +208,12 @@ async function run<T>(entry: Entry<T>, load: () => Promise<T> = () => entry.load
     if (turn !== entry.turn) return;
     const changed = entry.changes.reduce<T | undefined>((known, next) => next(known), data);
     entry.state.value = { data: changed, error: undefined, loading: false };
-    if (entry.isStale) void run(entry);
+    if (entry.isStale && entry.users > 0) void run(entry);
   } catch (cause) {
     if (turn !== entry.turn) return;
     const error = cause instanceof PrismError ? cause : new PrismError("INTERNAL", String(cause), { cause });
     if (began !== returns && entry.users > 0) return run(entry, load);
     entry.state.value = { ...entry.state.peek(), error, loading: false };
+    if (entry.isStale && entry.users > 0) void run(entry);
   }
 }

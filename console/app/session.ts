@@ -79,7 +79,7 @@ async function renewToken(): Promise<string | null> {
     // Another tab has signed in as another user: this page must not act with those rights.
     if (me.value && login.user.id !== me.value.id) {
       location.reload();
-      return await new Promise<never>(() => undefined);
+      return null;
     }
     return login.accessToken;
   } catch (error) {
@@ -194,7 +194,6 @@ export async function signOut(): Promise<void> {
 
 /** @returns false when the server could not be reached; the next visit tries again. */
 async function logOut(): Promise<boolean> {
-  localStorage.setItem(LOGOUT_KEY, "pending");
   try {
     await openRequest("/auth/logout", {});
   } catch (error) {

@@ -50,26 +50,25 @@ export default function Profile() {
   );
 }
 
+function profileOf({ name, email, phone, timezone, locale }: User) {
+  return { name: name ?? "", email: email ?? "", phone: phone ?? "", timezone: timezone ?? AUTOMATIC, locale };
+}
+
 function ProfileForm({ account }: { readonly account: User }) {
-  const { values, edits, change } = useEdits({
-    name: account.name ?? "",
-    email: account.email ?? "",
-    phone: account.phone ?? "",
-    timezone: account.timezone ?? AUTOMATIC,
-    locale: account.locale,
-  });
+  const { values, change, saved } = useEdits(profileOf(account));
   const { name, email, phone, timezone, locale } = values;
   const { bind } = controlsOf(values, change);
   const [currentPassword, setCurrentPassword] = useState("");
-  const isOtherEmail = edits.email !== undefined && email.trim() !== (account.email ?? "");
+  const isOtherEmail = email.trim() !== (account.email ?? "");
   const save = async () => {
-    await api.put("/users/me", {
+    const answer = await api.put<User>("/users/me", {
       ...(name.trim() !== "" && { name: name.trim() }),
       phone: phone.trim() || null,
       timezone: timezone === AUTOMATIC ? null : timezone,
       locale,
       ...(isOtherEmail && { email: email.trim(), currentPassword }),
     });
+    saved(profileOf(answer));
     setCurrentPassword("");
     await reloadMe();
     invalidate("/users/me");

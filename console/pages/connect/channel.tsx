@@ -164,24 +164,26 @@ function Content({ channel }: { readonly channel: Channel }) {
   );
 }
 
+/** Secrets are not sent to the browser: their fields are empty. */
+function shownFields({ fields }: Channel, preset: ChannelPreset): Values {
+  return Object.fromEntries(preset.fields.map(({ key, secret }) => [key, secret ? "" : (fields[key] ?? "")]));
+}
+
 function Fields({ channel, preset }: { readonly channel: Channel; readonly preset: ChannelPreset }) {
-  const isSecret = (key: string) => preset.fields.find((field) => field.key === key)?.secret ?? true;
   const named = useEdits({ name: channel.name });
   const { name } = named.values;
-  const { values, change } = useEdits<Values>(
-    Object.fromEntries(Object.entries(channel.fields).filter(([key]) => !isSecret(key))),
-  );
+  const { values, change, saved } = useEdits<Values>(shownFields(channel, preset));
   const errors = useFieldErrors(
     preset.fields.map(({ key }) => key),
     { prefix: "fields." },
   );
   const save = async () => {
     const fields = changedFields(preset.fields, values, channel.fields);
-    const saved = await errors.attempt(() =>
+    const answer = await errors.attempt(() =>
       api.patch<Channel>(`/channels/${channel.id}`, { name, fields }, ifMatch(channel)),
     );
-    if (saved === undefined) return;
-    change(Object.fromEntries(Object.keys(values).flatMap((key) => (isSecret(key) ? [[key, ""]] : []))));
+    if (answer === undefined) return;
+    saved(shownFields(answer, preset));
     invalidate("/channels");
     toast.ok("Saved.");
   };

@@ -45,11 +45,7 @@ export default function ReceiverPage({ params }: PageProps) {
   return (
     <LoadedPage title="Receiver" query={query}>
       {(receiver) => (
-        <ReceiverView
-          key={receiver.id}
-          receiver={receiver}
-          preset={presets.data?.data.find(({ name }) => name === receiver.preset)}
-        />
+        <ReceiverView receiver={receiver} preset={presets.data?.data.find(({ name }) => name === receiver.preset)} />
       )}
     </LoadedPage>
   );

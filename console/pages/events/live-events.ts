@@ -137,6 +137,7 @@ function useOutcomes(
   onFound: (outcomes: readonly (readonly [string, Outcome])[]) => void,
 ): void {
   const dueAt = useRef(0);
+  const reading = useRef<Promise<void>>(Promise.resolve());
   useEffect(() => {
     if (newest === null) return;
     // Newer events may have arrived that are not shown yet.
@@ -152,7 +153,9 @@ function useOutcomes(
       if (isPending && attempts < OUTCOME_ATTEMPTS) timer = setTimeout(readQuietly, OUTCOME_DELAY_MS * 2 ** attempts);
     };
     // The rows stay without an outcome when it cannot be read.
-    const readQuietly = () => void read().catch(() => undefined);
+    const readQuietly = () => {
+      reading.current = reading.current.then(() => (isCurrent ? read() : undefined)).catch(() => undefined);
+    };
     // From the first new event on: those that follow all the time must not put it off.
     const now = performance.now();
     if (dueAt.current <= now) dueAt.current = now + OUTCOME_DELAY_MS;

@@ -67,11 +67,7 @@ function HeartbeatView({ heartbeat }: { readonly heartbeat: Heartbeat }) {
       tabs={isWriter ? <Tabs label="Heartbeat" value={tab} tabs={tabs} /> : undefined}
       actions={isWriter ? <Actions heartbeat={heartbeat} /> : undefined}
     >
-      {tab === "settings" && isWriter ? (
-        <Settings key={id} heartbeat={heartbeat} />
-      ) : (
-        <Overview heartbeat={heartbeat} />
-      )}
+      {tab === "settings" && isWriter ? <Settings heartbeat={heartbeat} /> : <Overview heartbeat={heartbeat} />}
     </Page>
   );
 }
@@ -266,11 +262,11 @@ function draftOf(heartbeat: Heartbeat) {
 }
 
 function Settings({ heartbeat }: { readonly heartbeat: Heartbeat }) {
-  const { values: draft, change } = useEdits(draftOf(heartbeat));
+  const { values: draft, change, saved } = useEdits(draftOf(heartbeat));
   const { bind, flag } = controlsOf(draft, change);
   const save = async () => {
     const { severity, fedBy, isPostOnly, labels, plan, ...others } = draft;
-    const { slug } = await api.patch<Heartbeat>(`/heartbeats/${heartbeat.id}`, {
+    const answer = await api.patch<Heartbeat>(`/heartbeats/${heartbeat.id}`, {
       ...others,
       severity: severity === "" ? null : severity,
       fedBy: fedBy === "" ? null : fedBy,
@@ -278,7 +274,7 @@ function Settings({ heartbeat }: { readonly heartbeat: Heartbeat }) {
       labels: labelsIn(labels),
       ...planBody(plan),
     });
-    change({ slug });
+    saved(draftOf(answer));
     invalidate("/heartbeats");
     toast.ok("Saved.");
   };

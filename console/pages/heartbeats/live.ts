@@ -1,4 +1,4 @@
-import { invalidate } from "../../app/query.ts";
+import { refresh } from "../../app/query.ts";
 import { useProjectChanges } from "../../app/refresh.ts";
 
 /** Pings are not events, so they are requested this often. */
@@ -6,5 +6,5 @@ const PINGS_MS = 10_000;
 
 /** Reloads what is shown of heartbeats when one goes down or up, and for its pings. */
 export function useHeartbeatsLive(): void {
-  useProjectChanges(/^heartbeat\./, () => invalidate("/heartbeats"), { idleMs: PINGS_MS });
+  useProjectChanges(/^heartbeat\./, () => refresh("/heartbeats"), { idleMs: PINGS_MS });
 }

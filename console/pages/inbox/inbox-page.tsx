@@ -6,7 +6,7 @@ import { href } from "../../app/base.ts";
 import { useFilters } from "../../app/filters.ts";
 import { navigate, useQueryState } from "../../app/navigate.ts";
 import { ProjectFilter } from "../../app/project-choice.tsx";
-import { invalidate, useGet } from "../../app/query.ts";
+import { refresh, useGet } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
 import {
   Badge,
@@ -158,7 +158,7 @@ function MyNotifications({ filter, onShowAll }: { readonly filter: Filter; reado
     await readSome(ids);
     setSelected(new Set());
   };
-  useAlertingChanges(() => invalidate("/incidents"));
+  useAlertingChanges(() => refresh("/incidents"));
   const change = (next: Notification) => replace(list, next);
   const acknowledgeWithNote = async (notification: Notification) => {
     const note = await askNote(notification);

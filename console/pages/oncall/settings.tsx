@@ -135,11 +135,11 @@ function General({ schedule }: { readonly schedule: OnCallSchedule }) {
 }
 
 function Import({ schedule: { id, calendarUrl, calendar } }: { readonly schedule: OnCallSchedule }) {
-  const { values, change } = useEdits({ url: calendarUrl ?? "" });
+  const { values, change, saved } = useEdits({ url: calendarUrl ?? "" });
   const { url } = values;
   const save = async () => {
-    const saved = await api.put<OnCallSchedule>(schedulePath(id), { calendarUrl: url === "" ? null : url });
-    change({ url: saved.calendarUrl ?? "" });
+    const answer = await api.put<OnCallSchedule>(schedulePath(id), { calendarUrl: url === "" ? null : url });
+    saved({ url: answer.calendarUrl ?? "" });
     invalidate("/oncall");
     toast.ok(url === "" ? "The calendar is no longer imported." : "The calendar is read within ten minutes.");
   };

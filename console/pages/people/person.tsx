@@ -100,16 +100,15 @@ function AccountFacts({ person }: { readonly person: User }) {
   return <DescriptionList items={items} />;
 }
 
+function accountOf({ name, email, username, phone }: User) {
+  return { name: name ?? "", email: email ?? "", username: username ?? "", phone: phone ?? "" };
+}
+
 function AccountForm({ person, changed }: { readonly person: User; readonly changed: () => void }) {
-  const { values, edits, change } = useEdits({
-    name: person.name ?? "",
-    email: person.email ?? "",
-    username: person.username ?? "",
-    phone: person.phone ?? "",
-  });
+  const { values, edits, change, saved } = useEdits(accountOf(person));
   const { bind } = controlsOf(values, change);
   const save = async () => {
-    await api.patch(`/users/${person.id}`, edits);
+    saved(accountOf(await api.patch<User>(`/users/${person.id}`, edits)));
     toast.ok("The account is saved.");
     changed();
   };
@@ -141,7 +140,7 @@ function AccountForm({ person, changed }: { readonly person: User; readonly chan
 }
 
 function RolesCard({ person, changed }: { readonly person: User; readonly changed: () => void }) {
-  const { values, change } = useEdits<{ readonly roles: readonly string[] }>({ roles: person.roles });
+  const { values, edits, change } = useEdits<{ readonly roles: readonly string[] }>({ roles: person.roles });
   const { roles } = values;
   const known = useGet<{ data: readonly Role[] }>(can("roles:read") ? "/roles" : null);
   const all = known.data?.data ?? [];
@@ -157,7 +156,7 @@ function RolesCard({ person, changed }: { readonly person: User; readonly change
     <Card title="Roles">
       <Form onSubmit={save}>
         <Field label="Roles of this account">
-          <MultiCombobox values={roles} onChange={(next) => change({ roles: next })} options={options} />
+          <MultiCombobox values={roles} onChange={(next) => change({ roles: [...next].sort() })} options={options} />
         </Field>
         {granted.size === 0 ? (
           <p class="muted small">No permission besides its own notifications.</p>
@@ -167,7 +166,7 @@ function RolesCard({ person, changed }: { readonly person: User; readonly change
             {[...granted].sort().join(", ")}
           </details>
         )}
-        <Button type="submit" disabled={String([...roles].sort()) === String([...person.roles].sort())}>
+        <Button type="submit" disabled={edits.roles === undefined}>
           Save roles
         </Button>
       </Form>

@@ -16,7 +16,7 @@ export default function ProjectPage({ params }: PageProps) {
   const query = useGet<ProjectDetail>(`/projects/${params["id"]}`);
   return (
     <LoadedPage title="Project" query={query}>
-      {(project) => <ProjectView key={project.id} project={project} reload={query.reload} />}
+      {(project) => <ProjectView project={project} reload={query.reload} />}
     </LoadedPage>
   );
 }

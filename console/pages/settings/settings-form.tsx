@@ -37,7 +37,7 @@ export function SettingsForm({ settings, hasMailTest, onSaved }: Props) {
         : "Saved. It is in effect now.",
     );
     // What was typed meanwhile stays.
-    setTexts((now) => (now === texts ? {} : now));
+    setTexts((now) => Object.fromEntries(Object.entries(now).filter(([key, text]) => text !== texts[key])));
     onSaved();
   };
   const tryMail = async () => {
