@@ -128,7 +128,7 @@ export class PrismClient {
       keyOf: (name) => `prism:${this.#url}:${name}`,
       problem: (error, about) => this.#listeners.emit("error", { error, ...about }),
       restart: (error) => this.#connection.restart(error),
-      closed: () => this.#forget(stream),
+      closed: () => this.#forget(kept),
     });
     // Names and types of entries matter to handlers only.
     const kept = subscription as unknown as Subscription;
@@ -188,7 +188,8 @@ export class PrismClient {
   #subscribed(message: Extract<ServerMessage, { op: "subscribed" }>): void {
     const { stream, offset, id } = message;
     const subscription = this.#askerOf(id);
-    if (!subscription) return;
+    // One that was closed meanwhile must not hold the stream's name: another one may follow it.
+    if (!subscription || this.#subscriptions.get(subscription.stream) !== subscription) return;
     const before = this.#byResolved.get(stream);
     if (before && before !== subscription) {
       // The server has one subscription per stream: two would take each other's entries.
@@ -223,9 +224,9 @@ export class PrismClient {
     for (const subscription of this.#subscriptions.values()) subscription.disconnected();
   }
 
-  #forget(stream: string): void {
-    const subscription = this.#subscriptions.get(stream);
-    this.#subscriptions.delete(stream);
+  #forget(subscription: Subscription): void {
+    const { stream } = subscription;
+    if (this.#subscriptions.get(stream) === subscription) this.#subscriptions.delete(stream);
     for (const [name, kept] of this.#byResolved) if (kept === subscription) this.#byResolved.delete(name);
   }
 }

@@ -92,6 +92,35 @@ test("a handler that is slow keeps a bounded number of entries, over a reconnect
   assert.deepEqual(numbers, range(1, 500));
 });
 
+test("a stream whose subscription is closed before the server has answered can be followed again at once", async (t) => {
+  const server = await LiveServer.start(t);
+  const said: string[] = [];
+  class Spy extends WebSocket {
+    override send(text: string): void {
+      said.push((JSON.parse(text) as { op: string }).op);
+      super.send(text);
+    }
+  }
+  const { client, states, problems } = startClient(t, {
+    url: server.prism.url,
+    token: server.apiKey,
+    WebSocket: Spy,
+  });
+  const first = client.subscribe(`project:${server.projectId}`);
+  await eventually("it is asked for", () => said.includes("subscribe"));
+  await first.close();
+  const second = client.subscribe(`project:${server.projectId}`);
+  const numbers: number[] = [];
+  second.on("event", ({ data }) => void numbers.push(Number(data.payload["n"])));
+  await second.opened;
+  // Once more, as a component that is torn down later may do.
+  await first.close();
+  await server.feed.publish(1);
+  await eventually("it arrives", () => numbers.length === 1);
+  assert.deepEqual(problems, []);
+  assert.equal(states.filter(({ state }) => state === "open").length, 1);
+});
+
 test("typed handlers get their type, `event` gets everything, and an event called `gap` is not a gap", async (t) => {
   const server = await LiveServer.start(t);
   const { client } = startClient(t, { url: server.prism.url, token: server.apiKey });
