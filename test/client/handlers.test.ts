@@ -8,6 +8,18 @@ import { FakeTime } from "./support/fake-time.ts";
 import { Relay } from "./support/relay.ts";
 import { MemoryStorage, startClient, subscribed } from "./support/start-client.ts";
 
+/** A WebSocket that notes what the client says. */
+function spy() {
+  const said: string[] = [];
+  class Spy extends WebSocket {
+    override send(text: string): void {
+      said.push((JSON.parse(text) as { op: string }).op);
+      super.send(text);
+    }
+  }
+  return { said, Spy };
+}
+
 test("entries are handled one after the other, and the offset moves on when the handler has returned", async (t) => {
   const server = await LiveServer.start(t);
   const storage = new MemoryStorage();
@@ -65,13 +77,7 @@ test("a handler that fails is called again with the same entry, later entries wa
 test("a handler that is slow keeps a bounded number of entries, over a reconnect too, and gets all of them", async (t) => {
   const server = await LiveServer.start(t);
   const relay = await Relay.start(t, server.prism.url);
-  const said: string[] = [];
-  class Spy extends WebSocket {
-    override send(text: string): void {
-      said.push((JSON.parse(text) as { op: string }).op);
-      super.send(text);
-    }
-  }
+  const { said, Spy } = spy();
   const options = { url: relay.url, token: server.apiKey, maxQueued: 10, WebSocket: Spy };
   const { client, states } = startClient(t, options);
   const subscription = client.subscribe(`project:${server.projectId}`, { from: "earliest" });
@@ -92,15 +98,9 @@ test("a handler that is slow keeps a bounded number of entries, over a reconnect
   assert.deepEqual(numbers, range(1, 500));
 });
 
-test("a stream whose subscription is closed before the server has answered can be followed again at once", async (t) => {
+test("a stream can be followed again at once after its subscription was closed before the server answered", async (t) => {
   const server = await LiveServer.start(t);
-  const said: string[] = [];
-  class Spy extends WebSocket {
-    override send(text: string): void {
-      said.push((JSON.parse(text) as { op: string }).op);
-      super.send(text);
-    }
-  }
+  const { said, Spy } = spy();
   const { client, states, problems } = startClient(t, {
     url: server.prism.url,
     token: server.apiKey,

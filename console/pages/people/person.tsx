@@ -36,23 +36,15 @@ export default function PersonPage({ params }: PageProps) {
   const query = useGet<User>(`/users/${params["id"]}`);
   return (
     <LoadedPage title="Person" query={query}>
-      {(person) => <PersonView person={person} reload={query.reload} />}
+      {(person) => <PersonView person={person} />}
     </LoadedPage>
   );
 }
 
-interface ViewProps {
-  readonly person: User;
-  readonly reload: () => void;
-}
-
-function PersonView({ person, reload }: ViewProps) {
+function PersonView({ person }: { readonly person: User }) {
   const isManager = can("users:manage");
   const state = STATUS[person.status];
-  const changed = () => {
-    reload();
-    invalidate("/users");
-  };
+  const changed = () => invalidate("/users");
   return (
     <Page
       title={personName(person)}

@@ -87,9 +87,8 @@ export class CircuitBreaker {
   }
 
   /**
-   * Requests an attempt, whose result must then be reported. @param longestMs limit of the pause for
-   * this attempt, counted from the last failure. @returns 0 if it may run now, otherwise the time to
-   * wait.
+   * Requests an attempt; its result must then be reported. @param longestMs limit of the pause for this
+   * attempt, counted from the last failure. @returns 0 if it may run now, otherwise the time to wait.
    */
   waitMs(longestMs = Number.POSITIVE_INFINITY): number {
     if (this.#openUntil === null) return 0;
