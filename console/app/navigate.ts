@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import { useLocation } from "preact-iso/router";
 import { useLatest } from "../ui/index.ts";
 import { href, pagePath } from "./base.ts";
@@ -47,7 +47,8 @@ async function leaveFor(url: string, replace?: boolean): Promise<void> {
 export function useLeaveGuard(ask: (() => Promise<boolean>) | null): void {
   const latest = useLatest(ask);
   const isNeeded = ask !== null;
-  useEffect(() => {
+  // Before the next click: after the paint, it would leave without the question.
+  useLayoutEffect(() => {
     if (!isNeeded) return;
     const own = async () => latest.current === null || latest.current();
     const onClick = (event: MouseEvent) => {

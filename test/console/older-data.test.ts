@@ -22,6 +22,13 @@ async function hold(page: Page, pattern: string | RegExp, { method = "GET", text
   return state;
 }
 
+/** Lets effects run late, as on a busy machine: Preact runs them after a frame or 35 ms. */
+const LATE_EFFECTS = `
+  const later = window.setTimeout;
+  window.requestAnimationFrame = (draw) => later(draw, 700, 0);
+  window.setTimeout = (run, ms) => later(run, ms === 35 ? 700 : ms);
+`;
+
 async function fire({ prism }: ConsoleTest, alertname: string): Promise<void> {
   const reply = await prism.post("/api/v1/alerts", { alerts: [{ labels: { alertname } }] });
   assert.equal(reply.status, 200, reply.text);
@@ -153,6 +160,8 @@ test("another project replaces edits of routes and of a status page only after a
   if (!console) return;
   await console.prism.post("/api/v1/projects", { name: "Shop" });
   const page = await console.open("/policies/routes");
+  await page.addInitScript({ content: LATE_EFFECTS });
+  await page.reload();
   const project = page.getByLabel("Project").first();
   const chosen = () => project.evaluate((field: HTMLSelectElement) => field.selectedOptions[0]?.text);
   for (const [path, edit] of [
