@@ -3,6 +3,7 @@ import type { Environment } from "./wire.ts";
 
 interface Waiter {
   readonly offset: number;
+  readonly promise: Promise<void>;
   resolve(): void;
   reject(error: PrismError): void;
 }
@@ -13,20 +14,23 @@ const PAUSE_MS = 100;
 /** Reports how far a stream was handled. Only the latest offset is sent, one at a time. */
 export class Acknowledger {
   readonly #environment: Environment;
-  readonly #send: (offset: number) => boolean;
+  readonly #send: (offset: number) => string | null;
   #wanted = 0;
   #acked = 0;
-  #isAsking = false;
+  /** The message that is not answered yet. */
+  #asked: string | null = null;
   #pause: unknown = null;
   #waiters: Waiter[] = [];
+  #closed: PrismError | null = null;
 
-  /** @param send sends it to the server. @returns false without a subscription */
-  constructor(environment: Environment, send: (offset: number) => boolean) {
+  /** @param send sends it to the server. @returns the message's id; null without a subscription */
+  constructor(environment: Environment, send: (offset: number) => string | null) {
     this.#environment = environment;
     this.#send = send;
   }
 
   want(offset: number): void {
+    if (this.#closed) return;
     this.#wanted = Math.max(this.#wanted, offset);
     this.#go();
   }
@@ -34,14 +38,19 @@ export class Acknowledger {
   /** {@link want} that resolves when the server has it. */
   wait(offset: number): Promise<void> {
     if (offset <= this.#acked) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      this.#waiters.push({ offset, resolve, reject });
-      this.want(offset);
+    if (this.#closed) return Promise.reject(this.#closed);
+    let [resolve, reject]: [() => void, (error: PrismError) => void] = [() => undefined, () => undefined];
+    const promise = new Promise<void>((...functions) => {
+      [resolve, reject] = functions;
     });
+    this.#waiters.push({ offset, promise, resolve, reject });
+    this.want(offset);
+    return promise;
   }
 
-  acked(offset: number): void {
-    this.#isAsking = false;
+  /** @param id of the message that is answered */
+  acked(id: string | undefined, offset: number): void {
+    if (!this.#answers(id)) return;
     this.#acked = Math.max(this.#acked, offset);
     const [done, waiting] = [[] as Waiter[], [] as Waiter[]];
     for (const waiter of this.#waiters) (waiter.offset <= this.#acked ? done : waiting).push(waiter);
@@ -51,36 +60,52 @@ export class Acknowledger {
   }
 
   /** @returns whether a caller was waiting. */
-  refused(error: PrismError): boolean {
-    this.#isAsking = false;
+  refused(id: string | undefined, error: PrismError): boolean {
+    if (!this.#answers(id)) return false;
     this.#wanted = this.#acked;
-    return this.end(error);
+    return this.#reject(error).length > 0;
   }
 
   /** The subscription is active: unanswered offsets are sent again. */
   subscribed(): void {
-    this.#isAsking = false;
+    this.#asked = null;
     this.#go();
   }
 
-  /** Offsets restart. */
-  reset(): void {
+  /** Offsets restart. @param error for callers that wait for an earlier one */
+  reset(error: PrismError): void {
+    this.#asked = null;
     this.#wanted = 0;
     this.#acked = 0;
+    this.#reject(error);
   }
 
-  end(error: PrismError): boolean {
+  /** Nothing is sent any more. */
+  close(error: PrismError): void {
+    this.#closed = error;
+    this.#wanted = this.#acked;
     this.#environment.clearTimeout(this.#pause);
-    this.#pause = null;
+    // The program has closed it, and may have dropped these promises.
+    for (const { promise } of this.#reject(error)) promise.catch(() => undefined);
+  }
+
+  #answers(id: string | undefined): boolean {
+    const isExpected = id !== undefined && id === this.#asked;
+    if (isExpected) this.#asked = null;
+    return isExpected;
+  }
+
+  #reject(error: PrismError): readonly Waiter[] {
     const waiters = this.#waiters;
     this.#waiters = [];
-    for (const waiter of waiters) waiter.reject(error);
-    return waiters.length > 0;
+    for (const { reject } of waiters) reject(error);
+    return waiters;
   }
 
   #go(): void {
-    if (this.#isAsking || this.#pause !== null || this.#wanted <= this.#acked || !this.#send(this.#wanted)) return;
-    this.#isAsking = true;
+    if (this.#asked !== null || this.#pause !== null || this.#wanted <= this.#acked) return;
+    this.#asked = this.#send(this.#wanted);
+    if (this.#asked === null) return;
     this.#pause = this.#environment.setTimeout(() => {
       this.#pause = null;
       this.#go();

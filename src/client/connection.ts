@@ -150,14 +150,12 @@ export class Connection {
   }
 
   #linkEnded({ code, reason, wasWelcome }: LinkEnd): void {
-    const { environment } = this.#parts;
     this.#leaveLine();
     const says = reason === "" ? "" : ` (${reason})`;
     if (!wasWelcome && !this.#parts.credentials.usesTickets) {
       this.#askWhy(this.#token, new PrismError("CONNECTION_FAILED", `No connection${says}`, { status: code }));
       return;
     }
-    if (wasWelcome) this.#backoff.held(environment.now() - this.#welcomeAt);
     switch (verdictOf(code)) {
       case "again":
         this.#wait(failed(code, says), this.#backoff.nextMs());
@@ -183,8 +181,10 @@ export class Connection {
       (error: unknown) => {
         if (era !== this.#generation) return;
         const answer = wrapped("CONNECTION_FAILED", "No connection", error);
-        if (answer.status === 401) this.#replaceToken(answer);
-        else if (answer.status === 403) this.#end(answer);
+        // A proxy's page says nothing about the token, and 403 nothing about a connection without one.
+        const status = answer.code === "BAD_REPLY" ? undefined : answer.status;
+        if (status === 401) this.#replaceToken(answer);
+        else if (status === 403 && !this.#parts.credentials.isNone) this.#end(answer);
         else this.#wait(answer, this.#backoff.nextMs(answer.retryAfterMs));
       },
     );
@@ -202,6 +202,7 @@ export class Connection {
       return;
     }
     const era = this.#nextEra();
+    if (this.#state.state !== "connecting") this.#change({ state: "connecting" });
     credentials.another(this.#token, "refused").then(
       (token) => {
         if (era !== this.#generation) return;
@@ -283,7 +284,9 @@ export class Connection {
     this.#offeredToken = null;
     this.#link?.close();
     this.#link = null;
-    if (this.#state.state === "open") this.#parts.lost();
+    if (this.#state.state !== "open") return;
+    this.#backoff.held(environment.now() - this.#welcomeAt);
+    this.#parts.lost();
   }
 
   #nextEra(): number {

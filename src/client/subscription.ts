@@ -132,7 +132,8 @@ export class Subscription<Stream extends string = string> {
 
   /**
    * Reports that everything up to an offset, by default the last handled one, has reached the user.
-   * Resolves when the server knows; repeated after a reconnect.
+   * Resolves when the server knows; repeated after a reconnect. @throws the server's refusal;
+   * CONNECTION_CLOSED when the subscription is closed first, or the stream's offsets restart
    */
   ack(offset: number | null = this.#offset): Promise<void> {
     return offset === null ? Promise.resolve() : this.#acks.wait(offset);
@@ -144,7 +145,7 @@ export class Subscription<Stream extends string = string> {
       this.#link.say({ op: "unsubscribe", id: this.#link.nextId(), stream: this.#resolved });
     }
     this.disconnected();
-    this.#acks.end(new PrismError("CONNECTION_CLOSED", "The subscription was closed"));
+    this.#acks.close(new PrismError("CONNECTION_CLOSED", "The subscription was closed"));
     this.#parts.closed();
     return this.#queue.close();
   }
@@ -168,7 +169,7 @@ export class Subscription<Stream extends string = string> {
   /** @internal An answer to one of its messages. */
   answered(message: ServerMessage): void {
     if (message.op === "subscribed") this.#subscribed(message);
-    else if (message.op === "acked") this.#acks.acked(message.offset);
+    else if (message.op === "acked") this.#acks.acked(message.id, message.offset);
     else if (message.op === "error") this.#refused(message.id, errorFrom(message));
   }
 
@@ -195,7 +196,7 @@ export class Subscription<Stream extends string = string> {
   /** The name of `me` is known, or has changed: entries for the former one are dropped. */
   async #becomes(name: string, link: Link): Promise<void> {
     this.#queue.clear();
-    this.#acks.reset();
+    this.#acks.reset(restarted());
     this.#received = this.#offset = this.#resolved = null;
     const { storage } = this.#parts;
     try {
@@ -244,7 +245,7 @@ export class Subscription<Stream extends string = string> {
 
   #refused(id: string | undefined, error: PrismError): void {
     if (this.#phase.kind !== "asked" || this.#phase.id !== id) {
-      if (!this.#acks.refused(error)) this.#parts.problem(error, this.#about());
+      if (!this.#acks.refused(id, error)) this.#parts.problem(error, this.#about());
       return;
     }
     this.#phase = { kind: "refused" };
@@ -274,7 +275,7 @@ export class Subscription<Stream extends string = string> {
   /** The offset is stored before the next entry is handled. */
   async #handled(item: Item): Promise<void> {
     this.#offset = item.offset;
-    if (item.kind === "gap" && item.isReset) this.#acks.reset();
+    if (item.kind === "gap" && item.isReset) this.#acks.reset(restarted());
     if (item.kind === "entry" && this.#options.ack === "auto") this.#acks.want(item.offset);
     if (this.#phase.kind === "paused" && this.#queue.hasRoom && this.#link && this.#resolved !== null) {
       this.#ask(this.#link, this.#resolved);
@@ -288,10 +289,11 @@ export class Subscription<Stream extends string = string> {
     }
   }
 
-  #sayAck(offset: number): boolean {
-    if (!this.isOpen || !this.#link || this.#resolved === null) return false;
-    this.#link.say({ op: "ack", id: this.#link.nextId(), stream: this.#resolved, offset });
-    return true;
+  #sayAck(offset: number): string | null {
+    if (!this.isOpen || !this.#link || this.#resolved === null) return null;
+    const id = this.#link.nextId();
+    this.#link.say({ op: "ack", id, stream: this.#resolved, offset });
+    return id;
   }
 
   #about(entry?: Entry | Gap): { stream: string; entry?: Entry | Gap } {
@@ -302,6 +304,10 @@ export class Subscription<Stream extends string = string> {
 
 function resolve(stream: string, userId: string | null): string {
   return userId === null ? stream : stream.replace(/^(user|tasks|messages):me$/, `$1:${userId}`);
+}
+
+function restarted(): PrismError {
+  return new PrismError("CONNECTION_CLOSED", "The stream's offsets restarted");
 }
 
 function offsetIn(text: string | null | undefined): number | null {

@@ -69,3 +69,18 @@ test("many acknowledgements become few messages: the server's limit is not reach
   await eventually("all", () => delivered(prism) === 150);
   assert.equal(client.state.state, "open");
 });
+
+test("an acknowledgement settles when its subscription is closed, also one that no caller awaits", async (t) => {
+  const { relay, subscription, notify } = await scene(t, { ack: "manual" });
+  let offset = 0;
+  subscription.on("notification", (entry) => {
+    offset = entry.offset;
+  });
+  await notify("1");
+  await eventually("handled", () => offset > 0);
+  relay.down();
+  void subscription.ack(offset);
+  const awaited = subscription.ack(offset);
+  await Promise.all([subscription.close(), assert.rejects(awaited, { code: "CONNECTION_CLOSED" })]);
+  await assert.rejects(subscription.ack(offset), { code: "CONNECTION_CLOSED" });
+});

@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import test, { type TestContext } from "node:test";
 import { PrismClient, PrismError } from "../../src/client/index.ts";
 import { REAL_ENVIRONMENT } from "../../src/client/wire.ts";
+import { deferred } from "../../src/core/promises.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { makeUser } from "../helpers/people.ts";
 import { LiveServer } from "../live/support/live-server.ts";
@@ -20,7 +21,7 @@ interface Scene extends Observed {
   readonly time: FakeTime;
 }
 
-async function connect(t: TestContext, getToken?: () => string): Promise<Scene> {
+async function connect(t: TestContext, getToken?: () => string | Promise<string>): Promise<Scene> {
   const server = await ScriptedServer.start(t);
   const time = new FakeTime();
   const credential = getToken ? { getToken } : { token: "t1" };
@@ -86,6 +87,48 @@ test("after 4401 the client reconnects with another token, and stays disconnecte
   (await scene.server.client(2)).close(4401);
   await stateIs(scene.client, "closed");
   assert.equal(tokens.length, 0);
+});
+
+test("a renewal by a ticket is not a failure: the client is away as shortly as at first", async (t) => {
+  const server = await ScriptedServer.start(t);
+  const time = new FakeTime();
+  const getTicket = () => "once";
+  const { client } = startClient(t, { url: server.url, getTicket, environment: time, reconnect: DEFAULTS });
+  client.connect();
+  const waits: number[] = [];
+  for (let nth = 1; nth <= 4; nth++) {
+    await stateIs(client, "open");
+    time.advance(10_000);
+    (await server.client(nth)).send(JSON.stringify({ op: "auth_expiring", expiresAt: "soon" }));
+    await stateIs(client, "waiting");
+    assert.ok(client.state.state === "waiting");
+    waits.push(client.state.delayMs);
+    time.advance(client.state.delayMs);
+  }
+  assert.deepEqual(waits, [500, 500, 500, 500]);
+});
+
+test("while another token is requested after 4401 the client is not open", async (t) => {
+  const later = deferred<string>();
+  const tokens: (string | Promise<string>)[] = ["t1", later.promise];
+  const { client, server } = await connect(t, () => tokens.shift() ?? "");
+  (await server.client(1)).close(4401);
+  await stateIs(client, "connecting");
+  later.resolve("t2");
+  await stateIs(client, "waiting");
+});
+
+test("the page of a proxy that refuses a request is no verdict about the token", async (t) => {
+  const server = createServer((_request, response) => response.writeHead(403).end("<h1>Maintenance</h1>"));
+  server.on("upgrade", (_request, socket) => socket.end("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"));
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(() => server.close());
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { client, states } = startClient(t, { url, token: "t" });
+  client.connect();
+  await eventually("attempts", () => states.filter(({ state }) => state === "waiting").length >= 3);
+  assert.ok(!states.some(({ state }) => state === "closed"));
 });
 
 test("after a silence the client asks, and leaves a line on which nothing answers", async (t) => {
