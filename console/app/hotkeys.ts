@@ -1,8 +1,8 @@
-import { useEffect } from "preact/hooks";
-import { isTyping, useLatest } from "../ui/index.ts";
+import { useLayoutEffect } from "preact/hooks";
+import { isTyping, runAction, useLatest } from "../ui/index.ts";
 
 /** Work by key: a character such as `a`, or `Escape`. */
-export type Hotkeys = Readonly<Record<string, () => void>>;
+export type Hotkeys = Readonly<Record<string, () => unknown>>;
 
 /** The latest mounted component comes first. */
 const layers: { current: Hotkeys }[] = [];
@@ -15,7 +15,7 @@ export const goTo = new Map<string, () => void>();
 /** Adds keys while the component is shown. Keys typed into fields and dialogs are not taken. */
 export function useHotkeys(keys: Hotkeys): void {
   const layer = useLatest(keys);
-  useEffect(() => {
+  useLayoutEffect(() => {
     layers.unshift(layer);
     return () => {
       layers.splice(layers.indexOf(layer), 1);
@@ -37,6 +37,6 @@ addEventListener("keydown", (event) => {
     : layers.find((layer) => layer.current[event.key] !== undefined)?.current[event.key];
   if (work) {
     event.preventDefault();
-    work();
+    void runAction(work);
   } else if (event.key === "g" && !isSecond) sequenceUntil = event.timeStamp + SEQUENCE_MS;
 });

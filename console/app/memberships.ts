@@ -28,9 +28,17 @@ effect(() => {
   if (user && client.value && !RIGHTS["owner"]?.every(can)) void load(user.id);
 });
 
+/** The number of the latest request: answers of earlier ones are older. */
+let turn = 0;
+
 async function load(userId: string): Promise<void> {
-  const { data } = await api.get<Page<Membership>>("/projects", { limit: 100 }).catch(() => ({ data: [] }));
-  if (me.peek()?.id === userId) roles.value = new Set(data.flatMap(({ role }) => role ?? []));
+  turn += 1;
+  const own = turn;
+  const page = await api.get<Page<Membership>>("/projects", { limit: 100 }).catch(() => null);
+  if (me.peek()?.id !== userId || own !== turn) return;
+  // Without an answer the known roles stay.
+  if (page) roles.value = new Set(page.data.flatMap(({ role }) => role ?? []));
+  else roles.value ??= new Set();
 }
 
 /**

@@ -1,5 +1,5 @@
 import { computed, type Signal, signal } from "@preact/signals";
-import { useEffect, useMemo } from "preact/hooks";
+import { useLayoutEffect, useMemo } from "preact/hooks";
 import { api, type Page, PrismError, type Query } from "./api.ts";
 import { shownFrom } from "./offline.ts";
 import { me } from "./session.ts";
@@ -44,7 +44,8 @@ userId.subscribe(() => entries.clear());
 export function useQuery<T>(key: string | null, load: () => Promise<T>): QueryResult<T> {
   const entry = useMemo(() => (key === null ? null : entryOf<T>(key, load)), [key]);
   if (entry) entry.load = load;
-  useEffect(() => {
+  // Not after the paint: a refresh before that would take the entry for one that no page shows.
+  useLayoutEffect(() => {
     if (!entry) return;
     // Components that mount together, such as the rows of a list, share one request.
     const isRequested = entry.users > 0 && entry.state.peek().loading;

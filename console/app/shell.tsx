@@ -1,4 +1,4 @@
-import { useEffect } from "preact/hooks";
+import { useEffect, useLayoutEffect } from "preact/hooks";
 import { SetupOffer } from "../pages/start/setup-offer.tsx";
 import { Banner, Button, openDialog, Time, UiHost } from "../ui/index.ts";
 import { goTo, useHotkeys } from "./hotkeys.ts";
@@ -31,7 +31,7 @@ export function Shell() {
       stop();
     };
   }, []);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const openPalette = (event: KeyboardEvent) => {
       if (event.key !== "k" || !(event.ctrlKey || event.metaKey)) return;
       event.preventDefault();
@@ -42,7 +42,7 @@ export function Shell() {
     return () => removeEventListener("keydown", openPalette);
   }, []);
   const nav = visibleNav();
-  useEffect(() => {
+  useLayoutEffect(() => {
     goTo.clear();
     for (const { shortcut, path } of nav) if (shortcut) goTo.set(shortcut, () => navigate(path));
   }, [me.value, nav.length]);

@@ -86,15 +86,22 @@ async function currentSubscription(): Promise<PushSubscription | null> {
   return (await registration?.pushManager?.getSubscription()) ?? null;
 }
 
+/** How often {@link endPush} was called. */
+let ends = 0;
+
 /** Sends a subscription to the server. @param device a name for the list of browsers */
 export async function registerPush(subscription: PushSubscriptionJSON, device?: string): Promise<void> {
+  const before = ends;
   const { id } = await api.post<{ readonly id: string }>(SUBSCRIPTIONS, { ...subscription, ...(device && { device }) });
+  // The session may have ended meanwhile.
+  if (ends !== before) return;
   localStorage.setItem(PUSH_KEY, JSON.stringify({ id, userId: me.value?.id ?? "" } satisfies KeptSubscription));
   pushId.value = id;
 }
 
 /** Ends push to this browser, on the server and here. */
 export async function endPush(): Promise<void> {
+  ends += 1;
   const kept = readKept();
   localStorage.removeItem(PUSH_KEY);
   pushId.value = null;

@@ -133,6 +133,7 @@ export function IconButton(props: IconButtonProps) {
       {...shared}
       type="button"
       aria-pressed={props.pressed}
+      aria-disabled={busy || undefined}
       aria-busy={busy || undefined}
       disabled={props.disabled}
       onClick={run}

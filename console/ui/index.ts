@@ -32,6 +32,7 @@ export {
   StatusDot,
 } from "./status.tsx";
 export { DataTable, Pager } from "./table.tsx";
+export { runAction } from "./table-keys.ts";
 export type { Column } from "./table-types.ts";
 export { CodeInline, CopyButton, KeyHint, Link, UserText } from "./text.tsx";
 export { isDark, setTheme, type Theme, theme } from "./theme.ts";

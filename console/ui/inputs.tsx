@@ -1,6 +1,6 @@
 import { ChevronDown, Eye, EyeOff, Search, X } from "lucide";
 import type { ComponentChildren } from "preact";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { IconButton } from "./button.tsx";
 import { displayZone, fromWallClock, toMs, toWallClock } from "./clock.ts";
 import { cx, isTyping } from "./dom.ts";
@@ -172,8 +172,8 @@ export function SearchInput(props: SearchInputProps) {
     sent.current = value; // changed from outside, such as by the back button
     setText(value);
   }, [value]);
-  useEffect(() => () => clearTimeout(timer.current), []);
-  useEffect(() => (slash ? focusOnSlash(input) : undefined), [slash]);
+  useLayoutEffect(() => () => clearTimeout(timer.current), []);
+  useLayoutEffect(() => (slash ? focusOnSlash(input) : undefined), [slash]);
   const send = (next: string, afterMs: number) => {
     setText(next);
     clearTimeout(timer.current);

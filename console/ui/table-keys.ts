@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { isTyping } from "./dom.ts";
 import { toast } from "./toast-store.ts";
 
@@ -18,7 +18,8 @@ function currentTable(): TableKeys | undefined {
   return (focused ?? shown[0])?.keys;
 }
 
-async function run(action: () => unknown): Promise<void> {
+/** Shows the error of an action that has no button. */
+export async function runAction(action: () => unknown): Promise<void> {
   try {
     await action();
   } catch (error) {
@@ -44,14 +45,14 @@ function onKeyDown(event: KeyboardEvent): void {
   else if (event.key === "x" || (event.key === " " && onRow && table.select)) {
     event.preventDefault();
     table.select?.(at, event.shiftKey);
-  } else run(() => table.hotkey(event.key, at));
+  } else void runAction(() => table.hotkey(event.key, at));
 }
 
 /** Registers a table for j, k, Enter, x and its own letters while it is mounted. */
 export function useTableKeys(keys: TableKeys): void {
   const entry = useRef({ keys });
   entry.current.keys = keys;
-  useEffect(() => {
+  useLayoutEffect(() => {
     const { current } = entry;
     // On the window, after the keys of the application: "g" and a letter is not for the list.
     if (tables.size === 0) window.addEventListener("keydown", onKeyDown);

@@ -101,7 +101,7 @@ test("a notification has its own page, and hostile text stays text", async (t) =
 
   await step("the palette finds it by its id", async () => {
     const other = await console.open("/");
-    await other.getByRole("heading", { level: 1 }).waitFor();
+    await other.getByText("Live", { exact: true }).waitFor();
     await other.keyboard.press("Control+k");
     await other.getByRole("combobox", { name: /Search pages/ }).fill(unsafe);
     await other.getByRole("option").filter({ hasText: "Notification" }).click();

@@ -182,6 +182,34 @@ test("another project replaces edits of routes and of a status page only after a
   console.assertClean();
 });
 
+test("keys work as soon as a page is shown", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const page = await console.open("/incidents");
+  await page.addInitScript({ content: LATE_EFFECTS });
+  await page.reload();
+  await page.getByRole("heading", { level: 1 }).waitFor();
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox", { name: /Search pages/ }).waitFor();
+  console.assertClean();
+});
+
+test("an older count of open incidents does not replace a newer one", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const page = await console.open("/rules");
+  const older = await hold(page, /\/incidents\?state=open&limit=100$/, { text: '"data":[]' });
+  await page.reload();
+  await eventually("the first count is under way", () => older.read > 0);
+  await fire(console, "Disk");
+  const badge = page.getByRole("navigation", { name: "Main", exact: true }).getByRole("link", { name: "Incidents 1" });
+  await badge.waitFor();
+  older.release();
+  await console.visit(page, "/rules");
+  assert.ok(await badge.isVisible());
+  console.assertClean();
+});
+
 test("a status page that another person has saved is not overwritten", async (t) => {
   const console = await startConsole(t);
   if (!console) return;

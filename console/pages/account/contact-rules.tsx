@@ -1,8 +1,8 @@
 import { Plus, X } from "lucide";
-import { useState } from "preact/hooks";
 import type { Answers } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { DurationInput } from "../../app/duration-input.tsx";
+import { useEdits } from "../../app/edits.ts";
 import { invalidate, useGet } from "../../app/query.ts";
 import { Button, Card, Checkbox, Form, IconButton, Loaded, Skeleton, toast } from "../../ui/index.ts";
 import { CHANNELS } from "./channels.ts";
@@ -19,18 +19,19 @@ export function ContactRules() {
   const query = useGet<Rules>(PATH);
   return (
     <Loaded query={query} skeleton={<Skeleton kind="form" />}>
-      {(rules) => <RulesForm key={JSON.stringify(rules)} stored={rules} />}
+      {(rules) => <RulesForm stored={rules} />}
     </Loaded>
   );
 }
 
 function RulesForm({ stored }: { readonly stored: Rules }) {
-  const [rules, setRules] = useState(stored);
+  const { values: rules, edits, change, saved } = useEdits(stored);
   const isComplete = [...rules.high, ...rules.low].every(({ channels }) => channels.length > 0);
   const save = async () => {
     const { high, low } = rules;
-    type Saved = { readonly warnings: readonly { readonly message: string }[] };
-    const { warnings } = await api.put<Saved>(PATH, { high, low });
+    type Saved = Rules & { readonly warnings: readonly { readonly message: string }[] };
+    const { warnings, ...answer } = await api.put<Saved>(PATH, { high, low });
+    saved(answer);
     invalidate(PATH);
     toast.ok("Your contact rules are saved.");
     for (const { message } of warnings) toast.info(message);
@@ -42,10 +43,10 @@ function RulesForm({ stored }: { readonly stored: Rules }) {
         sub="Which channels are used after which time. The later ones are not used once the incident is acknowledged."
       >
         <div class="stack">
-          <Urgency title="High urgency" rules={rules.high} onChange={(high) => setRules({ ...rules, high })} />
-          <Urgency title="Low urgency" rules={rules.low} onChange={(low) => setRules({ ...rules, low })} />
+          <Urgency title="High urgency" rules={rules.high} onChange={(high) => change({ high })} />
+          <Urgency title="Low urgency" rules={rules.low} onChange={(low) => change({ low })} />
           <div class="inline">
-            <Button type="submit" disabled={rules === stored || !isComplete}>
+            <Button type="submit" disabled={Object.keys(edits).length === 0 || !isComplete}>
               Save contact rules
             </Button>
             <span class="muted small" role="status">

@@ -1,7 +1,7 @@
-import { useState } from "preact/hooks";
 import type { ChangedPreferences, FullPreferences } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { controlsOf } from "../../app/controls.ts";
+import { useEdits } from "../../app/edits.ts";
 import { invalidate, useGet } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
 import { SubmitButton } from "../../app/submit-button.tsx";
@@ -30,7 +30,7 @@ export default function NotificationPreferences() {
   return (
     <AccountPage tab="notifications" subtitle={query.data && summary(query.data)}>
       <Loaded query={query} skeleton={<Skeleton kind="form" />}>
-        {(preferences) => <PreferencesForm key={JSON.stringify(preferences)} stored={preferences} />}
+        {(preferences) => <PreferencesForm stored={preferences} />}
       </Loaded>
       <ContactRules />
       <Drills />
@@ -54,12 +54,12 @@ const PRIORITIES = [
 ];
 
 function PreferencesForm({ stored }: { readonly stored: FullPreferences }) {
-  const [preferences, setPreferences] = useState(stored);
-  const change = (part: Partial<FullPreferences>) => setPreferences({ ...preferences, ...part });
+  const { values: preferences, edits, change, saved } = useEdits(stored);
   const { flag } = controlsOf(preferences, change);
   const { quietHours, minPriority } = preferences;
   const save = async () => {
-    const { warnings } = await api.put<ChangedPreferences>("/users/me/preferences", preferences);
+    const { warnings, ...answer } = await api.put<ChangedPreferences>("/users/me/preferences", preferences);
+    saved(answer);
     invalidate("/users/me/preferences");
     toast.ok("Your preferences are saved.");
     for (const { message } of warnings) toast.info(message);
@@ -118,7 +118,7 @@ function PreferencesForm({ stored }: { readonly stored: FullPreferences }) {
           <Switch {...flag("emailAlerts")} label="Server alerts" hint="Errors of the server itself, for operators." />
         </div>
       </Card>
-      <SubmitButton disabled={preferences === stored}>Save</SubmitButton>
+      <SubmitButton disabled={Object.keys(edits).length === 0}>Save</SubmitButton>
     </Form>
   );
 }

@@ -57,7 +57,7 @@ function AlertView({ alert }: Props) {
   const silence = () => navigate(silencePath(alert, project));
   useHotkeys({
     s: () => maySilence && silence(),
-    e: () => void (mayResolve && resolveAlert(alert)),
+    e: () => mayResolve && resolveAlert(alert),
   });
   const { summary, description, ...others } = annotations;
   return (

@@ -234,7 +234,7 @@ function Backup({ at, bytes, file }: ClusterBackup) {
 
 function MissingNode() {
   return (
-    <Card title="When a node is missing" sub="Until it is back, a loss of this machine stops the service.">
+    <Card title="When a node is missing" sub="Until it is back, fewer nodes can take over: with two, none.">
       <ol>
         <li>See whether its machine runs and reaches the nats-servers.</li>
         <li>

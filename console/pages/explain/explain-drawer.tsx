@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { href } from "../../app/base.ts";
 import { Button, Drawer, ErrorState, openDialog, Skeleton, useClose } from "../../ui/index.ts";
 import type { Story as StoryComponent, Subject } from "./story.tsx";
@@ -31,7 +31,7 @@ function ExplainDrawer({ subject }: { readonly subject: Subject }) {
 
 /** The back button closes what is open over the page, and does not leave the page. */
 function useBackCloses(close: () => void): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     const entry = { overlay: Math.random() };
     const isOurs = () => (history.state as typeof entry | null)?.overlay === entry.overlay;
     history.pushState(entry, "");

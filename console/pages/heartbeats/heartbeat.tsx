@@ -166,7 +166,7 @@ function Actions({ heartbeat }: { readonly heartbeat: Heartbeat }) {
           Resume
         </Button>
       ) : (
-        <Button icon={Pause} onClick={() => act("pause")}>
+        <Button icon={Pause} onClick={({ detail }) => (detail > 1 ? undefined : act("pause"))}>
           Pause
         </Button>
       )}

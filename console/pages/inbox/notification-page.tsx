@@ -41,7 +41,9 @@ export default function NotificationPage({ params }: PageProps) {
   const notification = query.data;
   const isMine = notification !== undefined && notification.userId === me.value?.id;
   const change = (next: Notification) => query.change((known) => (known ? { ...known, ...next } : known));
-  useMarkRead(isMine ? notification : undefined, change);
+  useMarkRead(isMine ? notification : undefined, (read, readAt) =>
+    query.change((known) => (known ? { ...known, read, me: { ...known.me, readAt } } : known)),
+  );
   const reload = () => {
     query.reload();
     invalidate("/explain/");
@@ -49,7 +51,7 @@ export default function NotificationPage({ params }: PageProps) {
   useStream("user:me", ({ data }) => (data as { id?: string }).id === id && reload(), reload);
   const isOpen = isMine && notification.me.acknowledgedAt === null;
   useHotkeys({
-    a: () => void (isOpen && acknowledge(notification, change)),
+    a: () => isOpen && acknowledge(notification, change),
     e: () => document.getElementById("story")?.scrollIntoView({ block: "start" }),
   });
   const state = notification && isMine ? stateOf(notification) : undefined;
@@ -89,13 +91,17 @@ function IncidentButton({ notification }: { readonly notification: NotificationD
 }
 
 /** Looking at a notification reads it. */
-function useMarkRead(notification: NotificationDetail | undefined, change: (next: Notification) => void): void {
+function useMarkRead(
+  notification: NotificationDetail | undefined,
+  change: (read: boolean, readAt: string | null) => void,
+): void {
   const isUnread = notification !== undefined && !notification.read;
   useEffect(() => {
     if (!isUnread || document.hidden) return;
     api
       .patch<Notification>(`/notifications/${notification.id}/read`)
-      .then(change)
+      // Its other members may be older than an acknowledgement that was sent meanwhile.
+      .then(({ read, me: { readAt } }) => change(read, readAt))
       // It stays unread, as the list shows.
       .catch(() => undefined);
   }, [isUnread, notification?.id]);

@@ -43,7 +43,7 @@ function loadSoon(): void {
 
 effect(() => {
   if (!client.value) {
-    unread.value = 0;
+    changeUnread(0);
     return;
   }
   void load();

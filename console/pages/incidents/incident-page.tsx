@@ -62,8 +62,8 @@ function IncidentView({ incident }: { readonly incident: IncidentDetail }) {
   const { number, title, urgency, state, mayAct } = incident;
   const isLive = state !== "resolved" && mayAct;
   useHotkeys({
-    a: () => void (isLive && mayAcknowledge(incident) && acknowledge(incident)),
-    e: () => void (isLive && resolve(incident)),
+    a: () => isLive && mayAcknowledge(incident) && acknowledge(incident),
+    e: () => isLive && resolve(incident),
     s: () => isLive && incident.direct === null && silence(incident),
     z: () => isLive && askSnooze(incident),
   });
@@ -221,7 +221,9 @@ function MainAction({ incident }: Props) {
         Acknowledge
       </Button>
     );
-  return <Button onClick={() => unacknowledge(incident)}>Unacknowledge</Button>;
+  // The second click of a double click on Acknowledge, whose place it takes.
+  const onClick = ({ detail }: MouseEvent) => (detail > 1 ? undefined : unacknowledge(incident));
+  return <Button onClick={onClick}>Unacknowledge</Button>;
 }
 
 function snoozeItems(incident: IncidentDetail) {

@@ -183,8 +183,8 @@ export function IncidentsPage() {
               },
               rowActions: (incident: ListedIncident) => <RowActions incident={incident} />,
               hotkeys: {
-                a: (incident: ListedIncident) => void (isOpen(incident) && incident.mayAct && acknowledge(incident)),
-                e: (incident: ListedIncident) => void (isLive(incident) && resolve(incident)),
+                a: (incident: ListedIncident) => isOpen(incident) && incident.mayAct && acknowledge(incident),
+                e: (incident: ListedIncident) => isLive(incident) && resolve(incident),
                 s: (incident: ListedIncident) => isLive(incident) && silence(incident),
                 z: (incident: ListedIncident) => isLive(incident) && askSnooze(incident),
               },

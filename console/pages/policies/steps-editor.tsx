@@ -1,5 +1,5 @@
 import { ArrowDown, ArrowUp, X } from "lucide";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { DurationInput } from "../../app/duration-input.tsx";
 import { useGet } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
@@ -44,7 +44,7 @@ export function StepsEditor({ steps, onChange, projectId, readOnly }: Props) {
   const intervals = (routing.data?.timeIntervals ?? []).map(({ name }) => name);
   const list = useRef<HTMLOListElement>(null);
   const focusAt = useRef<number | undefined>(undefined);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (focusAt.current !== undefined) (list.current?.children[focusAt.current] as HTMLElement | undefined)?.focus();
     focusAt.current = undefined;
   });
