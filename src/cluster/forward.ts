@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { Agent, type ClientRequest, type RequestOptions, request } from "node:http";
+import { Agent, type ClientRequest, type IncomingMessage, type RequestOptions, request } from "node:http";
 import { Agent as SecureAgent, request as secureRequest } from "node:https";
 import { isIP, type Socket } from "node:net";
 import {
@@ -11,8 +11,15 @@ import {
 } from "node:tls";
 import type { Logger } from "../core/log.ts";
 import { HOPS_HEADER, OWN_HOP, trustOwnHop } from "../http/client-address.ts";
+import { OWNER_HEADER, TAKEN_AT_HEADER } from "../http/headers.ts";
 
 type Headers = NodeJS.Dict<string | string[]>;
+
+/** Headers of one connection, and those that only Prism itself may set. */
+export const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  ...["connection", "keep-alive", "proxy-connection", "te", "upgrade"],
+  ...[OWNER_HEADER, TAKEN_AT_HEADER],
+]);
 
 /** A request without its body. */
 interface RequestHead {
@@ -184,4 +191,28 @@ function hopsOf(headers: Headers): string[] {
     .flatMap((line) => line.split(","))
     .map((hop) => hop.trim())
     .filter(Boolean);
+}
+
+/** The client's headers and address (RFC 9110 section 7.6); trailers are not passed on. */
+export function passedHeaders(req: IncomingMessage, isUpgrade = false): NodeJS.Dict<string | string[]> {
+  const headers = Object.entries(req.headers).filter(
+    ([name]) => name !== "trailer" && (isUpgrade || !HOP_BY_HOP.has(name)),
+  );
+  const from = [req.headers["x-forwarded-for"] ?? [], req.socket.remoteAddress ?? []].flat().join(", ");
+  return { ...Object.fromEntries(headers), "x-forwarded-for": from };
+}
+
+export function hasBody({ headers }: IncomingMessage): boolean {
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+}
+
+export const UPGRADE_HEADERS: ReadonlySet<string> = new Set(["upgrade", "connection", "http2-settings"]);
+
+/** Lines of a head; names and values alternate. */
+export function linesOf(rawHeaders: readonly string[], without: ReadonlySet<string> = new Set()): string {
+  const lines = rawHeaders.map((name, at) => {
+    if (at % 2 === 1 || without.has(name.toLowerCase())) return "";
+    return `${name}: ${rawHeaders[at + 1]}\r\n`;
+  });
+  return lines.join("");
 }

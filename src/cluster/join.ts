@@ -74,6 +74,7 @@ export interface ClusterNode {
   rank(): number;
   /** What answers while no node leads. */
   setDegraded(server: DegradedServer | null): void;
+  /** Answers what was passed on, within `shutdownMs`, and takes no part in the cluster any more. */
   stop(): Promise<void>;
 }
 
@@ -110,6 +111,7 @@ export async function startNode(
     if (joined !== null) return joined.member.leader?.advertise ?? null;
     return early !== null && performance.now() - early.at < cluster.deadMs ? early.advertise : null;
   };
+  const silentMs = () => joined?.member.silentMs ?? performance.now() - Math.max(startedAt, early?.at ?? 0);
   let degraded: DegradedServer | null = null;
   let ownUrl: string | null = null;
   let hasHeard = false;
@@ -118,6 +120,7 @@ export async function startNode(
     ...{ host: config.host, port: config.port, holdMs: cluster.holdMs, forwarder },
     ...{ certFile: config.tls.certFile, keyFile: config.tls.keyFile, trustedProxies: config.trustedProxies },
     leader: leaderUrl,
+    silentMs,
     unreachable: (req) => unreachableText(isLocal(req) ? (joined?.member.leader ?? null) : null),
     degraded: () => degraded,
     own: (path, req) => {
@@ -213,7 +216,7 @@ export async function startNode(
     },
     leaderUrl: () => ownUrl ?? leaderUrl(),
     isLeading: () => ownUrl !== null,
-    silentMs: () => joined?.member.silentMs ?? performance.now() - Math.max(startedAt, early?.at ?? 0),
+    silentMs,
     isCopying: () => isCopying,
     rank: () => joined?.member.namesBefore ?? 0,
     setDegraded(server) {
@@ -223,6 +226,7 @@ export async function startNode(
     async stop() {
       isStopped = true;
       joined?.member.stop();
+      await port.drain(config.shutdownMs);
       port.close();
       await joined?.nats.close();
       if (joined?.connection.open) joined.connection.close();

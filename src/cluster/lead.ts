@@ -120,6 +120,8 @@ export class ClusterLead {
   readonly #startedAt: number;
   #takeOver: TakeOver | null = null;
   #isComparing = false;
+  /** As they were when it was last looked. */
+  #servers: readonly LogServer[] = [];
 
   constructor(parts: LeadParts) {
     this.#parts = parts;
@@ -215,7 +217,20 @@ export class ClusterLead {
   async log(): Promise<{ readonly first: number; readonly last: number; readonly servers: readonly LogServer[] }> {
     const { journal } = this.#parts;
     const [range, servers] = await Promise.all([journal.range(), journal.servers()]);
+    this.#servers = servers;
     return { ...range, servers };
+  }
+
+  /** Sees which servers of the log are missing. @throws errors of the log */
+  async lookAtServers(): Promise<void> {
+    this.#servers = await this.#parts.journal.servers();
+  }
+
+  /** Their numbers when it was last looked: with all of the log, without, and gone. */
+  get servers(): { readonly current: number; readonly behind: number; readonly gone: number } {
+    const gone = this.#servers.filter(({ isReachable }) => !isReachable).length;
+    const behind = this.#servers.filter(({ isReachable, isCurrent }) => isReachable && !isCurrent).length;
+    return { current: this.#servers.length - gone - behind, behind, gone };
   }
 
   /** Call it now and then: it notes since when each of them lasts. */
@@ -233,7 +248,9 @@ export class ClusterLead {
 
   #findings(): Finding[] {
     const [, ...others] = this.nodes();
-    const found = others.flatMap((each) => findingsOf(each));
+    const ready = others.filter(({ isLive, mayLead }) => isLive && mayLead);
+    const found = others.flatMap((each) => findingsOf(each, ready.length === 0));
+    found.push(...this.#servers.flatMap(findingsOfServer));
     const versions = [...new Set([VERSION, ...others.filter(({ isLive }) => isLive).map(({ version }) => version)])];
     if (versions.length > 1)
       found.push({
@@ -328,9 +345,18 @@ interface Finding extends Pick<ClusterCondition, "key" | "text" | "over"> {
   readonly from?: number;
 }
 
-function findingsOf({ name, isLive, heardAt, lagMs, skewMs, hasSameTokens }: NodeState): Finding[] {
+function findingsOfServer({ name, isReachable, isCurrent }: LogServer): Finding[] {
+  if (isReachable && isCurrent) return [];
+  const text = isReachable ? "does not have all of the log yet" : "cannot be reached";
+  const over = `The nats-server ${name} has all of the log again`;
+  return [{ key: `server:${name}`, text: `The nats-server ${name} ${text}`, over, afterMs: GONE_MS }];
+}
+
+/** @param isLast no other node is ready to take over */
+function findingsOf(node: NodeState, isLast: boolean): Finding[] {
+  const { name, isLive, heardAt, lagMs, skewMs, hasSameTokens } = node;
   if (!isLive) {
-    const text = `The node ${name} is gone: if this machine is lost, nothing takes over`;
+    const text = `The node ${name} is gone${isLast ? ": if this machine is lost, nothing takes over" : ""}`;
     return [{ key: `gone:${name}`, text, over: `The node ${name} is back`, afterMs: GONE_MS, from: heardAt }];
   }
   const found: Finding[] = [];

@@ -66,6 +66,8 @@ export async function heardBeats(connection: NatsConnection, cluster: Cluster, s
     () => unreadable++,
   );
   await setTimeout(LISTEN_MS);
+  // After a stall what has arrived is read first.
+  await connection.flush();
   return { nodes: [...nodes.values()].sort((a, b) => a.node.localeCompare(b.node)), unreadable };
 }
 

@@ -6,6 +6,7 @@ interface LeaderState {
   readonly sequence: number;
   readonly appends: { readonly counts: readonly number[]; readonly sum: number };
   readonly refused: Readonly<Record<string, number>>;
+  readonly servers: Readonly<Record<string, number>>;
   /** The leader first. */
   nodes(): readonly FollowerOfLeader[];
 }
@@ -57,6 +58,9 @@ export function registerLeaderMetrics(lead: LeaderState, metrics: Metrics): void
     "prism_cluster_heard_seconds",
     "Since another node was heard",
     ofNodes(({ heardAt }) => Math.max(0, Date.now() - heardAt) / 1000),
+  );
+  metrics.gauge("prism_cluster_log_servers", "nats-servers that have all of the log, not yet, or are gone", () =>
+    Object.entries(lead.servers).map(([state, count]) => [{ state }, count] as const),
   );
   metrics.histogramOf(
     "prism_cluster_append_seconds",

@@ -3,6 +3,7 @@ import { type ClientRequest, createServer, type IncomingMessage, type Server, Se
 import { createServer as createSecureServer, Server as SecureServer } from "node:https";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { setTimeout as wait } from "node:timers/promises";
 import { escapeHtml } from "../core/clean-text.ts";
 import { PrismError, STATUS_OF } from "../core/errors.ts";
 import { uuidv7 } from "../core/ids.ts";
@@ -10,9 +11,8 @@ import { CidrSet } from "../core/ip-addresses.ts";
 import { Shares } from "../core/slots.ts";
 import { addressGroup, clientBehind } from "../http/client-address.ts";
 import { errorBody, errorHeaders } from "../http/error-reply.ts";
-import { OWNER_HEADER, TAKEN_AT_HEADER } from "../http/headers.ts";
 import { answerAndKeep, BodiesInFlight, type DegradedServer, treatmentOf } from "./degraded.ts";
-import type { Forwarder } from "./forward.ts";
+import { type Forwarder, HOP_BY_HOP, hasBody, linesOf, passedHeaders, UPGRADE_HEADERS } from "./forward.ts";
 
 interface StandbyOptions {
   readonly host: string;
@@ -30,6 +30,8 @@ interface StandbyOptions {
   leader(): string | null;
   /** The error message for this client when the leader cannot be reached. */
   unreachable?(req: IncomingMessage): string;
+  /** How long no leader was heard, in ms. */
+  silentMs(): number;
   /** What answers instead of a leader; null: nothing does. */
   degraded(): DegradedServer | null;
   /** What this node answers itself; null: the leader answers. */
@@ -68,16 +70,14 @@ const ADDED_HEADERS = 2;
 /** Each line takes memory while its request waits, also one that is joined to another before it is passed on. */
 const MAX_HEADER_LINES = 100;
 const AGAIN_MS = 200;
+/** How often the end of what was passed on is looked for. */
+const DRAIN_LOOK_MS = 20;
 /** The system asks a client that is silent for so long whether it is there. */
 const KEEP_ALIVE_MS = 60_000;
 /** The end of a machine that is lost is noticed within half a minute. */
 const LEADER_KEEP_ALIVE_MS = 15_000;
 /** Ends the requests that the leader before has not answered. */
 const REPLACED = new Error("another node leads, or none");
-const HOP_BY_HOP: ReadonlySet<string> = new Set([
-  ...["connection", "keep-alive", "proxy-connection", "te", "upgrade"],
-  ...[OWNER_HEADER, TAKEN_AT_HEADER],
-]);
 
 /**
  * The port of a node that does not lead: it answers what is about itself, and passes on everything
@@ -95,12 +95,18 @@ export class StandbyPort {
   /** Connections that are passed on as bytes, with the URL; null: they wait for a leader. */
   readonly #piped = new Map<Duplex, string | null>();
   readonly #bodies = new BodiesInFlight();
+  /** Requests that are worked on, or wait for a leader. */
+  readonly #open = new Set<ServerResponse>();
+  /** Answers that end only with their connection. */
+  readonly #streams = new WeakSet<ServerResponse>();
+  /** It takes nothing new. */
+  #isDraining = false;
   /** Requests of a connection that have no whole answer yet: the first one is worked on. */
   readonly #unanswered = new WeakMap<Duplex, Pipelined[]>();
   /** This node leads: what waited goes to its own port. */
   #ownUrl: string | null = null;
   /** Requests that were answered with 503, by code. */
-  readonly refused: Record<keyof typeof REFUSALS, number> = { NO_LEADER: 0, OUTCOME_UNKNOWN: 0 };
+  readonly refused: Record<keyof typeof REFUSALS, number> = { NO_LEADER: 0, OUTCOME_UNKNOWN: 0, SHUTTING_DOWN: 0 };
 
   constructor(options: StandbyOptions) {
     this.#options = options;
@@ -127,6 +133,7 @@ export class StandbyPort {
       this.#unanswered.set(socket, inOrder);
       if (inOrder.push({ bytes, go: () => void this.#answer(req, res) }) === 1) inOrder[0]?.go();
       res.once("close", () => {
+        this.#open.delete(res);
         // A body that the answer did not wait for would block what follows it.
         req.unpipe().resume();
         inOrder.shift();
@@ -187,6 +194,20 @@ export class StandbyPort {
     this.leaderChanged();
   }
 
+  /**
+   * Before the node stops: takes nothing new, and refuses what waits. Resolves when what was passed
+   * on is answered, after `limitMs` at the latest.
+   */
+  async drain(limitMs: number): Promise<void> {
+    this.#isDraining = true;
+    this.#server.close();
+    for (const waiting of [...this.#waiting]) this.#end(waiting, null);
+    for (const socket of this.#piped.keys()) socket.destroy();
+    const isStream = (res: ServerResponse): boolean => this.#streams.has(res);
+    for (const end = performance.now() + limitMs; performance.now() < end; await wait(DRAIN_LOOK_MS))
+      if ([...this.#open].every(isStream)) return;
+  }
+
   close(): void {
     for (const waiting of [...this.#waiting]) this.#end(waiting, null);
     for (const socket of this.#piped.keys()) socket.destroy();
@@ -232,14 +253,16 @@ export class StandbyPort {
   /** @param since when the request came, by the monotonic clock */
   async #answer(req: IncomingMessage, res: ServerResponse, since = performance.now()): Promise<void> {
     if (res.destroyed || req.socket.destroyed) return;
+    this.#open.add(res);
     const [path = "/"] = (req.url ?? "/").split("?");
     const own = this.#ownUrl === null ? this.#options.own(path, req) : null;
     if (own) {
       res.writeHead(own.status, { "Content-Type": own.contentType, "Cache-Control": "no-store" }).end(own.body);
       return;
     }
+    if (this.#isDraining) return this.#refuse(req, res, "SHUTTING_DOWN");
     if (hasTooManyHeaders(req))
-      return answerError(req, res, new PrismError("HEADERS_TOO_LARGE", "The request has too many headers"));
+      return answerError(req, res, new PrismError("HEADERS_TOO_LARGE", "The request has too many headers"), null);
     const degraded = this.#degraded();
     const treatment = degraded ? treatmentOf(req.method ?? "GET", path) : null;
     if (degraded && treatment === "answered") return this.#pass(degraded.url, req, res, since);
@@ -248,6 +271,7 @@ export class StandbyPort {
     const leader = degraded ? null : await this.#untilLeader(req, res);
     if (res.destroyed) return;
     if (leader !== null) this.#pass(leader, req, res, since);
+    else if (this.#isDraining) this.#refuse(req, res, "SHUTTING_DOWN");
     else if (!degraded && this.#degraded()) await this.#answer(req, res, since);
     else this.#refuse(req, res, "NO_LEADER");
   }
@@ -292,6 +316,7 @@ export class StandbyPort {
       res.writeHead(reply.statusCode ?? 502, Object.fromEntries(headers));
       reply.pipe(res);
       reply.once("error", () => res.destroy());
+      if (reply.headers["content-type"]?.startsWith("text/event-stream")) this.#streams.add(res);
     });
     this.#passed.set(passed, leader);
     passed.once("error", (error) => {
@@ -320,7 +345,8 @@ export class StandbyPort {
 
   #refuse(req: IncomingMessage, res: ServerResponse, code: keyof typeof REFUSALS, message?: string): void {
     this.refused[code]++;
-    answerError(req, res, new PrismError(code, message ?? REFUSALS[code], { retryAfterMs: 5000 }));
+    const silentMs = this.#leader() === null && !this.#isDraining ? this.#options.silentMs() : null;
+    answerError(req, res, new PrismError(code, message ?? REFUSALS[code], { retryAfterMs: 5000 }), silentMs);
   }
 
   /**
@@ -417,35 +443,11 @@ function isWebSocket({ method, headers }: IncomingMessage): boolean {
   return method === "GET" && headers.upgrade?.toLowerCase() === "websocket";
 }
 
-const UPGRADE_HEADERS: ReadonlySet<string> = new Set(["upgrade", "connection", "http2-settings"]);
-
-/** Names and values alternate. */
-function linesOf(rawHeaders: readonly string[], without: ReadonlySet<string> = new Set()): string {
-  const lines = rawHeaders.map((name, at) => {
-    if (at % 2 === 1 || without.has(name.toLowerCase())) return "";
-    return `${name}: ${rawHeaders[at + 1]}\r\n`;
-  });
-  return lines.join("");
-}
-
-/** The client's headers and address (RFC 9110 section 7.6); trailers are not passed on. */
-function passedHeaders(req: IncomingMessage, isUpgrade = false): NodeJS.Dict<string | string[]> {
-  const headers = Object.entries(req.headers).filter(
-    ([name]) => name !== "trailer" && (isUpgrade || !HOP_BY_HOP.has(name)),
-  );
-  const from = [req.headers["x-forwarded-for"] ?? [], req.socket.remoteAddress ?? []].flat().join(", ");
-  return { ...Object.fromEntries(headers), "x-forwarded-for": from };
-}
-
 /** A second time changes nothing (RFC 9110 section 9.2.1), and there is no body that was read. */
 function isRepeatable(req: IncomingMessage): boolean {
   const { method = "", url = "/" } = req;
   const [path = "/"] = url.split("?");
   return (method === "GET" || method === "HEAD") && !hasBody(req) && treatmentOf(method, path) === "answered";
-}
-
-function hasBody({ headers }: IncomingMessage): boolean {
-  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
 }
 
 const CIRCLE = "cluster.advertise of the leader leads to a node that does not lead; nothing was stored";
@@ -456,9 +458,11 @@ const TOO_MANY_HEADERS =
 const REFUSALS = {
   NO_LEADER: "No node of the cluster leads at the moment; nothing was stored",
   OUTCOME_UNKNOWN: "The leader of the cluster was lost before it answered; the request may have been stored",
+  SHUTTING_DOWN: "The server is stopping",
 } as const;
 
-function answerError(req: IncomingMessage, res: ServerResponse, error: PrismError): void {
+/** @param silentMs how long no leader was heard; null: there is one */
+function answerError(req: IncomingMessage, res: ServerResponse, error: PrismError, silentMs: number | null): void {
   const status = STATUS_OF[error.code];
   const isPage = status === 503 && req.method === "GET" && (req.headers.accept ?? "").includes("text/html");
   res.writeHead(status, {
@@ -467,21 +471,23 @@ function answerError(req: IncomingMessage, res: ServerResponse, error: PrismErro
     Connection: "close",
     ...errorHeaders(error),
   });
-  res.end(isPage ? pageOf(error.message) : JSON.stringify(errorBody(error, uuidv7())));
+  res.end(isPage ? pageOf(error.message, silentMs) : JSON.stringify(errorBody(error, uuidv7())));
   // A body that is still on its way is not read.
   req.resume();
 }
 
 /** No style and no script; it loads again by itself. */
-function pageOf(message: string): string {
+function pageOf(message: string, silentMs: number | null): string {
+  const since = new Date(Date.now() - (silentMs ?? 0)).toISOString();
+  const text = silentMs === null ? "" : `<p>Since <time>${since.slice(0, 10)} ${since.slice(11, 19)}</time> UTC.</p>\n`;
   const title = escapeHtml(message.replace(/;.*/, ""));
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta name="color-scheme" content="light dark"><meta name="robots" content="noindex">
 <meta http-equiv="refresh" content="5"><title>${title}</title></head>
 <body><h1>${title}</h1>
-<p>Another node takes over within seconds once most of the nats-servers can be reached.</p>
-<p>If this page stays, see which nats-servers run, and the log of this node.</p>
+${text}<p>Another node takes over within seconds once most of the nats-servers can be reached.</p>
+<p>If this page stays, run <code>prism doctor</code> on a node: it names the nats-servers that do not answer.</p>
 </body></html>
 `;
 }

@@ -73,13 +73,13 @@ async function checkSlowClock(t: Scope, servers: readonly NatsServer[], follower
     const node = { node: "slow", run: "0123456789abcdef", startedAt, isLeader: false, isEnding: false, mayLead: false };
     const keys = { encryption: "", tokens: "" };
     const place = { term: 0, sequence: 0, recordAt: 0, advertise: "http://127.0.0.1:1", version: VERSION, fenced: 0 };
-    signals.send({ ...node, ...place, keys, count: count++, at: Date.now() - 2000 });
+    signals.send({ ...node, ...place, keys, count: count++, at: Date.now() - 60_000 });
   }, 500);
   const doctor = await follower.run("doctor");
-  assert.match(doctor.stdout, /the clock of slow is (19|20|21)\d\d ms behind this machine's/);
+  assert.match(doctor.stdout, /the clock of slow is (59|60|61)\d{3} ms behind this machine's/);
   const status = await follower.run("cluster", "status");
   clearInterval(timer);
-  assert.match(status.stdout, /^slow +follows +0 +0 +-(19|20|21)\d\d /m);
+  assert.match(status.stdout, /^slow +follows +0 +0 +-(59|60|61)\d{3} /m);
 }
 
 test("doctor checks the servers and the nodes of a cluster", async (t) => {
@@ -87,7 +87,14 @@ test("doctor checks the servers and the nodes of a cluster", async (t) => {
   const cluster = await startCluster(t, servers, ["a", "b"]);
   const leader = await cluster.leader();
   const follower = other(cluster, leader);
-  const [first = "", second, third, log = "", nodes = "", ...places] = findings(follower);
+  // Right after the start a server may not be current yet, and a node not heard.
+  const [first = "", second, third, log = "", nodes = "", ...places] = await eventually("all are current", () => {
+    const all = findings(follower);
+    return all.some((each) => each.startsWith(`PASS cluster nodes: ${leader.name} leads; heard: a, b`)) &&
+      all.some((each) => each.startsWith("PASS cluster log: 3 of 3"))
+      ? all
+      : undefined;
+  });
   assert.match(first, /^PASS nats-server: 127\.0\.0\.1:\d+ has the version 2\.\d+\.\d+$/);
   for (const each of [second, third]) assert.match(each ?? "", /^PASS nats-server/);
   assert.match(log, /^PASS cluster log: 3 of 3 nats-servers keep it; .*sync_interval: always/);

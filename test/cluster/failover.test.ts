@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import http from "node:http";
+import type { Socket } from "node:net";
 import test from "node:test";
 import { reading } from "../../src/store/sqlite/connection.ts";
 import { eventually } from "../helpers/eventually.ts";
@@ -12,8 +15,9 @@ test("when the leader is killed another node takes over, and nothing that was ac
   const first = await cluster.leader();
   const standby = other(cluster, first);
   const token = await cluster.token();
-  const health = (await (await fetch(`${standby.url}/health`)).json()) as { role: string; leader: string };
-  assert.deepEqual([health.role, health.leader], ["standby", first.name]);
+  // The leader answers a moment before its first message as a leader.
+  await eventually("the standby knows it", async () => (await standby.health())?.leader === first.name);
+  assert.equal((await standby.health())?.role, "standby");
   const sending = sendEvents(() => standby.url, token);
   await eventually("events are stored through the standby", () => sending.acknowledged.length > 20);
   const before = sending.acknowledged.length;
@@ -65,7 +69,12 @@ test("without a majority of nats-servers requests wait, then get 503, and all go
   assert.deepEqual([status, (JSON.parse(text) as { error: { code: string } }).error.code], [503, "NO_LEADER"]);
   const page = await fetch(`${standby.url}/dashboard/`, { headers: { Accept: "text/html" } });
   assert.deepEqual([page.status, page.headers.get("retry-after")], [503, "5"]);
-  assert.match(await page.text(), /No node of the cluster leads/);
+  const shown = await page.text();
+  assert.match(shown, /No node of the cluster leads/);
+  const [, since = ""] = /Since <time>([-\d]{10} [:\d]{8})<\/time> UTC/.exec(shown) ?? [];
+  const silentMs = Date.now() - Date.parse(`${since}Z`);
+  assert.ok(silentMs > 0 && silentMs < 120_000, shown);
+  assert.match(shown, /prism doctor/);
   await Promise.all(servers.slice(1).map((server) => server.start()));
   await eventually("events are stored again", async () => (await send("after"))[0] === 202, 60_000);
   await cluster.requireEqual();
@@ -77,7 +86,39 @@ test("a leader that is stopped in order hands over, and no request fails", async
   await eventually("events are stored again", () => sending.acknowledged.length > before + 20, 60_000);
   await first.start();
   await requireAll(standby, token, await sending.stop());
+  assert.deepEqual(sending.failed, []);
   await cluster.requireEqual();
+});
+
+test("a node that follows answers what it has passed on before it stops", async (t) => {
+  const cluster = await startCluster(t, await startNats(t), ["a", "b"], { PRISM_SHUTDOWN_MS: "60000" });
+  const leader = await cluster.leader();
+  const standby = other(cluster, leader);
+  const token = await cluster.token();
+  const text = JSON.stringify({ type: "slow", payload: {} });
+  const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
+  for (const signal of ["SIGHUP", "SIGTERM"] as const) {
+    await eventually("it follows", async () => (await standby.health())?.leader === leader.name, 60_000);
+    const request = http.request(`${standby.url}/api/v1/events`, {
+      method: "POST",
+      headers: { ...headers, "Content-Length": text.length },
+    });
+    const answer = once(request, "response") as Promise<[http.IncomingMessage]>;
+    request.write(text.slice(0, 10));
+    const [socket] = (await once(request, "socket")) as [Socket];
+    if (socket.connecting) await once(socket, "connect");
+    // What comes after it is answered: it has been passed on.
+    for (let n = 0; n < 3; n++) assert.ok(await standby.health());
+    const [supervisor = 0, worker = 0] = standby.pids;
+    process.kill(supervisor, signal);
+    await eventually("it takes no connection", async () => (await standby.health()) === null, 60_000);
+    request.end(text.slice(10));
+    const [reply] = await answer;
+    assert.equal(reply.statusCode, 202);
+    reply.resume();
+    if (signal === "SIGTERM") assert.equal(await standby.ended(), 0, standby.output);
+    else await eventually("it starts again", () => standby.pids.length === 2 && standby.pids[1] !== worker, 60_000);
+  }
 });
 
 test("a node whose process crashes starts it again, and follows", async (t) => {

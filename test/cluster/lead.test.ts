@@ -22,6 +22,35 @@ test("a node that is gone is worth a notice after 5 minutes, until it is heard a
   assert.deepEqual(keysOf(lead), []);
 });
 
+test("a nats-server that is gone, or not current, is a condition; with another node a lost one is not the last", async () => {
+  const { lead, clock, heard, servers } = leadWith([{}, { node: "c" }]);
+  const server = (name: string, isReachable: boolean, isCurrent: boolean) => ({
+    ...{ name, isReachable, isCurrent, isLeader: false },
+  });
+  servers.push(server("n0", true, true), server("n1", true, false), server("n2", false, false));
+  assert.deepEqual(keysOf(lead), []);
+  await lead.lookAtServers();
+  assert.deepEqual(lead.servers, { current: 1, behind: 1, gone: 1 });
+  assert.deepEqual(keysOf(lead), ["server:n1", "server:n2"]);
+  clock.now += 5 * MINUTE_MS;
+  heard(clock.now);
+  assert.deepEqual(
+    lead.conditions().map(({ text, isDue }) => [text, isDue]),
+    [
+      ["The nats-server n1 does not have all of the log yet", true],
+      ["The nats-server n2 cannot be reached", true],
+    ],
+  );
+  servers.splice(0, 3, server("n0", true, true));
+  await lead.log();
+  assert.deepEqual(keysOf(lead), []);
+  const two = leadWith([{}, { node: "c", heardAt: 0 }]);
+  assert.deepEqual(
+    two.lead.conditions().map(({ text }) => text),
+    ["The node c is gone"],
+  );
+});
+
 test("a node that lags 30 s, other versions for a day, a wrong clock and no other node are conditions", () => {
   const { lead, clock, heard } = leadWith([{ version: "0.0.1", skewMs: 900 }]);
   assert.deepEqual(keysOf(lead), ["skew:b", "versions"]);

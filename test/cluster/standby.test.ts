@@ -5,6 +5,7 @@ import test from "node:test";
 import { WebSocketServer } from "ws";
 import { ownAnswer } from "../../src/cluster/join.ts";
 import { followerMetrics } from "../../src/cluster/metrics.ts";
+import { deferred } from "../../src/core/promises.ts";
 import { makeCertificate } from "../helpers/certificate.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { startPrism } from "../helpers/prism.ts";
@@ -56,6 +57,38 @@ test("with TLS a request that was held is answered by the server of this node", 
   );
 });
 
+test("a node that stops answers what it has passed on, refuses what waits, and ends streams and WebSockets", async (t) => {
+  const done = deferred<void>();
+  const server = await openServer(t, async (req, res) => {
+    if (req.url === "/stream")
+      return void res.writeHead(200, { "Content-Type": "text/event-stream" }).write("data: 1\n\n");
+    await done.promise;
+    res.end("ok");
+  });
+  const port = await openPort(t);
+  const held = await dial(t, port.port, POST);
+  const live = await dial(t, port.port, UPGRADE);
+  await eventually("they are held", () => port.standby.waiting === 2);
+  const stopsHolding = await openPort(t, { leader: server.url });
+  const stream = await dial(t, stopsHolding.port, GET.replace("/a", "/stream"));
+  const passed = await dial(t, stopsHolding.port, POST + GET);
+  await eventually("they are passed on", () => server.seen.length === 2 && stream.text.includes("data: 1"));
+
+  await port.standby.drain(60_000);
+  port.standby.close();
+  await eventually("what waits is refused", () => held.isClosed && live.isClosed);
+  assert.match(held.text, /^HTTP\/1\.1 503 [\s\S]*"SHUTTING_DOWN"/);
+
+  const drained = stopsHolding.standby.drain(60_000);
+  assert.equal(passed.text, "");
+  done.resolve();
+  await drained;
+  stopsHolding.standby.close();
+  await eventually("all are closed", () => passed.isClosed && stream.isClosed);
+  assert.match(passed.text, /^HTTP\/1\.1 200 [\s\S]*ok/);
+  assert.equal(server.seen.length, 2, "what came behind it is not passed on");
+});
+
 test("requests and WebSockets that wait when a copy begins to answer are answered by it", async (t) => {
   const copy = await openServer(t);
   const port = await openPort(t);
@@ -95,7 +128,7 @@ test("a leader with a certificate of another name gets nothing, and the cause is
   const clients = [await dial(t, port.port, POST), await dial(t, port.port, POST), await dial(t, port.port, UPGRADE)];
   await eventually("answers", () => clients.every(({ isClosed }) => isClosed));
   for (const { text } of clients.slice(0, 2)) assert.match(text, /^HTTP\/1\.1 503 .*"NO_LEADER"/s);
-  assert.deepEqual(port.standby.refused, { NO_LEADER: 2, OUTCOME_UNKNOWN: 0 });
+  assert.deepEqual(port.standby.refused, { NO_LEADER: 2, OUTCOME_UNKNOWN: 0, SHUTTING_DOWN: 0 });
   assert.deepEqual(server.seen, []);
   const causes = port.log.lines.map(({ fields }) => String(fields["err"]));
   assert.equal(causes.length, 1, causes.join("\n"));

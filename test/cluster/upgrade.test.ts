@@ -26,6 +26,7 @@ test("a single server becomes the first node of a cluster of the next version wi
   const token = await cluster.token();
   assert.equal((await send(second, token, "after")).status, 202);
   await cluster.requireEqual();
+  assert.equal(await second.eventsOf("upgrade"), 21);
   assert.ok((await second.migrations()).includes(NEXT_MIGRATION));
 });
 

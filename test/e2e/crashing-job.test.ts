@@ -12,7 +12,7 @@ const MODULE = `export default {
     scheduler.handle("abort", () => process.kill(process.pid, "SIGKILL"));
     scheduler.handle("calm", () => ({ isDone: true }));
     server.post("/crashing", { public: true }, async () => {
-      const runAt = new Date(Date.now() + 1000);
+      const runAt = new Date(Date.now() + 5000);
       for (const kind of ["abort", "calm", "calm"])
         await scheduler.add("default", kind, {}, { runAt, priority: kind === "abort" ? 10 : 0 });
       return {};

@@ -20,11 +20,11 @@ groups:
   interval: 100ms
   rules:
   - alert: DatabaseDown
-    expr: database_up == 0
+    expr: last_over_time(database_up[1m]) == 0
     labels: { team: db }
     annotations: { summary: "The database does not answer" }
   - alert: ReplicaLag
-    expr: replica_lag > 10
+    expr: last_over_time(replica_lag[1m]) > 10
     labels: { team: db }
 `;
 
@@ -46,7 +46,7 @@ test("the night: the first on call does not answer, the second acknowledges, eve
   const metrics = await startMetrics(t);
   const { key } = await call<{ key: string }>("POST", "/projects/default/keys", { name: "prometheus" });
   await startPrometheus(t, { "prometheus.yml": configuration(port, key, metrics.port), "rules.yml": RULES }, [
-    "--rules.alert.resend-delay=1s",
+    "--rules.alert.resend-delay=3s",
   ]);
   const incident = (name: string): Promise<Incident> =>
     eventually(`an incident of ${name}`, async () => {

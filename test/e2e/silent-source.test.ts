@@ -5,7 +5,7 @@ import { eventually } from "../helpers/eventually.ts";
 import { PrismBinary } from "./prism-binary.ts";
 
 /** Alerts of Alertmanager's API are over so long after their last repetition. */
-const TIMEOUT_MS = 4000;
+const TIMEOUT_MS = 8000;
 const SILENT = "Source silent: prometheus";
 
 test("a Prometheus that dies leaves one incident about it, also after kill -9, until it is back", async (t) => {

@@ -47,8 +47,8 @@ test("many concurrent full replays, by every protocol, leave time for ingest and
   const readers = PROJECT_PROTOCOLS.filter((protocol) => RESUMING_PROTOCOLS.includes(protocol)).flatMap((protocol) =>
     Array.from({ length: 10 }, () => [protocol, { from: "earliest" }] as const),
   );
-  const clients = await server.connectAll(readers);
   const sentAt = performance.now();
+  const clients = await server.connectAll(readers);
   await server.feed.publish();
   await eventually("it comes at once to who is live", () => live.items.length === 1);
   // Reading takes several seconds; a disk that takes as long for one commit says nothing about

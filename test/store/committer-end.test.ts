@@ -93,7 +93,7 @@ testBothWriters("close writes the delivered marks that wait for a set", async (t
 
 test("when the writer thread dies, its waiters get an error and nothing hangs", async (t) => {
   const thread = startedThread(t);
-  const store = openTestStore(t, { writer: "thread", busyTimeoutMs: 2000 });
+  const store = openTestStore(t, { writer: "thread", busyTimeoutMs: 60_000 });
   const beside = openBeside(t, store.file);
   beside.exec("begin immediate");
   const source = new TestSource(store.committer);

@@ -1,5 +1,6 @@
 import type { ComparedNode } from "../../../src/cluster/compare.ts";
 import { ClusterLead, newAppendFigures, SharedName } from "../../../src/cluster/lead.ts";
+import type { LogServer } from "../../../src/cluster/log.ts";
 import type { KnownNode } from "../../../src/cluster/member.ts";
 import { VERSION } from "../../../src/core/runtime.ts";
 
@@ -17,6 +18,7 @@ export function leadWith(others: readonly Partial<KnownNode>[], startedAt = 1_00
   }));
   const figures = newAppendFigures(100);
   const successor = new SharedName();
+  const servers: LogServer[] = [];
   /** What a comparison finds. */
   const compared: ComparedNode[] = [];
   const lead = new ClusterLead({
@@ -36,7 +38,7 @@ export function leadWith(others: readonly Partial<KnownNode>[], startedAt = 1_00
       remove: async () => undefined,
       list: async () => new Map(),
     },
-    journal: { range: async () => ({ first: 1, last: 100 }), servers: async () => [] },
+    journal: { range: async () => ({ first: 1, last: 100 }), servers: async () => servers },
     leadership: {
       position: { sequence: 90, id: "", term: 2 },
       isHandedOver: false,
@@ -53,5 +55,5 @@ export function leadWith(others: readonly Partial<KnownNode>[], startedAt = 1_00
   const heard = (at: number, more: Partial<KnownNode> = {}): void => {
     nodes.splice(0, nodes.length, ...nodes.map((node) => ({ ...node, heardAt: at, ...more })));
   };
-  return { lead, clock, heard, figures, successor, steps, compared };
+  return { lead, clock, heard, figures, successor, steps, compared, servers };
 }

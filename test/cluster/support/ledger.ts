@@ -238,6 +238,7 @@ export class Clients {
     const textOf = ({ ledger }: Receiver) => ledger.accepted.map(({ text }) => text).join("\n");
     const [first, second, delivered] = [this.#targets.first, this.#targets.second, this.#targets.jobs].map(textOf);
     const open = column("select title from incidents where state = 'open'");
+    const titles = [...column("select title from incidents")];
     const unacknowledged = alerts.filter((name) => [...open].some((title) => title.includes(name)));
     const stored = reader.prepare<[], number>("select pingCount from heartbeats").pluck().get() ?? 0;
     const down = reader.prepare<[], number>("select count(*) from heartbeat_flips where status = 'down'").pluck().get();
@@ -246,6 +247,7 @@ export class Clients {
       timers: without(timers, column("select json_extract(payload, '$.name') from events where type = 'ledger.timer'")),
       messages: without(messages, column("select id from messages where status in ('delivered', 'read')")),
       jobs: jobs.filter((name) => !delivered?.includes(name)),
+      lost: alerts.filter((name) => !titles.some((title) => title.includes(name))),
       // Who has acknowledged need not be paged any more.
       alerts: unacknowledged.filter((name) => !first?.includes(name)),
       escalations: unacknowledged.filter((name) => !second?.includes(name)),

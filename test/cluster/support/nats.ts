@@ -4,7 +4,7 @@ import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync,
 import { delimiter, join } from "node:path";
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
-import { connectNats, NatsLog } from "../../../src/cluster/nats-log.ts";
+import { connectNats, isOldServer, NatsLog } from "../../../src/cluster/nats-log.ts";
 import { makeCertificate } from "../../helpers/certificate.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { lastingPort } from "../../helpers/free-ports.ts";
@@ -31,8 +31,9 @@ function natsServer(): string {
   if (!existsSync(program)) {
     const found = (process.env["PATH"] ?? "").split(delimiter).map((dir) => join(dir, "nats-server"));
     const installed = found.find(isExecutable);
-    if (installed !== undefined && /v2\.1\d\./.test(execFileSync(installed, ["--version"], { encoding: "utf8" })))
-      return installed;
+    const [, version] =
+      /v(\d\S*)/.exec(installed ? execFileSync(installed, ["--version"], { encoding: "utf8" }) : "") ?? [];
+    if (installed !== undefined && version !== undefined && !isOldServer(version)) return installed;
     fetchServer(FETCHED, "trixie");
   }
   return program;

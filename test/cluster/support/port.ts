@@ -36,6 +36,7 @@ export async function openPort(t: Scope, { node = "b", holdMs = 60_000, ...optio
   const standby = new StandbyPort({
     ...{ host: "127.0.0.1", port, holdMs, maxWaiting, forwarder, trustedProxies },
     leader: () => setting.leader,
+    silentMs: () => 60_000,
     degraded: () => setting.degraded,
     own: () => null,
   });

@@ -115,18 +115,27 @@ export async function serveNode({ loaded, log, lock, warnings, ready }: NodePart
     // A node that follows is ready: it may lead months later, or never.
     notifySystemd(log);
     const watch = watchForLeader({ config, log, node, spawnCopy: () => spawnAs("copy") });
-    const leave = (): void => {
-      void Promise.all([node.stop(), watch.stop()]).finally(() => {
-        lock.release();
-        process.exit(EXIT.done);
-      });
+    let isLeaving = false;
+    const leave = (code: number): void => {
+      if (isLeaving) process.exit(code);
+      isLeaving = true;
+      // What answers without a leader may have requests, too.
+      void node
+        .stop()
+        .finally(() => watch.stop())
+        .finally(() => {
+          lock.release();
+          process.exit(code);
+        });
     };
-    process.on("SIGTERM", leave);
+    const stopFollowing = (): void => leave(EXIT.done);
+    process.on("SIGTERM", stopFollowing);
     for (const signal of OF_TERMINAL) process.on(signal, () => undefined);
     process.off("SIGINT", interrupt);
     const startAgain = (): void => {
+      if (isLeaving) return;
       log.info({}, "reading the configuration again: this node starts again");
-      process.exit(FENCED_EXIT);
+      leave(FENCED_EXIT);
     };
     process.on("SIGHUP", startAgain);
     const leadership = await node.untilLeader();
@@ -172,6 +181,7 @@ export async function serveNode({ loaded, log, lock, warnings, ready }: NodePart
     });
     node.watch(replication, () => endAsLeader("the log accepted no record for 20 s"));
     const { startApp } = await import("../../../app/start.ts");
+    if (isLeaving) return await new Promise<never>(() => undefined);
     const starting = startApp({
       ...{ loaded: shared, log, warnings, replication, cluster },
       beforeListen: () => node.freePort(),
@@ -179,7 +189,7 @@ export async function serveNode({ loaded, log, lock, warnings, ready }: NodePart
       onFatal: (error) => endAsLeader(error.message),
     });
     // A signal that has come is lost when its last listener is removed before it is heard.
-    process.on("SIGTERM", stopEarly).off("SIGTERM", leave);
+    process.on("SIGTERM", stopEarly).off("SIGTERM", stopFollowing);
     const app = await starting;
     // It ends already, and another signal ends it at once.
     if (isStopping) return await new Promise<never>(() => undefined);

@@ -38,7 +38,7 @@ const Node = named(
     sequence: doc(v.number(), "Last record of the log that it has applied"),
     lagRecords: v.number(),
     lagMs: v.number(),
-    skewMs: doc(v.number(), "How far its clock is before the leader's, less the way of the message"),
+    skewMs: doc(v.number(), "How far its clock is ahead of the leader's, less the way of the message"),
     heardAt: v.string(),
     advertise: doc(v.string(), "URL under which the other nodes reach it"),
   }),
@@ -257,7 +257,6 @@ export const clusterFeature = feature("cluster", {
 
 function viewOf(cluster: ClusterLead, log: Awaited<ReturnType<ClusterLead["log"]>> | null) {
   const { takeOver } = cluster;
-  const servers = log?.servers.filter(({ isReachable, isCurrent }) => !isReachable || !isCurrent) ?? [];
   return {
     name: cluster.cluster,
     leader: cluster.node,
@@ -273,10 +272,6 @@ function viewOf(cluster: ClusterLead, log: Awaited<ReturnType<ClusterLead["log"]
     warnings: [
       ...cluster.conditions().map(({ text: warning }) => warning),
       ...(log === null ? ["The servers of the log do not answer"] : []),
-      ...servers.map(
-        ({ name, isReachable }) =>
-          `The nats-server ${name} ${isReachable ? "does not have all of the log yet" : "cannot be reached"}`,
-      ),
     ],
   };
 }
@@ -296,12 +291,12 @@ function nodeView({ isLeader, isLive, mayLead, hasSameTokens: _, heardAt, ...nod
 
 /** Tells administrators once what the cluster lacks, and once when that is over; and when a drill is due. */
 export class ClusterNotices {
-  readonly #cluster: Pick<ClusterLead, "conditions">;
+  readonly #cluster: Pick<ClusterLead, "conditions" | "lookAtServers">;
   readonly #parts: Pick<Context<"notify">, "db" | "clock" | "log" | "notify">;
   #told = new Map<string, ClusterCondition>();
 
   constructor(
-    cluster: Pick<ClusterLead, "conditions">,
+    cluster: Pick<ClusterLead, "conditions" | "lookAtServers">,
     parts: Pick<Context<"notify">, "db" | "clock" | "log" | "notify">,
   ) {
     this.#cluster = cluster;
@@ -309,6 +304,8 @@ export class ClusterNotices {
   }
 
   async look(): Promise<void> {
+    // Without an answer most of them are gone, and this node leads no longer soon.
+    await this.#cluster.lookAtServers().catch(() => undefined);
     const conditions = this.#cluster.conditions();
     const due = new Map(conditions.flatMap((each) => (each.isDue ? [[each.key, each] as const] : [])));
     const before = this.#told;
