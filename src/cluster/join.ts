@@ -1,5 +1,7 @@
 import { createHmac } from "node:crypto";
+import { statfs } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
+import { dirname } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Database as Sqlite } from "better-sqlite3";
@@ -266,6 +268,7 @@ async function joinCluster(parts: JoinParts): Promise<Joined> {
   const member = new ClusterMember({
     ...{ node, journal, log, box, advertise: cluster.advertise ?? "", deadMs: cluster.deadMs },
     isStandby: cluster.role === "standby",
+    hasRoom: watchRoom(config, log),
     fencedAt,
     keys: {
       encryption: storedBox.keyId.toString("hex"),
@@ -277,6 +280,26 @@ async function joinCluster(parts: JoinParts): Promise<Joined> {
     time: SYSTEM_TIME,
   });
   return { nats, journal, member, connection };
+}
+
+const ROOM_BYTES = 524_288_000;
+const ROOM_EVERY_MS = 10_000;
+
+/** Reads now and then how much room the disk has. @returns whether it is enough to lead */
+function watchRoom({ databaseFile, minFreeBytes }: Config, log: Logger): () => boolean {
+  const leastBytes = Math.max(ROOM_BYTES, 2 * minFreeBytes);
+  let hasRoom = true;
+  const look = async (): Promise<void> => {
+    const had = hasRoom;
+    const { bavail, bsize } = await statfs(dirname(databaseFile));
+    hasRoom = bavail * bsize >= leastBytes;
+    if (had && !hasRoom)
+      log.warn({ freeBytes: bavail * bsize, leastBytes }, "too little free disk space: this node takes over last");
+  };
+  const check = (): void => void look().catch((err: unknown) => log.warn({ err }, "cannot read the free disk space"));
+  check();
+  setInterval(check, ROOM_EVERY_MS).unref();
+  return () => hasRoom;
 }
 
 const RETRY_MS = 500;

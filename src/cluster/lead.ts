@@ -61,6 +61,8 @@ export interface NodeState {
   readonly isLive: boolean;
   /** False: it follows only. */
   readonly mayLead: boolean;
+  /** Its disk has the free space that a leader needs. */
+  readonly hasRoom: boolean;
   /** Tokens that the leader has signed are valid there too. */
   readonly hasSameTokens: boolean;
   readonly version: string;
@@ -188,6 +190,7 @@ export class ClusterLead {
         isLive: true,
         mayLead: true,
         hasSameTokens: true,
+        hasRoom: true,
         version: VERSION,
         sequence,
         advertise,
@@ -209,6 +212,7 @@ export class ClusterLead {
     return {
       ...{ name, isLeader: false, isLive, mayLead, version, sequence, advertise },
       hasSameTokens: keys.tokens === member.keys.tokens,
+      hasRoom: known.hasRoom !== false,
       ...{ lagRecords, lagMs: Math.round(lagMs), skewMs: Math.round(skewMs), heardAt: now() - Math.round(silentMs) },
     };
   }
@@ -248,8 +252,8 @@ export class ClusterLead {
 
   #findings(): Finding[] {
     const [, ...others] = this.nodes();
-    const ready = others.filter(({ isLive, mayLead }) => isLive && mayLead);
-    const found = others.flatMap((each) => findingsOf(each, ready.length === 0));
+    const isAlone = this.#ready().length === 0;
+    const found = others.flatMap((each) => findingsOf(each, isAlone));
     found.push(...this.#servers.flatMap(findingsOfServer));
     const versions = [...new Set([VERSION, ...others.filter(({ isLive }) => isLive).map(({ version }) => version)])];
     if (versions.length > 1)
@@ -280,10 +284,7 @@ export class ClusterLead {
 
   /** @param to default: the live node that has applied most. @returns who may lead next. @throws PrismError NO_STANDBY */
   standby(to: string | undefined): string {
-    const ready = this.nodes().filter(({ isLeader, isLive, mayLead }) => !isLeader && isLive && mayLead);
-    const [next] = ready
-      .filter(({ name }) => to === undefined || name === to)
-      .sort((a, b) => b.sequence - a.sequence || (a.name < b.name ? -1 : 1));
+    const next = this.#ready().find(({ name }) => to === undefined || name === to);
     if (!next)
       throw new PrismError(
         "NO_STANDBY",
@@ -294,6 +295,21 @@ export class ClusterLead {
             : `The node ${to} is not live, or may not lead`,
       );
     return next.name;
+  }
+
+  /** Who may lead next, best first: with room on its disk, then by what it has applied. */
+  #ready(): NodeState[] {
+    const ready = this.nodes().filter(({ isLeader, isLive, mayLead }) => !isLeader && isLive && mayLead);
+    return ready.sort(
+      (a, b) => Number(b.hasRoom) - Number(a.hasRoom) || b.sequence - a.sequence || (a.name < b.name ? -1 : 1),
+    );
+  }
+
+  /** Hands over if another node has room on its disk: this one's is full. @returns whether it does */
+  leaveFullDisk(): boolean {
+    const next = this.#ready().find(({ hasRoom }) => hasRoom);
+    if (next) this.stepDown(next.name);
+    return next !== undefined;
   }
 
   /** Expects a node no longer. @throws PrismError NOT_FOUND, INVALID_STATE for one that is live */
@@ -354,7 +370,7 @@ function findingsOfServer({ name, isReachable, isCurrent }: LogServer): Finding[
 
 /** @param isLast no other node is ready to take over */
 function findingsOf(node: NodeState, isLast: boolean): Finding[] {
-  const { name, isLive, heardAt, lagMs, skewMs, hasSameTokens } = node;
+  const { name, isLive, heardAt, lagMs, skewMs, hasSameTokens, hasRoom } = node;
   if (!isLive) {
     const text = `The node ${name} is gone${isLast ? ": if this machine is lost, nothing takes over" : ""}`;
     return [{ key: `gone:${name}`, text, over: `The node ${name} is back`, afterMs: GONE_MS, from: heardAt }];
@@ -365,6 +381,13 @@ function findingsOf(node: NodeState, isLast: boolean): Finding[] {
       key: `lag:${name}`,
       text: `The node ${name} is over ${MOST_LAG_MS / 1000} s behind the log`,
       over: `The node ${name} has caught up with the log`,
+      afterMs: 0,
+    });
+  if (!hasRoom)
+    found.push({
+      key: `room:${name}`,
+      text: `The disk of the node ${name} has too little free space: it takes over last`,
+      over: `The disk of the node ${name} has enough free space again`,
       afterMs: 0,
     });
   if (!hasSameTokens)

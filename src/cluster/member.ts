@@ -14,6 +14,8 @@ interface MemberParts {
   readonly advertise: string;
   /** Follows only. */
   readonly isStandby: boolean;
+  /** Whether the disk has the free space that a leader needs. */
+  hasRoom(): boolean;
   /** How long the leader may be silent. */
   readonly deadMs: number;
   /** When this node lost the leadership while its process was still running, in epoch ms. */
@@ -60,6 +62,8 @@ export const FENCED_BY_CHANCE = 2;
 const FENCED_WITHIN_MS = 600_000;
 const MOST_DEAD_MS = 30_000;
 const SKEWED_MS = 5000;
+/** A node without room on its disk stands later than the others: it is better than none. */
+const FULL_MS = 5000;
 /** How long other nodes leave the leadership to the one that was named. */
 const SUCCESSOR_MS = 3000;
 const RETRY_MS = 500;
@@ -369,6 +373,7 @@ export class ClusterMember {
       sequence: this.#end?.() ?? applier.sequence,
       recordAt: this.#isLeading ? at : this.#recordAt,
       mayLead: !isStandby,
+      hasRoom: this.#parts.hasRoom(),
       advertise,
       at,
       keys,
@@ -466,7 +471,8 @@ export class ClusterMember {
     const isNamed = this.#hasResigned && this.#successor !== null;
     if (isNamed && this.#successor === this.#parts.node) return 0;
     const isSkewed = Math.abs(this.#skewMs) > LATE_SKEW_MS;
-    return this.#rank() * RANK_MS + (isNamed ? SUCCESSOR_MS : 0) + (isSkewed ? SKEWED_MS : 0);
+    const lateMs = (isNamed ? SUCCESSOR_MS : 0) + (isSkewed ? SKEWED_MS : 0) + (this.#parts.hasRoom() ? 0 : FULL_MS);
+    return this.#rank() * RANK_MS + lateMs;
   }
 
   /** Number of live nodes that have applied more, or as much with a smaller name. */

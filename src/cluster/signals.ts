@@ -28,6 +28,8 @@ export interface NodeBeat {
   readonly recordAt: number;
   /** False: it follows only. */
   readonly mayLead: boolean;
+  /** False: its disk has too little free space to lead. Absent: as nodes of earlier versions say. */
+  readonly hasRoom?: boolean;
   /** URL under which other nodes reach it. */
   readonly advertise: string;
   /** Its clock, in epoch ms. */

@@ -90,6 +90,35 @@ test("a follower with a full disk says so, copies the leader's database when the
   assert.equal(await leader.eventsOf("kept"), 3);
 });
 
+test("a leader whose disk is full hands over to the node with room, and events are stored again", async (t) => {
+  const cluster = await makeCluster(t, await startNats(t), ["a", "b"]);
+  const [small, roomy] = cluster.nodes as [ClusterNode, ClusterNode];
+  small.program = onSmallDisk(small.program, temporaryDir(t));
+  small.set({ PRISM_MIN_FREE_BYTES: "20000000" });
+  await small.start();
+  assert.equal((await cluster.leader()).name, "a");
+  const token = await cluster.token();
+  await sendEvent(small, token, "before");
+  await roomy.start();
+  const copied = () => roomy.eventsOf("before").catch(() => 0);
+  await eventually("the other node has it", async () => (await copied()) === 1, PATIENCE_MS);
+  const filler = join(`/proc/${small.pids[0]}/root${small.dir}`, "filler");
+  fill(filler);
+  truncateSync(filler, statSync(filler).size - 15_000_000);
+  await eventually("the other node leads", async () => (await cluster.leader()).name === "b", PATIENCE_MS);
+  await eventually("the node follows", async () => (await small.health())?.leader === "b", PATIENCE_MS);
+  await sendEvent(small, token, "after");
+  assert.equal(await roomy.eventsOf("after"), 1);
+  assert.match(small.output, /hands over the cluster/);
+  const headers = { Authorization: `Bearer ${token}` };
+  const warned = "The disk of the node a has too little free space: it takes over last";
+  await eventually("it is a warning", async () => {
+    const reply = await fetch(`${roomy.url}/api/v1/cluster`, { headers });
+    const text = await reply.text();
+    return text.includes(warned);
+  });
+});
+
 /** Lets a file grow until its disk is full. */
 function fill(path: string): void {
   try {

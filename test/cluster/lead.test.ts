@@ -79,6 +79,22 @@ test("the live node that has applied most leads next; one that follows only neve
   assert.throws(() => lead.standby(undefined), { code: "NO_STANDBY" });
 });
 
+test("a leader with a full disk hands over to a node with room, and to no other", () => {
+  const { lead, heard, clock, successor } = leadWith([
+    { node: "b", sequence: 100, hasRoom: false },
+    { node: "c", sequence: 90 },
+  ]);
+  assert.deepEqual(keysOf(lead), ["room:b due"]);
+  assert.equal(lead.standby(undefined), "c");
+  assert.equal(lead.standby("b"), "b");
+  assert.equal(lead.leaveFullDisk(), true);
+  assert.equal(successor.value, "c");
+  heard(clock.now, { hasRoom: false });
+  successor.value = null;
+  assert.equal(lead.leaveFullDisk(), false);
+  assert.equal(successor.value, null);
+});
+
 test("the time without a leader is from its last sign to the first answer", () => {
   const { lead, clock, figures } = leadWith([{}]);
   assert.equal(lead.takeOver, null);

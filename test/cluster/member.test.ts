@@ -37,7 +37,16 @@ function memberWith(
   const works = new Set<() => void>();
   const log = logOfOneReader();
   const member = new ClusterMember({
-    ...{ node: "a", advertise: "http://a", isStandby: false, deadMs: 3000, fencedAt, keys: KEYS, readableKeys: ["1"] },
+    ...{
+      node: "a",
+      advertise: "http://a",
+      isStandby: false,
+      hasRoom: () => true,
+      deadMs: 3000,
+      fencedAt,
+      keys: KEYS,
+      readableKeys: ["1"],
+    },
     journal: {
       async append([message]) {
         log.add(message as Uint8Array, missed.length + 1);

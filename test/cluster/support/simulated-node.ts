@@ -173,7 +173,7 @@ export class SimulatedNode {
     if (this.#world.lease) return this.#leadByLease(this.#world.lease, clock);
     try {
       const member = new ClusterMember({
-        ...{ node: this.name, advertise: this.name, isStandby: false, deadMs: 3000, journal, box },
+        ...{ node: this.name, advertise: this.name, isStandby: false, hasRoom: () => true, deadMs: 3000, journal, box },
         ...{ fencedAt: [], keys: { encryption: "1", tokens: "1" }, readableKeys: ["1"] },
         signals: {
           send: (beat) => this.#world.send(beat),

@@ -241,7 +241,7 @@ export const clusterFeature = feature("cluster", {
       },
     });
   },
-  start({ cluster, ...parts }) {
+  start({ cluster, storage, ...parts }) {
     if (cluster === null) return;
     const { db, clock, log } = parts;
     db.write(async (trx) => {
@@ -249,7 +249,11 @@ export const clusterFeature = feature("cluster", {
       await endTakeOverDrill(trx, cluster, clock.now());
     }).catch((err: unknown) => log.warn({ err }, "cannot store facts of the drill"));
     const notices = new ClusterNotices(cluster, parts);
-    const timer = setInterval(() => void notices.look(), LOOK_MS);
+    const look = (): void => {
+      if (storage.problem === "disk" && cluster.leaveFullDisk()) clearInterval(timer);
+      else void notices.look();
+    };
+    const timer = setInterval(look, LOOK_MS);
     timer.unref();
     parts.events.on("system:stopping", () => clearInterval(timer));
   },
@@ -284,7 +288,7 @@ function newestBackup(dir: string) {
   return { at: toRfc3339(at), bytes: statSync(file, { throwIfNoEntry: false })?.size ?? 0, file };
 }
 
-function nodeView({ isLeader, isLive, mayLead, hasSameTokens: _, heardAt, ...node }: NodeState) {
+function nodeView({ isLeader, isLive, mayLead, hasSameTokens: _, hasRoom: _room, heardAt, ...node }: NodeState) {
   const role = isLeader ? "leader" : mayLead ? "follower" : "standby";
   return { ...node, role, live: isLive, heardAt: toRfc3339(heardAt) } as const;
 }
