@@ -20,6 +20,8 @@ const RIGHTS: Readonly<Record<string, readonly string[]>> = {
 /** The roles of the user in projects; null until they are loaded. */
 const roles = signal<ReadonlySet<string> | null>(null);
 
+/** The number of the latest request: answers of earlier ones are older. */
+let turn = 0;
 let latest: string | undefined;
 effect(() => {
   const user = me.value;
@@ -27,9 +29,6 @@ effect(() => {
   latest = user?.id;
   if (user && client.value && !RIGHTS["owner"]?.every(can)) void load(user.id);
 });
-
-/** The number of the latest request: answers of earlier ones are older. */
-let turn = 0;
 
 async function load(userId: string): Promise<void> {
   turn += 1;

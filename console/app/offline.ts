@@ -49,12 +49,8 @@ function cacheName(): string | undefined {
   return user && isRemembered() && "caches" in globalThis ? PREFIX + user.id : undefined;
 }
 
-/** How many answers have come from the server. */
-let answers = 0;
-
 /** Keeps the answer to a GET request of a main list. */
 export async function keepAnswer(path: string, query: Params, answer: unknown): Promise<void> {
-  answers += 1;
   shownFrom.value = null;
   const name = cacheName();
   if (name === undefined || !KEPT.test(path) || query["cursor"] !== undefined) return;
@@ -78,10 +74,8 @@ export async function keptAnswer<T>(path: string, query: Params, error: unknown)
   const isOffline = error instanceof PrismError && ["CONNECTION_FAILED", "CREDENTIALS_FAILED"].includes(error.code);
   const name = cacheName();
   if (!isOffline || name === undefined || !KEPT.test(path)) throw error;
-  const before = answers;
   const kept = await (await caches.open(name)).match(keyOf(path, query));
-  // The server may have come back meanwhile: what failed is loaded again then.
-  if (!kept || answers !== before) throw error;
+  if (!kept) throw error;
   const at = Number(kept.headers.get(STORED_AT));
   shownFrom.value = Math.min(shownFrom.peek() ?? at, at);
   return (await kept.json()) as T;

@@ -38,7 +38,7 @@ export class Acknowledger {
   /** {@link want} that resolves when the server has it. */
   wait(offset: number): Promise<void> {
     if (offset <= this.#acked) return Promise.resolve();
-    if (this.#closed) return Promise.reject(this.#closed);
+    if (this.#closed) return unheard(Promise.reject(this.#closed));
     let [resolve, reject]: [() => void, (error: PrismError) => void] = [() => undefined, () => undefined];
     const promise = new Promise<void>((...functions) => {
       [resolve, reject] = functions;
@@ -77,7 +77,7 @@ export class Acknowledger {
     this.#asked = null;
     this.#wanted = 0;
     this.#acked = 0;
-    this.#reject(error);
+    this.#drop(error);
   }
 
   /** Nothing is sent any more. */
@@ -85,14 +85,17 @@ export class Acknowledger {
     this.#closed = error;
     this.#wanted = this.#acked;
     this.#environment.clearTimeout(this.#pause);
-    // The program has closed it, and may have dropped these promises.
-    for (const { promise } of this.#reject(error)) promise.catch(() => undefined);
+    this.#drop(error);
   }
 
   #answers(id: string | undefined): boolean {
     const isExpected = id !== undefined && id === this.#asked;
     if (isExpected) this.#asked = null;
     return isExpected;
+  }
+
+  #drop(error: PrismError): void {
+    for (const { promise } of this.#reject(error)) unheard(promise);
   }
 
   #reject(error: PrismError): readonly Waiter[] {
@@ -111,4 +114,10 @@ export class Acknowledger {
       this.#go();
     }, PAUSE_MS);
   }
+}
+
+/** Not a refusal: it ends no program that does not wait for it. */
+function unheard(promise: Promise<void>): Promise<void> {
+  promise.catch(() => undefined);
+  return promise;
 }

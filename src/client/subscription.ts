@@ -196,7 +196,7 @@ export class Subscription<Stream extends string = string> {
   /** The name of `me` is known, or has changed: entries for the former one are dropped. */
   async #becomes(name: string, link: Link): Promise<void> {
     this.#queue.clear();
-    this.#acks.reset(restarted());
+    if (this.#resolved !== null) this.#acks.reset(restarted());
     this.#received = this.#offset = this.#resolved = null;
     const { storage } = this.#parts;
     try {

@@ -286,15 +286,15 @@ const ROOM_BYTES = 524_288_000;
 const ROOM_EVERY_MS = 10_000;
 
 /** Reads now and then how much room the disk has. @returns whether it is enough to lead */
-function watchRoom({ databaseFile, minFreeBytes }: Config, log: Logger): () => boolean {
+function watchRoom({ databaseFile, dataDir, minFreeBytes }: Config, log: Logger): () => boolean {
   const leastBytes = Math.max(ROOM_BYTES, 2 * minFreeBytes);
   let hasRoom = true;
   const look = async (): Promise<void> => {
     const had = hasRoom;
-    const { bavail, bsize } = await statfs(dirname(databaseFile));
-    hasRoom = bavail * bsize >= leastBytes;
-    if (had && !hasRoom)
-      log.warn({ freeBytes: bavail * bsize, leastBytes }, "too little free disk space: this node takes over last");
+    const disks = await Promise.all([dirname(databaseFile), dataDir].map((dir) => statfs(dir)));
+    const freeBytes = Math.min(...disks.map(({ bavail, bsize }) => bavail * bsize));
+    hasRoom = freeBytes >= leastBytes;
+    if (had && !hasRoom) log.warn({ freeBytes, leastBytes }, "too little free disk space: this node takes over last");
   };
   const check = (): void => void look().catch((err: unknown) => log.warn({ err }, "cannot read the free disk space"));
   check();

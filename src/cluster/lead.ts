@@ -113,6 +113,8 @@ const GONE_MS = 5 * 60_000;
 const MOST_LAG_MS = 30_000;
 /** Enough for an answer to leave. */
 const ANSWER_MS = 200;
+/** A node that is further behind would not lead at once. */
+const MOST_BEHIND = 64;
 const VERSIONS_MS = 24 * 3_600_000;
 
 /** What the process of the leader knows of its cluster. */
@@ -282,7 +284,7 @@ export class ClusterLead {
     return found;
   }
 
-  /** @param to default: the live node that has applied most. @returns who may lead next. @throws PrismError NO_STANDBY */
+  /** @param to default: the live node with room on its disk that has applied most. @returns who may lead next. @throws PrismError NO_STANDBY */
   standby(to: string | undefined): string {
     const next = this.#ready().find(({ name }) => to === undefined || name === to);
     if (!next)
@@ -305,9 +307,9 @@ export class ClusterLead {
     );
   }
 
-  /** Hands over if another node has room on its disk: this one's is full. @returns whether it does */
+  /** Hands over if another node is current and has room on its disk: this one's is full. @returns whether it does */
   leaveFullDisk(): boolean {
-    const next = this.#ready().find(({ hasRoom }) => hasRoom);
+    const next = this.#ready().find(({ hasRoom, lagRecords }) => hasRoom && lagRecords <= MOST_BEHIND);
     if (next) this.stepDown(next.name);
     return next !== undefined;
   }
@@ -388,7 +390,7 @@ function findingsOf(node: NodeState, isLast: boolean): Finding[] {
       key: `room:${name}`,
       text: `The disk of the node ${name} has too little free space: it takes over last`,
       over: `The disk of the node ${name} has enough free space again`,
-      afterMs: 0,
+      afterMs: GONE_MS,
     });
   if (!hasSameTokens)
     found.push({

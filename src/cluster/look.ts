@@ -8,6 +8,7 @@ import { nodeOf } from "../config/checks.ts";
 import type { Config } from "../config/load.ts";
 import { CommandError, EXIT } from "../core/command-error.ts";
 import { connectionReason } from "../core/errors.ts";
+import { within } from "../core/promises.ts";
 import { reading } from "../store/sqlite/connection.ts";
 import { connectNats } from "./nats-log.ts";
 import { hasTables, readPosition } from "./position.ts";
@@ -53,6 +54,7 @@ export interface Heard {
 
 /** Each node says twice a second what it is. */
 const LISTEN_MS = 2000;
+const FLUSH_MS = 1000;
 
 export async function heardBeats(connection: NatsConnection, cluster: Cluster, secret: string): Promise<Heard> {
   const nodes = new Map<string, HeardNode>();
@@ -67,7 +69,7 @@ export async function heardBeats(connection: NatsConnection, cluster: Cluster, s
   );
   await setTimeout(LISTEN_MS);
   // After a stall what has arrived is read first.
-  await connection.flush();
+  await within(FLUSH_MS, connection.flush());
   return { nodes: [...nodes.values()].sort((a, b) => a.node.localeCompare(b.node)), unreadable };
 }
 

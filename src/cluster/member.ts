@@ -62,7 +62,7 @@ export const FENCED_BY_CHANCE = 2;
 const FENCED_WITHIN_MS = 600_000;
 const MOST_DEAD_MS = 30_000;
 const SKEWED_MS = 5000;
-/** A node without room on its disk stands later than the others: it is better than none. */
+/** A node without room on its disk stands later than those with room. */
 const FULL_MS = 5000;
 /** How long other nodes leave the leadership to the one that was named. */
 const SUCCESSOR_MS = 3000;
@@ -429,6 +429,7 @@ export class ClusterMember {
       ...{ id: newRecordId(), previous, term: term + 1, node, at: time.now() },
       content: { kind: "leader" } as const,
     };
+    if (this.#isStopped) return;
     this.#candidacy = { id: record.id, isHandedOver };
     const [message] = encodeRecord(record, box);
     if (!message) return;
@@ -471,7 +472,8 @@ export class ClusterMember {
     const isNamed = this.#hasResigned && this.#successor !== null;
     if (isNamed && this.#successor === this.#parts.node) return 0;
     const isSkewed = Math.abs(this.#skewMs) > LATE_SKEW_MS;
-    const lateMs = (isNamed ? SUCCESSOR_MS : 0) + (isSkewed ? SKEWED_MS : 0) + (this.#parts.hasRoom() ? 0 : FULL_MS);
+    const isFull = !this.#parts.hasRoom() && this.#live.some((other) => canLead(other));
+    const lateMs = (isNamed ? SUCCESSOR_MS : 0) + (isSkewed ? SKEWED_MS : 0) + (isFull ? FULL_MS : 0);
     return this.#rank() * RANK_MS + lateMs;
   }
 
@@ -483,4 +485,8 @@ export class ClusterMember {
       (other) => !other.isLeader && (other.sequence > sequence || (other.sequence === sequence && other.node < node)),
     ).length;
   }
+}
+
+function canLead({ isLeader, mayLead, hasRoom }: KnownNode): boolean {
+  return !isLeader && mayLead && hasRoom !== false;
 }

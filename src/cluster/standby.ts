@@ -97,8 +97,6 @@ export class StandbyPort {
   readonly #bodies = new BodiesInFlight();
   /** Requests that are worked on, or wait for a leader. */
   readonly #open = new Set<ServerResponse>();
-  /** Answers that end only with their connection. */
-  readonly #streams = new WeakSet<ServerResponse>();
   /** It takes nothing new. */
   #isDraining = false;
   /** Requests of a connection that have no whole answer yet: the first one is worked on. */
@@ -202,10 +200,9 @@ export class StandbyPort {
     this.#isDraining = true;
     this.#server.close();
     for (const waiting of [...this.#waiting]) this.#end(waiting, null);
-    for (const socket of this.#piped.keys()) socket.destroy();
-    const isStream = (res: ServerResponse): boolean => this.#streams.has(res);
-    for (const end = performance.now() + limitMs; performance.now() < end; await wait(DRAIN_LOOK_MS))
-      if ([...this.#open].every(isStream)) return;
+    for (const [client, to] of this.#piped) if (to !== null) client.destroy();
+    for (const end = performance.now() + limitMs; this.#open.size > 0; await wait(DRAIN_LOOK_MS))
+      if (performance.now() >= end) return;
   }
 
   close(): void {
@@ -316,7 +313,8 @@ export class StandbyPort {
       res.writeHead(reply.statusCode ?? 502, Object.fromEntries(headers));
       reply.pipe(res);
       reply.once("error", () => res.destroy());
-      if (reply.headers["content-type"]?.startsWith("text/event-stream")) this.#streams.add(res);
+      // It ends only with its connection.
+      if (reply.headers["content-type"]?.startsWith("text/event-stream")) this.#open.delete(res);
     });
     this.#passed.set(passed, leader);
     passed.once("error", (error) => {
@@ -479,15 +477,19 @@ function answerError(req: IncomingMessage, res: ServerResponse, error: PrismErro
 /** No style and no script; it loads again by itself. */
 function pageOf(message: string, silentMs: number | null): string {
   const since = new Date(Date.now() - (silentMs ?? 0)).toISOString();
-  const text = silentMs === null ? "" : `<p>Since <time>${since.slice(0, 10)} ${since.slice(11, 19)}</time> UTC.</p>\n`;
+  const text =
+    silentMs === null
+      ? ""
+      : `<p>Since <time>${since.slice(0, 10)} ${since.slice(11, 19)}</time> UTC.</p>
+<p>Another node takes over within seconds once most of the nats-servers can be reached.</p>
+<p>If this page stays, run <code>prism doctor</code> on a node: it names the nats-servers that do not answer.</p>
+`;
   const title = escapeHtml(message.replace(/;.*/, ""));
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta name="color-scheme" content="light dark"><meta name="robots" content="noindex">
 <meta http-equiv="refresh" content="5"><title>${title}</title></head>
 <body><h1>${title}</h1>
-${text}<p>Another node takes over within seconds once most of the nats-servers can be reached.</p>
-<p>If this page stays, run <code>prism doctor</code> on a node: it names the nats-servers that do not answer.</p>
-</body></html>
+${text}</body></html>
 `;
 }

@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { appendFileSync, existsSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import {
+  appendFileSync,
+  existsSync,
+  readdirSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
 import test from "node:test";
 import { eventually } from "../helpers/eventually.ts";
 import { temporaryDir } from "../helpers/store.ts";
@@ -103,8 +112,8 @@ test("a leader whose disk is full hands over to the node with room, and events a
   const copied = () => roomy.eventsOf("before").catch(() => 0);
   await eventually("the other node has it", async () => (await copied()) === 1, PATIENCE_MS);
   const filler = join(`/proc/${small.pids[0]}/root${small.dir}`, "filler");
-  fill(filler);
-  truncateSync(filler, statSync(filler).size - 15_000_000);
+  const { bavail, bsize } = statfsSync(dirname(filler));
+  writeFileSync(filler, Buffer.alloc(bavail * bsize - 15_000_000));
   await eventually("the other node leads", async () => (await cluster.leader()).name === "b", PATIENCE_MS);
   await eventually("the node follows", async () => (await small.health())?.leader === "b", PATIENCE_MS);
   await sendEvent(small, token, "after");

@@ -84,7 +84,7 @@ test("a leader with a full disk hands over to a node with room, and to no other"
     { node: "b", sequence: 100, hasRoom: false },
     { node: "c", sequence: 90 },
   ]);
-  assert.deepEqual(keysOf(lead), ["room:b due"]);
+  assert.deepEqual(keysOf(lead), ["room:b"]);
   assert.equal(lead.standby(undefined), "c");
   assert.equal(lead.standby("b"), "b");
   assert.equal(lead.leaveFullDisk(), true);

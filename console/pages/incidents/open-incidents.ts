@@ -14,8 +14,9 @@ export const openIncidents = signal(0);
 
 type Counted = Pick<ListedIncident, "notifiesPeople">;
 
-/** The number of the latest request: answers of earlier ones are older. */
 let turn = 0;
+/** The request whose answer is shown: answers of earlier ones are older. */
+let shown = 0;
 
 async function load(): Promise<void> {
   turn += 1;
@@ -23,7 +24,9 @@ async function load(): Promise<void> {
   if (!client.peek() || canInProject("events:read") !== true) return;
   // Without an answer the badge keeps the last known number.
   const page = await api.get<Page<Counted>>("/incidents", { state: "open", limit: COUNTED }).catch(() => null);
-  if (page && own === turn) openIncidents.value = page.data.filter(({ notifiesPeople }) => notifiesPeople).length;
+  if (!page || own < shown) return;
+  shown = own;
+  openIncidents.value = page.data.filter(({ notifiesPeople }) => notifiesPeople).length;
 }
 
 let isPlanned = false;
@@ -41,6 +44,7 @@ export function countSoon(): void {
 effect(() => {
   if (!client.value || canInProject("events:read") !== true) {
     turn += 1;
+    shown = turn;
     openIncidents.value = 0;
     return;
   }

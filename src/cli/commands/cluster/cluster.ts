@@ -23,7 +23,12 @@ export function addCluster(program: Command): void {
         about:
           "On the machine of the leader, or with a token at any node. Requests through the other nodes wait meanwhile.",
         examples: ["", "--to b"],
-        flags: { to: ["--to <node>", "the node that leads next (default: the one that has applied most of the log)"] },
+        flags: {
+          to: [
+            "--to <node>",
+            "the node that leads next (default: the one with room on its disk that has applied most of the log)",
+          ],
+        },
         act: async (context, given) => (await commands()).clusterStepDown(context, given),
       },
       digest: {

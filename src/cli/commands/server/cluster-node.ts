@@ -116,8 +116,12 @@ export async function serveNode({ loaded, log, lock, warnings, ready }: NodePart
     notifySystemd(log);
     const watch = watchForLeader({ config, log, node, spawnCopy: () => spawnAs("copy") });
     let isLeaving = false;
+    let exitCode: number = EXIT.done;
     const leave = (code: number): void => {
-      if (isLeaving) process.exit(code);
+      // A stop during a restart is a stop; a second one does not wait.
+      if (isLeaving && exitCode === code) process.exit(code);
+      exitCode = code;
+      if (isLeaving) return;
       isLeaving = true;
       // What answers without a leader may have requests, too.
       void node
@@ -125,7 +129,7 @@ export async function serveNode({ loaded, log, lock, warnings, ready }: NodePart
         .finally(() => watch.stop())
         .finally(() => {
           lock.release();
-          process.exit(code);
+          process.exit(exitCode);
         });
     };
     const stopFollowing = (): void => leave(EXIT.done);
@@ -172,6 +176,8 @@ export async function serveNode({ loaded, log, lock, warnings, ready }: NodePart
       log.info({}, "stopping");
       finish(EXIT.done);
     };
+    const { startApp } = await import("../../../app/start.ts");
+    if (isLeaving) return await new Promise<never>(() => undefined);
     const cluster = node.lead(leadership, replication, {
       onStepDown: stepDown,
       onLost() {
@@ -180,8 +186,6 @@ export async function serveNode({ loaded, log, lock, warnings, ready }: NodePart
       },
     });
     node.watch(replication, () => endAsLeader("the log accepted no record for 20 s"));
-    const { startApp } = await import("../../../app/start.ts");
-    if (isLeaving) return await new Promise<never>(() => undefined);
     const starting = startApp({
       ...{ loaded: shared, log, warnings, replication, cluster },
       beforeListen: () => node.freePort(),

@@ -101,7 +101,12 @@ const StateReply = v.object({
 export type StateReply = v.InferOutput<typeof StateReply>;
 
 const StepDownBody = example(
-  object({ to: doc(v.optional(text(40, 1)), "Node that leads next; default: the live node that has applied most") }),
+  object({
+    to: doc(
+      v.optional(text(40, 1)),
+      "Node that leads next; default: the live node with room on its disk that has applied most",
+    ),
+  }),
   { to: "b" },
 );
 
