@@ -100,7 +100,7 @@ test("from a single server to a cluster and back, the JSON of each command has w
     ],
   );
   const members = ["node", "run", "startedAt", "count", "isLeader", "isEnding", "term", "sequence", "recordAt"];
-  members.push("mayLead", "advertise", "at", "keys", "version", "fenced", "skewMs");
+  members.push("mayLead", "hasRoom", "advertise", "at", "keys", "version", "fenced", "skewMs");
   assert.deepEqual(Object.keys(status.nodes[0] ?? {}).sort(), members.sort());
   assert.deepEqual(Object.keys(status.log).sort(), ["first", "last"]);
   assert.deepEqual((status as { unreachable?: unknown }).unreachable, []);
