@@ -1,5 +1,4 @@
 import { createHmac } from "node:crypto";
-import { statfs } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
 import { dirname } from "node:path";
 import { setTimeout } from "node:timers/promises";
@@ -7,6 +6,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import type { Database as Sqlite } from "better-sqlite3";
 import { nodeOf } from "../config/checks.ts";
 import type { Config } from "../config/load.ts";
+import { leastFreeBytes } from "../core/data-dir.ts";
 import { PrismError } from "../core/errors.ts";
 import { uuidv7 } from "../core/ids.ts";
 import type { Logger } from "../core/log.ts";
@@ -291,8 +291,7 @@ function watchRoom({ databaseFile, dataDir, minFreeBytes }: Config, log: Logger)
   let hasRoom = true;
   const look = async (): Promise<void> => {
     const had = hasRoom;
-    const disks = await Promise.all([dirname(databaseFile), dataDir].map((dir) => statfs(dir)));
-    const freeBytes = Math.min(...disks.map(({ bavail, bsize }) => bavail * bsize));
+    const freeBytes = await leastFreeBytes([dirname(databaseFile), dataDir]);
     hasRoom = freeBytes >= leastBytes;
     if (had && !hasRoom) log.warn({ freeBytes, leastBytes }, "too little free disk space: this node takes over last");
   };

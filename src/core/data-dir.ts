@@ -12,7 +12,7 @@ import {
   statfsSync,
   statSync,
 } from "node:fs";
-import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rename, rm, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type EpochMs, parseRfc3339, toRfc3339 } from "./clock.ts";
 import { parseJsonWithin } from "./json-text.ts";
@@ -159,6 +159,12 @@ export async function readOwnFiles<T>(folder: string, read: (value: unknown) => 
 export function freeBytes(dir: string): number {
   const { bavail, bsize } = statfsSync(dir);
   return bavail * bsize;
+}
+
+/** Free bytes of the disk with the least, without blocking the event loop. */
+export async function leastFreeBytes(dirs: readonly string[]): Promise<number> {
+  const disks = await Promise.all(dirs.map((dir) => statfs(dir)));
+  return Math.min(...disks.map(({ bavail, bsize }) => bavail * bsize));
 }
 
 /** Flushes a file. Not for a database in use. */

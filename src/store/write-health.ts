@@ -1,7 +1,8 @@
 import { readFileSync, realpathSync, statSync } from "node:fs";
-import { rename, statfs, writeFile } from "node:fs/promises";
+import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Database as Sqlite } from "better-sqlite3";
+import { leastFreeBytes } from "../core/data-dir.ts";
 import { PrismError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { CommitFailure } from "./commit/write-set.ts";
@@ -348,8 +349,7 @@ export class StorageGuard {
     if (this.#database) this.#count(this.#database);
     const wasFull = this.#freeBytes < this.#minFreeBytes;
     try {
-      const disks = await Promise.all(this.#dirs.map((dir) => statfs(dir)));
-      this.#freeBytes = Math.min(...disks.map(({ bavail, bsize }) => bavail * bsize));
+      this.#freeBytes = await leastFreeBytes(this.#dirs);
     } catch (error) {
       this.#log.warn({ err: error }, "cannot read the free disk space");
     }

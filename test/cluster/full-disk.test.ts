@@ -99,7 +99,7 @@ test("a follower with a full disk says so, copies the leader's database when the
   assert.equal(await leader.eventsOf("kept"), 3);
 });
 
-test("a leader whose disk is full hands over to the node with room, and events are stored again", async (t) => {
+test("a leader with a full disk hands over to a node with room, and events are stored again", async (t) => {
   const cluster = await makeCluster(t, await startNats(t), ["a", "b"]);
   const [small, roomy] = cluster.nodes as [ClusterNode, ClusterNode];
   small.program = onSmallDisk(small.program, temporaryDir(t));

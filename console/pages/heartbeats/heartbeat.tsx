@@ -159,6 +159,8 @@ function Actions({ heartbeat }: { readonly heartbeat: Heartbeat }) {
     const text = `Its ping URL stops working; ${plural(pingCount, "ping")} and its changes are deleted. An open alert is resolved.`;
     await confirmDelete(path, { title: `Delete ${name}?`, text }, () => navigate("/heartbeats"));
   };
+  // The button stands where Resume was: the second click of a double click is not meant for it.
+  const pause = ({ detail }: MouseEvent) => (detail > 1 ? undefined : act("pause"));
   return (
     <span class="inline">
       {status === "paused" ? (
@@ -166,7 +168,7 @@ function Actions({ heartbeat }: { readonly heartbeat: Heartbeat }) {
           Resume
         </Button>
       ) : (
-        <Button icon={Pause} onClick={({ detail }) => (detail > 1 ? undefined : act("pause"))}>
+        <Button icon={Pause} onClick={pause}>
           Pause
         </Button>
       )}

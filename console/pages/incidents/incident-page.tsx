@@ -221,7 +221,7 @@ function MainAction({ incident }: Props) {
         Acknowledge
       </Button>
     );
-  // The second click of a double click on Acknowledge, whose place it takes.
+  // The button stands where Acknowledge was: the second click of a double click is not meant for it.
   const onClick = ({ detail }: MouseEvent) => (detail > 1 ? undefined : unacknowledge(incident));
   return <Button onClick={onClick}>Unacknowledge</Button>;
 }

@@ -15,7 +15,7 @@ export const openIncidents = signal(0);
 type Counted = Pick<ListedIncident, "notifiesPeople">;
 
 let turn = 0;
-/** The request whose answer is shown: answers of earlier ones are older. */
+/** Number of the request that the badge shows; answers to earlier ones are dropped. */
 let shown = 0;
 
 async function load(): Promise<void> {
