@@ -1,10 +1,11 @@
 // One executable: esbuild bundles -> SEA blob with addons and assets (packed by @yao-pkg/pkg) ->
 // dist/prism
+import "./scripts/node-version.mjs";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { delimiter, dirname, join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import * as esbuild from "esbuild";
 import { adaptAddon, addonFile } from "./scripts/adapt-uws.mjs";
 import { buildConsole } from "./scripts/build-console.mjs";
@@ -20,9 +21,6 @@ const work = join(root, ".build");
 const output = join(root, "dist", "prism");
 const require = createRequire(import.meta.url);
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-
-/** The oldest Node release line with security fixes; 20 has had none since April 2026. */
-const OLDEST_SUPPORTED_NODE = 22;
 
 const ASSETS = {
   "demo.json": "examples/demo.json",
@@ -79,7 +77,7 @@ const packedNatives = {
   name: "packed-natives",
   setup(build) {
     const contents = {
-      bindings: "module.exports = (name) => globalThis.__packed.native(name);",
+      "./binding": 'exports.getBinding = () => globalThis.__packed.native("better_sqlite3.node");',
       "node-gyp-build": 'module.exports = () => globalThis.__packed.native("bcrypt.node");',
       "uWebSockets.js": 'module.exports = globalThis.__packed.native("uws.node");',
       // Optional packages of ws and debug: loading them with the executable's own require would
@@ -90,8 +88,11 @@ const packedNatives = {
       // node-fetch uses it only without a URL in Node: a twelfth of the bundle.
       "whatwg-url": "module.exports = { URL };",
     };
-    const filter = /^(uWebSockets\.js|bindings|node-gyp-build|bufferutil|utf-8-validate|supports-color|whatwg-url)$/;
+    const filter = /^(uWebSockets\.js|node-gyp-build|bufferutil|utf-8-validate|supports-color|whatwg-url)$/;
     build.onResolve({ filter }, ({ path }) => ({ path, namespace: "packed" }));
+    build.onResolve({ filter: /^\.\/binding$/ }, ({ path, importer }) =>
+      /[\\/]better-sqlite3[\\/]/.test(importer) ? { path, namespace: "packed" } : undefined,
+    );
     build.onLoad({ filter: /.*/, namespace: "packed" }, ({ path }) => ({ contents: contents[path] }));
   },
 };
@@ -178,11 +179,11 @@ function findNatives() {
   const files = {
     "uws.node": addonFile(),
     "bcrypt.node": join(root, `node_modules/bcrypt/prebuilds/${process.platform}-${process.arch}/bcrypt.${libc()}node`),
-    "better_sqlite3.node": join(root, "node_modules/better-sqlite3/build/Release/better_sqlite3.node"),
+    "better_sqlite3.node": join(root, `node_modules/better-sqlite3/prebuilds/${process.platform}-${process.arch}.node`),
   };
   for (const [name, file] of Object.entries(files)) {
     const here = `Node ${process.versions.node} on ${process.platform}-${process.arch}`;
-    const remedy = `Build with Node 22 (see .nvmrc), or run npm run release; this is ${here}.`;
+    const remedy = `Build with npm run build; this is ${here}.`;
     if (!existsSync(file)) fail(`${name}: there is no addon for this platform and Node (ABI ${abi}).\n${remedy}`);
     try {
       process.dlopen({ exports: {} }, file);
@@ -205,7 +206,7 @@ async function bundle(natives) {
   const common = {
     bundle: true,
     platform: "node",
-    target: "node20",
+    target: "node24",
     minify: true,
     legalComments: "none",
     logLevel: "warning",
@@ -283,9 +284,7 @@ async function pack(assets) {
   const temporary = `${output}.tmp`;
   rmSync(temporary, { force: true });
   const sea = require("@yao-pkg/pkg/lib-es5/sea.js").default;
-  // pkg runs `node --experimental-sea-config` and `npx postject`: both must be the local ones,
-  // without network.
-  process.env.PATH = [dirname(process.execPath), join(root, "node_modules/.bin"), process.env.PATH].join(delimiter);
+  // pkg's own folder.
   process.env.TMPDIR = work;
   const platform = { darwin: "macos", win32: "win" }[process.platform] ?? "linux";
   await sea(join(work, "start.js"), {
@@ -297,9 +296,9 @@ async function pack(assets) {
       useSnapshot: false,
       useCodeCache: true,
       assets,
-      // Relative to pkg's own folder .build/pkg-sea/<n>, so that the executable contains no path of
+      // Relative to pkg's own folder .build/pkg-sea-<x>, so that the executable contains no path of
       // this machine.
-      main: "../../start.js",
+      main: "../start.js",
     },
   });
   // pkg ignores a failed injection and leaves a copy of plain Node, so the executable is run to
@@ -316,10 +315,6 @@ function report() {
     `dist/prism ${size} MiB (bundled in ${bundledAt - startedAt} ms, packed in ${Date.now() - bundledAt} ms)`,
   );
   console.log(`dist/console: first load ${firstLoad} bytes, all ${total} (gzip)`);
-  if (Number.parseInt(process.versions.node, 10) < OLDEST_SUPPORTED_NODE)
-    console.warn(
-      `It carries Node ${process.versions.node}, which gets no more security fixes; see "Building a release" in docs/deployment.md.`,
-    );
 }
 
 function sha256(bytes) {

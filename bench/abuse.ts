@@ -7,6 +7,7 @@
  * many requests of the same bytes to a program that only reads them. `npm run test:abuse` builds
  * first.
  */
+import "../scripts/node-version.mjs";
 import { spawn } from "node:child_process";
 import { createServer } from "node:net";
 import { join } from "node:path";

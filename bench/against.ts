@@ -8,6 +8,7 @@
  * the entries of entries.bench.ts, such as message, which run only if they are named. BENCH_PAIRS is
  * the number of pairs (10), BENCH_SECONDS the time of each load.
  */
+import "../scripts/node-version.mjs";
 import { buildOf, builtHere } from "./lib/build-of.ts";
 import { ratioRows } from "./lib/pairs.ts";
 import { copiesOf, ENTRY_PARTS, type Measure, PARTS, type Pair, pairOf } from "./lib/parts.ts";

@@ -3,6 +3,7 @@
  * 5 000 alerts a second, and the ingest of events beside them, compared with an empty server.
  */
 
+import "../scripts/node-version.mjs";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -2,6 +2,7 @@
  * A backtest over a million stored events, alone and during ingest, and the same ingest without a
  * backtest.
  */
+import "../scripts/node-version.mjs";
 import { call, eventBodies, setUp } from "./lib/prism-setup.ts";
 import { startPrism } from "./lib/processes.ts";
 import { report, round, SECONDS } from "./lib/report.ts";

@@ -3,6 +3,7 @@
  * system, where one can be made) at 50 events a second, and without a limit at 500.
  */
 
+import "../scripts/node-version.mjs";
 import { chmodSync, mkdirSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -5,6 +5,7 @@
  * three nats-servers. BENCH_PARTS selects parts: cost, take-over. BENCH_KILLS is how often each kind
  * of end happens: of a hundred, the second longest is the p99.
  */
+import "../scripts/node-version.mjs";
 import { withScope } from "../test/helpers/scope.ts";
 import { measureCost } from "./lib/cluster/cost.ts";
 import { measureTakeOver } from "./lib/cluster/take-over.ts";

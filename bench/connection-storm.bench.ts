@@ -5,6 +5,7 @@
  * at a steady pace. Their latency is reported next to the latency before the storm, because the
  * clients compete for processor time on the bare server, too.
  */
+import "../scripts/node-version.mjs";
 import type { Follows } from "./lib/clients/client.ts";
 import { chosenProtocols, PROTOCOLS, type ProtocolName, protocolsThatFollow } from "./lib/clients/protocols.ts";
 import { PUSHER_ENVIRONMENT } from "./lib/clients/pusher.ts";

@@ -3,6 +3,7 @@
  * page change, compared with the documentation page of the same server, which has no script.
  */
 
+import "../scripts/node-version.mjs";
 import { type BrowserContext, chromium, type Page } from "playwright-core";
 import { call, setUp } from "./lib/prism-setup.ts";
 import { startPrism } from "./lib/processes.ts";

@@ -3,6 +3,7 @@
  * that send the same requests without a pause, each answered after its commit. `BENCH_ENTRY` selects by
  * a part of the name.
  */
+import "../scripts/node-version.mjs";
 import {
   CONNECTIONS,
   ENTRIES,

@@ -6,6 +6,7 @@
  *
  * runs the named ones first; without a name all of them.
  */
+import "../scripts/node-version.mjs";
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -6,6 +6,7 @@
  *
  * A change that is worth its cost names a new commit in `bench/baseline.json`, with the reason.
  */
+import "../scripts/node-version.mjs";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildOf, builtHere, hasCommit } from "./lib/build-of.ts";

@@ -4,6 +4,7 @@
  * after several heartbeats. Compared with bare uWebSockets.js.
  */
 
+import "../scripts/node-version.mjs";
 import { chosenProtocols, PROTOCOLS, type ProtocolName, protocolsThatFollow } from "./lib/clients/protocols.ts";
 import { PUSHER_ENVIRONMENT } from "./lib/clients/pusher.ts";
 import { type Crowd, makeCrowd, onePerson } from "./lib/crowd.ts";

@@ -3,6 +3,7 @@
  * Compared in turns with a bare uWebSockets.js echo that parses the same bodies. Prism may use all
  * cores; the echo has one thread. The load generator is pinned to the last core.
  */
+import "../scripts/node-version.mjs";
 import { addRules, eventBodies, setUp } from "./lib/prism-setup.ts";
 import { startPrism, startProgram } from "./lib/processes.ts";
 import { median, ROUNDS, type Row, report, round, SECONDS } from "./lib/report.ts";

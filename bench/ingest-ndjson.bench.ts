@@ -2,6 +2,7 @@
  * NDJSON ingest through the whole pipeline, compared in turns with raw better-sqlite3 batch inserts
  * of the same rows into the same tables.
  */
+import "../scripts/node-version.mjs";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -2,6 +2,7 @@
  * A hundred thousand jobs without work: enqueued one by one, then drained. Compared with plainjob,
  * a queue on the same SQLite binding, and with BullMQ where Redis is installed.
  */
+import "../scripts/node-version.mjs";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -3,6 +3,7 @@
  * million finished ones (claims), compared with an empty table.
  */
 
+import "../scripts/node-version.mjs";
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

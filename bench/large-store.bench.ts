@@ -2,6 +2,7 @@
  * Ingest into a store with two million events, compared in turns with the same load on an empty
  * store.
  */
+import "../scripts/node-version.mjs";
 import { join } from "node:path";
 import { uuidv7 } from "../src/core/ids.ts";
 import { openForWriting } from "../src/store/sqlite/connection.ts";

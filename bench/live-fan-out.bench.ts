@@ -6,6 +6,7 @@
  * reported with the rates: it is comparable even if the clients are the bottleneck.
  */
 
+import "../scripts/node-version.mjs";
 import { chosenProtocols, type ProtocolName, protocolsThatFollow } from "./lib/clients/protocols.ts";
 import { onePerson } from "./lib/crowd.ts";
 import { call, eventBodies, setUp } from "./lib/prism-setup.ts";

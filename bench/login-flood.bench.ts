@@ -3,6 +3,7 @@
  * them. Each client has its own account, address and correct password, and request limits are off,
  * so that only password hashing limits it.
  */
+import "../scripts/node-version.mjs";
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { call, eventBodies, setUp } from "./lib/prism-setup.ts";

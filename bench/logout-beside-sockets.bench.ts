@@ -3,6 +3,7 @@
  * users: processor time of the main thread in the second after it, minus that of a second without a
  * logout. This bounds the longest single turn of the loop.
  */
+import "../scripts/node-version.mjs";
 import { readFileSync, writeFileSync } from "node:fs";
 import { makeCrowd } from "./lib/crowd.ts";
 import { type Server, startPrism } from "./lib/processes.ts";

@@ -4,6 +4,7 @@
  * time of the server are reported per subscriber and per message sent.
  */
 
+import "../scripts/node-version.mjs";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import WebSocket from "ws";

@@ -2,6 +2,7 @@
  * A database as old as it gets: the first request of every page of the console after a start, ingest
  * beside an empty database, and ingest beside retention and a backup.
  */
+import "../scripts/node-version.mjs";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -5,6 +5,7 @@
  * incidents at once take, compared with Alertmanager. Ends with 1 if a promise is not kept.
  * BENCH_PARTS selects parts: beside, storm, long, outage.
  */
+import "../scripts/node-version.mjs";
 import { withScope } from "../test/helpers/scope.ts";
 import { LOADS, measureBeside } from "./lib/outage/beside.ts";
 import { measureLongOutages, measureOutages } from "./lib/outage/outages.ts";

@@ -5,6 +5,7 @@
  * the same pace, which publishes each body unchanged and stores nothing. Times are measured from
  * when a request was due.
  */
+import "../scripts/node-version.mjs";
 import { chosenProtocols, type ProtocolName, protocolsThatFollow } from "./lib/clients/protocols.ts";
 import { PUSHER_ENVIRONMENT } from "./lib/clients/pusher.ts";
 import { addRules, call, setUp } from "./lib/prism-setup.ts";

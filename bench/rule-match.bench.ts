@@ -4,6 +4,7 @@
  * rule, for several shapes of rules. Compare only figures of one run: all depend on the speed of
  * the machine.
  */
+import "../scripts/node-version.mjs";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { performance } from "node:perf_hooks";
 import { Parser, type Values } from "expr-eval";

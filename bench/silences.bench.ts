@@ -3,6 +3,7 @@
  * silences compared with testing every silence. Then one silence: finding the alerts that a new one
  * hits, and the alerts of many windows that begin at the same time. Compare only figures of one run.
  */
+import "../scripts/node-version.mjs";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { performance } from "node:perf_hooks";
 import { type Labels, labelsOf, labelValue } from "../src/features/alerts/model/labels.ts";

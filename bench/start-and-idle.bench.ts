@@ -3,6 +3,7 @@
  * a bare uWebSockets.js server on the same Node.
  */
 
+import "../scripts/node-version.mjs";
 import { spawn } from "node:child_process";
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -3,6 +3,7 @@
  * events without a match on the same server. First at a fixed pace, which shows the cost of one
  * event: ten thousand events within four seconds. Then at the maximum rate.
  */
+import "../scripts/node-version.mjs";
 import { call, type Setup, setUp } from "./lib/prism-setup.ts";
 import { type Server, startPrism } from "./lib/processes.ts";
 import { median, numbersFrom, ROUNDS, type Row, report, round, SECONDS } from "./lib/report.ts";

@@ -2,6 +2,7 @@
  * Ten thousand timers that are due within ten seconds: the lateness of each, compared with Node's
  * own setTimeout and plainjob, one after the other in the same process.
  */
+import "../scripts/node-version.mjs";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

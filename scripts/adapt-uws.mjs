@@ -14,6 +14,7 @@
 // published, and as adapted. A file with another one is an error. After a change of this file or of
 // the package's version, `npm pack` the package, unpack it, and run
 //   node scripts/adapt-uws.mjs digests <folder of the unpacked package>
+import "./node-version.mjs";
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -22,8 +23,8 @@ import { dynamicSymbols, neededVersions, SYMBOL_BYTES, textAt } from "./elf.mjs"
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const DIGESTS = join(root, "scripts/uws-digests.json");
-/** Node 20 and 22. */
-const ABIS = ["115", "127"];
+/** Node 24. */
+const ABIS = ["137"];
 const SIGNATURE = "<hr><i>uWebSockets/20 Server</i>";
 
 const ANSWERS = [

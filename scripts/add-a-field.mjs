@@ -2,6 +2,7 @@
 // field is then: in the API description, the types of client and console, the command
 // line and the answers. Fails where it is not, or when the walk needs more files.
 // Usage: node scripts/add-a-field.mjs [folder of the copy]; by default one that is removed again
+import "./node-version.mjs";
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,6 +1,7 @@
 // Runs all benchmarks, or those with one of the arguments in their name, one after the other.
 // `--report [name]…` runs those that have a reference and writes docs/benchmarks.md.
 // `--against <commit> [part]…` compares this checkout with another commit instead.
+import "./node-version.mjs";
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";

@@ -1,6 +1,7 @@
 // Builds the console from console/ into dist/console: hashed files in assets/, the page, and
 // files.json with the list that the server serves. build.mjs packs them into the executable.
 // Usage: node scripts/build-console.mjs [--dev]; --dev adds the gallery of components.
+import "./node-version.mjs";
 import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, relative } from "node:path";

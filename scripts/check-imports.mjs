@@ -3,6 +3,7 @@
 // only if FEATURES lists the pair; the list has no cycles. Files have no cycles either, types
 // included. SQL text is never built from parts. The server, the client package and the console each
 // have one exported type of a name. File names follow NAMES.
+import "./node-version.mjs";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 

@@ -1,6 +1,7 @@
 // Builds the package prism-client from src/client: one file of JavaScript for browsers and Node,
 // one of types, and its package.json. Usage: node scripts/client-package.mjs [folder]; by default
 // dist/prism-client. build.mjs calls it.
+import "./node-version.mjs";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";

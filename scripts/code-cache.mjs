@@ -2,6 +2,7 @@
 // functions that V8 compiled meanwhile beside each script, such as main.js.cache. With them
 // dist/prism starts without compiling. V8 ignores them under another version or other flags.
 // Usage: node scripts/code-cache.mjs <folder of the scripts>
+import "./node-version.mjs";
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";

@@ -1,6 +1,7 @@
 // Writes the list of migrations/, so that a new file in the folder needs no registration, and what
 // others need of the HTTP API (scripts/operations.mjs). Runs before every build, test, type check and
 // dev start; rewrites a file only if its content changes.
+import "./node-version.mjs";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeIfStale } from "./operations.mjs";

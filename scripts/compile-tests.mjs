@@ -6,6 +6,7 @@ import { pathToFileURL } from "node:url";
 import * as esbuild from "esbuild";
 
 const FOLDERS = ["bench", "bin", "examples", "migrations", "scripts", "src", "test"];
+const SCRIPT_IMPORT = /^import "(\.{1,2}\/[^"\n]+\.mjs)";$/gm;
 const RELATIVE_IMPORT = /\b((?:from|import) ?\(? ?")(\.{1,2}\/[^"\n]+)\.ts(")/g;
 
 /** Compiles each `.ts` file below `root` to a `.js` file at the same path below `folder`. */
@@ -26,7 +27,7 @@ async function bundleThreads(folder) {
     packages: "external",
     platform: "node",
     format: "esm",
-    target: "node20",
+    target: "node24",
     logLevel: "warning",
   });
 }
@@ -38,10 +39,14 @@ async function compile(root, folder, file) {
   const literals = { "import.meta.dirname": JSON.stringify(dirname(source)) };
   if (!file.startsWith("src/") && !file.endsWith("-thread.ts"))
     literals["import.meta.url"] = JSON.stringify(pathToFileURL(source).href);
-  const { code, map } = await esbuild.transform(readFileSync(source, "utf8").replace(RELATIVE_IMPORT, "$1$2.js$3"), {
+  // Scripts are not copied.
+  const text = readFileSync(source, "utf8")
+    .replace(RELATIVE_IMPORT, "$1$2.js$3")
+    .replace(SCRIPT_IMPORT, (_, path) => `import ${JSON.stringify(pathToFileURL(join(dirname(source), path)).href)};`);
+  const { code, map } = await esbuild.transform(text, {
     loader: "ts",
     format: "esm",
-    target: "node20",
+    target: "node24",
     define: literals,
     sourcefile: source,
     sourcemap: "external",

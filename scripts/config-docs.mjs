@@ -1,5 +1,6 @@
 // Generates prism.config.example.json and the table in docs/configuration.md from the settings in
 // src/config/options.ts. Run with tsx (npm run config:docs); a test fails if a file differs.
+import "./node-version.mjs";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { configTable, exampleConfig } from "../src/config/describe.ts";

@@ -1,5 +1,6 @@
 // Renders the icons of the installed console from console/public/icon.svg, with a real browser.
 // Usage: node scripts/console-icons.mjs; the files are committed. CHROMIUM_PATH names the browser.
+import "./node-version.mjs";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { chromium } from "playwright-core";

@@ -1,6 +1,7 @@
 // Prints the types of the tables that the migrations create, for src/store/schema/: npm run
 // db:types [-- <table>...]. A test compares those files with the migrations. Unions of words and
 // booleans must be added by hand: the database has only text and numbers.
+import "./node-version.mjs";
 import SqliteDatabase from "better-sqlite3";
 import { migrateUp } from "../src/store/sqlite/migrate.ts";
 

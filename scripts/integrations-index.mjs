@@ -1,6 +1,7 @@
 // Writes the tables of docs/integrations/README.md from the presets of receivers and channels, and
 // the list of the other pages. Run with tsx (npm run integrations:docs); with --check it only
 // reports a difference, as a test does.
+import "./node-version.mjs";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PRESETS as CHANNELS } from "../src/features/channels/presets/index.ts";

@@ -15,7 +15,7 @@ export async function writeManualSections(file) {
     bundle: true,
     platform: "node",
     format: "esm",
-    target: "node20",
+    target: "node24",
     // Of the file that reads pages.
     define: { "import.meta.dirname": JSON.stringify(join(root, "src/core")) },
     logLevel: "warning",

@@ -2,6 +2,7 @@
 // descriptions of the API, log, command line, console, and the others (mails, notifications,
 // doctor). Read it like a page: each line has to be plain without the code.
 // Arguments are parts of areas or paths: npm run messages -- log features/oncall
+import "./node-version.mjs";
 import { join, relative } from "node:path";
 import { SyntaxKind as Kind } from "typescript/unstable/ast";
 import { API } from "typescript/unstable/sync";

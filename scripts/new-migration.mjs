@@ -1,5 +1,6 @@
 // Creates the next file of migrations/: npm run db:migrate:new -- add_job_lease. A released file
 // never changes; a later change gets a new number.
+import "./node-version.mjs";
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 

@@ -3,6 +3,7 @@
 // client and the console (src/client/api-types.gen.ts), and the document itself for servers with the
 // usual limits (dist/openapi-<digest>.json). scripts/collect.mjs and scripts/test.mjs call it.
 // Usage: node scripts/operations.mjs [--if-stale]
+import "./node-version.mjs";
 import { randomBytes } from "node:crypto";
 import {
   existsSync,
@@ -67,7 +68,7 @@ async function writeOperations() {
       packages: "external",
       platform: "node",
       format: "esm",
-      target: "node20",
+      target: "node24",
       // Of the file that reads assets.
       define: { "import.meta.dirname": JSON.stringify(join(root, "src/core")) },
       logLevel: "warning",

@@ -5,6 +5,7 @@
 // PRISM_SIGNING_KEY_FILE names the secret key (scripts/package/minisign.mjs makes one); without it the
 // files are unsigned, and the notes say so. The same build gives the same bytes: all times are
 // SOURCE_DATE_EPOCH, or that of the last commit.
+import "./node-version.mjs";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

@@ -1,40 +1,75 @@
-// Prepares a checkout: installs packages if node_modules differs from package-lock.json, and with
-// `build` builds dist/prism if a source is newer; with `check` it exits 1 if packages must be
-// installed. Fast if nothing has changed. Uses Node only, because it runs before the installation.
-import { execFileSync } from "node:child_process";
+// Prepares a checkout, on any Node from 20.15 on: installs packages if node_modules differs from
+// package-lock.json, and goes on with the Node among them (node-version.mjs). With `build` it builds
+// dist/prism if a source is newer; with `check` it exits 1 if packages must be installed. Words after
+// `--` are given to that Node. Fast if nothing has changed.
+//
+//     node scripts/ready.mjs [check | build] [-- <script> [argument]…]
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { adaptAddon } from "./adapt-uws.mjs";
+import { carriedNode, isRightNode, isSame, NODE_MAJOR, pinnedNode } from "./node-version.mjs";
 
 // Not import.meta.dirname: older versions of Node must reach the check below.
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const [major, minor] = process.versions.node.split(".").map(Number);
 if (major < 20 || (major === 20 && minor < 15)) {
-  console.error(`Prism needs Node 20.15 or newer; this is ${process.versions.node}.`);
+  console.error(`Prism needs Node 20.15 or newer to begin with; this is ${process.versions.node}.`);
   process.exit(1);
 }
-if (major > 22) {
-  // Its statements call Node without a context when they are garbage-collected, and Node 24 then
-  // aborts.
-  console.error(`Prism needs Node 20 or 22: better-sqlite3 12 aborts on newer ones. This is ${process.versions.node}.`);
-  process.exit(1);
+const given = process.argv.slice(2);
+const end = given.includes("--") ? given.indexOf("--") : given.length;
+const [words, script] = [given.slice(0, end), given.slice(end + 1)];
+if (words.includes("check")) process.exit(isInstalled() ? 0 : 1);
+installIfStale();
+const node = carriedNode();
+if (node !== null && !isSame(node, process.execPath)) await run(node, [fileURLToPath(import.meta.url), ...given]);
+else {
+  if (!isRightNode()) {
+    console.error(
+      `Prism needs Node ${NODE_MAJOR}, and npm has no package of it for ${process.platform}-${process.arch}: ` +
+        `install it and start again with it. This is ${process.versions.node}.`,
+    );
+    process.exit(1);
+  }
+  if (node === null && pinnedNode() === null)
+    console.error(
+      `npm has no package of Node for ${process.platform}-${process.arch}: this goes on with ${process.version}`,
+    );
+  await prepare();
+  if (script.length > 0) await run(process.execPath, script);
 }
 
-if (process.argv.includes("check")) process.exit(isInstalled() ? 0 : 1);
-installIfStale();
-adaptAddon();
-if (process.argv.includes("build")) buildIfStale();
-else {
+async function prepare() {
+  // It needs the packages and the right Node, unlike this file.
+  const { adaptAddon } = await import("./adapt-uws.mjs");
+  adaptAddon();
+  if (words.includes("build")) return buildIfStale();
   execFileSync(process.execPath, [join(root, "scripts/collect.mjs")], { stdio: "inherit" });
   packClientIfStale();
   buildConsoleIfStale();
 }
 
+/** Ends as the command does, with its exit code or by the same signal. */
+async function run(command, args) {
+  const path = [dirname(command), process.env.PATH].join(delimiter);
+  const child = spawn(command, args, { stdio: "inherit", env: { ...process.env, PATH: path } });
+  // A terminal sends its signals to both.
+  process.on("SIGINT", () => {});
+  for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  const [status, signal] = await new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (...how) => resolve(how));
+  });
+  if (signal === null) process.exit(status);
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
+}
+
 /** Installs packages if node_modules differs from package-lock.json, however it was installed. */
 function installIfStale() {
   const stamp = join(root, "node_modules/.prism-platform");
-  const platform = `${process.versions.modules} ${process.platform}-${process.arch}`;
+  const platform = `${process.platform}-${process.arch}`;
   const isForPlatform = !existsSync(stamp) || readFileSync(stamp, "utf8") === platform;
   if (isForPlatform && isInstalled()) return noteIfAbsent(stamp, platform);
   const npm = process.env.npm_execpath ? [process.execPath, [process.env.npm_execpath]] : ["npm", []];
@@ -42,7 +77,12 @@ function installIfStale() {
   // keeps it until the new packages are downloaded.
   const isUsable = isForPlatform && existsSync(join(root, "node_modules/.package-lock.json"));
   const command = isUsable ? ["install", "--no-save"] : ["ci"];
-  execFileSync(npm[0], [...npm[1], ...command, "--no-audit", "--no-fund"], { cwd: root, stdio: "inherit" });
+  console.error("installing packages");
+  // Its standard output, such as "added 334 packages", is of no use here.
+  execFileSync(npm[0], [...npm[1], ...command, "--no-audit", "--no-fund"], {
+    cwd: root,
+    stdio: ["inherit", "ignore", 2],
+  });
   noteIfAbsent(stamp, platform);
 }
 
@@ -52,11 +92,11 @@ function isInstalled() {
   if (!existsSync(hidden)) return false;
   const installed = JSON.parse(readFileSync(hidden, "utf8")).packages;
   const wanted = Object.entries(JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")).packages);
-  const isSame = ([path, { version, integrity, optional }]) => {
+  const isAsWanted = ([path, { version, integrity, optional }]) => {
     const found = installed[path];
     return found ? found.version === version && found.integrity === integrity : path === "" || optional === true;
   };
-  return wanted.every(isSame) && Object.keys(installed).length <= wanted.length;
+  return wanted.every(isAsWanted) && Object.keys(installed).length <= wanted.length;
 }
 
 function noteIfAbsent(stamp, platform) {
@@ -88,10 +128,15 @@ function buildIfStale() {
     "scripts/code-cache.mjs",
     "scripts/collect.mjs",
     "scripts/module-types.mjs",
+    "scripts/node-version.mjs",
     "scripts/operations.mjs",
   ];
   if (builtAt > newest(inputs.map((input) => join(root, input)))) return;
-  execFileSync(process.execPath, [join(root, "build.mjs")], { cwd: root, stdio: "inherit" });
+  console.error("building dist/prism");
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(root, "build.mjs")], { cwd: root });
+  if (status === 0) return;
+  process.stderr.write(Buffer.concat([stdout, stderr]));
+  process.exit(1);
 }
 
 /** The script at /prism-client.js; a server run from source needs it, too. */

@@ -1,41 +1,31 @@
-// Builds dist/prism with a Node that gets security fixes, independent of the Node that runs this, and
-// packages it into dist/release (scripts/package.mjs): npm run release. Copies the tracked files to a
-// temporary directory, installs and builds them with the Node of npm's package node-<platform>-<arch>,
-// an official build with its headers. Takes some minutes, because better-sqlite3 is compiled; that
-// needs a C++ compiler and Python.
+// Builds dist/prism from the tracked files alone and packages it into dist/release
+// (scripts/package.mjs): npm run release. Copies them to a temporary directory, installs and builds
+// them there with the Node that everything runs on (node-version.mjs).
+import "./node-version.mjs";
 import { execFileSync } from "node:child_process";
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, dirname, join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { buildTime } from "./package/archive.mjs";
-
-/** Supported until 2027-04-30. Node 24 needs better-sqlite3 13, which needs Node 22. */
-const NODE = "22.23.3";
 
 const root = join(import.meta.dirname, "..");
 const work = mkdtempSync(join(tmpdir(), "prism-release-"));
 try {
-  const node = installNode();
   const source = copySources();
-  const env = {
-    ...process.env,
-    ...{ PATH: [join(node, "bin"), process.env.PATH].join(delimiter), npm_config_nodedir: node },
-    ...{ PRISM_COMMIT: commit(), SOURCE_DATE_EPOCH: String(buildTime(root)) },
-  };
+  const env = { ...process.env, PRISM_COMMIT: commit(), SOURCE_DATE_EPOCH: String(buildTime(root)) };
   // Scripts of packages, which npm runs, are not given the place of the key.
   delete env.PRISM_SIGNING_KEY_FILE;
   const run = (program, ...words) => execFileSync(program, words, { cwd: source, env, stdio: "inherit" });
-  run("npm", "ci", "--no-audit", "--no-fund");
   run("npm", "run", "build");
   mkdirSync(join(root, "dist"), { recursive: true });
   copyFileSync(join(source, "dist/prism"), join(root, "dist/prism.tmp"));
   renameSync(join(root, "dist/prism.tmp"), join(root, "dist/prism"));
-  console.log(`dist/prism carries Node ${NODE}`);
+  console.log(`dist/prism carries Node ${process.versions.node}`);
   // Packages are for Linux, and need GNU tar.
   if (process.platform === "linux") {
     const { PRISM_SIGNING_KEY_FILE: key } = process.env;
     if (key) env.PRISM_SIGNING_KEY_FILE = resolve(key);
-    run("node", "scripts/package.mjs");
+    run(process.execPath, "scripts/package.mjs");
     rmSync(join(root, "dist/release"), { recursive: true, force: true });
     cpSync(join(source, "dist/release"), join(root, "dist/release"), { recursive: true });
     console.log(`${join(root, "dist/release")} has the files to publish`);
@@ -48,15 +38,6 @@ try {
 function commit() {
   const git = (...words) => execFileSync("git", words, { cwd: root, encoding: "utf8" }).trim();
   return git("status", "--porcelain", "--untracked-files=no") === "" ? git("rev-parse", "HEAD") : "";
-}
-
-function installNode() {
-  const name = `node-${process.platform}-${process.arch}`;
-  execFileSync("npm", ["install", "--no-save", "--no-audit", "--no-fund", "--prefix", work, `${name}@${NODE}`], {
-    cwd: work,
-    stdio: "inherit",
-  });
-  return join(work, "node_modules", name);
 }
 
 function copySources() {

@@ -1,5 +1,6 @@
 // npm run screenshots [-- --all DIR]: screenshots of the console with the data of `prism seed --demo`,
 // in docs/images for README and docs/console.md, or of every page in both themes and two widths.
+import "./node-version.mjs";
 import { execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";

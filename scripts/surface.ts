@@ -8,6 +8,7 @@
  * nothing else remains. `--self` records the other commit a second time instead of this checkout:
  * a recording that is not the same twice is an error of its recorder.
  */
+import "./node-version.mjs";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -6,6 +6,7 @@
 // including fast-check's. TEST_ALL_RUNS=1 runs each property as often as its test says, instead of
 // a tenth of that. TMPDIR is the directory of the tests' databases; default: memory if it has room,
 // because a commit waits for the disk.
+import "./node-version.mjs";
 import { spawn, spawnSync } from "node:child_process";
 import {
   existsSync,

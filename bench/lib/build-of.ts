@@ -1,6 +1,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync } from "node:fs";
-import { join } from "node:path";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
 
 const root = join(import.meta.dirname, "../..");
 const folder = join(root, ".build/against");
@@ -17,7 +18,8 @@ export interface Build {
 
 /**
  * What a commit builds, built once and kept in `.build/against/<commit>/`. Packages are those of this
- * checkout if the commit has the same lock file, else they are installed.
+ * checkout if the commit has the same lock file, else they are installed. The Node is the one that the
+ * commit asks for.
  * @param ref anything that git resolves to a commit
  * @throws Error if git does not know the commit, such as in a clone without history
  */
@@ -41,7 +43,8 @@ export function builtHere(): Build {
 
 function build(commit: string, dist: string): void {
   mkdirSync(folder, { recursive: true });
-  const dir = mkdtempSync(join(folder, "source-"));
+  // Not below this checkout: npm puts the programs of all folders above into PATH, this Node among them.
+  const dir = mkdtempSync(join(tmpdir(), "prism-build-"));
   try {
     const archive = join(dir, "source.tar");
     git("archive", "--output", archive, commit);
@@ -61,7 +64,27 @@ function build(commit: string, dist: string): void {
 function run(cwd: string, command: string, ...args: string[]): void {
   console.error(`${command} ${args.join(" ")}`);
   // Standard output is the report's.
-  execFileSync(command, args, { cwd, stdio: ["ignore", 2, 2] });
+  execFileSync(command, args, { cwd, stdio: ["ignore", 2, 2], env: environmentOf(cwd) });
+}
+
+/**
+ * Commits that bring their Node among their packages need no other one. For earlier ones that of
+ * .nvmrc comes first in PATH, with its headers for addons that are compiled.
+ */
+function environmentOf(source: string): NodeJS.ProcessEnv {
+  const manifest = existsSync(join(source, "package.json")) ? readFileSync(join(source, "package.json"), "utf8") : "{}";
+  if (!existsSync(join(source, ".nvmrc")) || "optionalDependencies" in JSON.parse(manifest)) return process.env;
+  const major = readFileSync(join(source, ".nvmrc"), "utf8").trim();
+  const name = `node-${process.platform}-${process.arch}`;
+  const place = join(folder, `node-${major}`);
+  const node = join(place, "node_modules", name);
+  if (!existsSync(node)) {
+    mkdirSync(place, { recursive: true });
+    const words = ["install", "--no-save", "--no-audit", "--no-fund", "--prefix", place, `${name}@${major}`];
+    execFileSync("npm", words, { cwd: place, stdio: ["ignore", 2, 2] });
+  }
+  const PATH = [join(node, "bin"), process.env["PATH"]].join(delimiter);
+  return { ...process.env, PATH, npm_config_nodedir: node };
 }
 
 function git(...args: string[]): string {

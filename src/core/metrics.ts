@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
-import { type IntervalHistogram, monitorEventLoopDelay, PerformanceObserver } from "node:perf_hooks";
+import { monitorEventLoopDelay, PerformanceObserver } from "node:perf_hooks";
 import { VERSION } from "./runtime.ts";
 
 /**
@@ -212,7 +212,7 @@ export function topProjects(
 const GC_BUCKETS = [0.001, 0.01, 0.1, 1, 2, 5];
 
 /* A node of a cluster that begins to lead has metrics of its own; the process is the same. */
-let delay: IntervalHistogram | null = null;
+let delay: ReturnType<typeof monitorEventLoopDelay> | null = null;
 let collections: { readonly counts: number[]; sum: number } | null = null;
 
 /**
@@ -239,7 +239,7 @@ export function registerProcessMetrics(metrics: Metrics, startedAt: number): voi
   metrics.histogramOf("nodejs_gc_duration_seconds", "Time spent collecting garbage", GC_BUCKETS, () => times);
 }
 
-function loopDelay(): IntervalHistogram {
+function loopDelay(): ReturnType<typeof monitorEventLoopDelay> {
   if (delay === null) {
     delay = monitorEventLoopDelay({ resolution: 20 });
     delay.enable();

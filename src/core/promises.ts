@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { PrismError } from "./errors.ts";
 
-/** A promise with its resolve and reject functions. Node 20 has no `Promise.withResolvers`. */
+/** A promise with its resolve and reject functions. */
 export interface DeferredPromise<T> {
   readonly promise: Promise<T>;
   resolve(value: T): void;

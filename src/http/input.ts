@@ -245,8 +245,11 @@ export async function withoutRepeated(
   if (!current || !reading || !isMembers(given)) return checkShape(route.body, given, "body");
   const refused = new Set(issues.map(({ path }) => String(path?.[0].key)));
   const ignored = readOnlyMembers(reading.mount.route);
+  // Its own members only: `__proto__` of every object equals an empty one in Node 24.
+  const isUnchanged = (name: string, value: unknown): boolean =>
+    Object.hasOwn(current, name) && isDeepStrictEqual(value, current[name]);
   const kept = Object.entries(given).filter(
-    ([name, value]) => !refused.has(name) || !(ignored.has(name) || isDeepStrictEqual(value, current[name])),
+    ([name, value]) => !refused.has(name) || !(ignored.has(name) || isUnchanged(name, value)),
   );
   const result = v.safeParse(route.body, Object.fromEntries(kept), { message: defaultText });
   if (result.success) return result.output;

@@ -1,12 +1,26 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { temporaryDir } from "../helpers/store.ts";
 
-const SCRIPTS = join(import.meta.dirname, "../../scripts");
+const ROOT = join(import.meta.dirname, "../..");
+const SCRIPTS = join(ROOT, "scripts");
+/** Files that others import, and that do nothing when they are started. */
+const LIBRARIES = [
+  "api-types.mjs",
+  "chunks.mjs",
+  "compact-png.mjs",
+  "compile-tests.mjs",
+  "elf.mjs",
+  "manual-sections.mjs",
+  "module-types.mjs",
+  "node-version.mjs",
+  "test-reporter.mjs",
+  "test-sets.mjs",
+];
 
 interface LockedPackage {
   readonly version: string;
@@ -29,8 +43,7 @@ function checkout(
   const root = temporaryDir(t);
   mkdirSync(join(root, "scripts"));
   mkdirSync(join(root, "node_modules"));
-  for (const script of ["ready.mjs", "adapt-uws.mjs", "elf.mjs", "uws-digests.json"])
-    cpSync(join(SCRIPTS, script), join(root, "scripts", script));
+  for (const script of ["ready.mjs", "node-version.mjs"]) cpSync(join(SCRIPTS, script), join(root, "scripts", script));
   const lockFile = (packages: object) => JSON.stringify({ packages });
   writeFileSync(join(root, "package-lock.json"), lockFile({ "": { name: "prism" }, ...wanted }));
   if (installed) writeFileSync(join(root, "node_modules/.package-lock.json"), lockFile(installed));
@@ -69,18 +82,19 @@ test("an installation by npm counts as it is; only one that differs from the loc
   assert.equal(check(t, a, { ...a, ...newer, "node_modules/b": newer["node_modules/a"] }), 1, "removed packages");
 });
 
-/** What the script says on another version of Node. */
-function onNode(version: string): { status: number | null; stderr: string } {
+/** What a file says on another version of Node. */
+function onNode(version: string, file: string, ...args: readonly string[]): { status: number | null; stderr: string } {
   const other = `Object.defineProperty(process,'versions',{value:{...process.versions,node:'${version}'}})`;
-  const args = ["--import", `data:text/javascript,${encodeURIComponent(other)}`, join(SCRIPTS, "ready.mjs"), "check"];
-  const { status, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
+  const words = ["--import", `data:text/javascript,${encodeURIComponent(other)}`, join(ROOT, file), ...args];
+  const { status, stderr } = spawnSync(process.execPath, words, { encoding: "utf8" });
   return { status, stderr };
 }
 
 test("an older Node gets the sentence that names the version it needs", () => {
-  assert.deepEqual(onNode("18.20.8"), { status: 1, stderr: "Prism needs Node 20.15 or newer; this is 18.20.8.\n" });
+  const stderr = "Prism needs Node 20.15 or newer to begin with; this is 18.20.8.\n";
+  assert.deepEqual(onNode("18.20.8", "scripts/ready.mjs", "check"), { status: 1, stderr });
   // Node 18 has no import.meta.dirname: its use before the check would hide the sentence.
-  for (const script of ["ready.mjs", "adapt-uws.mjs", "elf.mjs"])
+  for (const script of ["ready.mjs", "node-version.mjs"])
     assert.doesNotMatch(
       readFileSync(join(SCRIPTS, script), "utf8"),
       /= import\.meta\.dirname|\(import\.meta\.dirname/,
@@ -88,10 +102,48 @@ test("an older Node gets the sentence that names the version it needs", () => {
     );
 });
 
-test("F17: Node 24, on which better-sqlite3 12 ends the process, is refused", () => {
-  const { status, stderr } = onNode("24.21.0");
-  assert.equal(status, 1);
-  assert.match(stderr, /^Prism needs Node 20 or 22: .* This is 24\.21\.0\.\n$/);
+test("each file that is started by hand ends on another Node with a sentence, before it loads an addon", () => {
+  const started = ["scripts", "bench"].flatMap((folder) =>
+    readdirSync(join(ROOT, folder))
+      .filter((name) => /\.(mjs|ts)$/.test(name) && !LIBRARIES.includes(name))
+      .map((name) => `${folder}/${name}`),
+  );
+  const sentence = /^This needs Node 24, and this is \d+\.\d+\.\d+\. Use the npm script/;
+  for (const file of [...started, "build.mjs", "bin/prism.ts"].filter((file) => file !== "scripts/ready.mjs")) {
+    const first = /^import .*$/m.exec(readFileSync(join(ROOT, file), "utf8"))?.[0] ?? "";
+    assert.match(first, /^import "(\.\.?\/)+(scripts\/)?node-version\.mjs";$/, `${file} imports it first`);
+  }
+  for (const version of ["20.20.2", "22.23.3", "26.1.0"]) {
+    const { status, stderr } = onNode(version, "scripts/new-migration.mjs", "never");
+    assert.equal(status, 1);
+    assert.match(stderr, sentence);
+  }
+});
+
+test("an npm script that another Node begins goes on with the one in node_modules, with all words and its exit code", (t) => {
+  const a = { "node_modules/a": { version: "1.0.0", integrity: "sha512-a" } };
+  const root = checkout(t, a, a);
+  const name = `node-${process.platform === "win32" ? "win" : process.platform}-${process.arch}`;
+  const bin = join(root, "node_modules", name, "bin");
+  mkdirSync(bin, { recursive: true });
+  writeFileSync(join(root, "package.json"), JSON.stringify({ optionalDependencies: { [name]: "24.0.0" } }));
+  const carried = join(bin, "node");
+  writeFileSync(carried, '#!/bin/sh\n[ "$1" = --version ] || { echo "$@"; exit 7; }\n', { mode: 0o755 });
+  const script = join(root, "scripts/ready.mjs");
+  const { status, stdout } = spawnSync(process.execPath, [script, "build", "--", "x.mjs", "--list"], {
+    encoding: "utf8",
+  });
+  assert.deepEqual([status, stdout], [7, `${script} build -- x.mjs --list\n`]);
+  // One that cannot run here, such as on musl, is as none.
+  writeFileSync(carried, "#!/nowhere/ld-musl\n", { mode: 0o755 });
+  const other = `Object.defineProperty(process,'versions',{value:{...process.versions,node:'22.23.3'}})`;
+  const words = ["--import", `data:text/javascript,${encodeURIComponent(other)}`, script, "build"];
+  const none = spawnSync(process.execPath, words, { encoding: "utf8" });
+  assert.equal(none.status, 1);
+  assert.match(
+    none.stderr,
+    /^Prism needs Node 24, and npm has no package of it for \S+: install it and start again with it\. This is 22\.23\.3\.\n$/,
+  );
 });
 
 test("the build adapts only the addon that the package publishes, and makes of it only the one that the table has", async (t) => {

@@ -113,7 +113,8 @@ async function run(context: CommandContext, flags: ServeFlags, loaded: LoadedCon
       return port.show(percent);
     },
   });
-  if (applied.length > 0) log.info({ applied }, "database migrated");
+  // A new database gets all of them, whose names help no one.
+  if (applied.length > 0) log.info(isNew ? { migrations: applied.length } : { applied }, "database migrated");
 
   const { startApp } = await import("../../../app/start.ts");
   const app = await startApp({
