@@ -253,13 +253,12 @@ async function bundle(natives) {
 function writeParts(files) {
   const database = new (require("better-sqlite3"))(":memory:");
   const addon = join(root, "node_modules/uWebSockets.js");
-  const source = readFileSync(join(addon, "source_commit"), "utf8").trim();
   const binaries = process.platform === "linux" ? [process.execPath, ...Object.values(natives)] : [];
   const about = {
     // Set by scripts/release.mjs, which builds in a copy without a repository; empty for changed sources.
     commit: process.env.PRISM_COMMIT || null,
     sqlite: database.prepare("SELECT sqlite_version()").pluck().get(),
-    uWebSockets: `${require(join(addon, "package.json")).version} (${source.slice(0, 8)})`,
+    uWebSockets: require(join(addon, "package.json")).version,
     glibc: newestOf(binaries.map((file) => newestGlibc(readFileSync(file)))),
     platform: `${process.platform}-${process.arch}`,
   };

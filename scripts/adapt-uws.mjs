@@ -4,8 +4,8 @@
 // - On Linux for x64, bytes from 0x80 on at the ends of a header's value stay: the parser compares
 //   signed characters with 33 and so takes them for white space. On Linux for ARM characters have no
 //   sign; on macOS and Windows they are lost (docs/ntfy.md), which `prism doctor` says.
-// - On Linux, three functions of glibc 2.38 are replaced by their older equivalents, so that Node
-//   22 works with older versions of glibc (2.36 and newer).
+// - On Linux, three functions of glibc 2.38 are replaced by their older equivalents, so that it runs
+//   with glibc 2.36 and newer.
 //
 // The bytes keep their length. Running it again changes nothing. Unexpected bytes are an error: the
 // library has changed.
@@ -23,8 +23,8 @@ import { dynamicSymbols, neededVersions, SYMBOL_BYTES, textAt } from "./elf.mjs"
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const DIGESTS = join(root, "scripts/uws-digests.json");
-/** Node 24. */
-const ABIS = ["137"];
+/** Of Node 24, which Prism runs with. */
+const ABI = "137";
 const SIGNATURE = "<hr><i>uWebSockets/20 Server</i>";
 
 const ANSWERS = [
@@ -47,9 +47,9 @@ const ANSWERS = [
   },
 ];
 
-/** The addon for this platform and Node, or another one of the package. */
-export function addonFile(abi = process.versions.modules) {
-  return join(root, `node_modules/uWebSockets.js/uws_${process.platform}_${process.arch}_${abi}.node`);
+/** The addon for this platform. */
+export function addonFile() {
+  return join(root, `node_modules/uWebSockets.js/uws_${process.platform}_${process.arch}_${ABI}.node`);
 }
 
 /**
@@ -89,9 +89,7 @@ const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
 /** Writes the table. A file that an earlier version of this script adapted stays usable. */
 function writeDigests(folder) {
   const known = existsSync(DIGESTS) ? JSON.parse(readFileSync(DIGESTS, "utf8")) : {};
-  const files = readdirSync(folder).filter(
-    (name) => ABIS.some((abi) => name.endsWith(`_${abi}.node`)) && !/_arm_/.test(name),
-  );
+  const files = readdirSync(folder).filter((name) => name.endsWith(`_${ABI}.node`));
   const table = files.sort().map((name) => {
     const bytes = readFileSync(join(folder, name));
     const published = sha256(bytes);
@@ -116,27 +114,21 @@ function replaceAnswers(bytes) {
 }
 
 /**
- * Both loops of HttpParser::getHeaders that trim a value, for the builds for Node 20 and 22: from the
- * comparison of its last byte with 33 to the end of the loop over its first ones.
+ * Both loops of HttpParser::getHeaders that trim a value: from the comparison of its last byte with 33
+ * to the end of the loop over its first ones.
  */
-const TRIMMING = [
-  "4180 3c01 21 7d10 4983c3ff 4883c0ff 48894130 75eb eb1d 4983c102 418079ff20 7f12 4c894938 4c895930",
-  "4180 7c0301 21 7d0c 48894210 4883c0ff 72ee eb24 4983c302 0f1f840000000000 41807bff20 7f11 4c895a18 48894210",
-];
+const TRIMMING =
+  "4180 7c0301 21 7d0c 48894210 4883c0ff 72ee eb24 4983c302 0f1f840000000000 41807bff20 7f11 4c895a18 48894210";
 
 /** Jumps of signed comparisons as those without a sign: `jge` to `jae`, `jg` to `ja`. */
 function trimUnsigned(bytes) {
-  for (const code of TRIMMING) {
-    const from = hex(code);
-    const to = hex(code.replace(" 7d", " 73").replace(" 7f", " 77"));
-    if (bytes.includes(to)) return;
-    const at = bytes.indexOf(from);
-    if (at < 0) continue;
-    if (bytes.includes(from, at + 1)) throw new Error("uWebSockets trims header values in two places");
-    to.copy(bytes, at);
-    return;
-  }
-  throw new Error("uWebSockets trims header values by other code than is known");
+  const from = hex(TRIMMING);
+  const to = hex(TRIMMING.replace(" 7d", " 73").replace(" 7f", " 77"));
+  if (bytes.includes(to)) return;
+  const at = bytes.indexOf(from);
+  if (at < 0) throw new Error("uWebSockets trims header values by other code than is known");
+  if (bytes.includes(from, at + 1)) throw new Error("uWebSockets trims header values in two places");
+  to.copy(bytes, at);
 }
 
 const hex = (text) => Buffer.from(text.replaceAll(" ", ""), "hex");

@@ -8,7 +8,7 @@ const LIMIT = "2.34";
 const EXCEPTIONS = {
   "uws.node": {
     version: "2.36",
-    reason: "the publisher of uWebSockets.js links its addon for Node 22 against glibc 2.38",
+    reason: "the publisher of uWebSockets.js links its addon for Node 24 against glibc 2.38",
   },
 };
 

@@ -30,24 +30,26 @@ interface Notes {
 
 test("a release is refused when a file needs a newer glibc than it may", async (t) => {
   const { checkGlibc, newestGlibc, newestOf } = (await import(join(root, "scripts/package/glibc.mjs"))) as Glibc;
-  const addon = (abi: string): Buffer =>
-    readFileSync(join(root, `node_modules/uWebSockets.js/uws_linux_x64_${abi}.node`));
-  // Built with older glibc, and with 2.38 as that for Node 24 is published.
-  const [old, recent] = [addon("115"), addon("137")];
+  const installed = (path: string): Buffer => readFileSync(join(root, "node_modules", path));
+  const old = installed("bcrypt/prebuilds/linux-x64/bcrypt.glibc.node");
+  // For Node 25, so as it is published.
+  const recent = installed("uWebSockets.js/uws_linux_x64_141.node");
   assert.equal(newestOf(["2.4", null, "2.34", "2.27"]), "2.34");
-  assert.deepEqual([newestGlibc(old), newestGlibc(recent)], ["2.27", "2.38"]);
-  assert.deepEqual(checkGlibc({ prism: old }), { newest: "2.27", reasons: [] });
+  assert.deepEqual([newestGlibc(old), newestGlibc(recent)], ["2.14", "2.38"]);
+  assert.deepEqual(checkGlibc({ prism: old }), { newest: "2.14", reasons: [] });
   assert.throws(
     () => checkGlibc({ prism: old, "uws.node": recent }),
     /at most glibc 2\.34: uws\.node needs __isoc23_\w+ of glibc 2\.38/,
   );
-  const adapted = join(temporaryDir(t), "uws_linux_x64_127.node");
-  writeFileSync(adapted, addon("127"));
   const { adaptAddon } = (await import(join(root, "scripts/adapt-uws.mjs"))) as { adaptAddon(file: string): void };
-  adaptAddon(adapted);
-  const { newest, reasons } = checkGlibc({ "uws.node": readFileSync(adapted) });
-  assert.equal(newest, "2.36");
-  assert.match(reasons.join(), /^`uws\.node` uses .*`arc4random` of 2\.36.*: the publisher of uWebSockets\.js /);
+  for (const name of ["uws_linux_x64_137.node", "uws_linux_arm64_137.node"]) {
+    const adapted = join(temporaryDir(t), name);
+    writeFileSync(adapted, installed(`uWebSockets.js/${name}`));
+    adaptAddon(adapted);
+    const { newest, reasons } = checkGlibc({ "uws.node": readFileSync(adapted) });
+    assert.equal(newest, "2.36");
+    assert.match(reasons.join(), /^`uws\.node` uses .*`arc4random` of 2\.36.*: the publisher of uWebSockets\.js /);
+  }
   assert.throws(() => checkGlibc({ "other.node": recent }), /other\.node needs _dl_find_object of glibc 2\.35/);
 });
 
