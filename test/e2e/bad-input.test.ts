@@ -117,7 +117,8 @@ function contentsOf(prism: PrismBinary): Contents {
   try {
     const names = db
       .prepare<[], string>(
-        "select name from sqlite_schema where type = 'table' and name not like 'sqlite_%' order by name",
+        // Stored bytes are counted once a minute.
+        "select name from sqlite_schema where type = 'table' and name not like 'sqlite_%' and name <> 'project_storage' order by name",
       )
       .pluck()
       .all();
@@ -125,8 +126,8 @@ function contentsOf(prism: PrismBinary): Contents {
       db
         .prepare<[], Record<string, unknown>>(`select * from "${name}"`)
         .all()
-        // The server's own probe of the disk and its mark of the last commit.
-        .filter(({ key }) => !String(key).startsWith("store."))
+        // The server's own probe of the disk, its mark of the last commit, and how far it has counted.
+        .filter(({ key }) => !/^stor(e|age)\./.test(String(key)))
         .map(({ lastUsedAt: _noted, ...row }) => JSON.stringify(row));
     return Object.fromEntries(names.map((name) => [name, rows(name)]));
   } finally {
