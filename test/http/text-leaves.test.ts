@@ -78,7 +78,11 @@ for (const [way, answer] of Object.entries(ANSWERS))
     let current = "";
     const port = listen(
       t,
-      uWS.App().get("/", (res) => answer(res, current)),
+      uWS.App().get("/", (res) => {
+        // An answer that lacks bytes is not the end of the process.
+        res.onAborted(() => undefined);
+        answer(res, current);
+      }),
     );
     await eachText(3000, async (text, name) => {
       current = text;
