@@ -7,23 +7,29 @@ const { send } = createRequire(import.meta.url)("./resources.cjs");
 const PASSED_ON = new Set(["test:dequeue", "test:start", "test:pass", "test:fail", "test:diagnostic", "test:plan"]);
 const TICK_MS = 10;
 
+/** What was loaded before the first test belongs to none. */
+const loadedMs = usedCpuMs();
+
 export default async function* report(events) {
-  let cpuMs = null;
+  let used = loadedMs;
+  let ended = [];
+  /** Events of tests that do not wait arrive together, after the last of them. */
+  const sendCpu = () => {
+    const now = usedCpuMs();
+    const ms = ended.reduce((sum, test) => sum + test.ms, 0);
+    for (const test of ended) send({ type: "cpu", data: test.place, cpuMs: ((now - used) * test.ms) / ms });
+    if (ended.length > 0) [used, ended] = [now, []];
+  };
   for await (const { type, data } of events) {
-    // What was loaded before the first test belongs to none.
-    if (type === "test:dequeue") cpuMs ??= usedCpuMs();
     if (!PASSED_ON.has(type)) continue;
-    const message = { type, data: plain(data) };
-    if (data.nesting === 0 && (type === "test:pass" || type === "test:fail")) {
-      const now = usedCpuMs();
-      message.cpuMs = now - (cpuMs ?? now);
-      cpuMs = now;
-    }
-    send(message);
+    send({ type, data: plain(data) });
+    if (data.nesting > 0 || (type !== "test:pass" && type !== "test:fail")) continue;
+    const { file, line, column } = data;
+    if (ended.push({ place: { file, line, column }, ms: data.details.duration_ms }) === 1) setImmediate(sendCpu);
   }
-  const now = usedCpuMs();
+  sendCpu();
   // Of processes that end with the last test, such as a browser.
-  send({ type: "end", cpuMs: now - (cpuMs ?? now) });
+  send({ type: "end", cpuMs: usedCpuMs() - used });
   yield "";
 }
 

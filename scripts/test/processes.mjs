@@ -46,7 +46,11 @@ export function startProcess(module, { environment, root, flags, name, emit }) {
       return;
     }
     const event = { type, data: restored(data) };
-    count(result, event, cpuMs);
+    if (type === "cpu") {
+      tookOf(result, data).cpuMs += cpuMs;
+      return;
+    }
+    count(result, event);
     if (type === "test:diagnostic" && data.nesting === 0 && OWN_COUNT.test(data.message)) return;
     if (type === "test:plan" && data.nesting === 0) return;
     open.push(event);
@@ -84,8 +88,14 @@ function closed(child) {
   });
 }
 
-function count({ counts, failed, took }, { type, data }, cpuMs) {
+function tookOf({ took }, { file }) {
+  if (!took.has(file)) took.set(file, { ms: 0, cpuMs: 0 });
+  return took.get(file);
+}
+
+function count(result, { type, data }) {
   if (type !== "test:pass" && type !== "test:fail") return;
+  const { counts, failed } = result;
   const { failureType } = data.details.error ?? {};
   if (data.details.type === "suite") counts.suites++;
   else {
@@ -97,8 +107,7 @@ function count({ counts, failed, took }, { type, data }, cpuMs) {
   }
   if (data.nesting > 0) return;
   if (type === "test:fail" && data.todo === undefined) failed.add(data.file);
-  const { ms, cpuMs: before } = took.get(data.file) ?? { ms: 0, cpuMs: 0 };
-  took.set(data.file, { ms: ms + data.details.duration_ms, cpuMs: before + cpuMs });
+  tookOf(result, data).ms += data.details.duration_ms;
 }
 
 /** Adds processor time in proportion to what each has taken. */

@@ -2,7 +2,7 @@
 // - quick: `npm test`. Every file that docs/promises.md names, and each other one that is not slow;
 // - gate: `npm run test:gate`. The slow ones of test/slow.txt;
 // - rest: test/rest.txt, with the reason of each. Only `npm run test:all`, which runs all three.
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 const SLOW_MS = 1000;
@@ -86,7 +86,8 @@ export function filesWith(root, file, found = new Set()) {
   found.add(file);
   for (const [, path] of textOf(join(root, file)).matchAll(IMPORT)) {
     const imported = join(dirname(file), path);
-    if (imported.startsWith("test/")) filesWith(root, imported, found);
+    // A text in a test may look like an import.
+    if (imported.startsWith("test/") && existsSync(join(root, imported))) filesWith(root, imported, found);
   }
   return found;
 }
