@@ -1,8 +1,8 @@
 // The programs that tests start and that a minimal Debian 12 with Node does not have, and where they
 // come from: `node scripts/programs.mjs` installs those that are missing where it may, and names the
-// others; with names only those. The runner of the tests does the same, and leaves out the files
-// whose programs are missing still. A file that starts one says so with needs()
-// (test/helpers/programs.ts).
+// others; with --bench also the program of the benchmarks. The runner of the tests does the same, and
+// leaves out the files whose programs are missing still. A file that starts one says so in a line of
+// its own: `// needs: nginx, curl`.
 import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
@@ -62,10 +62,14 @@ export function installMissing(names) {
   const missing = missingOf(names);
   if (missing.length === 0 || !mayInstall()) return missing;
   const command = installCommand(missing);
-  console.log(`installing programs that the tests need: ${command}`);
+  console.log(`installing what is missing: ${command}`);
   const script = `apt-get update -qq && ${command} -y -qq`;
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  const { status, stderr } = spawnSync("sh", ["-c", script], { env, encoding: "utf8", stdio: ["ignore", "ignore", "pipe"] });
+  const { status, stderr } = spawnSync("sh", ["-c", script], {
+    env,
+    encoding: "utf8",
+    stdio: ["ignore", "ignore", "pipe"],
+  });
   if (status !== 0) console.error(`apt-get failed:\n${stderr}`);
   return missingOf(missing);
 }
@@ -94,7 +98,7 @@ function isProgram(path) {
 }
 
 if (process.argv[1] === import.meta.filename) {
-  const given = process.argv.slice(2);
-  const left = installMissing(given.length > 0 ? given : TEST_PROGRAMS);
-  if (left.length > 0) console.log(`missing: ${left.join(", ")}; ${installCommand(left)}`);
+  const isForBench = process.argv.includes("--bench");
+  const left = installMissing(PROGRAMS.filter(({ isOfBench }) => isForBench || !isOfBench).map(({ name }) => name));
+  console.log(left.length > 0 ? `missing: ${left.join(", ")}; ${installCommand(left)}` : "all programs are there");
 }

@@ -50,6 +50,10 @@ if (chosen.length === 0) {
 const processors = availableParallelism();
 const leftOut = filesWithoutPrograms();
 const files = chosen.filter((file) => !leftOut.has(file));
+if (files.length === 0) {
+  console.error(linesOfLeftOut().join("\n"));
+  process.exit(1);
+}
 // A separate folder per run: another run may be active.
 const folder = join(root, ".build", "tests", String(process.pid));
 removeLeftovers(dirname(folder), /^\d+$/);
@@ -90,7 +94,7 @@ rmSync(folder, { recursive: true, force: true });
 if (scratch) rmSync(scratch, { recursive: true, force: true });
 for (const line of [...linesOfLeftOut(), ...problems]) console.error(line);
 for (const file of outcome.passedAlone) console.log(`passed only alone: ${file}`);
-const isIncomplete = leftOut.size > 0 && (given.includes("--gate") || files.length === 0);
+const isIncomplete = leftOut.size > 0 && given.includes("--gate");
 process.exit(problems.length > 0 || isIncomplete ? 1 : outcome.status);
 
 /** Parts of paths choose from all files: `npm test -- e2e/outage` runs that file, though it is slow. */
@@ -118,7 +122,7 @@ function linesOfLeftOut() {
   const programs = [...new Set([...leftOut.values()].flat())];
   return [
     ...[...leftOut].map(([file, names]) => `left out: ${file} (no ${names.join(", ")})`),
-    `${leftOut.size} test files were left out because programs are missing: ${installCommand(programs)}`,
+    `${leftOut.size} test file${leftOut.size === 1 ? "" : "s"} left out; what is missing: ${installCommand(programs)}`,
   ];
 }
 

@@ -32,7 +32,12 @@ export function makeGroups(files, slow, processors) {
     ),
   ]
     .sort((one, other) => other.seconds - one.seconds)
-    .concat(quickGroups(files.filter((file) => !slow.has(file)), processors));
+    .concat(
+      quickGroups(
+        files.filter((file) => !slow.has(file)),
+        processors,
+      ),
+    );
 }
 
 /**
@@ -52,14 +57,13 @@ export async function runGroups(groups, limits, start) {
   const waiting = [...groups];
   const running = new Map();
   const results = [];
+  const startOne = () => {
+    const [group] = waiting.splice(nextGroup(waiting, [...running.keys()], limits), 1);
+    const ended = start(group).then((result) => ({ group, result }));
+    running.set(group, ended);
+  };
   while (waiting.length + running.size > 0) {
-    for (let at; (at = nextGroup(waiting, [...running.keys()], limits)) >= 0; ) {
-      const [group] = waiting.splice(at, 1);
-      running.set(
-        group,
-        start(group).then((result) => ({ group, result })),
-      );
-    }
+    while (nextGroup(waiting, [...running.keys()], limits) >= 0) startOne();
     const { group, result } = await Promise.race(running.values());
     running.delete(group);
     results.push(result);
@@ -73,9 +77,10 @@ function slowGroups(measured, processes) {
   let left = measured.reduce((sum, { seconds }) => sum + seconds, 0);
   for (const { file, seconds, cpuSeconds } of measured.sort((one, other) => other.seconds - one.seconds)) {
     const most = Math.max(FEWEST_SECONDS, Math.min(MOST_SECONDS, left / processes));
-    let group = groups.at(-1);
-    if (group === undefined || group.seconds + seconds > most)
-      groups.push((group = { files: [], seconds: 0, cpuSeconds: 0 }));
+    const last = groups.at(-1);
+    const hasRoom = last !== undefined && last.seconds + seconds <= most;
+    const group = hasRoom ? last : { files: [], seconds: 0, cpuSeconds: 0 };
+    if (!hasRoom) groups.push(group);
     group.files.push(file);
     group.seconds += seconds;
     group.cpuSeconds += cpuSeconds;

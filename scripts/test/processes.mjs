@@ -65,7 +65,12 @@ export function startProcess(module, { environment, root, flags, name, emit }) {
     clearTimeout(limit);
     if (hasEnded && (end === "0" || result.failed.size > 0)) return result;
     const text = `The process ended with ${end}${running === undefined ? "" : `, after the start of "${running}"`}.`;
-    const data = { name, nesting: 0, testNumber: 1, details: { duration_ms: Date.now() - startedAt, error: shown("uncaughtException", text) } };
+    const data = {
+      name,
+      nesting: 0,
+      testNumber: 1,
+      details: { duration_ms: Date.now() - startedAt, error: shown("uncaughtException", text) },
+    };
     for (const type of ["test:start", "test:fail"]) emit({ type, data });
     result.failed = null;
     result.counts.tests++;
@@ -118,7 +123,8 @@ function spread(took, cpuMs) {
 
 /** With positions in the sources, and an error that is shown as in its process. */
 function restored(data) {
-  if (data.file !== undefined && data.line !== undefined) Object.assign(data, originalOf(data.file, data.line, data.column));
+  if (data.file !== undefined && data.line !== undefined)
+    Object.assign(data, originalOf(data.file, data.line, data.column));
   const { error } = data.details ?? {};
   if (error) data.details.error = shown(error.failureType, withoutCompiled(error.text));
   return data;

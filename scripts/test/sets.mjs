@@ -60,11 +60,13 @@ export function restFiles(root) {
 
 function linesOf(root, path, pattern) {
   const lines = readFileSync(join(root, path), "utf8").split("\n");
-  return lines.filter((line) => line !== "" && !line.startsWith("#")).map((line) => {
-    const match = pattern.exec(line);
-    if (match === null) throw new Error(`${path}: cannot read the line "${line}"`);
-    return match;
-  });
+  return lines
+    .filter((line) => line !== "" && !line.startsWith("#"))
+    .map((line) => {
+      const match = pattern.exec(line);
+      if (match === null) throw new Error(`${path}: cannot read the line "${line}"`);
+      return match;
+    });
 }
 
 /** @returns file (below test/, without .test.ts) and id of each test that docs/promises.md names */

@@ -68,6 +68,14 @@ test("a program that test files say they need is in the list, and one that they 
       if (known.includes(name)) assert.ok(needed.includes(name), `${file}: say "// needs: ${name}"`);
 });
 
+test("a file whose program is missing is left out by name, with the command that installs it", () => {
+  const { TEST_EVENTS: _, NODE_TEST_CONTEXT: __, ...env } = { ...process.env, PATH: "/nowhere" };
+  const args = [join(root, "scripts/test.mjs"), "test/deploy/caddy.test.ts"];
+  const { status, stderr } = spawnSync(process.execPath, args, { env, encoding: "utf8" });
+  assert.equal(status, 1);
+  assert.match(stderr, /^left out: test\/deploy\/caddy\.test\.ts \(no caddy\)\n1 test file .* install .*caddy$/m);
+});
+
 test("groups start, the longest first, while there are processes and their shares of a processor fit", () => {
   const picked = inScripts<number[]>(`
     import { nextGroup } from "./scripts/test/groups.mjs";
