@@ -14,7 +14,7 @@ if (process.env.TEST_EVENTS) {
 }
 
 const CHECK_MS = 1000;
-const IDLE_CHECKS = 10;
+const IDLE_CHECKS = 5;
 /** That timer, and the pipe to scripts/test.mjs. */
 const OWN_RESOURCES = new Set(["Timeout", "PipeWrap"]);
 const TEST_ID = Symbol("async id of the test");
