@@ -1,16 +1,16 @@
-// Runs the test files with one of the arguments in their path; without arguments all of them, with
-// --quick those of test-sets.mjs. --list only prints them; --record writes test/slow.txt after a run
-// of all. Node 20's runner supports no patterns.
+// Runs test files: with --quick, --gate or --rest those of a set (scripts/test/sets.mjs), with
+// arguments those that have one of them in their path, and otherwise all. Other flags are Node's,
+// such as --test-name-pattern. --list prints the files; --record writes what those that passed
+// took to test/slow.txt.
 //
 // TEST_SEED=<number> in the environment repeats the random values of the run that printed it,
 // including fast-check's. TEST_ALL_RUNS=1 runs each property as often as its test says, instead of
 // a tenth of that. TMPDIR is the directory of the tests' databases; default: memory if it has room,
 // because a commit waits for the disk.
 import "./node-version.mjs";
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import {
   existsSync,
-  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -22,44 +22,38 @@ import {
 import { availableParallelism, freemem } from "node:os";
 import { dirname, join } from "node:path";
 import { compileTests } from "./compile-tests.mjs";
-import { everyFile, promiseTests, quickFiles, recordSlowFiles, slowFiles } from "./test-sets.mjs";
+import { installCommand, installMissing, missingOf, PATH, TEST_PROGRAMS } from "./programs.mjs";
+import { makeGroups } from "./test/groups.mjs";
+import { runTests } from "./test/run.mjs";
+import { everyFile, programsOf, promiseTests, recordSlowFiles, slowFiles, testSets } from "./test/sets.mjs";
 
-/**
- * Test files of one process: loading the program costs each process a second of processor time. The
- * last processes get fewer, so that no processor is idle at the end.
- */
-const MOST_FILES = 40;
-const FEWEST_FILES = 3;
-/** Slow files start first, a few per process: seconds of the files of one process. */
-const MOST_SECONDS = 60;
-const STRIDE = 16;
-/** For all files of a process together, also on a busy machine: ends a test that hangs. */
-const LIMIT = "--test-timeout=1800000";
-const REPORTER = `--test-reporter=${join(import.meta.dirname, "test-reporter.mjs")}`;
-const PRELOAD = `--require=${join(import.meta.dirname, "test-resources.cjs")}`;
 const NEEDED_BYTES = 2 ** 30;
 const LEFTOVER_MS = 3_600_000;
+const SETS = ["quick", "gate", "rest"];
 
 const root = join(import.meta.dirname, "..");
-const OWN_FLAGS = ["--quick", "--list", "--record"];
 const given = process.argv.slice(2);
-const flags = given.filter((argument) => argument.startsWith("--") && !OWN_FLAGS.includes(argument));
-const wanted = given.filter((argument) => !argument.startsWith("--"));
-const isQuick = given.includes("--quick") && wanted.length === 0;
-const files = (isQuick ? quickFiles : everyFile)(root).filter(
-  (file) => wanted.length === 0 || wanted.some((part) => file.includes(part)),
-);
+const isOwn = (flag) => ["--list", "--record", ...SETS.map((set) => `--${set}`)].includes(flag);
+const flags = given.filter((argument) => argument.startsWith("--") && !isOwn(argument));
+const parts = given.filter((argument) => !argument.startsWith("--"));
+const isWhole = parts.length === 0 && flags.length === 0;
+const sets = SETS.filter((set) => given.includes(`--${set}`));
+const chosen = chosenFiles();
 if (given.includes("--list")) {
-  console.log(files.join("\n"));
+  console.log(chosen.join("\n"));
   process.exit(0);
 }
-if (files.length === 0) {
-  console.error(`no test file matches ${wanted.join(", ")}`);
+if (chosen.length === 0) {
+  console.error(`no test file matches ${parts.join(", ")}`);
   process.exit(1);
 }
-// Most tests wait for a disk, a clock or a process: one more process than processors keeps them
-// busy.
-const processes = availableParallelism() + 1;
+const processors = availableParallelism();
+const leftOut = filesWithoutPrograms();
+const files = chosen.filter((file) => !leftOut.has(file));
+if (files.length === 0) {
+  console.error(linesOfLeftOut().join("\n"));
+  process.exit(1);
+}
 // A separate folder per run: another run may be active.
 const folder = join(root, ".build", "tests", String(process.pid));
 removeLeftovers(dirname(folder), /^\d+$/);
@@ -76,30 +70,61 @@ const scratch = memoryFolder();
 // Each line: a test file and the id of a promise that it has shown (test/helpers/promise.ts).
 const shown = join(folder, "promises.txt");
 writeFileSync(shown, "");
-const times = join(folder, "times.json");
 const environment = {
   ...process.env,
+  PATH,
   TEST_COMPILED: folder,
   TEST_PROMISES: shown,
-  TEST_TIMES: times,
   ...(scratch ? { TMPDIR: scratch } : {}),
 };
-const runner = spawn(
-  process.execPath,
-  [PRELOAD, "--test", `--test-concurrency=${processes}`, LIMIT, REPORTER, ...flags, ...writeGroups()],
-  { cwd: root, stdio: "inherit", env: environment },
-);
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => runner.kill(signal));
-runner.on("close", (status, signal) => {
-  const broken = status === 0 && flags.length === 0 ? promisesWithoutTest() : [];
-  if (given.includes("--record") && status === 0 && wanted.length === 0 && !isQuick)
-    recordSlowFiles(root, JSON.parse(readFileSync(times, "utf8")));
-  rmSync(folder, { recursive: true, force: true });
-  if (scratch) rmSync(scratch, { recursive: true, force: true });
-  if (signal) console.error(`ended by ${signal}`);
-  for (const promise of broken) console.error(`docs/promises.md: no test that ran shows ${promise}`);
-  process.exit(broken.length > 0 ? 1 : (status ?? 1));
+const outcome = await runTests({
+  root,
+  folder,
+  flags,
+  environment,
+  groups: makeGroups(files, slowFiles(root), processors),
+  // Where a person has chosen tests, the first result counts.
+  runsAgain: isWhole,
+  // Tests wait more than their processor time says: for a disk, for each other.
+  limits: { processes: 3 * processors, share: 1.1 * processors },
 });
+if (given.includes("--record") && flags.length === 0) recordSlowFiles(root, outcome.took);
+const problems = outcome.status === 0 && flags.length === 0 ? promisesWithoutTest() : [];
+rmSync(folder, { recursive: true, force: true });
+if (scratch) rmSync(scratch, { recursive: true, force: true });
+for (const line of [...linesOfLeftOut(), ...problems]) console.error(line);
+for (const file of outcome.passedAlone) console.log(`passed only alone: ${file}`);
+const isIncomplete = leftOut.size > 0 && given.includes("--gate");
+process.exit(problems.length > 0 || isIncomplete ? 1 : outcome.status);
+
+/** Parts of paths choose from all files: `npm test -- e2e/outage` runs that file, though it is slow. */
+function chosenFiles() {
+  if (parts.length > 0) return everyFile(root).filter((file) => parts.some((part) => file.includes(part)));
+  const all = testSets(root);
+  return sets.length === 0 ? everyFile(root) : sets.flatMap((set) => all[set]);
+}
+
+/**
+ * Installs the missing programs of a set where it may. @returns the files that cannot run without
+ * others, with what they need; with --gate also those of `npm test`, which the gate must not lack
+ */
+function filesWithoutPrograms() {
+  const all = given.includes("--gate") && parts.length === 0 ? [...testSets(root).quick, ...chosen] : chosen;
+  const needed = new Map(all.map((file) => [file, programsOf(root, file)]));
+  const names = TEST_PROGRAMS.filter((name) => [...needed.values()].some((programs) => programs.has(name)));
+  const missing = parts.length === 0 ? installMissing(names) : missingOf(names);
+  const without = all.map((file) => [file, missing.filter((name) => needed.get(file).has(name))]);
+  return new Map(without.filter(([, programs]) => programs.length > 0));
+}
+
+function linesOfLeftOut() {
+  if (leftOut.size === 0) return [];
+  const programs = [...new Set([...leftOut.values()].flat())];
+  return [
+    ...[...leftOut].map(([file, names]) => `left out: ${file} (no ${names.join(", ")})`),
+    `${leftOut.size} test file${leftOut.size === 1 ? "" : "s"} left out; what is missing: ${installCommand(programs)}`,
+  ];
+}
 
 /** Promises of docs/promises.md in files that ran, which no `keepsPromise()` of the file has shown. */
 function promisesWithoutTest() {
@@ -107,7 +132,7 @@ function promisesWithoutTest() {
   const ran = new Set(files);
   return promiseTests(root)
     .filter(([file, id]) => ran.has(`test/${file}.test.ts`) && !done.has(`${file}#${id}`))
-    .map(([file, id]) => `${file}#${id}`);
+    .map(([file, id]) => `docs/promises.md: no test that ran shows ${file}#${id}`);
 }
 
 /** Removes folders of runs that were killed. No run takes an hour. */
@@ -135,85 +160,4 @@ function memoryFolder() {
   } catch {
     return null;
   }
-}
-
-/**
- * Writes one file per process that imports its test files. The runner sorts by name, so the number
- * makes the slow ones start first.
- */
-function writeGroups() {
-  mkdirSync(join(folder, "groups"));
-  const seconds = slowFiles(root);
-  const slow = files.filter((file) => seconds.has(file));
-  const groups = [
-    ...mixed(
-      groupedByTime(slow.filter(isWaiting), seconds),
-      groupedByTime(
-        slow.filter((file) => !isWaiting(file)),
-        seconds,
-      ),
-      seconds,
-    ),
-    ...grouped(files.filter((file) => !seconds.has(file))),
-  ];
-  const setUp = process.env.TEST_SEED
-    ? [`import ${JSON.stringify(join(folder, "test/helpers/fast-check-seed.js"))};\n`]
-    : [];
-  return groups.map((group, index) => {
-    const name = group[0].replaceAll("/", "-").replace(/\.test\.ts$/, "");
-    const path = join(folder, "groups", `${String(index).padStart(3, "0")}-${name}.test.mjs`);
-    const imports = group.map((file) => `import ${JSON.stringify(join(folder, file.replace(/\.ts$/, ".js")))};\n`);
-    writeFileSync(path, [...setUp, ...imports].join(""));
-    return path;
-  });
-}
-
-/** Nodes of a cluster wait for each other: several such files at a time leave the processors idle. */
-function isWaiting(file) {
-  return file.startsWith("test/cluster/") && !file.includes("simulation");
-}
-
-/** Of the time of all processes the waiting groups take that of one, from the beginning to their end. */
-function mixed(waiting, others, seconds) {
-  const groups = [];
-  const [one, rest] = [[...waiting], [...others]];
-  let ahead = 0;
-  while (one.length + rest.length > 0) {
-    const isOne = rest.length === 0 || (one.length > 0 && ahead <= 0);
-    const group = (isOne ? one : rest).shift();
-    const took = group.reduce((sum, file) => sum + seconds.get(file), 0);
-    ahead += isOne ? took * (processes - 1) : -took;
-    groups.push(group);
-  }
-  return groups;
-}
-
-/** Groups of at most MOST_SECONDS or of one file, the longest first. */
-function groupedByTime(slow, seconds) {
-  const groups = [];
-  for (const file of slow.sort((one, other) => seconds.get(other) - seconds.get(one))) {
-    const took = seconds.get(file);
-    const group = groups.find(({ sum }) => sum + took <= MOST_SECONDS);
-    if (group) {
-      group.files.push(file);
-      group.sum += took;
-    } else groups.push({ files: [file], sum: took });
-  }
-  return groups.map((group) => group.files);
-}
-
-/**
- * Groups of at most MOST_FILES, which become smaller towards the end. Neighbours, which take about
- * as long as each other, get into different groups.
- */
-function grouped(quick) {
-  const groups = [];
-  const all = Array.from({ length: STRIDE }, (_, from) => quick.filter((_, at) => at % STRIDE === from)).flat();
-  for (let at = 0; at < all.length; ) {
-    const share = Math.ceil((all.length - at) / (2 * processes));
-    const size = Math.max(FEWEST_FILES, Math.min(MOST_FILES, share));
-    groups.push(all.slice(at, at + size));
-    at += size;
-  }
-  return groups;
 }

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import test from "node:test";
@@ -102,26 +101,6 @@ test("pages of docs have lines of 100 columns", () => {
     for (const line of prose(readFileSync(join(root, "docs", name), "utf8")))
       assert.ok([...line].length <= 100, `${name}: ${line}`);
   }
-});
-
-test("each test file belongs to a set: npm test runs those that are not slow, and those of docs/promises.md", () => {
-  const list = (...flags: string[]): string[] => {
-    const { stdout } = spawnSync(process.execPath, [join(root, "scripts/test.mjs"), "--list", ...flags]);
-    return String(stdout).trim().split("\n");
-  };
-  const [every, quick] = [list(), list("--quick")];
-  const lines = readFileSync(join(root, "test/slow.txt"), "utf8").trimEnd().split("\n");
-  const slow = lines.filter((line) => !line.startsWith("# ")).map((line) => /^ *\d+\.\d (test\/\S+)$/.exec(line)?.[1]);
-  assert.deepEqual(slow, [...new Set(slow)].sort());
-  for (const file of slow) assert.ok(file !== undefined && every.includes(file), `test/slow.txt: ${file}`);
-  assert.deepEqual([...new Set([...quick, ...slow])].sort(), every);
-  const promises = readFileSync(join(root, "docs/promises.md"), "utf8");
-  const promised = [...promises.matchAll(/`([\w/-]+)#S\d-\d+`/g)].map(([, file]) => `test/${file}.test.ts`);
-  assert.ok(promised.length > 300, String(promised.length));
-  assert.deepEqual(
-    promised.filter((file) => !quick.includes(file)),
-    [],
-  );
 });
 
 /** Types of services that many features use: those of `FeatureCore`, and the most frequent offers. */

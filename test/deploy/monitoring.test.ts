@@ -1,3 +1,4 @@
+// needs: prometheus, promtool
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { copyFileSync, readFileSync, writeFileSync } from "node:fs";

@@ -1,3 +1,4 @@
+// needs: chromium
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 import { after, type TestContext } from "node:test";

@@ -1,3 +1,4 @@
+// needs: ip
 import { spawnSync } from "node:child_process";
 import type { Scope } from "../../helpers/scope.ts";
 

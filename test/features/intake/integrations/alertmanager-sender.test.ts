@@ -1,3 +1,4 @@
+// needs: prometheus-alertmanager
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";

@@ -1,3 +1,4 @@
+// needs: amtool, prometheus, prometheus-alertmanager
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";

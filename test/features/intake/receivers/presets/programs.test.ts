@@ -1,3 +1,4 @@
+// needs: apprise
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import test, { type TestContext } from "node:test";

@@ -5,7 +5,34 @@
 const hooks = require("node:async_hooks");
 const { isMainThread } = require("node:worker_threads");
 
+// The way to scripts/test.mjs (processes.mjs), which code under test and its processes must not find.
+exports.send = () => false;
+if (process.env.TEST_EVENTS) {
+  exports.send = process.send.bind(process);
+  delete process.env.TEST_EVENTS;
+  delete process.send;
+}
+
+const CHECK_MS = 1000;
+const IDLE_CHECKS = 5;
+/** That timer, and the pipe to scripts/test.mjs. */
+const OWN_RESOURCES = new Set(["Timeout", "PipeWrap"]);
 const TEST_ID = Symbol("async id of the test");
+
+/**
+ * Nothing is left that could end a test, as after a lost callback: Node 24 keeps a timer of its own and
+ * waits for ever. Its handler of `beforeExit` reports the tests that have not ended when it gets true.
+ */
+function endIfNothingComes() {
+  let idle = 0;
+  const check = () => {
+    const isIdle = process.getActiveResourcesInfo().every((type) => OWN_RESOURCES.has(type));
+    idle = isIdle ? idle + 1 : 0;
+    if (idle === IDLE_CHECKS) process.emit("beforeExit", true);
+    if (idle > IDLE_CHECKS) process.exit();
+  };
+  setInterval(check, CHECK_MS).unref();
+}
 
 if (isMainThread) {
   const { createHook, executionAsyncId, executionAsyncResource } = hooks;
@@ -25,4 +52,5 @@ if (isMainThread) {
   // Node 20 may loop for ever while it frees what an ended process has left. The test runner reports
   // at `beforeExit`, so this ends the process after that.
   process.once("beforeExit", () => process.on("exit", () => process.exit()));
+  process.once("beforeExit", endIfNothingComes);
 }
