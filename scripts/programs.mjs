@@ -20,6 +20,12 @@ const PROGRAMS = [
     orElse: ["chromium-browser", "google-chrome", "google-chrome-stable"],
     variable: "CHROMIUM_PATH",
   },
+  {
+    name: "chromium-headless-shell",
+    package: "chromium-headless-shell",
+    orElse: ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"],
+    variable: "CHROMIUM_PATH",
+  },
   { name: "curl", package: "curl" },
   { name: "fish", package: "fish" },
   { name: "git", package: "git" },

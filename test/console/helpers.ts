@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import axeCore from "axe-core";
 import type { Browser, BrowserContext, Page } from "playwright-core";
-import { openContext, settled, startBrowser } from "../helpers/browser.ts";
+import { type BrowserNeeds, openContext, settled, startBrowser } from "../helpers/browser.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { makeUser } from "../helpers/people.ts";
 import { type PrismOptions, startPrism, type TestPrism } from "../helpers/prism.ts";
@@ -126,8 +126,11 @@ export class ConsoleTest {
  * A server with the administrator `admin` and a browser. @returns undefined where no browser is
  * installed, which the test's output says
  */
-export async function startConsole(t: TestContext, options: PrismOptions = {}): Promise<ConsoleTest | undefined> {
-  const browser = await startBrowser(t);
+export async function startConsole(
+  t: TestContext,
+  { isWhole = false, ...options }: PrismOptions & BrowserNeeds = {},
+): Promise<ConsoleTest | undefined> {
+  const browser = await startBrowser(t, { isWhole });
   if (!browser) return undefined;
   const prism = await startPrism(t, {
     ...options,

@@ -29,7 +29,7 @@ interface WorkerScope {
 }
 
 test("the console can be installed, and shows what it last knew without a connection", async (t) => {
-  const console = await startConsole(t);
+  const console = await startConsole(t, { isWhole: true });
   if (!console) return;
   const { prism } = console;
   const ann = await console.person("ann", ["User"]);
@@ -232,6 +232,7 @@ const clickOn = (worker: Worker, action: string) =>
 test("push: subscribe, receive, decrypt in the service worker, acknowledge from the notification, sign out", async (t) => {
   const service = await PushService.start(t);
   const console = await startConsole(t, {
+    isWhole: true,
     settings: { ...service.settings, "smtp.from": "prism@example.com", "delivery.pushAlways": "true" },
   });
   if (!console) return;

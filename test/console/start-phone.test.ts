@@ -119,7 +119,7 @@ test("without a port for ntfy's app the set-up shows how to set it, and one clic
 test("push of this browser: the set-up turns it on, says that the push service accepted the test, and asks", async (t) => {
   const service = await PushService.start(t);
   const settings = { ...service.settings, "smtp.from": "prism@example.com" };
-  const console = await startConsole(t, { settings });
+  const console = await startConsole(t, { isWhole: true, settings });
   if (!console) return;
   const page = await console.open("/setup?step=phone", { width: 390 });
   await standInForPush(page.context(), service.subscription(new TestBrowser()));
