@@ -1,4 +1,4 @@
-// needs: chromium
+// needs: chromium, chromium-headless-shell
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 import { after, type TestContext } from "node:test";
