@@ -280,7 +280,7 @@ export async function makeCluster(
 /** Records that change nothing, such as beats, are not in every file: rows are compared, not positions. */
 async function requireEqual(nodes: readonly ClusterNode[]): Promise<void> {
   let found: string[] = [];
-  for (const until = Date.now() + PATIENCE_MS; Date.now() < until; await setTimeout(500)) {
+  for (const until = Date.now() + PATIENCE_MS; Date.now() < until; await setTimeout(100)) {
     const [first = [], ...others] = await Promise.all(nodes.map((node) => node.digest()));
     found = others.flatMap((other) => differing(first, other));
     if (found.length === 0) return;

@@ -5,6 +5,9 @@ import { eventually } from "../../helpers/eventually.ts";
 import { startNats } from "./nats.ts";
 import { type ClusterNode, startCluster, type TestCluster } from "./nodes.ts";
 
+/** Between two events: the nodes have other work, too. */
+const PAUSE_MS = 5;
+
 /** Sends events one after the other until it is stopped. @returns the ids that were acknowledged */
 export function sendEvents(target: () => string, token: string) {
   const acknowledged: string[] = [];
@@ -22,7 +25,7 @@ export function sendEvents(target: () => string, token: string) {
       const body = (await reply?.json().catch(() => null)) as { id?: string } | null;
       if (reply?.status === 202 && body?.id !== undefined) acknowledged.push(body.id);
       else failed.push(reply?.status ?? 0);
-      await setTimeout(2);
+      await setTimeout(PAUSE_MS);
     }
   })();
   return {
