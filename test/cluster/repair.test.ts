@@ -7,8 +7,8 @@ import { closing, openForWriting } from "../../src/store/sqlite/connection.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { openLog, startNats } from "./support/nats.ts";
-import { type ClusterNode, startCluster, type TestCluster } from "./support/nodes.ts";
-import { other, sendEvent, typesAt } from "./support/sending.ts";
+import { type ClusterNode, rolesOf, startCluster } from "./support/nodes.ts";
+import { sendEvent, typesAt } from "./support/sending.ts";
 import { shared } from "./support/shared.ts";
 
 async function messagesOf(log: NatsLog): Promise<Uint8Array[]> {
@@ -26,14 +26,6 @@ async function replaceBy(log: NatsLog, messages: readonly Uint8Array[]): Promise
 async function refusalOf(node: ClusterNode): Promise<readonly [number | null, string]> {
   await node.start().catch(() => undefined);
   return [await node.ended(), node.output];
-}
-
-/** The leader as it is now, and the node that follows it. */
-async function rolesOf(cluster: TestCluster): Promise<readonly [leader: ClusterNode, follower: ClusterNode]> {
-  const leader = await cluster.leader();
-  const follower = other(cluster, leader);
-  await eventually("the other node follows it", async () => (await follower.health())?.leader === leader.name);
-  return [leader, follower];
 }
 
 function isKnown(leader: ClusterNode, { name }: ClusterNode): boolean {

@@ -214,6 +214,17 @@ export interface TestCluster {
   requireEqual(): Promise<void>;
 }
 
+/** @returns the node that leads, and the one of two that follows it */
+export async function rolesOf(cluster: TestCluster): Promise<readonly [leader: ClusterNode, follower: ClusterNode]> {
+  const leader = await cluster.leader();
+  const follower = cluster.nodes.find((node) => node !== leader);
+  assert.ok(follower);
+  // The leader answers a moment before its first message as a leader.
+  const leaderOf = async () => (await follower.health())?.leader;
+  await eventually("the other node follows it", async () => (await leaderOf()) === leader.name, PATIENCE_MS);
+  return [leader, follower];
+}
+
 /** Nodes with empty directories, which form a cluster by their configuration alone. */
 export async function startCluster(
   t: Scope,

@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
-import type { TestContext } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { eventually } from "../../helpers/eventually.ts";
-import { startNats } from "./nats.ts";
-import { type ClusterNode, startCluster, type TestCluster } from "./nodes.ts";
+import { type ClusterNode, rolesOf, type TestCluster } from "./nodes.ts";
 
 /** Between two events: the nodes have other work, too. */
 const PAUSE_MS = 5;
@@ -66,13 +64,11 @@ export function other(cluster: TestCluster, node: ClusterNode): ClusterNode {
   return found;
 }
 
-/** Two nodes, and events that come through the one that follows. */
-export async function sendingThroughStandby(t: TestContext) {
-  const cluster = await startCluster(t, await startNats(t), ["a", "b"]);
-  const first = await cluster.leader();
-  const standby = other(cluster, first);
+/** Events that come through the one of two nodes that follows. */
+export async function sendingThroughStandby(cluster: TestCluster) {
+  const [first, standby] = await rolesOf(cluster);
   const token = await cluster.token();
   const sending = sendEvents(() => standby.url, token);
   await eventually("events are stored", () => sending.acknowledged.length > 20);
-  return { cluster, first, standby, token, sending, before: sending.acknowledged.length };
+  return { first, standby, token, sending, before: sending.acknowledged.length };
 }
