@@ -16,7 +16,7 @@ test("an escalation goes on at the next leader, and a heartbeat that was due mea
   const cluster = await makeCluster(t, await startNats(t), ["a", "b"], {
     PRISM_WEBHOOKS_ALLOW_PRIVATE_CIDRS: "127.0.0.0/8",
     // With the old leader's lease and the start it is longer than the heartbeat may be silent.
-    PRISM_CLUSTER_DEAD_MS: "12000",
+    PRISM_CLUSTER_DEAD_MS: "5000",
   });
   const origin = cluster.nodes[0] as ClusterNode;
   let heartbeat = { id: "", pingUrl: "" };
@@ -24,9 +24,9 @@ test("an escalation goes on at the next leader, and a heartbeat that was due mea
     const body = { name: "due meanwhile", kind: "simple", timeoutMs: 60_000, graceMs: 60_000, projectId: "default" };
     heartbeat = await callerOf(() => ({ url: origin.url, token: own })).call("POST", "/heartbeats", body);
   });
-  // The API takes a minute at least.
+  // The API takes a minute at least. The grace is longer than the lease, which the next leader waits for.
   closing(openForWriting({ file: origin.file, busyTimeoutMs: 5000 }), (connection) =>
-    connection.prepare("update heartbeats set timeoutMs = 6000, graceMs = 8000").run(),
+    connection.prepare("update heartbeats set timeoutMs = 1000, graceMs = 9000").run(),
   );
   assert.equal(origin.command("cluster", "init").status, 0);
   await Promise.all(cluster.nodes.map((node) => node.start()));

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { createServer } from "node:http";
 import type { Socket } from "node:net";
-import test from "node:test";
+import test, { describe } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { webhookReceiver } from "../e2e/outage/receivers.ts";
 import { callerOf } from "../e2e/outage/site.ts";
@@ -143,17 +143,20 @@ async function cutLeader(t: Scope, degraded: "hold" | "page", namespace: Namespa
   await eventually("it escalates on", () => receiver.ledger.accepted.some(({ at }) => at > before), PATIENCE_MS);
 }
 
-test("a leader whose way to the log is cut writes nothing, and begins no call later than its lease", async (t) => {
-  // Only root may make namespaces; others cut the way by a process between that passes nothing.
-  const namespaces = [makeNamespace(t), makeNamespace(t)] as const;
-  t.diagnostic(namespaces[0] ? "cut: the cable of a network namespace" : "cut: a process between");
-  await Promise.all([
-    cutLeader(t, "hold", namespaces[0]),
-    cutLeader(t, "page", namespaces[1]),
-    ...(namespaces[0] ? [cutLeader(t, "hold", null)] : []),
-  ]);
-});
+/* At the same time, because a leader that is cut off goes on for twenty seconds. */
+describe("a leader that is cut off, or hangs", { concurrency: true }, () => {
+  test("a leader whose way to the log is cut writes nothing, and begins no call later than its lease", async (t) => {
+    // Only root may make namespaces; others cut the way by a process between that passes nothing.
+    const namespaces = [makeNamespace(t), makeNamespace(t)] as const;
+    t.diagnostic(namespaces[0] ? "cut: the cable of a network namespace" : "cut: a process between");
+    await Promise.all([
+      cutLeader(t, "hold", namespaces[0]),
+      cutLeader(t, "page", namespaces[1]),
+      ...(namespaces[0] ? [cutLeader(t, "hold", null)] : []),
+    ]);
+  });
 
-test("a leader that hangs writes nothing and begins no call when it goes on", async (t) => {
-  await Promise.all([hangLeader(t, "hold"), hangLeader(t, "page")]);
+  test("a leader that hangs writes nothing and begins no call when it goes on", async (t) => {
+    await Promise.all([hangLeader(t, "hold"), hangLeader(t, "page")]);
+  });
 });

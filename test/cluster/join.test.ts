@@ -40,7 +40,10 @@ test("a server with data becomes the first node of a cluster, and ends it again 
   const token = await cluster.token();
   await sendEvent(b, token, "together");
   await cluster.requireEqual();
-  const status = a.command("cluster", "status", "--json");
+  const [status, refused] = await Promise.all([
+    a.run("cluster", "status", "--json"),
+    a.run("cluster", "leave", "--yes"),
+  ]);
   const { nodes } = JSON.parse(status.stdout) as { nodes: { node: string; isLeader: boolean }[] };
   assert.deepEqual(
     nodes.map(({ node, isLeader }) => [node, isLeader]),
@@ -49,19 +52,22 @@ test("a server with data becomes the first node of a cluster, and ends it again 
       ["b", false],
     ],
   );
-  const refused = a.command("cluster", "leave", "--yes");
-  assert.deepEqual([refused.status, /stop the other nodes first, the leader last: b/.test(refused.stderr)], [3, true]);
-  await a.kill();
+  assert.deepEqual([refused.code, /stop the other nodes first, the leader last: b/.test(refused.stderr)], [3, true]);
+  await a.stop();
   await eventually("the other node leads", async () => (await typesAt(b, token).catch(() => [])).length === 2, 60_000);
   assert.deepEqual(await typesAt(b, token), ["alone", "together"]);
   assert.equal(await b.stop(), 0);
-  const digest = JSON.parse(b.command("cluster", "digest", "--json").stdout) as { tables: { table: string }[] };
+  const [unconfirmed, { stdout }] = await Promise.all([
+    b.run("cluster", "leave"),
+    b.run("cluster", "digest", "--json"),
+  ]);
+  assert.equal(unconfirmed.code, 2, "not without a confirmation");
+  const digest = JSON.parse(stdout) as { tables: { table: string }[] };
   assert.ok(digest.tables.some(({ table }) => table === "events"));
   await assert.rejects(
     b.alone(() => Promise.resolve()),
     /belongs to a cluster.*prism cluster leave$/m,
   );
-  assert.equal(b.command("cluster", "leave").status, 2, "not without a confirmation");
   assert.notDeepEqual(await b.leaderNotes(), []);
   assert.equal(b.command("cluster", "leave", "--yes").status, 0);
   assert.deepEqual(await b.leaderNotes(), [], "nothing of the cluster is left");
@@ -91,8 +97,8 @@ test("a node that was away while the log was shortened copies the leader's datab
   await stranger.start().catch(() => undefined);
   assert.equal(await stranger.ended(), 3);
   assert.match(stranger.output, /different values of cluster\.secret/);
-  const [status, doctor] = [stranger.command("cluster", "status"), stranger.command("doctor")];
-  assert.deepEqual([status.status, /cluster\.secret of this machine differs/.test(status.stderr)], [8, true]);
+  const [status, doctor] = await Promise.all([stranger.run("cluster", "status"), stranger.run("doctor")]);
+  assert.deepEqual([status.code, /cluster\.secret of this machine differs/.test(status.stderr)], [8, true]);
   assert.match(doctor.stdout, /FAIL +cluster nodes +messages of nodes cannot be opened: cluster\.secret/);
   // As of a database that had other rows.
   const noted = join(away.dir, "audit.head");

@@ -10,7 +10,7 @@ import { startCluster } from "./support/nodes.ts";
 
 /* `npm run test:cluster` kills a hundred times. */
 
-const KILLS = Number(process.env["PRISM_TEST_KILLS"] ?? 8);
+const KILLS = Number(process.env["PRISM_TEST_KILLS"] ?? 6);
 const KINDS = ["leader", "follower", "nats-server", "machine"] as const;
 const PATIENCE_MS = 120_000;
 

@@ -214,6 +214,17 @@ export interface TestCluster {
   requireEqual(): Promise<void>;
 }
 
+/** @returns the node that leads, and the one of two that follows it */
+export async function rolesOf(cluster: TestCluster): Promise<readonly [leader: ClusterNode, follower: ClusterNode]> {
+  const leader = await cluster.leader();
+  const follower = cluster.nodes.find((node) => node !== leader);
+  assert.ok(follower);
+  // The leader answers a moment before its first message as a leader.
+  const leaderOf = async () => (await follower.health())?.leader;
+  await eventually("the other node follows it", async () => (await leaderOf()) === leader.name, PATIENCE_MS);
+  return [leader, follower];
+}
+
 /** Nodes with empty directories, which form a cluster by their configuration alone. */
 export async function startCluster(
   t: Scope,
@@ -280,7 +291,7 @@ export async function makeCluster(
 /** Records that change nothing, such as beats, are not in every file: rows are compared, not positions. */
 async function requireEqual(nodes: readonly ClusterNode[]): Promise<void> {
   let found: string[] = [];
-  for (const until = Date.now() + PATIENCE_MS; Date.now() < until; await setTimeout(500)) {
+  for (const until = Date.now() + PATIENCE_MS; Date.now() < until; await setTimeout(100)) {
     const [first = [], ...others] = await Promise.all(nodes.map((node) => node.digest()));
     found = others.flatMap((other) => differing(first, other));
     if (found.length === 0) return;

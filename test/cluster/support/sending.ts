@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import type { TestContext } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { eventually } from "../../helpers/eventually.ts";
-import { startNats } from "./nats.ts";
-import { type ClusterNode, startCluster, type TestCluster } from "./nodes.ts";
+import { type ClusterNode, rolesOf, type TestCluster } from "./nodes.ts";
+
+/** Between two events: the nodes have other work, too. */
+const PAUSE_MS = 5;
 
 /** Sends events one after the other until it is stopped. @returns the ids that were acknowledged */
 export function sendEvents(target: () => string, token: string) {
@@ -22,7 +23,7 @@ export function sendEvents(target: () => string, token: string) {
       const body = (await reply?.json().catch(() => null)) as { id?: string } | null;
       if (reply?.status === 202 && body?.id !== undefined) acknowledged.push(body.id);
       else failed.push(reply?.status ?? 0);
-      await setTimeout(2);
+      await setTimeout(PAUSE_MS);
     }
   })();
   return {
@@ -63,13 +64,11 @@ export function other(cluster: TestCluster, node: ClusterNode): ClusterNode {
   return found;
 }
 
-/** Two nodes, and events that come through the one that follows. */
-export async function sendingThroughStandby(t: TestContext) {
-  const cluster = await startCluster(t, await startNats(t), ["a", "b"]);
-  const first = await cluster.leader();
-  const standby = other(cluster, first);
+/** Events that come through the one of two nodes that follows. */
+export async function sendingThroughStandby(cluster: TestCluster) {
+  const [first, standby] = await rolesOf(cluster);
   const token = await cluster.token();
   const sending = sendEvents(() => standby.url, token);
   await eventually("events are stored", () => sending.acknowledged.length > 20);
-  return { cluster, first, standby, token, sending, before: sending.acknowledged.length };
+  return { first, standby, token, sending, before: sending.acknowledged.length };
 }
