@@ -69,7 +69,8 @@ test("a program that test files say they need is in the list, and one that they 
 });
 
 test("a file whose program is missing is left out by name, with the command that installs it", () => {
-  const { TEST_EVENTS: _, NODE_TEST_CONTEXT: __, ...env } = { ...process.env, PATH: "/nowhere" };
+  const { TEST_EVENTS: _, NODE_TEST_CONTEXT: __, ...others } = process.env;
+  const env = { ...others, PATH: "/nowhere" };
   const args = [join(root, "scripts/test.mjs"), "test/deploy/caddy.test.ts"];
   const { status, stderr } = spawnSync(process.execPath, args, { env, encoding: "utf8" });
   assert.equal(status, 1);

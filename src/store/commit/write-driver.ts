@@ -22,10 +22,20 @@ import type { Sequences } from "./sequences.ts";
 import type { AuditRow } from "./write-set.ts";
 import type { WriterPort, WriterRequest } from "./writers.ts";
 
+/**
+ * The drivers decide themselves who waits for the writer: transactions share a commit, and one that does
+ * not end is passed by. By default kysely lets one at a time acquire a connection of SQLite.
+ */
+class SharedAdapter extends SqliteAdapter {
+  override get supportsMultipleConnections(): boolean {
+    return true;
+  }
+}
+
 /** Kysely over a driver of one query at a time, with Kysely's SQLite adapter and compiler. */
 export function kyselyOver(driver: Driver): Kysely<Schema> {
   const dialect: Dialect = {
-    createAdapter: () => new SqliteAdapter(),
+    createAdapter: () => new SharedAdapter(),
     createDriver: () => driver,
     createIntrospector: (db) => new SqliteIntrospector(db),
     createQueryCompiler: () => new SqliteQueryCompiler(),
