@@ -74,6 +74,14 @@ export const ENTRIES: Readonly<Record<string, Entry>> = {
     const { id } = (await call(server, "POST", "/api/v1/notifications", token, made)) as { id: string };
     return { ...json(`/api/v1/notifications/${id}/acknowledge`, bearer(token), ["{}"]), method: "PUT" };
   },
+  page: (_, { token, userId }) =>
+    json("/api/v1/incidents", bearer(token), [JSON.stringify({ title: "Look at db-2", users: [userId] })]),
+  storm: async (server, { token, userId, apiKey }) => {
+    const suppression = { count: 3, windowMs: 60_000 };
+    const made = { name: "storm", condition: "event.type == 'storm'", targetUsers: [userId], suppression };
+    await call(server, "POST", "/api/v1/rules", token, made);
+    return json("/events", { "X-API-Key": apiKey }, [JSON.stringify({ type: "storm", payload: { n: 1 } })]);
+  },
   "rule changed": async (server, { token, userId }) => {
     const made = { name: "changed", condition: "event.type == 'kind.x'", targetUsers: [userId] };
     const { id } = (await call(server, "POST", "/api/v1/rules", token, made)) as { id: string };
