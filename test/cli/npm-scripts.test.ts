@@ -42,11 +42,12 @@ interface Call {
 
 /** The calls of a script, one after the other, without variables set for them; `./dist/prism` counts as its source. */
 function callsOf(script: string): Call[] {
-  return script.split(" && ").map((part) => {
+  // After ` -- ` are the words for the Node that ready.mjs goes on with.
+  return script.split(/ && | -- /).map((part) => {
     const [program = "", ...args] = part
       .replace("./dist/prism", "bin/prism.ts")
       .replace(/^([A-Z_]+=\S+ )+/, "")
-      .replace(/^node (--watch |--import tsx )*/, "")
+      .replace(/^(node )?(--watch |--import tsx )*/, "")
       .split(" ");
     return { program, args };
   });
