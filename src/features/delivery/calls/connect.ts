@@ -195,7 +195,8 @@ async function secured(
       reject(error);
     };
     const aborted = (): void => end(signal?.reason ?? new Error("aborted"));
-    const failed = (cause: Error): void => end(new NoAnswer(`no TLS: ${cause.message}`, { phase: "tls", cause }));
+    const failed = (cause: Error): void =>
+      end(new NoAnswer(`no TLS: ${withoutAdvice(cause)}`, { phase: "tls", cause }));
     const closed = (): void => end(new NoAnswer("no TLS: the connection was closed", { phase: "tls" }));
     const limit = setTimeout(() => end(late("tls", tlsMs)), tlsMs);
     signal?.addEventListener("abort", aborted, { once: true });
@@ -204,6 +205,9 @@ async function secured(
     tls.on("close", closed);
   });
 }
+
+/** Node 24 adds how a Node of one's own is started: `; if the root CA is installed locally, try …`. */
+const withoutAdvice = ({ message }: Error): string => message.replace(/; if the root CA .*$/, "");
 
 const WHAT: Readonly<Record<CallPhase, string>> = {
   dns: "host name not resolved",
