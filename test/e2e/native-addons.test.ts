@@ -18,7 +18,9 @@ import { temporaryDir } from "../helpers/store.ts";
 import { PrismBinary } from "./prism-binary.ts";
 
 const ADDON = "better_sqlite3.node";
-const bytes = readFileSync(join(import.meta.dirname, "../../node_modules/better-sqlite3/build/Release", ADDON));
+const bytes = readFileSync(
+  join(import.meta.dirname, `../../node_modules/better-sqlite3/prebuilds/linux-${process.arch}.node`),
+);
 const folderName = createHash("sha256").update(bytes).digest("hex").slice(0, 16);
 const NOT_AN_ADDON = "this must never be loaded";
 
