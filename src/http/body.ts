@@ -1,5 +1,6 @@
 import { createGunzip } from "node:zlib";
 import { PrismError } from "../core/errors.ts";
+import { charsetIn, isKnownCharset } from "../core/text/decode-text.ts";
 import { addressGroup } from "./client-address.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Route } from "./route.ts";
@@ -104,6 +105,12 @@ export function hasBody(exchange: Exchange): boolean {
   return exchange.contentLength > 0 || exchange.header("transfer-encoding") !== "";
 }
 
+/** Whether text in the declared charset can be read, see `decodeText`. */
+export function isReadable(exchange: Exchange): boolean {
+  const charset = charsetIn(exchange.header("content-type"));
+  return charset === null || isKnownCharset(charset);
+}
+
 /** @throws UNSUPPORTED_MEDIA_TYPE */
 function requireBodyType(exchange: Exchange, route: Route): void {
   const isJsonTaken = route.raw === undefined || route.raw.types.includes("application/json");
@@ -114,11 +121,9 @@ function requireBodyType(exchange: Exchange, route: Route): void {
     exchange.header("content-encoding") === ""
   )
     return;
-  const [type = "", ...parameters] = exchange.header("content-type").toLowerCase().split(";");
+  const [type = ""] = exchange.header("content-type").toLowerCase().split(";");
   const accepted: readonly string[] = route.raw?.types ?? ["application/json"];
-  const charset = parameters.map((parameter) => parameter.trim()).find((parameter) => parameter.startsWith("charset="));
-  const isUtf8 = charset === undefined || /^charset="?utf-?8"?$/.test(charset);
-  if (!accepted.includes("*") && (!accepted.includes(type.trim()) || !isUtf8)) {
+  if (!accepted.includes("*") && (!accepted.includes(type.trim()) || !isReadable(exchange))) {
     throw new PrismError("UNSUPPORTED_MEDIA_TYPE", `Send ${accepted.join(" or ")} in UTF-8`);
   }
   if (route.raw?.encoded === true) return;

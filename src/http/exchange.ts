@@ -117,6 +117,8 @@ export class Exchange {
   payer: WorkAccount | null | undefined = undefined;
   /** Charges the work of this request; set by the kernel. */
   work: ChargesWork | null = null;
+  /** What was done with bytes of the body that are not UTF-8, for the log; null: nothing. */
+  textNote: string | null = null;
   /** The payer is in debt: why a body longer than {@link maxBodyBytes} is refused. */
   debt: Debt | null = null;
   /** The check of another issuer's token, which the caller is found by afterwards. */

@@ -397,7 +397,7 @@ export class HttpKernel implements BodySink {
       return;
     }
     this.#work.beforeRead(exchange, route);
-    const given = bodyValue(route, body, (members) => this.#work.charge(exchange, { members }));
+    const given = bodyValue(route, body, exchange, (members) => this.#work.charge(exchange, { members }));
     this.#work.beforeRaw(exchange, route, body);
     const params = route.params ? checkShape(route.params, exchange.params, "path") : undefined;
     const query = queryOf(route, exchange.queryText);

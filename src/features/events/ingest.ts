@@ -1,10 +1,10 @@
 import type * as v from "valibot";
 import { PrismError } from "../../core/errors.ts";
-import { decodeUtf8 } from "../../core/json-text.ts";
 import { type DeferredPromise, deferred } from "../../core/promises.ts";
 import { missingPermission } from "../../http/access.ts";
 import type { BodyReader } from "../../http/body.ts";
 import type { Exchange } from "../../http/exchange.ts";
+import { jsonBodyText } from "../../http/input.ts";
 import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
 import { ANSWERS_LATER, type Awaitable, Reply, type RouteAnswer } from "../../http/route.ts";
 import { SURE_BYTES } from "../../http/work-budget.ts";
@@ -74,10 +74,8 @@ function receive(
   if (request.principal.kind === "apiKey") projects.storage.requireRoom(request.principal.projectId);
   const foreign = foreignEvents(request.exchange, body);
   if (foreign === "[]") return new Reply(202, NOTHING_STORED);
-  const text = foreign ?? decodeUtf8(body);
-  if (text === undefined)
-    throw new PrismError("MALFORMED_JSON", "The body is not UTF-8, or begins with a byte order mark");
-  request.isAscii = foreign === null && text.length === body.length;
+  const text = foreign ?? jsonBodyText(body, request.exchange);
+  request.isAscii = foreign === null && text.length === body.length && request.exchange.textNote === null;
   const type = request.exchange.header("content-type");
   const isNdjson =
     foreign === null && type !== "application/json" && type.toLowerCase().startsWith("application/x-ndjson");
