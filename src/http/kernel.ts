@@ -205,12 +205,16 @@ export class HttpKernel implements BodySink {
     return match && "mount" in match ? (match.mount.route.options?.(exchange) ?? null) : null;
   }
 
-  /** @throws LENGTH_REQUIRED for a chunked body that the settings or the method do not allow. */
-  #requireLength({ method }: Exchange): void {
+  /** @throws LENGTH_REQUIRED for a chunked body that the settings, the method or trailers do not allow. */
+  #requireLength(exchange: Exchange): void {
+    const { method } = exchange;
     if (this.#parts.acceptsChunked === false)
       throw new PrismError("LENGTH_REQUIRED", "Send Content-Length; this server accepts no chunked bodies");
     if (method === "GET" || method === "HEAD" || method === "OPTIONS")
       throw new PrismError("LENGTH_REQUIRED", `A ${method} request accepts no chunked body`);
+    // The library reads trailers as the next request's head: what is stored here would be sent again.
+    if (exchange.header("trailer") !== "")
+      throw new PrismError("LENGTH_REQUIRED", "Send Content-Length; this server accepts no trailers");
   }
 
   /**

@@ -129,11 +129,13 @@ test("what happens on the way is tried again: silence, a reset, a body without e
   assert.notEqual((error as Error).name, "PermanentError");
 });
 
-test("12.6 a webhook whose name leads to a private address by now is not called, and the message is dead", async (t) => {
+test("12.6 a webhook whose name leads to a private address by now is not called, and is tried again as one that has no address", async (t) => {
   const { world, notification } = await umasWorld(t, { resolve: async () => [{ address: "10.0.0.1", family: 4 }] });
   const { id } = await world.webhook("https://rebound.invalid/", { userId: "uma" });
   const error = await thrownBy(sendBy(world.sender, world.attempt(notification, { userId: "uma", target: id })));
-  assert.deepEqual([(error as Error).name, (await world.row(id)).failures], ["PermanentError", 1]);
+  assert.notEqual((error as Error).name, "PermanentError");
+  assert.equal((await world.row(id)).failures, 1);
+  assert.match(String(error), /The host name could not be resolved/);
   assert.doesNotMatch(String(error), /10\.0\.0\.1/);
 });
 

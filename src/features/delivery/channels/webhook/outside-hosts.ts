@@ -64,16 +64,16 @@ export class OutsideHosts {
 
   async #addressesOf(host: string): Promise<readonly ResolvedAddress[]> {
     const addresses = await this.#resolve(host).catch((cause: unknown) => {
-      throw unresolved(new UnresolvedHostError(host, { cause }));
+      throw new UnresolvedName(new UnresolvedHostError(host, { cause }));
     });
-    if (addresses.length === 0) throw unresolved(new UnresolvedHostError(host));
+    if (addresses.length === 0) throw new UnresolvedName(new UnresolvedHostError(host));
     return addresses;
   }
 
   /** The error omits the address: users must not learn how the operator's network resolves. */
   #requireAddress({ protocol, port }: URL, address: string, isGiven: boolean): void {
     if (this.#own.has(address)) return;
-    if (!isPublicAddress(address)) throw isGiven ? refused(PRIVATE_ADDRESS) : unresolved();
+    if (!isPublicAddress(address)) throw isGiven ? refused(PRIVATE_ADDRESS) : new UnresolvedName();
     if (protocol !== "https:" && !this.#rules.allowsHttp) throw refused("only https is let out");
     const number = port === "" ? (protocol === "https:" ? 443 : 80) : Number(port);
     if (!this.#ports.has(number)) throw refused(`port ${number} is not let out (webhooks.allowPorts)`);
@@ -91,7 +91,7 @@ export class UnresolvedHostError extends Error {
 
 /**
  * The addresses of a URL that is called now. @throws URL_REFUSED; NoAnswer for a name that does not
- * resolve, or not in time; the signal's reason
+ * resolve, or not in time, or to an address that is not public; the signal's reason
  */
 export async function addressesOf(
   hosts: OutsideHosts,
@@ -102,7 +102,8 @@ export async function addressesOf(
   try {
     return await withinDns(hosts.require(url), limits, signal);
   } catch (error) {
-    if (!(error instanceof PrismError && error.cause instanceof UnresolvedHostError)) throw error;
+    // Routers, captive portals and filters give private addresses for a moment.
+    if (!(error instanceof UnresolvedName)) throw error;
     throw new NoAnswer(error.message, { phase: "dns", cause: error });
   }
 }
@@ -120,6 +121,10 @@ function refused(why: string): PrismError {
   return new PrismError("URL_REFUSED", `The URL is refused: ${why}`);
 }
 
-function unresolved(cause?: UnresolvedHostError): PrismError {
-  return new PrismError("URL_REFUSED", NO_PUBLIC_ADDRESS, cause ? { cause } : {});
+/** A name without an address, or with one that is not public. */
+class UnresolvedName extends PrismError {
+  override readonly name = "UnresolvedName";
+  constructor(cause?: UnresolvedHostError) {
+    super("URL_REFUSED", NO_PUBLIC_ADDRESS, cause ? { cause } : {});
+  }
 }
