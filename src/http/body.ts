@@ -105,6 +105,17 @@ export function hasBody(exchange: Exchange): boolean {
   return exchange.contentLength > 0 || exchange.header("transfer-encoding") !== "";
 }
 
+/** @throws LENGTH_REQUIRED for a chunked body that the settings, the method or its trailers do not allow */
+export function requireLength({ method, announcesTrailers }: Exchange, acceptsChunked: boolean): void {
+  if (!acceptsChunked)
+    throw new PrismError("LENGTH_REQUIRED", "Send Content-Length; this server accepts no chunked bodies");
+  if (method === "GET" || method === "HEAD" || method === "OPTIONS")
+    throw new PrismError("LENGTH_REQUIRED", `A ${method} request accepts no chunked body`);
+  // Its sender would read the library's answer to the trailers, and send again what is stored here.
+  if (announcesTrailers)
+    throw new PrismError("LENGTH_REQUIRED", "Send Content-Length; this server accepts no trailers");
+}
+
 /** Whether text in the declared charset can be read, see `decodeText`. */
 export function isReadable(exchange: Exchange): boolean {
   const charset = charsetIn(exchange.header("content-type"));

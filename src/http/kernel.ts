@@ -5,7 +5,7 @@ import { PrismError, STATUS_OF } from "../core/errors.ts";
 import { OPERATOR, type Principal } from "../core/principal.ts";
 import { CorsPolicy, requireAccess } from "./access.ts";
 import type { AccessLog } from "./access-log.ts";
-import { type BodyReader, type BodySink, bodyLimitOf, hasBody, isRestDropped } from "./body.ts";
+import { type BodyReader, type BodySink, bodyLimitOf, hasBody, isRestDropped, requireLength } from "./body.ts";
 import { type AddressReader, addressGroup, coarseAddressGroup, isFromThisMachine } from "./client-address.ts";
 import {
   type Authenticator,
@@ -136,7 +136,7 @@ export class HttpKernel implements BodySink {
     const dialect = this.#dialectOf(exchange);
     if (dialect) CorsPolicy.applyAny(exchange);
     else this.#parts.cors().apply(exchange);
-    if (exchange.isChunked) this.#requireLength(exchange);
+    if (exchange.isChunked) requireLength(exchange, this.#parts.acceptsChunked !== false);
     const { router, cors } = this.#parts;
     if (exchange.method === "OPTIONS") {
       this.#countUnrouted(exchange);
@@ -203,18 +203,6 @@ export class HttpKernel implements BodySink {
     const match = this.#parts.router.find("POST", this.#pathOf(exchange, dialect));
     if (match && "mount" in match) exchange.params = match.params;
     return match && "mount" in match ? (match.mount.route.options?.(exchange) ?? null) : null;
-  }
-
-  /** @throws LENGTH_REQUIRED for a chunked body that the settings, the method or trailers do not allow. */
-  #requireLength(exchange: Exchange): void {
-    const { method } = exchange;
-    if (this.#parts.acceptsChunked === false)
-      throw new PrismError("LENGTH_REQUIRED", "Send Content-Length; this server accepts no chunked bodies");
-    if (method === "GET" || method === "HEAD" || method === "OPTIONS")
-      throw new PrismError("LENGTH_REQUIRED", `A ${method} request accepts no chunked body`);
-    // The library reads trailers as the next request's head: what is stored here would be sent again.
-    if (exchange.header("trailer") !== "")
-      throw new PrismError("LENGTH_REQUIRED", "Send Content-Length; this server accepts no trailers");
   }
 
   /**

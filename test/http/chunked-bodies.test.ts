@@ -4,6 +4,7 @@ import test from "node:test";
 import * as v from "valibot";
 import { type Route, route, undescribed } from "../../src/http/route.ts";
 import { startPrism } from "../helpers/prism.ts";
+import { countOf } from "../helpers/tables.ts";
 import { startBareKernel } from "./support/bare-kernel.ts";
 import { errorCodeOf, exchangeRaw, RawConnection, requestText } from "./support/raw-connection.ts";
 
