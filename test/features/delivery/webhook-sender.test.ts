@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
+import type { ServerResponse } from "node:http";
 import test, { type TestContext } from "node:test";
 import { SEALED_COLUMNS } from "../../../src/app/sealed-columns.ts";
 import { SealedBox } from "../../../src/core/sealed-box.ts";
@@ -107,6 +108,18 @@ test("what a webhook answers decides: taken, later, again, or never", async (t) 
   peer.answer = status(204);
   await send();
   assert.equal((await world.row(hook.id)).failures, 0, "one that is taken ends the row of failures");
+});
+
+test("a page in place of an answer is tried again, with its first words; a text is an answer", async (t) => {
+  const { peer, send } = await umasWorld(t);
+  const html = (body: string) => (response: ServerResponse) =>
+    void response.writeHead(200, { "Content-Type": "text/html" }).end(body);
+  peer.answer = html("<!doctype html><title>Hotel</title><h1>Sign in</h1>");
+  const error = await thrownBy(send());
+  assert.equal((error as Error).constructor, Error);
+  assert.match(String(error), /the webhook answered 200 with a page: .*Sign in/);
+  peer.answer = html("ok");
+  assert.deepEqual(await send(), {});
 });
 
 test("what happens on the way is tried again: silence, a reset, a body without end, a name without address", async (t) => {
