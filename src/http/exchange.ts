@@ -318,14 +318,14 @@ export class Exchange {
    */
   #write(status: number, body: string | Uint8Array | null, lines: string, fixedHeaders: string, close: boolean): void {
     if (this.#isOver) return;
-    if (this.announcesTrailers && this.#isInCallback) {
-      this.#isOver = true;
-      this.#writeNow(status, flushed(body), lines, fixedHeaders, true);
-      this.#onEnd(this, status);
-      return;
-    }
     if (this.#isChunked && !this.#isPutOff) {
       this.#isPutOff = true;
+      if (this.#isInCallback && this.announcesTrailers) {
+        this.#isOver = true;
+        this.#writeNow(status, flushed(body), lines, fixedHeaders, true);
+        this.#onEnd(this, status);
+        return;
+      }
       setImmediate(() => this.#write(status, body, lines, fixedHeaders, true));
       return;
     }

@@ -11,12 +11,13 @@ interface Repaired {
 /**
  * Mends the faults of JSON that templates and scripts make: bare control characters, unknown escapes
  * and quotes inside texts, commas before an end, missing values, and the texts and words of Python.
- * @returns null for a long text
+ * @returns null for a long text, and where a quote may be a member's: a secret by its name would be text
  */
 export function repairJson(text: string): Repaired | null {
   if (text.length > MAX_REPAIRED) return null;
   const repair = new Repair(text);
-  return { text: repair.run(), faults: [...repair.faults] };
+  const mended = repair.run();
+  return repair.isUnclear ? null : { text: mended, faults: [...repair.faults] };
 }
 
 const WORDS: Readonly<Record<string, string>> = {
@@ -34,6 +35,8 @@ const AFTER_KEY = /\s*:/y;
 /** One pass over a text, which copies what is JSON and mends the rest. Never more strict than JSON. */
 class Repair {
   readonly faults = new Set<string>();
+  /** A quote inside a text is followed by a colon, as a name is. */
+  isUnclear = false;
   readonly #text: string;
   readonly #out: string[] = [];
   /** The brackets around the position. */
@@ -110,6 +113,7 @@ class Repair {
       if (char === '"') {
         this.#out.push('\\"');
         if (quote === '"') this.faults.add("a quote inside a text");
+        this.isUnclear ||= this.#matches(AFTER_KEY, this.#at + 1);
       } else if (char === "\\") this.#escape(quote);
       else if (char < " ") this.#mend(CONTROLS[char] ?? controlEscape(char), "a bare control character");
       else this.#out.push(char);
@@ -133,7 +137,7 @@ class Repair {
   /** Whether the quote here ends its text, as what follows shows. */
   #isEnd(isKey: boolean): boolean {
     const after = this.#at + 1;
-    if (isKey) return this.#matches(AFTER_KEY, after);
+    if (isKey) return true;
     if (!this.#matches(AFTER_TEXT, after)) return false;
     if (this.#open.at(-1) !== "{") return true;
     return !this.#matches(/\s*,/y, after) || this.#matches(NEXT_MEMBER, after);
