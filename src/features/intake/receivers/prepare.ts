@@ -95,7 +95,7 @@ export function prepare(
   const content = readContent(request, { needsJson: given.needsJson, maxMembers: limits.members });
   const input = mappingInput(given, request, content, redaction, limits.members);
   const made = planRequest(given, texts.mapping, input, now, limits);
-  const plan = { ...made, problem: listed(content.problem, made.problem) };
+  const plan = { ...made, problem: listed(content.problem ?? null, made.problem) };
   const steps = stepsTaken();
   const shown = Object(input.body) as { readonly content?: unknown };
   return {

@@ -29,7 +29,7 @@ export interface RequestContent {
   readonly form: Readonly<Record<string, string>> | null;
   readonly files: readonly UploadedFile[];
   /** For the log: what was done with bytes that are not UTF-8, and with text that is almost JSON. */
-  readonly problem: string | null;
+  readonly problem?: string | null;
 }
 
 /** A body has more members than may be parsed here. */

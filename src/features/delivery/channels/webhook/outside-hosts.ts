@@ -64,16 +64,16 @@ export class OutsideHosts {
 
   async #addressesOf(host: string): Promise<readonly ResolvedAddress[]> {
     const addresses = await this.#resolve(host).catch((cause: unknown) => {
-      throw new UnresolvedName(new UnresolvedHostError(host, { cause }));
+      throw unresolved(new UnresolvedHostError(host, { cause }));
     });
-    if (addresses.length === 0) throw new UnresolvedName(new UnresolvedHostError(host));
+    if (addresses.length === 0) throw unresolved(new UnresolvedHostError(host));
     return addresses;
   }
 
   /** The error omits the address: users must not learn how the operator's network resolves. */
   #requireAddress({ protocol, port }: URL, address: string, isGiven: boolean): void {
     if (this.#own.has(address)) return;
-    if (!isPublicAddress(address)) throw isGiven ? refused(PRIVATE_ADDRESS) : new UnresolvedName();
+    if (!isPublicAddress(address)) throw isGiven ? refused(PRIVATE_ADDRESS) : unresolved();
     if (protocol !== "https:" && !this.#rules.allowsHttp) throw refused("only https is let out");
     const number = port === "" ? (protocol === "https:" ? 443 : 80) : Number(port);
     if (!this.#ports.has(number)) throw refused(`port ${number} is not let out (webhooks.allowPorts)`);
@@ -119,6 +119,10 @@ function readUrl(text: string): URL {
 
 function refused(why: string): PrismError {
   return new PrismError("URL_REFUSED", `The URL is refused: ${why}`);
+}
+
+function unresolved(cause?: UnresolvedHostError): PrismError {
+  return new UnresolvedName(cause);
 }
 
 /** A name without an address, or with one that is not public. */
