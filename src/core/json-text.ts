@@ -132,8 +132,14 @@ export function parseJsonWithin(text: string, depth: number, charge?: (members: 
   }
 }
 
+/** Whether text starts with the mark of UTF-8. */
+export function hasByteOrderMark(bytes: Uint8Array): boolean {
+  return bytes.length >= 3 && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
+}
+
 /** Decodes UTF-8; undefined if invalid or with a byte order mark (RFC 8259 section 8.1). */
 export function decodeUtf8(bytes: Buffer): string | undefined {
+  // Not by the function: this runs for each event.
   if (bytes.length >= 3 && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) return undefined;
   // One byte a character, as of nearly all bodies, is copied without decoding.
   if (isAscii(bytes)) return bytes.toString("latin1");

@@ -15,6 +15,7 @@ export class AccessLog {
   readonly #durations: (labels: { route: string }) => Histogram;
   readonly #series = new Map<FoundRoute | null, { durations: Histogram; byStatus: Map<number, Counter> }>();
   readonly #refused = new LinesPerSecond(REFUSED_LINES_PER_SECOND);
+  readonly #noted = new LinesPerSecond(REFUSED_LINES_PER_SECOND);
   readonly #failures = new LinesPerSecond(REFUSED_LINES_PER_SECOND);
 
   constructor(log: Logger, metrics: Metrics) {
@@ -32,9 +33,10 @@ export class AccessLog {
     const durationMs = performance.now() - exchange.startedAt;
     this.#count(exchange, status, durationMs);
     const isQuiet = exchange.mount?.route.quiet === true;
-    if (isQuiet && status < 400) {
+    if (isQuiet && status < 400 && (exchange.textNote === null || !this.#noted.mayWrite())) {
       if (this.#log.isDebug()) this.#log.debug(fieldsOf(exchange, status, durationMs), "request");
-    } else if (!isQuiet || this.#refused.mayWrite()) this.#log.info(fieldsOf(exchange, status, durationMs), "request");
+    } else if (!isQuiet || status < 400 || this.#refused.mayWrite())
+      this.#log.info(fieldsOf(exchange, status, durationMs), "request");
   }
 
   /**
@@ -107,6 +109,7 @@ function fieldsOf(exchange: Exchange, status: number, durationMs: number): Recor
     // The route, never the URL: a path may contain a name, a query a token.
     route: exchange.mount?.path ?? null,
     status,
+    ...(exchange.textNote === null ? {} : { body: exchange.textNote }),
     durationMs: Math.round(durationMs * 100) / 100,
   };
 }

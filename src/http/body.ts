@@ -1,5 +1,6 @@
 import { createGunzip } from "node:zlib";
 import { PrismError } from "../core/errors.ts";
+import { charsetIn, isKnownCharset } from "../core/text/decode-text.ts";
 import { addressGroup } from "./client-address.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Route } from "./route.ts";
@@ -104,6 +105,23 @@ export function hasBody(exchange: Exchange): boolean {
   return exchange.contentLength > 0 || exchange.header("transfer-encoding") !== "";
 }
 
+/** @throws LENGTH_REQUIRED for a chunked body that the settings, the method or its trailers do not allow */
+export function requireLength({ method, announcesTrailers }: Exchange, acceptsChunked: boolean): void {
+  if (!acceptsChunked)
+    throw new PrismError("LENGTH_REQUIRED", "Send Content-Length; this server accepts no chunked bodies");
+  if (method === "GET" || method === "HEAD" || method === "OPTIONS")
+    throw new PrismError("LENGTH_REQUIRED", `A ${method} request accepts no chunked body`);
+  // Its sender would read the library's answer to the trailers, and send again what is stored here.
+  if (announcesTrailers)
+    throw new PrismError("LENGTH_REQUIRED", "Send Content-Length; this server accepts no trailers");
+}
+
+/** Whether text in the declared charset can be read, see `decodeText`. */
+export function isReadable(exchange: Exchange): boolean {
+  const charset = charsetIn(exchange.header("content-type"));
+  return charset === null || isKnownCharset(charset);
+}
+
 /** @throws UNSUPPORTED_MEDIA_TYPE */
 function requireBodyType(exchange: Exchange, route: Route): void {
   const isJsonTaken = route.raw === undefined || route.raw.types.includes("application/json");
@@ -114,11 +132,9 @@ function requireBodyType(exchange: Exchange, route: Route): void {
     exchange.header("content-encoding") === ""
   )
     return;
-  const [type = "", ...parameters] = exchange.header("content-type").toLowerCase().split(";");
+  const [type = ""] = exchange.header("content-type").toLowerCase().split(";");
   const accepted: readonly string[] = route.raw?.types ?? ["application/json"];
-  const charset = parameters.map((parameter) => parameter.trim()).find((parameter) => parameter.startsWith("charset="));
-  const isUtf8 = charset === undefined || /^charset="?utf-?8"?$/.test(charset);
-  if (!accepted.includes("*") && (!accepted.includes(type.trim()) || !isUtf8)) {
+  if (!accepted.includes("*") && (!accepted.includes(type.trim()) || !isReadable(exchange))) {
     throw new PrismError("UNSUPPORTED_MEDIA_TYPE", `Send ${accepted.join(" or ")} in UTF-8`);
   }
   if (route.raw?.encoded === true) return;

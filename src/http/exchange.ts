@@ -73,6 +73,15 @@ interface ChargesWork {
   isInDebt(exchange: Exchange, isSmall: boolean): boolean;
 }
 
+/** The library buffers 16 KiB of an answer; a longer one is sent at once, and its connection closed. */
+const UNBUFFERED_BYTES = 20_000;
+
+function flushed(body: string | Uint8Array | null): string {
+  return Buffer.from(body ?? "")
+    .toString("utf8")
+    .padEnd(UNBUFFERED_BYTES);
+}
+
 /**
  * One request and its answer. uWebSockets' request object is invalid after its callback, so
  * everything needed is read at once. Its response object is valid until it is answered or aborted,
@@ -117,6 +126,8 @@ export class Exchange {
   payer: WorkAccount | null | undefined = undefined;
   /** Charges the work of this request; set by the kernel. */
   work: ChargesWork | null = null;
+  /** What was done with bytes of the body that are not UTF-8, for the log; null: nothing. */
+  textNote: string | null = null;
   /** The payer is in debt: why a body longer than {@link maxBodyBytes} is refused. */
   debt: Debt | null = null;
   /** The check of another issuer's token, which the caller is found by afterwards. */
@@ -233,6 +244,14 @@ export class Exchange {
     this.#isChunked = (found & IS_CHUNKED) !== 0;
   }
 
+  /**
+   * The library reads trailers as another head, answers that with 426 and drops what waits to be sent:
+   * the refusal has to leave before.
+   */
+  get announcesTrailers(): boolean {
+    return this.#isChunked && this.header("trailer") !== "";
+  }
+
   /** The body's length is not known in advance. */
   get isChunked(): boolean {
     return this.#isChunked;
@@ -301,6 +320,12 @@ export class Exchange {
     if (this.#isOver) return;
     if (this.#isChunked && !this.#isPutOff) {
       this.#isPutOff = true;
+      if (this.#isInCallback && this.announcesTrailers) {
+        this.#isOver = true;
+        this.#writeNow(status, flushed(body), lines, fixedHeaders, true);
+        this.#onEnd(this, status);
+        return;
+      }
       setImmediate(() => this.#write(status, body, lines, fixedHeaders, true));
       return;
     }

@@ -2,7 +2,8 @@ import { isDeepStrictEqual } from "node:util";
 import * as v from "valibot";
 import { type Caller, runAs } from "../core/caller.ts";
 import { type ErrorDetail, invalidField, MAX_ERROR_DETAILS, PrismError } from "../core/errors.ts";
-import { decodeUtf8, jsonErrorPosition, scanJson } from "../core/json-text.ts";
+import { decodeUtf8, hasByteOrderMark, jsonErrorPosition, scanJson } from "../core/json-text.ts";
+import { charsetIn, decodeEscapes, decodeText } from "../core/text/decode-text.ts";
 import { requireAccess } from "./access.ts";
 import { memberLimitOf } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
@@ -128,16 +129,49 @@ interface ParseOptions {
   readonly maxMembers?: number | undefined;
   /** Called with the members before they are parsed. @throws WORK_LIMITED */
   readonly charge?: ((members: number) => void) | undefined;
+  /** Whose body it is, see {@link bodyText}. */
+  readonly exchange?: Exchange | undefined;
+}
+
+/**
+ * The text of a body, see `decodeText`. What was done with bytes that are not UTF-8 is in the log's
+ * line of the request.
+ */
+export function bodyText(body: Buffer, exchange?: Exchange): string {
+  const text = decodeUtf8(body);
+  return text !== undefined && charsetOf(exchange) === null ? text : otherText(body, exchange);
+}
+
+function charsetOf(exchange: Exchange | undefined): string | null {
+  const type = exchange?.header("content-type") ?? "";
+  // The most common one needs no search.
+  return type === "application/json" ? null : charsetIn(type);
+}
+
+function otherText(body: Buffer, exchange: Exchange | undefined): string {
+  const { text, note } = decodeText(body, charsetOf(exchange));
+  if (exchange) exchange.textNote ??= note;
+  return text;
+}
+
+/**
+ * The text of a JSON body, see {@link bodyText}. @throws MALFORMED_JSON for a byte order mark of UTF-8
+ * (RFC 8259 section 8.1)
+ */
+export function jsonBodyText(body: Buffer, exchange?: Exchange): string {
+  if (hasByteOrderMark(body)) throw new PrismError("MALFORMED_JSON", "The body begins with a byte order mark");
+  return bodyText(body, exchange);
 }
 
 /**
  * Parses a JSON body. @throws MALFORMED_JSON, with `position` if the engine reports it;
  * PAYLOAD_TOO_LARGE for too many members, and what `charge` throws
  */
-export function parseJson(body: Buffer, { maxMembers = MAX_JSON_MEMBERS, charge }: ParseOptions = {}): unknown {
-  const text = decodeUtf8(body);
-  if (text === undefined)
-    throw new PrismError("MALFORMED_JSON", "The body is not UTF-8, or begins with a byte order mark");
+export function parseJson(
+  body: Buffer,
+  { maxMembers = MAX_JSON_MEMBERS, charge, exchange }: ParseOptions = {},
+): unknown {
+  const text = jsonBodyText(body, exchange);
   const members = countMembers(text, maxMembers);
   charge?.(members);
   return parseJsonText(text);
@@ -187,33 +221,41 @@ export function queryOf(route: Route, text: string): unknown {
 
 /**
  * Parses query parameters into an object without prototype. `+` is a space (WHATWG URL,
- * application/x-www-form-urlencoded).
- * @throws VALIDATION_FAILED for a repeated parameter or invalid percent-encoding.
+ * application/x-www-form-urlencoded); bytes that are not UTF-8 are read as in `decodeText`.
+ * @param isStrict whether such bytes are refused @throws VALIDATION_FAILED for a repeated parameter or
+ * invalid percent-encoding.
  */
-export function parseQuery(text: string): Readonly<Record<string, string>> {
+export function parseQuery(
+  text: string,
+  { isStrict = false }: { readonly isStrict?: boolean } = {},
+): Readonly<Record<string, string>> {
   if (text === "") return NO_QUERY;
   const query: Record<string, string> = Object.create(null);
   for (const part of text.split("&")) {
     if (part === "") continue;
     const equals = part.indexOf("=");
     const [name, value] = equals < 0 ? [part, ""] : [part.slice(0, equals), part.slice(equals + 1)];
-    const decoded = decode(name);
+    const decoded = decode(name, isStrict);
     if (decoded in query) {
       throw invalidField("query", decoded, "is given more than once", "REPEATED");
     }
-    query[decoded] = decode(value);
+    query[decoded] = decode(value, isStrict);
   }
   return query;
 }
 
-function decode(text: string): string {
+function decode(text: string, isStrict: boolean): string {
   if (!/[%+]/.test(text)) return text;
   try {
     return decodeURIComponent(text.replaceAll("+", " "));
   } catch {
-    throw new PrismError("VALIDATION_FAILED", "The query is not percent-encoded UTF-8");
+    if (isStrict || BROKEN_ESCAPE.test(text))
+      throw new PrismError("VALIDATION_FAILED", "The query is not percent-encoded UTF-8");
+    return decodeEscapes(text);
   }
 }
+
+const BROKEN_ESCAPE = /%(?![\da-f]{2})/i;
 
 /** An object as parsed: its members are unchecked. */
 export type JsonMembers = Readonly<Record<string, unknown>>;
@@ -312,8 +354,13 @@ const EMPTY_OBJECT = Buffer.from("{}");
  * The unchecked value of the body, or its bytes for a route that reads those. A missing body counts
  * as `{}`. @param charge see {@link parseJson} @throws MALFORMED_JSON, PAYLOAD_TOO_LARGE
  */
-export function bodyValue(route: Route, body: Buffer, charge?: (members: number) => void): unknown {
+export function bodyValue(
+  route: Route,
+  body: Buffer,
+  exchange?: Exchange,
+  charge?: (members: number) => void,
+): unknown {
   if (route.raw) return body.length === 0 && route.raw.exact !== true ? EMPTY_OBJECT : body;
   if (!route.body) return undefined;
-  return body.length === 0 ? {} : parseJson(body, { maxMembers: memberLimitOf(route), charge });
+  return body.length === 0 ? {} : parseJson(body, { maxMembers: memberLimitOf(route), charge, exchange });
 }

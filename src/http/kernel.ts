@@ -5,7 +5,7 @@ import { PrismError, STATUS_OF } from "../core/errors.ts";
 import { OPERATOR, type Principal } from "../core/principal.ts";
 import { CorsPolicy, requireAccess } from "./access.ts";
 import type { AccessLog } from "./access-log.ts";
-import { type BodyReader, type BodySink, bodyLimitOf, hasBody, isRestDropped } from "./body.ts";
+import { type BodyReader, type BodySink, bodyLimitOf, hasBody, isRestDropped, requireLength } from "./body.ts";
 import { type AddressReader, addressGroup, coarseAddressGroup, isFromThisMachine } from "./client-address.ts";
 import {
   type Authenticator,
@@ -136,7 +136,7 @@ export class HttpKernel implements BodySink {
     const dialect = this.#dialectOf(exchange);
     if (dialect) CorsPolicy.applyAny(exchange);
     else this.#parts.cors().apply(exchange);
-    if (exchange.isChunked) this.#requireLength(exchange);
+    if (exchange.isChunked) requireLength(exchange, this.#parts.acceptsChunked !== false);
     const { router, cors } = this.#parts;
     if (exchange.method === "OPTIONS") {
       this.#countUnrouted(exchange);
@@ -203,14 +203,6 @@ export class HttpKernel implements BodySink {
     const match = this.#parts.router.find("POST", this.#pathOf(exchange, dialect));
     if (match && "mount" in match) exchange.params = match.params;
     return match && "mount" in match ? (match.mount.route.options?.(exchange) ?? null) : null;
-  }
-
-  /** @throws LENGTH_REQUIRED for a chunked body that the settings or the method do not allow. */
-  #requireLength({ method }: Exchange): void {
-    if (this.#parts.acceptsChunked === false)
-      throw new PrismError("LENGTH_REQUIRED", "Send Content-Length; this server accepts no chunked bodies");
-    if (method === "GET" || method === "HEAD" || method === "OPTIONS")
-      throw new PrismError("LENGTH_REQUIRED", `A ${method} request accepts no chunked body`);
   }
 
   /**
@@ -397,7 +389,7 @@ export class HttpKernel implements BodySink {
       return;
     }
     this.#work.beforeRead(exchange, route);
-    const given = bodyValue(route, body, (members) => this.#work.charge(exchange, { members }));
+    const given = bodyValue(route, body, exchange, (members) => this.#work.charge(exchange, { members }));
     this.#work.beforeRaw(exchange, route, body);
     const params = route.params ? checkShape(route.params, exchange.params, "path") : undefined;
     const query = queryOf(route, exchange.queryText);

@@ -4,6 +4,7 @@ import test from "node:test";
 import * as v from "valibot";
 import { type Route, route, undescribed } from "../../src/http/route.ts";
 import { startPrism } from "../helpers/prism.ts";
+import { countOf } from "../helpers/tables.ts";
 import { startBareKernel } from "./support/bare-kernel.ts";
 import { errorCodeOf, exchangeRaw, RawConnection, requestText } from "./support/raw-connection.ts";
 
@@ -94,6 +95,21 @@ test("clients that stream their body are served, one connection for each request
     sent.end(`{"type":"b"}\n`);
   });
   assert.equal(status, 202);
+});
+
+test("a chunked body that announces trailers is answered 411, and stores nothing", async (t) => {
+  const prism = await startPrism(t);
+  const head = [`Authorization: Bearer ${prism.adminToken}`, "Content-Type: application/json"];
+  const body = 'c\r\n{"type":"a"}\r\n0\r\nX-Checksum: 1\r\n\r\n';
+  for (const fields of [
+    ["Transfer-Encoding: chunked", "Trailer: X-Checksum"],
+    ["trailer: X-Checksum", "transfer-encoding: chunked"],
+  ]) {
+    const reply = await exchangeRaw(t, prism.app.port, requestText("POST", "/events", [...head, ...fields], body));
+    assert.deepEqual([reply.status, errorCodeOf(reply)], [411, "LENGTH_REQUIRED"]);
+    await reply.connection.closed();
+  }
+  assert.equal(countOf(prism, "events where type = 'a'"), 0);
 });
 
 test("chunked bodies are answered 411 where the settings refuse them, and of methods without a body", async (t) => {

@@ -110,3 +110,17 @@ function targetOf(tag: string): string {
   const url = (double ?? single ?? bare ?? "").trim();
   return /^(?:https?:|mailto:)\S+$/i.test(url) && url.length <= MAX_LINK ? url : "";
 }
+
+const PAGE_START = /^\s*(?:<\?xml[^>]{0,200}\?>\s*|<!--[\s\S]{0,1000}?-->\s*)*<(?:!doctype\s+html|html|head|body)\b/i;
+const MAX_PAGE = 16_384;
+const MAX_WORDS = 80;
+
+/**
+ * The first words of a page in place of another answer, as proxies, captive portals and logins send
+ * it; null for any other body. Short texts that a script calls HTML, such as `ok`, are none.
+ */
+export function wordsOfPage(contentType: string, body: string): string | null {
+  const start = body.slice(0, MAX_PAGE);
+  const isPage = PAGE_START.test(start) || (/^text\/html\b/i.test(contentType.trim()) && /^\s*<[a-z!]/i.test(start));
+  return isPage ? plainText(start).replace(/\s+/g, " ").trim().slice(0, MAX_WORDS) : null;
+}

@@ -23,6 +23,7 @@ import type { ChannelsContext } from "./context.ts";
 import { disableChannel, recordFailure, recordSuccess } from "./health.ts";
 import { continuationOf, errorOf, openChannel, recordSent, sendMessage } from "./messages.ts";
 import { type NoticeText, noticeOf, SEVERITIES, severityOf } from "./notice.ts";
+import { ringsOf } from "./preset.ts";
 import { activeChannels, findChannel, openFields } from "./store.ts";
 
 /** Event type that selects channels for notifications without an event. */
@@ -117,7 +118,8 @@ export async function placeOfChannel(
   const target = targetOfChannel(id);
   if (!row) return { target, provider: id, owner: id };
   const provider = hostOf(box, row) ?? row.preset;
-  const { group, rings = group === "sms" } = (await book.get(row.preset)) ?? {};
+  const preset = await book.get(row.preset);
+  const rings = preset === undefined ? false : ringsOf(preset);
   return { target, provider, owner: row.userId ?? `project ${row.projectId}`, rings };
 }
 

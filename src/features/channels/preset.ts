@@ -229,3 +229,8 @@ function isRegExp(source: string): boolean {
     return false;
   }
 }
+
+/** Whether a message of the service rings or costs. */
+export function ringsOf({ group, rings = group === "sms" }: Pick<Preset, "group" | "rings">): boolean {
+  return rings;
+}

@@ -1,8 +1,10 @@
+import { isUtf8 } from "node:buffer";
 import { PrismError } from "../../core/errors.ts";
-import { decodeUtf8 } from "../../core/json-text.ts";
+import { charsetIn, looksLikeText } from "../../core/text/decode-text.ts";
 import { sha256Hex } from "../../core/tokens.ts";
+import { isReadable } from "../../http/body.ts";
 import type { Exchange } from "../../http/exchange.ts";
-import { type JsonMembers, parseJson, parseQuery } from "../../http/input.ts";
+import { bodyText, type JsonMembers, parseJson, parseQuery } from "../../http/input.ts";
 import { MAX_EVENT_MEMBERS } from "./pipeline/read-events.ts";
 
 const CLOUD_EVENT = "application/cloudevents";
@@ -24,21 +26,16 @@ export function foreignEvents(exchange: Exchange, body: Buffer): string | null {
   const header = exchange.header("content-type").toLowerCase();
   const isBinary = exchange.header("ce-specversion") !== "";
   if (header === "application/json" && !isBinary) return body.length === 0 ? "{}" : null;
-  const [type = "", ...parameters] = header.split(";").map((part) => part.trim());
+  const type = (header.split(";", 1)[0] ?? "").trim();
   // The prefix of a batch is the longer one.
-  if (type.startsWith(BATCH)) return JSON.stringify(batched(type, body));
-  if (type.startsWith(CLOUD_EVENT)) return JSON.stringify(structured(type, body));
+  if (type.startsWith(BATCH)) return JSON.stringify(batched(exchange, type, body));
+  if (type.startsWith(CLOUD_EVENT)) return JSON.stringify(structured(exchange, type, body));
   if (isBinary) return JSON.stringify(eventOf(binary(exchange, type, body), ""));
   if (body.length === 0) return "{}";
-  requireUtf8(parameters);
+  if (!isReadable(exchange)) throw unsupported("Send the body in UTF-8");
   if (type === "text/plain") return JSON.stringify(textEvent(exchange, body));
   if (type === "application/json" || type === "application/x-ndjson") return null;
   throw unsupported("Send application/json, application/x-ndjson, text/plain or CloudEvents, in UTF-8");
-}
-
-function requireUtf8(parameters: readonly string[]): void {
-  const charset = parameters.find((parameter) => parameter.startsWith("charset="));
-  if (charset !== undefined && !/^charset="?utf-?8"?$/.test(charset)) throw unsupported("Send the body in UTF-8");
 }
 
 function unsupported(message: string): PrismError {
@@ -48,18 +45,18 @@ function unsupported(message: string): PrismError {
 /** Limit of a batch of CloudEvents, which is parsed at once. */
 const MAX_BATCH_MEMBERS = 200_000;
 
-function batched(type: string, body: Buffer): JsonMembers[] {
+function batched(exchange: Exchange, type: string, body: Buffer): JsonMembers[] {
   if (type !== `${BATCH}+json`) throw unsupported("CloudEvents are read as JSON: application/cloudevents-batch+json");
-  const events = parseJson(body, { maxMembers: MAX_BATCH_MEMBERS });
+  const events = parseJson(body, { maxMembers: MAX_BATCH_MEMBERS, exchange });
   if (!Array.isArray(events)) throw invalid("", "must be an array of CloudEvents");
   return events.map((event: unknown, i) => eventOf(requireObject(event, `${i}`), `${i}.`));
 }
 
 const ONE = { maxMembers: MAX_EVENT_MEMBERS };
 
-function structured(type: string, body: Buffer): JsonMembers {
+function structured(exchange: Exchange, type: string, body: Buffer): JsonMembers {
   if (type !== `${CLOUD_EVENT}+json`) throw unsupported("CloudEvents are read as JSON: application/cloudevents+json");
-  return eventOf(requireObject(parseJson(body, ONE), ""), "");
+  return eventOf(requireObject(parseJson(body, { ...ONE, exchange }), ""), "");
 }
 
 function requireObject(value: unknown, path: string): JsonMembers {
@@ -75,9 +72,14 @@ function binary(exchange: Exchange, type: string, body: Buffer): JsonMembers {
   });
   const known = { ...Object.fromEntries(attributes), ...(type !== "" && { datacontenttype: type }) };
   if (body.length === 0) return known;
-  if (type === "" || /[/+]json$/.test(type)) return { ...known, data: parseJson(body, ONE) };
-  const text = type.startsWith("text/") || type.endsWith("xml") ? decodeUtf8(body) : undefined;
+  if (type === "" || /[/+]json$/.test(type)) return { ...known, data: parseJson(body, { ...ONE, exchange }) };
+  const text = isText(exchange, type, body) ? bodyText(body, exchange) : undefined;
   return text === undefined ? { ...known, data_base64: body.toString("base64") } : { ...known, data: text };
+}
+
+function isText(exchange: Exchange, type: string, body: Buffer): boolean {
+  if (!type.startsWith("text/") && !type.endsWith("xml")) return false;
+  return isUtf8(body) || charsetIn(exchange.header("content-type")) !== null || looksLikeText(body);
 }
 
 /** Unquotes a value and decodes its percent escapes once. @throws VALIDATION_FAILED */
@@ -134,8 +136,7 @@ function levelOf(severity: unknown): string {
 
 /** A text is the message of an event whose type is in the query. */
 function textEvent(exchange: Exchange, body: Buffer): JsonMembers {
-  const message = decodeUtf8(body);
-  if (message === undefined) throw unsupported("Send the body in UTF-8");
+  const message = bodyText(body, exchange);
   const { type, level, source, dedupeKey } = parseQuery(exchange.queryText);
   const title = message.trimStart().split(/[\r\n]/, 1)[0] ?? "";
   return {

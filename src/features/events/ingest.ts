@@ -2,9 +2,11 @@ import type * as v from "valibot";
 import { PrismError } from "../../core/errors.ts";
 import { decodeUtf8 } from "../../core/json-text.ts";
 import { type DeferredPromise, deferred } from "../../core/promises.ts";
+import { charsetIn } from "../../core/text/decode-text.ts";
 import { missingPermission } from "../../http/access.ts";
 import type { BodyReader } from "../../http/body.ts";
 import type { Exchange } from "../../http/exchange.ts";
+import { jsonBodyText } from "../../http/input.ts";
 import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
 import { ANSWERS_LATER, type Awaitable, Reply, type RouteAnswer } from "../../http/route.ts";
 import { SURE_BYTES } from "../../http/work-budget.ts";
@@ -74,11 +76,11 @@ function receive(
   if (request.principal.kind === "apiKey") projects.storage.requireRoom(request.principal.projectId);
   const foreign = foreignEvents(request.exchange, body);
   if (foreign === "[]") return new Reply(202, NOTHING_STORED);
-  const text = foreign ?? decodeUtf8(body);
-  if (text === undefined)
-    throw new PrismError("MALFORMED_JSON", "The body is not UTF-8, or begins with a byte order mark");
-  request.isAscii = foreign === null && text.length === body.length;
   const type = request.exchange.header("content-type");
+  const isUtf8 = type === "application/json" || (charsetIn(type) ?? "utf-8") === "utf-8";
+  const plain = foreign === null && isUtf8 ? decodeUtf8(body) : undefined;
+  const text = foreign ?? plain ?? jsonBodyText(body, request.exchange);
+  request.isAscii = plain?.length === body.length;
   const isNdjson =
     foreign === null && type !== "application/json" && type.toLowerCase().startsWith("application/x-ndjson");
   if (!isNdjson && !text.trimStart().startsWith("[")) return receiveSingle(context, request, text);

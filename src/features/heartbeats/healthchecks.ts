@@ -72,7 +72,7 @@ export function healthchecksRoutes(context: HeartbeatsContext): Route[] {
       ...(method === "POST" ? { body: v.unknown() } : {}),
       maxBodyBytes: MAX_BODY_BYTES,
       handle: async (exchange, input) => {
-        const body = method === "POST" ? bodyOf(input.body) : {};
+        const body = method === "POST" ? bodyOf(input.body, exchange) : {};
         return handle(callerOf(context, exchange, body, isWrite), exchange, body);
       },
     });
@@ -160,8 +160,8 @@ function hasCredential(exchange: Exchange): boolean {
 }
 
 /** @throws MALFORMED_JSON */
-function bodyOf(bytes: unknown): Readonly<Record<string, unknown>> {
-  const body = Buffer.isBuffer(bytes) && bytes.length > 0 ? parseJson(bytes) : {};
+function bodyOf(bytes: unknown, exchange: Exchange): Readonly<Record<string, unknown>> {
+  const body = Buffer.isBuffer(bytes) && bytes.length > 0 ? parseJson(bytes, { exchange }) : {};
   if (typeof body === "object" && body !== null && !Array.isArray(body)) return body as Record<string, unknown>;
   throw refused("json validation error: value is not an object");
 }

@@ -13,6 +13,7 @@ import {
   type PingTarget,
   readStart,
   userAgentOf,
+  utf8Start,
 } from "./pings.ts";
 
 export interface PingContext extends Uses<"reader" | "settings"> {
@@ -169,7 +170,8 @@ class Pings {
     if ((action === null || isMalformed) && !this.find(target)) return NOT_FOUND;
     if (action === null) return INVALID_URL;
     if (isMalformed) return { status: 400, text: "invalid uuid format" };
-    const given = message === undefined ? bytes : Buffer.from(message).subarray(0, PING_BODY_BYTES);
+    const given =
+      message === undefined ? utf8Start(bytes, exchange) : Buffer.from(message).subarray(0, PING_BODY_BYTES);
     const body = given.length === 0 ? null : given;
     const { heartbeats } = this.#context;
     const duration = url.durationMs == null ? {} : { durationMs: url.durationMs };

@@ -1,3 +1,5 @@
+import { isUtf8 } from "node:buffer";
+import { charsetIn, decodeText, looksLikeText } from "../../core/text/decode-text.ts";
 import { CHARGED_CHUNKS } from "../../http/body.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import type { PingKind } from "../../store/schema.ts";
@@ -141,6 +143,15 @@ export function readStart(exchange: Exchange, keptBytes: number): Promise<Uint8A
       } else if (total > MAX_DROPPED_BYTES && !exchange.isOver) exchange.res.close();
     });
   });
+}
+
+/** The kept start of a body: text as UTF-8, files as they are. */
+export function utf8Start(bytes: Uint8Array, exchange: Exchange): Uint8Array {
+  const charset = charsetIn(exchange.header("content-type"));
+  if ((charset === null || charset === "utf-8") && (isUtf8(bytes) || !looksLikeText(bytes))) return bytes;
+  const { text, note } = decodeText(bytes, charset);
+  exchange.textNote ??= note;
+  return Buffer.from(text).subarray(0, PING_BODY_BYTES);
 }
 
 /** Pages of any origin may read the answer: it is the same for all, and no cookie is used. */

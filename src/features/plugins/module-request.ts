@@ -1,4 +1,5 @@
 import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError } from "../../core/errors.ts";
+import { decodeForm, decodeText } from "../../core/text/decode-text.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { parseJson, parseQuery } from "../../http/input.ts";
 import { ANSWERS_LATER, Reply } from "../../http/route.ts";
@@ -56,18 +57,18 @@ export class ModuleBody {
     const isUtf8 = charset === undefined || /^charset="?(utf-?8|us-ascii)"?$/.test(charset);
     if (!isUtf8) return this.bytes;
     if (type === "application/json" || type.endsWith("+json")) return parseJson(this.bytes);
-    if (type === "application/x-www-form-urlencoded") return formOf(this.bytes.toString("utf8"));
-    return type.startsWith("text/") ? this.bytes.toString("utf8") : this.bytes;
+    if (type === "application/x-www-form-urlencoded") return formOf(decodeForm(this.bytes).fields);
+    return type.startsWith("text/") ? decodeText(this.bytes).text : this.bytes;
   }
 }
 
 const MAX_FIELDS = 10_000;
 
 /** @throws PAYLOAD_TOO_LARGE for too many fields. */
-function formOf(text: string): Readonly<Record<string, string | string[]>> {
+function formOf(pairs: readonly (readonly [string, string])[]): Readonly<Record<string, string | string[]>> {
   const form: Record<string, string | string[]> = Object.create(null);
   let fields = 0;
-  for (const [name, value] of new URLSearchParams(text)) {
+  for (const [name, value] of pairs) {
     if (++fields > MAX_FIELDS) throw new PrismError("PAYLOAD_TOO_LARGE", `The form has more than ${MAX_FIELDS} fields`);
     const before = form[name];
     if (Array.isArray(before)) before.push(value);

@@ -50,11 +50,7 @@ const NOT_JSON: readonly (readonly [string, string | Buffer])[] = [
   ["a byte order mark", "\ufeff{}"],
   ["a bracket too many", '{"name":"x"}}'],
   ["brackets that cross", '{"a":[}]'],
-  ["bytes that are no UTF-8", bytes(0x7b, 0x22, 0xc3, 0x28, 0x22, 0x3a, 0x31, 0x7d)],
-  ["a cut character", bytes(0x7b, 0x22, 0xe2, 0x82, 0x22, 0x3a, 0x31, 0x7d)],
-  ["an encoded surrogate", bytes(0x7b, 0x22, 0xed, 0xa0, 0x80, 0x22, 0x3a, 0x31, 0x7d)],
-  ["an overlong encoding", bytes(0x7b, 0x22, 0xc0, 0xaf, 0x22, 0x3a, 0x31, 0x7d)],
-  ["a character beyond Unicode", bytes(0x7b, 0x22, 0xf4, 0x90, 0x80, 0x80, 0x22, 0x3a, 0x31, 0x7d)],
+  ["bytes that are no JSON in any encoding", bytes(0x7b, 0xff, 0x7d)],
   ["UTF-16", Buffer.from('{"name":"x"}', "utf16le")],
   ["random bytes", bytes(0x93, 0x1f, 0x00, 0xff, 0x10, 0x80, 0xfe)],
   ["33 levels of objects", `${'{"a":'.repeat(32)}{}${"}".repeat(32)}`],
@@ -64,10 +60,22 @@ const NOT_JSON: readonly (readonly [string, string | Buffer])[] = [
   ["a hundred thousand open objects", '{"a":'.repeat(100_000)],
 ];
 
+/** JSON with a member of an unknown name, in windows-1252. */
+const OTHER_BYTES: readonly (readonly [string, Buffer])[] = [
+  ["bytes that are no UTF-8", bytes(0x7b, 0x22, 0xc3, 0x28, 0x22, 0x3a, 0x31, 0x7d)],
+  ["a cut character", bytes(0x7b, 0x22, 0xe2, 0x82, 0x22, 0x3a, 0x31, 0x7d)],
+  ["an encoded surrogate", bytes(0x7b, 0x22, 0xed, 0xa0, 0x80, 0x22, 0x3a, 0x31, 0x7d)],
+  ["an overlong encoding", bytes(0x7b, 0x22, 0xc0, 0xaf, 0x22, 0x3a, 0x31, 0x7d)],
+  ["a character beyond Unicode", bytes(0x7b, 0x22, 0xf4, 0x90, 0x80, 0x80, 0x22, 0x3a, 0x31, 0x7d)],
+];
+
 /** JSON of the wrong form, for each route. */
-const WRONG_FORM: readonly (readonly [string, readonly [string, string], string, Outcome])[] = [
+const WRONG_FORM: readonly (readonly [string, readonly [string, string], string | Buffer, Outcome])[] = [
   ...["null", "true", "1", "-0.5e3", '"text"'].flatMap((text) =>
     [EVENTS, RULES, NOTES].map((route) => [`${text} as the body of ${route[1]}`, route, text, INVALID] as const),
+  ),
+  ...OTHER_BYTES.flatMap(([name, body]) =>
+    [EVENTS, RULES, NOTES].map((route) => [`${name}, to ${route[1]}`, route, body, INVALID] as const),
   ),
   ["an array as a rule", RULES, "[]", INVALID],
   ["an array as a notification", NOTES, '[{"title":"t"}]', INVALID],
@@ -100,8 +108,7 @@ const TYPES = [
   "multipart/form-data; boundary=x",
   "application/json-patch+json",
   "application/vnd.api+json",
-  "application/json; charset=iso-8859-1",
-  "application/json; charset=utf-16",
+  "application/json; charset=x-none",
   "application/json/",
   "json",
   "*/*",

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
+import type { ServerResponse } from "node:http";
 import test, { type TestContext } from "node:test";
 import { SEALED_COLUMNS } from "../../../src/app/sealed-columns.ts";
 import { SealedBox } from "../../../src/core/sealed-box.ts";
@@ -109,6 +110,18 @@ test("what a webhook answers decides: taken, later, again, or never", async (t) 
   assert.equal((await world.row(hook.id)).failures, 0, "one that is taken ends the row of failures");
 });
 
+test("a page in place of an answer is tried again, with its first words; a text is an answer", async (t) => {
+  const { peer, send } = await umasWorld(t);
+  const html = (body: string) => (response: ServerResponse) =>
+    void response.writeHead(200, { "Content-Type": "text/html" }).end(body);
+  peer.answer = html("<!doctype html><title>Hotel</title><h1>Sign in</h1>");
+  const error = await thrownBy(send());
+  assert.equal((error as Error).constructor, Error);
+  assert.match(String(error), /the webhook answered 200 with a page: .*Sign in/);
+  peer.answer = html("ok");
+  assert.deepEqual(await send(), {});
+});
+
 test("what happens on the way is tried again: silence, a reset, a body without end, a name without address", async (t) => {
   const { peer, world, hook, send } = await umasWorld(t, { fetch: HASTY });
   peer.answer = silence;
@@ -129,11 +142,13 @@ test("what happens on the way is tried again: silence, a reset, a body without e
   assert.notEqual((error as Error).name, "PermanentError");
 });
 
-test("12.6 a webhook whose name leads to a private address by now is not called, and the message is dead", async (t) => {
+test("12.6 a webhook whose name leads to a private address by now is not called, and is tried again as one that has no address", async (t) => {
   const { world, notification } = await umasWorld(t, { resolve: async () => [{ address: "10.0.0.1", family: 4 }] });
   const { id } = await world.webhook("https://rebound.invalid/", { userId: "uma" });
   const error = await thrownBy(sendBy(world.sender, world.attempt(notification, { userId: "uma", target: id })));
-  assert.deepEqual([(error as Error).name, (await world.row(id)).failures], ["PermanentError", 1]);
+  assert.notEqual((error as Error).name, "PermanentError");
+  assert.equal((await world.row(id)).failures, 1);
+  assert.match(String(error), /The host name could not be resolved/);
   assert.doesNotMatch(String(error), /10\.0\.0\.1/);
 });
 

@@ -138,7 +138,12 @@ test("a body that is not a batch is refused and nothing of it is stored", async 
     { name: "brackets that do not match", body: '[{"type":"a"]}', status: 400, code: "MALFORMED_JSON" },
     { name: "nesting of 33 levels", body: `[${nested(33)}]`, status: 400, code: "MALFORMED_JSON" },
     { name: "a byte order mark", body: '\ufeff[{"type":"a"}]', status: 400, code: "MALFORMED_JSON" },
-    { name: "bytes that are not UTF-8", body: Buffer.from([0x5b, 0xff, 0x5d]), status: 400, code: "MALFORMED_JSON" },
+    {
+      name: "bytes that are no JSON in any encoding",
+      body: Buffer.from([0x5b, 0xff, 0x5d]),
+      status: 400,
+      code: "MALFORMED_JSON",
+    },
     {
       name: "four items where three are allowed",
       body: `[${Array(4).fill('{"type":"a"}')}]`,

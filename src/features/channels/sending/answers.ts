@@ -32,13 +32,23 @@ const RETRIED = new Set([408, 425]);
 
 export function classify(preset: Preset, step: SendingStep, answer: ServiceAnswer, now: EpochMs): AnswerVerdict {
   const read = reader(answer);
-  const isFor = ({ for: steps }: OkRow | ErrorRow): boolean => steps === undefined || steps.includes(step);
-  const fits = (row: OkRow | ErrorRow): boolean => isFor(row) && matches(row, answer, read);
+  const fits = (row: OkRow | ErrorRow): boolean => isFor(row, step) && matches(row, answer, read);
   // Rows of errors first: a service may answer 200 for them too.
   const row = preset.errors.find(fits);
   if (row) return verdictOf(row, preset, read, now);
   if (preset.ok.some(fits)) return { class: "ok", ...refOf(preset, read) };
   return byStatus(answer.status, read, now);
+}
+
+function isFor({ for: steps }: OkRow | ErrorRow, step: SendingStep): boolean {
+  return steps === undefined || steps.includes(step);
+}
+
+/** Whether the body of an answer says that the message was accepted, and not only its status. */
+export function statesSuccess({ ok }: Pick<Preset, "ok">, step: SendingStep, answer: ServiceAnswer): boolean {
+  const read = reader(answer);
+  const stating = ok.filter(({ path, text }) => path !== undefined || text !== undefined);
+  return stating.some((row) => isFor(row, step) && matches(row, answer, read));
 }
 
 function verdictOf(row: ErrorRow, preset: Preset, read: Read, now: EpochMs): AnswerVerdict {

@@ -1,12 +1,13 @@
 import type { Clock } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
+import { wordsOfPage } from "../../../core/text/plain-text.ts";
 import { type Redact, redactorOf } from "../../../core/text/redact.ts";
 import { ORIGIN_HEADER } from "../../../core/tokens.ts";
 import { NoAnswer, type SafeFetch } from "../../delivery/index.ts";
 import { sendByModule } from "../module-channel.ts";
 import type { NoticeText } from "../notice.ts";
-import type { OutcomeClass, Preset, RequestTemplate, SendingStep } from "../preset.ts";
-import { type AnswerVerdict, classify } from "./answers.ts";
+import { type OutcomeClass, type Preset, type RequestTemplate, ringsOf, type SendingStep } from "../preset.ts";
+import { type AnswerVerdict, classify, type ServiceAnswer, statesSuccess } from "./answers.ts";
 import type { Rates } from "./rates.ts";
 import { BadRequest, type BuiltRequest, buildRequest, headerLinesOf, tlsOf } from "./request.ts";
 
@@ -197,6 +198,7 @@ async function byRequest(
   let verdict: AnswerVerdict;
   let answer: { status: number; text: string } | null = null;
   let error: string | null = null;
+  let isPage = false;
   let noAnswer: SendOutcome["noAnswer"] = null;
   try {
     built = buildRequest(preset, template, { ...options, field: fields, now: startedAt }, { shortened });
@@ -209,9 +211,14 @@ async function byRequest(
       ...(preset.custom ? { tls: tlsOf(fields) } : {}),
     });
     answer = { status: reply.status, text: reply.body.toString("utf8") };
-    verdict = classify(preset, step, { status: reply.status, headers: reply.headers, body: answer.text }, clock.now());
+    const given = { status: reply.status, headers: reply.headers, body: answer.text };
+    verdict = classify(preset, step, given, clock.now());
+    const page = verdict.class === "ok" && isJson(built) ? pageIn(preset, step, given) : null;
+    if (page !== null) verdict = { class: ringsOf(preset) ? "dead" : "retry" };
     if (verdict.class === "wait") rates.pause(id, verdict.afterMs ?? 0, verdict.isGuess);
-    if (verdict.class !== "ok") error = `${preset.title} answered ${reply.status}`;
+    isPage = page !== null;
+    if (page !== null) error = `${preset.title} answered ${reply.status} with a page: ${page}`;
+    else if (verdict.class !== "ok") error = `${preset.title} answered ${reply.status}`;
   } catch (thrown) {
     if (options.signal?.aborted) throw thrown;
     error = thrown instanceof Error ? thrown.message : String(thrown);
@@ -227,7 +234,7 @@ async function byRequest(
     status: answer?.status ?? null,
     isOwnRate: false,
     noAnswer,
-    error: error === null ? null : redact(withReason(error, text)),
+    error: error === null ? null : redact(isPage ? error : withReason(error, text)),
     hint: verdict.hint ?? null,
     afterMs: verdict.afterMs ?? 0,
     isGuess: verdict.isGuess ?? false,
@@ -238,6 +245,17 @@ async function byRequest(
     cut: built?.cut ?? [],
     ms: clock.now() - startedAt,
   };
+}
+
+function isJson({ headers }: BuiltRequest): boolean {
+  return Object.entries(headers).some(([name, value]) => /^content-type$/i.test(name) && /\bjson\b/i.test(value));
+}
+
+/** The first words of a page in place of an answer, as of a proxy or a login; null: it is none. */
+function pageIn(preset: Preset, step: SendingStep, answer: ServiceAnswer): string | null {
+  const type = [answer.headers["content-type"] ?? ""].flat().join();
+  const page = wordsOfPage(type, answer.body);
+  return page === null || statesSuccess(preset, step, answer) ? null : page;
 }
 
 const REASON_LENGTH = 200;

@@ -2,6 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import type { Work } from "../../../core/caller.ts";
 import type { EpochMs } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
+import type { Exchange } from "../../../http/exchange.ts";
 import type { Awaitable, Reply } from "../../../http/route.ts";
 import type { AlertInput, AlertOutcome } from "../../alerts/index.ts";
 import type { AlertmanagerOwn } from "./context.ts";
@@ -23,12 +24,12 @@ export function acceptAlerts(
   received: ReceivedAlerts,
   from: Poster,
   body: Buffer,
-  charge: Charge,
+  exchange: Exchange,
 ): Awaitable<Reply<unknown>> {
-  const posted = readPostedAlerts(body);
+  const posted = readPostedAlerts(body, exchange);
   if ("refusal" in posted) return posted.refusal;
   const { alerts } = posted;
-  const batch = new Batch(own, from, charge);
+  const batch = new Batch(own, from, (work) => exchange.work?.charge(exchange, work));
   const counts = received.of(from.projectId);
   const taken = alerts.length <= SLICE ? batch.take(alerts) : batch.takeSlices(alerts);
   return taken instanceof Promise ? taken.then(() => batch.answer(counts)) : batch.answer(counts);

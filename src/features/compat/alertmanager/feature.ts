@@ -65,7 +65,7 @@ function routesOf(own: AlertmanagerOwn): Route[] {
       "events:write",
       (projectId, exchange, body) => {
         const from = { projectId, ...reporterOf(own.projects, callerOf(exchange), projectId) };
-        return acceptAlerts(own, received, from, body, (work) => exchange.work?.charge(exchange, work));
+        return acceptAlerts(own, received, from, body, exchange);
       },
       { withoutContext: true },
     ),

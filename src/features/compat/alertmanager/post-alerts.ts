@@ -1,5 +1,6 @@
 import type { EpochMs } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
+import type { Exchange } from "../../../http/exchange.ts";
 import { parseJson } from "../../../http/input.ts";
 import type { Reply } from "../../../http/route.ts";
 import { type AlertInput, checkLabels, type LabelRecord, parseAlertTime, type reporterOf } from "../../alerts/index.ts";
@@ -29,10 +30,11 @@ const MAX_MEMBERS = 100_000;
 /** Reads the body of `POST /api/v2/alerts`. */
 export function readPostedAlerts(
   body: Buffer,
+  exchange?: Exchange,
 ): { readonly alerts: readonly AlertmanagerAlert[] } | { readonly refusal: Reply<unknown> } {
   if (body.length === 0) return { refusal: unprocessable("required", "alerts in body is required") };
   try {
-    const value = parseJson(body, { maxMembers: MAX_MEMBERS });
+    const value = parseJson(body, { maxMembers: MAX_MEMBERS, exchange });
     if (value === null) return { alerts: [] };
     if (!Array.isArray(value)) throw new Misshapen("it is not an array of alerts");
     if (value.length > MAX_ALERTS) throw new Misshapen(`it has more than ${MAX_ALERTS} alerts`);

@@ -1,4 +1,6 @@
+import { isUtf8 } from "node:buffer";
 import { PrismError } from "../../../core/errors.ts";
+import { charsetIn, decodeForm, decodeText } from "../../../core/text/decode-text.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { parseJson } from "../../../http/input.ts";
 import { badRequest } from "./errors.ts";
@@ -18,9 +20,9 @@ export interface FormFile {
 /** A body without a content type is a form, as in Gotify. @throws GotifyError 400 */
 export async function readFields(exchange: Exchange, body: Buffer): Promise<Fields> {
   const type = exchange.header("content-type").split(";")[0]?.trim().toLowerCase();
-  if (type === "application/json") return { values: jsonMembers(body), isForm: false };
-  const query = [...new URLSearchParams(exchange.queryText)];
-  const form = type === "multipart/form-data" ? await multipart(exchange, body) : urlencoded(body);
+  if (type === "application/json") return { values: jsonMembers(body, exchange), isForm: false };
+  const query = decodeForm(exchange.queryText).fields;
+  const form = type === "multipart/form-data" ? await textParts(exchange, body) : urlencoded(exchange, body);
   // The body's value wins, and of a repeated one the first.
   const texts = [...form, ...query].filter(([, value]) => typeof value === "string");
   return { values: new Map(texts.reverse()), isForm: true };
@@ -35,25 +37,40 @@ export async function readFile(exchange: Exchange, body: Buffer, name: string): 
 }
 
 /** Names are compared without case, as Go reads JSON; an exact name wins. */
-function jsonMembers(body: Buffer): Map<string, unknown> {
-  const value = parsed(body);
+function jsonMembers(body: Buffer, exchange: Exchange): Map<string, unknown> {
+  const value = parsed(body, exchange);
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw badRequest("json: cannot unmarshal the body into an object");
   const members = Object.entries(value).filter(([, member]) => member !== null);
   return new Map([...members.map(([key, member]) => [key.toLowerCase(), member] as const), ...members]);
 }
 
-function parsed(body: Buffer): unknown {
+function parsed(body: Buffer, exchange: Exchange): unknown {
   if (body.length === 0) throw badRequest("EOF");
   try {
-    return parseJson(body);
+    return parseJson(body, { exchange });
   } catch (error) {
     throw error instanceof PrismError ? badRequest(error.message) : error;
   }
 }
 
-function urlencoded(body: Buffer): [string, string][] {
-  return [...new URLSearchParams(body.toString("utf8"))];
+function urlencoded(exchange: Exchange, body: Buffer): readonly (readonly [string, string])[] {
+  const { fields, note } = decodeForm(body, charsetIn(exchange.header("content-type")));
+  exchange.textNote ??= note;
+  return fields;
+}
+
+/** The parts of a form, whose texts may be of another encoding than UTF-8. */
+async function textParts(exchange: Exchange, body: Buffer): Promise<[string, string | File][]> {
+  if (isUtf8(body)) return multipart(exchange, body);
+  // The parser reads UTF-8 only: each byte becomes a letter, and a byte again afterwards.
+  const parts = await multipart(exchange, Buffer.from(body.toString("latin1")));
+  return parts.map(([name, value]) => {
+    if (typeof value !== "string") return [name, value];
+    const { text, note } = decodeText(Buffer.from(value, "latin1"));
+    exchange.textNote ??= note;
+    return [name, text];
+  });
 }
 
 async function multipart(exchange: Exchange, body: Buffer): Promise<[string, string | File][]> {

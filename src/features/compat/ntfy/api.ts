@@ -184,7 +184,7 @@ export class NtfyApi {
   }
 
   #publishJson(call: Call): Promise<unknown> {
-    const json = readJsonPublish(call.body);
+    const json = readJsonPublish(call.body, call.exchange);
     const others = parametersOf(call.exchange);
     return this.#store(call, json.topic, json.sequenceId, {
       parameters: (name) => json.parameters(name) || others(name),

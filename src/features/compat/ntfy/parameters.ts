@@ -1,4 +1,5 @@
 import { KEEPS_UTF8_HEADERS } from "../../../core/runtime.ts";
+import { decodeForm, decodeText, isKnownCharset } from "../../../core/text/decode-text.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { NtfyError } from "./errors.ts";
 
@@ -60,7 +61,7 @@ function lost(header: string): NtfyError {
 /** Values of the query by name; the first of a repeated name. Invalid encodings stay as they are. */
 export function queryOf(text: string): ReadonlyMap<string, string> {
   const values = new Map<string, string>();
-  for (const [name, value] of new URLSearchParams(text)) if (!values.has(name)) values.set(name, value);
+  for (const [name, value] of decodeForm(text).fields) if (!values.has(name)) values.set(name, value);
   return values;
 }
 
@@ -74,20 +75,15 @@ function headerText(exchange: Exchange, name: string): string {
   // Other white space may be half of a letter until the bytes are read as UTF-8.
   const raw = given.replace(/^[ \t]+|[ \t]+$/g, "");
   if (raw === "" || (name === "priority" && /^(?:u=\d|i(?:$|[=;,\s]))/.test(raw))) return "";
-  return decodeWords(utf8Of(raw)).trim();
+  return decodeWords(headerTextOf(raw)).trim();
 }
 
 /** Text whose bytes were read as Latin-1; any other text is returned as it is. */
-function utf8Of(text: string): string {
+function headerTextOf(text: string): string {
   if (!/[\x80-\xff]/.test(text) || /[^\0-\xff]/.test(text)) return text;
-  try {
-    return STRICT_UTF8.decode(Buffer.from(text, "latin1"));
-  } catch {
-    return text;
-  }
+  return decodeText(Buffer.from(text, "latin1")).text;
 }
 
-const STRICT_UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 /** Also with spaces within, as some clients write them. */
 const WORD = /=\?([\w-]+)\?([bq])\?([^?\r\n]*)\?=/gi;
 
@@ -101,7 +97,7 @@ export function decodeWords(text: string): string {
 function decodeWord(word: string, charset: string, encoding: string, content: string): string {
   try {
     const bytes = encoding.toLowerCase() === "b" ? base64Of(content) : quotedOf(content);
-    return new TextDecoder(charset, { fatal: true }).decode(bytes);
+    return isKnownCharset(charset) ? decodeText(bytes, charset).text : word;
   } catch {
     return word;
   }

@@ -1,8 +1,10 @@
+import { isUtf8 } from "node:buffer";
 import { runAs, type Work } from "../../../core/caller.ts";
 import type { EpochMs } from "../../../core/clock.ts";
+import { charsetIn, isKnownCharset, looksLikeText } from "../../../core/text/decode-text.ts";
 import { requestCaller } from "../../../http/credentials.ts";
 import type { Exchange } from "../../../http/exchange.ts";
-import { parseJson } from "../../../http/input.ts";
+import { bodyText, parseJson } from "../../../http/input.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { type ActionButton, checkActions, parseActions } from "./actions.ts";
 import { type Attachments, typeOf, type UploadedFile, uploaderOf } from "./attachments.ts";
@@ -43,8 +45,6 @@ export interface PublishInput {
 }
 
 const MAX_DETAIL = 2000;
-const STRICT = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
 /** @returns the published message. @throws NtfyError, STORAGE_FULL */
 export async function publish(context: PublishContext, input: PublishInput): Promise<Published> {
   const { parameters } = input;
@@ -150,7 +150,7 @@ function bodyOf(input: PublishInput): Body {
   if (filename !== "") return { kind: "file", name: filename, content: textsOf(input, NO_BYTES) };
   const template = parameters("template");
   if (template !== "") return { kind: "text", content: templateContent(input, template) };
-  if (body.length <= MAX_MESSAGE_BYTES && utf8Of(body) !== undefined)
+  if (body.length <= MAX_MESSAGE_BYTES && textIn(exchange, body) !== undefined)
     return { kind: "text", content: withMessage(textsOf(input, body), "triggered") };
   return { kind: "file", name: "", content: textsOf(input, NO_BYTES) };
 }
@@ -158,8 +158,8 @@ function bodyOf(input: PublishInput): Body {
 const NO_BYTES = Buffer.alloc(0);
 
 /** Title and message; the parameter counts if the body is empty. */
-function textsOf({ parameters }: PublishInput, body: Buffer): Content {
-  const given = (utf8Of(body) ?? "").trim();
+function textsOf({ exchange, parameters }: PublishInput, body: Buffer): Content {
+  const given = (textIn(exchange, body) ?? "").trim();
   const message = given === "" ? parameters("message").replaceAll("\\n", "\n") : given;
   if (Buffer.byteLength(message) > MAX_MESSAGE_BYTES) throw new NtfyError(40000, "the message is too long");
   const title = parameters("title").replace(/[\r\n]+/g, " ");
@@ -202,7 +202,7 @@ function templateContent({ exchange, parameters, body }: PublishInput, name: str
   const texts = isInline
     ? { title: parameters("title"), message: parameters("message"), priority: "" }
     : { priority: "", ...(BUILT_IN_TEMPLATES[requireTemplate(name)] as { title: string; message: string }) };
-  const data = jsonOf(body);
+  const data = jsonOf(body, exchange);
   const charge = (work: Work): void => exchange.work?.charge(exchange, work);
   const render = (text: string): string => {
     charge({ bytes: PARSED_AS_BYTES * text.length });
@@ -221,20 +221,25 @@ function requireTemplate(name: string): string {
 }
 
 /** @throws NtfyError 40042 */
-function jsonOf(body: Buffer): unknown {
+function jsonOf(body: Buffer, exchange: Exchange): unknown {
   try {
-    return parseJson(body);
+    return parseJson(body, { exchange });
   } catch {
     throw new NtfyError(40042);
   }
 }
 
-function utf8Of(bytes: Uint8Array): string | undefined {
-  try {
-    return STRICT.decode(bytes);
-  } catch {
-    return undefined;
-  }
+/** As it is, with a byte order mark. */
+function utf8Of(bytes: Buffer): string | undefined {
+  return isUtf8(bytes) ? bytes.toString("utf8") : undefined;
+}
+
+/** A message: UTF-8, or text as Windows programs send it; undefined for a file. */
+function textIn(exchange: Exchange, body: Buffer): string | undefined {
+  const charset = charsetIn(exchange.header("content-type"));
+  if (charset === null && isUtf8(body)) return body.toString("utf8");
+  const isDeclared = charset !== null && charset !== "utf-8" && isKnownCharset(charset);
+  return isUtf8(body) || isDeclared || looksLikeText(body) ? bodyText(body, exchange) : undefined;
 }
 
 /** Stores the body as a file of the message. @throws NtfyError 40014, 40015, 41301; STORAGE_FULL */
@@ -271,10 +276,10 @@ export interface JsonPublish {
 const TEXT_MEMBERS = ["title", "click", "icon", "attach", "filename", "email", "call", "delay", "cache"] as const;
 
 /** @throws NtfyError 40009, 40018, 40024 */
-export function readJsonPublish(body: Buffer): JsonPublish {
+export function readJsonPublish(body: Buffer, exchange?: Exchange): JsonPublish {
   let given: unknown;
   try {
-    given = parseJson(body);
+    given = parseJson(body, { exchange });
   } catch {
     throw new NtfyError(40024);
   }

@@ -167,5 +167,5 @@ function bind(registry: PusherRegistry, principal: UserPrincipal, socketId: stri
 /** @throws VALIDATION_FAILED, MALFORMED_JSON */
 function readBody<T>(shape: v.GenericSchema<unknown, T>, exchange: Exchange, body: Buffer): T {
   const isForm = /^application\/x-www-form-urlencoded\s*(;|$)/i.test(exchange.header("content-type"));
-  return checkShape(shape, isForm ? parseQuery(decodeUtf8(body) ?? "") : parseJson(body), "body");
+  return checkShape(shape, isForm ? parseQuery(decodeUtf8(body) ?? "") : parseJson(body, { exchange }), "body");
 }

@@ -56,7 +56,7 @@ export function requireSignature(
   { method, path, queryText }: SignedParts,
   now: EpochMs,
 ): Readonly<Record<string, string>> {
-  const query = parseQuery(queryText);
+  const query = parseQuery(queryText, { isStrict: true });
   const names = Object.keys(query).filter((name) => name !== "auth_signature");
   const pairs = names.sort().map((name) => `${name}=${query[name]}`);
   // Decoded, one parameter with an ampersand in it would read like two, and be signed like them.
@@ -320,6 +320,6 @@ function userRoutes(context: PusherContext): Route[] {
  */
 function signedBody<T>(shape: v.GenericSchema<unknown, T>, exchange: Exchange, body: unknown): T {
   const bytes = body as Buffer;
-  requireBody(parseQuery(exchange.queryText), bytes);
-  return checkShape(shape, parseJson(bytes), "body");
+  requireBody(parseQuery(exchange.queryText, { isStrict: true }), bytes);
+  return checkShape(shape, parseJson(bytes, { exchange }), "body");
 }

@@ -146,7 +146,7 @@ export function opsgenieRoutes(context: c.ProtocolContext): Route[] {
       errors: ["INVALID_API_KEY", "UNAUTHENTICATED", "VALIDATION_FAILED", "ALERT_NOT_FOUND"],
       handle(exchange, { body }) {
         const integration = requireIntegration(context, exchange);
-        const json = method === "GET" ? {} : c.requireObject(parseJson(body as unknown as Buffer));
+        const json = method === "GET" ? {} : c.requireObject(parseJson(body as unknown as Buffer, { exchange }));
         return handle({ exchange, integration, body: json, query: parseQuery(exchange.queryText) });
       },
     });

@@ -39,7 +39,7 @@ export function pagerDutyRoutes(context: c.ProtocolContext): Route[] {
       undocumented: true,
       response: undescribed,
       errors: ["VALIDATION_FAILED", "MALFORMED_JSON", "STORAGE_FULL", "STORAGE_LIMIT_REACHED"],
-      handle: (exchange, { body }) => handle(exchange, c.requireObject(parseJson(body as Buffer))),
+      handle: (exchange, { body }) => handle(exchange, c.requireObject(parseJson(body as Buffer, { exchange }))),
     });
   return [
     serve("/v2/enqueue", "Trigger, acknowledge or resolve an alert", (exchange, event) =>

@@ -3,6 +3,10 @@ import type { Address, Attachment, Email } from "postal-mime";
 import type { Work } from "../../../core/caller.ts";
 import { cleanText } from "../../../core/clean-text.ts";
 import { plainText } from "../../../core/text/plain-text.ts";
+import { parseMail, withHeader } from "./parse-mail.ts";
+import { parseSubject, type SubjectState } from "./read-subject.ts";
+
+export { readSubject } from "./read-subject.ts";
 
 /** A mail as mappings read it: `body`, besides its `key`. */
 interface MailBody extends SubjectState {
@@ -28,6 +32,10 @@ export interface ReadMail {
   readonly headers: Readonly<Record<string, string>>;
   /** Common key of mails about one problem: one that the sender gave, or the subject. */
   readonly keys: { readonly given: string | null; readonly subject: string };
+  /** Of subject, date and text. */
+  readonly contentHash: string;
+  /** For the log: what was done with bytes that are of no declared encoding; null: nothing. */
+  readonly note: string | null;
 }
 
 /** Facts of the SMTP session. */
@@ -54,29 +62,31 @@ const LEFT_OUT = /^(?:received|dkim-|arc-|authentication-results|x-google-|x-ms-
 const HEADER_NAME = /^[a-z0-9-]{1,80}$/;
 
 /**
- * Reads a mail (RFC 5322, MIME). Bytes that are not of their encoding become U+FFFD.
+ * Reads a mail (RFC 5322, MIME). Bytes that are not of their encoding are read as in `decodeText`.
  * @throws Error if it is nested too deep or its headers are too large
  */
 export async function readMail(raw: Uint8Array, envelope: MailEnvelope): Promise<ReadMail> {
   // Loaded with the first mail.
-  const { default: PostalMime, decodeWords } = await import("postal-mime");
+  const { decodeWords } = await import("postal-mime");
   const start = startOf(raw);
-  const email = await PostalMime.parse(withShortFields(start), LIMITS);
+  const { email, note } = await parseMail(withHeader(withShortFields(start)), LIMITS);
   const all = new Map<string, string>();
   for (const { key, value } of email.headers) if (!all.has(key)) all.set(key, line(decodeWords(value)));
   const header = (name: string) => all.get(name) ?? "";
   const subject = line(email.subject ?? "");
   const attachments = email.attachments.slice(0, MAX_ATTACHMENTS).map(attachmentView);
   const text = textOf(email) || attachedText(attachments);
-  const messageId = idIn(header("message-id")) ?? contentId(header("date"), subject, text);
-  const state = readSubject(subject === "" ? (text.split("\n", 1)[0] ?? "") : subject);
+  const content = contentHash([header("date"), subject, text]);
+  const givenId = idIn(header("message-id"));
+  const messageId = givenId ?? (header("date") === "" ? null : `sha256:${content}`);
+  const { key, ...state } = parseSubject(subject === "" ? (text.split("\n", 1)[0] ?? "") : subject);
   const isImportant = importance(header);
   const body: MailBody = {
     ...state,
     title: state.title.slice(0, MAX_LINE),
     level: state.level ?? (isImportant ? "error" : null),
     ...{ subject, text, messageId, isImportant },
-    from: mailboxOf(email.from),
+    from: email.from ? mailboxOf(email.from) : { name: "", address: line(envelope.sender).slice(0, 320) },
     thread: idIn(header("references")) ?? idIn(header("in-reply-to")),
     date: email.date === undefined ? null : line(email.date),
     automatic: automaticOf(email, envelope, header),
@@ -84,8 +94,8 @@ export async function readMail(raw: Uint8Array, envelope: MailEnvelope): Promise
     isCut: start.length < raw.length,
   };
   const shown = [...all].filter(([name]) => HEADER_NAME.test(name) && !LEFT_OUT.test(name)).slice(0, MAX_HEADERS);
-  const keys = { given: header("x-alert-key") || null, subject: state.title.toLowerCase() };
-  return { body, headers: Object.fromEntries(shown), keys };
+  const keys = { given: header("x-alert-key") || null, subject: key };
+  return { body, headers: Object.fromEntries(shown), keys, contentHash: content, note };
 }
 
 /**
@@ -196,12 +206,16 @@ function attachedText(attachments: MailBody["attachments"]): string {
   return `Attached: ${names.join(", ")}${attachments.length > MAX_NAMED ? ", …" : ""}`;
 }
 
+/** Texts that only say that there is another one. */
+const NOTHING_ELSE =
+  /\bhtml\b.*(?:client|viewer|reader|browser|capable|compatible|enabled|support|display|view|version|program)|(?:client|viewer|reader|browser|view|display).*\bhtml\b/is;
+const MAX_NOTHING_ELSE = 300;
+
 /** The plain text; of a mail with HTML only, the text of that with its links. */
-function textOf({ text, html }: Email): string {
-  const found =
-    text !== undefined && text.trim() !== ""
-      ? text
-      : plainText((html ?? "").slice(0, 8 * MAX_TEXT), { withLinks: true });
+function textOf({ text = "", html }: Email): string {
+  const plain = text.trim();
+  const isEmpty = plain === "" || (html !== undefined && plain.length <= MAX_NOTHING_ELSE && NOTHING_ELSE.test(plain));
+  const found = isEmpty ? plainText((html ?? "").slice(0, 8 * MAX_TEXT), { withLinks: true }) || plain : text;
   return cleanText(found.slice(0, 2 * MAX_TEXT).replaceAll("\r\n", "\n"))
     .slice(0, MAX_TEXT)
     .trim();
@@ -212,10 +226,9 @@ function idIn(value: string): string | null {
   return /<([^<>\s]{1,250})>/.exec(value)?.[1] ?? null;
 }
 
-/** For a mail without a Message-ID: the same when a server sends it again. */
-function contentId(date: string, subject: string, text: string): string | null {
-  if (date === "") return null;
-  return `sha256:${createHash("sha256").update([date, subject, text].join("\0")).digest("base64url")}`;
+/** The same when a server sends the mail again. */
+function contentHash(parts: readonly string[]): string {
+  return createHash("sha256").update(parts.join("\0")).digest("base64url");
 }
 
 function mailboxOf(address: Address | undefined): MailBody["from"] {
@@ -246,80 +259,4 @@ function automaticOf(
     header("x-autoreply") !== "" ||
     header("x-autorespond") !== "";
   return isReply ? "reply" : null;
-}
-
-/** Statement of a subject about a problem. */
-interface SubjectState {
-  /** The subject without the words about its state: the same for all mails about one problem. */
-  readonly title: string;
-  readonly status: "firing" | "resolved" | "acknowledged" | "event";
-  readonly level: "critical" | "error" | "warning" | "info" | null;
-}
-
-type Said = Pick<Partial<SubjectState>, "status" | "level">;
-
-const FIRING: Said = { status: "firing" };
-const RESOLVED: Said = { status: "resolved" };
-
-/** Words before the text of a subject, in lower case. */
-const WORDS: Readonly<Record<string, Said>> = {
-  ...Object.fromEntries(["problem", "firing", "alert", "alarm", "down", "triggered"].map((word) => [word, FIRING])),
-  ...Object.fromEntries(
-    ["resolved", "recovery", "recovered", "ok", "up", "cleared", "fixed", "normal"].map((word) => [word, RESOLVED]),
-  ),
-  ...Object.fromEntries(["acknowledgement", "acknowledged"].map((word) => [word, { status: "acknowledged" }])),
-  ...Object.fromEntries(
-    ["critical", "crit", "emergency", "fatal"].map((word) => [word, { ...FIRING, level: "critical" }]),
-  ),
-  ...Object.fromEntries(["error", "failed", "failure"].map((word) => [word, { ...FIRING, level: "error" }])),
-  ...Object.fromEntries(["warning", "warn", "unknown"].map((word) => [word, { ...FIRING, level: "warning" }])),
-  ...Object.fromEntries(["info", "notice"].map((word) => [word, { level: "info" }])),
-};
-
-/** Reply and forward marks of mail programs. */
-const REPLY = /^(?:re|aw|sv|fw|fwd|wg|antw)(?:\[\d{1,3}\])?:\s*/i;
-const STARS = /^\*{1,3}\s*|\s*\*{1,3}$/g;
-/** `[FIRING:2]`, `[Down]`, `[✅ Up]` */
-const BRACKETED = /^\[[^\p{L}\]]{0,4}(\p{L}{2,20})(?::\d{1,6})?\]\s*/u;
-/** `PROBLEM: `, `Resolved in 5m 2s: `, `RECOVERY Service Alert: `, `DOWN - ` */
-const LEADING =
-  /^[^\p{L}\p{N}[]{0,4}(\p{L}{2,20})(?:\s+in\s+[\dywdhms ]{2,24})?(?:\s+(?:service|host))?(?:\s+(?:alert|notification))?(?::\s*|\s+[-–—]\s+)/iu;
-/** `web/HTTP is CRITICAL` */
-const TRAILING = /\s+is\s+(?:now\s+)?(\p{L}{2,12})[.!]?$/iu;
-/** A name in brackets, such as `[Zabbix]`: part of the title. */
-const NAME = /^\[[^\]]{1,60}\]\s*/;
-
-const MAX_MARKS = 12;
-
-/** Reads the marks that monitoring programs put around the name of a problem. */
-export function readSubject(subject: string): SubjectState {
-  let rest = subject.replaceAll(STARS, "").trim();
-  let names = "";
-  let said: Said = {};
-  for (let i = 0; i < MAX_MARKS; i++) {
-    const reply = REPLY.exec(rest);
-    const mark = reply ? null : (stateIn(BRACKETED, rest) ?? stateIn(LEADING, rest));
-    const name = reply || mark ? null : NAME.exec(rest);
-    const found = reply?.[0] ?? mark?.text ?? name?.[0];
-    if (found === undefined || found.length === rest.length) break;
-    // The first word about the state counts.
-    if (mark) said = { ...mark.said, ...said };
-    if (name) names += name[0];
-    rest = rest.slice(found.length).trimStart();
-  }
-  const last = stateIn(TRAILING, rest);
-  if (last) {
-    said = { ...last.said, ...said, ...(last.said.level && { level: last.said.level }) };
-    rest = rest.slice(0, -last.text.length);
-  }
-  const title = `${names}${rest}`.trim() || subject.trim();
-  const { status = "event", level = null } = said;
-  return { title, status, level };
-}
-
-function stateIn(pattern: RegExp, text: string): { readonly text: string; readonly said: Said } | null {
-  const match = pattern.exec(text);
-  const word = match?.[1]?.toLowerCase();
-  const said = word === undefined ? undefined : Object.hasOwn(WORDS, word) ? WORDS[word] : undefined;
-  return match && said ? { text: match[0], said } : null;
 }

@@ -1,8 +1,9 @@
 import { PrismError } from "../../../core/errors.ts";
-import { boundedId } from "../../../core/tokens.ts";
+import { boundedId, sha256Hex } from "../../../core/tokens.ts";
 import type { LiveSettings } from "../../../http/live-settings.ts";
 import type { RequestResult } from "../../../store/schema.ts";
 import { type AcceptContext, storeRequest } from "./accept.ts";
+import { listed } from "./prepare.ts";
 import type { ReceiverRow } from "./receiver.ts";
 import type { Receivers } from "./receivers.ts";
 
@@ -14,13 +15,25 @@ export interface MailContext extends AcceptContext {
 /** A mail as a request. */
 export interface IncomingMail {
   /** Members of `body`, besides its `key`. */
-  readonly body: { readonly thread: string | null };
+  readonly body: { readonly thread: string | null; readonly messageId: string | null };
   readonly headers: Readonly<Record<string, string>>;
   readonly keys: {
     /** The sender's own key. */
     readonly given: string | null;
     readonly subject: string;
   };
+  /** The same when a server sends the mail again. */
+  readonly contentHash: string;
+  /** For the log; null: nothing. */
+  readonly note: string | null;
+}
+
+const MAX_PLAIN_ID = 150;
+const HASH_CHARS = 22;
+
+/** Of the ids against repetitions of all mails with this Message-ID: programs give different mails the same. */
+function prefixOf(messageId: string): string {
+  return `${messageId.length <= MAX_PLAIN_ID ? messageId : sha256Hex(messageId)} `;
 }
 
 /** RFC 5321 section 4.2.2: completed. */
@@ -40,7 +53,7 @@ export function mailReceiver(receivers: Receivers, token: string): ReceiverRow |
 export async function acceptMail(
   context: MailContext,
   { token, from }: { readonly token: string; readonly from: string },
-  { body, headers, keys }: IncomingMail,
+  { body, headers, keys, contentHash, note }: IncomingMail,
 ): Promise<RequestResult> {
   const { receivers, clock, settings, work, preparing } = context;
   const row = mailReceiver(receivers, token);
@@ -52,7 +65,9 @@ export async function acceptMail(
     throw new PrismError("RATE_LIMITED", "Too many mails to this receiver");
   }
   const thread = body.thread !== null && !(await isKnown(context, row.id, body.thread)) ? body.thread : null;
-  const content = { ...body, key: keys.given ?? thread ?? keys.subject };
+  const { messageId } = body;
+  const replayId = messageId === null ? null : `${prefixOf(messageId)}${contentHash.slice(0, HASH_CHARS)}`;
+  const content = { ...body, key: keys.given ?? thread ?? keys.subject, replayId };
   const request = {
     method: "MAIL",
     url: "",
@@ -65,7 +80,8 @@ export async function acceptMail(
   // A sender that knows only the address has a budget apart from the project's keys and people.
   const payer = work.ofProject(row.projectId, { address: from, url: `receiver:${row.id}` });
   const prepared = await preparing.prepare(receiver, { ...given, status: ACCEPTED, now: clock.now() }, { payer });
-  const { result } = await storeRequest(context, receiver, prepared.plan, { ...prepared, payer, sender: "unproven" });
+  const plan = { ...prepared.plan, problem: listed(note, prepared.plan.problem) };
+  const { result } = await storeRequest(context, receiver, plan, { ...prepared, payer, sender: "unproven" });
   receivers.count(row.preset, result);
   return result;
 }
@@ -75,11 +91,19 @@ export async function acceptMail(
  * its subject.
  */
 async function isKnown({ db }: MailContext, receiverId: string, messageId: string): Promise<boolean> {
+  const prefix = `given:${prefixOf(messageId)}`;
   const row = await db.read
     .selectFrom("receiver_replays")
     .select("at")
     .where("receiverId", "=", receiverId)
-    .where("replayId", "=", `given:${boundedId(messageId)}`)
+    .where((e) =>
+      e.or([
+        // Of mails that an earlier version has stored.
+        e("replayId", "=", `given:${boundedId(messageId)}`),
+        e.and([e("replayId", ">=", prefix), e("replayId", "<", `${prefix.slice(0, -1)}!`)]),
+      ]),
+    )
+    .limit(1)
     .executeTakeFirst();
   return row !== undefined;
 }

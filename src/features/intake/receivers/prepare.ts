@@ -94,7 +94,8 @@ export function prepare(
   const redaction = new Redaction(given.hidden, preset.redact, limits.members);
   const content = readContent(request, { needsJson: given.needsJson, maxMembers: limits.members });
   const input = mappingInput(given, request, content, redaction, limits.members);
-  const plan = planRequest(given, texts.mapping, input, now, limits);
+  const made = planRequest(given, texts.mapping, input, now, limits);
+  const plan = { ...made, problem: listed(content.problem ?? null, made.problem) };
   const steps = stepsTaken();
   const shown = Object(input.body) as { readonly content?: unknown };
   return {

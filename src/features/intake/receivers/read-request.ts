@@ -1,6 +1,8 @@
 import { PrismError } from "../../../core/errors.ts";
 import { scanJson } from "../../../core/json-text.ts";
+import { charsetIn, decodeEscapes, decodeForm, decodeText } from "../../../core/text/decode-text.ts";
 import { MAX_JSON_DEPTH, parseJsonText, tooDeep } from "../../../http/input.ts";
+import { repairJson } from "./almost-json.ts";
 
 /** A request as it arrived. */
 export interface RawRequest {
@@ -26,6 +28,8 @@ export interface RequestContent {
   readonly text: string | null;
   readonly form: Readonly<Record<string, string>> | null;
   readonly files: readonly UploadedFile[];
+  /** For the log: what was done with bytes that are not UTF-8, and with text that is almost JSON. */
+  readonly problem?: string | null;
 }
 
 /** A body has more members than may be parsed here. */
@@ -43,7 +47,7 @@ export function requireFewMembers(text: string, limit: number): boolean {
   return depth > MAX_JSON_DEPTH;
 }
 
-const EMPTY: RequestContent = { body: null, text: null, form: null, files: [] };
+const EMPTY: RequestContent = { body: null, text: null, form: null, files: [], problem: null };
 const MAX_FIELDS = 1000;
 /** Members of any body. */
 export const MAX_MEMBERS = 300_000;
@@ -66,16 +70,21 @@ export function readContent(
   const header = headers["content-type"] ?? "";
   const type = header.split(";", 1)[0]?.trim().toLowerCase() ?? "";
   if (type === "multipart/form-data") return readMultipart(bytes, header, maxMembers);
-  const text = decoded(bytes, header);
+  const { text, note } = decodeText(bytes, charsetIn(header));
   const shown = text.slice(0, MAX_TEXT);
   const isJsonType = /[/+]json$/.test(type) || type === "text/json";
   const json = isJsonType || looksLikeJson(text) ? jsonOf(text, isJsonType && needsJson, maxMembers) : undefined;
-  if (json !== undefined) return { ...EMPTY, body: json, text: shown };
-  if (type !== "application/x-www-form-urlencoded") return { ...EMPTY, text: shown };
+  if (json) return { ...EMPTY, body: json.value, text: shown, problem: joined(note, json.problem) };
+  if (type !== "application/x-www-form-urlencoded") return { ...EMPTY, text: shown, problem: note };
   const plain = plainOf(text);
-  if (plain !== null) return { ...EMPTY, text: plain.slice(0, MAX_TEXT) };
-  const form = readForm(text);
-  return { ...EMPTY, body: bodyOfForm(form, maxMembers), text: shown, form };
+  if (plain !== null) return { ...EMPTY, text: plain.slice(0, MAX_TEXT), problem: note };
+  const form = readForm(bytes, charsetIn(header));
+  const body = bodyOfForm(form.fields, maxMembers);
+  return { ...EMPTY, body: body.value, text: shown, form: form.fields, problem: joined(form.note, body.problem) };
+}
+
+function joined(...problems: readonly (string | null)[]): string | null {
+  return problems.filter((each) => each !== null).join("; ") || null;
 }
 
 /**
@@ -85,51 +94,55 @@ export function readContent(
 function plainOf(text: string): string | null {
   if (text.includes("=")) return null;
   if (/\s/.test(text) || !/%[0-9a-f]{2}/i.test(text)) return text;
-  return [...new URLSearchParams(text).keys()].join("&");
-}
-
-function decoded(bytes: Buffer, contentType: string): string {
-  const charset = /charset="?([\w.:-]{1,40})/i.exec(contentType)?.[1] ?? "utf-8";
-  return decoderOf(charset).decode(bytes);
-}
-
-/** Replaces invalid bytes with U+FFFD instead of rejecting the message. */
-function decoderOf(charset: string): { decode(bytes: Buffer): string } {
-  try {
-    return new TextDecoder(charset);
-  } catch {
-    return new TextDecoder("utf-8");
-  }
+  return decodeEscapes(text);
 }
 
 function looksLikeJson(text: string): boolean {
   return /^\s*[[{]/.test(text);
 }
 
+interface Parsed {
+  readonly value: unknown;
+  readonly problem: string | null;
+}
+
 /** @returns undefined for text that is not JSON, unless it must be. @throws MALFORMED_JSON */
-function jsonOf(text: string, isRequired: boolean, maxMembers: number): unknown {
+function jsonOf(text: string, isRequired: boolean, maxMembers: number): Parsed | undefined {
   if (requireFewMembers(text, maxMembers)) throw tooDeep();
   try {
-    return parseJsonText(text);
+    return { value: parseJsonText(text), problem: null };
   } catch (error) {
-    if (isRequired) throw error;
+    const almost = looksLikeJson(text) ? almostJsonOf(text, maxMembers) : undefined;
+    if (almost === undefined && isRequired) throw error;
+    return almost;
+  }
+}
+
+/** @returns undefined for text that is not JSON with the usual faults */
+function almostJsonOf(text: string, maxMembers: number): Parsed | undefined {
+  const repaired = repairJson(text);
+  if (repaired === null || requireFewMembers(repaired.text, maxMembers)) return undefined;
+  try {
+    const value: unknown = JSON.parse(repaired.text);
+    return { value, problem: `the body is not quite JSON: ${repaired.faults.join(", ")}` };
+  } catch {
     return undefined;
   }
 }
 
 /** Fields by name; the last of equal names counts. @throws VALIDATION_FAILED */
-function readForm(text: string): Record<string, string> {
-  const pairs = text.split("&", MAX_FIELDS + 1);
-  if (pairs.length > MAX_FIELDS) throw refused(`a form has at most ${MAX_FIELDS} fields`);
-  return Object.fromEntries(new URLSearchParams(text));
+function readForm(bytes: Buffer, charset: string | null) {
+  const { fields, note } = decodeForm(bytes, charset);
+  if (fields.length > MAX_FIELDS) throw refused(`a form has at most ${MAX_FIELDS} fields`);
+  return { fields: Object.fromEntries(fields) as Record<string, string>, note };
 }
 
 /** The JSON in one of the usual fields, or the form itself. */
-function bodyOfForm(form: Readonly<Record<string, string>>, maxMembers: number): unknown {
+function bodyOfForm(form: Readonly<Record<string, string>>, maxMembers: number): Parsed {
   const text = JSON_FIELDS.map((name) => (Object.hasOwn(form, name) ? form[name] : undefined)).find(
     (value) => value !== undefined && looksLikeJson(value),
   );
-  return (text === undefined ? undefined : jsonOf(text, false, maxMembers)) ?? form;
+  return (text === undefined ? undefined : jsonOf(text, false, maxMembers)) ?? { value: form, problem: null };
 }
 
 const MAX_PARTS = 100;
@@ -142,21 +155,29 @@ function readMultipart(bytes: Buffer, contentType: string, maxMembers: number): 
   const boundary = match?.[1] ?? match?.[2];
   if (boundary === undefined) throw refused("multipart/form-data needs a boundary");
   const form: [string, string][] = [];
+  let note: string | null = null;
+  const decodePart = (content: Buffer, declared: string): string => {
+    const decoded = decodeText(content, charsetIn(declared));
+    note ??= decoded.note;
+    return decoded.text;
+  };
   const files: UploadedFile[] = [];
   for (const part of partsOf(bytes, boundary)) {
     const headEnd = part.indexOf(END_OF_HEAD);
     if (headEnd < 0 || headEnd > MAX_HEAD_BYTES) throw refused("a part of the form has no end of its head");
-    const head = part.toString("utf8", 0, headEnd);
+    const head = decodeText(part.subarray(0, headEnd)).text;
     const content = part.subarray(headEnd + END_OF_HEAD.length);
     const name = parameterOf(head, "name");
     if (name === undefined) throw refused("a part of the form has no name");
     const filename = parameterOf(head, "filename");
-    const type = /^content-type:\s*([^\r\n;]{1,100})/im.exec(head)?.[1]?.trim() ?? "text/plain";
-    if (filename === undefined) form.push([name, content.toString("utf8")]);
+    const declared = /^content-type:\s*([^\r\n]{1,200})/im.exec(head)?.[1]?.trim() ?? "text/plain";
+    const type = declared.split(";", 1)[0]?.slice(0, 100).trim() ?? "";
+    if (filename === undefined) form.push([name, decodePart(content, declared)]);
     else files.push({ name, filename: filename.slice(0, 255), type, bytes: content.length });
   }
   const fields = Object.fromEntries(form);
-  return { body: bodyOfForm(fields, maxMembers), text: null, form: fields, files };
+  const body = bodyOfForm(fields, maxMembers);
+  return { body: body.value, text: null, form: fields, files, problem: joined(note, body.problem) };
 }
 
 /** @throws VALIDATION_FAILED */

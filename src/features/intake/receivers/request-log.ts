@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { uuidv7 } from "../../../core/ids.ts";
+import { charsetIn, decodeForm, decodeText } from "../../../core/text/decode-text.ts";
 import { listing } from "../../../http/listing.ts";
 import { bytes, type Codec, flag, json, type RowOf, resource, stored, time } from "../../../http/resource.ts";
 import { doc } from "../../../http/shapes.ts";
@@ -100,23 +101,24 @@ function redactedBody({ bytes: all, headers }: RawRequest, redaction: Redaction)
   if (bytes.length === 0) return bytes;
   const wide = wideOf(type);
   if (wide !== null) {
-    const text = new TextDecoder(wide).decode(bytes);
+    const { text } = decodeText(bytes, wide);
     return wideBytes(redaction.json(text), wide);
   }
-  const text = bytes.toString("utf8");
+  // As UTF-8, which is what a repetition of the request looks for first.
+  const { text } = decodeText(bytes, charsetIn(type));
   if (/^\s*[[{]/.test(text)) return Buffer.from(redaction.json(text));
   if (type.startsWith("multipart/")) return Buffer.from(redactedParts(text, redaction));
   if (type.startsWith("application/x-www-form-urlencoded") && text.includes("="))
-    return Buffer.from(redactedForm(text, redaction));
+    return Buffer.from(redactedForm(bytes, type, redaction));
   return Buffer.from(redaction.text(text));
 }
 
 /** Fields of a form that are masked by their names; the rest of a longer one is left out. */
 const MAX_FIELDS = 1000;
 
-function redactedForm(text: string, redaction: Redaction): string {
-  const fields = text.split("&", MAX_FIELDS).join("&");
-  return new URLSearchParams(redaction.record(Object.fromEntries(new URLSearchParams(fields)))).toString();
+function redactedForm(bytes: Buffer, type: string, redaction: Redaction): string {
+  const fields = decodeForm(bytes, charsetIn(type)).fields.slice(0, MAX_FIELDS);
+  return new URLSearchParams(redaction.record(Object.fromEntries(fields))).toString();
 }
 
 type Wide = "utf-16le" | "utf-16be";

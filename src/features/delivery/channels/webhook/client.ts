@@ -1,5 +1,6 @@
 import type { Clock } from "../../../../core/clock.ts";
 import { PrismError } from "../../../../core/errors.ts";
+import { wordsOfPage } from "../../../../core/text/plain-text.ts";
 import { PermanentError, RetryLater } from "../../../time/jobs/index.ts";
 import { type Accepted, type ChannelCalls, RefusedNow, readRetryAfter, TargetGone, Throttled } from "../../channel.ts";
 import { post, type SignedCall } from "./message.ts";
@@ -27,9 +28,13 @@ export class WebhookClient implements ChannelCalls<SignedCall> {
     return {};
   }
 
-  /** @throws the error for a status other than 2xx */
-  #requireTaken({ status, headers }: SafeAnswer): void {
-    if (status >= 200 && status < 300) return;
+  /** @throws the error for a status other than 2xx, and for a page, as of a proxy, in its place */
+  #requireTaken({ status, headers, body }: SafeAnswer): void {
+    if (status >= 200 && status < 300) {
+      const page = wordsOfPage(headers["content-type"] ?? "", body.toString("utf8"));
+      if (page !== null) throw new Error(`the webhook answered ${status} with a page: ${page}`);
+      return;
+    }
     const says = `the webhook answered ${status}`;
     if (status === 410) throw new TargetGone(says);
     const waitMs = readRetryAfter(headers["retry-after"], this.#clock.now());

@@ -91,7 +91,7 @@ export class UnresolvedHostError extends Error {
 
 /**
  * The addresses of a URL that is called now. @throws URL_REFUSED; NoAnswer for a name that does not
- * resolve, or not in time; the signal's reason
+ * resolve, or not in time, or to an address that is not public; the signal's reason
  */
 export async function addressesOf(
   hosts: OutsideHosts,
@@ -102,7 +102,8 @@ export async function addressesOf(
   try {
     return await withinDns(hosts.require(url), limits, signal);
   } catch (error) {
-    if (!(error instanceof PrismError && error.cause instanceof UnresolvedHostError)) throw error;
+    // Routers, captive portals and filters give private addresses for a moment.
+    if (!(error instanceof UnresolvedName)) throw error;
     throw new NoAnswer(error.message, { phase: "dns", cause: error });
   }
 }
@@ -121,5 +122,13 @@ function refused(why: string): PrismError {
 }
 
 function unresolved(cause?: UnresolvedHostError): PrismError {
-  return new PrismError("URL_REFUSED", NO_PUBLIC_ADDRESS, cause ? { cause } : {});
+  return new UnresolvedName(cause);
+}
+
+/** A name without an address, or with one that is not public. */
+class UnresolvedName extends PrismError {
+  override readonly name = "UnresolvedName";
+  constructor(cause?: UnresolvedHostError) {
+    super("URL_REFUSED", NO_PUBLIC_ADDRESS, cause ? { cause } : {});
+  }
 }

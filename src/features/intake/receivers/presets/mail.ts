@@ -14,7 +14,8 @@ export const mail = {
   ],
   methods: ["POST"],
   verify: [],
-  replayId: "= body.messageId",
+  // A gateway that posts mails may send Message-IDs only.
+  replayId: "= first(body.replayId, body.messageId)",
   mapping: {
     when: "body.automatic == null",
     output: "alerts",

@@ -43,7 +43,7 @@ const uptimeKuma = {
       {
         when: "heartbeat == null or monitor == null",
         level: "= contains(lower(msg), 'expire') ? 'warning' : null",
-        title: "= first(firstLine(msg), 'Test')",
+        title: "= msg == null ? null : first(firstLine(msg), 'Test')",
         message: "= msg",
         time: null,
       },

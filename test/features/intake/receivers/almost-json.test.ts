@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { repairJson } from "../../../../src/features/intake/receivers/almost-json.ts";
+import { ReceiverTest } from "./support.ts";
+
+const BACKSLASH = "\\";
+
+test("JSON with the faults of templates is read as it is meant", async (t) => {
+  for (const [name, text, value] of [
+    ["a line break in a text", '{"a":"line 1\nline 2\r\n\tx"}', { a: "line 1\nline 2\r\n\tx" }],
+    ["a NUL and an escape character", '{"a":"x\u0000\u001b[31m"}', { a: "x\u0000\u001b[31m" }],
+    ["a comma before the end", '{"a":[1,2,],"b":{"c":1,},}', { a: [1, 2], b: { c: 1 } }],
+    ["a path of Windows", `{"a":"C:${BACKSLASH}Users${BACKSLASH}x"}`, { a: `C:${BACKSLASH}Users${BACKSLASH}x` }],
+    ["half an escape of Unicode", `{"a":"C:${BACKSLASH}u1"}`, { a: `C:${BACKSLASH}u1` }],
+    ["quotes in a text", '{"a":"said "hi" to all","b":1}', { a: 'said "hi" to all', b: 1 }],
+    ["quotes and a comma", '{"a":"said "hi", then left","b":"x"}', { a: 'said "hi", then left', b: "x" }],
+    ["a quote at the end", '{"a":"he said "hi""}', { a: 'he said "hi"' }],
+    ["quotes in a list", '["a "b" c","d"]', ['a "b" c', "d"]],
+    ["a missing value", '{"a": ,"b":}', { a: null, b: null }],
+    ["a dictionary of Python", "{'a': 'it\\'s \"x\"', 'b': True, 'c': None}", { a: 'it\'s "x"', b: true, c: null }],
+    ["numbers that are none", '{"a":NaN,"b":-1.5e3,"c":Infinity}', { a: null, b: -1500, c: null }],
+    ["escapes that JSON knows", `{"a":"x${BACKSLASH}ny${BACKSLASH}u00e4","b":1,}`, { a: "x\ny\u00e4", b: 1 }],
+  ] as const)
+    await t.test(name, () => {
+      assert.throws(() => JSON.parse(text), SyntaxError);
+      const repaired = repairJson(text);
+      assert.deepEqual(JSON.parse(repaired?.text ?? ""), value);
+      assert.notDeepEqual(repaired?.faults, []);
+    });
+});
+
+test("a name is never part of a text: its secret would be shown", async (t) => {
+  for (const text of [
+    '{"note" "x","password":"hunter22"}',
+    '{"note":"said "x, "password":"hunter22"}',
+    '{"note":"{"password":"hunter22"}"}',
+    '{\'note\':\'said "x\', "password":"hunter22"}',
+  ])
+    await t.test(text, () => {
+      const repaired = repairJson(text);
+      try {
+        assert.ok(
+          !JSON.stringify(JSON.parse(repaired?.text ?? ""))
+            .replace('"password":"hunter22"', "")
+            .includes("hunter22"),
+        );
+      } catch (error) {
+        assert.ok(error instanceof SyntaxError, String(error));
+      }
+    });
+});
+
+test("JSON stays as it is", () => {
+  const text = { a: ['x "y", z', "C:\\new", "\n"], b: { c: null, d: [true, -1e3, {}] }, "": [] };
+  const json = JSON.stringify(text);
+  for (const each of [json, JSON.stringify(text, null, 2)])
+    assert.deepEqual(repairJson(each), { text: each, faults: [] });
+});
+
+test("what is no JSON, also with its faults mended, is text", async (t) => {
+  const receivers = await ReceiverTest.start(t);
+  const receiver = await receivers.make({});
+  for (const text of ["[FIRING:1] disk is full", "{{ msg }} is down", '{"title":"cut', '{"title" "x"}']) {
+    await receivers.send(receiver, text, { headers: { "Content-Type": "application/json" } });
+    const [event] = (await receivers.events()).reverse();
+    assert.equal(event?.payload["body"], text);
+  }
+});
+
+test("a text of quotes and brackets takes no longer than its length allows", () => {
+  for (const text of ['{"a":"'.repeat(40_000), '"" '.repeat(80_000), `{"a":"${'"a", '.repeat(50_000)}"}`])
+    assert.doesNotThrow(() => repairJson(text));
+  assert.equal(repairJson(" ".repeat(300_000)), null);
+});
+
+const ALMOST = '{"title":"Backup failed","message":"line 1\nline 2","level":"error","key":"b","status":"firing",}';
+
+test("every receiver reads almost-JSON, and its log says so; other doors refuse it", async (t) => {
+  const receivers = await ReceiverTest.start(t);
+  const { prism } = receivers;
+  const generic = await receivers.make({});
+  assert.equal((await receivers.send(generic, ALMOST)).status, 200);
+  assert.deepEqual(
+    (await receivers.alerts()).map(({ key, annotations }) => [key.split(":").at(-1), annotations]),
+    [["b", { summary: "Backup failed", description: "line 1\nline 2" }]],
+  );
+  const [request] = await receivers.requests(generic);
+  assert.match(String(request?.outcome["problem"]), /^the body is not quite JSON: a bare control character, a comma/);
+  for (const [preset, body] of [
+    ["slack", '{"text":"Backup\nfailed",}'],
+    ["discord", '{"content":"Backup\nfailed",}'],
+  ] as const) {
+    const receiver = await receivers.make({ name: preset, preset });
+    assert.ok((await receivers.send(receiver, body)).status < 300);
+    const [event] = (await receivers.events()).reverse();
+    assert.match(JSON.stringify(event?.payload["title"]), /Backup/);
+    assert.match(String((await receivers.requests(receiver))[0]?.outcome["problem"]), /not quite JSON/);
+  }
+  const form = new URLSearchParams({ payload: '{"title":"Form\nfailed"}' });
+  await receivers.send(generic, form.toString(), { headers: { "Content-Type": "application/x-www-form-urlencoded" } });
+  assert.match(String((await receivers.requests(generic))[0]?.outcome["problem"]), /not quite JSON/);
+  await receivers.send(generic, '{"title":"Backup","password":"hunter22",}');
+  assert.match((await receivers.requests(generic))[0]?.body ?? "", /"password":"•••"/);
+  for (const path of ["/api/v1/events", "/api/v1/alerts", "/alertmanager/api/v2/alerts", "/v2/enqueue"])
+    assert.equal((await prism.post(path, '{"type":"a",}')).status, 400, path);
+});
+
+test("Uptime Kuma's body with a bare line break keeps its state, and is no test", async (t) => {
+  const receivers = await ReceiverTest.start(t);
+  const receiver = await receivers.make({ preset: "uptime-kuma" });
+  const heartbeat = '"heartbeat":{"status":0,"msg":"Packet loss\n100 %"},"monitor":{"id":3,"name":"Router"}';
+  await receivers.send(receiver, `{"msg":"[Router] down\nPing failed",${heartbeat}}`);
+  assert.deepEqual(
+    (await receivers.alerts()).map(({ labels }) => labels["alertname"]),
+    ["Router is down"],
+  );
+  await receivers.send(receiver, '{"heartbeat": "{{ heartbeat');
+  const titles = (await receivers.events()).map(({ payload }) => payload["title"]);
+  assert.ok(
+    titles.every((title) => title !== "Test"),
+    JSON.stringify(titles),
+  );
+  await receivers.send(receiver, { msg: "", heartbeat: null, monitor: null });
+  assert.equal((await receivers.events()).at(-1)?.payload["title"], "Test");
+});
