@@ -87,6 +87,7 @@ export function openAlerts(context: AlertsContext): AlertOffers {
     publicUrl: () => settings.current.publicUrl,
     alerts: () => alerts,
     withheldBy: (...parameters) => withholding.withheldBy(...parameters),
+    unmutedAt: (...parameters) => withholding.unmutedAt(...parameters),
     recordHits: (...parameters) => silences.recordHits(...parameters),
     channels: () => context.serviceChannels.incidents,
     shortened: new Map(),
@@ -126,6 +127,7 @@ export function openAlerts(context: AlertsContext): AlertOffers {
     ...{ db: db.scan, clock: steadyClock, alerts, policies, pages: incidents, users, projects, reachable },
     onCall: onCallNow,
     withheldBy: (...parameters: Parameters<Withholding["withheldBy"]>) => withholding.withheldBy(...parameters),
+    unmutedAt: (...parameters: Parameters<Withholding["unmutedAt"]>) => withholding.unmutedAt(...parameters),
   };
   return {
     ...{ steadyClock, alerts, incidents, policies, silences, withholding, pagingWarnings },

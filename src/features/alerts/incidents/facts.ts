@@ -22,7 +22,7 @@ export const ENDED_BY_PEOPLE: ReadonlySet<AlertSource> = new Set([
 ]);
 
 /** Sources of facts, besides the rows. */
-export interface FactParts extends Pick<IncidentParts, "policies" | "clock" | "withheldBy"> {
+export interface FactParts extends Pick<IncidentParts, "policies" | "clock" | "withheldBy" | "unmutedAt"> {
   readonly pages: Pick<IncidentParts["pages"], "hasWays">;
   readonly alerts: () => Pick<ReturnType<IncidentParts["alerts"]>, "find">;
 }
@@ -64,12 +64,19 @@ export class IncidentFacts implements Facts {
     const known = this.#withheld.get(alertId);
     if (known !== undefined) return known;
     const alert = this.#parts.alerts().find(alertId);
-    const { muteIntervals, activeIntervals } = JSON.parse(this.#row.route) as RouteSettings;
-    const route = { projectId: this.#row.projectId, muteIntervals, activeIntervals };
-    const by = alert && this.#parts.withheldBy(alert, route, this.#now);
+    const by = alert && this.#parts.withheldBy(alert, this.#route, this.#now);
     const found = by && isWithheld(by) ? by : null;
     this.#withheld.set(alertId, found);
     return found;
+  }
+
+  unmutedAt(): EpochMs | null {
+    return this.#parts.unmutedAt(this.#route, this.#now);
+  }
+
+  get #route() {
+    const { muteIntervals, activeIntervals } = JSON.parse(this.#row.route) as RouteSettings;
+    return { projectId: this.#row.projectId, muteIntervals, activeIntervals };
   }
 
   /** Intervals follow the wall clock. */

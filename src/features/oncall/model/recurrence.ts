@@ -1,4 +1,5 @@
-import { DAY_MS, type EpochMs, HOUR_MS, zoneOffsetMs } from "../../../core/clock.ts";
+import { DAY_MS, type EpochMs, HOUR_MS } from "../../../core/clock.ts";
+import { instantOf, type WallTime } from "../../../core/wall-time.ts";
 
 export const FREQUENCIES = ["hourly", "daily", "weekly", "monthly"] as const;
 export const WEEKDAYS = ["SU", "MO", "TU", "WE", "TH", "FR", "SA"] as const;
@@ -27,12 +28,6 @@ export interface CalendarRecurrence extends Omit<ShiftRecurrence, "frequency"> {
   readonly bySetPos?: readonly number[] | undefined;
 }
 
-/**
- * A time that a clock in some zone shows, written as if that clock showed UTC. So calendars are
- * computed without zones, and {@link instantOf} finds the instant.
- */
-export type WallTime = number;
-
 export interface EventTimes {
   readonly start: WallTime;
   readonly durationMs: number;
@@ -50,32 +45,6 @@ export interface ShiftOccurrence {
   readonly end: EpochMs;
   /** Counts the periods (`frequency` times `interval`) with an occurrence, from 0. */
   readonly period: number;
-}
-
-/**
- * The instant of a wall time. A time that is shown twice is the first one; a time that a gap skips
- * is read with the offset before the gap (RFC 5545 section 3.3.5).
- */
-export function instantOf(wall: WallTime, timezone: string): EpochMs {
-  const before = offsetOf(timezone, wall - 2 * DAY_MS);
-  const after = offsetOf(timezone, wall + 2 * DAY_MS);
-  if (before === after || zoneOffsetMs(timezone, wall - before) === before) return wall - before;
-  return zoneOffsetMs(timezone, wall - after) === after ? wall - after : wall - before;
-}
-
-const MAX_OFFSETS = 20_000;
-const offsets = new Map<string, number>();
-
-/** The offset at noon UTC of a day, kept: formatting a time in a zone takes microseconds. */
-function offsetOf(timezone: string, at: EpochMs): number {
-  const day = Math.floor(at / DAY_MS);
-  const key = `${timezone} ${day}`;
-  const known = offsets.get(key);
-  if (known !== undefined) return known;
-  const offset = zoneOffsetMs(timezone, day * DAY_MS + DAY_MS / 2);
-  if (offsets.size >= MAX_OFFSETS) offsets.clear();
-  offsets.set(key, offset);
-  return offset;
 }
 
 /**
