@@ -127,7 +127,6 @@ export function openAlerts(context: AlertsContext): AlertOffers {
     ...{ db: db.scan, clock: steadyClock, alerts, policies, pages: incidents, users, projects, reachable },
     onCall: onCallNow,
     withheldBy: (...parameters: Parameters<Withholding["withheldBy"]>) => withholding.withheldBy(...parameters),
-    unmutedAt: (...parameters: Parameters<Withholding["unmutedAt"]>) => withholding.unmutedAt(...parameters),
   };
   return {
     ...{ steadyClock, alerts, incidents, policies, silences, withholding, pagingWarnings },

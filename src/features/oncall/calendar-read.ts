@@ -1,6 +1,5 @@
 import type ICAL from "ical.js";
-import { DAY_MS, type EpochMs, isTimezone } from "../../core/clock.ts";
-import { instantOf } from "../../core/wall-time.ts";
+import { DAY_MS, type EpochMs, instantOf, isTimezone } from "../../core/clock.ts";
 import { type CalendarRecurrence, FREQUENCIES, occurrences, WEEKDAYS } from "./model/recurrence.ts";
 import { WINDOWS_ZONES } from "./model/windows-zones.gen.ts";
 

@@ -22,9 +22,11 @@ export const ENDED_BY_PEOPLE: ReadonlySet<AlertSource> = new Set([
 ]);
 
 /** Sources of facts, besides the rows. */
-export interface FactParts extends Pick<IncidentParts, "policies" | "clock" | "withheldBy" | "unmutedAt"> {
+export interface FactParts extends Pick<IncidentParts, "policies" | "clock" | "withheldBy"> {
   readonly pages: Pick<IncidentParts["pages"], "hasWays">;
   readonly alerts: () => Pick<ReturnType<IncidentParts["alerts"]>, "find">;
+  /** Not for forecasts, which look at no other time. */
+  readonly unmutedAt?: IncidentParts["unmutedAt"];
 }
 
 /** The facts of a decision; labels are read only if something may withhold them. */
@@ -71,7 +73,7 @@ export class IncidentFacts implements Facts {
   }
 
   unmutedAt(): EpochMs | null {
-    return this.#parts.unmutedAt(this.#route, this.#now);
+    return this.#parts.unmutedAt?.(this.#route, this.#now) ?? null;
   }
 
   get #route() {

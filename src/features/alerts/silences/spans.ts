@@ -1,6 +1,5 @@
-import { DAY_MS, type EpochMs, HOUR_MS, zoneOffsetMs } from "../../../core/clock.ts";
+import { DAY_MS, type EpochMs, HOUR_MS, instantOf, zoneOffsetMs } from "../../../core/clock.ts";
 import { invalidField, type PrismError } from "../../../core/errors.ts";
-import { instantOf } from "../../../core/wall-time.ts";
 import { Recurrence, recurrenceOf } from "../../time/schedules/index.ts";
 
 /** A time in which a silence is active; the end is exclusive. */

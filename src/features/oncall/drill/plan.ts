@@ -1,7 +1,6 @@
 import type { Updateable } from "kysely";
-import { DAY_MS, type EpochMs, HOUR_MS, zoneOffsetMs } from "../../../core/clock.ts";
+import { DAY_MS, type EpochMs, HOUR_MS, instantOf, zoneOffsetMs } from "../../../core/clock.ts";
 import { DueTimes, SteadyClock } from "../../../core/due-times.ts";
-import { instantOf } from "../../../core/wall-time.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { DrillPeopleTable } from "../../../store/schema/alerts.ts";
 import { quietUntil } from "../../delivery/index.ts";
