@@ -95,6 +95,26 @@ export class NtfyApi {
         account.accountView(this.#account, visitor, addressGroup(exchange.clientAddress)),
       ),
       ...this.#tokenRoutes(),
+      ...this.#accountRoutes(),
+    ];
+  }
+
+  /** Routes of ntfy that manage accounts: their names would be taken for topics. */
+  #accountRoutes(): Route[] {
+    const refuse = (): never => {
+      throw new NtfyError(40401, "accounts and rights are managed in Prism: by its console, commands and API");
+    };
+    const paths = ["/v1/users", "/v1/users/access"];
+    const own = ["password", "settings", "subscription", "reservation", "billing"].map((each) => `/v1/account/${each}`);
+    return [
+      ...[...paths, ...own].flatMap((path) =>
+        (["GET", "POST", "PUT", "PATCH", "DELETE"] as const).map((method) =>
+          this.#route(method, path, "Not served: accounts", refuse, method === "GET" ? undefined : MAX_MESSAGE_BYTES),
+        ),
+      ),
+      ...(["POST", "DELETE"] as const).map((method) =>
+        this.#route(method, "/v1/account", "Not served: accounts", refuse, MAX_MESSAGE_BYTES),
+      ),
     ];
   }
 
