@@ -148,7 +148,7 @@ const SPRIG: readonly (readonly [template: string, expected: string])[] = [
     '{{ regexMatch "^a+$" "aaa" }} {{ regexFind "[0-9]+" "ab12c3" }} {{ regexFindAll "[0-9]" "1a2b3" 2 }}',
     "true 12 [1 2]",
   ],
-  ['{{ regexReplaceAll "a(x*)b" "-ab-axxb-" "${1}W" }} {{ regexReplaceAllLiteral "a" "aba" "$1" }}', "-W-xxW- $1b$1"],
+  ['{{ regexReplaceAll "a(x*)b" "-ab-axxb-" "<$1>" }} {{ regexReplaceAllLiteral "a" "aba" "$1" }}', "-<>-<xx>- $1b$1"],
   [
     '{{ repeat 3 "ab" }} {{ substr 1 3 "abcd" }} {{ nospace "a b" }}{{ nindent 2 "x" }} {{ trimAll "$" "$5$" }}',
     "ababab bc ab\n  x 5",
