@@ -17,6 +17,17 @@ import { callOf, publish, readJsonPublish } from "./publish-request.ts";
 import { sequenceDraft } from "./publisher.ts";
 import { type StreamFormat, serveStream } from "./subscribe/http-stream.ts";
 
+/** Those of ntfy's server, its app and its tools. */
+const ACCOUNT_ROUTES: readonly (readonly [Method, string])[] = [
+  ...(["GET", "POST", "PUT", "DELETE"] as const).map((method) => [method, "/v1/users"] as const),
+  ...(["POST", "PUT", "DELETE"] as const).map((method) => [method, "/v1/users/access"] as const),
+  ...(["POST", "DELETE"] as const).map((method) => [method, "/v1/account"] as const),
+  ["POST", "/v1/account/password"],
+  ["PATCH", "/v1/account/settings"],
+  ...(["POST", "PATCH", "DELETE"] as const).map((method) => [method, "/v1/account/subscription"] as const),
+  ["POST", "/v1/account/reservation"],
+];
+
 /** The version of ntfy that has this API. */
 const VERSIONS = { version: "2.19.0", commit: `prism-${VERSION}`, date: "" };
 /** Bodies of templates. */
@@ -104,18 +115,9 @@ export class NtfyApi {
     const refuse = (): never => {
       throw new NtfyError(40401, "accounts and rights are managed in Prism: by its console, commands and API");
     };
-    const paths = ["/v1/users", "/v1/users/access"];
-    const own = ["password", "settings", "subscription", "reservation", "billing"].map((each) => `/v1/account/${each}`);
-    return [
-      ...[...paths, ...own].flatMap((path) =>
-        (["GET", "POST", "PUT", "PATCH", "DELETE"] as const).map((method) =>
-          this.#route(method, path, "Not served: accounts", refuse, method === "GET" ? undefined : MAX_MESSAGE_BYTES),
-        ),
-      ),
-      ...(["POST", "DELETE"] as const).map((method) =>
-        this.#route(method, "/v1/account", "Not served: accounts", refuse, MAX_MESSAGE_BYTES),
-      ),
-    ];
+    return ACCOUNT_ROUTES.map(([method, path]) =>
+      this.#route(method, path, "Not served: accounts", refuse, method === "GET" ? undefined : MAX_MESSAGE_BYTES),
+    );
   }
 
   #tokenRoutes(): Route[] {
