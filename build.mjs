@@ -265,7 +265,11 @@ function writeParts(files) {
   database.close();
   writeFileSync(join(work, "about.json"), JSON.stringify(about));
   const assets = Object.values({ ...ASSETS, ...natives });
-  const packages = [...files, ...assets, join(addon, "package.json")].map(packageOf).filter((path) => path !== null);
+  // Its table of time zones is generated into the sources (scripts/collect.mjs).
+  const data = join(root, "node_modules/cldr-core/package.json");
+  const packages = [...files, ...assets, join(addon, "package.json"), data]
+    .map(packageOf)
+    .filter((path) => path !== null);
   writeFileSync(join(work, "packages.json"), JSON.stringify([...new Set(packages)].sort()));
 }
 

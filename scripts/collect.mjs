@@ -1,5 +1,5 @@
-// Writes the list of migrations/, so that a new file in the folder needs no registration, and what
-// others need of the HTTP API (scripts/operations.mjs). Runs before every build, test, type check and
+// Writes the list of migrations/, so that a new file in the folder needs no registration, the names
+// of time zones in Windows, and what others need of the HTTP API (scripts/operations.mjs). Runs before every build, test, type check and
 // dev start; rewrites a file only if its content changes.
 import "./node-version.mjs";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -22,6 +22,17 @@ write("src/store/sqlite/migrations.gen.ts", [
   "export const MIGRATIONS: readonly { readonly name: string; readonly sql: string }[] = [",
   ...migrations.map((file, i) => `  { name: "${file.replace(/\.ts$/, "")}", sql: m${i} },`),
   "];",
+]);
+
+/** Zones of Windows by CLDR (Unicode-3.0); territory 001: the zone where the territory is not known. */
+const { mapTimezones } = JSON.parse(
+  readFileSync(join(root, "node_modules/cldr-core/supplemental/windowsZones.json"), "utf8"),
+).supplemental.windowsZones;
+const windowsZones = mapTimezones.map(({ mapZone }) => mapZone).filter(({ _territory }) => _territory === "001");
+write("src/features/oncall/model/windows-zones.gen.ts", [
+  "export const WINDOWS_ZONES: ReadonlyMap<string, string> = new Map([",
+  ...windowsZones.map(({ _other, _type }) => `  ${JSON.stringify([_other, _type])},`),
+  "]);",
 ]);
 
 await writeIfStale();

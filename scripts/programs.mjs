@@ -41,6 +41,7 @@ const PROGRAMS = [
   { name: "prometheus", package: "prometheus" },
   { name: "prometheus-alertmanager", package: "prometheus-alertmanager" },
   { name: "promtool", package: "prometheus" },
+  { name: "squid", package: "squid" },
   { name: "systemd-analyze", package: "systemd" },
   { name: "wrk", package: "wrk", isOfBench: true },
   { name: "zsh", package: "zsh" },

@@ -24,7 +24,7 @@ interface TextProps {
 }
 
 export interface InputProps extends TextProps {
-  readonly type?: "text" | "email" | "password" | "number" | "url" | "tel" | "date" | undefined;
+  readonly type?: "text" | "email" | "password" | "number" | "url" | "tel" | "date" | "time" | undefined;
   readonly autocomplete?: string | undefined;
   readonly inputMode?: "text" | "numeric" | "decimal" | "email" | "url" | "search" | undefined;
   readonly min?: number | string | undefined;

@@ -114,7 +114,7 @@ export function openBase(options: BaseOptions): Base {
     publicUrl: serverUrl,
     emergency: new Emergency({
       ...{ dataDir: config.dataDir, clock, log: log.namespace("emergency"), serverUrl },
-      options: () => settings.current.emergency,
+      options: () => ({ ...settings.current.emergency, proxy: settings.current.proxy }),
     }),
   };
 }

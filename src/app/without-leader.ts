@@ -66,7 +66,7 @@ export function watchForLeader(parts: Parts): { stop(): Promise<void> } {
   const spool = new Spool({ dataDir: config.dataDir, box: sealedBoxOf(config), log, forwarder });
   const emergency = new Emergency({
     ...{ dataDir: config.dataDir, clock: systemClock, log: log.namespace("emergency") },
-    options: () => config.emergency,
+    options: () => ({ ...config.emergency, proxy: config.proxy }),
     serverUrl: () => publicUrlOf(config, config.port),
   });
   const facts = { Node: nodeOf(config) };

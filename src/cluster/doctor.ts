@@ -17,7 +17,7 @@ import {
   type Unreachable,
   unreachableOf,
 } from "./look.ts";
-import { isOldServer, moreRoom, NatsLog, OLDEST_SERVER, SEALED_LOG, streamOf } from "./nats-log.ts";
+import { addressOf, isOldServer, moreRoom, NatsLog, OLDEST_SERVER, SEALED_LOG, streamOf } from "./nats-log.ts";
 import { spooledIn } from "./spool.ts";
 import { MOST_SKEW_MS } from "./time.ts";
 
@@ -74,7 +74,7 @@ async function checkServers(config: Config): Promise<Check[]> {
       return [
         ...servers,
         missingLog(appliedHere(databaseFile)),
-        ...(await placeChecks({ servers: cluster.servers, nodes: [] })),
+        ...(await placeChecks({ servers: cluster.servers.map(addressOf), nodes: [] })),
       ];
     const [keepers, room] = [await journal.servers(), await journal.room()];
     const beats = cluster.secret === undefined ? null : await heardBeats(first.connection, cluster, cluster.secret);
@@ -84,7 +84,7 @@ async function checkServers(config: Config): Promise<Check[]> {
       ...(beats === null ? [NO_SECRET] : nodeChecks(beats)),
       ...(await unreachableOf(beats?.nodes ?? [], config)).map(reachCheck),
       ...(await placeChecks({
-        servers: cluster.servers,
+        servers: cluster.servers.map(addressOf),
         nodes: beats?.nodes ?? [],
         logLeader: logLeader(keepers, reached),
       })),

@@ -77,7 +77,7 @@ export function connectNats(
   node: string,
 ): Promise<NatsConnection> {
   return transport.connect({
-    servers: [...servers],
+    servers: servers.map(addressOf),
     name: `prism ${name} ${node}`,
     maxReconnectAttempts: -1,
     // While a password is replaced it is refused, and right again later.
@@ -91,8 +91,19 @@ export function connectNats(
     ...(credentialsFile === undefined
       ? {}
       : { authenticator: transport.credsAuthenticator(readFileSync(credentialsFile)) }),
-    ...(caFile === undefined ? {} : { tls: tlsOf(servers, caFile) }),
+    ...tlsFor(servers, caFile),
   });
+}
+
+/** Without `tls://`. */
+export function addressOf(server: string): string {
+  return server.replace(/^tls:\/\//, "");
+}
+
+/** Without an authority TLS is used where a server demands it, and with all of them if a URL does. */
+export function tlsFor(servers: readonly string[], caFile: string | undefined): { readonly tls?: TlsOptions } {
+  if (caFile !== undefined) return { tls: tlsOf(servers.map(addressOf), caFile) };
+  return servers.some((server) => server.startsWith("tls://")) ? { tls: {} } : {};
 }
 
 /**

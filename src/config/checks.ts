@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { decodeKey32 } from "./kinds.ts";
 import { environmentName, flattenOptions } from "./option.ts";
 import { type ConfigValues, OPTIONS } from "./options.ts";
+import { outgoingProxyOf, proxyName } from "./outgoing-proxy.ts";
 
 /** The settings with the address that the server listens on. */
 type Config = ConfigValues & { readonly host: string };
@@ -292,3 +293,18 @@ const HOW_TO_MAKE: Readonly<Record<string, string>> = {
   "auth.jwtSecret": "set it, in the environment or in .env, to the output of: openssl rand -base64 48",
   encryptionKey: "set it, in the environment or in .env, to the output of: openssl rand -base64 32",
 };
+
+/** In one sentence which proxy HTTP calls leave through, and which setting or variable names it. */
+export function proxyText({
+  config,
+  names,
+}: {
+  readonly config: Pick<ConfigValues, "proxy">;
+  readonly names: ReadonlyMap<string, string>;
+}): string | null {
+  const proxy = outgoingProxyOf(config.proxy);
+  if (proxy === null) return null;
+  const except = proxy.noProxy.length > 0 ? `, except to ${proxy.noProxy.join(", ")}` : "";
+  const resolves = proxy.resolves ? "; names that do not resolve here are left to it" : "";
+  return `HTTP calls leave through ${proxyName(proxy)} (${names.get("proxy.url") ?? "proxy.url"})${except}${resolves}`;
+}

@@ -4,9 +4,22 @@ import { option, optional } from "./option.ts";
 
 const SECRET_CHARACTERS = 32;
 
+/** `nats://` says no more than host and port; `tls://` is kept, as it demands TLS. */
 const server: v.GenericSchema<unknown, string> = v.pipe(
   v.string(),
-  v.regex(/^[A-Za-z0-9.-]{1,253}:\d{1,5}$/, "must be host:port, such as nats-1.example.com:4222"),
+  v.transform((text) =>
+    text
+      .trim()
+      .replace(/\/$/, "")
+      .replace(/^nats:\/\//i, "")
+      .replace(/^tls:/i, "tls:"),
+  ),
+  v.transform((text) => (/:\d+$/.test(text) ? text : `${text}:4222`)),
+  v.regex(
+    /^(?:tls:\/\/)?[A-Za-z0-9.-]{1,253}:\d{1,5}$/,
+    "must be host:port, nats://host:port or tls://host:port, such as nats-1.example.com:4222; " +
+      "a name and a password are cluster.user and cluster.password",
+  ),
 );
 
 const clusterSecret: v.GenericSchema<unknown, string> = v.pipe(
@@ -25,7 +38,8 @@ export const CLUSTER_OPTIONS = {
   servers: option(
     k.list(server),
     [],
-    "host:port of each nats-server with JetStream; with them this server is a node of a cluster",
+    "host:port of each nats-server with JetStream, or its URL with nats:// or tls://; with them this server is a node of " +
+      "a cluster",
   ),
   name: option(word, "prism", "name of the cluster, the same on all nodes"),
   node: optional(word, "name of this node, another on each; by default the name of the machine"),

@@ -143,6 +143,8 @@ export const portItem: v.GenericSchema<unknown, number> = v.pipe(
 
 export const hostName = textThat("must be a host name", (value) => /^[A-Za-z0-9.-]{1,253}$/.test(value));
 
+export const noProxyItem = textThat("must be a host, a domain, an address, a range or *", (value) => value !== "");
+
 export const socketIoNamespace = textThat(
   "must be * or a namespace such as /alerts",
   (value) => value === ANY_NAMESPACE || isNamespaceName(value),
@@ -200,6 +202,12 @@ export function httpUrl(): Kind<string> {
     schema: textThat("must be an http or https URL", check),
     fromText: (text) => text.trim().replace(/\/+$/, ""),
   };
+}
+
+/** As in HTTPS_PROXY: the scheme may be left out. */
+export function proxyUrl(): Kind<string> {
+  const { schema, fromText } = httpUrl();
+  return { schema, fromText: (text) => fromText(text.includes("://") ? text : `http://${text.trim()}`) };
 }
 
 /** The address that a path is added to. A query or a fragment would swallow the path. */

@@ -393,6 +393,26 @@ export const OPTIONS = {
       "ports of public addresses that webhooks may use, in addition to 443, 80 and 8443",
     ),
   },
+  proxy: {
+    url: optional(
+      k.proxyUrl(),
+      "outgoing proxy of all HTTP calls, by CONNECT to the name; not of mail, NATS, other nodes, this machine, and " +
+        "commands to their server",
+      { seed: ["HTTPS_PROXY", "https_proxy"], secret: true },
+    ),
+    noProxy: option(
+      k.list(k.noProxyItem),
+      [],
+      "hosts that are called without proxy.url: names and domains, with or without a port, addresses and ranges; `*` is " +
+        "all",
+      { seed: ["NO_PROXY", "no_proxy"] },
+    ),
+    resolves: option(
+      k.boolean(),
+      false,
+      "leaves names that do not resolve here to proxy.url: then the proxy has to refuse private addresses",
+    ),
+  },
   modulesDir: optional(k.text(), "directory of modules to load; by default modules in the data directory"),
   modules: {
     hotReload: optional(

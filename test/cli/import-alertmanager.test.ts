@@ -110,6 +110,10 @@ test("mail alone is not notified of the end, as in Alertmanager", () => {
   assert.deepEqual(of("email_configs: [ { to: a@b.c } ]"), [false, 0]);
   assert.deepEqual(of("webhook_configs: [ { url: 'http://x/', send_resolved: false } ]"), [false, 0]);
   assert.deepEqual(of("webhook_configs: [ { url: 'http://x/' } ], email_configs: [ { to: a@b.c } ]"), [true, 1]);
+  const mixed = "webhook_configs: [ { url: 'http://x/', send_resolved: false }, { url: 'http://y/' } ]";
+  assert.deepEqual(of(mixed), [true, 0]);
+  const { receivers } = readConfiguration(`{ route: { receiver: a }, receivers: [ { name: a, ${mixed} } ] }`);
+  assert.deepEqual(valuesOf(receivers[0]?.webhooks ?? [], "sendResolved"), [false, undefined]);
 });
 
 test("max_alerts of a webhook is kept", () => {

@@ -11,7 +11,6 @@ test("what cannot be translated is refused by name with what to do, or left to t
   const receivers = {
     sns: { sns_configs: [{ topic_arn: "arn:aws:sns:eu-central-1:1:ops", sigv4: {} }] },
     oauth: { webhook_configs: [{ ...hook, http_config: { oauth2: { client_id: "a", token_url: "http://x/" } } }] },
-    proxy: { webhook_configs: [{ ...hook, http_config: { proxy_url: "http://proxy:3128" } }] },
     template: { webhook_configs: [{ url: "http://127.0.0.1:9/{{ .GroupLabels.team }}" }] },
     payload: { webhook_configs: [{ ...hook, payload: { text: "x" } }] },
     file: { slack_configs: [{ api_url_file: "missing" }] },
@@ -21,7 +20,7 @@ test("what cannot be translated is refused by name with what to do, or left to t
     short: { pagerduty_configs: [{ routing_key: "short" }] },
     tls: {
       discord_configs: [
-        { webhook_url: "https://discord.com/api/webhooks/1/a", http_config: { proxy_url: "http://p" } },
+        { webhook_url: "https://discord.com/api/webhooks/1/a", http_config: { tls_config: { ca_file: "ca" } } },
       ],
     },
     connector: { msteams_configs: [{ webhook_url: "https://a.webhook.office.com/webhookb2/1" }] },
@@ -38,18 +37,17 @@ test("what cannot be translated is refused by name with what to do, or left to t
   for (const line of [
     /receivers\.0\.sns_configs\.0: Amazon SNS needs requests signed .*use another service/,
     /receivers\.1\.webhook_configs\.0\.http_config\.oauth2: OAuth 2\.0 is not supported: use authorization/,
-    /receivers\.2\.webhook_configs\.0\.http_config\.proxy_url: Prism calls services directly/,
-    /receivers\.3\.webhook_configs\.0\.url: is a template: write one receiver/,
-    /receivers\.4\.webhook_configs\.0\.payload: has no counterpart/,
-    /receivers\.5\.slack_configs\.0\.api_url_file: missing cannot be read \(ENOENT\)/,
-    /receivers\.6\.slack_configs\.0\.api_url: is not the URL of an incoming webhook of Slack/,
-    /receivers\.7\.slack_configs\.0\.channel: is a template/,
-    /receivers\.8\.pagerduty_configs\.0\.service_key: is a key of the Events API v1: add an integration/,
-    /receivers\.9\.pagerduty_configs\.0: key does not fit/,
-    /receivers\.10\.discord_configs\.0\.http_config\.proxy_url: a channel to Discord has no such setting/,
-    /receivers\.11\.msteams_configs\.0: .*Office 365 connectors/,
-    /receivers\.12\.email_configs\.0\.to: who@example\.com is no active user .*: create the user/,
-    /receivers\.13\.sns_configs\.0: Amazon SNS/,
+    /receivers\.2\.webhook_configs\.0\.url: is a template: write one receiver/,
+    /receivers\.3\.webhook_configs\.0\.payload: has no counterpart/,
+    /receivers\.4\.slack_configs\.0\.api_url_file: missing cannot be read \(ENOENT\)/,
+    /receivers\.5\.slack_configs\.0\.api_url: is not the URL of an incoming webhook of Slack/,
+    /receivers\.6\.slack_configs\.0\.channel: is a template/,
+    /receivers\.7\.pagerduty_configs\.0\.service_key: is a key of the Events API v1: add an integration/,
+    /receivers\.8\.pagerduty_configs\.0: key does not fit/,
+    /receivers\.9\.discord_configs\.0\.http_config\.tls_config: a channel to Discord has no such setting/,
+    /receivers\.10\.msteams_configs\.0: .*Office 365 connectors/,
+    /receivers\.11\.email_configs\.0\.to: who@example\.com is no active user .*: create the user/,
+    /receivers\.12\.sns_configs\.0: Amazon SNS/,
   ])
     assert.match(refused.stderr, line);
   assert.deepEqual(await migration.stored(), before);
@@ -67,7 +65,42 @@ test("what cannot be translated is refused by name with what to do, or left to t
     "an empty policy falls back",
   );
   const warnings = await migration.prism.get<{ data: { code: string }[] }>("/api/v1/policies/warnings");
-  assert.equal(warnings.body.data.filter(({ code }) => code === "no-steps").length, 13);
+  assert.equal(warnings.body.data.filter(({ code }) => code === "no-steps").length, 12);
+});
+
+test("settings of all receivers that have no counterpart cost no channel, and are said once", async (t) => {
+  const migration = await Migration.start(t);
+  const slack = { api_url: "https://hooks.slack.com/services/T/B/x" };
+  migration.write("alertmanager.yml", {
+    global: {
+      http_config: { proxy_url: "http://proxy:3128", no_proxy: "a", tls_config: { ca_file: "ca.pem" }, odd: true },
+    },
+    tracing: { endpoint: "localhost:4317" },
+    event_recorder: { file: "events.log" },
+    route: { receiver: "room" },
+    receivers: [
+      {
+        name: "room",
+        slack_configs: [slack, { ...slack, http_config: { proxy_url: "http://other:3128" } }],
+        discord_configs: [{ webhook_url: "https://discord.com/api/webhooks/1/a" }],
+        pushover_configs: [{ user_key: "u".repeat(30), token: "t".repeat(30) }],
+      },
+    ],
+  });
+  const done = await migration.run();
+  assert.equal(done.status, 0, done.stderr);
+  assert.equal((await migration.channels()).length, 4);
+  const said = `${done.stdout}${done.stderr}`;
+  for (const part of [
+    "global.http_config.proxy_url",
+    "global.http_config.no_proxy",
+    "global.http_config.tls_config",
+    "global.http_config.odd",
+    "receivers.0.slack_configs.1.http_config.proxy_url",
+    "tracing",
+    "event_recorder",
+  ])
+    assert.equal(said.split(`${part}: `).length, 2, `${part} once in ${said}`);
 });
 
 test("an import whose last part is refused leaves no channel, policy or route", async (t) => {

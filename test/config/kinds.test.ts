@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import * as v from "valibot";
+import { addressOf, tlsFor } from "../../src/cluster/nats-log.ts";
+import { CLUSTER_OPTIONS } from "../../src/config/cluster-options.ts";
 import * as k from "../../src/config/kinds.ts";
 import { nearestName } from "../../src/config/nearest.ts";
 import { environmentName, flagName } from "../../src/config/option.ts";
@@ -134,4 +136,21 @@ test("the suggested name is similar, or there is no suggestion", () => {
     ["", undefined],
   ] as const)
     assert.equal(nearestName(wrong, names), nearest, wrong);
+});
+
+test("servers of a cluster are host:port or URLs as clients of NATS take them", () => {
+  const { kind } = CLUSTER_OPTIONS.servers;
+  assert.deepEqual(parse(kind, "a.example:4222, nats://b.example:4223,NATS://c.example/,tls://d.example,e.example"), [
+    "a.example:4222",
+    "b.example:4223",
+    "c.example:4222",
+    "tls://d.example:4222",
+    "e.example:4222",
+  ]);
+  for (const text of ["http://a:4222", "nats://ann:secret@a:4222", "a:b", "nats://", "ws://a", "a b"])
+    assert.equal(parse(kind, text), undefined, text);
+  assert.deepEqual([addressOf("tls://d:4222"), addressOf("a:4222")], ["d:4222", "a:4222"]);
+  assert.deepEqual(tlsFor(["a:4222"], undefined), {});
+  assert.deepEqual(tlsFor(["a:4222", "tls://d:4222"], undefined), { tls: {} });
+  assert.equal((tlsFor(["a:4222"], "ca.pem").tls as { caFile?: string }).caFile, "ca.pem");
 });

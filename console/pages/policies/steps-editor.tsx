@@ -206,6 +206,11 @@ function StepFields({ step, onChange, names, intervals, projectId, readOnly }: F
               onChange={(text) => onChange({ ...step, maxAlerts: Math.max(0, Math.round(Number(text))) })}
             />
           </Field>
+          <Switch
+            checked={step.sendResolved ?? true}
+            onChange={(sendResolved) => onChange({ ...step, sendResolved })}
+            label="Tell it of the end"
+          />
         </div>
       );
     case "channel":

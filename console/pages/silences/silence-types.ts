@@ -23,8 +23,8 @@ export function tomorrowAtNine(zone: string, now = Date.now()): string {
 }
 
 /** In words when a maintenance window occurs. */
-export function rhythmOf({ cron, durationMs, timezone }: SilenceRecurrence): string {
-  return `${cron} for ${formatDuration(durationMs)}, ${timezone}`;
+export function rhythmOf({ cron, durationMs, until, timezone }: SilenceRecurrence): string {
+  return `${cron} ${until === undefined ? `for ${formatDuration(durationMs ?? 0)}` : `until ${until}`}, ${timezone}`;
 }
 
 /** The name of a silence: its comment, otherwise its matchers. */

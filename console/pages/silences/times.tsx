@@ -69,7 +69,7 @@ export function timesBody(times: Times, silence?: Silence): Readonly<Record<stri
   // An active silence keeps its start; its end counts from now.
   const from = startsAt === "" ? Date.now() : Date.parse(startsAt);
   if (isRecurring) {
-    if (recurrence.cron.trim() === "" || !(recurrence.durationMs >= MINUTE)) return undefined;
+    if (recurrence.cron.trim() === "" || !hasEnd(recurrence)) return undefined;
     return { recurrence, ...start, ...(endsAt === "" ? (silence ? { endsAt: null } : {}) : { endsAt }) };
   }
   const once = silence?.recurrence ? { recurrence: null, kind: "silence" } : {};
@@ -79,6 +79,10 @@ export function timesBody(times: Times, silence?: Silence): Readonly<Record<stri
   // Whole minutes, so that the preview is not requested at each render.
   if (silence) return { ...once, ...start, endsAt: new Date(Math.ceil((from + ms) / MINUTE) * MINUTE).toISOString() };
   return { ...start, durationMs: ms };
+}
+
+function hasEnd({ durationMs = 0, until }: SilenceRecurrence): boolean {
+  return until === undefined ? durationMs >= MINUTE : until !== "";
 }
 
 interface Props {
@@ -140,7 +144,7 @@ function Windows({
   const change = (part: Partial<SilenceRecurrence>) => onChange({ ...rule, ...part });
   const { bind } = controlsOf(rule, change);
   const isKnown = PATTERNS.some(({ value }) => value === rule.cron);
-  const hours = rule.durationMs / HOUR;
+  const { until, durationMs = 0, ...start } = rule;
   return (
     <>
       <Field label="Windows start">
@@ -151,20 +155,34 @@ function Windows({
           placeholder="By the pattern below"
         />
       </Field>
+      <Segmented
+        label="Windows end"
+        value={until === undefined ? "length" : "clock"}
+        onChange={(value) =>
+          onChange(value === "clock" ? { ...start, until: "06:00" } : { ...start, durationMs: 4 * HOUR })
+        }
+        options={choices({ length: "After a length", clock: "At a time of day" })}
+      />
       <div class="grid3">
         <Field label="Cron pattern" hint="Minute, hour, day, month, weekday." required>
           <Input {...bind("cron")} mono maxLength={100} />
         </Field>
-        <Field label="Length" required>
-          <Input
-            type="number"
-            min={0.25}
-            step={0.25}
-            value={String(hours)}
-            onChange={(text) => change({ durationMs: Math.round(Number(text) * HOUR) })}
-            suffix="hours"
-          />
-        </Field>
+        {until === undefined ? (
+          <Field label="Length" required hint="24 hours are a day, also when clocks change.">
+            <Input
+              type="number"
+              min={0.25}
+              step={0.25}
+              value={String(durationMs / HOUR)}
+              onChange={(text) => change({ durationMs: Math.round(Number(text) * HOUR) })}
+              suffix="hours"
+            />
+          </Field>
+        ) : (
+          <Field label="Until" required>
+            <Input type="time" value={until} onChange={(text) => change({ until: text })} />
+          </Field>
+        )}
         <Field label="Time zone" required>
           <Combobox {...bind("timezone")} options={ZONES} />
         </Field>

@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import type { Config } from "../../config/load.ts";
+import { isProxied, outgoingProxyOf, requestThrough, targetOf } from "../../config/outgoing-proxy.ts";
 import { type Check, fail, pass, warn } from "../../core/check.ts";
 import { bytesText } from "../../core/clean-text.ts";
 import { connectionReason } from "../../core/errors.ts";
@@ -122,11 +123,11 @@ export async function checkStored(db: ReadDb, { limits }: Config): Promise<Check
 }
 
 /** Whether the keys of another token issuer can be fetched; nothing if none is configured. */
-export async function checkIssuer({ auth: { trusted } }: Config): Promise<Check[]> {
+export async function checkIssuer({ auth: { trusted }, proxy }: Config): Promise<Check[]> {
   const { jwksUrl, algorithms } = trusted;
   if (jwksUrl === undefined) return [];
   try {
-    const keys = usableKeys(await fetchKeySet(jwksUrl));
+    const keys = usableKeys(await fetchKeySet(jwksUrl, proxy));
     const kinds = [...new Set(keys.map(({ kind }) => kind))].join(", ");
     if (keys.length > 0) return [pass("issuer", `${jwksUrl} publishes ${keys.length} keys: ${kinds}`)];
     return [
@@ -147,13 +148,20 @@ const HINT = "its keys must be for one of auth.trusted.algorithms: ";
 
 const PAGE_LIMIT_MS = 3000;
 
+async function statusOf(url: URL, settings: Config["proxy"]): Promise<number> {
+  const proxy = outgoingProxyOf(settings);
+  if (!proxy || !isProxied(proxy, targetOf(url)))
+    return (await fetch(url, { signal: AbortSignal.timeout(PAGE_LIMIT_MS) })).status;
+  return (await requestThrough(proxy, url, { method: "GET", maxBytes: 0, timeoutMs: PAGE_LIMIT_MS })).status;
+}
+
 /** Whether the external pages of account links are served; nothing for Prism's own. */
-export async function checkAccountPages({ accountUrl }: Config): Promise<Check[]> {
+export async function checkAccountPages({ accountUrl, proxy }: Config): Promise<Check[]> {
   if (accountUrl === undefined) return [];
   const url = `${accountUrl.replace(/\/+$/, "")}/reset-password`;
   const remedy = "serve it, or unset accountUrl: Prism has its own pages";
   try {
-    const { status } = await fetch(url, { signal: AbortSignal.timeout(PAGE_LIMIT_MS) });
+    const status = await statusOf(new URL(url), proxy);
     if (status >= 400) return [warn("account pages", `mails link to ${url}, which answers ${status}`, remedy)];
     return [pass("account pages", `${url} is served`)];
   } catch (error) {

@@ -87,6 +87,7 @@ export function openAlerts(context: AlertsContext): AlertOffers {
     publicUrl: () => settings.current.publicUrl,
     alerts: () => alerts,
     withheldBy: (...parameters) => withholding.withheldBy(...parameters),
+    unmutedAt: (...parameters) => withholding.unmutedAt(...parameters),
     recordHits: (...parameters) => silences.recordHits(...parameters),
     channels: () => context.serviceChannels.incidents,
     shortened: new Map(),

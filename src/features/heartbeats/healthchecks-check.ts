@@ -90,11 +90,23 @@ function planOf(body: Body, timeout: number | undefined): HeartbeatDefinition {
   if (timezone !== undefined && !isTimezone(timezone)) throw invalid("tz", "is not a valid timezone");
   const zone = timezone === undefined ? {} : { timezone };
   if (schedule === undefined) return timeout === undefined ? zone : { ...zone, ...simple(timeout) };
+  const given = steppedCron(schedule);
   try {
-    return { ...zone, kind: kindOfSchedule(schedule), schedule };
+    return { ...zone, kind: kindOfSchedule(given), schedule: given };
   } catch {
     throw invalid("schedule", "is not a valid cron or OnCalendar expression");
   }
+}
+
+/** The last value of each field of a cron pattern. */
+const LAST = [59, 23, 31, 12, 6];
+
+/** `10/20` means every 20 from 10 on, which is written `10-59/20` here. */
+function steppedCron(schedule: string): string {
+  const fields = schedule.trim().split(/\s+/);
+  if (fields.length !== LAST.length) return schedule;
+  const stepped = fields.map((field, at) => field.replaceAll(/(?<=^|,)(\d+)\/(?=\d)/g, `$1-${LAST[at]}/`));
+  return stepped.join(" ") === fields.join(" ") ? schedule : stepped.join(" ");
 }
 
 function simple(timeout: number): HeartbeatDefinition {

@@ -271,6 +271,8 @@ async function equalCheck(
   const columnOf = { name: "name", slug: "slug", tags: "tags" } as const;
   return rows.find((row) =>
     unique.every((member) => {
+      // What the request does not have is equal to nothing.
+      if (body[member] === undefined) return false;
       if (member === "timeout") return row.timeoutMs / 1000 === body["timeout"];
       if (member === "grace") return row.graceMs / 1000 === body["grace"];
       return row[columnOf[member]] === (body[member] ?? "");

@@ -1,14 +1,35 @@
 import type ICAL from "ical.js";
-import { DAY_MS, type EpochMs, isTimezone } from "../../core/clock.ts";
-import { FREQUENCIES, instantOf, occurrences, type ShiftRecurrence, WEEKDAYS } from "./model/recurrence.ts";
+import { DAY_MS, type EpochMs, instantOf, isTimezone } from "../../core/clock.ts";
+import { type CalendarRecurrence, FREQUENCIES, occurrences, WEEKDAYS } from "./model/recurrence.ts";
+import { WINDOWS_ZONES } from "./model/windows-zones.gen.ts";
 
-/** An event of an imported calendar, with the users that its summary names. */
-export interface ReadEvent {
+/** Whom an event names. */
+export interface EventPeople {
+  /** In its summary. */
+  readonly names: readonly string[];
+  /** Mail addresses of its attendees, who count when no user is in the summary. */
+  readonly attendees: readonly string[];
+}
+
+/** An event of an imported calendar. */
+export interface ReadEvent extends EventPeople {
   readonly id: string;
   readonly start: EpochMs;
   readonly end: EpochMs;
   readonly level: number;
-  readonly names: readonly string[];
+}
+
+/** An event that cannot be read. */
+export interface LeftOut extends EventPeople {
+  readonly summary: string;
+  /** As the file has it; empty: it has none. */
+  readonly start: string;
+  readonly reason: string;
+}
+
+export interface ReadFile {
+  readonly events: readonly ReadEvent[];
+  readonly leftOut: readonly LeftOut[];
 }
 
 export interface ReadOptions {
@@ -27,6 +48,8 @@ type Rule = InstanceType<Library["Recur"]>;
 const MAX_EVENTS = 20_000;
 /** Steps of all recurrences together, with and without an event: about a second of work. */
 const MAX_STEPS = 200_000;
+/** Of one event, so that one does not take what all may. */
+const MAX_STEPS_OF_EVENT = 150_000;
 /** As of shifts. */
 const MAX_INTERVAL = 1000;
 /** Limits of a summary: users, and characters of a name. */
@@ -45,25 +68,67 @@ export class CalendarUnreadable extends Error {
   }
 }
 
-/** All occurrences in `[from, to)`. @throws CalendarUnreadable */
-export async function readCalendar(text: string, options: ReadOptions): Promise<ReadEvent[]> {
+/** An event that cannot be read, with the reason. */
+class EventUnreadable extends Error {
+  override readonly name = "EventUnreadable";
+}
+
+/**
+ * All occurrences in `[from, to)`, and the events that cannot be read, which do not keep the others
+ * from being read. @throws CalendarUnreadable
+ */
+export async function readCalendar(text: string, options: ReadOptions): Promise<ReadFile> {
   // Loaded with the first calendar, for a quicker start.
   const { default: library } = await import("ical.js");
-  let root: Component;
-  try {
-    root = new library.Component(
-      library.parse(text.replace(/^\uFEFF/, "")) as ConstructorParameters<Library["Component"]>[0],
-    );
-  } catch (cause) {
-    throw new CalendarUnreadable("it is not an iCalendar file", { cause });
-  }
+  const { root, broken } = parse(library, text.replace(/^\uFEFF/, ""));
   if (root.name !== "vcalendar") throw new CalendarUnreadable("it is not an iCalendar file");
+  const { events, leftOut } = new CalendarReader(root, options).read();
+  return { events, leftOut: [...broken, ...leftOut] };
+}
+
+/** The parts of a calendar: events, tasks, zones. A part in a part belongs to the outer one. */
+const PARTS = /^BEGIN:(VEVENT|VTODO|VJOURNAL|VFREEBUSY|VTIMEZONE)[ \t]*\r?$[\s\S]*?^END:\1[ \t]*(?:\r?\n|$)/gim;
+
+/** The parser refuses the whole file for one line: then its parts are parsed one by one. */
+function parse(library: Library, text: string): { root: Component; broken: LeftOut[] } {
+  const parsed = (part: string): Component =>
+    new library.Component(library.parse(part) as ConstructorParameters<Library["Component"]>[0]);
   try {
-    return new CalendarReader(root, options).read();
-  } catch (cause) {
-    if (cause instanceof CalendarUnreadable) throw cause;
-    throw new CalendarUnreadable(`an event is not valid: ${(cause as Error).message}`, { cause });
+    return { root: parsed(text), broken: [] };
+  } catch {
+    const broken: LeftOut[] = [];
+    const rest = text.replaceAll(PARTS, (part: string, kind: string) => {
+      try {
+        parsed(`BEGIN:VCALENDAR\r\n${part}END:VCALENDAR`);
+        return part;
+      } catch (cause) {
+        if (kind.toUpperCase() === "VEVENT") broken.push(brokenEvent(part, cause));
+        return "";
+      }
+    });
+    try {
+      return { root: parsed(rest), broken };
+    } catch (cause) {
+      throw new CalendarUnreadable("it is not an iCalendar file", { cause });
+    }
   }
+}
+
+/** What the text of an event says that the library cannot parse. */
+function brokenEvent(part: string, cause: unknown): LeftOut {
+  const lines = part.replaceAll(/\r?\n[ \t]/g, "").split(/\r?\n/);
+  const valuesOf = (name: string): string[] =>
+    lines.flatMap((line) => new RegExp(`^${name}(?:;[^:]*)?:(.*)$`, "i").exec(line)?.[1] ?? []);
+  const summary = (valuesOf("SUMMARY")[0] ?? "").replaceAll(/\\([,;\\])/g, "$1");
+  const attendees = valuesOf("ATTENDEE").flatMap((value) => addressOf(value) ?? []);
+  return {
+    ...{ summary: summary.slice(0, MAX_NAME), start: valuesOf("DTSTART")[0] ?? "", reason: reasonOf(cause) },
+    ...{ names: readSummary(summary).names.slice(0, MAX_USERS), attendees: attendees.slice(0, MAX_USERS) },
+  };
+}
+
+function reasonOf(cause: unknown): string {
+  return cause instanceof EventUnreadable ? cause.message : `it is not valid: ${(cause as Error).message}`;
 }
 
 class CalendarReader {
@@ -71,38 +136,56 @@ class CalendarReader {
   readonly #options: ReadOptions;
   readonly #timezone: string;
   readonly #events: ReadEvent[] = [];
+  readonly #leftOut: LeftOut[] = [];
   readonly #zones = new Map<string, readonly Onset[]>();
   #steps = 0;
+  #stepsOfEvent = 0;
 
   constructor(root: Component, options: ReadOptions) {
     this.#root = root;
     this.#options = options;
     const named = String(root.getFirstPropertyValue("x-wr-timezone") ?? "");
-    this.#timezone = isTimezone(named) ? named : options.timezone;
+    this.#timezone = knownZone(named) ?? options.timezone;
   }
 
-  read(): ReadEvent[] {
+  read(): ReadFile {
     const components = this.#root.getAllSubcomponents("vevent");
-    const exceptions = new Map<string, Set<EpochMs>>();
-    for (const component of components) {
-      const replaced = component.getFirstProperty("recurrence-id");
-      if (!replaced) continue;
-      const uid = uidOf(component);
-      exceptions.set(
-        uid,
-        (exceptions.get(uid) ?? new Set()).add(this.#instantOf(replaced, fieldsOf(timeOf(replaced)))),
-      );
+    const replaced = new Map<string, Set<EpochMs>>();
+    // Moved occurrences first: one that cannot be read does not replace its occurrence.
+    for (const component of components.filter((each) => each.hasProperty("recurrence-id")))
+      this.#attempt(component, () => {
+        const property = component.getFirstProperty("recurrence-id") as Property;
+        const at = this.#instantOf(property, fieldsOf(timeOf(property)));
+        this.#readEvent(component, new Set());
+        replaced.set(uidOf(component), (replaced.get(uidOf(component)) ?? new Set()).add(at));
+      });
+    for (const component of components.filter((each) => !each.hasProperty("recurrence-id")))
+      this.#attempt(component, () => this.#readEvent(component, replaced.get(uidOf(component)) ?? new Set()));
+    return { events: this.#events, leftOut: this.#leftOut };
+  }
+
+  #attempt(component: Component, read: () => void): void {
+    const count = this.#events.length;
+    this.#stepsOfEvent = 0;
+    try {
+      read();
+    } catch (cause) {
+      if (cause instanceof CalendarUnreadable) throw cause;
+      this.#events.length = count;
+      const { summary, names, attendees } = peopleOf(component);
+      const start = String(component.getFirstProperty("dtstart")?.toJSON()[3] ?? "");
+      this.#leftOut.push({ summary, start, reason: reasonOf(cause), names: names.slice(0, MAX_USERS), attendees });
     }
-    for (const component of components) this.#readEvent(component, exceptions.get(uidOf(component)) ?? new Set());
-    return this.#events;
   }
 
   #readEvent(component: Component, exceptions: ReadonlySet<EpochMs>): void {
     const status = String(component.getFirstPropertyValue("status") ?? "").toUpperCase();
     const property = component.getFirstProperty("dtstart");
-    if (status === "CANCELLED" || !property) return;
-    const summary = readSummary(String(component.getFirstPropertyValue("summary") ?? ""));
-    if (summary.names.length === 0) return;
+    if (status === "CANCELLED") return;
+    const { level, names, attendees } = peopleOf(component);
+    if (names.length + attendees.length === 0) return;
+    if (names.length > MAX_USERS) throw new EventUnreadable(`it names more than ${MAX_USERS} users`);
+    if (!property) throw new EventUnreadable("it has no start");
     const first = fieldsOf(timeOf(property));
     const endOf = this.#endOf(component, property, first);
     const isException = component.hasProperty("recurrence-id");
@@ -111,7 +194,7 @@ class CalendarReader {
       const start = this.#instantOf(property, time);
       const end = endOf(time, start);
       if (start >= this.#options.to || end <= this.#options.from || end <= start || skipped.has(start)) continue;
-      this.#events.push({ id: uidOf(component), start, end, ...summary });
+      this.#events.push({ id: uidOf(component), start, end, level, names, attendees });
       if (this.#events.length > MAX_EVENTS) throw new CalendarUnreadable(`it has more than ${MAX_EVENTS} events`);
     }
   }
@@ -138,7 +221,7 @@ class CalendarReader {
 
   /**
    * The wall times of a recurrence up to an end, ascending. Expanded here: the library searches
-   * without end for a day that never comes. @throws CalendarUnreadable
+   * without end for a day that never comes. @throws CalendarUnreadable, EventUnreadable
    */
   *#wallTimes(start: number, rule: Rule, to: number): Generator<number, undefined> {
     const times = { start, durationMs: 1000, timezone: "UTC", recurrence: recurrenceOf(rule) };
@@ -147,6 +230,7 @@ class CalendarReader {
 
   #countStep(): void {
     if (++this.#steps > MAX_STEPS) throw new CalendarUnreadable("its events repeat too often", { isCostly: true });
+    if (++this.#stepsOfEvent > MAX_STEPS_OF_EVENT) throw new EventUnreadable("it repeats too often");
   }
 
   #skipped(component: Component, exceptions: ReadonlySet<EpochMs>): ReadonlySet<EpochMs> {
@@ -179,10 +263,15 @@ class CalendarReader {
     if (isUtc) return wall;
     const tzid = String(property.getParameter("tzid") ?? "");
     if (tzid === "" || isDate) return instantOf(wall, this.#timezone);
-    return isTimezone(tzid) ? instantOf(wall, tzid) : wall - offsetAt(this.#onsetsOf(tzid), wall);
+    if (isTimezone(tzid)) return instantOf(wall, tzid);
+    const onsets = this.#onsetsOf(tzid);
+    if (onsets.length > 0) return wall - offsetAt(onsets, wall);
+    const zone = knownZone(tzid);
+    if (zone === undefined) throw new EventUnreadable(`the time zone ${tzid} is not known`);
+    return instantOf(wall, zone);
   }
 
-  /** The changes of a zone that the file defines, ascending. */
+  /** The changes of a zone that the file defines, ascending; none: it does not. */
   #onsetsOf(tzid: string): readonly Onset[] {
     const known = this.#zones.get(tzid);
     if (known) return known;
@@ -190,7 +279,6 @@ class CalendarReader {
       .getAllSubcomponents("vtimezone")
       .find((each) => each.getFirstPropertyValue("tzid") === tzid);
     const onsets = (zone?.getAllSubcomponents() ?? []).flatMap((part) => this.#onsetsOfPart(part));
-    if (onsets.length === 0) throw new CalendarUnreadable(`the time zone ${tzid} is not known`);
     onsets.sort((left, right) => left.wall - right.wall);
     this.#zones.set(tzid, onsets);
     return onsets;
@@ -236,30 +324,32 @@ function offsetAt(onsets: readonly Onset[], wall: number): number {
   return wall < last.wall + last.to - last.from ? last.from : last.to;
 }
 
-const UNSUPPORTED = ["BYSETPOS", "BYWEEKNO", "BYYEARDAY", "BYHOUR", "BYMINUTE", "BYSECOND"];
+/** IANA's name of a zone, which may have its name in Windows. */
+function knownZone(name: string): string | undefined {
+  return isTimezone(name) ? name : WINDOWS_ZONES.get(name);
+}
 
-function recurrenceOf(rule: Rule): ShiftRecurrence {
+const UNSUPPORTED = ["BYWEEKNO", "BYYEARDAY", "BYHOUR", "BYMINUTE", "BYSECOND"];
+
+function recurrenceOf(rule: Rule): CalendarRecurrence {
   const frequency = rule.freq.toLowerCase();
   const parts = rule.parts as Readonly<Record<string, readonly (string | number)[] | undefined>>;
-  const unsupported = UNSUPPORTED.find((name) => parts[name]);
-  if (unsupported !== undefined) throw new CalendarUnreadable(`recurrences with ${unsupported} are not supported`);
+  const isDaily = frequency === "daily" || frequency === "hourly";
+  const unsupported = [...UNSUPPORTED, ...(isDaily ? ["BYSETPOS"] : [])].find((name) => parts[name]);
+  if (unsupported !== undefined) throw new EventUnreadable(`recurrences with ${unsupported} are not supported`);
   const interval = rule.interval ?? 1;
-  if (interval > MAX_INTERVAL) throw new CalendarUnreadable(`an interval is at most ${MAX_INTERVAL}`);
-  const by = {
+  if (interval > MAX_INTERVAL) throw new EventUnreadable(`an interval is at most ${MAX_INTERVAL}`);
+  const known = frequency === "yearly" ? frequency : FREQUENCIES.find((each) => each === frequency);
+  if (!known) throw new EventUnreadable(`it repeats ${frequency}; the shortest is hourly`);
+  return {
+    frequency: known,
+    interval,
     byDay: parts["BYDAY"]?.map((day) => String(day).replace(/^\+/, "")),
     byMonth: parts["BYMONTH"]?.map(Number),
     byMonthDay: parts["BYMONTHDAY"]?.map(Number),
+    bySetPos: parts["BYSETPOS"]?.map(Number),
     weekStart: WEEKDAYS[rule.wkst - 1],
   };
-  if (frequency === "yearly") {
-    const isMonthly = by.byMonth !== undefined && interval === 1;
-    if (!isMonthly && (by.byMonth || by.byDay))
-      throw new CalendarUnreadable("yearly recurrences need one month each, and the interval 1");
-    return { ...by, frequency: "monthly", interval: isMonthly ? 1 : 12 * interval };
-  }
-  const known = FREQUENCIES.find((each) => each === frequency);
-  if (!known) throw new CalendarUnreadable(`an event repeats ${frequency}; the shortest is hourly`);
-  return { ...by, frequency: known, interval };
 }
 
 /** Wall-clock time of the file. */
@@ -287,11 +377,28 @@ function uidOf(component: Component): string {
   return String(component.getFirstPropertyValue("uid") ?? "").slice(0, 200);
 }
 
-/** `[L1] ada, grace@example.com`: level 1, two users. */
+function peopleOf(component: Component) {
+  const summary = String(component.getFirstPropertyValue("summary") ?? "");
+  const attendees = component.getAllProperties("attendee").flatMap((attendee) => {
+    const isPerson = /^(?:INDIVIDUAL)?$/i.test(String(attendee.getParameter("cutype") ?? ""));
+    const hasDeclined = /^DECLINED$/i.test(String(attendee.getParameter("partstat") ?? ""));
+    return isPerson && !hasDeclined ? (addressOf(String(attendee.getFirstValue() ?? "")) ?? []) : [];
+  });
+  return { summary: summary.slice(0, MAX_NAME), ...readSummary(summary), attendees: attendees.slice(0, MAX_USERS) };
+}
+
+function addressOf(attendee: string): string | undefined {
+  return /^mailto:(\S+@\S+)$/i.exec(attendee.trim())?.[1]?.slice(0, MAX_NAME);
+}
+
+/** PagerDuty's title of a shift: a person and a schedule. */
+const PAGERDUTY = /^On Call - (.+?) - .+$/i;
+
+/** `[L1] ada, grace@example.com`: level 1, two users. `@ada` is ada, as in Grafana OnCall. */
 function readSummary(summary: string): { level: number; names: string[] } {
   const level = /\[L(\d)\]/i.exec(summary);
-  const names = summary.replaceAll(/\[L\d\]/gi, "").split(/[,;]/);
-  const given = names.map((name) => name.trim().slice(0, MAX_NAME)).filter((name) => name !== "");
-  if (given.length > MAX_USERS) throw new CalendarUnreadable(`an event names more than ${MAX_USERS} users`);
+  const text = summary.replaceAll(/\[L\d\]/gi, "").trim();
+  const names = (PAGERDUTY.exec(text)?.[1] ?? text).split(/[,;]/);
+  const given = names.map((name) => name.trim().replace(/^@/, "").slice(0, MAX_NAME)).filter((name) => name !== "");
   return { level: Number(level?.[1] ?? 0), names: given };
 }

@@ -1,6 +1,6 @@
 import { parentPort, type Worker } from "node:worker_threads";
 import { startThread, yieldToOthers } from "../../core/runtime.ts";
-import { CalendarUnreadable, type ReadEvent, type ReadOptions, readCalendar } from "./calendar-read.ts";
+import { CalendarUnreadable, type ReadFile, type ReadOptions, readCalendar } from "./calendar-read.ts";
 
 /** A file and what is wanted of it. */
 export interface CalendarThreadData {
@@ -8,7 +8,7 @@ export interface CalendarThreadData {
   readonly options: ReadOptions;
 }
 
-type Message = { readonly events: ReadEvent[] } | { readonly problem: string; readonly isCostly: boolean };
+type Message = ReadFile | { readonly problem: string; readonly isCostly: boolean };
 
 /** Time for one file. Ordinary ones take some milliseconds. */
 const LIMIT_MS = 10_000;
@@ -19,17 +19,17 @@ let last: Promise<unknown> = Promise.resolve();
  * As {@link readCalendar}, in a thread of its own: what another server sends must not stop this one.
  * One file at a time. @throws CalendarUnreadable
  */
-export function readInThread(data: CalendarThreadData): Promise<ReadEvent[]> {
+export function readInThread(data: CalendarThreadData): Promise<ReadFile> {
   const reading = last.then(() => readNow(data));
   last = reading.catch(() => undefined);
   return reading;
 }
 
-async function readNow(data: CalendarThreadData): Promise<ReadEvent[]> {
+async function readNow(data: CalendarThreadData): Promise<ReadFile> {
   const thread = startThread("calendar", data);
   let timer: NodeJS.Timeout | undefined;
   try {
-    return await new Promise<ReadEvent[]>((resolve, reject) => {
+    return await new Promise<ReadFile>((resolve, reject) => {
       timer = setTimeout(
         () => reject(new CalendarUnreadable("it takes too long to read", { isCostly: true })),
         LIMIT_MS,
@@ -42,9 +42,9 @@ async function readNow(data: CalendarThreadData): Promise<ReadEvent[]> {
   }
 }
 
-function listen(thread: Worker, resolve: (events: ReadEvent[]) => void, reject: (error: Error) => void): void {
+function listen(thread: Worker, resolve: (file: ReadFile) => void, reject: (error: Error) => void): void {
   thread.on("message", (message: Message) => {
-    if ("events" in message) resolve(message.events);
+    if ("events" in message) resolve(message);
     else reject(new CalendarUnreadable(message.problem, { isCostly: message.isCostly }));
   });
   // Such as too little memory.
@@ -58,7 +58,7 @@ export async function runCalendarThread({ text, options }: CalendarThreadData): 
   if (!port) throw new TypeError("calendars are read in a thread of their own");
   yieldToOthers();
   try {
-    port.postMessage({ events: await readCalendar(text, options) } satisfies Message);
+    port.postMessage((await readCalendar(text, options)) satisfies Message);
   } catch (error) {
     if (!(error instanceof CalendarUnreadable)) throw error;
     port.postMessage({ problem: error.message, isCostly: error.isCostly } satisfies Message);

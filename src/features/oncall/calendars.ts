@@ -1,7 +1,7 @@
 import { DAY_MS, type EpochMs, HOUR_MS } from "../../core/clock.ts";
 import { sha256Hex } from "../../core/tokens.ts";
 import type { Trx } from "../../store/database.ts";
-import { CalendarUnreadable, type ReadEvent } from "./calendar-read.ts";
+import { CalendarUnreadable, type EventPeople, type LeftOut, type ReadFile } from "./calendar-read.ts";
 import { readInThread } from "./calendar-thread.ts";
 import { editorsOf } from "./look.ts";
 import type { CalendarRow } from "./queries.ts";
@@ -11,8 +11,10 @@ import { KEPT_MS, noteChange, type OnCallContext } from "./schedules.ts";
 import type { OnCallRow } from "./schema.ts";
 
 const EVERY_MS = 600_000;
-/** Names in one calendar; each is looked up. */
+/** Names in one calendar, and addresses of attendees; each is looked up. */
 const MAX_NAMES = 1000;
+/** Unknown names and events that are left out, in the text of the problem. */
+const MAX_LISTED = 20;
 /** Events are stored this far ahead; they are read again each day. */
 const AHEAD_MS = 400 * DAY_MS;
 /** Largest calendar file. */
@@ -27,7 +29,7 @@ type Answer =
       readonly state: "read";
       readonly etag: string | null;
       readonly hash: string;
-      readonly events: readonly ReadEvent[];
+      readonly file: ReadFile;
     };
 
 /**
@@ -72,10 +74,10 @@ async function fetchCalendar({ fetch, clock }: OnCallContext, schedule: OnCallRo
     const hash = sha256Hex(body);
     if (isFresh && hash === row.hash) return { state: "unchanged" };
     const options = { timezone: schedule.timezone, from: now - KEPT_MS, to: now + AHEAD_MS };
-    const events = await readInThread({ text: body.toString("utf8"), options });
-    if (new Set(events.flatMap(({ names }) => names)).size > MAX_NAMES)
+    const file = await readInThread({ text: body.toString("utf8"), options });
+    if (new Set(file.events.flatMap(({ names }) => names)).size > MAX_NAMES)
       return { state: "failed", error: `it names more than ${MAX_NAMES} users` };
-    return { state: "read", etag: typeof given["etag"] === "string" ? given["etag"] : null, hash, events };
+    return { state: "read", etag: typeof given["etag"] === "string" ? given["etag"] : null, hash, file };
   } catch (error) {
     if (error instanceof CalendarUnreadable) return { state: "failed", error: error.message, isCostly: error.isCostly };
     return { state: "failed", error: `it could not be fetched: ${error instanceof Error ? error.message : "unknown"}` };
@@ -100,8 +102,7 @@ async function storeAnswer(
     await reportError(context, trx, schedule, row, answer.error);
     return;
   }
-  const { spans, unknown } = toSpans(context, answer.events);
-  const error = unknown.length === 0 ? null : `it names unknown users: ${unknown.slice(0, 20).join(", ")}`;
+  const { spans, error } = toSpans(context, answer.file);
   // The first answer also gives the past; later the stored past is kept.
   const past = pastOf(row.hash === null && row.content === null ? spans : spansOf(row), now);
   const content = JSON.stringify([...past.filter(({ end }) => end > now - KEPT_MS), ...futureOf(spans, now)]);
@@ -119,15 +120,64 @@ function futureOf(spans: readonly CalendarSpan[], now: EpochMs): CalendarSpan[] 
   return spans.filter(({ end }) => end > now).map((span) => ({ ...span, start: Math.max(span.start, now) }));
 }
 
-/** The users that the events name, by username, external id or mail address. */
-function toSpans(context: OnCallContext, events: readonly ReadEvent[]) {
-  const ids = new Map<string, string | undefined>();
-  for (const name of new Set(events.flatMap(({ names }) => names))) ids.set(name, context.users.find(name));
-  const spans = events.flatMap(({ id, start, end, level, names }): CalendarSpan[] => {
-    const users = names.flatMap((name) => ids.get(name) ?? []);
+/** The events with the users that they name, and what is wrong with the others; null: nothing is. */
+function toSpans(context: OnCallContext, { events, leftOut }: ReadFile) {
+  const people = new People(context);
+  const unknown = new Set<string>();
+  const spans = events.flatMap(({ id, start, end, level, ...named }): CalendarSpan[] => {
+    const { users, missing } = people.of(named);
+    for (const name of missing) unknown.add(name);
     return users.length === 0 ? [] : [{ id, start, end, level, users }];
   });
-  return { spans, unknown: [...ids].flatMap(([name, id]) => (id === undefined ? [name] : [])) };
+  // An event that puts no user on call may be anything.
+  const missed = leftOut.filter((event) => people.of(event).users.length > 0).map(leftOutText);
+  const problems = [
+    ...(unknown.size > 0 ? [`it names unknown users: ${[...unknown].slice(0, MAX_LISTED).join(", ")}`] : []),
+    ...(people.hasLeftOut ? [`it has more than ${MAX_NAMES} attendees, and the others are not looked up`] : []),
+    ...(missed.length > 0 ? [`events are left out: ${listed(missed)}`] : []),
+  ];
+  return { spans, error: problems.length === 0 ? null : problems.join("; ") };
+}
+
+/** Users by username, external id or verified mail address, each looked up once. */
+class People {
+  readonly #users: OnCallContext["users"];
+  readonly #names = new Map<string, string | undefined>();
+  readonly #attendees = new Map<string, string | undefined>();
+  hasLeftOut = false;
+
+  constructor({ users }: OnCallContext) {
+    this.#users = users;
+  }
+
+  /** @returns `missing`: names of the summary without a user; none if its attendees are users */
+  of({ names, attendees }: EventPeople): { users: string[]; missing: readonly string[] } {
+    const found = names.map((name) => this.#look(this.#names, name));
+    const users = found.filter((id) => id !== undefined);
+    if (users.length > 0) return { users, missing: names.filter((_, at) => found[at] === undefined) };
+    const present = new Set(attendees.flatMap((address) => this.#attendee(address) ?? []));
+    return { users: [...present], missing: present.size > 0 ? [] : names };
+  }
+
+  #attendee(address: string): string | undefined {
+    if (this.#attendees.has(address) || this.#attendees.size < MAX_NAMES) return this.#look(this.#attendees, address);
+    this.hasLeftOut = true;
+    return undefined;
+  }
+
+  #look(known: Map<string, string | undefined>, name: string): string | undefined {
+    if (!known.has(name)) known.set(name, this.#users.find(name));
+    return known.get(name);
+  }
+}
+
+function leftOutText({ summary, start, reason }: LeftOut): string {
+  return `"${summary}"${start === "" ? "" : ` from ${start}`} (${reason})`;
+}
+
+function listed(texts: readonly string[]): string {
+  const more = texts.length - MAX_LISTED;
+  return `${texts.slice(0, MAX_LISTED).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
 /** Notifies those who may change the schedule, once for each new error. */

@@ -1,5 +1,4 @@
 /** The part of `oncall` that other features and the wiring may use. */
 
-export { instantOf } from "./model/recurrence.ts";
 export { type OnCallSpan, onCall, onCallBetween } from "./roster.ts";
 export { DUE_EVENT } from "./schedules.ts";

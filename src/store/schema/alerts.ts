@@ -237,6 +237,7 @@ export interface AlertTables {
   paging_warnings: {
     cause: string;
     projectId: string;
+    /** Several, with blanks between, when people have it in different notices. */
     notificationId: string;
     sentAt: number;
   };

@@ -58,6 +58,8 @@ export interface GotifyApplicationsTable {
   image: string | null;
   createdAt: number;
   lastUsedAt: number | null;
+  /** A fractional index: the applications are listed by it. */
+  sortKey: Generated<string>;
 }
 
 export interface GotifyClientsTable {
@@ -67,6 +69,8 @@ export interface GotifyClientsTable {
   name: string;
   createdAt: number;
   lastUsedAt: number | null;
+  /** Seconds without use after which it ends; 0: it does not. */
+  expiresAfterS: Generated<number>;
 }
 
 export interface CompatTables {

@@ -112,6 +112,12 @@ test("checks are created, found, updated, paused, resumed and deleted as by Heal
     assert.equal((await call("GET", `${base}/checks/?tag=none`)).text, '{"checks":[]}');
     const unique = await call<Check>("POST", `${base}/checks/`, { name: "Backups", unique: ["name"], grace: 120 });
     assert.deepEqual([unique.status, unique.body.uuid, unique.body["grace"]], [200, uuid, 120]);
+    // A member that the request does not have is equal to none.
+    const other = await call<Check>("POST", `${base}/checks/`, { name: "Backups", unique: ["name", "slug"] });
+    assert.equal(other.status, 201);
+    const stepped = await call<Check>("POST", `${base}/checks/`, { name: "Steps", schedule: "10/20 */2 1,5/6 * 1/2" });
+    assert.deepEqual([stepped.status, stepped.body["schedule"]], [201, "10-59/20 */2 1,5-31/6 * 1-6/2"]);
+    for (const { body } of [other, stepped]) await call("DELETE", `${base}/checks/${body.uuid}`);
     const badges = await call<{ badges: Record<string, Record<string, string>> }>("GET", `${base}/badges/`);
     assert.deepEqual(Object.keys(badges.body.badges), ["prod", "www", "*"]);
     const badge = new URL(badges.body.badges["prod"]?.["json"] ?? "");

@@ -35,7 +35,7 @@ function calendar(...events: readonly string[]): string {
 }
 
 async function read(text: string, count = 10): Promise<string[]> {
-  const events = await readCalendar(text, SPAN);
+  const { events } = await readCalendar(text, SPAN);
   return events
     .slice(0, count)
     .map(
@@ -84,6 +84,75 @@ const CASES: readonly { name: string; event: string; expected: readonly string[]
     event: "DTSTART:20250330T080000Z\nDURATION:PT1H\nRRULE:FREQ=YEARLY;BYMONTH=3;BYDAY=-1SU\nSUMMARY:ada",
     expected: ["0 ada 2026-03-29T08:00 1 h"],
   },
+  {
+    name: "BYSETPOS picks of the days that the rule names, in a month",
+    event:
+      "DTSTART:20260130T080000Z\nDURATION:PT1H\nRRULE:FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1;COUNT=3\nSUMMARY:ada",
+    expected: ["0 ada 2026-01-30T08:00 1 h", "0 ada 2026-02-27T08:00 1 h", "0 ada 2026-03-31T08:00 1 h"],
+  },
+  {
+    name: "BYSETPOS in a month of each year, in the form of Outlook",
+    event: "DTSTART:20250330T080000Z\nDURATION:PT1H\nRRULE:FREQ=YEARLY;BYMONTH=3;BYDAY=SU;BYSETPOS=-1\nSUMMARY:ada",
+    expected: ["0 ada 2026-03-29T08:00 1 h"],
+  },
+  {
+    name: "BYSETPOS in a year, and in a week",
+    event: `DTSTART:20250106T080000Z
+      DURATION:PT1H
+      RRULE:FREQ=YEARLY;BYDAY=MO;BYSETPOS=1,-1
+      SUMMARY:ada
+      END:VEVENT
+      BEGIN:VEVENT
+      DTSTART:20260105T100000Z
+      DURATION:PT1H
+      RRULE:FREQ=WEEKLY;BYDAY=MO,WE,FR;BYSETPOS=2;COUNT=2
+      SUMMARY:grace`,
+    expected: [
+      "0 ada 2026-01-05T08:00 1 h",
+      "0 ada 2026-12-28T08:00 1 h",
+      "0 grace 2026-01-07T10:00 1 h",
+      "0 grace 2026-01-14T10:00 1 h",
+    ],
+  },
+  {
+    name: "a weekday of a year, every second year, and days of several months",
+    event: `DTSTART:20240513T080000Z
+      DURATION:PT1H
+      RRULE:FREQ=YEARLY;INTERVAL=2;BYDAY=20MO
+      SUMMARY:ada
+      END:VEVENT
+      BEGIN:VEVENT
+      DTSTART:20260101T080000Z
+      DURATION:PT1H
+      RRULE:FREQ=YEARLY;BYMONTH=2,7;BYMONTHDAY=1
+      SUMMARY:grace`,
+    expected: ["0 ada 2026-05-18T08:00 1 h", "0 grace 2026-02-01T08:00 1 h", "0 grace 2026-07-01T08:00 1 h"],
+  },
+  {
+    name: "a zone by its name in Windows, also for the whole calendar",
+    event: `DTSTART;TZID=Romance Standard Time:20260701T090000
+      DURATION:PT1H
+      SUMMARY:ada
+      END:VEVENT
+      X-WR-TIMEZONE:Tokyo Standard Time
+      BEGIN:VEVENT
+      DTSTART:20260701T090000
+      DURATION:PT1H
+      SUMMARY:grace`,
+    expected: ["0 ada 2026-07-01T07:00 1 h", "0 grace 2026-07-01T00:00 1 h"],
+  },
+  {
+    name: "a leading @ and PagerDuty's title",
+    event: `DTSTART:20260105T080000Z
+      DURATION:PT1H
+      SUMMARY:@ada\\, @grace
+      END:VEVENT
+      BEGIN:VEVENT
+      DTSTART:20260105T090000Z
+      DURATION:PT1H
+      SUMMARY:On Call - Ada - Night - Team`,
+    expected: ["0 ada+grace 2026-01-05T08:00 1 h", "0 Ada 2026-01-05T09:00 1 h"],
+  },
   { name: "an event of level only", event: "DTSTART:20260105T080000Z\nDURATION:P1D\nSUMMARY:[L1]", expected: [] },
 ];
 
@@ -116,20 +185,70 @@ function hourlyZone(): string {
 }
 
 test("calendars that cannot be read are refused with a reason, and soon", async () => {
-  const start = "DTSTART:20260105T080000Z\nDURATION:PT1H\nSUMMARY:ada";
+  const hourly = "DTSTART:16010105T080000Z\nDURATION:PT1H\nSUMMARY:ada\nRRULE:FREQ=HOURLY";
   for (const [text, reason] of [
     ["<html>not a calendar</html>", /not an iCalendar file/],
     ["", /not an iCalendar file/],
-    [calendar(`${start}\nRRULE:FREQ=MINUTELY`), /the shortest is hourly/],
-    [calendar(`${start}\nRRULE:FREQ=MONTHLY;BYDAY=MO;BYSETPOS=1`), /BYSETPOS/],
-    [calendar("DTSTART;TZID=Mars/Olympus:20260105T080000\nDURATION:PT1H\nSUMMARY:ada"), /time zone Mars\/Olympus/],
-    [calendar(`${start}\nRRULE:FREQ=MONTHLY;INTERVAL=100000000`), /an interval is at most 1000/],
-    [calendar(`${start}\nRRULE:FREQ=YEARLY;INTERVAL=10000000`), /an interval is at most 1000/],
-    [calendar(`${start}\nRRULE:FREQ=HOURLY\nUID:b`).replace("20260105T", "16010105T"), /repeat too often/],
-    [hourlyZone(), /repeat too often/],
-    [calendar(start.replace("ada", Array(51).fill("ada").join(","))), /more than 50 users/],
+    [calendar("SUMMARY:ada").replace("END:VCALENDAR", "no line of a calendar"), /not an iCalendar file/],
+    [calendar(hourly, hourly), /repeat too often/],
   ] as const)
     await assert.rejects(readCalendar(text, SPAN), reason, text);
+});
+
+const START = "DTSTART:20260105T080000Z\nDURATION:PT1H\nSUMMARY:ada";
+const UNREADABLE: readonly { event: string; reason: RegExp }[] = [
+  { event: `${START}\nRRULE:FREQ=MINUTELY`, reason: /the shortest is hourly/ },
+  { event: `${START}\nRRULE:FREQ=YEARLY;BYYEARDAY=359`, reason: /recurrences with BYYEARDAY/ },
+  { event: `${START}\nRRULE:FREQ=DAILY;BYSETPOS=1`, reason: /recurrences with BYSETPOS/ },
+  { event: "DTSTART;TZID=Mars/Olympus:20260105T080000\nSUMMARY:ada", reason: /time zone Mars\/Olympus is not known/ },
+  { event: "DTSTART;TZID=constructor:20260105T080000\nSUMMARY:ada", reason: /time zone constructor is not known/ },
+  { event: `${START}\nEXDATE;TZID=Mars/Olympus:20260105T080000`, reason: /time zone Mars\/Olympus/ },
+  { event: `${START}\nRECURRENCE-ID;TZID=Mars/Olympus:20260105T080000`, reason: /time zone Mars\/Olympus/ },
+  { event: `${START}\nRRULE:FREQ=MONTHLY;INTERVAL=100000000`, reason: /an interval is at most 1000/ },
+  { event: `${START}\nRRULE:FREQ=YEARLY;INTERVAL=10000000`, reason: /an interval is at most 1000/ },
+  { event: `${START}\nRRULE:FREQ=HOURLY`.replace("20260105T", "16010105T"), reason: /it repeats too often/ },
+  { event: START.replace("ada", Array(51).fill("ada").join(",")), reason: /more than 50 users/ },
+  { event: `${START}\nRRULE:FREQ=SOMETIMES`, reason: /it is not valid/ },
+  { event: `${START}\nRRULE:FREQ=MONTHLY;BYDAY=XX`, reason: /it is not valid/ },
+  { event: `${START}\na line without a colon`, reason: /it is not valid/ },
+  { event: `${START}\nBEGIN:VALARM\nTRIGGER`, reason: /it is not valid/ },
+  { event: START.replace("20260105T080000Z", "soon"), reason: /it is not valid/ },
+  { event: "SUMMARY:ada\nDURATION:PT1H", reason: /it has no start/ },
+];
+
+test("an event that cannot be read is left out and named, and the others are in effect", async (t) => {
+  const other = "DTSTART:20260106T080000Z\nDURATION:PT1H\nSUMMARY:grace";
+  for (const { event, reason } of UNREADABLE)
+    await t.test(event, async () => {
+      for (const text of [calendar(event, other), calendar(other, event)]) {
+        const { events, leftOut } = await readCalendar(text, SPAN);
+        assert.deepEqual(
+          events.map(({ names }) => names),
+          [["grace"]],
+        );
+        assert.equal(leftOut.length, 1);
+        assert.match(leftOut[0]?.reason ?? "", reason);
+        assert.match(leftOut[0]?.summary ?? "", /^ada/);
+        assert.deepEqual(leftOut[0]?.names[0], "ada");
+      }
+    });
+  await t.test("a zone that takes too long", async () => {
+    const { events, leftOut } = await readCalendar(hourlyZone(), SPAN);
+    assert.deepEqual([events, leftOut[0]?.reason], [[], "it repeats too often"]);
+  });
+  await t.test("a part that is no event", async () => {
+    const text = calendar(other).replace(
+      "BEGIN:VEVENT",
+      "BEGIN:VTODO\r\nRRULE:FREQ=NEVER\r\nEND:VTODO\r\nBEGIN:VEVENT",
+    );
+    const { events, leftOut } = await readCalendar(text, SPAN);
+    assert.deepEqual([events.length, leftOut], [1, []]);
+  });
+  await t.test("a moved occurrence that cannot be read leaves the occurrence in its place", async () => {
+    const moved = "RECURRENCE-ID:20260106T080000Z\nDTSTART;TZID=Mars/Olympus:20260106T120000\nSUMMARY:ada";
+    const { events, leftOut } = await readCalendar(calendar(other, moved), SPAN);
+    assert.deepEqual([events.length, leftOut.length], [1, 1]);
+  });
 });
 
 test("written calendars fold lines at 75 octets and escape texts, and are read as written", () => {
@@ -250,6 +369,48 @@ test("an imported calendar is read every ten minutes by its ETag, and each error
   assert.deepEqual(await finalTexts(world, schedule, now, 24), [`ada 0-${past}`, `grace ${past}-24`]);
 });
 
+test("people by their addresses as attendees, and events that are left out, in what the schedule says", async (t) => {
+  const world = await onCallWorld(t, PRIVATE);
+  const { prism, clock } = world;
+  const now = clock.now();
+  const stamp = (at: number): string => `${iso(at).slice(0, 19).replaceAll(/[-:]/g, "")}Z`;
+  const hours = (from: number, to: number): string =>
+    `DTSTART:${stamp(now + from * HOUR)}\nDTEND:${stamp(now + to * HOUR)}`;
+  const odd = "RRULE:FREQ=YEARLY;BYYEARDAY=359";
+  for (const username of ["ada", "grace"])
+    await prism.services.db.write((trx) =>
+      trx
+        .updateTable("users")
+        .set({ email: `${username}@example.com`, isEmailVerified: 1 })
+        .where("username", "=", username)
+        .execute(),
+    );
+  const { url } = await calendarServer(t, () => ({
+    status: 200,
+    body: calendar(
+      `${hours(0, 2)}\nSUMMARY:On Call - Ada L. - Team\nATTENDEE:mailto:ADA@example.com`,
+      `${hours(2, 4)}\nSUMMARY:Duty\nATTENDEE;CN=Grace:mailto:grace@example.com\nATTENDEE:mailto:guest@example.com`,
+      `${hours(4, 6)}\nSUMMARY:Duty\nATTENDEE;PARTSTAT=DECLINED:mailto:grace@example.com`,
+      `${hours(6, 8)}\nSUMMARY:@grace\nATTENDEE:mailto:ada@example.com`,
+      `${hours(8, 10)}\nSUMMARY:[L2] ada\n${odd}`,
+      `${hours(8, 10)}\nSUMMARY:Party\nATTENDEE:mailto:grace@example.com\n${odd}`,
+      `${hours(8, 10)}\nSUMMARY:Christmas\n${odd}`,
+      `${hours(8, 10)}\nSUMMARY:Payroll\nRRULE:FREQ=NEVER`,
+    ),
+  }));
+  const schedule = await makeSchedule(world, { calendarUrl: url });
+  await eventually("the calendar is read", () => errorOf(world, schedule) !== null);
+  assert.deepEqual(await finalTexts(world, schedule, now, 48), ["ada 0-2", "grace 2-4", "grace 6-8"]);
+  const start = iso(now + 8 * HOUR).slice(0, 19);
+  const reason = "(recurrences with BYYEARDAY are not supported)";
+  assert.equal(
+    errorOf(world, schedule),
+    `it names unknown users: Duty; events are left out: "[L2] ada" from ${start}Z ${reason}, "Party" from ${start}Z ${reason}`,
+  );
+  const shown = await made<{ calendar: { error: string } }>(prism.get(`${PATH}/schedules/${schedule}`));
+  assert.match(shown.calendar.error, /events are left out/);
+});
+
 /** Hourly on a day that comes every four years, from 1900. */
 const RARE = `DTSTART:19000101T000000Z
   DTEND:19000101T010000Z
@@ -261,7 +422,7 @@ test("S8: steps of recurrences count also without a hit, and a search without a 
   const never = RARE.replace("BYMONTHDAY=29", "BYMONTHDAY=31").replace("HOURLY", "DAILY");
   assert.deepEqual(await read(calendar(never)), []);
   const leapDay = RARE.replace("HOURLY", "DAILY").replace("19000101T00", "20240229T00").replace("19000101", "20240229");
-  const events = await readCalendar(calendar(leapDay), { ...SPAN, to: Date.parse("2029-01-01T00:00:00Z") });
+  const { events } = await readCalendar(calendar(leapDay), { ...SPAN, to: Date.parse("2029-01-01T00:00:00Z") });
   const shown = events.map(({ start }) => iso(start).slice(0, 10));
   assert.deepEqual(shown, ["2028-02-29"]);
 });

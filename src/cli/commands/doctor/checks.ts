@@ -25,6 +25,7 @@ import { DataDirLock } from "../../../store/sqlite/data-dir-lock.ts";
 import { beatFileOf, lostCommits } from "../../../store/write-health.ts";
 import { lostDatabase, missingDatabase } from "../../data-dir.ts";
 import type { Output } from "../../output/output.ts";
+import { checkProxy } from "./config-checks.ts";
 
 /** The flags of `prism doctor`. */
 export interface DoctorFlags {
@@ -94,6 +95,7 @@ const OF_SERVICES: List<Installation> = [
   ["webpush", ({ config }) => delivery.checkWebPush(config)],
   ["providers", ({ config, flags }) => delivery.checkProviders(config, flags.deep === true)],
   ["issuer", ({ config }) => access.checkIssuer(config)],
+  ["proxy", ({ loaded }) => checkProxy(loaded)],
   ["account pages", ({ config }) => access.checkAccountPages(config)],
   ["cluster", ({ config }) => checkCluster(config)],
   ["port", ({ config, isServed }) => checkPort(config, isServed)],

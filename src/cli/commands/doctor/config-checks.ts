@@ -1,9 +1,11 @@
+import { connect } from "node:net";
 import { join } from "node:path";
-import { OPEN_SECRETS, openSecretFiles, serverWarnings } from "../../../config/checks.ts";
+import { OPEN_SECRETS, openSecretFiles, proxyText, serverWarnings } from "../../../config/checks.ts";
 import { sudoAs } from "../../../config/config-file.ts";
 import { describeConfig } from "../../../config/describe.ts";
 import type { Config, ConfigFiles, LoadedConfig } from "../../../config/load.ts";
 import { ConfigRefused } from "../../../config/option.ts";
+import { type OutgoingProxy, outgoingProxyOf } from "../../../config/outgoing-proxy.ts";
 import { type Check, fail, pass, warn } from "../../../core/check.ts";
 import type { Judged } from "../../../remote/running-server.ts";
 import { isUnused } from "../../data-dir.ts";
@@ -89,4 +91,31 @@ function unusableKey({ databaseFile, secrets }: Config): Check | undefined {
   } catch (error) {
     return fail("secrets", error instanceof Error ? error.message : String(error));
   }
+}
+
+const PROXY_LIMIT_MS = 3000;
+
+/** Whether the outgoing proxy accepts connections; nothing without one. */
+export async function checkProxy(loaded: LoadedConfig): Promise<Check[]> {
+  const proxy = outgoingProxyOf(loaded.config.proxy);
+  const text = proxyText(loaded);
+  if (proxy === null || text === null) return [];
+  const problem = await reach(proxy);
+  if (problem === null) return [pass("proxy", text)];
+  const remedy = "start it, correct proxy.url, or unset the variable that names it";
+  return [fail("proxy", `${text}; it cannot be reached (${problem})`, remedy)];
+}
+
+function reach({ url }: OutgoingProxy): Promise<string | null> {
+  const port = url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port);
+  return new Promise((resolve) => {
+    const socket = connect({ host: url.hostname.replace(/^\[|\]$/g, ""), port, timeout: PROXY_LIMIT_MS });
+    const end = (problem: string | null): void => {
+      socket.destroy();
+      resolve(problem);
+    };
+    socket.once("connect", () => end(null));
+    socket.once("timeout", () => end("no answer in time"));
+    socket.once("error", (error) => end(String(Object(error).code ?? error.message)));
+  });
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { freeMemoryWhenIdle } from "../../../app/idle-memory.ts";
 import type { App } from "../../../app/start.ts";
-import { isLoopback, OPEN_SECRETS, openSecretFiles, serverWarnings } from "../../../config/checks.ts";
+import { isLoopback, OPEN_SECRETS, openSecretFiles, proxyText, serverWarnings } from "../../../config/checks.ts";
 import type { Config, LoadedConfig } from "../../../config/load.ts";
 import { furtherPorts, localUrlOf, networkUrlsOf, publicUrlOf } from "../../../config/public-url.ts";
 import { systemClock } from "../../../core/clock.ts";
@@ -78,6 +78,8 @@ async function serve(context: CommandContext, flags: ServeFlags): Promise<void> 
 async function run(context: CommandContext, flags: ServeFlags, loaded: LoadedConfig, log: Logger): Promise<void> {
   const { config } = loaded;
   prepareDataDir(config.dataDir);
+  const proxy = proxyText(loaded);
+  if (proxy !== null) log.info({}, proxy);
   if (config.cluster.servers.length > 0) {
     const { requireClusterFiles } = await import("../../../cluster/look.ts");
     requireClusterFiles(config.cluster);
@@ -306,7 +308,7 @@ async function callForStore({ config }: Pick<LoadedConfig, "config">, log: Logge
   const { Emergency } = await import("../../../features/delivery/emergency/emergency.ts");
   const emergency = new Emergency({
     ...{ dataDir: config.dataDir, clock: systemClock, log: log.namespace("emergency") },
-    options: () => config.emergency,
+    options: () => ({ ...config.emergency, proxy: config.proxy }),
     serverUrl: () => publicUrlOf(config, config.port),
   });
   emergency.raise("store-refuses-writes", { text });

@@ -1,5 +1,13 @@
 import { createPublicKey, type JsonWebKey, type KeyObject } from "node:crypto";
 import { compactVerify, decodeJwt, decodeProtectedHeader, type JWTPayload } from "jose";
+import {
+  isProxied,
+  type OutgoingProxy,
+  outgoingProxyOf,
+  type ProxySettings,
+  requestThrough,
+  targetOf,
+} from "../../../config/outgoing-proxy.ts";
 import { type Clock, DAY_MS } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { sha256Hex } from "../../../core/tokens.ts";
@@ -28,6 +36,7 @@ interface IssuerKey {
 
 interface IssuerKeysParts extends Uses<"clock" | "log"> {
   readonly url: string;
+  readonly proxy: ProxySettings;
   /** Called when the keys have changed. */
   changed(): void;
 }
@@ -88,7 +97,7 @@ export class IssuerKeys {
     this.#isFetching = true;
     this.#begunAt = clock.elapsed();
     try {
-      this.#take(await fetchKeySet(this.#parts.url, this.#closing.signal));
+      this.#take(await fetchKeySet(this.#parts.url, this.#parts.proxy, this.#closing.signal));
       this.#loadedAt = clock.elapsed();
       this.#hasFailed = false;
     } catch (error) {
@@ -121,12 +130,24 @@ export function usableKeys(text: string): IssuerKey[] {
     .filter((key) => key !== undefined);
 }
 
+const ACCEPT = { accept: "application/json, application/jwk-set+json" } as const;
+
+async function fetchThrough(proxy: OutgoingProxy, url: URL, signal?: AbortSignal): Promise<string> {
+  const request = { method: "GET", headers: ACCEPT, maxBytes: MAX_BYTES + 1, timeoutMs: TIMEOUT_MS, signal } as const;
+  const { status, body } = await requestThrough(proxy, url, request);
+  if (status !== 200) throw new Error(`the issuer answered ${status}`);
+  if (body.length > MAX_BYTES) throw new Error(`the key set is larger than ${MAX_BYTES} bytes`);
+  return body.toString();
+}
+
 /** Fetches a key set, with limits. @throws Error that describes the failure */
-export async function fetchKeySet(url: string, closing?: AbortSignal): Promise<string> {
+export async function fetchKeySet(url: string, proxy: ProxySettings, closing?: AbortSignal): Promise<string> {
+  const through = outgoingProxyOf(proxy);
+  if (through && isProxied(through, targetOf(new URL(url)))) return fetchThrough(through, new URL(url), closing);
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   const response = await fetch(url, {
     redirect: "error",
-    headers: { accept: "application/json, application/jwk-set+json" },
+    headers: ACCEPT,
     signal: closing ? AbortSignal.any([closing, timeout]) : timeout,
   });
   if (response.status !== 200) {

@@ -129,7 +129,9 @@ export function openTrustedIssuer(
   const { trusted } = config.auth;
   const { issuer, audience, userClaim, userField, clockSkewMs, jwksUrl, secret } = trusted;
   const jwks =
-    jwksUrl === undefined ? undefined : new IssuerKeys({ url: jwksUrl, clock, log, changed: () => tokens.forget() });
+    jwksUrl === undefined
+      ? undefined
+      : new IssuerKeys({ url: jwksUrl, proxy: config.proxy, clock, log, changed: () => tokens.forget() });
   const keys: IssuerTokensOptions["keys"] | undefined = jwks
     ? { kind: "jwks", jwks, algorithms: trusted.algorithms }
     : secret === undefined

@@ -247,9 +247,10 @@ class Change {
 
   async #webhooks(reason: Exclude<NoticeReason, "step">): Promise<void> {
     for (const step of await calledSteps(this.#trx, this.#row.id, "webhook")) {
-      const isWanted =
-        reason !== "some-resolved" || webhookOf(this.#parts, this.#policy, step)?.format === "alertmanager";
-      if (isWanted) this.#call(step, reason);
+      const webhook = webhookOf(this.#parts, this.#policy, step);
+      const isEnd = reason === "some-resolved" || reason === "resolved";
+      if (isEnd && webhook?.sendResolved === false) continue;
+      if (reason !== "some-resolved" || webhook?.format === "alertmanager") this.#call(step, reason);
     }
   }
 

@@ -85,6 +85,7 @@ export interface IncidentParts extends Uses<"db" | "log" | "metrics" | OfOthers>
   readonly publicUrl: () => string | undefined;
   readonly alerts: () => Pick<Alerts, "find" | "read" | "resolve" | "submit" | "lastHeard" | "countEnding">;
   readonly withheldBy: Withholding["withheldBy"];
+  readonly unmutedAt: Withholding["unmutedAt"];
   /** Counts what silences withheld, in the transaction that withholds it. */
   readonly recordHits: Silences["recordHits"];
   readonly channels: () => ChannelsOfIncidents;

@@ -25,6 +25,8 @@ export const ENDED_BY_PEOPLE: ReadonlySet<AlertSource> = new Set([
 export interface FactParts extends Pick<IncidentParts, "policies" | "clock" | "withheldBy"> {
   readonly pages: Pick<IncidentParts["pages"], "hasWays">;
   readonly alerts: () => Pick<ReturnType<IncidentParts["alerts"]>, "find">;
+  /** Not for forecasts, which look at no other time. */
+  readonly unmutedAt?: IncidentParts["unmutedAt"];
 }
 
 /** The facts of a decision; labels are read only if something may withhold them. */
@@ -64,12 +66,19 @@ export class IncidentFacts implements Facts {
     const known = this.#withheld.get(alertId);
     if (known !== undefined) return known;
     const alert = this.#parts.alerts().find(alertId);
-    const { muteIntervals, activeIntervals } = JSON.parse(this.#row.route) as RouteSettings;
-    const route = { projectId: this.#row.projectId, muteIntervals, activeIntervals };
-    const by = alert && this.#parts.withheldBy(alert, route, this.#now);
+    const by = alert && this.#parts.withheldBy(alert, this.#route, this.#now);
     const found = by && isWithheld(by) ? by : null;
     this.#withheld.set(alertId, found);
     return found;
+  }
+
+  unmutedAt(): EpochMs | null {
+    return this.#parts.unmutedAt?.(this.#route, this.#now) ?? null;
+  }
+
+  get #route() {
+    const { muteIntervals, activeIntervals } = JSON.parse(this.#row.route) as RouteSettings;
+    return { projectId: this.#row.projectId, muteIntervals, activeIntervals };
   }
 
   /** Intervals follow the wall clock. */

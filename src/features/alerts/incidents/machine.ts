@@ -45,6 +45,8 @@ export interface Facts {
   readonly hasWays: boolean;
   /** The next instant inside the interval, or when to look again. */
   opensAt(interval: string, after: EpochMs): EpochMs;
+  /** When the time intervals that withhold alerts end; null if none does, or none in the next year. */
+  unmutedAt?(): EpochMs | null;
   /** Firing alerts that the last webhooks left out, as something withheld them. */
   readonly leftOut?: ReadonlySet<string>;
 }

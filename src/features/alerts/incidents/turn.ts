@@ -53,7 +53,7 @@ function flush(work: IncidentWork): void {
   const withheld = waiting.filter(({ alertId }) => facts.isWithheld(alertId)).map(({ alertId }) => alertId);
   if (withheld.length > 0) {
     work.actions.push({ kind: "withheld", alertIds: withheld, holds: "flush" });
-    incident.flushAt = tick + settings.groupIntervalMs;
+    incident.flushAt = unmutedBefore(tick + settings.groupIntervalMs, facts);
   }
   notifyPartlyResolved(work);
   showAgain(work);
@@ -238,11 +238,19 @@ function tryAgain(work: IncidentWork): void {
   work.notified();
 }
 
+/** No event tells that a time interval ends: the look is due then, if that is sooner. */
+function unmutedBefore(at: EpochMs, facts: Facts): EpochMs {
+  return Math.min(at, facts.unmutedAt?.() ?? at);
+}
+
 /** While no alert fires, or all that fire are withheld, the incident notifies no one. */
 function isHeld(work: IncidentWork, holds: "step" | "repeat"): boolean {
   const { incident, firing, facts, settings, now } = work;
   if (incident.direct !== null || firing.some(({ alertId }) => !facts.isWithheld(alertId))) return false;
-  const again = firing.length === 0 ? Math.max(incident.flushAt ?? 0, now + 1) : now + settings.groupIntervalMs;
+  const again =
+    firing.length === 0
+      ? Math.max(incident.flushAt ?? 0, now + 1)
+      : unmutedBefore(now + settings.groupIntervalMs, facts);
   if (holds === "step") incident.stepAt = again;
   else incident.repeatAt = again;
   if (firing.length === 0) incident.flushAt ??= again;

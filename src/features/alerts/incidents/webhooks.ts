@@ -206,11 +206,12 @@ async function postOf(
   { reason, at, since, id }: PostCause,
 ): Promise<Post | NoPost> {
   const { name, sendResolved } = parts.policies.definitionOf({ id: row.policyId, version: row.policyVersion });
+  const sendsEnds = sendResolved && step.sendResolved !== false;
   const isPaged = row.direct !== null && step.format === "alertmanager";
   const alerts = isPaged
     ? [pagedAlert(row)]
     : await parts.alerts().read(await reportedMembers(parts.db.read, row.id, since));
-  const { shown: entries, leftOut } = await entriesOf(alerts, await rulesOf(parts, row, sendResolved));
+  const { shown: entries, leftOut } = await entriesOf(alerts, await rulesOf(parts, row, sendsEnds));
   if (entries.length === 0 && row.alerts > 0)
     return { skipped: "its alerts are silenced, inhibited or muted, or fire in a later incident", leftOut };
   const notices = step.format === "prism" ? await noticeCounts(parts.db.read, row.id) : null;

@@ -10,10 +10,18 @@ import type { Trx } from "../../../store/database.ts";
 import type { Projects } from "../../access/index.ts";
 import { mayReadAlert } from "../incidents/paged.ts";
 import type { LabelRecord } from "../model/labels.ts";
-import { type Matcher, matchersText, parseMatcher, sortedMatchers } from "../model/matchers.ts";
-import { preparePatterns } from "../model/matching.ts";
+import { type Matcher, matchersText, matcherText, parseMatcher, sortedMatchers } from "../model/matchers.ts";
+import { compileMatcher, preparePatterns } from "../model/matching.ts";
 import type { AlertView } from "../types.ts";
-import { checkMatchers, matchersOf, matchesAnyValue, type SilenceDraft, textOf, timesOf } from "./live-silence.ts";
+import {
+  checkDraft,
+  checkMatchers,
+  matchersOf,
+  matchesAnyValue,
+  type SilenceDraft,
+  textOf,
+  timesOf,
+} from "./live-silence.ts";
 import * as queries from "./queries.ts";
 import { silenceList } from "./queries.ts";
 import type { CreateSilence, GivenMatcher, ListSilences, PreviewSilence, UpdateSilence } from "./schema.ts";
@@ -114,18 +122,7 @@ export async function createSilence(
   const { silences, projects, clock } = context;
   const { projectId, matchers } = await selected(context, principal, input, "silences:write", trx);
   const now = clock.now();
-  const recurrence = input.recurrence ?? null;
-  const draft: SilenceDraft = {
-    projectId,
-    kind: input.kind ?? (recurrence === null ? "silence" : "maintenance"),
-    matchers,
-    startsAt: input.startsAt ?? null,
-    endsAt: endOf(input, input.startsAt ?? now, recurrence === null ? null : NO_END),
-    recurrence,
-    comment: input.comment,
-    createdBy: creatorOf(principal),
-    annotations: (input.annotations ?? {}) as LabelRecord,
-  };
+  const draft = newDraft(principal, { ...input, projectId, matchers }, now);
   const isPaged = !projects.has(principal, projectId, "silences:write");
   if (isPaged) {
     const hits = silences.hits(projectId, matchers);
@@ -133,6 +130,26 @@ export async function createSilence(
   }
   const mayBeBroad = !isPaged && projects.has(principal, projectId, "silences:broad");
   return (await silences.set(draft, { trx, mayBeBroad, at: now, isPaged })).silence;
+}
+
+/** @throws VALIDATION_FAILED */
+function newDraft(
+  principal: Principal,
+  input: Omit<PreviewSilence, "matchers"> & { readonly projectId: string; readonly matchers: readonly Matcher[] },
+  now: EpochMs,
+): SilenceDraft {
+  const recurrence = input.recurrence ?? null;
+  return {
+    projectId: input.projectId,
+    kind: input.kind ?? (recurrence === null ? "silence" : "maintenance"),
+    matchers: input.matchers,
+    startsAt: input.startsAt ?? null,
+    endsAt: endOf(input, input.startsAt ?? now, recurrence === null ? null : NO_END),
+    recurrence,
+    comment: input.comment ?? "",
+    createdBy: creatorOf(principal),
+    annotations: (input.annotations ?? {}) as LabelRecord,
+  };
 }
 
 /** Members that are missing stay. @throws as `Silences.set` */
@@ -220,14 +237,20 @@ function isOwn(
   return createdBy === creatorOf(principal) && projects.mayBeGiven(principal, projectId, "silences:write");
 }
 
-/** The alerts that a silence would suppress now. Nothing is stored. */
+/**
+ * The alerts that a silence would suppress now. Nothing is stored.
+ * @throws as {@link createSilence} for what it refuses; without times only for the rest
+ */
 export async function previewSilence(context: SilencesContext, principal: Principal, input: PreviewSilence) {
   const { silences, clock, db } = context;
   const { projectId, matchers } = await selected(context, principal, input, "events:read");
-  checkMatchers(matchers);
   const now = clock.now();
+  const isTimed = input.recurrence != null || input.durationMs !== undefined || typeof input.endsAt === "number";
+  const draft = isTimed ? newDraft(principal, { ...input, projectId, matchers }, now) : null;
+  if (draft) checkDraft(draft, now);
+  else checkMatchers(matchers);
   const hits = await readable(context, principal, projectId, silences.hits(projectId, matchers));
-  const times = previewTimes(input, now);
+  const times = draft && { ...draft, startsAt: Math.max(draft.startsAt ?? now, now) };
   const { warnings, needs } = judge(context, matchers, hits.length, times);
   const incidents = await queries.openIncidentsOf(
     db.read,
@@ -256,13 +279,6 @@ const SHOWN = 50;
 const SHOWN_WINDOWS = 5;
 /** A silence that is longer is easily forgotten. */
 const LONG_MS = 2_592_000_000;
-
-function previewTimes(input: PreviewSilence, now: EpochMs): SilenceTimes | null {
-  const recurrence = input.recurrence ?? null;
-  if (recurrence === null && input.durationMs === undefined && typeof input.endsAt !== "number") return null;
-  const startsAt = input.startsAt ?? now;
-  return { startsAt, endsAt: endOf(input, startsAt, recurrence === null ? null : NO_END), recurrence };
-}
 
 function windowsOf(times: SilenceTimes, now: EpochMs) {
   const windows: ReturnType<typeof spanView>[] = [];
@@ -362,7 +378,28 @@ export async function readMatchers(given: readonly GivenMatcher[]): Promise<Matc
     }
   });
   await preparePatterns(matchers);
+  requirePossible(matchers);
   return matchers;
+}
+
+/** An alert has one value of a label. @throws VALIDATION_FAILED for matchers of which one excludes another */
+function requirePossible(matchers: readonly Matcher[]): void {
+  for (const equal of matchers.filter(({ operator }) => operator === "=")) {
+    const other = matchers.find((each) => each.name === equal.name && !isMatch(each, equal.value));
+    if (other === undefined) continue;
+    const hint = other.operator === "=" ? `; for either of the values use ${equal.name}=~"…|…"` : "";
+    const pair = `${matcherText(equal)} and ${matcherText(other)}`;
+    throw invalidField("body", "matchers", `can never match: ${pair} exclude each other${hint}`);
+  }
+}
+
+function isMatch(matcher: Matcher, value: string): boolean {
+  try {
+    return compileMatcher(matcher)(value);
+  } catch {
+    // An invalid pattern is reported with its place.
+    return true;
+  }
 }
 
 /** @param open the end if none is given; null: one is required. @throws VALIDATION_FAILED */

@@ -36,7 +36,21 @@ const matchers = v.pipe(
 
 const recurrence = object({
   cron: doc(text(100, 1), "When a window starts: a cron pattern"),
-  durationMs: doc(integer(60_000, MAX_WINDOW_MS), "Length of a window in elapsed time"),
+  durationMs: v.optional(
+    doc(
+      integer(60_000, MAX_WINDOW_MS),
+      "Length of a window: a multiple of 24 hours means days of the calendar, any other is elapsed time",
+    ),
+  ),
+  until: v.optional(
+    doc(
+      v.pipe(
+        v.string("must be a string"),
+        v.regex(/^(?:(?:[01]\d|2[0-3]):[0-5]\d|24:00)$/, "must be HH:MM, up to 24:00"),
+      ),
+      "Instead of `durationMs`: a window lasts until the clock shows this time, such as `06:00`",
+    ),
+  ),
   timezone: doc(
     v.pipe(v.string("must be a string"), v.check(isTimezone, "must be a time zone of the IANA database")),
     "IANA time zone of the pattern",
@@ -89,11 +103,13 @@ export const UpdateSilence = () =>
   );
 export type UpdateSilence = v.InferOutput<ReturnType<typeof UpdateSilence>>;
 
-export const PreviewSilence = example(object({ projectId, ...selection, ...times }), {
-  matchers: ['team="db"'],
-  recurrence: { cron: "0 22 * * 6", durationMs: 14_400_000, timezone: "Europe/Berlin" },
-});
-export type PreviewSilence = v.InferOutput<typeof PreviewSilence>;
+/** As for a new silence; nothing but the selection is required. */
+export const PreviewSilence = () =>
+  example(object({ projectId, ...selection, ...times, ...Silence.forUpdate }), {
+    matchers: ['team="db"'],
+    recurrence: { cron: "0 22 * * 6", until: "06:00", timezone: "Europe/Berlin" },
+  });
+export type PreviewSilence = v.InferOutput<ReturnType<typeof PreviewSilence>>;
 
 export const SilenceParams = object({ id: doc(v.string(), "Id of the silence") });
 

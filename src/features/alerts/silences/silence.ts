@@ -39,7 +39,12 @@ export const MatcherObject = named(
   }),
 );
 export const SpanView = v.object({ startsAt: v.string(), endsAt: v.string() });
-const Recurrence = v.object({ cron: v.string(), durationMs: v.number(), timezone: v.string() });
+const Recurrence = v.object({
+  cron: v.string(),
+  durationMs: v.optional(v.number()),
+  until: v.optional(v.string()),
+  timezone: v.string(),
+});
 
 const annotations = v.pipe(
   jsonObject(16_384),

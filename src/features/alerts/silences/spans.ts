@@ -1,4 +1,4 @@
-import { DAY_MS, type EpochMs, HOUR_MS } from "../../../core/clock.ts";
+import { DAY_MS, type EpochMs, HOUR_MS, instantOf, zoneOffsetMs } from "../../../core/clock.ts";
 import { invalidField, type PrismError } from "../../../core/errors.ts";
 import { Recurrence, recurrenceOf } from "../../time/schedules/index.ts";
 
@@ -8,11 +8,14 @@ export interface SilenceSpan {
   readonly endsAt: EpochMs;
 }
 
-/** Windows by the wall clock of a zone. Each lasts `durationMs` of elapsed time. */
+/** Windows by the wall clock of a zone, with one of the two ends. */
 export interface WindowRule {
   readonly cron: string;
-  readonly durationMs: number;
   readonly timezone: string;
+  /** A multiple of 24 hours means days of the calendar, as in on-call shifts; else elapsed time. */
+  readonly durationMs?: number | undefined;
+  /** When the clock shows this time next, such as `06:00`; `24:00` is midnight. */
+  readonly until?: string | undefined;
 }
 
 /** With `recurrence`, `startsAt` and `endsAt` bound its windows; otherwise they are the only one. */
@@ -25,27 +28,58 @@ export type SilenceState = "pending" | "active" | "expired";
 /** `endsAt` of a recurring silence without an end: the last instant that RFC 3339 can write. */
 export const NO_END = Date.UTC(9999, 11, 31, 23, 59, 59);
 
-/** Windows that touch are one; a rule of touching windows only is cut after this many. */
-const MAX_MERGED = 100;
+/** Windows that touch are one. Longer rows of them are refused when a rule is created. */
+const MAX_ROW_MS = 31 * DAY_MS;
+const MAX_ROW = 1000;
+/** Clocks change by less. */
+const SHIFT_MS = 3 * HOUR_MS;
 const MAX_SKIPPED = 10_000;
-/** Windows that are compared with their duration when a rule is created. */
+/** Windows that are looked at when a rule is created. */
 const CHECKED_WINDOWS = 60;
 
 /** The current span, otherwise the next one; null after the last. */
 export function spanAt(times: SilenceTimes, now: EpochMs): SilenceSpan | null {
   if (now >= times.endsAt) return null;
   if (times.recurrence === null) return times;
-  const { recurrence, endsAt } = times;
-  const from = Math.max(times.startsAt - 1, now - recurrence.durationMs);
-  let first: EpochMs | null = null;
-  let end = Number.POSITIVE_INFINITY;
-  let merged = 0;
-  for (const at of starts(recurrence, from)) {
-    if (at >= endsAt || at > end || merged++ === MAX_MERGED) break;
-    first ??= at;
-    end = Math.min(at + recurrence.durationMs, endsAt);
+  const { recurrence, startsAt, endsAt } = times;
+  const longestMs = (recurrence.durationMs ?? DAY_MS) + SHIFT_MS;
+  // Looks further back until no earlier window can touch the first one.
+  for (let backMs = 2 * longestMs; ; backMs *= 2) {
+    const from = Math.max(startsAt - 1, now - backMs);
+    const span = firstRow(recurrence, { from, now, endsAt });
+    const isWhole = span === null || from < startsAt || span.startsAt > from + longestMs;
+    if (isWhole || backMs > 2 * MAX_ROW_MS) return span;
   }
-  return first === null ? null : { startsAt: first, endsAt: end };
+}
+
+/** The first row of touching windows that has not ended at `now`, of those that start after `from`. */
+function firstRow(
+  rule: WindowRule,
+  { from, now, endsAt }: { readonly from: EpochMs; readonly now: EpochMs; readonly endsAt: EpochMs },
+): SilenceSpan | null {
+  let row = null as SilenceSpan | null;
+  let count = 0;
+  for (const at of starts(rule, from)) {
+    if (at >= endsAt) break;
+    const touched = row !== null && at <= row.endsAt ? row : null;
+    if (touched === null && row !== null && row.endsAt > now) return row;
+    count = touched === null ? 1 : count + 1;
+    if (count > MAX_ROW) return row;
+    const end = Math.min(endOf(rule, at), endsAt);
+    row = { startsAt: touched?.startsAt ?? at, endsAt: Math.max(touched?.endsAt ?? end, end) };
+  }
+  return row !== null && row.endsAt > now ? row : null;
+}
+
+/** The end of a window. A gap of the clock moves `until` as it moves starts. */
+function endOf({ durationMs, until, timezone }: WindowRule, at: EpochMs): EpochMs {
+  if (until === undefined && (durationMs ?? 0) % DAY_MS !== 0) return at + (durationMs ?? 0);
+  const wall = at + zoneOffsetMs(timezone, at);
+  if (until === undefined) return instantOf(wall + (durationMs ?? 0), timezone);
+  const [hours = 0, minutes = 0] = until.split(":").map(Number);
+  const midnight = Math.floor(wall / DAY_MS) * DAY_MS;
+  const ends = [0, 1, 2].map((days) => instantOf(midnight + days * DAY_MS + (hours * 60 + minutes) * 60_000, timezone));
+  return ends.find((end) => end > at) ?? at;
 }
 
 /** The spans that have not ended at `now`, ascending. */
@@ -71,22 +105,29 @@ function* starts({ cron, timezone }: WindowRule, from: EpochMs): Generator<Epoch
   }
 }
 
-/** @throws INVALID_CRON; VALIDATION_FAILED for windows that leave no time between them. */
+/** @throws INVALID_CRON; VALIDATION_FAILED without one of the two ends, and for windows without a break */
 export function requireWindows(rule: WindowRule, now: EpochMs): void {
-  const { cron, timezone, durationMs } = rule;
+  const { cron, timezone, durationMs, until } = rule;
+  if ((durationMs === undefined) === (until === undefined))
+    throw invalidField("silence", "recurrence.durationMs", "give either this or until");
   recurrenceOf({ cron, timezone }, now);
-  let last: EpochMs | null = null;
+  let row = null as SilenceSpan | null;
+  let breaks = 0;
   let count = 0;
   for (const at of starts(rule, now)) {
-    if (last !== null && at > last && at - last <= durationMs) throw overlapping();
-    last = at;
-    if (++count === CHECKED_WINDOWS) return;
+    const touched = row !== null && at <= row.endsAt ? row : null;
+    if (touched === null && row !== null) breaks++;
+    row = { startsAt: touched?.startsAt ?? at, endsAt: endOf(rule, at) };
+    if (touched !== null && row.endsAt - row.startsAt > MAX_ROW_MS + SHIFT_MS) throw endless(rule);
+    count++;
+    if (breaks > 0 && count >= CHECKED_WINDOWS) return;
+    if (count === MAX_ROW) throw endless(rule);
   }
 }
 
-function overlapping(): PrismError {
-  const message = "is not shorter than the time between two windows; use a silence without recurrence";
-  return invalidField("silence", "recurrence.durationMs", message);
+function endless({ until }: WindowRule): PrismError {
+  const message = "leaves no break between windows for a month; use a silence without recurrence, which starts once";
+  return invalidField("silence", until === undefined ? "recurrence.durationMs" : "recurrence.until", message);
 }
 
 /** An instant that is reported as an event. `expiring`: some time before the end of a long span. */

@@ -1,7 +1,7 @@
 import { type EpochMs, MINUTE_MS } from "../../../core/clock.ts";
 import type { SteadyClock } from "../../../core/due-times.ts";
 import type { Matcher } from "../model/matchers.ts";
-import { isWithin, type TimeInterval } from "../model/time-intervals.ts";
+import { isWithin, nextChange, type TimeInterval } from "../model/time-intervals.ts";
 import type { AlertView } from "../types.ts";
 import { type CompiledMatcher, compiled, type Labelled, matchesAll } from "./silence-index.ts";
 
@@ -45,6 +45,9 @@ export interface WithholdingParts {
   /** The incidents with these alerts are looked at again. */
   readonly reconsider: (projectId: string, alertIds: readonly string[]) => void;
 }
+
+/** Intervals may overlap: so many of their borders are looked at for a time without one. */
+const MAX_CHANGES = 50;
 
 interface OfProject {
   readonly routing: WithholdingRules;
@@ -90,6 +93,23 @@ export class Withholding {
    */
   muting(route: RouteIntervals, now: EpochMs): string[] {
     return this.#muting(route, this.#parts.clock.toWall(now));
+  }
+
+  /**
+   * When the time intervals withhold nothing any more; null if they withhold nothing at `now`, or do
+   * not end soon enough to be found. @param now an instant of the steady clock, as the result
+   */
+  unmutedAt(route: RouteIntervals, now: EpochMs): EpochMs | null {
+    const { clock } = this.#parts;
+    const wall = clock.toWall(now);
+    let at = wall;
+    for (let changes = 0; changes < MAX_CHANGES; changes++) {
+      if (this.#muting(route, at).length === 0) return at === wall ? null : clock.fromWall(at);
+      const { intervals } = this.#projectOf(route.projectId);
+      const names = [...route.muteIntervals, ...route.activeIntervals];
+      at = Math.min(...names.map((name) => intervals.get(name)?.nextChange(at) ?? Number.POSITIVE_INFINITY));
+    }
+    return null;
   }
 
   /** A commit has opened or changed a firing alert. */
@@ -210,6 +230,9 @@ class Interval {
   readonly #items: readonly TimeInterval[];
   #minute = Number.NaN;
   #isWithin = false;
+  /** The change after the instants from `#from` on. */
+  #from = Number.POSITIVE_INFINITY;
+  #change = Number.NEGATIVE_INFINITY;
 
   constructor(items: readonly TimeInterval[]) {
     this.#items = items;
@@ -222,5 +245,14 @@ class Interval {
       this.#minute = minute;
     }
     return this.#isWithin;
+  }
+
+  /** When the answer changes next. */
+  nextChange(now: EpochMs): EpochMs {
+    if (now < this.#from || now >= this.#change) {
+      this.#change = nextChange(this.#items, now);
+      this.#from = now;
+    }
+    return this.#change;
   }
 }

@@ -1,4 +1,6 @@
 import type { Database as Sqlite } from "better-sqlite3";
+import { sql } from "kysely";
+import { countText } from "../../../core/clean-text.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { HOUR_MS, MINUTE_MS } from "../../../core/clock.ts";
 import { DueTimes, SteadyClock } from "../../../core/due-times.ts";
@@ -18,10 +20,26 @@ interface NoticeParts extends Uses<"db" | "log"> {
   readonly warnings: WarningParts;
 }
 
+/** Warnings in the text of one notice. */
+const SHOWN = 20;
+const MAX_MESSAGE = 4000;
+
+interface NewWarning extends PagingWarning {
+  readonly projectId: string;
+}
+
+/** The people of one notice, and what is in it. */
+interface Digest {
+  readonly users: string[];
+  /** False: administrators are notified of another's project. */
+  readonly isOfProject: boolean;
+  readonly warnings: readonly NewWarning[];
+}
+
 /**
  * Notices of what would keep pages from arriving, of projects with policies of their own: ten minutes
- * after a start or a change of a policy, then each hour. One notice for each cause; its text says
- * when the cause is mended.
+ * after a start or a change of a policy, then each hour. A person has one notice of all that was
+ * found at a time, and none for the same again; its title says when the causes are mended.
  */
 export class PagingWarningNotices {
   readonly #parts: NoticeParts;
@@ -66,45 +84,101 @@ export class PagingWarningNotices {
 
   async #look(projectIds: readonly string[]): Promise<void> {
     const { db, warnings } = this.#parts;
+    const found = new Map<string, readonly PagingWarning[]>();
     for (const projectId of projectIds) {
       const isThere = warnings.projects.exists(projectId);
-      const found = isThere ? await projectWarnings(warnings, db.scan, projectId) : [];
-      await db.write((trx) => this.#report(trx, projectId, found));
-      this.#due.set(projectId, isThere ? this.#clock.now() + HOUR_MS : null);
+      found.set(projectId, isThere ? await projectWarnings(warnings, db.scan, projectId) : []);
     }
+    await db.write(async (trx) => {
+      const news: NewWarning[] = [];
+      for (const [projectId, all] of found) news.push(...(await this.#compare(trx, projectId, all)));
+      for (const digest of await this.#digestsOf(trx, news)) await this.#send(trx, digest);
+    });
+    for (const projectId of projectIds)
+      this.#due.set(projectId, warnings.projects.exists(projectId) ? this.#clock.now() + HOUR_MS : null);
   }
 
-  async #report(trx: Trx, projectId: string, found: readonly PagingWarning[]): Promise<void> {
+  /** Forgets what is mended. @returns what is new */
+  async #compare(trx: Trx, projectId: string, found: readonly PagingWarning[]): Promise<NewWarning[]> {
     const known = await trx.selectFrom("paging_warnings").selectAll().where("projectId", "=", projectId).execute();
     const causes = new Set(found.map(({ cause }) => cause));
     for (const { cause, notificationId } of known.filter((row) => !causes.has(row.cause))) {
-      await this.#mended(trx, notificationId);
       await trx.deleteFrom("paging_warnings").where("cause", "=", cause).execute();
+      for (const id of notificationId.split(" ")) await this.#mended(trx, id);
     }
-    for (const warning of found)
-      if (!known.some(({ cause }) => cause === warning.cause)) await this.#send(trx, projectId, warning);
+    const isKnown = new Set(known.map(({ cause }) => cause));
+    return found.filter(({ cause }) => !isKnown.has(cause)).map((warning) => ({ ...warning, projectId }));
   }
 
-  async #send(trx: Trx, projectId: string, { cause, code, message, policyId }: PagingWarning): Promise<void> {
-    const { notify, wall, warnings } = this.#parts;
-    const { users, isOfProject } = await responsibleFor(warnings.users, trx, projectId, [policyId ?? projectId]);
-    if (users.length === 0) return;
-    const title = "Pages may not arrive";
+  /** One for each person; people with the same warnings share theirs. */
+  async #digestsOf(trx: Trx, news: readonly NewWarning[]): Promise<Digest[]> {
+    const { users } = this.#parts.warnings;
+    const byPerson = new Map<string, { isOfProject: boolean; warnings: NewWarning[] }>();
+    for (const warning of news) {
+      const { projectId, policyId } = warning;
+      const people = await responsibleFor(users, trx, projectId, [policyId ?? projectId]);
+      for (const user of people.users) {
+        const own = byPerson.get(user) ?? { isOfProject: true, warnings: [] };
+        own.warnings.push(warning);
+        byPerson.set(user, { ...own, isOfProject: own.isOfProject && people.isOfProject });
+      }
+    }
+    const digests = new Map<string, Digest>();
+    for (const [user, own] of byPerson) {
+      const key = own.warnings.map(({ cause }) => cause).join("\n");
+      const digest = digests.get(key) ?? { ...own, users: [] };
+      digest.users.push(user);
+      digests.set(key, digest);
+    }
+    return [...digests.values()];
+  }
+
+  async #send(trx: Trx, { users, isOfProject, warnings }: Digest): Promise<void> {
+    const { notify, wall } = this.#parts;
+    const [first] = warnings;
+    if (!first) return;
+    const isOfOne = isOfProject && warnings.every(({ projectId }) => projectId === first.projectId);
+    const { code, policyId } = first;
     const { id } = await notify.send(
       {
-        ...{ kind: "oncall", recipients: users, title, message, priority: PRIORITY, data: { code, policyId } },
-        projectId: isOfProject ? projectId : null,
+        ...{ kind: "oncall", recipients: users, priority: PRIORITY, data: { code, policyId } },
+        ...(warnings.length === 1 ? { title: TITLE, message: first.message } : digestText(warnings)),
+        projectId: isOfOne ? first.projectId : null,
       },
       { trx },
     );
-    await trx
-      .insertInto("paging_warnings")
-      .values({ cause, projectId, notificationId: id, sentAt: wall.now() })
-      .execute();
+    for (const { cause, projectId } of warnings)
+      await trx
+        .insertInto("paging_warnings")
+        .values({ cause, projectId, notificationId: id, sentAt: wall.now() })
+        // Other people have another notice of it.
+        .onConflict((conflict) =>
+          conflict.column("cause").doUpdateSet({ notificationId: sql`paging_warnings.notificationId || ' ' || ${id}` }),
+        )
+        .execute();
   }
 
+  /** A cause of this notice is gone. */
   async #mended(trx: Trx, id: string): Promise<void> {
     const row = await trx.selectFrom("notifications").select("message").where("id", "=", id).executeTakeFirst();
-    if (row) await this.#parts.notify.update(id, { title: "Fixed: pages may not arrive", message: row.message }, trx);
+    if (!row) return;
+    const { left } = await trx
+      .selectFrom("paging_warnings")
+      .select((e) => e.fn.countAll<number>().as("left"))
+      .where(sql<boolean>`instr(notificationId, ${id}) > 0`)
+      .executeTakeFirstOrThrow();
+    const title = left === 0 ? "Fixed: pages may not arrive" : `${TITLE}: ${countText(left, "problem")} left`;
+    await this.#parts.notify.update(id, { title, message: row.message }, trx);
   }
+}
+
+const TITLE = "Pages may not arrive";
+
+function digestText(warnings: readonly NewWarning[]) {
+  const lines = warnings.slice(0, SHOWN).map(({ message }) => `- ${message}`);
+  const more = warnings.length - SHOWN;
+  const rest = more > 0 ? [`and ${more} more`] : [];
+  const where = "The list is on the page Policies, by GET /api/v1/policies/warnings and prism doctor.";
+  const text = [...lines, ...rest].join("\n").slice(0, MAX_MESSAGE - where.length - 1);
+  return { title: `${TITLE}: ${countText(warnings.length, "problem")}`, message: `${text}\n${where}` };
 }

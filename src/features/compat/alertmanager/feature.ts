@@ -57,7 +57,7 @@ function routesOf(own: AlertmanagerOwn): Route[] {
     });
   return [
     ...api("GET", "/api/v2/status", "events:read", (id) => getStatus(own, id)),
-    ...api("GET", "/api/v2/receivers", "events:read", (id) => listReceivers(own, id)),
+    ...api("GET", "/api/v2/receivers", "events:read", (id, exchange) => listReceivers(own, exchange, id)),
     ...api("GET", "/api/v2/alerts", "events:read", (id, exchange) => listAlerts(own, exchange, id)),
     ...api(
       "POST",

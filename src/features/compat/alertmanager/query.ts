@@ -1,5 +1,12 @@
 import type { Exchange } from "../../../http/exchange.ts";
-import { compileMatchers, type LabelsTest, type Matcher, parseMatcher, preparePatterns } from "../../alerts/index.ts";
+import {
+  compileMatchers,
+  type LabelsTest,
+  type Matcher,
+  matchesEmpty,
+  parseMatcher,
+  preparePatterns,
+} from "../../alerts/index.ts";
 import { orRefused, type Refusable } from "./replies.ts";
 
 // As go-openapi reads booleans: anything that is not true is false.
@@ -36,6 +43,16 @@ export class QueryParameters {
   }
 }
 
+/** Whether receivers pass `receiver_matchers`: policies have no labels, so all of them do, or none. */
+export async function receiverLabels(exchange: Exchange): Promise<Refusable<boolean>> {
+  const given = new URLSearchParams(exchange.queryText).getAll("receiver_matchers");
+  return orRefused("failed to parse receiver_matchers param: ", async () => {
+    const matchers = given.map(parseMatcher);
+    await preparePatterns(matchers);
+    return matchesEmpty(matchers);
+  });
+}
+
 export interface AlertQuery {
   readonly active: boolean;
   readonly silenced: boolean;
@@ -52,6 +69,8 @@ export async function alertQuery(exchange: Exchange): Promise<Refusable<AlertQue
   if ("refusal" in filter) return filter;
   const receiver = await query.receiver();
   if ("refusal" in receiver) return receiver;
+  const labels = await receiverLabels(exchange);
+  if ("refusal" in labels) return labels;
   const [active, silenced, inhibited, muted] = ["active", "silenced", "inhibited", "muted"].map((name) =>
     query.flag(name),
   );
@@ -62,7 +81,7 @@ export async function alertQuery(exchange: Exchange): Promise<Refusable<AlertQue
       inhibited: inhibited === true,
       muted: muted === true,
       matches: filter.value.test,
-      isReceiver: receiver.value,
+      isReceiver: labels.value ? receiver.value : () => false,
     },
   };
 }

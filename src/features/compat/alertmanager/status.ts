@@ -1,10 +1,12 @@
 import { type EpochMs, toRfc3339 } from "../../../core/clock.ts";
 import { type MetricLabels, Metrics } from "../../../core/metrics.ts";
 import { VERSION } from "../../../core/runtime.ts";
+import type { Exchange } from "../../../http/exchange.ts";
 import { silenceAt } from "../../alerts/index.ts";
 import { configurationHash, configurationText, receiverNames } from "./configuration.ts";
 import type { AlertmanagerOwn } from "./context.ts";
 import { withheldAlerts } from "./get-alerts.ts";
+import { receiverLabels } from "./query.ts";
 
 /**
  * The version of Alertmanager that has this API. amtool compares it with its own, and Karma selects
@@ -31,7 +33,10 @@ function policyNames({ policies }: AlertmanagerOwn, projectId: string): readonly
 }
 
 /** `GET /api/v2/receivers` */
-export function listReceivers(own: AlertmanagerOwn, projectId: string): object[] {
+export async function listReceivers(own: AlertmanagerOwn, exchange: Exchange, projectId: string) {
+  const labels = await receiverLabels(exchange);
+  if ("refusal" in labels) return labels.refusal;
+  if (!labels.value) return [];
   const { document } = own.policies.routingOf(projectId);
   return receiverNames(document, policyNames(own, projectId)).map((name) => ({ name }));
 }

@@ -6,7 +6,14 @@ import { hashToken } from "../../../core/tokens.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import { countOf } from "../../../store/sqlite/list-queries.ts";
-import { type ApplicationRow, type ClientRow, createGotifyToken, type UserVisitor } from "./auth.ts";
+import {
+  type ApplicationRow,
+  type ClientRow,
+  createGotifyToken,
+  expiryOf,
+  hasExpired,
+  type UserVisitor,
+} from "./auth.ts";
 import { badRequest, notFound } from "./errors.ts";
 import { type Fields, type FormFile, integerField, requiredText, textField } from "./fields.ts";
 import { INTERNAL_APPLICATION, INTERNAL_PRIORITY, type Messages } from "./messages.ts";
@@ -32,6 +39,7 @@ export async function listApplications({ db, box }: ApplicationsParts, userId: s
     .selectFrom("gotify_applications")
     .selectAll()
     .where("userId", "=", userId)
+    .orderBy("sortKey")
     .orderBy("id")
     .execute();
   return [INTERNAL, ...rows.map((row) => applicationView(row, tokenOf(box, row)))];
@@ -47,6 +55,7 @@ export const INTERNAL = {
   internal: true,
   image: DEFAULT_IMAGE,
   defaultPriority: INTERNAL_PRIORITY,
+  sortKey: "a0",
   lastUsed: null,
 };
 
@@ -59,6 +68,7 @@ function applicationView(row: ApplicationRow, token: string) {
     internal: false,
     image: row.image === null ? DEFAULT_IMAGE : `image/${row.image}`,
     defaultPriority: row.defaultPriority,
+    sortKey: row.sortKey,
     createdAt: toRfc3339(row.createdAt),
     lastUsed: toRfc3339OrNull(row.lastUsedAt),
   };
@@ -82,6 +92,20 @@ function settingsOf(fields: Fields) {
   };
 }
 
+/** Empty: as before, or after the last one. @throws GotifyError 400 */
+function sortKeyOf(fields: Fields): string {
+  const key = textField(fields, "sortKey") ?? "";
+  if (!/^[0-9A-Za-z]{0,255}$/.test(key)) throw badRequest("sortKey must have letters and digits only");
+  return key;
+}
+
+/** A key after all others: those that are made here are `c000`, `c001` … */
+function keyAfter(last: string): string {
+  const [, number] = /^c(\d{3})/.exec(last) ?? [];
+  if (last < "c") return "c000";
+  return number === undefined || number === "999" ? `${last}V` : `c${String(Number(number) + 1).padStart(3, "0")}`;
+}
+
 function nameOf(fields: Fields): string {
   const name = cleanText(requiredText(fields, "name")).slice(0, MAX_NAME);
   if (name.trim() === "") throw badRequest("Field 'name' is required");
@@ -92,17 +116,47 @@ function nameOf(fields: Fields): string {
 export async function createApplication(parts: ApplicationsParts, userId: string, fields: Fields) {
   const { db, box, clock } = parts;
   const settings = settingsOf(fields);
-  const token = createGotifyToken("A");
-  const tokenHash = hashToken(token);
-  const sealedToken = box.seal(gotifySealContext(tokenHash), Buffer.from(token));
-  const values = { ...settings, userId, tokenHash, sealedToken, image: null, createdAt: clock.now(), lastUsedAt: null };
+  const given = sortKeyOf(fields);
+  const { token, ...secret } = newToken(box);
+  const values = { ...settings, userId, ...secret, image: null, createdAt: clock.now(), lastUsedAt: null };
   const row = await db.write(async (trx) => {
     await requireRoom(trx, "gotify_applications", userId);
-    const made = await trx.insertInto("gotify_applications").values(values).returningAll().executeTakeFirstOrThrow();
+    const { last } = await trx
+      .selectFrom("gotify_applications")
+      .select((e) => e.fn.max("sortKey").as("last"))
+      .where("userId", "=", userId)
+      .executeTakeFirstOrThrow();
+    const sortKey = given === "" ? keyAfter(last ?? "") : given;
+    const made = await trx
+      .insertInto("gotify_applications")
+      .values({ ...values, sortKey })
+      .returningAll()
+      .executeTakeFirstOrThrow();
     await record(parts, trx, "gotify_application.create", made.id);
     return made;
   });
   return applicationView(row, token);
+}
+
+function newToken(box: SealedBox) {
+  const token = createGotifyToken("A");
+  const tokenHash = hashToken(token);
+  return { token, tokenHash, sealedToken: box.seal(gotifySealContext(tokenHash), Buffer.from(token)) };
+}
+
+/** A new token, if `regenerateToken` says so; the earlier one ends at once. @throws GotifyError 400, 404 */
+export async function secureApplication(parts: ApplicationsParts, userId: string, id: number, fields: Fields) {
+  refuseInternal(id, "change");
+  const { db, box } = parts;
+  const isWanted = String(fields.values.get("regenerateToken") ?? fields.values.get("regeneratetoken")) === "true";
+  const { token, ...secret } = newToken(box);
+  return db.write(async (trx) => {
+    const old = await findApplication(trx, userId, id);
+    if (!isWanted) return applicationView(old, tokenOf(box, old));
+    await trx.updateTable("gotify_applications").set(secret).where("id", "=", id).execute();
+    await record(parts, trx, "gotify_application.update", id);
+    return applicationView({ ...old, ...secret }, token);
+  });
 }
 
 async function requireRoom(trx: Trx, table: "gotify_applications" | "gotify_clients", userId: string): Promise<void> {
@@ -133,7 +187,8 @@ export async function updateApplication(parts: ApplicationsParts, userId: string
   const { db, box } = parts;
   return db.write(async (trx) => {
     const old = await findApplication(trx, userId, id);
-    const settings = settingsOf(fields);
+    const sortKey = sortKeyOf(fields);
+    const settings = { ...settingsOf(fields), ...(sortKey === "" ? {} : { sortKey }) };
     await trx.updateTable("gotify_applications").set(settings).where("id", "=", id).execute();
     await record(parts, trx, "gotify_application.update", id);
     return applicationView({ ...old, ...settings }, tokenOf(box, old));
@@ -192,18 +247,40 @@ function imageTypeOf(bytes: Buffer): "png" | "jpeg" | "gif" | null {
 }
 
 /** A user's clients; only the caller's own token is shown, which the app looks for when it logs out. */
-export async function listClients({ db }: ApplicationsParts, { principal, client }: UserVisitor) {
+export async function listClients({ db, clock }: ApplicationsParts, { principal, client }: UserVisitor) {
+  const now = clock.now();
   const rows = await db.read
     .selectFrom("gotify_clients")
     .selectAll()
     .where("userId", "=", principal.userId)
     .orderBy("id")
     .execute();
-  return rows.map((row) => clientView(row, client?.row.id === row.id ? client.token : ""));
+  const current = rows.filter((row) => !hasExpired(row, now));
+  if (current.length < rows.length) await db.write((trx) => deleteExpired(trx, principal.userId, now));
+  return current.map((row) => clientView(row, client?.row.id === row.id ? client.token : ""));
 }
 
-function clientView({ id, name, createdAt, lastUsedAt }: ClientRow, token: string) {
-  return { id, token, name, createdAt: toRfc3339(createdAt), lastUsed: toRfc3339OrNull(lastUsedAt) };
+function clientView(row: ClientRow, token: string) {
+  const { id, name, createdAt, lastUsedAt, expiresAfterS } = row;
+  const end = expiresAfterS === 0 ? {} : { expiresAt: toRfc3339(expiryOf(row)) };
+  const times = { createdAt: toRfc3339(createdAt), lastUsed: toRfc3339OrNull(lastUsedAt) };
+  return { id, token, name, ...times, expiresAfterInactivitySeconds: expiresAfterS, ...end };
+}
+
+async function deleteExpired(trx: Trx, userId: string, now: number): Promise<void> {
+  const rows = await trx.selectFrom("gotify_clients").selectAll().where("userId", "=", userId).execute();
+  const ids = rows.filter((row) => hasExpired(row, now)).map(({ id }) => id);
+  if (ids.length > 0) await trx.deleteFrom("gotify_clients").where("id", "in", ids).execute();
+}
+
+const MAX_EXPIRY_S = 10 * 366 * 86_400;
+
+/** @throws GotifyError 400 */
+function expiryIn(fields: Fields): number | undefined {
+  const name = "expiresAfterInactivitySeconds";
+  const seconds = integerField(fields, name) ?? integerField(fields, name.toLowerCase());
+  if (seconds !== undefined && (seconds < 0 || seconds > MAX_EXPIRY_S)) throw badRequest(`${name} is out of range`);
+  return seconds;
 }
 
 /** @throws GotifyError 400 */
@@ -212,9 +289,10 @@ export async function createClient(parts: ApplicationsParts, userId: string, fie
   const token = createGotifyToken("C");
   const values = {
     ...{ userId, name: nameOf(fields), tokenHash: hashToken(token) },
-    ...{ createdAt: clock.now(), lastUsedAt: null },
+    ...{ createdAt: clock.now(), lastUsedAt: null, expiresAfterS: expiryIn(fields) ?? 0 },
   };
   const row = await db.write(async (trx) => {
+    await deleteExpired(trx, userId, clock.now());
     await requireRoom(trx, "gotify_clients", userId);
     const made = await trx.insertInto("gotify_clients").values(values).returningAll().executeTakeFirstOrThrow();
     await record(parts, trx, "gotify_client.create", made.id);
@@ -226,11 +304,13 @@ export async function createClient(parts: ApplicationsParts, userId: string, fie
 /** @throws GotifyError 400, 404 */
 export async function renameClient(parts: ApplicationsParts, userId: string, id: number, fields: Fields) {
   const name = nameOf(fields);
+  const seconds = expiryIn(fields);
+  const values = { name, ...(seconds === undefined ? {} : { expiresAfterS: seconds }) };
   return parts.db.write(async (trx) => {
     const row = await findClient(trx, userId, id);
-    await trx.updateTable("gotify_clients").set({ name }).where("id", "=", id).execute();
+    await trx.updateTable("gotify_clients").set(values).where("id", "=", id).execute();
     await record(parts, trx, "gotify_client.update", id);
-    return clientView({ ...row, name }, "");
+    return clientView({ ...row, ...values }, "");
   });
 }
 

@@ -36,6 +36,19 @@ export interface UserVisitor {
 export type GotifyAuthContext = Context<"principals" | "passwordOwner">;
 
 const PASSWORD_MS = 3_600_000;
+/** Uses of applications and clients are stored at most this often. */
+export const USED_EVERY_MS = 300_000;
+
+/** When a client ends if it is not used. */
+export function expiryOf({ createdAt, lastUsedAt, expiresAfterS }: ClientRow): number {
+  return (lastUsedAt ?? createdAt) + expiresAfterS * 1000;
+}
+
+/** Whether a client was not used for too long; later by the time in which uses are not stored. */
+export function hasExpired(row: ClientRow, now: number): boolean {
+  return row.expiresAfterS > 0 && now > expiryOf(row) + USED_EVERY_MS;
+}
+
 const TOKEN_CHARACTERS = 14;
 
 /**
@@ -110,6 +123,7 @@ export class GotifyAuth {
 
   /** Whether the credential of a connection is still valid. */
   isCurrent({ client, password }: UserVisitor): boolean {
+    // One that is connected is in use.
     if (client) return this.#sql.client.get(client.row.tokenHash)?.id === client.row.id;
     return password === null || this.#passwords.isUnchanged(password);
   }
@@ -134,6 +148,7 @@ export class GotifyAuth {
     const { principals } = this.#parts;
     const hash = hashToken(token);
     const row = this.#sql.client.get(hash);
+    if (row && hasExpired(row, this.#parts.clock.now())) return null;
     if (row) return { kind: "user", principal: principals.ofUser(row.userId), client: { row, token }, password: null };
     const application = this.#sql.application.get(hash);
     if (application) return { kind: "application", application, principal: principals.ofUser(application.userId) };

@@ -285,6 +285,16 @@ function applicationRoutes(context: Open): Route[] {
       },
       FORM_BYTES,
     ),
+    userRoute(
+      context,
+      "PUT",
+      "application/:id/security",
+      async ({ principal }, exchange, body) => {
+        requireAccountScope(principal);
+        return a.secureApplication(parts, principal.userId, idOf(exchange), await readFields(exchange, body));
+      },
+      FORM_BYTES,
+    ),
     userRoute(context, "DELETE", "application/:id", ({ principal }, exchange) =>
       a.deleteApplication(parts, principal.userId, idOf(exchange)),
     ),

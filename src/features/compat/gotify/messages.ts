@@ -8,7 +8,7 @@ import { DEFAULT_CHANNELS, isLinkAllowed } from "../../../http/shapes.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { later, type Trx } from "../../../store/database.ts";
 import { WriteQueue } from "../../../store/write-queue.ts";
-import type { ApplicationRow } from "./auth.ts";
+import { type ApplicationRow, USED_EVERY_MS } from "./auth.ts";
 import { badRequest, notFound } from "./errors.ts";
 import { type Fields, integerField, objectField, requiredText, textField } from "./fields.ts";
 
@@ -32,7 +32,6 @@ const COPIES = 2;
 /** A notification, its recipient and the message. */
 const ROWS = 3;
 const REMOVED_AT_ONCE = 200;
-const USED_EVERY_MS = 300_000;
 
 /** A notification of one recipient, with its message if an application sent it. */
 interface MessageRow {

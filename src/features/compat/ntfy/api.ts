@@ -17,6 +17,17 @@ import { callOf, publish, readJsonPublish } from "./publish-request.ts";
 import { sequenceDraft } from "./publisher.ts";
 import { type StreamFormat, serveStream } from "./subscribe/http-stream.ts";
 
+/** Those of ntfy's server, its app and its tools. */
+const ACCOUNT_ROUTES: readonly (readonly [Method, string])[] = [
+  ...(["GET", "POST", "PUT", "DELETE"] as const).map((method) => [method, "/v1/users"] as const),
+  ...(["POST", "PUT", "DELETE"] as const).map((method) => [method, "/v1/users/access"] as const),
+  ...(["POST", "DELETE"] as const).map((method) => [method, "/v1/account"] as const),
+  ["POST", "/v1/account/password"],
+  ["PATCH", "/v1/account/settings"],
+  ...(["POST", "PATCH", "DELETE"] as const).map((method) => [method, "/v1/account/subscription"] as const),
+  ["POST", "/v1/account/reservation"],
+];
+
 /** The version of ntfy that has this API. */
 const VERSIONS = { version: "2.19.0", commit: `prism-${VERSION}`, date: "" };
 /** Bodies of templates. */
@@ -95,7 +106,18 @@ export class NtfyApi {
         account.accountView(this.#account, visitor, addressGroup(exchange.clientAddress)),
       ),
       ...this.#tokenRoutes(),
+      ...this.#accountRoutes(),
     ];
+  }
+
+  /** Routes of ntfy that manage accounts: their names would be taken for topics. */
+  #accountRoutes(): Route[] {
+    const refuse = (): never => {
+      throw new NtfyError(40401, "accounts and rights are managed in Prism: by its console, commands and API");
+    };
+    return ACCOUNT_ROUTES.map(([method, path]) =>
+      this.#route(method, path, "Not served: accounts", refuse, method === "GET" ? undefined : MAX_MESSAGE_BYTES),
+    );
   }
 
   #tokenRoutes(): Route[] {

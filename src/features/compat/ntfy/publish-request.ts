@@ -51,7 +51,7 @@ export async function publish(context: PublishContext, input: PublishInput): Pro
   const delay = parameters("delay");
   const email = parameters("email");
   if (email !== "" && delay !== "") throw new NtfyError(40003);
-  if (parameters("call") !== "") throw new NtfyError(delay === "" ? 40032 : 40037);
+  if (parameters("call") !== "" && delay !== "") throw new NtfyError(40037);
   if (delay === "") return publishAt(context, input, null);
   if (isUncached(input)) throw new NtfyError(40002);
   const now = context.clock.now();
@@ -70,6 +70,7 @@ function publishAt(context: PublishContext, input: PublishInput, dueAt: EpochMs 
     dueAt,
     file: null,
     email: input.parameters("email"),
+    call: input.parameters("call"),
   } as const;
   const common = commonOf(input);
   const body = bodyOf(input);

@@ -36,6 +36,8 @@ export interface Draft {
   readonly file: UploadedFile | null;
   /** The address in `Email:`; absent or empty: none. */
   readonly email?: string;
+  /** The number in `Call:`; absent or empty: none. */
+  readonly call?: string;
 }
 
 /** The answer to a publisher. */
@@ -214,7 +216,10 @@ export class Publisher {
       { sharesCommit: true },
     );
     this.#countOne();
-    return warning === undefined ? message : { ...message, warning };
+    // As with a mail that is not sent, the message counts.
+    const called = draft.call ? "No one is called: calls are made by incidents only" : undefined;
+    const warnings = [warning, called].filter((each) => each !== undefined);
+    return warnings.length === 0 ? message : { ...message, warning: warnings.join("; ") };
   }
 
   #expiryOf({ isUncached }: Draft, now: EpochMs): EpochMs {

@@ -1,6 +1,13 @@
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { Config } from "../../../config/load.ts";
+import {
+  connectThrough,
+  isProxied,
+  type OutgoingProxy,
+  outgoingProxyOf,
+  ProxyFailed,
+} from "../../../config/outgoing-proxy.ts";
 import { unlessAborted } from "../../../core/promises.ts";
 import { type CallPhase, NoAnswer } from "../channel.ts";
 import { type ResolvedAddress, resolveHost } from "./resolve.ts";
@@ -15,9 +22,16 @@ export interface CallLimits {
   readonly tlsMs: number;
   /** From the request to the end of the answer. */
   readonly answerMs: number;
+  /** Calls leave through it, unless it excepts the host. */
+  readonly proxy?: OutgoingProxy | null;
 }
 
 export const CALL_LIMITS: CallLimits = { dnsMs: 3000, connectMs: 3000, tlsMs: 5000, answerMs: 10_000 };
+
+/** Limits of HTTP calls, with the outgoing proxy. */
+export function httpLimitsOf({ delivery, proxy }: Pick<Config, "delivery" | "proxy">): CallLimits {
+  return { ...delivery.timeouts, proxy: outgoingProxyOf(proxy) };
+}
 
 export function callLimitsOf({ delivery }: Pick<Config, "delivery">): CallLimits {
   return delivery.timeouts;
@@ -48,11 +62,16 @@ export interface TlsOptions {
 /** Opens a connection, with TLS if asked. @throws NoAnswer; the signal's reason */
 export async function openConnection(
   peer: Peer,
-  limits: Pick<CallLimits, "connectMs" | "tlsMs">,
+  limits: Pick<CallLimits, "connectMs" | "tlsMs" | "proxy">,
   signal?: AbortSignal,
 ): Promise<Socket> {
   signal?.throwIfAborted();
-  const socket = await dial(peer, limits.connectMs, signal);
+  const { host, port, addresses } = peer;
+  const target = { host, port, addresses: addresses.map(({ address }) => address) };
+  const socket =
+    limits.proxy && isProxied(limits.proxy, target)
+      ? await dialThrough(limits.proxy, target, limits.connectMs, signal)
+      : await dial(peer, limits.connectMs, signal);
   return peer.tls ? secured(socket, peer.host, peer.tls, limits.tlsMs, signal) : socket;
 }
 
@@ -69,6 +88,9 @@ export async function connectTo(
   const host = url.hostname.replace(/^\[|\]$/g, "");
   const port = url.port === "" ? (isTls ? 443 : 80) : Number(url.port);
   const family = isIP(host);
+  // The operator named the host: the proxy resolves it.
+  const isPassedOn = limits.proxy && isProxied(limits.proxy, { host, port });
+  if (isPassedOn) return openConnection({ host, port, addresses: [], tls: isTls ? tls : undefined }, limits, signal);
   const addresses = family === 0 ? await withinDns(resolved(host), limits, signal) : [{ address: host, family }];
   return openConnection({ host, port, addresses, tls: isTls ? tls : undefined }, limits, signal);
 }
@@ -141,6 +163,20 @@ function dial({ host, port, addresses }: Peer, connectMs: number, signal?: Abort
     if (left.length === 0) fail(new NoAnswer(`${host} has no address`, { phase: "dns" }));
     else tryNext();
   });
+}
+
+async function dialThrough(
+  proxy: OutgoingProxy,
+  target: { readonly host: string; readonly port: number },
+  timeoutMs: number,
+  signal?: AbortSignal,
+): Promise<Socket> {
+  try {
+    return await connectThrough(proxy, target, { timeoutMs, signal });
+  } catch (cause) {
+    if (!(cause instanceof ProxyFailed)) throw cause;
+    throw new NoAnswer(`no connection: ${cause.message}`, { phase: "connect", cause });
+  }
 }
 
 /** The families take turns, so that one that is broken delays the other by one step only. */

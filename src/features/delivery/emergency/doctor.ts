@@ -33,7 +33,10 @@ export async function testEmergency(config: Config): Promise<Check[]> {
       const startedAt = performance.now();
       const took = (): string => `after ${((performance.now() - startedAt) / 1000).toFixed(1)} s`;
       try {
-        return pass(NAME, `${way}: ${await sendBy(way, config.emergency, message)}, ${took()}`);
+        return pass(
+          NAME,
+          `${way}: ${await sendBy(way, { ...config.emergency, proxy: config.proxy }, message)}, ${took()}`,
+        );
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
         return fail(NAME, `${way}: ${reason}, ${took()}`, `check the settings emergency.${way}`);

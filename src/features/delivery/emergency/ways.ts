@@ -7,7 +7,7 @@ import type { EmergencyMessage } from "./message.ts";
 /* The ways of `emergency`. They share nothing with the channels: what is broken there must not
  * break these. Loaded at the first call. */
 
-export type EmergencyOptions = Config["emergency"];
+export type EmergencyOptions = Config["emergency"] & Partial<Pick<Config, "proxy">>;
 
 /** Delivers a message. Resolves with the other side's answer. @throws Error with a text without secrets */
 type Send = (options: EmergencyOptions, message: EmergencyMessage, limitMs: number) => Promise<string>;
@@ -34,12 +34,12 @@ export function sendBy(
 }
 
 function callWebhook(
-  { webhook = "" }: EmergencyOptions,
+  { webhook = "", proxy }: EmergencyOptions,
   { id, body }: EmergencyMessage,
   limitMs: number,
 ): Promise<string> {
   const headers = { "Content-Type": "application/json", "webhook-id": id };
-  return callUrl(webhook, { content: Buffer.from(JSON.stringify(body)), headers }, limitMs);
+  return callUrl(webhook, { content: Buffer.from(JSON.stringify(body)), headers, proxy }, limitMs);
 }
 
 const SMTPS_PORT = 465;

@@ -13,7 +13,7 @@ interface Actor {
 }
 
 /** Needs of the routes of both protocols. */
-export type ProtocolContext = Context<"projects" | "alerts" | "incidents" | "integrations">;
+export type ProtocolContext = Context<"projects" | "alerts" | "incidents" | "integrations" | "onCall">;
 
 /** Resolves what an integration opened; nothing happens if it does not fire. */
 export async function resolveAlert(context: ProtocolContext, integration: Integration, key: string): Promise<void> {

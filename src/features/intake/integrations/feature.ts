@@ -30,7 +30,7 @@ declare module "../../../module/feature.ts" {
 
 /** Programs that send alerts in PagerDuty's and Opsgenie's protocols, and their keys. */
 export const integrationsFeature = feature("integrations", {
-  needs: ["projects", "alerts", "incidents"],
+  needs: ["projects", "alerts", "incidents", "onCall"],
   open: (context) => ({ integrations: new Integrations({ ...context, log: context.log.namespace("alerts") }) }),
   load: ({ integrations }) => integrations.load(),
   start: ({ integrations }) => integrations.start(),

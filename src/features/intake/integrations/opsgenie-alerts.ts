@@ -71,6 +71,15 @@ export function prioritised(labels: LabelRecord, priority: string): LabelRecord 
   return { ...labels, priority, severity: SEVERITY_OF[priority] ?? "warning" };
 }
 
+export function isOwnLabel(name: string): boolean {
+  return OWN_LABELS.has(name) || name === "team";
+}
+
+/** The details of a request that are labels of their own. */
+export function detailsOf(body: JsonMembers): LabelRecord {
+  return Object.fromEntries(Object.entries(detailsIn(body)).filter(([name]) => !isOwnLabel(name)));
+}
+
 /** Texts of `details`, as long as they are short together. */
 function detailsIn(body: JsonMembers): Record<string, string> {
   const value = body["details"];

@@ -6,7 +6,7 @@ import { recentlyUsed } from "../../../core/ttl-cache.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { type JsonMembers, parseJson, parseQuery } from "../../../http/input.ts";
 import { type Method, Reply, type Route, route, undescribed } from "../../../http/route.ts";
-import type { AlertView } from "../../alerts/index.ts";
+import type { AlertView, LabelRecord } from "../../alerts/index.ts";
 import * as c from "./context.ts";
 import type { Integration } from "./integrations.ts";
 import type { OpsgenieAlert } from "./opsgenie-alerts.ts";
@@ -47,18 +47,61 @@ function alertFilter(query: string): Test {
 }
 
 /** A field with its value, or a word; values may be quoted. */
-const TERM = /\w+\s*[:=]\s*(?:"[^"]*"|[^\s"]+)|"[^"]*"|[^\s"]+/g;
+const TERM = /\w+\s*(?:!=|[<>]=?|[:=])\s*(?:"[^"]*"|[^\s"]+)|"[^"]*"|[^\s"]+/g;
 
 function testOf(term: string): Test {
-  const [, field, value] = /^(\w+)\s*[:=]\s*(.*)$/s.exec(term) ?? [];
+  const [, field, operator = "", value] = /^(\w+)\s*(!=|[<>]=?|[:=])\s*(.*)$/s.exec(term) ?? [];
   const wanted = unquoted(value ?? term).toLowerCase();
-  if (field === undefined) return ({ message, description }) => holds(message, wanted) || holds(description, wanted);
-  const read = FIELDS[field];
-  if (!read) throw refused(`The field ${field} is not supported; known ones: ${Object.keys(FIELDS).join(", ")}`);
-  return (alert) => {
+  if (field === undefined) return wordTest(term, wanted);
+  const number = Object.hasOwn(NUMBERS, field) ? NUMBERS[field] : undefined;
+  if (number) return numberTest(number, field, operator, wanted);
+  const read = Object.hasOwn(FIELDS, field) ? FIELDS[field] : undefined;
+  const known = [...Object.keys(FIELDS), ...Object.keys(NUMBERS)].join(", ");
+  if (!read) throw refused(`The field ${field} is not supported; known ones: ${known}`);
+  if (/[<>]/.test(operator)) throw refused(`The field ${field} has no order: use : or !=`);
+  const test: Test = (alert) => {
     const found = read(alert);
     return typeof found === "string" ? matches(found, wanted) : found.some((each) => matches(each, wanted));
   };
+  return operator === "!=" ? (alert) => !test(alert) : test;
+}
+
+/** A word of the message or the description; with `*` at its end the start of one. */
+function wordTest(term: string, wanted: string): Test {
+  const isQuoted = term.startsWith('"');
+  // It was meant as a comparison, and no alert would have it as a word.
+  if (!isQuoted && /[<>=]/.test(term)) throw refused(`"${term}" is no term; quote words with <, > or =`);
+  const part = isQuoted ? wanted : wanted.replace(/\*$/, "");
+  return ({ message, description }) => holds(message, part) || holds(description, part);
+}
+
+const NUMBERS: Readonly<Record<string, (alert: OpsgenieAlert) => number>> = {
+  createdAt: ({ createdAt }) => Date.parse(createdAt),
+  updatedAt: ({ updatedAt }) => Date.parse(updatedAt),
+  lastOccurredAt: ({ lastOccurredAt }) => Date.parse(lastOccurredAt),
+  count: ({ count }) => count,
+};
+
+function numberTest(read: (alert: OpsgenieAlert) => number, field: string, operator: string, text: string): Test {
+  const wanted = field === "count" ? (/^\d+$/.test(text) ? Number(text) : Number.NaN) : instantOf(text);
+  const hint = field === "count" ? "a whole number" : "epoch milliseconds, dd-mm-yyyy or RFC 3339";
+  if (Number.isNaN(wanted)) throw refused(`The value of ${field} must be ${hint}`);
+  const compare = COMPARE[operator] ?? ((a: number, b: number) => a === b);
+  return (alert) => compare(read(alert), wanted);
+}
+
+const COMPARE: Readonly<Record<string, (a: number, b: number) => boolean>> = {
+  "<": (a, b) => a < b,
+  "<=": (a, b) => a <= b,
+  ">": (a, b) => a > b,
+  ">=": (a, b) => a >= b,
+  "!=": (a, b) => a !== b,
+};
+
+function instantOf(text: string): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  const [, day, month, year, time = ""] = /^(\d\d)-(\d\d)-(\d{4})(t\d\d:\d\d(?::\d\d)?)?$/.exec(text) ?? [];
+  return Date.parse(day === undefined ? text : `${year}-${month}-${day}${time === "" ? "" : `${time.toUpperCase()}Z`}`);
 }
 
 const FIELDS: Readonly<Record<string, (alert: OpsgenieAlert) => string | readonly string[]>> = {
@@ -130,17 +173,17 @@ type Act = (call: Call, alert: AlertView) => Promise<string>;
 export function opsgenieRoutes(context: c.ProtocolContext): Route[] {
   const { kernel } = context;
   const results = recentlyUsed<string, Result>(KEPT_RESULTS);
-  kernel.addDialect({ prefix: PATH, errorBody: errorBodyOf });
+  for (const prefix of [PATH, ...OTHERS]) kernel.addDialect({ prefix, errorBody: errorBodyOf });
   const serve = (method: Method, path: string, summary: string, handle: Handle): Route =>
+    serveAt(method, `${PATH}${path}`, summary, handle);
+  const serveAt = (method: Method, path: string, summary: string, handle: Handle, status = 202): Route =>
     route({
       method,
-      path: `${PATH}${path}`,
+      path,
       summary,
       tag: "Opsgenie",
       access: { signer: (exchange) => `integration:${requireIntegration(context, exchange).id}` },
-      ...(method === "GET"
-        ? {}
-        : { body: v.unknown(), raw: { types: ["application/json"], gzip: false }, status: 202 }),
+      ...(method === "GET" ? {} : { body: v.unknown(), raw: { types: ["application/json"], gzip: false }, status }),
       undocumented: true,
       response: undescribed,
       errors: ["INVALID_API_KEY", "UNAUTHENTICATED", "VALIDATION_FAILED", "ALERT_NOT_FOUND"],
@@ -206,7 +249,51 @@ export function opsgenieRoutes(context: c.ProtocolContext): Route[] {
       ...traceOf(call.exchange),
     })),
     ...actions(context, act),
+    // What programs ask first to see whether key and address are right.
+    serveAt("GET", "/v2/account", "Get the account", async ({ exchange, integration }) => ({
+      data: { name: integration.name, plan: { name: "Prism", isYearly: false, maxUserCount: 0 }, userCount: 0 },
+      ...traceOf(exchange),
+    })),
+    serveAt(
+      "POST",
+      "/v2/integrations/authenticate",
+      "Check a key",
+      async ({ exchange }) => new Reply(200, { result: "Integration authenticated", ...traceOf(exchange) }),
+      200,
+    ),
+    serveAt("GET", "/v2/schedules/:identifier/on-calls", "Who is on call", (call) => onCallsOf(context, call)),
   ];
+}
+
+/** Paths beside those of alerts. */
+const OTHERS = ["/v2/account", "/v2/integrations", "/v2/schedules"];
+
+/** Who is on call on a schedule of the integration's project, by its id or name. */
+async function onCallsOf(context: c.ProtocolContext, { exchange, integration, query }: Call): Promise<unknown> {
+  const identifier = exchange.params["identifier"] ?? "";
+  const by = query["scheduleIdentifierType"] === "name" ? "name" : "id";
+  const { db, clock } = context;
+  const schedule = await db.read
+    .selectFrom("oncall_schedules")
+    .select(["id", "name"])
+    .where("projectId", "=", integration.projectId)
+    .where(by, "=", identifier)
+    .executeTakeFirst();
+  if (!schedule) throw new PrismError("NOT_FOUND", `Schedule with ${by} [${identifier}] does not exist`);
+  const at = query["date"] === undefined ? clock.now() : parseRfc3339(query["date"]);
+  if (at === undefined) throw invalid("date", "must be an RFC 3339 time");
+  const { current } = await context.onCall(db.read, schedule.id, at);
+  const users =
+    current.length === 0
+      ? []
+      : await db.read.selectFrom("users").select(["id", "username", "email"]).where("id", "in", current).execute();
+  const people = current.flatMap((id) => users.find((user) => user.id === id) ?? []);
+  const nameOf = ({ id, username, email }: (typeof users)[number]): string => email ?? username ?? id;
+  const found =
+    query["flat"] === "true"
+      ? { onCallRecipients: people.map(nameOf) }
+      : { onCallParticipants: people.map((user) => ({ id: user.id, name: nameOf(user), type: "user" })) };
+  return { data: { _parent: { ...schedule, enabled: true }, ...found }, ...traceOf(exchange) };
 }
 
 function actions(
@@ -217,6 +304,12 @@ function actions(
   const annotate = async ({ integration }: Call, alert: AlertView, added: Record<string, string>): Promise<string> => {
     const { key, labels, severity, startsAt } = alert;
     const annotations = { ...alert.annotations, ...added };
+    await c.submit(context, integration, key, { labels, severity, startsAt, annotations });
+    return "Updated alert";
+  };
+  /** Details are labels: the alert is routed again. */
+  const relabel = async ({ integration }: Call, alert: AlertView, labels: LabelRecord): Promise<string> => {
+    const { key, severity, startsAt, annotations } = alert;
     await c.submit(context, integration, key, { labels, severity, startsAt, annotations });
     return "Updated alert";
   };
@@ -259,6 +352,29 @@ function actions(
       const tags = o.tagsOf([...o.tagList(alert.annotations), ...o.tagsIn(call.body)]);
       return annotate(call, alert, c.present({ tags }));
     }),
+    act(
+      "/tags",
+      "Remove Tags",
+      ({ query, ...call }, alert) => {
+        const removed = new Set((query["tags"] ?? "").split(",").map((tag) => tag.trim()));
+        const tags = o.tagsOf(o.tagList(alert.annotations).filter((tag) => !removed.has(tag)));
+        return annotate({ query, ...call }, alert, { tags: tags ?? "" });
+      },
+      "DELETE",
+    ),
+    act("/details", "Add Details", (call, alert) =>
+      relabel(call, alert, { ...alert.labels, ...o.detailsOf(call.body) }),
+    ),
+    act(
+      "/details",
+      "Remove Details",
+      (call, alert) => {
+        const removed = new Set((call.query["keys"] ?? "").split(",").map((key) => key.trim()));
+        const kept = Object.entries(alert.labels).filter(([name]) => o.isOwnLabel(name) || !removed.has(name));
+        return relabel(call, alert, Object.fromEntries(kept));
+      },
+      "DELETE",
+    ),
     act(
       "/message",
       "Update Message",

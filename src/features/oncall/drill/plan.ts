@@ -1,10 +1,10 @@
 import type { Updateable } from "kysely";
-import { DAY_MS, type EpochMs, HOUR_MS, zoneOffsetMs } from "../../../core/clock.ts";
+import { DAY_MS, type EpochMs, HOUR_MS, instantOf, zoneOffsetMs } from "../../../core/clock.ts";
 import { DueTimes, SteadyClock } from "../../../core/due-times.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { DrillPeopleTable } from "../../../store/schema/alerts.ts";
 import { quietUntil } from "../../delivery/index.ts";
-import { instantOf, type OnCallSpan } from "../index.ts";
+import type { OnCallSpan } from "../index.ts";
 import type { DrillParts } from "./context.ts";
 import { startDrill } from "./drill.ts";
 import { waysOfUsers } from "./ways.ts";

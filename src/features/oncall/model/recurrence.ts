@@ -1,4 +1,4 @@
-import { DAY_MS, type EpochMs, HOUR_MS, zoneOffsetMs } from "../../../core/clock.ts";
+import { DAY_MS, type EpochMs, HOUR_MS, instantOf, type WallTime } from "../../../core/clock.ts";
 
 export const FREQUENCIES = ["hourly", "daily", "weekly", "monthly"] as const;
 export const WEEKDAYS = ["SU", "MO", "TU", "WE", "TH", "FR", "SA"] as const;
@@ -20,17 +20,22 @@ export interface ShiftRecurrence {
   readonly until?: EpochMs | undefined;
 }
 
-/**
- * A time that a clock in some zone shows, written as if that clock showed UTC. So calendars are
- * computed without zones, and {@link instantOf} finds the instant.
- */
-export type WallTime = number;
+/** The parts that an event of an imported calendar may have. */
+export interface CalendarRecurrence extends Omit<ShiftRecurrence, "frequency"> {
+  readonly frequency: ShiftRecurrence["frequency"] | "yearly";
+  /** Only these days of a week, month or year: 1 is the first that the rule names, -1 the last. */
+  readonly bySetPos?: readonly number[] | undefined;
+}
 
-export interface ShiftTimes {
+export interface EventTimes {
   readonly start: WallTime;
   readonly durationMs: number;
   readonly timezone: string;
   /** Null: one occurrence. */
+  readonly recurrence: CalendarRecurrence | null;
+}
+
+export interface ShiftTimes extends EventTimes {
   readonly recurrence: ShiftRecurrence | null;
 }
 
@@ -42,37 +47,11 @@ export interface ShiftOccurrence {
 }
 
 /**
- * The instant of a wall time. A time that is shown twice is the first one; a time that a gap skips
- * is read with the offset before the gap (RFC 5545 section 3.3.5).
- */
-export function instantOf(wall: WallTime, timezone: string): EpochMs {
-  const before = offsetOf(timezone, wall - 2 * DAY_MS);
-  const after = offsetOf(timezone, wall + 2 * DAY_MS);
-  if (before === after || zoneOffsetMs(timezone, wall - before) === before) return wall - before;
-  return zoneOffsetMs(timezone, wall - after) === after ? wall - after : wall - before;
-}
-
-const MAX_OFFSETS = 20_000;
-const offsets = new Map<string, number>();
-
-/** The offset at noon UTC of a day, kept: formatting a time in a zone takes microseconds. */
-function offsetOf(timezone: string, at: EpochMs): number {
-  const day = Math.floor(at / DAY_MS);
-  const key = `${timezone} ${day}`;
-  const known = offsets.get(key);
-  if (known !== undefined) return known;
-  const offset = zoneOffsetMs(timezone, day * DAY_MS + DAY_MS / 2);
-  if (offsets.size >= MAX_OFFSETS) offsets.clear();
-  offsets.set(key, offset);
-  return offset;
-}
-
-/**
  * The occurrences of a shift that overlap `[from, to)`, in order of their start. They end at a search
  * without a hit. @param onMiss called for each step of the search without a hit; it may throw
  */
 export function* occurrences(
-  shift: ShiftTimes,
+  shift: EventTimes,
   from: EpochMs,
   to: EpochMs,
   onMiss: () => void = () => undefined,
@@ -95,7 +74,7 @@ export function* occurrences(
  * An hourly shift as long as its interval lasts until the next one starts, so that a clock change
  * leaves no gap.
  */
-function endOf({ durationMs, timezone, recurrence }: ShiftTimes, wall: WallTime, start: EpochMs): EpochMs {
+function endOf({ durationMs, timezone, recurrence }: EventTimes, wall: WallTime, start: EpochMs): EpochMs {
   const isSeamless = recurrence?.frequency === "hourly" && durationMs === recurrence.interval * HOUR_MS;
   return durationMs % DAY_MS === 0 || isSeamless ? instantOf(wall + durationMs, timezone) : start + durationMs;
 }
@@ -106,7 +85,7 @@ interface WallOccurrence {
 }
 
 /** All wall times from about `from` on, ascending. Endless for most shifts. */
-function wallTimes(shift: ShiftTimes, from: WallTime, misses: Misses): Iterable<WallOccurrence> {
+function wallTimes(shift: EventTimes, from: WallTime, misses: Misses): Iterable<WallOccurrence> {
   const { start, recurrence } = shift;
   if (!recurrence) return [{ wall: start, period: 0 }];
   switch (recurrence.frequency) {
@@ -118,6 +97,8 @@ function wallTimes(shift: ShiftTimes, from: WallTime, misses: Misses): Iterable<
       return periods(start, recurrence, { from, misses }, (period) => daysOfWeek(start, recurrence, period));
     case "monthly":
       return periods(start, recurrence, { from, misses }, (period) => daysOfMonth(start, recurrence, period));
+    case "yearly":
+      return periods(start, recurrence, { from, misses }, (period) => daysOfYear(start, recurrence, period));
   }
 }
 
@@ -155,7 +136,7 @@ class Misses {
 /** Hourly and daily: one wall time per period, on the days that the rule allows. */
 function* steps(
   start: WallTime,
-  recurrence: ShiftRecurrence,
+  recurrence: CalendarRecurrence,
   unitMs: number,
   { from, misses }: Search,
 ): Generator<WallOccurrence, undefined> {
@@ -190,16 +171,16 @@ function stepsTo(end: WallTime, wall: WallTime, stepMs: number): number {
 }
 
 /** The end of the month or day that a filter excludes; the time itself if it is allowed. */
-function skippedUntil(recurrence: ShiftRecurrence, wall: WallTime): WallTime {
+function skippedUntil(recurrence: CalendarRecurrence, wall: WallTime): WallTime {
   const date = new Date(wall);
   if (!isInMonths(recurrence, date)) return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 1);
   return isAllowed(recurrence, date) ? wall : startOfDay(wall) + DAY_MS;
 }
 
-/** Weekly and monthly: the days of each period. */
+/** Weekly, monthly and yearly: the days of each period. */
 function* periods(
   start: WallTime,
-  recurrence: ShiftRecurrence,
+  recurrence: CalendarRecurrence,
   { from, misses }: Search,
   daysOf: (index: number) => { readonly days: readonly WallTime[]; readonly first: WallTime },
 ): Generator<WallOccurrence, undefined> {
@@ -210,9 +191,10 @@ function* periods(
     const { days, first } = daysOf(index);
     // Past the last date that a number can be, the first day is NaN.
     if (!(first <= last)) return;
-    const walls = days
-      .map((day) => day + timeOfDay)
-      .filter((wall) => wall >= start && isInMonths(recurrence, new Date(wall)));
+    const allowed = days.filter((day) => isInMonths(recurrence, new Date(day)));
+    const walls = atPositions(allowed, recurrence).flatMap((day) =>
+      day + timeOfDay >= start ? [day + timeOfDay] : [],
+    );
     for (const wall of walls) if (wall >= from) yield { wall, period };
     if (walls.length > 0) {
       period++;
@@ -221,7 +203,7 @@ function* periods(
   }
 }
 
-function daysOfWeek(start: WallTime, { interval, weekStart = "MO", byDay }: ShiftRecurrence, index: number) {
+function daysOfWeek(start: WallTime, { interval, weekStart = "MO", byDay }: CalendarRecurrence, index: number) {
   const startDay = startOfDay(start);
   const weekday = new Date(start).getUTCDay();
   const offset = (weekday - WEEKDAYS.indexOf(weekStart) + 7) % 7;
@@ -231,25 +213,48 @@ function daysOfWeek(start: WallTime, { interval, weekStart = "MO", byDay }: Shif
   return { first, days: days.filter((day) => wanted.includes(weekdayOf(new Date(day)))) };
 }
 
-function daysOfMonth(start: WallTime, { interval, byDay, byMonthDay }: ShiftRecurrence, index: number) {
-  const date = new Date(start);
-  const month = date.getUTCMonth() + index * interval;
-  const first = Date.UTC(date.getUTCFullYear(), month, 1);
-  const length = new Date(Date.UTC(date.getUTCFullYear(), month + 1, 0)).getUTCDate();
-  const monthDays = byMonthDay ?? (byDay ? undefined : [date.getUTCDate()]);
-  const days = Array.from({ length }, (_, day) => first + day * DAY_MS).filter((day) => {
-    const at = new Date(day);
-    return (!monthDays || isMonthDay(monthDays, at, length)) && (!byDay || isByDay(byDay, at, length));
-  });
-  return { first, days };
+function atPositions(days: readonly WallTime[], { bySetPos }: CalendarRecurrence): readonly WallTime[] {
+  return bySetPos ? days.filter((_, at) => bySetPos.includes(at + 1) || bySetPos.includes(at - days.length)) : days;
 }
 
-function isAllowed({ byDay, byMonthDay }: ShiftRecurrence, date: Date): boolean {
+function daysOfMonth(start: WallTime, { interval, byDay, byMonthDay }: CalendarRecurrence, index: number) {
+  const date = new Date(start);
+  const first = Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + index * interval, 1);
+  const monthDays = byMonthDay ?? (byDay ? undefined : [date.getUTCDate()]);
+  return { first, days: monthDaysOf(first, monthDays, byDay) };
+}
+
+/** A weekday's number counts in the month if the rule names months, else in the year. */
+function daysOfYear(start: WallTime, recurrence: CalendarRecurrence, index: number) {
+  const { interval, byDay, byMonth, byMonthDay } = recurrence;
+  const date = new Date(start);
+  const year = date.getUTCFullYear() + index * interval;
+  const first = Date.UTC(year, 0, 1);
+  const every = Array.from({ length: 12 }, (_, month) => month + 1);
+  const months = byMonth ? every.filter((month) => byMonth.includes(month)) : every;
+  const daysIn = (wanted: readonly number[], monthDays?: readonly number[], weekdays?: readonly ByDay[]) =>
+    wanted.flatMap((month) => monthDaysOf(Date.UTC(year, month - 1, 1), monthDays, weekdays));
+  if (!byDay && !byMonthDay)
+    return { first, days: daysIn(byMonth ? months : [date.getUTCMonth() + 1], [date.getUTCDate()]) };
+  if (!byDay || byMonth) return { first, days: daysIn(months, byMonthDay, byDay) };
+  const length = (Date.UTC(year + 1, 0, 1) - first) / DAY_MS;
+  return { first, days: daysIn(months, byMonthDay).filter((day) => isNth(byDay, day, (day - first) / DAY_MS, length)) };
+}
+
+function monthDaysOf(first: WallTime, monthDays?: readonly number[], byDay?: readonly ByDay[]): WallTime[] {
+  const length = lengthOfMonth(new Date(first));
+  return Array.from({ length }, (_, day) => first + day * DAY_MS).filter((day, at) => {
+    if (monthDays && !isMonthDay(monthDays, new Date(day), length)) return false;
+    return !byDay || isNth(byDay, day, at, length);
+  });
+}
+
+function isAllowed({ byDay, byMonthDay }: CalendarRecurrence, date: Date): boolean {
   if (byDay && !byDay.includes(weekdayOf(date))) return false;
   return !byMonthDay || isMonthDay(byMonthDay, date, lengthOfMonth(date));
 }
 
-function isInMonths({ byMonth }: ShiftRecurrence, date: Date): boolean {
+function isInMonths({ byMonth }: CalendarRecurrence, date: Date): boolean {
   return !byMonth || byMonth.includes(date.getUTCMonth() + 1);
 }
 
@@ -258,11 +263,10 @@ function isMonthDay(wanted: readonly number[], date: Date, length: number): bool
   return wanted.includes(day) || wanted.includes(day - length - 1);
 }
 
-/** `MO`, `2MO`: the second of the month, `-1FR`: the last. */
-function isByDay(wanted: readonly ByDay[], date: Date, length: number): boolean {
-  const day = date.getUTCDate();
-  const name = weekdayOf(date);
-  const forms = [name, `${Math.ceil(day / 7)}${name}`, `-${Math.ceil((length - day + 1) / 7)}${name}`];
+/** `MO`, `2MO`: the second one, `-1FR`: the last. @param at of `length` days, from 0 */
+function isNth(wanted: readonly ByDay[], day: WallTime, at: number, length: number): boolean {
+  const name = weekdayOf(new Date(day));
+  const forms = [name, `${Math.floor(at / 7) + 1}${name}`, `-${Math.ceil((length - at) / 7)}${name}`];
   return forms.some((form) => wanted.includes(form));
 }
 

@@ -15,7 +15,7 @@ export const watchFeature = feature("watch", {
     return {
       watch: new ServerWatch({
         ...{ ...context, log: log.namespace("watch") },
-        options: () => settings.current.watch,
+        options: () => ({ ...settings.current.watch, proxy: settings.current.proxy }),
         handleIncidents: () => incidents.check(),
         throughLane: (send) => pages.throughLane(send),
       }),

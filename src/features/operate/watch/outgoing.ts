@@ -6,7 +6,7 @@ import { callUrl } from "../../delivery/emergency/index.ts";
 
 export interface OutgoingWatchParts extends Uses<"clock" | "log"> {
   /** The settings in use. */
-  options(): Config["watch"];
+  options(): Config["watch"] & Partial<Pick<Config, "proxy">>;
   /** Stores a test event as ingest does. Resolves when it is on disk. */
   storeTestEvent(): Promise<void>;
   /** Handles what incidents have due. */
@@ -162,6 +162,6 @@ class Run {
     if (this.#parts.clock.elapsed() > this.#until) throw new Error("the test event passed too late");
     this.isSending = true;
     this.#begin();
-    await callUrl(this.#url, {}, CALL_LIMIT_MS);
+    await callUrl(this.#url, { proxy: this.#parts.options().proxy }, CALL_LIMIT_MS);
   }
 }

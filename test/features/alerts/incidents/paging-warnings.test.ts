@@ -205,6 +205,42 @@ test("who made a policy has one notice of each cause, which says when it is mend
   assert.deepEqual(valuesOf(notices(), "title"), ["Fixed: pages may not arrive"]);
 });
 
+test("all that is found at a time is one notice for a person, whose title says what is left", async (t) => {
+  const world = await IncidentWorld.start(t, SETTINGS);
+  const { prism, clock } = world;
+  const ann = await makeUser(prism, "ann", ["Admin"]);
+  const ben = await makeUser(prism, "ben", ["Admin"]);
+  const room = await wayOf(t, world, { projectId: world.projectId });
+  assert.equal((await prism.post(`/api/v1/channels/${room.channel.id}/test`, {})).status, 200);
+  const empty = { steps: [{ type: "wait", ms: MINUTE }] };
+  const made = [];
+  for (let n = 0; n < 24; n++) made.push(await policy(world, { name: `Ann ${n}`, ...empty }, ann.token));
+  await policy(world, { name: "Ben", ...empty }, ben.token);
+  clock.advance(HOUR);
+  const { warningNotices } = prism.parts.offers;
+  await warningNotices.check();
+  const notices = () =>
+    rowsOf<{ username: string; title: string; message: string }>(
+      prism,
+      `select u.username, n.title, n.message from notifications n join notification_recipients r on r.notificationId = n.id
+        join users u on u.id = r.userId where n.kind = 'oncall' order by u.username`,
+    );
+  assert.deepEqual(rowsWith(notices(), "username", "title"), [
+    ["ann", "Pages may not arrive: 24 problems"],
+    ["ben", "Pages may not arrive"],
+  ]);
+  assert.match(notices()[0]?.message ?? "", /^- The policy Ann \d+ has no step(?:.*\n){20}and 4 more\nThe list is on /);
+  const steps = [{ type: "channel", id: room.channel.id }];
+  await changed(world, `${PATH}/${made[0]?.id}`, "put", { steps }, ann.token);
+  clock.advance(HOUR);
+  await warningNotices.check();
+  assert.deepEqual(valuesOf(notices(), "title"), ["Pages may not arrive: 23 problems left", "Pages may not arrive"]);
+  for (const { id } of made.slice(1)) await changed(world, `${PATH}/${id}`, "put", { steps }, ann.token);
+  clock.advance(HOUR);
+  await warningNotices.check();
+  assert.deepEqual(valuesOf(notices(), "title"), ["Fixed: pages may not arrive", "Pages may not arrive"]);
+});
+
 test("a gap is reported a day ahead to who made the policy, once", async (t) => {
   const world = await IncidentWorld.start(t, SETTINGS);
   const { prism, clock } = world;

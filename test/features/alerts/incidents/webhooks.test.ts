@@ -177,18 +177,25 @@ test("maxAlerts of a step shortens its bodies", async (t) => {
   assert.equal(hooks.recorder.posts[0]?.body.truncatedAlerts, 1);
 });
 
-test("without sendResolved webhooks have firing alerts only", async (t) => {
-  const hooks = await WebhookWorld.start(t, {}, { sendResolved: false });
-  await hooks.fireBoth();
-  await hooks.posts(1);
-  await hooks.end("a");
-  await hooks.world.pass(5 * MINUTE);
-  await hooks.fire("c");
-  await hooks.world.pass(5 * MINUTE);
-  assert.deepEqual(await hooks.posts(2), [
-    "first notification: a firing, b firing",
-    "new alerts added: b firing, c firing",
-  ]);
+test("without sendResolved, of the policy or of the step, webhooks have firing alerts only", async (t) => {
+  for (const [step, policy] of [
+    [{}, { sendResolved: false }],
+    [{ sendResolved: false }, {}],
+  ]) {
+    const hooks = await WebhookWorld.start(t, step, policy);
+    await hooks.fireBoth();
+    await hooks.posts(1);
+    await hooks.end("a");
+    await hooks.world.pass(5 * MINUTE);
+    await hooks.fire("c");
+    await hooks.world.pass(5 * MINUTE);
+    for (const alert of ["b", "c"]) await hooks.end(alert);
+    await hooks.world.pass(5 * MINUTE);
+    assert.deepEqual(await hooks.posts(2), [
+      "first notification: a firing, b firing",
+      "new alerts added: b firing, c firing",
+    ]);
+  }
 });
 
 test("an alert that joined during a snooze is in the post at its end, also when the others have ended", async (t) => {

@@ -154,24 +154,72 @@ test("an inhibited alert is notified when its source resolves", async (t) => {
   });
 });
 
-test("an alert in a mute interval is notified at the next group interval after it", async (t) => {
-  const { world, route } = await worldWith(t);
+/** Times of day from the next full hour on, by minutes. */
+function hoursFrom(world: IncidentWorld) {
   world.clock.advance(HOUR - (world.clock.now() % HOUR));
-  const from = new Date(world.clock.now());
-  const hour = (ms: number): string => new Date(from.getTime() + ms).toISOString().slice(11, 16);
+  const from = world.clock.now();
+  return (minutes: number): string => new Date(from + minutes * MINUTE).toISOString().slice(11, 16);
+}
+
+test("an alert in a mute interval is notified when it ends, whatever the group interval", async (t) => {
+  const { world, route } = await worldWith(t);
+  const at = hoursFrom(world);
+  const busy = [10, 14, 18, 22].map((minute) => ({ start_time: at(minute), end_time: at(minute + 2) }));
   await route({
     route: {
       policy: "default",
       groupBy: ["alertname"],
       groupWaitMs: 0,
-      groupIntervalMs: 5 * MINUTE,
-      routes: [{ matchers: ['team="db"'], muteIntervals: ["now"] }],
+      groupIntervalMs: 24 * HOUR,
+      routes: [
+        { matchers: ['team="db"'], muteIntervals: ["early", "later"] },
+        { matchers: ['team="web"'], activeIntervals: ["open"] },
+        { matchers: ['team="busy"'], muteIntervals: ["busy"], groupIntervalMs: 4 * MINUTE },
+      ],
     },
-    timeIntervals: [{ name: "now", intervals: [{ times: [{ start_time: hour(0), end_time: hour(30 * MINUTE) }] }] }],
+    timeIntervals: [
+      { name: "early", intervals: [{ times: [{ start_time: at(0), end_time: at(20) }] }] },
+      { name: "later", intervals: [{ times: [{ start_time: at(15), end_time: at(30) }] }] },
+      { name: "open", intervals: [{ times: [{ start_time: at(40), end_time: at(50) }] }] },
+      { name: "busy", intervals: [{ times: busy }] },
+    ],
   });
   await world.fire("A", DB);
-  await world.pass(29 * MINUTE);
+  await world.fire("B", { labels: { alertname: "B", team: "web" } });
+  await world.pass(11 * MINUTE);
+  // Its looks, every four minutes, fall into the muted ones.
+  await world.fire("C", { labels: { alertname: "C", team: "busy" } });
+  await world.pass(MINUTE - 1);
   assert.deepEqual(await world.notified(), []);
-  await world.pass(6 * MINUTE);
+  await world.pass(1);
+  assert.deepEqual(await world.notified(), ["step ann"], "C, two minutes after its interval began");
+  await world.pass(18 * MINUTE - 1);
+  assert.deepEqual((await world.notified()).length, 1);
+  await world.pass(1);
+  assert.deepEqual((await world.notified()).length, 2, "A, at the end of the second of two intervals");
+  await world.pass(10 * MINUTE - 1);
+  assert.deepEqual((await world.notified()).length, 2);
+  await world.pass(1);
+  assert.deepEqual((await world.notified()).length, 3, "B, when the active interval begins");
+});
+
+test("a repetition in a mute interval is sent when it ends", async (t) => {
+  const { world, route } = await worldWith(t);
+  const at = hoursFrom(world);
+  await route({
+    route: {
+      policy: "default",
+      groupBy: [],
+      groupWaitMs: 0,
+      groupIntervalMs: HOUR,
+      repeatMs: HOUR,
+      routes: [{ matchers: ['team="db"'], muteIntervals: ["now"] }],
+    },
+    timeIntervals: [{ name: "now", intervals: [{ times: [{ start_time: at(50), end_time: at(70) }] }] }],
+  });
+  await world.fire("A", DB);
+  await world.pass(70 * MINUTE - 1);
   assert.deepEqual(await world.notified(), ["step ann"]);
+  await world.pass(1);
+  assert.deepEqual(await world.notified(), ["step ann", "repeat ann"]);
 });

@@ -197,6 +197,42 @@ test("a preview shows the alerts and incidents that would be hit, and warns of b
   assert.equal(countOf(prism, "silences"), 0);
 });
 
+test("a preview takes the body of a new silence, and refuses what that refuses", async (t) => {
+  const { prism } = await silenceWorld(t);
+  const matchers = ['team="db"'];
+  const windows = { cron: "0 0 * * 1-5", timezone: "Europe/Berlin" };
+  const code = (text: string): unknown => {
+    const { error } = JSON.parse(text) as { error?: { code: string; details?: { path: string; message: string }[] } };
+    return error && [error.code, error.details?.[0]];
+  };
+  const bodies: readonly { body: object; status: number }[] = [
+    { body: { durationMs: HOUR, kind: "maintenance", annotations: { a: "b" } }, status: 201 },
+    { body: { recurrence: { ...windows, durationMs: 24 * HOUR } }, status: 201 },
+    { body: { recurrence: { ...windows, until: "06:00" } }, status: 201 },
+    { body: { recurrence: { ...windows, until: "6:00" } }, status: 400 },
+    { body: { recurrence: { ...windows, until: "06:00", durationMs: HOUR } }, status: 400 },
+    { body: { recurrence: windows }, status: 400 },
+    { body: { recurrence: { ...windows, cron: "0 0 * * *", durationMs: 24 * HOUR } }, status: 400 },
+    { body: { recurrence: { ...windows, cron: "0 0 31 2 *", durationMs: HOUR } }, status: 400 },
+    { body: { endsAt: "2020-01-01T00:00:00Z" }, status: 400 },
+    { body: { durationMs: HOUR, endsAt: "2030-01-01T00:00:00Z" }, status: 400 },
+    { body: { durationMs: HOUR, matchers: ['a="x"', 'a="y"'] }, status: 400 },
+    { body: { durationMs: HOUR, matchers: ['a="x"', 'a!~"x|z"'] }, status: 400 },
+    { body: { durationMs: HOUR, matchers: ['a="x"', 'a=~"("'] }, status: 400 },
+    { body: { durationMs: HOUR, matchers: ['a="x"', 'a="x"', 'a=~"x|z"', 'b!=""'] }, status: 201 },
+    { body: { durationMs: HOUR, annotations: { a: "x".repeat(16_000) }, matchers: ['a=~".*"'] }, status: 400 },
+  ];
+  for (const { body, status } of bodies) {
+    const given = { matchers, comment: "disks", ...body };
+    const preview = await prism.post(`${PATH}/preview`, given);
+    assert.equal(preview.status, status === 201 ? 200 : status, `${JSON.stringify(body)} ${preview.text}`);
+    const created = await prism.post(PATH, given);
+    assert.deepEqual([created.status, code(created.text)], [status, code(preview.text)], JSON.stringify(body));
+  }
+  const refused = await prism.post(PATH, { durationMs: HOUR, comment: "", matchers: ['a="x"', 'a="y"'] });
+  assert.match(refused.text, /can never match: a=\\"x\\" and a=\\"y\\" exclude each other; for either .* use a=~/);
+});
+
 test("a silence from an incident or its notification has the labels that all its alerts have", async (t) => {
   const world = await silenceWorld(t);
   const { prism, open, create, silencing } = world;

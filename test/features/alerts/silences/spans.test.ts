@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import type { PrismError } from "../../../../src/core/errors.ts";
 import {
   bordersBetween,
   NO_END,
@@ -94,17 +95,88 @@ test("windows follow the wall clock of their zone, and last their duration, when
   );
 });
 
-test("windows that touch by a clock change are one; those that always touch are refused", () => {
+/** Local times of a zone: Saturday 2027-03-27 to Monday, in which clocks go forward. */
+const BERLIN = new Intl.DateTimeFormat("sv", { timeZone: "Europe/Berlin", dateStyle: "short", timeStyle: "short" });
+const local = (rule: { cron: string; durationMs?: number; until?: string }, from: string) => {
+  const times = nightly(from, { recurrence: { ...rule, timezone: "Europe/Berlin" } });
+  const span = spanAt(times, at(from));
+  return span && [BERLIN.format(span.startsAt), BERLIN.format(span.endsAt)];
+};
+
+test("24 hours are a day of the calendar, and until is a time of the clock, when clocks change", () => {
+  const weekend = { cron: "0 0 * * 6", durationMs: 2 * DAY };
+  assert.deepEqual(local(weekend, "2027-03-26T12:00:00Z"), ["2027-03-27 00:00", "2027-03-29 00:00"]);
+  assert.deepEqual(local(weekend, "2027-10-29T12:00:00Z"), ["2027-10-30 00:00", "2027-11-01 00:00"]);
+  const night = { cron: "0 22 * * *", until: "06:00" };
+  assert.deepEqual(local(night, "2027-03-27T12:00:00Z"), ["2027-03-27 22:00", "2027-03-28 06:00"]);
+  assert.deepEqual(local(night, "2027-10-30T12:00:00Z"), ["2027-10-30 22:00", "2027-10-31 06:00"]);
+  assert.deepEqual(local({ ...night, until: "24:00" }, "2027-10-30T12:00:00Z"), [
+    "2027-10-30 22:00",
+    "2027-10-31 00:00",
+  ]);
+  assert.deepEqual(
+    local({ cron: "0 1 * * 0", until: "02:30" }, "2027-03-27T12:00:00Z"),
+    ["2027-03-28 01:00", "2027-03-28 03:30"],
+    "02:30 is skipped",
+  );
+  const day = { cron: "0 8 * * 6", until: "08:00" };
+  assert.deepEqual(local(day, "2027-03-26T12:00:00Z"), ["2027-03-27 08:00", "2027-03-28 08:00"]);
+});
+
+test("windows that touch are one, from whichever moment it is looked at", () => {
+  const weekdays = { cron: "0 0 * * 1-5", durationMs: DAY, timezone: "Europe/Berlin" };
+  for (const rule of [weekdays, { cron: "0 0 * * 1-5", until: "00:00", timezone: "Europe/Berlin" }]) {
+    requireWindows(rule, at("2026-06-01T00:00:00Z"));
+    const times = nightly("2026-05-01T00:00:00Z", { recurrence: rule });
+    const week = ["2026-06-07T22:00:00.000Z", "2026-06-12T22:00:00.000Z"];
+    for (const day of ["06T12", "08T00", "10T12", "12T21"])
+      assert.deepEqual(shown(spanAt(times, at(`2026-06-${day}:00:00Z`))), week);
+    assert.deepEqual(kinds(times, at("2026-06-07T00:00:00Z"), at("2026-06-13T00:00:00Z")), [
+      `started ${week[0]}`,
+      `ended ${week[1]}`,
+    ]);
+    assert.equal(stateAt(times, at("2026-06-13T12:00:00Z")), "pending");
+  }
+  const hours = { cron: "0 * * * 1-5", durationMs: HOUR, timezone: "UTC" };
+  requireWindows(hours, at("2026-06-01T00:00:00Z"));
+  assert.deepEqual(shown(spanAt(nightly("2026-05-01T00:00:00Z", { recurrence: hours }), at("2026-06-12T23:30:00Z"))), [
+    "2026-06-08T00:00:00.000Z",
+    "2026-06-13T00:00:00.000Z",
+  ]);
+  const lateStart = nightly("2026-06-10T12:00:00Z", { recurrence: weekdays });
+  assert.deepEqual(shown(spanAt(lateStart, at("2026-06-12T12:00:00Z")))?.[0], "2026-06-10T22:00:00.000Z");
+});
+
+test("windows without a break are refused, and windows that a clock change joins are not", () => {
   const daily = { cron: "0 12 * * *", durationMs: DAY - 30 * 60_000, timezone: "Europe/Berlin" };
-  requireWindows(daily, at("2026-06-01T00:00:00Z"));
-  assert.throws(() => requireWindows(daily, at("2026-03-01T00:00:00Z")), { code: "VALIDATION_FAILED" });
+  requireWindows(daily, at("2026-03-01T00:00:00Z"));
   const times = nightly("2026-03-27T00:00:00Z", { recurrence: daily });
   assert.deepEqual(shown(spanAt(times, at("2026-03-28T12:00:00Z"))), [
     "2026-03-28T11:00:00.000Z",
     "2026-03-30T09:30:00.000Z",
   ]);
   const hourly = { cron: "0 * * * *", durationMs: HOUR, timezone: "UTC" };
-  assert.throws(() => requireWindows(hourly, 0), { code: "VALIDATION_FAILED" });
+  for (const rule of [
+    hourly,
+    { ...hourly, cron: "* * * * *", durationMs: 60_000 },
+    { ...hourly, cron: "0 0 * * *", durationMs: DAY },
+    { ...hourly, cron: "0 0 1 * *", durationMs: 31 * DAY },
+  ])
+    assert.throws(
+      () => requireWindows(rule, 0),
+      (error: PrismError) => {
+        assert.deepEqual(
+          [error.code, error.details?.[0]?.path],
+          ["VALIDATION_FAILED", "recurrence.durationMs"],
+          rule.cron,
+        );
+        return true;
+      },
+    );
+  const untilNext = { cron: "0 6 * * *", until: "06:00", timezone: "UTC" };
+  assert.throws(() => requireWindows(untilNext, 0), { code: "VALIDATION_FAILED" });
+  assert.throws(() => requireWindows({ cron: "0 6 * * *", timezone: "UTC" }, 0), { code: "VALIDATION_FAILED" });
+  assert.throws(() => requireWindows({ ...untilNext, durationMs: HOUR }, 0), { code: "VALIDATION_FAILED" });
   assert.equal(stateAt(nightly("2026-06-01T00:00:00Z", { recurrence: hourly }), at("2026-06-09T00:00:00Z")), "active");
   assert.throws(() => requireWindows({ ...hourly, cron: "0 0 31 2 *" }, 0), { code: "INVALID_CRON" });
 });

@@ -303,3 +303,19 @@ test("a silence made by amtool withholds a notification, and its end lets it thr
   await amtool(url, "silence", "expire", silence.stdout.trim());
   await eventually("the alert is notified", async () => (await titles()).some((title) => title.includes("Disk")));
 });
+
+test("receiver_matchers compare the labels of receivers, of which policies have none", async (t) => {
+  const { prism } = await start(t);
+  await post(prism, { alertname: "A" });
+  const API = "/alertmanager/api/v2";
+  const count = async (path: string, matcher: string) => {
+    const reply = await prism.get<unknown[]>(`${API}/${path}?receiver_matchers=${encodeURIComponent(matcher)}`);
+    return reply.status === 200 ? reply.body.length : reply.status;
+  };
+  for (const path of ["alerts", "alerts/groups", "receivers"]) {
+    assert.equal(await count(path, 'owner="payments"'), 0, path);
+    assert.equal(await count(path, 'owner!="payments"'), 1, path);
+    assert.equal(await count(path, "owner=~("), 400, path);
+    assert.equal(await count(path, "="), 400, path);
+  }
+});

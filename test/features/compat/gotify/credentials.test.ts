@@ -168,3 +168,64 @@ test("guesses are limited by address; valid tokens are never limited", async (t)
   assert.ok(limited.headers.get("retry-after"));
   await it.send(app.token, { message: "still accepted" });
 });
+
+test("applications have an order of their own, and a token that is replaced ends at once", async (t) => {
+  const it = await GotifyTest.start(t);
+  const client = await it.client();
+  const [one, two, three] = [await it.application("one"), await it.application("two"), await it.application("three")];
+  type Sorted = { id: number; name: string; sortKey: string; token: string };
+  const listed = () => it.ok<Sorted[]>("GET", "/application", key(client.token));
+  assert.deepEqual(
+    (await listed()).map(({ name, sortKey }) => `${name} ${sortKey}`),
+    ["Prism a0", "one c000", "two c001", "three c002"],
+  );
+  await it.ok("PUT", `/application/${three.id}`, key(client.token), { name: "three", sortKey: "c000V" });
+  await it.ok("PUT", `/application/${one.id}`, key(client.token), { name: "first" });
+  assert.deepEqual(
+    (await listed()).map(({ name }) => name),
+    ["Prism", "first", "three", "two"],
+  );
+  assert.equal((await it.application("last")).name, "last");
+  assert.equal((await listed()).at(-1)?.sortKey, "c002");
+  const wrong = await it.request("PUT", `/application/${one.id}`, key(client.token), { name: "x", sortKey: "a b" });
+  assert.equal(wrong.status, 400);
+
+  const path = `/application/${two.id}/security`;
+  assert.equal((await it.ok<Sorted>("PUT", path, key(client.token), {})).token, two.token);
+  const secured = await it.ok<Sorted>("PUT", path, key(client.token), { regenerateToken: true });
+  assert.match(secured.token, /^A.{14}$/);
+  assert.notEqual(secured.token, two.token);
+  const send = (token: string) => it.request("POST", "/message", key(token), { message: "m" });
+  assert.deepEqual([(await send(two.token)).status, (await send(secured.token)).status], [401, 200]);
+  const [internal] = await listed();
+  const own = `/application/${internal?.id}/security`;
+  assert.equal((await it.request("PUT", own, key(client.token), {})).status, 400);
+  assert.equal((await it.request("PUT", path, key(secured.token), { regenerateToken: true })).status, 401);
+});
+
+test("a client that is not used for its time ends", async (t) => {
+  const clock = new FakeClock();
+  const it = await GotifyTest.start(t, { clock });
+  type Client = { id: number; token: string; expiresAfterInactivitySeconds: number; expiresAt?: string };
+  const create = (body: object) => it.ok<Client>("POST", "/client", basic("uma"), body);
+  const lasting = await create({ name: "lasting" });
+  assert.deepEqual([lasting.expiresAfterInactivitySeconds, "expiresAt" in lasting], [0, false]);
+  const client = await create({ name: "short", expiresAfterInactivitySeconds: 3600 });
+  assert.equal(client.expiresAt, new Date(clock.now() + 3_600_000).toISOString());
+  const isKnown = async () => (await it.request("GET", "/message", key(client.token))).status === 200;
+  for (let n = 0; n < 3; n++) {
+    clock.advance(3_500_000);
+    assert.equal(await isKnown(), true, "it is used");
+  }
+  clock.advance(3_600_000 + 300_001);
+  assert.equal(await isKnown(), false);
+  assert.deepEqual(
+    (await it.ok<Client[]>("GET", "/client", key(lasting.token))).map(({ id }) => id),
+    [lasting.id],
+  );
+  const renamed = { name: "lasting", expiresAfterInactivitySeconds: 60 };
+  const changed = await it.ok<Client>("PUT", `/client/${lasting.id}`, key(lasting.token), renamed);
+  assert.equal(changed.expiresAfterInactivitySeconds, 60);
+  const negative = { name: "x", expiresAfterInactivitySeconds: -1 };
+  assert.equal((await it.request("POST", "/client", basic("uma"), negative)).status, 400);
+});

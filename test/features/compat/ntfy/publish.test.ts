@@ -260,7 +260,6 @@ test("a refused publish has ntfy's code, status and text, and stores nothing", a
     [40021, at({ Icon: "ftp://h/i" })],
     [40013, at({ Attach: "file:///etc/passwd" })],
     [40003, at({ Email: "a@example.org", In: "1h" })],
-    [40032, at({ Call: "yes" })],
     [40037, at({ Call: "yes", In: "1h" })],
     [40002, at({ Cache: "no", In: "1h" })],
     [40004, at({ In: "soonish" })],
@@ -328,4 +327,35 @@ test("a message that is not cached reaches those who listen, and no poll", async
     [socket, late].every(({ messages }) => messages.includes("kept")),
   );
   assert.deepEqual([socket.messages, late.messages], [["now", "kept"], ["kept"]]);
+});
+
+test("a message that also asks for a call is published with a warning, as one that asks for a mail", async (t) => {
+  const ntfy = await startNtfy(t);
+  const called = (await ntfy.send("POST", "/t", { headers: { "X-Call": "+49170" }, body: "m" })) as {
+    status: number;
+    body: { message?: string; warning?: string };
+  };
+  assert.deepEqual([called.status, called.body.message], [200, "m"]);
+  assert.match(called.body.warning ?? "", /No one is called/);
+});
+
+test("routes of ntfy that manage accounts say that accounts are managed here, and are no topics", async (t) => {
+  const ntfy = await startNtfy(t);
+  for (const [method, path] of [
+    ["POST", "/v1/users"],
+    ["PUT", "/v1/users"],
+    ["DELETE", "/v1/users"],
+    ["GET", "/v1/users"],
+    ["PUT", "/v1/users/access"],
+    ["POST", "/v1/account/password"],
+    ["PATCH", "/v1/account/settings"],
+    ["DELETE", "/v1/account"],
+  ] as const) {
+    const { status, body } = (await ntfy.send(method, path, method === "GET" ? {} : { body: "{}" })) as {
+      status: number;
+      body: { code?: number; error?: string };
+    };
+    assert.deepEqual([status, body.code], [404, 40401], `${method} ${path}`);
+    assert.match(body.error ?? "", /managed in Prism/);
+  }
 });

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import test from "node:test";
 import { parseActions } from "../../../../src/features/compat/ntfy/actions.ts";
+import { TEMPLATE_FUNCTIONS } from "../../../../src/features/compat/ntfy/templates/sprig.ts";
 import { parseTemplate } from "../../../../src/features/compat/ntfy/templates/template.ts";
 import { startNtfy } from "./support/api.ts";
 
@@ -114,6 +117,70 @@ test("the subset of Go's templates", () => {
     assert.equal(parseTemplate(template).render(DATA), expected, template);
 });
 
+const SPRIG: readonly (readonly [template: string, expected: string])[] = [
+  ["{{ toString 3 }} {{ 3 | toString }} {{ true }} {{ nil }}", "3 3 true <no value>"],
+  ['{{ date "2006-01-02 15:04:05 Mon Jan" 1700000000 }}', "2023-11-14 22:13:20 Tue Nov"],
+  ['{{ "2023-11-14T22:13:20Z" | date "3:04 PM, _2.1.06" }}', "10:13 PM, 14.11.23"],
+  ['{{ dateInZone "15:04 -0700" 1700000000 "Europe/Berlin" }}', "23:13 +0100"],
+  ['{{ toDate "2006-01-02 15:04" "2023-11-14 22:13" | date "Jan 2" }}', "Nov 14"],
+  ['{{ toDate "2006-01-02" "2023-11-14" | dateModify "-1h30m" | date "15:04" }}', "22:30"],
+  [
+    '{{ toDate "2006-01-02" "2023-11-14" }} {{ toDate "2006-01-02" "2023-11-14" | unixEpoch }}',
+    "2023-11-14 00:00:00 +0000 UTC 1699920000",
+  ],
+  ["{{ duration 3725 }} {{ duration 95 }} {{ duration 5 }}", "1h2m5s 1m35s 5s"],
+  ['{{ $d := dict "a" 1 "b" 2 }}{{ get $d "a" }} {{ $d }} {{ (set $d "c" 3).c }}', "1 map[a:1 b:2] 3"],
+  ['{{ list 1 2 3 | join "," }} {{ has 2 (list 1 2) }} {{ uniq (list 1 1 2) }}', "1,2,3 true [1 2]"],
+  [
+    '{{ sortAlpha (list "b" "a") }} {{ pluck "name" .a (index .list 0) }} {{ concat (list 1) (list 2) }}',
+    "[a b] [x] [1 2]",
+  ],
+  [
+    "{{ without (list 1 2 3) 2 }} {{ reverse (list 1 2) }} {{ rest (list 1 2) }} {{ until 3 }} {{ untilStep 1 7 3 }}",
+    "[1 3] [2 1] [2] [0 1 2] [1 4]",
+  ],
+  [
+    '{{ int "7" }} {{ int 7.9 }} {{ float64 "1.5" }} {{ div 7 2 }} {{ mod 7 2 }} {{ max 1 3 2 }} {{ min 3 1 }}',
+    "7 7 1.5 3 1 3 1",
+  ],
+  ["{{ round 2.345 2 }} {{ ceil 1.2 }} {{ floor 1.8 }} {{ add1 1 }}", "2.35 2 1 2"],
+  [
+    '{{ regexMatch "^a+$" "aaa" }} {{ regexFind "[0-9]+" "ab12c3" }} {{ regexFindAll "[0-9]" "1a2b3" 2 }}',
+    "true 12 [1 2]",
+  ],
+  ['{{ regexReplaceAll "a(x*)b" "-ab-axxb-" "<$1>" }} {{ regexReplaceAllLiteral "a" "aba" "$1" }}', "-<>-<xx>- $1b$1"],
+  [
+    '{{ repeat 3 "ab" }} {{ substr 1 3 "abcd" }} {{ nospace "a b" }}{{ nindent 2 "x" }} {{ trimAll "$" "$5$" }}',
+    "ababab bc ab\n  x 5",
+  ],
+  [
+    '{{ b64enc "hi" }} {{ b64dec "aGk=" }} {{ sha256sum "a" | trunc 8 }} {{ abbrev 5 "abcdefg" }}',
+    "aGk= hi ca978112 ab...",
+  ],
+  ['{{ plural "one" "many" 2 }} {{ cat "a" "b" }} {{ squote "a" }} {{ (fromJson "{\\"k\\":1}").k }}', "many a b 'a' 1"],
+  ['{{ slice .a.b 1 3 }} {{ html "<a>" }} {{ js "it\'s" }}', "ex &lt;a&gt; it\\'s"],
+];
+
+test("functions of Sprig that templates use, as the docs list them", () => {
+  for (const [template, expected] of SPRIG) assert.equal(parseTemplate(template).render(DATA), expected, template);
+  for (const name of ["valueOf", "constructor", "hasOwnProperty", "__proto__"])
+    assert.throws(() => parseTemplate(`{{ ${name} }}`), { ntfyCode: 40043 }, name);
+  for (const template of [
+    '{{ repeat 10001 "a" }}',
+    '{{ repeat 9999 (repeat 9999 "a") }}',
+    "{{ until 100000 }}",
+    "{{ div 1 0 }}",
+    '{{ regexMatch "(" "a" }}',
+    '{{ dateModify "soon" now }}',
+  ])
+    assert.throws(() => parseTemplate(template).render(DATA), { ntfyCode: 40045 }, template);
+  assert.match(parseTemplate('{{ now | date "2006" }} {{ ago now }}').render(DATA), /^20\d\d 0s$/);
+  const page = readFileSync(join(import.meta.dirname, "../../../../docs/ntfy.md"), "utf8");
+  const listed = /Functions: ([^.]*)\./.exec(page)?.[1] ?? "";
+  const names = [...listed.matchAll(/`(\w+)`/g)].map(([, name]) => name);
+  assert.deepEqual(names, [...TEMPLATE_FUNCTIONS.keys(), "and", "or"].sort());
+});
+
 test("templates are bounded in length, nesting, steps and output", () => {
   const big = { list: Array.from({ length: 1000 }, (_, i) => i), text: "x".repeat(100_000) };
   for (const [template, code] of [
@@ -157,6 +224,12 @@ test("webhooks of Grafana, Alertmanager and GitHub by the templates that are bui
     issue: { number: 7, title: "Bug", body: null, html_url: "https://g/7", user: { login: "u" } },
   });
   assert.equal(issue.title, "🐛 Issue opened: #7 Bug");
+  const comment = { body: "Seen", html_url: "https://g/7#1", user: { login: "u" } };
+  const commented = await send("github", { action: "created", issue: { number: 7, title: "Bug" }, comment });
+  assert.deepEqual([commented.title, commented.message], ["💬 New comment on issue #7 Bug", "u: Seen\nhttps://g/7#1"]);
+  const onPull = { number: 8, title: "Mend", pull_request: { url: "https://g/8" } };
+  const edited = await send("github", { action: "edited", issue: onPull, comment });
+  assert.equal(edited.title, "💬 Comment edited on pull request #8 Mend");
   const inline = await ntfy.send(
     "POST",
     `/t?tpl=yes&title=${encodeURIComponent("{{.t}}")}&m=${encodeURIComponent("{{.a}}\\n{{.b}}")}`,

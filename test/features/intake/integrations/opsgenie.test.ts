@@ -192,3 +192,89 @@ test("an integration sees its own alerts only", async (t) => {
   await it.genie("POST", one("/close"), {}, key);
   assert.equal((await it.alerts()).length, 1);
 });
+
+test("comparisons are answered, and what is not understood is refused, never an empty list", async (t) => {
+  const it = await IntegrationTest.start(t, "opsgenie");
+  await it.genie("POST", PATH, NEW);
+  await it.genie("POST", PATH, NEW);
+  await it.genie("POST", PATH, { message: "Gateway is slow", alias: "gw", tags: ["a"] });
+  const ask = (query: string) =>
+    it.genie<{ data: OpsgenieAlert[] }>("GET", `${PATH}?query=${encodeURIComponent(query)}&order=asc`);
+  const hour = 3_600_000;
+  for (const [query, expected] of [
+    ["status:open AND createdAt > 1500000000", ["disk/2", "gw"]],
+    ["createdAt>1500000000", ["disk/2", "gw"]],
+    [`createdAt < ${Date.now() - hour}`, []],
+    [`updatedAt >= ${new Date(Date.now() - hour).toISOString()}`, ["disk/2", "gw"]],
+    ["lastOccurredAt > 01-01-2020", ["disk/2", "gw"]],
+    ["lastOccurredAt <= 01-01-2020T10:00", []],
+    ["count > 1", ["disk/2"]],
+    ["count: 1", ["gw"]],
+    ["count != 1 OR tag=a", ["disk/2", "gw"]],
+    ["NOT count>=2", ["gw"]],
+    ["priority != P1", ["gw"]],
+    ["tag=a", ["gw"]],
+    ["gate*", ["gw"]],
+    ['"is slow"', ["gw"]],
+  ] as const) {
+    const { status, body, text } = await ask(query);
+    assert.deepEqual(
+      [status, status === 200 && valuesOf(body.data, "alias").sort()],
+      [200, expected],
+      `${query} ${text}`,
+    );
+  }
+  for (const query of [
+    "createdAt > yesterday",
+    "count > many",
+    "priority > P2",
+    "isSeen:false",
+    "a>b",
+    "x <",
+    "=",
+    "constructor:a",
+    "toString > 1",
+  ])
+    assert.equal((await ask(query)).status, 400, query);
+});
+
+test("tags and details are removed, and programs find their account and who is on call", async (t) => {
+  const it = await IntegrationTest.start(t, "opsgenie");
+  await it.genie("POST", PATH, NEW);
+  const shown = async () => (await it.genie<{ data: OpsgenieAlert }>("GET", one())).body.data;
+  const done = async (method: string, path: string, body?: unknown) => {
+    const { body: accepted } = await it.genie<Accepted>(method, path, body);
+    return (await resultOf(it, accepted)).status;
+  };
+  assert.equal(await done("DELETE", `${one("/tags")}&tags=disk,other`), "Updated alert");
+  assert.deepEqual((await shown()).tags, ["db"]);
+  assert.equal(await done("DELETE", `${one("/tags")}&tags=db`), "Updated alert");
+  assert.deepEqual((await shown()).tags, []);
+  assert.equal(await done("POST", one("/details"), { details: { rack: "7", severity: "info" } }), "Updated alert");
+  assert.deepEqual((await shown()).details, { instance: "db-2", rack: "7", team: "database" });
+  assert.equal(await done("DELETE", `${one("/details")}&keys=rack,priority`), "Updated alert");
+  assert.deepEqual((await shown()).details, { instance: "db-2", team: "database" });
+  assert.equal((await shown()).priority, "P1");
+  const account = await it.genie<{ data: { name: string } }>("GET", "/v2/account");
+  assert.deepEqual([account.status, account.body.data.name], [200, "cluster"]);
+  assert.equal((await it.genie("POST", "/v2/integrations/authenticate", {})).status, 200);
+  assert.equal((await it.genie("GET", "/v2/account", undefined, "wrong")).status, 401);
+
+  const { prism } = it;
+  const schedule = await prism.post<{ id: string }>("/api/v1/oncall/schedules", { name: "Night" });
+  const start = new Date(Date.now() - 3_600_000).toISOString().slice(0, 19);
+  const { id: admin } = (await prism.get<{ id: string }>("/api/v1/users/me")).body;
+  const shift = { start, timezone: "UTC", durationMs: 86_400_000, turns: [[admin]] };
+  assert.equal((await prism.post(`/api/v1/oncall/schedules/${schedule.body.id}/shifts`, shift)).status, 201);
+  const at = "/v2/schedules/Night/on-calls?scheduleIdentifierType=name";
+  const who = await it.genie<{ data: { onCallParticipants: { id: string }[] } }>("GET", at);
+  assert.deepEqual([who.status, valuesOf(who.body.data.onCallParticipants, "id")], [200, [admin]], who.text);
+  const flat = await it.genie<{ data: { onCallRecipients: string[] } }>("GET", `${at}&flat=true`);
+  assert.equal(flat.body.data.onCallRecipients.length, 1);
+  const before = await it.genie<{ data: { onCallRecipients: string[] } }>(
+    "GET",
+    `/v2/schedules/${schedule.body.id}/on-calls?flat=true&date=2020-01-01T00:00:00Z`,
+  );
+  assert.deepEqual(before.body.data.onCallRecipients, []);
+  assert.equal((await it.genie("GET", "/v2/schedules/none/on-calls")).status, 404);
+});

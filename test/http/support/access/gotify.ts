@@ -8,7 +8,14 @@ const keyed = [
   ...["DELETE /user/:id", "GET /stream"],
 ];
 const keyedWithBody = [
-  ...["POST /message", "POST /application", "PUT /application/:id", "POST /application/:id/image", "POST /client"],
+  ...[
+    "POST /message",
+    "POST /application",
+    "PUT /application/:id",
+    "PUT /application/:id/security",
+    "POST /application/:id/image",
+    "POST /client",
+  ],
   ...["PUT /client/:id", "POST /current/user/password", "POST /user", "POST /user/:id"],
 ];
 const openTo = ["", "/version", "/gotifyinfo", "/health", "/static/defaultapp.png"];

@@ -35,18 +35,27 @@ const OPSGENIE: readonly (readonly [method: string, path: string])[] = [
     (act) => ["POST", `/:identifier/${act}`] as const,
   ),
   ...["message", "description", "priority"].map((act) => ["PUT", `/:identifier/${act}`] as const),
+  ["DELETE", "/:identifier/tags"],
+  ["POST", "/:identifier/details"],
+  ["DELETE", "/:identifier/details"],
 ];
+const BESIDE_ALERTS: readonly (readonly [method: string, path: string])[] = [
+  ["GET", "/v2/account"],
+  ["POST", "/v2/integrations/authenticate"],
+  ["GET", "/v2/schedules/:identifier/on-calls"],
+];
+const OPSGENIE_ROUTES = [...OPSGENIE.map(([method, path]) => [method, `/v2/alerts${path}`] as const), ...BESIDE_ALERTS];
 const PAGERDUTY = ["/v2/enqueue", "/v2/change/enqueue", "/generic/2010-04-15/create_event.json"];
 
 /** The paths of both protocols, each as often as it has methods. */
-export const INTEGRATION_PATHS = [...PAGERDUTY, ...OPSGENIE.map(([, path]) => `/v2/alerts${path}`)];
+export const INTEGRATION_PATHS = [...PAGERDUTY, ...OPSGENIE_ROUTES.map(([, path]) => path)];
 
 /** Only a key of an integration is accepted: without it even an Admin is refused. */
 function keyed([method, path]: readonly [string, string]): [string, Row[]] {
-  const target = `/v2/alerts${path.replace(/:\w+/, "x")}`;
+  const target = path.replace(/:\w+/, "x");
   const refused: Refusal = [401, "UNAUTHENTICATED"];
   const request: Row["request"] = () => ({ path: target, ...(method === "GET" ? {} : { body: {} }) });
-  return [`${method} /v2/alerts${path}`, [{ ...open(target), request, served: refused }]];
+  return [`${method} ${path}`, [{ ...open(target), request, served: refused }]];
 }
 
 export const INTEGRATIONS: Table = {
@@ -67,5 +76,5 @@ export const INTEGRATIONS: Table = {
   [`DELETE ${PATH}/:id`]: [{ refusal: inShop(write), request: fresh("") }],
   [`POST ${PATH}/:id/rotate`]: [{ refusal: inShop(write), request: fresh("/rotate", {}) }],
   ...Object.fromEntries(PAGERDUTY.map((path) => [`POST ${path}`, inBody(path, {})])),
-  ...Object.fromEntries(OPSGENIE.map(keyed)),
+  ...Object.fromEntries(OPSGENIE_ROUTES.map(keyed)),
 };

@@ -21,6 +21,17 @@ function foreign(
   return [`${method} /ntfy${pattern}`, [served === null ? row : { ...row, served }]];
 }
 
+/** Accounts are managed by Prism's own API. */
+const ACCOUNTS: readonly (readonly [method: string, path: string])[] = [
+  ...["GET", "POST", "PUT", "DELETE"].map((method) => [method, "/v1/users"] as const),
+  ...["POST", "PUT", "DELETE"].map((method) => [method, "/v1/users/access"] as const),
+  ...["POST", "DELETE"].map((method) => [method, "/v1/account"] as const),
+  ["POST", "/v1/account/password"],
+  ["PATCH", "/v1/account/settings"],
+  ...["POST", "PATCH", "DELETE"].map((method) => [method, "/v1/account/subscription"] as const),
+  ["POST", "/v1/account/reservation"],
+];
+
 const PROTOCOL: readonly [string, Row[]][] = [
   ...["POST", "PUT"].map((method) => foreign(method, "", "/ntfy", INVALID, [])),
   foreign("GET", "", "/ntfy", null),
@@ -45,6 +56,9 @@ const PROTOCOL: readonly [string, Row[]][] = [
     foreign(method, "/v1/account/token", "/ntfy/v1/account/token", INVALID, { label: 1 }),
   ),
   foreign("DELETE", "/v1/account/token", "/ntfy/v1/account/token"),
+  ...ACCOUNTS.map(([method, path]) =>
+    foreign(method, path, `/ntfy${path}`, MISSING, method === "GET" ? undefined : {}),
+  ),
 ];
 
 /** The paths of the protocol, each as often as it has methods. */

@@ -179,10 +179,14 @@ function requestOf(receivers: readonly ImportedReceiver[], routing: ImportedConf
     const steps: object[] = addresses.length > 0 ? [users] : [];
     for (const channel of own) steps.push({ type: "channel", id: add(channel) });
     for (const webhook of webhooks) {
-      const { url, maxAlerts, channel } = webhook;
+      const { url, maxAlerts, channel, sendResolved: sendsEnds = true } = webhook;
       const access = channel ? { channel: add(channel, webhook) } : {};
       parts.set(`policies.${at}.steps.${steps.length}`, webhook);
-      steps.push({ type: "webhook", url, format: "alertmanager", ...(maxAlerts ? { maxAlerts } : {}), ...access });
+      const own = {
+        ...(maxAlerts ? { maxAlerts } : {}),
+        ...(sendResolved && !sendsEnds ? { sendResolved: false } : {}),
+      };
+      steps.push({ type: "webhook", url, format: "alertmanager", ...own, ...access });
     }
     return { name, steps, sendResolved, opensIncidents: !isSink };
   });

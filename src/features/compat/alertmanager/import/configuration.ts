@@ -36,7 +36,10 @@ export interface ImportedConfiguration {
   readonly changed: readonly ImportNote[];
 }
 
-const TOP = ["global", "route", "inhibit_rules", "receivers", "templates", "time_intervals", "mute_time_intervals"];
+const TOP = [
+  ...["global", "route", "inhibit_rules", "receivers", "templates", "time_intervals", "mute_time_intervals"],
+  ...["tracing", "event_recorder"],
+];
 const ROUTE = [
   ...["receiver", "group_by", "matchers", "match", "match_re", "continue", "labels", "routes"],
   ...["group_wait", "group_interval", "repeat_interval", "mute_time_intervals", "active_time_intervals"],
@@ -92,12 +95,22 @@ export function readConfiguration(text: string, readFile: Reading["readFile"] = 
   noteGlobal(globals, findings);
   if (itemsOf(file["templates"], "templates", findings).length > 0)
     findings.change("templates", "Go templates are not used: texts of notifications are Prism's own");
+  if (isFilled(file["tracing"])) findings.change("tracing", "Prism sends no traces; alerts are not affected");
+  if (isFilled(file["event_recorder"]))
+    findings.change(
+      "event_recorder",
+      "Prism has its own record: the timeline of incidents, events and the audit trail",
+    );
   const { problems } = findings;
   const left = distinct(findings.left);
   const changed = distinct(findings.changed);
   if (problems.length > 0)
     throw new PrismError("VALIDATION_FAILED", "The configuration is not valid", { details: problems });
   return { routing, receivers, left, changed };
+}
+
+function isFilled(value: unknown): boolean {
+  return value !== undefined && value !== null;
 }
 
 function noFile(): never {

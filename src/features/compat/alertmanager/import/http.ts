@@ -8,6 +8,8 @@ type HttpFields = Readonly<Record<string, string>>;
 /** Settings of connections that change nothing for the service, or that Prism always has. */
 const WITHOUT_EFFECT = ["follow_redirects", "enable_http2"];
 const PROXY = ["proxy_url", "proxy_from_environment", "proxy_connect_header", "no_proxy"];
+/** Settings of all receivers. */
+const GLOBAL = "global.http_config";
 const KNOWN = [
   ...["basic_auth", "authorization", "bearer_token", "bearer_token_file", "http_headers", "tls_config", "oauth2"],
   ...PROXY,
@@ -18,12 +20,7 @@ const KNOWN = [
 export function httpFieldsOf(entry: YamlEntry): HttpFields {
   const http = configOf(entry);
   const { value: config, path } = http;
-  const proxy = PROXY.filter((name) => isSet(config[name]) && config[name] !== false);
-  for (const name of proxy)
-    entry.findings.leave(
-      joined(path, name),
-      "Prism calls services directly, without a proxy: allow it to, or route its traffic on the machine",
-    );
+  noteProxy(http);
   if (isSet(config["oauth2"]))
     entry.findings.leave(
       joined(path, "oauth2"),
@@ -37,12 +34,26 @@ export function httpFieldsOf(entry: YamlEntry): HttpFields {
 
 /** Whether nothing of `http_config` matters. Otherwise each member is left: the channel's service is fixed. */
 export function requirePlainHttp(entry: YamlEntry, except: readonly string[] = []): void {
-  const { value: config, path } = configOf(entry);
-  for (const [name, value] of Object.entries(config)) {
-    const isHarmless = !isSet(value) || value === false || WITHOUT_EFFECT.includes(name) || except.includes(name);
-    if (!isHarmless)
-      entry.findings.leave(joined(path, name), `a channel to ${entry.shown} has no such setting: remove it`);
+  const http = configOf(entry);
+  noteProxy(http);
+  for (const [name, value] of Object.entries(http.value)) {
+    const isKnown = [...WITHOUT_EFFECT, ...PROXY, ...except].includes(name);
+    if (isKnown || !isSet(value) || value === false) continue;
+    // What all receivers have must not cost all of them: said once, see `distinct`.
+    if (http.path === GLOBAL)
+      entry.findings.change(joined(GLOBAL, name), "channels to services with a fixed address are made without it");
+    else entry.findings.leave(joined(http.path, name), `a channel to ${entry.shown} has no such setting: remove it`);
   }
+}
+
+/** One proxy serves all calls. */
+function noteProxy({ value, path, findings }: YamlEntry): void {
+  for (const name of PROXY)
+    if (isSet(value[name]) && value[name] !== false)
+      findings.change(
+        joined(path, name),
+        "is left out: all calls go by proxy.url of the server, or directly without it",
+      );
 }
 
 /** The bearer token of `authorization`; undefined without. */
@@ -60,8 +71,12 @@ function configOf(entry: YamlEntry): YamlEntry {
   const own = entry.value["http_config"];
   const isOwn = isSet(own);
   const value = isOwn ? own : entry.globals["http_config"];
-  const path = isOwn ? joined(entry.path, "http_config") : "global.http_config";
-  return entry.part(membersOf(value, path, KNOWN, entry.findings), path);
+  const path = isOwn ? joined(entry.path, "http_config") : GLOBAL;
+  if (isOwn) return entry.part(membersOf(value, path, KNOWN, entry.findings), path);
+  const all = membersOf(value, path, [...KNOWN, ...Object.keys((value ?? {}) as YamlObject)], entry.findings);
+  for (const name of Object.keys(all).filter((each) => !KNOWN.includes(each)))
+    entry.findings.change(joined(GLOBAL, name), "is not known to this import: channels are made without it");
+  return entry.part(Object.fromEntries(Object.entries(all).filter(([name]) => KNOWN.includes(name))), path);
 }
 
 function authOf(http: YamlEntry): HttpFields {

@@ -19,6 +19,8 @@ export interface ImportedWebhook {
   readonly url: string;
   /** Absent: all. */
   readonly maxAlerts?: number;
+  /** False: it is not told of ends, other ways of the receiver are. */
+  readonly sendResolved?: false;
   /** The channel with its credentials. */
   readonly channel?: ReceiverChannel;
 }
@@ -77,8 +79,8 @@ export function readReceiver(value: unknown, path: string, reading: Reading): Im
     ...channels.map((each) => each.sendResolved),
   ];
   const sendResolved = all.length === 0 || all.includes(true);
-  if (sendResolved && direct.includes(false))
-    findings.change(path, "send_resolved differs between its entries; users and webhooks are notified of the end");
+  if (sendResolved && mails.some((each) => !resolvedOf(each, false)))
+    findings.change(path, "send_resolved differs between its entries; users are notified of the end");
   return {
     name,
     path,
@@ -140,7 +142,8 @@ function webhookOf(entry: YamlEntry, name: string): ImportedWebhook[] {
   if (entry.has("timeout")) findings.change(`${path}.timeout`, "calls have the time limits of delivery.timeouts");
   if (url !== undefined && !URL.canParse(url)) findings.leave(`${path}.url`, "is not a URL");
   if (url === undefined || findings.left.length > before) return [];
-  return [withAccess(entry, { path, url, ...(maxAlerts > 0 ? { maxAlerts } : {}) }, name, access)];
+  const ends = resolvedOf(entry, true) ? {} : { sendResolved: false as const };
+  return [withAccess(entry, { path, url, ...(maxAlerts > 0 ? { maxAlerts } : {}), ...ends }, name, access)];
 }
 
 /** incident.io takes the body of a webhook. */
@@ -152,7 +155,8 @@ function incidentIoOf(entry: YamlEntry, name: string): ImportedWebhook[] {
   if (url === undefined && findings.left.length === before) findings.problem(`${path}.url`, "is required");
   const access = httpFieldsOf(entry);
   if (url === undefined || findings.left.length > before) return [];
-  return [withAccess(entry, { path, url }, name, token === undefined ? access : { ...access, token })];
+  const ends = resolvedOf(entry, true) ? {} : { sendResolved: false as const };
+  return [withAccess(entry, { path, url, ...ends }, name, token === undefined ? access : { ...access, token })];
 }
 
 /** Credentials are sealed in a channel; without any there is none. */

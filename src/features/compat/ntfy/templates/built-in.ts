@@ -24,7 +24,11 @@ export const BUILT_IN_TEMPLATES: Readonly<Record<string, NamedTemplate>> = {
   },
   github: {
     title:
-      "{{- if .pull_request }}🔀 Pull request {{ .action }}: #{{ .pull_request.number }} {{ .pull_request.title }}" +
+      '{{- if .comment }}💬 {{ if eq .action "created" }}New comment{{ else }}Comment {{ .action }}{{ end }} on ' +
+      "{{ if .issue }}{{ if .issue.pull_request }}pull request{{ else }}issue{{ end }} #{{ .issue.number }} {{ .issue.title }}" +
+      "{{ else if .pull_request }}pull request #{{ .pull_request.number }} {{ .pull_request.title }}" +
+      "{{ else }}{{ .repository.full_name }}{{ end }}" +
+      "{{ else if .pull_request }}🔀 Pull request {{ .action }}: #{{ .pull_request.number }} {{ .pull_request.title }}" +
       "{{ else if .issue }}🐛 Issue {{ .action }}: #{{ .issue.number }} {{ .issue.title }}" +
       "{{ else if .release }}🚀 Release {{ .action }}: {{ .release.name }}" +
       "{{ else if .workflow_run }}⚙️ {{ .workflow_run.name }}: {{ .workflow_run.conclusion | default .workflow_run.status }}" +

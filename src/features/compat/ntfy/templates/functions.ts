@@ -21,12 +21,18 @@ export function isTruthy(value: unknown): boolean {
   return Boolean(value);
 }
 
+/** A value with a text of its own. */
+export abstract class Printed {
+  abstract toString(): string;
+}
+
 /** As Go prints a value. */
 export function shown(value: unknown): string {
   if (value === undefined || value === null) return "<no value>";
   if (typeof value === "string") return value;
   if (typeof value === "number") return numberText(value);
   if (Array.isArray(value)) return `[${value.map(shown).join(" ")}]`;
+  if (value instanceof Printed) return value.toString();
   if (typeof value === "object")
     return `map[${entriesOf(value)
       .map(([key, each]) => `${String(key)}:${shown(each)}`)
@@ -51,8 +57,8 @@ function compared(test: (a: never, b: never) => boolean) {
   };
 }
 
-/** Functions of Go's templates and of Sprig; the piped value is the last argument. */
-export const TEMPLATE_FUNCTIONS: ReadonlyMap<string, (...values: unknown[]) => unknown> = new Map<
+/** Functions of Go's templates, and those of Sprig that most templates use; sprig.ts has the others. */
+export const BASE_FUNCTIONS: ReadonlyMap<string, (...values: unknown[]) => unknown> = new Map<
   string,
   (...values: unknown[]) => unknown
 >([

@@ -1,5 +1,5 @@
 import { NtfyError } from "../errors.ts";
-import { TEMPLATE_FUNCTIONS } from "./functions.ts";
+import { TEMPLATE_FUNCTIONS } from "./sprig.ts";
 
 /** A part of a parsed template. */
 export type TemplateNode =
@@ -201,7 +201,7 @@ function operandOf(token: string, path: string | undefined): TemplateOperand {
   if (token.startsWith('"')) return { kind: "value", value: quoted(token) };
   if (token.startsWith("`")) return { kind: "value", value: token.slice(1, -1) };
   if (/^-?\d/.test(token)) return { kind: "value", value: Number(token) };
-  if (token in CONSTANTS) return { kind: "value", value: CONSTANTS[token as keyof typeof CONSTANTS] };
+  if (Object.hasOwn(CONSTANTS, token)) return { kind: "value", value: CONSTANTS[token as keyof typeof CONSTANTS] };
   if (REFUSED.has(token)) throw new NtfyError(40044);
   if (!/^\w+$/.test(token)) throw unparsable(`unexpected ${JSON.stringify(token)}`);
   if (token !== "and" && token !== "or" && !TEMPLATE_FUNCTIONS.has(token))

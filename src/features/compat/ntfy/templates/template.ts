@@ -1,7 +1,8 @@
 import type { Work } from "../../../../core/caller.ts";
 import { NtfyError } from "../errors.ts";
-import { entriesOf, failed, isTruthy, memberOf, shown, TEMPLATE_FUNCTIONS } from "./functions.ts";
+import { entriesOf, failed, isTruthy, memberOf, shown } from "./functions.ts";
 import { type Pipe, parseNodes, type TemplateNode, type TemplateOperand } from "./parser.ts";
+import { TEMPLATE_FUNCTIONS } from "./sprig.ts";
 
 /**
  * The part of Go's `text/template` that webhooks need: fields, `range`, `if`, `with`, variables,

@@ -7,7 +7,7 @@ import type { Config } from "../../../../config/load.ts";
 import type { Clock } from "../../../../core/clock.ts";
 import { unlessAborted } from "../../../../core/promises.ts";
 import { PermanentError } from "../../../time/jobs/index.ts";
-import { CALL_LIMITS, type CallLimits, connectTo, late, named } from "../../calls/connect.ts";
+import { CALL_LIMITS, type CallLimits, connectTo, httpLimitsOf, late, named } from "../../calls/connect.ts";
 import { type Accepted, type ChannelCalls, ProviderDown, readRetryAfter, TargetGone } from "../../channel.ts";
 import {
   KeptToken,
@@ -189,7 +189,8 @@ const PRODUCTION = "https://api.push.apple.com";
 const SANDBOX = "https://api.sandbox.push.apple.com";
 
 /** @returns null when APNs is not configured. */
-export function apnsOptionsOf({ apns, env, delivery }: Config): ApnsOptions | null {
+export function apnsOptionsOf(config: Config): ApnsOptions | null {
+  const { apns, env } = config;
   const { keyFile, keyId, teamId, bundleId, production = env === "production" } = apns;
   if (keyFile === undefined || keyId === undefined || teamId === undefined || bundleId === undefined) return null;
   return {
@@ -198,7 +199,7 @@ export function apnsOptionsOf({ apns, env, delivery }: Config): ApnsOptions | nu
     teamId,
     bundleId,
     endpoint: apns.endpoint ?? (production ? PRODUCTION : SANDBOX),
-    limits: delivery.timeouts,
+    limits: httpLimitsOf(config),
   };
 }
 

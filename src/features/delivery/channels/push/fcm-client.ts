@@ -5,7 +5,7 @@ import type { Config } from "../../../../config/load.ts";
 import type { Clock } from "../../../../core/clock.ts";
 import { unlessAborted } from "../../../../core/promises.ts";
 import { PermanentError } from "../../../time/jobs/index.ts";
-import { CALL_LIMITS, type CallLimits } from "../../calls/connect.ts";
+import { CALL_LIMITS, type CallLimits, httpLimitsOf } from "../../calls/connect.ts";
 import { type Accepted, type ChannelCalls, ProviderDown, TargetGone, Throttled } from "../../channel.ts";
 import {
   KeptToken,
@@ -145,9 +145,9 @@ export interface FcmOptions {
 }
 
 /** @returns null when FCM is not configured. */
-export function fcmOptionsOf({ fcm, delivery }: Config): FcmOptions | null {
-  const { credentials, endpoint, tokenEndpoint } = fcm;
-  return credentials === undefined ? null : { credentials, endpoint, tokenEndpoint, limits: delivery.timeouts };
+export function fcmOptionsOf(config: Config): FcmOptions | null {
+  const { credentials, endpoint, tokenEndpoint } = config.fcm;
+  return credentials === undefined ? null : { credentials, endpoint, tokenEndpoint, limits: httpLimitsOf(config) };
 }
 
 const ENDPOINT = "https://fcm.googleapis.com";

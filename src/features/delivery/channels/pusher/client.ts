@@ -4,7 +4,7 @@ import type { Config } from "../../../../config/load.ts";
 import { PrismError } from "../../../../core/errors.ts";
 import type { PusherApp } from "../../../compat/pusher/index.ts";
 import { PermanentError } from "../../../time/jobs/index.ts";
-import { type CallLimits, callLimitsOf, late, named, openConnection } from "../../calls/connect.ts";
+import { type CallLimits, httpLimitsOf, late, named, openConnection } from "../../calls/connect.ts";
 import type { ResolvedAddress } from "../../calls/resolve.ts";
 import { NoAnswer, ProviderDown, Throttled } from "../../channel.ts";
 import { addressesOf, type OutsideHosts } from "../webhook/outside-hosts.ts";
@@ -74,7 +74,7 @@ export class PusherBatches {
 }
 
 export interface PusherClientParts {
-  readonly config: Pick<Config, "pusher" | "delivery">;
+  readonly config: Pick<Config, "pusher" | "delivery" | "proxy">;
   readonly app: PusherApp;
   readonly hosts: OutsideHosts;
 }
@@ -127,7 +127,7 @@ export class PusherClient {
 
   async #agent(call: AbortController): Promise<Agent> {
     const { hosts, config } = this.#parts;
-    const limits = callLimitsOf(config);
+    const limits = httpLimitsOf(config);
     try {
       const { url, addresses } = await addressesOf(hosts, this.#url.href, limits);
       return await agentFor(url, addresses, limits, call);

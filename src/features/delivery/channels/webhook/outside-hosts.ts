@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import type { Config } from "../../../../config/load.ts";
+import { isProxied, type OutgoingProxy, outgoingProxyOf, targetOf } from "../../../../config/outgoing-proxy.ts";
 import { PrismError } from "../../../../core/errors.ts";
 import { CidrSet, isPublicAddress } from "../../../../core/ip-addresses.ts";
 import { type CallLimits, withinDns } from "../../calls/connect.ts";
@@ -14,10 +15,13 @@ export interface OutsideRules {
   readonly allowsHttp: boolean;
   readonly allowPorts: readonly number[];
   readonly allowPrivateCidrs: readonly string[];
+  readonly proxy?: OutgoingProxy | null;
 }
 
 const PORTS: readonly number[] = [443, 80, 8443];
 const MAX_URL_LENGTH = 2048;
+/** A name that is not resolved here in this time is left to a proxy that resolves names. */
+const LEFT_TO_PROXY_MS = 1500;
 /** For a URL with an address: the refusal reveals nothing about names. */
 const PRIVATE_ADDRESS =
   "the address is not public; an operator allows it with webhooks.allowPrivateCidrs " +
@@ -27,13 +31,14 @@ const NO_PUBLIC_ADDRESS =
   "The host name could not be resolved: check its spelling, and the name server. " +
   "A name with an address that is not public counts as one without an address";
 
-export function outsideRulesOf({ env, webhooks }: Pick<Config, "env" | "webhooks">): OutsideRules {
-  return { allowsHttp: env === "development", ...webhooks };
+export function outsideRulesOf({ env, webhooks, proxy }: Pick<Config, "env" | "webhooks" | "proxy">): OutsideRules {
+  return { allowsHttp: env === "development", ...webhooks, proxy: outgoingProxyOf(proxy) };
 }
 
 /**
  * The hosts that URLs of users may point to: public addresses by https on a few ports, and the
- * operator's own ranges. A name is refused if any of its addresses is.
+ * operator's own ranges. A name is refused if any of its addresses is. One without an address goes
+ * to the outgoing proxy only if that resolves names.
  */
 export class OutsideHosts {
   readonly #rules: OutsideRules;
@@ -57,12 +62,16 @@ export class OutsideHosts {
     const url = readUrl(text);
     const host = url.hostname.replace(/^\[|\]$/g, "");
     const family = isIP(host);
-    const addresses = family === 0 ? await this.#addressesOf(host) : [{ address: host, family }];
+    const addresses = family === 0 ? await this.#addressesOf(url, host) : [{ address: host, family }];
+    if (addresses.length === 0) this.#requirePort(url);
     for (const { address } of addresses) this.#requireAddress(url, address, family !== 0);
     return { url, addresses };
   }
 
-  async #addressesOf(host: string): Promise<readonly ResolvedAddress[]> {
+  /** None: the proxy resolves the name. */
+  async #addressesOf(url: URL, host: string): Promise<readonly ResolvedAddress[]> {
+    const { proxy } = this.#rules;
+    if (proxy?.resolves && isProxied(proxy, targetOf(url))) return this.#addressesInTime(host);
     const addresses = await this.#resolve(host).catch((cause: unknown) => {
       throw unresolved(new UnresolvedHostError(host, { cause }));
     });
@@ -70,10 +79,24 @@ export class OutsideHosts {
     return addresses;
   }
 
+  /** A network whose names only the proxy knows may have no name server that answers. */
+  async #addressesInTime(host: string): Promise<readonly ResolvedAddress[]> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<readonly ResolvedAddress[]>((resolve) => {
+      timer = setTimeout(() => resolve([]), LEFT_TO_PROXY_MS);
+    });
+    const found = this.#resolve(host).catch(() => []);
+    return Promise.race([found, late]).finally(() => clearTimeout(timer));
+  }
+
   /** The error omits the address: users must not learn how the operator's network resolves. */
   #requireAddress({ protocol, port }: URL, address: string, isGiven: boolean): void {
     if (this.#own.has(address)) return;
     if (!isPublicAddress(address)) throw isGiven ? refused(PRIVATE_ADDRESS) : unresolved();
+    this.#requirePort({ protocol, port });
+  }
+
+  #requirePort({ protocol, port }: Pick<URL, "protocol" | "port">): void {
     if (protocol !== "https:" && !this.#rules.allowsHttp) throw refused("only https is let out");
     const number = port === "" ? (protocol === "https:" ? 443 : 80) : Number(port);
     if (!this.#ports.has(number)) throw refused(`port ${number} is not let out (webhooks.allowPorts)`);

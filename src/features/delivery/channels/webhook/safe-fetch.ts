@@ -9,7 +9,7 @@ import {
   broken,
   CALL_LIMITS,
   type CallLimits,
-  callLimitsOf,
+  httpLimitsOf,
   late,
   openConnection,
   type TlsOptions,
@@ -193,10 +193,10 @@ export class SafeFetch {
 
 /** With the rules and limits of the configuration. */
 export function safeFetchOf(
-  config: Pick<Config, "env" | "webhooks" | "delivery">,
+  config: Pick<Config, "env" | "webhooks" | "delivery" | "proxy">,
   options: SafeFetchOptions = {},
 ): SafeFetch {
-  const limits = { ...callLimitsOf(config), ...options.limits };
+  const limits = { ...httpLimitsOf(config), ...options.limits };
   return new SafeFetch(new OutsideHosts(outsideRulesOf(config)), { ...options, limits });
 }
 
