@@ -21,6 +21,7 @@ export function stateOf({
   isSnoozed,
   urgency,
 }: Pick<Incident, "state" | "resolvedBy" | "isSnoozed" | "urgency">) {
+  if (state === "resolved" && resolvedBy === "moved") return { text: "moved", tone: "plain" } as const;
   if (state === "resolved" && resolvedBy === "timeout") return { text: "no longer reported", tone: "plain" } as const;
   if (state === "resolved") return { text: "resolved", tone: "ok" } as const;
   if (isSnoozed) return { text: "snoozed", tone: "plain" } as const;

@@ -81,6 +81,7 @@ const TONES: Readonly<Record<string, AccentTone>> = {
   ...{ "wait-shortened": "warn", "looked-again": "warn", "webhook-shortened": "warn", late: "warn" },
   ...{ unacknowledged: "warn", "ack-expired": "warn", unsnoozed: "warn", "snooze-ended": "warn", escalated: "warn" },
   ...{ "responders-added": "info", "alerts-resolved": "info", "some-resolved": "info", read: "info", note: "info" },
+  ...{ "severity-raised": "bad", "steps-restarted": "warn", "severity-fell": "info", "alerts-moved": "info" },
   ...{ notified: "accent", "contact-notified": "accent", acknowledged: "ok" },
 };
 
@@ -88,7 +89,7 @@ const TONES: Readonly<Record<string, AccentTone>> = {
 const TONE_OF_OUTCOME: Readonly<Record<string, AccentTone>> = { delivered: "accent", failed: "bad", trying: "warn" };
 
 function toneOf(kind: string, { by, reason, outcome }: LogData): AccentTone {
-  if (kind === "resolved") return by === "timeout" ? "warn" : "ok";
+  if (kind === "resolved") return by === "timeout" || by === "moved" ? "warn" : "ok";
   if (kind === "notified" && reason === "resolved") return "ok";
   return TONES[kind] ?? TONE_OF_OUTCOME[outcome?.outcome ?? ""] ?? "plain";
 }

@@ -187,6 +187,7 @@ export function policiesChanged(
   warningNotices.policiesChanged(projectIds);
   for (const projectId of projectIds) {
     incidents.reconsider(projectId);
+    incidents.reroute(projectId);
     pages.retryNow(({ owner }) => owner === `project ${projectId}`);
   }
   incidents.tryUnreached(({ projectId }) => projectIds.includes(projectId));

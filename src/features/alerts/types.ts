@@ -82,9 +82,11 @@ export interface AlertView extends Readonly<Pick<AlertRow, SharedMember>> {
 export type TransitionReason = "input" | "held" | "timeout" | "person" | "signal";
 
 export interface Transition {
-  /** `changed`: labels or severity differ, so that routes may differ. */
+  /** `changed`: labels or severity differ, or the routing does, so that routes may differ. */
   readonly kind: "opened" | "resolved" | "changed";
   readonly alert: AlertView;
+  /** Of a changed alert: as it was. */
+  readonly before?: AlertView;
   readonly reason: TransitionReason;
   /** The incident does not wait for its group interval. */
   readonly isAtOnce: boolean;

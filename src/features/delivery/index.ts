@@ -40,6 +40,6 @@ export {
   type Place,
 } from "./pages/page.ts";
 export { type PageFacts, type PersonWay, targetKey } from "./pages/people.ts";
-export { deletePages, notAccepted } from "./pages/store.ts";
+export { type AcceptedSpan, acceptedSpans, deletePages, notAccepted } from "./pages/store.ts";
 export { namesOfWays } from "./pages/way-names.ts";
 export { quietUntil } from "./preferences.ts";

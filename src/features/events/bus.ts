@@ -37,7 +37,7 @@ export class IngestService {
   /**
    * Stores an event; resolves when it is on disk. @param finish a running job to complete in the
    * same commit.
-   * @throws VALIDATION_FAILED, ID_CONFLICT, OVERLOADED, STORAGE_FULL
+   * @throws VALIDATION_FAILED, ID_CONFLICT, ID_TAKEN, OVERLOADED, STORAGE_FULL
    */
   async ingest(event: InternalEvent, finish?: JobFinish): Promise<{ id: string; seq: number }> {
     const { correlationId, projectId, ...envelope } = event;
@@ -59,9 +59,9 @@ export class IngestService {
       this.#pipeline.accept(incoming, {
         isAbandoned: false,
         hasRows: finish !== undefined,
-        rowsFor: ([result]) => (finish && result?.status !== "conflict" ? { finish } : {}),
+        rowsFor: ([result]) => (finish && result && "seq" in result ? { finish } : {}),
         settled: (_event, result) =>
-          result.status === "conflict" ? reject(idConflict()) : resolve({ id: result.id, seq: result.seq }),
+          "seq" in result ? resolve({ id: result.id, seq: result.seq }) : reject(idConflict(result.status)),
         failed: (_event, error) => reject(error),
       });
     });
@@ -96,8 +96,11 @@ export class IngestService {
   }
 }
 
-export function idConflict(): PrismError {
-  return new PrismError("ID_CONFLICT", "Another project has an event with this id");
+/** The id of an event is not its own. */
+export function idConflict(status: "conflict" | "taken"): PrismError {
+  return status === "taken"
+    ? new PrismError("ID_TAKEN", "Another sender has sent an event with this id; use ids that no one can guess")
+    : new PrismError("ID_CONFLICT", "Another project has an event with this id");
 }
 
 /** Builds an event as ingest would; the type may be omitted. @throws VALIDATION_FAILED */

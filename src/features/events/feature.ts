@@ -124,6 +124,7 @@ function serve(server: FeatureServer, context: EventsContext): void {
       "BATCH_REJECTED",
       "PROJECT_NOT_FOUND",
       "ID_CONFLICT",
+      "ID_TAKEN",
       ...IDEMPOTENCY_ERRORS,
       "OVERLOADED",
       "STORAGE_FULL",

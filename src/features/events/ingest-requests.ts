@@ -5,7 +5,7 @@ import type { Exchange } from "../../http/exchange.ts";
 import type { IdempotentRequest } from "../../http/idempotency.ts";
 import type { EventResult, IncomingEvent } from "../rules/index.ts";
 import { idConflict } from "./bus.ts";
-import type { EventOwner, EventPipeline, OwnerRows } from "./pipeline/pipeline.ts";
+import type { EventOwner, EventPipeline, OwnerRows, RowInsert } from "./pipeline/pipeline.ts";
 import { type BatchItem, type ItemError, itemError } from "./pipeline/read-events.ts";
 import type { EventsContext } from "./service.ts";
 
@@ -33,6 +33,20 @@ export function endIdempotent(
   if (idempotent) idempotency.end(idempotent);
 }
 
+const INSERT_SENDERS = `insert or replace into event_senders (eventSeq, sender) select value ->> 0, value ->> 1 from json_each(?)`;
+
+/** Rows for the senders of new events whose ids they chose. */
+function senderRows(events: readonly (readonly [EventResult, sender: string | null])[]): readonly RowInsert[] {
+  return events.flatMap(([result, sender]) =>
+    result.status === "accepted" && sender !== null ? { sql: INSERT_SENDERS, row: [result.seq, sender] } : [],
+  );
+}
+
+/** The sender of events: all credentials of a user are one. */
+export function senderOf(principal: Principal): string {
+  return principal.kind === "apiKey" ? principal.key : (principal.userId ?? principal.key);
+}
+
 /** A request with one event: answered when the event is on disk. */
 export class SingleIngest implements EventOwner {
   readonly isAbandoned = false;
@@ -40,20 +54,25 @@ export class SingleIngest implements EventOwner {
   readonly #context: AnswerContext;
   readonly #request: IngestRequest;
 
-  constructor(context: AnswerContext, request: IngestRequest) {
+  readonly #sender: string | null;
+
+  constructor(context: AnswerContext, request: IngestRequest, { sender }: IncomingEvent) {
     this.#context = context;
     this.#request = request;
-    this.hasRows = request.idempotent !== null;
+    this.#sender = sender;
+    this.hasRows = request.idempotent !== null || sender !== null;
   }
 
   rowsFor([result]: readonly EventResult[]): OwnerRows {
     const { idempotent } = this.#request;
-    if (!idempotent || !result || result.status === "conflict") return {};
-    return { idempotency: this.#context.idempotency.row(idempotent, 202, this.#body(result)) };
+    if (!result || !("seq" in result)) return {};
+    const inserts = senderRows([[result, this.#sender]]);
+    if (!idempotent) return { inserts };
+    return { inserts, idempotency: this.#context.idempotency.row(idempotent, 202, this.#body(result)) };
   }
 
   settled(_event: IncomingEvent, result: EventResult): void {
-    if (result.status === "conflict") return this.failed(_event, idConflict());
+    if (!("seq" in result)) return this.failed(_event, idConflict(result.status));
     endIdempotent(this.#context, this.#request);
     this.#request.exchange.sendJsonFast(202, this.#body(result));
   }
@@ -64,7 +83,7 @@ export class SingleIngest implements EventOwner {
   }
 
   /** Ids and times need no escaping. */
-  #body(result: Exclude<EventResult, { status: "conflict" }>): string {
+  #body(result: Extract<EventResult, { seq: number }>): string {
     const receivedAt = toRfc3339(this.#request.receivedAt);
     return `{"id":"${result.id}","seq":${result.seq},"status":"${result.status}","receivedAt":"${receivedAt}"}`;
   }
@@ -101,7 +120,7 @@ export class BatchIngest implements EventOwner {
     this.#context = context;
     this.#request = request;
     this.#wantsAllResults = wantsAllResults;
-    this.hasRows = request.idempotent !== null;
+    this.hasRows = request.idempotent !== null || items.some((item) => !("code" in item) && item.sender !== null);
     const itemsDone = request.idempotent?.itemsDone ?? 0;
     this.#results = items.map((item, index): ItemResult => {
       if ("code" in item) return { index, status: "rejected", error: item };
@@ -122,6 +141,12 @@ export class BatchIngest implements EventOwner {
 
   /** Called for each slice, in order; the answer is known when the last event has its number. */
   rowsFor(results: readonly EventResult[]): OwnerRows {
+    const from = this.#numbered;
+    const inserts = senderRows(results.map((result, at) => [result, this.#events[from + at]?.sender ?? null]));
+    return { inserts, ...this.#idempotencyRow(results) };
+  }
+
+  #idempotencyRow(results: readonly EventResult[]): OwnerRows {
     for (const result of results) this.#note(this.#numbered++, result);
     const { idempotency } = this.#context;
     const { idempotent } = this.#request;
@@ -148,8 +173,8 @@ export class BatchIngest implements EventOwner {
 
   #note(at: number, result: EventResult): void {
     const index = this.#indexes[at] as number;
-    if (result.status === "conflict") {
-      this.#results[index] = { index, status: "rejected", error: itemError(idConflict()) };
+    if (!("seq" in result)) {
+      this.#results[index] = { index, status: "rejected", error: itemError(idConflict(result.status)) };
       return;
     }
     this.#results[index] = { index, id: result.id, status: result.status };

@@ -12,7 +12,7 @@ import { ANSWERS_LATER, type Awaitable, Reply, type RouteAnswer } from "../../ht
 import { SURE_BYTES } from "../../http/work-budget.ts";
 import { EVENT_OVERHEAD_BYTES, type IncomingEvent } from "../rules/index.ts";
 import { foreignEvents } from "./foreign-bodies.ts";
-import { BatchIngest, endIdempotent, type IngestRequest, SingleIngest } from "./ingest-requests.ts";
+import { BatchIngest, endIdempotent, type IngestRequest, SingleIngest, senderOf } from "./ingest-requests.ts";
 import type { EventPipeline } from "./pipeline/pipeline.ts";
 import { FREE_MEMBERS } from "./pipeline/plain-event.ts";
 import { arrayElements, ndjsonLines, readBatch, readEventText, requireItemLength } from "./pipeline/read-events.ts";
@@ -103,7 +103,7 @@ function receiveSingle(context: IngestContext, request: IngestRequest, text: str
   pipeline.requireRoom(event.bytes);
   request.exchange.madeCorrelationId = event.correlationId;
   request.exchange.releaseHead();
-  pipeline.accept(event, new SingleIngest(context, request));
+  pipeline.accept(event, new SingleIngest(context, request, event));
   return ANSWERS_LATER;
 }
 
@@ -155,7 +155,7 @@ function readItem(context: EventsContext, request: IngestRequest, text: string, 
   const { projects, config } = context;
   const { principal, exchange, receivedAt, isAscii } = request;
   requireItemLength(text, config.ingest);
-  return readEventText(
+  const event = readEventText(
     text,
     {
       receivedAt,
@@ -172,6 +172,8 @@ function readItem(context: EventsContext, request: IngestRequest, text: string, 
     config.ingest,
     (members) => chargeMembers(context, request, members),
   );
+  if (event.isGivenId) event.sender = senderOf(principal);
+  return event;
 }
 
 /** An event of very many members is charged before it is parsed. @throws WORK_LIMITED */

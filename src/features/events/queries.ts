@@ -241,6 +241,7 @@ export async function removeEvents(trx: Trx, projectId: string, seqs: readonly n
   await trx.deleteFrom("event_failures").where("eventSeq", "in", seqs).execute();
   await trx.deleteFrom("receiver_events").where("eventSeq", "in", seqs).execute();
   await trx.deleteFrom("event_slices").where("eventSeq", "in", seqs).execute();
+  await trx.deleteFrom("event_senders").where("eventSeq", "in", seqs).execute();
   await trx.deleteFrom("events").where("seq", "in", seqs).execute();
   // If the clock was set back, an event in between may have been received later and stays.
   let from = first - 1;

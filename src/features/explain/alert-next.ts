@@ -116,6 +116,7 @@ function forecastText({ action, everyMs }: Forecast, names: NameLookup): string 
   switch (action.kind) {
     case "renotify":
       if (action.reason === "repeat") return "If no one acknowledges it, those notified before are notified again.";
+      if (action.reason === "severity-raised") return "Those notified before are notified that it got worse.";
       return `Those notified before are notified${action.reason === "resolved" ? " of its end" : " of the new alert"}.`;
     case "webhook":
       return `Step ${action.step + 1} calls its webhook.`;

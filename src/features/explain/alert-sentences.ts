@@ -83,8 +83,11 @@ export interface LogData {
   readonly channel?: string;
   readonly error?: string | null;
   readonly level?: string;
-  readonly from?: number;
-  readonly to?: number;
+  readonly from?: number | string | null;
+  readonly to?: number | string | null;
+  /** Why the steps start again, and what that ended. */
+  readonly endedBy?: string;
+  readonly paused?: string;
   readonly outcome?: NoticeOutcome;
   readonly outcomes?: readonly NoticeOutcome[];
   readonly rounds?: number;
@@ -142,6 +145,7 @@ export function withheldBy({ silencedBy, inhibitedBy, mutedBy }: NonNullable<Ale
 
 const NOTICES: Readonly<Record<string, string>> = {
   "new-alerts": "Because further alerts joined",
+  "severity-raised": "Because it got worse",
   repeat: "Because no one acknowledged it",
   resolved: "It is resolved: everyone notified before",
   "silent-source": "Because the source of another incident is silent",
@@ -160,9 +164,13 @@ const CLOSED_BY: Readonly<Record<string, string>> = {
   timeout: "its alerts timed out, as their source did not repeat them",
   auto: "the policy resolves it after this time",
   policy: "a step of the policy resolves it",
+  moved: "its alerts have another route",
 };
 
 type Sentence = (data: LogData, who: readonly Part[]) => readonly Part[];
+
+const severityText = ({ alerts = 1, from, to }: LogData): string =>
+  `${alerts === 1 ? "the severity" : `the severity of ${alertsText(alerts)}`} ${from ? `from ${from} ` : ""}to ${to ?? "none"}`;
 
 const alertsText = (count = 1): string => countText(count, "alert");
 
@@ -182,6 +190,12 @@ const SENTENCES: Readonly<Record<string, Sentence>> = {
       `${timedOut === 0 ? "Alerts were resolved" : `${alertsText(timedOut)} timed out${others}`}; ${firing} fire now.`,
     ];
   },
+  "severity-raised": (data) => [`Its source raised ${severityText(data)}.`],
+  "severity-fell": (data) => [`Its source lowered ${severityText(data)}.`],
+  "alerts-moved": ({ alerts, firing }) => [`${alertsText(alerts)} moved to another route; ${firing} fire here now.`],
+  "steps-restarted": ({ paused }) => [
+    `${paused === undefined ? "It" : `It was ${paused}, and`} got worse: the steps start again.`,
+  ],
   "some-resolved": ({ alerts, firing }) => [
     `${alertsText(alerts)} of those notified ended; ${firing} still fire. Only webhooks report that.`,
   ],
@@ -232,7 +246,7 @@ const SENTENCES: Readonly<Record<string, Sentence>> = {
     return say`${notice} counts as failed${error ? `: ${error}` : ""}. Prism keeps trying.`;
   },
   "wait-shortened": ({ from = 0, to = 0 }) =>
-    say`No one was reached: the next step runs at ${time(to)} instead of ${time(from)}.`,
+    say`No one was reached: the next step runs at ${time(to ?? 0)} instead of ${time(from ?? 0)}.`,
   "looked-again": () => ["No one was reached so far: the targets of the executed steps are notified again."],
   unreachable: () => ["No one can be reached: no person of the project, and no administrator, has a way that works."],
   fallback: ({ level, users = [], count, ways = [] }) =>
@@ -254,8 +268,11 @@ const SENTENCES: Readonly<Record<string, Sentence>> = {
       `${otherwise === "hold" ? "waits" : "is passed over"}.`,
   ],
   exhausted: () => ["All rounds of the policy are over, and no one acknowledged it."],
-  resolved: ({ by = "" }, who) =>
-    say`${by === "timeout" ? "No longer reported" : "Resolved"}: ${CLOSED_BY[by] ?? ["by ", who.length > 0 ? who : user(by)]}.`,
+  resolved: ({ by = "", incidentId, number }, who) => {
+    if (by === "moved" && incidentId !== undefined)
+      return say`Moved to ${{ ref: "incident", id: incidentId, more: `#${number}` }}: ${CLOSED_BY["moved"] ?? ""}.`;
+    return say`${by === "timeout" ? "No longer reported" : "Resolved"}: ${CLOSED_BY[by] ?? ["by ", who.length > 0 ? who : user(by)]}.`;
+  },
   note: ({ text = "" }, who) => say`${who} noted: ${said(text)}`,
 };
 

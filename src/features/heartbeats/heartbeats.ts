@@ -356,6 +356,15 @@ export class Heartbeats {
     await this.alert(trx, flipped);
   }
 
+  /** The alert of a heartbeat that is down gets its severity and labels. */
+  async changeAlert(trx: Trx, row: HeartbeatRow): Promise<void> {
+    const now = this.#parts.wall.now();
+    const flip = { from: "up", to: "down", at: now, reason: "timeout" } as const;
+    // What it reported when it went down stays.
+    const { annotations: _, ...input } = alertInput(row, flip, "open", now);
+    await this.#parts.submitAlerts([input], { trx });
+  }
+
   /** Opens or resolves the alerts of flips. */
   async alert(trx: Trx, flipped: readonly Flipped[]): Promise<void> {
     const inputs: AlertInput[] = [];

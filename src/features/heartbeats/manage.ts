@@ -77,9 +77,17 @@ export async function updateHeartbeat(
     noteFeed(trx, row, changes.fedBy);
   }
   const next = await heartbeats.store(trx, row, null, { ...changes, version: row.version + 1, updatedAt: now });
+  if (next.status === "down" && changesAlert(row, next)) await heartbeats.changeAlert(trx, next);
   const metadata = { changed: Object.keys(changes).sort() };
   await audit.record({ action: "heartbeat.update", resourceType: "heartbeat", resourceId: row.id, metadata }, { trx });
   return next;
+}
+
+const OF_ALERT = ["severity", "labels", "channels", "name", "slug", "tags"] as const;
+
+/** Whether its alert has another severity, or other labels. */
+function changesAlert(row: HeartbeatRow, next: HeartbeatRow): boolean {
+  return OF_ALERT.some((column) => row[column] !== next[column]);
 }
 
 /** A heartbeat that is down is resolved by its end. */

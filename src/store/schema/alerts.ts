@@ -281,6 +281,13 @@ export interface AlertTables {
     addedAt: number;
     firingNotifiedAt: number | null;
     resolvedNotifiedAt: number | null;
+    /** The highest severity that was told of it, and when. */
+    severity: "critical" | "error" | "warning" | "info" | null;
+    severityAt: number | null;
+    /** Its route is another one since then: here it has ended. */
+    leftAt: number | null;
+    /** JSON: labels by which webhooks have named it before. */
+    former: string | null;
   };
   incident_acks: {
     incidentId: string;

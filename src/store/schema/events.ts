@@ -172,6 +172,11 @@ export interface EventTables {
   events: EventsTable;
   event_failures: EventFailuresTable;
   event_slices: EventSlicesTable;
+  /** The senders of events whose ids they chose. */
+  event_senders: {
+    eventSeq: number;
+    sender: string;
+  };
   event_consumers: {
     name: string;
     cursor: number;

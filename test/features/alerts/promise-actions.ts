@@ -10,6 +10,9 @@ export type WayName = (typeof WAYS)[number];
 
 /** A is muted by an interval, B inhibits C. */
 export const NAMES = ["A", "B", "C"] as const;
+/** Severities, from the highest. */
+export const LEVELS = ["critical", "error", "warning", "info"] as const;
+export type Level = (typeof LEVELS)[number];
 /** The route of alerts of this name opens no incidents. */
 export const LISTED = "listed";
 
@@ -18,6 +21,8 @@ export type Action =
       readonly do: "fire" | "resolve" | "flap" | "ack" | "unack" | "snooze" | "silence" | "unsilence";
       readonly name: string;
     }
+  | { readonly do: "rate"; readonly name: string; readonly level: Level }
+  | { readonly do: "route"; readonly isOther: boolean }
   | { readonly do: "down" | "up" | "hang"; readonly way: WayName }
   | { readonly do: "busy"; readonly way: WayName; readonly seconds: number }
   | { readonly do: "leave" | "return" | "connect" | "disconnect" | "full"; readonly who: Person }
@@ -72,6 +77,8 @@ const actions = fc.array(
     { weight: 5, arbitrary: fc.record({ do: oneOf("fire", "fire", "fire", "resolve", "flap"), name }) },
     { weight: 3, arbitrary: fc.record({ do: oneOf("ack", "unack", "snooze", "silence", "unsilence"), name }) },
     { weight: 1, arbitrary: fc.record({ do: oneOf("fire", "resolve"), name: oneOf(LISTED) }) },
+    { weight: 6, arbitrary: fc.record({ do: oneOf("rate"), name, level: oneOf(...LEVELS) }) },
+    { weight: 1, arbitrary: fc.record({ do: oneOf("route"), isOther: fc.boolean() }) },
     { weight: 6, arbitrary: fc.record({ do: oneOf("down", "down", "up", "up", "hang"), way }) },
     { weight: 2, arbitrary: fc.record({ do: oneOf("busy"), way, seconds: oneOf(1, 20, 29, 45, 300) }) },
     { weight: 3, arbitrary: fc.record({ do: oneOf("leave", "leave", "return", "connect", "disconnect"), who }) },

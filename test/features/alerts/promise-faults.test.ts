@@ -113,6 +113,18 @@ const FAULTS: readonly Fault[] = [
     },
   },
   {
+    name: "PAGES 4a: a severity that rises is a state and no news",
+    history: [fire("A"), pass(2), { do: "ack", name: "A" }, { do: "rate", name: "A", level: "critical" }, pass(3)],
+    noticed: /A got worse, and these were not told/,
+    seed(replace) {
+      const done = replace(IncidentWork, "done", function (this: IncidentWork): Turn {
+        const { actions, ...turn } = done.call(this);
+        if (turn.raised === null) return { ...turn, actions };
+        return { ...turn, actions: actions.filter(({ kind }) => kind !== "renotify" && kind !== "page") };
+      });
+    },
+  },
+  {
     name: "PAGES 6: a person with the app open is not paged",
     history: [{ do: "connect", who: "ann" }, fire("A")],
     noticed: /not sent at once: A to ann/,

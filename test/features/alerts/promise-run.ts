@@ -7,7 +7,8 @@ import { CALL_EVERY_MS } from "../../../src/features/delivery/emergency/emergenc
 import type { PageRow } from "../../../src/features/delivery/pages/page.ts";
 import { worldOf } from "./book/support.ts";
 import { MINUTE } from "./incidents/support.ts";
-import { type Action, PEOPLE, type Person, WAYS, type WayName } from "./promise-actions.ts";
+import { type Action, type Level, PEOPLE, type Person, WAYS, type WayName } from "./promise-actions.ts";
+import { Rises } from "./promise-rises.ts";
 import { AFTER_MS, PromiseSite, REPEAT_MS } from "./promise-site.ts";
 import type { Way } from "./promise-ways.ts";
 
@@ -35,7 +36,7 @@ interface LogRow {
 
 /** Changes of an incident after which earlier notices are not owed any more. */
 const ANEW: ReadonlySet<string> = new Set([
-  ...["acknowledged", "unacknowledged", "ack-expired", "snoozed", "unsnoozed", "snooze-ended"],
+  ...["acknowledged", "unacknowledged", "ack-expired", "snoozed", "unsnoozed", "snooze-ended", "steps-restarted"],
 ]);
 const TO_PEOPLE: ReadonlySet<string> = new Set(["notified", "fallback", "contact-notified"]);
 
@@ -46,6 +47,8 @@ export class PromiseRun {
   readonly #firing = new Set<string>();
   readonly #silences = new Map<string, string>();
   readonly #away = new Set<Person>();
+  readonly #levels = new Map<string, Level>();
+  readonly #rises: Rises;
   #onCall: Person | null = null;
   /** Since when a person could have been reached of an incident, in elapsed time. */
   #ableSince: ReadonlyMap<string, number> = new Map();
@@ -58,6 +61,7 @@ export class PromiseRun {
 
   private constructor(site: PromiseSite, patienceMs: number) {
     this.site = site;
+    this.#rises = new Rises(site);
     this.#patienceMs = patienceMs;
   }
 
@@ -110,6 +114,11 @@ export class PromiseRun {
         return this.#fire(action.name);
       case "storm":
         return this.#storm(action.alerts);
+      case "rate":
+        return this.#rate(action.name, action.level);
+      case "route":
+        this.#rises.forget("C");
+        return site.setRoute(action.isOther);
       case "ack":
         return this.#change(action.name, "acknowledge", {});
       case "unack":
@@ -154,10 +163,23 @@ export class PromiseRun {
   async #fire(name: string): Promise<void> {
     if (this.#firing.has(name)) return;
     this.#firing.add(name);
-    await this.site.world.fire(name);
+    this.#rises.forget(name);
+    await this.site.world.fire(name, { severity: this.#levels.get(name) ?? "warning" });
+  }
+
+  /** Its source reports it with another severity. */
+  async #rate(name: string, level: Level): Promise<void> {
+    this.#levels.set(name, level);
+    if (!this.#firing.has(name)) return;
+    const { world } = this.site;
+    await this.#rises.before(name, level);
+    const { input, alerts } = worldOf(world.prism, world.clock);
+    await alerts().submit([input(name, { severity: level })]);
+    await world.incidents.check();
   }
 
   async #resolve(name: string): Promise<void> {
+    this.#rises.forget(name);
     if (this.#firing.delete(name)) await this.site.world.resolveAlert(name);
   }
 
@@ -195,6 +217,7 @@ export class PromiseRun {
   async #setAway(who: Person, isAway: boolean): Promise<void> {
     if (isAway) this.#away.add(who);
     else this.#away.delete(who);
+    this.#rises.forgetPerson(this.site.id(who));
     if (isAway) this.site.disconnect(who);
     await this.site.setActive(who, !isAway);
   }
@@ -217,6 +240,7 @@ export class PromiseRun {
     const { prism, clock } = world;
     await this.#settle(after);
     await this.#idle();
+    this.#rises.delay(2 * MINUTE);
     const way = ways[who];
     const open = world.db.read.selectFrom("pages").select("id").where("userId", "=", this.site.id(who));
     const rows = this.#away.has(who) ? [] : await open.where("endedAt", "is", null).execute();
@@ -382,6 +406,7 @@ export class PromiseRun {
       const dueMs = Math.min(...times) - clock.now();
       assert.ok(dueMs <= limit, `${after}: ${title} is looked at again in ${dueMs} ms only`);
     }
+    await this.#rises.check(after);
     await this.#checkAble(after);
     await this.#checkClaims(after);
   }

@@ -24,6 +24,7 @@ export class PromiseSite {
   #ids: Readonly<Record<string, string>> = {};
   #override: string | null = null;
   #isMuted = false;
+  #isOther = false;
 
   private constructor(world: IncidentWorld, ways: Readonly<Record<WayName, Way>>, calls: readonly CallBody[]) {
     this.world = world;
@@ -100,6 +101,12 @@ export class PromiseSite {
     return true;
   }
 
+  /** Whether alerts of the name C have a policy of their own. */
+  async setRoute(isOther: boolean): Promise<void> {
+    this.#isOther = isOther;
+    await this.setMuted(this.#isMuted);
+  }
+
   async setMuted(isMuted: boolean): Promise<void> {
     this.#isMuted = isMuted;
     const { version } = (await this.world.prism.get<{ version: number }>("/api/v1/routes")).body;
@@ -109,6 +116,7 @@ export class PromiseSite {
         { matchers: ['team="room"'], policy: "Room" },
         { matchers: [`alertname="${LISTED}"`], policy: "Listed" },
         { matchers: ['alertname="A"'], muteIntervals: ["muted"] },
+        ...(this.#isOther ? [{ matchers: ['alertname="C"'], policy: "Other" }] : []),
       ],
     };
     const timeIntervals = [{ name: "muted", intervals: [isMuted ? {} : { years: ["1999"] }] }];
@@ -177,6 +185,7 @@ export class PromiseSite {
     const page = { name: "Page", steps: [{ type: "notify", users: ["ann"] }] };
     ids["policy"] = await made(prism.post("/api/v1/policies", page));
     await made(prism.post("/api/v1/policies", { name: "Room", steps: [{ type: "channel", id: ids["room"] }] }));
+    await made(prism.post("/api/v1/policies", { name: "Other", steps: [{ type: "notify", users: ["ann", "bob"] }] }));
     await made(prism.post("/api/v1/policies", { name: "Listed", steps: [], opensIncidents: false }));
     this.#ids = ids;
     await this.setMuted(false);

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { StoredBatch as Batch } from "../../../src/client/api-types.gen.ts";
 import { uuidv7 } from "../../../src/core/ids.ts";
-import { makeProject } from "../../helpers/people.ts";
-import { startPrism } from "../../helpers/prism.ts";
+import { makeProject, makeUser } from "../../helpers/people.ts";
+import { answered, startPrism } from "../../helpers/prism.ts";
 import { keepsPromise } from "../../helpers/promise.ts";
 import { countOf, rowsOf, scalarOf } from "../../helpers/tables.ts";
 import { rowsWith } from "../../helpers/values.ts";
@@ -142,4 +142,45 @@ test("duplicates are known after a restart, and numbers go on", async (t) => {
   const next = await prism.post<Single>("/api/v1/events", { type: "a" });
   assert.equal(next.body.seq, first.body.seq + 1);
   assert.equal(scalarOf(prism, "select min(seq) from events"), 1, "the first event is number 1");
+});
+
+test("an id that another sender has used is taken; all credentials of a user are one sender", async (t) => {
+  const prism = await startPrism(t);
+  const shop = await makeProject(prism, "shop");
+  const second = await answered(
+    201,
+    prism.post<{ key: string }>(`/api/v1/projects/${shop.id}/keys`, { name: "second" }),
+  );
+  const id = uuidv7();
+  const first = await prism.post<Single>("/api/v1/events", { type: "a", id }, { apiKey: shop.apiKey });
+  assert.equal(first.body.status, "accepted");
+  const again = await prism.post<Single>("/api/v1/events", { type: "a", id }, { apiKey: shop.apiKey });
+  assert.deepEqual([again.status, again.body.status], [202, "duplicate"]);
+  const other = await prism.post<Single>("/api/v1/events", { type: "b", id }, { apiKey: second.body.key });
+  assert.deepEqual([other.status, other.body.error?.code], [409, "ID_TAKEN"]);
+  const batch = await prism.post<Batch>("/api/v1/events", [{ type: "b", id }, { type: "b" }], {
+    apiKey: second.body.key,
+  });
+  assert.deepEqual(
+    batch.body.results.map(({ status, error }) => error?.code ?? status),
+    ["ID_TAKEN", "accepted"],
+  );
+  // Both in one request, before either is stored.
+  const own = uuidv7();
+  const both = await Promise.all([
+    prism.post<Single>("/api/v1/events", { type: "c", id: own }, { apiKey: shop.apiKey }),
+    prism.post<Single>("/api/v1/events", { type: "c", id: own }, { apiKey: second.body.key }),
+  ]);
+  assert.deepEqual(both.map(({ status }) => status).sort(), [202, 409]);
+  const [ann, bob] = [await makeUser(prism, "ann", ["User"]), await makeUser(prism, "bob", ["User"])];
+  const mine = { type: "d", id: uuidv7() };
+  assert.equal((await prism.post<Single>("/api/v1/events", mine, { token: ann.token })).body.status, "accepted");
+  assert.equal((await prism.post<Single>("/api/v1/events", mine, { token: bob.token })).status, 409);
+  const scopes = { name: "t", scopes: ["events:write"] };
+  const token = await answered(
+    201,
+    prism.post<{ token: string }>("/api/v1/users/me/tokens", scopes, { token: ann.token }),
+  );
+  const byToken = await prism.post<Single>("/api/v1/events", mine, { token: token.body.token });
+  assert.deepEqual([byToken.status, byToken.body.status], [202, "duplicate"]);
 });

@@ -22,6 +22,7 @@ const NOTE = ["--note <text>", "text for the timeline"] as const;
 
 function stateOf({ state, resolvedBy, isSnoozed }: Incident): string {
   if (resolvedBy === "timeout") return "not reported";
+  if (resolvedBy === "moved") return "moved";
   return isSnoozed && state !== "resolved" ? "snoozed" : state;
 }
 

@@ -7,7 +7,7 @@ import { labelRecord } from "../model/labels.ts";
 import type { AlertOutcome, AlertRow, AlertView, JoinIncidents, Transition, TransitionReason } from "../types.ts";
 import { type AlertBook, type Repetition, StoredAlert } from "./alert-book.ts";
 import { deleteAlert, insertAlerts, replaceAlerts } from "./alert-rows.ts";
-import { type AlertVerdict, timesAfter, verdictOn } from "./decide.ts";
+import { type AlertVerdict, isForeign, timesAfter, verdictOn } from "./decide.ts";
 import type { CheckedInput } from "./normalise.ts";
 
 interface TransactionParts {
@@ -69,9 +69,10 @@ export class AlertTransaction {
       this.#parts.repeated(known, repetition);
       return { verdict, alert: known };
     }
+    const before = verdict === "change" ? known.copy() : known;
     const draft = this.#draftOf(known);
     draft.alert.repeat(repetition);
-    if (verdict === "change") this.#change(draft, input, reason);
+    if (verdict === "change") this.#change(draft, before, input, reason);
     else if (verdict === "resolve") this.#resolve(draft, { reason, isAtOnce: input.isAtOnce });
     else if (verdict === "drop") this.#drop(draft);
     return { verdict, alert: draft.alert };
@@ -158,11 +159,11 @@ export class AlertTransaction {
     return alert;
   }
 
-  #change({ alert }: Draft, input: CheckedInput, reason: TransitionReason): void {
+  #change({ alert }: Draft, before: AlertView, input: CheckedInput, reason: TransitionReason): void {
     alert.labelSet = input.labelSet;
     alert.fingerprint = input.fingerprint;
     alert.severity = input.severity;
-    if (alert.state === "firing") this.#transition("changed", alert, reason, false);
+    if (alert.state === "firing") this.#transition("changed", alert, reason, false, before);
   }
 
   #resolve(draft: Draft, { reason, isAtOnce }: Ending): void {
@@ -187,9 +188,15 @@ export class AlertTransaction {
     this.#event(alert, { id: alert.id, type: "alert.opened", level, reason });
   }
 
-  #transition(kind: Transition["kind"], alert: StoredAlert, reason: TransitionReason, isAtOnce: boolean): void {
+  #transition(
+    kind: Transition["kind"],
+    alert: StoredAlert,
+    reason: TransitionReason,
+    isAtOnce: boolean,
+    before?: AlertView,
+  ): void {
     // A copy: a later input of the same transaction may change the alert again.
-    this.#transitions.push({ kind, alert: alert.copy(), reason, isAtOnce });
+    this.#transitions.push({ kind, alert: alert.copy(), reason, isAtOnce, ...(before && { before }) });
   }
 
   #event(alert: StoredAlert, event: { id: string; type: OwnEventType; level: Level; reason: TransitionReason }): void {
@@ -256,6 +263,18 @@ function newAlert(input: CheckedInput, now: EpochMs): StoredAlert {
 export function repetitionOf(known: StoredAlert, input: CheckedInput, now: EpochMs): Repetition {
   const { annotations, generatorUrl = known.generatorUrl, sender } = input;
   const { startsAt, endsAt, isTimeoutEnd } = timesAfter(known, input);
+  if (isForeign(known, input)) {
+    const { startsAt: start, annotationsText: texts, generatorUrl: link, lastAt } = known;
+    return {
+      startsAt: start,
+      endsAt,
+      isTimeoutEnd,
+      sender: known.sender,
+      annotations: texts,
+      generatorUrl: link,
+      lastAt,
+    };
+  }
   return {
     startsAt,
     endsAt,

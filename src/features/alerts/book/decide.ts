@@ -1,14 +1,16 @@
 import type { Repetition, StoredAlert } from "./alert-book.ts";
 import type { CheckedInput } from "./normalise.ts";
+import { isSameSender } from "./senders.ts";
 
 /** The state of a live alert when an input for it arrives. */
 export type Known = Readonly<
-  Pick<StoredAlert, "state" | "labelSet" | "severity" | "startsAt" | "endsAt" | "isTimeoutEnd" | "lastAt">
+  Pick<StoredAlert, "state" | "labelSet" | "severity" | "startsAt" | "endsAt" | "isTimeoutEnd" | "lastAt" | "sender">
 >;
 
 /**
  * - `open`, `hold`: a new alert fires, or stays pending first.
- * - `repeat`: a live alert is reported again; with the same labels and severity nothing is stored now.
+ * - `repeat`: a live alert is reported again; with the same labels and severity nothing is stored now. So is each
+ *   input without the right to end it for an alert of another sender: other labels would be an end.
  * - `change`: it is reported with other labels or another severity.
  * - `resolve`, `drop`: a firing alert is over; a pending one has never fired.
  * - `ignore`: what is over was not known, or has been reported again since.
@@ -22,7 +24,12 @@ export function verdictOn(known: Known | null, input: CheckedInput): AlertVerdic
   }
   if (input.resolves && input.reportedAt !== null && input.reportedAt < known.lastAt) return "ignore";
   if (input.resolves) return known.state === "firing" ? "resolve" : "drop";
-  return isSameAlert(known, input) ? "repeat" : "change";
+  return isForeign(known, input) || isSameAlert(known, input) ? "repeat" : "change";
+}
+
+/** The alert is another sender's, and the input may not end it: it only makes the alert last longer. */
+export function isForeign({ sender }: Pick<Known, "sender">, input: CheckedInput): boolean {
+  return !input.mayEnd && !isSameSender(sender, input.sender);
 }
 
 function isSameAlert({ labelSet, severity }: Known, input: CheckedInput): boolean {

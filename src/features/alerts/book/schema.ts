@@ -138,7 +138,7 @@ export const AlertDetails = named(
         number: v.number(),
         title: v.string(),
         state: v.picklist(["open", "acknowledged", "resolved"]),
-        resolvedBy: doc(v.nullable(v.string()), "A user's id, `alerts`, `timeout`, `auto` or `policy`"),
+        resolvedBy: doc(v.nullable(v.string()), "A user's id, `alerts`, `timeout`, `moved`, `auto` or `policy`"),
       }),
     ),
   }),

@@ -4,11 +4,21 @@ import type { Projects } from "../../access/index.ts";
 import type { AlertInput } from "../types.ts";
 import type { StoredAlert } from "./alert-book.ts";
 
-/** The credential of a caller as the sender of alerts, such as `key:<id>` or `token:<id>`. */
+/** The credential of a caller as the sender of alerts: `key:<id>`, `token:<id>:<user>` or `user:<id>`. */
 function senderOf(principal: Principal): string {
   if (principal.kind === "apiKey") return `key:${principal.keyId}`;
-  if (principal.tokenId !== null) return `token:${principal.tokenId}`;
+  if (principal.tokenId !== null) return `token:${principal.tokenId}:${principal.userId}`;
   return principal.key;
+}
+
+/** Whether both are one sender: all tokens of a user are. */
+export function isSameSender(one: string | null, other: string | null): boolean {
+  if (one === other) return true;
+  if (one === null || other === null) return false;
+  const [kind, id, user = kind === "user" ? id : undefined] = one.split(":");
+  const [otherKind, otherId, otherUser = otherKind === "user" ? otherId : undefined] = other.split(":");
+  // Tokens had no user before.
+  return (kind === otherKind && id === otherId) || (user !== undefined && user === otherUser);
 }
 
 /**

@@ -8,6 +8,8 @@ import { appendOwnEvents, type OwnEventDraft } from "../../events/index.ts";
 import type { Withheld } from "../silences/withholding.ts";
 import type { AlertView } from "../types.ts";
 import { holdersOf, type PagedBy } from "./assigned.ts";
+import { lastWithheld } from "./changes/held.ts";
+import type { MovedTo } from "./changes/told.ts";
 import { type ChannelCause, sendToChannel } from "./channel-steps.ts";
 import type { Actor, IncidentParts } from "./context.ts";
 import type { IncidentFacts } from "./facts.ts";
@@ -17,16 +19,7 @@ import { isUnreported } from "./notice-text.ts";
 import { type Notice, notifyAudience, notifyUsers } from "./notices.ts";
 import { afterNotReached, overtakeNotices, unreached } from "./outcomes.ts";
 import { noticeCounts } from "./page-view.ts";
-import {
-  addLog,
-  audienceOf,
-  calledSteps,
-  type LogEntry,
-  lastLog,
-  lastLogSeq,
-  saveIncident,
-  saveTurn,
-} from "./store.ts";
+import { addLog, audienceOf, calledSteps, type LogEntry, lastLogSeq, saveIncident, saveTurn } from "./store.ts";
 import { targetsOf } from "./targets.ts";
 import { type Holds, incidentEvent, noteChanged } from "./view.ts";
 import { hostOf, pageWebhook, strongerOf, webhookOf } from "./webhooks.ts";
@@ -56,7 +49,9 @@ export async function applyTurn(
   options: ApplyOptions,
 ): Promise<IncidentRow> {
   const isSame = turn.actions.length === 0 && isDeepStrictEqual(decidedColumns(row), decidedColumns(turn.incident));
-  if (isSame && turn.firingNotified.length + turn.resolvedNotified.length === 0) return row;
+  const { firingNotified, resolvedNotified, formerNotified, told } = turn;
+  const isTold = firingNotified.length + resolvedNotified.length + formerNotified.length + told.length > 0;
+  if (isSame && !isTold) return row;
   const change = new Change(parts, trx, row, turn, options);
   const { notices } = await change.store();
   const { now, actor } = options;
@@ -106,6 +101,10 @@ class Change {
   readonly #events: OwnEventDraft[] = [];
   /** Webhooks to call, by step: one call for all reasons. */
   readonly #calls = new Map<number, NoticeReason>();
+  /** Steps whose channels were told what got worse. */
+  readonly #toldChannels = new Set<number>();
+  /** Users whom steps of this turn page. */
+  readonly #paged = new Set<string>();
   #log: LogEntry[] = [];
   #notices: number;
 
@@ -125,7 +124,10 @@ class Change {
     const { now, lateSince } = this.#options;
     if (lateSince !== null) this.#log.push({ kind: "late", data: { dueAt: lateSince } });
     await overtakeNotices(this.#parts, this.#trx, this.#before, this.#row, this.#turn.acks);
-    for (const action of this.#turn.actions) await this.#do(action);
+    // Those whom a step pages as well get that notice only.
+    const isLast = (action: Action): boolean => action.kind === "renotify" && action.reason === "severity-raised";
+    for (const action of this.#turn.actions) if (!isLast(action)) await this.#do(action);
+    for (const action of this.#turn.actions) if (isLast(action)) await this.#do(action);
     for (const [step, reason] of this.#calls) await this.#webhook(step, reason);
     await this.#showState();
     this.#writeLog();
@@ -143,7 +145,7 @@ class Change {
       case "webhook":
         return this.#call(action.step, "step");
       case "channel":
-        return this.#channel(action.step, "step");
+        return this.#toldChannels.has(action.step) ? undefined : this.#channel(action.step, "step");
       case "webhooks":
         await this.#webhooks(action.reason);
         return action.reason === "some-resolved" ? undefined : this.#channels(action.reason);
@@ -194,6 +196,7 @@ class Change {
     });
     this.hasPages ||= hasPages;
     this.people += wanted.length;
+    for (const id of wanted) this.#paged.add(id);
     const users100 = wanted.slice(0, LISTED);
     const why = Object.fromEntries(users100.map((id) => [id, through.get(id)]));
     const data = { reason: by ?? "step", ...place, urgency: notify.urgency, users: users100, count: wanted.length };
@@ -232,7 +235,10 @@ class Change {
     // Users who acknowledged work on it: an alert that joins is news for them, a repetition is not.
     const left = new Set(reason === "repeat" ? this.#withoutAcks(users) : users);
     const holders = reason === "resolved" ? null : holdersOf(this.#row.assigned);
-    const wanted = audience.filter(({ userId }) => left.has(userId) && (holders?.has(userId) ?? true));
+    const isToldElsewhere = await this.#toldElsewhere(reason);
+    const wanted = audience.filter(
+      ({ userId }) => left.has(userId) && (holders?.has(userId) ?? true) && !isToldElsewhere(userId),
+    );
     if (wanted.length === 0) return;
     const notice = await this.#notice(reason, urgency, CAUSES[reason]);
     const { now } = this.#options;
@@ -243,6 +249,20 @@ class Change {
     const data = { reason, urgency, users: listed, count: wanted.length, notificationIds, ...end };
     this.#log.push({ kind: "notified", data });
     this.#count(reason, wanted.length);
+  }
+
+  /** Users who have another notice of this turn, or that of the incident to which the alerts have moved. */
+  async #toldElsewhere(reason: NoticeReason): Promise<(userId: string) => boolean> {
+    if (reason === "severity-raised") return (userId) => this.#paged.has(userId);
+    const { movedTo } = this;
+    if (reason !== "resolved" || movedTo === null) return () => false;
+    const there = new Set((await audienceOf(this.#trx, movedTo.id)).map(({ userId }) => userId));
+    return (userId) => there.has(userId);
+  }
+
+  /** The incident that its alerts have moved to, if it ends because of that. */
+  get movedTo(): MovedTo | null {
+    return this.#row.resolvedBy === "moved" ? (this.#options.facts.movedTo ?? null) : null;
   }
 
   async #webhooks(reason: Exclude<NoticeReason, "step">): Promise<void> {
@@ -263,7 +283,10 @@ class Change {
     const found = webhookOf(this.#parts, this.#policy, step);
     if (!found) return;
     const { notifiedAt, steppedAt } = this.#before;
-    const call = { index: step, step: found, reason, now, isFirst: notifiedAt === null && steppedAt === null };
+    const { raised } = this.#turn;
+    const told = { severityBefore: raised?.from ?? null, movedTo: this.movedTo?.number ?? null };
+    const isFirst = notifiedAt === null && steppedAt === null;
+    const call = { index: step, step: found, reason, now, isFirst, ...told };
     const pageId = await pageWebhook(this.#parts, this.#trx, this.#row, call);
     this.hasPages = true;
     this.#log.push({ kind: "webhook", data: { step, reason, format: found.format, host: hostOf(found), pageId } });
@@ -274,7 +297,10 @@ class Change {
   }
 
   async #channels(reason: Exclude<ChannelCause["reason"], "step">): Promise<void> {
-    for (const step of await calledSteps(this.#trx, this.#row.id, "channel")) await this.#channel(step, reason);
+    for (const step of await calledSteps(this.#trx, this.#row.id, "channel")) {
+      if (reason === "severity-raised") this.#toldChannels.add(step);
+      await this.#channel(step, reason);
+    }
   }
 
   async #channel(step: number, reason: ChannelCause["reason"]): Promise<void> {
@@ -299,7 +325,7 @@ class Change {
     const before = this.#before;
     const { state, snoozedUntil } = this.#row;
     const isSame = before.state === state && before.snoozedUntil === snoozedUntil;
-    const isShown = this.#turn.actions.some((each) => each.kind === "webhooks" && each.reason === "resolved");
+    const isShown = this.#turn.actions.some((each) => each.kind === "webhooks" && SHOWS_STATE.has(each.reason));
     if (!isSame && !isShown) await this.#channels("state");
   }
 
@@ -323,9 +349,9 @@ class Change {
       inhibited: Object.fromEntries(inhibited.map((each) => [each.alertId, each.inhibitedBy])),
     };
     const data = { holds, alerts: alertIds.length, alertIds: alertIds.slice(0, LISTED), ...by };
-    const last = await lastLog(this.#trx, this.#row.id, ["withheld", "notified"]);
-    if (last?.kind === "withheld" && isDeepStrictEqual(JSON.parse(last.data), data)) return;
-    this.#log.push({ kind: "withheld", data });
+    // The other holds have rows of their own, which alternate with these.
+    const last = await lastWithheld(this.#trx, this.#row.id, holds);
+    if (last === undefined || !isDeepStrictEqual(JSON.parse(last), data)) this.#log.push({ kind: "withheld", data });
   }
 
   async #notice(
@@ -343,6 +369,8 @@ class Change {
       alerts: isEnd ? await this.#endedAlerts() : this.#shownAlerts(),
       lateSince: this.#options.lateSince,
       resolvedBy: isEnd ? await this.#nameOf(this.#row.resolvedBy) : null,
+      movedTo: isEnd ? (this.movedTo?.number ?? null) : null,
+      raised: this.#turn.raised,
       number: this.#notices,
       step,
     };
@@ -395,7 +423,11 @@ const PAGED: Readonly<Record<PagedBy, string>> = {
   responder: "A person asks you to help",
 };
 
+/** The message of a room shows the state as well. */
+const SHOWS_STATE: ReadonlySet<NoticeReason> = new Set(["resolved", "severity-raised"]);
+
 const CAUSES = {
+  "severity-raised": "It got worse",
   "new-alerts": "Further alerts have joined",
   repeat: "The incident was not acknowledged",
   resolved: "You were notified of it before",

@@ -2,10 +2,11 @@ import type { EpochMs } from "../../../core/clock.ts";
 import type { Trx } from "../../../store/database.ts";
 import { inZone } from "../../delivery/index.ts";
 import { directOf } from "./assigned.ts";
+import { severityOf } from "./changes/severity.ts";
 import type { ChannelStatus, IncidentParts } from "./context.ts";
 import type { IncidentRow } from "./incident.ts";
 import type { NoticeReason } from "./machine.ts";
-import { isUnreported, type NoticeWording, noticeMessage, noticeTitle, severityOf } from "./notice-text.ts";
+import { isUnreported, type NoticeWording, noticeMessage, noticeTitle } from "./notice-text.ts";
 
 /* Steps that send to a channel: one message for each incident and channel, changed with the incident. */
 
@@ -31,7 +32,8 @@ export async function sendToChannel(
   channelId: string,
   { reason, notice, by, now, isRepeated }: ChannelCause,
 ): Promise<string> {
-  const status = statusOf(row, isRepeated);
+  // What got worse is told as such, though a person has acknowledged it.
+  const status = reason === "severity-raised" ? "firing" : statusOf(row, isRepeated);
   const base = publicUrl()?.replace(/\/+$/, "");
   const isOpen = status === "firing" || status === "escalated";
   const ackUrl = isOpen ? await channels().acknowledgeUrl(trx, channelId, row.id, now) : undefined;

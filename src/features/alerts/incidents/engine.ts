@@ -11,6 +11,8 @@ import type { JoinIncidents, Transition } from "../types.ts";
 import { handleDeletedProjects } from "../ways/deleted-projects.ts";
 import { type UnreachedRow, unreachedNow, unreachedSince } from "../ways/unreached.ts";
 import { applyTurn } from "./apply.ts";
+import { heldReader } from "./changes/held.ts";
+import { Rerouting } from "./changes/rerouting.ts";
 import type { Actor, IncidentParts } from "./context.ts";
 import { type DirectPage, insertDirect } from "./direct.ts";
 import { ENDED_BY_PEOPLE, factsOf, factsOfAll, type IncidentFacts, readIncidents } from "./facts.ts";
@@ -20,7 +22,7 @@ import * as machine from "./machine.ts";
 import { handleDelayed } from "./notices.ts";
 import { handleNotReached, pageFollower, reached } from "./outcomes.ts";
 import { addResponders, type Named, reassign, start } from "./responders.ts";
-import { addLog, countEnded, findIncident, heldReader, incidentsWith, saveIncident, settingsOf } from "./store.ts";
+import { addLog, countEnded, findIncident, incidentsWith, saveIncident, settingsOf } from "./store.ts";
 import { turn } from "./turn.ts";
 import { noteChanged } from "./view.ts";
 import { handleWayNotices } from "./way-notices.ts";
@@ -70,6 +72,7 @@ export class Incidents {
   readonly join: JoinIncidents = (trx: Trx, transitions: readonly Transition[], now: EpochMs) =>
     joinTransitions(this.#parts, trx, transitions, now);
   readonly #parts: IncidentParts;
+  readonly #rerouting: Rerouting;
   readonly #due: DueTimes<string>;
   readonly #live = new Map<string, Live>();
   readonly #reconsidered = new Set<string>();
@@ -83,6 +86,7 @@ export class Incidents {
   constructor(parts: IncidentParts) {
     const { clock, log, metrics } = parts;
     this.#parts = parts;
+    this.#rerouting = new Rerouting(parts, this.join);
     this.#due = new DueTimes({
       clock,
       handle: (ids) => this.#handleDue(ids),
@@ -182,6 +186,12 @@ export class Incidents {
         (found) => this.#lookAgain(ids.filter((id) => found.has(id))),
         (error: unknown) => this.#parts.log.error({ err: error }, "cannot find the incidents of silenced alerts"),
       );
+  }
+
+  /** Policies or routes of the project have changed: alerts with another route move to its incidents. */
+  reroute(projectId: string): void {
+    if (this.#isRunning && [...this.#live.values()].some((live) => live.projectId === projectId))
+      this.#rerouting.changed(projectId);
   }
 
   /**
@@ -330,7 +340,9 @@ export class Incidents {
   /** Several in one transaction; one by one if that fails, so that one of them does not hold the others. */
   async #handleDue(ids: readonly string[]): Promise<void> {
     for (let at = 0; at < ids.length; at += TURNS_AT_ONCE) {
-      const some = new Map(ids.slice(at, at + TURNS_AT_ONCE).map((id) => [id, this.#takeAsked(id)]));
+      // The oldest first: what moves from one to another ends before it begins.
+      const sorted = ids.slice(at, at + TURNS_AT_ONCE).sort();
+      const some = new Map(sorted.map((id) => [id, this.#takeAsked(id)]));
       await this.#parts.db
         .write((trx) => this.#handle(trx, some))
         .then(

@@ -4,6 +4,9 @@ import { type ReadDb, rowsOf, rowsOfAll, type Trx } from "../../../store/databas
 import type { AlertSource } from "../../../store/schema.ts";
 import type { RouteSettings } from "../policies/routing.ts";
 import { isWithheld, type Withheld } from "../silences/withholding.ts";
+import { HAS_FORMER } from "./changes/former.ts";
+import { type AlertSeverity, severityNamed } from "./changes/severity.ts";
+import type { MovedTo } from "./changes/told.ts";
 import type { IncidentParts } from "./context.ts";
 import type { IncidentRow } from "./incident.ts";
 import type { Ack, Facts, Member } from "./machine.ts";
@@ -34,6 +37,7 @@ export class IncidentFacts implements Facts {
   readonly members: readonly Member[];
   readonly acks: Facts["acks"];
   readonly leftOut: ReadonlySet<string>;
+  readonly movedTo: MovedTo | undefined;
   readonly #parts: FactParts;
   readonly #row: Pick<IncidentRow, "projectId" | "route">;
   readonly #now: EpochMs;
@@ -42,7 +46,7 @@ export class IncidentFacts implements Facts {
   constructor(
     parts: FactParts,
     row: Pick<IncidentRow, "projectId" | "route">,
-    facts: Pick<Facts, "members" | "acks" | "leftOut">,
+    facts: Pick<Facts, "members" | "acks" | "leftOut" | "movedTo">,
     now: EpochMs,
   ) {
     this.#parts = parts;
@@ -51,6 +55,7 @@ export class IncidentFacts implements Facts {
     this.members = facts.members;
     this.acks = facts.acks;
     this.leftOut = facts.leftOut ?? new Set();
+    this.movedTo = facts.movedTo;
   }
 
   get hasWays(): boolean {
@@ -127,21 +132,23 @@ export async function readIncidents(
   );
 }
 
-type KnownFacts = Required<Pick<Facts, "members" | "acks" | "leftOut">>;
+type KnownFacts = Pick<Facts, "members" | "acks" | "leftOut" | "movedTo">;
 
 function factStatements(ids: readonly string[]): BoundStatement[] {
   const parameters = [JSON.stringify(ids)];
-  return [MEMBERS, ACKS, LEFT_OUT].map((sql) => ({ sql, parameters }));
+  return [MEMBERS, ACKS, LEFT_OUT, MOVED_TO].map((sql) => ({ sql, parameters }));
 }
 
-function knownFacts([memberRows, ackRows, leftOutRows]: readonly unknown[][]): (id: string) => KnownFacts {
+function knownFacts([memberRows, ackRows, leftOutRows, movedRows]: readonly unknown[][]): (id: string) => KnownFacts {
   const members = grouped(memberRows as MemberRow[]);
   const acks = grouped(ackRows as AckRow[]);
   const leftOut = grouped(leftOutRows as LeftOutRow[]);
+  const moved = grouped(movedRows as MovedRow[]);
   return (id) => ({
     members: membersFrom(members.get(id) ?? []),
     acks: acks.get(id) ?? [],
     leftOut: leftOutFrom(leftOut.get(id)),
+    movedTo: movedToFrom(moved.get(id)),
   });
 }
 
@@ -163,19 +170,48 @@ interface MemberRow extends Pick<Member, "alertId" | "addedAt" | "firingNotified
   readonly state: string;
   readonly key: string;
   readonly timedOut: number;
+  readonly severity: string | null;
+  readonly toldSeverity: AlertSeverity | null;
+  readonly leftAt: EpochMs | null;
+  readonly hasFormer: 0 | 1;
 }
 
-const MEMBERS = `select m.incidentId, m.alertId, m.addedAt, m.firingNotifiedAt, m.resolvedNotifiedAt, a.state, a.key, a.timedOut
+const MEMBERS = `select m.incidentId, m.alertId, m.addedAt, m.firingNotifiedAt, m.resolvedNotifiedAt, m.leftAt, a.state, a.key,
+  a.timedOut, a.severity, m.severity as toldSeverity, ${HAS_FORMER} as hasFormer
   from json_each(?) i cross join incident_alerts m on m.incidentId = i.value cross join alerts a on a.id = m.alertId
   order by m.alertId`;
 
 function membersFrom(rows: readonly MemberRow[]): Member[] {
   // Ids grow with time: the last of equal keys counts.
   const newest = new Map(rows.map(({ key, alertId }) => [key, alertId]));
-  return rows.map(({ alertId, addedAt, firingNotifiedAt, resolvedNotifiedAt, state, key, timedOut }) => ({
-    ...{ alertId, addedAt, firingNotifiedAt, resolvedNotifiedAt, isFiring: state === "firing" },
-    hasTimedOut: timedOut === 1 && newest.get(key) === alertId,
+  return rows.map(({ alertId, addedAt, firingNotifiedAt, resolvedNotifiedAt, ...row }) => ({
+    ...{ alertId, addedAt, firingNotifiedAt, resolvedNotifiedAt, toldSeverity: row.toldSeverity },
+    isFiring: row.state === "firing" && row.leftAt === null,
+    hasTimedOut: row.timedOut === 1 && newest.get(row.key) === alertId,
+    severity: severityNamed(row.severity ?? ""),
+    hasLeft: row.state === "firing" && row.leftAt !== null,
+    hasFormer: row.hasFormer === 1,
   }));
+}
+
+interface MovedRow extends Pick<MovedTo, "id" | "number"> {
+  readonly incidentId: string;
+  readonly state: string;
+  readonly lastFlushAt: EpochMs | null;
+  readonly flushAt: EpochMs | null;
+}
+
+const MOVED_TO = `select m.incidentId, i.id, i.number, i.state, i.lastFlushAt, i.flushAt from json_each(?) e
+  cross join incident_alerts m on m.incidentId = e.value and m.leftAt is not null
+  cross join incident_alerts n on n.alertId = m.alertId and n.leftAt is null
+  cross join incidents i on i.id = n.incidentId order by i.state = 'resolved', i.number desc`;
+
+/** The newest unresolved incident that one of the alerts is in. */
+function movedToFrom(rows: readonly MovedRow[] = []): MovedTo | undefined {
+  const [found] = rows;
+  if (!found) return undefined;
+  const { id, number, state, lastFlushAt, flushAt } = found;
+  return { id, number, firstLookAt: state !== "resolved" && lastFlushAt === null ? flushAt : null };
 }
 
 interface AckRow extends Ack {

@@ -9,6 +9,7 @@ import type { StepSettings } from "../policies/policy.ts";
 import type { RouteMatch } from "../policies/routing.ts";
 import type { Withheld } from "../silences/withholding.ts";
 import type { AlertView } from "../types.ts";
+import { namedSeverity } from "./changes/severity.ts";
 import type { IncidentParts } from "./context.ts";
 import { acksOf, type FactParts, IncidentFacts, membersOf } from "./facts.ts";
 import type { Incident, IncidentRow } from "./incident.ts";
@@ -144,6 +145,10 @@ async function tryRoute(parts: ForecastParts, alert: AlertView, match: RouteMatc
     addedAt: now,
     firingNotifiedAt: null,
     resolvedNotifiedAt: null,
+    severity: namedSeverity(alert),
+    toldSeverity: null,
+    hasLeft: false,
+    hasFormer: false,
   };
   const known = {
     members: [...(incident ? await membersOf(db, incident.id) : []), own],
@@ -183,7 +188,13 @@ async function forecast(incident: Incident, facts: Facts, settings: StepSettings
     found.push(...actions);
     if (next.actions.some(isLast)) break;
     const notified = new Set(next.firingNotified);
-    members = members.map((each) => (notified.has(each.alertId) ? { ...each, firingNotifiedAt: at } : each));
+    const told = new Map(next.told.map(({ alertId, severity }) => [alertId, severity]));
+    members = members.map((each) => ({
+      ...each,
+      firingNotifiedAt: notified.has(each.alertId) ? at : each.firingNotifiedAt,
+      toldSeverity: told.get(each.alertId) ?? each.toldSeverity,
+      hasFormer: false,
+    }));
     [current, acks, repeats] = [next.incident, next.acks, repeats || isAgain];
     if (current.reachedAt === null && (await reaches(place, actions)))
       current = { ...current, reachedAt: at, repeatAt: current.repeatAt === null ? null : at + settings.repeatMs };

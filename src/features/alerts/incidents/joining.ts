@@ -8,10 +8,11 @@ import type { PolicyRef } from "../policies/policies.ts";
 import { notifiesPeople, type StepSettings } from "../policies/policy.ts";
 import type { RouteMatch } from "../policies/routing.ts";
 import type { AlertView, Transition } from "../types.ts";
+import { Changes, type Membership, membershipsOf } from "./changes/memberships.ts";
+import { highestSeverity, isHigher, isMoreUrgent, namedSeverity } from "./changes/severity.ts";
 import type { IncidentParts } from "./context.ts";
 import { decidedColumns, type IncidentRow } from "./incident.ts";
-import { joined, memberResolved, opened } from "./machine.ts";
-import { highestSeverity, namedSeverity } from "./notice-text.ts";
+import { joined, memberResolved, opened, worsened } from "./machine.ts";
 import { type TimedOut, timedOut } from "./silent-source.ts";
 import {
   addLog,
@@ -19,7 +20,9 @@ import {
   type EndedMember,
   endedMembers,
   type GroupOfIncident,
+  type LogEntry,
   markNotified,
+  type NewMember,
   nextNumber,
   settingsOf,
   unresolvedIn,
@@ -40,7 +43,9 @@ interface Draft {
   timedOut: number;
   /** The sender whose time-out ended its last alert. */
   silentSender: string | null;
-  readonly members: { alertId: string; firingNotifiedAt: EpochMs | null }[];
+  readonly members: NewMember[];
+  /** Of alerts that are in it already. */
+  readonly changes: Changes;
   /** Alerts of the incident that fire again; read when the first one asks. */
   unreported?: Map<string, EndedMember>;
   readonly continued: string[];
@@ -67,9 +72,8 @@ class Joining {
   /** Firing alerts join the incidents of the routes that take them, or open them. */
   async openAll(transitions: readonly Transition[]): Promise<void> {
     const { policies } = this.#parts;
-    const routed = transitions.map(({ kind, alert }) => ({
-      alert,
-      isChanged: kind === "changed",
+    const routed = transitions.map(({ alert, before }) => ({
+      ...{ alert, before },
       matches: policies.routingOf(alert.projectId).match(alert.labels),
     }));
     const groups = routed.flatMap(({ alert: { projectId }, matches }) =>
@@ -79,13 +83,25 @@ class Joining {
     );
     for (const group of groups) this.#found.set(nameOf(group), null);
     for (const row of await unresolvedIn(this.#trx, groups)) this.#found.set(nameOf(row), row);
-    for (const { alert, isChanged, matches } of routed) await this.open(alert, isChanged, matches);
+    const changed = transitions.flatMap(({ kind, alert }) => (kind === "changed" ? alert.id : []));
+    const known = changed.length === 0 ? new Map() : await membershipsOf(this.#trx, changed);
+    for (const { alert, before, matches } of routed) {
+      const own = known.get(alert.id) ?? [];
+      const kept = await this.open(alert, matches, { before, known: own });
+      for (const each of own) if (!kept.has(each.row.id)) this.#leave(each, before ?? alert);
+    }
   }
 
-  /** A firing alert joins the incident of each of these routes, or opens it. */
-  async open(alert: AlertView, isChanged: boolean, matches: readonly RouteMatch[]): Promise<void> {
-    const known = isChanged ? ((await unresolvedWith(this.#trx, [alert.id])).get(alert.id) ?? []) : [];
-    const knownIds = new Set(known.map(({ id }) => id));
+  /**
+   * A firing alert joins the incident of each of these routes, or opens it.
+   * @param changed where a changed alert is already, and what it was. @returns the ids of these incidents
+   */
+  async open(
+    alert: AlertView,
+    matches: readonly RouteMatch[],
+    changed?: { readonly before: AlertView | undefined; readonly known: readonly Membership[] },
+  ): Promise<ReadonlySet<string>> {
+    const kept = new Set<string>();
     const { policies } = this.#parts;
     for (const match of matches) {
       const policy = policies.named(alert.projectId, match.settings.policy);
@@ -93,15 +109,51 @@ class Joining {
       if (!policies.definitionOf(policy).opensIncidents && alert.source !== "prism") continue;
       const draft = await this.#groupOf(alert, match, policy);
       draft.row = { ...draft.row, ...ratingOf(draft.row, alert) };
-      if (knownIds.has(draft.row.id) || draft.members.some(({ alertId }) => alertId === alert.id)) continue;
+      kept.add(draft.row.id);
+      const membership = changed?.known.find(({ row }) => row.id === draft.row.id);
+      if (membership) this.#stay(draft, membership, alert, changed?.before ?? alert);
+      if (membership || draft.members.some(({ alertId }) => alertId === alert.id)) continue;
       const settings = settingsOf(this.#parts.policies, draft.row);
       const isFirst = draft.isNew && draft.members.length === 0;
       const machine = isFirst ? draft.row : joined(draft.row, settings, this.#now);
       const counts = { alerts: draft.row.alerts + 1, firing: draft.row.firing + 1 };
-      const firingNotifiedAt = await this.#continued(draft, alert);
-      draft.row = { ...draft.row, ...decidedColumns(machine), ...counts };
-      draft.members.push({ alertId: alert.id, firingNotifiedAt });
+      const continues = await this.#continued(draft, alert);
+      const isWorse = continues?.severity && isHigher(namedSeverity(alert), continues.severity);
+      const isMoreUrgentNow = isWorse && isMoreUrgent(namedSeverity(alert), continues.severity);
+      const due = isMoreUrgentNow ? worsened(machine, true, settings, this.#now) : machine;
+      draft.row = { ...draft.row, ...decidedColumns(due), ...counts };
+      draft.members.push({ alertId: alert.id, continues });
     }
+    return kept;
+  }
+
+  /** An alert that changed is in the incident already, or is back. */
+  #stay(draft: Draft, membership: Membership, alert: AlertView, before: AlertView): void {
+    const settings = settingsOf(this.#parts.policies, draft.row);
+    const isBack = membership.leftAt !== null;
+    const firing = draft.row.firing + (isBack ? 1 : 0);
+    const stays = draft.changes.stays(draft.row, { membership, alert, before }, settings, this.#now);
+    const machine = isBack ? joined(stays, settings, this.#now) : stays;
+    draft.row = { ...draft.row, ...decidedColumns(machine), firing };
+  }
+
+  /** No route of the alert leads to the incident any more. */
+  #leave(membership: Membership, before: AlertView): void {
+    if (membership.leftAt !== null) return;
+    const draft = this.#drafts.get(membership.row.id) ?? newDraft(membership.row, false);
+    this.#drafts.set(draft.row.id, draft);
+    const settings = settingsOf(this.#parts.policies, draft.row);
+    const firing = Math.max(0, draft.row.firing - 1);
+    const others = [...this.#drafts.values()].filter(({ members }) =>
+      members.some(({ alertId }) => alertId === before.id),
+    );
+    const firstLookAt = Math.min(...others.map(({ row }) => row.flushAt ?? Number.POSITIVE_INFINITY));
+    const left = draft.changes.leaves(draft.row, { membership, before, firstLookAt }, settings, this.#now);
+    draft.row = {
+      ...draft.row,
+      ...decidedColumns(memberResolved(left, { firing, atOnce: false }, settings, this.#now)),
+      firing,
+    };
   }
 
   async resolve(transitions: readonly Transition[]): Promise<void> {
@@ -148,6 +200,7 @@ class Joining {
         updateLater(this.#trx, "incidents", id, changes);
       }
       addMembers(this.#trx, id, members, this.#now);
+      draft.changes.store(this.#trx, id);
       markNotified(this.#trx, id, "resolvedNotifiedAt", continued, this.#now);
       this.#log(draft);
       if (isNew) events.push(incidentEvent(row, "incident.opened", "warn", {}));
@@ -156,15 +209,14 @@ class Joining {
     noteChanged(this.#trx, this.rows);
   }
 
-  #log({ row, isNew, members, ended, timedOut }: Draft): void {
+  #log({ row, isNew, members, changes, ended, timedOut }: Draft): void {
     const { policyId, policyVersion, groupKey, firing } = row;
-    const added = members.length;
-    const entry = isNew
-      ? { kind: "opened", data: { policyId, policyVersion, groupKey, alerts: added } }
-      : added > 0
-        ? { kind: "alerts-joined", data: { added, firing } }
-        : { kind: "alerts-resolved", data: { added, firing, ended, timedOut } };
-    addLog(this.#trx, row.id, [entry], this.#now);
+    const added = members.length + changes.returned;
+    const entries: LogEntry[] = changes.entries(firing);
+    if (isNew) entries.push({ kind: "opened", data: { policyId, policyVersion, groupKey, alerts: added } });
+    else if (added > 0) entries.push({ kind: "alerts-joined", data: { added, firing } });
+    else if (ended > 0) entries.push({ kind: "alerts-resolved", data: { added, firing, ended, timedOut } });
+    addLog(this.#trx, row.id, entries, this.#now);
   }
 
   /** The unresolved incident of a group; a new one if there is none. */
@@ -216,9 +268,9 @@ class Joining {
 
   /**
    * An alert that fires again before its end was notified continues the earlier one, whose end is none.
-   * @returns when the earlier one was notified
+   * @returns the earlier one
    */
-  async #continued(draft: Draft, { key }: AlertView): Promise<EpochMs | null> {
+  async #continued(draft: Draft, { key }: AlertView): Promise<EndedMember | null> {
     const { id, notifiedAt, alerts, firing } = draft.row;
     if (notifiedAt === null || alerts === firing) return null;
     draft.unreported ??= await endedMembers(this.#trx, id);
@@ -226,7 +278,7 @@ class Joining {
     if (earlier === undefined) return null;
     draft.unreported.delete(key);
     draft.continued.push(earlier.alertId);
-    return earlier.firingNotifiedAt;
+    return earlier;
   }
 }
 
@@ -243,7 +295,8 @@ function nameOf({ projectId, policyId, groupKey }: GroupOfIncident): string {
 }
 
 function newDraft(row: IncidentRow, isNew: boolean): Draft {
-  return { row, isNew, ended: 0, timedOut: 0, silentSender: null, members: [], continued: [] };
+  const changes = new Changes();
+  return { row, isNew, ended: 0, timedOut: 0, silentSender: null, members: [], changes, continued: [] };
 }
 
 /** Routes transitions into incidents. */
@@ -254,9 +307,8 @@ export async function joinTransitions(
   now: EpochMs,
 ): Promise<void> {
   for (let at = 0; at < transitions.length; ) {
-    const isResolving = transitions[at]?.kind === "resolved";
-    const end = transitions.findIndex(({ kind }, i) => i > at && (kind === "resolved") !== isResolving);
-    const run = transitions.slice(at, end === -1 ? undefined : end);
+    const run = firstRun(transitions.slice(at));
+    const isResolving = run[0]?.kind === "resolved";
     at += run.length;
     // Stored before the next run: the search for resolved alerts reads the rows of those that joined.
     const joining = new Joining(parts, trx, now);
@@ -268,6 +320,18 @@ export async function joinTransitions(
   }
 }
 
+/** Transitions of one kind, each of another alert: a later one of an alert reads what the earlier one has stored. */
+function firstRun(transitions: readonly Transition[]): readonly Transition[] {
+  const isResolving = transitions[0]?.kind === "resolved";
+  const alerts = new Set<string>();
+  const end = transitions.findIndex(({ kind, alert }) => {
+    if ((kind === "resolved") !== isResolving || alerts.has(alert.id)) return true;
+    alerts.add(alert.id);
+    return false;
+  });
+  return end === -1 ? transitions : transitions.slice(0, end);
+}
+
 /** Opens an incident, or joins one, by another route than that of the alert's labels. */
 async function openWith(
   parts: IncidentParts,
@@ -275,7 +339,7 @@ async function openWith(
   { alert, match, now }: { readonly alert: AlertView; readonly match: RouteMatch; readonly now: EpochMs },
 ): Promise<IncidentRow> {
   const joining = new Joining(parts, trx, now);
-  await joining.open(alert, false, [match]);
+  await joining.open(alert, [match]);
   await joining.store();
   const [row] = joining.rows;
   if (!row) throw new TypeError("an alert opened no incident");

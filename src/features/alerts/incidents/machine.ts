@@ -3,6 +3,8 @@ import type { OwnEventType } from "../../../core/vocabulary.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
 import type { GroupTimes, PolicyStep, StepSettings } from "../policies/policy.ts";
 import { dueAgain, type PagedBy, released, unassigned } from "./assigned.ts";
+import { type AlertSeverity, highestSeverity, isHigher, shownSeverity } from "./changes/severity.ts";
+import type { MovedTo, Raised, ToldSeverity } from "./changes/told.ts";
 import type { Incident } from "./incident.ts";
 
 /*
@@ -25,6 +27,14 @@ export interface Member {
   readonly addedAt: EpochMs;
   readonly firingNotifiedAt: EpochMs | null;
   readonly resolvedNotifiedAt: EpochMs | null;
+  /** The severity that it names now. */
+  readonly severity: AlertSeverity | null;
+  /** The highest that was told of it; null: nothing was told. */
+  readonly toldSeverity: AlertSeverity | null;
+  /** It fires, but its route is another one now: here it has ended. */
+  readonly hasLeft: boolean;
+  /** Webhooks have named it by other labels, whose end they were not told. */
+  readonly hasFormer: boolean;
 }
 
 export interface Ack {
@@ -49,10 +59,12 @@ export interface Facts {
   unmutedAt?(): EpochMs | null;
   /** Firing alerts that the last webhooks left out, as something withheld them. */
   readonly leftOut?: ReadonlySet<string>;
+  /** Where its alerts are that have another route now; undefined: in no incident. */
+  readonly movedTo?: MovedTo | undefined;
 }
 
 /** Why recipients are notified; also the label of a metric. */
-export type NoticeReason = "step" | "new-alerts" | "some-resolved" | "repeat" | "resolved";
+export type NoticeReason = "step" | "severity-raised" | "new-alerts" | "some-resolved" | "repeat" | "resolved";
 
 /** A consequence that is stored with the changed incident. */
 export type Action =
@@ -87,6 +99,12 @@ export interface Turn {
   /** Alerts that count as notified from now on. */
   readonly firingNotified: readonly string[];
   readonly resolvedNotified: readonly string[];
+  /** The severities that are told of alerts from now on. */
+  readonly told: readonly ToldSeverity[];
+  /** What got worse and is told with this turn. */
+  readonly raised: Raised | null;
+  /** The ends of their former labels count as told. */
+  readonly formerNotified: readonly string[];
 }
 
 type Draft = { -readonly [K in keyof Incident]: Incident[K] };
@@ -98,6 +116,8 @@ export class IncidentWork {
   readonly actions: Action[] = [];
   readonly firingNotified: string[] = [];
   readonly resolvedNotified: string[] = [];
+  readonly formerNotified: string[] = [];
+  raised: Raised | null = null;
   readonly facts: Facts;
   readonly settings: StepSettings;
   readonly now: EpochMs;
@@ -138,6 +158,11 @@ export class IncidentWork {
     return this.firing.filter(({ alertId }) => this.isLeftOut(alertId) && !this.facts.isWithheld(alertId));
   }
 
+  /** Firing alerts that were told of, and have become worse since. */
+  get worse(): readonly Member[] {
+    return this.firing.filter(isWorse);
+  }
+
   isLeftOut(alertId: string): boolean {
     return this.facts.leftOut?.has(alertId) === true;
   }
@@ -151,16 +176,34 @@ export class IncidentWork {
       this.#notified.add(alertId);
       this.firingNotified.push(alertId);
     }
+    this.markTold(members);
+  }
+
+  /** People know how bad these alerts are. */
+  markTold(members: readonly Member[]): void {
+    for (const member of members) this.#told.add(member);
   }
 
   markResolvedNotified(members: readonly Member[]): void {
     for (const { alertId } of members) this.resolvedNotified.push(alertId);
   }
 
+  markFormerNotified(): void {
+    for (const { alertId, hasFormer } of this.facts.members) if (hasFormer) this.formerNotified.push(alertId);
+  }
+
   /** Notifies the recipients and webhooks so far. */
-  renotify(reason: "new-alerts" | "repeat", urgency: Urgency): void {
+  renotify(reason: "severity-raised" | "new-alerts" | "repeat", urgency: Urgency): void {
     this.actions.push({ kind: "renotify", reason, urgency }, { kind: "webhooks", reason });
     this.notified();
+  }
+
+  /** These alerts got worse: what follows says so. */
+  raise(members: readonly Member[]): void {
+    const from = highestSeverity([...this.firing, ...members].map(({ toldSeverity }) => toldSeverity));
+    const alerts = members.map(({ alertId, toldSeverity }) => [alertId, toldSeverity ?? "info"] as const);
+    this.raised = { from, alerts: new Map(alerts) };
+    this.markTold(members);
   }
 
   /** Repeats count from the last notification; until someone is reached they come sooner. */
@@ -188,11 +231,30 @@ export class IncidentWork {
   }
 
   done(): Turn {
-    const { incident, acks, actions, firingNotified, resolvedNotified } = this;
-    return { incident, acks, actions, firingNotified, resolvedNotified };
+    const { incident, acks, actions, firingNotified, resolvedNotified, formerNotified, raised } = this;
+    const told = this.#toldSeverities();
+    return { incident, acks, actions, firingNotified, resolvedNotified, formerNotified, raised, told };
+  }
+
+  /** Of an alert that names none it is the one that the notice shows. */
+  #toldSeverities(): ToldSeverity[] {
+    if (this.#told.size === 0) return [];
+    const shown = shownSeverity(
+      this.incident.urgency,
+      this.firing.map(({ severity }) => severity),
+    );
+    return Array.from(this.#told, ({ alertId, severity, toldSeverity }) => ({
+      alertId,
+      severity: highestSeverity([severity ?? shown, toldSeverity]) ?? shown,
+    }));
   }
 
   readonly #notified = new Set<string>();
+  readonly #told = new Set<Member>();
+}
+
+function isWorse({ severity, toldSeverity }: Member): boolean {
+  return toldSeverity !== null && isHigher(severity, toldSeverity);
 }
 
 /** While no one is reached the targets of the steps are looked at again after this time. */
@@ -266,6 +328,20 @@ export function memberResolved(
   return { ...lookAgain(incident, settings, now), autoResolveAt };
 }
 
+/** A firing alert got worse: the next look tells it. @param isMoreUrgent it comes after the group wait */
+export function worsened(incident: Incident, isMoreUrgent: boolean, settings: StepSettings, now: EpochMs): Incident {
+  const { lastFlushAt } = incident;
+  // The first look is due in any case.
+  if (lastFlushAt === null) return incident;
+  const next = Math.max(now, Math.min(lastFlushAt, now) + settings.groupIntervalMs);
+  return flushAgain(incident, isMoreUrgent ? Math.min(next, now + settings.groupWaitMs) : next);
+}
+
+/** The incident is looked at then, or before. */
+export function lookAt(incident: Incident, at: EpochMs): Incident {
+  return incident.lastFlushAt === null ? incident : flushAgain(incident, at);
+}
+
 /** The incident is looked at with the next tick. */
 export function lookAgain(incident: Incident, settings: StepSettings, now: EpochMs): Incident {
   return flushAgain(incident, tickAfter(incident.lastFlushAt ?? now, settings, now));
@@ -301,18 +377,24 @@ export function reopen({ incident, now }: IncidentWork): void {
   else incident.stepAt = now;
 }
 
-/** @param by a user's id, or `alerts`, `timeout`, `auto`, `policy` */
+/** @param by a user's id, or `alerts`, `timeout`, `moved`, `auto`, `policy` */
 export function close(work: IncidentWork, by: string): void {
   const { incident, settings, facts, now } = work;
   const times = { flushAt: null, stepAt: null, repeatAt: null, ackExpiresAt: null, autoResolveAt: null };
   Object.assign(incident, { ...times, state: "resolved", resolvedAt: now, resolvedBy: by, snoozedUntil: null });
-  work.log("resolved", { by });
-  work.event("incident.resolved", { by });
+  const { movedTo } = facts;
+  const isMoved = by === "moved" && movedTo !== undefined;
+  work.log("resolved", isMoved ? { by, incidentId: movedTo.id, number: movedTo.number } : { by });
+  work.event("incident.resolved", isMoved ? { by, movedTo: movedTo.number } : { by });
   const notified = facts.members.filter(
     ({ firingNotifiedAt, resolvedNotifiedAt }) => firingNotifiedAt !== null && resolvedNotifiedAt === null,
   );
   work.markResolvedNotified(notified);
-  if (incident.notifiedAt === null || !settings.sendResolved) return;
+  work.markFormerNotified();
+  // Wherever its alerts are now, those who know of it know how bad they are.
+  const worse = isMoved ? facts.members.filter((each) => each.hasLeft && isWorse(each)) : [];
+  if (worse.length > 0) work.raise(worse);
+  if (incident.notifiedAt === null || !(settings.sendResolved || worse.length > 0)) return;
   // People have the incident of the source instead.
   const isReported = by === "timeout" && incident.sourceIncidentId !== null;
   if (!isReported) work.actions.push({ kind: "renotify", reason: "resolved", urgency: incident.urgency });

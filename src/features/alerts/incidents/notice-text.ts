@@ -5,9 +5,10 @@ import { ACKNOWLEDGE_HINT } from "../../delivery/index.ts";
 import { cutText } from "../../rules/index.ts";
 import type { AlertView } from "../types.ts";
 import { directOf } from "./assigned.ts";
-import type { ChannelSeverity } from "./context.ts";
+import { type AlertSeverity, isHigher, severityOf } from "./changes/severity.ts";
+import type { Raised } from "./changes/told.ts";
 import { ENDED_BY_PEOPLE } from "./facts.ts";
-import type { IncidentRow } from "./incident.ts";
+import { type IncidentRow, SEVERITIES } from "./incident.ts";
 import type { NoticeReason } from "./machine.ts";
 
 /*
@@ -26,13 +27,6 @@ const SUBJECT_LABELS = [
   ...["heartbeat", "monitor", "instance", "host", "hostname", "node", "pod", "service", "job"],
 ] as const;
 
-export const SEVERITIES = ["critical", "error", "warning", "info"] as const satisfies readonly ChannelSeverity[];
-/** Other words for the severities of channels, as senders of alerts have them. */
-const MEANS: Readonly<Record<string, ChannelSeverity>> = {
-  ...{ fatal: "critical", emergency: "critical", page: "critical", disaster: "critical", high: "error" },
-  ...{ warn: "warning", average: "warning", medium: "warning", information: "info", low: "info", none: "info" },
-};
-
 type Labels = Readonly<Record<string, string>>;
 type TitledRow = Pick<IncidentRow, "title" | "groupLabels" | "alerts" | "firing" | "urgency" | "resolvedBy" | "direct">;
 
@@ -44,6 +38,10 @@ export interface NoticeWording {
   readonly lateSince: EpochMs | null;
   /** For a resolved incident: the name of the user who resolved it. */
   readonly resolvedBy: string | null;
+  /** What got worse since the last notice. */
+  readonly raised?: Raised | null;
+  /** For an incident whose alerts have moved: the number of the one that has them. */
+  readonly movedTo?: number | null;
   /** The request of another person to the reader. */
   readonly asked?: string | undefined;
 }
@@ -53,24 +51,18 @@ export function isUnreported({ resolvedBy }: Pick<IncidentRow, "resolvedBy">): b
   return resolvedBy === "timeout";
 }
 
-/** The highest severity of the alerts; without one the urgency decides. */
-export function severityOf(urgency: IncidentRow["urgency"], alerts: readonly AlertView[]): ChannelSeverity {
-  return highestSeverity(alerts.map(namedSeverity)) ?? (urgency === "high" ? "critical" : "warning");
-}
-
-/** The severity that an alert names, by whatever word; null: it names none. */
-export function namedSeverity(alert: Pick<AlertView, "severity" | "label">): ChannelSeverity | null {
-  const word = (alert.severity ?? alert.label("severity")).toLowerCase();
-  return SEVERITIES.find((each) => each === word) ?? MEANS[word] ?? null;
-}
-
-export function highestSeverity(named: readonly (ChannelSeverity | null)[]): ChannelSeverity | null {
-  return SEVERITIES.find((each) => named.includes(each)) ?? null;
+/** The severity that readers knew, if it has risen. */
+export function severityBefore(
+  urgency: IncidentRow["urgency"],
+  { raised, alerts }: NoticeWording,
+): AlertSeverity | null {
+  const from = raised?.from ?? null;
+  return from !== null && isHigher(severityOf(urgency, alerts), from) ? from : null;
 }
 
 /**
- * Such as "Critical: disk_full (h1)", "Warning: disk_full, 3 alerts", "Resolved: disk_full (h1)",
- * "No longer reported: disk_full (h1)" and, in channels, "Acknowledged by ann: disk_full (h1)".
+ * Such as "Critical: disk_full (h1)", "Critical (was warning): disk_full (h1)", "Warning: disk_full, 3 alerts",
+ * "Resolved: disk_full (h1)", "Moved to #45: disk_full (h1)", "No longer reported: disk_full (h1)" and, in channels, "Acknowledged by ann: disk_full (h1)".
  * @param acknowledged undefined: its readers see that it fires
  */
 export function noticeTitle(
@@ -82,13 +74,24 @@ export function noticeTitle(
   return cutText(cleanText(`${titlePrefix(row, notice, acknowledged)}${nameOf(row, notice)}`), TITLE_LENGTH);
 }
 
-function titlePrefix(row: TitledRow, { reason, alerts }: NoticeWording, acknowledged?: { by: string | null }): string {
+function titlePrefix(row: TitledRow, notice: NoticeWording, acknowledged?: { by: string | null }): string {
+  const { reason, alerts } = notice;
+  if (reason === "resolved" && row.resolvedBy === "moved") return `${movedText(row, notice)}: `;
   if (acknowledged) return acknowledged.by === null ? "Acknowledged: " : `Acknowledged by ${acknowledged.by}: `;
   if (reason === "resolved") return isUnreported(row) ? "No longer reported: " : "Resolved: ";
   // Texts by a person or by the server itself are used as they are.
   if (row.direct !== null || ownAlertOf(alerts)) return "";
   const severity = severityOf(row.urgency, alerts);
-  return `${severity.slice(0, 1).toUpperCase()}${severity.slice(1)}: `;
+  const before = severityBefore(row.urgency, notice);
+  const was = before === null ? "" : ` (was ${before})`;
+  return `${severity.slice(0, 1).toUpperCase()}${severity.slice(1)}${was}: `;
+}
+
+/** Such as "Moved to #45, now critical". */
+function movedText({ urgency }: TitledRow, notice: NoticeWording): string {
+  const { movedTo = null, alerts } = notice;
+  const now = severityBefore(urgency, notice) === null ? "" : `, now ${severityOf(urgency, alerts)}`;
+  return `${movedTo === null ? "Moved" : `Moved to #${movedTo}`}${now}`;
 }
 
 /** An alert of the server itself: it has its own words, and its labels say nothing more. */
@@ -144,14 +147,15 @@ function urlIn(text: string | null | undefined): string {
 
 const BECAUSE = {
   step: "",
+  "severity-raised": "",
   repeat: "Not acknowledged yet. ",
   "new-alerts": "Further alerts have joined. ",
   resolved: "",
 };
 
 /** First the alerts' own words, then the place, then the time. */
-function firingContent(row: IncidentRow, { reason, alerts }: NoticeWording): string[] {
-  const because = BECAUSE[reason];
+function firingContent(row: IncidentRow, { reason, alerts, raised = null }: NoticeWording): string[] {
+  const because = raised === null ? BECAUSE[reason] : worseText(row, alerts, raised);
   const own = ownAlertOf(alerts);
   if (own) return [own.annotations["description"] ?? row.title, because.trim()];
   const since = beginOf(row, alerts);
@@ -161,11 +165,20 @@ function firingContent(row: IncidentRow, { reason, alerts }: NoticeWording): str
   if (only && alerts.length === 1)
     return [statements(row, only).join("\n"), labelsOf(row, only), `${because}Firing since ${since}.`];
   const many = `${because}${countText(row.firing, "alert fires", "alerts fire")}, the first since ${since}.`;
-  return [...manyAlerts(row, alerts), many];
+  return [...manyAlerts(row, alerts, raised), many];
+}
+
+/** What people have to know of an alert that got worse. */
+function worseText({ state }: IncidentRow, alerts: readonly AlertView[], { alerts: before }: Raised): string {
+  const [was] = before.values();
+  const worse = alerts.length === 1 && was ? `It was ${was}` : `${countText(before.size, "alert")} got worse`;
+  return `${worse}.${state === "acknowledged" ? " The incident is acknowledged." : ""} `;
 }
 
 /** How it ended comes first. What a resolved alert stated is no longer so, and is left out. */
-function endContent(row: IncidentRow, { alerts, resolvedBy }: NoticeWording): string[] {
+function endContent(row: IncidentRow, notice: NoticeWording): string[] {
+  const { alerts, resolvedBy } = notice;
+  if (row.resolvedBy === "moved") return [movedLine(row, notice)];
   const own = ownAlertOf(alerts);
   if (own && row.resolvedBy === "alerts") return [returnedLine(own)];
   const end = isUnreported(row) ? unreportedLine(row, alerts) : resolvedLine(row, alerts, resolvedBy);
@@ -175,6 +188,15 @@ function endContent(row: IncidentRow, { alerts, resolvedBy }: NoticeWording): st
   const text = isOver(only) && !only.timedOut ? "" : statements(row, only).join("\n");
   const lead = only.timedOut ? "Last report" : "Still firing";
   return [end, text === "" ? "" : `${lead}: ${text}`, labelsOf(row, only)];
+}
+
+/** Its alerts fire all the same. */
+function movedLine(row: IncidentRow, notice: NoticeWording): string {
+  const at = `since ${toRfc3339(row.resolvedAt ?? row.openedAt)}`;
+  const before = severityBefore(row.urgency, notice);
+  const was = before === null ? "" : ` Their severity was ${before}.`;
+  const where = notice.movedTo ? `and fire in incident ${notice.movedTo}` : "and notify no one there";
+  return `${movedText(row, notice)}: its alerts have another route ${at}, ${where}.${was}`;
 }
 
 function resolvedLine(row: IncidentRow, alerts: readonly AlertView[], by: string | null): string {
@@ -227,15 +249,15 @@ function beginOf({ openedAt }: IncidentRow, alerts: readonly AlertView[]): strin
 }
 
 /** A line for each alert with the labels that differ; labels that all have follow once. */
-function manyAlerts(row: IncidentRow, alerts: readonly AlertView[]): string[] {
+function manyAlerts(row: IncidentRow, alerts: readonly AlertView[], raised: Raised | null = null): string[] {
   if (alerts.length === 0) return [];
   const common = commonOf(alerts.map(({ labels }) => labels));
-  const lines = alerts.slice(0, SHOWN_ALERTS).map((alert) => alertLine(row, alert, common));
+  const lines = alerts.slice(0, SHOWN_ALERTS).map((alert) => alertLine(row, alert, common, raised));
   const more = alerts.length > SHOWN_ALERTS ? [`- and ${alerts.length - SHOWN_ALERTS} more`] : [];
   return [[...lines, ...more].join("\n"), pairs(withoutKnown(row, common))];
 }
 
-function alertLine(row: IncidentRow, alert: AlertView, common: Labels): string {
+function alertLine(row: IncidentRow, alert: AlertView, common: Labels, raised: Raised | null): string {
   const [text] = statements(row, alert);
   const differing = pairs(without(without(alert.labels, common), { alertname: row.title }));
   const name = differing || alert.label("alertname") || alert.key;
@@ -243,7 +265,8 @@ function alertLine(row: IncidentRow, alert: AlertView, common: Labels): string {
   if (row.state === "resolved" && isOver(alert)) return listed(`${name}, resolved with the incident`);
   const what = text === undefined ? name : differing === "" ? text : `${text} (${differing})`;
   const state = row.state === "resolved" ? "still firing, " : "";
-  return listed(`${what}, ${state}since ${toRfc3339(alert.startsAt)}`);
+  const was = raised?.alerts.get(alert.id);
+  return listed(`${what}, ${state}since ${toRfc3339(alert.startsAt)}${was === undefined ? "" : `, was ${was}`}`);
 }
 
 /** The statement of a resolved alert is no longer true; that of an unreported one may be. */

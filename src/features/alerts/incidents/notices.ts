@@ -6,10 +6,11 @@ import type { PageFacts } from "../../delivery/index.ts";
 import { COMPLETED, type RunningJob } from "../../time/jobs/index.ts";
 import type { AlertView } from "../types.ts";
 import { isBurning, type PagedBy } from "./assigned.ts";
+import { severityOf } from "./changes/severity.ts";
 import type { IncidentParts } from "./context.ts";
 import { acksOf, membersOf } from "./facts.ts";
 import { type IncidentRow, SEVERITIES } from "./incident.ts";
-import { isUnreported, type NoticeWording, noticeMessage, noticeTitle, severityOf } from "./notice-text.ts";
+import { isUnreported, type NoticeWording, noticeMessage, noticeTitle, severityBefore } from "./notice-text.ts";
 import { type AudienceMember, addLog, findIncident, lastLog } from "./store.ts";
 
 /* Notifications of incidents: contact rules, and the jobs of delayed ones. */
@@ -195,6 +196,7 @@ function contentOf(parts: IncidentParts, row: IncidentRow, notice: Notice) {
   const { id, number, projectId, firing } = row;
   const { reason, urgency } = notice;
   const url = parts.publicUrl()?.replace(/\/+$/, "");
+  const before = severityBefore(row.urgency, notice);
   const action = { type: "open", label: "Open the incident", url: `${url}/dashboard/incidents/${id}` };
   return {
     kind: "incident",
@@ -207,6 +209,7 @@ function contentOf(parts: IncidentParts, row: IncidentRow, notice: Notice) {
     data: JSON.stringify({
       ...{ incidentId: id, number, title: row.title, reason, urgency, state: row.state, firing },
       severity: severityOf(row.urgency, notice.alerts),
+      ...(before !== null && { severityBefore: before }),
       ...(isUnreported(row) && { timedOut: true }),
     }),
   } as const;
@@ -258,6 +261,7 @@ const ENDS_DELAYED = [
   "snooze-ended",
   "escalated",
   "reassigned",
+  "steps-restarted",
 ];
 
 /** What follows if the notification of a contact rule may reach no one. */

@@ -55,7 +55,9 @@ export async function overtakeNotices(
     await pages.overtake(trx, after.id, "the incident was reassigned", isOthers);
   } else if (acks.length > 0) {
     const users = new Set(acks.map(({ userId }) => userId));
-    const isOwn = (page: PageRow): boolean => isNotice(page) && page.userId !== null && users.has(page.userId);
+    // What got worse is news for them.
+    const isOwn = (page: PageRow): boolean =>
+      isNotice(page) && page.reason !== "severity-raised" && page.userId !== null && users.has(page.userId);
     await pages.overtake(trx, after.id, "the person acknowledged the incident", isOwn);
   }
 }

@@ -1,4 +1,3 @@
-import type { Database as Sqlite } from "better-sqlite3";
 import { type Selectable, sql } from "kysely";
 import type { EpochMs } from "../../../core/clock.ts";
 import { type BoundStatement, later, type ReadDb, rowsOf, type Trx } from "../../../store/database.ts";
@@ -8,6 +7,8 @@ import { updateLater } from "../../../store/statements.ts";
 import type { Policies } from "../policies/policies.ts";
 import type { PolicyStep, StepSettings } from "../policies/policy.ts";
 import type { RouteSettings } from "../policies/routing.ts";
+import { markFormer } from "./changes/former.ts";
+import type { AlertSeverity } from "./changes/severity.ts";
 import { decidedColumns, type Incident, type IncidentRow } from "./incident.ts";
 import type { Ack, Turn } from "./machine.ts";
 
@@ -55,6 +56,7 @@ export async function unresolvedWith(
     .selectFrom("incident_alerts")
     .select(["alertId", "incidentId"])
     .where("alertId", "in", valuesOf(alertIds))
+    .where("leftAt", "is", null)
     .execute();
   const rows = await trx
     .selectFrom("incidents")
@@ -105,25 +107,32 @@ export async function nextNumber(trx: Trx, projectId: string): Promise<number> {
 }
 
 /** Adds alerts to an incident. */
-export function addMembers(
-  trx: Trx,
-  incidentId: string,
-  members: readonly { readonly alertId: string; readonly firingNotifiedAt: EpochMs | null }[],
-  now: EpochMs,
-): void {
+export function addMembers(trx: Trx, incidentId: string, members: readonly NewMember[], now: EpochMs): void {
   if (members.length === 0) return;
+  const values = members.map(({ alertId, continues: told }) =>
+    told === null ? [alertId] : [alertId, told.firingNotifiedAt, told.severity, told.severityAt],
+  );
   later(
     trx,
-    `insert into incident_alerts (incidentId, alertId, addedAt, firingNotifiedAt, resolvedNotifiedAt)
-      select ?, value ->> 0, ?, value ->> 1, null from json_each(?)`,
-    [incidentId, now, JSON.stringify(members.map(({ alertId, firingNotifiedAt }) => [alertId, firingNotifiedAt]))],
+    `insert into incident_alerts (incidentId, alertId, addedAt, firingNotifiedAt, resolvedNotifiedAt, severity, severityAt)
+      select ?, value ->> 0, ?, value ->> 1, null, value ->> 2, value ->> 3 from json_each(?)`,
+    [incidentId, now, JSON.stringify(values)],
   );
+}
+
+/** An alert that joins, with what was told of the one that it continues. */
+export interface NewMember {
+  readonly alertId: string;
+  readonly continues: EndedMember | null;
 }
 
 /** An alert that was notified, and has ended without a notification of that. */
 export interface EndedMember {
   readonly alertId: string;
   readonly firingNotifiedAt: EpochMs;
+  /** The highest severity that was told of it. */
+  readonly severity: AlertSeverity | null;
+  readonly severityAt: EpochMs | null;
 }
 
 /**
@@ -134,24 +143,30 @@ export async function endedMembers(trx: Trx, incidentId: string): Promise<Map<st
   const rows = await trx
     .selectFrom("incident_alerts as m")
     .innerJoin("alerts as a", "a.id", "m.alertId")
-    .select(["m.alertId", "m.firingNotifiedAt", "a.key"])
+    .select(["m.alertId", "m.firingNotifiedAt", "m.severity", "m.severityAt", "a.key"])
     .where("m.incidentId", "=", incidentId)
     .where("m.firingNotifiedAt", "is not", null)
     .where("m.resolvedNotifiedAt", "is", null)
     .where("a.state", "=", "resolved")
     .execute();
-  return new Map(
-    rows.map(({ key, alertId, firingNotifiedAt }) => [key, { alertId, firingNotifiedAt: firingNotifiedAt ?? 0 }]),
-  );
+  return new Map(rows.map(({ key, ...row }) => [key, { ...row, firingNotifiedAt: row.firingNotifiedAt ?? 0 }]));
 }
 
-const REPORTED = `select alertId from incident_alerts where incidentId = ? and firingNotifiedAt is not null
+/** A membership that webhooks may name. */
+export interface ReportedMember {
+  readonly alertId: string;
+  /** Its route is another one since then. */
+  readonly leftAt: EpochMs | null;
+  /** Its former labels, see changes/former.ts. */
+  readonly former: string | null;
+}
+
+const REPORTED = `select alertId, leftAt, former from incident_alerts where incidentId = ? and firingNotifiedAt is not null
   and (resolvedNotifiedAt is null or resolvedNotifiedAt >= ?)`;
 
-/** The ids of alerts that webhooks may name: notified, and not ended with a notification before `since`. */
-export async function reportedMembers(db: ReadDb, incidentId: string, since: EpochMs): Promise<string[]> {
-  const rows = await rowsOf<{ alertId: string }>(db, REPORTED, [incidentId, since]);
-  return rows.map(({ alertId }) => alertId);
+/** The alerts that webhooks may name: notified, and not ended with a notification before `since`. */
+export function reportedMembers(db: ReadDb, incidentId: string, since: EpochMs): Promise<ReportedMember[]> {
+  return rowsOf<ReportedMember>(db, REPORTED, [incidentId, since]);
 }
 
 /** The fingerprints of alerts that fire in the incident. */
@@ -161,6 +176,7 @@ export async function firingIn(db: ReadDb, incidentId: string): Promise<Set<stri
     .innerJoin("alerts as a", "a.id", "m.alertId")
     .select("a.fingerprint")
     .where("m.incidentId", "=", incidentId)
+    .where("m.leftAt", "is", null)
     .where("a.state", "=", "firing")
     .execute();
   return new Set(rows.map(({ fingerprint }) => fingerprint));
@@ -170,13 +186,15 @@ export async function firingIn(db: ReadDb, incidentId: string): Promise<Set<stri
 export function saveTurn(
   trx: Trx,
   row: IncidentRow,
-  { incident, acks, firingNotified, resolvedNotified }: Turn,
+  { incident, acks, firingNotified, resolvedNotified, told, formerNotified }: Turn,
   how: { readonly notices: number; readonly via: string; readonly held: readonly Ack[]; readonly now: EpochMs },
 ): IncidentRow {
   const { notices, via, held, now } = how;
   const saved = saveIncident(trx, { ...row, notices }, incident, now);
   markNotified(trx, row.id, "firingNotifiedAt", firingNotified, now);
   markNotified(trx, row.id, "resolvedNotifiedAt", resolvedNotified, now);
+  markTold(trx, row.id, told, now);
+  markFormer(trx, row.id, formerNotified, now);
   saveAcks(trx, row.id, { held, acks, via });
   return saved;
 }
@@ -200,6 +218,17 @@ export function markNotified(
   const all = "(select value from json_each(?))";
   const sql = `update incident_alerts set ${column} = ? where incidentId = ? and alertId in ${all}`;
   later(trx, sql, [now, incidentId, JSON.stringify(ids)]);
+}
+
+/** Sets the highest severities that were told of these alerts. */
+function markTold(trx: Trx, incidentId: string, told: Turn["told"], now: EpochMs): void {
+  if (told.length === 0) return;
+  later(
+    trx,
+    `update incident_alerts set severity = t.value ->> 1, severityAt = ? from json_each(?) t
+      where incidentId = ? and alertId = t.value ->> 0`,
+    [now, JSON.stringify(told.map(({ alertId, severity }) => [alertId, severity])), incidentId],
+  );
 }
 
 function saveAcks(
@@ -295,27 +324,6 @@ export async function audienceOf(db: ReadDb | Trx, incidentId: string): Promise<
   return [...byUser].map(([userId, channels]) => ({ userId, channels: [...channels].sort() }));
 }
 
-type Held = ReadonlySet<"flush" | "step" | "repeat">;
-
-const UNNOTIFIED = `select 1 from incident_alerts m join alerts a on a.id = m.alertId where m.incidentId = @id
-  and m.firingNotifiedAt is null and a.state = 'firing' and exists (
-    select 1 from incident_log l where l.incidentId = @id and l.kind = 'withheld' and l.at >= m.addedAt) limit 1`;
-const LAST = `select kind, data from incident_log where incidentId = @id
-  and kind not in ('note', 'contact-notified', 'contact-dropped', 'left-out', 'webhook-shortened') order by seq desc limit 1`;
-
-/** Actions that waited for silenced alerts when the process stopped, from members and timeline. */
-export function heldReader(reader: Sqlite): (row: IncidentRow) => Held {
-  const unnotified = reader.prepare(UNNOTIFIED);
-  const last = reader.prepare<{ id: string }, { kind: string; data: string }>(LAST);
-  return ({ id, lastFlushAt, flushAt }) => {
-    if (lastFlushAt === null) return new Set();
-    const entry = last.get({ id });
-    const logged = entry?.kind === "withheld" ? [(JSON.parse(entry.data) as { holds: "step" }).holds] : [];
-    const isFlushHeld = flushAt !== null && unnotified.get({ id }) !== undefined;
-    return new Set([...(isFlushHeld ? (["flush"] as const) : []), ...logged]);
-  };
-}
-
 /** The steps that called a webhook, or sent to a channel. */
 export async function calledSteps(
   db: ReadDb | Trx,
@@ -367,6 +375,7 @@ export function timedOutSince(
     .where("a.resolvedAt", ">=", since)
     .where("a.timedOut", "=", 1)
     .where("a.sender", "=", sender)
+    .where("m.leftAt", "is", null)
     .execute();
 }
 
@@ -452,6 +461,7 @@ export async function unresolvedOfAlert(db: ReadDb | Trx, alertId: string): Prom
     .innerJoin("incidents as i", "i.id", "m.incidentId")
     .select("i.id")
     .where("m.alertId", "=", alertId)
+    .where("m.leftAt", "is", null)
     .where("i.state", "<>", "resolved")
     .execute();
   return rows.map(({ id }) => id);

@@ -1,6 +1,7 @@
 import type { EpochMs } from "../../../core/clock.ts";
 import { assertNever } from "../../../core/errors.ts";
 import type { PolicyStep, StepSettings } from "../policies/policy.ts";
+import { isMoreUrgent } from "./changes/severity.ts";
 import type { Incident } from "./incident.ts";
 import { close, type Facts, IncidentWork, type Member, reopen, type Turn, tickUpTo } from "./machine.ts";
 import { pageAssignedAgain, runAssigned } from "./responders.ts";
@@ -9,6 +10,8 @@ import { pageAssignedAgain, runAssigned } from "./responders.ts";
 
 /** After its last step a round waits at least this long for an answer. */
 const ROUND_GAP_MS = 60_000;
+/** An incident whose alerts have moved ends so long after the first look at the other one. */
+const AFTER_OTHER_MS = 1000;
 
 /** Does what is due at `now`. Running it again changes nothing. */
 export function turn(incident: Incident, facts: Facts, settings: StepSettings, now: EpochMs): Turn {
@@ -46,10 +49,13 @@ function flush(work: IncidentWork): void {
   incident.flushAt = null;
   incident.lastFlushAt = tick;
   if (facts.members.length > 0 && work.firing.length === 0) {
-    close(work, facts.members.some(({ hasTimedOut }) => hasTimedOut) ? "timeout" : "alerts");
+    end(work);
     return;
   }
-  const waiting = work.firing.filter((each) => !work.isNotified(each) || work.isLeftOut(each.alertId));
+  const { worse } = work;
+  const waiting = work.firing.filter(
+    (each) => !work.isNotified(each) || work.isLeftOut(each.alertId) || worse.includes(each),
+  );
   const withheld = waiting.filter(({ alertId }) => facts.isWithheld(alertId)).map(({ alertId }) => alertId);
   if (withheld.length > 0) {
     work.actions.push({ kind: "withheld", alertIds: withheld, holds: "flush" });
@@ -57,10 +63,51 @@ function flush(work: IncidentWork): void {
   }
   notifyPartlyResolved(work);
   showAgain(work);
+  const raised = worse.filter(({ alertId }) => !facts.isWithheld(alertId));
+  if (raised.length > 0) tellWorse(work, raised);
   const { fresh } = work;
   if (fresh.length > 0 && incident.notifiedAt === null) notifyFirst(work, fresh);
+  // The notice of what got worse has them, too.
+  else if (raised.length > 0) work.markFiringNotified(fresh);
   else if (fresh.length > 0) notifyNew(work, fresh);
   countAgain(work);
+}
+
+/** No alert fires in it any more. */
+function end(work: IncidentWork): void {
+  const { incident, facts, now } = work;
+  if (!facts.members.some(({ hasLeft }) => hasLeft)) {
+    close(work, facts.members.some(({ hasTimedOut }) => hasTimedOut) ? "timeout" : "alerts");
+    return;
+  }
+  const { firstLookAt = null } = facts.movedTo ?? {};
+  if (incident.notifiedAt === null || firstLookAt === null) {
+    close(work, "moved");
+    return;
+  }
+  // People read where its alerts are once the other incident has told of them.
+  notifyPartlyResolved(work);
+  incident.flushAt = Math.max(firstLookAt, now) + AFTER_OTHER_MS;
+}
+
+/**
+ * What got worse is told to all who know of the incident, whatever the policy says about new alerts. If it is more
+ * urgent an acknowledgement or a snooze ends, and the steps start again.
+ */
+function tellWorse(work: IncidentWork, raised: readonly Member[]): void {
+  const { incident, settings, acks } = work;
+  work.raise(raised);
+  const isUrgent = raised.some(({ severity, toldSeverity }) => isMoreUrgent(severity, toldSeverity));
+  const { pausedBy } = work;
+  if (isUrgent) {
+    work.log("steps-restarted", { endedBy: "severity", ...(pausedBy && { paused: pausedBy }) });
+    if (incident.state === "acknowledged") work.event("incident.unacknowledged", { reason: "severity" });
+    if (acks.length > 0) work.setAcks([]);
+    reopen(work);
+    const first = settings.steps.find(({ type }) => type === "notify");
+    if (first?.type === "notify" && first.urgency === "high") incident.urgency = "high";
+  }
+  if (incident.notifiedAt !== null) work.renotify("severity-raised", incident.urgency);
 }
 
 /** The step `ifCount` waits for more alerts: those that flap are among them, though none is new. */
@@ -88,6 +135,8 @@ function notifyFirst(work: IncidentWork, fresh: readonly Member[]): void {
   const { incident, now } = work;
   if (!work.isEscalating) {
     work.log("not-notified", { reason: work.pausedBy, alerts: fresh.length });
+    // Those who paused it have seen how bad it is.
+    work.markTold(fresh);
     return;
   }
   incident.notifiedAt = now;
@@ -107,6 +156,7 @@ function notifyNew(work: IncidentWork, fresh: readonly Member[]): void {
   } else if (!settings.renotifyOnNew || !(work.isEscalating || isAcknowledged)) {
     work.log("not-notified", { reason: work.pausedBy ?? "renotifyOnNew", alerts: fresh.length });
     if (work.isEscalating || isAcknowledged) work.markFiringNotified(fresh);
+    else work.markTold(fresh);
   } else {
     work.renotify("new-alerts", isAcknowledged ? "low" : incident.urgency);
     work.markFiringNotified(fresh);
@@ -118,9 +168,11 @@ function notifyPartlyResolved(work: IncidentWork): void {
     ({ isFiring, firingNotifiedAt, resolvedNotifiedAt }) =>
       !isFiring && firingNotifiedAt !== null && resolvedNotifiedAt === null,
   );
-  if (resolved.length === 0) return;
+  const hasFormer = work.facts.members.some((each) => each.hasFormer);
+  if (resolved.length === 0 && !hasFormer) return;
   work.markResolvedNotified(resolved);
-  work.log("some-resolved", { alerts: resolved.length, firing: work.firing.length });
+  work.markFormerNotified();
+  if (resolved.length > 0) work.log("some-resolved", { alerts: resolved.length, firing: work.firing.length });
   if (work.settings.sendResolved) work.actions.push({ kind: "webhooks", reason: "some-resolved" });
 }
 
@@ -218,6 +270,7 @@ function repeat(work: IncidentWork): void {
   if (!work.isEscalating || !work.isDue(incident.repeatAt) || isHeld(work, "repeat")) return;
   if (incident.reachedAt === null) tryAgain(work);
   else work.renotify("repeat", incident.urgency);
+  work.markTold(work.firing.filter(({ severity, toldSeverity }) => severity !== null && severity === toldSeverity));
 }
 
 /**

@@ -6,6 +6,7 @@ import type { PolicyStep } from "../policies/policy.ts";
 import type { RouteSettings } from "../policies/routing.ts";
 import type { AlertView } from "../types.ts";
 import { directOf } from "./assigned.ts";
+import type { AlertSeverity } from "./changes/severity.ts";
 import type { IncidentRow } from "./incident.ts";
 import type { NoticeReason } from "./machine.ts";
 import { isUnreported } from "./notice-text.ts";
@@ -24,6 +25,8 @@ const NEVER = "0001-01-01T00:00:00Z";
 /** As Alertmanager's `notification_reason`. */
 const REASONS: Readonly<Record<NoticeReason, string>> = {
   step: "first notification",
+  // To Alertmanager an alert of another severity is another alert.
+  "severity-raised": "new alerts added",
   "new-alerts": "new alerts added",
   "some-resolved": "some alerts resolved",
   repeat: "repeat interval elapsed",
@@ -98,6 +101,10 @@ export interface BodyContent {
   readonly publicUrl: string | undefined;
   /** Outcomes of the incident's notices so far, this one included; null: the format has none. */
   readonly notices: NoticeCounts | null;
+  /** Of the reason `severity-raised`: the highest severity that was told before. */
+  readonly severityBefore: AlertSeverity | null;
+  /** The number of the incident that its alerts have moved to. */
+  readonly movedTo: number | null;
 }
 
 export interface Body {
@@ -246,7 +253,7 @@ const ALERTMANAGER: Format = {
 };
 
 const PRISM: Format = {
-  head: ({ row, policy, reason, at, id, notices }) => ({
+  head: ({ row, policy, reason, at, id, notices, severityBefore, movedTo }) => ({
     type: "incident",
     id,
     reason,
@@ -269,6 +276,9 @@ const PRISM: Format = {
       timedOut: isUnreported(row),
       alerts: row.alerts,
       firing: row.firing,
+      severity: row.severity,
+      severityBefore,
+      movedTo,
       notices,
     },
   }),

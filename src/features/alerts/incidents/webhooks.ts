@@ -21,6 +21,8 @@ import type { PolicyStep } from "../policies/policy.ts";
 import type { RouteSettings } from "../policies/routing.ts";
 import { isWithheld } from "../silences/withholding.ts";
 import type { AlertView } from "../types.ts";
+import { reportedAlerts } from "./changes/reported.ts";
+import type { AlertSeverity } from "./changes/severity.ts";
 import type { IncidentParts, WebhookAnswer } from "./context.ts";
 import { pagedAlert } from "./direct.ts";
 import { leftOutOf } from "./facts.ts";
@@ -41,6 +43,8 @@ interface WebhookContent {
   readonly at: EpochMs;
   /** The policy of the step, if it is not the incident's: a fallback. */
   readonly policy?: Pick<PolicyRef, "id" | "version">;
+  readonly severityBefore?: AlertSeverity;
+  readonly movedTo?: number;
 }
 
 type WebhookStep = Extract<PolicyStep, { type: "webhook" }>;
@@ -58,11 +62,18 @@ export async function pageWebhook(
     readonly policy?: Pick<PolicyRef, "id" | "version">;
     /** The incident has no earlier pages. */
     readonly isFirst?: boolean;
+    readonly severityBefore?: AlertSeverity | null;
+    readonly movedTo?: number | null;
   },
 ): Promise<string> {
-  const { index, step, reason, now, policy, isFirst } = call;
+  const { index, step, reason, now, policy, isFirst, severityBefore, movedTo } = call;
   const { id: incidentId, projectId } = row;
-  const content: WebhookContent = { step: index, reason, at: now, ...(policy ? { policy } : {}) };
+  const content: WebhookContent = {
+    ...{ step: index, reason, at: now },
+    ...(policy && { policy }),
+    ...(severityBefore && { severityBefore }),
+    ...(movedTo && { movedTo }),
+  };
   const way = policy ? `webhook ${policy.id} ${index}` : `webhook ${index}`;
   const id = uuidv7();
   const page: NewPage = {
@@ -86,12 +97,12 @@ export function webhookPages(parts: IncidentParts): PageKind {
 }
 
 async function send(parts: IncidentParts, page: PageRow, signal: AbortSignal): Promise<AcceptedPage | NotSent> {
-  const { step: index, reason, at, policy } = JSON.parse(page.content) as WebhookContent;
+  const { step: index, reason, at, policy, ...told } = JSON.parse(page.content) as WebhookContent;
   const row = await findIncident(parts.db.read, page.incidentId);
   const step = row && webhookOf(parts, policy ?? { id: row.policyId, version: row.policyVersion }, index);
   if (!row || !step) return { skipped: "the incident is gone" };
   const since = Math.min(at, ...(await notAccepted(parts.db.read, page)).map(decidedAt));
-  const post = await postOf(parts, row, step, { reason, at, since, id: page.id });
+  const post = await postOf(parts, row, step, { reason, at, since, page, ...told });
   const record = (trx: Trx): Promise<void> => recordPost(parts, trx, row.id, index, post);
   if ("skipped" in post) return { skipped: post.skipped, record };
   const agent = step.format === "alertmanager" ? "Alertmanager/0.34.0" : `Prism/${VERSION}`;
@@ -138,7 +149,14 @@ export function webhookOf(
   return found?.type === "webhook" ? found : undefined;
 }
 
-const STRONGEST: readonly NoticeReason[] = ["step", "new-alerts", "resolved", "some-resolved", "repeat"];
+const STRONGEST: readonly NoticeReason[] = [
+  "severity-raised",
+  "step",
+  "new-alerts",
+  "resolved",
+  "some-resolved",
+  "repeat",
+];
 
 /** The reason that a call states if there are two, as in Alertmanager. */
 export function strongerOf(left: NoticeReason, right: NoticeReason): NoticeReason {
@@ -183,8 +201,9 @@ interface PostCause {
   readonly at: EpochMs;
   /** When it decided the first notice that this webhook has not accepted yet: ends since then are reported. */
   readonly since: EpochMs;
-  /** Id of the message. */
-  readonly id: string;
+  readonly page: PageRow;
+  readonly severityBefore?: AlertSeverity | null;
+  readonly movedTo?: number | null;
 }
 
 interface Post {
@@ -203,19 +222,19 @@ async function postOf(
   parts: IncidentParts,
   row: IncidentRow,
   step: Extract<PolicyStep, { type: "webhook" }>,
-  { reason, at, since, id }: PostCause,
+  { reason, at, since, page, severityBefore = null, movedTo = null }: PostCause,
 ): Promise<Post | NoPost> {
   const { name, sendResolved } = parts.policies.definitionOf({ id: row.policyId, version: row.policyVersion });
   const sendsEnds = sendResolved && step.sendResolved !== false;
   const isPaged = row.direct !== null && step.format === "alertmanager";
-  const alerts = isPaged
-    ? [pagedAlert(row)]
-    : await parts.alerts().read(await reportedMembers(parts.db.read, row.id, since));
+  const reported = isPaged ? [] : await reportedMembers(parts.db.read, row.id, since);
+  const alerts = isPaged ? [pagedAlert(row)] : await reportedAlerts(parts, reported, { step, since, page });
   const { shown: entries, leftOut } = await entriesOf(alerts, await rulesOf(parts, row, sendsEnds));
   if (entries.length === 0 && row.alerts > 0)
     return { skipped: "its alerts are silenced, inhibited or muted, or fire in a later incident", leftOut };
   const notices = step.format === "prism" ? await noticeCounts(parts.db.read, row.id) : null;
-  const content = { row, policy: name, entries, reason, at, id, publicUrl: parts.publicUrl(), notices };
+  const told = { severityBefore, movedTo, notices };
+  const content = { row, policy: name, entries, reason, at, id: page.id, publicUrl: parts.publicUrl(), ...told };
   return { body: await bodyOf(step, content), leftOut };
 }
 

@@ -49,6 +49,20 @@ export async function notAccepted(db: ReadDb, { incidentId, way, createdAt, id }
   return last === -1 ? earlier : earlier.slice(0, last);
 }
 
+/** From its first attempt to its acceptance, by the wall clock. */
+export interface AcceptedSpan {
+  readonly from: number;
+  readonly until: number;
+}
+
+/** When the same way accepted pages of the incident. */
+export function acceptedSpans(db: ReadDb, { incidentId, way }: PageRow): Promise<AcceptedSpan[]> {
+  return rowsOf<AcceptedSpan>(db, ACCEPTED, [incidentId, way]);
+}
+
+const ACCEPTED = `select coalesce(firstAttemptAt, deliveredAt) as "from", deliveredAt as until from pages
+  where incidentId = ? and outcome = 'delivered' and way = ?`;
+
 const EARLIER = `select * from pages where incidentId = ? and way = ? and createdAt <= ? and id <> ?
   order by createdAt desc limit ?`;
 const LOOKED_BACK = 50;

@@ -159,7 +159,7 @@ export class EventPipeline implements SetSource {
     for (const { event } of taken) {
       const known = this.#duplicates.find(event);
       if (known !== null) {
-        results.push(known === "conflict" ? CONFLICT : { status: "duplicate", id: known.id, seq: known.seq });
+        results.push("status" in known ? known : { status: "duplicate", id: known.id, seq: known.seq });
         continue;
       }
       event.seq = committer.sequences.events.next();
@@ -281,7 +281,8 @@ interface SetInFlight {
   readonly rows: readonly OwnerRows[];
 }
 
-const CONFLICT: EventResult = { status: "conflict" };
+const CONFLICT = { status: "conflict" } as const;
+const TAKEN = { status: "taken" } as const;
 
 /** An owner's events are adjacent: they are submitted together. */
 function ownerRows(taken: readonly Pending[], results: readonly EventResult[]): OwnerRows[] {
@@ -316,6 +317,8 @@ interface Known {
   readonly id: string;
   readonly seq: number;
   readonly projectId: string;
+  /** Null: not known, as of events whose ids the server chose. */
+  readonly sender: string | null;
 }
 
 /**
@@ -330,17 +333,21 @@ class Duplicates {
   readonly #storedDedupeKey;
 
   constructor(reader: Sqlite) {
-    this.#storedId = reader.prepare<[string], Known>("select id, seq, projectId from events where id = ?");
+    this.#storedId = reader.prepare<[string], Known>(
+      `select id, seq, projectId, sender from events left join event_senders on eventSeq = seq where id = ?`,
+    );
     this.#storedDedupeKey = reader.prepare<[string, string], Known>(
-      "select id, seq, projectId from events where projectId = ? and dedupeKey = ?",
+      "select id, seq, projectId, null as sender from events where projectId = ? and dedupeKey = ?",
     );
   }
 
-  /** @returns the event that this one repeats; "conflict" if its id belongs to another project. */
-  find(event: IncomingEvent): Known | "conflict" | null {
+  /** @returns the event that this one repeats, or why its id is not its own */
+  find(event: IncomingEvent): Known | typeof CONFLICT | typeof TAKEN | null {
     if (event.isGivenId) {
       const known = this.#byId.get(event.id) ?? this.#storedId.get(event.id);
-      if (known) return known.projectId === event.projectId ? known : "conflict";
+      if (known && known.projectId !== event.projectId) return CONFLICT;
+      // Otherwise who guesses an id could keep the event of another sender from being stored.
+      if (known) return known.sender === null || known.sender === event.sender ? known : TAKEN;
     }
     if (event.dedupeKey === null) return null;
     return (

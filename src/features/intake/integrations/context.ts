@@ -42,18 +42,23 @@ export async function submit(
 /**
  * Fires an alert. While it fires, its labels stay as they were first: another label would move it to
  * another incident. Those of the integration win over those of the sender.
+ * @param ratesAgain a later report may change the severity, also in the labels
  */
 export function fire(
   context: ProtocolContext,
   integration: Integration,
   key: string,
   content: Content,
+  { ratesAgain = false }: { readonly ratesAgain?: boolean } = {},
 ): Promise<AlertView | null> {
   const live = context.alerts.byKey(integration.projectId, key);
-  if (!live)
-    return submit(context, integration, key, { ...content, labels: { ...content.labels, ...integration.labels } });
+  const own = { ...content.labels, ...integration.labels };
+  if (!live) return submit(context, integration, key, { ...content, labels: own });
   const { labels, severity, startsAt } = live;
-  return submit(context, integration, key, { ...content, labels, severity, startsAt });
+  const { severity: rated } = own;
+  const rating =
+    ratesAgain && rated ? { labels: { ...labels, severity: rated }, severity: rated } : { labels, severity };
+  return submit(context, integration, key, { ...content, ...rating, startsAt });
 }
 
 /** Acts on each incident of an alert that is not resolved. @returns whether there was one */

@@ -203,7 +203,7 @@ async function perform(context: c.ProtocolContext, event: PagerDutyEvent): Promi
   } else {
     const startsAt = c.pastInstant(timestamp, clock.now());
     const known = { ...(link !== null && { generatorUrl: link }), ...(startsAt !== undefined && { startsAt }) };
-    await c.fire(context, integration, key, { labels, annotations, ...known });
+    await c.fire(context, integration, key, { labels, annotations, ...known }, { ratesAgain: true });
   }
   integrations.count("pagerduty", "accepted");
 }

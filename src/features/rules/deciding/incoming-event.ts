@@ -2,13 +2,14 @@ import type { Level } from "../../../core/vocabulary.ts";
 import type { EventsTable } from "../../../store/schema.ts";
 import type { RuleEvent } from "../language/language.ts";
 
-type OwnFields = "seq" | "payload" | "processedAt" | "receiverId" | "isInAlert" | "correlationId" | "bytes";
+type OwnFields = "seq" | "payload" | "processedAt" | "receiverId" | "sender" | "isInAlert" | "correlationId" | "bytes";
 type EventFields = Omit<IncomingEvent, OwnFields>;
 
 /** The result of an event once its commit is on disk or has failed. */
 export type EventResult =
   | { readonly status: "accepted" | "duplicate"; readonly id: string; readonly seq: number }
-  | { readonly status: "conflict" };
+  /** `conflict`: another project has the id; `taken`: another sender. */
+  | { readonly status: "conflict" | "taken" };
 
 /** Memory of an event besides its payload text. */
 export const EVENT_OVERHEAD_BYTES = 400;
@@ -37,6 +38,8 @@ export class IncomingEvent implements RuleEvent {
   processedAt: number | null = null;
   /** The receiver that notifies of the event when no rule takes it. */
   receiverId: string | null = null;
+  /** Who sent it, of an event whose id the sender chose; null: the server itself. */
+  sender: string | null = null;
   /** A rule that was decided with its commit has opened an alert for it, or joined it to one. */
   isInAlert = false;
 

@@ -76,6 +76,7 @@ export function pipelineMetrics(metrics: Metrics) {
     accepted: events({ result: "accepted" }),
     duplicate: events({ result: "duplicate" }),
     conflict: rejected,
+    taken: rejected,
   };
   const deciding = metrics.histogram(
     "prism_rule_eval_seconds",

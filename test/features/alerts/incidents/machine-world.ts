@@ -69,7 +69,8 @@ export class World {
 
   #member(alertId: string): Member {
     const times = { addedAt: this.now, firingNotifiedAt: null, resolvedNotifiedAt: null };
-    return { alertId, isFiring: true, hasTimedOut: false, ...times };
+    const severities = { severity: null, toldSeverity: null, hasLeft: false, hasFormer: false };
+    return { alertId, isFiring: true, hasTimedOut: false, ...times, ...severities };
   }
 
   fire(id: string): void {
@@ -83,13 +84,15 @@ export class World {
     this.incident = memberResolved(this.incident, { firing, atOnce }, this.settings, this.now);
   }
 
-  apply({ incident, acks, actions, firingNotified, resolvedNotified }: Turn): void {
+  apply({ incident, acks, actions, firingNotified, resolvedNotified, told }: Turn): void {
+    const severities = new Map(told.map(({ alertId, severity }) => [alertId, severity]));
     this.incident = incident;
     this.acks = acks;
     this.members = this.members.map((each) => ({
       ...each,
       firingNotifiedAt: each.firingNotifiedAt ?? (firingNotified.includes(each.alertId) ? this.now : null),
       resolvedNotifiedAt: each.resolvedNotifiedAt ?? (resolvedNotified.includes(each.alertId) ? this.now : null),
+      toldSeverity: severities.get(each.alertId) ?? each.toldSeverity,
     }));
     for (const action of actions)
       if (action.kind === "log" && action.entry === "left-out") this.leftOut = action.data["alertIds"] as string[];

@@ -49,7 +49,8 @@ async function contentOf(alerts: readonly AlertView[], rules: Partial<EntryRules
   const { shown: entries } = await entriesOf(alerts, { ...RULES, ...rules });
   const publicUrl = "https://prism.example/base/";
   const notices = { delivered: 2, failed: 1, trying: 1 };
-  return { row: ROW, policy: "db.team (1)", entries, reason: "new-alerts", at: AT, id: "m1", publicUrl, notices };
+  const told = { severityBefore: null, movedTo: null, notices };
+  return { row: ROW, policy: "db.team (1)", entries, reason: "new-alerts", at: AT, id: "m1", publicUrl, ...told };
 }
 
 interface Posted {

@@ -1,0 +1,72 @@
+import type { EpochMs } from "../../../../core/clock.ts";
+import { rowsOf } from "../../../../store/database.ts";
+import { type AcceptedSpan, acceptedSpans, type PageRow } from "../../../delivery/index.ts";
+import type { PolicyStep } from "../../policies/policy.ts";
+import type { AlertView } from "../../types.ts";
+import type { IncidentParts } from "../context.ts";
+import type { IncidentRow } from "../incident.ts";
+import type { ReportedMember } from "../store.ts";
+import { type Former, formersOf, formerView } from "./former.ts";
+
+/* The alerts that a webhook names: also those whose labels, or whose incident, are others now. */
+
+interface Reporting {
+  readonly step: Extract<PolicyStep, { type: "webhook" }>;
+  /** Ends that were decided since then are reported. */
+  readonly since: EpochMs;
+  readonly page: PageRow;
+}
+
+/**
+ * One that has moved to another incident has ended with the labels that it had then. Receivers of Alertmanager's format
+ * are told the end of all labels that they were sent before.
+ */
+export async function reportedAlerts(
+  parts: IncidentParts,
+  members: readonly ReportedMember[],
+  { step, since, page }: Reporting,
+): Promise<AlertView[]> {
+  const alerts = await parts.alerts().read(members.map(({ alertId }) => alertId));
+  if (members.every(({ leftAt, former }) => leftAt === null && former === null)) return alerts;
+  const byId = new Map(members.map((member) => [member.alertId, member]));
+  const spans = await acceptedSpans(parts.db.read, page);
+  const found: AlertView[] = [];
+  for (const alert of alerts) {
+    const { leftAt = null, former = null } = byId.get(alert.id) ?? {};
+    if (leftAt === null) found.push(alert);
+    const known = formersOf(former);
+    const isNew = ({ toldAt }: Former): boolean => toldAt === null || toldAt >= since;
+    const ended =
+      step.format === "alertmanager"
+        ? known.filter((each, at) => isNew(each) && wasSent(parts, spans, known[at - 1]?.at ?? 0, each.at))
+        : known.slice(leftAt === null ? known.length : -1);
+    for (const each of ended)
+      if (leftAt === null || !(await firesElsewhere(parts, alert, each, { step, page })))
+        found.push(formerView(alert, each));
+  }
+  return found;
+}
+
+/** Whether a post was accepted while the alert had these labels. */
+function wasSent({ clock }: IncidentParts, spans: readonly AcceptedSpan[], from: EpochMs, until: EpochMs): boolean {
+  return spans.some((span) => clock.fromWall(span.until) > from && clock.fromWall(span.from) <= until);
+}
+
+const OTHERS = `select i.policyId, i.policyVersion from incident_alerts m join incidents i on i.id = m.incidentId
+  where m.alertId = ? and m.leftAt is null and i.state <> 'resolved' and i.id <> ?`;
+
+/** With the same labels, in an incident that calls the same webhook: its end would not be true. */
+async function firesElsewhere(
+  { db, policies }: IncidentParts,
+  alert: AlertView,
+  former: Former,
+  { step, page }: Pick<Reporting, "step" | "page">,
+): Promise<boolean> {
+  if (alert.state !== "firing" || alert.fingerprint !== former.fingerprint) return false;
+  const others = await rowsOf<Pick<IncidentRow, "policyId" | "policyVersion">>(db.read, OTHERS, [
+    ...[alert.id, page.incidentId],
+  ]);
+  return others.some(({ policyId: id, policyVersion: version }) =>
+    policies.definitionOf({ id, version }).steps.some((each) => each.type === "webhook" && each.url === step.url),
+  );
+}

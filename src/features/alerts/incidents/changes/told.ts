@@ -1,0 +1,24 @@
+import type { EpochMs } from "../../../../core/clock.ts";
+import type { AlertSeverity } from "./severity.ts";
+
+/* What people are told of alerts that have changed. */
+
+export interface ToldSeverity {
+  readonly alertId: string;
+  readonly severity: AlertSeverity;
+}
+
+export interface Raised {
+  /** The highest severity that was told of the incident's firing alerts. */
+  readonly from: AlertSeverity | null;
+  /** That of each alert that got worse. */
+  readonly alerts: ReadonlyMap<string, AlertSeverity>;
+}
+
+/** The incident that an alert has moved to. */
+export interface MovedTo {
+  readonly id: string;
+  readonly number: number;
+  /** Its first look is still to come, at this time. */
+  readonly firstLookAt: EpochMs | null;
+}

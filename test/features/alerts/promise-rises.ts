@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import { MINUTE } from "./incidents/support.ts";
+import { LEVELS, type Level } from "./promise-actions.ts";
+import type { PromiseSite } from "./promise-site.ts";
+
+/*
+ * A rise of the severity of an alert that is not silenced, inhibited or muted reaches those who were told, within the
+ * look.
+ */
+
+/** Looks are a minute apart, and a history looks once a minute. */
+const LOOK_MS = 2 * MINUTE;
+const TO_PEOPLE: ReadonlySet<string> = new Set(["notified", "fallback", "contact-notified"]);
+
+interface Rise {
+  readonly name: string;
+  readonly incidentId: string;
+  /** The last row of the timeline before it. */
+  readonly seq: number;
+  readonly users: Set<string>;
+  until: number;
+}
+
+interface Told {
+  readonly seq: number;
+  readonly users: readonly string[];
+}
+
+export class Rises {
+  readonly #site: PromiseSite;
+  #rises: Rise[] = [];
+
+  constructor(site: PromiseSite) {
+    this.#site = site;
+  }
+
+  /** The alert is about to be reported with this severity. */
+  async before(name: string, level: Level): Promise<void> {
+    this.forget(name);
+    const { world } = this.#site;
+    const row = (await world.rows()).find(
+      ({ title, state, firing }) => title === name && state !== "resolved" && firing > 0,
+    );
+    if (!row || row.notifiedAt === null) return;
+    const [member] = await world.db.read
+      .selectFrom("incident_alerts as m")
+      .innerJoin("alerts as a", "a.id", "m.alertId")
+      .select("m.severity")
+      .where("m.incidentId", "=", row.id)
+      .where("m.leftAt", "is", null)
+      .where("a.state", "=", "firing")
+      .execute();
+    const told = member?.severity ?? null;
+    if (told === null || LEVELS.indexOf(level) >= LEVELS.indexOf(told)) return;
+    const rows = await this.#told(row.id);
+    const users = new Set(rows.flatMap((each) => each.users));
+    const seq = Math.max(0, ...(await this.#seqs(row.id)));
+    this.#rises.push({ name, incidentId: row.id, seq, users, until: world.clock.elapsed() + LOOK_MS });
+  }
+
+  /** What was expected of the alert is no longer so. */
+  forget(name: string): void {
+    this.#rises = this.#rises.filter((each) => each.name !== name);
+  }
+
+  forgetPerson(id: string): void {
+    for (const { users } of this.#rises) users.delete(id);
+  }
+
+  /** Nothing can be stored for a time. */
+  delay(ms: number): void {
+    for (const rise of this.#rises) rise.until += ms;
+  }
+
+  async check(after: string): Promise<void> {
+    const { world } = this.#site;
+    const rows = new Map((await world.rows()).map((row) => [row.id, row]));
+    for (const rise of [...this.#rises]) {
+      const row = rows.get(rise.incidentId);
+      // It is told when that ends, or by its end.
+      if (!row || row.state === "resolved" || row.firing === 0 || this.#site.isWithheld(row)) this.forget(rise.name);
+      else if (world.clock.elapsed() >= rise.until) {
+        const told = (await this.#told(row.id)).filter(({ seq }) => seq > rise.seq);
+        const missing = [...rise.users].filter((id) => !told.some(({ users }) => users.includes(id)));
+        const names = missing.map((id) => this.#site.nameOf(id) ?? id);
+        assert.deepEqual(names, [], `${after}: ${rise.name} got worse, and these were not told`);
+        this.forget(rise.name);
+      }
+    }
+  }
+
+  async #seqs(incidentId: string): Promise<number[]> {
+    const { db } = this.#site.world;
+    const rows = await db.read.selectFrom("incident_log").select("seq").where("incidentId", "=", incidentId).execute();
+    return rows.map(({ seq }) => seq);
+  }
+
+  async #told(incidentId: string): Promise<Told[]> {
+    const { db } = this.#site.world;
+    const rows = await db.read
+      .selectFrom("incident_log")
+      .select(["seq", "kind", "data"])
+      .where("incidentId", "=", incidentId)
+      .execute();
+    return rows
+      .filter(({ kind }) => TO_PEOPLE.has(kind))
+      .map(({ seq, data }) => ({ seq, users: (JSON.parse(data) as { users?: string[] }).users ?? [] }));
+  }
+}
