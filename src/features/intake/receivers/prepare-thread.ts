@@ -7,12 +7,14 @@ import { compileMapping, compilePlain } from "./mapping.ts";
 import { type Preparation, type Prepared, prepare } from "./prepare.ts";
 import type { Mapping, VerifyRow } from "./preset.ts";
 import { MAX_MEMBERS } from "./read-request.ts";
+import type { Shape } from "./shapes.ts";
 import { verifyRequest } from "./verify.ts";
 
 /** A request for the thread: its receiver's texts as they are written, and how its sender is verified. */
 export interface ThreadJob {
   readonly preparation: Preparation;
   readonly mapping: Mapping;
+  readonly shapes: readonly Shape[];
   readonly replayId: string | null;
   /** Null: the sender is verified already, or needs not be. */
   readonly proof: { readonly rows: readonly VerifyRow[]; readonly secrets: readonly string[] } | null;
@@ -205,12 +207,13 @@ async function outcomeOf(job: ThreadJob): Promise<Outcome> {
 const LIMITS = { members: MAX_MEMBERS, steps: null, elements: null };
 
 /** @throws SIGNATURE_INVALID and what {@link prepare} throws */
-async function prepareJob({ preparation, mapping, replayId, proof }: ThreadJob): Promise<Prepared> {
+async function prepareJob({ preparation, mapping, shapes, replayId, proof }: ThreadJob): Promise<Prepared> {
   const { bytes } = preparation.request;
   const request = { ...preparation.request, bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length) };
   const given = { ...preparation, request };
   const texts = {
     mapping: compileMapping(mapping),
+    shapes,
     replayId: replayId === null ? null : compilePlain(replayId, "replayId"),
   };
   if (!proof) return prepare(given, texts, LIMITS);

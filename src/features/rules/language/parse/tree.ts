@@ -68,6 +68,7 @@ const SIGNATURES = {
   pluck: { min: 2, max: 2, takes: [["list"], TEXT], result: "list" },
   pairs: { min: 1, max: 3, takes: [["list"], TEXT], result: "object" },
   first: { min: 1, max: 16, result: "argument" },
+  firstText: { min: 1, max: 16, result: "text" },
   lookup: { min: 3, max: 64, result: "argument" },
   coalesce: { min: 1, max: 8, result: "argument" },
   if: { min: 3, max: 3, result: "argument" },
