@@ -1,4 +1,5 @@
 import { parseJsonWithin } from "../../../core/json-text.ts";
+import { parseWithLongIntegers } from "../../../core/long-integer.ts";
 import type { LoadedPreset } from "./presets.ts";
 import { type RequestContent, requireFewMembers } from "./read-request.ts";
 import { readKnown } from "./senders/known.ts";
@@ -71,7 +72,7 @@ function snsContent(body: Json | null, maxMembers: number): unknown {
   if (message === null) return null;
   requireFewMembers(message, maxMembers);
   try {
-    return JSON.parse(message) as unknown;
+    return parseWithLongIntegers(message);
   } catch {
     return message;
   }

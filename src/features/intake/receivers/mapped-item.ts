@@ -1,4 +1,5 @@
 import { cleanText, startOf } from "../../../core/clean-text.ts";
+import { decimalText } from "../../../core/decimal.ts";
 import { scanJson } from "../../../core/json-text.ts";
 import { sha256Hex } from "../../../core/tokens.ts";
 import { type Level, levelOfWord } from "../../../core/vocabulary.ts";
@@ -134,6 +135,7 @@ function limitedText(value: unknown, length: number): string | null {
 
 function rawText(value: unknown): string | null {
   if (value === null || value === undefined) return null;
+  if (typeof value === "bigint") return decimalText(value);
   return typeof value === "object" ? jsonOf(value) : String(value);
 }
 

@@ -1,5 +1,6 @@
 import { PrismError } from "../../../core/errors.ts";
 import { scanJson } from "../../../core/json-text.ts";
+import { parseWithLongIntegers } from "../../../core/long-integer.ts";
 import { MAX_JSON_DEPTH, parseJsonText, tooDeep } from "../../../http/input.ts";
 
 /** A request as it arrived. */
@@ -110,7 +111,7 @@ function looksLikeJson(text: string): boolean {
 function jsonOf(text: string, isRequired: boolean, maxMembers: number): unknown {
   if (requireFewMembers(text, maxMembers)) throw tooDeep();
   try {
-    return parseJsonText(text);
+    return parseJsonText(text, parseWithLongIntegers);
   } catch (error) {
     if (isRequired) throw error;
     return undefined;

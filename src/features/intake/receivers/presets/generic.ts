@@ -65,7 +65,7 @@ export const generic = {
     output: "both",
     type: "= first(parsed.type, body.type, query.type, headers['x-event-type'], 'message')",
     level: "= firstText(parsed.level, body.level, body.severity, urgent, query.level, query.severity)",
-    title: "= word == null or contains(lower(named), lower(word)) ? named : concat(named, ': ', word)",
+    title: "= word == null or named == null or contains(lower(named), lower(word)) ? named : concat(named, ': ', word)",
     message: "= firstText(parsed.message, said, body == null ? text : null, named == null ? null : parsed.reason)",
     key: "= id",
     status: "= first(parsed.status, known, id == null ? 'event' : state, 'event')",

@@ -1,3 +1,4 @@
+import { LongInteger } from "../../../../core/long-integer.ts";
 import { stateOf } from "../../../../core/vocabulary.ts";
 
 type Status = "firing" | "resolved" | "acknowledged" | "succeeded" | "event";
@@ -182,7 +183,7 @@ const MAX_JOINED = 5;
 
 /** A text or a number; of lists and objects of them the first ones; empty texts are none. */
 function scalarOf(value: unknown, depth = 0): string | undefined {
-  if (typeof value === "number") return String(value);
+  if (typeof value === "number" || value instanceof LongInteger) return String(value);
   if (typeof value === "string") return value.trim() === "" ? undefined : value;
   if (typeof value !== "object" || value === null || depth > 1) return undefined;
   const isList = Array.isArray(value);

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { cleanText, startOf } from "../../../../core/clean-text.ts";
+import { LongInteger } from "../../../../core/long-integer.ts";
 import { sha256Hex } from "../../../../core/tokens.ts";
 import { levelOfWord, type State, stateOf } from "../../../../core/vocabulary.ts";
 import { plainName } from "./row.ts";
@@ -154,7 +155,7 @@ function membersOf(body: unknown): Found[] {
   ];
   for (let i = 0; i < parts.length && i < MAX_LOOKED_AT; i++) {
     const { name, value, depth } = parts[i] ?? { name: "", value: null, depth: 0 };
-    if (typeof value !== "object" || value === null) found.push({ name, value });
+    if (typeof value !== "object" || value === null || value instanceof LongInteger) found.push({ name, value });
     else if (depth < MAX_DEPTH)
       for (const [own, each] of entriesOf(value, MAX_LOOKED_AT - parts.length))
         parts.push({ name: nameWithin(name, own), value: each, depth: depth + 1 });
@@ -300,6 +301,7 @@ export function digestOf(content: unknown): string {
     if (left-- <= 0 || depth > MAX_DEPTH) return null;
     if (typeof value === "string") return startOf(value, MAX_DIGESTED).replace(VARYING_TEXT, "");
     if (typeof value === "number") return Number.isInteger(value) && Math.abs(value) < LARGEST_PLAIN ? value : 0;
+    if (value instanceof LongInteger) return 0;
     if (Array.isArray(value)) return value.slice(0, left).map((each) => plain(each, depth + 1));
     if (typeof value !== "object" || value === null) return value;
     const members = Object.entries(value).filter(([name]) => !varies(name));

@@ -114,7 +114,8 @@ export interface Extent {
 }
 
 /** A value written in the source. */
-export type Literal = null | boolean | number | string;
+/** A bigint is an integer that a double cannot hold, as a decimal. */
+export type Literal = null | boolean | number | string | bigint;
 
 /** Functions that evaluate a condition for each element of a list, bound to the name {@link ITEM}. */
 export type QuantifierName = "any" | "all" | "count";
