@@ -1,4 +1,5 @@
 import type { Work } from "../../../core/caller.ts";
+import { HOUR_MS } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import type { WorkAccount } from "../../../http/work-budget.ts";
@@ -124,6 +125,7 @@ async function storePlan(
 ): Promise<Stored> {
   const { alerts, work } = context;
   const refused: EventDraft[] = [];
+  const lonely: EventDraft[] = [];
   const events = [...plan.events];
   const shown: Stored["alerts"][number][] = [];
   /** Why new alerts were left out. */
@@ -137,7 +139,7 @@ async function storePlan(
   const outcomes = sharesCommit ? alerts.repeat(reported, options) : await alerts.submit(reported, { ...options, trx });
   if (outcomes === null) throw new MustCommitAlone();
   for (const [i, outcome] of outcomes.entries()) {
-    const { key, fallback, eventAt = null } = submitted[i] ?? { key: "", fallback: undefined };
+    const { key, status, input, fallback, eventAt } = submitted[i] ?? NOT_PLANNED;
     if (outcome.status === "refused") {
       if (outcome.error.code === "STORAGE_LIMIT_REACHED") full = outcome.error;
       else if (fallback) refused.push(withProblem(fallback, outcome.error.message));
@@ -145,6 +147,9 @@ async function storePlan(
     shown.push({ key, outcome: outcome.status, alertId: outcome.alert?.id ?? null });
     const event = eventAt === null ? undefined : events[eventAt];
     if (event && outcome.alert) events[eventAt ?? 0] = { ...event, correlationId: outcome.alert.id };
+    if (outcome.status !== "unchanged" || status !== "resolved" || (await endedLately(trx, input, now))) continue;
+    if (event) events[eventAt ?? 0] = lonelyEnd(event, receiver.row);
+    else lonely.push(lonelyEnd(fallback, receiver.row));
   }
   for (const each of inputs.filter(({ status }) => status === "acknowledged")) {
     const alertId = await acknowledge(context, trx, receiver.row, each);
@@ -154,8 +159,9 @@ async function storePlan(
   const isNothing = shown.every(({ outcome }) => outcome === "refused") && events.length + refused.length === 0;
   if (full !== null && isNothing) throw full;
   const source = sourceOf(receiver.row);
-  const eventIds = await appendEvents(trx, [...events, ...refused], { source, now });
-  return { result: plan.result, eventIds, alerts: shown, problem: full?.message ?? null };
+  const ends = within(context.storage, receiver.row.projectId, { ...plan, events: lonely, problem: null }, sender);
+  const eventIds = await appendEvents(trx, [...events, ...refused, ...ends.events], { source, now });
+  return { result: plan.result, eventIds, alerts: shown, problem: listed(full?.message ?? null, ends.problem) };
 }
 
 /** Another label would move a firing alert to another incident: all but the severity stay. */
@@ -165,6 +171,30 @@ function withKeptLabels(alerts: Alerts, plan: AlertPlan): AlertPlan {
   const { severity } = plan.input.labels;
   const labels = { ...live.labels, ...(severity !== undefined && { severity }) };
   return { ...plan, input: { ...plan.input, labels, startsAt: live.startsAt } };
+}
+
+const NOT_PLANNED = { key: "", status: undefined, input: undefined, fallback: undefined, eventAt: null } as const;
+
+/** An end of an alert that is not known here is told, whatever its level: the sender says that something changed. */
+function lonelyEnd(event: EventDraft, { id, notifies }: ReceiverRow): EventDraft {
+  return { ...event, level: "info", ...(notifies === 1 && { receiverId: id }) };
+}
+
+/** Ended alerts of a project that are looked at, newest first. */
+const MAX_ENDED = 1000;
+
+/** Whether the alert has ended within an hour: senders repeat an end, and a second one is no news. */
+async function endedLately(trx: Trx, input: AlertPlan["input"], now: number): Promise<boolean> {
+  const ended = trx
+    .selectFrom("alerts")
+    .select("key")
+    .where("projectId", "=", input.projectId)
+    .where("state", "=", "resolved")
+    .where("resolvedAt", ">=", now - HOUR_MS)
+    .orderBy("resolvedAt", "desc")
+    .limit(MAX_ENDED);
+  const found = await trx.selectFrom(ended.as("ended")).select("key").where("key", "=", input.key).executeTakeFirst();
+  return found !== undefined;
 }
 
 function withProblem(event: EventDraft, problem: string): EventDraft {
