@@ -38,6 +38,8 @@ export interface AlertPlan {
   readonly fallback: EventDraft;
   /** Its event among those of the plan. */
   readonly eventAt: number | null;
+  /** An end that is no news if nothing fires. */
+  readonly isRoutine?: true;
 }
 
 /** The settings of a receiver that its requests need: data only, so that a thread can take it. */
@@ -370,7 +372,8 @@ function alertOf(item: MappedItem, whole: Whole): Omit<AlertPlan, "eventAt"> | n
     status === "resolved"
       ? { ...base, labels: {}, endsAt: Math.min(item.endsAt ?? now, now), resolvesAtOnce: true }
       : { ...base, ...firingOf(item, row, now) };
-  return { key, status, input, fallback: notifying(row, item.level, eventOf(item, whole)) };
+  const fallback = notifying(row, item.level, eventOf(item, whole));
+  return { key, status, input, fallback, ...(item.isRoutine && { isRoutine: item.isRoutine }) };
 }
 
 function firingOf(item: AlertItem, row: Deciding["row"], now: number) {

@@ -254,3 +254,23 @@ test("of a priority only what is above the middle is a severity", async (t) => {
   await decided(it);
   assert.equal(countOf(it.prism, "receiver_events"), rows.length, "all of them are told");
 });
+
+test("a success of a build that ends nothing is silent, other ends are told", async (t) => {
+  const it = await ReceiverTest.start(t);
+  const receiver = await it.make({ name: "any" });
+  const build = (status: string) => ({ friendly_name: "Job", name: "Nightly", inventory: "All", status });
+  await it.send(receiver, build("successful"));
+  await decided(it);
+  assert.equal(countOf(it.prism, "receiver_events"), 0);
+  await it.send(receiver, build("failed"));
+  await it.send(receiver, build("successful"));
+  assert.deepEqual(await it.alerts(), []);
+  const gitlab = await it.make({ name: "gitlab", preset: "gitlab" });
+  const project = { path_with_namespace: "a/b" };
+  await it.send(gitlab, { object_kind: "pipeline", object_attributes: { status: "success", ref: "main" }, project });
+  await decided(it);
+  assert.equal(countOf(it.prism, "receiver_events"), 0);
+  await it.send(receiver, { monitor_id: "1", monitor_name: "Shop", monitor_status: "online" });
+  await decided(it);
+  assert.equal(countOf(it.prism, "receiver_events"), 1);
+});

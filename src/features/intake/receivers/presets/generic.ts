@@ -46,7 +46,7 @@ export const generic = {
         "query.status, query.state, body.alert_uid == null ? null : 'alerting')))",
       said: "= firstText(body.message, body.text, body.body, body.description, query.message)",
       named:
-        "= firstText(parsed.title, body.title, body.subject, body.summary, body.headline, body.name, query.title, " +
+        "= firstText(parsed.title, body.title, body.subject, body.summary, body.name, query.title, " +
         "body == null ? firstLine(text) : firstLine(said))",
       known:
         `= state in [${quoted("firing")}] ? 'firing' : state in [${quoted("resolved")}] ? 'resolved' : ` +
