@@ -1,4 +1,5 @@
 import { isAscii, isUtf8 } from "node:buffer";
+import { parseWithLongIntegers } from "./long-integer.ts";
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
@@ -126,7 +127,7 @@ export function parseJsonWithin(text: string, depth: number, charge?: (members: 
   if (found.depth > depth) return undefined;
   charge?.(found.members);
   try {
-    return JSON.parse(text);
+    return parseWithLongIntegers(text);
   } catch {
     return undefined;
   }

@@ -32,6 +32,47 @@ export function levelOfWord(word: string): Level | null {
   return LEVEL_OF.get(word.toLowerCase()) ?? null;
 }
 
+/** What a sender says of a problem. */
+export type State = "firing" | "resolved" | "acknowledged";
+
+/**
+ * Words of senders for a lasting problem and for its end, in lower case, words apart by one space.
+ * One table for requests and mails.
+ */
+export const STATE_WORDS: Readonly<Record<State, readonly string[]>> = {
+  firing: [
+    ...["firing", "fired", "alerting", "alert", "alarm", "alarming", "problem", "down", "open", "opened", "triggered"],
+    ...["trigger", "active", "activated", "critical", "crit", "error", "err", "errored", "failed", "fail", "failure"],
+    ...["failing", "unhealthy", "degraded", "warning", "warn", "offline", "unreachable", "breached", "crashed"],
+    ...["trouble", "not responding", "reporting error", "timed out", "timeout", "unavailable", "broken", "stopped"],
+    ...["expired", "lost", "missing", "faulted", "disconnected", "unresponsive", "exceeded", "violated", "outage"],
+  ],
+  resolved: [
+    ...["resolved", "resolve", "ok", "okay", "up", "closed", "close", "recovered", "recovery", "inactive"],
+    ...["deactivated", "cleared", "clear", "normal", "healthy", "success", "succeeded", "successful", "passed"],
+    ...["passing", "fixed", "online", "good", "ready", "available", "completed", "finished", "done", "stable"],
+    ...["ended", "restored", "reachable", "operational", "solved", "repaired", "connected"],
+  ],
+  acknowledged: ["acknowledged", "acknowledge", "ack", "acked", "acknowledgement"],
+};
+const STATE_OF: ReadonlyMap<string, State> = new Map(
+  Object.entries(STATE_WORDS).flatMap(([state, words]) => words.map((word) => [word, state as State] as const)),
+);
+
+/**
+ * The state that a word or a short text of a sender names: `DOWN`, `not_responding`, `OK -> CRIT`,
+ * `Down ENDED (now: Up)`; null for others.
+ */
+export function stateOf(text: string): State | null {
+  const plain = text
+    .slice(0, 100)
+    .toLowerCase()
+    .replace(/[\s_-]+(?!>)/g, " ")
+    .trim();
+  const after = /\(now: ([^)]+)\)/.exec(plain)?.[1] ?? /(?:->|→)\s*(.+)$/.exec(plain)?.[1] ?? plain;
+  return STATE_OF.get(after.trim()) ?? null;
+}
+
 /** Start of the source of an event that the server itself writes. Producers cannot use it. */
 export const OWN_SOURCE = "prism:";
 

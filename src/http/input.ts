@@ -192,9 +192,10 @@ export function tooDeep(): PrismError {
   return new PrismError("MALFORMED_JSON", `The body nests deeper than ${MAX_JSON_DEPTH} levels`);
 }
 
-export function parseJsonText(text: string): unknown {
+/** @param parse another one than `JSON.parse`. @throws MALFORMED_JSON */
+export function parseJsonText(text: string, parse: (text: string) => unknown = JSON.parse): unknown {
   try {
-    return JSON.parse(text);
+    return parse(text);
   } catch (error) {
     const position = jsonErrorPosition(error);
     const details = position === undefined ? {} : { details: [{ message: "stops being JSON here", position }] };

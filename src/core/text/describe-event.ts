@@ -1,4 +1,5 @@
 import { cleanText, startOf } from "../clean-text.ts";
+import { LongInteger } from "../long-integer.ts";
 import { recentlyUsed } from "../ttl-cache.ts";
 import { type Level, levelOfWord } from "../vocabulary.ts";
 
@@ -465,7 +466,8 @@ function scalar(scope: Json, name: string): string {
   if (!Object.hasOwn(scope, name)) return "";
   const value = scope[name];
   if (typeof value === "string") return value;
-  return typeof value === "number" || typeof value === "boolean" ? String(value) : "";
+  const isShown = typeof value === "number" || typeof value === "boolean" || value instanceof LongInteger;
+  return isShown ? String(value) : "";
 }
 
 function objectOf(scope: Json, name: string): Json | undefined {

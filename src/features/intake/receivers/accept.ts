@@ -139,7 +139,7 @@ async function storePlan(
   const outcomes = sharesCommit ? alerts.repeat(reported, options) : await alerts.submit(reported, { ...options, trx });
   if (outcomes === null) throw new MustCommitAlone();
   for (const [i, outcome] of outcomes.entries()) {
-    const { key, status, input, fallback, eventAt } = submitted[i] ?? NOT_PLANNED;
+    const { key, status, input, fallback, eventAt, isRoutine } = submitted[i] ?? NOT_PLANNED;
     if (outcome.status === "refused") {
       if (outcome.error.code === "STORAGE_LIMIT_REACHED") full = outcome.error;
       else if (fallback) refused.push(withProblem(fallback, outcome.error.message));
@@ -147,7 +147,8 @@ async function storePlan(
     shown.push({ key, outcome: outcome.status, alertId: outcome.alert?.id ?? null });
     const event = eventAt === null ? undefined : events[eventAt];
     if (event && outcome.alert) events[eventAt ?? 0] = { ...event, correlationId: outcome.alert.id };
-    if (outcome.status !== "unchanged" || status !== "resolved" || (await endedLately(trx, input, now))) continue;
+    if (outcome.status !== "unchanged" || status !== "resolved" || isRoutine || (await endedLately(trx, input, now)))
+      continue;
     if (event) events[eventAt ?? 0] = lonelyEnd(event, receiver.row);
     else lonely.push(lonelyEnd(fallback, receiver.row));
   }
@@ -173,7 +174,9 @@ function withKeptLabels(alerts: Alerts, plan: AlertPlan): AlertPlan {
   return { ...plan, input: { ...plan.input, labels, startsAt: live.startsAt } };
 }
 
-const NOT_PLANNED = { key: "", status: undefined, input: undefined, fallback: undefined, eventAt: null } as const;
+const NOT_PLANNED = {
+  ...{ key: "", status: undefined, input: undefined, fallback: undefined, eventAt: null, isRoutine: undefined },
+} as const;
 
 /** An end of an alert that is not known here is told, whatever its level: the sender says that something changed. */
 function lonelyEnd(event: EventDraft, { id, notifies }: ReceiverRow): EventDraft {

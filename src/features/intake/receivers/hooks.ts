@@ -1,8 +1,13 @@
-import { readKnown } from "./known-senders.ts";
+import { parseJsonWithin } from "../../../core/json-text.ts";
+import { parseWithLongIntegers } from "../../../core/long-integer.ts";
 import type { LoadedPreset } from "./presets.ts";
 import { type RequestContent, requireFewMembers } from "./read-request.ts";
+import { readKnown } from "./senders/known.ts";
+import { readByEnds, titleOf } from "./senders/unknown.ts";
 
 type Json = Readonly<Record<string, unknown>>;
+
+const MAX_DEPTH = 100;
 
 /** Values of `parsed` for a chat message. */
 interface ChatMessage {
@@ -26,10 +31,39 @@ export function parsedBy(hook: LoadedPreset["hook"], { body, text }: RequestCont
     case "sns":
       return snsContent(objectOf(body), maxMembers);
     case "known":
-      return readCard(body) ?? readKnown(body);
+      return readCard(body) ?? readKnown(body) ?? readPush(body) ?? hintsIn(body);
     default:
       return null;
   }
+}
+
+/** What helps a mapping that finds usual names only. A body that is read by these alone is not understood. */
+function hintsIn(body: unknown): unknown {
+  if (typeof body !== "object" || body === null) return null;
+  const { word, state, reason, link, subject } = readByEnds(body);
+  return { word: state === null ? null : word, reason, page: link, subject };
+}
+
+/** The message that a push of Google Pub/Sub holds. */
+function readPush(body: unknown): unknown {
+  const message = objectOf(objectOf(body)?.["message"]);
+  const data = textIn(message, "data");
+  if (data === null || textIn(objectOf(body), "subscription") === null || !/^[A-Za-z0-9+/_-]+=*$/.test(data))
+    return null;
+  const text = Buffer.from(data, "base64").toString("utf8");
+  const push = { type: "google-pubsub.message", status: "event" };
+  const inner = jsonIn(text);
+  if (inner === null) return { ...push, title: text.trim().split(/[\r\n]/, 1)[0], message: text };
+  const known = readKnown(inner);
+  if (known) return known;
+  const reading = readByEnds(inner);
+  return { ...push, title: titleOf("Pub/Sub", reading), message: reading.reason, link: reading.link };
+}
+
+/** An object or a list; null for any other text. */
+function jsonIn(text: string): unknown {
+  const found = parseJsonWithin(text, MAX_DEPTH);
+  return typeof found === "object" ? (found ?? null) : null;
 }
 
 /** A notification's text, as JSON if it is. */
@@ -38,7 +72,7 @@ function snsContent(body: Json | null, maxMembers: number): unknown {
   if (message === null) return null;
   requireFewMembers(message, maxMembers);
   try {
-    return JSON.parse(message) as unknown;
+    return parseWithLongIntegers(message);
   } catch {
     return message;
   }

@@ -1,4 +1,5 @@
 import { cleanText, startOf } from "../../../core/clean-text.ts";
+import { decimalText } from "../../../core/decimal.ts";
 import { scanJson } from "../../../core/json-text.ts";
 import { sha256Hex } from "../../../core/tokens.ts";
 import { type Level, levelOfWord } from "../../../core/vocabulary.ts";
@@ -11,6 +12,8 @@ export type ItemStatus = "firing" | "resolved" | "acknowledged" | "event";
 export interface MappedItem {
   readonly output: ReceiverOutput;
   readonly status: ItemStatus;
+  /** Resolved, and no news if nothing fires: the sender reports each success. */
+  readonly isRoutine?: true;
   /** null: `<preset>.<status>` */
   readonly type: string | null;
   /** null: the mapping has none. */
@@ -65,6 +68,7 @@ export function checkedItem({ output, fields, labels, annotations, payload, cont
   const item: Omit<MappedItem, "isUnmapped" | "problems"> = {
     output,
     status: knownStatus(word("status") ?? "event") ?? "event",
+    ...(word("status") === ROUTINE && { isRoutine: true as const }),
     type: oneLine(text("type", MAX_NAME)),
     level: levelOf(word("level")),
     title: oneLine(text("title", MAX_TITLE)),
@@ -80,12 +84,15 @@ export function checkedItem({ output, fields, labels, annotations, payload, cont
     payload: isObject(payload) ? payload : null,
     content,
   };
-  const isUnmapped = [item.title, item.message, item.key, item.payload].every((each) => each === null);
-  const problems = isUnmapped ? [NOTHING_FOUND] : problemsOf(item, fields);
+  // A key without a state names something and says nothing of it.
+  const isNamed = item.key !== null && item.status !== "event";
+  const isUnmapped = !isNamed && [item.title, item.message, item.payload].every((each) => each === null);
+  const problems = isUnmapped ? [item.key === null ? NOTHING_FOUND : ONLY_A_KEY] : problemsOf(item, fields);
   return { ...item, time: notLaterThan(item.time, now), isUnmapped, problems };
 }
 
 const NOTHING_FOUND = "title, message, key and payload have no value";
+const ONLY_A_KEY = "title, message and payload have no value";
 const WANTED = {
   level: "no level",
   time: "no time",
@@ -128,6 +135,7 @@ function limitedText(value: unknown, length: number): string | null {
 
 function rawText(value: unknown): string | null {
   if (value === null || value === undefined) return null;
+  if (typeof value === "bigint") return decimalText(value);
   return typeof value === "object" ? jsonOf(value) : String(value);
 }
 
@@ -184,10 +192,12 @@ function keyOf(text: string | null): string | null {
   return `${text.slice(0, MAX_KEY - 65)}:${sha256Hex(text)}`;
 }
 
+/** The status of a success that is reported each time. */
+const ROUTINE = "succeeded";
 /** The words of mappings; `alerting` and `ok` are those of Grafana and OnCall. */
 const STATUS_OF: Readonly<Record<string, ItemStatus>> = {
   ...{ firing: "firing", resolved: "resolved", acknowledged: "acknowledged", event: "event" },
-  ...{ alerting: "firing", ok: "resolved" },
+  ...{ alerting: "firing", ok: "resolved", [ROUTINE]: "resolved" },
 };
 
 /** Undefined for another word. */

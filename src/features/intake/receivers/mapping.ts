@@ -16,11 +16,14 @@ import { TooManyMembers } from "./read-request.ts";
 
 /** Names that every mapping reads. */
 const NAMES = [
-  ...["body", "text", "headers", "query", "form", "files", "method", "item", "receiver", "parsed"],
+  ...["body", "text", "headers", "query", "form", "files", "method", "item", "receiver", "parsed", "parts"],
 ] as const;
 
 /** Input of a mapping. */
-export type MappingInput = Readonly<Record<Exclude<(typeof NAMES)[number], "item">, unknown>>;
+export type MappingInput = Readonly<Record<Exclude<(typeof NAMES)[number], "item" | "parts">, unknown>> & {
+  /** Absent: none. */
+  readonly parts?: unknown;
+};
 
 const FIELDS = [
   ...["type", "level", "title", "message", "key", "status", "time", "startsAt", "endsAt", "link", "source"],
@@ -158,9 +161,10 @@ export function applyMapping(
   input: MappingInput,
   now: number,
   { steps, elements }: { readonly steps: number | null; readonly elements: number | null } = NO_LIMITS,
+  parsedOf: (part: unknown) => unknown = () => null,
 ): Mapped {
   return withinBudget(() => {
-    const whole = namedValues(mapping, { ...input, item: null }, now);
+    const whole = namedValues(mapping, { parts: null, ...input, item: null }, now);
     const list = mapping.split?.(valuesOf(whole, now));
     if (!Array.isArray(list)) {
       const values = valuesOf(whole, now);
@@ -171,8 +175,16 @@ export function applyMapping(
     if (list.length > MAX_ITEMS)
       throw new PrismError("PAYLOAD_TOO_LARGE", `A request has at most ${MAX_ITEMS} elements`);
     if (elements !== null && list.length > elements) throw new TooManyMembers(elements);
-    const each = list.map((item: unknown) => namedValues(mapping, { ...input, item }, now));
-    return mapItems(mapping, each, { now, isElement: true });
+    // A part is a body of its own.
+    const areParts = list === input.parts;
+    const each = list.map((part: unknown) =>
+      namedValues(
+        mapping,
+        areParts ? { ...input, body: part, parsed: parsedOf(part), item: null } : { ...input, item: part },
+        now,
+      ),
+    );
+    return mapItems(mapping, each, { now, isElement: !areParts });
   }, steps ?? undefined);
 }
 

@@ -1,18 +1,21 @@
 import { parentPort, type Worker } from "node:worker_threads";
 import { type ErrorCode, type ErrorDetail, PrismError } from "../../../core/errors.ts";
 import { membersAtMost } from "../../../core/json-text.ts";
+import { mayHaveLongIntegers, withBigInts, withLongIntegers } from "../../../core/long-integer.ts";
 import { type DeferredPromise, deferred } from "../../../core/promises.ts";
 import { startThread, yieldToOthers } from "../../../core/runtime.ts";
 import { compileMapping, compilePlain } from "./mapping.ts";
 import { type Preparation, type Prepared, prepare } from "./prepare.ts";
 import type { Mapping, VerifyRow } from "./preset.ts";
 import { MAX_MEMBERS } from "./read-request.ts";
+import type { Shape } from "./shapes.ts";
 import { verifyRequest } from "./verify.ts";
 
 /** A request for the thread: its receiver's texts as they are written, and how its sender is verified. */
 export interface ThreadJob {
   readonly preparation: Preparation;
   readonly mapping: Mapping;
+  readonly shapes: readonly Shape[];
   readonly replayId: string | null;
   /** Null: the sender is verified already, or needs not be. */
   readonly proof: { readonly rows: readonly VerifyRow[]; readonly secrets: readonly string[] } | null;
@@ -22,7 +25,7 @@ export interface ThreadJob {
 type Spent = (work: { readonly members: number }) => void;
 
 type Outcome =
-  | { readonly prepared: Prepared }
+  | { readonly prepared: Prepared; readonly hasLong: boolean }
   | {
       readonly refused: {
         readonly code: ErrorCode;
@@ -138,7 +141,7 @@ export class PrepareThread {
     const running = this.#running;
     if (!running) return;
     running.spent({ members: answer.members });
-    if ("prepared" in answer) running.answer.resolve(received(answer.prepared));
+    if ("prepared" in answer) running.answer.resolve(received(answer.prepared, answer.hasLong));
     else if ("fault" in answer) running.answer.reject(new Error(`preparing a request failed: ${answer.fault}`));
     else {
       const { code, message, details } = answer.refused;
@@ -172,10 +175,14 @@ function tooSlow(limitMs: number): PrismError {
   return new PrismError("PAYLOAD_TOO_LARGE", `The body takes more than ${limitMs / 1000} s to read`);
 }
 
-/** Buffers arrive as plain bytes. */
-function received({ entry, ...prepared }: Prepared): Prepared {
+/** Buffers arrive as plain bytes, long integers as bigints. */
+function received({ entry, plan, ...prepared }: Prepared, hasLong: boolean): Prepared {
   const body = entry.body === null ? null : Buffer.from(entry.body);
-  return { ...prepared, entry: { ...entry, body } };
+  return {
+    ...prepared,
+    plan: hasLong ? (withLongIntegers(plan) as Prepared["plan"]) : plan,
+    entry: { ...entry, body },
+  };
 }
 
 /** Main function of the thread. */
@@ -194,7 +201,12 @@ async function answerOf(job: ThreadJob): Promise<Answer> {
 
 async function outcomeOf(job: ThreadJob): Promise<Outcome> {
   try {
-    return { prepared: await prepareJob(job) };
+    const prepared = await prepareJob(job);
+    const hasLong = mayHaveLongIntegers(Buffer.from(job.preparation.request.bytes));
+    return {
+      prepared: hasLong ? { ...prepared, plan: withBigInts(prepared.plan) as Prepared["plan"] } : prepared,
+      hasLong,
+    };
   } catch (error) {
     if (!(error instanceof PrismError)) return { fault: error instanceof Error ? error.message : String(error) };
     const { code, message, details } = error;
@@ -205,12 +217,13 @@ async function outcomeOf(job: ThreadJob): Promise<Outcome> {
 const LIMITS = { members: MAX_MEMBERS, steps: null, elements: null };
 
 /** @throws SIGNATURE_INVALID and what {@link prepare} throws */
-async function prepareJob({ preparation, mapping, replayId, proof }: ThreadJob): Promise<Prepared> {
+async function prepareJob({ preparation, mapping, shapes, replayId, proof }: ThreadJob): Promise<Prepared> {
   const { bytes } = preparation.request;
   const request = { ...preparation.request, bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length) };
   const given = { ...preparation, request };
   const texts = {
     mapping: compileMapping(mapping),
+    shapes,
     replayId: replayId === null ? null : compilePlain(replayId, "replayId"),
   };
   if (!proof) return prepare(given, texts, LIMITS);

@@ -1,6 +1,6 @@
 import { startOf } from "../../../core/clean-text.ts";
 import { boundedId } from "../../../core/tokens.ts";
-import { claimsOwnSource, type Level, OWN_SOURCE } from "../../../core/vocabulary.ts";
+import { claimsOwnSource, type Level, levelOfWord, OWN_SOURCE } from "../../../core/vocabulary.ts";
 import type { RequestResult } from "../../../store/schema.ts";
 import type { AlertInput } from "../../alerts/index.ts";
 import { type EventDraft, reservedSource } from "../../events/index.ts";
@@ -14,6 +14,9 @@ import type { ReceiverRow } from "./receiver.ts";
 import type { Receiver } from "./receivers.ts";
 import { Redaction } from "./redaction.ts";
 import { logEntryOf, type RequestLogEntry } from "./request-log.ts";
+import { fits } from "./senders/row.ts";
+import { digestOf, partsOf, readByEnds, titleOf } from "./senders/unknown.ts";
+import { compiledShape } from "./shapes.ts";
 
 /** Plan of the rows that a request stores. */
 export interface Plan {
@@ -35,6 +38,8 @@ export interface AlertPlan {
   readonly fallback: EventDraft;
   /** Its event among those of the plan. */
   readonly eventAt: number | null;
+  /** An end that is no news if nothing fires. */
+  readonly isRoutine?: true;
 }
 
 /** The settings of a receiver that its requests need: data only, so that a thread can take it. */
@@ -87,14 +92,22 @@ export class TooManySteps extends Error {
  */
 export function prepare(
   given: Preparation,
-  texts: Pick<Receiver, "mapping" | "replayId">,
+  texts: Pick<Receiver, "mapping" | "replayId" | "shapes">,
   limits: PrepareLimits,
 ): Prepared {
-  const { row, preset, request, now, status } = given;
-  const redaction = new Redaction(given.hidden, preset.redact, limits.members);
+  const { row, request, now, status } = given;
   const content = readContent(request, { needsJson: given.needsJson, maxMembers: limits.members });
-  const input = mappingInput(given, request, content, redaction, limits.members);
-  const made = planRequest(given, texts.mapping, input, now, limits);
+  const shape = texts.shapes.find(({ shape }) =>
+    shape?.some((when) => fits({ body: content.body, headers: request.headers }, when)),
+  );
+  const preset = shape ?? given.preset;
+  const redaction = new Redaction(
+    given.hidden,
+    [...(given.preset.redact ?? []), ...(shape?.redact ?? [])],
+    limits.members,
+  );
+  const input = mappingInput({ row, preset }, request, content, redaction, limits.members);
+  const made = planRequest({ row, preset }, shape ? compiledShape(shape) : texts.mapping, input, now, limits);
   const plan = { ...made, problem: listed(content.problem ?? null, made.problem) };
   const steps = stepsTaken();
   const shown = Object(input.body) as { readonly content?: unknown };
@@ -124,6 +137,7 @@ function mappingInput(
   maxMembers: number,
 ): MappingInput {
   const { value: body, isSame } = redaction.masked(content.body);
+  const parsed = parsedBy(preset.hook, { ...content, body }, maxMembers);
   return {
     body,
     text: textOf(content, body, isSame, redaction),
@@ -133,8 +147,14 @@ function mappingInput(
     files: content.files,
     method: request.method,
     receiver: { id: row.id, name: row.name, labels: JSON.parse(row.labels) as unknown },
-    parsed: parsedBy(preset.hook, { ...content, body }, maxMembers),
+    parsed,
+    parts: preset.hook === "known" && !isRead(parsed) ? partsOf(body) : null,
   };
+}
+
+/** Whether `parsed` is that of a known sender. */
+function isRead(parsed: unknown): boolean {
+  return typeof parsed === "object" && parsed !== null && Object.hasOwn(parsed, "type");
 }
 
 /** Rebuilds the text after masking, so that it has no masked values. */
@@ -142,6 +162,8 @@ function textOf(content: RequestContent, body: unknown, isSame: boolean, redacti
   if (body === null) return content.text === null ? null : redaction.json(content.text);
   return isSame && content.text !== null ? content.text : JSON.stringify(body).slice(0, MAX_TEXT);
 }
+
+const NO_CONTENT = { text: null, form: null, files: [] } as const;
 
 /** Decides what a request stores; stores nothing. @throws VALIDATION_FAILED for a source of the server's own events */
 function planRequest(
@@ -152,10 +174,10 @@ function planRequest(
   limits: PrepareLimits,
 ): Plan {
   const whole = { row, preset: preset.name, now };
-  const unmapped = (problem: string | null, ignored = 0): Plan => ({
+  const unmapped = (problem: string | null, ignored = 0, items: readonly MappedItem[] = []): Plan => ({
     ...{
       result: "unmapped",
-      events: [notifying(row, "warn", unmappedEvent(row, input))],
+      events: unmappedEvents(row, input, items),
       alerts: [],
       ignored,
       problem: listed(problem, membersOf(input), misdeclared(input)),
@@ -163,7 +185,9 @@ function planRequest(
   });
   let mapped: Mapped;
   try {
-    mapped = applyMapping(mapping, input, now, limits);
+    mapped = applyMapping(mapping, input, now, limits, (body) =>
+      parsedBy(preset.hook, { ...NO_CONTENT, body }, limits.members),
+    );
   } catch (error) {
     if (!(error instanceof ConditionTooCostly)) throw error;
     if (limits.steps !== null) throw new TooManySteps();
@@ -171,7 +195,8 @@ function planRequest(
   }
   const { items, ignored, problem } = mapped;
   const mappedItems = items.filter((item) => !item.isUnmapped);
-  if (items.length > 0 && mappedItems.length === 0) return unmapped(problem, ignored);
+  const unread = items.filter((item) => item.isUnmapped);
+  if (items.length > 0 && mappedItems.length === 0) return unmapped(problem, ignored, unread);
   const found = mappedItems.filter(({ source }) => !claimsOwnSource(source));
   const refusedCount = mappedItems.length - found.length;
   if (found.length === 0 && refusedCount > 0) throw reservedSource();
@@ -180,6 +205,8 @@ function planRequest(
   return {
     result: found.length === 0 ? "ignored" : "accepted",
     ...drafts,
+    // What one element does not say is told beside what the others say.
+    events: [...drafts.events, ...(unread.length === 0 ? [] : unmappedEvents(row, input, unread))],
     ignored,
     problem: listed(problem, refusedProblem(refusedCount), misdeclared(input)),
   };
@@ -267,19 +294,41 @@ function eventOf(item: MappedItem, { row, preset, now }: Whole): EventDraft {
   };
 }
 
-function unmappedEvent(row: Deciding["row"], { body, text, headers, query, method }: MappingInput): EventDraft {
-  const found = firstTextOf({ body, text });
+/** One for each different element, or one for the request. */
+function unmappedEvents(row: Deciding["row"], input: MappingInput, items: readonly MappedItem[]): EventDraft[] {
+  const whole = input.body ?? input.text;
+  const contents = new Map<string, unknown>();
+  for (const { content } of items) {
+    const told = typeof content === "object" && content !== null ? content : whole;
+    const digest = digestOf(told);
+    if (!contents.has(digest)) contents.set(digest, told);
+  }
+  if (contents.size === 0) contents.set(digestOf(whole), whole);
+  return [...contents].map(([digest, content]) =>
+    notifying(row, "warn", unmappedEvent(row, input, { digest, content })),
+  );
+}
+
+function unmappedEvent(
+  row: Deciding["row"],
+  { headers, query, method }: MappingInput,
+  { digest, content }: { readonly digest: string; readonly content: unknown },
+): EventDraft {
+  const reading = readByEnds(content);
+  const { what, state, reason, any, link } = reading;
+  const level = levelOfWord(reading.level ?? "") ?? (state === "firing" ? "error" : "warn");
   const payload = {
     receiver: { id: row.id, name: row.name },
-    title: unmappedTitle(row.name, found),
-    message: found,
-    ...{ method, headers, query },
-    ...contentOf(body ?? text),
+    title: titleOf(row.name, reading),
+    message: reason ?? (what === null ? any : null),
+    ...(link !== null && { link }),
+    ...{ method, headers, query, digest },
+    ...contentOf(content),
   };
   return {
     projectId: row.projectId,
     type: UNMAPPED_TYPE,
-    level: "warn",
+    level: state === "resolved" ? "info" : level,
     source: sourceOf(row),
     payload,
   };
@@ -324,7 +373,8 @@ function alertOf(item: MappedItem, whole: Whole): Omit<AlertPlan, "eventAt"> | n
     status === "resolved"
       ? { ...base, labels: {}, endsAt: Math.min(item.endsAt ?? now, now), resolvesAtOnce: true }
       : { ...base, ...firingOf(item, row, now) };
-  return { key, status, input, fallback: notifying(row, item.level, eventOf(item, whole)) };
+  const fallback = notifying(row, item.level, eventOf(item, whole));
+  return { key, status, input, fallback, ...(item.isRoutine && { isRoutine: item.isRoutine }) };
 }
 
 function firingOf(item: AlertItem, row: Deciding["row"], now: number) {
@@ -348,48 +398,8 @@ function firingOf(item: AlertItem, row: Deciding["row"], now: number) {
 /** The type of what is stored of a request in which the mapping finds nothing. */
 const UNMAPPED_TYPE = "receiver.unmapped";
 
-/** Members of a body that are looked at, from its top. */
-const MAX_LOOKED_AT = 500;
-const MAX_TITLE = 250;
 const MAX_NAMED = 10;
 const MAX_NAME = 40;
-/** Names of members that say what happened, best first. */
-const TELLING = /^(?:title|subject|summary|headline|name|message|text|msg|description|reason|event|alert)$/i;
-/** Texts that tell a person nothing: masked ones, ids, times, URLs, hashes. */
-const OPAQUE = /^(?:[^\p{L}]*|[\d\s.:+TZ-]*|https?:\S*|[0-9a-f-]{16,}|\S{40,})$/iu;
-
-/**
- * The first text of a request that tells something: below a telling name, else any; null without
- * one. Of a list or nested objects the ones nearest to the top are looked at first.
- */
-function firstTextOf({ body, text }: Pick<MappingInput, "body" | "text">): string | null {
-  let any: string | null = null;
-  const parts: (readonly [string, unknown])[] = [["", body ?? text]];
-  for (let i = 0; i < parts.length && i < MAX_LOOKED_AT; i++) {
-    const [name, value] = parts[i] ?? ["", null];
-    if (typeof value === "string") {
-      const line = lineOf(value);
-      if (line === "" || OPAQUE.test(line)) continue;
-      if (name === "" || TELLING.test(name)) return line;
-      any ??= line;
-    } else if (typeof value === "object" && value !== null)
-      for (const each of Object.entries(value).slice(0, MAX_LOOKED_AT - parts.length)) parts.push(each);
-  }
-  return any;
-}
-
-function lineOf(text: string): string {
-  const [line = ""] = text
-    .slice(0, 4 * MAX_TITLE)
-    .trim()
-    .split(/[\r\n]/, 1);
-  return startOf(line.trim(), MAX_TITLE);
-}
-
-/** The title of what is stored of it: the receiver's name, and the first text found. */
-function unmappedTitle(receiver: string, text: string | null): string {
-  return startOf(text === null ? receiver : `${receiver}: ${text}`, MAX_TITLE);
-}
 
 /** For the log: what the body has, where the mapping found nothing. */
 function membersOf({ body, text }: Pick<MappingInput, "body" | "text">): string {

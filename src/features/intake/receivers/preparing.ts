@@ -48,6 +48,7 @@ export class Preparing {
     const prepared = await this.#thread.run({
       preparation: withoutCode(given),
       mapping: receiver.source,
+      shapes: receiver.shapes,
       replayId: receiver.preset.replayId ?? null,
       proof,
       spent: (work) => this.#work.charge(payer, work, true),

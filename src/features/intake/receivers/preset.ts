@@ -18,6 +18,8 @@ import * as v from "valibot";
  * - `item`: the element of `split`; null without it
  * - `receiver`: `{id, name, labels}`
  * - `parsed`: what the preset's `hook` made of the request
+ * - `parts`: the objects of a list, at the top or as the only list of a body; as `split` each of them is
+ *   read as a body of its own
  * - the names in `let`
  */
 const text = (length: number, description: string) =>
@@ -199,6 +201,13 @@ export const presetSchema = v.strictObject({
       v.array(v.pipe(v.string(), v.maxLength(100))),
       v.maxLength(20),
       v.description("Members to mask, besides secrets"),
+    ),
+  ),
+  shape: v.optional(
+    v.pipe(
+      v.array(v.array(text(200, "A path within body or headers, path=text, or !path"))),
+      v.maxLength(8),
+      v.description("Forms of bodies that the preset generic hands to this mapping: each of one list must hold"),
     ),
   ),
   hook: v.optional(

@@ -1,6 +1,7 @@
 import { PrismError } from "../../../core/errors.ts";
 import { scanJson } from "../../../core/json-text.ts";
 import { charsetIn, decodeEscapes, decodeForm, decodeText } from "../../../core/text/decode-text.ts";
+import { parseWithLongIntegers } from "../../../core/long-integer.ts";
 import { MAX_JSON_DEPTH, parseJsonText, tooDeep } from "../../../http/input.ts";
 import { repairJson } from "./almost-json.ts";
 
@@ -110,7 +111,7 @@ interface Parsed {
 function jsonOf(text: string, isRequired: boolean, maxMembers: number): Parsed | undefined {
   if (requireFewMembers(text, maxMembers)) throw tooDeep();
   try {
-    return { value: parseJsonText(text), problem: null };
+    return { value: parseJsonText(text, parseWithLongIntegers), problem: null };
   } catch (error) {
     const almost = looksLikeJson(text) ? almostJsonOf(text, maxMembers) : undefined;
     if (almost === undefined && isRequired) throw error;
@@ -123,7 +124,7 @@ function almostJsonOf(text: string, maxMembers: number): Parsed | undefined {
   const repaired = repairJson(text);
   if (repaired === null || requireFewMembers(repaired.text, maxMembers)) return undefined;
   try {
-    const value: unknown = JSON.parse(repaired.text);
+    const value: unknown = parseWithLongIntegers(repaired.text);
     return { value, problem: `the body is not quite JSON: ${repaired.faults.join(", ")}` };
   } catch {
     return undefined;

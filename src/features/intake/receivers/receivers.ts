@@ -10,6 +10,7 @@ import { type CompiledMapping, compileMapping, compilePlain } from "./mapping.ts
 import type { Mapping, VerifyRow } from "./preset.ts";
 import type { LoadedPreset } from "./presets.ts";
 import type { ReceiverRow } from "./receiver.ts";
+import { type Shape, shapesOf } from "./shapes.ts";
 
 type ReceiversParts = Uses<"reader" | "clock" | "metrics" | "box" | "receiverPresets" | "projects" | "settings">;
 
@@ -32,6 +33,8 @@ export interface Receiver {
   /** The mapping as it is written. */
   readonly source: Mapping;
   readonly replayId: ReturnType<typeof compilePlain> | null;
+  /** Forms of other presets, which it hands on; none with a mapping of its own. */
+  readonly shapes: readonly Shape[];
   readonly verify: readonly VerifyRow[];
   /** The current secret, and a replaced one until its grace period ends. */
   readonly secrets: readonly string[];
@@ -144,12 +147,14 @@ export class Receivers {
     const preset = await this.#parts.receiverPresets.require(row.preset);
     const own = row.mapping === null ? null : (JSON.parse(row.mapping) as Mapping);
     const source = mergedMapping(preset, own);
+    const handsOn = preset.hook === "known" && source === preset.mapping;
     return {
       row,
       preset,
       source,
       mapping: compileMapping(source),
       replayId: preset.replayId === undefined ? null : compilePlain(preset.replayId, "replayId"),
+      shapes: handsOn ? shapesOf((await this.#parts.receiverPresets.all()).values()) : [],
       verify: row.verify === null ? preset.verify : (JSON.parse(row.verify) as readonly VerifyRow[]),
       secrets: this.#secretsOf(row),
     };

@@ -1,4 +1,5 @@
 import { scanJson } from "../../../core/json-text.ts";
+import { LongInteger, parseWithLongIntegers } from "../../../core/long-integer.ts";
 import { HIDDEN, type Redact, redactorOf } from "../../../core/text/redact.ts";
 
 const SECRET_NAMES = new RegExp(
@@ -69,7 +70,7 @@ export class Redaction {
   value(value: unknown): unknown {
     if (typeof value === "string") return this.#plain(value);
     if (Array.isArray(value)) return value.map((each: unknown) => this.value(each));
-    if (typeof value !== "object" || value === null) return value;
+    if (typeof value !== "object" || value === null || value instanceof LongInteger) return value;
     const made: Record<string, unknown> = {};
     for (const name of Object.keys(value)) {
       const member = (value as Readonly<Record<string, unknown>>)[name];
@@ -97,7 +98,8 @@ export class Redaction {
     if (!/^\s*[[{]/.test(text)) return this.text(text);
     const { depth, members } = scanJson(text, MAX_DEPTH, this.#maxMembers);
     try {
-      if (depth <= MAX_DEPTH && members <= this.#maxMembers) return JSON.stringify(this.value(JSON.parse(text)));
+      if (depth <= MAX_DEPTH && members <= this.#maxMembers)
+        return JSON.stringify(this.value(parseWithLongIntegers(text)));
     } catch {
       // Broken.
     }
@@ -115,7 +117,8 @@ export class Redaction {
 
   #maskedMember(name: string, member: unknown): unknown {
     if (typeof member === "string") return this.#hide();
-    if (typeof member === "number") return TEXT_ONLY.test(name) ? member : this.#hide();
+    if (typeof member === "number" || member instanceof LongInteger)
+      return TEXT_ONLY.test(name) ? member : this.#hide();
     if (!Array.isArray(member)) return this.value(member);
     return member.map((each: unknown) => this.#maskedMember(name, each));
   }

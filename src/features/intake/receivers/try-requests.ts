@@ -127,7 +127,7 @@ async function findRequest({ db }: TryContext, id: string, requestId: string): P
 /** The receiver with another mapping, as if it were changed. @throws INVALID_CONDITION, INVALID_TEMPLATE */
 function withMapping(receiver: Receiver, mapping: TestReceiver["mapping"]): Receiver {
   const source = mergedMapping(receiver.preset, mapping ?? null);
-  return { ...receiver, row: { ...receiver.row }, source, mapping: compileGiven(source) };
+  return { ...receiver, row: { ...receiver.row }, source, mapping: compileGiven(source), shapes: [] };
 }
 
 /** At the cost of the caller. @throws WORK_LIMITED, and for a request that a receiver refuses */

@@ -1,3 +1,4 @@
+import { parseWithLongIntegers } from "../../../core/long-integer.ts";
 import type { Level } from "../../../core/vocabulary.ts";
 import type { EventsTable } from "../../../store/schema.ts";
 import type { RuleEvent } from "../language/language.ts";
@@ -60,7 +61,7 @@ export class IncomingEvent implements RuleEvent {
 
   /** Parsed at its first use: few rules read it. */
   get payload(): Record<string, unknown> {
-    this.#payload ??= JSON.parse(this.payloadText) as Record<string, unknown>;
+    this.#payload ??= parseWithLongIntegers(this.payloadText) as Record<string, unknown>;
     return this.#payload;
   }
 

@@ -23,7 +23,7 @@ type Notifying = Pick<Schema["receivers"], "id" | "projectId" | "name">;
 interface Rules {
   readonly row: ActiveRule["row"];
   readonly event: ActiveRule;
-  /** At most once an hour: each request of a sender with a wrong mapping makes such an event. */
+  /** Equal ones at most once an hour: each request of a sender with a wrong mapping makes such an event. */
   readonly unmapped: ActiveRule;
 }
 
@@ -105,6 +105,9 @@ function rulesOf({ id, projectId, name }: Notifying): Rules {
     ...{ row, condition: readCondition(row.condition), ...textsOf(row), throttling: throttleSettings(row) },
     ...{ overTime: null, isResolve: false },
   };
-  const hourly = { ...row, dedupe: JSON.stringify({ key: "unmapped", windowMs: HOUR_MS }) };
-  return { row, event, unmapped: { ...event, throttling: throttleSettings(hourly) } };
+  // `digest` is the same for bodies that differ in times, counters and ids only.
+  const key = "unmapped {{ event.payload.digest }}";
+  const hourly = { ...row, dedupe: JSON.stringify({ key, windowMs: HOUR_MS }) };
+  const throttling = { ...throttleSettings(hourly), countsTogether: true } as const;
+  return { row, event, unmapped: { ...event, throttling } };
 }

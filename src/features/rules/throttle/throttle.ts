@@ -22,6 +22,8 @@ export interface ThrottleSettings {
   readonly dedupe: { readonly key: Template; readonly windowMs: number } | null;
   /** 0: none. */
   readonly cooldownMs: number;
+  /** With the default suppression all dedupe keys count together. */
+  readonly countsTogether?: true;
 }
 
 /** @throws INVALID_TEMPLATE */
@@ -113,13 +115,14 @@ export class Throttle {
    * old instant would reset their window. @throws errors of a key's template
    */
   judge(rule: JudgedRule, event: IncomingEvent, isLate = false): Verdict {
-    const { suppression: own, dedupe } = rule.throttling;
+    const { suppression: own, dedupe, countsTogether } = rule.throttling;
     const suppression = own ?? this.#defaults();
     const at = event.receivedAt;
     const dedupeKey = dedupe?.key.render(event, MAX_KEY_LENGTH) ?? null;
     // With the default each dedupe key has its own window: a storm of one never holds back the
     // first match of another.
-    const key = own ? (own.key?.render(event, MAX_KEY_LENGTH) ?? "") : (dedupeKey ?? "");
+    const ofDefault = countsTogether ? "" : (dedupeKey ?? "");
+    const key = own ? (own.key?.render(event, MAX_KEY_LENGTH) ?? "") : ofDefault;
     const early = own ? null : this.#dedupeOrCooldown(rule, dedupeKey, at);
     if (early?.outcome === "deduped")
       return { rule, key, dedupeKey, countsAt: null, outcome: "deduped", notificationId: early.notificationId };

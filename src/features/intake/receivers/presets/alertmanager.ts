@@ -15,16 +15,21 @@ export const alertmanager = {
   ],
   methods: ["POST"],
   verify: [{ scheme: "credential" }],
+  shape: [["body.0.labels.alertname"], ["body.alerts.0.labels.alertname", "!body.groupKey"]],
   mapping: {
-    split: "body.alerts",
+    let: { isOwn: "= body.alerts == null and item.labels != null and item.status == null" },
+    // Prometheus' own requests are a list of alerts without a state: they end at their time.
+    split: "= first(body.alerts, body)",
     output: "alerts",
     level: "= lookup(lower(item.labels.severity), 'page', 'critical', first(item.labels.severity, 'warning'))",
-    title: "= first(item.annotations.summary, item.annotations.title, item.labels.alertname)",
-    message: "= first(item.annotations.description, item.annotations.message)",
-    key: "= first(item.fingerprint, concat(body.groupKey, '/', item.labels.alertname, '/', item.labels.instance))",
-    status: "= lookup(item.status, 'firing', 'firing', 'resolved', 'resolved', 'event')",
+    title: "= firstText(item.annotations.summary, item.annotations.title, item.labels.alertname)",
+    message: "= firstText(item.annotations.description, item.annotations.message)",
+    key: "= first(item.fingerprint, body.groupKey == null ? item.labels : null, concat(body.groupKey, '/', item.labels.alertname, '/', item.labels.instance))",
+    status:
+      "= isOwn ? (time(item.endsAt) > 0 and time(item.endsAt) <= now() ? 'resolved' : 'firing') : " +
+      "lookup(item.status, 'firing', 'firing', 'resolved', 'resolved', 'event')",
     startsAt: "= item.startsAt",
-    endsAt: "= item.status == 'resolved' ? item.endsAt : null",
+    endsAt: "= isOwn or item.status == 'resolved' ? item.endsAt : null",
     link: "= item.generatorURL",
     labels: { "*": "= item.labels" },
     annotations: { "*": "= item.annotations" },
@@ -32,8 +37,8 @@ export const alertmanager = {
       // A custom payload has any form.
       {
         when: "item == null",
-        title: "= first(body.title, body.summary, body.message, body.text, body.status)",
-        message: "= first(body.message, body.text, body.description)",
+        title: "= firstText(body.title, body.summary, body.message, body.text, body.status)",
+        message: "= firstText(body.message, body.text, body.description)",
         level: "= first(body.severity, body.level, 'warning')",
         key: "= first(body.key, body.fingerprint, body.groupKey)",
         status: "= lookup(body.status, 'firing', 'firing', 'resolved', 'resolved', 'event')",

@@ -2,7 +2,8 @@ import type { ReceiverPreset } from "../preset.ts";
 
 const READ = {
   output: "events",
-  level: "= first(parsed.level, 'info')",
+  // Without a color the sender states none.
+  level: "= parsed.level",
   title: "= parsed.title",
   message: "= parsed.message",
   status: "event",
@@ -26,6 +27,7 @@ const slack = {
   verify: [],
   hook: "slack",
   handshake: "slack",
+  shape: [["body.blocks.0.type"], ["body.attachments.0.fallback|body.attachments.0.color|body.attachments.0.text"]],
   mapping: { ...READ, type: "slack.message" },
   answer: { status: 200, type: "text/plain", body: "ok" },
   errors: "slack",
@@ -62,6 +64,7 @@ const discord = {
   methods: ["POST", "GET"],
   verify: [],
   hook: "discord",
+  shape: [["body.embeds.0.title|body.embeds.0.description|body.embeds.0.fields"]],
   mapping: { ...READ, type: "discord.message" },
   answer: { status: 204 },
   errors: "discord",

@@ -15,6 +15,7 @@ const jenkins = {
   ],
   methods: ["POST"],
   verify: [{ scheme: "credential" }],
+  shape: [["body.build.phase", "body.build.number", "body.name"]],
   mapping: {
     let: {
       state: "= upper(body.build.status)",
@@ -22,14 +23,14 @@ const jenkins = {
     },
     output: "both",
     type: "= concat('jenkins.', lower(first(state, body.build.phase)))",
-    level: "= lookup(state, 'FAILURE', 'error', 'UNSTABLE', 'warning', 'info')",
+    level: "= lookup(state, 'FAILURE', 'error', 'UNSTABLE', 'warning', 'SUCCESS', 'info')",
     title:
       "= concat(name, ' #', string(body.build.number), ' ', lookup(state, 'FAILURE', 'failed', 'SUCCESS', " +
       "'succeeded', 'UNSTABLE', 'is unstable', 'ABORTED', 'was aborted', lower(first(state, body.build.phase))))",
-    message: "= first(body.build.notes, body.build.log)",
+    message: "= firstText(body.build.notes, body.build.log)",
     // The URL of the job: branches of several pipelines have the same name.
     key: "= concat('jenkins/', first(body.url, body.name))",
-    status: "= lookup(state, 'FAILURE', 'firing', 'UNSTABLE', 'firing', 'SUCCESS', 'resolved', 'event')",
+    status: "= lookup(state, 'FAILURE', 'firing', 'UNSTABLE', 'firing', 'SUCCESS', 'succeeded', 'event')",
     link: "= body.build.full_url",
     labels: { job: "= name", branch: "= body.build.scm.branch", commit: "= body.build.scm.commit" },
     cases: [{ when: "exists(body.build.phase) and body.build.phase != 'FINALIZED'", skip: true }],
@@ -76,15 +77,16 @@ const argocd = {
   ],
   methods: ["POST"],
   verify: [{ scheme: "credential" }],
+  shape: [["body.source=argocd", "body.id", "body.health"]],
   mapping: {
     let: { isFailed: "= body.health == 'Degraded' or body.phase in ['Failed', 'Error']" },
     output: "both",
     type: "= isFailed ? 'argocd.failed' : 'argocd.changed'",
-    level: "= isFailed ? 'error' : body.health == 'Missing' ? 'warning' : 'info'",
+    level: "= isFailed ? 'error' : lookup(body.health, 'Missing', 'warning', 'Healthy', 'info', 'Progressing', 'info')",
     title: "= concat(body.id, ': ', first(body.health, 'Unknown'), ', ', first(body.sync, 'Unknown'))",
-    message: "= first(body.message, body.phase)",
+    message: "= firstText(body.message, body.phase)",
     key: "= concat('argocd/', body.id)",
-    status: "= isFailed ? 'firing' : lookup(body.health, 'Healthy', 'resolved', 'event')",
+    status: "= isFailed ? 'firing' : lookup(body.health, 'Healthy', 'succeeded', 'event')",
     link: "= body.url",
     labels: { app: "= body.id", revision: "= body.revision", health: "= body.health", sync: "= body.sync" },
   },
@@ -117,6 +119,7 @@ const dockerhub = {
   ],
   methods: ["POST"],
   verify: [{ scheme: "credential" }],
+  shape: [["body.push_data.tag", "body.repository.repo_name"]],
   mapping: {
     output: "events",
     type: "dockerhub.push",

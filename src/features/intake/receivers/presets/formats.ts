@@ -15,6 +15,11 @@ const cloudevents = {
   ],
   methods: ["POST", "PUT"],
   verify: [{ scheme: "credential" }],
+  shape: [
+    ["body.specversion", "body.source", "body.type"],
+    ["body.0.specversion"],
+    ["headers.ce-id", "headers.ce-type"],
+  ],
   mapping: {
     split: "body",
     let: {
@@ -30,9 +35,10 @@ const cloudevents = {
     },
     output: "alerts",
     type: "= kind",
-    level: "= first(severity, 'info')",
-    title: "= first(data.title, data.summary, data.name, concat(kind, subject == null ? '' : concat(': ', subject)))",
-    message: "= first(data.message, data.description, subject)",
+    level: "= severity",
+    title:
+      "= firstText(data.title, data.summary, data.name, concat(kind, subject == null ? '' : concat(': ', subject)))",
+    message: "= firstText(data.message, data.description, subject)",
     key: "= first(subject, concat(origin, '#', id))",
     status:
       "= lookup(state, 'firing', 'firing', 'alerting', 'firing', 'resolved', 'resolved', 'ok', 'resolved', 'event')",
@@ -97,6 +103,7 @@ const standardwebhooks = {
     },
   ],
   replayId: "= first(headers['webhook-id'], headers['svix-id'])",
+  shape: [["headers.webhook-id|headers.svix-id", "body.type", "body.data"]],
   mapping: {
     let: {
       kind: "= first(body.type, body.event_type, body.eventType, 'webhook')",
@@ -104,9 +111,9 @@ const standardwebhooks = {
     },
     output: "alerts",
     type: "= kind",
-    level: "= first(body.data.severity, body.data.level, 'info')",
-    title: "= first(body.data.title, body.data.summary, body.data.name, kind)",
-    message: "= first(body.data.message, body.data.description)",
+    level: "= first(body.data.severity, body.data.level)",
+    title: "= firstText(body.data.title, body.data.summary, body.data.name, kind)",
+    message: "= firstText(body.data.message, body.data.description)",
     key: "= string(first(body.data.key, body.data.id))",
     status:
       "= lookup(state, 'firing', 'firing', 'alerting', 'firing', 'resolved', 'resolved', 'ok', 'resolved', 'event')",
@@ -138,20 +145,22 @@ const apprise = {
   ],
   methods: ["POST", "PUT", "GET"],
   verify: [{ scheme: "credential" }],
+  shape: [["body.version", "body.message", "body.attachments", "body.type=info|success|warning|failure"]],
   mapping: {
     let: {
       xml: "= body == null and contains(text, '<Notification') ? text : null",
       xmlTitle: "= stripHtml(at(split(at(split(xml, '<Subject>'), 1), '</Subject>'), 0))",
       xmlMessage: "= stripHtml(at(split(at(split(xml, '<Message>'), 1), '</Message>'), 0))",
       xmlKind: "= at(split(at(split(xml, '<MessageType>'), 1), '</MessageType>'), 0)",
-      message: "= first(body.message, body.body, query.message, query.body, xmlMessage, xml == null ? text : null)",
+      message: "= firstText(body.message, body.body, query.message, query.body, xmlMessage, xml == null ? text : null)",
       kind: "= lower(first(body.type, body.notify_type, query.type, xmlKind, 'info'))",
       state: "= lower(first(body.state, query.state))",
     },
     output: "alerts",
     type: "= concat('apprise.', kind)",
-    level: "= lookup(kind, 'failure', 'error', 'warning', 'warning', 'info')",
-    title: "= first(body.title, query.title, xmlTitle, firstLine(message))",
+    // The type info is Apprise's default, no statement.
+    level: "= lookup(kind, 'failure', 'error', 'warning', 'warning', 'success', 'info')",
+    title: "= firstText(body.title, query.title, xmlTitle, firstLine(message))",
     message: "= message",
     key: "= first(body.id, query.id)",
     status:

@@ -1,27 +1,23 @@
+import { STATE_WORDS, type State } from "../../../../core/vocabulary.ts";
 import type { ReceiverPreset } from "../preset.ts";
 import { alertmanager } from "./alertmanager.ts";
 import { grafana } from "./grafana.ts";
 
-const quoted = (words: string): string =>
-  words
-    .split(" ")
-    .map((word) => `'${word}'`)
-    .join(", ");
-/** Names of senders for a lasting problem, and for its end. */
-const FIRING = quoted(
-  "firing fired alerting alert alarm alarming problem down open opened triggered active activated critical crit " +
-    "error err errored failed fail failure failing unhealthy degraded warning warn offline unreachable breached crashed",
-);
-const RESOLVED = quoted(
-  "resolved ok okay up closed recovered recovery inactive deactivated cleared clear normal healthy success succeeded " +
-    "successful passed passing fixed online good",
-);
+/** Names of senders for a state, as a list of the rule language. */
+const quoted = (state: State): string => STATE_WORDS[state].map((word) => `'${word}'`).join(", ");
 
 /** Grafana's and Alertmanager's `alerts`, for receivers that were made without their preset. */
 const { level, title, message, status, startsAt, endsAt, link, labels, annotations, cases } = grafana.mapping;
 const [grafanaTest] = cases;
 const { key } = alertmanager.mapping;
 const ALERT = { level, title, message, key, status, startsAt, endsAt, link, labels, annotations };
+
+/** Members that senders call the identity of a problem. A mere `id` may be that of a run or of a delivery. */
+const KEYS =
+  "body.key, body.dedupeKey, body.dedup_key, body.dedupe_key, body.deduplication_key, body.fingerprint, parsed.key, " +
+  "first(body.alert_uid, body.alert_id, body.alertId, body.incident_key, body.incident_id, body.incidentId, " +
+  "body.problem_id, body.problemId, body.check_id, body.checkId, body.monitor_id, body.monitorId), " +
+  "first(body.trigger_id, body.alert_key, body.entity_id, query.key)";
 
 /**
  * Any program that can call a URL: the usual names of members are tried in turn. `alert_uid` and a
@@ -48,25 +44,33 @@ export const generic = {
       state:
         "= lower(string(first(body.status, body.state, body.current_state, body.alert_state, " +
         "query.status, query.state, body.alert_uid == null ? null : 'alerting')))",
-      id: "= first(body.key, body.dedupeKey, body.dedup_key, parsed.key, body.alert_uid, body.id, query.key)",
+      said: "= firstText(body.message, body.text, body.body, body.description, query.message)",
+      named:
+        "= firstText(parsed.title, body.title, body.subject, body.summary, body.name, query.title, " +
+        "body == null ? firstLine(text) : firstLine(said))",
+      known:
+        `= state in [${quoted("firing")}] ? 'firing' : state in [${quoted("resolved")}] ? 'resolved' : ` +
+        `state in [${quoted("acknowledged")}] ? 'acknowledged' : null`,
+      id: `= first(${KEYS}, body.id == null or known == null ? null : parsed.subject)`,
+      // A low, normal or default priority is no statement: every message has one.
+      urgent:
+        "= lookup(lower(string(first(body.priority, query.priority))), 'high', 'error', 'urgent', 'critical', " +
+        "'highest', 'critical', 'critical', 'critical', 'crit', 'critical', 'emergency', 'critical', 'fatal', " +
+        "'critical', 'blocker', 'critical', 'major', 'error', 'error', 'error', 'warning', 'warning', 'p0', " +
+        "'critical', 'p1', 'critical', 'p2', 'error', '4', 'error', '5', 'critical')",
+      // Without a key there is no alert that shows its state.
+      word: "= id == null and parsed.type == null ? parsed.word : null",
     },
-    split: "exists(body.groupKey) ? body.alerts : null",
+    split: "exists(body.groupKey) ? body.alerts : parts",
     output: "both",
     type: "= first(parsed.type, body.type, query.type, headers['x-event-type'], 'message')",
-    level:
-      "= first(parsed.level, body.level, body.severity, body.priority, query.level, query.severity, query.priority)",
-    title:
-      "= first(body.title, body.subject, parsed.title, body.summary, body.name, query.title, " +
-      "body == null ? firstLine(text) : null)",
-    message:
-      "= first(parsed.message, body.message, body.text, body.body, body.description, query.message, " +
-      "body == null ? text : null)",
+    level: "= firstText(parsed.level, body.level, body.severity, urgent, query.level, query.severity)",
+    title: "= word == null or named == null or contains(lower(named), lower(word)) ? named : concat(named, ': ', word)",
+    message: "= firstText(parsed.message, said, body == null ? text : null, named == null ? null : parsed.reason)",
     key: "= id",
-    status:
-      `= first(parsed.status, state in [${FIRING}] ? 'firing' : state in [${RESOLVED}] ? 'resolved' : ` +
-      "state in ['acknowledged', 'ack', 'acked'] ? 'acknowledged' : id == null ? 'event' : state, 'event')",
+    status: "= first(parsed.status, known, id == null ? 'event' : state, 'event')",
     time: "= first(body.time, body.timestamp, body.occurredAt, query.time)",
-    link: "= first(parsed.link, body.link, body.url, body.link_to_upstream_details, query.link, query.url)",
+    link: "= firstText(parsed.link, body.link, body.url, body.link_to_upstream_details, query.link, query.url, parsed.page)",
     labels: { "*": "= parsed.labels" },
     cases: [grafanaTest, { when: "item != null", ...ALERT }, { when: "item == null" }],
   },

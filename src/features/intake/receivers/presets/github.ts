@@ -40,7 +40,7 @@ const LABELS = {
 
 const RUN_STATUS =
   "'failure', 'firing', 'timed_out', 'firing', 'startup_failure', 'firing', 'error', 'firing', " +
-  "'success', 'resolved', 'event')";
+  "'success', 'succeeded', 'event')";
 /** Words of titles: `CI failed on main`. */
 const RUN_WORDS =
   "'failure', 'failed', 'success', 'succeeded', 'timed_out', 'timed out', 'cancelled', 'was cancelled', " +
@@ -167,6 +167,7 @@ const github: ReceiverPreset = {
   methods: ["POST"],
   verify: [{ ...SIGNATURE, signed: ["{body}"], header: "x-hub-signature-256", prefix: "sha256=" }],
   replayId: "= headers['x-github-delivery']",
+  shape: [["headers.x-github-event"]],
   mapping: {
     ...MAPPING,
     let: { hook: "= first(headers['x-github-event'], 'event')", ...NAMES },
@@ -224,6 +225,7 @@ const forgejo: ReceiverPreset = {
     { scheme: "credential" },
   ],
   replayId: "= first(headers['x-forgejo-delivery'], headers['x-gitea-delivery'])",
+  shape: [["headers.x-forgejo-event|headers.x-gitea-event"]],
   mapping: {
     ...MAPPING,
     let: {
@@ -245,7 +247,7 @@ const forgejo: ReceiverPreset = {
         output: "both",
         status:
           "= lookup(hook, 'action_run_failure', 'firing', 'action_run_recover', 'resolved', " +
-          "'action_run_success', 'resolved', 'event')",
+          "'action_run_success', 'succeeded', 'event')",
         level: "= hook == 'action_run_failure' ? 'error' : 'info'",
         title:
           "= concat(who, ': ', first(body.run.title, body.run.workflow_id, 'run'), ' ', lookup(hook, " +

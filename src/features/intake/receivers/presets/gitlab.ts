@@ -30,6 +30,7 @@ export const gitlab = {
     { scheme: "header", header: "x-gitlab-token" },
   ],
   replayId: "= first(headers['webhook-id'], headers['idempotency-key'], headers['x-gitlab-event-uuid'])",
+  shape: [["headers.x-gitlab-event"], ["body.object_kind", "body.project.path_with_namespace|body.project_name"]],
   mapping: {
     let: {
       kind: "= first(body.object_kind, body.event_name, 'event')",
@@ -46,7 +47,7 @@ export const gitlab = {
       "= concat(project, ': ', replace(kind, '_', ' '), object.action == null ? '' : concat(' ', object.action), " +
       "subject == null ? '' : concat(': ', firstLine(subject)))",
     message:
-      "= first(object.note, object.description, object.detailed_status, body.description, body.commits[0].message)",
+      "= firstText(object.note, object.description, object.detailed_status, body.description, body.commits[0].message)",
     key: "= first(headers['x-gitlab-event-uuid'], headers['webhook-id'])",
     status: "event",
     time: "= first(object.created_at, body.build_finished_at)",
@@ -63,7 +64,7 @@ export const gitlab = {
         when: "kind == 'pipeline'",
         title: "= concat(project, ': pipeline ', first(state, 'changed'), ' on ', ref)",
         key: "= concat('pipeline/', project, '/', ref)",
-        status: "= lookup(state, 'failed', 'firing', 'success', 'resolved', 'event')",
+        status: "= lookup(state, 'failed', 'firing', 'success', 'succeeded', 'event')",
         time: "= object.finished_at",
       },
       {
@@ -73,13 +74,13 @@ export const gitlab = {
         key: "= concat('job/', project, '/', ref, '/', body.build_name)",
         status:
           "= state == 'failed' and body.build_allow_failure == true ? 'event' : " +
-          "lookup(state, 'failed', 'firing', 'success', 'resolved', 'event')",
+          "lookup(state, 'failed', 'firing', 'success', 'succeeded', 'event')",
       },
       {
         when: "kind == 'deployment'",
         title: "= concat(project, ': deployment to ', body.environment, ' ', first(state, 'changed'))",
         key: "= concat('deployment/', project, '/', body.environment)",
-        status: "= lookup(state, 'failed', 'firing', 'success', 'resolved', 'event')",
+        status: "= lookup(state, 'failed', 'firing', 'success', 'succeeded', 'event')",
       },
     ],
   },

@@ -30,12 +30,17 @@ export const grafana = {
     { ...SIGNATURE, signed: ["{body}"], header: "x-grafana-alert-signature" },
     { scheme: "credential" },
   ],
+  shape: [["body.ruleName", "body.ruleId", "body.state"]],
   mapping: {
     split: "body.alerts",
     output: "alerts",
     level: "= lookup(lower(item.labels.severity), 'page', 'critical', first(item.labels.severity, 'warning'))",
-    title: "= first(item.annotations.summary, item.labels.alertname)",
-    message: "= first(item.annotations.description, item.annotations.message, item.valueString)",
+    // Grafana's own alerts of a source that fails or has no data: the rule is a label, the reason an annotation.
+    title:
+      "= firstText(item.annotations.summary, item.labels.rulename == null ? null : " +
+      "concat(item.labels.rulename, ': ', item.labels.alertname), item.labels.alertname)",
+    message:
+      "= firstText(item.annotations.description, item.annotations.message, item.annotations.Error, item.valueString)",
     key: "= item.fingerprint",
     status: "= lookup(item.status, 'firing', 'firing', 'resolved', 'resolved', 'event')",
     startsAt: "= item.startsAt",
@@ -56,7 +61,7 @@ export const grafana = {
       {
         when: "item == null and exists(body.ruleName)",
         level: "= lookup(body.state, 'alerting', 'error', 'no_data', 'warning', 'info')",
-        title: "= first(body.title, body.ruleName)",
+        title: "= firstText(body.title, body.ruleName)",
         message: "= body.message",
         key: "= concat('grafana/', string(body.orgId), '/', string(body.ruleId))",
         status:
@@ -70,8 +75,8 @@ export const grafana = {
       {
         when: "item == null",
         level: "= first(body.severity, body.level, 'warning')",
-        title: "= first(body.title, body.summary, body.message, body.text)",
-        message: "= first(body.message, body.text, body.description)",
+        title: "= firstText(body.title, body.summary, body.message, body.text)",
+        message: "= firstText(body.message, body.text, body.description)",
         key: "= first(body.key, body.fingerprint, body.groupKey)",
         status:
           "= lookup(first(body.status, body.state), 'firing', 'firing', 'alerting', 'firing', " +

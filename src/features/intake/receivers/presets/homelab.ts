@@ -15,6 +15,7 @@ const proxmox = {
   ],
   methods: ["POST", "PUT"],
   verify: [{ scheme: "credential" }],
+  shape: [["body.title", "body.severity", "body.fields.type", "body.fields.hostname"]],
   mapping: {
     output: "events",
     type: "= concat('proxmox.', first(body.fields.type, 'notification'))",
@@ -60,9 +61,7 @@ const truenas = {
     },
     output: "events",
     type: "truenas.alerts",
-    level:
-      "= contains(lower(block), 'new alert') ? 'warning' : contains(lower(block), " +
-      "'current alert') ? 'warning' : 'info'",
+    level: "= contains(lower(block), 'new alert') or contains(lower(block), 'current alert') ? 'warning' : null",
     title:
       "= at(alerts, 1) == null ? firstLine(block) : concat(firstLine(block), ': ', firstLine(at(alerts, 1)), " +
       "at(alerts, 2) == null ? '' : concat(' and ', string(length(alerts) - 2), ' more'))",
@@ -92,11 +91,12 @@ const unraid = {
   ],
   methods: ["POST"],
   verify: [{ scheme: "credential" }],
+  shape: [["body.event", "body.subject", "body.importance"]],
   mapping: {
     output: "events",
     type: "unraid.notification",
-    level: "= lookup(lower(body.importance), 'alert', 'critical', 'warning', 'warning', 'info')",
-    title: "= first(body.subject, body.event)",
+    level: "= lookup(lower(body.importance), 'alert', 'critical', 'warning', 'warning', 'normal', 'info')",
+    title: "= firstText(body.subject, body.event)",
     message: "= stripHtml(first(body.content, body.description))",
     key: "= body.event",
     time: "= body.timestamp",
@@ -131,15 +131,15 @@ const synology = {
   verify: [{ scheme: "credential" }],
   mapping: {
     let: {
-      message: "= first(body.text, body.message, query.text, query.message, text)",
+      message: "= firstText(body.text, body.message, query.text, query.message, text)",
       words: "= replace(replace(lower(message), 'without error', ''), 'no error', '')",
     },
     output: "events",
     type: "synology.notification",
     level:
       "= matches(words, 'fail|crash|degraded|critical|error|offline') ? 'error' : " +
-      "matches(words, 'warn|low|abnormal|expire|improper') ? 'warning' : 'info'",
-    title: "= first(body.title, firstLine(message))",
+      "matches(words, 'warn|low|abnormal|expire|improper') ? 'warning' : null",
+    title: "= firstText(body.title, firstLine(message))",
     message: "= message",
   },
   sample: { body: { text: "Storage Pool 1 on nas has degraded. Replace the failed drive." } },
@@ -163,11 +163,11 @@ const homeAssistant = {
   mapping: {
     let: {
       state: "= lower(string(first(body.state, body.data.state, query.state)))",
-      message: "= first(body.message, query.message)",
+      message: "= firstText(body.message, query.message)",
     },
     output: "alerts",
     level: "= first(body.severity, body.data.severity, query.severity, 'warning')",
-    title: "= first(body.title, query.title, firstLine(message))",
+    title: "= firstText(body.title, query.title, firstLine(message))",
     message: "= message",
     key: "= first(body.id, body.data.id, query.id)",
     status:

@@ -15,10 +15,12 @@ const zabbix = {
   ],
   methods: ["POST"],
   verify: [{ scheme: "credential" }],
+  shape: [["body.source=zabbix", "body.value", "body.event|body.id"]],
   mapping: {
     let: { value: "= string(body.value)", update: "= string(body.update)" },
     output: "alerts",
-    level: "= lookup(string(body.severity), '2', 'warning', '3', 'warning', '4', 'error', '5', 'critical', 'info')",
+    level:
+      "= lookup(string(body.severity), '0', 'info', '1', 'info', '2', 'warning', '3', 'warning', '4', 'error', '5', 'critical')",
     title: "= body.name",
     message: "= body.message",
     key: "= string(first(body.event, body.id))",
@@ -62,6 +64,10 @@ const datadog = {
   ],
   methods: ["POST"],
   verify: [{ scheme: "credential" }],
+  shape: [
+    ["body.title", "body.event_type", "body.last_updated", "body.org.id"],
+    ["body.transition", "body.cycle|body.aggreg"],
+  ],
   mapping: {
     let: {
       given: "= lower(first(body.transition, body.alert_transition))",
@@ -73,10 +79,11 @@ const datadog = {
     },
     output: "alerts",
     level:
-      "= matches(first(given, ''), 'warn|no data') ? 'warning' : " +
-      "first(body.priority, body.alert_type, state == 'triggered' ? 'error' : 'info')",
+      "= matches(first(given, title, ''), '^(re-)?(warn|no data)|^\\\\[(re-)?(warn|no data)') ? 'warning' : " +
+      "first(lookup(lower(body.priority), 'normal', null, 'low', null, body.priority), body.alert_type, " +
+      "lookup(state, 'triggered', 'error', 'recovered', 'info'))",
     title: "= body.title",
-    message: "= first(body.text, body.body)",
+    message: "= firstText(body.text, body.body)",
     key: "= first(body.cycle, body.aggreg, body.alert_id)",
     status:
       "= lookup(state, 'triggered', 'firing', 're-triggered', 'firing', 'no data', 'firing', 're-no data', 'firing', " +

@@ -27,15 +27,16 @@ export const pagerduty = {
     },
   ],
   replayId: "= body.event.id",
+  shape: [["body.event.event_type", "body.event.data.id|body.event.data.type", "body.event.occurred_at"]],
   mapping: {
     let: { kind: "= body.event.event_type", data: "= body.event.data" },
     output: "alerts",
     type: "= concat('pagerduty.', kind)",
     level:
       "= lookup(data.priority.summary, 'P1', 'critical', 'P2', 'error', 'P3', 'warning', 'P4', 'info', 'P5', 'info', " +
-      "lookup(data.urgency, 'high', 'error', 'low', 'warning', 'info'))",
-    title: "= first(data.title, data.incident.summary, data.summary, data.message, kind)",
-    message: "= first(data.content, data.message, data.description)",
+      "lookup(data.urgency, 'high', 'error', 'low', 'warning'))",
+    title: "= firstText(data.title, data.incident.summary, data.summary, data.message, kind)",
+    message: "= firstText(data.content, data.message, data.description)",
     key: "= first(data.incident.id, data.id)",
     status:
       "= lookup(kind, 'incident.triggered', 'firing', 'incident.reopened', 'firing', 'incident.unacknowledged', " +

@@ -25,6 +25,7 @@ export const sentry = {
     },
   ],
   replayId: "= headers['request-id']",
+  shape: [["headers.sentry-hook-resource"]],
   mapping: {
     let: {
       resource: "= first(headers['sentry-hook-resource'], 'alert')",
@@ -36,8 +37,8 @@ export const sentry = {
     type: "= concat('sentry.', resource)",
     // The plugin WebHooks.
     level: "= first(body.level, error.level, 'error')",
-    title: "= first(error.title, body.message, error.metadata.title, body.culprit, concat('Sentry: ', resource))",
-    message: "= first(error.message, body.culprit, error.culprit)",
+    title: "= firstText(error.title, body.message, error.metadata.title, body.culprit, concat('Sentry: ', resource))",
+    message: "= firstText(error.message, body.culprit, error.culprit)",
     key: "= exists(body.id) ? concat('issue/', string(body.id)) : null",
     status: "= exists(body.id) and exists(body.culprit) ? 'firing' : 'event'",
     link: "= first(error.web_url, body.url)",
@@ -59,7 +60,7 @@ export const sentry = {
       {
         when: "resource == 'metric_alert'",
         level: "= lookup(body.action, 'critical', 'critical', 'warning', 'warning', 'info')",
-        title: "= first(body.data.description_title, metric.title, metric.alert_rule.name)",
+        title: "= firstText(body.data.description_title, metric.title, metric.alert_rule.name)",
         message: "= body.data.description_text",
         key: "= concat('metric/', string(first(metric.alert_rule.id, metric.identifier, metric.id)))",
         status: "= lookup(body.action, 'critical', 'firing', 'warning', 'firing', 'resolved', 'resolved', 'event')",
@@ -71,7 +72,7 @@ export const sentry = {
         when: "resource == 'issue'",
         level: "= issue.level",
         title: "= issue.title",
-        message: "= first(issue.metadata.value, issue.culprit)",
+        message: "= firstText(issue.metadata.value, issue.culprit)",
         key: "= concat('issue/', string(issue.id))",
         status:
           "= lookup(body.action, 'created', 'firing', 'unresolved', 'firing', 'resolved', 'resolved', " +

@@ -16,6 +16,7 @@ const cloudwatch = {
   methods: ["POST"],
   verify: [{ scheme: "sns" }],
   hook: "sns",
+  shape: [["body.Type=notification", "body.TopicArn", "body.Message"]],
   mapping: {
     let: {
       alarm: "= parsed",
@@ -25,8 +26,7 @@ const cloudwatch = {
     },
     output: "alerts",
     type: "sns.message",
-    level: "info",
-    title: "= first(body.Subject, firstLine(text))",
+    title: "= firstText(body.Subject, firstLine(text))",
     message: "= text",
     status: "event",
     time: "= body.Timestamp",
@@ -37,7 +37,7 @@ const cloudwatch = {
         type: "= concat('cloudwatch.', lower(alarm.NewStateValue))",
         level: "= lookup(alarm.NewStateValue, 'ALARM', 'error', 'INSUFFICIENT_DATA', 'warning', 'info')",
         title: "= concat(alarm.AlarmName, ': ', alarm.NewStateValue)",
-        message: "= first(alarm.AlarmDescription, alarm.NewStateReason)",
+        message: "= firstText(alarm.AlarmDescription, alarm.NewStateReason)",
         key: "= first(alarm.AlarmArn, alarm.AlarmName)",
         status: "= lookup(alarm.NewStateValue, 'ALARM', 'firing', 'OK', 'resolved', 'event')",
         startsAt: "= alarm.StateChangeTime",
@@ -59,7 +59,7 @@ const cloudwatch = {
         when: "exists(alarm['detail-type'])",
         type: "= alarm.source",
         title: "= alarm['detail-type']",
-        message: "= first(detail.state.reason, detail.description, detail.message)",
+        message: "= firstText(detail.state.reason, detail.description, detail.message)",
         key: "= alarm.id",
         time: "= alarm.time",
         labels: { account: "= alarm.account", region: "= alarm.region", resource: "= alarm.resources[0]" },
@@ -122,6 +122,7 @@ const stripe = {
     },
   ],
   replayId: "= body.id",
+  shape: [["body.object=event", "body.data.object", "body.type"]],
   mapping: {
     let: { object: "= body.data.object" },
     output: "events",
@@ -134,7 +135,7 @@ const stripe = {
       "concat(': ', first(object.number, object.id)), object.customer_name == null ? '' : concat(', ', " +
       "object.customer_name), body.livemode == false ? ' (test)' : '')",
     message:
-      "= first(object.last_payment_error.message, object.failure_message, object.reason, object.description, " +
+      "= firstText(object.last_payment_error.message, object.failure_message, object.reason, object.description, " +
       "object.number)",
     key: "= object.id",
     time: "= body.created",

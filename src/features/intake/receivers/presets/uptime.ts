@@ -15,6 +15,7 @@ const uptimeKuma = {
   ],
   methods: ["POST", "GET"],
   verify: [{ scheme: "credential" }],
+  shape: [["body.heartbeat", "body.monitor", "body.msg"]],
   mapping: {
     let: {
       msg: "= first(body.msg, query.msg)",
@@ -22,11 +23,11 @@ const uptimeKuma = {
       monitor: "= first(body.monitor, parseJson(query.monitor))",
     },
     output: "alerts",
-    level: "= lookup(heartbeat.status, 0, 'critical', 2, 'warning', 'info')",
+    level: "= lookup(heartbeat.status, 0, 'critical', 1, 'info', 2, 'warning', 3, 'info')",
     title:
       "= concat(monitor.name, ' is ', " +
       "lookup(heartbeat.status, 0, 'down', 1, 'up', 2, 'pending', 3, 'in maintenance', 'in an unknown state'))",
-    message: "= first(heartbeat.msg, msg)",
+    message: "= firstText(heartbeat.msg, msg)",
     key: "= monitor.id == null ? null : concat('kuma/', string(monitor.id))",
     status: "= lookup(heartbeat.status, 0, 'firing', 1, 'resolved', 'event')",
     // UTC without a zone.
@@ -93,13 +94,14 @@ const healthchecks = {
   ],
   methods: ["POST", "PUT", "GET"],
   verify: [{ scheme: "credential" }],
+  shape: [["body.uuid", "body.ping_url|body.update_url", "body.status", "body.n_pings|body.last_ping"]],
   mapping: {
     let: {
       name: "= first(body.name, query.name, body.slug, query.id, 'A check')",
       state: "= lower(first(body.status, query.status))",
     },
     output: "alerts",
-    level: "= state == 'down' ? 'error' : 'info'",
+    level: "= lookup(state, 'down', 'error', 'up', 'info')",
     title: "= concat(name, ' is ', first(state, 'tested'))",
     message:
       "= concat(state == 'down' and body.last_ping != null ? concat('Last ping ', body.last_ping, '. ') : '', " +
@@ -147,6 +149,7 @@ const uptimerobot = {
   ],
   methods: ["POST", "PUT", "GET"],
   verify: [{ scheme: "credential" }],
+  shape: [["body.monitorFriendlyName|body.monitorURL", "body.monitorID", "body.alertType"]],
   mapping: {
     let: {
       kind: "= string(first(body.alertType, query.alertType))",
@@ -158,11 +161,11 @@ const uptimerobot = {
       days: "= string(first(body.sslExpiryDaysLeft, query.sslExpiryDaysLeft))",
     },
     output: "alerts",
-    level: "= lookup(kind, '1', 'error', '3', 'warning', '4', 'warning', 'info')",
+    level: "= lookup(kind, '1', 'error', '2', 'info', '3', 'warning', '4', 'warning')",
     title:
       "= concat(name, lookup(kind, '1', ' is down', '2', ' is up', " +
       "'3', ': the certificate expires', '4', ': the domain expires', ': test'))",
-    message: "= first(body.alertDetails, query.alertDetails)",
+    message: "= firstText(body.alertDetails, query.alertDetails)",
     key: "= first(id, url)",
     status: "= lookup(kind, '1', 'firing', '2', 'resolved', 'event')",
     time: "= first(body.alertDateTime, query.alertDateTime)",
@@ -197,6 +200,7 @@ const statuscake = {
   ],
   methods: ["POST", "GET"],
   verify: [{ scheme: "form", name: "Token" }, { scheme: "credential" }],
+  shape: [["body.Status=up|down", "body.StatusCode|body.Token", "body.Name|body.URL"]],
   mapping: {
     let: {
       state: "= lower(first(body.Status, query.Status))",
@@ -204,7 +208,7 @@ const statuscake = {
       name: "= first(body.Name, query.Name, url)",
     },
     output: "alerts",
-    level: "= state == 'down' ? 'error' : 'info'",
+    level: "= lookup(state, 'down', 'error', 'up', 'info')",
     title: "= concat(name, ' is ', first(state, 'tested'))",
     message: "= exists(body.StatusCode) ? concat(url, ' answers ', string(body.StatusCode)) : null",
     key: "= concat(url, '|', name)",

@@ -44,7 +44,8 @@ function equalTwo(compare: Comparison, isWanted: boolean, left: Read, right: Rea
  * here instead of for each event.
  */
 function compareWith(operator: ComparisonSymbol, read: Read, constant: Literal, other: Node): Read {
-  const mayBeMixed = typeof constant === "number" && mayBe("decimal", other);
+  const isLongConstant = typeof constant === "bigint";
+  const mayBeMixed = isLongConstant || (typeof constant === "number" && mayBe("decimal", other));
   if (operator === "==" && !mayBeMixed) return (event) => read(event) === constant;
   if (operator === "!=" && !mayBeMixed) return differs(read, constant);
   if (operator !== "==" && operator !== "!=" && typeof constant === "number" && !mayBeMixed) {
@@ -72,27 +73,32 @@ function nullTest(operator: ComparisonSymbol, read: Read): Read {
   return () => false;
 }
 
+/** An integer of an event that a double cannot hold. */
+function isLong(value: Value): value is bigint {
+  return typeof value === "bigint";
+}
+
 function orderNumber(operator: Exclude<ComparisonSymbol, "==" | "!=">, read: Read, bound: number): Read {
   switch (operator) {
     case "<":
       return (event) => {
         const value = read(event);
-        return typeof value === "number" && value < bound;
+        return typeof value === "number" ? value < bound : isLong(value) && compareToNumber(value, bound) < 0;
       };
     case "<=":
       return (event) => {
         const value = read(event);
-        return typeof value === "number" && value <= bound;
+        return typeof value === "number" ? value <= bound : isLong(value) && compareToNumber(value, bound) <= 0;
       };
     case ">":
       return (event) => {
         const value = read(event);
-        return typeof value === "number" && value > bound;
+        return typeof value === "number" ? value > bound : isLong(value) && compareToNumber(value, bound) > 0;
       };
     case ">=":
       return (event) => {
         const value = read(event);
-        return typeof value === "number" && value >= bound;
+        return typeof value === "number" ? value >= bound : isLong(value) && compareToNumber(value, bound) >= 0;
       };
   }
 }
@@ -100,7 +106,7 @@ function orderNumber(operator: Exclude<ComparisonSymbol, "==" | "!=">, read: Rea
 /** @param left, right the compiled sides of `node`. */
 export function compileIn(node: NodeOf<"in">, left: Read, right: Read): Read {
   const constants = constantOf(node.right);
-  if (Array.isArray(constants) && !mayBe("decimal", node.left)) {
+  if (Array.isArray(constants) && !constants.some(isLong) && !mayBe("decimal", node.left)) {
     const values: ReadonlySet<unknown> = new Set(constants.filter((constant) => constant !== null));
     return (event) => values.has(left(event));
   }

@@ -272,6 +272,44 @@ function first(...values: readonly Value[]): Value {
   return values.find((value) => value !== null && value !== "") ?? null;
 }
 
+/** Names of the text of an object, best first. */
+const TEXT_MEMBERS = ["text", "value", "en"];
+const MOST_LINES = 20;
+
+/**
+ * The text of the first argument that has one: of a text or number itself, of a list its texts as
+ * lines, of an object its member `text`, `value` or `en`, else its first text.
+ */
+function firstText(...values: readonly Value[]): Value {
+  for (const value of values) {
+    const text = textWithin(value);
+    if (text !== null) return text;
+  }
+  return null;
+}
+
+function textWithin(value: Value): string | null {
+  if (typeof value === "string") return value.trim() === "" ? null : value;
+  if (typeof value === "number" || typeof value === "bigint") return scalarText(value);
+  if (typeof value !== "object" || value === null) return null;
+  if (isElements(value)) {
+    const lines = value.slice(0, MOST_LINES).flatMap((each) => scalarOf(toValue(each)) ?? []);
+    return lines.length === 0 ? null : lines.join("\n");
+  }
+  const own = Object.values(value).slice(0, MOST_LINES);
+  evaluationBudget.charge(own.length);
+  for (const each of [...TEXT_MEMBERS.map((name) => at(value, name)), ...own.map(toValue)])
+    if (typeof each === "string" && each.trim() !== "") return each;
+  return null;
+}
+
+function scalarOf(value: Value): string | null {
+  if (typeof value === "boolean") return null;
+  const text = scalarText(value);
+  if (text !== null) evaluationBudget.charge(text.length);
+  return text === null || text.trim() === "" ? null : text;
+}
+
 /** `lookup(x, 'a', 1, 'b', 2, 3)`: 1 if x is 'a', 2 if it is 'b', else 3 (null without a default). */
 function lookup(value: Value, ...cases: readonly Value[]): Value {
   for (let i = 0; i + 1 < cases.length; i += 2) if (cases[i] === value) return cases[i + 1] ?? null;
@@ -312,6 +350,7 @@ export const FUNCTIONS: Readonly<Record<Exclude<PlainFunctionName, "now">, Langu
   pluck,
   pairs,
   first,
+  firstText,
   lookup,
   abs,
   min,

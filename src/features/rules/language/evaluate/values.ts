@@ -1,4 +1,5 @@
 import { isInRange, SCALE, UNIT } from "../../../../core/decimal.ts";
+import { LongInteger } from "../../../../core/long-integer.ts";
 import { LIMITS } from "../limits.ts";
 
 /** A value of the language. Numbers are finite. A bigint is a decimal in units of 1e-4. */
@@ -12,6 +13,7 @@ export interface JsonObject {
 /**
  * Converts a member of the payload or an element of a list. JSON.parse gives Infinity for `1e999`,
  * which is stored as null. Reading it as null from the start gives the same decision in a replay.
+ * An integer that a double cannot hold is a decimal.
  */
 export function toValue(member: unknown): Value {
   switch (typeof member) {
@@ -22,6 +24,7 @@ export function toValue(member: unknown): Value {
     case "number":
       return Number.isFinite(member) ? member : null;
     case "object":
+      if (member instanceof LongInteger) return BigInt(member.digits) * UNIT;
       return member as readonly unknown[] | JsonObject | null;
     default:
       return null;

@@ -1,3 +1,4 @@
+import { UNIT } from "../../../../core/decimal.ts";
 import { MIRRORED } from "../evaluate/compare.ts";
 import { compilePath, type Path, type Read, type RuleEvent } from "../event.ts";
 import { pathKey } from "../parse/path.ts";
@@ -46,7 +47,7 @@ function ofCompare({ operator, left, right }: NodeOf<"compare">): readonly Fact[
 
 function ofPathCompare(path: Path, operator: ComparisonSymbol, other: Node): readonly Fact[] {
   const constant = scalarOf(other);
-  if (constant === undefined || constant === null) return [];
+  if (constant === undefined || constant === null || typeof constant === "bigint") return [];
   if (operator === "==") return [{ kind: "equals", path, values: [constant] }];
   if (operator === "!=" || typeof constant !== "number") return [];
   return [{ kind: operator.startsWith(">") ? "atLeast" : "atMost", path, bound: constant }];
@@ -54,7 +55,7 @@ function ofPathCompare(path: Path, operator: ComparisonSymbol, other: Node): rea
 
 function ofIn({ left, right }: NodeOf<"in">): readonly Fact[] {
   const constants = constantOf(right);
-  if (left.kind !== "path" || !Array.isArray(constants)) return [];
+  if (left.kind !== "path" || !Array.isArray(constants) || !areScalars(constants)) return [];
   // Nothing equals null, so a list of nulls gives a fact that never holds, like its condition. Each
   // value once, with -0 as 0: an entry added twice would be found twice.
   const values = new Set<Scalar>(constants.filter((constant) => constant !== null));
@@ -164,7 +165,8 @@ export class PathIndex<E> {
   /** Appends to `found`, once, each entry whose fact holds for `event`. */
   collect(event: RuleEvent, found: E[]): void {
     const value = this.#read(event);
-    if (value === null || typeof value === "object" || typeof value === "bigint") return;
+    if (value === null || typeof value === "object") return;
+    if (typeof value === "bigint") return this.#collectLong(Number(value / UNIT), found);
     append(found, this.#byValue.get(value));
     if (typeof value === "number") {
       this.#atLeast.collect(value, found);
@@ -172,6 +174,14 @@ export class PathIndex<E> {
     } else if (typeof value === "string" && this.#byPrefix.size > 0) {
       this.#collectPrefixes(value, found);
     }
+  }
+
+  /** An integer by the double next to it; the condition compares its digits. */
+  #collectLong(value: number, found: E[]): void {
+    append(found, this.#byValue.get(value));
+    const near = Math.abs(value) * Number.EPSILON;
+    this.#atLeast.collect(value + near, found);
+    this.#atMost.collect(near - value, found);
   }
 
   #collectPrefixes(text: string, found: E[]): void {
@@ -185,6 +195,11 @@ export class PathIndex<E> {
     this.#byPrefix.set(length, prefixes);
     return prefixes;
   }
+}
+
+/** Of null and of integers that are no doubles nothing is found here. */
+function areScalars(constants: readonly unknown[]): constants is readonly (Scalar | null)[] {
+  return constants.every((constant) => typeof constant !== "bigint");
 }
 
 function append<E>(found: E[], bucket: readonly E[] | undefined): void {

@@ -1,3 +1,4 @@
+import { UNIT } from "../../../../core/decimal.ts";
 import { Refusal } from "../errors.ts";
 import { isEnvelopeMember, type Path, type Segment } from "../event.ts";
 import { LIMITS } from "../limits.ts";
@@ -116,7 +117,7 @@ function readKey(tokens: TokenList, index: number): Segment {
   if (!tokens.isSymbol(index + 1, "]")) {
     throw new Refusal("SYNTAX", tokens.at(index + 1).start, "this key is not closed by ]", ["]"]);
   }
-  return token.value;
+  return typeof token.value === "bigint" ? Number(token.value / UNIT) : token.value;
 }
 
 function refuseUnsafe(name: string, position: number): void {

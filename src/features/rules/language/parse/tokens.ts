@@ -1,3 +1,4 @@
+import { UNIT } from "../../../../core/decimal.ts";
 import { Refusal } from "../errors.ts";
 import { cutText, unitsOfCodePoints, wellFormed } from "../evaluate/values.ts";
 import { LIMITS } from "../limits.ts";
@@ -63,7 +64,7 @@ type Token = Place &
     | { readonly kind: "symbol"; readonly symbol: SymbolName }
     | { readonly kind: "name"; readonly name: string }
     | { readonly kind: "string"; readonly value: string }
-    | { readonly kind: "number"; readonly value: number; readonly isInteger: boolean }
+    | { readonly kind: "number"; readonly value: number | bigint; readonly isInteger: boolean }
     | { readonly kind: "end" }
   );
 
@@ -179,7 +180,10 @@ function readNumber(source: string, start: number, text: string): Token {
   }
   const value = Number(text);
   if (!Number.isFinite(value)) throw new Refusal("LIMIT", start, "this number is too large for a double");
-  return { kind: "number", value, isInteger: /^[0-9]+$/.test(text), start, end };
+  const isInteger = /^[0-9]+$/.test(text);
+  // Compared digit by digit with integers of events.
+  const exact = isInteger && !Number.isSafeInteger(value) ? BigInt(text) * UNIT : value;
+  return { kind: "number", value: exact, isInteger, start, end };
 }
 
 function foreignOperator(operator: string, at: number): Refusal {

@@ -68,6 +68,7 @@ const SIGNATURES = {
   pluck: { min: 2, max: 2, takes: [["list"], TEXT], result: "list" },
   pairs: { min: 1, max: 3, takes: [["list"], TEXT], result: "object" },
   first: { min: 1, max: 16, result: "argument" },
+  firstText: { min: 1, max: 16, result: "text" },
   lookup: { min: 3, max: 64, result: "argument" },
   coalesce: { min: 1, max: 8, result: "argument" },
   if: { min: 3, max: 3, result: "argument" },
@@ -113,7 +114,8 @@ export interface Extent {
 }
 
 /** A value written in the source. */
-export type Literal = null | boolean | number | string;
+/** A bigint is an integer that a double cannot hold, as a decimal. */
+export type Literal = null | boolean | number | string | bigint;
 
 /** Functions that evaluate a condition for each element of a list, bound to the name {@link ITEM}. */
 export type QuantifierName = "any" | "all" | "count";

@@ -305,7 +305,7 @@ const ROWS: Readonly<Record<string, readonly Row[]>> = {
     ],
   ],
   standardwebhooks: [
-    ["an alert", { type: "disk.full", data: { id: "d", status: "firing", name: "Disk" } }, "firing info Disk [d]"],
+    ["an alert", { type: "disk.full", data: { id: "d", status: "firing", name: "Disk" } }, "firing undefined Disk [d]"],
   ],
   apprise: [["the body of its API", { body: "Hello", title: "T", type: "info", tag: "ops" }, "apprise.info info T"]],
 };

@@ -1,0 +1,246 @@
+import { LongInteger } from "../../../../core/long-integer.ts";
+import { stateOf } from "../../../../core/vocabulary.ts";
+
+type Status = "firing" | "resolved" | "acknowledged" | "succeeded" | "event";
+
+/**
+ * How the requests of one sender are known and read: the next sender is a row. Texts have
+ * placeholders: `{check.name|check.id}` is the first of these paths with a text or number,
+ * `{path:filter}` changes it (`FILTERS`), `{path?}` may be missing. A text of which a placeholder has
+ * no value is left out. In paths `0` is an element, `*` all elements, `[name=text]` those with such a
+ * member. Names are found without case and separators, too.
+ */
+export interface SenderRow {
+  /** Start of the event's type. */
+  readonly name: string;
+  /** What a body must have, each: `path|path` one of them, `path=text|text` such a text, `!path` not that. */
+  readonly when: readonly string[];
+  /** End of the event's type. */
+  readonly kind?: string;
+  /** Parts, joined by `: `. */
+  readonly title: readonly string[];
+  /** Lines. */
+  readonly text?: readonly string[];
+  /** The sender's word or number for how bad it is. */
+  readonly level?: string;
+  /** Levels by the sender's words in plain form; `*` any other, or none; `>=7` numbers from 7 on, largest first. */
+  readonly levels?: Readonly<Record<string, string>>;
+  /** The level of the sender is that of an end, too; else an end is information. */
+  readonly keepsLevel?: true;
+  /** Parts, joined by `/`: what the sender calls the same in all states. */
+  readonly key?: readonly string[];
+  /** The sender's word for the state; without it, requests are events. */
+  readonly state?: string;
+  /** Statuses by the sender's words in plain form, before the usual ones; `*` any other. */
+  readonly states?: Readonly<Record<string, Status>>;
+  readonly link?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+/**
+ * What is read of a request whose sender is known by its members: the values of `parsed` in the
+ * mapping of `generic`. A missing member leaves the mapping to look for its usual names.
+ */
+export interface Known {
+  readonly type: string;
+  readonly title: string | undefined;
+  readonly message: string | undefined;
+  readonly level: string | undefined;
+  readonly key: string | undefined;
+  readonly status: Status;
+  readonly link: string | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** Reads a request by the first row that fits; null if none does. */
+export function readByRows(rows: readonly SenderRow[], body: unknown): Known | null {
+  const row = rows.find(({ when }) => fits(body, when));
+  return row === undefined ? null : readBy(row, body);
+}
+
+/** Whether a body has all of this. */
+export function fits(body: unknown, when: readonly string[]): boolean {
+  return when.every((each) => {
+    if (each.startsWith("!")) return !has(body, each.slice(1));
+    const [paths = "", words] = each.split("=");
+    if (words === undefined) return paths.split("|").some((path) => has(body, path));
+    const found = firstText(body, paths.split("|"));
+    return found !== undefined && words.split("|").includes(plainName(found));
+  });
+}
+
+function has(body: unknown, path: string): boolean {
+  const found = at(body, path);
+  return found !== undefined && found !== null;
+}
+
+function readBy(row: SenderRow, body: unknown): Known {
+  const text = (template: string | undefined) => (template === undefined ? undefined : filled(template, body));
+  const joined = (parts: readonly string[] | undefined, separator: string) =>
+    (parts ?? []).flatMap((part) => filled(part, body) ?? []).join(separator) || undefined;
+  const word = text(row.state);
+  const status = statusOf(row, word);
+  const kind = text(row.kind);
+  const level = levelOf(row, text(row.level)) || undefined;
+  return {
+    type: kind === undefined ? row.name : `${row.name}.${words(kind).replaceAll(" ", "-")}`,
+    title: joined(row.title, ": "),
+    message: joined(row.text, "\n"),
+    level: isEnd(status) && row.keepsLevel !== true ? "info" : (level ?? (status === "firing" ? "error" : undefined)),
+    key: joined(row.key, "/"),
+    status,
+    link: text(row.link),
+    labels: Object.fromEntries(
+      Object.entries(row.labels ?? {}).flatMap(([name, template]) => {
+        const value = text(template);
+        return value === undefined ? [] : [[name, value]];
+      }),
+    ),
+  };
+}
+
+function isEnd(status: Status): boolean {
+  return status === "resolved" || status === "succeeded";
+}
+
+function statusOf({ state, states = {} }: SenderRow, word: string | undefined): Status {
+  const known = plainName(word ?? "");
+  if (Object.hasOwn(states, known)) return states[known] ?? "event";
+  return (state === undefined || word === undefined ? undefined : stateOf(word)) ?? states["*"] ?? "event";
+}
+
+/** Without `levels` the usual words are understood by the mapping. */
+function levelOf({ levels }: SenderRow, word: string | undefined): string | undefined {
+  if (levels === undefined) return word;
+  const known = plainName(word ?? "");
+  if (Object.hasOwn(levels, known)) return levels[known];
+  const number = Number(word?.trim() || Number.NaN);
+  const from = Object.keys(levels).find((each) => each.startsWith(">=") && number >= Number(each.slice(2)));
+  return from === undefined ? (levels["*"] ?? word) : levels[from];
+}
+
+/** `onEpisodeFileDelete`, `repo_push` and `IssueCreated` as words in lower case. */
+function words(name: string): string {
+  return name
+    .replace(/([a-z0-9])([A-Z])/g, "$1 $2")
+    .replace(/[_.:-]+/g, " ")
+    .toLowerCase();
+}
+
+const FILTERS: Readonly<Record<string, (text: string) => string>> = {
+  words,
+  lower: (text) => text.toLowerCase(),
+  capital: (text) => capital(words(text)),
+  line: (text) => text.split(/[\r\n]/, 1)[0] ?? "",
+  pair: (text) => text.padStart(2, "0"),
+  branch: (text) => text.replace(/^refs\/(?:heads|tags)\//, ""),
+  event: (text) => text.replace(/^jira:/, ""),
+  past: (text) => (text.endsWith("e") ? `${text}d` : text),
+  /** The part before the path of an API. */
+  site: (text) => text.split("/rest/", 1)[0] ?? "",
+  /** The last part of `ALERT_CRITICALITY_LEVEL_CRITICAL`. */
+  last: (text) => text.split(/[_:./-]/).at(-1) ?? "",
+};
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+const PLACEHOLDER = /\{([^{}]+)\}/g;
+
+/** @returns undefined if a placeholder of each alternative has no value */
+function filled(template: string, body: unknown): string | undefined {
+  for (const each of template.split(" || ")) {
+    const text = filledOne(each, body);
+    if (text !== undefined) return text;
+  }
+  return undefined;
+}
+
+function filledOne(template: string, body: unknown): string | undefined {
+  let isMissing = false;
+  const text = template.replace(PLACEHOLDER, (_, inner: string) => {
+    const [paths = "", ...filters] = inner.replace(/\?$/, "").split(":");
+    const found = firstText(body, paths.split("|"));
+    if (found === undefined) {
+      isMissing ||= !inner.endsWith("?");
+      return "";
+    }
+    return filters.reduce((value, name) => FILTERS[name]?.(value) ?? value, found);
+  });
+  return isMissing || text.trim() === "" ? undefined : text.trim();
+}
+
+function firstText(body: unknown, paths: readonly string[]): string | undefined {
+  for (const path of paths) {
+    const found = scalarOf(at(body, path));
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+const MAX_JOINED = 5;
+
+/** A text or a number; of lists and objects of them the first ones; empty texts are none. */
+function scalarOf(value: unknown, depth = 0): string | undefined {
+  if (typeof value === "number" || value instanceof LongInteger) return String(value);
+  if (typeof value === "string") return value.trim() === "" ? undefined : value;
+  if (typeof value !== "object" || value === null || depth > 1) return undefined;
+  const isList = Array.isArray(value);
+  const parts = Object.entries(value)
+    .slice(0, MAX_JOINED)
+    .flatMap(([name, each]) => {
+      const text = scalarOf(each, depth + 1);
+      return text === undefined ? [] : [isList ? text : `${name}: ${text}`];
+    });
+  return parts.length === 0 ? undefined : parts.join(", ");
+}
+
+/** The value at a path; undefined without one. */
+function at(value: unknown, path: string): unknown {
+  let found = value;
+  const steps = path.split(".");
+  for (const [i, step] of steps.entries()) {
+    if (typeof found !== "object" || found === null) return undefined;
+    if (step === "*" || step.startsWith("[")) {
+      const rest = steps.slice(i + 1).join(".");
+      const each = (Array.isArray(found) ? found : Object.values(found)).filter(
+        (one) => step === "*" || isSo(one, step),
+      );
+      return rest === "" ? each : each.slice(0, MAX_JOINED).map((one) => at(one, rest));
+    }
+    found = member(found as Readonly<Record<string, unknown>>, step);
+  }
+  return found;
+}
+
+/** `[status=error]` */
+function isSo(value: unknown, step: string): boolean {
+  const [name = "", wanted = ""] = step.slice(1, -1).split("=");
+  return String(scalarOf(at(value, name))).toLowerCase() === wanted;
+}
+
+const MAX_NAMES = 500;
+/** Names of an object's members by their plain forms. */
+const plainNames = new WeakMap<object, ReadonlyMap<string, string>>();
+
+/** Without case and separators: `MonitorName`, `MONITOR_NAME` and `monitor-name` are the same. */
+export function plainName(name: string): string {
+  return name.toLowerCase().replace(/[^a-z0-9]/g, "");
+}
+
+function member(object: Readonly<Record<string, unknown>>, name: string): unknown {
+  if (Object.hasOwn(object, name)) return object[name];
+  if (Array.isArray(object)) return undefined;
+  let names = plainNames.get(object);
+  if (names === undefined) {
+    names = new Map(
+      Object.keys(object)
+        .slice(0, MAX_NAMES)
+        .map((each) => [plainName(each), each]),
+    );
+    plainNames.set(object, names);
+  }
+  const own = names.get(plainName(name));
+  return own === undefined ? undefined : object[own];
+}
