@@ -38,6 +38,7 @@ const PROGRAMS = [
     variable: "NATS_SERVER",
   },
   { name: "nginx", package: "nginx-light" },
+  { name: "openssl", package: "openssl" },
   { name: "prometheus", package: "prometheus" },
   { name: "prometheus-alertmanager", package: "prometheus-alertmanager" },
   { name: "promtool", package: "prometheus" },
