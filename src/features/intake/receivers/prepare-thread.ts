@@ -8,14 +8,14 @@ import { compileMapping, compilePlain } from "./mapping.ts";
 import { type Preparation, type Prepared, prepare } from "./prepare.ts";
 import type { Mapping, VerifyRow } from "./preset.ts";
 import { MAX_MEMBERS } from "./read-request.ts";
-import type { Shape } from "./shapes.ts";
+import type { PresetShape } from "./shapes.ts";
 import { verifyRequest } from "./verify.ts";
 
 /** A request for the thread: its receiver's texts as they are written, and how its sender is verified. */
 export interface ThreadJob {
   readonly preparation: Preparation;
   readonly mapping: Mapping;
-  readonly shapes: readonly Shape[];
+  readonly shapes: readonly PresetShape[];
   readonly replayId: string | null;
   /** Null: the sender is verified already, or needs not be. */
   readonly proof: { readonly rows: readonly VerifyRow[]; readonly secrets: readonly string[] } | null;

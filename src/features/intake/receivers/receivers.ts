@@ -10,7 +10,7 @@ import { type CompiledMapping, compileMapping, compilePlain } from "./mapping.ts
 import type { Mapping, VerifyRow } from "./preset.ts";
 import type { LoadedPreset } from "./presets.ts";
 import type { ReceiverRow } from "./receiver.ts";
-import { type Shape, shapesOf } from "./shapes.ts";
+import { type PresetShape, shapesOf } from "./shapes.ts";
 
 type ReceiversParts = Uses<"reader" | "clock" | "metrics" | "box" | "receiverPresets" | "projects" | "settings">;
 
@@ -34,7 +34,7 @@ export interface Receiver {
   readonly source: Mapping;
   readonly replayId: ReturnType<typeof compilePlain> | null;
   /** Forms of other presets, which it hands on; none with a mapping of its own. */
-  readonly shapes: readonly Shape[];
+  readonly shapes: readonly PresetShape[];
   readonly verify: readonly VerifyRow[];
   /** The current secret, and a replaced one until its grace period ends. */
   readonly secrets: readonly string[];

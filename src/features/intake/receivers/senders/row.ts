@@ -41,7 +41,7 @@ export interface SenderRow {
  * What is read of a request whose sender is known by its members: the values of `parsed` in the
  * mapping of `generic`. A missing member leaves the mapping to look for its usual names.
  */
-export interface Known {
+export interface KnownRequest {
   readonly type: string;
   readonly title: string | undefined;
   readonly message: string | undefined;
@@ -53,7 +53,7 @@ export interface Known {
 }
 
 /** Reads a request by the first row that fits; null if none does. */
-export function readByRows(rows: readonly SenderRow[], body: unknown): Known | null {
+export function readByRows(rows: readonly SenderRow[], body: unknown): KnownRequest | null {
   const row = rows.find(({ when }) => fits(body, when));
   return row === undefined ? null : readBy(row, body);
 }
@@ -74,7 +74,7 @@ function has(body: unknown, path: string): boolean {
   return found !== undefined && found !== null;
 }
 
-function readBy(row: SenderRow, body: unknown): Known {
+function readBy(row: SenderRow, body: unknown): KnownRequest {
   const text = (template: string | undefined) => (template === undefined ? undefined : filled(template, body));
   const joined = (parts: readonly string[] | undefined, separator: string) =>
     (parts ?? []).flatMap((part) => filled(part, body) ?? []).join(separator) || undefined;

@@ -6,7 +6,7 @@ import { levelOfWord, type State, stateOf } from "../../../../core/vocabulary.ts
 import { plainName } from "./row.ts";
 
 /** What a request says whose sender is not known, by the ends of its names. */
-export interface Reading {
+export interface BodyReading {
   /** What it is about, with its place. */
   readonly what: string | null;
   readonly where: string | null;
@@ -81,7 +81,7 @@ interface Found {
 }
 
 /** Reads a body by the ends of its names: `MONITORNAME`, `check_name` and `check.name` are the same. */
-export function readByEnds(body: unknown): Reading {
+export function readByEnds(body: unknown): BodyReading {
   const all = membersOf(body);
   const texts = all.flatMap(({ name, value }) => {
     const line = typeof value === "string" ? lineOf(value) : "";
@@ -137,7 +137,7 @@ function withoutStates(text: string): string {
 }
 
 /** The title of what is not understood: what, where and how bad. */
-export function titleOf(receiver: string, { what, where, word, reason, any }: Reading): string {
+export function titleOf(receiver: string, { what, where, word, reason, any }: BodyReading): string {
   const said = reason?.split("\n", 1)[0] ?? (where === null ? any : null);
   const about = what ?? (said === null ? (where ?? receiver) : `${where ?? receiver}: ${said}`);
   return startOf(withWord(about, word), MAX_LINE);
