@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
-import { answered, type TestPrism } from "../../../helpers/prism.ts";
+import { answered, type Reply, type TestPrism } from "../../../helpers/prism.ts";
 import { alertWorld, MINUTE } from "./support.ts";
 
 /* Without the right to end it no one touches the alert of another sender. */
@@ -14,6 +14,10 @@ interface Victim {
 interface Request {
   readonly path: string;
   readonly body: object;
+}
+
+interface Outcomes {
+  readonly data?: readonly { readonly status: string }[];
 }
 
 interface Found {
@@ -105,8 +109,8 @@ for (const [name, { open, touch }] of Object.entries(DOORS))
       { end: at(20), isLater: true },
     ];
     for (const { end, isLater } of ends)
-      for (const { path, body } of touch(before, end)) {
-        const reply = await prism.post<{ data?: { status: string }[] }>(path, body, { token: bob.token });
+      for (const request of touch(before, end)) {
+        const reply: Reply<Outcomes> = await prism.post<Outcomes>(request.path, request.body, { token: bob.token });
         assert.equal(reply.status, 200, reply.text);
         for (const { status } of reply.body.data ?? []) assert.equal(status, "repeated");
         const [after, ...others] = await alertsOf(prism);
