@@ -216,7 +216,8 @@ test("what is stored means what was sent, for any payload and any unknown member
         );
         const expected = JSON.parse(JSON.stringify({ ...unknown, ...payload }));
         assert.deepEqual(JSON.parse(event.payloadText), expected);
-        assert.deepEqual(event.payload, expected);
+        // Integers that a double cannot hold are objects with their digits.
+        assert.deepEqual(JSON.parse(JSON.stringify(event.payload)), expected);
       },
     ),
   );
