@@ -90,7 +90,7 @@ export async function connectThrough(proxy: OutgoingProxy, to: Target, { timeout
     const end = (): void => {
       clearTimeout(timer);
       signal?.removeEventListener("abort", aborted);
-      for (const name of ["readable", "close", "connect", "secureConnect"]) socket.removeAllListeners(name);
+      for (const [name, listener] of Object.entries(listeners)) socket.off(name, listener);
     };
     const fail = (error: unknown): void => {
       end();
@@ -104,12 +104,11 @@ export async function connectThrough(proxy: OutgoingProxy, to: Target, { timeout
     const aborted = (): void => fail(signal?.reason);
     const timer = setTimeout(() => failed("did not answer in time"), timeoutMs);
     signal?.addEventListener("abort", aborted, { once: true });
-    socket.once(proxy.url.protocol === "https:" ? "secureConnect" : "connect", () =>
-      socket.write(requestOf(proxy.url, to)),
-    );
-    socket.on("error", (cause) => failed(`cannot be reached (${String(Object(cause).code ?? cause.message)})`, cause));
-    socket.on("close", () => failed("closed the connection"));
-    socket.on("readable", () => {
+    const connected = (): void => void socket.write(requestOf(proxy.url, to));
+    const broken = (cause: Error): void =>
+      failed(`cannot be reached (${String(Object(cause).code ?? cause.message)})`, cause);
+    const closed = (): void => failed("closed the connection");
+    const answered = (): void => {
       for (let chunk = socket.read() as Buffer | null; chunk !== null; chunk = socket.read() as Buffer | null)
         head += chunk.toString("latin1");
       const length = head.indexOf("\r\n\r\n");
@@ -121,9 +120,11 @@ export async function connectThrough(proxy: OutgoingProxy, to: Target, { timeout
       // No service speaks first.
       if (head.length > length + 4) return failed("does not speak HTTP");
       end();
-      socket.removeAllListeners("error");
       resolve(socket);
-    });
+    };
+    const ready = proxy.url.protocol === "https:" ? "secureConnect" : "connect";
+    const listeners = { [ready]: connected, error: broken, close: closed, readable: answered };
+    for (const [name, listener] of Object.entries(listeners)) socket.on(name, listener);
   });
 }
 
@@ -136,11 +137,20 @@ async function openProxy(url: URL): Promise<Socket> {
   return (await import("node:tls")).connect({ host, port, ...servername });
 }
 
+/** A bare `%` stays. */
+function unescaped(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 function requestOf({ username, password }: URL, { host, port }: Target): string {
   const authority = `${host.includes(":") ? `[${host}]` : host}:${port}`;
   const lines = [`CONNECT ${authority} HTTP/1.1`, `Host: ${authority}`];
   if (username !== "") {
-    const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+    const credentials = `${unescaped(username)}:${unescaped(password)}`;
     lines.push(`Proxy-Authorization: Basic ${Buffer.from(credentials).toString("base64")}`);
   }
   return `${lines.join("\r\n")}\r\n\r\n`;

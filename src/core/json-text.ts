@@ -1,5 +1,5 @@
 import { isAscii, isUtf8 } from "node:buffer";
-import { parseWithLongIntegers } from "./long-integer.ts";
+import { parseWithLongIntegers } from "./text/long-integer.ts";
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 

@@ -139,7 +139,8 @@ interface ParseOptions {
  */
 export function bodyText(body: Buffer, exchange?: Exchange): string {
   const text = decodeUtf8(body);
-  return text !== undefined && charsetOf(exchange) === null ? text : otherText(body, exchange);
+  const isPlain = /^(?:utf-?8)?$/.test(charsetOf(exchange) ?? "");
+  return text !== undefined && isPlain ? text : otherText(body, exchange);
 }
 
 function charsetOf(exchange: Exchange | undefined): string | null {

@@ -40,7 +40,9 @@ test("every route that takes a body charges it to its caller, or to the address 
   for (const { path, route } of router.mounts.filter(takesBody)) {
     const filled = path.replace("/in/:token", `/in/${token}`).replace(/:\w+/g, "x");
     const type = route.raw?.types[0] ?? "application/json";
-    const authorization = path.startsWith("/v2/alerts") ? `GenieKey ${made.body.key}` : `Bearer ${prism.adminToken}`;
+    const authorization = /^\/v2\/(alerts|integrations)/.test(path)
+      ? `GenieKey ${made.body.key}`
+      : `Bearer ${prism.adminToken}`;
     const headers = {
       "content-type": type === "*" ? "application/json" : type,
       ...(route.access === "public" ? {} : { authorization }),

@@ -1,5 +1,5 @@
 import { cleanText, startOf } from "../clean-text.ts";
-import { LongInteger } from "../long-integer.ts";
+import { LongInteger } from "./long-integer.ts";
 import { recentlyUsed } from "../ttl-cache.ts";
 import { type Level, levelOfWord } from "../vocabulary.ts";
 

@@ -111,7 +111,8 @@ function targetOf(tag: string): string {
   return /^(?:https?:|mailto:)\S+$/i.test(url) && url.length <= MAX_LINK ? url : "";
 }
 
-const PAGE_START = /^\s*(?:<\?xml[^>]{0,200}\?>\s*|<!--[\s\S]{0,1000}?-->\s*)*<(?:!doctype\s+html|html|head|body)\b/i;
+const PAGE_START =
+  /^\s*(?:<\?xml[^>]{0,200}\?>\s*|<!--(?:(?!-->)[\s\S]){0,1000}-->\s*)*<(?:!doctype\s+html|html|head|body)\b/i;
 const MAX_PAGE = 16_384;
 const MAX_WORDS = 80;
 

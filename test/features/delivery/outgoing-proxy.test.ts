@@ -73,8 +73,9 @@ test("calls of users' URLs leave through the proxy by their names, and are check
       "[::ffff:10.0.0.1]",
     ])
       await assert.rejects(call(`https://${host}:${port}/`, open, PUBLIC), { code: "URL_REFUSED" }, host);
-    await assert.rejects(call(url, open, resolving("10.0.0.1")), { code: "URL_REFUSED" });
-    await assert.rejects(call(url, open, resolving("93.184.215.14", "10.0.0.1")), { code: "URL_REFUSED" });
+    // At a call it may be so for a moment only, as in an outage.
+    for (const addresses of [["10.0.0.1"], ["93.184.215.14", "10.0.0.1"]])
+      await assert.rejects(call(url, open, resolving(...addresses)), { name: "NoAnswer", phase: "dns" });
     await assert.rejects(call(`https://${NAME}:1/`, open, resolving()), /port 1 is not let out/);
     await assert.rejects(call(`http://${NAME}:${port}/`, open, resolving()), /only https/);
     await assert.rejects(call("https://localhost/", open, resolving()), /could not be resolved/);

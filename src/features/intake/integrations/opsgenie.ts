@@ -304,7 +304,8 @@ function actions(
   const annotate = async ({ integration }: Call, alert: AlertView, added: Record<string, string>): Promise<string> => {
     const { key, labels, severity, startsAt } = alert;
     const annotations = { ...alert.annotations, ...added };
-    await c.submit(context, integration, key, { labels, severity, startsAt, annotations });
+    const kept = { ...labels, ...integration.labels };
+    await c.submit(context, integration, key, { labels: kept, severity, startsAt, annotations });
     return "Updated alert";
   };
   /** Details are labels: the alert is routed again. */

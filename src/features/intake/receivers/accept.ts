@@ -138,8 +138,12 @@ async function storePlan(
   if (sharesCommit && submitted.length < inputs.length) throw new MustCommitAlone();
   const outcomes = sharesCommit ? alerts.repeat(reported, options) : await alerts.submit(reported, { ...options, trx });
   if (outcomes === null) throw new MustCommitAlone();
+  const isUnknownEnd = (outcome: { readonly status: string }, i: number): boolean =>
+    outcome.status === "unchanged" && submitted[i]?.status === "resolved" && submitted[i]?.isRoutine !== true;
+  const unknown = submitted.filter((_, i) => outcomes[i] && isUnknownEnd(outcomes[i], i));
+  const late = unknown.length === 0 ? new Set<string>() : await endedLately(trx, unknown, now);
   for (const [i, outcome] of outcomes.entries()) {
-    const { key, status, input, fallback, eventAt, isRoutine } = submitted[i] ?? NOT_PLANNED;
+    const { key, input, fallback, eventAt } = submitted[i] ?? NOT_PLANNED;
     if (outcome.status === "refused") {
       if (outcome.error.code === "STORAGE_LIMIT_REACHED") full = outcome.error;
       else if (fallback) refused.push(withProblem(fallback, outcome.error.message));
@@ -147,10 +151,9 @@ async function storePlan(
     shown.push({ key, outcome: outcome.status, alertId: outcome.alert?.id ?? null });
     const event = eventAt === null ? undefined : events[eventAt];
     if (event && outcome.alert) events[eventAt ?? 0] = { ...event, correlationId: outcome.alert.id };
-    if (outcome.status !== "unchanged" || status !== "resolved" || isRoutine || (await endedLately(trx, input, now)))
-      continue;
+    if (!isUnknownEnd(outcome, i) || late.has(input?.key ?? "")) continue;
     if (event) events[eventAt ?? 0] = lonelyEnd(event, receiver.row);
-    else lonely.push(lonelyEnd(fallback, receiver.row));
+    else if (fallback) lonely.push(lonelyEnd(fallback, receiver.row));
   }
   for (const each of inputs.filter(({ status }) => status === "acknowledged")) {
     const alertId = await acknowledge(context, trx, receiver.row, each);
@@ -174,30 +177,28 @@ function withKeptLabels(alerts: Alerts, plan: AlertPlan): AlertPlan {
   return { ...plan, input: { ...plan.input, labels, startsAt: live.startsAt } };
 }
 
-const NOT_PLANNED = {
-  ...{ key: "", status: undefined, input: undefined, fallback: undefined, eventAt: null, isRoutine: undefined },
-} as const;
+const NOT_PLANNED = { key: "", input: undefined, fallback: undefined, eventAt: null } as const;
 
 /** An end of an alert that is not known here is told, whatever its level: the sender says that something changed. */
 function lonelyEnd(event: EventDraft, { id, notifies }: ReceiverRow): EventDraft {
   return { ...event, level: "info", ...(notifies === 1 && { receiverId: id }) };
 }
 
-/** Ended alerts of a project that are looked at, newest first. */
-const MAX_ENDED = 1000;
-
-/** Whether the alert has ended within an hour: senders repeat an end, and a second one is no news. */
-async function endedLately(trx: Trx, input: AlertPlan["input"], now: number): Promise<boolean> {
-  const ended = trx
+/** Keys of alerts that have ended within an hour: senders repeat an end, and a second one is no news. */
+async function endedLately(trx: Trx, plans: readonly AlertPlan[], now: number): Promise<ReadonlySet<string>> {
+  const rows = await trx
     .selectFrom("alerts")
     .select("key")
-    .where("projectId", "=", input.projectId)
+    .where("projectId", "=", plans[0]?.input.projectId ?? "")
     .where("state", "=", "resolved")
     .where("resolvedAt", ">=", now - HOUR_MS)
-    .orderBy("resolvedAt", "desc")
-    .limit(MAX_ENDED);
-  const found = await trx.selectFrom(ended.as("ended")).select("key").where("key", "=", input.key).executeTakeFirst();
-  return found !== undefined;
+    .where(
+      "key",
+      "in",
+      plans.map(({ input }) => input.key),
+    )
+    .execute();
+  return new Set(rows.map(({ key }) => key));
 }
 
 function withProblem(event: EventDraft, problem: string): EventDraft {

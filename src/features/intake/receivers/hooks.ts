@@ -1,5 +1,5 @@
 import { parseJsonWithin } from "../../../core/json-text.ts";
-import { parseWithLongIntegers } from "../../../core/long-integer.ts";
+import { parseWithLongIntegers } from "../../../core/text/long-integer.ts";
 import type { LoadedPreset } from "./presets.ts";
 import { type RequestContent, requireFewMembers } from "./read-request.ts";
 import { readKnown } from "./senders/known.ts";

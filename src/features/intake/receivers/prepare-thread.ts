@@ -1,9 +1,9 @@
 import { parentPort, type Worker } from "node:worker_threads";
 import { type ErrorCode, type ErrorDetail, PrismError } from "../../../core/errors.ts";
 import { membersAtMost } from "../../../core/json-text.ts";
-import { mayHaveLongIntegers, withBigInts, withLongIntegers } from "../../../core/long-integer.ts";
 import { type DeferredPromise, deferred } from "../../../core/promises.ts";
 import { startThread, yieldToOthers } from "../../../core/runtime.ts";
+import { mayHaveLongIntegers, withBigInts, withLongIntegers } from "../../../core/text/long-integer.ts";
 import { compileMapping, compilePlain } from "./mapping.ts";
 import { type Preparation, type Prepared, prepare } from "./prepare.ts";
 import type { Mapping, VerifyRow } from "./preset.ts";
@@ -202,7 +202,7 @@ async function answerOf(job: ThreadJob): Promise<Answer> {
 async function outcomeOf(job: ThreadJob): Promise<Outcome> {
   try {
     const prepared = await prepareJob(job);
-    const hasLong = mayHaveLongIntegers(Buffer.from(job.preparation.request.bytes));
+    const hasLong = mayHaveLongIntegers(prepared.plan);
     return {
       prepared: hasLong ? { ...prepared, plan: withBigInts(prepared.plan) as Prepared["plan"] } : prepared,
       hasLong,

@@ -1,7 +1,7 @@
 import { PrismError } from "../../../core/errors.ts";
 import { scanJson } from "../../../core/json-text.ts";
-import { parseWithLongIntegers } from "../../../core/long-integer.ts";
 import { charsetIn, decodeEscapes, decodeForm, decodeText } from "../../../core/text/decode-text.ts";
+import { parseWithLongIntegers } from "../../../core/text/long-integer.ts";
 import { MAX_JSON_DEPTH, parseJsonText, tooDeep } from "../../../http/input.ts";
 import { repairJson } from "./almost-json.ts";
 

@@ -1,5 +1,5 @@
 import { scanJson } from "../../../core/json-text.ts";
-import { LongInteger, parseWithLongIntegers } from "../../../core/long-integer.ts";
+import { LongInteger, parseWithLongIntegers } from "../../../core/text/long-integer.ts";
 import { HIDDEN, type Redact, redactorOf } from "../../../core/text/redact.ts";
 
 const SECRET_NAMES = new RegExp(

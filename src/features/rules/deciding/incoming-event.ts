@@ -1,4 +1,4 @@
-import { parseWithLongIntegers } from "../../../core/long-integer.ts";
+import { parseWithLongIntegers } from "../../../core/text/long-integer.ts";
 import type { Level } from "../../../core/vocabulary.ts";
 import type { EventsTable } from "../../../store/schema.ts";
 import type { RuleEvent } from "../language/language.ts";

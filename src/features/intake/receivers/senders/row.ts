@@ -1,4 +1,4 @@
-import { LongInteger } from "../../../../core/long-integer.ts";
+import { LongInteger } from "../../../../core/text/long-integer.ts";
 import { stateOf } from "../../../../core/vocabulary.ts";
 
 type Status = "firing" | "resolved" | "acknowledged" | "succeeded" | "event";

@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import { cleanText, startOf } from "../../../../core/clean-text.ts";
-import { LongInteger } from "../../../../core/long-integer.ts";
+import { LongInteger } from "../../../../core/text/long-integer.ts";
 import { sha256Hex } from "../../../../core/tokens.ts";
 import { levelOfWord, type State, stateOf } from "../../../../core/vocabulary.ts";
 import { plainName } from "./row.ts";
@@ -172,11 +172,14 @@ function entriesOf(value: object, limit: number): [string, unknown][] {
   return typeof known === "string" && given !== undefined ? [[known, given]] : entries;
 }
 
+/** The end of a name tells what it is. */
+const MAX_NAME = 100;
+
 function nameWithin(outer: string, own: string): string {
-  const name = plainName(own);
+  const name = plainName(own.slice(-MAX_NAME));
   // An element of a list is named as its list is.
   if (/^\d+$/.test(own)) return outer.replace(/s$/, "");
-  return SHORT.test(name) && !HOLDERS.test(outer) ? outer + name : name;
+  return (SHORT.test(name) && !HOLDERS.test(outer) ? outer + name : name).slice(-MAX_NAME);
 }
 
 function stateIn(all: readonly Found[], telling: readonly { readonly name: string; readonly line: string }[]) {

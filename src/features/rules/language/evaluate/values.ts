@@ -1,5 +1,5 @@
 import { isInRange, SCALE, UNIT } from "../../../../core/decimal.ts";
-import { LongInteger } from "../../../../core/long-integer.ts";
+import { LongInteger } from "../../../../core/text/long-integer.ts";
 import { LIMITS } from "../limits.ts";
 
 /** A value of the language. Numbers are finite. A bigint is a decimal in units of 1e-4. */

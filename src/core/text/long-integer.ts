@@ -1,6 +1,7 @@
 /** Digits in a row that a double may not hold. */
 const LONG = /\d{16}/;
-const INTEGER = /^-?\d+$/;
+/** No identity is longer; longer ones stay numbers. */
+const INTEGER = /^-?\d{16,100}$/;
 
 /** Not yet in the types: a text that JSON.stringify writes as it is. */
 const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
@@ -54,7 +55,7 @@ function copied(value: unknown, changed: (value: unknown) => unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, copied(each, changed)]));
 }
 
-/** Whether bytes have a row of digits that may be such an integer. */
-export function mayHaveLongIntegers(bytes: Buffer): boolean {
-  return LONG.test(bytes.toString("latin1"));
+/** Whether a value has such an integer, or digits that look like one. */
+export function mayHaveLongIntegers(value: unknown): boolean {
+  return LONG.test(JSON.stringify(value));
 }
