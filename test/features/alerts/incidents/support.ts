@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
 import type { IncidentRow } from "../../../../src/features/alerts/incidents/incident.ts";
 import { dueAt } from "../../../../src/features/alerts/incidents/machine.ts";
 import type { AlertInput } from "../../../../src/features/alerts/index.ts";
@@ -75,6 +76,8 @@ export class IncidentWorld {
       if (times.length === 0) break;
       this.clock.advance(Math.max(0, Math.min(...(times as number[])) - this.clock.now()));
       await this.incidents.check();
+      // A change that is being written elsewhere needs the event loop.
+      await turn();
     }
     this.clock.advance(until - this.clock.now());
     await this.incidents.check();
