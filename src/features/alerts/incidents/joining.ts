@@ -88,7 +88,9 @@ class Joining {
     for (const { alert, before, matches } of routed) {
       const own = known.get(alert.id) ?? [];
       const kept = await this.open(alert, matches, { before, known: own });
-      for (const each of own) if (!kept.has(each.row.id)) this.#leave(each, before ?? alert);
+      // Reports of Prism itself have routes of their own.
+      if (alert.source !== "prism")
+        for (const each of own) if (!kept.has(each.row.id)) this.#leave(each, before ?? alert);
     }
   }
 

@@ -243,6 +243,7 @@ export async function withheldOf(
     .innerJoin("alerts as a", "a.id", "m.alertId")
     .select(["m.incidentId", "m.alertId"])
     .where("m.incidentId", "in", [...ids])
+    .where("m.leftAt", "is", null)
     .where("a.state", "=", "firing")
     .execute();
   for (const { incidentId, alertId } of members) {

@@ -230,7 +230,9 @@ async function postOf(
   const reported = isPaged ? [] : await reportedMembers(parts.db.read, row.id, since);
   const alerts = isPaged ? [pagedAlert(row)] : await reportedAlerts(parts, reported, { step, since, page });
   const { shown: entries, leftOut } = await entriesOf(alerts, await rulesOf(parts, row, sendsEnds));
-  if (entries.length === 0 && row.alerts > 0)
+  // The end of a moved incident says where its alerts are, without naming them.
+  const isMove = step.format === "prism" && row.resolvedBy === "moved";
+  if (entries.length === 0 && row.alerts > 0 && !isMove)
     return { skipped: "its alerts are silenced, inhibited or muted, or fire in a later incident", leftOut };
   const notices = step.format === "prism" ? await noticeCounts(parts.db.read, row.id) : null;
   const told = { severityBefore, movedTo, notices };

@@ -83,9 +83,9 @@ export async function labelsOfIncident(db: ReadDb | Trx, incidentId: string): Pr
   const rows = await db
     .selectFrom("incident_alerts")
     .innerJoin("alerts", "alerts.id", "incident_alerts.alertId")
-    .select(["alerts.labels", "alerts.state"])
+    .select(["alerts.labels", "alerts.state", "incident_alerts.leftAt"])
     .where("incident_alerts.incidentId", "=", incidentId)
     .execute();
-  const firing = rows.filter(({ state }) => state === "firing");
+  const firing = rows.filter(({ state, leftAt }) => state === "firing" && leftAt === null);
   return (firing.length > 0 ? firing : rows).map(({ labels }) => JSON.parse(labels) as LabelRecord);
 }

@@ -82,7 +82,7 @@ async function ownAlert(trx: Trx, userId: string, projectId: string, matchers: r
   const { rows } = await sql<{ isNamed: 0 | 1 }>`select not exists (select 1 from json_each(a.labels) l
       where (l.key = 'alertname' or json_type(a.labels, '$.alertname') is null)
       and not exists (select 1 from json_each(${wanted}) w where l.key = w.value ->> 0)) as isNamed
-    from incidents i join incident_alerts m on m.incidentId = i.id join alerts a on a.id = m.alertId
+    from incidents i join incident_alerts m on m.incidentId = i.id and m.leftAt is null join alerts a on a.id = m.alertId
     where i.projectId = ${projectId} and i.state <> 'resolved' and a.state = 'firing' and ${wasNotified(userId)}
     and not exists (select 1 from json_each(${wanted}) w where not exists (
       select 1 from json_each(a.labels) l where l.key = w.value ->> 0 and l.value = w.value ->> 1))
@@ -95,7 +95,7 @@ async function othersOf(trx: Trx, userId: string, alerts: readonly AlertView[]):
   const ids = JSON.stringify(alerts.map(({ id }) => id));
   const { rows } = await sql<{ others: number }>`select count(*) as others from json_each(${ids}) e where not exists (
     select 1 from incident_alerts m join incidents i on i.id = m.incidentId
-    where m.alertId = e.value and i.state <> 'resolved' and ${wasNotified(userId)})`.execute(trx);
+    where m.alertId = e.value and m.leftAt is null and i.state <> 'resolved' and ${wasNotified(userId)})`.execute(trx);
   return rows[0]?.others ?? 0;
 }
 

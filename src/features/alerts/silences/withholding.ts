@@ -48,6 +48,8 @@ export interface WithholdingParts {
 
 /** Intervals may overlap: so many of their borders are looked at for a time without one. */
 const MAX_CHANGES = 50;
+/** Intervals look for their next change about as far. */
+const MAX_MUTED_MS = 366 * 86_400_000;
 
 interface OfProject {
   readonly routing: WithholdingRules;
@@ -108,6 +110,7 @@ export class Withholding {
       const { intervals } = this.#projectOf(route.projectId);
       const names = [...route.muteIntervals, ...route.activeIntervals];
       at = Math.min(...names.map((name) => intervals.get(name)?.nextChange(at) ?? Number.POSITIVE_INFINITY));
+      if (at - wall > MAX_MUTED_MS) return null;
     }
     return null;
   }

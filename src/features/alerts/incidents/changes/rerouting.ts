@@ -49,6 +49,8 @@ export class Rerouting {
           rows.slice(at, at + AT_ONCE).map(({ id }) => id),
         );
     } catch (error) {
+      // The next change tries again.
+      this.#versions.delete(projectId);
       log.error({ err: error, projectId }, "cannot move alerts to their new routes");
     }
   }
