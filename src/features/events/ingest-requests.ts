@@ -120,16 +120,18 @@ export class BatchIngest implements EventOwner {
     this.#context = context;
     this.#request = request;
     this.#wantsAllResults = wantsAllResults;
-    this.hasRows = request.idempotent !== null || items.some((item) => !("code" in item) && item.sender !== null);
+    let hasSenders = false;
     const itemsDone = request.idempotent?.itemsDone ?? 0;
     this.#results = items.map((item, index): ItemResult => {
       if ("code" in item) return { index, status: "rejected", error: item };
       if (index >= itemsDone) {
+        hasSenders ||= item.sender !== null;
         this.#indexes.push(index);
         this.#events.push(item);
       }
       return { index, status: "accepted" };
     });
+    this.hasRows = request.idempotent !== null || hasSenders;
   }
 
   /** Passes the events to the pipeline, or answers at once. @throws OVERLOADED, STORAGE_FULL */
