@@ -57,7 +57,7 @@ const FEATURES = {
     "events/streams",
   ],
   "operate/retention": ["time/schedules"],
-  "compat/ntfy": ["access", "operate/audit", "delivery", "events", "events/streams"],
+  "compat/ntfy": ["access", "operate/audit", "delivery", "events", "rules", "events/streams"],
   alerts: ["access", "operate/audit", "delivery", "events", "time/jobs", "notifications", "rules", "time/schedules"],
   "compat/alertmanager": ["access", "alerts"],
   "intake/integrations": ["access", "alerts", "operate/audit", "events"],

@@ -21,7 +21,7 @@ export {
   valuesOf,
   withinBudget,
 } from "./language/language.ts";
-export { STEPS_PER_CHARACTER, STEPS_PER_INSTRUCTION } from "./language/limits.ts";
+export { LIMITS, STEPS_PER_CHARACTER, STEPS_PER_INSTRUCTION } from "./language/limits.ts";
 export { alertKey, previewAlert } from "./over-time/alert-link.ts";
 export { MatchCounts } from "./over-time/match-counts.ts";
 export type { SuppressionSetting } from "./rule.ts";

@@ -117,6 +117,8 @@ test("the subset of Go's templates", () => {
     assert.equal(parseTemplate(template).render(DATA), expected, template);
 });
 
+const refusal = (reason: string) => ({ ntfyCode: 40045, message: new RegExp(reason) });
+
 const SPRIG: readonly (readonly [template: string, expected: string])[] = [
   ["{{ toString 3 }} {{ 3 | toString }} {{ true }} {{ nil }}", "3 3 true <no value>"],
   ['{{ date "2006-01-02 15:04:05 Mon Jan" 1700000000 }}', "2023-11-14 22:13:20 Tue Nov"],
@@ -179,6 +181,108 @@ test("functions of Sprig that templates use, as the docs list them", () => {
   const listed = /Functions: ([^.]*)\./.exec(page)?.[1] ?? "";
   const names = [...listed.matchAll(/`(\w+)`/g)].map(([, name]) => name);
   assert.deepEqual(names, [...TEMPLATE_FUNCTIONS.keys(), "and", "or"].sort());
+});
+
+test("functions of Sprig give what Go gives", () => {
+  for (const [template, expected] of [
+    ['{{ uniq (list 1 2 1 "1" (list 1) "[1]" (list 1) nil nil) }}', "[1 2 1 [1] [1] <no value>]"],
+    ['{{ has "1" (list 1) }} {{ has (dict "a" 1) (list (dict "a" 1)) }}', "false true"],
+    ['{{ without (list 1 "1" (list 2)) "1" (list 2) }}', "[1]"],
+    ['{{ toJson (set (dict "a" 1 "b" 2) "a" 3) }} {{ pick (dict "a" 1 "b" 2) "b" }}', '{"a":3,"b":2} map[b:2]'],
+    ['{{ replace "" "-" "ab" }} {{ replace "a" "$&" "aa" }}', "-a-b- $&$&"],
+    ['{{ regexReplaceAll "(?P<x>b)" "abc" "$x-$1$9$$" }}', "ab-b$c"],
+    ['{{ toJson (regexSplit "," "a,b," -1) }} {{ toJson (regexSplit "" "abc" -1) }}', '["a","b",""] ["a","b","c"]'],
+    ['{{ toJson (regexSplit "b*" "abc" 2) }} {{ len (regexFindAll "a" "aaa" -1) }}', '["a","c"] 3'],
+    ["{{ add (dict) 1 }} {{ urlquery (abbrev 4 (list)) }}", "NaN %5B%5D"],
+    ["{{ len (until 10000) }} {{ len (concat (until 5000) (until 5000)) }}", "10000 10000"],
+  ] as const)
+    assert.equal(parseTemplate(template).render(DATA), expected, template);
+});
+
+test("toDate reads the parts of Go's layouts", () => {
+  for (const [layout, text, expected] of [
+    ["Mon, 02 Jan 2006 15:04:05 MST", "Tue, 14 Nov 2023 22:13:20 UTC", "2023-11-14 22:13:20.000"],
+    ["Monday, January 2 06 3:04 PM", "Tuesday, November 14 23 10:13 PM", "2023-11-14 22:13:00.000"],
+    ["_2.1.2006 03:4:5pm", " 4.1.2023 12:3:6am", "2023-01-04 00:03:06.000"],
+    ["2006-01-02T15:04:05.000Z07:00", "2023-11-14T22:13:20.125+01:00", "2023-11-14 21:13:20.125"],
+    ["2006-01-02", "2023-11-14 ", "1970-01-01 00:00:00.000"],
+    ["2 January 2006", "2 Nonsense 2023", "1970-01-01 00:00:00.000"],
+  ] as const) {
+    const template = `{{ toDate "${layout}" "${text}" | date "2006-01-02 15:04:05.000" }}`;
+    assert.equal(parseTemplate(template).render(DATA), expected, layout);
+  }
+  for (const layout of ["PMPMPM", "MonMon", "MondayMonday", "MST".repeat(20), "02 2", "2006 2006", "x".repeat(101)])
+    assert.throws(() => parseTemplate(`{{ toDate "${layout}" "a" }}`).render(DATA), refusal("cannot be read"), layout);
+});
+
+test("lists, dicts and the texts of functions are bounded however they are built", () => {
+  const doubled = (call: string, times: number) => `{{$x := list 1 2}}${`{{$x = ${call}}}`.repeat(times)}`;
+  const many = (start: string, call: string) => `{{$x := ${start}}}{{${call}${" $x".repeat(20)}}}`;
+  const items = "at most 10000 items";
+  const long = "the output is too long";
+  for (const [template, reason] of [
+    [`${doubled("list $x $x", 40)}{{$x}}`, items],
+    [`${doubled("list $x $x", 40)}{{toJson $x}}`, items],
+    [`${doubled('dict "a" $x "b" $x', 40)}{{uniq (list $x)}}`, items],
+    [`${doubled('set (dict "a" $x) "b" $x', 40)}{{has 1 (list $x)}}`, items],
+    [`${doubled("prepend $x $x", 40)}{{$x}}`, items],
+    [`${doubled("concat $x $x", 40)}{{$x}}`, items],
+    [doubled("list $x", 600), "nested too deeply"],
+    ['{{fromJson (cat (repeat 9999 "[") (repeat 9999 "]"))}}', "nested too deeply"],
+    [many("until 10000", "concat"), items],
+    [many("until 10000", "print"), items],
+    ["{{append (until 10000) 1}}", items],
+    ['{{split "," (repeat 10000 "a,,")}}', items],
+    ["{{untilStep 0 100000 2}}", items],
+    ["{{.deep}}", "nested too deeply"],
+    ["{{.wide}}", items],
+    ["{{toPrettyJson .wide}}", items],
+    [many('repeat 10000 (repeat 20 "a")', "print"), long],
+    [many('repeat 10000 (repeat 20 "a")', "list"), long],
+    ['{{join (repeat 10000 "ab") (until 10000)}}', long],
+    ['{{replace "a" (repeat 10000 "b") (repeat 10000 "a")}}', long],
+    ['{{replace "" (repeat 10000 "b") (repeat 10000 "a")}}', long],
+    ['{{indent 100 (repeat 10000 (repeat 2 "\\n"))}}', long],
+    ['{{regexReplaceAll "a" (repeat 10000 "a") (repeat 10000 "b")}}', long],
+    ['{{regexReplaceAll "a.*" (repeat 10000 "a") (repeat 10000 "$0")}}', long],
+    ['{{regexReplaceAllLiteral "a" (repeat 10000 "a") (repeat 10000 "b")}}', long],
+    ['{{dateInZone "2006" 99999999999999 "Europe/Berlin"}}', "out of range"],
+  ] as const) {
+    let deep: unknown = 1;
+    for (let level = 0; level < 600; level++) deep = [deep];
+    const data = { deep, wide: Array.from({ length: 101 }, () => Array(100).fill(1)) };
+    assert.throws(() => parseTemplate(template).render(data), refusal(reason), template.slice(0, 80));
+  }
+});
+
+test("regular expressions are bounded as those of rules", () => {
+  for (const call of [
+    "regexMatch",
+    "regexFind",
+    "regexFindAll",
+    "regexReplaceAll",
+    "regexReplaceAllLiteral",
+    "regexSplit",
+  ])
+    for (const [pattern, value, reason] of [
+      ["(a{50}){50}", '"a"', "too costly"],
+      ["(a?){600}", '"a"', "too costly"],
+      ["((((a{30}){30}){30}){30})", '"a"', "too costly"],
+      ["a".repeat(501), '"a"', "too long"],
+      ["a", '(print (repeat 10000 "a") (repeat 6385 "a"))', "at most 16384 characters"],
+    ] as const)
+      assert.throws(
+        () => parseTemplate(`{{ ${call} "${pattern}" ${value} 1 }}`).render(DATA),
+        refusal(reason),
+        `${call} ${pattern.slice(0, 40)}`,
+      );
+  // Each match reads the rest of the text.
+  for (const call of ["regexFindAll", "regexReplaceAll", "regexReplaceAllLiteral", "regexSplit"]) {
+    const most = call.startsWith("regexReplace") ? '"b"' : "-1";
+    const template = `{{ ${call} "a[^x]*b|a" (print (repeat 10000 "a") (repeat 6384 "a")) ${most} }}`;
+    assert.throws(() => parseTemplate(template).render(DATA), refusal("takes too long"), call);
+  }
+  assert.equal(parseTemplate('{{ regexMatch "^a{400}$" (repeat 400 "a") }}').render(DATA), "true");
 });
 
 test("templates are bounded in length, nesting, steps and output", () => {

@@ -1,4 +1,4 @@
-import { NtfyError } from "../errors.ts";
+import { failed, joined, MAX_ITEMS, Printed } from "./bounds.ts";
 
 export function memberOf(value: unknown, name: string): unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
@@ -21,11 +21,6 @@ export function isTruthy(value: unknown): boolean {
   return Boolean(value);
 }
 
-/** A value with a text of its own. */
-export abstract class Printed {
-  abstract toString(): string;
-}
-
 /** As Go prints a value. */
 export function shown(value: unknown): string {
   if (value === undefined || value === null) return "<no value>";
@@ -45,9 +40,18 @@ function numberText(value: number): string {
   return String(value).replace(/e([+-])(\d)$/, "e$10$2");
 }
 
-const texts = (values: readonly unknown[]): string[] =>
-  values.map((value) => (value === undefined ? "" : shown(value)));
-const numbers = (values: readonly unknown[]): number[] => values.map((value) => Number(value));
+/** As an argument: nothing is the empty text. */
+export function textOf(value: unknown): string {
+  return value === undefined ? "" : shown(value);
+}
+
+/** A dict has no text that `Number` could read. */
+export function numberOf(value: unknown): number {
+  return typeof value === "object" && value !== null ? Number.NaN : Number(value);
+}
+
+const texts = (values: readonly unknown[]): string[] => values.map(textOf);
+const numbers = (values: readonly unknown[]): number[] => values.map(numberOf);
 
 function compared(test: (a: never, b: never) => boolean) {
   return (a: unknown, b: unknown): boolean => {
@@ -73,12 +77,12 @@ export const BASE_FUNCTIONS: ReadonlyMap<string, (...values: unknown[]) => unkno
   [
     "index",
     (value, ...path) =>
-      path.reduce((each, key) => (Array.isArray(each) ? each[Number(key)] : memberOf(each, String(key))), value),
+      path.reduce((each, key) => (Array.isArray(each) ? each[numberOf(key)] : memberOf(each, textOf(key))), value),
   ],
   ["print", (...values) => texts(values).join("")],
   ["println", (...values) => `${texts(values).join(" ")}\n`],
-  ["printf", (format, ...values) => formatted(String(format), values)],
-  ["urlquery", (...values) => encodeURIComponent(texts(values).join(""))],
+  ["printf", (format, ...values) => formatted(textOf(format), values)],
+  ["urlquery", (...values) => encodeURIComponent(texts(values).join("").toWellFormed())],
   ["default", (fallback, value) => (isTruthy(value) ? value : fallback)],
   ["coalesce", (...values) => values.find(isTruthy)],
   ["ternary", (yes, no, test) => (isTruthy(test) ? yes : no)],
@@ -102,20 +106,21 @@ export const BASE_FUNCTIONS: ReadonlyMap<string, (...values: unknown[]) => unkno
   [
     "trunc",
     (length, value) =>
-      (Number(length) >= 0 ? [...shown(value)].slice(0, Number(length)) : [...shown(value)].slice(Number(length))).join(
-        "",
-      ),
+      (numberOf(length) >= 0
+        ? [...shown(value)].slice(0, numberOf(length))
+        : [...shown(value)].slice(numberOf(length))
+      ).join(""),
   ],
-  ["replace", (from, to, value) => shown(value).replaceAll(shown(from), shown(to).replaceAll("$", "$$$$"))],
+  ["replace", (from, to, value) => replacedText(shown(value), shown(from), shown(to))],
   ["contains", (part, value) => shown(value).includes(shown(part))],
   ["hasPrefix", (part, value) => shown(value).startsWith(shown(part))],
   ["hasSuffix", (part, value) => shown(value).endsWith(shown(part))],
-  ["hasKey", (value, key) => memberOf(value, String(key)) !== undefined],
+  ["hasKey", (value, key) => memberOf(value, textOf(key)) !== undefined],
   ["first", (value) => (Array.isArray(value) ? value[0] : undefined)],
   ["last", (value) => (Array.isArray(value) ? value.at(-1) : undefined)],
-  ["join", (separator, value) => (Array.isArray(value) ? texts(value).join(shown(separator)) : shown(value))],
-  ["split", (separator, value) => shown(value).split(shown(separator))],
-  ["splitList", (separator, value) => shown(value).split(shown(separator))],
+  ["join", (separator, value) => (Array.isArray(value) ? joined(texts(value), shown(separator)) : shown(value))],
+  ["split", (separator, value) => shown(value).split(shown(separator), MAX_ITEMS + 1)],
+  ["splitList", (separator, value) => shown(value).split(shown(separator), MAX_ITEMS + 1)],
   ["keys", (value) => entriesOf(value).map(([key]) => key)],
   ["dig", (...given) => dug(given)],
   ["toJson", (value) => JSON.stringify(value ?? null)],
@@ -128,7 +133,7 @@ export const BASE_FUNCTIONS: ReadonlyMap<string, (...values: unknown[]) => unkno
         .join(" "),
   ],
   ["add", (...values) => numbers(values).reduce((a, b) => a + b, 0)],
-  ["sub", (a, b) => Number(a) - Number(b)],
+  ["sub", (a, b) => numberOf(a) - numberOf(b)],
   ["mul", (...values) => numbers(values).reduce((a, b) => a * b, 1)],
   [
     "fail",
@@ -138,11 +143,16 @@ export const BASE_FUNCTIONS: ReadonlyMap<string, (...values: unknown[]) => unkno
   ],
 ]);
 
+/** An empty `from` is found around each letter. */
+function replacedText(value: string, from: string, to: string): string {
+  return joined(from === "" ? ["", ...value, ""] : value.split(from), to);
+}
+
 /** `dig "a" "b" fallback map`. */
 function dug(given: readonly unknown[]): unknown {
   const [fallback, map] = given.slice(-2);
   let value = map;
-  for (const name of given.slice(0, -2)) value = memberOf(value, String(name));
+  for (const name of given.slice(0, -2)) value = memberOf(value, textOf(name));
   return value ?? fallback;
 }
 
@@ -153,11 +163,7 @@ function formatted(format: string, values: readonly unknown[]): string {
     if (verb === "%") return "%";
     const value = values[at++];
     if (verb === "q") return JSON.stringify(shown(value));
-    if (verb === "d") return String(Math.trunc(Number(value)));
-    return verb === "f" ? Number(value).toFixed(Number(precision ?? 6)) : shown(value);
+    if (verb === "d") return String(Math.trunc(numberOf(value)));
+    return verb === "f" ? numberOf(value).toFixed(Number(precision ?? 6)) : shown(value);
   });
-}
-
-export function failed(detail: string): NtfyError {
-  return new NtfyError(40045, detail);
 }

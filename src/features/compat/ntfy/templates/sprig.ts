@@ -1,13 +1,10 @@
 import { createHash } from "node:crypto";
-import { RE2JS } from "re2js";
 import { isTimezone, zoneOffsetMs } from "../../../../core/clock.ts";
-import { BASE_FUNCTIONS, entriesOf, failed, isTruthy, memberOf, Printed, shown } from "./functions.ts";
+import { failed, joined, limited, MAX_ITEMS, MAX_TEXT, Printed, tooLong } from "./bounds.ts";
+import { BASE_FUNCTIONS, entriesOf, isTruthy, memberOf, numberOf, textOf as text } from "./functions.ts";
+import { PATTERN_FUNCTIONS } from "./patterns.ts";
 
 /* Functions of Sprig that ntfy has too; the piped value is the last argument. Times are UTC. */
-
-const MAX_ITEMS = 10_000;
-const MAX_TEXT = 1_048_576;
-const MAX_PATTERN = 500;
 
 type Value = (...values: unknown[]) => unknown;
 type Row = readonly [name: string, run: Value];
@@ -27,19 +24,13 @@ class GoTime extends Printed {
   }
 }
 
-const text = (value: unknown): string => (value === undefined ? "" : shown(value));
-const number = (value: unknown): number => Number(typeof value === "string" ? value.trim() : (value ?? 0)) || 0;
+const number = (value: unknown): number => numberOf(typeof value === "string" ? value.trim() : (value ?? 0)) || 0;
 const int = (value: unknown): number => Math.trunc(number(value));
 const list = (value: unknown): unknown[] => {
   if (Array.isArray(value)) return value as unknown[];
   if (value === undefined || value === null) return [];
   throw failed("a list is wanted");
 };
-
-function limited(value: string): string {
-  if (value.length > MAX_TEXT) throw failed("the output is too long");
-  return value;
-}
 
 function range(from: number, to: number, step: number): number[] {
   if (step === 0 || (to - from) * step <= 0) return [];
@@ -64,38 +55,28 @@ function entries(value: unknown): [string, unknown][] {
 }
 
 function unique(values: readonly unknown[]): unknown[] {
-  return values.filter((value, at) => values.findIndex((each) => isSame(each, value)) === at);
+  const seen = new Set<unknown>();
+  return values.filter((each) => {
+    const before = seen.size;
+    return seen.add(keyOf(each)).size > before;
+  });
 }
 
-function isSame(a: unknown, b: unknown): boolean {
-  return a === b || (typeof a === "object" && JSON.stringify(a) === JSON.stringify(b));
+/** Equal for equal values, and for no others. */
+function keyOf(value: unknown): unknown {
+  if (typeof value === "object") return `json ${JSON.stringify(value)}`;
+  return typeof value === "string" ? `text ${value}` : value;
 }
 
-function pattern(given: unknown): RE2JS {
-  const source = text(given);
-  if (source.length > MAX_PATTERN) throw failed("the regular expression is too long");
-  try {
-    return RE2JS.compile(source);
-  } catch {
-    throw failed(`"${source}" is no regular expression`);
-  }
+function without(values: readonly unknown[], others: readonly unknown[]): unknown[] {
+  const keys = new Set(others.map(keyOf));
+  return values.filter((each) => !keys.has(keyOf(each)));
 }
 
-function allMatches(source: unknown, value: unknown, count: number): string[] {
-  const matcher = pattern(source).matcher(text(value));
-  const found: string[] = [];
-  while ((count < 0 || found.length < count) && found.length < MAX_ITEMS && matcher.find())
-    found.push(matcher.group() ?? "");
-  return found;
-}
-
-/** `${1}` and `$1` of Go. */
-function replaced(source: unknown, value: unknown, by: string): string {
-  return limited(
-    pattern(source)
-      .matcher(text(value))
-      .replaceAll(by.replaceAll("\\", "\\\\").replace(/\$\{?(\w+)\}?/g, "$$$1")),
-  );
+/** The members whose names are in `names`, or the others. */
+function membersOf(value: unknown, names: readonly unknown[], isIn: boolean): Record<string, unknown> {
+  const keys = new Set(names.map(text));
+  return dictOf(entries(value).filter(([name]) => keys.has(name) === isIn));
 }
 
 function digest(algorithm: string): Value {
@@ -136,9 +117,9 @@ function durationText(seconds: number): string {
 /** A time, epoch seconds, or a text that names one; else now. */
 function timeOf(value: unknown): number {
   if (value instanceof GoTime) return value.ms;
-  if (typeof value === "number") return value * 1000;
+  if (typeof value === "number") return new GoTime(value * 1000).ms;
   const at = typeof value === "string" ? (/^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value)) : Number.NaN;
-  return Number.isNaN(at) ? Date.now() : at;
+  return Number.isNaN(at) ? Date.now() : new GoTime(at).ms;
 }
 
 const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
@@ -194,48 +175,84 @@ function goDate(ms: number, layout: string, zone: string): string {
   );
 }
 
-/** The parts of a layout that a text is read by, as patterns. */
+/** The parts of a layout that a text is read by: each of few lengths, and once, as its group has a name. */
 const READ: Readonly<Record<string, string>> = {
-  ...{ "2006": "(?<year>\\d{4})", "01": "(?<month>\\d\\d)", "1": "(?<month>\\d\\d?)", "02": "(?<day>\\d\\d)" },
-  ...{ "2": "(?<day>\\d\\d?)", _2: " ?(?<day>\\d\\d?)", "15": "(?<hour>\\d\\d)", "04": "(?<minute>\\d\\d)" },
-  ...{ "05": "(?<second>\\d\\d)", Jan: "(?<name>[A-Za-z]{3})", January: "(?<name>[A-Za-z]+)" },
+  ...{ "2006": "(?<year>\\d{4})", "06": "(?<shortYear>\\d\\d)", "01": "(?<month>\\d\\d)", "1": "(?<month>\\d\\d?)" },
+  ...{ Jan: "(?<name>[A-Za-z]{3})", January: "(?<name>[A-Za-z]{3,9})" },
+  ...{ "02": "(?<day>\\d\\d)", "2": "(?<day>\\d\\d?)", _2: "(?<day> ?\\d\\d?)" },
+  ...{ Mon: "(?<weekday>[A-Za-z]{3})", Monday: "(?<weekday>[A-Za-z]{3,9})" },
+  ...{ "15": "(?<hour>\\d\\d)", "03": "(?<hourOfHalf>\\d\\d)", "3": "(?<hourOfHalf>\\d\\d?)" },
+  ...{ PM: "(?<half>[AP]M)", pm: "(?<half>[ap]m)" },
+  ...{ "04": "(?<minute>\\d\\d)", "4": "(?<minute>\\d\\d?)", "05": "(?<second>\\d\\d)", "5": "(?<second>\\d\\d?)" },
   ...{
     "Z07:00": "(?<zone>Z|[+-]\\d\\d:?\\d\\d)",
     "-0700": "(?<zone>[+-]\\d{4})",
     "-07:00": "(?<zone>[+-]\\d\\d:\\d\\d)",
+    MST: "(?<zoneName>[A-Z]{3,5})",
   },
 };
+const MAX_TIME_TEXT = 100;
+
+function layoutPattern(layout: string): RegExp {
+  const escaped = layout.slice(0, MAX_TIME_TEXT + 1).replace(/[\\^$*+?()[\]{}|]/g, "\\$&");
+  const refused = failed(`the layout "${layout.slice(0, MAX_TIME_TEXT)}" cannot be read`);
+  if (layout.length > MAX_TIME_TEXT) throw refused;
+  const source = escaped.replace(LAYOUT, (token) => {
+    const part = token.startsWith(".") ? `\\.(?<fraction>\\d{${token.length - 1}})` : READ[token];
+    if (part === undefined) throw refused;
+    return part;
+  });
+  try {
+    return new RegExp(`^${source}$`);
+  } catch {
+    throw refused;
+  }
+}
 
 function parsedTime(layout: string, given: string): GoTime {
-  const escaped = layout.replace(/[\\^$*+?()[\]{}|]/g, "\\$&");
-  let source: RegExp;
-  try {
-    source = new RegExp(`^${escaped.replace(LAYOUT, (token) => READ[token] ?? "\\S+?")}$`);
-  } catch {
-    throw failed(`the layout "${layout}" cannot be read`);
-  }
-  const found = given.length > 100 ? null : source.exec(given)?.groups;
-  if (!found) return new GoTime(0);
-  const { year = "1", month, name, day = "1", hour = "0", minute = "0", second = "0", zone = "Z" } = found;
-  const number =
-    month === undefined ? MONTHS.findIndex((each) => each.startsWith(name ?? "January")) : Number(month) - 1;
-  const ms = Date.UTC(Number(year), number, Number(day), Number(hour), Number(minute), Number(second));
+  const source = layoutPattern(layout);
+  const found = given.length > MAX_TIME_TEXT ? null : source.exec(given)?.groups;
+  if (!found || monthOf(found) < 0) return new GoTime(0);
+  const { day = "1", minute = "0", second = "0", zone = "Z", fraction = "0" } = found;
+  const ms = Date.UTC(yearOf(found), monthOf(found), Number(day), hourOf(found), Number(minute), Number(second));
   const [, sign, hours, minutes] = /^([+-])(\d\d):?(\d\d)$/.exec(zone) ?? [];
   const offset = hours === undefined ? 0 : (Number(hours) * 60 + Number(minutes)) * 60_000;
-  return new GoTime(sign === "-" ? ms + offset : ms - offset);
+  return new GoTime((sign === "-" ? ms + offset : ms - offset) + Math.floor(Number(`0.${fraction}`) * 1000));
+}
+
+type Groups = Readonly<Record<string, string | undefined>>;
+
+/** Two digits are those of 1969 to 2068, as in Go. */
+function yearOf({ year = "1", shortYear }: Groups): number {
+  if (shortYear === undefined) return Number(year);
+  return Number(shortYear) + (Number(shortYear) >= 69 ? 1900 : 2000);
+}
+
+function monthOf({ month, name = "January" }: Groups): number {
+  return month === undefined ? MONTHS.findIndex((each) => each.startsWith(name)) : Number(month) - 1;
+}
+
+function hourOf({ hour, hourOfHalf, half }: Groups): number {
+  if (hourOfHalf === undefined) return Number(hour ?? 0);
+  if (half === undefined) return Number(hourOfHalf);
+  return (Number(hourOfHalf) % 12) + (half.toUpperCase() === "PM" ? 12 : 0);
 }
 
 const HTML: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;" };
 
 function indented(width: unknown, value: unknown): string {
   const blanks = " ".repeat(Math.min(100, Math.max(0, int(width))));
-  return limited(blanks + text(value).replaceAll("\n", `\n${blanks}`));
+  return blanks + joined(text(value).split("\n"), `\n${blanks}`);
 }
 
 function part(value: unknown, from: unknown, to: unknown): unknown {
   const [start, end] = [int(from), to === undefined ? undefined : int(to)];
   if (start < 0 || (end !== undefined && end < start)) throw failed("slice index out of range");
   return Array.isArray(value) ? value.slice(start, end) : [...text(value)].slice(start, end).join("");
+}
+
+function plucked(name: string, values: readonly unknown[]): unknown[] {
+  return values.map((each) => memberOf(each, name)).filter((each) => each !== undefined);
 }
 
 const TIMES: readonly Row[] = [
@@ -253,18 +270,15 @@ const LISTS: readonly Row[] = [
   ["list", (...values) => values],
   ["dict", (...values) => dictOf(pairs(values))],
   ["get", (value, key) => memberOf(value, text(key)) ?? ""],
-  [
-    "set",
-    (value, key, given) => dictOf([...entries(value).filter(([name]) => name !== text(key)), [text(key), given]]),
-  ],
-  ["unset", (value, key) => dictOf(entries(value).filter(([name]) => name !== text(key)))],
-  ["pick", (value, ...keys) => dictOf(entries(value).filter(([name]) => keys.map(text).includes(name)))],
-  ["omit", (value, ...keys) => dictOf(entries(value).filter(([name]) => !keys.map(text).includes(name)))],
-  ["pluck", (key, ...values) => values.map((each) => memberOf(each, text(key))).filter((each) => each !== undefined)],
+  ["set", (value, key, given) => dictOf([...entries(value), [text(key), given]])],
+  ["unset", (value, key) => membersOf(value, [key], false)],
+  ["pick", (value, ...keys) => membersOf(value, keys, true)],
+  ["omit", (value, ...keys) => membersOf(value, keys, false)],
+  ["pluck", (key, ...values) => plucked(text(key), values)],
   ["values", (value) => entries(value).map(([, each]) => each)],
-  ["has", (needle, value) => list(value).some((each) => isSame(each, needle))],
+  ["has", (needle, value) => list(value).map(keyOf).includes(keyOf(needle))],
   ["uniq", (value) => unique(list(value))],
-  ["without", (value, ...others) => list(value).filter((each) => !others.some((other) => isSame(each, other)))],
+  ["without", (value, ...others) => without(list(value), others)],
   ["compact", (value) => list(value).filter(isTruthy)],
   ["sortAlpha", (value) => list(value).map(text).sort()],
   ["reverse", (value) => [...list(value)].reverse()],
@@ -343,24 +357,10 @@ const TEXTS: readonly Row[] = [
           .replace(/[\\'"<>&=\n\r\t]/g, escapedForScript),
       ),
   ],
-  ["regexMatch", (source, value) => pattern(source).matcher(text(value)).find()],
-  ["regexFind", (source, value) => allMatches(source, value, 1)[0] ?? ""],
-  ["regexFindAll", (source, value, count) => allMatches(source, value, int(count))],
-  ["regexReplaceAll", (source, value, by) => replaced(source, value, text(by))],
-  [
-    "regexReplaceAllLiteral",
-    (source, value, by) =>
-      limited(
-        pattern(source)
-          .matcher(text(value))
-          .replaceAll(RE2JS.quoteReplacement(text(by))),
-      ),
-  ],
-  ["regexSplit", (source, value, count) => pattern(source).split(text(value), int(count) < 0 ? 0 : int(count))],
 ];
 
 function repeated(count: number, value: string): string {
-  if (count * value.length > MAX_TEXT || count > MAX_ITEMS) throw failed("the output is too long");
+  if (count * value.length > MAX_TEXT || count > MAX_ITEMS) throw tooLong();
   return value.repeat(Math.max(0, count));
 }
 
@@ -391,4 +391,5 @@ export const TEMPLATE_FUNCTIONS: ReadonlyMap<string, Value> = new Map<string, Va
   ...LISTS,
   ...NUMBERS,
   ...TEXTS,
+  ...PATTERN_FUNCTIONS,
 ]);

@@ -1,6 +1,7 @@
 import type { Work } from "../../../../core/caller.ts";
 import { NtfyError } from "../errors.ts";
-import { entriesOf, failed, isTruthy, memberOf, shown } from "./functions.ts";
+import { failed, MAX_MS, MAX_TEXT, requireBounded, tooLong } from "./bounds.ts";
+import { entriesOf, isTruthy, memberOf, shown } from "./functions.ts";
 import { type Pipe, parseNodes, type TemplateNode, type TemplateOperand } from "./parser.ts";
 import { TEMPLATE_FUNCTIONS } from "./sprig.ts";
 
@@ -16,8 +17,6 @@ export interface GoTemplate {
 
 const MAX_LENGTH = 16_384;
 const MAX_STEPS = 20_000;
-const MAX_MS = 100;
-const MAX_OUTPUT = 1_048_576;
 /** In steps of a rule: half a microsecond. */
 const COST_OF_STEP = 40;
 
@@ -70,7 +69,7 @@ class Run {
       case "text":
         return this.#put(node.text, parts);
       case "print":
-        return this.#put(shown(this.#pipe(node.pipe, scope)), parts);
+        return this.#print(this.#pipe(node.pipe, scope), parts);
       case "set":
         scope.variables.set(node.name, this.#pipe(node.pipe, scope));
         return;
@@ -138,7 +137,9 @@ class Run {
     if (!call) throw failed(`no function ${name}`);
     const values = given();
     for (const value of values) if (typeof value === "string") this.#read += value.length;
+    requireBounded(values);
     const result = call(...values);
+    requireBounded([result]);
     if (typeof result === "string") this.#count(result.length);
     return result;
   }
@@ -154,6 +155,11 @@ class Run {
     return value;
   }
 
+  #print(value: unknown, parts: string[]): void {
+    requireBounded([value]);
+    this.#put(shown(value), parts);
+  }
+
   #put(text: string, parts: string[]): void {
     this.#count(text.length);
     parts.push(text);
@@ -161,7 +167,7 @@ class Run {
 
   #count(length: number): void {
     this.#length += length;
-    if (this.#length > MAX_OUTPUT) throw failed("the output is too long");
+    if (this.#length > MAX_TEXT) throw tooLong();
   }
 
   #step(): void {
