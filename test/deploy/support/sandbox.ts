@@ -166,7 +166,7 @@ for directory in $writable; do mount --bind "$root$directory" "$root$directory";
 mount --rbind /dev "$root/dev"
 mount -t proc proc "$root/proc"
 mount -o remount,bind,ro "$root"
-exec setpriv --no-new-privs chroot --userspec="$user" "$root" "$@"
+exec setpriv --no-new-privs chroot \${user:+--userspec="$user"} "$root" "$@"
 `;
 
 function launch(options: SandboxOptions) {
@@ -177,10 +177,11 @@ function launch(options: SandboxOptions) {
     const paths = Object.fromEntries(Object.entries(env).map(([name, value]) => [name, moved(value)]));
     const own = { PATH: `${join(root, "usr/bin")}:${process.env["PATH"]}`, PRISM_CONFIG_DIR: join(root, "etc/prism") };
     const [file = "", ...args] = command.map(moved);
-    return { file, args, env: { ...own, ...paths }, ...(isRoot ? { uid, gid } : {}) };
+    return { file, args, cwd: root, env: { ...own, ...paths }, ...(isRoot ? { uid, gid } : {}) };
   }
   const namespaces = ["--mount", "--ipc", "--uts", "--pid", "--fork"];
-  const user = isRoot ? `${uid}:${gid}` : "0:0";
+  // The only user of a namespace need not be changed, and may not change its groups.
+  const user = isRoot ? `${uid}:${gid}` : "";
   const enter = ["/bin/sh", "-c", ENTER, "sh", root, user, writable.join(" "), ...command];
   return { file: "unshare", args: [...userNamespace(), ...namespaces, ...enter], env };
 }
