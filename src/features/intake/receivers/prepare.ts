@@ -148,7 +148,8 @@ function mappingInput(
     method: request.method,
     receiver: { id: row.id, name: row.name, labels: JSON.parse(row.labels) as unknown },
     parsed,
-    parts: preset.hook === "known" && !isRead(parsed) ? partsOf(body) : null,
+    // A copy: the list of a mapping of one's own is another one.
+    parts: preset.hook === "known" && !isRead(parsed) ? (partsOf(body)?.slice() ?? null) : null,
   };
 }
 
