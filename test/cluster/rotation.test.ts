@@ -33,7 +33,7 @@ function sending(nodes: readonly ClusterNode[], token: string) {
   const done = (async () => {
     for (let id = 0; !isOver; id++) {
       await sendOne(id);
-      await setTimeout(20);
+      await setTimeout(20, undefined, { ref: false });
     }
   })();
   return {

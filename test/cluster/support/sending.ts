@@ -23,7 +23,8 @@ export function sendEvents(target: () => string, token: string) {
       const body = (await reply?.json().catch(() => null)) as { id?: string } | null;
       if (reply?.status === 202 && body?.id !== undefined) acknowledged.push(body.id);
       else failed.push(reply?.status ?? 0);
-      await setTimeout(PAUSE_MS);
+      // Where a test has failed before it stops this, its process may end.
+      await setTimeout(PAUSE_MS, undefined, { ref: false });
     }
   })();
   return {
