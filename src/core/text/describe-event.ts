@@ -1,7 +1,7 @@
 import { cleanText, startOf } from "../clean-text.ts";
-import { LongInteger } from "./long-integer.ts";
 import { recentlyUsed } from "../ttl-cache.ts";
 import { type Level, levelOfWord } from "../vocabulary.ts";
+import { LongInteger } from "./long-integer.ts";
 
 /** The members of an event that its description is made of. */
 export interface DescribedEvent {
