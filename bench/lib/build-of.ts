@@ -84,7 +84,8 @@ function environmentOf(source: string): NodeJS.ProcessEnv {
     execFileSync("npm", words, { cwd: place, stdio: ["ignore", 2, 2] });
   }
   const PATH = [join(node, "bin"), process.env["PATH"]].join(delimiter);
-  return { ...process.env, PATH, npm_config_nodedir: node };
+  // npm hands the settings of this checkout's .npmrc on; earlier commits compile their addons at the installation.
+  return { ...process.env, PATH, npm_config_nodedir: node, npm_config_ignore_scripts: "false" };
 }
 
 function git(...args: string[]): string {

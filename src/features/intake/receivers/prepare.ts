@@ -97,9 +97,8 @@ export function prepare(
 ): Prepared {
   const { row, request, now, status } = given;
   const content = readContent(request, { needsJson: given.needsJson, maxMembers: limits.members });
-  const shape = texts.shapes.find(({ shape }) =>
-    shape?.some((when) => fits({ body: content.body, headers: request.headers }, when)),
-  );
+  const whole = { body: content.body, headers: request.headers };
+  const shape = texts.shapes.find(({ shape }) => shape?.some((when) => fits(whole, when)));
   const preset = shape ?? given.preset;
   const redaction = new Redaction(
     given.hidden,

@@ -60,13 +60,34 @@ export function readByRows(rows: readonly SenderRow[], body: unknown): KnownRequ
 
 /** Whether a body has all of this. */
 export function fits(body: unknown, when: readonly string[]): boolean {
-  return when.every((each) => {
-    if (each.startsWith("!")) return !has(body, each.slice(1));
-    const [paths = "", words] = each.split("=");
-    if (words === undefined) return paths.split("|").some((path) => has(body, path));
-    const found = firstText(body, paths.split("|"));
-    return found !== undefined && words.split("|").includes(plainName(found));
+  return conditionsOf(when).every(({ isAbsent, paths, words }) => {
+    if (words === null) return paths.some((path) => has(body, path)) !== isAbsent;
+    const found = firstText(body, paths);
+    return found !== undefined && words.includes(plainName(found));
   });
+}
+
+interface Condition {
+  readonly isAbsent: boolean;
+  readonly paths: readonly string[];
+  /** Texts in plain form; null: any value. */
+  readonly words: readonly string[] | null;
+}
+
+/** Read once: each request is compared with all rows. */
+const conditions = new WeakMap<readonly string[], readonly Condition[]>();
+
+function conditionsOf(when: readonly string[]): readonly Condition[] {
+  let all = conditions.get(when);
+  if (all === undefined) {
+    all = when.map((each) => {
+      const isAbsent = each.startsWith("!");
+      const [paths = "", words] = (isAbsent ? each.slice(1) : each).split("=");
+      return { isAbsent, paths: paths.split("|"), words: words?.split("|") ?? null };
+    });
+    conditions.set(when, all);
+  }
+  return all;
 }
 
 function has(body: unknown, path: string): boolean {
@@ -196,18 +217,43 @@ function scalarOf(value: unknown, depth = 0): string | undefined {
   return parts.length === 0 ? undefined : parts.join(", ");
 }
 
+interface Step {
+  readonly name: string;
+  readonly plain: string;
+  /** `*` or `[name=text]`: several values. */
+  readonly isMany: boolean;
+  /** The path after this step. */
+  readonly rest: string;
+}
+
+/** By path. All paths are of rows and presets, not of requests. */
+const steps = new Map<string, readonly Step[]>();
+
+function stepsOf(path: string): readonly Step[] {
+  let all = steps.get(path);
+  if (all === undefined) {
+    const names = path.split(".");
+    all = names.map((name, i) => ({
+      name,
+      plain: plainName(name),
+      isMany: name === "*" || name.startsWith("["),
+      rest: names.slice(i + 1).join("."),
+    }));
+    steps.set(path, all);
+  }
+  return all;
+}
+
 /** The value at a path; undefined without one. */
 function at(value: unknown, path: string): unknown {
   let found = value;
-  const steps = path.split(".");
-  for (const [i, step] of steps.entries()) {
+  for (const step of stepsOf(path)) {
     if (typeof found !== "object" || found === null) return undefined;
-    if (step === "*" || step.startsWith("[")) {
-      const rest = steps.slice(i + 1).join(".");
+    if (step.isMany) {
       const each = (Array.isArray(found) ? found : Object.values(found)).filter(
-        (one) => step === "*" || isSo(one, step),
+        (one) => step.name === "*" || isSo(one, step.name),
       );
-      return rest === "" ? each : each.slice(0, MAX_JOINED).map((one) => at(one, rest));
+      return step.rest === "" ? each : each.slice(0, MAX_JOINED).map((one) => at(one, step.rest));
     }
     found = member(found as Readonly<Record<string, unknown>>, step);
   }
@@ -229,7 +275,7 @@ export function plainName(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9]/g, "");
 }
 
-function member(object: Readonly<Record<string, unknown>>, name: string): unknown {
+function member(object: Readonly<Record<string, unknown>>, { name, plain }: Step): unknown {
   if (Object.hasOwn(object, name)) return object[name];
   if (Array.isArray(object)) return undefined;
   let names = plainNames.get(object);
@@ -241,6 +287,6 @@ function member(object: Readonly<Record<string, unknown>>, name: string): unknow
     );
     plainNames.set(object, names);
   }
-  const own = names.get(plainName(name));
+  const own = names.get(plain);
   return own === undefined ? undefined : object[own];
 }
