@@ -14,7 +14,7 @@ export { UiHost } from "./host.tsx";
 export { Icon } from "./icon.tsx";
 export { DateTimeInput, Input, SearchInput, Select, Textarea } from "./inputs.tsx";
 export { useLatest } from "./latest.ts";
-export { Menu, type MenuEntry } from "./menu.tsx";
+export { Menu, type MenuEntry, type MenuItem } from "./menu.tsx";
 export { Card, DescriptionList, Page, Stepper, Tabs, Toolbar } from "./page.tsx";
 export { Secret, SecretDialog } from "./secret.tsx";
 export { StatCard } from "./stat.tsx";

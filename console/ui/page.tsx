@@ -14,7 +14,7 @@ export interface PageFrame {
   /** One line that answers the page's question. */
   readonly subtitle?: ComponentChildren;
   readonly breadcrumb?: readonly { readonly label: string; readonly href: string }[] | undefined;
-  /** The primary action last. */
+  /** At most two buttons, the primary action last of them; the others are in a menu after them. */
   readonly actions?: ComponentChildren;
   /** A state beside the title. */
   readonly badge?: ComponentChildren;
@@ -73,7 +73,7 @@ export function Page(props: PageFrame) {
             </nav>
           )}
           <div class="page-h1">
-            <h1 dir="auto" title={title} tabIndex={-1}>
+            <h1 dir="auto" tabIndex={-1}>
               {title}
             </h1>
             {badge}

@@ -294,3 +294,103 @@ test("a channel is set up, tried without sending, tested, changed, used by a pol
   });
   console.assertClean();
 });
+
+/** A request of a program that speaks the API of another service. */
+const PROGRAMS = {
+  "PagerDuty API": (url: string, key: string, text: string) =>
+    fetch(url, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({
+        routing_key: key,
+        event_action: "trigger",
+        dedup_key: text,
+        payload: { summary: text, source: "web-1", severity: "critical" },
+      }),
+    }),
+  "Opsgenie API": (url: string, key: string, text: string) =>
+    fetch(`${url}v2/alerts`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", Authorization: `GenieKey ${key}` },
+      body: JSON.stringify({ message: text, alias: text, priority: "P1" }),
+    }),
+};
+
+for (const [title, send] of Object.entries(PROGRAMS))
+  test(`${title}: a key is made, fires an alert, is replaced and revoked`, async (t) => {
+    const console = await startConsole(t);
+    if (!console) return;
+    const page = await console.open("/connect");
+    const dialog = page.getByRole("dialog");
+    const step = stepsOf(t);
+    let key = "";
+    let url = "";
+
+    await step("the key is shown once, with the URL in place of the service's", async () => {
+      await page.getByLabel("Search programs and services").fill("api");
+      await page.getByRole("link", { name: title }).click();
+      await page.getByLabel("Name").fill("Zabbix");
+      await page.getByLabel("Labels of its alerts").fill("team");
+      await page.getByText("Write labels such as team=web").waitFor();
+      await page.getByLabel("Labels of its alerts").fill("team=web");
+      await press(page, "Create key");
+      const secret = page.getByRole("region", { name: title === "Opsgenie API" ? "API key" : "Integration key" });
+      key = (await secret.locator("code").textContent()) ?? "";
+      assert.match(key, /^[0-9a-f]{32}$/);
+      await secret.getByRole("button", { name: "Copy" }).waitFor();
+      url = await page.locator(".facts dd .mono").first().innerText();
+      assert.ok(url.startsWith(`${console.prism.url}/`), url);
+      await page
+        .getByText(/in place of https:\/\/(events\.pagerduty|api\.opsgenie)\.com/)
+        .first()
+        .waitFor();
+      await assertAccessible(page, `key of the ${title}`);
+    });
+
+    await step("the first request is seen, and its alert has the labels", async () => {
+      await press(page, "Wait for the first request");
+      await page.getByText("Waiting for the first request").waitFor();
+      assert.equal((await send(url, key, "Disk is full on web-1")).status, 202);
+      await page.getByText("The first request has arrived").waitFor();
+      await page.getByRole("link", { name: "Show the alerts" }).click();
+      await page.getByRole("row", { name: /Disk is full on web-1.*team=web/ }).waitFor();
+    });
+
+    await step("it is listed without the key, replaced and revoked", async () => {
+      await console.visit(page, "/connect");
+      const table = page.getByRole("table", { name: "Integration keys" });
+      const own = table.getByRole("row").filter({ hasText: "Zabbix" });
+      await own.getByText(`${key.slice(0, 6)}…`).waitFor();
+      assert.equal((await page.content()).includes(key), false, "the key is not on the page");
+      await assertAccessible(page, "integration keys");
+      await press(own, "Replace");
+      await press(dialog, "Replace");
+      const fresh = (await dialog.locator(".secret code").textContent()) ?? "";
+      assert.notEqual(fresh, key);
+      await press(dialog, "I have stored it");
+      for (const each of [key, fresh]) assert.equal((await send(url, each, "Disk is full on web-2")).status, 202);
+      await press(own, "Revoke");
+      await press(dialog, "Revoke");
+      await page.getByText("The key is revoked.").waitFor();
+      await table.waitFor({ state: "detached" });
+      for (const each of [key, fresh]) assert.ok((await send(url, each, "Disk is full on web-3")).status >= 400);
+    });
+    console.assertClean();
+  });
+
+test("who may not change policies sees integration keys, and makes, replaces and revokes none", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  await console.person("vera", ["Viewer"]);
+  const made = await console.prism.post("/api/v1/integrations", { kind: "opsgenie", name: "Zabbix" });
+  assert.equal(made.status, 201);
+  const page = await console.open("/connect", { as: "vera" });
+  const table = page.getByRole("table", { name: "Integration keys" });
+  await table.getByText("Zabbix").waitFor();
+  assert.equal(await table.getByRole("button").count(), 0);
+  assert.equal(await page.getByRole("link", { name: "Opsgenie API" }).count(), 0);
+  await page.getByText("Opsgenie API").first().waitFor();
+  await console.visit(page, "/connect/integrations/new/opsgenie");
+  await page.getByRole("heading", { name: "Not allowed" }).waitFor();
+  console.assertClean();
+});

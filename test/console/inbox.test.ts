@@ -161,3 +161,37 @@ test("one's own notifications are searched and filtered on the server, and the c
     });
   console.assertClean();
 });
+
+test("Acknowledge is gone from a row as soon as someone takes the incident, and back when it is open again", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const { prism } = console;
+  const ben = await console.person("ben", ["Operator"]);
+  const alerts = ["DiskFull", "HostDown"].map((alertname) => ({ labels: { alertname, severity: "critical" } }));
+  assert.equal((await prism.post("/api/v1/alerts", { alerts })).status, 200);
+  const page = await console.open("/inbox?show=all");
+  const button = (title: string) => row(page, title).getByRole("button", { name: "Acknowledge", exact: true });
+  for (const title of ["DiskFull", "HostDown"]) await button(title).first().waitFor();
+  await page.getByText("Live", { exact: true }).waitFor();
+  const { body } = await prism.get<{ data: { id: string; title: string }[] }>("/api/v1/incidents");
+  const path = `/api/v1/incidents/${body.data.find(({ title }) => title === "DiskFull")?.id}`;
+  const act = async (action: string) =>
+    assert.equal((await prism.post(`${path}/${action}`, {}, { token: ben.token })).status, 200);
+
+  await act("acknowledge");
+  await row(page, "DiskFull").getByText("incident acknowledged").waitFor();
+  await button("DiskFull").waitFor({ state: "detached" });
+  await row(page, "DiskFull")
+    .getByRole("button", { name: /^More actions/ })
+    .click();
+  await page.getByRole("menuitem", { name: "Show the incident" }).waitFor();
+  assert.equal(await page.getByRole("menuitem", { name: /Acknowledge/ }).count(), 0);
+  await page.keyboard.press("Escape");
+  assert.equal(await button("HostDown").count(), 1, "no one has that one");
+  await assertAccessible(page, "inbox with an incident that someone has");
+
+  // Its steps start again, so another notification of it may have arrived, too.
+  await act("unacknowledge");
+  await button("DiskFull").nth(0).waitFor();
+  console.assertClean();
+});

@@ -24,6 +24,16 @@ export function nameOf({ labels, annotations, key }: Pick<Alert, "labels" | "ann
   return annotations["summary"] || labels["alertname"] || key;
 }
 
+/** Labels that are not the same in all of some alerts. Those that tell alerts of one name apart come first. */
+export function differingLabels(alerts: readonly Alert[]): readonly string[] {
+  const names = [...new Set(alerts.flatMap(({ labels }) => Object.keys(labels)))];
+  const differIn = (some: readonly Alert[]) =>
+    names.filter((name) => new Set(some.map(({ labels }) => labels[name])).size > 1);
+  const byName = new Map<string, Alert[]>();
+  for (const alert of alerts) byName.set(nameOf(alert), [...(byName.get(nameOf(alert)) ?? []), alert]);
+  return [...new Set([...[...byName.values()].flatMap(differIn), ...differIn(alerts)])];
+}
+
 export const SOURCES: Readonly<Record<string, string>> = {
   alertmanager: "Alertmanager API",
   rule: "Rule",

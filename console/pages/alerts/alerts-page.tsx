@@ -29,44 +29,56 @@ import {
 } from "../../ui/index.ts";
 import { useAlertingChanges } from "../incidents/changes.ts";
 import { Age, SEVERITY_OPTIONS, SeverityBadge, severityTone, wordsOf } from "../incidents/severity.tsx";
-import { isResolvable, nameOf, quietWord, resolveAlert, silencePath, stateOf } from "./alert-types.ts";
+import { differingLabels, isResolvable, nameOf, quietWord, resolveAlert, silencePath, stateOf } from "./alert-types.ts";
 
 const STATES = choices({ firing: "Firing", pending: "Pending", resolved: "Resolved" });
 /** As many as fit into the line; the detail has all of them. */
 const SHOWN_LABELS = 6;
 const IN_OTHER_COLUMNS: ReadonlySet<string> = new Set(["severity"]);
 
-function labelsText({ labels }: Alert): string {
-  const shown = Object.entries(labels).filter(([name]) => !IN_OTHER_COLUMNS.has(name));
-  return shown
-    .slice(0, SHOWN_LABELS)
-    .map(([name, value]) => `${name}=${value}`)
-    .join("  ");
+/**
+ * The labels of an alert in a list, as text: those by which the rows differ, then those that all have.
+ * @param differing names, the most telling first
+ */
+function labelTexts(alert: Alert, differing: readonly string[]): readonly string[] {
+  const name = nameOf(alert);
+  const isShown = (label: string) =>
+    alert.labels[label] !== undefined && alert.labels[label] !== name && !IN_OTHER_COLUMNS.has(label);
+  const own = differing.filter(isShown).slice(0, SHOWN_LABELS);
+  const common = Object.keys(alert.labels).filter((label) => isShown(label) && !differing.includes(label));
+  return [own, common.slice(0, SHOWN_LABELS - own.length)]
+    .filter((labels) => labels.length > 0)
+    .map((labels) => labels.map((label) => `${label}=${alert.labels[label]}`).join("  "));
 }
 
-const COLUMNS: readonly Column<Alert>[] = [
-  { label: "Severity", card: "aside", width: "min", cell: ({ severity }) => <SeverityBadge word={severity} /> },
-  {
-    label: "Alert",
-    card: "title",
-    width: "wide",
-    cell: (alert) => (
-      <span class="one-line">
-        <UserText lines={1}>{nameOf(alert)}</UserText>
-        <UserText lines={1} mono>
-          {labelsText(alert)}
-        </UserText>
-      </span>
-    ),
-  },
-  { label: "State", card: "meta", width: "min", cell: (alert) => <State alert={alert} /> },
-  {
-    label: "Fires",
-    card: "meta",
-    width: "min",
-    cell: ({ startsAt, resolvedAt }) => (resolvedAt === null ? <Age at={startsAt} /> : <Time at={resolvedAt} />),
-  },
-];
+function columnsOf(alerts: readonly Alert[]): readonly Column<Alert>[] {
+  const differing = differingLabels(alerts);
+  return [
+    { label: "Severity", card: "aside", width: "min", cell: ({ severity }) => <SeverityBadge word={severity} /> },
+    {
+      label: "Alert",
+      card: "title",
+      width: "wide",
+      cell: (alert) => (
+        <span class="one-line">
+          <UserText lines={1}>{nameOf(alert)}</UserText>
+          {labelTexts(alert, differing).map((text) => (
+            <UserText key={text} lines={1} mono>
+              {text}
+            </UserText>
+          ))}
+        </span>
+      ),
+    },
+    { label: "State", card: "meta", width: "min", cell: (alert) => <State alert={alert} /> },
+    {
+      label: "Fires",
+      card: "meta",
+      width: "min",
+      cell: ({ startsAt, resolvedAt }) => (resolvedAt === null ? <Age at={startsAt} /> : <Time at={resolvedAt} />),
+    },
+  ];
+}
 
 /** The colour of a row is its severity; an alert that notifies no one says why. */
 function State({ alert }: { readonly alert: Alert }) {
@@ -116,7 +128,7 @@ export function AlertsPage() {
       list={list}
       rows={rows}
       rowHref={({ id }) => href(`/alerts/${id}`)}
-      columns={COLUMNS}
+      columns={columnsOf(rows ?? [])}
       rowTone={(alert) => (stateOf(alert).tone === "bad" ? severityTone(alert.severity) : undefined)}
       rowActions={(alert) => <RowActions alert={alert} project={project} />}
       hotkeys={{

@@ -29,6 +29,7 @@ export const RESULTS = {
 /** Groups of the galleries; services are listed in this order. */
 export const GROUPS: Readonly<Record<string, string>> = {
   known: "Most used",
+  apis: "APIs of other services",
   chat: "Chat",
   push: "Push",
   paging: "Paging",

@@ -21,6 +21,7 @@ import {
   UserText,
 } from "../../ui/index.ts";
 import { GROUPS, galleryOrder, serviceOf } from "./connect-types.ts";
+import { IntegrationKeys, PROTOCOLS } from "./integrations.tsx";
 
 const KINDS = choices({ receivers: "Receive", channels: "Send" });
 
@@ -77,6 +78,7 @@ function Receivers({ q, project }: PartProps) {
         rowHref={({ id }) => href(`/connect/receivers/${id}`)}
         empty={<Empty what="receiver" q={q} text="Choose what sends below: Prism gives you a URL for it." />}
       />
+      <IntegrationKeys project={project} q={q} />
       <Loaded query={presets}>
         {({ data }) => (
           <Presets presets={data} kind="receivers" q={q} canMake={canInProject("receivers:write") === true} />
@@ -142,16 +144,32 @@ interface PresetsProps {
   readonly canMake: boolean;
 }
 
+/** Programs that can send to another service need a key instead of a receiver. */
+function apiTiles(q: string) {
+  const canMake = canInProject("policies:write") === true;
+  return Object.entries(PROTOCOLS)
+    .filter(([, { title }]) => matches(q, title, GROUPS["apis"] ?? ""))
+    .map(([name, { title }]) => ({
+      name,
+      title,
+      section: "apis",
+      word: "for programs that send there",
+      path: canMake ? `/connect/integrations/new/${name}` : null,
+    }));
+}
+
 /** The gallery by group; services with the most used first, and a word of what each is. */
 function Presets({ presets, kind, q, canMake }: PresetsProps) {
   const found = presets.filter(({ name, title, group }) => matches(q, name, title, GROUPS[group] ?? group));
   const isServices = kind === "channels";
-  const tiles = (isServices ? found.toSorted(galleryOrder) : found).map((preset) => {
+  const ofPresets = (isServices ? found.toSorted(galleryOrder) : found).map((preset) => {
     const { section, word } = isServices ? serviceOf(preset) : { section: preset.group, word: "" };
-    return { name: preset.name, title: preset.title, section, word };
+    const path = canMake ? `/connect/${kind}/new/${preset.name}` : null;
+    return { name: preset.name, title: preset.title, section, word, path };
   });
+  const tiles = isServices ? ofPresets : [...apiTiles(q), ...ofPresets];
   const sections = [...new Set(tiles.map(({ section }) => section))];
-  if (found.length === 0)
+  if (tiles.length === 0)
     return <EmptyState title="Nothing matches" text="“Generic” takes any program that can call a URL." />;
   return (
     <>
@@ -161,8 +179,8 @@ function Presets({ presets, kind, q, canMake }: PresetsProps) {
           <div class="grid4">
             {tiles
               .filter((tile) => tile.section === section)
-              .map(({ name, title, word }) => (
-                <Tile key={name} title={title} word={word} path={canMake ? `/connect/${kind}/new/${name}` : null} />
+              .map(({ name, ...tile }) => (
+                <Tile key={name} {...tile} />
               ))}
             {section === "known" && (
               <Tile title="Mail" word="to the address of your account" path="/account/notifications" />

@@ -7,6 +7,7 @@ export const connect: PageModule = {
     "/connect": { page: "Connect", nav: { label: "Connect", icon: Cable, group: "operate" } },
     "/connect/receivers/new/:preset": { page: "NewReceiver", ...inProject("receivers:write") },
     "/connect/receivers/:id": { page: "ReceiverPage", ...inProject("events:read") },
+    "/connect/integrations/new/:kind": { page: "NewIntegration", ...inProject("policies:write") },
     "/connect/channels/new/:preset": { page: "NewChannel" },
     "/connect/channels/:id": { page: "ChannelPage" },
   }),

@@ -31,7 +31,7 @@ import { openStory } from "../explain/index.ts";
 import { useAlertingChanges } from "../incidents/changes.ts";
 import { AllNotifications } from "./all-notifications.tsx";
 import { acknowledge, askNote, readAll, readSome, remove } from "./inbox-actions.ts";
-import { IncidentState, incidentIdOf } from "./incident-state.tsx";
+import { IncidentState, incidentIdOf, isTaken, useIncidents } from "./incident-state.tsx";
 import { type Filter, replace, useInbox } from "./live-inbox.ts";
 import { KIND_OPTIONS, stateOf, textOf, URGENT } from "./notification-types.ts";
 import { playsSounds, setPlaysSounds } from "./sounds.ts";
@@ -159,14 +159,22 @@ function MyNotifications({ filter, onShowAll }: { readonly filter: Filter; reado
     setSelected(new Set());
   };
   useAlertingChanges(() => refresh("/incidents"));
+  const incidentOf = useIncidents(list.items?.some((each) => incidentIdOf(each) !== null) === true);
+  const mayAcknowledge = (notification: Notification) =>
+    notification.me.acknowledgedAt === null && !isTaken(incidentOf(notification));
   const change = (next: Notification) => replace(list, next);
   const acknowledgeWithNote = async (notification: Notification) => {
     const note = await askNote(notification);
     if (note !== undefined) await acknowledge(notification, change, note);
   };
+  const noteEntry = (notification: Notification) => {
+    const onSelect = () => acknowledgeWithNote(notification);
+    if (notification.me.acknowledgedAt !== null) return [{ label: "Change the note…", onSelect }];
+    return mayAcknowledge(notification) ? [{ label: "Acknowledge with a note…", onSelect }] : [];
+  };
   const rowActions = (notification: Notification) => (
     <>
-      {notification.me.acknowledgedAt === null && (
+      {mayAcknowledge(notification) && (
         <Button small onClick={() => acknowledge(notification, change)}>
           Acknowledge
         </Button>
@@ -177,10 +185,7 @@ function MyNotifications({ filter, onShowAll }: { readonly filter: Filter; reado
         items={[
           ...incidentEntry(notification),
           { label: "Explain", keys: "e", onSelect: () => openStory("notification", notification.id) },
-          {
-            label: notification.me.acknowledgedAt === null ? "Acknowledge with a note…" : "Change the note…",
-            onSelect: () => acknowledgeWithNote(notification),
-          },
+          ...noteEntry(notification),
           "separator",
           { label: "Delete…", danger: true, onSelect: () => remove(notification).then(() => undefined) },
         ]}
@@ -213,9 +218,9 @@ function MyNotifications({ filter, onShowAll }: { readonly filter: Filter; reado
           ),
         }}
         isUnread={({ read }) => !read}
-        rowTone={({ priority, me }) => (priority >= URGENT && me.acknowledgedAt === null ? "bad" : undefined)}
+        rowTone={(each) => (each.priority >= URGENT && mayAcknowledge(each) ? "bad" : undefined)}
         hotkeys={{
-          a: (notification) => acknowledge(notification, change),
+          a: (notification) => mayAcknowledge(notification) && acknowledge(notification, change),
           e: ({ id }) => openStory("notification", id),
         }}
         empty={

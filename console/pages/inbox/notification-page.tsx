@@ -8,7 +8,7 @@ import { useStream } from "../../app/live.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { navigate, useQueryState } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
-import { invalidate, useGet } from "../../app/query.ts";
+import { invalidate, refresh, useGet } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
 import {
   Badge,
@@ -29,8 +29,9 @@ import {
 } from "../../ui/index.ts";
 import { Story } from "../explain/story.tsx";
 import { channelName, deliveryWords } from "../explain/words.ts";
+import { useAlertingChanges } from "../incidents/changes.ts";
 import { acknowledge, askNote, remove } from "./inbox-actions.ts";
-import { IncidentState, incidentIdOf } from "./incident-state.tsx";
+import { IncidentState, incidentIdOf, isTaken, useIncidents } from "./incident-state.tsx";
 import { kindName, safeLink, stateOf, textOf } from "./notification-types.ts";
 
 /** `/inbox/:id`: a notification, who has seen it, and why it was sent. */
@@ -48,8 +49,10 @@ export default function NotificationPage({ params }: PageProps) {
     query.reload();
     invalidate("/explain/");
   };
+  useAlertingChanges(() => refresh("/incidents"), notification?.projectId ?? undefined);
   useStream("user:me", ({ data }) => (data as { id?: string }).id === id && reload(), reload);
-  const isOpen = isMine && notification.me.acknowledgedAt === null;
+  const incidentOf = useIncidents(notification !== undefined && incidentIdOf(notification) !== null);
+  const isOpen = isMine && notification.me.acknowledgedAt === null && !isTaken(incidentOf(notification));
   useHotkeys({
     a: () => isOpen && acknowledge(notification, change),
     e: () => document.getElementById("story")?.scrollIntoView({ block: "start" }),
@@ -73,7 +76,7 @@ export default function NotificationPage({ params }: PageProps) {
         notification && (
           <>
             <IncidentButton notification={notification} />
-            {isMine && <Actions notification={notification} change={change} />}
+            {isMine && <Actions notification={notification} isOpen={isOpen} change={change} />}
           </>
         )
       }
@@ -126,18 +129,19 @@ function Subtitle({ notification: { createdAt, recipients, acknowledgedBy, kind 
 
 interface ActionProps {
   readonly notification: NotificationDetail;
+  /** Whether there is something to acknowledge. */
+  readonly isOpen: boolean;
   readonly change: (next: Notification) => void;
 }
 
-function Actions({ notification, change }: ActionProps) {
-  const isOpen = notification.me.acknowledgedAt === null;
+function Actions({ notification, isOpen, change }: ActionProps) {
   const withNote = async () => {
     const note = await askNote(notification);
     if (note !== undefined) await acknowledge(notification, change, note);
   };
   return (
     <>
-      {!isOpen && <Button onClick={withNote}>Change the note</Button>}
+      {notification.me.acknowledgedAt !== null && <Button onClick={withNote}>Change the note</Button>}
       {isOpen && (
         <Button variant="primary" icon={Check} keys="a" onClick={() => acknowledge(notification, change)}>
           Acknowledge

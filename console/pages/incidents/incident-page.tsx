@@ -1,4 +1,4 @@
-import { BellOff, Check, Moon } from "lucide";
+import { ArrowRightLeft, BellOff, Check, ChevronsUp, CircleCheck, Moon, NotebookPen, UserPlus } from "lucide";
 import { useState } from "preact/hooks";
 import { href } from "../../app/base.ts";
 import { useHotkeys } from "../../app/hotkeys.ts";
@@ -14,6 +14,7 @@ import {
   DescriptionList,
   Link,
   Menu,
+  type MenuItem,
   openDialog,
   Page,
   plural,
@@ -33,7 +34,6 @@ import {
   escalate,
   resolve,
   silence,
-  snoozeEntries,
   unacknowledge,
   unsnooze,
 } from "./incident-actions.tsx";
@@ -67,7 +67,6 @@ function IncidentView({ incident }: { readonly incident: IncidentDetail }) {
     s: () => isLive && incident.direct === null && silence(incident),
     z: () => isLive && askSnooze(incident),
   });
-  const actions = mayAct && <Actions incident={incident} />;
   return (
     <Page
       title={title}
@@ -81,7 +80,7 @@ function IncidentView({ incident }: { readonly incident: IncidentDetail }) {
           {urgency === "low" && incident.severity !== null && <Badge tone="plain">low urgency</Badge>}
         </span>
       }
-      actions={<div class="inline only-wide">{actions}</div>}
+      actions={mayAct ? <Actions incident={incident} /> : undefined}
     >
       <div class="two incident-body">
         <div class="stack">
@@ -195,22 +194,15 @@ function Facts({ incident }: Props) {
 
 function Actions({ incident }: Props) {
   if (incident.state === "resolved") return <Button onClick={() => addNote(incident)}>Add a note</Button>;
+  const snooze = { label: "Snooze…", icon: Moon, keys: "z", onSelect: () => askSnooze(incident) };
   return (
-    <>
-      <Button onClick={() => addNote(incident)}>Note</Button>
-      {incident.direct === null && (
-        <Button icon={BellOff} keys="s" onClick={() => silence(incident)}>
-          Silence
-        </Button>
-      )}
-      <Menu label="People" text="People" variant="default" items={peopleItems(incident)} />
-      <Menu label="Snooze" text="Snooze" variant="default" items={snoozeItems(incident)} />
-      <Button onClick={() => escalate(incident)}>Escalate now</Button>
+    <div class="inline only-wide">
       <Button keys="e" onClick={() => resolve(incident)}>
         Resolve
       </Button>
       <MainAction incident={incident} />
-    </>
+      <More first={snooze} incident={incident} />
+    </div>
   );
 }
 
@@ -226,17 +218,28 @@ function MainAction({ incident }: Props) {
   return <Button onClick={onClick}>Unacknowledge</Button>;
 }
 
-function snoozeItems(incident: IncidentDetail) {
-  const end = { label: "End the snooze", onSelect: () => unsnooze(incident) };
-  return incident.isSnoozed ? [end, "separator" as const, ...snoozeEntries(incident)] : snoozeEntries(incident);
-}
-
-function peopleItems(incident: IncidentDetail) {
+/** All that has no button. @param first what has one only in the other of header and bar */
+function More({ first, incident }: Props & { readonly first: MenuItem }) {
   const ask = (asking: "responders" | "reassign") => () => openDialog(<PeopleDialog {...{ incident, asking }} />);
-  return [
-    { label: "Add responders…", onSelect: ask("responders") },
-    { label: "Reassign…", onSelect: ask("reassign") },
-  ];
+  return (
+    <Menu
+      label="More actions"
+      text="More"
+      variant="default"
+      items={[
+        first,
+        ...(incident.isSnoozed ? [{ label: "End the snooze", onSelect: () => unsnooze(incident) }] : []),
+        ...(incident.direct === null
+          ? [{ label: "Silence…", icon: BellOff, keys: "s", onSelect: () => silence(incident) }]
+          : []),
+        { label: "Add a note…", icon: NotebookPen, onSelect: () => addNote(incident) },
+        "separator",
+        { label: "Escalate now…", icon: ChevronsUp, onSelect: () => escalate(incident) },
+        { label: "Add responders…", icon: UserPlus, onSelect: ask("responders") },
+        { label: "Reassign…", icon: ArrowRightLeft, onSelect: ask("reassign") },
+      ]}
+    />
+  );
 }
 
 /** On phones at the bottom of the screen. */
@@ -247,19 +250,9 @@ function BarActions({ incident }: Props) {
       <Button icon={Moon} onClick={() => askSnooze(incident)}>
         Snooze
       </Button>
-      <Menu
-        label="More actions"
-        text="More"
-        variant="default"
-        align="end"
-        items={[
-          { label: "Resolve…", onSelect: () => resolve(incident) },
-          { label: "Escalate now…", onSelect: () => escalate(incident) },
-          ...(incident.direct === null ? [{ label: "Silence…", onSelect: () => silence(incident) }] : []),
-          ...peopleItems(incident),
-          { label: "Add a note…", onSelect: () => addNote(incident) },
-          ...(incident.isSnoozed ? [{ label: "End the snooze", onSelect: () => unsnooze(incident) }] : []),
-        ]}
+      <More
+        first={{ label: "Resolve…", icon: CircleCheck, keys: "e", onSelect: () => resolve(incident) }}
+        incident={incident}
       />
     </>
   );

@@ -62,8 +62,8 @@ function columnsOf(projects: readonly Project[]): readonly Column<ListedIncident
       cell: ({ number, title, summary }) => (
         <span class="one-line">
           <span class="num muted">#{number}</span>
-          <UserText lines={1}>{summary || title}</UserText>
-          {summary && summary !== title && <UserText lines={1}>{title}</UserText>}
+          <UserText lines={1}>{title}</UserText>
+          {summary && summary !== title && <UserText lines={1}>{summary}</UserText>}
         </span>
       ),
       card: "title",
@@ -130,7 +130,7 @@ function Next({ incident }: { readonly incident: ListedIncident }) {
   return nextStepAt === null ? (
     <span class="muted only-wide">{notifiesPeople ? "waits for people" : "calls webhooks only"}</span>
   ) : (
-    <span class="only-wide">
+    <span>
       next step <Time at={nextStepAt} />
     </span>
   );
