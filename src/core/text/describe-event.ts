@@ -2,6 +2,7 @@ import { cleanText, startOf } from "../clean-text.ts";
 import { recentlyUsed } from "../ttl-cache.ts";
 import { type Level, levelOfWord } from "../vocabulary.ts";
 import { LongInteger } from "./long-integer.ts";
+import { withoutMarkup } from "./plain-text.ts";
 
 /** The members of an event that its description is made of. */
 export interface DescribedEvent {
@@ -215,7 +216,8 @@ class Facts {
     for (const scope of this.#scopes) {
       for (const name of namesIn(scope, TEXTS)) {
         const text = cleanText(startOf(scalar(scope.members, name), TEXT_LENGTH * 2)).trim();
-        if (text !== "") return text;
+        // What a payload wraps is of another program, and may be HTML.
+        if (text !== "") return scope.members === this.payload ? text : withoutMarkup(text, { withLinks: true });
       }
     }
     return "";
