@@ -68,6 +68,7 @@ const VAGUE = /^(?:|event|events|message|webhook|notification|alert|test|unknown
 const BAD =
   /^(?:firing|alerting|down|fail|failed|failure|error|critical|problem|timed_out|crashed|unhealthy|degraded)$/i;
 const GOOD = /^(?:resolved|ok|up|recovered|closed|fixed|healthy)$/i;
+const ACKNOWLEDGED = /^ack(?:ed|nowledged)?$/i;
 /** Longer members of a payload are not looked at one by one. */
 const MAX_MEMBERS = 200;
 const NAME_LENGTH = 60;
@@ -298,12 +299,14 @@ function memberName(name: string): MemberName {
 
 function titleOf(event: DescribedEvent, facts: Facts, text: string): string {
   const state = facts.line(STATES);
-  const given = facts.line(TITLES);
+  const named = facts.line(TITLES);
+  // `com.example.disk.full` is no title.
+  const given = named === event.type ? undefined : named;
   const title = given ?? madeTitle(event, facts, text, state);
-  const isOver = state !== undefined && GOOD.test(state) && given !== undefined;
-  return shortened(
-    isOver && !/resolved|recovered|\bok\b|\bup\b|closed|fixed/i.test(title) ? `Resolved: ${title}` : title,
-  );
+  if (state === undefined || given === undefined) return shortened(title);
+  if (ACKNOWLEDGED.test(state) && !/acknowledged/i.test(title)) return shortened(`Acknowledged: ${title}`);
+  const isOver = GOOD.test(state) && !/resolved|recovered|\bok\b|\bup\b|closed|fixed/i.test(title);
+  return shortened(isOver ? `Resolved: ${title}` : title);
 }
 
 /** The title of an event that has none. */
@@ -363,7 +366,14 @@ function placesOf({ source }: DescribedEvent, facts: Facts, title: string): stri
   const candidates = [facts.named(HOSTS), facts.named(SERVICES), facts.named(SENDERS), oneLine(source ?? "")];
   const places: string[] = [];
   for (const place of candidates) {
-    if (place === undefined || place === "" || places.includes(place) || OPAQUE.test(place) || !/\p{L}/u.test(place))
+    if (
+      place === undefined ||
+      place === "" ||
+      places.includes(place) ||
+      OPAQUE.test(place) ||
+      !/\p{L}/u.test(place) ||
+      /^(?:true|false)$/.test(place)
+    )
       continue;
     if (!title.toLowerCase().includes(place.toLowerCase())) places.push(startOf(place, 60));
   }
@@ -375,6 +385,8 @@ function levelOf({ level, type }: DescribedEvent, facts: Facts): Level {
   const given = levelOfWord(level) ?? "info";
   if (given !== "info") return given;
   if (facts.areNone) return BAD.test(lastWord(type)) ? "error" : "info";
+  // The severity that an end names is that of the problem.
+  if (/^(?:resolved|recovered)$/i.test(facts.line(STATES) ?? "")) return "info";
   const named = LEVELS.map((name) => levelOfWord(facts.line([name]) ?? "")).find((each) => each !== null);
   if (named !== undefined && named !== null) return named;
   const states = [
