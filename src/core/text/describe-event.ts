@@ -31,7 +31,6 @@ export interface EventDescription {
 }
 
 type Json = Readonly<Record<string, unknown>>;
-
 const NONE: Json = {};
 
 const TITLE_LENGTH = 80;
@@ -68,7 +67,6 @@ const VAGUE = /^(?:|event|events|message|webhook|notification|alert|test|unknown
 const BAD =
   /^(?:firing|alerting|down|fail|failed|failure|error|critical|problem|timed_out|crashed|unhealthy|degraded)$/i;
 const GOOD = /^(?:resolved|ok|up|recovered|closed|fixed|healthy)$/i;
-const ACKNOWLEDGED = /^ack(?:ed|nowledged)?$/i;
 /** Longer members of a payload are not looked at one by one. */
 const MAX_MEMBERS = 200;
 const NAME_LENGTH = 60;
@@ -304,7 +302,7 @@ function titleOf(event: DescribedEvent, facts: Facts, text: string): string {
   const given = named === event.type ? undefined : named;
   const title = given ?? madeTitle(event, facts, text, state);
   if (state === undefined || given === undefined) return shortened(title);
-  if (ACKNOWLEDGED.test(state) && !/acknowledged/i.test(title)) return shortened(`Acknowledged: ${title}`);
+  if (/^ack(?:ed|nowledged)?$/i.test(state) && !/acknowledged/i.test(title)) return shortened(`Acknowledged: ${title}`);
   const isOver = GOOD.test(state) && !/resolved|recovered|\bok\b|\bup\b|closed|fixed/i.test(title);
   return shortened(isOver ? `Resolved: ${title}` : title);
 }
@@ -441,12 +439,8 @@ function shortened(title: string): string {
 }
 
 function firstLine(text: string): string {
-  return (
-    text
-      .trimStart()
-      .split(/[\r\n]/, 1)[0]
-      ?.trim() ?? ""
-  );
+  const [line = ""] = text.trimStart().split(/[\r\n]/, 1);
+  return line.trim();
 }
 
 /** Most values: a line of plain words. */

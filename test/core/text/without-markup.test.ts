@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { withoutMarkup } from "../../../src/core/text/plain-text.ts";
-import { withoutStateMark } from "../../../src/core/text/state-mark.ts";
+import { withoutMarkup, withoutStateMark } from "../../../src/core/text/plain-text.ts";
 
 test("HTML in a text becomes lines, and what is no HTML stays as it is", () => {
   for (const [text, expected] of [

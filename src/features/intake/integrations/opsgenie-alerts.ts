@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { startOf } from "../../../core/clean-text.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
-import { withoutStateMark } from "../../../core/text/state-mark.ts";
+import { withoutStateMark } from "../../../core/text/plain-text.ts";
 import type { JsonMembers } from "../../../http/input.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import type { AlertView, LabelRecord } from "../../alerts/index.ts";

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import * as v from "valibot";
 import { startOf } from "../../../core/clean-text.ts";
 import { PrismError, STATUS_OF } from "../../../core/errors.ts";
-import { withoutStateMark } from "../../../core/text/state-mark.ts";
+import { withoutStateMark } from "../../../core/text/plain-text.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { type JsonMembers, parseJson } from "../../../http/input.ts";
 import { Reply, type Route, route, undescribed } from "../../../http/route.ts";

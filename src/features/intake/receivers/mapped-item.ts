@@ -1,8 +1,7 @@
 import { cleanText, startOf } from "../../../core/clean-text.ts";
 import { decimalText } from "../../../core/decimal.ts";
 import { scanJson } from "../../../core/json-text.ts";
-import { withoutMarkup } from "../../../core/text/plain-text.ts";
-import { withoutStateMark } from "../../../core/text/state-mark.ts";
+import { withoutMarkup, withoutStateMark } from "../../../core/text/plain-text.ts";
 import { sha256Hex } from "../../../core/tokens.ts";
 import { type Level, levelOfWord } from "../../../core/vocabulary.ts";
 import { chargeText } from "../../rules/index.ts";
