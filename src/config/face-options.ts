@@ -38,6 +38,11 @@ export const NTFY_OPTIONS = {
     "how long messages are kept for clients that connect again; 12 hours as ntfy",
     LIVE,
   ),
+  templateDir: optional(
+    k.text(),
+    "directory of templates of your own, each a file <name>.yml with title, message and priority, as template-dir of " +
+      "ntfy",
+  ),
   attachments: {
     fileBytes: option(
       k.integer(0, 104_857_600),

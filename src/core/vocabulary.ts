@@ -35,33 +35,55 @@ export function levelOfWord(word: string): Level | null {
 /** What a sender says of a problem. */
 export type State = "firing" | "resolved" | "acknowledged";
 
-/**
- * Words of senders for a lasting problem and for its end, in lower case, words apart by one space.
- * One table for requests and mails.
- */
-export const STATE_WORDS: Readonly<Record<State, readonly string[]>> = {
-  firing: [
-    ...["firing", "fired", "alerting", "alert", "alarm", "alarming", "problem", "down", "open", "opened", "triggered"],
-    ...["trigger", "active", "activated", "critical", "crit", "error", "err", "errored", "failed", "fail", "failure"],
-    ...["failing", "unhealthy", "degraded", "warning", "warn", "offline", "unreachable", "breached", "crashed"],
-    ...["trouble", "not responding", "reporting error", "timed out", "timeout", "unavailable", "broken", "stopped"],
-    ...["expired", "lost", "missing", "faulted", "disconnected", "unresponsive", "exceeded", "violated", "outage"],
-  ],
-  resolved: [
-    ...["resolved", "resolve", "ok", "okay", "up", "closed", "close", "recovered", "recovery", "inactive"],
-    ...["deactivated", "cleared", "clear", "normal", "healthy", "success", "succeeded", "successful", "passed"],
-    ...["passing", "fixed", "online", "good", "ready", "available", "completed", "finished", "done", "stable"],
-    ...["ended", "restored", "reachable", "operational", "solved", "repaired", "connected"],
-  ],
-  acknowledged: ["acknowledged", "acknowledge", "ack", "acked", "acknowledgement"],
-};
-const STATE_OF: ReadonlyMap<string, State> = new Map(
-  Object.entries(STATE_WORDS).flatMap(([state, words]) => words.map((word) => [word, state as State] as const)),
-);
+/** What words of senders say: the state that they name, and how bad it is. */
+export interface StateWords {
+  /** Null: none. */
+  readonly state: State | null;
+  readonly level?: Level;
+  /** In lower case; words of one state apart by commas. */
+  readonly words: string;
+  /** Absent: both. A mail that an update is available is no end, a request of an unknown state no problem. */
+  readonly only?: "requests" | "mails";
+}
+
+/** Words for a lasting problem and for its end, for requests and mails: a new word is a word in a row. */
+export const STATE_WORDS: readonly StateWords[] = [
+  { state: "firing", words: "firing, fired, alerting, alert, alarm, alarming, problem, down, open, opened, triggered" },
+  { state: "firing", words: "trigger, re triggered, activated, breached, failing, unhealthy, offline, unreachable" },
+  { state: "firing", words: "not responding, reporting error, timed out, timeout, unavailable, broken, stopped" },
+  { state: "firing", words: "expired, lost, missing, faulted, disconnected, unresponsive, exceeded, violated, outage" },
+  { state: "firing", words: "active", only: "requests" },
+  { state: "firing", level: "fatal", words: "critical, crit, emergency, fatal" },
+  { state: "firing", level: "error", words: "error, err, errored, failed, fail, failure, crashed" },
+  { state: "firing", level: "warn", words: "warning, warn, trouble, degraded" },
+  { state: "firing", level: "warn", words: "unknown", only: "mails" },
+  { state: "resolved", words: "resolved, resolve, ok, up, closed, close, recovered, recovery, deactivated, cleared" },
+  { state: "resolved", words: "clear, normal, healthy, success, succeeded, successful, passed, passing, fixed" },
+  { state: "resolved", words: "online, completed, ended, restored, reachable, operational, solved, repaired" },
+  { state: "resolved", words: "okay, inactive, good, ready, available, finished, done", only: "requests" },
+  { state: "resolved", words: "stable, connected", only: "requests" },
+  { state: "acknowledged", words: "acknowledged, acknowledge, ack, acked, acknowledgement" },
+  { state: null, level: "info", words: "info, notice", only: "mails" },
+];
+
+/** What each word says, in requests or in mails. */
+export function stateWordsIn(place: "requests" | "mails"): ReadonlyMap<string, StateWords> {
+  const rows = STATE_WORDS.filter(({ only = place }) => only === place);
+  return new Map(rows.flatMap((row) => row.words.split(", ").map((word) => [word, row] as const)));
+}
+
+const STATE_OF = stateWordsIn("requests");
+/** Signs around a word. */
+const OUTSIDE = /^[^\p{L}\p{N}]+|[^\p{L}\p{N}]+$/gu;
+
+/** The words of requests for a state. */
+export function wordsOf(state: State): string[] {
+  return [...STATE_OF].flatMap(([word, row]) => (row.state === state ? [word] : []));
+}
 
 /**
- * The state that a word or a short text of a sender names: `DOWN`, `not_responding`, `OK -> CRIT`,
- * `Down ENDED (now: Up)`; null for others.
+ * The state that a word or a short text of a sender names: `DOWN`, `🔴 Down`, `not_responding`,
+ * `OK -> CRIT`, `Down ENDED (now: Up)`; null for others.
  */
 export function stateOf(text: string): State | null {
   const plain = text
@@ -70,7 +92,7 @@ export function stateOf(text: string): State | null {
     .replace(/[\s_-]+(?!>)/g, " ")
     .trim();
   const after = /\(now: ([^)]+)\)/.exec(plain)?.[1] ?? /(?:->|→)\s*(.+)$/.exec(plain)?.[1] ?? plain;
-  return STATE_OF.get(after.trim()) ?? null;
+  return STATE_OF.get(after.replace(OUTSIDE, ""))?.state ?? null;
 }
 
 /** Start of the source of an event that the server itself writes. Producers cannot use it. */

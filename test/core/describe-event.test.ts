@@ -245,3 +245,16 @@ test("a payload of thousands of members is not read member by member", () => {
   assert.deepEqual(describeEvent(event("x", payload)).fields, []);
   assert.ok(reads < 500, `${reads} members were read`);
 });
+
+test("an end does not have the severity of the problem, an acknowledgement says so, a type is no title", () => {
+  const of = (payload: Record<string, unknown>, type = "message") =>
+    describeEvent({ type, level: "info", source: "ops", payload });
+  const end = of({ title: "Disk full on db-1", status: "resolved", labels: { severity: "critical" } });
+  assert.deepEqual([end.title, end.level, end.text], ["Resolved: Disk full on db-1", "info", "ops"]);
+  const seen = of({ title: "Disk full on db-1", status: "acknowledged" });
+  assert.equal(seen.title, "Acknowledged: Disk full on db-1");
+  const typed = of({ title: "com.example.disk.full", message: "/var is full" }, "com.example.disk.full");
+  assert.equal(typed.title, "Disk full: /var is full");
+  assert.equal(of({ title: "x", body: { user: true } }).text.split("\n", 1)[0], "ops");
+  assert.equal(of({ title: "x", body: { message: "<b>Disk</b> full<br>now" } }).message, "Disk full\nnow");
+});

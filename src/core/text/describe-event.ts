@@ -2,6 +2,7 @@ import { cleanText, startOf } from "../clean-text.ts";
 import { recentlyUsed } from "../ttl-cache.ts";
 import { type Level, levelOfWord } from "../vocabulary.ts";
 import { LongInteger } from "./long-integer.ts";
+import { withoutMarkup } from "./plain-text.ts";
 
 /** The members of an event that its description is made of. */
 export interface DescribedEvent {
@@ -30,7 +31,6 @@ export interface EventDescription {
 }
 
 type Json = Readonly<Record<string, unknown>>;
-
 const NONE: Json = {};
 
 const TITLE_LENGTH = 80;
@@ -215,7 +215,8 @@ class Facts {
     for (const scope of this.#scopes) {
       for (const name of namesIn(scope, TEXTS)) {
         const text = cleanText(startOf(scalar(scope.members, name), TEXT_LENGTH * 2)).trim();
-        if (text !== "") return text;
+        // What a payload wraps is of another program, and may be HTML.
+        if (text !== "") return scope.members === this.payload ? text : withoutMarkup(text, { withLinks: true });
       }
     }
     return "";
@@ -296,12 +297,14 @@ function memberName(name: string): MemberName {
 
 function titleOf(event: DescribedEvent, facts: Facts, text: string): string {
   const state = facts.line(STATES);
-  const given = facts.line(TITLES);
+  const named = facts.line(TITLES);
+  // `com.example.disk.full` is no title.
+  const given = named === event.type ? undefined : named;
   const title = given ?? madeTitle(event, facts, text, state);
-  const isOver = state !== undefined && GOOD.test(state) && given !== undefined;
-  return shortened(
-    isOver && !/resolved|recovered|\bok\b|\bup\b|closed|fixed/i.test(title) ? `Resolved: ${title}` : title,
-  );
+  if (state === undefined || given === undefined) return shortened(title);
+  if (/^ack(?:ed|nowledged)?$/i.test(state) && !/acknowledged/i.test(title)) return shortened(`Acknowledged: ${title}`);
+  const isOver = GOOD.test(state) && !/resolved|recovered|\bok\b|\bup\b|closed|fixed/i.test(title);
+  return shortened(isOver ? `Resolved: ${title}` : title);
 }
 
 /** The title of an event that has none. */
@@ -361,7 +364,14 @@ function placesOf({ source }: DescribedEvent, facts: Facts, title: string): stri
   const candidates = [facts.named(HOSTS), facts.named(SERVICES), facts.named(SENDERS), oneLine(source ?? "")];
   const places: string[] = [];
   for (const place of candidates) {
-    if (place === undefined || place === "" || places.includes(place) || OPAQUE.test(place) || !/\p{L}/u.test(place))
+    if (
+      place === undefined ||
+      place === "" ||
+      places.includes(place) ||
+      OPAQUE.test(place) ||
+      !/\p{L}/u.test(place) ||
+      /^(?:true|false)$/.test(place)
+    )
       continue;
     if (!title.toLowerCase().includes(place.toLowerCase())) places.push(startOf(place, 60));
   }
@@ -373,6 +383,8 @@ function levelOf({ level, type }: DescribedEvent, facts: Facts): Level {
   const given = levelOfWord(level) ?? "info";
   if (given !== "info") return given;
   if (facts.areNone) return BAD.test(lastWord(type)) ? "error" : "info";
+  // The severity that an end names is that of the problem.
+  if (/^(?:resolved|recovered)$/i.test(facts.line(STATES) ?? "")) return "info";
   const named = LEVELS.map((name) => levelOfWord(facts.line([name]) ?? "")).find((each) => each !== null);
   if (named !== undefined && named !== null) return named;
   const states = [
@@ -427,12 +439,8 @@ function shortened(title: string): string {
 }
 
 function firstLine(text: string): string {
-  return (
-    text
-      .trimStart()
-      .split(/[\r\n]/, 1)[0]
-      ?.trim() ?? ""
-  );
+  const [line = ""] = text.trimStart().split(/[\r\n]/, 1);
+  return line.trim();
 }
 
 /** Most values: a line of plain words. */

@@ -54,12 +54,48 @@ interface Options {
 
 /** Text of HTML: without tags, style sheets and scripts, with line breaks for blocks. Takes linear time. */
 export function plainText(html: string, { withLinks = false }: Options = {}): string {
-  return shownText(withoutHidden(html), withLinks)
-    .replace(REFERENCES, (whole, decimal?: string, hex?: string, name?: string) => {
-      if (name !== undefined) return NAMED.get(name) ?? NAMED.get(name.toLowerCase()) ?? whole;
-      const code = decimal === undefined ? Number.parseInt(hex ?? "", 16) : Number(decimal);
-      return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : whole;
-    })
+  return withoutGaps(withReferences(shownText(withoutHidden(html), TAGS, withLinks)));
+}
+
+/**
+ * Elements for the look of a text. All others, such as a script in a report about an attack, are what
+ * the text says.
+ */
+const FORMATTING =
+  "a|b|big|blockquote|br|center|code|dd|del|div|dl|dt|em|font|h[1-6]|hr|i|ins|li|mark|ol|p|pre|s|small|span|strike|" +
+  "strong|sub|sup|table|tbody|td|tfoot|th|thead|tr|tt|u|ul";
+const FORMATTING_TAGS = new RegExp(`</?(?:${FORMATTING})(?:\\s[^<>]*)?/?>`, "gi");
+/** A text with `<br>` or an end tag, or that begins with a tag, is HTML; `expected <p>` is not. */
+const IS_FORMATTED = new RegExp(`<br\\s*/?>|</(?:${FORMATTING})\\s*>|^\\s*<(?:${FORMATTING})(?:\\s[^<>]*)?>`, "i");
+
+/** A text of a stranger, which may be HTML, as plain text. Takes linear time. */
+export function withoutMarkup(text: string, { withLinks = false }: Options = {}): string {
+  if (!text.includes("<")) return text.includes("&") ? withReferences(text) : text;
+  if (!IS_FORMATTED.test(text)) return withReferences(text);
+  // A line of the source that a `<br>` ends is one line.
+  const html = text.replace(/(<br\s*\/?>)[^\S\n]*\n/gi, "$1");
+  return withoutGaps(withReferences(shownText(html, FORMATTING_TAGS, withLinks)));
+}
+
+/** `[FIRING:1] `, `[RESOLVED] `, `[FIRING:2, RESOLVED:1] `, as Alertmanager and Grafana title their messages. */
+const MARK =
+  /^[^\p{L}\p{N}[]{0,4}\[(?:FIRING|RESOLVED)(?::\s?\d{1,6})?(?:,\s?(?:FIRING|RESOLVED)(?::\s?\d{1,6})?){0,3}\]\s*/iu;
+
+/** The title of an alert, which has a state of its own, without the sender's mark for the state of the first message. */
+export function withoutStateMark(title: string): string {
+  return title.replace(MARK, "") || title;
+}
+
+function withReferences(text: string): string {
+  return text.replace(REFERENCES, (whole, decimal?: string, hex?: string, name?: string) => {
+    if (name !== undefined) return NAMED.get(name) ?? NAMED.get(name.toLowerCase()) ?? whole;
+    const code = decimal === undefined ? Number.parseInt(hex ?? "", 16) : Number(decimal);
+    return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : whole;
+  });
+}
+
+function withoutGaps(text: string): string {
+  return text
     .replace(/[^\S\n]+/g, " ")
     .replace(/ ?\n ?/g, "\n")
     .replace(/\n{3,}/g, "\n\n")
@@ -89,9 +125,9 @@ function withoutHidden(html: string): string {
   return parts.join(" ");
 }
 
-function shownText(html: string, withLinks: boolean): string {
+function shownText(html: string, tags: RegExp, withLinks: boolean): string {
   let link: { readonly url: string; readonly from: number } | null = null;
-  return html.replace(TAGS, (tag, at: number) => {
+  return html.replace(tags, (tag, at: number) => {
     if (BLOCK_ENDS.test(tag)) return "\n";
     if (CELL_ENDS.test(tag)) return " ";
     if (!withLinks) return "";

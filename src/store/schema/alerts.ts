@@ -281,7 +281,7 @@ export interface AlertTables {
     addedAt: number;
     firingNotifiedAt: number | null;
     resolvedNotifiedAt: number | null;
-    /** The highest severity that was told of it, and when. */
+    /** The highest reported severity, and when that was. */
     severity: "critical" | "error" | "warning" | "info" | null;
     severityAt: number | null;
     /** Its route is another one since then: here it has ended. */

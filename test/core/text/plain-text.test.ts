@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { plainText } from "../../../src/core/text/plain-text.ts";
+import { plainText, withoutMarkup, wordsOfPage } from "../../../src/core/text/plain-text.ts";
 
 test("hidden elements go with their content, and one that does not end hides nothing", () => {
   for (const [html, expected] of [
@@ -37,5 +37,15 @@ test("hostile HTML is read in steps that grow with its length only", () => {
     // A text twice as long takes at most a few times as long; quadratic steps would take minutes here.
     const text = plainText(unit.repeat(200_000), { withLinks: true });
     assert.equal(typeof text, "string");
+    assert.equal(typeof withoutMarkup(unit.repeat(200_000), { withLinks: true }), "string");
   }
+  for (const unit of ["<br", "<br ", "<p ", "</b ", "&amp", "<b>x</b>"])
+    assert.equal(typeof withoutMarkup(unit.repeat(200_000)), "string");
+});
+
+test("comments before a page that does not come are read once, however they could be divided", () => {
+  // Each of them may end at any later end: there are 2^300 ways.
+  assert.equal(wordsOfPage("text/plain", "<!---->".repeat(300)), null);
+  assert.equal(wordsOfPage("text/plain", `${"<!-- a -->".repeat(300)}<p>none</p>`), null);
+  assert.equal(wordsOfPage("text/plain", `${"<!-- a -->".repeat(300)}<html><p>Log in</p>`), "Log in");
 });

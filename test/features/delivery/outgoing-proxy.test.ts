@@ -6,7 +6,7 @@ import test, { type TestContext } from "node:test";
 import { checkProxy } from "../../../src/cli/commands/doctor/config-checks.ts";
 import { proxyText } from "../../../src/config/checks.ts";
 import { loadConfig } from "../../../src/config/load.ts";
-import { outgoingProxyOf, type ProxySettings } from "../../../src/config/outgoing-proxy.ts";
+import { connectThrough, outgoingProxyOf, type ProxySettings } from "../../../src/config/outgoing-proxy.ts";
 import { fetchKeySet } from "../../../src/features/access/authenticate/issuer-tokens.ts";
 import { CALL_LIMITS, connectTo } from "../../../src/features/delivery/calls/connect.ts";
 import { OutsideHosts, type Resolver } from "../../../src/features/delivery/channels/webhook/outside-hosts.ts";
@@ -173,4 +173,29 @@ test("HTTPS_PROXY and NO_PROXY are read, named at the start and by doctor; proxy
   const { port } = await fakeProxy(t, "");
   const [passed] = await checkProxy(load({ HTTPS_PROXY: `http://127.0.0.1:${port}` }));
   assert.equal(passed?.status, "PASS");
+});
+
+test("credentials of a proxy are sent as they are written: escapes are read, a bare percent stays", async (t) => {
+  const heads: string[] = [];
+  const port = await listening(
+    t,
+    createTcp((socket) => {
+      socket.on("error", () => {});
+      socket.once("data", (head) => {
+        heads.push(head.toString("latin1"));
+        socket.end("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
+      });
+    }),
+  );
+  for (const [given, expected] of [
+    ["ann:p%40ss", "ann:p@ss"],
+    ["ann:50%", "ann:50%"],
+    ["ann:a%zz%", "ann:a%zz%"],
+  ] as const) {
+    const proxy = outgoingProxyOf({ url: `http://${given}@127.0.0.1:${port}`, noProxy: [], resolves: false });
+    assert.ok(proxy);
+    await assert.rejects(connectThrough(proxy, { host: NAME, port: 443 }, { timeoutMs: 5000 }), /407/);
+    const [, sent = ""] = /^Proxy-Authorization: Basic (\S+)/m.exec(heads.at(-1) ?? "") ?? [];
+    assert.equal(Buffer.from(sent, "base64").toString(), expected);
+  }
 });

@@ -101,7 +101,7 @@ class Change {
   readonly #events: OwnEventDraft[] = [];
   /** Webhooks to call, by step: one call for all reasons. */
   readonly #calls = new Map<number, NoticeReason>();
-  /** Steps whose channels were told what got worse. */
+  /** Steps with channels that were notified of a raised severity. */
   readonly #toldChannels = new Set<number>();
   /** Users whom steps of this turn page. */
   readonly #paged = new Set<string>();
@@ -232,7 +232,7 @@ class Change {
     );
     const audience = notified.filter(({ userId }) => members.has(userId));
     const users = audience.map(({ userId }) => userId);
-    // Users who acknowledged work on it: an alert that joins is news for them, a repetition is not.
+    // Users who acknowledged work on it: they are notified of an alert that joins, not of a repetition.
     const left = new Set(reason === "repeat" ? this.#withoutAcks(users) : users);
     const holders = reason === "resolved" ? null : holdersOf(this.#row.assigned);
     const isToldElsewhere = await this.#toldElsewhere(reason);

@@ -32,7 +32,7 @@ export async function sendToChannel(
   channelId: string,
   { reason, notice, by, now, isRepeated }: ChannelCause,
 ): Promise<string> {
-  // What got worse is told as such, though a person has acknowledged it.
+  // A raised severity is reported as such, though a person has acknowledged it.
   const status = reason === "severity-raised" ? "firing" : statusOf(row, isRepeated);
   const base = publicUrl()?.replace(/\/+$/, "");
   const isOpen = status === "firing" || status === "escalated";

@@ -55,7 +55,7 @@ export async function overtakeNotices(
     await pages.overtake(trx, after.id, "the incident was reassigned", isOthers);
   } else if (acks.length > 0) {
     const users = new Set(acks.map(({ userId }) => userId));
-    // What got worse is news for them.
+    // They are notified of a raised severity.
     const isOwn = (page: PageRow): boolean =>
       isNotice(page) && page.reason !== "severity-raised" && page.userId !== null && users.has(page.userId);
     await pages.overtake(trx, after.id, "the person acknowledged the incident", isOwn);

@@ -120,7 +120,7 @@ export function addMembers(trx: Trx, incidentId: string, members: readonly NewMe
   );
 }
 
-/** An alert that joins, with what was told of the one that it continues. */
+/** An alert that joins, with what was reported of the one that it continues. */
 export interface NewMember {
   readonly alertId: string;
   readonly continues: EndedMember | null;
@@ -130,7 +130,7 @@ export interface NewMember {
 export interface EndedMember {
   readonly alertId: string;
   readonly firingNotifiedAt: EpochMs;
-  /** The highest severity that was told of it. */
+  /** The highest reported severity. */
   readonly severity: AlertSeverity | null;
   readonly severityAt: EpochMs | null;
 }
@@ -220,7 +220,7 @@ export function markNotified(
   later(trx, sql, [now, incidentId, JSON.stringify(ids)]);
 }
 
-/** Sets the highest severities that were told of these alerts. */
+/** Sets the highest reported severities of these alerts. */
 function markTold(trx: Trx, incidentId: string, told: Turn["told"], now: EpochMs): void {
   if (told.length === 0) return;
   later(

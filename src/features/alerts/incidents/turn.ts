@@ -10,7 +10,7 @@ import { pageAssignedAgain, runAssigned } from "./responders.ts";
 
 /** After its last step a round waits at least this long for an answer. */
 const ROUND_GAP_MS = 60_000;
-/** An incident whose alerts have moved ends so long after the first look at the other one. */
+/** An incident without alerts, which have moved, ends so long after the first look at the other one. */
 const AFTER_OTHER_MS = 1000;
 
 /** Does what is due at `now`. Running it again changes nothing. */
@@ -67,7 +67,7 @@ function flush(work: IncidentWork): void {
   if (raised.length > 0) tellWorse(work, raised);
   const { fresh } = work;
   if (fresh.length > 0 && incident.notifiedAt === null) notifyFirst(work, fresh);
-  // The notice of what got worse has them, too.
+  // The notice of the raised severity has them, too.
   else if (raised.length > 0) work.markFiringNotified(fresh);
   else if (fresh.length > 0) notifyNew(work, fresh);
   countAgain(work);
@@ -85,13 +85,13 @@ function end(work: IncidentWork): void {
     close(work, "moved");
     return;
   }
-  // People read where its alerts are once the other incident has told of them.
+  // People read where its alerts are once the other incident has reported them.
   notifyPartlyResolved(work);
   incident.flushAt = Math.max(firstLookAt, now) + AFTER_OTHER_MS;
 }
 
 /**
- * What got worse is told to all who know of the incident, whatever the policy says about new alerts. If it is more
+ * A raised severity is reported to all who know of the incident, whatever the policy says about new alerts. If it is more
  * urgent an acknowledgement or a snooze ends, and the steps start again.
  */
 function tellWorse(work: IncidentWork, raised: readonly Member[]): void {

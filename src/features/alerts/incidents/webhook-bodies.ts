@@ -101,7 +101,7 @@ export interface BodyContent {
   readonly publicUrl: string | undefined;
   /** Outcomes of the incident's notices so far, this one included; null: the format has none. */
   readonly notices: NoticeCounts | null;
-  /** Of the reason `severity-raised`: the highest severity that was told before. */
+  /** Of the reason `severity-raised`: the highest severity that was reported before. */
   readonly severityBefore: AlertSeverity | null;
   /** The number of the incident that its alerts have moved to. */
   readonly movedTo: number | null;

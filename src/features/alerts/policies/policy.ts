@@ -63,10 +63,7 @@ const WebhookStep = object({
     doc(integer(0, 1_000_000), "Alerts in one body, firing ones first; default 0: all, as in Alertmanager"),
   ),
   sendResolved: v.optional(
-    doc(
-      v.boolean(),
-      "False: this webhook is not told of ends, whatever the policy's `sendResolved` says; default true",
-    ),
+    doc(v.boolean(), "False: this webhook gets no ends, whatever the policy's `sendResolved` says; default true"),
   ),
   channel: v.optional(
     doc(
@@ -119,7 +116,7 @@ export type PolicyStep =
       readonly format: "prism" | "alertmanager";
       /** 0 or absent: all. */
       readonly maxAlerts?: number | undefined;
-      /** False: it is not told of ends. */
+      /** False: it gets no ends. */
       readonly sendResolved?: boolean | undefined;
       /** Id of the channel whose credentials the call has. */
       readonly channel?: string | undefined;

@@ -127,6 +127,7 @@ export async function createApplication(parts: ApplicationsParts, userId: string
       .where("userId", "=", userId)
       .executeTakeFirstOrThrow();
     const sortKey = given === "" ? keyAfter(last ?? "") : given;
+    await requireUnique(trx, userId, sortKey, 0);
     const made = await trx
       .insertInto("gotify_applications")
       .values({ ...values, sortKey })
@@ -136,6 +137,18 @@ export async function createApplication(parts: ApplicationsParts, userId: string
     return made;
   });
   return applicationView(row, token);
+}
+
+/** Another application than `id` has another key. @throws GotifyError 400, as in Gotify */
+async function requireUnique(trx: Trx, userId: string, sortKey: string, id: number): Promise<void> {
+  const other = await trx
+    .selectFrom("gotify_applications")
+    .select("id")
+    .where("userId", "=", userId)
+    .where("sortKey", "=", sortKey)
+    .where("id", "<>", id)
+    .executeTakeFirst();
+  if (other) throw badRequest("sort key is not unique");
 }
 
 function newToken(box: SealedBox) {
@@ -151,11 +164,11 @@ export async function secureApplication(parts: ApplicationsParts, userId: string
   const isWanted = String(fields.values.get("regenerateToken") ?? fields.values.get("regeneratetoken")) === "true";
   const { token, ...secret } = newToken(box);
   return db.write(async (trx) => {
-    const old = await findApplication(trx, userId, id);
-    if (!isWanted) return applicationView(old, tokenOf(box, old));
+    await findApplication(trx, userId, id);
+    if (!isWanted) return {};
     await trx.updateTable("gotify_applications").set(secret).where("id", "=", id).execute();
     await record(parts, trx, "gotify_application.update", id);
-    return applicationView({ ...old, ...secret }, token);
+    return { regenerateToken: { token } };
   });
 }
 
@@ -189,6 +202,7 @@ export async function updateApplication(parts: ApplicationsParts, userId: string
     const old = await findApplication(trx, userId, id);
     const sortKey = sortKeyOf(fields);
     const settings = { ...settingsOf(fields), ...(sortKey === "" ? {} : { sortKey }) };
+    await requireUnique(trx, userId, sortKey, id);
     await trx.updateTable("gotify_applications").set(settings).where("id", "=", id).execute();
     await record(parts, trx, "gotify_application.update", id);
     return applicationView({ ...old, ...settings }, tokenOf(box, old));

@@ -231,7 +231,8 @@ export class NtfyApi {
     const { publisher, attachments } = ntfy;
     const baseUrl = (from: Exchange): string => this.#baseUrl(from);
     const { bodies, config } = this.#own;
-    const context = { clock, publisher, attachments, bodies, baseUrl, timezone: config.timezone };
+    const { timezone } = config;
+    const context = { clock, publisher, attachments, bodies, baseUrl, timezone, templates: ntfy.templates };
     return publish(context, { exchange, visitor, topic, sequenceId, ...given });
   }
 

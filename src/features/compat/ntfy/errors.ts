@@ -32,6 +32,7 @@ const TEXTS = {
   40044: "invalid request: template uses disallowed functions",
   40045: "invalid request: template execution failed",
   40047: "invalid request: template file not found",
+  40048: "invalid request: template file invalid",
   40049: "invalid request: sequence ID invalid",
   40101: "unauthorized",
   40301: "forbidden",

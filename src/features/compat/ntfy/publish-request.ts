@@ -15,7 +15,8 @@ import { newId } from "./ids.ts";
 import { type Attachment, MAX_MESSAGE_BYTES, secondsOf } from "./message.ts";
 import { isTrue, type Parameters, priorityOf, TOPIC, tagsOf } from "./parameters.ts";
 import type { Content, Draft, PublishCall, Published, Publisher } from "./publisher.ts";
-import { BUILT_IN_TEMPLATES } from "./templates/built-in.ts";
+import { BUILT_IN_TEMPLATES, type NamedTemplate } from "./templates/built-in.ts";
+import type { OwnTemplates } from "./templates/own-templates.ts";
 import { parseTemplate } from "./templates/template.ts";
 import type { NtfyTopic } from "./topics.ts";
 
@@ -24,6 +25,8 @@ export interface PublishContext extends Uses<"clock" | "bodies"> {
   readonly attachments: Attachments;
   /** Time zone of delays in English. */
   readonly timezone: string;
+  /** Null: none. */
+  readonly templates: Pick<OwnTemplates, "find"> | null;
   /** The address of this API without a last slash, as clients see it. */
   baseUrl(exchange: Exchange): string;
 }
@@ -42,6 +45,8 @@ export interface PublishInput {
   readonly sequenceId: string;
   /** Of the JSON form; otherwise the parameter is read. */
   readonly actions?: readonly ActionButton[];
+  /** Of the operator, for the template that the parameter names. */
+  readonly ownTemplate?: NamedTemplate;
 }
 
 const MAX_DETAIL = 2000;
@@ -52,13 +57,21 @@ export async function publish(context: PublishContext, input: PublishInput): Pro
   const email = parameters("email");
   if (email !== "" && delay !== "") throw new NtfyError(40003);
   if (parameters("call") !== "" && delay !== "") throw new NtfyError(40037);
-  if (delay === "") return publishAt(context, input, null);
-  if (isUncached(input)) throw new NtfyError(40002);
+  const { templates } = context;
+  const template = parameters("template");
+  const hasOwn = templates !== null && template !== "" && !IS_INLINE.test(template);
+  if (delay === "" && !hasOwn) return publishAt(context, input, null);
+  if (delay !== "" && isUncached(input)) throw new NtfyError(40002);
   const now = context.clock.now();
-  return whileKept(context, input, async (kept) =>
-    publishAt(context, kept, await dueAtOf(delay, now, context.timezone)),
-  );
+  return whileKept(context, input, async (kept) => {
+    const ownTemplate = hasOwn ? await templates.find(template) : null;
+    const dueAt = delay === "" ? null : await dueAtOf(delay, now, context.timezone);
+    return publishAt(context, ownTemplate === null ? kept : { ...kept, ownTemplate }, dueAt);
+  });
 }
+
+/** Title and message of the request are the templates. */
+const IS_INLINE = /^(?:1|yes|true|0|no|false)$/i;
 
 /** @param dueAt null: now */
 function publishAt(context: PublishContext, input: PublishInput, dueAt: EpochMs | null): Promise<Published> {
@@ -198,11 +211,10 @@ function decoded(text: string): string {
 const PARSED_AS_BYTES = 8;
 
 /** `\n` outside of templates is a line break: in a header there is no other way to write one. */
-function templateContent({ exchange, parameters, body }: PublishInput, name: string): Content {
-  const isInline = /^(?:1|yes|true|0|no|false)$/i.test(name);
-  const texts = isInline
-    ? { title: parameters("title"), message: parameters("message"), priority: "" }
-    : { priority: "", ...(BUILT_IN_TEMPLATES[requireTemplate(name)] as { title: string; message: string }) };
+function templateContent({ exchange, parameters, body, ownTemplate }: PublishInput, name: string): Content {
+  const texts: NamedTemplate = IS_INLINE.test(name)
+    ? { title: parameters("title"), message: parameters("message") }
+    : (ownTemplate ?? builtIn(name));
   const data = jsonOf(body, exchange);
   const charge = (work: Work): void => exchange.work?.charge(exchange, work);
   const render = (text: string): string => {
@@ -212,13 +224,19 @@ function templateContent({ exchange, parameters, body }: PublishInput, name: str
   const [title, message] = [render(texts.title).replace(/[\r\n]+/g, " "), render(texts.message)];
   if (Buffer.byteLength(title) > MAX_MESSAGE_BYTES || Buffer.byteLength(message) > MAX_MESSAGE_BYTES)
     throw new NtfyError(40041);
-  return { ...(title !== "" && { title }), message: message === "" ? "triggered" : message };
+  const priority = priorityOf(render(texts.priority ?? ""));
+  return {
+    ...(title !== "" && { title }),
+    message: message === "" ? "triggered" : message,
+    ...(priority !== 0 && { priority }),
+  };
 }
 
 /** @throws NtfyError 40047 */
-function requireTemplate(name: string): string {
-  if (!Object.hasOwn(BUILT_IN_TEMPLATES, name)) throw new NtfyError(40047);
-  return name;
+function builtIn(name: string): NamedTemplate {
+  const template = Object.hasOwn(BUILT_IN_TEMPLATES, name) ? BUILT_IN_TEMPLATES[name] : undefined;
+  if (!template) throw new NtfyError(40047);
+  return template;
 }
 
 /** @throws NtfyError 40042 */

@@ -13,6 +13,7 @@ import { Publisher } from "./publisher.ts";
 import { Positions } from "./subscribe/positions.ts";
 import type { Subscriber } from "./subscribe/subscriber.ts";
 import { type TopicView, viewOf } from "./subscribe/views.ts";
+import { OwnTemplates } from "./templates/own-templates.ts";
 import { type NtfyTopic, type TopicRow, Topics } from "./topics.ts";
 
 const FLUSH_EVERY_MS = 60_000;
@@ -32,6 +33,8 @@ export class Ntfy {
   /** Of attachments. */
   readonly files: StoredFiles;
   readonly positions: Positions;
+  /** Of the operator; null: none. */
+  readonly templates: OwnTemplates | null;
   /** Open subscriptions. */
   readonly open = new Set<Subscriber>();
   readonly #parts: NtfyParts;
@@ -54,6 +57,8 @@ export class Ntfy {
     const limits = () => settings.current.ntfy.attachments;
     this.attachments = new Attachments({ files: this.files, db, clock, limits, requireSpace });
     this.positions = new Positions(reader, clock, this.cacheMs);
+    const { templateDir } = config.ntfy;
+    this.templates = templateDir === undefined ? null : new OwnTemplates(templateDir);
   }
 
   /** How long messages are kept. */

@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import { startOf } from "../../../core/clean-text.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
+import { withoutStateMark } from "../../../core/text/plain-text.ts";
 import type { JsonMembers } from "../../../http/input.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import type { AlertView, LabelRecord } from "../../alerts/index.ts";
@@ -37,7 +38,7 @@ function aliasOf({ key }: AlertView): string {
 
 /** The labels and annotations of a request that creates an alert. */
 export function contentOf(body: JsonMembers): { readonly labels: LabelRecord; readonly annotations: LabelRecord } {
-  const message = startOf(c.textIn(body, "message") ?? "", MAX_MESSAGE);
+  const message = summaryOf(c.textIn(body, "message") ?? "");
   const given = c.textIn(body, "priority") ?? "";
   const priority = PRIORITIES.includes(given) ? given : DEFAULT_PRIORITY;
   const details = detailsIn(body);
@@ -64,7 +65,7 @@ export function descriptionOf(text: string | undefined): string | undefined {
 }
 
 export function summaryOf(text: string): string {
-  return startOf(text, MAX_MESSAGE);
+  return startOf(withoutStateMark(text), MAX_MESSAGE);
 }
 
 export function prioritised(labels: LabelRecord, priority: string): LabelRecord {

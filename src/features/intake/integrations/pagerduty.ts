@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import * as v from "valibot";
 import { startOf } from "../../../core/clean-text.ts";
 import { PrismError, STATUS_OF } from "../../../core/errors.ts";
+import { withoutStateMark } from "../../../core/text/plain-text.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { type JsonMembers, parseJson } from "../../../http/input.ts";
 import { Reply, type Route, route, undescribed } from "../../../http/route.ts";
@@ -118,7 +119,7 @@ async function enqueue(context: c.ProtocolContext, exchange: Exchange, event: Js
   const dedupKey = dedupKeyOf(problems, event, "dedup_key", action);
   const payload = action === "trigger" ? problems.object(event, "payload") : {};
   if (action === "trigger" && payload !== event["payload"]) problems.refuse();
-  const summary = action === "trigger" ? startOf(problems.required(payload, "summary"), MAX_SUMMARY) : "";
+  const summary = action === "trigger" ? summaryOf(problems.required(payload, "summary")) : "";
   const source = action === "trigger" ? problems.required(payload, "source") : "";
   const severity = action === "trigger" ? problems.oneOf(payload, "severity", SEVERITIES) : "";
   const integration = integrationOf(context, problems, key, "routing_key");
@@ -151,7 +152,7 @@ async function createEvent(
   const key = problems.required(event, "service_key");
   const action = problems.oneOf(event, "event_type", ACTIONS);
   const dedupKey = dedupKeyOf(problems, event, "incident_key", action);
-  const summary = action === "trigger" ? startOf(problems.required(event, "description"), MAX_SUMMARY) : "";
+  const summary = action === "trigger" ? summaryOf(problems.required(event, "description")) : "";
   const integration = integrationOf(context, problems, key, "service_key");
   exchange.projectId = integration.projectId;
   await perform(context, {
@@ -169,6 +170,10 @@ async function createEvent(
     timestamp: undefined,
   });
   return new Reply(200, { status: "success", message: "Event processed", incident_key: dedupKey });
+}
+
+function summaryOf(text: string): string {
+  return startOf(withoutStateMark(text), MAX_SUMMARY);
 }
 
 /** A change is an event of the project and opens no alert. */

@@ -1,3 +1,5 @@
+import { stateWordsIn } from "../../../core/vocabulary.ts";
+
 /** Statement of a subject about a problem. */
 export interface SubjectState {
   /** The subject without the words about its state: for people. */
@@ -11,20 +13,17 @@ type Said = Pick<Partial<SubjectState>, "status" | "level">;
 const FIRING: Said = { status: "firing" };
 const RESOLVED: Said = { status: "resolved" };
 
-/** What words say about a state, in lower case. A new word is a word in a row. */
-const STATES: readonly (readonly [Said, string])[] = [
-  [FIRING, "problem firing alert alarm down triggered re-triggered fired opened open activated offline unreachable"],
-  [RESOLVED, "resolved recovery recovered ok up cleared fixed normal online closed deactivated ended restored"],
-  [RESOLVED, "success successful succeeded completed passed"],
-  [{ status: "acknowledged" }, "acknowledgement acknowledged"],
-  [{ ...FIRING, level: "critical" }, "critical crit emergency fatal"],
-  [{ ...FIRING, level: "error" }, "error failed failure"],
-  [{ ...FIRING, level: "warning" }, "warning warn unknown trouble degraded"],
-  [{ level: "info" }, "info notice"],
-];
-const WORDS: ReadonlyMap<string, Said> = new Map(
-  STATES.flatMap(([said, words]) => words.split(" ").map((word) => [word, said] as const)),
-);
+const LEVEL_NAMES = { debug: "info", info: "info", warn: "warning", error: "error", fatal: "critical" } as const;
+
+const WORDS = stateWordsIn("mails");
+
+/** What a word says about a state; undefined for any other. */
+function saidBy(word: string): Said | undefined {
+  const row = WORDS.get(word.toLowerCase().replaceAll("-", " "));
+  if (!row) return undefined;
+  const { state, level } = row;
+  return { ...(state !== null && { status: state }), ...(level && { level: LEVEL_NAMES[level] }) };
+}
 
 /** Levels of Azure's severities. */
 const SEVERITIES: ReadonlyMap<string, SubjectState["level"]> = new Map([
@@ -37,7 +36,7 @@ const SEVERITIES: ReadonlyMap<string, SubjectState["level"]> = new Map([
 
 /**
  * Subjects of programs whose state is in the middle or in a verb. `name` is what they are about: the
- * same in each state; `state` a word of {@link STATES}; `more` further text. A program is a row.
+ * same in each state; `state` a word of `STATE_WORDS`; `more` further text. A program is a row.
  */
 const FORMS: readonly { readonly pattern: RegExp; readonly said?: Said }[] = [
   // PRTG: Ping (Ping) Down (no response), Ping (Ping) Down ENDED (now: Up)
@@ -150,7 +149,7 @@ function formOf(rest: string): { readonly said: Said; readonly title: string; re
     const groups = pattern.exec(rest)?.groups;
     if (!groups) continue;
     const { name = "", what, state = "", more = "" } = groups;
-    const found = said ?? WORDS.get(state.toLowerCase());
+    const found = said ?? saidBy(state);
     if (!found) continue;
     const key = what === undefined ? name : `${name}: ${what}`;
     return { said: found, title: `${key}${more === "" ? "" : ` ${more.trim()}`}`, key };
@@ -164,7 +163,7 @@ function stateIn(
 ): { readonly text: string; readonly word: string; readonly said: Said } | null {
   const match = pattern.exec(text);
   const word = match?.[1]?.toLowerCase() ?? "";
-  const said = WORDS.get(word);
+  const said = saidBy(word);
   return match && said ? { text: match[0], word, said } : null;
 }
 

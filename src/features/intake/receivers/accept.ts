@@ -179,12 +179,12 @@ function withKeptLabels(alerts: Alerts, plan: AlertPlan): AlertPlan {
 
 const NOT_PLANNED = { key: "", input: undefined, fallback: undefined, eventAt: null } as const;
 
-/** An end of an alert that is not known here is told, whatever its level: the sender says that something changed. */
+/** An end of an alert that is not known here notifies, whatever its level: the sender says that something changed. */
 function lonelyEnd(event: EventDraft, { id, notifies }: ReceiverRow): EventDraft {
   return { ...event, level: "info", ...(notifies === 1 && { receiverId: id }) };
 }
 
-/** Keys of alerts that have ended within an hour: senders repeat an end, and a second one is no news. */
+/** Keys of alerts that have ended within an hour: senders repeat an end, and a second one does not notify. */
 async function endedLately(trx: Trx, plans: readonly AlertPlan[], now: number): Promise<ReadonlySet<string>> {
   const rows = await trx
     .selectFrom("alerts")

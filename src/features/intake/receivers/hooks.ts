@@ -1,5 +1,7 @@
 import { parseJsonWithin } from "../../../core/json-text.ts";
 import { parseWithLongIntegers } from "../../../core/text/long-integer.ts";
+import { withoutMarkup } from "../../../core/text/plain-text.ts";
+import { stateOf } from "../../../core/vocabulary.ts";
 import type { LoadedPreset } from "./presets.ts";
 import { type RequestContent, requireFewMembers } from "./read-request.ts";
 import { readKnown } from "./senders/known.ts";
@@ -41,7 +43,9 @@ export function parsedBy(hook: LoadedPreset["hook"], { body, text }: RequestCont
 function hintsIn(body: unknown): unknown {
   if (typeof body !== "object" || body === null) return null;
   const { word, state, reason, link, subject } = readByEnds(body);
-  return { word: state === null ? null : word, reason, page: link, subject };
+  const said = ["status", "state", "current_state", "alert_state"].map((name) => textIn(objectOf(body), name));
+  const own = stateOf(said.find((each) => each !== null) ?? "");
+  return { word: state === null ? null : word, known: own, reason, page: link, subject };
 }
 
 /** The message that a push of Google Pub/Sub holds. */
@@ -315,10 +319,15 @@ function at(value: unknown, ...names: readonly string[]): unknown {
   return names.reduce((found: unknown, name) => (isObject(found) ? found[name] : undefined), value);
 }
 
-/** Without the marks of Markdown and HTML that cards have: `**Shop**`, `<b>Shop</b>`, `[open](https://…)`. */
+/**
+ * Without the marks of Markdown, HTML and Google Chat that cards have: `**Shop**`, `<b>Shop</b>`,
+ * `[open](https://…)`, `<https://…|open>`, `<at>Ann</at>`.
+ */
 function plain(text: string): string {
-  return text
-    .replace(/<[^<>]{0,200}>/g, "")
+  return withoutMarkup(text, { withLinks: true })
+    .replace(/<\/?at\b[^<>]{0,200}>/gi, "")
+    .replace(/<users\/(\w{1,100})>/g, "@$1")
+    .replace(/<(https?:[^|<>\s]{1,2000})\|([^<>]{1,200})>/g, "$2 <$1>")
     .replace(/\[([^[\]\n]{1,200})\]\((https?:[^()\s]{1,2000})\)/g, "$1 <$2>")
     .replace(/(\*\*|__|~~)(?=\S)([^\n*_~]{1,1000})\1/g, "$2")
     .trim();

@@ -1,6 +1,7 @@
 import { cleanText, startOf } from "../../../core/clean-text.ts";
 import { decimalText } from "../../../core/decimal.ts";
 import { scanJson } from "../../../core/json-text.ts";
+import { withoutMarkup, withoutStateMark } from "../../../core/text/plain-text.ts";
 import { sha256Hex } from "../../../core/tokens.ts";
 import { type Level, levelOfWord } from "../../../core/vocabulary.ts";
 import { chargeText } from "../../rules/index.ts";
@@ -12,7 +13,7 @@ export type ItemStatus = "firing" | "resolved" | "acknowledged" | "event";
 export interface MappedItem {
   readonly output: ReceiverOutput;
   readonly status: ItemStatus;
-  /** Resolved, and no news if nothing fires: the sender reports each success. */
+  /** Resolved, and does not notify if nothing fires: the sender reports each success. */
   readonly isRoutine?: true;
   /** null: `<preset>.<status>` */
   readonly type: string | null;
@@ -65,14 +66,17 @@ export function checkedItem({ output, fields, labels, annotations, payload, cont
   const word = (name: string) => limitedText(fields[name], MAX_NAME);
   // A payload is charged as a text: it is measured when it is stored.
   if (isObject(payload)) jsonOf(payload);
+  const status = knownStatus(word("status") ?? "event") ?? "event";
+  const title = oneLine(limitedText(fields["title"], MAX_TITLE, withoutMarkup));
   const item: Omit<MappedItem, "isUnmapped" | "problems"> = {
     output,
-    status: knownStatus(word("status") ?? "event") ?? "event",
+    status,
     ...(word("status") === ROUTINE && { isRoutine: true as const }),
     type: oneLine(text("type", MAX_NAME)),
     level: levelOf(word("level")),
-    title: oneLine(text("title", MAX_TITLE)),
-    message: text("message", MAX_MESSAGE),
+    // An event has no other state than that of its title.
+    title: title === null || status === "event" ? title : withoutStateMark(title),
+    message: limitedText(fields["message"], MAX_MESSAGE, withLinks),
     key: keyOf(textOf(fields["key"])),
     time: instantOf(fields["time"]),
     startsAt: instantOf(fields["startsAt"]),
@@ -124,12 +128,17 @@ export function textOf(value: unknown): string | null {
   return text === null ? null : cleaned(text);
 }
 
+function withLinks(text: string): string {
+  return withoutMarkup(text, { withLinks: true });
+}
+
 /** Cut before it is cleaned, so that a long text costs no more than its limit. */
-function limitedText(value: unknown, length: number): string | null {
+function limitedText(value: unknown, length: number, plain = (text: string): string => text): string | null {
   const text = rawText(value);
   if (text === null) return null;
   // Cleaning removes characters and spaces.
-  const clean = cleaned(startOf(text, length * 4));
+  const given = cleaned(startOf(text, length * 4));
+  const clean = given === null ? null : plain(given).trim() || null;
   return clean === null || clean.length <= length ? clean : `${startOf(clean, length - 1)}…`;
 }
 

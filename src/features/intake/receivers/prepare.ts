@@ -38,7 +38,7 @@ export interface AlertPlan {
   readonly fallback: EventDraft;
   /** Its event among those of the plan. */
   readonly eventAt: number | null;
-  /** An end that is no news if nothing fires. */
+  /** An end that does not notify if nothing fires. */
   readonly isRoutine?: true;
 }
 
@@ -202,19 +202,48 @@ function planRequest(
   if (found.length === 0 && refusedCount > 0) throw reservedSource();
   const drafts = draftsOf(found, whole);
   if (drafts === null) return unmapped(`the mapping makes more than ${MAX_STORED} characters of this request`, ignored);
+  const cutOff = cutOffEvent(row, input);
   return {
     result: found.length === 0 ? "ignored" : "accepted",
     ...drafts,
-    // What one element does not say is told beside what the others say.
-    events: [...drafts.events, ...(unread.length === 0 ? [] : unmappedEvents(row, input, unread))],
+    // Elements that are not understood are reported beside the others.
+    events: [
+      ...drafts.events,
+      ...(unread.length === 0 ? [] : unmappedEvents(row, input, unread)),
+      ...(cutOff === null ? [] : [cutOff]),
+    ],
     ignored,
-    problem: listed(problem, refusedProblem(refusedCount), misdeclared(input)),
+    problem: listed(problem, refusedProblem(refusedCount), misdeclared(input), cutOffTitle(input)),
   };
 }
 
 function refusedProblem(count: number): string | null {
   if (count === 0) return null;
   return `${count} of its elements not stored: their source must not start with ${OWN_SOURCE}`;
+}
+
+/** How many alerts the sender has left out, as Alertmanager and Grafana say it beside those that they send. */
+function cutOffTitle({ body }: Pick<MappingInput, "body">): string | null {
+  const { alerts, truncatedAlerts: count } = Object(body) as { readonly [name: string]: unknown };
+  if (!Array.isArray(alerts) || typeof count !== "number" || !(count > 0)) return null;
+  return `${count} more ${count === 1 ? "alert was" : "alerts were"} cut off by the sender`;
+}
+
+/** Notifies of alerts that the sender has left out. @returns null if there are none */
+function cutOffEvent(row: Deciding["row"], input: MappingInput): EventDraft | null {
+  const title = cutOffTitle(input);
+  if (title === null) return null;
+  const { groupKey, externalURL } = Object(input.body) as { readonly [name: string]: unknown };
+  const group = typeof groupKey === "string" ? startOf(groupKey, MAX_GROUP) : "";
+  const payload = {
+    receiver: { id: row.id, name: row.name },
+    title,
+    message: `Its limit of alerts in one request (max_alerts) is too low.${group === "" ? "" : ` Group: ${group}`}`,
+    ...(typeof externalURL === "string" && { link: externalURL }),
+    digest: digestOf(group),
+  };
+  const { projectId } = row;
+  return notifying(row, "warn", { projectId, type: CUT_OFF_TYPE, level: "warn", source: sourceOf(row), payload });
 }
 
 /** Problems as the log shows them; null for none. */
@@ -299,9 +328,9 @@ function unmappedEvents(row: Deciding["row"], input: MappingInput, items: readon
   const whole = input.body ?? input.text;
   const contents = new Map<string, unknown>();
   for (const { content } of items) {
-    const told = typeof content === "object" && content !== null ? content : whole;
-    const digest = digestOf(told);
-    if (!contents.has(digest)) contents.set(digest, told);
+    const part = typeof content === "object" && content !== null ? content : whole;
+    const digest = digestOf(part);
+    if (!contents.has(digest)) contents.set(digest, part);
   }
   if (contents.size === 0) contents.set(digestOf(whole), whole);
   return [...contents].map(([digest, content]) =>
@@ -397,6 +426,9 @@ function firingOf(item: AlertItem, row: Deciding["row"], now: number) {
 
 /** The type of what is stored of a request in which the mapping finds nothing. */
 const UNMAPPED_TYPE = "receiver.unmapped";
+/** The type of what is stored beside alerts of which the sender has left out some. */
+const CUT_OFF_TYPE = "receiver.truncated";
+const MAX_GROUP = 500;
 
 const MAX_NAMED = 10;
 const MAX_NAME = 40;

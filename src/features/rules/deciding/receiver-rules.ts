@@ -8,8 +8,8 @@ import { textsOf } from "../texts.ts";
 import { type DefaultSuppression, type JudgedRule, throttleSettings } from "../throttle/throttle.ts";
 import type { ActiveRule } from "./rule-book.ts";
 
-/** Events that a receiver could not read. */
-const UNMAPPED_TYPE = "receiver.unmapped";
+/** Events of what a receiver could not read, and of alerts that its sender has left out. */
+const HOURLY_TYPES: ReadonlySet<string> = new Set(["receiver.unmapped", "receiver.truncated"]);
 
 /** All receivers of a project notify this many times as often as one may. */
 const PROJECT_FACTOR = 5;
@@ -24,7 +24,7 @@ interface Rules {
   readonly row: ActiveRule["row"];
   readonly event: ActiveRule;
   /** Equal ones at most once an hour: each request of a sender with a wrong mapping makes such an event. */
-  readonly unmapped: ActiveRule;
+  readonly hourly: ActiveRule;
 }
 
 /**
@@ -57,7 +57,7 @@ export class ReceiverRules {
   ruleOf(receiverId: string, { type, level }: Pick<RuleEvent, "type" | "level">): ActiveRule | null {
     const rules = this.#rules.get(receiverId);
     if (!rules) return null;
-    if (type === UNMAPPED_TYPE) return rules.unmapped;
+    if (HOURLY_TYPES.has(type)) return rules.hourly;
     const defaults = this.#defaults();
     if (level !== "fatal" || !defaults) return rules.event;
     const suppression = { ...defaults, count: defaults.count * CRITICAL_FACTOR, key: CRITICAL_KEY };
@@ -109,5 +109,5 @@ function rulesOf({ id, projectId, name }: Notifying): Rules {
   const key = "unmapped {{ event.payload.digest }}";
   const hourly = { ...row, dedupe: JSON.stringify({ key, windowMs: HOUR_MS }) };
   const throttling = { ...throttleSettings(hourly), countsTogether: true } as const;
-  return { row, event, unmapped: { ...event, throttling } };
+  return { row, event, hourly: { ...event, throttling } };
 }

@@ -319,3 +319,18 @@ test("receiver_matchers compare the labels of receivers, of which policies have 
     assert.equal(await count(path, "="), 400, path);
   }
 });
+
+test("an alert that has ended does not change: the first of two ends counts", async (t) => {
+  const { prism } = await start(t);
+  const send = (annotations: Readonly<Record<string, string>>, times: object = {}) =>
+    answered(200, prism.post(ALERTS, [{ labels: { alertname: "A" }, annotations, ...times }]));
+  const ended = async () =>
+    (await prism.get<{ data: { annotations: object }[] }>("/api/v1/alerts?state=resolved")).body.data;
+  const ago = (seconds: number) => ({ endsAt: new Date(Date.now() - seconds * 1000).toISOString() });
+  await send({ n: "1" });
+  await send({ n: "2" }, ago(2));
+  const [first] = await ended();
+  await send({ n: "3" }, ago(1));
+  assert.deepEqual(await ended(), [first]);
+  assert.deepEqual((await prism.get<unknown[]>(ALERTS)).body, []);
+});

@@ -189,10 +189,21 @@ test("applications have an order of their own, and a token that is replaced ends
   assert.equal((await listed()).at(-1)?.sortKey, "c002");
   const wrong = await it.request("PUT", `/application/${one.id}`, key(client.token), { name: "x", sortKey: "a b" });
   assert.equal(wrong.status, 400);
+  for (const [method, to] of [
+    ["PUT", `/application/${one.id}`],
+    ["POST", "/application"],
+  ] as const) {
+    const taken = await it.request<GotifyFault>(method, to, key(client.token), { name: "x", sortKey: "c000V" });
+    assert.deepEqual([taken.status, taken.body.errorDescription], [400, "sort key is not unique"], method);
+  }
+  await it.ok("PUT", `/application/${three.id}`, key(client.token), { name: "three", sortKey: "c000V" });
 
   const path = `/application/${two.id}/security`;
-  assert.equal((await it.ok<Sorted>("PUT", path, key(client.token), {})).token, two.token);
-  const secured = await it.ok<Sorted>("PUT", path, key(client.token), { regenerateToken: true });
+  type Secured = { regenerateToken?: { token: string } };
+  assert.deepEqual(await it.ok<Secured>("PUT", path, key(client.token), {}), {});
+  const answer = await it.ok<Secured>("PUT", path, key(client.token), { regenerateToken: true });
+  assert.deepEqual(Object.keys(answer), ["regenerateToken"]);
+  const secured = { token: answer.regenerateToken?.token ?? "" };
   assert.match(secured.token, /^A.{14}$/);
   assert.notEqual(secured.token, two.token);
   const send = (token: string) => it.request("POST", "/message", key(token), { message: "m" });

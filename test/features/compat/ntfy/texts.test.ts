@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { parseActions } from "../../../../src/features/compat/ntfy/actions.ts";
 import { TEMPLATE_FUNCTIONS } from "../../../../src/features/compat/ntfy/templates/sprig.ts";
 import { parseTemplate } from "../../../../src/features/compat/ntfy/templates/template.ts";
+import { temporaryDir } from "../../../helpers/store.ts";
 import { startNtfy } from "./support/api.ts";
 
 const actions = (text: string) => parseActions(text).map(({ id: _id, ...rest }) => rest);
@@ -340,4 +341,43 @@ test("webhooks of Grafana, Alertmanager and GitHub by the templates that are bui
     { body: '{"t":"T","a":1,"b":2}' },
   );
   assert.deepEqual([inline.body.title, inline.body.message], ["T", "1\n2"]);
+});
+
+test("templates of one's own are files, before those that are built in, and bounded", async (t) => {
+  const dir = temporaryDir(t);
+  const file = (name: string, text: string) => writeFileSync(join(dir, name), text);
+  file(
+    "disk.yml",
+    "title: '{{ .host }} is full'\nmessage: |\n  {{ .used }} %\n  of {{ .size }}\npriority: '{{ .p }}'\n",
+  );
+  file("github.yml", "message: Mine {{ .action }}\n");
+  file("large.yml", `message: "${"x".repeat(65_536)}"\n`);
+  file("empty.yml", "topic: none\n");
+  file("broken.yml", "title: [\n");
+  file("loop.yml", "message: '{{ range until 10000 }}{{ range until 10000 }}x{{ end }}{{ end }}'\n");
+  file("calls.yml", 'message: \'{{ define "a" }}x{{ end }}{{ template "a" }}\'\n');
+  file("secret.yaml", "message: other ending\n");
+  const ntfy = await startNtfy(t, { settings: { "ntfy.templateDir": dir } });
+  const body = JSON.stringify({ host: "db-1", used: 97, size: "1 TB", p: 5, action: "opened" });
+  const send = (template: string, query = "") =>
+    ntfy.send("POST", `/t?template=${encodeURIComponent(template)}${query}`, { body });
+  const disk = (await send("disk")).body;
+  assert.deepEqual([disk.title, disk.message, disk.priority], ["db-1 is full", "97 %\nof 1 TB", 5]);
+  assert.equal((await send("disk", "&priority=2")).body.priority, 2);
+  assert.equal((await send("disk", "&delay=1h")).body.title, "db-1 is full");
+  assert.equal((await send("github")).body.message, "Mine opened");
+  file("github.yml", "message: Changed {{ .action }} at once\n");
+  assert.equal((await send("github")).body.message, "Changed opened at once");
+  assert.equal((await send("grafana")).status, 200);
+  for (const [name, code] of [
+    ["none", 40047],
+    ["secret", 40047],
+    ["../disk", 40047],
+    ["large", 40048],
+    ["empty", 40048],
+    ["broken", 40048],
+    ["loop", 40045],
+    ["calls", 40044],
+  ] as const)
+    assert.equal(((await send(name)).body as { code?: number }).code, code, name);
 });

@@ -75,7 +75,7 @@ test("Alertmanager with pagerduty_url sends to an integration: fires and resolve
   const url = await startAlertmanager(t, it.prism.dir, receiver);
   if (url === undefined) return;
   const { labels, annotations } = await firesAndResolves(it, url);
-  assert.match(labels["alertname"] ?? "", /^\[FIRING:1\] DiskFull/);
+  assert.match(labels["alertname"] ?? "", /^DiskFull/);
   assert.deepEqual([labels["team"], labels["class"]], ["db", "disk"]);
   assert.match(annotations["details"] ?? "", /"num_firing":"1"/);
 });

@@ -65,7 +65,7 @@ test("every form of a body is read", async (t) => {
     [inForm, {}, "", "JSON in a part"],
     ["Backup failed\nno space", { "Content-Type": "text/plain" }, "", "Backup failed"],
     [new Uint8Array([0x4a, 0xf6, 0x72, 0x67]), { "Content-Type": "text/plain; charset=iso-8859-1" }, "", "Jörg"],
-    ["<a><b>1</b></a>", { "Content-Type": "application/xml" }, "", "<a><b>1</b></a>"],
+    ["<alert><name>1</name></alert>", { "Content-Type": "application/xml" }, "", "<alert><name>1</name></alert>"],
     [new Uint8Array(gzipSync('{"title":"gzip"}')), { ...JSON_TYPE, "Content-Encoding": "gzip" }, "", "gzip"],
     ['\ufeff{"title":"A byte order mark"}', JSON_TYPE, "", "A byte order mark"],
     [null, {}, "?title=A+query&key=k", "A query"],

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { LongInteger, parseWithLongIntegers } from "../../../../src/core/text/long-integer.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
 import { ReceiverTest } from "./support.ts";
@@ -81,4 +82,11 @@ test("rules compare such integers by value, also of events", async (t) => {
     ["equal", "greater", "in", "less", "not", "text"].map((name) => `${name} ${A}`),
   );
   assert.ok((await it.prism.get("/api/v1/events?limit=10")).text.includes(`"id":${A}`));
+});
+
+test("an integer of more than 100 digits is no identity, and a number as before", () => {
+  const [known, number] = parseWithLongIntegers(`[${"7".repeat(100)},-${"7".repeat(101)}]`) as unknown[];
+  assert.ok(known instanceof LongInteger);
+  assert.equal(String(known), "7".repeat(100));
+  assert.equal(number, -Number("7".repeat(101)));
 });

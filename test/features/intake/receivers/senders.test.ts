@@ -103,7 +103,20 @@ for (const file of FILES)
       if (!hasAck && isTold === isSilent) wrong.push({ name, found: isTold ? "told" : "silent", expected: [] });
     }
     assert.deepEqual(wrong, []);
+    for (const text of toldIn(it)) {
+      assert.doesNotMatch(text, /<br|<\/?(?:p|b|i|div|ul|li)>|&(?:nbsp|amp|lt|gt);/i);
+      assert.doesNotMatch(text, /^Resolved: [\s\S]*\[FIRING/);
+    }
   });
+
+/** What people read: notifications, and the alerts of incidents. */
+function toldIn({ prism }: ReceiverTest): string[] {
+  return rowsOf<{ text: string }>(
+    prism,
+    `select title || char(10) || message as text from notifications
+       union all select annotations as text from alerts`,
+  ).map(({ text }) => text);
+}
 
 /** The texts that people read. */
 function said(given: Readonly<Record<string, unknown>>): string {

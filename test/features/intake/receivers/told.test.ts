@@ -82,7 +82,7 @@ const PLAIN: Readonly<
   },
   cloudevents: {
     body: { specversion: "1.0", id: "1", source: "/x", type: "backup.failed", data: { message: "No space" } },
-    said: "backup.failed",
+    said: "Backup failed",
   },
   standardwebhooks: { body: { type: "backup.failed", data: { title: "Backup failed" } }, said: "Backup failed" },
   apprise: {

@@ -89,3 +89,11 @@ test("a list of objects is told element by element, but not what a body has besi
   assert.equal(partsOf([]), null);
   assert.equal(partsOf({ name: "x" }), null);
 });
+
+test("of a long name the end is read, however deep it is", () => {
+  const long = (end: string) => "x".repeat(200_000) + end;
+  let body: unknown = { status: "down", [long("hostname")]: "db-1", [long("reason")]: "Disk full" };
+  for (let depth = 0; depth < 5; depth++) body = { [long("check")]: body };
+  const { where, word, state, reason } = readByEnds(body);
+  assert.deepEqual([where, word, state, reason], ["db-1", "down", "firing", "Disk full"]);
+});

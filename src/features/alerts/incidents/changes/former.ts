@@ -6,7 +6,7 @@ import type { AlertView } from "../../types.ts";
 
 /*
  * Labels that webhooks have named an alert by before it got others under the same key, or before it moved to another
- * incident. To a receiver of Alertmanager's format these are other alerts: it is told their end.
+ * incident. To a receiver of Alertmanager's format these are other alerts: it gets their end.
  */
 
 /** So many are kept for an alert: one that flaps has the same labels again. */
@@ -20,7 +20,7 @@ export interface Former {
   readonly severity: string | null;
   readonly startsAt: EpochMs;
   readonly at: EpochMs;
-  /** The look that told their end; null: none yet. */
+  /** The look that reported their end; null: none yet. */
   readonly toldAt: EpochMs | null;
 }
 
@@ -41,12 +41,12 @@ const TELL = `update incident_alerts set former = (
     select json_group_array(json_set(value, '$.toldAt', coalesce(value ->> '$.toldAt', ?))) from json_each(former))
   where incidentId = ? and former is not null and alertId in (select value from json_each(?))`;
 
-/** The ends of the former labels of these alerts are told now. */
+/** The ends of the former labels of these alerts are reported now. */
 export function markFormer(trx: Trx, incidentId: string, alertIds: readonly string[], now: EpochMs): void {
   if (alertIds.length > 0) later(trx, TELL, [now, incidentId, JSON.stringify(alertIds)]);
 }
 
-/** Has to be told still. */
+/** Not reported yet. */
 export const HAS_FORMER = `former is not null and exists (select 1 from json_each(former) f where f.value ->> 'toldAt' is null)`;
 
 /** The alert as it was: over since it got other labels. */

@@ -14,7 +14,7 @@ const LAST_WITHHELD = `select kind, data from incident_log where incidentId = ? 
 
 /**
  * The data of the row about what an action waits for; undefined: it does not wait. Each kind of action has rows of its
- * own, which alternate. Alerts of a look wait until they are told, whatever is sent of others meanwhile.
+ * own, which alternate. Alerts of a look wait until they are reported, whatever is sent of others meanwhile.
  */
 export async function lastWithheld(db: ReadDb | Trx, incidentId: string, holds: Hold): Promise<string | undefined> {
   const [row] = await rowsOf<{ kind: string; data: string }>(db, LAST_WITHHELD, [incidentId, holds, holds]);

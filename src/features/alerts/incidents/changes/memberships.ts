@@ -10,13 +10,13 @@ import { type AlertSeverity, isHigher, isMoreUrgent, namedSeverity } from "./sev
 
 /* What follows for an incident when an alert that is in it changes: its severity, its labels or its route. */
 
-/** A firing alert in an unresolved incident, with what was told of it. */
+/** A firing alert in an unresolved incident, with what was reported of it. */
 export interface Membership {
   readonly row: IncidentRow;
   readonly alertId: string;
   readonly firingNotifiedAt: EpochMs | null;
   readonly resolvedNotifiedAt: EpochMs | null;
-  /** The highest severity that was told of it, and when. */
+  /** The highest reported severity, and when that was. */
   readonly severity: AlertSeverity | null;
   readonly severityAt: EpochMs | null;
   readonly leftAt: EpochMs | null;
@@ -43,7 +43,7 @@ export async function membershipsOf(
   return found;
 }
 
-/** Webhooks are told an end so long before the other incident is looked at. */
+/** Webhooks get an end so long before the other incident is looked at. */
 const BEFORE_MS = 1000;
 
 interface Change {
@@ -64,14 +64,14 @@ const STORE = `update incident_alerts set firingNotifiedAt = c.value ->> 1, reso
 
 /** The changes of the alerts of one incident. */
 export class Changes {
-  /** Alerts that are back before their departure was told. */
+  /** Alerts that are back before their departure was reported. */
   returned = 0;
   readonly #columns: Columns[] = [];
   #left = 0;
   /** How many alerts went from one severity to another. */
   readonly #severities = new Map<string, { from: AlertSeverity | null; to: AlertSeverity | null; alerts: number }>();
 
-  /** @returns the incident, which is looked at if people or webhooks have to be told */
+  /** @returns the incident, which is looked at if people or webhooks have to be notified */
   stays(
     incident: Incident,
     { membership, alert, before }: Change & { readonly alert: AlertView },
@@ -82,7 +82,7 @@ export class Changes {
     if (leftAt !== null) this.returned += 1;
     const [from, to] = [namedSeverity(before), namedSeverity(alert)];
     if (leftAt === null && from !== to) this.#rated(from, to);
-    // Its departure was told: it is a new alert to those who read that.
+    // Its departure was reported: it is a new alert to those who read that.
     const isAnew = leftAt !== null && resolvedNotifiedAt !== null;
     const severity = isAnew ? null : toldAfter(membership, { from, to }, settings, now);
     const isRelabelled = leftAt === null && firingNotifiedAt !== null && before.fingerprint !== alert.fingerprint;
@@ -102,7 +102,7 @@ export class Changes {
 
   /**
    * @param firstLookAt the first look at the incident that the alert has moved to; Infinity: none is due
-   * @returns the incident: webhooks are told the end before the other incident tells them the new labels
+   * @returns the incident: webhooks get the end before the other incident sends them the new labels
    */
   leaves(
     incident: Incident,
@@ -145,7 +145,7 @@ export class Changes {
 }
 
 /**
- * The highest severity that counts as told: the same height is told again if that was told a repetition ago, and the
+ * The highest severity that counts as reported: the same is reported again if that was a repetition ago, and the
  * alert was less severe meanwhile.
  */
 function toldAfter(

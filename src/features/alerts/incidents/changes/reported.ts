@@ -8,7 +8,7 @@ import type { IncidentRow } from "../incident.ts";
 import type { ReportedMember } from "../store.ts";
 import { type Former, formersOf, formerView } from "./former.ts";
 
-/* The alerts that a webhook names: also those whose labels, or whose incident, are others now. */
+/* The alerts that a webhook names: also those with other labels, or of another incident, than before. */
 
 interface Reporting {
   readonly step: Extract<PolicyStep, { type: "webhook" }>;
@@ -19,7 +19,7 @@ interface Reporting {
 
 /**
  * One that has moved to another incident has ended with the labels that it had then. Receivers of Alertmanager's format
- * are told the end of all labels that they were sent before.
+ * get the end of all labels that they were sent before.
  */
 export async function reportedAlerts(
   parts: IncidentParts,

@@ -1,7 +1,7 @@
 import type { EpochMs } from "../../../../core/clock.ts";
 import type { AlertSeverity } from "./severity.ts";
 
-/* What people are told of alerts that have changed. */
+/* Notices about alerts that have changed. */
 
 export interface ToldSeverity {
   readonly alertId: string;
@@ -9,7 +9,7 @@ export interface ToldSeverity {
 }
 
 export interface Raised {
-  /** The highest severity that was told of the incident's firing alerts. */
+  /** The highest reported severity of the incident's firing alerts. */
   readonly from: AlertSeverity | null;
   /** That of each alert that got worse. */
   readonly alerts: ReadonlyMap<string, AlertSeverity>;

@@ -19,7 +19,7 @@ export interface ImportedWebhook {
   readonly url: string;
   /** Absent: all. */
   readonly maxAlerts?: number;
-  /** False: it is not told of ends, other ways of the receiver are. */
+  /** False: it gets no ends, other ways of the receiver do. */
   readonly sendResolved?: false;
   /** The channel with its credentials. */
   readonly channel?: ReceiverChannel;

@@ -1,10 +1,13 @@
-import { STATE_WORDS, type State } from "../../../../core/vocabulary.ts";
+import { type State, wordsOf } from "../../../../core/vocabulary.ts";
 import type { ReceiverPreset } from "../preset.ts";
 import { alertmanager } from "./alertmanager.ts";
 import { grafana } from "./grafana.ts";
 
 /** Names of senders for a state, as a list of the rule language. */
-const quoted = (state: State): string => STATE_WORDS[state].map((word) => `'${word}'`).join(", ");
+const quoted = (state: State): string =>
+  wordsOf(state)
+    .map((word) => `'${word}'`)
+    .join(", ");
 
 /** Grafana's and Alertmanager's `alerts`, for receivers that were made without their preset. */
 const { level, title, message, status, startsAt, endsAt, link, labels, annotations, cases } = grafana.mapping;
@@ -50,7 +53,7 @@ export const generic = {
         "body == null ? firstLine(text) : firstLine(said))",
       known:
         `= state in [${quoted("firing")}] ? 'firing' : state in [${quoted("resolved")}] ? 'resolved' : ` +
-        `state in [${quoted("acknowledged")}] ? 'acknowledged' : null`,
+        `state in [${quoted("acknowledged")}] ? 'acknowledged' : parsed.known`,
       id: `= first(${KEYS}, body.id == null or known == null ? null : parsed.subject)`,
       // A low, normal or default priority is no statement: every message has one.
       urgent:

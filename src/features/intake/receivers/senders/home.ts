@@ -88,7 +88,7 @@ export const HOME_ROWS: readonly SenderRow[] = [
     name: "minio",
     when: ["EventName", "Key", "Records.0.s3"],
     kind: "{EventName}",
-    title: ["{Key}", "{EventName}"],
+    title: ["{Key}", "{EventName:rest:words}"],
     text: ["by {Records.0.userIdentity.principalId}", "{Records.0.source.host}"],
     labels: { bucket: "{Records.0.s3.bucket.name}" },
   },

@@ -104,9 +104,9 @@ export const HOST_ROWS: readonly SenderRow[] = [
     name: "crowdsec",
     when: ["scenario", "source.scope|source.ip|source.value"],
     kind: "alert",
-    title: ["{scenario}", "{source.value|source.ip}"],
-    text: ["{message}", "{machine_id}"],
-    labels: { scenario: "{scenario}", source: "{source.value|source.ip}" },
+    title: ["{scenario} by {source.value|source.ip}"],
+    text: ["{message}"],
+    labels: { scenario: "{scenario}", source: "{source.value|source.ip}", host: "{machine_id}" },
   },
   {
     name: "wazuh",

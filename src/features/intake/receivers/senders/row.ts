@@ -38,7 +38,7 @@ export interface SenderRow {
 }
 
 /**
- * What is read of a request whose sender is known by its members: the values of `parsed` in the
+ * What is read of a request of a sender that is known by its members: the values of `parsed` in the
  * mapping of `generic`. A missing member leaves the mapping to look for its usual names.
  */
 export interface KnownRequest {
@@ -153,6 +153,8 @@ const FILTERS: Readonly<Record<string, (text: string) => string>> = {
   lower: (text) => text.toLowerCase(),
   capital: (text) => capital(words(text)),
   line: (text) => text.split(/[\r\n]/, 1)[0] ?? "",
+  /** What follows the first colon. */
+  rest: (text) => text.slice(text.indexOf(":") + 1),
   pair: (text) => text.padStart(2, "0"),
   branch: (text) => text.replace(/^refs\/(?:heads|tags)\//, ""),
   event: (text) => text.replace(/^jira:/, ""),

@@ -1,11 +1,12 @@
 import { isIP } from "node:net";
 import { cleanText, startOf } from "../../../../core/clean-text.ts";
 import { LongInteger } from "../../../../core/text/long-integer.ts";
+import { withoutMarkup } from "../../../../core/text/plain-text.ts";
 import { sha256Hex } from "../../../../core/tokens.ts";
 import { levelOfWord, type State, stateOf } from "../../../../core/vocabulary.ts";
 import { plainName } from "./row.ts";
 
-/** What a request says whose sender is not known, by the ends of its names. */
+/** What is read of a request of an unknown sender, by the ends of its names. */
 export interface BodyReading {
   /** What it is about, with its place. */
   readonly what: string | null;
@@ -222,7 +223,7 @@ function reasonsIn(
 }
 
 function lineOf(text: string): string {
-  const [line = ""] = cleanText(startOf(text, 4 * MAX_LINE))
+  const [line = ""] = withoutMarkup(cleanText(startOf(text, 4 * MAX_LINE)))
     .trim()
     .split(/[\r\n]/, 1);
   return startOf(line.trim(), MAX_LINE);
@@ -238,7 +239,7 @@ function isEnvelope(object: Readonly<Record<string, unknown>>, list: string): bo
 }
 
 /**
- * The parts of a body that are told one by one: the objects of a list, at the top or as the only
+ * The parts of a body that are reported one by one: the objects of a list, at the top or as the only
  * list of objects of a body that says nothing itself; null for a body that is one.
  */
 export function partsOf(body: unknown): readonly unknown[] | null {

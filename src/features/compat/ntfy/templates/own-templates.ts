@@ -1,0 +1,69 @@
+import { open, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { recentlyUsed } from "../../../../core/ttl-cache.ts";
+import { NtfyError } from "../errors.ts";
+import type { NamedTemplate } from "./built-in.ts";
+
+/** As in ntfy; so no name leaves the directory. */
+const NAME = /^[-_A-Za-z0-9]{1,64}$/;
+const MAX_FILE_BYTES = 65_536;
+const MAX_KEPT = 100;
+
+interface Kept {
+  /** Of the file when it was read. */
+  readonly version: string;
+  readonly template: NamedTemplate;
+}
+
+/** Templates of the operator: `<name>.yml` in `ntfy.templateDir`, as in ntfy's `template-dir`. */
+export class OwnTemplates {
+  readonly #dir: string;
+  readonly #kept = recentlyUsed<string, Kept>(MAX_KEPT);
+
+  constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  /** @returns null without such a file. @throws NtfyError 40048 for one that is too large or no template */
+  async find(name: string): Promise<NamedTemplate | null> {
+    if (!NAME.test(name)) return null;
+    const path = join(this.#dir, `${name}.yml`);
+    const found = await stat(path).catch(() => null);
+    if (!found?.isFile()) return null;
+    const version = `${found.mtimeMs} ${found.size}`;
+    const kept = this.#kept.get(name);
+    if (kept?.version === version) return kept.template;
+    const template = await parsed(name, await startOfFile(path));
+    this.#kept.set(name, { version, template });
+    return template;
+  }
+}
+
+/** At most a byte more than a template may have. */
+async function startOfFile(path: string): Promise<Buffer> {
+  const file = await open(path);
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_FILE_BYTES + 1), 0, MAX_FILE_BYTES + 1, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}
+
+/** @throws NtfyError 40048 */
+async function parsed(name: string, bytes: Buffer): Promise<NamedTemplate> {
+  if (bytes.length > MAX_FILE_BYTES) throw new NtfyError(40048, `${name}.yml has more than ${MAX_FILE_BYTES} bytes`);
+  const { parse } = await import("yaml");
+  let given: unknown;
+  try {
+    given = parse(bytes.toString("utf8"), { maxAliasCount: 10, logLevel: "error" });
+  } catch {
+    throw new NtfyError(40048, `${name}.yml is not YAML`);
+  }
+  const { title, message, priority } = Object(given) as { readonly [member: string]: unknown };
+  const text = (value: unknown): string =>
+    typeof value === "string" || typeof value === "number" ? String(value) : "";
+  if (text(title) === "" && text(message) === "")
+    throw new NtfyError(40048, `${name}.yml has neither title nor message`);
+  return { title: text(title), message: text(message), priority: text(priority) };
+}
