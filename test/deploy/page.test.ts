@@ -1,4 +1,4 @@
-// needs: openssl
+// needs: openssl, promtool
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readFileSync } from "node:fs";
