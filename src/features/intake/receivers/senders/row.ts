@@ -53,9 +53,38 @@ export interface KnownRequest {
 }
 
 /** Reads a request by the first row that fits; null if none does. */
-export function readByRows(rows: readonly SenderRow[], body: unknown): KnownRequest | null {
-  const row = rows.find(({ when }) => fits(body, when));
+export function readByRows(rows: readonly SenderRow[], body: object): KnownRequest | null {
+  const row = rowsFor(rows, body).find(({ when }) => fits(body, when));
   return row === undefined ? null : readBy(row, body);
+}
+
+/** By the first member that each row needs: a request has few of them, and there are many rows. */
+function rowsFor(rows: readonly SenderRow[], body: object): readonly SenderRow[] {
+  let index = indexes.get(rows);
+  if (index === undefined) {
+    index = indexOf(rows);
+    indexes.set(rows, index);
+  }
+  const found = new Set(index.get(ANY_NAME));
+  for (const name of namesOf(body).keys()) for (const at of index.get(name) ?? []) found.add(at);
+  return [...found].sort((one, other) => one - other).flatMap((at) => rows[at] ?? []);
+}
+
+/** Stands for conditions that name no member. */
+const ANY_NAME = "*";
+const indexes = new WeakMap<readonly SenderRow[], ReadonlyMap<string, readonly number[]>>();
+
+/** Places of rows by the plain names of which a body must have one. */
+function indexOf(rows: readonly SenderRow[]): ReadonlyMap<string, readonly number[]> {
+  const index = new Map<string, number[]>();
+  for (const [at, { when }] of rows.entries()) {
+    const [first] = conditionsOf(when);
+    const names = first?.isAbsent === false ? first.paths.map((path) => stepsOf(path)[0]) : [undefined];
+    const isAny = names.some((step) => step === undefined || step.isMany);
+    for (const name of new Set(isAny ? [ANY_NAME] : names.map((step) => step?.plain ?? ANY_NAME)))
+      index.set(name, [...(index.get(name) ?? []), at]);
+  }
+  return index;
 }
 
 /** Whether a body has all of this. */
@@ -280,6 +309,11 @@ export function plainName(name: string): string {
 function member(object: Readonly<Record<string, unknown>>, { name, plain }: Step): unknown {
   if (Object.hasOwn(object, name)) return object[name];
   if (Array.isArray(object)) return undefined;
+  const own = namesOf(object).get(plain);
+  return own === undefined ? undefined : object[own];
+}
+
+function namesOf(object: object): ReadonlyMap<string, string> {
   let names = plainNames.get(object);
   if (names === undefined) {
     names = new Map(
@@ -289,6 +323,5 @@ function member(object: Readonly<Record<string, unknown>>, { name, plain }: Step
     );
     plainNames.set(object, names);
   }
-  const own = names.get(plain);
-  return own === undefined ? undefined : object[own];
+  return names;
 }
