@@ -57,7 +57,7 @@ test("user, token and key work on a new database without a server", async (t) =>
 
   const refusedUsers = [
     { args: ["--username", "ann"], status: 7, says: /USERNAME_TAKEN/ },
-    { args: ["--username", "x"], status: 7, says: /username: must be 3 to 64/ },
+    { args: ["--username", "x"], status: 7, says: /username: must be 2 to 64/ },
     { args: ["--username", "bob", "--role", "Admn"], status: 6, says: /there is no role Admn; did you mean Admin\?/ },
     { args: ["--role", "Admin"], status: 2, says: /give --username, --email or --external-id/ },
     { args: ["--username", "bob", "--status", "gone"], status: 2, says: /Allowed choices are pending, active/ },

@@ -267,10 +267,40 @@ test("an Idempotency-Key is 1 to 255 visible ASCII characters", async (t) => {
   }
 });
 
-test("a route without Idempotency-Key does not heed it, and no secret is ever kept for a replay", async (t) => {
+test("an answer with a secret is replayed and never stored in the clear", async (t) => {
   const prism = await startPrism(t);
   const make = () => prism.post<{ id: string; apiKey: string }>("/api/v1/projects", { name: "p" }, keyed("k"));
   const [one, two] = [await make(), await make()];
-  assert.notEqual(one.body.id, two.body.id);
-  assert.equal(countOf(prism, "idempotency_keys"), 0);
+  assert.deepEqual([two.status, two.text], [one.status, one.text]);
+  assert.equal(two.headers.get("idempotency-replayed"), "true");
+  const [row] = rowsOf(prism, "idempotency_keys");
+  assert.match(one.body.apiKey, /^prk_/);
+  assert.doesNotMatch(JSON.stringify(row), new RegExp(one.body.apiKey));
+});
+
+test("a route that keeps its answer after the effect says so when a crash took the answer, and undoes nothing", async (t) => {
+  const prism = await startPrism(t);
+  const make = (name: string) => prism.post<Answer>("/api/v1/projects", { name }, keyed(name));
+  const before = countOf(prism, "projects");
+  assert.equal((await make("lost")).status, 201);
+  // As the commit of the effect has left it.
+  await prism.parts.core.db.write((trx) =>
+    trx.updateTable("idempotency_keys").set({ status: null, response: null }).execute(),
+  );
+  const again = await make("lost");
+  assert.deepEqual([again.status, again.body.error?.code], [409, "INVALID_STATE"]);
+  assert.equal(countOf(prism, "projects"), before + 1);
+  const refused = await prism.post<Answer>("/api/v1/projects", { name: "x", slug: "?" }, keyed("refused"));
+  assert.equal(refused.status, 400);
+  assert.equal((await make("refused")).status, 201, "a refused request leaves its key free");
+});
+
+test("a route that ends the leader keeps no answer", async (t) => {
+  const prism = await startPrism(t);
+  const document = await documentOf(prism);
+  for (const path of ["/api/v1/cluster/step-down", "/api/v1/cluster/drill"]) {
+    const operation = document.paths[path]?.["post"];
+    assert.ok(operation, path);
+    assert.doesNotMatch(JSON.stringify(operation), /Idempotency-Key/);
+  }
 });
