@@ -378,7 +378,7 @@ async function rowsOf(call: Call, verb: Verb, limit: number | undefined): Promis
 }
 
 function listLines(rows: readonly object[], call: Call, verb: Verb, name: string): readonly string[] {
-  const { columns = {}, none = `no ${name}` } = verb;
+  const { columns = {}, none = `no ${verb.as ?? name}` } = verb;
   if (rows.length === 0 && none !== null) return [typeof none === "string" ? none : none(call.given)];
   return verb.rows?.(rows, call) ?? tableOf(columns, rows);
 }

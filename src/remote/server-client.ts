@@ -15,7 +15,7 @@ export const SLICED_LIMIT_MS = 600_000;
 
 /** A node takes over within seconds; one that is started again takes a few more. */
 const PATIENCE_MS = 15_000;
-const FIRST_WAIT_MS = 250;
+const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 2000;
 /** The server is not there yet, or went away in the middle; a time-out and a wrong name are no such codes. */
 const COMES_BACK: ReadonlySet<string> = new Set(["ECONNREFUSED", "ECONNRESET", "EPIPE", "ENOENT", "UND_ERR_SOCKET"]);

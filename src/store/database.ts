@@ -154,6 +154,11 @@ export function withEachWrite<T>(store: (trx: Trx) => void, fn: () => T): T {
   return alongside.run(store, fn);
 }
 
+/** What {@link withEachWrite} stores with the caller's writes, for a queue that makes one transaction of several callers. */
+export function storesAlso(): ((trx: Trx) => void) | undefined {
+  return alongside.get();
+}
+
 /** Draws the seq of an event that the transaction inserts. */
 export function nextEventSeq(trx: Trx): number {
   return scopeOf(trx).sequences.events.next();

@@ -260,7 +260,7 @@ test("prism import alertmanager refuses an invalid file, an unknown project and 
   const { run } = await start(t);
   const bad = await run("bad.yml");
   assert.equal(bad.status, 7);
-  assert.match(bad.stderr, /nothing was imported:\n {2}- route.receiver: is required/);
+  assert.match(bad.stderr, /nothing was imported:\n {2}- line \d+: route.receiver: is required/);
   assert.equal((await run("alertmanager.yml", "--project", "none")).status, 6);
   assert.equal((await run("missing.yml")).status, 2);
   const text = await run("alertmanager.yml", "--allow-empty");

@@ -58,11 +58,11 @@ test("prism oncall create makes a rotation whose first user is on call at once, 
     const nights = "Database --users ben --turn day --handover 00:00 --length 24h --level 1 --name Nights";
     const added = await run(`oncall add-rotation ${nights}`);
     assert.equal(added.status, 0, added.stderr);
-    assert.match(added.stdout, / 1 +\S+ +daily +1 d +1 +Nights$/m);
+    assert.match(added.stdout, / 1 +\S+ +daily +24 h +1 +Nights$/m);
     assert.match((await run("oncall")).stdout, /^Database +ben /m);
     assert.match(
       (await run("oncall show Database")).stdout,
-      / weekly +7 d +2 +Database\n[\s\S]* daily +1 d +1 +Nights\n/,
+      / weekly +7 d +2 +Database\n[\s\S]* daily +24 h +1 +Nights\n|Nights\n[\s\S]* weekly +7 d +2 +Database\n/,
     );
 
     const exported = await run("oncall export Database");

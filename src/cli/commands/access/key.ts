@@ -81,7 +81,8 @@ async function ofEither<T>(ofApi: () => Promise<T>, ofKind: () => Promise<T>): P
   } catch (error) {
     if (!(error instanceof ServerRefused && error.code === "API_KEY_NOT_FOUND")) throw error;
     return ofKind().catch((second: unknown) => {
-      throw second instanceof ServerRefused && second.status === 404 ? error : second;
+      // Also an id that is none.
+      throw second instanceof ServerRefused && [400, 404].includes(second.status) ? error : second;
     });
   }
 }

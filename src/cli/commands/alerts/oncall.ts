@@ -278,7 +278,6 @@ export function addOnCall(program: Command): void {
         examples: [""],
         of: "listOnCallSchedules",
         as: "schedules",
-        none: "no schedules",
         columns: { ID: "id", "TIME ZONE": "timezone", NAME: "name:24" },
       },
       create: {

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { ChannelPreset } from "../../../features/channels/preset.ts";
+import type { ReceiverPreset } from "../../../features/intake/receivers/preset.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { single, tableOf } from "../../resource.ts";
 
@@ -58,8 +59,10 @@ async function builtIn(): Promise<Integration[]> {
   ];
 }
 
-function receiverCommand({ name, title }: { readonly name: string; readonly title: string }): string {
-  return `prism receivers create ${quoted(title)} --preset ${name}`;
+function receiverCommand({ name, title, secret, verify = [] }: ReceiverPreset): string {
+  const command = `prism receivers create ${quoted(title)} --preset ${name}`;
+  if (secret !== "required") return command;
+  return `${command} --secret ${JSON.stringify(verify).includes('"whsec"') ? "whsec_ZXhhbXBsZWV4YW1wbGVleGFtcGxl" : "example"}`;
 }
 
 /** With the fields that it needs. */
