@@ -207,6 +207,26 @@ export class Idempotency {
   }
 }
 
+/** {@link Idempotency.runOnce} on the server's database. */
+export type RunOnce = (
+  exchange: Exchange,
+  route: Route,
+  input: Input<unknown, unknown, unknown>,
+  handle: () => unknown,
+) => Promise<unknown>;
+
+/** The handler's answer; with an Idempotency-Key by `runOnce`, if the route does not heed the key itself. */
+export function runAtMostOnce(
+  runOnce: RunOnce | undefined,
+  exchange: Exchange,
+  route: Route,
+  input: Input<unknown, unknown, unknown>,
+): unknown {
+  const handle = (): unknown => route.handle(exchange, input);
+  const isKept = runOnce !== undefined && isRunOnce(route) && exchange.header("idempotency-key") !== "";
+  return isKept ? runOnce(exchange, route, input, handle) : handle();
+}
+
 const ANSWER_LOST =
   "A request with this Idempotency-Key was carried out, and its answer was lost with the server; read what is stored";
 

@@ -20,7 +20,7 @@ import { endsConnection, errorBody, errorHeaders, toPrismError } from "./error-r
 import { Exchange } from "./exchange.ts";
 import { type Entrance, type Faces, PORT } from "./faces.ts";
 import { BadHead } from "./headers.ts";
-import { answerOf, isRunOnce } from "./idempotency.ts";
+import { answerOf, type RunOnce, runAtMostOnce } from "./idempotency.ts";
 import { bodyValue, checkShape, mayRepeat, queryOf, withoutRepeated } from "./input.ts";
 import { ActiveRequests } from "./listener.ts";
 import { isAmongTags } from "./negotiation.ts";
@@ -54,12 +54,7 @@ export interface KernelParts {
   limits(): RequestLimits;
   faces(): Faces;
   /** Runs the handler of a request with an Idempotency-Key; absent: keys have no effect at such routes. */
-  runOnce?(
-    exchange: Exchange,
-    route: Route,
-    input: Input<unknown, unknown, unknown>,
-    handle: () => unknown,
-  ): Promise<unknown>;
+  readonly runOnce?: RunOnce;
 }
 
 /**
@@ -420,11 +415,7 @@ export class HttpKernel implements BodySink {
     const result =
       caller === null
         ? route.handle(exchange, input)
-        : runAs(caller, () =>
-            this.#isRunOnce(exchange, route)
-              ? this.#parts.runOnce?.(exchange, route, input, () => route.handle(exchange, input))
-              : route.handle(exchange, input),
-          );
+        : runAs(caller, () => runAtMostOnce(this.#parts.runOnce, exchange, route, input));
     if (result === ANSWERS_LATER) return;
     if (result instanceof Promise) {
       result.then(
@@ -432,10 +423,6 @@ export class HttpKernel implements BodySink {
         (error: unknown) => this.fail(exchange, error),
       );
     } else this.#answer(exchange, route, result);
-  }
-
-  #isRunOnce(exchange: Exchange, route: Route): boolean {
-    return isRunOnce(route) && this.#parts.runOnce !== undefined && exchange.header("idempotency-key") !== "";
   }
 
   #answer(exchange: Exchange, route: Route, value: unknown): void {

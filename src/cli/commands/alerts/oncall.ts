@@ -308,7 +308,7 @@ export function addOnCall(program: Command): void {
         text: "add a rotation to a schedule, such as one of the nights or of another level",
         about: "Of shifts at the same time the highest level is on call; those of one level all are.",
         examples: [
-          "Database --users cleo,dan --turn day --handover 20:00 --length 12h --level 1",
+          "Database --users cleo,dan --turn day --handover 20:00 --length 12h",
           "Database --users eve --name Backup",
         ],
         one: true,
