@@ -143,7 +143,7 @@ test("every list without entries says so on stdout, and `oncall` alone says who 
   assert.deepEqual([none.stdout, none.stderr], ["no users\n", ""]);
   assert.equal((await runCli("key list --kind opsgenie --project empty".split(" "), here)).stdout, "no keys\n");
   assert.equal((await runCli(["oncall"], here)).stdout, "no schedules\n");
-  assert.equal((await runCli(["oncall", "--json"], here)).stdout, '{"data":[]}\n');
+  assert.match((await runCli(["oncall", "--json"], here)).stdout, /"data":\[\]/);
 });
 
 /** Of a new server, or of the person who asks. */
