@@ -30,6 +30,7 @@ const PROGRAMS = [
   { name: "fish", package: "fish" },
   { name: "git", package: "git" },
   { name: "ip", package: "iproute2" },
+  { name: "jq", package: "jq" },
   // Debian 12 has one that is too old: test/cluster/support/nats.ts fetches the next one by apt-get.
   {
     name: "nats-server",

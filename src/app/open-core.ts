@@ -39,6 +39,7 @@ export function openCore(base: Base, isForCommand: boolean, asked: Asked): Featu
     ...{ clock, metrics, limits: () => settings.work },
     ownerOf: (projectId) => asked().projects.ownerOf(projectId),
   });
+  const idempotency = new Idempotency(reader, clock, store.auditKey);
   const kernel = new HttpKernel({
     ...{ router, bodies, work },
     authenticator: once(() => tracedAuthenticator(asked().principals, authLog)),
@@ -51,6 +52,7 @@ export function openCore(base: Base, isForCommand: boolean, asked: Asked): Featu
     cors: () => settings.cors,
     limits: () => settings.rateLimit,
     faces: () => settings.faces,
+    runOnce: (exchange, route, input, handle) => idempotency.runOnce(exchange, route, input, base.database, handle),
   });
   const presence = new Presence();
   const connections = new Connections({
@@ -81,7 +83,7 @@ export function openCore(base: Base, isForCommand: boolean, asked: Asked): Featu
     hub: new Hub(history, heads, work.replays, (counter) =>
       counter === "events" ? sequences.events.last : sequences.streams.last,
     ),
-    idempotency: new Idempotency(reader, clock, store.auditKey),
+    idempotency,
     auditKey: store.auditKey,
     publicUrl: () => publicUrlOf(settings.current, listening.port),
     allowsOrigin: (origin) =>

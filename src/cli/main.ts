@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { baseProgram } from "./base-program.ts";
 import { addServe } from "./commands/server/serve.ts";
+import { refuseUnknown } from "./output/flag-values.ts";
 import {
   endOnInterrupt,
   endQuietlyOnBrokenPipe,
@@ -21,6 +22,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   exitOnUncaught(reportFailure);
   try {
     const program = await programFor(argv);
+    refuseUnknown(program, argv);
     await program.parseAsync(withVersionCommand(argv));
   } catch (error) {
     process.exitCode = reportFailure(error);

@@ -49,6 +49,8 @@ export interface Verb {
   /** Arguments and flags by the names of the API, in this order. */
   readonly args?: Readonly<Record<string, Argument | readonly [name: string, text: string]>>;
   readonly flags?: Readonly<Record<string, Flag>>;
+  /** Pairs of flags that contradict each other, by the names above. */
+  readonly excludes?: readonly (readonly [string, string])[];
   /** A list: its columns as {@link cell}s, or texts with them in braces. */
   readonly columns?: Columns;
   /** Lines of a list in place of a table. */
@@ -85,6 +87,8 @@ export interface Verb {
   run?(call: Call): Promise<void>;
   /** Does everything itself, and no server is opened for it; after `false` the other members of the verb count. */
   act?(context: CommandContext, given: Values): unknown;
+  /** It changes something, though no `of` or `ask` says so: also its reads wait for a server in a take-over. */
+  readonly changes?: true;
   /** It needs a server that runs. */
   readonly mustRun?: true;
   /** In a group for the operator: the command also works at a server named by --url. */
@@ -112,6 +116,8 @@ export interface CommandGroup {
   /** Finds a thing in place of a search in the list. */
   find?(server: ServerClient, ref: string, scope: Values): Promise<object>;
   readonly alias?: string;
+  /** The verb of the group's name alone; default: its help, with exit 2. */
+  readonly bare?: string;
   /** Its routes are of the operator: the commands work on the data directory only. */
   readonly operator?: true;
   readonly verbs: Readonly<Record<string, Verb>>;
@@ -142,7 +148,7 @@ export function nested(command: Command, verbs: CommandGroup["verbs"]): void {
 
 function addVerb(group: Command, name: string, one: string, verb: Verb, resource: CommandGroup): Command {
   const { args = {}, flags = {}, limit, ask } = verb;
-  const command = group.command(name).description(verb.text);
+  const command = group.command(name, { isDefault: name === resource.bare }).description(verb.text);
   if (verb.one) command.argument(`<${one}>`, resource.ref);
   for (const arg of Object.values(args))
     if (arg instanceof Argument) command.addArgument(arg);
@@ -151,6 +157,7 @@ function addVerb(group: Command, name: string, one: string, verb: Verb, resource
   const own = addFlags(command, flags);
   if (limit !== undefined) command.option("--limit <n>", "list at most this many", integerFlag(1, 100_000), limit);
   if (ask !== undefined) command.option("--yes", "do not ask");
+  for (const [name, other] of verb.excludes ?? []) exclude(command, { ...scope, ...own }, name, other);
   const prefix = group.parent ? `${group.name()} ${name}` : name;
   const lines = exampleText(verb.examples, prefix);
   command.addHelpText("after", `${verb.about === undefined ? "" : `\n${verb.about}\n`}\n${lines}`);
@@ -177,6 +184,7 @@ function addVerb(group: Command, name: string, one: string, verb: Verb, resource
     await online(
       command,
       async (server) => {
+        if (isChange(verb)) server.bePatient();
         const call: Call = { server, out, given, scope: scoped, found: verb.one ? await find(server) : {} };
         if (verb.run) return verb.run(call);
         if (verb.watch) return show(out, isWatched, () => look(call, verb, group.name(), opts));
@@ -205,6 +213,11 @@ function addFlags(command: Command, flags: Readonly<Record<string, Flag>>): Read
     return [name, command.options.at(-1)?.attributeName() ?? name];
   });
   return Object.fromEntries(names);
+}
+
+function exclude(command: Command, attributes: Readonly<Record<string, string>>, name: string, other: string): void {
+  const option = command.options.find((each) => each.attributeName() === attributes[name]);
+  option?.conflicts(attributes[other] ?? other);
 }
 
 async function findOne(
@@ -313,6 +326,10 @@ function ofOperator(id: string, method: string, path: string): Operation {
   return { id, method, path, summary: "", members, ...body };
 }
 
+function isChange({ of, ask, changes }: Verb): boolean {
+  return changes === true || ask !== undefined || (of !== undefined && operationOf(of).method !== "GET");
+}
+
 async function request(call: Call, verb: Verb): Promise<unknown> {
   const { server, given, found } = call;
   if (verb.of === undefined) return undefined;
@@ -361,7 +378,7 @@ async function rowsOf(call: Call, verb: Verb, limit: number | undefined): Promis
 }
 
 function listLines(rows: readonly object[], call: Call, verb: Verb, name: string): readonly string[] {
-  const { columns = {}, none = `no ${name}` } = verb;
+  const { columns = {}, none = `no ${verb.as ?? name}` } = verb;
   if (rows.length === 0 && none !== null) return [typeof none === "string" ? none : none(call.given)];
   return verb.rows?.(rows, call) ?? tableOf(columns, rows);
 }
@@ -392,6 +409,7 @@ async function askAndDo(
   if (found && !(await confirm(filled(verb.ask ?? "", found))))
     throw new CommandError(EXIT.usage, "nothing was deleted; --yes deletes without asking");
   const call = await withServer(context, async (server): Promise<Call> => {
+    server.bePatient();
     found ??= await find(server);
     const done = { ...given, out, server, found };
     await request(done, verb);

@@ -208,6 +208,13 @@ const REASONS: Readonly<Record<string, string>> = {
   EPROTO: "it does not speak TLS, or another version of it",
 };
 
+/** The codes of an error and its causes, such as `ECONNREFUSED`. */
+export function errorCodes(error: unknown): string[] {
+  if (!(error instanceof Error)) return [];
+  const inner: unknown[] = error instanceof AggregateError ? error.errors : [error.cause];
+  return [...("code" in error ? [String(error.code)] : []), ...inner.flatMap(errorCodes)];
+}
+
 /** Why a connection failed, for people. The innermost cause: fetch wraps errors once or twice. */
 export function connectionReason(error: unknown): string {
   if (!(error instanceof Error)) return String(error);

@@ -1,17 +1,17 @@
-import { hkdfSync } from "node:crypto";
+import { createHash, hkdfSync } from "node:crypto";
 import type { Database as Sqlite } from "better-sqlite3";
 import { type Clock, DAY_MS } from "../core/clock.ts";
 import { PrismError } from "../core/errors.ts";
 import type { Principal } from "../core/principal.ts";
 import { SealedBox } from "../core/sealed-box.ts";
 import type { IdempotencyRow } from "../store/commit/write-set.ts";
-import type { Database, Trx, WriteOptions } from "../store/database.ts";
+import { type Database, type Trx, type WriteOptions, withEachWrite } from "../store/database.ts";
 import { type BodyFingerprint, bodyFingerprint } from "../store/sealed-settings.ts";
 import { runLater } from "../store/statements.ts";
 import type { Exchange } from "./exchange.ts";
-import { Reply } from "./route.ts";
+import { ANSWERS_LATER, type Input, RawJson, Reply, type Route } from "./route.ts";
 
-/** Additional errors of every route that accepts an Idempotency-Key. */
+/** Errors of routes that store their answers in the transaction of their effect ({@link Idempotency.run}). */
 export const IDEMPOTENCY_ERRORS = ["IDEMPOTENCY_IN_PROGRESS", "IDEMPOTENCY_KEY_REUSED"] as const;
 
 const KEPT_MS = DAY_MS;
@@ -39,6 +39,8 @@ export interface IdempotentRequest {
   readonly fingerprint: string;
   /** For a batch interrupted by a crash: the number of finished items. */
   readonly itemsDone: number;
+  /** An earlier request with this key has stored something, and not its answer. */
+  readonly hasBegun: boolean;
 }
 
 /**
@@ -89,7 +91,7 @@ export class Idempotency {
       throw new PrismError("IDEMPOTENCY_IN_PROGRESS", "A request with this Idempotency-Key is still running");
     }
     this.#running.add(`${scope} ${key}`);
-    return { scope, key, fingerprint, itemsDone: Number(stored?.response ?? 0) };
+    return { scope, key, fingerprint, itemsDone: Number(stored?.response ?? 0), hasBegun: stored !== undefined };
   }
 
   /** Ignores an expired row and its finished items, which may belong to another batch. */
@@ -99,7 +101,8 @@ export class Idempotency {
   }
 
   #sealed(row: IdempotencyRow): IdempotencyRow {
-    const sealed = this.#secretAnswers.seal(`${row.scope} ${row.key}`, Buffer.from(row.response ?? ""));
+    if (row.response === null) return row;
+    const sealed = this.#secretAnswers.seal(`${row.scope} ${row.key}`, Buffer.from(row.response));
     return { ...row, response: SEALED_PREFIX + sealed.toString("base64") };
   }
 
@@ -112,6 +115,11 @@ export class Idempotency {
   /** The request has ended, with any result. */
   end(request: IdempotentRequest): void {
     this.#running.delete(`${request.scope} ${request.key}`);
+  }
+
+  /** The effect was undone, or there was none: a repetition runs again. */
+  forget(trx: Trx, { scope, key }: IdempotentRequest): void {
+    runLater(trx, trx.deleteFrom("idempotency_keys").where("scope", "=", scope).where("key", "=", key).compile());
   }
 
   /** The row to store with the effect. A large answer is stored without its `results`. */
@@ -159,6 +167,96 @@ export class Idempotency {
       if (request) this.end(request);
     }
   }
+
+  /**
+   * Runs the handler of any other route. Its first transaction also stores that it ran, a second one the
+   * answer: a server that is lost between the two leaves a request whose answer is not known.
+   */
+  async runOnce(
+    exchange: Exchange,
+    route: Route,
+    input: Input<unknown, unknown, unknown>,
+    database: Database,
+    handle: () => unknown,
+  ): Promise<unknown> {
+    const { principal } = exchange;
+    const request = principal && this.begin(exchange, principal, textOf(input));
+    if (!request) return handle();
+    if (request instanceof Reply) return request;
+    let isStored = false;
+    const storeBegun = (trx: Trx): void => {
+      this.store(trx, this.row(request, null, null));
+      isStored = true;
+    };
+    try {
+      if (request.hasBegun) throw new PrismError("INVALID_STATE", ANSWER_LOST);
+      const value = await withEachWrite(storeBegun, async () => handle());
+      if (isStored && value !== ANSWERS_LATER) {
+        const { status, body } = value instanceof Reply ? value : answerOf(route, value);
+        const row = this.row(request, status, jsonOf(body));
+        await database.write(async (trx) => this.store(trx, this.#sealed(row)));
+      }
+      return value;
+    } catch (error) {
+      if (isStored && !isUnsettled(error))
+        await database.write(async (trx) => this.forget(trx, request)).catch(() => undefined);
+      throw error;
+    } finally {
+      this.end(request);
+    }
+  }
+}
+
+/** {@link Idempotency.runOnce} on the server's database. */
+export type RunOnce = (
+  exchange: Exchange,
+  route: Route,
+  input: Input<unknown, unknown, unknown>,
+  handle: () => unknown,
+) => Promise<unknown>;
+
+/** The handler's answer; with an Idempotency-Key by `runOnce`, if the route does not heed the key itself. */
+export function runAtMostOnce(
+  runOnce: RunOnce | undefined,
+  exchange: Exchange,
+  route: Route,
+  input: Input<unknown, unknown, unknown>,
+): unknown {
+  const handle = (): unknown => route.handle(exchange, input);
+  const isKept = runOnce !== undefined && isRunOnce(route) && exchange.header("idempotency-key") !== "";
+  return isKept ? runOnce(exchange, route, input, handle) : handle();
+}
+
+const ANSWER_LOST =
+  "A request with this Idempotency-Key was carried out, and its answer was lost with the server; read what is stored";
+
+/** Whether a route takes the key without storing its answers itself: any change by a caller with credentials. */
+export function isRunOnce(route: Route): boolean {
+  const { method, access, errors = [], quiet, withoutContext, endsServer } = route;
+  if (method === "GET" || access === "public" || quiet || withoutContext || endsServer) return false;
+  // Their answers are sessions.
+  if (route.path.startsWith("/api/v1/auth/")) return false;
+  return access.signer === undefined && !errors.includes("IDEMPOTENCY_KEY_REUSED");
+}
+
+/** All that a key is for. Bytes of an upload count by their hash. */
+function textOf({ params, query, body }: Input<unknown, unknown, unknown>): string {
+  const content = body instanceof Uint8Array ? createHash("sha256").update(body).digest("base64") : body;
+  return JSON.stringify([params, query, content]);
+}
+
+/** The answer to a handler's plain value, as the kernel gives it. */
+export function answerOf({ status = 200 }: Pick<Route, "status">, value: unknown): Reply<unknown> {
+  return new Reply(value === undefined ? 204 : status, value);
+}
+
+function jsonOf(body: unknown): string | null {
+  return body === undefined ? null : body instanceof RawJson ? body.text : JSON.stringify(body);
+}
+
+/** It may be stored: a repetition must not run again. */
+function isUnsettled(error: unknown): boolean {
+  return error instanceof PrismError && (error.code === "OUTCOME_UNKNOWN" || error.code === "DATABASE_UNAVAILABLE");
 }
 
 function withoutResults(response: string): string {

@@ -20,6 +20,7 @@ import { endsConnection, errorBody, errorHeaders, toPrismError } from "./error-r
 import { Exchange } from "./exchange.ts";
 import { type Entrance, type Faces, PORT } from "./faces.ts";
 import { BadHead } from "./headers.ts";
+import { answerOf, type RunOnce, runAtMostOnce } from "./idempotency.ts";
 import { bodyValue, checkShape, mayRepeat, queryOf, withoutRepeated } from "./input.ts";
 import { ActiveRequests } from "./listener.ts";
 import { isAmongTags } from "./negotiation.ts";
@@ -52,6 +53,8 @@ export interface KernelParts {
   cors(): CorsPolicy;
   limits(): RequestLimits;
   faces(): Faces;
+  /** Runs the handler of a request with an Idempotency-Key; absent: keys have no effect at such routes. */
+  readonly runOnce?: RunOnce;
 }
 
 /**
@@ -409,7 +412,10 @@ export class HttpKernel implements BodySink {
     // Not on the hot path: an asynchronous context slows every promise and callback after it.
     const isPlain = (route.quiet || route.withoutContext) && !this.#parts.takesSpooled;
     const caller = isPlain ? null : handlerCaller(exchange, route);
-    const result = caller === null ? route.handle(exchange, input) : runAs(caller, () => route.handle(exchange, input));
+    const result =
+      caller === null
+        ? route.handle(exchange, input)
+        : runAs(caller, () => runAtMostOnce(this.#parts.runOnce, exchange, route, input));
     if (result === ANSWERS_LATER) return;
     if (result instanceof Promise) {
       result.then(
@@ -421,7 +427,7 @@ export class HttpKernel implements BodySink {
 
   #answer(exchange: Exchange, route: Route, value: unknown): void {
     if (value === ANSWERS_LATER) return;
-    const reply = value instanceof Reply ? value : new Reply(value === undefined ? 204 : (route.status ?? 200), value);
+    const reply = value instanceof Reply ? value : answerOf(route, value);
     const tag = reply.headers["ETag"];
     const isRead = exchange.method === "GET" || exchange.method === "HEAD";
     if (tag !== undefined && isRead && isAmongTags(tag, exchange.header("if-none-match"))) {

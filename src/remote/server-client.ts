@@ -1,15 +1,24 @@
+import { randomUUID } from "node:crypto";
 import type { Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type FetchLike, PrismApi, type PrismRequest, queryText } from "../client/api.ts";
 import type { PrismClientOptions } from "../client/client.ts";
 import { Credentials } from "../client/credentials.ts";
 import { PrismError } from "../client/errors.ts";
 import { CommandError, EXIT, ServerRefused } from "../core/command-error.ts";
-import { connectionReason, type ErrorDetail } from "../core/errors.ts";
+import { connectionReason, type ErrorDetail, errorCodes } from "../core/errors.ts";
 import type { ControlTransport } from "./control-transport.ts";
 
 const REPLY_LIMIT_MS = 30_000;
 /** For work that a server does in slices. */
 export const SLICED_LIMIT_MS = 600_000;
+
+/** A node takes over within seconds; one that is started again takes a few more. */
+const PATIENCE_MS = 15_000;
+const FIRST_WAIT_MS = 100;
+const LONGEST_WAIT_MS = 2000;
+/** The server is not there yet, or went away in the middle; a time-out and a wrong name are no such codes. */
+const COMES_BACK: ReadonlySet<string> = new Set(["ECONNREFUSED", "ECONNRESET", "EPIPE", "ENOENT", "UND_ERR_SOCKET"]);
 
 /** Members of a query; undefined ones are omitted. */
 export type Query = Readonly<Record<string, string | number | undefined>>;
@@ -44,6 +53,7 @@ export class ServerClient {
   readonly #target: ServerTarget;
   readonly #api: PrismApi;
   readonly #out: ClientOutput;
+  #isPatient = false;
 
   constructor(target: ServerTarget, out: ClientOutput) {
     const { base, token, transport } = target;
@@ -62,7 +72,17 @@ export class ServerClient {
 
   /** A client of the same server for the user of a token. */
   as(token: string): ServerClient {
-    return new ServerClient({ ...this.#target, token }, this.#out);
+    const other = new ServerClient({ ...this.#target, token }, this.#out);
+    other.#isPatient = this.#isPatient;
+    return other;
+  }
+
+  /**
+   * Reads, too, wait for a server that is away for a moment, as every change does: the command changes
+   * something, and shall not fail in a take-over.
+   */
+  bePatient(): void {
+    this.#isPatient = true;
   }
 
   /** @throws ServerRefused, CommandError 4 if no server answers */
@@ -107,7 +127,7 @@ export class ServerClient {
   /** The lines of an answer with progress, as they arrive. @throws CommandError 4 if truncated */
   async *postLines<T>(path: string, body: unknown): AsyncIterable<T> {
     let rest = "";
-    for await (const text of this.#text({ method: "POST", path, body, accept: "application/x-ndjson" })) {
+    for await (const text of this.#text({ method: "POST", path, body, accept: LINES })) {
       const lines = (rest + text).split("\n");
       rest = lines.pop() ?? "";
       for (const line of lines) yield JSON.parse(line) as T;
@@ -145,16 +165,44 @@ export class ServerClient {
     }
   }
 
-  async #json<T>(request: PrismRequest): Promise<T> {
-    const response = await this.#open(request);
-    try {
-      return (response.status === 204 ? undefined : await response.json()) as T;
-    } catch (cause) {
-      throw new CommandError(EXIT.unreachable, `${this.base} did not answer with JSON`, { cause });
+  #json<T>(request: PrismRequest): Promise<T> {
+    return this.#repeated(request, async (response) => {
+      if (response.status === 204) return undefined as T;
+      const text = await response.text().catch((cause: unknown) => {
+        throw new PrismError("CONNECTION_FAILED", "The answer broke off", { cause });
+      });
+      try {
+        return JSON.parse(text) as T;
+      } catch (cause) {
+        throw new CommandError(EXIT.unreachable, `${this.base} did not answer with JSON`, { cause });
+      }
+    });
+  }
+
+  #open(request: PrismRequest): Promise<Response> {
+    return this.#repeated(request, (response) => Promise.resolve(response));
+  }
+
+  /** A change has a key, by which the server gives a repetition the first answer. */
+  async #repeated<T>(request: PrismRequest, read: (response: Response) => Promise<T>): Promise<T> {
+    const isChange = request.method !== "GET";
+    const sent = isChange ? withKey(request) : request;
+    if (isChange) this.bePatient();
+    const until = performance.now() + PATIENCE_MS;
+    for (let tries = 0; ; tries++) {
+      try {
+        return await this.#once(sent, read);
+      } catch (error) {
+        if (!(error instanceof PrismError)) throw error;
+        const waitMs = this.#isPatient && isRepeatable(sent) ? waitAfter(error, tries) : undefined;
+        if (waitMs === undefined || performance.now() + waitMs > until) throw refusalOf(error, this);
+        if (tries === 0) this.#out.note(`${causeOf(error, this.base)}; trying again for ${PATIENCE_MS / 1000} s`);
+        await sleep(waitMs, undefined, request.signal ? { signal: request.signal } : {});
+      }
     }
   }
 
-  async #open(request: PrismRequest): Promise<Response> {
+  async #once<T>(request: PrismRequest, read: (response: Response) => Promise<T>): Promise<T> {
     const { method, path, query = {} } = request;
     const progress = this.#out.progress(`waiting for ${this.base}`);
     const startedAt = performance.now();
@@ -167,15 +215,42 @@ export class ServerClient {
       const response = await this.#api.open(request);
       trace(response.status);
       if (response.headers.get("prism-spooled") === "1") this.#out.note(KEPT);
-      return response;
+      return await read(response);
     } catch (error) {
-      if (!(error instanceof PrismError)) throw error;
-      trace(error.status ?? error.code);
-      throw refusalOf(error, this);
+      if (error instanceof PrismError) trace(error.status ?? error.code);
+      throw error;
     } finally {
       progress.end();
     }
   }
+}
+
+/** Lines of progress cannot be answered a second time. */
+const LINES = "application/x-ndjson";
+
+function withKey(request: PrismRequest): PrismRequest {
+  const names = Object.keys(request.headers ?? {}).map((name) => name.toLowerCase());
+  const isKeyed = request.idempotencyKey !== undefined || names.includes("idempotency-key");
+  return isKeyed || request.accept === LINES ? request : { ...request, idempotencyKey: randomUUID() };
+}
+
+/** What ends the leader must not end the next one, too. */
+function isRepeatable({ method, accept, path }: PrismRequest): boolean {
+  return method === "GET" || (accept !== LINES && !path.startsWith("/api/v1/cluster/"));
+}
+
+/** @returns how long to wait before the request is sent again; undefined: its answer stands */
+function waitAfter({ code, status, cause, retryAfterMs }: PrismError, tries: number): number | undefined {
+  const growingMs = Math.min(FIRST_WAIT_MS * 2 ** tries, LONGEST_WAIT_MS);
+  if (code === "CONNECTION_FAILED")
+    return errorCodes(cause).some((each) => COMES_BACK.has(each)) ? growingMs : undefined;
+  // The first request is still at work.
+  if (code === "IDEMPOTENCY_IN_PROGRESS" && tries > 0) return growingMs;
+  return status === 503 ? retryAfterMs : undefined;
+}
+
+function causeOf({ code, message, cause }: PrismError, base: string): string {
+  return code === "CONNECTION_FAILED" ? `cannot reach ${base}: ${connectionReason(cause)}` : `${message} (${code})`;
 }
 
 const KEPT = "no node of the cluster leads: the request is kept for the next leader, where ids may differ";

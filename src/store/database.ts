@@ -115,7 +115,13 @@ export class Database {
     return this.#writer.transaction().execute((trx) => {
       scopes.set(trx, scope);
       currentCaller().requireStill?.();
-      return fn(trx);
+      const result = fn(trx);
+      const store = alongside.get();
+      if (store === undefined) return result;
+      return result.then((value) => {
+        store(trx);
+        return value;
+      });
     });
   }
 
@@ -139,6 +145,18 @@ export class Database {
     scopeOf(trx); // Only the holder of the writer may draw.
     return this.#committer.sequences.streams.next();
   }
+}
+
+const alongside = new AsyncScope<(trx: Trx) => void>();
+
+/** Calls `store` at the end of each transaction that `fn` begins, before its commit. */
+export function withEachWrite<T>(store: (trx: Trx) => void, fn: () => T): T {
+  return alongside.run(store, fn);
+}
+
+/** What {@link withEachWrite} stores with the caller's writes, for a queue that makes one transaction of several callers. */
+export function storesAlso(): ((trx: Trx) => void) | undefined {
+  return alongside.get();
 }
 
 /** Draws the seq of an event that the transaction inserts. */

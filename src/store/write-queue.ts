@@ -1,7 +1,7 @@
 import { AsyncResource } from "node:async_hooks";
 import { PrismError } from "../core/errors.ts";
 import { type DeferredPromise, deferred } from "../core/promises.ts";
-import type { Database, Trx, WriteOptions } from "./database.ts";
+import { type Database, storesAlso, type Trx, type WriteOptions } from "./database.ts";
 
 interface WriteQueueParts<I, O> {
   readonly db: Pick<Database, "write">;
@@ -21,6 +21,8 @@ interface WriteQueueParts<I, O> {
 interface Entry<I, O> {
   readonly input: I;
   readonly stored: DeferredPromise<O>;
+  /** Stored with it, for its caller. */
+  readonly also: ((trx: Trx) => void) | undefined;
 }
 
 /**
@@ -44,7 +46,7 @@ export class WriteQueue<I, O> {
     if (this.#waiting.length >= mayWait)
       throw new PrismError("OVERLOADED", "Too many writes are waiting for the disk", { retryAfterMs: 1000 });
     const stored = deferred<O>();
-    this.#waiting.push({ input, stored });
+    this.#waiting.push({ input, stored, also: storesAlso() });
     this.#running ??= this.#runOutside();
     return stored.promise;
   }
@@ -61,7 +63,11 @@ export class WriteQueue<I, O> {
     const { db, store, options, isOfOne = isDefect } = this.#parts;
     const inputs = entries.map(({ input }) => input);
     try {
-      const results = await db.write((trx) => store(trx, inputs), options);
+      const results = await db.write(async (trx) => {
+        const stored = await store(trx, inputs);
+        for (const { also } of entries) also?.(trx);
+        return stored;
+      }, options);
       for (const [i, entry] of entries.entries()) this.#end(entry, () => entry.stored.resolve(results[i] as O));
     } catch (error) {
       // What one of them meets must not stop the others.

@@ -48,8 +48,7 @@ test("user, token and key work on a new database without a server", async (t) =>
       ["key", "list"],
     ]) {
       const { status, stdout, stderr } = await runCli(args, { cwd });
-      assert.deepEqual([status, stdout.split("\n").length], [0, 2], "the headings");
-      assert.equal(stderr, `There are no such ${args[0]}s.\n`);
+      assert.deepEqual([status, stdout, stderr], [0, `no ${args[0]}s\n`, ""]);
     }
     const { status, stderr } = await runCli(["user", "list", "--role", "Admn"], { cwd });
     assert.deepEqual([status, stderr], [6, "prism: there is no role Admn; did you mean Admin?\n"]);
@@ -57,7 +56,7 @@ test("user, token and key work on a new database without a server", async (t) =>
 
   const refusedUsers = [
     { args: ["--username", "ann"], status: 7, says: /USERNAME_TAKEN/ },
-    { args: ["--username", "x"], status: 7, says: /username: must be 3 to 64/ },
+    { args: ["--username", "x"], status: 7, says: /username: must be 2 to 64/ },
     { args: ["--username", "bob", "--role", "Admn"], status: 6, says: /there is no role Admn; did you mean Admin\?/ },
     { args: ["--role", "Admin"], status: 2, says: /give --username, --email or --external-id/ },
     { args: ["--username", "bob", "--status", "gone"], status: 2, says: /Allowed choices are pending, active/ },

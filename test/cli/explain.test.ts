@@ -85,6 +85,10 @@ test("prism explain", async (t) => {
       assert.equal(status, 0, path);
       assert.match(stdout, /DiskFull/, path);
     }
+    const byId = await run(await first("/api/v1/incidents"), "--json");
+    for (const number of ["1", "#1"]) assert.equal((await run(number, "--json")).stdout, byId.stdout, number);
+    const none = await run("77");
+    assert.deepEqual([none.status, none.stderr], [6, "prism: there is no incident 77\n"]);
   });
 
   await t.test("an unknown object exits 6, and an invalid token 5", async () => {

@@ -260,13 +260,16 @@ test("prism import alertmanager refuses an invalid file, an unknown project and 
   const { run } = await start(t);
   const bad = await run("bad.yml");
   assert.equal(bad.status, 7);
-  assert.match(bad.stderr, /nothing was imported:\n {2}- route.receiver: is required/);
+  assert.match(bad.stderr, /nothing was imported:\n {2}- line \d+: route.receiver: is required/);
   assert.equal((await run("alertmanager.yml", "--project", "none")).status, 6);
   assert.equal((await run("missing.yml")).status, 2);
   const text = await run("alertmanager.yml", "--allow-empty");
   assert.equal(text.status, 8);
   assert.match(text.stdout, /POLICY +OUTCOME +CHANNELS +WEBHOOKS +USERS\nops +created +0 +1 +ada@example\.com/);
   assert.match(text.stdout, /sink +created +0 +0 +opens no incidents/);
-  assert.match(text.stderr, /not translated: receivers\.1\.pagerduty_configs\.0: key does not fit/);
+  assert.match(
+    text.stderr,
+    /not translated: line \d+, receiver [^:]+: receivers\.1\.pagerduty_configs\.0: key must be /,
+  );
   assert.ok(!(text.stdout + text.stderr).includes("s3cret"));
 });

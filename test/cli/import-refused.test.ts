@@ -43,18 +43,22 @@ test("what cannot be translated is refused by name with what to do, or left to t
     /receivers\.5\.slack_configs\.0\.api_url: is not the URL of an incoming webhook of Slack/,
     /receivers\.6\.slack_configs\.0\.channel: is a template/,
     /receivers\.7\.pagerduty_configs\.0\.service_key: is a key of the Events API v1: add an integration/,
-    /receivers\.8\.pagerduty_configs\.0: key does not fit/,
+    /receivers\.8\.pagerduty_configs\.0: key must be /,
     /receivers\.9\.discord_configs\.0\.http_config\.tls_config: a channel to Discord has no such setting/,
     /receivers\.10\.msteams_configs\.0: .*Office 365 connectors/,
     /receivers\.11\.email_configs\.0\.to: who@example\.com is no active user .*: create the user/,
     /receivers\.12\.sns_configs\.0: Amazon SNS/,
   ])
     assert.match(refused.stderr, line);
+  const names = Object.keys(receivers);
+  for (const [, name, at] of refused.stderr.matchAll(/^ {2}- line \d+, receiver (\S+): receivers\.(\d+)\./gm))
+    assert.equal(name, names[Number(at)]);
+  assert.equal(refused.stderr.match(/^ {2}- line \d+, receiver /gm)?.length, refused.stderr.match(/^ {2}- /gm)?.length);
   assert.deepEqual(await migration.stored(), before);
 
   const rest = await migration.run("--allow-empty");
   assert.equal(rest.status, 8, rest.stderr);
-  assert.match(rest.stderr, /not translated: receivers\.0\.sns_configs\.0: Amazon SNS/);
+  assert.match(rest.stderr, /not translated: line \d+, receiver [^:]+: receivers\.0\.sns_configs\.0: Amazon SNS/);
   const policies = await migration.policies();
   assert.deepEqual(
     policies.filter(({ steps }) => steps.length > 0).map(({ name }) => name),

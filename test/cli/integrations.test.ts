@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { tmpdir } from "node:os";
 import test from "node:test";
 import { EXIT } from "../../src/cli/output/exit-codes.ts";
 import { readPage } from "../../src/features/operate/status/manual.ts";
+import { startPrism } from "../helpers/prism.ts";
+import { temporaryDir } from "../helpers/store.ts";
 import { runCli, runJson } from "./run-cli.ts";
 
 const HERE = { cwd: tmpdir() };
@@ -26,11 +29,32 @@ test("all programs and services are listed without a server, each with its page"
   assert.deepEqual(new Set(incoming.map(({ direction }) => direction)), new Set(["in"]));
 });
 
+test("the command below the steps of each preset makes the receiver or the channel as printed", async (t) => {
+  const prism = await startPrism(t);
+  const here = { cwd: temporaryDir(t), env: { PRISM_DATA_DIR: prism.dir } };
+  const all = await runJson<Integration[]>(["integrations"], HERE);
+  const lines = new Set<string>();
+  for (const { preset } of all) {
+    const { stdout } = await runCli(["integrations", preset], HERE);
+    for (const [, line = ""] of stdout.matchAll(/^ {2}(prism (?:receivers|channels) create .*)$/gm)) lines.add(line);
+  }
+  assert.equal(lines.size, all.length);
+  for (const line of lines) {
+    // As a shell reads it.
+    const shown = spawnSync("sh", ["-c", `for word in ${line}; do printf '%s\\0' "$word"; done`], { encoding: "utf8" });
+    const [program, ...words] = shown.stdout.split("\0").slice(0, -1);
+    assert.equal(program, "prism");
+    const { status, stderr } = await runCli(words, here);
+    // The hosts of examples have no address.
+    assert.ok(status === 0 || /\(URL_REFUSED\)$/m.test(stderr), `${line}\n${stderr}`);
+  }
+});
+
 test("a name shows how to set it up; an unknown one is exit code 6", async () => {
   const github = await runCli(["integrations", "github"], HERE);
   assert.match(
     github.stdout,
-    /GitHub[^\n]* \(sends to Prism\)\n {2}1\. .+\n {2}2\. .+\n {2}3\. .+\n.*prism docs integrations\/github/,
+    /GitHub[^\n]* \(sends to Prism\)\n {2}1\. .+\n {2}2\. .+\n {2}3\. .+\n\n.*\n {2}prism docs integrations\/github/,
   );
   const none = await runCli(["integrations", "nothing-like-this"], HERE);
   assert.equal(none.status, EXIT.notFound);

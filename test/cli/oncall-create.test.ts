@@ -54,6 +54,36 @@ test("prism oncall create makes a rotation whose first user is on call at once, 
     assert.equal(await schedules(), before);
   });
 
+  await t.test("a second rotation in a layer above, and the schedule in a file", async () => {
+    const nights = "Database --users ben --turn day --handover 00:00 --length 24h --level 1 --name Nights";
+    const added = await run(`oncall add-rotation ${nights}`);
+    assert.equal(added.status, 0, added.stderr);
+    assert.match(added.stdout, / 1 +\S+ +daily +24 h +1 +Nights$/m);
+    assert.match((await run("oncall")).stdout, /^Database +ben /m);
+    assert.match(
+      (await run("oncall show Database")).stdout,
+      / weekly +7 d +2 +Database\n[\s\S]* daily +24 h +1 +Nights\n|Nights\n[\s\S]* weekly +7 d +2 +Database\n/,
+    );
+
+    const exported = await run("oncall export Database");
+    const document = JSON.parse(exported.stdout) as { name: string; shifts: { name: string; turns: string[][] }[] };
+    assert.deepEqual(
+      document.shifts.map(({ name, turns }) => [name, turns]).sort(),
+      [
+        ["Database", [["ann"], ["ben"]]],
+        ["Nights", [["ben"]]],
+      ].sort(),
+    );
+    const input = JSON.stringify({ ...document, shifts: document.shifts.filter(({ name }) => name === "Database") });
+    const changed = await runCli(["oncall", "import", "-"], { ...options, input });
+    assert.match(changed.stdout, /^\S+ {2}Database {2}updated\n$/, changed.stderr);
+    assert.match((await run("oncall")).stdout, /^Database +ann /m);
+    assert.doesNotMatch((await run("oncall show Database")).stdout, /Nights/);
+    const copy = await runCli(["oncall", "import", "-"], { ...options, input: input.replace('"Database"', '"Copy"') });
+    assert.match(copy.stdout, / {2}Copy {2}created\n$/, copy.stderr);
+    assert.match((await run("oncall")).stdout, /^Copy +ann /m);
+  });
+
   await t.test("delete", async () => {
     const gone = await run("oncall delete Web --yes");
     assert.match(gone.stdout, / {2}Web {2}deleted\n$/);

@@ -119,9 +119,10 @@ test("send", async (t) => {
   });
 
   await t.test("--to names accounts that a mistyped recipient made", async () => {
-    const { status, stdout } = await run(["--to", "ann,anny", "Hello"]);
+    const { status, stdout, stderr } = await run(["--to", "ann,anny", "Hello"]);
     assert.equal(status, 0);
-    assert.match(stdout, /sent to 2 recipients\nthere was no user anny: an account was created\n$/);
+    assert.match(stdout, /sent to 2 recipients\n$/);
+    assert.match(stderr, /^warning: there was no user anny\. An account was created.*prism user delete anny\n$/);
     const again = await runJson<object>(["send", "--to", "anny", "Hello"], { cwd, env });
     assert.deepEqual(Object.keys(again), ["id", "recipients"]);
     const body = { recipients: ["bobb"], title: "t", message: "m", delayMs: 1000 };

@@ -28,7 +28,7 @@ test("prism user import brings a file in without a server, and reads what export
   assert.deepEqual(refused.stderr.trimEnd().split("\n").slice(0, 3), [
     "prism: nothing was imported, because this is not valid (VALIDATION_FAILED):",
     "  line 4 (ann): username: line 2 has the same",
-    "  line 5 (x): username: must be 3 to 64 of a-z, 0-9, dot, dash, underscore",
+    "  line 5 (x): username: must be 2 to 64 of a-z, 0-9, dot, dash, underscore, and not me",
   ]);
   assert.ok(!refused.stderr.includes(HASH));
 

@@ -94,6 +94,30 @@ export function addHelp(program: Command): void {
     .action((names: readonly string[]) => find(program, names).outputHelp());
 }
 
+/**
+ * Of an unknown command in a group Commander would print the group's help, or run the group's default
+ * command with it. @throws CommandError 2
+ */
+export function refuseUnknown(program: Command, argv: readonly string[]): void {
+  const words = argv.slice(2).values();
+  let command = program;
+  for (const word of words) {
+    if (word === "--" || command.commands.length === 0) return;
+    if (word.startsWith("-")) {
+      const [flag] = word.split("=");
+      const option = [...program.options, ...command.options].find(
+        ({ long, short }) => flag === long || flag === short,
+      );
+      if (option?.required && flag === word) words.next();
+      continue;
+    }
+    const next = command.commands.find((each) => each.name() === word || each.aliases().includes(word));
+    // It has arguments, of which this is one.
+    if (!next && command.registeredArguments.length > 0) return;
+    command = next ?? find(command, [word]);
+  }
+}
+
 /** @throws CommandError 2 with the nearest name */
 function find(program: Command, names: readonly string[]): Command {
   let command = program;

@@ -119,7 +119,7 @@ export async function placeOfChannel(
   if (!row) return { target, provider: id, owner: id };
   const provider = hostOf(box, row) ?? row.preset;
   const preset = await book.get(row.preset);
-  const rings = preset === undefined ? false : ringsOf(preset);
+  const rings = preset === undefined ? false : ringsOf(preset, JSON.parse(row.fields) as Record<string, string>);
   return { target, provider, owner: row.userId ?? `project ${row.projectId}`, rings };
 }
 

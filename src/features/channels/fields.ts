@@ -22,7 +22,7 @@ export function fieldsAfter(preset: Preset, given: GivenFields, before: Texts = 
   const problems: ErrorDetail[] = [];
   const known = new Map(preset.fields.map((field) => [field.key, field]));
   for (const key of Object.keys(given))
-    if (!known.has(key)) problems.push(problem(`fields.${key}`, `the preset ${preset.name} has no field ${key}`));
+    if (!known.has(key)) problems.push(problem(`fields.${key}`, unknownField(preset, key)));
   const after: Record<string, string> = {};
   for (const field of preset.fields) {
     const value = valueAfter(field, given, before);
@@ -56,19 +56,85 @@ function valueAfter({ key, secret }: PresetField, given: GivenFields, before: Te
   return value === null ? "" : String(value).trim();
 }
 
-function missing({ required, default: value, title }: PresetField): string | undefined {
-  return required && value === undefined ? `is required: ${title}` : undefined;
+function unknownField({ name, fields }: Preset, key: string): string {
+  const list = fields.map((field) => `${field.key} (${field.title})`).join(", ");
+  return `the preset ${name} has no field ${key}; its fields: ${list}`;
 }
 
-function problemWith({ type, pattern, choices, hint }: PresetField, value: string): string | undefined {
+function missing({ required, default: value, title, example }: PresetField): string | undefined {
+  return required && value === undefined ? `is required: ${title}, such as ${example}` : undefined;
+}
+
+function problemWith({ type, pattern, choices, hint, example }: PresetField, value: string): string | undefined {
   const more = hint === undefined ? "" : `; ${hint}`;
   if (type !== "long" && /[\p{Cc}]/u.test(value)) return "must be one line";
-  if (type === "number" && !/^-?\d+(\.\d+)?$/.test(value)) return `must be a number${more}`;
+  const such = `, such as ${example}${more}`;
+  if (type === "number" && !/^-?\d+(\.\d+)?$/.test(value)) return `must be a number${such}`;
   if (type === "choice" && choices && !choices.includes(value)) return `must be one of ${choices.join(", ")}`;
   if (type === "url" && (!URL.canParse(value) || value.length > MAX_URL || !/^https?:/i.test(value)))
-    return `must be a URL${more}`;
-  if (pattern !== undefined && !new RegExp(`^(?:${pattern})$`, "u").test(value)) return `does not fit${more}`;
-  return undefined;
+    return `must be a URL${such}`;
+  if (pattern === undefined || new RegExp(`^(?:${pattern})$`, "u").test(value)) return undefined;
+  const words = patternWords(pattern);
+  return words === undefined ? `must look like ${example}${more}` : `must be ${words}${such}`;
+}
+
+/** A set of characters or one character, and how many of them. */
+const PIECE = /(\[(?:\\.|[^\]\\])+\]|\\.|[^\\()[\]{}*+?])(\{\d+(?:,\d*)?\}|[+*?])?/y;
+const SETS: Readonly<Record<string, string>> = {
+  ...{ "A-Za-z": "letters", "a-zA-Z": "letters", "a-z": "small letters", "A-Z": "capital letters" },
+  ...{ "0-9": "digits", "\\d": "digits", "\\w": "letters, digits or _", "\\S": "characters without spaces" },
+  ".": "characters",
+};
+
+/** A pattern for people, such as `tk_, then letters or digits`; undefined for one with groups, and of a URL. */
+export function patternWords(pattern: string): string | undefined {
+  if (pattern.startsWith("http")) return undefined;
+  const ways = pattern.split(/(?<!\\)\|(?![^[]*\])/).map(wayWords);
+  return ways.includes(undefined) ? undefined : ways.join("; or ");
+}
+
+function wayWords(pattern: string): string | undefined {
+  const parts: string[] = [];
+  let literal = "";
+  const flush = (): void => {
+    if (literal !== "") parts.push(literal);
+    literal = "";
+  };
+  for (PIECE.lastIndex = 0; PIECE.lastIndex < pattern.length; ) {
+    const [, what = "", count] = PIECE.exec(pattern) ?? [];
+    if (what === "") return undefined;
+    const set = setWords(what);
+    if (set === undefined && count === undefined) literal += what.replace(/^\\/, "");
+    else {
+      flush();
+      const one = set === undefined || count !== undefined ? "" : "one of ";
+      parts.push(`${one}${countWords(count)}${set ?? what.replace(/^\\/, "")}`);
+    }
+  }
+  flush();
+  return parts.join(", then ");
+}
+
+function setWords(what: string): string | undefined {
+  if (SETS[what] !== undefined) return SETS[what];
+  if (!what.startsWith("[")) return undefined;
+  const isNegated = what.startsWith("[^");
+  const members = what.slice(isNegated ? 2 : 1, -1).match(/A-Za-z|a-zA-Z|\\.|.-.|./g) ?? [];
+  const words = members.flatMap((each) => {
+    if (each === " " || each === "\\s") return ["spaces"];
+    return each === "." ? ["."] : (SETS[each] ?? each.replace(/^\\/, "")).split(/, | or /);
+  });
+  const last = words.pop();
+  const list = words.length === 0 ? last : `${words.join(", ")} or ${last}`;
+  return isNegated ? `characters without ${list}` : list;
+}
+
+function countWords(count: string | undefined): string {
+  if (count === "?") return "possibly ";
+  const [, least, more, most] = /^\{(\d+)(,?)(\d*)\}$/.exec(count ?? "") ?? [];
+  if (least === undefined) return "";
+  if (more === "") return `${least} `;
+  return most === "" ? `${least} or more ` : `${least} to ${most} `;
 }
 
 /** A message that is only built, not sent. */

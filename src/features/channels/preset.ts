@@ -230,7 +230,10 @@ function isRegExp(source: string): boolean {
   }
 }
 
-/** Whether a message of the service rings or costs. */
-export function ringsOf({ group, rings = group === "sms" }: Pick<Preset, "group" | "rings">): boolean {
-  return rings;
+/** Whether a message of the service rings or costs. @param fields of the channel, which may say so (`http`) */
+export function ringsOf(
+  { group, rings = group === "sms", custom }: Pick<Preset, "group" | "rings" | "custom">,
+  fields: Readonly<Record<string, string>>,
+): boolean {
+  return rings || (custom && fields["rings"] === "on");
 }

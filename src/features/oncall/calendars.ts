@@ -102,7 +102,7 @@ async function storeAnswer(
     await reportError(context, trx, schedule, row, answer.error);
     return;
   }
-  const { spans, error } = toSpans(context, answer.file);
+  const { spans, error } = toSpans(context, schedule, answer.file);
   // The first answer also gives the past; later the stored past is kept.
   const past = pastOf(row.hash === null && row.content === null ? spans : spansOf(row), now);
   const content = JSON.stringify([...past.filter(({ end }) => end > now - KEPT_MS), ...futureOf(spans, now)]);
@@ -121,8 +121,8 @@ function futureOf(spans: readonly CalendarSpan[], now: EpochMs): CalendarSpan[] 
 }
 
 /** The events with the users that they name, and what is wrong with the others; null: nothing is. */
-function toSpans(context: OnCallContext, { events, leftOut }: ReadFile) {
-  const people = new People(context);
+function toSpans(context: OnCallContext, { projectId }: OnCallRow, { events, leftOut }: ReadFile) {
+  const people = new People(context, projectId);
   const unknown = new Set<string>();
   const spans = events.flatMap(({ id, start, end, level, ...named }): CalendarSpan[] => {
     const { users, missing } = people.of(named);
@@ -139,24 +139,32 @@ function toSpans(context: OnCallContext, { events, leftOut }: ReadFile) {
   return { spans, error: problems.length === 0 ? null : problems.join("; ") };
 }
 
-/** Users by username, external id or verified mail address, each looked up once. */
+/** Users by username, external id, verified mail address or a display name that is one's alone, each looked up once. */
 class People {
   readonly #users: OnCallContext["users"];
   readonly #names = new Map<string, string | undefined>();
   readonly #attendees = new Map<string, string | undefined>();
+  readonly #projectId: string;
+  #displayNames: ReadonlyMap<string, string> | undefined;
   hasLeftOut = false;
 
-  constructor({ users }: OnCallContext) {
+  constructor({ users }: OnCallContext, projectId: string) {
     this.#users = users;
+    this.#projectId = projectId;
   }
 
   /** @returns `missing`: names of the summary without a user; none if its attendees are users */
   of({ names, attendees }: EventPeople): { users: string[]; missing: readonly string[] } {
-    const found = names.map((name) => this.#look(this.#names, name));
+    const found = names.map((name) => this.#look(this.#names, name) ?? this.#displayed(name));
     const users = found.filter((id) => id !== undefined);
     if (users.length > 0) return { users, missing: names.filter((_, at) => found[at] === undefined) };
     const present = new Set(attendees.flatMap((address) => this.#attendee(address) ?? []));
     return { users: [...present], missing: present.size > 0 ? [] : names };
+  }
+
+  #displayed(name: string): string | undefined {
+    this.#displayNames ??= this.#users.byDisplayName(this.#projectId);
+    return this.#displayNames.get(name.toLowerCase());
   }
 
   #attendee(address: string): string | undefined {

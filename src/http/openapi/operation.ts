@@ -1,6 +1,7 @@
 import type * as v from "valibot";
 import type { Config } from "../../config/load.ts";
 import { type ErrorCode, STATUS_OF } from "../../core/errors.ts";
+import { IDEMPOTENCY_ERRORS, isRunOnce } from "../idempotency.ts";
 import type { JsonMembers } from "../input.ts";
 import type { Route, RouteAccess } from "../route.ts";
 import type { Mount } from "../router.ts";
@@ -162,11 +163,12 @@ function queryParameters({ query, described }: Route): JsonMembers[] {
   }));
 }
 
-function headerParameters({ errors = [] }: Route, givesTag: boolean): JsonMembers[] {
+function headerParameters(route: Route, givesTag: boolean): JsonMembers[] {
+  const { errors = [] } = route;
   const headers: JsonMembers[] = [];
   const add = (name: string, description: string): number =>
     headers.push({ name, in: "header", required: false, description, schema: { type: "string" } });
-  if (errors.includes("IDEMPOTENCY_KEY_REUSED"))
+  if (errors.includes("IDEMPOTENCY_KEY_REUSED") || isRunOnce(route))
     add("Idempotency-Key", "A repeated request with the same key returns the first answer, for 24 hours");
   if (errors.includes("VERSION_CONFLICT")) add("If-Match", "ETag of the version to change; another version is refused");
   if (givesTag) add("If-None-Match", "ETag that the client has; the answer is 304 while it is current");
@@ -283,6 +285,7 @@ function failures(route: Route): JsonMembers {
   if (route.unlimited !== true) add(["RATE_LIMITED", "SHUTTING_DOWN"]);
   if (route.body) add(WITH_BODY);
   if (route.method !== "GET") add(WRITES);
+  if (isRunOnce(route)) add([...IDEMPOTENCY_ERRORS, "INVALID_STATE"]);
   const byStatus = new Map<number, ErrorCode[]>();
   for (const code of codes) {
     const status = STATUS_OF[code];

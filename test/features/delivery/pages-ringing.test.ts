@@ -44,11 +44,18 @@ async function telephone(t: TestContext): Promise<Telephone> {
   return telephone;
 }
 
+const byTwilio = (url: string) => ({ preset: "twilio-voice", fields: twilioCalls().fields(url) });
+
 /** A world whose policy calls the telephone, and an alert. */
-async function calling(t: TestContext, to: Telephone, settings: Record<string, string>): Promise<IncidentWorld> {
+async function calling(
+  t: TestContext,
+  to: Telephone,
+  settings: Record<string, string>,
+  channel = byTwilio,
+): Promise<IncidentWorld> {
   const world = await IncidentWorld.start(t, settings);
   const { prism, projectId } = world;
-  const body = { name: "phone", preset: "twilio-voice", projectId, fields: twilioCalls().fields(to.url) };
+  const body = { name: "phone", projectId, ...channel(to.url) };
   const made = await prism.post<{ id: string }>("/api/v1/channels", body);
   assert.equal(made.status, 201, made.text);
   const steps = [{ type: "channel", id: made.body.id }];
@@ -92,6 +99,17 @@ test("a call whose answer is lost is repeated three times in 15 minutes, and the
   assert.deepEqual(await callsIn(world, to, 10), [4.5]);
   const pages = await world.db.read.selectFrom("pages").select("outcome").where("outcome", "=", "delivered").execute();
   assert.equal(pages.length, 1);
+});
+
+test("a channel http that rings is repeated as a call, and one that does not as a message", async (t) => {
+  const settings = { ...SETTINGS, "delivery.timeouts.answerMs": "400" };
+  for (const rings of ["on", "off"]) {
+    const to = await telephone(t);
+    const world = await calling(t, to, settings, (url) => ({ preset: "http", fields: { url, rings } }));
+    await world.prism.parts.offers.pages.idle();
+    const calls = await callsIn(world, to, 7);
+    assert.deepEqual(rings === "on" ? calls : calls.length > 4, rings === "on" ? [0.5, 6.5] : true, `${calls}`);
+  }
 });
 
 test("an answer that is an error is no lost one: the call is repeated as usual", async (t) => {

@@ -4,6 +4,7 @@ import test, { type TestContext } from "node:test";
 import ICAL from "ical.js";
 import { readCalendar } from "../../../src/features/oncall/calendar-read.ts";
 import { calendarText } from "../../../src/features/oncall/links.ts";
+import { runCli } from "../../cli/run-cli.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { listening } from "../../helpers/listening.ts";
 import { makeUser } from "../../helpers/people.ts";
@@ -367,6 +368,38 @@ test("an imported calendar is read every ten minutes by its ETag, and each error
   assert.deepEqual(await finalTexts(world, schedule, now, 24), [`ada 0-${past}`, `grace ${past}-24`]);
   await made(prism.put(`${PATH}/schedules/${schedule}`, { calendarUrl: null }));
   assert.deepEqual(await finalTexts(world, schedule, now, 24), [`ada 0-${past}`, `grace ${past}-24`]);
+});
+
+test("a display name that one member alone has puts that member on call, after usernames", async (t) => {
+  const world = await onCallWorld(t, PRIVATE);
+  const { prism, clock } = world;
+  const now = clock.now();
+  const named = (username: string, name: string): Promise<unknown> =>
+    prism.services.db.write((trx) => trx.updateTable("users").set({ name }).where("username", "=", username).execute());
+  const stamp = (at: number): string => `${iso(at).slice(0, 19).replaceAll(/[-:]/g, "")}Z`;
+  const event = (from: number, summary: string): string =>
+    `DTSTART:${stamp(now + from * HOUR)}\nDTEND:${stamp(now + (from + 2) * HOUR)}\nSUMMARY:${summary}`;
+  await named("ada", "Ada Lovelace");
+  // A display name is no way to another one's turns.
+  await named("grace", "ada");
+  const body = calendar(event(0, "ada lovelace"), event(2, "ada"), event(4, "Nobody Known"));
+  const { url } = await calendarServer(t, () => ({ status: 200, body }));
+  const schedule = await makeSchedule(world, { calendarUrl: url });
+  await eventually("the calendar is read", async () => (await finalTexts(world, schedule, now, 8)).length > 0);
+  assert.deepEqual(await finalTexts(world, schedule, now, 8), ["ada 0-4"]);
+  assert.equal(errorOf(world, schedule), "it names unknown users: Nobody Known");
+  const env = { PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken };
+  for (const command of ["shifts", "show"]) {
+    const { stdout } = await runCli(["oncall", command, schedule], { cwd: prism.dir, env });
+    assert.match(stdout, /^warning: the calendar has a problem: it names unknown users: Nobody Known$/m, command);
+  }
+  await named("grace", "Ada Lovelace");
+  const other = await makeSchedule(world, { name: "Other", calendarUrl: url });
+  await eventually(
+    "the calendar is read again",
+    () => errorOf(world, other) !== undefined && errorOf(world, other) !== null,
+  );
+  assert.equal(errorOf(world, other), "it names unknown users: ada lovelace, Nobody Known");
 });
 
 test("people by their addresses as attendees, and events that are left out, in what the schedule says", async (t) => {

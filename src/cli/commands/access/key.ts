@@ -1,12 +1,13 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { IssuedApiKey } from "../../../client/api-types.gen.ts";
+import type { IssuedApiKey, IssuedIntegration } from "../../../client/api-types.gen.ts";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { KEY_SCOPES, PERMISSIONS, TOKEN_SCOPES } from "../../../core/permissions.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
-import { CommandError, EXIT } from "../../output/exit-codes.ts";
-import { durationFlag, futureFlag, listFlag, timeOf } from "../../output/flag-values.ts";
+import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
+import { collectFlag, durationFlag, futureFlag, listFlag, timeOf } from "../../output/flag-values.ts";
 import { requireFuture, requireLabel } from "../../output/text.ts";
-import { callOf, resource, type Values } from "../../resource.ts";
+import { callOf, listOf, resource, tableOf, type Values } from "../../resource.ts";
+import { labelsOf, labelText } from "../alerts/shared.ts";
 
 const TOKENS = "/api/v1/operator/tokens";
 const MAX_GRACE_MS = 604_800_000;
@@ -34,17 +35,56 @@ function checkNew({ name, expires }: Values): Values {
   return { name: label, expiresAt: timeOf(expires) };
 }
 
-/** The credentials of a list, and what is said without any. */
+/** The credentials of a list. */
 function listing(of: string, as: "keys" | "tokens") {
   return {
     as,
-    none: null,
     get: async ({ server, given }: { readonly server: ServerClient; readonly given: Values }) =>
       (await callOf<Record<string, unknown>>(server, of, { ...given, all: String(given["all"] === true) }))[as],
-    after(found: readonly object[], { out }: { readonly out: { note(text: string): void } }) {
-      if (found.length === 0) out.note(`There are no such ${as}.`);
-    },
   } as const;
+}
+
+/** Programs that speak another service's API have keys of that kind; the API calls them integrations. */
+const KINDS = ["opsgenie", "pagerduty"] as const;
+const kindFlag = (text: string): Option => new Option("--kind <kind>", text).choices(KINDS);
+
+/** @throws CommandError 2 */
+function checkKind({ kind, scopes, expires, labels }: Values): void {
+  if (kind !== undefined && (scopes ?? expires) !== undefined)
+    throw new CommandError(EXIT.usage, "a key with --kind has no --scopes and --expires");
+  if (kind === undefined && labels !== undefined) throw new CommandError(EXIT.usage, "--label needs --kind");
+}
+
+async function issueOfKind(server: ServerClient, { project: ref, kind, name, labels }: Values): Promise<Issued> {
+  const project = await callOf(server, "getProject", { id: ref });
+  const given = labels === undefined ? {} : { labels: labelsOf(labels as readonly string[]) };
+  return { ...(await callOf(server, "createIntegration", { projectId: project.id, kind, name, ...given })), project };
+}
+
+async function keysOfKind(server: ServerClient, { project, kind }: Values): Promise<Row[]> {
+  const projects =
+    project === undefined
+      ? await listOf(server, "listProjects", {})
+      : [await callOf(server, "getProject", { id: project })];
+  const lists = projects.map(async ({ id: projectId, slug }) =>
+    (await listOf(server, "listIntegrations", { projectId })).map((each) => ({ ...each, project: slug })),
+  );
+  return (await Promise.all(lists)).flat().filter((each) => each.kind === kind);
+}
+
+type Row = Readonly<Record<string, unknown>>;
+
+/** Changes the API key of an id, or else the key of another service's API. @throws API_KEY_NOT_FOUND */
+async function ofEither<T>(ofApi: () => Promise<T>, ofKind: () => Promise<T>): Promise<T> {
+  try {
+    return await ofApi();
+  } catch (error) {
+    if (!(error instanceof ServerRefused && error.code === "API_KEY_NOT_FOUND")) throw error;
+    return ofKind().catch((second: unknown) => {
+      // Also an id that is none.
+      throw second instanceof ServerRefused && [400, 404].includes(second.status) ? error : second;
+    });
+  }
 }
 
 /** A key with its project. @throws API_KEY_NOT_FOUND, also for a key of a project other than `expected` */
@@ -53,12 +93,15 @@ async function keyOf(server: ServerClient, keyId: unknown, expected: unknown) {
   return { id: projectId, keyId };
 }
 
-type Issued = IssuedApiKey & { readonly project: { readonly id: string; readonly slug?: string } };
+type Issued = Pick<IssuedApiKey, "id" | "name" | "prefix" | "key"> &
+  Partial<Pick<IssuedApiKey, "scopes" | "expiresAt"> & Pick<IssuedIntegration, "kind" | "labels">> & {
+    readonly project: { readonly id: string; readonly slug?: string };
+  };
 
 /** Prints only the key on stdout, for shells; with --json all its data. */
 const ISSUED = {
-  json: ({ id, project, name, prefix, scopes, expiresAt, key }: Issued) => ({
-    ...{ id, projectId: project.id, name, prefix, scopes, expiresAt, key },
+  json: ({ id, project, name, prefix, scopes, expiresAt, kind, labels, key }: Issued) => ({
+    ...{ id, projectId: project.id, name, prefix, scopes, expiresAt, kind, labels, key },
   }),
   say: "{key}",
 };
@@ -68,6 +111,12 @@ function graceFlag(text: string): number {
   if (graceMs > MAX_GRACE_MS) throw new InvalidArgumentError("Use 7d at most.");
   return graceMs;
 }
+
+const API_KEYS = listing("GET /api/v1/operator/keys", "keys");
+const OF_KIND = {
+  ...{ ID: "id", PROJECT: "project", NAME: "name", PREFIX: "prefix", "LAST USED": "lastUsedAt" },
+  LABELS: ({ labels }: IssuedIntegration) => labelText(labels),
+};
 
 /** API keys of projects, and the app of the Pusher server. */
 export function addKey(program: Command): void {
@@ -87,6 +136,7 @@ export function addKey(program: Command): void {
         examples: [
           "$ KEY=$(prism key create --name webshop)",
           "--project shop --scopes events:write --expires 90d --json",
+          "--kind opsgenie --name Zabbix --label team=platform",
         ],
         flags: {
           project: ["--project <project>", "id or slug of the project", "default"],
@@ -97,9 +147,17 @@ export function addKey(program: Command): void {
             listFlag(KEY_SCOPES),
           ],
           expires: EXPIRES,
+          kind: kindFlag("for a program that speaks this service's API, instead of an API key"),
+          labels: ["--label <label>", "with --kind: a label of each of its alerts, such as team=db", collectFlag],
         },
-        check: checkNew,
-        async get({ server, given: { project: ref, name, scopes, expiresAt } }) {
+        check(given) {
+          checkKind(given);
+          return checkNew(given);
+        },
+        changes: true,
+        async get({ server, given }): Promise<Issued> {
+          const { project: ref, kind, name, scopes, expiresAt } = given;
+          if (kind !== undefined) return issueOfKind(server, given);
           const project = await callOf(server, "getProject", { id: ref });
           const { id } = project;
           return { ...(await callOf(server, "createApiKey", { id, name, scopes, expiresAt })), project };
@@ -109,11 +167,19 @@ export function addKey(program: Command): void {
           out.note(`Key ${id} of project ${project.slug}. It is not shown again.`),
       },
       list: {
-        ...listing("GET /api/v1/operator/keys", "keys"),
+        as: "keys",
         text: "list API keys, without their secrets",
         examples: ["", "--project shop --all --json"],
-        flags: { project: ["--project <project>", "only keys of this project: id or slug"], all: ALL },
+        flags: {
+          project: ["--project <project>", "only keys of this project: id or slug"],
+          all: ALL,
+          kind: kindFlag("keys for this service's API, instead of API keys"),
+        },
+        get: ({ server, given }) =>
+          given["kind"] === undefined ? API_KEYS.get({ server, given }) : keysOfKind(server, given),
         columns: { ID: "id", PROJECT: "project", ...CREDENTIAL },
+        rows: (rows: readonly Row[], { given }) =>
+          tableOf(given["kind"] === undefined ? { ID: "id", PROJECT: "project", ...CREDENTIAL } : OF_KIND, rows),
       },
       rotate: {
         text: "replace an API key; the new key is printed once, alone on stdout",
@@ -131,6 +197,10 @@ one, restart the server, and run prism key rotate --encryption. Run it again if 
             .default(DEFAULT_GRACE_MS, "24h"),
           encryption: ["--encryption", "instead: re-encrypt stored secrets with the present encryption key"],
         },
+        excludes: [
+          ["encryption", "graceMs"],
+          ["encryption", "project"],
+        ],
         check({ id, encryption }) {
           if ((id === undefined) !== (encryption === true))
             throw new CommandError(EXIT.usage, "give the id of a key, or --encryption");
@@ -139,9 +209,21 @@ one, restart the server, and run prism key rotate --encryption. Run it again if 
           if (encryption !== true) return false;
           return (await import("../server/rotate-encryption.ts")).rotateEncryption(context);
         },
+        changes: true,
         async get({ server, given: { id: keyId, project, graceMs } }) {
-          const key = await keyOf(server, keyId, project);
-          return { ...(await callOf(server, "rotateApiKey", { ...key, graceMs })), project: { id: key.id } };
+          return ofEither<Issued>(
+            async () => {
+              const key = await keyOf(server, keyId, project);
+              return {
+                ...(await callOf(server, "rotateApiKey", { ...key, graceMs })),
+                project: { id: String(key.id) },
+              };
+            },
+            async () => {
+              const made = await callOf(server, "rotateIntegration", { id: keyId, graceMs });
+              return { ...made, project: { id: made.projectId } };
+            },
+          );
         },
         ...ISSUED,
         after({ id: issued }: Issued, { out, given: { id, graceMs } }) {
@@ -155,8 +237,12 @@ one, restart the server, and run prism key rotate --encryption. Run it again if 
         examples: ["0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60"],
         args: { id: ["<id>", "id of the key, from prism key list"] },
         flags: { project: ofProject },
+        changes: true,
         async get({ server, given: { id, project } }) {
-          await callOf(server, "revokeApiKey", await keyOf(server, id, project));
+          await ofEither<unknown>(
+            async () => callOf(server, "revokeApiKey", await keyOf(server, id, project)),
+            () => callOf(server, "deleteIntegration", { id }),
+          );
           return { id, revoked: true };
         },
         say: "{id} is revoked",

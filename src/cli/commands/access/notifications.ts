@@ -50,7 +50,7 @@ async function markRead({ server, out, given: { ref, all, ...user } }: Call): Pr
 /** Notifications of a user on a running server. */
 export function addNotifications(program: Command): void {
   resource(program, "notifications", "id", {
-    text: "list, acknowledge and read notifications of a user",
+    text: "list, ack and read notifications of a user",
     examples: ["notifications list --user ann --status unread", "notifications ack 0198c1de"],
     ref: "id of the notification, or a prefix of it",
     find,

@@ -217,6 +217,11 @@ export function addProjects(program: Command): void {
           ),
           keep: ["--keep", "keep their roles, and list them no longer"],
         },
+        excludes: [["keep", "role"]],
+        check({ user, all }) {
+          if (user !== undefined && all === true) throw new CommandError(EXIT.usage, "give either a user or --all");
+        },
+        changes: true,
         run: raise,
       },
     },

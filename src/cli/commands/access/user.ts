@@ -59,6 +59,7 @@ async function usersOf(server: ServerClient, filter: Values): Promise<readonly S
 function change(of: string, values: (given: Values, call: Call) => Values | Promise<Values> = () => ({})) {
   return {
     one: true,
+    changes: true,
     async get(call: Call) {
       const { id } = call.found;
       await callOf(call.server, of, { id, ...(await values(call.given, call)) });
@@ -131,13 +132,9 @@ export function addUser(program: Command): void {
           return usersOf(server, given);
         },
         as: "users",
-        none: null,
         columns: {
           ...{ ID: "id", USERNAME: "username", EMAIL: "email", NAME: "name", STATUS: "status" },
           ROLES: ({ roles }: ShownUser) => roles.join(", "),
-        },
-        after(users: readonly ShownUser[], { out }) {
-          if (users.length === 0) out.note("There are no such users.");
         },
       },
       create: {
@@ -148,7 +145,7 @@ export function addUser(program: Command): void {
         ],
         flags: {
           email: ["--email <address>", "mail address"],
-          username: ["--username <name>", "3 to 64 of a-z, 0-9, dot, dash, underscore"],
+          username: ["--username <name>", "2 to 64 of a-z, 0-9, dot, dash, underscore"],
           phone: ["--phone <number>", "phone number with country code, such as +4930123456"],
           externalId: ["--external-id <id>", "id of the user in another program"],
           id: ["--id <uuid>", "id of the account (default: a new one)"],
@@ -225,6 +222,7 @@ export function addUser(program: Command): void {
           if (yes !== true && !(await confirm(`Delete the account ${printable(String(ref))}?`)))
             throw new CommandError(EXIT.usage, "nothing was deleted; --yes deletes without asking");
         },
+        changes: true,
         async get({ server, given: { ref } }) {
           const found = await userByRef(server, ref);
           await callOf(server, "deleteUser", { id: found.id });
@@ -245,6 +243,7 @@ export function addUser(program: Command): void {
         text: "print a link that signs an account in to the console, once, within 15 minutes",
         examples: ["", "ann@example.org"],
         args: { user: ["[user]", `${REF} (default: the only administrator)`] },
+        changes: true,
         async get({ server, given: { user } }) {
           const account = encodeURIComponent(String(user ?? (await soleAdmin(server))));
           return server.post(`/api/v1/operator/users/${account}/sign-in-link`, undefined);

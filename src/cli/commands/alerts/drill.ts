@@ -138,6 +138,10 @@ export function addDrill(program: Command): void {
       yes: ["--yes", "do not ask, with --takeover"],
       wait: ["--wait [duration]", "wait until each way is confirmed or has failed (default: 2m)", durationFlag],
     },
+    excludes: [
+      ["takeover", "now"],
+      ["takeover", "wait"],
+    ],
     async act(context, given) {
       if (given["takeover"] !== true) return false;
       await takeOver(context, given);
@@ -167,6 +171,10 @@ export function addDrill(program: Command): void {
         off: new Option("--off", "take no part").conflicts("on"),
         on: ["--on", "take part"],
       },
+      excludes: [
+        ["off", "day"],
+        ["off", "hour"],
+      ],
       get({ server, given: { day, hour, off, on } }) {
         const change = { day, hour, takesPart: on ? true : off ? false : undefined };
         const isChange = Object.values(change).some((value) => value !== undefined);

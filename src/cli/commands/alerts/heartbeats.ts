@@ -53,6 +53,10 @@ export function addHeartbeats(program: Command): void {
           graceMs: ["--grace <duration>", "how late a ping may be", durationFlag],
           fedBy: ["--fed-by <matchers>", 'an alert whose reports count as pings, such as alertname="Watchdog"'],
         },
+        excludes: [
+          ["timeoutMs", "schedule"],
+          ["timeoutMs", "timezone"],
+        ],
         say: "{pingUrl|id}",
       },
       pause: { ...change("pauseHeartbeat"), text: "stop watching a heartbeat" },
@@ -71,6 +75,7 @@ export function addHeartbeats(program: Command): void {
         examples: ["nightly-backup", "nightly-backup --as fail"],
         one: true,
         flags: { as: new Option("--as <kind>", "what the ping means").choices(PINGS).default("success") },
+        changes: true,
         run: ping,
       },
     },

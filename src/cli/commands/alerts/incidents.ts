@@ -57,6 +57,7 @@ function bulkAction(of: string, text: string, example: string): Verb {
         throw new CommandError(EXIT.usage, "give either an incident or --all-open");
     },
     act: (context, given) => given["ref"] === undefined && actOnAll(context, of, given),
+    changes: true,
     async get({ server, given: { ref, note }, scope }) {
       const { id } = await findIncident(server, String(ref), scope);
       return callOf(server, of, { id, note });
@@ -114,7 +115,7 @@ export function addIncidents(program: Command): void {
     },
   } as const;
   resource(program, "incidents", "incident", {
-    text: "list, acknowledge, snooze, escalate, resolve and explain incidents",
+    text: "list, ack, snooze, escalate, resolve and explain incidents",
     examples: ["incidents list", "incidents ack 12"],
     ref: ONE,
     scope: { projectId: OF_PROJECT },

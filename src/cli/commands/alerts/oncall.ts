@@ -10,12 +10,25 @@ import type {
   OnCallShift,
   OnCallUser,
 } from "../../../client/api-types.gen.ts";
+import { ageText } from "../../../core/clean-text.ts";
 import { DAY_MS, zoneOffsetMs } from "../../../core/clock.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
+import { readJsonObject } from "../../files.ts";
 import { pick } from "../../on-server.ts";
-import { futureFlag, timeOf } from "../../output/flag-values.ts";
-import { cut, shortTime, table } from "../../output/output.ts";
-import { type Call, callOf, listOf, pickNamed, resource, tableOf, type Values, type Verb } from "../../resource.ts";
+import { durationFlag, futureFlag, integerFlag, timeOf } from "../../output/flag-values.ts";
+import { cut, printable, shortTime, table } from "../../output/output.ts";
+import {
+  type Call,
+  callOf,
+  filled,
+  listOf,
+  pickNamed,
+  resource,
+  tableOf,
+  type Values,
+  type Verb,
+} from "../../resource.ts";
+import { referenceOf } from "../rules/rule-source.ts";
 import { OF_PROJECT } from "./shared.ts";
 
 /** Width of names beside two times with their offsets, on a line of 80 characters. */
@@ -49,6 +62,17 @@ export async function findSchedule(server: ServerClient, ref: string, scope: Val
   return pickNamed(await listOf(server, "listOnCallSchedules", scope), ref, "schedule");
 }
 
+const SHIFTS = {
+  ...{ ID: "id:id", LEVEL: "level", START: "start" },
+  REPEATS: ({ recurrence }: OnCallShift) =>
+    recurrence === null
+      ? "once"
+      : `${recurrence.interval > 1 ? `${recurrence.interval} x ` : ""}${recurrence.frequency}`,
+  LENGTH: ({ durationMs }: OnCallShift) => ageText(durationMs),
+  TURNS: ({ turns }: OnCallShift) => turns.length,
+  NAME: "name:24",
+};
+
 /** Lines below the result of a change that puts a user on call on days off. */
 function warningLines({ warnings = [] }: Pick<OnCallDaysOff, "warnings">): string[] {
   return warnings.map(
@@ -75,13 +99,18 @@ function duty(text: string, heading: string, cells: (each: OnCallNow["data"][num
 
 type Range = Partial<OnCallFinalShifts["data"][number]> & { readonly start: string; readonly end: string };
 
-function rangeLines(name: string, data: readonly Range[], zone: string): string | string[] {
+function rangeLines(name: string, data: readonly Range[], zone: string): string[] {
   const columns = {
     FROM: ({ start }: Range) => zonedTime(start, zone),
     UNTIL: ({ end }: Range) => zonedTime(end, zone),
     "ON CALL": ({ users }: Range) => cut(peopleText(users), PEOPLE),
   };
-  return data.length === 0 ? `no ${name}` : tableOf(columns, data);
+  return data.length === 0 ? [`no ${name}`] : tableOf(columns, data);
+}
+
+/** An imported calendar may leave people out, which looks like a gap. */
+function calendarLines({ calendar }: OnCallSchedule): string[] {
+  return calendar?.error ? [`warning: the calendar has a problem: ${printable(calendar.error)}`] : [];
 }
 
 /** Times of a schedule. */
@@ -93,8 +122,10 @@ function range(name: string, of: string, text: string): Verb {
     of,
     flags: { from: FROM, to: TO },
     values: ({ from, to }) => ({ from: timeOf(from), to: timeOf(to) }),
-    lines: ({ data }: { readonly data: readonly Range[] }, { found }) =>
-      rangeLines(name, data, String(found["timezone"])),
+    lines: ({ data }: { readonly data: readonly Range[] }, { found }) => [
+      ...rangeLines(name, data, String(found["timezone"])),
+      ...calendarLines(found as unknown as OnCallSchedule),
+    ],
   };
 }
 
@@ -120,19 +151,82 @@ function lastHandover(turn: keyof typeof TURNS, time: string, timezone: string):
   return `${day.toISOString().slice(0, 10)}T${time}`;
 }
 
+/** Flags of a rotation. */
+const ROTATION = {
+  users: new Option("--users <users>", `separated by commas, in their order: ${REF}`)
+    .argParser(userList)
+    .makeOptionMandatory(),
+  turn: new Option("--turn <length>", "how long each is on call").choices(Object.keys(TURNS)).default("week"),
+  handover: ["--handover <time>", "when the next turn begins; of weeks on Monday", timeOfDay, "09:00"],
+} as const;
+
+/** A shift whose users take turns; the first one is on call at once. */
+function rotationOf({ users, turn, handover, ...given }: Values, timezone: string): Values {
+  const { frequency, days } = TURNS[turn as keyof typeof TURNS];
+  const start = lastHandover(turn as keyof typeof TURNS, String(handover), timezone);
+  const turns = (users as readonly string[]).map((user) => [user]);
+  return { durationMs: days * DAY_MS, ...given, start, recurrence: { frequency }, turns };
+}
+
+/** What a file has of a schedule, and of each of its shifts. */
+const PORTABLE = ["name", "description", "timezone", "handoverLeadMs", "notifiesOff", "reportsGaps", "calendarUrl"];
+const PORTABLE_SHIFT = ["name", "level", "start", "durationMs", "timezone", "recurrence", "turns", "startTurn"];
+
+function picked(names: readonly string[], from: object): Values {
+  return Object.fromEntries(Object.entries(from).filter(([name]) => names.includes(name)));
+}
+
+async function shiftsOf(server: ServerClient, id: unknown): Promise<OnCallShift[]> {
+  return listOf(server, "listOnCallShifts", { id });
+}
+
+/** A schedule with its shifts; users by names that are valid on another server. */
+async function documentOf({ server, found }: Call): Promise<Values> {
+  const shifts = await shiftsOf(server, found["id"]);
+  const names = new Map<string, string>();
+  for (const id of new Set(shifts.flatMap(({ turns }) => turns.flat())))
+    names.set(id, (await referenceOf(server, id)) ?? id);
+  const named = shifts.map(({ turns, ...shift }) => ({
+    ...picked(PORTABLE_SHIFT, shift),
+    turns: turns.map((users) => users.map((id) => names.get(id) ?? id)),
+  }));
+  return { ...picked(PORTABLE, found), shifts: named };
+}
+
+/** Makes the schedule of the name as the file says: its shifts by their names, the others are deleted. */
+async function importSchedule({ server, out, given: { file, projectId } }: Call): Promise<void> {
+  const { shifts = [], ...given } = (await readJsonObject(file === "-" ? "-" : `@${file}`, "the file")) as {
+    readonly shifts?: readonly Values[];
+    readonly name?: string;
+  };
+  const known = await listOf(server, "listOnCallSchedules", { projectId });
+  const old = known.find(({ name }) => name === given.name);
+  const { id, name } = old
+    ? await callOf(server, "updateOnCallSchedule", { ...given, id: old.id, "If-Match": `"${old.version}"` })
+    : await callOf(server, "createOnCallSchedule", { ...given, projectId });
+  const before = await shiftsOf(server, id);
+  const stored: OnCallShift[] = [];
+  for (const shift of shifts) {
+    const same = before.find((each) => each.name === shift["name"] && !stored.some((done) => done.id === each.id));
+    stored.push(
+      same
+        ? await callOf(server, "updateOnCallShift", { ...shift, id, shiftId: same.id, "If-Match": `"${same.version}"` })
+        : await callOf(server, "createOnCallShift", { ...shift, id }),
+    );
+  }
+  const gone = before.filter((each) => !stored.some((kept) => kept.id === each.id));
+  for (const { id: shiftId } of gone) await callOf(server, "deleteOnCallShift", { id, shiftId });
+  out.result({ id, name, shifts: stored }, () => `${id}  ${name}  ${old ? "updated" : "created"}`);
+}
+
 /** A schedule with one rotation, or nothing. */
 async function createRotation({ server, out, given }: Call): Promise<void> {
-  const { name, projectId, timezone: zone, turn, handover, users } = given;
-  const { frequency, days } = TURNS[turn as keyof typeof TURNS];
+  const { name, projectId, timezone: zone, ...rotation } = given;
   const schedule = await callOf(server, "createOnCallSchedule", { name, projectId, timezone: zone });
   const { id, timezone } = schedule;
-  const start = lastHandover(turn as keyof typeof TURNS, String(handover), timezone);
   let shift: OnCallShift;
   try {
-    const turns = (users as readonly string[]).map((user) => [user]);
-    shift = await callOf(server, "createOnCallShift", {
-      ...{ id, name, start, durationMs: days * DAY_MS, recurrence: { frequency }, turns },
-    });
+    shift = await callOf(server, "createOnCallShift", { id, name, ...rotationOf(rotation, timezone) });
   } catch (error) {
     await callOf(server, "deleteOnCallSchedule", { id });
     throw error;
@@ -165,8 +259,9 @@ const DAYS = ["<days-off>", "first day or id, or a prefix"] as const;
 export function addOnCall(program: Command): void {
   resource(program, "oncall", "schedule", {
     text: "show who is on call now, next and when; schedules; put a user on call; days off",
-    examples: ["oncall now", "oncall gaps Database"],
+    examples: ["oncall", "oncall gaps Database"],
     ref: "id or name, or a prefix",
+    bare: "now",
     scope: { projectId: OF_PROJECT },
     find: findSchedule,
     verbs: {
@@ -183,23 +278,67 @@ export function addOnCall(program: Command): void {
         examples: [""],
         of: "listOnCallSchedules",
         as: "schedules",
-        none: null,
         columns: { ID: "id", "TIME ZONE": "timezone", NAME: "name:24" },
       },
       create: {
         text: "create a schedule in which users are on call in turn",
-        about: "The first user is on call at once. Other shifts are made in the console or with the API.",
+        about: "The first user is on call at once. prism oncall add-rotation adds others.",
         examples: ["Database --users ann,ben", "Web --users ann,ben --turn day --timezone Europe/Paris"],
         args: { name: ["<name>", "name of the schedule"] },
         flags: {
-          users: new Option("--users <users>", `separated by commas, in their order: ${REF}`)
-            .argParser(userList)
-            .makeOptionMandatory(),
-          turn: new Option("--turn <length>", "how long each is on call").choices(Object.keys(TURNS)).default("week"),
-          handover: ["--handover <time>", "when the next turn begins; of weeks on Monday", timeOfDay, "09:00"],
+          ...ROTATION,
           timezone: ["--timezone <zone>", "time zone, such as Europe/Paris (default: that of the server)"],
         },
         run: createRotation,
+      },
+      show: {
+        text: "show a schedule with its shifts",
+        examples: ["Database", "Database --json"],
+        one: true,
+        async get({ server, found }) {
+          return { ...found, shifts: await shiftsOf(server, found["id"]) };
+        },
+        lines: (schedule: OnCallSchedule & { readonly shifts: readonly OnCallShift[] }) => [
+          filled("{id}  {name}  {timezone}", schedule),
+          ...(schedule.shifts.length === 0 ? ["no shifts"] : tableOf(SHIFTS, schedule.shifts)),
+          ...calendarLines(schedule),
+        ],
+      },
+      "add-rotation": {
+        text: "add a rotation to a schedule, such as one of the nights or of another level",
+        about: "Of shifts at the same time the highest level is on call; those of one level all are.",
+        examples: [
+          "Database --users cleo,dan --turn day --handover 20:00 --length 12h",
+          "Database --users eve --name Backup",
+        ],
+        one: true,
+        of: "createOnCallShift",
+        flags: {
+          ...ROTATION,
+          name: ["--name <name>", "name of the rotation (default: the schedule's)"],
+          durationMs: ["--length <duration>", "how long a shift is (default: the whole turn)", durationFlag],
+          level: ["--level <n>", "0 to 9; a higher one wins", integerFlag(0, 9), 0],
+        },
+        values: ({ name, durationMs, ...given }, { found }) => ({
+          ...rotationOf({ ...given, ...(durationMs === undefined ? {} : { durationMs }) }, String(found["timezone"])),
+          name: name ?? found["name"],
+        }),
+        lines: (shift: OnCallShift) => [...tableOf(SHIFTS, [shift]), ...warningLines(shift)],
+      },
+      export: {
+        text: "print a schedule with its shifts as JSON for prism oncall import",
+        examples: ["$ prism oncall export Database > database.json"],
+        one: true,
+        get: documentOf,
+        lines: (document: Values) => JSON.stringify(document, null, 2),
+      },
+      import: {
+        text: "create or change a schedule by name from a JSON file; - is stdin",
+        about: "Its shifts are those of the file afterwards. Shifts are found by name; past times do not change.",
+        examples: ["database.json"],
+        args: { file: ["<file>", "a schedule, as prism oncall export prints it"] },
+        changes: true,
+        run: importSchedule,
       },
       delete: {
         text: "delete a schedule with its shifts and its past, if no policy names it",
@@ -245,6 +384,7 @@ export function addOnCall(program: Command): void {
           userId: ["--user <user>", `of this user: ${REF}`],
           schedule: ["--schedule <schedule>", "of all users of a schedule, for a year"],
         },
+        excludes: [["userId", "schedule"]],
         get: daysOffOf,
         lines: ({ data }: { readonly data: readonly OnCallDaysOff[] }) =>
           data.length === 0
@@ -282,6 +422,7 @@ export function addOnCall(program: Command): void {
           lastDay: ["--last <day>", "last day"],
           note: NOTE,
         },
+        changes: true,
         async get(call) {
           const { firstDay, lastDay, note } = call.given;
           const { id } = await findDaysOff(call);
@@ -295,6 +436,7 @@ export function addOnCall(program: Command): void {
         global: true,
         args: { ref: DAYS },
         flags: { userId: OF_USER },
+        changes: true,
         async get(call) {
           const found = await findDaysOff(call);
           await callOf(call.server, "deleteOnCallDaysOff", { id: found.id });

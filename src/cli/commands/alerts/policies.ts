@@ -75,7 +75,6 @@ export function addPolicies(program: Command): void {
         text: "list the policies of a project",
         examples: [""],
         of: "listPolicies",
-        none: "VERSION  STEPS  NAME",
         columns: {
           VERSION: "version",
           STEPS: ({ steps, opensIncidents }: ChangedPolicy) =>
@@ -95,6 +94,7 @@ export function addPolicies(program: Command): void {
         text: "create or change policies by name from a JSON file; - is stdin",
         examples: ["policies.json"],
         args: { file: ["<file>", "a policy, or a list of policies"] },
+        changes: true,
         run: importPolicies,
       },
     },
@@ -118,6 +118,7 @@ export function addRoutes(program: Command): void {
         text: "replace the routing document by a JSON file; - is stdin",
         examples: ["routes.json --project ops"],
         args: { file: ["<file>", "document, as prism routes show prints it"] },
+        changes: true,
         async run({ server, out, given: { file, projectId } }) {
           const document = portable((await jsonOf(String(file))) as object);
           const { version } = await callOf(server, "getRouting", { projectId });

@@ -112,7 +112,7 @@ const JOB_LINE = "{id}  {queue}  {kind}  {state}";
 export function addQueue(program: Command): void {
   resource(program, "queue", "queue", {
     alias: "queues",
-    text: "show queues and jobs; pause, resume, retry and cancel them",
+    text: "list queues and jobs; pause, resume, retry and cancel them",
     examples: ["queue status --watch", "queue dead", "queue retry --queue notification-delivery"],
     verbs: {
       status: {
@@ -162,6 +162,7 @@ export function addQueue(program: Command): void {
           if (name === undefined && all !== true)
             throw new CommandError(EXIT.usage, "give either --queue <name> or --all");
         },
+        changes: true,
         get: resume,
         json: (changed) => (Array.isArray(changed) ? { queues: changed } : changed),
         lines: (changed) => {

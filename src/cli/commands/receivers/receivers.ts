@@ -52,7 +52,7 @@ function issuedLines({ id, preset, url, mailAddress }: ShownReceiver, { out }: {
 export function addReceivers(program: Command): void {
   const change = { one: true, examples: ["Backups"], lines: lineOf } as const;
   resource(program, "receivers", "receiver", {
-    text: "URLs at which other programs deliver: list, create, change, test and replay",
+    text: "URLs at which other programs deliver: list, create, update, test and replay",
     examples: ["receivers create Backups", "receivers requests Backups"],
     ref: "id or name, or a prefix",
     list: "listReceivers",
@@ -156,6 +156,10 @@ export function addReceivers(program: Command): void {
           body: ["--body <text>", "body of a request: text, @file, or - for stdin"],
           contentType: ["--content-type <type>", "type of the body (default: application/json)"],
         },
+        excludes: [
+          ["requestId", "body"],
+          ["requestId", "contentType"],
+        ],
         async values({ body, contentType, ...given }) {
           const request =
             body === undefined ? undefined : { body: await readInput(String(body), "--body"), contentType };

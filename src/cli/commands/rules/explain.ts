@@ -18,8 +18,8 @@ export function addExplain(program: Command): void {
   single(program, "explain", {
     text: "show what an event, a notification, an incident or an alert led to, and why a user was notified or not",
     about: "Recipients see their own part; the full view needs events:read and notifications:read_all.",
-    examples: ["0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60", "0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60 --user anna"],
-    args: { id: ["<id>", "id of an event, a notification, an incident or an alert"] },
+    examples: ["0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60", "12", "0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60 --user anna"],
+    args: { id: ["<id>", "id of an event, a notification, an incident or an alert, or the number of an incident"] },
     flags: { user: ["--user <user>", "also show why this user was notified or not: id, username or me"] },
     async run({ server, out, given: { id, user } }) {
       const view = await explained(server, String(id), user as string | undefined);
@@ -39,7 +39,9 @@ async function slugOf(server: ServerClient, projectId: string): Promise<string> 
   return project?.slug ?? projectId;
 }
 
-/** An id does not show its type: tries each, an event first. */
+const NUMBER = /^#?\d+$/;
+
+/** An id does not show its type: tries each, an event first. A number is that of an incident. */
 async function explained(
   server: ServerClient,
   id: string,
@@ -48,6 +50,11 @@ async function explained(
   const get = <T>(kind: string, query?: { userId: string | undefined }) =>
     // Recipients may not read incidents and alerts.
     found(server.get<T>(`/api/v1/explain/${kind}/${encodeURIComponent(id)}`, query), query ? [404] : [403, 404]);
+  if (NUMBER.test(id)) {
+    const { findIncident } = await import("../alerts/shared.ts");
+    const { id: incidentId } = await findIncident(server, id, {});
+    return server.get<AlertExplanation>(`/api/v1/explain/incident/${incidentId}`, { userId });
+  }
   const alert = () => get<AlertExplanation>("alert");
   const event = await get<Explanation>("event", { userId });
   // The event of its opening has the id of the alert.

@@ -88,7 +88,7 @@ export async function readRules(
 }
 
 /** A reference that is valid on another server; undefined if the caller may not read users. */
-async function referenceOf(server: ServerClient, userId: string): Promise<string | undefined> {
+export async function referenceOf(server: ServerClient, userId: string): Promise<string | undefined> {
   const user = await unlessHidden(callOf(server, "getUser", { id: userId }));
   return user && (user.externalId ?? user.username ?? user.email ?? user.id);
 }

@@ -76,10 +76,7 @@ export function addRules(program: Command): void {
           return { rules: active ? rules.filter((rule) => rule.active) : rules, ...names };
         },
         json: ({ rules }: RuleSet) => ({ rules }),
-        lines: listed,
-        after({ rules }: RuleSet, { out }) {
-          if (rules.length === 0) out.note("There are no rules.");
-        },
+        lines: (found: RuleSet) => (found.rules.length === 0 ? "no rules" : listed(found)),
       },
       export: {
         text: "export rules for prism rules import",

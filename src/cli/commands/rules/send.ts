@@ -199,10 +199,12 @@ async function sendNotification(
   const count = sent.recipients.length;
   const { id, newRecipients = [] } = sent;
   const more = newRecipients.length === 0 ? {} : { newRecipients };
-  out.result({ id, recipients: count, ...more }, () => [
-    `${id}  sent to ${countText(count, "recipient")}`,
-    ...newRecipients.map((name) => out.yellow(`there was no user ${printable(name)}: an account was created`)),
-  ]);
+  out.result({ id, recipients: count, ...more }, () => `${id}  sent to ${countText(count, "recipient")}`);
+  for (const name of newRecipients)
+    out.note(
+      `warning: there was no user ${printable(name)}. An account was created, as development does, and no one reads ` +
+        `it; if the name is wrong: prism user delete ${printable(name)}`,
+    );
 }
 
 /** The members with a value. */

@@ -96,7 +96,7 @@ async function showPresets({ server, out, given: { name } }: Call): Promise<void
 /** Channels of users and projects on a running server. */
 export function addChannels(program: Command): void {
   resource(program, "channels", "channel", {
-    text: "list, create, test, change and delete channels to chat, push and paging services",
+    text: "list, create, test, update and delete channels to chat, push and paging services",
     examples: ["channels presets", "channels test on-call --dry-run"],
     ref: "id or name, or a prefix of one",
     find: findChannel,
@@ -128,6 +128,7 @@ export function addChannels(program: Command): void {
           userId: ["--user <user>", "send notifications of this user; next to the server this or --project is needed"],
           ...CONTENT,
         },
+        excludes: [["projectId", "userId"]],
         values: async (given) => ({ ...(await contentOf(given)), name: given["name"] ?? given["preset"] }),
         say: "{id}",
         async after(made: ChannelView, { server, out }) {
@@ -146,6 +147,7 @@ export function addChannels(program: Command): void {
           enable: ["--enable", "enable it, and reset its count of failures"],
           disable: ["--disable", "disable it; it is kept"],
         },
+        excludes: [["enable", "disable"]],
         async values({ enable, disable, ...given }) {
           const { fields, ...content } = await contentOf(given);
           const active = enable ? true : disable ? false : undefined;

@@ -10,6 +10,7 @@ import {
   refusal,
 } from "../../../features/compat/alertmanager/import/apply.ts";
 import type { ImportedConfiguration } from "../../../features/compat/alertmanager/import/configuration.ts";
+import type { ImportNote } from "../../../features/compat/alertmanager/import/yaml-file.ts";
 import type { CommandContext } from "../../context.ts";
 import { readFileOrStdin } from "../../files.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
@@ -56,12 +57,13 @@ async function run(context: CommandContext, file: string, flags: Flags): Promise
   // As in Alertmanager, files of secrets are named relative to the configuration.
   const folder = file === "-" ? "." : dirname(file);
   const readFile = readerBelow(folder, flags.secretsDir);
-  const configuration = read(() => readConfiguration(text, readFile));
+  const configuration = await read(text, () => readConfiguration(text, readFile));
   const report = await withServer(context, (server) => importInto(server, configuration, flags));
   context.out.result(report, () => linesOf(report));
-  for (const { path, message } of report.changed) context.out.note(`changed: ${path}: ${printable(message)}`);
-  for (const { path, message } of report.notTranslated)
-    context.out.note(`not translated: ${path}: ${printable(message)}`);
+  const textOf = ({ path, message }: ImportNote): string =>
+    printable(`${configuration.place(path)}${path}: ${message}`);
+  for (const note of report.changed) context.out.note(`changed: ${textOf(note)}`);
+  for (const note of report.notTranslated) context.out.note(`not translated: ${textOf(note)}`);
   if (report.conflict !== null) throw new CommandError(EXIT.conflict, `${report.conflict}: give --replace`);
   if (report.notTranslated.length > 0) process.exitCode = EXIT.checkFailed;
 }
@@ -81,13 +83,14 @@ function readerBelow(folder: string, secretsDir?: string): (path: string) => str
 }
 
 /** @throws CommandError 7 with every problem of the file */
-function read(readFile: () => ImportedConfiguration): ImportedConfiguration {
+async function read(text: string, readFile: () => ImportedConfiguration): Promise<ImportedConfiguration> {
   try {
     return readFile();
   } catch (error) {
     if (!(error instanceof PrismError)) throw error;
     const problems = (error.details ?? []).map(({ path, message }) => ({ path: path ?? "", message }));
-    throw refusal(`${error.message}; nothing was imported:`, problems, error);
+    const { placesIn } = await import("../../../features/compat/alertmanager/import/yaml-file.ts");
+    throw refusal(`${error.message}; nothing was imported:`, problems, placesIn(text), error);
   }
 }
 

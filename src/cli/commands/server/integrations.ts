@@ -1,4 +1,6 @@
 import type { Command } from "commander";
+import type { ChannelPreset } from "../../../features/channels/preset.ts";
+import type { ReceiverPreset } from "../../../features/intake/receivers/preset.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { single, tableOf } from "../../resource.ts";
 
@@ -10,6 +12,8 @@ interface Integration {
   /** Topic of `prism docs`. */
   readonly docs: string;
   readonly setup: readonly string[];
+  /** A command that makes the receiver or the channel, with examples of its values. */
+  readonly command: string;
 }
 
 /** Programs that send to Prism, and services that Prism sends to. */
@@ -23,6 +27,7 @@ export function addIntegrations(program: Command): void {
       in: ["--in", "programs that send to Prism only"],
       out: ["--out", "services that Prism sends to only"],
     },
+    excludes: [["in", "out"]],
     async act({ out }, { name, ...only }) {
       const all = (await builtIn()).filter(({ direction }) => only["in"] === only["out"] || only[direction] === true);
       const found = name === undefined ? all : matching(all, String(name));
@@ -39,13 +44,37 @@ async function builtIn(): Promise<Integration[]> {
     import("../../../features/intake/receivers/presets/index.ts"),
     import("../../../features/channels/presets/index.ts"),
   ]);
-  const views = (direction: "in" | "out", presets: readonly Omit<Integration, "direction" | "preset">[]) =>
-    presets.map((each) => {
-      const { name, title, group, docs, setup } = each as typeof each & { readonly name: string };
-      const steps = setup.map((line) => line.replaceAll("{url}", "the receiver's URL"));
-      return { direction, preset: name, title, group, docs: `integrations/${docs}`, setup: steps };
-    });
-  return [...views("in", BUILT_IN_PRESETS), ...views("out", PRESETS)];
+  const view = (
+    direction: "in" | "out",
+    preset: (typeof BUILT_IN_PRESETS)[number] | ChannelPreset,
+    command: string,
+  ) => {
+    const { name, title, group, docs, setup } = preset;
+    const steps = setup.map((line) => line.replaceAll("{url}", "the receiver's URL"));
+    return { direction, preset: name, title, group, docs: `integrations/${docs}`, setup: steps, command };
+  };
+  return [
+    ...BUILT_IN_PRESETS.map((each) => view("in", each, receiverCommand(each))),
+    ...PRESETS.map((each) => view("out", each, channelCommand(each))),
+  ];
+}
+
+function receiverCommand({ name, title, secret, verify = [] }: ReceiverPreset): string {
+  const command = `prism receivers create ${quoted(title)} --preset ${name}`;
+  if (secret !== "required") return command;
+  return `${command} --secret ${JSON.stringify(verify).includes('"whsec"') ? "whsec_ZXhhbXBsZWV4YW1wbGVleGFtcGxl" : "example"}`;
+}
+
+/** With the fields that it needs. */
+function channelCommand({ name, fields }: ChannelPreset): string {
+  const needed = fields.filter((field) => field.required !== false && field.default === undefined);
+  const given = needed.map(({ key, example }) => ` --field ${key}=${quoted(example)}`);
+  return `prism channels create ${name} --project default${given.join("")}`;
+}
+
+/** For a shell. */
+function quoted(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /** Entries with exactly this preset; otherwise those with the text in preset or title. */
@@ -59,9 +88,8 @@ function matching(all: readonly Integration[], name: string): readonly Integrati
 
 const COLUMNS = { "": "direction", PRESET: "preset", GROUP: "group", NAME: "title", DOCS: "prism docs {docs}" };
 
-function detailsOf({ direction, preset, title, docs, setup }: Integration): string[] {
-  const command = direction === "in" ? "prism receivers create" : "prism channels create";
+function detailsOf({ direction, title, docs, setup, command }: Integration): string[] {
   const heading = `${title} (${direction === "in" ? "sends to Prism" : "Prism sends to it"})`;
   const steps = setup.map((line, at) => `  ${at + 1}. ${line}`);
-  return ["", heading, ...steps, `  ${command} … --preset ${preset}; prism docs ${docs}`];
+  return ["", heading, ...steps, "", `  ${command}`, `  prism docs ${docs}`];
 }

@@ -54,7 +54,7 @@ interface ServiceFlags {
 export function addService(program: Command): void {
   const root = ["--root <dir>", "root of the file system, for images", "/"] as const;
   resource(program, "service", "", {
-    text: "install, remove or check the systemd service",
+    text: "install or uninstall the systemd service, or show its status",
     examples: `install again replaces the executable and the units, and keeps configuration, secrets and data.
 
 Examples:

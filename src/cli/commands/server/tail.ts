@@ -96,7 +96,8 @@ function notificationLine({ offset, type, ts, data }: Entry, out: Output): strin
   const { title, message, ...rest } = data as Partial<Record<string, unknown>>;
   const head = [out.dim(ts), `#${offset}`, type];
   if (typeof title !== "string") return [...head, printable(JSON.stringify(rest))].join("  ");
-  return [...head, out.bold(printable(title)), printable(String(message ?? ""))].join("  ");
+  const more = message === undefined || message === title ? [] : [printable(String(message))];
+  return [...head, out.bold(printable(title)), ...more].join("  ");
 }
 
 /** Longer cells shift only their own line. */

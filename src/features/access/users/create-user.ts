@@ -90,7 +90,8 @@ export interface NewServiceToken {
 
 /** Excludes separators of addresses (RFC 5322 section 3.2.3), so that it is one address. */
 const EMAIL = /^[^\s@\p{Cc}\p{Cf}\p{Cs},;:<>()[\]\\"]{1,64}@[^\s@\p{Cc}\p{Cf}\p{Cs},;:<>()[\]\\"]{1,190}$/u;
-const USERNAME = /^[a-z0-9][a-z0-9._-]{2,63}$/;
+/** `me` is the caller, in every place that takes a user. */
+const USERNAME = /^(?!me$)[a-z0-9][a-z0-9._-]{1,63}$/;
 
 /**
  * @param by how the account was created, for the audit trail.
@@ -243,7 +244,7 @@ export function namesOf(user: UserNames): UserNames {
   const phone = user.phone === undefined ? undefined : plainPhone(user.phone);
   if (email !== undefined && !EMAIL.test(email)) throw invalid("email", "must be a mail address");
   if (username !== undefined && !USERNAME.test(username))
-    throw invalid("username", "must be 3 to 64 of a-z, 0-9, dot, dash, underscore");
+    throw invalid("username", "must be 2 to 64 of a-z, 0-9, dot, dash, underscore, and not me");
   if (phone !== undefined && !isPhone(phone))
     throw invalid("phone", "must be a number with country code, such as +4930123456");
   return { email, username, phone };

@@ -40,6 +40,9 @@ function absenceText(row: Account | undefined): string {
  * address, in this order; a verified mail address comes first: accounts made of an address by
  * earlier versions have it as external id, and no one reads them.
  */
+/** People whose display names are compared with those of a calendar. */
+const MAX_NAMED = 2000;
+
 export class UserDirectory {
   readonly #parts: DirectoryParts;
   /** In development any address finds its account, elsewhere only a verified one. */
@@ -47,6 +50,7 @@ export class UserDirectory {
   readonly #find;
   readonly #findAddress;
   readonly #account;
+  readonly #named;
   readonly #isMember;
   readonly #sharesProject;
 
@@ -67,6 +71,10 @@ export class UserDirectory {
     this.#account = parts.reader.prepare<[string], Account>(
       "select name, username, status, deletedAt from users where id = ?",
     );
+    this.#named = parts.reader.prepare<{ projectId: string; isAll: number }, { id: string; name: string }>(
+      `select id, name from users where status = 'active' and deletedAt is null and name <> '' and
+         (@isAll or id in (select userId from project_members where projectId = @projectId)) limit ${MAX_NAMED + 1}`,
+    );
     this.#isMember = parts.reader.prepare<[string, string]>(
       "select 1 from project_members where projectId = ? and userId = ?",
     );
@@ -80,6 +88,16 @@ export class UserDirectory {
   find(ref: string): string | undefined {
     const user = this.#lookUp(ref);
     return user?.status === "active" ? user.id : undefined;
+  }
+
+  /** Active people by display name in lower case, without those of the same name; none where there are too many. */
+  byDisplayName(projectId: string): ReadonlyMap<string, string> {
+    const isAll = projectId === this.#parts.defaultProjectId ? 1 : 0;
+    const rows = this.#named.all({ projectId, isAll });
+    if (rows.length > MAX_NAMED) return new Map();
+    const names = rows.map(({ name }) => name.toLowerCase());
+    const isUnique = (name: string): boolean => names.indexOf(name) === names.lastIndexOf(name);
+    return new Map(rows.flatMap(({ id }, at) => (isUnique(names[at] ?? "") ? [[names[at] ?? "", id]] : [])));
   }
 
   /** @returns the id of a user in any status, to read data of a disabled one. */

@@ -46,6 +46,15 @@ export const http = {
       required: false,
       example: "on",
     },
+    {
+      key: "rings",
+      title: "It calls or sends SMS: a page without an answer is repeated a few times only",
+      type: "choice",
+      choices: ["on", "off"],
+      default: "off",
+      required: false,
+      example: "on",
+    },
   ],
   custom: true,
   send: {

@@ -24,7 +24,8 @@ export const ntfy = {
     {
       key: "token",
       title: "Access token",
-      pattern: "tk_[A-Za-z0-9]+",
+      pattern: "tk_[A-Za-z0-9]+|prt_[A-Za-z0-9_-]+",
+      hint: "tk_ is ntfy's own, prt_ a service token of Prism, whose ntfy API may be the server",
       secret: true,
       required: false,
       example: "tk_abcdefghijklmnopqrstuvwxyz012",
@@ -78,7 +79,7 @@ export const ntfy = {
     { status: 429, path: "$.code", equals: 42908, class: "wait", after: ["3600s"], hint: "the daily quota is used up" },
     { status: 429, class: "wait", after: ["header:retry-after", "10s"] },
     { status: 507, class: "retry" },
-    { status: [401, 403], class: "refused", hint: "the token may not publish to this topic" },
+    { status: [401, 403], class: "refused", hint: "the topic needs a token that may publish to it" },
     { status: 413, class: "shorten" },
   ],
   cut: { title: 250, message: 4000 },

@@ -214,7 +214,7 @@ async function byRequest(
     const given = { status: reply.status, headers: reply.headers, body: answer.text };
     verdict = classify(preset, step, given, clock.now());
     const page = verdict.class === "ok" && isJson(built) ? pageIn(preset, step, given) : null;
-    if (page !== null) verdict = { class: ringsOf(preset) ? "dead" : "retry" };
+    if (page !== null) verdict = { class: ringsOf(preset, fields) ? "dead" : "retry" };
     if (verdict.class === "wait") rates.pause(id, verdict.afterMs ?? 0, verdict.isGuess);
     isPage = page !== null;
     if (page !== null) error = `${preset.title} answered ${reply.status} with a page: ${page}`;

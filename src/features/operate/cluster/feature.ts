@@ -157,6 +157,7 @@ export const clusterFeature = feature("cluster", {
       ...shared,
       method: "POST",
       path: "/api/v1/cluster/step-down",
+      endsServer: true,
       id: "stepDownCluster",
       summary: "Hand the leadership of the cluster over to another node",
       details:
@@ -178,6 +179,7 @@ export const clusterFeature = feature("cluster", {
       ...shared,
       method: "POST",
       path: "/api/v1/cluster/drill",
+      endsServer: true,
       id: "drillCluster",
       summary: "End the leader as if its machine were lost, while test pages are on their way",
       details:

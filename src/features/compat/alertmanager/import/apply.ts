@@ -45,9 +45,16 @@ export interface ImportReport {
   readonly conflict: string | null;
 }
 
-/** The error with every problem. */
-export function refusal(text: string, problems: readonly ImportNote[], cause?: unknown): CommandError {
-  const lines = problems.map(({ path, message }) => `  - ${path ? `${path}: ` : ""}${printable(message)}`);
+/** The error with every problem. @param place says where a path is */
+export function refusal(
+  text: string,
+  problems: readonly ImportNote[],
+  place: (path: string) => string,
+  cause?: unknown,
+): CommandError {
+  const lines = problems.map(({ path, message }) =>
+    printable(`  - ${path === "" ? "" : `${place(path)}${path}: `}${message}`),
+  );
   return new CommandError(EXIT.conflict, [text, ...lines].join("\n"), { cause });
 }
 
@@ -74,7 +81,7 @@ const MAX_ROUNDS = 100;
  */
 export async function importInto(
   server: Server,
-  { routing, receivers: all, left, changed }: ImportedConfiguration,
+  { routing, receivers: all, left, changed, place }: ImportedConfiguration,
   { project, dryRun = false, replace = false, allowEmpty = false }: ImportFlags,
 ): Promise<ImportReport> {
   const path = `/api/v1/routes/import?projectId=${encodeURIComponent(project)}`;
@@ -86,7 +93,7 @@ export async function importInto(
     try {
       checked = await server.post<Answer>(path, { ...body, dryRun: true });
     } catch (error) {
-      const refused = refusedParts(error, parts);
+      const refused = refusedParts(error, parts, place);
       notTranslated.push(...refused.map(({ part, message }) => ({ path: part.path, message })));
       receivers = receivers.map((receiver) => without(receiver, new Set(refused.map(({ part }) => part))));
     }
@@ -96,8 +103,10 @@ export async function importInto(
     throw refusal(
       "this cannot be translated; nothing was imported. Correct the file, or give --allow-empty to import the rest:",
       notTranslated,
+      place,
     );
-  if (checked === undefined) throw refusal("the server refuses the import; nothing was imported:", notTranslated);
+  if (checked === undefined)
+    throw refusal("the server refuses the import; nothing was imported:", notTranslated, place);
   const conflict = replace ? null : conflictOf(checked, project);
   if (conflict !== null && !dryRun) throw new CommandError(EXIT.conflict, `${conflict}; ${NEEDS_REPLACE}`);
   const { body } = requestOf(receivers, routing);
@@ -112,14 +121,14 @@ export async function importInto(
 }
 
 /** @throws the error if it is about something else */
-function refusedParts(error: unknown, parts: ReadonlyMap<string, Part>) {
+function refusedParts(error: unknown, parts: ReadonlyMap<string, Part>, place: (path: string) => string) {
   if (!(error instanceof ServerRefused) || error.details.length === 0) throw error;
   const refused = error.details.map((detail) => {
     const part = partAt(detail, parts);
     return { part, message: wordsOf(detail, part) };
   });
   const known = refused.flatMap(({ part, message }) => (part ? [{ part, message }] : []));
-  if (known.length < refused.length) throw refusal(`${error.message}:`, error.details.map(noteOf), error);
+  if (known.length < refused.length) throw refusal(`${error.message}:`, error.details.map(noteOf), place, error);
   return known;
 }
 

@@ -15,6 +15,7 @@ import {
   itemsOf,
   membersOf,
   parseYaml,
+  placesIn,
   type Reading,
   textOf,
   textsOf,
@@ -34,6 +35,8 @@ export interface ImportedConfiguration {
   readonly left: readonly ImportNote[];
   /** Parts with a counterpart that differs. */
   readonly changed: readonly ImportNote[];
+  /** Line and receiver of a path, for people. */
+  readonly place: (path: string) => string;
 }
 
 const TOP = [
@@ -106,7 +109,7 @@ export function readConfiguration(text: string, readFile: Reading["readFile"] = 
   const changed = distinct(findings.changed);
   if (problems.length > 0)
     throw new PrismError("VALIDATION_FAILED", "The configuration is not valid", { details: problems });
-  return { routing, receivers, left, changed };
+  return { routing, receivers, left, changed, place: placesIn(text) };
 }
 
 function isFilled(value: unknown): boolean {

@@ -1,4 +1,4 @@
-import { LineCounter, parseDocument } from "yaml";
+import { isNode, LineCounter, parseDocument } from "yaml";
 import { type ErrorDetail, PrismError } from "../../../../core/errors.ts";
 
 export type YamlObject = Readonly<Record<string, unknown>>;
@@ -50,6 +50,25 @@ export function parseYaml(text: string): unknown {
     const message = error instanceof Error ? error.message : String(error);
     throw new PrismError("VALIDATION_FAILED", "The file is not YAML", { details: [{ path: "", message }] });
   }
+}
+
+/** Says where in a file a path is, for people: `line 14, receiver ops: `. */
+export function placesIn(text: string): (path: string) => string {
+  const lineCounter = new LineCounter();
+  const document = parseDocument(text, { lineCounter, prettyErrors: false });
+  return (path) => {
+    const steps = path.split(".").map((step) => (/^\d+$/.test(step) ? Number(step) : step));
+    const [first, at] = steps;
+    for (; steps.length > 0; steps.pop()) {
+      // Also the end of a path may be missing in the file.
+      const node = document.getIn(steps, true);
+      if (!isNode(node) || !node.range) continue;
+      const { line } = lineCounter.linePos(node.range[0]);
+      const name = first === "receivers" && at !== undefined ? document.getIn([first, at, "name"]) : undefined;
+      return `line ${line}${typeof name === "string" ? `, receiver ${name}` : ""}: `;
+    }
+    return "";
+  };
 }
 
 /** The members of an object; names outside of `known` are left out with a note. */
