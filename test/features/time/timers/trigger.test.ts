@@ -120,9 +120,9 @@ test("S0-29 a timer emits a bus event after 2 seconds; the event `notify` reache
   );
   pass(2000);
   await done(body.jobId);
+  await prism.parts.base.bus.idle();
   off();
   assert.deepEqual(heard, [[payload, { event: "notify", correlationId: "c-29" }]]);
-  await prism.parts.base.bus.idle();
   const list = await prism.get<{ data: { title: string; message: string }[] }>(`/notifications/${id}`);
   assert.deepEqual(rowsWith(list.body.data, "title", "message"), [["Bus!", "Over the bus"]]);
   assert.equal(scalarOf(prism, "select count(*) from events where type = 'notify'"), 0, "only with persist");
