@@ -75,6 +75,7 @@ test("S0-29 the seed's second example: after two seconds the bus gets `notify`, 
   const jobId = await made();
   pass(2000);
   await eventually("it has fired", () => stateOf(prism, jobId) === "succeeded");
+  await eventually("the bus has heard", () => heard.length > 0);
   await prism.parts.base.bus.idle();
   assert.deepEqual(heard, [{ userId: "1", title: "Bus!", body: "From timer." }]);
   const { body } = await prism.get<{ data: { title: string; body: string }[] }>("/notifications/1");

@@ -120,6 +120,7 @@ test("S0-29 a timer emits a bus event after 2 seconds; the event `notify` reache
   );
   pass(2000);
   await done(body.jobId);
+  await eventually("the bus has heard as well", () => heard.length === 1);
   await prism.parts.base.bus.idle();
   off();
   assert.deepEqual(heard, [[payload, { event: "notify", correlationId: "c-29" }]]);
