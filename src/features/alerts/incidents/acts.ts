@@ -1,10 +1,16 @@
 import type { EpochMs } from "../../../core/clock.ts";
+import { PrismError } from "../../../core/errors.ts";
 import type { PolicyStep, StepSettings } from "../policies/policy.ts";
 import { released, unassigned } from "./assigned.ts";
-import type { Incident } from "./incident.ts";
+import type { Incident, IncidentRow } from "./incident.ts";
 import { close, type Facts, IncidentWork, reopen, type Turn } from "./machine.ts";
 
 /* What people do with an incident, see machine.ts; whom they name is in responders.ts. */
+
+/** Nobody acts on it any more. */
+export function isResolved({ number }: Pick<IncidentRow, "number">): PrismError {
+  return new PrismError("INVALID_STATE", `Incident ${number} is resolved`);
+}
 
 /**
  * A person acknowledges. With fewer acknowledgements than `ackQuorum` only those users receive

@@ -142,16 +142,20 @@ export class Incidents {
     }
   }
 
-  /** Checks incidents whose silenced alerts may have ended while the process was down. */
+  /** Checks incidents whose silences or routes may have changed while the process was down. */
   start(): void {
     this.#isRunning = true;
     this.#lookAgain([...this.#live].flatMap(([id, { holds }]) => (holds.size > 0 ? [id] : [])));
     this.#due.start();
+    // The process may have ended between the change of a routing document and the moves.
+    for (const projectId of new Set(Array.from(this.#live.values(), (live) => live.projectId)))
+      this.#rerouting.changed(projectId);
   }
 
-  stop(): Promise<void> {
+  async stop(): Promise<void> {
     this.#isRunning = false;
-    return this.#due.stop();
+    await this.#rerouting.stop();
+    await this.#due.stop();
   }
 
   /** Handles what is due now. */
@@ -325,7 +329,7 @@ export class Incidents {
     const { db, clock } = this.#parts;
     return db.writeIn(options, async (trx) => {
       const row = await requireIncident(trx, id);
-      if (row.state === "resolved") throw new PrismError("INVALID_STATE", `Incident ${row.number} is resolved`);
+      if (row.state === "resolved") throw acts.isResolved(row);
       const now = clock.now();
       const changed = await this.#apply(trx, row, decide, { actor, lateSince: null, now });
       if (changed !== row) await this.#record(trx, id, action, actor);

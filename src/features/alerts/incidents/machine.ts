@@ -164,6 +164,13 @@ export class IncidentWork {
     return this.firing.filter(isWorse);
   }
 
+  /** Alerts that became worse on their way to another incident: those who know of them are told before they are gone. */
+  get worseElsewhere(): readonly Member[] {
+    return this.facts.members.filter(
+      (each) => each.hasLeft && isUnended(each) && isWorse(each) && !this.#told.has(each),
+    );
+  }
+
   isLeftOut(alertId: string): boolean {
     return this.facts.leftOut?.has(alertId) === true;
   }
@@ -203,7 +210,8 @@ export class IncidentWork {
   raise(members: readonly Member[]): void {
     const from = highestSeverity([...this.firing, ...members].map(({ toldSeverity }) => toldSeverity));
     const alerts = members.map(({ alertId, toldSeverity }) => [alertId, toldSeverity ?? "info"] as const);
-    this.raised = { from, alerts: new Map(alerts) };
+    const left = members.filter(({ hasLeft }) => hasLeft).map(({ alertId }) => alertId);
+    this.raised = { from, alerts: new Map(alerts), left: new Set(left) };
     this.markTold(members);
   }
 
@@ -252,6 +260,11 @@ export class IncidentWork {
 
   readonly #notified = new Set<string>();
   readonly #told = new Set<Member>();
+}
+
+/** People were told that it fires, and not that it ended. */
+export function isUnended({ firingNotifiedAt, resolvedNotifiedAt }: Member): boolean {
+  return firingNotifiedAt !== null && resolvedNotifiedAt === null;
 }
 
 function isWorse({ severity, toldSeverity }: Member): boolean {
@@ -387,13 +400,10 @@ export function close(work: IncidentWork, by: string): void {
   const isMoved = by === "moved" && movedTo !== undefined;
   work.log("resolved", isMoved ? { by, incidentId: movedTo.id, number: movedTo.number } : { by });
   work.event("incident.resolved", isMoved ? { by, movedTo: movedTo.number } : { by });
-  const notified = facts.members.filter(
-    ({ firingNotifiedAt, resolvedNotifiedAt }) => firingNotifiedAt !== null && resolvedNotifiedAt === null,
-  );
-  work.markResolvedNotified(notified);
+  work.markResolvedNotified(facts.members.filter(isUnended));
   work.markFormerNotified();
   // Wherever its alerts are now, those who know of it know how bad they are.
-  const worse = isMoved ? facts.members.filter((each) => each.hasLeft && isWorse(each)) : [];
+  const worse = isMoved ? work.worseElsewhere : [];
   if (worse.length > 0) work.raise(worse);
   if (incident.notifiedAt === null || !(settings.sendResolved || worse.length > 0)) return;
   // People have the incident of the source instead.
