@@ -178,6 +178,7 @@ export class PromiseRun {
     if (!this.#firing.has(name)) return;
     const { world } = this.site;
     await this.#rises.before(name, level);
+    for (const who of this.#away) this.#rises.forgetPerson(this.site.id(who));
     const { input, alerts } = worldOf(world.prism, world.clock);
     await alerts().submit([input(name, rated(name, level))]);
     await world.incidents.check();
