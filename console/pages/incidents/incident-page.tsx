@@ -291,7 +291,8 @@ function Alerts({ incident: { alertList, alerts, projectId } }: Props) {
 }
 
 function AlertCard({ alert, project }: { readonly alert: AlertOfIncident; readonly project: string }) {
-  const { id, state, timedOut, labels, annotations, startsAt, resolvedAt, notifiedAt, generatorUrl, withheld } = alert;
+  const { id, state, timedOut, labels, annotations, startsAt, resolvedAt, leftAt, notifiedAt, generatorUrl, withheld } =
+    alert;
   const { summary, description, ...others } = annotations;
   const link = safeLink(generatorUrl);
   return (
@@ -320,7 +321,12 @@ function AlertCard({ alert, project }: { readonly alert: AlertOfIncident; readon
             <QuietText withheld={withheld} />
           </>
         )}
-        {notifiedAt === null && state === "firing" && " · no one was notified of it yet"}
+        {leftAt !== null && (
+          <>
+            , moved to another incident <Time at={leftAt} />
+          </>
+        )}
+        {notifiedAt === null && state === "firing" && leftAt === null && " · no one was notified of it yet"}
         {link !== null && (
           <>
             {" · "}

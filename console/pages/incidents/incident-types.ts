@@ -38,7 +38,7 @@ export function actorName({ userId, name }: { readonly userId: string; readonly 
 
 /** Silences, alerts and intervals that apply to all firing alerts of an incident; null: one notifies, or none fires. */
 export function withheldOf({ alertList, firing }: IncidentDetail): Alert["withheld"] {
-  const alerts = alertList.filter(({ state }) => state === "firing");
+  const alerts = alertList.filter(({ state, leftAt }) => state === "firing" && leftAt === null);
   const all = alerts.flatMap(({ withheld }) => withheld ?? []);
   if (all.length === 0 || all.length < firing) return null;
   return {

@@ -56,7 +56,10 @@ export function kindOf(heartbeat: HeartbeatRow, { kind, method, scheme, body }: 
   if (scheme === "email" || scheme === ALERT_SCHEME) return kind;
   if (heartbeat.methods !== "" && method !== heartbeat.methods) return "ignored";
   const filters = Heartbeat.value(heartbeat, "filters");
-  return filters.httpBody ? kindByKeyword(filters, Buffer.from(body ?? []).toString("utf8")) : kind;
+  // A sender that says that a run failed, or begins, means it: keywords overrule a success only.
+  return filters.httpBody && kind === "success"
+    ? kindByKeyword(filters, Buffer.from(body ?? []).toString("utf8"))
+    : kind;
 }
 
 function kindByKeyword(filters: PingFilters, text: string): PingKind {

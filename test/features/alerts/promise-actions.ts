@@ -8,7 +8,7 @@ export type Person = (typeof PEOPLE)[number];
 export const WAYS = [...PEOPLE, "room", "hook"] as const;
 export type WayName = (typeof WAYS)[number];
 
-/** A is muted by an interval, B inhibits C. */
+/** A is muted by an interval, B inhibits C, and C has another policy while it is critical. */
 export const NAMES = ["A", "B", "C"] as const;
 /** Severities, from the highest. */
 export const LEVELS = ["critical", "error", "warning", "info"] as const;
@@ -26,14 +26,22 @@ export type Action =
   | { readonly do: "down" | "up" | "hang"; readonly way: WayName }
   | { readonly do: "busy"; readonly way: WayName; readonly seconds: number }
   | { readonly do: "leave" | "return" | "connect" | "disconnect" | "full"; readonly who: Person }
-  | { readonly do: "duty"; readonly who: Person | null }
+  | { readonly do: "duty" | "calendar"; readonly who: Person | null }
   | { readonly do: "edit"; readonly policy: number }
   | { readonly do: "pass" | "set"; readonly minutes: number }
   | { readonly do: "mute" | "unmute" | "restart" }
   | { readonly do: "storm"; readonly alerts: number };
 
-/** Steps by what the server of a run has made: a schedule, a room, a webhook. */
-export function policies(made: { readonly schedule: string; readonly room: string; readonly hook: string }) {
+interface Made {
+  readonly schedule: string;
+  /** A schedule with an imported calendar. */
+  readonly calendar: string;
+  readonly room: string;
+  readonly hook: string;
+}
+
+/** Steps by what the server of a run has made: schedules, a room, a webhook. */
+export function policies(made: Made) {
   const onCall = { type: "notify", schedules: [{ id: made.schedule }] };
   const [ann, bob] = PEOPLE.map((name) => ({ type: "notify", users: [name] }));
   const room = { type: "channel", id: made.room };
@@ -48,10 +56,11 @@ export function policies(made: { readonly schedule: string; readonly room: strin
     [hook, onCall],
     [{ type: "ifCount", alerts: 2, windowMs: 30 * MINUTE }, ann],
     [{ type: "onlyIn", interval: "muted", otherwise: "hold" }, bob],
+    [{ type: "notify", schedules: [{ id: made.calendar }] }, { type: "wait", ms: 10 * MINUTE }, ann],
   ];
 }
 
-const POLICIES = policies({ schedule: "", room: "", hook: "" }).length;
+const POLICIES = policies({ schedule: "", calendar: "", room: "", hook: "" }).length;
 
 const oneOf = <T>(...values: readonly T[]) => fc.constantFrom(...values);
 const name = oneOf(...NAMES);
@@ -82,7 +91,7 @@ const actions = fc.array(
     { weight: 6, arbitrary: fc.record({ do: oneOf("down", "down", "up", "up", "hang"), way }) },
     { weight: 2, arbitrary: fc.record({ do: oneOf("busy"), way, seconds: oneOf(1, 20, 29, 45, 300) }) },
     { weight: 3, arbitrary: fc.record({ do: oneOf("leave", "leave", "return", "connect", "disconnect"), who }) },
-    { weight: 2, arbitrary: fc.record({ do: oneOf("duty"), who: duty }) },
+    { weight: 2, arbitrary: fc.record({ do: oneOf("duty", "calendar"), who: duty }) },
     { weight: 2, arbitrary: fc.record({ do: oneOf("edit"), policy }) },
     { weight: 7, arbitrary: fc.record({ do: oneOf("pass"), minutes }) },
     { weight: 1, arbitrary: fc.record({ do: oneOf("set"), minutes: fc.integer({ min: -30, max: 30 }) }) },

@@ -125,6 +125,18 @@ const FAULTS: readonly Fault[] = [
     },
   },
   {
+    name: "PAGES 4a: a severity that rises into another incident is told to no one of the old one",
+    history: [fire("C"), pass(2), { do: "rate", name: "C", level: "critical" }, pass(3)],
+    noticed: /C got worse, and these were not told/,
+    seed(replace) {
+      const done = replace(IncidentWork, "done", function (this: IncidentWork): Turn {
+        const { actions, ...turn } = done.call(this);
+        const isMoved = turn.incident.resolvedBy === "moved";
+        return { ...turn, actions: isMoved ? actions.filter(({ kind }) => kind !== "renotify") : actions };
+      });
+    },
+  },
+  {
     name: "PAGES 6: a person with the app open is not paged",
     history: [{ do: "connect", who: "ann" }, fire("A")],
     noticed: /not sent at once: A to ann/,

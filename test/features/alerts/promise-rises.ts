@@ -15,13 +15,14 @@ const TO_PEOPLE: ReadonlySet<string> = new Set(["notified", "fallback", "contact
 interface Rise {
   readonly name: string;
   readonly incidentId: string;
-  /** The last row of the timeline before it. */
-  readonly seq: number;
+  /** The last row of the timeline of each incident before it. */
+  readonly seqs: ReadonlyMap<string, number>;
   readonly users: Set<string>;
   until: number;
 }
 
 interface Told {
+  readonly incidentId: string;
   readonly seq: number;
   readonly users: readonly string[];
 }
@@ -52,10 +53,10 @@ export class Rises {
       .execute();
     const told = member?.severity ?? null;
     if (told === null || LEVELS.indexOf(level) >= LEVELS.indexOf(told)) return;
-    const rows = await this.#told(row.id);
+    const seqs = await this.#seqs();
+    const rows = await this.#toldIn([row.id]);
     const users = new Set(rows.flatMap((each) => each.users));
-    const seq = Math.max(0, ...(await this.#seqs(row.id)));
-    this.#rises.push({ name, incidentId: row.id, seq, users, until: world.clock.elapsed() + LOOK_MS });
+    this.#rises.push({ name, incidentId: row.id, seqs, users, until: world.clock.elapsed() + LOOK_MS });
   }
 
   /** What was expected of the alert is no longer so. */
@@ -77,10 +78,12 @@ export class Rises {
     const rows = new Map((await world.rows()).map((row) => [row.id, row]));
     for (const rise of [...this.#rises]) {
       const row = rows.get(rise.incidentId);
-      // It is told when that ends, or by its end.
-      if (!row || row.state === "resolved" || row.firing === 0 || this.#site.isWithheld(row)) this.forget(rise.name);
+      // It is told when that ends, or by its end. What has moved is told where it was, or where it is.
+      const isOver = row === undefined || (row.state === "resolved" && row.resolvedBy !== "moved");
+      if (isOver || this.#site.isWithheld(row)) this.forget(rise.name);
       else if (world.clock.elapsed() >= rise.until) {
-        const told = (await this.#told(row.id)).filter(({ seq }) => seq > rise.seq);
+        const own = [...rows.values()].filter(({ title }) => title === rise.name).map(({ id }) => id);
+        const told = (await this.#toldIn(own)).filter((each) => each.seq > (rise.seqs.get(each.incidentId) ?? 0));
         const missing = [...rise.users].filter((id) => !told.some(({ users }) => users.includes(id)));
         const names = missing.map((id) => this.#site.nameOf(id) ?? id);
         assert.deepEqual(names, [], `${after}: ${rise.name} got worse, and these were not told`);
@@ -89,21 +92,25 @@ export class Rises {
     }
   }
 
-  async #seqs(incidentId: string): Promise<number[]> {
-    const { db } = this.#site.world;
-    const rows = await db.read.selectFrom("incident_log").select("seq").where("incidentId", "=", incidentId).execute();
-    return rows.map(({ seq }) => seq);
-  }
-
-  async #told(incidentId: string): Promise<Told[]> {
+  async #seqs(): Promise<Map<string, number>> {
     const { db } = this.#site.world;
     const rows = await db.read
       .selectFrom("incident_log")
-      .select(["seq", "kind", "data"])
-      .where("incidentId", "=", incidentId)
+      .select((e) => ["incidentId", e.fn.max<number>("seq").as("last")])
+      .groupBy("incidentId")
+      .execute();
+    return new Map(rows.map(({ incidentId, last }) => [incidentId, last]));
+  }
+
+  async #toldIn(incidentIds: readonly string[]): Promise<Told[]> {
+    const { db } = this.#site.world;
+    const rows = await db.read
+      .selectFrom("incident_log")
+      .select(["incidentId", "seq", "kind", "data"])
+      .where("incidentId", "in", incidentIds)
       .execute();
     return rows
       .filter(({ kind }) => TO_PEOPLE.has(kind))
-      .map(({ seq, data }) => ({ seq, users: (JSON.parse(data) as { users?: string[] }).users ?? [] }));
+      .map(({ data, ...row }) => ({ ...row, users: (JSON.parse(data) as { users?: string[] }).users ?? [] }));
   }
 }

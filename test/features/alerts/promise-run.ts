@@ -50,6 +50,7 @@ export class PromiseRun {
   readonly #levels = new Map<string, Level>();
   readonly #rises: Rises;
   #onCall: Person | null = null;
+  #byCalendar: Person | null = null;
   /** Since when a person could have been reached of an incident, in elapsed time. */
   #ableSince: ReadonlyMap<string, number> = new Map();
   #calls = 0;
@@ -90,6 +91,7 @@ export class PromiseRun {
     for (const way of WAYS) site.ways[way].set("well");
     for (const who of PEOPLE) await this.#setAway(who, false);
     await this.#duty("ann");
+    await this.#setCalendar("ann");
     await site.setMuted(false);
     for (const name of [...this.#silences.keys()]) await this.#unsilence(name);
     await this.#pass(7, "the end");
@@ -117,7 +119,6 @@ export class PromiseRun {
       case "rate":
         return this.#rate(action.name, action.level);
       case "route":
-        this.#rises.forget("C");
         return site.setRoute(action.isOther);
       case "ack":
         return this.#change(action.name, "acknowledge", {});
@@ -144,11 +145,15 @@ export class PromiseRun {
         return site.disconnect(action.who);
       case "duty":
         return this.#duty(action.who);
+      case "calendar":
+        return this.#setCalendar(action.who);
       case "edit":
         await site.edit(action.policy);
         return;
       case "set":
         this.#jumpedMs += action.minutes * MINUTE;
+        // Its shifts are those after it was read.
+        this.#byCalendar = null;
         return world.clock.set(action.minutes * MINUTE);
       case "mute":
       case "unmute":
@@ -164,7 +169,7 @@ export class PromiseRun {
     if (this.#firing.has(name)) return;
     this.#firing.add(name);
     this.#rises.forget(name);
-    await this.site.world.fire(name, { severity: this.#levels.get(name) ?? "warning" });
+    await this.site.world.fire(name, rated(name, this.#levels.get(name) ?? "warning"));
   }
 
   /** Its source reports it with another severity. */
@@ -173,8 +178,9 @@ export class PromiseRun {
     if (!this.#firing.has(name)) return;
     const { world } = this.site;
     await this.#rises.before(name, level);
+    for (const who of this.#away) this.#rises.forgetPerson(this.site.id(who));
     const { input, alerts } = worldOf(world.prism, world.clock);
-    await alerts().submit([input(name, { severity: level })]);
+    await alerts().submit([input(name, rated(name, level))]);
     await world.incidents.check();
   }
 
@@ -224,6 +230,10 @@ export class PromiseRun {
 
   async #duty(who: Person | null): Promise<void> {
     this.#onCall = (await this.site.setDuty(who)) ? who : null;
+  }
+
+  async #setCalendar(who: Person | null): Promise<void> {
+    this.#byCalendar = (await this.site.setCalendar(who)) ? who : null;
   }
 
   async #restart(): Promise<void> {
@@ -439,7 +449,10 @@ export class PromiseRun {
       else if (step.type === "channel") found.add("room");
       if (step.type !== "notify") continue;
       for (const id of step.users) found.add(this.site.nameOf(id) ?? "ann");
-      if (step.schedules.length > 0 && this.#onCall) found.add(this.#onCall);
+      for (const { id } of step.schedules) {
+        const who = id === this.site.id("calendar") ? this.#byCalendar : this.#onCall;
+        if (who !== null) found.add(who);
+      }
     }
     return found;
   }
@@ -492,4 +505,9 @@ export class PromiseRun {
     }
     return false;
   }
+}
+
+/** The severity is a label, too: routes go by it. */
+function rated(name: string, severity: Level) {
+  return { severity, labels: { alertname: name, severity } };
 }

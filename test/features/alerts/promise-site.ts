@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
 import type { TestContext } from "node:test";
 import { io, type Socket } from "socket.io-client";
 import type { IncidentRow } from "../../../src/features/alerts/incidents/incident.ts";
+import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
+import { listening } from "../../helpers/listening.ts";
 import { type CallBody, webhookReceiver } from "../delivery/emergency/support.ts";
 import { IncidentWorld, MINUTE } from "./incidents/support.ts";
 import { LISTED, PEOPLE, type Person, policies, WAYS, type WayName } from "./promise-actions.ts";
@@ -12,6 +15,7 @@ export const REPEAT_MS = 60 * MINUTE;
 /** `emergency.afterMs` */
 export const AFTER_MS = 5 * MINUTE;
 const YEAR_MS = 365 * 1440 * MINUTE;
+const DAY_MS = 1440 * MINUTE;
 /** Elapsed time has fractions of a millisecond, as on a real machine. */
 const TICK_MS = 1 / 1024;
 
@@ -23,6 +27,10 @@ export class PromiseSite {
   readonly #sockets = new Map<Person, Socket>();
   #ids: Readonly<Record<string, string>> = {};
   #override: string | null = null;
+  #calendarUrl = "";
+  /** The file of the imported calendar. */
+  #calendar = "";
+  #calendars = 0;
   #isMuted = false;
   #isOther = false;
 
@@ -46,6 +54,10 @@ export class PromiseSite {
     for (const name of WAYS) ways[name] = await Way.start(t, () => clock.elapsed());
     const site = new PromiseSite(world, ways as Record<WayName, Way>, hook.calls);
     world.prism.onClose.push(() => site.#leave());
+    const files = createServer((_request, response) => {
+      response.writeHead(200, { "Content-Type": "text/calendar" }).end(site.#calendar);
+    });
+    site.#calendarUrl = `http://127.0.0.1:${await listening(t, files)}/team.ics`;
     await site.#make();
     await site.holdWatch();
     return site;
@@ -73,7 +85,12 @@ export class PromiseSite {
 
   /** @returns whether the policy was edited: it cannot name a person who is away */
   async edit(policy: number): Promise<boolean> {
-    const steps = policies({ schedule: this.id("schedule"), room: this.id("room"), hook: this.ways.hook.url })[policy];
+    const [schedule, calendar, room] = ["schedule", "calendar", "room"].map((name) => this.id(name)) as [
+      string,
+      string,
+      string,
+    ];
+    const steps = policies({ schedule, calendar, room, hook: this.ways.hook.url })[policy];
     const edited = await this.world.prism.patch(`/api/v1/policies/${this.id("policy")}`, { steps });
     assert.ok(edited.status === 200 || /RECIPIENT_NOT_FOUND/.test(edited.text), edited.text);
     return edited.status === 200;
@@ -101,6 +118,26 @@ export class PromiseSite {
     return true;
   }
 
+  /** Who is on call by the imported calendar from now on; null: no one. @returns whether the server found the person */
+  async setCalendar(who: Person | null): Promise<boolean> {
+    const { clock, prism, db } = this.world;
+    const stamp = (at: number): string => `${new Date(at).toISOString().slice(0, 19).replaceAll(/[-:]/g, "")}Z`;
+    const times = [`DTSTART:${stamp(clock.now() - 3 * DAY_MS)}`, `DTEND:${stamp(clock.now() + 3 * DAY_MS)}`];
+    const event = who === null ? [] : ["BEGIN:VEVENT", "UID:a", ...times, `SUMMARY:${who}`, "END:VEVENT"];
+    this.#calendars += 1;
+    this.#calendar = ["BEGIN:VCALENDAR", "VERSION:2.0", ...event, "END:VCALENDAR"].join("\r\n");
+    const id = this.id("calendar");
+    const body = { calendarUrl: `${this.#calendarUrl}?${this.#calendars}` };
+    await made(prism.put(`/api/v1/oncall/schedules/${id}`, body));
+    const content = await eventually("the calendar is read", async () => {
+      const query = db.read.selectFrom("oncall_calendars").selectAll().where("scheduleId", "=", id);
+      const row = await query.executeTakeFirst();
+      return row?.checkedAt == null ? null : (row.content ?? "[]");
+    });
+    const spans = JSON.parse(content) as { end: number; users: string[] }[];
+    return who === null || spans.some(({ end, users }) => end > clock.now() && users.includes(this.id(who)));
+  }
+
   /** Whether alerts of the name C have a policy of their own. */
   async setRoute(isOther: boolean): Promise<void> {
     this.#isOther = isOther;
@@ -116,6 +153,7 @@ export class PromiseSite {
         { matchers: ['team="room"'], policy: "Room" },
         { matchers: [`alertname="${LISTED}"`], policy: "Listed" },
         { matchers: ['alertname="A"'], muteIntervals: ["muted"] },
+        { matchers: ['alertname="C"', 'severity="critical"'], policy: "High" },
         ...(this.#isOther ? [{ matchers: ['alertname="C"'], policy: "Other" }] : []),
       ],
     };
@@ -182,10 +220,13 @@ export class PromiseSite {
     ids["room"] = await made(prism.post("/api/v1/channels", room));
     const schedule = { projectId, name: "On call", timezone: "UTC" };
     ids["schedule"] = await made(prism.post("/api/v1/oncall/schedules", schedule));
+    const calendar = { projectId, name: "By calendar", timezone: "UTC" };
+    ids["calendar"] = await made(prism.post("/api/v1/oncall/schedules", calendar));
     const page = { name: "Page", steps: [{ type: "notify", users: ["ann"] }] };
     ids["policy"] = await made(prism.post("/api/v1/policies", page));
     await made(prism.post("/api/v1/policies", { name: "Room", steps: [{ type: "channel", id: ids["room"] }] }));
     await made(prism.post("/api/v1/policies", { name: "Other", steps: [{ type: "notify", users: ["ann", "bob"] }] }));
+    await made(prism.post("/api/v1/policies", { name: "High", steps: [{ type: "notify", users: ["bob"] }] }));
     await made(prism.post("/api/v1/policies", { name: "Listed", steps: [], opensIncidents: false }));
     this.#ids = ids;
     await this.setMuted(false);

@@ -124,14 +124,20 @@ test("filters and a manual pause ignore pings, which are stored and answered wit
   const filters = { httpBody: true, failureKeywords: "ERROR, panic", successKeywords: "done" };
   const byKeyword = await create(prism, { filters });
   for (const [body, suffix, status] of [
-    ["all done", "/fail", "up"],
+    ["all done", "", "up"],
     ["done, then panic", "", "down"],
-    ["done", "/7", "up"],
-    ["nothing", "/fail", "up"],
+    ["all done", "/0", "up"],
+    ["nothing", "", "up"],
+    // What a sender says outright is not overruled, nor dropped without a keyword.
+    ["nothing", "/fail", "down"],
+    ["done", "", "up"],
+    ["done", "/7", "down"],
   ] as const) {
     await ping(prism, pathOf(byKeyword.pingUrl) + suffix, { method: "POST", body });
-    assert.equal((await get(prism, byKeyword.id)).status, status, body);
+    assert.equal((await get(prism, byKeyword.id)).status, status, `${suffix} ${body}`);
   }
+  await ping(prism, `${pathOf(byKeyword.pingUrl)}/start`, { method: "POST", body: "nothing" });
+  assert.equal((await get(prism, byKeyword.id)).isStarted, true);
   const manual = await create(prism, { manualResume: true });
   await prism.post(`${PATH}/${manual.id}/pause`, {});
   const whilePaused = await ping(prism, pathOf(manual.pingUrl));

@@ -251,18 +251,23 @@ class Change {
     this.#count(reason, wanted.length);
   }
 
-  /** Users who have another notice of this turn, or that of the incident to which the alerts have moved. */
+  /** Users who have another notice of this turn, or the first one of the incident to which the alerts have moved. */
   async #toldElsewhere(reason: NoticeReason): Promise<(userId: string) => boolean> {
-    if (reason === "severity-raised") return (userId) => this.#paged.has(userId);
+    const isRaised = reason === "severity-raised";
+    const told = new Set(isRaised ? this.#paged : []);
     const { movedTo } = this;
-    if (reason !== "resolved" || movedTo === null) return () => false;
-    const there = new Set((await audienceOf(this.#trx, movedTo.id)).map(({ userId }) => userId));
-    return (userId) => there.has(userId);
+    const { raised } = this.#turn;
+    const isAllThere = isRaised ? raised?.left.size === raised?.alerts.size : reason === "resolved";
+    // One that was open before tells its people nothing, or that an alert is new.
+    if (movedTo?.isNew && isAllThere)
+      for (const { userId } of await audienceOf(this.#trx, movedTo.id)) told.add(userId);
+    return (userId) => told.has(userId);
   }
 
-  /** The incident that its alerts have moved to, if it ends because of that. */
+  /** The incident that its alerts, or those that got worse, have moved to. */
   get movedTo(): MovedTo | null {
-    return this.#row.resolvedBy === "moved" ? (this.#options.facts.movedTo ?? null) : null;
+    const isMove = this.#row.resolvedBy === "moved" || (this.#turn.raised?.left.size ?? 0) > 0;
+    return isMove ? (this.#options.facts.movedTo ?? null) : null;
   }
 
   async #webhooks(reason: Exclude<NoticeReason, "step">): Promise<void> {
@@ -369,7 +374,7 @@ class Change {
       alerts: isEnd ? await this.#endedAlerts() : this.#shownAlerts(),
       lateSince: this.#options.lateSince,
       resolvedBy: isEnd ? await this.#nameOf(this.#row.resolvedBy) : null,
-      movedTo: isEnd ? (this.movedTo?.number ?? null) : null,
+      movedTo: this.movedTo?.number ?? null,
       raised: this.#turn.raised,
       number: this.#notices,
       step,
@@ -389,12 +394,13 @@ class Change {
     return user?.name ?? null;
   }
 
-  /** Alerts for the text: those that fire, new ones first. */
+  /** Alerts for the text: those that got worse elsewhere, then those that fire, new ones first. */
   #shownAlerts(): AlertView[] {
     const { members } = this.#options.facts;
     const firing = members.filter(({ isFiring }) => isFiring);
     const isNew = new Set(this.#turn.firingNotified);
     const sorted = [
+      ...members.filter(({ alertId }) => this.#turn.raised?.left.has(alertId)),
       ...firing.filter(({ alertId }) => isNew.has(alertId)),
       ...firing.filter(({ alertId }) => !isNew.has(alertId)),
     ];

@@ -9,7 +9,8 @@ import { administrators } from "../../access/index.ts";
 import type { PolicyDefinition } from "../policies/policy.ts";
 import type { JoinIncidents, Transition } from "../types.ts";
 import { handleDeletedProjects } from "../ways/deleted-projects.ts";
-import { type UnreachedRow, unreachedNow, unreachedSince } from "../ways/unreached.ts";
+import { triedAgain, type UnreachedRow, unreachedNow, unreachedSince } from "../ways/unreached.ts";
+import * as acts from "./acts.ts";
 import { applyTurn } from "./apply.ts";
 import { heldReader } from "./changes/held.ts";
 import { Rerouting } from "./changes/rerouting.ts";
@@ -141,16 +142,20 @@ export class Incidents {
     }
   }
 
-  /** Checks incidents whose silenced alerts may have ended while the process was down. */
+  /** Checks incidents whose silences or routes may have changed while the process was down. */
   start(): void {
     this.#isRunning = true;
     this.#lookAgain([...this.#live].flatMap(([id, { holds }]) => (holds.size > 0 ? [id] : [])));
     this.#due.start();
+    // The process may have ended between the change of a routing document and the moves.
+    for (const projectId of new Set(Array.from(this.#live.values(), (live) => live.projectId)))
+      this.#rerouting.changed(projectId);
   }
 
-  stop(): Promise<void> {
+  async stop(): Promise<void> {
     this.#isRunning = false;
-    return this.#due.stop();
+    await this.#rerouting.stop();
+    await this.#due.stop();
   }
 
   /** Handles what is due now. */
@@ -221,7 +226,7 @@ export class Incidents {
   /** Also acknowledges the notifications of the incident that the person has, so that all pages agree. */
   acknowledge(id: string, actor: Actor, options: InTransaction = {}): Promise<IncidentRow> {
     return this.#parts.db.writeIn(options, async (trx) => {
-      const decide: Decide = (row, ...given) => machine.acknowledge(row, actor.id, ...given);
+      const decide: Decide = (row, ...given) => acts.acknowledge(row, actor.id, ...given);
       const row = await this.#act(id, "acknowledge", actor, decide, { trx });
       if (isUuid(actor.id)) await this.#parts.notify.acknowledgeOf(trx, id, actor.id);
       return row;
@@ -258,29 +263,29 @@ export class Incidents {
     const decide: Decide = (row, facts, ...given) => {
       if (strict && facts.acks.length === 0)
         throw new PrismError("INVALID_STATE", "No one has acknowledged the incident");
-      return machine.unacknowledge(row, facts, ...given);
+      return acts.unacknowledge(row, facts, ...given);
     };
     return this.#act(id, "unacknowledge", actor, decide, options);
   }
 
   snooze(id: string, until: EpochMs, actor: Actor, options?: InTransaction): Promise<IncidentRow> {
-    return this.#act(id, "snooze", actor, (row, ...given) => machine.snooze(row, until, ...given), options);
+    return this.#act(id, "snooze", actor, (row, ...given) => acts.snooze(row, until, ...given), options);
   }
 
   unsnooze(id: string, actor: Actor, options?: InTransaction): Promise<IncidentRow> {
-    return this.#act(id, "unsnooze", actor, machine.unsnooze, options);
+    return this.#act(id, "unsnooze", actor, acts.unsnooze, options);
   }
 
   resolve(id: string, actor: Actor, options?: InTransaction): Promise<IncidentRow> {
-    return this.#act(id, "resolve", actor, (row, ...given) => machine.resolve(row, actor.id, ...given), options);
+    return this.#act(id, "resolve", actor, (row, ...given) => acts.resolve(row, actor.id, ...given), options);
   }
 
   /** @throws INVALID_STATE if no step of the policy notifies */
   escalate(id: string, actor: Actor, options?: InTransaction): Promise<IncidentRow> {
     const decide: Decide = (row, facts, settings, now) => {
-      if (row.state !== "resolved" && !settings.steps.some(machine.isNotifying))
+      if (row.state !== "resolved" && !settings.steps.some(acts.isNotifying))
         throw new PrismError("INVALID_STATE", "No step of the policy notifies; reassign the incident to a person");
-      return machine.escalate(row, facts, settings, now);
+      return acts.escalate(row, facts, settings, now);
     };
     return this.#act(id, "escalate", actor, decide, options);
   }
@@ -324,7 +329,7 @@ export class Incidents {
     const { db, clock } = this.#parts;
     return db.writeIn(options, async (trx) => {
       const row = await requireIncident(trx, id);
-      if (row.state === "resolved") throw new PrismError("INVALID_STATE", `Incident ${row.number} is resolved`);
+      if (row.state === "resolved") throw acts.isResolved(row);
       const now = clock.now();
       const changed = await this.#apply(trx, row, decide, { actor, lateSince: null, now });
       if (changed !== row) await this.#record(trx, id, action, actor);
@@ -467,19 +472,6 @@ function lookedAtAgain(row: IncidentRow, holds: Live["holds"], now: EpochMs): In
     stepAt: at("step", row.stepAt),
     repeatAt: at("repeat", row.repeatAt),
   };
-}
-
-/** So long after its last look an incident that reaches no one may ask its targets again. */
-const SHORTEST_LOOK_MS = 30_000;
-
-/** Its next repetition is due now, or soon after the last one. */
-function triedAgain(trx: Trx, row: IncidentRow, settings: ReturnType<typeof settingsOf>, now: EpochMs): IncidentRow {
-  const isUnreached = row.state === "open" && row.snoozedUntil === null && row.reachedAt === null;
-  if (!isUnreached || row.repeatAt === null || row.steppedAt === null) return row;
-  // Moved by an earlier change, or due soon: the time of the last look does not follow from it.
-  if (row.repeatAt <= now + SHORTEST_LOOK_MS) return row;
-  const repeatAt = Math.max(now, row.repeatAt - machine.repeatMsOf(row, settings) + SHORTEST_LOOK_MS);
-  return repeatAt < row.repeatAt ? saveIncident(trx, row, { ...row, repeatAt }, now) : row;
 }
 
 function merged(held: Live["holds"] = new Set(), changes: Changed["holds"]): Live["holds"] {

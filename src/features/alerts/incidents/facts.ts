@@ -195,23 +195,27 @@ function membersFrom(rows: readonly MemberRow[]): Member[] {
 }
 
 interface MovedRow extends Pick<MovedTo, "id" | "number"> {
+  readonly isNew: 0 | 1;
   readonly incidentId: string;
   readonly state: string;
   readonly lastFlushAt: EpochMs | null;
   readonly flushAt: EpochMs | null;
 }
 
-const MOVED_TO = `select m.incidentId, i.id, i.number, i.state, i.lastFlushAt, i.flushAt from json_each(?) e
+const MOVED_TO = `select m.incidentId, i.id, i.number, i.state, i.lastFlushAt, i.flushAt,
+  coalesce(i.notifiedAt, m.leftAt) >= m.leftAt as isNew from json_each(?) e
   cross join incident_alerts m on m.incidentId = e.value and m.leftAt is not null
   cross join incident_alerts n on n.alertId = m.alertId and n.leftAt is null
-  cross join incidents i on i.id = n.incidentId order by i.state = 'resolved', i.number desc`;
+  cross join incidents i on i.id = n.incidentId
+  order by i.state = 'resolved', m.resolvedNotifiedAt is not null, i.number desc, isNew`;
 
-/** The newest unresolved incident that one of the alerts is in. */
+/** The newest unresolved incident that one of the alerts is in, of those first whose departure was not told. */
 function movedToFrom(rows: readonly MovedRow[] = []): MovedTo | undefined {
   const [found] = rows;
   if (!found) return undefined;
   const { id, number, state, lastFlushAt, flushAt } = found;
-  return { id, number, firstLookAt: state !== "resolved" && lastFlushAt === null ? flushAt : null };
+  const firstLookAt = state !== "resolved" && lastFlushAt === null ? flushAt : null;
+  return { id, number, isNew: found.isNew === 1, firstLookAt };
 }
 
 interface AckRow extends Ack {

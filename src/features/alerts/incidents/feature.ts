@@ -134,7 +134,7 @@ function serveActions(server: FeatureServer, context: IncidentsOwn): void {
       const principal = callerOf(exchange);
       const addNote = async (trx: Trx) => {
         const change: s.Act = (incidents, each, actor) => incidents.note(each, body.text, actor, { trx });
-        return new Reply(200, await s.act(context, principal, id, change, { db: trx }));
+        return new Reply(200, await s.act(context, principal, id, change, { db: trx, isOfAnyState: true }));
       };
       return context.idempotency.run(exchange, principal, { id, body }, context.db, addNote, {});
     },

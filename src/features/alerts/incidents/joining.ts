@@ -90,7 +90,7 @@ class Joining {
       const kept = await this.open(alert, matches, { before, known: own });
       // Reports of Prism itself have routes of their own.
       if (alert.source !== "prism")
-        for (const each of own) if (!kept.has(each.row.id)) this.#leave(each, before ?? alert);
+        for (const each of own) if (!kept.has(each.row.id)) this.#leave(each, alert, before ?? alert);
     }
   }
 
@@ -140,7 +140,7 @@ class Joining {
   }
 
   /** No route of the alert leads to the incident any more. */
-  #leave(membership: Membership, before: AlertView): void {
+  #leave(membership: Membership, alert: AlertView, before: AlertView): void {
     if (membership.leftAt !== null) return;
     const draft = this.#drafts.get(membership.row.id) ?? newDraft(membership.row, false);
     this.#drafts.set(draft.row.id, draft);
@@ -150,7 +150,7 @@ class Joining {
       members.some(({ alertId }) => alertId === before.id),
     );
     const firstLookAt = Math.min(...others.map(({ row }) => row.flushAt ?? Number.POSITIVE_INFINITY));
-    const left = draft.changes.leaves(draft.row, { membership, before, firstLookAt }, settings, this.#now);
+    const left = draft.changes.leaves(draft.row, { membership, alert, before, firstLookAt }, settings, this.#now);
     draft.row = {
       ...draft.row,
       ...decidedColumns(memberResolved(left, { firing, atOnce: false }, settings, this.#now)),

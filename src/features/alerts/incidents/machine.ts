@@ -2,14 +2,15 @@ import type { EpochMs } from "../../../core/clock.ts";
 import type { OwnEventType } from "../../../core/vocabulary.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
 import type { GroupTimes, PolicyStep, StepSettings } from "../policies/policy.ts";
-import { dueAgain, type PagedBy, released, unassigned } from "./assigned.ts";
+import { dueAgain, type PagedBy } from "./assigned.ts";
 import { type AlertSeverity, highestSeverity, isHigher, shownSeverity } from "./changes/severity.ts";
 import type { MovedTo, Raised, ToldSeverity } from "./changes/told.ts";
 import type { Incident } from "./incident.ts";
 
 /*
  * The states and due times of an incident as pure functions: they read rows, and return the changed
- * incident with the actions to store in the same transaction. docs/alerts.md describes the rules.
+ * incident with the actions to store in the same transaction. docs/alerts.md describes the rules. What is due by
+ * time is in turn.ts, what people do in acts.ts and responders.ts.
  *
  *   open ─ acknowledge (quorum) ─▶ acknowledged ─ unacknowledge, expiry ─▶ open (steps from 0)
  *   open, acknowledged ─ snooze ─▶ the same with `snoozedUntil` ─ its end ─▶ open (steps from 0)
@@ -163,6 +164,13 @@ export class IncidentWork {
     return this.firing.filter(isWorse);
   }
 
+  /** Alerts that became worse on their way to another incident: those who know of them are told before they are gone. */
+  get worseElsewhere(): readonly Member[] {
+    return this.facts.members.filter(
+      (each) => each.hasLeft && isUnended(each) && isWorse(each) && !this.#told.has(each),
+    );
+  }
+
   isLeftOut(alertId: string): boolean {
     return this.facts.leftOut?.has(alertId) === true;
   }
@@ -202,7 +210,8 @@ export class IncidentWork {
   raise(members: readonly Member[]): void {
     const from = highestSeverity([...this.firing, ...members].map(({ toldSeverity }) => toldSeverity));
     const alerts = members.map(({ alertId, toldSeverity }) => [alertId, toldSeverity ?? "info"] as const);
-    this.raised = { from, alerts: new Map(alerts) };
+    const left = members.filter(({ hasLeft }) => hasLeft).map(({ alertId }) => alertId);
+    this.raised = { from, alerts: new Map(alerts), left: new Set(left) };
     this.markTold(members);
   }
 
@@ -251,6 +260,11 @@ export class IncidentWork {
 
   readonly #notified = new Set<string>();
   readonly #told = new Set<Member>();
+}
+
+/** People were told that it fires, and not that it ended. */
+export function isUnended({ firingNotifiedAt, resolvedNotifiedAt }: Member): boolean {
+  return firingNotifiedAt !== null && resolvedNotifiedAt === null;
 }
 
 function isWorse({ severity, toldSeverity }: Member): boolean {
@@ -386,115 +400,14 @@ export function close(work: IncidentWork, by: string): void {
   const isMoved = by === "moved" && movedTo !== undefined;
   work.log("resolved", isMoved ? { by, incidentId: movedTo.id, number: movedTo.number } : { by });
   work.event("incident.resolved", isMoved ? { by, movedTo: movedTo.number } : { by });
-  const notified = facts.members.filter(
-    ({ firingNotifiedAt, resolvedNotifiedAt }) => firingNotifiedAt !== null && resolvedNotifiedAt === null,
-  );
-  work.markResolvedNotified(notified);
+  work.markResolvedNotified(facts.members.filter(isUnended));
   work.markFormerNotified();
   // Wherever its alerts are now, those who know of it know how bad they are.
-  const worse = isMoved ? facts.members.filter((each) => each.hasLeft && isWorse(each)) : [];
+  const worse = isMoved ? work.worseElsewhere : [];
   if (worse.length > 0) work.raise(worse);
   if (incident.notifiedAt === null || !(settings.sendResolved || worse.length > 0)) return;
   // People have the incident of the source instead.
   const isReported = by === "timeout" && incident.sourceIncidentId !== null;
   if (!isReported) work.actions.push({ kind: "renotify", reason: "resolved", urgency: incident.urgency });
   work.actions.push({ kind: "webhooks", reason: "resolved" });
-}
-
-/**
- * A person acknowledges. With fewer acknowledgements than `ackQuorum` only those users receive
- * nothing more.
- */
-export function acknowledge(
-  incident: Incident,
-  userId: string,
-  facts: Facts,
-  settings: StepSettings,
-  now: EpochMs,
-): Turn {
-  const work = new IncidentWork(incident, facts, settings, now);
-  const held = facts.acks.find((each) => each.userId === userId);
-  if (incident.state === "resolved" || (held && held.expiresAt === null)) return work.done();
-  work.incident.reachedAt ??= now;
-  const ack = {
-    userId,
-    at: held?.at ?? now,
-    expiresAt: settings.ackExpiresMs === null ? null : now + settings.ackExpiresMs,
-  };
-  work.setAcks([...facts.acks.filter((each) => each !== held), ack]);
-  const given = work.acks.length;
-  work.log("acknowledged", { given, quorum: settings.ackQuorum });
-  if (incident.state === "acknowledged" || given < settings.ackQuorum) return work.done();
-  const stopped = { stepAt: null, repeatAt: null, snoozedUntil: null };
-  Object.assign(work.incident, { ...stopped, state: "acknowledged", acknowledgedAt: now });
-  work.event("incident.acknowledged", { users: work.acks.map((each) => each.userId) });
-  return work.done();
-}
-
-/** Removes all acknowledgements. */
-export function unacknowledge(incident: Incident, facts: Facts, settings: StepSettings, now: EpochMs): Turn {
-  const work = new IncidentWork(incident, facts, settings, now);
-  if (incident.state === "resolved" || facts.acks.length === 0) return work.done();
-  work.setAcks([]);
-  work.log("unacknowledged");
-  if (incident.state !== "acknowledged") return work.done();
-  work.event("incident.unacknowledged", { reason: "person" });
-  const until = incident.snoozedUntil;
-  reopen(work);
-  work.incident.assigned = unassigned(work.incident.assigned);
-  if (until !== null) Object.assign(work.incident, { snoozedUntil: until, stepAt: null });
-  return work.done();
-}
-
-export function snooze(incident: Incident, until: EpochMs, facts: Facts, settings: StepSettings, now: EpochMs): Turn {
-  const work = new IncidentWork(incident, facts, settings, now);
-  if (incident.state === "resolved") return work.done();
-  Object.assign(work.incident, { snoozedUntil: until, stepAt: null, repeatAt: null });
-  work.log("snoozed", { until });
-  work.event("incident.snoozed", { until });
-  return work.done();
-}
-
-/** Ends a snooze now; as at its end, acknowledgements are removed. */
-export function unsnooze(incident: Incident, facts: Facts, settings: StepSettings, now: EpochMs): Turn {
-  const work = new IncidentWork(incident, facts, settings, now);
-  if (incident.state === "resolved" || incident.snoozedUntil === null) return work.done();
-  work.log("unsnoozed");
-  work.setAcks([]);
-  reopen(work);
-  return work.done();
-}
-
-/** A person resolves the incident. */
-export function resolve(incident: Incident, by: string, facts: Facts, settings: StepSettings, now: EpochMs): Turn {
-  const work = new IncidentWork(incident, facts, settings, now);
-  if (incident.state !== "resolved") close(work, by);
-  return work.done();
-}
-
-/** Types of steps that reach people. */
-const NOTIFYING: ReadonlySet<PolicyStep["type"]> = new Set(["notify", "webhook", "channel"]);
-
-export function isNotifying({ type }: PolicyStep): boolean {
-  return NOTIFYING.has(type);
-}
-
-/**
- * The next step that notifies is due now, whatever precedes it. An acknowledged or snoozed incident
- * is open again. After the last step the first one follows.
- */
-export function escalate(incident: Incident, facts: Facts, settings: StepSettings, now: EpochMs): Turn {
-  const work = new IncidentWork(incident, facts, settings, now);
-  const { steps } = settings;
-  const notifying = steps.flatMap((step, index) => (isNotifying(step) ? [index] : []));
-  const next = notifying.find((index) => index >= incident.step);
-  const [first] = notifying;
-  if (incident.state === "resolved" || first === undefined) return work.done();
-  work.setAcks([]);
-  reopen(work);
-  const round = next === undefined ? incident.round + 1 : incident.round;
-  const assigned = released(work.incident.assigned);
-  Object.assign(work.incident, { step: next ?? first, round, stepAt: now, assigned });
-  work.log("escalated", { step: next ?? first });
-  return work.done();
 }

@@ -40,7 +40,7 @@ export interface NoticeWording {
   readonly resolvedBy: string | null;
   /** What got worse since the last notice. */
   readonly raised?: Raised | null;
-  /** For an incident whose alerts have moved: the number of the one that has them. */
+  /** If alerts have moved: the number of the incident that has them. */
   readonly movedTo?: number | null;
   /** The request of another person to the reader. */
   readonly asked?: string | undefined;
@@ -154,8 +154,9 @@ const BECAUSE = {
 };
 
 /** First the alerts' own words, then the place, then the time. */
-function firingContent(row: IncidentRow, { reason, alerts, raised = null }: NoticeWording): string[] {
-  const because = raised === null ? BECAUSE[reason] : worseText(row, alerts, raised);
+function firingContent(row: IncidentRow, notice: NoticeWording): string[] {
+  const { reason, alerts, raised = null } = notice;
+  const because = raised === null ? BECAUSE[reason] : worseText(row, notice, raised);
   const own = ownAlertOf(alerts);
   if (own) return [own.annotations["description"] ?? row.title, because.trim()];
   const since = beginOf(row, alerts);
@@ -169,10 +170,13 @@ function firingContent(row: IncidentRow, { reason, alerts, raised = null }: Noti
 }
 
 /** What people have to know of an alert that got worse. */
-function worseText({ state }: IncidentRow, alerts: readonly AlertView[], { alerts: before }: Raised): string {
+function worseText({ state }: IncidentRow, { alerts, movedTo = null }: NoticeWording, raised: Raised): string {
+  const { alerts: before, left } = raised;
   const [was] = before.values();
   const worse = alerts.length === 1 && was ? `It was ${was}` : `${countText(before.size, "alert")} got worse`;
-  return `${worse}.${state === "acknowledged" ? " The incident is acknowledged." : ""} `;
+  const where = movedTo === null ? "to a route that notifies no one" : `to incident ${movedTo}`;
+  const moved = left.size === 0 ? "" : `; ${left.size === before.size ? "" : `${left.size} of them `}moved ${where}`;
+  return `${worse}${moved}.${state === "acknowledged" ? " The incident is acknowledged." : ""} `;
 }
 
 /** How it ended comes first. What a resolved alert stated is no longer so, and is left out. */

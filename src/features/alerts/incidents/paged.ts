@@ -28,6 +28,17 @@ export async function actingOn(
   return may;
 }
 
+/** Whether the caller could act on the incident until it was resolved, because of a page. */
+export async function couldAct(
+  projects: Projects,
+  db: ReadDb | Trx,
+  principal: Principal,
+  incident: Incident,
+): Promise<boolean> {
+  if (incident.state !== "resolved") return false;
+  return (await actingOn(projects, db, principal, [{ ...incident, state: "open" }])).has(incident.id);
+}
+
 /** Whether the caller may read the incident: by a right in the project, or because of a page. */
 export async function mayRead(
   projects: Projects,

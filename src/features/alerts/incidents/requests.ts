@@ -33,12 +33,13 @@ import { userNames } from "../../access/index.ts";
 import type { PageRow } from "../../delivery/index.ts";
 import { withheldNow } from "../book/service.ts";
 import type { AlertView } from "../types.ts";
+import { isResolved } from "./acts.ts";
 import type { Actor } from "./context.ts";
 import type { Incidents } from "./engine.ts";
 import { acksOf } from "./facts.ts";
 import { type IncidentRow, type IncidentView, SEVERITIES } from "./incident.ts";
 import { lastPages, noticeOutcome, withOutcomes } from "./page-view.ts";
-import { actingOn, mayRead } from "./paged.ts";
+import { actingOn, couldAct, mayRead } from "./paged.ts";
 import { findIncident } from "./store.ts";
 import {
   attentionRank,
@@ -296,18 +297,22 @@ async function alertsOf({ db, alerts, withheldBy }: IncidentsContext, incidentId
   const members = await db.read
     .selectFrom("incident_alerts as m")
     .innerJoin("alerts as a", "a.id", "m.alertId")
-    .select(["m.alertId", "m.addedAt", "m.firingNotifiedAt"])
+    .select(["m.alertId", "m.addedAt", "m.firingNotifiedAt", "m.leftAt"])
     .where("m.incidentId", "=", incidentId)
+    .orderBy(sql`m.leftAt is not null`)
     .orderBy("a.state")
     .orderBy("m.alertId", "desc")
     .limit(SHOWN_ALERTS)
     .execute();
   const byId = new Map((await alerts.read(members.map(({ alertId }) => alertId))).map((alert) => [alert.id, alert]));
-  return members.flatMap(({ alertId, addedAt, firingNotifiedAt }) => {
+  return members.flatMap(({ alertId, addedAt, firingNotifiedAt, leftAt }) => {
     const alert = byId.get(alertId);
     if (!alert) return [];
-    const times = { addedAt: toRfc3339(addedAt), notifiedAt: toRfc3339OrNull(firingNotifiedAt) };
-    return [{ ...alertView(alert), ...times, withheld: withheldNow(withheldBy, alert) }];
+    const notifiedAt = toRfc3339OrNull(firingNotifiedAt);
+    const times = { addedAt: toRfc3339(addedAt), notifiedAt, leftAt: toRfc3339OrNull(leftAt) };
+    // What withholds it elsewhere holds nothing here.
+    const withheld = leftAt === null ? withheldNow(withheldBy, alert) : null;
+    return [{ ...alertView(alert), ...times, withheld }];
   });
 }
 
@@ -391,8 +396,17 @@ export type Act = (
   row: Pick<IncidentRow, "projectId">,
 ) => Promise<unknown>;
 
+interface ActOptions {
+  /** Added to the timeline. */
+  readonly text?: string | undefined;
+  /** The transaction of the change, if it has one. */
+  readonly db?: ReadDb | Trx;
+  /** It is possible after the end of the incident, by a right in the project. */
+  readonly isOfAnyState?: boolean;
+}
+
 /**
- * Acts on one incident as the caller. @param db the transaction of the change, if it has one.
+ * Acts on one incident as the caller.
  * @throws INCIDENT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_STATE
  */
 export async function act(
@@ -400,10 +414,13 @@ export async function act(
   principal: Principal,
   id: string,
   change: Act,
-  { text, db = context.db.read }: { readonly text?: string | undefined; readonly db?: ReadDb | Trx } = {},
+  { text, db = context.db.read, isOfAnyState = false }: ActOptions = {},
 ): Promise<IncidentView> {
   const row = await visibleIncident(context, principal, id);
-  if (!(await mayActOn(context, principal, row))) throw missingPermission("incidents:act");
+  if (!(await mayActOn(context, principal, row))) {
+    if (!isOfAnyState && (await couldAct(context.projects, context.db.read, principal, row))) throw isResolved(row);
+    throw missingPermission("incidents:act");
+  }
   const actor: Actor = { id: actorOf(principal), via: "api" };
   await change(context.incidents, id, actor, row);
   if (text !== undefined) await context.incidents.note(id, text, actor);

@@ -3,7 +3,7 @@ import { assertNever } from "../../../core/errors.ts";
 import type { PolicyStep, StepSettings } from "../policies/policy.ts";
 import { isMoreUrgent } from "./changes/severity.ts";
 import type { Incident } from "./incident.ts";
-import { close, type Facts, IncidentWork, type Member, reopen, type Turn, tickUpTo } from "./machine.ts";
+import { close, type Facts, IncidentWork, isUnended, type Member, reopen, type Turn, tickUpTo } from "./machine.ts";
 import { pageAssignedAgain, runAssigned } from "./responders.ts";
 
 /* Actions of an incident when one of its times is due, see machine.ts. */
@@ -53,17 +53,22 @@ function flush(work: IncidentWork): void {
     return;
   }
   const { worse } = work;
-  const waiting = work.firing.filter(
-    (each) => !work.isNotified(each) || work.isLeftOut(each.alertId) || worse.includes(each),
-  );
+  const gone = worseAndGone(work);
+  const isWaiting = (each: Member): boolean =>
+    !work.isNotified(each) || work.isLeftOut(each.alertId) || worse.includes(each);
+  const waiting = [...work.firing.filter(isWaiting), ...gone];
   const withheld = waiting.filter(({ alertId }) => facts.isWithheld(alertId)).map(({ alertId }) => alertId);
   if (withheld.length > 0) {
     work.actions.push({ kind: "withheld", alertIds: withheld, holds: "flush" });
-    incident.flushAt = unmutedBefore(tick + settings.groupIntervalMs, facts);
+    incident.flushAt = Math.min(
+      incident.flushAt ?? Number.POSITIVE_INFINITY,
+      unmutedBefore(tick + settings.groupIntervalMs, facts),
+    );
   }
+  const raised = [...worse, ...gone].filter(({ alertId }) => !facts.isWithheld(alertId));
+  if (raised.length > 0) work.raise(raised);
   notifyPartlyResolved(work);
   showAgain(work);
-  const raised = worse.filter(({ alertId }) => !facts.isWithheld(alertId));
   if (raised.length > 0) tellWorse(work, raised);
   const { fresh } = work;
   if (fresh.length > 0 && incident.notifiedAt === null) notifyFirst(work, fresh);
@@ -71,6 +76,14 @@ function flush(work: IncidentWork): void {
   else if (raised.length > 0) work.markFiringNotified(fresh);
   else if (fresh.length > 0) notifyNew(work, fresh);
   countAgain(work);
+}
+
+/** What got worse on its way to another incident: that tells its people first, if its first look is still to come. */
+function worseAndGone({ worseElsewhere: gone, facts, incident, now }: IncidentWork): readonly Member[] {
+  const { firstLookAt = null } = facts.movedTo ?? {};
+  if (gone.length === 0 || firstLookAt === null) return gone;
+  incident.flushAt = Math.max(firstLookAt, now) + AFTER_OTHER_MS;
+  return [];
 }
 
 /** No alert fires in it any more. */
@@ -85,19 +98,20 @@ function end(work: IncidentWork): void {
     close(work, "moved");
     return;
   }
-  // People read where its alerts are once the other incident has reported them.
-  notifyPartlyResolved(work);
+  // People read where its alerts are once the other incident has reported them; webhooks at once what labels are gone.
+  if (facts.members.some(({ hasFormer }) => hasFormer)) notifyPartlyResolved(work);
   incident.flushAt = Math.max(firstLookAt, now) + AFTER_OTHER_MS;
 }
 
 /**
  * A raised severity is reported to all who know of the incident, whatever the policy says about new alerts. If it is more
- * urgent an acknowledgement or a snooze ends, and the steps start again.
+ * urgent an acknowledgement or a snooze ends, and the steps start again; not for an alert that is elsewhere now.
  */
 function tellWorse(work: IncidentWork, raised: readonly Member[]): void {
   const { incident, settings, acks } = work;
-  work.raise(raised);
-  const isUrgent = raised.some(({ severity, toldSeverity }) => isMoreUrgent(severity, toldSeverity));
+  const isUrgent = raised.some(
+    ({ severity, toldSeverity, hasLeft }) => !hasLeft && isMoreUrgent(severity, toldSeverity),
+  );
   const { pausedBy } = work;
   if (isUrgent) {
     work.log("steps-restarted", { endedBy: "severity", ...(pausedBy && { paused: pausedBy }) });
@@ -164,9 +178,10 @@ function notifyNew(work: IncidentWork, fresh: readonly Member[]): void {
 }
 
 function notifyPartlyResolved(work: IncidentWork): void {
+  // What got worse elsewhere and is not told yet is not gone for people.
+  const { worseElsewhere } = work;
   const resolved = work.facts.members.filter(
-    ({ isFiring, firingNotifiedAt, resolvedNotifiedAt }) =>
-      !isFiring && firingNotifiedAt !== null && resolvedNotifiedAt === null,
+    (each) => !each.isFiring && isUnended(each) && !worseElsewhere.includes(each),
   );
   const hasFormer = work.facts.members.some((each) => each.hasFormer);
   if (resolved.length === 0 && !hasFormer) return;

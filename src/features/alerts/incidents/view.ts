@@ -66,6 +66,7 @@ const AlertOfIncident = v.object({
     v.nullable(v.string()),
     "Null: its alerts were silenced, inhibited or muted, or no user was notified",
   ),
+  leftAt: doc(v.nullable(v.string()), "When it got another route: here it has ended, and may fire in another incident"),
   withheld: WithheldNow,
 });
 
@@ -79,7 +80,10 @@ export const IncidentDetail = once(() =>
     "An incident with its alerts, people and timeline",
     v.object({
       ...IncidentItem.shown,
-      alertList: doc(v.array(AlertOfIncident), `The last ${SHOWN_ALERTS} alerts, firing ones first`),
+      alertList: doc(
+        v.array(AlertOfIncident),
+        `The last ${SHOWN_ALERTS} alerts: firing ones first, those that have left last`,
+      ),
       acknowledgements: v.array(
         v.object({
           userId: v.string(),

@@ -1,8 +1,11 @@
 import { sql } from "kysely";
 import type { EpochMs } from "../../../core/clock.ts";
-import type { ReadDb } from "../../../store/database.ts";
+import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { IncidentRow } from "../incidents/incident.ts";
+import { repeatMsOf } from "../incidents/machine.ts";
+import { saveIncident } from "../incidents/store.ts";
 import { isUnresolved } from "../incidents/view.ts";
+import type { StepSettings } from "../policies/policy.ts";
 
 /* Incidents that have reached no one. `isUnresolved` finds them by the index of the unresolved ones. */
 
@@ -46,4 +49,17 @@ export function unreachedNow(db: ReadDb, userId?: string): Promise<UnreachedRow[
   const isNotified = sql<boolean>`exists (select 1 from notifications n
     join notification_recipients r on r.notificationId = n.id where n.incidentId = incidents.id and r.userId = ${userId})`;
   return query.where(isNotified).execute();
+}
+
+/** So long after its last look an incident that reaches no one may ask its targets again. */
+const SHORTEST_LOOK_MS = 30_000;
+
+/** Its next repetition is due now, or soon after the last one. */
+export function triedAgain(trx: Trx, row: IncidentRow, settings: StepSettings, now: EpochMs): IncidentRow {
+  const isUnreached = row.state === "open" && row.snoozedUntil === null && row.reachedAt === null;
+  if (!isUnreached || row.repeatAt === null || row.steppedAt === null) return row;
+  // Moved by an earlier change, or due soon: the time of the last look does not follow from it.
+  if (row.repeatAt <= now + SHORTEST_LOOK_MS) return row;
+  const repeatAt = Math.max(now, row.repeatAt - repeatMsOf(row, settings) + SHORTEST_LOOK_MS);
+  return repeatAt < row.repeatAt ? saveIncident(trx, row, { ...row, repeatAt }, now) : row;
 }

@@ -152,7 +152,10 @@ export async function alertViews(
           .innerJoin("incidents as i", "i.id", "m.incidentId")
           .select(["m.alertId", "i.state", "i.openedAt", "i.acknowledgedAt", "i.snoozedUntil"])
           .where("m.alertId", "in", ids)
+          .where("m.leftAt", "is", null)
+          .orderBy("i.id")
           .execute();
+  // Of several incidents the newest counts.
   const byAlert = new Map(rows.map((row) => [row.alertId, row]));
   return alerts.map((alert) => viewOf(integration, alert, byAlert.get(alert.id)));
 }

@@ -155,6 +155,8 @@ async function storePlan(
     if (event) events[eventAt ?? 0] = lonelyEnd(event, receiver.row);
     else if (fallback) lonely.push(lonelyEnd(fallback, receiver.row));
   }
+  /** Events in place of alerts. */
+  const inPlace = refused.length;
   for (const each of inputs.filter(({ status }) => status === "acknowledged")) {
     const alertId = await acknowledge(context, trx, receiver.row, each);
     if (alertId === null) refused.push(each.fallback);
@@ -164,6 +166,9 @@ async function storePlan(
   if (full !== null && isNothing) throw full;
   const source = sourceOf(receiver.row);
   const ends = within(context.storage, receiver.row.projectId, { ...plan, events: lonely, problem: null }, sender);
+  // Those of the plan are paid when it is made.
+  const unpaid = inPlace + ends.events.length;
+  if (unpaid > 0) work.charge(payer, { rows: unpaid });
   const eventIds = await appendEvents(trx, [...events, ...refused, ...ends.events], { source, now });
   return { result: plan.result, eventIds, alerts: shown, problem: listed(full?.message ?? null, ends.problem) };
 }

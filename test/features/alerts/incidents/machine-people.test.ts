@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   acknowledge,
-  dueAt,
   escalate,
   resolve,
   snooze,
   unacknowledge,
   unsnooze,
-} from "../../../../src/features/alerts/incidents/machine.ts";
+} from "../../../../src/features/alerts/incidents/acts.ts";
+import { dueAt } from "../../../../src/features/alerts/incidents/machine.ts";
 import type { PolicyStep } from "../../../../src/features/alerts/policies/policy.ts";
 import { valuesOf } from "../../../helpers/values.ts";
 import { MINUTE, notify, START, World, wait } from "./machine-world.ts";

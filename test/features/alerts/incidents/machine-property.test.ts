@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { Incident } from "../../../../src/features/alerts/incidents/incident.ts";
 import {
   acknowledge,
-  dueAt,
   escalate,
   resolve,
   snooze,
   unacknowledge,
   unsnooze,
-} from "../../../../src/features/alerts/incidents/machine.ts";
+} from "../../../../src/features/alerts/incidents/acts.ts";
+import type { Incident } from "../../../../src/features/alerts/incidents/incident.ts";
+import { dueAt } from "../../../../src/features/alerts/incidents/machine.ts";
 import type { StepSettings } from "../../../../src/features/alerts/policies/policy.ts";
 import { MINUTE, notify, World, wait } from "./machine-world.ts";
 

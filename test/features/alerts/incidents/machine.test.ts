@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { acknowledge, dueAt, lookAgain, snooze, type Turn } from "../../../../src/features/alerts/incidents/machine.ts";
+import { acknowledge, snooze } from "../../../../src/features/alerts/incidents/acts.ts";
+import { dueAt, lookAgain, type Turn } from "../../../../src/features/alerts/incidents/machine.ts";
 import type { StepSettings } from "../../../../src/features/alerts/policies/policy.ts";
 import { MINUTE, notify, SETTINGS, START, World, wait } from "./machine-world.ts";
 

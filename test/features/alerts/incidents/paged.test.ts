@@ -5,6 +5,7 @@ import { makeUser } from "../../../helpers/people.ts";
 import type { Reply, TestPrism } from "../../../helpers/prism.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
 import { valuesOf } from "../../../helpers/values.ts";
+import { worldOf } from "../book/support.ts";
 import { IncidentWorld } from "./support.ts";
 
 const HOUR = 3_600_000;
@@ -78,7 +79,7 @@ test("a paged viewer may do everything with the incident, another viewer may onl
 });
 
 test("the right ends with the incident, and with the membership", async (t) => {
-  const { world, prism, shop, paged, fire } = await shopWorld(t);
+  const { world, prism, shop, paged, other, fire } = await shopWorld(t);
   await fire("A", { alertname: "A" });
   const { id } = await world.only();
   const act = (action: string, body = {}) =>
@@ -94,6 +95,12 @@ test("the right ends with the incident, and with the membership", async (t) => {
   const member = { userId: paged.id, role: "viewer" };
   assert.equal((await prism.post(`/api/v1/projects/${shop}/members`, member)).status, 201);
   assert.equal(outcome(await act("resolve")), "200");
+  const late = await act("acknowledge");
+  assert.equal(outcome(late), "409 INVALID_STATE");
+  assert.match(late.text, /is resolved/);
+  assert.equal(outcome(await act("snooze", { durationMs: HOUR })), "409 INVALID_STATE");
+  const byOther = await prism.post(`/api/v1/incidents/${id}/acknowledge`, {}, { token: other.token });
+  assert.equal(outcome(byOther), "403 UNAUTHORIZED_ROLE");
   assert.equal(outcome(await act("notes", { text: "after the end" })), "403 UNAUTHORIZED_ROLE");
   const { body } = await prism.get<{ mayAct: boolean }>(`/api/v1/incidents/${id}`, { token: paged.token });
   assert.equal(body.mayAct, false);
@@ -230,6 +237,20 @@ test("a paged viewer silences no severity when the alert of the page has ended",
   assert.equal(outcome(await silence('alertname="A"', 'severity="critical"')), "403 UNAUTHORIZED_ROLE", "it has ended");
   assert.equal(outcome(await silence('severity="warning"')), "403 UNAUTHORIZED_ROLE");
   assert.equal(outcome(await silence('alertname="A"')), "201");
+});
+
+test("a paged viewer silences no alert that has another route now, and people, since", async (t) => {
+  const { world, prism, shop, paged, fire } = await shopWorld(t);
+  await fire("A", { alertname: "A", instance: "a" });
+  await fire("B", { alertname: "A", instance: "b" });
+  const { input, alerts } = worldOf(prism, world.clock);
+  const moved = input("B", { projectId: shop, labels: { alertname: "A", instance: "b", team: "web" } });
+  await alerts().submit([moved]);
+  const silence = (...matchers: string[]) => silenceBy(prism, paged.token, { projectId: shop, matchers });
+  assert.equal((await world.rows())[0]?.state, "open");
+  assert.equal(outcome(await silence('alertname="A"', 'instance="b"')), "403 UNAUTHORIZED_ROLE", "not its own");
+  assert.equal(outcome(await silence('alertname="A"')), "403 UNAUTHORIZED_ROLE", "it matches the other one, too");
+  assert.equal(outcome(await silence('alertname="A"', 'instance="a"')), "201");
 });
 
 test("of an alert without alertname a paged viewer silences all labels together", async (t) => {

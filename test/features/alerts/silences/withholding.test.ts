@@ -141,6 +141,34 @@ test("mute intervals withhold while they last, active intervals while none of th
   assert.deepEqual([muting(["noon"], []), muting([], ["noon"])], [[], ["noon"]], "the end is exclusive");
 });
 
+test("the end of a mute is found behind others that touch it; one without an end costs one search", () => {
+  let searched = 0;
+  const always = parseTimeIntervals([{}]);
+  const counted = new Proxy(always, {
+    get(items, name, receiver) {
+      searched += 1;
+      return Reflect.get(items, name, receiver) as unknown;
+    },
+  });
+  const hour = (from: number) =>
+    parseTimeIntervals([{ times: [{ start_time: `${from}:00`, end_time: `${from + 1}:00` }] }]);
+  const world = worldWith({
+    timeIntervals: new Map([
+      ["noon", hour(12)],
+      ["later", hour(13)],
+      ["always", counted],
+    ]),
+  });
+  const now = new SteadyClock(world.clock).now();
+  const unmutedAt = (...muteIntervals: string[]) =>
+    world.withholding.unmutedAt({ projectId: "p", muteIntervals, activeIntervals: [] }, now);
+  assert.equal(unmutedAt("noon", "later"), now + 2 * 3_600_000);
+  assert.equal(unmutedAt("later"), null);
+  assert.equal(unmutedAt("always"), null);
+  // A search looks at each of 400 days.
+  assert.ok(searched < 400 * 20, `${searched} looks`);
+});
+
 test("all reasons are named, and intervals follow the wall clock after it was set back", () => {
   const world = worldWith({
     inhibitRules: [inhibit('a="s"', 'a="t"')],

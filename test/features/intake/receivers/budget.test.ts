@@ -127,6 +127,12 @@ test("alerts of a receiver are charged to its project as those of keys are: rows
   assert.equal(await rowsOf("firing"), 3);
   assert.equal(await rowsOf("firing"), 1, "repeated");
   assert.equal(await rowsOf("resolved"), 3);
+  const before = mock.callCount();
+  const unknown = { title: "cpu", key: "cpu", status: "resolved" };
+  assert.equal((await it.send(receiver, unknown)).status, 200);
+  const charged = mock.calls.slice(before).filter(({ arguments: [account] }) => account?.projectId === project.id);
+  const rows = charged.reduce((sum, { arguments: [, work] }) => sum + (work.rows ?? 0), 0);
+  assert.equal(rows, 2, "an end without an alert is an event");
 });
 
 test("small requests that pass in spite of debt are not counted as refused", async (t) => {

@@ -46,8 +46,9 @@ export function markFormer(trx: Trx, incidentId: string, alertIds: readonly stri
   if (alertIds.length > 0) later(trx, TELL, [now, incidentId, JSON.stringify(alertIds)]);
 }
 
-/** Not reported yet. */
-export const HAS_FORMER = `former is not null and exists (select 1 from json_each(former) f where f.value ->> 'toldAt' is null)`;
+/** Labels that the alert `a` has lost, whose end is not reported yet. */
+export const HAS_FORMER = `former is not null and exists (select 1 from json_each(former) f
+  where f.value ->> 'toldAt' is null and f.value ->> 'fingerprint' <> a.fingerprint)`;
 
 /** The alert as it was: over since it got other labels. */
 export function formerView(alert: AlertView, { labels, annotations, ...former }: Omit<Former, "toldAt">): AlertView {

@@ -48,6 +48,7 @@ const BEFORE_MS = 1000;
 
 interface Change {
   readonly membership: Membership;
+  readonly alert: AlertView;
   /** As it was. */
   readonly before: AlertView;
 }
@@ -72,12 +73,7 @@ export class Changes {
   readonly #severities = new Map<string, { from: AlertSeverity | null; to: AlertSeverity | null; alerts: number }>();
 
   /** @returns the incident, which is looked at if people or webhooks have to be notified */
-  stays(
-    incident: Incident,
-    { membership, alert, before }: Change & { readonly alert: AlertView },
-    settings: StepSettings,
-    now: EpochMs,
-  ): Incident {
+  stays(incident: Incident, { membership, alert, before }: Change, settings: StepSettings, now: EpochMs): Incident {
     const { leftAt, resolvedNotifiedAt, firingNotifiedAt, former } = membership;
     if (leftAt !== null) this.returned += 1;
     const [from, to] = [namedSeverity(before), namedSeverity(alert)];
@@ -102,21 +98,29 @@ export class Changes {
 
   /**
    * @param firstLookAt the first look at the incident that the alert has moved to; Infinity: none is due
-   * @returns the incident: webhooks get the end before the other incident sends them the new labels
+   * @returns the incident: webhooks get the end before the other incident sends them the new labels, and a rise is
+   *   reported as that of an alert that stays
    */
   leaves(
     incident: Incident,
-    { membership, before, firstLookAt }: Change & { readonly firstLookAt: EpochMs },
+    { membership, alert, before, firstLookAt }: Change & { readonly firstLookAt: EpochMs },
     settings: StepSettings,
     now: EpochMs,
   ): Incident {
-    const { alertId, firingNotifiedAt, resolvedNotifiedAt, severity, former } = membership;
+    const { alertId, firingNotifiedAt, resolvedNotifiedAt, former } = membership;
     this.#left += 1;
+    const [from, to] = [namedSeverity(before), namedSeverity(alert)];
+    const severity = toldAfter(membership, { from, to }, settings, now);
+    const isWorse = firingNotifiedAt !== null && severity !== null && isHigher(to, severity);
+    if (isWorse) this.#rated(from, to);
+    const looked = isWorse ? worsened(incident, isMoreUrgent(to, severity), settings, now) : incident;
     const isNamed = firingNotifiedAt !== null;
     const left = isNamed ? withFormer(former, before, now) : former;
     this.#columns.push({ alertId, firingNotifiedAt, resolvedNotifiedAt, severity, leftAt: now, former: left });
-    const isTold = isNamed && hasAlertmanagerHook(settings) && firstLookAt < Number.POSITIVE_INFINITY;
-    return isTold ? lookAt(incident, Math.max(now, firstLookAt - BEFORE_MS)) : incident;
+    // With the same labels it goes on, if the other incident calls the same webhook.
+    const isRelabelled = isNamed && before.fingerprint !== alert.fingerprint;
+    const isTold = isRelabelled && hasAlertmanagerHook(settings) && firstLookAt < Number.POSITIVE_INFINITY;
+    return isTold ? lookAt(looked, Math.max(now, firstLookAt - BEFORE_MS)) : looked;
   }
 
   #rated(from: AlertSeverity | null, to: AlertSeverity | null): void {

@@ -5,7 +5,7 @@ import type { PolicyStep } from "../../policies/policy.ts";
 import type { AlertView } from "../../types.ts";
 import type { IncidentParts } from "../context.ts";
 import type { IncidentRow } from "../incident.ts";
-import type { ReportedMember } from "../store.ts";
+import { calledSteps, type ReportedMember } from "../store.ts";
 import { type Former, formersOf, formerView } from "./former.ts";
 
 /* The alerts that a webhook names: also those with other labels, or of another incident, than before. */
@@ -52,10 +52,10 @@ function wasSent({ clock }: IncidentParts, spans: readonly AcceptedSpan[], from:
   return spans.some((span) => clock.fromWall(span.until) > from && clock.fromWall(span.from) <= until);
 }
 
-const OTHERS = `select i.policyId, i.policyVersion from incident_alerts m join incidents i on i.id = m.incidentId
+const OTHERS = `select i.id, i.policyId, i.policyVersion from incident_alerts m join incidents i on i.id = m.incidentId
   where m.alertId = ? and m.leftAt is null and i.state <> 'resolved' and i.id <> ?`;
 
-/** With the same labels, in an incident that calls the same webhook: its end would not be true. */
+/** With the same labels, in an incident that has called the same webhook, and will tell it the end. */
 async function firesElsewhere(
   { db, policies }: IncidentParts,
   alert: AlertView,
@@ -63,10 +63,15 @@ async function firesElsewhere(
   { step, page }: Pick<Reporting, "step" | "page">,
 ): Promise<boolean> {
   if (alert.state !== "firing" || alert.fingerprint !== former.fingerprint) return false;
-  const others = await rowsOf<Pick<IncidentRow, "policyId" | "policyVersion">>(db.read, OTHERS, [
+  const others = await rowsOf<Pick<IncidentRow, "id" | "policyId" | "policyVersion">>(db.read, OTHERS, [
     ...[alert.id, page.incidentId],
   ]);
-  return others.some(({ policyId: id, policyVersion: version }) =>
-    policies.definitionOf({ id, version }).steps.some((each) => each.type === "webhook" && each.url === step.url),
-  );
+  for (const { id: other, policyId, policyVersion } of others) {
+    const { steps } = policies.definitionOf({ id: policyId, version: policyVersion });
+    const isSame = (each: PolicyStep | undefined): boolean => each?.type === "webhook" && each.url === step.url;
+    if (!steps.some(isSame)) continue;
+    const called = await calledSteps(db.read, other, "webhook");
+    if (called.some((index) => isSame(steps[index]))) return true;
+  }
+  return false;
 }

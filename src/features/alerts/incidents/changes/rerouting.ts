@@ -10,6 +10,8 @@ import type { IncidentRow } from "../incident.ts";
  * move there, as alerts with other labels do. Where only the path in the tree differs the incident stays as it is.
  */
 
+/** That of a project without a document of its own. */
+const BUILT_IN_VERSION = 0;
 /** Incidents of one transaction. */
 const AT_ONCE = 20;
 /** Alerts between two breaths of the event loop. */
@@ -21,6 +23,8 @@ export class Rerouting {
   readonly #join: JoinIncidents;
   /** The version of the document by which the alerts of a project were routed last. */
   readonly #versions = new Map<string, number>();
+  readonly #running = new Set<Promise<void>>();
+  #isStopped = false;
   /** A commit that changes the document calls it from inside its transaction. */
   readonly #rerouteOutside = AsyncResource.bind((projectId: string) => this.#reroute(projectId));
 
@@ -29,12 +33,21 @@ export class Rerouting {
     this.#join = join;
   }
 
-  /** Its policies or its document may be others. */
+  /** Its policies or its document may be others, or have become others before this process began. */
   changed(projectId: string): void {
     const { version } = this.#parts.policies.routingOf(projectId);
-    if (this.#versions.get(projectId) === version) return;
+    if (this.#isStopped || this.#versions.get(projectId) === version) return;
     this.#versions.set(projectId, version);
-    void this.#rerouteOutside(projectId);
+    // Nobody has edited it.
+    if (version === BUILT_IN_VERSION) return;
+    const run = this.#rerouteOutside(projectId).finally(() => this.#running.delete(run));
+    this.#running.add(run);
+  }
+
+  /** What is left is done at the next start. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await Promise.all(this.#running);
   }
 
   async #reroute(projectId: string): Promise<void> {
@@ -43,7 +56,7 @@ export class Rerouting {
       const text =
         "select id from incidents where projectId = ? and state <> 'resolved' and direct is null order by id";
       const rows = await rowsOf<Pick<IncidentRow, "id">>(db.scan, text, [projectId]);
-      for (let at = 0; at < rows.length; at += AT_ONCE)
+      for (let at = 0; at < rows.length && !this.#isStopped; at += AT_ONCE)
         await this.#rerouteSome(
           projectId,
           rows.slice(at, at + AT_ONCE).map(({ id }) => id),

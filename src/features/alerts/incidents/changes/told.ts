@@ -13,12 +13,16 @@ export interface Raised {
   readonly from: AlertSeverity | null;
   /** That of each alert that got worse. */
   readonly alerts: ReadonlyMap<string, AlertSeverity>;
+  /** Those of them that are in another incident now. */
+  readonly left: ReadonlySet<string>;
 }
 
 /** The incident that an alert has moved to. */
 export interface MovedTo {
   readonly id: string;
   readonly number: number;
+  /** Its first notice has the alert, or will have it. */
+  readonly isNew: boolean;
   /** Its first look is still to come, at this time. */
   readonly firstLookAt: EpochMs | null;
 }
