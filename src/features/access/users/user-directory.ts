@@ -71,9 +71,12 @@ export class UserDirectory {
     this.#account = parts.reader.prepare<[string], Account>(
       "select name, username, status, deletedAt from users where id = ?",
     );
-    this.#named = parts.reader.prepare<{ projectId: string; isAll: number }, { id: string; name: string }>(
+    this.#named = parts.reader.prepare<
+      { projectId: string; isAll: number; most: number },
+      { id: string; name: string }
+    >(
       `select id, name from users where status = 'active' and deletedAt is null and name <> '' and
-         (@isAll or id in (select userId from project_members where projectId = @projectId)) limit ${MAX_NAMED + 1}`,
+         (@isAll or id in (select userId from project_members where projectId = @projectId)) limit @most`,
     );
     this.#isMember = parts.reader.prepare<[string, string]>(
       "select 1 from project_members where projectId = ? and userId = ?",
@@ -93,7 +96,7 @@ export class UserDirectory {
   /** Active people by display name in lower case, without those of the same name; none where there are too many. */
   byDisplayName(projectId: string): ReadonlyMap<string, string> {
     const isAll = projectId === this.#parts.defaultProjectId ? 1 : 0;
-    const rows = this.#named.all({ projectId, isAll });
+    const rows = this.#named.all({ projectId, isAll, most: MAX_NAMED + 1 });
     if (rows.length > MAX_NAMED) return new Map();
     const names = rows.map(({ name }) => name.toLowerCase());
     const isUnique = (name: string): boolean => names.indexOf(name) === names.lastIndexOf(name);

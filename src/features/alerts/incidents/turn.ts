@@ -65,7 +65,7 @@ function flush(work: IncidentWork): void {
       unmutedBefore(tick + settings.groupIntervalMs, facts),
     );
   }
-  const raised = [...worse, ...gone].filter(({ alertId }) => !facts.isWithheld(alertId));
+  const raised = [...worse, ...gone, ...work.urgentNew].filter(({ alertId }) => !facts.isWithheld(alertId));
   if (raised.length > 0) work.raise(raised);
   notifyPartlyResolved(work);
   showAgain(work);
