@@ -24,12 +24,12 @@ interface ChatMessage {
 }
 
 /** Result of a preset's hook; mappings see it as `parsed`. */
-export function parsedBy(hook: LoadedPreset["hook"], { body, text }: RequestContent, maxMembers: number): unknown {
+export function parsedBy(hook: LoadedPreset["hook"], { body, text, files }: RequestContent, maxMembers: number): unknown {
   switch (hook) {
     case "slack":
       return slackMessage(objectOf(body) ?? { text });
     case "discord":
-      return discordMessage(objectOf(body) ?? { content: text });
+      return discordMessage(objectOf(body) ?? { content: text }, files);
     case "sns":
       return snsContent(objectOf(body), maxMembers);
     case "known":
@@ -151,10 +151,12 @@ function plainSlackText(text: string): string {
     .replaceAll("&amp;", "&");
 }
 
-function discordMessage(body: Json): ChatMessage {
+function discordMessage(body: Json, files: RequestContent["files"]): ChatMessage {
   const embeds = listIn(body, "embeds");
   const [first = {}] = embeds;
-  const content = textIn(body, "content");
+  // A message of files only says their names.
+  const names = embeds.length > 0 ? [] : files.map(({ filename }) => filename);
+  const content = textIn(body, "content") ?? (names.join("\n") || null);
   const texts = [content, ...embeds.flatMap((each) => [textIn(each, "description")])].flatMap((text) => text ?? []);
   const number = first["color"];
   const color = typeof number === "number" ? `#${number.toString(16).padStart(6, "0")}` : null;
