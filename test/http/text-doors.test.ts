@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { request } from "node:http";
 import test from "node:test";
 import { startNtfy } from "../features/compat/ntfy/support/api.ts";
 import type { TestPrism } from "../helpers/prism.ts";
@@ -226,4 +227,53 @@ test("text arrives in every encoding at every door that programs use", async (t)
         );
       });
     }
+});
+
+/** A path as the router has it: `:name` is any part, `*` the rest. */
+function fitsPath(mount: string, path: string): boolean {
+  const pattern = mount
+    .replace(/[.+?^${}()|[\]\\]/g, "\\$&")
+    .replace(/:\w+/g, "[^/]+")
+    .replace(/\*/g, ".*");
+  return new RegExp(`^${pattern}/?$`).test(path.replace(/\?.*/, ""));
+}
+
+/**
+ * Routes that read a body of any type, or a text, and are no door of their own, with the reason.
+ * What they take is read by the same functions as the doors that the test above goes through.
+ */
+const NO_DOORS: Readonly<Record<string, string>> = {};
+
+test("every route that takes a free text is a door that the test goes through, or says why not", async (t) => {
+  const { prism } = await startNtfy(t);
+  const doors = await doorsOf(prism);
+  const tried = (path: string): boolean => doors.some((door) => fitsPath(path, door.path));
+  const missing = prism.parts.core.router.mounts.filter(({ route, path, isAlias }) => {
+    const isFree = route.raw?.types.some((type) => type === "*" || type.startsWith("text/") || type.endsWith("ndjson"));
+    return isFree && !isAlias && !tried(path) && NO_DOORS[path] === undefined;
+  });
+  assert.deepEqual([...new Set(missing.map(({ path }) => path))], []);
+  for (const path of Object.keys(NO_DOORS))
+    assert.ok(
+      prism.parts.core.router.mounts.some((mount) => mount.path === path),
+      `${path} is no route`,
+    );
+});
+
+test("a header of ntfy is read in windows-1252, too", async (t) => {
+  const { prism } = await startNtfy(t);
+  for (const [bytes, title] of [
+    ["St\xf6rung 35 \xb0C", "St\u00f6rung 35 \u00b0C"],
+    ["5 \x80 \x84los\x93", "5 \u20ac \u201elos\u201c"],
+  ] as const) {
+    const { status } = await new Promise<{ status: number | undefined }>((resolve, reject) => {
+      const headers = { Title: bytes, Authorization: `Bearer ${prism.adminToken}` };
+      const sent = request(`${prism.url}/ntfy/t`, { method: "POST", headers }, (reply) => {
+        reply.resume().on("end", () => resolve({ status: reply.statusCode }));
+      });
+      sent.on("error", reject).end("text");
+    });
+    assert.equal(status, 200);
+    assert.ok(stored(prism).includes(title), title);
+  }
 });

@@ -38,6 +38,11 @@ export function foreignEvents(exchange: Exchange, body: Buffer): string | null {
   throw unsupported("Send application/json, application/x-ndjson, text/plain or CloudEvents, in UTF-8");
 }
 
+/** Whether the events of a body in another form are CloudEvents. */
+export function isCloudEvents(exchange: Exchange, type: string): boolean {
+  return exchange.header("ce-specversion") !== "" || type.trimStart().toLowerCase().startsWith(CLOUD_EVENT);
+}
+
 function unsupported(message: string): PrismError {
   return new PrismError("UNSUPPORTED_MEDIA_TYPE", message);
 }

@@ -21,6 +21,8 @@ export interface IngestRequest {
   readonly isSmall: boolean;
   /** The body has a byte for each character. */
   isAscii: boolean;
+  /** Their source and id are the dedupe key. */
+  isCloudEvents: boolean;
 }
 
 type AnswerContext = Pick<EventsContext, "kernel" | "idempotency">;

@@ -11,7 +11,7 @@ import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
 import { ANSWERS_LATER, type Awaitable, Reply, type RouteAnswer } from "../../http/route.ts";
 import { SURE_BYTES } from "../../http/work-budget.ts";
 import { EVENT_OVERHEAD_BYTES, type IncomingEvent } from "../rules/index.ts";
-import { foreignEvents } from "./foreign-bodies.ts";
+import { foreignEvents, isCloudEvents } from "./foreign-bodies.ts";
 import { BatchIngest, endIdempotent, type IngestRequest, SingleIngest, senderOf } from "./ingest-requests.ts";
 import type { EventPipeline } from "./pipeline/pipeline.ts";
 import { FREE_MEMBERS } from "./pipeline/plain-event.ts";
@@ -54,6 +54,7 @@ export function ingest(
     projectId,
     isSmall,
     isAscii: false,
+    isCloudEvents: false,
   };
   try {
     return receive(context, request, body, results);
@@ -81,6 +82,7 @@ function receive(
   const plain = foreign === null && isUtf8 ? decodeUtf8(body) : undefined;
   const text = foreign ?? plain ?? jsonBodyText(body, request.exchange);
   request.isAscii = plain?.length === body.length;
+  request.isCloudEvents = foreign !== null && isCloudEvents(request.exchange, type);
   const isNdjson =
     foreign === null && type !== "application/json" && type.toLowerCase().startsWith("application/x-ndjson");
   if (!isNdjson && !text.trimStart().startsWith("[")) return receiveSingle(context, request, text);
@@ -172,7 +174,7 @@ function readItem(context: EventsContext, request: IngestRequest, text: string, 
     config.ingest,
     (members) => chargeMembers(context, request, members),
   );
-  if (event.isGivenId) event.sender = senderOf(principal);
+  if (event.isGivenId || request.isCloudEvents) event.sender = senderOf(principal);
   return event;
 }
 

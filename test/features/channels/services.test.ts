@@ -40,6 +40,21 @@ test("the URL of a retired connector of Teams is refused with what to do instead
   assert.throws(() => fieldsAfter(presetOf("teams"), { url }), refused);
 });
 
+test("an error of Teams in a success is a wait or a shorter text, not a refusal", async (t) => {
+  const service = MORE_SERVICES.map((make) => make()).find(({ preset }) => preset === "teams");
+  assert.ok(service);
+  const said = (code: number) =>
+    `Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error ${code} with ContextId a.`;
+  for (const [code, expected] of [
+    [429, "wait"],
+    [413, "shorten"],
+    [410, "refused"],
+  ] as const) {
+    const outcome = await sendExample(t, { ...service, answer: () => ({ status: 200, body: said(code) }) });
+    assert.equal(outcome.class, expected, said(code));
+  }
+});
+
 test("a line break of a message stays one where Markdown would join the lines", async (t) => {
   for (const makeService of MORE_SERVICES) {
     const { preset } = makeService();

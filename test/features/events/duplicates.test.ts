@@ -165,6 +165,12 @@ test("an id that another sender has used is taken; all credentials of a user are
     batch.body.results.map(({ status, error }) => error?.code ?? status),
     ["ID_TAKEN", "accepted"],
   );
+  const lines = { apiKey: second.body.key, headers: { "Content-Type": "application/x-ndjson" } };
+  const ndjson = await prism.post<Batch>("/api/v1/events", `{"type":"b","id":"${id}"}\n{"type":"b"}`, lines);
+  assert.deepEqual(
+    ndjson.body.results.map(({ status, error }) => error?.code ?? status),
+    ["ID_TAKEN", "accepted"],
+  );
   // Both in one request, before either is stored.
   const own = uuidv7();
   const both = await Promise.all([
@@ -183,4 +189,34 @@ test("an id that another sender has used is taken; all credentials of a user are
   );
   const byToken = await prism.post<Single>("/api/v1/events", mine, { token: token.body.token });
   assert.deepEqual([byToken.status, byToken.body.status], [202, "duplicate"]);
+});
+
+test("a CloudEvent with the source and id of another sender is taken, in each mode", async (t) => {
+  const prism = await startPrism(t);
+  const shop = await makeProject(prism, "shop");
+  const keys = `/api/v1/projects/${shop.id}/keys`;
+  const { body: second } = await answered(201, prism.post<{ key: string }>(keys, { name: "second" }));
+  const send = async (apiKey: string, type: string, body: string, headers: Record<string, string> = {}) => {
+    const reply = await fetch(`${prism.url}/api/v1/events`, {
+      method: "POST",
+      headers: { "Content-Type": type, "X-API-Key": apiKey, ...headers },
+      body,
+    });
+    const said = (await reply.json()) as Single & { results?: Batch["results"] };
+    return said.results?.map(({ status, error }) => error?.code ?? status) ?? [said.error?.code ?? said.status];
+  };
+  for (const [name, type, body, headers] of [
+    ["structured", "application/cloudevents+json", '{"specversion":"1.0","id":"1","source":"/a","type":"t"}', {}],
+    ["batched", "application/cloudevents-batch+json", '[{"specversion":"1.0","id":"1","source":"/b","type":"t"}]', {}],
+    ["binary", "text/plain", "x", { "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/c", "ce-type": "t" }],
+  ] as const)
+    await t.test(name, async () => {
+      assert.deepEqual(await send(shop.apiKey, type, body, headers), ["accepted"]);
+      assert.deepEqual(await send(shop.apiKey, type, body, headers), ["duplicate"]);
+      assert.deepEqual(await send(second.key, type, body, headers), ["ID_TAKEN"]);
+    });
+  const keyed = { type: "a", dedupeKey: "order-1" };
+  await prism.post("/api/v1/events", keyed, { apiKey: shop.apiKey });
+  const shared = await prism.post<Single>("/api/v1/events", keyed, { apiKey: second.key });
+  assert.equal(shared.body.status, "duplicate", "a dedupe key is shared");
 });

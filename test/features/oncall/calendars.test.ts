@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage } from "node:http";
 import test, { type TestContext } from "node:test";
 import ICAL from "ical.js";
 import { readCalendar } from "../../../src/features/oncall/calendar-read.ts";
+import { WINDOWS_ZONES } from "../../../src/features/oncall/model/windows-zones.gen.ts";
 import { calendarText } from "../../../src/features/oncall/links.ts";
 import { runCli } from "../../cli/run-cli.ts";
 import { eventually } from "../../helpers/eventually.ts";
@@ -194,6 +195,17 @@ test("calendars that cannot be read are refused with a reason, and soon", async 
     [calendar(hourly, hourly), /repeat too often/],
   ] as const)
     await assert.rejects(readCalendar(text, SPAN), reason, text);
+});
+
+test("each zone of Windows is one that this system knows, and calendars read it", async () => {
+  assert.ok(WINDOWS_ZONES.size >= 130, String(WINDOWS_ZONES.size));
+  for (const [name, zone] of WINDOWS_ZONES) {
+    const { resolvedOptions } = new Intl.DateTimeFormat("en", { timeZone: zone });
+    assert.ok(resolvedOptions, name);
+    const event = (tzid: string) => `DTSTART;TZID=${tzid}:20260701T090000\nDURATION:PT1H\nSUMMARY:ada`;
+    const [windows, iana] = await Promise.all([name, zone].map((tzid) => readCalendar(calendar(event(tzid)), SPAN)));
+    assert.deepEqual(windows, iana, name);
+  }
 });
 
 const START = "DTSTART:20260105T080000Z\nDURATION:PT1H\nSUMMARY:ada";

@@ -95,6 +95,9 @@ export const teams = {
   // 202: the flow runs later, and a failure in it is seen in its run history only.
   ok: [{ status: [200, 202] }],
   errors: [
+    // A connector that is still there passes on the error of Teams in a success.
+    { status: 200, text: "http error 429", class: "wait", after: ["header:retry-after", "60s"] },
+    { status: 200, text: "http error 413", class: "shorten" },
     {
       status: 200,
       text: "webhook message delivery failed|connector",

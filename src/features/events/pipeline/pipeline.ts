@@ -337,7 +337,8 @@ class Duplicates {
       `select id, seq, projectId, sender from events left join event_senders on eventSeq = seq where id = ?`,
     );
     this.#storedDedupeKey = reader.prepare<[string, string], Known>(
-      "select id, seq, projectId, null as sender from events where projectId = ? and dedupeKey = ?",
+      `select id, seq, projectId, sender from events left join event_senders on eventSeq = seq
+       where projectId = ? and dedupeKey = ?`,
     );
   }
 
@@ -346,13 +347,13 @@ class Duplicates {
     if (event.isGivenId) {
       const known = this.#byId.get(event.id) ?? this.#storedId.get(event.id);
       if (known && known.projectId !== event.projectId) return CONFLICT;
-      // Otherwise who guesses an id could keep the event of another sender from being stored.
-      if (known) return known.sender === null || known.sender === event.sender ? known : TAKEN;
+      if (known) return isOwn(known, event) ? known : TAKEN;
     }
     if (event.dedupeKey === null) return null;
-    return (
-      this.#byDedupeKey.get(dedupeIndex(event)) ?? this.#storedDedupeKey.get(event.projectId, event.dedupeKey) ?? null
-    );
+    const same = this.#byDedupeKey.get(dedupeIndex(event)) ?? this.#storedDedupeKey.get(event.projectId, event.dedupeKey);
+    if (!same) return null;
+    // A dedupe key is shared by senders, unless it is the id of a CloudEvent.
+    return event.sender === null || isOwn(same, event) ? same : TAKEN;
   }
 
   /** The event is numbered and in flight. Generated ids cannot be repeated before the answer. */
@@ -368,6 +369,11 @@ class Duplicates {
     const index = dedupeIndex(event);
     if (this.#byDedupeKey.get(index) === event) this.#byDedupeKey.delete(index);
   }
+}
+
+/** Otherwise who guesses an id could keep the event of another sender from being stored. */
+function isOwn(known: Known, event: IncomingEvent): boolean {
+  return known.sender === null || known.sender === event.sender;
 }
 
 function dedupeIndex(event: IncomingEvent): string {

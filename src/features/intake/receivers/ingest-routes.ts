@@ -156,6 +156,7 @@ class ReceiverRequests {
       this.#context.receivers.count(row.preset, "handshake");
       return sendAnswer(exchange, handshake);
     }
+    if (isPreview(request)) return sendAnswer(exchange, { status: 200 });
     requireMethod(exchange, chosen);
     return this.#deliver(exchange, chosen, request);
   }
@@ -417,6 +418,19 @@ function handshakeOf(receiver: Receiver, request: RawRequest): Answer | null {
     default:
       return null;
   }
+}
+
+/** Programs that open each link of a chat, for its preview. */
+const PREVIEWERS =
+  /slackbot|slack-imgproxy|discordbot|telegrambot|whatsapp|skypeuripreview|facebookexternalhit|twitterbot|linkedinbot|zulipurlpreview|synapse \(bot/i;
+
+/** Whether a chat or a browser opens the URL ahead of people: it is no message. */
+function isPreview({ method, headers }: RawRequest): boolean {
+  if (method !== "GET") return false;
+  const purposes = [headers["sec-purpose"], headers["purpose"], headers["x-purpose"], headers["x-moz"]];
+  return (
+    purposes.some((each) => /^\s*(prefetch|preview)\b/i.test(each ?? "")) || PREVIEWERS.test(headers["user-agent"] ?? "")
+  );
 }
 
 /** Some programs read the webhook before they use it. */

@@ -162,6 +162,23 @@ const SPRIG: readonly (readonly [template: string, expected: string])[] = [
   ],
   ['{{ plural "one" "many" 2 }} {{ cat "a" "b" }} {{ squote "a" }} {{ (fromJson "{\\"k\\":1}").k }}', "many a b 'a' 1"],
   ['{{ slice .a.b 1 3 }} {{ html "<a>" }} {{ js "it\'s" }}', "ex &lt;a&gt; it\\'s"],
+  ['{{ atoi "42" }} {{ int64 "-7" }} {{ sub 7 2 }} {{ mul 2 3 4 }} {{ add 1 2 }}', "42 -7 5 24 3"],
+  ["{{ ge 2 2 }} {{ gt 2 2 }} {{ le 2 3 }} {{ lt 3 3 }} {{ ne 1 2 }} {{ eq 1 1 }}", "true false true false true true"],
+  ['{{ coalesce "" 0 "first" "second" }} {{ empty "" }} {{ empty "x" }} {{ compact (list 1 0 "" 2) }}', "first true false [1 2]"],
+  ['{{ ternary "yes" "no" true }} {{ false | ternary "yes" "no" }}', "yes no"],
+  ['{{ contains "ex" .a.b }} {{ hasPrefix "te" .a.b }} {{ hasSuffix "te" .a.b }}', "true true false"],
+  ['{{ hasKey .a "b" }} {{ hasKey .a "c" }} {{ keys (dict "k" 1) }} {{ values (dict "k" 1) }}', "true false [k] [1]"],
+  ["{{ initial (list 1 2 3) }} {{ last (list 1 2 3) }} {{ first (list 1 2) }} {{ append (list 1) 2 }}", "[1 2] 3 1 [1 2]"],
+  ['{{ omit (dict "a" 1 "b" 2) "a" }} {{ unset (dict "a" 1 "b" 2) "b" }}', "map[b:2] map[a:1]"],
+  ['{{ lower "ABC" }} {{ upper "abc" }} {{ title "disk full" }} {{ trim "  x " }}|', "abc ABC Disk Full x|"],
+  ['{{ trimPrefix "v" "v1.2" }} {{ trimSuffix ".log" "a.log" }} {{ splitList "," "a,b" }}', "1.2 a [a b]"],
+  ['{{ println "a" 1 }}{{ print "a" "b" }}', "a 1\nab"],
+  ['{{ sha1sum "a" }}', "86f7e437faa5a7fce15d1ddcb9eaeaea377667b8"],
+  [
+    '{{ sha512sum "a" }}',
+    "1f40fc92da241694750979ee6cf582f2d5d7d28e18335de05abc54d0560e0f53" +
+      "02860c652bf08d560252aa5e74210546f369fbbbce8c12cfc7957b2652fe9a75",
+  ],
 ];
 
 test("functions of Sprig that templates use, as the docs list them", () => {
@@ -182,6 +199,10 @@ test("functions of Sprig that templates use, as the docs list them", () => {
   const listed = /Functions: ([^.]*)\./.exec(page)?.[1] ?? "";
   const names = [...listed.matchAll(/`(\w+)`/g)].map(([, name]) => name);
   assert.deepEqual(names, [...TEMPLATE_FUNCTIONS.keys(), "and", "or"].sort());
+  const rows = readFileSync(import.meta.filename, "utf8");
+  const templates = [...rows.matchAll(/\{\{.*?\}\}/g)].map(([call]) => call).join(" ");
+  const untried = names.filter((name) => !new RegExp(`[({ |]${name}[ })]`).test(templates));
+  assert.deepEqual(untried, [], "a function that the docs list has no row");
 });
 
 test("functions of Sprig give what Go gives", () => {

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { repairJson } from "../../../../src/features/intake/receivers/almost-json.ts";
+import { BUILT_IN_PRESETS } from "../../../../src/features/intake/receivers/presets/index.ts";
+import { startNtfy } from "../../compat/ntfy/support/api.ts";
 import { ReceiverTest } from "./support.ts";
 
 const BACKSLASH = "\\";
@@ -75,9 +77,8 @@ test("a text of quotes and brackets takes no longer than its length allows", () 
 
 const ALMOST = '{"title":"Backup failed","message":"line 1\nline 2","level":"error","key":"b","status":"firing",}';
 
-test("every receiver reads almost-JSON, and its log says so; other doors refuse it", async (t) => {
+test("every receiver reads almost-JSON, and its log says so", async (t) => {
   const receivers = await ReceiverTest.start(t);
-  const { prism } = receivers;
   const generic = await receivers.make({});
   assert.equal((await receivers.send(generic, ALMOST)).status, 200);
   assert.deepEqual(
@@ -101,8 +102,65 @@ test("every receiver reads almost-JSON, and its log says so; other doors refuse 
   assert.match(String((await receivers.requests(generic))[0]?.outcome["problem"]), /not quite JSON/);
   await receivers.send(generic, '{"title":"Backup","password":"hunter22",}');
   assert.match((await receivers.requests(generic))[0]?.body ?? "", /"password":"•••"/);
-  for (const path of ["/api/v1/events", "/api/v1/alerts", "/alertmanager/api/v2/alerts", "/v2/enqueue"])
-    assert.equal((await prism.post(path, '{"type":"a",}')).status, 400, path);
+});
+
+test("the sample of each preset is read with a comma too many, as without it", async (t) => {
+  const it = await ReceiverTest.start(t, { settings: { "rateLimit.enabled": "false" } });
+  for (const { name, sample, secret } of BUILT_IN_PRESETS.filter(({ sample }) => typeof sample.body === "object"))
+    await t.test(name, async () => {
+      const open = secret === "required" ? { secret: "a secret", verify: [{ scheme: "credential" }] } : {};
+      const text = JSON.stringify(sample.body);
+      const made = async (body: string) => {
+        const receiver = await it.make({ name, preset: name, ...open });
+        const { "x-amz-sns-message-type": _, ...headers } = { "x-amz-sns-message-type": "", ...sample.headers };
+        const type = { "content-type": sample.contentType ?? "application/json", authorization: "Bearer a secret" };
+        const { status } = await it.send(receiver, body, { headers: { ...type, ...headers } });
+        const [request] = await it.requests(receiver);
+        const { alerts, events, problem } = request?.outcome ?? {};
+        const keys = (alerts as readonly { readonly key?: unknown }[] | undefined)?.map(({ key }) => String(key).replace(/^rc:[^:]+:/, ""));
+        return { status, events, keys, problem: String(problem ?? "") };
+      };
+      const { problem: _, ...whole } = await made(text);
+      const { problem, ...almost } = await made(text.replace(/\}$/, ",}"));
+      assert.deepEqual(almost, whole);
+      assert.match(problem, /not quite JSON: a comma/);
+    });
+});
+
+test("other doors refuse almost-JSON", async (t) => {
+  const { prism } = await startNtfy(t);
+  const key = async (kind: string) =>
+    (await prism.post<Record<string, string>>("/api/v1/integrations", { kind, name: kind })).body["key"] ?? "";
+  const gotify = (await prism.post<Record<string, string>>("/gotify/application", { name: "app" })).body["token"];
+  const pagerduty = await key("pagerduty");
+  const cloud = '"specversion":"1.0","id":"1","source":"/s","type":"t"';
+  const JSON_TYPE = "application/json";
+  for (const [path, body, type = JSON_TYPE, authorization = `Bearer ${prism.adminToken}`] of [
+    ["/api/v1/events", '{"type":"a",}'],
+    ["/api/v1/events", '[{"type":"a"},]'],
+    ["/api/v1/events", '{"type":"a"}\n{"type":"b",}', "application/x-ndjson"],
+    ["/api/v1/events", `{${cloud},}`, "application/cloudevents+json"],
+    ["/api/v1/events", `[{${cloud}},]`, "application/cloudevents-batch+json"],
+    ["/api/v1/alerts", '{"alerts":[{"labels":{"alertname":"a"},}]}'],
+    ["/api/v1/notifications", '{"userId":"me","title":"t","message":"m",}'],
+    ["/alertmanager/api/v2/alerts", '[{"labels":{"alertname":"a"}},]'],
+    [
+      "/v2/enqueue",
+      `{"routing_key":"${pagerduty}","event_action":"trigger","payload":{"source":"s","severity":"error","summary":"x"},}`,
+    ],
+    [
+      "/generic/2010-04-15/create_event.json",
+      `{"service_key":"${pagerduty}","event_type":"trigger","description":"x",}`,
+    ],
+    ["/v2/alerts", '{"message":"x",}', JSON_TYPE, `GenieKey ${await key("opsgenie")}`],
+    ["/ntfy/", '{"topic":"t","message":"x",}'],
+    [`/gotify/message?token=${gotify}`, '{"message":"x",}'],
+  ] as const)
+    await t.test(`${path} ${type}`, async () => {
+      const headers = { "Content-Type": type, authorization };
+      const reply = await fetch(`${prism.url}${path}`, { method: "POST", headers, body });
+      assert.equal(reply.status, 400, await reply.text());
+    });
 });
 
 test("Uptime Kuma's body with a bare line break keeps its state, and is no test", async (t) => {

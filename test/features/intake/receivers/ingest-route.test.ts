@@ -140,6 +140,35 @@ test("what maps to nothing is stored as receiver.unmapped and answered like a su
   assert.equal(second?.outcome["problem"], `${nothing}; members of the body: id, at, part`);
 });
 
+test("a link's preview, a prefetch and HEAD are answered and store nothing; a program's GET is a message", async (t) => {
+  const it = await ReceiverTest.start(t);
+  const receiver = await it.make({});
+  const agent = (name: string) => ({ headers: { "user-agent": name } });
+  for (const [method, { headers }] of [
+    ["HEAD", agent("curl/8.5")],
+    ["GET", agent("Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)")],
+    ["GET", agent("Mozilla/5.0 (compatible; Discordbot/2.0; +https://discordapp.com)")],
+    ["GET", agent("TelegramBot (like TwitterBot)")],
+    ["GET", agent("WhatsApp/2.23.20.0")],
+    ["GET", agent("Mozilla/5.0 (Windows NT 6.1; WOW64) SkypeUriPreview Preview/0.5 skype-url-preview@microsoft.com")],
+    ["GET", agent("facebookexternalhit/1.1")],
+    ["GET", agent("Synapse (bot; +https://github.com/matrix-org/synapse)")],
+    ["GET", { headers: { "sec-purpose": "prefetch;prerender" } }],
+    ["GET", { headers: { purpose: "prefetch" } }],
+    ["GET", { headers: { "x-moz": "prefetch" } }],
+  ] as const) {
+    const { status } = await it.send(receiver, undefined, { method, headers });
+    assert.equal(status, 200, JSON.stringify(headers));
+  }
+  assert.deepEqual([await it.events(), await it.requests(receiver)], [[], []]);
+  await it.send(receiver, undefined, { method: "GET", suffix: "?title=Door", ...agent("Wget/1.21") });
+  await it.send(receiver, { title: "Chat" }, agent("Slackbot 1.0 (+https://api.slack.com/robots)"));
+  assert.deepEqual(
+    (await it.events()).map(({ payload }) => payload["title"]),
+    ["Door", "Chat"],
+  );
+});
+
 test("an unknown, replaced or paused URL is refused, and a replaced one works in its grace period", async (t) => {
   const it = await ReceiverTest.start(t);
   const receiver = await it.make({});

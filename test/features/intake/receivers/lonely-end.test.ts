@@ -3,6 +3,9 @@ import test from "node:test";
 import { eventually } from "../../../helpers/eventually.ts";
 import type { TestPrism } from "../../../helpers/prism.ts";
 import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
+import { BUILT_IN_PRESETS } from "../../../../src/features/intake/receivers/presets/index.ts";
+import { MailInTest } from "../mail-in/support.ts";
+import { STATES, type Row } from "./presets/support/states.ts";
 import { ReceiverTest } from "./support.ts";
 
 async function told(prism: TestPrism): Promise<{ title: string; message: string }[]> {
@@ -55,4 +58,77 @@ test("a receiver that notifies no one stores such an end, and tells nobody", asy
   await receivers.send(receiver, { title: "Disk", key: "disk", status: "resolved" });
   assert.equal((await receivers.events()).length, 1);
   assert.deepEqual(await told(receivers.prism), []);
+});
+
+const REPO = { full_name: "a/b" };
+const workflow = {
+  action: "completed",
+  repository: REPO,
+  workflow_run: { name: "Test", workflow_id: 1, head_branch: "main", conclusion: "success", event: "push" },
+};
+/** Ends of senders whose rows have none. */
+const ENDS: Readonly<Record<string, readonly Row[]>> = {
+  ...STATES,
+  github: [["a run that succeeds", workflow, "resolved", { headers: { "x-github-event": "workflow_run" } }]],
+  standardwebhooks: [["an end", { type: "disk.ok", data: { id: "d", status: "resolved", name: "Disk" } }, "resolved"]],
+  apprise: [],
+  mail: [["an end", { title: "Disk", text: "", status: "resolved", level: null, key: "d", automatic: null }, "resolved"]],
+  generic: [["an end", { title: "Disk", status: "resolved", key: "disk" }, "resolved"]],
+};
+/** Senders that report each success of a job: one that ends nothing is silent (docs/receivers.md). */
+const ROUTINE: ReadonlySet<string> = new Set(["github", "forgejo", "gitlab", "jenkins", "argocd"]);
+
+test("an end that finds no alert is told for each sender that has ends", async (t) => {
+  const it = await ReceiverTest.start(t, { settings: { "rateLimit.enabled": "false" } });
+  let ends = 0;
+  for (const preset of BUILT_IN_PRESETS) {
+    const { name, secret } = preset;
+    const rows = (ENDS[name] ?? []).filter(([, , becomes]) => becomes.startsWith("resolved"));
+    const isKeyed = !("output" in preset.mapping && preset.mapping.output === "events");
+    assert.ok(!isKeyed || rows.length > 0 || name === "apprise", `${name} has alerts, and no row of an end`);
+    for (const [what, body, , given = {}] of rows)
+      await t.test(`${name}: ${what}`, async () => {
+        const open = secret === "required" ? { secret: "a secret", verify: [{ scheme: "credential" }] } : {};
+        const receiver = await it.make({ name: `${name} ${what}`, preset: name, ...open });
+        const before = (await told(it.prism)).length;
+        const { headers = {}, method, query, contentType = "application/json" } = given;
+        const text = typeof body === "string" ? body : JSON.stringify(body);
+        const { status } = await it.send(receiver, method === "GET" ? undefined : text, {
+          headers: { "content-type": contentType, authorization: "Bearer a secret", ...headers },
+          ...(method !== undefined && { method }),
+          ...(query !== undefined && { suffix: `?${query}` }),
+        });
+        assert.ok(status < 300);
+        const [request] = await it.requests(receiver);
+        assert.ok(Number(request?.outcome["events"]) > 0, JSON.stringify(request?.outcome));
+        const notified = await told(it.prism);
+        assert.equal(notified.length - before, ROUTINE.has(name) ? 0 : 1, JSON.stringify(notified.slice(before)));
+        assert.deepEqual(await it.alerts(), []);
+        ends += 1;
+      });
+  }
+  t.diagnostic(`${ends} ends`);
+});
+
+test("an end by mail that finds no alert is told", async (t) => {
+  const mails = await MailInTest.start(t);
+  const { address } = await mails.receiver();
+  for (const [subject, title] of [
+    ["[Success] Daily VM (5 objects)", /Daily VM/],
+    [
+      "Resolved:Sev2 Azure Monitor Alert cpu on web-1 (microsoft.compute/virtualmachines) at 1/1/2026 12:21:11 PM",
+      /cpu on web-1/,
+    ],
+    ["[PRTG Network Monitor (P1)] Ping (Ping) Down ENDED (now: Up)", /Ping/],
+    ["Checkmk: web-1/CPU CRIT -> OK", /web-1\/CPU/],
+    ["Device web-1 recovered from Devices up/down", /web-1/],
+    ["[core/shop] Alert resolved", /core\/shop/],
+  ] as const)
+    await t.test(subject, async () => {
+      const before = (await told(mails.prism)).length;
+      assert.match(await mails.mail({ to: address, subject, text: "The details" }), /^250/);
+      const news = (await told(mails.prism)).slice(before);
+      assert.equal(news.length, 1, JSON.stringify(news));
+      assert.match(news[0]?.title ?? "", title);
+    });
 });

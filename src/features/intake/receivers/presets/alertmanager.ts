@@ -21,7 +21,7 @@ export const alertmanager = {
     // Prometheus' own requests are a list of alerts without a state: they end at their time.
     split: "= first(body.alerts, body)",
     output: "alerts",
-    level: "= lookup(lower(item.labels.severity), 'page', 'critical', first(item.labels.severity, 'warning'))",
+    level: "= lookup(lower(item.labels.severity), 'page', 'critical', item.labels.severity)",
     title: "= firstText(item.annotations.summary, item.annotations.title, item.labels.alertname)",
     message: "= firstText(item.annotations.description, item.annotations.message)",
     key: "= first(item.fingerprint, body.groupKey == null ? item.labels : null, concat(body.groupKey, '/', item.labels.alertname, '/', item.labels.instance))",
@@ -39,7 +39,7 @@ export const alertmanager = {
         when: "item == null",
         title: "= firstText(body.title, body.summary, body.message, body.text, body.status)",
         message: "= firstText(body.message, body.text, body.description)",
-        level: "= first(body.severity, body.level, 'warning')",
+        level: "= first(body.severity, body.level)",
         key: "= first(body.key, body.fingerprint, body.groupKey)",
         status: "= lookup(body.status, 'firing', 'firing', 'resolved', 'resolved', 'event')",
         labels: { "*": "= first(body.commonLabels, body.labels)" },

@@ -34,7 +34,7 @@ export const grafana = {
   mapping: {
     split: "body.alerts",
     output: "alerts",
-    level: "= lookup(lower(item.labels.severity), 'page', 'critical', first(item.labels.severity, 'warning'))",
+    level: "= lookup(lower(item.labels.severity), 'page', 'critical', item.labels.severity)",
     // Grafana's own alerts of a source that fails or has no data: the rule is a label, the reason an annotation.
     title:
       "= firstText(item.annotations.summary, item.labels.rulename == null ? null : " +
@@ -60,7 +60,7 @@ export const grafana = {
       // Grafana 8 and older; the button Test sends the rule 0.
       {
         when: "item == null and exists(body.ruleName)",
-        level: "= lookup(body.state, 'alerting', 'error', 'no_data', 'warning', 'info')",
+        level: "= lookup(body.state, 'alerting', 'error', 'no_data', 'warning')",
         title: "= firstText(body.title, body.ruleName)",
         message: "= body.message",
         key: "= concat('grafana/', string(body.orgId), '/', string(body.ruleId))",
@@ -74,7 +74,7 @@ export const grafana = {
       // A custom payload has any form.
       {
         when: "item == null",
-        level: "= first(body.severity, body.level, 'warning')",
+        level: "= first(body.severity, body.level)",
         title: "= firstText(body.title, body.summary, body.message, body.text)",
         message: "= firstText(body.message, body.text, body.description)",
         key: "= first(body.key, body.fingerprint, body.groupKey)",

@@ -166,7 +166,7 @@ const homeAssistant = {
       message: "= firstText(body.message, query.message)",
     },
     output: "alerts",
-    level: "= first(body.severity, body.data.severity, query.severity, 'warning')",
+    level: "= first(body.severity, body.data.severity, query.severity)",
     title: "= firstText(body.title, query.title, firstLine(message))",
     message: "= message",
     key: "= first(body.id, body.data.id, query.id)",

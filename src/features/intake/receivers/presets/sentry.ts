@@ -36,7 +36,7 @@ export const sentry = {
     output: "alerts",
     type: "= concat('sentry.', resource)",
     // The plugin WebHooks.
-    level: "= first(body.level, error.level, 'error')",
+    level: "= first(body.level, error.level)",
     title: "= firstText(error.title, body.message, error.metadata.title, body.culprit, concat('Sentry: ', resource))",
     message: "= firstText(error.message, body.culprit, error.culprit)",
     key: "= exists(body.id) ? concat('issue/', string(body.id)) : null",
@@ -46,7 +46,7 @@ export const sentry = {
     cases: [
       {
         when: "resource == 'event_alert'",
-        level: "= first(error.level, 'error')",
+        level: "= error.level",
         key: "= concat('issue/', string(error.issue_id))",
         status: "firing",
         time: "= error.datetime",
@@ -59,7 +59,7 @@ export const sentry = {
       },
       {
         when: "resource == 'metric_alert'",
-        level: "= lookup(body.action, 'critical', 'critical', 'warning', 'warning', 'info')",
+        level: "= lookup(body.action, 'critical', 'critical', 'warning', 'warning')",
         title: "= firstText(body.data.description_title, metric.title, metric.alert_rule.name)",
         message: "= body.data.description_text",
         key: "= concat('metric/', string(first(metric.alert_rule.id, metric.identifier, metric.id)))",

@@ -35,7 +35,7 @@ const cloudwatch = {
       {
         when: "exists(alarm.AlarmName)",
         type: "= concat('cloudwatch.', lower(alarm.NewStateValue))",
-        level: "= lookup(alarm.NewStateValue, 'ALARM', 'error', 'INSUFFICIENT_DATA', 'warning', 'info')",
+        level: "= lookup(alarm.NewStateValue, 'ALARM', 'error', 'INSUFFICIENT_DATA', 'warning')",
         title: "= concat(alarm.AlarmName, ': ', alarm.NewStateValue)",
         message: "= firstText(alarm.AlarmDescription, alarm.NewStateReason)",
         key: "= first(alarm.AlarmArn, alarm.AlarmName)",
