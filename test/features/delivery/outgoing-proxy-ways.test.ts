@@ -53,10 +53,13 @@ test("every way out of a server with proxy.url leaves through it", async (t) => 
   await answered(200, prism.put("/api/v1/users/me/push-tokens", phone, ann));
   const subscription = { endpoint: `${urlOf("webpush")}/send/1`, expirationTime: null, keys: new TestBrowser().keys };
   await answered(201, prism.post("/api/v1/users/me/push-subscriptions", subscription, ann));
-  await answered(201, prism.post("/api/v1/notifications", {
-    ...{ recipients: [id], title: "Door", message: "It is open" },
-    channels: ["webhook", "fcm", "apns", "pusher", "webpush"],
-  }));
+  await answered(
+    201,
+    prism.post("/api/v1/notifications", {
+      ...{ recipients: [id], title: "Door", message: "It is open" },
+      channels: ["webhook", "fcm", "apns", "pusher", "webpush"],
+    }),
+  );
   assert.equal((await upload(prism, "bell.wav", wavFile())).status, 503);
   const { id: projectId } = await makeProject(prism);
   const schedule = { projectId, name: "Database", timezone: "UTC", calendarUrl: `${urlOf("calendar")}/a.ics` };

@@ -30,7 +30,11 @@ const PLAIN: Readonly<Record<string, Plain>> = {
     said: "Copy failed",
   },
   "uptime-kuma": { body: { heartbeat: null, monitor: null, msg: "Backup failed" }, said: "Backup failed" },
-  healthchecks: { body: { name: "Backup", status: "down", uuid: "u" }, said: "Backup is down", named: ["error", "down"] },
+  healthchecks: {
+    body: { name: "Backup", status: "down", uuid: "u" },
+    said: "Backup is down",
+    named: ["error", "down"],
+  },
   uptimerobot: {
     body: { monitorID: "1", monitorFriendlyName: "Backup", alertType: "1" },
     said: "Backup is down",
@@ -155,10 +159,7 @@ function severityOf(it: ReceiverTest, title: string): { readonly found: string |
     );
   const [alert] = found("alerts", "severity");
   if (alert) return { found: alert.found, none: null };
-  const [event] = rowsOf<{ level: string }>(
-    it.prism,
-    `select level from events where instr(payload, '${title}') > 0`,
-  );
+  const [event] = rowsOf<{ level: string }>(it.prism, `select level from events where instr(payload, '${title}') > 0`);
   return { found: event?.level ?? "no event", none: "info" };
 }
 
