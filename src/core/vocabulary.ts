@@ -164,5 +164,5 @@ export function isNamespaceName(name: string): boolean {
 /** Domain of the addresses of `prism seed`: a top-level domain without mail servers (RFC 2606). */
 export const SAMPLE_DOMAIN = "prism.example";
 
-/** Routes that end the leader of a cluster: they take no Idempotency-Key, as a repetition would end the next one, too. */
+/** Routes that end the leader of a cluster. They take no Idempotency-Key: a repetition would end the next leader, too. */
 export const ENDS_LEADER: readonly string[] = ["/api/v1/cluster/step-down", "/api/v1/cluster/drill"];

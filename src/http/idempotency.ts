@@ -167,7 +167,7 @@ export class Idempotency {
 
   /**
    * Runs the handler of a route. With a key that the route does not heed itself, its first transaction also
-   * stores that it ran, a second one the answer: without the second a repetition is refused, as its answer is not known.
+   * stores that it ran, a second one the answer. A repetition is refused as long as only the first is stored.
    */
   runOnce(exchange: Exchange, route: Route, input: Input<unknown, unknown, unknown>): unknown {
     const { principal } = exchange;
@@ -200,7 +200,7 @@ export class Idempotency {
 }
 
 const ANSWER_LOST =
-  "A request with this Idempotency-Key was begun, and its answer is not known; read what is stored before you try again";
+  "A request with this Idempotency-Key was begun, and its answer is not known; read what is stored";
 
 /** Whether a route takes the key without storing its answers itself: any change by a caller with credentials. */
 export function isRunOnce(route: Route): boolean {

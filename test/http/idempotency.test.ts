@@ -317,7 +317,7 @@ test("a route that ends the leader keeps no answer", async (t) => {
 });
 
 /** A server with one more route, which stores something in a first transaction. */
-async function withRoute(t: TestContext, then: () => Promise<unknown> | unknown) {
+async function withRoute(t: TestContext, then: () => unknown) {
   const prism = await startPrism(t);
   const { db, router } = prism.parts.core;
   let runs = 0;

@@ -79,7 +79,10 @@ async function requireOfKind(server: ServerClient, { id, kind, project }: Values
   const found = await callOf(server, "getIntegration", { id });
   const expected = project === undefined ? found.projectId : (await callOf(server, "getProject", { id: project })).id;
   if (found.kind !== kind || found.projectId !== expected)
-    throw new CommandError(EXIT.notFound, `there is no ${kind} key ${id}${project === undefined ? "" : ` in ${project}`}`);
+    throw new CommandError(
+      EXIT.notFound,
+      `there is no ${kind} key ${id}${project === undefined ? "" : ` in ${project}`}`,
+    );
 }
 
 /** A key with its project. @throws API_KEY_NOT_FOUND, also for a key of a project other than `expected` */

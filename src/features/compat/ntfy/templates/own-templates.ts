@@ -24,7 +24,7 @@ export class OwnTemplates {
     this.#dir = dir;
   }
 
-  /** @returns null without such a file. @throws NtfyError 40048 for one that is too large, no template, or not readable */
+  /** @returns null without such a file. @throws NtfyError 40048: it is too large, cannot be read, or is no template */
   async find(name: string): Promise<NamedTemplate | null> {
     if (!NAME.test(name)) return null;
     const path = join(this.#dir, `${name}.yml`);
