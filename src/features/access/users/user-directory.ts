@@ -35,14 +35,14 @@ function absenceText(row: Account | undefined): string {
   return row.status === "active" ? "who is not a member of the project" : `whose account is ${row.status}`;
 }
 
+/** People whose display names are compared with those of a calendar. */
+const MAX_NAMED = 2000;
+
 /**
  * Resolves references to users (docs/http.md): `me`, an id, an external id, a username, a mail
  * address, in this order; a verified mail address comes first: accounts made of an address by
  * earlier versions have it as external id, and no one reads them.
  */
-/** People whose display names are compared with those of a calendar. */
-const MAX_NAMED = 2000;
-
 export class UserDirectory {
   readonly #parts: DirectoryParts;
   /** In development any address finds its account, elsewhere only a verified one. */
@@ -98,9 +98,10 @@ export class UserDirectory {
     const isAll = projectId === this.#parts.defaultProjectId ? 1 : 0;
     const rows = this.#named.all({ projectId, isAll, most: MAX_NAMED + 1 });
     if (rows.length > MAX_NAMED) return new Map();
-    const names = rows.map(({ name }) => name.toLowerCase());
-    const isUnique = (name: string): boolean => names.indexOf(name) === names.lastIndexOf(name);
-    return new Map(rows.flatMap(({ id }, at) => (isUnique(names[at] ?? "") ? [[names[at] ?? "", id]] : [])));
+    const named = rows.map(({ id, name }) => [name.toLowerCase(), id] as const);
+    const counts = new Map<string, number>();
+    for (const [name] of named) counts.set(name, (counts.get(name) ?? 0) + 1);
+    return new Map(named.filter(([name]) => counts.get(name) === 1));
   }
 
   /** @returns the id of a user in any status, to read data of a disabled one. */
