@@ -1,6 +1,6 @@
 import { createHash, hkdfSync } from "node:crypto";
 import type { Database as Sqlite } from "better-sqlite3";
-import { type Clock, DAY_MS } from "../core/clock.ts";
+import { type Clock, DAY_MS, MINUTE_MS } from "../core/clock.ts";
 import { PrismError } from "../core/errors.ts";
 import type { Principal } from "../core/principal.ts";
 import { SealedBox } from "../core/sealed-box.ts";
@@ -16,6 +16,8 @@ import { ANSWERS_LATER, type Input, RawJson, Reply, type Route } from "./route.t
 export const IDEMPOTENCY_ERRORS = ["IDEMPOTENCY_IN_PROGRESS", "IDEMPOTENCY_KEY_REUSED"] as const;
 
 const KEPT_MS = DAY_MS;
+/** Of routes that store the answer after the effect: long enough for a take-over. */
+const KEPT_BRIEFLY_MS = 10 * MINUTE_MS;
 const MAX_RESPONSE_BYTES = 16_384;
 
 /** No JSON begins so. */
@@ -72,14 +74,19 @@ export class Idempotency {
    * object to {@link end}.
    * @throws VALIDATION_FAILED for a malformed key, IDEMPOTENCY_IN_PROGRESS, IDEMPOTENCY_KEY_REUSED
    */
-  begin<T>(exchange: Exchange, principal: Principal, body: string | Uint8Array): IdempotentRequest | Reply<T> | null {
+  begin<T>(
+    exchange: Exchange,
+    principal: Principal,
+    body: string | Uint8Array,
+    rights = "",
+  ): IdempotentRequest | Reply<T> | null {
     const header = exchange.header("idempotency-key");
     if (header === "") return null;
     const key = header.replace(/^"(.*)"$/, "$1");
     if (!/^[\x21-\x7e]{1,255}$/.test(key)) {
       throw new PrismError("VALIDATION_FAILED", "Idempotency-Key must be 1 to 255 visible ASCII characters");
     }
-    const scope = `${principal.key} ${exchange.mount?.route.method} ${exchange.mount?.route.path}`;
+    const scope = `${principal.key}${rights} ${exchange.mount?.route.method} ${exchange.mount?.route.path}`;
     const fingerprint = this.#fingerprintOf(body);
     const stored = this.#find(scope, key);
     if (stored && stored.fingerprint !== fingerprint) {
@@ -88,7 +95,9 @@ export class Idempotency {
     if (stored && stored.status !== null) {
       const headers = { "Idempotency-Replayed": "true" };
       const response = this.#opened(`${scope} ${key}`, stored.response);
-      return new Reply(stored.status, response === null ? undefined : JSON.parse(response), headers);
+      const answer: unknown = response === null ? undefined : JSON.parse(response);
+      const body = rights === "" ? answer : bodyFor(principal, answer as KeptAnswer);
+      return new Reply(stored.status, body as T, headers);
     }
     if (this.#running.has(`${scope} ${key}`)) {
       throw new PrismError("IDEMPOTENCY_IN_PROGRESS", "A request with this Idempotency-Key is still running");
@@ -173,14 +182,24 @@ export class Idempotency {
     const { principal } = exchange;
     const handle = (): unknown => route.handle(exchange, input);
     if (!principal || exchange.header("idempotency-key") === "" || !isRunOnce(route)) return handle();
-    const request = this.begin(exchange, principal, textOf(input));
-    return request === null || request instanceof Reply ? request : this.#keepAnswer(request, route, handle);
+    const request = this.begin(exchange, principal, textOf(input), ` ${rightsOf(principal)}`);
+    if (request === null || request instanceof Reply) return request;
+    return this.#keepAnswer(request, principal, route, handle);
   }
 
-  async #keepAnswer(request: IdempotentRequest, route: Route, handle: () => unknown): Promise<unknown> {
+  async #keepAnswer(
+    request: IdempotentRequest,
+    principal: Principal,
+    route: Route,
+    handle: () => unknown,
+  ): Promise<unknown> {
     let isStored = false;
+    const rowOf = (status: number | null, response: string | null): IdempotencyRow => ({
+      ...this.row(request, status, response),
+      expiresAt: this.#clock.now() + KEPT_BRIEFLY_MS,
+    });
     const storeBegun = (trx: Trx): void => {
-      this.store(trx, this.row(request, null, null));
+      this.store(trx, rowOf(null, null));
       isStored = true;
     };
     try {
@@ -188,9 +207,13 @@ export class Idempotency {
       const value = await withEachWrite(storeBegun, async () => handle());
       if (isStored && value !== ANSWERS_LATER) {
         const { status, body } = value instanceof Reply ? value : answerOf(route, value);
-        const row = this.row(request, status, jsonOf(body));
-        // The effect is stored: its client gets the answer, even if a repetition cannot.
-        await this.#database.write(async (trx) => this.store(trx, this.#sealed(row))).catch(() => undefined);
+        const kept: KeptAnswer = { memberships: membershipsOf(principal), body: jsonOf(body) };
+        const text = JSON.stringify(kept);
+        // The effect is stored: its client gets the answer, even if a repetition cannot, as of a large one.
+        if (Buffer.byteLength(text) <= MAX_RESPONSE_BYTES)
+          await this.#database
+            .write(async (trx) => this.store(trx, this.#sealed(rowOf(status, text))))
+            .catch(() => undefined);
       }
       return value;
     } finally {
@@ -199,8 +222,7 @@ export class Idempotency {
   }
 }
 
-const ANSWER_LOST =
-  "A request with this Idempotency-Key was begun, and its answer is not known; read what is stored";
+const ANSWER_LOST = "A request with this Idempotency-Key was begun, and its answer is not known; read what is stored";
 
 /** Whether a route takes the key without storing its answers itself: any change by a caller with credentials. */
 export function isRunOnce(route: Route): boolean {
@@ -209,6 +231,32 @@ export function isRunOnce(route: Route): boolean {
   // Their answers are sessions.
   if (path.startsWith("/api/v1/auth/")) return false;
   return access.signer === undefined && !errors.includes("IDEMPOTENCY_KEY_REUSED");
+}
+
+/** What is kept of an answer whose route checks rights in projects itself. */
+interface KeptAnswer {
+  readonly memberships: readonly (readonly [projectId: string, role: string])[];
+  readonly body: unknown;
+}
+
+function membershipsOf(principal: Principal): KeptAnswer["memberships"] {
+  return principal.kind === "apiKey" ? [] : [...principal.memberships];
+}
+
+/** @throws INVALID_STATE for who has lost a role since: the answer may be of that project */
+function bodyFor(principal: Principal, { memberships, body }: KeptAnswer): unknown {
+  const now = new Map(membershipsOf(principal));
+  if (memberships.some(([projectId, role]) => now.get(projectId) !== role))
+    throw new PrismError("INVALID_STATE", "Your rights have changed since the request with this Idempotency-Key");
+  return body;
+}
+
+/** A token of fewer rights, and who has fewer now, gets no earlier answer. */
+function rightsOf(principal: Principal): string {
+  const scopes = principal.kind === "apiKey" ? principal.scopes : principal.tokenScopes;
+  const permissions = principal.kind === "apiKey" ? [] : [...principal.permissions].sort();
+  const rights = JSON.stringify([permissions, scopes && [...scopes].sort()]);
+  return createHash("sha256").update(rights).digest("base64url").slice(0, 22);
 }
 
 /** All that a key is for. Bytes of an upload count by their hash. */
@@ -222,8 +270,8 @@ export function answerOf({ status = 200 }: Pick<Route, "status">, value: unknown
   return new Reply(value === undefined ? 204 : status, value);
 }
 
-function jsonOf(body: unknown): string | null {
-  return body === undefined ? null : body instanceof RawJson ? body.text : JSON.stringify(body);
+function jsonOf(body: unknown): unknown {
+  return body instanceof RawJson ? JSON.parse(body.text) : body;
 }
 
 function withoutResults(response: string): string {
