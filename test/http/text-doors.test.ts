@@ -268,7 +268,11 @@ test("every route that takes a free text is a door that the test goes through, o
     untried.filter((path) => !NO_DOORS.some(([each]) => each.test(path))),
     [],
   );
-  for (const [each, reason] of NO_DOORS) assert.ok(untried.some((path) => each.test(path)), `${each}: ${reason}`);
+  for (const [each, reason] of NO_DOORS)
+    assert.ok(
+      untried.some((path) => each.test(path)),
+      `${each}: ${reason}`,
+    );
 });
 
 test("a header of ntfy is read in windows-1252, too", async (t) => {

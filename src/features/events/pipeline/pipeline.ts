@@ -350,7 +350,8 @@ class Duplicates {
       if (known) return isOwn(known, event) ? known : TAKEN;
     }
     if (event.dedupeKey === null) return null;
-    const same = this.#byDedupeKey.get(dedupeIndex(event)) ?? this.#storedDedupeKey.get(event.projectId, event.dedupeKey);
+    const same =
+      this.#byDedupeKey.get(dedupeIndex(event)) ?? this.#storedDedupeKey.get(event.projectId, event.dedupeKey);
     if (!same) return null;
     // A dedupe key is shared by senders, unless it is the id of a CloudEvent.
     return event.sender === null || isOwn(same, event) ? same : TAKEN;

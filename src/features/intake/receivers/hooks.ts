@@ -24,7 +24,11 @@ interface ChatMessage {
 }
 
 /** Result of a preset's hook; mappings see it as `parsed`. */
-export function parsedBy(hook: LoadedPreset["hook"], { body, text, files }: RequestContent, maxMembers: number): unknown {
+export function parsedBy(
+  hook: LoadedPreset["hook"],
+  { body, text, files }: RequestContent,
+  maxMembers: number,
+): unknown {
   switch (hook) {
     case "slack":
       return slackMessage(objectOf(body) ?? { text });
@@ -184,7 +188,13 @@ const BRACKETS = /\[[^[\]]{1,200}\]|\([^()]{1,200}\)/g;
 function levelBy(color: string | null, title: string | null): string | null {
   const level = levelOf(color);
   if (level !== "error" && level !== "warning") return level;
-  const words = (title ?? "").match(BRACKETS)?.flatMap((each) => each.slice(1, -1).toLowerCase().split(/[\s,]+/)) ?? [];
+  const words =
+    (title ?? "").match(BRACKETS)?.flatMap((each) =>
+      each
+        .slice(1, -1)
+        .toLowerCase()
+        .split(/[\s,]+/),
+    ) ?? [];
   return ["critical", "warning"].find((each) => words.includes(each)) ?? level;
 }
 

@@ -429,7 +429,8 @@ function isPreview({ method, headers }: RawRequest): boolean {
   if (method !== "GET") return false;
   const purposes = [headers["sec-purpose"], headers["purpose"], headers["x-purpose"], headers["x-moz"]];
   return (
-    purposes.some((each) => /^\s*(prefetch|preview)\b/i.test(each ?? "")) || PREVIEWERS.test(headers["user-agent"] ?? "")
+    purposes.some((each) => /^\s*(prefetch|preview)\b/i.test(each ?? "")) ||
+    PREVIEWERS.test(headers["user-agent"] ?? "")
   );
 }
 

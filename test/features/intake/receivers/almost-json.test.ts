@@ -117,7 +117,9 @@ test("the sample of each preset is read with a comma too many, as without it", a
         const { status } = await it.send(receiver, body, { headers: { ...type, ...headers } });
         const [request] = await it.requests(receiver);
         const { alerts, events, problem } = request?.outcome ?? {};
-        const keys = (alerts as readonly { readonly key?: unknown }[] | undefined)?.map(({ key }) => String(key).replace(/^rc:[^:]+:/, ""));
+        const keys = (alerts as readonly { readonly key?: unknown }[] | undefined)?.map(({ key }) =>
+          String(key).replace(/^rc:[^:]+:/, ""),
+        );
         return { status, events, keys, problem: String(problem ?? "") };
       };
       const { problem: _, ...whole } = await made(text);

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { BUILT_IN_PRESETS } from "../../../../src/features/intake/receivers/presets/index.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import type { TestPrism } from "../../../helpers/prism.ts";
 import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
-import { BUILT_IN_PRESETS } from "../../../../src/features/intake/receivers/presets/index.ts";
 import { MailInTest } from "../mail-in/support.ts";
-import { STATES, type Row } from "./presets/support/states.ts";
+import { type Row, STATES } from "./presets/support/states.ts";
 import { ReceiverTest } from "./support.ts";
 
 async function told(prism: TestPrism): Promise<{ title: string; message: string }[]> {
@@ -72,7 +72,9 @@ const ENDS: Readonly<Record<string, readonly Row[]>> = {
   github: [["a run that succeeds", workflow, "resolved", { headers: { "x-github-event": "workflow_run" } }]],
   standardwebhooks: [["an end", { type: "disk.ok", data: { id: "d", status: "resolved", name: "Disk" } }, "resolved"]],
   apprise: [],
-  mail: [["an end", { title: "Disk", text: "", status: "resolved", level: null, key: "d", automatic: null }, "resolved"]],
+  mail: [
+    ["an end", { title: "Disk", text: "", status: "resolved", level: null, key: "d", automatic: null }, "resolved"],
+  ],
   generic: [["an end", { title: "Disk", status: "resolved", key: "disk" }, "resolved"]],
 };
 /** Senders that report each success of a job: one that ends nothing is silent (docs/receivers.md). */

@@ -30,7 +30,11 @@ const PLAIN: Readonly<Record<string, Plain>> = {
     said: "Copy failed",
   },
   "uptime-kuma": { body: { heartbeat: null, monitor: null, msg: "Backup failed" }, said: "Backup failed" },
-  healthchecks: { body: { name: "Backup", status: "down", uuid: "u" }, said: "Backup is down", named: ["error", "down"] },
+  healthchecks: {
+    body: { name: "Backup", status: "down", uuid: "u" },
+    said: "Backup is down",
+    named: ["error", "down"],
+  },
   uptimerobot: {
     body: { monitorID: "1", monitorFriendlyName: "Backup", alertType: "1" },
     said: "Backup is down",
