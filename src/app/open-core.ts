@@ -39,7 +39,7 @@ export function openCore(base: Base, isForCommand: boolean, asked: Asked): Featu
     ...{ clock, metrics, limits: () => settings.work },
     ownerOf: (projectId) => asked().projects.ownerOf(projectId),
   });
-  const idempotency = new Idempotency(reader, clock, store.auditKey);
+  const idempotency = new Idempotency(base.database, reader, clock, store.auditKey);
   const kernel = new HttpKernel({
     ...{ router, bodies, work },
     authenticator: once(() => tracedAuthenticator(asked().principals, authLog)),
@@ -52,7 +52,7 @@ export function openCore(base: Base, isForCommand: boolean, asked: Asked): Featu
     cors: () => settings.cors,
     limits: () => settings.rateLimit,
     faces: () => settings.faces,
-    runOnce: (exchange, route, input, handle) => idempotency.runOnce(exchange, route, input, base.database, handle),
+    idempotency,
   });
   const presence = new Presence();
   const connections = new Connections({

@@ -61,8 +61,8 @@ export interface Verb {
   readonly global?: true;
   /** Name of the list in JSON; default: that of the group. */
   readonly as?: string;
-  /** Text for a list without entries; null: its headings. */
-  readonly none?: string | null | ((given: Values) => string);
+  /** Text for a list without entries. */
+  readonly none?: string | ((given: Values) => string);
   /** Adds --limit with this default. */
   readonly limit?: number;
   /** Asked before, unless --yes is given. */
@@ -216,8 +216,11 @@ function addFlags(command: Command, flags: Readonly<Record<string, Flag>>): Read
 }
 
 function exclude(command: Command, attributes: Readonly<Record<string, string>>, name: string, other: string): void {
-  const option = command.options.find((each) => each.attributeName() === attributes[name]);
-  option?.conflicts(attributes[other] ?? other);
+  const [first, second] = [name, other].map((each) =>
+    command.options.find((option) => option.attributeName() === attributes[each]),
+  );
+  if (!first || !second) throw new TypeError(`${command.name()} has no flags ${name} and ${other}`);
+  first.conflicts(second.attributeName());
 }
 
 async function findOne(
@@ -379,7 +382,7 @@ async function rowsOf(call: Call, verb: Verb, limit: number | undefined): Promis
 
 function listLines(rows: readonly object[], call: Call, verb: Verb, name: string): readonly string[] {
   const { columns = {}, none = `no ${verb.as ?? name}` } = verb;
-  if (rows.length === 0 && none !== null) return [typeof none === "string" ? none : none(call.given)];
+  if (rows.length === 0) return [typeof none === "string" ? none : none(call.given)];
   return verb.rows?.(rows, call) ?? tableOf(columns, rows);
 }
 

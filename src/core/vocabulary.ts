@@ -163,3 +163,6 @@ export function isNamespaceName(name: string): boolean {
 
 /** Domain of the addresses of `prism seed`: a top-level domain without mail servers (RFC 2606). */
 export const SAMPLE_DOMAIN = "prism.example";
+
+/** Routes that end the leader of a cluster. They take no Idempotency-Key: a repetition would end the next leader, too. */
+export const ENDS_LEADER: readonly string[] = ["/api/v1/cluster/step-down", "/api/v1/cluster/drill"];

@@ -4,6 +4,7 @@ import { type Clock, DAY_MS } from "../core/clock.ts";
 import { PrismError } from "../core/errors.ts";
 import type { Principal } from "../core/principal.ts";
 import { SealedBox } from "../core/sealed-box.ts";
+import { ENDS_LEADER } from "../core/vocabulary.ts";
 import type { IdempotencyRow } from "../store/commit/write-set.ts";
 import { type Database, type Trx, type WriteOptions, withEachWrite } from "../store/database.ts";
 import { type BodyFingerprint, bodyFingerprint } from "../store/sealed-settings.ts";
@@ -48,13 +49,15 @@ export interface IdempotentRequest {
  * Running requests are tracked in memory only.
  */
 export class Idempotency {
+  readonly #database: Database;
   readonly #clock: Clock;
   readonly #secretAnswers: SealedBox;
   readonly #fingerprintOf: BodyFingerprint;
   readonly #stored;
   readonly #running = new Set<string>();
 
-  constructor(reader: Sqlite, clock: Clock, auditKey: Uint8Array) {
+  constructor(database: Database, reader: Sqlite, clock: Clock, auditKey: Uint8Array) {
+    this.#database = database;
     this.#clock = clock;
     this.#fingerprintOf = bodyFingerprint(auditKey);
     // Answers are kept for a day and need no rotation of their own.
@@ -117,11 +120,6 @@ export class Idempotency {
     this.#running.delete(`${request.scope} ${request.key}`);
   }
 
-  /** The effect was undone, or there was none: a repetition runs again. */
-  forget(trx: Trx, { scope, key }: IdempotentRequest): void {
-    runLater(trx, trx.deleteFrom("idempotency_keys").where("scope", "=", scope).where("key", "=", key).compile());
-  }
-
   /** The row to store with the effect. A large answer is stored without its `results`. */
   row(request: IdempotentRequest, status: number | null, response: string | null): IdempotencyRow {
     const now = this.#clock.now();
@@ -148,14 +146,13 @@ export class Idempotency {
     exchange: Exchange,
     principal: Principal,
     body: unknown,
-    database: Database,
     effect: (trx: Trx) => Promise<Reply<T>>,
     { hasSecrets = false, ...options }: WriteOptions & SecretAnswer = { sharesCommit: true },
   ): Promise<Reply<T>> {
     const request = this.begin<T>(exchange, principal, JSON.stringify(body));
     if (request instanceof Reply) return request;
     try {
-      return await database.write(async (trx) => {
+      return await this.#database.write(async (trx) => {
         const reply = await effect(trx);
         if (request) {
           const row = this.row(request, reply.status, JSON.stringify(reply.body));
@@ -169,20 +166,18 @@ export class Idempotency {
   }
 
   /**
-   * Runs the handler of any other route. Its first transaction also stores that it ran, a second one the
-   * answer: a server that is lost between the two leaves a request whose answer is not known.
+   * Runs the handler of a route. With a key that the route does not heed itself, its first transaction also
+   * stores that it ran, a second one the answer. A repetition is refused as long as only the first is stored.
    */
-  async runOnce(
-    exchange: Exchange,
-    route: Route,
-    input: Input<unknown, unknown, unknown>,
-    database: Database,
-    handle: () => unknown,
-  ): Promise<unknown> {
+  runOnce(exchange: Exchange, route: Route, input: Input<unknown, unknown, unknown>): unknown {
     const { principal } = exchange;
-    const request = principal && this.begin(exchange, principal, textOf(input));
-    if (!request) return handle();
-    if (request instanceof Reply) return request;
+    const handle = (): unknown => route.handle(exchange, input);
+    if (!principal || exchange.header("idempotency-key") === "" || !isRunOnce(route)) return handle();
+    const request = this.begin(exchange, principal, textOf(input));
+    return request === null || request instanceof Reply ? request : this.#keepAnswer(request, route, handle);
+  }
+
+  async #keepAnswer(request: IdempotentRequest, route: Route, handle: () => unknown): Promise<unknown> {
     let isStored = false;
     const storeBegun = (trx: Trx): void => {
       this.store(trx, this.row(request, null, null));
@@ -194,48 +189,25 @@ export class Idempotency {
       if (isStored && value !== ANSWERS_LATER) {
         const { status, body } = value instanceof Reply ? value : answerOf(route, value);
         const row = this.row(request, status, jsonOf(body));
-        await database.write(async (trx) => this.store(trx, this.#sealed(row)));
+        // The effect is stored: its client gets the answer, even if a repetition cannot.
+        await this.#database.write(async (trx) => this.store(trx, this.#sealed(row))).catch(() => undefined);
       }
       return value;
-    } catch (error) {
-      if (isStored && !isUnsettled(error))
-        await database.write(async (trx) => this.forget(trx, request)).catch(() => undefined);
-      throw error;
     } finally {
       this.end(request);
     }
   }
 }
 
-/** {@link Idempotency.runOnce} on the server's database. */
-export type RunOnce = (
-  exchange: Exchange,
-  route: Route,
-  input: Input<unknown, unknown, unknown>,
-  handle: () => unknown,
-) => Promise<unknown>;
-
-/** The handler's answer; with an Idempotency-Key by `runOnce`, if the route does not heed the key itself. */
-export function runAtMostOnce(
-  runOnce: RunOnce | undefined,
-  exchange: Exchange,
-  route: Route,
-  input: Input<unknown, unknown, unknown>,
-): unknown {
-  const handle = (): unknown => route.handle(exchange, input);
-  const isKept = runOnce !== undefined && isRunOnce(route) && exchange.header("idempotency-key") !== "";
-  return isKept ? runOnce(exchange, route, input, handle) : handle();
-}
-
 const ANSWER_LOST =
-  "A request with this Idempotency-Key was carried out, and its answer was lost with the server; read what is stored";
+  "A request with this Idempotency-Key was begun, and its answer is not known; read what is stored";
 
 /** Whether a route takes the key without storing its answers itself: any change by a caller with credentials. */
 export function isRunOnce(route: Route): boolean {
-  const { method, access, errors = [], quiet, withoutContext, endsServer } = route;
-  if (method === "GET" || access === "public" || quiet || withoutContext || endsServer) return false;
+  const { method, access, errors = [], path, quiet, withoutContext } = route;
+  if (method === "GET" || access === "public" || quiet || withoutContext || ENDS_LEADER.includes(path)) return false;
   // Their answers are sessions.
-  if (route.path.startsWith("/api/v1/auth/")) return false;
+  if (path.startsWith("/api/v1/auth/")) return false;
   return access.signer === undefined && !errors.includes("IDEMPOTENCY_KEY_REUSED");
 }
 
@@ -254,12 +226,9 @@ function jsonOf(body: unknown): string | null {
   return body === undefined ? null : body instanceof RawJson ? body.text : JSON.stringify(body);
 }
 
-/** It may be stored: a repetition must not run again. */
-function isUnsettled(error: unknown): boolean {
-  return error instanceof PrismError && (error.code === "OUTCOME_UNKNOWN" || error.code === "DATABASE_UNAVAILABLE");
-}
-
 function withoutResults(response: string): string {
-  const { results: _results, ...counts } = JSON.parse(response) as Record<string, unknown>;
+  const answer: unknown = JSON.parse(response);
+  if (typeof answer !== "object" || answer === null || !("results" in answer)) return response;
+  const { results: _results, ...counts } = answer;
   return JSON.stringify(counts);
 }

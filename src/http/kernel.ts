@@ -20,7 +20,7 @@ import { endsConnection, errorBody, errorHeaders, toPrismError } from "./error-r
 import { Exchange } from "./exchange.ts";
 import { type Entrance, type Faces, PORT } from "./faces.ts";
 import { BadHead } from "./headers.ts";
-import { answerOf, type RunOnce, runAtMostOnce } from "./idempotency.ts";
+import { answerOf, type Idempotency } from "./idempotency.ts";
 import { bodyValue, checkShape, mayRepeat, queryOf, withoutRepeated } from "./input.ts";
 import { ActiveRequests } from "./listener.ts";
 import { isAmongTags } from "./negotiation.ts";
@@ -53,8 +53,7 @@ export interface KernelParts {
   cors(): CorsPolicy;
   limits(): RequestLimits;
   faces(): Faces;
-  /** Runs the handler of a request with an Idempotency-Key; absent: keys have no effect at such routes. */
-  readonly runOnce?: RunOnce;
+  readonly idempotency: Pick<Idempotency, "runOnce">;
 }
 
 /**
@@ -415,7 +414,7 @@ export class HttpKernel implements BodySink {
     const result =
       caller === null
         ? route.handle(exchange, input)
-        : runAs(caller, () => runAtMostOnce(this.#parts.runOnce, exchange, route, input));
+        : runAs(caller, () => this.#parts.idempotency.runOnce(exchange, route, input));
     if (result === ANSWERS_LATER) return;
     if (result instanceof Promise) {
       result.then(

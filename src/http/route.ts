@@ -115,8 +115,6 @@ export interface RouteDefinition<P = unknown, Q = unknown, B = unknown, R = unkn
   readonly response?: Lazy<Shape<R>> | Described;
   /** Errors of this route besides those of every route. */
   readonly errors?: readonly ErrorCode[];
-  /** Its answer is not kept for an Idempotency-Key: the server ends with it. */
-  readonly endsServer?: true;
   /** Not counted by the limits for callers without credentials (health checks). */
   readonly unlimited?: boolean;
   /** Counts a request before reading its body; replaces the address limit. @throws RATE_LIMITED */

@@ -7,6 +7,7 @@ import { Credentials } from "../client/credentials.ts";
 import { PrismError } from "../client/errors.ts";
 import { CommandError, EXIT, ServerRefused } from "../core/command-error.ts";
 import { connectionReason, type ErrorDetail, errorCodes } from "../core/errors.ts";
+import { ENDS_LEADER } from "../core/vocabulary.ts";
 import type { ControlTransport } from "./control-transport.ts";
 
 const REPLY_LIMIT_MS = 30_000;
@@ -188,12 +189,14 @@ export class ServerClient {
     const isChange = request.method !== "GET";
     const sent = isChange ? withKey(request) : request;
     if (isChange) this.bePatient();
-    const until = performance.now() + PATIENCE_MS;
+    // Since the first failure: a request may have taken long before.
+    let until: number | undefined;
     for (let tries = 0; ; tries++) {
       try {
         return await this.#once(sent, read);
       } catch (error) {
         if (!(error instanceof PrismError)) throw error;
+        until ??= performance.now() + PATIENCE_MS;
         const waitMs = this.#isPatient && isRepeatable(sent) ? waitAfter(error, tries) : undefined;
         if (waitMs === undefined || performance.now() + waitMs > until) throw refusalOf(error, this);
         if (tries === 0) this.#out.note(`${causeOf(error, this.base)}; trying again for ${PATIENCE_MS / 1000} s`);
@@ -234,9 +237,9 @@ function withKey(request: PrismRequest): PrismRequest {
   return isKeyed || request.accept === LINES ? request : { ...request, idempotencyKey: randomUUID() };
 }
 
-/** What ends the leader must not end the next one, too. */
+/** Whether the server answers a repetition without doing its work again. */
 function isRepeatable({ method, accept, path }: PrismRequest): boolean {
-  return method === "GET" || (accept !== LINES && !path.startsWith("/api/v1/cluster/"));
+  return method === "GET" || (accept !== LINES && !ENDS_LEADER.includes(path));
 }
 
 /** @returns how long to wait before the request is sent again; undefined: its answer stands */

@@ -176,3 +176,45 @@ test("prism serve reads no other command", () => {
     "cli/commands/server/systemd.ts",
   ]);
 });
+
+/** What makes HTTP requests by itself, in code: a call, or what Node gives for one. */
+const CALLS_OUT =
+  /(?<![.#\w])fetch\(|globalThis\.fetch|\bhttps?\.(?:request|get)\(|\bhttp2\.connect\(|import \{[^}]*(?<!type )\b(?:request|get|connect)\b[^}]*\} from "node:http(?:s|2)?"|import\("node:http(?:s|2)?"\)|"undici"/;
+
+/** Files that call hosts outside, by `proxy.url` where it is set, and those that never call one. */
+const CALLERS = {
+  outside: [
+    "config/outgoing-proxy.ts",
+    "features/access/authenticate/issuer-tokens.ts",
+    "features/access/doctor.ts",
+    "features/delivery/channels/push/apns-client.ts",
+    "features/delivery/channels/push/http.ts",
+    "features/delivery/channels/pusher/client.ts",
+    "features/delivery/channels/webhook/safe-fetch.ts",
+    "features/delivery/emergency/call-url.ts",
+  ],
+  ownServer: [
+    "cli/commands/server/health.ts",
+    "client/api.ts",
+    "remote/control-transport.ts",
+    "remote/running-server.ts",
+    "remote/server-client.ts",
+  ],
+  otherNodes: ["cluster/forward.ts", "cluster/look.ts"],
+  inBrowsers: ["features/statuspage/assets.ts"],
+};
+
+test("only known files make HTTP requests, and those that call hosts outside know the outgoing proxy", () => {
+  const found = sources.filter((file) => CALLS_OUT.test(readFileSync(join(root, "src", file), "utf8")));
+  assert.deepEqual(
+    found.sort(),
+    Object.values(CALLERS).flat().sort(),
+    "a new caller goes through SafeFetch or connectTo",
+  );
+  for (const file of CALLERS.outside)
+    assert.match(
+      readFileSync(join(root, "src", file), "utf8"),
+      /outgoing-proxy\.ts"|calls\/connect\.ts"|class ProxyFailed/,
+      file,
+    );
+});

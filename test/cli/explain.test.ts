@@ -87,6 +87,12 @@ test("prism explain", async (t) => {
     }
     const byId = await run(await first("/api/v1/incidents"), "--json");
     for (const number of ["1", "#1"]) assert.equal((await run(number, "--json")).stdout, byId.stdout, number);
+    await prism.post("/api/v1/projects", { name: "Ops", slug: "ops" });
+    await prism.post("/api/v1/alerts", { projectId: "ops", alerts: [{ labels: { alertname: "OfOps" } }] });
+    await eventually("two projects have an incident 1", async () =>
+      (await run("1")).stderr.includes("several projects"),
+    );
+    assert.match((await run("1", "--project", "ops")).stdout, /OfOps/);
     const none = await run("77");
     assert.deepEqual([none.status, none.stderr], [6, "prism: there is no incident 77\n"]);
   });

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import type { Command } from "commander";
+import { Command } from "commander";
 import { buildProgram } from "../../src/cli/program.ts";
+import { resource } from "../../src/cli/resource.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { runCli } from "./run-cli.ts";
@@ -120,6 +121,16 @@ test("options that contradict each other are refused, whichever comes first", as
     const { status, stderr } = await runCli(line.split(" "), here);
     assert.equal(status, 2, `${line}: ${stderr}`);
   }
+});
+
+test("a verb that excludes a flag it does not have is refused when the program starts", () => {
+  const verb = { text: "", examples: "", flags: { all: ["--all", ""] } } as const;
+  const add = (other: string) =>
+    resource(new Command(), "things", "thing", {
+      ...{ text: "", examples: "" },
+      verbs: { list: { ...verb, excludes: [["all", other]] } },
+    });
+  assert.throws(() => add("kinds"), TypeError);
 });
 
 test("every list without entries says so on stdout, and `oncall` alone says who is on call", async (t) => {

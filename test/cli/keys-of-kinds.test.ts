@@ -45,11 +45,26 @@ test("keys of Opsgenie's and PagerDuty's API are made, listed, rotated and revok
   assert.match(text, /^ID +PROJECT +NAME +PREFIX +LAST USED +LABELS\n\S+ +duty +Zabbix +\S+ +\S+ +team=platform\n$/);
   assert.doesNotMatch((await run("keys list")).stdout, /Zabbix/, "API keys are a list of their own");
 
-  const rotated = await run(`keys rotate ${zabbix?.id} --grace 0`);
+  for (const [line, why] of [
+    [`keys revoke ${zabbix?.id} --kind opsgenie --project default`, "there is no opsgenie key \\S+ in default"],
+    [`keys rotate ${zabbix?.id} --kind opsgenie --project default`, "there is no opsgenie key \\S+ in default"],
+    [`keys revoke ${zabbix?.id} --kind pagerduty`, "there is no pagerduty key"],
+    [`keys revoke ${zabbix?.id}`, "There is no API key .* give --kind"],
+    [`keys rotate ${zabbix?.id}`, "There is no API key .* give --kind"],
+  ] as const) {
+    const { status, stderr } = await run(line);
+    assert.equal(status, 6, stderr);
+    assert.match(stderr, new RegExp(why), line);
+  }
+  assert.equal((await send(key)).status, 202, "nothing has changed");
+
+  const rotated = await run(`keys rotate ${zabbix?.id} --kind opsgenie --project duty --grace 0`);
   assert.equal(rotated.status, 0, rotated.stderr);
+  assert.match(rotated.stderr, /the old one is revoked\.$/m);
   assert.equal((await send(rotated.stdout.trim())).status, 202);
   assert.notEqual((await send(key)).status, 202);
-  assert.equal((await run(`keys revoke ${zabbix?.id}`)).stdout, `${zabbix?.id} is revoked\n`);
+  const revoke = `keys revoke ${zabbix?.id} --kind opsgenie --project duty`;
+  assert.equal((await run(revoke)).stdout, `${zabbix?.id} is revoked\n`);
   assert.notEqual((await send(rotated.stdout.trim())).status, 202);
-  assert.equal((await run(`keys revoke ${zabbix?.id}`)).status, 6);
+  assert.equal((await run(revoke)).status, 6);
 });

@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import test from "node:test";
 import SqliteDatabase from "better-sqlite3";
+import { MIGRATIONS } from "../../src/store/sqlite/migrations.gen.ts";
 import { keepsPromise } from "../helpers/promise.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { databaseIn, eachCase, jsonLines, RunningCli, runCli } from "./run-cli.ts";
@@ -17,8 +18,11 @@ test("serve says where to look and how to begin, migrates at the first start, an
 
   await t.test("S0-12: the first start made and migrated the database", (t) => {
     keepsPromise(t, "S0-12");
-    const applied = jsonLines<{ msg: string }>(server.stdout).find(({ msg }) => msg === "database migrated");
+    const lines = jsonLines<{ msg: string; migrations?: number }>(server.stdout);
+    const applied = lines.find(({ msg }) => msg === "database migrated");
     assert.ok(applied);
+    // The names of all of them would help no one.
+    assert.deepEqual([applied.migrations, "applied" in applied], [MIGRATIONS.length, false]);
   });
 
   await t.test("in development it says how to get a token, and that works", async () => {

@@ -2,11 +2,13 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, request } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import type { Command } from "commander";
 import { buildProgram } from "../../src/cli/program.ts";
 import { CONTROL_SOCKET } from "../../src/core/listening.ts";
+import { ServerClient } from "../../src/remote/server-client.ts";
 import { lastingPort } from "../helpers/free-ports.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
@@ -118,8 +120,8 @@ const CHANGES: readonly Case[] = [
   ["key rotate", (made) => [made("key create"), "--json"]],
   ["key revoke", (made) => [made("key rotate")]],
   ["key create", split("--project shop --kind opsgenie --json")],
-  ["key rotate", (made) => [made("key create"), "--json"]],
-  ["key revoke", (made) => [made("key create")]],
+  ["key rotate", (made) => [made("key create"), "--kind", "opsgenie", "--json"]],
+  ["key revoke", (made) => [made("key create"), "--kind", "opsgenie"]],
   ["ntfy access", split("ann news rw")],
   ["rules import", ["-"], JSON.stringify(RULE)],
   ["rules disable", ["Paid"]],
@@ -267,6 +269,51 @@ test("a command waits for a server that is started again, and says so; one that 
   assert.equal(await waits.ended(), 0, waits.stderr);
   assert.match(waits.stdout, /"expired":true/);
   assert.equal(asked, 3);
+});
+
+test("a change of all open incidents waits for the server from its first request on", async (t) => {
+  const cwd = temporaryDir(t);
+  const asked: string[] = [];
+  const server = createServer((req, res) => {
+    asked.push(String(req.url));
+    if (asked.length === 1) res.writeHead(503, { "Retry-After": "1" }).end(NO_LEADER);
+    else res.end('{"data":[],"nextCursor":null}');
+  });
+  server.listen(0, "127.0.0.1");
+  t.after(() => server.close());
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const env = { PRISM_URL: `http://127.0.0.1:${port}`, PRISM_TOKEN: "prt_x" };
+  const { status, stdout, stderr } = await runCli("incidents ack --all-open --yes".split(" "), { cwd, env });
+  assert.deepEqual([status, stdout], [0, "0 incidents changed\n"], stderr);
+  assert.equal(asked.length, 2);
+});
+
+test("a command waits 15 seconds from the first failure on, however long the request took before", async (t) => {
+  let now = 0;
+  t.mock.method(performance, "now", () => now);
+  let asked = 0;
+  const server = createServer((_req, res) => {
+    asked++;
+    now += 60_000;
+    if (asked === 1) res.writeHead(503, { "Retry-After": "1" }).end(NO_LEADER);
+    else res.end('{"done":true}');
+  });
+  server.listen(0, "127.0.0.1");
+  t.after(() => server.close());
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const notes: string[] = [];
+  const client = new ServerClient(
+    { base: `http://127.0.0.1:${port}`, token: "prt_x" },
+    {
+      progress: () => ({ update: () => undefined, end: () => undefined }),
+      trace: () => undefined,
+      note: (text) => notes.push(text),
+    },
+  );
+  assert.deepEqual(await client.post("/api/v1/page", {}), { done: true });
+  assert.equal(notes.length, 1);
 });
 
 /** What a node answers in a take-over. */

@@ -63,6 +63,10 @@ test("S2-97: accounts are administered without a server: approve, disable, enabl
     assert.equal(value("select passwordHash from users where username = 'cid'"), null);
   });
 
+  await t.test("create takes short names, as the initials of a person", async () => {
+    for (const name of ["jo", "p1", "al"]) assert.equal((await json("create", "--username", name)).username, name);
+  });
+
   await t.test("disable and enable; repeating it is not an error and is audited once", async () => {
     for (let i = 0; i < 2; i++) assert.equal((await json("disable", "ann")).status, "disabled");
     for (let i = 0; i < 2; i++) assert.equal((await json("enable", "ann")).status, "active");

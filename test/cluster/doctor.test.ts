@@ -61,7 +61,7 @@ async function checkFollower(follower: ClusterNode, leader: string, token: strin
   follower.set({ NODE_ENV: "development" });
 }
 
-/** Commands say how far a clock differs, and in which direction. */
+/** Commands say how far a clock differs, and in which direction; how far a node is behind, and that it lacks room. */
 async function checkSlowClock(t: Scope, servers: readonly NatsServer[], follower: ClusterNode): Promise<void> {
   const options = { servers: servers.map(({ address }) => address), name: "prism", replicas: 3, allowOldServer: false };
   const connection = await connectNats(options, "slow");
@@ -72,14 +72,25 @@ async function checkSlowClock(t: Scope, servers: readonly NatsServer[], follower
   const timer = setInterval(() => {
     const node = { node: "slow", run: "0123456789abcdef", startedAt, isLeader: false, isEnding: false, mayLead: false };
     const keys = { encryption: "", tokens: "" };
-    const place = { term: 0, sequence: 0, recordAt: 0, advertise: "http://127.0.0.1:1", version: VERSION, fenced: 0 };
-    signals.send({ ...node, ...place, keys, count: count++, at: Date.now() - 60_000 });
+    const place = {
+      term: 0,
+      sequence: 1,
+      hasRoom: false,
+      advertise: "http://127.0.0.1:1",
+      version: VERSION,
+      fenced: 0,
+    };
+    const recordAt = Date.now() - 90_000;
+    signals.send({ ...node, ...place, recordAt, keys, count: count++, at: Date.now() - 60_000 });
   }, 500);
   const doctor = await follower.run("doctor");
   assert.match(doctor.stdout, /the clock of slow is (59|60|61)\d{3} ms behind this machine's/);
   const status = await follower.run("cluster", "status");
   clearInterval(timer);
-  assert.match(status.stdout, /^slow +follows +0 +0 +-(59|60|61)\d{3} /m);
+  assert.match(status.stdout, /^slow +follows +1 +[1-9]\d* +(8|9)\d{4} +no +0 +-(59|60|61)\d{3} /m);
+  const [, leads = "", follows = ""] = status.stdout.split("\n");
+  for (const line of [leads, follows])
+    assert.match(line, /^\w +(leader +- +- +-|follows +\d+ +\d+ +\d+) +yes +\d+ +-?\d+ /, status.stdout);
 }
 
 /* At the same time: mostly they wait. */

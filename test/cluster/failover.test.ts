@@ -33,6 +33,27 @@ describe("two nodes, and three nats-servers", () => {
     assert.doesNotMatch(first.output + standby.output, /unexpected error/);
   });
 
+  test("commands through the other node while the leader is killed are carried out, and once", async () => {
+    const cluster = clusterOf();
+    const [first, standby] = await rolesOf(cluster);
+    const way = ["--url", standby.url, "--token", await cluster.token()];
+    const running = [
+      standby.run("page", "me", "The leader is gone", ...way),
+      standby.run("send", "--to", "dev", "The leader is gone", ...way),
+    ];
+    await first.kill();
+    for (const { code, stderr } of await Promise.all(running)) assert.equal(code, 0, stderr);
+    assert.equal((await cluster.leader()).name, standby.name);
+    const count = (sql: string) => reading(standby.file, (file) => file.prepare(sql).pluck().get());
+    assert.equal(count("select count(*) from incidents where title = 'The leader is gone'"), 1);
+    assert.equal(
+      count("select count(*) from notifications where title = 'The leader is gone' and incidentId is null"),
+      1,
+    );
+    await first.start();
+    await cluster.requireEqual();
+  });
+
   test("a leader that hangs is replaced; when it goes on it writes nothing, and follows", async () => {
     const cluster = clusterOf();
     const { first, standby, token, sending, before } = await sendingThroughStandby(cluster);

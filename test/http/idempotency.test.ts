@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
-import test from "node:test";
+import test, { type TestContext } from "node:test";
+import { sql } from "kysely";
 import { createServiceToken } from "../../src/features/access/users/create-user.ts";
+import { PrismError } from "../../src/core/errors.ts";
+import { ENDS_LEADER } from "../../src/core/vocabulary.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../helpers/people.ts";
 import { type RequestOptions, startPrism, type TestPrism } from "../helpers/prism.ts";
@@ -169,7 +172,7 @@ test("every route that stores its answer with the effect answers a repeated requ
     // test/cli/take-over.test.ts tries the others, by commands.
     if (!route.errors?.includes("IDEMPOTENCY_KEY_REUSED")) {
       const isChange = route.method !== "GET" && route.access !== "public" && !route.path.startsWith("/api/v1/auth/");
-      const isOther = route.endsServer || route.quiet || route.withoutContext;
+      const isOther = ENDS_LEADER.includes(route.path) || route.quiet || route.withoutContext;
       if (route.access !== "public" && !route.access.signer && !isOther) assert.equal(isTaken, isChange, route.path);
       continue;
     }
@@ -310,5 +313,58 @@ test("a route that ends the leader keeps no answer", async (t) => {
     const operation = document.paths[path]?.["post"];
     assert.ok(operation, path);
     assert.doesNotMatch(JSON.stringify(operation), /Idempotency-Key/);
+  }
+});
+
+/** A server with one more route, which stores something in a first transaction. */
+async function withRoute(t: TestContext, then: () => unknown) {
+  const prism = await startPrism(t);
+  const { db, router } = prism.parts.core;
+  let runs = 0;
+  router.add({
+    ...{ method: "POST", path: "/api/v1/test", summary: "Test", tag: "Test", undocumented: true },
+    access: { permission: "users:write" },
+    async handle() {
+      runs++;
+      await db.write((trx) => trx.updateTable("projects").set({ name: `after ${runs}` }).execute());
+      return then();
+    },
+  });
+  return { prism, runs: () => runs, send: () => prism.post<Answer>("/api/v1/test", {}, keyed("k")) };
+}
+
+test("a change whose answer cannot be stored is answered all the same, and never done twice", async (t) => {
+  const { prism, runs, send } = await withRoute(t, () => ({ id: "made" }));
+  await prism.parts.core.db.write((trx) =>
+    sql`create trigger no_answers before update on idempotency_keys when new.status is not null
+      begin select raise(abort, 'full'); end`.execute(trx),
+  );
+  const first = await send();
+  assert.deepEqual([first.status, first.body.id], [200, "made"], first.text);
+  const again = await send();
+  assert.deepEqual([again.status, again.body.error?.code, runs()], [409, "INVALID_STATE", 1], again.text);
+});
+
+test("a request that fails after it has stored something is not done a second time", async (t) => {
+  const { runs, send } = await withRoute(t, () => {
+    throw new PrismError("STORAGE_FULL", "The storage is full");
+  });
+  assert.equal((await send()).body.error?.code, "STORAGE_FULL");
+  const again = await send();
+  assert.deepEqual([again.status, again.body.error?.code, runs()], [409, "INVALID_STATE", 1], again.text);
+});
+
+test("a long answer is kept as it was, but for the results of a batch", async (t) => {
+  const long = "x".repeat(20_000);
+  for (const [answer, kept] of [
+    [["a", long], ["a", long]],
+    [
+      { done: 2, results: [long] },
+      { done: 2 },
+    ],
+  ]) {
+    const { runs, send } = await withRoute(t, () => answer);
+    assert.deepEqual((await send()).body, answer);
+    assert.deepEqual([(await send()).body, runs()], [kept, 1]);
   }
 });

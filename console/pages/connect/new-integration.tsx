@@ -50,7 +50,7 @@ function Steps({ kind }: { readonly kind: Kind }) {
   const [isSetUp, setUp] = useState(false);
   return (
     <Page
-      title={`Receive by the ${PROTOCOLS[kind].title}`}
+      title={`Receive with the ${PROTOCOLS[kind].title}`}
       subtitle="The program stays as it is: it gets another URL and another key."
       breadcrumb={BREADCRUMB}
       width="narrow"
@@ -153,7 +153,7 @@ function WaitStep({ integration: { id, projectId } }: StepProps) {
     <div class="stack">
       {isUsed ? (
         <Banner tone="ok" title="The first request has arrived">
-          What it fires is among the alerts of the project.
+          Its alerts are listed under Alerts.
         </Banner>
       ) : (
         <>

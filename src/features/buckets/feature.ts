@@ -59,7 +59,7 @@ async function serve(server: FeatureServer, context: TransferBucketsContext): Pr
     response: () => s.Bucket.View,
     errors: ["NAME_TAKEN", ...IDEMPOTENCY_ERRORS],
     handle: (exchange, { body }) =>
-      context.idempotency.run(exchange, holderOf(exchange), body, context.db, async (trx) =>
+      context.idempotency.run(exchange, holderOf(exchange), body, async (trx) =>
         answer(await service.createBucket(context, body, trx), 201),
       ),
   });
@@ -76,7 +76,7 @@ async function serve(server: FeatureServer, context: TransferBucketsContext): Pr
     // The id is in the path, the key's scope is the route: another bucket is another request.
     handle(exchange, { params: { id }, body }) {
       const ifMatch = exchange.header("if-match");
-      return context.idempotency.run(exchange, holderOf(exchange), { id, ...body }, context.db, async (trx) =>
+      return context.idempotency.run(exchange, holderOf(exchange), { id, ...body }, async (trx) =>
         answer(await service.setThreshold(context, id, ifMatch, body, trx)),
       );
     },
@@ -93,7 +93,7 @@ async function serve(server: FeatureServer, context: TransferBucketsContext): Pr
     errors: ["BUCKET_NOT_FOUND", "VERSION_CONFLICT", ...IDEMPOTENCY_ERRORS],
     handle(exchange, { params: { id }, body }) {
       const ifMatch = exchange.header("if-match");
-      return context.idempotency.run(exchange, holderOf(exchange), { id, ...body }, context.db, async (trx) =>
+      return context.idempotency.run(exchange, holderOf(exchange), { id, ...body }, async (trx) =>
         answer(await service.setBalance(context, id, ifMatch, body, trx)),
       );
     },

@@ -74,67 +74,8 @@ function problemWith({ type, pattern, choices, hint, example }: PresetField, val
   if (type === "url" && (!URL.canParse(value) || value.length > MAX_URL || !/^https?:/i.test(value)))
     return `must be a URL${such}`;
   if (pattern === undefined || new RegExp(`^(?:${pattern})$`, "u").test(value)) return undefined;
-  const words = patternWords(pattern);
-  return words === undefined ? `must look like ${example}${more}` : `must be ${words}${such}`;
-}
-
-/** A set of characters or one character, and how many of them. */
-const PIECE = /(\[(?:\\.|[^\]\\])+\]|\\.|[^\\()[\]{}*+?])(\{\d+(?:,\d*)?\}|[+*?])?/y;
-const SETS: Readonly<Record<string, string>> = {
-  ...{ "A-Za-z": "letters", "a-zA-Z": "letters", "a-z": "small letters", "A-Z": "capital letters" },
-  ...{ "0-9": "digits", "\\d": "digits", "\\w": "letters, digits or _", "\\S": "characters without spaces" },
-  ".": "characters",
-};
-
-/** A pattern for people, such as `tk_, then letters or digits`; undefined for one with groups, and of a URL. */
-export function patternWords(pattern: string): string | undefined {
-  if (pattern.startsWith("http")) return undefined;
-  const ways = pattern.split(/(?<!\\)\|(?![^[]*\])/).map(wayWords);
-  return ways.includes(undefined) ? undefined : ways.join("; or ");
-}
-
-function wayWords(pattern: string): string | undefined {
-  const parts: string[] = [];
-  let literal = "";
-  const flush = (): void => {
-    if (literal !== "") parts.push(literal);
-    literal = "";
-  };
-  for (PIECE.lastIndex = 0; PIECE.lastIndex < pattern.length; ) {
-    const [, what = "", count] = PIECE.exec(pattern) ?? [];
-    if (what === "") return undefined;
-    const set = setWords(what);
-    if (set === undefined && count === undefined) literal += what.replace(/^\\/, "");
-    else {
-      flush();
-      const one = set === undefined || count !== undefined ? "" : "one of ";
-      parts.push(`${one}${countWords(count)}${set ?? what.replace(/^\\/, "")}`);
-    }
-  }
-  flush();
-  return parts.join(", then ");
-}
-
-function setWords(what: string): string | undefined {
-  if (SETS[what] !== undefined) return SETS[what];
-  if (!what.startsWith("[")) return undefined;
-  const isNegated = what.startsWith("[^");
-  const members = what.slice(isNegated ? 2 : 1, -1).match(/A-Za-z|a-zA-Z|\\.|.-.|./g) ?? [];
-  const words = members.flatMap((each) => {
-    if (each === " " || each === "\\s") return ["spaces"];
-    return each === "." ? ["."] : (SETS[each] ?? each.replace(/^\\/, "")).split(/, | or /);
-  });
-  const last = words.pop();
-  const list = words.length === 0 ? last : `${words.join(", ")} or ${last}`;
-  return isNegated ? `characters without ${list}` : list;
-}
-
-function countWords(count: string | undefined): string {
-  if (count === "?") return "possibly ";
-  const [, least, more, most] = /^\{(\d+)(,?)(\d*)\}$/.exec(count ?? "") ?? [];
-  if (least === undefined) return "";
-  if (more === "") return `${least} `;
-  return most === "" ? `${least} or more ` : `${least} to ${most} `;
+  const [, most] = /^\.\{1,(\d+)\}$/.exec(pattern) ?? [];
+  return most === undefined ? `must look like ${example}${more}` : `must be at most ${most} characters${such}`;
 }
 
 /** A message that is only built, not sent. */

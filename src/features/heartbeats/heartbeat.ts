@@ -40,7 +40,11 @@ const policies = v.pipe(v.array(text(100, 1)), v.maxLength(50));
 const labels = v.record(pattern(/^[A-Za-z_][A-Za-z0-9_]{0,99}$/, "must be a label name"), text(1000));
 const Filters = object({
   httpBody: v.optional(
-    doc(v.boolean(), "Look for the keywords in bodies of pings that report a success; they then decide what it is"),
+    doc(
+      v.boolean(),
+      "Look for the keywords in bodies of pings that report a success; " +
+        "a keyword then decides whether it counts as success, start or failure",
+    ),
   ),
   subject: v.optional(doc(v.boolean(), "Look in the subjects of mails")),
   body: v.optional(doc(v.boolean(), "Look in the texts of mails")),

@@ -100,7 +100,7 @@ function serveHeartbeats(server: FeatureServer, context: HeartbeatsContext): voi
         const row = await manage.createHeartbeat(context, trx, projectId, definition, creatorOf(principal));
         return answer(context, principal, row, 201);
       };
-      return idempotency.run(exchange, principal, body, db, create, { sharesCommit: true, hasSecrets: true });
+      return idempotency.run(exchange, principal, body, create, { sharesCommit: true, hasSecrets: true });
     },
   });
   server.route({

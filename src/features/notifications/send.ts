@@ -48,7 +48,7 @@ export async function sendNotification(
     channels: body.channels,
   };
   const unknown = context.users.unknown(input.recipients);
-  return idempotency.run<Sent>(exchange, principal, body, db, async (trx) => {
+  return idempotency.run<Sent>(exchange, principal, body, async (trx) => {
     context.storage.requireSpace();
     const made = async () => {
       const newRecipients = await context.users.madeOf(unknown, trx);

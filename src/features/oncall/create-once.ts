@@ -7,12 +7,12 @@ import type { OnCallContext } from "./schedules.ts";
 
 /** Answers a repeated Idempotency-Key with the first answer. @param request all that the key is for */
 export function createOnce<V extends { readonly version: number }>(
-  { db, idempotency }: OnCallContext,
+  { idempotency }: OnCallContext,
   exchange: Exchange,
   request: unknown,
   create: (trx: Trx, principal: PermissionHolder) => Promise<V>,
 ): Promise<Reply<V>> {
   const principal = holderOf(exchange);
   const effect = async (trx: Trx): Promise<Reply<V>> => withVersion(await create(trx, principal), { status: 201 });
-  return idempotency.run(exchange, principal, request, db, effect, {});
+  return idempotency.run(exchange, principal, request, effect, {});
 }

@@ -257,6 +257,8 @@ export async function makeCluster(
   };
   const nodes: ClusterNode[] = [];
   for (const name of names) nodes.push(new ClusterNode(name, temporaryDir(t), await lastingPort(), common));
+  // As other clients of NATS name them; the second node has them as host:port.
+  nodes[0]?.set({ PRISM_CLUSTER_SERVERS: servers.map(({ address }) => `nats://${address}`).join(","), ...env });
   t.after(async () => {
     await Promise.all(nodes.map((node) => node.kill()));
   });

@@ -3,8 +3,16 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { wordsOfPage } from "../../../src/core/text/plain-text.ts";
-import { startPrism } from "../../helpers/prism.ts";
+import { type ChannelPreset, readPreset, ringsOf } from "../../../src/features/channels/preset.ts";
+import { PRESETS } from "../../../src/features/channels/presets/index.ts";
+import { answered, startPrism } from "../../helpers/prism.ts";
 import { WebPeer } from "../delivery/support/web-peer.ts";
+import { SERVICES } from "./support/all.ts";
+
+interface Tried {
+  readonly class: string;
+  readonly error: string | null;
+}
 
 const LOGIN =
   "<!DOCTYPE html>\n<html><head><title>Hotel</title></head><body><h1>Sign in to the network</h1></body></html>";
@@ -63,5 +71,45 @@ test("a page in answer to JSON is no delivery, unless the channel says what a su
     );
     assert.equal(tried.class, expected, JSON.stringify([channel, tried]));
     if (expected !== "ok") assert.match(tried.error ?? "", /answered 200 with a page: Sign in to the network$/);
+  }
+});
+
+test("a page in answer to any preset is no delivery, and what rings is not repeated for it", async (t) => {
+  const settings = { "webhooks.allowPrivateCidrs": "127.0.0.0/8", "rateLimit.enabled": "false" };
+  const prism = await startPrism(t, { settings });
+  const peer = await WebPeer.start(t);
+  const presets = PRESETS.map((each: ChannelPreset) => readPreset(each));
+  const statusOnly = presets.filter(({ ok }) => ok.some(({ path, text }) => path === undefined && text === undefined));
+  assert.ok(statusOnly.length >= 4, statusOnly.map(({ name }) => name).join());
+  for (const [index, service] of SERVICES.map((each) => each()).entries()) {
+    const preset = presets.find(({ name }) => name === service.preset);
+    assert.ok(preset, service.preset);
+    const fields = service.fields(peer.url);
+    const channel = { name: `${preset.name} ${index}`, preset: preset.name, fields };
+    const { body: made } = await answered(201, prism.post<{ id: string }>("/api/v1/channels", channel));
+    for (const status of [200, 201, 202]) {
+      peer.answer = (response) => void response.writeHead(status, { "Content-Type": "text/html" }).end(LOGIN);
+      const { body: tried } = await answered(200, prism.post<Tried>(`/api/v1/channels/${made.id}/test`, {}));
+      assert.equal(tried.class, ringsOf(preset, fields) ? "dead" : "retry", `${preset.name} ${status}: ${tried.error}`);
+      assert.match(tried.error ?? "", /with a page: Sign in to the network$/, preset.name);
+    }
+  }
+});
+
+test("LINE's answer to a push says which messages it sent: another body is no delivery", async (t) => {
+  const prism = await startPrism(t, { settings: { "webhooks.allowPrivateCidrs": "127.0.0.0/8" } });
+  const peer = await WebPeer.start(t);
+  const line = SERVICES.map((each) => each()).find(({ preset }) => preset === "line");
+  assert.ok(line);
+  const channel = { name: "line", preset: "line", fields: line.fields(peer.url) };
+  const { body: made } = await answered(201, prism.post<{ id: string }>("/api/v1/channels", channel));
+  for (const [body, expected] of [
+    ['{"sentMessages":[{"id":"461230966842064897","quoteToken":"q"}]}', "ok"],
+    ['{"sentMessages":[]}', "dead"],
+    ["{}", "dead"],
+  ] as const) {
+    peer.answer = (response) => void response.writeHead(200, { "Content-Type": "application/json" }).end(body);
+    const { body: tried } = await answered(200, prism.post<Tried>(`/api/v1/channels/${made.id}/test`, {}));
+    assert.equal(tried.class, expected, `${body}: ${tried.error}`);
   }
 });

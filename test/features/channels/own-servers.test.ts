@@ -30,8 +30,11 @@ test("the preset ntfy sends to the API of ntfy that Prism has itself", async (t)
   const { text } = await prism.request("GET", "/ntfy/alerts/json?poll=1");
   const message = JSON.parse(text.trim()) as Record<string, unknown>;
   assert.deepEqual([message.id, message.title, message.priority], [outcome.ref?.id, "Disk almost full", 5]);
-  const refused = await sendTo("ntfy", { ...fields, token: "tk_abcdefghijklmnopqrstuvwxyz012" });
-  assert.equal(refused.class, "refused", JSON.stringify(refused));
+  for (const token of ["tk_abcdefghijklmnopqrstuvwxyz012", ""]) {
+    const refused = await sendTo("ntfy", { ...fields, token });
+    assert.ok(refused.status === 401 || refused.status === 403, JSON.stringify(refused));
+    assert.deepEqual([refused.class, refused.hint], ["refused", "the topic needs a token that may publish to it"]);
+  }
 });
 
 test("a user's channel that points at the user's own application here sends nothing twice", async (t) => {

@@ -72,6 +72,7 @@ export function startBareKernel(t: TestContext, options: BareKernelOptions): Bar
     bodies,
     limiter: new RateLimiter(clock, options.maxBuckets),
     accessLog: new AccessLog(log, new Metrics()),
+    idempotency: { runOnce: (exchange, route, input) => route.handle(exchange, input) },
     readAddress: clientAddressReader(options.trustedProxies ?? []),
     ...(options.acceptsChunked === undefined ? {} : { acceptsChunked: options.acceptsChunked }),
     cors: () => cors,

@@ -3,7 +3,7 @@ import type { IssuedApiKey, IssuedIntegration } from "../../../client/api-types.
 import { toRfc3339 } from "../../../core/clock.ts";
 import { KEY_SCOPES, PERMISSIONS, TOKEN_SCOPES } from "../../../core/permissions.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
-import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { collectFlag, durationFlag, futureFlag, listFlag, timeOf } from "../../output/flag-values.ts";
 import { requireFuture, requireLabel } from "../../output/text.ts";
 import { callOf, listOf, resource, tableOf, type Values } from "../../resource.ts";
@@ -74,17 +74,15 @@ async function keysOfKind(server: ServerClient, { project, kind }: Values): Prom
 
 type Row = Readonly<Record<string, unknown>>;
 
-/** Changes the API key of an id, or else the key of another service's API. @throws API_KEY_NOT_FOUND */
-async function ofEither<T>(ofApi: () => Promise<T>, ofKind: () => Promise<T>): Promise<T> {
-  try {
-    return await ofApi();
-  } catch (error) {
-    if (!(error instanceof ServerRefused && error.code === "API_KEY_NOT_FOUND")) throw error;
-    return ofKind().catch((second: unknown) => {
-      // Also an id that is none.
-      throw second instanceof ServerRefused && [400, 404].includes(second.status) ? error : second;
-    });
-  }
+/** Checks the key of another service's API. @throws CommandError 6, also for a key of another kind or project */
+async function requireOfKind(server: ServerClient, { id, kind, project }: Values): Promise<void> {
+  const found = await callOf(server, "getIntegration", { id });
+  const expected = project === undefined ? found.projectId : (await callOf(server, "getProject", { id: project })).id;
+  if (found.kind !== kind || found.projectId !== expected)
+    throw new CommandError(
+      EXIT.notFound,
+      `there is no ${kind} key ${id}${project === undefined ? "" : ` in ${project}`}`,
+    );
 }
 
 /** A key with its project. @throws API_KEY_NOT_FOUND, also for a key of a project other than `expected` */
@@ -121,6 +119,7 @@ const OF_KIND = {
 /** API keys of projects, and the app of the Pusher server. */
 export function addKey(program: Command): void {
   const ofProject = ["--project <project>", "refuse unless it is a key of this project"] as const;
+  const ofKind = kindFlag("a key for this service's API, instead of an API key");
   resource(program, "key", "id", {
     alias: "keys",
     operator: true,
@@ -175,6 +174,8 @@ export function addKey(program: Command): void {
           all: ALL,
           kind: kindFlag("keys for this service's API, instead of API keys"),
         },
+        // Revoked keys of a kind are deleted, and they do not expire.
+        excludes: [["kind", "all"]],
         get: ({ server, given }) =>
           given["kind"] === undefined ? API_KEYS.get({ server, given }) : keysOfKind(server, given),
         columns: { ID: "id", PROJECT: "project", ...CREDENTIAL },
@@ -189,6 +190,7 @@ one, restart the server, and run prism key rotate --encryption. Run it again if 
         args: { id: ["[id]", "id of the old key, from prism key list"] },
         flags: {
           project: ofProject,
+          kind: ofKind,
           graceMs: new Option(
             "--grace <duration>",
             "time that the old key still works, at most 7d; 0 revokes it at once",
@@ -200,6 +202,7 @@ one, restart the server, and run prism key rotate --encryption. Run it again if 
         excludes: [
           ["encryption", "graceMs"],
           ["encryption", "project"],
+          ["encryption", "kind"],
         ],
         check({ id, encryption }) {
           if ((id === undefined) !== (encryption === true))
@@ -210,39 +213,38 @@ one, restart the server, and run prism key rotate --encryption. Run it again if 
           return (await import("../server/rotate-encryption.ts")).rotateEncryption(context);
         },
         changes: true,
-        async get({ server, given: { id: keyId, project, graceMs } }) {
-          return ofEither<Issued>(
-            async () => {
-              const key = await keyOf(server, keyId, project);
-              return {
-                ...(await callOf(server, "rotateApiKey", { ...key, graceMs })),
-                project: { id: String(key.id) },
-              };
-            },
-            async () => {
-              const made = await callOf(server, "rotateIntegration", { id: keyId, graceMs });
-              return { ...made, project: { id: made.projectId } };
-            },
-          );
+        async get({ server, given }): Promise<Issued> {
+          const { id, project, graceMs } = given;
+          if (given["kind"] !== undefined) {
+            await requireOfKind(server, given);
+            const made = await callOf(server, "rotateIntegration", { id, graceMs });
+            return { ...made, project: { id: made.projectId } };
+          }
+          const key = await keyOf(server, id, project);
+          return { ...(await callOf(server, "rotateApiKey", { ...key, graceMs })), project: { id: String(key.id) } };
         },
         ...ISSUED,
-        after({ id: issued }: Issued, { out, given: { id, graceMs } }) {
+        after({ id: issued }: Issued, { out, given: { id, graceMs, kind } }) {
           const until = toRfc3339(Date.now() + Number(graceMs));
-          const end = graceMs === 0 ? "is revoked" : `works until ${until} (prism key revoke ${id} revokes it now)`;
-          out.note(`Key ${issued} is not shown again; ${id} ${end}.`);
+          const works = graceMs === 0 ? "is revoked" : `works until ${until}`;
+          // A key of a kind keeps its id: to revoke that would end the new one, too.
+          const hint = graceMs === 0 || kind !== undefined ? "" : ` (prism key revoke ${id} revokes it now)`;
+          out.note(`Key ${issued} is not shown again; ${kind === undefined ? id : "the old one"} ${works}${hint}.`);
         },
       },
       revoke: {
         text: "revoke an API key; the next request with it is refused",
-        examples: ["0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60"],
+        examples: ["0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60", "0198c1de-7a11-7c3e-8f00-1b2c3d4e5f61 --kind opsgenie"],
         args: { id: ["<id>", "id of the key, from prism key list"] },
-        flags: { project: ofProject },
+        flags: { project: ofProject, kind: ofKind },
         changes: true,
-        async get({ server, given: { id, project } }) {
-          await ofEither<unknown>(
-            async () => callOf(server, "revokeApiKey", await keyOf(server, id, project)),
-            () => callOf(server, "deleteIntegration", { id }),
-          );
+        async get({ server, given }) {
+          const { id, project } = given;
+          if (given["kind"] === undefined) await callOf(server, "revokeApiKey", await keyOf(server, id, project));
+          else {
+            await requireOfKind(server, given);
+            await callOf(server, "deleteIntegration", { id });
+          }
           return { id, revoked: true };
         },
         say: "{id} is revoked",

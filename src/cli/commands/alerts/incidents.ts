@@ -67,7 +67,10 @@ function bulkAction(of: string, text: string, example: string): Verb {
 
 /** The question is asked while no connection is held. @throws CommandError 2, 7 */
 async function actOnAll(context: CommandContext, of: string, { projectId, note, yes }: Values): Promise<void> {
-  const open = await withServer(context, (server) => listOf(server, "listIncidents", { projectId, state: "open" }));
+  const open = await withServer(context, (server) => {
+    server.bePatient();
+    return listOf(server, "listIncidents", { projectId, state: "open" });
+  });
   const question = `${of === "resolveIncident" ? "Resolve" : "Acknowledge"} ${open.length} open incidents?`;
   if (open.length > 0 && yes !== true && !(await confirm(question)))
     throw new CommandError(EXIT.usage, "nothing was changed; --yes does it without asking");

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { ChangedPolicy, TestedRoutes } from "../../../client/api-types.gen.ts";
+import { countText } from "../../../core/clean-text.ts";
 import { parseJson, readFileOrStdin } from "../../files.ts";
 import { EXIT } from "../../output/exit-codes.ts";
 import { cut, printable } from "../../output/output.ts";
@@ -43,21 +44,30 @@ function portableText(value: object): string {
   return JSON.stringify(Array.isArray(value) ? value.map(portable) : portable(value), null, 2);
 }
 
-/** Creates policies, or changes those of the same name. */
+/** Creates policies, or changes those of the same name. Warnings that were there before are only counted. */
 async function importPolicies({ server, out, given: { file, projectId } }: Call): Promise<void> {
   const given = [await jsonOf(String(file))].flat() as readonly { readonly name?: string }[];
   const known = await listOf(server, "listPolicies", { projectId });
+  const before = new Set((await listOf(server, "listPolicyWarnings", { projectId })).map(({ message }) => message));
+  const found = new Set<string>();
   const stored: ChangedPolicy[] = [];
   for (const policy of given) {
     const old = known.find(({ name }) => name === policy.name);
     const [of, values] = old
       ? ["updatePolicy", { id: old.id, "If-Match": `"${old.version}"` }]
       : ["createPolicy", { projectId }];
-    stored.push(await callOf<ChangedPolicy>(server, of, { ...portable(policy), ...values }));
+    const changed = await callOf<ChangedPolicy>(server, of, { ...portable(policy), ...values });
+    stored.push(changed);
+    for (const { message } of changed.warnings ?? []) {
+      found.add(message);
+      // The list above names a cause once, although several policies have it.
+      if (old?.version === changed.version) before.add(message);
+    }
   }
   out.result({ policies: stored }, () => stored.map((each) => filled("{name}  version {version}", each)));
-  for (const { warnings = [] } of stored)
-    for (const { message } of warnings) out.note(`warning: ${printable(message)}`);
+  const added = [...found].filter((message) => !before.has(message));
+  for (const message of added) out.note(`warning: ${printable(message)}`);
+  if (added.length < found.size) out.note(`${countText(found.size - added.length, "warning")} as before`);
 }
 
 /** Policies of a project on a running server. */

@@ -50,21 +50,31 @@ export async function clusterStatus(context: CommandContext): Promise<void> {
         `the log of the cluster is gone, and this node has applied ${applied} records of it: ` +
           `see which nats-servers run: prism doctor; ${RESEED}`,
       );
+    const leader = nodes.find(({ isLeader }) => isLeader);
     const rows = nodes.map((beat) => [
-      ...[beat.node, beat.isLeader ? "leader" : "follows", beat.isLeader ? "-" : beat.sequence, beat.term],
-      ...[beat.skewMs, beat.version, beat.advertise],
+      ...[beat.node, beat.isLeader ? "leader" : "follows", beat.isLeader ? "-" : beat.sequence],
+      ...[...lagOf(beat, leader), beat.hasRoom === undefined ? null : beat.hasRoom ? "yes" : "no"],
+      ...[beat.term, beat.skewMs, beat.version, beat.advertise],
     ]);
     const unreachable = await unreachableOf(nodes, config);
     context.out.result({ nodes, log: range, unreachable }, () => [
-      ...table(["NODE", "ROLE", "APPLIED", "TERM", "CLOCK MS", "VERSION", "URL"], rows),
+      ...table(["NODE", "ROLE", "APPLIED", "BEHIND", "LAG MS", "ROOM", "TERM", "CLOCK MS", "VERSION", "URL"], rows),
       range === null ? noLogYet(config.databaseFile) : `The log has the records ${range.first} to ${range.last}.`,
       ...unreachable.map(
         ({ node, isLeader, advertise, reason }) =>
           `The ${isLeader ? "leader" : "node"} ${node} cannot be reached at ${advertise} from this machine: ${reason}.`,
       ),
     ]);
-    if (!nodes.some(({ isLeader }) => isLeader)) throw new CommandError(EXIT.checkFailed, "no node leads");
+    if (!leader) throw new CommandError(EXIT.checkFailed, "no node leads");
   });
+}
+
+/** How many records a node lacks, and how old its last one is then; null: not known. */
+function lagOf({ isLeader, sequence, recordAt }: HeardNode, leader: HeardNode | undefined): (number | null)[] {
+  if (isLeader || !leader) return [null, null];
+  const behind = Math.max(0, leader.sequence - sequence);
+  if (behind === 0) return [0, 0];
+  return [behind, recordAt === 0 ? null : Math.max(0, leader.at - recordAt)];
 }
 
 function noLogYet(file: string): string {

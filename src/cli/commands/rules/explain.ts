@@ -18,11 +18,18 @@ export function addExplain(program: Command): void {
   single(program, "explain", {
     text: "show what an event, a notification, an incident or an alert led to, and why a user was notified or not",
     about: "Recipients see their own part; the full view needs events:read and notifications:read_all.",
-    examples: ["0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60", "12", "0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60 --user anna"],
+    examples: [
+      "0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60",
+      "12 --project ops",
+      "0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60 --user anna",
+    ],
     args: { id: ["<id>", "id of an event, a notification, an incident or an alert, or the number of an incident"] },
-    flags: { user: ["--user <user>", "also show why this user was notified or not: id, username or me"] },
-    async run({ server, out, given: { id, user } }) {
-      const view = await explained(server, String(id), user as string | undefined);
+    flags: {
+      user: ["--user <user>", "also show why this user was notified or not: id, username or me"],
+      projectId: ["--project <project>", "project of the incident's number: id or slug"],
+    },
+    async run({ server, out, given: { id, user, projectId } }) {
+      const view = await explained(server, String(id), { userId: user as string | undefined, projectId });
       if ("incidents" in view) {
         const { explanationLines } = await import("../alerts/alerts.ts");
         return out.result(view, () => explanationLines(view, out));
@@ -45,14 +52,14 @@ const NUMBER = /^#?\d+$/;
 async function explained(
   server: ServerClient,
   id: string,
-  userId: string | undefined,
+  { userId, projectId }: { readonly userId: string | undefined; readonly projectId: unknown },
 ): Promise<Explanation | AlertExplanation> {
   const get = <T>(kind: string, query?: { userId: string | undefined }) =>
     // Recipients may not read incidents and alerts.
     found(server.get<T>(`/api/v1/explain/${kind}/${encodeURIComponent(id)}`, query), query ? [404] : [403, 404]);
   if (NUMBER.test(id)) {
     const { findIncident } = await import("../alerts/shared.ts");
-    const { id: incidentId } = await findIncident(server, id, {});
+    const { id: incidentId } = await findIncident(server, id, { projectId });
     return server.get<AlertExplanation>(`/api/v1/explain/incident/${incidentId}`, { userId });
   }
   const alert = () => get<AlertExplanation>("alert");

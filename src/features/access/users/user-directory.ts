@@ -35,14 +35,14 @@ function absenceText(row: Account | undefined): string {
   return row.status === "active" ? "who is not a member of the project" : `whose account is ${row.status}`;
 }
 
+/** People whose display names are compared with those of a calendar. */
+const MAX_NAMED = 2000;
+
 /**
  * Resolves references to users (docs/http.md): `me`, an id, an external id, a username, a mail
  * address, in this order; a verified mail address comes first: accounts made of an address by
  * earlier versions have it as external id, and no one reads them.
  */
-/** People whose display names are compared with those of a calendar. */
-const MAX_NAMED = 2000;
-
 export class UserDirectory {
   readonly #parts: DirectoryParts;
   /** In development any address finds its account, elsewhere only a verified one. */
@@ -71,9 +71,12 @@ export class UserDirectory {
     this.#account = parts.reader.prepare<[string], Account>(
       "select name, username, status, deletedAt from users where id = ?",
     );
-    this.#named = parts.reader.prepare<{ projectId: string; isAll: number }, { id: string; name: string }>(
+    this.#named = parts.reader.prepare<
+      { projectId: string; isAll: number; most: number },
+      { id: string; name: string }
+    >(
       `select id, name from users where status = 'active' and deletedAt is null and name <> '' and
-         (@isAll or id in (select userId from project_members where projectId = @projectId)) limit ${MAX_NAMED + 1}`,
+         (@isAll or id in (select userId from project_members where projectId = @projectId)) limit @most`,
     );
     this.#isMember = parts.reader.prepare<[string, string]>(
       "select 1 from project_members where projectId = ? and userId = ?",
@@ -93,11 +96,12 @@ export class UserDirectory {
   /** Active people by display name in lower case, without those of the same name; none where there are too many. */
   byDisplayName(projectId: string): ReadonlyMap<string, string> {
     const isAll = projectId === this.#parts.defaultProjectId ? 1 : 0;
-    const rows = this.#named.all({ projectId, isAll });
+    const rows = this.#named.all({ projectId, isAll, most: MAX_NAMED + 1 });
     if (rows.length > MAX_NAMED) return new Map();
-    const names = rows.map(({ name }) => name.toLowerCase());
-    const isUnique = (name: string): boolean => names.indexOf(name) === names.lastIndexOf(name);
-    return new Map(rows.flatMap(({ id }, at) => (isUnique(names[at] ?? "") ? [[names[at] ?? "", id]] : [])));
+    const named = rows.map(({ id, name }) => [name.toLowerCase(), id] as const);
+    const counts = new Map<string, number>();
+    for (const [name] of named) counts.set(name, (counts.get(name) ?? 0) + 1);
+    return new Map(named.filter(([name]) => counts.get(name) === 1));
   }
 
   /** @returns the id of a user in any status, to read data of a disabled one. */

@@ -8,7 +8,7 @@ import { close, type Facts, IncidentWork, reopen, type Turn } from "./machine.ts
 /* What people do with an incident, see machine.ts; whom they name is in responders.ts. */
 
 /** Nobody acts on it any more. */
-export function isResolved({ number }: Pick<IncidentRow, "number">): PrismError {
+export function resolvedError({ number }: Pick<IncidentRow, "number">): PrismError {
   return new PrismError("INVALID_STATE", `Incident ${number} is resolved`);
 }
 

@@ -258,7 +258,7 @@ class Change {
     const { movedTo } = this;
     const { raised } = this.#turn;
     const isAllThere = isRaised ? raised?.left.size === raised?.alerts.size : reason === "resolved";
-    // One that was open before tells its people nothing, or that an alert is new.
+    // An incident that was open before does not give its people this news, at most that an alert is new.
     if (movedTo?.isNew && isAllThere)
       for (const { userId } of await audienceOf(this.#trx, movedTo.id)) told.add(userId);
     return (userId) => told.has(userId);

@@ -329,7 +329,7 @@ export class Incidents {
     const { db, clock } = this.#parts;
     return db.writeIn(options, async (trx) => {
       const row = await requireIncident(trx, id);
-      if (row.state === "resolved") throw acts.isResolved(row);
+      if (row.state === "resolved") throw acts.resolvedError(row);
       const now = clock.now();
       const changed = await this.#apply(trx, row, decide, { actor, lateSince: null, now });
       if (changed !== row) await this.#record(trx, id, action, actor);

@@ -209,7 +209,7 @@ const MOVED_TO = `select m.incidentId, i.id, i.number, i.state, i.lastFlushAt, i
   cross join incidents i on i.id = n.incidentId
   order by i.state = 'resolved', m.resolvedNotifiedAt is not null, i.number desc, isNew`;
 
-/** The newest unresolved incident that one of the alerts is in, of those first whose departure was not told. */
+/** The newest unresolved incident that one of the alerts moved to; moves that were not reported count first. */
 function movedToFrom(rows: readonly MovedRow[] = []): MovedTo | undefined {
   const [found] = rows;
   if (!found) return undefined;

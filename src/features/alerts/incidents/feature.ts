@@ -134,9 +134,9 @@ function serveActions(server: FeatureServer, context: IncidentsOwn): void {
       const principal = callerOf(exchange);
       const addNote = async (trx: Trx) => {
         const change: s.Act = (incidents, each, actor) => incidents.note(each, body.text, actor, { trx });
-        return new Reply(200, await s.act(context, principal, id, change, { db: trx, isOfAnyState: true }));
+        return new Reply(200, await s.act(context, principal, id, change, { db: trx, mayBeResolved: true }));
       };
-      return context.idempotency.run(exchange, principal, { id, body }, context.db, addNote, {});
+      return context.idempotency.run(exchange, principal, { id, body }, addNote, {});
     },
   });
 }
@@ -160,7 +160,7 @@ function servePaging(server: FeatureServer, context: IncidentsOwn): void {
     handle(exchange, { body }) {
       const principal = holderOf(exchange);
       const page = async (trx: Trx) => new Reply(201, await d.pagePeople(context, principal, body, trx));
-      return idempotency.run(exchange, principal, body, db, page, {});
+      return idempotency.run(exchange, principal, body, page, {});
     },
   });
   server.route({
@@ -173,7 +173,7 @@ function servePaging(server: FeatureServer, context: IncidentsOwn): void {
       const principal = holderOf(exchange);
       const add = async (trx: Trx) =>
         new Reply(200, await d.pageFor(context, principal, id, "addResponders", body, trx));
-      return idempotency.run(exchange, principal, { id, body }, db, add, {});
+      return idempotency.run(exchange, principal, { id, body }, add, {});
     },
   });
   server.route({
@@ -187,7 +187,7 @@ function servePaging(server: FeatureServer, context: IncidentsOwn): void {
     handle(exchange, { params: { id }, body }) {
       const principal = holderOf(exchange);
       const change = async (trx: Trx) => new Reply(200, await d.pageFor(context, principal, id, "reassign", body, trx));
-      return idempotency.run(exchange, principal, { id, body }, db, change, {});
+      return idempotency.run(exchange, principal, { id, body }, change, {});
     },
   });
 }

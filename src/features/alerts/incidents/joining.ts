@@ -110,6 +110,7 @@ class Joining {
       // That of a silent source has people of other incidents.
       if (!policies.definitionOf(policy).opensIncidents && alert.source !== "prism") continue;
       const draft = await this.#groupOf(alert, match, policy);
+      const { severity: highest, state, snoozedUntil } = draft.row;
       draft.row = { ...draft.row, ...ratingOf(draft.row, alert) };
       kept.add(draft.row.id);
       const membership = changed?.known.find(({ row }) => row.id === draft.row.id);
@@ -122,7 +123,10 @@ class Joining {
       const continues = await this.#continued(draft, alert);
       const isWorse = continues?.severity && isHigher(namedSeverity(alert), continues.severity);
       const isMoreUrgentNow = isWorse && isMoreUrgent(namedSeverity(alert), continues.severity);
-      const due = isMoreUrgentNow ? worsened(machine, true, settings, this.#now) : machine;
+      // A person has put the incident aside, as it was (`urgentNew` in machine.ts).
+      const endsPause =
+        (state === "acknowledged" || snoozedUntil !== null) && isMoreUrgent(namedSeverity(alert), highest);
+      const due = isMoreUrgentNow || endsPause ? worsened(machine, true, settings, this.#now) : machine;
       draft.row = { ...draft.row, ...decidedColumns(due), ...counts };
       draft.members.push({ alertId: alert.id, continues });
     }

@@ -3,7 +3,7 @@ import type { OwnEventType } from "../../../core/vocabulary.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
 import type { GroupTimes, PolicyStep, StepSettings } from "../policies/policy.ts";
 import { dueAgain, type PagedBy } from "./assigned.ts";
-import { type AlertSeverity, highestSeverity, isHigher, shownSeverity } from "./changes/severity.ts";
+import { type AlertSeverity, highestSeverity, isHigher, isMoreUrgent, shownSeverity } from "./changes/severity.ts";
 import type { MovedTo, Raised, ToldSeverity } from "./changes/told.ts";
 import type { Incident } from "./incident.ts";
 
@@ -164,6 +164,13 @@ export class IncidentWork {
     return this.firing.filter(isWorse);
   }
 
+  /** New alerts that are more urgent than all that was reported, while a person has put the incident aside. */
+  get urgentNew(): readonly Member[] {
+    const reported = highestSeverity(this.firing.map(({ toldSeverity }) => toldSeverity));
+    if (this.pausedBy === undefined || reported === null) return [];
+    return this.fresh.filter(({ severity }) => isMoreUrgent(severity, reported));
+  }
+
   /** Alerts that became worse on their way to another incident: those who know of them are told before they are gone. */
   get worseElsewhere(): readonly Member[] {
     return this.facts.members.filter(
@@ -209,7 +216,7 @@ export class IncidentWork {
   /** These alerts got worse: what follows says so. */
   raise(members: readonly Member[]): void {
     const from = highestSeverity([...this.firing, ...members].map(({ toldSeverity }) => toldSeverity));
-    const alerts = members.map(({ alertId, toldSeverity }) => [alertId, toldSeverity ?? "info"] as const);
+    const alerts = members.map(({ alertId, toldSeverity }) => [alertId, toldSeverity ?? from ?? "info"] as const);
     const left = members.filter(({ hasLeft }) => hasLeft).map(({ alertId }) => alertId);
     this.raised = { from, alerts: new Map(alerts), left: new Set(left) };
     this.markTold(members);

@@ -33,7 +33,7 @@ import { userNames } from "../../access/index.ts";
 import type { PageRow } from "../../delivery/index.ts";
 import { withheldNow } from "../book/service.ts";
 import type { AlertView } from "../types.ts";
-import { isResolved } from "./acts.ts";
+import { resolvedError } from "./acts.ts";
 import type { Actor } from "./context.ts";
 import type { Incidents } from "./engine.ts";
 import { acksOf } from "./facts.ts";
@@ -402,7 +402,7 @@ interface ActOptions {
   /** The transaction of the change, if it has one. */
   readonly db?: ReadDb | Trx;
   /** It is possible after the end of the incident, by a right in the project. */
-  readonly isOfAnyState?: boolean;
+  readonly mayBeResolved?: boolean;
 }
 
 /**
@@ -414,11 +414,11 @@ export async function act(
   principal: Principal,
   id: string,
   change: Act,
-  { text, db = context.db.read, isOfAnyState = false }: ActOptions = {},
+  { text, db = context.db.read, mayBeResolved = false }: ActOptions = {},
 ): Promise<IncidentView> {
   const row = await visibleIncident(context, principal, id);
   if (!(await mayActOn(context, principal, row))) {
-    if (!isOfAnyState && (await couldAct(context.projects, context.db.read, principal, row))) throw isResolved(row);
+    if (!mayBeResolved && (await couldAct(context.projects, context.db.read, principal, row))) throw resolvedError(row);
     throw missingPermission("incidents:act");
   }
   const actor: Actor = { id: actorOf(principal), via: "api" };

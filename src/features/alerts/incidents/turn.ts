@@ -53,7 +53,7 @@ function flush(work: IncidentWork): void {
     return;
   }
   const { worse } = work;
-  const gone = worseAndGone(work);
+  const gone = takeRaisedElsewhere(work);
   const isWaiting = (each: Member): boolean =>
     !work.isNotified(each) || work.isLeftOut(each.alertId) || worse.includes(each);
   const waiting = [...work.firing.filter(isWaiting), ...gone];
@@ -65,7 +65,7 @@ function flush(work: IncidentWork): void {
       unmutedBefore(tick + settings.groupIntervalMs, facts),
     );
   }
-  const raised = [...worse, ...gone].filter(({ alertId }) => !facts.isWithheld(alertId));
+  const raised = [...worse, ...gone, ...work.urgentNew].filter(({ alertId }) => !facts.isWithheld(alertId));
   if (raised.length > 0) work.raise(raised);
   notifyPartlyResolved(work);
   showAgain(work);
@@ -78,8 +78,11 @@ function flush(work: IncidentWork): void {
   countAgain(work);
 }
 
-/** What got worse on its way to another incident: that tells its people first, if its first look is still to come. */
-function worseAndGone({ worseElsewhere: gone, facts, incident, now }: IncidentWork): readonly Member[] {
+/**
+ * Alerts whose severity rose while they moved to another incident. That one notifies its people first: until its
+ * first look they are left for a later flush of this incident, which is set here.
+ */
+function takeRaisedElsewhere({ worseElsewhere: gone, facts, incident, now }: IncidentWork): readonly Member[] {
   const { firstLookAt = null } = facts.movedTo ?? {};
   if (gone.length === 0 || firstLookAt === null) return gone;
   incident.flushAt = Math.max(firstLookAt, now) + AFTER_OTHER_MS;
@@ -178,7 +181,7 @@ function notifyNew(work: IncidentWork, fresh: readonly Member[]): void {
 }
 
 function notifyPartlyResolved(work: IncidentWork): void {
-  // What got worse elsewhere and is not told yet is not gone for people.
+  // An alert that left with a raised severity is first reported as raised, not as resolved.
   const { worseElsewhere } = work;
   const resolved = work.facts.members.filter(
     (each) => !each.isFiring && isUnended(each) && !worseElsewhere.includes(each),

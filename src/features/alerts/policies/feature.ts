@@ -72,7 +72,7 @@ function servePolicies(server: FeatureServer, context: s.PolicyContext, { db, id
         const policy = await s.createPolicy(context, principal, body, trx);
         return withVersion(policy, { status: 201 });
       };
-      return idempotency.run(exchange, principal, body, db, create, {});
+      return idempotency.run(exchange, principal, body, create, {});
     },
   });
   server.route({

@@ -65,7 +65,7 @@ function serve(server: FeatureServer, context: SilencesOwn): void {
         const silence = await requests.createSilence(context, callerOf(exchange), body, trx);
         return answer(requests.silenceView(silence, clock.now()), 201);
       };
-      return idempotency.run(exchange, callerOf(exchange), body, db, create, {});
+      return idempotency.run(exchange, callerOf(exchange), body, create, {});
     },
   });
   server.route({

@@ -48,7 +48,7 @@ export const http = {
     },
     {
       key: "rings",
-      title: "It calls or sends SMS: a page without an answer is repeated a few times only",
+      title: "Calls or sends SMS (repeated a few times only)",
       type: "choice",
       choices: ["on", "off"],
       default: "off",

@@ -111,7 +111,7 @@ export const line = {
     body: { to: "{{ field.to }}", messages: [{ type: "text", text: TEXT }] },
   },
   ok: [
-    { status: 200 },
+    { status: 200, path: "$.sentMessages[0].id" },
     // A repetition of an accepted message.
     { status: 409, path: "header:x-line-accepted-request-id" },
   ],

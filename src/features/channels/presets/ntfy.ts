@@ -25,7 +25,7 @@ export const ntfy = {
       key: "token",
       title: "Access token",
       pattern: "tk_[A-Za-z0-9]+|prt_[A-Za-z0-9_-]+",
-      hint: "tk_ is ntfy's own, prt_ a service token of Prism, whose ntfy API may be the server",
+      hint: "tokens of ntfy begin with tk_, service tokens of Prism, whose ntfy API may be the server, with prt_",
       secret: true,
       required: false,
       example: "tk_abcdefghijklmnopqrstuvwxyz012",

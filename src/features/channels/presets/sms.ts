@@ -16,7 +16,13 @@ export const vonage = {
   fields: [
     { key: "key", title: "API key", pattern: "[A-Za-z0-9]{4,40}", example: "abcd1234" },
     { key: "secret", title: "API secret", secret: true, pattern: "\\S{8,64}", example: "ABCDEFGH01234abc" },
-    { key: "from", title: "Sender", pattern: "\\+?\\d{3,15}|[A-Za-z0-9 ]{1,11}", example: "Prism" },
+    {
+      key: "from",
+      title: "Sender",
+      pattern: "\\+?\\d{3,15}|[A-Za-z0-9 ]{1,11}",
+      hint: "a number, or a name of up to 11 letters and digits",
+      example: "Prism",
+    },
     { key: "to", title: "Recipient, with the country's code", pattern: "\\+?[1-9]\\d{6,14}", example: "4930123456" },
   ],
   hosts: ["rest.nexmo.com"],

@@ -23,6 +23,8 @@ export interface AnswerVerdict {
   readonly ref?: Readonly<Record<string, string>>;
   /** New values of fields. */
   readonly set?: Readonly<Record<string, string>>;
+  /** The status of a success, with a body that is in no row. */
+  readonly isUnknown?: boolean;
 }
 
 const TEXT_LENGTH = 2048;
@@ -70,7 +72,7 @@ function byStatus(status: number, read: Read, now: EpochMs): AnswerVerdict {
   if (status >= 500 || RETRIED.has(status)) return { class: "retry" };
   if (status === 413) return { class: "shorten" };
   if (status >= 300 && status < 400) return { class: "dead", hint: "redirects are not followed" };
-  return { class: "dead" };
+  return status < 300 ? { class: "dead", isUnknown: true } : { class: "dead" };
 }
 
 function refOf({ ref }: Preset, read: Read): Pick<AnswerVerdict, "ref"> {

@@ -213,7 +213,8 @@ async function byRequest(
     answer = { status: reply.status, text: reply.body.toString("utf8") };
     const given = { status: reply.status, headers: reply.headers, body: answer.text };
     verdict = classify(preset, step, given, clock.now());
-    const page = verdict.class === "ok" && isJson(built) ? pageIn(preset, step, given) : null;
+    const mayBePage = verdict.class === "ok" || verdict.isUnknown === true;
+    const page = mayBePage && isRead(built) ? pageIn(preset, step, given) : null;
     if (page !== null) verdict = { class: ringsOf(preset, fields) ? "dead" : "retry" };
     if (verdict.class === "wait") rates.pause(id, verdict.afterMs ?? 0, verdict.isGuess);
     isPage = page !== null;
@@ -247,8 +248,11 @@ async function byRequest(
   };
 }
 
-function isJson({ headers }: BuiltRequest): boolean {
-  return Object.entries(headers).some(([name, value]) => /^content-type$/i.test(name) && /\bjson\b/i.test(value));
+/** A program reads this request: JSON, or a form. What a plain text or a GET asks for may be a page. */
+function isRead({ headers }: BuiltRequest): boolean {
+  return Object.entries(headers).some(
+    ([name, value]) => /^content-type$/i.test(name) && /\bjson\b|\bx-www-form-urlencoded\b/i.test(value),
+  );
 }
 
 /** The first words of a page in place of an answer, as of a proxy or a login; null: it is none. */

@@ -125,7 +125,7 @@ function publishRoute({ db, idempotency, projects, realtime, storage }: Realtime
     handle(exchange, { body }) {
       const principal = callerOf(exchange);
       const stream = channelOf(principal, body.stream);
-      return idempotency.run(exchange, principal, body, db, async (trx) => {
+      return idempotency.run(exchange, principal, body, async (trx) => {
         storage.requireSpace();
         return new Reply(202, await realtime.publish(streamName(stream), body.type, body.data as Json, { trx }));
       });

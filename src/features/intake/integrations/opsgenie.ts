@@ -166,6 +166,12 @@ interface Call {
 
 type Handle = (call: Call) => Promise<unknown>;
 
+/** What a request changes of an alert: all its labels, or some annotations. */
+interface Changes {
+  readonly labels?: LabelRecord;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
 /** Does something with an alert. @returns the status text of the request */
 type Act = (call: Call, alert: AlertView) => Promise<string>;
 
@@ -301,16 +307,12 @@ function actions(
   act: (path: string, name: string, run: Act, method?: Method) => Route,
 ): Route[] {
   const { incidents } = context;
-  const annotate = async ({ integration }: Call, alert: AlertView, added: Record<string, string>): Promise<string> => {
-    const { key, labels, severity, startsAt } = alert;
-    const annotations = { ...alert.annotations, ...added };
-    const kept = { ...labels, ...integration.labels };
-    await c.submit(context, integration, key, { labels: kept, severity, startsAt, annotations });
-    return "Updated alert";
-  };
-  /** Details are labels: the alert is routed again. */
-  const relabel = async ({ integration }: Call, alert: AlertView, labels: LabelRecord): Promise<string> => {
-    const { key, severity, startsAt, annotations } = alert;
+  /** With other labels the alert is routed again. */
+  const resubmit = async ({ integration }: Call, alert: AlertView, changed: Changes): Promise<string> => {
+    const { key, startsAt } = alert;
+    const labels = { ...(changed.labels ?? alert.labels), ...integration.labels };
+    const severity = labels["severity"] ?? alert.severity;
+    const annotations = { ...alert.annotations, ...changed.annotations };
     await c.submit(context, integration, key, { labels, severity, startsAt, annotations });
     return "Updated alert";
   };
@@ -351,7 +353,7 @@ function actions(
     }),
     act("/tags", "Add Tags", (call, alert) => {
       const tags = o.tagsOf([...o.tagList(alert.annotations), ...o.tagsIn(call.body)]);
-      return annotate(call, alert, c.present({ tags }));
+      return resubmit(call, alert, { annotations: c.present({ tags }) });
     }),
     act(
       "/tags",
@@ -359,12 +361,12 @@ function actions(
       ({ query, ...call }, alert) => {
         const removed = new Set((query["tags"] ?? "").split(",").map((tag) => tag.trim()));
         const tags = o.tagsOf(o.tagList(alert.annotations).filter((tag) => !removed.has(tag)));
-        return annotate({ query, ...call }, alert, { tags: tags ?? "" });
+        return resubmit({ query, ...call }, alert, { annotations: { tags: tags ?? "" } });
       },
       "DELETE",
     ),
     act("/details", "Add Details", (call, alert) =>
-      relabel(call, alert, { ...alert.labels, ...o.detailsOf(call.body) }),
+      resubmit(call, alert, { labels: { ...alert.labels, ...o.detailsOf(call.body) } }),
     ),
     act(
       "/details",
@@ -372,32 +374,32 @@ function actions(
       (call, alert) => {
         const removed = new Set((call.query["keys"] ?? "").split(",").map((key) => key.trim()));
         const kept = Object.entries(alert.labels).filter(([name]) => o.isOwnLabel(name) || !removed.has(name));
-        return relabel(call, alert, Object.fromEntries(kept));
+        return resubmit(call, alert, { labels: Object.fromEntries(kept) });
       },
       "DELETE",
     ),
     act(
       "/message",
       "Update Message",
-      (call, alert) => annotate(call, alert, { summary: o.summaryOf(required(call, "message")) }),
+      (call, alert) => resubmit(call, alert, { annotations: { summary: o.summaryOf(required(call, "message")) } }),
       "PUT",
     ),
     act(
       "/description",
       "Update Description",
       (call, alert) =>
-        annotate(call, alert, c.present({ description: o.descriptionOf(required(call, "description")) })),
+        resubmit(call, alert, {
+          annotations: c.present({ description: o.descriptionOf(required(call, "description")) }),
+        }),
       "PUT",
     ),
     act(
       "/priority",
       "Update Priority",
-      async ({ body, integration }, { key, labels, startsAt }) => {
-        const priority = c.textIn(body, "priority") ?? "";
+      (call, alert) => {
+        const priority = c.textIn(call.body, "priority") ?? "";
         if (!o.PRIORITIES.includes(priority)) throw invalid("priority", `must be one of ${o.PRIORITIES.join(", ")}`);
-        const changed = o.prioritised(labels, priority);
-        await c.submit(context, integration, key, { labels: changed, severity: changed["severity"] ?? null, startsAt });
-        return "Updated alert";
+        return resubmit(call, alert, { labels: o.prioritised(alert.labels, priority) });
       },
       "PUT",
     ),

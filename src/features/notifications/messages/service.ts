@@ -82,7 +82,7 @@ export function sendMessage(
 ) {
   const { db, idempotency, storage } = context;
   return rate.run(exchange, principal.userId, (requireRoom) =>
-    idempotency.run(exchange, principal, body, db, async (trx) => {
+    idempotency.run(exchange, principal, body, async (trx) => {
       requireRoom();
       storage.requireSpace();
       return new Reply(202, await storeMessage(context, trx, principal.userId, body));

@@ -157,7 +157,6 @@ export const clusterFeature = feature("cluster", {
       ...shared,
       method: "POST",
       path: "/api/v1/cluster/step-down",
-      endsServer: true,
       id: "stepDownCluster",
       summary: "Hand the leadership of the cluster over to another node",
       details:
@@ -179,7 +178,6 @@ export const clusterFeature = feature("cluster", {
       ...shared,
       method: "POST",
       path: "/api/v1/cluster/drill",
-      endsServer: true,
       id: "drillCluster",
       summary: "End the leader as if its machine were lost, while test pages are on their way",
       details:

@@ -59,7 +59,7 @@ function serve(server: FeatureServer, context: TasksContext): void {
     errors: [...IDEMPOTENCY_ERRORS],
     handle(exchange, { body }) {
       const principal = userOf(exchange);
-      return context.idempotency.run(exchange, principal, body, context.db, async (trx) => {
+      return context.idempotency.run(exchange, principal, body, async (trx) => {
         const task = await service.createTask(context, principal, body, trx);
         return versioned(task.version, s.Task.view(task), { status: 201 });
       });

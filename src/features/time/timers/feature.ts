@@ -136,7 +136,7 @@ function timerRoutes({ timer, pendingTimers, storage, idempotency, db }: TimeCon
       ],
       handle(exchange, { body }) {
         timer.read(body.action);
-        return idempotency.run(exchange, holderOf(exchange), body, db, async (trx) => {
+        return idempotency.run(exchange, holderOf(exchange), body, async (trx) => {
           storage.requireSpace();
           const made = await make(body, { trx, dedupeKey: body.dedupeKey });
           const { label, runAt, action, state, differs: _, ...ids } = made;

@@ -148,3 +148,37 @@ test("one row says why alerts are not notified, for each action that waits", asy
   const later = (await world.log(await world.world.only())).filter(({ kind }) => kind === "withheld");
   assert.equal(later.length, 2);
 });
+
+for (const { what, put } of [
+  { what: "acknowledged", put: { action: "acknowledge", body: {} } },
+  { what: "snoozed", put: { action: "snooze", body: { durationMs: 480 * MINUTE } } },
+]) {
+  test(`an urgent alert that joins ${what} warnings, as Prometheus sends it, ends that, and the steps start again`, async (t) => {
+    const world = await ChangeWorld.start(t);
+    const { prism } = world.world;
+    const send = (severity: string, host: string) =>
+      answered(
+        200,
+        prism.post("/alertmanager/api/v2/alerts", [
+          { labels: { alertname: "Disk", host, severity }, endsAt: "2030-01-01T00:00:00Z" },
+        ]),
+      );
+    await send("warning", "a");
+    await world.pass(MINUTE);
+    const { id } = await world.world.only();
+    await answered(200, prism.post(`/api/v1/incidents/${id}/${put.action}`, put.body));
+    const before = (await world.notices()).length;
+    // Another warning changes nothing.
+    await send("warning", "b");
+    await world.pass(6 * MINUTE);
+    assert.equal((await world.notices()).length, before);
+    await send("critical", "a");
+    await world.pass(MINUTE);
+    const incident = await world.world.only();
+    assert.deepEqual([incident.state, incident.snoozedUntil], ["open", null]);
+    assert.deepEqual((await world.notices()).slice(before), ["ann: Critical (was warning): Disk, 3 alerts"]);
+    assert.ok(
+      (await world.log(incident)).some(({ kind, data }) => kind === "steps-restarted" && data["paused"] === what),
+    );
+  });
+}

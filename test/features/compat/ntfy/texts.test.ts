@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { parseActions } from "../../../../src/features/compat/ntfy/actions.ts";
@@ -384,6 +384,8 @@ test("templates of one's own are files, before those that are built in, and boun
   file("loop.yml", "message: '{{ range until 10000 }}{{ range until 10000 }}x{{ end }}{{ end }}'\n");
   file("calls.yml", 'message: \'{{ define "a" }}x{{ end }}{{ template "a" }}\'\n');
   file("secret.yaml", "message: other ending\n");
+  // A file that nobody, not even root, can read from its start.
+  symlinkSync("/proc/self/mem", join(dir, "unreadable.yml"));
   const ntfy = await startNtfy(t, { settings: { "ntfy.templateDir": dir } });
   const body = JSON.stringify({ host: "db-1", used: 97, size: "1 TB", p: 5, action: "opened" });
   const send = (template: string, query = "") =>
@@ -403,6 +405,7 @@ test("templates of one's own are files, before those that are built in, and boun
     ["large", 40048],
     ["empty", 40048],
     ["broken", 40048],
+    ["unreadable", 40048],
     ["loop", 40045],
     ["calls", 40044],
   ] as const)

@@ -238,6 +238,18 @@ test("comparisons are answered, and what is not understood is refused, never an 
     assert.equal((await ask(query)).status, 400, query);
 });
 
+test("no change of an alert replaces or removes labels of the integration", async (t) => {
+  const it = await IntegrationTest.start(t, "opsgenie", { env: "prod", priority: "P2" });
+  await it.genie("POST", PATH, NEW);
+  await it.genie("POST", one("/details"), { details: { env: "test", rack: "7" } });
+  await it.genie("PUT", one("/priority"), { priority: "P5" });
+  await it.genie("DELETE", `${one("/details")}&keys=env,rack`);
+  await it.genie("PUT", one("/message"), { message: "Disk is full" });
+  const [alert] = await it.alerts();
+  const { env, priority, rack } = alert?.labels ?? {};
+  assert.deepEqual([env, priority, rack], ["prod", "P2", undefined]);
+});
+
 test("tags and details are removed, and programs find their account and who is on call", async (t) => {
   const it = await IntegrationTest.start(t, "opsgenie");
   await it.genie("POST", PATH, NEW);

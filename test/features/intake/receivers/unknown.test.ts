@@ -36,6 +36,8 @@ const READ: readonly [string, unknown, string, string | null, (string | null)?, 
     "CERTIFICATE_EXPIRES on shop.example",
     null,
   ],
+  ["a list of texts", ["Disk A full", "Disk B full"], "R: Disk A full", "Disk A full\nDisk B full"],
+  ["a named list of texts", { list: ["Disk A full", "Disk B full"] }, "R: Disk A full", "Disk A full\nDisk B full"],
   ["a place only", { ip_address: "192.0.2.7", status: "offline" }, "192.0.2.7: offline", null, null, "firing"],
   [
     "the organisation is not what happened",

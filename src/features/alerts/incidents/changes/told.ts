@@ -21,7 +21,7 @@ export interface Raised {
 export interface MovedTo {
   readonly id: string;
   readonly number: number;
-  /** Its first notice has the alert, or will have it. */
+  /** The alert came before that incident's first notice, which therefore includes it. */
   readonly isNew: boolean;
   /** Its first look is still to come, at this time. */
   readonly firstLookAt: EpochMs | null;

@@ -1,4 +1,4 @@
-import { open, stat } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { recentlyUsed } from "../../../../core/ttl-cache.ts";
 import { NtfyError } from "../errors.ts";
@@ -24,7 +24,7 @@ export class OwnTemplates {
     this.#dir = dir;
   }
 
-  /** @returns null without such a file. @throws NtfyError 40048 for one that is too large or no template */
+  /** @returns null without such a file. @throws NtfyError 40048: it is too large, cannot be read, or is no template */
   async find(name: string): Promise<NamedTemplate | null> {
     if (!NAME.test(name)) return null;
     const path = join(this.#dir, `${name}.yml`);
@@ -33,30 +33,22 @@ export class OwnTemplates {
     const version = `${found.mtimeMs} ${found.size}`;
     const kept = this.#kept.get(name);
     if (kept?.version === version) return kept.template;
-    const template = await parsed(name, await startOfFile(path));
+    if (found.size > MAX_FILE_BYTES) throw new NtfyError(40048, `${name}.yml has more than ${MAX_FILE_BYTES} bytes`);
+    const text = await readFile(path, "utf8").catch(() => {
+      throw new NtfyError(40048, `${name}.yml cannot be read`);
+    });
+    const template = await parsed(name, text);
     this.#kept.set(name, { version, template });
     return template;
   }
 }
 
-/** At most a byte more than a template may have. */
-async function startOfFile(path: string): Promise<Buffer> {
-  const file = await open(path);
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_FILE_BYTES + 1), 0, MAX_FILE_BYTES + 1, 0);
-    return buffer.subarray(0, bytesRead);
-  } finally {
-    await file.close();
-  }
-}
-
 /** @throws NtfyError 40048 */
-async function parsed(name: string, bytes: Buffer): Promise<NamedTemplate> {
-  if (bytes.length > MAX_FILE_BYTES) throw new NtfyError(40048, `${name}.yml has more than ${MAX_FILE_BYTES} bytes`);
+async function parsed(name: string, yaml: string): Promise<NamedTemplate> {
   const { parse } = await import("yaml");
   let given: unknown;
   try {
-    given = parse(bytes.toString("utf8"), { maxAliasCount: 10, logLevel: "error" });
+    given = parse(yaml, { maxAliasCount: 10, logLevel: "error" });
   } catch {
     throw new NtfyError(40048, `${name}.yml is not YAML`);
   }

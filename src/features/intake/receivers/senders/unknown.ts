@@ -32,6 +32,7 @@ const MAX_LINE = 250;
 const MAX_STATE = 40;
 const MAX_PLACE = 80;
 const MAX_REASONS = 3;
+const MAX_TEXTS = 20;
 
 /** Texts that tell a person nothing: masked ones, ids, times, URLs, hashes. */
 const OPAQUE = /^(?:[^\p{L}]*|[\d\s.:+TZ-]*|https?:\S*|[0-9a-f-]{16,}|\S{40,})$/iu;
@@ -109,11 +110,17 @@ export function readByEnds(body: unknown): BodyReading {
     where,
     ...{ word, state },
     level: levelIn(all),
-    reason: reasons.length === 0 ? null : reasons.join("\n"),
+    reason: reasons.length > 0 ? reasons.join("\n") : what === null ? textsOf(telling) : null,
     any: telling[0]?.line ?? null,
     link: links[0]?.line ?? null,
     subject: withoutStates(about ?? where ?? ""),
   };
+}
+
+/** A list of texts has nothing else to say. */
+function textsOf(telling: readonly { readonly line: string }[]): string | null {
+  const lines = [...new Set(telling.map(({ line }) => line))].slice(0, MAX_TEXTS);
+  return lines.length > 1 ? lines.join("\n") : null;
 }
 
 function placeIn(texts: readonly { readonly name: string; readonly line: string; readonly isOpaque: boolean }[]) {
