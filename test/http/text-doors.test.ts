@@ -246,7 +246,6 @@ const NO_DOORS: readonly (readonly [path: RegExp, reason: string])[] = [
   [/^\/in\/:token\/(:shape|messages\/:message)$/, "read as the same URL without the last parts"],
   [/^\/v2\/change\/enqueue$/, "the reader of /v2/enqueue"],
   [/^\/healthchecks\/.*checks\/:code/, "the reader of new checks"],
-  [/^\/healthchecks\/api\/v[12]\/checks/, "the reader of version 3"],
   [/^\/gotify\/(?!message$)/, "settings: JSON by the reader of messages"],
   [/^\/ntfy\/(v1\/|:topic\/)/, "settings and parts of topics: JSON by the reader of messages"],
   [/^\/ntfy\/_matrix\//, "pushes of Matrix: JSON by the reader of messages"],
