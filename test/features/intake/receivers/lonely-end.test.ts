@@ -78,7 +78,7 @@ const ENDS: Readonly<Record<string, readonly Row[]>> = {
   generic: [["an end", { title: "Disk", status: "resolved", key: "disk" }, "resolved"]],
 };
 /** Senders that report each success of a job: one that ends nothing is silent (docs/receivers.md). */
-const ROUTINE: ReadonlySet<string> = new Set(["github", "forgejo", "gitlab", "jenkins", "argocd"]);
+const ROUTINE: ReadonlySet<string> = new Set(["github", "gitlab", "jenkins", "argocd"]);
 
 test("an end that finds no alert is told for each sender that has ends", async (t) => {
   const it = await ReceiverTest.start(t, { settings: { "rateLimit.enabled": "false" } });

@@ -107,7 +107,7 @@ const PLAIN: Readonly<Record<string, Plain>> = {
   },
   cloudevents: {
     body: { specversion: "1.0", id: "1", source: "/x", type: "backup.failed", data: { message: "No space" } },
-    said: "backup.failed",
+    said: "Backup failed",
   },
   standardwebhooks: { body: { type: "backup.failed", data: { title: "Backup failed" } }, said: "Backup failed" },
   apprise: {
@@ -150,7 +150,7 @@ function pageOf({ docs }: Pick<ReceiverPreset, "docs">): string {
   return readFileSync(join(root, "docs/integrations", `${docs}.md`), "utf8").replaceAll(/\s+/g, " ");
 }
 
-/** The severity of the newest alert, or the level of the newest event; null and `info` where there is none. */
+/** The severity of the alert, or the level of the newest event; `none` is what is stored without one. */
 function severityOf(it: ReceiverTest, title: string): { readonly found: string | null; readonly none: string | null } {
   const found = (table: string, column: string) =>
     rowsOf<{ found: string | null }>(
@@ -159,7 +159,7 @@ function severityOf(it: ReceiverTest, title: string): { readonly found: string |
     );
   const [alert] = found("alerts", "severity");
   if (alert) return { found: alert.found, none: null };
-  const [event] = rowsOf<{ level: string }>(it.prism, `select level from events where instr(payload, '${title}') > 0`);
+  const [event] = rowsOf<{ level: string }>(it.prism, "select level from events order by seq desc limit 1");
   return { found: event?.level ?? "no event", none: "info" };
 }
 
