@@ -124,7 +124,7 @@ const ROWS = [
     name: "a CloudEvent",
     event: event("com.example.scale.overload", { text: "1250 kg", cloudevent: { id: "1" } }, { source: "/scales/7" }),
     title: "Scale overload: 1250 kg",
-    text: "/scales/7",
+    text: "scales/7",
   },
   {
     name: "the end of something",

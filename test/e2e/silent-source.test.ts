@@ -45,7 +45,7 @@ test("a Prometheus that dies leaves one incident about it, also after kill -9, u
     const now = await incidents();
     return now.join() === [...ended, `${SILENT} resolved alerts`, "B open"].join();
   });
-  const expected = ["Critical: A", "Critical: B", "Critical: B", "Critical: C", `Resolved: ${SILENT}`, SILENT];
+  const expected = ["Firing: A", "Firing: B", "Firing: B", "Firing: C", `Resolved: ${SILENT}`, SILENT];
   await eventually("each of them was notified once, and no end but the source's", async () => {
     const all = await prism.all<Notification>("/api/v1/notifications");
     const titles = all.filter(({ kind }) => kind === "incident").map(({ title }) => title);

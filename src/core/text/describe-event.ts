@@ -361,7 +361,7 @@ function ofRepository(words: string, repository: string, facts: Facts, state: st
 }
 
 function placesOf({ source }: DescribedEvent, facts: Facts, title: string): string[] {
-  const candidates = [facts.named(HOSTS), facts.named(SERVICES), facts.named(SENDERS), oneLine(source ?? "")];
+  const candidates = [facts.named(HOSTS), facts.named(SERVICES), facts.named(SENDERS), oneLine(source ?? "").replace(/^\//, "")];
   const places: string[] = [];
   for (const place of candidates) {
     if (

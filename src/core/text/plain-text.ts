@@ -81,9 +81,16 @@ export function withoutMarkup(text: string, { withLinks = false }: Options = {})
 const MARK =
   /^[^\p{L}\p{N}[]{0,4}\[(?:FIRING|RESOLVED)(?::\s?\d{1,6})?(?:,\s?(?:FIRING|RESOLVED)(?::\s?\d{1,6})?){0,3}\]\s*/iu;
 
+const FIRES = /^[^[]{0,4}\[FIRING\b/i;
+
 /** The title of an alert, which has a state of its own, without the sender's mark for the state of the first message. */
 export function withoutStateMark(title: string): string {
   return title.replace(MARK, "") || title;
+}
+
+/** The title of a message, without a mark that something fires: that it is over must be read. */
+export function withoutFiringMark(title: string): string {
+  return FIRES.test(title) ? withoutStateMark(title) : title;
 }
 
 function withReferences(text: string): string {

@@ -54,8 +54,8 @@ test("mails of an incident refer to one thread; the subject is the title, and an
   t.after(() => client.close());
   const reader = { timezone: "Asia/Kolkata", publicUrl: "https://p.example" };
   for (const [title, reason] of [
-    ["Critical: disk_full (h1)", "step"],
-    ["Critical: disk_full, 2 alerts", "new-alerts"],
+    ["Firing: disk_full (h1)", "step"],
+    ["Firing: disk_full, 2 alerts", "new-alerts"],
     ["Resolved: disk_full", "resolved"],
   ] as const)
     await client.send({ to: "ann@example.com", ...mailOf(noticeOf(title, reason), `d-${reason}`, reader) });
@@ -64,7 +64,7 @@ test("mails of an incident refer to one thread; the subject is the title, and an
   assert.deepEqual(shown, ["<d-step@example.com>", "<d-new-alerts@example.com>", "<d-resolved@example.com>"]);
   assert.deepEqual(
     heads.map((head) => head.get("subject")),
-    ["Critical: disk_full (h1)", "Critical: disk_full, 2 alerts", "Resolved: disk_full"],
+    ["Firing: disk_full (h1)", "Critical: disk_full, 2 alerts", "Resolved: disk_full"],
   );
   for (const head of heads) {
     assert.equal(head.get("references"), `<incident.${INCIDENT}@example.com>`);
@@ -94,7 +94,7 @@ test("an alert that fires and ends sends two mails of one thread, with links int
   const { id } = await world.only();
   for (const [at, raw] of peer.accepted.entries()) {
     const head = headersOf(raw);
-    assert.equal(head.get("subject"), at === 0 ? "Critical: disk_full" : "Resolved: disk_full");
+    assert.equal(head.get("subject"), at === 0 ? "Firing: disk_full" : "Resolved: disk_full");
     assert.equal(head.get("references"), `<incident.${id}@example.com>`);
     const text = raw.replaceAll("=\r\n", "").replaceAll("=3D", "=");
     assert.match(text, new RegExp(`Open the incident: https://p\\.example/base/dashboard/incidents/${id}\r`));

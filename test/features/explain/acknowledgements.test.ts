@@ -44,7 +44,7 @@ test("an acknowledgement of an incident is one of the person's notifications of 
     ],
   );
   assert.equal(own.unread, 0);
-  assert.equal(own.answer, `ann was notified (Critical: A, 2 alerts: acknowledged at ${at}).`);
+  assert.equal(own.answer, `ann was notified (Firing: A, 2 alerts: acknowledged at ${at}).`);
   assert.deepEqual(own.incident?.acknowledgements, [{ userId: ann.id, name: "ann", at }]);
   assert.equal(own.incident?.state, "acknowledged");
   assert.match(own.whole, new RegExp(`1 read it, 1 acknowledged it\\. ann acknowledged the incident, at ${at}\\.$`));

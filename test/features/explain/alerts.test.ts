@@ -98,7 +98,7 @@ test("explain says why people were notified of an incident: schedule, shift, ste
     assert.match(texts(view.incident?.lines ?? []), /Labels: .*\nThe route .*\nIt was opened as incident 1/);
     const own = await at.explain<ExplainView>(`notification/${id}`, anna.token);
     assert.equal(own.scope, "own");
-    assert.match(own.user?.reasons.join() ?? "", /^Critical: DiskFull: /);
+    assert.match(own.user?.reasons.join() ?? "", /^Firing: DiskFull: /);
   });
 
   await t.test("an acknowledgement and its end", async () => {

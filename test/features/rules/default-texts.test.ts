@@ -102,7 +102,7 @@ test("a rule without templates says what happened, whatever the event came from"
           severity: "warning",
           data: { message: "1250 kg" },
         }),
-      { title: "Scale overload: 1250 kg", message: "Warning · /scales/7", data: '{"level":"warn"}' },
+      { title: "Scale overload: 1250 kg", message: "Warning · scales/7", data: '{"level":"warn"}' },
     ],
     [
       () => sendEvent(prism, "?source=cron", "text/plain", "Backup done\n12 GB in 3 min"),

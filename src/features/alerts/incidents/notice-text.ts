@@ -5,7 +5,7 @@ import { ACKNOWLEDGE_HINT } from "../../delivery/index.ts";
 import { cutText } from "../../rules/index.ts";
 import type { AlertView } from "../types.ts";
 import { directOf } from "./assigned.ts";
-import { type AlertSeverity, isHigher, severityOf } from "./changes/severity.ts";
+import { type AlertSeverity, highestSeverity, isHigher, namedSeverity, severityOf } from "./changes/severity.ts";
 import type { Raised } from "./changes/told.ts";
 import { ENDED_BY_PEOPLE } from "./facts.ts";
 import { type IncidentRow, SEVERITIES } from "./incident.ts";
@@ -62,7 +62,7 @@ export function severityBefore(
 
 /**
  * Such as "Critical: disk_full (h1)", "Critical (was warning): disk_full (h1)", "Warning: disk_full, 3 alerts",
- * "Resolved: disk_full (h1)", "Moved to #45: disk_full (h1)", "No longer reported: disk_full (h1)" and, in channels, "Acknowledged by ann: disk_full (h1)".
+ * "Firing: disk_full (h1)" if no alert names a severity, "Resolved: disk_full (h1)", "Moved to #45: disk_full (h1)", "No longer reported: disk_full (h1)" and, in channels, "Acknowledged by ann: disk_full (h1)".
  * @param acknowledged undefined: its readers see that it fires
  */
 export function noticeTitle(
@@ -81,8 +81,10 @@ function titlePrefix(row: TitledRow, notice: NoticeWording, acknowledged?: { by:
   if (reason === "resolved") return isUnreported(row) ? "No longer reported: " : "Resolved: ";
   // Texts by a person or by the server itself are used as they are.
   if (row.direct !== null || ownAlertOf(alerts)) return "";
-  const severity = severityOf(row.urgency, alerts);
   const before = severityBefore(row.urgency, notice);
+  // The urgency of a policy is no statement about the problem.
+  if (before === null && highestSeverity(alerts.map(namedSeverity)) === null) return "Firing: ";
+  const severity = severityOf(row.urgency, alerts);
   const was = before === null ? "" : ` (was ${before})`;
   return `${severity.slice(0, 1).toUpperCase()}${severity.slice(1)}${was}: `;
 }

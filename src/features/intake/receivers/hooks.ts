@@ -1,6 +1,6 @@
 import { parseJsonWithin } from "../../../core/json-text.ts";
 import { parseWithLongIntegers } from "../../../core/text/long-integer.ts";
-import { withoutMarkup } from "../../../core/text/plain-text.ts";
+import { withoutFiringMark, withoutMarkup } from "../../../core/text/plain-text.ts";
 import { stateOf } from "../../../core/vocabulary.ts";
 import type { LoadedPreset } from "./presets.ts";
 import { type RequestContent, requireFewMembers } from "./read-request.ts";
@@ -42,11 +42,15 @@ export function parsedBy(hook: LoadedPreset["hook"], { body, text }: RequestCont
 /** What helps a mapping that finds usual names only. A body that is read by these alone is not understood. */
 function hintsIn(body: unknown): unknown {
   if (typeof body !== "object" || body === null) return null;
-  const { word, state, reason, link, subject } = readByEnds(body);
+  const { what, word, state, reason, link, subject } = readByEnds(body);
   const said = ["status", "state", "current_state", "alert_state"].map((name) => textIn(objectOf(body), name));
-  const own = stateOf(said.find((each) => each !== null) ?? "");
-  return { word: state === null ? null : word, known: own, reason, page: link, subject };
+  const given = said.find((each) => each !== null) ?? "";
+  const hints = { word: state === null ? null : word, known: stateOf(given), reason, page: link, subject };
+  return what !== null && IS_TEST.test(given) ? { ...hints, title: `Test: ${what}` } : hints;
 }
+
+/** `⚠️ Test`, the state that Uptime Kuma's button Test has. */
+const IS_TEST = /^[^\p{L}\p{N}]{0,8}test[^\p{L}\p{N}]{0,8}$/iu;
 
 /** The message that a push of Google Pub/Sub holds. */
 function readPush(body: unknown): unknown {
@@ -95,15 +99,16 @@ function slackMessage(body: Json): ChatMessage {
     ...attachments.flatMap((each) => [textIn(each, "pretext"), textIn(each, "text") ?? textIn(each, "fallback")]),
   ].flatMap((text) => (text === null ? [] : plainSlackText(text)));
   const lines = texts.join("\n").split("\n");
-  const title = textIn(first, "title") ?? textIn(objectOf(header?.["text"]), "text");
+  const given = textIn(first, "title") ?? textIn(objectOf(header?.["text"]), "text");
+  const title = given === null ? (lines[0] ?? null) : plainSlackText(given);
   const color = textIn(first, "color");
-  const given = [textIn(body, "text"), ...blocks.map(blockText), ...attachments.map((each) => textIn(each, "text"))];
-  const link = textIn(first, "title_link") ?? given.flatMap(linkIn)[0] ?? buttonUrl(blocks);
+  const raw = [textIn(body, "text"), ...blocks.map(blockText), ...attachments.map((each) => textIn(each, "text"))];
+  const link = textIn(first, "title_link") ?? raw.flatMap(linkIn)[0] ?? buttonUrl(blocks);
   return {
-    title: title === null ? (lines[0] ?? null) : plainSlackText(title),
-    message: texts.join("\n") || null,
+    title: title === null ? null : withoutFiringMark(title),
+    message: withoutFiringMark(texts.join("\n")) || null,
     link,
-    level: levelOf(color),
+    level: levelBy(color, title),
     color,
     author: textIn(body, "username"),
     fields: fieldsOf(
@@ -153,11 +158,12 @@ function discordMessage(body: Json): ChatMessage {
   const texts = [content, ...embeds.flatMap((each) => [textIn(each, "description")])].flatMap((text) => text ?? []);
   const number = first["color"];
   const color = typeof number === "number" ? `#${number.toString(16).padStart(6, "0")}` : null;
+  const title = textIn(first, "title") ?? textIn(body, "thread_name") ?? content?.split("\n")[0] ?? texts[0] ?? null;
   return {
-    title: textIn(first, "title") ?? textIn(body, "thread_name") ?? content?.split("\n")[0] ?? texts[0] ?? null,
-    message: texts.join("\n") || null,
+    title: title === null ? null : withoutFiringMark(title),
+    message: withoutFiringMark(texts.join("\n")) || null,
     link: textIn(first, "url"),
-    level: levelOf(color),
+    level: levelBy(color, title),
     color,
     author: textIn(body, "username") ?? textIn(objectOf(first["author"]), "name"),
     fields: fieldsOf(
@@ -167,6 +173,17 @@ function discordMessage(body: Json): ChatMessage {
       (text) => text,
     ),
   };
+}
+
+/** Alertmanager's and Grafana's titles end with the values of labels: `DiskFull (db-1 critical)`. */
+const BRACKETS = /\[[^[\]]{1,200}\]|\([^()]{1,200}\)/g;
+
+/** The severity in brackets of a title counts more than the color of a problem, which many programs have one of. */
+function levelBy(color: string | null, title: string | null): string | null {
+  const level = levelOf(color);
+  if (level !== "error" && level !== "warning") return level;
+  const words = (title ?? "").match(BRACKETS)?.flatMap((each) => each.slice(1, -1).toLowerCase().split(/[\s,]+/)) ?? [];
+  return ["critical", "warning"].find((each) => words.includes(each)) ?? level;
 }
 
 const NAMED_COLORS: Readonly<Record<string, string>> = { danger: "error", warning: "warning", good: "info" };
@@ -179,9 +196,10 @@ function levelOf(color: string | null): string | null {
   const [, red, green, blue] = /^#?([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/i.exec(color) ?? [];
   if (red === undefined || green === undefined || blue === undefined) return null;
   const [r, g, b] = [red, green, blue].map((part) => Number.parseInt(part, 16)) as [number, number, number];
-  if (r > 150 && g < 110 && b < 130) return "error";
+  // The second is that of Alertmanager's cards.
+  if ((r > 150 && g < 110 && b < 130) || (r > 120 && g < 60 && b < 60)) return "error";
   if (r > 180 && g >= 110 && b < 120) return "warning";
-  return g > r && g > b ? "info" : null;
+  return g > 1.25 * Math.max(r, b) ? "info" : null;
 }
 
 function fieldsOf(fields: readonly Json[], name: string, value: string, plain: (text: string) => string) {
@@ -241,9 +259,9 @@ function readCard(body: unknown): Card | null {
   const rest = lines.filter((line, i) => !(i === 0 && line === title) && line !== given);
   return {
     type: `${kind}.message`,
-    title,
+    title: title === undefined ? undefined : withoutFiringMark(title),
     message: (rest.length === 0 ? lines : rest).join("\n").slice(0, MAX_TEXT) || title,
-    level: reader.level ?? undefined,
+    level: reader.level ?? levelBy(textIn(body, "themeColor"), title ?? null) ?? undefined,
     status: "event",
     link: reader.link ?? undefined,
   };

@@ -226,7 +226,17 @@ function refusedProblem(count: number): string | null {
 function cutOffTitle({ body }: Pick<MappingInput, "body">): string | null {
   const { alerts, truncatedAlerts: count } = Object(body) as { readonly [name: string]: unknown };
   if (!Array.isArray(alerts) || typeof count !== "number" || !(count > 0)) return null;
-  return `${count} more ${count === 1 ? "alert was" : "alerts were"} cut off by the sender`;
+  const name = groupNameOf(body);
+  const more = name === "" ? `${count} more` : `${count} more ${name}`;
+  return `${more} ${count === 1 ? "alert was" : "alerts were"} cut off by the sender`;
+}
+
+/** The name of all alerts of the group, empty without one. */
+function groupNameOf(body: MappingInput["body"]): string {
+  const { groupKey, groupLabels } = Object(body) as { readonly [name: string]: unknown };
+  const { alertname } = Object(groupLabels) as { readonly alertname?: unknown };
+  const inKey = /[{ ]alertname="([^"\\]{1,100})"/.exec(typeof groupKey === "string" ? groupKey : "")?.[1];
+  return startOf(typeof alertname === "string" ? alertname : (inKey ?? ""), MAX_GROUP_NAME).trim();
 }
 
 /** Notifies of alerts that the sender has left out. @returns null if there are none */
@@ -429,6 +439,7 @@ const UNMAPPED_TYPE = "receiver.unmapped";
 /** The type of what is stored beside alerts of which the sender has left out some. */
 const CUT_OFF_TYPE = "receiver.truncated";
 const MAX_GROUP = 500;
+const MAX_GROUP_NAME = 100;
 
 const MAX_NAMED = 10;
 const MAX_NAME = 40;

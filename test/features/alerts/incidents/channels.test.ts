@@ -39,7 +39,7 @@ test("a message in a room follows its incident: firing, acknowledged by its link
   await world.fire("A");
   await eventually("it arrives", () => room.seen.length === 1);
   const [first] = room.seen;
-  assert.match(first?.text ?? "", /Critical: A/);
+  assert.match(first?.text ?? "", /Firing: A/);
   const { id } = await world.only();
   const request = JSON.stringify(room.requests[0]?.json);
   assert.ok(request.includes(`http://localhost:4321/base/dashboard/incidents/${id}`), request);
@@ -60,7 +60,7 @@ test("a message in a room follows its incident: firing, acknowledged by its link
 
   const headers = { token: ann.token };
   assert.equal((await world.prism.post(`/api/v1/incidents/${id}/unacknowledge`, {}, headers)).status, 200);
-  await eventually("it is open again", () => first?.edits === 2 && /Critical: A/.test(first.text));
+  await eventually("it is open again", () => first?.edits === 2 && /Firing: A/.test(first.text));
   assert.equal((await world.prism.post(`/api/v1/incidents/${id}/acknowledge`, {}, headers)).status, 200);
   await eventually("who acknowledged is shown", () => /Acknowledged by ann/i.test(first?.text ?? ""));
   await world.resolveAlert("A");
@@ -114,7 +114,7 @@ test("while a service is down, the changes of an incident become one message", a
     world.prism.parts.offers.runner.enqueued([]);
     return room.seen.length === 1;
   });
-  assert.match(room.seen[0]?.text ?? "", /Critical: A/);
+  assert.match(room.seen[0]?.text ?? "", /Firing: A/);
   assert.equal(room.requests.length, 2);
 });
 

@@ -25,7 +25,7 @@ test("a first alert reaches the members of a project that configured nothing, at
   const notification = await world.db.read.selectFrom("notifications").selectAll().executeTakeFirstOrThrow();
   assert.equal(notification.incidentId, row.id);
   assert.equal(notification.priority, 800);
-  assert.equal(notification.title, "Critical: DiskFull (a)");
+  assert.equal(notification.title, "Firing: DiskFull (a)");
   assert.deepEqual(notification.message.replaceAll(INSTANT, "<at>").split("\n\n"), [
     "Disk is full",
     "host=a",
@@ -46,8 +46,8 @@ test("texts of notifications begin with the reason; then differing labels, since
   await world.incidents.resolve((await world.only()).id, { id: ann.id, via: "api" });
   const rows = await world.db.read.selectFrom("notifications").selectAll().orderBy("createdAt").execute();
   assert.deepEqual(valuesOf(rows, "title"), [
-    "Critical: DiskFull (a)",
-    "Critical: DiskFull, 2 alerts",
+    "Firing: DiskFull (a)",
+    "Firing: DiskFull, 2 alerts",
     "Resolved: DiskFull",
   ]);
   const { id } = await world.only();

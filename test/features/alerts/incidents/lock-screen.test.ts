@@ -45,7 +45,7 @@ const CASES: readonly Case[] = [
     name: "an alert without a text and a severity",
     labels: { alertname: "BackupFailed", host: "nas" },
     shown:
-      "Critical: BackupFailed (nas) | host=nas Firing since <at>. Incident 3. Acknowledge this notification if you tak",
+      "Firing: BackupFailed (nas) | host=nas Firing since <at>. Incident 3. Acknowledge this notification if you tak",
   },
   {
     name: "a word of the sender for its severity",

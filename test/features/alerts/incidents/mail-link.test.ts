@@ -15,7 +15,7 @@ test("the link of a mail acknowledges without a login by its button; following i
   assert.match(link, /^https:\/\/prism\.example\/base\/account\/acknowledge\?token=mail-/);
   const url = link.replace("https://prism.example/base", world.prism.url);
   for (const method of ["GET", "HEAD", "GET"]) assert.equal((await fetch(url, { method })).status, 200);
-  assert.match(await (await fetch(url)).text(), /Critical: A[\s\S]*<form method="post">/);
+  assert.match(await (await fetch(url)).text(), /Firing: A[\s\S]*<form method="post">/);
   assert.equal((await fetch(url, { method: "POST", headers: FORM, body: "" })).status, 200);
   assert.equal((await world.only()).state, "open", "nothing was clicked");
   const press = (to: string) => fetch(to, { method: "POST", headers: FORM, body: "acknowledge=yes" });

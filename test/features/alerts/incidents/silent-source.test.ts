@@ -102,7 +102,7 @@ class SilentWorld {
 }
 
 const SILENT = "Source silent: Prometheus";
-const firing = (names: readonly string[], user = "ann") => names.map((name) => `Critical: ${name} to ${user}`);
+const firing = (names: readonly string[], user = "ann") => names.map((name) => `Firing: ${name} to ${user}`);
 
 test("three incidents of a source that fell silent end as timed out, and one incident reports the silence", async (t) => {
   const at = await SilentWorld.start(t);

@@ -75,6 +75,19 @@ const RUN: NonNullable<SenderRow["states"]> = {
   ...{ ready: "succeeded", "*": "event" },
 };
 
+const LINEAR: SenderRow = {
+  name: "linear",
+  when: ["action", "type", "data", "webhookTimestamp"],
+  kind: "{type} {action}",
+  title: [
+    "{type:words} {action:past}",
+    "{data.identifier|data.issue.identifier} {data.title|data.name|data.issue.title} || {data.title|data.name|data.issue.title|data.identifier}",
+  ],
+  text: ["{data.body|data.description} || state {data.state.name}"],
+  link: "{url|data.url}",
+  labels: { actor: "{actor.name}", state: "{data.state.name}", team: "{data.team.key}" },
+};
+
 /** Code, builds, deployments and issues. */
 export const CODE_ROWS: readonly SenderRow[] = [
   {
@@ -125,7 +138,7 @@ export const CODE_ROWS: readonly SenderRow[] = [
     when: ["site_id", "state", "admin_url|deploy_url|ssl_url"],
     kind: "deploy {state}",
     title: ["{name}", "deploy of {branch} {state} || deploy {state}"],
-    text: ["{error_message}", "{title}", "{context}"],
+    text: ["{error_message}", "{title}", "context {context}"],
     key: ["{site_id}", "{branch}"],
     state: "{state}",
     states: RUN,
@@ -137,7 +150,7 @@ export const CODE_ROWS: readonly SenderRow[] = [
     when: ["trigger", "execution.job|execution.project"],
     kind: "{trigger}",
     title: ["{execution.project}", "{execution.job.name|executionId} {status|trigger}"],
-    text: ["{execution.description}", "{execution.job.group}"],
+    text: ["{execution.description}", "{execution.job.description}", "group {execution.job.group}"],
     key: ["{execution.job.id}"],
     state: "{status|trigger}",
     states: RUN,
@@ -149,7 +162,11 @@ export const CODE_ROWS: readonly SenderRow[] = [
     when: ["friendly_name", "name", "status", "inventory|project|created_by"],
     kind: "{status}",
     title: ["{friendly_name} {name}", "{status}"],
-    text: ["{playbook} on {inventory} || {playbook|inventory|project}", "{traceback}", "{hosts.[failed=true].host}"],
+    text: [
+      "Failed on {hosts.[failed=true].@}",
+      "{playbook} on {inventory} || {playbook|inventory|project}",
+      "{traceback}",
+    ],
     key: ["{friendly_name}", "{name}", "{inventory}"],
     state: "{status}",
     states: { ...RUN, canceled: "event", running: "event", pending: "event" },
@@ -178,7 +195,7 @@ export const CODE_ROWS: readonly SenderRow[] = [
       "{project.name|project.key} ({branch.name}) || {project.name|project.key}",
       "quality gate {qualityGate.status}",
     ],
-    text: ["Failed: {qualityGate.conditions.[status=error].metric}", "{qualityGate.name}"],
+    text: ["Failed: {qualityGate.conditions.[status=error].metric}", "gate {qualityGate.name}"],
     key: ["{project.key}", "{branch.name}"],
     state: "{qualityGate.status}",
     states: RUN,
@@ -190,7 +207,12 @@ export const CODE_ROWS: readonly SenderRow[] = [
     when: ["build.buildTypeId", "build.buildResult"],
     kind: "build {build.buildResult}",
     title: ["{build.buildFullName|build.buildName} #{build.buildNumber}", "{build.buildResult}"],
-    text: ["{build.buildStatus}", "{build.triggeredBy}", "{build.agentName}"],
+    text: [
+      "{build.buildStatus:telling}",
+      "{build.buildResultDelta:telling}",
+      "by {build.triggeredBy}",
+      "on {build.agentName}",
+    ],
     key: ["{build.buildTypeId}"],
     state: "{build.buildResult}",
     states: RUN,
@@ -258,18 +280,14 @@ export const CODE_ROWS: readonly SenderRow[] = [
       controller: "{reportingController}",
     },
   },
+  // Only a new issue needs someone: changes of an urgent one are as many as those of any other.
   {
-    name: "linear",
-    when: ["action", "type", "data", "webhookTimestamp"],
-    kind: "{type} {action}",
-    title: [
-      "{type:words} {action:past}",
-      "{data.identifier|data.issue.identifier} {data.title|data.name|data.issue.title} || {data.title|data.name|data.issue.title|data.identifier}",
-    ],
-    text: ["{data.body|data.description|data.state.name}"],
-    link: "{url|data.url}",
-    labels: { actor: "{actor.name}", state: "{data.state.name}", team: "{data.team.key}" },
+    ...LINEAR,
+    when: [...LINEAR.when, "action=create"],
+    level: "{data.priority}",
+    levels: { 1: "critical", 2: "error", "*": "" },
   },
+  LINEAR,
   {
     name: "jira",
     when: ["webhookEvent"],

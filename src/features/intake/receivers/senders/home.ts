@@ -75,13 +75,20 @@ export const HOME_ROWS: readonly SenderRow[] = [
   },
   {
     name: "plex",
+    when: ["event=admindatabasecorrupted|admindatabasebackup", "Server.uuid|Server.title"],
+    kind: "{event}",
+    title: ["Plex", "{event:within} on {Server.title} || {event:within}"],
+    labels: { server: "{Server.title}" },
+  },
+  {
+    name: "plex",
     when: ["event", "Server.uuid|Server.title", "Account|Player|Metadata"],
     kind: "{event}",
     title: [
       "{Server.title}",
       "{event:words} – {Metadata.grandparentTitle} {Metadata.title} || {event:words} – {Metadata.title} || {event:words}",
     ],
-    text: ["{Account.title} on {Player.title} || {Account.title}"],
+    text: ["{Account.title} on {Player.title}"],
     labels: { server: "{Server.title}", account: "{Account.title}" },
   },
   {

@@ -67,7 +67,7 @@ export const MONITOR_ROWS: readonly SenderRow[] = [
     title: [`{${CHECK}.check_name}`, `{${CHECK}.check_state_name}`],
     text: [
       `{${CHECK}.request_url} answers {${CHECK}.http_status_code} || {${CHECK}.request_url}`,
-      `{${CHECK}.application_name}`,
+      `application {${CHECK}.application_name}`,
     ],
     key: [`{${CHECK}.check_id}`],
     state: `{${CHECK}.check_state_name}`,
@@ -243,7 +243,7 @@ export const MONITOR_ROWS: readonly SenderRow[] = [
     when: ["ProblemTitle", "State"],
     kind: "{State}",
     title: ["{ProblemTitle}", "{ImpactedEntity|ImpactedEntityNames}"],
-    text: ["{ProblemDetailsText|ProblemDetails}", "{ProblemImpact}", "{Tags}"],
+    text: ["{ProblemDetailsText|ProblemDetails}", "impact {ProblemImpact:lower}", "tags {Tags}"],
     level: "{ProblemSeverity}",
     levels: {
       ...{ availability: "critical", monitoringunavailable: "error", error: "error" },
@@ -260,7 +260,7 @@ export const MONITOR_ROWS: readonly SenderRow[] = [
     when: ["alert_action", "alert_id|alert_unique_identifier|uuid", "name|alert_name"],
     kind: "{alert_action}",
     title: ["{name|alert_name}", "{service|application} || {fields.[key=application].value}"],
-    text: ["{description|alert_description}", "{fields.[key=team].value}"],
+    text: ["{description|alert_description}", "team {fields.[key=team].value}"],
     level: "{alert_severity|severity}",
     key: ["{alert_id|alert_unique_identifier|uuid}"],
     state: "{alert_action}",

@@ -8,7 +8,7 @@ type Status = "firing" | "resolved" | "acknowledged" | "succeeded" | "event";
  * placeholders: `{check.name|check.id}` is the first of these paths with a text or number,
  * `{path:filter}` changes it (`FILTERS`), `{path?}` may be missing. A text of which a placeholder has
  * no value is left out. In paths `0` is an element, `*` all elements, `[name=text]` those with such a
- * member. Names are found without case and separators, too.
+ * member, and `@` after these their names. Names are found without case and separators, too.
  */
 export interface SenderRow {
   /** Start of the event's type. */
@@ -187,7 +187,14 @@ const FILTERS: Readonly<Record<string, (text: string) => string>> = {
   pair: (text) => text.padStart(2, "0"),
   branch: (text) => text.replace(/^refs\/(?:heads|tags)\//, ""),
   event: (text) => text.replace(/^jira:/, ""),
-  past: (text) => (text.endsWith("e") ? `${text}d` : text),
+  /** `create` as `created`, `add note` as `added note`. */
+  past: (text) => text.replace(/^\w*?(?:ed?)?\b/, (verb) => `${verb.replace(/ed?$/, "")}ed`),
+  /** Nothing of a word that says nothing. */
+  telling: (text) => (/^(?:running|unchanged|unknown|host|none|<?n\/?a>?)$/i.test(text.trim()) ? "" : text),
+  /** What follows the first dot: `database corrupted` of `admin.database.corrupted`. */
+  within: (text) => words(text.slice(text.indexOf(".") + 1)),
+  /** Without the time and the priority that Falco puts first. */
+  falco: (text) => text.replace(/^[\dTZ:.+-]+:\s+[A-Z][a-z]+\s+/, ""),
   /** The part before the path of an API. */
   site: (text) => text.split("/rest/", 1)[0] ?? "",
   /** The last part of `ALERT_CRITICALITY_LEVEL_CRITICAL`. */
@@ -218,7 +225,9 @@ function filledOne(template: string, body: unknown): string | undefined {
       isMissing ||= !inner.endsWith("?");
       return "";
     }
-    return filters.reduce((value, name) => FILTERS[name]?.(value) ?? value, found);
+    const text = filters.reduce((value, name) => FILTERS[name]?.(value) ?? value, found);
+    isMissing ||= text === "" && !inner.endsWith("?");
+    return text;
   });
   return isMissing || text.trim() === "" ? undefined : text.trim();
 }
@@ -281,9 +290,9 @@ function at(value: unknown, path: string): unknown {
   for (const step of stepsOf(path)) {
     if (typeof found !== "object" || found === null) return undefined;
     if (step.isMany) {
-      const each = (Array.isArray(found) ? found : Object.values(found)).filter(
-        (one) => step.name === "*" || isSo(one, step.name),
-      );
+      const members = Object.entries(found).filter(([, one]) => step.name === "*" || isSo(one, step.name));
+      if (step.rest === "@") return members.map(([name]) => name);
+      const each = members.map(([, one]) => one);
       return step.rest === "" ? each : each.slice(0, MAX_JOINED).map((one) => at(one, step.rest));
     }
     found = member(found as Readonly<Record<string, unknown>>, step);
@@ -294,7 +303,8 @@ function at(value: unknown, path: string): unknown {
 /** `[status=error]` */
 function isSo(value: unknown, step: string): boolean {
   const [name = "", wanted = ""] = step.slice(1, -1).split("=");
-  return String(scalarOf(at(value, name))).toLowerCase() === wanted;
+  const found = at(value, name);
+  return String(typeof found === "boolean" ? found : scalarOf(found)).toLowerCase() === wanted;
 }
 
 const MAX_NAMES = 500;
