@@ -188,7 +188,7 @@ const FILTERS: Readonly<Record<string, (text: string) => string>> = {
   branch: (text) => text.replace(/^refs\/(?:heads|tags)\//, ""),
   event: (text) => text.replace(/^jira:/, ""),
   /** `create` as `created`, `add note` as `added note`. */
-  past: (text) => text.replace(/^\w*?(?:ed?)?\b/, (verb) => `${verb.replace(/ed?$/, "")}ed`),
+  past: (text) => text.replace(/^\w+/, (verb) => `${verb.replace(/ed?$/, "")}ed`),
   /** Nothing of a word that says nothing. */
   telling: (text) => (/^(?:running|unchanged|unknown|host|none|<?n\/?a>?)$/i.test(text.trim()) ? "" : text),
   /** What follows the first dot: `database corrupted` of `admin.database.corrupted`. */
