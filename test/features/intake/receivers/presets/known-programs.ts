@@ -135,7 +135,14 @@ export const PROGRAMS: readonly SenderRow[] = [
         actor: { name: "Ada" },
       },
     },
-    ["linear.issue-create", "info", "issue created: OPS-7 Disk full", "state Todo", "https://linear.app/a/issue/OPS-7", null],
+    [
+      "linear.issue-create",
+      "info",
+      "issue created: OPS-7 Disk full",
+      "state Todo",
+      "https://linear.app/a/issue/OPS-7",
+      null,
+    ],
   ],
   [
     "Jira",
