@@ -361,17 +361,12 @@ function ofRepository(words: string, repository: string, facts: Facts, state: st
 }
 
 function placesOf({ source }: DescribedEvent, facts: Facts, title: string): string[] {
-  const candidates = [
-    facts.named(HOSTS),
-    facts.named(SERVICES),
-    facts.named(SENDERS),
-    oneLine(source ?? "").replace(/^\//, ""),
-  ];
+  const from = oneLine(source ?? "").replace(/^\//, "");
+  const candidates = [facts.named(HOSTS), facts.named(SERVICES), facts.named(SENDERS), from];
   const places: string[] = [];
   for (const place of candidates) {
     if (
-      place === undefined ||
-      place === "" ||
+      !place ||
       places.includes(place) ||
       OPAQUE.test(place) ||
       !/\p{L}/u.test(place) ||

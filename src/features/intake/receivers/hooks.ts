@@ -188,13 +188,8 @@ const BRACKETS = /\[[^[\]]{1,200}\]|\([^()]{1,200}\)/g;
 function levelBy(color: string | null, title: string | null): string | null {
   const level = levelOf(color);
   if (level !== "error" && level !== "warning") return level;
-  const words =
-    (title ?? "").match(BRACKETS)?.flatMap((each) =>
-      each
-        .slice(1, -1)
-        .toLowerCase()
-        .split(/[\s,]+/),
-    ) ?? [];
+  const shown = (title ?? "").toLowerCase().match(BRACKETS)?.join(" ") ?? "";
+  const words = shown.split(/[\s,()[\]]+/);
   return ["critical", "warning"].find((each) => words.includes(each)) ?? level;
 }
 
