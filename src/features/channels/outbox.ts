@@ -1,7 +1,15 @@
 import { uuidv7 } from "../../core/ids.ts";
 import { recentlyUsed } from "../../core/ttl-cache.ts";
 import type { Trx } from "../../store/database.ts";
-import { type AcceptedPage, type NotSent, type PageKind, type PageRow, TargetGone } from "../delivery/index.ts";
+import {
+  type AcceptedPage,
+  MOVED,
+  MOVES_ONE_BY_ONE,
+  type NotSent,
+  type PageKind,
+  type PageRow,
+  TargetGone,
+} from "../delivery/index.ts";
 import { COMPLETED, type JobRunner, PermanentError, type RunningJob } from "../time/jobs/index.ts";
 import type { ChannelsContext } from "./context.ts";
 import { placeOfChannel } from "./delivery-channel.ts";
@@ -33,6 +41,13 @@ interface Wanted {
   readonly isChange: boolean;
 }
 
+interface Foldable {
+  /** Messages that it takes in a minute. */
+  readonly perMinute: number;
+  /** The end of an incident is a message of its own there, not a change of an earlier one. */
+  readonly hasMoves: boolean;
+}
+
 /** Incidents that a summary names. */
 const NAMED = 5;
 const SEVERITY_OF_RANK = ["critical", "error", "warning", "info"] as const;
@@ -45,8 +60,8 @@ const SEVERITY_RANK: Readonly<Record<string, number>> = { critical: 0, error: 1,
  */
 export class ChannelOutbox {
   readonly #context: ChannelsContext;
-  /** Messages a minute of channels whose messages may be combined, by target, once one was sent. */
-  readonly #perMinute = recentlyUsed<string, number>(10_000);
+  /** Channels whose messages may be combined, by target, once one was sent. */
+  readonly #foldable = recentlyUsed<string, Foldable>(10_000);
 
   constructor(context: ChannelsContext, runner: JobRunner) {
     this.#context = context;
@@ -88,7 +103,8 @@ export class ChannelOutbox {
       atOnce: 4,
       needsRecord: true,
       fold: {
-        above: (target) => this.#perMinute.get(target) ?? Number.POSITIVE_INFINITY,
+        above: (target) => this.#foldable.get(target)?.perMinute ?? Number.POSITIVE_INFINITY,
+        aboveMoves: (target) => (this.#foldable.get(target)?.hasMoves ? MOVES_ONE_BY_ONE : Number.POSITIVE_INFINITY),
         send: (pages, { signal }) => this.#sendSummary(pages, signal),
       },
       send: (page, { signal }) => this.#send(page, signal),
@@ -113,7 +129,11 @@ export class ChannelOutbox {
     const { notice, isChange } = JSON.parse(row.wanted) as Wanted;
     const channel = await opened(context, channelRow);
     const { rate, group, foldable = group === "chat" || group === "sms" } = channel.preset;
-    if (foldable) this.#perMinute.set(page.target, Math.max(1, Math.floor(rate.perSecond * 60)));
+    if (foldable) {
+      const perMinute = Math.max(1, Math.floor(rate.perSecond * 60));
+      const hasMoves = channel.preset.update === undefined && channelRow.sendResolved === 1;
+      this.#foldable.set(page.target, { perMinute, hasMoves });
+    }
     const n: NoticeText = noticeOf(notice);
     const continues = await continuationOf(context, channelId, key, isChange);
     const outcome = await sendMessage(context, channel, n, { id: page.id, continues, signal });
@@ -149,7 +169,9 @@ export class ChannelOutbox {
     const base = settings.current.publicUrl?.replace(/\/+$/, "");
     const more = pages.length > titles.length ? [`- and ${pages.length - titles.length} more`] : [];
     const n = noticeOf({
-      title: `${pages.length} further incidents`,
+      title: pages.every(({ reason }) => reason === MOVED)
+        ? `${pages.length} incidents have moved`
+        : `${pages.length} further incidents`,
       message: [...titles, ...more].join("\n"),
       severity: SEVERITY_OF_RANK[first.severity] ?? "critical",
       status: "event",

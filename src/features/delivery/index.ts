@@ -32,6 +32,8 @@ export { type FailingWay, failingWays } from "./pages/failing-ways.ts";
 export {
   type AcceptedPage,
   DRILL,
+  MOVED,
+  MOVES_ONE_BY_ONE,
   type NewPage,
   type NotSent,
   type PageFollower,

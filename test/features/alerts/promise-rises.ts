@@ -5,7 +5,7 @@ import type { PromiseSite } from "./promise-site.ts";
 
 /*
  * A rise of the severity of an alert that is not silenced, inhibited or muted reaches those who were told, within the
- * look.
+ * look: people, rooms and webhooks.
  */
 
 /** Looks are a minute apart, and a history looks once a minute. */
@@ -17,14 +17,21 @@ interface Rise {
   readonly incidentId: string;
   /** The last row of the timeline of each incident before it. */
   readonly seqs: ReadonlyMap<string, number>;
-  readonly users: Set<string>;
+  readonly audience: Set<string>;
   until: number;
 }
 
 interface Told {
   readonly incidentId: string;
   readonly seq: number;
-  readonly users: readonly string[];
+  /** Ids of users, and rooms and webhooks. */
+  readonly audience: readonly string[];
+}
+
+interface LogData {
+  readonly users?: readonly string[];
+  readonly channelId?: string;
+  readonly host?: string;
 }
 
 export class Rises {
@@ -55,8 +62,8 @@ export class Rises {
     if (told === null || LEVELS.indexOf(level) >= LEVELS.indexOf(told)) return;
     const seqs = await this.#seqs();
     const rows = await this.#toldIn([row.id]);
-    const users = new Set(rows.flatMap((each) => each.users));
-    this.#rises.push({ name, incidentId: row.id, seqs, users, until: world.clock.elapsed() + LOOK_MS });
+    const audience = new Set(rows.flatMap((each) => each.audience));
+    this.#rises.push({ name, incidentId: row.id, seqs, audience, until: world.clock.elapsed() + LOOK_MS });
   }
 
   /** What was expected of the alert is no longer so. */
@@ -65,7 +72,7 @@ export class Rises {
   }
 
   forgetPerson(id: string): void {
-    for (const { users } of this.#rises) users.delete(id);
+    for (const { audience } of this.#rises) audience.delete(id);
   }
 
   /** Nothing can be stored for a time. */
@@ -84,7 +91,7 @@ export class Rises {
       else if (world.clock.elapsed() >= rise.until) {
         const own = [...rows.values()].filter(({ title }) => title === rise.name).map(({ id }) => id);
         const told = (await this.#toldIn(own)).filter((each) => each.seq > (rise.seqs.get(each.incidentId) ?? 0));
-        const missing = [...rise.users].filter((id) => !told.some(({ users }) => users.includes(id)));
+        const missing = [...rise.audience].filter((id) => !told.some(({ audience }) => audience.includes(id)));
         const names = missing.map((id) => this.#site.nameOf(id) ?? id);
         assert.deepEqual(names, [], `${after}: ${rise.name} got worse, and these were not told`);
         this.forget(rise.name);
@@ -109,8 +116,12 @@ export class Rises {
       .select(["incidentId", "seq", "kind", "data"])
       .where("incidentId", "in", incidentIds)
       .execute();
-    return rows
-      .filter(({ kind }) => TO_PEOPLE.has(kind))
-      .map(({ data, ...row }) => ({ ...row, users: (JSON.parse(data) as { users?: string[] }).users ?? [] }));
+    return rows.map(({ kind, data, ...row }) => ({ ...row, audience: audienceOf(kind, JSON.parse(data) as LogData) }));
   }
+}
+
+function audienceOf(kind: string, { users = [], channelId, host }: LogData): readonly string[] {
+  if (TO_PEOPLE.has(kind)) return users;
+  if (kind === "channel") return [`room ${channelId}`];
+  return kind === "webhook" ? [`webhook of ${host}`] : [];
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Resolver as DnsResolver } from "node:dns/promises";
 import test, { type TestContext } from "node:test";
 import { PrismError } from "../../../src/core/errors.ts";
 import { addressesIn } from "../../../src/features/delivery/calls/resolve.ts";
@@ -11,6 +12,11 @@ import {
 } from "../../../src/features/delivery/channels/webhook/outside-hosts.ts";
 import { SafeFetch, type SafeFetchOptions } from "../../../src/features/delivery/channels/webhook/safe-fetch.ts";
 import { makeCertificate } from "../../helpers/certificate.ts";
+import { eventually } from "../../helpers/eventually.ts";
+import { answered } from "../../helpers/prism.ts";
+import { IncidentWorld } from "../alerts/incidents/support.ts";
+import { httpServer } from "../channels/presets/http.ts";
+import { startStandIn } from "../channels/support/stand-in.ts";
 import { reset, silence, slowBody, status, WebPeer } from "./support/web-peer.ts";
 
 const STRICT: OutsideRules = { allowsHttp: false, allowPorts: [], allowPrivateCidrs: [] };
@@ -132,6 +138,44 @@ test("12.6 a name that resolves differently a moment later is connected at the c
   await assert.rejects(post(fetch, url), (error) => error instanceof NoAnswer && error.phase === "dns");
   assert.deepEqual([asked, peer.connections], [2, 1]);
   await assert.rejects(fetch.check(url), isRefused);
+});
+
+test("a page whose host has a private address in DNS for three seconds waits, and leaves seconds after that", async (t) => {
+  const asked: string[] = [];
+  let address = "127.0.0.1";
+  t.mock.method(DnsResolver.prototype, "resolve4", async (host: string) => {
+    asked.push(host);
+    return [address];
+  });
+  t.mock.method(DnsResolver.prototype, "resolve6", async () => []);
+  const world = await IncidentWorld.start(t, { "webhooks.allowPrivateCidrs": "127.0.0.0/8" });
+  const { prism, projectId, db, clock } = world;
+  const pager = await startStandIn(t, httpServer());
+  const fields = httpServer().fields(pager.url.replace("127.0.0.1", "pager.invalid"));
+  const channel = { name: "pager", preset: "http", projectId, fields };
+  const { id } = (await answered(201, prism.post<{ id: string }>("/api/v1/channels", channel))).body;
+  await answered(200, prism.patch(`/api/v1/policies/${projectId}`, { steps: [{ type: "channel", id }] }));
+  // A router or a captive portal answers in place of the name server.
+  address = "10.0.0.1";
+  await world.fire("A");
+  const page = () => db.read.selectFrom("pages").selectAll().executeTakeFirstOrThrow();
+  for (let seconds = 0; seconds < 3; seconds += 1) {
+    await eventually("it is tried, and stored so", async () => {
+      await prism.parts.offers.pages.check();
+      const { outcome, lastError } = await page();
+      return outcome === "trying" && /could not be resolved/.test(lastError ?? "");
+    });
+    clock.advance(1000);
+  }
+  assert.deepEqual(pager.seen, []);
+  address = "127.0.0.1";
+  // Far less than the pause after a refusal.
+  clock.advance(10_000);
+  await eventually("it leaves", async () => {
+    await prism.parts.offers.pages.check();
+    return pager.seen.length === 1;
+  });
+  assert.ok(asked.every((host) => host === "pager.invalid"));
 });
 
 test("each of several addresses is tried", async (t) => {

@@ -7,6 +7,7 @@ import type { ChannelStatus, IncidentParts } from "./context.ts";
 import type { IncidentRow } from "./incident.ts";
 import type { NoticeReason } from "./machine.ts";
 import { isUnreported, type NoticeWording, noticeMessage, noticeTitle } from "./notice-text.ts";
+import { pageReason } from "./notices.ts";
 
 /* Steps that send to a channel: one message for each incident and channel, changed with the incident. */
 
@@ -38,7 +39,7 @@ export async function sendToChannel(
   const isOpen = status === "firing" || status === "escalated";
   const ackUrl = isOpen ? await channels().acknowledgeUrl(trx, channelId, row.id, now) : undefined;
   const isChange = reason === "state" || reason === "new-alerts";
-  const page = { step: notice.step, reason, urgency: "high" } as const;
+  const page = { step: notice.step, reason: pageReason(row, reason), urgency: "high" } as const;
   return channels().send(trx, row.projectId, {
     page,
     channelId,

@@ -2,7 +2,7 @@ import type { EpochMs } from "../../../core/clock.ts";
 import { notificationRow } from "../../../store/commit/notification-row.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
-import type { PageFacts } from "../../delivery/index.ts";
+import { MOVED, type PageFacts } from "../../delivery/index.ts";
 import { COMPLETED, type RunningJob } from "../../time/jobs/index.ts";
 import type { AlertView } from "../types.ts";
 import { isBurning, type PagedBy } from "./assigned.ts";
@@ -187,9 +187,16 @@ async function storeNotices(
   return { ids, reachable, hasPages };
 }
 
-function pageFactsOf({ id, projectId }: IncidentRow, { reason, urgency, alerts, step }: Notice): PageFacts {
+function pageFactsOf(row: IncidentRow, { reason, urgency, alerts, step }: Notice): PageFacts {
+  const { id: incidentId, projectId } = row;
   const severity = SEVERITIES.indexOf(severityOf(urgency, alerts));
-  return { incidentId: id, projectId, urgency, severity, isEnd: reason === "resolved", reason, step };
+  const isEnd = reason === "resolved";
+  return { incidentId, projectId, urgency, severity, isEnd, reason: pageReason(row, reason), step };
+}
+
+/** Why a page is sent: `moved` for the end of an incident whose alerts have another route. */
+export function pageReason<T>({ state, resolvedBy }: IncidentRow, reason: T): T | typeof MOVED {
+  return state === "resolved" && resolvedBy === "moved" ? MOVED : reason;
 }
 
 function contentOf(parts: IncidentParts, row: IncidentRow, notice: Notice) {

@@ -17,7 +17,10 @@ export const NoticeOutcome = named(
     userId: v.nullable(v.string()),
     channel: doc(v.nullable(v.string()), "Of a person: `email`, `webpush` and others; of a channel: its id"),
     step: doc(v.nullable(v.number()), "Index of the step of the policy"),
-    reason: doc(v.string(), "`step`, `new-alerts`, `repeat`, `some-resolved`, `resolved` or `state`"),
+    reason: doc(
+      v.string(),
+      "`step`, `severity-raised`, `new-alerts`, `repeat`, `some-resolved`, `resolved`, `moved` or `state`",
+    ),
     urgency: v.picklist(["high", "low"]),
     outcome: doc(
       v.picklist(OUTCOMES),

@@ -1,6 +1,6 @@
 import type { OpenPageFacts } from "../../../store/effect.ts";
 import { FAILED_AFTER_MS, Gate } from "./gate.ts";
-import { comparePages, DRILL } from "./page.ts";
+import { comparePages, DRILL, MOVED } from "./page.ts";
 
 /** A page in memory. Times are elapsed milliseconds. */
 export interface Waiting {
@@ -162,6 +162,11 @@ export class PageQueue {
   /** The first pages that may be sent now, and in one message. */
   foldable(limit: number): readonly Waiting[] {
     return this.#ordered.slice(0, limit).filter((page) => !isDrill(page) && !this.running.has(page.facts.incidentId));
+  }
+
+  /** Those of them that report where the alerts of an incident are now. */
+  moves(limit: number): readonly Waiting[] {
+    return this.foldable(limit).filter(({ facts }) => facts.reason === MOVED);
   }
 
   /**

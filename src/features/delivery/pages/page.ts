@@ -71,6 +71,8 @@ export interface PageSendOptions {
 export interface Folding {
   /** How many pages may wait until they are combined. @param isBack the target works again after an outage */
   above(target: string, isBack: boolean): number;
+  /** How many ends of incidents that have moved may wait until they are, without the others. */
+  aboveMoves(target: string): number;
   /** The pages are in the order in which they would be sent. @throws as {@link PageKind.send} */
   send(pages: readonly PageRow[], options: PageSendOptions): Promise<AcceptedPage>;
 }
@@ -110,6 +112,10 @@ export interface PageFollower {
 
 /** The reason of pages of a drill: they are about no incident. */
 export const DRILL = "drill";
+/** The reason of pages that report where the alerts of an incident are now. A changed document makes many at once. */
+export const MOVED = "moved";
+/** More of them are sent as one message. */
+export const MOVES_ONE_BY_ONE = 5;
 
 /** Order of two waiting pages of a target. */
 export function comparePages(a: OpenPageFacts, b: OpenPageFacts): number {

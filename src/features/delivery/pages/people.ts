@@ -20,7 +20,15 @@ import { attemptJob, findDelivery, updateDelivery } from "../deliveries.ts";
 import { recordCompletion } from "../outcome.ts";
 import { heldUntil, isPush, type Preferences, refusal } from "../preferences.ts";
 import { isDrillOver, withConfirmLink } from "./drill-messages.ts";
-import type { AcceptedPage, NewPage, NotSent, PageKind, PageRow } from "./page.ts";
+import {
+  type AcceptedPage,
+  MOVED,
+  MOVES_ONE_BY_ONE,
+  type NewPage,
+  type NotSent,
+  type PageKind,
+  type PageRow,
+} from "./page.ts";
 import { hasFailed } from "./store.ts";
 
 /* Pages to people: one delivery for each target of a person, sent by the page with its id. */
@@ -118,6 +126,7 @@ export function peoplePages(context: DeliveryContext): PageKind {
     // After an outage a person gets the oldest message and a summary of the others.
     fold: {
       above: (_target, isBack) => (isBack ? MESSAGES_AFTER_OUTAGE : Number.POSITIVE_INFINITY),
+      aboveMoves: () => MOVES_ONE_BY_ONE,
       send: (pages, { signal }) => sendSummary(context, pages, signal),
     },
     send: (page, { signal }) => send(context, page, signal),
@@ -150,11 +159,13 @@ async function sendSummary(
   const more = pages.length > titles.length ? [`- and ${pages.length - titles.length} more`] : [];
   const base = settings.current.publicUrl?.replace(/\/+$/, "");
   const action = { type: "open", label: "Open the incidents", url: `${base}/dashboard/incidents` };
+  const haveMoved = pages.every(({ reason }) => reason === MOVED);
+  const why = haveMoved ? "Their alerts have other routes now:" : "They waited for this way to work again:";
   const notification: NotificationFacts = {
     ...first.notification,
     kind: "aggregate",
-    title: `${pages.length} incidents`,
-    message: ["They waited for this way to work again:", ...titles, ...more].join("\n"),
+    title: `${pages.length} incidents${haveMoved ? " have moved" : ""}`,
+    message: [why, ...titles, ...more].join("\n"),
     action: base === undefined ? null : JSON.stringify(action),
     data: null,
   };

@@ -317,8 +317,10 @@ export class PageSender {
   /** The page alone, or all that are combined with it because too many wait. */
   #batchOf(queue: PageQueue, page: Waiting): readonly Waiting[] {
     const fold = this.#kinds.get(page.facts.kind)?.fold;
-    if (!fold || queue.gate.trouble || queue.ready <= fold.above(queue.key, queue.isBack)) return [page];
-    return isDrill(page) ? [page] : queue.foldable(MAX_FOLDED);
+    if (!fold || queue.gate.trouble || isDrill(page)) return [page];
+    const moves = page.facts.reason === MOVED ? queue.moves(MAX_FOLDED) : [];
+    if (moves.length > fold.aboveMoves(queue.key)) return moves;
+    return queue.ready <= fold.above(queue.key, queue.isBack) ? [page] : queue.foldable(MAX_FOLDED);
   }
 
   async #attempt(way: CalledWay, page: Waiting, batch: readonly Waiting[]): Promise<void> {

@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { eventually } from "../../../helpers/eventually.ts";
 import { answered } from "../../../helpers/prism.ts";
+import { opsgenieApi } from "../../channels/presets/on-call.ts";
+import { pagerdutyEvents } from "../../channels/presets/pagerduty.ts";
+import { type StandIn, startStandIn } from "../../channels/support/stand-in.ts";
 import { ChangeWorld, MINUTE } from "./support.ts";
 
 /** Critical alerts go to ann, ben, the room and webhooks, all others to ben and a webhook. */
@@ -127,4 +130,38 @@ test("a changed routing document moves alerts as well; where only the path diffe
   const [old, next] = await world.rows();
   assert.deepEqual([old?.state, old?.resolvedBy, next?.state], ["resolved", "moved", "open"]);
   assert.deepEqual((await world.notices()).slice(1), ["ben: Warning: Disk (db-1)", "ann: Moved to #2: Disk (db-1)"]);
+});
+
+test("keyed services get the end of an incident that has moved, under its key, and the new one under another", async (t) => {
+  const world = await ChangeWorld.start(t);
+  const { prism, projectId } = world.world;
+  const services: StandIn[] = [];
+  const steps: object[] = [];
+  for (const service of [pagerdutyEvents(), opsgenieApi()]) {
+    const standIn = await startStandIn(t, service);
+    const body = { name: service.preset, preset: service.preset, fields: service.fields(standIn.url), projectId };
+    const { id } = (await answered(201, prism.post<{ id: string }>("/api/v1/channels", body))).body;
+    services.push(standIn);
+    steps.push({ type: "channel", id });
+  }
+  for (const name of ["High", "Low"]) await answered(201, prism.post("/api/v1/policies", { name, steps }));
+  const high = { matchers: ['severity="critical"'], policy: "High" };
+  await world.route({ policy: "Low", routes: [high] });
+  await world.report("critical");
+  await world.pass(MINUTE);
+  const states = () => services.map(({ seen }) => seen.map(({ state }) => state === "resolved"));
+  assert.deepEqual(states(), [[false], [false]]);
+  await world.report("warning");
+  await world.pass(6 * MINUTE);
+  const [old, next] = await world.rows();
+  assert.deepEqual([old?.resolvedBy, next?.state], ["moved", "open"]);
+  assert.deepEqual(states(), [
+    [true, false],
+    [true, false],
+  ]);
+  for (const { seen } of services)
+    assert.ok(seen[0]?.id.includes(old?.id ?? "-") && seen[1]?.id.includes(next?.id ?? "-"));
+  // The end comes after the new one.
+  assert.match(services[0]?.requests.at(-1)?.text ?? "", /"event_action":"resolve"/);
+  assert.match(services[1]?.requests.at(-1)?.path ?? "", /\/close$/);
 });

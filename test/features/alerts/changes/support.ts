@@ -44,10 +44,10 @@ export class ChangeWorld {
     this.#channel = channel;
   }
 
-  static async start(t: TestContext): Promise<ChangeWorld> {
+  static async start(t: TestContext, more: Readonly<Record<string, string>> = {}): Promise<ChangeWorld> {
     const hook = await startRecorder<Body>(t);
     const room = await startRecorder<unknown>(t);
-    const settings = { "webhooks.allowPrivateCidrs": "127.0.0.0/8", "rateLimit.enabled": "false" };
+    const settings = { "webhooks.allowPrivateCidrs": "127.0.0.0/8", "rateLimit.enabled": "false", ...more };
     const world = await IncidentWorld.start(t, settings);
     const { prism, projectId } = world;
     await world.member("ann");
