@@ -322,7 +322,11 @@ async function withRoute(t: TestContext, then: () => unknown) {
   const { db, router } = prism.parts.core;
   let runs = 0;
   router.add({
-    ...{ method: "POST", path: "/api/v1/test", summary: "Test", tag: "Test", undocumented: true },
+    method: "POST",
+    path: "/api/v1/test",
+    summary: "Test",
+    tag: "Test",
+    undocumented: true,
     access: { permission: "users:write" },
     async handle() {
       runs++;

@@ -142,7 +142,7 @@ function serveActions(server: FeatureServer, context: IncidentsOwn): void {
 }
 
 function servePaging(server: FeatureServer, context: IncidentsOwn): void {
-  const { db, idempotency } = context;
+  const { idempotency } = context;
   const paging = { ...write, method: "POST", response: () => IncidentItem.View } as const;
   const refusals = ["RECIPIENT_NOT_FOUND", ...IDEMPOTENCY_ERRORS] as const;
   const ofIncident = { ...paging, params: s.IncidentParams, errors: [...errors, ...refusals] } as const;

@@ -35,7 +35,7 @@ export const policiesFeature = feature("policies", {
 const read = { permission: "events:read", within: "project" } as const;
 const write = { permission: "policies:write", within: "project" } as const;
 
-function servePolicies(server: FeatureServer, context: s.PolicyContext, { db, idempotency }: PoliciesOwn): void {
+function servePolicies(server: FeatureServer, context: s.PolicyContext, { idempotency }: PoliciesOwn): void {
   const tag = "Incidents";
   const one = { tag, path: `${PATH}/:id`, params: s.PolicyParams };
   const invalid = ["RECIPIENT_NOT_FOUND", "ROLE_NOT_FOUND", "NAME_TAKEN", "URL_REFUSED"] as const;

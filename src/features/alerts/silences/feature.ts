@@ -25,7 +25,7 @@ export const silencesFeature = feature("silences", {
 });
 
 function serve(server: FeatureServer, context: SilencesOwn): void {
-  const { db, clock, idempotency } = context;
+  const { clock, idempotency } = context;
   const tag = "Silences";
   const read = { tag, access: { permission: "events:read", within: "project", keyScope: "events:read" } } as const;
   const write = {

@@ -100,7 +100,7 @@ const PublishBody = example(
 );
 
 /** `POST /realtime/publish`: an entry of a channel, stored and sent to its followers. */
-function publishRoute({ db, idempotency, projects, realtime, storage }: RealtimeContext): Route {
+function publishRoute({ idempotency, projects, realtime, storage }: RealtimeContext): Route {
   /** @throws CHANNEL_FORBIDDEN for no channel, or one in which the caller may not publish */
   function channelOf(principal: Principal, name: string): LoggedStream {
     const stream = requireStream(principal, name, projects);

@@ -80,7 +80,7 @@ export function sendMessage(
   principal: UserPrincipal,
   body: SendMessage,
 ) {
-  const { db, idempotency, storage } = context;
+  const { idempotency, storage } = context;
   return rate.run(exchange, principal.userId, (requireRoom) =>
     idempotency.run(exchange, principal, body, async (trx) => {
       requireRoom();

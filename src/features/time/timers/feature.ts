@@ -112,7 +112,7 @@ function readDatetime(text: string): Date {
 }
 
 /** Making timers, seeing them, and calling them off. */
-function timerRoutes({ timer, pendingTimers, storage, idempotency, db }: TimeContext): Route[] {
+function timerRoutes({ timer, pendingTimers, storage, idempotency }: TimeContext): Route[] {
   return [
     route({
       method: "POST",
