@@ -4,8 +4,8 @@ import { answered, startPrism } from "../helpers/prism.ts";
 import { runCli } from "./run-cli.ts";
 
 test("prism policies import shows warnings that are new, and counts those that were there before", async (t) => {
-  const prism = await startPrism(t);
-  const field = { url: "https://hook.example.com" };
+  const prism = await startPrism(t, { settings: { "webhooks.allowPrivateCidrs": "127.0.0.0/8" } });
+  const field = { url: "http://127.0.0.1:9/hook" };
   const made = await answered(
     201,
     prism.post<{ id: string }>("/api/v1/channels", {
