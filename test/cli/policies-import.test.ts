@@ -15,7 +15,7 @@ test("prism policies import shows warnings that are new, and counts those that w
       projectId: "default",
     }),
   );
-  const night = { name: "Night", steps: [{ type: "channel", channel: made.body.id }] };
+  const night = { name: "Night", steps: [{ type: "channel", id: made.body.id }] };
   const day = { name: "Day", steps: [] };
   const env = { PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken };
   const imported = async (policies: object): Promise<string[]> => {
