@@ -208,7 +208,10 @@ function keyRoutes({ db, clock, projects }: OperatorContext): Route[] {
         const expected = idOf(query.project);
         const key = await db.read.selectFrom("api_keys").select("projectId").where("id", "=", id).executeTakeFirst();
         if (!key || (expected ?? key.projectId) !== key.projectId)
-          throw new PrismError("API_KEY_NOT_FOUND", `There is no API key ${id}; for one of Opsgenie's or PagerDuty's API give --kind`);
+          throw new PrismError(
+            "API_KEY_NOT_FOUND",
+            `There is no API key ${id}; for one of Opsgenie's or PagerDuty's API give --kind`,
+          );
         return { projectId: key.projectId };
       },
     }),

@@ -164,9 +164,9 @@ export class PageQueue {
     return this.#ordered.slice(0, limit).filter((page) => !isDrill(page) && !this.running.has(page.facts.incidentId));
   }
 
-  /** Those of them that report where the alerts of an incident are now. */
-  moves(limit: number): readonly Waiting[] {
-    return this.foldable(limit).filter(({ facts }) => facts.reason === MOVED);
+  /** Those of them that report, as `page` does, where the alerts of an incident are now. */
+  moves(page: Waiting, limit: number): readonly Waiting[] {
+    return page.facts.reason === MOVED ? this.foldable(limit).filter(({ facts }) => facts.reason === MOVED) : [];
   }
 
   /**

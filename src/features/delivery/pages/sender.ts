@@ -318,7 +318,7 @@ export class PageSender {
   #batchOf(queue: PageQueue, page: Waiting): readonly Waiting[] {
     const fold = this.#kinds.get(page.facts.kind)?.fold;
     if (!fold || queue.gate.trouble || isDrill(page)) return [page];
-    const moves = page.facts.reason === MOVED ? queue.moves(MAX_FOLDED) : [];
+    const moves = queue.moves(page, MAX_FOLDED);
     if (moves.length > fold.aboveMoves(queue.key)) return moves;
     return queue.ready <= fold.above(queue.key, queue.isBack) ? [page] : queue.foldable(MAX_FOLDED);
   }
