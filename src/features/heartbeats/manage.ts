@@ -1,3 +1,4 @@
+import { normalised } from "../../core/clean-text.ts";
 import { isTimezone, toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { Context } from "../../module/feature.ts";
@@ -143,8 +144,7 @@ export async function rotatePingKey(ctx: HeartbeatsContext, trx: Trx, projectId:
 
 /** A slug from a name; "" if nothing is left. */
 export function slugOf(name: string): string {
-  return name
-    .normalize("NFKD")
+  return normalised(name, "NFKD")
     .toLowerCase()
     .replace(/[^a-z0-9_]+/g, "-")
     .replace(/^-+|-+$/g, "")

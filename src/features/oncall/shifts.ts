@@ -272,11 +272,24 @@ function shiftColumns(
   };
 }
 
-/** @throws VALIDATION_FAILED for a day that does not exist, and for a recurrence without a shift */
+/** Shifts of a rotation on call at a time: each of them is read for every answer. */
+const MAX_OVERLAPPING = 50;
+/** The first occurrences show how dense a recurrence is. */
+const LOOKED_AT = 500;
+
+/**
+ * @throws VALIDATION_FAILED for a day that does not exist, a recurrence without a shift, and one whose shifts overlap
+ * too many others
+ */
 function requireTimes(row: ShiftRow): void {
   if (row.startLocal === "") throw invalidField("body", "start", "is no date and time of the calendar from 2000 on");
-  const [first] = occurrences(timesOf(row), Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
-  if (!first) throw invalidField("body", "recurrence", "names no day that ever comes");
+  const ends: EpochMs[] = [];
+  for (const { start, end } of occurrences(timesOf(row), Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)) {
+    if ((ends.at(-MAX_OVERLAPPING) ?? 0) > start && ends.length >= MAX_OVERLAPPING)
+      throw invalidField("body", "durationMs", `is too long: more than ${MAX_OVERLAPPING} shifts would overlap`);
+    if (ends.push(end) >= LOOKED_AT) break;
+  }
+  if (ends.length === 0) throw invalidField("body", "recurrence", "names no day that ever comes");
 }
 
 function spanColumns(start: EpochMs, end: EpochMs) {

@@ -1,4 +1,5 @@
 import { createHmac } from "node:crypto";
+import { normalised } from "../../../core/clean-text.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 
 /** bcrypt ignores further bytes. */
@@ -15,7 +16,7 @@ const LONG_PASSWORD_KEY = "prism-pw-v1";
  * VALIDATION_FAILED for an invalid password
  */
 export function bcryptInput(password: string): string {
-  const text = password.normalize("NFKC");
+  const text = normalised(password, "NFKC");
   const bytes = Buffer.byteLength(text);
   if (bytes > MAX_BYTES) throw invalid(`must be at most ${MAX_BYTES} bytes`);
   if (text.includes("\0")) throw invalid("must not contain U+0000");
@@ -49,7 +50,7 @@ export function requireStrong(
   names: readonly (string | null | undefined)[],
 ): void {
   requirePossible(password);
-  const text = password.normalize("NFKC");
+  const text = normalised(password, "NFKC");
   if ([...text].length < minLength) throw weak(`must be at least ${minLength} characters long`);
   const lower = text.toLowerCase();
   if (WEAK_PASSWORDS.has(lower)) throw weak("is one of the most used passwords");

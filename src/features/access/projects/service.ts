@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { normalised } from "../../../core/clean-text.ts";
 import { toRfc3339OrNull } from "../../../core/clock.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
@@ -164,8 +165,7 @@ async function freeSlug(trx: Trx, given: string | undefined, name: string): Prom
     return given;
   }
   const base =
-    name
-      .normalize("NFKD")
+    normalised(name, "NFKD")
       .replace(/\p{M}/gu, "")
       .toLowerCase()
       .replace(/[^a-z0-9]+/g, "-")

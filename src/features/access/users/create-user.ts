@@ -1,4 +1,4 @@
-import { cleanText } from "../../../core/clean-text.ts";
+import { cleanText, normalised } from "../../../core/clean-text.ts";
 import { isTimezone } from "../../../core/clock.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
@@ -27,7 +27,7 @@ const PHONE = /^\+[1-9]\d{6,14}$/;
 
 /** Normalises a mail address or username for storage and comparison. */
 export function plainName(text: string): string {
-  return text.normalize("NFC").trim().toLowerCase();
+  return normalised(text, "NFC").trim().toLowerCase();
 }
 
 /** Removes separators from a phone number. */
@@ -258,14 +258,15 @@ const TAKEN = {
 } as const;
 
 /**
- * @param owner the account that may have the names already. @throws EMAIL_TAKEN, USERNAME_TAKEN,
- * PHONE_TAKEN, ID_CONFLICT
+ * @param owner the account that may have the names already. @throws VALIDATION_FAILED,
+ * EMAIL_TAKEN, USERNAME_TAKEN, PHONE_TAKEN, ID_CONFLICT
  */
 export async function requireFree(
   names: { readonly [C in keyof typeof TAKEN]?: string | null | undefined },
   owner: string | null,
   trx: Trx,
 ): Promise<void> {
+  if (names.externalId === "me") throw invalid("externalId", "must not be me, which is the caller");
   for (const column of ["email", "username", "phone", "externalId"] as const) {
     const value = names[column];
     if (value === undefined || value === null) continue;

@@ -40,7 +40,7 @@ function isSameAlert({ labelSet, severity }: Known, input: CheckedInput): boolea
 /**
  * The times of an alert after an input, by Alertmanager's rule: when the spans of both overlap, the
  * earliest start is kept, and a later end that its sender stated beats an earlier one. Otherwise
- * the input replaces both. An input that may not end the alert does not shorten it.
+ * the input replaces both. A foreign one only makes the alert last longer, until its sender reports it again.
  */
 export function timesAfter(
   known: Known,
@@ -49,9 +49,11 @@ export function timesAfter(
   const { startsAt, endsAt, isTimeoutEnd } = input;
   const knownEnd = known.endsAt ?? Number.POSITIVE_INFINITY;
   const end = endsAt ?? Number.POSITIVE_INFINITY;
-  if (!input.mayEnd && knownEnd > end) {
+  if (isForeign(known, input)) {
+    // Its sender's next report sets the end again, as after a time-out.
+    if (end > knownEnd) return { startsAt: known.startsAt, endsAt, isTimeoutEnd: true };
     const { endsAt: kept, isTimeoutEnd: wasTimeout } = known;
-    return { startsAt: Math.min(known.startsAt, startsAt), endsAt: kept, isTimeoutEnd: wasTimeout };
+    return { startsAt: known.startsAt, endsAt: kept, isTimeoutEnd: wasTimeout };
   }
   const overlaps = (end > known.startsAt && end < knownEnd) || (startsAt > known.startsAt && startsAt < knownEnd);
   if (!overlaps) return { startsAt, endsAt, isTimeoutEnd };

@@ -172,12 +172,13 @@ interface MemberRow extends Pick<Member, "alertId" | "addedAt" | "firingNotified
   readonly timedOut: number;
   readonly severity: string | null;
   readonly toldSeverity: AlertSeverity | null;
+  readonly toldAt: EpochMs | null;
   readonly leftAt: EpochMs | null;
   readonly hasFormer: 0 | 1;
 }
 
 const MEMBERS = `select m.incidentId, m.alertId, m.addedAt, m.firingNotifiedAt, m.resolvedNotifiedAt, m.leftAt, a.state, a.key,
-  a.timedOut, a.severity, m.severity as toldSeverity, ${HAS_FORMER} as hasFormer
+  a.timedOut, a.severity, m.severity as toldSeverity, m.severityAt as toldAt, ${HAS_FORMER} as hasFormer
   from json_each(?) i cross join incident_alerts m on m.incidentId = i.value cross join alerts a on a.id = m.alertId
   order by m.alertId`;
 
@@ -185,7 +186,7 @@ function membersFrom(rows: readonly MemberRow[]): Member[] {
   // Ids grow with time: the last of equal keys counts.
   const newest = new Map(rows.map(({ key, alertId }) => [key, alertId]));
   return rows.map(({ alertId, addedAt, firingNotifiedAt, resolvedNotifiedAt, ...row }) => ({
-    ...{ alertId, addedAt, firingNotifiedAt, resolvedNotifiedAt, toldSeverity: row.toldSeverity },
+    ...{ alertId, addedAt, firingNotifiedAt, resolvedNotifiedAt, toldSeverity: row.toldSeverity, toldAt: row.toldAt },
     isFiring: row.state === "firing" && row.leftAt === null,
     hasTimedOut: row.timedOut === 1 && newest.get(row.key) === alertId,
     severity: severityNamed(row.severity ?? ""),

@@ -147,6 +147,7 @@ async function tryRoute(parts: ForecastParts, alert: AlertView, match: RouteMatc
     resolvedNotifiedAt: null,
     severity: namedSeverity(alert),
     toldSeverity: null,
+    toldAt: null,
     hasLeft: false,
     hasFormer: false,
   };
@@ -193,6 +194,7 @@ async function forecast(incident: Incident, facts: Facts, settings: StepSettings
       ...each,
       firingNotifiedAt: notified.has(each.alertId) ? at : each.firingNotifiedAt,
       toldSeverity: told.get(each.alertId) ?? each.toldSeverity,
+      toldAt: told.has(each.alertId) ? at : each.toldAt,
       hasFormer: false,
     }));
     [current, acks, repeats] = [next.incident, next.acks, repeats || isAgain];

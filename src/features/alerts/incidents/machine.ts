@@ -32,6 +32,8 @@ export interface Member {
   readonly severity: AlertSeverity | null;
   /** The highest that was told of it; null: nothing was told. */
   readonly toldSeverity: AlertSeverity | null;
+  /** When that was. */
+  readonly toldAt: EpochMs | null;
   /** It fires, but its route is another one now: here it has ended. */
   readonly hasLeft: boolean;
   /** Webhooks have named it by other labels, whose end they were not told. */

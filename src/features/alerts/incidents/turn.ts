@@ -1,7 +1,7 @@
 import type { EpochMs } from "../../../core/clock.ts";
 import { assertNever } from "../../../core/errors.ts";
 import type { PolicyStep, StepSettings } from "../policies/policy.ts";
-import { isMoreUrgent } from "./changes/severity.ts";
+import { type AlertSeverity, highestSeverity, isHigher, isMoreUrgent } from "./changes/severity.ts";
 import type { Incident } from "./incident.ts";
 import { close, type Facts, IncidentWork, isUnended, type Member, reopen, type Turn, tickUpTo } from "./machine.ts";
 import { pageAssignedAgain, runAssigned } from "./responders.ts";
@@ -108,14 +108,18 @@ function end(work: IncidentWork): void {
 
 /**
  * A raised severity is reported to all who know of the incident, whatever the policy says about new alerts. If it is more
- * urgent an acknowledgement or a snooze ends, and the steps start again; not for an alert that is elsewhere now.
+ * urgent an acknowledgement or a snooze ends, and the steps start again; not for an alert that is elsewhere now. While
+ * the incident is paused it must be above all that was reported of any of its alerts within a repetition: else each new
+ * alert that rises would end the pause again.
  */
 function tellWorse(work: IncidentWork, raised: readonly Member[]): void {
   const { incident, settings, acks } = work;
-  const isUrgent = raised.some(
-    ({ severity, toldSeverity, hasLeft }) => !hasLeft && isMoreUrgent(severity, toldSeverity),
-  );
   const { pausedBy } = work;
+  const highest = pausedBy ? highestToldLately(work) : null;
+  const isUrgent = raised.some(
+    ({ severity, toldSeverity, hasLeft }) =>
+      !hasLeft && isMoreUrgent(severity, toldSeverity) && isHigher(severity, highest),
+  );
   if (isUrgent) {
     work.log("steps-restarted", { endedBy: "severity", ...(pausedBy && { paused: pausedBy }) });
     if (incident.state === "acknowledged") work.event("incident.unacknowledged", { reason: "severity" });
@@ -125,6 +129,11 @@ function tellWorse(work: IncidentWork, raised: readonly Member[]): void {
     if (first?.type === "notify" && first.urgency === "high") incident.urgency = "high";
   }
   if (incident.notifiedAt !== null) work.renotify("severity-raised", incident.urgency);
+}
+
+function highestToldLately({ facts, settings, now }: IncidentWork): AlertSeverity | null {
+  const since = now - settings.repeatMs;
+  return highestSeverity(facts.members.map(({ toldSeverity, toldAt }) => ((toldAt ?? 0) > since ? toldSeverity : null)));
 }
 
 /** The step `ifCount` waits for more alerts: those that flap are among them, though none is new. */

@@ -1,3 +1,4 @@
+import { startOf } from "../../../core/clean-text.ts";
 import { stateWordsIn } from "../../../core/vocabulary.ts";
 
 /** Statement of a subject about a problem. */
@@ -89,8 +90,15 @@ export function readSubject(subject: string): SubjectState {
   return { title, status, level };
 }
 
-/** As {@link readSubject}, with the same key for all mails about one problem, whatever their state. */
-export function parseSubject(subject: string): SubjectState & { readonly key: string } {
+const MAX_SUBJECT = 1000;
+
+/**
+ * As {@link readSubject}, with the same key for all mails about one problem, whatever their state.
+ * @param line a subject, or any other line: its start is read, each white space as one space
+ */
+export function parseSubject(line: string): SubjectState & { readonly key: string } {
+  // The patterns take quadratic time in white space.
+  const subject = startOf(line.replaceAll(/\s+/g, " ").trim(), MAX_SUBJECT);
   const marks = readMarks(subject);
   const { names } = marks;
   let { said, rest } = marks;

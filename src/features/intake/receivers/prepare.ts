@@ -1,4 +1,4 @@
-import { startOf } from "../../../core/clean-text.ts";
+import { normalised, startOf } from "../../../core/clean-text.ts";
 import { boundedId } from "../../../core/tokens.ts";
 import { claimsOwnSource, type Level, levelOfWord, OWN_SOURCE } from "../../../core/vocabulary.ts";
 import type { RequestResult } from "../../../store/schema.ts";
@@ -380,7 +380,7 @@ function contentOf(content: unknown): { readonly body: unknown; readonly bodyOmi
 /** Names of older receivers may start as the server's own sources do. */
 export function sourceOf({ name }: Pick<ReceiverRow, "name">): string {
   if (!claimsOwnSource(name)) return name.slice(0, 100);
-  const plain = name.normalize("NFKC");
+  const plain = normalised(name, "NFKC");
   return sourceOf({ name: plain.slice(plain.indexOf(":") + 1).trim() || "receiver" });
 }
 

@@ -126,6 +126,8 @@ export function gapsOf(roster: Roster, from: EpochMs, to: EpochMs, counts = ever
 }
 
 interface LayerSpan extends Span {
+  /** The same for spans of a layer with the same users. */
+  readonly key: string;
   readonly id: string;
   readonly level: number;
 }
@@ -133,29 +135,41 @@ interface LayerSpan extends Span {
 interface Segment {
   readonly start: EpochMs;
   readonly end: EpochMs;
-  readonly active: ReadonlySet<LayerSpan>;
+  /** By level: one span of each key. */
+  readonly active: readonly ReadonlyMap<string, LayerSpan>[];
   readonly substitutions: readonly Substitution[];
 }
 
-/** Cuts `[from, to)` at every start and end of a span. */
+/**
+ * Cuts `[from, to)` at every start and end of a span. Of overlapping spans of a layer with the same users one counts: a
+ * rotation has at most one for each turn.
+ */
 function* segments(roster: Roster, from: EpochMs, to: EpochMs): Generator<Segment, undefined> {
-  const spans = roster.layers.flatMap(({ id, level, spans: of }) =>
-    [...of(from, to)].map((span): LayerSpan => ({ ...span, id, level })),
+  const spans = roster.layers.flatMap(({ id, level, spans: of }, at) =>
+    Array.from(of(from, to), (span): LayerSpan => ({ ...span, id, level, key: `${at} ${span.users.join(" ")}` })),
   );
   const isInside = ({ start, end }: { start: EpochMs; end: EpochMs }): boolean => start < to && end > from;
   const substitutions = roster.substitutions.filter(isInside);
   const borders = new Set([from, to]);
   for (const { start, end } of [...spans, ...substitutions]) borders.add(Math.max(start, from)).add(Math.min(end, to));
   const waiting = spans.filter(isInside).sort((a, b) => b.start - a.start);
-  const active = new Set<LayerSpan>();
+  const ending = [...waiting].sort((a, b) => b.end - a.end);
+  const active = Array.from({ length: OVERRIDE_LEVEL + 1 }, () => new Map<string, LayerSpan>());
+  const counts = new Map<string, number>();
   const sorted = [...borders].sort((a, b) => a - b);
   for (const [index, start] of sorted.entries()) {
     const end = sorted[index + 1];
     if (end === undefined) return;
-    for (const span of active) if (span.end <= start) active.delete(span);
     for (let next = waiting.at(-1); next && next.start <= start; next = waiting.at(-1)) {
       waiting.pop();
-      active.add(next);
+      active[next.level]?.set(next.key, next);
+      counts.set(next.key, (counts.get(next.key) ?? 0) + 1);
+    }
+    for (let next = ending.at(-1); next && next.end <= start; next = ending.at(-1)) {
+      ending.pop();
+      const left = (counts.get(next.key) ?? 0) - 1;
+      counts.set(next.key, left);
+      if (left === 0) active[next.level]?.delete(next.key);
     }
     yield {
       start,
@@ -166,24 +180,25 @@ function* segments(roster: Roster, from: EpochMs, to: EpochMs): Generator<Segmen
   }
 }
 
+/** Shifts of a level at a time; further ones do not count. */
+const MAX_AT_A_TIME = 500;
+
 /** The users of the highest level that has any. */
-function topOf(active: ReadonlySet<LayerSpan>, substitutions: readonly Substitution[], counts: Counts) {
-  let level = -1;
-  const users = new Set<string>();
-  const ids = new Set<string>();
-  for (const span of active) {
-    if (span.level < level) continue;
-    const present = presentUsers(span, substitutions, counts);
-    if (present.users.length === 0) continue;
-    if (span.level > level) {
-      users.clear();
-      ids.clear();
-      level = span.level;
+function topOf(active: Segment["active"], substitutions: readonly Substitution[], counts: Counts) {
+  for (let level = OVERRIDE_LEVEL; level >= 0; level--) {
+    const users = new Set<string>();
+    const ids = new Set<string>();
+    let left = MAX_AT_A_TIME;
+    for (const span of active[level]?.values() ?? []) {
+      const present = presentUsers(span, substitutions, counts);
+      if (present.users.length === 0) continue;
+      for (const user of present.users) users.add(user);
+      for (const id of present.ids) ids.add(id);
+      if (--left === 0) break;
     }
-    for (const user of present.users) users.add(user);
-    for (const id of present.ids) ids.add(id);
+    if (users.size > 0) return { level, users: [...users].sort(), shiftIds: [...ids].sort() };
   }
-  return level < 0 ? null : { level, users: [...users].sort(), shiftIds: [...ids].sort() };
+  return null;
 }
 
 function presentUsers({ id, users }: LayerSpan, substitutions: readonly Substitution[], counts: Counts) {

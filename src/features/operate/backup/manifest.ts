@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, scrypt } from "node:crypto";
 import * as v from "valibot";
 import { decodeKey32 } from "../../../config/kinds.ts";
+import { normalised } from "../../../core/clean-text.ts";
 import { freeBytes } from "../../../core/data-dir.ts";
 import { SealedBox } from "../../../core/sealed-box.ts";
 import { secretsEqual } from "../../../core/tokens.ts";
@@ -192,7 +193,7 @@ export async function openKeys(sealed: Buffer, passphrase: string): Promise<Carr
 
 function derive(passphrase: string, salt: Uint8Array): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    scrypt(passphrase.normalize("NFC"), salt, 32, SCRYPT, (error, key) => (error ? reject(error) : resolve(key)));
+    scrypt(normalised(passphrase, "NFC"), salt, 32, SCRYPT, (error, key) => (error ? reject(error) : resolve(key)));
   });
 }
 

@@ -69,7 +69,7 @@ export class World {
 
   #member(alertId: string): Member {
     const times = { addedAt: this.now, firingNotifiedAt: null, resolvedNotifiedAt: null };
-    const severities = { severity: null, toldSeverity: null, hasLeft: false, hasFormer: false };
+    const severities = { severity: null, toldSeverity: null, toldAt: null, hasLeft: false, hasFormer: false };
     return { alertId, isFiring: true, hasTimedOut: false, ...times, ...severities };
   }
 
@@ -93,6 +93,7 @@ export class World {
       firingNotifiedAt: each.firingNotifiedAt ?? (firingNotified.includes(each.alertId) ? this.now : null),
       resolvedNotifiedAt: each.resolvedNotifiedAt ?? (resolvedNotified.includes(each.alertId) ? this.now : null),
       toldSeverity: severities.get(each.alertId) ?? each.toldSeverity,
+      toldAt: severities.has(each.alertId) ? this.now : each.toldAt,
     }));
     for (const action of actions)
       if (action.kind === "log" && action.entry === "left-out") this.leftOut = action.data["alertIds"] as string[];

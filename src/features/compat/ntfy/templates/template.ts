@@ -55,7 +55,7 @@ class Run {
 
   render(nodes: readonly TemplateNode[]): string {
     const parts: string[] = [];
-    this.#nodes(nodes, { dot: this.#root, variables: new Map([["", this.#root]]) }, parts);
+    this.#nodes(nodes, { dot: this.#root, outer: null, variables: new Map([["", this.#root]]) }, parts);
     return parts.join("");
   }
 
@@ -71,7 +71,7 @@ class Run {
       case "print":
         return this.#print(this.#pipe(node.pipe, scope), parts);
       case "set":
-        scope.variables.set(node.name, this.#pipe(node.pipe, scope));
+        declare(scope, node.name, this.#pipe(node.pipe, scope));
         return;
       case "range":
         return this.#range(node, scope, parts);
@@ -98,10 +98,11 @@ class Run {
     const entries = entriesOf(this.#pipe(node.pipe, scope));
     if (entries.length === 0) return this.#nodes(node.otherwise, inner(scope, scope.dot), parts);
     for (const [key, value] of entries) {
+      this.#step();
       const each = inner(scope, value);
       const [first, second] = node.names;
-      if (second !== undefined && first !== undefined) each.variables.set(first, key).set(second, value);
-      else if (first !== undefined) each.variables.set(first, value);
+      if (first !== undefined) declare(each, first, second === undefined ? value : key);
+      if (second !== undefined) declare(each, second, value);
       this.#nodes(node.body, each, parts);
     }
   }
@@ -150,7 +151,7 @@ class Run {
     if (operand.kind === "call") return this.#call(operand.name, () => [], [], scope);
     const { base, path } = operand;
     let value =
-      base === "dot" ? scope.dot : "variable" in base ? scope.variables.get(base.variable) : this.#pipe(base, scope);
+      base === "dot" ? scope.dot : "variable" in base ? variableOf(scope, base.variable) : this.#pipe(base, scope);
     for (const name of path) value = memberOf(value, name);
     return value;
   }
@@ -177,9 +178,22 @@ class Run {
 
 interface Scope {
   readonly dot: unknown;
-  readonly variables: Map<string, unknown>;
+  readonly outer: Scope | null;
+  /** Its own; null: none yet. */
+  variables: Map<string, unknown> | null;
 }
 
-function inner({ variables }: Scope, dot: unknown): Scope {
-  return { dot, variables: new Map(variables) };
+function inner(outer: Scope, dot: unknown): Scope {
+  return { dot, outer, variables: null };
+}
+
+function declare(scope: Scope, name: string, value: unknown): void {
+  scope.variables ??= new Map();
+  scope.variables.set(name, value);
+}
+
+function variableOf(scope: Scope, name: string): unknown {
+  for (let each: Scope | null = scope; each !== null; each = each.outer)
+    if (each.variables?.has(name)) return each.variables.get(name);
+  return undefined;
 }
