@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { cleanText, codePointLength } from "../../src/core/clean-text.ts";
+import { cleanText, codePointLength, normalised } from "../../src/core/clean-text.ts";
 
 test("text is kept in NFC, without controls, bidirectional overrides and lone surrogates", async (t) => {
   for (const { name, text, kept } of [
@@ -55,4 +55,19 @@ test("length counts code points", () => {
     fc.property(fc.string({ unit: "binary" }), (text) => assert.equal(codePointLength(text), Array.from(text).length)),
   );
   assert.equal(codePointLength("\ud83d\ud83d\ude00\ude00"), 3);
+});
+
+test("of a long row of marks, which takes quadratic time to normalise, 30 are kept", () => {
+  const marks = "\u0301\u0316".repeat(50_000);
+  const composed = `á${"\u0316".repeat(15)}${"\u0301".repeat(14)}`;
+  assert.equal(cleanText(`a${marks} end`), `${composed} end`);
+  assert.equal(cleanText(`a${"\u0301\u0007".repeat(50_000)}`).length, 30, "also with what is removed between them");
+  for (const form of ["NFC", "NFKC", "NFKD"] as const) {
+    assert.ok(normalised(`a${marks}`, form).length <= 31, form);
+    assert.ok(normalised(`a${"\u0301\uff9e".repeat(50_000)}`, form).length <= 31, form);
+  }
+  const short = `a${"\u0301\u0316".repeat(100)}`;
+  assert.equal(cleanText(short), short.normalize("NFC"), "short texts stay whole");
+  const letters = "e\u0301\u0316".repeat(200);
+  assert.equal(cleanText(letters), letters.normalize("NFC"));
 });

@@ -109,4 +109,22 @@ test("the next ones are other users, or the same ones after a gap", () => {
   assert.deepEqual([endless.current?.end, endless.next], [null, null]);
 });
 
+test("spans that overlap many others of the same users are looked at where they start and end", () => {
+  const looks = (count: number): number => {
+    let found = 0;
+    const counts = (): boolean => {
+      found++;
+      return true;
+    };
+    const users = ["a"];
+    const spans = Array.from({ length: count }, (_, start) => ({ start, end: start + count, users }));
+    const roster = { layers: [{ id: "x", level: 0, spans: () => spans }], substitutions: [] };
+    assert.deepEqual(finalShifts(roster, 0, 3 * count, counts), [
+      { start: 0, end: 2 * count - 1, users, level: 0, shiftIds: ["x"] },
+    ]);
+    return found;
+  };
+  assert.ok(looks(2000) <= 4 * 2000);
+});
+
 const DAY = 86_400_000;

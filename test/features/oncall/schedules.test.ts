@@ -347,3 +347,37 @@ test("a schedule that policies name is deleted only with force=true", async (t) 
   const unused = await makeSchedule(world, { name: "Unused" });
   assert.equal((await prism.delete(`${PATH}/schedules/${unused}`)).status, 204);
 });
+
+test("a rotation of which more than 50 shifts would overlap is refused, and a stored one is answered", async (t) => {
+  const world = await onCallWorld(t);
+  const { prism, clock } = world;
+  const schedule = await makeSchedule(world);
+  const path = `${PATH}/schedules/${schedule}/shifts`;
+  const start = local(clock.now());
+  const shift = (durationMs: number, recurrence: object) => ({ start, durationMs, recurrence, turns: [["ada"], ["grace"]] });
+  const hourly = { frequency: "hourly" };
+  for (const refused of [
+    shift(366 * DAY, hourly),
+    shift(50 * HOUR + 60_000, hourly),
+    shift(101 * HOUR, { ...hourly, interval: 2 }),
+    shift(3 * DAY, { ...hourly, byDay: ["MO", "TU", "WE"] }),
+    shift(60 * DAY, { frequency: "daily" }),
+    shift(366 * DAY, { frequency: "weekly" }),
+    shift(366 * DAY, { frequency: "monthly", byDay: ["MO", "TU", "WE"] }),
+  ]) {
+    const { status, body, text } = await prism.post<{ error: { details: { path: string; message: string }[] } }>(path, refused);
+    assert.equal(status, 400, text);
+    const [{ path: field, message } = { path: "", message: "" }] = body.error.details;
+    assert.equal(field, "durationMs");
+    assert.match(message, /more than 50 shifts would overlap/);
+  }
+  await makeShift(world, schedule, shift(366 * DAY, { frequency: "weekly", interval: 2 }));
+  const id = await makeShift(world, schedule, shift(50 * HOUR, hourly));
+  const changed = { headers: { "If-Match": '"1"' } };
+  await answered(400, prism.put(`${path}/${id}`, { durationMs: 366 * DAY }, changed));
+  // Of an earlier version.
+  await prism.services.db.write((trx) =>
+    trx.updateTable("oncall_shifts").set({ durationMs: 366 * DAY }).where("id", "=", id).execute(),
+  );
+  assert.deepEqual(await finalTexts(world, schedule, clock.now(), 2), ["ada 0-1", "ada+grace 1-2"]);
+});

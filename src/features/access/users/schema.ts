@@ -22,7 +22,7 @@ const username = doc(loginName, "Name to log in with");
 const phone = doc(loginName, "Phone number in E.164 form");
 const loginNames = { email: v.optional(email), username: v.optional(username), phone: v.optional(phone) };
 const userId = doc(uuid, "UUID of the account; default: a new one");
-const externalId = doc(text(128, 1), "Id in another system");
+const externalId = doc(text(128, 1), "Id in another system; not me");
 const accountStatus = doc(
   v.picklist(STATUSES, "must be pending, active, disabled or unverified"),
   "Default: active with a password, otherwise pending",

@@ -148,6 +148,7 @@ test("S2-10, S2-97: an administrator makes accounts", async (t) => {
     { body: { email: "ANN@example.org" }, is: "409 EMAIL_TAKEN" },
     { body: { username: "x" }, is: "400 VALIDATION_FAILED" },
     { body: { username: "me" }, is: "400 VALIDATION_FAILED" },
+    { body: { username: "eve", externalId: "me" }, is: "400 VALIDATION_FAILED" },
     { body: { username: "Ann" }, is: "409 USERNAME_TAKEN" },
     { body: { username: "eve", phone: "+49 (30) 123456" }, is: "409 PHONE_TAKEN" },
     { body: { username: "eve", externalId: "e-1" }, is: "409 ID_CONFLICT" },

@@ -198,3 +198,36 @@ test("the sender itself, another token of the same user, a key of the project an
   assert.equal(await statusOf("critical", { apiKey: shop.apiKey }), "opened");
   assert.equal(await statusOf("warning", { apiKey: second.body.key }), "changed");
 });
+
+test("what another sender prolongs lasts until the next report of its own sender, which sets the end again", async (t) => {
+  const { prism, clock } = await alertWorld(t, { "rateLimit.enabled": "false" });
+  const [ann, bob] = [await makeUser(prism, "ann", ["User"]), await makeUser(prism, "bob", ["User"])];
+  const at = (minutes: number): string => new Date(clock.now() + minutes * MINUTE).toISOString();
+  const labels = { alertname: "Disk" };
+  const post = (alert: object, options: object) =>
+    answered(200, prism.post("/api/v1/alerts", { alerts: [{ labels, ...alert }] }, options));
+  const endOf = async (key: string) => (await alertsOf(prism)).find((each) => each.key === `api:${key}`)?.endsAt;
+  for (const [key, owner] of [
+    ["key", {}],
+    ["person", { token: ann.token }],
+  ] as const)
+    for (const foreign of [{ endsAt: "2099-01-01T00:00:00Z" }, {}]) {
+      await post({ key, endsAt: at(10) }, owner);
+      await post({ key, ...foreign }, { token: bob.token });
+      const prolonged = await endOf(key);
+      assert.equal(prolonged ?? null, foreign.endsAt === undefined ? null : new Date(foreign.endsAt).toISOString());
+      clock.advance(1000);
+      const end = at(5);
+      await post({ key, endsAt: end }, owner);
+      assert.equal(await endOf(key), end);
+    }
+  const alertmanager = (endsAt: object, options: object) =>
+    answered(200, prism.post("/alertmanager/api/v2/alerts", [{ labels: { alertname: "Cpu" }, ...endsAt }], options));
+  const cpu = async () => (await alertsOf(prism)).find((each) => each.labels["alertname"] === "Cpu")?.endsAt;
+  await alertmanager({}, {});
+  const own = await cpu();
+  await alertmanager({ endsAt: "2099-01-01T00:00:00Z" }, { token: bob.token });
+  clock.advance(MINUTE);
+  await alertmanager({}, {});
+  assert.equal(await cpu(), new Date(Date.parse(own ?? "") + MINUTE).toISOString());
+});

@@ -182,3 +182,36 @@ for (const { what, put } of [
     );
   });
 }
+
+test("a new alert that rises no higher than others lately is told, and ends neither acknowledgement nor snooze", async (t) => {
+  const world = await ChangeWorld.start(t);
+  const { prism } = world.world;
+  const report = (key: string, severity: string) =>
+    answered(
+      200,
+      prism.post("/api/v1/alerts", { alerts: [{ key, labels: { alertname: "Disk", host: key, severity } }] }),
+    );
+  const rise = async (key: string): Promise<void> => {
+    await report(key, "info");
+    await world.pass(6 * MINUTE);
+    await report(key, "critical");
+    await world.pass(6 * MINUTE);
+  };
+  await report("a", "info");
+  await world.pass(MINUTE);
+  await world.act("acknowledge");
+  await rise("b");
+  assert.equal((await world.world.only()).state, "open", "it is above what was reported");
+  await world.act("acknowledge");
+  const before = (await world.notices()).length;
+  await rise("c");
+  const told = (await world.notices()).slice(before);
+  assert.ok(told.some((title) => title.startsWith("ben: Critical")), told.join());
+  assert.equal((await world.world.only()).state, "acknowledged");
+  await world.act("snooze", { durationMs: 12 * 60 * MINUTE });
+  await rise("d");
+  assert.notEqual((await world.world.only()).snoozedUntil, null);
+  await world.pass(240 * MINUTE);
+  await rise("e");
+  assert.equal((await world.world.only()).snoozedUntil, null, "a repetition later it is news");
+});

@@ -118,6 +118,21 @@ test("the subset of Go's templates", () => {
     assert.equal(parseTemplate(template).render(DATA), expected, template);
 });
 
+test("each turn of a range counts as a step, and its variables are its own", () => {
+  const items = Array.from({ length: 200 }, (_, at) => at);
+  const empty = parseTemplate("{{ range .items }}{{ range $.items }}{{ end }}{{ end }}");
+  assert.throws(() => empty.render({ items }), { ntfyCode: 40045, message: /takes too long/ });
+  const steps = (count: number): number => {
+    let taken = 0;
+    const template = parseTemplate("{{ range .items }}{{ end }}");
+    template.render({ items: items.slice(0, count) }, (work) => (taken = work.steps ?? 0));
+    return taken;
+  };
+  assert.ok(steps(200) - steps(100) >= 100);
+  const scoped = "{{ $a := 1 }}{{ range $i, $v := .items }}{{ if $i }}{{ $a := 2 }}{{ $a }}{{ end }}{{ $a }}{{ $v }},{{ end }}{{ $a }}";
+  assert.equal(parseTemplate(scoped).render({ items: ["x", "y"] }), "1x,21y,1");
+});
+
 const refusal = (reason: string) => ({ ntfyCode: 40045, message: new RegExp(reason) });
 
 const SPRIG: readonly (readonly [template: string, expected: string])[] = [

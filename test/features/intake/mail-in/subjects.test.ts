@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { readMail } from "../../../../src/features/intake/mail-in/read-mail.ts";
 import { parseSubject } from "../../../../src/features/intake/mail-in/read-subject.ts";
 
 /** The mails of a program about one problem: its key, and what each of them says. */
@@ -234,4 +235,14 @@ test("a sentence is no state", () => {
     "Monitor is new: Shop",
   ])
     assert.equal(parseSubject(subject).status, "event", subject);
+});
+
+test("of a line that is not a subject, such as the first one of a text, the start is read with single spaces", async () => {
+  const spaces = " ".repeat(60_000);
+  assert.equal(parseSubject(`a${spaces}b`).title, "a b");
+  assert.equal(parseSubject(`DOWN -${spaces}web`).title, "web");
+  assert.equal(parseSubject(`x${"\t*".repeat(30_000)}y`).title.length, 1000);
+  const raw = Buffer.from(`From: a@example.org\r\nDate: Mon, 1 Jun 2026 08:00:00 +0000\r\n\r\n${`${spaces.slice(0, 900)}\r\n`}x${"\t".repeat(900)}y\r\n`);
+  const { body, keys } = await readMail(raw, { sender: "a@example.org" });
+  assert.deepEqual([body.subject, body.title, keys.subject], ["", "x y", "x y"]);
 });
