@@ -181,7 +181,7 @@ function* segments(roster: Roster, from: EpochMs, to: EpochMs): Generator<Segmen
 }
 
 /** Shifts of a level at a time; further ones do not count. */
-const MAX_AT_A_TIME = 500;
+const MAX_AT_A_TIME = 100;
 
 /** The users of the highest level that has any. */
 function topOf(active: Segment["active"], substitutions: readonly Substitution[], counts: Counts) {
