@@ -354,7 +354,8 @@ test("a rotation of which more than 50 shifts would overlap is refused, and a st
   const schedule = await makeSchedule(world);
   const path = `${PATH}/schedules/${schedule}/shifts`;
   const start = local(clock.now());
-  const shift = (durationMs: number, recurrence: object) => ({ start, durationMs, recurrence, turns: [["ada"], ["grace"]] });
+  const turns = [["ada"], ["grace"]];
+  const shift = (durationMs: number, recurrence: object) => ({ start, durationMs, recurrence, turns });
   const hourly = { frequency: "hourly" };
   for (const refused of [
     shift(366 * DAY, hourly),
@@ -365,7 +366,8 @@ test("a rotation of which more than 50 shifts would overlap is refused, and a st
     shift(366 * DAY, { frequency: "weekly" }),
     shift(366 * DAY, { frequency: "monthly", byDay: ["MO", "TU", "WE"] }),
   ]) {
-    const { status, body, text } = await prism.post<{ error: { details: { path: string; message: string }[] } }>(path, refused);
+    type Refusal = { error: { details: { path: string; message: string }[] } };
+    const { status, body, text } = await prism.post<Refusal>(path, refused);
     assert.equal(status, 400, text);
     const [{ path: field, message } = { path: "", message: "" }] = body.error.details;
     assert.equal(field, "durationMs");

@@ -204,7 +204,7 @@ test("what another sender prolongs lasts until the next report of its own sender
   const [ann, bob] = [await makeUser(prism, "ann", ["User"]), await makeUser(prism, "bob", ["User"])];
   const at = (minutes: number): string => new Date(clock.now() + minutes * MINUTE).toISOString();
   const labels = { alertname: "Disk" };
-  const post = (alert: object, options: object) =>
+  const post = (alert: object, options: { token?: string }) =>
     answered(200, prism.post("/api/v1/alerts", { alerts: [{ labels, ...alert }] }, options));
   const endOf = async (key: string) => (await alertsOf(prism)).find((each) => each.key === `api:${key}`)?.endsAt;
   for (const [key, owner] of [
@@ -221,7 +221,7 @@ test("what another sender prolongs lasts until the next report of its own sender
       await post({ key, endsAt: end }, owner);
       assert.equal(await endOf(key), end);
     }
-  const alertmanager = (endsAt: object, options: object) =>
+  const alertmanager = (endsAt: object, options: { token?: string }) =>
     answered(200, prism.post("/alertmanager/api/v2/alerts", [{ labels: { alertname: "Cpu" }, ...endsAt }], options));
   const cpu = async () => (await alertsOf(prism)).find((each) => each.labels["alertname"] === "Cpu")?.endsAt;
   await alertmanager({}, {});

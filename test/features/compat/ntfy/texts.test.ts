@@ -125,11 +125,14 @@ test("each turn of a range counts as a step, and its variables are its own", () 
   const steps = (count: number): number => {
     let taken = 0;
     const template = parseTemplate("{{ range .items }}{{ end }}");
-    template.render({ items: items.slice(0, count) }, (work) => (taken = work.steps ?? 0));
+    template.render({ items: items.slice(0, count) }, (work) => {
+      taken = work.steps ?? 0;
+    });
     return taken;
   };
   assert.ok(steps(200) - steps(100) >= 100);
-  const scoped = "{{ $a := 1 }}{{ range $i, $v := .items }}{{ if $i }}{{ $a := 2 }}{{ $a }}{{ end }}{{ $a }}{{ $v }},{{ end }}{{ $a }}";
+  const scoped =
+    "{{ $a := 1 }}{{ range $i, $v := .items }}{{ if $i }}{{ $a := 2 }}{{ $a }}{{ end }}{{ $a }}{{ $v }},{{ end }}{{ $a }}";
   assert.equal(parseTemplate(scoped).render({ items: ["x", "y"] }), "1x,21y,1");
 });
 

@@ -242,7 +242,8 @@ test("of a line that is not a subject, such as the first one of a text, the star
   assert.equal(parseSubject(`a${spaces}b`).title, "a b");
   assert.equal(parseSubject(`DOWN -${spaces}web`).title, "web");
   assert.ok(parseSubject(`x${"\t*".repeat(30_000)}y`).title.length <= 1000);
-  const raw = Buffer.from(`From: a@example.org\r\nDate: Mon, 1 Jun 2026 08:00:00 +0000\r\n\r\n${`${spaces.slice(0, 900)}\r\n`}x${"\t".repeat(900)}y\r\n`);
+  const head = "From: a@example.org\r\nDate: Mon, 1 Jun 2026 08:00:00 +0000\r\n\r\n";
+  const raw = Buffer.from(`${head}x${"\t".repeat(900)}y\r\n`);
   const { body, keys } = await readMail(raw, { sender: "a@example.org" });
   assert.deepEqual([body.subject, body.title, keys.subject], ["", "x y", "x y"]);
 });
