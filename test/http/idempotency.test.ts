@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import { sql } from "kysely";
 import { PrismError } from "../../src/core/errors.ts";
 import { ENDS_LEADER } from "../../src/core/vocabulary.ts";
 import { createServiceToken } from "../../src/features/access/users/create-user.ts";
@@ -343,12 +342,18 @@ async function withRoute(t: TestContext, then: () => unknown) {
 }
 
 test("a change whose answer cannot be stored is answered all the same, and never done twice", async (t) => {
-  const { prism, runs, send } = await withRoute(t, () => ({ id: "made" }));
-  await prism.parts.core.db.write((trx) =>
-    sql`create trigger no_answers before update on idempotency_keys when new.status is not null
-      begin select raise(abort, 'full'); end`.execute(trx),
-  );
+  let refuse = (): void => undefined;
+  const { prism, runs, send } = await withRoute(t, () => {
+    refuse();
+    return { id: "made" };
+  });
+  const { db } = prism.parts.core;
+  const { write } = db;
+  refuse = () => {
+    db.write = () => Promise.reject(new PrismError("STORAGE_FULL", "The storage is full"));
+  };
   const first = await send();
+  db.write = write;
   assert.deepEqual([first.status, first.body.id], [200, "made"], first.text);
   const again = await send();
   assert.deepEqual([again.status, again.body.error?.code, runs()], [409, "INVALID_STATE", 1], again.text);
@@ -363,17 +368,30 @@ test("a request that fails after it has stored something is not done a second ti
   assert.deepEqual([again.status, again.body.error?.code, runs()], [409, "INVALID_STATE", 1], again.text);
 });
 
-test("a long answer is kept as it was, but for the results of a batch", async (t) => {
-  const long = "x".repeat(20_000);
-  for (const [answer, kept] of [
-    [
-      ["a", long],
-      ["a", long],
-    ],
-    [{ done: 2, results: [long] }, { done: 2 }],
-  ]) {
-    const { runs, send } = await withRoute(t, () => answer);
-    assert.deepEqual((await send()).body, answer);
-    assert.deepEqual([(await send()).body, runs()], [kept, 1]);
-  }
+test("a long answer is not kept, and its request not done twice", async (t) => {
+  const long = ["a", "x".repeat(20_000)];
+  const { runs, send } = await withRoute(t, () => long);
+  assert.deepEqual((await send()).body, long);
+  const again = await send();
+  assert.deepEqual([again.status, again.body.error?.code, runs()], [409, "INVALID_STATE", 1], again.text);
+});
+
+test("an answer is not given again to who has lost a role in a project, nor to a token of fewer rights", async (t) => {
+  const prism = await startPrism(t);
+  const { id: projectId } = await makeProject(prism);
+  const ann = await makeUser(prism, "ann");
+  const member = { userId: ann.id, role: "editor" };
+  assert.equal((await prism.post(`/api/v1/projects/${projectId}/members`, member)).status, 201);
+  const make = () =>
+    prism.post<Answer>(
+      "/api/v1/channels",
+      { name: "r", preset: "slack", projectId, fields: { url: "https://hooks.slack.com/services/T0/B0/x" } },
+      { token: ann.token, headers: { "Idempotency-Key": "r" } },
+    );
+  const first = await make();
+  const again = await make();
+  assert.deepEqual([first.status, again.status, again.body.id], [201, 201, first.body.id], first.text + again.text);
+  assert.equal((await prism.delete(`/api/v1/projects/${projectId}/members/${ann.id}`)).status, 204);
+  const refused = await make();
+  assert.ok(refused.status >= 400 && refused.body.id === undefined, refused.text);
 });

@@ -379,7 +379,11 @@ test("a rotation of which more than 50 shifts would overlap is refused, and a st
   await answered(400, prism.put(`${path}/${id}`, { durationMs: 366 * DAY }, changed));
   // Of an earlier version.
   await prism.services.db.write((trx) =>
-    trx.updateTable("oncall_shifts").set({ durationMs: 366 * DAY }).where("id", "=", id).execute(),
+    trx
+      .updateTable("oncall_shifts")
+      .set({ durationMs: 366 * DAY })
+      .where("id", "=", id)
+      .execute(),
   );
   assert.deepEqual(await finalTexts(world, schedule, clock.now(), 2), ["ada 0-1", "ada+grace 1-2"]);
 });

@@ -133,7 +133,9 @@ function tellWorse(work: IncidentWork, raised: readonly Member[]): void {
 
 function highestToldLately({ facts, settings, now }: IncidentWork): AlertSeverity | null {
   const since = now - settings.repeatMs;
-  return highestSeverity(facts.members.map(({ toldSeverity, toldAt }) => ((toldAt ?? 0) > since ? toldSeverity : null)));
+  return highestSeverity(
+    facts.members.map(({ toldSeverity, toldAt }) => ((toldAt ?? 0) > since ? toldSeverity : null)),
+  );
 }
 
 /** The step `ifCount` waits for more alerts: those that flap are among them, though none is new. */

@@ -197,6 +197,7 @@ const SPRIG: readonly (readonly [template: string, expected: string])[] = [
   ['{{ lower "ABC" }} {{ upper "abc" }} {{ title "disk full" }} {{ trim "  x " }}|', "abc ABC Disk Full x|"],
   ['{{ trimPrefix "v" "v1.2" }} {{ trimSuffix ".log" "a.log" }} {{ splitList "," "a,b" }}', "1.2 a [a b]"],
   ['{{ println "a" 1 }}{{ print "a" "b" }}', "a 1\nab"],
+  ['{{ prepend (list 1) 2 }} {{ quote "a" 1 }}', '[2 1] "a" "1"'],
   ['{{ sha1sum "a" }}', "86f7e437faa5a7fce15d1ddcb9eaeaea377667b8"],
   [
     '{{ sha512sum "a" }}',
