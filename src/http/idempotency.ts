@@ -199,8 +199,7 @@ export class Idempotency {
   }
 }
 
-const ANSWER_LOST =
-  "A request with this Idempotency-Key was begun, and its answer is not known; read what is stored";
+const ANSWER_LOST = "A request with this Idempotency-Key was begun, and its answer is not known; read what is stored";
 
 /** Whether a route takes the key without storing its answers itself: any change by a caller with credentials. */
 export function isRunOnce(route: Route): boolean {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { sql } from "kysely";
-import { createServiceToken } from "../../src/features/access/users/create-user.ts";
 import { PrismError } from "../../src/core/errors.ts";
 import { ENDS_LEADER } from "../../src/core/vocabulary.ts";
+import { createServiceToken } from "../../src/features/access/users/create-user.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../helpers/people.ts";
 import { type RequestOptions, startPrism, type TestPrism } from "../helpers/prism.ts";
@@ -326,7 +326,12 @@ async function withRoute(t: TestContext, then: () => unknown) {
     access: { permission: "users:write" },
     async handle() {
       runs++;
-      await db.write((trx) => trx.updateTable("projects").set({ name: `after ${runs}` }).execute());
+      await db.write((trx) =>
+        trx
+          .updateTable("projects")
+          .set({ name: `after ${runs}` })
+          .execute(),
+      );
       return then();
     },
   });
@@ -357,11 +362,11 @@ test("a request that fails after it has stored something is not done a second ti
 test("a long answer is kept as it was, but for the results of a batch", async (t) => {
   const long = "x".repeat(20_000);
   for (const [answer, kept] of [
-    [["a", long], ["a", long]],
     [
-      { done: 2, results: [long] },
-      { done: 2 },
+      ["a", long],
+      ["a", long],
     ],
+    [{ done: 2, results: [long] }, { done: 2 }],
   ]) {
     const { runs, send } = await withRoute(t, () => answer);
     assert.deepEqual((await send()).body, answer);
