@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { repairJson } from "../../../../src/features/intake/receivers/almost-json.ts";
+import type { ReceiverPreset } from "../../../../src/features/intake/receivers/preset.ts";
 import { BUILT_IN_PRESETS } from "../../../../src/features/intake/receivers/presets/index.ts";
 import { startNtfy } from "../../compat/ntfy/support/api.ts";
 import { ReceiverTest } from "./support.ts";
@@ -106,7 +107,9 @@ test("every receiver reads almost-JSON, and its log says so", async (t) => {
 
 test("the sample of each preset is read with a comma too many, as without it", async (t) => {
   const it = await ReceiverTest.start(t, { settings: { "rateLimit.enabled": "false" } });
-  for (const { name, sample, secret } of BUILT_IN_PRESETS.filter(({ sample }) => typeof sample.body === "object"))
+  // Amazon signs the members of its JSON: what is not JSON is refused.
+  const isTried = ({ name, sample }: ReceiverPreset) => typeof sample.body === "object" && name !== "cloudwatch";
+  for (const { name, sample, secret } of BUILT_IN_PRESETS.filter(isTried))
     await t.test(name, async () => {
       const open = secret === "required" ? { secret: "a secret", verify: [{ scheme: "credential" }] } : {};
       const text = JSON.stringify(sample.body);
