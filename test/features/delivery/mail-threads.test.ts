@@ -54,8 +54,8 @@ test("mails of an incident refer to one thread; the subject is the title, and an
   t.after(() => client.close());
   const reader = { timezone: "Asia/Kolkata", publicUrl: "https://p.example" };
   for (const [title, reason] of [
-    ["Firing: disk_full (h1)", "step"],
-    ["Firing: disk_full, 2 alerts", "new-alerts"],
+    ["Critical: disk_full (h1)", "step"],
+    ["Critical: disk_full, 2 alerts", "new-alerts"],
     ["Resolved: disk_full", "resolved"],
   ] as const)
     await client.send({ to: "ann@example.com", ...mailOf(noticeOf(title, reason), `d-${reason}`, reader) });
@@ -64,7 +64,7 @@ test("mails of an incident refer to one thread; the subject is the title, and an
   assert.deepEqual(shown, ["<d-step@example.com>", "<d-new-alerts@example.com>", "<d-resolved@example.com>"]);
   assert.deepEqual(
     heads.map((head) => head.get("subject")),
-    ["Firing: disk_full (h1)", "Critical: disk_full, 2 alerts", "Resolved: disk_full"],
+    ["Critical: disk_full (h1)", "Critical: disk_full, 2 alerts", "Resolved: disk_full"],
   );
   for (const head of heads) {
     assert.equal(head.get("references"), `<incident.${INCIDENT}@example.com>`);

@@ -46,8 +46,8 @@ test("texts of notifications begin with the reason; then differing labels, since
   await world.incidents.resolve((await world.only()).id, { id: ann.id, via: "api" });
   const rows = await world.db.read.selectFrom("notifications").selectAll().orderBy("createdAt").execute();
   assert.deepEqual(valuesOf(rows, "title"), [
-    "Firing: DiskFull (a)",
-    "Firing: DiskFull, 2 alerts",
+    "Critical: DiskFull (a)",
+    "Critical: DiskFull, 2 alerts",
     "Resolved: DiskFull",
   ]);
   const { id } = await world.only();
