@@ -27,7 +27,7 @@ test("every field of every preset that refuses a value shows an example of what 
     for (const { key, example, pattern } of checked) {
       const message = said.get(key) ?? "";
       assert.ok(message.includes(example), `${name}.${key}: ${message}`);
-      assert.match(message, /^must (be (a URL|a number|at most \d+ characters)|look like) /);
+      assert.match(message, /^must (be (a URL|a number|at most \d+ characters)|look like)\b/);
       if (pattern !== undefined)
         assert.ok(!message.includes(pattern) || pattern.length < 3, `${name}.${key}: ${message}`);
     }
