@@ -168,8 +168,11 @@ function headerParameters(route: Route, givesTag: boolean): JsonMembers[] {
   const headers: JsonMembers[] = [];
   const add = (name: string, description: string): number =>
     headers.push({ name, in: "header", required: false, description, schema: { type: "string" } });
-  if (errors.includes("IDEMPOTENCY_KEY_REUSED") || isRunOnce(route))
-    add("Idempotency-Key", "A repeated request with the same key returns the first answer, for 24 hours");
+  const isBrief = isRunOnce(route);
+  if (errors.includes("IDEMPOTENCY_KEY_REUSED") || isBrief) {
+    const time = isBrief ? "ten minutes" : "24 hours";
+    add("Idempotency-Key", `A repeated request with the same key returns the first answer, for ${time}`);
+  }
   if (errors.includes("VERSION_CONFLICT")) add("If-Match", "ETag of the version to change; another version is refused");
   if (givesTag) add("If-None-Match", "ETag that the client has; the answer is 304 while it is current");
   return headers;

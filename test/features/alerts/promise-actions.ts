@@ -102,3 +102,8 @@ const actions = fc.array(
 );
 
 export const histories: fc.Arbitrary<readonly Action[]> = fc.tuple(beginnings, actions).map((parts) => parts.flat());
+
+/** The severity is a label, too: routes go by it. */
+export function rated(name: string, severity: Level) {
+  return { severity, labels: { alertname: name, severity } };
+}

@@ -10,7 +10,18 @@ import type { PromiseSite } from "./promise-site.ts";
 
 /** Looks are a minute apart, and a history looks once a minute. */
 const LOOK_MS = 2 * MINUTE;
-const TO_PEOPLE: ReadonlySet<string> = new Set(["notified", "fallback", "contact-notified"]);
+export const TO_PEOPLE: ReadonlySet<string> = new Set(["notified", "fallback", "contact-notified"]);
+
+/** Changes of an incident after which earlier notices are not owed any more. */
+export const ANEW: ReadonlySet<string> = new Set([
+  ...["acknowledged", "unacknowledged", "ack-expired", "snoozed", "unsnoozed", "snooze-ended", "steps-restarted"],
+]);
+
+export interface LogRow {
+  readonly seq: number;
+  readonly kind: string;
+  readonly data: { readonly users?: readonly string[]; readonly pageId?: string };
+}
 
 interface Rise {
   readonly name: string;

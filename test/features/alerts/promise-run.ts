@@ -7,8 +7,8 @@ import { CALL_EVERY_MS } from "../../../src/features/delivery/emergency/emergenc
 import type { PageRow } from "../../../src/features/delivery/pages/page.ts";
 import { worldOf } from "./book/support.ts";
 import { MINUTE } from "./incidents/support.ts";
-import { type Action, type Level, PEOPLE, type Person, WAYS, type WayName } from "./promise-actions.ts";
-import { Rises } from "./promise-rises.ts";
+import { type Action, type Level, PEOPLE, type Person, rated, WAYS, type WayName } from "./promise-actions.ts";
+import { ANEW, type LogRow, Rises, TO_PEOPLE } from "./promise-rises.ts";
 import { AFTER_MS, PromiseSite, REPEAT_MS } from "./promise-site.ts";
 import type { Way } from "./promise-ways.ts";
 
@@ -27,18 +27,6 @@ export interface RunOptions {
   /** How long what is to happen at once may take on this machine. */
   readonly patienceMs?: number;
 }
-
-interface LogRow {
-  readonly seq: number;
-  readonly kind: string;
-  readonly data: { readonly users?: readonly string[]; readonly pageId?: string };
-}
-
-/** Changes of an incident after which earlier notices are not owed any more. */
-const ANEW: ReadonlySet<string> = new Set([
-  ...["acknowledged", "unacknowledged", "ack-expired", "snoozed", "unsnoozed", "snooze-ended", "steps-restarted"],
-]);
-const TO_PEOPLE: ReadonlySet<string> = new Set(["notified", "fallback", "contact-notified"]);
 
 /** Plays a history on a server of its own, and checks after each action what must be true at every moment. */
 export class PromiseRun {
@@ -505,9 +493,4 @@ export class PromiseRun {
     }
     return false;
   }
-}
-
-/** The severity is a label, too: routes go by it. */
-function rated(name: string, severity: Level) {
-  return { severity, labels: { alertname: name, severity } };
 }

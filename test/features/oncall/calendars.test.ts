@@ -4,13 +4,13 @@ import test, { type TestContext } from "node:test";
 import ICAL from "ical.js";
 import { readCalendar } from "../../../src/features/oncall/calendar-read.ts";
 import { calendarText } from "../../../src/features/oncall/links.ts";
-import { WINDOWS_ZONES } from "../../../src/features/oncall/model/windows-zones.gen.ts";
 import { runCli } from "../../cli/run-cli.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { listening } from "../../helpers/listening.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { scalarOf } from "../../helpers/tables.ts";
 import {
+  calendar,
   DAY,
   finalTexts,
   HOUR,
@@ -23,28 +23,9 @@ import {
   type OnCallWorld,
   onCallWorld,
   PATH,
+  read,
+  SPAN,
 } from "./support.ts";
-
-const SPAN = {
-  timezone: "Europe/Berlin",
-  from: Date.parse("2026-01-01T00:00:00Z"),
-  to: Date.parse("2027-01-01T00:00:00Z"),
-};
-
-function calendar(...events: readonly string[]): string {
-  const lines = events.flatMap((event) => ["BEGIN:VEVENT", "UID:a", ...event.trim().split(/\n\s*/), "END:VEVENT"]);
-  return ["BEGIN:VCALENDAR", "VERSION:2.0", ...lines, "END:VCALENDAR"].join("\r\n");
-}
-
-async function read(text: string, count = 10): Promise<string[]> {
-  const { events } = await readCalendar(text, SPAN);
-  return events
-    .slice(0, count)
-    .map(
-      ({ start, end, level, names }) =>
-        `${level} ${names.join("+")} ${iso(start).slice(0, 16)} ${(end - start) / HOUR} h`,
-    );
-}
 
 const CASES: readonly { name: string; event: string; expected: readonly string[] }[] = [
   {
@@ -195,17 +176,6 @@ test("calendars that cannot be read are refused with a reason, and soon", async 
     [calendar(hourly, hourly), /repeat too often/],
   ] as const)
     await assert.rejects(readCalendar(text, SPAN), reason, text);
-});
-
-test("each zone of Windows is one that this system knows, and calendars read it", async () => {
-  assert.ok(WINDOWS_ZONES.size >= 130, String(WINDOWS_ZONES.size));
-  for (const [name, zone] of WINDOWS_ZONES) {
-    const { resolvedOptions } = new Intl.DateTimeFormat("en", { timeZone: zone });
-    assert.ok(resolvedOptions, name);
-    const event = (tzid: string) => `DTSTART;TZID=${tzid}:20260701T090000\nDURATION:PT1H\nSUMMARY:ada`;
-    const [windows, iana] = await Promise.all([name, zone].map((tzid) => readCalendar(calendar(event(tzid)), SPAN)));
-    assert.deepEqual(windows, iana, name);
-  }
 });
 
 const START = "DTSTART:20260105T080000Z\nDURATION:PT1H\nSUMMARY:ada";

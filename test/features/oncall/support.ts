@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
+import { readCalendar } from "../../../src/features/oncall/calendar-read.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
 import { type Reply, startPrism, type TestPrism } from "../../helpers/prism.ts";
@@ -101,4 +102,28 @@ export function noticesOf({ prism }: OnCallWorld, { id }: { readonly id: string 
      where n.kind = 'oncall' order by n.createdAt, r.seq`,
   );
   return rows.filter(({ userId }) => userId === id).map(({ title }) => title);
+}
+
+/** The time that tests read of a calendar. */
+export const SPAN = {
+  timezone: "Europe/Berlin",
+  from: Date.parse("2026-01-01T00:00:00Z"),
+  to: Date.parse("2027-01-01T00:00:00Z"),
+};
+
+/** A calendar file of these events. */
+export function calendar(...events: readonly string[]): string {
+  const lines = events.flatMap((event) => ["BEGIN:VEVENT", "UID:a", ...event.trim().split(/\n\s*/), "END:VEVENT"]);
+  return ["BEGIN:VCALENDAR", "VERSION:2.0", ...lines, "END:VCALENDAR"].join("\r\n");
+}
+
+/** The first spans that are read of a calendar file, as texts. */
+export async function read(text: string, count = 10): Promise<string[]> {
+  const { events } = await readCalendar(text, SPAN);
+  return events
+    .slice(0, count)
+    .map(
+      ({ start, end, level, names }) =>
+        `${level} ${names.join("+")} ${iso(start).slice(0, 16)} ${(end - start) / HOUR} h`,
+    );
 }

@@ -160,7 +160,7 @@ const ROTATION = {
   handover: ["--handover <time>", "when the next turn begins; of weeks on Monday", timeOfDay, "09:00"],
 } as const;
 
-/** A shift whose users take turns; the first one is on call at once. */
+/** A shift in which users take turns; the first one is on call at once. */
 function rotationOf({ users, turn, handover, ...given }: Values, timezone: string): Values {
   const { frequency, days } = TURNS[turn as keyof typeof TURNS];
   const start = lastHandover(turn as keyof typeof TURNS, String(handover), timezone);

@@ -35,7 +35,7 @@ function absenceText(row: Account | undefined): string {
   return row.status === "active" ? "who is not a member of the project" : `whose account is ${row.status}`;
 }
 
-/** People whose display names are compared with those of a calendar. */
+/** At most so many display names are compared with those of a calendar. */
 const MAX_NAMED = 2000;
 
 /**
