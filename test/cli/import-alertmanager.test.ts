@@ -269,7 +269,7 @@ test("prism import alertmanager refuses an invalid file, an unknown project and 
   assert.match(text.stdout, /sink +created +0 +0 +opens no incidents/);
   assert.match(
     text.stderr,
-    /not translated: line \d+, receiver [^:]+: receivers\.1\.pagerduty_configs\.0: key must be /,
+    /not translated: line \d+, receiver [^:]+: receivers\.1\.pagerduty_configs\.0: key must look like /,
   );
   assert.ok(!(text.stdout + text.stderr).includes("s3cret"));
 });

@@ -43,7 +43,7 @@ test("what cannot be translated is refused by name with what to do, or left to t
     /receivers\.5\.slack_configs\.0\.api_url: is not the URL of an incoming webhook of Slack/,
     /receivers\.6\.slack_configs\.0\.channel: is a template/,
     /receivers\.7\.pagerduty_configs\.0\.service_key: is a key of the Events API v1: add an integration/,
-    /receivers\.8\.pagerduty_configs\.0: key must be /,
+    /receivers\.8\.pagerduty_configs\.0: key must look like /,
     /receivers\.9\.discord_configs\.0\.http_config\.tls_config: a channel to Discord has no such setting/,
     /receivers\.10\.msteams_configs\.0: .*Office 365 connectors/,
     /receivers\.11\.email_configs\.0\.to: who@example\.com is no active user .*: create the user/,
