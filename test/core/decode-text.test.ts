@@ -106,17 +106,14 @@ test("letters of windows-1252 cost no more than those of ISO-8859-1", () => {
   assert.ok(read(0x80) < 10 * read(0xe4) + 10);
 });
 
-test("of a form the first 10 000 fields are read, in every encoding", () => {
+test("a form has at most 10 000 fields, in every encoding", () => {
   for (const [first, value] of [
     ["a=%FF", "ÿ"],
     ["a=%C3%BF", "ÿ"],
   ] as const) {
-    const { fields, note } = decodeForm(`${first}${"&b=1".repeat(20_000)}`);
-    assert.deepEqual([fields.length, fields[0], fields.at(-1)], [10_000, ["a", value], ["b", "1"]]);
-    assert.match(note ?? "", /left out/);
+    assert.throws(() => decodeForm(`${first}${"&b=1".repeat(10_000)}`), { code: "PAYLOAD_TOO_LARGE" });
     const all = decodeForm(`${first}${"&b=1".repeat(9_999)}`);
-    assert.equal(all.fields.length, 10_000);
-    assert.doesNotMatch(all.note ?? "", /left out/);
+    assert.deepEqual([all.fields.length, all.fields[0], all.fields.at(-1)], [10_000, ["a", value], ["b", "1"]]);
   }
   assert.deepEqual(decodeForm(latin("%ff=%&%4=%4g&+%2B%26%3d")).fields, [
     ["ÿ", "%"],

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
 import { describeEvent } from "../../src/core/text/describe-event.ts";
+import { processorMs } from "../helpers/cpu-time.ts";
 
 const event = (type: string, payload: object, more: object = {}) => ({
   ...{ type, level: "info", source: null, payload: payload as Record<string, unknown> },
@@ -257,4 +258,42 @@ test("an end does not have the severity of the problem, an acknowledgement says 
   assert.equal(typed.title, "Disk full: /var is full");
   assert.equal(of({ title: "x", body: { user: true } }).text.split("\n", 1)[0], "ops");
   assert.equal(of({ title: "x", body: { message: "<b>Disk</b> full<br>now" } }).message, "Disk full\nnow");
+});
+
+test("an end has no severity of the problem, with any word for a good state", () => {
+  const of = (payload: Record<string, unknown>, level = "info") => describeEvent(event("message", payload, { level }));
+  for (const status of ["ok", "closed", "fixed", "up", "healthy", "Recovered"]) {
+    const end = of({ title: "Disk full", status, severity: "critical", host: "db-1" });
+    assert.deepEqual([end.title, end.level, end.text], ["Resolved: Disk full", "info", "db-1"], status);
+    // The level that a sender chose is that of the problem, too, when the title tells of its end.
+    const chosen = of({ title: "Disk full", status, host: "db-1" }, "fatal");
+    assert.deepEqual([chosen.level, chosen.text], ["info", "db-1"], status);
+  }
+  const open = of({ title: "Disk full", status: "open", severity: "critical" });
+  assert.deepEqual([open.level, open.text], ["fatal", "Critical"]);
+  assert.equal(of({ message: "The socket was closed", status: "closed" }, "error").level, "error");
+});
+
+test("long texts and names, and many short values beside a long text, take a few milliseconds", () => {
+  const long = (text: string): string => text.repeat(8000 / text.length);
+  const of = (names: readonly string[], value: unknown) => Object.fromEntries(names.map((name) => [name, value]));
+  const names = Array.from({ length: 199 }, (_, n) => `m${n}`);
+  const lines = ["title", "subject", "status", "severity", "host", "server", "service", "user", "name", "check"];
+  const blank = of([...lines, "text", "message"], long("\u00ad\u202a"));
+  const wrapped = ["labels", "data", "body", "event", "alert", "issue", "tags", "release", "incident", "object"];
+  const payloads: readonly Record<string, unknown>[] = [
+    { message: long("\u00e9 b c "), ...of(names, "\u00e9") },
+    of(names, long("\u00e9 a ")),
+    of(lines, long("\u00e9 a ")),
+    { ...blank, ...of(wrapped, { ...blank, ...of(wrapped, blank) }) },
+    Object.fromEntries(names.map((name) => [long("\u00e9 a ") + name, name])),
+  ];
+  for (const [at, payload] of payloads.entries()) {
+    describeEvent(event("message", payload));
+    const took = processorMs(() => {
+      for (let turn = 0; turn < 10; turn++) describeEvent(event("message", payload));
+    });
+    // About 1 ms each; without the limits 40 to 3000.
+    assert.ok(took < 150, `payload ${at}: ${took} ms for ten`);
+  }
 });

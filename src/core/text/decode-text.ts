@@ -1,4 +1,5 @@
 import { isAscii, isUtf8 } from "node:buffer";
+import { PrismError } from "../errors.ts";
 
 /** Text of bytes that a program sent. */
 export interface DecodedText {
@@ -112,20 +113,20 @@ export function looksLikeText(bytes: Uint8Array): boolean {
 }
 
 /** A field costs a microsecond, however short it is. */
-const MAX_FIELDS = 10_000;
+export const MAX_FIELDS = 10_000;
 const AMPERSAND = 0x26;
-const LEFT_OUT = `fields after the first ${MAX_FIELDS} were left out`;
 
 /**
- * The first 10 000 fields of a form or a query in order, see {@link decodeText}; broken escapes stay as they are.
+ * The fields of a form or a query in order, see {@link decodeText}; broken escapes stay as they are.
+ * @throws PAYLOAD_TOO_LARGE for more than 10 000 fields
  */
 export function decodeForm(
   form: Uint8Array | string,
   charset: string | null = null,
 ): { readonly fields: readonly (readonly [string, string])[]; readonly note: string | null } {
-  const all = typeof form === "string" ? Buffer.from(form) : Buffer.from(form.buffer, form.byteOffset, form.length);
-  const bytes = firstFields(all);
-  let note = bytes.length < all.length ? LEFT_OUT : null;
+  const bytes = typeof form === "string" ? Buffer.from(form) : Buffer.from(form.buffer, form.byteOffset, form.length);
+  if (firstFields(bytes, MAX_FIELDS).length < bytes.length) throw tooManyFields();
+  let note: string | null = null;
   if (isUtf8(bytes)) {
     const fields = [...new URLSearchParams(bytes.toString("utf8"))];
     if (!fields.some(([name, value]) => name.includes("\ufffd") || value.includes("\ufffd"))) return { fields, note };
@@ -148,9 +149,15 @@ export function decodeForm(
   return { fields, note };
 }
 
-function firstFields(form: Buffer): Buffer {
+/** For a form with more fields than one may have. */
+export function tooManyFields(): PrismError {
+  return new PrismError("PAYLOAD_TOO_LARGE", `The form has more than ${MAX_FIELDS} fields`);
+}
+
+/** The start of a form with so many fields. */
+export function firstFields(form: Buffer, most: number): Buffer {
   let end = -1;
-  for (let fields = 0; fields < MAX_FIELDS; fields++) {
+  for (let fields = 0; fields < most; fields++) {
     end = form.indexOf(AMPERSAND, end + 1);
     if (end < 0) return form;
   }

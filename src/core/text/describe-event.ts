@@ -1,7 +1,7 @@
 import { cleanText, startOf } from "../clean-text.ts";
 import { recentlyUsed } from "../ttl-cache.ts";
 import { type Level, levelOfWord } from "../vocabulary.ts";
-import { LongInteger } from "./long-integer.ts";
+import { firstOf, listOf, NONE, objectOf, type PayloadMembers, scalar, wrappedIn } from "./payload-members.ts";
 import { withoutMarkup } from "./plain-text.ts";
 
 /** The members of an event that its description is made of. */
@@ -30,12 +30,13 @@ export interface EventDescription {
   readonly fields: readonly { readonly title: string; readonly value: string }[];
 }
 
-type Json = Readonly<Record<string, unknown>>;
-const NONE: Json = {};
-
 const TITLE_LENGTH = 80;
 const TEXT_LENGTH = 4000;
 const VALUE_LENGTH = 200;
+/** Longer lines are cut before they are cleaned: a title has 80 characters. */
+const LINE_LENGTH = 1000;
+/** Characters of long texts that are cleaned for one event; further texts are not looked at. */
+const MOST_CLEANED = 30_000;
 const MAX_URL = 2048;
 const MAX_FIELDS = 8;
 const BODY_FIELDS = 4;
@@ -69,6 +70,8 @@ const BAD =
 const GOOD = /^(?:resolved|ok|up|recovered|closed|fixed|healthy)$/i;
 /** Longer members of a payload are not looked at one by one. */
 const MAX_MEMBERS = 200;
+/** The payload and what it wraps. */
+const MAX_SCOPES = 40;
 const NAME_LENGTH = 60;
 const SECRET =
   /pass(?:w|phrase|$)|pwd|kennwort|secret|token|auth(?!or)|bearer|jwt|api[-_]?key|access[-_]?key|signature|session|otp$|^pin$|cookie|credential|private|dsn|connection[-_]?string/i;
@@ -160,11 +163,11 @@ const KNOWN: ReadonlySet<string> = new Set([
 
 /** An object and its known members: most payloads have few of the hundred names. */
 interface Scope {
-  readonly members: Json;
+  readonly members: PayloadMembers;
   readonly known: readonly string[];
 }
 
-function scopeOf(members: Json): Scope {
+function scopeOf(members: PayloadMembers): Scope {
   return { members, known: Object.keys(members).filter((name) => KNOWN.has(name)) };
 }
 
@@ -180,31 +183,42 @@ function wrappedScopes(scope: Scope, names: readonly string[]): Scope[] {
 /** The look-up of members by their usual names: the payload first, then what it wraps. */
 class Facts {
   readonly #scopes: readonly Scope[];
-  readonly payload: Json;
+  readonly payload: PayloadMembers;
   /** No member has a known name. */
   readonly areNone: boolean;
+  #room = MOST_CLEANED;
 
-  constructor(payload: Json) {
+  constructor(payload: PayloadMembers) {
     const own = scopeOf(payload);
     this.payload = payload;
     this.areNone = own.known.length === 0 && !Object.hasOwn(payload, "alerts");
     this.#scopes = this.areNone ? [own] : Facts.#scopesOf(own, payload);
   }
 
-  static #scopesOf(own: Scope, payload: Json): readonly Scope[] {
+  static #scopesOf(own: Scope, payload: PayloadMembers): readonly Scope[] {
     const inner = wrappedScopes(own, ALL_WRAPPERS);
     const deeper = inner.flatMap((each) => wrappedScopes(each, WRAPPERS));
     // The webhook of Alertmanager and what resembles it: the first alert speaks for all.
     const [first] = listOf(payload, "alerts").map(scopeOf);
     const alert = first === undefined ? [] : [first, ...wrappedScopes(first, WRAPPERS)];
-    return [own, ...inner, ...deeper, ...alert];
+    return [own, ...inner, ...deeper, ...alert].slice(0, MAX_SCOPES);
+  }
+
+  /** Whether a text may still be worked on, up to a length. */
+  #hasRoom(text: string, length: number): boolean {
+    if (text.length > VALUE_LENGTH) this.#room -= Math.min(text.length, length);
+    return this.#room >= 0;
+  }
+
+  #oneLine(text: string): string {
+    return this.#hasRoom(text, LINE_LENGTH) ? oneLine(text) : "";
   }
 
   /** The first value of these names, in one line. */
   line(names: readonly string[]): string | undefined {
     for (const scope of this.#scopes) {
       for (const name of namesIn(scope, names)) {
-        const text = oneLine(scalar(scope.members, name));
+        const text = this.#oneLine(scalar(scope.members, name));
         if (text !== "") return text;
       }
     }
@@ -214,7 +228,9 @@ class Facts {
   text(): string {
     for (const scope of this.#scopes) {
       for (const name of namesIn(scope, TEXTS)) {
-        const text = cleanText(startOf(scalar(scope.members, name), TEXT_LENGTH * 2)).trim();
+        const value = scalar(scope.members, name);
+        if (!this.#hasRoom(value, TEXT_LENGTH * 2)) continue;
+        const text = cleanText(startOf(value, TEXT_LENGTH * 2)).trim();
         // What a payload wraps is of another program, and may be HTML.
         if (text !== "") return scope.members === this.payload ? text : withoutMarkup(text, { withLinks: true });
       }
@@ -225,6 +241,7 @@ class Facts {
   link(): string | undefined {
     for (const scope of this.#scopes) {
       for (const name of namesIn(scope, LINKS)) {
+        if (!this.#hasRoom(scalar(scope.members, name), MAX_URL)) continue;
         const url = urlOf(scope.members, name);
         if (url !== undefined) return url;
       }
@@ -239,8 +256,8 @@ class Facts {
       for (const name of namesIn(scope, names)) {
         const within = objectOf(scope.members, name);
         const text = within
-          ? oneLine(firstOf(within, ["full_name", "path_with_namespace", "login", "username", "address", "name"]))
-          : oneLine(scalar(scope.members, name));
+          ? this.#oneLine(firstOf(within, ["full_name", "path_with_namespace", "login", "username", "address", "name"]))
+          : this.#oneLine(scalar(scope.members, name));
         if (text !== "" && text.length <= VALUE_LENGTH) return text;
       }
     }
@@ -251,7 +268,11 @@ class Facts {
   fields(shown: readonly string[]): EventDescription["fields"] {
     const fields: { readonly title: string; readonly value: string }[] = [];
     const all = shown.join("\n").toLowerCase();
-    const isWord = (text: string): boolean => all.split(/[^\p{L}\p{N}]+/u).includes(text);
+    let words: ReadonlySet<string> | undefined;
+    const isWord = (text: string): boolean => {
+      words ??= new Set(all.split(/[^\p{L}\p{N}]+/u));
+      return words.has(text);
+    };
     const told = wrappedIn(this.payload, VALUES);
     const object = objectOf(objectOf(this.payload, "data") ?? NONE, "object");
     // A body that a receiver keeps beside its mapping says it all again, in the sender's own names.
@@ -289,22 +310,26 @@ const heads = recentlyUsed<string, Head>(1000);
 function memberName(name: string): MemberName {
   const known = memberNames.get(name);
   if (known) return known;
-  const isHidden = SHOWN_ELSEWHERE.has(name) || DULL.test(name) || SECRET.test(name);
-  const found = { isHidden, shownAs: startOf(oneLine(name), NAME_LENGTH) };
+  const isHidden = name.length > VALUE_LENGTH || SHOWN_ELSEWHERE.has(name) || DULL.test(name) || SECRET.test(name);
+  const found = { isHidden, shownAs: isHidden ? "" : startOf(oneLine(name), NAME_LENGTH) };
   if (name.length <= NAME_LENGTH) memberNames.set(name, found);
   return found;
 }
 
 function titleOf(event: DescribedEvent, facts: Facts, text: string): string {
   const state = facts.line(STATES);
-  const named = facts.line(TITLES);
-  // `com.example.disk.full` is no title.
-  const given = named === event.type ? undefined : named;
+  const given = givenTitle(event, facts);
   const title = given ?? madeTitle(event, facts, text, state);
   if (state === undefined || given === undefined) return shortened(title);
   if (/^ack(?:ed|nowledged)?$/i.test(state) && !/acknowledged/i.test(title)) return shortened(`Acknowledged: ${title}`);
   const isOver = GOOD.test(state) && !/resolved|recovered|\bok\b|\bup\b|closed|fixed/i.test(title);
   return shortened(isOver ? `Resolved: ${title}` : title);
+}
+
+/** `com.example.disk.full` is no title. */
+function givenTitle({ type }: DescribedEvent, facts: Facts): string | undefined {
+  const named = facts.line(TITLES);
+  return named === type ? undefined : named;
 }
 
 /** The title of an event that has none. */
@@ -379,12 +404,15 @@ function placesOf({ source }: DescribedEvent, facts: Facts, title: string): stri
 }
 
 /** A level that the sender chose stands; the default one gives way to what the payload says. */
-function levelOf({ level, type }: DescribedEvent, facts: Facts): Level {
+function levelOf(event: DescribedEvent, facts: Facts): Level {
+  const { level, type } = event;
   const given = levelOfWord(level) ?? "info";
-  if (given !== "info") return given;
-  if (facts.areNone) return BAD.test(lastWord(type)) ? "error" : "info";
-  // The severity that an end names is that of the problem.
-  if (/^(?:resolved|recovered)$/i.test(facts.line(STATES) ?? "")) return "info";
+  const isChosen = given !== "info";
+  if (facts.areNone) return !isChosen && BAD.test(lastWord(type)) ? "error" : given;
+  // The severity of an end is that of the problem. A chosen one stands unless the title tells of the end.
+  const isOver = GOOD.test(facts.line(STATES) ?? "");
+  if (isOver && (!isChosen || givenTitle(event, facts) !== undefined)) return "info";
+  if (isChosen) return given;
   const named = LEVELS.map((name) => levelOfWord(facts.line([name]) ?? "")).find((each) => each !== null);
   if (named !== undefined && named !== null) return named;
   const states = [
@@ -394,7 +422,7 @@ function levelOf({ level, type }: DescribedEvent, facts: Facts): Level {
   return states.some((state) => BAD.test(state)) || BAD.test(lastWord(type)) ? "error" : "info";
 }
 
-function stateOf(payload: Json, name: string): string {
+function stateOf(payload: PayloadMembers, name: string): string {
   return firstOf(objectOf(payload, name) ?? NONE, ["conclusion", "state", "status"]);
 }
 
@@ -451,50 +479,13 @@ const INVISIBLE = /[\u00ad\u200b\u2060\ufeff]/g;
 
 function oneLine(text: string): string {
   if (text.length <= VALUE_LENGTH && PLAIN_LINE.test(text)) return text;
-  return cleanText(startOf(text, TEXT_LENGTH)).replace(INVISIBLE, "").replace(/\s+/g, " ").trim();
+  return cleanText(startOf(text, LINE_LENGTH)).replace(INVISIBLE, "").replace(/\s+/g, " ").trim();
 }
 
-function urlOf(scope: Json, name: string): string | undefined {
+function urlOf(scope: PayloadMembers, name: string): string | undefined {
   const url = scalar(scope, name);
   if (url.length > MAX_URL || !/^https?:\/\//i.test(url) || !URL.canParse(url)) return undefined;
   const { href, username, password } = new URL(url);
   if (username !== "" || password !== "") return undefined;
   return PLAIN_LINE.test(url) ? url : href;
-}
-
-function firstOf(scope: Json, names: readonly string[]): string {
-  for (const name of names) {
-    const text = scalar(scope, name);
-    if (text !== "") return text;
-  }
-  return "";
-}
-
-function scalar(scope: Json, name: string): string {
-  if (!Object.hasOwn(scope, name)) return "";
-  const value = scope[name];
-  if (typeof value === "string") return value;
-  const isShown = typeof value === "number" || typeof value === "boolean" || value instanceof LongInteger;
-  return isShown ? String(value) : "";
-}
-
-function objectOf(scope: Json, name: string): Json | undefined {
-  const value = Object.hasOwn(scope, name) ? scope[name] : undefined;
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Json) : undefined;
-}
-
-/** In the order of `names`. */
-function wrappedIn(scope: Json, names: readonly string[]): Json[] {
-  const wrapped: Json[] = [];
-  for (const name of names) {
-    const value = objectOf(scope, name);
-    if (value !== undefined) wrapped.push(value);
-  }
-  return wrapped;
-}
-
-function listOf(scope: Json, name: string): Json[] {
-  const value = Object.hasOwn(scope, name) ? scope[name] : undefined;
-  if (!Array.isArray(value)) return [];
-  return value.slice(0, 50).filter((each): each is Json => typeof each === "object" && each !== null);
 }

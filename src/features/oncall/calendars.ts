@@ -13,6 +13,8 @@ import type { OnCallRow } from "./schema.ts";
 const EVERY_MS = 600_000;
 /** Names in one calendar, and addresses of attendees; each is looked up. */
 const MAX_NAMES = 1000;
+/** Events of one level at a time that count: each change of who is on call looks at all of them. */
+const MAX_AT_A_TIME = 10;
 /** Unknown names and events that are left out, in the text of the problem. */
 const MAX_LISTED = 20;
 /** Events are stored this far ahead; they are read again each day. */
@@ -124,19 +126,36 @@ function futureOf(spans: readonly CalendarSpan[], now: EpochMs): CalendarSpan[] 
 function toSpans(context: OnCallContext, { projectId }: OnCallRow, { events, leftOut }: ReadFile) {
   const people = new People(context, projectId);
   const unknown = new Set<string>();
-  const spans = events.flatMap(({ id, start, end, level, ...named }): CalendarSpan[] => {
+  const all = events.flatMap(({ id, start, end, level, ...named }): CalendarSpan[] => {
     const { users, missing } = people.of(named);
     for (const name of missing) unknown.add(name);
     return users.length === 0 ? [] : [{ id, start, end, level, users }];
   });
+  const spans = fewAtATime(all);
   // An event that puts no user on call may be anything.
   const missed = leftOut.filter((event) => people.of(event).users.length > 0).map(leftOutText);
   const problems = [
     ...(unknown.size > 0 ? [`it names unknown users: ${[...unknown].slice(0, MAX_LISTED).join(", ")}`] : []),
     ...(people.hasLeftOut ? [`it has more than ${MAX_NAMES} attendees, and the others are not looked up`] : []),
+    ...(spans.length < all.length
+      ? [`it has more than ${MAX_AT_A_TIME} events of a level at a time, and the later ones do not count`]
+      : []),
     ...(missed.length > 0 ? [`events are left out: ${listed(missed)}`] : []),
   ];
   return { spans, error: problems.length === 0 ? null : problems.join("; ") };
+}
+
+/** Without those that begin while {@link MAX_AT_A_TIME} of their level go on, by their starts. */
+function fewAtATime(spans: readonly CalendarSpan[]): CalendarSpan[] {
+  const running = new Map<number, CalendarSpan[]>();
+  return spans
+    .toSorted((left, right) => left.start - right.start)
+    .filter((span) => {
+      const others = (running.get(span.level) ?? []).filter(({ end }) => end > span.start);
+      const counts = others.length < MAX_AT_A_TIME;
+      running.set(span.level, counts ? [...others, span] : others);
+      return counts;
+    });
 }
 
 /** Users by username, external id, verified mail address or a display name that is one's alone, each looked up once. */

@@ -206,7 +206,12 @@ function calendarLayers(row: CalendarRow): readonly Layer[] {
 
 function layersOf(spans: readonly CalendarSpan[], level: number): Layer[] {
   const byId = new Map<string, CalendarSpan[]>();
-  for (const span of spans) if (span.level === level) byId.set(span.id, [...(byId.get(span.id) ?? []), span]);
+  for (const span of spans) {
+    if (span.level !== level) continue;
+    const own = byId.get(span.id);
+    if (own) own.push(span);
+    else byId.set(span.id, [span]);
+  }
   return [...byId].map(([id, own]) => ({
     id,
     level,

@@ -62,14 +62,9 @@ export class ModuleBody {
   }
 }
 
-const MAX_FIELDS = 10_000;
-
-/** @throws PAYLOAD_TOO_LARGE for too many fields. */
 function formOf(pairs: readonly (readonly [string, string])[]): Readonly<Record<string, string | string[]>> {
   const form: Record<string, string | string[]> = Object.create(null);
-  let fields = 0;
   for (const [name, value] of pairs) {
-    if (++fields > MAX_FIELDS) throw new PrismError("PAYLOAD_TOO_LARGE", `The form has more than ${MAX_FIELDS} fields`);
     const before = form[name];
     if (Array.isArray(before)) before.push(value);
     else form[name] = before === undefined ? value : [before, value];

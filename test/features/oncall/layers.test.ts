@@ -11,6 +11,7 @@ import {
   type Substitution,
   stints,
 } from "../../../src/features/oncall/model/layers.ts";
+import { processorMs } from "../../helpers/cpu-time.ts";
 
 const USERS = ["a", "b", "c", "d"];
 const END = 40;
@@ -125,6 +126,18 @@ test("spans that overlap many others of the same users are looked at where they 
     return found;
   };
   assert.ok(looks(2000) <= 4 * 2000);
+});
+
+test("stints of thousands of shifts of one user are joined in linear time", () => {
+  const shifts = Array.from({ length: 20_000 }, (_, start) => ({
+    ...{ start, end: start + 1, users: ["a"], level: 0, shiftIds: [`shift-${start}`] },
+  }));
+  const took = processorMs(() => {
+    const [only, ...others] = stints(shifts);
+    assert.deepEqual([only?.start, only?.end, only?.shiftIds.length, others], [0, 20_000, 20_000, []]);
+  });
+  // About 10 ms; it took 10 s.
+  assert.ok(took < 500, `${took} ms`);
 });
 
 const DAY = 86_400_000;

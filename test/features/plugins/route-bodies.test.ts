@@ -16,6 +16,7 @@ const ECHO = `
   server.post("/none", { public: true }, (req) => ({ length: req.rawBody.length }));
   server.post("/large", { public: true, maxBytes: 3_000_000, bodyTypes: ["application/octet-stream"] }, (req) => ({ bytes: req.body.length }));`;
 
+const codeOf = (body: unknown): unknown => (body as { error?: { code?: unknown } }).error?.code;
 const sha256 = (text: string | Uint8Array): string => createHash("sha256").update(text).digest("hex");
 
 test("a route takes the content types it names, and gives the bytes as they came", async (t) => {
@@ -48,6 +49,8 @@ test("a route takes the content types it names, and gives the bytes as they came
   ] as const)
     assert.equal((await send(path, type, "a")).status, 415, `${path} ${type}`);
   assert.equal((await send("/any", "application/json", "{")).status, 400, "malformed JSON, once it is read");
+  const fields = await send("/form", "application/x-www-form-urlencoded", `a=1${"&b=1".repeat(10_000)}`);
+  assert.deepEqual([fields.status, codeOf(fields.body)], [413, "PAYLOAD_TOO_LARGE"]);
   assert.equal((await send("/none", "application/json", "{}")).status, 500, "only with rawBody: true");
 });
 

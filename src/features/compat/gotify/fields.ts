@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { PrismError } from "../../../core/errors.ts";
-import { charsetIn, decodeForm, decodeText } from "../../../core/text/decode-text.ts";
+import { charsetIn, decodeForm, decodeText, MAX_FIELDS, tooManyFields } from "../../../core/text/decode-text.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { parseJson } from "../../../http/input.ts";
 import { badRequest } from "./errors.ts";
@@ -19,6 +19,14 @@ export interface FormFile {
 
 /** A body without a content type is a form, as in Gotify. @throws GotifyError 400 */
 export async function readFields(exchange: Exchange, body: Buffer): Promise<Fields> {
+  try {
+    return await fieldsOf(exchange, body);
+  } catch (error) {
+    throw error instanceof PrismError ? badRequest(error.message) : error;
+  }
+}
+
+async function fieldsOf(exchange: Exchange, body: Buffer): Promise<Fields> {
   const type = exchange.header("content-type").split(";")[0]?.trim().toLowerCase();
   if (type === "application/json") return { values: jsonMembers(body, exchange), isForm: false };
   const query = decodeForm(exchange.queryText).fields;
@@ -47,11 +55,7 @@ function jsonMembers(body: Buffer, exchange: Exchange): Map<string, unknown> {
 
 function parsed(body: Buffer, exchange: Exchange): unknown {
   if (body.length === 0) throw badRequest("EOF");
-  try {
-    return parseJson(body, { exchange });
-  } catch (error) {
-    throw error instanceof PrismError ? badRequest(error.message) : error;
-  }
+  return parseJson(body, { exchange });
 }
 
 function urlencoded(exchange: Exchange, body: Buffer): readonly (readonly [string, string])[] {
@@ -74,12 +78,13 @@ async function textParts(exchange: Exchange, body: Buffer): Promise<[string, str
 }
 
 async function multipart(exchange: Exchange, body: Buffer): Promise<[string, string | File][]> {
-  try {
-    const headers = { "Content-Type": exchange.header("content-type") };
-    return [...(await new Response(new Uint8Array(body), { headers }).formData())] as [string, string | File][];
-  } catch {
+  const headers = { "Content-Type": exchange.header("content-type") };
+  const form = await new Response(new Uint8Array(body), { headers }).formData().catch(() => {
     throw badRequest("multipart: the form cannot be read");
-  }
+  });
+  const fields = [...form] as [string, string | File][];
+  if (fields.length > MAX_FIELDS) throw tooManyFields();
+  return fields;
 }
 
 /** @returns undefined for a missing one. @throws GotifyError 400 */

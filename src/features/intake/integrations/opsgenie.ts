@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { startOf } from "../../../core/clean-text.ts";
 import { parseRfc3339, toRfc3339 } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
+import { LoopTurns } from "../../../core/promises.ts";
 import { recentlyUsed } from "../../../core/ttl-cache.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { type JsonMembers, parseJson, parseQuery } from "../../../http/input.ts";
@@ -9,132 +10,7 @@ import { type Method, Reply, type Route, route, undescribed } from "../../../htt
 import type { AlertView, LabelRecord } from "../../alerts/index.ts";
 import * as c from "./context.ts";
 import type { Integration } from "./integrations.ts";
-import type { OpsgenieAlert } from "./opsgenie-alerts.ts";
 import * as o from "./opsgenie-alerts.ts";
-
-type Test = (alert: OpsgenieAlert) => boolean;
-
-/**
- * A filter of Opsgenie's search language: `field: value` terms joined by AND, alternatives by OR,
- * which binds less, `NOT` before a term, and words that the message or the description contains.
- * @throws VALIDATION_FAILED
- */
-function alertFilter(query: string): Test {
-  const terms = query.match(TERM) ?? [];
-  let tests: Test[] = [];
-  const alternatives = [tests];
-  let isNegated = false;
-  for (const term of terms) {
-    const word = term.trim();
-    if (/[()]/.test(word.replace(/"[^"]*"/g, ""))) throw refused("Parentheses are not supported; quote them in words");
-    if (/^and$/i.test(word)) continue;
-    if (/^or$/i.test(word)) {
-      tests = [];
-      alternatives.push(tests);
-      continue;
-    }
-    if (/^not$/i.test(word)) {
-      isNegated = true;
-      continue;
-    }
-    const test = testOf(word);
-    tests.push(isNegated ? (alert) => !test(alert) : test);
-    isNegated = false;
-  }
-  if (alternatives.length > 1 && alternatives.some((each) => each.length === 0))
-    throw refused("OR needs a term on both sides");
-  return (alert) => alternatives.some((each) => each.every((test) => test(alert)));
-}
-
-/** A field with its value, or a word; values may be quoted. */
-const TERM = /\w+\s*(?:!=|[<>]=?|[:=])\s*(?:"[^"]*"|[^\s"]+)|"[^"]*"|[^\s"]+/g;
-
-function testOf(term: string): Test {
-  const [, field, operator = "", value] = /^(\w+)\s*(!=|[<>]=?|[:=])\s*(.*)$/s.exec(term) ?? [];
-  const wanted = unquoted(value ?? term).toLowerCase();
-  if (field === undefined) return wordTest(term, wanted);
-  const number = Object.hasOwn(NUMBERS, field) ? NUMBERS[field] : undefined;
-  if (number) return numberTest(number, field, operator, wanted);
-  const read = Object.hasOwn(FIELDS, field) ? FIELDS[field] : undefined;
-  const known = [...Object.keys(FIELDS), ...Object.keys(NUMBERS)].join(", ");
-  if (!read) throw refused(`The field ${field} is not supported; known ones: ${known}`);
-  if (/[<>]/.test(operator)) throw refused(`The field ${field} has no order: use : or !=`);
-  const test: Test = (alert) => {
-    const found = read(alert);
-    return typeof found === "string" ? matches(found, wanted) : found.some((each) => matches(each, wanted));
-  };
-  return operator === "!=" ? (alert) => !test(alert) : test;
-}
-
-/** A word of the message or the description; with `*` at its end the start of one. */
-function wordTest(term: string, wanted: string): Test {
-  const isQuoted = term.startsWith('"');
-  // It was meant as a comparison, and no alert would have it as a word.
-  if (!isQuoted && /[<>=]/.test(term)) throw refused(`"${term}" is no term; quote words with <, > or =`);
-  const part = isQuoted ? wanted : wanted.replace(/\*$/, "");
-  return ({ message, description }) => holds(message, part) || holds(description, part);
-}
-
-const NUMBERS: Readonly<Record<string, (alert: OpsgenieAlert) => number>> = {
-  createdAt: ({ createdAt }) => Date.parse(createdAt),
-  updatedAt: ({ updatedAt }) => Date.parse(updatedAt),
-  lastOccurredAt: ({ lastOccurredAt }) => Date.parse(lastOccurredAt),
-  count: ({ count }) => count,
-};
-
-function numberTest(read: (alert: OpsgenieAlert) => number, field: string, operator: string, text: string): Test {
-  const wanted = field === "count" ? (/^\d+$/.test(text) ? Number(text) : Number.NaN) : instantOf(text);
-  const hint = field === "count" ? "a whole number" : "epoch milliseconds, dd-mm-yyyy or RFC 3339";
-  if (Number.isNaN(wanted)) throw refused(`The value of ${field} must be ${hint}`);
-  const compare = COMPARE[operator] ?? ((a: number, b: number) => a === b);
-  return (alert) => compare(read(alert), wanted);
-}
-
-const COMPARE: Readonly<Record<string, (a: number, b: number) => boolean>> = {
-  "<": (a, b) => a < b,
-  "<=": (a, b) => a <= b,
-  ">": (a, b) => a > b,
-  ">=": (a, b) => a >= b,
-  "!=": (a, b) => a !== b,
-};
-
-function instantOf(text: string): number {
-  if (/^\d{1,15}$/.test(text)) return Number(text);
-  const [, day, month, year, time = ""] = /^(\d\d)-(\d\d)-(\d{4})(t\d\d:\d\d(?::\d\d)?)?$/.exec(text) ?? [];
-  return Date.parse(day === undefined ? text : `${year}-${month}-${day}${time === "" ? "" : `${time.toUpperCase()}Z`}`);
-}
-
-const FIELDS: Readonly<Record<string, (alert: OpsgenieAlert) => string | readonly string[]>> = {
-  status: ({ status }) => status,
-  alias: ({ alias }) => alias,
-  tag: ({ tags }) => tags,
-  tags: ({ tags }) => tags,
-  priority: ({ priority }) => priority,
-  message: ({ message }) => message,
-  entity: ({ entity }) => entity,
-  source: ({ source }) => source,
-  tinyId: ({ tinyId }) => tinyId,
-  acknowledged: ({ acknowledged }) => String(acknowledged),
-  snoozed: ({ snoozed }) => String(snoozed),
-};
-
-/** `*` at the end: any text that starts so. */
-function matches(found: string, wanted: string): boolean {
-  const text = found.toLowerCase();
-  return wanted.endsWith("*") ? text.startsWith(wanted.slice(0, -1)) : text === wanted;
-}
-
-function holds(text: string, wanted: string): boolean {
-  return text.toLowerCase().includes(wanted);
-}
-
-function unquoted(text: string): string {
-  return text.replace(/^"(.*)"$/s, "$1");
-}
-
-function refused(message: string): PrismError {
-  return new PrismError("VALIDATION_FAILED", "The query is not valid", { details: [{ path: "query", message }] });
-}
 
 const PATH = "/v2/alerts";
 const MAX_ALIAS = 512;
@@ -421,9 +297,15 @@ async function listAlerts(context: c.ProtocolContext, call: Call): Promise<unkno
 }
 
 async function matching(context: c.ProtocolContext, { integration, query }: Call): Promise<o.OpsgenieAlert[]> {
-  const isWanted = alertFilter(query["query"] ?? "");
+  const isWanted = o.alertFilter(query["query"] ?? "");
   const alerts = await o.allAlerts(context, integration);
-  return (await o.alertViews(context, integration, alerts)).filter(isWanted);
+  const turns = new LoopTurns();
+  const found: o.OpsgenieAlert[] = [];
+  for (const alert of await o.alertViews(context, integration, alerts)) {
+    await turns.pause();
+    if (isWanted(alert)) found.push(alert);
+  }
+  return found;
 }
 
 /** @throws ALERT_NOT_FOUND */

@@ -1,6 +1,6 @@
 import { PrismError } from "../../../core/errors.ts";
 import { scanJson } from "../../../core/json-text.ts";
-import { charsetIn, decodeEscapes, decodeForm, decodeText } from "../../../core/text/decode-text.ts";
+import { charsetIn, decodeEscapes, decodeForm, decodeText, firstFields } from "../../../core/text/decode-text.ts";
 import { parseWithLongIntegers } from "../../../core/text/long-integer.ts";
 import { MAX_JSON_DEPTH, parseJsonText, tooDeep } from "../../../http/input.ts";
 import { repairJson } from "./almost-json.ts";
@@ -133,8 +133,8 @@ function almostJsonOf(text: string, maxMembers: number): Parsed | undefined {
 
 /** Fields by name; the last of equal names counts. @throws VALIDATION_FAILED */
 function readForm(bytes: Buffer, charset: string | null) {
+  if (firstFields(bytes, MAX_FIELDS).length < bytes.length) throw refused(`a form has at most ${MAX_FIELDS} fields`);
   const { fields, note } = decodeForm(bytes, charset);
-  if (fields.length > MAX_FIELDS) throw refused(`a form has at most ${MAX_FIELDS} fields`);
   return { fields: Object.fromEntries(fields) as Record<string, string>, note };
 }
 

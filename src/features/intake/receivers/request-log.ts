@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { uuidv7 } from "../../../core/ids.ts";
-import { charsetIn, decodeForm, decodeText } from "../../../core/text/decode-text.ts";
+import { charsetIn, decodeForm, decodeText, firstFields } from "../../../core/text/decode-text.ts";
 import { listing } from "../../../http/listing.ts";
 import { bytes, type Codec, flag, json, type RowOf, resource, stored, time } from "../../../http/resource.ts";
 import { doc } from "../../../http/shapes.ts";
@@ -117,7 +117,7 @@ function redactedBody({ bytes: all, headers }: RawRequest, redaction: Redaction)
 const MAX_FIELDS = 1000;
 
 function redactedForm(bytes: Buffer, type: string, redaction: Redaction): string {
-  const fields = decodeForm(bytes, charsetIn(type)).fields.slice(0, MAX_FIELDS);
+  const fields = decodeForm(firstFields(bytes, MAX_FIELDS), charsetIn(type)).fields;
   return new URLSearchParams(redaction.record(Object.fromEntries(fields))).toString();
 }
 

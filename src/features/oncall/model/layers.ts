@@ -62,18 +62,15 @@ export function finalShifts(roster: Roster, from: EpochMs, to: EpochMs, counts =
 
 /** Final shifts joined where the same users go on, whichever shifts name them. */
 export function stints(shifts: readonly FinalShift[]): FinalShift[] {
-  const joined: FinalShift[] = [];
+  const joined: { end: EpochMs; readonly first: FinalShift; readonly ids: Set<string> }[] = [];
   for (const shift of shifts) {
     const last = joined.at(-1);
-    if (last && last.end === shift.start && isEqual(last.users, shift.users))
-      joined[joined.length - 1] = {
-        ...last,
-        end: shift.end,
-        shiftIds: [...new Set([...last.shiftIds, ...shift.shiftIds])],
-      };
-    else joined.push(shift);
+    if (last && last.end === shift.start && isEqual(last.first.users, shift.users)) {
+      last.end = shift.end;
+      for (const id of shift.shiftIds) last.ids.add(id);
+    } else joined.push({ end: shift.end, first: shift, ids: new Set(shift.shiftIds) });
   }
-  return joined;
+  return joined.map(({ end, first, ids }) => ({ ...first, end, shiftIds: [...ids] }));
 }
 
 /** The spans in which a user is on call, alone or with others. */

@@ -35,6 +35,12 @@ const REFUSED: readonly (readonly [headers: Record<string, string>, body: string
   [JSON_TYPE, `{"message":"m","extras":${'{"a":'.repeat(500)}1${"}".repeat(500)}}`, "The body nests deeper"],
   [JSON_TYPE, Uint8Array.of(0x7b, 0xff, 0xfe, 0x7d), "The body is not JSON"],
   [FORM, "", "Field 'message' is required"],
+  [FORM, `message=m${"&a=1".repeat(10_000)}`, "The form has more than 10000 fields"],
+  [
+    PARTS,
+    `${'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'.repeat(10_000)}${part("message", "m")}`,
+    "The form has more than 10000 fields",
+  ],
   [FORM, "message=", "Field 'message' is required"],
   [FORM, "message=m&priority=high", "strconv.ParseInt"],
   [FORM, "message=m&priority=99999999999999999999", "strconv.ParseInt"],

@@ -238,6 +238,21 @@ test("comparisons are answered, and what is not understood is refused, never an 
     assert.equal((await ask(query)).status, 400, query);
 });
 
+test("a query has at most 20 terms, and says so", async (t) => {
+  const it = await IntegrationTest.start(t, "opsgenie");
+  await it.genie("POST", PATH, NEW);
+  const ask = (terms: number) => {
+    const query = Array.from({ length: terms }, (_, n) => (n === 0 ? "disk" : `alias:a${n}`)).join(" OR ");
+    return it.genie<{ data?: OpsgenieAlert[]; errors?: unknown }>("GET", `${PATH}?query=${encodeURIComponent(query)}`);
+  };
+  const most = await ask(20);
+  assert.deepEqual([most.status, most.body.data?.length], [200, 1]);
+  const more = await ask(21);
+  assert.deepEqual([more.status, more.body.errors], [400, { query: "A query has at most 20 terms" }]);
+  const { status } = await it.genie("GET", `${PATH}/count?query=${encodeURIComponent("a OR ".repeat(21))}b`);
+  assert.equal(status, 400);
+});
+
 test("no change of an alert replaces or removes labels of the integration", async (t) => {
   const it = await IntegrationTest.start(t, "opsgenie", { env: "prod", priority: "P2" });
   await it.genie("POST", PATH, NEW);
