@@ -17,11 +17,13 @@ const LEVEL_WORDS: Readonly<Record<Level, readonly string[]>> = {
     "low",
     "p4",
     "p5",
+    "sev3",
+    "sev4",
     "none",
   ],
-  warn: ["warn", "warning", "average", "medium", "moderate", "minor", "p3"],
-  error: ["error", "err", "high", "major", "failure", "failed", "danger", "p2"],
-  fatal: ["fatal", "critical", "crit", "emergency", "emerg", "alert", "disaster", "panic", "p1", "p0"],
+  warn: ["warn", "warning", "average", "medium", "moderate", "minor", "p3", "sev2"],
+  error: ["error", "err", "high", "major", "failure", "failed", "danger", "p2", "sev1"],
+  fatal: ["fatal", "critical", "crit", "emergency", "emerg", "alert", "disaster", "panic", "p1", "p0", "sev0"],
 };
 const LEVEL_OF: ReadonlyMap<string, Level> = new Map(
   Object.entries(LEVEL_WORDS).flatMap(([level, words]) => words.map((word) => [word, level as Level] as const)),

@@ -49,3 +49,9 @@ test("a level beside a state is that of the same word alone", () => {
     if (level !== undefined && alone !== null) assert.equal(alone, level, word);
   }
 });
+
+test("numbered severities and priorities are levels, 0 or 1 the worst", () => {
+  const levels = (kind: string, numbers: readonly number[]) => numbers.map((each) => levelOfWord(`${kind}${each}`));
+  assert.deepEqual(levels("Sev", [0, 1, 2, 3, 4]), ["fatal", "error", "warn", "info", "info"]);
+  assert.deepEqual(levels("P", [0, 1, 2, 3, 4, 5]), ["fatal", "fatal", "error", "warn", "info", "info"]);
+});

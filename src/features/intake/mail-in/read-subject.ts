@@ -1,5 +1,5 @@
 import { startOf } from "../../../core/clean-text.ts";
-import { stateWordsIn } from "../../../core/vocabulary.ts";
+import { levelOfWord, stateWordsIn } from "../../../core/vocabulary.ts";
 
 /** Statement of a subject about a problem. */
 export interface SubjectState {
@@ -25,15 +25,6 @@ function saidBy(word: string): Said | undefined {
   const { state, level } = row;
   return { ...(state !== null && { status: state }), ...(level && { level: LEVEL_NAMES[level] }) };
 }
-
-/** Levels of Azure's severities. */
-const SEVERITIES: ReadonlyMap<string, SubjectState["level"]> = new Map([
-  ["sev0", "critical"],
-  ["sev1", "error"],
-  ["sev2", "warning"],
-  ["sev3", "info"],
-  ["sev4", "info"],
-]);
 
 /**
  * Subjects of programs whose state is in the middle or in a verb. `name` is what they are about: the
@@ -175,9 +166,10 @@ function stateIn(
   return match && said ? { text: match[0], word, said } : null;
 }
 
+/** Azure's subjects begin with the severity. */
 function severityIn(title: string): SubjectState["level"] {
-  const word = /^(sev[0-4])\b/i.exec(title)?.[1]?.toLowerCase() ?? "";
-  return SEVERITIES.get(word) ?? null;
+  const level = levelOfWord(/^(sev[0-4])\b/i.exec(title)?.[1] ?? "");
+  return level && LEVEL_NAMES[level];
 }
 
 /** Counters, times and durations, which differ in the mails about one problem. */
