@@ -34,6 +34,15 @@ export function levelOfWord(word: string): Level | null {
   return LEVEL_OF.get(word.toLowerCase()) ?? null;
 }
 
+/** The severity of an alert with this level. */
+export const SEVERITY_OF_LEVEL = {
+  debug: "info",
+  info: "info",
+  warn: "warning",
+  error: "error",
+  fatal: "critical",
+} as const satisfies Readonly<Record<Level, string>>;
+
 /** What a sender says of a problem. */
 export type State = "firing" | "resolved" | "acknowledged";
 

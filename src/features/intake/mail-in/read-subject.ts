@@ -1,5 +1,5 @@
 import { startOf } from "../../../core/clean-text.ts";
-import { levelOfWord, stateWordsIn } from "../../../core/vocabulary.ts";
+import { levelOfWord, SEVERITY_OF_LEVEL, stateWordsIn } from "../../../core/vocabulary.ts";
 
 /** Statement of a subject about a problem. */
 export interface SubjectState {
@@ -14,8 +14,6 @@ type Said = Pick<Partial<SubjectState>, "status" | "level">;
 const FIRING: Said = { status: "firing" };
 const RESOLVED: Said = { status: "resolved" };
 
-const LEVEL_NAMES = { debug: "info", info: "info", warn: "warning", error: "error", fatal: "critical" } as const;
-
 const WORDS = stateWordsIn("mails");
 
 /** What a word says about a state; undefined for any other. */
@@ -23,7 +21,7 @@ function saidBy(word: string): Said | undefined {
   const row = WORDS.get(word.toLowerCase().replaceAll("-", " "));
   if (!row) return undefined;
   const { state, level } = row;
-  return { ...(state !== null && { status: state }), ...(level && { level: LEVEL_NAMES[level] }) };
+  return { ...(state !== null && { status: state }), ...(level && { level: SEVERITY_OF_LEVEL[level] }) };
 }
 
 /**
@@ -169,7 +167,7 @@ function stateIn(
 /** Azure's subjects begin with the severity. */
 function severityIn(title: string): SubjectState["level"] {
   const level = levelOfWord(/^(sev[0-4])\b/i.exec(title)?.[1] ?? "");
-  return level && LEVEL_NAMES[level];
+  return level && SEVERITY_OF_LEVEL[level];
 }
 
 /** Counters, times and durations, which differ in the mails about one problem. */

@@ -1,6 +1,6 @@
 import { normalised, startOf } from "../../../core/clean-text.ts";
 import { boundedId } from "../../../core/tokens.ts";
-import { claimsOwnSource, type Level, levelOfWord, OWN_SOURCE } from "../../../core/vocabulary.ts";
+import { claimsOwnSource, type Level, levelOfWord, OWN_SOURCE, SEVERITY_OF_LEVEL } from "../../../core/vocabulary.ts";
 import type { RequestResult } from "../../../store/schema.ts";
 import type { AlertInput } from "../../alerts/index.ts";
 import { type EventDraft, reservedSource } from "../../events/index.ts";
@@ -388,14 +388,6 @@ function labelsOf(row: Deciding["row"]): Record<string, string> {
   return JSON.parse(row.labels) as Record<string, string>;
 }
 
-const SEVERITY_OF: Readonly<Record<Level, string>> = {
-  debug: "info",
-  info: "info",
-  warn: "warning",
-  error: "error",
-  fatal: "critical",
-};
-
 /** @returns null for an element that is no alert */
 function alertOf(item: MappedItem, whole: Whole): Omit<AlertPlan, "eventAt"> | null {
   if (!isAlert(item)) return null;
@@ -418,7 +410,7 @@ function alertOf(item: MappedItem, whole: Whole): Omit<AlertPlan, "eventAt"> | n
 
 function firingOf(item: AlertItem, row: Deciding["row"], now: number) {
   const { title, message, level, link, startsAt, endsAt } = item;
-  const severity = level === null ? {} : { severity: SEVERITY_OF[level] };
+  const severity = level === null ? {} : { severity: SEVERITY_OF_LEVEL[level] };
   const labels = { alertname: title ?? row.name, receiver: row.name, ...severity, ...item.labels, ...labelsOf(row) };
   const annotations = {
     ...item.annotations,
