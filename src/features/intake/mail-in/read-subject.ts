@@ -73,16 +73,11 @@ const REASON_FOLLOWS: ReadonlySet<string> = new Set(["down", "up"]);
 
 const MAX_MARKS = 12;
 
-/** Reads the marks that monitoring programs put around the name of a problem. */
-export function readSubject(subject: string): SubjectState {
-  const { title, status, level } = parseSubject(subject);
-  return { title, status, level };
-}
-
 const MAX_SUBJECT = 1000;
 
 /**
- * As {@link readSubject}, with the same key for all mails about one problem, whatever their state.
+ * Reads the marks that monitoring programs put around the name of a problem. The key is the same for
+ * all mails about one problem, whatever their state.
  * @param line a subject, or any other line: its start is read, each white space as one space
  */
 export function parseSubject(line: string): SubjectState & { readonly key: string } {
