@@ -1,21 +1,24 @@
-import { parseJsonWithin } from "../../../core/json-text.ts";
 import { parseWithLongIntegers } from "../../../core/text/long-integer.ts";
 import { stateOf } from "../../../core/vocabulary.ts";
 import type { JsonMembers } from "../../../http/input.ts";
 import type { LoadedPreset } from "./presets.ts";
+import { type PushContent, readPush } from "./push.ts";
 import { type RequestContent, requireFewMembers } from "./read-request.ts";
 import { readCard } from "./senders/card.ts";
 import { discordMessage, slackMessage } from "./senders/chat.ts";
 import { readKnown } from "./senders/known.ts";
 import { objectOf, textIn } from "./senders/members.ts";
-import { readByEnds, titleOf } from "./senders/unknown.ts";
+import { readByEnds } from "./senders/unknown.ts";
 
-const MAX_DEPTH = 100;
+type HookInput = Pick<RequestContent, "body" | "text" | "files"> & {
+  /** Only of a whole request. */
+  readonly push?: PushContent | undefined;
+};
 
 /** Result of a preset's hook; mappings see it as `parsed`. */
 export function parsedBy(
   hook: LoadedPreset["hook"],
-  { body, text, files }: RequestContent,
+  { body, text, files, push }: HookInput,
   maxMembers: number,
 ): unknown {
   switch (hook) {
@@ -26,7 +29,7 @@ export function parsedBy(
     case "sns":
       return snsContent(objectOf(body), maxMembers);
     case "known":
-      return readCard(body) ?? readKnown(body) ?? readPush(body) ?? hintsIn(body);
+      return readCard(body) ?? readKnown(body) ?? (push ? readPush(push) : null) ?? hintsIn(body);
     default:
       return null;
   }
@@ -44,28 +47,6 @@ function hintsIn(body: unknown): unknown {
 
 /** `⚠️ Test`, the state that Uptime Kuma's button Test has. */
 const IS_TEST = /^[^\p{L}\p{N}]{0,8}test[^\p{L}\p{N}]{0,8}$/iu;
-
-/** The message that a push of Google Pub/Sub holds. */
-function readPush(body: unknown): unknown {
-  const message = objectOf(objectOf(body)?.["message"]);
-  const data = textIn(message, "data");
-  if (data === null || textIn(objectOf(body), "subscription") === null || !/^[A-Za-z0-9+/_-]+=*$/.test(data))
-    return null;
-  const text = Buffer.from(data, "base64").toString("utf8");
-  const push = { type: "google-pubsub.message", status: "event" };
-  const inner = jsonIn(text);
-  if (inner === null) return { ...push, title: text.trim().split(/[\r\n]/, 1)[0], message: text };
-  const known = readKnown(inner);
-  if (known) return known;
-  const reading = readByEnds(inner);
-  return { ...push, title: titleOf("Pub/Sub", reading), message: reading.reason, link: reading.link };
-}
-
-/** An object or a list; null for any other text. */
-function jsonIn(text: string): unknown {
-  const found = parseJsonWithin(text, MAX_DEPTH);
-  return typeof found === "object" ? (found ?? null) : null;
-}
 
 /** A notification's text, as JSON if it is. */
 function snsContent(body: JsonMembers | null, maxMembers: number): unknown {

@@ -9,6 +9,7 @@ import { parsedBy } from "./hooks.ts";
 import { fitsEvent, type ItemStatus, jsonLength, type MappedItem } from "./mapped-item.ts";
 import { applyMapping, type CompiledMapping, type Mapped, type MappingInput, plainTextOf } from "./mapping.ts";
 import type { LoadedPreset } from "./presets.ts";
+import { openedPush, withData } from "./push.ts";
 import { MAX_TEXT, type RawRequest, type RequestContent, readContent } from "./read-request.ts";
 import type { ReceiverRow } from "./receiver.ts";
 import type { Receiver } from "./receivers.ts";
@@ -135,8 +136,11 @@ function mappingInput(
   redaction: Redaction,
   maxMembers: number,
 ): MappingInput {
-  const { value: body, isSame } = redaction.masked(content.body);
-  const parsed = parsedBy(preset.hook, { ...content, body }, maxMembers);
+  const { value, isSame: isUnmasked } = redaction.masked(content.body);
+  const push = openedPush(content.body, redaction, maxMembers);
+  const body = push ? withData(value, push.data) : value;
+  const isSame = isUnmasked && body === value;
+  const parsed = parsedBy(preset.hook, { ...content, body, push: push?.content }, maxMembers);
   return {
     body,
     text: textOf(content, body, isSame, redaction),
@@ -163,7 +167,7 @@ function textOf(content: RequestContent, body: unknown, isSame: boolean, redacti
   return isSame && content.text !== null ? content.text : JSON.stringify(body).slice(0, MAX_TEXT);
 }
 
-const NO_CONTENT = { text: null, form: null, files: [] } as const;
+const NO_CONTENT = { text: null, files: [] } as const;
 
 /** Decides what a request stores; stores nothing. @throws VALIDATION_FAILED for a source of the server's own events */
 function planRequest(
