@@ -1,5 +1,5 @@
 import { parseWithLongIntegers } from "../../../core/text/long-integer.ts";
-import { stateOf } from "../../../core/vocabulary.ts";
+import { type Level, levelOfPriority, stateOf } from "../../../core/vocabulary.ts";
 import type { JsonMembers } from "../../../http/input.ts";
 import type { LoadedPreset } from "./presets.ts";
 import { type PushContent, readPush } from "./push.ts";
@@ -11,6 +11,7 @@ import { objectOf, textIn } from "./senders/members.ts";
 import { readByEnds } from "./senders/unknown.ts";
 
 type HookInput = Pick<RequestContent, "body" | "text" | "files"> & {
+  readonly query: Readonly<Record<string, string>>;
   /** Only of a whole request. */
   readonly push?: PushContent | undefined;
 };
@@ -18,7 +19,7 @@ type HookInput = Pick<RequestContent, "body" | "text" | "files"> & {
 /** Result of a preset's hook; mappings see it as `parsed`. */
 export function parsedBy(
   hook: LoadedPreset["hook"],
-  { body, text, files, push }: HookInput,
+  { body, text, files, query, push }: HookInput,
   maxMembers: number,
 ): unknown {
   switch (hook) {
@@ -29,20 +30,54 @@ export function parsedBy(
     case "sns":
       return snsContent(objectOf(body), maxMembers);
     case "known":
-      return readCard(body) ?? readKnown(body) ?? (push ? readPush(push) : null) ?? hintsIn(body);
+      return {
+        ...statedIn(body, query),
+        ...(readCard(body) ?? readKnown(body) ?? (push ? readPush(push) : null) ?? hintsIn(body)),
+      };
     default:
       return null;
   }
 }
 
+/** Members in which senders name the state of a problem. */
+const STATES = ["status", "state", "current_state", "alert_state"] as const;
+/** Priorities of programs that count to 5, such as ntfy. */
+const URGENT_NUMBERS: ReadonlyMap<string, Level> = new Map([
+  ["4", "error"],
+  ["5", "fatal"],
+]);
+
+/** What the usual members and parameters say, by the words of the vocabulary. */
+function statedIn(body: unknown, query: Readonly<Record<string, unknown>>) {
+  const own = objectOf(body) ?? {};
+  const given = wordIn([...STATES.map((name) => own[name]), query["status"], query["state"]]);
+  // Such a body of OnCall is of a problem that fires.
+  const state = given ?? ((own["alert_uid"] ?? null) === null ? null : "alerting");
+  const priority = wordIn([own["priority"], query["priority"]]) ?? "";
+  return {
+    state,
+    known: stateOf(state ?? "") ?? stateOf(stateTextIn(body) ?? ""),
+    urgent: URGENT_NUMBERS.get(priority) ?? levelOfPriority(priority),
+  };
+}
+
+/** The first value in lower case; null if it is no word. */
+function wordIn(values: readonly unknown[]): string | null {
+  const value = values.find((each) => each !== undefined && each !== null && each !== "");
+  const isWord = typeof value === "string" || typeof value === "number" || typeof value === "boolean";
+  return isWord ? String(value).toLowerCase() : null;
+}
+
+function stateTextIn(body: unknown): string | null {
+  return STATES.map((name) => textIn(objectOf(body), name)).find((each) => each !== null) ?? null;
+}
+
 /** What helps a mapping that finds usual names only. A body that is read by these alone is not understood. */
-function hintsIn(body: unknown): unknown {
+function hintsIn(body: unknown): object | null {
   if (typeof body !== "object" || body === null) return null;
   const { what, word, state, reason, link, subject } = readByEnds(body);
-  const said = ["status", "state", "current_state", "alert_state"].map((name) => textIn(objectOf(body), name));
-  const given = said.find((each) => each !== null) ?? "";
-  const hints = { word: state === null ? null : word, known: stateOf(given), reason, page: link, subject };
-  return what !== null && IS_TEST.test(given) ? { ...hints, title: `Test: ${what}` } : hints;
+  const hints = { word: state === null ? null : word, reason, page: link, subject };
+  return what !== null && IS_TEST.test(stateTextIn(body) ?? "") ? { ...hints, title: `Test: ${what}` } : hints;
 }
 
 /** `⚠️ Test`, the state that Uptime Kuma's button Test has. */

@@ -1,6 +1,6 @@
 import { normalised, startOf } from "../../../core/clean-text.ts";
 import { boundedId } from "../../../core/tokens.ts";
-import { claimsOwnSource, type Level, levelOfWord, OWN_SOURCE, SEVERITY_OF_LEVEL } from "../../../core/vocabulary.ts";
+import { claimsOwnSource, type Level, OWN_SOURCE, SEVERITY_OF_LEVEL } from "../../../core/vocabulary.ts";
 import type { RequestResult } from "../../../store/schema.ts";
 import type { AlertInput } from "../../alerts/index.ts";
 import { type EventDraft, reservedSource } from "../../events/index.ts";
@@ -140,12 +140,13 @@ function mappingInput(
   const push = openedPush(content.body, redaction, maxMembers);
   const body = push ? withData(value, push.data) : value;
   const isSame = isUnmasked && body === value;
-  const parsed = parsedBy(preset.hook, { ...content, body, push: push?.content }, maxMembers);
+  const query = redaction.record(request.query);
+  const parsed = parsedBy(preset.hook, { ...content, body, query, push: push?.content }, maxMembers);
   return {
     body,
     text: textOf(content, body, isSame, redaction),
     headers: redaction.record(request.headers),
-    query: redaction.record(request.query),
+    query,
     form: content.form && redaction.record(content.form),
     files: content.files,
     method: request.method,
@@ -187,10 +188,11 @@ function planRequest(
       problem: listed(problem, membersOf(input), misdeclared(input)),
     },
   });
+  const query = input.query as Readonly<Record<string, string>>;
   let mapped: Mapped;
   try {
     mapped = applyMapping(mapping, input, now, limits, (body) =>
-      parsedBy(preset.hook, { ...NO_CONTENT, body }, limits.members),
+      parsedBy(preset.hook, { ...NO_CONTENT, query, body }, limits.members),
     );
   } catch (error) {
     if (!(error instanceof ConditionTooCostly)) throw error;
@@ -359,7 +361,7 @@ function unmappedEvent(
 ): EventDraft {
   const reading = readByEnds(content);
   const { what, state, reason, any, link } = reading;
-  const level = levelOfWord(reading.level ?? "") ?? (state === "firing" ? "error" : "warn");
+  const level = reading.level ?? (state === "firing" ? "error" : "warn");
   const payload = {
     receiver: { id: row.id, name: row.name },
     title: titleOf(row.name, reading),

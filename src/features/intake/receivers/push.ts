@@ -50,7 +50,7 @@ function encoded(text: string): string {
 const BASE64 = /^[A-Za-z0-9+/_-]+=*$/;
 
 /** `parsed` of a push. */
-export function readPush({ body, text }: PushContent): unknown {
+export function readPush({ body, text }: PushContent): object {
   const push = { type: "google-pubsub.message", status: "event" };
   if (body === null) return { ...push, title: text.trim().split(/[\r\n]/, 1)[0], message: text };
   const known = readKnown(body);

@@ -3,7 +3,7 @@ import { cleanText, startOf } from "../../../../core/clean-text.ts";
 import { LongInteger } from "../../../../core/text/long-integer.ts";
 import { withoutMarkup } from "../../../../core/text/plain-text.ts";
 import { sha256Hex } from "../../../../core/tokens.ts";
-import { levelOfWord, type State, stateOf } from "../../../../core/vocabulary.ts";
+import { type Level, levelOfPriority, levelOfWord, type State, stateOf } from "../../../../core/vocabulary.ts";
 import { plainName } from "./row.ts";
 
 /** What is read of a request of an unknown sender, by the ends of its names. */
@@ -14,8 +14,8 @@ export interface BodyReading {
   /** Its state, as the sender writes it. */
   readonly word: string | null;
   readonly state: State | null;
-  /** A word for the severity that the sender names. */
-  readonly level: string | null;
+  /** Of the severity that the sender names. */
+  readonly level: Level | null;
   /** What happened, in lines; null without a telling text. */
   readonly reason: string | null;
   /** Any text, if there is no other. */
@@ -206,13 +206,11 @@ function stateIn(all: readonly Found[], telling: readonly { readonly name: strin
   return { word: null, state: null };
 }
 
-/** Of a priority only what is above the middle: every message has one. */
-function levelIn(all: readonly Found[]): string | null {
+function levelIn(all: readonly Found[]): Level | null {
   for (const { name, value } of all) {
     if (typeof value !== "string" || !SEVERITIES.test(name)) continue;
-    const level = levelOfWord(value.trim());
-    const isPriority = name.endsWith("priority");
-    if (level !== null && !(isPriority && ["info", "debug", "warn"].includes(level))) return value.trim();
+    const level = (name.endsWith("priority") ? levelOfPriority : levelOfWord)(value.trim());
+    if (level !== null) return level;
   }
   return null;
 }
