@@ -252,12 +252,12 @@ class Facts {
     const fields: { readonly title: string; readonly value: string }[] = [];
     const all = shown.join("\n").toLowerCase();
     const isWord = (text: string): boolean => all.split(/[^\p{L}\p{N}]+/u).includes(text);
-    const told = wrappedIn(this.payload, VALUES);
+    const values = wrappedIn(this.payload, VALUES);
     const object = objectOf(objectOf(this.payload, "data") ?? NONE, "object");
     // A body that a receiver keeps beside its mapping says it all again, in the sender's own names.
-    const others = told.length === 0 ? this.#scopes.slice(1).map(({ members }) => members) : [];
+    const others = values.length === 0 ? this.#scopes.slice(1).map(({ members }) => members) : [];
     let seen = 0;
-    for (const scope of [this.payload, ...told, ...(object ? [object] : []), ...others]) {
+    for (const scope of [this.payload, ...values, ...(object ? [object] : []), ...others]) {
       for (const title of Object.keys(scope)) {
         if (fields.length >= MAX_FIELDS || ++seen > MAX_MEMBERS) return fields;
         const value = scalar(scope, title);

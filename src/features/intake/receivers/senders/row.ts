@@ -190,7 +190,7 @@ const FILTERS: Readonly<Record<string, (text: string) => string>> = {
   /** `create` as `created`, `add note` as `added note`. */
   past: (text) => text.replace(/^\w+/, (verb) => `${verb.replace(/ed?$/, "")}ed`),
   /** Nothing of a word that says nothing. */
-  telling: (text) => (/^(?:running|unchanged|unknown|host|none|<?n\/?a>?)$/i.test(text.trim()) ? "" : text),
+  meaningful: (text) => (/^(?:running|unchanged|unknown|host|none|<?n\/?a>?)$/i.test(text.trim()) ? "" : text),
   /** What follows the first dot: `database corrupted` of `admin.database.corrupted`. */
   within: (text) => words(text.slice(text.indexOf(".") + 1)),
   /** Without the time and the priority that Falco puts first. */

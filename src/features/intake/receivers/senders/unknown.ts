@@ -16,7 +16,7 @@ export interface BodyReading {
   readonly state: State | null;
   /** Of the severity that the sender names. */
   readonly level: Level | null;
-  /** What happened, in lines; null without a telling text. */
+  /** What happened, in lines; null without a readable text. */
   readonly reason: string | null;
   /** Any text, if there is no other. */
   readonly any: string | null;
@@ -89,20 +89,20 @@ export function readByEnds(body: unknown): BodyReading {
     const line = typeof value === "string" ? lineOf(value) : "";
     return line === "" ? [] : [{ name, line, isOpaque: OPAQUE.test(line) }];
   });
-  const telling = texts.filter(({ isOpaque }) => !isOpaque);
+  const readable = texts.filter(({ isOpaque }) => !isOpaque);
   const first = (of: readonly RegExp[], isGood: (name: string, line: string) => boolean = () => true) => {
     for (const pattern of of) {
-      const found = telling.find(({ name, line }) => pattern.test(name) && isGood(name, line));
+      const found = readable.find(({ name, line }) => pattern.test(name) && isGood(name, line));
       if (found) return found.line;
     }
     return null;
   };
-  const { word, state } = stateIn(all, telling);
+  const { word, state } = stateIn(all, readable);
   const isGood = (name: string, line: string) => !POOR.test(name) && line !== word;
   const named = first(WHAT, isGood);
   const links = texts.filter(({ name, line }) => LINKS.test(name) && !NO_PAGE.test(name) && /^https?:\/\//i.test(line));
   const where = placeIn(texts) ?? (named === null ? (links[0]?.line ?? null) : null);
-  const reasons = reasonsIn(telling, [named, word]);
+  const reasons = reasonsIn(readable, [named, word]);
   const what = named ?? (reasons.length === 0 ? (first(KINDS, isGood) ?? first(WHAT)) : null);
   const about = what === null || where === null || includes(what, where) ? what : `${what} on ${where}`;
   return {
@@ -110,16 +110,16 @@ export function readByEnds(body: unknown): BodyReading {
     where,
     ...{ word, state },
     level: levelIn(all),
-    reason: reasons.length > 0 ? reasons.join("\n") : what === null ? textsOf(telling) : null,
-    any: telling[0]?.line ?? null,
+    reason: reasons.length > 0 ? reasons.join("\n") : what === null ? textsOf(readable) : null,
+    any: readable[0]?.line ?? null,
     link: links[0]?.line ?? null,
     subject: withoutStates(about ?? where ?? ""),
   };
 }
 
 /** A list of texts has nothing else to say. */
-function textsOf(telling: readonly { readonly line: string }[]): string | null {
-  const lines = [...new Set(telling.map(({ line }) => line))].slice(0, MAX_TEXTS);
+function textsOf(readable: readonly { readonly line: string }[]): string | null {
+  const lines = [...new Set(readable.map(({ line }) => line))].slice(0, MAX_TEXTS);
   return lines.length > 1 ? lines.join("\n") : null;
 }
 
@@ -190,8 +190,8 @@ function nameWithin(outer: string, own: string): string {
   return (SHORT.test(name) && !HOLDERS.test(outer) ? outer + name : name).slice(-MAX_NAME);
 }
 
-function stateIn(all: readonly Found[], telling: readonly { readonly name: string; readonly line: string }[]) {
-  const words = telling.filter(
+function stateIn(all: readonly Found[], readable: readonly { readonly name: string; readonly line: string }[]) {
+  const words = readable.filter(
     ({ name, line }) => STATES.test(name) && !EARLIER.test(name) && line.length <= MAX_STATE,
   );
   const known = words.find(({ line }) => stateOf(line) !== null) ?? words[0];
@@ -216,12 +216,12 @@ function levelIn(all: readonly Found[]): Level | null {
 }
 
 function reasonsIn(
-  telling: readonly { readonly name: string; readonly line: string }[],
+  readable: readonly { readonly name: string; readonly line: string }[],
   shown: readonly (string | null)[],
 ): string[] {
   const reasons: string[] = [];
   for (const pattern of REASONS)
-    for (const { name, line } of telling)
+    for (const { name, line } of readable)
       if (reasons.length < MAX_REASONS && pattern.test(name) && ![...shown, ...reasons].includes(line))
         reasons.push(line);
   return reasons;
