@@ -1,4 +1,5 @@
 import { parseWithLongIntegers } from "../../../core/text/long-integer.ts";
+import { readByEnds } from "../../../core/text/read-by-ends.ts";
 import { type Level, levelOfPriority, stateOf } from "../../../core/vocabulary.ts";
 import type { JsonMembers } from "../../../http/input.ts";
 import type { LoadedPreset } from "./presets.ts";
@@ -8,7 +9,6 @@ import { readCard } from "./senders/card.ts";
 import { discordMessage, slackMessage } from "./senders/chat.ts";
 import { readKnown } from "./senders/known.ts";
 import { objectOf, textIn } from "./senders/members.ts";
-import { readByEnds } from "./senders/unknown.ts";
 
 type HookInput = Pick<RequestContent, "body" | "text" | "files"> & {
   readonly query: Readonly<Record<string, string>>;

@@ -1,4 +1,5 @@
 import { normalised, startOf } from "../../../core/clean-text.ts";
+import { readByEnds, titleOf } from "../../../core/text/read-by-ends.ts";
 import { boundedId } from "../../../core/tokens.ts";
 import { claimsOwnSource, type Level, OWN_SOURCE, SEVERITY_OF_LEVEL } from "../../../core/vocabulary.ts";
 import type { RequestResult } from "../../../store/schema.ts";
@@ -16,7 +17,7 @@ import type { Receiver } from "./receivers.ts";
 import { Redaction } from "./redaction.ts";
 import { logEntryOf, type RequestLogEntry } from "./request-log.ts";
 import { fits } from "./senders/row.ts";
-import { digestOf, partsOf, readByEnds, titleOf } from "./senders/unknown.ts";
+import { digestOf, partsOf } from "./senders/unknown.ts";
 import { compiledShape } from "./shapes.ts";
 
 /** Plan of the rows that a request stores. */
