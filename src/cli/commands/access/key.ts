@@ -48,13 +48,6 @@ function listing(of: string, as: "keys" | "tokens") {
 const KINDS = ["opsgenie", "pagerduty"] as const;
 const kindFlag = (text: string): Option => new Option("--kind <kind>", text).choices(KINDS);
 
-/** @throws CommandError 2 */
-function checkKind({ kind, scopes, expires, labels }: Values): void {
-  if (kind !== undefined && (scopes ?? expires) !== undefined)
-    throw new CommandError(EXIT.usage, "a key with --kind has no --scopes and --expires");
-  if (kind === undefined && labels !== undefined) throw new CommandError(EXIT.usage, "--label needs --kind");
-}
-
 async function issueOfKind(server: ServerClient, { project: ref, kind, name, labels }: Values): Promise<Issued> {
   const project = await callOf(server, "getProject", { id: ref });
   const given = labels === undefined ? {} : { labels: labelsOf(labels as readonly string[]) };
@@ -149,8 +142,14 @@ export function addKey(program: Command): void {
           kind: kindFlag("for a program that speaks this service's API, instead of an API key"),
           labels: ["--label <label>", "with --kind: a label of each of its alerts, such as team=db", collectFlag],
         },
+        // Keys of a kind have all rights of their API, and do not expire.
+        excludes: [
+          ["kind", "scopes"],
+          ["kind", "expires"],
+        ],
         check(given) {
-          checkKind(given);
+          if (given["kind"] === undefined && given["labels"] !== undefined)
+            throw new CommandError(EXIT.usage, "--label needs --kind");
           return checkNew(given);
         },
         changes: true,
