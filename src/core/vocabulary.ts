@@ -17,11 +17,13 @@ const LEVEL_WORDS: Readonly<Record<Level, readonly string[]>> = {
     "low",
     "p4",
     "p5",
+    "sev3",
+    "sev4",
     "none",
   ],
-  warn: ["warn", "warning", "average", "medium", "moderate", "minor", "p3"],
-  error: ["error", "err", "high", "major", "failure", "failed", "danger", "p2"],
-  fatal: ["fatal", "critical", "crit", "emergency", "emerg", "alert", "disaster", "panic", "p1", "p0"],
+  warn: ["warn", "warning", "average", "medium", "moderate", "minor", "p3", "sev2"],
+  error: ["error", "err", "high", "major", "failure", "failed", "danger", "p2", "sev1"],
+  fatal: ["fatal", "critical", "crit", "emergency", "emerg", "alert", "disaster", "panic", "p1", "p0", "sev0"],
 };
 const LEVEL_OF: ReadonlyMap<string, Level> = new Map(
   Object.entries(LEVEL_WORDS).flatMap(([level, words]) => words.map((word) => [word, level as Level] as const)),
@@ -31,6 +33,30 @@ const LEVEL_OF: ReadonlyMap<string, Level> = new Map(
 export function levelOfWord(word: string): Level | null {
   return LEVEL_OF.get(word.toLowerCase()) ?? null;
 }
+
+/** Words for priorities that are no levels, and one that is a statement though it is below an error. */
+const PRIORITY_WORDS: ReadonlyMap<string, Level> = new Map([
+  ["urgent", "fatal"],
+  ["highest", "fatal"],
+  ["blocker", "fatal"],
+  ["warning", "warn"],
+]);
+
+/** The level of a word for a priority; null for one that is not above the middle: every message has one. */
+export function levelOfPriority(word: string): Level | null {
+  const level = levelOfWord(word);
+  const isAbove = level === "error" || level === "fatal";
+  return isAbove ? level : (PRIORITY_WORDS.get(word.toLowerCase()) ?? null);
+}
+
+/** The severity of an alert with this level. */
+export const SEVERITY_OF_LEVEL = {
+  debug: "info",
+  info: "info",
+  warn: "warning",
+  error: "error",
+  fatal: "critical",
+} as const satisfies Readonly<Record<Level, string>>;
 
 /** What a sender says of a problem. */
 export type State = "firing" | "resolved" | "acknowledged";
@@ -75,11 +101,6 @@ export function stateWordsIn(place: "requests" | "mails"): ReadonlyMap<string, S
 const STATE_OF = stateWordsIn("requests");
 /** Signs around a word. */
 const OUTSIDE = /^[^\p{L}\p{N}]+|[^\p{L}\p{N}]+$/gu;
-
-/** The words of requests for a state. */
-export function wordsOf(state: State): string[] {
-  return [...STATE_OF].flatMap(([word, row]) => (row.state === state ? [word] : []));
-}
 
 /**
  * The state that a word or a short text of a sender names: `DOWN`, `🔴 Down`, `not_responding`,

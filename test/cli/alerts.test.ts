@@ -35,6 +35,10 @@ test("prism alerts, incidents, silences, oncall, heartbeats, policies and routes
     assert.match(await run("incidents ack 1", "--note", "I am on it"), /^1 {2}acknowledged/);
     assert.match(await run("incidents unack #1"), /^1 {2}open/);
     assert.match(await run("incidents snooze 1 --for 1h"), /^1 {2}snoozed/);
+    assert.match(
+      await run("alerts explain alertname=DiskFull instance=db-2"),
+      /joins incident 1 \(open, snoozed until [\s\S]*no\s+one\s+would\s+be\s+notified\s+before, unless/,
+    );
     assert.match(await run("incidents unsnooze 1"), /^1 {2}open/);
     await run("incidents escalate 1");
     await run("incidents note 1", "Called the data centre");
@@ -45,6 +49,15 @@ test("prism alerts, incidents, silences, oncall, heartbeats, policies and routes
     );
     assert.match(await run("silences list"), /active/);
     assert.match(await run(`silences show ${silence.id}`), /New disks/);
+    const recurrence = { cron: "0 22 * * 6", until: "06:00", timezone: "UTC" };
+    const weekly = { matchers: ['team="db"'], comment: "Patch day", recurrence };
+    const { body } = await answered(201, prism.post<{ id: string }>("/api/v1/silences", weekly));
+    const shown = await run(`silences show ${body.id}`);
+    assert.match(
+      shown,
+      /\n {2}recurs every Saturday at 22:00 until 06:00, UTC\n( {2}(now |next) {2}\S+ \S+ to \S+ \S+\n){3}/,
+    );
+    await run(`silences expire ${body.id}`);
     assert.match(await run("silences preview", 'instance="db-2"'), /^1 firing alert matches$/m);
     await run(`silences expire ${silence.id}`);
     assert.match(await run("incidents resolve --all-open --yes"), /^1 incidents changed/);

@@ -77,7 +77,7 @@ test("the words of a group's help are the names of its commands", () => {
 /** A value that an option takes. */
 const VALUES: Readonly<Record<string, string>> = {
   ...{ "--every": "1h", "--schedule": "0 3 * * *", "--grace": "1h", "--day": "monday", "--hour": "3" },
-  ...{ "--type": "a", "--level": "error", "--state": "dead" },
+  ...{ "--type": "a", "--level": "error", "--state": "dead", "--scopes": "events:read", "--expires": "30d" },
 };
 
 test("options that contradict each other are refused, whichever comes first", async (t) => {

@@ -43,7 +43,15 @@ test("keys of Opsgenie's and PagerDuty's API are made, listed, rotated and revok
   assert.equal((await listed("pagerduty"))[0]?.id, other["id"]);
   const text = (await run("keys list --kind opsgenie --project duty")).stdout;
   assert.match(text, /^ID +PROJECT +NAME +PREFIX +LAST USED +LABELS\n\S+ +duty +Zabbix +\S+ +\S+ +team=platform\n$/);
-  assert.doesNotMatch((await run("keys list")).stdout, /Zabbix/, "API keys are a list of their own");
+  assert.match(
+    (await run("keys list")).stdout,
+    /^ID +PROJECT +NAME +PREFIX +STATE[\s\S]*\n\nID +PROJECT +KIND +NAME[\s\S]* opsgenie +Zabbix [\s\S]* pagerduty +Old /,
+  );
+  const both = await runJson<Listed & { keysOfKinds: Listed["keys"] }>(["keys", "list"], options);
+  assert.deepEqual(
+    [both.keys.some(({ name }) => name === "Zabbix"), both.keysOfKinds.map(({ name }) => name).sort()],
+    [false, ["Old", "Zabbix"]],
+  );
 
   for (const [line, why] of [
     [`keys revoke ${zabbix?.id} --kind opsgenie --project default`, "there is no opsgenie key \\S+ in default"],

@@ -49,15 +49,15 @@ test("tail", async (t) => {
     assert.equal(lines.length, 4);
     assert.match(
       lines[1] ?? "",
-      /^20\d\d-\S+Z {2}#2 {2}error {2}order\.failed {2}we b {2}\{"n":2,"text":"\\u009b31m\\nred"\}$/,
+      /^20\d\d-\S+Z {2}#2 {2}[0-9a-f-]{36} {2}error {2}order\.failed {2}we b {2}\{"n":2,"text":"\\u009b31m\\nred"\}$/,
     );
   });
 
   await t.test("columns are aligned, with a dash for a missing source", async () => {
     const { stdout } = await runCli(["tail", "--from", "earliest", "--limit", "4"], { cwd, env });
     const [first = "", second = "", third = ""] = stdout.split("\n");
-    assert.match(first, /^\S+ {2}#1 {2}info {3}order\.paid {2}- {2}\{"n":1\}$/);
-    assert.match(third, /^\S+ {2}#3 {2}warn {3}login {9}- {5}\{"n":3\}$/);
+    assert.match(first, /^\S+ {2}#1 {2}[0-9a-f-]{36} {2}info {3}order\.paid {2}- {2}\{"n":1\}$/);
+    assert.match(third, /^\S+ {2}#3 {2}[0-9a-f-]{36} {2}warn {3}login {9}- {5}\{"n":3\}$/);
     assert.equal(third.indexOf("{"), second.indexOf("{"), "the widest cells so far make the columns");
   });
 
@@ -73,7 +73,7 @@ test("tail", async (t) => {
     assert.equal(await tail.ended(), 0);
     assert.match(
       tail.stdout,
-      /^\S+ {2}#\d+ {2}depot {2}info {3}of\.depot {2}- {2}\{\}\n\S+ {2}#\d+ {2}default {2}info {3}of\.default {2}- {2}\{\}\n$/,
+      /^\S+ {2}#\d+ {2}[0-9a-f-]{36} {2}depot {2}info {3}of\.depot {2}- {2}\{\}\n\S+ {2}#\d+ {2}[0-9a-f-]{36} {2}default {2}info {3}of\.default {2}- {2}\{\}\n$/,
     );
     const both = await runCli(["tail", "--all", "--project", "depot"], { cwd, env });
     assert.equal(both.status, 2);
@@ -134,7 +134,7 @@ test("tail", async (t) => {
     const [json, human] = await Promise.all([runCli([...args, "--json"], { cwd, env }), runCli(args, { cwd, env })]);
     const [line] = jsonLines<Line>(json.stdout);
     assert.deepEqual([line?.type, line?.title], ["notification", "Hello\nyou"]);
-    assert.match(human.stdout, /^20\S+ {2}#\d+ {2}notification {2}Hello you {2}there\n$/);
+    assert.match(human.stdout, /^20\S+ {2}#\d+ {2}[0-9a-f-]{36} {2}notification {2}Hello you {2}there\n$/);
   });
 
   await t.test("--stream names what to follow", async () => {
@@ -221,7 +221,10 @@ test("events list and audit list show what is stored; plural names of commands a
   assert.deepEqual(await types("--search", "db-1", "--from", "1h"), ["order.paid"]);
   assert.deepEqual(await types("--limit", "1"), ["other"]);
   const { stdout } = await runCli(["events", "list", "--level", "error"], options);
-  assert.match(stdout, /^RECEIVED .* PAYLOAD\n.* error +order\.failed +- +\{"host":"db-2"\}\n$/);
+  const [id = ""] = /[0-9a-f-]{36}/.exec(stdout) ?? [];
+  const explained = await runCli(["explain", id], options);
+  assert.match(explained.stdout, /order\.failed \(error\)/, explained.stderr);
+  assert.match(stdout, /^RECEIVED +ID .* PAYLOAD\n.* error +order\.failed +- +\{"host":"db-2"\}\n$/);
   const audit = await runCli(["audit", "list", "--action", "rule"], options);
   assert.match(audit.stdout, /^TIME +WHO +ACTION +ON\n\S+ \S+ +\S.* rule\.create +rule Orders\n$/, audit.stderr);
   const { username } = (await prism.get<{ username: string }>("/api/v1/users/me")).body;

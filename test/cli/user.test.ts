@@ -44,6 +44,13 @@ test("S2-97: accounts are administered without a server: approve, disable, enabl
     ]);
   });
 
+  await t.test("name sets the display name", async () => {
+    const { stdout, status } = await run("name", "ann", "Ann\u202e Lee");
+    assert.deepEqual([status, stdout], [0, `${ann.id}  ann  active  Auditor, User  Ann Lee\n`]);
+    assert.equal(value("select name from users where id = ?", ann.id), "Ann Lee");
+    assert.deepEqual([(await run("name", "ann", " ")).status, (await run("name", "nobody", "x")).status], [7, 6]);
+  });
+
   await t.test("passwd takes the password from stdin, and keeps its hash", async () => {
     const { status, stdout, stderr } = await runCli(["user", "passwd", "ann", "--stdin"], {
       ...options,

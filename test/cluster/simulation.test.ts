@@ -5,9 +5,9 @@ import { TEST_SEED } from "../helpers/chance.ts";
 import type { Fault } from "./support/simulation.ts";
 import { runHistories } from "./support/simulation-thread.ts";
 
-/* `npm run test:simulation` runs a million. */
+/* Other histories in each run; `npm run test:simulation` runs a million. */
 
-const HISTORIES = Number(process.env["PRISM_TEST_HISTORIES"] ?? 10_000);
+const HISTORIES = Number(process.env["PRISM_TEST_HISTORIES"] ?? (process.env["TEST_ALL_RUNS"] ? 10_000 : 2500));
 /** Beside other tests one thread. */
 const THREADS = HISTORIES > 10_000 ? availableParallelism() : 1;
 /** Enough to find each fault. */

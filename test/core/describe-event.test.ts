@@ -149,6 +149,18 @@ const ROWS = [
     title: "Payment failed: web-1",
     text: "Error\namount: 1500",
   },
+  {
+    name: "names that only end as usual ones do, as a receiver reads them",
+    event: event("message", { probeName: "Shop", probeStatus: "DOWN", dbPassword: "hunter22" }, { source: "probes" }),
+    title: "Shop: DOWN",
+    text: "probes",
+  },
+  {
+    name: "secrets under such names",
+    event: event("message", { secret: { testName: "hunter22" }, jobUrl: "https://u:hunter22@x.example" }),
+    title: "Event without a text",
+    text: "Info",
+  },
   { name: "nothing at all", event: event("message", {}), title: "Event without a text", text: "Info" },
 ];
 

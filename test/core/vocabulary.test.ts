@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { levelOfWord, STATE_WORDS, stateOf, stateWordsIn, wordsOf } from "../../src/core/vocabulary.ts";
+import { levelOfPriority, levelOfWord, STATE_WORDS, stateOf, stateWordsIn } from "../../src/core/vocabulary.ts";
 import { parseSubject } from "../../src/features/intake/mail-in/read-subject.ts";
 
 const ROWS = STATE_WORDS.flatMap(({ words, ...row }) => words.split(", ").map((word) => ({ word, ...row })));
@@ -19,7 +19,6 @@ test("requests name each state by each of its words, in any case, with any separ
     const expected = only === "mails" ? null : state;
     const forms = [word, word.toUpperCase(), word.replaceAll(" ", "_"), ` ${word}! `, `🔴 ${word}`, `OK -> ${word}`];
     for (const form of forms) assert.equal(stateOf(form), expected, form);
-    if (expected !== null) assert.ok(wordsOf(expected).includes(word), word);
   }
   assert.equal(stateOf("Down ENDED (now: Up)"), "resolved");
   for (const other of ["", "🔴", "constructor", "unknown", "pending"]) assert.equal(stateOf(other), null, other);
@@ -48,4 +47,20 @@ test("a level beside a state is that of the same word alone", () => {
     const alone = levelOfWord(word);
     if (level !== undefined && alone !== null) assert.equal(alone, level, word);
   }
+});
+
+test("numbered severities and priorities are levels, 0 or 1 the worst", () => {
+  const levels = (kind: string, numbers: readonly number[]) => numbers.map((each) => levelOfWord(`${kind}${each}`));
+  assert.deepEqual(levels("Sev", [0, 1, 2, 3, 4]), ["fatal", "error", "warn", "info", "info"]);
+  assert.deepEqual(levels("P", [0, 1, 2, 3, 4, 5]), ["fatal", "fatal", "error", "warn", "info", "info"]);
+});
+
+test("a priority is a level only above the middle: every message has one", () => {
+  for (const word of ["normal", "low", "default", "medium", "P3", "P4", "info", "minor", "x"])
+    assert.equal(levelOfPriority(word), null, word);
+  const levels = ["Warning", "high", "P2", "major", "urgent", "Highest", "blocker", "critical", "P1", "P0"];
+  assert.deepEqual(levels.map(levelOfPriority), [
+    ...["warn", "error", "error", "error"],
+    ...["fatal", "fatal", "fatal", "fatal", "fatal", "fatal"],
+  ]);
 });

@@ -40,7 +40,7 @@ const STEPS: readonly Step[] = [
     members: ["id", "projectId", "name", "prefix", "scopes", "expiresAt", "key"],
     remember: "key",
   },
-  { args: ["key", "list"], members: ["keys"] },
+  { args: ["key", "list"], members: ["keys", "keysOfKinds"] },
   {
     args: ["key", "rotate", "<key>"],
     members: ["id", "projectId", "name", "prefix", "scopes", "expiresAt", "key"],

@@ -1,8 +1,9 @@
 import { cleanText, startOf } from "../clean-text.ts";
 import { recentlyUsed } from "../ttl-cache.ts";
 import { type Level, levelOfWord } from "../vocabulary.ts";
-import { firstOf, listOf, NONE, objectOf, type PayloadMembers, scalar, wrappedIn } from "./payload-members.ts";
+import { firstOf, listOf, type Members, objectOf, scalar, wrappedIn } from "./members.ts";
 import { withoutMarkup } from "./plain-text.ts";
+import { readByEnds, titleOf as unknownTitleOf } from "./read-by-ends.ts";
 
 /** The members of an event that its description is made of. */
 export interface DescribedEvent {
@@ -29,6 +30,8 @@ export interface EventDescription {
   /** Short values that the title and the text do not show, at most eight. No names of secrets. */
   readonly fields: readonly { readonly title: string; readonly value: string }[];
 }
+
+const NONE: Members = {};
 
 const TITLE_LENGTH = 80;
 const TEXT_LENGTH = 4000;
@@ -99,7 +102,8 @@ const VENDORS: Readonly<Record<string, string>> = { github: "GitHub", gitlab: "G
 export function describeEvent(event: DescribedEvent, note?: string): EventDescription {
   const facts = new Facts(event.payload);
   const body = facts.text();
-  const { title, level, places } = facts.areNone ? knownHead(event, facts) : headOf(event, facts, body);
+  const { title, level, places } =
+    facts.areNone && !isVague(event.type) ? knownHead(event, facts) : headOf(event, facts, body);
   const rest = body === "" ? "" : withoutTitle(body, title);
   const fields = facts.fields([title, rest, ...places]);
   const shown = rest === "" ? bodyOf(fields) : rest;
@@ -132,7 +136,7 @@ function headOf(event: DescribedEvent, facts: Facts, body: string): Head {
   return { title, level, places: placesOf(event, facts, title) };
 }
 
-/** Of an event without a known member in its payload: it depends on level, type and source alone. */
+/** Of an event with a type that says something and no known member: it depends on level, type and source alone. */
 function knownHead(event: DescribedEvent, facts: Facts): Head {
   const { level, type, source } = event;
   const key = source === null ? `${level} ${type}` : `${level} ${type}\n${source}`;
@@ -163,11 +167,11 @@ const KNOWN: ReadonlySet<string> = new Set([
 
 /** An object and its known members: most payloads have few of the hundred names. */
 interface Scope {
-  readonly members: PayloadMembers;
+  readonly members: Members;
   readonly known: readonly string[];
 }
 
-function scopeOf(members: PayloadMembers): Scope {
+function scopeOf(members: Members): Scope {
   return { members, known: Object.keys(members).filter((name) => KNOWN.has(name)) };
 }
 
@@ -183,19 +187,19 @@ function wrappedScopes(scope: Scope, names: readonly string[]): Scope[] {
 /** The look-up of members by their usual names: the payload first, then what it wraps. */
 class Facts {
   readonly #scopes: readonly Scope[];
-  readonly payload: PayloadMembers;
+  readonly payload: Members;
   /** No member has a known name. */
   readonly areNone: boolean;
   #room = MOST_CLEANED;
 
-  constructor(payload: PayloadMembers) {
+  constructor(payload: Members) {
     const own = scopeOf(payload);
     this.payload = payload;
     this.areNone = own.known.length === 0 && !Object.hasOwn(payload, "alerts");
     this.#scopes = this.areNone ? [own] : Facts.#scopesOf(own, payload);
   }
 
-  static #scopesOf(own: Scope, payload: PayloadMembers): readonly Scope[] {
+  static #scopesOf(own: Scope, payload: Members): readonly Scope[] {
     const inner = wrappedScopes(own, ALL_WRAPPERS);
     const deeper = inner.flatMap((each) => wrappedScopes(each, WRAPPERS));
     // The webhook of Alertmanager and what resembles it: the first alert speaks for all.
@@ -273,12 +277,12 @@ class Facts {
       words ??= new Set(all.split(/[^\p{L}\p{N}]+/u));
       return words.has(text);
     };
-    const told = wrappedIn(this.payload, VALUES);
+    const values = wrappedIn(this.payload, VALUES);
     const object = objectOf(objectOf(this.payload, "data") ?? NONE, "object");
     // A body that a receiver keeps beside its mapping says it all again, in the sender's own names.
-    const others = told.length === 0 ? this.#scopes.slice(1).map(({ members }) => members) : [];
+    const others = values.length === 0 ? this.#scopes.slice(1).map(({ members }) => members) : [];
     let seen = 0;
-    for (const scope of [this.payload, ...told, ...(object ? [object] : []), ...others]) {
+    for (const scope of [this.payload, ...values, ...(object ? [object] : []), ...others]) {
       for (const title of Object.keys(scope)) {
         if (fields.length >= MAX_FIELDS || ++seen > MAX_MEMBERS) return fields;
         const value = scalar(scope, title);
@@ -337,16 +341,30 @@ function madeTitle({ type, source }: DescribedEvent, facts: Facts, text: string,
   const repository = facts.named(REPOSITORY);
   if (type === "receiver.unmapped") return `Request with an unknown form at ${oneLine(source ?? "a receiver")}`;
   const plain = knownSentence(type);
-  const isVague = plain === "" || VAGUE.test(type);
+  const saysNothing = isVague(type);
   const words = withState(plain, state);
   if (repository !== undefined) return ofRepository(plain, repository, facts, state);
   const name = facts.line(NAMES) ?? facts.named(CLOUD_EVENT) ?? facts.named(PLACES);
   const first = firstLine(text);
-  if (isVague && first !== "") return name === undefined ? first : joined(name, first);
-  if (isVague && name !== undefined) return state === undefined ? `Event about ${name}` : `${name}: ${state}`;
-  if (isVague) return source === null ? "Event without a text" : `Event without a text from ${oneLine(source)}`;
+  if (saysNothing && first !== "") return name === undefined ? first : joined(name, first);
+  if (saysNothing && name !== undefined) return state === undefined ? `Event about ${name}` : `${name}: ${state}`;
+  if (saysNothing) return unknownTitle(facts.payload, source);
   const said = name ?? first;
   return said === "" ? `${words}${source === null ? "" : ` from ${oneLine(source)}`}` : joined(words, said);
+}
+
+function isVague(type: string): boolean {
+  return VAGUE.test(type) || knownSentence(type) === "";
+}
+
+/** Of a payload without a usual name, by the ends of its names, as receivers read a body. */
+function unknownTitle(payload: Members, source: string | null): string {
+  const reading = readByEnds(
+    payload,
+    (name, value) => !SECRET.test(name) && !(typeof value === "string" && CREDENTIAL.test(value)),
+  );
+  if (reading.what !== null || reading.where !== null) return oneLine(unknownTitleOf("", reading));
+  return source === null ? "Event without a text" : `Event without a text from ${oneLine(source)}`;
 }
 
 /** `Payment` with the status `failed` becomes `Payment failed`. */
@@ -422,7 +440,7 @@ function levelOf(event: DescribedEvent, facts: Facts): Level {
   return states.some((state) => BAD.test(state)) || BAD.test(lastWord(type)) ? "error" : "info";
 }
 
-function stateOf(payload: PayloadMembers, name: string): string {
+function stateOf(payload: Members, name: string): string {
   return firstOf(objectOf(payload, name) ?? NONE, ["conclusion", "state", "status"]);
 }
 
@@ -482,7 +500,7 @@ function oneLine(text: string): string {
   return cleanText(startOf(text, LINE_LENGTH)).replace(INVISIBLE, "").replace(/\s+/g, " ").trim();
 }
 
-function urlOf(scope: PayloadMembers, name: string): string | undefined {
+function urlOf(scope: Members, name: string): string | undefined {
   const url = scalar(scope, name);
   if (url.length > MAX_URL || !/^https?:\/\//i.test(url) || !URL.canParse(url)) return undefined;
   const { href, username, password } = new URL(url);

@@ -117,7 +117,14 @@ const TrialRoute = v.object({
   groupKey: v.string(),
   isListedOnly: doc(v.boolean(), "The policy opens no incidents: no one is notified"),
   incident: doc(
-    v.nullable(v.object({ id: v.string(), number: v.number(), state: v.picklist(["open", "acknowledged"]) })),
+    v.nullable(
+      v.object({
+        id: v.string(),
+        number: v.number(),
+        state: v.picklist(["open", "acknowledged"]),
+        snoozedUntil: doc(v.nullable(v.string()), "End of its snooze; null: it is not snoozed"),
+      }),
+    ),
     "The incident that the alert would join; null: it would open one, unless it is only listed",
   ),
   withheld: doc(v.array(Line), "Silences, inhibiting alerts and time intervals that keep it from notifying now"),

@@ -206,6 +206,7 @@ async function trialRoute(context: AlertExplainContext, principal: PermissionHol
       id: incident.id,
       number: incident.number,
       state: incident.state === "acknowledged" ? ("acknowledged" as const) : ("open" as const),
+      snoozedUntil: incident.snoozedUntil === null ? null : toRfc3339(incident.snoozedUntil),
     },
     withheld: withheldBy(withheld).map((part) => ({
       at: null,
@@ -227,9 +228,30 @@ function trialAnswer(routes: AlertTrial["routes"], live: AlertView | undefined):
   const what =
     withheld.length > 0
       ? `No one would be notified: ${lower(withheld[0]?.text ?? "")}`
-      : (first?.text ?? next[0]?.text ?? "No one would be notified: the policy has no step that notifies.");
+      : (pausedText(route, first) ??
+        first?.text ??
+        next[0]?.text ??
+        "No one would be notified: the policy has no step that notifies.");
   const head = live ? "An alert with these labels fires already; it" : "The alert";
   return `${head} would ${where} of the policy ${policy.name}. ${what}${others}`;
+}
+
+const NOTIFIES: ReadonlySet<string> = new Set(["notified", "new-alerts", "severity-raised", "webhook", "channel"]);
+
+/** Whom the alert notifies although its incident is snoozed or acknowledged; undefined: it is neither. */
+function pausedText({ incident, next }: AlertTrial["routes"][number], step: Line | undefined): string | undefined {
+  const snoozedUntil = incident?.snoozedUntil ?? null;
+  const isSnoozed = snoozedUntil !== null;
+  if (!isSnoozed && incident?.state !== "acknowledged") return undefined;
+  const end = next.find(({ kind }) => kind === (isSnoozed ? "snooze-ended" : "ack-expired"));
+  const until = snoozedUntil ?? end?.at;
+  const state = `It is ${isSnoozed ? "snoozed" : "acknowledged"}${until ? ` until ${until}` : ""}`;
+  const soon = end ? next.slice(0, next.indexOf(end)) : next;
+  if (soon.some(({ kind }) => kind === "steps-restarted"))
+    return `${state}, which this alert ends: it is more urgent than those before. ${step?.text ?? ""}`.trimEnd();
+  const told = soon.find(({ kind }) => NOTIFIES.has(kind));
+  if (told) return `${state}. ${told.text}${isSnoozed ? "" : " Those who acknowledged it are not."}`;
+  return `${state}: no one would be notified ${until ? "before" : "meanwhile"}, unless its urgency rises, which ends that.`;
 }
 
 function lower(text: string): string {

@@ -1,4 +1,5 @@
 import type { Selectable } from "kysely";
+import { countText } from "../../core/clean-text.ts";
 import { toRfc3339 } from "../../core/clock.ts";
 import type { Uses } from "../../module/feature.ts";
 import { notificationRow } from "../../store/commit/notification-row.ts";
@@ -117,7 +118,7 @@ async function end(context: StormContext, trx: Trx, rule: RuleRow, batch: Batch)
   if (batch.noticeId !== null && batch.count !== batch.toldCount)
     await context.notify.update(batch.noticeId, { ...noticeText(rule, batch, keys), aggregateCount: batch.count }, trx);
   const isBatch = throttleSettings(rule).suppression?.mode === "batch";
-  const samples = isBatch ? await samplesOf(trx, rule, batch) : [];
+  const samples = isBatch || rule.isForMembers ? await samplesOf(trx, rule, batch) : [];
   const data = {
     heldBack: batch.count,
     firstSeq: batch.firstSeq,
@@ -194,9 +195,11 @@ async function keysOf(trx: Trx, { id }: Batch): Promise<string[]> {
 function noticeText(rule: RuleRow, batch: Batch, keys: readonly string[]) {
   return {
     title: cutText(`${rule.name}: ${batch.count} suppressed${keyText(batch)}`, TITLE_LENGTH),
-    message:
-      `The rule matches more often than its limit. ${batch.count} further matches since ` +
-      `${toRfc3339(batch.startedAt)} are suppressed; a summary follows at the end.${keysText(keys)}`,
+    message: rule.isForMembers
+      ? `${countText(batch.count, "further message")} since ${toRfc3339(batch.startedAt)} notified no one: there are ` +
+        `more than the limit of notifications allows. A summary follows at the end.${storedText(rule, keys)}`
+      : `The rule matches more often than its limit. ${batch.count} further matches since ` +
+        `${toRfc3339(batch.startedAt)} are suppressed; a summary follows at the end.${keysText(keys)}`,
   };
 }
 
@@ -206,13 +209,28 @@ function summaryText(
   samples: readonly { readonly title: string }[],
   keys: readonly string[],
 ) {
+  const span = `From ${toRfc3339(batch.startedAt)} to ${toRfc3339(batch.lastAt)}`;
   const list = samples.map(({ title }) => `\n- ${title}`).join("");
   return {
     title: cutText(`${rule.name}: storm over, ${batch.count} suppressed${keyText(batch)}`, TITLE_LENGTH),
     message:
-      `From ${toRfc3339(batch.startedAt)} to ${toRfc3339(batch.lastAt)} the rule suppressed ` +
-      `${batch.count} matches.${keysText(keys)}${list === "" ? "" : `\nAmong them:${list}`}`,
+      (rule.isForMembers
+        ? `${span} ${countText(batch.count, "message")} notified no one: there were more than the limit of ` +
+          `notifications allows.${storedText(rule, keys)}`
+        : `${span} the rule suppressed ${batch.count} matches.${keysText(keys)}`) +
+      (list === "" ? "" : `\nAmong them:${list}`),
   };
+}
+
+/** Where the messages of a receiver are. Its keys are checksums of bodies, which tell people nothing. */
+function storedText({ id, projectId, name }: RuleRow, keys: readonly string[]): string {
+  const count = keys.length > COUNTED_KEYS ? `more than ${COUNTED_KEYS}` : `${keys.length}`;
+  const unread =
+    keys.length === 0
+      ? ""
+      : `\nNot understood among them: ${count} different ${keys.length === 1 ? "message" : "messages"}.`;
+  const list = id === projectId ? "prism events list" : `prism receivers requests "${name}"`;
+  return `${unread}\nAll are stored: see Events in the console, or ${list}.`;
 }
 
 function keyText({ key }: Batch): string {

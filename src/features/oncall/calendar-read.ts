@@ -1,4 +1,5 @@
 import type ICAL from "ical.js";
+import { cleanText, startOf } from "../../core/clean-text.ts";
 import { DAY_MS, type EpochMs, instantOf, isTimezone } from "../../core/clock.ts";
 import { type CalendarRecurrence, FREQUENCIES, occurrences, WEEKDAYS } from "./model/recurrence.ts";
 import { WINDOWS_ZONES } from "./model/windows-zones.gen.ts";
@@ -22,7 +23,7 @@ export interface ReadEvent extends EventPeople {
 /** An event that cannot be read. */
 export interface LeftOut extends EventPeople {
   readonly summary: string;
-  /** As the file has it; empty: it has none. */
+  /** A date or time, otherwise as the file has it, without control characters, shortened; empty: it has none. */
   readonly start: string;
   readonly reason: string;
 }
@@ -55,6 +56,8 @@ const MAX_INTERVAL = 1000;
 /** Limits of a summary: users, and characters of a name. */
 const MAX_USERS = 50;
 const MAX_NAME = 320;
+/** Characters of a start that is shown as the file has it; a valid one has 16 at most. */
+const MAX_START = 30;
 
 /** A calendar that cannot be read, with a text for its owner. */
 export class CalendarUnreadable extends Error {
@@ -80,9 +83,9 @@ class EventUnreadable extends Error {
 export async function readCalendar(text: string, options: ReadOptions): Promise<ReadFile> {
   // Loaded with the first calendar, for a quicker start.
   const { default: library } = await import("ical.js");
-  const { root, broken } = parse(library, text.replace(/^\uFEFF/, ""));
+  const { root, rest, broken } = parse(library, text.replace(/^\uFEFF/, ""));
   if (root.name !== "vcalendar") throw new CalendarUnreadable("it is not an iCalendar file");
-  const { events, leftOut } = new CalendarReader(root, options).read();
+  const { events, leftOut } = new CalendarReader(root, { ...options, text: rest }).read();
   return { events, leftOut: [...broken, ...leftOut] };
 }
 
@@ -90,11 +93,11 @@ export async function readCalendar(text: string, options: ReadOptions): Promise<
 const PARTS = /^BEGIN:(VEVENT|VTODO|VJOURNAL|VFREEBUSY|VTIMEZONE)[ \t]*\r?$[\s\S]*?^END:\1[ \t]*(?:\r?\n|$)/gim;
 
 /** The parser refuses the whole file for one line: then its parts are parsed one by one. */
-function parse(library: Library, text: string): { root: Component; broken: LeftOut[] } {
+function parse(library: Library, text: string): { root: Component; rest: string; broken: LeftOut[] } {
   const parsed = (part: string): Component =>
     new library.Component(library.parse(part) as ConstructorParameters<Library["Component"]>[0]);
   try {
-    return { root: parsed(text), broken: [] };
+    return { root: parsed(text), rest: text, broken: [] };
   } catch {
     const broken: LeftOut[] = [];
     const rest = text.replaceAll(PARTS, (part: string, kind: string) => {
@@ -107,7 +110,7 @@ function parse(library: Library, text: string): { root: Component; broken: LeftO
       }
     });
     try {
-      return { root: parsed(rest), broken };
+      return { root: parsed(rest), rest, broken };
     } catch (cause) {
       throw new CalendarUnreadable("it is not an iCalendar file", { cause });
     }
@@ -116,15 +119,28 @@ function parse(library: Library, text: string): { root: Component; broken: LeftO
 
 /** What the text of an event says that the library cannot parse. */
 function brokenEvent(part: string, cause: unknown): LeftOut {
-  const lines = part.replaceAll(/\r?\n[ \t]/g, "").split(/\r?\n/);
-  const valuesOf = (name: string): string[] =>
-    lines.flatMap((line) => new RegExp(`^${name}(?:;[^:]*)?:(.*)$`, "i").exec(line)?.[1] ?? []);
+  const valuesOf = (name: string): string[] => writtenValues(part, name);
   const summary = (valuesOf("SUMMARY")[0] ?? "").replaceAll(/\\([,;\\])/g, "$1");
   const attendees = valuesOf("ATTENDEE").flatMap((value) => addressOf(value) ?? []);
   return {
-    ...{ summary: summary.slice(0, MAX_NAME), start: valuesOf("DTSTART")[0] ?? "", reason: reasonOf(cause) },
+    ...{ summary: summary.slice(0, MAX_NAME), start: writtenStart(part), reason: reasonOf(cause) },
     ...{ names: readSummary(summary).names.slice(0, MAX_USERS), attendees: attendees.slice(0, MAX_USERS) },
   };
+}
+
+/** The values of a property in the text of an event. */
+function writtenValues(part: string, name: string): string[] {
+  const lines = part.replaceAll(/\r?\n[ \t]/g, "").split(/\r?\n/);
+  return lines.flatMap((line) => new RegExp(`^${name}(?:;[^:]*)?:(.*)$`, "i").exec(line)?.[1] ?? []);
+}
+
+/** A date or time in a form that people read, `2026-01-05T08:00:00Z`; anything else as it is written. */
+function writtenStart(part: string): string {
+  const start = cleanText(writtenValues(part, "DTSTART")[0] ?? "")
+    .trim()
+    .replace(/^(\d{4})(\d\d)(\d\d)(?=T|$)/, "$1-$2-$3")
+    .replace(/T(\d\d)(\d\d)(\d\d)(Z?)$/, "T$1:$2:$3$4");
+  return start.length <= MAX_START ? start : `${startOf(start, MAX_START)}…`;
 }
 
 function reasonOf(cause: unknown): string {
@@ -133,15 +149,17 @@ function reasonOf(cause: unknown): string {
 
 class CalendarReader {
   readonly #root: Component;
-  readonly #options: ReadOptions;
+  readonly #options: ReadOptions & { readonly text: string };
   readonly #timezone: string;
   readonly #events: ReadEvent[] = [];
   readonly #leftOut: LeftOut[] = [];
+  /** The texts of the events, once one of them cannot be read. */
+  #written: ReadonlyMap<Component, string> | undefined;
   readonly #zones = new Map<string, readonly Onset[]>();
   #steps = 0;
   #stepsOfEvent = 0;
 
-  constructor(root: Component, options: ReadOptions) {
+  constructor(root: Component, options: ReadOptions & { readonly text: string }) {
     this.#root = root;
     this.#options = options;
     const named = String(root.getFirstPropertyValue("x-wr-timezone") ?? "");
@@ -173,9 +191,20 @@ class CalendarReader {
       if (cause instanceof CalendarUnreadable) throw cause;
       this.#events.length = count;
       const { summary, names, attendees } = peopleOf(component);
-      const start = String(component.getFirstProperty("dtstart")?.toJSON()[3] ?? "");
+      const start = this.#startOf(component);
       this.#leftOut.push({ summary, start, reason: reasonOf(cause), names: names.slice(0, MAX_USERS), attendees });
     }
+  }
+
+  /** The library keeps it only in another form: it makes `toda-y-` of `today`. */
+  #startOf(component: Component): string {
+    this.#written ??= this.#textsOfEvents();
+    return writtenStart(this.#written.get(component) ?? "");
+  }
+
+  #textsOfEvents(): ReadonlyMap<Component, string> {
+    const parts = [...this.#options.text.matchAll(PARTS)].filter(([, kind = ""]) => kind.toUpperCase() === "VEVENT");
+    return new Map(this.#root.getAllSubcomponents("vevent").map((each, at) => [each, parts[at]?.[0] ?? ""]));
   }
 
   #readEvent(component: Component, exceptions: ReadonlySet<EpochMs>): void {

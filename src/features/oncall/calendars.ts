@@ -1,3 +1,4 @@
+import { cleanText, startOf } from "../../core/clean-text.ts";
 import { DAY_MS, type EpochMs, HOUR_MS } from "../../core/clock.ts";
 import { sha256Hex } from "../../core/tokens.ts";
 import type { Trx } from "../../store/database.ts";
@@ -17,6 +18,8 @@ const MAX_NAMES = 1000;
 const MAX_AT_A_TIME = 10;
 /** Unknown names and events that are left out, in the text of the problem. */
 const MAX_LISTED = 20;
+/** Characters of the summary of an event that is left out. */
+const SHOWN_SUMMARY = 80;
 /** Events are stored this far ahead; they are read again each day. */
 const AHEAD_MS = 400 * DAY_MS;
 /** Largest calendar file. */
@@ -199,7 +202,9 @@ class People {
 }
 
 function leftOutText({ summary, start, reason }: LeftOut): string {
-  return `"${summary}"${start === "" ? "" : ` from ${start}`} (${reason})`;
+  const name = cleanText(summary);
+  const shown = name.length <= SHOWN_SUMMARY ? name : `${startOf(name, SHOWN_SUMMARY)}…`;
+  return `"${shown}"${start === "" ? "" : ` from ${start}`} (${reason})`;
 }
 
 function listed(texts: readonly string[]): string {

@@ -57,7 +57,13 @@ test("calls of users' URLs leave through the proxy by their names, and are check
   assert.deepEqual(squid.connections(), [`CONNECT ${NAME}:${port} 200`]);
 
   await t.test("a name that does not resolve here is left to the proxy only if that resolves names", async () => {
-    await assert.rejects(call(url, through, resolving()), /could not be resolved/);
+    await assert.rejects(call(url, through, resolving()), /could not be resolved.* an operator sets proxy\.resolves/);
+    // The same for a private address: the text does not tell which names exist.
+    await assert.rejects(call(url, through, resolving("10.0.0.1")), /proxy\.resolves/);
+    await assert.rejects(
+      call(url, { ...through, noProxy: [NAME] }, resolving()),
+      ({ message }: Error) => !message.includes("proxy"),
+    );
     assert.equal((await call(url, open, resolving())).status, 200);
     assert.equal((await call(url, open, async () => [])).status, 200);
     await ended(3);

@@ -207,6 +207,36 @@ test("explain shows what would happen to labels, and stores nothing", async (t) 
   await answered(400, world.prism.post("/api/v1/explain/alert", { labels: {} }));
 });
 
+test("explain says that a snooze or an acknowledgement keeps an alert that joins from notifying", async (t) => {
+  const at = await ExplainWorld.start(t);
+  const { world } = at;
+  await world.member("anna");
+  await at.nightPolicy(["anna"]);
+  const labels = { alertname: "DiskFull", instance: "db-2" };
+  const explain = (severity: string) => at.made<AlertTrial>("/explain/alert", { labels: { ...labels, severity } });
+  await world.fire("DiskFull", { labels: { alertname: "DiskFull", severity: "warning" } });
+  const { id } = await world.only();
+  const by = { id: "operator", via: "api" } as const;
+  const until = world.clock.now() + HOUR_MS;
+  await world.incidents.snooze(id, until, by);
+
+  const snoozed = await explain("warning");
+  assert.equal(snoozed.routes[0]?.incident?.snoozedUntil, new Date(until).toISOString());
+  assert.match(snoozed.answer, /would join incident 1 of .* It is snoozed until \S+: no one would be notified before,/);
+  const ended = /which this alert ends: it is more urgent than those before\. Step 1 notifies .* anna/;
+  assert.match((await explain("critical")).answer, ended);
+
+  await world.incidents.unsnooze(id, by);
+  await at.made(`/incidents/${id}/acknowledge`, {});
+  const acknowledged = await explain("warning");
+  assert.equal(acknowledged.routes[0]?.incident?.snoozedUntil, null);
+  assert.match(
+    acknowledged.answer,
+    /It is acknowledged\. Those notified before are notified of the new alert\. Those who acknowledged it are not\.$/,
+  );
+  assert.match((await explain("critical")).answer, ended);
+});
+
 test("explain says that no channel reaches a user without address, device and login", async (t) => {
   const at = await ExplainWorld.start(t);
   const { world } = at;

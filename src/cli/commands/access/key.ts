@@ -48,13 +48,6 @@ function listing(of: string, as: "keys" | "tokens") {
 const KINDS = ["opsgenie", "pagerduty"] as const;
 const kindFlag = (text: string): Option => new Option("--kind <kind>", text).choices(KINDS);
 
-/** @throws CommandError 2 */
-function checkKind({ kind, scopes, expires, labels }: Values): void {
-  if (kind !== undefined && (scopes ?? expires) !== undefined)
-    throw new CommandError(EXIT.usage, "a key with --kind has no --scopes and --expires");
-  if (kind === undefined && labels !== undefined) throw new CommandError(EXIT.usage, "--label needs --kind");
-}
-
 async function issueOfKind(server: ServerClient, { project: ref, kind, name, labels }: Values): Promise<Issued> {
   const project = await callOf(server, "getProject", { id: ref });
   const given = labels === undefined ? {} : { labels: labelsOf(labels as readonly string[]) };
@@ -69,7 +62,8 @@ async function keysOfKind(server: ServerClient, { project, kind }: Values): Prom
   const lists = projects.map(async ({ id: projectId, slug }) =>
     (await listOf(server, "listIntegrations", { projectId })).map((each) => ({ ...each, project: slug })),
   );
-  return (await Promise.all(lists)).flat().filter((each) => each.kind === kind);
+  const all = (await Promise.all(lists)).flat();
+  return kind === undefined ? all : all.filter((each) => each.kind === kind);
 }
 
 type Row = Readonly<Record<string, unknown>>;
@@ -111,6 +105,26 @@ function graceFlag(text: string): number {
 }
 
 const API_KEYS = listing("GET /api/v1/operator/keys", "keys");
+/** API keys, and those of other services' APIs, which have a kind; with `--kind` only those of it. */
+async function allKeys({ server, given }: { readonly server: ServerClient; readonly given: Values }): Promise<Row[]> {
+  if (given["kind"] !== undefined) return keysOfKind(server, given);
+  const apiKeys = (await API_KEYS.get({ server, given })) as Row[];
+  return [...apiKeys, ...(await keysOfKind(server, given))];
+}
+
+const hasKind = ({ kind }: Row): boolean => kind !== undefined;
+
+function keyLines(rows: readonly Row[], { kind }: Values): string[] {
+  if (kind !== undefined) return tableOf(OF_KIND, rows);
+  const [apiKeys, others] = [rows.filter((row) => !hasKind(row)), rows.filter(hasKind)];
+  const { ID, PROJECT, ...more } = OF_KIND;
+  return [
+    ...(apiKeys.length > 0 ? tableOf({ ID: "id", PROJECT: "project", ...CREDENTIAL }, apiKeys) : []),
+    ...(apiKeys.length > 0 && others.length > 0 ? [""] : []),
+    ...(others.length > 0 ? tableOf({ ID, PROJECT, KIND: "kind", ...more }, others) : []),
+  ];
+}
+
 const OF_KIND = {
   ...{ ID: "id", PROJECT: "project", NAME: "name", PREFIX: "prefix", "LAST USED": "lastUsedAt" },
   LABELS: ({ labels }: IssuedIntegration) => labelText(labels),
@@ -149,8 +163,14 @@ export function addKey(program: Command): void {
           kind: kindFlag("for a program that speaks this service's API, instead of an API key"),
           labels: ["--label <label>", "with --kind: a label of each of its alerts, such as team=db", collectFlag],
         },
+        // Keys of a kind have all rights of their API, and do not expire.
+        excludes: [
+          ["kind", "scopes"],
+          ["kind", "expires"],
+        ],
         check(given) {
-          checkKind(given);
+          if (given["kind"] === undefined && given["labels"] !== undefined)
+            throw new CommandError(EXIT.usage, "--label needs --kind");
           return checkNew(given);
         },
         changes: true,
@@ -167,20 +187,22 @@ export function addKey(program: Command): void {
       },
       list: {
         as: "keys",
-        text: "list API keys, without their secrets",
+        text: "list keys, without their secrets: API keys, then those for other services' APIs",
         examples: ["", "--project shop --all --json"],
         flags: {
           project: ["--project <project>", "only keys of this project: id or slug"],
           all: ALL,
-          kind: kindFlag("keys for this service's API, instead of API keys"),
+          kind: kindFlag("only keys for this service's API"),
         },
         // Revoked keys of a kind are deleted, and they do not expire.
         excludes: [["kind", "all"]],
-        get: ({ server, given }) =>
-          given["kind"] === undefined ? API_KEYS.get({ server, given }) : keysOfKind(server, given),
-        columns: { ID: "id", PROJECT: "project", ...CREDENTIAL },
-        rows: (rows: readonly Row[], { given }) =>
-          tableOf(given["kind"] === undefined ? { ID: "id", PROJECT: "project", ...CREDENTIAL } : OF_KIND, rows),
+        get: allKeys,
+        // Programs that read `keys` expect API keys only.
+        json: (rows: readonly Row[], { given }) =>
+          given["kind"] === undefined
+            ? { keys: rows.filter((row) => !hasKind(row)), keysOfKinds: rows.filter(hasKind) }
+            : { keys: rows },
+        rows: (rows: readonly Row[], { given }) => keyLines(rows, given),
       },
       rotate: {
         text: "replace an API key; the new key is printed once, alone on stdout",

@@ -22,7 +22,7 @@ const REF = "id, external id, username or mail address";
 const STDIN = ["--stdin", "read the password from stdin instead of asking for it"] as const;
 
 /** An account as the operator sees it. */
-type ShownUser = Pick<User, "id" | "username" | "email" | "externalId" | "status" | "roles">;
+type ShownUser = Pick<User, "id" | "name" | "username" | "email" | "externalId" | "status" | "roles">;
 
 /** Canonical role names, without duplicates. @throws CommandError 6 with the nearest role */
 async function knownRoles(server: ServerClient, given: unknown): Promise<string[]> {
@@ -69,6 +69,14 @@ function change(of: string, values: (given: Values, call: Call) => Values | Prom
   } as const;
 }
 
+/** @throws CommandError 7 */
+function displayName(given: unknown, place: string): string {
+  const name = cleanText(String(given ?? ""));
+  if (codePointLength(name) > MAX_NAME)
+    throw new CommandError(EXIT.conflict, `${place} is longer than ${MAX_NAME} characters`);
+  return name;
+}
+
 /** @throws CommandError 2, 7 */
 async function checkNewUser({ id, externalId, email, username, password, stdin, ...given }: Values): Promise<Values> {
   if ([email, username, externalId].every((flag) => flag === undefined))
@@ -77,9 +85,7 @@ async function checkNewUser({ id, externalId, email, username, password, stdin, 
     throw new CommandError(EXIT.conflict, "--id must be a UUID in its canonical lower-case form");
   if (externalId !== undefined && (externalId === "" || codePointLength(String(externalId)) > MAX_EXTERNAL_ID))
     throw new CommandError(EXIT.conflict, `--external-id must be 1 to ${MAX_EXTERNAL_ID} characters long`);
-  const name = cleanText(String(given["name"] ?? ""));
-  if (codePointLength(name) > MAX_NAME)
-    throw new CommandError(EXIT.conflict, `--name is longer than ${MAX_NAME} characters`);
+  const name = displayName(given["name"], "--name");
   const hasPassword = password === true || stdin === true;
   return {
     name: name === "" ? undefined : name,
@@ -109,7 +115,7 @@ export function addUser(program: Command): void {
   resource(program, "user", "user", {
     alias: "users",
     operator: true,
-    text: "create, import, list, approve, enable, disable and delete accounts; set roles and passwords; print sign-in links",
+    text: "create, import, list, approve, enable, disable and delete accounts; set names, roles and passwords; print sign-in links",
     examples: [
       "user create --username admin --role Admin --password",
       "user list --status pending",
@@ -205,6 +211,18 @@ export function addUser(program: Command): void {
           if ((add !== undefined || remove !== undefined) === (roles !== undefined))
             throw new CommandError(EXIT.usage, "give --role, or --add and --remove");
         },
+      },
+      name: {
+        ...change("updateUser", ({ name }) => ({ name })),
+        text: "set the display name of an account",
+        examples: ["ann 'Ann Lee'"],
+        args: { name: ["<name>", "display name"] },
+        check({ name: given }) {
+          const name = displayName(given, "the name");
+          if (name.trim() === "") throw new CommandError(EXIT.conflict, "the name is empty");
+          return { name };
+        },
+        lines: (user: ShownUser) => `${userLine(user)}  ${printable(user.name ?? "")}`,
       },
       passwd: {
         ...change("POST /api/v1/operator/users/{id}/password", ({ password }) => ({ password })),

@@ -69,11 +69,15 @@ async function explained({ server, given: { words, projectId } }: Call): Promise
   return callOf(server, "explainAlert", { id });
 }
 
+function stateText({ state, snoozedUntil }: NonNullable<AlertTrial["routes"][number]["incident"]>): string {
+  return snoozedUntil ? `${state}, snoozed until ${shortTime(snoozedUntil)}` : state;
+}
+
 function trialLines({ routes, answer }: AlertTrial, out: Output): string[] {
   return [
     ...routes.flatMap(({ route, policy, incident, withheld, next }) => [
       ...wrapped(`Route ${route.join(" / ")}, policy ${policy.name}`),
-      incident ? `  joins incident ${incident.number} (${incident.state})` : "  opens an incident",
+      incident ? `  joins incident ${incident.number} (${stateText(incident)})` : "  opens an incident",
       ...timelineText([...withheld, ...next], out),
       "",
     ]),

@@ -113,6 +113,23 @@ function calendarLines({ calendar }: OnCallSchedule): string[] {
   return calendar?.error ? [`warning: the calendar has a problem: ${printable(calendar.error)}`] : [];
 }
 
+type ShownSchedule = OnCallSchedule & {
+  readonly shifts: readonly OnCallShift[];
+  /** With a calendar: who is on call in the next 14 days. */
+  readonly finalShifts?: OnCallFinalShifts["data"];
+};
+
+const SHOWN_TURNS = 5;
+
+function turnLines({ calendar, timezone, finalShifts = [] }: ShownSchedule): string[] {
+  const read = calendar?.checkedAt ? `read ${zonedTime(calendar.checkedAt, timezone)}` : "not read yet";
+  const turns = finalShifts.slice(0, SHOWN_TURNS);
+  return [
+    `fed by a calendar, ${read}`,
+    ...(turns.length === 0 ? ["no one is on call in the next 14 days"] : rangeLines("shifts", turns, timezone)),
+  ];
+}
+
 /** Times of a schedule. */
 function range(name: string, of: string, text: string): Verb {
   return {
@@ -292,15 +309,20 @@ export function addOnCall(program: Command): void {
         run: createRotation,
       },
       show: {
-        text: "show a schedule with its shifts",
+        text: "show a schedule with its shifts, or the next turns of an imported calendar",
         examples: ["Database", "Database --json"],
         one: true,
         async get({ server, found }) {
-          return { ...found, shifts: await shiftsOf(server, found["id"]) };
+          const shown = { ...found, shifts: await shiftsOf(server, found["id"]) };
+          if (found["calendar"] === null) return shown;
+          const { data } = await callOf(server, "listOnCallFinalShifts", { id: found["id"] });
+          return { ...shown, finalShifts: data };
         },
-        lines: (schedule: OnCallSchedule & { readonly shifts: readonly OnCallShift[] }) => [
+        lines: (schedule: ShownSchedule) => [
           filled("{id}  {name}  {timezone}", schedule),
-          ...(schedule.shifts.length === 0 ? ["no shifts"] : tableOf(SHIFTS, schedule.shifts)),
+          ...(schedule.shifts.length > 0 ? tableOf(SHIFTS, schedule.shifts) : []),
+          ...(schedule.calendar ? turnLines(schedule) : []),
+          ...(schedule.shifts.length === 0 && !schedule.calendar ? ["no shifts"] : []),
           ...calendarLines(schedule),
         ],
       },

@@ -59,7 +59,8 @@ export function addStored(program: Command): void {
         },
         columns: {
           RECEIVED: ({ receivedAt }: { readonly receivedAt: string }) => localTime(receivedAt),
-          ...{ OFFSET: "seq", LEVEL: "level", TYPE: "type", SOURCE: "source" },
+          // A whole id: prism explain takes it.
+          ...{ ID: "id", OFFSET: "seq", LEVEL: "level", TYPE: "type", SOURCE: "source" },
           PAYLOAD: ({ payload }: { readonly payload: unknown }) => cut(JSON.stringify(payload), 60),
         },
       },

@@ -26,7 +26,8 @@ export function addTail(program: Command): void {
   const levels = `only events of these levels, comma separated: ${LEVELS.join(", ")}`;
   single(program, "tail", {
     text: "follow events or your notifications live; resumes after a restart of the server",
-    about: "--json prints one object per line: the event or notification with its offset.",
+    about:
+      "Each line has the id that prism explain takes. --json prints one object per line: the event or notification with its offset.",
     examples: [
       "",
       "--project shop --type 'order.*' --level error,fatal",
@@ -97,6 +98,7 @@ function notificationLine({ offset, type, ts, data }: Entry, out: Output): strin
   const head = [out.dim(ts), `#${offset}`, type];
   if (typeof title !== "string") return [...head, printable(JSON.stringify(rest))].join("  ");
   const more = message === undefined || message === title ? [] : [printable(String(message))];
+  if (typeof rest["id"] === "string") head.splice(2, 0, printable(rest["id"]));
   return [...head, out.bold(printable(title)), ...more].join("  ");
 }
 
@@ -114,11 +116,12 @@ function eventLines(out: Output, slugs: ReadonlyMap<string, string> | undefined)
     return cell.padEnd(widths[column] ?? 0);
   };
   return ({ offset, type, ts, data }) => {
-    const { level, source, payload, projectId } = data as Partial<Record<string, unknown>>;
+    const { id, level, source, payload, projectId } = data as Partial<Record<string, unknown>>;
     const project = slugs ? [padded(slugs.get(String(projectId)) ?? String(projectId), 0)] : [];
     return [
       out.dim(ts),
       padded(`#${offset}`, 1),
+      typeof id === "string" ? printable(id) : "-",
       ...project,
       paintLevel(out, String(level)),
       out.bold(padded(type, 2)),

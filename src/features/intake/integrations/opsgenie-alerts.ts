@@ -3,6 +3,7 @@ import { startOf } from "../../../core/clean-text.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { withoutStateMark } from "../../../core/text/plain-text.ts";
+import { levelOfWord, SEVERITY_OF_LEVEL } from "../../../core/vocabulary.ts";
 import type { JsonMembers } from "../../../http/input.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import type { AlertView, LabelRecord } from "../../alerts/index.ts";
@@ -17,14 +18,7 @@ const MAX_TAG = 50;
 /** Closed alerts that a list shows. */
 const MAX_CLOSED = 1000;
 
-const SEVERITY_OF: Readonly<Record<string, string>> = {
-  P1: "critical",
-  P2: "error",
-  P3: "warning",
-  P4: "info",
-  P5: "info",
-};
-export const PRIORITIES = Object.keys(SEVERITY_OF);
+export const PRIORITIES = ["P1", "P2", "P3", "P4", "P5"];
 const DEFAULT_PRIORITY = "P3";
 /** Labels that are members of Opsgenie's alert; the others are its details. */
 const OWN_LABELS: ReadonlySet<string> = new Set(["alertname", "priority", "severity", "source", "entity"]);
@@ -48,7 +42,7 @@ export function contentOf(body: JsonMembers): { readonly labels: LabelRecord; re
     ...details,
     alertname: message,
     priority,
-    severity: SEVERITY_OF[priority],
+    severity: severityOf(priority),
     source: c.textIn(body, "source"),
     entity: c.textIn(body, "entity"),
   });
@@ -70,7 +64,11 @@ export function summaryOf(text: string): string {
 }
 
 export function prioritised(labels: LabelRecord, priority: string): LabelRecord {
-  return { ...labels, priority, severity: SEVERITY_OF[priority] ?? "warning" };
+  return { ...labels, priority, severity: severityOf(priority) };
+}
+
+function severityOf(priority: string): string {
+  return SEVERITY_OF_LEVEL[levelOfWord(priority) ?? "warn"];
 }
 
 export function isOwnLabel(name: string): boolean {

@@ -6,8 +6,6 @@ import { plainText } from "../../../core/text/plain-text.ts";
 import { parseMail, withHeader } from "./parse-mail.ts";
 import { parseSubject, type SubjectState } from "./read-subject.ts";
 
-export { readSubject } from "./read-subject.ts";
-
 /** A mail as mappings read it: `body`, besides its `key`. */
 interface MailBody extends SubjectState {
   readonly subject: string;

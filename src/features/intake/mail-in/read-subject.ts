@@ -1,5 +1,5 @@
 import { startOf } from "../../../core/clean-text.ts";
-import { stateWordsIn } from "../../../core/vocabulary.ts";
+import { levelOfWord, SEVERITY_OF_LEVEL, stateWordsIn } from "../../../core/vocabulary.ts";
 
 /** Statement of a subject about a problem. */
 export interface SubjectState {
@@ -14,8 +14,6 @@ type Said = Pick<Partial<SubjectState>, "status" | "level">;
 const FIRING: Said = { status: "firing" };
 const RESOLVED: Said = { status: "resolved" };
 
-const LEVEL_NAMES = { debug: "info", info: "info", warn: "warning", error: "error", fatal: "critical" } as const;
-
 const WORDS = stateWordsIn("mails");
 
 /** What a word says about a state; undefined for any other. */
@@ -23,17 +21,8 @@ function saidBy(word: string): Said | undefined {
   const row = WORDS.get(word.toLowerCase().replaceAll("-", " "));
   if (!row) return undefined;
   const { state, level } = row;
-  return { ...(state !== null && { status: state }), ...(level && { level: LEVEL_NAMES[level] }) };
+  return { ...(state !== null && { status: state }), ...(level && { level: SEVERITY_OF_LEVEL[level] }) };
 }
-
-/** Levels of Azure's severities. */
-const SEVERITIES: ReadonlyMap<string, SubjectState["level"]> = new Map([
-  ["sev0", "critical"],
-  ["sev1", "error"],
-  ["sev2", "warning"],
-  ["sev3", "info"],
-  ["sev4", "info"],
-]);
 
 /**
  * Subjects of programs whose state is in the middle or in a verb. `name` is what they are about: the
@@ -84,16 +73,11 @@ const REASON_FOLLOWS: ReadonlySet<string> = new Set(["down", "up"]);
 
 const MAX_MARKS = 12;
 
-/** Reads the marks that monitoring programs put around the name of a problem. */
-export function readSubject(subject: string): SubjectState {
-  const { title, status, level } = parseSubject(subject);
-  return { title, status, level };
-}
-
 const MAX_SUBJECT = 1000;
 
 /**
- * As {@link readSubject}, with the same key for all mails about one problem, whatever their state.
+ * Reads the marks that monitoring programs put around the name of a problem. The key is the same for
+ * all mails about one problem, whatever their state.
  * @param line a subject, or any other line: its start is read, each white space as one space
  */
 export function parseSubject(line: string): SubjectState & { readonly key: string } {
@@ -175,9 +159,10 @@ function stateIn(
   return match && said ? { text: match[0], word, said } : null;
 }
 
+/** Azure's subjects begin with the severity. */
 function severityIn(title: string): SubjectState["level"] {
-  const word = /^(sev[0-4])\b/i.exec(title)?.[1]?.toLowerCase() ?? "";
-  return SEVERITIES.get(word) ?? null;
+  const level = levelOfWord(/^(sev[0-4])\b/i.exec(title)?.[1] ?? "");
+  return level && SEVERITY_OF_LEVEL[level];
 }
 
 /** Counters, times and durations, which differ in the mails about one problem. */

@@ -1,6 +1,7 @@
 import { normalised, startOf } from "../../../core/clean-text.ts";
+import { readByEnds, titleOf } from "../../../core/text/read-by-ends.ts";
 import { boundedId } from "../../../core/tokens.ts";
-import { claimsOwnSource, type Level, levelOfWord, OWN_SOURCE } from "../../../core/vocabulary.ts";
+import { claimsOwnSource, type Level, OWN_SOURCE, SEVERITY_OF_LEVEL } from "../../../core/vocabulary.ts";
 import type { RequestResult } from "../../../store/schema.ts";
 import type { AlertInput } from "../../alerts/index.ts";
 import { type EventDraft, reservedSource } from "../../events/index.ts";
@@ -9,13 +10,14 @@ import { parsedBy } from "./hooks.ts";
 import { fitsEvent, type ItemStatus, jsonLength, type MappedItem } from "./mapped-item.ts";
 import { applyMapping, type CompiledMapping, type Mapped, type MappingInput, plainTextOf } from "./mapping.ts";
 import type { LoadedPreset } from "./presets.ts";
+import { openedPush, withData } from "./push.ts";
 import { MAX_TEXT, type RawRequest, type RequestContent, readContent } from "./read-request.ts";
 import type { ReceiverRow } from "./receiver.ts";
 import type { Receiver } from "./receivers.ts";
 import { Redaction } from "./redaction.ts";
 import { logEntryOf, type RequestLogEntry } from "./request-log.ts";
 import { fits } from "./senders/row.ts";
-import { digestOf, partsOf, readByEnds, titleOf } from "./senders/unknown.ts";
+import { digestOf, partsOf } from "./senders/unknown.ts";
 import { compiledShape } from "./shapes.ts";
 
 /** Plan of the rows that a request stores. */
@@ -135,13 +137,17 @@ function mappingInput(
   redaction: Redaction,
   maxMembers: number,
 ): MappingInput {
-  const { value: body, isSame } = redaction.masked(content.body);
-  const parsed = parsedBy(preset.hook, { ...content, body }, maxMembers);
+  const { value, isSame: isUnmasked } = redaction.masked(content.body);
+  const push = openedPush(content.body, redaction, maxMembers);
+  const body = push ? withData(value, push.data) : value;
+  const isSame = isUnmasked && body === value;
+  const query = redaction.record(request.query);
+  const parsed = parsedBy(preset.hook, { ...content, body, query, push: push?.content }, maxMembers);
   return {
     body,
     text: textOf(content, body, isSame, redaction),
     headers: redaction.record(request.headers),
-    query: redaction.record(request.query),
+    query,
     form: content.form && redaction.record(content.form),
     files: content.files,
     method: request.method,
@@ -163,7 +169,7 @@ function textOf(content: RequestContent, body: unknown, isSame: boolean, redacti
   return isSame && content.text !== null ? content.text : JSON.stringify(body).slice(0, MAX_TEXT);
 }
 
-const NO_CONTENT = { text: null, form: null, files: [] } as const;
+const NO_CONTENT = { text: null, files: [] } as const;
 
 /** Decides what a request stores; stores nothing. @throws VALIDATION_FAILED for a source of the server's own events */
 function planRequest(
@@ -183,10 +189,11 @@ function planRequest(
       problem: listed(problem, membersOf(input), misdeclared(input)),
     },
   });
+  const query = input.query as Readonly<Record<string, string>>;
   let mapped: Mapped;
   try {
     mapped = applyMapping(mapping, input, now, limits, (body) =>
-      parsedBy(preset.hook, { ...NO_CONTENT, body }, limits.members),
+      parsedBy(preset.hook, { ...NO_CONTENT, query, body }, limits.members),
     );
   } catch (error) {
     if (!(error instanceof ConditionTooCostly)) throw error;
@@ -355,7 +362,7 @@ function unmappedEvent(
 ): EventDraft {
   const reading = readByEnds(content);
   const { what, state, reason, any, link } = reading;
-  const level = levelOfWord(reading.level ?? "") ?? (state === "firing" ? "error" : "warn");
+  const level = reading.level ?? (state === "firing" ? "error" : "warn");
   const payload = {
     receiver: { id: row.id, name: row.name },
     title: titleOf(row.name, reading),
@@ -388,14 +395,6 @@ function labelsOf(row: Deciding["row"]): Record<string, string> {
   return JSON.parse(row.labels) as Record<string, string>;
 }
 
-const SEVERITY_OF: Readonly<Record<Level, string>> = {
-  debug: "info",
-  info: "info",
-  warn: "warning",
-  error: "error",
-  fatal: "critical",
-};
-
 /** @returns null for an element that is no alert */
 function alertOf(item: MappedItem, whole: Whole): Omit<AlertPlan, "eventAt"> | null {
   if (!isAlert(item)) return null;
@@ -418,7 +417,7 @@ function alertOf(item: MappedItem, whole: Whole): Omit<AlertPlan, "eventAt"> | n
 
 function firingOf(item: AlertItem, row: Deciding["row"], now: number) {
   const { title, message, level, link, startsAt, endsAt } = item;
-  const severity = level === null ? {} : { severity: SEVERITY_OF[level] };
+  const severity = level === null ? {} : { severity: SEVERITY_OF_LEVEL[level] };
   const labels = { alertname: title ?? row.name, receiver: row.name, ...severity, ...item.labels, ...labelsOf(row) };
   const annotations = {
     ...item.annotations,

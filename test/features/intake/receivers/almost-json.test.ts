@@ -1,9 +1,19 @@
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import test from "node:test";
 import { repairJson } from "../../../../src/features/intake/receivers/almost-json.ts";
 import type { ReceiverPreset } from "../../../../src/features/intake/receivers/preset.ts";
 import { BUILT_IN_PRESETS } from "../../../../src/features/intake/receivers/presets/index.ts";
+import { readContent } from "../../../../src/features/intake/receivers/read-request.ts";
+import { CODE_ROWS } from "../../../../src/features/intake/receivers/senders/code.ts";
+import { HOME_ROWS } from "../../../../src/features/intake/receivers/senders/home.ts";
+import { HOST_ROWS } from "../../../../src/features/intake/receivers/senders/hosts.ts";
+import { MONITOR_ROWS } from "../../../../src/features/intake/receivers/senders/monitors.ts";
+import { fits } from "../../../../src/features/intake/receivers/senders/row.ts";
 import { startNtfy } from "../../compat/ntfy/support/api.ts";
+import { MONITORS } from "./presets/known-monitors.ts";
+import { PROGRAMS } from "./presets/known-programs.ts";
 import { ReceiverTest } from "./support.ts";
 
 const BACKSLASH = "\\";
@@ -130,6 +140,51 @@ test("the sample of each preset is read with a comma too many, as without it", a
       assert.deepEqual(almost, whole);
       assert.match(problem, /not quite JSON: a comma/);
     });
+});
+
+const FOLDER = join(import.meta.dirname, "../../receivers/senders");
+const RECORDED = readdirSync(FOLDER).flatMap(
+  (name) => JSON.parse(readFileSync(join(FOLDER, name), "utf8")) as { readonly name: string; readonly body: unknown }[],
+);
+const ROWS = [...MONITOR_ROWS, ...HOST_ROWS, ...CODE_ROWS, ...HOME_ROWS];
+
+/** The least body that a row knows. */
+function leastBody(when: readonly string[]): object {
+  const body: Record<string, unknown> = {};
+  const needed = when.filter((each) => !each.startsWith("!"));
+  // Those of a certain text first: another one may be of the same member.
+  for (const condition of needed.toSorted((a, b) => Number(b.includes("=")) - Number(a.includes("=")))) {
+    const [paths = "", words = "Disk"] = condition.split("=");
+    const names = paths.split("|", 1)[0]?.split(".") ?? [];
+    let within = body;
+    for (const name of names.slice(0, -1)) {
+      within[name] ??= {};
+      within = within[name] as Record<string, unknown>;
+    }
+    within[names.at(-1) ?? ""] ??= words.split("|", 1)[0];
+  }
+  return body;
+}
+
+/** Bodies of known senders, by their names. */
+const KNOWN = [
+  ...ROWS.map(({ name, when }) => ({ name, body: leastBody(when) })),
+  ...[...PROGRAMS, ...MONITORS].map(([name, body]) => ({ name, body })),
+  ...RECORDED.filter(({ body }) => typeof body === "object"),
+];
+
+test("the body of each known sender is read with a comma too many and in UTF-16, as without it", () => {
+  for (const { name, when } of ROWS) assert.ok(fits(leastBody(when), when), name);
+  const read = (bytes: Buffer, charset = "utf-8") =>
+    readContent({ headers: { "content-type": `application/json; charset=${charset}` }, bytes });
+  for (const { name, body } of KNOWN) {
+    const text = JSON.stringify(body);
+    const { body: whole } = read(Buffer.from(text));
+    const almost = read(Buffer.from(text.replace(/([}\]])$/, ",$1")));
+    assert.deepEqual(almost.body, whole, name);
+    assert.match(almost.problem ?? "", /not quite JSON: a comma/, name);
+    assert.deepEqual(read(Buffer.from(text, "utf16le"), "utf-16").body, whole, name);
+  }
 });
 
 test("other doors refuse almost-JSON", async (t) => {

@@ -140,3 +140,42 @@ test("secrets by name are masked in every form of a body, in the log and in even
   assert.ok(!JSON.stringify(events).includes(SHOWN), JSON.stringify(events));
   assert.ok(JSON.stringify(events).includes('"tokens":120'));
 });
+
+test("the data of a push of Pub/Sub has the limits and the masks of a body", async (t) => {
+  const it = await ReceiverTest.start(t);
+  const receiver = await it.make({ secret: "the-secret-of-all" });
+  const push = (data: string) => ({
+    message: { data: Buffer.from(data).toString("base64"), messageId: "1" },
+    subscription: "projects/shop/subscriptions/alerts",
+  });
+  const headers = { authorization: "Bearer the-secret-of-all" };
+  const SECRETS = /hunter22|the-secret-of-all/;
+  for (const data of [
+    JSON.stringify({ title: "Disk full", password: "hunter22", url: "https://x.example/the-secret-of-all" }),
+    '{"title":"Disk\nfull","password":"hunter22",}',
+    "Disk full, see the-secret-of-all",
+    `Disk full ${"x".repeat(70_000)} the-secret-of-all`,
+    "the-secret-of-all: disk full",
+  ]) {
+    const sent = await it.send(receiver, push(data), { headers });
+    assert.equal(sent.status, 200, sent.text);
+    const [event] = (await it.events()).reverse();
+    assert.equal(event?.type, "google-pubsub.message");
+    const { body, ...shown } = event.payload as unknown as { readonly body: ReturnType<typeof push> };
+    assert.match(JSON.stringify(shown), /disk/i);
+    assert.doesNotMatch(JSON.stringify(shown), SECRETS);
+    const stored = Buffer.from(body.message.data, "base64").toString();
+    assert.match(stored, /•••/);
+    assert.doesNotMatch(stored, SECRETS);
+    const [logged] = await it.requests(receiver, 1);
+    const kept = /"data":"([^"]*)/.exec(logged?.body ?? "")?.[1] ?? "";
+    assert.doesNotMatch(Buffer.from(kept, "base64").toString(), SECRETS);
+  }
+  const plain = push('{ "title": "Disk full" }');
+  await it.send(receiver, plain, { headers });
+  assert.deepEqual((await it.events()).at(-1)?.payload["body"], plain, "without a secret it stays as it was sent");
+  const nested = await it.send(receiver, push("[".repeat(40) + "]".repeat(40)), { headers });
+  assert.equal(nested.status, 400, nested.text);
+  const wide = await it.send(receiver, push(JSON.stringify(Array.from({ length: 300_001 }, () => 0))), { headers });
+  assert.equal(wide.status, 413, wide.text);
+});

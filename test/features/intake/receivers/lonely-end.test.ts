@@ -8,7 +8,7 @@ import { MailInTest } from "../mail-in/support.ts";
 import { type Row, STATES } from "./presets/support/states.ts";
 import { ReceiverTest } from "./support.ts";
 
-async function told(prism: TestPrism): Promise<{ title: string; message: string }[]> {
+async function notificationsIn(prism: TestPrism): Promise<{ title: string; message: string }[]> {
   await eventually("decided", () => scalarOf(prism, "select count(*) from events where processedAt is null") === 0);
   return rowsOf(prism, "select title, message from notifications where kind = 'rule' order by id");
 }
@@ -23,7 +23,7 @@ test("an end that finds no alert is an event that is told, also where the sender
   const [request] = await receivers.requests(receiver);
   assert.equal(request?.outcome["events"], 1);
   assert.match(JSON.stringify(request?.outcome["alerts"]), /"outcome":"unchanged"/);
-  const notified = await told(receivers.prism);
+  const notified = await notificationsIn(receivers.prism);
   assert.equal(notified.length, 1);
   assert.match(notified[0]?.title ?? "", /db-1 is up/);
 });
@@ -37,7 +37,7 @@ test("an end with an event beside it is one event, which is told", async (t) => 
     ["info"],
   );
   assert.deepEqual(
-    (await told(receivers.prism)).map(({ title }) => title),
+    (await notificationsIn(receivers.prism)).map(({ title }) => title),
     ["Resolved: Disk"],
   );
 });
@@ -48,7 +48,7 @@ test("the end of an alert is told by its incident, and the repetition of that en
   await receivers.send(receiver, { title: "Disk", key: "disk", status: "firing" });
   await receivers.send(receiver, { title: "Disk", key: "disk", status: "resolved" });
   await receivers.send(receiver, { title: "Disk", key: "disk", status: "resolved" });
-  assert.deepEqual(await told(receivers.prism), []);
+  assert.deepEqual(await notificationsIn(receivers.prism), []);
   assert.deepEqual(await receivers.alerts(), []);
 });
 
@@ -57,7 +57,7 @@ test("a receiver that notifies no one stores such an end, and tells nobody", asy
   const receiver = await receivers.make({ notify: "none" });
   await receivers.send(receiver, { title: "Disk", key: "disk", status: "resolved" });
   assert.equal((await receivers.events()).length, 1);
-  assert.deepEqual(await told(receivers.prism), []);
+  assert.deepEqual(await notificationsIn(receivers.prism), []);
 });
 
 const REPO = { full_name: "a/b" };
@@ -92,7 +92,7 @@ test("an end that finds no alert is told for each sender that has ends", async (
       await t.test(`${name}: ${what}`, async () => {
         const open = secret === "required" ? { secret: "a secret", verify: [{ scheme: "credential" }] } : {};
         const receiver = await it.make({ name: `${name} ${what}`, preset: name, ...open });
-        const before = (await told(it.prism)).length;
+        const before = (await notificationsIn(it.prism)).length;
         const { headers = {}, method, query, contentType = "application/json" } = given;
         const text = typeof body === "string" ? body : JSON.stringify(body);
         const { status } = await it.send(receiver, method === "GET" ? undefined : text, {
@@ -103,7 +103,7 @@ test("an end that finds no alert is told for each sender that has ends", async (
         assert.ok(status < 300);
         const [request] = await it.requests(receiver);
         assert.ok(Number(request?.outcome["events"]) > 0, JSON.stringify(request?.outcome));
-        const notified = await told(it.prism);
+        const notified = await notificationsIn(it.prism);
         assert.equal(notified.length - before, ROUTINE.has(name) ? 0 : 1, JSON.stringify(notified.slice(before)));
         assert.deepEqual(await it.alerts(), []);
         ends += 1;
@@ -127,9 +127,9 @@ test("an end by mail that finds no alert is told", async (t) => {
     ["[core/shop] Alert resolved", /core\/shop/],
   ] as const)
     await t.test(subject, async () => {
-      const before = (await told(mails.prism)).length;
+      const before = (await notificationsIn(mails.prism)).length;
       assert.match(await mails.mail({ to: address, subject, text: "The details" }), /^250/);
-      const news = (await told(mails.prism)).slice(before);
+      const news = (await notificationsIn(mails.prism)).slice(before);
       assert.equal(news.length, 1, JSON.stringify(news));
       assert.match(news[0]?.title ?? "", title);
     });

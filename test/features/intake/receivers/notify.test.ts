@@ -183,12 +183,16 @@ test("a flood is held back as of a rule, and summed up to the members", async (t
   const { url } = await receiver(prism, { projectId: shop.id });
   for (let i = 0; i < 6; i++) await curl(url, `Backup ${i} failed`);
   await decided(prism);
-  const told = await eventually("a summary", () => {
+  const summary = await eventually("a summary", () => {
     clock.advance(1000);
     prism.parts.offers.runner.enqueued([]);
-    return rowsOf<{ title: string }>(prism, "select title from notifications where kind = 'aggregate'")[0];
+    const sql = "select title, message from notifications where kind = 'aggregate' and title like '%storm over%'";
+    return rowsOf<{ title: string; message: string }>(prism, sql)[0];
   });
-  assert.match(told.title, /Backups/);
+  assert.match(summary.title, /Backups/);
+  assert.match(summary.message, /^From \S+ to \S+ \d messages? notified no one/);
+  assert.match(summary.message, /prism receivers requests "Backups"\.\nAmong them:\n- .*Backup \d failed/);
+  assert.doesNotMatch(summary.message, /Keys:|[0-9a-f]{32}/);
   assert.ok(notified(prism).length <= 3);
 });
 

@@ -15,7 +15,8 @@ interface Expected {
   /** Of the alert; null for an event. */
   readonly key: string | null;
   readonly state: "firing" | "resolved" | "acknowledged" | "event";
-  readonly told: "yes" | "silent";
+  /** Whether people hear of it. */
+  readonly notifies: boolean;
   /** What its text must contain. */
   readonly text: readonly string[];
 }
@@ -85,7 +86,7 @@ for (const file of FILES)
       const reply = await it.send(receiver, body, { headers });
       assert.ok(reply.status < 300, `${name}: ${reply.status} ${reply.text}`);
       const after = await countsOf(it);
-      const isSilent = expected.every(({ told }) => told === "silent");
+      const isSilent = expected.every(({ notifies }) => !notifies);
       const found = shown(tried.body, isSilent);
       const isAsExpected = found.every((each, i) =>
         isDeepStrictEqual({ ...expected.map(plain)[i], ...each }, expected.map(plain)[i]),
@@ -98,19 +99,21 @@ for (const file of FILES)
       const all = texts.map(said).join("\n");
       const missing = expected.flatMap(({ text }) => text).filter((word) => !all.includes(word));
       if (missing.length > 0) wrong.push({ name, found: all, expected: missing });
-      const isTold = after.told > before.told || after.opened > before.opened || after.ended > before.ended;
+      const hasNotified =
+        after.notifications > before.notifications || after.opened > before.opened || after.ended > before.ended;
       const hasAck = expected.some(({ state }) => state === "acknowledged");
-      if (!hasAck && isTold === isSilent) wrong.push({ name, found: isTold ? "told" : "silent", expected: [] });
+      if (!hasAck && hasNotified === isSilent)
+        wrong.push({ name, found: hasNotified ? "notified" : "silent", expected: [] });
     }
     assert.deepEqual(wrong, []);
-    for (const text of toldIn(it)) {
+    for (const text of textsIn(it)) {
       assert.doesNotMatch(text, /<br|<\/?(?:p|b|i|div|ul|li)>|&(?:nbsp|amp|lt|gt);/i);
       assert.doesNotMatch(text, /^Resolved: [\s\S]*\[FIRING/);
     }
   });
 
 /** What people read: notifications, and the alerts of incidents. */
-function toldIn({ prism }: ReceiverTest): string[] {
+function textsIn({ prism }: ReceiverTest): string[] {
   return rowsOf<{ text: string }>(
     prism,
     `select title || char(10) || message as text from notifications
@@ -150,18 +153,18 @@ function shown({ events, alerts }: Tried, isSilent: boolean) {
   }));
 }
 
-/** Information is told, too, if the sender has not said that it is that. */
-function stated(level: string, isTold: boolean): string | null {
-  return level === "info" && isTold ? null : (SEVERITIES[level] ?? level);
+/** Information notifies, too, if the sender has not said that it is that. */
+function stated(level: string, notifies: boolean): string | null {
+  return level === "info" && notifies ? null : (SEVERITIES[level] ?? level);
 }
 
-/** All is decided; how many events are told by their receiver, alerts opened and ended. */
+/** All is decided; how many notifications there are, alerts opened and ended. */
 async function countsOf(it: ReceiverTest) {
   await eventually("decided", () => scalarOf(it.prism, "select count(*) from events where processedAt is null") === 0);
-  const [row] = rowsOf<{ told: number; opened: number; ended: number }>(
+  const [row] = rowsOf<{ notifications: number; opened: number; ended: number }>(
     it.prism,
-    `select (select count(*) from notifications where kind = 'rule') as told,
+    `select (select count(*) from notifications where kind = 'rule') as notifications,
        (select count(*) from alerts) as opened, (select count(*) from alerts where state = 'resolved') as ended`,
   );
-  return row ?? { told: 0, opened: 0, ended: 0 };
+  return row ?? { notifications: 0, opened: 0, ended: 0 };
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { digestOf, partsOf, readByEnds, titleOf } from "../../../../src/features/intake/receivers/senders/unknown.ts";
+import { readByEnds, titleOf } from "../../../../src/core/text/read-by-ends.ts";
+import { digestOf, partsOf } from "../../../../src/features/intake/receivers/senders/unknown.ts";
 
 /** A body of a sender that no row knows, and what is read of it: title, text, link, state. */
 const READ: readonly [string, unknown, string, string | null, (string | null)?, (string | null)?][] = [

@@ -26,6 +26,9 @@ const LEFT_TO_PROXY_MS = 1500;
 const PRIVATE_ADDRESS =
   "the address is not public; an operator allows it with webhooks.allowPrivateCidrs " +
   "(PRISM_WEBHOOKS_ALLOW_PRIVATE_CIDRS)";
+/** For a name that would leave through the proxy, which may know it. */
+const LEFT_TO_PROXY =
+  "if only the proxy of proxy.url resolves it, an operator sets proxy.resolves (PRISM_PROXY_RESOLVES)";
 /** One text for both cases of a name: users must not learn which names exist in the operator's network. */
 const NO_PUBLIC_ADDRESS =
   "The host name could not be resolved: check its spelling, and the name server. " +
@@ -68,14 +71,20 @@ export class OutsideHosts {
     return { url, addresses };
   }
 
+  /** What to set for a name that does not resolve here; empty: nothing helps. It reveals nothing about the name. */
+  hintFor(url: URL): string {
+    const { proxy } = this.#rules;
+    return proxy && !proxy.resolves && isProxied(proxy, targetOf(url)) ? LEFT_TO_PROXY : "";
+  }
+
   /** None: the proxy resolves the name. */
   async #addressesOf(url: URL, host: string): Promise<readonly ResolvedAddress[]> {
     const { proxy } = this.#rules;
     if (proxy?.resolves && isProxied(proxy, targetOf(url))) return this.#addressesInTime(host);
     const addresses = await this.#resolve(host).catch((cause: unknown) => {
-      throw unresolved(new UnresolvedHostError(host, { cause }));
+      throw this.#unresolved(url, new UnresolvedHostError(host, { cause }));
     });
-    if (addresses.length === 0) throw unresolved(new UnresolvedHostError(host));
+    if (addresses.length === 0) throw this.#unresolved(url, new UnresolvedHostError(host));
     return addresses;
   }
 
@@ -90,10 +99,14 @@ export class OutsideHosts {
   }
 
   /** The error omits the address: users must not learn how the operator's network resolves. */
-  #requireAddress({ protocol, port }: URL, address: string, isGiven: boolean): void {
+  #requireAddress(url: URL, address: string, isGiven: boolean): void {
     if (this.#own.has(address)) return;
-    if (!isPublicAddress(address)) throw isGiven ? refused(PRIVATE_ADDRESS) : unresolved();
-    this.#requirePort({ protocol, port });
+    if (!isPublicAddress(address)) throw isGiven ? refused(PRIVATE_ADDRESS) : this.#unresolved(url);
+    this.#requirePort(url);
+  }
+
+  #unresolved(url: URL, cause?: UnresolvedHostError): PrismError {
+    return new UnresolvedName(this.hintFor(url), cause);
   }
 
   #requirePort({ protocol, port }: Pick<URL, "protocol" | "port">): void {
@@ -125,6 +138,10 @@ export async function addressesOf(
   try {
     return await withinDns(hosts.require(url), limits, signal);
   } catch (error) {
+    if (error instanceof NoAnswer && error.timedOut && URL.canParse(url)) {
+      const hint = hosts.hintFor(new URL(url));
+      if (hint !== "") throw new NoAnswer(`${error.message}; ${hint}`, { phase: "dns", timedOut: true, cause: error });
+    }
     // Routers, captive portals and filters give private addresses for a moment.
     if (!(error instanceof UnresolvedName)) throw error;
     throw new NoAnswer(error.message, { phase: "dns", cause: error });
@@ -144,14 +161,10 @@ function refused(why: string): PrismError {
   return new PrismError("URL_REFUSED", `The URL is refused: ${why}`);
 }
 
-function unresolved(cause?: UnresolvedHostError): PrismError {
-  return new UnresolvedName(cause);
-}
-
 /** A name without an address, or with one that is not public. */
 class UnresolvedName extends PrismError {
   override readonly name = "UnresolvedName";
-  constructor(cause?: UnresolvedHostError) {
-    super("URL_REFUSED", NO_PUBLIC_ADDRESS, cause ? { cause } : {});
+  constructor(hint: string, cause?: UnresolvedHostError) {
+    super("URL_REFUSED", hint === "" ? NO_PUBLIC_ADDRESS : `${NO_PUBLIC_ADDRESS}; ${hint}`, cause ? { cause } : {});
   }
 }

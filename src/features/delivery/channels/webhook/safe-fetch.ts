@@ -81,9 +81,9 @@ export class SafeFetch {
       await (principal ? LOOK_UPS.run(personKey(principal), check) : check());
     } catch (error) {
       if (!(error instanceof NoAnswer)) throw error;
-      throw new PrismError("URL_REFUSED", "The URL is refused: the host name was not resolved in time", {
-        cause: error,
-      });
+      const hint = this.#hosts.hintFor(new URL(url));
+      const why = "The URL is refused: the host name was not resolved in time";
+      throw new PrismError("URL_REFUSED", hint === "" ? why : `${why}; ${hint}`, { cause: error });
     }
   }
 

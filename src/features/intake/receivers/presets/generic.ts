@@ -1,13 +1,6 @@
-import { type State, wordsOf } from "../../../../core/vocabulary.ts";
 import type { ReceiverPreset } from "../preset.ts";
 import { alertmanager } from "./alertmanager.ts";
 import { grafana } from "./grafana.ts";
-
-/** Names of senders for a state, as a list of the rule language. */
-const quoted = (state: State): string =>
-  wordsOf(state)
-    .map((word) => `'${word}'`)
-    .join(", ");
 
 /** Grafana's and Alertmanager's `alerts`, for receivers that were made without their preset. */
 const { level, title, message, status, startsAt, endsAt, link, labels, annotations, cases } = grafana.mapping;
@@ -44,23 +37,14 @@ export const generic = {
   mapping: {
     let: {
       in: "= first(body, query)",
-      state:
-        "= lower(string(first(body.status, body.state, body.current_state, body.alert_state, " +
-        "query.status, query.state, body.alert_uid == null ? null : 'alerting')))",
+      state: "= parsed.state",
       said: "= firstText(body.message, body.text, body.body, body.description, query.message)",
       named:
         "= firstText(parsed.title, body.title, body.subject, body.summary, body.name, query.title, " +
         "body == null ? firstLine(text) : firstLine(said))",
-      known:
-        `= state in [${quoted("firing")}] ? 'firing' : state in [${quoted("resolved")}] ? 'resolved' : ` +
-        `state in [${quoted("acknowledged")}] ? 'acknowledged' : parsed.known`,
+      known: "= parsed.known",
       id: `= first(${KEYS}, body.id == null or known == null ? null : parsed.subject)`,
-      // A low, normal or default priority is no statement: every message has one.
-      urgent:
-        "= lookup(lower(string(first(body.priority, query.priority))), 'high', 'error', 'urgent', 'critical', " +
-        "'highest', 'critical', 'critical', 'critical', 'crit', 'critical', 'emergency', 'critical', 'fatal', " +
-        "'critical', 'blocker', 'critical', 'major', 'error', 'error', 'error', 'warning', 'warning', 'p0', " +
-        "'critical', 'p1', 'critical', 'p2', 'error', '4', 'error', '5', 'critical')",
+      urgent: "= parsed.urgent",
       // Without a key there is no alert that shows its state.
       word: "= id == null and parsed.type == null ? parsed.word : null",
     },

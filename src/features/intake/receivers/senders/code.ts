@@ -208,8 +208,8 @@ export const CODE_ROWS: readonly SenderRow[] = [
     kind: "build {build.buildResult}",
     title: ["{build.buildFullName|build.buildName} #{build.buildNumber}", "{build.buildResult}"],
     text: [
-      "{build.buildStatus:telling}",
-      "{build.buildResultDelta:telling}",
+      "{build.buildStatus:meaningful}",
+      "{build.buildResultDelta:meaningful}",
       "by {build.triggeredBy}",
       "on {build.agentName}",
     ],

@@ -96,7 +96,7 @@ export const HOST_ROWS: readonly SenderRow[] = [
     when: ["rule", "output", "priority", "output_fields|hostname"],
     kind: "{rule}",
     // The container is `host` for what runs in none.
-    title: ["{rule}", "{output_fields.container-name:telling} on {hostname} || {hostname}"],
+    title: ["{rule}", "{output_fields.container-name:meaningful} on {hostname} || {hostname}"],
     text: ["{output:falco}"],
     level: "{priority}",
     labels: { host: "{hostname}", rule: "{rule}", source: "{source}" },

@@ -1,4 +1,5 @@
 import { LongInteger } from "../../../../core/text/long-integer.ts";
+import { plainName } from "../../../../core/text/read-by-ends.ts";
 import { stateOf } from "../../../../core/vocabulary.ts";
 
 type Status = "firing" | "resolved" | "acknowledged" | "succeeded" | "event";
@@ -190,7 +191,7 @@ const FILTERS: Readonly<Record<string, (text: string) => string>> = {
   /** `create` as `created`, `add note` as `added note`. */
   past: (text) => text.replace(/^\w+/, (verb) => `${verb.replace(/ed?$/, "")}ed`),
   /** Nothing of a word that says nothing. */
-  telling: (text) => (/^(?:running|unchanged|unknown|host|none|<?n\/?a>?)$/i.test(text.trim()) ? "" : text),
+  meaningful: (text) => (/^(?:running|unchanged|unknown|host|none|<?n\/?a>?)$/i.test(text.trim()) ? "" : text),
   /** What follows the first dot: `database corrupted` of `admin.database.corrupted`. */
   within: (text) => words(text.slice(text.indexOf(".") + 1)),
   /** Without the time and the priority that Falco puts first. */
@@ -310,11 +311,6 @@ function isSo(value: unknown, step: string): boolean {
 const MAX_NAMES = 500;
 /** Names of an object's members by their plain forms. */
 const plainNames = new WeakMap<object, ReadonlyMap<string, string>>();
-
-/** Without case and separators: `MonitorName`, `MONITOR_NAME` and `monitor-name` are the same. */
-export function plainName(name: string): string {
-  return name.toLowerCase().replace(/[^a-z0-9]/g, "");
-}
 
 function member(object: Readonly<Record<string, unknown>>, { name, plain }: Step): unknown {
   if (Object.hasOwn(object, name)) return object[name];

@@ -135,7 +135,7 @@ const SILENT: Readonly<Record<string, RegExp>> = {
 };
 
 /** The titles that people are told: of notifications of receivers, and of incidents. */
-function told(it: ReceiverTest): string[] {
+function notifiedTitles(it: ReceiverTest): string[] {
   return [
     ...rowsOf<{ title: string }>(it.prism, "select title from notifications where kind = 'rule'"),
     ...rowsOf<{ title: string }>(it.prism, "select title from incidents"),
@@ -177,13 +177,13 @@ test("the plainest message of each preset is told without a severity of Prism's 
       // Alerts of one name are one incident.
       const numbered = (text: string) => text.replace(/Backup|backup|Copy|balance/g, (word) => `${word} ${i}`);
       const receiver = await makeOpen(it, preset);
-      const before = told(it);
+      const before = notifiedTitles(it);
       const notified = countOf(it.prism, "receiver_events");
       const sent = { "content-type": "application/json", authorization: "Bearer a secret", ...headers };
       const { status, text } = await it.send(receiver, numbered(JSON.stringify(body)), { headers: sent });
       assert.ok(status < 300, `${status} ${text}`);
       await decided(it);
-      const news = () => told(it).filter((each) => !before.includes(each));
+      const news = () => notifiedTitles(it).filter((each) => !before.includes(each));
       const silent = SILENT[preset.name];
       if (silent) {
         assert.match(pageOf(preset), silent);
@@ -191,7 +191,7 @@ test("the plainest message of each preset is told without a severity of Prism's 
         return;
       }
       const wanted = numbered(said);
-      const titles = await eventually("told", () => (news().length > 0 ? news() : null));
+      const titles = await eventually("notified", () => (news().length > 0 ? news() : null));
       assert.ok(
         titles.some((title) => title.includes(wanted)),
         titles.join(" | "),
