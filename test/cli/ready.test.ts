@@ -18,6 +18,7 @@ const LIBRARIES = [
   "manual-sections.mjs",
   "module-types.mjs",
   "node-version.mjs",
+  "tree-of.mjs",
 ];
 
 /** They run before the packages are there, on any Node. */
