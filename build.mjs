@@ -43,9 +43,9 @@ const TOGETHER = {
   main: ["<stdin>"],
   server: [
     "src/app/start.ts",
-    "src/features/delivery/emergency/emergency.ts",
-    "src/features/delivery/emergency/message.ts",
-    "src/features/delivery/emergency/ways.ts",
+    "src/features/health/emergency/emergency.ts",
+    "src/features/health/emergency/message.ts",
+    "src/features/health/emergency/ways.ts",
   ],
   commands: ["src/cli/program.ts"],
 };

@@ -7,7 +7,7 @@ import "../scripts/node-version.mjs";
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DAY_MS } from "../src/core/clock.ts";
+import { DAY_MS } from "../src/core/time/clock.ts";
 import { pausedKey } from "../src/features/time/jobs/operator.ts";
 import { closing, openForWriting } from "../src/store/sqlite/connection.ts";
 import { migrateFile } from "../src/store/sqlite/migrate.ts";

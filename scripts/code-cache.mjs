@@ -16,7 +16,7 @@ const COMMANDS = [
   ["status"],
   ["user", "list", "--json"],
   ["send", "start.warm", "--json"],
-  // The build has made the document of this server (src/http/openapi/stored.ts).
+  // The build has made the document of this server (src/http/api/openapi/stored.ts).
   ["api", "getOpenApiDocument"],
   // It ends its process after a second.
   ["--help"],

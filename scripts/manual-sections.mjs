@@ -10,7 +10,7 @@ const root = join(import.meta.dirname, "..");
 export async function writeManualSections(file) {
   const program = `${file}.mjs`;
   await esbuild.build({
-    entryPoints: [join(root, "src/features/operate/status/manual-search.ts")],
+    entryPoints: [join(root, "src/features/health/status/manual-search.ts")],
     outfile: program,
     bundle: true,
     platform: "node",

@@ -32,8 +32,8 @@ import { loadConfig } from "./src/config/load.ts";
 import { silentLogger } from "./src/core/log.ts";
 import { migrateFile } from "./src/store/sqlite/migrate.ts";
 import { VERSION } from "./src/core/runtime.ts";
-import { documentName } from "./src/http/openapi/stored.ts";
-export { operationsOf } from "./src/http/openapi/operation-table.ts";
+import { documentName } from "./src/http/api/openapi/stored.ts";
+export { operationsOf } from "./src/http/api/openapi/operation-table.ts";
 export function nameOf({ parts: { core } }) {
   return documentName(core.router.mounts, VERSION, core.settings.rateLimit);
 }
@@ -107,7 +107,7 @@ function textOf(socketPath, path) {
   });
 }
 
-/** The descriptions that a server has in place of making them (src/http/openapi/stored.ts). */
+/** The descriptions that a server has in place of making them (src/http/api/openapi/stored.ts). */
 export function documentFiles() {
   return readdirSync(join(root, "dist")).filter((name) => /^openapi-\w+\.json$/.test(name));
 }

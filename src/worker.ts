@@ -1,8 +1,8 @@
 /** Where every thread of the program starts; `workerData.role` says which it is. */
 import { workerData } from "node:worker_threads";
-import type { PrepareThreadData } from "./cluster/prepare-leader.ts";
-import type { LogThreadData } from "./cluster/sync-log.ts";
-import type { ReplicatedWriterData } from "./cluster/writer-thread.ts";
+import type { PrepareThreadData } from "./cluster/lead/prepare-leader.ts";
+import type { LogThreadData } from "./cluster/log/sync-log.ts";
+import type { ReplicatedWriterData } from "./cluster/log/writer-thread.ts";
 import { makeGlobalsPlain, type ThreadRole } from "./core/runtime.ts";
 import type { CalendarThreadData } from "./features/oncall/calendar-thread.ts";
 import type { WatchdogThreadData } from "./features/plugins/watchdog-thread.ts";
@@ -16,17 +16,17 @@ makeGlobalsPlain();
 const { role, data } = workerData as { role: ThreadRole; data: unknown };
 if (role === "writer") runWriterThread(data as WriterThreadData);
 else if (role === "replicated-writer")
-  void import("./cluster/writer-thread.ts").then(({ runReplicatedWriter }) =>
+  void import("./cluster/log/writer-thread.ts").then(({ runReplicatedWriter }) =>
     runReplicatedWriter(data as ReplicatedWriterData),
   );
 else if (role === "log")
-  void import("./cluster/log-thread.ts").then(({ runLogThread }) => runLogThread(data as LogThreadData));
+  void import("./cluster/log/log-thread.ts").then(({ runLogThread }) => runLogThread(data as LogThreadData));
 else if (role === "prepare-leader")
-  void import("./cluster/prepare-leader.ts").then(({ runPrepareLeader }) =>
+  void import("./cluster/lead/prepare-leader.ts").then(({ runPrepareLeader }) =>
     runPrepareLeader(data as PrepareThreadData),
   );
 else if (role === "digest")
-  void import("./cluster/compare.ts").then(({ runDigestThread }) => runDigestThread(data as string));
+  void import("./cluster/tools/compare.ts").then(({ runDigestThread }) => runDigestThread(data as string));
 else if (role === "scan") runScanThread(data as ScanThreadData);
 else if (role === "snapshot") runSnapshotThread(data as SnapshotThreadData);
 else if (role === "migrate") runMigrateThread(data as string);

@@ -1,5 +1,5 @@
 /** The reference: a uWebSockets.js server that parses the body and answers 202. */
-import { uWS } from "../../src/http/uws.ts";
+import { uWS } from "../../src/http/server/uws.ts";
 
 const app = uWS.App();
 app.post("/*", (res) => {

@@ -3,7 +3,7 @@
  * batch of messages of a given size to all of them for each `GET /go`, and publishes the parsed
  * body of each `POST /events` before it answers 202. Other POST requests are not published.
  */
-import { uWS } from "../../src/http/uws.ts";
+import { uWS } from "../../src/http/server/uws.ts";
 
 const [batch = "10", bytes = "500"] = process.argv.slice(2);
 const text = "x".repeat(Number(bytes));

@@ -3,7 +3,7 @@ import { type ChangedSettings, changedSettings } from "../config/changes.ts";
 import type { Config, LoadedConfig } from "../config/load.ts";
 import { otherPorts, tlsFilesOf } from "../config/public-url.ts";
 import { CONTROL_SOCKET, ListenRefused } from "../core/listening.ts";
-import { noteCertificate } from "../http/tls.ts";
+import { noteCertificate } from "../http/server/tls.ts";
 import type { Parts } from "./parts.ts";
 
 export interface ListenOptions {

@@ -1,7 +1,7 @@
 import { rmdir } from "node:fs/promises";
 import { join } from "node:path";
-import { Forwarder } from "../cluster/forward.ts";
-import { Spool, spooledIn } from "../cluster/spool.ts";
+import { Forwarder } from "../cluster/follow/forward.ts";
+import { Spool, spooledIn } from "../cluster/spool/spool.ts";
 import { nodeOf } from "../config/checks.ts";
 import { sealedBoxOf } from "../config/load.ts";
 import { localUrlOf, publicUrlOf } from "../config/public-url.ts";

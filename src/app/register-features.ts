@@ -2,7 +2,7 @@ import { publicConfig } from "../config/load.ts";
 import { once } from "../core/once.ts";
 import { liveSockets } from "../features/events/streams/index.ts";
 import { moduleServer } from "../features/plugins/index.ts";
-import { route } from "../http/route.ts";
+import { route } from "../http/api/route.ts";
 import type { Feature, FeatureServer } from "../module/feature.ts";
 import type { CoreServices } from "../module/module-api.ts";
 import type { Parts } from "./parts.ts";

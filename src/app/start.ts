@@ -8,7 +8,7 @@ import { PrismError } from "../core/errors.ts";
 import { ControlSocketRefused } from "../core/listening.ts";
 import { makeGlobalsPlain } from "../core/runtime.ts";
 import { awaitFirstAdmin, createSignInLink, type FirstAdmin, type SignInLink } from "../features/access/index.ts";
-import type { HttpListener } from "../http/listener.ts";
+import type { HttpListener } from "../http/server/listener.ts";
 import type { CoreServices } from "../module/module-api.ts";
 import { type ListenOptions, listen, reload, reloadSources, startWork } from "./listen.ts";
 import { openCore, warningsOf } from "./open-core.ts";

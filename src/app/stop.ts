@@ -1,5 +1,5 @@
 import { within } from "../core/promises.ts";
-import { lastRequests } from "../http/listener.ts";
+import { lastRequests } from "../http/server/listener.ts";
 import type { Parts } from "./parts.ts";
 
 /** Time after `shutdownMs` for the last commits, the audit head and the move of the WAL. */

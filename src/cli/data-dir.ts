@@ -4,8 +4,8 @@ import { sudoAs } from "../config/config-file.ts";
 import { type Config, type LoadedConfig, sealedBoxOf, sourceOf } from "../config/load.ts";
 import { generateSecrets } from "../config/secrets.ts";
 import { archivesIn, BACKUPS_DIR, prepareDataDir } from "../core/data-dir.ts";
-import { type DataPaths, finishRestore, isRestorePending } from "../features/operate/backup/swap.ts";
-import type { UpgradeOptions } from "../features/operate/backup/upgrade.ts";
+import { type DataPaths, finishRestore, isRestorePending } from "../features/records/backup/swap.ts";
+import type { UpgradeOptions } from "../features/records/backup/upgrade.ts";
 import { hasAuditKey } from "../store/sealed-settings.ts";
 import { reading } from "../store/sqlite/connection.ts";
 import { DataDirLock } from "../store/sqlite/data-dir-lock.ts";
@@ -89,7 +89,7 @@ export async function makeCurrent(
   const pending = pendingMigrations(databaseFile);
   if (pending.length === 0) return [];
   reading(databaseFile, requireAlone);
-  const { upgrade } = await import("../features/operate/backup/upgrade.ts");
+  const { upgrade } = await import("../features/records/backup/upgrade.ts");
   return upgrade({ ...use, out, loaded, pending, describe: (error) => describeFailure(error)?.summary });
 }
 

@@ -1,11 +1,11 @@
 import { readAsset } from "../core/runtime.ts";
-import type { Operation } from "../http/openapi/operation-table.ts";
+import type { Operation } from "../http/api/openapi/operation-table.ts";
 
 let table: ReadonlyMap<string, Operation> | undefined;
 
 /**
  * The operations of this program's own server, by id. Read once, by commands that need them; the
- * build writes them (http/openapi/operation-table.ts).
+ * build writes them (http/api/openapi/operation-table.ts).
  */
 export function operations(): ReadonlyMap<string, Operation> {
   table ??= byId(JSON.parse(readAsset("operations.json", "dist/operations.json").toString("utf8")) as Operation[]);

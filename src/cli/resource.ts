@@ -1,6 +1,6 @@
 import { Argument, type Command, Option } from "commander";
 import type { Answers } from "../client/api-types.gen.ts";
-import type { Operation } from "../http/openapi/operation-table.ts";
+import type { Operation } from "../http/api/openapi/operation-table.ts";
 import { type Query, type ServerClient, SLICED_LIMIT_MS } from "../remote/server-client.ts";
 import { confirm } from "./commands/access/prompt.ts";
 import { type CommandContext, contextOf } from "./context.ts";

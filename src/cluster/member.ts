@@ -1,11 +1,11 @@
+import type { SealedBox } from "../core/crypto/sealed-box.ts";
 import type { Logger } from "../core/log.ts";
 import { VERSION } from "../core/runtime.ts";
-import type { SealedBox } from "../core/sealed-box.ts";
-import type { Applier } from "./applier.ts";
-import { type ClusterLog, Fenced, type Following, type LogMessage, LogRefuses } from "./log.ts";
+import type { Applier } from "./follow/applier.ts";
+import { type ClusterLog, Fenced, type Following, type LogMessage, LogRefuses } from "./log/log.ts";
+import type { Position } from "./log/position.ts";
+import { type ClusterRecord, encodeRecord, newRecordId } from "./log/record.ts";
 import { isFinal, MemberStopped, NodeRefused } from "./member-errors.ts";
-import type { Position } from "./position.ts";
-import { type ClusterRecord, encodeRecord, newRecordId } from "./record.ts";
 import type { NodeBeat, NodeKeys, Signals } from "./signals.ts";
 import type { NodeTime } from "./time.ts";
 

@@ -1,5 +1,5 @@
 import type { Msg, NatsConnection } from "@nats-io/transport-node";
-import type { SealedBox } from "../core/sealed-box.ts";
+import type { SealedBox } from "../core/crypto/sealed-box.ts";
 
 /** The way of messages between nodes, outside of the log. */
 export interface NodeTransport {

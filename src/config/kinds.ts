@@ -1,6 +1,5 @@
 import { isIP } from "node:net";
 import * as v from "valibot";
-import { isTimezone } from "../core/clock.ts";
 import { parseCidr } from "../core/ip-addresses.ts";
 import {
   ANY_NAMESPACE,
@@ -8,7 +7,8 @@ import {
   isNamespaceName,
   WORKER_CHANNELS,
   type WorkerChannel,
-} from "../core/vocabulary.ts";
+} from "../core/text/vocabulary.ts";
+import { isTimezone } from "../core/time/clock.ts";
 
 /** Validation of one kind of option, and parsing of its text form (flag, environment). */
 export interface Kind<T> {

@@ -1,6 +1,6 @@
 import { join, resolve } from "node:path";
 import * as v from "valibot";
-import { SealedBox } from "../core/sealed-box.ts";
+import { SealedBox } from "../core/crypto/sealed-box.ts";
 import {
   checkCluster,
   checkEmergency,

@@ -1,4 +1,4 @@
-import { WORKER_CHANNELS } from "../core/vocabulary.ts";
+import { WORKER_CHANNELS } from "../core/text/vocabulary.ts";
 import { AUTH_OPTIONS } from "./auth-options.ts";
 import { CLUSTER_OPTIONS } from "./cluster-options.ts";
 import { GOTIFY_OPTIONS, NTFY_OPTIONS } from "./face-options.ts";

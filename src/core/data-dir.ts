@@ -14,9 +14,9 @@ import {
 } from "node:fs";
 import { mkdir, open, readdir, readFile, rename, rm, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { type EpochMs, parseRfc3339, toRfc3339 } from "./clock.ts";
-import { parseJsonWithin } from "./json-text.ts";
 import type { Logger } from "./log.ts";
+import { parseJsonWithin } from "./text/json-text.ts";
+import { type EpochMs, parseRfc3339, toRfc3339 } from "./time/clock.ts";
 
 export const SOUNDS_DIR = "sounds";
 
@@ -184,7 +184,7 @@ function sync(path: string, flags: string): void {
 /** Default directory of archives, in the data directory. */
 export const BACKUPS_DIR = "backups";
 
-/** What a node of a cluster took without a leader, in the data directory; `src/cluster/spool.ts` writes it. */
+/** What a node of a cluster took without a leader, in the data directory; `src/cluster/spool/spool.ts` writes it. */
 export const SPOOL_DIR = "spool";
 
 /** `prism-20260131T080000Z.tar`; names sort by time. */

@@ -1,4 +1,4 @@
-import { startOf } from "./clean-text.ts";
+import { startOf } from "./text/clean-text.ts";
 /** Every error code and its HTTP status. Codes are API: clients, logs and metrics rely on them. */
 export const STATUS_OF = {
   VALIDATION_FAILED: 400,

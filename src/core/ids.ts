@@ -1,5 +1,5 @@
 import { randomFillSync } from "node:crypto";
-import { sha256Hex } from "./tokens.ts";
+import { sha256Hex } from "./crypto/tokens.ts";
 
 const HEX2 = Array.from({ length: 256 }, (_, n) => n.toString(16).padStart(2, "0"));
 const HEX3 = Array.from({ length: 4096 }, (_, n) => n.toString(16).padStart(3, "0"));

@@ -1,5 +1,5 @@
-import type { EpochMs } from "./clock.ts";
 import { type KeyScope, PERMISSIONS, type Permission } from "./permissions.ts";
+import type { EpochMs } from "./time/clock.ts";
 
 /** The authenticated caller. Permissions are read from the database at each request. */
 export type Principal = PermissionHolder | KeyPrincipal;

@@ -1,8 +1,8 @@
-import type { Clock, EpochMs } from "../core/clock.ts";
 import { assertNever, PrismError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { type Principal, personKey, type RightsChange } from "../core/principal.ts";
-import { addressGroup } from "../http/client-address.ts";
+import type { Clock, EpochMs } from "../core/time/clock.ts";
+import { addressGroup } from "../http/server/client-address.ts";
 import { addTo, countOf, type MultiMap, removeFrom, valuesOf } from "./multi-map.ts";
 import type { Presence } from "./presence.ts";
 import type { StreamRef } from "./stream.ts";

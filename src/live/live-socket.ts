@@ -1,7 +1,7 @@
-import { Bucket } from "../core/bucket.ts";
-import type { Clock, EpochMs } from "../core/clock.ts";
+import { Bucket } from "../core/limits/bucket.ts";
 import type { Logger } from "../core/log.ts";
 import type { Principal } from "../core/principal.ts";
+import type { Clock, EpochMs } from "../core/time/clock.ts";
 import {
   CLOSE,
   type CloseReason,

@@ -1,5 +1,5 @@
 import type { WebSocket } from "uWebSockets.js";
-import type { EpochMs } from "../core/clock.ts";
+import type { EpochMs } from "../core/time/clock.ts";
 import type { CloseReason, Transport } from "./connections.ts";
 import type { StreamEntry, StreamGap } from "./stream.ts";
 

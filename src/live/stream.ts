@@ -1,6 +1,6 @@
-import type { EpochMs } from "../core/clock.ts";
 import { isUuid } from "../core/ids.ts";
-import type { Level } from "../core/vocabulary.ts";
+import type { Level } from "../core/text/vocabulary.ts";
+import type { EpochMs } from "../core/time/clock.ts";
 
 /** A stream (docs/realtime.md). */
 export type StreamRef =

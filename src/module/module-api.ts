@@ -5,10 +5,10 @@
 import type { Kysely, Transaction } from "kysely";
 import type { DateTime } from "luxon";
 import type { ErrorCode } from "../core/errors.ts";
-import type { Json } from "../core/json-text.ts";
 import type { Logger } from "../core/log.ts";
 import type { KeyScope, Permission } from "../core/permissions.ts";
-import type { Level } from "../core/vocabulary.ts";
+import type { Json } from "../core/text/json-text.ts";
+import type { Level } from "../core/text/vocabulary.ts";
 import type { Schema } from "../store/schema.ts";
 import type { ConsumeOptions, EventBus, EventInput, StoredEvent } from "./module-events-api.ts";
 import type {

@@ -1,6 +1,6 @@
 /** Events for modules; a part of `prism/module`, see module-api.ts. */
-import type { Json } from "../core/json-text.ts";
-import type { Level } from "../core/vocabulary.ts";
+import type { Json } from "../core/text/json-text.ts";
+import type { Level } from "../core/text/vocabulary.ts";
 
 export interface EventBus {
   /** Calls all listeners after this call has returned. It never throws. Nothing is stored. */

@@ -9,7 +9,7 @@ import { type Check, fail, pass, warn } from "../core/check.ts";
 import { CommandError, ServerRefused } from "../core/command-error.ts";
 import { CONTROL_SOCKET, tryListen } from "../core/listening.ts";
 import { VERSION } from "../core/runtime.ts";
-import type { SettingView } from "../features/operate/settings/service.ts";
+import type { SettingView } from "../features/records/settings/service.ts";
 import { ControlTransport, type SocketState, socketState } from "./control-transport.ts";
 import { type ClientOutput, ServerClient } from "./server-client.ts";
 

@@ -7,7 +7,7 @@ import { Credentials } from "../client/credentials.ts";
 import { PrismError } from "../client/errors.ts";
 import { CommandError, EXIT, ServerRefused } from "../core/command-error.ts";
 import { connectionReason, type ErrorDetail, errorCodes } from "../core/errors.ts";
-import { ENDS_LEADER } from "../core/vocabulary.ts";
+import { ENDS_LEADER } from "../core/text/vocabulary.ts";
 import type { ControlTransport } from "./control-transport.ts";
 
 const REPLY_LIMIT_MS = 30_000;

@@ -1,5 +1,5 @@
-import type { Clock } from "../core/clock.ts";
-import type { SealedBox } from "../core/sealed-box.ts";
+import type { SealedBox } from "../core/crypto/sealed-box.ts";
+import type { Clock } from "../core/time/clock.ts";
 import type { Database, ReadDb, Trx } from "./database.ts";
 import { type CONSOLE_SETTINGS, type OWN_SECRETS, settingSealContext } from "./sealed-settings.ts";
 import { putSetting, readSetting } from "./setting-rows.ts";

@@ -1,7 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 import { type RawBuilder, type SelectQueryBuilder, type SqlBool, sql } from "kysely";
-import { type Clock, DAY_MS } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
+import { type Clock, DAY_MS } from "../core/time/clock.ts";
 import type { Database, ReadDb, Trx } from "./database.ts";
 import type { Schema } from "./schema.ts";
 

@@ -1,5 +1,5 @@
 import { type RawBuilder, sql } from "kysely";
-import { KEY_ID_BYTES, type SealedBox, UnsealError } from "../core/sealed-box.ts";
+import { KEY_ID_BYTES, type SealedBox, UnsealError } from "../core/crypto/sealed-box.ts";
 import type { Database, ReadDb, Trx } from "./database.ts";
 import type { Schema } from "./schema.ts";
 

@@ -1,7 +1,7 @@
 import { createHmac, hkdfSync, randomBytes } from "node:crypto";
 import type { Database as Sqlite } from "better-sqlite3";
-import { KEY_ID_BYTES, type SealedBox } from "../core/sealed-box.ts";
-import { sha256Hex } from "../core/tokens.ts";
+import { KEY_ID_BYTES, type SealedBox } from "../core/crypto/sealed-box.ts";
+import { sha256Hex } from "../core/crypto/tokens.ts";
 
 export const AUDIT_KEY_SETTING = "audit.key";
 export const AUDIT_KEY_PLACE = "settings.value.audit.key";

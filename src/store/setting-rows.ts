@@ -1,4 +1,4 @@
-import type { EpochMs } from "../core/clock.ts";
+import type { EpochMs } from "../core/time/clock.ts";
 import type { ReadDb, Trx } from "./database.ts";
 import type { Schema } from "./schema.ts";
 

@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { statSync } from "node:fs";
 import type { Database as Sqlite } from "better-sqlite3";
+import type { SealedBox } from "../core/crypto/sealed-box.ts";
 import { DataDirRefused } from "../core/data-dir.ts";
 import type { Logger } from "../core/log.ts";
 import { within } from "../core/promises.ts";
-import type { SealedBox } from "../core/sealed-box.ts";
 import { Committer, type OnCommit } from "./commit/committer.ts";
 import {
   markSequencesClean,

@@ -1,9 +1,9 @@
 import { open, readdir, readFile, rm, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { Readable } from "node:stream";
-import { type Clock, DAY_MS, type EpochMs, HOUR_MS } from "../core/clock.ts";
 import { PARTIAL, writeComplete } from "../core/data-dir.ts";
 import type { Logger } from "../core/log.ts";
+import { type Clock, DAY_MS, type EpochMs, HOUR_MS } from "../core/time/clock.ts";
 
 /** Files that each node of a cluster can read. Names are `folder/key`. */
 export interface SharedFiles {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { BUILT_IN_ROLES } from "../../src/core/permissions.ts";
 import { type Bootstrapped, bootstrap } from "../../src/features/access/first-start.ts";
-import { AuditLog } from "../../src/features/operate/audit/audit-log.ts";
+import { AuditLog } from "../../src/features/records/audit/audit-log.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { column, openTestStore, type TestStore } from "../helpers/store.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { uuidv7 } from "../../src/core/ids.ts";
-import type { QueueName } from "../../src/core/queues.ts";
+import type { QueueName } from "../../src/core/limits/queues.ts";
 import type { AlertRow } from "../../src/features/alerts/index.ts";
 import { ScheduleTable } from "../../src/features/time/schedules/schedule.ts";
 import { Task } from "../../src/features/time/tasks/schema.ts";

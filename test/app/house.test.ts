@@ -43,11 +43,11 @@ test("S4-09: the page and the tree name the same features", (t) => {
   assert.deepEqual(named, folders, "the tree of docs/architecture.md names each folder of src/features, in order");
 });
 
-test("no file of src is longer than 500 lines, and besides the cluster there are under 1010", () => {
+test("no file of src is longer than 500 lines, and besides the cluster there are under 1020", () => {
   const long = sources.filter((file) => readFileSync(join(root, "src", file), "utf8").split("\n").length > 501);
   assert.deepEqual(long, []);
   const count = sources.filter((file) => !/(^|\/)cluster\//.test(file)).length;
-  assert.ok(count < 1010, `${count} files: merge small ones, or raise this limit with a reason`);
+  assert.ok(count < 1020, `${count} files: merge small ones, or raise this limit with a reason`);
 });
 
 test("every error class has its name as a literal, which the executable's log shows", () => {
@@ -130,11 +130,11 @@ const LATE = [
   /^cluster\//,
   /^features\/explain\/(?!feature|schema|alert-schema)/,
   /^features\/(?:channels|intake\/receivers)\/presets\//,
-  /^features\/compat\/alertmanager\/import\//,
-  /^features\/delivery\/emergency\/(?:ways|message|port)\.ts$/,
-  /^features\/operate\/backup\/(?:archive|create-backup|prepare-restored|restore|upgrade)\.ts$/,
-  /^features\/operate\/status\/manual-/,
-  /^http\/openapi\/(?:document|operation|schema)\.ts$/,
+  /^features\/protocols\/alertmanager\/import\//,
+  /^features\/health\/emergency\/(?:ways|message|port)\.ts$/,
+  /^features\/records\/backup\/(?:archive|create-backup|prepare-restored|restore|upgrade)\.ts$/,
+  /^features\/health\/status\/manual-/,
+  /^http\/api\/openapi\/(?:document|operation|schema)\.ts$/,
   /^features\/rules\/(?:backtest-thread|over-time\/replay)\.ts$/,
   /doctor\.ts$|^cli\/|^remote\/(?:demo|worker|export)\//,
 ];
@@ -187,11 +187,11 @@ const CALLERS = {
     "config/outgoing-proxy.ts",
     "features/access/authenticate/issuer-tokens.ts",
     "features/access/doctor.ts",
-    "features/delivery/channels/push/apns-client.ts",
-    "features/delivery/channels/push/http.ts",
-    "features/delivery/channels/pusher/client.ts",
-    "features/delivery/channels/webhook/safe-fetch.ts",
-    "features/delivery/emergency/call-url.ts",
+    "features/channels/push/apns-client.ts",
+    "features/channels/push/http.ts",
+    "features/channels/pusher/client.ts",
+    "features/channels/webhook/safe-fetch.ts",
+    "features/health/emergency/call-url.ts",
   ],
   ownServer: [
     "cli/commands/server/health.ts",
@@ -200,7 +200,7 @@ const CALLERS = {
     "remote/running-server.ts",
     "remote/server-client.ts",
   ],
-  otherNodes: ["cluster/forward.ts", "cluster/look.ts"],
+  otherNodes: ["cluster/follow/forward.ts", "cluster/follow/look.ts"],
   inBrowsers: ["features/statuspage/assets.ts"],
 };
 

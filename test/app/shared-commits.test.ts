@@ -174,8 +174,8 @@ const OF_JOBS = [
 ];
 const OF_REQUESTS = [
   "src/features/buckets/feature.ts",
-  "src/features/compat/gotify/messages.ts",
-  "src/features/compat/ntfy/publisher.ts",
+  "src/features/protocols/gotify/messages.ts",
+  "src/features/protocols/ntfy/publisher.ts",
   "src/features/events/streams/feature.ts",
   "src/features/heartbeats/heartbeats.ts",
   "src/features/heartbeats/routes.ts",

@@ -4,8 +4,8 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { watchForLeader } from "../../src/app/without-leader.ts";
-import type { DegradedServer } from "../../src/cluster/degraded.ts";
-import { Forwarder } from "../../src/cluster/forward.ts";
+import { Forwarder } from "../../src/cluster/follow/forward.ts";
+import type { DegradedServer } from "../../src/cluster/lead/degraded.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { generateSecrets } from "../../src/config/secrets.ts";
 import { closing, openForWriting } from "../../src/store/sqlite/connection.ts";

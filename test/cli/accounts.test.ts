@@ -3,7 +3,7 @@ import { join } from "node:path";
 import test from "node:test";
 import SqliteDatabase from "better-sqlite3";
 import type { IssuedApiKey as Key, User } from "../../src/client/api-types.gen.ts";
-import { isTokenOf } from "../../src/core/tokens.ts";
+import { isTokenOf } from "../../src/core/crypto/tokens.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { valuesOf } from "../helpers/values.ts";
 import { databaseIn, eachCase, makeDatabase, runCli, runJson } from "./run-cli.ts";

@@ -4,7 +4,7 @@ import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, st
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import SqliteDatabase from "better-sqlite3";
-import { sha256Hex } from "../../src/core/tokens.ts";
+import { sha256Hex } from "../../src/core/crypto/tokens.ts";
 import { MIGRATIONS } from "../../src/store/sqlite/migrations.gen.ts";
 import { ChildOutput } from "../helpers/child-output.ts";
 import { startPrism } from "../helpers/prism.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
-import { sha256Hex } from "../../src/core/tokens.ts";
+import { sha256Hex } from "../../src/core/crypto/tokens.ts";
 import { MIGRATIONS } from "../../src/store/sqlite/migrations.gen.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { keepsPromise } from "../helpers/promise.ts";

@@ -7,7 +7,7 @@ import { buildProgram } from "../../src/cli/program.ts";
 import { ignoredSeedVariables } from "../../src/config/environment.ts";
 import { environmentName, flattenOptions } from "../../src/config/option.ts";
 import { OPTIONS } from "../../src/config/options.ts";
-import { parseQueueName } from "../../src/core/queues.ts";
+import { parseQueueName } from "../../src/core/limits/queues.ts";
 import { startPrism } from "../helpers/prism.ts";
 
 const root = join(import.meta.dirname, "../..");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { csvLine, csvRecords } from "../../src/core/csv.ts";
+import { csvLine, csvRecords } from "../../src/core/text/csv.ts";
 
 async function read(text: string, cuts: readonly number[] = []): Promise<string[][]> {
   const places = [0, ...[...cuts].sort((a, b) => a - b), text.length];

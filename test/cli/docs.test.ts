@@ -5,7 +5,7 @@ import test from "node:test";
 import type { Command } from "commander";
 import { EXIT } from "../../src/cli/output/exit-codes.ts";
 import { buildProgram } from "../../src/cli/program.ts";
-import { topics } from "../../src/features/operate/status/manual.ts";
+import { topics } from "../../src/features/health/status/manual.ts";
 import { runCli, runJson } from "./run-cli.ts";
 
 const root = join(import.meta.dirname, "../..");

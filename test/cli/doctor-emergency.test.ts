@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
-import { mailReceiver, webhookReceiver } from "../features/delivery/emergency/support.ts";
+import { mailReceiver, webhookReceiver } from "../features/health/emergency/support.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { runCli } from "./run-cli.ts";

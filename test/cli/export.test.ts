@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
 import { gunzipSync } from "node:zlib";
-import { csvRecords } from "../../src/core/csv.ts";
+import { csvRecords } from "../../src/core/text/csv.ts";
 import { ChildOutput } from "../helpers/child-output.ts";
 import { makeProject, makeUser } from "../helpers/people.ts";
 import { startPrism, TestPrism } from "../helpers/prism.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { InvalidArgumentError } from "commander";
 import { durationFlag, futureFlag, integerFlag, listFlag, pastFlag } from "../../src/cli/output/flag-values.ts";
-import { LEVELS } from "../../src/core/vocabulary.ts";
+import { LEVELS } from "../../src/core/text/vocabulary.ts";
 
 const HOUR = 3_600_000;
 

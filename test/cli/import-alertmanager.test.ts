@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { PrismError } from "../../src/core/errors.ts";
-import { readConfiguration } from "../../src/features/compat/alertmanager/import/configuration.ts";
+import { readConfiguration } from "../../src/features/protocols/alertmanager/import/configuration.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { rowsWith, valuesOf } from "../helpers/values.ts";

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { tmpdir } from "node:os";
 import test from "node:test";
 import { EXIT } from "../../src/cli/output/exit-codes.ts";
-import { readPage } from "../../src/features/operate/status/manual.ts";
+import { readPage } from "../../src/features/health/status/manual.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { runCli, runJson } from "./run-cli.ts";

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import SqliteDatabase from "better-sqlite3";
 import { SEALED_COLUMNS } from "../../src/app/sealed-columns.ts";
-import { SealedBox } from "../../src/core/sealed-box.ts";
-import { AuditLog } from "../../src/features/operate/audit/audit-log.ts";
+import { SealedBox } from "../../src/core/crypto/sealed-box.ts";
+import { AuditLog } from "../../src/features/records/audit/audit-log.ts";
 import { reseal } from "../../src/store/sealed-column.ts";
 import { makeAccount } from "../features/access/sessions/support/auth-client.ts";
 import { Authenticator, challengeOf, protect, secondStep } from "../features/access/sessions/support/second-factor.ts";
@@ -257,9 +257,9 @@ test("whatever the program seals is in the list that rotation goes through", () 
   assert.deepEqual(sealing, [
     "features/access/sessions/enrol-second-factor.ts",
     "features/channels/store.ts",
-    "features/compat/gotify/applications.ts",
-    "features/delivery/channels/push/devices.ts",
-    "features/delivery/channels/webhook/message.ts",
+    "features/protocols/gotify/applications.ts",
+    "features/channels/push/devices.ts",
+    "features/channels/webhook/message.ts",
     "features/delivery/mails.ts",
     "features/heartbeats/ping-ids.ts",
     "features/intake/receivers/manage.ts",

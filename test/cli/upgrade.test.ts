@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import SqliteDatabase, { type Database as Sqlite } from "better-sqlite3";
-import { SealedBox } from "../../src/core/sealed-box.ts";
+import { SealedBox } from "../../src/core/crypto/sealed-box.ts";
 import { loadAuditKey } from "../../src/store/sealed-settings.ts";
 import { migrateUp, requireOwnSchema } from "../../src/store/sqlite/migrate.ts";
 import { MIGRATIONS } from "../../src/store/sqlite/migrations.gen.ts";

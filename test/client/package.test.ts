@@ -5,7 +5,7 @@ import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import type * as v from "valibot";
 import type { Level, Notification } from "../../src/client/index.ts";
-import type { LEVELS } from "../../src/core/vocabulary.ts";
+import type { LEVELS } from "../../src/core/text/vocabulary.ts";
 import type { NotificationView } from "../../src/features/notifications/schema.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import test from "node:test";
-import { Applier } from "../../src/cluster/applier.ts";
-import { encodeRecord, recordBox } from "../../src/cluster/record.ts";
+import { Applier } from "../../src/cluster/follow/applier.ts";
+import { encodeRecord, recordBox } from "../../src/cluster/log/record.ts";
 import { openForWriting } from "../../src/store/sqlite/connection.ts";
 import { temporaryDir } from "../helpers/store.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
-import { type Treatment, treatmentOf } from "../../src/cluster/degraded.ts";
+import { type Treatment, treatmentOf } from "../../src/cluster/lead/degraded.ts";
 import { callerOf, environmentOf, type Fired, fire, prepare, Targets } from "../e2e/outage/site.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { startPrism } from "../helpers/prism.ts";

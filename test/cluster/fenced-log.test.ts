@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { FencedLog, type LogRange, type LogTransport, WrongEnd } from "../../src/cluster/fenced-log.ts";
-import type { LogMessage } from "../../src/cluster/log.ts";
+import { FencedLog, type LogRange, type LogTransport, WrongEnd } from "../../src/cluster/log/fenced-log.ts";
+import type { LogMessage } from "../../src/cluster/log/log.ts";
 
 /** What a transport answers, one after the other; the last one again and again. */
 interface Answers {

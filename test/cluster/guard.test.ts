@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import test from "node:test";
-import { refuseChangingFunctions } from "../../src/cluster/recorder.ts";
+import { refuseChangingFunctions } from "../../src/cluster/log/recorder.ts";
 import { openForWriting } from "../../src/store/sqlite/connection.ts";
 import { temporaryDir } from "../helpers/store.ts";
 

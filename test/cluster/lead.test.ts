@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { type ClusterLead, noteAppend } from "../../src/cluster/lead.ts";
-import { ClusterNotices } from "../../src/features/operate/cluster/feature.ts";
+import { type ClusterLead, noteAppend } from "../../src/cluster/lead/lead.ts";
+import { ClusterNotices } from "../../src/features/health/cluster/feature.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { leadWith } from "./support/lead.ts";
 

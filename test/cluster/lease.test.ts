@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { isBlocked, LEASE_MS, Lease, newAccepted, noteAccepted, noteTurn, sentNow } from "../../src/cluster/lease.ts";
+import {
+  isBlocked,
+  LEASE_MS,
+  Lease,
+  newAccepted,
+  noteAccepted,
+  noteTurn,
+  sentNow,
+} from "../../src/cluster/lead/lease.ts";
 import { limitActing, untilMayAct } from "../../src/core/runtime.ts";
 import { callWithin } from "../../src/features/delivery/channel.ts";
 

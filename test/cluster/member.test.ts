@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { type ClusterLog, type Following, type LogMessage, LogRefuses } from "../../src/cluster/log.ts";
+import { type ClusterLog, type Following, type LogMessage, LogRefuses } from "../../src/cluster/log/log.ts";
+import type { Position } from "../../src/cluster/log/position.ts";
+import { encodeRecord, RecordReader, recordBox } from "../../src/cluster/log/record.ts";
 import { ClusterMember } from "../../src/cluster/member.ts";
-import type { Position } from "../../src/cluster/position.ts";
-import { encodeRecord, RecordReader, recordBox } from "../../src/cluster/record.ts";
 import type { NodeBeat } from "../../src/cluster/signals.ts";
 import { silentLogger } from "../../src/core/log.ts";
 import { eventually } from "../helpers/eventually.ts";

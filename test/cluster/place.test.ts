@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { networkInterfaces } from "node:os";
 import test from "node:test";
-import { type ClusterParts, placeChecks } from "../../src/cluster/doctor.ts";
+import { type ClusterParts, placeChecks } from "../../src/cluster/tools/doctor.ts";
 
 const SERVERS = ["nats-1.example.com:4222", "nats-2.example.com:4222", "nats-3.example.com:4222"];
 const NODES = ["a", "b"].map((node) => ({

@@ -3,10 +3,10 @@ import { join } from "node:path";
 import test from "node:test";
 import type { Database as Sqlite } from "better-sqlite3";
 import fc from "fast-check";
-import { StatementRunner } from "../../src/cluster/applier.ts";
-import { differing, digestOf } from "../../src/cluster/digest.ts";
-import { encodeRecord, newRecordId, RecordReader, recordBox, statementsOf } from "../../src/cluster/record.ts";
-import { Recorder } from "../../src/cluster/recorder.ts";
+import { StatementRunner } from "../../src/cluster/follow/applier.ts";
+import { encodeRecord, newRecordId, RecordReader, recordBox, statementsOf } from "../../src/cluster/log/record.ts";
+import { Recorder } from "../../src/cluster/log/recorder.ts";
+import { differing, digestOf } from "../../src/cluster/tools/digest.ts";
 import { openForWriting } from "../../src/store/sqlite/connection.ts";
 import { temporaryDir } from "../helpers/store.ts";
 

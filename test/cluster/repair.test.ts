@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import test, { describe } from "node:test";
-import { differing, type TableDigest } from "../../src/cluster/digest.ts";
-import type { NatsLog } from "../../src/cluster/nats-log.ts";
+import type { NatsLog } from "../../src/cluster/log/nats-log.ts";
+import { differing, type TableDigest } from "../../src/cluster/tools/digest.ts";
 import { closing, openForWriting } from "../../src/store/sqlite/connection.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { temporaryDir } from "../helpers/store.ts";

@@ -3,10 +3,10 @@ import { copyFileSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "nod
 import { join } from "node:path";
 import test from "node:test";
 import { setTimeout } from "node:timers/promises";
-import { Forwarder, type WholeRequest } from "../../src/cluster/forward.ts";
-import { NotKept, refusedRequests, Spool } from "../../src/cluster/spool.ts";
-import { SealedBox } from "../../src/core/sealed-box.ts";
-import { Shares } from "../../src/core/slots.ts";
+import { Forwarder, type WholeRequest } from "../../src/cluster/follow/forward.ts";
+import { NotKept, refusedRequests, Spool } from "../../src/cluster/spool/spool.ts";
+import { SealedBox } from "../../src/core/crypto/sealed-box.ts";
+import { Shares } from "../../src/core/limits/slots.ts";
 import { makeCertificate } from "../helpers/certificate.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { LogLines } from "../helpers/log-lines.ts";

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { describe } from "node:test";
 import { WebSocket } from "ws";
-import type { StateReply } from "../../src/features/operate/cluster/feature.ts";
+import type { StateReply } from "../../src/features/health/cluster/feature.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { startNats } from "./support/nats.ts";
 import { type ClusterNode, rolesOf, startCluster } from "./support/nodes.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Fenced } from "../../src/cluster/log.ts";
-import { SyncLog } from "../../src/cluster/sync-log.ts";
+import { Fenced } from "../../src/cluster/log/log.ts";
+import { SyncLog } from "../../src/cluster/log/sync-log.ts";
 import { lastingPort } from "../helpers/free-ports.ts";
 
 /** A thread that has not begun on a busy machine by then never does, and knows no reason. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import * as v from "valibot";
-import { addressOf, tlsFor } from "../../src/cluster/nats-log.ts";
+import { addressOf, tlsFor } from "../../src/cluster/log/nats-log.ts";
 import { CLUSTER_OPTIONS } from "../../src/config/cluster-options.ts";
 import * as k from "../../src/config/kinds.ts";
 import { nearestName } from "../../src/config/nearest.ts";

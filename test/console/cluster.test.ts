@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { DAY_MS } from "../../src/core/clock.ts";
 import { warnOnPages } from "../../src/core/runtime.ts";
-import { storeTakeOverDrill } from "../../src/features/operate/cluster/drill.ts";
+import { DAY_MS } from "../../src/core/time/clock.ts";
+import { storeTakeOverDrill } from "../../src/features/health/cluster/drill.ts";
 import { leadWith } from "../cluster/support/lead.ts";
 import { stepsOf } from "../helpers/steps.ts";
 import { assertAccessible, startConsole } from "./helpers.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { cleanText, codePointLength, normalised } from "../../src/core/clean-text.ts";
+import { cleanText, codePointLength, normalised } from "../../src/core/text/clean-text.ts";
 
 test("text is kept in NFC, without controls, bidirectional overrides and lone surrogates", async (t) => {
   for (const { name, text, kept } of [

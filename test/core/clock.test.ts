@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { parseRfc3339, spanText, systemClock, toRfc3339, toRfc3339OrNull } from "../../src/core/clock.ts";
+import { parseRfc3339, spanText, systemClock, toRfc3339, toRfc3339OrNull } from "../../src/core/time/clock.ts";
 
 test("an RFC 3339 date-time is read to the millisecond", async (t) => {
   for (const { name, text, is } of [

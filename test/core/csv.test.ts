@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { csvLine } from "../../src/core/csv.ts";
+import { csvLine } from "../../src/core/text/csv.ts";
 
 test("a line of CSV quotes what needs it and disarms what a spreadsheet would run", async (t) => {
   for (const { name, cell, text } of [

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { DueTimes, SteadyClock } from "../../src/core/due-times.ts";
+import { DueTimes, SteadyClock } from "../../src/core/time/due-times.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 

@@ -8,7 +8,7 @@ import {
   minifyJson,
   replaceLoneSurrogates,
   scanJson,
-} from "../../src/core/json-text.ts";
+} from "../../src/core/text/json-text.ts";
 
 const DEEP = Number.MAX_SAFE_INTEGER;
 const anyText = fc.string({ unit: "binary", maxLength: 12 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createDecipheriv } from "node:crypto";
 import test from "node:test";
 import fc from "fast-check";
-import { SealedBox, UnsealError } from "../../src/core/sealed-box.ts";
+import { SealedBox, UnsealError } from "../../src/core/crypto/sealed-box.ts";
 
 const key = (byte: number): Uint8Array => new Uint8Array(32).fill(byte);
 const PLACE = "webhooks.secret.1";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import crypto, { createHash } from "node:crypto";
 import { syncBuiltinESMExports } from "node:module";
 import test from "node:test";
-import { createToken, hashToken, isTokenOf, secretsEqual, sha256Hex } from "../../src/core/tokens.ts";
+import { createToken, hashToken, isTokenOf, secretsEqual, sha256Hex } from "../../src/core/crypto/tokens.ts";
 
 test("a token has its kind, 256 random bits and a checksum; what is stored is its hash and eight characters", () => {
   const { token, prefix, hash } = createToken("prk");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { TtlCache } from "../../src/core/ttl-cache.ts";
+import { TtlCache } from "../../src/core/limits/ttl-cache.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 
 function cacheOf(maxEntries = 3): { cache: TtlCache<string, number>; clock: FakeClock } {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { levelOfPriority, levelOfWord, STATE_WORDS, stateOf, stateWordsIn } from "../../src/core/vocabulary.ts";
+import { levelOfPriority, levelOfWord, STATE_WORDS, stateOf, stateWordsIn } from "../../src/core/text/vocabulary.ts";
 import { parseSubject } from "../../src/features/intake/mail-in/read-subject.ts";
 
 const ROWS = STATE_WORDS.flatMap(({ words, ...row }) => words.split(", ").map((word) => ({ word, ...row })));

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
-import { mailReceiver, webhookReceiver } from "../features/delivery/emergency/support.ts";
+import { mailReceiver, webhookReceiver } from "../features/health/emergency/support.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { PrismBinary } from "./prism-binary.ts";
 

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import test, { type TestContext } from "node:test";
 import type { AlertExplanation as Explanation, Incident } from "../../src/client/api-types.gen.ts";
 import { MailServer, type ReceivedMail } from "../features/access/sessions/support/mail-server.ts";
-import { startPrometheus } from "../features/compat/alertmanager/support/programs.ts";
+import { startPrometheus } from "../features/protocols/alertmanager/support/programs.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { lastingPort } from "../helpers/free-ports.ts";
 import { PrismBinary } from "./prism-binary.ts";

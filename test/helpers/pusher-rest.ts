@@ -1,6 +1,6 @@
 import { createHash, createHmac } from "node:crypto";
 import Pusher from "pusher";
-import type { PusherApp } from "../../src/features/compat/pusher/pusher-app.ts";
+import type { PusherApp } from "../../src/features/protocols/pusher/pusher-app.ts";
 import type { TestPrism } from "./prism.ts";
 
 export interface SignedOptions {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import SqliteDatabase, { type Database as Sqlite } from "better-sqlite3";
-import { SealedBox } from "../../src/core/sealed-box.ts";
+import { SealedBox } from "../../src/core/crypto/sealed-box.ts";
 import { migrateFile } from "../../src/store/sqlite/migrate.ts";
 import { openStore, type Store, type StoreOptions } from "../../src/store/store.ts";
 import { LogLines } from "./log-lines.ts";

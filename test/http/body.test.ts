@@ -3,7 +3,7 @@ import test from "node:test";
 import { setTimeout } from "node:timers/promises";
 import * as v from "valibot";
 import { PrismError } from "../../src/core/errors.ts";
-import { type Route, route, undescribed } from "../../src/http/route.ts";
+import { type Route, route, undescribed } from "../../src/http/api/route.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { type BareKernel, ping, startBareKernel } from "./support/bare-kernel.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import type { Work } from "../../src/core/caller.ts";
-import type { WorkAccount, WorkBudget } from "../../src/http/work-budget.ts";
+import type { WorkAccount, WorkBudget } from "../../src/http/limits/work-budget.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { makeUser } from "../helpers/people.ts";
 import { answered, startPrism } from "../helpers/prism.ts";

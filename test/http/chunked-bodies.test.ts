@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { request } from "node:http";
 import test from "node:test";
 import * as v from "valibot";
-import { type Route, route, undescribed } from "../../src/http/route.ts";
+import { type Route, route, undescribed } from "../../src/http/api/route.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { countOf } from "../helpers/tables.ts";
 import { startBareKernel } from "./support/bare-kernel.ts";

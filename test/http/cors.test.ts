@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { CorsPolicy } from "../../src/http/access.ts";
-import { route, undescribed } from "../../src/http/route.ts";
+import { route, undescribed } from "../../src/http/api/route.ts";
+import { CorsPolicy } from "../../src/http/server/access.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { keepsPromise } from "../helpers/promise.ts";
 import { startBareKernel } from "./support/bare-kernel.ts";

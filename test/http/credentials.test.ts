@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { createToken } from "../../src/core/tokens.ts";
+import { createToken } from "../../src/core/crypto/tokens.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { makeProject } from "../helpers/people.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";

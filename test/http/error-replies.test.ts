@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { PrismError } from "../../src/core/errors.ts";
-import { streamReply } from "../../src/http/replies.ts";
-import { ANSWERS_LATER, type Route, route, undescribed } from "../../src/http/route.ts";
+import { streamReply } from "../../src/http/api/replies.ts";
+import { ANSWERS_LATER, type Route, route, undescribed } from "../../src/http/api/route.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { keepsPromise } from "../helpers/promise.ts";
 import { startBareKernel } from "./support/bare-kernel.ts";

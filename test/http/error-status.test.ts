@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { ERROR_CODES, PrismError, STATUS_OF } from "../../src/core/errors.ts";
-import { endsConnection, errorBody, errorHeaders, statusLine, toPrismError } from "../../src/http/error-reply.ts";
+import { endsConnection, errorBody, errorHeaders, statusLine, toPrismError } from "../../src/http/api/error-reply.ts";
 import { keepsPromise } from "../helpers/promise.ts";
 
 /** The documented list (contract 4.2), by status. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { Mount } from "../../src/http/router.ts";
+import type { Mount } from "../../src/http/server/router.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
 import { keepsPromise } from "../helpers/promise.ts";
 import { ACCESS } from "./support/access/index.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { Mount } from "../../src/http/router.ts";
+import type { Mount } from "../../src/http/server/router.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { startPrism } from "../helpers/prism.ts";
 

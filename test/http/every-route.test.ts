@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
 import test, { after, before, type TestContext } from "node:test";
-import type { Mount } from "../../src/http/router.ts";
+import type { Mount } from "../../src/http/server/router.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { TestPrism } from "../helpers/prism.ts";
 import { keepsPromise } from "../helpers/promise.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { PrismError } from "../../src/core/errors.ts";
-import { ENDS_LEADER } from "../../src/core/vocabulary.ts";
+import { ENDS_LEADER } from "../../src/core/text/vocabulary.ts";
 import { createServiceToken } from "../../src/features/access/users/create-user.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../helpers/people.ts";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import * as v from "valibot";
-import { route, undescribed } from "../../src/http/route.ts";
-import { object } from "../../src/http/shapes.ts";
-import { uWS } from "../../src/http/uws.ts";
+import { route, undescribed } from "../../src/http/api/route.ts";
+import { object } from "../../src/http/api/shapes.ts";
+import { uWS } from "../../src/http/server/uws.ts";
 import { type BareKernel, ping, startBareKernel } from "./support/bare-kernel.ts";
 import { errorCodeOf, exchangeRaw, RawConnection, type RawReply, requestText } from "./support/raw-connection.ts";
 

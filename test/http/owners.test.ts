@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { treatmentOf } from "../../src/cluster/degraded.ts";
+import { treatmentOf } from "../../src/cluster/lead/degraded.ts";
 import { nameOwners } from "../../src/core/runtime.ts";
 import { makeProject, makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";

@@ -3,7 +3,7 @@ import test, { type TestContext } from "node:test";
 import { RE2JS } from "re2js";
 import { LoopTurns } from "../../src/core/promises.ts";
 import { compileRouting } from "../../src/features/alerts/policies/routing.ts";
-import type { WorkAccount } from "../../src/http/work-budget.ts";
+import type { WorkAccount } from "../../src/http/limits/work-budget.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { makeUser } from "../helpers/people.ts";
 import { type Reply, startPrism, type TestPrism } from "../helpers/prism.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { parseRange } from "../../src/http/negotiation.ts";
+import { parseRange } from "../../src/http/body/negotiation.ts";
 
 test("a range of bytes (RFC 9110 section 14.1.2)", async (t) => {
   for (const [field, expected] of [

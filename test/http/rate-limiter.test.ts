@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { RateLimiter, rateLimitLines } from "../../src/http/rate-limiter.ts";
+import { RateLimiter, rateLimitLines } from "../../src/http/limits/rate-limiter.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 
 const MINUTE_MS = 60_000;

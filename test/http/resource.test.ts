@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import * as v from "valibot";
-import { equals, listing } from "../../src/http/listing.ts";
+import { equals, listing } from "../../src/http/api/listing.ts";
 import {
   column,
   computed,
@@ -14,9 +14,9 @@ import {
   stored,
   time,
   words,
-} from "../../src/http/resource.ts";
-import { route } from "../../src/http/route.ts";
-import { integer, object, text } from "../../src/http/shapes.ts";
+} from "../../src/http/api/resource.ts";
+import { route } from "../../src/http/api/route.ts";
+import { integer, object, text } from "../../src/http/api/shapes.ts";
 
 const Lamp = resource("Lamp", "A lamp", "test_lamps", () => ({
   id: stored(v.string()),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import * as v from "valibot";
-import { pageBody } from "../../src/http/pagination.ts";
+import { pageBody } from "../../src/http/api/pagination.ts";
 import {
   ANSWERS_LATER,
   arrayJson,
@@ -12,8 +12,8 @@ import {
   versioned,
   withFirst,
   withMember,
-} from "../../src/http/route.ts";
-import { pageOf } from "../../src/http/shapes.ts";
+} from "../../src/http/api/route.ts";
+import { pageOf } from "../../src/http/api/shapes.ts";
 import { startBareKernel } from "./support/bare-kernel.ts";
 
 const Switch = v.object({

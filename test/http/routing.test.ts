@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import * as v from "valibot";
-import { ANSWERS_LATER, Reply, type Route, route, undescribed } from "../../src/http/route.ts";
-import { Router } from "../../src/http/router.ts";
-import { object } from "../../src/http/shapes.ts";
+import { ANSWERS_LATER, Reply, type Route, route, undescribed } from "../../src/http/api/route.ts";
+import { object } from "../../src/http/api/shapes.ts";
+import { Router } from "../../src/http/server/router.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { keepsPromise } from "../helpers/promise.ts";
 import { valuesOf } from "../helpers/values.ts";

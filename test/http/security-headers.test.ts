@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { headerValue } from "../../src/http/headers.ts";
+import { headerValue } from "../../src/http/server/headers.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { keepsPromise } from "../helpers/promise.ts";
 import { exchangeRaw, RawConnection, requestText } from "./support/raw-connection.ts";

@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { connect } from "node:net";
 import test from "node:test";
 import fc from "fast-check";
-import { Exchange } from "../../src/http/exchange.ts";
-import { streamReply } from "../../src/http/replies.ts";
-import { route, undescribed } from "../../src/http/route.ts";
+import { streamReply } from "../../src/http/api/replies.ts";
+import { route, undescribed } from "../../src/http/api/route.ts";
+import { Exchange } from "../../src/http/server/exchange.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { startBareKernel } from "./support/bare-kernel.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { request } from "node:http";
 import test from "node:test";
-import { startNtfy } from "../features/compat/ntfy/support/api.ts";
+import { startNtfy } from "../features/protocols/ntfy/support/api.ts";
 import type { TestPrism } from "../helpers/prism.ts";
 import { rowsOf } from "../helpers/tables.ts";
 

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { connect as connectTls } from "node:tls";
 import { type RawData, WebSocket as WsClient } from "ws";
-import { uWS } from "../../src/http/uws.ts";
+import { uWS } from "../../src/http/server/uws.ts";
 import { makeCertificate } from "../helpers/certificate.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { temporaryDir } from "../helpers/store.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import { SURE_BYTES, type WorkAccount } from "../../src/http/work-budget.ts";
+import { SURE_BYTES, type WorkAccount } from "../../src/http/limits/work-budget.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { answered, startPrism, type TestPrism } from "../helpers/prism.ts";
 

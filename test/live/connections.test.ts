@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { systemClock } from "../../src/core/clock.ts";
 import { silentLogger } from "../../src/core/log.ts";
 import type { KeyPrincipal } from "../../src/core/principal.ts";
+import { systemClock } from "../../src/core/time/clock.ts";
 import { type Connection, Connections } from "../../src/live/connections.ts";
 import { Presence } from "../../src/live/presence.ts";
 import { eventually } from "../helpers/eventually.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { toRfc3339 } from "../../src/core/clock.ts";
+import { toRfc3339 } from "../../src/core/time/clock.ts";
 import { createServiceToken, revokeServiceToken } from "../../src/features/access/users/create-user.ts";
 import { logIn, makeAccount } from "../features/access/sessions/support/auth-client.ts";
 import { eventually } from "../helpers/eventually.ts";

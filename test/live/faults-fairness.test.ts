@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { microsOf } from "../../src/http/work-budget.ts";
+import { microsOf } from "../../src/http/limits/work-budget.ts";
 import type { StreamHistory } from "../../src/live/stream.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { toRfc3339 } from "../../src/core/clock.ts";
+import { toRfc3339 } from "../../src/core/time/clock.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { makeProject } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { DAY_MS } from "../../src/core/clock.ts";
+import { DAY_MS } from "../../src/core/time/clock.ts";
 import { EngineSession } from "../../src/live/protocols/socketio/engine.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { EventSource, type EventSourceFetchInit } from "eventsource";
-import { toRfc3339 } from "../../src/core/clock.ts";
+import { toRfc3339 } from "../../src/core/time/clock.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { makeUser } from "../helpers/people.ts";
 import { keepsPromise } from "../helpers/promise.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { runAs } from "../../src/core/caller.ts";
 import { deferred } from "../../src/core/promises.ts";
-import { lastAuditSeq, verifyAudit } from "../../src/features/operate/audit/audit-log.ts";
+import { lastAuditSeq, verifyAudit } from "../../src/features/records/audit/audit-log.ts";
 import { Committer } from "../../src/store/commit/committer.ts";
 import { addEffect, Database, MustCommitAlone, type Trx } from "../../src/store/database.ts";
 import type { Effect } from "../../src/store/effect.ts";

@@ -5,7 +5,7 @@ import test from "node:test";
 import type { GenericSchema } from "valibot";
 // All features, with their resources.
 import "../../src/app/feature-list.ts";
-import { resources } from "../../src/http/resource.ts";
+import { resources } from "../../src/http/api/resource.ts";
 import { keepsPromise } from "../helpers/promise.ts";
 import { column, openBeside, temporaryDatabase } from "../helpers/store.ts";
 

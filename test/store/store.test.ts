@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { existsSync, statSync } from "node:fs";
 import test from "node:test";
+import { SealedBox, UnsealError } from "../../src/core/crypto/sealed-box.ts";
 import { silentLogger } from "../../src/core/log.ts";
-import { SealedBox, UnsealError } from "../../src/core/sealed-box.ts";
 import { DataDirLock } from "../../src/store/sqlite/data-dir-lock.ts";
 import { commitError, failureOf } from "../../src/store/sqlite/sqlite-errors.ts";
 import { openStore } from "../../src/store/store.ts";

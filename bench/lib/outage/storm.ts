@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { httpReceiver, type Ledger } from "../../../test/e2e/outage/receiver.ts";
 import { type Caller, callerOf } from "../../../test/e2e/outage/site.ts";
 import { PrismBinary } from "../../../test/e2e/prism-binary.ts";
-import { startAlertmanager } from "../../../test/features/compat/alertmanager/support/programs.ts";
+import { startAlertmanager } from "../../../test/features/protocols/alertmanager/support/programs.ts";
 import type { Scope } from "../../../test/helpers/scope.ts";
 import { eventBodies } from "../prism-setup.ts";
 import { processorTime } from "../process-figures.ts";

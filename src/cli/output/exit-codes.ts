@@ -1,11 +1,11 @@
 import { ConfigRefused } from "../../config/option.ts";
 import { CommandError, EXIT, exitCodeOf, ServerRefused } from "../../core/command-error.ts";
+import { UnsealError } from "../../core/crypto/sealed-box.ts";
 import { DataDirRefused } from "../../core/data-dir.ts";
 import { type ErrorDetail, PrismError, STATUS_OF } from "../../core/errors.ts";
 import { ControlSocketRefused, ListenRefused } from "../../core/listening.ts";
-import { UnsealError } from "../../core/sealed-box.ts";
-import { type ArchiveProblem, ArchiveRefused } from "../../features/operate/backup/manifest.ts";
-import { TlsRefused } from "../../http/tls.ts";
+import { type ArchiveProblem, ArchiveRefused } from "../../features/records/backup/manifest.ts";
+import { TlsRefused } from "../../http/server/tls.ts";
 import { SchemaRefused } from "../../store/sqlite/migrate.ts";
 import { failureOf, sqliteCode } from "../../store/sqlite/sqlite-errors.ts";
 

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { parseDuration } from "../../config/kinds.ts";
 import { nearestName } from "../../config/nearest.ts";
-import { parseRfc3339, toRfc3339 } from "../../core/clock.ts";
+import { parseRfc3339, toRfc3339 } from "../../core/time/clock.ts";
 import { CommandError, EXIT } from "./exit-codes.ts";
 
 /** @returns milliseconds of a text such as `5s`, `1.5h`, `250 ms`, or of a bare number. */

@@ -1,11 +1,11 @@
 import { stdout } from "node:process";
 import type { Config } from "../../config/load.ts";
 import { createLogger, type ReloadableLogger } from "../../config/logger.ts";
-import { printable } from "../../core/clean-text.ts";
 import type { Logger } from "../../core/log.ts";
+import { printable } from "../../core/text/clean-text.ts";
 import { asTyped, localTime } from "./text.ts";
 
-export { printable } from "../../core/clean-text.ts";
+export { printable } from "../../core/text/clean-text.ts";
 
 interface OutputOptions {
   readonly json: boolean;

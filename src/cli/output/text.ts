@@ -1,7 +1,7 @@
 import { realpathSync } from "node:fs";
 import { delimiter, join, relative } from "node:path";
-import { cleanText, codePointLength } from "../../core/clean-text.ts";
 import { executablePath } from "../../core/runtime.ts";
+import { cleanText, codePointLength } from "../../core/text/clean-text.ts";
 import { CommandError, EXIT } from "./exit-codes.ts";
 
 const MAX_LABEL = 100;

@@ -1,9 +1,9 @@
-import { cleanText, startOf } from "../clean-text.ts";
-import { recentlyUsed } from "../ttl-cache.ts";
-import { type Level, levelOfWord } from "../vocabulary.ts";
+import { recentlyUsed } from "../limits/ttl-cache.ts";
+import { cleanText, firstLine, isPlainLine, LINE_LENGTH, oneLine, startOf } from "./clean-text.ts";
 import { firstOf, listOf, type Members, objectOf, scalar, wrappedIn } from "./members.ts";
 import { withoutMarkup } from "./plain-text.ts";
 import { readByEnds, titleOf as unknownTitleOf } from "./read-by-ends.ts";
+import { type Level, levelOfWord } from "./vocabulary.ts";
 
 /** The members of an event that its description is made of. */
 export interface DescribedEvent {
@@ -36,8 +36,6 @@ const NONE: Members = {};
 const TITLE_LENGTH = 80;
 const TEXT_LENGTH = 4000;
 const VALUE_LENGTH = 200;
-/** Longer lines are cut before they are cleaned: a title has 80 characters. */
-const LINE_LENGTH = 1000;
 /** Characters of long texts that are cleaned for one event; further texts are not looked at. */
 const MOST_CLEANED = 30_000;
 const MAX_URL = 2048;
@@ -484,26 +482,10 @@ function shortened(title: string): string {
   return `${(space > TITLE_LENGTH / 2 ? start.slice(0, space) : start).trimEnd()}…`;
 }
 
-function firstLine(text: string): string {
-  const [line = ""] = text.trimStart().split(/[\r\n]/, 1);
-  return line.trim();
-}
-
-/** Most values: a line of plain words. */
-const PLAIN_LINE = /^(?:[!-~]+(?: [!-~]+)*)?$/;
-
-/** Soft hyphens, spaces without a width and separators: a title of them is none. */
-const INVISIBLE = /[\u00ad\u200b\u2060\ufeff]/g;
-
-function oneLine(text: string): string {
-  if (text.length <= VALUE_LENGTH && PLAIN_LINE.test(text)) return text;
-  return cleanText(startOf(text, LINE_LENGTH)).replace(INVISIBLE, "").replace(/\s+/g, " ").trim();
-}
-
 function urlOf(scope: Members, name: string): string | undefined {
   const url = scalar(scope, name);
   if (url.length > MAX_URL || !/^https?:\/\//i.test(url) || !URL.canParse(url)) return undefined;
   const { href, username, password } = new URL(url);
   if (username !== "" || password !== "") return undefined;
-  return PLAIN_LINE.test(url) ? url : href;
+  return isPlainLine(url) ? url : href;
 }

@@ -7,7 +7,7 @@ import {
   type ProjectPermission,
 } from "../../core/permissions.ts";
 import type { PermissionHolder, Principal, RightsChange } from "../../core/principal.ts";
-import { missingPermission } from "../../http/access.ts";
+import { missingPermission } from "../../http/server/access.ts";
 import type { Database, ReadDb, Trx } from "../../store/database.ts";
 import type { ProjectRole } from "../../store/schema.ts";
 import * as queries from "./projects/queries.ts";

@@ -1,5 +1,5 @@
 import type { Config } from "../../config/load.ts";
-import type { Json } from "../../core/json-text.ts";
+import type { Json } from "../../core/text/json-text.ts";
 import type { Uses } from "../../module/feature.ts";
 import type { Trx } from "../../store/database.ts";
 import type { DefaultProject } from "./authorize.ts";

@@ -1,14 +1,14 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import { ConfigRefused } from "../../config/option.ts";
-import type { Clock } from "../../core/clock.ts";
+import { createToken, hashToken, secretsEqual } from "../../core/crypto/tokens.ts";
 import { PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import { BUILT_IN_ROLES } from "../../core/permissions.ts";
-import { createToken, hashToken, secretsEqual } from "../../core/tokens.ts";
+import type { Clock } from "../../core/time/clock.ts";
 import type { Uses } from "../../module/feature.ts";
 import type { Database, ReadDb, Trx } from "../../store/database.ts";
 import { readSetting } from "../../store/setting-rows.ts";
-import type { AuditTrail } from "../operate/audit/index.ts";
+import type { AuditTrail } from "../records/audit/index.ts";
 import { recordChange } from "./context.ts";
 import type { PasswordHasher } from "./passwords/hasher.ts";
 import { requireStrong } from "./passwords/password-text.ts";

@@ -1,6 +1,6 @@
-import type { Clock } from "../../core/clock.ts";
-import { TtlCache } from "../../core/ttl-cache.ts";
-import type { JsonText } from "../../http/route.ts";
+import { TtlCache } from "../../core/limits/ttl-cache.ts";
+import type { Clock } from "../../core/time/clock.ts";
+import type { JsonText } from "../../http/api/route.ts";
 
 interface Owned {
   readonly ownerId: string;

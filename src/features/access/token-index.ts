@@ -1,5 +1,5 @@
-import type { EpochMs } from "../../core/clock.ts";
-import { hashToken } from "../../core/tokens.ts";
+import { hashToken } from "../../core/crypto/tokens.ts";
+import type { EpochMs } from "../../core/time/clock.ts";
 
 /** A row with the hash of its token, and that of a replaced one, which is valid until `previousUntil`. */
 interface TokenRow {

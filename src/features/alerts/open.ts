@@ -1,5 +1,5 @@
-import { SteadyClock } from "../../core/due-times.ts";
 import { PrismError } from "../../core/errors.ts";
+import { SteadyClock } from "../../core/time/due-times.ts";
 import type { Context } from "../../module/feature.ts";
 import type { EffectOf } from "../../store/effect.ts";
 import type { ReadEventAlerts } from "../delivery/index.ts";

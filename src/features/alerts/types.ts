@@ -1,6 +1,6 @@
 import type { Selectable } from "kysely";
-import type { EpochMs } from "../../core/clock.ts";
 import type { PrismError } from "../../core/errors.ts";
+import type { EpochMs } from "../../core/time/clock.ts";
 import type { Trx } from "../../store/database.ts";
 import type { AlertSource, AlertsTable } from "../../store/schema.ts";
 import type { LabelRecord, Labels } from "./model/labels.ts";

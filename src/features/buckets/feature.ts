@@ -1,8 +1,8 @@
 import { sql } from "kysely";
-import { holderOf } from "../../http/access.ts";
-import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
-import { versioned } from "../../http/route.ts";
-import { pageOf } from "../../http/shapes.ts";
+import { IDEMPOTENCY_ERRORS } from "../../http/api/idempotency.ts";
+import { versioned } from "../../http/api/route.ts";
+import { pageOf } from "../../http/api/shapes.ts";
+import { holderOf } from "../../http/server/access.ts";
 import { type FeatureServer, feature } from "../../module/feature.ts";
 import * as s from "./schema.ts";
 import type { TransferBucketsContext } from "./service.ts";

@@ -1,4 +1,4 @@
-import { SCALE } from "../../core/decimal.ts";
+import { SCALE } from "../../core/text/decimal.ts";
 
 const PLAIN = /^(-?)(\d{1,15})(?:\.(\d{1,4}))?$/;
 

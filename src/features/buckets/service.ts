@@ -1,10 +1,10 @@
-import type { EpochMs } from "../../core/clock.ts";
-import { decimalText, isInRange } from "../../core/decimal.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
+import type { QueueName } from "../../core/limits/queues.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
-import type { QueueName } from "../../core/queues.ts";
-import { requireVersion } from "../../http/negotiation.ts";
+import { decimalText, isInRange } from "../../core/text/decimal.ts";
+import type { EpochMs } from "../../core/time/clock.ts";
+import { requireVersion } from "../../http/body/negotiation.ts";
 import type { Context } from "../../module/feature.ts";
 import type { InTransaction, ReadDb, Trx } from "../../store/database.ts";
 import { COMPLETED, finishOf, type RunningJob } from "../time/jobs/index.ts";

@@ -1,9 +1,20 @@
 import * as v from "valibot";
 import type { PermissionHolder } from "../../core/principal.ts";
-import { hasTokenScope } from "../../http/access.ts";
-import { listing } from "../../http/listing.ts";
-import { bytes, column, flag, given, json, orNull, type RowOf, resource, stored, time } from "../../http/resource.ts";
-import { doc, integer, jsonObject, selfChanging, text } from "../../http/shapes.ts";
+import { listing } from "../../http/api/listing.ts";
+import {
+  bytes,
+  column,
+  flag,
+  given,
+  json,
+  orNull,
+  type RowOf,
+  resource,
+  stored,
+  time,
+} from "../../http/api/resource.ts";
+import { doc, integer, jsonObject, selfChanging, text } from "../../http/api/shapes.ts";
+import { hasTokenScope } from "../../http/server/access.ts";
 import { owned } from "../access/index.ts";
 import { EventTypePattern } from "../events/index.ts";
 

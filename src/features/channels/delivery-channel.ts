@@ -1,4 +1,4 @@
-import { UnsealError } from "../../core/sealed-box.ts";
+import { UnsealError } from "../../core/crypto/sealed-box.ts";
 import { matchesType } from "../../live/stream.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import {

@@ -1,9 +1,9 @@
 import { sql } from "kysely";
 import * as v from "valibot";
-import { holderOf } from "../../http/access.ts";
-import { stateOf } from "../../http/negotiation.ts";
-import { route, versioned } from "../../http/route.ts";
-import { pageOf } from "../../http/shapes.ts";
+import { route, versioned } from "../../http/api/route.ts";
+import { pageOf } from "../../http/api/shapes.ts";
+import { stateOf } from "../../http/body/negotiation.ts";
+import { holderOf } from "../../http/server/access.ts";
 import { type FeatureServer, feature } from "../../module/feature.ts";
 import { sealedColumn } from "../../store/sealed-column.ts";
 import { type ButtonsContext, buttonRoutes } from "./buttons.ts";

@@ -1,5 +1,5 @@
-import { type EpochMs, HOUR_MS } from "../../core/clock.ts";
-import { UnsealError } from "../../core/sealed-box.ts";
+import { UnsealError } from "../../core/crypto/sealed-box.ts";
+import { type EpochMs, HOUR_MS } from "../../core/time/clock.ts";
 import type { Trx } from "../../store/database.ts";
 import { NoAnswer, Refused, TargetGone, Throttled } from "../delivery/index.ts";
 import { PermanentError } from "../time/jobs/index.ts";

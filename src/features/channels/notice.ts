@@ -1,4 +1,4 @@
-import { cleanText, startOf } from "../../core/clean-text.ts";
+import { cleanText, startOf } from "../../core/text/clean-text.ts";
 import { NOTHING } from "./templates/markup.ts";
 import { cutTo } from "./templates/measure.ts";
 

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { originOf } from "../../core/tokens.ts";
+import { originOf } from "../../core/crypto/tokens.ts";
 import type { Context } from "../../module/feature.ts";
 import type { ModuleChannel } from "../../module/module-api.ts";
 import type { Trx } from "../../store/database.ts";

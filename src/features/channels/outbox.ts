@@ -1,5 +1,5 @@
 import { uuidv7 } from "../../core/ids.ts";
-import { recentlyUsed } from "../../core/ttl-cache.ts";
+import { recentlyUsed } from "../../core/limits/ttl-cache.ts";
 import type { Trx } from "../../store/database.ts";
 import {
   type AcceptedPage,

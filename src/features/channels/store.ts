@@ -1,7 +1,7 @@
 import { type Selectable, sql, type Updateable } from "kysely";
-import type { EpochMs } from "../../core/clock.ts";
+import type { SealedBox } from "../../core/crypto/sealed-box.ts";
 import { uuidv7 } from "../../core/ids.ts";
-import type { SealedBox } from "../../core/sealed-box.ts";
+import type { EpochMs } from "../../core/time/clock.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import { daysBefore, sweepRows } from "../../store/retention.ts";
 import type { ChannelMessagesTable } from "../../store/schema.ts";

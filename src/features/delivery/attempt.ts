@@ -1,5 +1,5 @@
-import type { EpochMs } from "../../core/clock.ts";
-import { deliveryQueue } from "../../core/queues.ts";
+import { deliveryQueue } from "../../core/limits/queues.ts";
+import type { EpochMs } from "../../core/time/clock.ts";
 import { addEffect, type Trx } from "../../store/database.ts";
 import { COMPLETED, type MovedJob, type RunningJob } from "../time/jobs/index.ts";
 import { type Accepted, callChannel, callWithin, NoAnswer, type TargetSource, Throttled } from "./channel.ts";

@@ -1,12 +1,12 @@
 import type { Config } from "../../config/load.ts";
-import type { Clock } from "../../core/clock.ts";
+import type { Clock } from "../../core/time/clock.ts";
+import { MailClient, smtpOptionsOf } from "../channels/mail/client.ts";
+import { ApnsClient, apnsOptionsOf } from "../channels/push/apns-client.ts";
+import { FcmClient, fcmOptionsOf } from "../channels/push/fcm-client.ts";
+import { WebhookClient } from "../channels/webhook/client.ts";
+import { safeFetchOf } from "../channels/webhook/safe-fetch.ts";
+import { WebPushClient } from "../channels/webpush/channel.ts";
 import { type ChannelCalls, ProviderDown } from "./channel.ts";
-import { MailClient, smtpOptionsOf } from "./channels/mail/client.ts";
-import { ApnsClient, apnsOptionsOf } from "./channels/push/apns-client.ts";
-import { FcmClient, fcmOptionsOf } from "./channels/push/fcm-client.ts";
-import { WebhookClient } from "./channels/webhook/client.ts";
-import { safeFetchOf } from "./channels/webhook/safe-fetch.ts";
-import { WebPushClient } from "./channels/webpush/channel.ts";
 
 /**
  * The calls of the channels that a remote worker can make, with the configuration of this process.

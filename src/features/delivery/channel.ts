@@ -1,7 +1,7 @@
 import type { Selectable } from "kysely";
-import { DAY_MS, type EpochMs, HOUR_MS } from "../../core/clock.ts";
 import { unlessAborted } from "../../core/promises.ts";
 import { untilMayAct } from "../../core/runtime.ts";
+import { DAY_MS, type EpochMs, HOUR_MS } from "../../core/time/clock.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { DeliveriesTable, NotificationsTable, OutsideChannel } from "../../store/schema.ts";
 import { PermanentError, RetryLater } from "../time/jobs/index.ts";

@@ -1,5 +1,5 @@
-import { deliveryQueue, type QueueName } from "../../core/queues.ts";
-import { isWorkerChannel, type WorkerChannel } from "../../core/vocabulary.ts";
+import { deliveryQueue, type QueueName } from "../../core/limits/queues.ts";
+import { isWorkerChannel, type WorkerChannel } from "../../core/text/vocabulary.ts";
 import type { OutsideChannel } from "../../store/schema.ts";
 import type { DeliveryChannel } from "./channel.ts";
 

@@ -1,6 +1,6 @@
-import type { Clock, EpochMs } from "../../core/clock.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
+import type { Clock, EpochMs } from "../../core/time/clock.ts";
 import type { OutsideChannel } from "../../store/schema.ts";
 import { PermanentError, RetryLater } from "../time/jobs/index.ts";
 import { type DeliveryChannel, ProviderDown, Refused, TargetGone } from "./channel.ts";

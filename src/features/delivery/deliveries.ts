@@ -1,6 +1,6 @@
 import type { Selectable, Updateable } from "kysely";
-import type { EpochMs } from "../../core/clock.ts";
-import type { QueueName } from "../../core/queues.ts";
+import type { QueueName } from "../../core/limits/queues.ts";
+import type { EpochMs } from "../../core/time/clock.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { DeliveriesTable, NotificationRecipientsTable, UsersTable } from "../../store/schema.ts";
 import type { NewJob } from "../time/jobs/index.ts";

@@ -1,19 +1,19 @@
 import { statSync } from "node:fs";
 import type { Config } from "../../config/load.ts";
 import { type Check, fail, pass, warn } from "../../core/check.ts";
-import { systemClock } from "../../core/clock.ts";
+import { sha256Hex } from "../../core/crypto/tokens.ts";
 import { uuidv7 } from "../../core/ids.ts";
-import { sha256Hex } from "../../core/tokens.ts";
+import { systemClock } from "../../core/time/clock.ts";
 import type { ReadDb } from "../../store/database.ts";
 import { readOrNull } from "../../store/doctor.ts";
+import { addressOf, MailClient, smtpOptionsOf } from "../channels/mail/client.ts";
+import { ApnsClient, apnsOptionsOf, readApnsKey } from "../channels/push/apns-client.ts";
+import { FcmClient, fcmOptionsOf, readFcmCredentials } from "../channels/push/fcm-client.ts";
+import { PusherClient } from "../channels/pusher/client.ts";
+import { OutsideHosts, outsideRulesOf } from "../channels/webhook/outside-hosts.ts";
+import { safeFetchOf } from "../channels/webhook/safe-fetch.ts";
+import { contactOf } from "../channels/webpush/sender.ts";
 import { bucketOf } from "../notifications/sounds/index.ts";
-import { addressOf, MailClient, smtpOptionsOf } from "./channels/mail/client.ts";
-import { ApnsClient, apnsOptionsOf, readApnsKey } from "./channels/push/apns-client.ts";
-import { FcmClient, fcmOptionsOf, readFcmCredentials } from "./channels/push/fcm-client.ts";
-import { PusherClient } from "./channels/pusher/client.ts";
-import { OutsideHosts, outsideRulesOf } from "./channels/webhook/outside-hosts.ts";
-import { safeFetchOf } from "./channels/webhook/safe-fetch.ts";
-import { contactOf } from "./channels/webpush/sender.ts";
 
 /**
  * Whether the bucket of the sounds and the app at Pusher can be used; nothing for unconfigured

@@ -1,5 +1,12 @@
 /** The part of `delivery` that other features may use. */
 
+export { acknowledgeLink, channelAcknowledgeLink } from "../channels/mail/acknowledge.ts";
+export { BOUNCE_HEADER, type Bounce, type MailBounces, mailBounces } from "../channels/mail/bounce.ts";
+export { smtpOptionsOf } from "../channels/mail/client.ts";
+export { MAIL_TEST_RESULTS, testMail } from "../channels/mail/mail-test.ts";
+export { ACKNOWLEDGE_HINT, inZone, withoutLink } from "../channels/mail/message.ts";
+export { OutsideHosts } from "../channels/webhook/outside-hosts.ts";
+export { SafeFetch, safeFetchOf } from "../channels/webhook/safe-fetch.ts";
 export type { TlsOptions } from "./calls/connect.ts";
 export {
   type Answer,
@@ -16,13 +23,6 @@ export {
   Throttled,
   untilDate,
 } from "./channel.ts";
-export { acknowledgeLink, channelAcknowledgeLink } from "./channels/mail/acknowledge.ts";
-export { BOUNCE_HEADER, type Bounce, type MailBounces, mailBounces } from "./channels/mail/bounce.ts";
-export { smtpOptionsOf } from "./channels/mail/client.ts";
-export { MAIL_TEST_RESULTS, testMail } from "./channels/mail/mail-test.ts";
-export { ACKNOWLEDGE_HINT, inZone, withoutLink } from "./channels/mail/message.ts";
-export { OutsideHosts } from "./channels/webhook/outside-hosts.ts";
-export { SafeFetch, safeFetchOf } from "./channels/webhook/safe-fetch.ts";
 export type { CircuitFacts } from "./circuits.ts";
 export type { ReadEventAlerts } from "./context.ts";
 export { type DirectMail, enqueueMail } from "./mails.ts";

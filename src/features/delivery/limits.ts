@@ -1,7 +1,7 @@
 import type { Config } from "../../config/load.ts";
-import { Bucket } from "../../core/bucket.ts";
-import { type Clock, MINUTE_MS } from "../../core/clock.ts";
-import { recentlyUsed } from "../../core/ttl-cache.ts";
+import { Bucket } from "../../core/limits/bucket.ts";
+import { recentlyUsed } from "../../core/limits/ttl-cache.ts";
+import { type Clock, MINUTE_MS } from "../../core/time/clock.ts";
 
 /** Notifications with a longer wait are merged. */
 export const MAX_WAIT_MS = 5 * MINUTE_MS;

@@ -1,11 +1,11 @@
-import type { EpochMs } from "../../core/clock.ts";
+import { UnsealError } from "../../core/crypto/sealed-box.ts";
 import { uuidv7 } from "../../core/ids.ts";
-import { UnsealError } from "../../core/sealed-box.ts";
+import type { EpochMs } from "../../core/time/clock.ts";
 import { addEffect, type ReadDb, type Trx } from "../../store/database.ts";
+import type { Mail } from "../channels/mail/client.ts";
+import { mailHtml } from "../channels/mail/html.ts";
 import { COMPLETED, PermanentError, type RunningJob } from "../time/jobs/index.ts";
 import { callWithin, ProviderDown, TargetGone } from "./channel.ts";
-import type { Mail } from "./channels/mail/client.ts";
-import { mailHtml } from "./channels/mail/html.ts";
 import type { CircuitBreaker } from "./circuits.ts";
 import type { DeliveryContext } from "./context.ts";
 import { limitsOf } from "./target-queues.ts";

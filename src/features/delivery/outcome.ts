@@ -1,11 +1,11 @@
 import { type Selectable, sql } from "kysely";
-import { DAY_MS, type EpochMs } from "../../core/clock.ts";
+import { DAY_MS, type EpochMs } from "../../core/time/clock.ts";
 import { addEffect, type Trx } from "../../store/database.ts";
 import type { DeliveriesTable, OutsideChannel } from "../../store/schema.ts";
+import { endTarget } from "../channels/push/last-device.ts";
 import { markNotificationDelivered } from "../notifications/index.ts";
 import { PermanentError, RetryLater, type AttemptFacts as RunnerFacts, type RunningJob } from "../time/jobs/index.ts";
 import { type Accepted, type DeliveryChannel, ProviderDown, Refused, TargetGone, Throttled } from "./channel.ts";
-import { endTarget } from "./channels/push/last-device.ts";
 import type { CircuitBreaker } from "./circuits.ts";
 import type { DeliveryContext } from "./context.ts";
 import { type DeliveryFacts, type DeliveryReason, isPage, updateDelivery } from "./deliveries.ts";

@@ -1,6 +1,6 @@
 import type { Insertable } from "kysely";
-import type { EpochMs } from "../../core/clock.ts";
 import { uuidv7 } from "../../core/ids.ts";
+import type { EpochMs } from "../../core/time/clock.ts";
 import { addEffect, type Trx } from "../../store/database.ts";
 import type { DeliveriesTable } from "../../store/schema.ts";
 import { COMPLETED, type NewJob, type RunningJob } from "../time/jobs/index.ts";

@@ -1,6 +1,6 @@
 import * as v from "valibot";
-import { DAY_MS, type EpochMs, offsetChange, zoneOffsetMs } from "../../core/clock.ts";
-import { doc, example, integer, named, object, pattern } from "../../http/shapes.ts";
+import { DAY_MS, type EpochMs, offsetChange, zoneOffsetMs } from "../../core/time/clock.ts";
+import { doc, example, integer, named, object, pattern } from "../../http/api/shapes.ts";
 import type { NotificationKind, OutsideChannel } from "../../store/schema.ts";
 import type { NotificationFacts } from "./channel.ts";
 import type { DeliveryReason } from "./deliveries.ts";

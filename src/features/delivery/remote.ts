@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import * as v from "valibot";
-import { WORKER_CHANNELS } from "../../core/vocabulary.ts";
+import { WORKER_CHANNELS } from "../../core/text/vocabulary.ts";
 import { claimable, claimThese } from "../../store/commit/job-table.ts";
 import type { ClaimedJob, JobClaim } from "../../store/commit/write-set.ts";
 import type { Trx } from "../../store/database.ts";

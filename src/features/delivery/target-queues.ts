@@ -1,4 +1,4 @@
-import type { Clock } from "../../core/clock.ts";
+import type { Clock } from "../../core/time/clock.ts";
 
 /** A limit of concurrent attempts shared by targets of a channel, a host or an owner. */
 export interface SharedLimit {

@@ -1,6 +1,6 @@
-import type { EpochMs } from "../../core/clock.ts";
 import { uuidv7 } from "../../core/ids.ts";
-import type { Level, OwnEventType } from "../../core/vocabulary.ts";
+import type { Level, OwnEventType } from "../../core/text/vocabulary.ts";
+import type { EpochMs } from "../../core/time/clock.ts";
 import { addEffect, nextEventSeq, type Trx } from "../../store/database.ts";
 import type { EventsTable } from "../../store/schema.ts";
 import { insertLater } from "../../store/statements.ts";

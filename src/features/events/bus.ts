@@ -1,9 +1,9 @@
 import { Bus } from "../../core/bus.ts";
 import { currentCaller } from "../../core/caller.ts";
-import type { Clock } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
-import { scanJson } from "../../core/json-text.ts";
+import { scanJson } from "../../core/text/json-text.ts";
+import type { Clock } from "../../core/time/clock.ts";
 import type { Uses } from "../../module/feature.ts";
 import type { ConsumeOptions, EventInput } from "../../module/module-api.ts";
 import type { JobFinish } from "../../store/commit/write-set.ts";

@@ -1,4 +1,4 @@
-import type { Exchange } from "../../http/exchange.ts";
+import type { Exchange } from "../../http/server/exchange.ts";
 
 /**
  * The consent to deliveries of CloudEvents (HTTP 1.1 Web Hooks for Event Delivery, section 4): the

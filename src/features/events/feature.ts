@@ -1,10 +1,10 @@
 import * as v from "valibot";
-import { callerOf, holderOf } from "../../http/access.ts";
-import type { Exchange } from "../../http/exchange.ts";
-import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
-import { streamReply } from "../../http/replies.ts";
-import { Reply } from "../../http/route.ts";
-import { doc, object, pageOf } from "../../http/shapes.ts";
+import { IDEMPOTENCY_ERRORS } from "../../http/api/idempotency.ts";
+import { streamReply } from "../../http/api/replies.ts";
+import { Reply } from "../../http/api/route.ts";
+import { doc, object, pageOf } from "../../http/api/shapes.ts";
+import { callerOf, holderOf } from "../../http/server/access.ts";
+import type { Exchange } from "../../http/server/exchange.ts";
 import { type FeatureServer, feature } from "../../module/feature.ts";
 import { storedEvent } from "../rules/index.ts";
 import { IngestService, trialEvent } from "./bus.ts";

@@ -1,10 +1,10 @@
 import { isUtf8 } from "node:buffer";
+import { sha256Hex } from "../../core/crypto/tokens.ts";
 import { PrismError } from "../../core/errors.ts";
 import { charsetIn, looksLikeText } from "../../core/text/decode-text.ts";
-import { sha256Hex } from "../../core/tokens.ts";
-import { isReadable } from "../../http/body.ts";
-import type { Exchange } from "../../http/exchange.ts";
-import { bodyText, type JsonMembers, parseJson, parseQuery } from "../../http/input.ts";
+import { isReadable } from "../../http/body/body.ts";
+import { bodyText, type JsonMembers, parseJson, parseQuery } from "../../http/body/input.ts";
+import type { Exchange } from "../../http/server/exchange.ts";
 import { MAX_EVENT_MEMBERS } from "./pipeline/read-events.ts";
 
 const CLOUD_EVENT = "application/cloudevents";

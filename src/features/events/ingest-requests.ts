@@ -1,8 +1,8 @@
-import { toRfc3339 } from "../../core/clock.ts";
 import { MAX_ERROR_DETAILS, PrismError } from "../../core/errors.ts";
 import type { Principal } from "../../core/principal.ts";
-import type { Exchange } from "../../http/exchange.ts";
-import type { IdempotentRequest } from "../../http/idempotency.ts";
+import { toRfc3339 } from "../../core/time/clock.ts";
+import type { IdempotentRequest } from "../../http/api/idempotency.ts";
+import type { Exchange } from "../../http/server/exchange.ts";
 import type { EventResult, IncomingEvent } from "../rules/index.ts";
 import { idConflict } from "./bus.ts";
 import type { EventOwner, EventPipeline, OwnerRows, RowInsert } from "./pipeline/pipeline.ts";

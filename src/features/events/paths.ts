@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import { LEVELS } from "../../core/vocabulary.ts";
+import { LEVELS } from "../../core/text/vocabulary.ts";
 import { cutText } from "../rules/index.ts";
 import type { EventPaths } from "./schema.ts";
 

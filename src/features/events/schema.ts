@@ -1,6 +1,6 @@
 import * as v from "valibot";
-import { LEVELS } from "../../core/vocabulary.ts";
-import { pageEntries } from "../../http/pagination.ts";
+import { LEVELS } from "../../core/text/vocabulary.ts";
+import { pageEntries } from "../../http/api/pagination.ts";
 import {
   doc,
   example,
@@ -11,7 +11,7 @@ import {
   queryInteger,
   queryList,
   text,
-} from "../../http/shapes.ts";
+} from "../../http/api/shapes.ts";
 import { EventInput, EventTypePattern } from "./pipeline/event-envelope.ts";
 
 const filters = {

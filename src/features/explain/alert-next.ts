@@ -1,6 +1,6 @@
-import { type EpochMs, spanText, toRfc3339 } from "../../core/clock.ts";
-import type { SteadyClock } from "../../core/due-times.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
+import { type EpochMs, spanText, toRfc3339 } from "../../core/time/clock.ts";
+import type { SteadyClock } from "../../core/time/due-times.ts";
 import type { Uses } from "../../module/feature.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import { userNames } from "../access/index.ts";

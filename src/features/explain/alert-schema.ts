@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { doc, example, named, object, selfChanging, text } from "../../http/shapes.ts";
+import { doc, example, named, object, selfChanging, text } from "../../http/api/shapes.ts";
 
 export const IncidentParams = object({ id: doc(v.string(), "Id of the incident") });
 export const AlertParams = object({ id: doc(v.string(), "Id of the alert") });

@@ -1,5 +1,5 @@
 import type { Alert, NoticeOutcome } from "../../client/api-types.gen.ts";
-import { countText } from "../../core/clean-text.ts";
+import { countText } from "../../core/text/clean-text.ts";
 
 /* Sentences about rows of an incident's timeline: `prism explain` joins their parts, the console shows them with links. */
 

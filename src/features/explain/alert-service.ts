@@ -1,9 +1,9 @@
-import { countText } from "../../core/clean-text.ts";
-import { toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
-import { missingPermission } from "../../http/access.ts";
+import { countText } from "../../core/text/clean-text.ts";
+import { toRfc3339 } from "../../core/time/clock.ts";
+import { missingPermission } from "../../http/server/access.ts";
 import { userNames } from "../access/index.ts";
 import {
   type AlertView,

@@ -1,4 +1,4 @@
-import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { toRfc3339, toRfc3339OrNull } from "../../core/time/clock.ts";
 import type { AlertView, IncidentRow, Withheld } from "../alerts/index.ts";
 import { type AlertExplainContext, labelsText, namesOf, textOf } from "./alert-next.ts";
 import * as queries from "./alert-queries.ts";

@@ -1,4 +1,4 @@
-import { holderOf } from "../../http/access.ts";
+import { holderOf } from "../../http/server/access.ts";
 import { type FeatureServer, feature } from "../../module/feature.ts";
 import * as a from "./alert-schema.ts";
 import * as s from "./schema.ts";

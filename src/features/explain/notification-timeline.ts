@@ -1,4 +1,4 @@
-import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { toRfc3339, toRfc3339OrNull } from "../../core/time/clock.ts";
 import type { ReadDb } from "../../store/database.ts";
 import * as queries from "./queries.ts";
 import { stormView } from "./rule-outcomes.ts";

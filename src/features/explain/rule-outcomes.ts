@@ -1,6 +1,6 @@
-import { countText, startOf } from "../../core/clean-text.ts";
-import { toRfc3339 } from "../../core/clock.ts";
-import { isOwnEvent } from "../../core/vocabulary.ts";
+import { countText, startOf } from "../../core/text/clean-text.ts";
+import { isOwnEvent } from "../../core/text/vocabulary.ts";
+import { toRfc3339 } from "../../core/time/clock.ts";
 import type { ReadDb } from "../../store/database.ts";
 import {
   compileCondition,

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { doc, named, object, text } from "../../http/shapes.ts";
+import { doc, named, object, text } from "../../http/api/shapes.ts";
 import { evaluation } from "../rules/index.ts";
 import { NotificationCause, unreachable } from "./alert-schema.ts";
 

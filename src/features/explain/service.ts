@@ -1,10 +1,10 @@
-import { countText } from "../../core/clean-text.ts";
-import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import { LoopTurns } from "../../core/promises.ts";
-import { missingPermission } from "../../http/access.ts";
+import { countText } from "../../core/text/clean-text.ts";
+import { toRfc3339, toRfc3339OrNull } from "../../core/time/clock.ts";
+import { missingPermission } from "../../http/server/access.ts";
 import type { Uses } from "../../module/feature.ts";
 import type { EventsTable } from "../../store/schema.ts";
 import { incidentsOfAlert, notifiedUsers } from "../alerts/index.ts";

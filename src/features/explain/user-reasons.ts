@@ -1,4 +1,4 @@
-import { toRfc3339 } from "../../core/clock.ts";
+import { toRfc3339 } from "../../core/time/clock.ts";
 import type { ReadDb } from "../../store/database.ts";
 import type { UnreachableView } from "./alert-schema.ts";
 import * as queries from "./queries.ts";

@@ -1,13 +1,13 @@
 import { createHmac } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
-import { escapeHtml } from "../../core/clean-text.ts";
+import { secretsEqual } from "../../core/crypto/tokens.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { Principal } from "../../core/principal.ts";
-import { secretsEqual } from "../../core/tokens.ts";
-import type { Exchange } from "../../http/exchange.ts";
-import { MEDIA_HEADERS } from "../../http/headers.ts";
-import { ANSWERS_LATER, type Route, route } from "../../http/route.ts";
+import { escapeHtml } from "../../core/text/clean-text.ts";
+import { ANSWERS_LATER, type Route, route } from "../../http/api/route.ts";
+import type { Exchange } from "../../http/server/exchange.ts";
+import { MEDIA_HEADERS } from "../../http/server/headers.ts";
 import { shownName } from "./flip-alert.ts";
 import type { HeartbeatRow } from "./heartbeat.ts";
 import type { Heartbeats } from "./heartbeats.ts";

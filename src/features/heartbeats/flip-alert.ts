@@ -1,5 +1,5 @@
-import type { EpochMs } from "../../core/clock.ts";
-import type { Json } from "../../core/json-text.ts";
+import type { Json } from "../../core/text/json-text.ts";
+import type { EpochMs } from "../../core/time/clock.ts";
 import type { AlertInput } from "../alerts/index.ts";
 import { Heartbeat, type HeartbeatRow } from "./heartbeat.ts";
 import type { Flip } from "./status.ts";

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { DAY_MS } from "../../core/clock.ts";
+import { DAY_MS } from "../../core/time/clock.ts";
 import {
   bytes,
   type ColumnsOf,
@@ -14,8 +14,8 @@ import {
   stored,
   time,
   words,
-} from "../../http/resource.ts";
-import { doc, integer, object, pattern, selfChanging, text } from "../../http/shapes.ts";
+} from "../../http/api/resource.ts";
+import { doc, integer, object, pattern, selfChanging, text } from "../../http/api/shapes.ts";
 
 declare module "../../store/schema.ts" {
   interface Schema {

@@ -1,9 +1,9 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import type { Clock, EpochMs } from "../../core/clock.ts";
-import { DueTimes, SteadyClock } from "../../core/due-times.ts";
 import { PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import type { Counter } from "../../core/metrics.ts";
+import type { Clock, EpochMs } from "../../core/time/clock.ts";
+import { DueTimes, SteadyClock } from "../../core/time/due-times.ts";
 import type { Uses } from "../../module/feature.ts";
 import { addEffect, type BoundStatement, rowsOfAll, type Trx } from "../../store/database.ts";
 import type { WatchedHeartbeat } from "../../store/effect.ts";

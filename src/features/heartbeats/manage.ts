@@ -1,6 +1,6 @@
-import { normalised } from "../../core/clean-text.ts";
-import { isTimezone, toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
+import { normalised } from "../../core/text/clean-text.ts";
+import { isTimezone, toRfc3339 } from "../../core/time/clock.ts";
 import type { Context } from "../../module/feature.ts";
 import { addEffect, type Trx } from "../../store/database.ts";
 import { Recurrence, readCron } from "../time/schedules/index.ts";

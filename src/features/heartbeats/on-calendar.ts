@@ -1,5 +1,5 @@
-import { DAY_MS, type EpochMs, isTimezone, zoneOffsetMs } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
+import { DAY_MS, type EpochMs, isTimezone, zoneOffsetMs } from "../../core/time/clock.ts";
 
 // Calendar events of systemd (systemd.time(7)): weekdays, date with `~` for days from the end of
 // the month, time, zone, lists, ranges, repetitions, names such as `daily`. Not supported: fractions

@@ -1,5 +1,5 @@
 import { createHash, createHmac, hkdfSync, randomBytes, randomUUID } from "node:crypto";
-import { type SealedBox, UnsealError } from "../../core/sealed-box.ts";
+import { type SealedBox, UnsealError } from "../../core/crypto/sealed-box.ts";
 import type { HeartbeatRow } from "./heartbeat.ts";
 
 /** Seal context of a heartbeat's id in ping URLs. */

@@ -1,8 +1,8 @@
-import type { Exchange } from "../../http/exchange.ts";
-import { parseQuery } from "../../http/input.ts";
-import type { HttpKernel } from "../../http/kernel.ts";
-import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
-import { ANSWERS_LATER, type Method, type Route, route } from "../../http/route.ts";
+import { ANSWERS_LATER, type Method, type Route, route } from "../../http/api/route.ts";
+import { parseQuery } from "../../http/body/input.ts";
+import { RateLimiter, requireAllowed } from "../../http/limits/rate-limiter.ts";
+import type { Exchange } from "../../http/server/exchange.ts";
+import type { HttpKernel } from "../../http/server/kernel.ts";
 import type { Uses } from "../../module/feature.ts";
 import type { Heartbeats, PingResult } from "./heartbeats.ts";
 import {

@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { charsetIn, decodeText, looksLikeText } from "../../core/text/decode-text.ts";
-import { CHARGED_CHUNKS } from "../../http/body.ts";
-import type { Exchange } from "../../http/exchange.ts";
+import { CHARGED_CHUNKS } from "../../http/body/body.ts";
+import type { Exchange } from "../../http/server/exchange.ts";
 import type { PingKind } from "../../store/schema.ts";
 import { Heartbeat, type HeartbeatRow, type PingFilters } from "./heartbeat.ts";
 

@@ -1,4 +1,4 @@
-import type { EpochMs } from "../../core/clock.ts";
+import type { EpochMs } from "../../core/time/clock.ts";
 import type { HeartbeatStatus, PingKind } from "../../store/schema.ts";
 import { Recurrence } from "../time/schedules/index.ts";
 import type { HeartbeatRow } from "./heartbeat.ts";

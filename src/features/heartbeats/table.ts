@@ -1,8 +1,8 @@
 import { type Selectable, sql } from "kysely";
 import * as v from "valibot";
-import type { EpochMs } from "../../core/clock.ts";
-import { by, equals, listing, within } from "../../http/listing.ts";
-import { text } from "../../http/shapes.ts";
+import type { EpochMs } from "../../core/time/clock.ts";
+import { by, equals, listing, within } from "../../http/api/listing.ts";
+import { text } from "../../http/api/shapes.ts";
 import { addEffect, type BoundStatement, type ReadDb, type Trx } from "../../store/database.ts";
 import type { FedHeartbeat } from "../../store/effect.ts";
 import { daysBefore, type NamedSweep, sweepRows } from "../../store/retention.ts";

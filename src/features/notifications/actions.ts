@@ -1,13 +1,13 @@
 import { setImmediate } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
-import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
-import type { Json } from "../../core/json-text.ts";
 import type { PermissionHolder, UserPrincipal } from "../../core/principal.ts";
-import { missingPermission, requireAccount } from "../../http/access.ts";
-import { requireLink } from "../../http/shapes.ts";
+import type { Json } from "../../core/text/json-text.ts";
+import { toRfc3339, toRfc3339OrNull } from "../../core/time/clock.ts";
+import { requireLink } from "../../http/api/shapes.ts";
+import { missingPermission, requireAccount } from "../../http/server/access.ts";
 import type { InTransaction, Trx } from "../../store/database.ts";
 import type { NewEntry } from "../events/streams/index.ts";
-import type { AuditEntry } from "../operate/audit/index.ts";
+import type { AuditEntry } from "../records/audit/index.ts";
 import type { HeldRow } from "./held-rows.ts";
 import type { NotificationsContext } from "./inbox.ts";
 import { inboxItemView, noSuchNotification, noSuchUser } from "./inbox.ts";

@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { sql } from "kysely";
-import type { Clock } from "../../core/clock.ts";
+import type { Clock } from "../../core/time/clock.ts";
 import type { Hub } from "../../live/hub.ts";
 import type { Committer } from "../../store/commit/committer.ts";
 import type { Database } from "../../store/database.ts";

@@ -1,9 +1,9 @@
 import * as v from "valibot";
-import { callerOf, holderOf, userOf } from "../../http/access.ts";
-import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
-import { streamReply } from "../../http/replies.ts";
-import { route } from "../../http/route.ts";
-import { pageOf } from "../../http/shapes.ts";
+import { IDEMPOTENCY_ERRORS } from "../../http/api/idempotency.ts";
+import { streamReply } from "../../http/api/replies.ts";
+import { route } from "../../http/api/route.ts";
+import { pageOf } from "../../http/api/shapes.ts";
+import { callerOf, holderOf, userOf } from "../../http/server/access.ts";
 import { type FeatureServer, feature, type Uses } from "../../module/feature.ts";
 import { TableHistory } from "../events/streams/index.ts";
 import * as actions from "./actions.ts";

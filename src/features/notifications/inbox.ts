@@ -1,12 +1,12 @@
 import { setImmediate } from "node:timers/promises";
-import { parseRfc3339, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { PermissionHolder, UserPrincipal } from "../../core/principal.ts";
-import { missingPermission } from "../../http/access.ts";
-import { checkShape } from "../../http/input.ts";
-import { cursorOf, isFarPage, MAX_PAGE_BYTES, pageBody, pageEntries, readPage } from "../../http/pagination.ts";
-import { object } from "../../http/shapes.ts";
+import { parseRfc3339, toRfc3339, toRfc3339OrNull } from "../../core/time/clock.ts";
+import { cursorOf, isFarPage, MAX_PAGE_BYTES, pageBody, pageEntries, readPage } from "../../http/api/pagination.ts";
+import { object } from "../../http/api/shapes.ts";
+import { checkShape } from "../../http/body/input.ts";
+import { missingPermission } from "../../http/server/access.ts";
 import type { Context } from "../../module/feature.ts";
 import type { NotificationView, Page, PageInput } from "../../module/module-api.ts";
 import type { FittingRows } from "../../store/sqlite/list-queries.ts";

@@ -1,11 +1,11 @@
 import * as v from "valibot";
 import type { BusHandler } from "../../core/bus.ts";
 import { currentCaller } from "../../core/caller.ts";
-import type { EpochMs } from "../../core/clock.ts";
-import { epochOf, type Moment } from "../../core/clock.ts";
 import { uuidv7 } from "../../core/ids.ts";
-import { checkShape } from "../../http/input.ts";
-import { type Action, type ChannelName, DEFAULT_CHANNELS, text } from "../../http/shapes.ts";
+import type { EpochMs } from "../../core/time/clock.ts";
+import { epochOf, type Moment } from "../../core/time/clock.ts";
+import { type Action, type ChannelName, DEFAULT_CHANNELS, text } from "../../http/api/shapes.ts";
+import { checkShape } from "../../http/body/input.ts";
 import type { Uses } from "../../module/feature.ts";
 import type * as api from "../../module/module-api.ts";
 import { notificationRow } from "../../store/commit/notification-row.ts";

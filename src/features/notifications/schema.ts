@@ -1,8 +1,8 @@
 import type { Selectable } from "kysely";
 import * as v from "valibot";
-import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
-import { pageEntries } from "../../http/pagination.ts";
-import { columnJson, jsonOf, withMember } from "../../http/route.ts";
+import { toRfc3339, toRfc3339OrNull } from "../../core/time/clock.ts";
+import { pageEntries } from "../../http/api/pagination.ts";
+import { columnJson, jsonOf, withMember } from "../../http/api/route.ts";
 import {
   Action,
   ChannelList,
@@ -17,7 +17,7 @@ import {
   queryInteger,
   text,
   uuid,
-} from "../../http/shapes.ts";
+} from "../../http/api/shapes.ts";
 import type { NotifiedRecipient } from "../../store/effect.ts";
 import type { EventsTable, NotificationRecipientsTable, NotificationsTable } from "../../store/schema.ts";
 import type { SoundUrlOf } from "./sounds/index.ts";

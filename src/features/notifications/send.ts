@@ -1,10 +1,10 @@
 import type * as v from "valibot";
-import { toRfc3339 } from "../../core/clock.ts";
 import { invalidField } from "../../core/errors.ts";
 import type { Principal } from "../../core/principal.ts";
-import type { Exchange } from "../../http/exchange.ts";
-import { Reply, type Shown } from "../../http/route.ts";
-import { requireLink, requireServed } from "../../http/shapes.ts";
+import { toRfc3339 } from "../../core/time/clock.ts";
+import { Reply, type Shown } from "../../http/api/route.ts";
+import { requireLink, requireServed } from "../../http/api/shapes.ts";
+import type { Exchange } from "../../http/server/exchange.ts";
 import type { Uses } from "../../module/feature.ts";
 import type { Trx } from "../../store/database.ts";
 import type { NotificationsContext } from "./inbox.ts";

@@ -1,6 +1,6 @@
 import type { Selectable } from "kysely";
-import { countText } from "../../core/clean-text.ts";
-import { toRfc3339 } from "../../core/clock.ts";
+import { countText } from "../../core/text/clean-text.ts";
+import { toRfc3339 } from "../../core/time/clock.ts";
 import type { Uses } from "../../module/feature.ts";
 import { notificationRow } from "../../store/commit/notification-row.ts";
 import { addEffect, type Trx } from "../../store/database.ts";

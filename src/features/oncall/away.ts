@@ -1,4 +1,4 @@
-import { DAY_MS, type EpochMs, toRfc3339 } from "../../core/clock.ts";
+import { DAY_MS, type EpochMs, toRfc3339 } from "../../core/time/clock.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { UserName } from "../access/index.ts";
 import type { DaysOffRow } from "./days-off-schema.ts";

@@ -1,6 +1,6 @@
 import type ICAL from "ical.js";
-import { cleanText, startOf } from "../../core/clean-text.ts";
-import { DAY_MS, type EpochMs, instantOf, isTimezone } from "../../core/clock.ts";
+import { cleanText, startOf } from "../../core/text/clean-text.ts";
+import { DAY_MS, type EpochMs, instantOf, isTimezone } from "../../core/time/clock.ts";
 import { type CalendarRecurrence, FREQUENCIES, occurrences, WEEKDAYS } from "./model/recurrence.ts";
 import { WINDOWS_ZONES } from "./model/windows-zones.gen.ts";
 

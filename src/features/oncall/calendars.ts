@@ -1,6 +1,6 @@
-import { cleanText, startOf } from "../../core/clean-text.ts";
-import { DAY_MS, type EpochMs, HOUR_MS } from "../../core/clock.ts";
-import { sha256Hex } from "../../core/tokens.ts";
+import { sha256Hex } from "../../core/crypto/tokens.ts";
+import { cleanText, startOf } from "../../core/text/clean-text.ts";
+import { DAY_MS, type EpochMs, HOUR_MS } from "../../core/time/clock.ts";
 import type { Trx } from "../../store/database.ts";
 import { CalendarUnreadable, type EventPeople, type LeftOut, type ReadFile } from "./calendar-read.ts";
 import { readInThread } from "./calendar-thread.ts";

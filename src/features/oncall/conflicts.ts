@@ -1,6 +1,6 @@
-import { DAY_MS, type EpochMs, toRfc3339 } from "../../core/clock.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import type { Principal } from "../../core/principal.ts";
+import { DAY_MS, type EpochMs, toRfc3339 } from "../../core/time/clock.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import { type UserName, userNames } from "../access/index.ts";
 import { appendOwnEvents, type OwnEventDraft } from "../events/index.ts";

@@ -1,7 +1,7 @@
 import type { PermissionHolder } from "../../core/principal.ts";
-import { holderOf } from "../../http/access.ts";
-import type { Exchange } from "../../http/exchange.ts";
-import { type Reply, withVersion } from "../../http/route.ts";
+import { type Reply, withVersion } from "../../http/api/route.ts";
+import { holderOf } from "../../http/server/access.ts";
+import type { Exchange } from "../../http/server/exchange.ts";
 import type { Trx } from "../../store/database.ts";
 import type { OnCallContext } from "./schedules.ts";
 

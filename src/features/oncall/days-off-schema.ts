@@ -1,6 +1,6 @@
 import * as v from "valibot";
-import { column, computed, given, type RowOf, resource, stored, time } from "../../http/resource.ts";
-import { doc, example, instant, named, object, pattern, text } from "../../http/shapes.ts";
+import { column, computed, given, type RowOf, resource, stored, time } from "../../http/api/resource.ts";
+import { doc, example, instant, named, object, pattern, text } from "../../http/api/shapes.ts";
 import { Range } from "./reading-schema.ts";
 import { Conflict, nullableText, Person } from "./schema.ts";
 

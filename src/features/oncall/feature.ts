@@ -1,8 +1,8 @@
-import { callerOf, holderOf } from "../../http/access.ts";
-import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
-import { stateOf } from "../../http/negotiation.ts";
-import { withVersion } from "../../http/route.ts";
-import { pageOf } from "../../http/shapes.ts";
+import { IDEMPOTENCY_ERRORS } from "../../http/api/idempotency.ts";
+import { withVersion } from "../../http/api/route.ts";
+import { pageOf } from "../../http/api/shapes.ts";
+import { stateOf } from "../../http/body/negotiation.ts";
+import { callerOf, holderOf } from "../../http/server/access.ts";
 import { type FeatureServer, feature } from "../../module/feature.ts";
 import { MAX_CALENDAR_BYTES } from "./calendars.ts";
 import { createOnce } from "./create-once.ts";

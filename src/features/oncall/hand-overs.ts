@@ -1,4 +1,4 @@
-import { DAY_MS, type EpochMs, toRfc3339 } from "../../core/clock.ts";
+import { DAY_MS, type EpochMs, toRfc3339 } from "../../core/time/clock.ts";
 import { addEffect, type Trx } from "../../store/database.ts";
 import { type UserName, userNames } from "../access/index.ts";
 import { appendOwnEvents, type OwnEventDraft } from "../events/index.ts";

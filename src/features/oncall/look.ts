@@ -1,4 +1,4 @@
-import { DAY_MS, type EpochMs } from "../../core/clock.ts";
+import { DAY_MS, type EpochMs } from "../../core/time/clock.ts";
 import type { Trx } from "../../store/database.ts";
 import type { Counts, FinalShift, Roster } from "./model/layers.ts";
 import * as queries from "./queries.ts";

@@ -1,5 +1,5 @@
 import { type Selectable, sql } from "kysely";
-import { ofProjects } from "../../http/listing.ts";
+import { ofProjects } from "../../http/api/listing.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { OnCallCalendarsTable } from "../../store/schema.ts";
 import type { OnCallRow, ShiftRow } from "./schema.ts";

@@ -1,9 +1,9 @@
 import * as v from "valibot";
-import { callerOf, holderOf, userOf } from "../../http/access.ts";
-import type { Exchange } from "../../http/exchange.ts";
-import { isAmongTags, stateOf } from "../../http/negotiation.ts";
-import { ANSWERS_LATER } from "../../http/route.ts";
-import { doc } from "../../http/shapes.ts";
+import { ANSWERS_LATER } from "../../http/api/route.ts";
+import { doc } from "../../http/api/shapes.ts";
+import { isAmongTags, stateOf } from "../../http/body/negotiation.ts";
+import { callerOf, holderOf, userOf } from "../../http/server/access.ts";
+import type { Exchange } from "../../http/server/exchange.ts";
 import type { FeatureServer } from "../../module/feature.ts";
 import * as links from "./links.ts";
 import * as reading from "./reading.ts";

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { doc, example, instant, named, object, selfChanging, text } from "../../http/shapes.ts";
+import { doc, example, instant, named, object, selfChanging, text } from "../../http/api/shapes.ts";
 import { leadMs, nullableText, Person } from "./schema.ts";
 
 export const Range = object({

@@ -1,8 +1,8 @@
-import { DAY_MS, type EpochMs, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { PermissionHolder, Principal } from "../../core/principal.ts";
-import { requireAccount } from "../../http/access.ts";
+import { DAY_MS, type EpochMs, toRfc3339, toRfc3339OrNull } from "../../core/time/clock.ts";
+import { requireAccount } from "../../http/server/access.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import { userNames } from "../access/index.ts";
 import { awayOf, awayView, usersOf } from "./away.ts";

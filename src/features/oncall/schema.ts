@@ -1,7 +1,7 @@
 import * as v from "valibot";
-import { DAY_MS, isTimezone } from "../../core/clock.ts";
-import { listing, within } from "../../http/listing.ts";
-import { pageEntries } from "../../http/pagination.ts";
+import { DAY_MS, isTimezone } from "../../core/time/clock.ts";
+import { listing, within } from "../../http/api/listing.ts";
+import { pageEntries } from "../../http/api/pagination.ts";
 import {
   column,
   computed,
@@ -13,7 +13,7 @@ import {
   resource,
   stored,
   time,
-} from "../../http/resource.ts";
+} from "../../http/api/resource.ts";
 import {
   doc,
   example,
@@ -25,7 +25,7 @@ import {
   queryBoolean,
   selfChanging,
   text,
-} from "../../http/shapes.ts";
+} from "../../http/api/shapes.ts";
 import { FREQUENCIES, WEEKDAYS } from "./model/recurrence.ts";
 
 declare module "../../store/schema.ts" {

@@ -1,4 +1,4 @@
-import { type EpochMs, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { type EpochMs, toRfc3339, toRfc3339OrNull } from "../../core/time/clock.ts";
 import { spanOf, timesOf, turnsOf } from "./roster.ts";
 import { Shift, type ShiftRow } from "./schema.ts";
 

@@ -1,12 +1,12 @@
 import { sql } from "kysely";
-import { type EpochMs, parseRfc3339 } from "../../core/clock.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
 import type { PermissionHolder, Principal } from "../../core/principal.ts";
-import { missingPermission, requireAccount } from "../../http/access.ts";
-import { requireVersion } from "../../http/negotiation.ts";
+import { type EpochMs, parseRfc3339 } from "../../core/time/clock.ts";
+import { requireVersion } from "../../http/body/negotiation.ts";
+import { missingPermission, requireAccount } from "../../http/server/access.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
-import { recordAction } from "../operate/audit/index.ts";
+import { recordAction } from "../records/audit/index.ts";
 import { warningsOf } from "./conflicts.ts";
 import { OVERRIDE_LEVEL } from "./model/layers.ts";
 import { occurrences, type ShiftRecurrence } from "./model/recurrence.ts";

@@ -1,4 +1,4 @@
-import type { EpochMs } from "../../core/clock.ts";
+import type { EpochMs } from "../../core/time/clock.ts";
 import type { UserName } from "../access/index.ts";
 import { midnightOf } from "./model/away.ts";
 

@@ -1,5 +1,5 @@
-import type { EpochMs } from "../../core/clock.ts";
-import { DueTimes, SteadyClock } from "../../core/due-times.ts";
+import type { EpochMs } from "../../core/time/clock.ts";
+import { DueTimes, SteadyClock } from "../../core/time/due-times.ts";
 import { importCalendar } from "./calendars.ts";
 import { reportDue } from "./hand-overs.ts";
 import * as queries from "./queries.ts";

@@ -1,6 +1,6 @@
 import * as v from "valibot";
-import { route } from "../../http/route.ts";
-import { doc, object } from "../../http/shapes.ts";
+import { route } from "../../http/api/route.ts";
+import { doc, object } from "../../http/api/shapes.ts";
 import { type Context, type FeatureServer, feature } from "../../module/feature.ts";
 import { ModuleView } from "./loaded-modules.ts";
 import { type ModulesServices, openModules } from "./open-modules.ts";

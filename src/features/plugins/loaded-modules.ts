@@ -1,10 +1,10 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
-import { toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { captureUncaught } from "../../core/runtime.ts";
-import { doc, named } from "../../http/shapes.ts";
+import { toRfc3339OrNull } from "../../core/time/clock.ts";
+import { doc, named } from "../../http/api/shapes.ts";
 import { registrationOrder, requiredModules } from "./import-module.ts";
 import { ModuleFailure } from "./module-failure.ts";
 import { InstanceEnded } from "./module-instance.ts";

@@ -1,10 +1,10 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { currentCaller, runAs } from "../../core/caller.ts";
-import type { Clock } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import { within } from "../../core/promises.ts";
-import type { Route } from "../../http/route.ts";
+import type { Clock } from "../../core/time/clock.ts";
+import type { Route } from "../../http/api/route.ts";
 import type { AppModule, CoreServices, ModuleChannel } from "../../module/module-api.ts";
 import { failureText, ModuleFailure, withinLimit } from "./module-failure.ts";
 import { moduleServer, type RouteCaps, type RouteParts } from "./module-routes.ts";

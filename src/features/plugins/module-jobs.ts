@@ -1,9 +1,9 @@
 import type { Selectable } from "kysely";
-import { epochOf, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
-import type { Json } from "../../core/json-text.ts";
-import type { ModuleQueue } from "../../core/queues.ts";
+import type { ModuleQueue } from "../../core/limits/queues.ts";
+import type { Json } from "../../core/text/json-text.ts";
+import { epochOf, toRfc3339, toRfc3339OrNull } from "../../core/time/clock.ts";
 import type { Uses } from "../../module/feature.ts";
 import type { JobHandler, JobView, Scheduler } from "../../module/module-api.ts";
 import { isWaiting } from "../../store/commit/job-table.ts";

@@ -1,8 +1,8 @@
 import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError } from "../../core/errors.ts";
 import { decodeForm, decodeText } from "../../core/text/decode-text.ts";
-import type { Exchange } from "../../http/exchange.ts";
-import { parseJson, parseQuery } from "../../http/input.ts";
-import { ANSWERS_LATER, Reply } from "../../http/route.ts";
+import { ANSWERS_LATER, Reply } from "../../http/api/route.ts";
+import { parseJson, parseQuery } from "../../http/body/input.ts";
+import type { Exchange } from "../../http/server/exchange.ts";
 import type { AnySchema, ModuleRequest, SchemaIssue } from "../../module/module-api.ts";
 
 /** Whether the value implements Standard Schema version 1: a function (arktype) or an object. */

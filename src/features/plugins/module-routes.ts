@@ -1,11 +1,11 @@
 import * as v from "valibot";
-import { type Clock, MINUTE_MS } from "../../core/clock.ts";
 import { ERROR_CODES, type ErrorCode, PrismError } from "../../core/errors.ts";
 import { KEY_SCOPES, PERMISSIONS } from "../../core/permissions.ts";
-import { addressGroup, coarseAddressGroup } from "../../http/client-address.ts";
-import type { Exchange } from "../../http/exchange.ts";
-import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
-import type { BodyType, Method, Route, RouteAccess } from "../../http/route.ts";
+import { type Clock, MINUTE_MS } from "../../core/time/clock.ts";
+import type { BodyType, Method, Route, RouteAccess } from "../../http/api/route.ts";
+import { RateLimiter, requireAllowed } from "../../http/limits/rate-limiter.ts";
+import { addressGroup, coarseAddressGroup } from "../../http/server/client-address.ts";
+import type { Exchange } from "../../http/server/exchange.ts";
 import type { ModuleChannel, ModuleServer, RouteHandler, RouteOptions } from "../../module/module-api.ts";
 import { isSchema, JSON_TYPES, ModuleBody, moduleAnswer, readModuleRequest } from "./module-request.ts";
 

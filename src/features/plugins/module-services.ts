@@ -1,10 +1,10 @@
 import { publicConfig } from "../../config/load.ts";
 import { currentCaller, runAs } from "../../core/caller.ts";
-import type { Clock } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
-import type { Json } from "../../core/json-text.ts";
-import { requireLink } from "../../http/shapes.ts";
+import type { Json } from "../../core/text/json-text.ts";
+import type { Clock } from "../../core/time/clock.ts";
+import { requireLink } from "../../http/api/shapes.ts";
 import type { Uses } from "../../module/feature.ts";
 import type * as api from "../../module/module-api.ts";
 import type { Database } from "../../store/database.ts";

@@ -1,6 +1,6 @@
 import * as v from "valibot";
-import type { Route } from "../../http/route.ts";
-import { pathsMeet, type Router } from "../../http/router.ts";
+import type { Route } from "../../http/api/route.ts";
+import { pathsMeet, type Router } from "../../http/server/router.ts";
 import type { Database, Trx } from "../../store/database.ts";
 import type { ImportedModule } from "./import-module.ts";
 import { conflict, type ModuleInstance, pathsOf, unavailable } from "./module-instance.ts";

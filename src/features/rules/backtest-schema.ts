@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { doc, example, instant, integer, named, object, uuid } from "../../http/shapes.ts";
+import { doc, example, instant, integer, named, object, uuid } from "../../http/api/shapes.ts";
 import { outcomeCounts, Rule } from "./rule.ts";
 import { warnings } from "./schema.ts";
 

@@ -1,7 +1,7 @@
 import { parentPort } from "node:worker_threads";
 import type { Database as Sqlite } from "better-sqlite3";
-import type { EpochMs } from "../../core/clock.ts";
 import { yieldToOthers } from "../../core/runtime.ts";
+import type { EpochMs } from "../../core/time/clock.ts";
 import type { EventsTable } from "../../store/schema.ts";
 import { openForReading } from "../../store/sqlite/connection.ts";
 import type {

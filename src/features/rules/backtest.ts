@@ -1,13 +1,13 @@
 import type { Worker } from "node:worker_threads";
-import { DAY_MS, type EpochMs, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import { type DeferredPromise, deferred } from "../../core/promises.ts";
 import { startThread } from "../../core/runtime.ts";
-import { holderOf } from "../../http/access.ts";
-import type { Exchange } from "../../http/exchange.ts";
-import { streamReply } from "../../http/replies.ts";
-import { ANSWERS_LATER, Reply } from "../../http/route.ts";
+import { DAY_MS, type EpochMs, toRfc3339, toRfc3339OrNull } from "../../core/time/clock.ts";
+import { streamReply } from "../../http/api/replies.ts";
+import { ANSWERS_LATER, Reply } from "../../http/api/route.ts";
+import { holderOf } from "../../http/server/access.ts";
+import type { Exchange } from "../../http/server/exchange.ts";
 import type { BacktestReply, BacktestRule } from "./backtest-schema.ts";
 import { compileCondition, conditionWarnings } from "./language/language.ts";
 import { requireOverTime } from "./over-time/settings.ts";

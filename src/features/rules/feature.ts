@@ -1,8 +1,8 @@
 import { PrismError } from "../../core/errors.ts";
-import { callerOf, holderOf, missingPermission } from "../../http/access.ts";
-import { stateOf } from "../../http/negotiation.ts";
-import { versioned } from "../../http/route.ts";
-import { pageOf } from "../../http/shapes.ts";
+import { versioned } from "../../http/api/route.ts";
+import { pageOf } from "../../http/api/shapes.ts";
+import { stateOf } from "../../http/body/negotiation.ts";
+import { callerOf, holderOf, missingPermission } from "../../http/server/access.ts";
 import { type FeatureServer, feature } from "../../module/feature.ts";
 import { addEffect } from "../../store/database.ts";
 import { answerBacktest, Backtests } from "./backtest.ts";

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import { currentCaller } from "../../core/caller.ts";
-import { countText } from "../../core/clean-text.ts";
 import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError } from "../../core/errors.ts";
 import { LoopTurns } from "../../core/promises.ts";
+import { countText } from "../../core/text/clean-text.ts";
 import type { Database, Trx } from "../../store/database.ts";
 import { type ConditionWarning, conditionWarnings, keepingConditions, readCondition } from "./language/language.ts";
 import * as queries from "./queries.ts";

@@ -1,4 +1,4 @@
-import { DAY_MS } from "../../core/clock.ts";
+import { DAY_MS } from "../../core/time/clock.ts";
 import { daysBefore, sweepRows } from "../../store/retention.ts";
 
 /** The longest window of a rule, plus an hour for a clock that was set back. */

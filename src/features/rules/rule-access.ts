@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { PermissionHolder } from "../../core/principal.ts";
-import { missingPermission } from "../../http/access.ts";
-import { URGENT_PRIORITY } from "../../http/shapes.ts";
+import { URGENT_PRIORITY } from "../../http/api/shapes.ts";
+import { missingPermission } from "../../http/server/access.ts";
 import type { Trx } from "../../store/database.ts";
 import { owned, type Projects } from "../access/index.ts";
 import * as queries from "./queries.ts";

@@ -1,8 +1,8 @@
 import { currentCaller } from "../../core/caller.ts";
 import { invalidField, limitReached, PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
-import type { LiveSettings } from "../../http/live-settings.ts";
-import { type KnownChannels, requireLink, requireServed } from "../../http/shapes.ts";
+import { type KnownChannels, requireLink, requireServed } from "../../http/api/shapes.ts";
+import type { LiveSettings } from "../../http/server/live-settings.ts";
 import type { Uses } from "../../module/feature.ts";
 import { addEffect, type Trx } from "../../store/database.ts";
 import { insertLater, updateLater } from "../../store/statements.ts";

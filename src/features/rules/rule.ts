@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from "kysely";
 import * as v from "valibot";
-import { DAY_MS } from "../../core/clock.ts";
-import { by, equals, listing, within } from "../../http/listing.ts";
+import { DAY_MS } from "../../core/time/clock.ts";
+import { by, equals, listing, within } from "../../http/api/listing.ts";
 import {
   column,
   computed,
@@ -13,7 +13,7 @@ import {
   resource,
   stored,
   time,
-} from "../../http/resource.ts";
+} from "../../http/api/resource.ts";
 import {
   Action,
   ChannelList,
@@ -27,7 +27,7 @@ import {
   selfChanging,
   text,
   uuid,
-} from "../../http/shapes.ts";
+} from "../../http/api/shapes.ts";
 import {
   Absence,
   type AbsenceSetting,

@@ -1,10 +1,10 @@
 import { type Caller, currentCaller, runAs } from "../../core/caller.ts";
-import { DAY_MS, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
-import { missingPermission } from "../../http/access.ts";
-import { checkShape } from "../../http/input.ts";
-import { requireVersion } from "../../http/negotiation.ts";
+import { DAY_MS, toRfc3339OrNull } from "../../core/time/clock.ts";
+import { checkShape } from "../../http/body/input.ts";
+import { requireVersion } from "../../http/body/negotiation.ts";
+import { missingPermission } from "../../http/server/access.ts";
 import type { Context } from "../../module/feature.ts";
 import { addEffect, MustCommitAlone, type Trx } from "../../store/database.ts";
 import { WriteQueue } from "../../store/write-queue.ts";

@@ -1,6 +1,6 @@
-import { cleanText } from "../../core/clean-text.ts";
+import { cleanText } from "../../core/text/clean-text.ts";
 import { type DescribedEvent, describeEvent, type EventDescription } from "../../core/text/describe-event.ts";
-import type { Level } from "../../core/vocabulary.ts";
+import type { Level } from "../../core/text/vocabulary.ts";
 import { compileTemplate, cutText, type RuleEvent } from "./language/language.ts";
 import type { RuleRow } from "./rule.ts";
 

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { PrismError } from "../../core/errors.ts";
 import type { Principal } from "../../core/principal.ts";
-import { doc, example, jsonObject, named, object, uuid } from "../../http/shapes.ts";
+import { doc, example, jsonObject, named, object, uuid } from "../../http/api/shapes.ts";
 import { storedEvent } from "./deciding/incoming-event.ts";
 import {
   type ConditionTrace,

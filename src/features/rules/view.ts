@@ -1,4 +1,4 @@
-import { toRfc3339OrNull } from "../../core/clock.ts";
+import { toRfc3339OrNull } from "../../core/time/clock.ts";
 import type { RuleStatSum } from "../../store/commit/write-set.ts";
 import type { SoundUrlOf } from "../notifications/sounds/index.ts";
 import type { BrokenRule } from "./deciding/rule-book.ts";

@@ -1,5 +1,5 @@
-import { HOUR_MS } from "../../core/clock.ts";
-import { RateLimiter } from "../../http/rate-limiter.ts";
+import { HOUR_MS } from "../../core/time/clock.ts";
+import { RateLimiter } from "../../http/limits/rate-limiter.ts";
 import { feature } from "../../module/feature.ts";
 import { sealedColumn } from "../../store/sealed-column.ts";
 import { silenceAt } from "../alerts/index.ts";

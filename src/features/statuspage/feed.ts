@@ -1,4 +1,4 @@
-import { escapeHtml } from "../../core/clean-text.ts";
+import { escapeHtml } from "../../core/text/clean-text.ts";
 import type { PublicPage } from "./public-page.ts";
 import { COMPONENT_WORDS, NOTICE_WORDS } from "./words.ts";
 

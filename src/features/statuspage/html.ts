@@ -1,5 +1,5 @@
-import { escapeHtml } from "../../core/clean-text.ts";
-import { zoneOffsetMs } from "../../core/clock.ts";
+import { escapeHtml } from "../../core/text/clean-text.ts";
+import { zoneOffsetMs } from "../../core/time/clock.ts";
 import type { ComponentState } from "../../store/schema.ts";
 import type { PublicComponent, PublicNotice, PublicPage, PublicWindow } from "./public-page.ts";
 import { COMPONENT_WORDS, NOTICE_WORDS, OVERALL_WORDS, uptimeText } from "./words.ts";

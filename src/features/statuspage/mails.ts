@@ -1,10 +1,10 @@
 import { createHmac, hkdfSync } from "node:crypto";
 import type { Selectable } from "kysely";
 import type { Config } from "../../config/load.ts";
-import { plainWords } from "../../core/clean-text.ts";
-import { DAY_MS, type EpochMs } from "../../core/clock.ts";
+import { secretsEqual } from "../../core/crypto/tokens.ts";
 import { isUuid } from "../../core/ids.ts";
-import { secretsEqual } from "../../core/tokens.ts";
+import { plainWords } from "../../core/text/clean-text.ts";
+import { DAY_MS, type EpochMs } from "../../core/time/clock.ts";
 import type { Uses } from "../../module/feature.ts";
 import type { Trx } from "../../store/database.ts";
 import type { StatusSentTable } from "../../store/schema.ts";

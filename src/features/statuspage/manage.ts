@@ -1,12 +1,12 @@
 import { randomBytes } from "node:crypto";
-import { toRfc3339OrNull } from "../../core/clock.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
-import { holderOf } from "../../http/access.ts";
-import { ofProjects } from "../../http/listing.ts";
-import { requireVersion, stateOf } from "../../http/negotiation.ts";
-import { type Route, route, withVersion } from "../../http/route.ts";
-import { pageOf } from "../../http/shapes.ts";
+import { toRfc3339OrNull } from "../../core/time/clock.ts";
+import { ofProjects } from "../../http/api/listing.ts";
+import { type Route, route, withVersion } from "../../http/api/route.ts";
+import { pageOf } from "../../http/api/shapes.ts";
+import { requireVersion, stateOf } from "../../http/body/negotiation.ts";
+import { holderOf } from "../../http/server/access.ts";
 import type { Uses } from "../../module/feature.ts";
 import { addEffect } from "../../store/database.ts";
 import { compileMatchers, MAX_DOCUMENT_SIZE, parseMatcher, preparePatterns } from "../alerts/index.ts";

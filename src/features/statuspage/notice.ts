@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { listing } from "../../http/listing.ts";
+import { listing } from "../../http/api/listing.ts";
 import {
   bytes,
   column,
@@ -11,8 +11,8 @@ import {
   resource,
   stored,
   time,
-} from "../../http/resource.ts";
-import { doc, text } from "../../http/shapes.ts";
+} from "../../http/api/resource.ts";
+import { doc, text } from "../../http/api/shapes.ts";
 
 declare module "../../store/schema.ts" {
   interface Schema {

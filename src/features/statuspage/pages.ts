@@ -1,5 +1,5 @@
 import { AsyncResource } from "node:async_hooks";
-import type { EpochMs } from "../../core/clock.ts";
+import type { EpochMs } from "../../core/time/clock.ts";
 import type { Uses } from "../../module/feature.ts";
 import { addEffect } from "../../store/database.ts";
 import type { EffectOf } from "../../store/effect.ts";

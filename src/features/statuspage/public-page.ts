@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { DAY_MS, type EpochMs, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { DAY_MS, type EpochMs, toRfc3339, toRfc3339OrNull } from "../../core/time/clock.ts";
 import type { Database } from "../../store/database.ts";
 import type { ComponentState } from "../../store/schema.ts";
 import type { SilenceAt } from "../alerts/index.ts";

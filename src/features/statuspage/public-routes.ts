@@ -1,10 +1,10 @@
 import * as v from "valibot";
-import { MINUTE_MS } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
-import type { Exchange } from "../../http/exchange.ts";
-import { DOCUMENT_HEADERS, JSON_TYPE } from "../../http/headers.ts";
-import { isAmongTags, weakTagOf } from "../../http/negotiation.ts";
-import { ANSWERS_LATER, type Route, type RouteAnswer, route } from "../../http/route.ts";
+import { MINUTE_MS } from "../../core/time/clock.ts";
+import { ANSWERS_LATER, type Route, type RouteAnswer, route } from "../../http/api/route.ts";
+import { isAmongTags, weakTagOf } from "../../http/body/negotiation.ts";
+import type { Exchange } from "../../http/server/exchange.ts";
+import { DOCUMENT_HEADERS, JSON_TYPE } from "../../http/server/headers.ts";
 import type { Uses } from "../../module/feature.ts";
 import { ASSET_VERSION, SCRIPT, STYLE } from "./assets.ts";
 import { feedXml } from "./feed.ts";

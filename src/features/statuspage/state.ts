@@ -1,4 +1,4 @@
-import { DAY_MS, type EpochMs, startOfDay, zoneOffsetMs } from "../../core/clock.ts";
+import { DAY_MS, type EpochMs, startOfDay, zoneOffsetMs } from "../../core/time/clock.ts";
 import type { ComponentState } from "../../store/schema.ts";
 
 // The states of components and their history: pure functions.

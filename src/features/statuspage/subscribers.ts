@@ -1,9 +1,9 @@
-import { HOUR_MS } from "../../core/clock.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
-import { addressGroup } from "../../http/client-address.ts";
-import type { Exchange } from "../../http/exchange.ts";
-import { type RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
+import { HOUR_MS } from "../../core/time/clock.ts";
+import { type RateLimiter, requireAllowed } from "../../http/limits/rate-limiter.ts";
+import { addressGroup } from "../../http/server/client-address.ts";
+import type { Exchange } from "../../http/server/exchange.ts";
 import type { Uses } from "../../module/feature.ts";
 import type { Trx } from "../../store/database.ts";
 import { addressHash, addressSealContext, canSubscribe, type MailParts, mailConfirmation, readToken } from "./mails.ts";

@@ -1,6 +1,6 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Selectable } from "kysely";
-import { DAY_MS, type EpochMs } from "../../core/clock.ts";
+import { DAY_MS, type EpochMs } from "../../core/time/clock.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import { daysBefore, type NamedSweep, sweepRows } from "../../store/retention.ts";
 import type { ComponentState, StatusPagesTable } from "../../store/schema.ts";

@@ -1,7 +1,7 @@
-import type { Clock, EpochMs } from "../../core/clock.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Principal } from "../../core/principal.ts";
-import type { Exchange } from "../../http/exchange.ts";
+import type { Clock, EpochMs } from "../../core/time/clock.ts";
+import type { Exchange } from "../../http/server/exchange.ts";
 import type { Connection, Connections, RealtimeAccess } from "../connections.ts";
 import type { Hub } from "../hub.ts";
 import type { StreamEntry, StreamGap, StreamRef } from "../stream.ts";

@@ -1,11 +1,11 @@
 import * as v from "valibot";
-import { toRfc3339 } from "../../core/clock.ts";
 import { assertNever } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
-import { LEVELS } from "../../core/vocabulary.ts";
-import { errorBody, toPrismError } from "../../http/error-reply.ts";
-import { checkShape } from "../../http/input.ts";
-import { integer, object } from "../../http/shapes.ts";
+import { LEVELS } from "../../core/text/vocabulary.ts";
+import { toRfc3339 } from "../../core/time/clock.ts";
+import { errorBody, toPrismError } from "../../http/api/error-reply.ts";
+import { integer, object } from "../../http/api/shapes.ts";
+import { checkShape } from "../../http/body/input.ts";
 import type { LiveSocket } from "../live-socket.ts";
 import type { SocketProtocol } from "../socket-protocol.ts";
 import { eventFilter, MAX_STREAM_LENGTH } from "../stream.ts";

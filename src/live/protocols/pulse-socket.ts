@@ -1,9 +1,9 @@
-import { toRfc3339 } from "../../core/clock.ts";
 import type { Principal } from "../../core/principal.ts";
-import type { Authenticator } from "../../http/credentials.ts";
-import { toPrismError } from "../../http/error-reply.ts";
-import { checkShape, parseQuery } from "../../http/input.ts";
-import { openObject } from "../../http/shapes.ts";
+import { toRfc3339 } from "../../core/time/clock.ts";
+import { toPrismError } from "../../http/api/error-reply.ts";
+import { openObject } from "../../http/api/shapes.ts";
+import { checkShape, parseQuery } from "../../http/body/input.ts";
+import type { Authenticator } from "../../http/server/credentials.ts";
 import type { LiveSocket } from "../live-socket.ts";
 import type { SocketProtocol } from "../socket-protocol.ts";
 import { parseFrom } from "../subscription.ts";

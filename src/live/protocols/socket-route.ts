@@ -1,11 +1,11 @@
 import type { TemplatedApp, WebSocket } from "uWebSockets.js";
-import type { Clock } from "../../core/clock.ts";
-import { decodeUtf8, scanJson } from "../../core/json-text.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Principal } from "../../core/principal.ts";
-import type { Exchange } from "../../http/exchange.ts";
-import { MAX_JSON_DEPTH } from "../../http/input.ts";
-import { uWS } from "../../http/uws.ts";
+import { decodeUtf8, scanJson } from "../../core/text/json-text.ts";
+import type { Clock } from "../../core/time/clock.ts";
+import { MAX_JSON_DEPTH } from "../../http/body/input.ts";
+import type { Exchange } from "../../http/server/exchange.ts";
+import { uWS } from "../../http/server/uws.ts";
 import type { CloseReason, RealtimeAccess } from "../connections.ts";
 import type { Hub } from "../hub.ts";
 import { LiveSocket, MAX_BACKLOG_BYTES, type SocketParts } from "../live-socket.ts";

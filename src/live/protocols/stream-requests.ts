@@ -1,8 +1,8 @@
 import * as v from "valibot";
-import { toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
-import { type Authenticator, fromSecret, MAX_SECRET_LENGTH } from "../../http/credentials.ts";
-import type { HttpKernel } from "../../http/kernel.ts";
+import { toRfc3339 } from "../../core/time/clock.ts";
+import { type Authenticator, fromSecret, MAX_SECRET_LENGTH } from "../../http/server/credentials.ts";
+import type { HttpKernel } from "../../http/server/kernel.ts";
 import type { RealtimeAccess } from "../connections.ts";
 import type { Hub } from "../hub.ts";
 import type { LiveSocket, SubscribeOptions } from "../live-socket.ts";

@@ -1,11 +1,11 @@
 import * as v from "valibot";
-import { toRfc3339 } from "../../core/clock.ts";
 import { assertNever } from "../../core/errors.ts";
 import type { Principal } from "../../core/principal.ts";
-import type { Authenticator } from "../../http/credentials.ts";
-import { toPrismError } from "../../http/error-reply.ts";
-import { checkShape } from "../../http/input.ts";
-import { integer, openObject } from "../../http/shapes.ts";
+import { toRfc3339 } from "../../core/time/clock.ts";
+import { toPrismError } from "../../http/api/error-reply.ts";
+import { integer, openObject } from "../../http/api/shapes.ts";
+import { checkShape } from "../../http/body/input.ts";
+import type { Authenticator } from "../../http/server/credentials.ts";
 import type { LiveSocket } from "../live-socket.ts";
 import type { SocketProtocol } from "../socket-protocol.ts";
 import type { StreamRef } from "../stream.ts";

@@ -1,5 +1,5 @@
 import { createServer, type Server } from "node:http";
-import { DAY_MS, HOUR_MS, MINUTE_MS, toRfc3339 } from "../../core/clock.ts";
+import { DAY_MS, HOUR_MS, MINUTE_MS, toRfc3339 } from "../../core/time/clock.ts";
 import type { Page } from "../server-client.ts";
 import { counted, type PastClock, type SeededData, type SeededKind, type SeedFill, until } from "./fill.ts";
 import * as samples from "./samples.ts";

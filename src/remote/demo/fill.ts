@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Clock, HOUR_MS, systemClock, toRfc3339 } from "../../core/clock.ts";
 import { ServerRefused } from "../../core/command-error.ts";
+import { type Clock, HOUR_MS, systemClock, toRfc3339 } from "../../core/time/clock.ts";
 import type { ClientOutput, Query, ServerClient } from "../server-client.ts";
 import * as samples from "./samples.ts";
 

@@ -1,6 +1,6 @@
-import { DAY_MS, HOUR_MS, toRfc3339 } from "../../core/clock.ts";
 import { readAsset } from "../../core/runtime.ts";
-import { SAMPLE_DOMAIN } from "../../core/vocabulary.ts";
+import { SAMPLE_DOMAIN } from "../../core/text/vocabulary.ts";
+import { DAY_MS, HOUR_MS, toRfc3339 } from "../../core/time/clock.ts";
 
 /**
  * The data of `prism seed`: examples/demo.json. Everything has a name by which it is

@@ -1,5 +1,5 @@
-import { DAY_MS, HOUR_MS, MINUTE_MS, toRfc3339 } from "../../core/clock.ts";
 import { ServerRefused } from "../../core/command-error.ts";
+import { DAY_MS, HOUR_MS, MINUTE_MS, toRfc3339 } from "../../core/time/clock.ts";
 import type { Page, ServerClient } from "../server-client.ts";
 import { counted, type NewEvent, type SeededKind, type SeedFill, until } from "./fill.ts";
 import { ADMIN, demoFile, plainEvents, type SeedAmounts } from "./samples.ts";

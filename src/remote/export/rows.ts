@@ -1,5 +1,5 @@
-import { parseRfc3339, toRfc3339 } from "../../core/clock.ts";
-import { csvLine, csvRecords, plainCell } from "../../core/csv.ts";
+import { csvLine, csvRecords, plainCell } from "../../core/text/csv.ts";
+import { parseRfc3339, toRfc3339 } from "../../core/time/clock.ts";
 import type { ServerClient } from "../server-client.ts";
 import type { ExportFormat, ExportRequest, ExportSelection } from "./kinds.ts";
 

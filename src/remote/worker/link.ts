@@ -1,9 +1,9 @@
 import * as v from "valibot";
 import type { Config } from "../../config/load.ts";
-import { systemClock } from "../../core/clock.ts";
 import { CommandError, EXIT, ServerRefused } from "../../core/command-error.ts";
 import { uuidv7 } from "../../core/ids.ts";
-import { WORKER_CHANNELS, type WorkerChannel } from "../../core/vocabulary.ts";
+import { WORKER_CHANNELS, type WorkerChannel } from "../../core/text/vocabulary.ts";
+import { systemClock } from "../../core/time/clock.ts";
 import type { ChannelCalls } from "../../features/delivery/channel.ts";
 import { callWithin, ProviderDown, TargetGone } from "../../features/delivery/channel.ts";
 import { channelCalls } from "../../features/delivery/channel-calls.ts";

@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto";
 import type { Database as Sqlite } from "better-sqlite3";
-import type { SealedBox } from "../../core/sealed-box.ts";
+import type { SealedBox } from "../../core/crypto/sealed-box.ts";
 import type { AuditLogTable } from "../schema.ts";
 import { hasAuditKey, loadAuditKey } from "../sealed-settings.ts";
 import { closing, openForReading, openForWriting } from "../sqlite/connection.ts";

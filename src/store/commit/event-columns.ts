@@ -1,4 +1,4 @@
-import type { Level } from "../../core/vocabulary.ts";
+import type { Level } from "../../core/text/vocabulary.ts";
 import type { Schema } from "../schema.ts";
 
 /** An event as the pipeline stores it. */

@@ -3,7 +3,7 @@
  * tasks, deliveries.
  */
 import type { Generated } from "kysely";
-import type { Level } from "../../core/vocabulary.ts";
+import type { Level } from "../../core/text/vocabulary.ts";
 import type { Flag } from "./system.ts";
 
 export type DecisionOutcome =

@@ -1,7 +1,7 @@
 import { type Kysely, type RawBuilder, type SelectQueryBuilder, sql } from "kysely";
 import type { ReadDb, Trx } from "../database.ts";
 
-/** The requested rows of a list, as http/pagination.ts reads them. */
+/** The requested rows of a list, as http/api/pagination.ts reads them. */
 interface Page {
   /** Content of the cursor: the position of the row before this page. */
   readonly after: readonly (string | number)[] | null;

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { parentPort } from "node:worker_threads";
 import SqliteDatabase, { type Database as Sqlite } from "better-sqlite3";
+import { sha256Hex } from "../../core/crypto/tokens.ts";
 import { startThread } from "../../core/runtime.ts";
-import { sha256Hex } from "../../core/tokens.ts";
 import { closing, openForWriting, reading } from "./connection.ts";
 import { MIGRATIONS } from "./migrations.gen.ts";
 import { sqliteCode, ThreadError } from "./sqlite-errors.ts";

@@ -1,7 +1,7 @@
-import type { ComparedNode } from "../../../src/cluster/compare.ts";
-import { ClusterLead, newAppendFigures, SharedName } from "../../../src/cluster/lead.ts";
-import type { LogServer } from "../../../src/cluster/log.ts";
+import { ClusterLead, newAppendFigures, SharedName } from "../../../src/cluster/lead/lead.ts";
+import type { LogServer } from "../../../src/cluster/log/log.ts";
 import type { KnownNode } from "../../../src/cluster/member.ts";
+import type { ComparedNode } from "../../../src/cluster/tools/compare.ts";
 import { VERSION } from "../../../src/core/runtime.ts";
 
 const KEYS = { encryption: "1", tokens: "1" };

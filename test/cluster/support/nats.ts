@@ -5,7 +5,7 @@ import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync,
 import { delimiter, join } from "node:path";
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
-import { connectNats, isOldServer, NatsLog } from "../../../src/cluster/nats-log.ts";
+import { connectNats, isOldServer, NatsLog } from "../../../src/cluster/log/nats-log.ts";
 import { makeCertificate } from "../../helpers/certificate.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { lastingPort } from "../../helpers/free-ports.ts";

@@ -28,7 +28,7 @@ export function nextBuild(): string {
   symlinkSync(join(root, "node_modules"), join(dir, "node_modules"));
   const migration = "export const sql = /* sql */ `\nalter table events add column origin text;\n`;\n";
   writeFileSync(join(dir, `migrations/${NEXT_MIGRATION}.ts`), migration);
-  const record = join(dir, "src/cluster/record.ts");
+  const record = join(dir, "src/cluster/log/record.ts");
   writeFileSync(record, readFileSync(record, "utf8").replace("RECORD_FORMAT = 1", "RECORD_FORMAT = 2"));
   execFileSync(process.execPath, ["scripts/collect.mjs"], { cwd: dir, stdio: "pipe" });
   execFileSync("npm", ["run", "build"], { cwd: dir, stdio: "pipe" });

@@ -1,4 +1,4 @@
-import { SealedBox, UnsealError } from "../../../src/core/sealed-box.ts";
+import { SealedBox, UnsealError } from "../../../src/core/crypto/sealed-box.ts";
 
 /** Binds a value to its context without a cipher, which would take a tenth of a simulation's time. */
 export class OpenBox extends SealedBox {

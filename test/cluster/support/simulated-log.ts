@@ -1,5 +1,5 @@
-import { type LogTransport, WrongEnd } from "../../../src/cluster/fenced-log.ts";
-import type { LogMessage } from "../../../src/cluster/log.ts";
+import { type LogTransport, WrongEnd } from "../../../src/cluster/log/fenced-log.ts";
+import type { LogMessage } from "../../../src/cluster/log/log.ts";
 import type { Random } from "../../helpers/chance.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 

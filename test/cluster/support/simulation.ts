@@ -1,5 +1,5 @@
 import SqliteDatabase, { type Database as Sqlite } from "better-sqlite3";
-import { LEASE_MS } from "../../../src/cluster/lease.ts";
+import { LEASE_MS } from "../../../src/cluster/lead/lease.ts";
 import type { StatementCache } from "../../../src/store/sqlite/connection.ts";
 import { Random } from "../../helpers/chance.ts";
 import { OpenBox } from "./open-box.ts";

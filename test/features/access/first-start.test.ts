@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { isTokenOf } from "../../../src/core/tokens.ts";
+import { isTokenOf } from "../../../src/core/crypto/tokens.ts";
 import { setPassword } from "../../../src/features/access/sessions/login.ts";
 import { createUser } from "../../../src/features/access/users/create-user.ts";
 import { LogLines } from "../../helpers/log-lines.ts";

@@ -6,7 +6,7 @@ import type { IncidentRow } from "../../../src/features/alerts/incidents/inciden
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { listening } from "../../helpers/listening.ts";
-import { type CallBody, webhookReceiver } from "../delivery/emergency/support.ts";
+import { type CallBody, webhookReceiver } from "../health/emergency/support.ts";
 import { IncidentWorld, MINUTE } from "./incidents/support.ts";
 import { LISTED, PEOPLE, type Person, policies, WAYS, type WayName } from "./promise-actions.ts";
 import { Way } from "./promise-ways.ts";

@@ -1,5 +1,5 @@
 import test from "node:test";
-import { type Change, change, eachLeavesItsRecord } from "../operate/audit/support/recorded-changes.ts";
+import { type Change, change, eachLeavesItsRecord } from "../records/audit/support/recorded-changes.ts";
 import { bucketWorld, create, made, PATH } from "./support.ts";
 
 type World = Awaited<ReturnType<typeof bucketWorld>>;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { decimalText, isInRange } from "../../../src/core/decimal.ts";
+import { decimalText, isInRange } from "../../../src/core/text/decimal.ts";
 import { moneyOf, parseMoney } from "../../../src/features/buckets/money.ts";
 
 const LARGEST = 10n ** 19n - 1n;

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { eventually } from "../../helpers/eventually.ts";
 import { answered, startPrism } from "../../helpers/prism.ts";
 import { PASSWORD } from "../access/sessions/support/auth-client.ts";
-import { GotifyTest } from "../compat/gotify/support.ts";
+import { GotifyTest } from "../protocols/gotify/support.ts";
 import { sendTo } from "./support/example.ts";
 
 test("the preset gotify sends to the API of Gotify that Prism has itself", async (t) => {

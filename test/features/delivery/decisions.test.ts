@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import { DAY_MS } from "../../../src/core/clock.ts";
+import { DAY_MS } from "../../../src/core/time/clock.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import type { TestPrism } from "../../helpers/prism.ts";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import test, { type TestContext } from "node:test";
+import { PushChannel } from "../../../src/features/channels/push/channel.ts";
+import { FcmClient, type FcmOptions } from "../../../src/features/channels/push/fcm-client.ts";
 import { NoAnswer, ProviderDown, TargetGone, Throttled } from "../../../src/features/delivery/channel.ts";
-import { PushChannel } from "../../../src/features/delivery/channels/push/channel.ts";
-import { FcmClient, type FcmOptions } from "../../../src/features/delivery/channels/push/fcm-client.ts";
 import { PermanentError, RetryLater } from "../../../src/features/time/jobs/runner/job.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { keepsPromise } from "../../helpers/promise.ts";

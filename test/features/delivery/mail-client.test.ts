@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import test, { type TestContext } from "node:test";
-import { MailClient, type SmtpOptions } from "../../../src/features/delivery/channels/mail/client.ts";
+import { MailClient, type SmtpOptions } from "../../../src/features/channels/mail/client.ts";
 import { makeCertificate } from "../../helpers/certificate.ts";
 import { keepsPromise } from "../../helpers/promise.ts";
 import { valuesOf } from "../../helpers/values.ts";

@@ -3,10 +3,10 @@ import { createHash, createPublicKey, generateKeyPairSync, verify } from "node:c
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
+import { MailClient, type SmtpOptions } from "../../../src/features/channels/mail/client.ts";
+import { testMail } from "../../../src/features/channels/mail/mail-test.ts";
+import { mailOf } from "../../../src/features/channels/mail/message.ts";
 import { ProviderDown } from "../../../src/features/delivery/channel.ts";
-import { MailClient, type SmtpOptions } from "../../../src/features/delivery/channels/mail/client.ts";
-import { testMail } from "../../../src/features/delivery/channels/mail/mail-test.ts";
-import { mailOf } from "../../../src/features/delivery/channels/mail/message.ts";
 import { openPage, startBrowser } from "../../helpers/browser.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { temporaryDir } from "../../helpers/store.ts";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import test, { type TestContext } from "node:test";
+import { MailClient, mailFailure, smtpOptionsOf } from "../../../src/features/channels/mail/client.ts";
+import { mailOf } from "../../../src/features/channels/mail/message.ts";
 import { Deferred, NoAnswer, ProviderDown, TargetGone } from "../../../src/features/delivery/channel.ts";
-import { MailClient, mailFailure, smtpOptionsOf } from "../../../src/features/delivery/channels/mail/client.ts";
-import { mailOf } from "../../../src/features/delivery/channels/mail/message.ts";
 import { PermanentError } from "../../../src/features/time/jobs/runner/job.ts";
 import { listening } from "../../helpers/listening.ts";
 import { DeliveryWorld } from "./support/delivery-world.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DAY_MS } from "../../../src/core/clock.ts";
 import { uuidv7 } from "../../../src/core/ids.ts";
+import { DAY_MS } from "../../../src/core/time/clock.ts";
 import { PageSender } from "../../../src/features/delivery/pages/sender.ts";
 import { addPages, readOpenPages } from "../../../src/features/delivery/pages/store.ts";
 import { eventually } from "../../helpers/eventually.ts";

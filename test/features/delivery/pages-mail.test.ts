@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { setMaxListeners } from "node:events";
 import { test } from "node:test";
-import { MailClient } from "../../../src/features/delivery/channels/mail/client.ts";
+import { MailClient } from "../../../src/features/channels/mail/client.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { MailServer } from "../access/sessions/support/mail-server.ts";
 import { IncidentWorld, MINUTE } from "../alerts/incidents/support.ts";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { DAY_MS } from "../../../src/core/clock.ts";
 import { PrismError } from "../../../src/core/errors.ts";
 import { uuidv7 } from "../../../src/core/ids.ts";
+import { DAY_MS } from "../../../src/core/time/clock.ts";
 import type { PageKind } from "../../../src/features/delivery/pages/page.ts";
 import { PageRecords } from "../../../src/features/delivery/pages/records.ts";
 import { addPages } from "../../../src/features/delivery/pages/store.ts";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
+import { PushChannel } from "../../../src/features/channels/push/channel.ts";
+import type { PushMessage } from "../../../src/features/channels/push/message.ts";
 import { type Accepted, type ChannelCalls, ProviderDown, TargetGone } from "../../../src/features/delivery/channel.ts";
-import { PushChannel } from "../../../src/features/delivery/channels/push/channel.ts";
-import type { PushMessage } from "../../../src/features/delivery/channels/push/message.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { type Device, failureOf, notificationOf, PushWorld, send } from "./support/push-world.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { zoneOffsetMs } from "../../../src/core/clock.ts";
+import { zoneOffsetMs } from "../../../src/core/time/clock.ts";
 import { quietUntil } from "../../../src/features/delivery/preferences.ts";
 
 const BERLIN = "Europe/Berlin";

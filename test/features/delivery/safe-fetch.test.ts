@@ -2,15 +2,15 @@ import assert from "node:assert/strict";
 import { Resolver as DnsResolver } from "node:dns/promises";
 import test, { type TestContext } from "node:test";
 import { PrismError } from "../../../src/core/errors.ts";
-import { addressesIn } from "../../../src/features/delivery/calls/resolve.ts";
-import { type CallPhase, NoAnswer } from "../../../src/features/delivery/channel.ts";
 import {
   OutsideHosts,
   type OutsideRules,
   type Resolver,
   UnresolvedHostError,
-} from "../../../src/features/delivery/channels/webhook/outside-hosts.ts";
-import { SafeFetch, type SafeFetchOptions } from "../../../src/features/delivery/channels/webhook/safe-fetch.ts";
+} from "../../../src/features/channels/webhook/outside-hosts.ts";
+import { SafeFetch, type SafeFetchOptions } from "../../../src/features/channels/webhook/safe-fetch.ts";
+import { addressesIn } from "../../../src/features/delivery/calls/resolve.ts";
+import { type CallPhase, NoAnswer } from "../../../src/features/delivery/channel.ts";
 import { makeCertificate } from "../../helpers/certificate.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { answered } from "../../helpers/prism.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { pushHeaders, topicOf } from "../../../src/features/delivery/channels/webpush/message.ts";
+import { pushHeaders, topicOf } from "../../../src/features/channels/webpush/message.ts";
 import { crashImage } from "../../helpers/crash-image.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { LogLines } from "../../helpers/log-lines.ts";

@@ -1,13 +1,8 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import test from "node:test";
-import { SealedBox } from "../../../src/core/sealed-box.ts";
-import {
-  asPrevious,
-  newSecret,
-  signatureOf,
-  signingKeys,
-} from "../../../src/features/delivery/channels/webhook/message.ts";
+import { SealedBox } from "../../../src/core/crypto/sealed-box.ts";
+import { asPrevious, newSecret, signatureOf, signingKeys } from "../../../src/features/channels/webhook/message.ts";
 import type { WebhookRow } from "../../../src/features/delivery/webhooks/webhook.ts";
 
 const BOX = new SealedBox([Buffer.alloc(32, 7)]);

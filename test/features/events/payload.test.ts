@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { minifyJson, scanJson } from "../../../src/core/json-text.ts";
+import { minifyJson, scanJson } from "../../../src/core/text/json-text.ts";
 import { readEnvelope } from "../../../src/features/events/pipeline/event-envelope.ts";
 import { plainEvent } from "../../../src/features/events/pipeline/plain-event.ts";
 import { readEvent } from "../../../src/features/events/pipeline/read-events.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { OWN_EVENT_TYPES } from "../../../src/core/vocabulary.ts";
+import { OWN_EVENT_TYPES } from "../../../src/core/text/vocabulary.ts";
 import { appendOwnEvents } from "../../../src/features/events/index.ts";
 import { compileCondition } from "../../../src/features/rules/language/language.ts";
 import { eventually } from "../../helpers/eventually.ts";

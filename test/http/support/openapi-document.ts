@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Mount } from "../../../src/http/router.ts";
+import type { Mount } from "../../../src/http/server/router.ts";
 import type { TestPrism } from "../../helpers/prism.ts";
 import type { Schema } from "./json-schema.ts";
 

@@ -1,6 +1,6 @@
 import { randomBytes, randomInt } from "node:crypto";
-import { DAY_MS, toRfc3339 } from "../../../src/core/clock.ts";
 import { uuidv7 } from "../../../src/core/ids.ts";
+import { DAY_MS, toRfc3339 } from "../../../src/core/time/clock.ts";
 import { noteRemoved } from "../../../src/features/events/streams/stream-history.ts";
 import { notificationSweep } from "../../../src/features/notifications/retention.ts";
 import type { TestPrism } from "../../helpers/prism.ts";

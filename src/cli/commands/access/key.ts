@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { IssuedApiKey, IssuedIntegration } from "../../../client/api-types.gen.ts";
-import { toRfc3339 } from "../../../core/clock.ts";
 import { KEY_SCOPES, PERMISSIONS, TOKEN_SCOPES } from "../../../core/permissions.ts";
+import { toRfc3339 } from "../../../core/time/clock.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { collectFlag, durationFlag, futureFlag, listFlag, timeOf } from "../../output/flag-values.ts";

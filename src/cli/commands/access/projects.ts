@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Answers, Project, ProjectDetail, ProjectMember } from "../../../client/api-types.gen.ts";
-import { bytesText } from "../../../core/clean-text.ts";
+import { bytesText } from "../../../core/text/clean-text.ts";
 import type { Leftovers } from "../../../features/access/projects/leftovers.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";

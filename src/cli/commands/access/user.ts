@@ -1,8 +1,8 @@
 import { type Command, Option } from "commander";
 import type { User } from "../../../client/api-types.gen.ts";
 import { nearestName } from "../../../config/nearest.ts";
-import { cleanText, codePointLength } from "../../../core/clean-text.ts";
 import { isUuid } from "../../../core/ids.ts";
+import { cleanText, codePointLength } from "../../../core/text/clean-text.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
 import type { UserStatus } from "../../../store/schema.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";

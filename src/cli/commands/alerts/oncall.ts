@@ -10,8 +10,8 @@ import type {
   OnCallShift,
   OnCallUser,
 } from "../../../client/api-types.gen.ts";
-import { ageText } from "../../../core/clean-text.ts";
-import { DAY_MS, zoneOffsetMs } from "../../../core/clock.ts";
+import { ageText } from "../../../core/text/clean-text.ts";
+import { DAY_MS, zoneOffsetMs } from "../../../core/time/clock.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
 import { readJsonObject } from "../../files.ts";
 import { pick } from "../../on-server.ts";

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { ChangedPolicy, TestedRoutes } from "../../../client/api-types.gen.ts";
-import { countText } from "../../../core/clean-text.ts";
+import { countText } from "../../../core/text/clean-text.ts";
 import { parseJson, readFileOrStdin } from "../../files.ts";
 import { EXIT } from "../../output/exit-codes.ts";
 import { cut, printable } from "../../output/output.ts";

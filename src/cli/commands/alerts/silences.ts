@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import type { Silence, SilencePreview } from "../../../client/api-types.gen.ts";
-import { countText } from "../../../core/clean-text.ts";
-import { spanText, toRfc3339 } from "../../../core/clock.ts";
+import { countText } from "../../../core/text/clean-text.ts";
+import { spanText, toRfc3339 } from "../../../core/time/clock.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { durationFlag } from "../../output/flag-values.ts";
 import { cut, shortTime } from "../../output/output.ts";

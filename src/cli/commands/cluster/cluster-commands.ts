@@ -2,9 +2,6 @@ import { existsSync, renameSync, rmSync } from "node:fs";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Database as Sqlite } from "better-sqlite3";
 import type { ClusterComparison } from "../../../client/api-types.gen.ts";
-import { digestOf } from "../../../cluster/digest.ts";
-import type { LogRange } from "../../../cluster/fenced-log.ts";
-import { RESEED } from "../../../cluster/log.ts";
 import {
   appliedHere,
   type HeardNode,
@@ -13,15 +10,18 @@ import {
   requireClusterFiles,
   tryServers,
   unreachableOf,
-} from "../../../cluster/look.ts";
-import { connectNats, NatsLog, NatsServerRefused } from "../../../cluster/nats-log.ts";
-import { hasTables, type Position, readPosition, START, startPosition } from "../../../cluster/position.ts";
-import { encodeRecord, newRecordId, RecordReader, recordBox, UnreadableRecord } from "../../../cluster/record.ts";
-import { spooledIn } from "../../../cluster/spool.ts";
+} from "../../../cluster/follow/look.ts";
+import type { LogRange } from "../../../cluster/log/fenced-log.ts";
+import { RESEED } from "../../../cluster/log/log.ts";
+import { connectNats, NatsLog, NatsServerRefused } from "../../../cluster/log/nats-log.ts";
+import { hasTables, type Position, readPosition, START, startPosition } from "../../../cluster/log/position.ts";
+import { encodeRecord, newRecordId, RecordReader, recordBox, UnreadableRecord } from "../../../cluster/log/record.ts";
+import { spooledIn } from "../../../cluster/spool/spool.ts";
+import { digestOf } from "../../../cluster/tools/digest.ts";
 import { nodeOf } from "../../../config/checks.ts";
 import { type LoadedConfig, sealedBoxOf } from "../../../config/load.ts";
-import { countText } from "../../../core/clean-text.ts";
-import { noteFirstHead } from "../../../features/operate/audit/index.ts";
+import { countText } from "../../../core/text/clean-text.ts";
+import { noteFirstHead } from "../../../features/records/audit/index.ts";
 import { SLICED_LIMIT_MS } from "../../../remote/server-client.ts";
 import { CONSOLE_SETTINGS, hasAuditKey } from "../../../store/sealed-settings.ts";
 import { closing, openForReading, openForWriting } from "../../../store/sqlite/connection.ts";

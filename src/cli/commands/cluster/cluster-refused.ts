@@ -1,9 +1,9 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { deleteRefused, placeOf, putBack, type RefusedRequest, refusedRequests } from "../../../cluster/spool.ts";
+import { deleteRefused, placeOf, putBack, type RefusedRequest, refusedRequests } from "../../../cluster/spool/spool.ts";
 import { sealedBoxOf } from "../../../config/load.ts";
 import { redactText } from "../../../config/logger.ts";
-import { toRfc3339 } from "../../../core/clock.ts";
-import { parseJsonWithin } from "../../../core/json-text.ts";
+import { parseJsonWithin } from "../../../core/text/json-text.ts";
+import { toRfc3339 } from "../../../core/time/clock.ts";
 import { type CommandContext, refuseUrl } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { cut, shortTime, table } from "../../output/output.ts";

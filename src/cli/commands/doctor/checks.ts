@@ -8,15 +8,15 @@ import { SPOOL_DIR } from "../../../core/data-dir.ts";
 import { KEEPS_UTF8_HEADERS, nodeWarning } from "../../../core/runtime.ts";
 import * as access from "../../../features/access/doctor.ts";
 import * as delivery from "../../../features/delivery/doctor.ts";
-import { checkEmergency, testEmergency } from "../../../features/delivery/emergency/doctor.ts";
+import { checkEmergency, testEmergency } from "../../../features/health/emergency/doctor.ts";
 import { checkDrills } from "../../../features/oncall/drill/doctor.ts";
-import type { AuditHead } from "../../../features/operate/audit/audit-log.ts";
-import { checkAudit } from "../../../features/operate/audit/doctor.ts";
-import * as backup from "../../../features/operate/backup/doctor.ts";
-import { checkClock } from "../../../features/operate/retention/doctor.ts";
 import { checkModuleStates, checkModulesDir } from "../../../features/plugins/doctor.ts";
+import type { AuditHead } from "../../../features/records/audit/audit-log.ts";
+import { checkAudit } from "../../../features/records/audit/doctor.ts";
+import * as backup from "../../../features/records/backup/doctor.ts";
+import { checkClock } from "../../../features/records/retention/doctor.ts";
 import { checkQueues } from "../../../features/time/jobs/doctor.ts";
-import { checkTls } from "../../../http/tls.ts";
+import { checkTls } from "../../../http/server/tls.ts";
 import { checkPort, checkServer, followerHere } from "../../../remote/running-server.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import * as store from "../../../store/doctor.ts";
@@ -190,7 +190,7 @@ export function checkHeaders(keepsUtf8 = KEEPS_UTF8_HEADERS): Check[] {
 /** Without a cluster, and what is left of one, none of its code is read. */
 async function checkCluster(config: Config): Promise<readonly Check[]> {
   if (config.cluster.servers.length === 0 && !existsSync(join(config.dataDir, SPOOL_DIR))) return [];
-  const { checkNodes } = await import("../../../cluster/doctor.ts");
+  const { checkNodes } = await import("../../../cluster/tools/doctor.ts");
   return checkNodes(config);
 }
 

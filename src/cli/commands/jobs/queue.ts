@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import type { JobDetail, Queue } from "../../../client/api-types.gen.ts";
-import { ageText } from "../../../core/clean-text.ts";
+import { ageText } from "../../../core/text/clean-text.ts";
 import { type ServerClient, SLICED_LIMIT_MS } from "../../../remote/server-client.ts";
 import { JOB_STATES } from "../../../store/schema.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";

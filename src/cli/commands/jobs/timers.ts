@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { Schedule } from "../../../client/api-types.gen.ts";
-import { ageText } from "../../../core/clean-text.ts";
+import { ageText } from "../../../core/text/clean-text.ts";
 import type { TimerView } from "../../../features/time/timers/schema.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
 import { pick } from "../../on-server.ts";

@@ -1,4 +1,4 @@
-import { countText } from "../../../core/clean-text.ts";
+import { countText } from "../../../core/text/clean-text.ts";
 import type { BacktestReply } from "../../../features/rules/backtest-schema.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { integerFlag, pastFlag, rateFlag, timeOf } from "../../output/flag-values.ts";

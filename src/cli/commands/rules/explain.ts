@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { AlertExplanation, Explanation } from "../../../client/api-types.gen.ts";
-import { countText } from "../../../core/clean-text.ts";
+import { countText } from "../../../core/text/clean-text.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
 import { unlessHidden } from "../../on-server.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";

@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import type { Rule } from "../../../client/api-types.gen.ts";
-import { countText } from "../../../core/clean-text.ts";
+import { countText } from "../../../core/text/clean-text.ts";
 import { portableRule, type RuleSet, textOfRules } from "../../../features/rules/rule-file.ts";
 import type { CommandContext } from "../../context.ts";
 import { requireReplaceable, writeRows } from "../../files.ts";

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { toRfc3339 } from "../../../core/clock.ts";
+import { toRfc3339 } from "../../../core/time/clock.ts";
 import { readJsonObject } from "../../files.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { durationFlag, futureFlag } from "../../output/flag-values.ts";

@@ -9,7 +9,7 @@ import {
   type Operation,
   type OperationMember,
   operationsOf,
-} from "../../../http/openapi/operation-table.ts";
+} from "../../../http/api/openapi/operation-table.ts";
 import type { Page, ServerClient } from "../../../remote/server-client.ts";
 import { contextOf } from "../../context.ts";
 import { readStdin, readTextFile } from "../../files.ts";

@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { nodeOf } from "../../../config/checks.ts";
 import type { LoadedConfig } from "../../../config/load.ts";
-import { bytesText, countText } from "../../../core/clean-text.ts";
-import { systemClock } from "../../../core/clock.ts";
+import { UnsealError } from "../../../core/crypto/sealed-box.ts";
 import { archivesIn, archiveTime, BACKUPS_DIR, freeName } from "../../../core/data-dir.ts";
-import { UnsealError } from "../../../core/sealed-box.ts";
+import { bytesText, countText } from "../../../core/text/clean-text.ts";
+import { systemClock } from "../../../core/time/clock.ts";
 import {
   type Backup,
   type BackupRecord,
@@ -14,16 +14,16 @@ import {
   recordInFile,
   requireNew,
   workDirOf,
-} from "../../../features/operate/backup/create-backup.ts";
-import { ArchiveRefused } from "../../../features/operate/backup/manifest.ts";
+} from "../../../features/records/backup/create-backup.ts";
+import { ArchiveRefused } from "../../../features/records/backup/manifest.ts";
 import {
   type ArchiveOptions,
   checkArchive,
   type Restored,
   restore,
   stagedName,
-} from "../../../features/operate/backup/restore.ts";
-import { type DataPaths, foldersOf, isRestorePending } from "../../../features/operate/backup/swap.ts";
+} from "../../../features/records/backup/restore.ts";
+import { type DataPaths, foldersOf, isRestorePending } from "../../../features/records/backup/swap.ts";
 import { followerHere } from "../../../remote/running-server.ts";
 import { SchemaRefused } from "../../../store/sqlite/migrate.ts";
 import { failureOf, sqliteCode } from "../../../store/sqlite/sqlite-errors.ts";

@@ -2,13 +2,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { setTimeout as wait } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type { App } from "../../../app/start.ts";
-import { FENCED_EXIT } from "../../../cluster/lease.ts";
+import { FENCED_EXIT } from "../../../cluster/lead/lease.ts";
 import { type LoadedConfig, sealedBoxOf } from "../../../config/load.ts";
 import { localUrlOf } from "../../../config/public-url.ts";
 import { writeStoredSettings } from "../../../config/stored-settings.ts";
 import type { Logger } from "../../../core/log.ts";
 import { executablePath } from "../../../core/runtime.ts";
-import { sharedSettings } from "../../../features/operate/settings/service.ts";
+import { sharedSettings } from "../../../features/records/settings/service.ts";
 import { reading } from "../../../store/sqlite/connection.ts";
 import type { DataDirLock } from "../../../store/sqlite/data-dir-lock.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
@@ -107,7 +107,7 @@ export async function serveNode({ loaded, log, lock, warnings, ready }: NodePart
   // The process that would start it again is gone: another one may take the data directory.
   process.once("disconnect", () => process.exit(EXIT.failure));
   process.channel?.unref();
-  const { Fenced, isFinal, startNode, LogBehind, MemberStopped } = await import("../../../cluster/join.ts");
+  const { Fenced, isFinal, startNode, LogBehind, MemberStopped } = await import("../../../cluster/follow/join.ts");
   const { watchForLeader } = await import("../../../app/without-leader.ts");
   try {
     const fencedAt = (process.env[FENCED_AT] ?? "").split(",").map(Number).filter(Boolean);

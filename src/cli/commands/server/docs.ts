@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { VERSION } from "../../../core/runtime.ts";
-import { INDEX, linkedTopic, movedTo, readPage, type Topic, topics } from "../../../features/operate/status/manual.ts";
+import { INDEX, linkedTopic, movedTo, readPage, type Topic, topics } from "../../../features/health/status/manual.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { type Output, table } from "../../output/output.ts";
 import { single } from "../../resource.ts";
@@ -52,7 +52,7 @@ async function printTopic(asked: string, words: readonly string[], out: Output):
     throw new CommandError(EXIT.notFound, `there is no topic ${asked}; ${next}`);
   }
   // Loaded late: no other command needs it.
-  const { renderMarkdown } = await import("../../../features/operate/status/manual-text.ts");
+  const { renderMarkdown } = await import("../../../features/health/status/manual-text.ts");
   const topic: Topic | undefined = topics().find((each) => each.name === name);
   out.result({ topic: name, summary: topic?.summary ?? null, markdown }, () =>
     renderMarkdown(markdown, {
@@ -74,7 +74,7 @@ function linkNote(href: string, from: string): string {
 /** Sections of all pages that contain the words, ignoring case, the best first. */
 async function search(words: string, out: Output): Promise<void> {
   if (words === "") throw new CommandError(EXIT.usage, "give the words to search for: prism docs search retry");
-  const { searchManual } = await import("../../../features/operate/status/manual-search.ts");
+  const { searchManual } = await import("../../../features/health/status/manual-search.ts");
   const all = await searchManual(words);
   if (all.length === 0) throw new CommandError(EXIT.notFound, `no page of the documentation has "${words}"`);
   const found = all.map(({ topic, heading, line }) => ({ topic, section: heading, line }));

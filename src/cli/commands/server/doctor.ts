@@ -1,9 +1,9 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { Check } from "../../../core/check.ts";
-import { countText } from "../../../core/clean-text.ts";
 import { nodeWarning } from "../../../core/runtime.ts";
-import { parseAuditHead } from "../../../features/operate/audit/audit-head.ts";
-import type { AuditHead } from "../../../features/operate/audit/audit-log.ts";
+import { countText } from "../../../core/text/clean-text.ts";
+import { parseAuditHead } from "../../../features/records/audit/audit-head.ts";
+import type { AuditHead } from "../../../features/records/audit/audit-log.ts";
 import { type CommandContext, refuseUrl } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import type { Output } from "../../output/output.ts";

@@ -1,5 +1,5 @@
 import { Argument, type Command, Option } from "commander";
-import { countText } from "../../../core/clean-text.ts";
+import { countText } from "../../../core/text/clean-text.ts";
 import {
   defaultFormat,
   EXPORT_FORMATS,

@@ -1,16 +1,16 @@
 import { readFileSync, realpathSync } from "node:fs";
 import { dirname, isAbsolute, join, sep } from "node:path";
 import type { Command } from "commander";
-import { countText } from "../../../core/clean-text.ts";
 import { PrismError } from "../../../core/errors.ts";
+import { countText } from "../../../core/text/clean-text.ts";
 import {
   type ImportFlags,
   type ImportReport,
   importInto,
   refusal,
-} from "../../../features/compat/alertmanager/import/apply.ts";
-import type { ImportedConfiguration } from "../../../features/compat/alertmanager/import/configuration.ts";
-import type { ImportNote } from "../../../features/compat/alertmanager/import/yaml-file.ts";
+} from "../../../features/protocols/alertmanager/import/apply.ts";
+import type { ImportedConfiguration } from "../../../features/protocols/alertmanager/import/configuration.ts";
+import type { ImportNote } from "../../../features/protocols/alertmanager/import/yaml-file.ts";
 import type { CommandContext } from "../../context.ts";
 import { readFileOrStdin } from "../../files.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
@@ -52,7 +52,7 @@ cannot be translated (exit code 8).`,
 };
 
 async function run(context: CommandContext, file: string, flags: Flags): Promise<void> {
-  const { readConfiguration } = await import("../../../features/compat/alertmanager/import/configuration.ts");
+  const { readConfiguration } = await import("../../../features/protocols/alertmanager/import/configuration.ts");
   const text = await readFileOrStdin(file, "<file>");
   // As in Alertmanager, files of secrets are named relative to the configuration.
   const folder = file === "-" ? "." : dirname(file);
@@ -89,7 +89,7 @@ async function read(text: string, readFile: () => ImportedConfiguration): Promis
   } catch (error) {
     if (!(error instanceof PrismError)) throw error;
     const problems = (error.details ?? []).map(({ path, message }) => ({ path: path ?? "", message }));
-    const { placesIn } = await import("../../../features/compat/alertmanager/import/yaml-file.ts");
+    const { placesIn } = await import("../../../features/protocols/alertmanager/import/yaml-file.ts");
     throw refusal(`${error.message}; nothing was imported:`, problems, placesIn(text), error);
   }
 }

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { NtfyAccess } from "../../../client/api-types.gen.ts";
-import { countText } from "../../../core/clean-text.ts";
+import { countText } from "../../../core/text/clean-text.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
 import type { CommandContext } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";

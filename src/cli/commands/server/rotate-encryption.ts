@@ -1,6 +1,6 @@
 import { type Config, ConfigRefused, sealedBoxOf } from "../../../config/load.ts";
-import { countText } from "../../../core/clean-text.ts";
-import { archiveKeys, archivesText } from "../../../features/operate/backup/doctor.ts";
+import { countText } from "../../../core/text/clean-text.ts";
+import { archiveKeys, archivesText } from "../../../features/records/backup/doctor.ts";
 import { SLICED_LIMIT_MS } from "../../../remote/server-client.ts";
 import type { Resealed } from "../../../store/sealed-column.ts";
 import type { CommandContext } from "../../context.ts";

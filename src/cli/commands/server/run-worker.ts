@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
+import { deliveryQueue, isModuleQueue, type ModuleQueue } from "../../../core/limits/queues.ts";
 import type { Logger } from "../../../core/log.ts";
-import { deliveryQueue, isModuleQueue, type ModuleQueue } from "../../../core/queues.ts";
-import type { WorkerChannel } from "../../../core/vocabulary.ts";
+import type { WorkerChannel } from "../../../core/text/vocabulary.ts";
 import type { ChannelWork, LeasedJob, WorkerCalls } from "../../../remote/worker/link.ts";
 import { type Claimed, channelWork, WorkerLink } from "../../../remote/worker/link.ts";
 import { WorkerLoop } from "../../../remote/worker/loop.ts";

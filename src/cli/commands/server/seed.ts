@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { type Clock, systemClock } from "../../../core/clock.ts";
+import { type Clock, systemClock } from "../../../core/time/clock.ts";
 import type { PastClock, SeededAccount, SeededData } from "../../../remote/demo/fill.ts";
 import * as samples from "../../../remote/demo/samples.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";

@@ -6,12 +6,12 @@ import type { App } from "../../../app/start.ts";
 import { isLoopback, OPEN_SECRETS, openSecretFiles, proxyText, serverWarnings } from "../../../config/checks.ts";
 import type { Config, LoadedConfig } from "../../../config/load.ts";
 import { furtherPorts, localUrlOf, networkUrlsOf, publicUrlOf } from "../../../config/public-url.ts";
-import { systemClock } from "../../../core/clock.ts";
 import { newestBackupAt, prepareDataDir, SPOOL_DIR } from "../../../core/data-dir.ts";
 import type { Logger } from "../../../core/log.ts";
 import { nodeWarning } from "../../../core/runtime.ts";
+import { systemClock } from "../../../core/time/clock.ts";
 import { hasLocalPublicUrl } from "../../../features/access/sessions/dev-token.ts";
-import { UpgradePort } from "../../../http/upgrade-port.ts";
+import { UpgradePort } from "../../../http/server/upgrade-port.ts";
 import type { DataDirLock } from "../../../store/sqlite/data-dir-lock.ts";
 import { notesOf } from "../../../store/write-health.ts";
 import { type CommandContext, contextOf, refuseUrl } from "../../context.ts";
@@ -81,7 +81,7 @@ async function run(context: CommandContext, flags: ServeFlags, loaded: LoadedCon
   const proxy = proxyText(loaded);
   if (proxy !== null) log.info({}, proxy);
   if (config.cluster.servers.length > 0) {
-    const { requireClusterFiles } = await import("../../../cluster/look.ts");
+    const { requireClusterFiles } = await import("../../../cluster/follow/look.ts");
     requireClusterFiles(config.cluster);
     const { clusterProcess, serveNodeCopy, superviseNode } = await import("./cluster-node.ts");
     if (clusterProcess() === null) return superviseNode();
@@ -181,7 +181,7 @@ function sharedDataDir({ dataDir }: Config): string[] {
 
 /** A database created by this start has no backup yet. */
 async function warnOfBackups({ dataDir, env }: Config, app: App, log: Logger): Promise<void> {
-  const { backupWarning } = await import("../../../features/operate/backup/doctor.ts");
+  const { backupWarning } = await import("../../../features/records/backup/doctor.ts");
   const warning = backupWarning(env, newestBackupAt(dataDir, app.parts.base.store.lastBackupAt()));
   if (warning !== null) log.warn({}, `${warning}: schedule prism backup`);
 }
@@ -305,7 +305,7 @@ async function callEmergency({ config }: LoadedConfig, log: Logger, error: unkno
 
 /** As {@link callEmergency}, for a server whose writer has ended. */
 async function callForStore({ config }: Pick<LoadedConfig, "config">, log: Logger, text: string): Promise<void> {
-  const { Emergency } = await import("../../../features/delivery/emergency/emergency.ts");
+  const { Emergency } = await import("../../../features/health/emergency/emergency.ts");
   const emergency = new Emergency({
     ...{ dataDir: config.dataDir, clock: systemClock, log: log.namespace("emergency") },
     options: () => ({ ...config.emergency, proxy: config.proxy }),

@@ -14,9 +14,9 @@ import {
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
+import { sha256Hex } from "../../../core/crypto/tokens.ts";
 import { syncDir, syncFile } from "../../../core/data-dir.ts";
 import { nodeWarning, readAsset } from "../../../core/runtime.ts";
-import { sha256Hex } from "../../../core/tokens.ts";
 import type { CommandContext } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { table } from "../../output/output.ts";

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import { ageText, bytesText, countText } from "../../../core/clean-text.ts";
-import { DAY_MS } from "../../../core/clock.ts";
 import { partsOfBuild, type RuntimeParts, VERSION } from "../../../core/runtime.ts";
-import type { systemStatus } from "../../../features/operate/status/status.ts";
+import { ageText, bytesText, countText } from "../../../core/text/clean-text.ts";
+import { DAY_MS } from "../../../core/time/clock.ts";
+import type { systemStatus } from "../../../features/health/status/status.ts";
 import { followerHere, followingText } from "../../../remote/running-server.ts";
 import { type CommandContext, isOnline } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";

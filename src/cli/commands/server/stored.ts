@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { AuditRow } from "../../../client/api-types.gen.ts";
 import { isUuid } from "../../../core/ids.ts";
-import { LEVELS } from "../../../core/vocabulary.ts";
+import { LEVELS } from "../../../core/text/vocabulary.ts";
 import { pick } from "../../on-server.ts";
 import { integerFlag, listFlag, pastFlag, timeOf } from "../../output/flag-values.ts";
 import { cut } from "../../output/output.ts";

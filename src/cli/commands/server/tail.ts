@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { EventFilter } from "../../../client/wire.ts";
-import { LEVELS } from "../../../core/vocabulary.ts";
+import { LEVELS } from "../../../core/text/vocabulary.ts";
 import type { Entry, StreamStart } from "../../../remote/follow-stream.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
 import type { CommandContext } from "../../context.ts";

@@ -1,7 +1,7 @@
 import { existsSync, realpathSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { bytesText } from "../../../core/clean-text.ts";
 import { createDatabaseFile, freeBytes, syncDir, syncFile } from "../../../core/data-dir.ts";
+import { bytesText } from "../../../core/text/clean-text.ts";
 import { closing, openForWriting } from "../../../store/sqlite/connection.ts";
 import { snapshotBytes, snapshotDatabase } from "../../../store/sqlite/snapshot.ts";
 import { type CommandContext, refuseUrl } from "../../context.ts";

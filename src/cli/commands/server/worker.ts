@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { isModuleQueue, parseQueueName } from "../../../core/queues.ts";
+import { isModuleQueue, parseQueueName } from "../../../core/limits/queues.ts";
 import { integerFlag } from "../../output/flag-values.ts";
 import { single } from "../../resource.ts";
 import type { ServedQueue, WorkerFlags } from "./run-worker.ts";

@@ -1,10 +1,10 @@
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import { decodeJwt, decodeProtectedHeader, type JWTPayload, SignJWT } from "jose";
-import { type Clock, DAY_MS } from "../../../core/clock.ts";
+import { sha256Hex } from "../../../core/crypto/tokens.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
-import { sha256Hex } from "../../../core/tokens.ts";
-import { TtlCache } from "../../../core/ttl-cache.ts";
+import { TtlCache } from "../../../core/limits/ttl-cache.ts";
+import { type Clock, DAY_MS } from "../../../core/time/clock.ts";
 
 const ISSUER = "prism";
 /** For tokens from before the clock was set back; one that was far ahead must not leave lasting tokens. */

@@ -8,11 +8,11 @@ import {
   requestThrough,
   targetOf,
 } from "../../../config/outgoing-proxy.ts";
-import { type Clock, DAY_MS } from "../../../core/clock.ts";
+import { sha256Hex } from "../../../core/crypto/tokens.ts";
 import { PrismError } from "../../../core/errors.ts";
-import { sha256Hex } from "../../../core/tokens.ts";
-import { TtlCache } from "../../../core/ttl-cache.ts";
-import { type IssuerAlgorithm, KEY_KIND_OF } from "../../../core/vocabulary.ts";
+import { TtlCache } from "../../../core/limits/ttl-cache.ts";
+import { type IssuerAlgorithm, KEY_KIND_OF } from "../../../core/text/vocabulary.ts";
+import { type Clock, DAY_MS } from "../../../core/time/clock.ts";
 import type { Uses } from "../../../module/feature.ts";
 
 const MAX_BYTES = 262_144;

@@ -1,9 +1,9 @@
+import { hashToken, isTokenOf } from "../../../core/crypto/tokens.ts";
 import { assertNever, PrismError } from "../../../core/errors.ts";
+import { recentlyUsed, TtlCache } from "../../../core/limits/ttl-cache.ts";
 import { KEY_SCOPES, type KeyScope, PERMISSIONS, type Permission } from "../../../core/permissions.ts";
 import type { KeyPrincipal, Principal, RightsChange, RightsWatch, UserPrincipal } from "../../../core/principal.ts";
-import { hashToken, isTokenOf } from "../../../core/tokens.ts";
-import { recentlyUsed, TtlCache } from "../../../core/ttl-cache.ts";
-import type { Authenticator, Credential } from "../../../http/credentials.ts";
+import type { Authenticator, Credential } from "../../../http/server/credentials.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { Database } from "../../../store/database.ts";
 import type { ProjectRole, UserStatus } from "../../../store/schema.ts";

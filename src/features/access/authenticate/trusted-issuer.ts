@@ -1,7 +1,7 @@
-import { cleanText, codePointLength } from "../../../core/clean-text.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
-import { TtlCache } from "../../../core/ttl-cache.ts";
+import { TtlCache } from "../../../core/limits/ttl-cache.ts";
+import { cleanText, codePointLength } from "../../../core/text/clean-text.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { createUser, type NewUser, plainName, type UserContext } from "../users/create-user.ts";
 import type { AccessClaims } from "./access-tokens.ts";

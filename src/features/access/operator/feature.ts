@@ -1,9 +1,9 @@
 import * as v from "valibot";
-import { cleanText } from "../../../core/clean-text.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { TOKEN_SCOPES } from "../../../core/permissions.ts";
-import { type Route, route, undescribed } from "../../../http/route.ts";
-import { instant, object, queryBoolean, text, uuid } from "../../../http/shapes.ts";
+import { cleanText } from "../../../core/text/clean-text.ts";
+import { type Route, route, undescribed } from "../../../http/api/route.ts";
+import { instant, object, queryBoolean, text, uuid } from "../../../http/api/shapes.ts";
 import { type Context, feature } from "../../../module/feature.ts";
 import { requireStrong } from "../passwords/password-text.ts";
 import { setPassword } from "../sessions/login.ts";

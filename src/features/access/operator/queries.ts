@@ -1,6 +1,6 @@
 import type { Selectable } from "kysely";
-import { toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
+import { toRfc3339OrNull } from "../../../core/time/clock.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { Schema, UserStatus } from "../../../store/schema.ts";
 import { ApiKey, type StoredKey } from "../projects/keys.ts";

@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from "node:crypto";
 import type { Database as Sqlite } from "better-sqlite3";
-import type { Clock } from "../../../core/clock.ts";
-import { TtlCache } from "../../../core/ttl-cache.ts";
+import { TtlCache } from "../../../core/limits/ttl-cache.ts";
+import type { Clock } from "../../../core/time/clock.ts";
 import type { PasswordOwner } from "../sessions/login.ts";
 
 const MAX_PASSWORDS = 10_000;

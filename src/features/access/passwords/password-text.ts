@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto";
-import { normalised } from "../../../core/clean-text.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
+import { normalised } from "../../../core/text/clean-text.ts";
 
 /** bcrypt ignores further bytes. */
 const BCRYPT_BYTES = 72;

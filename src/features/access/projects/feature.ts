@@ -1,9 +1,9 @@
 import { PROJECT_SCOPES } from "../../../core/permissions.ts";
 import { within } from "../../../core/promises.ts";
-import { callerOf, holderOf } from "../../../http/access.ts";
-import { stateOf } from "../../../http/negotiation.ts";
-import { withVersion } from "../../../http/route.ts";
-import { pageOf } from "../../../http/shapes.ts";
+import { withVersion } from "../../../http/api/route.ts";
+import { pageOf } from "../../../http/api/shapes.ts";
+import { stateOf } from "../../../http/body/negotiation.ts";
+import { callerOf, holderOf } from "../../../http/server/access.ts";
 import { type FeatureServer, feature } from "../../../module/feature.ts";
 import { openAccess } from "../open.ts";
 import { linksIdle } from "../sessions/account-links.ts";

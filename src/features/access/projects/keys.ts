@@ -1,10 +1,10 @@
 import * as v from "valibot";
+import { createToken } from "../../../core/crypto/tokens.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { DEFAULT_KEY_SCOPES, KEY_SCOPES, type KeyScope } from "../../../core/permissions.ts";
-import { createToken } from "../../../core/tokens.ts";
-import { column, json, orNull, type RowOf, resource, stored, time } from "../../../http/resource.ts";
-import { doc } from "../../../http/shapes.ts";
+import { column, json, orNull, type RowOf, resource, stored, time } from "../../../http/api/resource.ts";
+import { doc } from "../../../http/api/shapes.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import { type RecordContext, recordChange } from "../context.ts";
 

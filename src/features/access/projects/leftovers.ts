@@ -1,7 +1,7 @@
 import type { SelectQueryBuilder } from "kysely";
-import type { Json } from "../../../core/json-text.ts";
 import type { KeyScope, Permission } from "../../../core/permissions.ts";
 import { OPERATOR } from "../../../core/principal.ts";
+import type { Json } from "../../../core/text/json-text.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { ProjectRole, Schema } from "../../../store/schema.ts";
 import { countOf } from "../../../store/sqlite/list-queries.ts";

@@ -1,8 +1,8 @@
 import * as v from "valibot";
-import { isTimezone } from "../../../core/clock.ts";
-import { listing, within } from "../../../http/listing.ts";
-import { column, computed, json, type RowOf, resource, stored, time } from "../../../http/resource.ts";
-import { doc, integer, object, openObject, text } from "../../../http/shapes.ts";
+import { isTimezone } from "../../../core/time/clock.ts";
+import { listing, within } from "../../../http/api/listing.ts";
+import { column, computed, json, type RowOf, resource, stored, time } from "../../../http/api/resource.ts";
+import { doc, integer, object, openObject, text } from "../../../http/api/shapes.ts";
 
 declare module "../../../store/schema.ts" {
   interface Schema {

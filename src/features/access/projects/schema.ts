@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { isUuid } from "../../../core/ids.ts";
 import { once } from "../../../core/once.ts";
 import { KEY_SCOPES } from "../../../core/permissions.ts";
-import { pageEntries } from "../../../http/pagination.ts";
+import { pageEntries } from "../../../http/api/pagination.ts";
 import {
   doc,
   example,
@@ -14,7 +14,7 @@ import {
   queryBoolean,
   selfChanging,
   text,
-} from "../../../http/shapes.ts";
+} from "../../../http/api/shapes.ts";
 import { ApiKey } from "./keys.ts";
 import { PROJECT_ROLES, Project, ProjectSettings, projectList } from "./project.ts";
 

@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import * as v from "valibot";
+import { sha256Hex } from "../../../core/crypto/tokens.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import {
@@ -10,11 +11,10 @@ import {
   shownPermissions,
   storedPermissions,
 } from "../../../core/permissions.ts";
-import { sha256Hex } from "../../../core/tokens.ts";
-import { holderOf } from "../../../http/access.ts";
-import { requireVersion } from "../../../http/negotiation.ts";
-import { Reply, versioned } from "../../../http/route.ts";
-import { doc, example, named, object } from "../../../http/shapes.ts";
+import { Reply, versioned } from "../../../http/api/route.ts";
+import { doc, example, named, object } from "../../../http/api/shapes.ts";
+import { requireVersion } from "../../../http/body/negotiation.ts";
+import { holderOf } from "../../../http/server/access.ts";
 import { type Context, type FeatureServer, feature } from "../../../module/feature.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { countOf } from "../../../store/sqlite/list-queries.ts";

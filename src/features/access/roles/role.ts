@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { isUuid } from "../../../core/ids.ts";
-import { flag, given, json, type RowOf, resource, stored, time } from "../../../http/resource.ts";
-import { doc, text } from "../../../http/shapes.ts";
+import { flag, given, json, type RowOf, resource, stored, time } from "../../../http/api/resource.ts";
+import { doc, text } from "../../../http/api/shapes.ts";
 
 declare module "../../../store/schema.ts" {
   interface Schema {

@@ -1,10 +1,10 @@
 import * as v from "valibot";
-import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
-import { hasTokenScope, userOf } from "../../../http/access.ts";
-import type { Exchange } from "../../../http/exchange.ts";
-import { Reply, type Route, route } from "../../../http/route.ts";
-import { doc, named } from "../../../http/shapes.ts";
+import { toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
+import { Reply, type Route, route } from "../../../http/api/route.ts";
+import { doc, named } from "../../../http/api/shapes.ts";
+import { hasTokenScope, userOf } from "../../../http/server/access.ts";
+import type { Exchange } from "../../../http/server/exchange.ts";
 import { type FeatureServer, feature } from "../../../module/feature.ts";
 import { loginNameOf } from "../users/create-user.ts";
 import { findUser, UserView, userView } from "../users/queries.ts";

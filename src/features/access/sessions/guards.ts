@@ -1,10 +1,10 @@
 import { isHttps } from "../../../config/public-url.ts";
-import type { Bucket } from "../../../core/bucket.ts";
 import { PrismError } from "../../../core/errors.ts";
-import { addressGroup, coarseAddressGroup } from "../../../http/client-address.ts";
-import type { Exchange } from "../../../http/exchange.ts";
-import type { LiveSettings } from "../../../http/live-settings.ts";
-import { RateLimiter, requireAllowed } from "../../../http/rate-limiter.ts";
+import type { Bucket } from "../../../core/limits/bucket.ts";
+import { RateLimiter, requireAllowed } from "../../../http/limits/rate-limiter.ts";
+import { addressGroup, coarseAddressGroup } from "../../../http/server/client-address.ts";
+import type { Exchange } from "../../../http/server/exchange.ts";
+import type { LiveSettings } from "../../../http/server/live-settings.ts";
 import type { Context } from "../../../module/feature.ts";
 import { WIDE_NETWORK_FACTOR } from "./login-backoff.ts";
 

@@ -1,7 +1,7 @@
-import type { Clock } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
-import { recentlyUsed } from "../../../core/ttl-cache.ts";
-import { addressGroup, coarseAddressGroup } from "../../../http/client-address.ts";
+import { recentlyUsed } from "../../../core/limits/ttl-cache.ts";
+import type { Clock } from "../../../core/time/clock.ts";
+import { addressGroup, coarseAddressGroup } from "../../../http/server/client-address.ts";
 
 const WINDOW_MS = 15 * 60_000;
 const FREE_FAILURES = 5;

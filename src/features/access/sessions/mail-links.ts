@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { plainWords } from "../../../core/clean-text.ts";
-import { type Clock, type EpochMs, HOUR_MS, MINUTE_MS } from "../../../core/clock.ts";
+import { hashToken } from "../../../core/crypto/tokens.ts";
 import { PrismError } from "../../../core/errors.ts";
-import { hashToken } from "../../../core/tokens.ts";
+import { plainWords } from "../../../core/text/clean-text.ts";
+import { type Clock, type EpochMs, HOUR_MS, MINUTE_MS } from "../../../core/time/clock.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 

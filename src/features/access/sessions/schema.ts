@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { doc, example, named, object, text } from "../../../http/shapes.ts";
+import { doc, example, named, object, text } from "../../../http/api/shapes.ts";
 
 const MAX_PASSWORD_LENGTH = 1024;
 

@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from "node:crypto";
-import { toRfc3339OrNull } from "../../../core/clock.ts";
+import { hashToken, secretsEqual } from "../../../core/crypto/tokens.ts";
 import { PrismError } from "../../../core/errors.ts";
-import { hashToken, secretsEqual } from "../../../core/tokens.ts";
+import { toRfc3339OrNull } from "../../../core/time/clock.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { type AccountContext, recordFailedLogin } from "../context.ts";
 

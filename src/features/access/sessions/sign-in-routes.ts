@@ -1,9 +1,9 @@
 import * as v from "valibot";
 import { PrismError } from "../../../core/errors.ts";
 import { VERSION } from "../../../core/runtime.ts";
-import { holderOf, userOf } from "../../../http/access.ts";
-import { Reply, type Route, route } from "../../../http/route.ts";
-import { doc, named } from "../../../http/shapes.ts";
+import { Reply, type Route, route } from "../../../http/api/route.ts";
+import { doc, named } from "../../../http/api/shapes.ts";
+import { holderOf, userOf } from "../../../http/server/access.ts";
 import { hasAdmin } from "../first-start.ts";
 import { findUser, ownDetails, UserView, userView } from "../users/queries.ts";
 import {

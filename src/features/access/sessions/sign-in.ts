@@ -1,5 +1,5 @@
-import { toRfc3339 } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
+import { toRfc3339 } from "../../../core/time/clock.ts";
 import { accountError } from "../authenticate/principals.ts";
 import { type AccountContext, recordChange } from "../context.ts";
 import { usersWith } from "../users/queries.ts";

@@ -1,9 +1,9 @@
-import { cleanText, normalised } from "../../../core/clean-text.ts";
-import { isTimezone } from "../../../core/clock.ts";
+import { createToken } from "../../../core/crypto/tokens.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { TOKEN_SCOPES, type TokenScope } from "../../../core/permissions.ts";
-import { createToken } from "../../../core/tokens.ts";
+import { cleanText, normalised } from "../../../core/text/clean-text.ts";
+import { isTimezone } from "../../../core/time/clock.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { type RecordContext, recordChange } from "../context.ts";
 import { usersWith, writeUser } from "./queries.ts";

@@ -1,9 +1,9 @@
 import * as v from "valibot";
-import { CsvReader, type CsvRecord, plainCell } from "../../../core/csv.ts";
 import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError } from "../../../core/errors.ts";
-import { jsonErrorPosition } from "../../../core/json-text.ts";
 import { LoopTurns } from "../../../core/promises.ts";
-import { checkShape } from "../../../http/input.ts";
+import { CsvReader, type CsvRecord, plainCell } from "../../../core/text/csv.ts";
+import { jsonErrorPosition } from "../../../core/text/json-text.ts";
+import { checkShape } from "../../../http/body/input.ts";
 import type { Trx } from "../../../store/database.ts";
 import type { UserStatus } from "../../../store/schema.ts";
 import { type Granter, permissionsOf, type RoleRow, requireHeld } from "../authorize.ts";

@@ -1,10 +1,10 @@
 import { type Selectable, sql, type Updateable } from "kysely";
 import * as v from "valibot";
-import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { PERMISSIONS, type Permission } from "../../../core/permissions.ts";
-import type { PageRequest } from "../../../http/pagination.ts";
-import { named, selfChanging } from "../../../http/shapes.ts";
+import { toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
+import type { PageRequest } from "../../../http/api/pagination.ts";
+import { named, selfChanging } from "../../../http/api/shapes.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { Schema, UserStatus } from "../../../store/schema.ts";
 import { countOf, holdsText, newestFirst } from "../../../store/sqlite/list-queries.ts";

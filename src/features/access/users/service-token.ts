@@ -1,6 +1,6 @@
 import * as v from "valibot";
-import { listing } from "../../../http/listing.ts";
-import { column, json, orNull, type RowOf, resource, stored, time } from "../../../http/resource.ts";
+import { listing } from "../../../http/api/listing.ts";
+import { column, json, orNull, type RowOf, resource, stored, time } from "../../../http/api/resource.ts";
 
 declare module "../../../store/schema.ts" {
   interface Schema {

@@ -1,8 +1,8 @@
 import { currentCaller } from "../../../core/caller.ts";
-import { cleanText } from "../../../core/clean-text.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
-import { requireAccount } from "../../../http/access.ts";
+import { cleanText } from "../../../core/text/clean-text.ts";
+import { requireAccount } from "../../../http/server/access.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import { recordChange } from "../context.ts";

@@ -1,6 +1,6 @@
 import type * as v from "valibot";
-import { cleanText } from "../../../core/clean-text.ts";
 import { PrismError } from "../../../core/errors.ts";
+import { cleanText } from "../../../core/text/clean-text.ts";
 import type { Deletions } from "../../../module/feature.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { Flag, UserStatus } from "../../../store/schema.ts";

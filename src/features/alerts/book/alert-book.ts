@@ -1,4 +1,4 @@
-import type { EpochMs } from "../../../core/clock.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import type { AlertSource, AlertState } from "../../../store/schema.ts";
 import { type LabelRecord, type Labels, labelRecord, labelsOf, labelValue } from "../model/labels.ts";
 import type { AlertRow, AlertView } from "../types.ts";

@@ -1,6 +1,6 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import { sql } from "kysely";
-import type { EpochMs } from "../../../core/clock.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { valuesOf } from "../../../store/sqlite/list-queries.ts";
 import { insertLater } from "../../../store/statements.ts";

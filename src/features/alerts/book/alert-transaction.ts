@@ -1,6 +1,6 @@
-import { type EpochMs, toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { uuidv7 } from "../../../core/ids.ts";
-import type { Level, OwnEventType } from "../../../core/vocabulary.ts";
+import type { Level, OwnEventType } from "../../../core/text/vocabulary.ts";
+import { type EpochMs, toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import { appendOwnEvents, type OwnEventDraft } from "../../events/index.ts";
 import { labelRecord } from "../model/labels.ts";

@@ -1,6 +1,6 @@
-import type { Clock } from "../../../core/clock.ts";
-import type { SteadyClock } from "../../../core/due-times.ts";
-import type { Turns } from "../../../http/work-budget.ts";
+import type { Clock } from "../../../core/time/clock.ts";
+import type { SteadyClock } from "../../../core/time/due-times.ts";
+import type { Turns } from "../../../http/limits/work-budget.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { ProjectStorage } from "../../access/index.ts";
 import type { JoinIncidents } from "../types.ts";

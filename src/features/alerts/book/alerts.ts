@@ -1,9 +1,9 @@
 import { AsyncResource } from "node:async_hooks";
 import { type Caller, currentCaller } from "../../../core/caller.ts";
-import { type EpochMs, Seldom } from "../../../core/clock.ts";
-import { DueTimes } from "../../../core/due-times.ts";
 import { limitReached, PrismError } from "../../../core/errors.ts";
-import type { Awaitable } from "../../../http/route.ts";
+import { type EpochMs, Seldom } from "../../../core/time/clock.ts";
+import { DueTimes } from "../../../core/time/due-times.ts";
+import type { Awaitable } from "../../../http/api/route.ts";
 import type { InTransaction, ReadDb, Trx } from "../../../store/database.ts";
 import type { AlertSource } from "../../../store/schema.ts";
 import type { StorageSender } from "../../access/index.ts";

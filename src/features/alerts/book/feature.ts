@@ -1,5 +1,5 @@
-import { callerOf, holderOf } from "../../../http/access.ts";
-import { pageOf } from "../../../http/shapes.ts";
+import { pageOf } from "../../../http/api/shapes.ts";
+import { callerOf, holderOf } from "../../../http/server/access.ts";
 import { type FeatureServer, feature } from "../../../module/feature.ts";
 import { alertsChanged, openAlerts, policiesChanged, waysChanged } from "../open.ts";
 import { alertSweep, incidentSweep } from "../retention.ts";

@@ -1,6 +1,6 @@
-import type { EpochMs } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
-import { missingPermission } from "../../../http/access.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
+import { missingPermission } from "../../../http/server/access.ts";
 import { fingerprintOf } from "../model/fingerprint.ts";
 import { checkLabels, type LabelRecord, type Labels, labelValue, sortedLabels } from "../model/labels.ts";
 import type { AlertInput, AlertView } from "../types.ts";

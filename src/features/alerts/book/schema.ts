@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { pageEntries } from "../../../http/pagination.ts";
+import { pageEntries } from "../../../http/api/pagination.ts";
 import {
   doc,
   example,
@@ -10,7 +10,7 @@ import {
   selfChanging,
   stringRecord,
   text,
-} from "../../../http/shapes.ts";
+} from "../../../http/api/shapes.ts";
 import type { AlertSource } from "../../../store/schema.ts";
 
 const SOURCES = [

@@ -1,5 +1,5 @@
-import type { EpochMs } from "../../../core/clock.ts";
 import type { Principal } from "../../../core/principal.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import type { Projects } from "../../access/index.ts";
 import type { AlertInput } from "../types.ts";
 import type { StoredAlert } from "./alert-book.ts";

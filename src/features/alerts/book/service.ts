@@ -1,9 +1,9 @@
 import { sql } from "kysely";
-import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import type { PermissionHolder, Principal } from "../../../core/principal.ts";
-import { cursorOf, type PageRequest, pageBody, readPage } from "../../../http/pagination.ts";
+import { toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
+import { cursorOf, type PageRequest, pageBody, readPage } from "../../../http/api/pagination.ts";
 import type { Context } from "../../../module/feature.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import { namedSeverity } from "../incidents/changes/severity.ts";

@@ -1,7 +1,7 @@
 import { AsyncResource } from "node:async_hooks";
 import { setTimeout } from "node:timers/promises";
-import type { Clock, EpochMs } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
+import type { Clock, EpochMs } from "../../../core/time/clock.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { Trx } from "../../../store/database.ts";
 import type { AlertInput } from "../types.ts";

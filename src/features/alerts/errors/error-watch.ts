@@ -1,7 +1,7 @@
 import { sql } from "kysely";
-import type { EpochMs } from "../../../core/clock.ts";
 import { deferred } from "../../../core/promises.ts";
-import { isOwnEvent } from "../../../core/vocabulary.ts";
+import { isOwnEvent } from "../../../core/text/vocabulary.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import type { Context } from "../../../module/feature.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import { putSetting, readSetting } from "../../../store/setting-rows.ts";

@@ -1,8 +1,8 @@
-import { countText } from "../../../core/clean-text.ts";
-import { type EpochMs, toRfc3339 } from "../../../core/clock.ts";
-import type { QueueName } from "../../../core/queues.ts";
+import type { QueueName } from "../../../core/limits/queues.ts";
+import { countText } from "../../../core/text/clean-text.ts";
 import { describeEvent } from "../../../core/text/describe-event.ts";
-import { DEFAULT_CHANNELS } from "../../../http/shapes.ts";
+import { type EpochMs, toRfc3339 } from "../../../core/time/clock.ts";
+import { DEFAULT_CHANNELS } from "../../../http/api/shapes.ts";
 import { feature } from "../../../module/feature.ts";
 import type { Trx } from "../../../store/database.ts";
 import { findProject, projectPeople } from "../../access/index.ts";

@@ -1,5 +1,5 @@
-import type { EpochMs } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import type { PolicyStep, StepSettings } from "../policies/policy.ts";
 import { released, unassigned } from "./assigned.ts";
 import type { Incident, IncidentRow } from "./incident.ts";

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
-import type { EpochMs } from "../../../core/clock.ts";
 import { assertNever } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
-import type { Level } from "../../../core/vocabulary.ts";
+import type { Level } from "../../../core/text/vocabulary.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import type { Trx } from "../../../store/database.ts";
 import { appendOwnEvents, type OwnEventDraft } from "../../events/index.ts";
 import type { Withheld } from "../silences/withholding.ts";

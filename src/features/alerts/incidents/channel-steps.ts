@@ -1,4 +1,4 @@
-import type { EpochMs } from "../../../core/clock.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import type { Trx } from "../../../store/database.ts";
 import { inZone } from "../../delivery/index.ts";
 import { directOf } from "./assigned.ts";

@@ -1,10 +1,10 @@
-import type { EpochMs } from "../../../core/clock.ts";
-import type { SteadyClock } from "../../../core/due-times.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
+import type { SteadyClock } from "../../../core/time/due-times.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { Trx } from "../../../store/database.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
 import type { TlsOptions } from "../../delivery/index.ts";
-import type { AuditTrail } from "../../operate/audit/index.ts";
+import type { AuditTrail } from "../../records/audit/index.ts";
 import type { Alerts } from "../book/alerts.ts";
 import type { Silences } from "../silences/silences.ts";
 import type { Withholding } from "../silences/withholding.ts";

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import type { PermissionHolder } from "../../../core/principal.ts";
-import { doc, example, object, text } from "../../../http/shapes.ts";
+import { doc, example, object, text } from "../../../http/api/shapes.ts";
 import type { Trx } from "../../../store/database.ts";
 import type { UserDirectory } from "../../access/index.ts";
 import type { PolicyRef } from "../policies/policies.ts";

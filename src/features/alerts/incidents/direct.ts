@@ -1,5 +1,5 @@
-import type { EpochMs } from "../../../core/clock.ts";
 import { uuidv7 } from "../../../core/ids.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import type { Trx } from "../../../store/database.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
 import { appendOwnEvents } from "../../events/index.ts";

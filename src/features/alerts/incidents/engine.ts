@@ -1,8 +1,8 @@
 import type { Database as Sqlite } from "better-sqlite3";
-import type { EpochMs } from "../../../core/clock.ts";
-import { DueTimes } from "../../../core/due-times.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
+import { DueTimes } from "../../../core/time/due-times.ts";
 import { addEffect, type InTransaction, type Trx } from "../../../store/database.ts";
 import type { EffectOf } from "../../../store/effect.ts";
 import { administrators } from "../../access/index.ts";

@@ -1,4 +1,4 @@
-import type { EpochMs } from "../../../core/clock.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import type { BoundStatement } from "../../../store/database.ts";
 import { type ReadDb, rowsOf, rowsOfAll, type Trx } from "../../../store/database.ts";
 import type { AlertSource } from "../../../store/schema.ts";

@@ -1,9 +1,9 @@
 import * as v from "valibot";
 import { invalidField } from "../../../core/errors.ts";
-import { callerOf, holderOf, userOf } from "../../../http/access.ts";
-import { IDEMPOTENCY_ERRORS } from "../../../http/idempotency.ts";
-import { Reply } from "../../../http/route.ts";
-import { doc, example, integer, object, pageOf } from "../../../http/shapes.ts";
+import { IDEMPOTENCY_ERRORS } from "../../../http/api/idempotency.ts";
+import { Reply } from "../../../http/api/route.ts";
+import { doc, example, integer, object, pageOf } from "../../../http/api/shapes.ts";
+import { callerOf, holderOf, userOf } from "../../../http/server/access.ts";
 import { type FeatureServer, feature, type Uses } from "../../../module/feature.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import * as d from "./direct-requests.ts";

@@ -1,5 +1,5 @@
-import { DAY_MS, type EpochMs } from "../../../core/clock.ts";
 import { uuidv7 } from "../../../core/ids.ts";
+import { DAY_MS, type EpochMs } from "../../../core/time/clock.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import { StoredAlert } from "../book/alert-book.ts";
 import { fingerprintOf } from "../model/fingerprint.ts";

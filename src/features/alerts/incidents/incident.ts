@@ -9,8 +9,8 @@ import {
   resource,
   stored,
   time,
-} from "../../../http/resource.ts";
-import { doc, selfChanging } from "../../../http/shapes.ts";
+} from "../../../http/api/resource.ts";
+import { doc, selfChanging } from "../../../http/api/shapes.ts";
 
 declare module "../../../store/schema.ts" {
   interface Schema {

@@ -1,5 +1,5 @@
-import type { EpochMs } from "../../../core/clock.ts";
 import { uuidv7 } from "../../../core/ids.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import type { Trx } from "../../../store/database.ts";
 import { insertLater, updateLater } from "../../../store/statements.ts";
 import { appendOwnEvents, type OwnEventDraft } from "../../events/index.ts";

@@ -1,5 +1,5 @@
-import type { EpochMs } from "../../../core/clock.ts";
-import type { OwnEventType } from "../../../core/vocabulary.ts";
+import type { OwnEventType } from "../../../core/text/vocabulary.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
 import type { GroupTimes, PolicyStep, StepSettings } from "../policies/policy.ts";
 import { dueAgain, type PagedBy } from "./assigned.ts";

@@ -1,6 +1,6 @@
-import { cleanText, countText } from "../../../core/clean-text.ts";
-import { type EpochMs, spanText, toRfc3339 } from "../../../core/clock.ts";
 import { pageWarning } from "../../../core/runtime.ts";
+import { cleanText, countText } from "../../../core/text/clean-text.ts";
+import { type EpochMs, spanText, toRfc3339 } from "../../../core/time/clock.ts";
 import { ACKNOWLEDGE_HINT } from "../../delivery/index.ts";
 import { cutText } from "../../rules/index.ts";
 import type { AlertView } from "../types.ts";

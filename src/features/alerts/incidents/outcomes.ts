@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { EpochMs } from "../../../core/clock.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import { notificationRow } from "../../../store/commit/notification-row.ts";
 import type { Trx } from "../../../store/database.ts";
 import { administrators, ownersOf } from "../../access/index.ts";

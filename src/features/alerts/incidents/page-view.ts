@@ -1,6 +1,6 @@
 import * as v from "valibot";
-import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
-import { doc, named } from "../../../http/shapes.ts";
+import { toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
+import { doc, named } from "../../../http/api/shapes.ts";
 import { type ReadDb, rowsOf, type Trx } from "../../../store/database.ts";
 import type { PageRow } from "../../delivery/index.ts";
 

@@ -1,11 +1,10 @@
 import { sql } from "kysely";
 import * as v from "valibot";
-import { DAY_MS, toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import type { Principal } from "../../../core/principal.ts";
-import { missingPermission, requireAccount } from "../../../http/access.ts";
-import { pageBody, pageEntries, readPage } from "../../../http/pagination.ts";
+import { DAY_MS, toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
+import { pageBody, pageEntries, readPage } from "../../../http/api/pagination.ts";
 import {
   doc,
   example,
@@ -18,7 +17,8 @@ import {
   queryList,
   text,
   uuid,
-} from "../../../http/shapes.ts";
+} from "../../../http/api/shapes.ts";
+import { missingPermission, requireAccount } from "../../../http/server/access.ts";
 import type { Context } from "../../../module/feature.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import {

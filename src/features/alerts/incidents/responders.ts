@@ -1,4 +1,4 @@
-import type { EpochMs } from "../../../core/clock.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
 import type { PolicyStep, ScheduleTarget, StepSettings } from "../policies/policy.ts";
 import { ASSIGNED_MS, type Assigned, assignedOf, holdersOf, type PagedBy, released, waiting } from "./assigned.ts";

@@ -1,5 +1,5 @@
-import { countText } from "../../../core/clean-text.ts";
-import { type EpochMs, toRfc3339 } from "../../../core/clock.ts";
+import { countText } from "../../../core/text/clean-text.ts";
+import { type EpochMs, toRfc3339 } from "../../../core/time/clock.ts";
 import type { Trx } from "../../../store/database.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
 import { silentKey } from "../book/senders.ts";

@@ -1,5 +1,5 @@
 import { type Selectable, sql } from "kysely";
-import type { EpochMs } from "../../../core/clock.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import { type BoundStatement, later, type ReadDb, rowsOf, type Trx } from "../../../store/database.ts";
 import type { IncidentLogTable } from "../../../store/schema/alerts.ts";
 import { valuesOf } from "../../../store/sqlite/list-queries.ts";

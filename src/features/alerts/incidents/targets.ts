@@ -1,4 +1,4 @@
-import type { EpochMs } from "../../../core/clock.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import { projectPeople } from "../../access/index.ts";
 import type { RouteSettings } from "../policies/routing.ts";

@@ -1,5 +1,5 @@
-import type { EpochMs } from "../../../core/clock.ts";
 import { assertNever } from "../../../core/errors.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import type { PolicyStep, StepSettings } from "../policies/policy.ts";
 import { type AlertSeverity, highestSeverity, isHigher, isMoreUrgent } from "./changes/severity.ts";
 import type { Incident } from "./incident.ts";

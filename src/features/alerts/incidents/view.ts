@@ -1,10 +1,10 @@
 import { type SelectQueryBuilder, sql } from "kysely";
 import * as v from "valibot";
-import { toRfc3339OrNull } from "../../../core/clock.ts";
 import { once } from "../../../core/once.ts";
-import type { Level } from "../../../core/vocabulary.ts";
-import type { PageRequest } from "../../../http/pagination.ts";
-import { doc, named, selfChanging } from "../../../http/shapes.ts";
+import type { Level } from "../../../core/text/vocabulary.ts";
+import { toRfc3339OrNull } from "../../../core/time/clock.ts";
+import type { PageRequest } from "../../../http/api/pagination.ts";
+import { doc, named, selfChanging } from "../../../http/api/shapes.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import type { OwnEventDraft } from "../../events/index.ts";
 import { WithheldNow } from "../book/schema.ts";

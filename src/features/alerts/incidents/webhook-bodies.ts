@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
-import { type EpochMs, toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { pageWarning } from "../../../core/runtime.ts";
+import { type EpochMs, toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
 import { compareInGroup, type LabelRecord } from "../model/labels.ts";
 import type { PolicyStep } from "../policies/policy.ts";
 import type { RouteSettings } from "../policies/routing.ts";

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import type { EpochMs } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { VERSION } from "../../../core/runtime.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import type { Trx } from "../../../store/database.ts";
 import {
   type AcceptedPage,

@@ -1,9 +1,9 @@
 import { RE2JS } from "re2js";
 import { currentCaller } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
+import { recentlyUsed } from "../../../core/limits/ttl-cache.ts";
 import { LoopTurns } from "../../../core/promises.ts";
 import { closesUnopened, estimatePatternSize } from "../../../core/text/pattern-size.ts";
-import { recentlyUsed } from "../../../core/ttl-cache.ts";
 import { type Labels, labelValue } from "./labels.ts";
 import type { Matcher } from "./matchers.ts";
 

@@ -1,5 +1,5 @@
-import { DAY_MS, type EpochMs, isTimezone, offsetChange, zoneOffsetMs } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
+import { DAY_MS, type EpochMs, isTimezone, offsetChange, zoneOffsetMs } from "../../../core/time/clock.ts";
 
 /** Both inclusive. */
 export interface NumberRange {

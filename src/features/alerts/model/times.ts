@@ -1,4 +1,4 @@
-import { DAY_MS, type EpochMs, parseRfc3339 } from "../../../core/clock.ts";
+import { DAY_MS, type EpochMs, parseRfc3339 } from "../../../core/time/clock.ts";
 
 const UNITS = [
   ["y", 365 * DAY_MS],

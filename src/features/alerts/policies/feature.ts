@@ -1,8 +1,8 @@
 import * as v from "valibot";
-import { holderOf } from "../../../http/access.ts";
-import { IDEMPOTENCY_ERRORS, type Idempotency } from "../../../http/idempotency.ts";
-import { withVersion } from "../../../http/route.ts";
-import { doc, object, pageOf } from "../../../http/shapes.ts";
+import { IDEMPOTENCY_ERRORS, type Idempotency } from "../../../http/api/idempotency.ts";
+import { withVersion } from "../../../http/api/route.ts";
+import { doc, object, pageOf } from "../../../http/api/shapes.ts";
+import { holderOf } from "../../../http/server/access.ts";
 import { type FeatureServer, feature } from "../../../module/feature.ts";
 import type { Trx } from "../../../store/database.ts";
 import { ImportAlerting, type ImportContext, ImportedAlerting, importAlerting } from "./import.ts";

@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { type ErrorDetail, invalidField, MAX_ERROR_DETAILS, PrismError, STATUS_OF } from "../../../core/errors.ts";
 import type { PermissionHolder } from "../../../core/principal.ts";
 import { eachWithin } from "../../../core/promises.ts";
-import { doc, example, named, object, text, uuid } from "../../../http/shapes.ts";
+import { doc, example, named, object, text, uuid } from "../../../http/api/shapes.ts";
 import type { Trx } from "../../../store/database.ts";
 import { readReferences } from "./policies.ts";
 import { completeStep, DEFAULT_POLICY, definitionEntries, storedDefinition, UNSET } from "./policy.ts";

@@ -1,8 +1,8 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Selectable } from "kysely";
-import type { EpochMs } from "../../../core/clock.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
-import { recentlyUsed } from "../../../core/ttl-cache.ts";
+import { recentlyUsed } from "../../../core/limits/ttl-cache.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { PoliciesTable, Schema } from "../../../store/schema.ts";
 import { holdsText, valuesOf } from "../../../store/sqlite/list-queries.ts";

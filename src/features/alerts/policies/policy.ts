@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { doc, integer, object, text, uuid } from "../../../http/shapes.ts";
+import { doc, integer, object, text, uuid } from "../../../http/api/shapes.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
 
 /* Settings of an incident from the first notification on; docs/alerts.md describes each step. */

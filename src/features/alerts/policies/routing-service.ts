@@ -1,13 +1,13 @@
 import { isDeepStrictEqual } from "node:util";
 import { sql } from "kysely";
 import * as v from "valibot";
-import { toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { PermissionHolder } from "../../../core/principal.ts";
-import { listing } from "../../../http/listing.ts";
-import { requireVersion } from "../../../http/negotiation.ts";
-import { column, json, type RowOf, resource, stored, time } from "../../../http/resource.ts";
-import { doc, example, named, object } from "../../../http/shapes.ts";
+import { toRfc3339OrNull } from "../../../core/time/clock.ts";
+import { listing } from "../../../http/api/listing.ts";
+import { column, json, type RowOf, resource, stored, time } from "../../../http/api/resource.ts";
+import { doc, example, named, object } from "../../../http/api/shapes.ts";
+import { requireVersion } from "../../../http/body/negotiation.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { isWithin as within } from "../model/time-intervals.ts";
 import { BUILT_IN_ROUTING, checkedRouting, compileGiven, policiesIn, RoutingDocument } from "./routing.ts";

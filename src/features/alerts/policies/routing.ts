@@ -1,8 +1,8 @@
 import * as v from "valibot";
-import { DAY_MS } from "../../../core/clock.ts";
 import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError } from "../../../core/errors.ts";
-import { checkShape } from "../../../http/input.ts";
-import { doc, integer, jsonObject, named, object, text } from "../../../http/shapes.ts";
+import { DAY_MS } from "../../../core/time/clock.ts";
+import { doc, integer, jsonObject, named, object, text } from "../../../http/api/shapes.ts";
+import { checkShape } from "../../../http/body/input.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
 import { type LabelRecord, type Labels, labelRecord, labelsOf, labelsText, pickLabels } from "../model/labels.ts";
 import { type Matcher, matchersText, parseMatcher } from "../model/matchers.ts";

@@ -1,19 +1,19 @@
 import { isDeepStrictEqual } from "node:util";
 import { sql } from "kysely";
 import * as v from "valibot";
-import { toRfc3339OrNull } from "../../../core/clock.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
 import type { PermissionHolder } from "../../../core/principal.ts";
-import { missingPermission } from "../../../http/access.ts";
-import { listing } from "../../../http/listing.ts";
-import { requireVersion } from "../../../http/negotiation.ts";
-import { pageEntries } from "../../../http/pagination.ts";
-import { column, type RowOf, resource, stored, time } from "../../../http/resource.ts";
-import { doc, example, named, object, text, uuid } from "../../../http/shapes.ts";
+import { toRfc3339OrNull } from "../../../core/time/clock.ts";
+import { listing } from "../../../http/api/listing.ts";
+import { pageEntries } from "../../../http/api/pagination.ts";
+import { column, type RowOf, resource, stored, time } from "../../../http/api/resource.ts";
+import { doc, example, named, object, text, uuid } from "../../../http/api/shapes.ts";
+import { requireVersion } from "../../../http/body/negotiation.ts";
+import { missingPermission } from "../../../http/server/access.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
-import { recordAction } from "../../operate/audit/index.ts";
+import { recordAction } from "../../records/audit/index.ts";
 import { PagingWarnings, policyWarnings, projectWarnings, type WarningParts } from "../ways/warnings.ts";
 import {
   type NamedChannel,

@@ -1,8 +1,8 @@
-import { callerOf } from "../../../http/access.ts";
-import { IDEMPOTENCY_ERRORS, type Idempotency } from "../../../http/idempotency.ts";
-import { stateOf } from "../../../http/negotiation.ts";
-import { type Reply, withVersion } from "../../../http/route.ts";
-import { pageOf } from "../../../http/shapes.ts";
+import { IDEMPOTENCY_ERRORS, type Idempotency } from "../../../http/api/idempotency.ts";
+import { type Reply, withVersion } from "../../../http/api/route.ts";
+import { pageOf } from "../../../http/api/shapes.ts";
+import { stateOf } from "../../../http/body/negotiation.ts";
+import { callerOf } from "../../../http/server/access.ts";
 import { type FeatureServer, feature } from "../../../module/feature.ts";
 import type { Trx } from "../../../store/database.ts";
 import { silenceSweep } from "../retention.ts";

@@ -1,5 +1,5 @@
-import type { EpochMs } from "../../../core/clock.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import { checkLabels, type LabelRecord } from "../model/labels.ts";
 import { type Matcher, matchersText, sortedMatchers } from "../model/matchers.ts";
 import { matchesEmpty } from "../model/matching.ts";

@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import type { EpochMs } from "../../../core/clock.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { AlertView } from "../types.ts";
 import { LiveSilence } from "./live-silence.ts";

@@ -1,8 +1,8 @@
 import { sql } from "kysely";
 import * as v from "valibot";
-import type { EpochMs } from "../../../core/clock.ts";
-import { by, equals, listing } from "../../../http/listing.ts";
-import { queryList } from "../../../http/shapes.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
+import { by, equals, listing } from "../../../http/api/listing.ts";
+import { queryList } from "../../../http/api/shapes.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import { valuesOf } from "../../../store/sqlite/list-queries.ts";
 import type { LabelRecord } from "../model/labels.ts";

@@ -1,10 +1,10 @@
 import { sql } from "kysely";
-import { countText } from "../../../core/clean-text.ts";
-import { DAY_MS, type EpochMs, toRfc3339 } from "../../../core/clock.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import type { Principal } from "../../../core/principal.ts";
-import { missingPermission } from "../../../http/access.ts";
-import { ofProjects } from "../../../http/listing.ts";
+import { countText } from "../../../core/text/clean-text.ts";
+import { DAY_MS, type EpochMs, toRfc3339 } from "../../../core/time/clock.ts";
+import { ofProjects } from "../../../http/api/listing.ts";
+import { missingPermission } from "../../../http/server/access.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { Trx } from "../../../store/database.ts";
 import type { Projects } from "../../access/index.ts";

@@ -1,8 +1,8 @@
 import * as v from "valibot";
-import { isTimezone } from "../../../core/clock.ts";
 import { once } from "../../../core/once.ts";
-import { pageEntries } from "../../../http/pagination.ts";
-import { doc, example, instant, integer, named, object, selfChanging, text, uuid } from "../../../http/shapes.ts";
+import { isTimezone } from "../../../core/time/clock.ts";
+import { pageEntries } from "../../../http/api/pagination.ts";
+import { doc, example, instant, integer, named, object, selfChanging, text, uuid } from "../../../http/api/shapes.ts";
 import { MATCH_OPERATORS } from "../model/utf8-matchers.ts";
 import { MAX_MATCHERS } from "./live-silence.ts";
 import { silenceList } from "./queries.ts";

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { type EpochMs, toRfc3339 } from "../../../core/clock.ts";
+import { type EpochMs, toRfc3339 } from "../../../core/time/clock.ts";
 import {
   type AnswerOf,
   type Codec,
@@ -12,8 +12,8 @@ import {
   resource,
   stored,
   time,
-} from "../../../http/resource.ts";
-import { doc, jsonObject, named, selfChanging, text } from "../../../http/shapes.ts";
+} from "../../../http/api/resource.ts";
+import { doc, jsonObject, named, selfChanging, text } from "../../../http/api/shapes.ts";
 import { MATCH_OPERATORS } from "../model/utf8-matchers.ts";
 import { NO_END } from "./spans.ts";
 

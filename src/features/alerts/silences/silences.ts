@@ -1,10 +1,10 @@
-import { countText } from "../../../core/clean-text.ts";
-import { type Clock, type EpochMs, toRfc3339 } from "../../../core/clock.ts";
-import { DueTimes, type SteadyClock } from "../../../core/due-times.ts";
 import { limitReached, PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
-import { missingPermission } from "../../../http/access.ts";
-import { requireVersion } from "../../../http/negotiation.ts";
+import { countText } from "../../../core/text/clean-text.ts";
+import { type Clock, type EpochMs, toRfc3339 } from "../../../core/time/clock.ts";
+import { DueTimes, type SteadyClock } from "../../../core/time/due-times.ts";
+import { requireVersion } from "../../../http/body/negotiation.ts";
+import { missingPermission } from "../../../http/server/access.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { addEffect, type InTransaction, type Trx } from "../../../store/database.ts";
 import type { UserDirectory } from "../../access/index.ts";

@@ -1,5 +1,5 @@
-import { DAY_MS, type EpochMs, HOUR_MS, instantOf, zoneOffsetMs } from "../../../core/clock.ts";
 import { invalidField, type PrismError } from "../../../core/errors.ts";
+import { DAY_MS, type EpochMs, HOUR_MS, instantOf, zoneOffsetMs } from "../../../core/time/clock.ts";
 import { Recurrence, recurrenceOf } from "../../time/schedules/index.ts";
 
 /** A time in which a silence is active; the end is exclusive. */

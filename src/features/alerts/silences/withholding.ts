@@ -1,5 +1,5 @@
-import { type EpochMs, MINUTE_MS } from "../../../core/clock.ts";
-import type { SteadyClock } from "../../../core/due-times.ts";
+import { type EpochMs, MINUTE_MS } from "../../../core/time/clock.ts";
+import type { SteadyClock } from "../../../core/time/due-times.ts";
 import type { Matcher } from "../model/matchers.ts";
 import { isWithin, nextChange, type TimeInterval } from "../model/time-intervals.ts";
 import type { AlertView } from "../types.ts";

@@ -1,4 +1,4 @@
-import { DAY_MS } from "../../../core/clock.ts";
+import { DAY_MS } from "../../../core/time/clock.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import { deletePages } from "../../delivery/index.ts";
 import { COMPLETED, type RunningJob } from "../../time/jobs/index.ts";

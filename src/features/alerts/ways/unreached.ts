@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { EpochMs } from "../../../core/clock.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { IncidentRow } from "../incidents/incident.ts";
 import { repeatMsOf } from "../incidents/machine.ts";

@@ -1,9 +1,9 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import { sql } from "kysely";
-import { countText } from "../../../core/clean-text.ts";
-import type { Clock } from "../../../core/clock.ts";
-import { HOUR_MS, MINUTE_MS } from "../../../core/clock.ts";
-import { DueTimes, SteadyClock } from "../../../core/due-times.ts";
+import { countText } from "../../../core/text/clean-text.ts";
+import type { Clock } from "../../../core/time/clock.ts";
+import { HOUR_MS, MINUTE_MS } from "../../../core/time/clock.ts";
+import { DueTimes, SteadyClock } from "../../../core/time/due-times.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { Trx } from "../../../store/database.ts";
 import type { Notifier } from "../../notifications/index.ts";

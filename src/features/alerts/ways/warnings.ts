@@ -1,6 +1,6 @@
 import * as v from "valibot";
-import { DAY_MS, type EpochMs, toRfc3339 } from "../../../core/clock.ts";
-import { doc } from "../../../http/shapes.ts";
+import { DAY_MS, type EpochMs, toRfc3339 } from "../../../core/time/clock.ts";
+import { doc } from "../../../http/api/shapes.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
 import type { IncidentParts } from "../incidents/context.ts";

@@ -1,4 +1,4 @@
-import { DAY_MS, type EpochMs } from "../../../core/clock.ts";
+import { DAY_MS, type EpochMs } from "../../../core/time/clock.ts";
 import { untilDate } from "../../delivery/index.ts";
 import type { ErrorRow, OkRow, OutcomeClass, Preset, SendingStep } from "../preset.ts";
 import { readPath, textOf, valueAt } from "../templates/template.ts";

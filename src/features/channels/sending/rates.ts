@@ -1,5 +1,5 @@
-import { Bucket } from "../../../core/bucket.ts";
-import type { Clock } from "../../../core/clock.ts";
+import { Bucket } from "../../../core/limits/bucket.ts";
+import type { Clock } from "../../../core/time/clock.ts";
 
 /** Channels that sent lately. Those that could send at once are dropped first. */
 const MAX_CHANNELS = 10_000;

@@ -1,8 +1,8 @@
-import type { Clock } from "../../../core/clock.ts";
+import { ORIGIN_HEADER } from "../../../core/crypto/tokens.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { wordsOfPage } from "../../../core/text/plain-text.ts";
 import { type Redact, redactorOf } from "../../../core/text/redact.ts";
-import { ORIGIN_HEADER } from "../../../core/tokens.ts";
+import type { Clock } from "../../../core/time/clock.ts";
 import { NoAnswer, type SafeFetch } from "../../delivery/index.ts";
 import { sendByModule } from "../module-channel.ts";
 import type { NoticeText } from "../notice.ts";

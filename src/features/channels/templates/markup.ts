@@ -1,4 +1,4 @@
-import { escapeHtml } from "../../../core/clean-text.ts";
+import { escapeHtml } from "../../../core/text/clean-text.ts";
 
 /**
  * Escapes a value for each kind of markup: one function for each. Values of messages

@@ -1,6 +1,6 @@
 import * as v from "valibot";
-import { route } from "../../../http/route.ts";
-import { pageOf } from "../../../http/shapes.ts";
+import { route } from "../../../http/api/route.ts";
+import { pageOf } from "../../../http/api/shapes.ts";
 import { feature } from "../../../module/feature.ts";
 import { type DeliveryServices, openDelivery } from "../open.ts";
 import { DELIVERY_SWEEPS } from "../retention.ts";

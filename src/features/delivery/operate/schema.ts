@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { pageEntries } from "../../../http/pagination.ts";
+import { pageEntries } from "../../../http/api/pagination.ts";
 import {
   CHANNELS as ALL_CHANNELS,
   doc,
@@ -10,7 +10,7 @@ import {
   object,
   queryList,
   text,
-} from "../../../http/shapes.ts";
+} from "../../../http/api/shapes.ts";
 import { DeliveryView } from "../../notifications/index.ts";
 
 const CHANNELS = DeliveryView.entries.channel.options;

@@ -1,9 +1,9 @@
 import { redactText } from "../../../config/logger.ts";
-import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
-import { cursorOf, pageBody, readPage } from "../../../http/pagination.ts";
-import type { ChannelName } from "../../../http/shapes.ts";
+import { toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
+import { cursorOf, pageBody, readPage } from "../../../http/api/pagination.ts";
+import type { ChannelName } from "../../../http/api/shapes.ts";
 import type { Context } from "../../../module/feature.ts";
 import type { Database, Trx } from "../../../store/database.ts";
 import type { OutsideChannel } from "../../../store/schema.ts";

@@ -1,8 +1,8 @@
 import type { Config } from "../../../config/load.ts";
-import type { EpochMs } from "../../../core/clock.ts";
-import { MINUTE_MS } from "../../../core/clock.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
+import { MINUTE_MS } from "../../../core/time/clock.ts";
+import { drillLink } from "../../channels/mail/acknowledge.ts";
 import type { Attempt, NotificationFacts } from "../channel.ts";
-import { drillLink } from "../channels/mail/acknowledge.ts";
 import type { PageRow } from "./page.ts";
 import { DRILL } from "./page.ts";
 

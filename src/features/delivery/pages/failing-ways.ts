@@ -1,4 +1,4 @@
-import { type Clock, DAY_MS, type EpochMs } from "../../../core/clock.ts";
+import { type Clock, DAY_MS, type EpochMs } from "../../../core/time/clock.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import type { TroubleFacts } from "./gate.ts";
 import type { PageSender } from "./sender.ts";

@@ -1,4 +1,4 @@
-import { MINUTE_MS } from "../../../core/clock.ts";
+import { MINUTE_MS } from "../../../core/time/clock.ts";
 import { PermanentError, RetryLater } from "../../time/jobs/index.ts";
 import { Deferred, NoAnswer, ProviderDown, RefusedNow, TargetGone, Throttled } from "../channel.ts";
 

@@ -1,8 +1,9 @@
-import { HOUR_MS } from "../../../core/clock.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { withinOr } from "../../../core/promises.ts";
+import { HOUR_MS } from "../../../core/time/clock.ts";
 import type { NotificationRow } from "../../../store/commit/write-set.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
+import { endTarget } from "../../channels/push/last-device.ts";
 import { PermanentError } from "../../time/jobs/index.ts";
 import {
   type Accepted,
@@ -14,7 +15,6 @@ import {
   type NotificationFacts,
   Throttled,
 } from "../channel.ts";
-import { endTarget } from "../channels/push/last-device.ts";
 import type { DeliveryContext } from "../context.ts";
 import { attemptJob, findDelivery, updateDelivery } from "../deliveries.ts";
 import { recordCompletion } from "../outcome.ts";

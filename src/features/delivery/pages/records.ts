@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
-import type { EpochMs } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import type { AcceptedPage, BounceResult, NotSent, PageFollower, PageKind, PageKindName, PageRow } from "./page.ts";

@@ -1,4 +1,4 @@
-import { MINUTE_MS } from "../../../core/clock.ts";
+import { MINUTE_MS } from "../../../core/time/clock.ts";
 import type { PageFailure } from "./failures.ts";
 import { putOff, type Waiting } from "./page-queue.ts";
 

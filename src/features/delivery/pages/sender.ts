@@ -1,8 +1,8 @@
 import { setMaxListeners } from "node:events";
 import type { Database as Sqlite } from "better-sqlite3";
-import { DAY_MS } from "../../../core/clock.ts";
-import { DueTimes, SteadyClock } from "../../../core/due-times.ts";
 import { within } from "../../../core/promises.ts";
+import { DAY_MS } from "../../../core/time/clock.ts";
+import { DueTimes, SteadyClock } from "../../../core/time/due-times.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { Trx } from "../../../store/database.ts";
 import type { EffectOf, OpenPageFacts } from "../../../store/effect.ts";

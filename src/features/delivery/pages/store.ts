@@ -1,6 +1,6 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Updateable } from "kysely";
-import type { EpochMs } from "../../../core/clock.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import { addEffect, type ReadDb, rowsOf, type Trx } from "../../../store/database.ts";
 import type { OpenPageFacts } from "../../../store/effect.ts";
 import type { PagesTable } from "../../../store/schema/alerts.ts";

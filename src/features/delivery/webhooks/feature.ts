@@ -1,12 +1,12 @@
 import { sql } from "kysely";
-import { holderOf } from "../../../http/access.ts";
-import { stateOf } from "../../../http/negotiation.ts";
-import { route, versioned } from "../../../http/route.ts";
-import { pageOf } from "../../../http/shapes.ts";
+import { route, versioned } from "../../../http/api/route.ts";
+import { pageOf } from "../../../http/api/shapes.ts";
+import { stateOf } from "../../../http/body/negotiation.ts";
+import { holderOf } from "../../../http/server/access.ts";
 import { type FeatureServer, feature } from "../../../module/feature.ts";
 import { sealedColumn } from "../../../store/sealed-column.ts";
-import { secretSealContext } from "../channels/webhook/message.ts";
-import { safeFetchOf } from "../channels/webhook/safe-fetch.ts";
+import { secretSealContext } from "../../channels/webhook/message.ts";
+import { safeFetchOf } from "../../channels/webhook/safe-fetch.ts";
 import * as s from "./schema.ts";
 import type { Changed, WebhooksContext } from "./service.ts";
 import * as service from "./service.ts";

@@ -1,9 +1,9 @@
 import * as v from "valibot";
-import { toRfc3339OrNull } from "../../../core/clock.ts";
 import { once } from "../../../core/once.ts";
-import { pageEntries } from "../../../http/pagination.ts";
-import type { AnswerOf } from "../../../http/resource.ts";
-import { doc, example, integer, named, object, text } from "../../../http/shapes.ts";
+import { toRfc3339OrNull } from "../../../core/time/clock.ts";
+import { pageEntries } from "../../../http/api/pagination.ts";
+import type { AnswerOf } from "../../../http/api/resource.ts";
+import { doc, example, integer, named, object, text } from "../../../http/api/shapes.ts";
 import { boolean, Webhook, type WebhookRow } from "./webhook.ts";
 
 const MAX_GRACE_MS = 604_800_000;

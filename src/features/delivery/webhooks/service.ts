@@ -1,19 +1,19 @@
 import { redactText } from "../../../config/logger.ts";
-import { toRfc3339 } from "../../../core/clock.ts";
 import { limitReached, PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
+import { Slots } from "../../../core/limits/slots.ts";
 import { type PermissionHolder, personKey } from "../../../core/principal.ts";
-import { Slots } from "../../../core/slots.ts";
-import { missingPermission, requireAccount } from "../../../http/access.ts";
-import { ofOwner, type RowOwner } from "../../../http/listing.ts";
-import { requireVersion } from "../../../http/negotiation.ts";
+import { toRfc3339 } from "../../../core/time/clock.ts";
+import { ofOwner, type RowOwner } from "../../../http/api/listing.ts";
+import { requireVersion } from "../../../http/body/negotiation.ts";
+import { missingPermission, requireAccount } from "../../../http/server/access.ts";
 import type { Context } from "../../../module/feature.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import { countOf } from "../../../store/sqlite/list-queries.ts";
 import { findProject } from "../../access/index.ts";
+import { asPrevious, callWebhook, newSecret } from "../../channels/webhook/message.ts";
+import type { SafeFetch } from "../../channels/webhook/safe-fetch.ts";
 import { notificationView, UNTOUCHED } from "../../notifications/index.ts";
-import { asPrevious, callWebhook, newSecret } from "../channels/webhook/message.ts";
-import type { SafeFetch } from "../channels/webhook/safe-fetch.ts";
 import { lastResults } from "../operate/queries.ts";
 import {
   type CreateWebhook,

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { PermissionHolder } from "../../../core/principal.ts";
-import { listing } from "../../../http/listing.ts";
+import { listing } from "../../../http/api/listing.ts";
 import {
   bytes,
   column,
@@ -12,8 +12,8 @@ import {
   resource,
   stored,
   time,
-} from "../../../http/resource.ts";
-import { doc, selfChanging, text } from "../../../http/shapes.ts";
+} from "../../../http/api/resource.ts";
+import { doc, selfChanging, text } from "../../../http/api/shapes.ts";
 import { owned } from "../../access/index.ts";
 import { EventTypePattern } from "../../events/index.ts";
 

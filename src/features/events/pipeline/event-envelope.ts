@@ -1,9 +1,9 @@
 import * as v from "valibot";
-import { cleanText, codePointLength } from "../../../core/clean-text.ts";
-import { parseRfc3339 } from "../../../core/clock.ts";
 import { type ErrorDetail, PrismError } from "../../../core/errors.ts";
-import { LEVELS, type Level } from "../../../core/vocabulary.ts";
-import { doc, instant, jsonObject, named, text } from "../../../http/shapes.ts";
+import { cleanText, codePointLength } from "../../../core/text/clean-text.ts";
+import { LEVELS, type Level } from "../../../core/text/vocabulary.ts";
+import { parseRfc3339 } from "../../../core/time/clock.ts";
+import { doc, instant, jsonObject, named, text } from "../../../http/api/shapes.ts";
 
 /** Matches nearly every type, without a closer check. */
 const PLAIN_TYPE = /^[A-Za-z0-9_.:\-/]{1,100}$/;

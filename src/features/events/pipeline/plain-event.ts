@@ -8,8 +8,8 @@ import {
   OPEN_BRACE,
   OPEN_BRACKET,
   QUOTE,
-} from "../../../core/json-text.ts";
-import { MAX_JSON_DEPTH } from "../../../http/input.ts";
+} from "../../../core/text/json-text.ts";
+import { MAX_JSON_DEPTH } from "../../../http/body/input.ts";
 import { Envelope, readMember } from "./event-envelope.ts";
 
 const TAB = 0x09;

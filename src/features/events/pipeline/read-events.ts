@@ -1,9 +1,15 @@
-import { DAY_MS } from "../../../core/clock.ts";
 import { invalidField, PrismError, shownPath } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
-import { type JsonSpans, jsonValueEnd, minifyJson, replaceLoneSurrogates, scanJson } from "../../../core/json-text.ts";
-import { claimsOwnSource, OWN_SOURCE } from "../../../core/vocabulary.ts";
-import { MAX_JSON_DEPTH, parseJsonText, tooDeep } from "../../../http/input.ts";
+import {
+  type JsonSpans,
+  jsonValueEnd,
+  minifyJson,
+  replaceLoneSurrogates,
+  scanJson,
+} from "../../../core/text/json-text.ts";
+import { claimsOwnSource, OWN_SOURCE } from "../../../core/text/vocabulary.ts";
+import { DAY_MS } from "../../../core/time/clock.ts";
+import { MAX_JSON_DEPTH, parseJsonText, tooDeep } from "../../../http/body/input.ts";
 import { IncomingEvent } from "../../rules/index.ts";
 import { type Envelope, foreignTime, isPlainObject, readEnvelope } from "./event-envelope.ts";
 import { plainEvent } from "./plain-event.ts";

@@ -1,12 +1,12 @@
 import * as v from "valibot";
-import { toRfc3339 } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
-import type { Json } from "../../../core/json-text.ts";
 import type { Principal } from "../../../core/principal.ts";
-import { callerOf, userOf } from "../../../http/access.ts";
-import { IDEMPOTENCY_ERRORS } from "../../../http/idempotency.ts";
-import { ANSWERS_LATER, Reply, type Route, route } from "../../../http/route.ts";
-import { doc, example, jsonValue, object, queryBoolean, text } from "../../../http/shapes.ts";
+import type { Json } from "../../../core/text/json-text.ts";
+import { toRfc3339 } from "../../../core/time/clock.ts";
+import { IDEMPOTENCY_ERRORS } from "../../../http/api/idempotency.ts";
+import { ANSWERS_LATER, Reply, type Route, route } from "../../../http/api/route.ts";
+import { doc, example, jsonValue, object, queryBoolean, text } from "../../../http/api/shapes.ts";
+import { callerOf, userOf } from "../../../http/server/access.ts";
 import type { RealtimeAccess } from "../../../live/connections.ts";
 import { type EventStreamParts, serveEventStream } from "../../../live/protocols/event-stream.ts";
 import { requireOrigin } from "../../../live/protocols/upgrade.ts";

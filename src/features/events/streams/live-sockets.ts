@@ -1,9 +1,9 @@
 import type { TemplatedApp } from "uWebSockets.js";
 import { runAs } from "../../../core/caller.ts";
+import { secretsEqual } from "../../../core/crypto/tokens.ts";
 import type { Principal } from "../../../core/principal.ts";
-import { secretsEqual } from "../../../core/tokens.ts";
-import { requireAccess } from "../../../http/access.ts";
-import type { Entrance } from "../../../http/faces.ts";
+import { requireAccess } from "../../../http/server/access.ts";
+import type { Entrance } from "../../../http/server/faces.ts";
 import { serveNativeSocket } from "../../../live/protocols/native-socket.ts";
 import { servePulseSocket } from "../../../live/protocols/pulse-socket.ts";
 import { type PusherParts, servePusherSocket } from "../../../live/protocols/pusher/pusher-session.ts";
@@ -12,7 +12,7 @@ import { SocketIoServer } from "../../../live/protocols/socketio/socketio-server
 import { serveTaskSocket } from "../../../live/protocols/task-socket.ts";
 import type { StreamRef } from "../../../live/stream.ts";
 import type { Uses } from "../../../module/feature.ts";
-import { signChannel, signUser } from "../../compat/pusher/index.ts";
+import { signChannel, signUser } from "../../protocols/pusher/index.ts";
 import { requireTicketFor } from "./realtime-access.ts";
 
 export type LiveSocketParts = Uses<

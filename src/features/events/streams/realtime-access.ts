@@ -1,16 +1,16 @@
 import { randomBytes } from "node:crypto";
-import type { Clock, EpochMs } from "../../../core/clock.ts";
+import { hashToken } from "../../../core/crypto/tokens.ts";
 import { PrismError } from "../../../core/errors.ts";
+import { TtlCache } from "../../../core/limits/ttl-cache.ts";
 import type { Permission } from "../../../core/permissions.ts";
 import type { PermissionHolder, Principal } from "../../../core/principal.ts";
-import { hashToken } from "../../../core/tokens.ts";
-import { TtlCache } from "../../../core/ttl-cache.ts";
-import { hasTokenScope } from "../../../http/access.ts";
+import type { Clock, EpochMs } from "../../../core/time/clock.ts";
+import { hasTokenScope } from "../../../http/server/access.ts";
 import type { RealtimeAccess } from "../../../live/connections.ts";
 import { type StreamRef, streamName } from "../../../live/stream.ts";
 import type { Principals } from "../../access/index.ts";
-import { type ChannelRights, isPublicChannel, maySubscribe } from "../../compat/pusher/index.ts";
 import { mayUseMessages } from "../../notifications/messages/index.ts";
+import { type ChannelRights, isPublicChannel, maySubscribe } from "../../protocols/pusher/index.ts";
 
 /** Who may follow which stream (docs/realtime.md): users their own, and projects they may read. */
 export function realtimeAccess(principals: Principals, rights: ChannelRights): RealtimeAccess {

@@ -1,6 +1,6 @@
 import { currentCaller } from "../../../core/caller.ts";
-import type { Clock } from "../../../core/clock.ts";
 import { uuidv7 } from "../../../core/ids.ts";
+import type { Clock } from "../../../core/time/clock.ts";
 import type { Hub } from "../../../live/hub.ts";
 import type { Presence } from "../../../live/presence.ts";
 import { type LoggedStream, parseStreamName, streamName } from "../../../live/stream.ts";
@@ -8,7 +8,7 @@ import type { Uses } from "../../../module/feature.ts";
 import type { Committer } from "../../../store/commit/committer.ts";
 import { addEffect, type Database, type InTransaction, later } from "../../../store/database.ts";
 import type { LoggedEntry } from "../../../store/effect.ts";
-import type { AllowsChannel, ChannelAuthorizers } from "../../compat/pusher/index.ts";
+import type { AllowsChannel, ChannelAuthorizers } from "../../protocols/pusher/index.ts";
 
 interface EntryOptions {
   /** The log stores less than followers receive: the history completes it. */

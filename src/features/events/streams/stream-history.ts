@@ -1,6 +1,6 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import { type Selectable, sql } from "kysely";
-import type { SealedBox } from "../../../core/sealed-box.ts";
+import type { SealedBox } from "../../../core/crypto/sealed-box.ts";
 import {
   counterOf,
   everyStreamOf,

@@ -1,5 +1,5 @@
-import { cleanText, withoutAddresses } from "../../../core/clean-text.ts";
 import { isUuid } from "../../../core/ids.ts";
+import { cleanText, withoutAddresses } from "../../../core/text/clean-text.ts";
 import { BOUNCE_HEADER, type Bounce } from "../../delivery/index.ts";
 import { LIMITS, startOf, withShortFields } from "./read-mail.ts";
 

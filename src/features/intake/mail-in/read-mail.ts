@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Address, Attachment, Email } from "postal-mime";
 import type { Work } from "../../../core/caller.ts";
-import { cleanText } from "../../../core/clean-text.ts";
+import { cleanText } from "../../../core/text/clean-text.ts";
 import { plainText } from "../../../core/text/plain-text.ts";
 import { parseMail, withHeader } from "./parse-mail.ts";
 import { parseSubject, type SubjectState } from "./read-subject.ts";

@@ -1,5 +1,5 @@
-import { startOf } from "../../../core/clean-text.ts";
-import { levelOfWord, SEVERITY_OF_LEVEL, stateWordsIn } from "../../../core/vocabulary.ts";
+import { startOf } from "../../../core/text/clean-text.ts";
+import { levelOfWord, SEVERITY_OF_LEVEL, stateWordsIn } from "../../../core/text/vocabulary.ts";
 
 /** Statement of a subject about a problem. */
 export interface SubjectState {

@@ -1,8 +1,8 @@
 import type { Work } from "../../../core/caller.ts";
-import { HOUR_MS } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
-import type { WorkAccount } from "../../../http/work-budget.ts";
+import { HOUR_MS } from "../../../core/time/clock.ts";
+import type { WorkAccount } from "../../../http/limits/work-budget.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { MustCommitAlone, rowsOfAll, type Trx } from "../../../store/database.ts";
 import type { RequestResult } from "../../../store/schema.ts";

@@ -1,7 +1,7 @@
 import { parseWithLongIntegers } from "../../../core/text/long-integer.ts";
 import { readByEnds } from "../../../core/text/read-by-ends.ts";
-import { type Level, levelOfPriority, stateOf } from "../../../core/vocabulary.ts";
-import type { JsonMembers } from "../../../http/input.ts";
+import { type Level, levelOfPriority, stateOf } from "../../../core/text/vocabulary.ts";
+import type { JsonMembers } from "../../../http/body/input.ts";
 import type { LoadedPreset } from "./presets.ts";
 import { type PushContent, readPush } from "./push.ts";
 import { type RequestContent, requireFewMembers } from "./read-request.ts";

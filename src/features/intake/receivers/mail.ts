@@ -1,6 +1,6 @@
+import { boundedId, sha256Hex } from "../../../core/crypto/tokens.ts";
 import { PrismError } from "../../../core/errors.ts";
-import { boundedId, sha256Hex } from "../../../core/tokens.ts";
-import type { LiveSettings } from "../../../http/live-settings.ts";
+import type { LiveSettings } from "../../../http/server/live-settings.ts";
 import type { RequestResult } from "../../../store/schema.ts";
 import { type AcceptContext, storeRequest } from "./accept.ts";
 import { listed } from "./prepare.ts";

@@ -1,9 +1,9 @@
-import { cleanText, startOf } from "../../../core/clean-text.ts";
-import { decimalText } from "../../../core/decimal.ts";
-import { scanJson } from "../../../core/json-text.ts";
+import { sha256Hex } from "../../../core/crypto/tokens.ts";
+import { cleanText, startOf } from "../../../core/text/clean-text.ts";
+import { decimalText } from "../../../core/text/decimal.ts";
+import { scanJson } from "../../../core/text/json-text.ts";
 import { withoutMarkup, withoutStateMark } from "../../../core/text/plain-text.ts";
-import { sha256Hex } from "../../../core/tokens.ts";
-import { type Level, levelOfWord } from "../../../core/vocabulary.ts";
+import { type Level, levelOfWord } from "../../../core/text/vocabulary.ts";
 import { chargeText } from "../../rules/index.ts";
 
 export type ReceiverOutput = "events" | "alerts" | "both";

@@ -1,6 +1,6 @@
 import { currentCaller } from "../../../core/caller.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
-import { SURE_BYTES } from "../../../http/work-budget.ts";
+import { SURE_BYTES } from "../../../http/limits/work-budget.ts";
 import {
   type CompiledText,
   compileTest,

@@ -1,8 +1,8 @@
 import { parentPort, type Worker } from "node:worker_threads";
 import { type ErrorCode, type ErrorDetail, PrismError } from "../../../core/errors.ts";
-import { membersAtMost } from "../../../core/json-text.ts";
 import { type DeferredPromise, deferred } from "../../../core/promises.ts";
 import { startThread, yieldToOthers } from "../../../core/runtime.ts";
+import { membersAtMost } from "../../../core/text/json-text.ts";
 import { mayHaveLongIntegers, withBigInts, withLongIntegers } from "../../../core/text/long-integer.ts";
 import { compileMapping, compilePlain } from "./mapping.ts";
 import { type Preparation, type Prepared, prepare } from "./prepare.ts";

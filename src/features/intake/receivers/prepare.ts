@@ -1,7 +1,7 @@
-import { normalised, startOf } from "../../../core/clean-text.ts";
+import { boundedId } from "../../../core/crypto/tokens.ts";
+import { normalised, startOf } from "../../../core/text/clean-text.ts";
 import { readByEnds, titleOf } from "../../../core/text/read-by-ends.ts";
-import { boundedId } from "../../../core/tokens.ts";
-import { claimsOwnSource, type Level, OWN_SOURCE, SEVERITY_OF_LEVEL } from "../../../core/vocabulary.ts";
+import { claimsOwnSource, type Level, OWN_SOURCE, SEVERITY_OF_LEVEL } from "../../../core/text/vocabulary.ts";
 import type { RequestResult } from "../../../store/schema.ts";
 import type { AlertInput } from "../../alerts/index.ts";
 import { type EventDraft, reservedSource } from "../../events/index.ts";

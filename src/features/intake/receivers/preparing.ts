@@ -1,6 +1,6 @@
 import type { Work } from "../../../core/caller.ts";
-import { membersAtMost } from "../../../core/json-text.ts";
-import type { WorkAccount, WorkBudget } from "../../../http/work-budget.ts";
+import { membersAtMost } from "../../../core/text/json-text.ts";
+import type { WorkAccount, WorkBudget } from "../../../http/limits/work-budget.ts";
 import { type Preparation, type Prepared, prepare, TooManySteps } from "./prepare.ts";
 import { PrepareThread, type ThreadJob } from "./prepare-thread.ts";
 import { TooManyMembers } from "./read-request.ts";

@@ -1,8 +1,8 @@
 import { PrismError } from "../../../core/errors.ts";
-import { scanJson } from "../../../core/json-text.ts";
 import { charsetIn, decodeEscapes, decodeForm, decodeText, firstFields } from "../../../core/text/decode-text.ts";
+import { scanJson } from "../../../core/text/json-text.ts";
 import { parseWithLongIntegers } from "../../../core/text/long-integer.ts";
-import { MAX_JSON_DEPTH, parseJsonText, tooDeep } from "../../../http/input.ts";
+import { MAX_JSON_DEPTH, parseJsonText, tooDeep } from "../../../http/body/input.ts";
 import { repairJson } from "./almost-json.ts";
 
 /** A request as it arrived. */

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { claimsOwnSource, OWN_SOURCE } from "../../../core/vocabulary.ts";
+import { claimsOwnSource, OWN_SOURCE } from "../../../core/text/vocabulary.ts";
 import {
   bytes,
   type ColumnsOf,
@@ -13,8 +13,8 @@ import {
   resource,
   stored,
   time,
-} from "../../../http/resource.ts";
-import { doc, integer, stringRecord, text } from "../../../http/shapes.ts";
+} from "../../../http/api/resource.ts";
+import { doc, integer, stringRecord, text } from "../../../http/api/shapes.ts";
 import { mappingSchema, verifyRow } from "./preset.ts";
 
 declare module "../../../store/schema.ts" {

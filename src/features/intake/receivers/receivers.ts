@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Config } from "../../../config/load.ts";
-import { Bucket } from "../../../core/bucket.ts";
-import { hashToken } from "../../../core/tokens.ts";
+import { hashToken } from "../../../core/crypto/tokens.ts";
+import { Bucket } from "../../../core/limits/bucket.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { EffectOf } from "../../../store/effect.ts";
 import type { RequestResult } from "../../../store/schema.ts";

@@ -1,4 +1,4 @@
-import { scanJson } from "../../../core/json-text.ts";
+import { scanJson } from "../../../core/text/json-text.ts";
 import { LongInteger, parseWithLongIntegers } from "../../../core/text/long-integer.ts";
 import { HIDDEN, type Redact, redactorOf } from "../../../core/text/redact.ts";
 

@@ -1,9 +1,9 @@
 import * as v from "valibot";
 import { uuidv7 } from "../../../core/ids.ts";
 import { charsetIn, decodeForm, decodeText, firstFields } from "../../../core/text/decode-text.ts";
-import { listing } from "../../../http/listing.ts";
-import { bytes, type Codec, flag, json, type RowOf, resource, stored, time } from "../../../http/resource.ts";
-import { doc } from "../../../http/shapes.ts";
+import { listing } from "../../../http/api/listing.ts";
+import { bytes, type Codec, flag, json, type RowOf, resource, stored, time } from "../../../http/api/resource.ts";
+import { doc } from "../../../http/api/shapes.ts";
 import { addEffect, later, type Trx } from "../../../store/database.ts";
 import type { RequestResult } from "../../../store/schema.ts";
 import { insertLater } from "../../../store/statements.ts";

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { once } from "../../../core/once.ts";
-import { pageEntries } from "../../../http/pagination.ts";
-import { doc, example, integer, named, object, stringRecord, uuid } from "../../../http/shapes.ts";
+import { pageEntries } from "../../../http/api/pagination.ts";
+import { doc, example, integer, named, object, stringRecord, uuid } from "../../../http/api/shapes.ts";
 import { Receiver } from "./receiver.ts";
 
 const secret = doc(

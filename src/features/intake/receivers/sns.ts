@@ -1,7 +1,7 @@
 import { verify } from "node:crypto";
+import { boundedId } from "../../../core/crypto/tokens.ts";
 import { PrismError } from "../../../core/errors.ts";
-import { scanJson } from "../../../core/json-text.ts";
-import { boundedId } from "../../../core/tokens.ts";
+import { scanJson } from "../../../core/text/json-text.ts";
 import type { RawRequest } from "./read-request.ts";
 
 /** Gets a text from a checked address. @throws on any other status than 200 */

@@ -1,11 +1,11 @@
 import { sql } from "kysely";
-import { toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { PermissionHolder } from "../../../core/principal.ts";
-import { holderOf } from "../../../http/access.ts";
-import { parseQuery } from "../../../http/input.ts";
-import { type Route, route } from "../../../http/route.ts";
-import { pageOf } from "../../../http/shapes.ts";
+import { toRfc3339OrNull } from "../../../core/time/clock.ts";
+import { type Route, route } from "../../../http/api/route.ts";
+import { pageOf } from "../../../http/api/shapes.ts";
+import { parseQuery } from "../../../http/body/input.ts";
+import { holderOf } from "../../../http/server/access.ts";
 import { type AcceptContext, storeRequest } from "./accept.ts";
 import { type ReceiverParts, receiverAccess } from "./manage.ts";
 import { compileGiven } from "./mapping.ts";

@@ -1,8 +1,8 @@
 import { createHash, createHmac, createPublicKey, timingSafeEqual, verify as verifySignature } from "node:crypto";
+import { boundedId, secretsEqual, sha256Hex } from "../../../core/crypto/tokens.ts";
 import { PrismError } from "../../../core/errors.ts";
-import { membersAtMost } from "../../../core/json-text.ts";
-import { boundedId, secretsEqual, sha256Hex } from "../../../core/tokens.ts";
-import { readBasic } from "../../../http/credentials.ts";
+import { membersAtMost } from "../../../core/text/json-text.ts";
+import { readBasic } from "../../../http/server/credentials.ts";
 import type { VerifyRow } from "./preset.ts";
 import type { RawRequest } from "./read-request.ts";
 import { type FetchText, snsReplayId } from "./sns.ts";

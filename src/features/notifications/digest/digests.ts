@@ -1,9 +1,9 @@
 import { ConfigRefused } from "../../../config/option.ts";
-import { countText } from "../../../core/clean-text.ts";
-import { DAY_MS, type EpochMs, zoneOffsetMs } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
-import type { QueueName } from "../../../core/queues.ts";
-import { LEVELS } from "../../../core/vocabulary.ts";
+import type { QueueName } from "../../../core/limits/queues.ts";
+import { countText } from "../../../core/text/clean-text.ts";
+import { LEVELS } from "../../../core/text/vocabulary.ts";
+import { DAY_MS, type EpochMs, zoneOffsetMs } from "../../../core/time/clock.ts";
 import type { Context } from "../../../module/feature.ts";
 import { findProject, projectPeople } from "../../access/index.ts";
 import { cutText } from "../../rules/index.ts";

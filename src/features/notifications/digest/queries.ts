@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { EpochMs } from "../../../core/clock.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import { firstSeqSince, IS_OF_PRODUCER } from "../../events/index.ts";
 

@@ -1,5 +1,5 @@
-import { toRfc3339 } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
+import { toRfc3339 } from "../../../core/time/clock.ts";
 import type { Context } from "../../../module/feature.ts";
 import type { Trx } from "../../../store/database.ts";
 import { updateLater } from "../../../store/statements.ts";

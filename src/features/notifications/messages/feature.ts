@@ -1,7 +1,7 @@
 import * as v from "valibot";
-import { holderOf, userOf } from "../../../http/access.ts";
-import { IDEMPOTENCY_ERRORS } from "../../../http/idempotency.ts";
-import { pageOf } from "../../../http/shapes.ts";
+import { IDEMPOTENCY_ERRORS } from "../../../http/api/idempotency.ts";
+import { pageOf } from "../../../http/api/shapes.ts";
+import { holderOf, userOf } from "../../../http/server/access.ts";
 import { type FeatureServer, feature } from "../../../module/feature.ts";
 import { sealedColumn } from "../../../store/sealed-column.ts";
 import { handleDeliveries, type MessagesContext } from "./deliver.ts";

@@ -1,7 +1,7 @@
 import * as v from "valibot";
-import { pageEntries } from "../../../http/pagination.ts";
-import { bytes, column, orNull, type RowOf, resource, stored, time } from "../../../http/resource.ts";
-import { doc, example, instant, integer, named, object, text } from "../../../http/shapes.ts";
+import { pageEntries } from "../../../http/api/pagination.ts";
+import { bytes, column, orNull, type RowOf, resource, stored, time } from "../../../http/api/resource.ts";
+import { doc, example, instant, integer, named, object, text } from "../../../http/api/shapes.ts";
 
 declare module "../../../store/schema.ts" {
   interface Schema {

@@ -1,10 +1,10 @@
-import { holderOf } from "../../../http/access.ts";
-import type { Exchange } from "../../../http/exchange.ts";
-import { MEDIA_HEADERS } from "../../../http/headers.ts";
-import { RateLimiter, requireAllowed } from "../../../http/rate-limiter.ts";
-import { fileReply } from "../../../http/replies.ts";
-import type { ANSWERS_LATER, BodyType } from "../../../http/route.ts";
-import { pageOf } from "../../../http/shapes.ts";
+import { fileReply } from "../../../http/api/replies.ts";
+import type { ANSWERS_LATER, BodyType } from "../../../http/api/route.ts";
+import { pageOf } from "../../../http/api/shapes.ts";
+import { RateLimiter, requireAllowed } from "../../../http/limits/rate-limiter.ts";
+import { holderOf } from "../../../http/server/access.ts";
+import type { Exchange } from "../../../http/server/exchange.ts";
+import { MEDIA_HEADERS } from "../../../http/server/headers.ts";
 import { type FeatureServer, feature } from "../../../module/feature.ts";
 import type { RunningJob } from "../../time/jobs/index.ts";
 import { MAX_SOUND_BYTES, MEDIA_PATH, openSounds } from "./open-sounds.ts";

@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
 import { AwsV4Signer } from "aws4fetch";
 import { PrismError } from "../../../core/errors.ts";
-import type { ByteRange } from "../../../http/negotiation.ts";
+import type { ByteRange } from "../../../http/body/negotiation.ts";
 import type { StoredFiles } from "../../../store/stored-files.ts";
 
 /** Storage of sounds' bytes. Keys are generated; a file's own name is never one. */

@@ -1,7 +1,7 @@
 import * as v from "valibot";
-import { listing } from "../../../http/listing.ts";
-import { column, computed, type RowOf, resource, stored, time } from "../../../http/resource.ts";
-import { doc } from "../../../http/shapes.ts";
+import { listing } from "../../../http/api/listing.ts";
+import { column, computed, type RowOf, resource, stored, time } from "../../../http/api/resource.ts";
+import { doc } from "../../../http/api/shapes.ts";
 
 declare module "../../../store/schema.ts" {
   interface Schema {

@@ -1,5 +1,5 @@
-import { callerOf, holderOf, userOf } from "../../../http/access.ts";
-import { pageOf } from "../../../http/shapes.ts";
+import { pageOf } from "../../../http/api/shapes.ts";
+import { callerOf, holderOf, userOf } from "../../../http/server/access.ts";
 import { type FeatureServer, feature } from "../../../module/feature.ts";
 import { DUE_EVENT } from "../index.ts";
 import { Drills } from "./drills.ts";

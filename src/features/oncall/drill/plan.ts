@@ -1,6 +1,6 @@
 import type { Updateable } from "kysely";
-import { DAY_MS, type EpochMs, HOUR_MS, instantOf, zoneOffsetMs } from "../../../core/clock.ts";
-import { DueTimes, SteadyClock } from "../../../core/due-times.ts";
+import { DAY_MS, type EpochMs, HOUR_MS, instantOf, zoneOffsetMs } from "../../../core/time/clock.ts";
+import { DueTimes, SteadyClock } from "../../../core/time/due-times.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { DrillPeopleTable } from "../../../store/schema/alerts.ts";
 import { quietUntil } from "../../delivery/index.ts";

@@ -1,9 +1,9 @@
-import { type EpochMs, HOUR_MS, toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import type { PermissionHolder, Principal, UserPrincipal } from "../../../core/principal.ts";
-import { missingPermission, requireAccount, requireTokenScope } from "../../../http/access.ts";
-import { pageBody, readPage } from "../../../http/pagination.ts";
+import { type EpochMs, HOUR_MS, toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
+import { pageBody, readPage } from "../../../http/api/pagination.ts";
+import { missingPermission, requireAccount, requireTokenScope } from "../../../http/server/access.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import { countOf, newestFirst } from "../../../store/sqlite/list-queries.ts";
 import { type Projects, userNames } from "../../access/index.ts";

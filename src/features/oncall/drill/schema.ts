@@ -1,6 +1,6 @@
 import * as v from "valibot";
-import { pageEntries } from "../../../http/pagination.ts";
-import { doc, example, integer, named, object, text } from "../../../http/shapes.ts";
+import { pageEntries } from "../../../http/api/pagination.ts";
+import { doc, example, integer, named, object, text } from "../../../http/api/shapes.ts";
 import { DAYS } from "./plan.ts";
 import { PROOF_STATES } from "./ways.ts";
 

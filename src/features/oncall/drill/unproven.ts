@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { DAY_MS, type EpochMs } from "../../../core/clock.ts";
+import { DAY_MS, type EpochMs } from "../../../core/time/clock.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 
 /** A person who is on call soon, and whom no drill is known to have reached within 14 days. */

@@ -1,5 +1,5 @@
-import { countText } from "../../../core/clean-text.ts";
-import { DAY_MS, type EpochMs, HOUR_MS, MINUTE_MS } from "../../../core/clock.ts";
+import { countText } from "../../../core/text/clean-text.ts";
+import { DAY_MS, type EpochMs, HOUR_MS, MINUTE_MS } from "../../../core/time/clock.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import { INCIDENT_PRIORITY, pagedChannels } from "../../alerts/index.ts";
 import { namesOfWays, type PersonWay } from "../../delivery/index.ts";

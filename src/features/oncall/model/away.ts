@@ -1,4 +1,4 @@
-import { DAY_MS, type EpochMs, startOfDay } from "../../../core/clock.ts";
+import { DAY_MS, type EpochMs, startOfDay } from "../../../core/time/clock.ts";
 import { type CoverageGap, dutiesOf, type FinalShift } from "./layers.ts";
 
 /** Days on which a user is away. They are whole days of the user's zone, so 23 or 25 hours may be one. */

@@ -1,4 +1,4 @@
-import { DAY_MS, type EpochMs } from "../../../core/clock.ts";
+import { DAY_MS, type EpochMs } from "../../../core/time/clock.ts";
 
 /** Overrides are above the levels 0 to 9 of shifts. */
 export const OVERRIDE_LEVEL = 10;

@@ -1,4 +1,4 @@
-import { DAY_MS, type EpochMs, HOUR_MS, instantOf, type WallTime } from "../../../core/clock.ts";
+import { DAY_MS, type EpochMs, HOUR_MS, instantOf, type WallTime } from "../../../core/time/clock.ts";
 
 export const FREQUENCIES = ["hourly", "daily", "weekly", "monthly"] as const;
 export const WEEKDAYS = ["SU", "MO", "TU", "WE", "TH", "FR", "SA"] as const;

@@ -1,4 +1,4 @@
-import type { QueueName, QueueSettings } from "../../../core/queues.ts";
+import type { QueueName, QueueSettings } from "../../../core/limits/queues.ts";
 import { notificationRow } from "../../../store/commit/notification-row.ts";
 import type { Sequence } from "../../../store/commit/sequences.ts";
 import type {

@@ -1,5 +1,5 @@
 import { parseWithLongIntegers } from "../../../core/text/long-integer.ts";
-import type { Level } from "../../../core/vocabulary.ts";
+import type { Level } from "../../../core/text/vocabulary.ts";
 import type { EventsTable } from "../../../store/schema.ts";
 import type { RuleEvent } from "../language/language.ts";
 

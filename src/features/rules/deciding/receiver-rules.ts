@@ -1,6 +1,6 @@
 import type { Database as Sqlite } from "better-sqlite3";
-import { HOUR_MS } from "../../../core/clock.ts";
-import { DEFAULT_CHANNELS } from "../../../http/shapes.ts";
+import { HOUR_MS } from "../../../core/time/clock.ts";
+import { DEFAULT_CHANNELS } from "../../../http/api/shapes.ts";
 import type { EffectOf } from "../../../store/effect.ts";
 import type { Schema } from "../../../store/schema.ts";
 import { compileTemplate, type RuleEvent, readCondition } from "../language/language.ts";

@@ -1,8 +1,8 @@
 import { runAs, SYSTEM } from "../../../core/caller.ts";
-import type { Clock } from "../../../core/clock.ts";
 import type { Logger } from "../../../core/log.ts";
+import type { Clock } from "../../../core/time/clock.ts";
 import type { Database } from "../../../store/database.ts";
-import type { AuditTrail } from "../../operate/audit/index.ts";
+import type { AuditTrail } from "../../records/audit/index.ts";
 import type { RuleRow } from "../rule.ts";
 import type { IncomingEvent } from "./incoming-event.ts";
 

@@ -1,4 +1,4 @@
-import { isOwnEvent, OWN_EVENT_TYPES, OWN_SOURCE } from "../../../core/vocabulary.ts";
+import { isOwnEvent, OWN_EVENT_TYPES, OWN_SOURCE } from "../../../core/text/vocabulary.ts";
 import { InvalidCondition } from "./errors.ts";
 import { compileTree, fixedSteps } from "./evaluate/compile.ts";
 import { evaluationBudget } from "./evaluate/evaluation-budget.ts";

@@ -1,4 +1,4 @@
-import { toRfc3339 } from "../../../core/clock.ts";
+import { toRfc3339 } from "../../../core/time/clock.ts";
 import { isList, type JsonObject, toValue, type Value } from "./evaluate/values.ts";
 
 /**

@@ -1,4 +1,4 @@
-import { toRfc3339 } from "../../../core/clock.ts";
+import { toRfc3339 } from "../../../core/time/clock.ts";
 import { InvalidTemplate, Refusal } from "./errors.ts";
 import { scalarText } from "./evaluate/functions.ts";
 import { cutText, toEpochMs, type Value, wellFormed } from "./evaluate/values.ts";

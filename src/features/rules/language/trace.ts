@@ -1,4 +1,4 @@
-import { decimalText } from "../../../core/decimal.ts";
+import { decimalText } from "../../../core/text/decimal.ts";
 import { compileTree } from "./evaluate/compile.ts";
 import { evaluationBudget } from "./evaluate/evaluation-budget.ts";
 import { numberOf } from "./evaluate/functions.ts";

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { DAY_MS, type EpochMs, Seldom } from "../../../core/clock.ts";
-import { DueTimes, SteadyClock } from "../../../core/due-times.ts";
+import { DAY_MS, type EpochMs, Seldom } from "../../../core/time/clock.ts";
+import { DueTimes, SteadyClock } from "../../../core/time/due-times.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { NotificationRow } from "../../../store/commit/write-set.ts";
 import { addEffect, later, type Trx } from "../../../store/database.ts";

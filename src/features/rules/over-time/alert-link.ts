@@ -1,6 +1,6 @@
 import type { Database as Sqlite } from "better-sqlite3";
-import type { EpochMs } from "../../../core/clock.ts";
 import type { Logger } from "../../../core/log.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import type { Offers } from "../../../module/feature.ts";
 import type { AlertSignalRow } from "../../../store/commit/write-set.ts";
 import type { RuleEvent } from "../language/language.ts";

@@ -1,4 +1,4 @@
-import type { EpochMs } from "../../../core/clock.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import type { AlertSignalRow } from "../../../store/commit/write-set.ts";
 import type { DecisionOutcome } from "../../../store/schema.ts";
 import type { IncomingEvent } from "../deciding/incoming-event.ts";

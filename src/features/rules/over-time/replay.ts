@@ -1,4 +1,4 @@
-import type { EpochMs } from "../../../core/clock.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import type { AlertSignalRow } from "../../../store/commit/write-set.ts";
 import type { AlertSpan, ReplayedAlerts, TriedRule } from "../backtest.ts";
 import type { IncomingEvent } from "../deciding/incoming-event.ts";

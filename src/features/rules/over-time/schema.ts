@@ -1,6 +1,6 @@
 import * as v from "valibot";
-import { DAY_MS } from "../../../core/clock.ts";
-import { doc, integer, jsonObject, named, object, text } from "../../../http/shapes.ts";
+import { DAY_MS } from "../../../core/time/clock.ts";
+import { doc, integer, jsonObject, named, object, text } from "../../../http/api/shapes.ts";
 
 const KEY_LENGTH = 256;
 /** Alertmanager and Prometheus show labels in one line. */

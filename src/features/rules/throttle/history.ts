@@ -1,5 +1,5 @@
 import type { Database as Sqlite } from "better-sqlite3";
-import type { EpochMs } from "../../../core/clock.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import type { StormRow } from "../../../store/commit/write-set.ts";
 import type { WindowBucket } from "./match-window.ts";
 

@@ -1,4 +1,4 @@
-import type { EpochMs } from "../../../core/clock.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 
 /** Buckets of a window: matches are counted with a resolution of a tenth. */
 export const BUCKETS = 10;

@@ -1,6 +1,6 @@
 import type { Database as Sqlite } from "better-sqlite3";
-import type { EpochMs } from "../../../core/clock.ts";
 import { uuidv7 } from "../../../core/ids.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import type {
   NotificationRow,
   StormKey,

@@ -1,7 +1,7 @@
 import { isUuid } from "../../../core/ids.ts";
+import type { QueueName } from "../../../core/limits/queues.ts";
 import type { PermissionHolder } from "../../../core/principal.ts";
-import type { QueueName } from "../../../core/queues.ts";
-import { cursorOf, positionOf } from "../../../http/pagination.ts";
+import { cursorOf, positionOf } from "../../../http/api/pagination.ts";
 import { cancelWaiting, deleteJobs, makeReady, type StoredJob } from "../../../store/commit/job-table.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import { jobsAdded } from "../../../store/effect.ts";

@@ -1,6 +1,6 @@
 import { type Check, pass, warn } from "../../../core/check.ts";
-import { ageText } from "../../../core/clean-text.ts";
-import type { QueueName } from "../../../core/queues.ts";
+import type { QueueName } from "../../../core/limits/queues.ts";
+import { ageText } from "../../../core/text/clean-text.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import { PAUSED_KEYS, queueOfKey } from "./operator.ts";
 import { countJobs, type JobCount } from "./runner/waiting-counts.ts";

@@ -1,12 +1,12 @@
 import { join } from "node:path";
 import * as v from "valibot";
 import { invalidField } from "../../../core/errors.ts";
+import type { QueueName } from "../../../core/limits/queues.ts";
 import { type Counter, type Histogram, type Metrics, SECONDS_BUCKETS } from "../../../core/metrics.ts";
 import type { PermissionHolder } from "../../../core/principal.ts";
-import type { QueueName } from "../../../core/queues.ts";
-import { holderOf } from "../../../http/access.ts";
-import { route } from "../../../http/route.ts";
-import { pageOf } from "../../../http/shapes.ts";
+import { route } from "../../../http/api/route.ts";
+import { pageOf } from "../../../http/api/shapes.ts";
+import { holderOf } from "../../../http/server/access.ts";
 import { type Context, type FeatureCore, type FeatureServer, feature } from "../../../module/feature.ts";
 import { BULK_ACTIONS, type BulkAction, type BulkRequest, type BulkResult, changeJobs } from "./bulk.ts";
 import { countJobsBy, getJob, listJobs } from "./job-list.ts";

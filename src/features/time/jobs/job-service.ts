@@ -1,6 +1,6 @@
 import { PrismError } from "../../../core/errors.ts";
+import type { QueueName } from "../../../core/limits/queues.ts";
 import { type DeferredPromise, deferred } from "../../../core/promises.ts";
-import type { QueueName } from "../../../core/queues.ts";
 import { type Committer, emptyContent, type SealedSet, type SetSource } from "../../../store/commit/committer.ts";
 import {
   endAttempt,

@@ -1,4 +1,4 @@
-import type { QueueName, QueueSettings } from "../../../core/queues.ts";
+import type { QueueName, QueueSettings } from "../../../core/limits/queues.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { endAttempt, endLost, requeueLost, type StoredJob } from "../../../store/commit/job-table.ts";
 import type { Trx } from "../../../store/database.ts";

@@ -3,7 +3,7 @@ import { sql } from "kysely";
 import { actorOf, currentCaller } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
-import { parseQueueName, type QueueName } from "../../../core/queues.ts";
+import { parseQueueName, type QueueName } from "../../../core/limits/queues.ts";
 import {
   cancelWaiting,
   deleteJobs,
@@ -16,7 +16,7 @@ import {
 import { addEffect, type InTransaction, type Trx } from "../../../store/database.ts";
 import { jobsAdded } from "../../../store/effect.ts";
 import type { JobState } from "../../../store/schema.ts";
-import type { AuditTrail } from "../../operate/audit/index.ts";
+import type { AuditTrail } from "../../records/audit/index.ts";
 import { requireRoom } from "./job-service.ts";
 import type { MovedHook, MovedJobsContext } from "./moved-jobs.ts";
 import { DEAD_LETTER_QUEUES, firstQueue } from "./runner/job.ts";

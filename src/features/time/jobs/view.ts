@@ -1,10 +1,10 @@
 import type { Selectable } from "kysely";
 import { redactFields, redactText } from "../../../config/logger.ts";
-import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
+import { parseQueueName, QUEUES, type QueueName } from "../../../core/limits/queues.ts";
 import type { PermissionHolder } from "../../../core/principal.ts";
-import { parseQueueName, QUEUES, type QueueName } from "../../../core/queues.ts";
-import { WORKER_CHANNELS } from "../../../core/vocabulary.ts";
+import { WORKER_CHANNELS } from "../../../core/text/vocabulary.ts";
+import { toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
 import type { Context } from "../../../module/feature.ts";
 import type { JobAttemptsTable, JobsTable } from "../../../store/schema.ts";
 import { countJobs, type JobCount } from "./runner/waiting-counts.ts";

@@ -1,7 +1,7 @@
 import { runAs } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
-import type { QueueName } from "../../../core/queues.ts";
+import type { QueueName } from "../../../core/limits/queues.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { endAttempt, findJob } from "../../../store/commit/job-table.ts";
 import type { ClaimedJob, JobClaim } from "../../../store/commit/write-set.ts";

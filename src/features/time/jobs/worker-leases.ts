@@ -1,7 +1,7 @@
 import type { Database as Sqlite } from "better-sqlite3";
-import type { EpochMs } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
-import { isModuleQueue, isWorkerQueue, parentQueue, type QueueName } from "../../../core/queues.ts";
+import { isModuleQueue, isWorkerQueue, parentQueue, type QueueName } from "../../../core/limits/queues.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import { STARVATION_STRIDE } from "../../../store/commit/job-sql.ts";
 import { claimJobs, runningJobs } from "../../../store/commit/job-table.ts";
 import type { ClaimedJob } from "../../../store/commit/write-set.ts";

@@ -1,7 +1,7 @@
-import type { EpochMs } from "../../../core/clock.ts";
-import { isTimezone } from "../../../core/clock.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
-import type { QueueName } from "../../../core/queues.ts";
+import type { QueueName } from "../../../core/limits/queues.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
+import { isTimezone } from "../../../core/time/clock.ts";
 import { MAX_PAYLOAD_BYTES } from "../jobs/index.ts";
 import { Recurrence, recurrenceOf } from "./cron/recurrence.ts";
 import { MAX_EVERY_MS, MIN_EVERY_MS, type ScheduleRow } from "./schedule.ts";

@@ -1,6 +1,6 @@
 import { sql } from "kysely";
-import { type EpochMs, toRfc3339 } from "../../../core/clock.ts";
-import type { QueueName } from "../../../core/queues.ts";
+import type { QueueName } from "../../../core/limits/queues.ts";
+import { type EpochMs, toRfc3339 } from "../../../core/time/clock.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { insertJobs } from "../../../store/commit/job-table.ts";
 import type { JobRow } from "../../../store/commit/write-set.ts";

@@ -1,9 +1,9 @@
 import { sql } from "kysely";
 import * as v from "valibot";
 import { redactText } from "../../../config/logger.ts";
-import { type EpochMs, toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
-import { type PageRequest, pageBody, pageEntries } from "../../../http/pagination.ts";
-import { doc, named, object } from "../../../http/shapes.ts";
+import { type EpochMs, toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
+import { type PageRequest, pageBody, pageEntries } from "../../../http/api/pagination.ts";
+import { doc, named, object } from "../../../http/api/shapes.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import { JOB_STATES } from "../../../store/schema.ts";
 import { SKIP_REASONS, type SkippedPayload } from "./schedule-firing.ts";

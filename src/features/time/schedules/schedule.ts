@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { equals, listing } from "../../../http/listing.ts";
+import { equals, listing } from "../../../http/api/listing.ts";
 import {
   column,
   computed,
@@ -11,8 +11,8 @@ import {
   resource,
   stored,
   time,
-} from "../../../http/resource.ts";
-import { doc, integer, jsonObject, queryBoolean, selfChanging, text } from "../../../http/shapes.ts";
+} from "../../../http/api/resource.ts";
+import { doc, integer, jsonObject, queryBoolean, selfChanging, text } from "../../../http/api/shapes.ts";
 import { MAX_PAYLOAD_BYTES } from "../jobs/index.ts";
 
 declare module "../../../store/schema.ts" {

@@ -1,11 +1,11 @@
 import { sql } from "kysely";
 import { currentCaller } from "../../../core/caller.ts";
-import type { EpochMs } from "../../../core/clock.ts";
 import { limitReached, PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
+import { parseQueueName, type QueueName } from "../../../core/limits/queues.ts";
 import type { PermissionHolder } from "../../../core/principal.ts";
-import { parseQueueName, type QueueName } from "../../../core/queues.ts";
-import { requireVersion } from "../../../http/negotiation.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
+import { requireVersion } from "../../../http/body/negotiation.ts";
 import { addEffect, type InTransaction, type Trx } from "../../../store/database.ts";
 import { DueTimer, requireRoom } from "../jobs/index.ts";
 import { type Occurrence, recurrenceOf } from "./cron/recurrence.ts";

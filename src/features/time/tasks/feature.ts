@@ -1,7 +1,7 @@
-import { holderOf, userOf } from "../../../http/access.ts";
-import { IDEMPOTENCY_ERRORS } from "../../../http/idempotency.ts";
-import { RawJson, Reply, versioned } from "../../../http/route.ts";
-import { pageOf } from "../../../http/shapes.ts";
+import { IDEMPOTENCY_ERRORS } from "../../../http/api/idempotency.ts";
+import { RawJson, Reply, versioned } from "../../../http/api/route.ts";
+import { pageOf } from "../../../http/api/shapes.ts";
+import { holderOf, userOf } from "../../../http/server/access.ts";
 import { type FeatureServer, feature } from "../../../module/feature.ts";
 import type { KeptAnswer } from "../../access/index.ts";
 import * as s from "./schema.ts";

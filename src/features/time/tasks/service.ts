@@ -1,13 +1,13 @@
 import { sql } from "kysely";
+import { sha256Hex } from "../../../core/crypto/tokens.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
 import type { PermissionHolder, UserPrincipal } from "../../../core/principal.ts";
-import { sha256Hex } from "../../../core/tokens.ts";
-import { missingPermission, requireAccount } from "../../../http/access.ts";
-import { requireVersion, tagOf } from "../../../http/negotiation.ts";
-import { isFarPage, type PageBody, type PageRequest, pageBody, readPage } from "../../../http/pagination.ts";
-import type { AnswerOf } from "../../../http/resource.ts";
-import { jsonOf } from "../../../http/route.ts";
+import { isFarPage, type PageBody, type PageRequest, pageBody, readPage } from "../../../http/api/pagination.ts";
+import type { AnswerOf } from "../../../http/api/resource.ts";
+import { jsonOf } from "../../../http/api/route.ts";
+import { requireVersion, tagOf } from "../../../http/body/negotiation.ts";
+import { missingPermission, requireAccount } from "../../../http/server/access.ts";
 import type { Context } from "../../../module/feature.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import {

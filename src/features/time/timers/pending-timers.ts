@@ -1,8 +1,8 @@
 import { sql } from "kysely";
-import type { EpochMs } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
-import { isFarPage, type PageRequest } from "../../../http/pagination.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
+import { isFarPage, type PageRequest } from "../../../http/api/pagination.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { isWaiting } from "../../../store/commit/job-table.ts";
 import type { Database, InTransaction, ReadDb, Trx } from "../../../store/database.ts";

@@ -1,8 +1,8 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { DateTime } from "luxon";
-import type { Clock, EpochMs } from "../../../core/clock.ts";
-import { epochOf, isTimezone, type Moment } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
+import type { Clock, EpochMs } from "../../../core/time/clock.ts";
+import { epochOf, isTimezone, type Moment } from "../../../core/time/clock.ts";
 
 export interface TimeParts {
   /** null: users are unknown here. */

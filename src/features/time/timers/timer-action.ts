@@ -1,12 +1,10 @@
 import { sql } from "kysely";
 import * as v from "valibot";
 import type { Config } from "../../../config/load.ts";
-import type { EpochMs } from "../../../core/clock.ts";
 import { invalidField, limitReached, PrismError } from "../../../core/errors.ts";
 import type { Permission } from "../../../core/permissions.ts";
 import type { PermissionHolder, Principal } from "../../../core/principal.ts";
-import { missingPermission } from "../../../http/access.ts";
-import { checkShape } from "../../../http/input.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import {
   Action,
   ChannelList,
@@ -18,7 +16,9 @@ import {
   object,
   requireServed,
   text,
-} from "../../../http/shapes.ts";
+} from "../../../http/api/shapes.ts";
+import { checkShape } from "../../../http/body/input.ts";
+import { missingPermission } from "../../../http/server/access.ts";
 import { CHANNEL_NAME } from "../../../live/stream.ts";
 import { holdersOf } from "../../../store/commit/job-table.ts";
 import type { Trx } from "../../../store/database.ts";

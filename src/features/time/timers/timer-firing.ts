@@ -1,8 +1,8 @@
 import { currentCaller, runAs } from "../../../core/caller.ts";
-import type { EpochMs } from "../../../core/clock.ts";
 import { assertNever, PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
-import { requireAccess } from "../../../http/access.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
+import { requireAccess } from "../../../http/server/access.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { InTransaction, Trx } from "../../../store/database.ts";
 import type { UserDirectory } from "../../access/index.ts";

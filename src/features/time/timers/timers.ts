@@ -1,12 +1,12 @@
 import { currentCaller } from "../../../core/caller.ts";
-import type { EpochMs } from "../../../core/clock.ts";
-import { epochOf, type Moment } from "../../../core/clock.ts";
+import { sha256Hex } from "../../../core/crypto/tokens.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
 import type { PermissionHolder } from "../../../core/principal.ts";
-import { sha256Hex } from "../../../core/tokens.ts";
-import { checkShape } from "../../../http/input.ts";
-import { object } from "../../../http/shapes.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
+import { epochOf, type Moment } from "../../../core/time/clock.ts";
+import { object } from "../../../http/api/shapes.ts";
+import { checkShape } from "../../../http/body/input.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type * as api from "../../../module/module-api.ts";
 import { holdersOf, releaseKey } from "../../../store/commit/job-table.ts";

@@ -1,8 +1,8 @@
 import { randomInt } from "node:crypto";
 import { PrismError } from "../../../core/errors.ts";
 import type { Principal, UserPrincipal } from "../../../core/principal.ts";
-import { toPrismError } from "../../../http/error-reply.ts";
-import { parseQuery } from "../../../http/input.ts";
+import { toPrismError } from "../../../http/api/error-reply.ts";
+import { parseQuery } from "../../../http/body/input.ts";
 import type { LiveSocket } from "../../live-socket.ts";
 import { type StreamEntry, type StreamRef, streamName } from "../../stream.ts";
 import { type Session, type SocketRouteParts, serveSocketRoute } from "../socket-route.ts";

@@ -1,9 +1,9 @@
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import type { Principal } from "../../../core/principal.ts";
-import { type Authenticator, fromSecret, readCredential } from "../../../http/credentials.ts";
-import type { Exchange } from "../../../http/exchange.ts";
-import { parseQuery } from "../../../http/input.ts";
-import type { HttpKernel } from "../../../http/kernel.ts";
+import { parseQuery } from "../../../http/body/input.ts";
+import { type Authenticator, fromSecret, readCredential } from "../../../http/server/credentials.ts";
+import type { Exchange } from "../../../http/server/exchange.ts";
+import type { HttpKernel } from "../../../http/server/kernel.ts";
 import type { RealtimeAccess } from "../../connections.ts";
 
 export interface HandshakeParts {

@@ -1,6 +1,6 @@
 import * as v from "valibot";
-import { type EpochMs, toRfc3339 } from "../../../core/clock.ts";
-import { integer, object, openObject } from "../../../http/shapes.ts";
+import { type EpochMs, toRfc3339 } from "../../../core/time/clock.ts";
+import { integer, object, openObject } from "../../../http/api/shapes.ts";
 import { CLOSE, type CloseReason } from "../../connections.ts";
 import type { Closing, SocketProtocol } from "../../socket-protocol.ts";
 import { MAX_STREAM_LENGTH, type StreamEntry, type StreamGap } from "../../stream.ts";

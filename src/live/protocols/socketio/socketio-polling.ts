@@ -1,8 +1,8 @@
 import * as v from "valibot";
 import { PrismError } from "../../../core/errors.ts";
-import { decodeUtf8 } from "../../../core/json-text.ts";
-import type { Exchange } from "../../../http/exchange.ts";
-import { ANSWERS_LATER, type Route, route } from "../../../http/route.ts";
+import { decodeUtf8 } from "../../../core/text/json-text.ts";
+import { ANSWERS_LATER, type Route, route } from "../../../http/api/route.ts";
+import type { Exchange } from "../../../http/server/exchange.ts";
 import { MAX_PENDING_MESSAGE_BYTES } from "../../connections.ts";
 import { requireOrigin } from "../upgrade.ts";
 import { MAX_PACKET_BYTES, PACKET_SEPARATOR, SOCKETIO_PATH } from "./engine.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { createToken } from "../../../../src/core/crypto/tokens.ts";
 import type { TokenScope } from "../../../../src/core/permissions.ts";
-import { createToken } from "../../../../src/core/tokens.ts";
 import { createServiceToken, revokeServiceToken } from "../../../../src/features/access/users/create-user.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeUser } from "../../../helpers/people.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { sql } from "kysely";
 import { sql as migration } from "../../../../migrations/0067_ping_bodies.ts";
-import { DAY_MS } from "../../../../src/core/clock.ts";
+import { DAY_MS } from "../../../../src/core/time/clock.ts";
 import { checkStored } from "../../../../src/features/access/doctor.ts";
 import { ProjectStorage } from "../../../../src/features/access/projects/storage.ts";
 import { alertSweep, incidentSweep } from "../../../../src/features/alerts/retention.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import Database from "better-sqlite3";
 import type { ServiceTokenPage as Page } from "../../../../src/client/api-types.gen.ts";
-import { isTokenOf } from "../../../../src/core/tokens.ts";
+import { isTokenOf } from "../../../../src/core/crypto/tokens.ts";
 import { MIGRATIONS } from "../../../../src/store/sqlite/migrations.gen.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeProject } from "../../../helpers/people.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { acknowledgeLink } from "../../../../src/features/delivery/channels/mail/acknowledge.ts";
+import { acknowledgeLink } from "../../../../src/features/channels/mail/acknowledge.ts";
 import { IncidentWorld } from "./support.ts";
 
 const FORM = { "Content-Type": "application/x-www-form-urlencoded" };

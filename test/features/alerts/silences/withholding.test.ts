@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { SteadyClock } from "../../../../src/core/due-times.ts";
+import { SteadyClock } from "../../../../src/core/time/due-times.ts";
 import type { AlertView } from "../../../../src/features/alerts/index.ts";
 import { parseMatchers } from "../../../../src/features/alerts/model/matchers.ts";
 import { parseTimeIntervals } from "../../../../src/features/alerts/model/time-intervals.ts";

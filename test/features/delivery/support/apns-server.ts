@@ -13,7 +13,7 @@ import {
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { decodeJwt, jwtVerify } from "jose";
-import type { ApnsOptions } from "../../../../src/features/delivery/channels/push/apns-client.ts";
+import type { ApnsOptions } from "../../../../src/features/channels/push/apns-client.ts";
 import { makeCertificate } from "../../../helpers/certificate.ts";
 import type { Scope } from "../../../helpers/scope.ts";
 import { temporaryDir } from "../../../helpers/store.ts";

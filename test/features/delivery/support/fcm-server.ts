@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { join } from "node:path";
 import { jwtVerify } from "jose";
-import type { FcmOptions } from "../../../../src/features/delivery/channels/push/fcm-client.ts";
+import type { FcmOptions } from "../../../../src/features/channels/push/fcm-client.ts";
 import { listening } from "../../../helpers/listening.ts";
 import type { Scope } from "../../../helpers/scope.ts";
 import { temporaryDir } from "../../../helpers/store.ts";

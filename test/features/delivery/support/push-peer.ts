@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
-import { replaceDevices } from "../../../../src/features/delivery/channels/push/devices.ts";
+import { replaceDevices } from "../../../../src/features/channels/push/devices.ts";
 import type { TestPrism } from "../../../helpers/prism.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
 import { ApnsServer } from "./apns-server.ts";

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
+import { SealedBox } from "../../../../src/core/crypto/sealed-box.ts";
+import { sha256Hex } from "../../../../src/core/crypto/tokens.ts";
 import { uuidv7 } from "../../../../src/core/ids.ts";
-import { SealedBox } from "../../../../src/core/sealed-box.ts";
-import { sha256Hex } from "../../../../src/core/tokens.ts";
+import type { PushContext } from "../../../../src/features/channels/push/devices.ts";
 import {
   type Accepted,
   type Attempt,
@@ -11,7 +12,6 @@ import {
   type NotificationFacts,
   TargetGone,
 } from "../../../../src/features/delivery/channel.ts";
-import type { PushContext } from "../../../../src/features/delivery/channels/push/devices.ts";
 import type { Effect } from "../../../../src/store/effect.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { openTestStore, TEST_KEY, type TestStore } from "../../../helpers/store.ts";

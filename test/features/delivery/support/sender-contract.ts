@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import { deliveryQueue } from "../../../../src/core/queues.ts";
+import { deliveryQueue } from "../../../../src/core/limits/queues.ts";
 import type { OutsideChannel } from "../../../../src/store/schema.ts";
 import { crashImage } from "../../../helpers/crash-image.ts";
 import { eventually } from "../../../helpers/eventually.ts";

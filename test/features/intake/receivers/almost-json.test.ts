@@ -11,7 +11,7 @@ import { HOME_ROWS } from "../../../../src/features/intake/receivers/senders/hom
 import { HOST_ROWS } from "../../../../src/features/intake/receivers/senders/hosts.ts";
 import { MONITOR_ROWS } from "../../../../src/features/intake/receivers/senders/monitors.ts";
 import { fits } from "../../../../src/features/intake/receivers/senders/row.ts";
-import { startNtfy } from "../../compat/ntfy/support/api.ts";
+import { startNtfy } from "../../protocols/ntfy/support/api.ts";
 import { MONITORS } from "./presets/known-monitors.ts";
 import { PROGRAMS } from "./presets/known-programs.ts";
 import { ReceiverTest } from "./support.ts";

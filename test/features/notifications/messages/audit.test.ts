@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { rowsOf } from "../../../helpers/tables.ts";
-import { type Change, change, eachLeavesItsRecord } from "../../operate/audit/support/recorded-changes.ts";
+import { type Change, change, eachLeavesItsRecord } from "../../records/audit/support/recorded-changes.ts";
 import { Mailbox, PATH } from "./support/mailbox.ts";
 
 const LATER = { recipientId: "vic", content: "for your eyes only", delayMs: 86_400_000 };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import type { QueueName } from "../../../../src/core/limits/queues.ts";
 import { deferred } from "../../../../src/core/promises.ts";
-import type { QueueName } from "../../../../src/core/queues.ts";
 import {
   COMPLETED,
   PermanentError,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { QUEUES } from "../../../../src/core/limits/queues.ts";
 import { deferred } from "../../../../src/core/promises.ts";
-import { QUEUES } from "../../../../src/core/queues.ts";
 import { PermanentError, RetryLater } from "../../../../src/features/time/jobs/runner/job.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";

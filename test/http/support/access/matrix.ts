@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
-import type { Mount } from "../../../../src/http/router.ts";
+import type { Mount } from "../../../../src/http/server/router.ts";
 import type { ClientReply } from "../../../helpers/http-client.ts";
 import { startPrism } from "../../../helpers/prism.ts";
 import { errorCodeOf } from "../raw-connection.ts";

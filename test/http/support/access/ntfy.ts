@@ -7,7 +7,7 @@ const INVALID: Refusal = [400, "VALIDATION_FAILED"];
 const MISSING: Refusal = [404, "NOT_FOUND"];
 
 /**
- * A route of the protocol: its topics decide who may, see test/features/compat/ntfy. Invalid credentials
+ * A route of the protocol: its topics decide who may, see test/features/protocols/ntfy. Invalid credentials
  * are refused everywhere. A reserved topic is refused for every caller alike.
  */
 function foreign(

@@ -1,4 +1,4 @@
-import type { EpochMs } from "../../../../core/clock.ts";
+import type { EpochMs } from "../../../../core/time/clock.ts";
 import { later, type Trx } from "../../../../store/database.ts";
 import { StoredAlert } from "../../book/alert-book.ts";
 import type { LabelRecord } from "../../model/labels.ts";

@@ -1,4 +1,4 @@
-import type { EpochMs } from "../../../../core/clock.ts";
+import type { EpochMs } from "../../../../core/time/clock.ts";
 import { later, rowsOf, type Trx } from "../../../../store/database.ts";
 import type { StepSettings } from "../../policies/policy.ts";
 import type { AlertView } from "../../types.ts";

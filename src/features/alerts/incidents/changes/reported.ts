@@ -1,4 +1,4 @@
-import type { EpochMs } from "../../../../core/clock.ts";
+import type { EpochMs } from "../../../../core/time/clock.ts";
 import { rowsOf } from "../../../../store/database.ts";
 import { type AcceptedSpan, acceptedSpans, type PageRow } from "../../../delivery/index.ts";
 import type { PolicyStep } from "../../policies/policy.ts";

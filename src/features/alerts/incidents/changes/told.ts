@@ -1,4 +1,4 @@
-import type { EpochMs } from "../../../../core/clock.ts";
+import type { EpochMs } from "../../../../core/time/clock.ts";
 import type { AlertSeverity } from "./severity.ts";
 
 /* Notices about alerts that have changed. */

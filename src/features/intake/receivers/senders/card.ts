@@ -1,5 +1,5 @@
 import { withoutFiringMark, withoutMarkup } from "../../../../core/text/plain-text.ts";
-import type { JsonMembers } from "../../../../http/input.ts";
+import type { JsonMembers } from "../../../../http/body/input.ts";
 import { levelBy } from "./chat.ts";
 import { isObject, listOf, textIn } from "./members.ts";
 

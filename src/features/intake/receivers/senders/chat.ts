@@ -1,5 +1,5 @@
 import { withoutFiringMark } from "../../../../core/text/plain-text.ts";
-import type { JsonMembers } from "../../../../http/input.ts";
+import type { JsonMembers } from "../../../../http/body/input.ts";
 import { objectOf, objectsIn, textIn } from "./members.ts";
 
 /** Values of `parsed` for a chat message. */

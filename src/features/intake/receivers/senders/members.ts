@@ -1,4 +1,4 @@
-import type { JsonMembers } from "../../../../http/input.ts";
+import type { JsonMembers } from "../../../../http/body/input.ts";
 
 /** Elements of a list of a message that are read. */
 const MAX_ELEMENTS = 100;

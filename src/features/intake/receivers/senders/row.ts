@@ -1,6 +1,6 @@
 import { LongInteger } from "../../../../core/text/long-integer.ts";
 import { plainName } from "../../../../core/text/read-by-ends.ts";
-import { stateOf } from "../../../../core/vocabulary.ts";
+import { stateOf } from "../../../../core/text/vocabulary.ts";
 
 type Status = "firing" | "resolved" | "acknowledged" | "succeeded" | "event";
 

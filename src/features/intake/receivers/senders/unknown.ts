@@ -1,7 +1,7 @@
-import { startOf } from "../../../../core/clean-text.ts";
+import { sha256Hex } from "../../../../core/crypto/tokens.ts";
+import { startOf } from "../../../../core/text/clean-text.ts";
 import { LongInteger } from "../../../../core/text/long-integer.ts";
 import { isPoorName, plainName, readByEnds } from "../../../../core/text/read-by-ends.ts";
-import { sha256Hex } from "../../../../core/tokens.ts";
 
 /** Whether a body says anything of its own, besides what its parts say. */
 function isEnvelope(object: Readonly<Record<string, unknown>>, list: string): boolean {

@@ -1,4 +1,4 @@
-import { DAY_MS, HOUR_MS, zoneOffsetMs } from "../../../../core/clock.ts";
+import { DAY_MS, HOUR_MS, zoneOffsetMs } from "../../../../core/time/clock.ts";
 import { compileExists, compileMember, compileMemberExists, compilePath, type Read } from "../event.ts";
 import { constantOf, type Node, type NodeOf, nodesOf } from "../parse/tree.ts";
 import { mayBe } from "../types.ts";

@@ -1,5 +1,5 @@
-import { decimalText } from "../../../../core/decimal.ts";
-import { parseJsonWithin } from "../../../../core/json-text.ts";
+import { decimalText } from "../../../../core/text/decimal.ts";
+import { parseJsonWithin } from "../../../../core/text/json-text.ts";
 import { plainText } from "../../../../core/text/plain-text.ts";
 import { LIMITS } from "../limits.ts";
 import type { ArithmeticSymbol } from "../parse/tokens.ts";

@@ -1,4 +1,4 @@
-import { isInRange, SCALE, UNIT } from "../../../../core/decimal.ts";
+import { isInRange, SCALE, UNIT } from "../../../../core/text/decimal.ts";
 import { LongInteger } from "../../../../core/text/long-integer.ts";
 import { LIMITS } from "../limits.ts";
 

@@ -1,4 +1,4 @@
-import { UNIT } from "../../../../core/decimal.ts";
+import { UNIT } from "../../../../core/text/decimal.ts";
 import { MIRRORED } from "../evaluate/compare.ts";
 import { compilePath, type Path, type Read, type RuleEvent } from "../event.ts";
 import { pathKey } from "../parse/path.ts";

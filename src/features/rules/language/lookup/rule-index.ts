@@ -1,4 +1,4 @@
-import { isOwnEvent } from "../../../../core/vocabulary.ts";
+import { isOwnEvent } from "../../../../core/text/vocabulary.ts";
 import type { Condition } from "../condition.ts";
 import { ConditionTooCostly, evaluationBudget } from "../evaluate/evaluation-budget.ts";
 import type { Path, RuleEvent } from "../event.ts";

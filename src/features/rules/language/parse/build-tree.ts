@@ -1,5 +1,5 @@
 import { Parser } from "expr-eval";
-import { isTimezone } from "../../../../core/clock.ts";
+import { isTimezone } from "../../../../core/time/clock.ts";
 import { Refusal } from "../errors.ts";
 import { unitsOfCodePoints } from "../evaluate/values.ts";
 import { LIMITS } from "../limits.ts";

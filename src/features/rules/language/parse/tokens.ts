@@ -1,4 +1,4 @@
-import { UNIT } from "../../../../core/decimal.ts";
+import { UNIT } from "../../../../core/text/decimal.ts";
 import { Refusal } from "../errors.ts";
 import { cutText, unitsOfCodePoints, wellFormed } from "../evaluate/values.ts";
 import { LIMITS } from "../limits.ts";

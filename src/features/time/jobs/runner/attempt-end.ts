@@ -1,7 +1,7 @@
-import type { EpochMs } from "../../../../core/clock.ts";
 import { PrismError } from "../../../../core/errors.ts";
+import type { QueueName, QueueSettings } from "../../../../core/limits/queues.ts";
 import type { Logger } from "../../../../core/log.ts";
-import type { QueueName, QueueSettings } from "../../../../core/queues.ts";
+import type { EpochMs } from "../../../../core/time/clock.ts";
 import type { ClaimedJob, JobFinish } from "../../../../store/commit/write-set.ts";
 import { DEAD_LETTER_QUEUES, NEXT_QUEUE, PermanentError, RetryLater } from "./job.ts";
 

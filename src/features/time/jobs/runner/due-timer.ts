@@ -1,4 +1,4 @@
-import type { Clock, EpochMs } from "../../../../core/clock.ts";
+import type { Clock, EpochMs } from "../../../../core/time/clock.ts";
 
 /**
  * Longer waits are split: setTimeout takes 31 bits of milliseconds, and it counts elapsed time, so

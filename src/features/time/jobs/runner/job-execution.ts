@@ -1,10 +1,10 @@
 import { setMaxListeners } from "node:events";
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import { runAs } from "../../../../core/caller.ts";
-import type { EpochMs } from "../../../../core/clock.ts";
+import type { QueueName, QueueSettings } from "../../../../core/limits/queues.ts";
 import { unlessAborted, within } from "../../../../core/promises.ts";
-import type { QueueName, QueueSettings } from "../../../../core/queues.ts";
 import { untilMayAct } from "../../../../core/runtime.ts";
+import type { EpochMs } from "../../../../core/time/clock.ts";
 import type { Uses } from "../../../../module/feature.ts";
 import type { ClaimedJob, JobFinish, JobProgress } from "../../../../store/commit/write-set.ts";
 import { endOfFailure, endWithoutSpace, finishOf, noteText } from "./attempt-end.ts";

@@ -1,7 +1,7 @@
-import { DAY_MS } from "../../../../core/clock.ts";
 import { PrismError } from "../../../../core/errors.ts";
 import { uuidv7 } from "../../../../core/ids.ts";
-import type { QueueName } from "../../../../core/queues.ts";
+import type { QueueName } from "../../../../core/limits/queues.ts";
+import { DAY_MS } from "../../../../core/time/clock.ts";
 import type { ClaimedJob, JobFinish, JobRow } from "../../../../store/commit/write-set.ts";
 
 /** The next queue of jobs without attempts left. Jobs of other queues are dead. */

@@ -1,6 +1,6 @@
 import fastq from "fastq";
-import type { Clock } from "../../../../core/clock.ts";
-import type { QueueName, QueueSettings } from "../../../../core/queues.ts";
+import type { QueueName, QueueSettings } from "../../../../core/limits/queues.ts";
+import type { Clock } from "../../../../core/time/clock.ts";
 import { STARVATION_STRIDE, SURE_CLAIM } from "../../../../store/commit/job-sql.ts";
 import type { ClaimedJob, JobClaim } from "../../../../store/commit/write-set.ts";
 

@@ -1,6 +1,6 @@
-import type { EpochMs } from "../../../../core/clock.ts";
 import { uuidv7 } from "../../../../core/ids.ts";
-import { parentOf, QUEUES, type QueueName, type QueueSettings } from "../../../../core/queues.ts";
+import { parentOf, QUEUES, type QueueName, type QueueSettings } from "../../../../core/limits/queues.ts";
+import type { EpochMs } from "../../../../core/time/clock.ts";
 import type { Uses } from "../../../../module/feature.ts";
 import { emptyContent, type SealedSet, type SetSource } from "../../../../store/commit/committer.ts";
 import { claimedJobs } from "../../../../store/commit/job-sql.ts";

@@ -1,12 +1,12 @@
 import * as v from "valibot";
-import { DAY_MS, toRfc3339 } from "../../../../core/clock.ts";
 import { PrismError } from "../../../../core/errors.ts";
+import { deliveryQueue, isModuleQueue, parseQueueName, type QueueName } from "../../../../core/limits/queues.ts";
 import type { PermissionHolder } from "../../../../core/principal.ts";
-import { deliveryQueue, isModuleQueue, parseQueueName, type QueueName } from "../../../../core/queues.ts";
-import { WORKER_CHANNELS, type WorkerChannel } from "../../../../core/vocabulary.ts";
-import { holderOf, missingPermission } from "../../../../http/access.ts";
-import type { Exchange } from "../../../../http/exchange.ts";
-import { doc, example, integer, jsonValue, named, object, text, uuid } from "../../../../http/shapes.ts";
+import { WORKER_CHANNELS, type WorkerChannel } from "../../../../core/text/vocabulary.ts";
+import { DAY_MS, toRfc3339 } from "../../../../core/time/clock.ts";
+import { doc, example, integer, jsonValue, named, object, text, uuid } from "../../../../http/api/shapes.ts";
+import { holderOf, missingPermission } from "../../../../http/server/access.ts";
+import type { Exchange } from "../../../../http/server/exchange.ts";
 import { type Context, type FeatureServer, feature } from "../../../../module/feature.ts";
 import { isRemoteQueue, type LeaseOfJob } from "../worker-leases.ts";
 

@@ -1,5 +1,5 @@
 import { CronPattern } from "croner";
-import { DAY_MS, type EpochMs, offsetChange, zoneOffsetMs } from "../../../../core/clock.ts";
+import { DAY_MS, type EpochMs, offsetChange, zoneOffsetMs } from "../../../../core/time/clock.ts";
 import { checkCronText, invalidCron } from "./cron-text.ts";
 
 /** The seconds and days of a pattern, on a calendar without time zones. Lists are ascending. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { eventually } from "../../../../helpers/eventually.ts";
 import { countOf } from "../../../../helpers/tables.ts";
-import { startAlertmanager } from "../../../compat/alertmanager/support/programs.ts";
+import { startAlertmanager } from "../../../protocols/alertmanager/support/programs.ts";
 import { ReceiverTest } from "../support.ts";
 
 const FORM = { "content-type": "application/x-www-form-urlencoded" };

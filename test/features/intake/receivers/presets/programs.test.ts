@@ -5,7 +5,7 @@ import test, { type TestContext } from "node:test";
 import { ChildOutput } from "../../../../helpers/child-output.ts";
 import { eventually } from "../../../../helpers/eventually.ts";
 import { rowsWith } from "../../../../helpers/values.ts";
-import { startAlertmanager, startPrometheus } from "../../../compat/alertmanager/support/programs.ts";
+import { startAlertmanager, startPrometheus } from "../../../protocols/alertmanager/support/programs.ts";
 import { type Made, ReceiverTest } from "../support.ts";
 import { SECRET } from "./support/sign.ts";
 

@@ -1,4 +1,4 @@
-import type { QueueName } from "../../../../../src/core/queues.ts";
+import type { QueueName } from "../../../../../src/core/limits/queues.ts";
 import type { JobRunner } from "../../../../../src/features/time/jobs/runner/runner.ts";
 import type { WorkerLeases } from "../../../../../src/features/time/jobs/worker-leases.ts";
 import type { Database } from "../../../../../src/store/database.ts";

@@ -1,5 +1,5 @@
 import type { JobDetail as JobBody, Queue as QueueBody } from "../../../../../src/client/api-types.gen.ts";
-import type { QueueName } from "../../../../../src/core/queues.ts";
+import type { QueueName } from "../../../../../src/core/limits/queues.ts";
 import type { TestPrism } from "../../../../helpers/prism.ts";
 
 export const DAY_MS = 86_400_000;

@@ -1,4 +1,4 @@
-import { DAY_MS } from "../../../../../src/core/clock.ts";
+import { DAY_MS } from "../../../../../src/core/time/clock.ts";
 import { cronTimes, type Occurrence, readCron } from "../../../../../src/features/time/schedules/cron/recurrence.ts";
 
 /**

@@ -1,6 +1,6 @@
 import type { TestContext } from "node:test";
-import type { QueueName, QueueSettings } from "../../../../../src/core/queues.ts";
-import { AuditLog } from "../../../../../src/features/operate/audit/audit-log.ts";
+import type { QueueName, QueueSettings } from "../../../../../src/core/limits/queues.ts";
+import { AuditLog } from "../../../../../src/features/records/audit/audit-log.ts";
 import { JobService } from "../../../../../src/features/time/jobs/job-service.ts";
 import { JobHooks } from "../../../../../src/features/time/jobs/moved-jobs.ts";
 import {

@@ -1,6 +1,6 @@
 import type { TestContext } from "node:test";
 import { uuidv7 } from "../../../../../src/core/ids.ts";
-import type { QueueName } from "../../../../../src/core/queues.ts";
+import type { QueueName } from "../../../../../src/core/limits/queues.ts";
 import { makeUser } from "../../../../helpers/people.ts";
 import { type PrismOptions, type Reply, startPrism, type TestPrism } from "../../../../helpers/prism.ts";
 import { rowsOf } from "../../../../helpers/tables.ts";
