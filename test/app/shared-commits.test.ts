@@ -173,6 +173,7 @@ const OF_JOBS = [
   "src/features/time/timers/timer-firing.ts",
 ];
 const OF_REQUESTS = [
+  "src/features/access/managed.ts",
   "src/features/buckets/feature.ts",
   "src/features/protocols/gotify/messages.ts",
   "src/features/protocols/ntfy/publisher.ts",

@@ -29,11 +29,11 @@ interface OwnedRights<R, P> {
 /** Finds the rows of a table that belong to projects, for callers with a right in theirs. */
 export class Owned<R extends OwnedRow, P extends Principal = Principal> {
   readonly #resource: Found<R>;
-  readonly #rights: OwnedRights<R, P>;
+  readonly rights: OwnedRights<R, P>;
 
   constructor(resource: Found<R>, rights: OwnedRights<R, P>) {
     this.#resource = resource;
-    this.#rights = rights;
+    this.rights = rights;
   }
 
   /**
@@ -45,15 +45,15 @@ export class Owned<R extends OwnedRow, P extends Principal = Principal> {
   }
 
   #requireVisible(projects: Projects, principal: P, row: R | undefined): R {
-    const { read, see = read, missing, noun } = this.#rights;
+    const { read, see = read, missing, noun } = this.rights;
     if (!row || !this.has(projects, principal, row, see)) throw new PrismError(missing, `No such ${noun}`);
     if (see !== read && row.projectId !== null) projects.require(principal, row.projectId, read);
     return row;
   }
 
   /** Whether the caller may read the row. */
-  has(projects: Projects, principal: P, row: R, right: ProjectRight = this.#rights.read): boolean {
-    if (row.projectId === null) return this.#rights.ofNone?.(principal, row, right) ?? false;
+  has(projects: Projects, principal: P, row: R, right: ProjectRight = this.rights.read): boolean {
+    if (row.projectId === null) return this.rights.ofNone?.(principal, row, right) ?? false;
     return projects.exists(row.projectId) && projects.has(principal, row.projectId, right);
   }
 
@@ -66,7 +66,7 @@ export class Owned<R extends OwnedRow, P extends Principal = Principal> {
   requireWritable(projects: Projects, caller: P, found: R | undefined): R {
     const principal = projects.current(caller);
     const row = this.#requireVisible(projects, principal, found);
-    const { write } = this.#rights;
+    const { write } = this.rights;
     if (!this.has(projects, principal, row, write)) throw missingPermission(write);
     return row;
   }

@@ -1,20 +1,19 @@
 import { sql } from "kysely";
 import { PrismError } from "../../core/errors.ts";
 import type { Principal } from "../../core/principal.ts";
-import { IDEMPOTENCY_ERRORS } from "../../http/api/idempotency.ts";
 import { ofProjects } from "../../http/api/listing.ts";
 import { pageBody, readPage } from "../../http/api/pagination.ts";
-import { ANSWERS_LATER, versioned } from "../../http/api/route.ts";
+import { ANSWERS_LATER } from "../../http/api/route.ts";
 import { pageOf } from "../../http/api/shapes.ts";
-import { requireVersion, stateOf } from "../../http/body/negotiation.ts";
+import { stateOf } from "../../http/body/negotiation.ts";
 import { callerOf, holderOf } from "../../http/server/access.ts";
 import type { FeatureServer } from "../../module/feature.ts";
 import type { Trx } from "../../store/database.ts";
-import { creatorOf } from "../access/index.ts";
+import { managed } from "../access/index.ts";
 import { healthchecksRoutes } from "../protocols/healthchecks/routes.ts";
 import { badgeRoutes, badgeUrlOf, projectMetricsRoutes } from "./badges.ts";
 import { checkFedBy } from "./feeds.ts";
-import { Heartbeat, HeartbeatFlip, type HeartbeatRow } from "./heartbeat.ts";
+import { Heartbeat, type HeartbeatDefinition, HeartbeatFlip, type HeartbeatRow } from "./heartbeat.ts";
 import type { HeartbeatsContext } from "./manage.ts";
 import * as manage from "./manage.ts";
 import { pingRoutes } from "./ping-routes.ts";
@@ -38,33 +37,82 @@ export function registerHeartbeats(server: FeatureServer, context: HeartbeatsCon
 const read = { tag, access: { permission: "events:read", within: "project", keyScope: "events:read" } } as const;
 const write = { tag, access: { permission: "heartbeats:write", within: "project" } } as const;
 
-function serveHeartbeats(server: FeatureServer, context: HeartbeatsContext): void {
-  const { db, projects, idempotency } = context;
-  const one = { path: `${PATH}/:id`, params: s.HeartbeatParams } as const;
-  server.route({
-    ...read,
-    method: "GET",
-    path: PATH,
-    id: "listHeartbeats",
+const heartbeats = managed({
+  ...{ path: PATH, names: ["Heartbeat", "Heartbeats"], tag, params: s.HeartbeatParams },
+  access: heartbeatAccess,
+  callers: { read: read.access, write: write.access },
+  answer: () => Heartbeat.View,
+  list: {
     summary: "List heartbeats, newest first",
-    query: s.ListHeartbeats,
-    response: () => pageOf(Heartbeat.View),
     errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
-    handle(exchange, { query: { projectId, pings, ...query } }) {
-      const principal = callerOf(exchange);
-      const projectIds = projects.readable(principal, "events:read", projectId);
-      const scope = { visible: ofProjects(projectIds), state: context.heartbeats.moment };
-      return table.heartbeatList.page(db, scope, query, async (rows) => {
-        const recent = new Map<string, readonly table.PingListRow[]>();
-        for (const row of pings === undefined ? [] : rows)
-          recent.set(row.id, await table.pingsOf(db.read, row, undefined, pings));
-        return (row) => {
-          const recentPings = recent.get(row.id)?.map(s.recentPingView);
-          return { ...viewFor(context, principal, row), ...(recentPings && { recentPings }) };
-        };
-      });
+    query: s.ListHeartbeats,
+    answer: () => pageOf(Heartbeat.View),
+    page: listPage,
+  },
+  get: { summary: "Get a heartbeat" },
+  create: {
+    summary: "Create a heartbeat; its ping URL is in the answer",
+    errors: ["PROJECT_NOT_FOUND", "LIMIT_REACHED", ...PLAN_ERRORS],
+    body: s.CreateHeartbeat,
+    storesAnswer: { sharesCommit: true, hasSecrets: true },
+    async prepare({ projects }: HeartbeatsContext, caller, { projectId: ref, ...input }) {
+      const projectId = projects.requireOrDefault(caller, ref, "heartbeats:write");
+      return { projectId, definition: await definitionIn(input) };
     },
+  },
+  update: {
+    summary: "Update a heartbeat; absent members keep their values",
+    errors: PLAN_ERRORS,
+    body: s.UpdateHeartbeat,
+    prepare: async (_context, _caller, _id, body) => void (await definitionIn(body)),
+  },
+  remove: { summary: "Delete a heartbeat with its pings; its alert is resolved", errors: ["VERSION_CONFLICT"] },
+  view: viewFor,
+  // Status and times change without a new version, and the ping URL depends on the caller.
+  state: ({ pingUrl, status: shown, pingCount, lastStartAt }) => stateOf({ pingUrl, shown, pingCount, lastStartAt }),
+  in: {
+    async insert(context, trx, { userId }, { projectId, definition }) {
+      await requireFreeSlug(trx, projectId, definition.slug);
+      return { row: await manage.createHeartbeat(context, trx, projectId, definition, userId) };
+    },
+    async change(context, trx, row, body) {
+      const definition = s.definitionOf(body);
+      if (definition.slug !== row.slug) await requireFreeSlug(trx, row.projectId, definition.slug);
+      return { row: await manage.updateHeartbeat(context, trx, row, definition) };
+    },
+    remove: manage.deleteHeartbeat,
+  },
+});
+
+/** The columns of a request. `fedBy` is checked outside of a transaction, as compiling takes a while. */
+async function definitionIn(input: s.UpdateHeartbeat): Promise<HeartbeatDefinition> {
+  const definition = s.definitionOf(input);
+  if (definition.fedBy != null) await checkFedBy(definition.fedBy);
+  return definition;
+}
+
+function viewFor(context: HeartbeatsContext, caller: Principal, row: HeartbeatRow) {
+  return s.heartbeatView(context, row, context.projects.has(caller, row.projectId, "heartbeats:write"));
+}
+
+function listPage(context: HeartbeatsContext, caller: Principal, { projectId, pings, ...query }: s.ListHeartbeats) {
+  const { db, projects } = context;
+  const projectIds = projects.readable(caller, "events:read", projectId);
+  const scope = { visible: ofProjects(projectIds), state: context.heartbeats.moment };
+  return table.heartbeatList.page(db, scope, query, async (rows) => {
+    const recent = new Map<string, readonly table.PingListRow[]>();
+    for (const row of pings === undefined ? [] : rows)
+      recent.set(row.id, await table.pingsOf(db.read, row, undefined, pings));
+    return (row) => {
+      const recentPings = recent.get(row.id)?.map(s.recentPingView);
+      return { ...viewFor(context, caller, row), ...(recentPings && { recentPings }) };
+    };
   });
+}
+
+function serveHeartbeats(server: FeatureServer, context: HeartbeatsContext): void {
+  const { projects } = context;
+  for (const each of heartbeats.routes(context)) server.route(each);
   server.route({
     ...read,
     method: "POST",
@@ -77,77 +125,6 @@ function serveHeartbeats(server: FeatureServer, context: HeartbeatsContext): voi
     handle(exchange, { body: { projectId, ...plan } }) {
       projects.requireOrDefault(callerOf(exchange), projectId, "events:read");
       return manage.previewPlan(plan, context.heartbeats.clock.now());
-    },
-  });
-  server.route({
-    ...write,
-    method: "POST",
-    path: PATH,
-    id: "createHeartbeat",
-    summary: "Create a heartbeat; its ping URL is in the answer",
-    body: s.CreateHeartbeat,
-    status: 201,
-    response: () => Heartbeat.View,
-    errors: ["PROJECT_NOT_FOUND", "LIMIT_REACHED", ...PLAN_ERRORS, ...IDEMPOTENCY_ERRORS],
-    async handle(exchange, { body }) {
-      const principal = holderOf(exchange);
-      const { projectId: ref, ...input } = body;
-      const projectId = projects.requireOrDefault(principal, ref, "heartbeats:write");
-      const definition = s.definitionOf(input);
-      if (definition.fedBy != null) await checkFedBy(definition.fedBy);
-      const create = async (trx: Trx) => {
-        await requireFreeSlug(trx, projectId, definition.slug);
-        const row = await manage.createHeartbeat(context, trx, projectId, definition, creatorOf(principal));
-        return answer(context, principal, row, 201);
-      };
-      return idempotency.run(exchange, principal, body, create, { sharesCommit: true, hasSecrets: true });
-    },
-  });
-  server.route({
-    ...read,
-    ...one,
-    method: "GET",
-    id: "getHeartbeat",
-    summary: "Get a heartbeat",
-    response: () => Heartbeat.View,
-    errors: ["HEARTBEAT_NOT_FOUND"],
-    async handle(exchange, { params }) {
-      const principal = callerOf(exchange);
-      return answer(context, principal, await heartbeatAccess.visible(projects, principal, params.id, db.read));
-    },
-  });
-  server.route({
-    ...write,
-    ...one,
-    method: "PATCH",
-    id: "updateHeartbeat",
-    summary: "Update a heartbeat; absent members keep their values",
-    body: s.UpdateHeartbeat,
-    response: () => Heartbeat.View,
-    errors: ["HEARTBEAT_NOT_FOUND", "VERSION_CONFLICT", ...PLAN_ERRORS],
-    async handle(exchange, { params, body }) {
-      const definition = s.definitionOf(body);
-      if (definition.fedBy != null) await checkFedBy(definition.fedBy);
-      return change(exchange, params.id, async (trx, row) => {
-        if (definition.slug !== row.slug) await requireFreeSlug(trx, row.projectId, definition.slug);
-        return manage.updateHeartbeat(context, trx, row, definition);
-      });
-    },
-  });
-  server.route({
-    ...write,
-    ...one,
-    method: "DELETE",
-    id: "deleteHeartbeat",
-    summary: "Delete a heartbeat with its pings; its alert is resolved",
-    errors: ["HEARTBEAT_NOT_FOUND", "VERSION_CONFLICT"],
-    async handle(exchange, { params }) {
-      const principal = holderOf(exchange);
-      await db.write(async (trx) => {
-        const row = await heartbeatAccess.writable(projects, principal, params.id, trx);
-        requireVersion(exchange.header("if-match"), row.version);
-        await manage.deleteHeartbeat(context, trx, row);
-      });
     },
   });
   const actions = [
@@ -166,24 +143,13 @@ function serveHeartbeats(server: FeatureServer, context: HeartbeatsContext): voi
       summary,
       response: () => Heartbeat.View,
       errors: ["HEARTBEAT_NOT_FOUND", "VERSION_CONFLICT", ...(name === "resume" ? (["INVALID_STATE"] as const) : [])],
-      handle: (exchange, { params }) => change(exchange, params.id, (trx, row) => act(context, trx, row)),
+      handle(exchange, { params }) {
+        const given = { id: params.id, ifMatch: exchange.header("if-match") };
+        return heartbeats.act(context, holderOf(exchange), given, async (trx, row) => ({
+          row: await act(context, trx, row),
+        }));
+      },
     });
-  }
-
-  /** Changes a heartbeat that the caller may write. */
-  async function change(
-    exchange: Parameters<typeof holderOf>[0],
-    id: string,
-    fn: (trx: Trx, row: HeartbeatRow) => Promise<HeartbeatRow>,
-  ) {
-    const principal = holderOf(exchange);
-    const ifMatch = exchange.header("if-match");
-    const changed = await db.write(async (trx) => {
-      const row = await heartbeatAccess.writable(projects, principal, id, trx);
-      requireVersion(ifMatch, row.version);
-      return fn(trx, row);
-    });
-    return answer(context, principal, changed);
   }
 }
 
@@ -291,15 +257,4 @@ function serveKeys(server: FeatureServer, context: HeartbeatsContext): void {
       return view(projectId, await db.write((trx) => manage.rotatePingKey(context, trx, projectId)));
     },
   });
-}
-
-function viewFor(context: HeartbeatsContext, principal: Principal, row: HeartbeatRow) {
-  return s.heartbeatView(context, row, context.projects.has(principal, row.projectId, "heartbeats:write"));
-}
-
-/** Status and times change without a new version, and the ping URL depends on the caller. */
-function answer(context: HeartbeatsContext, principal: Principal, row: HeartbeatRow, status = 200) {
-  const view = viewFor(context, principal, row);
-  const { pingUrl, status: shown, pingCount, lastStartAt } = view;
-  return versioned(row.version, view, { status, state: stateOf({ pingUrl, shown, pingCount, lastStartAt }) });
 }

@@ -35,6 +35,7 @@ export const ListHeartbeats = () =>
     pings: v.optional(doc(queryInteger(1, 30), "Adds so many of the last pings of each heartbeat")),
     ...pageEntries(),
   });
+export type ListHeartbeats = v.InferOutput<ReturnType<typeof ListHeartbeats>>;
 
 export const HeartbeatParams = object({ id: doc(v.string(), "Id of the heartbeat") });
 export const PingParams = object({

@@ -1,5 +1,6 @@
 import { type Selectable, sql } from "kysely";
 import * as v from "valibot";
+import type { Principal } from "../../core/principal.ts";
 import type { EpochMs } from "../../core/time/clock.ts";
 import { by, equals, listing, within } from "../../http/api/listing.ts";
 import { text } from "../../http/api/shapes.ts";
@@ -119,7 +120,7 @@ function isInGrace(moment: StatusTime) {
     or lastStartAt is not null and kind = 'simple' and lastPingAt + timeoutMs <= ${now})`;
 }
 
-export const heartbeatAccess = owned<HeartbeatRow>(Heartbeat, {
+export const heartbeatAccess = owned<HeartbeatRow, Principal>(Heartbeat, {
   read: "events:read",
   write: "heartbeats:write",
   missing: "HEARTBEAT_NOT_FOUND",

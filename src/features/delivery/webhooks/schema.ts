@@ -6,6 +6,7 @@ import type { AnswerOf } from "../../../http/api/resource.ts";
 import { doc, example, integer, named, object, text } from "../../../http/api/shapes.ts";
 import { boolean, Webhook, type WebhookRow } from "./webhook.ts";
 
+export const PATH = "/api/v1/webhooks";
 const MAX_GRACE_MS = 604_800_000;
 /** How long the old secret also signs beside a new one, unless the caller says otherwise. */
 export const DEFAULT_GRACE_MS = 86_400_000;

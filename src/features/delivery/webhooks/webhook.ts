@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { PermissionHolder } from "../../../core/principal.ts";
+import type { Principal } from "../../../core/principal.ts";
 import { listing } from "../../../http/api/listing.ts";
 import {
   bytes,
@@ -61,10 +61,11 @@ export type WebhookRow = RowOf<typeof Webhook>;
 
 export const webhookList = listing(Webhook, () => ({}));
 
-export const webhookAccess = owned<WebhookRow, PermissionHolder>(Webhook, {
+export const webhookAccess = owned<WebhookRow, Principal>(Webhook, {
   read: "events:read",
   write: "events:read",
   missing: "WEBHOOK_NOT_FOUND",
   noun: "webhook",
-  ofNone: (principal, { userId }) => userId === principal.userId || principal.kind === "operator",
+  ofNone: (principal, { userId }) =>
+    principal.kind === "operator" || (principal.kind !== "apiKey" && principal.userId === userId),
 });

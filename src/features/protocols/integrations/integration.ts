@@ -1,15 +1,5 @@
 import * as v from "valibot";
-import {
-  type AnswerOf,
-  column,
-  given,
-  json,
-  orNull,
-  type RowOf,
-  resource,
-  stored,
-  time,
-} from "../../../http/api/resource.ts";
+import { column, given, json, orNull, type RowOf, resource, stored, time } from "../../../http/api/resource.ts";
 import { doc, stringRecord, text } from "../../../http/api/shapes.ts";
 
 declare module "../../../store/schema.ts" {
@@ -51,4 +41,3 @@ export const Integration = resource(
   }),
 );
 export type IntegrationRow = RowOf<typeof Integration>;
-export type IntegrationView = AnswerOf<typeof Integration>;

@@ -1,0 +1,130 @@
+import { uuidv7 } from "../../../core/ids.ts";
+import type { Principal } from "../../../core/principal.ts";
+import type { Json } from "../../../core/text/json-text.ts";
+import { toRfc3339OrNull } from "../../../core/time/clock.ts";
+import { listing, ofProjects } from "../../../http/api/listing.ts";
+import { type Route, route } from "../../../http/api/route.ts";
+import { pageOf } from "../../../http/api/shapes.ts";
+import { holderOf } from "../../../http/server/access.ts";
+import type { Context } from "../../../module/feature.ts";
+import { addEffect, type Trx } from "../../../store/database.ts";
+import { managed, owned, requireFreeName } from "../../access/index.ts";
+import { checkLabels } from "../../alerts/index.ts";
+import { recordAction } from "../../records/audit/index.ts";
+import { Integration, type IntegrationRow } from "./integration.ts";
+import { createIntegrationKey } from "./integrations.ts";
+import * as s from "./schema.ts";
+
+type ManageContext = Context<"projects" | "integrations">;
+
+const PATH = "/api/v1/integrations";
+const tag = "Integrations";
+const integrationList = listing(Integration, () => ({}), { order: { name: "string" }, isAscending: true });
+
+const integrations = managed({
+  ...{ path: PATH, names: ["Integration", "Integrations"], tag, params: s.IntegrationParams },
+  access: owned<IntegrationRow, Principal>(Integration, {
+    ...{ see: "project:read", read: "events:read", write: "policies:write" },
+    ...{ missing: "INTEGRATION_NOT_FOUND", noun: "integration" },
+  }),
+  answer: () => Integration.View,
+  list: {
+    summary: "List the integrations of a project by name",
+    errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
+    query: s.ListIntegrations,
+    answer: () => pageOf(Integration.View),
+    page(context: ManageContext, caller, query) {
+      const projectId = context.projects.requireOrDefault(caller, query.projectId, "events:read");
+      const scope = { visible: ofProjects([projectId]), state: undefined };
+      return integrationList.page(context.db, scope, query, () => (row) => viewOf(context, row));
+    },
+  },
+  get: { summary: "Get an integration" },
+  create: {
+    summary: "Create an integration; the answer has its key",
+    errors: ["PROJECT_NOT_FOUND", "NAME_TAKEN", "LIMIT_REACHED"],
+    body: s.CreateIntegration,
+    answer: s.IssuedIntegration,
+    prepare: ({ projects }, caller, body) => ({
+      ...body,
+      projectId: projects.requireOrDefault(caller, body.projectId, "policies:write"),
+    }),
+  },
+  update: {
+    summary: "Change name or labels; absent members keep their values",
+    details: "Labels count for alerts that fire from now on.",
+    errors: ["NAME_TAKEN"],
+    body: s.UpdateIntegration,
+  },
+  remove: { summary: "Delete an integration; its alerts stay, the next request with its key is refused" },
+  view: (context, _caller, row) => viewOf(context, row),
+  state: ({ lastUsedAt }) => lastUsedAt ?? "",
+  in: {
+    async insert(context, trx, { userId: createdBy }, { projectId, kind, name, labels }) {
+      checkLabels(labels ?? {});
+      const { key, ...hashed } = createIntegrationKey();
+      const now = context.clock.now();
+      const others = { id: uuidv7(), projectId, ...hashed, createdBy, createdAt: now, updatedAt: now };
+      const row = Integration.newRow({ kind, name, labels }, others);
+      await context.projects.quotas.requireRoom(trx, "integrations", row);
+      await requireFreeName(trx, "integrations", "an integration", row);
+      await trx.insertInto("integrations").values(row).execute();
+      addEffect(trx, { type: "integrations-changed", changed: [row] });
+      await recordAction(context, trx, "integration.create", row.id, { projectId, kind, name });
+      return { row, issued: { key } };
+    },
+    async change(context, trx, old, body) {
+      if (body.labels) checkLabels(body.labels);
+      const { name = old.name, labels = old.labels } = Integration.columns(body);
+      if (name === old.name && labels === old.labels) return { row: old };
+      if (name !== old.name) await requireFreeName(trx, "integrations", "an integration", { ...old, name });
+      return { row: await replace(context, trx, "update", { ...old, name, labels }, { name }) };
+    },
+    async remove(context, trx, { id, projectId, kind, name }) {
+      await trx.deleteFrom("integrations").where("id", "=", id).execute();
+      addEffect(trx, { type: "integrations-changed", deleted: [id] });
+      await recordAction(context, trx, "integration.delete", id, { projectId, kind, name });
+    },
+  },
+});
+
+/** Integrations and their keys. */
+export function integrationRoutes(context: ManageContext): Route[] {
+  const rotate = route({
+    ...{ method: "POST", path: `${PATH}/:id/rotate`, id: "rotateIntegration", tag, params: s.IntegrationParams },
+    access: { permission: "policies:write", within: "project" },
+    summary: "Replace the key; the old one works until the grace period ends",
+    body: s.RotateIntegration,
+    status: 201,
+    response: s.IssuedIntegration,
+    errors: ["INTEGRATION_NOT_FOUND"],
+    handle: (exchange, { params: { id }, body: { graceMs = 0 } }) =>
+      integrations.act(context, holderOf(exchange), { id, status: 201 }, async (trx, old) => {
+        const { key, ...hashed } = createIntegrationKey();
+        const until = graceMs === 0 ? null : context.clock.now() + graceMs;
+        const previous = { previousHash: until === null ? null : old.hash, previousUntil: until };
+        const row = await replace(context, trx, "rotate", { ...old, ...hashed, ...previous }, { graceMs });
+        return { row, issued: { key } };
+      }),
+  });
+  return [...integrations.routes(context), rotate];
+}
+
+/** Stores the next version. */
+async function replace(
+  context: ManageContext,
+  trx: Trx,
+  action: string,
+  next: IntegrationRow,
+  metadata: Readonly<Record<string, Json>>,
+): Promise<IntegrationRow> {
+  const row = { ...next, updatedAt: context.clock.now(), version: next.version + 1 };
+  await trx.updateTable("integrations").set(row).where("id", "=", row.id).execute();
+  addEffect(trx, { type: "integrations-changed", changed: [row] });
+  await recordAction(context, trx, `integration.${action}`, row.id, { projectId: row.projectId, ...metadata });
+  return row;
+}
+
+function viewOf({ integrations: known }: ManageContext, row: IntegrationRow) {
+  return Integration.view(row, { lastUsedAt: toRfc3339OrNull(known.lastUsedAt(row)) });
+}
