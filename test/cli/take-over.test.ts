@@ -105,6 +105,7 @@ const CHANGES: readonly Case[] = [
   ["user enable", ["ben"]],
   ["user role", split("ben --add Viewer")],
   ["user passwd", split("ben --stdin"), "correct horse battery staple"],
+  ["user name", ["ben", "Ben B."]],
   ["user unlock", []],
   ["user sign-in-link", ["ben"]],
   ["user import", ["users.csv"]],

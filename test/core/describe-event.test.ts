@@ -299,6 +299,7 @@ test("long texts and names, and many short values beside a long text, take a few
     of(lines, long("\u00e9 a ")),
     { ...blank, ...of(wrapped, { ...blank, ...of(wrapped, blank) }) },
     Object.fromEntries(names.map((name) => [long("\u00e9 a ") + name, name])),
+    of(names, `https://${"a:".repeat(4000)}`),
   ];
   for (const [at, payload] of payloads.entries()) {
     describeEvent(event("message", payload));

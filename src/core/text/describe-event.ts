@@ -77,7 +77,7 @@ const NAME_LENGTH = 60;
 const SECRET =
   /pass(?:w|phrase|$)|pwd|kennwort|secret|token|auth(?!or)|bearer|jwt|api[-_]?key|access[-_]?key|signature|session|otp$|^pin$|cookie|credential|private|dsn|connection[-_]?string/i;
 /** A URL with a password, and credentials of HTTP. */
-const CREDENTIAL = /:\/\/[^/\s]*:[^/\s]*@|^(?:Basic|Bearer) /i;
+const CREDENTIAL = /:\/\/[^/\s:]*:[^/\s@]*@|^(?:Basic|Bearer) /i;
 /** Members that say nothing to a person, or that a message shows in another place. */
 const DULL =
   /^(?:id|messageId|uuid|key|guid|hash|sha|ref|type|object|method|version|api_version|livemode|status|state|action|fingerprint)$|^is[A-Z]|(?:At|_at|time|Time|timestamp|Timestamp|date|Date|_url|URL|Url)$/;
