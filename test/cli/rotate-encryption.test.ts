@@ -256,14 +256,14 @@ test("whatever the program seals is in the list that rotation goes through", () 
     .sort();
   assert.deepEqual(sealing, [
     "features/access/sessions/enrol-second-factor.ts",
-    "features/channels/store.ts",
-    "features/protocols/gotify/applications.ts",
     "features/channels/push/devices.ts",
+    "features/channels/store.ts",
     "features/channels/webhook/message.ts",
     "features/delivery/mails.ts",
     "features/heartbeats/ping-ids.ts",
     "features/intake/receivers/manage.ts",
     "features/notifications/messages/queries.ts",
+    "features/protocols/gotify/applications.ts",
     "features/statuspage/subscribers.ts",
     "store/own-secret.ts",
     "store/sealed-column.ts",
