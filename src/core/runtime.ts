@@ -1,9 +1,10 @@
 import { readFileSync, readlinkSync } from "node:fs";
 import { setPriority } from "node:os";
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { type MessagePort, Worker } from "node:worker_threads";
+import { type MessagePort, Worker, workerData } from "node:worker_threads";
 
 /**
  * Installed in the packed executable by src/loader.cjs before the program runs;
@@ -87,11 +88,39 @@ export type ThreadRole =
   | "calendar"
   | "prepare";
 
+/** 1 once a thread has loaded its addon. */
+const loads = new WeakMap<Worker, Int32Array>();
+
 /** @param transferList ports in `data` that the thread takes over */
 export function startThread(role: ThreadRole, data: unknown, transferList: readonly MessagePort[] = []): Worker {
-  const workerData = { role, data };
+  const loaded = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   const code = packed ? packed.asset("start.js").toString("utf8") : sourceWorker();
-  return new Worker(code, { eval: true, workerData, transferList: [...transferList] });
+  const options = { eval: true, workerData: { role, data, loaded }, transferList: [...transferList] };
+  const thread = new Worker(code, options);
+  loads.set(thread, loaded);
+  return thread;
+}
+
+/** Called in a thread that has loaded its addon, see {@link endThread}. */
+export function noteLoaded(): void {
+  const { loaded } = workerData as { readonly loaded: Int32Array };
+  Atomics.store(loaded, 0, 1);
+}
+
+const LOOK_MS = 5;
+/** A thread that does not load in this time is ended all the same. */
+const LONGEST_LOAD_MS = 5000;
+
+/**
+ * Ends a thread whose main function calls {@link noteLoaded}. Node-API ends the process if a thread is
+ * terminated while it loads an addon ("FATAL ERROR: Error::New napi_get_last_error_info").
+ */
+export async function endThread(thread: Worker): Promise<void> {
+  const loaded = loads.get(thread);
+  // A thread that has ended has the id -1.
+  const isLoading = (): boolean => loaded !== undefined && Atomics.load(loaded, 0) === 0 && thread.threadId !== -1;
+  for (let waitedMs = 0; isLoading() && waitedMs < LONGEST_LOAD_MS; waitedMs += LOOK_MS) await wait(LOOK_MS);
+  await thread.terminate();
 }
 
 /**

@@ -3,7 +3,7 @@ import { type Caller, currentCaller } from "../core/caller.ts";
 import { isOutOfDescriptors, PrismError } from "../core/errors.ts";
 import { personKey } from "../core/principal.ts";
 import { type DeferredPromise, deferred } from "../core/promises.ts";
-import { startThread } from "../core/runtime.ts";
+import { endThread, noteLoaded, startThread } from "../core/runtime.ts";
 import { openForReading, StatementCache } from "./sqlite/connection.ts";
 import { sqliteCode, THREAD_GONE, ThreadError } from "./sqlite/sqlite-errors.ts";
 
@@ -29,6 +29,7 @@ export function runScanThread({ file }: ScanThreadData): void {
   const port = parentPort;
   if (!port) throw new TypeError("scans run in a thread of their own");
   const statements = new StatementCache(openForReading(file));
+  noteLoaded();
   port.on("message", ({ id, sql, parameters }: ScanRequest) => {
     let reply: ScanReply;
     try {
@@ -212,7 +213,7 @@ export class Scanner {
     this.#thread = null;
     // At once, not when the thread has ended: later reads belong to the next thread.
     this.#failAll(new ThreadError(THREAD_GONE, "the scan thread was stopped"));
-    await thread?.terminate();
+    if (thread) await endThread(thread);
   }
 
   #start(): Worker {

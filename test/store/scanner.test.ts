@@ -113,6 +113,24 @@ test("after close nothing is asked any more, and what was under way is refused",
   assert.equal(scanner.isRunning, false);
 });
 
+test("a thread is not ended while it loads its addon: Node-API would end the process", async (t) => {
+  const file = temporaryDatabase(t);
+  openBeside(t, file);
+  const scanner = scannerOf(t, file);
+  const thread = await new Promise<Worker>((resolve) => {
+    process.once("worker", resolve);
+    scanner.query("select 1", []).catch(() => undefined);
+  });
+  const end = t.mock.method(thread, "terminate");
+  let isOnline = false;
+  thread.once("online", () => {
+    isOnline = true;
+    assert.equal(end.mock.callCount(), 0);
+  });
+  await scanner.close();
+  assert.deepEqual([isOnline, end.mock.callCount()], [true, 1]);
+});
+
 const callerOf = (userId: string, isGone = () => false): Caller => ({
   principal: testUser(userId),
   process: "request",

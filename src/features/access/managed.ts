@@ -48,18 +48,18 @@ interface Texts {
 }
 
 /**
- * A resource that people manage: `R` its row, `S` what a new one is made of, `C` and `U` the bodies
- * that create and change it, `Q` the query of its list, `A` an answer, `I` the members that only an
- * answer with a new secret has.
+ * A resource that people manage: `R` its row; `C` and `U` the bodies that create and change it, `S` and
+ * `T` what `prepare` makes of them; `Q` the query of its list, `A` an answer, `I` the members that only
+ * an answer with a new secret has.
  */
-export interface Declaration<X extends ManagedContext, R extends ManagedRow, S, C, U, Q, A extends object, I> {
+export interface Declaration<X extends ManagedContext, R extends ManagedRow, C, S, U, T, Q, A extends object, I> {
   readonly path: string;
   /** Ends of the routes' ids: `Integration`, `Integrations`. */
   readonly names: readonly [one: string, many: string];
   readonly tag: string;
   /** Its rows, and the rights that they need. */
   readonly access: Owned<R, Principal>;
-  /** Who may call; default: whoever has the right in a project. */
+  /** Who may call; default: callers with the right in a project. */
   readonly callers?: { readonly read: RouteAccess; readonly write: RouteAccess };
   readonly params: Shape<{ readonly id: string }>;
   readonly answer: Answer<A>;
@@ -82,27 +82,27 @@ export interface Declaration<X extends ManagedContext, R extends ManagedRow, S, 
     readonly body: Body<U>;
     readonly answer?: Answer<A & I>;
     /** Outside of the transaction, as above. */
-    prepare?(context: X, caller: PermissionHolder, id: string, body: U): Promise<void>;
+    prepare(context: X, caller: PermissionHolder, body: U, id: string): T | Promise<T>;
   };
   /** `If-Match` counts if VERSION_CONFLICT is among its errors. */
   readonly remove: Texts;
   view(context: X, caller: Principal, row: R): Shown<A>;
   /** What an answer shows that changes without a new version, or differs between callers. */
   state?(answer: Shown<A>): string;
-  readonly in: ChangesIn<X, R, S, U, I>;
+  readonly in: ChangesIn<X, R, S, T, I>;
 }
 
 /** The changes in a given transaction, as routes and configuration files make them. */
-export interface ChangesIn<X, R, S, U, I = object> {
+export interface ChangesIn<X, R, S, T, I = object> {
   insert(context: X, trx: Trx, caller: PermissionHolder, spec: S): Promise<WithIssued<R, I>>;
   /** @returns the same row if nothing changes */
-  change(context: X, trx: Trx, row: R, body: U): Promise<WithIssued<R, I>>;
+  change(context: X, trx: Trx, row: R, spec: T): Promise<WithIssued<R, I>>;
   remove(context: X, trx: Trx, row: R): Promise<void>;
 }
 
 /** The five routes of a resource, and what other routes and files need of it. */
-export function managed<X extends ManagedContext, R extends ManagedRow, S, C, U, Q, A extends object, I = object>(
-  declared: Declaration<X, R, S, C, U, Q, A, I>,
+export function managed<X extends ManagedContext, R extends ManagedRow, C, S, U, T, Q, A extends object, I = object>(
+  declared: Declaration<X, R, C, S, U, T, Q, A, I>,
 ) {
   const { path, names, tag, access, params, list, get, create, update, remove } = declared;
   const [name, plural] = names;
@@ -118,7 +118,7 @@ export function managed<X extends ManagedContext, R extends ManagedRow, S, C, U,
     return versioned(row.version, { ...view, ...issued } as Shown<A & I>, { status, state });
   };
 
-  /** Changes one that the caller may write. @param ifMatch the header; empty: any version */
+  /** Changes one that the caller may write. @param ifMatch the header; empty: every version is right */
   const act = async (
     context: X,
     caller: PermissionHolder,
@@ -169,9 +169,9 @@ export function managed<X extends ManagedContext, R extends ManagedRow, S, C, U,
       response: update.answer ?? declared.answer,
       async handle(exchange: Exchange, { params: { id }, body }) {
         const caller = holderOf(exchange);
-        await update.prepare?.(context, caller, id, body);
+        const spec = await update.prepare(context, caller, body, id);
         const given = { id, ifMatch: exchange.header("if-match") };
-        return act(context, caller, given, (trx, row) => declared.in.change(context, trx, row, body));
+        return act(context, caller, given, (trx, row) => declared.in.change(context, trx, row, spec));
       },
     }),
     route({

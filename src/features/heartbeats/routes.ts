@@ -64,7 +64,7 @@ const heartbeats = managed({
     summary: "Update a heartbeat; absent members keep their values",
     errors: PLAN_ERRORS,
     body: s.UpdateHeartbeat,
-    prepare: async (_context, _caller, _id, body) => void (await definitionIn(body)),
+    prepare: (_context, _caller, body) => definitionIn(body),
   },
   remove: { summary: "Delete a heartbeat with its pings; its alert is resolved", errors: ["VERSION_CONFLICT"] },
   view: viewFor,
@@ -75,8 +75,7 @@ const heartbeats = managed({
       await requireFreeSlug(trx, projectId, definition.slug);
       return { row: await manage.createHeartbeat(context, trx, projectId, definition, userId) };
     },
-    async change(context, trx, row, body) {
-      const definition = s.definitionOf(body);
+    async change(context, trx, row, definition) {
       if (definition.slug !== row.slug) await requireFreeSlug(trx, row.projectId, definition.slug);
       return { row: await manage.updateHeartbeat(context, trx, row, definition) };
     },

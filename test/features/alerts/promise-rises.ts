@@ -12,8 +12,8 @@ import type { PromiseSite } from "./promise-site.ts";
 const LOOK_MS = 2 * MINUTE;
 export const TO_PEOPLE: ReadonlySet<string> = new Set(["notified", "fallback", "contact-notified"]);
 
-/** Changes of an incident after which earlier notices are not owed any more. */
-export const ANEW: ReadonlySet<string> = new Set([
+/** Changes of an incident that make earlier notices void. */
+export const VOIDS_NOTICES: ReadonlySet<string> = new Set([
   ...["acknowledged", "unacknowledged", "ack-expired", "snoozed", "unsnoozed", "snooze-ended", "steps-restarted"],
 ]);
 

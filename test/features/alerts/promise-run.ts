@@ -8,7 +8,7 @@ import { CALL_EVERY_MS } from "../../../src/features/health/emergency/emergency.
 import { worldOf } from "./book/support.ts";
 import { MINUTE } from "./incidents/support.ts";
 import { type Action, type Level, PEOPLE, type Person, rated, WAYS, type WayName } from "./promise-actions.ts";
-import { ANEW, type LogRow, Rises, TO_PEOPLE } from "./promise-rises.ts";
+import { type LogRow, Rises, TO_PEOPLE, VOIDS_NOTICES } from "./promise-rises.ts";
 import { AFTER_MS, PromiseSite, REPEAT_MS } from "./promise-site.ts";
 import type { Way } from "./promise-ways.ts";
 
@@ -371,7 +371,7 @@ export class PromiseRun {
       if (pages.some((page) => page.endedAt === null && this.#isAccepted(page)))
         missing.push(`the outcome of ${row.title}`);
       const log = await this.#logOf(row);
-      const since = log.findLastIndex(({ kind }) => ANEW.has(kind));
+      const since = log.findLastIndex(({ kind }) => VOIDS_NOTICES.has(kind));
       for (const { kind, data } of log.slice(since + 1)) {
         const people = TO_PEOPLE.has(kind) ? (data.users ?? []).flatMap((id) => this.site.nameOf(id) ?? []) : [];
         for (const who of people) {

@@ -1,6 +1,6 @@
 import { parentPort } from "node:worker_threads";
 import bcrypt from "bcrypt";
-import { yieldToOthers } from "../../../core/runtime.ts";
+import { noteLoaded, yieldToOthers } from "../../../core/runtime.ts";
 import { costOf, decoyHash } from "./password-text.ts";
 
 /** One task at a time: the pool sends the next one after the answer. */
@@ -21,6 +21,7 @@ export function runHashThread(): void {
   if (!port) throw new TypeError("passwords are hashed in a thread of their own");
   // A flood of logins must not take the processor from events.
   yieldToOthers();
+  noteLoaded();
   port.on("message", (task: HashTask) => port.postMessage(perform(task)));
 }
 

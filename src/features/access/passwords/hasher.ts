@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import type { Worker } from "node:worker_threads";
 import { PrismError } from "../../../core/errors.ts";
 import { type DeferredPromise, deferred } from "../../../core/promises.ts";
-import { startThread } from "../../../core/runtime.ts";
+import { endThread, startThread } from "../../../core/runtime.ts";
 import type { HashAnswer, HashTask } from "./hash-thread.ts";
 import { bcryptInput, costOf, decoyHash } from "./password-text.ts";
 
@@ -79,7 +79,7 @@ export class PasswordHasher {
     if (this.#idleTimer) clearTimeout(this.#idleTimer);
     for (const { answer } of [...this.#waiting.splice(0), ...this.#running.values()]) answer.reject(stopping());
     this.#running.clear();
-    await Promise.all([...this.#threads].map((thread) => thread.terminate()));
+    await Promise.all(Array.from(this.#threads, endThread));
   }
 
   #run(task: HashTask): Promise<string | boolean> {

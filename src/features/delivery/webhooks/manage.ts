@@ -55,11 +55,12 @@ export const webhooks = managed({
     errors: ["URL_REFUSED"],
     body: s.UpdateWebhook,
     answer: s.WebhookWithSecret,
-    async prepare(context, caller, id, { url }) {
+    async prepare(context, caller, body, id) {
       context.storage.requireSpace();
       // Who may not see it must not make this server resolve names.
       await webhookAccess.visible(context.projects, caller, id, context.db.read);
-      if (url !== undefined) await context.fetch.check(url);
+      if (body.url !== undefined) await context.fetch.check(body.url);
+      return body;
     },
   },
   remove: { summary: "Delete a webhook with its pending deliveries" },

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { Config } from "../../../config/load.ts";
 import type { SealedBox } from "../../../core/crypto/sealed-box.ts";
-import { invalidField, PrismError } from "../../../core/errors.ts";
+import { invalidField } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import type { PermissionHolder } from "../../../core/principal.ts";
 import type { Json } from "../../../core/text/json-text.ts";
@@ -15,7 +15,7 @@ import { holderOf } from "../../../http/server/access.ts";
 import type { LiveSettings } from "../../../http/server/live-settings.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
-import { owned } from "../../access/index.ts";
+import { owned, requireFreeName } from "../../access/index.ts";
 import { checkLabels } from "../../alerts/index.ts";
 import { recordAction } from "../../records/audit/index.ts";
 import { compileGiven, compileMapping } from "./mapping.ts";
@@ -199,7 +199,7 @@ async function createReceiver(context: ReceiverParts, principal: PermissionHolde
   };
   await db.write(async (trx) => {
     await projects.quotas.requireRoom(trx, "receivers", row);
-    await requireFreeName(trx, projectId, input.name, null);
+    await requireFreeName(trx, "receivers", "a receiver", row);
     await trx.insertInto("receivers").values(row).execute();
     addEffect(trx, { type: "receivers-changed", changed: [row] });
     await recordAction(context, trx, "receiver.create", id, { projectId, preset: row.preset, name: row.name });
@@ -222,7 +222,7 @@ async function updateReceiver(
     const old = await receiverAccess.writable(context.projects, principal, id, trx);
     requireVersion(ifMatch, old.version);
     const { name = old.name, preset = old.preset } = input;
-    if (name !== old.name) await requireFreeName(trx, old.projectId, name, id);
+    if (name !== old.name) await requireFreeName(trx, "receivers", "a receiver", { ...old, name });
     const next = { ...old, name, preset, ...settingsOf(context, id, input) };
     const row = await replace(context, trx, "update", next, { name, members: Object.keys(input) });
     return shown(trx, row);
@@ -345,17 +345,6 @@ async function replace(
   addEffect(trx, { type: "receivers-changed", changed: [row] });
   await recordAction(context, trx, `receiver.${action}`, row.id, { projectId: row.projectId, ...metadata });
   return row;
-}
-
-async function requireFreeName(trx: Trx, projectId: string, name: string, except: string | null): Promise<void> {
-  const taken = await trx
-    .selectFrom("receivers")
-    .select("id")
-    .where("projectId", "=", projectId)
-    .where("name", "=", name)
-    .executeTakeFirst();
-  if (taken && taken.id !== except)
-    throw new PrismError("NAME_TAKEN", "The project has a receiver with this name already");
 }
 
 /** Secrets, which are shown only once. */

@@ -55,6 +55,7 @@ const integrations = managed({
     details: "Labels count for alerts that fire from now on.",
     errors: ["NAME_TAKEN"],
     body: s.UpdateIntegration,
+    prepare: (_context, _caller, body) => body,
   },
   remove: { summary: "Delete an integration; its alerts stay, the next request with its key is refused" },
   view: (context, _caller, row) => viewOf(context, row),

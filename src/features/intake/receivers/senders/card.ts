@@ -52,7 +52,7 @@ function kindOf(body: JsonMembers): "teams" | "google-chat" | null {
 
 const TEAMS_CARD = "application/vnd.microsoft.";
 
-/** Members whose texts are shown, in the order in which a card shows them. */
+/** Members with texts, in the order in which a card shows them. */
 const SHOWN = [
   ...["activityTitle", "activitySubtitle", "activityText", "title", "subtitle", "topLabel", "text", "content"],
   ...["bottomLabel"],
