@@ -3,6 +3,7 @@
  * is a tenth worse in three of three alternating pairs. Without the history it says so and passes.
  *
  *     npm run bench:gate
+ *     npm run bench:gate -- --build   only builds that commit
  *
  * A change that is worth its cost names a new commit in `bench/baseline.json`, with the reason.
  */
@@ -22,7 +23,7 @@ const FIGURES: Readonly<Record<string, readonly string[]>> = {
 };
 
 const { commit } = JSON.parse(readFileSync(join(import.meta.dirname, "baseline.json"), "utf8")) as { commit: string };
-if (hasCommit(commit)) await compare();
+if (hasCommit(commit)) await (process.argv.includes("--build") ? buildOf(commit) : compare());
 else console.log(`speed: not compared, because this clone does not have the commit ${commit}`);
 
 async function compare(): Promise<void> {

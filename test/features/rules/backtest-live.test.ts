@@ -41,7 +41,7 @@ const EVENTS = fc.array(
     // Also backwards: the clock may be set.
     stepMs: fc.constantFrom(0, 0, 1, 500, 3000, 11_000, -2000),
   }),
-  { minLength: 200, maxLength: 250 },
+  process.env["TEST_ALL_RUNS"] ? { minLength: 200, maxLength: 250 } : { minLength: 100, maxLength: 125 },
 );
 
 async function play(prism: TestPrism, clock: FakeClock, events: readonly { payload: object; stepMs: number }[]) {
