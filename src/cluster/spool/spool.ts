@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { mkdir, opendir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
+import { redactText } from "../../config/logger.ts";
 import type { SealedBox } from "../../core/crypto/sealed-box.ts";
 import { sha256Hex } from "../../core/crypto/tokens.ts";
 import { SPOOL_DIR, writeComplete } from "../../core/data-dir.ts";
@@ -259,20 +260,23 @@ export class Spool {
     const unanswered = (request.unanswered ?? 0) + 1;
     if (unanswered >= MOST_UNANSWERED) {
       this.#slow.delete(sender);
-      await this.#refused(name, request, { status: null, reason: `no answer, ${unanswered} times` });
+      await this.#refused(name, request, { reason: `no answer, ${unanswered} times` });
       return true;
     }
     await this.#rewrite(name, { ...request, unanswered });
     return false;
   }
 
-  /** Puts a request aside, with the reason in its file. */
-  async #refused(name: string, { unanswered: _, ...request }: SpooledRequest, refusal: Refusal): Promise<void> {
+  /** Puts a request aside. Paths of receivers and heartbeats have their tokens. */
+  async #refused(
+    name: string,
+    { method, path }: SpooledRequest,
+    answer: Readonly<Record<string, unknown>>,
+  ): Promise<void> {
     this.#parts.log.error(
-      { status: refusal.status, method: request.method, name },
+      { ...answer, method, path: redactText(path), name },
       "the leader refuses a request that was accepted without a leader; it stays in spool/refused",
     );
-    await this.#rewrite(name, { ...request, refusal });
     await this.#putAside(name);
   }
 
@@ -395,14 +399,7 @@ function keyIn(body: Buffer): unknown {
   }
 }
 
-/** What the leader answered to a request that it refused; a status of null: nothing. */
-interface Refusal {
-  readonly status: number | null;
-  readonly reason: string;
-}
-
 interface SpooledRequest extends WholeRequest {
-  readonly refusal?: Refusal;
   /** How often the leader got it, and did not answer. */
   readonly unanswered?: number;
 }
@@ -433,31 +430,6 @@ function namesIn(dir: string): string[] {
     .sort();
 }
 
-/** A request that the leader refused, or that cannot be read: then `request` is null. */
-export interface RefusedRequest {
-  readonly name: string;
-  /** When it was accepted, in epoch ms. */
-  readonly at: number;
-  readonly request: SpooledRequest | null;
-}
-
-/** In the order of their arrival. */
-export async function refusedRequests(dataDir: string, box: SealedBox): Promise<RefusedRequest[]> {
-  const dir = join(dataDir, SPOOL_DIR, REFUSED_DIR);
-  return Promise.all(
-    namesIn(dir).map(async (file) => {
-      const name = file.slice(0, -SUFFIX.length);
-      const at = instantOfId(name.slice(DIGITS + 1));
-      const bytes = await readFile(join(dir, file));
-      try {
-        return { name, at, request: openRequest(box, file, bytes) };
-      } catch {
-        return { name, at, request: null };
-      }
-    }),
-  );
-}
-
 interface Spooled {
   readonly waiting: number;
   readonly oldestAt: number | null;
@@ -474,21 +446,4 @@ export function spooledIn(dataDir: string): Spooled {
     oldestAt: oldest === undefined ? null : instantOfId(oldest.slice(DIGITS + 1)),
     refused: namesIn(join(dir, REFUSED_DIR)).length,
   };
-}
-
-/** Lets the node send it to the leader again, with the same `Idempotency-Key`. */
-export function putBack(dataDir: string, name: string): Promise<void> {
-  const dir = join(dataDir, SPOOL_DIR);
-  return rename(join(dir, REFUSED_DIR, name + SUFFIX), join(dir, name + SUFFIX));
-}
-
-/** Where a request is that was {@link putBack}; `sent`: a leader has it. */
-export function placeOf(dataDir: string, name: string): "waiting" | "refused" | "sent" {
-  const dir = join(dataDir, SPOOL_DIR);
-  if (existsSync(join(dir, name + SUFFIX))) return "waiting";
-  return existsSync(join(dir, REFUSED_DIR, name + SUFFIX)) ? "refused" : "sent";
-}
-
-export function deleteRefused(dataDir: string, name: string): Promise<void> {
-  return rm(join(dataDir, SPOOL_DIR, REFUSED_DIR, name + SUFFIX));
 }

@@ -43,7 +43,8 @@ function ownSpoolChecks(dataDir: string): Check[] {
 }
 
 function refusedCheck(refused: number): Check {
-  return warn("cluster spool", `requests that the leader did not take: ${refused}`, "see prism cluster refused");
+  const text = `requests that the leader did not take, in spool/refused: ${refused}`;
+  return warn("cluster spool", text, "the log of this node has the reasons; move a file to spool to send it again");
 }
 
 /** A leader takes requests within seconds. */

@@ -1,11 +1,9 @@
 import type { Command } from "commander";
-import { nested, resource, single } from "../../resource.ts";
+import { nested, resource } from "../../resource.ts";
 
 const commands = () => import("./cluster-commands.ts");
-const refusals = () => import("./cluster-refused.ts");
 
 const YES = ["--yes", "do not ask"] as const;
-const NAMES = ["[names...]", "names, or how they begin (default: all)"] as const;
 
 export function addCluster(program: Command): void {
   const cluster = resource(program, "cluster", "", {
@@ -54,7 +52,6 @@ export function addCluster(program: Command): void {
       },
     },
   });
-  addRefused(cluster);
   nested(cluster, {
     reseed: {
       text: "begin a new log with the database of this stopped node, when the log is lost",
@@ -87,32 +84,6 @@ after prism restore. Then start that node, and use prism cluster join on the oth
         yes: YES,
       },
       act: async (context, given) => (await commands()).clusterLeave(context, given),
-    },
-  });
-}
-
-function addRefused(cluster: Command): void {
-  const refused = single(cluster, "refused", {
-    text: "list requests that this node took without a leader, and that the next leader refused",
-    examples: ["", "--json"],
-    args: { names: NAMES },
-    act: async (context, given) => (await refusals()).clusterRefused(context, given),
-  });
-  nested(refused, {
-    send: {
-      text: "send them to the leader again",
-      about: "The node must run. Exit code 8: the leader refuses one again.",
-      examples: ["$ prism cluster refused send", "$ prism cluster refused send 000000000007 --yes"],
-      args: { names: NAMES },
-      flags: { yes: YES },
-      act: async (context, given) => (await refusals()).sendRefused(context, given),
-    },
-    delete: {
-      text: "delete them for good",
-      examples: ["$ prism cluster refused delete", "$ prism cluster refused delete 000000000007 --yes"],
-      args: { names: NAMES },
-      flags: { yes: YES },
-      act: async (context, given) => (await refusals()).removeRefused(context, given),
     },
   });
 }
