@@ -6,7 +6,6 @@ import type { PermissionHolder, Principal } from "../../../core/principal.ts";
 import { toRfc3339 } from "../../../core/time/clock.ts";
 import { ofOwner, type RowOwner } from "../../../http/api/listing.ts";
 import { pageOf } from "../../../http/api/shapes.ts";
-import { stateOf } from "../../../http/body/negotiation.ts";
 import { missingPermission, requireAccount } from "../../../http/server/access.ts";
 import type { Context } from "../../../module/feature.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
@@ -66,7 +65,7 @@ export const webhooks = managed({
   remove: { summary: "Delete a webhook with its pending deliveries" },
   view: ({ clock }, _caller: Principal, row: WebhookRow) => s.webhookView(row, clock.now()),
   // Failures are counted, and an old secret ends, without a new version.
-  state: ({ failures, previousSecretUntil }) => stateOf({ failures, previousSecretUntil }),
+  state: ({ failures, previousSecretUntil }) => ({ failures, previousSecretUntil }),
   in: {
     async insert(
       context,
