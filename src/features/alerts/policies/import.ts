@@ -87,8 +87,6 @@ export interface ChannelsOfImport {
     readonly problems: readonly ErrorDetail[];
     /** @param isWritten false for a dry run, which is rolled back */
     store(trx: Trx, isWritten: boolean): Promise<Report["channels"]>;
-    /** After the commit. */
-    changed(): void;
   }>;
 }
 
@@ -140,9 +138,7 @@ export async function importAlerting(
     return report;
   };
   try {
-    const report = await db.write(work);
-    prepared.changed();
-    return report;
+    return await db.write(work);
   } catch (error) {
     const undone = error instanceof Undone ? error : error instanceof Error && error.cause;
     if (undone instanceof Undone) return undone.report;
