@@ -152,16 +152,16 @@ export function managed<
   const missing = [rights.missing];
 
   /** @param more members that only this answer has */
-  const answer = async (
+  const answer = async <J extends object>(
     context: X,
     caller: Principal,
     row: R,
-    { more = {}, status = 200, db = context.db.read }: { more?: object; status?: number; db?: ReadDb | Trx },
+    { more, status = 200, db = context.db.read }: { more?: J | undefined; status?: number; db?: ReadDb | Trx },
   ) => {
     const view = await declared.view(context, caller, row, db);
     const state = declared.state?.(view) ?? null;
     const options = { status, state: state === null ? "" : stateOf(state) };
-    return versioned(row.version, { ...view, ...more } as Shown<A & I>, options);
+    return versioned(row.version, { ...view, ...more } as Shown<A & J>, options);
   };
 
   const changedAnswer = async (
@@ -169,7 +169,10 @@ export function managed<
     caller: W,
     { row, issued }: WithIssued<R, I>,
     { status = 200, db = context.db.read }: { status?: number; db?: ReadDb | Trx } = {},
-  ) => answer(context, caller, row, { more: { ...(await declared.extra?.(context, row, db)), ...issued }, status, db });
+  ) => {
+    const more = { ...(await declared.extra?.(context, row, db)), ...issued } as I;
+    return answer(context, caller, row, { more, status, db });
+  };
 
   const changeOne = <V>(context: X, caller: W, { id, ifMatch = "" }: Target, work: (trx: Trx, row: R) => Promise<V>) =>
     context.db.write(async (trx) => {
@@ -179,13 +182,13 @@ export function managed<
     });
 
   /** Another action on one that the caller may write. */
-  const act = async (
+  const act = async <J extends object = I>(
     context: X,
     caller: W,
     { status = 200, ...target }: Target & { readonly status?: number },
-    work: (trx: Trx, row: R) => Promise<WithIssued<R, I>>,
+    work: (trx: Trx, row: R) => Promise<WithIssued<R, J>>,
   ) => {
-    const { row, issued = {} } = await changeOne(context, caller, target, work);
+    const { row, issued } = await changeOne(context, caller, target, work);
     return answer(context, caller, row, { more: issued, status });
   };
 
@@ -219,7 +222,7 @@ export function managed<
       async handle(exchange, { params: { id } }) {
         const caller = callerOf(exchange);
         const row = await access.visible(context.projects, caller, id, context.db.read);
-        return answer(context, caller, row, { more: (await get.extra?.(context, row)) ?? {} });
+        return answer(context, caller, row, { more: await get.extra?.(context, row) });
       },
     });
   const updateRoute = (context: X, method: "PUT" | "PATCH", verb: "update" | "patch") =>
