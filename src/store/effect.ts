@@ -105,7 +105,7 @@ interface EffectData {
   /** Pages that are new or changed their times, and ids of pages that are no longer sent. */
   "pages-changed": { readonly open?: readonly OpenPageFacts[]; readonly ended?: readonly string[] };
   /** Settings of a way of pages: of a channel, or what a person has and wants. */
-  "ways-changed": { readonly channelId?: string; readonly userId?: string };
+  "ways-changed": { readonly channelId?: string; readonly userId?: string; readonly isDeleted?: boolean };
   /** Heartbeats that are fed by other alerts than before; null: by none. */
   "heartbeats-fed": { readonly heartbeats: readonly FedHeartbeat[] };
   /** A delivery no longer waits for its target. */

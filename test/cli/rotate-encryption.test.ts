@@ -261,7 +261,7 @@ test("whatever the program seals is in the list that rotation goes through", () 
     "features/channels/webhook/message.ts",
     "features/delivery/mails.ts",
     "features/heartbeats/ping-ids.ts",
-    "features/intake/receivers/manage.ts",
+    "features/intake/receivers/settings.ts",
     "features/notifications/messages/queries.ts",
     "features/protocols/gotify/applications.ts",
     "features/statuspage/subscribers.ts",

@@ -12,11 +12,11 @@ import {
   type Shown,
   versioned,
 } from "../../http/api/route.ts";
-import { requireVersion } from "../../http/body/negotiation.ts";
+import { requireVersion, stateOf } from "../../http/body/negotiation.ts";
 import { callerOf, holderOf } from "../../http/server/access.ts";
 import type { Exchange } from "../../http/server/exchange.ts";
 import type { FeatureCore } from "../../module/feature.ts";
-import type { Trx, WriteOptions } from "../../store/database.ts";
+import type { ReadDb, Trx, WriteOptions } from "../../store/database.ts";
 import { countOf, rowsOf } from "../../store/sqlite/list-queries.ts";
 import type { Projects } from "./authorize.ts";
 import type { Owned } from "./owned.ts";
@@ -43,6 +43,7 @@ type Answer<T> = NonNullable<RouteDefinition<unknown, unknown, unknown, T>["resp
 interface Texts {
   readonly summary: string;
   readonly details?: string;
+  readonly returns?: string;
   /** Besides those that follow from the declaration. */
   readonly errors?: readonly ErrorCode[];
 }
@@ -50,17 +51,30 @@ interface Texts {
 /**
  * A resource that people manage: `R` its row; `C` and `U` the bodies that create and change it, `S` and
  * `T` what `prepare` makes of them; `Q` the query of its list, `A` an answer, `I` the members that only
- * an answer with a new secret has.
+ * an answer to a change has; `W` who changes it.
  */
-export interface Declaration<X extends ManagedContext, R extends ManagedRow, C, S, U, T, Q, A extends object, I> {
+export interface Declaration<
+  X extends ManagedContext,
+  R extends ManagedRow,
+  C,
+  S,
+  U,
+  T,
+  Q,
+  A extends object,
+  I extends object,
+  W extends Principal,
+> {
   readonly path: string;
   /** Ends of the routes' ids: `Integration`, `Integrations`. */
   readonly names: readonly [one: string, many: string];
   readonly tag: string;
   /** Its rows, and the rights that they need. */
-  readonly access: Owned<R, Principal>;
+  readonly access: Pick<Owned<R, Principal>, "rights" | "visible" | "writable">;
   /** Who may call; default: callers with the right in a project. */
   readonly callers?: { readonly read: RouteAccess; readonly write: RouteAccess };
+  /** `callerOf` if API keys change it too; default: `holderOf`. */
+  readonly writer?: (exchange: Exchange) => W;
   readonly params: Shape<{ readonly id: string }>;
   readonly answer: Answer<A>;
   readonly list: Texts & {
@@ -68,129 +82,187 @@ export interface Declaration<X extends ManagedContext, R extends ManagedRow, C, 
     readonly answer: NonNullable<RouteDefinition["response"]>;
     page(context: X, caller: Principal, query: Q): Promise<object>;
   };
-  readonly get: Texts;
+  readonly get: Texts & {
+    readonly answer?: NonNullable<RouteDefinition["response"]>;
+    /** Members that no other answer has. */
+    extra?(context: X, row: R): Promise<object>;
+  };
   readonly create: Texts & {
     readonly body: Body<C>;
     readonly answer?: Answer<A & I>;
     /** The answer is stored in the transaction of the effect. */
     readonly storesAnswer?: WriteOptions & { readonly hasSecrets?: boolean };
     /** Outside of the transaction: finds the project, awaits names, compiles conditions. */
-    prepare(context: X, caller: PermissionHolder, body: C): S | Promise<S>;
+    prepare(context: X, caller: W, body: C): S | Promise<S>;
   };
   readonly update: Texts & {
-    readonly method?: "PUT";
+    /** Default: PATCH. With both, the ids begin with `update` and `patch`. */
+    readonly method?: "PUT" | "PUT and PATCH";
     readonly body: Body<U>;
     readonly answer?: Answer<A & I>;
-    /** Outside of the transaction, as above. */
-    prepare(context: X, caller: PermissionHolder, body: U, id: string): T | Promise<T>;
+    /** Outside of the transaction, as above. @param ifMatch the header, which the transaction compares */
+    prepare(context: X, caller: W, body: U, id: string, ifMatch: string): T | Promise<T>;
   };
-  /** `If-Match` counts if VERSION_CONFLICT is among its errors. */
-  readonly remove: Texts;
-  view(context: X, caller: Principal, row: R): Shown<A>;
-  /** What an answer shows that changes without a new version, or differs between callers. */
-  state?(answer: Shown<A>): string;
-  readonly in: ChangesIn<X, R, S, T, I>;
+  /** `If-Match` counts if VERSION_CONFLICT is among its errors. Without it the resource has another route. */
+  readonly remove?: Texts;
+  /** @param db the transaction, for an answer that is stored with the effect */
+  view(context: X, caller: Principal, row: R, db: ReadDb | Trx): Shown<A> | Promise<Shown<A>>;
+  /** Members that only answers to creating and changing have, such as warnings. */
+  extra?(context: X, row: R, db: ReadDb | Trx): I | Promise<I>;
+  /** What an answer shows that changes without a new version, or differs between callers; null: nothing. */
+  state?(answer: Shown<A>): unknown;
+  readonly in: ChangesIn<X, R, S, T, I, W>;
 }
 
 /** The changes in a given transaction, as routes and configuration files make them. */
-export interface ChangesIn<X, R, S, T, I = object> {
-  insert(context: X, trx: Trx, caller: PermissionHolder, spec: S): Promise<WithIssued<R, I>>;
+export interface ChangesIn<X, R, S, T, I = object, W = PermissionHolder> {
+  insert(context: X, trx: Trx, caller: W, spec: S): Promise<WithIssued<R, I>>;
   /** @returns the same row if nothing changes */
-  change(context: X, trx: Trx, row: R, spec: T): Promise<WithIssued<R, I>>;
-  remove(context: X, trx: Trx, row: R): Promise<void>;
+  change(context: X, trx: Trx, row: R, spec: T, caller: W): Promise<WithIssued<R, I>>;
+  remove(context: X, trx: Trx, row: R, caller: W): Promise<void>;
+}
+
+interface Target {
+  readonly id: string;
+  /** The header; empty: every version is right. */
+  readonly ifMatch?: string;
 }
 
 /** The five routes of a resource, and what other routes and files need of it. */
-export function managed<X extends ManagedContext, R extends ManagedRow, C, S, U, T, Q, A extends object, I = object>(
-  declared: Declaration<X, R, C, S, U, T, Q, A, I>,
-) {
+export function managed<
+  X extends ManagedContext,
+  R extends ManagedRow,
+  C,
+  S,
+  U,
+  T,
+  Q,
+  A extends object,
+  I extends object = object,
+  W extends Principal = PermissionHolder,
+>(declared: Declaration<X, R, C, S, U, T, Q, A, I, W>) {
   const { path, names, tag, access, params, list, get, create, update, remove } = declared;
   const [name, plural] = names;
-  const within = (right: string): RouteAccess => ({ permission: right as Permission, within: "project" });
   const { rights } = access;
+  const within = (right: string): RouteAccess => ({ permission: right as Permission, within: "project" });
   const { read, write } = declared.callers ?? { read: within(rights.read), write: within(rights.write) };
+  // Without `writer`, W is its default, or a type that a holder of permissions has.
+  const writer = declared.writer ?? (holderOf as (exchange: Exchange) => Principal as (exchange: Exchange) => W);
   const one = { tag, path: `${path}/:id`, params } as const;
-  const missing = rights.missing;
+  const missing = [rights.missing];
 
-  const answer = (context: X, caller: Principal, { row, issued }: WithIssued<R, I>, status = 200) => {
-    const view = declared.view(context, caller, row);
-    const state = declared.state?.(view) ?? "";
-    return versioned(row.version, { ...view, ...issued } as Shown<A & I>, { status, state });
+  /** @param more members that only this answer has */
+  const answer = async <J extends object>(
+    context: X,
+    caller: Principal,
+    row: R,
+    { more, status = 200, db = context.db.read }: { more?: J | undefined; status?: number; db?: ReadDb | Trx },
+  ) => {
+    const view = await declared.view(context, caller, row, db);
+    const state = declared.state?.(view) ?? null;
+    const options = { status, state: state === null ? "" : stateOf(state) };
+    return versioned(row.version, { ...view, ...more } as Shown<A & J>, options);
   };
 
-  /** Changes one that the caller may write. @param ifMatch the header; empty: every version is right */
-  const act = async (
+  const changedAnswer = async (
     context: X,
-    caller: PermissionHolder,
-    { id, ifMatch = "", status = 200 }: { readonly id: string; readonly ifMatch?: string; readonly status?: number },
-    change: (trx: Trx, row: R) => Promise<WithIssued<R, I>>,
+    caller: W,
+    { row, issued }: WithIssued<R, I>,
+    { status = 200, db = context.db.read }: { status?: number; db?: ReadDb | Trx } = {},
   ) => {
-    const stored = await context.db.write(async (trx) => {
+    const more = { ...(await declared.extra?.(context, row, db)), ...issued } as I;
+    return answer(context, caller, row, { more, status, db });
+  };
+
+  const changeOne = <V>(context: X, caller: W, { id, ifMatch = "" }: Target, work: (trx: Trx, row: R) => Promise<V>) =>
+    context.db.write(async (trx) => {
       const row = await access.writable(context.projects, caller, id, trx);
       requireVersion(ifMatch, row.version);
-      return change(trx, row);
+      return work(trx, row);
     });
-    return answer(context, caller, stored, status);
+
+  /** Another action on one that the caller may write. */
+  const act = async <J extends object = I>(
+    context: X,
+    caller: W,
+    { status = 200, ...target }: Target & { readonly status?: number },
+    work: (trx: Trx, row: R) => Promise<WithIssued<R, J>>,
+  ) => {
+    const { row, issued } = await changeOne(context, caller, target, work);
+    return answer(context, caller, row, { more: issued, status });
   };
 
-  const routes = (context: X): Route[] => [
+  const listRoute = (context: X) =>
     route({
       ...{ method: "GET", path, id: `list${plural}`, tag, access: read, ...textsOf(list, []) },
       query: list.query,
       response: list.answer,
       handle: (exchange, { query }) => list.page(context, callerOf(exchange), query),
-    }),
+    });
+  const createRoute = (context: X) =>
     route({
       ...{ method: "POST", path, id: `create${name}`, tag, access: write, status: 201 },
       ...textsOf(create, create.storesAnswer ? IDEMPOTENCY_ERRORS : []),
       body: create.body,
       response: create.answer ?? declared.answer,
       async handle(exchange: Exchange, { body }) {
-        const caller = holderOf(exchange);
+        const caller = writer(exchange);
         const spec = await create.prepare(context, caller, body);
-        const store = async (trx: Trx) =>
-          answer(context, caller, await declared.in.insert(context, trx, caller, spec), 201);
-        if (!create.storesAnswer) return context.db.write(store);
+        const insert = (trx: Trx) => declared.in.insert(context, trx, caller, spec);
+        if (!create.storesAnswer)
+          return changedAnswer(context, caller, await context.db.write(insert), { status: 201 });
+        const store = async (trx: Trx) => changedAnswer(context, caller, await insert(trx), { status: 201, db: trx });
         return context.idempotency.run(exchange, caller, body, store, create.storesAnswer);
       },
-    }),
+    });
+  const getRoute = (context: X) =>
     route({
-      ...{ ...one, method: "GET", id: `get${name}`, access: read, ...textsOf(get, [missing]) },
-      response: declared.answer,
+      ...{ ...one, method: "GET", id: `get${name}`, access: read, ...textsOf(get, missing) },
+      response: get.answer ?? declared.answer,
       async handle(exchange, { params: { id } }) {
         const caller = callerOf(exchange);
-        return answer(context, caller, { row: await access.visible(context.projects, caller, id, context.db.read) });
+        const row = await access.visible(context.projects, caller, id, context.db.read);
+        return answer(context, caller, row, { more: await get.extra?.(context, row) });
       },
-    }),
+    });
+  const updateRoute = (context: X, method: "PUT" | "PATCH", verb: "update" | "patch") =>
     route({
-      ...{ ...one, method: update.method ?? "PATCH", id: `update${name}`, access: write },
-      ...textsOf(update, [missing, "VERSION_CONFLICT"]),
+      ...{ ...one, method, id: `${verb}${name}`, access: write },
+      ...textsOf(update, [...missing, "VERSION_CONFLICT"]),
       body: update.body,
       response: update.answer ?? declared.answer,
       async handle(exchange: Exchange, { params: { id }, body }) {
-        const caller = holderOf(exchange);
-        const spec = await update.prepare(context, caller, body, id);
-        const given = { id, ifMatch: exchange.header("if-match") };
-        return act(context, caller, given, (trx, row) => declared.in.change(context, trx, row, spec));
+        const caller = writer(exchange);
+        const target = { id, ifMatch: exchange.header("if-match") };
+        const spec = await update.prepare(context, caller, body, id, target.ifMatch);
+        const change = (trx: Trx, row: R) => declared.in.change(context, trx, row, spec, caller);
+        return changedAnswer(context, caller, await changeOne(context, caller, target, change));
       },
-    }),
+    });
+  const removeRoute = (context: X, texts: Texts) =>
     route({
-      ...{ ...one, method: "DELETE", id: `delete${name}`, access: write, ...textsOf(remove, [missing]) },
+      ...{ ...one, method: "DELETE", id: `delete${name}`, access: write, ...textsOf(texts, missing) },
       async handle(exchange, { params: { id } }) {
-        const caller = holderOf(exchange);
-        await context.db.write(async (trx) => {
-          const row = await access.writable(context.projects, caller, id, trx);
-          if (remove.errors?.includes("VERSION_CONFLICT")) requireVersion(exchange.header("if-match"), row.version);
-          await declared.in.remove(context, trx, row);
-        });
+        const caller = writer(exchange);
+        const ifMatch = texts.errors?.includes("VERSION_CONFLICT") ? exchange.header("if-match") : "";
+        await changeOne(context, caller, { id, ifMatch }, (trx, row) => declared.in.remove(context, trx, row, caller));
       },
-    }),
+    });
+
+  const routes = (context: X): Route[] => [
+    listRoute(context),
+    createRoute(context),
+    getRoute(context),
+    updateRoute(context, update.method === undefined ? "PATCH" : "PUT", "update"),
+    ...(update.method === "PUT and PATCH" ? [updateRoute(context, "PATCH", "patch")] : []),
+    ...(remove ? [removeRoute(context, remove)] : []),
   ];
   return { act, routes, ...declared.in };
 }
 
-function textsOf({ summary, details, errors = [] }: Texts, own: readonly ErrorCode[]) {
-  return { summary, ...(details !== undefined && { details }), errors: [...own, ...errors] };
+function textsOf({ summary, details, returns, errors = [] }: Texts, own: readonly ErrorCode[]) {
+  const texts = { ...(details !== undefined && { details }), ...(returns !== undefined && { returns }) };
+  return { summary, ...texts, errors: [...own, ...errors] };
 }
 
 /** @throws NAME_TAKEN if another row of the project has the name */

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { PermissionHolder } from "../../core/principal.ts";
+import type { Principal } from "../../core/principal.ts";
 import { listing } from "../../http/api/listing.ts";
 import {
   bytes,
@@ -84,11 +84,12 @@ export type ChannelRow = RowOf<typeof Channel>;
 
 export const channelList = listing(Channel, () => ({}));
 
-export const channelAccess = owned<ChannelRow, PermissionHolder>(Channel, {
+export const channelAccess = owned<ChannelRow, Principal>(Channel, {
   read: "events:read",
   write: "channels:write",
   missing: "CHANNEL_NOT_FOUND",
   noun: "channel",
   ofNone: (principal, { userId }) =>
-    principal.kind === "operator" || (userId === principal.userId && hasTokenScope(principal, ["account:own"])),
+    principal.kind === "operator" ||
+    (principal.kind !== "apiKey" && userId === principal.userId && hasTokenScope(principal, ["account:own"])),
 });

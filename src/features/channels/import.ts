@@ -4,8 +4,9 @@ import type { PermissionHolder } from "../../core/principal.ts";
 import { eachWithin } from "../../core/promises.ts";
 import { addEffect, type Trx } from "../../store/database.ts";
 import type { ChannelRow } from "./channel.ts";
+import { channels as managed } from "./manage.ts";
 import type { CreateChannel } from "./schema.ts";
-import { type ChannelsApi, changedWay, insertNew, newChannel, openedOrNull, recordAudit } from "./service.ts";
+import { type ChannelsApi, changedWay, newChannel, openedOrNull, recordAudit } from "./service.ts";
 import { openFields, type SealedFields, sealSecrets, updateChannel } from "./store.ts";
 
 /** For the hosts of all URLs together. */
@@ -54,12 +55,12 @@ export function channelsOfImport(context: ChannelsApi) {
       const store = async (trx: Trx, isWritten: boolean): Promise<Stored[]> => {
         const stored: Stored[] = [];
         for (const { ref, row } of rows) {
-          const { id, outcome } = await storeOne(context, projectId, row, trx, isWritten);
+          const { id, outcome } = await storeOne(context, principal, projectId, row, trx, isWritten);
           stored.push({ ref, id, name: row.name, preset: row.preset, outcome });
         }
         return stored;
       };
-      return { problems: found.flat(), store, changed: () => context.changed() };
+      return { problems: found.flat(), store };
     },
   };
 }
@@ -71,6 +72,7 @@ export function channelsOfImport(context: ChannelsApi) {
  */
 async function storeOne(
   context: ChannelsApi,
+  principal: PermissionHolder,
   projectId: string,
   row: ChannelRow,
   trx: Trx,
@@ -85,7 +87,7 @@ async function storeOne(
     .orderBy("id")
     .executeTakeFirst();
   if (!before) {
-    await insertNew(context, { projectId }, row, trx);
+    await managed.insert(context, trx, principal, row);
     return { id: row.id, outcome: "created" };
   }
   const { id, preset, name } = before;

@@ -76,8 +76,8 @@ export const ChangedChannel = once(() =>
 );
 export type ChangedChannel = v.InferOutput<ReturnType<typeof ChangedChannel>>;
 
-export function channelWarnings({ name, active, acceptedAt }: ChannelView): ChangedChannel["warnings"] {
-  if (!active) return [{ code: "channel-disabled", message: `The channel ${name} is disabled` }];
+export function channelWarnings({ name, active, acceptedAt }: ChannelRow): ChangedChannel["warnings"] {
+  if (active === 0) return [{ code: "channel-disabled", message: `The channel ${name} is disabled` }];
   if (acceptedAt !== null) return [];
   const message = `The channel ${name} has accepted no message with its present settings: send a test`;
   return [{ code: "channel-untested", message: `${message} (prism channels test)` }];

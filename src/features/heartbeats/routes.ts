@@ -5,7 +5,6 @@ import { ofProjects } from "../../http/api/listing.ts";
 import { pageBody, readPage } from "../../http/api/pagination.ts";
 import { ANSWERS_LATER } from "../../http/api/route.ts";
 import { pageOf } from "../../http/api/shapes.ts";
-import { stateOf } from "../../http/body/negotiation.ts";
 import { callerOf, holderOf } from "../../http/server/access.ts";
 import type { FeatureServer } from "../../module/feature.ts";
 import type { Trx } from "../../store/database.ts";
@@ -69,7 +68,7 @@ const heartbeats = managed({
   remove: { summary: "Delete a heartbeat with its pings; its alert is resolved", errors: ["VERSION_CONFLICT"] },
   view: viewFor,
   // Status and times change without a new version, and the ping URL depends on the caller.
-  state: ({ pingUrl, status: shown, pingCount, lastStartAt }) => stateOf({ pingUrl, shown, pingCount, lastStartAt }),
+  state: ({ pingUrl, status: shown, pingCount, lastStartAt }) => ({ pingUrl, shown, pingCount, lastStartAt }),
   in: {
     async insert(context, trx, { userId }, { projectId, definition }) {
       await requireFreeSlug(trx, projectId, definition.slug);

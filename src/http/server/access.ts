@@ -87,7 +87,11 @@ export function requireAccount(principal: PermissionHolder): UserPrincipal {
 
 /** The caller of a route with permissions. @throws FORBIDDEN for an API key */
 export function holderOf(exchange: Exchange): PermissionHolder {
-  const principal = callerOf(exchange);
+  return requireHolder(callerOf(exchange));
+}
+
+/** @throws FORBIDDEN for an API key */
+export function requireHolder(principal: Principal): PermissionHolder {
   if (principal.kind === "apiKey") throw new PrismError("FORBIDDEN", "API keys cannot be used here");
   return principal;
 }

@@ -1,25 +1,23 @@
-import * as v from "valibot";
-import { IDEMPOTENCY_ERRORS, type Idempotency } from "../../../http/api/idempotency.ts";
 import { withVersion } from "../../../http/api/route.ts";
-import { doc, object, pageOf } from "../../../http/api/shapes.ts";
+import { pageOf } from "../../../http/api/shapes.ts";
 import { holderOf } from "../../../http/server/access.ts";
 import { type FeatureServer, feature } from "../../../module/feature.ts";
-import type { Trx } from "../../../store/database.ts";
 import { ImportAlerting, type ImportContext, ImportedAlerting, importAlerting } from "./import.ts";
+import { managedPolicies, policyAccess } from "./manage.ts";
 import * as r from "./routing-service.ts";
+import {
+  PATH,
+  PolicyParams,
+  PolicyVersion,
+  PolicyWarnings,
+  ProjectQuery,
+  TAG,
+  VersionsQuery,
+  WarningsQuery,
+} from "./schema.ts";
 import * as s from "./service.ts";
 
-const PATH = "/api/v1/policies";
 const ROUTES = "/api/v1/routes";
-const ProjectQuery = object({ projectId: s.projectId });
-const WarningsQuery = object({
-  projectId: s.projectId,
-  scope: v.optional(doc(v.picklist(["own", "all"]), "`all`: of all projects; needs `projects:all`; default `own`")),
-});
-
-interface PoliciesOwn extends Omit<ImportContext, "audit"> {
-  readonly idempotency: Idempotency;
-}
 
 /** Policies, and the routes that lead alerts to them. */
 export const policiesFeature = feature("policies", {
@@ -27,7 +25,7 @@ export const policiesFeature = feature("policies", {
   register(server, given) {
     const { pagingWarnings: warnings, channelsOfImport: channels } = given;
     const context = { ...given, warnings, channels, originOf: channels.originOf };
-    servePolicies(server, context, context);
+    servePolicies(server, context);
     serveRouting(server, context);
   },
 });
@@ -35,46 +33,8 @@ export const policiesFeature = feature("policies", {
 const read = { permission: "events:read", within: "project" } as const;
 const write = { permission: "policies:write", within: "project" } as const;
 
-function servePolicies(server: FeatureServer, context: s.PolicyContext, { idempotency }: PoliciesOwn): void {
-  const tag = "Incidents";
-  const one = { tag, path: `${PATH}/:id`, params: s.PolicyParams };
-  const invalid = ["RECIPIENT_NOT_FOUND", "ROLE_NOT_FOUND", "NAME_TAKEN", "URL_REFUSED"] as const;
-
-  server.route({
-    method: "GET",
-    path: PATH,
-    id: "listPolicies",
-    summary: "List the policies of a project by name",
-    returns: "All policies, the built-in one included",
-    tag,
-    access: read,
-    query: ProjectQuery,
-    response: v.object({ data: v.array(s.PolicyView) }),
-    errors: ["PROJECT_NOT_FOUND"],
-    handle: (exchange, { query }) => s.listPolicies(context, holderOf(exchange), query.projectId),
-  });
-  server.route({
-    method: "POST",
-    path: PATH,
-    id: "createPolicy",
-    summary: "Create a policy",
-    tag,
-    access: write,
-    body: s.CreatePolicy,
-    status: 201,
-    response: s.ChangedPolicy,
-    errors: ["PROJECT_NOT_FOUND", "LIMIT_REACHED", ...invalid, ...IDEMPOTENCY_ERRORS],
-    async handle(exchange, { body }) {
-      const principal = holderOf(exchange);
-      context.projects.require(principal, body.projectId ?? context.projects.defaultId, "policies:write");
-      await s.requireUrls(context, body.steps);
-      const create = async (trx: Trx) => {
-        const policy = await s.createPolicy(context, principal, body, trx);
-        return withVersion(policy, { status: 201 });
-      };
-      return idempotency.run(exchange, principal, body, create, {});
-    },
-  });
+function servePolicies(server: FeatureServer, context: s.PolicyContext): void {
+  for (const each of managedPolicies.routes(context)) server.route(each);
   server.route({
     method: "GET",
     path: `${PATH}/warnings`,
@@ -82,63 +42,34 @@ function servePolicies(server: FeatureServer, context: s.PolicyContext, { idempo
     summary: "List what would keep pages of a project from arriving",
     details:
       "Policies without steps, channels that were never tested, people on call without a way, gaps of schedules.",
-    tag,
+    tag: TAG,
     access: read,
     query: WarningsQuery,
-    response: s.PolicyWarnings,
+    response: PolicyWarnings,
     errors: ["PROJECT_NOT_FOUND"],
     handle: (exchange, { query }) => s.listPolicyWarnings(context, holderOf(exchange), query),
   });
   server.route({
-    ...one,
-    method: "GET",
-    id: "getPolicy",
-    summary: "Get a policy",
-    access: read,
-    response: s.PolicyView,
-    errors: ["POLICY_NOT_FOUND"],
-    handle: async (exchange, { params }) => withVersion(await s.getPolicy(context, holderOf(exchange), params.id)),
-  });
-  for (const method of ["PUT", "PATCH"] as const) {
-    server.route({
-      ...one,
-      method,
-      id: method === "PUT" ? "updatePolicy" : "patchPolicy",
-      summary: "Update a policy; absent members keep their values",
-      details: "Incidents that are open keep the version with which they started.",
-      access: write,
-      body: s.UpdatePolicy,
-      response: s.ChangedPolicy,
-      errors: ["POLICY_NOT_FOUND", "VERSION_CONFLICT", "INVALID_STATE", ...invalid],
-      handle: async (exchange, { params, body }) =>
-        withVersion(await s.updatePolicy(context, holderOf(exchange), params.id, exchange.header("if-match"), body)),
-    });
-  }
-  server.route({
-    ...one,
-    method: "DELETE",
-    id: "deletePolicy",
-    summary: "Delete a policy that no route names; its open incidents continue",
-    access: write,
-    errors: ["POLICY_NOT_FOUND", "INVALID_STATE"],
-    handle: (exchange, { params }) => s.deletePolicy(context, holderOf(exchange), params.id),
-  });
-  server.route({
-    ...one,
+    tag: TAG,
+    params: PolicyParams,
     method: "GET",
     path: `${PATH}/:id/versions`,
     id: "listPolicyVersions",
     summary: "List the versions of a policy, newest first",
     access: read,
-    query: s.VersionsQuery,
-    response: () => pageOf(s.PolicyVersion.View),
+    query: VersionsQuery,
+    response: () => pageOf(PolicyVersion.View),
     errors: ["POLICY_NOT_FOUND", "INVALID_CURSOR"],
-    handle: (exchange, { params, query }) => s.listPolicyVersions(context, holderOf(exchange), params.id, query),
+    async handle(exchange, { params, query }) {
+      const caller = holderOf(exchange);
+      const row = await policyAccess.visible(context.projects, caller, params.id, context.db.read);
+      return s.listPolicyVersions(context, caller, row, query);
+    },
   });
 }
 
 function serveRouting(server: FeatureServer, context: ImportContext): void {
-  const tag = "Incidents";
+  const tag = TAG;
   server.route({
     method: "GET",
     path: ROUTES,

@@ -5,6 +5,7 @@ import type { PermissionHolder } from "../../../core/principal.ts";
 import { eachWithin } from "../../../core/promises.ts";
 import { doc, example, named, object, text, uuid } from "../../../http/api/shapes.ts";
 import type { Trx } from "../../../store/database.ts";
+import { managedPolicies } from "./manage.ts";
 import { readReferences } from "./policies.ts";
 import { completeStep, DEFAULT_POLICY, definitionEntries, storedDefinition, UNSET } from "./policy.ts";
 import { checkedRouting, compileGiven, RoutingDocument } from "./routing.ts";
@@ -87,8 +88,6 @@ export interface ChannelsOfImport {
     readonly problems: readonly ErrorDetail[];
     /** @param isWritten false for a dry run, which is rolled back */
     store(trx: Trx, isWritten: boolean): Promise<Report["channels"]>;
-    /** After the commit. */
-    changed(): void;
   }>;
 }
 
@@ -140,9 +139,7 @@ export async function importAlerting(
     return report;
   };
   try {
-    const report = await db.write(work);
-    prepared.changed();
-    return report;
+    return await db.write(work);
   } catch (error) {
     const undone = error instanceof Undone ? error : error instanceof Error && error.cause;
     if (undone instanceof Undone) return undone.report;
@@ -154,9 +151,9 @@ async function storePolicy(
   context: ImportContext,
   trx: Trx,
   owner: s.PolicyOwner,
-  input: s.CreatePolicy,
+  input: PolicyInput,
 ): Promise<ImportOutcome> {
-  const { principal, projectId } = owner;
+  const { principal, projectId, ...known } = owner;
   const found = await trx
     .selectFrom("policies")
     .selectAll()
@@ -165,7 +162,7 @@ async function storePolicy(
     .where("deletedAt", "is", null)
     .executeTakeFirst();
   if (!found && input.name !== DEFAULT_POLICY) {
-    await s.insertPolicy(context, trx, owner, input);
+    await managedPolicies.insert(context, trx, principal, { projectId, input, ...known });
     return "created";
   }
   const before = found ? storedDefinition(found.definition) : { ...UNSET, name: DEFAULT_POLICY };
@@ -181,15 +178,7 @@ async function routingIn(
   { principal, projectId }: s.PolicyOwner,
   document: RoutingDocument,
 ): Promise<ImportOutcome> {
-  const rows = await trx
-    .selectFrom("policies")
-    .select("name")
-    .where("projectId", "=", projectId)
-    .where("deletedAt", "is", null)
-    .execute();
-  await within("routing", async () =>
-    requirePolicies(document, new Set([DEFAULT_POLICY, ...rows.map(({ name }) => name)])),
-  );
+  await within("routing", () => requirePolicies(trx, projectId, document));
   const row = await storeRouting(context, principal, trx, projectId, document);
   if (row === null) return "unchanged";
   return row.version === 1 ? "created" : "updated";

@@ -8,7 +8,13 @@ import type { PoliciesTable, Schema } from "../../../store/schema.ts";
 import { holdsText, valuesOf } from "../../../store/sqlite/list-queries.ts";
 import { nextChange, isWithin as within } from "../model/time-intervals.ts";
 import { BUILT_IN_POLICY, DEFAULT_POLICY, type PolicyDefinition, type PolicyStep, storedDefinition } from "./policy.ts";
-import { builtInRouting, type CompiledRouting, compileRouting, type RoutingDocument } from "./routing.ts";
+import {
+  BUILT_IN_ROUTING,
+  builtInRouting,
+  type CompiledRouting,
+  compileRouting,
+  type RoutingDocument,
+} from "./routing.ts";
 
 export type PolicyRow = Selectable<PoliciesTable>;
 
@@ -107,6 +113,16 @@ export class Policies {
   nextChange(projectId: string, interval: string, at: EpochMs): EpochMs {
     return nextChange(this.routingOf(projectId).timeIntervals.get(interval) ?? [], at);
   }
+}
+
+export function storedRouting(db: ReadDb | Trx, projectId: string) {
+  return db.selectFrom("alert_routing").selectAll().where("projectId", "=", projectId).executeTakeFirst();
+}
+
+/** The routing document as the transaction has it. */
+export async function routingDocument(db: ReadDb | Trx, projectId: string): Promise<RoutingDocument> {
+  const row = await storedRouting(db, projectId);
+  return row ? (JSON.parse(row.document) as RoutingDocument) : BUILT_IN_ROUTING;
 }
 
 const MAX_NAMED_POLICIES = 100;

@@ -8,10 +8,13 @@ import { listing } from "../../../http/api/listing.ts";
 import { column, json, type RowOf, resource, stored, time } from "../../../http/api/resource.ts";
 import { doc, example, named, object } from "../../../http/api/shapes.ts";
 import { requireVersion } from "../../../http/body/negotiation.ts";
-import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
+import { addEffect, type Trx } from "../../../store/database.ts";
 import { isWithin as within } from "../model/time-intervals.ts";
+import { storedRouting } from "./policies.ts";
+import { DEFAULT_POLICY } from "./policy.ts";
 import { BUILT_IN_ROUTING, checkedRouting, compileGiven, policiesIn, RoutingDocument } from "./routing.ts";
-import { type PolicyContext, projectId as projectRef, versionsPaging } from "./service.ts";
+import { projectId as projectRef, versionsPaging } from "./schema.ts";
+import type { PolicyContext } from "./service.ts";
 
 declare module "../../../store/schema.ts" {
   interface Schema {
@@ -146,10 +149,6 @@ export async function testRoutes(
   return { matches };
 }
 
-async function storedRouting(db: ReadDb | Trx, projectId: string) {
-  return db.selectFrom("alert_routing").selectAll().where("projectId", "=", projectId).executeTakeFirst();
-}
-
 /** @throws VALIDATION_FAILED with the path of each problem, VERSION_CONFLICT */
 export async function putRouting(
   context: PolicyContext,
@@ -158,12 +157,12 @@ export async function putRouting(
   ifMatch: string,
   given: RoutingDocument,
 ) {
-  const { db, projects, policies } = context;
+  const { db, projects } = context;
   const projectId = projects.requireOrDefault(principal, ref, "policies:write");
   const document = checkedRouting(given);
-  requirePolicies(document, policies.of(projectId));
   await compileGiven(document);
   const row = await db.write(async (trx) => {
+    await requirePolicies(trx, projectId, document);
     const old = await storedRouting(trx, projectId);
     requireVersion(ifMatch, old?.version ?? 0);
     return (await storeRouting(context, principal, trx, projectId, document)) ?? old ?? BUILT_IN;
@@ -171,8 +170,11 @@ export async function putRouting(
   return viewOf(projectId, row);
 }
 
-/** @throws VALIDATION_FAILED for routes that name other policies */
-export function requirePolicies(document: RoutingDocument, known: { has(name: string): boolean }): void {
+/** @throws VALIDATION_FAILED for routes that name other policies than those of the project */
+export async function requirePolicies(trx: Trx, projectId: string, document: RoutingDocument): Promise<void> {
+  const stored = trx.selectFrom("policies").select("name").where("projectId", "=", projectId);
+  const rows = await stored.where("deletedAt", "is", null).execute();
+  const known = new Set([DEFAULT_POLICY, ...rows.map(({ name }) => name)]);
   const unknown = policiesIn(document).filter((each) => !known.has(each.name));
   if (unknown.length > 0)
     throw new PrismError("VALIDATION_FAILED", "The routing document is not valid", {

@@ -54,10 +54,6 @@ export class LiveSilences {
     return [...(this.#projects.get(projectId)?.silences.values() ?? [])];
   }
 
-  countOf(projectId: string): number {
-    return this.#projects.get(projectId)?.silences.size ?? 0;
-  }
-
   /** A commit has changed these silences. */
   changed(rows: readonly SilenceRow[]): void {
     for (const row of rows) {

@@ -3,7 +3,6 @@ import { invalidField, PrismError } from "../../../core/errors.ts";
 import type { Principal } from "../../../core/principal.ts";
 import { countText } from "../../../core/text/clean-text.ts";
 import { DAY_MS, type EpochMs, toRfc3339 } from "../../../core/time/clock.ts";
-import { ofProjects } from "../../../http/api/listing.ts";
 import { missingPermission } from "../../../http/server/access.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { Trx } from "../../../store/database.ts";
@@ -23,8 +22,7 @@ import {
   timesOf,
 } from "./live-silence.ts";
 import * as queries from "./queries.ts";
-import { silenceList } from "./queries.ts";
-import type { CreateSilence, GivenMatcher, ListSilences, PreviewSilence, UpdateSilence } from "./schema.ts";
+import type { CreateSilence, GivenMatcher, PreviewSilence, UpdateSilence } from "./schema.ts";
 import { Silence, type SilenceRow, type SilenceView } from "./silence.ts";
 import { NO_END, type SilenceSpan, type SilenceTimes, spanAt, spansFrom, stateAt } from "./spans.ts";
 
@@ -42,7 +40,7 @@ interface PagedContext {
 }
 
 /** @throws UNAUTHORIZED_ROLE unless the silence is one that a page allows */
-async function requirePagedSilence(
+export async function requirePagedSilence(
   { projects, hits }: PagedContext,
   principal: Principal,
   draft: SilenceDraft,
@@ -104,36 +102,13 @@ function wasNotified(userId: string) {
     where n.incidentId = i.id and r.userId = ${userId})`;
 }
 
-export interface SilencesContext extends Uses<"db" | "projects" | "silences"> {
+export interface SilencesContext extends Uses<"db" | "projects" | "silences" | "idempotency"> {
   readonly clock: { now(): EpochMs };
   readonly warnHits: () => number;
 }
 
-/**
- * Creates a silence from a request. A person without `silences:write` may silence what the person was
- * notified of. @throws as `Silences.set`, PROJECT_NOT_FOUND, INCIDENT_NOT_FOUND, UNAUTHORIZED_ROLE
- */
-export async function createSilence(
-  context: SilencesContext,
-  principal: Principal,
-  input: CreateSilence,
-  trx: Trx,
-): Promise<SilenceRow> {
-  const { silences, projects, clock } = context;
-  const { projectId, matchers } = await selected(context, principal, input, "silences:write", trx);
-  const now = clock.now();
-  const draft = newDraft(principal, { ...input, projectId, matchers }, now);
-  const isPaged = !projects.has(principal, projectId, "silences:write");
-  if (isPaged) {
-    const hits = silences.hits(projectId, matchers);
-    await requirePagedSilence({ projects, hits }, principal, draft, now, trx);
-  }
-  const mayBeBroad = !isPaged && projects.has(principal, projectId, "silences:broad");
-  return (await silences.set(draft, { trx, mayBeBroad, at: now, isPaged })).silence;
-}
-
 /** @throws VALIDATION_FAILED */
-function newDraft(
+export function newDraft(
   principal: Principal,
   input: Omit<PreviewSilence, "matchers"> & { readonly projectId: string; readonly matchers: readonly Matcher[] },
   now: EpochMs,
@@ -152,94 +127,31 @@ function newDraft(
   };
 }
 
-/** Members that are missing stay. @throws as `Silences.set` */
-export async function updateSilence(
-  context: SilencesContext,
-  principal: Principal,
-  id: string,
-  ifMatch: string,
-  input: UpdateSilence,
-): Promise<SilenceRow> {
-  const { db, silences, projects } = context;
-  const matchers = input.matchers && (await readMatchers(input.matchers));
-  return db.write(async (trx) => {
-    const old = await writableSilence(context, principal, id, trx);
-    const times = timesOf(old);
-    const startsAt = input.startsAt ?? old.startsAt;
-    const recurrence = input.recurrence === undefined ? times.recurrence : input.recurrence;
-    const openEnd = recurrence !== null && input.endsAt === null ? NO_END : old.endsAt;
-    const draft: SilenceDraft = {
-      projectId: old.projectId,
-      kind: input.kind ?? old.kind,
-      matchers: matchers ?? matchersOf(old),
-      startsAt,
-      endsAt: endOf(input, startsAt, openEnd),
-      recurrence,
-      comment: input.comment ?? old.comment,
-      createdBy: old.createdBy,
-      annotations: (input.annotations ?? JSON.parse(old.annotations)) as LabelRecord,
-    };
-    const mayBeBroad = projects.has(principal, old.projectId, "silences:broad");
-    return (await silences.set(draft, { trx, id, ifMatch, mayBeBroad })).silence;
-  });
-}
-
-/** A person may end a silence of the person's own. @throws SILENCE_NOT_FOUND, UNAUTHORIZED_ROLE */
-export async function expireSilence(
-  context: SilencesContext,
-  principal: Principal,
-  id: string,
-  onlyWindow: boolean,
-): Promise<void> {
-  const { db, silences } = context;
-  await db.write(async (trx) => {
-    const row = await visibleSilence(context, principal, id, trx);
-    if (!isOwn(context, principal, row)) requireWriter(context, principal, row);
-    const { projectId } = row;
-    await (onlyWindow ? silences.expireSpan(projectId, id, { trx }) : silences.expire(projectId, id, { trx }));
-  });
-}
-
-/** @throws SILENCE_NOT_FOUND, also for one that the caller may not see */
-async function visibleSilence(
-  { silences, projects }: SilencesContext,
-  principal: Principal,
-  id: string,
-  trx?: Trx,
-): Promise<SilenceRow> {
-  const row = await silences.find(id, { trx });
-  const right = principal.kind === "apiKey" && trx ? "silences:write" : "events:read";
-  if (!row || !(projects.has(principal, row.projectId, right) || isOwn({ projects }, principal, row)))
-    throw new PrismError("SILENCE_NOT_FOUND", "No such silence");
-  return row;
-}
-
-async function writableSilence(
-  context: SilencesContext,
-  principal: Principal,
-  id: string,
-  trx: Trx,
-): Promise<SilenceRow> {
-  const row = await visibleSilence(context, principal, id, trx);
-  requireWriter(context, principal, row);
-  return row;
-}
-
-function requireWriter({ projects }: SilencesContext, principal: Principal, { projectId }: SilenceRow): void {
-  if (!projects.has(principal, projectId, "silences:write")) throw missingPermission("silences:write");
-}
-
-function isOwn(
-  { projects }: Pick<SilencesContext, "projects">,
-  principal: Principal,
-  { projectId, createdBy }: SilenceRow,
-): boolean {
-  return createdBy === creatorOf(principal) && projects.mayBeGiven(principal, projectId, "silences:write");
+/** Members that are missing stay. @throws VALIDATION_FAILED */
+export function changedDraft(
+  old: SilenceRow,
+  input: Omit<UpdateSilence, "matchers"> & { readonly matchers?: readonly Matcher[] | undefined },
+): SilenceDraft {
+  const times = timesOf(old);
+  const startsAt = input.startsAt ?? old.startsAt;
+  const recurrence = input.recurrence === undefined ? times.recurrence : input.recurrence;
+  const openEnd = recurrence !== null && input.endsAt === null ? NO_END : old.endsAt;
+  return {
+    projectId: old.projectId,
+    kind: input.kind ?? old.kind,
+    matchers: input.matchers ?? matchersOf(old),
+    startsAt,
+    endsAt: endOf(input, startsAt, openEnd),
+    recurrence,
+    comment: input.comment ?? old.comment,
+    createdBy: old.createdBy,
+    annotations: (input.annotations ?? JSON.parse(old.annotations)) as LabelRecord,
+  };
 }
 
 /**
  * The alerts that a silence would suppress now. Nothing is stored.
- * @throws as {@link createSilence} for what it refuses; without times only for the rest
+ * @throws as for creating one, for what that refuses; without times only for the rest
  */
 export async function previewSilence(context: SilencesContext, principal: Principal, input: PreviewSilence) {
   const { silences, clock, db } = context;
@@ -330,7 +242,7 @@ type Selection = Pick<CreateSilence, "projectId" | "matchers" | "incidentId" | "
  * Project and matchers of a request. For `silences:write` also of a project whose rules reach the user, who may have
  * been paged. @throws VALIDATION_FAILED, PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INCIDENT_NOT_FOUND
  */
-async function selected(
+export async function selected(
   { db, projects }: SilencesContext,
   principal: Principal,
   { projectId, matchers, incidentId, notificationId }: Selection,
@@ -415,31 +327,8 @@ function endOf(
   return Math.min(end, NO_END);
 }
 
-function creatorOf(principal: Principal): string {
+export function creatorOf(principal: Principal): string {
   return principal.kind === "apiKey" ? `key:${principal.keyId}` : (principal.userId ?? principal.kind);
-}
-
-/** The last to end first. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_CURSOR */
-export async function listSilences(context: SilencesContext, principal: Principal, query: ListSilences) {
-  const { db, clock, projects, silences } = context;
-  const projectId = projects.requireOrDefault(principal, query.projectId, "events:read");
-  const now = clock.now();
-  const active = silences.live(projectId).flatMap((each) => (each.isActive(now) ? [each.id] : []));
-  const scope = { visible: ofProjects([projectId]), state: { active, now } };
-  return silenceList.page(db, scope, query, () => (row) => silenceView(row, now));
-}
-
-/** @throws SILENCE_NOT_FOUND */
-export async function silenceDetail(context: SilencesContext, principal: Principal, id: string) {
-  const row = await visibleSilence(context, principal, id);
-  const hits = await queries.lastHits(context.db.read, id);
-  const withheld = hits.map(({ alertId, incidentId, at, labels }) => ({
-    alertId,
-    incidentId,
-    at: toRfc3339(at),
-    labels: labels === null ? null : (JSON.parse(labels) as LabelRecord),
-  }));
-  return { ...silenceView(row, context.clock.now()), withheld };
 }
 
 export function silenceView(row: SilenceRow, now: EpochMs): SilenceView {

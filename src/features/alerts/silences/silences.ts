@@ -7,6 +7,7 @@ import { requireVersion } from "../../../http/body/negotiation.ts";
 import { missingPermission } from "../../../http/server/access.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { addEffect, type InTransaction, type Trx } from "../../../store/database.ts";
+import { countOf } from "../../../store/sqlite/list-queries.ts";
 import type { UserDirectory } from "../../access/index.ts";
 import { appendOwnEvents, type OwnEventDraft } from "../../events/index.ts";
 import type { Notifier } from "../../notifications/index.ts";
@@ -246,7 +247,8 @@ export class Silences {
 
   async #insert(draft: SilenceDraft, now: EpochMs, trx: Trx, isPaged = false): Promise<SilenceRow> {
     const { perProject } = this.#parts.limits();
-    if (this.#live.countOf(draft.projectId) >= perProject)
+    const lasting = trx.selectFrom("silences").where("projectId", "=", draft.projectId).where("endsAt", ">", now);
+    if ((await countOf(lasting)) >= perProject)
       throw limitReached(`A project has ${perProject} silences`, "limits.silencesPerProject", perProject);
     const row: SilenceRow = {
       id: uuidv7(),

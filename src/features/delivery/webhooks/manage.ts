@@ -6,8 +6,7 @@ import type { PermissionHolder, Principal } from "../../../core/principal.ts";
 import { toRfc3339 } from "../../../core/time/clock.ts";
 import { ofOwner, type RowOwner } from "../../../http/api/listing.ts";
 import { pageOf } from "../../../http/api/shapes.ts";
-import { stateOf } from "../../../http/body/negotiation.ts";
-import { missingPermission, requireAccount } from "../../../http/server/access.ts";
+import { missingPermission, requireAccount, requireHolder } from "../../../http/server/access.ts";
 import type { Context } from "../../../module/feature.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import { countOf } from "../../../store/sqlite/list-queries.ts";
@@ -66,7 +65,7 @@ export const webhooks = managed({
   remove: { summary: "Delete a webhook with its pending deliveries" },
   view: ({ clock }, _caller: Principal, row: WebhookRow) => s.webhookView(row, clock.now()),
   // Failures are counted, and an old secret ends, without a new version.
-  state: ({ failures, previousSecretUntil }) => stateOf({ failures, previousSecretUntil }),
+  state: ({ failures, previousSecretUntil }) => ({ failures, previousSecretUntil }),
   in: {
     async insert(
       context,
@@ -113,9 +112,9 @@ function listPage(
   { projectId, scope = "own", include, ...query }: s.ListWebhooks,
 ) {
   const { db, clock, projects } = context;
-  if (caller.kind === "apiKey") throw new PrismError("FORBIDDEN", "API keys cannot be used here");
-  if (scope === "all" && !caller.permissions.has("projects:all")) throw missingPermission("projects:all");
-  const owner = scope === "all" && projectId === undefined ? null : ownerOf(context, caller, projectId);
+  const holder = requireHolder(caller);
+  if (scope === "all" && !holder.permissions.has("projects:all")) throw missingPermission("projects:all");
+  const owner = scope === "all" && projectId === undefined ? null : ownerOf(context, holder, projectId);
   return webhookList.page(db, { visible: ofOwner(owner), state: undefined }, query, async (rows) => {
     const ids = rows.map(({ id }) => id);
     const results = include === "result" ? await lastResults(db.scan, ids) : null;

@@ -2,8 +2,9 @@ import { sql } from "kysely";
 import { PrismError } from "../../../core/errors.ts";
 import { feature } from "../../../module/feature.ts";
 import { sealedColumn } from "../../../store/sealed-column.ts";
+import { actionRoutes } from "./action-routes.ts";
 import { deliveryRoutes } from "./ingest-routes.ts";
-import { receiverRoutes } from "./manage.ts";
+import { receivers } from "./manage.ts";
 import { Preparing } from "./preparing.ts";
 import { Presets } from "./presets.ts";
 import { Receivers, receiverSealContext } from "./receivers.ts";
@@ -65,8 +66,8 @@ export const receiversFeature = feature("receivers", {
         return body.toString("utf8");
       },
     };
-    const routes = [...receiverRoutes(context), ...requestRoutes(context), ...deliveryRoutes(context)];
-    for (const each of routes) server.route(each);
+    const managed = [...receivers.routes(context), ...actionRoutes(context)];
+    for (const each of [...managed, ...requestRoutes(context), ...deliveryRoutes(context)]) server.route(each);
   },
   sweeps: () => RECEIVER_SWEEPS,
 });

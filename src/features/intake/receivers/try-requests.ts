@@ -7,7 +7,7 @@ import { pageOf } from "../../../http/api/shapes.ts";
 import { parseQuery } from "../../../http/body/input.ts";
 import { holderOf } from "../../../http/server/access.ts";
 import { type AcceptContext, storeRequest } from "./accept.ts";
-import { type ReceiverParts, receiverAccess } from "./manage.ts";
+import { receiverAccess } from "./manage.ts";
 import { compileGiven } from "./mapping.ts";
 import type { Plan, Prepared } from "./prepare.ts";
 import type { LoadedPreset } from "./presets.ts";
@@ -16,6 +16,7 @@ import { mergedMapping, type Receiver, type Receivers } from "./receivers.ts";
 import { ReceiverRequest, type RequestRow, requestList } from "./request-log.ts";
 import type { GivenRequest, TestReceiver } from "./schema.ts";
 import * as s from "./schema.ts";
+import type { ReceiverParts } from "./settings.ts";
 
 export type TryContext = ReceiverParts & AcceptContext & { readonly receivers: Receivers };
 

@@ -59,7 +59,7 @@ const integrations = managed({
   },
   remove: { summary: "Delete an integration; its alerts stay, the next request with its key is refused" },
   view: (context, _caller, row) => viewOf(context, row),
-  state: ({ lastUsedAt }) => lastUsedAt ?? "",
+  state: ({ lastUsedAt }) => lastUsedAt,
   in: {
     async insert(context, trx, { userId: createdBy }, { projectId, kind, name, labels }) {
       checkLabels(labels ?? {});

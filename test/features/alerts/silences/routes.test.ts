@@ -100,11 +100,15 @@ test("a broad silence needs silences:broad", async (t) => {
 });
 
 test("a project has at most limits.silencesPerProject silences that have not ended", async (t) => {
-  const { create, after } = await silenceWorld(t, { "limits.silencesPerProject": "2" });
+  const { create, after, prism } = await silenceWorld(t, { "limits.silencesPerProject": "2" });
   await create();
-  await create();
+  const { id } = (await create()).body;
   const third = await create();
   assert.deepEqual([third.status, third.body.error.code], [409, "LIMIT_REACHED"]);
+  // The one that it replaces ends.
+  const replaced = await prism.patch<{ id: string }>(`${PATH}/${id}`, { matchers: ['team="other"'] });
+  assert.deepEqual([replaced.status, replaced.body.id === id], [200, false]);
+  assert.equal((await create()).status, 409);
   await after(HOUR);
   assert.equal((await create()).status, 201);
 });

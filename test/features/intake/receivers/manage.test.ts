@@ -46,6 +46,22 @@ test("a receiver is created, listed, changed and deleted, each with an audit row
   for (const { text } of [got, changed, list, audit]) assert.doesNotMatch(text, /a secret of/);
 });
 
+test("the tag of a receiver that had requests is one that a change may name", async (t) => {
+  const it = await ReceiverTest.start(t);
+  const { prism } = it;
+  const receiver = await it.make({ name: "Shop" });
+  await it.send(receiver, { title: "t" });
+  await it.requests(receiver);
+  const path = `${PATH}/${receiver.id}`;
+  const tag = (await prism.get(path)).headers.get("etag") ?? "";
+  assert.match(tag, /^"1\..+"$/);
+  assert.equal((await prism.get(path, { headers: { "If-None-Match": tag } })).status, 304);
+  const change = { headers: { "If-Match": tag } };
+  const changed = await prism.patch(path, { name: "Shop 2" }, change);
+  assert.deepEqual([changed.status, (await prism.get(path)).headers.get("etag")], [200, changed.headers.get("etag")]);
+  assert.equal((await prism.patch(path, { name: "Shop 3" }, change)).status, 412);
+});
+
 test("settings that cannot work are refused with their path", async (t) => {
   const it = await ReceiverTest.start(t);
   const cases: [Record<string, unknown>, number, string][] = [

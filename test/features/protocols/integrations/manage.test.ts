@@ -83,6 +83,17 @@ test("labels count for alerts that fire later; uses are stored at a stop", async
   assert.equal((await prism.get<Made>(`${PATH}/${made.id}`)).body.lastUsedAt, used);
 });
 
+test("the tag of an integration that was used is one that a change may name", async (t) => {
+  const prism = await startPrism(t);
+  const { body: made } = await prism.post<Made>(PATH, NEW);
+  await trigger(prism, made.key);
+  const tag = (await prism.get(`${PATH}/${made.id}`)).headers.get("etag") ?? "";
+  assert.match(tag, /^"1\..+"$/);
+  const change = { headers: { "If-Match": tag } };
+  assert.equal((await prism.patch(`${PATH}/${made.id}`, { name: "cluster-1" }, change)).status, 200);
+  assert.equal((await prism.patch(`${PATH}/${made.id}`, { name: "cluster-2" }, change)).status, 412);
+});
+
 test("a deleted project takes its keys along", async (t) => {
   const prism = await startPrism(t);
   const shop = await makeProject(prism);
