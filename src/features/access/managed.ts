@@ -19,15 +19,21 @@ import type { FeatureCore } from "../../module/feature.ts";
 import type { ReadDb, Trx, WriteOptions } from "../../store/database.ts";
 import { countOf, rowsOf } from "../../store/sqlite/list-queries.ts";
 import type { Projects } from "./authorize.ts";
-import type { Owned } from "./owned.ts";
 
 /** What the five routes themselves need. */
 export type ManagedContext = Pick<FeatureCore, "db" | "idempotency"> & { readonly projects: Projects };
 
 interface ManagedRow {
   readonly id: string;
-  readonly projectId: string | null;
   readonly version: number;
+}
+
+/** Finds rows for callers: `owned()` those of projects, `ofServer()` those of the server. */
+export interface Access<R> {
+  readonly rights: { readonly read: string; readonly write: string; readonly missing: ErrorCode };
+  visible(projects: Projects, caller: Principal, id: string, db: ReadDb | Trx): Promise<R>;
+  /** Refuses also who may not change it. */
+  writable(projects: Projects, caller: Principal, id: string, trx: Trx): Promise<R>;
 }
 
 /** A row as it is stored now. `issued`: members that only this answer has, such as a new key. */
@@ -51,7 +57,7 @@ interface Texts {
 /**
  * A resource that people manage: `R` its row; `C` and `U` the bodies that create and change it, `S` and
  * `T` what `prepare` makes of them; `Q` the query of its list, `A` an answer, `I` the members that only
- * an answer to a change has; `W` who changes it.
+ * an answer to a change has; `W` who changes it; `D` the query of its removal.
  */
 export interface Declaration<
   X extends ManagedContext,
@@ -64,13 +70,14 @@ export interface Declaration<
   A extends object,
   I extends object,
   W extends Principal,
+  D,
 > {
   readonly path: string;
   /** Ends of the routes' ids: `Integration`, `Integrations`. */
   readonly names: readonly [one: string, many: string];
   readonly tag: string;
   /** Its rows, and the rights that they need. */
-  readonly access: Pick<Owned<R, Principal>, "rights" | "visible" | "writable">;
+  readonly access: Access<R>;
   /** Who may call; default: callers with the right in a project. */
   readonly callers?: { readonly read: RouteAccess; readonly write: RouteAccess };
   /** `callerOf` if API keys change it too; default: `holderOf`. */
@@ -78,8 +85,10 @@ export interface Declaration<
   readonly params: Shape<{ readonly id: string }>;
   readonly answer: Answer<A>;
   readonly list: Texts & {
-    readonly query: Body<Q>;
+    readonly query?: Body<Q>;
     readonly answer: NonNullable<RouteDefinition["response"]>;
+    /** `page` gives the answer a tag. */
+    readonly tagged?: true;
     page(context: X, caller: Principal, query: Q): Promise<object>;
   };
   readonly get: Texts & {
@@ -94,8 +103,11 @@ export interface Declaration<
     readonly storesAnswer?: WriteOptions & { readonly hasSecrets?: boolean };
     /** Outside of the transaction: finds the project, awaits names, compiles conditions. */
     prepare(context: X, caller: W, body: C): S | Promise<S>;
+    /** In the transaction, which may have waited: asks for the rights again. */
+    admit?(context: X, trx: Trx, caller: W, spec: S): S | Promise<S>;
   };
-  readonly update: Texts & {
+  /** Without it other routes call `change`. */
+  readonly update?: Texts & {
     /** Default: PATCH. With both, the ids begin with `update` and `patch`. */
     readonly method?: "PUT" | "PUT and PATCH";
     readonly body: Body<U>;
@@ -104,22 +116,22 @@ export interface Declaration<
     prepare(context: X, caller: W, body: U, id: string, ifMatch: string): T | Promise<T>;
   };
   /** `If-Match` counts if VERSION_CONFLICT is among its errors. Without it the resource has another route. */
-  readonly remove?: Texts;
+  readonly remove?: Texts & { readonly query?: Body<D> };
   /** @param db the transaction, for an answer that is stored with the effect */
   view(context: X, caller: Principal, row: R, db: ReadDb | Trx): Shown<A> | Promise<Shown<A>>;
   /** Members that only answers to creating and changing have, such as warnings. */
   extra?(context: X, row: R, db: ReadDb | Trx): I | Promise<I>;
   /** What an answer shows that changes without a new version, or differs between callers; null: nothing. */
   state?(answer: Shown<A>): unknown;
-  readonly in: ChangesIn<X, R, S, T, I, W>;
+  readonly in: ChangesIn<X, R, S, T, I, W, D>;
 }
 
 /** The changes in a given transaction, as routes and configuration files make them. */
-export interface ChangesIn<X, R, S, T, I = object, W = PermissionHolder> {
+export interface ChangesIn<X, R, S, T, I = object, W = PermissionHolder, D = undefined> {
   insert(context: X, trx: Trx, caller: W, spec: S): Promise<WithIssued<R, I>>;
   /** @returns the same row if nothing changes */
   change(context: X, trx: Trx, row: R, spec: T, caller: W): Promise<WithIssued<R, I>>;
-  remove(context: X, trx: Trx, row: R, caller: W): Promise<void>;
+  remove(context: X, trx: Trx, row: R, caller: W, query: D): Promise<void>;
 }
 
 interface Target {
@@ -140,7 +152,8 @@ export function managed<
   A extends object,
   I extends object = object,
   W extends Principal = PermissionHolder,
->(declared: Declaration<X, R, C, S, U, T, Q, A, I, W>) {
+  D = undefined,
+>(declared: Declaration<X, R, C, S, U, T, Q, A, I, W, D>) {
   const { path, names, tag, access, params, list, get, create, update, remove } = declared;
   const [name, plural] = names;
   const { rights } = access;
@@ -192,9 +205,10 @@ export function managed<
   const listRoute = (context: X) =>
     route({
       ...{ method: "GET", path, id: `list${plural}`, tag, access: read, ...textsOf(list, []) },
-      query: list.query,
+      ...(list.query && { query: list.query }),
+      ...(list.tagged && { tagged: list.tagged }),
       response: list.answer,
-      handle: (exchange, { query }) => list.page(context, callerOf(exchange), query),
+      handle: (exchange, { query }) => list.page(context, callerOf(exchange), query as Q),
     });
   const createRoute = (context: X) =>
     route({
@@ -205,7 +219,10 @@ export function managed<
       async handle(exchange: Exchange, { body }) {
         const caller = writer(exchange);
         const spec = await create.prepare(context, caller, body);
-        const insert = (trx: Trx) => declared.in.insert(context, trx, caller, spec);
+        const insert = async (trx: Trx) => {
+          const admitted = create.admit ? await create.admit(context, trx, caller, spec) : spec;
+          return declared.in.insert(context, trx, caller, admitted);
+        };
         if (!create.storesAnswer)
           return changedAnswer(context, caller, await context.db.write(insert), { status: 201 });
         const store = async (trx: Trx) => changedAnswer(context, caller, await insert(trx), { status: 201, db: trx });
@@ -222,27 +239,35 @@ export function managed<
         return answer(context, caller, row, { more: (await get.extra?.(context, row)) ?? {} });
       },
     });
-  const updateRoute = (context: X, method: "PUT" | "PATCH", verb: "update" | "patch") =>
+  const updateRoute = (
+    context: X,
+    { prepare, ...given }: NonNullable<typeof update>,
+    method: "PUT" | "PATCH",
+    verb: "update" | "patch",
+  ) =>
     route({
       ...{ ...one, method, id: `${verb}${name}`, access: write },
-      ...textsOf(update, [...missing, "VERSION_CONFLICT"]),
-      body: update.body,
-      response: update.answer ?? declared.answer,
+      ...textsOf(given, [...missing, "VERSION_CONFLICT"]),
+      body: given.body,
+      response: given.answer ?? declared.answer,
       async handle(exchange: Exchange, { params: { id }, body }) {
         const caller = writer(exchange);
         const target = { id, ifMatch: exchange.header("if-match") };
-        const spec = await update.prepare(context, caller, body, id, target.ifMatch);
+        const spec = await prepare(context, caller, body, id, target.ifMatch);
         const change = (trx: Trx, row: R) => declared.in.change(context, trx, row, spec, caller);
         return changedAnswer(context, caller, await changeOne(context, caller, target, change));
       },
     });
-  const removeRoute = (context: X, texts: Texts) =>
+  const removeRoute = (context: X, { query: wanted, ...texts }: NonNullable<typeof remove>) =>
     route({
       ...{ ...one, method: "DELETE", id: `delete${name}`, access: write, ...textsOf(texts, missing) },
-      async handle(exchange, { params: { id } }) {
+      ...(wanted && { query: wanted }),
+      async handle(exchange, { params: { id }, query }) {
         const caller = writer(exchange);
         const ifMatch = texts.errors?.includes("VERSION_CONFLICT") ? exchange.header("if-match") : "";
-        await changeOne(context, caller, { id, ifMatch }, (trx, row) => declared.in.remove(context, trx, row, caller));
+        await changeOne(context, caller, { id, ifMatch }, (trx, row) =>
+          declared.in.remove(context, trx, row, caller, query as D),
+        );
       },
     });
 
@@ -250,8 +275,8 @@ export function managed<
     listRoute(context),
     createRoute(context),
     getRoute(context),
-    updateRoute(context, update.method === undefined ? "PATCH" : "PUT", "update"),
-    ...(update.method === "PUT and PATCH" ? [updateRoute(context, "PATCH", "patch")] : []),
+    ...(update ? [updateRoute(context, update, update.method === undefined ? "PATCH" : "PUT", "update")] : []),
+    ...(update?.method === "PUT and PATCH" ? [updateRoute(context, update, "PATCH", "patch")] : []),
     ...(remove ? [removeRoute(context, remove)] : []),
   ];
   return { act, routes, ...declared.in };
