@@ -1,16 +1,15 @@
 import { IDEMPOTENCY_ERRORS } from "../../http/api/idempotency.ts";
 import { withVersion } from "../../http/api/route.ts";
 import { pageOf } from "../../http/api/shapes.ts";
-import { stateOf } from "../../http/body/negotiation.ts";
 import { callerOf, holderOf } from "../../http/server/access.ts";
 import { type FeatureServer, feature } from "../../module/feature.ts";
 import { MAX_CALENDAR_BYTES } from "./calendars.ts";
 import { createOnce } from "./create-once.ts";
 import { serveDaysOff } from "./days-off-routes.ts";
+import { onCallSchedules } from "./manage.ts";
 import { serveCalendars, servePreferences, serveReading } from "./reading-routes.ts";
 import { type GapsPort, gapsBetween, namedOnCall, type OnCallPort, onCall } from "./roster.ts";
 import type { OnCallContext } from "./schedules.ts";
-import * as schedules from "./schedules.ts";
 import { ON_CALL_CHANGED } from "./schedules.ts";
 import * as s from "./schema.ts";
 import { OVERRIDES, SHIFTS, SWAPS } from "./shift-views.ts";
@@ -81,7 +80,7 @@ export const onCallFeature = feature("oncall", {
         steps.some((step) => step.type === "notify" && step.schedules.some(({ id }) => id === scheduleId)),
       );
     });
-    serveSchedules(server, context);
+    for (const each of onCallSchedules.routes(context)) server.route(each);
     serveShifts(server, context);
     serveOverrides(server, context);
     serveSwaps(server, context);
@@ -99,90 +98,6 @@ export const onCallFeature = feature("oncall", {
     return { resourceType: "oncall_schedule", rows: await gone.execute() };
   },
 });
-
-function serveSchedules(server: FeatureServer, context: OnCallContext): void {
-  const path = `${PATH}/schedules`;
-  const one = { ...ofSchedule, path: `${path}/:id`, response: () => s.OnCallSchedule.View } as const;
-  server.route({
-    ...read,
-    method: "GET",
-    path,
-    id: "listOnCallSchedules",
-    summary: "List on-call schedules, newest first",
-    query: s.ListOnCallSchedules,
-    response: () => pageOf(s.OnCallSchedule.View),
-    errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
-    handle: (exchange, { query }) => schedules.listSchedules(context, callerOf(exchange), query),
-  });
-  server.route({
-    ...write,
-    method: "POST",
-    path,
-    id: "createOnCallSchedule",
-    summary: "Create an on-call schedule",
-    body: s.CreateOnCallSchedule,
-    status: 201,
-    response: () => s.OnCallSchedule.View,
-    errors: ["PROJECT_NOT_FOUND", "NAME_TAKEN", "URL_REFUSED", "LIMIT_REACHED", ...IDEMPOTENCY_ERRORS],
-    async handle(exchange, { body }) {
-      const principal = holderOf(exchange);
-      const calendarUrl = await schedules.newCalendarUrl(context, principal, body);
-      return createOnce(context, exchange, body, (trx) =>
-        schedules.createSchedule(context, principal, body, calendarUrl, trx),
-      );
-    },
-  });
-  server.route({
-    ...read,
-    ...one,
-    method: "GET",
-    id: "getOnCallSchedule",
-    summary: "Get an on-call schedule",
-    errors: ["SCHEDULE_NOT_FOUND"],
-    handle: async (exchange, { params }) =>
-      scheduleReply(await schedules.readSchedule(context, callerOf(exchange), params.id)),
-  });
-  server.route({
-    ...write,
-    ...one,
-    method: "PUT",
-    id: "updateOnCallSchedule",
-    summary: "Change an on-call schedule",
-    body: s.UpdateOnCallSchedule,
-    errors: [
-      "SCHEDULE_NOT_FOUND",
-      "UNAUTHORIZED_ROLE",
-      "VERSION_CONFLICT",
-      "NAME_TAKEN",
-      "URL_REFUSED",
-      "LIMIT_REACHED",
-    ],
-    async handle(exchange, { params, body }) {
-      const ifMatch = exchange.header("if-match");
-      return scheduleReply(await schedules.updateSchedule(context, holderOf(exchange), params.id, ifMatch, body));
-    },
-  });
-  server.route({
-    ...write,
-    ...ofSchedule,
-    method: "DELETE",
-    path: one.path,
-    id: "deleteOnCallSchedule",
-    summary: "Delete an on-call schedule with its shifts and its past, if no policy names it",
-    query: s.DeleteSchedule,
-    errors: ["SCHEDULE_NOT_FOUND", "UNAUTHORIZED_ROLE", "VERSION_CONFLICT", "ON_CALL_SCHEDULE_IN_USE"],
-    handle(exchange, { params, query }) {
-      const ifMatch = exchange.header("if-match");
-      return schedules.deleteSchedule(context, holderOf(exchange), params.id, ifMatch, query.force === true);
-    },
-  });
-}
-
-/** The state of the calendar and its link change without a new version. */
-function scheduleReply(schedule: Awaited<ReturnType<typeof schedules.readSchedule>>) {
-  const { calendar, hasCalendarLink, calendarUrl } = schedule;
-  return withVersion(schedule, { state: stateOf({ calendar, hasCalendarLink, calendarUrl }) });
-}
 
 function serveShifts(server: FeatureServer, context: OnCallContext): void {
   const path = `${PATH}/schedules/:id/shifts`;
