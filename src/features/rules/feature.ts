@@ -1,16 +1,16 @@
 import { PrismError } from "../../core/errors.ts";
 import { versioned } from "../../http/api/route.ts";
 import { pageOf } from "../../http/api/shapes.ts";
-import { stateOf } from "../../http/body/negotiation.ts";
 import { callerOf, holderOf, missingPermission } from "../../http/server/access.ts";
 import { type FeatureServer, feature } from "../../module/feature.ts";
 import { addEffect } from "../../store/database.ts";
 import { answerBacktest, Backtests } from "./backtest.ts";
 import { BacktestReply, BacktestRule } from "./backtest-schema.ts";
 import { MAX_DIRECT_RECIPIENTS } from "./deciding/rule-book.ts";
+import { rules, WRITE_ERRORS } from "./manage.ts";
 import { openRules } from "./open.ts";
 import { SUPPRESSION_SWEEPS } from "./retention.ts";
-import { Rule, RuleVersion } from "./rule.ts";
+import { RuleVersion } from "./rule.ts";
 import * as s from "./schema.ts";
 import type { RulesContext } from "./service.ts";
 import * as service from "./service.ts";
@@ -18,18 +18,6 @@ import { readableEvent, TestReply, TestRule, trialOf } from "./trial.ts";
 
 const tag = "Rules";
 const PATH = "/api/v1/rules";
-const WRITE_ERRORS = [
-  "INVALID_CONDITION",
-  "INVALID_TEMPLATE",
-  "ROLE_NOT_FOUND",
-  "SOUND_NOT_FOUND",
-  "PROJECT_NOT_FOUND",
-  "RECIPIENT_NOT_FOUND",
-  "NOT_CONFIGURED",
-  "LIMIT_REACHED",
-  "NAME_TAKEN",
-] as const;
-
 /** The rules that decide who is notified of an event. */
 export const rulesFeature = feature("rules", {
   needs: ["defaultProjectId", "projects", "channels"],
@@ -78,34 +66,7 @@ function serve(server: FeatureServer, context: RulesContext): void {
   const read = { permission: "rules:read", within: "project" } as const;
   const write = { permission: "rules:write", within: "project" } as const;
 
-  server.route({
-    method: "POST",
-    path: PATH,
-    id: "createRule",
-    summary: "Create a rule",
-    tag,
-    access: write,
-    body: s.CreateRule,
-    status: 201,
-    response: s.RuleWithWarnings,
-    errors: WRITE_ERRORS,
-    async handle(exchange, { body }) {
-      const { version, body: rule } = await service.createRule(context, holderOf(exchange), body);
-      return versioned(version, rule, { status: 201 });
-    },
-  });
-  server.route({
-    method: "GET",
-    path: PATH,
-    id: "listRules",
-    summary: "List rules, newest first",
-    tag,
-    access: read,
-    query: s.ListRules,
-    response: () => pageOf(Rule.View),
-    errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
-    handle: (exchange, { query }) => service.listRules(context, holderOf(exchange), query),
-  });
+  for (const each of rules.routes(context)) server.route(each);
   server.route({
     method: "POST",
     path: `${PATH}/test`,
@@ -153,27 +114,6 @@ function serve(server: FeatureServer, context: RulesContext): void {
     errors: ["INVALID_CONDITION", "INVALID_TEMPLATE", "RULE_NOT_FOUND", "PROJECT_NOT_FOUND", "OVERLOADED"],
     handle: (exchange, { body }) => answerBacktest(context, backtests, exchange, body),
   });
-  server.route({
-    method: "GET",
-    path: `${PATH}/:id`,
-    id: "getRule",
-    summary: "Get a rule with its counters",
-    tag,
-    access: read,
-    params: s.RuleParams,
-    response: s.RuleWithWarnings,
-    errors: ["RULE_NOT_FOUND"],
-    async handle(exchange, { params }) {
-      const { version, body } = await service.getRule(context, holderOf(exchange), params.id);
-      const { stats, soundUrl, broken } = body;
-      // Totals, which no version counts; a rule that has met no event has none. And a link that is
-      // another from time to time.
-      const isUnmet = stats.lastMatchedAt === null && stats.errors === 0;
-      const hasState = !isUnmet || soundUrl !== null || broken !== null;
-      const state = hasState ? stateOf({ stats, soundUrl, broken }) : "";
-      return versioned(version, body, { state });
-    },
-  });
   for (const method of ["PUT", "PATCH"] as const) {
     server.route({
       method,
@@ -196,21 +136,10 @@ function serve(server: FeatureServer, context: RulesContext): void {
           exchange.header("if-match"),
           body,
         );
-        return versioned(updated.version, updated.body);
+        return versioned(updated.row.version, updated.body);
       },
     });
   }
-  server.route({
-    method: "DELETE",
-    path: `${PATH}/:id`,
-    id: "deleteRule",
-    summary: "Delete a rule; its decisions and notifications stay",
-    tag,
-    access: write,
-    params: s.RuleParams,
-    errors: ["RULE_NOT_FOUND"],
-    handle: (exchange, { params }) => service.deleteRule(context, holderOf(exchange), params.id),
-  });
   server.route({
     method: "GET",
     path: `${PATH}/:id/versions`,
@@ -244,7 +173,7 @@ function serve(server: FeatureServer, context: RulesContext): void {
         params,
         exchange.header("if-match"),
       );
-      return versioned(restored.version, restored.body);
+      return versioned(restored.row.version, restored.body);
     },
   });
   server.route({
