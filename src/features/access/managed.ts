@@ -28,12 +28,15 @@ interface ManagedRow {
   readonly version: number;
 }
 
-/** Finds rows for callers: `owned()` those of projects, `ofServer()` those of the server. */
-export interface Access<R> {
+/**
+ * Finds rows for callers: `owned()` those of projects, `ofServer()` those of the server.
+ * @param of the parameters of what the row is a part of
+ */
+export interface Access<R, O = undefined> {
   readonly rights: { readonly read: string; readonly write: string; readonly missing: ErrorCode };
-  visible(projects: Projects, caller: Principal, id: string, db: ReadDb | Trx): Promise<R>;
+  visible(projects: Projects, caller: Principal, id: string, db: ReadDb | Trx, of: O): Promise<R>;
   /** Refuses also who may not change it. */
-  writable(projects: Projects, caller: Principal, id: string, trx: Trx): Promise<R>;
+  writable(projects: Projects, caller: Principal, id: string, trx: Trx, of: O): Promise<R>;
 }
 
 /** A row as it is stored now. `issued`: members that only this answer has, such as a new key. */
@@ -57,7 +60,8 @@ interface Texts {
 /**
  * A resource that people manage: `R` its row; `C` and `U` the bodies that create and change it, `S` and
  * `T` what `prepare` makes of them; `Q` the query of its list, `A` an answer, `I` the members that only
- * an answer to a change has; `W` who changes it; `D` the query of its removal.
+ * an answer to a change has; `W` who changes it; `D` the query of its removal; `O` the parameters of what
+ * it is a part of.
  */
 export interface Declaration<
   X extends ManagedContext,
@@ -71,25 +75,28 @@ export interface Declaration<
   I extends object,
   W extends Principal,
   D,
+  O,
 > {
   readonly path: string;
   /** Ends of the routes' ids: `Integration`, `Integrations`. */
   readonly names: readonly [one: string, many: string];
   readonly tag: string;
   /** Its rows, and the rights that they need. */
-  readonly access: Access<R>;
+  readonly access: Access<R, O>;
   /** Who may call; default: callers with the right in a project. */
   readonly callers?: { readonly read: RouteAccess; readonly write: RouteAccess };
   /** `callerOf` if API keys change it too; default: `holderOf`. */
   readonly writer?: (exchange: Exchange) => W;
-  readonly params: Shape<{ readonly id: string }>;
+  readonly params: Shape<Readonly<Record<string, string>>>;
+  /** For parts of another resource: its parameters, and the name of the part's own. */
+  readonly partOf?: { readonly params: Shape<O>; readonly key: string };
   readonly answer: Answer<A>;
   readonly list: Texts & {
     readonly query?: Body<Q>;
     readonly answer: NonNullable<RouteDefinition["response"]>;
     /** `page` gives the answer a tag. */
     readonly tagged?: true;
-    page(context: X, caller: Principal, query: Q): Promise<object>;
+    page(context: X, caller: Principal, query: Q, of: O): Promise<object>;
   };
   readonly get: Texts & {
     readonly answer?: NonNullable<RouteDefinition["response"]>;
@@ -102,7 +109,7 @@ export interface Declaration<
     /** The answer is stored in the transaction of the effect. */
     readonly storesAnswer?: WriteOptions & { readonly hasSecrets?: boolean };
     /** Outside of the transaction: finds the project, awaits names, compiles conditions. */
-    prepare(context: X, caller: W, body: C): S | Promise<S>;
+    prepare(context: X, caller: W, body: C, of: O): S | Promise<S>;
     /** In the transaction, which may have waited: asks for the rights again. */
     admit?(context: X, trx: Trx, caller: W, spec: S): S | Promise<S>;
   };
@@ -116,7 +123,7 @@ export interface Declaration<
     prepare(context: X, caller: W, body: U, id: string, ifMatch: string): T | Promise<T>;
   };
   /** `If-Match` counts if VERSION_CONFLICT is among its errors. Without it the resource has another route. */
-  readonly remove?: Texts & { readonly query?: Body<D> };
+  readonly remove?: Texts & { readonly id?: string; readonly query?: Body<D> };
   /** @param db the transaction, for an answer that is stored with the effect */
   view(context: X, caller: Principal, row: R, db: ReadDb | Trx): Shown<A> | Promise<Shown<A>>;
   /** Members that only answers to creating and changing have, such as warnings. */
@@ -134,8 +141,9 @@ export interface ChangesIn<X, R, S, T, I = object, W = PermissionHolder, D = und
   remove(context: X, trx: Trx, row: R, caller: W, query: D): Promise<void>;
 }
 
-interface Target {
+interface Target<O> {
   readonly id: string;
+  readonly of?: O | undefined;
   /** The header; empty: every version is right. */
   readonly ifMatch?: string;
 }
@@ -153,16 +161,20 @@ export function managed<
   I extends object = object,
   W extends Principal = PermissionHolder,
   D = undefined,
->(declared: Declaration<X, R, C, S, U, T, Q, A, I, W, D>) {
-  const { path, names, tag, access, params, list, get, create, update, remove } = declared;
+  O = undefined,
+>(declared: Declaration<X, R, C, S, U, T, Q, A, I, W, D, O>) {
+  const { path, names, tag, access, params, partOf, list, get, create, update, remove } = declared;
   const [name, plural] = names;
   const { rights } = access;
   const within = (right: string): RouteAccess => ({ permission: right as Permission, within: "project" });
   const { read, write } = declared.callers ?? { read: within(rights.read), write: within(rights.write) };
   // Without `writer`, W is its default, or a type that a holder of permissions has.
   const writer = declared.writer ?? (holderOf as (exchange: Exchange) => Principal as (exchange: Exchange) => W);
-  const one = { tag, path: `${path}/:id`, params } as const;
+  const key = partOf?.key ?? "id";
+  const one = { tag, path: `${path}/:${key}`, params } as const;
+  const all = { tag, path, ...(partOf && { params: partOf.params }) } as const;
   const missing = [rights.missing];
+  const targetOf = (place: Readonly<Record<string, string>>) => ({ id: place[key] ?? "", of: place as O });
 
   /** @param more members that only this answer has */
   const answer = async (
@@ -184,9 +196,14 @@ export function managed<
     { status = 200, db = context.db.read }: { status?: number; db?: ReadDb | Trx } = {},
   ) => answer(context, caller, row, { more: { ...(await declared.extra?.(context, row, db)), ...issued }, status, db });
 
-  const changeOne = <V>(context: X, caller: W, { id, ifMatch = "" }: Target, work: (trx: Trx, row: R) => Promise<V>) =>
+  const changeOne = <V>(
+    context: X,
+    caller: W,
+    { id, of, ifMatch = "" }: Target<O>,
+    work: (trx: Trx, row: R) => Promise<V>,
+  ) =>
     context.db.write(async (trx) => {
-      const row = await access.writable(context.projects, caller, id, trx);
+      const row = await access.writable(context.projects, caller, id, trx, of as O);
       requireVersion(ifMatch, row.version);
       return work(trx, row);
     });
@@ -195,7 +212,7 @@ export function managed<
   const act = async (
     context: X,
     caller: W,
-    { status = 200, ...target }: Target & { readonly status?: number },
+    { status = 200, ...target }: Target<O> & { readonly status?: number },
     work: (trx: Trx, row: R) => Promise<WithIssued<R, I>>,
   ) => {
     const { row, issued = {} } = await changeOne(context, caller, target, work);
@@ -204,21 +221,21 @@ export function managed<
 
   const listRoute = (context: X) =>
     route({
-      ...{ method: "GET", path, id: `list${plural}`, tag, access: read, ...textsOf(list, []) },
+      ...{ ...all, method: "GET", id: `list${plural}`, access: read, ...textsOf(list, []) },
       ...(list.query && { query: list.query }),
       ...(list.tagged && { tagged: list.tagged }),
       response: list.answer,
-      handle: (exchange, { query }) => list.page(context, callerOf(exchange), query as Q),
+      handle: (exchange, { params: of, query }) => list.page(context, callerOf(exchange), query as Q, of as O),
     });
   const createRoute = (context: X) =>
     route({
-      ...{ method: "POST", path, id: `create${name}`, tag, access: write, status: 201 },
+      ...{ ...all, method: "POST", id: `create${name}`, access: write, status: 201 },
       ...textsOf(create, create.storesAnswer ? IDEMPOTENCY_ERRORS : []),
       body: create.body,
       response: create.answer ?? declared.answer,
-      async handle(exchange: Exchange, { body }) {
+      async handle(exchange: Exchange, { params: of, body }) {
         const caller = writer(exchange);
-        const spec = await create.prepare(context, caller, body);
+        const spec = await create.prepare(context, caller, body, of as O);
         const insert = async (trx: Trx) => {
           const admitted = create.admit ? await create.admit(context, trx, caller, spec) : spec;
           return declared.in.insert(context, trx, caller, admitted);
@@ -226,16 +243,18 @@ export function managed<
         if (!create.storesAnswer)
           return changedAnswer(context, caller, await context.db.write(insert), { status: 201 });
         const store = async (trx: Trx) => changedAnswer(context, caller, await insert(trx), { status: 201, db: trx });
-        return context.idempotency.run(exchange, caller, body, store, create.storesAnswer);
+        const request = partOf ? { ...of, body } : body;
+        return context.idempotency.run(exchange, caller, request, store, create.storesAnswer);
       },
     });
   const getRoute = (context: X) =>
     route({
       ...{ ...one, method: "GET", id: `get${name}`, access: read, ...textsOf(get, missing) },
       response: get.answer ?? declared.answer,
-      async handle(exchange, { params: { id } }) {
+      async handle(exchange, { params: place }) {
         const caller = callerOf(exchange);
-        const row = await access.visible(context.projects, caller, id, context.db.read);
+        const { id, of } = targetOf(place);
+        const row = await access.visible(context.projects, caller, id, context.db.read, of);
         return answer(context, caller, row, { more: (await get.extra?.(context, row)) ?? {} });
       },
     });
@@ -250,22 +269,22 @@ export function managed<
       ...textsOf(given, [...missing, "VERSION_CONFLICT"]),
       body: given.body,
       response: given.answer ?? declared.answer,
-      async handle(exchange: Exchange, { params: { id }, body }) {
+      async handle(exchange: Exchange, { params: place, body }) {
         const caller = writer(exchange);
-        const target = { id, ifMatch: exchange.header("if-match") };
-        const spec = await prepare(context, caller, body, id, target.ifMatch);
+        const target = { ...targetOf(place), ifMatch: exchange.header("if-match") };
+        const spec = await prepare(context, caller, body, target.id, target.ifMatch);
         const change = (trx: Trx, row: R) => declared.in.change(context, trx, row, spec, caller);
         return changedAnswer(context, caller, await changeOne(context, caller, target, change));
       },
     });
   const removeRoute = (context: X, { query: wanted, ...texts }: NonNullable<typeof remove>) =>
     route({
-      ...{ ...one, method: "DELETE", id: `delete${name}`, access: write, ...textsOf(texts, missing) },
+      ...{ ...one, method: "DELETE", id: texts.id ?? `delete${name}`, access: write, ...textsOf(texts, missing) },
       ...(wanted && { query: wanted }),
-      async handle(exchange, { params: { id }, query }) {
+      async handle(exchange, { params: place, query }) {
         const caller = writer(exchange);
         const ifMatch = texts.errors?.includes("VERSION_CONFLICT") ? exchange.header("if-match") : "";
-        await changeOne(context, caller, { id, ifMatch }, (trx, row) =>
+        await changeOne(context, caller, { ...targetOf(place), ifMatch }, (trx, row) =>
           declared.in.remove(context, trx, row, caller, query as D),
         );
       },

@@ -4,7 +4,7 @@ import type { PermissionHolder, Principal } from "../../core/principal.ts";
 import { DAY_MS, type EpochMs } from "../../core/time/clock.ts";
 import { missingPermission } from "../../http/server/access.ts";
 import type { Context, Offers } from "../../module/feature.ts";
-import { addEffect, type InTransaction, type ReadDb, type Trx } from "../../store/database.ts";
+import { addEffect, type ReadDb, type Trx } from "../../store/database.ts";
 import { owned, reauthorize } from "../access/index.ts";
 import { recordAction } from "../records/audit/index.ts";
 import * as queries from "./queries.ts";
@@ -76,22 +76,21 @@ export async function changeSchedule<T>(
   principal: PermissionHolder,
   id: string,
   right: "oncall:write" | "events:read" | "own",
-  change: (trx: Trx, schedule: OnCallRow, now: EpochMs) => Promise<T>,
-  options: InTransaction = {},
+  change: (trx: Trx, schedule: OnCallRow) => Promise<T>,
 ): Promise<T> {
-  const { db, clock, storage, projects } = context;
+  const { db, storage, projects } = context;
   storage.requireSpace();
   const find = right === "own" ? ownSchedule : visibleSchedule;
   const { projectId } = await find(context, principal, id, db.read);
   const member = right === "own" ? "events:read" : right;
   const hasRight = projects.has(principal, projectId, member);
   if (right !== "own" && !hasRight) throw missingPermission(member);
-  return db.writeIn(options, async (trx) => {
+  return db.write(async (trx) => {
     // Callers without the right are people that the schedule names: checked again with their current rights.
     const current = hasRight ? principal : context.principals.refresh(principal);
     if (!current) throw new PrismError("TOKEN_INVALID", "The credential is no longer valid");
     if (hasRight) await reauthorize(context, principal, projectId, member, trx);
-    return change(trx, await find(context, current, id, trx), clock.now());
+    return change(trx, await find(context, current, id, trx));
   });
 }
 

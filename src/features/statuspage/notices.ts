@@ -43,8 +43,8 @@ const changeable = owned<NoticeRow>(StatusNotice, { read: "project:read", ...rig
 /** A service token with `policies:write` alone changes notices that it cannot read. */
 const noticeAccess: Access<NoticeRow> = {
   rights: readable.rights,
-  visible: (...given) => readable.visible(...given),
-  writable: (...given) => changeable.writable(...given),
+  visible: (projects, caller, id, db) => readable.visible(projects, caller, id, db),
+  writable: (projects, caller, id, trx) => changeable.writable(projects, caller, id, trx),
 };
 
 /** The notices of status pages. */
