@@ -3,8 +3,8 @@
 export type { Principals } from "./authenticate/principals.ts";
 export { type ProjectRight, type Projects, reauthorize } from "./authorize.ts";
 export { awaitFirstAdmin, type FirstAdmin } from "./first-start.ts";
-export { managed, requireFreeName, type WithIssued } from "./managed.ts";
-export { owned } from "./owned.ts";
+export { type Access, managed, requireFreeName, type WithIssued } from "./managed.ts";
+export { ofServer, owned } from "./owned.ts";
 export { KnownPasswords } from "./passwords/known-passwords.ts";
 export { administrators, findProject, ownersOf, projectPeople } from "./projects/queries.ts";
 export { creatorOf, type Maker, type Quotas } from "./projects/quotas.ts";

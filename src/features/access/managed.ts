@@ -19,15 +19,24 @@ import type { FeatureCore } from "../../module/feature.ts";
 import type { ReadDb, Trx, WriteOptions } from "../../store/database.ts";
 import { countOf, rowsOf } from "../../store/sqlite/list-queries.ts";
 import type { Projects } from "./authorize.ts";
-import type { Owned } from "./owned.ts";
 
 /** What the five routes themselves need. */
 export type ManagedContext = Pick<FeatureCore, "db" | "idempotency"> & { readonly projects: Projects };
 
 interface ManagedRow {
   readonly id: string;
-  readonly projectId: string | null;
   readonly version: number;
+}
+
+/**
+ * Finds rows for callers: `owned()` those of projects, `ofServer()` those of the server.
+ * @param of the parameters of what the row is a part of
+ */
+export interface Access<R, O = undefined> {
+  readonly rights: { readonly read: string; readonly write: string; readonly missing: ErrorCode };
+  visible(projects: Projects, caller: Principal, id: string, db: ReadDb | Trx, of: O): Promise<R>;
+  /** Refuses also who may not change it. */
+  writable(projects: Projects, caller: Principal, id: string, trx: Trx, of: O): Promise<R>;
 }
 
 /** A row as it is stored now. `issued`: members that only this answer has, such as a new key. */
@@ -51,7 +60,8 @@ interface Texts {
 /**
  * A resource that people manage: `R` its row; `C` and `U` the bodies that create and change it, `S` and
  * `T` what `prepare` makes of them; `Q` the query of its list, `A` an answer, `I` the members that only
- * an answer to a change has; `W` who changes it.
+ * an answer to a change has; `W` who changes it; `D` the query of its removal; `O` the parameters of what
+ * it is a part of.
  */
 export interface Declaration<
   X extends ManagedContext,
@@ -64,23 +74,29 @@ export interface Declaration<
   A extends object,
   I extends object,
   W extends Principal,
+  D,
+  O,
 > {
   readonly path: string;
   /** Ends of the routes' ids: `Integration`, `Integrations`. */
   readonly names: readonly [one: string, many: string];
   readonly tag: string;
   /** Its rows, and the rights that they need. */
-  readonly access: Pick<Owned<R, Principal>, "rights" | "visible" | "writable">;
+  readonly access: Access<R, O>;
   /** Who may call; default: callers with the right in a project. */
   readonly callers?: { readonly read: RouteAccess; readonly write: RouteAccess };
   /** `callerOf` if API keys change it too; default: `holderOf`. */
   readonly writer?: (exchange: Exchange) => W;
-  readonly params: Shape<{ readonly id: string }>;
+  readonly params: Shape<Readonly<Record<string, string>>>;
+  /** For parts of another resource: its parameters, and the name of the part's own. */
+  readonly partOf?: { readonly params: Shape<O>; readonly key: string };
   readonly answer: Answer<A>;
   readonly list: Texts & {
-    readonly query: Body<Q>;
+    readonly query?: Body<Q>;
     readonly answer: NonNullable<RouteDefinition["response"]>;
-    page(context: X, caller: Principal, query: Q): Promise<object>;
+    /** `page` gives the answer a tag. */
+    readonly tagged?: true;
+    page(context: X, caller: Principal, query: Q, of: O): Promise<object>;
   };
   readonly get: Texts & {
     readonly answer?: NonNullable<RouteDefinition["response"]>;
@@ -93,9 +109,12 @@ export interface Declaration<
     /** The answer is stored in the transaction of the effect. */
     readonly storesAnswer?: WriteOptions & { readonly hasSecrets?: boolean };
     /** Outside of the transaction: finds the project, awaits names, compiles conditions. */
-    prepare(context: X, caller: W, body: C): S | Promise<S>;
+    prepare(context: X, caller: W, body: C, of: O): S | Promise<S>;
+    /** In the transaction, which may have waited: asks for the rights again. */
+    admit?(context: X, trx: Trx, caller: W, spec: S): S | Promise<S>;
   };
-  readonly update: Texts & {
+  /** Without it other routes call `change`. */
+  readonly update?: Texts & {
     /** Default: PATCH. With both, the ids begin with `update` and `patch`. */
     readonly method?: "PUT" | "PUT and PATCH";
     readonly body: Body<U>;
@@ -104,26 +123,27 @@ export interface Declaration<
     prepare(context: X, caller: W, body: U, id: string, ifMatch: string): T | Promise<T>;
   };
   /** `If-Match` counts if VERSION_CONFLICT is among its errors. Without it the resource has another route. */
-  readonly remove?: Texts;
+  readonly remove?: Texts & { readonly id?: string; readonly query?: Body<D> };
   /** @param db the transaction, for an answer that is stored with the effect */
   view(context: X, caller: Principal, row: R, db: ReadDb | Trx): Shown<A> | Promise<Shown<A>>;
   /** Members that only answers to creating and changing have, such as warnings. */
   extra?(context: X, row: R, db: ReadDb | Trx): I | Promise<I>;
   /** What an answer shows that changes without a new version, or differs between callers; null: nothing. */
   state?(answer: Shown<A>): unknown;
-  readonly in: ChangesIn<X, R, S, T, I, W>;
+  readonly in: ChangesIn<X, R, S, T, I, W, D>;
 }
 
 /** The changes in a given transaction, as routes and configuration files make them. */
-export interface ChangesIn<X, R, S, T, I = object, W = PermissionHolder> {
+export interface ChangesIn<X, R, S, T, I = object, W = PermissionHolder, D = undefined> {
   insert(context: X, trx: Trx, caller: W, spec: S): Promise<WithIssued<R, I>>;
   /** @returns the same row if nothing changes */
   change(context: X, trx: Trx, row: R, spec: T, caller: W): Promise<WithIssued<R, I>>;
-  remove(context: X, trx: Trx, row: R, caller: W): Promise<void>;
+  remove(context: X, trx: Trx, row: R, caller: W, query: D): Promise<void>;
 }
 
-interface Target {
+interface Target<O> {
   readonly id: string;
+  readonly of?: O | undefined;
   /** The header; empty: every version is right. */
   readonly ifMatch?: string;
 }
@@ -140,16 +160,21 @@ export function managed<
   A extends object,
   I extends object = object,
   W extends Principal = PermissionHolder,
->(declared: Declaration<X, R, C, S, U, T, Q, A, I, W>) {
-  const { path, names, tag, access, params, list, get, create, update, remove } = declared;
+  D = undefined,
+  O = undefined,
+>(declared: Declaration<X, R, C, S, U, T, Q, A, I, W, D, O>) {
+  const { path, names, tag, access, params, partOf, list, get, create, update, remove } = declared;
   const [name, plural] = names;
   const { rights } = access;
   const within = (right: string): RouteAccess => ({ permission: right as Permission, within: "project" });
   const { read, write } = declared.callers ?? { read: within(rights.read), write: within(rights.write) };
   // Without `writer`, W is its default, or a type that a holder of permissions has.
   const writer = declared.writer ?? (holderOf as (exchange: Exchange) => Principal as (exchange: Exchange) => W);
-  const one = { tag, path: `${path}/:id`, params } as const;
+  const key = partOf?.key ?? "id";
+  const one = { tag, path: `${path}/:${key}`, params } as const;
+  const all = { tag, path, ...(partOf && { params: partOf.params }) } as const;
   const missing = [rights.missing];
+  const targetOf = (place: Readonly<Record<string, string>>) => ({ id: place[key] ?? "", of: place as O });
 
   /** @param more members that only this answer has */
   const answer = async <J extends object>(
@@ -174,9 +199,14 @@ export function managed<
     return answer(context, caller, row, { more, status, db });
   };
 
-  const changeOne = <V>(context: X, caller: W, { id, ifMatch = "" }: Target, work: (trx: Trx, row: R) => Promise<V>) =>
+  const changeOne = <V>(
+    context: X,
+    caller: W,
+    { id, of, ifMatch = "" }: Target<O>,
+    work: (trx: Trx, row: R) => Promise<V>,
+  ) =>
     context.db.write(async (trx) => {
-      const row = await access.writable(context.projects, caller, id, trx);
+      const row = await access.writable(context.projects, caller, id, trx, of as O);
       requireVersion(ifMatch, row.version);
       return work(trx, row);
     });
@@ -185,7 +215,7 @@ export function managed<
   const act = async <J extends object = I>(
     context: X,
     caller: W,
-    { status = 200, ...target }: Target & { readonly status?: number },
+    { status = 200, ...target }: Target<O> & { readonly status?: number },
     work: (trx: Trx, row: R) => Promise<WithIssued<R, J>>,
   ) => {
     const { row, issued } = await changeOne(context, caller, target, work);
@@ -194,58 +224,72 @@ export function managed<
 
   const listRoute = (context: X) =>
     route({
-      ...{ method: "GET", path, id: `list${plural}`, tag, access: read, ...textsOf(list, []) },
-      query: list.query,
+      ...{ ...all, method: "GET", id: `list${plural}`, access: read, ...textsOf(list, []) },
+      ...(list.query && { query: list.query }),
+      ...(list.tagged && { tagged: list.tagged }),
       response: list.answer,
-      handle: (exchange, { query }) => list.page(context, callerOf(exchange), query),
+      handle: (exchange, { params: of, query }) => list.page(context, callerOf(exchange), query as Q, of as O),
     });
   const createRoute = (context: X) =>
     route({
-      ...{ method: "POST", path, id: `create${name}`, tag, access: write, status: 201 },
+      ...{ ...all, method: "POST", id: `create${name}`, access: write, status: 201 },
       ...textsOf(create, create.storesAnswer ? IDEMPOTENCY_ERRORS : []),
       body: create.body,
       response: create.answer ?? declared.answer,
-      async handle(exchange: Exchange, { body }) {
+      async handle(exchange: Exchange, { params: of, body }) {
         const caller = writer(exchange);
-        const spec = await create.prepare(context, caller, body);
-        const insert = (trx: Trx) => declared.in.insert(context, trx, caller, spec);
+        const spec = await create.prepare(context, caller, body, of as O);
+        const insert = async (trx: Trx) => {
+          const admitted = create.admit ? await create.admit(context, trx, caller, spec) : spec;
+          return declared.in.insert(context, trx, caller, admitted);
+        };
         if (!create.storesAnswer)
           return changedAnswer(context, caller, await context.db.write(insert), { status: 201 });
         const store = async (trx: Trx) => changedAnswer(context, caller, await insert(trx), { status: 201, db: trx });
-        return context.idempotency.run(exchange, caller, body, store, create.storesAnswer);
+        const request = partOf ? { ...of, body } : body;
+        return context.idempotency.run(exchange, caller, request, store, create.storesAnswer);
       },
     });
   const getRoute = (context: X) =>
     route({
       ...{ ...one, method: "GET", id: `get${name}`, access: read, ...textsOf(get, missing) },
       response: get.answer ?? declared.answer,
-      async handle(exchange, { params: { id } }) {
+      async handle(exchange, { params: place }) {
         const caller = callerOf(exchange);
-        const row = await access.visible(context.projects, caller, id, context.db.read);
+        const { id, of } = targetOf(place);
+        const row = await access.visible(context.projects, caller, id, context.db.read, of);
         return answer(context, caller, row, { more: await get.extra?.(context, row) });
       },
     });
-  const updateRoute = (context: X, method: "PUT" | "PATCH", verb: "update" | "patch") =>
+  const updateRoute = (
+    context: X,
+    { prepare, ...given }: NonNullable<typeof update>,
+    method: "PUT" | "PATCH",
+    verb: "update" | "patch",
+  ) =>
     route({
       ...{ ...one, method, id: `${verb}${name}`, access: write },
-      ...textsOf(update, [...missing, "VERSION_CONFLICT"]),
-      body: update.body,
-      response: update.answer ?? declared.answer,
-      async handle(exchange: Exchange, { params: { id }, body }) {
+      ...textsOf(given, [...missing, "VERSION_CONFLICT"]),
+      body: given.body,
+      response: given.answer ?? declared.answer,
+      async handle(exchange: Exchange, { params: place, body }) {
         const caller = writer(exchange);
-        const target = { id, ifMatch: exchange.header("if-match") };
-        const spec = await update.prepare(context, caller, body, id, target.ifMatch);
+        const target = { ...targetOf(place), ifMatch: exchange.header("if-match") };
+        const spec = await prepare(context, caller, body, target.id, target.ifMatch);
         const change = (trx: Trx, row: R) => declared.in.change(context, trx, row, spec, caller);
         return changedAnswer(context, caller, await changeOne(context, caller, target, change));
       },
     });
-  const removeRoute = (context: X, texts: Texts) =>
+  const removeRoute = (context: X, { query: wanted, ...texts }: NonNullable<typeof remove>) =>
     route({
-      ...{ ...one, method: "DELETE", id: `delete${name}`, access: write, ...textsOf(texts, missing) },
-      async handle(exchange, { params: { id } }) {
+      ...{ ...one, method: "DELETE", id: texts.id ?? `delete${name}`, access: write, ...textsOf(texts, missing) },
+      ...(wanted && { query: wanted }),
+      async handle(exchange, { params: place, query }) {
         const caller = writer(exchange);
         const ifMatch = texts.errors?.includes("VERSION_CONFLICT") ? exchange.header("if-match") : "";
-        await changeOne(context, caller, { id, ifMatch }, (trx, row) => declared.in.remove(context, trx, row, caller));
+        await changeOne(context, caller, { ...targetOf(place), ifMatch }, (trx, row) =>
+          declared.in.remove(context, trx, row, caller, query as D),
+        );
       },
     });
 
@@ -253,8 +297,8 @@ export function managed<
     listRoute(context),
     createRoute(context),
     getRoute(context),
-    updateRoute(context, update.method === undefined ? "PATCH" : "PUT", "update"),
-    ...(update.method === "PUT and PATCH" ? [updateRoute(context, "PATCH", "patch")] : []),
+    ...(update ? [updateRoute(context, update, update.method === undefined ? "PATCH" : "PUT", "update")] : []),
+    ...(update?.method === "PUT and PATCH" ? [updateRoute(context, update, "PATCH", "patch")] : []),
     ...(remove ? [removeRoute(context, remove)] : []),
   ];
   return { act, routes, ...declared.in };

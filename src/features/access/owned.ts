@@ -1,4 +1,5 @@
 import { type ErrorCode, PrismError } from "../../core/errors.ts";
+import type { Permission } from "../../core/permissions.ts";
 import type { Principal } from "../../core/principal.ts";
 import { missingPermission } from "../../http/server/access.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
@@ -78,4 +79,17 @@ export function owned<R extends OwnedRow, P extends Principal = Principal>(
   rights: OwnedRights<R, P>,
 ): Owned<R, P> {
   return new Owned(resource, rights);
+}
+
+/** Finds the rows of a table that belong to no project: who may call a route may act on each of them. */
+export function ofServer<R>(
+  resource: Found<R>,
+  rights: { readonly read: Permission; readonly write: Permission; readonly missing: ErrorCode; readonly noun: string },
+) {
+  const find = async (_projects: Projects, _caller: Principal, id: string, db: ReadDb | Trx): Promise<R> => {
+    const row = await resource.find(db, id);
+    if (!row) throw new PrismError(rights.missing, `No such ${rights.noun}`);
+    return row;
+  };
+  return { rights, visible: find, writable: find };
 }

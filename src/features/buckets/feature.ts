@@ -1,14 +1,107 @@
 import { sql } from "kysely";
+import { invalidField, PrismError } from "../../core/errors.ts";
+import { uuidv7 } from "../../core/ids.ts";
+import type { Principal } from "../../core/principal.ts";
+import { decimalText, isInRange } from "../../core/text/decimal.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/api/idempotency.ts";
 import { versioned } from "../../http/api/route.ts";
 import { pageOf } from "../../http/api/shapes.ts";
+import { requireVersion } from "../../http/body/negotiation.ts";
 import { holderOf } from "../../http/server/access.ts";
+import type { Exchange } from "../../http/server/exchange.ts";
 import { type FeatureServer, feature } from "../../module/feature.ts";
+import type { Trx } from "../../store/database.ts";
+import { countOf } from "../../store/sqlite/list-queries.ts";
+import { managed, ofServer, type Projects, type WithIssued } from "../access/index.ts";
+import { moneyOf } from "./money.ts";
+import {
+  endChecks,
+  judged,
+  replaceBucket,
+  startChecks,
+  startMonitoring,
+  type TransferBucketsContext,
+} from "./monitor.ts";
 import * as s from "./schema.ts";
-import type { TransferBucketsContext } from "./service.ts";
-import * as service from "./service.ts";
 
 const PATH = "/api/v1/transfer-buckets";
+const tag = "Transfer buckets";
+const read = { permission: "buckets:read" } as const;
+const write = { permission: "buckets:write" } as const;
+const balance = { permission: "buckets:balance" } as const;
+
+const rows = ofServer(s.Bucket, {
+  ...{ read: "buckets:read", write: "buckets:balance", missing: "BUCKET_NOT_FOUND", noun: "transfer bucket" },
+});
+
+const buckets = managed({
+  ...{ path: PATH, names: ["TransferBucket", "TransferBuckets"], tag, params: s.BucketParams },
+  access: {
+    ...rows,
+    visible(projects, caller, id, db) {
+      requireReader(projects, caller);
+      return rows.visible(projects, caller, id, db);
+    },
+  },
+  callers: { read, write: balance },
+  answer: () => s.Bucket.View,
+  list: {
+    summary: "List transfer buckets, newest first",
+    errors: ["INVALID_CURSOR"],
+    query: s.ListBuckets,
+    answer: () => pageOf(s.Bucket.View),
+    page({ db, projects }: TransferBucketsContext, caller, query) {
+      requireReader(projects, caller);
+      return s.bucketList.page(db, { visible: sql`true`, state: undefined }, query, () => view);
+    },
+  },
+  get: { summary: "Get a transfer bucket" },
+  create: {
+    summary: "Create a transfer bucket; its balance is watched from now on",
+    errors: ["NAME_TAKEN"],
+    body: s.CreateBucket,
+    storesAnswer: { sharesCommit: true },
+    prepare: (_context, _caller, body) => body,
+  },
+  remove: { summary: "Delete a transfer bucket", errors: ["VERSION_CONFLICT"] },
+  view: (_context, _caller, row) => view(row),
+  in: {
+    async insert(context, trx, _caller, input): Promise<WithIssued<s.BucketRow>> {
+      context.storage.requireSpace();
+      await requireFreeName(trx, input);
+      const now = context.clock.now();
+      const bucket = s.Bucket.newRow(input, { id: uuidv7(), createdAt: now, updatedAt: now });
+      const row = await judged(context, bucket, trx);
+      await trx.insertInto("transfer_buckets").values(row).execute();
+      await startChecks(context, { trx });
+      await record(context, trx, "bucket.balance", row, { change: "created", old: null, new: row.currentBalance });
+      return { row };
+    },
+    async change(context, trx, old, { threshold }: s.ChangeThreshold) {
+      const row = await replace(context, trx, { ...old, threshold });
+      await record(context, trx, "bucket.threshold", row, { old: old.threshold, new: threshold });
+      return { row };
+    },
+    async remove(context, trx, row) {
+      await trx.deleteFrom("transfer_buckets").where("id", "=", row.id).execute();
+      await endChecks(context, trx);
+      await record(context, trx, "bucket.balance", row, { change: "deleted", old: row.currentBalance, new: null });
+    },
+  },
+});
+
+/** @throws VALIDATION_FAILED when the sum cannot be written */
+async function changeBalance(
+  context: TransferBucketsContext,
+  trx: Trx,
+  old: s.BucketRow,
+  input: s.ChangeBalance,
+): Promise<WithIssued<s.BucketRow>> {
+  const currentBalance = input.currentBalance ?? sum(old.currentBalance, input.delta ?? "0");
+  const row = await replace(context, trx, { ...old, currentBalance });
+  await record(context, trx, "bucket.balance", row, { old: old.currentBalance, new: currentBalance });
+  return { row };
+}
 
 /** Balances that are watched. */
 export const transferBucketsFeature = feature("transfer-buckets", {
@@ -17,102 +110,71 @@ export const transferBucketsFeature = feature("transfer-buckets", {
 });
 
 async function serve(server: FeatureServer, context: TransferBucketsContext): Promise<void> {
-  const read = { tag: "Transfer buckets", access: { permission: "buckets:read" } } as const;
-  const write = { tag: "Transfer buckets", access: { permission: "buckets:write" } } as const;
-  const balance = { tag: "Transfer buckets", access: { permission: "buckets:balance" } } as const;
-  const one = { path: `${PATH}/:id`, params: s.BucketParams, response: () => s.Bucket.View };
+  const one = { params: s.BucketParams, response: () => s.Bucket.View, resource: `${PATH}/:id` };
+  const errors = ["BUCKET_NOT_FOUND", "VERSION_CONFLICT", ...IDEMPOTENCY_ERRORS] as const;
+  /** The id is in the path, the key's scope is the route: another bucket is another request. */
+  const change = <B extends object>(
+    exchange: Exchange,
+    { params: { id }, body }: { readonly params: { readonly id: string }; readonly body: B },
+    apply: (context: TransferBucketsContext, trx: Trx, old: s.BucketRow, body: B) => Promise<WithIssued<s.BucketRow>>,
+  ) =>
+    context.idempotency.run(exchange, holderOf(exchange), { id, ...body }, async (trx) => {
+      const old = await rows.writable(context.projects, holderOf(exchange), id, trx);
+      requireVersion(exchange.header("if-match"), old.version);
+      const { row } = await apply(context, trx, old, body);
+      return versioned(row.version, view(row));
+    });
 
+  for (const each of buckets.routes(context)) server.route(each);
   server.route({
-    ...read,
-    method: "GET",
-    path: PATH,
-    id: "listTransferBuckets",
-    summary: "List transfer buckets, newest first",
-    query: s.ListBuckets,
-    response: () => pageOf(s.Bucket.View),
-    errors: ["INVALID_CURSOR"],
-    handle(exchange, { query }) {
-      service.requireReader(context, holderOf(exchange));
-      return s.bucketList.page(context.db, { visible: sql`true`, state: undefined }, query, () => view);
-    },
-  });
-  server.route({
-    ...read,
-    ...one,
-    method: "GET",
-    id: "getTransferBucket",
-    summary: "Get a transfer bucket",
-    errors: ["BUCKET_NOT_FOUND"],
-    async handle(exchange, { params }) {
-      service.requireReader(context, holderOf(exchange));
-      return answer(await service.requireBucket(context.db.read, params.id));
-    },
-  });
-  server.route({
-    ...balance,
-    method: "POST",
-    path: PATH,
-    id: "createTransferBucket",
-    summary: "Create a transfer bucket; its balance is watched from now on",
-    body: s.CreateBucket,
-    status: 201,
-    response: () => s.Bucket.View,
-    errors: ["NAME_TAKEN", ...IDEMPOTENCY_ERRORS],
-    handle: (exchange, { body }) =>
-      context.idempotency.run(exchange, holderOf(exchange), body, async (trx) =>
-        answer(await service.createBucket(context, body, trx), 201),
-      ),
-  });
-  server.route({
-    ...write,
-    ...one,
-    method: "PUT",
-    path: `${PATH}/:id/threshold`,
-    resource: one.path,
-    id: "setBucketThreshold",
+    ...{ ...one, method: "PUT", path: `${PATH}/:id/threshold`, id: "setBucketThreshold", tag, access: write, errors },
     summary: "Set the threshold; the balance is compared with it at once",
     body: s.ChangeThreshold,
-    errors: ["BUCKET_NOT_FOUND", "VERSION_CONFLICT", ...IDEMPOTENCY_ERRORS],
-    // The id is in the path, the key's scope is the route: another bucket is another request.
-    handle(exchange, { params: { id }, body }) {
-      const ifMatch = exchange.header("if-match");
-      return context.idempotency.run(exchange, holderOf(exchange), { id, ...body }, async (trx) =>
-        answer(await service.setThreshold(context, id, ifMatch, body, trx)),
-      );
-    },
+    handle: (exchange, input) => change(exchange, input, (...given) => buckets.change(...given, holderOf(exchange))),
   });
   server.route({
-    ...balance,
-    ...one,
-    method: "PUT",
-    path: `${PATH}/:id/balance`,
-    resource: one.path,
-    id: "setBucketBalance",
+    ...{ ...one, method: "PUT", path: `${PATH}/:id/balance`, id: "setBucketBalance", tag, access: balance, errors },
     summary: "Set or adjust the balance",
     body: s.ChangeBalance,
-    errors: ["BUCKET_NOT_FOUND", "VERSION_CONFLICT", ...IDEMPOTENCY_ERRORS],
-    handle(exchange, { params: { id }, body }) {
-      const ifMatch = exchange.header("if-match");
-      return context.idempotency.run(exchange, holderOf(exchange), { id, ...body }, async (trx) =>
-        answer(await service.setBalance(context, id, ifMatch, body, trx)),
-      );
-    },
+    handle: (exchange, input) => change(exchange, input, changeBalance),
   });
-  server.route({
-    ...balance,
-    method: "DELETE",
-    path: `${PATH}/:id`,
-    params: s.BucketParams,
-    id: "deleteTransferBucket",
-    summary: "Delete a transfer bucket",
-    errors: ["BUCKET_NOT_FOUND", "VERSION_CONFLICT"],
-    handle: (exchange, { params }) => service.deleteBucket(context, params.id, exchange.header("if-match")),
-  });
-  await service.startMonitoring(context);
+  await startMonitoring(context);
 }
 
 const view = (row: s.BucketRow) => s.Bucket.view(row);
 
-function answer(bucket: s.BucketRow, status = 200) {
-  return versioned(bucket.version, view(bucket), { status });
+/** Buckets belong to the default project: who does not read it sees no balances. @throws UNAUTHORIZED_ROLE */
+function requireReader(projects: Projects, caller: Principal): void {
+  projects.require(caller, projects.defaultId, "events:read");
+}
+
+/** @throws NAME_TAKEN for a name that another bucket of the currency has */
+async function requireFreeName(trx: Trx, { name, currency }: s.CreateBucket): Promise<void> {
+  const same = trx.selectFrom("transfer_buckets").where("name", "=", name).where("currency", "=", currency);
+  if ((await countOf(same)) > 0) throw new PrismError("NAME_TAKEN", `Another bucket in ${currency} has this name`);
+}
+
+/** Stores the next version. */
+async function replace(context: TransferBucketsContext, trx: Trx, changed: s.BucketRow): Promise<s.BucketRow> {
+  const next = { ...changed, version: changed.version + 1, updatedAt: context.clock.now() };
+  const row = await judged(context, next, trx);
+  await replaceBucket(trx, row);
+  return row;
+}
+
+async function record(
+  { audit }: TransferBucketsContext,
+  trx: Trx,
+  action: "bucket.threshold" | "bucket.balance",
+  { id }: s.BucketRow,
+  metadata: { readonly change?: string; readonly old: string | null; readonly new: string | null },
+): Promise<void> {
+  await audit.record({ action, resourceType: "bucket", resourceId: id, metadata }, { trx });
+}
+
+/** @throws VALIDATION_FAILED */
+function sum(balance: string, delta: string): string {
+  const units = moneyOf(balance) + moneyOf(delta);
+  if (isInRange(units)) return decimalText(units);
+  throw invalidField("body", "delta", "would take the balance beyond 999999999999999.9999");
 }

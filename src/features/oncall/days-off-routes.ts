@@ -3,16 +3,16 @@ import { isUuid, uuidv7 } from "../../core/ids.ts";
 import type { PermissionHolder, Principal } from "../../core/principal.ts";
 import { DAY_MS, type EpochMs, toRfc3339 } from "../../core/time/clock.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/api/idempotency.ts";
-import { withVersion } from "../../http/api/route.ts";
+import { type Reply, withVersion } from "../../http/api/route.ts";
 import { requireVersion } from "../../http/body/negotiation.ts";
 import { callerOf, holderOf, missingPermission, requireAccount } from "../../http/server/access.ts";
+import type { Exchange } from "../../http/server/exchange.ts";
 import type { FeatureServer } from "../../module/feature.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import { reauthorize, type UserName } from "../access/index.ts";
 import { recordAction } from "../records/audit/index.ts";
 import { toAway } from "./away.ts";
 import { conflictsOn, readConflicts } from "./conflicts.ts";
-import { createOnce } from "./create-once.ts";
 import * as s from "./days-off-schema.ts";
 import {
   type CreateDaysOff,
@@ -232,6 +232,18 @@ function viewOf(row: ZonedRow, user: UserName, withNote: boolean) {
   const { start, end, timezone } = toAway(row);
   const times = { timezone, start: toRfc3339(start), end: toRfc3339(end) };
   return DaysOff.view(row, { user, ...times, note: withNote ? row.note : null });
+}
+
+/** Answers a repeated Idempotency-Key with the first answer. @param request all that the key is for */
+function createOnce<V extends { readonly version: number }>(
+  { idempotency }: OnCallContext,
+  exchange: Exchange,
+  request: unknown,
+  create: (trx: Trx, principal: PermissionHolder) => Promise<V>,
+): Promise<Reply<V>> {
+  const principal = holderOf(exchange);
+  const effect = async (trx: Trx): Promise<Reply<V>> => withVersion(await create(trx, principal), { status: 201 });
+  return idempotency.run(exchange, principal, request, effect, {});
 }
 
 const PATH = "/api/v1/oncall";

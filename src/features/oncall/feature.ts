@@ -1,56 +1,133 @@
-import { IDEMPOTENCY_ERRORS } from "../../http/api/idempotency.ts";
+import { PrismError } from "../../core/errors.ts";
+import { uuidv7 } from "../../core/ids.ts";
+import type { PermissionHolder, Principal } from "../../core/principal.ts";
+import { type EpochMs, toRfc3339OrNull } from "../../core/time/clock.ts";
+import { ofProjects } from "../../http/api/listing.ts";
 import { withVersion } from "../../http/api/route.ts";
 import { pageOf } from "../../http/api/shapes.ts";
-import { stateOf } from "../../http/body/negotiation.ts";
-import { callerOf, holderOf } from "../../http/server/access.ts";
+import { holderOf } from "../../http/server/access.ts";
 import { type FeatureServer, feature } from "../../module/feature.ts";
+import { addEffect, type Trx } from "../../store/database.ts";
+import { managed, reauthorize, type WithIssued } from "../access/index.ts";
+import { recordAction } from "../records/audit/index.ts";
 import { MAX_CALENDAR_BYTES } from "./calendars.ts";
-import { createOnce } from "./create-once.ts";
 import { serveDaysOff } from "./days-off-routes.ts";
+import { onCallOverrides, onCallShifts, onCallSwaps } from "./manage-shifts.ts";
+import type { CalendarRow } from "./queries.ts";
+import * as queries from "./queries.ts";
 import { serveCalendars, servePreferences, serveReading } from "./reading-routes.ts";
-import { type GapsPort, gapsBetween, namedOnCall, type OnCallPort, onCall } from "./roster.ts";
-import type { OnCallContext } from "./schedules.ts";
-import * as schedules from "./schedules.ts";
-import { ON_CALL_CHANGED } from "./schedules.ts";
+import { type GapsPort, gapsBetween, namedOnCall, type OnCallPort, onCall, pastOf, spansOf } from "./roster.ts";
+import { DUE_EVENT, noteChange, ON_CALL_CHANGED, type OnCallContext, projectsOf, scheduleAccess } from "./schedules.ts";
 import * as s from "./schema.ts";
-import { OVERRIDES, SHIFTS, SWAPS } from "./shift-views.ts";
-import * as shifts from "./shifts.ts";
+import { type OnCallRow, OnCallSchedule } from "./schema.ts";
+import { takeSwap } from "./shifts.ts";
 import { OnCallWatch } from "./watch.ts";
 
 const PATH = "/api/v1/oncall";
-const tag = "On-call";
-const read = { tag, access: { permission: "events:read", within: "project", keyScope: "events:read" } } as const;
-/** Members may do it for their own shifts. */
-const member = { tag, access: { permission: "events:read", within: "project" } } as const;
-const write = { tag, access: { permission: "oncall:write", within: "project" } } as const;
-const ofSchedule = { params: s.ScheduleParams } as const;
-const ofShift = { params: s.ShiftParams } as const;
-const CHANGE_ERRORS = ["SCHEDULE_NOT_FOUND", "UNAUTHORIZED_ROLE", "RECIPIENT_NOT_FOUND"] as const;
-/** What the routes of shifts, overrides and swaps have in common. */
-const list = {
-  ...read,
-  ...ofSchedule,
-  method: "GET",
-  query: s.ListShifts,
-  errors: ["SCHEDULE_NOT_FOUND", "INVALID_CURSOR"],
-} as const;
-const create = {
-  ...ofSchedule,
-  method: "POST",
-  status: 201,
-  errors: [...CHANGE_ERRORS, "LIMIT_REACHED", ...IDEMPOTENCY_ERRORS],
-} as const;
-const get = { ...read, ...ofShift, method: "GET", errors: ["SCHEDULE_NOT_FOUND", "SHIFT_NOT_FOUND"] } as const;
-const update = {
-  ...ofShift,
-  method: "PUT",
-  errors: [...CHANGE_ERRORS, "SHIFT_NOT_FOUND", "VERSION_CONFLICT"],
-} as const;
-const remove = {
-  ...ofShift,
-  method: "DELETE",
-  errors: ["SCHEDULE_NOT_FOUND", "UNAUTHORIZED_ROLE", "SHIFT_NOT_FOUND", "VERSION_CONFLICT"],
-} as const;
+
+const onCallSchedules = managed({
+  ...{ path: `${PATH}/schedules`, names: ["OnCallSchedule", "OnCallSchedules"], tag: "On-call" },
+  params: s.ScheduleParams,
+  access: scheduleAccess,
+  callers: {
+    read: { permission: "events:read", within: "project", keyScope: "events:read" },
+    write: { permission: "oncall:write", within: "project" },
+  },
+  answer: () => OnCallSchedule.View,
+  list: {
+    summary: "List on-call schedules, newest first",
+    errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
+    query: s.ListOnCallSchedules,
+    answer: () => pageOf(OnCallSchedule.View),
+    page(context: OnCallContext, caller, query) {
+      const { db } = context;
+      const scope = { visible: ofProjects(projectsOf(context, caller, query.projectId)), state: undefined };
+      return s.scheduleList.page(db, scope, query, async (rows) => {
+        const calendars = new Map<string, CalendarRow | undefined>();
+        for (const { id } of rows) calendars.set(id, await queries.calendarOf(db.read, id));
+        return (row) => viewFor(context, caller, row, calendars.get(row.id));
+      });
+    },
+  },
+  get: { summary: "Get an on-call schedule" },
+  create: {
+    summary: "Create an on-call schedule",
+    errors: ["PROJECT_NOT_FOUND", "NAME_TAKEN", "URL_REFUSED", "LIMIT_REACHED"],
+    body: s.CreateOnCallSchedule,
+    storesAnswer: {},
+    async prepare(context, caller, input) {
+      const projectId = context.projects.requireOrDefault(caller, input.projectId, "oncall:write");
+      return { input, projectId, calendarUrl: await checkedUrl(context, input.calendarUrl ?? null) };
+    },
+    async admit(context, trx, caller, spec) {
+      await reauthorize(context, caller, spec.projectId, "oncall:write", trx);
+      return spec;
+    },
+  },
+  update: {
+    method: "PUT",
+    summary: "Change an on-call schedule",
+    errors: ["UNAUTHORIZED_ROLE", "NAME_TAKEN", "URL_REFUSED", "LIMIT_REACHED"],
+    body: s.UpdateOnCallSchedule,
+    prepare: async (context, _caller, input) => ({
+      input,
+      calendarUrl: input.calendarUrl === undefined ? undefined : await checkedUrl(context, input.calendarUrl),
+    }),
+  },
+  remove: {
+    summary: "Delete an on-call schedule with its shifts and its past, if no policy names it",
+    errors: ["UNAUTHORIZED_ROLE", "VERSION_CONFLICT", "ON_CALL_SCHEDULE_IN_USE"],
+    query: s.DeleteSchedule,
+  },
+  view: async (context, caller, row, db) => viewFor(context, caller, row, await queries.calendarOf(db, row.id)),
+  // The state of the calendar and its link change without a new version.
+  state: ({ calendar, hasCalendarLink, calendarUrl }) => ({ calendar, hasCalendarLink, calendarUrl }),
+  in: {
+    async insert(context, trx, caller, { input, projectId, calendarUrl }): Promise<WithIssued<OnCallRow>> {
+      const { projects, storage, config } = context;
+      storage.requireSpace();
+      await requireFreeName(trx, projectId, input.name);
+      const now = context.clock.now();
+      const maker = { projectId, createdBy: caller.userId };
+      await projects.quotas.requireRoom(trx, "onCallSchedules", maker);
+      if (calendarUrl !== null) await projects.quotas.requireRoom(trx, "calendars", maker);
+      const row = OnCallSchedule.newRow(
+        { ...input, timezone: input.timezone ?? config.timezone },
+        { id: uuidv7(), ...maker, checkedAt: now, createdAt: now, updatedAt: now },
+      );
+      await trx.insertInto("oncall_schedules").values(row).execute();
+      await putCalendar(trx, row.id, calendarUrl, now);
+      await recordAction(context, trx, "oncall_schedule.create", row.id, { projectId, version: 1 });
+      await noteChange(trx, row.id, now);
+      return { row };
+    },
+    async change(context, trx, old, { input, calendarUrl }) {
+      context.storage.requireSpace();
+      const { calendarUrl: _, ...given } = input;
+      const now = context.clock.now();
+      const changes = { ...OnCallSchedule.columns(given), version: old.version + 1, updatedAt: now };
+      const row: OnCallRow = { ...old, ...changes };
+      if (row.name !== old.name) await requireFreeName(trx, old.projectId, row.name);
+      await queries.updateSchedule(trx, old.id, changes);
+      const isNewCalendar = (calendarUrl ?? null) !== null && !(await queries.calendarOf(trx, old.id))?.url;
+      if (isNewCalendar) await context.projects.quotas.requireRoom(trx, "calendars", old);
+      if (calendarUrl !== undefined) await putCalendar(trx, old.id, calendarUrl, now);
+      const metadata = { version: row.version, members: Object.keys(input) };
+      await recordAction(context, trx, "oncall_schedule.update", old.id, metadata);
+      await noteChange(trx, old.id, now);
+      return { row };
+    },
+    async remove(context, trx, { id, projectId, version }, caller, { force }) {
+      context.storage.requireSpace();
+      const policies = await context.policiesWithSchedule(trx, id);
+      if (policies.length > 0 && force !== true) throw inUse(context, caller, policies);
+      await trx.deleteFrom("oncall_schedules").where("id", "=", id).execute();
+      const metadata = { projectId, version, policies: policies.map((each) => each.id) };
+      await recordAction(context, trx, "oncall_schedule.delete", id, metadata);
+      addEffect(trx, { type: "announced", event: DUE_EVENT, data: { id } });
+    },
+  },
+});
 
 declare module "../../module/feature.ts" {
   interface Offers {
@@ -81,10 +158,9 @@ export const onCallFeature = feature("oncall", {
         steps.some((step) => step.type === "notify" && step.schedules.some(({ id }) => id === scheduleId)),
       );
     });
-    serveSchedules(server, context);
-    serveShifts(server, context);
-    serveOverrides(server, context);
-    serveSwaps(server, context);
+    for (const each of [...onCallSchedules.routes(context), ...onCallShifts.routes(context)]) server.route(each);
+    for (const each of [...onCallOverrides.routes(context), ...onCallSwaps.routes(context)]) server.route(each);
+    serveTake(server, context);
     serveDaysOff(server, context);
     serveReading(server, context);
     servePreferences(server, context);
@@ -100,252 +176,87 @@ export const onCallFeature = feature("oncall", {
   },
 });
 
-function serveSchedules(server: FeatureServer, context: OnCallContext): void {
-  const path = `${PATH}/schedules`;
-  const one = { ...ofSchedule, path: `${path}/:id`, response: () => s.OnCallSchedule.View } as const;
+function serveTake(server: FeatureServer, context: OnCallContext): void {
   server.route({
-    ...read,
-    method: "GET",
-    path,
-    id: "listOnCallSchedules",
-    summary: "List on-call schedules, newest first",
-    query: s.ListOnCallSchedules,
-    response: () => pageOf(s.OnCallSchedule.View),
-    errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
-    handle: (exchange, { query }) => schedules.listSchedules(context, callerOf(exchange), query),
-  });
-  server.route({
-    ...write,
+    tag: "On-call",
+    access: { permission: "events:read", within: "project" },
+    params: s.ShiftParams,
     method: "POST",
-    path,
-    id: "createOnCallSchedule",
-    summary: "Create an on-call schedule",
-    body: s.CreateOnCallSchedule,
-    status: 201,
-    response: () => s.OnCallSchedule.View,
-    errors: ["PROJECT_NOT_FOUND", "NAME_TAKEN", "URL_REFUSED", "LIMIT_REACHED", ...IDEMPOTENCY_ERRORS],
-    async handle(exchange, { body }) {
-      const principal = holderOf(exchange);
-      const calendarUrl = await schedules.newCalendarUrl(context, principal, body);
-      return createOnce(context, exchange, body, (trx) =>
-        schedules.createSchedule(context, principal, body, calendarUrl, trx),
-      );
-    },
-  });
-  server.route({
-    ...read,
-    ...one,
-    method: "GET",
-    id: "getOnCallSchedule",
-    summary: "Get an on-call schedule",
-    errors: ["SCHEDULE_NOT_FOUND"],
-    handle: async (exchange, { params }) =>
-      scheduleReply(await schedules.readSchedule(context, callerOf(exchange), params.id)),
-  });
-  server.route({
-    ...write,
-    ...one,
-    method: "PUT",
-    id: "updateOnCallSchedule",
-    summary: "Change an on-call schedule",
-    body: s.UpdateOnCallSchedule,
-    errors: [
-      "SCHEDULE_NOT_FOUND",
-      "UNAUTHORIZED_ROLE",
-      "VERSION_CONFLICT",
-      "NAME_TAKEN",
-      "URL_REFUSED",
-      "LIMIT_REACHED",
-    ],
-    async handle(exchange, { params, body }) {
-      const ifMatch = exchange.header("if-match");
-      return scheduleReply(await schedules.updateSchedule(context, holderOf(exchange), params.id, ifMatch, body));
-    },
-  });
-  server.route({
-    ...write,
-    ...ofSchedule,
-    method: "DELETE",
-    path: one.path,
-    id: "deleteOnCallSchedule",
-    summary: "Delete an on-call schedule with its shifts and its past, if no policy names it",
-    query: s.DeleteSchedule,
-    errors: ["SCHEDULE_NOT_FOUND", "UNAUTHORIZED_ROLE", "VERSION_CONFLICT", "ON_CALL_SCHEDULE_IN_USE"],
-    handle(exchange, { params, query }) {
-      const ifMatch = exchange.header("if-match");
-      return schedules.deleteSchedule(context, holderOf(exchange), params.id, ifMatch, query.force === true);
-    },
-  });
-}
-
-/** The state of the calendar and its link change without a new version. */
-function scheduleReply(schedule: Awaited<ReturnType<typeof schedules.readSchedule>>) {
-  const { calendar, hasCalendarLink, calendarUrl } = schedule;
-  return withVersion(schedule, { state: stateOf({ calendar, hasCalendarLink, calendarUrl }) });
-}
-
-function serveShifts(server: FeatureServer, context: OnCallContext): void {
-  const path = `${PATH}/schedules/:id/shifts`;
-  const one = { path: `${path}/:shiftId`, response: () => s.Shift.View } as const;
-  server.route({
-    ...list,
-    path,
-    id: "listOnCallShifts",
-    summary: "List the shifts and rotations of a schedule, newest first",
-    response: () => pageOf(s.Shift.View),
-    handle: (exchange, { params, query }) => shifts.listShifts(context, callerOf(exchange), params.id, SHIFTS, query),
-  });
-  server.route({
-    ...write,
-    ...create,
-    path,
-    id: "createOnCallShift",
-    summary: "Create a shift or a rotation",
-    body: s.CreateShift,
-    response: () => s.Shift.View,
-    handle: (exchange, { params: { id }, body }) =>
-      createOnce(context, exchange, { id, body }, (trx, principal) =>
-        shifts.createShift(context, principal, id, body, trx),
-      ),
-  });
-  server.route({
-    ...get,
-    ...one,
-    id: "getOnCallShift",
-    summary: "Get a shift or a rotation",
-    handle: async (exchange, { params }) =>
-      withVersion(await shifts.readShift(context, callerOf(exchange), params, SHIFTS)),
-  });
-  server.route({
-    ...write,
-    ...update,
-    ...one,
-    id: "updateOnCallShift",
-    summary: "Change a shift or a rotation from now on; past times do not change",
-    body: s.UpdateShift,
-    handle: async (exchange, { params, body }) =>
-      withVersion(await shifts.updateShift(context, holderOf(exchange), params, exchange.header("if-match"), body)),
-  });
-  server.route({
-    ...write,
-    ...remove,
-    path: one.path,
-    id: "deleteOnCallShift",
-    summary: "Delete a shift or a rotation from now on; past times do not change",
-    handle: (exchange, { params }) =>
-      shifts.deleteShift(context, holderOf(exchange), params, SHIFTS, exchange.header("if-match")),
-  });
-}
-
-function serveOverrides(server: FeatureServer, context: OnCallContext): void {
-  const path = `${PATH}/schedules/:id/overrides`;
-  const one = { path: `${path}/:shiftId`, response: s.OverrideView } as const;
-  server.route({
-    ...list,
-    path,
-    id: "listOnCallOverrides",
-    summary: "List the overrides of a schedule, newest first",
-    response: pageOf(s.OverrideView),
-    handle: (exchange, { params, query }) =>
-      shifts.listShifts(context, callerOf(exchange), params.id, OVERRIDES, query),
-  });
-  server.route({
-    ...member,
-    ...create,
-    path,
-    id: "createOnCallOverride",
-    summary: "Put other users on call for a span of time",
-    details: "Members may replace themselves; to replace others `oncall:write` is needed.",
-    body: s.CreateOverride,
-    response: s.OverrideView,
-    handle: (exchange, { params: { id }, body }) =>
-      createOnce(context, exchange, { id, body }, (trx, principal) =>
-        shifts.createOverride(context, principal, id, body, trx),
-      ),
-  });
-  server.route({
-    ...get,
-    ...one,
-    id: "getOnCallOverride",
-    summary: "Get an override",
-    handle: async (exchange, { params }) =>
-      withVersion(await shifts.readShift(context, callerOf(exchange), params, OVERRIDES)),
-  });
-  server.route({
-    ...member,
-    ...update,
-    ...one,
-    id: "updateOnCallOverride",
-    summary: "Change an override from now on; past times do not change",
-    body: s.UpdateOverride,
-    handle: async (exchange, { params, body }) =>
-      withVersion(await shifts.updateOverride(context, holderOf(exchange), params, exchange.header("if-match"), body)),
-  });
-  server.route({
-    ...member,
-    ...remove,
-    path: one.path,
-    id: "deleteOnCallOverride",
-    summary: "Delete an override from now on; past times do not change",
-    handle: (exchange, { params }) =>
-      shifts.deleteShift(context, holderOf(exchange), params, OVERRIDES, exchange.header("if-match")),
-  });
-}
-
-function serveSwaps(server: FeatureServer, context: OnCallContext): void {
-  const path = `${PATH}/schedules/:id/swaps`;
-  server.route({
-    ...list,
-    path,
-    id: "listOnCallSwaps",
-    summary: "List the swaps of a schedule, newest first",
-    response: pageOf(s.SwapView),
-    handle: (exchange, { params, query }) => shifts.listShifts(context, callerOf(exchange), params.id, SWAPS, query),
-  });
-  server.route({
-    ...member,
-    ...create,
-    path,
-    id: "createOnCallSwap",
-    summary: "Ask another user to take over the shifts of a span of time",
-    body: s.CreateSwap,
-    response: s.SwapView,
-    handle: (exchange, { params: { id }, body }) =>
-      createOnce(context, exchange, { id, body }, (trx, principal) =>
-        shifts.createSwap(context, principal, id, body, trx),
-      ),
-  });
-  server.route({
-    ...get,
-    path: `${path}/:shiftId`,
-    id: "getOnCallSwap",
-    summary: "Get a swap",
-    response: s.SwapView,
-    async handle(exchange, { params }) {
-      const swap = await shifts.readShift(context, callerOf(exchange), params, SWAPS);
-      return withVersion(swap, { state: swap.state });
-    },
-  });
-  server.route({
-    ...member,
-    ...ofShift,
-    method: "POST",
-    path: `${path}/:shiftId/take`,
+    path: `${PATH}/schedules/:id/swaps/:shiftId/take`,
     id: "takeOnCallSwap",
     summary: "Take over the shifts of an open swap",
     body: s.TakeSwap,
     response: s.SwapView,
-    errors: [...CHANGE_ERRORS, "SHIFT_NOT_FOUND", "INVALID_STATE"],
+    errors: ["SCHEDULE_NOT_FOUND", "UNAUTHORIZED_ROLE", "RECIPIENT_NOT_FOUND", "SHIFT_NOT_FOUND", "INVALID_STATE"],
     handle: async (exchange, { params, body }) =>
-      withVersion(await shifts.takeSwap(context, holderOf(exchange), params, body)),
+      withVersion(await takeSwap(context, holderOf(exchange), params, body)),
   });
-  server.route({
-    ...member,
-    ...remove,
-    path: `${path}/:shiftId`,
-    id: "cancelOnCallSwap",
-    summary: "Cancel a swap from now on",
-    handle: (exchange, { params }) =>
-      shifts.deleteShift(context, holderOf(exchange), params, SWAPS, exchange.header("if-match")),
+}
+
+function viewFor({ projects }: OnCallContext, caller: Principal, row: OnCallRow, calendar: CalendarRow | undefined) {
+  return OnCallSchedule.view(row, {
+    // The URL of a calendar is often its only secret.
+    calendarUrl: calendar?.url && projects.has(caller, row.projectId, "oncall:write") ? calendar.url : null,
+    calendar: calendar?.url
+      ? {
+          checkedAt: toRfc3339OrNull(calendar.checkedAt),
+          changedAt: toRfc3339OrNull(calendar.changedAt),
+          error: calendar.error,
+        }
+      : null,
+    hasCalendarLink: row.tokenHash !== null,
   });
+}
+
+/** Policies of projects that the caller does not read are counted, but not named. */
+function inUse(
+  { projects }: OnCallContext,
+  principal: PermissionHolder,
+  policies: Awaited<ReturnType<OnCallContext["policiesWithSchedule"]>>,
+): PrismError {
+  const code = "ON_CALL_SCHEDULE_IN_USE";
+  const shown = policies.filter(({ projectId }) => projects.has(principal, projectId, "events:read"));
+  const details: { readonly code: string; readonly message: string; readonly policyId?: string }[] = shown.map(
+    ({ id, name }) => ({ code, message: `the policy ${name} names the schedule`, policyId: id }),
+  );
+  const hidden = policies.length - shown.length;
+  if (hidden > 0) details.push({ code, message: `policies of other projects that name the schedule: ${hidden}` });
+  const named = [...shown.map(({ name }) => name), ...(hidden > 0 ? [`${hidden} of other projects`] : [])].join(", ");
+  const message = `Policies name this schedule: ${named}. Change them first; force=true deletes it anyway`;
+  return new PrismError(code, message, { details });
+}
+
+async function requireFreeName(trx: Trx, projectId: string, name: string): Promise<void> {
+  if (!(await queries.isNameTaken(trx, projectId, name))) return;
+  const message = "the project has an on-call schedule of this name";
+  throw new PrismError("NAME_TAKEN", `name: ${message}`, { details: [{ path: "name", code: "NAME_TAKEN", message }] });
+}
+
+/** Calendar programs write `webcal:` for https. Outside the transaction: it resolves a name. */
+async function checkedUrl({ fetch }: OnCallContext, url: string | null): Promise<string | null> {
+  if (url === null) return null;
+  const https = url.replace(/^webcals?:/i, "https:");
+  await fetch.check(https);
+  return https;
+}
+
+async function putCalendar(trx: Trx, scheduleId: string, url: string | null, now: EpochMs): Promise<void> {
+  const old = await queries.calendarOf(trx, scheduleId);
+  if ((old?.url ?? null) === url) return;
+  const content = old ? JSON.stringify(pastOf(spansOf(old), now)) : null;
+  const row = {
+    url,
+    content,
+    etag: null,
+    hash: null,
+    checkedAt: null,
+    changedAt: now,
+    error: null,
+    dueAt: url === null ? null : now,
+  };
+  await trx
+    .insertInto("oncall_calendars")
+    .values({ scheduleId, ...row })
+    .onConflict((conflict) => conflict.column("scheduleId").doUpdateSet(row))
+    .execute();
 }

@@ -4,10 +4,6 @@ import type { Schema } from "../../store/schema.ts";
 import { countOf, valuesOf } from "../../store/sqlite/list-queries.ts";
 import { ofVisible, type RuleRow, type VisibleProjects } from "./rule.ts";
 
-export function findRule(db: ReadDb | Trx, id: string): Promise<RuleRow | undefined> {
-  return db.selectFrom("rules").selectAll().where("id", "=", id).where("deletedAt", "is", null).executeTakeFirst();
-}
-
 /** What a change of a rule reads, in one message to the writer. */
 export interface RuleToChange {
   readonly rule: RuleRow | undefined;

@@ -1,60 +1,30 @@
 import { type Caller, currentCaller, runAs } from "../../core/caller.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
-import { DAY_MS, toRfc3339OrNull } from "../../core/time/clock.ts";
+import { DAY_MS } from "../../core/time/clock.ts";
 import { checkShape } from "../../http/body/input.ts";
 import { requireVersion } from "../../http/body/negotiation.ts";
-import { missingPermission } from "../../http/server/access.ts";
 import type { Context } from "../../module/feature.ts";
-import { addEffect, MustCommitAlone, type Trx } from "../../store/database.ts";
+import { MustCommitAlone, type Trx } from "../../store/database.ts";
 import { WriteQueue } from "../../store/write-queue.ts";
 import { COUNTED_AS, NO_COUNTS } from "./deciding/rule-stats.ts";
 import { importRules } from "./import-rules.ts";
 import { conditionWarnings } from "./language/language.ts";
 import * as queries from "./queries.ts";
-import { ofVisible, type RuleRow, RuleVersion, ruleList, versionList } from "./rule.ts";
+import { type RuleRow, RuleVersion, versionList } from "./rule.ts";
 import { allowedRow, projectAfter, projectOf, requirePriority, ruleAccess, visibleProjects } from "./rule-access.ts";
 import {
   changedRow,
   checkingSteps,
-  insertRule,
-  newRow,
   patternSizeOf,
   replaceRule,
   requirePatternRoom,
   requireRoom,
-  roleId,
 } from "./rule-store.ts";
-import {
-  type CreateRule,
-  type ImportReply,
-  type ImportRules,
-  type ListRules,
-  UpdateRule,
-  type VersionsQuery,
-} from "./schema.ts";
+import { type ImportReply, type ImportRules, UpdateRule, type VersionsQuery } from "./schema.ts";
 import { countsView, ruleView } from "./view.ts";
 
 export type RulesContext = Context<"rules" | "channels" | "projects" | "users" | "sounds" | "trialEvent">;
-
-// A rule, its version and its audit row are one transaction.
-
-export async function createRule(context: RulesContext, caller: PermissionHolder, input: CreateRule) {
-  const { projects } = context;
-  projectOf(projects, caller, input.projectId);
-  currentCaller().charge?.({ steps: checkingSteps(input) });
-  const id = await context.db.write(async (trx) => {
-    const principal = projects.current(caller);
-    const projectId = projectOf(projects, principal, input.projectId);
-    const row = await newRow(context, trx, projectId, input, principal.userId);
-    requirePatternRoom(context, [{ row, patternSize: patternSizeOf(row) }]);
-    requirePriority(principal, row);
-    await insertRule(context, trx, row, principal.userId);
-    await requireRoom(context, trx, [row]);
-    return row.id;
-  });
-  return readRule(context, id);
-}
 
 interface RuleChange {
   readonly principal: PermissionHolder;
@@ -65,6 +35,11 @@ interface RuleChange {
 
 interface QueuedChange extends RuleChange {
   readonly caller: Caller;
+}
+
+interface CheckedChange {
+  readonly old: RuleRow;
+  readonly row: RuleRow;
 }
 
 interface StoredChange {
@@ -103,7 +78,7 @@ export async function updateRule(
   currentCaller().charge?.({ steps: checkingSteps(input) });
   const change = { principal, id, ifMatch, input };
   const stored = (decidesByRule(input) ? await queued(changes, change) : null) ?? (await changeAlone(context, change));
-  return shownRule(context, stored.row, stored.roles);
+  return { row: stored.row, body: await ruleAnswer(context, stored.row, stored.roles) };
 }
 
 /** @returns null for a change that must be stored by itself */
@@ -154,7 +129,7 @@ async function storeQueued(
   change: RuleChange,
   found: queries.RuleToChange,
 ): Promise<Outcome> {
-  let checked: Awaited<ReturnType<typeof checkedChange>>;
+  let checked: CheckedChange;
   try {
     checked = await checkedChange(context, trx, change, found, true);
     // Other rules of its new project decide, too.
@@ -173,11 +148,22 @@ async function checkedChange(
   { principal: caller, ifMatch, input }: RuleChange,
   found: queries.RuleToChange,
   sharesCommit: boolean,
-): Promise<{ readonly old: RuleRow; readonly row: RuleRow }> {
-  const { projects } = context;
-  const principal = projects.current(caller);
-  const old = ruleAccess.requireWritable(projects, principal, found.rule);
+): Promise<CheckedChange> {
+  const principal = context.projects.current(caller);
+  const old = ruleAccess.requireWritable(context.projects, principal, found.rule);
   requireVersion(ifMatch, old.version);
+  return { old, row: await changedBy(context, trx, old, { principal, input }, sharesCommit) };
+}
+
+/** @throws MustCommitAlone */
+async function changedBy(
+  context: RulesContext,
+  trx: Trx,
+  old: RuleRow,
+  { principal, input }: Pick<RuleChange, "principal" | "input">,
+  sharesCommit: boolean,
+): Promise<RuleRow> {
+  const { projects } = context;
   const projectId = projectAfter(projects, principal, old, input.projectId);
   const changed = await changedRow(context, trx, old, projectId, input);
   const row = await allowedRow(projects, principal, old, changed, trx);
@@ -188,15 +174,29 @@ async function checkedChange(
     requirePatternRoom(context, [{ row, patternSize }]);
   }
   requirePriority(principal, row);
-  return { old, row };
+  return row;
+}
+
+/** Changes a rule in a transaction that holds other changes, too. */
+export async function changeIn(
+  context: RulesContext,
+  trx: Trx,
+  old: RuleRow,
+  input: UpdateRule,
+  caller: PermissionHolder,
+): Promise<RuleRow> {
+  const principal = context.projects.current(caller);
+  const found = await queries.ruleToChange(trx, old.id, input.name);
+  const row = await changedBy(context, trx, old, { principal, input }, false);
+  return (await storeChange(context, trx, { principal }, found, { old, row })).row;
 }
 
 async function storeChange(
   context: RulesContext,
   trx: Trx,
-  { principal }: RuleChange,
+  { principal }: Pick<RuleChange, "principal">,
   found: queries.RuleToChange,
-  { old, row }: { readonly old: RuleRow; readonly row: RuleRow },
+  { old, row }: CheckedChange,
 ): Promise<StoredChange> {
   const isMoved = row.projectId !== old.projectId;
   await replaceRule(context, trx, row, principal.userId, isMoved ? undefined : found);
@@ -235,52 +235,6 @@ export function importAs(context: RulesContext, principal: PermissionHolder, inp
     requireStorable: (row) => requirePriority(projects.current(principal), row),
     userOf: (ref, projectId, path) => users.existingOne(ref, projectId, path),
   });
-}
-
-export async function deleteRule(context: RulesContext, principal: PermissionHolder, id: string): Promise<void> {
-  const { db, clock, audit } = context;
-  await db.write(async (trx) => {
-    const rule = await ruleAccess.writable(context.projects, principal, id, trx);
-    await trx.updateTable("rules").set({ deletedAt: clock.now(), active: 0 }).where("id", "=", id).execute();
-    await audit.record(
-      { action: "rule.delete", resourceType: "rule", resourceId: id, metadata: { version: rule.version } },
-      { trx },
-    );
-    addEffect(trx, { type: "rules-changed", ruleIds: [id] });
-  });
-}
-
-export async function getRule(context: RulesContext, principal: PermissionHolder, id: string) {
-  await ruleAccess.visible(context.projects, principal, id, context.db.read);
-  return readRule(context, id);
-}
-
-export async function listRules(context: RulesContext, principal: PermissionHolder, query: ListRules) {
-  const { db, projects, sounds, rules, clock } = context;
-  const { include, projectId, targetRole } = query;
-  const roles = await queries.roleNames(db.read);
-  const visible = visibleProjects(projects, principal);
-  const filters = {
-    ...query,
-    projectId: projectId === undefined ? undefined : projects.require(principal, projectId, "rules:read"),
-    targetRole: targetRole === undefined ? undefined : (roleId(roles, targetRole) ?? targetRole),
-  };
-  if (visible.projectIds?.length === 0 && !visible.withGlobal) throw missingPermission("rules:read");
-  return ruleList.page(db, { visible: ofVisible(visible), state: undefined }, filters, async (rows) => {
-    const ids = rows.map(({ id }) => id);
-    const stats = await queries.statsOf(db.scan, ids);
-    const found = include && (await queries.activityOf(db.scan, ids, clock.now() - DAY_MS));
-    return (row) => {
-      const view = ruleView(row, stats.get(row.id), roles, sounds.urlOf, rules.brokenOf(row.id));
-      return found ? { ...view, activity: activityView(found.get(row.id)) } : view;
-    };
-  });
-}
-
-/** Figures of a rule in the last 24 hours. */
-function activityView({ matched, fired, lastFiredAt } = queries.NO_ACTIVITY) {
-  const isCut = matched === queries.ACTIVITY_DECISIONS;
-  return { matched, fired, lastFiredAt: toRfc3339OrNull(lastFiredAt), isCut };
 }
 
 /** Omits versions of a time when the rule's project was one the caller may not read. */
@@ -329,21 +283,19 @@ export async function ruleStats(
   return { ...countsView({ ...totals, errors, lastMatchedAt, lastError }), perDay };
 }
 
-async function readRule(context: RulesContext, id: string) {
-  const { db } = context;
-  const row = await queries.findRule(db.read, id);
-  if (!row) throw new PrismError("RULE_NOT_FOUND", "No such rule");
-  return shownRule(context, row, await queries.roleNames(db.read));
-}
-
-async function shownRule({ db, sounds, rules, users }: RulesContext, row: RuleRow, roles: ReadonlyMap<string, string>) {
+/** A rule with what is wrong with it. @param roles the names of all roles */
+export async function ruleAnswer(
+  { db, sounds, rules, users }: RulesContext,
+  row: RuleRow,
+  roles: ReadonlyMap<string, string>,
+) {
   const stats = await queries.statsOfOne(db.read, row.id);
   const view = ruleView(row, stats, roles, sounds.urlOf, rules.brokenOf(row.id));
   const people = users.absent(view.targetUsers, row.projectId).map(({ text }) => ({
     code: "RECIPIENT_INACTIVE",
     message: `The rule names ${text}: it notifies others only`,
   }));
-  return { version: row.version, body: { ...view, warnings: [...conditionWarnings(row.condition), ...people] } };
+  return { ...view, warnings: [...conditionWarnings(row.condition), ...people] };
 }
 
 /** Members that versions of earlier programs lack. */

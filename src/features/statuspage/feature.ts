@@ -5,7 +5,7 @@ import { sealedColumn } from "../../store/sealed-column.ts";
 import { silenceAt } from "../alerts/index.ts";
 import { addressSealContext, handleMails } from "./mails.ts";
 import { pageRoutes, subscriberRoutes } from "./manage.ts";
-import { noticeRoutes } from "./notices.ts";
+import { notices } from "./notices.ts";
 import { StatusPages } from "./pages.ts";
 import { publicRoutes } from "./public-routes.ts";
 import { statusSweeps } from "./table.ts";
@@ -41,7 +41,7 @@ export const statusPageFeature = feature("statuspage", {
         silences.live(projectId).flatMap(({ row }) => (row.kind === "maintenance" ? silenceAt(row, now) : [])),
     };
     handleMails(context);
-    const routes = [...pageRoutes(context), ...noticeRoutes(context), ...subscriberRoutes(context)];
+    const routes = [...pageRoutes(context), ...notices.routes(context), ...subscriberRoutes(context)];
     for (const each of [...routes, ...publicRoutes(context)]) server.route(each);
   },
   sweeps: ({ settings }) => statusSweeps(() => settings.retention.alertDays),

@@ -1,25 +1,20 @@
 import { invalidField, limitReached } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
-import type { PermissionHolder } from "../../core/principal.ts";
 import { type EpochMs, parseRfc3339, toRfc3339 } from "../../core/time/clock.ts";
 import { ofProjects } from "../../http/api/listing.ts";
 import type { AnswerOf } from "../../http/api/resource.ts";
-import { type Route, route, withVersion } from "../../http/api/route.ts";
 import { pageOf } from "../../http/api/shapes.ts";
-import { requireVersion } from "../../http/body/negotiation.ts";
-import { holderOf } from "../../http/server/access.ts";
-import type { Uses } from "../../module/feature.ts";
-import { addEffect, type Trx } from "../../store/database.ts";
+import type { Context } from "../../module/feature.ts";
+import { addEffect, type ReadDb, type Trx } from "../../store/database.ts";
 import { countOf } from "../../store/sqlite/list-queries.ts";
-import { owned } from "../access/index.ts";
+import { type Access, managed, owned, type WithIssued } from "../access/index.ts";
 import { recordAction } from "../records/audit/index.ts";
 import { enqueueNotice, type MailParts } from "./mails.ts";
 import { type NoticeRow, type NoticeState, noticeList, StatusNotice } from "./notice.ts";
-import type { CreateNotice, UpdateNotice } from "./schema.ts";
 import * as s from "./schema.ts";
 import { type NoticeUpdate, type PostedNotice, updatesOf } from "./table.ts";
 
-export type NoticesContext = MailParts & Uses<"projects" | "audit">;
+export type NoticesContext = MailParts & Context<"projects">;
 
 const MAX_NOTICES = 2000;
 const MAX_UPDATES = 200;
@@ -42,185 +37,125 @@ export function noticeView(notice: PostedNotice, now: EpochMs): AnswerOf<typeof 
   });
 }
 
-const PATH = "/api/v1/status-page/notices";
-const tag = "Status pages";
-const read = { tag, access: { permission: "events:read", within: "project" } } as const;
-const write = { tag, access: { permission: "policies:write", within: "project" } } as const;
-
-const one = { path: `${PATH}/:id`, params: s.NoticeParams };
-
+const rights = { write: "policies:write", missing: "STATUS_NOTICE_NOT_FOUND", noun: "notice" } as const;
+const readable = owned<NoticeRow>(StatusNotice, { see: "project:read", read: "events:read", ...rights });
+const changeable = owned<NoticeRow>(StatusNotice, { read: "project:read", ...rights });
 /** A service token with `policies:write` alone changes notices that it cannot read. */
-const noticeAccess = owned<NoticeRow>(StatusNotice, {
-  read: "project:read",
-  write: "policies:write",
-  missing: "STATUS_NOTICE_NOT_FOUND",
-  noun: "notice",
-});
+const noticeAccess: Access<NoticeRow> = {
+  rights: readable.rights,
+  visible: (projects, caller, id, db) => readable.visible(projects, caller, id, db),
+  writable: (projects, caller, id, trx) => changeable.writable(projects, caller, id, trx),
+};
 
 /** The notices of status pages. */
-export function noticeRoutes(context: NoticesContext): Route[] {
-  const { db, clock, projects } = context;
-  return [
-    route({
-      ...read,
-      method: "GET",
-      path: PATH,
-      id: "listStatusNotices",
-      summary: "List the notices of a status page, newest first",
-      query: s.ListOfPage,
-      response: () => pageOf(StatusNotice.View),
-      errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
-      async handle(exchange, { query }) {
-        const projectId = projects.requireOrDefault(holderOf(exchange), query.projectId, "events:read");
-        const scope = { visible: ofProjects([projectId]), state: undefined };
-        return noticeList.page(db, scope, query, async (rows) => {
-          const updates = await updatesOf(db.read, rows);
-          return (row) => noticeView({ row, updates: updates.get(row.id) ?? [] }, clock.now());
-        });
-      },
+export const notices = managed({
+  ...{ path: "/api/v1/status-page/notices", names: ["StatusNotice", "StatusNotices"], tag: "Status pages" },
+  params: s.NoticeParams,
+  access: noticeAccess,
+  callers: {
+    read: { permission: "events:read", within: "project" },
+    write: { permission: "policies:write", within: "project" },
+  },
+  answer: () => StatusNotice.View,
+  list: {
+    summary: "List the notices of a status page, newest first",
+    errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
+    query: s.ListOfPage,
+    answer: () => pageOf(StatusNotice.View),
+    page({ db, projects, clock }: NoticesContext, caller, query) {
+      const projectId = projects.requireOrDefault(caller, query.projectId, "events:read");
+      const scope = { visible: ofProjects([projectId]), state: undefined };
+      return noticeList.page(db, scope, query, async (rows) => {
+        const updates = await updatesOf(db.read, rows);
+        return (row) => noticeView({ row, updates: updates.get(row.id) ?? [] }, clock.now());
+      });
+    },
+  },
+  get: { summary: "Get a notice of a status page" },
+  create: {
+    summary: "Announce a disturbance or planned maintenance",
+    errors: ["PROJECT_NOT_FOUND", "LIMIT_REACHED"],
+    body: s.CreateNotice,
+    prepare: ({ projects }, caller, { projectId, ...input }) => ({
+      ...input,
+      projectId: projects.requireOrDefault(caller, projectId, "policies:write"),
     }),
-    route({
-      ...write,
-      method: "POST",
-      path: PATH,
-      id: "createStatusNotice",
-      summary: "Announce a disturbance or planned maintenance",
-      body: s.CreateNotice,
-      status: 201,
-      response: () => StatusNotice.View,
-      errors: ["PROJECT_NOT_FOUND", "LIMIT_REACHED"],
-      handle: async (exchange, { body }) =>
-        withVersion(await createNotice(context, holderOf(exchange), body), { status: 201 }),
-    }),
-    route({
-      ...read,
-      ...one,
-      method: "GET",
-      id: "getStatusNotice",
-      summary: "Get a notice of a status page",
-      response: () => StatusNotice.View,
-      errors: ["STATUS_NOTICE_NOT_FOUND"],
-      async handle(exchange, { params }) {
-        const row = await noticeAccess.visible(projects, holderOf(exchange), params.id, db.read);
-        projects.require(holderOf(exchange), row.projectId, "events:read");
-        const updates = await updatesOf(db.read, [row]);
-        const view = noticeView({ row, updates: updates.get(row.id) ?? [] }, clock.now());
-        return withVersion(view, { state: view.state });
-      },
-    }),
-    route({
-      ...write,
-      ...one,
-      method: "PATCH",
-      id: "updateStatusNotice",
-      summary: "Change a notice; a state or text adds an update",
-      body: s.UpdateNotice,
-      response: () => StatusNotice.View,
-      errors: ["STATUS_NOTICE_NOT_FOUND", "VERSION_CONFLICT", "LIMIT_REACHED"],
-      handle: async (exchange, { params, body }) =>
-        withVersion(await updateNotice(context, holderOf(exchange), params.id, exchange.header("if-match"), body)),
-    }),
-    route({
-      ...write,
-      ...one,
-      method: "DELETE",
-      id: "deleteStatusNotice",
-      summary: "Remove a notice with its updates; nothing is sent",
-      errors: ["STATUS_NOTICE_NOT_FOUND"],
-      handle: (exchange, { params: { id } }) =>
-        db.write(async (trx) => {
-          const row = await noticeAccess.writable(projects, holderOf(exchange), id, trx);
-          await trx.deleteFrom("status_notice_updates").where("noticeId", "=", id).execute();
-          await trx.deleteFrom("status_notices").where("id", "=", id).execute();
-          await record(context, trx, "delete", row, { kind: row.kind });
-        }),
-    }),
-  ];
+  },
+  update: {
+    summary: "Change a notice; a state or text adds an update",
+    errors: ["LIMIT_REACHED"],
+    body: s.UpdateNotice,
+    prepare: (_context, _caller, body) => body,
+  },
+  remove: { summary: "Remove a notice with its updates; nothing is sent" },
+  view: async ({ clock }, _caller, row, db) => noticeView({ row, updates: await updatesOfOne(db, row) }, clock.now()),
+  // Of a maintenance, time decides.
+  state: ({ state }) => state,
+  in: {
+    async insert(context, trx, { userId: createdBy }, input): Promise<WithIssued<NoticeRow>> {
+      const { kind, title, components, projectId } = input;
+      const now = context.clock.now();
+      const startsAt = instantOf("startsAt", input.startsAt) ?? now;
+      const endsAt = instantOf("endsAt", input.endsAt) ?? null;
+      const first: NoticeState = kind === "incident" ? "investigating" : startsAt > now ? "scheduled" : "in_progress";
+      const state = input.state ?? first;
+      const row: NoticeRow = {
+        ...{ ...StatusNotice.initial, ...StatusNotice.columns({ components }) },
+        ...{ id: uuidv7(), projectId, kind, title, startsAt, endsAt, resolvedAt: isOver(state) ? now : null },
+        ...{ createdBy, createdAt: now, updatedAt: now },
+      };
+      check(row, state);
+      await requireRoom(trx, projectId);
+      await trx.insertInto("status_notices").values(row).execute();
+      await addUpdate(context, trx, row, { at: now, state, text: input.text }, 1, input.notify);
+      await record(context, trx, "create", row, { kind, state });
+      return { row };
+    },
+    /** Absent members keep their values. */
+    async change(context, trx, old, { title, components, text = "", notify, ...input }) {
+      const updates = await updatesOfOne(trx, old);
+      const now = context.clock.now();
+      const before = stateOfNotice({ row: old, updates }, now);
+      const state = input.state ?? before;
+      const row: NoticeRow = {
+        ...{ ...old, ...StatusNotice.columns({ title, components }) },
+        startsAt: instantOf("startsAt", input.startsAt) ?? old.startsAt,
+        endsAt: instantOf("endsAt", input.endsAt) ?? old.endsAt,
+        ...{ resolvedAt: isOver(state) ? (old.resolvedAt ?? now) : null, updatedAt: now, version: old.version + 1 },
+      };
+      check(row, state);
+      await trx.updateTable("status_notices").set(row).where("id", "=", row.id).execute();
+      if (text !== "" || state !== before) {
+        if (updates.length >= MAX_UPDATES) throw limitReached("A notice has too many updates", null, MAX_UPDATES);
+        await addUpdate(context, trx, row, { at: now, state, text }, updates.length + 1, notify);
+      }
+      await record(context, trx, "update", row, { state });
+      return { row };
+    },
+    async remove(context, trx, row) {
+      await trx.deleteFrom("status_notice_updates").where("noticeId", "=", row.id).execute();
+      await trx.deleteFrom("status_notices").where("id", "=", row.id).execute();
+      await record(context, trx, "delete", row, { kind: row.kind });
+    },
+  },
+});
+
+async function updatesOfOne(db: ReadDb | Trx, row: NoticeRow): Promise<readonly NoticeUpdate[]> {
+  return (await updatesOf(db, [row])).get(row.id) ?? [];
 }
 
-/** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, VALIDATION_FAILED, LIMIT_REACHED */
-async function createNotice(
+/** Subscribers are told, unless `notify` is false. */
+async function addUpdate(
   context: NoticesContext,
-  principal: PermissionHolder,
-  input: CreateNotice,
-): Promise<AnswerOf<typeof StatusNotice>> {
-  const { db, clock, projects } = context;
-  const { kind, title, components } = input;
-  const projectId = projects.requireOrDefault(principal, input.projectId, "policies:write");
-  const now = clock.now();
-  const startsAt = instantOf("startsAt", input.startsAt) ?? now;
-  const endsAt = instantOf("endsAt", input.endsAt) ?? null;
-  const first: NoticeState = kind === "incident" ? "investigating" : startsAt > now ? "scheduled" : "in_progress";
-  const state = input.state ?? first;
-  const row: NoticeRow = {
-    ...StatusNotice.initial,
-    ...StatusNotice.columns({ components }),
-    id: uuidv7(),
-    projectId,
-    kind,
-    title,
-    startsAt,
-    endsAt,
-    resolvedAt: isOver(state) ? now : null,
-    createdBy: principal.userId,
-    createdAt: now,
-    updatedAt: now,
-  };
-  check(row, state);
-  const update = { at: now, state, text: input.text };
-  return db.write(async (trx) => {
-    await requireRoom(trx, projectId);
-    await trx.insertInto("status_notices").values(row).execute();
-    await addUpdate(trx, row, update, 1);
-    if (input.notify !== false) await enqueueNotice(context, trx, row, update);
-    await record(context, trx, "create", row, { kind: row.kind, state });
-    return noticeView({ row, updates: [update] }, now);
-  });
-}
-
-/** Absent members keep their values. @throws STATUS_NOTICE_NOT_FOUND, VERSION_CONFLICT, VALIDATION_FAILED, LIMIT_REACHED */
-function updateNotice(
-  context: NoticesContext,
-  principal: PermissionHolder,
-  id: string,
-  ifMatch: string,
-  input: UpdateNotice,
-): Promise<AnswerOf<typeof StatusNotice>> {
-  return context.db.write(async (trx) => {
-    const old = await noticeAccess.writable(context.projects, principal, id, trx);
-    requireVersion(ifMatch, old.version);
-    const updates = (await updatesOf(trx, [old])).get(id) ?? [];
-    const now = context.clock.now();
-    const before = stateOfNotice({ row: old, updates }, now);
-    const state = input.state ?? before;
-    const row: NoticeRow = {
-      ...old,
-      ...StatusNotice.columns({ title: input.title, components: input.components }),
-      startsAt: instantOf("startsAt", input.startsAt) ?? old.startsAt,
-      endsAt: instantOf("endsAt", input.endsAt) ?? old.endsAt,
-      resolvedAt: isOver(state) ? (old.resolvedAt ?? now) : null,
-      updatedAt: now,
-      version: old.version + 1,
-    };
-    check(row, state);
-    await trx.updateTable("status_notices").set(row).where("id", "=", id).execute();
-    const isNew = (input.text ?? "") !== "" || state !== before;
-    const update: NoticeUpdate = { at: now, state, text: input.text ?? "" };
-    if (isNew) {
-      if (updates.length >= MAX_UPDATES) throw limitReached("A notice has too many updates", null, MAX_UPDATES);
-      await addUpdate(trx, row, update, updates.length + 1);
-      if (input.notify !== false) await enqueueNotice(context, trx, row, update);
-    }
-    await record(context, trx, "update", row, { state });
-    return noticeView({ row, updates: isNew ? [...updates, update] : updates }, now);
-  });
-}
-
-async function addUpdate(trx: Trx, { id }: NoticeRow, update: NoticeUpdate, n: number): Promise<void> {
-  await trx
-    .insertInto("status_notice_updates")
-    .values({ noticeId: id, n, ...update })
-    .execute();
+  trx: Trx,
+  row: NoticeRow,
+  update: NoticeUpdate,
+  n: number,
+  notify = true,
+): Promise<void> {
+  const values = { noticeId: row.id, n, ...update };
+  await trx.insertInto("status_notice_updates").values(values).execute();
+  if (notify) await enqueueNotice(context, trx, row, update);
 }
 
 async function record(

@@ -69,18 +69,18 @@ test("one transaction stores channel, intervals, policy, routes and receiver tha
 
   // Each is in use until the transaction has removed what names it.
   await assert.rejects(
-    db.write((trx) => managedPolicies.remove(policy, trx, night, OPERATOR)),
+    db.write((trx) => managedPolicies.remove(policy, trx, night, OPERATOR, undefined)),
     { code: "INVALID_STATE" },
   );
   await assert.rejects(
-    db.write((trx) => channels.remove(channel, trx, room, OPERATOR)),
+    db.write((trx) => channels.remove(channel, trx, room, OPERATOR, undefined)),
     { code: "CHANNEL_IN_USE" },
   );
   await db.write(async (trx) => {
     await storeRouting(policy, OPERATOR, trx, projectId, { route: { policy: "default" } });
-    await managedPolicies.remove(policy, trx, night, OPERATOR);
-    await channels.remove(channel, trx, room, OPERATOR);
-    await receivers.remove(receiver, trx, shop, OPERATOR);
+    await managedPolicies.remove(policy, trx, night, OPERATOR, undefined);
+    await channels.remove(channel, trx, room, OPERATOR, undefined);
+    await receivers.remove(receiver, trx, shop, OPERATOR, undefined);
   });
   assert.deepEqual(await stored(), [[], ["default"], []]);
 });

@@ -387,3 +387,19 @@ test("a rotation of which more than 50 shifts would overlap is refused, and a st
   );
   assert.deepEqual(await finalTexts(world, schedule, clock.now(), 2), ["ada 0-1", "ada+grace 1-2"]);
 });
+
+test("the tag of a new schedule, override and swap is that of its first read", async (t) => {
+  const world = await onCallWorld(t);
+  const { prism, clock, projectId } = world;
+  const span = { start: iso(clock.now() + HOUR), end: iso(clock.now() + DAY) };
+  const schedule = await makeSchedule(world);
+  for (const [path, body] of [
+    [`${PATH}/schedules`, { name: "Nights", projectId }],
+    [`${PATH}/schedules/${schedule}/overrides`, { ...span, users: ["ada"] }],
+    [`${PATH}/schedules/${schedule}/swaps`, { ...span, userId: "ada" }],
+  ] as const) {
+    const { body: one, headers } = await answered(201, prism.post<{ id: string }>(path, body));
+    const seen = { headers: { "If-None-Match": headers.get("etag") ?? "" } };
+    assert.equal((await prism.get(`${path}/${one.id}`, seen)).status, 304, path);
+  }
+});

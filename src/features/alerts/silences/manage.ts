@@ -30,7 +30,7 @@ const write = { permission: "silences:write", within: "project", keyScope: "sile
 const silences = managed({
   ...{ path: PATH, names: ["Silence", "Silences"], tag, params: s.SilenceParams },
   access: {
-    rights: { read: "events:read", write: "silences:write", missing: "SILENCE_NOT_FOUND", noun: "silence" },
+    rights: { read: "events:read", write: "silences:write", missing: "SILENCE_NOT_FOUND" },
     visible: async (projects, caller, id, db) =>
       requireVisible(projects, caller, await Silence.find(db, id), "events:read"),
     async writable(projects, given, id, db) {
@@ -142,7 +142,7 @@ export function silenceRoutes(context: SilencesContext): Route[] {
         // A person may end a silence of the person's own.
         if (!isOwn(projects, caller, row)) requireWriter(projects, caller, row);
         if (only === "window") await known.expireSpan(row.projectId, id, { trx });
-        else await silences.remove(context, trx, row, caller);
+        else await silences.remove(context, trx, row, caller, undefined);
       });
     },
   });

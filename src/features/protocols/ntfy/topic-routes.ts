@@ -131,11 +131,8 @@ async function listTopics({ db, projects, ntfy }: TopicContext, principal: Permi
 }
 
 /** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, NAME_TAKEN, LIMIT_REACHED, VALIDATION_FAILED */
-async function createTopic(
-  { db, clock, projects, audit }: TopicContext,
-  principal: PermissionHolder,
-  input: CreateTopic,
-) {
+async function createTopic(context: TopicContext, principal: PermissionHolder, input: CreateTopic) {
+  const { db, clock, projects } = context;
   const { name, kind } = input;
   requireFreeWord(name);
   const isInbox = kind === "inbox";
@@ -145,33 +142,42 @@ async function createTopic(
     ...{ patterns: JSON.stringify(kind === "events" ? (input.patterns ?? ["*"]) : []) },
     ...{ createdBy: principal.userId, createdAt: clock.now(), lastUsedAt: null, isKept: 1 },
   };
-  await db.write(async (trx) => {
-    if (await findTopic(trx, name)) throw new PrismError("NAME_TAKEN", "A topic with this name exists");
-    await projects.quotas.requireRoom(trx, "topics", row);
-    await trx.insertInto("ntfy_topics").values(row).execute();
-    addEffect(trx, { type: "ntfy-topics-changed", changed: [row] });
-    const metadata = { kind, projectId };
-    await audit.record({ action: "ntfy_topic.create", resourceType: "ntfyTopic", resourceId: name, metadata }, { trx });
-  });
+  await db.write((trx) => insertTopic(context, trx, row));
   return topicView(row);
+}
+
+/** In a given transaction. @throws NAME_TAKEN, LIMIT_REACHED */
+async function insertTopic({ projects, audit }: TopicContext, trx: Trx, row: TopicRow): Promise<void> {
+  const { name, kind, projectId } = row;
+  if (await findTopic(trx, name)) throw new PrismError("NAME_TAKEN", "A topic with this name exists");
+  await projects.quotas.requireRoom(trx, "topics", row);
+  await trx.insertInto("ntfy_topics").values(row).execute();
+  addEffect(trx, { type: "ntfy-topics-changed", changed: [row] });
+  const metadata = { kind, projectId };
+  await audit.record({ action: "ntfy_topic.create", resourceType: "ntfyTopic", resourceId: name, metadata }, { trx });
 }
 
 /** A job removes the messages, which are hidden before the answer. @throws NOT_FOUND, UNAUTHORIZED_ROLE */
 async function deleteTopic(context: TopicContext, principal: PermissionHolder, name: string): Promise<void> {
-  const { db, clock, audit, jobs } = context;
+  const { db } = context;
   await requireDeletable(context, principal, db.read, name);
   // First: later they would look like those of a new topic with the same name.
   await cancelAllScheduled(db, name);
   await db.write(async (trx) => {
     await requireDeletable(context, principal, trx, name);
-    await trx.deleteFrom("ntfy_messages").where("topic", "=", name).where("dueAt", "is not", null).execute();
-    const payload = await hideMessages(trx, name);
-    if (payload)
-      await jobs.enqueue({ queue: "retention", kind: DELETE_TOPIC_KIND, payload, runAt: clock.now() }, { trx });
-    await trx.deleteFrom("ntfy_topics").where("name", "=", name).execute();
-    addEffect(trx, { type: "ntfy-topics-changed", deleted: [name] });
-    await audit.record({ action: "ntfy_topic.delete", resourceType: "ntfyTopic", resourceId: name }, { trx });
+    await removeTopic(context, trx, name);
   });
+}
+
+/** In a given transaction, after `cancelAllScheduled`. */
+async function removeTopic({ clock, audit, jobs }: TopicContext, trx: Trx, name: string): Promise<void> {
+  await trx.deleteFrom("ntfy_messages").where("topic", "=", name).where("dueAt", "is not", null).execute();
+  const payload = await hideMessages(trx, name);
+  if (payload)
+    await jobs.enqueue({ queue: "retention", kind: DELETE_TOPIC_KIND, payload, runAt: clock.now() }, { trx });
+  await trx.deleteFrom("ntfy_topics").where("name", "=", name).execute();
+  addEffect(trx, { type: "ntfy-topics-changed", deleted: [name] });
+  await audit.record({ action: "ntfy_topic.delete", resourceType: "ntfyTopic", resourceId: name }, { trx });
 }
 
 async function requireDeletable(

@@ -1,31 +1,16 @@
-import { invalidField, PrismError } from "../../core/errors.ts";
-import { uuidv7 } from "../../core/ids.ts";
 import type { QueueName } from "../../core/limits/queues.ts";
-import type { PermissionHolder } from "../../core/principal.ts";
-import { decimalText, isInRange } from "../../core/text/decimal.ts";
 import type { EpochMs } from "../../core/time/clock.ts";
-import { requireVersion } from "../../http/body/negotiation.ts";
 import type { Context } from "../../module/feature.ts";
 import type { InTransaction, ReadDb, Trx } from "../../store/database.ts";
 import { COMPLETED, finishOf, type RunningJob } from "../time/jobs/index.ts";
 import { moneyOf } from "./money.ts";
-import { Bucket, type BucketRow, type ChangeBalance, type ChangeThreshold, type CreateBucket } from "./schema.ts";
+import { Bucket, type BucketRow } from "./schema.ts";
 
 async function hasBuckets(db: ReadDb | Trx): Promise<boolean> {
   return (await db.selectFrom("transfer_buckets").select("id").limit(1).executeTakeFirst()) !== undefined;
 }
 
-async function isNameTaken(trx: Trx, name: string, currency: string): Promise<boolean> {
-  const row = await trx
-    .selectFrom("transfer_buckets")
-    .select("id")
-    .where("name", "=", name)
-    .where("currency", "=", currency)
-    .executeTakeFirst();
-  return row !== undefined;
-}
-
-async function replaceBucket(trx: Trx, { id, ...columns }: BucketRow): Promise<void> {
+export async function replaceBucket(trx: Trx, { id, ...columns }: BucketRow): Promise<void> {
   await trx.updateTable("transfer_buckets").set(columns).where("id", "=", id).execute();
 }
 
@@ -79,18 +64,18 @@ export async function startMonitoring(context: TransferBucketsContext): Promise<
 }
 
 /** Ensures that balances are checked. Without buckets they are not, see {@link endChecks}. */
-async function startChecks(context: TransferBucketsContext, options: InTransaction): Promise<void> {
+export async function startChecks(context: TransferBucketsContext, options: InTransaction): Promise<void> {
   const { schedules, config } = context;
   const everyMs = config.buckets.checkMs;
   await schedules.put({ name: SCHEDULE, everyMs, queue: QUEUE, kind: CHECK, label: "transfer buckets" }, options);
 }
 
-async function endChecks(context: TransferBucketsContext, trx: Trx): Promise<void> {
+export async function endChecks(context: TransferBucketsContext, trx: Trx): Promise<void> {
   if (!(await hasBuckets(trx))) await context.schedules.remove(SCHEDULE, { trx });
 }
 
 /** Judges a bucket before it is written; notifications follow as a job of the same transaction. */
-async function judged(context: TransferBucketsContext, bucket: BucketRow, trx: Trx): Promise<BucketRow> {
+export async function judged(context: TransferBucketsContext, bucket: BucketRow, trx: Trx): Promise<BucketRow> {
   const { jobs, clock } = context;
   const now = clock.now();
   const { event, ...verdict } = judge(bucket, now);
@@ -155,99 +140,4 @@ async function notifyCrossing(context: TransferBucketsContext, job: RunningJob):
     end,
   );
   return COMPLETED;
-}
-
-/** Buckets belong to the default project: who does not read it sees no balances. @throws UNAUTHORIZED_ROLE */
-export function requireReader({ projects }: TransferBucketsContext, principal: PermissionHolder): void {
-  projects.require(principal, projects.defaultId, "events:read");
-}
-
-/** @throws NAME_TAKEN for a name that another bucket of the currency has */
-export async function createBucket(context: TransferBucketsContext, input: CreateBucket, trx: Trx): Promise<BucketRow> {
-  const { clock, storage } = context;
-  storage.requireSpace();
-  if (await isNameTaken(trx, input.name, input.currency))
-    throw new PrismError("NAME_TAKEN", `Another bucket in ${input.currency} has this name`);
-  const now = clock.now();
-  const bucket = Bucket.newRow(input, { id: uuidv7(), createdAt: now, updatedAt: now });
-  const row = await judged(context, bucket, trx);
-  await trx.insertInto("transfer_buckets").values(row).execute();
-  await startChecks(context, { trx });
-  await recordChange(context, "bucket.balance", row.id, { change: "created", old: null, new: row.currentBalance }, trx);
-  return row;
-}
-
-/** @throws BUCKET_NOT_FOUND, VERSION_CONFLICT */
-export async function setThreshold(
-  context: TransferBucketsContext,
-  id: string,
-  ifMatch: string,
-  { threshold }: ChangeThreshold,
-  trx: Trx,
-): Promise<BucketRow> {
-  const old = await requireBucket(trx, id, ifMatch);
-  const row = await changeBucket(context, old, { threshold }, trx);
-  await recordChange(context, "bucket.threshold", id, { old: old.threshold, new: threshold }, trx);
-  return row;
-}
-
-/** @throws BUCKET_NOT_FOUND, VERSION_CONFLICT, VALIDATION_FAILED when the sum cannot be written */
-export async function setBalance(
-  context: TransferBucketsContext,
-  id: string,
-  ifMatch: string,
-  input: ChangeBalance,
-  trx: Trx,
-): Promise<BucketRow> {
-  const old = await requireBucket(trx, id, ifMatch);
-  const currentBalance = input.currentBalance ?? sum(old.currentBalance, input.delta ?? "0");
-  const row = await changeBucket(context, old, { currentBalance }, trx);
-  await recordChange(context, "bucket.balance", id, { old: old.currentBalance, new: currentBalance }, trx);
-  return row;
-}
-
-/** @throws BUCKET_NOT_FOUND, VERSION_CONFLICT */
-export async function deleteBucket(context: TransferBucketsContext, id: string, ifMatch: string): Promise<void> {
-  await context.db.write(async (trx) => {
-    const old = await requireBucket(trx, id, ifMatch);
-    await trx.deleteFrom("transfer_buckets").where("id", "=", id).execute();
-    await endChecks(context, trx);
-    await recordChange(context, "bucket.balance", id, { change: "deleted", old: old.currentBalance, new: null }, trx);
-  });
-}
-
-async function changeBucket(
-  context: TransferBucketsContext,
-  old: BucketRow,
-  change: { readonly threshold: string } | { readonly currentBalance: string },
-  trx: Trx,
-): Promise<BucketRow> {
-  const changed = { ...old, ...change, version: old.version + 1, updatedAt: context.clock.now() };
-  const row = await judged(context, changed, trx);
-  await replaceBucket(trx, row);
-  return row;
-}
-
-async function recordChange(
-  context: TransferBucketsContext,
-  action: "bucket.threshold" | "bucket.balance",
-  resourceId: string,
-  metadata: { readonly change?: string; readonly old: string | null; readonly new: string | null },
-  trx: Trx,
-): Promise<void> {
-  await context.audit.record({ action, resourceType: "bucket", resourceId, metadata }, { trx });
-}
-
-/** @throws BUCKET_NOT_FOUND, VERSION_CONFLICT */
-export async function requireBucket(db: ReadDb | Trx, id: string, ifMatch?: string): Promise<BucketRow> {
-  const bucket = await Bucket.require(db, id, "BUCKET_NOT_FOUND", "transfer bucket");
-  if (ifMatch !== undefined) requireVersion(ifMatch, bucket.version);
-  return bucket;
-}
-
-/** @throws VALIDATION_FAILED */
-function sum(balance: string, delta: string): string {
-  const units = moneyOf(balance) + moneyOf(delta);
-  if (isInRange(units)) return decimalText(units);
-  throw invalidField("body", "delta", "would take the balance beyond 999999999999999.9999");
 }
