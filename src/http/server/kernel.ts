@@ -237,7 +237,7 @@ export class HttpKernel implements BodySink {
    */
   check(exchange: Exchange, allowQuery = false, allowBasic = false): Promise<void> | null {
     const credential = credentialIfAny(exchange, allowQuery, allowBasic);
-    return credential ? this.checkOf(exchange, credential) : null;
+    return credential && this.checkOf(exchange, credential);
   }
 
   /** {@link check} of a credential that a request or message has elsewhere. @throws WORK_LIMITED */
@@ -274,11 +274,10 @@ export class HttpKernel implements BodySink {
 
   /** Counts callers without valid credentials by address. @throws RATE_LIMITED, and as {@link authenticate} */
   #authenticateCounted(...given: Parameters<HttpKernel["authenticate"]>): Principal {
-    const [exchange] = given;
     try {
       return this.authenticate(...given);
     } catch (error) {
-      this.limitAddress(exchange);
+      this.limitAddress(given[0]);
       throw error;
     }
   }
