@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { decodeJwt } from "jose";
+import { systemClock } from "../../src/core/time/clock.ts";
+import { AccessTokens } from "../../src/features/access/authenticate/access-tokens.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { makeProject, makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
@@ -55,13 +58,19 @@ test("while the server drains no connection is accepted, because it would miss t
 // for a response (see Exchange.upgrade), reads that the connection is to be closed: what happens
 // once in hundreds of upgrades otherwise happens once in twenty.
 test("sockets opened with tokens that are not cached all stay open", async (t) => {
-  const server = await SpawnedServer.start(t, { MALLOC_PERTURB_: "16" });
+  const secret = "s".repeat(40);
+  const server = await SpawnedServer.start(t, { MALLOC_PERTURB_: "16", PRISM_AUTH_ACCESS_SECRET: secret });
   const { url } = server.target;
+  const { token } = (await (await fetch(`${url}/dev/token`)).json()) as { token: string };
+  const { sub = "", sid = null, aud } = decodeJwt<{ sid?: string }>(token);
+  const audience = String(aud);
+  // Signed elsewhere: the server has not seen them.
+  const tokens = new AccessTokens({ secret, audience, expiresMs: 60_000, clock: systemClock });
   for (let i = 0; i < 8; i++) {
     await Promise.all(
       Array.from({ length: 20 }, async () => {
-        const reply = (await (await fetch(`${url}/dev/token`)).json()) as { token: string };
-        const client = await WebSocketClient.welcomed(t, url.replace("http", "ws"), reply.token);
+        const fresh = (await tokens.issue(sub, sid)).token;
+        const client = await WebSocketClient.welcomed(t, url.replace("http", "ws"), fresh);
         assert.equal((await client.ask({ op: "ping", id: "1" }))["op"], "pong");
         await client.close();
       }),

@@ -5,6 +5,7 @@ import type { Principal, RightsWatch } from "../../core/principal.ts";
 import type { Route, RouteAccess } from "../api/route.ts";
 import { parseQuery } from "../body/input.ts";
 import { requireAccessStill } from "./access.ts";
+import { isFromThisMachine } from "./client-address.ts";
 import type { Exchange } from "./exchange.ts";
 import { TAKEN_AT_HEADER } from "./headers.ts";
 
@@ -14,19 +15,23 @@ export interface Credential {
   readonly secret: string;
 }
 
-/**
- * Resolves a credential to its current principal. Synchronous, because a socket must be upgraded in
- * the callback of its request.
- */
+/** What must be done before a token can be authenticated. */
+export interface CredentialCheck {
+  /** Whether its work is charged to the sender's address. */
+  readonly isCharged: boolean;
+  run(): Promise<void>;
+}
+
+/** Resolves a credential to its current principal. */
 export interface Authenticator {
   /** @throws TOKEN_EXPIRED, TOKEN_INVALID, INVALID_API_KEY, ACCOUNT_DISABLED, ACCOUNT_PENDING, … */
   authenticate(credential: Credential): Principal;
   /**
-   * For a token of another issuer that must be verified first, which takes longer: returns the
-   * function that does so, after which `authenticate` has the answer. Null otherwise. Without it,
-   * `authenticate` throws OVERLOADED for such a token. Undefined: there is no other issuer.
+   * For an access token whose signature must be verified first: returns what does so, after which
+   * `authenticate` has the answer. Null otherwise. Without it, `authenticate` throws OVERLOADED for
+   * such a token. Undefined: there are no access tokens.
    */
-  readonly prepare?: ((credential: Credential) => (() => Promise<void>) | null) | undefined;
+  readonly prepare?: ((credential: Credential) => CredentialCheck | null) | undefined;
   /** Undefined: rights do not change. */
   readonly rights?: RightsWatch | undefined;
 }
@@ -155,6 +160,23 @@ export function tracedAuthenticator(inner: Authenticator, log: Logger): Authenti
       }
     },
   };
+}
+
+interface ChecksCallers {
+  check(exchange: Exchange): Promise<void> | null;
+  authenticate(exchange: Exchange): Principal;
+}
+
+/** Whether the caller may learn the server's version and mode: signed in, or on this machine. */
+export async function mayKnowServer(kernel: ChecksCallers, exchange: Exchange): Promise<boolean> {
+  if (isFromThisMachine(exchange)) return true;
+  try {
+    await kernel.check(exchange);
+    kernel.authenticate(exchange);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** See {@link Caller.takenAt}. A sender that says so itself only weakens what it reports. */

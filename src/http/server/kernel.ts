@@ -15,7 +15,7 @@ import { CHECK_ROWS, RequestWork, type Sender } from "../limits/request-work.ts"
 import type { WorkBudget } from "../limits/work-budget.ts";
 import { CorsPolicy, requireAccess } from "./access.ts";
 import type { AccessLog } from "./access-log.ts";
-import { type AddressReader, addressGroup, coarseAddressGroup, isFromThisMachine } from "./client-address.ts";
+import { type AddressReader, addressGroup, coarseAddressGroup } from "./client-address.ts";
 import {
   type Authenticator,
   type Credential,
@@ -139,27 +139,18 @@ export class HttpKernel implements BodySink {
     if (dialect) CorsPolicy.applyAny(exchange);
     else this.#parts.cors().apply(exchange);
     if (exchange.isChunked) requireLength(exchange, this.#parts.acceptsChunked !== false);
-    const { router, cors } = this.#parts;
-    if (exchange.method === "OPTIONS") {
-      this.#countUnrouted(exchange);
-      const answered = this.#ownOptions(exchange, dialect);
-      if (answered !== null) {
-        exchange.send(200, "", answered);
-        return;
-      }
-      const { allowsHeaders } = dialect ?? {};
-      const allowed = router.allowed(this.#pathOf(exchange, dialect));
-      if (allowsHeaders !== undefined) CorsPolicy.preflightAny(exchange, allowed ?? [], allowsHeaders);
-      else if (!allowed) throw new PrismError("NOT_FOUND", "No such route");
-      else cors().preflight(exchange, allowed);
-      return;
-    }
-    const match = router.find(exchange.method, this.#pathOf(exchange, dialect));
+    const isOptions = exchange.method === "OPTIONS";
+    const match = isOptions ? undefined : this.#parts.router.find(exchange.method, this.#pathOf(exchange, dialect));
     if (!match || "allowed" in match) {
-      this.#countUnrouted(exchange);
-      if (!match) throw new PrismError("NOT_FOUND", "No such route");
-      exchange.extraHeaders += `Allow: ${match.allowed.join(", ")}\r\n`;
-      throw new PrismError("METHOD_NOT_ALLOWED", `This path accepts ${match.allowed.join(", ")}`);
+      const answer = (): void => {
+        this.#countUnrouted(exchange);
+        if (isOptions) this.#answerOptions(exchange, dialect);
+        else this.#refuseUnrouted(exchange, match?.allowed);
+      };
+      const check = this.check(exchange, isOptions);
+      if (check) check.then(answer).catch((error: unknown) => this.fail(exchange, error));
+      else answer();
+      return;
     }
     exchange.mount = match.mount;
     exchange.params = match.params;
@@ -183,21 +174,42 @@ export class HttpKernel implements BodySink {
       this.#receive(exchange, route);
       return;
     }
-    const check = this.check(exchange, access.queryToken, access.basic);
+    const needsNone = exchange.header("x-api-key") !== "";
+    const credential = needsNone ? null : credentialIfAny(exchange, access.queryToken, access.basic);
+    const check = credential && this.checkOf(exchange, credential);
     // The body is read meanwhile, at the expense of the address.
     if (check) exchange.admission = check;
-    else this.#admit(exchange, route);
+    else this.#admit(exchange, route, credential);
     this.#receive(exchange, route);
   }
 
-  #admit(exchange: Exchange, route: Route): void {
+  #admit(exchange: Exchange, route: Route, known: Credential | null = null): void {
     const { access } = route;
     if (access === "public") return;
-    const principal = this.#authenticateCounted(exchange, access.queryToken, access.basic);
+    const principal = this.#authenticateCounted(exchange, access.queryToken, access.basic, known);
     exchange.identified(principal, this.#parts.authenticator().rights);
     requireAccess(access, principal);
     this.limitPrincipal(exchange, principal);
     route.limit?.(exchange);
+  }
+
+  #refuseUnrouted(exchange: Exchange, allowed: readonly string[] | undefined): never {
+    if (!allowed) throw new PrismError("NOT_FOUND", "No such route");
+    exchange.extraHeaders += `Allow: ${allowed.join(", ")}\r\n`;
+    throw new PrismError("METHOD_NOT_ALLOWED", `This path accepts ${allowed.join(", ")}`);
+  }
+
+  #answerOptions(exchange: Exchange, dialect: Dialect | undefined): void {
+    const answered = this.#ownOptions(exchange, dialect);
+    if (answered !== null) {
+      exchange.send(200, "", answered);
+      return;
+    }
+    const { allowsHeaders } = dialect ?? {};
+    const allowed = this.#parts.router.allowed(this.#pathOf(exchange, dialect));
+    if (allowsHeaders !== undefined) CorsPolicy.preflightAny(exchange, allowed ?? [], allowsHeaders);
+    else if (!allowed) throw new PrismError("NOT_FOUND", "No such route");
+    else this.#parts.cors().preflight(exchange, allowed);
   }
 
   /** Headers of the answer to OPTIONS, if a route of this path has its own. */
@@ -209,31 +221,31 @@ export class HttpKernel implements BodySink {
 
   /**
    * The caller, from the headers; without a credential on the control socket the operator.
+   * @param known the credential, if it was read before; null: reading says why there is none
    * @throws UNAUTHENTICATED and errors of the authenticator.
    */
-  authenticate(exchange: Exchange, allowQuery = false, allowBasic = false): Principal {
-    const credential = readCredential(exchange, allowQuery, allowBasic);
-    if (!credential && exchange.isControl) return OPERATOR;
-    if (!credential) throw new PrismError("UNAUTHENTICATED", "Send an access token, a service token or an API key");
-    return this.#parts.authenticator().authenticate(credential);
+  authenticate(exchange: Exchange, allowQuery = false, allowBasic = false, known: Credential | null = null): Principal {
+    const credential = known ?? readCredential(exchange, allowQuery, allowBasic);
+    if (credential) return this.#parts.authenticator().authenticate(credential);
+    if (exchange.isControl) return OPERATOR;
+    throw new PrismError("UNAUTHENTICATED", "Send an access token, a service token or an API key");
   }
 
   /**
-   * Starts to verify a token of another issuer, if that must be done before {@link authenticate};
-   * charged to the address. @throws WORK_LIMITED
+   * Starts to verify an access token, if that must be done before {@link authenticate}; that of
+   * another issuer is charged to the address. @throws WORK_LIMITED
    */
   check(exchange: Exchange, allowQuery = false, allowBasic = false): Promise<void> | null {
-    if (!this.#parts.authenticator().prepare) return null;
     const credential = credentialIfAny(exchange, allowQuery, allowBasic);
-    return credential ? this.checkOf(exchange, credential) : null;
+    return credential && this.checkOf(exchange, credential);
   }
 
   /** {@link check} of a credential that a request or message has elsewhere. @throws WORK_LIMITED */
   checkOf(sender: Sender, credential: Credential): Promise<void> | null {
-    const start = this.#parts.authenticator().prepare?.(credential);
-    if (!start) return null;
-    this.#work.beforeCheck(sender, { bytes: credential.secret.length, rows: CHECK_ROWS });
-    return start();
+    const check = this.#parts.authenticator().prepare?.(credential);
+    if (!check) return null;
+    if (check.isCharged) this.#work.beforeCheck(sender, { bytes: credential.secret.length, rows: CHECK_ROWS });
+    return check.run();
   }
 
   /** Uses up the ticket of a failed upgrade: a second attempt needs another one. */
@@ -261,11 +273,11 @@ export class HttpKernel implements BodySink {
   }
 
   /** Counts callers without valid credentials by address. @throws RATE_LIMITED, and as {@link authenticate} */
-  #authenticateCounted(exchange: Exchange, allowQuery?: boolean, allowBasic?: boolean): Principal {
+  #authenticateCounted(...given: Parameters<HttpKernel["authenticate"]>): Principal {
     try {
-      return this.authenticate(exchange, allowQuery, allowBasic);
+      return this.authenticate(...given);
     } catch (error) {
-      this.limitAddress(exchange);
+      this.limitAddress(given[0]);
       throw error;
     }
   }
@@ -276,27 +288,18 @@ export class HttpKernel implements BodySink {
    */
   #countUnrouted(exchange: Exchange): void {
     if (this.#isUnlimited(exchange.path)) return;
-    const principal = this.#callerIfValid(exchange);
-    if (principal) this.limitPrincipal(exchange, principal);
-    else this.limitAddress(exchange);
+    let principal: Principal;
+    try {
+      principal = this.authenticate(exchange);
+    } catch {
+      return this.limitAddress(exchange);
+    }
+    this.limitPrincipal(exchange, principal);
   }
 
   #isUnlimited(path: string): boolean {
     const match = this.#parts.router.find("GET", path);
     return match !== undefined && "mount" in match && match.mount.route.unlimited === true;
-  }
-
-  #callerIfValid(exchange: Exchange): Principal | null {
-    try {
-      return this.authenticate(exchange);
-    } catch {
-      return null;
-    }
-  }
-
-  /** Whether the caller may learn the server's version and mode: signed in, or on this machine. */
-  mayKnowServer(exchange: Exchange): boolean {
-    return isFromThisMachine(exchange) || this.#callerIfValid(exchange) !== null;
   }
 
   /** Counts a request without valid credentials. @throws RATE_LIMITED above the address's limit */

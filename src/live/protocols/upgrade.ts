@@ -16,6 +16,8 @@ export interface UpgradeParts {
   readonly entrance?: Entrance;
   /** The socket belongs to a face and is served by `serveFaceSocket`. */
   readonly isOfFace?: true;
+  /** Where the credential is elsewhere than in requests of Prism: see `HttpKernel.check`. */
+  check?(exchange: Exchange): Promise<void> | null;
   /** Whether pages of this origin may open live connections. */
   allowsOrigin(origin: string): boolean;
 }
@@ -84,7 +86,7 @@ export function upgrade<T extends object, P extends Principal | null>(
   try {
     requireUpgrade(parts, exchange);
     requireOrigin(parts, exchange);
-    const check = kernel.check(exchange, true);
+    const check = parts.check ? parts.check(exchange) : kernel.check(exchange, true);
     if (check) {
       const later = (): void => {
         requireRunning(kernel);

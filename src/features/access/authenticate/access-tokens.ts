@@ -1,16 +1,14 @@
-import { createHash, createHmac, timingSafeEqual } from "node:crypto";
-import { decodeJwt, decodeProtectedHeader, type JWTPayload, SignJWT } from "jose";
-import { sha256Hex } from "../../../core/crypto/tokens.ts";
+import { createHash } from "node:crypto";
+import { decodeProtectedHeader, errors, type JWTHeaderParameters, jwtVerify, SignJWT } from "jose";
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
-import { TtlCache } from "../../../core/limits/ttl-cache.ts";
-import { type Clock, DAY_MS } from "../../../core/time/clock.ts";
+import type { Clock } from "../../../core/time/clock.ts";
+import { CheckedTokens, hasCanonicalSignature, overloaded } from "./checked-tokens.ts";
 
 const ISSUER = "prism";
 /** For tokens from before the clock was set back; one that was far ahead must not leave lasting tokens. */
 const CLOCK_SET_BACK_S = 3600;
 const CLOCK_SKEW_S = 5;
-const CACHE_ENTRIES = 50_000;
 
 export interface AccessClaims {
   readonly userId: string;
@@ -31,21 +29,22 @@ export interface AccessTokenOptions {
 
 /**
  * Access tokens: JWT (RFC 7519) signed with HS256, with the algorithm pinned. Verified claims are
- * cached until they expire, by the token's SHA-256; the account and its rights are looked up at
- * each request.
+ * cached until they expire; the account and its rights are looked up at each request.
  */
 export class AccessTokens {
   readonly #key: SigningKey;
   readonly #keys: ReadonlyMap<string, SigningKey>;
   readonly #options: AccessTokenOptions;
-  readonly #verified: TtlCache<string, AccessClaims>;
+  readonly #checked: CheckedTokens<AccessClaims>;
 
   constructor(options: AccessTokenOptions) {
     this.#options = options;
     this.#key = signingKey(options.secret);
     const keys = [this.#key, ...(options.previousSecrets ?? []).map(signingKey)];
     this.#keys = new Map(keys.map((key) => [key.id, key]));
-    this.#verified = new TtlCache({ maxEntries: CACHE_ENTRIES, ttlMs: DAY_MS, clock: options.clock });
+    const read = (token: string) => this.#claimsOf(token);
+    // As many as there are requests: a check takes less time than what else they do.
+    this.#checked = new CheckedTokens({ read, maxRunning: Number.POSITIVE_INFINITY, clock: options.clock });
   }
 
   async issue(
@@ -55,6 +54,7 @@ export class AccessTokens {
   ): Promise<{ token: string; expiresAt: number }> {
     const now = this.#options.clock.now();
     const expiresAt = now + expiresMs;
+    const exp = Math.floor(expiresAt / 1000);
     const token = await new SignJWT(sessionId === null ? {} : { sid: sessionId })
       .setProtectedHeader({ alg: "HS256", kid: this.#key.id, typ: "JWT" })
       .setIssuer(ISSUER)
@@ -62,8 +62,10 @@ export class AccessTokens {
       .setSubject(userId)
       .setJti(uuidv7())
       .setIssuedAt(Math.floor(now / 1000))
-      .setExpirationTime(Math.floor(expiresAt / 1000))
+      .setExpirationTime(exp)
       .sign(this.#key.bytes);
+    // Its first socket need not wait for a check: a later upgrade has no headers of ours.
+    this.#checked.add(token, { userId, sessionId, expiresAt: exp * 1000 });
     return { token, expiresAt };
   }
 
@@ -76,46 +78,44 @@ export class AccessTokens {
     }
   }
 
-  /** @throws TOKEN_EXPIRED, TOKEN_INVALID */
+  /** @throws TOKEN_EXPIRED, TOKEN_INVALID; OVERLOADED before {@link prepare} has verified the token */
   verify(token: string): AccessClaims {
-    const hash = sha256Hex(token);
-    const known = this.#verified.get(hash);
-    if (known && known.expiresAt > this.#options.clock.now()) return known;
-    const claims = this.#claimsOf(this.#signedPayload(token));
-    this.#verified.set(hash, claims, claims.expiresAt);
-    return claims;
+    const claims = this.#checked.known(token);
+    if (claims) return claims;
+    throw this.isOwn(token) ? overloaded("The token is being checked") : invalid();
   }
 
-  /**
-   * The payload, if the signature is ours (RFC 7515 section 5.2). Uses node:crypto because it is
-   * synchronous and jose is not: a WebSocket must be upgraded in the callback of its request
-   * (uWebSockets issue 1928).
-   */
-  #signedPayload(token: string): JWTPayload {
-    try {
-      const { alg, kid, crit } = decodeProtectedHeader(token);
-      const dot = token.lastIndexOf(".");
-      const signature = Buffer.from(token.slice(dot + 1));
+  /** Verifies a token, for `verify`; null if that is done, or it has none of our keys. */
+  prepare(token: string): (() => Promise<void>) | null {
+    return !this.#checked.has(token) && this.isOwn(token) ? () => this.#checked.check(token) : null;
+  }
+
+  /** The claims of a token that is ours, and valid for us and now (RFC 7519 section 4.1). */
+  async #claimsOf(token: string): Promise<AccessClaims> {
+    if (!hasCanonicalSignature(token)) throw invalid();
+    const now = this.#options.clock.now();
+    const keyOf = ({ kid, crit }: JWTHeaderParameters): Uint8Array => {
       const key = this.#keys.get(kid ?? "");
-      if (!key || alg !== "HS256" || crit !== undefined) throw invalid();
-      const expected = Buffer.from(createHmac("sha256", key.bytes).update(token.slice(0, dot)).digest("base64url"));
-      if (signature.length === expected.length && timingSafeEqual(signature, expected)) return decodeJwt(token);
-    } catch {
-      // Not a JWT; the parser's message helps no caller.
-    }
-    throw invalid();
-  }
-
-  /** The payload's claims, if they are valid for us and now (RFC 7519 section 4.1). */
-  #claimsOf({ iss, aud, sub, sid, jti, iat, exp, nbf }: JWTPayload): AccessClaims {
-    const now = Math.floor(this.#options.clock.now() / 1000);
-    const isForUs = iss === ISSUER && [aud].flat().includes(this.#options.audience);
-    if (!isForUs || typeof sub !== "string" || typeof jti !== "string") throw invalid();
+      if (!key || crit !== undefined) throw invalid();
+      return key.bytes;
+    };
+    const { payload } = await jwtVerify(token, keyOf, {
+      algorithms: ["HS256"],
+      issuer: ISSUER,
+      audience: this.#options.audience,
+      requiredClaims: ["sub", "jti", "iat", "exp"],
+      currentDate: new Date(now),
+      clockTolerance: CLOCK_SKEW_S,
+    }).catch((error: unknown) => {
+      throw error instanceof errors.JWTExpired ? expired() : invalid();
+    });
+    const { sub, sid, jti, iat = Number.POSITIVE_INFINITY, exp = 0 } = payload;
+    if (typeof sub !== "string" || typeof jti !== "string") throw invalid();
     if (sid !== undefined && typeof sid !== "string") throw invalid();
-    if (typeof iat !== "number" || typeof exp !== "number") throw invalid();
-    if (iat > now + CLOCK_SET_BACK_S || (nbf !== undefined && !(nbf <= now + CLOCK_SKEW_S))) throw invalid();
+    const nowS = Math.floor(now / 1000);
+    if (iat > nowS + CLOCK_SET_BACK_S) throw invalid();
     // No skew: this clock set it, and live connections end at this time.
-    if (exp <= now) throw new PrismError("TOKEN_EXPIRED", "The access token has expired");
+    if (exp <= nowS) throw expired();
     return { userId: sub, sessionId: sid ?? null, expiresAt: exp * 1000 };
   }
 }
@@ -129,6 +129,10 @@ function signingKey(secret: string): SigningKey {
   const bytes = new TextEncoder().encode(secret);
   const id = createHash("sha256").update("prism-kid").update(bytes).digest("base64url").slice(0, 8);
   return { id, bytes };
+}
+
+function expired(): PrismError {
+  return new PrismError("TOKEN_EXPIRED", "The access token has expired");
 }
 
 function invalid(): PrismError {

@@ -8,12 +8,11 @@ import {
   requestThrough,
   targetOf,
 } from "../../../config/outgoing-proxy.ts";
-import { sha256Hex } from "../../../core/crypto/tokens.ts";
 import { PrismError } from "../../../core/errors.ts";
-import { TtlCache } from "../../../core/limits/ttl-cache.ts";
 import { type IssuerAlgorithm, KEY_KIND_OF } from "../../../core/text/vocabulary.ts";
 import { type Clock, DAY_MS } from "../../../core/time/clock.ts";
 import type { Uses } from "../../../module/feature.ts";
+import { CheckedTokens, hasCanonicalSignature, overloaded } from "./checked-tokens.ts";
 
 const MAX_BYTES = 262_144;
 const MAX_KEYS = 64;
@@ -181,17 +180,8 @@ function keyOf(given: unknown): IssuerKey | undefined {
   }
 }
 
-const CACHE_ENTRIES = 50_000;
-const MAX_REFUSED = 10_000;
-const REFUSED_MS = 10_000;
 /** Tokens verified at a time. */
 const MAX_RUNNING = 64;
-const RETRY_AFTER_MS = 1000;
-
-/** The caller tries again. */
-export function overloaded(message: string): PrismError {
-  return new PrismError("OVERLOADED", message, { retryAfterMs: RETRY_AFTER_MS });
-}
 
 /** Types of access and ID tokens (RFC 9068 section 2.1); the issuer signs others too. */
 const TYPES: readonly unknown[] = ["jwt", "at+jwt", "application/at+jwt"];
@@ -225,65 +215,16 @@ export interface IssuerTokensOptions {
 
 /**
  * Checks JWTs of another issuer (RFC 7519, RFC 8725) with jose. The header only selects among the
- * configured keys and algorithms; keys and URLs in it are ignored. Results are cached by the token's
- * SHA-256: an identity until the token's end, a refusal for some seconds.
+ * configured keys and algorithms; keys and URLs in it are ignored.
  */
 export class IssuerTokens {
   readonly #options: IssuerTokensOptions;
-  readonly #verified: TtlCache<string, IssuerIdentity>;
-  readonly #refused: TtlCache<string, PrismError>;
-  readonly #running = new Map<string, Promise<void>>();
-  /** Changes with the keys: the result of an earlier check is not kept. */
-  #epoch = 0;
+  readonly checked: CheckedTokens<IssuerIdentity>;
 
   constructor(options: IssuerTokensOptions) {
     this.#options = options;
-    const { clock } = options;
-    this.#verified = new TtlCache({ maxEntries: CACHE_ENTRIES, ttlMs: DAY_MS, clock });
-    this.#refused = new TtlCache({ maxEntries: MAX_REFUSED, ttlMs: REFUSED_MS, clock });
-  }
-
-  forget(): void {
-    this.#epoch++;
-    this.#verified.clear();
-    this.#refused.clear();
-  }
-
-  /**
-   * The result of an earlier check; undefined if {@link check} must run first.
-   * @throws TOKEN_INVALID, TOKEN_EXPIRED
-   */
-  known(token: string): IssuerIdentity | undefined {
-    const hash = sha256Hex(token);
-    const refusal = this.#refused.get(hash);
-    if (refusal) throw refusal;
-    const identity = this.#verified.get(hash);
-    return identity && identity.expiresAt > this.#options.clock.now() ? identity : undefined;
-  }
-
-  /**
-   * Verifies a token; afterwards {@link known} has the result.
-   * @throws OVERLOADED while the issuer's keys are fetched, or too many tokens are checked
-   */
-  check(token: string): Promise<void> {
-    const hash = sha256Hex(token);
-    const running = this.#running.get(hash);
-    if (running) return running;
-    if (this.#running.size >= MAX_RUNNING) return Promise.reject(overloaded("Too many tokens are being checked"));
-    const started = this.#check(token, hash).finally(() => this.#running.delete(hash));
-    this.#running.set(hash, started);
-    return started;
-  }
-
-  async #check(token: string, hash: string): Promise<void> {
-    const epoch = this.#epoch;
-    try {
-      const identity = this.#identityOf(await this.#signedPayload(token));
-      if (epoch === this.#epoch) this.#verified.set(hash, identity, identity.expiresAt);
-    } catch (error) {
-      if (!(error instanceof PrismError) || error.code === "OVERLOADED") throw error;
-      if (epoch === this.#epoch) this.#refused.set(hash, error);
-    }
+    const read = async (token: string) => this.#identityOf(await this.#signedPayload(token));
+    this.checked = new CheckedTokens({ read, maxRunning: MAX_RUNNING, clock: options.clock });
   }
 
   async #signedPayload(token: string): Promise<JWTPayload> {
@@ -291,9 +232,7 @@ export class IssuerTokens {
     const { alg, kid, crit, typ } = header;
     const isTyped = typ === undefined || TYPES.includes(String(typ).toLowerCase());
     if (crit !== undefined || !isTyped || payload.iss !== this.#options.issuer) throw invalid();
-    const signature = token.slice(token.lastIndexOf(".") + 1);
-    // Other spellings of the same bytes would be other tokens to a cache.
-    if (Buffer.from(signature, "base64url").toString("base64url") !== signature) throw invalid();
+    if (!hasCanonicalSignature(token)) throw invalid();
     const [key, algorithm] = this.#keyFor(alg, kid);
     await compactVerify(token, key, { algorithms: [algorithm] }).catch(() => {
       throw invalid();

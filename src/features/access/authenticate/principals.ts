@@ -3,7 +3,7 @@ import { assertNever, PrismError } from "../../../core/errors.ts";
 import { recentlyUsed, TtlCache } from "../../../core/limits/ttl-cache.ts";
 import { KEY_SCOPES, type KeyScope, PERMISSIONS, type Permission } from "../../../core/permissions.ts";
 import type { KeyPrincipal, Principal, RightsChange, RightsWatch, UserPrincipal } from "../../../core/principal.ts";
-import type { Authenticator, Credential } from "../../../http/server/credentials.ts";
+import type { Authenticator, Credential, CredentialCheck } from "../../../http/server/credentials.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { Database } from "../../../store/database.ts";
 import type { ProjectRole, UserStatus } from "../../../store/schema.ts";
@@ -83,13 +83,12 @@ export class Principals implements Authenticator, RightsWatch {
   readonly #usedTokens = new Map<string, number>();
   readonly #sql;
 
-  readonly prepare: Authenticator["prepare"];
+  readonly prepare = (credential: Credential): CredentialCheck | null => this.#prepare(credential);
   readonly rights: RightsWatch = this;
   changes = 0;
 
   constructor(parts: PrincipalsParts) {
     this.#parts = parts;
-    this.prepare = parts.issuer && ((credential) => this.#prepare(credential));
     const { cache, clock, reader } = parts;
     this.#users = new TtlCache({ ...cache, clock });
     this.#rights = recentlyUsed<string, RoleRights>(cache.maxEntries);
@@ -125,13 +124,14 @@ export class Principals implements Authenticator, RightsWatch {
     if (kind === "ticket") return this.#ticketPrincipal(secret);
     if (kind === "apiKey") return this.#keyPrincipal(secret);
     if (secret.startsWith("prt_")) return this.#tokenPrincipal(secret);
-    const issuer = this.#issuerOf(secret);
-    return this.#accessPrincipal(issuer ? issuer.verify(secret) : this.#parts.accessTokens.verify(secret));
+    return this.#accessPrincipal((this.#issuerOf(secret) ?? this.#parts.accessTokens).verify(secret));
   }
 
-  #prepare({ kind, secret }: Credential): (() => Promise<void>) | null {
+  #prepare({ kind, secret }: Credential): CredentialCheck | null {
     if (kind !== "bearer" || secret.startsWith("prt_")) return null;
-    return this.#issuerOf(secret)?.prepare(secret) ?? null;
+    const issuer = this.#issuerOf(secret);
+    const run = (issuer ?? this.#parts.accessTokens).prepare(secret);
+    return run && { run, isCharged: issuer !== undefined };
   }
 
   /** The other issuer, if one is configured and the token is not one of Prism. */

@@ -5,13 +5,8 @@ import { cleanText, codePointLength } from "../../../core/text/clean-text.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { createUser, type NewUser, plainName, type UserContext } from "../users/create-user.ts";
 import type { AccessClaims } from "./access-tokens.ts";
-import {
-  type IssuerIdentity,
-  IssuerKeys,
-  IssuerTokens,
-  type IssuerTokensOptions,
-  overloaded,
-} from "./issuer-tokens.ts";
+import { overloaded } from "./checked-tokens.ts";
+import { type IssuerIdentity, IssuerKeys, IssuerTokens, type IssuerTokensOptions } from "./issuer-tokens.ts";
 
 const MAX_UNDER_WAY = 64;
 const FAILED_MS = 60_000;
@@ -139,7 +134,7 @@ export function openTrustedIssuer(
       : { kind: "secret", secret };
   if (!keys) return undefined;
   const isUserEmail = userField === "email";
-  const tokens = new IssuerTokens({ issuer, audience, userClaim, isUserEmail, clockSkewMs, clock, keys });
+  const { checked: tokens } = new IssuerTokens({ issuer, audience, userClaim, isUserEmail, clockSkewMs, clock, keys });
   const users = new IssuerUsers({
     reader,
     db,

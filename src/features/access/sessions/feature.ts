@@ -190,7 +190,8 @@ async function logoutSession(
 async function sessionOfBearer(kernel: AuthContext["kernel"], exchange: Exchange) {
   if (exchange.header("authorization") === "") return null;
   try {
-    const principal = await kernel.authenticate(exchange);
+    await kernel.check(exchange);
+    const principal = kernel.authenticate(exchange);
     return principal.kind === "user" ? { id: principal.sessionId, userId: principal.userId } : null;
   } catch (error) {
     if (error instanceof PrismError) return null;

@@ -4,6 +4,7 @@ import { VERSION } from "../../../core/runtime.ts";
 import { Reply, type Route, route } from "../../../http/api/route.ts";
 import { doc, named } from "../../../http/api/shapes.ts";
 import { holderOf, userOf } from "../../../http/server/access.ts";
+import { mayKnowServer } from "../../../http/server/credentials.ts";
 import { hasAdmin } from "../first-start.ts";
 import { findUser, ownDetails, UserView, userView } from "../users/queries.ts";
 import {
@@ -125,7 +126,7 @@ export function signInRoutes(context: AuthContext, limits: AuthLimits): Route[] 
           registration,
           passwordMin,
           mailConfigured: accounts.mail.isConfigured,
-          ...(context.kernel.mayKnowServer(exchange) ? { development: isDevelopment, version: VERSION } : {}),
+          ...((await mayKnowServer(context.kernel, exchange)) ? { development: isDevelopment, version: VERSION } : {}),
         };
       },
     }),

@@ -6,6 +6,7 @@ import { pageHandler } from "../../../http/api/replies.ts";
 import { ANSWERS_LATER, route } from "../../../http/api/route.ts";
 import { doc } from "../../../http/api/shapes.ts";
 import { holderOf } from "../../../http/server/access.ts";
+import { mayKnowServer } from "../../../http/server/credentials.ts";
 import type { Exchange } from "../../../http/server/exchange.ts";
 import { type Context, type FeatureCore, type FeatureServer, feature } from "../../../module/feature.ts";
 import { DevGate } from "../../access/index.ts";
@@ -73,7 +74,7 @@ function serveHealth(server: FeatureServer, { kernel }: FeatureCore, health: Hea
       redis: v.literal("ok"),
       checks: v.record(v.string(), v.unknown()),
     }),
-    handle: (exchange) => health.summary(kernel.mayKnowServer(exchange)),
+    handle: async (exchange) => health.summary(await mayKnowServer(kernel, exchange)),
   });
   server.route({
     ...PROBE,

@@ -80,23 +80,28 @@ export class GotifyAuth {
 
   /**
    * Finds the caller before the body is read, so that its bytes are counted as the caller's; a
-   * password is checked later. The exchange keeps the visitor; null: the token is wrong. @throws RATE_LIMITED for an address that sends wrong credentials.
+   * password is checked later. The exchange keeps the visitor, or the check of a token that runs;
+   * null: the token is wrong. @throws RATE_LIMITED for an address that sends wrong credentials.
    */
   readonly begin = (exchange: Exchange): void => {
     const visitor = this.#known(exchange);
     if (visitor) exchange.principal = visitor.principal;
-    else if (basicOf(exchange) === null) this.#parts.kernel.limitAddress(exchange);
-    exchange.found = visitor;
+    exchange.found = visitor ?? this.#checkOf(exchange);
+    if (exchange.found === null && basicOf(exchange) === null) this.#parts.kernel.limitAddress(exchange);
   };
+
+  /** Starts to verify an access token before {@link socketVisitor}; null if the caller is known. @throws WORK_LIMITED */
+  readonly check = (exchange: Exchange): Promise<void> | null =>
+    this.#known(exchange) ? null : this.#checkOf(exchange);
+
+  #checkOf(exchange: Exchange): Promise<void> | null {
+    return this.#parts.kernel.checkOf(exchange, { kind: "bearer", secret: tokenOf(exchange) });
+  }
 
   /** @throws GotifyError 401, RATE_LIMITED, OVERLOADED */
   async visitor(exchange: Exchange): Promise<GotifyVisitor> {
-    const check = this.#parts.kernel.checkOf(exchange, { kind: "bearer", secret: tokenOf(exchange) });
-    if (check) {
-      await check;
-      exchange.found = this.#known(exchange);
-    }
-    const known = exchange.found as GotifyVisitor | null;
+    const found = exchange.found as GotifyVisitor | Promise<void> | null;
+    const known = found instanceof Promise ? await this.#checked(exchange, found) : found;
     if (known) return known;
     const basic = basicOf(exchange);
     if (basic === null) throw unauthenticated();
@@ -113,7 +118,16 @@ export class GotifyAuth {
     }
   }
 
-  /** The caller of an upgrade, which must be answered at once. @throws UNAUTHENTICATED, RATE_LIMITED */
+  /** @throws RATE_LIMITED for an address that sends wrong tokens */
+  async #checked(exchange: Exchange, check: Promise<void>): Promise<GotifyVisitor | null> {
+    await check;
+    const visitor = this.#known(exchange);
+    if (visitor) exchange.identified(visitor.principal);
+    else if (basicOf(exchange) === null) this.#parts.kernel.limitAddress(exchange);
+    return visitor;
+  }
+
+  /** The caller of an upgrade. @throws UNAUTHENTICATED, RATE_LIMITED */
   socketVisitor(exchange: Exchange): UserVisitor {
     const visitor = this.#known(exchange);
     if (visitor?.kind === "user") return visitor;

@@ -21,7 +21,9 @@ const MAX_WAITING_BYTES = 4_194_304;
 /** In seconds; only if the pings fail. */
 const IDLE_TIMEOUT_S = 240;
 
-export interface StreamsParts extends Omit<UpgradeParts, "connections" | "isOfFace">, Uses<"connections" | "clock"> {
+export interface StreamsParts
+  extends Omit<UpgradeParts, "connections" | "isOfFace" | "check">,
+    Uses<"connections" | "clock"> {
   readonly auth: GotifyAuth;
   readonly messages: Messages;
   /** The message has reached the user. */
@@ -49,7 +51,7 @@ export class GotifyStreams {
 
   mount(app: TemplatedApp, entrance: Entrance): void {
     const { kernel, auth } = this.#parts;
-    const parts = { ...this.#parts, entrance, isOfFace: true } as const;
+    const parts = { ...this.#parts, entrance, isOfFace: true, check: auth.check } as const;
     serveFaceSocket<SocketData>(
       app,
       (req) => kernel.faceOf(req, entrance),

@@ -59,7 +59,7 @@ export class NtfyAuth {
   }
 
   /**
-   * @returns a promise only if a password, or a token of another issuer, must be checked.
+   * @returns a promise only if a password, or an access token, must be checked.
    * @throws NtfyError 40101 for wrong credentials, 42909 after too many
    */
   visitor(exchange: Exchange): Visitor | Promise<Visitor> {
@@ -91,8 +91,8 @@ export class NtfyAuth {
     const find = (): Visitor => this.#guarded(exchange, () => this.#byToken(token, exchange));
     const check = token.startsWith("tk_") ? null : this.#parts.authenticator.prepare?.(fromSecret(token));
     if (!check) return find();
-    exchange.work?.beforeCheck(exchange, { bytes: token.length, rows: CHECK_ROWS });
-    return check().then(find);
+    if (check.isCharged) exchange.work?.beforeCheck(exchange, { bytes: token.length, rows: CHECK_ROWS });
+    return check.run().then(find);
   }
 
   /** Counts failures of an address, whatever it guesses. */

@@ -4,7 +4,7 @@ import { Cron as Croner } from "croner";
 import fc from "fast-check";
 import { Recurrence } from "../../../../src/features/time/schedules/cron/recurrence.ts";
 
-/** docs/decisions/croner.md: why Prism computes next times itself, and where croner's differ. */
+/** docs/decisions/croner.md: where croner's times of a whole pattern in its zone differ. */
 const ZONES = [
   ...["America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Beirut", "Antarctica/Troll"],
   ...["Africa/Casablanca", "Africa/Cairo", "Pacific/Chatham", "America/St_Johns"],

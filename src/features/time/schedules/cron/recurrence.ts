@@ -1,118 +1,6 @@
-import { CronPattern } from "croner";
+import { Cron as Croner, CronPattern } from "croner";
 import { DAY_MS, type EpochMs, offsetChange, zoneOffsetMs } from "../../../../core/time/clock.ts";
 import { checkCronText, invalidCron } from "./cron-text.ts";
-
-/** The seconds and days of a pattern, on a calendar without time zones. Lists are ascending. */
-interface CronFields {
-  readonly seconds: readonly number[];
-  readonly minutes: readonly number[];
-  readonly hours: readonly number[];
-  /** 0 is January. */
-  readonly months: ReadonlySet<number>;
-  /** Days of the month, from 1. */
-  readonly days: ReadonlySet<number>;
-  /** The weekday nearest to each of these days. */
-  readonly nearestWeekdays: readonly number[];
-  readonly lastDay: boolean;
-  readonly lastWeekday: boolean;
-  /** By day of the week, 0 is Sunday: bit n-1 for the n-th of the month, bit 5 for the last. */
-  readonly weekdays: readonly number[];
-  /** Whether days and weekdays are `*`. */
-  readonly anyDay: boolean;
-  readonly anyWeekday: boolean;
-  /** Both must match; otherwise either is enough. */
-  readonly needsBoth: boolean;
-}
-
-/**
- * In this many months every combination of month, day, weekday and leap year occurs: 28 years, plus
- * 12 around a century without a leap year. A longer search is pointless.
- */
-const HORIZON_MONTHS = 41 * 12;
-const LAST_OF_MONTH = 1 << 5;
-
-/**
- * The next wall clock time of the fields, strictly after another. Such times are written as if the
- * clock showed UTC.
- * @returns undefined if there is none.
- */
-export function nextWallTime(fields: CronFields, after: EpochMs): EpochMs | undefined {
-  const from = Math.floor(after / 1000) * 1000 + 1000;
-  const start = new Date(from);
-  const startDay = Date.UTC(start.getUTCFullYear(), start.getUTCMonth(), start.getUTCDate());
-  const first = start.getUTCFullYear() * 12 + start.getUTCMonth();
-  for (let index = first; index < first + HORIZON_MONTHS; index++) {
-    const month = index % 12;
-    if (!fields.months.has(month)) continue;
-    const found = nextInMonth(fields, Math.floor(index / 12), month, startDay, from);
-    if (found !== undefined) return found;
-  }
-  return undefined;
-}
-
-function nextInMonth(fields: CronFields, year: number, month: number, startDay: EpochMs, from: EpochMs) {
-  const monthStart = Date.UTC(year, month, 1);
-  const length = daysIn(year, month);
-  const firstWeekday = new Date(monthStart).getUTCDay();
-  for (let day = Math.max(1, (startDay - monthStart) / DAY_MS + 1); day <= length; day++) {
-    if (!matchesDay(fields, day, length, firstWeekday)) continue;
-    const dayStart = monthStart + (day - 1) * DAY_MS;
-    const second = nextSecondOfDay(fields, dayStart === startDay ? (from - dayStart) / 1000 : 0);
-    if (second !== undefined) return dayStart + second * 1000;
-  }
-  return undefined;
-}
-
-/** The semantics are croner's; a test compares the two. */
-function matchesDay(fields: CronFields, day: number, length: number, firstWeekday: number): boolean {
-  const weekday = (firstWeekday + day - 1) % 7;
-  const byDay =
-    fields.days.has(day) ||
-    (fields.lastDay && day === length) ||
-    (fields.lastWeekday && day === lastWeekdayOf(length, firstWeekday)) ||
-    fields.nearestWeekdays.some((target) => target <= length && day === nearestWeekday(target, length, firstWeekday));
-  if (fields.anyWeekday) return byDay;
-  const mask = fields.weekdays[weekday] ?? 0;
-  const byWeekday =
-    (mask & (1 << (Math.ceil(day / 7) - 1))) !== 0 || ((mask & LAST_OF_MONTH) !== 0 && day + 7 > length);
-  return fields.needsBoth || fields.anyDay ? byDay && byWeekday : byDay || byWeekday;
-}
-
-function lastWeekdayOf(length: number, firstWeekday: number): number {
-  const weekday = (firstWeekday + length - 1) % 7;
-  return weekday === 0 ? length - 2 : weekday === 6 ? length - 1 : length;
-}
-
-/** The weekday nearest to a day, within its month. */
-function nearestWeekday(day: number, length: number, firstWeekday: number): number {
-  const weekday = (firstWeekday + day - 1) % 7;
-  if (weekday === 0) return day === length ? day - 2 : day + 1;
-  if (weekday === 6) return day === 1 ? day + 2 : day - 1;
-  return day;
-}
-
-/** @param from the earliest second of the day. */
-function nextSecondOfDay({ hours, minutes, seconds }: CronFields, from: number): number | undefined {
-  const fromHour = Math.floor(from / 3600);
-  const fromMinute = Math.floor(from / 60) % 60;
-  const [firstMinute = 0] = minutes;
-  const [firstSecond = 0] = seconds;
-  for (const hour of hours) {
-    if (hour < fromHour) continue;
-    if (hour > fromHour) return hour * 3600 + firstMinute * 60 + firstSecond;
-    for (const minute of minutes) {
-      if (minute < fromMinute) continue;
-      if (minute > fromMinute) return hour * 3600 + minute * 60 + firstSecond;
-      const second = seconds.find((value) => value >= from % 60);
-      if (second !== undefined) return hour * 3600 + minute * 60 + second;
-    }
-  }
-  return undefined;
-}
-
-function daysIn(year: number, month: number): number {
-  return new Date(Date.UTC(year, month + 1, 0)).getUTCDate();
-}
 
 /**
  * Handling of clock changes (docs/schedules.md). `once`: one hour, minute and second; in a gap it
@@ -121,8 +9,17 @@ function daysIn(year: number, month: number): number {
  */
 type DstRule = "once" | "each" | "interval";
 
+/** A pattern of croner's, on a calendar without time zones, and what it found last. */
+interface Part {
+  readonly croner: Croner;
+  after: EpochMs;
+  next: EpochMs | null;
+}
+
 /** A parsed pattern. */
-interface Cron extends CronFields {
+interface Cron {
+  /** The times of all together are those of the pattern. */
+  readonly parts: readonly Part[];
   readonly rule: DstRule;
 }
 
@@ -144,6 +41,10 @@ export interface Occurrence {
 /** No zone changes by more than a day: a jump in the search stops this far before its goal. */
 const MARGIN_MS = 1.5 * DAY_MS;
 
+/** As an offset: a zone by its name costs five times as much. */
+const UTC = { utcOffset: 0, mode: "5-or-6-parts" } as const;
+const FEBRUARY = 1;
+
 /** Contains leap days on each weekday. */
 const SOME_LEAP_CYCLE = Date.UTC(2000, 0, 1);
 
@@ -155,51 +56,71 @@ const kept = new Map<string, Cron>();
 export function readCron(text: string): Cron {
   const known = kept.get(text);
   if (known) return known;
-  const cron = fieldsOf(checkCronText(text));
+  const cron = cronOf(checkCronText(text));
   if (nextWallTime(cron, SOME_LEAP_CYCLE) === undefined) throw invalidCron("no day of the calendar fits it");
   if (kept.size >= MAX_KEPT) kept.clear();
   kept.set(text, cron);
   return cron;
 }
 
-function fieldsOf(text: string): Cron {
-  const pattern = parsed(text);
-  const hours = positions(pattern.hour);
-  return {
-    seconds: positions(pattern.second),
-    minutes: positions(pattern.minute),
-    hours,
-    months: new Set(positions(pattern.month)),
-    days: new Set(positions(pattern.day).map((index) => index + 1)),
-    nearestWeekdays: positions(pattern.nearestWeekdays).map((index) => index + 1),
-    lastDay: pattern.lastDayOfMonth,
-    lastWeekday: pattern.lastWeekday,
-    weekdays: [...pattern.dayOfWeek],
-    anyDay: pattern.starDOM,
-    anyWeekday: pattern.starDOW,
-    needsBoth: pattern.useAndLogic,
-    rule: pattern.isFixedTime ? "once" : hours.length === 24 ? "interval" : "each",
-  };
+function cronOf(text: string): Cron {
+  const whole = parsed(text);
+  const { hour, isFixedTime, starDOM, starDOW } = whole;
+  const rule = isFixedTime ? "once" : hour.every(Boolean) ? "interval" : "each";
+  const texts = starDOM && starDOW ? [text] : monthsApart(text, whole.month);
+  const parts = texts.map((each) => ({ croner: new Croner(each, UTC), after: 0, next: 0 }));
+  return { parts, rule };
 }
 
 function parsed(text: string): CronPattern {
   try {
-    return new CronPattern(text, undefined, { mode: "5-or-6-parts" });
+    return new CronPattern(text, undefined, UTC);
   } catch (error) {
     const message = error instanceof Error ? error.message.replace(/^CronPattern: /, "") : String(error);
     throw invalidCron(message, { cause: error });
   }
 }
 
-function positions(flags: readonly number[]): number[] {
-  return flags.flatMap((flag, index) => (flag ? [index] : []));
+/**
+ * The pattern for February and for the other months. Croner takes a day that February does not have
+ * for one of the first days of March, and goes on behind it: `0 9 30,1 * *` would leave out 1 March.
+ * Apart, no walk leads from February to March; one day too many, as in April, is the 1st of the next.
+ */
+function monthsApart(text: string, months: readonly number[]): string[] {
+  const fields = text.split(" ");
+  const others = months.flatMap((isIn, month) => (isIn && month !== FEBRUARY ? [month + 1] : []));
+  if (fields.length === 1 || !months[FEBRUARY] || others.length === 0) return [text];
+  return [[FEBRUARY + 1], others].map((each) => fields.with(-2, each.join()).join(" "));
 }
 
 /**
- * All times of a pattern in a time zone strictly after an instant, ascending: croner parses the
- * pattern, the calendar finds its wall times, and this maps them to instants. Gaps and overlaps are
- * searched only near times of the pattern, so a pattern that is due in years costs no more than one
- * due in days.
+ * The next wall clock time of a pattern, strictly after another. Such times are written as if the
+ * clock showed UTC.
+ * @returns undefined if there is none.
+ */
+export function nextWallTime({ parts }: Cron, after: EpochMs): EpochMs | undefined {
+  let first: EpochMs | undefined;
+  for (const part of parts) {
+    const at = nextOf(part, after);
+    if (at !== null && !(first !== undefined && first <= at)) first = at;
+  }
+  return first;
+}
+
+/** Searches only where the last search does not tell: the other part's times lie before this one's next. */
+function nextOf(part: Part, after: EpochMs): EpochMs | null {
+  const isKnown = part.after <= after && (part.next === null || after < part.next);
+  if (!isKnown) {
+    part.after = after;
+    part.next = part.croner.nextRun(new Date(after))?.getTime() ?? null;
+  }
+  return part.next;
+}
+
+/**
+ * All times of a pattern in a time zone strictly after an instant, ascending: croner finds its wall times,
+ * and this maps them to instants. Gaps and overlaps are searched only near times of the pattern, so
+ * a pattern that is due in years costs no more than one due in days.
  */
 export function* cronTimes(cron: Cron, zone: string, from: EpochMs): Generator<Occurrence, undefined> {
   let offset = zoneOffsetMs(zone, from);
