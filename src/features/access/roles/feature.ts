@@ -20,7 +20,6 @@ import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { countOf } from "../../../store/sqlite/list-queries.ts";
 import { type Granter, requireHeld } from "../authorize.ts";
 import { recordChange } from "../context.ts";
-import { keyMakersWith, restrictKeysOfUsers } from "../projects/leftovers.ts";
 import { Role, type StoredRole } from "./role.ts";
 
 export type RolesContext = Context<"accounts">;
@@ -75,13 +74,6 @@ async function updateRole(ctx: RolesContext, id: string, input: RoleInput, ifMat
     await trx.updateTable("roles").set(row).where("id", "=", id).execute();
     const changed = (["name", "description"] as const).filter((each) => row[each] !== role[each]);
     await recordChange(ctx, "role.update", "role", id, { changed, added, removed }, trx);
-    await restrictKeysOfUsers(
-      { ...ctx, projects: ctx.accounts.projects },
-      await keyMakersWith(id, trx),
-      removed,
-      "role.update",
-      trx,
-    );
     addEffect(trx, { type: "rights-changed", of: "role", roleId: id });
     return row;
   });
@@ -114,7 +106,6 @@ async function removeRole(
         trx,
       );
     }
-    const makers = await keyMakersWith(id, trx);
     await trx.deleteFrom("user_roles").where("roleId", "=", id).execute();
     await trx.deleteFrom("roles").where("id", "=", id).execute();
     await recordChange(
@@ -123,13 +114,6 @@ async function removeRole(
       "role",
       id,
       { users, ...(reassignTo === undefined ? {} : { reassignTo }) },
-      trx,
-    );
-    await restrictKeysOfUsers(
-      { ...ctx, projects: ctx.accounts.projects },
-      makers,
-      JSON.parse(role.permissions) as string[],
-      "role.delete",
       trx,
     );
     // Its holders have the other role now.
