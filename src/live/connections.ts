@@ -388,7 +388,8 @@ function concerns(change: RightsChange, principal: Principal): boolean {
     case "token":
       return principal.kind !== "apiKey" && principal.tokenId === change.tokenId;
     case "role":
-      return principal.kind !== "apiKey" && principal.roleIds.has(change.roleId);
+      // A key has rights of the user who made it.
+      return principal.kind === "apiKey" ? principal.createdBy !== null : principal.roleIds.has(change.roleId);
     case "project":
       if (principal.kind === "apiKey") return principal.projectId === change.projectId;
       return principal.memberships.has(change.projectId) || principal.permissions.has("projects:all");

@@ -254,7 +254,7 @@ const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
     why: "the unresolved incidents, at the start, and in their order as far as a page goes",
   },
   {
-    plan: /^SCAN (sqlite_schema|sqlite_sequence|migrations|roles|projects|modules|lost_rights|ntfy_access)\b/,
+    plan: /^SCAN (sqlite_schema|sqlite_sequence|migrations|roles|projects|modules|ntfy_access)\b/,
     why: "as small as an installation is",
   },
   { plan: /^SCAN rules USING INDEX rules_active/, why: "the rules that are active, which are in memory too" },

@@ -85,7 +85,10 @@ function linesOf(left: Leftovers = {}): string[] {
   const more = toRotateCount - toRotate.length;
   return [
     ...(keysRevoked ?? []).map(({ name }) => `API key ${name}: revoked`),
-    ...(keysRestricted ?? []).map(({ name, scopes }) => `API key ${name}: only ${scopes.join(", ")} now`),
+    ...(keysRestricted ?? []).map(
+      ({ name, scopes }) =>
+        `API key ${name}: ${scopes.length === 0 ? "may do nothing" : `only ${scopes.join(", ")}`} now`,
+    ),
     ...(keysHandedOver ?? []).map(({ name }) => `API key ${name}: handed over`),
     ...toRotate.map(({ kind, name }) => `${KINDS[kind] ?? kind} ${name}: still works, rotate it`),
     ...(more > 0 ? [`${more} more that still work: rotate them`] : []),

@@ -2,11 +2,18 @@ import type { Database as Sqlite } from "better-sqlite3";
 import { PrismError } from "../../core/errors.ts";
 import {
   isCustomPermission,
+  type KeyScope,
   type Permission,
   PROJECT_PERMISSIONS,
   type ProjectPermission,
 } from "../../core/permissions.ts";
-import type { PermissionHolder, Principal, RightsChange } from "../../core/principal.ts";
+import {
+  OPERATOR,
+  type PermissionHolder,
+  type Principal,
+  type RightsChange,
+  type UserPrincipal,
+} from "../../core/principal.ts";
 import { missingPermission } from "../../http/server/access.ts";
 import type { Database, ReadDb, Trx } from "../../store/database.ts";
 import type { ProjectRole } from "../../store/schema.ts";
@@ -50,13 +57,6 @@ export function roleHas(role: ProjectRole, right: ProjectRight): boolean {
   return BY_ROLE[role].has(right);
 }
 
-/** The role of a member with the fewest rights that has these; an owner has all that a role gives. */
-export function leastRoleWith(rights: readonly ProjectRight[]): ProjectRole {
-  const ofRole = (role: ProjectRole) => (right: ProjectRight) =>
-    BY_ROLE[role].has(right) || isPublisher(role, true, right);
-  return (["viewer", "editor"] as const).find((role) => rights.every(ofRole(role))) ?? "owner";
-}
-
 const GLOBAL: ReadonlySet<string> = new Set(PROJECT_PERMISSIONS);
 
 /** The scope a service token needs to act as an owner or to see keys; no permission has it. */
@@ -72,7 +72,7 @@ export interface DefaultProject {
  * Whether the caller has a right in a project. A user has the rights of the role of a member, and
  * with `projects:all` an owner's in every project. In the default project the permissions of server
  * roles count too, without membership; elsewhere they count only for `realtime:publish`, which needs
- * the permission and the role editor. A key has its scopes in its own project. A service token has no
+ * the permission and the role editor. A key has those scopes in its own project that its maker may use. A service token has no
  * more than its scopes, whatever its user's role.
  */
 export function hasProjectRight(
@@ -94,6 +94,21 @@ export function hasProjectRight(
   const role = member ?? (isDefaultOpen ? "viewer" : undefined);
   const isRead = right === "project:read" && principal.permissions.has("events:read");
   return isHeld || isRead || (role !== undefined && BY_ROLE[role].has(right));
+}
+
+/** A user's rights, as far as they decide what the user's API keys may do. */
+export type KeyMaker = Pick<UserPrincipal, "permissions" | "memberships">;
+
+/** Whether a key with this scope may use it: the user who made the key may do the same in its project. */
+export function mayUseScope(
+  { permissions, memberships }: KeyMaker,
+  scope: KeyScope,
+  projectId: string,
+  of: DefaultProject,
+): boolean {
+  const has = (right: ProjectRight) => hasProjectRight({ ...OPERATOR, permissions, memberships }, right, projectId, of);
+  if (scope === "notifications:send") return permissions.has(scope) && has("project:read");
+  return has(scope === "realtime:subscribe" ? "events:read" : scope);
 }
 
 function isPermitted({ permissions }: PermissionHolder, right: ProjectRight): boolean {

@@ -3,13 +3,14 @@ import type { Config } from "../../config/load.ts";
 import { isProxied, outgoingProxyOf, requestThrough, targetOf } from "../../config/outgoing-proxy.ts";
 import { type Check, fail, pass, warn } from "../../core/check.ts";
 import { connectionReason } from "../../core/errors.ts";
+import type { KeyScope } from "../../core/permissions.ts";
 import { bytesText } from "../../core/text/clean-text.ts";
 import { SAMPLE_DOMAIN } from "../../core/text/vocabulary.ts";
 import type { ReadDb } from "../../store/database.ts";
 import { readSetting } from "../../store/setting-rows.ts";
 import { fetchKeySet, usableKeys } from "./authenticate/issuer-tokens.ts";
+import { heldRoles, type KeyMaker, mayUseScope, permissionsOf } from "./authorize.ts";
 import { DEFAULT_OPEN_SETTING } from "./first-start.ts";
-import { lostView, membersWhoLost } from "./projects/leftovers.ts";
 
 /** Lines of members in one message. */
 const SHOWN_MEMBERS = 50;
@@ -33,8 +34,12 @@ export async function checkAccounts(db: ReadDb): Promise<Check[]> {
   return [warn("accounts", what, "remove these accounts if no one signs in to them: prism user delete <id>")];
 }
 
-/** API keys of disabled accounts, which are refused, and of accounts that version 0.1 deleted, which still work. */
-export async function checkKeys(db: ReadDb): Promise<Check[]> {
+/**
+ * API keys of disabled accounts, which are refused, of accounts that version 0.1 deleted, which still
+ * work, and those that may do less than they were made for.
+ */
+export async function checkKeys(db: ReadDb, config: Config): Promise<Check[]> {
+  const restricted = await restrictedKeys(db, config);
   const rows = await db
     .selectFrom("api_keys as k")
     .innerJoin("projects as p", "p.id", "k.projectId")
@@ -46,13 +51,15 @@ export async function checkKeys(db: ReadDb): Promise<Check[]> {
     .orderBy("k.id")
     .limit(SHOWN_MEMBERS + 1)
     .execute();
+  if (rows.length === 0 && restricted.length > 0) return restricted;
   if (rows.length === 0) return [pass("keys", "no API key belongs to an account that is deleted or disabled")];
   const nameOf = ({ id, slug, deletedAt, username }: (typeof rows)[0]): string =>
     `${id} of ${slug} (${deletedAt === null ? `${username ?? "an account"} is disabled: refused` : "account deleted: works"})`;
   const shown = rows.slice(0, SHOWN_MEMBERS).map(nameOf).join(", ");
   const more = rows.length > SHOWN_MEMBERS ? " and more" : "";
   const what = `API keys of accounts that are deleted or disabled: ${shown}${more}`;
-  return [warn("keys", what, "make new keys for programs that use them, and end these: prism key revoke <id>")];
+  const ended = warn("keys", what, "make new keys for programs that use them, and end these: prism key revoke <id>");
+  return [ended, ...restricted];
 }
 
 /** In production: administrators of `prism seed`. An incident that reaches no one pages them. */
@@ -75,25 +82,55 @@ export async function checkSamples(db: ReadDb, { env }: Config): Promise<Check[]
   return [warn("accounts", what, "prism user disable <name>, or prism user delete <name>")];
 }
 
-/** Members who lost rights that server roles gave them in a project, and the readers of the default project. */
-export async function checkRights(db: ReadDb, { auth, projects }: Config): Promise<Check[]> {
-  const rows = (await membersWhoLost(db).execute()).map(lostView);
-  const lines = rows
-    .slice(0, SHOWN_MEMBERS)
-    .map((row) => `${row.username ?? row.userId} (${row.role} of ${row.slug}): ${row.rights.join(", ")}`);
-  const more = rows.length > lines.length ? [`and ${rows.length - lines.length} more`] : [];
-  const what = `only the role in a project counts; members lost ${[...lines, ...more].join("; ")}`;
-  const lost = rows.length === 0 ? [] : [warn("rights", what, "prism projects raise lists them and gives them back")];
-  const isOpen = projects.defaultOpen ?? (await readSetting(db, DEFAULT_OPEN_SETTING)) === 1;
+/** A key does no more than the user who made it. */
+async function restrictedKeys(db: ReadDb, config: Config): Promise<Check[]> {
+  const rows = await db
+    .selectFrom("api_keys as k")
+    .innerJoin("projects as p", "p.id", "k.projectId")
+    .innerJoin("users as u", "u.id", "k.createdBy")
+    .where("k.revokedAt", "is", null)
+    .where("p.deletedAt", "is", null)
+    .where("u.deletedAt", "is", null)
+    .where("u.status", "!=", "disabled")
+    .select(["k.id", "k.scopes", "k.projectId", "p.slug", "u.id as userId", "u.username"])
+    .orderBy("k.id")
+    .execute();
+  const defaultId = await db.selectFrom("projects").select("id").where("slug", "=", "default").executeTakeFirst();
+  const of = { defaultId: defaultId?.id ?? "", isDefaultOpen: await isDefaultOpen(db, config) };
+  const lines: string[] = [];
+  for (const { id, scopes, projectId, slug, userId, username } of rows) {
+    const maker = await makerOf(userId, db);
+    const lacking = (JSON.parse(scopes) as KeyScope[]).filter((scope) => !mayUseScope(maker, scope, projectId, of));
+    if (lacking.length > 0) lines.push(`${id} of ${slug} (${username ?? userId} may not ${lacking.join(", ")})`);
+  }
+  if (lines.length === 0) return [];
+  const more = lines.length > SHOWN_MEMBERS ? " and more" : "";
+  const what = `API keys do no more than the users who made them: ${lines.slice(0, SHOWN_MEMBERS).join(", ")}${more}`;
+  return [warn("keys", what, "rotate them as an owner of the project, or give these users the right")];
+}
+
+async function makerOf(userId: string, db: ReadDb): Promise<KeyMaker> {
+  const members = db.selectFrom("project_members").select(["projectId", "role"]).where("userId", "=", userId);
+  return {
+    permissions: new Set(permissionsOf(await heldRoles(userId, db))),
+    memberships: new Map((await members.execute()).map(({ projectId, role }) => [projectId, role])),
+  };
+}
+
+async function isDefaultOpen(db: ReadDb, { projects }: Config): Promise<boolean> {
+  return projects.defaultOpen ?? (await readSetting(db, DEFAULT_OPEN_SETTING)) === 1;
+}
+
+/** The readers of the default project. */
+export async function checkRights(db: ReadDb, config: Config): Promise<Check[]> {
+  const { auth, projects } = config;
+  const isOpen = await isDefaultOpen(db, config);
   const isForAll = isOpen && auth.registration === "open";
   const open = "every account reads the project default, and registration is open: so does everyone who can reach it";
   const kept = "every account reads the project default, as before the upgrade: projects.defaultOpen is not set";
-  const opened = isForAll
-    ? [warn("rights", open, "set projects.defaultOpen to false, and add members")]
-    : isOpen && projects.defaultOpen === undefined
-      ? [warn("rights", kept, "set projects.defaultOpen to false and add members, or to true to keep it")]
-      : [];
-  if (lost.length + opened.length > 0) return [...lost, ...opened];
+  if (isForAll) return [warn("rights", open, "set projects.defaultOpen to false, and add members")];
+  if (isOpen && projects.defaultOpen === undefined)
+    return [warn("rights", kept, "set projects.defaultOpen to false and add members, or to true to keep it")];
   const reads = isOpen ? "every account reads" : "members and holders of events:read read";
   return [pass("rights", `${reads} the project default`)];
 }

@@ -65,9 +65,6 @@ export async function openAccess(
     ...{ ...core, accessTokens, projects },
     enqueueMail: (...mail) => later().enqueueMail(...mail),
   });
-  const lost = reader.prepare<[], number>("select count(*) from lost_rights").pluck().get() ?? 0;
-  if (lost > 0)
-    log.warn({ members: lost }, "only the role in a project counts: members lost rights; prism doctor lists them");
   if (wasDefaultOpen && config.projects.defaultOpen === undefined)
     log.warn({}, "every account reads the project default, as before the upgrade: set projects.defaultOpen");
   const { passwords } = accounts;
@@ -76,7 +73,7 @@ export async function openAccess(
     throw error;
   });
   const tickets = { redeem: (ticket: string) => later().tickets.redeem(ticket) };
-  const principals = new Principals({ reader, accessTokens, issuer, clock, tickets, cache: config.cache });
+  const principals = new Principals({ reader, accessTokens, issuer, clock, tickets, projects, cache: config.cache });
   return {
     ...{ defaultProjectId, devUserId, accessTokens, issuer, principals, projects, accounts },
     users: new UserDirectory({ ...core, log, defaultProjectId }),

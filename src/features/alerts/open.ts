@@ -90,7 +90,6 @@ export function openAlerts(context: AlertsContext): AlertOffers {
     unmutedAt: (...parameters) => withholding.unmutedAt(...parameters),
     recordHits: (...parameters) => silences.recordHits(...parameters),
     channels: () => context.serviceChannels.incidents,
-    shortened: new Map(),
     toAdministrators: () => settings.current.escalation.toAdministrators,
     callWebhook: (url, request) =>
       outside.request(url, { method: "POST", keepsAlive: true, ...request }).then(

@@ -96,12 +96,6 @@ export interface PeopleTables {
     enabledAt: number | null;
     createdAt: number;
   };
-  /** Rights that a member lost when only the role of a member counted in a project. */
-  lost_rights: {
-    projectId: string;
-    userId: string;
-    rights: string;
-  };
   push_devices: {
     id: string;
     userId: string;

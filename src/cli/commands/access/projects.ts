@@ -1,9 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { Answers, Project, ProjectDetail, ProjectMember } from "../../../client/api-types.gen.ts";
+import type { Project, ProjectDetail, ProjectMember } from "../../../client/api-types.gen.ts";
 import { bytesText } from "../../../core/text/clean-text.ts";
 import type { Leftovers } from "../../../features/access/projects/leftovers.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
-import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
 import { type Call, callOf, filled, listOf, resource, tableOf } from "../../resource.ts";
 
@@ -19,7 +18,12 @@ const KIND_WORDS: Readonly<Record<string, string>> = {
 function leftoverLines({ keysRevoked, keysRestricted, keysHandedOver, toRotate, toRotateCount }: Leftovers): string[] {
   const rows = [
     ...(keysRevoked ?? []).map(({ id, name }) => ["revoked", "API key", id, name]),
-    ...(keysRestricted ?? []).map(({ id, name, scopes }) => [`only ${scopes.join(" ")}`, "API key", id, name]),
+    ...(keysRestricted ?? []).map(({ id, name, scopes }) => [
+      scopes.length === 0 ? "may do nothing" : `only ${scopes.join(" ")}`,
+      "API key",
+      id,
+      name,
+    ]),
     ...(keysHandedOver ?? []).map(({ id, name }) => ["handed over", "API key", id, name]),
     ...(toRotate ?? []).map(({ kind, id, name }) => ["known, rotate it", KIND_WORDS[kind] ?? kind, id, name]),
   ];
@@ -58,66 +62,11 @@ async function showStorage({ server, out, given: { id, limit } }: Call): Promise
 
 type Added = ProjectMember & Leftovers & { readonly email?: string; readonly inviteUrl?: string };
 
-type LostRights = Answers["listLostRights"]["data"][number];
-
-interface RaiseFlags {
-  readonly user?: string;
-  readonly project?: string;
-  readonly all?: boolean;
-  readonly role?: string;
-  readonly keep?: boolean;
-}
-
-const RAISED = { PROJECT: "slug", "USER ID": "userId", USERNAME: "username", ROLE: "role" };
-
-function lostTable(lost: readonly LostRights[]): string[] {
-  if (lost.length === 0) return ["no member has lost rights"];
-  const rights = ({ rights: each }: LostRights) => each.join(" ");
-  return tableOf({ ...RAISED, LOST: rights, "ROLE WITH THEM": "roleWithThem" }, lost);
-}
-
-/** Setting a role, also the same one, removes the member from the list. */
-async function raise({ server, out, given }: Call): Promise<void> {
-  const { user, ...flags } = given as RaiseFlags;
-  const { data } = await callOf(server, "listLostRights", {});
-  const listed = data.filter(
-    (row) =>
-      (user === undefined || row.userId === user || row.username === user) &&
-      (flags.project === undefined || row.projectId === flags.project || row.slug === flags.project),
-  );
-  if (user === undefined && flags.all !== true) {
-    out.result({ members: listed }, () => lostTable(listed));
-    if (listed.length > 0)
-      out.note("prism projects raise --all gives these roles, other than owner; --keep leaves them as they are.");
-    return;
-  }
-  if (user !== undefined && listed.length === 0)
-    throw new CommandError(EXIT.notFound, `${printable(user)} has lost no rights`);
-  // An owner manages members and keys: more than was lost, so each is named.
-  const isSkipped = (row: LostRights) =>
-    user === undefined && row.roleWithThem === "owner" && flags.role === undefined && flags.keep !== true;
-  const lost = listed.filter((row) => !isSkipped(row));
-  const members: (ProjectMember & { readonly slug: string })[] = [];
-  for (const { projectId, slug, userId, ...row } of lost) {
-    const role = flags.keep === true ? row.role : (flags.role ?? row.roleWithThem);
-    members.push({
-      ...(await callOf(server, "updateProjectMember", { id: projectId, userId, role })),
-      slug,
-    });
-  }
-  out.result({ members }, () => tableOf(RAISED, members));
-  for (const row of listed.filter(isSkipped))
-    out.note(
-      `Not raised: ${printable(row.username ?? row.userId)} in ${row.slug} would be an owner: ` +
-        `prism projects raise ${row.userId} --project ${row.slug}`,
-    );
-}
-
 /** Projects and their members on a running server. */
 export function addProjects(program: Command): void {
   const project = { id: ["<project>", "id or slug"] } as const;
   resource(program, "projects", "project", {
-    text: "list, create, rename and delete projects; storage; list, add, raise and remove members",
+    text: "list, create, rename and delete projects; storage; list, add and remove members",
     examples: ["projects list", "projects members default"],
     ref: "id or slug",
     find: (server, id) => callOf(server, "getProject", { id }),
@@ -204,25 +153,6 @@ export function addProjects(program: Command): void {
           filled("{userId} is no longer a member of {id}", given),
           ...leftoverLines(left),
         ],
-      },
-      raise: {
-        text: "list members whose server roles gave them more before only the role in a project counted; raise them",
-        examples: ["", "--all"],
-        args: { user: ["[user]", "id or username of the only member to raise"] },
-        flags: {
-          all: ["--all", "raise all of them; owners are made only with --role owner"],
-          project: ["--project <project>", "only members of this project: id or slug"],
-          role: new Option("--role <role>", "give this role, in place of the least that has the lost rights").choices(
-            ROLES,
-          ),
-          keep: ["--keep", "keep their roles, and list them no longer"],
-        },
-        excludes: [["keep", "role"]],
-        check({ user, all }) {
-          if (user !== undefined && all === true) throw new CommandError(EXIT.usage, "give either a user or --all");
-        },
-        changes: true,
-        run: raise,
       },
     },
   });

@@ -77,7 +77,7 @@ const OF_DATABASE: List<Opened> = [
   ["encryption", ({ db, config }) => backup.checkEncryption(db, config, SEALED_COLUMNS)],
   ["audit", ({ db, config, flags }) => checkAudit(db, config, flags.anchor)],
   ["queues", ({ db, isServed }) => checkQueues(db, isServed)],
-  ["keys", ({ db }) => access.checkKeys(db)],
+  ["keys", ({ db, config }) => access.checkKeys(db, config)],
   [
     "accounts",
     async ({ db, config }) => [...(await access.checkAccounts(db)), ...(await access.checkSamples(db, config))],

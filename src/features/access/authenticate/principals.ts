@@ -7,6 +7,7 @@ import type { Authenticator, Credential, CredentialCheck } from "../../../http/s
 import type { Uses } from "../../../module/feature.ts";
 import type { Database } from "../../../store/database.ts";
 import type { ProjectRole, UserStatus } from "../../../store/schema.ts";
+import { type DefaultProject, mayUseScope } from "../authorize.ts";
 import type { AccessClaims } from "./access-tokens.ts";
 import type { TrustedIssuer } from "./trusted-issuer.ts";
 
@@ -56,6 +57,7 @@ interface SessionRow {
 interface PrincipalsParts extends Uses<"reader" | "clock" | "accessTokens"> {
   /** Checks tokens of another issuer, if one is configured. */
   readonly issuer?: Pick<TrustedIssuer, "verify" | "prepare"> | undefined;
+  readonly projects: DefaultProject;
   /** Tickets of live connections; each is valid once. */
   readonly tickets: { redeem(ticket: string): Principal | undefined };
   readonly cache: { readonly ttlMs: number; readonly maxEntries: number };
@@ -160,7 +162,7 @@ export class Principals implements Authenticator, RightsWatch {
   #asOfNow(principal: Principal): Principal | null {
     if (principal.kind === "apiKey") {
       const row = this.#sql.keyById.get(principal.keyId);
-      return row ? keyPrincipalOf(row) : null;
+      return row ? this.#keyPrincipalOf(row) : null;
     }
     if (principal.kind === "operator") return principal;
     if (principal.tokenId === null) return this.#accessPrincipal(principal);
@@ -190,7 +192,7 @@ export class Principals implements Authenticator, RightsWatch {
     const row = this.#sql.keyById.get(keyId);
     if (!row || (row.expiresAt !== null && row.expiresAt <= this.#parts.clock.now()))
       throw new PrismError("INVALID_API_KEY", "The API key is no longer valid");
-    return keyPrincipalOf(row);
+    return this.#keyPrincipalOf(row);
   }
 
   /** Drops cached entries affected by a change of rights. */
@@ -199,6 +201,7 @@ export class Principals implements Authenticator, RightsWatch {
     switch (change.of) {
       case "user":
         this.#users.delete(change.userId);
+        this.#keys.deleteWhere(({ createdBy }) => createdBy === change.userId);
         break;
       case "session":
         this.#sessions.delete(change.sessionId);
@@ -211,6 +214,7 @@ export class Principals implements Authenticator, RightsWatch {
         break;
       case "role":
         this.#users.deleteWhere(({ roleIds }) => roleIds.has(change.roleId));
+        this.#keys.deleteWhere(({ createdBy }) => createdBy !== null);
         break;
       case "project":
         this.#users.deleteWhere(({ memberships }) => memberships.has(change.projectId));
@@ -245,7 +249,7 @@ export class Principals implements Authenticator, RightsWatch {
     if (!principal) {
       const row = isTokenOf("prk", key) ? this.#sql.key.get(hashToken(key)) : undefined;
       if (!row) throw new PrismError("INVALID_API_KEY", "The API key is not valid");
-      principal = keyPrincipalOf(row);
+      principal = this.#keyPrincipalOf(row);
       this.#keys.set(key, principal, principal.expiresAt);
       this.#usedKeys.set(principal.keyId, this.#parts.clock.now());
     }
@@ -316,11 +320,43 @@ export class Principals implements Authenticator, RightsWatch {
     };
   }
 
+  /** The scopes that a key has now: those that the user who made it may use. */
+  scopesOf({ scopes: stored, projectId, createdBy }: Pick<KeyRow, "scopes" | "projectId" | "createdBy">): KeyScope[] {
+    const scopes = JSON.parse(stored) as KeyScope[];
+    // Those of accounts that version 0.1 deleted have no maker.
+    const maker = createdBy === null ? undefined : this.#find(createdBy);
+    return maker ? scopes.filter((scope) => mayUseScope(maker, scope, projectId, this.#parts.projects)) : scopes;
+  }
+
+  /** @throws ACCOUNT_DISABLED while the account that made the key is disabled; INVALID_API_KEY while it may do nothing */
+  #keyPrincipalOf(row: KeyRow): KeyPrincipal {
+    if (row.makerStatus === "disabled")
+      throw new PrismError("ACCOUNT_DISABLED", "The account that made this API key is disabled");
+    const scopes = new Set<string>(this.scopesOf(row));
+    if (scopes.size === 0) throw new PrismError("INVALID_API_KEY", "The API key is not valid");
+    return {
+      key: `key:${row.id}`,
+      kind: "apiKey",
+      keyId: row.id,
+      projectId: row.projectId,
+      scopes: new Set<KeyScope>(KEY_SCOPES.filter((scope) => scopes.has(scope))),
+      rateLimit: row.rateLimit,
+      createdBy: row.createdBy,
+      expiresAt: row.expiresAt ?? Number.POSITIVE_INFINITY,
+    };
+  }
+
   #user(userId: string): UserRecord {
+    const user = this.#find(userId);
+    if (!user) throw new PrismError("TOKEN_INVALID", "The account of this token does not exist");
+    return user;
+  }
+
+  #find(userId: string): UserRecord | undefined {
     const known = this.#users.get(userId);
     if (known) return known;
     const row = this.#sql.user.get(userId);
-    if (!row) throw new PrismError("TOKEN_INVALID", "The account of this token does not exist");
+    if (!row) return undefined;
     const memberships = this.#sql.memberships.all(userId);
     const { roleIds, permissions } = this.#rightsOf(userId);
     // Not by `...row`: each row of the database has a shape of its own, which takes 300 bytes.
@@ -354,23 +390,6 @@ export class Principals implements Authenticator, RightsWatch {
     this.#rights.set(key, rights);
     return rights;
   }
-}
-
-/** @throws ACCOUNT_DISABLED while the account that made the key is disabled */
-function keyPrincipalOf(row: KeyRow): KeyPrincipal {
-  if (row.makerStatus === "disabled")
-    throw new PrismError("ACCOUNT_DISABLED", "The account that made this API key is disabled");
-  const scopes = new Set<string>(JSON.parse(row.scopes) as string[]);
-  return {
-    key: `key:${row.id}`,
-    kind: "apiKey",
-    keyId: row.id,
-    projectId: row.projectId,
-    scopes: new Set<KeyScope>(KEY_SCOPES.filter((scope) => scopes.has(scope))),
-    rateLimit: row.rateLimit,
-    createdBy: row.createdBy,
-    expiresAt: row.expiresAt ?? Number.POSITIVE_INFINITY,
-  };
 }
 
 /** Each key and token is written at most once a minute, all in one transaction. */

@@ -12,7 +12,7 @@ import { createSignInLink } from "../sessions/sign-in.ts";
 import { createServiceToken, createUser, revokeServiceToken } from "../users/create-user.ts";
 import { findUserRef, getUser, listKeys, listTokens, listUsers } from "./queries.ts";
 
-type OperatorContext = Context<"accounts" | "projects">;
+type OperatorContext = Context<"accounts" | "principals" | "projects">;
 
 const STATUS = v.picklist(["pending", "active", "disabled", "unverified"]);
 const REF = v.pipe(v.string(), v.minLength(1), v.maxLength(255));
@@ -24,7 +24,7 @@ const PATH = "/api/v1/operator";
 
 /** Operations of the server's operator that no permission gives to others. */
 export const operatorFeature = feature("operator", {
-  needs: ["accounts", "projects"],
+  needs: ["accounts", "principals", "projects"],
   register(server, context) {
     const routes = [...userRoutes(context), ...passwordRoutes(context), ...tokenRoutes(context), ...keyRoutes(context)];
     for (const each of routes) server.route(each);
@@ -179,7 +179,7 @@ function tokenRoutes({ db, clock, accounts }: OperatorContext): Route[] {
   ];
 }
 
-function keyRoutes({ db, clock, projects }: OperatorContext): Route[] {
+function keyRoutes({ db, clock, principals, projects }: OperatorContext): Route[] {
   /** @throws PROJECT_NOT_FOUND */
   const idOf = (ref: string | undefined): string | undefined => {
     const id = ref === undefined ? undefined : projects.find(ref);
@@ -194,7 +194,7 @@ function keyRoutes({ db, clock, projects }: OperatorContext): Route[] {
       summary: "List API keys of all projects",
       query: object({ project: v.optional(REF), all: ALL }),
       handle: async (_exchange, { query: { project, all = false } }) => ({
-        keys: await listKeys(db.scan, { projectId: idOf(project), all, now: clock.now() }),
+        keys: await listKeys(db.scan, principals, { projectId: idOf(project), all, now: clock.now() }),
       }),
     }),
     route({

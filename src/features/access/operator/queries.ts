@@ -3,6 +3,7 @@ import { PrismError } from "../../../core/errors.ts";
 import { toRfc3339OrNull } from "../../../core/time/clock.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { Schema, UserStatus } from "../../../store/schema.ts";
+import type { Principals } from "../authenticate/principals.ts";
 import { ApiKey, type StoredKey } from "../projects/keys.ts";
 import { findUser, userFields } from "../users/queries.ts";
 import { ServiceToken } from "../users/service-token.ts";
@@ -98,9 +99,10 @@ export async function listTokens(
     .filter(({ state }) => all || state === "active");
 }
 
-/** API keys, oldest first. @param projectId of one project. @param all also those that ended */
+/** API keys with the scopes that they have now, oldest first. @param projectId of one project. @param all also those that ended */
 export async function listKeys(
   db: ReadDb | Trx,
+  principals: Pick<Principals, "scopesOf">,
   { projectId, all, now }: ListOptions & { projectId?: string | undefined },
 ) {
   let query = db
@@ -113,7 +115,8 @@ export async function listKeys(
   const rows = await query.execute();
   return rows
     .map((row) => {
-      const { id, name, prefix, scopes, createdAt } = ApiKey.view(row);
+      const { id, name, prefix, scopes: given, createdAt } = ApiKey.view(row);
+      const scopes = row.revokedAt === null ? principals.scopesOf(row) : given;
       const { projectId, slug: project, rateLimit } = row;
       return { id, projectId, project, name, prefix, scopes, rateLimit, ...lifeOf(row, now), createdAt };
     })

@@ -6,7 +6,7 @@ import { type Route, route } from "../../../http/api/route.ts";
 import { holderOf } from "../../../http/server/access.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { changeProject } from "../authorize.ts";
-import { ApiKey, createKey, revokeKey, rotateKey } from "./keys.ts";
+import { ApiKey, createKey, keyView, revokeKey, rotateKey } from "./keys.ts";
 import { listKeys } from "./queries.ts";
 import * as s from "./schema.ts";
 
@@ -42,7 +42,7 @@ export function keyRoutes(ctx: Uses<"audit" | "clock" | "db" | "principals" | "p
       errors: ["PROJECT_NOT_FOUND"],
       async handle(exchange, { params }) {
         const projectId = ctx.projects.require(holderOf(exchange), params.id, "keys:read");
-        return { data: (await listKeys(ctx.db.read, projectId)).map((key) => ApiKey.view(key)) };
+        return { data: (await listKeys(ctx.db.read, projectId)).map((key) => keyView(ctx, key)) };
       },
     }),
     route({

@@ -5,6 +5,7 @@ import { uuidv7 } from "../../../core/ids.ts";
 import { DEFAULT_KEY_SCOPES, KEY_SCOPES, type KeyScope } from "../../../core/permissions.ts";
 import { column, json, orNull, type RowOf, resource, stored, time } from "../../../http/api/resource.ts";
 import { doc } from "../../../http/api/shapes.ts";
+import type { Uses } from "../../../module/feature.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import { type RecordContext, recordChange } from "../context.ts";
 
@@ -30,6 +31,11 @@ export const ApiKey = resource("ApiKey", "An API key, without its secret", "api_
   revokedAt: column(v.nullable(v.number())).or(null),
 }));
 export type StoredKey = RowOf<typeof ApiKey>;
+
+/** A key with the scopes that it has now. */
+export function keyView({ principals }: Pick<Uses<"principals">, "principals">, key: StoredKey) {
+  return { ...ApiKey.view(key), scopes: principals.scopesOf(key) };
+}
 
 export interface NewKey {
   readonly projectId: string;

@@ -1,26 +1,21 @@
 import type { SelectQueryBuilder } from "kysely";
-import type { KeyScope, Permission } from "../../../core/permissions.ts";
-import { OPERATOR } from "../../../core/principal.ts";
+import type { KeyScope } from "../../../core/permissions.ts";
 import type { Json } from "../../../core/text/json-text.ts";
-import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
+import { addEffect, type Trx } from "../../../store/database.ts";
 import type { ProjectRole, Schema } from "../../../store/schema.ts";
 import { countOf } from "../../../store/sqlite/list-queries.ts";
 import {
   type DefaultProject,
-  hasProjectRight,
   heldRoles,
-  leastRoleWith,
+  mayUseScope,
   type ProjectRight,
   permissionsOf,
   roleHas,
 } from "../authorize.ts";
-import { type AccountContext, type RecordContext, recordChange } from "../context.ts";
+import { type RecordContext, recordChange } from "../context.ts";
 import { ownersOf, roleOf } from "./queries.ts";
 
-/*
- * What remains of people whose rights end: the API keys they made, and their timers. And the members
- * who had more rights before only the role in a project counted.
- */
+/* What remains of people whose rights end: the API keys they made, and secrets that they know. */
 
 /** An API key as answers name it. */
 interface KeyRef {
@@ -49,26 +44,30 @@ export interface Leftovers {
 interface Heir {
   /** Null: the operator. */
   readonly userId: string | null;
-  mayHave(scope: KeyScope, projectId: string): boolean;
+  readonly mayHave: HasScope;
 }
 
+type HasScope = (scope: KeyScope, projectId: string) => boolean;
+
 /** Whose keys, and what becomes of them. */
-export interface KeysOf {
+interface KeysOf {
   readonly userId: string;
   /** Null: of all projects. */
   readonly projectId: string | null;
-  /** To whom the keys are handed; undefined: they lose the scopes, and without one are revoked. */
+  /** To whom the keys are handed; undefined: they are revoked, or may do what the person still may. */
   readonly heir?: Heir | undefined;
   /** The action that ended the rights, for the audit trail. */
-  readonly by: "member.remove" | "member.update" | "user.delete" | "user.update" | "role.update" | "role.delete";
-  /** Whether the person lost the right to this scope; by default all. */
-  readonly hasLost?: (scope: KeyScope, projectId: string) => boolean;
+  readonly by: "member.remove" | "member.update" | "user.delete";
+  /** What the person could do before. */
+  readonly before?: HasScope;
+  /** What the person may do now: keys that lose nothing stay as they are. Undefined: nothing. */
+  readonly now?: HasScope;
 }
 
-/** Ends, restricts or hands over the API keys that a person made. */
+/** Ends or hands over the API keys that a person made, or says what they lost with the person's rights. */
 export async function endKeysOf(
   ctx: RecordContext,
-  { userId, projectId, heir, by, hasLost = () => true }: KeysOf,
+  { userId, projectId, heir, by, before = () => true, now }: KeysOf,
   trx: Trx,
 ): Promise<Leftovers> {
   let query = trx
@@ -82,22 +81,24 @@ export async function endKeysOf(
   const restricted: (KeyRef & { readonly scopes: readonly KeyScope[] })[] = [];
   const handedOver: KeyRef[] = [];
   for (const { id, name, projectId: of, scopes: stored } of await query.execute()) {
-    const scopes = JSON.parse(stored) as KeyScope[];
-    if (!scopes.some((scope) => hasLost(scope, of))) continue;
-    const kept = scopes.filter((scope) => (heir ? heir.mayHave(scope, of) : !hasLost(scope, of)));
+    const scopes = (JSON.parse(stored) as KeyScope[]).filter((scope) => before(scope, of));
+    const left = scopes.filter((scope) => now?.(scope, of));
+    if (now && left.length === scopes.length) continue;
+    addEffect(trx, { type: "rights-changed", of: "key", keyId: id });
+    const kept = heir ? scopes.filter((scope) => heir.mayHave(scope, of)) : left;
+    if (kept.length > 0 && kept.length < scopes.length) restricted.push({ id, name, scopes: kept });
+    if (now && !heir) {
+      if (kept.length === 0) restricted.push({ id, name, scopes: kept });
+      continue;
+    }
     const isEnded = kept.length === 0;
-    const isRestricted = !isEnded && kept.length < scopes.length;
     const values = isEnded
       ? { revokedAt: ctx.clock.now() }
-      : { scopes: JSON.stringify(kept), ...(heir ? { createdBy: heir.userId } : {}) };
+      : { scopes: JSON.stringify(kept), createdBy: heir?.userId ?? null };
     await trx.updateTable("api_keys").set(values).where("id", "=", id).execute();
-    addEffect(trx, { type: "rights-changed", of: "key", keyId: id });
-    const action = isEnded ? "key.revoke" : heir ? "key.hand_over" : "key.restrict";
-    const metadata = { projectId: of, by, ...(isRestricted ? { scopes: kept } : {}) };
-    await recordChange(ctx, action, "apiKey", id, metadata, trx);
-    if (isRestricted) restricted.push({ id, name, scopes: kept });
-    if (isEnded) revoked.push({ id, name });
-    else if (heir) handedOver.push({ id, name });
+    const metadata = { projectId: of, by, ...(!isEnded && kept.length < scopes.length ? { scopes: kept } : {}) };
+    await recordChange(ctx, isEnded ? "key.revoke" : "key.hand_over", "apiKey", id, metadata, trx);
+    (isEnded ? revoked : handedOver).push({ id, name });
   }
   return {
     ...(revoked.length > 0 ? { keysRevoked: revoked } : {}),
@@ -108,102 +109,30 @@ export async function endKeysOf(
   };
 }
 
-/** A user's rights, as far as they decide which scopes a key of the user may have. */
-interface KeyRights {
-  readonly permissions: ReadonlySet<string>;
-  readonly memberships: ReadonlyMap<string, ProjectRole>;
-}
-
-/** Whether the holder of these rights may do in a project what a key with the scope does. */
-function mayDo({ permissions, memberships }: KeyRights, scope: KeyScope, projectId: string, of: DefaultProject) {
-  const holder = { ...OPERATOR, permissions: permissions as ReadonlySet<Permission>, memberships };
-  const has = (right: ProjectRight) => hasProjectRight(holder, right, projectId, of);
-  if (scope === "notifications:send") return permissions.has(scope) && has("project:read");
-  return has(scope === "realtime:subscribe" ? "events:read" : scope);
+/** What a user with this role in a project may let a key do there. */
+export async function scopesWith(
+  userId: string,
+  projectId: string,
+  role: ProjectRole | undefined,
+  of: DefaultProject,
+  trx: Trx,
+): Promise<HasScope> {
+  const permissions = new Set(permissionsOf(await heldRoles(userId, trx)));
+  const memberships = new Map(role ? [[projectId, role]] : []);
+  return (scope, project) => mayUseScope({ permissions, memberships }, scope, project, of);
 }
 
 /** The rights of the user to whom keys of a project are handed. @param userId null: the operator, with all */
 export async function heirWith(userId: string | null, projectId: string, of: DefaultProject, trx: Trx): Promise<Heir> {
   if (userId === null) return { userId, mayHave: () => true };
-  const permissions = new Set<string>(permissionsOf(await heldRoles(userId, trx)));
   const role = await roleOf(trx, projectId, userId);
-  const rights = { permissions, memberships: new Map(role ? [[projectId, role]] : []) };
-  return { userId, mayHave: (scope, project) => mayDo(rights, scope, project, of) };
+  return { userId, mayHave: await scopesWith(userId, projectId, role, of, trx) };
 }
 
-/**
- * {@link endKeysOf} for a member whose role changed. Call it after the change.
- * @param before the role before
- */
-export async function restrictKeysOfMember(
-  ctx: RecordContext,
-  {
-    before,
-    of,
-    ...given
-  }: Omit<KeysOf, "hasLost" | "by"> & {
-    readonly projectId: string;
-    readonly before: ProjectRole;
-    readonly of: DefaultProject;
-  },
-  trx: Trx,
-): Promise<Leftovers> {
-  const permissions = new Set<string>(permissionsOf(await heldRoles(given.userId, trx)));
-  const now = await roleOf(trx, given.projectId, given.userId);
-  const rights = (role: ProjectRole | undefined): KeyRights => ({
-    permissions,
-    memberships: new Map(role ? [[given.projectId, role]] : []),
-  });
-  const hasLost = (scope: KeyScope, projectId: string) =>
-    mayDo(rights(before), scope, projectId, of) && !mayDo(rights(now), scope, projectId, of);
-  return endKeysOf(ctx, { ...given, by: "member.update", hasLost }, trx);
-}
-
-/**
- * {@link endKeysOf} for users who lost permissions of server roles, in all projects. Call it after the change.
- * @param lost the permissions that the users had before, and may still have by another role
- */
-export async function restrictKeysOfUsers(
-  ctx: RecordContext & Pick<AccountContext, "projects">,
-  userIds: readonly string[],
-  lost: readonly string[],
-  by: KeysOf["by"],
-  trx: Trx,
-): Promise<void> {
-  if (lost.length === 0 || userIds.length === 0) return;
-  for (const userId of userIds) {
-    const permissions = new Set<string>(permissionsOf(await heldRoles(userId, trx)));
-    const members = await trx
-      .selectFrom("project_members")
-      .select(["projectId", "role"])
-      .where("userId", "=", userId)
-      .execute();
-    const memberships = new Map(members.map(({ projectId, role }) => [projectId, role]));
-    const before = { permissions: new Set([...permissions, ...lost]), memberships };
-    const hasLost = (scope: KeyScope, projectId: string) =>
-      mayDo(before, scope, projectId, ctx.projects) &&
-      !mayDo({ permissions, memberships }, scope, projectId, ctx.projects);
-    await endKeysOf(ctx, { userId, projectId: null, by, hasLost }, trx);
-  }
-}
-
-/** Ids of the API keys that a person made and that are not revoked. */
-export async function keysMadeBy(userId: string, trx: Trx): Promise<string[]> {
+/** The rights of a person changed, and with them those of the API keys that the person made. */
+export async function keysChanged(userId: string, trx: Trx): Promise<void> {
   const keys = trx.selectFrom("api_keys").select("id").where("createdBy", "=", userId).where("revokedAt", "is", null);
-  return (await keys.execute()).map(({ id }) => id);
-}
-
-/** Holders of a role who made API keys that still work. */
-export async function keyMakersWith(roleId: string, trx: Trx): Promise<string[]> {
-  const makers = await trx
-    .selectFrom("api_keys as k")
-    .innerJoin("user_roles as u", "u.userId", "k.createdBy")
-    .select("u.userId")
-    .distinct()
-    .where("u.roleId", "=", roleId)
-    .where("k.revokedAt", "is", null)
-    .execute();
-  return makers.map(({ userId }) => userId);
+  for (const { id } of await keys.execute()) addEffect(trx, { type: "rights-changed", of: "key", keyId: id });
 }
 
 /** Secrets of a kind in an answer, and ids of a list in an audit row: at most this many. */
@@ -329,28 +258,4 @@ export async function endOwnershipOf(
     await trx.updateTable("projects").set({ ownerId }).where("id", "=", id).execute();
     addEffect(trx, { type: "rights-changed", of: "project", projectId: id });
   }
-}
-
-/** Rows of `lost_rights` with the names of project and member. */
-export function membersWhoLost(db: ReadDb) {
-  return db
-    .selectFrom("lost_rights as l")
-    .innerJoin("project_members as m", (on) =>
-      on.onRef("m.projectId", "=", "l.projectId").onRef("m.userId", "=", "l.userId"),
-    )
-    .innerJoin("projects as p", "p.id", "l.projectId")
-    .innerJoin("users as u", "u.id", "l.userId")
-    .select(["l.projectId", "p.slug", "l.userId", "u.username", "u.name", "m.role", "l.rights"])
-    .where("p.deletedAt", "is", null)
-    .where("u.deletedAt", "is", null)
-    .orderBy("p.slug")
-    .orderBy("l.userId");
-}
-
-type LostRow = Awaited<ReturnType<ReturnType<typeof membersWhoLost>["execute"]>>[number];
-
-/** @returns the row with the least role that has the rights */
-export function lostView({ rights, ...row }: LostRow) {
-  const lost = JSON.parse(rights) as ProjectRight[];
-  return { ...row, rights: lost, roleWithThem: leastRoleWith(lost) };
 }

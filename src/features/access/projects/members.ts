@@ -19,9 +19,7 @@ import {
   heirWith,
   type Leftovers,
   leftoverIds,
-  lostView,
-  membersWhoLost,
-  restrictKeysOfMember,
+  scopesWith,
   secretsKnownTo,
   withSecrets,
 } from "./leftovers.ts";
@@ -79,8 +77,8 @@ export function memberRoutes(ctx: ProjectsContext): Route[] {
       id: "updateProjectMember",
       summary: "Change the role of a member (owner)",
       details:
-        "API keys that the member made lose the scopes to which the member lost the right, and end without one. The answer " +
-        "names them, and secrets in URLs that the person knows.",
+        "API keys that the member made may do no more than the member: the answer names those that lost scopes, with what " +
+        "is left, and secrets in URLs that the person knows.",
       ...managing,
       params: s.MemberParams,
       body: s.ChangeMember,
@@ -110,23 +108,6 @@ export function memberRoutes(ctx: ProjectsContext): Route[] {
       async handle(exchange, { params: { id, userId }, query: { keepKeys = false } }) {
         const left = await removeMember(ctx, holderOf(exchange), id, idOf(ctx, userId), keepKeys);
         return Object.keys(left).length === 0 ? NO_CONTENT : left;
-      },
-    }),
-    route({
-      method: "GET",
-      path: "/api/v1/members/lost-rights",
-      id: "listLostRights",
-      summary: "List members whose server roles gave them more in a project before only the role of a member counted",
-      details:
-        "Of the projects that the caller manages. Setting the role of a member removes the member from the list.",
-      returns: "The members, with the rights that they lost and the least role that has them",
-      ...managing,
-      response: v.object({ data: v.array(s.LostRightsView) }),
-      async handle(exchange) {
-        const projectIds = ctx.projects.readable(holderOf(exchange), "project:manage");
-        let lost = membersWhoLost(db.read);
-        if (projectIds !== null) lost = lost.where("l.projectId", "in", projectIds);
-        return { data: (await lost.execute()).map(lostView) };
       },
     }),
   ];
@@ -199,7 +180,8 @@ async function removeMember(
     addEffect(trx, { type: "rights-changed", of: "user", userId: userId });
     await revokeInvitationsOf(ctx, projectId, userId, trx);
     const heir = keepsKeys ? await heirOf(ctx, trx, member, principal) : undefined;
-    const keys = await endKeysOf(ctx, { userId: userId, projectId, heir, by: "member.remove" }, trx);
+    const before = await scopesWith(userId, projectId, member.role, ctx.projects, trx);
+    const keys = await endKeysOf(ctx, { userId, projectId, heir, by: "member.remove", before }, trx);
     const left = withSecrets(keys, await secretsKnownTo(trx, member, member.role, undefined));
     await recordChange(ctx, "member.remove", "project", projectId, { userId: userId, ...leftoverIds(left) }, trx);
     if (!isSelf) await endOwnershipOf(userId, projectId, trx, principal.userId);
@@ -250,10 +232,11 @@ async function setRole(
     .where("projectId", "=", projectId)
     .where("userId", "=", userId)
     .execute();
-  await trx.deleteFrom("lost_rights").where("projectId", "=", projectId).where("userId", "=", userId).execute();
   addEffect(trx, { type: "rights-changed", of: "user", userId });
   const heir = keepsKeys ? await heirOf(ctx, trx, member, principal) : undefined;
-  const keys = await restrictKeysOfMember(ctx, { userId, projectId, heir, before: member.role, of: ctx.projects }, trx);
+  const before = await scopesWith(userId, projectId, member.role, ctx.projects, trx);
+  const now = await scopesWith(userId, projectId, role, ctx.projects, trx);
+  const keys = await endKeysOf(ctx, { userId, projectId, heir, by: "member.update", before, now }, trx);
   const left = withSecrets(keys, await secretsKnownTo(trx, member, member.role, role));
   await recordChange(ctx, "member.update", "project", projectId, { userId, role, ...leftoverIds(left) }, trx);
   if (role !== "owner") {

@@ -111,21 +111,6 @@ export const LeftoversView = named(
   v.object(leftoverEntries),
 );
 
-export const LostRightsView = named(
-  "LostRights",
-  "A member who had more rights before",
-  v.object({
-    projectId: v.string(),
-    slug: v.string(),
-    userId: v.string(),
-    username: v.nullable(v.string()),
-    name: v.string(),
-    role: v.picklist(PROJECT_ROLES),
-    rights: doc(v.array(v.string()), "Permissions that no longer count in the project"),
-    roleWithThem: doc(v.picklist(PROJECT_ROLES), "The least role that has these rights"),
-  }),
-);
-
 export const AddMember = example(
   object({
     email: v.optional(doc(text(255, 1), "Email address to invite; this or `userId`")),

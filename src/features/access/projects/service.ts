@@ -15,7 +15,7 @@ import type { AuditEntry } from "../../records/audit/index.ts";
 import { changeProject } from "../authorize.ts";
 import { recordChange } from "../context.ts";
 import { mayGive } from "./key-routes.ts";
-import { ApiKey, createKey } from "./keys.ts";
+import { createKey, keyView } from "./keys.ts";
 import { Project, projectList, type StoredProject } from "./project.ts";
 import * as queries from "./queries.ts";
 import type { CreateProject, ListProjects, UpdateProject } from "./schema.ts";
@@ -101,7 +101,7 @@ export async function getProject(ctx: ProjectsContext, principal: Principal, ref
     ...projectView(ctx, row, principal),
     eventCount,
     lastEventAt: toRfc3339OrNull(last?.receivedAt ?? null),
-    keys: keys.map((key) => ApiKey.view(key)),
+    keys: keys.map((key) => keyView(ctx, key)),
     work: { ...ctx.work.useOf(row.id) },
     storage: {
       bytes: projects.storage.bytesOf(row.id),

@@ -19,7 +19,6 @@ import { type Granter, requireHeld } from "../authorize.ts";
 import { recordChange } from "../context.ts";
 import { managed, type WithIssued } from "../managed.ts";
 import { ofServer } from "../owned.ts";
-import { keyMakersWith, restrictKeysOfUsers } from "../projects/leftovers.ts";
 import { Role, type StoredRole } from "./role.ts";
 
 export type RolesContext = Context<"accounts" | "projects">;
@@ -108,7 +107,6 @@ const roles = managed({
       await trx.updateTable("roles").set(row).where("id", "=", role.id).execute();
       const changed = (["name", "description"] as const).filter((each) => row[each] !== role[each]);
       await recordChange(context, "role.update", "role", role.id, { changed, added, removed }, trx);
-      await restrictKeysOfUsers(context, await keyMakersWith(role.id, trx), removed, "role.update", trx);
       addEffect(trx, { type: "rights-changed", of: "role", roleId: role.id });
       return { row };
     },
@@ -118,12 +116,10 @@ const roles = managed({
       const { id } = role;
       const users = await requireUnused(trx, id, reassignTo);
       if (reassignTo !== undefined) await reassign(context, trx, role, granter, reassignTo);
-      const makers = await keyMakersWith(id, trx);
       await trx.deleteFrom("user_roles").where("roleId", "=", id).execute();
       await trx.deleteFrom("roles").where("id", "=", id).execute();
       const metadata = { users, ...(reassignTo !== undefined && { reassignTo }) };
       await recordChange(context, "role.delete", "role", id, metadata, trx);
-      await restrictKeysOfUsers(context, makers, heldBy(role), "role.delete", trx);
       // Its holders have the other role now.
       addEffect(trx, { type: "rights-changed", of: "role", roleId: id });
     },

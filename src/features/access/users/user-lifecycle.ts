@@ -4,10 +4,10 @@ import { cleanText } from "../../../core/text/clean-text.ts";
 import type { Deletions } from "../../../module/feature.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { Flag, UserStatus } from "../../../store/schema.ts";
-import { type Granter, heldRoles, permissionsOf, replaceRoles, requireMayManage } from "../authorize.ts";
+import { type Granter, replaceRoles, requireMayManage } from "../authorize.ts";
 import { type AccountContext, recordChange } from "../context.ts";
 import { hasAdmin } from "../first-start.ts";
-import { endKeysOf, endOwnershipOf, endTopicRights, keysMadeBy, restrictKeysOfUsers } from "../projects/leftovers.ts";
+import { endKeysOf, endOwnershipOf, endTopicRights, keysChanged } from "../projects/leftovers.ts";
 import { ownKey } from "../sessions/login.ts";
 import { revokeOneTimeTokens } from "../sessions/mail-links.ts";
 import { clearFactorFailures, factorKey } from "../sessions/second-factor.ts";
@@ -101,10 +101,9 @@ export async function updateUserIn(
   await requireFree(values, id, trx);
   if (values.status === "active" && user.status === "pending")
     throw new PrismError("INVALID_STATE", "The account is pending: approve or reject it");
-  const held = patch.roles ? permissionsOf(await heldRoles(id, trx)) : [];
   const roles = patch.roles ? await replaceRoles(id, patch.roles, granter, now, trx) : { added: [], removed: [] };
-  if (roles.removed.length > 0) await restrictKeysOfUsers(ctx, [id], held, "user.update", trx);
   const areRolesChanged = roles.added.length + roles.removed.length > 0;
+  if (areRolesChanged) await keysChanged(id, trx);
   const verified = verification(user, patch, granter, id);
   const changed = [...Object.keys(values), ...(verified === null ? [] : ["emailVerified"])];
   const hasChosen: Flag = patch.timezone === undefined ? user.hasChosenTimezone : patch.timezone === null ? 0 : 1;
@@ -260,7 +259,7 @@ async function revokeCredentials(ctx: AccountContext, userId: string, now: numbe
     .execute();
   for (const { id } of tokens) addEffect(trx, { type: "rights-changed", of: "token", tokenId: id, userId });
   // API keys stay, but are refused while the account is disabled.
-  for (const keyId of await keysMadeBy(userId, trx)) addEffect(trx, { type: "rights-changed", of: "key", keyId });
+  await keysChanged(userId, trx);
   // Subscriptions of sessions are deleted with them; a service token may have added others.
   await trx.deleteFrom("push_devices").where("userId", "=", userId).where("kind", "=", "webpush").execute();
 }

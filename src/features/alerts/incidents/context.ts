@@ -69,15 +69,6 @@ type OfOthers =
   | ("policies" | "projects" | "users" | "notify" | "jobs" | "runner" | "pages" | "pagePeople" | "reachable")
   | "onCall";
 
-/** The next step of an incident, moved forward. */
-export interface SoonerStep {
-  /** The incident's. */
-  readonly id: string;
-  /** Of its failed ways. */
-  readonly providers: ReadonlySet<string>;
-  readonly at: EpochMs;
-}
-
 export interface IncidentParts extends Uses<"db" | "log" | "metrics" | OfOthers> {
   readonly clock: SteadyClock;
   readonly audit: AuditTrail;
@@ -89,8 +80,6 @@ export interface IncidentParts extends Uses<"db" | "log" | "metrics" | OfOthers>
   /** Counts what silences withheld, in the transaction that withholds it. */
   readonly recordHits: Silences["recordHits"];
   readonly channels: () => ChannelsOfIncidents;
-  /** The steps of each project that come sooner because of failed ways, the first one first. */
-  readonly shortened: Map<string, readonly SoonerStep[]>;
   /** Whether administrators are paged when no one else is reached. */
   readonly toAdministrators: () => boolean;
   /** Posts to an address that a user named. @throws PermanentError if it is refused */

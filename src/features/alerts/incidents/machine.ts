@@ -281,7 +281,7 @@ function isWorse({ severity, toldSeverity }: Member): boolean {
 }
 
 /** While no one is reached the targets of the steps are looked at again after this time. */
-export const UNREACHED_MS = 300_000;
+const UNREACHED_MS = 300_000;
 
 /** The time from a notification to its repetition. */
 export function repeatMsOf({ reachedAt }: Pick<Incident, "reachedAt">, { repeatMs }: StepSettings): number {

@@ -9,7 +9,7 @@ import { holdersOf, isBurning } from "./assigned.ts";
 import { sendToChannel } from "./channel-steps.ts";
 import type { IncidentParts } from "./context.ts";
 import type { IncidentRow } from "./incident.ts";
-import { type Ack, repeatMsOf, UNREACHED_MS } from "./machine.ts";
+import { type Ack, repeatMsOf } from "./machine.ts";
 import { firingOf, type Notice, notifyUsers, reachableOf } from "./notices.ts";
 import { failedPlaces, hasReached, hasRead, mayReach } from "./page-facts.ts";
 import {
@@ -204,7 +204,7 @@ export async function afterNotReached(
   const isEscalating = row.state === "open" && row.snoozedUntil === null && row.reachedAt === null;
   if (!isEscalating || row.steppedAt === null || !isBurning(row) || (await hasHope(trx, row))) return row;
   const next = nextStep(parts, row);
-  if (next === "steps" && row.stepAt !== null) return sooner(parts, trx, row, now);
+  if (next === "steps" && row.stepAt !== null) return sooner(trx, row, now);
   const alerts = await firingOf(parts, trx, row.id);
   if (alerts.length > 0 && alerts.every(({ labels }) => labels["prism_demo"] === "true")) return row;
   const number = row.notices + 1;
@@ -244,44 +244,10 @@ function nextStep({ policies }: IncidentParts, row: IncidentRow): "steps" | "non
   return row.round < repeat && steps.some(isNotifying) ? "steps" : "none";
 }
 
-/**
- * In an outage the steps of a project that the same provider failed start 30 seconds apart: the next people are not
- * flooded. @returns when the next step may start; null: it keeps its time, and is looked at again at the repetition
- */
-function slotOf(
-  { shortened }: IncidentParts,
-  { id, projectId, stepAt }: IncidentRow,
-  providers: ReadonlySet<string>,
-  { earliest, now }: { readonly earliest: EpochMs; readonly now: EpochMs },
-): EpochMs | null {
-  // A transaction that is tried again finds its own slot.
-  const taken = (shortened.get(projectId) ?? []).filter((each) => each.id !== id && each.at > now - SHORTEST_STEP_MS);
-  let at = earliest;
-  for (const other of taken)
-    if (Math.abs(other.at - at) < SHORTEST_STEP_MS && [...providers].some((each) => other.providers.has(each)))
-      at = other.at + SHORTEST_STEP_MS;
-  if (stepAt === null || stepAt <= at || at > now + UNREACHED_MS) return null;
-  shortened.delete(projectId);
-  shortened.set(
-    projectId,
-    [...taken, { id, providers, at }].sort((a, b) => a.at - b.at),
-  );
-  for (const [other, steps] of shortened) {
-    if (steps.some((each) => each.at > now - SHORTEST_STEP_MS)) break;
-    shortened.delete(other);
-  }
-  return at;
-}
-
 /** The next step comes as soon as this one has lasted long enough. */
-async function sooner(parts: IncidentParts, trx: Trx, row: IncidentRow, now: EpochMs): Promise<IncidentRow> {
-  const earliest = Math.max(now, (row.steppedAt ?? now) + SHORTEST_STEP_MS);
-  if (row.stepAt === null || row.stepAt <= earliest) return row;
-  const failed = await failedPlaces(trx, row.id);
-  // Steps without any way are a provider of their own.
-  const providers = new Set(failed.length > 0 ? failed.map(({ provider }) => provider) : [""]);
-  const stepAt = slotOf(parts, row, providers, { earliest, now });
-  if (stepAt === null) return row;
+function sooner(trx: Trx, row: IncidentRow, now: EpochMs): IncidentRow {
+  const stepAt = Math.max(now, (row.steppedAt ?? now) + SHORTEST_STEP_MS);
+  if (row.stepAt === null || row.stepAt <= stepAt) return row;
   addLog(trx, row.id, [{ kind: "wait-shortened", data: { from: row.stepAt, to: stepAt } }], now);
   return { ...row, stepAt };
 }

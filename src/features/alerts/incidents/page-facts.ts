@@ -31,15 +31,12 @@ export async function hasRead(trx: Trx, { incidentId, id }: PageRow): Promise<bo
   return (await rowsOf(trx, HAS_READ, [incidentId, id])).length > 0;
 }
 
-const FAILED = `select channel, target, provider from pages
+const FAILED = `select channel, target from pages
   where incidentId = ? and endedAt is null and failedAt is not null and channel is not 'pusher'
-  union select channel, target, provider from pages
+  union select channel, target from pages
   where incidentId = ? and outcome in ('delivered', 'failed') and outcome = 'failed' and channel is not 'pusher'`;
 
 /** Where pages of the incident have failed, each once. */
-export function failedPlaces(
-  trx: Trx,
-  incidentId: string,
-): Promise<Pick<PageRow, "channel" | "target" | "provider">[]> {
+export function failedPlaces(trx: Trx, incidentId: string): Promise<Pick<PageRow, "channel" | "target">[]> {
   return rowsOf(trx, FAILED, [incidentId, incidentId]);
 }

@@ -6,6 +6,7 @@ import { makeProject, makeUser } from "../../../helpers/people.ts";
 import { answered, type Reply, startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
 import { rowsWith } from "../../../helpers/values.ts";
+import { WebSocketClient } from "../../../live/support/web-socket-client.ts";
 
 const outcomeOf = ({ status, body }: Reply): string => {
   const { error } = body as { error?: { code: string } };
@@ -59,7 +60,7 @@ test("removing a member revokes the API keys that the member made, unless they a
   ]);
 });
 
-test("a demoted member's API keys lose the scopes that the role no longer has, or are handed over", async (t) => {
+test("a demoted member's API keys do no more than the member, and work again with the role; or they are handed over", async (t) => {
   const prism = await startPrism(t);
   const shop = await makeProject(prism);
   const members = `/api/v1/projects/${shop.id}/members`;
@@ -68,49 +69,102 @@ test("a demoted member's API keys lose the scopes that the role no longer has, o
   const keyWith = async (name: string, scopes: string[]) =>
     (await prism.post<{ key: string }>(`/api/v1/projects/${shop.id}/keys`, { name, scopes }, { token: ann.token })).body
       .key;
-  const both = await keyWith("both", ["events:write", "events:read", "silences:broad", "realtime:publish"]);
+  const ALL = ["events:write", "events:read", "silences:broad", "realtime:publish"];
+  const both = await keyWith("both", ALL);
   const writer = await keyWith("writer", ["events:write"]);
   const ingest = async (apiKey: string) => outcomeOf(await prism.post("/api/v1/events", { type: "a" }, { apiKey }));
   type Left = { keysRevoked?: { name: string }[]; keysRestricted?: { name: string; scopes: string[] }[] };
   const demote = (role: string, keepKeys?: boolean) =>
     prism.patch<Left & { keysHandedOver?: { name: string }[] }>(`${members}/${ann.id}`, { role, keepKeys });
+  const restricted = (left: Left) => left.keysRestricted?.map(({ name, scopes }) => [name, ...scopes]);
+  const listed = async () => {
+    const path = `/api/v1/projects/${shop.id}/keys`;
+    const { body } = await prism.get<{ data: { name: string; scopes: string[] }[] }>(path);
+    return body.data.filter(({ name }) => name !== "default").map(({ name, scopes }) => [name, ...scopes]);
+  };
   const asEditor = (await demote("editor")).body;
-  assert.deepEqual(
-    asEditor.keysRestricted?.map(({ name, scopes }) => [name, ...scopes]),
-    [["both", "events:write", "events:read", "realtime:publish"]],
-  );
-  assert.equal(asEditor.keysRevoked, undefined);
+  assert.deepEqual(restricted(asEditor), [["both", "events:write", "events:read", "realtime:publish"]]);
   assert.equal(await ingest(writer), "202");
   const asViewer = (await demote("viewer")).body;
-  assert.deepEqual(
-    asViewer.keysRestricted?.map(({ scopes }) => scopes),
-    [["events:read"]],
-  );
-  assert.deepEqual(
-    asViewer.keysRevoked?.map(({ name }) => name),
-    ["writer"],
-  );
+  assert.deepEqual(restricted(asViewer), [["both", "events:read"], ["writer"]]);
+  for (const { keysRevoked } of [asEditor, asViewer]) assert.equal(keysRevoked, undefined);
   assert.deepEqual([await ingest(both), await ingest(writer)], ["403 SCOPE_MISSING", "401 INVALID_API_KEY"]);
   assert.equal((await prism.get("/api/v1/events", { apiKey: both })).status, 200, "what the viewer may do is left");
+  assert.deepEqual(await listed(), [["both", "events:read"], ["writer"]]);
 
+  assert.equal((await demote("owner")).body.keysRestricted, undefined);
+  assert.deepEqual([await ingest(both), await ingest(writer)], ["202", "202"], "as the maker may again");
+  assert.deepEqual(await listed(), [
+    ["both", ...ALL],
+    ["writer", "events:write"],
+  ]);
+  await answered(204, prism.delete(`/api/v1/projects/${shop.id}/keys/${keyId(prism, "writer")}`));
+  await demote("viewer");
   await demote("owner");
-  const kept = await keyWith("kept", ["events:write"]);
+  assert.equal(await ingest(writer), "401 INVALID_API_KEY", "a revoked key stays revoked");
+
   const handed = (await demote("viewer", true)).body;
   assert.deepEqual(
     handed.keysHandedOver?.map(({ name }) => name),
-    ["kept"],
+    ["both"],
   );
-  assert.equal(await ingest(kept), "202");
+  assert.equal(await ingest(both), "202");
   const audited = rowsOf<{ action: string; metadata: string }>(
     prism,
     "select action, metadata from audit_log where action in ('key.restrict', 'key.hand_over') order by seq",
   );
   const rows = audited.map(({ action, metadata }) => [action, (JSON.parse(metadata) as { by: string }).by]);
-  assert.deepEqual(rows, [
-    ["key.restrict", "member.update"],
-    ["key.restrict", "member.update"],
-    ["key.hand_over", "member.update"],
+  assert.deepEqual(rows, [["key.hand_over", "member.update"]]);
+});
+
+const keyId = (prism: TestPrism, name: string): string =>
+  rowsOf<{ id: string }>(prism, `select id from api_keys where name = '${name}'`)[0]?.id ?? "";
+
+test("a key that is handed over keeps what its maker could do until then, and gets nothing back by it", async (t) => {
+  const prism = await startPrism(t);
+  const shop = await makeProject(prism);
+  const ann = await makeUser(prism, "ann", ["Operator"]);
+  await joinAs(prism, shop.id, ann.id, "owner");
+  const scopes = ["events:read", "notifications:send"];
+  const path = `/api/v1/projects/${shop.id}`;
+  const { body } = await prism.post<{ id: string }>(`${path}/keys`, { name: "k", scopes }, { token: ann.token });
+  assert.equal((await prism.patch(`/api/v1/users/${ann.id}`, { roles: ["User"] })).status, 200);
+  await answered(200, prism.delete(`${path}/members/${ann.id}?keepKeys=true`));
+  assert.deepEqual(rowsOf(prism, `select scopes from api_keys where id = '${body.id}'`), [
+    { scopes: '["events:read"]' },
   ]);
+});
+
+test("a key's live connection ends when the user who made it may no longer follow the stream", async (t) => {
+  const prism = await startPrism(t);
+  const shop = await makeProject(prism);
+  const { body: role } = await prism.post<{ id: string }>("/api/v1/roles", {
+    name: "Reader",
+    permissions: ["projects:all", "events:read"],
+  });
+  const change: Record<string, (id: string) => Promise<Reply>> = {
+    member: (id) => prism.patch(`/api/v1/projects/${shop.id}/members/${id}`, { role: "viewer" }),
+    role: () => prism.put(`/api/v1/roles/${role.id}`, { permissions: ["events:read"] }),
+    roles: (id) => prism.patch(`/api/v1/users/${id}`, { roles: ["User"] }),
+  };
+  for (const [name, roles] of [
+    ["member", ["User"]],
+    ["roles", ["Reader"]],
+    ["role", ["Reader"]],
+  ] as const) {
+    const user = await makeUser(prism, name, roles);
+    if (name === "member") await joinAs(prism, shop.id, user.id, "owner");
+    const scopes = name === "member" ? ["events:write"] : ["events:read"];
+    const made = await answered(
+      201,
+      prism.post<{ key: string }>(`/api/v1/projects/${shop.id}/keys`, { name, scopes }, { token: user.token }),
+    );
+    const client = await WebSocketClient.welcomed(t, prism.wsUrl, made.body.key);
+    if (name !== "member")
+      assert.equal((await client.ask({ op: "subscribe", id: "1", stream: `project:${shop.id}` }))["op"], "subscribed");
+    assert.ok(((await change[name]?.(user.id))?.status ?? 500) < 300);
+    await client.end;
+  }
 });
 
 test("kept keys belong to the owner who keeps them, with that owner's rights; by the operator to an owner", async (t) => {
@@ -146,18 +200,16 @@ test("kept keys belong to the owner who keeps them, with that owner's rights; by
   assert.deepEqual(keyRow(bobs), { maker: me.id, scopes: '["events:write"]', works: 1 });
 });
 
-test("keys lose the scopes whose permission their maker loses by another server role, or by a changed role", async (t) => {
+test("keys do what the server roles of their maker allow: another role, a changed role, a role that is gone", async (t) => {
   const prism = await startPrism(t);
   const shop = await makeProject(prism);
-  const { body: role } = await prism.post<{ id: string }>("/api/v1/roles", {
-    name: "Pager",
-    permissions: ["notifications:send", "realtime:publish"],
-  });
+  const PAGER = ["notifications:send", "realtime:publish"];
+  const { body: role } = await prism.post<{ id: string }>("/api/v1/roles", { name: "Pager", permissions: PAGER });
   const { body: admins } = await prism.post<{ key: string }>("/api/v1/projects/default/keys", {});
   const made = async (name: string, roles: string[]) => {
     const user = await makeUser(prism, name, roles);
     await joinAs(prism, shop.id, user.id, "owner");
-    const scopes = ["events:write", "notifications:send", "realtime:publish"];
+    const scopes = ["events:write", ...PAGER];
     const { body } = await prism.post<{ id: string; key: string }>(
       `/api/v1/projects/${shop.id}/keys`,
       { name, scopes },
@@ -172,24 +224,38 @@ test("keys lose the scopes whose permission their maker loses by another server 
     {},
     { token: boss.token },
   );
-  const scopesOf = (id: string) =>
-    JSON.parse(rowsOf<{ scopes: string }>(prism, `select scopes from api_keys where id = '${id}'`)[0]?.scopes ?? "[]");
-  const notify = (apiKey: string) =>
-    prism.post("/api/v1/notifications", { userId: "ann", title: "t", message: "m" }, { apiKey });
-  assert.ok((await notify(ann.key)).status < 300);
-
-  assert.equal((await prism.patch(`/api/v1/users/${ann.id}`, { roles: ["User"] })).status, 200);
-  assert.equal(outcomeOf(await notify(ann.key)), "403 SCOPE_MISSING");
-  assert.deepEqual(scopesOf(ann.keyId), ["events:write"]);
-  assert.deepEqual(scopesOf(bob.keyId), ["events:write", "notifications:send", "realtime:publish"]);
-  await answered(200, prism.put(`/api/v1/roles/${role.id}`, { permissions: ["realtime:publish"] }));
-  assert.deepEqual(scopesOf(bob.keyId), ["events:write", "realtime:publish"]);
+  const scopesOf = async (id: string) => {
+    const path = `/api/v1/projects/${shop.id}/keys`;
+    return (await prism.get<{ data: { id: string; scopes: string[] }[] }>(path)).body.data.find((key) => key.id === id)
+      ?.scopes;
+  };
+  const notify = async (apiKey: string) =>
+    outcomeOf(await prism.post("/api/v1/notifications", { userId: "ann", title: "t", message: "m" }, { apiKey }));
+  const set = (roles: string[]) => prism.patch(`/api/v1/users/${ann.id}`, { roles });
+  for (let round = 0; round < 2; round++) {
+    assert.match(await notify(ann.key), /^20/);
+    assert.equal((await set(["User"])).status, 200);
+    assert.equal(await notify(ann.key), "403 SCOPE_MISSING");
+    assert.deepEqual(await scopesOf(ann.keyId), ["events:write"]);
+    assert.equal((await set(["Operator", "User"])).status, 200);
+  }
+  assert.deepEqual(await scopesOf(bob.keyId), ["events:write", ...PAGER]);
+  const permit = (permissions: string[]) => answered(200, prism.put(`/api/v1/roles/${role.id}`, { permissions }));
+  await permit(["realtime:publish"]);
+  assert.equal(await notify(bob.key), "403 SCOPE_MISSING");
+  assert.deepEqual(await scopesOf(bob.keyId), ["events:write", "realtime:publish"]);
+  await permit(PAGER);
+  assert.match(await notify(bob.key), /^20/);
   await answered(204, prism.delete(`/api/v1/roles/${role.id}?reassignTo=${await roleId(prism, "User")}`));
-  assert.deepEqual(scopesOf(bob.keyId), ["events:write"]);
-  await prism.patch(`/api/v1/users/${boss.id}`, { roles: ["Operator"] });
+  assert.deepEqual(await scopesOf(bob.keyId), ["events:write"]);
+  assert.equal(await notify(bob.key), "403 SCOPE_MISSING");
   const ingest = async (apiKey: string) => outcomeOf(await prism.post("/api/v1/events", { type: "a" }, { apiKey }));
+  await prism.patch(`/api/v1/users/${boss.id}`, { roles: ["Operator"] });
   assert.equal(await ingest(bosses.key), "401 INVALID_API_KEY", "made in a project of others");
+  await prism.patch(`/api/v1/users/${boss.id}`, { roles: ["Admin"] });
+  assert.equal(await ingest(bosses.key), "202");
   assert.equal(await ingest(admins.key), "202", "keys of others stay");
+  assert.deepEqual(rowsOf(prism, "select action from audit_log where action in ('key.restrict', 'key.revoke')"), []);
 });
 
 async function roleId(prism: TestPrism, name: string): Promise<string> {

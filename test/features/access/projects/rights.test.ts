@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import test from "node:test";
 import SqliteDatabase from "better-sqlite3";
-import { sql } from "kysely";
 import { migrateUp } from "../../../../src/store/sqlite/migrate.ts";
 import { MIGRATIONS } from "../../../../src/store/sqlite/migrations.gen.ts";
 import { LogLines } from "../../../helpers/log-lines.ts";
@@ -158,7 +157,7 @@ test("in the default project a User fires alerts, and neither ends nor shortens 
   ]);
 });
 
-test("the migration keeps a default project open, and lists each member who loses a right", (t) => {
+test("the migrations keep a default project open, and the scopes that keys had", (t) => {
   const connection = new SqliteDatabase(join(temporaryDir(t), "prism.db"));
   t.after(() => connection.close());
   migrateUp(
@@ -192,58 +191,27 @@ test("the migration keeps a default project open, and lists each member who lose
   member("operator", "Operator", "shop", "editor");
   member("owner", "RuleManager", "shop", "owner");
   member("admin", "Admin", "shop", "viewer");
+  run(
+    "insert into api_keys (id, projectId, name, prefix, hash, scopes, createdBy, createdAt) values ('k', 'shop', 'k', 'k', 'k', '[\"events:read\"]', 'viewer', 1)",
+  );
   migrateUp(connection, MIGRATIONS);
   assert.equal(connection.prepare("select value from settings where key = 'projects.defaultOpen'").pluck().get(), 1);
-  assert.deepEqual(connection.prepare("select projectId, userId, rights from lost_rights order by userId").all(), [
-    { projectId: "shop", userId: "manager", rights: '["rules:write"]' },
-    { projectId: "shop", userId: "viewer", rights: '["events:write"]' },
+  assert.deepEqual(connection.prepare("select id, scopes, createdBy from api_keys").all(), [
+    { id: "k", scopes: '["events:read"]', createdBy: "viewer" },
   ]);
 });
 
-test("owners see who lost a right, and setting the role takes the member off the list", async (t) => {
-  const prism = await startPrism(t);
-  const shop = await makeProject(prism);
-  const [vic, ann] = [await makeUser(prism, "vic", ["User"]), await makeUser(prism, "ann", ["User"])];
-  for (const { id } of [vic, ann]) await joinAs(prism, shop.id, id, "viewer");
-  await prism.services.db.write(async (trx) => {
-    for (const [userId, rights] of [
-      [vic.id, '["events:write","incidents:act"]'],
-      [ann.id, '["rules:write"]'],
-    ] as const)
-      await trx.insertInto("lost_rights").values({ projectId: shop.id, userId, rights }).execute();
-  });
-  type Lost = { data: { username: string; rights: string[]; roleWithThem: string }[] };
-  const list = async (token?: string) =>
-    (await prism.get<Lost>("/api/v1/members/lost-rights", token === undefined ? {} : { token })).body.data.map(
-      ({ username, rights, roleWithThem }) => `${username}: ${rights.join(" ")} by ${roleWithThem}`,
-    );
-  assert.deepEqual(await list(), ["vic: events:write incidents:act by editor", "ann: rules:write by owner"]);
-  assert.deepEqual(await list(vic.token), [], "only owners see it");
-  const path = `/api/v1/projects/${shop.id}/members/${vic.id}`;
-  assert.equal((await prism.patch(path, { role: "editor" })).status, 200);
-  assert.deepEqual(await list(), ["ann: rules:write by owner"]);
-  assert.equal((await prism.delete(`/api/v1/projects/${shop.id}/members/${ann.id}`)).status, 204);
-  assert.deepEqual(await list(), []);
-});
-
-test("an upgraded server stays open until the setting says otherwise, and its log counts who lost rights", async (t) => {
+test("an upgraded server stays open until the setting says otherwise", async (t) => {
   const log = new LogLines();
   const prism = await startPrism(t, { log });
-  const shop = await makeProject(prism);
   const { token } = await makeUser(prism, "uma", []);
   await prism.services.db.write((trx) =>
     trx.insertInto("settings").values({ key: "projects.defaultOpen", value: 1, updatedAt: 1 }).execute(),
-  );
-  await joinAs(prism, shop.id, (await makeUser(prism, "vic", ["User"])).id, "viewer");
-  await prism.services.db.write((trx) =>
-    sql`insert into lost_rights select projectId, userId, '["events:write"]' from project_members
-        where role = 'viewer'`.execute(trx),
   );
   const warned = () => log.lines.filter(({ level }) => level === "warn").map(({ message }) => message);
   assert.ok(!warned().some((message) => message.includes("upgrade")));
   await prism.restart();
   assert.ok(warned().some((message) => /every account reads the project default, as before the upgrade/.test(message)));
-  assert.ok(warned().some((message) => /only the role in a project counts: members lost rights/.test(message)));
   const read = async () => (await prism.get("/api/v1/events", { token })).status;
   assert.equal(await read(), 200);
   await prism.put("/api/v1/settings", { values: { "projects.defaultOpen": false } });

@@ -64,11 +64,6 @@ export const PROJECTS: Table = {
     },
   ],
   "GET /api/v1/projects/:id/members": { refusal: members, request: inWorld((world) => `${shop(world)}/members`) },
-  // The answer has the projects that the caller manages only.
-  "GET /api/v1/members/lost-rights": {
-    refusal: scoped(["projects:create"]),
-    request: at("/api/v1/members/lost-rights"),
-  },
   "POST /api/v1/projects/:id/members": [
     {
       // By id only for those who may read users; a member would only get another role.
