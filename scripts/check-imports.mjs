@@ -2,10 +2,12 @@
 // imports no feature. A feature imports another one through the index.ts of its folder only, and
 // only if FEATURES lists the pair; the list has no cycles. Files have no cycles either, types
 // included. SQL text is never built from parts. The server, the client package and the console each
-// have one exported type of a name. File names follow NAMES.
+// have one exported type of a name. File names follow NAMES. What scripts/one-place.mjs lists has one
+// place.
 import "./node-version.mjs";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
+import { misplaced } from "./one-place.mjs";
 
 const root = join(import.meta.dirname, "..");
 const CORE = {
@@ -171,6 +173,7 @@ problems.push(
   ...files.flatMap(builtSql),
   ...files.flatMap(misnamed),
   ...writtenTwice(),
+  ...misplaced(files.map((file) => [file, readFileSync(join(root, file), "utf8")])),
 );
 const isOfClient = (file) => file.startsWith("src/client/");
 for (const program of [files.filter((file) => !isOfClient(file)), files.filter(isOfClient), find("console")])

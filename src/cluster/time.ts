@@ -1,4 +1,5 @@
 import { setTimeout } from "node:timers/promises";
+import { periodic } from "../core/time/periodic.ts";
 
 /** Clocks of nodes that differ by more are a warning (docs/cluster.md). */
 export const MOST_SKEW_MS = 500;
@@ -19,8 +20,8 @@ export const SYSTEM_TIME: NodeTime = {
   now: () => Date.now(),
   sleep: async (ms) => setTimeout(ms),
   every(ms, work) {
-    const timer = setInterval(work, ms);
-    timer.unref();
-    return () => clearInterval(timer);
+    const repeated = periodic({ everyMs: ms, work });
+    repeated.start();
+    return () => void repeated.stop();
   },
 };

@@ -5,6 +5,7 @@ import type { Database as Sqlite } from "better-sqlite3";
 import { leastFreeBytes } from "../core/data-dir.ts";
 import { PrismError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
+import { periodic } from "../core/time/periodic.ts";
 import type { CommitFailure } from "./commit/write-set.ts";
 import { ingestLimitBytes, ingestResumesBytes } from "./sqlite/connection.ts";
 import { databaseLimitReached } from "./sqlite/sqlite-errors.ts";
@@ -197,27 +198,28 @@ export class Beats {
   readonly #parts: BeatsParts;
   #last: number;
   #commits = 0;
-  #timer: NodeJS.Timeout | null = null;
-  #running: Promise<void> = Promise.resolve();
+  readonly #looks = periodic({
+    everyMs: BEAT_EVERY_MS,
+    work: () => this.#look(),
+    // If it cannot be written, the commits before it have reported that.
+    onError: () => undefined,
+  });
 
   constructor(parts: BeatsParts) {
     this.#parts = parts;
     this.#last = parts.last;
-    this.#timer = setInterval(() => this.#look(), BEAT_EVERY_MS);
-    this.#timer.unref();
+    this.#looks.start();
   }
 
   /** Waits for the current record. */
-  async stop(): Promise<void> {
-    if (this.#timer) clearInterval(this.#timer);
-    await this.#running;
+  stop(): Promise<void> {
+    return this.#looks.stop();
   }
 
-  #look(): void {
+  async #look(): Promise<void> {
     if (this.#parts.commits() === this.#commits) return;
     this.#commits = this.#parts.commits();
-    // If it cannot be written, the commits before it have reported that.
-    this.#running = this.#running.then(() => this.#beat()).catch(() => undefined);
+    await this.#beat();
   }
 
   async #beat(): Promise<void> {
@@ -266,7 +268,7 @@ export class StorageGuard {
   readonly #minFreeBytes: number;
   readonly #database: DatabaseLimit | null;
   readonly #log: Logger;
-  #timer: NodeJS.Timeout | null = null;
+  readonly #checks = periodic({ everyMs: CHECK_EVERY_MS, work: () => this.#check() });
   #freeBytes = Number.POSITIVE_INFINITY;
   #isOverLimit = false;
   #isGone = false;
@@ -293,13 +295,12 @@ export class StorageGuard {
   }
 
   async start(): Promise<void> {
-    await this.#check();
-    this.#timer = setInterval(() => void this.#check(), CHECK_EVERY_MS);
-    this.#timer.unref();
+    await this.#checks.run();
+    this.#checks.start();
   }
 
   stop(): void {
-    if (this.#timer) clearInterval(this.#timer);
+    void this.#checks.stop();
   }
 
   /** Free space of the disk with the least. */

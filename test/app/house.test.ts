@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { cpSync, existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import test from "node:test";
+import test, { type TestContext } from "node:test";
 import { keepsPromise } from "../helpers/promise.ts";
+import { temporaryDir } from "../helpers/store.ts";
 
 const root = join(import.meta.dirname, "../..");
 const page = readFileSync(join(root, "docs/architecture.md"), "utf8");
@@ -177,44 +179,75 @@ test("prism serve reads no other command", () => {
   ]);
 });
 
-/** What makes HTTP requests by itself, in code: a call, or what Node gives for one. */
-const CALLS_OUT =
-  /(?<![.#\w])fetch\(|globalThis\.fetch|\bhttps?\.(?:request|get)\(|\bhttp2\.connect\(|import \{[^}]*(?<!type )\b(?:request|get|connect)\b[^}]*\} from "node:http(?:s|2)?"|import\("node:http(?:s|2)?"\)|"undici"/;
+/** The lists of what has one place. */
+interface OnePlace {
+  readonly CALLS_OUTSIDE: readonly string[];
+}
 
-/** Files that call hosts outside, by `proxy.url` where it is set, and those that never call one. */
-const CALLERS = {
-  outside: [
-    "config/outgoing-proxy.ts",
-    "features/access/authenticate/issuer-tokens.ts",
-    "features/access/doctor.ts",
-    "features/channels/push/apns-client.ts",
-    "features/channels/push/http.ts",
-    "features/channels/pusher/client.ts",
-    "features/channels/webhook/safe-fetch.ts",
-    "features/health/emergency/call-url.ts",
-  ],
-  ownServer: [
-    "cli/commands/server/health.ts",
-    "client/api.ts",
-    "remote/control-transport.ts",
-    "remote/running-server.ts",
-    "remote/server-client.ts",
-  ],
-  otherNodes: ["cluster/follow/forward.ts", "cluster/follow/look.ts"],
-  inBrowsers: ["features/statuspage/assets.ts"],
-};
-
-test("only known files make HTTP requests, and those that call hosts outside know the outgoing proxy", () => {
-  const found = sources.filter((file) => CALLS_OUT.test(readFileSync(join(root, "src", file), "utf8")));
-  assert.deepEqual(
-    found.sort(),
-    Object.values(CALLERS).flat().sort(),
-    "a new caller goes through SafeFetch or connectTo",
-  );
-  for (const file of CALLERS.outside)
+test("files that call hosts outside know the outgoing proxy", async () => {
+  const { CALLS_OUTSIDE } = (await import(join(root, "scripts/one-place.mjs"))) as OnePlace;
+  for (const file of CALLS_OUTSIDE)
     assert.match(
-      readFileSync(join(root, "src", file), "utf8"),
+      readFileSync(join(root, file), "utf8"),
       /outgoing-proxy\.ts"|calls\/connect\.ts"|class ProxyFailed/,
       file,
     );
+});
+
+/** A copy of the sources with what check-imports needs. */
+function copyOfSources(t: TestContext): string {
+  const copy = temporaryDir(t);
+  for (const part of ["src", "bin", "package.json", ...CHECKING]) cpSync(join(root, part), join(copy, part), DEEP);
+  symlinkSync(join(root, "console"), join(copy, "console"));
+  return copy;
+}
+
+const DEEP = { recursive: true };
+const CHECKING = ["check-imports", "node-version", "one-place"].map((name) => `scripts/${name}.mjs`);
+
+function checkImports(copy: string): { readonly status: number | null; readonly lines: readonly string[] } {
+  const { status, stderr } = spawnSync(process.execPath, [join(copy, "scripts/check-imports.mjs")], {
+    encoding: "utf8",
+  });
+  return { status, lines: stderr.split("\n").filter(Boolean) };
+}
+
+test("check-imports refuses a second timer, mail client and caller of HTTP, and names the place to use", (t) => {
+  const copy = copyOfSources(t);
+  assert.deepEqual(checkImports(copy), { status: 0, lines: [] });
+  const allowed = `// setInterval(work, 5) and fetch(url) are in other files
+/** setTimeout(work, 5) */
+import { setImmediate } from "node:timers/promises";
+export const work = () => setImmediate();
+export const later = (socket: Socket) => socket.setTimeout(5);
+`;
+  const rows: readonly (readonly [name: string, code: string, place: RegExp])[] = [
+    ["interval", "setInterval(work, 5);", /core\/time\/periodic\.ts/],
+    ["global-interval", "globalThis.setInterval(work, 5);", /core\/time\/periodic\.ts/],
+    ["timeout", "const timer = setTimeout(work, 5);", /core\/promises\.ts .*core\/time\/due-times\.ts/],
+    ["renamed", "const start = setTimeout;", /core\/promises\.ts/],
+    ["pause", 'import { setTimeout as wait } from "node:timers/promises";', /core\/promises\.ts/],
+    ["scheduler", 'import { scheduler } from "node:timers/promises";', /core\/promises\.ts/],
+    ["mail", 'const { createTransport } = await import("nodemailer");', /channels\/mail\/client\.ts/],
+    ["web-push", 'import webPush from "web-push";', /channels\/webpush\/sender\.ts/],
+    ["fetch", "const reply = await fetch(url);", /webhook\/safe-fetch\.ts/],
+    ["request", 'import { request } from "node:https";', /calls\/connect\.ts/],
+  ];
+  writeFileSync(join(copy, "src/features/rules/allowed.ts"), allowed);
+  for (const [name, code] of rows) writeFileSync(join(copy, `src/features/rules/second-${name}.ts`), `${code}\n`);
+  const { status, lines } = checkImports(copy);
+  assert.equal(status, 1);
+  assert.equal(lines.length, rows.length, lines.join("\n"));
+  for (const [name, , place] of rows) {
+    const line = lines.find((each) => each.startsWith(`src/features/rules/second-${name}.ts `)) ?? "";
+    assert.match(line, place, name);
+  }
+});
+
+test("check-imports refuses an entry of its lists that nothing needs any more", (t) => {
+  const copy = copyOfSources(t);
+  writeFileSync(join(copy, "src/features/channels/webpush/sender.ts"), "export const sender = 1;\n");
+  assert.deepEqual(checkImports(copy).lines, [
+    "scripts/one-place.mjs: nothing in src/features/channels/webpush/sender.ts imports web-push any more",
+  ]);
 });

@@ -1,6 +1,7 @@
+import type { Periodic } from "../../core/time/periodic.ts";
 import type { Offers, Uses } from "../../module/feature.ts";
 import { AccessTokens } from "./authenticate/access-tokens.ts";
-import { Principals, UsageMarks } from "./authenticate/principals.ts";
+import { Principals, usageMarks } from "./authenticate/principals.ts";
 import { openTrustedIssuer, type TrustedIssuer } from "./authenticate/trusted-issuer.ts";
 import { Projects } from "./authorize.ts";
 import { type AccountContext, openAccounts } from "./context.ts";
@@ -23,7 +24,7 @@ interface AccessOffers {
   readonly accounts: AccountContext;
   /** Cached answers. */
   readonly reads: ReadCaches;
-  readonly usage: UsageMarks;
+  readonly usage: Periodic;
 }
 declare module "../../module/feature.ts" {
   interface Offers extends AccessOffers {}
@@ -78,6 +79,6 @@ export async function openAccess(
     ...{ defaultProjectId, devUserId, accessTokens, issuer, principals, projects, accounts },
     users: new UserDirectory({ ...core, log, defaultProjectId }),
     reads: new ReadCaches({ ...config.cache, clock }),
-    usage: new UsageMarks(db, principals),
+    usage: usageMarks(db, principals),
   };
 }

@@ -4,6 +4,7 @@ import { uuidv7 } from "../../core/ids.ts";
 import type { Counter } from "../../core/metrics.ts";
 import type { Clock, EpochMs } from "../../core/time/clock.ts";
 import { DueTimes, SteadyClock } from "../../core/time/due-times.ts";
+import { periodic } from "../../core/time/periodic.ts";
 import type { Uses } from "../../module/feature.ts";
 import { addEffect, type BoundStatement, rowsOfAll, type Trx } from "../../store/database.ts";
 import type { WatchedHeartbeat } from "../../store/effect.ts";
@@ -95,7 +96,12 @@ export class Heartbeats {
   readonly #flips: (labels: { status: string }) => Counter;
   /** Since a down time or a jump of the clock. */
   #back: Back = NEVER_AWAY;
-  #alive: NodeJS.Timeout | null = null;
+  readonly #alive = periodic({
+    everyMs: ALIVE_EVERY_MS,
+    work: () => this.#noteAlive(),
+    onError: (err) => this.#parts.log.warn({ err }, "cannot store the time of the last check"),
+    atStop: true,
+  });
 
   constructor(parts: HeartbeatsParts) {
     this.#parts = parts;
@@ -170,14 +176,13 @@ export class Heartbeats {
 
   start(): void {
     this.#due.start();
-    this.#alive = setInterval(() => void this.#noteAlive(), ALIVE_EVERY_MS).unref();
+    this.#alive.start();
   }
 
   async stop(): Promise<void> {
-    if (this.#alive) clearInterval(this.#alive);
     await this.#due.stop();
     await this.feeds.settled();
-    await this.#noteAlive();
+    await this.#alive.stop();
   }
 
   /** A commit has changed these heartbeats. */
@@ -429,9 +434,7 @@ export class Heartbeats {
   async #noteAlive(): Promise<void> {
     if (this.#watched.size === 0) return;
     const at = this.clock.now();
-    await this.#parts.db
-      .write((trx) => table.putAliveAt(trx, at), { sharesCommit: true })
-      .catch((err: unknown) => this.#parts.log.warn({ err }, "cannot store the time of the last check"));
+    await this.#parts.db.write((trx) => table.putAliveAt(trx, at), { sharesCommit: true });
   }
 }
 

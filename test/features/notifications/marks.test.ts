@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import test from "node:test";
-import { UsageMarks } from "../../../src/features/access/authenticate/principals.ts";
+import { usageMarks } from "../../../src/features/access/authenticate/principals.ts";
 import { createServiceToken } from "../../../src/features/access/users/create-user.ts";
 import { DeliveryMarks } from "../../../src/features/notifications/announcer.ts";
 import { eventually } from "../../helpers/eventually.ts";
@@ -52,7 +52,7 @@ test("marks that cannot be written are no failure of anything", async (t) => {
   openBeside(t, join(prism.dir, "prism.db")).exec(
     "create trigger refuse before update on api_keys begin select raise(abort, 'no'); end",
   );
-  await new UsageMarks(db, principals).stop();
+  await usageMarks(db, principals).stop();
   assert.equal((await prism.get("/events", { apiKey: shop.apiKey })).status, 200);
 });
 

@@ -3,6 +3,7 @@ import { assertNever, PrismError } from "../../../core/errors.ts";
 import { recentlyUsed, TtlCache } from "../../../core/limits/ttl-cache.ts";
 import { KEY_SCOPES, type KeyScope, PERMISSIONS, type Permission } from "../../../core/permissions.ts";
 import type { KeyPrincipal, Principal, RightsChange, RightsWatch, UserPrincipal } from "../../../core/principal.ts";
+import { type Periodic, periodic } from "../../../core/time/periodic.ts";
 import type { Authenticator, Credential, CredentialCheck } from "../../../http/server/credentials.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { Database } from "../../../store/database.ts";
@@ -396,38 +397,22 @@ export class Principals implements Authenticator, RightsWatch {
 const FLUSH_EVERY_MS = 60_000;
 
 /** Writes `lastUsedAt` of keys and tokens. */
-export class UsageMarks {
-  readonly #database: Database;
-  readonly #principals: Principals;
-  #timer: NodeJS.Timeout | null = null;
-
-  constructor(database: Database, principals: Principals) {
-    this.#database = database;
-    this.#principals = principals;
-  }
-
-  start(): void {
-    this.#timer = setInterval(() => void this.#flush(), FLUSH_EVERY_MS);
-    this.#timer.unref();
-  }
-
-  async stop(): Promise<void> {
-    if (this.#timer) clearInterval(this.#timer);
-    await this.#flush();
-  }
-
-  async #flush(): Promise<void> {
-    const { keys, tokens } = this.#principals.takeUsed();
-    if (keys.length === 0 && tokens.length === 0) return;
-    await this.#database
-      .write(async (trx) => {
+export function usageMarks(database: Database, principals: Principals): Periodic {
+  return periodic({
+    everyMs: FLUSH_EVERY_MS,
+    async work() {
+      const { keys, tokens } = principals.takeUsed();
+      if (keys.length === 0 && tokens.length === 0) return;
+      await database.write(async (trx) => {
         for (const [id, at] of keys)
           await trx.updateTable("api_keys").set({ lastUsedAt: at }).where("id", "=", id).execute();
         for (const [id, at] of tokens)
           await trx.updateTable("service_tokens").set({ lastUsedAt: at }).where("id", "=", id).execute();
-      })
-      .catch(() => undefined);
-  }
+      });
+    },
+    onError: () => undefined,
+    atStop: true,
+  });
 }
 
 /** Why an existing account may not be used. Returned only to callers that have proven to own it. */

@@ -1,6 +1,7 @@
 import type { Config } from "../../../config/load.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { RightsChange } from "../../../core/principal.ts";
+import { periodic } from "../../../core/time/periodic.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import { putSetting } from "../../../store/setting-rows.ts";
@@ -105,7 +106,7 @@ export class ProjectStorage {
   #to = 0;
   /** Events up to this one are in the table, or their writing has failed. */
   #flushedTo = 0;
-  #timer: NodeJS.Timeout | null = null;
+  readonly #flushes = periodic({ everyMs: FLUSH_EVERY_MS, work: () => this.#flush(), atStop: true });
   #counting: Promise<void> = Promise.resolve();
   #isStopped = false;
 
@@ -166,18 +167,16 @@ export class ProjectStorage {
 
   /** Counts what earlier versions have stored, and writes the counters each minute. */
   start(): void {
-    this.#timer = setInterval(() => void this.flush(), FLUSH_EVERY_MS).unref();
+    this.#flushes.start();
     this.#counting = this.#countEarlier().catch((err: unknown) =>
       this.#parts.log.warn({ err }, "counting the storage of projects failed; the next start continues"),
     );
   }
 
   async stop(): Promise<void> {
-    if (this.#timer) clearInterval(this.#timer);
-    this.#timer = null;
     this.#isStopped = true;
     await this.#counting;
-    await this.flush();
+    await this.#flushes.stop();
   }
 
   bytesOf(projectId: string): number {
@@ -209,7 +208,7 @@ export class ProjectStorage {
       this.#add(projectId, bytes, n);
       [bytes, n] = [0, 0];
     }
-    if (this.#to - this.#flushedTo < FLUSH_EVENTS || this.#timer === null) return;
+    if (this.#to - this.#flushedTo < FLUSH_EVENTS || !this.#flushes.isStarted || this.#isStopped) return;
     this.#flushedTo = this.#to;
     // Outside of the commit that stored them.
     setImmediate(() => void this.flush());
@@ -332,7 +331,11 @@ export class ProjectStorage {
   }
 
   /** Writes the counters that have changed. */
-  async flush(): Promise<void> {
+  flush(): Promise<void> {
+    return this.#flushes.run();
+  }
+
+  async #flush(): Promise<void> {
     const { db, log } = this.#parts;
     if (this.#changed.size === 0) return;
     let changed: readonly string[] = [];

@@ -6,6 +6,7 @@ import { archivesIn, archiveTime, BACKUPS_DIR } from "../../../core/data-dir.ts"
 import { PrismError } from "../../../core/errors.ts";
 import { holdActing, pageWarning } from "../../../core/runtime.ts";
 import { spanText, toRfc3339 } from "../../../core/time/clock.ts";
+import { periodic } from "../../../core/time/periodic.ts";
 import { doc, example, named, object, text } from "../../../http/api/shapes.ts";
 import { holderOf } from "../../../http/server/access.ts";
 import { type Context, feature } from "../../../module/feature.ts";
@@ -254,13 +255,16 @@ export const clusterFeature = feature("cluster", {
       await endTakeOverDrill(trx, cluster, clock.now());
     }).catch((err: unknown) => log.warn({ err }, "cannot store facts of the drill"));
     const notices = new ClusterNotices(cluster, parts);
-    const look = (): void => {
-      if (storage.problem === "disk" && cluster.leaveFullDisk()) clearInterval(timer);
-      else void notices.look();
-    };
-    const timer = setInterval(look, LOOK_MS);
-    timer.unref();
-    parts.events.on("system:stopping", () => clearInterval(timer));
+    const looks = periodic({
+      everyMs: LOOK_MS,
+      work() {
+        if (storage.problem === "disk" && cluster.leaveFullDisk()) void looks.stop();
+        // A full disk is left also while a notice cannot be written.
+        else void notices.look();
+      },
+    });
+    looks.start();
+    parts.events.on("system:stopping", () => void looks.stop());
   },
 });
 

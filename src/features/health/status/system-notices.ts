@@ -1,4 +1,5 @@
 import type { Logger } from "../../../core/log.ts";
+import { periodic } from "../../../core/time/periodic.ts";
 import type { Context } from "../../../module/feature.ts";
 import type { NewEntry } from "../../events/streams/index.ts";
 
@@ -34,7 +35,8 @@ export class SystemNotices {
   #waiting: Notice[] = [];
   #deadUnreported = 0;
   #deadWaiting = 0;
-  #timer: NodeJS.Timeout | null = null;
+  // What begins and ends while a write takes long is reported too: no look waits for one.
+  readonly #looks = periodic({ everyMs: LOOK_EVERY_MS, work: () => void this.#look() });
   #writing: Promise<void> | null = null;
 
   constructor(parts: NoticeParts) {
@@ -42,8 +44,7 @@ export class SystemNotices {
     this.#parts = parts;
     this.#log = log.namespace("system");
     events.on("system:ready", () => {
-      this.#timer = setInterval(() => void this.#look(), LOOK_EVERY_MS);
-      this.#timer.unref();
+      this.#looks.start();
       return this.#look();
     });
     events.on("job:dead", (job) => this.#died(job));
@@ -66,8 +67,7 @@ export class SystemNotices {
   }
 
   async #stop(): Promise<void> {
-    if (this.#timer) clearInterval(this.#timer);
-    this.#timer = null;
+    void this.#looks.stop();
     await this.#writing;
     this.#waiting.push(["server.stopping", {}]);
     await this.#write();

@@ -3,6 +3,7 @@ import { utimes } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "../../../core/log.ts";
 import type { Clock, EpochMs } from "../../../core/time/clock.ts";
+import { periodic } from "../../../core/time/periodic.ts";
 
 export const TOUCH_EVERY_MS = 15_000;
 
@@ -26,7 +27,11 @@ export class AliveFile {
   readonly #path: string;
   readonly #clock: Clock;
   readonly #log: Logger;
-  #timer: NodeJS.Timeout | null = null;
+  readonly #touches = periodic({
+    everyMs: TOUCH_EVERY_MS,
+    work: () => this.#touch(),
+    onError: (error) => this.#report(error),
+  });
   #isReported = false;
 
   constructor(dataDir: string, clock: Clock, log: Logger) {
@@ -60,12 +65,11 @@ export class AliveFile {
 
   start(): void {
     this.note();
-    this.#timer = setInterval(() => void this.#touch(), TOUCH_EVERY_MS).unref();
+    this.#touches.start();
   }
 
   stop(): void {
-    if (this.#timer) clearInterval(this.#timer);
-    this.#timer = null;
+    void this.#touches.stop();
     this.#write("stopped");
   }
 
@@ -81,7 +85,7 @@ export class AliveFile {
 
   async #touch(): Promise<void> {
     const seconds = this.#clock.now() / 1000;
-    await utimes(this.#path, seconds, seconds).catch((error: unknown) => this.#report(error));
+    await utimes(this.#path, seconds, seconds);
   }
 
   /** Once: the next start then reports a longer down time, or none. */

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { hashToken } from "../../../core/crypto/tokens.ts";
 import type { EpochMs } from "../../../core/time/clock.ts";
+import { periodic } from "../../../core/time/periodic.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { EffectOf } from "../../../store/effect.ts";
 import type { IntegrationKind } from "../../../store/schema.ts";
@@ -49,7 +50,12 @@ export class Integrations {
   /** Last uses that are not stored yet, by id. */
   readonly #used = new Map<string, EpochMs>();
   readonly #requests;
-  #timer: NodeJS.Timeout | null = null;
+  readonly #flushes = periodic({
+    everyMs: FLUSH_EVERY_MS,
+    work: () => this.#flush(),
+    onError: (err) => this.#parts.log.warn({ err }, "cannot store the last use of integrations"),
+    atStop: true,
+  });
 
   constructor(parts: IntegrationsParts) {
     this.#parts = parts;
@@ -67,13 +73,11 @@ export class Integrations {
   }
 
   start(): void {
-    this.#timer = setInterval(() => void this.flush(), FLUSH_EVERY_MS);
-    this.#timer.unref();
+    this.#flushes.start();
   }
 
-  async stop(): Promise<void> {
-    if (this.#timer) clearInterval(this.#timer);
-    await this.flush();
+  stop(): Promise<void> {
+    return this.#flushes.stop();
   }
 
   /** A commit has changed integrations. */
@@ -103,19 +107,13 @@ export class Integrations {
   }
 
   /** Stores the last uses. */
-  async flush(): Promise<void> {
+  async #flush(): Promise<void> {
     const used = [...this.#used];
     if (used.length === 0) return;
-    await this.#parts.db
-      .write(async (trx) => {
-        for (const [id, lastUsedAt] of used)
-          await trx.updateTable("integrations").set({ lastUsedAt }).where("id", "=", id).execute();
-      })
-      .then(
-        () => {
-          for (const [id, at] of used) if (this.#used.get(id) === at) this.#used.delete(id);
-        },
-        (error: unknown) => this.#parts.log.warn({ err: error }, "cannot store the last use of integrations"),
-      );
+    await this.#parts.db.write(async (trx) => {
+      for (const [id, lastUsedAt] of used)
+        await trx.updateTable("integrations").set({ lastUsedAt }).where("id", "=", id).execute();
+    });
+    for (const [id, at] of used) if (this.#used.get(id) === at) this.#used.delete(id);
   }
 }

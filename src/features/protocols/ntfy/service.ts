@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { PrismError } from "../../../core/errors.ts";
+import { periodic } from "../../../core/time/periodic.ts";
 import { RateLimiter } from "../../../http/limits/rate-limiter.ts";
 import type { Context } from "../../../module/feature.ts";
 import type { Trx } from "../../../store/database.ts";
@@ -38,7 +39,12 @@ export class Ntfy {
   /** Open subscriptions. */
   readonly open = new Set<Subscriber>();
   readonly #parts: NtfyParts;
-  #timer: NodeJS.Timeout | null = null;
+  readonly #uses = periodic({
+    everyMs: FLUSH_EVERY_MS,
+    work: () => this.#storeUses(),
+    onError: (err) => this.#parts.log.warn({ err }, "cannot store the last use of ntfy tokens and topics"),
+    atStop: true,
+  });
 
   constructor(parts: NtfyParts) {
     this.#parts = parts;
@@ -98,15 +104,13 @@ export class Ntfy {
     const { clock, log } = this.#parts;
     this.publisher.start();
     this.files.share({ keys: () => this.attachments.ids(), clock, log });
-    this.#timer = setInterval(() => void this.storeUses(), FLUSH_EVERY_MS);
-    this.#timer.unref();
+    this.#uses.start();
   }
 
   async stop(): Promise<void> {
-    if (this.#timer) clearInterval(this.#timer);
     this.files.stop();
     await this.publisher.stop();
-    await this.storeUses();
+    await this.#uses.stop();
   }
 
   /** A commit has changed topics. */
@@ -123,17 +127,19 @@ export class Ntfy {
   }
 
   /** Stores when tokens and topics were last used. */
-  async storeUses(): Promise<void> {
+  storeUses(): Promise<void> {
+    return this.#uses.run();
+  }
+
+  async #storeUses(): Promise<void> {
     const now = this.#parts.clock.now();
     for (const { topics } of this.open) for (const name of topics) this.topics.used(name, now);
     const [used, topics] = [this.auth.takeUsed(), this.topics.takeUsed()];
     if (used.length === 0 && topics.length === 0) return;
-    await this.#parts.db
-      .write(async (trx) => {
-        for (const name of topics) updateRowLater(trx, "ntfy_topics", { name }, { lastUsedAt: now });
-        for (const [hash, { at, origin }] of used)
-          updateRowLater(trx, "ntfy_tokens", { hash }, { lastUsedAt: at, lastOrigin: origin });
-      })
-      .catch((err: unknown) => this.#parts.log.warn({ err }, "cannot store the last use of ntfy tokens and topics"));
+    await this.#parts.db.write(async (trx) => {
+      for (const name of topics) updateRowLater(trx, "ntfy_topics", { name }, { lastUsedAt: now });
+      for (const [hash, { at, origin }] of used)
+        updateRowLater(trx, "ntfy_tokens", { hash }, { lastUsedAt: at, lastOrigin: origin });
+    });
   }
 }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Database as Sqlite } from "better-sqlite3";
 import type { SealedBox } from "../../../core/crypto/sealed-box.ts";
 import { syncDir, syncDirLater } from "../../../core/data-dir.ts";
+import { periodic } from "../../../core/time/periodic.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { GENESIS_HASH } from "../../../store/commit/audit-chain.ts";
 import { AUDIT_KEY_SETTING, isHeadRequired, loadAuditKey, markedAuditKey } from "../../../store/sealed-settings.ts";
@@ -92,7 +93,7 @@ export class AuditHeadKeeper {
   readonly #last;
   readonly #at;
   #warning: string | null = null;
-  #timer: NodeJS.Timeout | null = null;
+  readonly #notes = periodic({ everyMs: NOTE_EVERY_MS, work: () => this.#note(), atStop: true });
 
   constructor(parts: AuditHeadParts) {
     this.#parts = parts;
@@ -108,15 +109,14 @@ export class AuditHeadKeeper {
   /** @param isAccepted an operator accepts the trail: its problem is recorded, its head written. */
   async start(isAccepted: boolean): Promise<void> {
     if (isAccepted) await this.#accept();
-    await this.#note();
-    this.#timer = setInterval(() => void this.#note(), NOTE_EVERY_MS);
-    this.#timer.unref();
+    await this.#notes.run();
+    this.#notes.start();
   }
 
   /** Notes what has been added since `seq`; and a head where there is none yet. */
   async noteSince(seq: number): Promise<void> {
     const isNoted = this.#head().seq === seq && (await readAuditHead(this.#parts.config.dataDir)) !== null;
-    if (!isNoted) await this.#note();
+    if (!isNoted) await this.#notes.run();
   }
 
   /** The offset of the last row of the trail. */
@@ -124,9 +124,8 @@ export class AuditHeadKeeper {
     return this.#head().seq;
   }
 
-  async stop(): Promise<void> {
-    if (this.#timer) clearInterval(this.#timer);
-    await this.#note();
+  stop(): Promise<void> {
+    return this.#notes.stop();
   }
 
   /** Compares the file with the trail. @returns the difference, for an operator; null for none */

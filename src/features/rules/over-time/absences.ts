@@ -1,6 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { DAY_MS, type EpochMs, Seldom } from "../../../core/time/clock.ts";
 import { DueTimes, SteadyClock } from "../../../core/time/due-times.ts";
+import { periodic } from "../../../core/time/periodic.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { NotificationRow } from "../../../store/commit/write-set.ts";
 import { addEffect, later, type Trx } from "../../../store/database.ts";
@@ -107,8 +108,14 @@ export class Absences implements SeenMatches {
   #lastSeq = 0;
   #aliveAt: EpochMs;
   #notifier: AbsenceNotifier | null = null;
-  #timer: NodeJS.Timeout | null = null;
-  #flushing: Promise<void> | null = null;
+  /** One flush at a time: the last part of one must not say that those of another are stored. */
+  readonly #flushes = periodic({
+    everyMs: FLUSH_MS,
+    work: (isLast) => this.#flush(isLast),
+    onError: (error) =>
+      this.#parts.log.warn({ err: error }, "cannot store the last matches of absence rules; retrying"),
+    atStop: true,
+  });
   /** Up to when the tables have all once the running flush ends; null: they do not. */
   #flushedUpTo: number | null = null;
 
@@ -133,16 +140,13 @@ export class Absences implements SeenMatches {
 
   start(notifier: AbsenceNotifier): void {
     this.#notifier = notifier;
-    this.#timer = setInterval(() => void this.#flushSafely(), FLUSH_MS).unref();
+    this.#flushes.start();
     this.#due.start();
   }
 
   async stop(): Promise<void> {
-    if (this.#timer) clearInterval(this.#timer);
-    this.#timer = null;
     await this.#due.stop();
-    await this.#flushing;
-    await this.#flushSafely(true);
+    await this.#flushes.stop();
   }
 
   /** Fires what is due now. */
@@ -288,12 +292,8 @@ export class Absences implements SeenMatches {
     }
     const dueAt = this.#clock.fromWall(awaited.lastAt) + forMs;
     // Events during a downtime may not have reached this process yet.
-    const graceAt = this.#isStarting ? this.#clock.now() + Math.min(forMs, this.#downMs) : 0;
+    const graceAt = !this.#flushes.isStarted ? this.#clock.now() + Math.min(forMs, this.#downMs) : 0;
     this.#due.set(awaited, Math.max(dueAt, graceAt));
-  }
-
-  get #isStarting(): boolean {
-    return this.#timer === null;
   }
 
   #postpone(jumpMs: number): void {
@@ -387,18 +387,6 @@ export class Absences implements SeenMatches {
     if (row) return storedEvent(row);
     const times = { occurredAt: lastAt, receivedAt: lastAt };
     return { id: "", type: "", source: null, level: "info", projectId, ...times, payload: {}, correlationId: "" };
-  }
-
-  /** One flush at a time: the last part of one must not say that those of another are stored. */
-  #flushSafely(isLast = false): Promise<void> {
-    this.#flushing ??= this.#flush(isLast)
-      .catch((error: unknown) => {
-        this.#parts.log.warn({ err: error }, "cannot store the last matches of absence rules; retrying");
-      })
-      .finally(() => {
-        this.#flushing = null;
-      });
-    return this.#flushing;
   }
 
   async #flush(isLast: boolean): Promise<void> {
