@@ -10,8 +10,8 @@ import { ANSWERS_LATER, type Route, route } from "../../http/api/route.ts";
 import { doc, object } from "../../http/api/shapes.ts";
 import type { Exchange } from "../../http/server/exchange.ts";
 import type { ChannelRow } from "./channel.ts";
-import type { ChannelsContext } from "./context.ts";
 import { withApi } from "./sending/request.ts";
+import type { ChannelsContext } from "./sending/sender.ts";
 import { findChannel, openFields, type Texts } from "./store.ts";
 import { cutTo } from "./templates/measure.ts";
 

@@ -19,11 +19,11 @@ import {
   withoutLink,
 } from "../delivery/index.ts";
 import type { ChannelRow } from "./channel.ts";
-import type { ChannelsContext } from "./context.ts";
 import { disableChannel, recordFailure, recordSuccess } from "./health.ts";
 import { continuationOf, errorOf, openChannel, recordSent, sendMessage } from "./messages.ts";
 import { type NoticeText, noticeOf, SEVERITIES, severityOf } from "./notice.ts";
 import { ringsOf } from "./preset.ts";
+import type { ChannelsContext } from "./sending/sender.ts";
 import { activeChannels, findChannel, openFields } from "./store.ts";
 
 /** Event type that selects channels for notifications without an event. */

@@ -1,7 +1,7 @@
 import { addEffect, type Trx } from "../../store/database.ts";
 import { Refused } from "../delivery/index.ts";
 import type { ChannelRow } from "./channel.ts";
-import type { ChannelsContext } from "./context.ts";
+import type { ChannelsContext } from "./sending/sender.ts";
 import { findChannel, updateChannel } from "./store.ts";
 
 /* Failures of channels. None disables one: only the word of its service that it is gone does. */

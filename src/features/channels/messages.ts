@@ -4,11 +4,10 @@ import type { Trx } from "../../store/database.ts";
 import { NoAnswer, Refused, TargetGone, Throttled } from "../delivery/index.ts";
 import { PermanentError } from "../time/jobs/index.ts";
 import type { ChannelRow } from "./channel.ts";
-import type { ChannelsContext } from "./context.ts";
 import type { NoticeText } from "./notice.ts";
 import { noticeOf } from "./notice.ts";
 import { errorRowsOf, type Preset, requestOf, type SendingStep } from "./preset.ts";
-import { type OpenChannel, perform, type SendOutcome } from "./sending/sender.ts";
+import { type ChannelsContext, type OpenChannel, perform, type SendOutcome } from "./sending/sender.ts";
 import {
   findChannel,
   findMessage,

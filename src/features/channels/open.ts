@@ -8,7 +8,6 @@ import { channelAcknowledgeLink, safeFetchOf } from "../delivery/index.ts";
 import { PermanentError } from "../time/jobs/index.ts";
 import { PresetBook } from "./book.ts";
 import { buttonToken } from "./buttons.ts";
-import type { ChannelsContext } from "./context.ts";
 import { serviceChannel } from "./delivery-channel.ts";
 import { SAMPLE } from "./fields.ts";
 import { opened, recordAccepted } from "./messages.ts";
@@ -16,6 +15,7 @@ import { presetOfModule } from "./module-channel.ts";
 import { ChannelOutbox } from "./outbox.ts";
 import { Rates } from "./sending/rates.ts";
 import { buildRequest, tlsOf } from "./sending/request.ts";
+import type { ChannelsContext } from "./sending/sender.ts";
 import { deleteChannelsOf, findChannel, hasActiveChannel } from "./store.ts";
 
 /** Sending to chat, push and paging services. */

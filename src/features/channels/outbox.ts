@@ -11,11 +11,11 @@ import {
   TargetGone,
 } from "../delivery/index.ts";
 import { COMPLETED, type JobRunner, PermanentError, type RunningJob } from "../time/jobs/index.ts";
-import type { ChannelsContext } from "./context.ts";
 import { placeOfChannel } from "./delivery-channel.ts";
 import { disableChannel } from "./health.ts";
 import { continuationOf, errorOf, opened, recordSent, sendMessage } from "./messages.ts";
 import { type NoticeParts, type NoticeText, noticeOf } from "./notice.ts";
+import type { ChannelsContext } from "./sending/sender.ts";
 import { findChannel, findMessage, requireMessage, updateMessage } from "./store.ts";
 
 /** A message that a channel is to show. */

@@ -9,10 +9,10 @@ import type { Trx } from "../../store/database.ts";
 import type { EffectOf } from "../../store/effect.ts";
 import { recordAction } from "../records/audit/index.ts";
 import { Channel, type ChannelRow } from "./channel.ts";
-import type { ChannelsContext } from "./context.ts";
 import { fieldsAfter, requireUsable } from "./fields.ts";
 import type { Preset } from "./preset.ts";
 import type { CreateChannel } from "./schema.ts";
+import type { ChannelsContext } from "./sending/sender.ts";
 import type { Texts } from "./store.ts";
 import * as store from "./store.ts";
 

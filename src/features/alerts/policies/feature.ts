@@ -5,16 +5,6 @@ import { type FeatureServer, feature } from "../../../module/feature.ts";
 import { ImportAlerting, type ImportContext, ImportedAlerting, importAlerting } from "./import.ts";
 import { managedPolicies, policyAccess } from "./manage.ts";
 import * as r from "./routing-service.ts";
-import {
-  PATH,
-  PolicyParams,
-  PolicyVersion,
-  PolicyWarnings,
-  ProjectQuery,
-  TAG,
-  VersionsQuery,
-  WarningsQuery,
-} from "./schema.ts";
 import * as s from "./service.ts";
 
 const ROUTES = "/api/v1/routes";
@@ -37,28 +27,28 @@ function servePolicies(server: FeatureServer, context: s.PolicyContext): void {
   for (const each of managedPolicies.routes(context)) server.route(each);
   server.route({
     method: "GET",
-    path: `${PATH}/warnings`,
+    path: `${s.PATH}/warnings`,
     id: "listPolicyWarnings",
     summary: "List what would keep pages of a project from arriving",
     details:
       "Policies without steps, channels that were never tested, people on call without a way, gaps of schedules.",
-    tag: TAG,
+    tag: s.TAG,
     access: read,
-    query: WarningsQuery,
-    response: PolicyWarnings,
+    query: s.WarningsQuery,
+    response: s.PolicyWarnings,
     errors: ["PROJECT_NOT_FOUND"],
     handle: (exchange, { query }) => s.listPolicyWarnings(context, holderOf(exchange), query),
   });
   server.route({
-    tag: TAG,
-    params: PolicyParams,
+    tag: s.TAG,
+    params: s.PolicyParams,
     method: "GET",
-    path: `${PATH}/:id/versions`,
+    path: `${s.PATH}/:id/versions`,
     id: "listPolicyVersions",
     summary: "List the versions of a policy, newest first",
     access: read,
-    query: VersionsQuery,
-    response: () => pageOf(PolicyVersion.View),
+    query: s.VersionsQuery,
+    response: () => pageOf(s.PolicyVersion.View),
     errors: ["POLICY_NOT_FOUND", "INVALID_CURSOR"],
     async handle(exchange, { params, query }) {
       const caller = holderOf(exchange);
@@ -69,7 +59,7 @@ function servePolicies(server: FeatureServer, context: s.PolicyContext): void {
 }
 
 function serveRouting(server: FeatureServer, context: ImportContext): void {
-  const tag = TAG;
+  const tag = s.TAG;
   server.route({
     method: "GET",
     path: ROUTES,
@@ -77,7 +67,7 @@ function serveRouting(server: FeatureServer, context: ImportContext): void {
     summary: "Get the routing document of a project",
     tag,
     access: read,
-    query: ProjectQuery,
+    query: s.ProjectQuery,
     response: r.RoutingView,
     errors: ["PROJECT_NOT_FOUND"],
     handle: async (exchange, { query }) =>
@@ -91,7 +81,7 @@ function serveRouting(server: FeatureServer, context: ImportContext): void {
     details: "Open incidents keep the settings of their route; silences, inhibition and intervals apply at once.",
     tag,
     access: write,
-    query: ProjectQuery,
+    query: s.ProjectQuery,
     body: r.PutRouting,
     response: r.RoutingView,
     errors: ["PROJECT_NOT_FOUND", "VERSION_CONFLICT"],
@@ -118,7 +108,7 @@ function serveRouting(server: FeatureServer, context: ImportContext): void {
     details: "Channels and policies are found again by their names. Channels need `channels:write` too.",
     tag,
     access: write,
-    query: ProjectQuery,
+    query: s.ProjectQuery,
     body: ImportAlerting,
     response: ImportedAlerting,
     errors: ["PROJECT_NOT_FOUND", "INVALID_STATE", "LIMIT_REACHED"],
@@ -131,7 +121,7 @@ function serveRouting(server: FeatureServer, context: ImportContext): void {
     summary: "Show which routes and policies an alert would match; nothing is stored",
     tag,
     access: read,
-    query: ProjectQuery,
+    query: s.ProjectQuery,
     body: r.TestRoutes,
     response: r.TestedRoutes,
     errors: ["PROJECT_NOT_FOUND"],

@@ -11,24 +11,12 @@ import { policyWarnings } from "../ways/warnings.ts";
 import { roleNames, routingDocument } from "./policies.ts";
 import { DEFAULT_POLICY, storedDefinition, UNSET } from "./policy.ts";
 import { policiesIn } from "./routing.ts";
-import * as s from "./schema.ts";
-import {
-  definitionFrom,
-  findPolicy,
-  implicit,
-  type KnownBefore,
-  masked,
-  type PolicyContext,
-  recordVersion,
-  requireUrls,
-  type StoredPolicy,
-  storeChanged,
-} from "./service.ts";
+import * as s from "./service.ts";
 
 const INVALID = ["RECIPIENT_NOT_FOUND", "ROLE_NOT_FOUND", "NAME_TAKEN", "URL_REFUSED"] as const;
 
-export const policyAccess = owned<StoredPolicy, Principal>(
-  { find: findPolicy },
+export const policyAccess = owned<s.StoredPolicy, Principal>(
+  { find: s.findPolicy },
   { read: "events:read", write: "policies:write", missing: "POLICY_NOT_FOUND", noun: "policy" },
 );
 
@@ -51,9 +39,13 @@ export const managedPolicies = managed({
     body: s.CreatePolicy,
     answer: s.ChangedPolicy,
     storesAnswer: {},
-    async prepare(context: PolicyContext, caller, { projectId: ref, ...input }): Promise<s.NewPolicy & KnownBefore> {
+    async prepare(
+      context: s.PolicyContext,
+      caller,
+      { projectId: ref, ...input },
+    ): Promise<s.NewPolicy & s.KnownBefore> {
       const projectId = context.projects.requireOrDefault(caller, ref, "policies:write");
-      await requireUrls(context, input.steps);
+      await s.requireUrls(context, input.steps);
       return { projectId, input };
     },
   },
@@ -64,8 +56,8 @@ export const managedPolicies = managed({
     errors: ["INVALID_STATE", ...INVALID],
     body: s.UpdatePolicy,
     answer: s.ChangedPolicy,
-    async prepare(context, _caller, input): Promise<{ readonly input: s.UpdatePolicy } & KnownBefore> {
-      await requireUrls(context, input.steps);
+    async prepare(context, _caller, input): Promise<{ readonly input: s.UpdatePolicy } & s.KnownBefore> {
+      await s.requireUrls(context, input.steps);
       return { input };
     },
   },
@@ -81,27 +73,27 @@ export const managedPolicies = managed({
       const createdBy = caller.userId;
       await context.projects.quotas.requireRoom(trx, "policies", { projectId, createdBy });
       const owner = { principal: caller, projectId, ...known };
-      const definition = await definitionFrom(context, trx, owner, input, { ...UNSET, name: input.name });
+      const definition = await s.definitionFrom(context, trx, owner, input, { ...UNSET, name: input.name });
       const { name } = definition;
       await requireFreeName(trx, projectId, name, null);
       const now = context.clock.now();
       const made = { id: uuidv7(), projectId, name, createdBy, createdAt: now, updatedAt: now, deletedAt: null };
       const row = { ...made, definition: JSON.stringify(definition), version: 1 };
       await trx.insertInto("policies").values(row).execute();
-      await recordVersion(context, trx, row, caller, "policy.create");
+      await s.recordVersion(context, trx, row, caller, "policy.create");
       return { row };
     },
     async change(context, trx, old, { input, ...known }, caller) {
       const before = storedDefinition(old.definition);
       const owner = { principal: caller, projectId: old.projectId, ...known };
-      const definition = await definitionFrom(context, trx, owner, input, before);
+      const definition = await s.definitionFrom(context, trx, owner, input, before);
       if (isDeepStrictEqual(definition, before)) return { row: old };
       if (definition.name !== before.name) {
         if (old.name === DEFAULT_POLICY) throw new PrismError("INVALID_STATE", "The policy default cannot be renamed");
         await requireUnused(trx, old);
         await requireFreeName(trx, old.projectId, definition.name, old.id);
       }
-      return { row: await storeChanged(context, caller, trx, old, definition) };
+      return { row: await s.storeChanged(context, caller, trx, old, definition) };
     },
     async remove(context, trx, row) {
       if (row.name === DEFAULT_POLICY) throw new PrismError("INVALID_STATE", "The policy default cannot be deleted");
@@ -113,7 +105,7 @@ export const managedPolicies = managed({
   },
 });
 
-async function listAll(context: PolicyContext, caller: Principal, { projectId: ref }: s.ProjectQuery) {
+async function listAll(context: s.PolicyContext, caller: Principal, { projectId: ref }: s.ProjectQuery) {
   const { db, projects } = context;
   const projectId = projects.requireOrDefault(caller, ref, "events:read");
   const rows = await db.read
@@ -123,7 +115,7 @@ async function listAll(context: PolicyContext, caller: Principal, { projectId: r
     .where("deletedAt", "is", null)
     .orderBy("name")
     .execute();
-  const all: StoredPolicy[] = rows.some(({ id }) => id === projectId) ? rows : [implicit(projectId), ...rows];
+  const all: s.StoredPolicy[] = rows.some(({ id }) => id === projectId) ? rows : [s.implicit(projectId), ...rows];
   return { data: await Promise.all(all.map((row) => viewOf(context, caller, row, db.read))) };
 }
 
@@ -142,7 +134,7 @@ async function requireFreeName(trx: Trx, projectId: string, policy: string, id: 
 }
 
 /** @throws INVALID_STATE while routes name the policy */
-async function requireUnused(trx: Trx, { projectId, name: policy }: StoredPolicy): Promise<void> {
+async function requireUnused(trx: Trx, { projectId, name: policy }: s.StoredPolicy): Promise<void> {
   const uses = policiesIn(await routingDocument(trx, projectId)).filter((each) => each.name === policy);
   const [first] = uses;
   if (!first) return;
@@ -150,14 +142,14 @@ async function requireUnused(trx: Trx, { projectId, name: policy }: StoredPolicy
   throw new PrismError("INVALID_STATE", message, { details: uses.map(({ path }) => ({ path, message: "names it" })) });
 }
 
-async function viewOf(context: PolicyContext, principal: Principal, row: StoredPolicy, db: ReadDb | Trx) {
+async function viewOf(context: s.PolicyContext, principal: Principal, row: s.StoredPolicy, db: ReadDb | Trx) {
   const { id, projectId, version, createdBy, createdAt, updatedAt } = row;
   const { steps, ...rest } = storedDefinition(row.definition);
   const roles = await roleNames(db);
   const isWriter = context.projects.has(principal, projectId, "policies:write");
   const shown = steps.map((step) => {
     if (step.type === "notify") return { ...step, roles: step.roles.map((role) => roles.get(role) ?? role) };
-    return isWriter ? step : masked(step);
+    return isWriter ? step : s.masked(step);
   });
   const times = { createdAt: toRfc3339OrNull(createdAt), updatedAt: toRfc3339OrNull(updatedAt) };
   return { id, projectId, ...rest, steps: shown, version, createdBy, ...times };

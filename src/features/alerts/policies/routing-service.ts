@@ -13,8 +13,7 @@ import { isWithin as within } from "../model/time-intervals.ts";
 import { storedRouting } from "./policies.ts";
 import { DEFAULT_POLICY } from "./policy.ts";
 import { BUILT_IN_ROUTING, checkedRouting, compileGiven, policiesIn, RoutingDocument } from "./routing.ts";
-import { projectId as projectRef, versionsPaging } from "./schema.ts";
-import type { PolicyContext } from "./service.ts";
+import { type PolicyContext, projectId as projectRef, versionsPaging } from "./service.ts";
 
 declare module "../../../store/schema.ts" {
   interface Schema {

@@ -3,7 +3,9 @@ import { PrismError } from "../../../core/errors.ts";
 import { wordsOfPage } from "../../../core/text/plain-text.ts";
 import { type Redact, redactorOf } from "../../../core/text/redact.ts";
 import type { Clock } from "../../../core/time/clock.ts";
+import type { Uses } from "../../../module/feature.ts";
 import { NoAnswer, type SafeFetch } from "../../delivery/index.ts";
+import type { PresetBook } from "../book.ts";
 import { sendByModule } from "../module-channel.ts";
 import type { NoticeText } from "../notice.ts";
 import { type OutcomeClass, type Preset, type RequestTemplate, ringsOf, type SendingStep } from "../preset.ts";
@@ -74,6 +76,15 @@ export interface SenderParts {
   /** Names this server to itself. */
   readonly origin?: string;
   readonly count: (preset: string, outcome: OutcomeClass) => void;
+}
+
+/** Needs of sending to channels. */
+export interface ChannelsContext
+  extends Uses<"db" | "clock" | "log" | "box" | "audit" | "settings" | "jobs" | "notify" | "pages"> {
+  readonly book: PresetBook;
+  readonly sender: SenderParts;
+  /** Called when the first channel becomes active, or the last one no longer is. */
+  readonly changed: () => void;
 }
 
 /** The request that a step makes. */
