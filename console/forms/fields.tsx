@@ -129,7 +129,13 @@ function Control({ name, label, member, value, change, look }: ControlProps) {
       const text = typeof value === "string" ? value : "";
       if (name === "timezone") return <Combobox value={text} onChange={typed} options={ZONES} {...plain} />;
       return rows === undefined ? (
-        <Input value={text} onChange={typed} maxLength={most} {...plain} />
+        <Input
+          value={text}
+          onChange={typed}
+          maxLength={most}
+          inputMode={/url$/i.test(name) ? "url" : undefined}
+          {...plain}
+        />
       ) : (
         <Textarea value={text} onChange={typed} maxLength={most} rows={rows} {...plain} />
       );
