@@ -40,12 +40,20 @@ export function emptyOf({ kind, nullable }: BodyMember): unknown {
   return kind === "labels" ? {} : "";
 }
 
+/** Words of the console for members of many things. */
+const WORDS: Readonly<Record<string, string>> = {
+  email: "Mail address",
+  phone: "Phone number",
+  timezone: "Time zone",
+  url: "URL",
+};
+
 /** `ackExpiresMs`: "Ack expires". */
 export function wordsOf(name: string): string {
-  const words = name
-    .replace(/(?<=[a-z])(?:Ms|At|Id)$/, "")
-    .replace(/(?<=[a-z])[A-Z]/g, (sign) => ` ${sign.toLowerCase()}`);
-  return words === "url" ? "URL" : capital(words);
+  const known = WORDS[name];
+  if (known !== undefined) return known;
+  const plain = name.replace(/(?<=[a-z])(?:Ms|At|Id)$/, "");
+  return capital(plain.replace(/(?<=[a-z])[A-Z]/g, (sign) => ` ${sign.toLowerCase()}`));
 }
 
 function capital(text: string): string {
@@ -66,6 +74,8 @@ export function wordingOf(
   return { label: capital(first.replace(/^Whether /, "")), hint: sentences(capital(rest.join("; "))) };
 }
 
+/** In a form, null is an empty field. */
 function sentences(text: string): string {
-  return text === "" || text.endsWith(".") ? text : `${text}.`;
+  const plain = text.replace(/(?:default )?\bnull\b/g, "empty");
+  return plain === "" || plain.endsWith(".") ? plain : `${plain}.`;
 }

@@ -9,7 +9,8 @@ export interface Edited<T> {
   readonly members: BodyMembers;
   /** What is stored or the default, with the edits. */
   readonly values: Partial<T>;
-  change(changes: Partial<T>): void;
+  /** A promise: it is saved at once, and shown by then. */
+  change(changes: Partial<T>): unknown;
   errorOf(name: string): string | undefined;
   /** A field of this member is shown: an error about it belongs there. */
   show(name: string): void;
@@ -36,8 +37,25 @@ interface Options<T> {
   readonly start?: Partial<T> | undefined;
   /** In place of the one that creates, for things below others. */
   readonly path?: string | undefined;
+  /** An object of which requests give the changes only. */
+  readonly merged?: keyof T & string;
   /** A change of an older version is refused. */
   readonly isVersioned?: boolean | undefined;
+}
+
+function changesOf(object: object, before: unknown): object {
+  const known = (before ?? {}) as Readonly<Record<string, unknown>>;
+  const changed = ([name, value]: [string, unknown]) => JSON.stringify(value) !== JSON.stringify(known[name]);
+  return Object.fromEntries(Object.entries(object).filter(changed));
+}
+
+/** A draft that the page keeps; errors about it are above the form. */
+export function editedOf<T>(
+  described: Described<T>,
+  values: Partial<T>,
+  change: (changes: Partial<T>) => void,
+): Edited<T> {
+  return { members: described.members, values, change, errorOf: () => undefined, show: () => undefined };
 }
 
 /** The members of an object within. */
@@ -61,7 +79,7 @@ export function partOf<T extends object, K extends keyof T & string>(
  */
 export function useResource<T extends object, A extends Stored>(
   described: Described<T>,
-  { stored, given = {}, start, path = described.path, isVersioned }: Options<T> = {},
+  { stored, given = {}, start, path = described.path, isVersioned, merged }: Options<T> = {},
 ): Resource<T, A> {
   const members: BodyMembers = described.members;
   const known = (thing: object) =>
@@ -79,7 +97,9 @@ export function useResource<T extends object, A extends Stored>(
       return api.post<A>(path, { ...needed, ...start, ...edits, ...given });
     }
     const extra = isVersioned ? ifMatch({ version: stored.version ?? 0 }) : {};
-    const body = { ...edits, ...given };
+    const part = merged && edits[merged];
+    const within = part ? { [merged]: changesOf(part, stored[merged as keyof Stored]) } : {};
+    const body = { ...edits, ...within, ...given };
     const one = `${path}/${encodeURIComponent(stored.id)}`;
     return described.change === "PUT" ? api.put<A>(one, body, {}, extra) : api.patch<A>(one, body, extra);
   };
