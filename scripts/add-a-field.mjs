@@ -1,5 +1,5 @@
 // Does the walk "Add a field" of docs/architecture.md in a copy of this tree, and shows where the
-// field is then: in the API description, the types of client and console, the command
+// field is then: in the API description, the types of client and console, the forms, the command
 // line and the answers. Fails where it is not, or when the walk needs more files.
 // Usage: node scripts/add-a-field.mjs [folder of the copy]; by default one that is removed again
 import "./node-version.mjs";
@@ -58,10 +58,12 @@ function placesOfField() {
   prism("migrate");
   const api = (...args) => JSON.parse(prism("api", ...args, "--json"));
   const { id } = api("createHeartbeat", "name=backup", `${FIELD}=${VALUE}`);
+  const form = readFileSync(join(copy, "console/forms/heartbeat.gen.ts"), "utf8");
   const { Heartbeat } = api("getOpenApiDocument").components.schemas;
   return {
     "API description": JSON.stringify(Heartbeat.properties[FIELD]),
     "types of the client and the console": lineOf(readFileSync(join(copy, "src/client/api-types.gen.ts"), "utf8")),
+    "forms of the console": form.match(new RegExp(`"${FIELD}":{[^}]*}`))?.[0],
     "command line": lineOf(prism("api", "createHeartbeat", "--help")),
     "answer of the server": api("getHeartbeat", `id=${id}`)[FIELD],
   };

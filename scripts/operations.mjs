@@ -1,7 +1,8 @@
 // Writes from the OpenAPI document of the sources what others need of the HTTP API: its operations
 // for the command line, which calls them by their ids (dist/operations.json), its types for the
-// client and the console (src/client/api-types.gen.ts), and the document itself for servers with the
-// usual limits (dist/openapi-<digest>.json). scripts/collect.mjs and scripts/test.mjs call it.
+// client and the console (src/client/api-types.gen.ts), what forms of the console need
+// (console/forms/*.gen.ts), and the document itself for servers with the usual limits
+// (dist/openapi-<digest>.json). scripts/collect.mjs and scripts/test.mjs call it.
 // Usage: node scripts/operations.mjs [--if-stale]
 import "./node-version.mjs";
 import { randomBytes } from "node:crypto";
@@ -20,10 +21,12 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { apiTypes } from "./api-types.mjs";
+import { consoleForms } from "./console-forms.mjs";
 
 const root = join(import.meta.dirname, "..");
 const OUTPUT = join(root, "dist/operations.json");
 const TYPES = join(root, "src/client/api-types.gen.ts");
+const FORMS = join(root, "console/forms");
 
 /** A core without port, work and modules, on an empty database. */
 const CORE = `
@@ -33,6 +36,7 @@ import { silentLogger } from "./src/core/log.ts";
 import { migrateFile } from "./src/store/sqlite/migrate.ts";
 import { VERSION } from "./src/core/runtime.ts";
 import { documentName } from "./src/http/api/openapi/stored.ts";
+export { resources } from "./src/http/api/resource.ts";
 export { operationsOf } from "./src/http/api/openapi/operation-table.ts";
 export function nameOf({ parts: { core } }) {
   return documentName(core.router.mounts, VERSION, core.settings.rateLimit);
@@ -73,7 +77,7 @@ async function writeOperations() {
       define: { "import.meta.dirname": JSON.stringify(join(root, "src/core")) },
       logLevel: "warning",
     });
-    const { nameOf, operationsOf, start } = await import(pathToFileURL(bundle));
+    const { nameOf, operationsOf, resources, start } = await import(pathToFileURL(bundle));
     const key = randomBytes(32).toString("hex");
     mkdirSync(dirname(OUTPUT), { recursive: true });
     for (const name of documentFiles()) rmSync(join(root, "dist", name));
@@ -85,13 +89,23 @@ async function writeOperations() {
       document = JSON.parse(text);
     }
     writeFileSync(OUTPUT, JSON.stringify(operationsOf(document)));
-    const types = apiTypes(document);
-    // Packages made of it are older otherwise.
-    if (!existsSync(TYPES) || readFileSync(TYPES, "utf8") !== types) writeFileSync(TYPES, types);
+    write(TYPES, apiTypes(document));
+    const forms = consoleForms(document, resources());
+    for (const name of generatedForms()) if (!forms.has(name)) rmSync(join(FORMS, name));
+    for (const [name, text] of forms) write(join(FORMS, name), text);
   } finally {
     rmSync(work, { recursive: true, force: true });
     if (existsSync(bundle)) rmSync(bundle);
   }
+}
+
+/** Packages made of an unchanged file are older otherwise. */
+function write(path, text) {
+  if (!existsSync(path) || readFileSync(path, "utf8") !== text) writeFileSync(path, text);
+}
+
+function generatedForms() {
+  return readdirSync(FORMS).filter((name) => name.endsWith(".gen.ts"));
 }
 
 function textOf(socketPath, path) {
@@ -114,8 +128,10 @@ export function documentFiles() {
 
 /** Whether a source is newer than the table. */
 function isStale() {
-  if (!existsSync(OUTPUT) || documentFiles().length === 0 || !existsSync(TYPES)) return true;
-  const inputs = ["src", "migrations", "package-lock.json", "scripts/operations.mjs", "scripts/api-types.mjs"];
+  const hasAll = existsSync(OUTPUT) && existsSync(TYPES) && generatedForms().length > 0;
+  if (!hasAll || documentFiles().length === 0) return true;
+  const scripts = ["operations", "api-types", "console-forms"].map((name) => `scripts/${name}.mjs`);
+  const inputs = ["src", "migrations", "package-lock.json", ...scripts];
   return inputs.some((name) => hasNewer(join(root, name), statSync(OUTPUT).mtimeMs));
 }
 

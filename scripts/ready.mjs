@@ -127,6 +127,7 @@ function buildIfStale() {
     "scripts/chunks.mjs",
     "scripts/code-cache.mjs",
     "scripts/collect.mjs",
+    "scripts/console-forms.mjs",
     "scripts/module-types.mjs",
     "scripts/node-version.mjs",
     "scripts/operations.mjs",
@@ -152,7 +153,12 @@ function packClientIfStale() {
 function buildConsoleIfStale() {
   const output = join(root, "dist/console/files.json");
   const inputs = ["console", "src/client", "package-lock.json", "scripts/build-console.mjs"];
-  if (existsSync(output) && statSync(output).mtimeMs > newest(inputs.map((input) => join(root, input)))) return;
+  const forms = join(root, "console/forms");
+  const changedAt = Math.max(
+    newest(inputs.map((input) => join(root, input))),
+    ...readdirSync(forms).map((name) => statSync(join(forms, name)).mtimeMs),
+  );
+  if (existsSync(output) && statSync(output).mtimeMs > changedAt) return;
   execFileSync(process.execPath, [join(root, "scripts/build-console.mjs"), "--dev"], { cwd: root, stdio: "inherit" });
 }
 

@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-test("a field is one line and a migration: API description, types, command line and answers have it", async () => {
+test("a field is one line and a migration: API description, types, forms, command line and answers have it", async () => {
   const { stdout } = await promisify(execFile)(process.execPath, ["scripts/add-a-field.mjs"], { cwd: root });
   const [changed = "", ...places] = stdout.trim().split("\n");
   assert.match(
@@ -15,6 +15,12 @@ test("a field is one line and a migration: API description, types, command line 
   );
   assert.deepEqual(
     places.map((line) => line.split(": ")[0]),
-    ["API description", "types of the client and the console", "command line", "answer of the server"],
+    [
+      "API description",
+      "types of the client and the console",
+      "forms of the console",
+      "command line",
+      "answer of the server",
+    ],
   );
 });

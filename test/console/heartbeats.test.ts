@@ -90,7 +90,12 @@ test("a heartbeat is created, pinged, watched, changed, paused and deleted", asy
     await page.getByLabel("Labels").fill("team=db\nhost = a=b");
     await page.getByLabel("Keywords in the body decide").check();
     await page.getByLabel("Failure keywords").fill("ERROR,refused");
-    await page.getByLabel("A ping without a keyword is a failure").check();
+    await page.getByLabel("A ping without any keyword is a failure").check();
+    await page.getByLabel("Slug").fill("No Slug");
+    console.expected.push(/status of 400 .*\/heartbeats\//);
+    await press(page, "Save");
+    await page.locator(".field", { hasText: "Slug" }).getByText("Must have only a-z, 0-9, - and _").waitFor();
+    await page.getByLabel("Slug").fill("weekly-report");
     await press(page, "Save");
     await page.getByText("Saved.").waitFor();
     const { body } = await prism.get<{ data: Stored[] }>("/api/v1/heartbeats?q=Weekly");
@@ -99,7 +104,10 @@ test("a heartbeat is created, pinged, watched, changed, paused and deleted", asy
     assert.deepEqual(stored?.labels, { team: "db", host: "a=b" });
     assert.deepEqual(stored?.filters, { httpBody: true, failureKeywords: "ERROR,refused", defaultFail: true });
     await page.getByLabel("Fed by an alert").fill('alertname="Watchdog"');
+    assert.equal(await page.getByLabel("Fed by an alert").getAttribute("maxlength"), "1000");
+    const sent = page.waitForRequest((request) => request.method() === "PATCH");
     await press(page, "Save");
+    assert.deepEqual((await sent).postDataJSON(), { fedBy: 'alertname="Watchdog"' });
     await page.locator(".page-tabs").getByRole("link", { name: "Overview" }).click();
     await page.getByText('alertname="Watchdog"').first().waitFor();
     await press(page, "Pause");

@@ -48,6 +48,14 @@ test("deliveries, tasks, messages and buckets of a day", async (t) => {
     await press(dialog, "Save");
     await dialog.getByText(/^whsec_/).waitFor();
     await press(dialog, "I have stored it");
+    await page.getByText(hook.url).click();
+    await dialog.getByRole("heading", { name: "Change the webhook" }).waitFor();
+    await dialog.getByLabel("Event types").fill("order.*");
+    await page.keyboard.press("Enter");
+    const sent = page.waitForRequest((request) => request.method() === "PUT");
+    await press(dialog, "Save");
+    assert.deepEqual((await sent).postDataJSON(), { eventTypes: ["*", "order.*"] });
+    await dialog.waitFor({ state: "detached" });
     await press(page, "Test");
     await page.getByText("The receiver answered 200.").waitFor();
     hook.status = 410;

@@ -1,3 +1,4 @@
+import type { Edited } from "../../forms/use-resource.ts";
 import { Field, Input, Select, Textarea } from "../../ui/index.ts";
 import type { PresetField } from "./connect-types.ts";
 
@@ -7,16 +8,18 @@ interface Props {
   readonly fields: readonly PresetField[];
   readonly values: Values;
   readonly onChange: (values: Values) => void;
-  readonly errorOf: (name: string) => string | undefined;
+  /** Shows the errors of the server. */
+  readonly of: Pick<Edited<object>, "show" | "errorOf">;
   /** The stored values, with masked secrets: an empty secret is kept. */
   readonly stored?: Values;
 }
 
 /** The fields of a channel's preset. */
-export function ChannelFields({ fields, values, onChange, errorOf, stored = {} }: Props) {
+export function ChannelFields({ fields, values, onChange, of, stored = {} }: Props) {
   return (
     <>
       {fields.map((field) => {
+        of.show(field.key);
         const kept = field.secret ? stored[field.key] : undefined;
         return (
           <Field
@@ -25,7 +28,7 @@ export function ChannelFields({ fields, values, onChange, errorOf, stored = {} }
             required={field.required && kept === undefined && field.default === null}
             optional={!field.required}
             hint={kept === undefined ? hintOf(field) : `Stored: ${kept}. Empty keeps it.`}
-            error={errorOf(field.key)}
+            error={of.errorOf(field.key)}
           >
             <FieldControl
               field={field}

@@ -1,10 +1,13 @@
 import type { ComponentChildren } from "preact";
-import type { Receiver } from "../../../src/client/api-types.gen.ts";
+import type { CreateReceiver, Receiver } from "../../../src/client/api-types.gen.ts";
 import { api, errorText, ifMatch } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { invalidate, useGet } from "../../app/query.ts";
 import { useRefresh } from "../../app/refresh.ts";
-import { Banner, Button, Field, Select, toast, UserText } from "../../ui/index.ts";
+import { type FieldOf, Fields } from "../../forms/fields.tsx";
+import { receiver } from "../../forms/receiver.gen.ts";
+import { editedOf } from "../../forms/use-resource.ts";
+import { Banner, Button, toast, UserText } from "../../ui/index.ts";
 import { type LoggedRequest, outcomeText, RESULTS } from "./connect-types.ts";
 
 /** People in the answer of `GET /explain/event/:id`. */
@@ -19,29 +22,25 @@ interface Told {
 /** Events are decided right after they are stored. */
 const POLL_MS = 1000;
 
-const NOTIFY_OPTIONS = [
-  { value: "members", label: "The project's members, until a rule takes over" },
-  { value: "none", label: "No one: events are stored for rules" },
-] as const;
-
-const NOTIFY_HINT = "Of events without a level or from warning on. Alerts are notified by policies.";
+/** Who is notified of events that match no rule. */
+export const NOTIFY: FieldOf<CreateReceiver> = {
+  name: "notify",
+  label: "Who is notified",
+  words: {
+    members: "The project's members, until a rule takes over",
+    none: "No one: events are stored for rules",
+  },
+};
 
 interface NotifyProps {
   readonly value: Receiver["notify"];
   readonly onChange: (next: Receiver["notify"]) => void;
 }
 
-/** Who is notified of events that match no rule. */
+/** {@link NOTIFY}, saved at once. */
 export function NotifyField({ value, onChange }: NotifyProps) {
-  return (
-    <Field label="Who is notified" hint={NOTIFY_HINT}>
-      <Select
-        value={value}
-        onChange={(next) => onChange(next === "none" ? "none" : "members")}
-        options={NOTIFY_OPTIONS}
-      />
-    </Field>
-  );
+  const change = ({ notify = value }: Partial<CreateReceiver>) => onChange(notify);
+  return <Fields of={editedOf(receiver, { notify: value }, change)} show={[NOTIFY]} />;
 }
 
 export async function saveNotify(receiver: Receiver, notify: Receiver["notify"]): Promise<void> {

@@ -1,15 +1,16 @@
 import { useState } from "preact/hooks";
-import type { Channel, ChannelPreset } from "../../../src/client/api-types.gen.ts";
-import { api } from "../../app/api.ts";
+import type { Channel, ChannelPreset, CreateChannel } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
-import { useFieldErrors } from "../../app/field-errors.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
 import { canInProject } from "../../app/memberships.ts";
 import type { PageProps } from "../../app/page-module.ts";
 import { ProjectField, useProjectOfNew } from "../../app/project-choice.tsx";
-import { invalidate, useGet } from "../../app/query.ts";
+import { useGet } from "../../app/query.ts";
 import { SubmitButton } from "../../app/submit-button.tsx";
-import { Button, Card, choices, EmptyState, Field, Form, Input, Page, Segmented, Stepper } from "../../ui/index.ts";
+import { channel } from "../../forms/channel.gen.ts";
+import { Fields, ResourceForm } from "../../forms/fields.tsx";
+import { partOf, useResource } from "../../forms/use-resource.ts";
+import { Button, Card, choices, EmptyState, Form, Page, Segmented, Stepper } from "../../ui/index.ts";
 import { ChannelFields, changedFields, type Values } from "./channel-fields.tsx";
 import { ChannelTest } from "./channel-test.tsx";
 import { docsUrl } from "./connect-types.ts";
@@ -51,21 +52,19 @@ function Found({ preset }: { readonly preset: ChannelPreset | undefined }) {
 
 function Steps({ preset }: { readonly preset: ChannelPreset }) {
   const [step, setStep] = useState(0);
-  const [name, setName] = useState(preset.title);
   const [owner, setOwner] = useState("own");
   const [projectId, setProject] = useProjectOfNew();
   const [values, setValues] = useState<Values>({});
   const [made, setMade] = useState<Channel>();
-  const errors = useFieldErrors(
-    preset.fields.map(({ key }) => key),
-    { prefix: "fields." },
-  );
-  const create = async () => {
-    const fields = changedFields(preset.fields, values);
-    const body = { name, preset: preset.name, fields, ...(owner === "project" ? { projectId } : {}) };
-    const channel = await errors.attempt(() => api.post<Channel>("/channels", body));
-    if (channel === undefined) return;
-    invalidate("/channels");
+  const form = useResource<CreateChannel, Channel>(channel, {
+    start: { name: preset.title },
+    given: {
+      ...{ preset: preset.name, fields: changedFields(preset.fields, values) },
+      ...(owner === "project" && projectId !== undefined && { projectId }),
+    },
+  });
+  const { name = "" } = form.values;
+  const show = (channel: Channel) => {
     setMade(channel);
     setStep(2);
   };
@@ -76,9 +75,7 @@ function Steps({ preset }: { readonly preset: ChannelPreset }) {
         <Form onSubmit={() => setStep(1)} label="Channel">
           <Card>
             <div class="stack">
-              <Field label="Name" required>
-                <Input value={name} onChange={setName} maxLength={100} />
-              </Field>
+              <Fields of={form} show={["name"]} />
               {canInProject("channels:write") === true && (
                 <Segmented label="It gets" value={owner} onChange={setOwner} options={OWNERS} />
               )}
@@ -89,15 +86,12 @@ function Steps({ preset }: { readonly preset: ChannelPreset }) {
         </Form>
       )}
       {step === 1 && (
-        <Form onSubmit={create} label="Fields">
-          <Card title="Set up the service" link={{ href: docsUrl(preset), text: "Manual" }}>
-            <div class="stack">
-              <SetupLines lines={preset.setup} />
-              <ChannelFields fields={preset.fields} values={values} onChange={setValues} errorOf={errors.of} />
-              <SubmitButton>Create</SubmitButton>
-            </div>
-          </Card>
-        </Form>
+        <Card title="Set up the service" link={{ href: docsUrl(preset), text: "Manual" }}>
+          <ResourceForm of={form} label="Fields" action="Create" onSaved={show}>
+            <SetupLines lines={preset.setup} />
+            <ChannelFields fields={preset.fields} values={values} onChange={setValues} of={partOf(form, "fields")} />
+          </ResourceForm>
+        </Card>
       )}
       {step === 2 && made && (
         <Card title="Send a test" link={{ href: href(`/connect/channels/${made.id}`), text: "Open the channel" }}>

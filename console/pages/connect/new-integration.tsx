@@ -1,23 +1,21 @@
 import { useState } from "preact/hooks";
-import type { Integration, IssuedIntegration } from "../../../src/client/api-types.gen.ts";
-import { api } from "../../app/api.ts";
+import type { CreateIntegration, Integration, IssuedIntegration } from "../../../src/client/api-types.gen.ts";
 import { href, SERVER_URL } from "../../app/base.ts";
-import { useFieldErrors } from "../../app/field-errors.ts";
 import { readLabels } from "../../app/matchers.ts";
 import type { PageProps } from "../../app/page-module.ts";
 import { ProjectField, useProjectOfNew } from "../../app/project-choice.tsx";
 import { useProjects } from "../../app/projects.ts";
-import { invalidate, useGet } from "../../app/query.ts";
+import { useGet } from "../../app/query.ts";
 import { useRefresh } from "../../app/refresh.ts";
-import { SubmitButton } from "../../app/submit-button.tsx";
+import { type FieldOf, Fields, ResourceForm } from "../../forms/fields.tsx";
+import { integration } from "../../forms/integration.gen.ts";
+import { useResource } from "../../forms/use-resource.ts";
 import {
   Banner,
   Button,
   Card,
   CodeBlock,
   EmptyState,
-  Field,
-  Form,
   Input,
   Link,
   Page,
@@ -75,43 +73,46 @@ function Steps({ kind }: { readonly kind: Kind }) {
 }
 
 function NameStep({ kind, onMade }: { readonly kind: Kind; readonly onMade: (made: IssuedIntegration) => void }) {
-  const [name, setName] = useState("");
   const [labels, setLabels] = useState("");
   const [projectId, setProject] = useProjectOfNew();
-  const errors = useFieldErrors(["name", "labels"]);
+  const form = useResource<CreateIntegration, IssuedIntegration>(integration, {
+    given: { kind, ...(projectId !== undefined && { projectId }) },
+  });
   const read = readLabels(labels);
-  const create = async () => {
-    const made = await errors.attempt(() =>
-      api.post<IssuedIntegration>("/integrations", { projectId, kind, name, labels: read }),
-    );
-    if (made === undefined) return;
-    invalidate("/integrations");
-    onMade(made);
+  const labelsField: FieldOf<CreateIntegration> = {
+    name: "labels",
+    label: "Labels of its alerts",
+    hint: (
+      <>
+        The <Link href={href("/policies/routes")}>routes</Link> of the project decide by labels who is notified.
+      </>
+    ),
+    error: read === undefined ? "Write labels such as team=web, env=prod." : undefined,
+    as: (_, change) => (
+      <Input
+        value={labels}
+        placeholder="team=web"
+        onChange={(text) => {
+          setLabels(text);
+          change(readLabels(text) ?? {});
+        }}
+      />
+    ),
   };
   return (
-    <Form onSubmit={create} label="Integration key">
-      <Card>
-        <div class="stack">
-          <Field label="Name" required hint="The program that will use the key." error={errors.of("name")}>
-            <Input value={name} onChange={setName} maxLength={100} placeholder="Zabbix" autocomplete="off" />
-          </Field>
-          <ProjectField value={projectId} onChange={setProject} />
-          <Field
-            label="Labels of its alerts"
-            optional
-            hint={
-              <>
-                The <Link href={href("/policies/routes")}>routes</Link> of the project decide by labels who is notified.
-              </>
-            }
-            error={read === undefined ? "Write labels such as team=web, env=prod." : errors.of("labels")}
-          >
-            <Input value={labels} onChange={setLabels} placeholder="team=web" autocomplete="off" />
-          </Field>
-          <SubmitButton disabled={read === undefined}>Create key</SubmitButton>
-        </div>
-      </Card>
-    </Form>
+    <Card>
+      <ResourceForm
+        of={form}
+        label="Integration key"
+        action="Create key"
+        disabled={read === undefined}
+        onSaved={onMade}
+      >
+        <Fields of={form} show={[{ name: "name", placeholder: "Zabbix" }]} />
+        <ProjectField value={projectId} onChange={setProject} />
+        <Fields of={form} show={[labelsField]} />
+      </ResourceForm>
+    </Card>
   );
 }
 

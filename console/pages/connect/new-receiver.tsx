@@ -1,17 +1,22 @@
 import { useState } from "preact/hooks";
-import type { IssuedReceiver, ReceiverPreset, ReceiverRequest } from "../../../src/client/api-types.gen.ts";
-import { api } from "../../app/api.ts";
+import type {
+  CreateReceiver,
+  IssuedReceiver,
+  ReceiverPreset,
+  ReceiverRequest,
+} from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
-import { useFieldErrors } from "../../app/field-errors.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
 import type { PageProps } from "../../app/page-module.ts";
 import { ProjectField, useProjectOfNew } from "../../app/project-choice.tsx";
-import { invalidate, useGet } from "../../app/query.ts";
+import { useGet } from "../../app/query.ts";
 import { useRefresh } from "../../app/refresh.ts";
-import { SubmitButton } from "../../app/submit-button.tsx";
-import { Button, Card, EmptyState, Field, Form, Input, Page, Secret, Skeleton, Stepper } from "../../ui/index.ts";
+import { type FieldOf, Fields, ResourceForm } from "../../forms/fields.tsx";
+import { receiver } from "../../forms/receiver.gen.ts";
+import { useResource } from "../../forms/use-resource.ts";
+import { Button, Card, EmptyState, Page, Secret, Skeleton, Stepper } from "../../ui/index.ts";
 import { docsUrl } from "./connect-types.ts";
-import { FirstRequest, NotifyField } from "./first-request.tsx";
+import { FirstRequest, NOTIFY } from "./first-request.tsx";
 import { SetupLines } from "./setup-lines.tsx";
 
 const STEPS = [{ label: "Name" }, { label: "URL" }, { label: "First request" }];
@@ -74,42 +79,24 @@ interface NameProps {
 }
 
 function NameStep({ preset, onMade }: NameProps) {
-  const [name, setName] = useState(preset.title);
-  const [secret, setSecret] = useState("");
-  const [notify, setNotify] = useState<IssuedReceiver["notify"]>("members");
   const [projectId, setProject] = useProjectOfNew();
-  const errors = useFieldErrors(["name", "secret"]);
-  const create = async () => {
-    const body = { projectId, name, preset: preset.name, notify, ...(secret === "" ? {} : { secret }) };
-    const made = await errors.attempt(() => api.post<IssuedReceiver>("/receivers", body));
-    if (made === undefined) return;
-    invalidate("/receivers");
-    onMade(made);
+  const form = useResource<CreateReceiver, IssuedReceiver>(receiver, {
+    start: { name: preset.title },
+    given: { preset: preset.name, ...(projectId !== undefined && { projectId }) },
+  });
+  const secret: FieldOf<CreateReceiver> = {
+    ...{ name: "secret", label: preset.secretTitle ?? "Secret", type: "password", autocomplete: "new-password" },
+    hint: "The same here and at the sender; requests without it are refused.",
+    required: preset.secret === "required",
   };
   return (
-    <Form onSubmit={create} label="Receiver">
-      <Card>
-        <div class="stack">
-          <Field label="Name" required hint="Unique in the project; its events show it." error={errors.of("name")}>
-            <Input value={name} onChange={setName} maxLength={100} />
-          </Field>
-          <ProjectField value={projectId} onChange={setProject} />
-          <NotifyField value={notify} onChange={setNotify} />
-          {preset.secret !== "none" && (
-            <Field
-              label={preset.secretTitle ?? "Secret"}
-              optional={preset.secret === "optional"}
-              required={preset.secret === "required"}
-              hint="The same here and at the sender; requests without it are refused."
-              error={errors.of("secret")}
-            >
-              <Input type="password" value={secret} onChange={setSecret} autocomplete="new-password" maxLength={500} />
-            </Field>
-          )}
-          <SubmitButton>Create</SubmitButton>
-        </div>
-      </Card>
-    </Form>
+    <Card>
+      <ResourceForm of={form} label="Receiver" action="Create" onSaved={onMade}>
+        <Fields of={form} show={["name"]} />
+        <ProjectField value={projectId} onChange={setProject} />
+        <Fields of={form} show={preset.secret === "none" ? [NOTIFY] : [NOTIFY, secret]} />
+      </ResourceForm>
+    </Card>
   );
 }
 

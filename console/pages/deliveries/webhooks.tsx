@@ -60,7 +60,7 @@ export default function Webhooks() {
     include: "result",
     limit: 50,
   });
-  const add = <NewButton onClick={() => openDialog(<WebhookDialog onSaved={list.reload} />)}>New webhook</NewButton>;
+  const add = <NewButton onClick={() => openDialog(<WebhookDialog />)}>New webhook</NewButton>;
   const failing = list.items?.filter(({ disabledAt }) => disabledAt !== null).length ?? 0;
   return (
     <Page
@@ -81,7 +81,7 @@ export default function Webhooks() {
         label="Webhooks"
         list={list}
         columns={COLUMNS}
-        onOpen={(webhook) => openDialog(<WebhookDialog known={webhook} onSaved={list.reload} />)}
+        onOpen={(webhook) => openDialog(<WebhookDialog known={webhook} />)}
         rowActions={(webhook) => <Actions webhook={webhook} onDone={list.reload} />}
         empty={
           <EmptyState

@@ -1,53 +1,34 @@
-import { useState } from "preact/hooks";
 import type { Heartbeat } from "../../../src/client/api-types.gen.ts";
-import { api } from "../../app/api.ts";
 import { navigate } from "../../app/navigate.ts";
 import { ProjectField, useProjectOfNew } from "../../app/project-choice.tsx";
-import { invalidate } from "../../app/query.ts";
-import { Dialog, displayZone, Field, Input, MultiCombobox } from "../../ui/index.ts";
-import { FedByField, fedPlan, type Plan, PlanForm, planBody } from "./plan-form.tsx";
+import { Fields } from "../../forms/fields.tsx";
+import { heartbeat } from "../../forms/heartbeat.gen.ts";
+import { useResource } from "../../forms/use-resource.ts";
+import { Dialog, displayZone } from "../../ui/index.ts";
+import { FED_BY, type HeartbeatBody, PlanForm } from "./plan-form.tsx";
 
-const DAY_MS = 86_400_000;
+/** What the server takes as the plan of one that an alert feeds, if no other is chosen. */
+const FED_PLAN = { timeoutMs: 300_000, graceMs: 60_000 };
 
 /** Creates a heartbeat and opens its page, which shows the ping URL. */
 export function CreateDialog() {
-  const [name, setName] = useState("");
-  const [tags, setTags] = useState<readonly string[]>([]);
   const [projectId, setProject] = useProjectOfNew();
-  const [plan, setPlan] = useState<Plan>(emptyPlan);
-  const [fedBy, setFedBy] = useState("");
-  const changeFedBy = (next: string) => {
-    setFedBy(next);
-    if (next !== "") setPlan(fedPlan(plan, emptyPlan()));
-  };
+  const form = useResource<HeartbeatBody, Heartbeat>(heartbeat, {
+    given: projectId === undefined ? {} : { projectId },
+  });
   const create = async () => {
-    const feed = fedBy === "" ? {} : { fedBy };
-    const body = { name, tags, ...feed, ...planBody(plan), ...(projectId === undefined ? {} : { projectId }) };
-    const { id } = await api.post<Heartbeat>("/heartbeats", body);
-    invalidate("/heartbeats");
-    navigate(`/heartbeats/${id}`);
+    const made = await form.send();
+    if (made === undefined) return false;
+    navigate(`/heartbeats/${made.id}`);
   };
+  const isPlanned = form.edits.kind !== undefined || form.edits.timeoutMs !== undefined;
+  const change: typeof form.change = (part) => form.change(part.fedBy && !isPlanned ? { ...FED_PLAN, ...part } : part);
   return (
     <Dialog title="New heartbeat" subtitle="Its ping URL is shown next." onSubmit={create} action="Create heartbeat">
-      <Field label="Name" required>
-        <Input value={name} onChange={setName} maxLength={100} autoFocus placeholder="Nightly backup" />
-      </Field>
+      <Fields of={form} show={[{ name: "name", autoFocus: true, placeholder: "Nightly backup" }]} />
       <ProjectField value={projectId} onChange={setProject} />
-      <PlanForm plan={plan} projectId={projectId} onChange={setPlan} />
-      <FedByField value={fedBy} onChange={changeFedBy} />
-      <Field label="Tags" hint="Words for badges and lists." optional>
-        <MultiCombobox values={tags} onChange={setTags} custom placeholder="backup" />
-      </Field>
+      <PlanForm of={form} projectId={projectId} zone={displayZone.value} />
+      <Fields of={{ ...form, change }} show={[FED_BY, { name: "tags", placeholder: "backup" }]} />
     </Dialog>
   );
-}
-
-function emptyPlan(): Plan {
-  return {
-    kind: "simple",
-    timeoutMs: DAY_MS,
-    graceMs: DAY_MS / 24,
-    schedule: "30 2 * * *",
-    timezone: displayZone.value,
-  };
 }

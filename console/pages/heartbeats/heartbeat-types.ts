@@ -8,8 +8,6 @@ export type PingKind = HeartbeatPing["kind"];
 
 export type RecentPing = NonNullable<Heartbeat["recentPings"]>[number];
 
-export type PingFilters = Heartbeat["filters"];
-
 export const STATUS: Readonly<Record<Status, { readonly tone: Tone; readonly text: string }>> = {
   new: { tone: "plain", text: "new" },
   up: { tone: "ok", text: "up" },

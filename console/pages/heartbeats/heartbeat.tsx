@@ -3,42 +3,30 @@ import type { Heartbeat } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
-import { controlsOf } from "../../app/controls.ts";
-import { useEdits } from "../../app/edits.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
 import { navigate, useQueryState } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
 import { invalidate, useGet } from "../../app/query.ts";
-import { SubmitButton } from "../../app/submit-button.tsx";
+import { Facts } from "../../forms/facts.tsx";
 import {
   Badge,
   Banner,
   Button,
   Card,
   confirm,
-  DescriptionList,
-  Duration,
-  Field,
-  Form,
-  formatDuration,
   formatRelative,
-  Input,
   Menu,
-  MultiCombobox,
   Page,
   plural,
-  Switch,
   Tabs,
-  Textarea,
-  Time,
   toast,
 } from "../../ui/index.ts";
 import { Badges } from "./badges.tsx";
-import { type PingFilters, planOf, STATUS, titleOf } from "./heartbeat-types.ts";
+import { planOf, STATUS, titleOf } from "./heartbeat-types.ts";
 import { Flips, Pings } from "./history.tsx";
 import { HowTo } from "./how-to.tsx";
 import { useHeartbeatsLive } from "./live.ts";
-import { FedByField, type Plan, PlanForm, planBody } from "./plan-form.tsx";
+import { Settings } from "./settings.tsx";
 
 export default function HeartbeatPage({ params }: PageProps) {
   const query = useGet<Heartbeat>(`/heartbeats/${params["id"]}`);
@@ -110,7 +98,7 @@ function Overview({ heartbeat }: { readonly heartbeat: Heartbeat }) {
           {status !== "new" && pingUrl !== null && <HowTo heartbeat={heartbeat} pingUrl={pingUrl} />}
         </div>
         <div class="stack">
-          <Facts heartbeat={heartbeat} />
+          <State heartbeat={heartbeat} />
           <Flips id={id} />
           <Badges heartbeat={heartbeat} />
         </div>
@@ -119,21 +107,21 @@ function Overview({ heartbeat }: { readonly heartbeat: Heartbeat }) {
   );
 }
 
-function Facts({ heartbeat }: { readonly heartbeat: Heartbeat }) {
-  const { lastPingAt, nextPingAt, dueAt, lastDurationMs, graceMs, pingCount, tags, description, fedBy } = heartbeat;
+function State({ heartbeat }: { readonly heartbeat: Heartbeat }) {
   return (
-    <Card title="State" sub={description || undefined}>
-      <DescriptionList
-        items={[
+    <Card title="State" sub={heartbeat.description || undefined}>
+      <Facts
+        of={heartbeat}
+        show={[
           { label: "Expected", value: <span class="num">{planOf(heartbeat)}</span> },
-          { label: "Grace time", value: formatDuration(graceMs) },
-          ...(fedBy === null ? [] : [{ label: "Fed by", value: <code>{fedBy}</code> }]),
-          { label: "Last ping", value: <Time at={lastPingAt} empty="never" /> },
-          { label: "Next due", value: <Time at={nextPingAt} /> },
-          { label: "Goes down", value: <Time at={dueAt} /> },
-          { label: "Last run took", value: lastDurationMs === null ? "—" : <Duration ms={lastDurationMs} /> },
-          { label: "Pings", value: String(pingCount) },
-          ...(tags.length > 0 ? [{ label: "Tags", value: tags.join(", ") }] : []),
+          { name: "graceMs", label: "Grace time" },
+          { name: "fedBy", mono: true },
+          { name: "lastPingAt", empty: "never" },
+          { name: "nextPingAt", label: "Next due" },
+          { name: "dueAt", label: "Goes down" },
+          { name: "lastDurationMs", label: "Last run took" },
+          { name: "pingCount", label: "Pings" },
+          "tags",
         ]}
       />
     </Card>
@@ -181,148 +169,5 @@ function Actions({ heartbeat }: { readonly heartbeat: Heartbeat }) {
         ]}
       />
     </span>
-  );
-}
-
-function planFrom({ kind, timeoutMs, graceMs, schedule, timezone }: Heartbeat): Plan {
-  return { kind, timeoutMs, graceMs, schedule: schedule ?? "", timezone };
-}
-
-function labelLines(labels: Heartbeat["labels"]): string {
-  return Object.entries(labels)
-    .map(([name, value]) => `${name}=${value}`)
-    .join("\n");
-}
-
-/** The server refuses what is no name of a label. */
-function labelsIn(text: string): Record<string, string> {
-  const lines = text.split("\n").filter((line) => line.trim() !== "");
-  return Object.fromEntries(
-    lines.map((line) => {
-      const [name = "", ...value] = line.split("=");
-      return [name.trim(), value.join("=").trim()];
-    }),
-  );
-}
-
-const KEYWORDS = [
-  ["startKeywords", "Start keywords"],
-  ["successKeywords", "Success keywords"],
-  ["failureKeywords", "Failure keywords"],
-] as const;
-
-/** Meaning of a ping by words in its body. */
-function FilterFields({
-  filters,
-  onChange,
-}: {
-  readonly filters: PingFilters;
-  readonly onChange: (next: PingFilters) => void;
-}) {
-  return (
-    <>
-      <Switch
-        label="Keywords in the body decide"
-        hint="They replace the meaning of the URL; texts are separated by commas, case counts."
-        checked={filters.httpBody === true}
-        onChange={(httpBody) => onChange({ ...filters, httpBody })}
-      />
-      {filters.httpBody === true && (
-        <>
-          {KEYWORDS.map(([key, label]) => (
-            <Field key={key} label={label} optional>
-              <Input
-                value={filters[key] ?? ""}
-                onChange={(text) => onChange({ ...filters, [key]: text })}
-                maxLength={200}
-              />
-            </Field>
-          ))}
-          <Switch
-            label="A ping without a keyword is a failure"
-            checked={filters.defaultFail === true}
-            onChange={(defaultFail) => onChange({ ...filters, defaultFail })}
-          />
-        </>
-      )}
-    </>
-  );
-}
-
-function draftOf(heartbeat: Heartbeat) {
-  const { name, slug, description, manualResume, filters } = heartbeat;
-  return {
-    ...{ name, slug, description, manualResume, filters },
-    tags: heartbeat.tags,
-    channels: heartbeat.channels,
-    severity: heartbeat.severity ?? "",
-    isPostOnly: heartbeat.methods === "POST",
-    fedBy: heartbeat.fedBy ?? "",
-    labels: labelLines(heartbeat.labels),
-    plan: planFrom(heartbeat),
-  };
-}
-
-function Settings({ heartbeat }: { readonly heartbeat: Heartbeat }) {
-  const { values: draft, change, saved } = useEdits(draftOf(heartbeat));
-  const { bind, flag } = controlsOf(draft, change);
-  const save = async () => {
-    const { severity, fedBy, isPostOnly, labels, plan, ...others } = draft;
-    const answer = await api.patch<Heartbeat>(`/heartbeats/${heartbeat.id}`, {
-      ...others,
-      severity: severity === "" ? null : severity,
-      fedBy: fedBy === "" ? null : fedBy,
-      methods: isPostOnly ? "POST" : "",
-      labels: labelsIn(labels),
-      ...planBody(plan),
-    });
-    saved(draftOf(answer));
-    invalidate("/heartbeats");
-    toast.ok("Saved.");
-  };
-  return (
-    <Form onSubmit={save} label="Heartbeat">
-      <div class="two">
-        <Card title="When pings are expected">
-          <div class="stack">
-            <PlanForm plan={draft.plan} projectId={heartbeat.projectId} onChange={(plan) => change({ plan })} />
-            <FedByField {...bind("fedBy")} />
-          </div>
-        </Card>
-        <Card title="Heartbeat">
-          <div class="stack">
-            <Field label="Name">
-              <Input {...bind("name")} maxLength={100} />
-            </Field>
-            <Field label="Slug" hint="In URLs with the project's ping key: a-z, 0-9, - and _.">
-              <Input {...bind("slug")} maxLength={100} mono />
-            </Field>
-            <Field label="Description" optional>
-              <Textarea {...bind("description")} rows={2} maxLength={2000} />
-            </Field>
-            <Field label="Tags" optional>
-              <MultiCombobox values={draft.tags} onChange={(tags) => change({ tags })} custom />
-            </Field>
-            <Field label="Severity" hint="Of the alert that it opens." optional>
-              <Input {...bind("severity")} maxLength={50} placeholder="critical" />
-            </Field>
-            <Switch
-              label="Only POST counts"
-              hint="Links that mail scanners open are ignored."
-              {...flag("isPostOnly")}
-            />
-            <Switch label="A ping does not end a pause" {...flag("manualResume")} />
-            <Field label="Labels" hint="Of its alert, for routes and silences: name=value, one per line." optional>
-              <Textarea {...bind("labels")} rows={2} mono />
-            </Field>
-            <Field label="Policies" hint="Names, as the alert's label channels." optional>
-              <MultiCombobox values={draft.channels} onChange={(channels) => change({ channels })} custom />
-            </Field>
-            <FilterFields filters={draft.filters} onChange={(filters) => change({ filters })} />
-          </div>
-        </Card>
-      </div>
-      <SubmitButton>Save</SubmitButton>
-    </Form>
   );
 }

@@ -1,28 +1,14 @@
-import type { OnCallSchedule } from "../../../src/client/api-types.gen.ts";
+import type { OnCallSchedule, UpdateOnCallSchedule } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
-import { controlsOf } from "../../app/controls.ts";
-import { useEdits } from "../../app/edits.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { navigate } from "../../app/navigate.ts";
 import { invalidate } from "../../app/query.ts";
-import { SubmitButton } from "../../app/submit-button.tsx";
-import { ZONES } from "../../app/zones.ts";
-import {
-  Banner,
-  Button,
-  Card,
-  Combobox,
-  DescriptionList,
-  Field,
-  Form,
-  Input,
-  Select,
-  Switch,
-  Textarea,
-  Time,
-  toast,
-} from "../../ui/index.ts";
+import { Facts } from "../../forms/facts.tsx";
+import { type FieldOf, Fields, ResourceForm } from "../../forms/fields.tsx";
+import { onCallSchedule as described } from "../../forms/on-call-schedule.gen.ts";
+import { editedOf, useResource } from "../../forms/use-resource.ts";
+import { Banner, Button, Card, Select, Time, toast } from "../../ui/index.ts";
 import { CalendarLink } from "./my-shifts.tsx";
 import { schedulePath } from "./oncall-types.ts";
 
@@ -36,7 +22,12 @@ const LEADS = [
 
 export function Settings({ schedule }: { readonly schedule: OnCallSchedule }) {
   const isWriter = canInProject("oncall:write") === true;
-  if (!isWriter) return <Facts schedule={schedule} />;
+  if (!isWriter)
+    return (
+      <Card title="Settings">
+        <Facts of={schedule} show={["timezone", { name: "description", empty: "—" }, "reportsGaps"]} />
+      </Card>
+    );
   return (
     <div class="two">
       <General schedule={schedule} />
@@ -59,20 +50,6 @@ export function Settings({ schedule }: { readonly schedule: OnCallSchedule }) {
   );
 }
 
-function Facts({ schedule }: { readonly schedule: OnCallSchedule }) {
-  return (
-    <Card title="Settings">
-      <DescriptionList
-        items={[
-          { label: "Time zone", value: schedule.timezone },
-          { label: "Description", value: schedule.description || "—" },
-          { label: "Reports gaps", value: schedule.reportsGaps ? "yes" : "no" },
-        ]}
-      />
-    </Card>
-  );
-}
-
 async function remove({ id, name }: OnCallSchedule): Promise<void> {
   const { data } = await api.get<{ data: readonly object[] }>(`${schedulePath(id)}/shifts`, { limit: 100 });
   const text = `Its ${data.length} shifts, its overrides, swaps and past are deleted.`;
@@ -83,66 +60,41 @@ async function remove({ id, name }: OnCallSchedule): Promise<void> {
 }
 
 function General({ schedule }: { readonly schedule: OnCallSchedule }) {
-  const known = schedule.handoverLeadMs === null ? "" : String(schedule.handoverLeadMs);
-  const { name, description, timezone } = schedule;
-  const { values, change } = useEdits({ name, description, timezone, lead: known });
-  const { bind } = controlsOf(values, change);
-  const save = async () => {
-    const { lead, ...others } = values;
-    const handoverLeadMs = lead === "" ? null : Number(lead);
-    await api.put(schedulePath(schedule.id), { ...others, handoverLeadMs });
-    invalidate("/oncall");
-    toast.ok("Saved.");
-  };
-  const toggle = (member: "notifiesOff" | "reportsGaps") => async (value: boolean) => {
-    await api.put(schedulePath(schedule.id), { [member]: value });
+  const form = useResource<UpdateOnCallSchedule, OnCallSchedule>(described, { stored: schedule });
+  const toggle = async (change: Partial<UpdateOnCallSchedule>) => {
+    await api.put(schedulePath(schedule.id), change);
     invalidate(schedulePath(schedule.id));
   };
+  const known = String(schedule.handoverLeadMs ?? "");
   const leads = LEADS.some(({ value }) => value === known)
     ? LEADS
     : [...LEADS, { value: known, label: `${Number(known) / 60_000} minutes before` }];
+  const lead: FieldOf<UpdateOnCallSchedule> = {
+    name: "handoverLeadMs",
+    label: "Users are notified of their shift",
+    hint: "Users may choose another time for themselves.",
+    required: true,
+    as: (value, change) => (
+      <Select value={String(value ?? "")} onChange={(ms) => change(ms === "" ? null : Number(ms))} options={leads} />
+    ),
+  };
   return (
     <Card title="Schedule">
-      <Form onSubmit={save} label="Schedule">
-        <Field label="Name" required>
-          <Input {...bind("name")} maxLength={100} />
-        </Field>
-        <Field label="Description" optional>
-          <Textarea {...bind("description")} rows={2} maxLength={4000} />
-        </Field>
-        <Field label="Time zone" hint="Of new shifts and of the calendar.">
-          <Combobox {...bind("timezone")} options={ZONES} />
-        </Field>
-        <Field label="Users are notified of their shift" hint="Users may choose another time for themselves.">
-          <Select {...bind("lead")} options={leads} />
-        </Field>
-        <SubmitButton>Save</SubmitButton>
-      </Form>
+      <ResourceForm of={form} label="Schedule">
+        <Fields of={form} show={["name", { name: "description", rows: 2 }, "timezone", lead]} />
+      </ResourceForm>
       <div class="stack section">
-        <Switch
-          label="Notify users when their shift ends"
-          checked={schedule.notifiesOff}
-          onChange={toggle("notifiesOff")}
-        />
-        <Switch
-          label="Report gaps of the next 14 days"
-          checked={schedule.reportsGaps}
-          onChange={toggle("reportsGaps")}
-        />
+        <Fields of={editedOf(described, schedule, toggle)} show={["notifiesOff", "reportsGaps"]} />
       </div>
     </Card>
   );
 }
 
-function Import({ schedule: { id, calendarUrl, calendar } }: { readonly schedule: OnCallSchedule }) {
-  const { values, change, saved } = useEdits({ url: calendarUrl ?? "" });
-  const { url } = values;
-  const save = async () => {
-    const answer = await api.put<OnCallSchedule>(schedulePath(id), { calendarUrl: url === "" ? null : url });
-    saved({ url: answer.calendarUrl ?? "" });
-    invalidate("/oncall");
-    toast.ok(url === "" ? "The calendar is no longer imported." : "The calendar is read within ten minutes.");
-  };
+function Import({ schedule }: { readonly schedule: OnCallSchedule }) {
+  const { calendar } = schedule;
+  const form = useResource<UpdateOnCallSchedule, OnCallSchedule>(described, { stored: schedule });
+  const told = ({ calendarUrl }: OnCallSchedule) =>
+    toast.ok(calendarUrl === null ? "The calendar is no longer imported." : "The calendar is read within ten minutes.");
   return (
     <Card
       title="Imported calendar"
@@ -154,24 +106,14 @@ function Import({ schedule: { id, calendarUrl, calendar } }: { readonly schedule
             {calendar.error}
           </Banner>
         )}
-        <Form onSubmit={save} label="Imported calendar">
-          <Field label="URL" hint="It is read every 10 minutes. Empty: none." optional>
-            <Input
-              {...controlsOf(values, change).bind("url")}
-              type="text"
-              inputMode="url"
-              placeholder="https://… or webcal://…"
-            />
-          </Field>
-          <div class="inline">
-            <Button type="submit">Save</Button>
-            {calendar && (
-              <span class="muted small">
-                read <Time at={calendar.checkedAt} empty="not yet" />
-              </span>
-            )}
-          </div>
-        </Form>
+        <ResourceForm of={form} label="Imported calendar" onSaved={told}>
+          <Fields of={form} show={[{ name: "calendarUrl", label: "URL", placeholder: "https://… or webcal://…" }]} />
+        </ResourceForm>
+        {calendar && (
+          <span class="muted small">
+            read <Time at={calendar.checkedAt} empty="not yet" />
+          </span>
+        )}
       </div>
     </Card>
   );

@@ -1,9 +1,10 @@
-import { useState } from "preact/hooks";
-import type { Role } from "../../../src/client/api-types.gen.ts";
-import { api } from "../../app/api.ts";
+import type { CreateRole, Role } from "../../../src/client/api-types.gen.ts";
 import { invalidate } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
-import { Checkbox, Drawer, Field, Input, toast } from "../../ui/index.ts";
+import { Fields } from "../../forms/fields.tsx";
+import { role } from "../../forms/role.gen.ts";
+import { useResource } from "../../forms/use-resource.ts";
+import { Checkbox, Drawer, toast } from "../../ui/index.ts";
 
 interface Props {
   /** Undefined: a new one. */
@@ -13,30 +14,28 @@ interface Props {
 
 /** Makes or changes a role. Only permissions that the user has can be granted. */
 export function RoleDialog({ known, permissions }: Props) {
-  const [name, setName] = useState(known?.name ?? "");
-  const [description, setDescription] = useState(known?.description ?? "");
-  const [granted, setGranted] = useState<ReadonlySet<string>>(new Set(known?.permissions));
+  const form = useResource<CreateRole, Role>(role, { stored: known });
+  const granted = form.values.permissions ?? [];
   const save = async () => {
-    const body = { name, description, permissions: [...granted] };
-    if (known) await api.put(`/roles/${known.id}`, known.builtin ? { permissions: body.permissions } : body);
-    else await api.post("/roles", body);
-    toast.ok(`The role ${name} is saved. It applies at once.`);
-    invalidate("/roles", "/users");
+    const saved = await form.send();
+    if (saved === undefined) return false;
+    toast.ok(`The role ${saved.name} is saved. It applies at once.`);
+    invalidate("/users");
   };
   const change = (permission: string, isGranted: boolean) => {
-    const next = new Set(granted);
-    if (isGranted) next.add(permission);
-    else next.delete(permission);
-    setGranted(next);
+    const others = granted.filter((each) => each !== permission);
+    form.change({ permissions: isGranted ? [...others, permission] : others });
   };
+  const disabled = known?.builtin;
   return (
     <Drawer title={known ? `Role ${known.name}` : "New role"} onSubmit={save} action="Save">
-      <Field label="Name" required>
-        <Input value={name} onChange={setName} maxLength={50} disabled={known?.builtin} />
-      </Field>
-      <Field label="Description" optional>
-        <Input value={description} onChange={setDescription} maxLength={500} disabled={known?.builtin} />
-      </Field>
+      <Fields
+        of={form}
+        show={[
+          { name: "name", disabled },
+          { name: "description", disabled },
+        ]}
+      />
       <fieldset class="stack s2">
         <legend>Permissions</legend>
         {permissions.map((permission) => (
@@ -44,7 +43,7 @@ export function RoleDialog({ known, permissions }: Props) {
             key={permission.name}
             label={permission.name}
             hint={permission.description}
-            checked={granted.has(permission.name)}
+            checked={granted.includes(permission.name)}
             disabled={!can(permission.name)}
             onChange={(isGranted) => change(permission.name, isGranted)}
           />

@@ -1,4 +1,6 @@
 import type { PolicyVersion as ApiPolicyVersion, Policy, UpdatePolicy } from "../../../src/client/api-types.gen.ts";
+import { initialOf, wordingOf } from "../../forms/described.ts";
+import { policy } from "../../forms/policy.gen.ts";
 import { formatDuration, plural } from "../../ui/index.ts";
 
 export interface ScheduleTarget {
@@ -45,33 +47,27 @@ export const NEW_STEPS: Readonly<Record<StepType, DraftStep>> = {
   resolve: { type: "resolve" },
 };
 
-export const EMPTY: PolicyDefinition = {
+export const EMPTY = {
+  ...initialOf(policy.members),
   name: "",
   description: "",
   steps: [NEW_STEPS.notify],
-  repeat: 0,
-  sendResolved: true,
-  ackQuorum: 1,
-  ackExpiresMs: null,
-  autoResolveMs: null,
-  renotifyOnNew: true,
-  opensIncidents: true,
-  fallback: null,
-};
+} as unknown as PolicyDefinition;
 
-export const LABELS: Readonly<Record<keyof PolicyDefinition, string>> = {
-  name: "Name",
-  description: "Description",
-  steps: "Steps",
+/** Where the name of the member is not the word for it. */
+const WORDS: Readonly<Partial<Record<keyof PolicyDefinition, string>>> = {
   repeat: "Further rounds",
-  sendResolved: "Notify of the end",
   ackQuorum: "Acknowledgements needed",
   ackExpiresMs: "Acknowledgements expire",
   autoResolveMs: "Resolves by itself",
-  renotifyOnNew: "Notify of new alerts",
-  opensIncidents: "Open incidents",
-  fallback: "Fallback",
 };
+const { projectId: _, ...OWN } = policy.members;
+export const LABELS = Object.fromEntries(
+  Object.entries(OWN).map(([name, member]) => [
+    name,
+    wordingOf(name, member, WORDS[name as keyof PolicyDefinition]).label,
+  ]),
+) as Readonly<Record<keyof PolicyDefinition, string>>;
 export const MEMBERS = Object.keys(LABELS) as readonly (keyof PolicyDefinition)[];
 
 export function definitionOf(given: PolicyDefinition): PolicyDefinition {

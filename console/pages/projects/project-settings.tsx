@@ -1,54 +1,33 @@
-import type { ProjectDetail } from "../../../src/client/api-types.gen.ts";
-import { api } from "../../app/api.ts";
-import { controlsOf } from "../../app/controls.ts";
-import { useEdits } from "../../app/edits.ts";
-import { invalidate } from "../../app/query.ts";
-import { SubmitButton } from "../../app/submit-button.tsx";
-import { Card, Field, Form, Input, Switch, toast } from "../../ui/index.ts";
+import type { ProjectDetail, UpdateProject } from "../../../src/client/api-types.gen.ts";
+import { type FieldOf, Fields, ResourceForm } from "../../forms/fields.tsx";
+import { project as described } from "../../forms/project.gen.ts";
+import { partOf, useResource } from "../../forms/use-resource.ts";
+import { Card, toast } from "../../ui/index.ts";
 
 interface Props {
   readonly project: ProjectDetail;
   readonly onSaved: () => void;
 }
 
+const SETTINGS: readonly FieldOf<NonNullable<UpdateProject["settings"]>>[] = [
+  { name: "retentionDays", label: "Keep events for", placeholder: "server's default", suffix: "days" },
+  { name: "alertThreshold", label: "Errors that alert the members", placeholder: "server's default" },
+  "emailAlerts",
+];
+
 /** Name, retention and error mails of a project. */
 export function ProjectSettingsForm({ project, onSaved }: Props) {
-  const { settings } = project;
-  const { values, change } = useEdits({
-    name: project.name,
-    days: settings.retentionDays?.toString() ?? "",
-    threshold: settings.alertThreshold?.toString() ?? "",
-    emailAlerts: settings.emailAlerts ?? false,
-  });
-  const { bind, flag } = controlsOf(values, change);
-  const save = async () => {
-    const { name, days, threshold, emailAlerts } = values;
-    const numbers = { retentionDays: numberOf(days), alertThreshold: numberOf(threshold) };
-    await api.patch(`/projects/${project.id}`, { name, settings: { ...numbers, emailAlerts } });
+  const form = useResource<UpdateProject, ProjectDetail>(described, { stored: project, merged: "settings" });
+  const done = () => {
     toast.ok("The project is saved.");
-    invalidate("/projects");
     onSaved();
   };
   return (
     <Card title="Settings">
-      <Form onSubmit={save}>
-        <Field label="Name" required>
-          <Input {...bind("name")} maxLength={255} />
-        </Field>
-        <Field label="Keep events for" hint="Days. Empty: the server's default." optional>
-          <Input type="number" {...bind("days")} min={1} suffix="days" />
-        </Field>
-        <Field label="Errors that alert the members" hint="Within five minutes. Empty: the server's default." optional>
-          <Input type="number" {...bind("threshold")} min={1} />
-        </Field>
-        <Switch {...flag("emailAlerts")} label="Also send alerts by mail" />
-        <SubmitButton>Save</SubmitButton>
-      </Form>
+      <ResourceForm of={form} label="Settings" onSaved={done}>
+        <Fields of={form} show={["name"]} />
+        <Fields of={partOf(form, "settings")} show={SETTINGS} />
+      </ResourceForm>
     </Card>
   );
-}
-
-/** null removes the setting. */
-function numberOf(text: string): number | null {
-  return text === "" ? null : Number(text);
 }

@@ -59,7 +59,12 @@ function ChannelForm({ way, preset, known, onRung }: FormProps) {
     invalidate("/channels");
     setResult(await testChannel(stored.id));
   };
-  const shared = { values, onChange: setValues, errorOf: errors.of, ...(channel && { stored: channel.fields }) };
+  const shared = {
+    values,
+    onChange: setValues,
+    of: { errorOf: errors.of, show: () => undefined },
+    ...(channel && { stored: channel.fields }),
+  };
   const topic = way === "ntfy" ? values["topic"]?.trim() : undefined;
   const server = values["url"] || fields.find(({ key }) => key === "url")?.default || "";
   return (
