@@ -204,7 +204,6 @@ const UNTRIED = [
   "schedules resume",
   "schedules cancel",
   "receivers replay",
-  "projects raise",
   "drill preferences",
 ];
 /** A GET, which may be repeated. */

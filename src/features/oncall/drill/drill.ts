@@ -4,8 +4,8 @@ import { notificationRow } from "../../../store/commit/notification-row.ts";
 import type { Trx } from "../../../store/database.ts";
 import { INCIDENT_PRIORITY, pagedChannels } from "../../alerts/index.ts";
 import { DRILL, namesOfWays, type PageFollower, type PageRow } from "../../delivery/index.ts";
-import type { DrillParts } from "./context.ts";
 import { addressesOf } from "./unproven.ts";
+import type { DrillParts } from "./ways.ts";
 
 /*
  * A drill is a page to one person that is about no incident. From contact rules on it goes the way of

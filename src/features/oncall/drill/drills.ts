@@ -1,8 +1,8 @@
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import { onCallBetween } from "../index.ts";
-import type { DrillParts } from "./context.ts";
 import { confirmWay, drillFollower } from "./drill.ts";
 import { AHEAD_MS, DrillPlan } from "./plan.ts";
+import type { DrillParts } from "./ways.ts";
 import { proofSentence, waysOfUsers } from "./ways.ts";
 
 /** Test pages to people, and the weekly plan of them. */

@@ -5,8 +5,8 @@ import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { DrillPeopleTable } from "../../../store/schema/alerts.ts";
 import { quietUntil } from "../../delivery/index.ts";
 import type { OnCallSpan } from "../index.ts";
-import type { DrillParts } from "./context.ts";
 import { startDrill } from "./drill.ts";
+import type { DrillParts } from "./ways.ts";
 import { waysOfUsers } from "./ways.ts";
 
 /* The weekly drills: of people who are on call within 7 days, at the hour that each chose. */

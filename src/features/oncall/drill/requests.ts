@@ -7,7 +7,6 @@ import { missingPermission, requireAccount, requireTokenScope } from "../../../h
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import { countOf, newestFirst } from "../../../store/sqlite/list-queries.ts";
 import { type Projects, userNames } from "../../access/index.ts";
-import type { DrillParts } from "./context.ts";
 import { startDrill } from "./drill.ts";
 import type { Drills } from "./drills.ts";
 import { DAYS, hasUrgentIncident, personOf, plannedDrill, quietEndOf, saveChoices } from "./plan.ts";
@@ -20,6 +19,7 @@ import type {
   UpdateDrillPreferences,
   WayView,
 } from "./schema.ts";
+import type { DrillParts } from "./ways.ts";
 import { isProven, proofText, stateOf, type Way, waysOfUsers } from "./ways.ts";
 
 /** Drills of one person in an hour: each costs a message by every way. */

@@ -1,10 +1,18 @@
+import type { Config } from "../../../config/load.ts";
 import { countText } from "../../../core/text/clean-text.ts";
 import { DAY_MS, type EpochMs, HOUR_MS, MINUTE_MS } from "../../../core/time/clock.ts";
+import type { Uses } from "../../../module/feature.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import { INCIDENT_PRIORITY, pagedChannels } from "../../alerts/index.ts";
 import { namesOfWays, type PersonWay } from "../../delivery/index.ts";
-import type { DrillParts } from "./context.ts";
 import { addressesOf, PROOF_MS } from "./unproven.ts";
+
+/** Needs of drills. */
+export interface DrillParts
+  extends Uses<"db" | "clock" | "log" | "audit" | "notify" | "users" | "pages" | "pagePeople" | "waysOf"> {
+  /** The settings in use. */
+  settings(): Pick<Config, "drill" | "publicUrl">;
+}
 
 /* The ways of people, and when the last drill of each was accepted and confirmed. */
 
