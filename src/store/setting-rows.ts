@@ -19,14 +19,3 @@ export async function putSetting(trx: Trx, key: string, value: SettingValue, upd
     .onConflict((conflict) => conflict.column("key").doUpdateSet(row))
     .execute();
 }
-
-/** A value that is stored as JSON. */
-export async function readValue<T>(db: ReadDb | Trx, key: string): Promise<T | null> {
-  const stored = await readSetting(db, key);
-  return stored === undefined ? null : (JSON.parse(String(stored)) as T);
-}
-
-/** Replaces the value of {@link readValue}. */
-export async function storeValue<T>(trx: Trx, key: string, stored: T, updatedAt: EpochMs): Promise<void> {
-  await putSetting(trx, key, JSON.stringify(stored), updatedAt);
-}

@@ -4,7 +4,7 @@ import type { Comparison } from "../../../cluster/tools/compare.ts";
 import { type EpochMs, toRfc3339 } from "../../../core/time/clock.ts";
 import { doc, named } from "../../../http/api/shapes.ts";
 import type { Database, ReadDb } from "../../../store/database.ts";
-import { readValue, storeValue } from "../../../store/setting-rows.ts";
+import { readValue, storeValue } from "./stored-value.ts";
 
 /** The last time that the tables of all nodes were compared. */
 interface StoredComparison extends Comparison {

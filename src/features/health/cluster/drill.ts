@@ -3,7 +3,7 @@ import type { ClusterLead } from "../../../cluster/lead/lead.ts";
 import { DAY_MS, type EpochMs, toRfc3339 } from "../../../core/time/clock.ts";
 import { doc, named } from "../../../http/api/shapes.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
-import { readValue, storeValue } from "../../../store/setting-rows.ts";
+import { readValue, storeValue } from "./stored-value.ts";
 
 /** A leader that was ended as a lost machine would be, to see that another one takes over. */
 interface StoredDrill {
