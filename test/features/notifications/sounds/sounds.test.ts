@@ -90,7 +90,8 @@ test("what a rule sounds with is named by its notifications, with a link, in lis
     headers: { "If-None-Match": made.headers.get("etag") ?? "" },
   });
   assert.equal(same.status, 304);
-  assert.match(headers.get("etag") ?? "", /^"1"$/);
+  // The answer to its creation has the tag of a first read: the link is part of both.
+  assert.equal(headers.get("etag"), made.headers.get("etag"));
   const live = await WebSocketClient.welcomed(t, prism.wsUrl, prism.adminToken);
   await live.ask({ op: "subscribe", id: "live", stream: "user:me" });
   await prism.post("/api/v1/events", { type: "door", payload: {} });
