@@ -14,10 +14,12 @@ const LIBRARIES = [
   "chunks.mjs",
   "compact-png.mjs",
   "compile-tests.mjs",
+  "console-forms.mjs",
   "elf.mjs",
   "manual-sections.mjs",
   "module-types.mjs",
   "node-version.mjs",
+  "one-place.mjs",
   "tree-of.mjs",
 ];
 

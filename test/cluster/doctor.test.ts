@@ -33,7 +33,7 @@ async function checkFollower(follower: ClusterNode, leader: string, token: strin
   mkdirSync(refused, { recursive: true });
   writeFileSync(join(refused, "000000000001-0.request"), "");
   const { stdout } = await follower.run("doctor");
-  assert.match(stdout, /WARN +cluster spool +requests that the leader did not take: 1/);
+  assert.match(stdout, /WARN +cluster spool +requests that the leader did not take, in spool\/refused: 1/);
   for (const args of [["health"], ["health", "--ready"]]) {
     const health = await follower.run(...args);
     assert.equal(health.code, 0, health.stderr);
