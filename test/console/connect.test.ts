@@ -246,7 +246,7 @@ test("a channel is set up, tried without sending, tested, changed, used by a pol
     const own = page.getByLabel("Own texts as JSON");
     await own.fill('{"heading": "x"}');
     await press(page, "Save messages");
-    await page.getByText(/^Heading is not a member of a template/).waitFor();
+    await page.getByText(/Heading is not a member of a template/).waitFor();
     await own.fill('{"title": "[prod] {{ n.title }}"}');
     await press(page, "Save messages");
     await eventually("the stored texts", async () => (await stored()).template !== null);
