@@ -6,7 +6,7 @@ import { deferred } from "../../src/core/promises.ts";
 import { periodic } from "../../src/core/time/periodic.ts";
 import { eventually } from "../helpers/eventually.ts";
 
-/** Work whose runs end when the test says so. */
+/** Work that runs until the test ends the run. */
 class SlowWork {
   readonly begun: boolean[] = [];
   #end = deferred<void>();
@@ -136,7 +136,7 @@ test("it does not keep a process alive, and an error without a handler ends one"
   const run = (code: string) =>
     spawnSync(process.execPath, ["--input-type=module", "-e", code], { encoding: "utf8", timeout: 20_000 });
   assert.equal(run(script("", "")).status, 0);
-  const failed = run(script('throw new Error("nobody handles it")', "setTimeout(() => undefined, 10_000);"));
+  const failed = run(script('throw new Error("an unhandled error")', "setTimeout(() => undefined, 10_000);"));
   assert.equal(failed.status, 1);
-  assert.match(failed.stderr, /nobody handles it/);
+  assert.match(failed.stderr, /an unhandled error/);
 });

@@ -158,7 +158,7 @@ export class Spool {
     return this.#loading;
   }
 
-  /** Finds the files of before, and what commands put back or took away. */
+  /** Finds the files of an earlier run, and those that were moved here or deleted. */
   async #look(): Promise<void> {
     const gone = new Set<string>();
     for (const [name, { isWritten }] of this.#files) if (isWritten) gone.add(name);

@@ -12,7 +12,7 @@ interface PeriodicOptions {
   readonly everyMs: number;
   /** Is not called while it still runs. @param isLast for the run at the end */
   work(isLast: boolean): unknown;
-  /** Default: an error ends the process, as every one that nobody handles. */
+  /** Default: an error ends the process, as an unhandled rejection does. */
   onError?(error: unknown): void;
   /** Runs once more at the end, also if it was never started. */
   readonly atStop?: boolean;

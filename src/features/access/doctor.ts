@@ -97,9 +97,11 @@ async function restrictedKeys(db: ReadDb, config: Config): Promise<Check[]> {
     .execute();
   const defaultId = await db.selectFrom("projects").select("id").where("slug", "=", "default").executeTakeFirst();
   const of = { defaultId: defaultId?.id ?? "", isDefaultOpen: await isDefaultOpen(db, config) };
+  const makers = new Map<string, KeyMaker>();
   const lines: string[] = [];
   for (const { id, scopes, projectId, slug, userId, username } of rows) {
-    const maker = await makerOf(userId, db);
+    const maker = makers.get(userId) ?? (await makerOf(userId, db));
+    makers.set(userId, maker);
     const lacking = (JSON.parse(scopes) as KeyScope[]).filter((scope) => !mayUseScope(maker, scope, projectId, of));
     if (lacking.length > 0) lines.push(`${id} of ${slug} (${username ?? userId} may not ${lacking.join(", ")})`);
   }

@@ -144,7 +144,7 @@ async function updatesOfOne(db: ReadDb | Trx, row: NoticeRow): Promise<readonly 
   return (await updatesOf(db, [row])).get(row.id) ?? [];
 }
 
-/** Subscribers are told, unless `notify` is false. */
+/** Adds an update, and sends it to subscribers unless `notify` is false. */
 async function addUpdate(
   context: NoticesContext,
   trx: Trx,

@@ -27,9 +27,9 @@ export interface Authenticator {
   /** @throws TOKEN_EXPIRED, TOKEN_INVALID, INVALID_API_KEY, ACCOUNT_DISABLED, ACCOUNT_PENDING, … */
   authenticate(credential: Credential): Principal;
   /**
-   * For an access token whose signature must be verified first: returns what does so, after which
-   * `authenticate` has the answer. Null otherwise. Without it, `authenticate` throws OVERLOADED for
-   * such a token. Undefined: there are no access tokens.
+   * The check of a token that was not verified yet, such as a new access token. Run it before
+   * `authenticate`, which otherwise throws OVERLOADED for the token. Null if no check is needed.
+   * Undefined: there are no access tokens.
    */
   readonly prepare?: ((credential: Credential) => CredentialCheck | null) | undefined;
   /** Undefined: rights do not change. */

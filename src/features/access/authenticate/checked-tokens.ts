@@ -22,8 +22,8 @@ interface CheckedTokensOptions<T> {
 }
 
 /**
- * What tokens say whose signature was verified, cached by the token's SHA-256: until the token's
- * end, a refusal for some seconds. It decides nothing about accounts and sessions.
+ * A cache of verified tokens, by their SHA-256. Claims are kept until the token expires, a refusal
+ * for some seconds. Accounts and sessions are looked up at each request, not here.
  */
 export class CheckedTokens<T extends { readonly expiresAt: number }> {
   readonly #options: CheckedTokensOptions<T>;

@@ -15,7 +15,7 @@ import {
 import { type RecordContext, recordChange } from "../context.ts";
 import { ownersOf, roleOf } from "./queries.ts";
 
-/* What remains of people whose rights end: the API keys they made, and secrets that they know. */
+/* API keys that a person made and secrets that a person knows, when that person's rights end. */
 
 /** An API key as answers name it. */
 interface KeyRef {

@@ -82,7 +82,7 @@ const schedules = managed({
       await record(audit, "schedule.create", row, trx);
       return { row };
     },
-    /** A user who changes what a user's schedule does becomes the one in whose name it runs. */
+    /** A user's schedule runs with the rights of the user who last changed its work. */
     async change({ schedules: engine, audit }, trx, old, input, caller) {
       const { queue = old.queue, kind = old.kind, payload, ...changes } = input;
       const isOtherWork =
