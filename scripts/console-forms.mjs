@@ -107,7 +107,7 @@ function saidOf(description, known) {
   const initial = known ?? (plain.test(description) ? JSON.parse(plain.exec(description)[1]) : undefined);
   const isShown = typeof initial === "number" || typeof initial === "boolean" || initial?.length > 0;
   const text = isShown ? description.replace(/(?:^|[;.] )default\b[^.]*(?=\. |$)/i, "") : description;
-  return { text: text || description, initial };
+  return { text, initial };
 }
 
 function kindOf({ type, enum: choices, items, properties, additionalProperties }, resolve) {

@@ -19,8 +19,8 @@ export interface Edited<T> {
 export interface Resource<T, A> extends Edited<T> {
   /** The members that differ from what is stored. */
   readonly edits: Partial<T>;
-  /** @returns undefined when the server refused fields, which now have their errors */
-  send(): Promise<A | undefined>;
+  /** @param more besides the edits. @returns undefined when the server refused fields, which now have their errors */
+  send(more?: Partial<T>): Promise<A | undefined>;
 }
 
 interface Stored {
@@ -88,18 +88,18 @@ export function useResource<T extends object, A extends Stored>(
   const { values, edits, change, saved } = useEdits<Partial<T>>(stored ? known(stored) : begun());
   const shown: string[] = [];
   const errors = useFieldErrors(shown);
-  const request = () => {
+  const request = (more?: Partial<T>) => {
     if (!stored) {
       const required = Object.entries(members).filter(([, member]) => member.required);
       const needed = Object.fromEntries(
         required.map(([name, member]) => [name, values[name as keyof T] ?? emptyOf(member)]),
       );
-      return api.post<A>(path, { ...needed, ...start, ...edits, ...given });
+      return api.post<A>(path, { ...needed, ...start, ...edits, ...given, ...more });
     }
     const extra = isVersioned ? ifMatch({ version: stored.version ?? 0 }) : {};
     const part = merged && edits[merged];
     const within = part ? { [merged]: changesOf(part, stored[merged as keyof Stored]) } : {};
-    const body = { ...edits, ...within, ...given };
+    const body = { ...edits, ...within, ...given, ...more };
     const one = `${path}/${encodeURIComponent(stored.id)}`;
     return described.change === "PUT" ? api.put<A>(one, body, {}, extra) : api.patch<A>(one, body, extra);
   };
@@ -107,8 +107,8 @@ export function useResource<T extends object, A extends Stored>(
     ...{ members, values, edits, change },
     errorOf: errors.of,
     show: (name) => shown.push(name),
-    async send() {
-      const answer = await errors.attempt(request);
+    async send(more) {
+      const answer = await errors.attempt(() => request(more));
       if (answer === undefined) return undefined;
       if (stored) saved(known(answer));
       invalidate(/^\/\w+/.exec(path)?.[0] ?? path);

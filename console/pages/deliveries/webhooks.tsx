@@ -1,32 +1,9 @@
 import type { ListedWebhook } from "../../../src/client/api-types.gen.ts";
-import { api } from "../../app/api.ts";
-import { confirmDelete } from "../../app/confirm-delete.ts";
-import { navigate, useQueryState } from "../../app/navigate.ts";
-import { useList } from "../../app/query.ts";
+import { ListPage, segmentFilter } from "../../app/list-page.tsx";
 import { can } from "../../app/session.ts";
-import {
-  Badge,
-  Button,
-  type Column,
-  choices,
-  confirm,
-  DataTable,
-  EmptyState,
-  Menu,
-  NewButton,
-  openDialog,
-  Page,
-  plural,
-  Segmented,
-  Time,
-  Toolbar,
-  toast,
-  UserText,
-} from "../../ui/index.ts";
-import { WebhookDialog, WebhookSecret } from "./webhook-dialog.tsx";
-
-/** How long the previous secret signs, too, after a rotation. */
-const GRACE_MS = 24 * 3_600_000;
+import { Badge, type Column, choices, openDialog, plural, Time, UserText } from "../../ui/index.ts";
+import { WebhookActions } from "./webhook-actions.tsx";
+import { WebhookDialog } from "./webhook-dialog.tsx";
 
 const COLUMNS: readonly Column<ListedWebhook>[] = [
   { label: "URL", cell: ({ url }) => <UserText lines={1}>{url}</UserText>, card: "title", width: "wide" },
@@ -52,93 +29,33 @@ function LastCall({ result }: { readonly result: ListedWebhook["lastResult"] }) 
   );
 }
 
-/** Signed calls to other servers. */
-export default function Webhooks() {
-  const [scope, setScope] = useQueryState("scope", "own");
-  const list = useList<ListedWebhook>("/webhooks", {
-    scope: scope === "own" ? "" : scope,
-    include: "result",
-    limit: 50,
-  });
-  const add = <NewButton onClick={() => openDialog(<WebhookDialog />)}>New webhook</NewButton>;
-  const failing = list.items?.filter(({ disabledAt }) => disabledAt !== null).length ?? 0;
-  return (
-    <Page
-      title="Webhooks"
-      subtitle={
-        failing > 0
-          ? `${plural(failing, "webhook was", "webhooks were")} disabled: the receiver says it is gone.`
-          : "Notifications as signed calls to other servers."
-      }
-      actions={add}
-    >
-      {can("projects:all") && (
-        <Toolbar>
-          <Segmented label="Owner" value={scope} onChange={setScope} options={choices({ own: "Mine", all: "All" })} />
-        </Toolbar>
-      )}
-      <DataTable<ListedWebhook>
-        label="Webhooks"
-        list={list}
-        columns={COLUMNS}
-        onOpen={(webhook) => openDialog(<WebhookDialog known={webhook} />)}
-        rowActions={(webhook) => <Actions webhook={webhook} onDone={list.reload} />}
-        empty={
-          <EmptyState
-            title="There is no webhook"
-            text="Prism calls its URL for each notification, with a signature."
-            action={add}
-          />
-        }
-      />
-    </Page>
-  );
+const OWNER = { scope: segmentFilter("Owner", choices({ "": "Mine", all: "All" })) };
+const EMPTY = {
+  title: "There is no webhook",
+  text: "Prism calls its URL for each notification, with a signature.",
+};
+
+function subtitleOf(webhooks: readonly ListedWebhook[] = []): string {
+  const failing = webhooks.filter(({ disabledAt }) => disabledAt !== null).length;
+  if (failing === 0) return "Notifications as signed calls to other servers.";
+  return `${plural(failing, "webhook was", "webhooks were")} disabled: the receiver says it is gone.`;
 }
 
-function Actions({ webhook, onDone }: { readonly webhook: ListedWebhook; readonly onDone: () => void }) {
-  const path = `/webhooks/${webhook.id}`;
-  const test = async () => {
-    const { delivered, status, error } = await api.post<{
-      delivered: boolean;
-      status: number | null;
-      error: string | null;
-    }>(`${path}/test`);
-    if (delivered) toast.ok(`The receiver answered ${status}.`);
-    else toast.error(`The test call failed: ${error ?? `status ${status}`}`);
-    onDone();
-  };
-  const toggle = async () => {
-    await api.put(path, { active: !webhook.active || webhook.disabledAt !== null });
-    onDone();
-  };
-  const rotate = async () => {
-    const text = "Calls carry signatures of both secrets for 24 hours.";
-    if (!(await confirm({ title: "Replace the secret?", text, action: "Replace" }))) return;
-    const { secret } = await api.put<{ secret?: string }>(path, { rotateSecret: true, graceMs: GRACE_MS });
-    if (secret !== undefined) openDialog(<WebhookSecret value={secret} />);
-  };
-  const remove = async () => {
-    const text = "Deliveries that wait are cancelled.";
-    await confirmDelete(path, { title: "Delete this webhook?", text }, onDone);
-  };
-  const isOn = webhook.active && webhook.disabledAt === null;
+/** Signed calls to other servers. */
+export default function Webhooks() {
   return (
-    <>
-      <Button small onClick={test}>
-        Test
-      </Button>
-      <Menu
-        label="More for this webhook"
-        small
-        items={[
-          { label: isOn ? "Disable" : "Enable", onSelect: toggle },
-          { label: "Replace the secret", onSelect: rotate },
-          ...(can("notifications:read_all")
-            ? [{ label: "Show its deliveries", onSelect: () => navigate(`/deliveries?webhook=${webhook.id}`) }]
-            : []),
-          { label: "Delete", onSelect: remove, danger: true },
-        ]}
-      />
-    </>
+    <ListPage<ListedWebhook>
+      title="Webhooks"
+      subtitle={subtitleOf}
+      noun="webhook"
+      path="/webhooks"
+      query={{ include: "result" }}
+      filters={can("projects:all") ? OWNER : {}}
+      columns={COLUMNS}
+      make={() => <WebhookDialog />}
+      onOpen={(webhook) => openDialog(<WebhookDialog known={webhook} />)}
+      rowActions={(webhook) => <WebhookActions webhook={webhook} />}
+      empty={EMPTY}
+    />
   );
 }

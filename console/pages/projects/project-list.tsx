@@ -1,27 +1,12 @@
-import { useState } from "preact/hooks";
-import type { Project } from "../../../src/client/api-types.gen.ts";
-import { api } from "../../app/api.ts";
+import type { CreateProject, Project } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
-import { navigate, useQueryState } from "../../app/navigate.ts";
-import { useList } from "../../app/query.ts";
+import { ListPage, searchFilter } from "../../app/list-page.tsx";
+import { navigate } from "../../app/navigate.ts";
 import { can } from "../../app/session.ts";
-import {
-  Badge,
-  type Column,
-  DataTable,
-  Dialog,
-  EmptyState,
-  Field,
-  Input,
-  NewButton,
-  openDialog,
-  Page,
-  SearchInput,
-  SecretDialog,
-  Time,
-  Toolbar,
-  UserText,
-} from "../../ui/index.ts";
+import { Fields } from "../../forms/fields.tsx";
+import { project } from "../../forms/project.gen.ts";
+import { useResource } from "../../forms/use-resource.ts";
+import { Badge, type Column, Dialog, SecretDialog, Time, UserText } from "../../ui/index.ts";
 
 const COLUMNS: readonly Column<Project>[] = [
   { label: "Name", cell: ({ name }) => <UserText>{name}</UserText>, card: "title", width: "wide" },
@@ -30,42 +15,32 @@ const COLUMNS: readonly Column<Project>[] = [
   { label: "Created", cell: ({ createdAt }) => <Time at={createdAt} />, align: "end", priority: 2 },
 ];
 
+const FILTERS = { q: searchFilter("Search projects", "Name of a project") };
+const EMPTY = { title: "You are a member of no project", text: "Create one, or ask an owner to invite you." };
+
 export default function ProjectList() {
-  const [text, setText] = useQueryState("q");
-  const list = useList<Project>("/projects", { q: text, limit: 50 });
-  const make = <NewButton onClick={() => openDialog(<NewProject onDone={list.reload} />)}>New project</NewButton>;
   return (
-    <Page
+    <ListPage<Project>
       title="Projects"
       subtitle="Each project has its own events, members and API keys."
-      actions={can("projects:create") ? make : undefined}
-    >
-      <Toolbar>
-        <SearchInput value={text} onChange={setText} placeholder="Name of a project" label="Search projects" />
-      </Toolbar>
-      <DataTable<Project>
-        label="Projects"
-        list={list}
-        columns={COLUMNS}
-        rowHref={({ id }) => href(`/projects/${id}`)}
-        empty={
-          <EmptyState
-            title={text === "" ? "You are a member of no project" : "No project matches"}
-            text={text === "" ? "Create one, or ask an owner to invite you." : "Change the search."}
-            action={text === "" && can("projects:create") ? make : undefined}
-          />
-        }
-      />
-    </Page>
+      noun="project"
+      path="/projects"
+      filters={FILTERS}
+      columns={COLUMNS}
+      make={can("projects:create") ? () => <NewProject /> : undefined}
+      rowHref={({ id }) => href(`/projects/${id}`)}
+      empty={EMPTY}
+    />
   );
 }
 
 /** Makes a project and shows its first API key once. */
-function NewProject({ onDone }: { readonly onDone: () => void }) {
-  const [name, setName] = useState("");
+function NewProject() {
+  const form = useResource<CreateProject, { readonly id: string; readonly apiKey?: string }>(project);
   const create = async () => {
-    const { id, apiKey } = await api.post<{ id: string; apiKey?: string }>("/projects", { name });
-    onDone();
+    const made = await form.send();
+    if (made === undefined) return false;
+    const { id, apiKey } = made;
     if (apiKey === undefined) return navigate(`/projects/${id}`);
     return (
       <SecretDialog
@@ -81,9 +56,7 @@ function NewProject({ onDone }: { readonly onDone: () => void }) {
   };
   return (
     <Dialog title="New project" size="sm" onSubmit={create} action="Create project">
-      <Field label="Name" hint="You can change it later." required>
-        <Input value={name} onChange={setName} maxLength={255} autocomplete="off" autoFocus />
-      </Field>
+      <Fields of={form} show={[{ name: "name", autoFocus: true }]} />
     </Dialog>
   );
 }

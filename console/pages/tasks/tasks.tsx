@@ -1,26 +1,10 @@
 import type { Task } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
-import { useFilters } from "../../app/filters.ts";
+import { ListPage, searchFilter, selectFilter } from "../../app/list-page.tsx";
 import { useStream } from "../../app/live.ts";
-import { useList } from "../../app/query.ts";
-import {
-  Badge,
-  type Column,
-  DataTable,
-  EmptyState,
-  NewButton,
-  openDialog,
-  optionsOf,
-  Page,
-  plural,
-  SearchInput,
-  Select,
-  Time,
-  Toolbar,
-  toast,
-  UserText,
-} from "../../ui/index.ts";
+import { invalidate } from "../../app/query.ts";
+import { Badge, type Column, openDialog, optionsOf, plural, Time, toast, UserText } from "../../ui/index.ts";
 import { STATUS, TaskDialog } from "./task-dialog.tsx";
 
 const COLUMNS: readonly Column<Task>[] = [
@@ -34,9 +18,9 @@ const COLUMNS: readonly Column<Task>[] = [
   { label: "Due", cell: (task) => <Due task={task} />, align: "end" },
 ];
 
-function Due({ task: { dueAt, status } }: { readonly task: Task }) {
-  const isOpen = status === "TODO" || status === "IN_PROGRESS";
-  const isLate = isOpen && dueAt !== null && Date.parse(dueAt) < Date.now();
+function Due({ task }: { readonly task: Task }) {
+  const { dueAt } = task;
+  const isLate = isOpen(task) && dueAt !== null && Date.parse(dueAt) < Date.now();
   return (
     <span class={isLate ? "text-bad" : ""}>
       <Time at={dueAt} empty="no date" />
@@ -44,55 +28,51 @@ function Due({ task: { dueAt, status } }: { readonly task: Task }) {
   );
 }
 
-const STATUS_OPTIONS = optionsOf("Any status", STATUS);
+const FILTERS = {
+  q: searchFilter("Search tasks", "Title or description"),
+  status: selectFilter("Status", optionsOf("Any status", STATUS)),
+};
+const EMPTY = { title: "You have no task", text: "Tasks also come from programs, over the API." };
+
+const isOpen = ({ status }: Task) => status === "TODO" || status === "IN_PROGRESS";
+const useLive = (reload: () => void) => useStream("tasks:me", reload, reload);
+
+function subtitleOf(tasks: readonly Task[] = []): string {
+  const open = tasks.filter(isOpen).length;
+  return open === 0 ? "Nothing is open here." : `${plural(open, "task is", "tasks are")} open.`;
+}
+
+async function finish({ id, status }: Task): Promise<void> {
+  const change = async (next: Task["status"]) => {
+    await api.patch(`/tasks/${id}`, { status: next });
+    invalidate("/tasks");
+  };
+  await change("DONE");
+  toast.ok("The task is done.", { undo: () => change(status) });
+}
+
+async function remove({ id, title }: Task): Promise<void> {
+  await confirmDelete(`/tasks/${id}`, { title: "Delete this task?", text: title }, () => invalidate("/tasks"));
+}
 
 /** The user's own tasks. */
 export default function Tasks() {
-  const filters = useFilters({ q: "", status: "" });
-  const list = useList<Task>("/tasks", { ...filters.values, limit: 50 });
-  useStream("tasks:me", list.reload, list.reload);
-  const open = list.items?.filter((task) => task.status === "TODO" || task.status === "IN_PROGRESS").length ?? 0;
-  const finish = async (task: Task) => {
-    await api.patch(`/tasks/${task.id}`, { status: "DONE" });
-    const undo = async () => {
-      await api.patch(`/tasks/${task.id}`, { status: task.status });
-      list.reload();
-    };
-    toast.ok("The task is done.", { undo });
-    list.reload();
-  };
-  const remove = async (task: Task) => {
-    await confirmDelete(`/tasks/${task.id}`, { title: "Delete this task?", text: task.title }, list.reload);
-  };
-  const add = <NewButton onClick={() => openDialog(<TaskDialog onSaved={list.reload} />)}>New task</NewButton>;
-  const { isFiltered } = filters;
   return (
-    <Page
+    <ListPage<Task>
       title="Tasks"
-      subtitle={open === 0 ? "Nothing is open here." : `${plural(open, "task is", "tasks are")} open.`}
-      actions={add}
-    >
-      <Toolbar>
-        <SearchInput {...filters.bind("q")} placeholder="Title or description" label="Search tasks" />
-        <Select {...filters.bind("status")} options={STATUS_OPTIONS} label="Status" />
-      </Toolbar>
-      <DataTable<Task>
-        label="Tasks"
-        list={list}
-        columns={COLUMNS}
-        onOpen={(task) => openDialog(<TaskDialog known={task} onSaved={list.reload} />)}
-        rowActions={(task) => [
-          (task.status === "TODO" || task.status === "IN_PROGRESS") && { label: "Done", onSelect: () => finish(task) },
-          { label: "Delete", onSelect: () => remove(task), variant: "quiet" },
-        ]}
-        empty={
-          <EmptyState
-            title={isFiltered ? "No task matches" : "You have no task"}
-            text={isFiltered ? "Change the search or the status." : "Tasks also come from programs, over the API."}
-            action={isFiltered ? undefined : add}
-          />
-        }
-      />
-    </Page>
+      subtitle={subtitleOf}
+      noun="task"
+      path="/tasks"
+      filters={FILTERS}
+      columns={COLUMNS}
+      useLive={useLive}
+      make={() => <TaskDialog />}
+      onOpen={(task) => openDialog(<TaskDialog known={task} />)}
+      rowActions={(task) => [
+        isOpen(task) && { label: "Done", onSelect: () => finish(task) },
+        { label: "Delete", onSelect: () => remove(task), variant: "quiet" },
+      ]}
+      empty={EMPTY}
+    />
   );
 }
