@@ -4,13 +4,16 @@ import { useFieldErrors } from "../app/field-errors.ts";
 import { invalidate } from "../app/query.ts";
 import { type BodyMembers, type Described, emptyOf, initialOf } from "./described.ts";
 
+/** Undefined: without an edit again. */
+type Changes<T> = { readonly [K in keyof T]?: T[K] | undefined };
+
 /** The members of a thing, or of an object in it, as a form edits them. */
 export interface Edited<T> {
   readonly members: BodyMembers;
   /** What is stored or the default, with the edits. */
   readonly values: Partial<T>;
   /** A promise: it is saved at once, and shown by then. */
-  change(changes: Partial<T>): unknown;
+  change(changes: Changes<T>): unknown;
   errorOf(name: string): string | undefined;
   /** A field of this member is shown: an error about it belongs there. */
   show(name: string): void;
@@ -67,7 +70,7 @@ export function partOf<T extends object, K extends keyof T & string>(
   return {
     members: edited.members[name]?.members ?? {},
     values,
-    change: (changes) => edited.change({ [name]: { ...values, ...changes } } as unknown as Partial<T>),
+    change: (changes) => edited.change({ [name]: { ...values, ...changes } } as unknown as Changes<T>),
     errorOf: (own) => edited.errorOf(`${name}.${own}`),
     show: (own) => edited.show(`${name}.${own}`),
   };
@@ -104,7 +107,8 @@ export function useResource<T extends object, A extends Stored>(
     return described.change === "PUT" ? api.put<A>(one, body, {}, extra) : api.patch<A>(one, body, extra);
   };
   return {
-    ...{ members, values, edits, change },
+    ...{ members, values, edits },
+    change: (changes) => change(changes as Partial<T>),
     errorOf: errors.of,
     show: (name) => shown.push(name),
     async send(more) {

@@ -1,11 +1,19 @@
-import { useState } from "preact/hooks";
-import type { OnCallOverride, OnCallSchedule, OnCallSwap, OnCallUser } from "../../../src/client/api-types.gen.ts";
+import type {
+  CreateOnCallSwap,
+  OnCallOverride,
+  OnCallSchedule,
+  OnCallSwap,
+  OnCallUser,
+} from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { memberFinder } from "../../app/members.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { invalidate, useList } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
+import { type FieldOf, Fields } from "../../forms/fields.tsx";
+import { onCallSwap } from "../../forms/on-call-swap.gen.ts";
+import { useResource } from "../../forms/use-resource.ts";
 import {
   Badge,
   Button,
@@ -17,8 +25,6 @@ import {
   DateTimeInput,
   Dialog,
   EmptyState,
-  Field,
-  Input,
   openDialog,
   toast,
   UserText,
@@ -183,44 +189,50 @@ interface AskProps {
 
 /** Asks that another user takes over shifts. */
 export function AskForSwap({ schedule: { id, projectId, timezone: zone }, people, span, asker }: AskProps) {
-  const [start, setStart] = useState(span?.start ?? "");
-  const [end, setEnd] = useState(span?.end ?? "");
-  const [userId, setUser] = useState(asker ?? me.value?.id ?? "");
-  const [reason, setReason] = useState("");
+  const own = me.value?.id ?? "";
+  const form = useResource<CreateOnCallSwap, OnCallSwap>(onCallSwap, {
+    path: `${schedulePath(id)}/swaps`,
+    start: {
+      ...(span && { start: span.start, end: span.end }),
+      ...(asker !== undefined && asker !== own && { userId: asker }),
+    },
+  });
   const ask = async () => {
-    const other = userId === me.value?.id ? {} : { userId };
-    await api.post(`${schedulePath(id)}/swaps`, { start, end, reason, ...other });
-    invalidate("/oncall");
+    if ((await form.send()) === undefined) return false;
     toast.ok("The swap is requested.");
   };
+  const at = (value = "", change: (iso: string) => void) => (
+    <DateTimeInput value={value} onChange={change} zone={zone} />
+  );
+  const whose: FieldOf<CreateOnCallSwap> = {
+    name: "userId",
+    label: "Shifts of",
+    required: true,
+    as: (value = own, change) => (
+      <Combobox
+        value={value}
+        onChange={change}
+        options={[
+          { value: own, label: "Me" },
+          ...people.filter((each) => each.id !== own).map((each) => ({ value: each.id, label: nameOf(each) })),
+        ]}
+        load={memberFinder(projectId)}
+      />
+    ),
+  };
+  const isWriter = canInProject("oncall:write") === true;
   return (
     <Dialog title="Ask for a swap" subtitle={`Times in ${zone}.`} onSubmit={ask} action="Ask">
       <div class="grid2">
-        <Field label="From" required>
-          <DateTimeInput value={start} onChange={setStart} zone={zone} />
-        </Field>
-        <Field label="Until" required>
-          <DateTimeInput value={end} onChange={setEnd} zone={zone} />
-        </Field>
+        <Fields
+          of={form}
+          show={[
+            { name: "start", label: "From", as: at },
+            { name: "end", label: "Until", as: at },
+          ]}
+        />
       </div>
-      {canInProject("oncall:write") === true && (
-        <Field label="Shifts of" required>
-          <Combobox
-            value={userId}
-            onChange={setUser}
-            options={[
-              { value: me.value?.id ?? "", label: "Me" },
-              ...people
-                .filter((each) => each.id !== me.value?.id)
-                .map((each) => ({ value: each.id, label: nameOf(each) })),
-            ]}
-            load={memberFinder(projectId)}
-          />
-        </Field>
-      )}
-      <Field label="Reason" optional>
-        <Input value={reason} onChange={setReason} maxLength={200} />
-      </Field>
+      <Fields of={form} show={isWriter ? [whose, "reason"] : ["reason"]} />
     </Dialog>
   );
 }

@@ -1,11 +1,19 @@
 import { useState } from "preact/hooks";
-import type { OnCallConflict, OnCallDaysOff, OnCallUser } from "../../../src/client/api-types.gen.ts";
+import type {
+  CreateOnCallDaysOff,
+  OnCallConflict,
+  OnCallDaysOff,
+  OnCallUser,
+} from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { memberFinder } from "../../app/members.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { invalidate, useGet } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
+import { Fields } from "../../forms/fields.tsx";
+import { onCallDaysOff } from "../../forms/on-call-days-off.gen.ts";
+import { editedOf } from "../../forms/use-resource.ts";
 import {
   Badge,
   Button,
@@ -114,6 +122,7 @@ function DaysOffForm({ known, projectId, people }: FormProps) {
         : `Days off saved. On call ${plural(warnings.length, "time")} on these days: find a substitute.`,
     );
   };
+  const told = editedOf<CreateOnCallDaysOff>(onCallDaysOff, { note }, (next) => setNote(next.note ?? ""));
   return (
     <Dialog
       title={known ? "Change the days off" : "Add days off"}
@@ -140,9 +149,7 @@ function DaysOffForm({ known, projectId, people }: FormProps) {
           <Input type="date" value={lastDay} onChange={setLast} min={firstDay} />
         </Field>
       </div>
-      <Field label="Note" hint="For the user, and for those who may change it." optional>
-        <Input value={note} onChange={setNote} maxLength={200} />
-      </Field>
+      <Fields of={told} show={["note"]} />
     </Dialog>
   );
 }

@@ -1,12 +1,20 @@
 import { useMemo, useState } from "preact/hooks";
-import type { OnCallOverride, OnCallSchedule, OnCallUser } from "../../../src/client/api-types.gen.ts";
+import type {
+  CreateOnCallOverride,
+  OnCallOverride,
+  OnCallSchedule,
+  OnCallUser,
+} from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { useFieldErrors } from "../../app/field-errors.ts";
 import { memberFinder } from "../../app/members.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { useGet } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
-import { DateTimeInput, Dialog, Field, Input, MultiCombobox, Select } from "../../ui/index.ts";
+import { Fields } from "../../forms/fields.tsx";
+import { onCallOverride } from "../../forms/on-call-override.gen.ts";
+import { editedOf } from "../../forms/use-resource.ts";
+import { DateTimeInput, Dialog, Field, MultiCombobox, Select } from "../../ui/index.ts";
 import { usersOf } from "./bars.ts";
 import type { Chosen } from "./calendar.tsx";
 import { type FinalShift, nameOf, schedulePath, type Warned } from "./oncall-types.ts";
@@ -65,6 +73,7 @@ export function OverrideDialog({ schedule, chosen, people, zone }: Props) {
     const isOver = Date.parse(end) <= Date.now();
     return showSaved(isOver ? "Override saved. Its time is over, so it changes nothing." : "Override saved.", saved);
   };
+  const why = editedOf<CreateOnCallOverride>(onCallOverride, { reason }, (next) => setReason(next.reason ?? ""));
   return (
     <Dialog
       title={known ? "Change the override" : "New override"}
@@ -101,9 +110,7 @@ export function OverrideDialog({ schedule, chosen, people, zone }: Props) {
       >
         <Select value={replaces} onChange={setReplaces} options={options} />
       </Field>
-      <Field label="Reason" optional>
-        <Input value={reason} onChange={setReason} maxLength={200} placeholder="Holiday" />
-      </Field>
+      <Fields of={why} show={[{ name: "reason", placeholder: "Holiday" }]} />
     </Dialog>
   );
 }

@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import type { SilenceDetail, SilencePreview } from "../../../src/client/api-types.gen.ts";
+import type { CreateSilence, SilenceDetail, SilencePreview } from "../../../src/client/api-types.gen.ts";
 import { api, ifMatch } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
@@ -10,7 +10,10 @@ import type { PageProps } from "../../app/page-module.ts";
 import { usePreview } from "../../app/preview.ts";
 import { ProjectChoice, useProjectChoice } from "../../app/project-choice.tsx";
 import { invalidate, useQuery } from "../../app/query.ts";
-import { Button, Card, Field, Form, Page, Textarea, toast } from "../../ui/index.ts";
+import { Fields } from "../../forms/fields.tsx";
+import { silence as described } from "../../forms/silence.gen.ts";
+import { editedOf } from "../../forms/use-resource.ts";
+import { Button, Card, Form, Page, toast } from "../../ui/index.ts";
 import { PreviewView } from "./preview.tsx";
 import { nameOf } from "./silence-types.ts";
 import { type Times, TimesFields, timesBody, timesOf } from "./times.tsx";
@@ -68,6 +71,7 @@ function SilenceForm({ start, silence }: { readonly start: Start; readonly silen
   const [matchers, setMatchers] = useState(start.matchers);
   const [times, setTimes] = useState(start.times);
   const [comment, setComment] = useState(start.comment);
+  const reason = editedOf<CreateSilence>(described, { comment }, (next) => setComment(next.comment ?? ""));
   const project = start.projectId ?? chosen;
   const when = timesBody(times, silence);
   const preview = usePreview<SilencePreview>(
@@ -114,9 +118,7 @@ function SilenceForm({ start, silence }: { readonly start: Start; readonly silen
               <TimesFields times={times} onChange={setTimes} />
             </Card>
             <Card title="Why">
-              <Field label="Comment" required>
-                <Textarea value={comment} onChange={setComment} rows={3} maxLength={4000} autoGrow />
-              </Field>
+              <Fields of={reason} show={[{ name: "comment", rows: 3 }]} />
             </Card>
             <div class="inline silence-save">
               <Button variant="primary" type="submit" disabled={problem !== undefined}>
