@@ -1,24 +1,22 @@
 import { Megaphone } from "lucide";
-import { useState } from "preact/hooks";
-import type { StatusNotice } from "../../../src/client/api-types.gen.ts";
+import type { CreateStatusNotice, StatusNotice } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { useList } from "../../app/query.ts";
+import { Fields } from "../../forms/fields.tsx";
+import { statusNotice } from "../../forms/status-notice.gen.ts";
+import { useResource } from "../../forms/use-resource.ts";
 import {
   ask,
   Badge,
   Button,
   Card,
   choices,
-  DateTimeInput,
   Dialog,
   EmptyState,
   ErrorState,
-  Field,
-  Input,
   openDialog,
   Segmented,
-  Textarea,
   Time,
   toast,
   UserText,
@@ -119,24 +117,26 @@ export function Notices({ projectId, mayWrite }: Props) {
   );
 }
 
+const KINDS = choices({ incident: "Disturbance", maintenance: "Planned maintenance" });
+
 interface DialogProps {
   readonly projectId: string;
   readonly onPosted: () => void;
 }
 
 function NoticeDialog({ projectId, onPosted }: DialogProps) {
-  const [kind, setKind] = useState("incident");
-  const [title, setTitle] = useState("");
-  const [text, setText] = useState("");
-  const [startsAt, setStart] = useState("");
-  const [endsAt, setEnd] = useState("");
+  const form = useResource<CreateStatusNotice, StatusNotice>(statusNotice, {
+    start: { kind: "incident" },
+    given: { projectId },
+  });
+  const { kind } = form.values;
   const post = async () => {
-    const times =
-      kind === "incident" ? {} : { ...(startsAt === "" ? {} : { startsAt }), ...(endsAt === "" ? {} : { endsAt }) };
-    await api.post("/status-page/notices", { projectId, kind, title, text, ...times });
+    if ((await form.send()) === undefined) return false;
     toast.ok("The notice is posted.");
     onPosted();
   };
+  const choose = (next: string) =>
+    form.change(next === "maintenance" ? { kind: next } : { kind: "incident", startsAt: undefined, endsAt: undefined });
   return (
     <Dialog
       title="New notice"
@@ -145,26 +145,11 @@ function NoticeDialog({ projectId, onPosted }: DialogProps) {
       action="Post"
     >
       <div class="stack">
-        <Segmented
-          label="Kind"
-          value={kind}
-          onChange={setKind}
-          options={choices({ incident: "Disturbance", maintenance: "Planned maintenance" })}
-        />
-        <Field label="Title" required>
-          <Input value={title} onChange={setTitle} maxLength={200} />
-        </Field>
-        <Field label="Text" required>
-          <Textarea value={text} onChange={setText} maxLength={5000} />
-        </Field>
+        <Segmented label="Kind" value={kind ?? ""} onChange={choose} options={KINDS} />
+        <Fields of={form} show={["title", { name: "text", rows: 4 }]} />
         {kind === "maintenance" && (
           <div class="inline">
-            <Field label="Start">
-              <DateTimeInput value={startsAt} onChange={setStart} />
-            </Field>
-            <Field label="End" required>
-              <DateTimeInput value={endsAt} onChange={setEnd} />
-            </Field>
+            <Fields of={form} show={["startsAt", { name: "endsAt", required: true }]} />
           </div>
         )}
       </div>

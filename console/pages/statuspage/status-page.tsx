@@ -2,30 +2,16 @@ import { ExternalLink } from "lucide";
 import type { StatusPage as StatusPageView } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { SERVER_URL } from "../../app/base.ts";
-import { controlsOf } from "../../app/controls.ts";
 import { ConflictBanner, useDraft } from "../../app/draft.tsx";
 import { canInProject } from "../../app/memberships.ts";
 import { useQueryState, useReplacing } from "../../app/navigate.ts";
 import { useProjects } from "../../app/projects.ts";
 import { useGet } from "../../app/query.ts";
 import { SubmitButton } from "../../app/submit-button.tsx";
-import {
-  Badge,
-  Banner,
-  Button,
-  Card,
-  Field,
-  Form,
-  Input,
-  Loaded,
-  Page,
-  plural,
-  Select,
-  Switch,
-  Textarea,
-  toast,
-  UserText,
-} from "../../ui/index.ts";
+import { type FieldOf, Fields } from "../../forms/fields.tsx";
+import { statusPage as described } from "../../forms/status-page.gen.ts";
+import { editedOf } from "../../forms/use-resource.ts";
+import { Badge, Banner, Button, Card, Form, Loaded, Page, plural, Select, toast, UserText } from "../../ui/index.ts";
 import { ComponentsEditor } from "./components-editor.tsx";
 import { Notices } from "./notices.tsx";
 import { type Document, documentOf, STATES } from "./status-types.ts";
@@ -72,6 +58,17 @@ function subtitleOf(view: StatusPageView | undefined): string {
   return `${STATES[view.state].text} · ${plural(count, "component")} · ${plural(view.subscribers.confirmed, "subscriber")}`;
 }
 
+const SETTINGS: readonly FieldOf<Document>[] = [
+  "enabled",
+  "title",
+  { name: "description", rows: 4 },
+  "timezone",
+  { name: "historyDays", label: "History", suffix: "days" },
+  "showIncidents",
+  "showMaintenance",
+  "subscriptions",
+];
+
 interface EditorProps {
   readonly view: StatusPageView;
   readonly reload: () => void;
@@ -87,7 +84,7 @@ function Editor({ view, reload }: EditorProps) {
   const { draft, setDraft } = edit;
   const mayWrite = canInProject("policies:write") === true;
   const set = (change: Partial<Document>): void => setDraft({ ...draft, ...change });
-  const { bind, flag } = controlsOf(draft, set);
+  const edited = editedOf<Document>(described, draft, set);
   const save = async (replaced?: StatusPageView) => {
     const query = { projectId: view.projectId };
     const isSaved = await edit.save((extra) => api.put<StatusPageView>("/status-page", draft, query, extra), replaced);
@@ -101,38 +98,7 @@ function Editor({ view, reload }: EditorProps) {
         <ConflictBanner edit={edit} mine={{ label: "Replace it with mine", onClick: () => save(view) }} />
         <Card title="Page">
           <div class="stack">
-            <Switch
-              {...flag("enabled")}
-              label="Public"
-              hint="Anyone with the address sees it, without a login."
-              disabled={!mayWrite}
-            />
-            <Field label="Title" required>
-              <Input {...bind("title")} maxLength={100} />
-            </Field>
-            <Field label="Description" optional>
-              <Textarea {...bind("description")} maxLength={1000} />
-            </Field>
-            <Field label="Time zone" hint="Of days and times, such as Europe/Berlin.">
-              <Input {...bind("timezone")} />
-            </Field>
-            <Field label="History">
-              <Input
-                type="number"
-                value={String(draft.historyDays)}
-                onChange={(days) => set({ historyDays: Number(days) })}
-                min={1}
-                max={90}
-                suffix="days"
-              />
-            </Field>
-            <Switch {...flag("showIncidents")} label="Show past disturbances and notices" />
-            <Switch
-              {...flag("showMaintenance")}
-              label="Announce maintenance windows"
-              hint="Of a silence only its times and the annotation status_page are shown."
-            />
-            <Switch {...flag("subscriptions")} label="Subscriptions by mail" />
+            <Fields of={edited} show={SETTINGS} />
             {draft.subscriptions && !view.canSubscribe && (
               <Banner tone="warn">
                 Visitors cannot subscribe yet: the operator has not set {view.subscriptionsLack.join(", ")}.
