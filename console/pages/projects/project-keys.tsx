@@ -1,8 +1,10 @@
-import { useState } from "preact/hooks";
-import type { ApiKey, ProjectDetail } from "../../../src/client/api-types.gen.ts";
+import type { ApiKey, CreateApiKey, ProjectDetail } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { useGet } from "../../app/query.ts";
+import { apiKey } from "../../forms/api-key.gen.ts";
+import { Fields } from "../../forms/fields.tsx";
+import { useResource } from "../../forms/use-resource.ts";
 import {
   Button,
   Card,
@@ -10,11 +12,8 @@ import {
   type Column,
   confirm,
   DataTable,
-  DateTimeInput,
   Dialog,
   EmptyState,
-  Field,
-  Input,
   openDialog,
   SecretDialog,
   Time,
@@ -30,6 +29,8 @@ const SCOPES = [
   { name: "silences:write", text: "silence alerts" },
   { name: "silences:broad", text: "silence many alerts at once, besides silences:write" },
 ] as const;
+
+type Scope = (typeof SCOPES)[number]["name"];
 
 /** How long the previous key works after a rotation. */
 const GRACE_MS = 24 * 3_600_000;
@@ -71,7 +72,7 @@ export function ProjectKeys({ project, isOwner }: Props) {
     );
   };
   const make = (
-    <Button small variant="primary" onClick={() => openDialog(<NewKey path={path} reload={query.reload} />)}>
+    <Button small variant="primary" onClick={() => openDialog(<NewKey path={path} />)}>
       New key
     </Button>
   );
@@ -100,38 +101,34 @@ function KeyDialog({ value }: { readonly value: string }) {
   return <SecretDialog title="The secret of the key" label="API key" value={value} hint="It is not shown again." />;
 }
 
-function NewKey({ path, reload }: { readonly path: string; readonly reload: () => void }) {
-  const [name, setName] = useState("");
-  const [scopes, setScopes] = useState<readonly string[]>(["events:write", "events:read"]);
-  const [expiresAt, setExpiresAt] = useState("");
+function NewKey({ path }: { readonly path: string }) {
+  const form = useResource<CreateApiKey, ApiKey & { readonly key: string }>(apiKey, {
+    path,
+    start: { scopes: ["events:write", "events:read"] },
+  });
+  const { scopes = [] } = form.values;
   const create = async () => {
-    const body = { name, scopes, ...(expiresAt === "" ? {} : { expiresAt }) };
-    const { key } = await api.post<{ key: string }>(path, body);
-    reload();
-    return <KeyDialog value={key} />;
+    const made = await form.send();
+    return made === undefined ? false : <KeyDialog value={made.key} />;
   };
+  const grant = (scope: Scope, isGranted: boolean) =>
+    form.change({ scopes: isGranted ? [...scopes, scope] : scopes.filter((other) => other !== scope) });
   return (
     <Dialog title="New API key" size="sm" onSubmit={create} action="Create key" blocked={scopes.length === 0}>
-      <Field label="Name" hint="The program that will use it." required>
-        <Input value={name} onChange={setName} maxLength={100} autocomplete="off" autoFocus />
-      </Field>
+      <Fields of={form} show={[{ name: "name", required: true, autoFocus: true }]} />
       <fieldset class="stack s2">
         <legend>It may</legend>
-        {SCOPES.map((scope) => (
+        {SCOPES.map(({ name, text }) => (
           <Checkbox
-            key={scope.name}
-            label={scope.text}
-            hint={scope.name}
-            checked={scopes.includes(scope.name)}
-            onChange={(isGranted) =>
-              setScopes(isGranted ? [...scopes, scope.name] : scopes.filter((other) => other !== scope.name))
-            }
+            key={name}
+            label={text}
+            hint={name}
+            checked={scopes.includes(name)}
+            onChange={(isGranted) => grant(name, isGranted)}
           />
         ))}
       </fieldset>
-      <Field label="Ends" optional hint="Without a date it works until it is revoked.">
-        <DateTimeInput value={expiresAt} onChange={setExpiresAt} />
-      </Field>
+      <Fields of={form} show={[{ name: "expiresAt", label: "Ends" }]} />
     </Dialog>
   );
 }
