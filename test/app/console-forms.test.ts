@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { pathToFileURL } from "node:url";
@@ -58,4 +59,32 @@ test("forms begin with what the server gives a new thing", async (t) => {
     assert.equal(saved.status, 200, `${described.path} without an edit`);
     for (const [name, member] of initial) assert.deepEqual(made[name], member.initial, `${described.path} ${name}`);
   }
+});
+
+/** Limits of forms with a model of their own, and of pages before the sign-in. */
+const BY_HAND = [
+  "account/preferences.tsx",
+  "account/profile.tsx",
+  "events/send-dialog.tsx",
+  "incidents/page-dialog.tsx",
+  "oncall/shift-dialog.tsx",
+  "people/invite-dialog.tsx",
+  "people/person.tsx",
+  "policies/interval-forms.tsx",
+  "rules/form/form-sections.tsx",
+  "rules/form/limits-section.tsx",
+  "silences/times.tsx",
+  "start/mail-links.tsx",
+  "start/project-invitation.tsx",
+  "start/register.tsx",
+  "start/setup/admin-step.tsx",
+  "start/setup/phone/own-ntfy.tsx",
+  "statuspage/components-editor.tsx",
+];
+
+test("no other page repeats a limit of the API", () => {
+  const pages = join(import.meta.dirname, "../../console/pages");
+  const files = readdirSync(pages, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".tsx"));
+  const repeating = files.filter((name) => /\bmaxLength=\{\d/.test(readFileSync(join(pages, name), "utf8")));
+  assert.deepEqual(repeating.map((name) => name.replaceAll("\\", "/")).sort(), BY_HAND);
 });

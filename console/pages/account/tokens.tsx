@@ -1,17 +1,16 @@
 import { KeyRound } from "lucide";
-import { useState } from "preact/hooks";
-import type { ServiceToken } from "../../../src/client/api-types.gen.ts";
-import { api } from "../../app/api.ts";
+import type { CreateServiceToken, ServiceToken } from "../../../src/client/api-types.gen.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { useList } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
+import { type FieldOf, Fields } from "../../forms/fields.tsx";
+import { serviceToken } from "../../forms/service-token.gen.ts";
+import { useResource } from "../../forms/use-resource.ts";
 import {
   Button,
   DataTable,
   Dialog,
   EmptyState,
-  Field,
-  Input,
   MultiCombobox,
   openDialog,
   plural,
@@ -38,7 +37,7 @@ export default function Tokens() {
       ? "No program acts for you."
       : count && `${plural(count, "token")} ${count === 1 ? "acts" : "act"} for you.`;
   const make = (
-    <Button variant="primary" onClick={() => openDialog(<NewToken onDone={list.reload} />)}>
+    <Button variant="primary" onClick={() => openDialog(<NewToken />)}>
       New token
     </Button>
   );
@@ -77,9 +76,8 @@ function scopeText(scopes: readonly string[]): string {
 
 const DAY_MS = 86_400_000;
 const LIVES = [
-  { value: "30", label: "30 days" },
-  { value: "90", label: "90 days" },
-  { value: "365", label: "1 year" },
+  ...[30, 90].map((days) => ({ value: String(days * DAY_MS), label: `${days} days` })),
+  { value: String(365 * DAY_MS), label: "1 year" },
   { value: "", label: "never" },
 ];
 /** The user's own data needs no permission, but a token needs these scopes for it. */
@@ -88,20 +86,38 @@ const OWN_SCOPES = [
   { value: "notifications:own", label: "notifications:own", hint: "Your inbox" },
 ];
 
-function NewToken({ onDone }: { readonly onDone: () => void }) {
-  const [name, setName] = useState("");
-  const [scopes, setScopes] = useState<readonly string[]>([]);
-  const [days, setDays] = useState("90");
+function NewToken() {
+  const form = useResource<CreateServiceToken, ServiceToken & { readonly token: string }>(serviceToken, {
+    start: { expiresInMs: 90 * DAY_MS },
+  });
   const permissions = (me.value?.permissions ?? []).map((value) => ({ value, label: value }));
+  const { name = "", scopes = [] } = form.values;
   const create = async () => {
-    const life = days === "" ? {} : { expiresInMs: Number(days) * DAY_MS };
-    const { token } = await api.post<{ readonly token: string }>("/users/me/tokens", {
-      name: name.trim(),
-      scopes,
-      ...life,
-    });
-    onDone();
-    return <SecretDialog title="Copy the token now" size="md" label={name} value={token} />;
+    const made = await form.send({ name: name.trim() });
+    if (made === undefined) return false;
+    return <SecretDialog title="Copy the token now" size="md" label={name} value={made.token} />;
+  };
+  const may: FieldOf<CreateServiceToken> = {
+    name: "scopes",
+    label: "It may",
+    as: (values = [], change) => (
+      <MultiCombobox
+        values={values}
+        onChange={(next) => change(next as CreateServiceToken["scopes"])}
+        options={[...OWN_SCOPES, ...permissions]}
+      />
+    ),
+  };
+  const life: FieldOf<CreateServiceToken> = {
+    name: "expiresInMs",
+    label: "It expires after",
+    as: (value, change) => (
+      <Select
+        value={String(value ?? "")}
+        onChange={(ms) => change(ms === "" ? undefined : Number(ms))}
+        options={LIVES}
+      />
+    ),
   };
   return (
     <Dialog
@@ -112,15 +128,7 @@ function NewToken({ onDone }: { readonly onDone: () => void }) {
       blocked={name.trim() === "" || scopes.length === 0}
     >
       <div class="stack">
-        <Field label="Name" hint="What it is for, such as deploy script.">
-          <Input value={name} onChange={setName} maxLength={100} autoFocus />
-        </Field>
-        <Field label="It may">
-          <MultiCombobox values={scopes} onChange={setScopes} options={[...OWN_SCOPES, ...permissions]} />
-        </Field>
-        <Field label="It expires after">
-          <Select value={days} onChange={setDays} options={LIVES} />
-        </Field>
+        <Fields of={form} show={[{ name: "name", autoFocus: true, placeholder: "deploy script" }, may, life]} />
       </div>
     </Dialog>
   );

@@ -1,11 +1,12 @@
-import { useState } from "preact/hooks";
-import type { Schedule } from "../../../src/client/api-types.gen.ts";
-import { api, errorText } from "../../app/api.ts";
+import type { CreateSchedule, Schedule } from "../../../src/client/api-types.gen.ts";
+import { errorText } from "../../app/api.ts";
 import { usePreview } from "../../app/preview.ts";
 import { useGet } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
-import { ZONES } from "../../app/zones.ts";
-import { Combobox, choices, Dialog, Field, Input, RadioGroup, Select, Textarea } from "../../ui/index.ts";
+import { type FieldOf, Fields } from "../../forms/fields.tsx";
+import { schedule as described } from "../../forms/schedule.gen.ts";
+import { useResource } from "../../forms/use-resource.ts";
+import { choices, Dialog, RadioGroup, Select } from "../../ui/index.ts";
 import { NextRuns } from "./next-runs.tsx";
 import type { NextRun } from "./schedule-types.ts";
 
@@ -25,86 +26,70 @@ interface Kind {
   readonly kind: string;
 }
 
-interface Props {
-  /** Undefined: a new one. */
-  readonly known?: Schedule;
-  readonly onSaved: () => void;
-}
+const CRON: FieldOf<CreateSchedule> = {
+  name: "cron",
+  label: "Cron pattern",
+  hint: "Minute, hour, day, month, weekday.",
+  required: true,
+  mono: true,
+};
 
-export function ScheduleDialog({ known, onSaved }: Props) {
-  const [name, setName] = useState(known?.name ?? "");
-  const [cron, setCron] = useState(known?.cron ?? (known ? "" : "0 8 * * 1-5"));
-  const [timezone, setZone] = useState(known?.timezone ?? me.value?.timezone ?? "UTC");
-  const [queue, setQueue] = useState(known?.queue ?? "timers");
-  const [kind, setKind] = useState(known?.kind ?? "timer");
-  const [payload, setPayload] = useState(JSON.stringify(known?.payload ?? EXAMPLE, null, 2));
-  const [missed, setMissed] = useState<string>(known?.missed ?? "once");
-  const [overlap, setOverlap] = useState<string>(known?.overlap ?? "skip");
+/** @param known undefined: a new one */
+export function ScheduleDialog({ known }: { readonly known?: Schedule }) {
+  const form = useResource<CreateSchedule, Schedule>(described, {
+    stored: known,
+    start: {
+      ...{ cron: "0 8 * * 1-5", queue: "timers", kind: "timer", payload: EXAMPLE },
+      timezone: me.value?.timezone ?? "UTC",
+    },
+  });
+  const { cron, timezone = "", queue = "", kind = "", missed = "", overlap = "" } = form.values;
   const offered = useGet<{ data: readonly Kind[] }>("/schedules/kinds");
-  const isFixed = known !== undefined && known.module !== null;
+  const disabled = known !== undefined && known.module !== null;
   // The kind of a module that is not loaded stays.
   const kinds = [...(offered.data?.data ?? []), ...(known ? [{ queue: known.queue, kind: known.kind }] : [])];
   const kindsOf = (name: string) => [...new Set(kinds.filter((each) => each.queue === name).map((each) => each.kind))];
-  const save = async () => {
-    const when = known?.everyMs != null ? {} : { cron, timezone };
-    const body = { name, queue, kind, payload: JSON.parse(payload) as unknown, missed, overlap, ...when };
-    if (known) await api.put(`/schedules/${known.id}`, body);
-    else await api.post("/schedules", body);
-    onSaved();
+  const optionsOf = (names: Iterable<string>) => [...new Set(names)].map((value) => ({ value, label: value }));
+  const queueField: FieldOf<CreateSchedule> = {
+    name: "queue",
+    as: (value = "") => (
+      <Select
+        value={value}
+        onChange={(next) => form.change({ queue: next, kind: kindsOf(next)[0] ?? "" })}
+        options={optionsOf(kinds.map((each) => each.queue))}
+        disabled={disabled}
+      />
+    ),
   };
+  const kindField: FieldOf<CreateSchedule> = {
+    name: "kind",
+    label: "Kind of job",
+    as: (_, change) => (
+      <Select value={kind} onChange={change} options={optionsOf(kindsOf(queue))} disabled={disabled} />
+    ),
+  };
+  const times: readonly FieldOf<CreateSchedule>[] = known?.everyMs == null ? [CRON, "timezone"] : [];
+  const save = async () => (await form.send()) !== undefined;
   return (
     <Dialog title={known ? `Change ${known.name}` : "New schedule"} size="lg" onSubmit={save} action="Save">
       <div class="two">
         <div class="stack">
-          <Field label="Name" required>
-            <Input value={name} onChange={setName} maxLength={100} autoFocus />
-          </Field>
-          {known?.everyMs == null && (
-            <>
-              <Field label="Cron pattern" hint="Minute, hour, day, month, weekday." required>
-                <Input value={cron} onChange={setCron} mono />
-              </Field>
-              <Field label="Time zone" required>
-                <Combobox value={timezone} onChange={setZone} options={ZONES} />
-              </Field>
-            </>
-          )}
-          <Field label="Queue" required>
-            <Select
-              value={queue}
-              onChange={(value) => {
-                setQueue(value);
-                setKind(kindsOf(value)[0] ?? "");
-              }}
-              options={[...new Set(kinds.map((each) => each.queue))].map((value) => ({ value, label: value }))}
-              disabled={isFixed}
-            />
-          </Field>
-          <Field label="Kind of job" hint="`timer` runs the action of the payload; modules add kinds." required>
-            <Select
-              value={kind}
-              onChange={setKind}
-              options={kindsOf(queue).map((value) => ({ value, label: value }))}
-              disabled={isFixed}
-            />
-          </Field>
-          <Field label="Payload" hint="A JSON object.">
-            <Textarea value={payload} onChange={setPayload} rows={8} mono />
-          </Field>
+          <Fields of={form} show={[{ name: "name", autoFocus: true }, ...times, queueField, kindField]} />
+          <Fields of={form} show={[{ name: "payload", rows: 8 }]} />
           <RadioGroup
             label="Runs missed while the server was down"
             value={missed}
-            onChange={setMissed}
+            onChange={(next) => form.change({ missed: next as NonNullable<CreateSchedule["missed"]> })}
             options={MISSED}
           />
           <RadioGroup
             label="When the previous run is not finished"
             value={overlap}
-            onChange={setOverlap}
+            onChange={(next) => form.change({ overlap: next === "allow" ? "allow" : "skip" })}
             options={OVERLAP}
           />
         </div>
-        <Preview cron={cron} timezone={timezone} />
+        <Preview cron={cron ?? ""} timezone={timezone} />
       </div>
     </Dialog>
   );

@@ -92,7 +92,7 @@ function ScheduleView({ schedule }: { readonly schedule: Schedule }) {
           <Actions
             schedule={schedule}
             changed={changed}
-            onEdit={() => openDialog(<ScheduleDialog known={schedule} onSaved={changed} />)}
+            onEdit={() => openDialog(<ScheduleDialog known={schedule} />)}
           />
         ) : undefined
       }
