@@ -3,7 +3,8 @@ import { cleanText, firstLine, isPlainLine, LINE_LENGTH, oneLine, startOf } from
 import { firstOf, listOf, type Members, objectOf, scalar, wrappedIn } from "./members.ts";
 import { withoutMarkup } from "./plain-text.ts";
 import { readByEnds, titleOf as unknownTitleOf } from "./read-by-ends.ts";
-import { type Level, levelOfWord } from "./vocabulary.ts";
+import type { Level } from "./vocabulary.ts";
+import { levelOfWord, type State, wordsFor } from "./words.ts";
 
 /** The members of an event that its description is made of. */
 export interface DescribedEvent {
@@ -66,9 +67,7 @@ const ALL_WRAPPERS = [
 const VALUES = ["labels", "data", "tags", "commonLabels"];
 /** Types that say nothing, so that an event needs another title. */
 const VAGUE = /^(?:|event|events|message|webhook|notification|alert|test|unknown)$/i;
-const BAD =
-  /^(?:firing|alerting|down|fail|failed|failure|error|critical|problem|timed_out|crashed|unhealthy|degraded)$/i;
-const GOOD = /^(?:resolved|ok|up|recovered|closed|fixed|healthy)$/i;
+const STATE_WORDS = wordsFor("titles");
 /** Longer members of a payload are not looked at one by one. */
 const MAX_MEMBERS = 200;
 /** The payload and what it wraps. */
@@ -152,6 +151,7 @@ function bodyOf(fields: EventDescription["fields"]): string {
 }
 
 const WORKS = ["workflow_run", "workflow_job", "check_run", "check_suite", "deployment_status", "build"];
+const OUTCOMES = ["conclusion", "state", "status"];
 const REPOSITORY = ["repository"];
 const CLOUD_EVENT = ["cloudevent"];
 const PLACES = [...HOSTS, ...SERVICES];
@@ -323,8 +323,9 @@ function titleOf(event: DescribedEvent, facts: Facts, text: string): string {
   const given = givenTitle(event, facts);
   const title = given ?? madeTitle(event, facts, text, state);
   if (state === undefined || given === undefined) return shortened(title);
-  if (/^ack(?:ed|nowledged)?$/i.test(state) && !/acknowledged/i.test(title)) return shortened(`Acknowledged: ${title}`);
-  const isOver = GOOD.test(state) && !/resolved|recovered|\bok\b|\bup\b|closed|fixed/i.test(title);
+  const said = stateOf(state);
+  if (said === "acknowledged" && !/acknowledged/i.test(title)) return shortened(`Acknowledged: ${title}`);
+  const isOver = said === "resolved" && !/resolved|recovered|\bok\b|\bup\b|closed|fixed/i.test(title);
   return shortened(isOver ? `Resolved: ${title}` : title);
 }
 
@@ -368,7 +369,7 @@ function unknownTitle(payload: Members, source: string | null): string {
 /** `Payment` with the status `failed` becomes `Payment failed`. */
 function withState(words: string, state: string | undefined): string {
   const isSaid = state === undefined || words.toLowerCase().includes(state.toLowerCase());
-  return isSaid || !BAD.test(state) ? words : `${words} ${state.toLowerCase()}`;
+  return isSaid || !isBad(state) ? words : `${words} ${state.toLowerCase()}`;
 }
 
 /** `Backup failed: nas`; what begins with the first words already is not led by them again. */
@@ -393,9 +394,7 @@ function ofRepository(words: string, repository: string, facts: Facts, state: st
   const run = wrappedIn(facts.payload, WORKS)[0];
   const commit = objectOf(facts.payload, "head_commit") ?? listOf(facts.payload, "commits").at(-1);
   const said = run
-    ? [firstOf(run, ["name"]), firstOf(run, ["conclusion", "state", "status"]) || (state ?? "")]
-        .filter(Boolean)
-        .join(" ")
+    ? [firstOf(run, ["name"]), firstOf(run, OUTCOMES) || (state ?? "")].filter(Boolean).join(" ")
     : firstLine(facts.line(["title"]) ?? scalar(commit ?? NONE, "message"));
   const by = who === undefined || run ? "" : ` by ${who}`;
   return `${what} ${isPush ? "to" : "in"} ${repository}${by}${said === "" ? "" : `: ${said}`}`;
@@ -424,22 +423,26 @@ function levelOf(event: DescribedEvent, facts: Facts): Level {
   const { level, type } = event;
   const given = levelOfWord(level) ?? "info";
   const isChosen = given !== "info";
-  if (facts.areNone) return !isChosen && BAD.test(lastWord(type)) ? "error" : given;
+  if (facts.areNone) return !isChosen && isBad(lastWord(type)) ? "error" : given;
   // The severity of an end is that of the problem. A chosen one stands unless the title tells of the end.
-  const isOver = GOOD.test(facts.line(STATES) ?? "");
+  const isOver = stateOf(facts.line(STATES) ?? "") === "resolved";
   if (isOver && (!isChosen || givenTitle(event, facts) !== undefined)) return "info";
   if (isChosen) return given;
   const named = LEVELS.map((name) => levelOfWord(facts.line([name]) ?? "")).find((each) => each !== null);
   if (named !== undefined && named !== null) return named;
   const states = [
     ...STATES.map((name) => facts.line([name]) ?? ""),
-    ...WORKS.map((name) => stateOf(facts.payload, name)),
+    ...wrappedIn(facts.payload, WORKS).map((work) => firstOf(work, OUTCOMES)),
   ];
-  return states.some((state) => BAD.test(state)) || BAD.test(lastWord(type)) ? "error" : "info";
+  return [...states, lastWord(type)].some(isBad) ? "error" : "info";
 }
 
-function stateOf(payload: Members, name: string): string {
-  return firstOf(objectOf(payload, name) ?? NONE, ["conclusion", "state", "status"]);
+function stateOf(word: string): State | undefined {
+  return STATE_WORDS.get(word.toLowerCase())?.state;
+}
+
+function isBad(word: string): boolean {
+  return stateOf(word) === "firing";
 }
 
 function lastWord(type: string): string {

@@ -2,7 +2,8 @@ import { isIP } from "node:net";
 import { cleanText, startOf } from "./clean-text.ts";
 import { LongInteger } from "./long-integer.ts";
 import { withoutMarkup } from "./plain-text.ts";
-import { type Level, levelOfPriority, levelOfWord, type State, stateOf } from "./vocabulary.ts";
+import type { Level } from "./vocabulary.ts";
+import { levelOfPriority, levelOfWord, type State, stateOf } from "./words.ts";
 
 /** What is read of a request of an unknown sender, by the ends of its names. */
 export interface BodyReading {

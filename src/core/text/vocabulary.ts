@@ -3,52 +3,6 @@ export const LEVELS = ["debug", "info", "warn", "error", "fatal"] as const;
 
 export type Level = (typeof LEVELS)[number];
 
-const LEVEL_WORDS: Readonly<Record<Level, readonly string[]>> = {
-  debug: ["debug", "trace", "verbose"],
-  info: [
-    "info",
-    "information",
-    "informational",
-    "notice",
-    "normal",
-    "success",
-    "ok",
-    "good",
-    "low",
-    "p4",
-    "p5",
-    "sev3",
-    "sev4",
-    "none",
-  ],
-  warn: ["warn", "warning", "average", "medium", "moderate", "minor", "p3", "sev2"],
-  error: ["error", "err", "high", "major", "failure", "failed", "danger", "p2", "sev1"],
-  fatal: ["fatal", "critical", "crit", "emergency", "emerg", "alert", "disaster", "panic", "p1", "p0", "sev0"],
-};
-const LEVEL_OF: ReadonlyMap<string, Level> = new Map(
-  Object.entries(LEVEL_WORDS).flatMap(([level, words]) => words.map((word) => [word, level as Level] as const)),
-);
-
-/** The level of a usual word for a severity, without case; null for another one. */
-export function levelOfWord(word: string): Level | null {
-  return LEVEL_OF.get(word.toLowerCase()) ?? null;
-}
-
-/** Words for priorities that are no levels, and one that is a statement though it is below an error. */
-const PRIORITY_WORDS: ReadonlyMap<string, Level> = new Map([
-  ["urgent", "fatal"],
-  ["highest", "fatal"],
-  ["blocker", "fatal"],
-  ["warning", "warn"],
-]);
-
-/** The level of a word for a priority; null for one that is not above the middle: every message has one. */
-export function levelOfPriority(word: string): Level | null {
-  const level = levelOfWord(word);
-  const isAbove = level === "error" || level === "fatal";
-  return isAbove ? level : (PRIORITY_WORDS.get(word.toLowerCase()) ?? null);
-}
-
 /** The severity of an alert with this level. */
 export const SEVERITY_OF_LEVEL = {
   debug: "info",
@@ -57,64 +11,6 @@ export const SEVERITY_OF_LEVEL = {
   error: "error",
   fatal: "critical",
 } as const satisfies Readonly<Record<Level, string>>;
-
-/** What a sender says of a problem. */
-export type State = "firing" | "resolved" | "acknowledged";
-
-/** What words of senders say: the state that they name, and how bad it is. */
-export interface StateWords {
-  /** Null: none. */
-  readonly state: State | null;
-  readonly level?: Level;
-  /** In lower case; words of one state apart by commas. */
-  readonly words: string;
-  /** Absent: both. A mail that an update is available is no end, a request of an unknown state no problem. */
-  readonly only?: "requests" | "mails";
-}
-
-/** Words for a lasting problem and for its end, for requests and mails: a new word is a word in a row. */
-export const STATE_WORDS: readonly StateWords[] = [
-  { state: "firing", words: "firing, fired, alerting, alert, alarm, alarming, problem, down, open, opened, triggered" },
-  { state: "firing", words: "trigger, re triggered, activated, breached, failing, unhealthy, offline, unreachable" },
-  { state: "firing", words: "not responding, reporting error, timed out, timeout, unavailable, broken, stopped" },
-  { state: "firing", words: "expired, lost, missing, faulted, disconnected, unresponsive, exceeded, violated, outage" },
-  { state: "firing", words: "active", only: "requests" },
-  { state: "firing", level: "fatal", words: "critical, crit, emergency, fatal" },
-  { state: "firing", level: "error", words: "error, err, errored, failed, fail, failure, crashed" },
-  { state: "firing", level: "warn", words: "warning, warn, trouble, degraded" },
-  { state: "firing", level: "warn", words: "unknown", only: "mails" },
-  { state: "resolved", words: "resolved, resolve, ok, up, closed, close, recovered, recovery, deactivated, cleared" },
-  { state: "resolved", words: "clear, normal, healthy, success, succeeded, successful, passed, passing, fixed" },
-  { state: "resolved", words: "online, completed, ended, restored, reachable, operational, solved, repaired" },
-  { state: "resolved", words: "okay, inactive, good, ready, available, finished, done", only: "requests" },
-  { state: "resolved", words: "stable, connected", only: "requests" },
-  { state: "acknowledged", words: "acknowledged, acknowledge, ack, acked, acknowledgement" },
-  { state: null, level: "info", words: "info, notice", only: "mails" },
-];
-
-/** What each word says, in requests or in mails. */
-export function stateWordsIn(place: "requests" | "mails"): ReadonlyMap<string, StateWords> {
-  const rows = STATE_WORDS.filter(({ only = place }) => only === place);
-  return new Map(rows.flatMap((row) => row.words.split(", ").map((word) => [word, row] as const)));
-}
-
-const STATE_OF = stateWordsIn("requests");
-/** Signs around a word. */
-const OUTSIDE = /^[^\p{L}\p{N}]+|[^\p{L}\p{N}]+$/gu;
-
-/**
- * The state that a word or a short text of a sender names: `DOWN`, `🔴 Down`, `not_responding`,
- * `OK -> CRIT`, `Down ENDED (now: Up)`; null for others.
- */
-export function stateOf(text: string): State | null {
-  const plain = text
-    .slice(0, 100)
-    .toLowerCase()
-    .replace(/[\s_-]+(?!>)/g, " ")
-    .trim();
-  const after = /\(now: ([^)]+)\)/.exec(plain)?.[1] ?? /(?:->|→)\s*(.+)$/.exec(plain)?.[1] ?? plain;
-  return STATE_OF.get(after.replace(OUTSIDE, ""))?.state ?? null;
-}
 
 /** Start of the source of an event that the server itself writes. Producers cannot use it. */
 export const OWN_SOURCE = "prism:";

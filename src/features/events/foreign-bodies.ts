@@ -2,6 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { sha256Hex } from "../../core/crypto/tokens.ts";
 import { PrismError } from "../../core/errors.ts";
 import { charsetIn, looksLikeText } from "../../core/text/decode-text.ts";
+import { wordsFor } from "../../core/text/words.ts";
 import { isReadable } from "../../http/body/body.ts";
 import { bodyText, type JsonMembers, parseJson, parseQuery } from "../../http/body/input.ts";
 import type { Exchange } from "../../http/server/exchange.ts";
@@ -11,10 +12,7 @@ const CLOUD_EVENT = "application/cloudevents";
 const BATCH = "application/cloudevents-batch";
 const MAX_KEY = 256;
 const MAX_NAME = 100;
-const LEVELS: Readonly<Record<string, string>> = {
-  ...{ debug: "debug", info: "info", notice: "info", warn: "warn", warning: "warn", error: "error", high: "error" },
-  ...{ critical: "fatal", fatal: "fatal", emergency: "fatal" },
-};
+const SEVERITIES = wordsFor("cloudevents");
 
 /**
  * Events in another form than Prism's: CloudEvents 1.0 in the binary, structured and batched mode
@@ -136,7 +134,7 @@ function eventOf(given: JsonMembers, at: string): JsonMembers {
 }
 
 function levelOf(severity: unknown): string {
-  return (typeof severity === "string" && LEVELS[severity.toLowerCase()]) || "info";
+  return (typeof severity === "string" && SEVERITIES.get(severity.toLowerCase())?.level) || "info";
 }
 
 /** A text is the message of an event whose type is in the query. */

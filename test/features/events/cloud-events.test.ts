@@ -62,6 +62,19 @@ test("the cloudevents package sends in binary, structured and batched mode", asy
   assert.deepEqual([empty.status, empty.body["accepted"]], [202, 0]);
 });
 
+test("a severity is the level by the words of CloudEvents, any other one says nothing", async (t) => {
+  const prism = await startPrism(t);
+  const words = ["Warning", "HIGH", "critical", "crit", "page", "constructor", "__proto__"];
+  const levels: string[] = [];
+  for (const [at, severity] of words.entries()) {
+    const event = { specversion: "1.0", id: `s${at}`, source: "/shop", type: "order.failed", severity };
+    const { status } = await send(prism, { "Content-Type": "application/cloudevents+json" }, textOf(event));
+    assert.equal(status, 202, severity);
+    levels.push((await lastEvent(prism)).level);
+  }
+  assert.deepEqual(levels, ["warn", "error", "fatal", "info", "info", "info", "info"]);
+});
+
 test("binary mode: escapes of header values, other types of data, and none", async (t) => {
   const prism = await startPrism(t);
   const base = { "ce-specversion": "1.0", "ce-source": "/s", "ce-type": "t" };

@@ -1,5 +1,6 @@
 import { uuidv7 } from "../../../core/ids.ts";
 import type { Level, OwnEventType } from "../../../core/text/vocabulary.ts";
+import { wordsFor } from "../../../core/text/words.ts";
 import { type EpochMs, toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import { appendOwnEvents, type OwnEventDraft } from "../../events/index.ts";
@@ -36,7 +37,7 @@ interface Ending {
   readonly isAtOnce: boolean;
 }
 
-const SEVERE: ReadonlySet<string> = new Set(["critical", "page", "error", "fatal", "emergency", "p1"]);
+const SEVERE = wordsFor("openings");
 
 /**
  * Changes of alerts in one transaction. It decides by the book, which is current while the

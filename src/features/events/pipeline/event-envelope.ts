@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { type ErrorDetail, PrismError } from "../../../core/errors.ts";
 import { cleanText, codePointLength } from "../../../core/text/clean-text.ts";
 import { LEVELS, type Level } from "../../../core/text/vocabulary.ts";
+import { wordsFor } from "../../../core/text/words.ts";
 import { parseRfc3339 } from "../../../core/time/clock.ts";
 import { doc, instant, jsonObject, named, text } from "../../../http/api/shapes.ts";
 
@@ -154,27 +155,8 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Names of the five levels in other systems, in lower case. Scales of numbers run both ways. */
-const LEVEL_SYNONYMS = new Map<string, Level>([
-  ["trace", "debug"],
-  ["debug", "debug"],
-  ["verbose", "debug"],
-  ["info", "info"],
-  ["information", "info"],
-  ["informational", "info"],
-  ["notice", "info"],
-  ["warn", "warn"],
-  ["warning", "warn"],
-  ["err", "error"],
-  ["error", "error"],
-  ["crit", "fatal"],
-  ["critical", "fatal"],
-  ["alert", "fatal"],
-  ["emerg", "fatal"],
-  ["emergency", "fatal"],
-  ["fatal", "fatal"],
-  ["panic", "fatal"],
-]);
+/** Other systems' words for levels. Scales of numbers run both ways. */
+const WORDS = wordsFor("events");
 
 /**
  * Smaller numbers are seconds since 1970, larger ones milliseconds. The limit is March 1973 in
@@ -193,7 +175,7 @@ function takeForeign(envelope: Envelope, name: string, value: unknown): boolean 
   switch (name) {
     case "level":
       // Never converts an object to text: its own toString would be called.
-      envelope.level = (typeof value === "string" && LEVEL_SYNONYMS.get(value.trim().toLowerCase())) || "info";
+      envelope.level = (typeof value === "string" && WORDS.get(value.trim().toLowerCase())?.level) || "info";
       break;
     case "id":
       // Not used as a dedupe key: such an id often names the subject of many events.

@@ -1,5 +1,6 @@
 import { startOf } from "../../../core/text/clean-text.ts";
-import { levelOfWord, SEVERITY_OF_LEVEL, stateWordsIn } from "../../../core/text/vocabulary.ts";
+import { SEVERITY_OF_LEVEL } from "../../../core/text/vocabulary.ts";
+import { levelOfWord, wordsFor } from "../../../core/text/words.ts";
 
 /** Statement of a subject about a problem. */
 export interface SubjectState {
@@ -14,19 +15,19 @@ type Said = Pick<Partial<SubjectState>, "status" | "level">;
 const FIRING: Said = { status: "firing" };
 const RESOLVED: Said = { status: "resolved" };
 
-const WORDS = stateWordsIn("mails");
+const WORDS = wordsFor("mails");
 
 /** What a word says about a state; undefined for any other. */
 function saidBy(word: string): Said | undefined {
   const row = WORDS.get(word.toLowerCase().replaceAll("-", " "));
   if (!row) return undefined;
   const { state, level } = row;
-  return { ...(state !== null && { status: state }), ...(level && { level: SEVERITY_OF_LEVEL[level] }) };
+  return { ...(state && { status: state }), ...(level && { level: SEVERITY_OF_LEVEL[level] }) };
 }
 
 /**
  * Subjects of programs whose state is in the middle or in a verb. `name` is what they are about: the
- * same in each state; `state` a word of `STATE_WORDS`; `more` further text. A program is a row.
+ * same in each state; `state` a word that mails have in `WORDS`; `more` further text. A program is a row.
  */
 const FORMS: readonly { readonly pattern: RegExp; readonly said?: Said }[] = [
   // PRTG: Ping (Ping) Down (no response), Ping (Ping) Down ENDED (now: Up)

@@ -1,6 +1,7 @@
 import { parseWithLongIntegers } from "../../../core/text/long-integer.ts";
 import { readByEnds } from "../../../core/text/read-by-ends.ts";
-import { type Level, levelOfPriority, stateOf } from "../../../core/text/vocabulary.ts";
+import type { Level } from "../../../core/text/vocabulary.ts";
+import { levelOfPriority, stateOf } from "../../../core/text/words.ts";
 import type { JsonMembers } from "../../../http/body/input.ts";
 import type { LoadedPreset } from "./presets.ts";
 import { type PushContent, readPush } from "./push.ts";

@@ -3,7 +3,8 @@ import { cleanText, startOf } from "../../../core/text/clean-text.ts";
 import { decimalText } from "../../../core/text/decimal.ts";
 import { scanJson } from "../../../core/text/json-text.ts";
 import { withoutMarkup, withoutStateMark } from "../../../core/text/plain-text.ts";
-import { type Level, levelOfWord } from "../../../core/text/vocabulary.ts";
+import type { Level } from "../../../core/text/vocabulary.ts";
+import { levelOfWord } from "../../../core/text/words.ts";
 import { chargeText } from "../../rules/index.ts";
 
 export type ReceiverOutput = "events" | "alerts" | "both";

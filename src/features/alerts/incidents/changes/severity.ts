@@ -1,3 +1,5 @@
+import { SEVERITY_OF_LEVEL } from "../../../../core/text/vocabulary.ts";
+import { wordsFor } from "../../../../core/text/words.ts";
 import type { AlertView } from "../../types.ts";
 import { type IncidentRow, SEVERITIES } from "../incident.ts";
 
@@ -5,16 +7,12 @@ import { type IncidentRow, SEVERITIES } from "../incident.ts";
 
 export type AlertSeverity = (typeof SEVERITIES)[number];
 
-/** Other words for the severities, as senders of alerts have them. */
-const MEANS: Readonly<Record<string, AlertSeverity>> = {
-  ...{ fatal: "critical", emergency: "critical", page: "critical", disaster: "critical", high: "error" },
-  ...{ warn: "warning", average: "warning", medium: "warning", information: "info", low: "info", none: "info" },
-};
+const WORDS = wordsFor("alerts");
 
 /** What the word of a sender means; null: nothing. */
 export function severityNamed(given: string): AlertSeverity | null {
-  const word = given.toLowerCase();
-  return SEVERITIES.find((each) => each === word) ?? MEANS[word] ?? null;
+  const level = WORDS.get(given.toLowerCase())?.level;
+  return level === undefined ? null : SEVERITY_OF_LEVEL[level];
 }
 
 /** The severity that an alert names, by whatever word; null: it names none. */

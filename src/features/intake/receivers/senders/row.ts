@@ -1,6 +1,6 @@
 import { LongInteger } from "../../../../core/text/long-integer.ts";
 import { plainName } from "../../../../core/text/read-by-ends.ts";
-import { stateOf } from "../../../../core/text/vocabulary.ts";
+import { stateOf } from "../../../../core/text/words.ts";
 
 type Status = "firing" | "resolved" | "acknowledged" | "succeeded" | "event";
 
