@@ -1,6 +1,6 @@
 import { recentlyUsed } from "../limits/ttl-cache.ts";
 import { cleanText, firstLine, isPlainLine, LINE_LENGTH, oneLine, startOf } from "./clean-text.ts";
-import { firstOf, listOf, type Members, objectOf, scalar, wrappedIn } from "./members.ts";
+import { firstOf, type Members, objectIn, partsIn, scalar, wrappedIn } from "./members.ts";
 import { withoutMarkup } from "./plain-text.ts";
 import { readByEnds, titleOf as unknownTitleOf } from "./read-by-ends.ts";
 import type { Level } from "./vocabulary.ts";
@@ -32,8 +32,6 @@ export interface EventDescription {
   readonly fields: readonly { readonly title: string; readonly value: string }[];
 }
 
-const NONE: Members = {};
-
 const TITLE_LENGTH = 80;
 const TEXT_LENGTH = 4000;
 const VALUE_LENGTH = 200;
@@ -43,6 +41,8 @@ const MAX_URL = 2048;
 const MAX_FIELDS = 8;
 const BODY_FIELDS = 4;
 const MOST_PLACES = 3;
+/** Elements of a list of alerts or commits. */
+const MAX_PARTS = 50;
 
 const TITLES = ["title", "subject", "headline", "summary"];
 const TEXTS = ["message", "text", "body", "description", "details", "detail", "msg", "reason", "error", "content"];
@@ -201,7 +201,7 @@ class Facts {
     const inner = wrappedScopes(own, ALL_WRAPPERS);
     const deeper = inner.flatMap((each) => wrappedScopes(each, WRAPPERS));
     // The webhook of Alertmanager and what resembles it: the first alert speaks for all.
-    const [first] = listOf(payload, "alerts").map(scopeOf);
+    const [first] = partsIn(payload, "alerts", MAX_PARTS).map(scopeOf);
     const alert = first === undefined ? [] : [first, ...wrappedScopes(first, WRAPPERS)];
     return [own, ...inner, ...deeper, ...alert].slice(0, MAX_SCOPES);
   }
@@ -248,7 +248,7 @@ class Facts {
         if (url !== undefined) return url;
       }
     }
-    const repository = objectOf(this.payload, "repository");
+    const repository = objectIn(this.payload, "repository");
     return repository && urlOf(repository, "html_url");
   }
 
@@ -256,7 +256,7 @@ class Facts {
   named(names: readonly string[]): string | undefined {
     for (const scope of this.#scopes) {
       for (const name of namesIn(scope, names)) {
-        const within = objectOf(scope.members, name);
+        const within = objectIn(scope.members, name);
         const text = within
           ? this.#oneLine(firstOf(within, ["full_name", "path_with_namespace", "login", "username", "address", "name"]))
           : this.#oneLine(scalar(scope.members, name));
@@ -276,7 +276,7 @@ class Facts {
       return words.has(text);
     };
     const values = wrappedIn(this.payload, VALUES);
-    const object = objectOf(objectOf(this.payload, "data") ?? NONE, "object");
+    const object = objectIn(objectIn(this.payload, "data"), "object");
     // A body that a receiver keeps beside its mapping says it all again, in the sender's own names.
     const others = values.length === 0 ? this.#scopes.slice(1).map(({ members }) => members) : [];
     let seen = 0;
@@ -392,10 +392,10 @@ function ofRepository(words: string, repository: string, facts: Facts, state: st
   const isPush = /push/i.test(what);
   const who = facts.named(ACTORS) ?? facts.line(ACTOR_NAMES);
   const run = wrappedIn(facts.payload, WORKS)[0];
-  const commit = objectOf(facts.payload, "head_commit") ?? listOf(facts.payload, "commits").at(-1);
+  const commit = objectIn(facts.payload, "head_commit") ?? partsIn(facts.payload, "commits", MAX_PARTS).at(-1);
   const said = run
     ? [firstOf(run, ["name"]), firstOf(run, OUTCOMES) || (state ?? "")].filter(Boolean).join(" ")
-    : firstLine(facts.line(["title"]) ?? scalar(commit ?? NONE, "message"));
+    : firstLine(facts.line(["title"]) ?? scalar(commit, "message"));
   const by = who === undefined || run ? "" : ` by ${who}`;
   return `${what} ${isPush ? "to" : "in"} ${repository}${by}${said === "" ? "" : `: ${said}`}`;
 }

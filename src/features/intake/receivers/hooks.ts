@@ -1,15 +1,14 @@
 import { parseWithLongIntegers } from "../../../core/text/long-integer.ts";
+import { type Members, objectOf, textIn } from "../../../core/text/members.ts";
 import { readByEnds } from "../../../core/text/read-by-ends.ts";
 import type { Level } from "../../../core/text/vocabulary.ts";
 import { levelOfPriority, stateOf } from "../../../core/text/words.ts";
-import type { JsonMembers } from "../../../http/body/input.ts";
 import type { LoadedPreset } from "./presets.ts";
 import { type PushContent, readPush } from "./push.ts";
 import { type RequestContent, requireFewMembers } from "./read-request.ts";
 import { readCard } from "./senders/card.ts";
 import { discordMessage, slackMessage } from "./senders/chat.ts";
 import { readKnown } from "./senders/known.ts";
-import { objectOf, textIn } from "./senders/members.ts";
 
 type HookInput = Pick<RequestContent, "body" | "text" | "files"> & {
   readonly query: Readonly<Record<string, string>>;
@@ -85,7 +84,7 @@ function hintsIn(body: unknown): object | null {
 const IS_TEST = /^[^\p{L}\p{N}]{0,8}test[^\p{L}\p{N}]{0,8}$/iu;
 
 /** A notification's text, as JSON if it is. */
-function snsContent(body: JsonMembers | null, maxMembers: number): unknown {
+function snsContent(body: Members | undefined, maxMembers: number): unknown {
   const message = textIn(body, "Message");
   if (message === null) return null;
   requireFewMembers(message, maxMembers);

@@ -2,6 +2,7 @@ import { sha256Hex } from "../../../core/crypto/tokens.ts";
 import { cleanText, startOf } from "../../../core/text/clean-text.ts";
 import { decimalText } from "../../../core/text/decimal.ts";
 import { scanJson } from "../../../core/text/json-text.ts";
+import { isObject } from "../../../core/text/members.ts";
 import { withoutMarkup, withoutStateMark } from "../../../core/text/plain-text.ts";
 import type { Level } from "../../../core/text/vocabulary.ts";
 import { levelOfWord } from "../../../core/text/words.ts";
@@ -282,8 +283,4 @@ function recordOf(given: readonly (readonly [string, unknown])[], limits: Record
     if (kept.length < limits.entries && size <= limits.all) kept.push([name, text]);
   }
   return Object.fromEntries(kept);
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

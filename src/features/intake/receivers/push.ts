@@ -1,9 +1,9 @@
 import { decodeText } from "../../../core/text/decode-text.ts";
+import { objectOf, textIn } from "../../../core/text/members.ts";
 import { readByEnds, titleOf } from "../../../core/text/read-by-ends.ts";
 import { MAX_TEXT, readContent } from "./read-request.ts";
 import type { Redaction } from "./redaction.ts";
 import { readKnown } from "./senders/known.ts";
-import { objectOf, textIn } from "./senders/members.ts";
 
 /** What the data of a push holds, masked. */
 export interface PushContent {

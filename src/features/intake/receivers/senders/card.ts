@@ -1,7 +1,6 @@
+import { isObject, listOf, type Members, textIn } from "../../../../core/text/members.ts";
 import { withoutFiringMark, withoutMarkup } from "../../../../core/text/plain-text.ts";
-import type { JsonMembers } from "../../../../http/body/input.ts";
 import { levelBy } from "./chat.ts";
-import { isObject, listOf, textIn } from "./members.ts";
 
 /** A message of a chat as the mapping of `generic` reads it: its `parsed`. */
 interface Card {
@@ -42,7 +41,7 @@ export function readCard(body: unknown): Card | null {
   };
 }
 
-function kindOf(body: JsonMembers): "teams" | "google-chat" | null {
+function kindOf(body: Members): "teams" | "google-chat" | null {
   const type = body["@type"] ?? body["type"];
   if (type === "MessageCard" || type === "AdaptiveCard") return "teams";
   const attachments = listOf(body["attachments"]);
@@ -89,20 +88,20 @@ class CardReader {
     else if (isObject(value)) this.read(value);
   }
 
-  #notice(part: JsonMembers): void {
+  #notice(part: Members): void {
     this.level ??= LEVELS[String(part["color"] ?? part["style"]).toLowerCase()] ?? null;
     this.link ??= linkOfButton(part) ?? null;
   }
 }
 
-function linkOfButton(part: JsonMembers): string | undefined {
+function linkOfButton(part: Members): string | undefined {
   const actions = [...listOf(part["actions"]), ...listOf(part["potentialAction"]), ...listOf(part["buttons"])];
   const buttons = isObject(part["buttonList"]) ? listOf(part["buttonList"]["buttons"]) : [];
   const urls = [...actions, ...buttons].slice(0, 20).flatMap((each) => (isObject(each) ? urlsOf(each) : []));
   return urls.find((url) => /^https?:\/\//i.test(url));
 }
 
-function urlsOf(action: JsonMembers): string[] {
+function urlsOf(action: Members): string[] {
   const targets = listOf(action["targets"]).flatMap((each) => (isObject(each) ? [each["uri"]] : []));
   const opened = at(action, "onClick", "openLink", "url") ?? at(action, "textButton", "onClick", "openLink", "url");
   return [action["url"], ...targets, opened].filter((each) => typeof each === "string");

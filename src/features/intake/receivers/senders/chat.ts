@@ -1,6 +1,5 @@
+import { type Members, objectOf, objectsIn, textIn } from "../../../../core/text/members.ts";
 import { withoutFiringMark } from "../../../../core/text/plain-text.ts";
-import type { JsonMembers } from "../../../../http/body/input.ts";
-import { objectOf, objectsIn, textIn } from "./members.ts";
 
 /** Values of `parsed` for a chat message. */
 interface ChatMessage {
@@ -15,7 +14,7 @@ interface ChatMessage {
 }
 
 /** A message for an incoming webhook of Slack. */
-export function slackMessage(body: JsonMembers): ChatMessage {
+export function slackMessage(body: Members): ChatMessage {
   const attachments = objectsIn(body, "attachments");
   const [first = {}] = attachments;
   const blocks = [...objectsIn(body, "blocks"), ...attachments.flatMap((each) => objectsIn(each, "blocks"))];
@@ -47,7 +46,7 @@ export function slackMessage(body: JsonMembers): ChatMessage {
   };
 }
 
-function blockText(block: JsonMembers): string | null {
+function blockText(block: Members): string | null {
   const parts = [objectOf(block["text"]), ...objectsIn(block, "fields"), ...objectsIn(block, "elements")];
   const texts = parts.flatMap((part) => textIn(part, "text") ?? []);
   return texts.length === 0 ? null : texts.join("\n");
@@ -59,7 +58,7 @@ function linkIn(text: string | null): string[] {
   return url === undefined ? [] : [url];
 }
 
-function buttonUrl(blocks: readonly JsonMembers[]): string | null {
+function buttonUrl(blocks: readonly Members[]): string | null {
   const buttons = blocks.flatMap((block) => [...objectsIn(block, "elements"), objectOf(block["accessory"])]);
   return buttons.map((button) => textIn(button, "url")).find((url) => url !== null) ?? null;
 }
@@ -79,7 +78,7 @@ function plainSlackText(text: string): string {
 }
 
 /** A message for a webhook of Discord. @param files without an embed, their names are its text */
-export function discordMessage(body: JsonMembers, files: readonly { readonly filename: string }[]): ChatMessage {
+export function discordMessage(body: Members, files: readonly { readonly filename: string }[]): ChatMessage {
   const embeds = objectsIn(body, "embeds");
   const [first = {}] = embeds;
   // A message of files only says their names.
@@ -133,7 +132,7 @@ function levelOf(color: string | null): string | null {
   return g > 1.25 * Math.max(r, b) ? "info" : null;
 }
 
-function fieldsOf(fields: readonly JsonMembers[], name: string, value: string, plain: (text: string) => string) {
+function fieldsOf(fields: readonly Members[], name: string, value: string, plain: (text: string) => string) {
   const entries = fields.flatMap((field): [string, string][] => {
     const [key, text] = [textIn(field, name), textIn(field, value)];
     return key === null || text === null ? [] : [[plain(key), plain(text)]];
