@@ -154,13 +154,15 @@ const apprise = {
       xmlKind: "= at(split(at(split(xml, '<MessageType>'), 1), '</MessageType>'), 0)",
       message: "= firstText(body.message, body.body, query.message, query.body, xmlMessage, xml == null ? text : null)",
       kind: "= lower(first(body.type, body.notify_type, query.type, xmlKind, 'info'))",
+      titled: "= firstText(body.title, query.title, xmlTitle, firstLine(message))",
       state: "= lower(first(body.state, query.state))",
     },
     output: "alerts",
     type: "= concat('apprise.', kind)",
     // The type info is Apprise's default, no statement.
     level: "= lookup(kind, 'failure', 'error', 'warning', 'warning', 'success', 'info')",
-    title: "= firstText(body.title, query.title, xmlTitle, firstLine(message))",
+    title:
+      "= titled == null or kind != 'success' or contains(lower(titled), 'succe') ? titled : concat(titled, ': success')",
     message: "= message",
     key: "= first(body.id, query.id)",
     status:

@@ -97,6 +97,8 @@ export const HOME_ROWS: readonly SenderRow[] = [
     kind: "{EventName}",
     title: ["{Key}", "{EventName:rest:words}"],
     text: ["by {Records.0.userIdentity.principalId}", "{Records.0.source.host}"],
+    level: "{EventName}",
+    levels: { s3objectremoveddelete: "warning", s3objectremoveddeletemarkercreated: "warning", "*": "" },
     labels: { bucket: "{Records.0.s3.bucket.name}" },
   },
   {

@@ -1,5 +1,6 @@
 import type { SenderRow } from "./row.ts";
 
+const AWS_STATE = "detail.state.value|detail.state|detail.status|detail.lastStatus|detail.build-status";
 const CHECKED = "{HOSTNAME}/{SERVICEDESC} || {HOSTNAME}";
 
 /** Hosts, networks, security, and alerts of other programs. */
@@ -88,6 +89,8 @@ export const HOST_ROWS: readonly SenderRow[] = [
     kind: "{AlertType}",
     title: ["{Description}", "Canary {CanaryName} || {TokenReminder|Reminder}"],
     text: ["From {SourceIP} ({ReverseDNS}) || From {SourceIP}", "{Intro}", "{CanaryLocation}", "{Triggered}"],
+    // Nobody has a reason to touch one.
+    level: "error",
     link: "{Link|manage_url}",
     labels: { canary: "{CanaryName}", source: "{SourceIP}" },
   },
@@ -105,8 +108,9 @@ export const HOST_ROWS: readonly SenderRow[] = [
     name: "crowdsec",
     when: ["scenario", "source.scope|source.ip|source.value"],
     kind: "alert",
-    title: ["{scenario} by {source.value|source.ip}"],
+    title: ["{machine_id}", "{scenario} by {source.value|source.ip}"],
     text: ["{message}"],
+    level: "warning",
     labels: { scenario: "{scenario}", source: "{source.value|source.ip}", host: "{machine_id}" },
   },
   {
@@ -203,12 +207,17 @@ export const HOST_ROWS: readonly SenderRow[] = [
     title: [
       "{detail-type}",
       "{detail.group|detail.instance-id|detail.alarmName|detail.jobName|detail.pipeline|detail.project-name|resources.0}",
-      "{detail.state.value|detail.state|detail.status|detail.lastStatus|detail.build-status}",
+      `{${AWS_STATE}}`,
     ],
     text: [
       "{detail.stoppedReason|detail.reason|detail.statusReason|detail.description|detail.message|detail.state.reason}",
       "{source}, {region}, {account}",
     ],
+    level: `{${AWS_STATE}}`,
+    levels: {
+      ...{ alarm: "error", failed: "error", failure: "error", fault: "error", timedout: "error" },
+      ...{ terminated: "warning", shuttingdown: "warning", stopped: "warning", stopping: "warning", "*": "" },
+    },
     labels: { account: "{account}", region: "{region}", resource: "{resources.0}" },
   },
   {

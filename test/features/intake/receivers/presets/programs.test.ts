@@ -105,8 +105,9 @@ test("Debian's apprise sends events as JSON, as a form and as XML", async (t) =>
     ["apprise.failure", "error"],
     ["apprise.success", "info"],
   ]);
-  for (const { payload } of events) {
-    assert.equal(payload["title"], "Backup & <restore>");
+  for (const { type, payload } of events) {
+    const isSuccess = type === "apprise.success";
+    assert.equal(payload["title"], isSuccess ? "Backup & <restore>: success" : "Backup & <restore>");
     assert.equal(payload["message"], "No space left\non /mnt");
   }
 });
