@@ -7,8 +7,8 @@
 const MOST_FILES = 40;
 const FEWEST_FILES = 3;
 /** The same for slow files, in seconds of the files of one process. */
-const MOST_SECONDS = 60;
-const FEWEST_SECONDS = 10;
+const MOST_SECONDS = 120;
+const FEWEST_SECONDS = 15;
 const STRIDE = 16;
 /** Quick files are not measured one by one: three processes of them keep two processors busy. */
 const QUICK_SHARE = 0.7;
