@@ -262,7 +262,7 @@ export const CODE_ROWS: readonly SenderRow[] = [
       "by {operator}",
     ],
     level: "{type:last}",
-    levels: { failed: "error", "*": "" },
+    levels: { failed: "error", exceed: "error", warning: "warning", "*": "" },
     labels: { repository: "{event_data.repository.repo_full_name}", operator: "{operator}" },
   },
   {
