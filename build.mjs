@@ -11,7 +11,7 @@ import { adaptAddon, addonFile } from "./scripts/adapt-uws.mjs";
 import { buildConsole } from "./scripts/build-console.mjs";
 import { buildScripts } from "./scripts/chunks.mjs";
 import { writeClientPackage } from "./scripts/client-package.mjs";
-import { writeManualSections } from "./scripts/manual-sections.mjs";
+import { manualFiles } from "./scripts/manual.mjs";
 import { writeModuleTypes } from "./scripts/module-types.mjs";
 import { documentFiles } from "./scripts/operations.mjs";
 import { newestGlibc, newestOf } from "./scripts/package/glibc.mjs";
@@ -28,11 +28,10 @@ const ASSETS = {
   "web/docs.html": "src/web/docs.html",
   "web/docs.js": "src/web/docs.js",
   "web/manual.css": "src/web/manual.css",
-  "web/manual-sections.txt": ".build/manual-sections.txt",
   "web/prism-client.js": "dist/prism-client/index.js",
   "web/swagger-ui.css": "node_modules/swagger-ui-dist/swagger-ui.css",
   "web/swagger-ui-bundle.js": "node_modules/swagger-ui-dist/swagger-ui-bundle.js",
-  ...Object.fromEntries([...manualFiles(), ...serviceFiles()].map((file) => [file, file])),
+  ...Object.fromEntries([...docsFiles(), ...serviceFiles()].map((file) => [file, file])),
 };
 
 /**
@@ -50,14 +49,19 @@ const TOGETHER = {
   commands: ["src/cli/program.ts"],
 };
 
+/** The pages of /docs with what the search reads. */
+function manual() {
+  return Object.fromEntries(manualFiles().map((name) => [`manual/${name}`, `dist/manual/${name}`]));
+}
+
 /** The console with the list of its files. */
 function consoleFiles() {
   const names = [...JSON.parse(readFileSync(join(root, "dist/console/files.json"), "utf8")), "files.json"];
   return Object.fromEntries(names.map((name) => [`console/${name}`, `dist/console/${name}`]));
 }
 
-/** The pages of `prism docs` and /docs with their images, by their names in the repository. */
-function manualFiles() {
+/** The pages of `prism docs` and the images of /docs, by their names in the repository. */
+function docsFiles() {
   const pages = readdirSync(join(root, "docs"), { recursive: true }).filter((name) => name.endsWith(".md"));
   const images = readdirSync(join(root, "docs/images")).map((name) => `images/${name}`);
   const others = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"];
@@ -144,7 +148,6 @@ execFileSync(process.execPath, [join(root, "scripts/collect.mjs")], { stdio: "in
 writeModuleTypes(join(root, "dist/module.d.ts"));
 await writeClientPackage(join(root, "dist/prism-client"));
 const { firstLoad, total, inputs } = await buildConsole();
-await writeManualSections(join(work, "manual-sections.txt"));
 const natives = findNatives();
 const scripts = await bundle(natives);
 inputs.push(...scripts.inputs);
@@ -154,7 +157,7 @@ const assets = {
   ...natives,
   ...Object.fromEntries(documentFiles().map((name) => [name, join(root, "dist", name)])),
   ...Object.fromEntries(
-    Object.entries({ ...ASSETS, ...consoleFiles() }).map(([name, file]) => [name, join(root, file)]),
+    Object.entries({ ...ASSETS, ...manual(), ...consoleFiles() }).map(([name, file]) => [name, join(root, file)]),
   ),
   ...Object.fromEntries(
     ["about.json", "start.js", ...scripts.names.flatMap((name) => [`${name}.js`, `${name}.js.cache`])].map((name) => [

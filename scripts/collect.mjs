@@ -1,9 +1,11 @@
 // Writes the list of migrations/, so that a new file in the folder needs no registration, the names
-// of time zones in Windows, and what others need of the HTTP API (scripts/operations.mjs). Runs before every build, test, type check and
-// dev start; rewrites a file only if its content changes.
+// of time zones in Windows, the pages of docs/ (scripts/manual.mjs) and what others need of the HTTP
+// API (scripts/operations.mjs). Runs before every build, test, type check and dev start; rewrites a
+// file only if its content changes.
 import "./node-version.mjs";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { writeManualIfStale } from "./manual.mjs";
 import { writeIfStale } from "./operations.mjs";
 
 const root = join(import.meta.dirname, "..");
@@ -35,4 +37,5 @@ write("src/features/oncall/model/windows-zones.gen.ts", [
   "]);",
 ]);
 
+await writeManualIfStale();
 await writeIfStale();

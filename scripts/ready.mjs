@@ -128,6 +128,8 @@ function buildIfStale() {
     "scripts/code-cache.mjs",
     "scripts/collect.mjs",
     "scripts/console-forms.mjs",
+    "scripts/manual",
+    "scripts/manual.mjs",
     "scripts/module-types.mjs",
     "scripts/node-version.mjs",
     "scripts/operations.mjs",

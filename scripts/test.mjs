@@ -22,6 +22,7 @@ import {
 import { availableParallelism, freemem } from "node:os";
 import { dirname, join } from "node:path";
 import { compileTests } from "./compile-tests.mjs";
+import { writeManualIfStale } from "./manual.mjs";
 import { installCommand, installMissing, missingOf, PATH, TEST_PROGRAMS } from "./programs.mjs";
 import { makeGroups } from "./test/groups.mjs";
 import { runTests } from "./test/run.mjs";
@@ -59,6 +60,8 @@ const folder = join(root, ".build", "tests", String(process.pid));
 removeLeftovers(dirname(folder), /^\d+$/);
 removeLeftovers("/dev/shm", /^prism-tests-/);
 await compileTests(root, folder);
+// Servers and commands from the sources read the pages.
+await writeManualIfStale();
 // Commands from the sources read the table of operations.
 if (files.some((file) => /^test.(?:cli|e2e)\b/.test(file)))
   spawnSync(process.execPath, [join(root, "scripts/operations.mjs"), "--if-stale"], { stdio: "inherit" });

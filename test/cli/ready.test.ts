@@ -16,7 +16,7 @@ const LIBRARIES = [
   "compile-tests.mjs",
   "console-forms.mjs",
   "elf.mjs",
-  "manual-sections.mjs",
+  "manual.mjs",
   "module-types.mjs",
   "node-version.mjs",
   "one-place.mjs",

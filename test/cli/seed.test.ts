@@ -164,7 +164,12 @@ test("S1-23, S3-18: seed makes accounts with passwords that log in, rules, tasks
       ["a link was opened", "select 1 from notification_recipients where openedAt is not null"],
       ["one is acknowledged with a note", "select 1 from notification_recipients where acknowledgeNote is not null"],
       ["some are unread", "select 1 from notification_recipients where readAt is null"],
-      ["a webhook was called", "select 1 from deliveries where state = 'delivered'"],
+      ["a webhook was called where nobody answers", "select 1 from deliveries where state <> 'skipped' limit 1"],
+      ["nothing answered", "select count(*) = 0 from deliveries where state = 'delivered'"],
+      [
+        "events are spread over seven days",
+        "select count(distinct occurredAt / 86400000) >= 7 from events where dedupeKey like 'demo:%'",
+      ],
       ["a call was skipped", "select 1 from deliveries where state = 'skipped'"],
       ["a user has quiet hours", "select 1 from users where json_extract(prefs, '$.quietHours.from') is not null"],
       ["accounts wait for approval", "select 1 from users where status = 'pending'"],

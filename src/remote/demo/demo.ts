@@ -1,20 +1,13 @@
-import { createServer, type Server } from "node:http";
-import { DAY_MS, HOUR_MS, MINUTE_MS, toRfc3339 } from "../../core/time/clock.ts";
+import { DAY_MS, HOUR_MS, toRfc3339 } from "../../core/time/clock.ts";
 import type { Page } from "../server-client.ts";
 import { counted, type PastClock, type SeededData, type SeededKind, type SeedFill, until } from "./fill.ts";
 import * as samples from "./samples.ts";
 import { type DemoTable, DemoWalk, demoTable } from "./walk.ts";
 
-/** Ports of this machine where the command itself answers webhooks; the second ends before it does. */
-const PORTS = [9911, 9912] as const;
-/** How long the second has not answered. */
-const BROKEN_MS = 44 * HOUR_MS;
-/** How long after its receipt people read a notification. */
-const READ_AFTER_MS = 4 * MINUTE_MS;
+/** A server with a clock of its own receives the events of this time together. */
+const SLOT_MS = 2 * HOUR_MS;
 /** From this priority on they acknowledge it. */
 const ACKNOWLEDGED = 500;
-/** Younger ones are unread. */
-const UNREAD_MS = 40 * MINUTE_MS;
 const ROUTING = "/api/v1/routes";
 const ALERTS = "/api/v1/alerts";
 const INCIDENTS = "/api/v1/incidents";
@@ -31,7 +24,6 @@ export class DemoFill {
   readonly #clock: PastClock | null;
   readonly #usernames: readonly string[];
   readonly #table: DemoTable = demoTable();
-  #receivers: readonly Server[] = [];
   #acknowledged = 0;
 
   /** @param usernames of the existing accounts, `admin` first. */
@@ -43,21 +35,16 @@ export class DemoFill {
 
   /** Order matters: history is decided by rules and sent to people who exist already. */
   async run({ events, tasks }: samples.SeedAmounts): Promise<SeededData> {
-    this.#receivers = await Promise.all(PORTS.map(receiveWebhooks));
-    try {
-      const walk = new DemoWalk(this.#fill, await this.#variables());
-      const own: Readonly<Record<string, () => Promise<readonly SeededKind[]>>> = {
-        events: () => this.#events(events, Date.now()),
-        tasks: async () => [await this.#fill.tasks(tasks, this.#usernames)],
-        policies: () => this.#respond(),
-        incidents: async () => [await this.#incidents()],
-      };
-      const kinds: SeededKind[] = [];
-      for (const step of this.#table.steps) kinds.push(...((await own[step.kind]?.()) ?? [await walk.step(step)]));
-      return { kinds, apiKey: walk.apiKey };
-    } finally {
-      for (const receiver of this.#receivers) close(receiver);
-    }
+    const walk = new DemoWalk(this.#fill, await this.#variables());
+    const own: Readonly<Record<string, () => Promise<readonly SeededKind[]>>> = {
+      events: async () => [await this.#events(samples.demoEvents(events, Date.now()))],
+      tasks: async () => [await this.#fill.tasks(tasks, this.#usernames)],
+      policies: () => this.#respond(),
+      incidents: async () => [await this.#incidents()],
+    };
+    const kinds: SeededKind[] = [];
+    for (const step of this.#table.steps) kinds.push(...((await own[step.kind]?.()) ?? [await walk.step(step)]));
+    return { kinds, apiKey: walk.apiKey };
   }
 
   /** Names in braces of the table. */
@@ -67,9 +54,8 @@ export class DemoFill {
     // No person is put on call: sample data would page them, and test the way to them each week.
     const team = this.#usernames.filter((username) => !this.#fill.isPerson(username)).slice(0, 3);
     const turns = team.map((username) => [username]);
-    const [chatPort, ordersPort] = this.#receivers.map(portOf);
     return {
-      ...{ second, third, chatPort, ordersPort, turns, turnsReversed: turns.toReversed() },
+      ...{ second, third, turns, turnsReversed: turns.toReversed() },
       ...{ usernames: this.#usernames, user: known("user"), operator: known("operator"), reader: second ?? admin },
       adminId: await this.#fill.idOf(admin),
       lastOnCall: team.at(-1) ?? admin,
@@ -78,43 +64,26 @@ export class DemoFill {
     };
   }
 
-  /** With a clock of its own the server receives them one after the other, otherwise all at once. */
-  async #events(count: number, now: number): Promise<readonly SeededKind[]> {
-    const events = samples.demoEvents(count, now);
-    const bodyOf = ({ at, key, ...event }: (typeof events)[number]) => ({
-      ...event,
-      dedupeKey: key,
-      occurredAt: toRfc3339(at),
-    });
-    const [, broken] = this.#receivers;
-    if (!this.#clock) {
-      close(broken);
-      const made = await this.#fill.events(events.map(bodyOf));
-      if (made.includes(true)) {
-        await this.#decided();
-        await this.#read();
-      }
-      return [counted("events", made)];
-    }
+  /** Posts them in their order; the clock of a new server goes along. */
+  async #events(events: ReturnType<typeof samples.demoEvents>): Promise<SeededKind> {
     const progress = this.#fill.out.progress("storing events");
     const made: boolean[] = [];
-    for (let from = 0; from < events.length; ) {
-      const first = events[from]?.at ?? now;
-      const slotMs = first < now - DAY_MS ? 2 * HOUR_MS : first < now - 2 * HOUR_MS ? 20 * MINUTE_MS : MINUTE_MS;
-      const until = events.findIndex(({ at }) => at > first + slotMs);
-      const slot = events.slice(from, until < 0 ? events.length : until);
-      progress.update(from, events.length);
-      if (first > now - BROKEN_MS) close(broken);
-      this.#clock.set(slot.at(-1)?.at);
-      made.push(...(await this.#fill.events(slot.map(bodyOf))));
+    while (made.length < events.length) {
+      progress.update(made.length, events.length);
+      const rest = events.slice(made.length);
+      const end = (rest[0]?.at ?? 0) + SLOT_MS;
+      const slot = this.#clock ? rest.filter(({ at }) => at < end) : rest;
+      this.#clock?.set(slot.at(-1)?.at);
+      const bodies = slot.map(({ at, key, ...event }) => ({ ...event, dedupeKey: key, occurredAt: toRfc3339(at) }));
+      const stored = await this.#fill.events(bodies);
+      made.push(...stored);
+      if (!stored.includes(true)) continue;
       await this.#decided();
-      if (first < now - 2 * HOUR_MS) this.#clock.set((slot.at(-1)?.at ?? now) + READ_AFTER_MS);
-      if (first < now - UNREAD_MS) await this.#read();
-      from += slot.length;
+      await this.#read();
     }
     progress.end();
-    this.#clock.set();
-    return [counted("events", made)];
+    this.#clock?.set();
+    return counted("events", made);
   }
 
   /** Waits until the rules have decided about all events. */
@@ -125,16 +94,14 @@ export class DemoFill {
     });
   }
 
-  /** People read what is new, and acknowledge what is urgent with a note. */
+  /** People read the older half of what is new, and acknowledge what is urgent with a note. */
   async #read(): Promise<void> {
     const { notes } = this.#table;
     const operator = this.#usernames.includes("operator") ? "operator" : samples.ADMIN;
     for (const username of new Set([operator, samples.ADMIN])) {
       const query = { userId: await this.#fill.idOf(username), status: "unread", limit: 50 };
       const { data } = await this.#fill.operator.get<Page<Notification>>("/api/v1/notifications", query);
-      // Without a past of its own only the older half has been read.
-      const seen = this.#clock ? data : data.slice(data.length / 2);
-      for (const { id, priority } of seen) {
+      for (const { id, priority } of data.slice(data.length / 2)) {
         const client = await this.#fill.as(username);
         if (priority >= ACKNOWLEDGED) {
           const note = notes[this.#acknowledged++ % notes.length];
@@ -246,30 +213,4 @@ function clockChangeDay(now: number): number {
     if (offsetOf(at) !== offsetOf(at + DAY_MS)) return new Date(at).getUTCDate();
   }
   return 28;
-}
-
-/** Answers webhooks while the command runs; each tenth call fails at first. */
-function receiveWebhooks(port: number): Promise<Server> {
-  let calls = 0;
-  const server = createServer((request, response) => {
-    request.resume();
-    response.writeHead(++calls % 10 === 0 ? 503 : 204).end();
-  });
-  return new Promise((resolve, reject) => {
-    const listen = (wanted: number) => server.listen({ host: "127.0.0.1", port: wanted });
-    server.once("listening", () => resolve(server.unref()));
-    // Another program has the port.
-    server.once("error", () => listen(0).once("error", reject));
-    listen(port);
-  });
-}
-
-function portOf(server: Server): number {
-  const address = server.address();
-  return typeof address === "object" && address !== null ? address.port : 0;
-}
-
-function close(server: Server | undefined): void {
-  server?.closeAllConnections();
-  server?.close();
 }

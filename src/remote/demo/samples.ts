@@ -1,6 +1,6 @@
 import { readAsset } from "../../core/runtime.ts";
 import { SAMPLE_DOMAIN } from "../../core/text/vocabulary.ts";
-import { DAY_MS, HOUR_MS, toRfc3339 } from "../../core/time/clock.ts";
+import { DAY_MS, toRfc3339 } from "../../core/time/clock.ts";
 
 /**
  * The data of `prism seed`: examples/demo.json. Everything has a name by which it is
@@ -36,19 +36,13 @@ export interface Samples {
     readonly priority: number;
     readonly dueDay: number | null;
   }[];
-  readonly single: readonly { readonly hoursAgo: number; readonly event: SampleEvent }[];
   /** In a payload a list is a choice, and `{20+n*3%10}` a number. */
-  readonly everyday: readonly {
-    readonly share: number;
+  readonly events: readonly {
     readonly event: SampleEvent;
-    /** So many events in a row are the same but for `reason`: attempts of one thing. */
-    readonly same?: number;
     /** Also of a plain seed. */
     readonly plain?: true;
   }[];
 }
-
-type Kind = Samples["everyday"][number];
 
 /** examples/demo.json. */
 export function demoFile<T>(): T {
@@ -81,14 +75,11 @@ export function sampleTask(at: number, now: number) {
   return { ...task, title: round === 0 ? title : `${title} (${round + 1})`, dueAt };
 }
 
-/** @param n distinguishes it from others of the kind */
-function eventOf(kind: Kind | undefined, n: number): SampleEvent {
-  if (!kind) throw new TypeError("the table has no such events");
-  const { event, same = 1 } = kind;
-  const of = Math.floor(n / same) * same;
+/** @param n how often the kind was before */
+function eventOf({ event }: Kinds[number], n: number): SampleEvent {
   const payload = Object.entries(event.payload).map(([name, value]) => {
-    const one: unknown = Array.isArray(value) ? value[(name === "reason" ? n : of) % value.length] : value;
-    return [name, typeof one === "string" ? withNumbers(one, of) : one];
+    const one: unknown = Array.isArray(value) && name !== "tags" ? value[n % value.length] : value;
+    return [name, typeof one === "string" ? withNumbers(one, n) : one];
   });
   return { ...event, payload: Object.fromEntries(payload) };
 }
@@ -105,73 +96,36 @@ function withNumbers(text: string, n: number): string | number {
 /** Too few to raise an alert, for any number of events. */
 const MAX_ERRORS = 5;
 
+type Kinds = Samples["events"];
+
+/** Events evenly until now, the kinds in turn. @param kindsOf of the event at this place */
+function spread(count: number, now: number, overMs: number, kindsOf: (at: number) => Kinds) {
+  return Array.from({ length: count }, (_, i) => {
+    const kinds = kindsOf(i);
+    const kind = kinds[i % kinds.length];
+    if (!kind) throw new TypeError("the table has no events");
+    const at = now - Math.floor(((count - 1 - i) / count) * overMs);
+    return { ...eventOf(kind, Math.floor(i / kinds.length)), at };
+  });
+}
+
 /** The events of a plain seed: the last is now, the first a day ago. */
 export function plainEvents(count: number, now: number) {
-  const { everyday: all } = table();
-  const [plain, errors] = [all.filter((kind) => kind.plain), all.filter(({ event }) => event.level === "error")];
-  return Array.from({ length: count }, (_, at) => {
-    const kinds = at % 4 === 3 && at < 4 * MAX_ERRORS ? errors : plain;
-    const { projectId: _of, ...event } = eventOf(kinds[at % kinds.length], at * 5);
-    const occurredAt = toRfc3339(now - Math.floor(((count - 1 - at) / count) * DAY_MS));
-    return { ...event, occurredAt, dedupeKey: `seed:${String(at + 1).padStart(6, "0")}` };
-  });
+  const kinds = table().events.filter(({ plain }) => plain);
+  const quiet = kinds.filter(({ event }) => event.level !== "error");
+  const events = spread(count, now, DAY_MS, (i) => (i < MAX_ERRORS * kinds.length ? kinds : quiet));
+  return events.map(({ projectId: _of, at, ...event }, i) => ({
+    ...event,
+    occurredAt: toRfc3339(at),
+    dedupeKey: `seed:${String(i + 1).padStart(6, "0")}`,
+  }));
 }
 
 /** How far back the history of the demo goes. */
 export const HISTORY_MS = 7 * DAY_MS;
-/** Share of the events that are of the last hours. */
-const RECENT = 0.3;
-const RECENT_MS = 2 * HOUR_MS;
 
-/** Time of an event: few at night and at weekends, many in the last hours. */
-function timeOf(share: number, now: number, hours: readonly number[]): number {
-  if (share >= 1 - RECENT) return now - RECENT_MS * ((1 - share) / RECENT);
-  const total = hours.reduce((sum, weight) => sum + weight, 0);
-  let left = (share / (1 - RECENT)) * total;
-  for (const [at, weight] of hours.entries()) {
-    if (left < weight) return now - HISTORY_MS + (at + left / weight) * HOUR_MS;
-    left -= weight;
-  }
-  return now - RECENT_MS;
-}
-
-/** How busy each hour of the last week was, except the last ones. */
-function busyHours(now: number): number[] {
-  return Array.from({ length: (HISTORY_MS - RECENT_MS) / HOUR_MS }, (_, at) => {
-    const time = new Date(now - HISTORY_MS + at * HOUR_MS);
-    const isWeekend = time.getUTCDay() % 6 === 0;
-    const byDay = 1 + 3 * Math.max(0, Math.sin(((time.getUTCHours() - 6) / 14) * Math.PI));
-    return byDay * (isWeekend ? 0.4 : 1);
-  });
-}
-
-/** A number that looks random and is the same for each run. */
-function mixed(n: number): number {
-  return Math.imul((n + 1) ^ 0x9e3779b9, 0x85ebca6b) >>> 8;
-}
-
-function kindAt(at: number): Kind | undefined {
-  const { everyday } = table();
-  let left = mixed(at) % everyday.reduce((sum, { share }) => sum + share, 0);
-  return everyday.find(({ share }) => {
-    left -= share;
-    return left < 0;
-  });
-}
-
-/** The events of a week with the keys by which they are known again, oldest first. */
+/** The events of the file, again and again over a week, with the keys by which they are known again. */
 export function demoEvents(count: number, now: number) {
-  const hours = busyHours(now);
-  const single = table()
-    .single.slice(0, count)
-    .map(({ hoursAgo, event }, at) => {
-      return { ...event, at: Math.floor(now - hoursAgo * HOUR_MS), key: `demo:incident:${at + 1}` };
-    });
-  const others = count - single.length;
-  const events = Array.from({ length: others }, (_, at) => ({
-    ...eventOf(kindAt(at), at),
-    at: Math.floor(timeOf((at + 1) / others, now, hours)),
-    key: `demo:${String(at + 1).padStart(6, "0")}`,
-  }));
-  return [...events, ...single].sort((a, b) => a.at - b.at);
+  const events = spread(count, now, HISTORY_MS, () => table().events);
+  return events.map((event, i) => ({ ...event, key: `demo:${String(i + 1).padStart(6, "0")}` }));
 }

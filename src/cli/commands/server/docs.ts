@@ -75,7 +75,7 @@ function linkNote(href: string, from: string): string {
 async function search(words: string, out: Output): Promise<void> {
   if (words === "") throw new CommandError(EXIT.usage, "give the words to search for: prism docs search retry");
   const { searchManual } = await import("../../../features/health/status/manual-search.ts");
-  const all = await searchManual(words);
+  const all = searchManual(words);
   if (all.length === 0) throw new CommandError(EXIT.notFound, `no page of the documentation has "${words}"`);
   const found = all.map(({ topic, heading, line }) => ({ topic, section: heading, line }));
   out.result(found, () =>

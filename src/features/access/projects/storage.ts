@@ -43,27 +43,20 @@ interface StoredEvent {
 
 interface StorageParts extends Uses<"reader" | "db" | "clock" | "log"> {
   readonly defaultId: string;
-  limits(): Pick<Config["limits"], "storageBytesPerProject" | "creatorFactor" | "serverFactor">;
+  limits(): Pick<Config["limits"], "storageBytesPerProject">;
 }
 
 interface Facts {
-  /** Null: no limit by the settings, for the default project and those of administrators and of no one. */
-  readonly limitedOwner: string | null;
+  /** The default project and those of administrators and of no one have no limit by the settings. */
+  readonly isLimited: boolean;
   /** Set by the operator: it holds instead of those of the settings. */
   readonly ownLimit: number | null;
 }
 
-interface Sums {
-  readonly byOwner: Map<string, number>;
-  all: number;
-}
-
 /** A limit of stored bytes that is reached. */
 interface Problem {
-  readonly of: "project" | "owner" | "server";
   readonly setting: string;
   readonly limit: number;
-  readonly subject: string;
 }
 
 /**
@@ -94,8 +87,6 @@ export class ProjectStorage {
   readonly #texts = new Map<string, number>();
   readonly #changed = new Set<string>();
   readonly #facts = new Map<string, Facts>();
-  /** Sums of limited projects; null: to be made again. */
-  #sums: Sums | null = null;
   readonly #reported = new Set<string>();
   readonly #findFacts;
   readonly #findTexts;
@@ -192,8 +183,8 @@ export class ProjectStorage {
 
   /** The limit of a project; null: none. */
   limitOf(projectId: string): number | null {
-    const { limitedOwner, ownLimit } = this.#factsOf(projectId);
-    return ownLimit ?? (limitedOwner === null ? null : this.#parts.limits().storageBytesPerProject);
+    const { isLimited, ownLimit } = this.#factsOf(projectId);
+    return ownLimit ?? (isLimited ? this.#parts.limits().storageBytesPerProject : null);
   }
 
   /** A commit has stored events. */
@@ -234,27 +225,26 @@ export class ProjectStorage {
     const problem = this.#problemOf(projectId, share);
     if (problem === null) return;
     if (sender === "known") this.#report(projectId, problem);
-    const { subject, setting, limit } = problem;
+    const { setting, limit } = problem;
     const part = share < 1 ? "what unproven senders may fill of" : "all";
-    throw refusal(problem, `${subject} ${part} the bytes that ${setting} allows: ${limit}; nothing was stored`);
+    throw refusal(problem, `The project stores ${part} the bytes that ${setting} allows: ${limit}; nothing was stored`);
   }
 
-  /** The storage of other projects does not limit alerts: only the limit of the project counts. */
   roomForAlert(projectId: string, sender: StorageSender = "known"): AlertRoom {
     const { reserve, end } = SHARES[sender];
-    if (this.#problemOf(projectId, reserve)?.of !== "project") return "whole";
-    return this.#problemOf(projectId, end)?.of === "project" ? "none" : "short";
+    if (this.#problemOf(projectId, reserve) === null) return "whole";
+    return this.#problemOf(projectId, end) === null ? "short" : "none";
   }
 
   /** Why an alert that is new, or a note, is refused; null: it is stored. */
   alertRefusal(projectId: string, sender: StorageSender = "known"): PrismError | null {
     const { end } = SHARES[sender];
     const problem = this.#problemOf(projectId, end);
-    if (problem?.of !== "project") return null;
+    if (problem === null) return null;
     this.#report(projectId, problem);
-    const { subject, setting, limit } = problem;
+    const { setting, limit } = problem;
     const part = end > 1 ? "twice the limit" : "as much as unproven senders may fill";
-    return refusal(problem, `${subject} ${part} (${setting}: ${limit} bytes); new alerts are refused`);
+    return refusal(problem, `The project stores ${part} (${setting}: ${limit} bytes); new alerts are refused`);
   }
 
   /** Stored bytes of each project. */
@@ -287,46 +277,16 @@ export class ProjectStorage {
     );
   }
 
-  #problemOf(projectId: string, factor: number): Problem | null {
-    const { limitedOwner, ownLimit } = this.#factsOf(projectId);
-    if (limitedOwner === null && ownLimit === null) return null;
-    const { storageBytesPerProject, creatorFactor, serverFactor } = this.#parts.limits();
-    const limit = ownLimit ?? storageBytesPerProject;
-    if (this.bytesOf(projectId) >= limit * factor) {
-      const setting = ownLimit === null ? SETTING : "storageBytes of the project";
-      return { of: "project", setting, limit, subject: "The project stores" };
-    }
-    if (limitedOwner === null || ownLimit !== null) return null;
-    const ofCreator = limit * creatorFactor;
-    const sums = this.#sumsNow();
-    if ((sums.byOwner.get(limitedOwner) ?? 0) >= ofCreator * factor)
-      return {
-        of: "owner",
-        setting: `limits.creatorFactor of ${SETTING}`,
-        limit: ofCreator,
-        subject: "All projects of the owner store",
-      };
-    const ofServer = ofCreator * serverFactor;
-    if (sums.all >= ofServer * factor)
-      return {
-        of: "server",
-        setting: `limits.serverFactor of ${SETTING}`,
-        limit: ofServer,
-        subject: "All projects of users store",
-      };
-    return null;
+  #problemOf(projectId: string, share: number): Problem | null {
+    const limit = this.limitOf(projectId);
+    if (limit === null || this.bytesOf(projectId) < limit * share) return null;
+    return { setting: this.#factsOf(projectId).ownLimit === null ? SETTING : "storageBytes of the project", limit };
   }
 
-  /** @param change null: all */
   forget(change: RightsChange): void {
-    if (change.of === "all" || change.of === "role") this.#facts.clear();
-    else if (change.of === "project") this.#facts.delete(change.projectId);
-    else if (change.of === "user") {
-      // Projects without a limit may belong to the user as well.
-      for (const [id, { limitedOwner }] of this.#facts)
-        if (limitedOwner === null || limitedOwner === change.userId) this.#facts.delete(id);
-    } else return;
-    this.#sums = null;
+    if (change.of === "project") this.#facts.delete(change.projectId);
+    else if (change.of === "all" || change.of === "role" || change.of === "user") this.#facts.clear();
+    else return;
     this.#lowestOwn = null;
   }
 
@@ -405,31 +365,15 @@ export class ProjectStorage {
     if (bytes === 0) counters.delete(projectId);
     else counters.set(projectId, bytes);
     if (bytes < before) this.#reported.delete(projectId);
-    if (this.#sums) this.#addToSums(this.#sums, projectId, bytes - before);
-  }
-
-  #addToSums(sums: Sums, projectId: string, bytes: number): void {
-    const { limitedOwner, ownLimit } = this.#factsOf(projectId);
-    if (limitedOwner === null || ownLimit !== null) return;
-    sums.byOwner.set(limitedOwner, (sums.byOwner.get(limitedOwner) ?? 0) + bytes);
-    sums.all += bytes;
-  }
-
-  #sumsNow(): Sums {
-    if (this.#sums) return this.#sums;
-    const sums: Sums = { byOwner: new Map(), all: 0 };
-    for (const counters of [this.#bytes, this.#texts])
-      for (const [projectId, bytes] of counters) this.#addToSums(sums, projectId, bytes);
-    this.#sums = sums;
-    return sums;
   }
 
   #factsOf(projectId: string): Facts {
     const known = this.#facts.get(projectId);
     if (known) return known;
     const row = this.#findFacts.get(projectId);
-    const isLimited = row !== undefined && projectId !== this.#parts.defaultId && row.isAdmin === 0;
-    const facts = { limitedOwner: isLimited ? row.ownerId : null, ownLimit: row?.storageBytes ?? null };
+    const isLimited =
+      row !== undefined && projectId !== this.#parts.defaultId && row.ownerId !== null && row.isAdmin === 0;
+    const facts = { isLimited, ownLimit: row?.storageBytes ?? null };
     this.#facts.set(projectId, facts);
     return facts;
   }

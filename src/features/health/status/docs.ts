@@ -4,7 +4,7 @@ import { type HtmlPage, pageHandler } from "../../../http/api/replies.ts";
 import { ANSWERS_LATER, Reply } from "../../../http/api/route.ts";
 import type { Exchange } from "../../../http/server/exchange.ts";
 import { API_HEADERS, DOCUMENT_HEADERS } from "../../../http/server/headers.ts";
-import { movedTo, pathOf, readImage, readPage } from "./manual.ts";
+import { movedTo, pathOf, readImage, readManualPage } from "./manual.ts";
 
 const CONTENT_TYPES = {
   html: "text/html; charset=utf-8",
@@ -39,11 +39,15 @@ export const MANUAL_STYLE = asset("manual", "css");
 type Handler = (exchange: Exchange, name: string) => Promise<typeof ANSWERS_LATER>;
 
 /**
- * Pages of docs/ as HTML, rendered on first request. An earlier name leads to the present one.
+ * Pages of docs/ as HTML, made by the build. An earlier name leads to the present one.
  * @throws NOT_FOUND for an unknown topic
  */
 export function manualHandler(): (exchange: Exchange, name: string) => Promise<typeof ANSWERS_LATER | Reply> {
-  const pages = handlerByName(manualPageHandler);
+  const pages = handlerByName((topic) => {
+    const html = readManualPage(topic);
+    if (html === undefined) throw new PrismError("NOT_FOUND", "No such page");
+    return pageHandler({ contentType: CONTENT_TYPES.html, fixedHeaders: DOCUMENT_HEADERS, read: () => html });
+  });
   return async (exchange, name) => {
     const moved = movedTo(name);
     return moved === undefined ? pages(exchange, name) : new Reply(301, undefined, { Location: pathOf(moved) });
@@ -55,12 +59,10 @@ const MAX_RESULTS = 40;
 
 /** Sections of docs/ with all words of the parameter `q`, as a page that needs no script. */
 export async function searchReply(exchange: Exchange): Promise<typeof ANSWERS_LATER> {
-  const [{ searchPage }, { MAX_QUERY, searchManual }] = await Promise.all([
-    import("./manual-page.ts"),
-    import("./manual-search.ts"),
-  ]);
+  // Loaded late: most servers never search.
+  const { MAX_QUERY, resultsPage, searchManual } = await import("./manual-search.ts");
   const query = (new URLSearchParams(exchange.queryText).get("q") ?? "").trim().slice(0, MAX_QUERY);
-  const html = searchPage(query, await searchManual(query, MAX_RESULTS));
+  const html = resultsPage(query, searchManual(query, MAX_RESULTS));
   const headers = { "Content-Type": CONTENT_TYPES.html, "Cache-Control": "no-cache" };
   exchange.send(200, html, headers, { fixedHeaders: DOCUMENT_HEADERS });
   return ANSWERS_LATER;
@@ -78,22 +80,13 @@ export function imageHandler(): Handler {
 
 type PageHandler = ReturnType<typeof pageHandler>;
 
-function handlerByName(make: (name: string) => PageHandler | Promise<PageHandler>): Handler {
+function handlerByName(make: (name: string) => PageHandler): Handler {
   const handlers = new Map<string, PageHandler>();
   return async (exchange, name) => {
-    const known = handlers.get(name) ?? (await make(name));
+    const known = handlers.get(name) ?? make(name);
     handlers.set(name, known);
     return known(exchange);
   };
-}
-
-async function manualPageHandler(topic: string): Promise<PageHandler> {
-  const markdown = readPage(topic);
-  if (markdown === undefined) throw new PrismError("NOT_FOUND", "No such page");
-  // Loaded late: most servers never serve a page.
-  const { manualPage } = await import("./manual-page.ts");
-  const html = Buffer.from(manualPage(topic, markdown));
-  return pageHandler({ contentType: CONTENT_TYPES.html, fixedHeaders: DOCUMENT_HEADERS, read: () => html });
 }
 
 /** The package prism-client as one ES module, for pages without a bundler (docs/client.md). */

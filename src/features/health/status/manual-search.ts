@@ -1,10 +1,12 @@
-import { setImmediate as turn } from "node:timers/promises";
-import { executablePath, readAsset } from "../../../core/runtime.ts";
-import { anchors, headingOf, INDEX, plainText, readingOrder, readPage } from "./manual.ts";
+import { readAsset } from "../../../core/runtime.ts";
+import { escapeHtml } from "../../../core/text/clean-text.ts";
+import { pathOf } from "./manual.ts";
 
 /** A section of a page that has all words of a search. */
 export interface Found {
   readonly topic: string;
+  /** The page's heading. */
+  readonly title: string;
   /** The section's heading; of text before the first one, the page's. */
   readonly heading: string;
   /** The section's place on the page; empty: its start. */
@@ -13,10 +15,10 @@ export interface Found {
   readonly line: string;
 }
 
-interface Section extends Omit<Found, "line"> {
-  readonly title: string;
-  /** Without marks of Markdown, but with those of tables. */
-  body: string;
+/** As the build stores it. */
+export interface Section extends Omit<Found, "line"> {
+  /** As the page shows them. */
+  readonly lines: readonly string[];
 }
 
 /** A section as it is searched. */
@@ -29,6 +31,11 @@ interface Searched {
 
 /** Characters of a search that are read. */
 export const MAX_QUERY = 100;
+/** The page of results has these where the query and what was found belong. */
+export const [QUERY, FOUND] = ["<!--query-->", "<!--found-->"] as const;
+/** No topic has this name. */
+const PAGE = "manual/_search.html";
+const SECTIONS = "manual/sections.txt";
 const MAX_WORDS = 8;
 const LINE_LENGTH = 160;
 /** How much a section counts for a word in the page's title, in its heading and in its text, where it may begin a word. */
@@ -42,17 +49,17 @@ export function wordsOf(query: string): string[] {
   return [...new Set(words.filter((word) => word !== ""))].slice(0, MAX_WORDS);
 }
 
-let sections: Promise<readonly Searched[]> | undefined;
+let sections: readonly Searched[] | undefined;
 
 /**
  * The sections of docs that have all words, in any case, the best first. @param limit sections at
  * most
  */
-export async function searchManual(query: string, limit = Number.POSITIVE_INFINITY): Promise<Found[]> {
+export function searchManual(query: string, limit = Number.POSITIVE_INFINITY): Found[] {
   const words = wordsOf(query);
   if (words.length === 0) return [];
   sections ??= readSections();
-  return (await sections)
+  return sections
     .filter(({ text }) => words.every((word) => text.includes(word)))
     .map(({ text, json }) => {
       const section = JSON.parse(json) as Section;
@@ -60,77 +67,39 @@ export async function searchManual(query: string, limit = Number.POSITIVE_INFINI
     })
     .toSorted(([, a], [, b]) => b - a)
     .slice(0, limit)
-    .map(([{ topic, heading, anchor, body }]) => ({ topic, heading, anchor, line: bestLine(linesOf(body), words) }));
+    .map(([{ lines, ...section }]) => ({ ...section, line: bestLine(lines, words) }));
 }
 
-/** The executable has the sections in a file: to make them of the pages was most of the first search. */
-async function readSections(): Promise<readonly Searched[]> {
-  if (executablePath() === null) return makeSections();
-  const lines = readAsset("web/manual-sections.txt", "").toString("utf8").split("\n");
+/** What a search found, by page, as a page that needs no script. @param query as it was entered */
+export function resultsPage(query: string, found: readonly Found[]): string {
+  const pages = [...new Set(found.map(({ topic }) => topic))].map((topic) => {
+    const ofPage = found.filter((each) => each.topic === topic);
+    const items = ofPage.map(
+      ({ anchor, heading, line }) =>
+        `<li><a href="${escapeHtml(pathOf(topic, anchor))}">${escapeHtml(heading)}</a><br>${highlighted(line, query)}</li>`,
+    );
+    const title = escapeHtml(ofPage[0]?.title ?? topic);
+    return `<h2><a href="${escapeHtml(pathOf(topic))}">${title}</a></h2><ul>${items.join("")}</ul>\n`;
+  });
+  const none = query === "" ? "Enter words to search for." : "No page has all of these words.";
+  const results = pages.length > 0 ? pages.join("") : `<p>${none}</p>\n`;
+  const page = readAsset(PAGE, `dist/${PAGE}`).toString("utf8");
+  return page.replace(FOUND, () => results).replace(QUERY, () => escapeHtml(query));
+}
+
+/** The line with the words of the query marked. */
+function highlighted(line: string, query: string): string {
+  const words = wordsOf(query).map((word) => word.replaceAll(/[^\p{L}\p{N}]/gu, "\\$&"));
+  const parts = words.length === 0 ? [line] : line.split(new RegExp(`(${words.join("|")})`, "iu"));
+  return parts.map((part, at) => (at % 2 === 1 ? `<mark>${escapeHtml(part)}</mark>` : escapeHtml(part))).join("");
+}
+
+/** As the build wrote them, two lines each. */
+function readSections(): readonly Searched[] {
+  const lines = readAsset(SECTIONS, `dist/${SECTIONS}`).toString("utf8").split("\n");
   const all: Searched[] = [];
   for (let i = 0; i + 1 < lines.length; i += 2) all.push({ text: lines[i] ?? "", json: lines[i + 1] ?? "" });
   return all;
-}
-
-/** The file of the sections, two lines each; made by the build. */
-export async function manualSections(): Promise<string> {
-  return (await makeSections()).map(({ text, json }) => `${text}\n${json}`).join("\n");
-}
-
-/** Reads one page in each turn of the event loop. */
-async function makeSections(): Promise<readonly Searched[]> {
-  const all: Searched[] = [];
-  for (const topic of readingOrder().filter((name) => name !== INDEX)) {
-    all.push(...sectionsOf(topic).map(searched));
-    await turn();
-  }
-  return all;
-}
-
-function searched(section: Section): Searched {
-  const text = ` ${section.title} ${section.heading} ${section.body}`.replaceAll(/\s+/g, " ").toLowerCase();
-  return { text, json: JSON.stringify(section) };
-}
-
-const FENCE = /^```.*$/m;
-const HEADING = /^(#+) (.+)$/m;
-/** Lines without words: those below the heads of tables, and comments. */
-const NO_WORDS = /^(?:[|:\- \t]+|<!--.*)$/gm;
-
-function sectionsOf(topic: string): Section[] {
-  const markdown = readPage(topic) ?? "";
-  const title = headingOf(topic, markdown);
-  const anchorOf = anchors();
-  let section: Section = { topic, title, heading: title, anchor: "", body: "" };
-  const found = [section];
-  for (const [index, part] of markdown.split(FENCE).entries()) {
-    const isCode = index % 2 === 1;
-    const [before = "", ...pieces] = isCode ? [part] : plainText(part).split(HEADING);
-    section.body += before;
-    for (let i = 0; i < pieces.length; i += 3) {
-      const [marks, heading = "", body = ""] = pieces.slice(i, i + 3);
-      const anchor = anchorOf(heading);
-      if (marks === "#") section.body += body;
-      else {
-        section = { topic, title, heading, anchor, body };
-        found.push(section);
-      }
-    }
-  }
-  for (const each of found) each.body = each.body.replaceAll(NO_WORDS, "");
-  return found;
-}
-
-/** The lines as the page shows them; the cells of a table's row are apart. */
-function linesOf(body: string): string[] {
-  return body
-    .split("\n")
-    .filter((line) => line.trim() !== "")
-    .map((line) => (line.startsWith("|") ? cellsOf(line) : line).trim());
-}
-
-function cellsOf(row: string): string {
-  return row.replaceAll(/^\| *| *\|$/g, "").replaceAll(/ *(?<!\\)\| */g, " – ");
 }
 
 function scoreOf({ topic, title, heading }: Section, text: string, words: readonly string[]): number {

@@ -27,7 +27,7 @@ const MOVED: Readonly<Record<string, string>> = { "integrations/index": "integra
 const NAME = /^[a-z][a-z-]*(?:\/[a-z][a-z-]*)?$/;
 
 /** The repository's file of a topic; the executable has it under the same name. */
-function fileOf(topic: string): string {
+export function fileOf(topic: string): string {
   return FILES[topic] ?? `docs/${topic}.md`;
 }
 
@@ -49,29 +49,6 @@ export function topics(): Topic[] {
   return found;
 }
 
-/** Every page in the order of reading: each topic, followed by the pages of its folder as it links to them. */
-export function readingOrder(): string[] {
-  return topics().flatMap(({ name }) => [name, ...pagesBelow(name)]);
-}
-
-function pagesBelow(topic: string): string[] {
-  if (!fileOf(topic).endsWith(`/${topic}/README.md`)) return [];
-  const links = (readPage(topic) ?? "").matchAll(/\]\(([^)\s]+)\)/g);
-  const linked = [...links].map(([, href = ""]) => linkedTopic(href, topic)?.topic ?? "");
-  return [...new Set(linked.filter((name) => name.startsWith(`${topic}/`)))];
-}
-
-/** The heading of a page. */
-export function headingOf(topic: string, markdown = readPage(topic) ?? ""): string {
-  return plainText(/^# (.+)$/m.exec(markdown)?.[1] ?? topic);
-}
-
-/** Markdown of lines as text: links by their words, no comments, no marks of code and emphasis. */
-export function plainText(markdown: string): string {
-  const words = markdown.replaceAll(/\[([^\]\n]*)\]\([^)\n]*\)/g, "$1").replaceAll(/ *<!--.*?-->/g, "");
-  return words.replaceAll(/[`*]/g, "");
-}
-
 /** The address of a page in the browser. */
 export function pathOf(topic: string, anchor = ""): string {
   const path = topic === INDEX ? "/docs" : `/docs/${topic}`;
@@ -80,9 +57,17 @@ export function pathOf(topic: string, anchor = ""): string {
 
 /** @returns the Markdown of a page; undefined for a topic that does not exist. */
 export function readPage(topic: string): string | undefined {
-  if (!NAME.test(topic)) return undefined;
+  return NAME.test(topic) ? readIfThere(fileOf(topic))?.toString("utf8") : undefined;
+}
+
+/** A page as the build made it. @returns undefined for a topic that does not exist. */
+export function readManualPage(topic: string): Buffer | undefined {
+  return NAME.test(topic) ? readIfThere(`manual/${topic}.html`, "dist/") : undefined;
+}
+
+function readIfThere(name: string, folder = ""): Buffer | undefined {
   try {
-    return readAsset(fileOf(topic), fileOf(topic)).toString("utf8");
+    return readAsset(name, folder + name);
   } catch {
     return undefined;
   }
@@ -103,39 +88,10 @@ export function linkedTopic(href: string, from: string): { topic: string; anchor
   return topic === undefined ? undefined : { topic, anchor };
 }
 
-const IMAGES = "docs/images";
-const IMAGE_NAME = /^[a-z][a-z-]*\.(?:png|svg)$/;
-
-/** The name of an image of docs/images that a page shows. @param from the topic of the page */
-export function imageNamed(href: string, from: string): string | undefined {
-  const { dir, base } = posix.parse(posix.join(posix.dirname(fileOf(from)), href));
-  return dir === IMAGES && IMAGE_NAME.test(base) ? base : undefined;
-}
+export const IMAGES = "docs/images";
+export const IMAGE_NAME = /^[a-z][a-z-]*\.(?:png|svg)$/;
 
 /** @returns undefined for an image that does not exist */
 export function readImage(name: string): Buffer | undefined {
-  if (!IMAGE_NAME.test(name)) return undefined;
-  try {
-    return readAsset(`${IMAGES}/${name}`, `${IMAGES}/${name}`);
-  } catch {
-    return undefined;
-  }
-}
-
-/**
- * Gives the headings of one page their anchors, as code hosts do: lower case, hyphens for spaces,
- * no punctuation, a number after a repeated one.
- */
-export function anchors(): (heading: string) => string {
-  const used = new Map<string, number>();
-  return (heading) => {
-    const slug = heading
-      .toLowerCase()
-      .replace(/[^\p{L}\p{N}\s_-]/gu, "")
-      .trim()
-      .replace(/\s/g, "-");
-    const count = used.get(slug) ?? 0;
-    used.set(slug, count + 1);
-    return count === 0 ? slug : `${slug}-${count}`;
-  };
+  return IMAGE_NAME.test(name) ? readIfThere(`${IMAGES}/${name}`) : undefined;
 }

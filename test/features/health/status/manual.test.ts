@@ -2,12 +2,14 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
+import { manualPage } from "../../../../scripts/manual/page.ts";
+import { anchors, plainText, readingOrder } from "../../../../scripts/manual/pages.ts";
+import { manualSections } from "../../../../scripts/manual/sections.ts";
 import { STATUS_OF } from "../../../../src/core/errors.ts";
 import { QUEUES } from "../../../../src/core/limits/queues.ts";
 import { BUILT_IN_ROLES, KEY_SCOPES, PERMISSIONS } from "../../../../src/core/permissions.ts";
-import { anchors, plainText, readingOrder, readPage, topics } from "../../../../src/features/health/status/manual.ts";
-import { manualPage } from "../../../../src/features/health/status/manual-page.ts";
-import { manualSections, searchManual } from "../../../../src/features/health/status/manual-search.ts";
+import { readPage, topics } from "../../../../src/features/health/status/manual.ts";
+import { searchManual } from "../../../../src/features/health/status/manual-search.ts";
 import { startPrism } from "../../../helpers/prism.ts";
 import { valuesOf } from "../../../helpers/values.ts";
 
@@ -41,6 +43,7 @@ test("the menu has every topic once, and next leads from the first page through 
   for (const [at, name] of order.entries()) {
     const path = name === "index" ? "/docs" : `/docs/${name}`;
     const { text } = await prism.get<string>(path, { token: null });
+    assert.equal(text, manualPage(name), `${path}: as the build makes it`);
     const menu = /<nav id="menu"[\s\S]*?<\/nav>/.exec(text)?.[0] ?? "";
     const linked = [...menu.matchAll(/<a href="\/docs\/([^"]+)"/g)].map(([, each]) => each);
     assert.deepEqual(linked, valuesOf(topics(), "name"), path);
@@ -52,8 +55,8 @@ test("the menu has every topic once, and next leads from the first page through 
   }
 });
 
-test("the file of sections that the build makes has two lines for each: what is searched, and what is shown", async () => {
-  const lines = (await manualSections()).split("\n");
+test("the file of sections that the build makes has two lines for each: what is searched, and what is shown", () => {
+  const lines = manualSections().split("\n");
   const sections = lines.filter((_, at) => at % 2 === 1).map((line) => JSON.parse(line) as Record<string, string>);
   assert.deepEqual([...new Set(valuesOf(sections, "topic"))], readingOrder());
   for (const [at, { title = "", heading = "" }] of sections.entries())
@@ -67,15 +70,15 @@ test("the search finds sections with all words, in any case, headings before tex
     ["restore drill", "backup"],
     ["amtool", "alertmanager"],
   ] as const) {
-    const found = await searchManual(words);
+    const found = searchManual(words);
     const topicsFound = found.slice(0, 5).map(({ topic }) => topic);
     assert.ok(topicsFound.includes(first), `${words}: ${topicsFound}`);
     for (const { topic, anchor } of found) {
-      const html = manualPage(topic, readPage(topic) ?? "");
+      const html = manualPage(topic);
       assert.ok(anchor === "" || html.includes(` id="${anchor}"`), `${topic}#${anchor}`);
     }
   }
-  assert.deepEqual(await searchManual("xyzzy-nowhere"), []);
+  assert.deepEqual(searchManual("xyzzy-nowhere"), []);
   const prism = await startPrism(t);
   const get = (query: string) => prism.get<string>(`/docs/search${query}`, { token: null });
   const { text } = await get("?q=Restore+%3Cb%3E+drill");

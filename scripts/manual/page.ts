@@ -1,17 +1,8 @@
 import { Marked, type Tokens } from "marked";
-import { escapeHtml } from "../../../core/text/clean-text.ts";
-import {
-  anchors,
-  headingOf,
-  imageNamed,
-  linkedTopic,
-  pathOf,
-  plainText,
-  readingOrder,
-  type Topic,
-  topics,
-} from "./manual.ts";
-import { type Found, MAX_QUERY, wordsOf } from "./manual-search.ts";
+import { escapeHtml } from "../../src/core/text/clean-text.ts";
+import { linkedTopic, pathOf, readPage, type Topic, topics } from "../../src/features/health/status/manual.ts";
+import { FOUND, MAX_QUERY, QUERY } from "../../src/features/health/status/manual-search.ts";
+import { anchors, headingOf, imageNamed, plainText, readingOrder } from "./pages.ts";
 
 const STYLE = "/docs/manual.css";
 const SEARCH = "/docs/search";
@@ -19,7 +10,7 @@ const SEARCH = "/docs/search";
 const SECTIONS_LISTED = 4;
 
 /** A page of docs/ as HTML: no script, no inline style, nothing from other sites. */
-export function manualPage(topic: string, markdown: string): string {
+export function manualPage(topic: string, markdown = readPage(topic) ?? ""): string {
   const anchorOf = anchors();
   const sections: { readonly anchor: string; readonly title: string }[] = [];
   let title = "";
@@ -48,32 +39,9 @@ export function manualPage(topic: string, markdown: string): string {
   return frame({ title: title || "Prism", topic, main: main + neighbours(topic) });
 }
 
-/** The results of a search, by page. @param query as it was entered */
-export function searchPage(query: string, found: readonly Found[]): string {
-  const pages = [...grouped(found, ({ topic }) => topic)].map(([topic, sections]) => {
-    const items = sections.map(
-      ({ anchor, heading, line }) =>
-        `<li><a href="${escapeHtml(pathOf(topic, anchor))}">${escapeHtml(heading)}</a><br>${highlighted(line, query)}</li>`,
-    );
-    return `<h2><a href="${escapeHtml(pathOf(topic))}">${escapeHtml(headingOf(topic))}</a></h2><ul>${items.join("")}</ul>\n`;
-  });
-  const none = query === "" ? "Enter words to search for." : "No page has all of these words.";
-  const main = `<h1>Search</h1>\n${pages.length > 0 ? pages.join("") : `<p>${none}</p>\n`}`;
-  return frame({ title: "Search", topic: "", main, query });
-}
-
-/** In the order of the first member of each group. */
-function grouped<T>(all: readonly T[], keyOf: (each: T) => string): Map<string, T[]> {
-  const groups = new Map<string, T[]>();
-  for (const each of all) groups.set(keyOf(each), [...(groups.get(keyOf(each)) ?? []), each]);
-  return groups;
-}
-
-/** The line with the words of the query marked. */
-function highlighted(line: string, query: string): string {
-  const words = wordsOf(query).map((word) => word.replaceAll(/[^\p{L}\p{N}]/gu, "\\$&"));
-  const parts = words.length === 0 ? [line] : line.split(new RegExp(`(${words.join("|")})`, "iu"));
-  return parts.map((part, at) => (at % 2 === 1 ? `<mark>${escapeHtml(part)}</mark>` : escapeHtml(part))).join("");
+/** The page of results, with marks where the server puts the query and what it found. */
+export function searchPage(): string {
+  return frame({ title: "Search", topic: "", main: `<h1>Search</h1>\n${FOUND}`, query: QUERY });
 }
 
 /** Links to the pages before and after this one. */
@@ -88,7 +56,9 @@ function neighbours(topic: string): string {
 /** The menu: the index by its headings, the one of this page open. */
 function menu(topic: string): string {
   const current = topic.split("/", 1)[0];
-  const parts = [...grouped(topics(), ({ group }) => group)].map(([group, members]) => {
+  const all = topics();
+  const parts = [...new Set(all.map(({ group }) => group))].map((group) => {
+    const members = all.filter((each) => each.group === group);
     const isOpen = members.some(({ name }) => name === current);
     const items = members.map((each) => menuItem(each, current));
     return `<details${isOpen ? " open" : ""}><summary>${escapeHtml(group)}</summary><ul>${items.join("")}</ul></details>`;
@@ -155,6 +125,7 @@ interface Frame {
   /** The page that the menu marks; empty for none. */
   readonly topic: string;
   readonly main: string;
+  /** The value of the field, as HTML. */
   readonly query?: string;
 }
 
@@ -175,7 +146,7 @@ function frame({ title, topic, main, query = "" }: Frame): string {
 <button type="button" popovertarget="menu">Menu</button>
 <nav aria-label="Site"><a href="/dashboard/">Console</a> <a href="/docs">Documentation</a> <a href="/docs/api">API</a></nav>
 <form role="search" action="${SEARCH}">
-<input type="search" name="q" aria-label="Search the documentation" placeholder="Search" maxlength="${MAX_QUERY}" value="${escapeHtml(query)}">
+<input type="search" name="q" aria-label="Search the documentation" placeholder="Search" maxlength="${MAX_QUERY}" value="${query}">
 <button>Search</button>
 </form>
 </header>
