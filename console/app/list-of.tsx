@@ -1,5 +1,5 @@
 import type { VNode } from "preact";
-import { type Option, SearchInput, Segmented, Select } from "../ui/index.ts";
+import { DateTimeInput, type Option, SearchInput, Segmented, Select } from "../ui/index.ts";
 import type { Query } from "./api.ts";
 import { type Filters, useFilters } from "./filters.ts";
 import { knownOr, ProjectChoice, ProjectFilter } from "./project-choice.tsx";
@@ -52,6 +52,10 @@ export function endFilter(label: string, options: readonly Option[]): ListFilter
 export function selectFilter(label: string, options: readonly Option[], small = false): ListFilter {
   const absent = options[0]?.value ?? "";
   return { word: label.toLowerCase(), absent, control: (bound) => <Select {...{ ...bound, label, options, small }} /> };
+}
+
+export function dateFilter(label: string): ListFilter {
+  return ownFilter("date", (bound) => <DateTimeInput {...bound} label={label} />);
 }
 
 /** A filter with a control of the page. */

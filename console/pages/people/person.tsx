@@ -27,7 +27,7 @@ import {
   Time,
   toast,
 } from "../../ui/index.ts";
-import { Decide } from "./pending.tsx";
+import { Decide } from "./decide.tsx";
 import { PersonSessions, PersonTokens } from "./person-access.tsx";
 import { loginOf, STATUS } from "./person-types.ts";
 

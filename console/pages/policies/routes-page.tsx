@@ -9,7 +9,7 @@ import { ProjectChoice, useProjectChoice } from "../../app/project-choice.tsx";
 import { useGet } from "../../app/query.ts";
 import { Button, Card, Form, formatRelative, Loaded, Page, plural, Skeleton, Toolbar, toast } from "../../ui/index.ts";
 import { InhibitRules, TimeIntervals } from "./interval-forms.tsx";
-import { PolicyTabs } from "./policies-page.tsx";
+import { PolicyTabs } from "./policy-tabs.tsx";
 import { RouteTest } from "./route-test.tsx";
 import { RouteTree } from "./route-tree.tsx";
 import { documentOf, type RouteMatch, type RouteNode, type Routing, type RoutingDocument } from "./routing-types.ts";
