@@ -28,7 +28,8 @@ export interface ListFilter {
   readonly control: ((bound: Bound) => VNode | null) | null;
 }
 
-export function searchFilter(label: string, placeholder?: string): ListFilter {
+/** @param label for screen readers; default: that of every search */
+export function searchFilter(label?: string, placeholder?: string): ListFilter {
   return {
     word: "search",
     absent: "",

@@ -1,33 +1,33 @@
-import { useState } from "preact/hooks";
-import { api } from "../../app/api.ts";
+import type { Message, SendMessage } from "../../../src/client/api-types.gen.ts";
 import { findUsers } from "../../app/people.ts";
 import { can } from "../../app/session.ts";
-import { Combobox, DateTimeInput, Dialog, Field, Textarea, toast } from "../../ui/index.ts";
+import { type FieldOf, Fields } from "../../forms/fields.tsx";
+import { message } from "../../forms/message.gen.ts";
+import { useResource } from "../../forms/use-resource.ts";
+import { Combobox, Dialog, toast } from "../../ui/index.ts";
+
+const TEXT: FieldOf<SendMessage> = { name: "content", label: "Text", hint: "", rows: 5 };
+const WHEN: FieldOf<SendMessage> = { name: "sendAt", label: "Send at", hint: "Empty: now." };
 
 export function NewMessage({ onSent }: { readonly onSent: () => void }) {
-  const [recipientId, setRecipient] = useState("");
-  const [content, setContent] = useState("");
-  const [sendAt, setSendAt] = useState("");
+  const form = useResource<SendMessage, Message>(message);
+  const { sendAt = "" } = form.values;
   const send = async () => {
-    await api.post("/messages", { recipientId, content, ...(sendAt === "" ? {} : { sendAt }) });
+    if ((await form.send(sendAt === "" ? { sendAt: undefined } : {})) === undefined) return false;
     toast.ok(sendAt === "" ? "The message is on its way." : "The message is scheduled.");
     onSent();
   };
+  const people = can("users:read") ? { load: findUsers } : { custom: true };
+  const to: FieldOf<SendMessage> = {
+    name: "recipientId",
+    label: "To",
+    hint: can("users:read") ? "" : "The id of an account.",
+    required: true,
+    as: (value = "", change) => <Combobox value={value} onChange={change} {...people} />,
+  };
   return (
     <Dialog title="New message" onSubmit={send} action={sendAt === "" ? "Send" : "Schedule"}>
-      <Field label="To" hint={can("users:read") ? undefined : "The id of an account."} required>
-        <Combobox
-          value={recipientId}
-          onChange={setRecipient}
-          {...(can("users:read") ? { load: findUsers } : { custom: true })}
-        />
-      </Field>
-      <Field label="Text" required>
-        <Textarea value={content} onChange={setContent} rows={5} />
-      </Field>
-      <Field label="Send at" hint="Empty: now." optional>
-        <DateTimeInput value={sendAt} onChange={setSendAt} />
-      </Field>
+      <Fields of={form} show={[to, TEXT, WHEN]} />
     </Dialog>
   );
 }
