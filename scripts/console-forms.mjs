@@ -4,6 +4,14 @@
 
 const MAKES = /^(?:create|add)([A-Z]\w*)$/;
 const CHANGES = /^(?:update|patch|put|set)([A-Z]\w*)$/;
+/** Things that requests with another name make. */
+const OTHERS = {
+  pagePeople: "Page",
+  reassignIncident: "Reassignment",
+  register: "Registration",
+  sendEvents: "Event",
+  sendMessage: "Message",
+};
 const API = "/api/v1";
 
 /**
@@ -16,8 +24,8 @@ export function consoleForms({ paths, components }, resources) {
   const things = new Map();
   for (const [path, methods] of Object.entries(paths))
     for (const [method, operation] of Object.entries(methods)) {
-      const schema = operation.requestBody?.content["application/json"]?.schema;
-      const [, made] = MAKES.exec(operation.operationId) ?? [];
+      const schema = oneOf(operation.requestBody?.content["application/json"]?.schema, resolve);
+      const [, made = OTHERS[operation.operationId]] = MAKES.exec(operation.operationId) ?? [];
       const [, thing = made] = CHANGES.exec(operation.operationId) ?? [];
       if (thing === undefined || schema?.$ref === undefined || operation["x-alias-of"]) continue;
       if (resolve(schema).properties === undefined) continue;
@@ -28,6 +36,11 @@ export function consoleForms({ paths, components }, resources) {
       things.set(thing, known);
     }
   return new Map([...things].map(([thing, known]) => [fileOf(thing), textOf(thing, known, resources, resolve)]));
+}
+
+/** Of a body that is one thing or several of them: the one. */
+function oneOf(schema, resolve) {
+  return (schema && resolve(schema).anyOf?.find((each) => resolve(each).properties)) ?? schema;
 }
 
 function fileOf(thing) {
@@ -85,15 +98,18 @@ function member(given, { isRequired, initial }, resolve) {
     ...limits(schema),
     ...(choices && { choices }),
     ...(said.initial !== undefined && { initial: said.initial }),
-    ...(schema.properties && {
-      members: Object.fromEntries(
-        Object.entries(schema.properties).map(([name, each]) => [
-          name,
-          member(each, { isRequired: schema.required.includes(name) }, resolve),
-        ]),
-      ),
-    }),
+    ...membersOf(schema.type === "array" ? resolve(schema.items ?? {}) : schema, resolve),
   };
+}
+
+/** Of an object, or of each object of a list. */
+function membersOf({ properties, required = [] }, resolve) {
+  if (!properties) return {};
+  const entries = Object.entries(properties).map(([name, each]) => [
+    name,
+    member(each, { isRequired: required.includes(name) }, resolve),
+  ]);
+  return { members: Object.fromEntries(entries) };
 }
 
 function limits({ type, minLength, maxLength, minimum, maximum }) {

@@ -1,149 +1,102 @@
 import type { ComponentChildren, VNode } from "preact";
+import { useState } from "preact/hooks";
 import {
   type Column,
   DataTable,
   EmptyState,
-  type IconNode,
+  type EmptyStateProps,
   NewButton,
-  type Option,
   openDialog,
   Page,
-  SearchInput,
-  Segmented,
-  Select,
   Toolbar,
 } from "../ui/index.ts";
-import type { TableProps } from "../ui/table-types.ts";
-import type { Query } from "./api.ts";
-import { useFilters } from "./filters.ts";
+import type { TableList, TableProps } from "../ui/table-types.ts";
+import type { Listed } from "./list-of.tsx";
 import { navigate } from "./navigate.ts";
-import { ProjectFilter } from "./project-choice.tsx";
-import { useList } from "./query.ts";
 
-interface Bound {
-  readonly value: string;
-  readonly onChange: (value: string) => void;
-}
+type Shown = Pick<Listed<unknown>, "controls" | "bind" | "isFiltered">;
 
-/** A filter in the address of a list. */
-interface ListFilter {
-  /** What to change when nothing matches. */
-  readonly word: string;
-  readonly absent: string;
-  /** The parameter of the request; default: the name in the address. */
-  readonly parameter?: string;
-  readonly control: (bound: Bound) => VNode;
-}
-
-export function searchFilter(label: string, placeholder: string): ListFilter {
-  return {
-    word: "search",
-    absent: "",
-    control: (bound) => <SearchInput {...bound} label={label} placeholder={placeholder} />,
-  };
-}
-
-/** A few choices in a row. */
-export function segmentFilter(label: string, options: readonly Option[]): ListFilter {
-  const absent = options[0]?.value ?? "";
-  return { word: label.toLowerCase(), absent, control: (bound) => <Segmented {...{ ...bound, label, options }} /> };
-}
-
-/** Choices in a menu. */
-export function selectFilter(label: string, options: readonly Option[]): ListFilter {
-  const absent = options[0]?.value ?? "";
-  return { word: label.toLowerCase(), absent, control: (bound) => <Select {...{ ...bound, label, options }} /> };
-}
-
-export const PROJECT_FILTER: ListFilter = {
-  word: "project",
-  absent: "",
-  parameter: "projectId",
-  control: (bound) => <ProjectFilter {...bound} />,
-};
-
-interface Empty {
+interface Props<T> extends Omit<Partial<TableProps<T>>, "columns" | "empty" | "list" | "selection"> {
+  /** Of `useListOf`, or of `useGet` for one page. */
+  readonly of: TableList<T> & Partial<Shown>;
   readonly title: string;
-  readonly text: string;
-  readonly icon?: IconNode;
-}
-
-interface Props<T> extends Omit<Partial<TableProps<T>>, "columns" | "empty" | "list" | "label"> {
-  readonly title: string;
-  readonly subtitle: string | ((items: readonly T[] | undefined, isFiltered: boolean) => string);
+  readonly subtitle: string;
   /** A row in a word, such as `heartbeat`. */
   readonly noun: string;
-  readonly path: string;
-  /** Besides the filters. */
-  readonly query?: Query;
-  readonly filters?: Readonly<Record<string, ListFilter>>;
   readonly columns: readonly Column<T>[];
-  /** A hook that loads the list again after changes. */
-  readonly useLive?: (reload: () => void) => void;
   /** What makes a new one, as a dialog or the path of a page; undefined: the user may not. */
   readonly make?: (() => VNode) | string | undefined;
+  /** Other buttons, before that one. */
+  readonly actions?: ComponentChildren;
   /** Without filters. */
-  readonly empty: Empty | ((action: ComponentChildren) => VNode);
+  readonly empty: EmptyStateProps | ((action: ComponentChildren) => VNode);
+  /** With filters, where more is to be said than which ones to change. */
+  readonly unmatched?: EmptyStateProps;
+  /** The actions on chosen rows. */
+  readonly bulk?: ((ids: readonly string[], done: () => void) => VNode) | false | undefined;
   readonly tabs?: ComponentChildren;
-  /** Above the list. */
+  /** Above the filters. */
   readonly children?: ComponentChildren;
+  /** Between the filters and the list. */
+  readonly above?: ComponentChildren;
+  readonly below?: ComponentChildren;
 }
 
 /** Whether `rowKey` is needed depends on the type of the rows, which is not known here. */
 const Table = DataTable as <T>(props: Omit<TableProps<T>, "rowKey"> & Partial<Pick<TableProps<T>, "rowKey">>) => VNode;
-const LIMIT = 50;
 
-/** A page of a list: its filters in the address, and what is shown while it loads or is empty. */
+/** A page of a list: its filters, and what is shown while it loads or is empty. */
 export function ListPage<T>(props: Props<T>) {
-  const {
-    title,
-    subtitle,
-    noun,
-    path,
-    query,
-    filters = {},
-    columns,
-    useLive,
-    make,
-    empty,
-    tabs,
-    children,
-    ...table
-  } = props;
-  const named = Object.entries(filters);
-  const { values, isFiltered, bind } = useFilters<string>(
-    Object.fromEntries(named.map(([name, { absent }]) => [name, absent])),
-  );
-  const given = named.map(([name, { parameter = name }]) => [parameter, values[name]]);
-  const list = useList<T>(path, { limit: LIMIT, ...query, ...Object.fromEntries(given) });
-  useLive?.(list.reload);
+  const { of, title, subtitle, noun, make, actions, empty, unmatched, bulk, tabs, children, above, below, ...table } =
+    props;
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const open = () => (typeof make === "string" ? navigate(make) : make && openDialog(make()));
   const action = make === undefined ? undefined : <NewButton onClick={open}>{`New ${noun}`}</NewButton>;
-  const words = named.map(([, { word }]) => word);
-  const change = [words.slice(0, -1).join(", the "), ...words.slice(-1)].filter(Boolean).join(" or the ");
-  const none = isFiltered ? (
-    <EmptyState title={`No ${noun} matches`} text={`Change the ${change}.`} />
+  const none = of.isFiltered ? (
+    <EmptyState title={`No ${noun} matches`} text={`Change the ${wordsOf(of)}.`} {...unmatched} />
   ) : typeof empty === "function" ? (
     empty(action)
   ) : (
-    <EmptyState {...empty} action={action} />
+    <EmptyState action={action} {...empty} />
   );
+  const selection = bulk && {
+    selected,
+    onChange: setSelected,
+    bulk: (ids: readonly string[]) => bulk(ids, () => setSelected(new Set())),
+  };
+  const buttons =
+    actions === undefined ? (
+      action
+    ) : (
+      <>
+        {actions}
+        {action}
+      </>
+    );
   return (
-    <Page
-      title={title}
-      subtitle={typeof subtitle === "string" ? subtitle : subtitle(list.items, isFiltered)}
-      actions={action}
-      tabs={tabs}
-    >
+    <Page {...{ title, subtitle, tabs }} actions={buttons}>
       {children}
-      {named.length > 0 && (
-        <Toolbar>
-          {named.map(([name, { control: Filter }]) => (
-            <Filter key={name} {...bind(name)} />
-          ))}
-        </Toolbar>
-      )}
-      <Table<T> {...{ ...table, label: title, list, columns, empty: none }} />
+      <ListFilters of={of} />
+      {above}
+      <Table<T> label={title} {...table} list={of} selection={selection || undefined} empty={none} />
+      {below}
     </Page>
   );
+}
+
+/** The filters of a list, above it. */
+export function ListFilters({ of: { controls = {}, bind } }: { readonly of: Partial<Shown> }) {
+  const all = Object.entries(controls).map(([name, { control: Control, isEnd = false }]) => ({
+    isEnd,
+    shown: Control && bind && <Control key={name} {...bind(name)} />,
+  }));
+  if (all.every(({ shown }) => !shown)) return null;
+  const at = (isEnd: boolean) => all.filter((each) => each.isEnd === isEnd).map(({ shown }) => shown);
+  return <Toolbar end={all.some(({ isEnd }) => isEnd) ? at(true) : undefined}>{at(false)}</Toolbar>;
+}
+
+/** Which filters to change. */
+function wordsOf({ controls = {} }: Partial<Shown>): string {
+  const words = Object.values(controls).flatMap(({ word, control }) => (control ? [word] : []));
+  return [words.slice(0, -1).join(", the "), ...words.slice(-1)].filter(Boolean).join(" or the ");
 }

@@ -139,7 +139,8 @@ export function useList<T>(path: string | null, query: Query = {}): ListResult<T
   const key = path === null ? null : `${path} list ${JSON.stringify(query)}`;
   const fetchPage = async (cursor?: string): Promise<List<T>> => {
     const page = await api.get<Page<T>>(path ?? "", cursor === undefined ? query : { ...query, cursor });
-    return { items: page.data, nextCursor: page.nextCursor, pages: 1 };
+    // A list of one page has no cursor.
+    return { items: page.data, nextCursor: page.nextCursor ?? null, pages: 1 };
   };
   const extended = async (list: List<T>, cursor: string): Promise<List<T>> => {
     const { items, nextCursor } = await fetchPage(cursor);

@@ -10,11 +10,13 @@ export interface ControlLook {
   readonly mono?: boolean;
   readonly autoFocus?: boolean;
   readonly disabled?: boolean | undefined;
+  readonly readOnly?: boolean | undefined;
   readonly suffix?: string;
   readonly type?: "password";
   readonly autocomplete?: string;
   /** A text of several lines. */
   readonly rows?: number;
+  readonly autoGrow?: boolean;
   /** Words for the choices. */
   readonly words?: Readonly<Record<string, string>>;
 }
@@ -26,20 +28,23 @@ interface Props {
   readonly value: unknown;
   readonly change: (value: unknown) => void;
   readonly look: ControlLook;
+  /** No field has the label: the control says it to screen readers. */
+  readonly isBare?: boolean | undefined;
 }
 
 /** The control of a member, by its kind; by its name, where that says more. */
-export function Control({ name, label, member, value, change, look }: Props) {
+export function Control({ name, label, member, value, change, look, isBare }: Props) {
   const { kind, choices = [], least, most } = member;
-  const { placeholder, mono, autoFocus, disabled, suffix, type, autocomplete, rows, words } = look;
-  const plain = { placeholder, mono, autoFocus, disabled };
+  const { placeholder, mono, autoFocus, disabled, readOnly, suffix, type, autocomplete, rows, autoGrow, words } = look;
+  const own = isBare ? { label } : {};
+  const plain = { placeholder, mono, autoFocus, disabled, ...own };
   const options = choices.map((each) => ({ value: each, label: words?.[each] ?? wordsOf(each) }));
   const typed = (text: string) => change(text === "" ? emptyOf(member) : text);
   const text = value === undefined || value === null ? "" : String(value);
   const written = { value, change, rows, placeholder };
   switch (kind) {
     case "choice":
-      return <Select value={text} onChange={typed} options={options} disabled={disabled} />;
+      return <Select value={text} onChange={typed} options={options} disabled={disabled} {...own} />;
     case "texts": {
       const values = (value ?? []) as readonly string[];
       const which = choices.length > 0 ? { options } : { custom: true };
@@ -56,13 +61,25 @@ export function Control({ name, label, member, value, change, look }: Props) {
         return <DurationInput {...{ label, placeholder, disabled }} value={ms} onChange={change} />;
       }
       const number = (typed: string) => change(typed === "" ? null : Number(typed));
-      return <Input type="number" min={least} max={most} value={text} onChange={number} suffix={suffix} {...plain} />;
+      return (
+        <Input
+          type="number"
+          min={least}
+          max={most}
+          value={text}
+          onChange={number}
+          {...{ suffix, readOnly }}
+          {...plain}
+        />
+      );
     }
     default: {
       if (name === "timezone") return <Combobox value={text} onChange={typed} options={ZONES} {...plain} />;
       if (name.endsWith("At")) return <DateTimeInput value={text} onChange={typed} />;
-      const limited = { value: text, onChange: typed, maxLength: most, ...plain };
-      if (rows !== undefined) return <Textarea {...limited} rows={rows} />;
+      // Programs that fill forms in know fields by their names.
+      const filled = autocomplete !== undefined && { name };
+      const limited = { value: text, onChange: typed, maxLength: most, readOnly, ...plain, ...filled };
+      if (rows !== undefined) return <Textarea {...limited} {...{ rows, autoGrow }} />;
       const byName = { email: "email", phone: "tel" } as const;
       const as = type ?? (Object.hasOwn(byName, name) ? byName[name as keyof typeof byName] : "text");
       const mode = /url$/i.test(name) ? { inputMode: "url" as const } : {};

@@ -12,7 +12,7 @@ export interface BodyMember {
   readonly choices?: readonly string[];
   /** Its default. */
   readonly initial?: unknown;
-  /** Of an object. */
+  /** Of an object, or of each object of a list. */
   readonly members?: BodyMembers;
 }
 

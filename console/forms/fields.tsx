@@ -13,8 +13,10 @@ interface Look extends ControlLook {
   readonly hint?: ComponentChildren;
   /** Of the page itself, besides the errors of the server. */
   readonly error?: string | undefined;
-  /** In place of what the API says, where more is known. */
+  /** In place of what the API says, where more is known; false: not called optional, too. */
   readonly required?: boolean;
+  /** At the right of the label. */
+  readonly action?: ComponentChildren;
 }
 
 type Named<T> = {
@@ -31,27 +33,37 @@ export type FieldOf<T> = (keyof T & string) | Named<T>;
 interface FieldsProps<T> {
   readonly of: Edited<T>;
   readonly show: readonly FieldOf<T>[];
+  /** Only their controls, such as those within a sentence. */
+  readonly areBare?: boolean;
 }
 
 /** Members with their label, control, limits, hint and error, as the API describes them. */
-export function Fields<T extends object>({ of, show }: FieldsProps<T>) {
+export function Fields<T extends object>({ of, show, areBare }: FieldsProps<T>) {
   return show.map((each) => {
     const look = (typeof each === "string" ? { name: each } : each) as Named<T>;
     of.show(look.name);
-    return <MemberField key={look.name} of={of} look={look} />;
+    return <MemberField key={look.name} of={of} look={look} isBare={areBare} />;
   });
 }
 
-function MemberField<T extends object>({ of, look }: { readonly of: Edited<T>; readonly look: Named<T> }) {
+interface MemberProps<T> {
+  readonly of: Edited<T>;
+  readonly look: Named<T>;
+  readonly isBare: boolean | undefined;
+}
+
+function MemberField<T extends object>({ of, look, isBare }: MemberProps<T>) {
   const { name, as } = look;
   const member = of.members[name] as BodyMember;
   const value = of.values[name];
   const change = (next: unknown) => of.change({ [name]: next } as Partial<T>);
   const { label, hint: text } = wordingOf(name, member, look.label);
-  const hint = look.hint ?? (text === "" ? undefined : marked(text));
+  const hint = (look.hint ?? marked(text)) || undefined;
   if (member.kind === "flag" && as === undefined) {
     return <Switch label={label} hint={hint} checked={value === true} onChange={change} disabled={look.disabled} />;
   }
+  const control = as ? as(value, change) : <Control {...{ name, label, member, value, change, look, isBare }} />;
+  if (isBare) return control;
   const required = look.required ?? member.required;
   const isBroken = member.kind === "other" && as === undefined && typeof value === "string";
   return (
@@ -59,10 +71,11 @@ function MemberField<T extends object>({ of, look }: { readonly of: Edited<T>; r
       label={label}
       hint={hint}
       required={required}
-      optional={!required && isOptional(member)}
+      optional={look.required === undefined && !required && isOptional(member)}
       error={look.error ?? (isBroken ? "It is not JSON." : of.errorOf(name))}
+      action={look.action}
     >
-      {as ? as(value, change) : <Control {...{ name, label, member, value, change, look }} />}
+      {control}
     </Field>
   );
 }
@@ -75,6 +88,7 @@ function isOptional({ kind, nullable, initial }: BodyMember): boolean {
 
 /** A text of the API: code is between backticks. */
 function marked(text: string): ComponentChildren {
+  if (text === "") return undefined;
   return text.split("`").map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part));
 }
 

@@ -23,7 +23,7 @@ export interface Resource<T, A> extends Edited<T> {
   /** The members that differ from what is stored. */
   readonly edits: Partial<T>;
   /** @param more besides the edits. @returns undefined when the server refused fields, which now have their errors */
-  send(more?: Partial<T>): Promise<A | undefined>;
+  send(more?: Changes<T>): Promise<A | undefined>;
 }
 
 interface Stored {
@@ -54,11 +54,16 @@ function changesOf(object: object, before: unknown): object {
 
 /** A draft that the page keeps; errors about it are above the form. */
 export function editedOf<T>(
-  described: Described<T>,
+  described: Pick<Described<T>, "members">,
   values: Partial<T>,
   change: (changes: Partial<T>) => void,
 ): Edited<T> {
   return { members: described.members, values, change, errorOf: () => undefined, show: () => undefined };
+}
+
+/** What the API says of each object, of the type `E`, of a list within. */
+export function itemsOf<E>({ members }: { readonly members: BodyMembers }, name: string) {
+  return { members: members[name]?.members ?? {} } as Pick<Described<E>, "members">;
 }
 
 /** The members of an object within. */
@@ -80,7 +85,7 @@ export function partOf<T extends object, K extends keyof T & string>(
  * The form of a thing, as the API describes it. A request that creates has what the user gave and what
  * the API requires, a request that changes has the edits.
  */
-export function useResource<T extends object, A extends Stored>(
+export function useResource<T extends object, A extends object>(
   described: Described<T>,
   { stored, given = {}, start, path = described.path, isVersioned, merged }: Options<T> = {},
 ): Resource<T, A> {
@@ -91,7 +96,7 @@ export function useResource<T extends object, A extends Stored>(
   const { values, edits, change, saved } = useEdits<Partial<T>>(stored ? known(stored) : begun());
   const shown: string[] = [];
   const errors = useFieldErrors(shown);
-  const request = (more?: Partial<T>) => {
+  const request = (more?: Changes<T>) => {
     if (!stored) {
       const required = Object.entries(members).filter(([, member]) => member.required);
       const needed = Object.fromEntries(

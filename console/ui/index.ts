@@ -24,6 +24,7 @@ export {
   Badge,
   Banner,
   EmptyState,
+  type EmptyStateProps,
   ErrorState,
   Loaded,
   Meter,

@@ -132,15 +132,7 @@ export function Attention({
   );
 }
 
-/** A list without entries: what will be here, why, and what fills it. */
-export function EmptyState({
-  icon,
-  title,
-  text,
-  action,
-  command,
-  small,
-}: {
+export interface EmptyStateProps {
   readonly icon?: IconNode | undefined;
   readonly title: string;
   readonly text?: ComponentChildren;
@@ -148,7 +140,10 @@ export function EmptyState({
   /** A shell command that fills the list. */
   readonly command?: string | undefined;
   readonly small?: boolean | undefined;
-}) {
+}
+
+/** A list without entries: what will be here, why, and what fills it. */
+export function EmptyState({ icon, title, text, action, command, small }: EmptyStateProps) {
   return (
     <div class={cx("empty", small && "small")}>
       {icon && (

@@ -61,30 +61,53 @@ test("forms begin with what the server gives a new thing", async (t) => {
   }
 });
 
-/** Limits of forms with a model of their own, and of pages before the sign-in. */
-const BY_HAND = [
-  "account/preferences.tsx",
-  "account/profile.tsx",
-  "events/send-dialog.tsx",
-  "incidents/page-dialog.tsx",
-  "oncall/shift-dialog.tsx",
-  "people/invite-dialog.tsx",
-  "people/person.tsx",
-  "policies/interval-forms.tsx",
-  "rules/form/form-sections.tsx",
-  "rules/form/limits-section.tsx",
-  "silences/times.tsx",
-  "start/mail-links.tsx",
-  "start/project-invitation.tsx",
-  "start/register.tsx",
-  "start/setup/admin-step.tsx",
-  "start/setup/phone/own-ntfy.tsx",
-  "statuspage/components-editor.tsx",
-];
+const PAGES = join(import.meta.dirname, "../../console/pages");
 
-test("no other page repeats a limit of the API", () => {
-  const pages = join(import.meta.dirname, "../../console/pages");
-  const files = readdirSync(pages, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".tsx"));
-  const repeating = files.filter((name) => /\bmaxLength=\{\d/.test(readFileSync(join(pages, name), "utf8")));
-  assert.deepEqual(repeating.map((name) => name.replaceAll("\\", "/")).sort(), BY_HAND);
+/** The files of pages, by their names. */
+function pages(): ReadonlyMap<string, string> {
+  const names = readdirSync(PAGES, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".tsx"));
+  return new Map(names.map((name) => [name.replaceAll("\\", "/"), readFileSync(join(PAGES, name), "utf8")]));
+}
+
+/** The names of those for which it holds, sorted. */
+function pagesWhere(holds: (text: string) => boolean): readonly string[] {
+  return [...pages()].flatMap(([name, text]) => (holds(text) ? [name] : [])).sort();
+}
+
+const linesOf = (text: string) => text.trimEnd().split("\n").length;
+
+test("no page repeats a limit of the API", () => {
+  assert.deepEqual(
+    pagesWhere((text) => /\bmaxLength=\{\d/.test(text)),
+    [],
+  );
+});
+
+/** Pages with a table that are no list. */
+const TABLES: Readonly<Record<string, string>> = {
+  "account/tokens.tsx": "a tab of the account",
+  "alerts/alert-page.tsx": "one alert, with similar ones",
+  "alerts/alerts-page.tsx": "groups, each with its table",
+  "cluster/cluster.tsx": "the state of the cluster, with its members",
+  "connect/connect.tsx": "a gallery, below what is set up",
+  "connect/receiver.tsx": "one receiver, with its requests",
+  "events/events-page.tsx": "a live view, which holds new rows back while it is read",
+  "inbox/inbox-page.tsx": "tabs with lists of their own, one of them live",
+  "oncall/my-shifts.tsx": "several cards of one person",
+  "oncall/schedule.tsx": "one schedule, with the gaps in it",
+  "schedules/schedule.tsx": "one schedule, with its runs",
+  "settings/settings.tsx": "a tab of all settings beside the forms",
+  "silences/silence-page.tsx": "one silence, with its alerts",
+};
+
+test("a page of a list is a ListPage of at most 90 lines, or says why not", () => {
+  const long = pagesWhere((text) => /<ListPage\b/.test(text) && linesOf(text) > 90);
+  assert.deepEqual(long, []);
+  const tables = pagesWhere((text) => /^ +<(?:Account|Loaded)?Page\b/m.test(text) && /<DataTable\b/.test(text));
+  assert.deepEqual(tables, Object.keys(TABLES));
+});
+
+test("a form has at most 120 lines", () => {
+  const long = pagesWhere((text) => /<(?:Fields|ResourceForm|Form)\b/.test(text) && linesOf(text) > 120);
+  assert.deepEqual(long, []);
 });

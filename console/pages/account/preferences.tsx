@@ -1,29 +1,17 @@
-import type { ChangedPreferences, FullPreferences } from "../../../src/client/api-types.gen.ts";
+import type { ChangedPreferences, FullPreferences, Preferences } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
-import { controlsOf } from "../../app/controls.ts";
 import { useEdits } from "../../app/edits.ts";
 import { invalidate, useGet } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
 import { SubmitButton } from "../../app/submit-button.tsx";
-import { Card, Checkbox, Field, Form, Input, Loaded, Select, Skeleton, Switch, toast } from "../../ui/index.ts";
+import { type FieldOf, Fields } from "../../forms/fields.tsx";
+import { preferences as described } from "../../forms/preferences.gen.ts";
+import { editedOf, partOf } from "../../forms/use-resource.ts";
+import { Card, Field, Form, Loaded, Select, Skeleton, Switch, toast } from "../../ui/index.ts";
 import { AccountPage } from "./account-page.tsx";
-import { CHANNELS, type Channel } from "./channels.ts";
+import { ChannelMatrix } from "./channel-matrix.tsx";
 import { ContactRules } from "./contact-rules.tsx";
 import { Drills } from "./drills.tsx";
-
-const ALL = CHANNELS.map(({ value }) => value);
-
-const KINDS = [
-  { value: "rule", label: "Rules" },
-  { value: "direct", label: "From people" },
-  { value: "timer", label: "Timers" },
-  { value: "digest", label: "Digests" },
-  { value: "alert", label: "Server alerts" },
-  { value: "aggregate", label: "Summaries" },
-  { value: "incident", label: "Incidents" },
-  { value: "oncall", label: "On-call shifts" },
-] as const;
-type Kind = (typeof KINDS)[number]["value"];
 
 export default function NotificationPreferences() {
   const query = useGet<FullPreferences>("/users/me/preferences");
@@ -53,9 +41,20 @@ const PRIORITIES = [
   { value: "1000", label: "Mute: only priority 1000" },
 ];
 
+const TIMES: readonly FieldOf<NonNullable<Preferences["quietHours"]>>[] = [
+  { name: "from", placeholder: "22:00", hint: "", mono: true },
+  { name: "to", placeholder: "07:00", hint: "", mono: true },
+];
+const BY_MAIL: readonly FieldOf<Preferences>[] = [
+  { name: "digest", label: "Daily digest", hint: "One mail a day with what you have not read." },
+  { name: "emailAlerts", label: "Server alerts", hint: "Errors of the server itself, for operators." },
+];
+
 function PreferencesForm({ stored }: { readonly stored: FullPreferences }) {
   const { values: preferences, edits, change, saved } = useEdits(stored);
-  const { flag } = controlsOf(preferences, change);
+  const edited = editedOf<Preferences>(described, preferences, (changes) =>
+    change(changes as Partial<FullPreferences>),
+  );
   const { quietHours, minPriority } = preferences;
   const save = async () => {
     const { warnings, ...answer } = await api.put<ChangedPreferences>("/users/me/preferences", preferences);
@@ -90,81 +89,17 @@ function PreferencesForm({ stored }: { readonly stored: FullPreferences }) {
           />
           {quietHours && (
             <div class="account-times">
-              <Field label="From">
-                <Input
-                  value={quietHours.from}
-                  onChange={(from) => change({ quietHours: { ...quietHours, from } })}
-                  mono
-                  placeholder="22:00"
-                  maxLength={5}
-                />
-              </Field>
-              <Field label="To">
-                <Input
-                  value={quietHours.to}
-                  onChange={(to) => change({ quietHours: { ...quietHours, to } })}
-                  mono
-                  placeholder="07:00"
-                  maxLength={5}
-                />
-              </Field>
+              <Fields of={partOf(edited, "quietHours")} show={TIMES} />
             </div>
           )}
         </div>
       </Card>
       <Card title="By mail">
         <div class="stack">
-          <Switch {...flag("digest")} label="Daily digest" hint="One mail a day with what you have not read." />
-          <Switch {...flag("emailAlerts")} label="Server alerts" hint="Errors of the server itself, for operators." />
+          <Fields of={edited} show={BY_MAIL} />
         </div>
       </Card>
       <SubmitButton disabled={Object.keys(edits).length === 0}>Save</SubmitButton>
     </Form>
-  );
-}
-
-interface MatrixProps {
-  readonly channels: FullPreferences["channels"];
-  readonly onChange: (channels: FullPreferences["channels"]) => void;
-}
-
-function ChannelMatrix({ channels, onChange }: MatrixProps) {
-  const toggle = (kind: Kind, channel: Channel, isOn: boolean) => {
-    const current = channels[kind] ?? ALL;
-    const next = ALL.filter((each) => (each === channel ? isOn : current.includes(each)));
-    const { [kind]: _, ...others } = channels;
-    // A kind with all channels is left out: it then has later channels, too.
-    onChange(next.length === ALL.length ? others : { ...channels, [kind]: next });
-  };
-  return (
-    <table class="account-matrix">
-      <thead>
-        <tr>
-          <th scope="col">Kind</th>
-          {CHANNELS.map(({ value, label }) => (
-            <th key={value} scope="col">
-              {label}
-            </th>
-          ))}
-        </tr>
-      </thead>
-      <tbody>
-        {KINDS.map((kind) => (
-          <tr key={kind.value}>
-            <td>{kind.label}</td>
-            {CHANNELS.map((channel) => (
-              <td key={channel.value}>
-                <Checkbox
-                  checked={(channels[kind.value] ?? ALL).includes(channel.value)}
-                  onChange={(isOn) => toggle(kind.value, channel.value, isOn)}
-                  label={`${kind.label} by ${channel.label}`}
-                  hideLabel
-                />
-              </td>
-            ))}
-          </tr>
-        ))}
-      </tbody>
-    </table>
   );
 }

@@ -1,6 +1,6 @@
 import { BellOff } from "lucide";
 import type { Alert, AlertDetails } from "../../../src/client/api-types.gen.ts";
-import type { Page as ListPage } from "../../app/api.ts";
+import type { Page as PageOf } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useHotkeys } from "../../app/hotkeys.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
@@ -209,7 +209,7 @@ function History({ alert }: Props) {
   const { projectId, labels, fingerprint, id } = alert;
   const matcher = matchersOf(labels).map(matcherText).join(",");
   const path = matcher.length > MAX_MATCHER || matcher === "" ? null : "/alerts";
-  const query = useGet<ListPage<Alert>>(path, { projectId, state: "resolved", matcher, limit: SHOWN });
+  const query = useGet<PageOf<Alert>>(path, { projectId, state: "resolved", matcher, limit: SHOWN });
   const earlier = query.data?.data.filter((each) => each.fingerprint === fingerprint && each.id !== id);
   return (
     <Card title="Before" sub="Alerts with the same labels, the latest first." flush>

@@ -1,5 +1,6 @@
 import type { TransferBucket } from "../../../src/client/api-types.gen.ts";
-import { ListPage, searchFilter, segmentFilter } from "../../app/list-page.tsx";
+import { searchFilter, segmentFilter, useListOf } from "../../app/list-of.tsx";
+import { ListPage } from "../../app/list-page.tsx";
 import { can } from "../../app/session.ts";
 import { Badge, type Column, choices, plural, Time, UserText } from "../../ui/index.ts";
 import { BucketMenu, NewBucket } from "./bucket-actions.tsx";
@@ -51,13 +52,13 @@ function subtitleOf(buckets: readonly TransferBucket[] = []): string {
 
 /** Balances that are watched against a threshold. */
 export default function Buckets() {
+  const list = useListOf<TransferBucket>("/transfer-buckets", FILTERS);
   return (
     <ListPage<TransferBucket>
+      of={list}
       title="Transfer buckets"
-      subtitle={subtitleOf}
+      subtitle={subtitleOf(list.items)}
       noun="bucket"
-      path="/transfer-buckets"
-      filters={FILTERS}
       columns={COLUMNS}
       make={can("buckets:balance") ? () => <NewBucket /> : undefined}
       rowTone={(bucket) => (bucket.state === "below" ? "bad" : undefined)}

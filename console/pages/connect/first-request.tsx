@@ -1,14 +1,11 @@
 import type { ComponentChildren } from "preact";
-import type { CreateReceiver, Receiver } from "../../../src/client/api-types.gen.ts";
-import { api, errorText, ifMatch } from "../../app/api.ts";
+import type { Receiver } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
-import { invalidate, useGet } from "../../app/query.ts";
+import { useGet } from "../../app/query.ts";
 import { useRefresh } from "../../app/refresh.ts";
-import { type FieldOf, Fields } from "../../forms/fields.tsx";
-import { receiver } from "../../forms/receiver.gen.ts";
-import { editedOf } from "../../forms/use-resource.ts";
-import { Banner, Button, toast, UserText } from "../../ui/index.ts";
+import { Banner, Button, UserText } from "../../ui/index.ts";
 import { type LoggedRequest, outcomeText, RESULTS } from "./connect-types.ts";
+import { saveNotify } from "./notify-field.tsx";
 
 /** People in the answer of `GET /explain/event/:id`. */
 interface Told {
@@ -21,39 +18,6 @@ interface Told {
 
 /** Events are decided right after they are stored. */
 const POLL_MS = 1000;
-
-/** Who is notified of events that match no rule. */
-export const NOTIFY: FieldOf<CreateReceiver> = {
-  name: "notify",
-  label: "Who is notified",
-  words: {
-    members: "The project's members, until a rule takes over",
-    none: "No one: events are stored for rules",
-  },
-};
-
-interface NotifyProps {
-  readonly value: Receiver["notify"];
-  readonly onChange: (next: Receiver["notify"]) => void;
-}
-
-/** {@link NOTIFY}, saved at once. */
-export function NotifyField({ value, onChange }: NotifyProps) {
-  const change = ({ notify = value }: Partial<CreateReceiver>) => onChange(notify);
-  return <Fields of={editedOf(receiver, { notify: value }, change)} show={[NOTIFY]} />;
-}
-
-export async function saveNotify(receiver: Receiver, notify: Receiver["notify"]): Promise<void> {
-  try {
-    await api.patch(`/receivers/${receiver.id}`, { notify }, ifMatch(receiver));
-  } catch (error) {
-    toast.error(errorText(error));
-    return;
-  } finally {
-    invalidate("/receivers");
-  }
-  toast.ok(notify === "members" ? "The project's members are notified." : "No one is notified; events are stored.");
-}
 
 interface FirstProps {
   readonly receiverId: string;

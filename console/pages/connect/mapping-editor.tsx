@@ -4,21 +4,9 @@ import { api, errorText } from "../../app/api.ts";
 import { ConflictBanner, useDraft } from "../../app/draft.tsx";
 import { invalidate } from "../../app/query.ts";
 import { SubmitButton } from "../../app/submit-button.tsx";
-import {
-  Banner,
-  Button,
-  Card,
-  Code,
-  Field,
-  Form,
-  formatInstant,
-  plural,
-  Select,
-  Textarea,
-  toast,
-  UserText,
-} from "../../ui/index.ts";
+import { Button, Card, Code, Field, Form, formatInstant, Select, Textarea, toast } from "../../ui/index.ts";
 import { RESULTS } from "./connect-types.ts";
+import { Outcome } from "./mapping-outcome.tsx";
 
 interface Props {
   readonly receiver: Receiver;
@@ -109,28 +97,5 @@ export function MappingEditor({ receiver, preset, requests, triedId, onTry }: Pr
         </div>
       </div>
     </Card>
-  );
-}
-
-const WOULD = {
-  accepted: "It would be stored",
-  unmapped: "The mapping finds nothing",
-  ignored: "It would be left out",
-};
-
-function Outcome({ tested: { result, ignored, problem, events, alerts } }: { readonly tested: ReceiverTest }) {
-  const counts = [
-    plural(events.length, "event"),
-    plural(alerts.length, "alert"),
-    ...(ignored > 0 ? [`${ignored} left out`] : []),
-  ];
-  return (
-    <>
-      <Banner tone={problem === null ? RESULTS[result].tone : "bad"} title={WOULD[result]}>
-        <UserText>{[counts.join(", "), ...(problem === null ? [] : [problem])].join(". ")}</UserText>
-      </Banner>
-      {alerts.length > 0 && <Code label="Alerts" value={alerts} depth={3} />}
-      {events.length > 0 && <Code label="Events" value={events} depth={3} />}
-    </>
   );
 }

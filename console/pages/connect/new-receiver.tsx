@@ -1,28 +1,19 @@
 import { useState } from "preact/hooks";
-import type {
-  CreateReceiver,
-  IssuedReceiver,
-  ReceiverPreset,
-  ReceiverRequest,
-} from "../../../src/client/api-types.gen.ts";
+import type { CreateReceiver, IssuedReceiver, ReceiverPreset } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
 import type { PageProps } from "../../app/page-module.ts";
 import { ProjectField, useProjectOfNew } from "../../app/project-choice.tsx";
 import { useGet } from "../../app/query.ts";
-import { useRefresh } from "../../app/refresh.ts";
 import { type FieldOf, Fields, ResourceForm } from "../../forms/fields.tsx";
 import { receiver } from "../../forms/receiver.gen.ts";
 import { useResource } from "../../forms/use-resource.ts";
-import { Button, Card, EmptyState, Page, Secret, Skeleton, Stepper } from "../../ui/index.ts";
+import { Button, Card, EmptyState, Page, Stepper } from "../../ui/index.ts";
 import { docsUrl } from "./connect-types.ts";
-import { FirstRequest, NOTIFY } from "./first-request.tsx";
-import { SetupLines } from "./setup-lines.tsx";
+import { NOTIFY } from "./notify-field.tsx";
+import { UrlStep, WaitStep } from "./receiver-steps.tsx";
 
 const STEPS = [{ label: "Name" }, { label: "URL" }, { label: "First request" }];
-/** Requests are not announced by a stream. */
-const POLL_MS = 2000;
-
 export default function NewReceiver({ params }: PageProps) {
   const query = useGet<{ readonly data: readonly ReceiverPreset[] }>("/receivers/presets");
   return (
@@ -97,58 +88,5 @@ function NameStep({ preset, onMade }: NameProps) {
         <Fields of={form} show={preset.secret === "none" ? [NOTIFY] : [NOTIFY, secret]} />
       </ResourceForm>
     </Card>
-  );
-}
-
-interface UrlProps {
-  readonly preset: ReceiverPreset;
-  readonly receiver: IssuedReceiver;
-  readonly onDone: () => void;
-}
-
-function UrlStep({ preset, receiver: { url, mailAddress }, onDone }: UrlProps) {
-  return (
-    <Card title="Set up the sender" link={{ href: docsUrl(preset), text: "Manual" }}>
-      <div class="stack">
-        {mailAddress !== null && <Secret label="Mail address" value={mailAddress} hint="Mail to it is received." />}
-        <Secret
-          label="URL"
-          value={url}
-          hint="It is a credential and is shown only now; a lost one can be replaced on the receiver's page."
-        />
-        <SetupLines lines={preset.setup} url={url} mailAddress={mailAddress} />
-        <div>
-          <Button variant="primary" onClick={onDone}>
-            Wait for the first request
-          </Button>
-        </div>
-      </div>
-    </Card>
-  );
-}
-
-function WaitStep({ receiver: { id } }: { readonly receiver: IssuedReceiver }) {
-  const query = useGet<{ readonly data: readonly ReceiverRequest[] }>(`/receivers/${id}/requests`, { limit: 1 });
-  const [first] = query.data?.data ?? [];
-  useRefresh(() => first === undefined && query.reload(), POLL_MS, POLL_MS);
-  const open = (
-    <Button variant="primary" href={href(`/connect/receivers/${id}`)}>
-      Open the receiver
-    </Button>
-  );
-  if (first === undefined) {
-    return (
-      <div class="stack">
-        <EmptyState title="Waiting for the first request" text="Let the sender deliver a test. It appears here." />
-        <Skeleton kind="text" />
-        <div>{open}</div>
-      </div>
-    );
-  }
-  return (
-    <div class="stack">
-      <FirstRequest receiverId={id} request={first} />
-      <div>{open}</div>
-    </div>
   );
 }

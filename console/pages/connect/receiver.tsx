@@ -33,8 +33,8 @@ import {
   useClose,
 } from "../../ui/index.ts";
 import { docsUrl, type LoggedRequest, outcomeText, RESULTS } from "./connect-types.ts";
-import { NotifyField, saveNotify } from "./first-request.tsx";
 import { MappingEditor } from "./mapping-editor.tsx";
+import { NotifyField, saveNotify } from "./notify-field.tsx";
 
 /** Requests are not announced by a stream. */
 const POLL_MS = 5000;

@@ -1,5 +1,6 @@
 import type { ListedWebhook } from "../../../src/client/api-types.gen.ts";
-import { ListPage, segmentFilter } from "../../app/list-page.tsx";
+import { type Controls, segmentFilter, useListOf } from "../../app/list-of.tsx";
+import { ListPage } from "../../app/list-page.tsx";
 import { can } from "../../app/session.ts";
 import { Badge, type Column, choices, openDialog, plural, Time, UserText } from "../../ui/index.ts";
 import { WebhookActions } from "./webhook-actions.tsx";
@@ -43,14 +44,14 @@ function subtitleOf(webhooks: readonly ListedWebhook[] = []): string {
 
 /** Signed calls to other servers. */
 export default function Webhooks() {
+  const filters: Controls = can("projects:all") ? OWNER : {};
+  const list = useListOf<ListedWebhook>("/webhooks", filters, { include: "result" });
   return (
     <ListPage<ListedWebhook>
+      of={list}
       title="Webhooks"
-      subtitle={subtitleOf}
+      subtitle={subtitleOf(list.items)}
       noun="webhook"
-      path="/webhooks"
-      query={{ include: "result" }}
-      filters={can("projects:all") ? OWNER : {}}
       columns={COLUMNS}
       make={() => <WebhookDialog />}
       onOpen={(webhook) => openDialog(<WebhookDialog known={webhook} />)}

@@ -1,6 +1,7 @@
 import type { Heartbeat } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
-import { ListPage, PROJECT_FILTER, searchFilter, segmentFilter } from "../../app/list-page.tsx";
+import { PROJECT_FILTER, searchFilter, segmentFilter, useListOf } from "../../app/list-of.tsx";
+import { ListPage } from "../../app/list-page.tsx";
 import { canInProject } from "../../app/memberships.ts";
 import { choices, formatDuration, plural } from "../../ui/index.ts";
 import { CreateDialog } from "./create-dialog.tsx";
@@ -18,17 +19,16 @@ const FILTERS = {
 
 /** Jobs that report that they ran. */
 export default function Heartbeats() {
+  const list = useListOf<Heartbeat>("/heartbeats", FILTERS, { pings: 20 });
+  useHeartbeatsLive();
   const isWriter = canInProject("heartbeats:write") === true;
   return (
     <ListPage<Heartbeat>
+      of={list}
       title="Heartbeats"
-      subtitle={subtitleOf}
+      subtitle={subtitleOf(list.items, list.isFiltered)}
       noun="heartbeat"
-      path="/heartbeats"
-      query={{ pings: 20 }}
-      filters={FILTERS}
       columns={COLUMNS}
-      useLive={useHeartbeatsLive}
       make={isWriter ? () => <CreateDialog /> : undefined}
       rowHref={({ id }) => href(`/heartbeats/${id}`)}
       rowTone={(heartbeat) => (heartbeat.status === "down" ? "bad" : undefined)}

@@ -1,22 +1,12 @@
 import { Inbox } from "lucide";
 import type { NotificationSummary } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
-import { useFilters } from "../../app/filters.ts";
+import { searchFilter, selectFilter, useListOf } from "../../app/list-of.tsx";
+import { ListFilters } from "../../app/list-page.tsx";
 import { useStream } from "../../app/live.ts";
-import { useList } from "../../app/query.ts";
 import { useRefresh } from "../../app/refresh.ts";
 import { can } from "../../app/session.ts";
-import {
-  Badge,
-  type Column,
-  DataTable,
-  EmptyState,
-  SearchInput,
-  Select,
-  Time,
-  Toolbar,
-  UserText,
-} from "../../ui/index.ts";
+import { Badge, type Column, DataTable, EmptyState, Time, UserText } from "../../ui/index.ts";
 import { plainText } from "../explain/words.ts";
 import { KIND_OPTIONS, kindName, URGENT } from "./notification-types.ts";
 
@@ -28,6 +18,11 @@ const STATES = [
   { value: "acknowledged", label: "Acknowledged" },
   { value: "undelivered", label: "Not delivered" },
 ];
+const FILTERS = {
+  q: searchFilter(undefined, "Title or message"),
+  state: selectFilter("State", STATES),
+  kind: selectFilter("Kind", KIND_OPTIONS),
+};
 const COLUMNS: readonly Column<NotificationSummary>[] = [
   {
     label: "Notification",
@@ -69,18 +64,13 @@ const EVERY_MS = 5000;
 
 /** The notifications of all users, for operators. Its filters are part of the address. */
 export function AllNotifications() {
-  const filters = useFilters({ q: "", state: "", kind: "" });
-  const list = useList<NotificationSummary>("/notifications/all", { ...filters.values, limit: 50 });
+  const list = useListOf<NotificationSummary>("/notifications/all", FILTERS);
   const announce = useRefresh(list.reload, EVERY_MS);
   useStream("user:me", announce, announce);
   useStream(can("system:status") ? "system" : null, announce);
   return (
     <div class="stack">
-      <Toolbar>
-        <SearchInput {...filters.bind("q")} placeholder="Title or message" />
-        <Select label="State" {...filters.bind("state")} options={STATES} />
-        <Select label="Kind" {...filters.bind("kind")} options={KIND_OPTIONS} />
-      </Toolbar>
+      <ListFilters of={list} />
       <DataTable<NotificationSummary>
         label="Notifications of all users"
         list={list}
@@ -90,7 +80,7 @@ export function AllNotifications() {
         empty={
           <EmptyState
             icon={Inbox}
-            title={filters.isFiltered ? "No notification matches these filters" : "No notifications yet"}
+            title={list.isFiltered ? "No notification matches these filters" : "No notifications yet"}
             text={
               list.hasMore
                 ? "Older ones may match: load more."

@@ -1,7 +1,7 @@
 import { BellOff, CheckCheck, Inbox as InboxIcon, Volume2, VolumeX } from "lucide";
 import { useState } from "preact/hooks";
 import type { Notification } from "../../../src/client/api-types.gen.ts";
-import { api, type Page as ListPage } from "../../app/api.ts";
+import { api, type Page as PageOf } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useFilters } from "../../app/filters.ts";
 import { navigate, useQueryState } from "../../app/navigate.ts";
@@ -263,6 +263,6 @@ function RuleFilter({ value, onChange }: { readonly value: string; readonly onCh
 }
 
 async function findRules(text: string): Promise<readonly Option[]> {
-  const { data } = await api.get<ListPage<{ id: string; name: string }>>("/rules", { q: text, limit: 20 });
+  const { data } = await api.get<PageOf<{ id: string; name: string }>>("/rules", { q: text, limit: 20 });
   return data.map(({ id, name }) => ({ value: id, label: name }));
 }

@@ -40,7 +40,7 @@ import {
 import { type AlertOfIncident, actorName, type IncidentDetail, isOpen, stateOf } from "./incident-types.ts";
 import { LabelLinks } from "./label-links.tsx";
 import { NextSteps } from "./next-steps.tsx";
-import { PeopleDialog } from "./page-dialog.tsx";
+import { PeopleDialog } from "./people-dialog.tsx";
 import { Age, SeverityBadge } from "./severity.tsx";
 import { namesOf, sentenceOf } from "./timeline-words.tsx";
 import { WhyPaged } from "./why-paged.tsx";

@@ -1,26 +1,22 @@
-import { useState } from "preact/hooks";
-import type { Incident } from "../../../src/client/api-types.gen.ts";
-import { api } from "../../app/api.ts";
+import type { Incident, PagePeople } from "../../../src/client/api-types.gen.ts";
 import { memberFinder } from "../../app/members.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { navigate } from "../../app/navigate.ts";
 import { ProjectField, useProjectOfNew } from "../../app/project-choice.tsx";
 import { useGet } from "../../app/query.ts";
-import {
-  Button,
-  choices,
-  Dialog,
-  Field,
-  Input,
-  MultiCombobox,
-  openDialog,
-  Select,
-  Textarea,
-  toast,
-} from "../../ui/index.ts";
+import { type FieldOf, Fields } from "../../forms/fields.tsx";
+import { page } from "../../forms/page.gen.ts";
+import { useResource } from "../../forms/use-resource.ts";
+import { Button, Dialog, MultiCombobox, openDialog, Select, toast } from "../../ui/index.ts";
 import { changed } from "./incident-actions.tsx";
 
-const URGENCIES = choices({ high: "High: at once, also in quiet hours", low: "Low" });
+const WHAT: FieldOf<PagePeople> = { name: "title", label: "What", hint: "", placeholder: "The shop is slow" };
+const MESSAGE: FieldOf<PagePeople> = { name: "message", hint: "", rows: 3, autoGrow: true };
+const URGENCY: FieldOf<PagePeople> = {
+  name: "urgency",
+  hint: "",
+  words: { high: "High: at once, also in quiet hours", low: "Low" },
+};
 
 /** Pages people without an alert, for those who may. */
 export function PageButton() {
@@ -30,27 +26,45 @@ export function PageButton() {
 
 function PageDialog() {
   const [projectId, setProject] = useProjectOfNew();
-  const [users, setUsers] = useState<readonly string[]>([]);
-  const [title, setTitle] = useState("");
-  const [message, setMessage] = useState("");
-  const [urgency, setUrgency] = useState("high");
-  const [policy, setPolicy] = useState("default");
+  const form = useResource<PagePeople, Incident>(page, {
+    start: { users: [], message: "", urgency: "high", policy: "default" },
+    given: projectId === undefined ? {} : { projectId },
+  });
+  const { users = [], title = "" } = form.values;
   const policies = useGet<{ data: readonly { readonly name: string }[] }>(
     projectId === undefined ? null : "/policies",
     projectId === undefined ? {} : { projectId },
   );
   const names = policies.data?.data.map(({ name }) => name) ?? ["default"];
   const submit = async () => {
-    const body = { projectId, users, title, message, urgency, policy };
-    const { id, number } = await api.post<Incident>("/incidents", body);
+    const made = await form.send();
+    if (made === undefined) return false;
     changed();
-    toast.ok(`Incident ${number} pages them.`);
-    navigate(`/incidents/${id}`);
+    toast.ok(`Incident ${made.number} pages them.`);
+    navigate(`/incidents/${made.id}`);
   };
   const choose = (id: string) => {
     setProject(id);
-    setUsers([]);
-    setPolicy("default");
+    form.change({ users: [], policy: "default" });
+  };
+  const load = memberFinder(projectId ?? "");
+  const who: FieldOf<PagePeople> = {
+    name: "users",
+    label: "Who",
+    hint: "",
+    required: true,
+    as: (values = [], change) => (
+      <MultiCombobox values={values} onChange={change} options={[]} load={load} placeholder="Name" />
+    ),
+  };
+  const policy: FieldOf<PagePeople> = {
+    name: "policy",
+    label: "Then",
+    hint: "",
+    required: false,
+    as: (value = "", change) => (
+      <Select value={value} onChange={change} options={names.map((name) => ({ value: name, label: name }))} />
+    ),
   };
   return (
     <Dialog
@@ -61,83 +75,10 @@ function PageDialog() {
       blocked={users.length === 0 || title.trim() === ""}
     >
       <ProjectField value={projectId} onChange={choose} />
-      <Field label="Who" required>
-        <MultiCombobox
-          values={users}
-          onChange={setUsers}
-          options={[]}
-          load={memberFinder(projectId ?? "")}
-          placeholder="Name"
-        />
-      </Field>
-      <Field label="What" required>
-        <Input value={title} onChange={setTitle} maxLength={255} placeholder="The shop is slow" />
-      </Field>
-      <Field label="Message" optional>
-        <Textarea value={message} onChange={setMessage} rows={3} maxLength={3000} autoGrow />
-      </Field>
+      <Fields of={form} show={[who, WHAT, MESSAGE]} />
       <div class="grid2">
-        <Field label="Urgency">
-          <Select value={urgency} onChange={setUrgency} options={URGENCIES} />
-        </Field>
-        <Field label="Then">
-          <Select value={policy} onChange={setPolicy} options={names.map((name) => ({ value: name, label: name }))} />
-        </Field>
+        <Fields of={form} show={[URGENCY, policy]} />
       </div>
-    </Dialog>
-  );
-}
-
-const ASKS = {
-  responders: {
-    title: "Add responders",
-    text: "They are paged now, besides those whom the policy notifies.",
-    action: "Page them",
-    done: "They are paged.",
-  },
-  reassign: {
-    title: "Reassign",
-    text: "They are paged now in place of those notified before. If no one acknowledges it for 10 minutes, the policy starts again.",
-    action: "Reassign",
-    done: "The incident is assigned to them.",
-  },
-} as const;
-
-interface PeopleProps {
-  readonly incident: Pick<Incident, "id" | "number" | "projectId">;
-  readonly asking: keyof typeof ASKS;
-}
-
-/** Adds people to an incident, or gives it to them. */
-export function PeopleDialog({ incident, asking }: PeopleProps) {
-  const [users, setUsers] = useState<readonly string[]>([]);
-  const [note, setNote] = useState("");
-  const { title, text, action, done } = ASKS[asking];
-  const submit = async () => {
-    await api.post(`/incidents/${incident.id}/${asking}`, { users, ...(note.trim() === "" ? {} : { note }) });
-    changed();
-    toast.ok(done);
-  };
-  return (
-    <Dialog
-      title={`${title}: incident ${incident.number}`}
-      subtitle={text}
-      onSubmit={submit}
-      action={action}
-      blocked={users.length === 0}
-    >
-      <Field label="Who" required>
-        <MultiCombobox
-          values={users}
-          onChange={setUsers}
-          options={[]}
-          load={memberFinder(incident.projectId)}
-          placeholder="Name"
-        />
-      </Field>
-      <Field label="Note" optional hint="Added to the timeline.">
-        <Textarea value={note} onChange={setNote} rows={2} maxLength={1000} autoGrow />
-      </Field>
     </Dialog>
   );
 }

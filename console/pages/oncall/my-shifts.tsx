@@ -23,9 +23,10 @@ import {
   toast,
   UserText,
 } from "../../ui/index.ts";
+import { AskForSwap } from "./ask-for-swap.tsx";
 import { AwayBadge } from "./away-badge.tsx";
-import { AskForSwap } from "./changes.tsx";
-import { ConflictsCard, DaysOffCard } from "./days-off.tsx";
+import { ConflictsCard } from "./conflicts-card.tsx";
+import { DaysOffCard } from "./days-off.tsx";
 import { useOnCallLive } from "./live.ts";
 import { schedulePath } from "./oncall-types.ts";
 import { SpanText } from "./span-text.tsx";

@@ -21,10 +21,12 @@ import {
   Tabs,
   Time,
 } from "../../ui/index.ts";
+import { AskForSwap } from "./ask-for-swap.tsx";
 import { paletteOf } from "./bars.ts";
 import { Calendar, type Chosen } from "./calendar.tsx";
-import { AskForSwap, Changes } from "./changes.tsx";
-import { ConflictsCard, DaysOffCard } from "./days-off.tsx";
+import { Changes } from "./changes.tsx";
+import { ConflictsCard } from "./conflicts-card.tsx";
+import { DaysOffCard } from "./days-off.tsx";
 import { useOnCallLive } from "./live.ts";
 import { type Duty, type Gap, namesOf, schedulePath } from "./oncall-types.ts";
 import { OverrideDialog } from "./override-dialog.tsx";

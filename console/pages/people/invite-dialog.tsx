@@ -1,9 +1,10 @@
-import { useState } from "preact/hooks";
-import type { Role } from "../../../src/client/api-types.gen.ts";
-import { api } from "../../app/api.ts";
+import type { CreateUser, Role } from "../../../src/client/api-types.gen.ts";
 import { useGet } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
-import { Dialog, Field, Input, MultiCombobox, SecretDialog, toast } from "../../ui/index.ts";
+import { type FieldOf, Fields } from "../../forms/fields.tsx";
+import { useResource } from "../../forms/use-resource.ts";
+import { user } from "../../forms/user.gen.ts";
+import { Dialog, Field, MultiCombobox, SecretDialog, toast } from "../../ui/index.ts";
 
 interface RolesProps {
   readonly values: readonly string[];
@@ -22,14 +23,24 @@ export function RolesField({ values, onChange, hint }: RolesProps) {
   );
 }
 
+interface Invited {
+  readonly id: string;
+  readonly inviteUrl?: string;
+}
+
+const WHOSE: readonly FieldOf<CreateUser>[] = [
+  { name: "email", hint: "", required: true, autocomplete: "off", autoFocus: true },
+  { name: "name", hint: "", autocomplete: "off" },
+];
+
 /** Makes an account without a password: its owner gets a link, by mail if mail is set up. */
 export function InviteDialog({ onDone }: { readonly onDone: () => void }) {
-  const [email, setEmail] = useState("");
-  const [name, setName] = useState("");
-  const [roles, setRoles] = useState<readonly string[]>([]);
+  const form = useResource<CreateUser, Invited>(user, { start: { roles: [] } });
+  const { email, roles = [] } = form.values;
   const invite = async () => {
-    const body = { email, ...(name === "" ? {} : { name }), roles };
-    const { inviteUrl } = await api.post<{ inviteUrl?: string }>("/users", body);
+    const made = await form.send();
+    if (made === undefined) return false;
+    const { inviteUrl } = made;
     onDone();
     if (inviteUrl === undefined) {
       return toast.ok(
@@ -45,15 +56,10 @@ export function InviteDialog({ onDone }: { readonly onDone: () => void }) {
   };
   return (
     <Dialog title="Invite a person" size="sm" onSubmit={invite} action="Invite">
-      <Field label="Mail address" required>
-        <Input type="email" value={email} onChange={setEmail} autocomplete="off" autoFocus />
-      </Field>
-      <Field label="Name" optional>
-        <Input value={name} onChange={setName} autocomplete="off" maxLength={255} />
-      </Field>
+      <Fields of={form} show={WHOSE} />
       <RolesField
         values={roles}
-        onChange={setRoles}
+        onChange={(next) => form.change({ roles: next })}
         hint="Without a role the account only has its own notifications."
       />
     </Dialog>

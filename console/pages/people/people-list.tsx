@@ -1,28 +1,13 @@
 import { UserPlus } from "lucide";
 import type { User } from "../../../src/client/api-types.gen.ts";
-import type { Page as ListPage } from "../../app/api.ts";
+import type { Page } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
-import { useFilters } from "../../app/filters.ts";
+import { searchFilter, selectFilter, useListOf } from "../../app/list-of.tsx";
+import { ListPage } from "../../app/list-page.tsx";
 import { personName } from "../../app/people.ts";
-import { useGet, useList } from "../../app/query.ts";
+import { useGet } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
-import {
-  Avatar,
-  Badge,
-  Button,
-  type Column,
-  DataTable,
-  EmptyState,
-  openDialog,
-  optionsOf,
-  Page,
-  plural,
-  SearchInput,
-  Select,
-  Time,
-  Toolbar,
-  UserText,
-} from "../../ui/index.ts";
+import { Avatar, Badge, Button, type Column, openDialog, optionsOf, plural, Time, UserText } from "../../ui/index.ts";
 import { InviteDialog } from "./invite-dialog.tsx";
 import { PeopleTabs } from "./people-tabs.tsx";
 import { loginOf, STATUS } from "./person-types.ts";
@@ -54,46 +39,33 @@ const COLUMNS: readonly Column<User>[] = [
   },
 ];
 
-const STATUS_OPTIONS = optionsOf("Any status", STATUS);
+const FILTERS = {
+  q: searchFilter("Search people", "Name, address or username"),
+  status: selectFilter("Status", optionsOf("Any status", STATUS)),
+};
+const EMPTY = { title: "There is no account yet", text: "Invite people by mail, or let them register." };
 
 export default function PeopleList() {
-  const filters = useFilters({ q: "", status: "" });
-  const list = useList<User>("/users", { ...filters.values, limit: 50 });
-  const pending = useGet<ListPage<User>>(can("users:approve") ? "/users/pending" : null, { limit: 100 });
+  const list = useListOf<User>("/users", FILTERS);
+  const pending = useGet<Page<User>>(can("users:approve") ? "/users/pending" : null, { limit: 100 });
   const waiting = pending.data?.data.length ?? 0;
   const invite = (
     <Button variant="primary" icon={UserPlus} onClick={() => openDialog(<InviteDialog onDone={list.reload} />)}>
       Invite
     </Button>
   );
-  const { isFiltered } = filters;
+  const news = waiting > 0 && `${plural(waiting, "account waits", "accounts wait")} for approval.`;
   return (
-    <Page
+    <ListPage<User>
+      of={list}
       title="People"
-      subtitle={
-        waiting > 0
-          ? `${plural(waiting, "account waits", "accounts wait")} for approval.`
-          : "Who may sign in, and with which roles."
-      }
+      subtitle={news || "Who may sign in, and with which roles."}
+      noun="account"
+      columns={COLUMNS}
       actions={can("users:manage") ? invite : undefined}
+      rowHref={({ id }) => href(`/people/${id}`)}
       tabs={<PeopleTabs value="people" pending={waiting} />}
-    >
-      <Toolbar>
-        <SearchInput {...filters.bind("q")} placeholder="Name, address or username" label="Search people" />
-        <Select {...filters.bind("status")} options={STATUS_OPTIONS} label="Status" />
-      </Toolbar>
-      <DataTable<User>
-        label="People"
-        list={list}
-        columns={COLUMNS}
-        rowHref={({ id }) => href(`/people/${id}`)}
-        empty={
-          <EmptyState
-            title={isFiltered ? "No account matches" : "There is no account yet"}
-            text={isFiltered ? "Change the search or the status." : "Invite people by mail, or let them register."}
-          />
-        }
-      />
-    </Page>
+      empty={EMPTY}
+    />
   );
 }

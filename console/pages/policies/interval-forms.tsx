@@ -1,23 +1,8 @@
 import { Plus, X } from "lucide";
-import { MatcherField } from "../../app/matcher-field.tsx";
-import { type Matcher, matcherText, readMatcher } from "../../app/matchers.ts";
 import { ZONES } from "../../app/zones.ts";
-import { Button, Combobox, displayZone, Field, IconButton, Input, MultiCombobox } from "../../ui/index.ts";
-import type { InhibitRule, IntervalItem, NamedInterval } from "./routing-types.ts";
-
-interface ListProps<T> {
-  readonly items: readonly T[];
-  readonly onChange: (items: readonly T[]) => void;
-  readonly readOnly: boolean;
-}
-
-function replaced<T>(items: readonly T[], at: number, item: T): readonly T[] {
-  return items.map((each, index) => (index === at ? item : each));
-}
-
-function without<T>(items: readonly T[], at: number): readonly T[] {
-  return items.filter((_, index) => index !== at);
-}
+import { Button, Combobox, displayZone, Field, IconButton, Input } from "../../ui/index.ts";
+import { type ListProps, replaced, without } from "./list-edits.ts";
+import type { IntervalItem, NamedInterval } from "./routing-types.ts";
 
 /** Named time intervals; their items are alternatives. */
 export function TimeIntervals({ items, onChange, readOnly }: ListProps<NamedInterval>) {
@@ -147,80 +132,6 @@ function ItemFields({ item, onChange, isOnly }: ItemProps) {
         <div>
           <Button small onClick={() => onChange(undefined)}>
             Remove these times
-          </Button>
-        </div>
-      )}
-    </div>
-  );
-}
-
-interface InhibitProps extends ListProps<InhibitRule> {
-  readonly projectId: string;
-}
-
-const SIDES = [
-  ["sourceMatchers", "Source", "While these fire"],
-  ["targetMatchers", "Target", "these notify no one"],
-] as const;
-
-export function InhibitRules({ items, onChange, projectId, readOnly }: InhibitProps) {
-  const read = (texts: readonly string[]): readonly Matcher[] =>
-    texts.map((text) => readMatcher(text) ?? { name: text, operator: "=", value: "" });
-  return (
-    <div class="stack">
-      {items.length === 0 && <p class="muted">There is no rule.</p>}
-      {items.map((rule, at) => {
-        const set = (part: Partial<InhibitRule>) => onChange(replaced(items, at, { ...rule, ...part }));
-        return (
-          <div class="route-item" key={`${at}`}>
-            <div class="inline">
-              <span class="grow">
-                <Field label="Name" optional>
-                  <Input value={rule.name ?? ""} onChange={(name) => set({ name })} maxLength={255} />
-                </Field>
-              </span>
-              {!readOnly && (
-                <IconButton
-                  icon={X}
-                  label={`Remove the rule ${rule.name ?? at + 1}`}
-                  onClick={() => onChange(without(items, at))}
-                />
-              )}
-            </div>
-            <div class="grid2">
-              {SIDES.map(([name, label, title]) => (
-                <section class="section" key={name}>
-                  <h3>{title}</h3>
-                  <MatcherField
-                    label={label}
-                    matchers={read(rule[name])}
-                    onChange={(matchers) => set({ [name]: matchers.map(matcherText) })}
-                    projectId={projectId}
-                  />
-                </section>
-              ))}
-            </div>
-            <Field label="If these labels are equal">
-              <MultiCombobox
-                values={rule.equal ?? []}
-                onChange={(equal) => set({ equal })}
-                options={["instance", "cluster", "job"].map((value) => ({ value, label: value }))}
-                custom
-                disabled={readOnly}
-              />
-            </Field>
-          </div>
-        );
-      })}
-      {!readOnly && (
-        <div>
-          <Button
-            icon={Plus}
-            onClick={() =>
-              onChange([...items, { name: "", sourceMatchers: [], targetMatchers: [], equal: ["instance"] }])
-            }
-          >
-            Add a rule
           </Button>
         </div>
       )}

@@ -1,12 +1,10 @@
 import type { Policy } from "../../../src/client/api-types.gen.ts";
 import "./policies.css";
 import { Trash2 } from "lucide";
-import { Fragment } from "preact";
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
-import { ConflictBanner, useDraft } from "../../app/draft.tsx";
 import { LoadedPage } from "../../app/loaded-page.tsx";
 import { canInProject } from "../../app/memberships.ts";
 import { navigate, useQueryState } from "../../app/navigate.ts";
@@ -14,8 +12,9 @@ import type { PageProps } from "../../app/page-module.ts";
 import { useProjectChoice } from "../../app/project-choice.tsx";
 import { invalidate, useGet } from "../../app/query.ts";
 import { Button, Form, formatRelative, Menu, Page, Tabs, toast } from "../../ui/index.ts";
+import { Editor } from "./policy-editor.tsx";
 import { PolicyForm } from "./policy-form.tsx";
-import { changedMembers, definitionOf, EMPTY, LABELS, type PolicyDefinition, problemOf } from "./policy-types.ts";
+import { EMPTY, type PolicyDefinition, problemOf } from "./policy-types.ts";
 import { PolicyVersions } from "./policy-versions.tsx";
 
 export function NewPolicy() {
@@ -101,47 +100,4 @@ function Actions({ policy }: { readonly policy: Policy }) {
     });
   };
   return <Menu label="More actions" items={[{ label: "Delete", icon: Trash2, danger: true, onSelect: remove }]} />;
-}
-
-/** Saves with the version that the edits started from: a newer one is shown first. */
-function Editor({ policy, readOnly }: { readonly policy: Policy; readonly readOnly: boolean }) {
-  const edit = useDraft({
-    stored: policy,
-    draftOf: definitionOf,
-    isChanged: (before, after) => changedMembers(before, after).length > 0 && !readOnly,
-    reload: () => invalidate(`/policies/${policy.id}`),
-  });
-  const { base, draft, setDraft, isDirty, start } = edit;
-  const changed = changedMembers(definitionOf(base), draft);
-  const changes = Object.fromEntries(changed.map((member) => [member, draft[member]]));
-  const labels = changed.map((member) => LABELS[member]).join(", ");
-  const problem = problemOf(draft);
-  const save = async () => {
-    const isSaved = await edit.save((extra) => api.patch<Policy>(`/policies/${base.id}`, changes, extra));
-    if (!isSaved) return;
-    invalidate("/policies");
-    toast.ok("Saved. Incidents that are open keep their version.");
-  };
-  const keepMine = () => start(policy, { ...definitionOf(policy), ...changes });
-  return (
-    <Form onSubmit={save} label="Policy">
-      <ConflictBanner edit={edit} mine={{ label: "Keep mine on top", onClick: keepMine }}>
-        {` Yours changes ${labels}.`}
-      </ConflictBanner>
-      <PolicyForm draft={draft} onChange={setDraft} projectId={base.projectId} readOnly={readOnly} />
-      {isDirty ? (
-        <div class="inline">
-          <Button variant="primary" type="submit" disabled={problem !== undefined}>
-            Save
-          </Button>
-          <Button onClick={() => start(policy)}>Discard</Button>
-          <span class="muted" role="status">
-            {problem ?? `Changed: ${labels}`}
-          </span>
-        </div>
-      ) : (
-        <Fragment />
-      )}
-    </Form>
-  );
 }

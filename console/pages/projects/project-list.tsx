@@ -1,6 +1,7 @@
 import type { CreateProject, Project } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
-import { ListPage, searchFilter } from "../../app/list-page.tsx";
+import { searchFilter, useListOf } from "../../app/list-of.tsx";
+import { ListPage } from "../../app/list-page.tsx";
 import { navigate } from "../../app/navigate.ts";
 import { can } from "../../app/session.ts";
 import { Fields } from "../../forms/fields.tsx";
@@ -21,11 +22,10 @@ const EMPTY = { title: "You are a member of no project", text: "Create one, or a
 export default function ProjectList() {
   return (
     <ListPage<Project>
+      of={useListOf("/projects", FILTERS)}
       title="Projects"
       subtitle="Each project has its own events, members and API keys."
       noun="project"
-      path="/projects"
-      filters={FILTERS}
       columns={COLUMNS}
       make={can("projects:create") ? () => <NewProject /> : undefined}
       rowHref={({ id }) => href(`/projects/${id}`)}

@@ -8,8 +8,7 @@ import { eventLine } from "./trial/test-card.tsx";
 const SHOWN_EVENTS = 5;
 
 /** The list without rules: the ways to create the first one. */
-export function NoRules({ isFiltered, isWritable }: { readonly isFiltered: boolean; readonly isWritable: boolean }) {
-  if (isFiltered) return <EmptyState icon={ListFilter} title="No rule fits" text="Change the search or the filters." />;
+export function NoRules({ isWritable }: { readonly isWritable: boolean }) {
   if (!isWritable)
     return (
       <EmptyState

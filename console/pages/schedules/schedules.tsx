@@ -1,6 +1,7 @@
 import type { Schedule } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
+import { useListOf } from "../../app/list-of.tsx";
 import { ListPage } from "../../app/list-page.tsx";
 import { useStream } from "../../app/live.ts";
 import { useProjects } from "../../app/projects.ts";
@@ -16,8 +17,6 @@ const EMPTY = {
   text: "A schedule enqueues a job repeatedly, also across changes of the clock.",
 };
 
-const useLive = (reload: () => void) => useStream("system", ({ type }) => type === "jobs.changed" && reload(), reload);
-
 function subtitleOf(schedules: readonly Schedule[], nameOf: NameOf): string {
   const upcoming = schedules.filter(({ active, nextRunAt }) => active && nextRunAt !== null);
   // People's schedules first: Prism's own ones run all the time.
@@ -31,6 +30,8 @@ function subtitleOf(schedules: readonly Schedule[], nameOf: NameOf): string {
 
 /** Jobs that recur. */
 export default function Schedules() {
+  const list = useListOf<Schedule>("/schedules", {}, { runs: 1 });
+  useStream("system", ({ type }) => type === "jobs.changed" && list.reload(), list.reload);
   const projects = useProjects();
   const nameOf: NameOf = (schedule) => scheduleName(schedule, (id) => projects.find((each) => each.id === id)?.name);
   const run = async (schedule: Schedule) => {
@@ -40,13 +41,11 @@ export default function Schedules() {
   };
   return (
     <ListPage<Schedule>
+      of={list}
       title="Schedules"
-      subtitle={(items = []) => subtitleOf(items, nameOf)}
+      subtitle={subtitleOf(list.items ?? [], nameOf)}
       noun="schedule"
-      path="/schedules"
-      query={{ runs: 1 }}
       columns={columns(nameOf)}
-      useLive={useLive}
       make={can("jobs:manage") ? () => <ScheduleDialog /> : undefined}
       rowHref={({ id }) => href(`/schedules/${id}`)}
       rowActions={(schedule) => (can("jobs:manage") ? [{ label: "Run now", onSelect: () => run(schedule) }] : [])}

@@ -1,5 +1,6 @@
 import type { Timer } from "../../../src/client/api-types.gen.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
+import { useListOf } from "../../app/list-of.tsx";
 import { ListPage } from "../../app/list-page.tsx";
 import { PersonName } from "../../app/person-name.tsx";
 import { invalidate } from "../../app/query.ts";
@@ -65,12 +66,13 @@ async function cancel(timer: Timer): Promise<void> {
 
 /** Pending timers. */
 export default function Timers() {
+  const list = useListOf<Timer>("/timers", {});
   return (
     <ListPage<Timer>
+      of={list}
       title="Timers"
-      subtitle={subtitleOf}
+      subtitle={subtitleOf(list.items)}
       noun="timer"
-      path="/timers"
       columns={COLUMNS}
       make={() => <NewTimer />}
       rowKey={({ jobId }) => jobId}

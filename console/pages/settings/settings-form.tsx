@@ -3,9 +3,10 @@ import type { MailTest, Setting } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { useFieldErrors } from "../../app/field-errors.ts";
 import { me } from "../../app/session.ts";
-import { ask, Banner, Button, CodeBlock, Field, Form, Input, Select, Switch, toast } from "../../ui/index.ts";
-import { fieldText, fieldValue, originText, type Settings } from "./setting-types.ts";
-import { hintOf, inLabels, labelOf, SETTING_ERRORS, valueWords } from "./setting-words.ts";
+import { ask, Banner, Button, CodeBlock, Form, toast } from "../../ui/index.ts";
+import { SettingField } from "./setting-field.tsx";
+import { fieldText, fieldValue, type Settings } from "./setting-types.ts";
+import { inLabels, SETTING_ERRORS } from "./setting-words.ts";
 
 interface Props {
   readonly settings: readonly Setting[];
@@ -79,58 +80,6 @@ export function SettingsForm({ settings, hasMailTest, onSaved }: Props) {
 /** Secrets are not sent to the browser: their field is empty. */
 function shownText(setting: Setting): string {
   return setting.secret ? "" : fieldText(setting.value, setting.input);
-}
-
-interface FieldProps {
-  readonly setting: Setting;
-  readonly text: string;
-  readonly error: string | undefined;
-  readonly onChange: (text: string) => void;
-}
-
-function SettingField({ setting, text, error, onChange }: FieldProps) {
-  const { key, input, isFree, choices, secret } = setting;
-  const held = isFree ? "" : `Set by ${originText(setting)}; change it there. `;
-  const hint = held + hintOf(setting);
-  const label = labelOf(key);
-  const words = valueWords(key);
-  const options = choices ?? Object.keys(words ?? {});
-  if (input === "boolean" && words === undefined) {
-    return (
-      <Switch
-        label={label}
-        hint={hint}
-        checked={text === "true"}
-        disabled={!isFree}
-        onChange={(checked) => onChange(String(checked))}
-      />
-    );
-  }
-  return (
-    <Field label={label} hint={hint} {...(error !== undefined && { error })}>
-      {options.length > 0 ? (
-        <Select
-          value={text}
-          onChange={onChange}
-          disabled={!isFree}
-          options={options.map((value) => ({ value, label: words?.[value] ?? value }))}
-        />
-      ) : (
-        <Input
-          value={text}
-          onChange={onChange}
-          disabled={!isFree}
-          type={secret ? "password" : input === "integer" ? "number" : "text"}
-          placeholder={
-            secret && setting.value !== null
-              ? "stored; enter a new one to replace it"
-              : fieldText(setting.fallback, input)
-          }
-          autocomplete="off"
-        />
-      )}
-    </Field>
-  );
 }
 
 function MailResult({ test, onDismiss }: { readonly test: MailTest; readonly onDismiss: () => void }) {

@@ -2,58 +2,22 @@ import { useState } from "preact/hooks";
 import type { CreateSilence, SilenceDetail, SilencePreview } from "../../../src/client/api-types.gen.ts";
 import { api, ifMatch } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
-import { LoadedPage } from "../../app/loaded-page.tsx";
 import { MatcherField } from "../../app/matcher-field.tsx";
-import { type Matcher, matchersOf, readLabels } from "../../app/matchers.ts";
-import { navigate, useQueryState } from "../../app/navigate.ts";
-import type { PageProps } from "../../app/page-module.ts";
+import type { Matcher } from "../../app/matchers.ts";
+import { navigate } from "../../app/navigate.ts";
 import { usePreview } from "../../app/preview.ts";
 import { ProjectChoice, useProjectChoice } from "../../app/project-choice.tsx";
-import { invalidate, useQuery } from "../../app/query.ts";
+import { invalidate } from "../../app/query.ts";
 import { Fields } from "../../forms/fields.tsx";
 import { silence as described } from "../../forms/silence.gen.ts";
 import { editedOf } from "../../forms/use-resource.ts";
 import { Button, Card, Form, Page, toast } from "../../ui/index.ts";
 import { PreviewView } from "./preview.tsx";
 import { nameOf } from "./silence-types.ts";
-import { type Times, TimesFields, timesBody, timesOf } from "./times.tsx";
+import { type Times, timesBody, timesOf } from "./times.ts";
+import { TimesFields } from "./times-fields.tsx";
 
-/** A silence of matchers, from an incident, labels (`?labels=`) or another one (`?copy=`). */
-export function NewSilence({ params }: PageProps) {
-  const { incident = "" } = params;
-  const [labels] = useQueryState("labels");
-  const [copy] = useQueryState("copy");
-  const [until] = useQueryState("for");
-  const isGiven = incident !== "" || copy !== "";
-  const query = useQuery<Start>(isGiven ? `/silences start ${incident} ${copy}` : null, async () => {
-    if (copy !== "") return startOf(await api.get<SilenceDetail>(`/silences/${encodeURIComponent(copy)}`));
-    const { matchers, projectId } = await api.post<SilencePreview>("/silences/preview", { incidentId: incident });
-    return { matchers, projectId, times: timesOf(), comment: "" };
-  });
-  if (!isGiven) {
-    const matchers = matchersOf(readLabels(labels) ?? {});
-    return <SilenceForm start={{ matchers, times: timesOf(undefined, until), comment: "" }} />;
-  }
-  return (
-    <LoadedPage title="New silence" query={query}>
-      {(start) => <SilenceForm start={start} />}
-    </LoadedPage>
-  );
-}
-
-export function EditSilence({ params }: PageProps) {
-  const path = `/silences/${encodeURIComponent(params["id"] ?? "")}`;
-  // As it is stored now: a change of a version that is shown elsewhere would be refused.
-  const [opened] = useState(() => Date.now());
-  const query = useQuery(`${path} edit ${opened}`, () => api.get<SilenceDetail>(path));
-  return (
-    <LoadedPage title="Change silence" query={query}>
-      {(silence) => <SilenceForm start={{ ...startOf(silence), times: timesOf(silence) }} silence={silence} />}
-    </LoadedPage>
-  );
-}
-
-interface Start {
+export interface Start {
   readonly matchers: readonly Matcher[];
   readonly times: Times;
   readonly comment: string;
@@ -61,12 +25,12 @@ interface Start {
 }
 
 /** Times that have passed are not copied. */
-function startOf(silence: SilenceDetail): Start {
+export function startOf(silence: SilenceDetail): Start {
   const { matchers, comment, projectId, recurrence } = silence;
   return { matchers, comment, projectId, times: recurrence ? timesOf(silence) : timesOf() };
 }
 
-function SilenceForm({ start, silence }: { readonly start: Start; readonly silence?: SilenceDetail }) {
+export function SilenceForm({ start, silence }: { readonly start: Start; readonly silence?: SilenceDetail }) {
   const [chosen, setProject, projects] = useProjectChoice();
   const [matchers, setMatchers] = useState(start.matchers);
   const [times, setTimes] = useState(start.times);

@@ -28,8 +28,8 @@ import {
 } from "../../ui/index.ts";
 import { PreviewView, SpanList } from "./preview.tsx";
 import { expire, timeEntries } from "./silence-actions.ts";
+import { Creator } from "./silence-rows.tsx";
 import { nameOf, rhythmOf, STATES } from "./silence-types.ts";
-import { Creator } from "./silences-page.tsx";
 
 export default function SilencePage({ params }: PageProps) {
   const query = useGet<SilenceDetail>(`/silences/${encodeURIComponent(params["id"] ?? "")}`);

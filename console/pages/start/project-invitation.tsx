@@ -1,22 +1,12 @@
 import { useEffect, useState } from "preact/hooks";
-import { api, errorText } from "../../app/api.ts";
-import { navigate } from "../../app/navigate.ts";
-import { me, session } from "../../app/session.ts";
-import { Banner, Button, choices, Field, Form, Input, Segmented, Skeleton, toast } from "../../ui/index.ts";
+import { errorText } from "../../app/api.ts";
+import { session } from "../../app/session.ts";
+import { Banner, Skeleton } from "../../ui/index.ts";
 import { StartFrame } from "./frame.tsx";
-import { dropToken, linkToken } from "./link-token.ts";
-import { NewPassword } from "./new-password.tsx";
-import { Registered, register } from "./register.tsx";
-import { plainError, send, useSetup } from "./requests.ts";
-import { SignInForm } from "./sign-in.tsx";
-
-interface Invitation {
-  readonly projectName: string;
-  readonly role: string;
-  readonly email: string;
-  readonly invitedBy: string | null;
-  readonly registration: "approval" | "open" | "closed";
-}
+import { type Invitation, JoinAsMe, JoinAsVisitor } from "./join-project.tsx";
+import { linkToken } from "./link-token.ts";
+import { Registered } from "./register.tsx";
+import { send } from "./requests.ts";
 
 /** An invitation to a project: for the account that is signed in, another one, or a new one. */
 export function ProjectInvitation() {
@@ -65,91 +55,5 @@ function About({ invitation: { invitedBy, projectName, role } }: { readonly invi
     <>
       <bdi>{invitedBy || "A user"}</bdi> invites you to the project <bdi class="strong">{projectName}</bdi> as {role}.
     </>
-  );
-}
-
-async function join(token: string): Promise<void> {
-  try {
-    const { projectName } = await api.post<{ readonly projectName: string }>("/users/me/invitations", { token });
-    dropToken();
-    toast.ok(`You are now a member of ${projectName}.`);
-    navigate("/projects", { replace: true });
-  } catch (error) {
-    throw plainError(error);
-  }
-}
-
-function JoinAsMe({ token }: { readonly token: string }) {
-  const user = me.value;
-  return (
-    <Form label="Join the project" onSubmit={() => join(token)}>
-      <Button variant="primary" type="submit" full>
-        Join as {user?.name || user?.username || user?.email || "yourself"}
-      </Button>
-    </Form>
-  );
-}
-
-interface VisitorProps {
-  readonly token: string;
-  readonly invitation: Invitation;
-  readonly onRegistered: (status: string) => void;
-}
-
-function JoinAsVisitor({ token, invitation, onRegistered }: VisitorProps) {
-  const [way, setWay] = useState("account");
-  if (invitation.registration === "closed") {
-    return (
-      <>
-        <SignInForm submitText="Sign in and join" onDone={() => join(token)} />
-        <p class="muted small">
-          No account yet? Administrators create the accounts here. Ask one, then open this link again.
-        </p>
-      </>
-    );
-  }
-  const ways = choices({ account: "I have an account", new: "Create an account" });
-  return (
-    <>
-      <Segmented label="Account" value={way} onChange={setWay} options={ways} />
-      {way === "account" ? (
-        <SignInForm submitText="Sign in and join" onDone={() => join(token)} />
-      ) : (
-        <NewAccount token={token} email={invitation.email} onRegistered={onRegistered} />
-      )}
-    </>
-  );
-}
-
-interface NewAccountProps {
-  readonly token: string;
-  readonly email: string;
-  readonly onRegistered: (status: string) => void;
-}
-
-function NewAccount({ token, email, onRegistered }: NewAccountProps) {
-  const setup = useSetup();
-  const [name, setName] = useState("");
-  const [password, setPassword] = useState("");
-  const submit = async () => {
-    const account = { email, password, ...(name.trim() && { name: name.trim() }) };
-    const status = await register({ ...account, projectInviteToken: token });
-    dropToken();
-    if (status === "signedIn") navigate("/projects", { replace: true });
-    else onRegistered(status);
-  };
-  return (
-    <Form label="Create an account" onSubmit={submit}>
-      <Field label="Mail address" hint="The invitation is for this address.">
-        <Input type="email" value={email} onChange={() => undefined} autocomplete="email" readOnly />
-      </Field>
-      <Field label="Your name" optional>
-        <Input value={name} onChange={setName} name="name" autocomplete="name" maxLength={255} />
-      </Field>
-      <NewPassword value={password} onChange={setPassword} min={setup?.passwordMin} />
-      <Button variant="primary" type="submit" full disabled={password === ""}>
-        Create account and join
-      </Button>
-    </Form>
   );
 }

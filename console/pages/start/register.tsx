@@ -1,7 +1,8 @@
 import { MailCheck, UserCheck } from "lucide";
 import { useState } from "preact/hooks";
 import { openRequest, openSession } from "../../app/session.ts";
-import { Banner, Button, EmptyState, Field, Form, Input, Link, Skeleton } from "../../ui/index.ts";
+import { Banner, Button, EmptyState, Form, Link, Skeleton } from "../../ui/index.ts";
+import { type Owner, OwnerFields, ownerOf } from "./account-fields.tsx";
 import { StartFrame } from "./frame.tsx";
 import { NewPassword } from "./new-password.tsx";
 import { plainError, useSetup } from "./requests.ts";
@@ -41,12 +42,11 @@ export function Registered({ status }: { readonly status: string }) {
 export function Register() {
   const setup = useSetup();
   const next = useNext();
-  const [email, setEmail] = useState("");
-  const [name, setName] = useState("");
+  const [owner, setOwner] = useState<Owner>({});
   const [password, setPassword] = useState("");
   const [status, setStatus] = useState<string>();
   const submit = async () => {
-    const made = await register({ email: email.trim(), password, ...(name.trim() && { name: name.trim() }) });
+    const made = await register({ ...ownerOf(owner), password });
     if (made !== "signedIn") setStatus(made);
   };
   const links = <Link href={withNext("/sign-in", next)}>Back to the sign-in</Link>;
@@ -74,14 +74,9 @@ export function Register() {
   return (
     <StartFrame title="Create an account" sub={sub} links={links}>
       <Form onSubmit={submit} label="Create an account">
-        <Field label="Your name" optional>
-          <Input value={name} onChange={setName} name="name" autocomplete="name" maxLength={255} autoFocus />
-        </Field>
-        <Field label="Mail address">
-          <Input type="email" value={email} onChange={setEmail} name="email" autocomplete="email" />
-        </Field>
+        <OwnerFields owner={owner} onChange={setOwner} autoFocus />
         <NewPassword value={password} onChange={setPassword} min={setup.passwordMin} />
-        <Button variant="primary" type="submit" full disabled={email.trim() === "" || password === ""}>
+        <Button variant="primary" type="submit" full disabled={!ownerOf(owner).email || password === ""}>
           Create account
         </Button>
       </Form>

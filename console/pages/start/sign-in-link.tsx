@@ -5,7 +5,7 @@ import { Banner, Button, Skeleton } from "../../ui/index.ts";
 import { StartFrame } from "./frame.tsx";
 import { dropToken, linkToken } from "./link-token.ts";
 import { type Challenge, plainError, signIn } from "./requests.ts";
-import { SecondFactor } from "./sign-in.tsx";
+import { SecondFactor } from "./second-factor-form.tsx";
 
 const EXPIRED = "This sign-in link has expired or was used: it works once, for 15 minutes.";
 

@@ -11,7 +11,7 @@ type Load = () => Promise<ComponentType>;
 const mailLink =
   (name: "ResetPassword" | "Invite" | "VerifyEmail" | "Unsubscribe"): Load =>
   async () =>
-    (await import("./mail-links.tsx"))[name];
+    (await import("./mail-links.ts"))[name];
 
 /** Pages for visitors with and without a session, loaded on their first visit. */
 const PAGES: Readonly<Record<string, Load>> = {
@@ -27,7 +27,7 @@ const PAGES: Readonly<Record<string, Load>> = {
 /** Pages for visitors without a session only. */
 const VISITOR_PAGES: Readonly<Record<string, Load>> = {
   "/register": async () => (await import("./register.tsx")).Register,
-  "/forgot-password": async () => (await import("./mail-links.tsx")).ForgotPassword,
+  "/forgot-password": async () => (await import("./mail-links.ts")).ForgotPassword,
 };
 
 /** Whether a page is shown outside the shell, to signed-in users too. */

@@ -1,13 +1,15 @@
 import { Plus, Trash2 } from "lucide";
-import { Button, Card, Field, IconButton, Input, Select } from "../../ui/index.ts";
-import { type Component, EFFECTS, type Effect, type Group, type Source } from "./status-types.ts";
+import { Fields } from "../../forms/fields.tsx";
+import { statusPage } from "../../forms/status-page.gen.ts";
+import { editedOf, itemsOf } from "../../forms/use-resource.ts";
+import { Button, Card, IconButton } from "../../ui/index.ts";
+import { SourceEditor } from "./source-editor.tsx";
+import type { Component, Group, Source } from "./status-types.ts";
 
-const KINDS = [
-  { value: "matchers", label: "Alerts that match" },
-  { value: "tag", label: "Heartbeats with the tag" },
-  { value: "heartbeats", label: "Heartbeats by id" },
-] as const;
-type Kind = (typeof KINDS)[number]["value"];
+const GROUP = itemsOf<Group>(statusPage, "groups");
+const COMPONENT = itemsOf<Component>(GROUP, "components");
+const GROUP_NAME = { name: "name", label: "Name of the group", placeholder: "Group" } as const;
+const COMPONENT_NAME = { name: "name", label: "Name of the component", placeholder: "Component" } as const;
 
 interface Props {
   readonly groups: readonly Group[];
@@ -48,12 +50,7 @@ function GroupEditor({ group, onChange }: { readonly group: Group; readonly onCh
   return (
     <fieldset class="stack">
       <div class="inline">
-        <Input
-          label="Name of the group"
-          placeholder="Group"
-          value={name}
-          onChange={(text) => onChange({ ...group, name: text })}
-        />
+        <Fields areBare of={editedOf(GROUP, { name }, (part) => onChange({ ...group, ...part }))} show={[GROUP_NAME]} />
         <IconButton icon={Trash2} label="Remove the group" onClick={() => onChange(null)} />
       </div>
       {components.map((component, c) => (
@@ -83,12 +80,10 @@ function ComponentEditor({ component, onChange }: ComponentProps) {
   return (
     <div class="stack s2">
       <div class="inline">
-        <Input
-          label="Name of the component"
-          placeholder="Component"
-          value={name}
-          maxLength={100}
-          onChange={(text) => onChange({ ...component, name: text })}
+        <Fields
+          areBare
+          of={editedOf(COMPONENT, { name }, (part) => onChange({ ...component, ...part }))}
+          show={[COMPONENT_NAME]}
         />
         <IconButton icon={Trash2} label="Remove the component" onClick={() => onChange(null)} />
       </div>
@@ -106,62 +101,5 @@ function ComponentEditor({ component, onChange }: ComponentProps) {
         </Button>
       </div>
     </div>
-  );
-}
-
-function kindOf({ tag, heartbeats }: Source): Kind {
-  if (tag !== undefined) return "tag";
-  return heartbeats === undefined ? "matchers" : "heartbeats";
-}
-
-function textOf({ tag, heartbeats, matchers = [] }: Source): string {
-  return tag ?? (heartbeats ?? matchers).join(heartbeats ? " " : "\n");
-}
-
-function sourceOf(kind: Kind, text: string, effect: Effect): Source {
-  if (kind === "tag") return { tag: text, effect };
-  if (kind === "heartbeats") return { heartbeats: text.split(/\s+/).filter(Boolean), effect };
-  return { matchers: text.split("\n"), effect };
-}
-
-function SourceEditor({
-  source,
-  onChange,
-}: {
-  readonly source: Source;
-  readonly onChange: (next: Source | null) => void;
-}) {
-  const kind = kindOf(source);
-  const { effect } = source;
-  const placeholder = kind === "matchers" ? 'service="web"' : kind === "tag" ? "import" : "id of the heartbeat";
-  return (
-    <Field
-      label="While these fire"
-      action={<IconButton small icon={Trash2} label="Remove the source" onClick={() => onChange(null)} />}
-    >
-      <div class="inline">
-        <Select
-          small
-          label="Kind of the source"
-          value={kind}
-          options={[...KINDS]}
-          onChange={(value) => onChange(sourceOf(value as Kind, "", effect))}
-        />
-        <Input
-          mono
-          label="Matcher, tag or ids"
-          placeholder={placeholder}
-          value={textOf(source)}
-          onChange={(text) => onChange(sourceOf(kind, text, effect))}
-        />
-        <Select
-          small
-          label="State meanwhile"
-          value={effect}
-          options={EFFECTS}
-          onChange={(value) => onChange({ ...source, effect: value as Effect })}
-        />
-      </div>
-    </Field>
   );
 }

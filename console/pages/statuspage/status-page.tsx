@@ -11,9 +11,10 @@ import { SubmitButton } from "../../app/submit-button.tsx";
 import { type FieldOf, Fields } from "../../forms/fields.tsx";
 import { statusPage as described } from "../../forms/status-page.gen.ts";
 import { editedOf } from "../../forms/use-resource.ts";
-import { Badge, Banner, Button, Card, Form, Loaded, Page, plural, Select, toast, UserText } from "../../ui/index.ts";
+import { Banner, Button, Card, Form, Loaded, Page, plural, Select, toast } from "../../ui/index.ts";
 import { ComponentsEditor } from "./components-editor.tsx";
 import { Notices } from "./notices.tsx";
+import { Preview } from "./preview.tsx";
 import { type Document, documentOf, STATES } from "./status-types.ts";
 
 /** The public status page of a project. */
@@ -114,37 +115,5 @@ function Editor({ view, reload }: EditorProps) {
         <Notices projectId={view.projectId} mayWrite={mayWrite} />
       </div>
     </div>
-  );
-}
-
-/** The draft with the current states. */
-function Preview({ view, draft }: { readonly view: StatusPageView; readonly draft: Document }) {
-  return (
-    <Card title="Preview" sub="As visitors see it, with the current states">
-      <div class="stack">
-        <strong>
-          <UserText>{draft.title}</UserText>
-        </strong>
-        {draft.groups.map((group, g) => (
-          <div class="stack s2" key={g}>
-            {group.name !== "" && (
-              <span class="strong">
-                <UserText>{group.name}</UserText>
-              </span>
-            )}
-            {group.components.map(({ id, name }, c) => {
-              const { text, tone } = STATES[view.states[id ?? ""] ?? "operational"];
-              return (
-                <div class="spread" key={c}>
-                  <UserText>{name}</UserText>
-                  <Badge tone={tone}>{text}</Badge>
-                </div>
-              );
-            })}
-          </div>
-        ))}
-        {draft.groups.length === 0 && <span class="muted">No components yet.</span>}
-      </div>
-    </Card>
   );
 }

@@ -1,7 +1,8 @@
 import type { Task } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
-import { ListPage, searchFilter, selectFilter } from "../../app/list-page.tsx";
+import { searchFilter, selectFilter, useListOf } from "../../app/list-of.tsx";
+import { ListPage } from "../../app/list-page.tsx";
 import { useStream } from "../../app/live.ts";
 import { invalidate } from "../../app/query.ts";
 import { Badge, type Column, openDialog, optionsOf, plural, Time, toast, UserText } from "../../ui/index.ts";
@@ -35,7 +36,6 @@ const FILTERS = {
 const EMPTY = { title: "You have no task", text: "Tasks also come from programs, over the API." };
 
 const isOpen = ({ status }: Task) => status === "TODO" || status === "IN_PROGRESS";
-const useLive = (reload: () => void) => useStream("tasks:me", reload, reload);
 
 function subtitleOf(tasks: readonly Task[] = []): string {
   const open = tasks.filter(isOpen).length;
@@ -57,15 +57,15 @@ async function remove({ id, title }: Task): Promise<void> {
 
 /** The user's own tasks. */
 export default function Tasks() {
+  const list = useListOf<Task>("/tasks", FILTERS);
+  useStream("tasks:me", list.reload, list.reload);
   return (
     <ListPage<Task>
+      of={list}
       title="Tasks"
-      subtitle={subtitleOf}
+      subtitle={subtitleOf(list.items)}
       noun="task"
-      path="/tasks"
-      filters={FILTERS}
       columns={COLUMNS}
-      useLive={useLive}
       make={() => <TaskDialog />}
       onOpen={(task) => openDialog(<TaskDialog known={task} />)}
       rowActions={(task) => [

@@ -1,18 +1,20 @@
-import type { ComponentChildren } from "preact";
-import { Card, Checkbox, Input, Select, Switch } from "../../../ui/index.ts";
-import type { SectionProps } from "./form-sections.tsx";
+import type { CreateRule } from "../../../../src/client/api-types.gen.ts";
+import { Fields } from "../../../forms/fields.tsx";
+import { rule } from "../../../forms/rule.gen.ts";
+import { editedOf, partOf } from "../../../forms/use-resource.ts";
+import { Card, Checkbox, Input } from "../../../ui/index.ts";
+import type { Definition } from "../types.ts";
+import { atLeastOne, DurationInput, Limit } from "./limit.tsx";
+import type { SectionProps } from "./section-props.ts";
 
-const UNITS = [
-  { value: "1000", label: "seconds" },
-  { value: "60000", label: "minutes" },
-  { value: "3600000", label: "hours" },
-  { value: "86400000", label: "days" },
-] as const;
+const REPEATS = { name: "key", label: "Key of repeats", mono: true } as const;
+const KEY = { name: "key", label: "Key of the storm limit", placeholder: "all together", mono: true } as const;
 const MINUTE_MS = 60_000;
 
 /** Limits for a rule that matches too often (docs/rules.md). */
 export function LimitsSection({ draft, onChange, readOnly }: SectionProps) {
   const { suppression, dedupe, cooldownMs } = draft;
+  const edited = editedOf<CreateRule>(rule, { dedupe, suppression }, (changes) => onChange(withoutEmptyKey(changes)));
   return (
     <Card title="How often" sub="Suppressed events are still counted, and explained with each event.">
       <div class="form">
@@ -28,14 +30,7 @@ export function LimitsSection({ draft, onChange, readOnly }: SectionProps) {
           {dedupe && (
             <div class="rule-sentence">
               <span>One notification for each</span>
-              <Input
-                mono
-                label="Key of repeats"
-                value={dedupe.key}
-                onChange={(key) => onChange({ dedupe: { ...dedupe, key } })}
-                maxLength={256}
-                readOnly={readOnly}
-              />
+              <Fields areBare of={partOf(edited, "dedupe")} show={[{ ...REPEATS, readOnly }]} />
               <span>in</span>
               <DurationInput
                 label="Window of repeats"
@@ -77,18 +72,7 @@ export function LimitsSection({ draft, onChange, readOnly }: SectionProps) {
                   readOnly={readOnly}
                 />
                 <span>for each</span>
-                <Input
-                  mono
-                  label="Key of the storm limit"
-                  value={suppression.key ?? ""}
-                  onChange={(key) => {
-                    const { key: _old, ...rest } = suppression;
-                    onChange({ suppression: key === "" ? rest : { ...rest, key } });
-                  }}
-                  placeholder="all together"
-                  maxLength={256}
-                  readOnly={readOnly}
-                />
+                <Fields areBare of={partOf(edited, "suppression")} show={[{ ...KEY, readOnly }]} />
               </div>
               <Checkbox
                 checked={suppression.mode === "batch"}
@@ -125,57 +109,9 @@ export function LimitsSection({ draft, onChange, readOnly }: SectionProps) {
   );
 }
 
-function atLeastOne(text: string): number {
-  return Math.max(1, Math.trunc(Number(text)) || 1);
-}
-
-interface LimitProps {
-  readonly label: string;
-  readonly hint: string;
-  readonly isOn: boolean;
-  readonly onToggle: (isOn: boolean) => void;
-  readonly readOnly: boolean;
-  readonly children?: ComponentChildren;
-}
-
-function Limit({ label, hint, isOn, onToggle, readOnly, children }: LimitProps) {
-  return (
-    <div class="rule-limit">
-      <Switch checked={isOn} onChange={onToggle} label={label} hint={hint} disabled={readOnly} />
-      {children}
-    </div>
-  );
-}
-
-interface DurationProps {
-  readonly label: string;
-  readonly ms: number;
-  readonly onChange: (ms: number) => void;
-  readonly readOnly: boolean;
-}
-
-/** A duration as number and unit; at least a second. */
-function DurationInput({ label, ms, onChange, readOnly }: DurationProps) {
-  const unit = [...UNITS].reverse().find(({ value }) => ms >= Number(value) && ms % Number(value) === 0) ?? UNITS[0];
-  const count = ms / Number(unit.value);
-  return (
-    <>
-      <Input
-        type="number"
-        label={label}
-        min={1}
-        value={String(count)}
-        onChange={(text) => onChange(Math.round(Math.max(1, Number(text) || 1) * Number(unit.value)))}
-        readOnly={readOnly}
-      />
-      <Select
-        small
-        label={`Unit of ${label}`}
-        value={unit.value}
-        onChange={(value) => onChange(count * Number(value))}
-        options={UNITS}
-        disabled={readOnly}
-      />
-    </>
-  );
+/** Without a key all matches are counted together. */
+function withoutEmptyKey({ suppression, ...changes }: Partial<CreateRule>): Partial<Definition> {
+  if (!suppression) return changes as Partial<Definition>;
+  const { key, ...rest } = suppression;
+  return { suppression: key ? { ...rest, key } : rest } as Partial<Definition>;
 }

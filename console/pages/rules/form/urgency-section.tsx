@@ -4,7 +4,7 @@ import { useGet } from "../../../app/query.ts";
 import { can } from "../../../app/session.ts";
 import { Card, Field, Input, Select } from "../../../ui/index.ts";
 import { PlayButton } from "../play-button.tsx";
-import type { SectionProps } from "./form-sections.tsx";
+import type { SectionProps } from "./section-props.ts";
 
 const LEVELS = [
   { value: "0", label: "Normal" },

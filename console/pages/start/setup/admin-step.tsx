@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import { navigate } from "../../../app/navigate.ts";
 import { Button, Field, Form, Input } from "../../../ui/index.ts";
+import { type Owner, OwnerFields, ownerOf } from "../account-fields.tsx";
 import { dropToken, linkToken } from "../link-token.ts";
 import { NewPassword } from "../new-password.tsx";
 import { register } from "../register.tsx";
@@ -9,16 +10,14 @@ import { register } from "../register.tsx";
 export function AdminStep({ passwordMin }: { readonly passwordMin: number }) {
   const given = linkToken.value;
   const [token, setToken] = useState(given ?? "");
-  const [name, setName] = useState("");
-  const [email, setEmail] = useState("");
+  const [owner, setOwner] = useState<Owner>({});
   const [password, setPassword] = useState("");
   const submit = async () => {
-    const account = { email: email.trim(), password, ...(name.trim() && { name: name.trim() }) };
-    await register({ ...account, setupToken: token.trim() });
+    await register({ ...ownerOf(owner), password, setupToken: token.trim() });
     dropToken();
     navigate("/setup", { replace: true });
   };
-  const isComplete = email.trim() !== "" && password !== "" && token.trim() !== "";
+  const isComplete = ownerOf(owner).email !== undefined && password !== "" && token.trim() !== "";
   return (
     <Form onSubmit={submit} label="Create the administrator">
       {given === null && (
@@ -29,19 +28,7 @@ export function AdminStep({ passwordMin }: { readonly passwordMin: number }) {
           <Input value={token} onChange={setToken} mono autoFocus />
         </Field>
       )}
-      <Field label="Your name" optional>
-        <Input
-          value={name}
-          onChange={setName}
-          name="name"
-          autocomplete="name"
-          maxLength={255}
-          autoFocus={given !== null}
-        />
-      </Field>
-      <Field label="Mail address">
-        <Input type="email" value={email} onChange={setEmail} name="email" autocomplete="email" />
-      </Field>
+      <OwnerFields owner={owner} onChange={setOwner} autoFocus={given !== null} />
       <NewPassword value={password} onChange={setPassword} min={passwordMin} />
       <div class="setup-actions">
         <Button variant="primary" type="submit" disabled={!isComplete}>

@@ -7,7 +7,7 @@ import { useSteps } from "../../../app/steps.ts";
 import { Banner, Button, ErrorState, Link, Skeleton, Stepper } from "../../../ui/index.ts";
 import { StartFrame } from "../frame.tsx";
 import { useSetup } from "../requests.ts";
-import { SignInForm } from "../sign-in.tsx";
+import { SignInForm } from "../sign-in-form.tsx";
 import { AddressStep } from "./address-step.tsx";
 import { AdminStep } from "./admin-step.tsx";
 import { DoneStep } from "./done-step.tsx";

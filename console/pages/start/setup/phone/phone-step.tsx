@@ -3,7 +3,8 @@ import type { Setting } from "../../../../../src/client/api-types.gen.ts";
 import { Button, RadioGroup } from "../../../../ui/index.ts";
 import { notePhone, phoneNote } from "../skip.ts";
 import { ChannelWay } from "./channel-way.tsx";
-import { hasNtfyAddress, OwnNtfy } from "./own-ntfy.tsx";
+import { hasNtfyAddress } from "./ntfy-address.ts";
+import { OwnNtfy } from "./own-ntfy.tsx";
 import { PushWay } from "./push-way.tsx";
 import { WAYS, type Way } from "./ways.ts";
 
