@@ -149,7 +149,7 @@ const SHARED_TABLES = {
 const NAMES = [
   { code: /^export const \w+ = feature\(/m, name: /^feature\.ts$/, is: "declares a feature" },
   { code: /\bserver\.route\(/, name: /^(feature|routes|[a-z0-9-]+-routes)\.ts$/, is: "registers routes" },
-  { code: /\): Promise<Check\[\]> \{$/m, name: /^doctor\.ts$/, is: "has checks of doctor" },
+  { code: /\): Promise<Finding\[\]> \{$/m, name: /^doctor\.ts$/, is: "has checks of doctor" },
 ];
 /** Names that do not say what is in a file. */
 const EMPTY_NAMES = /^(utils?|helpers?|common|misc)\.ts$/;

@@ -10,6 +10,7 @@ import type {
   Offers,
   OpenableFeature,
 } from "../module/feature.ts";
+import { findingsOf } from "../module/findings.ts";
 import type { Effect, EffectType } from "../store/effect.ts";
 import type { NamedSweep } from "../store/retention.ts";
 import type { SealedColumn } from "../store/sealed-column.ts";
@@ -47,7 +48,13 @@ export class OpenFeatures {
 
   constructor(core: FeatureCore, given: AppOffers) {
     this.core = core;
-    this.context = { ...given, deletions: this.#deletions, sweeps: this.#sweeps, ...core } as FeatureCore & Offers;
+    this.context = {
+      ...given,
+      deletions: this.#deletions,
+      sweeps: this.#sweeps,
+      findings: this.#findings,
+      ...core,
+    } as FeatureCore & Offers;
   }
 
   /** Complete once all are open. */
@@ -68,6 +75,11 @@ export class OpenFeatures {
       },
     };
   }
+
+  readonly #findings: Offers["findings"] = findingsOf(
+    () => this.#open,
+    () => this.context,
+  );
 
   readonly #sweeps: Offers["sweeps"] = () => {
     const sweeps = this.#open.flatMap((each) => each.sweeps?.(this.context) ?? []);

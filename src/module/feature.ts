@@ -24,6 +24,7 @@ import type { SealedColumn } from "../store/sealed-column.ts";
 import type { Store } from "../store/store.ts";
 import type { SharedFiles } from "../store/stored-files.ts";
 import type { StorageGuard } from "../store/write-health.ts";
+import type { FeatureFindings, OpenFindings } from "./findings.ts";
 import type * as api from "./module-api.ts";
 
 /** A feature of Prism: a module as outsiders write one, plus route definitions on its server. */
@@ -88,8 +89,9 @@ export interface FeatureCore {
 }
 
 /** Services that features offer to each other. Each adds its own members, in its index.ts. */
-// biome-ignore lint/suspicious/noEmptyInterface: features add its members
-export interface Offers {}
+export interface Offers {
+  readonly findings: OpenFindings;
+}
 
 /** Rows that went with their project; each gets an entry of the audit trail. */
 export interface DeletedRows {
@@ -146,6 +148,8 @@ export interface FeatureParts<N extends keyof Offers, U extends keyof Offers, O 
   sweeps?(context: Context<N | U> & O): readonly NamedSweep[];
   /** Columns that are encrypted at rest. */
   readonly sealedColumns?: readonly SealedColumn[];
+  /** The problems that it finds. */
+  readonly findings?: FeatureFindings<Context<N | U> & O>;
 }
 
 /** A feature without the types of its needs and offers. */

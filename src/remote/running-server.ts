@@ -5,8 +5,8 @@ import { json } from "node:stream/consumers";
 import { nodeOf } from "../config/checks.ts";
 import type { Config, LoadedConfig, Origin } from "../config/load.ts";
 import { otherPorts, tlsFilesOf } from "../config/public-url.ts";
-import { type Check, fail, pass, warn } from "../core/check.ts";
 import { CommandError, ServerRefused } from "../core/command-error.ts";
+import { type Finding, fail, pass, warn } from "../core/finding.ts";
 import { CONTROL_SOCKET, tryListen } from "../core/listening.ts";
 import { VERSION } from "../core/runtime.ts";
 import type { SettingView } from "../features/records/settings/service.ts";
@@ -88,7 +88,7 @@ function replaced(node: unknown, [name = "", ...rest]: readonly string[], value:
 const ANSWER_LIMIT_MS = 2000;
 
 /** Whether a server could listen on every configured port, or the running one does. */
-export async function checkPort(config: Config, isServed: boolean): Promise<Check[]> {
+export async function checkPort(config: Config, isServed: boolean): Promise<Finding[]> {
   const main = config.port === 0 ? pass("port", "a free port is chosen at start") : await checkOne(config, isServed);
   const extra = otherPorts(config).map(({ port, setting, health }) =>
     checkOne({ ...config, port }, isServed, setting, health),
@@ -97,7 +97,7 @@ export async function checkPort(config: Config, isServed: boolean): Promise<Chec
 }
 
 /** @param setting to change when the port is not available. @param health path of the health check there. */
-async function checkOne(config: Config, isServed: boolean, setting = "PORT", health = "/health"): Promise<Check> {
+async function checkOne(config: Config, isServed: boolean, setting = "PORT", health = "/health"): Promise<Finding> {
   const { host, port } = config;
   const problem = await tryListen(host, port);
   if (problem === undefined) {
@@ -127,7 +127,7 @@ export async function checkServer(
   isServed: boolean,
   out: ClientOutput,
   known: ReadonlySet<string>,
-): Promise<Check[]> {
+): Promise<Finding[]> {
   const socket = join(dataDir, CONTROL_SOCKET);
   if (!isServed || (await socketState(socket)) !== "open") return [];
   const transport = new ControlTransport(socket);
@@ -150,7 +150,7 @@ export async function checkServer(
 const LISTED = 20;
 
 /** Reasons why pages would not arrive; none for a server whose policies are all the built-in one and work. */
-async function checkPaging(api: ServerClient): Promise<Check[]> {
+async function checkPaging(api: ServerClient): Promise<Finding[]> {
   type Found = { data: readonly { message: string; project: string }[]; hasOutsideWay: boolean };
   const { data, hasOutsideWay } = await api.get<Found>("/api/v1/policies/warnings", { scope: "all" });
   const messages = [...new Set(data.map(({ message, project }) => `project ${project}: ${message}`))];

@@ -2,8 +2,8 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Database as Sqlite } from "better-sqlite3";
 import { sql } from "kysely";
-import { type Check, fail, pass, warn } from "../core/check.ts";
 import { freeBytes } from "../core/data-dir.ts";
+import { type Finding, fail, pass, warn } from "../core/finding.ts";
 import { bytesText } from "../core/text/clean-text.ts";
 import { kyselyOver, ReadDriver } from "./commit/write-driver.ts";
 import type { ReadDb } from "./database.ts";
@@ -56,7 +56,7 @@ async function foreignKeyViolations(db: ReadDb): Promise<{ table: string; parent
 const SHOWN_PROBLEMS = 5;
 
 /** Whether the file is intact. @param deep also compares the indexes with their tables. */
-export async function checkIntegrity(db: ReadDb, { databaseFile }: StoreFiles, deep: boolean): Promise<Check[]> {
+export async function checkIntegrity(db: ReadDb, { databaseFile }: StoreFiles, deep: boolean): Promise<Finding[]> {
   const problems = await quickCheck(db, deep);
   if (problems.length > 0) {
     const shown = problems.slice(0, SHOWN_PROBLEMS).join("; ");
@@ -75,7 +75,7 @@ export async function checkIntegrity(db: ReadDb, { databaseFile }: StoreFiles, d
 }
 
 /** How close the database is to the part of `maxDbBytes` that ingest may fill. */
-export function checkLimit({ databaseFile, maxDbBytes }: StoreFiles): Check[] {
+export function checkLimit({ databaseFile, maxDbBytes }: StoreFiles): Finding[] {
   if (maxDbBytes === undefined) return [];
   const limitBytes = ingestLimitBytes(maxDbBytes);
   const usedBytes = reading(databaseFile, (connection) => new PageUsage(connection).usedBytes());
@@ -86,7 +86,7 @@ export function checkLimit({ databaseFile, maxDbBytes }: StoreFiles): Check[] {
   return [usedBytes >= 0.8 * limitBytes ? warn("size limit", size, remedy) : pass("size limit", size)];
 }
 
-export async function checkForeignKeys(db: ReadDb): Promise<Check[]> {
+export async function checkForeignKeys(db: ReadDb): Promise<Finding[]> {
   const violations = await foreignKeyViolations(db);
   if (violations.length === 0) return [pass("foreign keys", "every reference is valid")];
   const shown = violations.slice(0, SHOWN_PROBLEMS).map(({ table, parent }) => `${table} to ${parent}`);
@@ -94,14 +94,14 @@ export async function checkForeignKeys(db: ReadDb): Promise<Check[]> {
 }
 
 /** A newer database causes SchemaRefused, which the caller reports. */
-export function checkMigrations({ databaseFile }: StoreFiles): Check[] {
+export function checkMigrations({ databaseFile }: StoreFiles): Finding[] {
   const { applied, pending } = migrationStatusOf(databaseFile);
   if (pending.length === 0) return [pass("migrations", `${applied.length} applied, none missing`)];
   return [warn("migrations", `missing: ${pending.join(", ")}`, "prism migrate, or the next start of the server")];
 }
 
 /** Whether a backup could be restored: the schema is only that of the migrations and modules. */
-export function checkSchema({ databaseFile }: StoreFiles): Check[] {
+export function checkSchema({ databaseFile }: StoreFiles): Finding[] {
   try {
     reading(databaseFile, requireOwnSchema);
     return [pass("schema", "a backup of it can be restored")];
@@ -112,7 +112,7 @@ export function checkSchema({ databaseFile }: StoreFiles): Check[] {
   }
 }
 
-export function checkDisk(config: StoreFiles): Check[] {
+export function checkDisk(config: StoreFiles): Finding[] {
   const dirs = [config.dataDir, dirname(config.databaseFile)].map(nearestDirectory);
   const seen = new Set<number>();
   const isNew = (dir: string): boolean => !seen.has(statSync(dir).dev) && seen.add(statSync(dir).dev).size > 0;
@@ -120,7 +120,7 @@ export function checkDisk(config: StoreFiles): Check[] {
 }
 
 /** Space to store events; below `minFreeBytes` ingest answers 507. */
-function checkDiskOf(dir: string, minFreeBytes: number): Check[] {
+function checkDiskOf(dir: string, minFreeBytes: number): Finding[] {
   const free = freeBytes(dir);
   const problem = diskProblem(dir);
   if (problem !== null) return [fail("disk", `${dir} ${UNWRITABLE[problem]}`)];
@@ -144,7 +144,7 @@ function nearestDirectory(path: string): string {
 const WANTED_DESCRIPTORS = 65_536;
 
 /** The limit of file descriptors of the running server, else of one that is started from this shell. */
-export function checkDescriptors(limits = readLimits("self"), where = "here"): Check[] {
+export function checkDescriptors(limits = readLimits("self"), where = "here"): Finding[] {
   const limit = /^Max open files +(\d+|unlimited)/m.exec(limits)?.[1];
   if (limit === undefined) return [];
   if (limit === "unlimited" || Number(limit) >= WANTED_DESCRIPTORS)
@@ -154,7 +154,7 @@ export function checkDescriptors(limits = readLimits("self"), where = "here"): C
 }
 
 /** {@link checkDescriptors} of the process that holds the data directory. */
-export function checkServerDescriptors(config: StoreFiles): Check[] {
+export function checkServerDescriptors(config: StoreFiles): Finding[] {
   const pid = DataDirLock.holderOf(config);
   const limits = pid === undefined ? "" : readLimits(String(pid));
   return limits === "" ? checkDescriptors() : checkDescriptors(limits, `in the server, process ${pid}`);

@@ -59,7 +59,7 @@ test("what needs a thread or a file while no descriptor is free is answered 503 
 test("doctor warns when few files may be open", () => {
   const limits = (soft: string) => `Limit Soft Hard Units\nMax open files            ${soft}    524288    files\n`;
   assert.deepEqual(
-    ["1024", "65536", "unlimited"].map((soft) => checkDescriptors(limits(soft))[0]?.status),
-    ["WARN", "PASS", "PASS"],
+    ["1024", "65536", "unlimited"].map((soft) => checkDescriptors(limits(soft))[0]?.severity),
+    ["warning", "ok", "ok"],
   );
 });

@@ -27,7 +27,7 @@ async function found(
     if (addresses === undefined) throw new Error(`getaddrinfo ENOTFOUND ${host}`);
     return addresses.map((address) => ({ address }));
   });
-  return checks.map(({ message }) => message);
+  return checks.map(({ text }) => text);
 }
 
 test("parts of a cluster that are on one machine are found by the addresses of their names", async () => {

@@ -2,7 +2,7 @@ import { lookup } from "node:dns/promises";
 import { networkInterfaces } from "node:os";
 import { nodeOf } from "../../config/checks.ts";
 import type { Config } from "../../config/load.ts";
-import { type Check, fail, pass, warn } from "../../core/check.ts";
+import { type Finding, fail, pass, warn } from "../../core/finding.ts";
 import { toRfc3339 } from "../../core/time/clock.ts";
 import {
   appliedHere,
@@ -29,20 +29,20 @@ type Reached = Exclude<Tried, { readonly connection: null }>;
 const LEAST_PAYLOAD = 1_048_576;
 
 /** The nats-servers, the log and the nodes of a cluster. */
-export async function checkNodes(config: Config): Promise<Check[]> {
+export async function checkNodes(config: Config): Promise<Finding[]> {
   if (config.cluster.servers.length === 0) return ownSpoolChecks(config.dataDir);
   return [...(await checkServers(config)), ...spoolChecks(config.dataDir)];
 }
 
 /** What a single server took as a node without a leader. */
-function ownSpoolChecks(dataDir: string): Check[] {
+function ownSpoolChecks(dataDir: string): Finding[] {
   const { waiting, refused } = spooledIn(dataDir);
   const text = `requests that this server took as a node of a cluster, and that are in no database: ${waiting}`;
   const left = waiting > 0 ? [warn("cluster spool", text, "prism serve sends them to itself: see its log")] : [];
   return refused === 0 ? left : [...left, refusedCheck(refused)];
 }
 
-function refusedCheck(refused: number): Check {
+function refusedCheck(refused: number): Finding {
   const text = `requests that the leader did not take, in spool/refused: ${refused}`;
   return warn("cluster spool", text, "the log of this node has the reasons; move a file to spool to send it again");
 }
@@ -51,7 +51,7 @@ function refusedCheck(refused: number): Check {
 const MOST_WAITING_MS = 600_000;
 
 /** What this node took without a leader, and no leader has. */
-function spoolChecks(dataDir: string): Check[] {
+function spoolChecks(dataDir: string): Finding[] {
   const { oldestAt, refused } = spooledIn(dataDir);
   const name = "cluster spool";
   const isLate = oldestAt !== null && Date.now() - oldestAt > MOST_WAITING_MS;
@@ -61,7 +61,7 @@ function spoolChecks(dataDir: string): Check[] {
   return refused === 0 ? late : [...late, refusedCheck(refused)];
 }
 
-async function checkServers(config: Config): Promise<Check[]> {
+async function checkServers(config: Config): Promise<Finding[]> {
   const { cluster, databaseFile } = config;
   requireClusterFiles(cluster);
   const tried = await tryServers(cluster, `${nodeOf(config)} doctor`);
@@ -112,14 +112,14 @@ const NO_SECRET = warn(
 );
 
 /** @param applied number of records that this node's database has */
-function missingLog(applied: number): Check {
+function missingLog(applied: number): Finding {
   const name = "cluster log";
   if (applied === 0) return warn(name, "there is none yet", "start prism serve on a node");
   return fail(name, `it is gone, and this node has applied ${applied} records of it`, RESEED);
 }
 
 /** @param isNone no server of the configuration answers */
-function serverCheck(tried: Tried, isNone: boolean, { allowOldServer }: Cluster): Check {
+function serverCheck(tried: Tried, isNone: boolean, { allowOldServer }: Cluster): Finding {
   const name = "nats-server";
   const { address } = tried;
   if (tried.connection === null) {
@@ -159,7 +159,7 @@ function logCheck(
   { replicas, name: cluster }: Cluster,
   room: LogRoom,
   running: ReadonlySet<string>,
-): Check {
+): Finding {
   const name = "cluster log";
   if (room.isSealed) return fail(name, SEALED_LOG, RESEED);
   const { bytes, most } = room;
@@ -192,7 +192,7 @@ function logCheck(
 
 const SAME_SECRET = "set the same cluster.secret on all nodes";
 
-function nodeChecks({ nodes: heard, unreadable }: Heard): Check[] {
+function nodeChecks({ nodes: heard, unreadable }: Heard): Finding[] {
   const name = "cluster nodes";
   if (heard.length === 0 && unreadable > 0) return [fail(name, OTHER_SECRET, SAME_SECRET)];
   const leader = heard.find(({ isLeader }) => isLeader);
@@ -207,7 +207,7 @@ function nodeChecks({ nodes: heard, unreadable }: Heard): Check[] {
 }
 
 /** What clients send to this node would not arrive there. */
-function reachCheck({ node, isLeader, advertise, reason }: Unreachable): Check {
+function reachCheck({ node, isLeader, advertise, reason }: Unreachable): Finding {
   const text = `the ${isLeader ? "leader" : "node"} ${node} cannot be reached at ${advertise}: ${reason}`;
   const remedy = `set cluster.advertise of ${node} to a URL that works from here: https:// where it serves TLS, with`;
   return fail("cluster reach", text, `${remedy} its authority in cluster.caFile of this machine`);
@@ -216,7 +216,7 @@ function reachCheck({ node, isLeader, advertise, reason }: Unreachable): Check {
 /** The leader writes at least every two seconds. */
 const MOST_LAG_MS = 10_000;
 
-function lagChecks(leader: HeardNode, heard: readonly HeardNode[]): Check[] {
+function lagChecks(leader: HeardNode, heard: readonly HeardNode[]): Finding[] {
   return heard
     .filter(({ sequence, recordAt }) => sequence < leader.sequence && leader.at - recordAt > MOST_LAG_MS)
     .map(({ node, sequence, recordAt }) => {
@@ -226,7 +226,7 @@ function lagChecks(leader: HeardNode, heard: readonly HeardNode[]): Check[] {
     });
 }
 
-function clockChecks(heard: readonly HeardNode[]): Check[] {
+function clockChecks(heard: readonly HeardNode[]): Finding[] {
   return heard
     .filter(({ skewMs }) => Math.abs(skewMs) > MOST_SKEW_MS)
     .map(({ node, skewMs }) => {
@@ -239,7 +239,7 @@ function clockChecks(heard: readonly HeardNode[]): Check[] {
     });
 }
 
-function versionChecks(heard: readonly HeardNode[]): Check[] {
+function versionChecks(heard: readonly HeardNode[]): Finding[] {
   const versions = [...new Set(heard.map(({ version }) => version))].sort();
   return versions.length < 2
     ? []
@@ -267,7 +267,7 @@ interface Placed {
 export async function placeChecks(
   { servers, nodes, logLeader }: ClusterParts,
   find: FindAddresses = (host) => lookup(host, { all: true }),
-): Promise<Check[]> {
+): Promise<Finding[]> {
   const place = async (name: string, url: string): Promise<Placed> => {
     return { name, addresses: await addressesOf(new URL(url).hostname, find) };
   };
@@ -290,7 +290,7 @@ export async function placeChecks(
 }
 
 /** One lost machine then costs two elections, one after the other. */
-function besideLog({ name }: Placed): Check {
+function besideLog({ name }: Placed): Finding {
   const text = `${name} leads on the machine of the nats-server that leads the log: a take-over takes longer`;
   return warn("cluster place", text, "prism cluster step-down lets another node lead");
 }

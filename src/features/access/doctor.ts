@@ -1,11 +1,12 @@
 import { sql } from "kysely";
 import type { Config } from "../../config/load.ts";
 import { isProxied, outgoingProxyOf, requestThrough, targetOf } from "../../config/outgoing-proxy.ts";
-import { type Check, fail, pass, warn } from "../../core/check.ts";
 import { connectionReason } from "../../core/errors.ts";
+import { type Finding, fail, pass, warn } from "../../core/finding.ts";
 import type { KeyScope } from "../../core/permissions.ts";
 import { bytesText } from "../../core/text/clean-text.ts";
 import { SAMPLE_DOMAIN } from "../../core/text/vocabulary.ts";
+import type { StoredFindings } from "../../module/findings.ts";
 import type { ReadDb } from "../../store/database.ts";
 import { readSetting } from "../../store/setting-rows.ts";
 import { fetchKeySet, usableKeys } from "./authenticate/issuer-tokens.ts";
@@ -16,7 +17,7 @@ import { DEFAULT_OPEN_SETTING } from "./first-start.ts";
 const SHOWN_MEMBERS = 50;
 
 /** Accounts with the mail address of another account as external id: created for an unknown recipient. */
-export async function checkAccounts(db: ReadDb): Promise<Check[]> {
+export async function checkAccounts(db: ReadDb): Promise<Finding[]> {
   const rows = await db
     .selectFrom("users as made")
     .innerJoin("users as owner", (join) => join.on("owner.email", "=", sql<string>`lower(made.externalId)`))
@@ -38,7 +39,7 @@ export async function checkAccounts(db: ReadDb): Promise<Check[]> {
  * API keys of disabled accounts, which are refused, of accounts that version 0.1 deleted, which still
  * work, and those that may do less than they were made for.
  */
-export async function checkKeys(db: ReadDb, config: Config): Promise<Check[]> {
+export async function checkKeys(db: ReadDb, config: Config): Promise<Finding[]> {
   const restricted = await restrictedKeys(db, config);
   const rows = await db
     .selectFrom("api_keys as k")
@@ -63,7 +64,7 @@ export async function checkKeys(db: ReadDb, config: Config): Promise<Check[]> {
 }
 
 /** In production: administrators of `prism seed`. An incident that reaches no one pages them. */
-export async function checkSamples(db: ReadDb, { env }: Config): Promise<Check[]> {
+export async function checkSamples(db: ReadDb, { env }: Config): Promise<Finding[]> {
   if (env !== "production") return [];
   const rows = await db
     .selectFrom("users")
@@ -83,7 +84,7 @@ export async function checkSamples(db: ReadDb, { env }: Config): Promise<Check[]
 }
 
 /** A key does no more than the user who made it. */
-async function restrictedKeys(db: ReadDb, config: Config): Promise<Check[]> {
+async function restrictedKeys(db: ReadDb, config: Config): Promise<Finding[]> {
   const rows = await db
     .selectFrom("api_keys as k")
     .innerJoin("projects as p", "p.id", "k.projectId")
@@ -124,7 +125,7 @@ async function isDefaultOpen(db: ReadDb, { projects }: Config): Promise<boolean>
 }
 
 /** The readers of the default project. */
-export async function checkRights(db: ReadDb, config: Config): Promise<Check[]> {
+export async function checkRights(db: ReadDb, config: Config): Promise<Finding[]> {
   const { auth, projects } = config;
   const isOpen = await isDefaultOpen(db, config);
   const isForAll = isOpen && auth.registration === "open";
@@ -137,11 +138,11 @@ export async function checkRights(db: ReadDb, config: Config): Promise<Check[]> 
   return [pass("rights", `${reads} the project default`)];
 }
 
-const STORED = "stored bytes";
+const BYTES = "stored bytes";
 const SHOWN_PROJECTS = 20;
 
 /** Projects at their storage limit, as of the server's last count. */
-export async function checkStored(db: ReadDb, { limits }: Config): Promise<Check[]> {
+export async function checkStored(db: ReadDb, { limits }: Config): Promise<Finding[]> {
   const { rows } = await sql<{ slug: string; bytes: number; most: number }>`
     select * from (
       select p.slug, ifnull(s.bytes, 0) + ifnull(t.bytes, 0) as bytes, ifnull(p.storageBytes, case
@@ -152,17 +153,17 @@ export async function checkStored(db: ReadDb, { limits }: Config): Promise<Check
       from projects p left join project_storage s on s.projectId = p.id left join project_texts t on t.projectId = p.id
       where p.deletedAt is null)
     where bytes >= most order by bytes desc`.execute(db);
-  if (rows.length === 0) return [pass(STORED, "no project has reached its storage limit")];
+  if (rows.length === 0) return [pass(BYTES, "no project has reached its storage limit")];
   const shown = rows
     .slice(0, SHOWN_PROJECTS)
     .map(({ slug, bytes, most }) => `${slug} (${bytesText(bytes)} of ${bytesText(most)})`);
   const more = rows.length > shown.length ? [`and ${rows.length - shown.length} more`] : [];
   const what = `events are refused with 507 in projects at their storage limit: ${[...shown, ...more].join(", ")}`;
-  return [warn(STORED, what, "prism projects storage <project> --limit <bytes>, or limits.storageBytesPerProject")];
+  return [warn(BYTES, what, "prism projects storage <project> --limit <bytes>, or limits.storageBytesPerProject")];
 }
 
 /** Whether the keys of another token issuer can be fetched; nothing if none is configured. */
-export async function checkIssuer({ auth: { trusted }, proxy }: Config): Promise<Check[]> {
+export async function checkIssuer({ auth: { trusted }, proxy }: Config): Promise<Finding[]> {
   const { jwksUrl, algorithms } = trusted;
   if (jwksUrl === undefined) return [];
   try {
@@ -195,7 +196,7 @@ async function statusOf(url: URL, settings: Config["proxy"]): Promise<number> {
 }
 
 /** Whether the external pages of account links are served; nothing for Prism's own. */
-export async function checkAccountPages({ accountUrl, proxy }: Config): Promise<Check[]> {
+export async function checkAccountPages({ accountUrl, proxy }: Config): Promise<Finding[]> {
   if (accountUrl === undefined) return [];
   const url = `${accountUrl.replace(/\/+$/, "")}/reset-password`;
   const remedy = "serve it, or unset accountUrl: Prism has its own pages";
@@ -207,3 +208,16 @@ export async function checkAccountPages({ accountUrl, proxy }: Config): Promise<
     return [warn("account pages", `mails link to ${url}, which cannot be reached: ${connectionReason(error)}`, remedy)];
   }
 }
+
+export const STORED: StoredFindings = {
+  database: {
+    keys: ({ db, config }) => checkKeys(db, config),
+    accounts: async ({ db, config }) => [...(await checkAccounts(db)), ...(await checkSamples(db, config))],
+    rights: ({ db, config }) => checkRights(db, config),
+    "stored bytes": ({ db, config }) => checkStored(db, config),
+  },
+  services: {
+    issuer: ({ config }) => checkIssuer(config),
+    "account pages": ({ config }) => checkAccountPages(config),
+  },
+};

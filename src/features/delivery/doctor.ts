@@ -1,9 +1,10 @@
 import { statSync } from "node:fs";
 import type { Config } from "../../config/load.ts";
-import { type Check, fail, pass, warn } from "../../core/check.ts";
 import { sha256Hex } from "../../core/crypto/tokens.ts";
+import { type Finding, fail, pass, warn } from "../../core/finding.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import { systemClock } from "../../core/time/clock.ts";
+import type { StoredFindings } from "../../module/findings.ts";
 import type { ReadDb } from "../../store/database.ts";
 import { readOrNull } from "../../store/doctor.ts";
 import { addressOf, MailClient, smtpOptionsOf } from "../channels/mail/client.ts";
@@ -19,12 +20,12 @@ import { bucketOf } from "../notifications/sounds/index.ts";
  * Whether the bucket of the sounds and the app at Pusher can be used; nothing for unconfigured
  * ones. Sends no notification.
  */
-export async function checkProviders(config: Config, isDeep: boolean): Promise<Check[]> {
+export async function checkProviders(config: Config, isDeep: boolean): Promise<Finding[]> {
   return [...(await checkBucket(config, isDeep)), ...(await checkPusher(config, isDeep))];
 }
 
 /** Writes and removes a small object, which is the only way to test the permissions. */
-async function checkBucket(config: Config, isDeep: boolean): Promise<Check[]> {
+async function checkBucket(config: Config, isDeep: boolean): Promise<Finding[]> {
   const bucketFetch = (maxBodyBytes: number) => safeFetchOf(config, { maxBodyBytes });
   const bucket = config.storage.kind === "s3" ? bucketOf(config, bucketFetch) : undefined;
   const name = config.storage.s3.bucket;
@@ -41,7 +42,7 @@ async function checkBucket(config: Config, isDeep: boolean): Promise<Check[]> {
   }
 }
 
-async function checkPusher(config: Config, isDeep: boolean): Promise<Check[]> {
+async function checkPusher(config: Config, isDeep: boolean): Promise<Finding[]> {
   const { mode, appId, key, secret } = config.pusher;
   if (mode !== "remote" || appId === undefined || key === undefined || secret === undefined) return [];
   if (!isDeep) return [pass("pusher", `notifications go to the app ${appId}; --deep asks it for its channels`)];
@@ -65,7 +66,7 @@ function reasonOf(error: unknown): string {
 }
 
 /** Whether push could be sent; nothing for unconfigured providers. Sends no notification. */
-export async function checkPush(config: Config, isDeep: boolean): Promise<Check[]> {
+export async function checkPush(config: Config, isDeep: boolean): Promise<Finding[]> {
   const [fcm, apns] = [fcmOptionsOf(config), apnsOptionsOf(config)];
   const checks = await Promise.all([
     fcm && checkProvider("fcm", fcm.credentials, readFcmCredentials, isDeep && new FcmClient(fcm, systemClock)),
@@ -75,7 +76,7 @@ export async function checkPush(config: Config, isDeep: boolean): Promise<Check[
 }
 
 /** Whether push services of browsers know whom to contact; nothing without a subscribed browser. */
-export function checkWebPush(config: Config): Check[] {
+export function checkWebPush(config: Config): Finding[] {
   const count = "select count(*) from push_devices where kind = 'webpush'";
   const browsers = readOrNull(config.databaseFile, (connection) => connection.prepare<[], number>(count).pluck().get());
   if (!browsers) return [];
@@ -94,7 +95,7 @@ async function checkProvider(
   file: string,
   read: (file: string) => Promise<unknown>,
   client: FcmClient | ApnsClient | false,
-): Promise<Check[]> {
+): Promise<Finding[]> {
   try {
     await read(file);
     if (client) await client.check();
@@ -118,7 +119,7 @@ async function checkProvider(
  * @param sends also sends a mail from the sender's address to itself, whose arrival only its reader
  * can confirm
  */
-export async function checkSmtp(config: Config, sends: boolean): Promise<Check[]> {
+export async function checkSmtp(config: Config, sends: boolean): Promise<Finding[]> {
   const options = smtpOptionsOf(config);
   if (!options) return [checkUnsentMail(config)];
   const mailer = new MailClient(() => options);
@@ -142,7 +143,7 @@ const TEST_MAIL = {
 };
 
 /** Without rules that send mail no mail server is needed. */
-function checkUnsentMail(config: Config): Check {
+function checkUnsentMail(config: Config): Finding {
   const { auth, delivery, digest } = config;
   const remedy = "set SMTP_HOST";
   if (auth.requireEmailVerification && auth.registration === "open")
@@ -171,10 +172,20 @@ function countMailRules({ databaseFile }: Config): number {
 }
 
 /** Whether messages to services can have links that acknowledge. In production the configuration is warned of. */
-export async function checkLinks(db: ReadDb, { env, publicUrl }: Config): Promise<Check[]> {
+export async function checkLinks(db: ReadDb, { env, publicUrl }: Config): Promise<Finding[]> {
   if (env === "production" || publicUrl !== undefined) return [];
   const used = await db.selectFrom("channels").select("id").where("active", "=", 1).limit(1).executeTakeFirst();
   if (!used) return [];
   const what = "publicUrl is not set: messages of incidents have no link that acknowledges";
   return [warn("channels", what, "set it to the address that the phones reach")];
 }
+
+export const STORED: StoredFindings = {
+  database: { channels: ({ db, config }) => checkLinks(db, config) },
+  services: {
+    smtp: ({ config, isDeep }) => checkSmtp(config, isDeep),
+    push: ({ config, isDeep }) => checkPush(config, isDeep),
+    webpush: ({ config }) => checkWebPush(config),
+    providers: ({ config, isDeep }) => checkProviders(config, isDeep),
+  },
+};

@@ -30,6 +30,7 @@ declare module "../../module/feature.ts" {
 export const preferencesFeature = feature("preferences", {
   needs: ["jobs"],
   uses: ["notify", "drills", "incidents"],
+  findings: { stored: () => import("./doctor.ts") },
   open: async (context) => ({
     channels: new Channels(context.config.delivery.workers),
     webPush: context.readsOnly ? closedWebPush(context.clock) : await openWebPush(context),

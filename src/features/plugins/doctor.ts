@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import type { Config } from "../../config/load.ts";
-import { type Check, fail, pass, warn } from "../../core/check.ts";
+import { type Finding, fail, pass, warn } from "../../core/finding.ts";
+import type { StoredFindings } from "../../module/findings.ts";
 import type { ReadDb } from "../../store/database.ts";
 import { findModules, type ModuleFolder, moduleFiles } from "./modules-directory.ts";
 
@@ -10,7 +11,7 @@ const MODULES = "modules";
  * Whether the modules directory can be loaded; in production other users must not be able to change
  * it (docs/modules.md). Nothing without a directory.
  */
-export async function checkModulesDir({ modulesDir, env }: Config): Promise<Check[]> {
+export async function checkModulesDir({ modulesDir, env }: Config): Promise<Finding[]> {
   if (!existsSync(modulesDir)) return [];
   const { modules, empty } = findModules([modulesDir]);
   const checks = empty.map(({ folder, reason }) => warn(MODULES, `${folder}: ${reason}`));
@@ -26,7 +27,7 @@ export async function checkModulesDir({ modulesDir, env }: Config): Promise<Chec
 }
 
 /** States of the modules when a server last loaded them. */
-export async function checkModuleStates(db: ReadDb): Promise<Check[]> {
+export async function checkModuleStates(db: ReadDb): Promise<Finding[]> {
   const rows = await db.selectFrom("modules").select(["name", "state", "error"]).orderBy("name").execute();
   return rows.flatMap(({ name, state, error }) => {
     if (state === "disabled") return [pass(MODULES, `${name} is disabled`)];
@@ -44,3 +45,8 @@ async function unsafeReasonOf({ path }: ModuleFolder): Promise<string | null> {
     return error instanceof Error ? error.message.replace(/^not loaded: /, "") : String(error);
   }
 }
+
+export const STORED: StoredFindings = {
+  machine: { modules: ({ config }) => checkModulesDir(config) },
+  last: { modules: ({ db, isWhole }) => (db && isWhole ? checkModuleStates(db) : []) },
+};

@@ -41,6 +41,7 @@ export const modulesFeature = feature("modules", {
     const modules = openModules(context);
     return { modules, loaded: modules.loaded, consumers: modules.consumers };
   },
+  findings: { stored: () => import("./doctor.ts") },
   register: serve,
   prepare: ({ loaded }) => loaded.start(),
   start: ({ modules }) => modules.moduleWatch.start(),

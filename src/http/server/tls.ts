@@ -4,7 +4,7 @@ import { isIP } from "node:net";
 import { createSecureContext } from "node:tls";
 import type { Config } from "../../config/load.ts";
 import { tlsFilesOf } from "../../config/public-url.ts";
-import { type Check, fail, pass, warn } from "../../core/check.ts";
+import { type Finding, fail, pass, warn } from "../../core/finding.ts";
 import type { Logger } from "../../core/log.ts";
 import { DAY_MS } from "../../core/time/clock.ts";
 
@@ -80,14 +80,14 @@ function parse<T>(problem: string, read: () => T): T {
 const RENEW_BEFORE_DAYS = 14;
 
 /** Whether clients will accept the certificate; nothing without TLS. */
-export function checkTls(config: Config, now = Date.now()): Check[] {
+export function checkTls(config: Config, now = Date.now()): Finding[] {
   const files = tlsFilesOf(config);
   if (!files) return [];
   return [...checkKeyMode(files.keyFile), ...checkCertificate(config, files, now)];
 }
 
 /** A reader of the key can impersonate the server. A group such as `ssl-cert` is common. */
-function checkKeyMode(keyFile: string): Check[] {
+function checkKeyMode(keyFile: string): Finding[] {
   const mode = (statSync(keyFile, { throwIfNoEntry: false })?.mode ?? 0) & 0o777;
   if (process.platform === "win32" || (mode & 0o007) === 0) return [];
   const now = mode.toString(8).padStart(4, "0");
@@ -96,7 +96,7 @@ function checkKeyMode(keyFile: string): Check[] {
   ];
 }
 
-function checkCertificate(config: Config, files: TlsFiles, now: number): Check[] {
+function checkCertificate(config: Config, files: TlsFiles, now: number): Finding[] {
   try {
     const { leaf } = readCertificate(files);
     const days = Math.floor((Date.parse(leaf.validTo) - now) / DAY_MS);
@@ -121,7 +121,7 @@ function checkName(
   { publicUrl }: Config,
   checkHost: (name: string) => string | undefined,
   checkIP: (ip: string) => string | undefined,
-): Check[] | undefined {
+): Finding[] | undefined {
   if (publicUrl === undefined) return undefined;
   const { protocol, hostname } = new URL(publicUrl);
   if (protocol !== "https:")

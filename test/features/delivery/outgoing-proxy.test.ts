@@ -174,11 +174,11 @@ test("HTTPS_PROXY and NO_PROXY are read, named at the start and by doctor; proxy
   );
   assert.deepEqual(await checkProxy(load({})), []);
   const [failed] = await checkProxy(load({ https_proxy: "http://127.0.0.1:1" }));
-  assert.equal(failed?.status, "FAIL");
-  assert.match(failed?.message ?? "", /127\.0\.0\.1:1 \(https_proxy\).*cannot be reached \(ECONNREFUSED\)/);
+  assert.equal(failed?.severity, "critical");
+  assert.match(failed?.text ?? "", /127\.0\.0\.1:1 \(https_proxy\).*cannot be reached \(ECONNREFUSED\)/);
   const { port } = await fakeProxy(t, "");
   const [passed] = await checkProxy(load({ HTTPS_PROXY: `http://127.0.0.1:${port}` }));
-  assert.equal(passed?.status, "PASS");
+  assert.equal(passed?.severity, "ok");
 });
 
 test("credentials of a proxy are sent as they are written: escapes are read, a bare percent stays", async (t) => {

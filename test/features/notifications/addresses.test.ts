@@ -273,7 +273,7 @@ test("a verified address comes before an account that an earlier version made of
   await made(prism.patch(`/api/v1/users/${ann}`, { email: ANN }));
   assert.deepEqual((await send()).recipients, [ann]);
   const warnings = await checkAccounts(prism.parts.base.database.read);
-  assert.match(JSON.stringify(warnings), /WARN.*another account: ghost/);
+  assert.match(JSON.stringify(warnings), /"warning".*another account: ghost/);
 });
 
 test("two names of one person are one recipient", async (t) => {

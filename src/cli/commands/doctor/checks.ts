@@ -1,24 +1,15 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Database as Sqlite } from "better-sqlite3";
+import { FEATURES } from "../../../app/feature-list.ts";
 import { SEALED_COLUMNS } from "../../../app/sealed-columns.ts";
 import type { Config, LoadedConfig } from "../../../config/load.ts";
-import { attempt, type Check, fail, pass, warn } from "../../../core/check.ts";
 import { SPOOL_DIR } from "../../../core/data-dir.ts";
+import { attempt, type Finding, fail, pass, warn } from "../../../core/finding.ts";
 import { KEEPS_UTF8_HEADERS, nodeWarning } from "../../../core/runtime.ts";
-import * as access from "../../../features/access/doctor.ts";
-import * as delivery from "../../../features/delivery/doctor.ts";
-import { checkEmergency, testEmergency } from "../../../features/health/emergency/doctor.ts";
-import { checkDrills } from "../../../features/oncall/drill/doctor.ts";
-import { checkModuleStates, checkModulesDir } from "../../../features/plugins/doctor.ts";
-import type { AuditHead } from "../../../features/records/audit/audit-log.ts";
-import { checkAudit } from "../../../features/records/audit/doctor.ts";
-import * as backup from "../../../features/records/backup/doctor.ts";
-import { checkClock } from "../../../features/records/retention/doctor.ts";
-import { checkQueues } from "../../../features/time/jobs/doctor.ts";
 import { checkTls } from "../../../http/server/tls.ts";
+import { type Installation, lookAll, type StoredFindings, storedFindings } from "../../../module/findings.ts";
 import { checkPort, checkServer, followerHere } from "../../../remote/running-server.ts";
-import type { ReadDb } from "../../../store/database.ts";
 import * as store from "../../../store/doctor.ts";
 import { reading } from "../../../store/sqlite/connection.ts";
 import { DataDirLock } from "../../../store/sqlite/data-dir-lock.ts";
@@ -34,73 +25,33 @@ export interface DoctorFlags {
   readonly redis?: boolean;
   readonly emergency?: boolean;
   readonly deep?: boolean;
-  readonly anchor?: AuditHead;
+  readonly anchor?: Installation["anchor"];
 }
 
-/** Context of the checks. */
-interface Installation {
-  readonly config: Config;
-  readonly loaded: LoadedConfig;
-  readonly flags: DoctorFlags;
-  readonly out: Output;
-  readonly isServed: boolean;
-  /** Warnings that other checks of the same configuration report. */
-  readonly known: ReadonlySet<string>;
+/** What is below the features, and what the server that runs says. */
+function ofCore(out: Output, known: ReadonlySet<string>): StoredFindings {
+  return {
+    machine: {
+      node: () => [checkNode()],
+      headers: () => checkHeaders(),
+      descriptors: ({ config, isServed }) =>
+        isServed ? store.checkServerDescriptors(config) : store.checkDescriptors(),
+      tls: ({ config }) => checkTls(config),
+      disk: ({ config }) => store.checkDisk(config),
+    },
+    database: {
+      "size limit": ({ config }) => store.checkLimit(config),
+      schema: ({ config }) => store.checkSchema(config),
+      "foreign keys": ({ db }) => store.checkForeignKeys(db),
+    },
+    services: {
+      proxy: ({ loaded }) => checkProxy(loaded),
+      cluster: ({ config }) => checkCluster(config),
+      port: ({ config, isServed }) => checkPort(config, isServed),
+      server: ({ config, isServed }) => checkServer(config, isServed, out, known),
+    },
+  };
 }
-
-interface Opened extends Installation {
-  readonly db: ReadDb;
-}
-
-type List<T> = readonly (readonly [name: string, look: (at: T) => readonly Check[] | Promise<readonly Check[]>])[];
-
-const OF_MACHINE: List<Installation> = [
-  ["node", () => [checkNode()]],
-  ["headers", () => checkHeaders()],
-  ["permissions", ({ config, flags }) => backup.checkPermissions(config, flags.fix === true)],
-  [
-    "descriptors",
-    ({ config, isServed }) => (isServed ? store.checkServerDescriptors(config) : store.checkDescriptors()),
-  ],
-  ["tls", ({ config }) => checkTls(config)],
-  ["disk", ({ config }) => store.checkDisk(config)],
-  ["backups", async ({ config }) => backup.checkBackups(config, { follows: (await followerHere(config)) !== null })],
-  ["leftovers", ({ config, flags }) => backup.checkLeftovers(config, flags.fix === true)],
-  ["modules", ({ config }) => checkModulesDir(config)],
-];
-
-/** Checks of a database that is intact and current. */
-const OF_DATABASE: List<Opened> = [
-  ["size limit", ({ config }) => store.checkLimit(config)],
-  ["schema", ({ config }) => store.checkSchema(config)],
-  ["foreign keys", ({ db }) => store.checkForeignKeys(db)],
-  ["encryption", ({ db, config }) => backup.checkEncryption(db, config, SEALED_COLUMNS)],
-  ["audit", ({ db, config, flags }) => checkAudit(db, config, flags.anchor)],
-  ["queues", ({ db, isServed }) => checkQueues(db, isServed)],
-  ["keys", ({ db, config }) => access.checkKeys(db, config)],
-  [
-    "accounts",
-    async ({ db, config }) => [...(await access.checkAccounts(db)), ...(await access.checkSamples(db, config))],
-  ],
-  ["rights", ({ db, config }) => access.checkRights(db, config)],
-  ["stored bytes", ({ db, config }) => access.checkStored(db, config)],
-  ["drills", ({ db, config }) => checkDrills(db, config)],
-  ["channels", ({ db, config }) => delivery.checkLinks(db, config)],
-];
-
-const OF_SERVICES: List<Installation> = [
-  ["emergency", ({ config }) => checkEmergency(config)],
-  ["smtp", ({ config, flags }) => delivery.checkSmtp(config, flags.deep === true)],
-  ["push", ({ config, flags }) => delivery.checkPush(config, flags.deep === true)],
-  ["webpush", ({ config }) => delivery.checkWebPush(config)],
-  ["providers", ({ config, flags }) => delivery.checkProviders(config, flags.deep === true)],
-  ["issuer", ({ config }) => access.checkIssuer(config)],
-  ["proxy", ({ loaded }) => checkProxy(loaded)],
-  ["account pages", ({ config }) => access.checkAccountPages(config)],
-  ["cluster", ({ config }) => checkCluster(config)],
-  ["port", ({ config, isServed }) => checkPort(config, isServed)],
-  ["server", ({ config, isServed, out, known }) => checkServer(config, isServed, out, known)],
-];
 
 /** Whether the flags name a part of the checks. */
 export function isPartial({ db, redis, emergency }: DoctorFlags): boolean {
@@ -113,52 +64,53 @@ export async function checkAll(
   loaded: LoadedConfig,
   flags: DoctorFlags,
   known: ReadonlySet<string>,
-): Promise<readonly Check[]> {
+): Promise<readonly Finding[]> {
   const { config } = loaded;
   const isWhole = !isPartial(flags);
-  const at: Installation = { config, loaded, flags, out, known, isServed: DataDirLock.isHeld(config) };
+  const at: Installation = {
+    ...{ config, loaded, isWhole, isServed: DataDirLock.isHeld(config), sealedColumns: SEALED_COLUMNS },
+    ...{ fixes: flags.fix === true, isDeep: flags.deep === true, anchor: flags.anchor },
+    follows: async () => (await followerHere(config)) !== null,
+  };
+  const all = [ofCore(out, known), ...(await storedFindings(FEATURES))];
   return [
-    ...(isWhole ? await run(OF_MACHINE, at) : []),
-    ...(isWhole || flags.db ? await checkDatabaseOf(at, isWhole) : []),
+    ...(isWhole ? await lookAll(all, "machine", at) : []),
+    ...(isWhole || flags.db ? await checkDatabaseOf(at, out, all) : []),
     ...(isWhole || flags.redis ? checkRedis(loaded.warnings) : []),
-    ...(flags.emergency ? await run([["emergency", () => testEmergency(config)]], at) : []),
-    ...(isWhole ? await run(OF_SERVICES, at) : []),
+    ...(flags.emergency ? await testEmergencyOf(config) : []),
+    ...(isWhole ? await lookAll(all, "services", at) : []),
   ];
 }
 
-/** One after the other; an error counts as a failed check. */
-async function run<T>(list: List<T>, at: T): Promise<readonly Check[]> {
-  const checks: Check[] = [];
-  for (const [name, look] of list) checks.push(...(await attempt(name, async () => look(at))));
-  return checks;
+async function testEmergencyOf(config: Config): Promise<readonly Finding[]> {
+  const { testEmergency } = await import("../../../features/health/emergency/doctor.ts");
+  return attempt("emergency", () => testEmergency(config));
 }
 
-async function checkDatabaseOf(at: Installation, isWhole: boolean): Promise<readonly Check[]> {
-  const { config, loaded, out } = at;
-  const checks = [...(await attempt("database", async () => checkDatabaseFile(loaded)))];
-  if (!existsSync(config.databaseFile)) return [...checks, ...(await checkClock(null, config))];
+async function checkDatabaseOf(
+  at: Installation,
+  out: Output,
+  all: readonly StoredFindings[],
+): Promise<readonly Finding[]> {
+  const { config } = at;
+  const found = [...(await attempt("database", async () => checkDatabaseFile(at.loaded)))];
+  if (!existsSync(config.databaseFile)) return [...found, ...(await lookAll(all, "last", { ...at, db: null }))];
   const { db, close } = store.openForChecks(config.databaseFile);
   const progress = out.progress("checking the database");
-  const found = await checkDatabase({ ...at, db });
-  const isReadable = found.every(({ name, status }) => status === "PASS" || !["database", "migrations"].includes(name));
-  checks.push(...found, ...(await attempt("clock", () => checkClock(isReadable ? db : null, config))));
-  if (isWhole && isReadable) checks.push(...(await attempt("modules", () => checkModuleStates(db))));
+  const ofFile = await attempt("database", () => store.checkIntegrity(db, config, at.isDeep));
+  // Further findings in a damaged file are worthless.
+  const isIntact = ofFile.every(({ severity }) => severity !== "critical");
+  const migrations = isIntact ? await attempt("migrations", async () => store.checkMigrations(config)) : [];
+  const isReadable = [...ofFile, ...migrations].every(({ severity }) => severity === "ok");
+  found.push(...ofFile, ...migrations);
+  if (isReadable) found.push(...(await lookAll(all, "database", { ...at, db })));
+  found.push(...(await lookAll(all, "last", { ...at, db: isReadable ? db : null })));
   progress.end();
   await close();
-  return checks;
+  return found;
 }
 
-async function checkDatabase(at: Opened): Promise<readonly Check[]> {
-  const { db, config, flags } = at;
-  const integrity = await attempt("database", () => store.checkIntegrity(db, config, flags.deep === true));
-  // Further findings in a damaged file are worthless.
-  if (integrity.some(({ status }) => status === "FAIL")) return integrity;
-  const migrations = await attempt("migrations", async () => store.checkMigrations(config));
-  const isCurrent = migrations.every(({ status }) => status === "PASS");
-  return [...integrity, ...migrations, ...(isCurrent ? await run(OF_DATABASE, at) : [])];
-}
-
-function checkDatabaseFile(loaded: LoadedConfig): Check[] {
+function checkDatabaseFile(loaded: LoadedConfig): Finding[] {
   const { config } = loaded;
   const { dataDir, databaseFile } = config;
   const lost = lostDatabase(config);
@@ -175,27 +127,27 @@ function hasSettings(connection: Sqlite): boolean {
 }
 
 /** Whether Node.js still gets security fixes. */
-function checkNode(): Check {
+function checkNode(): Finding {
   const warning = nodeWarning(Date.now());
   return warning === null ? pass("node", `Node.js ${process.versions.node}`) : warn("node", warning);
 }
 
 /** Warns where the HTTP library takes characters that are not ASCII for white space (docs/ntfy.md). */
-export function checkHeaders(keepsUtf8 = KEEPS_UTF8_HEADERS): Check[] {
+export function checkHeaders(keepsUtf8 = KEEPS_UTF8_HEADERS): Finding[] {
   if (keepsUtf8) return [];
   const lost = "on this platform characters that are not ASCII are lost at the ends of header values";
   return [warn("headers", lost, "let publishers of ntfy use the query, JSON or RFC 2047 for titles and tags")];
 }
 
 /** Without a cluster, and what is left of one, none of its code is read. */
-async function checkCluster(config: Config): Promise<readonly Check[]> {
+async function checkCluster(config: Config): Promise<readonly Finding[]> {
   if (config.cluster.servers.length === 0 && !existsSync(join(config.dataDir, SPOOL_DIR))) return [];
   const { checkNodes } = await import("../../../cluster/tools/doctor.ts");
   return checkNodes(config);
 }
 
 /** There is no Redis to reach, which `redis:check` reports. */
-function checkRedis(warnings: readonly string[]): Check[] {
+function checkRedis(warnings: readonly string[]): Finding[] {
   const ignored = warnings.find((warning) => warning.startsWith("REDIS_"));
   return [
     pass("redis", "embedded: Prism has its own broker and queues and needs no Redis"),

@@ -6,14 +6,14 @@ import { describeConfig } from "../../../config/describe.ts";
 import type { Config, ConfigFiles, LoadedConfig } from "../../../config/load.ts";
 import { ConfigRefused } from "../../../config/option.ts";
 import { type OutgoingProxy, outgoingProxyOf } from "../../../config/outgoing-proxy.ts";
-import { type Check, fail, pass, warn } from "../../../core/check.ts";
+import { type Finding, fail, pass, warn } from "../../../core/finding.ts";
 import type { Judged } from "../../../remote/running-server.ts";
 import { isUnused } from "../../data-dir.ts";
 
 /** The configuration of this shell, or why there is none. */
 export interface ReadConfig {
   readonly loaded: LoadedConfig | null;
-  readonly refused: readonly Check[];
+  readonly refused: readonly Finding[];
 }
 
 /** @param load reads the configuration as a server would. */
@@ -27,7 +27,7 @@ export function readConfig(load: () => LoadedConfig): ReadConfig {
 }
 
 /** The configuration in use: that of the running server where it can be asked. */
-export function checkConfig({ loaded, server, socket }: Judged): Check[] {
+export function checkConfig({ loaded, server, socket }: Judged): Finding[] {
   const { config, origins, files, warnings } = loaded;
   const settings = describeConfig(config, origins);
   const given = settings.filter(({ origin }) => origin !== "default" && origin !== "generated");
@@ -47,7 +47,7 @@ export function checkConfig({ loaded, server, socket }: Judged): Check[] {
 }
 
 /** With a mail server it is one of {@link serverWarnings}. */
-function checkPublicUrl({ env, publicUrl, smtp }: Config): Check[] {
+function checkPublicUrl({ env, publicUrl, smtp }: Config): Finding[] {
   if (env !== "production" || publicUrl !== undefined || smtp.host !== undefined) return [];
   const what = "publicUrl is not set: links in messages, invitations and URLs of receivers lead to localhost";
   return [warn("configuration", what, "set it to the address that users open")];
@@ -71,7 +71,7 @@ function filesText({ config, secrets }: ConfigFiles): string {
 }
 
 /** A valid production configuration implies good secrets. */
-function checkSecrets({ config, origins, files }: LoadedConfig): Check[] {
+function checkSecrets({ config, origins, files }: LoadedConfig): Finding[] {
   const generated = ["auth.jwtSecret", "encryptionKey"].filter((key) => origins.get(key) === "generated");
   const where = join(config.dataDir, "secrets.json");
   const said = generated.length === 0 ? "configured" : `${generated.join(" and ")}: generated, kept in ${where}`;
@@ -83,7 +83,7 @@ function checkSecrets({ config, origins, files }: LoadedConfig): Check[] {
   ];
 }
 
-function unusableKey({ databaseFile, secrets }: Config): Check | undefined {
+function unusableKey({ databaseFile, secrets }: Config): Finding | undefined {
   try {
     // A missing key is generated with a new database.
     if (isUnused(databaseFile)) return undefined;
@@ -96,7 +96,7 @@ function unusableKey({ databaseFile, secrets }: Config): Check | undefined {
 const PROXY_LIMIT_MS = 3000;
 
 /** Whether the outgoing proxy accepts connections; nothing without one. */
-export async function checkProxy(loaded: LoadedConfig): Promise<Check[]> {
+export async function checkProxy(loaded: LoadedConfig): Promise<Finding[]> {
   const proxy = outgoingProxyOf(loaded.config.proxy);
   const text = proxyText(loaded);
   if (proxy === null || text === null) return [];

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from "commander";
-import type { Check } from "../../../core/check.ts";
+import type { Finding } from "../../../core/finding.ts";
 import { nodeWarning } from "../../../core/runtime.ts";
 import { countText } from "../../../core/text/clean-text.ts";
 import { parseAuditHead } from "../../../features/records/audit/audit-head.ts";
@@ -52,15 +52,29 @@ async function doctor(context: CommandContext, flags: DoctorFlags): Promise<void
   const loaded = judged?.loaded ?? null;
   const ofConfig = judged ? checkConfig(judged) : read.refused;
   const isPart = isPartial(flags);
-  const known = new Set([...ofConfig.map(({ message }) => message), nodeWarning(Date.now()) ?? ""]);
-  const checks = [...(isPart && loaded ? [] : ofConfig), ...(loaded ? await checkAll(out, loaded, flags, known) : [])];
+  const known = new Set([...ofConfig.map(({ text }) => text), nodeWarning(Date.now()) ?? ""]);
+  const found = [...(isPart && loaded ? [] : ofConfig), ...(loaded ? await checkAll(out, loaded, flags, known) : [])];
+  const checks = found.map(lineOf);
   const failed = checks.filter(({ status }) => status === "FAIL").length;
   out.result({ checks, ok: failed === 0 }, () => checksTable(out, checks));
   if (!loaded) out.note("The other checks need a valid configuration.");
   if (failed > 0) throw new CommandError(EXIT.checkFailed, `${countText(failed, "check")} failed`);
 }
 
-function checksTable(out: Output, checks: readonly Check[]): string[] {
+/** A finding as it is printed. */
+interface Line {
+  readonly name: string;
+  readonly status: "PASS" | "WARN" | "FAIL";
+  readonly message: string;
+  readonly remedy?: string;
+}
+
+function lineOf({ code, severity, text, fix }: Finding): Line {
+  const status = severity === "ok" ? "PASS" : severity === "critical" ? "FAIL" : "WARN";
+  return { name: code, status, message: text, ...(fix === undefined ? {} : { remedy: fix }) };
+}
+
+function checksTable(out: Output, checks: readonly Line[]): string[] {
   const paint = { PASS: out.green, WARN: out.yellow, FAIL: out.red };
   const width = Math.max(...checks.map(({ name }) => name.length));
   return checks.map(({ name, status, message, remedy }) => {

@@ -33,6 +33,7 @@ const LINK_LIMIT_MS = 5000;
 export const projectsFeature = feature("projects", {
   needs: ["runner", "jobs"],
   uses: ["enqueueMail", "tickets", "deletions"],
+  findings: { stored: () => import("../doctor.ts") },
   open: openAccess,
   effects: ({ projects, principals, reads }) => ({
     "rights-changed"(change) {

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import type { Config } from "../../../config/load.ts";
 import { publicUrlOf } from "../../../config/public-url.ts";
-import { type Check, fail, pass, warn } from "../../../core/check.ts";
+import { type Finding, fail, pass, warn } from "../../../core/finding.ts";
+import type { StoredFindings } from "../../../module/findings.ts";
 import { readOrNull } from "../../../store/doctor.ts";
 import { messageOf } from "./message.ts";
 import { configuredWays, sendBy } from "./ways.ts";
@@ -10,7 +11,7 @@ const NAME = "emergency";
 const REMEDY = "set emergency.webhook, emergency.smtp or emergency.command (docs/who-watches-prism.md)";
 
 /** Whether a way is configured; nothing without one on a server without policies. Sends nothing. */
-export function checkEmergency(config: Config): Check[] {
+export function checkEmergency(config: Config): Finding[] {
   const ways = configuredWays(config.emergency);
   if (ways.length > 0)
     return [pass(NAME, `calls by ${ways.join(", ")} when no one is reached; --emergency tests it for real`)];
@@ -21,7 +22,7 @@ export function checkEmergency(config: Config): Check[] {
 }
 
 /** Calls each configured way with a test. */
-export async function testEmergency(config: Config): Promise<Check[]> {
+export async function testEmergency(config: Config): Promise<Finding[]> {
   const ways = configuredWays(config.emergency);
   if (ways.length === 0) return [fail(NAME, "no way is configured", REMEDY)];
   const now = Date.now();
@@ -44,3 +45,7 @@ export async function testEmergency(config: Config): Promise<Check[]> {
     }),
   );
 }
+
+export const STORED: StoredFindings = {
+  services: { emergency: ({ config }) => checkEmergency(config) },
+};

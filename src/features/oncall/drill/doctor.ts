@@ -1,5 +1,6 @@
 import type { Config } from "../../../config/load.ts";
-import { type Check, pass, warn } from "../../../core/check.ts";
+import { type Finding, pass, warn } from "../../../core/finding.ts";
+import type { StoredFindings } from "../../../module/findings.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import { unprovenPeople, unprovenText } from "./unproven.ts";
 
@@ -7,7 +8,7 @@ const NAME = "drills";
 const REMEDY = "prism drill <user> sends a test page; a tap on its link is the proof";
 
 /** Whether pages are known to reach who is on call soon. No check where no one is. */
-export async function checkDrills(db: ReadDb, { drill, publicUrl }: Config): Promise<Check[]> {
+export async function checkDrills(db: ReadDb, { drill, publicUrl }: Config): Promise<Finding[]> {
   const planned = await db
     .selectFrom("drill_people")
     .select((e) => e.fn.countAll<number>().as("n"))
@@ -19,3 +20,7 @@ export async function checkDrills(db: ReadDb, { drill, publicUrl }: Config): Pro
   const remedy = publicUrl === undefined ? "set publicUrl: without it the message has no link to tap" : REMEDY;
   return [warn(NAME, `on call soon without proof within 14 days: ${unprovenText(people)}`, remedy)];
 }
+
+export const STORED: StoredFindings = {
+  database: { drills: ({ db, config }) => checkDrills(db, config) },
+};

@@ -23,6 +23,7 @@ declare module "../../../module/feature.ts" {
 /** Test pages to people: `prism drill`. */
 export const drillFeature = feature("drill", {
   needs: ["projects", "notify", "users", "pages", "pagePeople", "waysOf"],
+  findings: { stored: () => import("./doctor.ts") },
   open: ({ db, clock, log, audit, notify, users, pages, pagePeople, waysOf, settings }) => ({
     drills: new Drills({
       ...{ db, clock, audit, notify, users, pages, pagePeople, waysOf },

@@ -1,6 +1,7 @@
 import { type Config, sealedBoxOf } from "../../../config/load.ts";
-import { type Check, fail, pass, warn } from "../../../core/check.ts";
 import { type SealedBox, UnsealError } from "../../../core/crypto/sealed-box.ts";
+import { type Finding, fail, pass, warn } from "../../../core/finding.ts";
+import type { StoredFindings } from "../../../module/findings.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import { isHeadRequired, loadAuditKey, SERVER_KEYS_SETTING } from "../../../store/sealed-settings.ts";
 import { reading } from "../../../store/sqlite/connection.ts";
@@ -11,7 +12,7 @@ import { type AuditHead, type AuditVerdict, firstAuditSeq, lastAuditSeq, verifyA
  * Checks the audit chain. Its key can be opened only with the encryption key of the database.
  * @param anchor a head of the chain recorded elsewhere.
  */
-export async function checkAudit(db: ReadDb, config: Config, anchor: AuditHead | undefined): Promise<Check[]> {
+export async function checkAudit(db: ReadDb, config: Config, anchor: AuditHead | undefined): Promise<Finding[]> {
   const { dataDir, databaseFile } = config;
   // In a cluster the trail comes from the log, and a node that has never led has no file.
   const isNode = config.cluster.servers.length > 0;
@@ -73,3 +74,7 @@ async function hasServed(db: ReadDb): Promise<boolean> {
   const row = await db.selectFrom("settings").select("key").where("key", "=", SERVER_KEYS_SETTING).executeTakeFirst();
   return row !== undefined;
 }
+
+export const STORED: StoredFindings = {
+  database: { audit: ({ db, config, anchor }) => checkAudit(db, config, anchor) },
+};

@@ -97,6 +97,7 @@ export const auditFeature = feature("audit", {
   needs: [],
   uses: ["projects"],
   open: (core) => ({ auditHead: new AuditHeadKeeper({ ...core, log: core.log.namespace("audit") }) }),
+  findings: { stored: () => import("./doctor.ts") },
   register: serve,
   sweeps: ({ audit, config, settings }) => [
     auditSweep({ audit, dataDir: config.dataDir, days: () => settings.retention.auditDays }),

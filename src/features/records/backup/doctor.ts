@@ -2,10 +2,11 @@ import { chmodSync, existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { nodeOf } from "../../../config/checks.ts";
 import { type Config, sealedBoxOf } from "../../../config/load.ts";
-import { type Check, fail, pass, warn } from "../../../core/check.ts";
 import { archivesIn, BACKUPS_DIR, newestBackupAt } from "../../../core/data-dir.ts";
+import { type Finding, fail, pass, warn } from "../../../core/finding.ts";
 import { countText } from "../../../core/text/clean-text.ts";
 import { DAY_MS, type EpochMs, toRfc3339 } from "../../../core/time/clock.ts";
+import type { StoredFindings } from "../../../module/findings.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import { readOrNull } from "../../../store/doctor.ts";
 import type { SealedColumn } from "../../../store/sealed-column.ts";
@@ -15,7 +16,7 @@ import { ArchiveRefused } from "./manifest.ts";
 import { isRestorePending } from "./swap.ts";
 
 /** Only the owner may read the data directory and its secrets. @param fix removes permissions */
-export function checkPermissions({ dataDir, databaseFile }: Config, fix: boolean): Check[] {
+export function checkPermissions({ dataDir, databaseFile }: Config, fix: boolean): Finding[] {
   if (!existsSync(dataDir))
     return [warn("permissions", `there is no data directory ${dataDir} yet; the first start creates it`)];
   const wanted = [
@@ -33,7 +34,7 @@ function isOpenToOthers(path: string): boolean {
   return process.platform !== "win32" && (statSync(path).mode & 0o077) !== 0;
 }
 
-function tooOpen(path: string, mode: number): Check {
+function tooOpen(path: string, mode: number): Finding {
   const now = (statSync(path).mode & 0o777).toString(8).padStart(4, "0");
   return fail(
     "permissions",
@@ -42,7 +43,7 @@ function tooOpen(path: string, mode: number): Check {
   );
 }
 
-function repair(path: string, mode: number): Check {
+function repair(path: string, mode: number): Finding {
   try {
     chmodSync(path, mode);
     return pass("permissions", `${path} was open to others; now it has mode 0${mode.toString(8)}`);
@@ -62,7 +63,7 @@ function archivesOf(dataDir: string): string[] {
 export function checkBackups(
   { dataDir, databaseFile, env, cluster }: Config,
   { follows = false, now = Date.now() } = {},
-): Check[] {
+): Finding[] {
   const last = readOrNull(databaseFile, lastBackup);
   const madeAt = newestBackupAt(dataDir, last?.at ?? null);
   const warning = backupWarning(env, madeAt, now);
@@ -80,7 +81,7 @@ export function checkBackups(
 const STALE_MS = 3_600_000;
 
 /** Files and folders left by a killed backup, restore or export. @param fix removes them. */
-export function checkLeftovers(config: Config, fix: boolean, now = Date.now()): Check[] {
+export function checkLeftovers(config: Config, fix: boolean, now = Date.now()): Finding[] {
   const { dataDir, databaseFile } = config;
   if (isRestorePending(config)) {
     const what = "a restore was interrupted while it moved files";
@@ -153,7 +154,11 @@ async function keyIdOf(file: string): Promise<string | undefined> {
 }
 
 /** The keys of the sealed values. */
-export async function checkEncryption(db: ReadDb, config: Config, columns: readonly SealedColumn[]): Promise<Check[]> {
+export async function checkEncryption(
+  db: ReadDb,
+  config: Config,
+  columns: readonly SealedColumn[],
+): Promise<Finding[]> {
   const sealed = (await Promise.all(columns.map((column) => column.byKey(db)))).flat();
   // A new database needs no key yet.
   if (sealed.length === 0) return [pass("encryption", "nothing is encrypted yet")];
@@ -187,3 +192,12 @@ function spareText(spare: number, archives: readonly string[]): string {
   if (archives.length > 0) return `; keep the ${keys} for ${archivesText(archives)}`;
   return `; the ${keys} can be removed unless archives elsewhere need it`;
 }
+
+export const STORED: StoredFindings = {
+  machine: {
+    permissions: ({ config, fixes }) => checkPermissions(config, fixes),
+    backups: async ({ config, follows }) => checkBackups(config, { follows: await follows() }),
+    leftovers: ({ config, fixes }) => checkLeftovers(config, fixes),
+  },
+  database: { encryption: ({ db, config, sealedColumns }) => checkEncryption(db, config, sealedColumns) },
+};

@@ -45,6 +45,7 @@ const ListReply = v.object({
 /** Archives in the default directory: listing, making, checking, downloading and deleting them. */
 export const backupsFeature = feature("backups", {
   needs: ["runner", "jobs", "sealedColumns"],
+  findings: { stored: () => import("./doctor.ts") },
   register(server, context) {
     serve(server, new Backups(context));
     for (const each of operatorRoutes(context)) server.route(each);

@@ -1,6 +1,7 @@
 import type { Config } from "../../../config/load.ts";
-import { type Check, fail, pass, warn } from "../../../core/check.ts";
+import { type Finding, fail, pass, warn } from "../../../core/finding.ts";
 import { toRfc3339 } from "../../../core/time/clock.ts";
+import type { StoredFindings } from "../../../module/findings.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import { reading } from "../../../store/sqlite/connection.ts";
 import { clockWarning, storedClockFacts } from "./clock-trust.ts";
@@ -10,7 +11,7 @@ const CLOCK_TOLERANCE_MS = 5000;
 const EARLIEST = Date.UTC(2025, 0, 1);
 
 /** A clock before stored rows would sort new rows before old; one ahead suspends retention. */
-export async function checkClock(db: ReadDb | null, config: Config): Promise<Check[]> {
+export async function checkClock(db: ReadDb | null, config: Config): Promise<Finding[]> {
   const now = Date.now();
   if (now < EARLIEST) return [fail("clock", `says ${toRfc3339(now)}`, "set the clock")];
   const newestAt = db ? await newestRowAt(db) : 0;
@@ -38,3 +39,7 @@ async function newestRowAt(db: ReadDb): Promise<number> {
     .executeTakeFirst();
   return Math.max(event?.at ?? 0, act?.at ?? 0);
 }
+
+export const STORED: StoredFindings = {
+  last: { clock: ({ db, config }) => checkClock(db, config) },
+};

@@ -11,6 +11,7 @@ declare module "../../../module/feature.ts" {
 export const retentionFeature = feature("retention", {
   needs: ["sweeps", "clockTrust", "runner", "schedules"],
   open: (context) => ({ retention: new RetentionJob(context) }),
+  findings: { stored: () => import("./doctor.ts") },
   start: ({ retention }) => retention.start(),
   stop: ({ retention }) => retention.stop(),
   sweeps: () => [idempotencyKeys],

@@ -1,6 +1,7 @@
-import { type Check, pass, warn } from "../../../core/check.ts";
+import { type Finding, pass, warn } from "../../../core/finding.ts";
 import type { QueueName } from "../../../core/limits/queues.ts";
 import { ageText } from "../../../core/text/clean-text.ts";
+import type { StoredFindings } from "../../../module/findings.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import { PAUSED_KEYS, queueOfKey } from "./operator.ts";
 import { countJobs, type JobCount } from "./runner/waiting-counts.ts";
@@ -10,7 +11,7 @@ const QUEUES = "queues";
 const OVERDUE_MS = 60_000;
 
 /** Dead jobs, paused queues and late jobs. */
-export async function checkQueues(db: ReadDb, isServed: boolean, now = Date.now()): Promise<Check[]> {
+export async function checkQueues(db: ReadDb, isServed: boolean, now = Date.now()): Promise<Finding[]> {
   const counts = await countJobs(db);
   const paused = await pausedQueueNames(db);
   const checks = [...deadJobs(counts), ...pausedOnes(paused), ...lateJobs(counts, paused, isServed, now)];
@@ -19,7 +20,7 @@ export async function checkQueues(db: ReadDb, isServed: boolean, now = Date.now(
   return [pass(QUEUES, `${waiting} waiting, none dead, none overdue; no queue is paused`)];
 }
 
-function deadJobs(counts: readonly JobCount[]): Check[] {
+function deadJobs(counts: readonly JobCount[]): Finding[] {
   const dead = counts.filter(({ state }) => state === "dead");
   if (dead.length === 0) return [];
   const shown = dead.map(({ queue, n }) => `${n} in ${queue}`).join(", ");
@@ -28,13 +29,13 @@ function deadJobs(counts: readonly JobCount[]): Check[] {
   ];
 }
 
-function pausedOnes(paused: readonly string[]): Check[] {
+function pausedOnes(paused: readonly string[]): Finding[] {
   if (paused.length === 0) return [];
   return [warn(QUEUES, `paused: ${paused.join(", ")}`, "prism queue resume --all runs their jobs")];
 }
 
 /** Jobs of a paused queue are late on purpose. */
-function lateJobs(counts: readonly JobCount[], paused: readonly string[], isServed: boolean, now: number): Check[] {
+function lateJobs(counts: readonly JobCount[], paused: readonly string[], isServed: boolean, now: number): Finding[] {
   const late = new Map<string, number>();
   for (const { queue, state, oldest } of counts) {
     if (state === "dead" || state === "running" || paused.includes(queue) || now - oldest < OVERDUE_MS) continue;
@@ -55,3 +56,7 @@ async function pausedQueueNames(db: ReadDb): Promise<QueueName[]> {
     .execute();
   return rows.map(({ key }) => queueOfKey(key)).filter((name) => name !== undefined);
 }
+
+export const STORED: StoredFindings = {
+  database: { queues: ({ db, isServed }) => checkQueues(db, isServed) },
+};

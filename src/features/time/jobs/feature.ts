@@ -82,6 +82,7 @@ export const jobsFeature = feature("jobs", {
   needs: [],
   uses: ["channels"],
   open: (core) => openJobs(core),
+  findings: { stored: () => import("./doctor.ts") },
   effects: ({ runner, workerLeases }) => ({
     "jobs-added": ({ jobs }) => runner.enqueued(jobs),
     "jobs-removed": ({ queue, count }) => runner.removed(queue, count),

@@ -303,7 +303,7 @@ test("operators see projects at their limit in status, doctor and metrics; other
   const { database, config } = prism.parts.base;
   const doctor = async () => (await checkStored(database.read, config))[0];
   assert.deepEqual(await statusOf(), { count: 0, shown: [] });
-  assert.equal((await doctor())?.status, "PASS");
+  assert.equal((await doctor())?.severity, "ok");
 
   await fill(prism, eve.apiKey);
   await send(prism, uma.apiKey, 10);
@@ -314,8 +314,8 @@ test("operators see projects at their limit in status, doctor and metrics; other
     [1, [["eve", sizeInTable(prism, eve.id), LIMIT]]],
   );
   const check = await doctor();
-  assert.equal(check?.status, "WARN");
-  assert.match(check?.message ?? "", /: eve \(1\.0 MiB of 1\.0 MiB\)$/);
+  assert.equal(check?.severity, "warning");
+  assert.match(check?.text ?? "", /: eve \(1\.0 MiB of 1\.0 MiB\)$/);
   const options = { cwd: prism.dir, env: { PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken } };
   assert.match((await runCli(["status"], options)).stdout, /\nprojects at .*: eve \(1\.0 MiB of 1\.0 MiB\)\n/);
   const { text } = await prism.get("/metrics");

@@ -128,7 +128,7 @@ test("S2-97, S3-15, S3-37: who is disabled or removed is out at once: the next r
 test("prism doctor names the keys of accounts that are disabled, or that an earlier version deleted", async (t) => {
   const prism = await startPrism(t);
   const { read } = prism.parts.base.database;
-  assert.equal((await checkKeys(read, prism.parts.base.config))[0]?.status, "PASS");
+  assert.equal((await checkKeys(read, prism.parts.base.config))[0]?.severity, "ok");
   const project = await makeProject(prism);
   const [ben, uma] = [await makeUser(prism, "ben", ["User"]), await makeUser(prism, "uma", ["User"])];
   const keys: string[] = [];
@@ -143,9 +143,9 @@ test("prism doctor names the keys of accounts that are disabled, or that an earl
     await trx.updateTable("users").set({ status: "disabled", deletedAt: 1 }).where("id", "=", uma.id).execute();
   });
   const [check] = await checkKeys(read, prism.parts.base.config);
-  assert.equal(check?.status, "WARN");
-  assert.match(check?.message ?? "", new RegExp(`${keys[0]} of shop \\(ben is disabled: refused\\)`));
-  assert.match(check?.message ?? "", new RegExp(`${keys[1]} of shop \\(account deleted: works\\)`));
+  assert.equal(check?.severity, "warning");
+  assert.match(check?.text ?? "", new RegExp(`${keys[0]} of shop \\(ben is disabled: refused\\)`));
+  assert.match(check?.text ?? "", new RegExp(`${keys[1]} of shop \\(account deleted: works\\)`));
 });
 
 test("a user with very many sessions and timers is disabled and removed at once", async (t) => {

@@ -210,7 +210,7 @@ test("who is on call without a proof is named by attention, status, doctor and t
   const doctor = async () => {
     const { checkDrills } = await import("../../../../src/features/oncall/drill/doctor.ts");
     const [check] = await checkDrills(prism.services.db.read, prism.parts.base.config);
-    return `${check?.status} ${check?.message}`;
+    return `${check?.severity} ${check?.text}`;
   };
   assert.deepEqual([await kinds(), await named()], [["ada"], [{ name: "ada", takesPart: true }]]);
   const vera = await makeUser(prism, "vera", ["Viewer"]);

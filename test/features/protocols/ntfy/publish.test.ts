@@ -198,7 +198,7 @@ test("where headers lose characters, one that arrives empty is refused", () => {
   assert.equal(parametersOf(exchange, false)("message"), "");
   assert.equal(parametersOf(exchange, false)("priority"), "");
   assert.deepEqual(checkHeaders(true), []);
-  assert.equal(checkHeaders(false)[0]?.status, "WARN");
+  assert.equal(checkHeaders(false)[0]?.severity, "warning");
 });
 
 test("headers of a publish as JSON count where the JSON has nothing, also a template", async (t) => {
