@@ -116,6 +116,8 @@ export class DueTimes<K> implements DueWork {
   /** Not in the context of the caller that set the due time. */
   readonly #handleOutside = AsyncResource.bind(() => this.#handleDue());
   #isRunning = false;
+  /** Keys whose time has changed since the running call began, also back to what it was. */
+  #moved: Set<K> | null = null;
 
   constructor(options: DueTimesOptions<K>) {
     this.#options = options;
@@ -163,6 +165,7 @@ export class DueTimes<K> implements DueWork {
     }
     const earlier = this.#times.get(key);
     this.#times.set(key, at);
+    if (earlier !== at) this.#moved?.add(key);
     // Its entry comes up before the new time, and is moved then.
     if (earlier !== undefined && earlier <= at) return;
     this.#push(at, key);
@@ -187,16 +190,20 @@ export class DueTimes<K> implements DueWork {
   }
 
   async #handleDue(): Promise<void> {
-    for (let keys = this.#take(); keys.length > 0 && this.#isRunning; keys = this.#take()) {
-      const before = keys.map((key) => this.#times.get(key));
+    while (this.#isRunning) {
+      const keys = this.#take();
+      if (keys.length === 0) return;
+      const moved = new Set<K>();
+      this.#moved = moved;
       await this.#handle(keys);
+      this.#moved = null;
       const retryAt = this.#options.clock.now() + RETRY_MS;
-      keys.forEach((key, i) => {
+      for (const key of keys) {
         const at = this.#times.get(key);
-        if (at === undefined) return;
-        if (at === before[i]) this.#times.set(key, retryAt);
+        if (at === undefined) continue;
+        if (!moved.has(key)) this.#times.set(key, retryAt);
         this.#push(this.#times.get(key) ?? at, key);
-      });
+      }
       this.#limit();
     }
   }
