@@ -22,7 +22,7 @@ const PLACES = [
     use: "periodic() of src/core/time/periodic.ts",
     files: {
       "the place itself": ["src/core/time/periodic.ts"],
-      "it notices a step of the clock": ["src/core/time/due-times.ts", "src/features/time/jobs/runner/due-timer.ts"],
+      "it notices a step of the clock": ["src/core/time/due-times.ts"],
       "it runs only while something waits": [
         "src/config/logger.ts",
         "src/http/body/body.ts",

@@ -1,6 +1,7 @@
 import type { ChangedSettings } from "../config/changes.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { within } from "../core/promises.ts";
+import type { DueWork } from "../core/time/due-times.ts";
 import type {
   DeletedRows,
   Deletions,
@@ -44,6 +45,7 @@ export class OpenFeatures {
   readonly context: FeatureCore & Offers;
   /** Each after those that it needs. */
   readonly #open: OpenableFeature[] = [];
+  readonly #dueWork = new Map<OpenableFeature, readonly DueWork[]>();
   readonly #effects: Partial<Record<EffectType, ((effect: never) => void)[]>> = {};
 
   constructor(core: FeatureCore, given: AppOffers) {
@@ -97,11 +99,13 @@ export class OpenFeatures {
       Object.assign(this.context, await next.open?.(this.context, () => this.context));
       this.#open.push(next);
     }
-    for (const each of this.#open)
+    for (const each of this.#open) {
+      this.#dueWork.set(each, each.dueWork?.(this.context) ?? []);
       for (const [type, apply] of Object.entries(each.effects?.(this.context) ?? {})) {
         const known = this.#effects[type as EffectType] ?? [];
         this.#effects[type as EffectType] = [...known, apply];
       }
+    }
   }
 
   /** Applies a commit to the memory of the features. */
@@ -111,7 +115,10 @@ export class OpenFeatures {
 
   /** One step of all features, in the order in which they opened. */
   async all(step: Step): Promise<void> {
-    for (const each of this.#open) await each[step]?.(this.context);
+    for (const each of this.#open) {
+      await each[step]?.(this.context);
+      if (step === "load" || step === "start") for (const due of this.#dueWork.get(each) ?? []) due[step]();
+    }
   }
 
   reload(): void {
@@ -132,6 +139,8 @@ export class OpenFeatures {
    */
   async end(step: "stop" | "close", leftMs: () => number, limitMs = leftMs): Promise<void> {
     for (const each of this.#open.toReversed()) {
+      const stopped = step === "stop" ? (this.#dueWork.get(each) ?? []).map((due) => due.stop()) : [];
+      if (stopped.length > 0) await within(limitMs(), Promise.all(stopped));
       const ended = each[step]?.(this.context, leftMs);
       if (ended) await within(limitMs(), ended);
     }

@@ -4,6 +4,7 @@ import type { SealedBox } from "../core/crypto/sealed-box.ts";
 import type { Logger } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { Clock, EpochMs } from "../core/time/clock.ts";
+import type { DueWork } from "../core/time/due-times.ts";
 import type { Idempotency } from "../http/api/idempotency.ts";
 import type { RouteDefinition } from "../http/api/route.ts";
 import type { BodyReader } from "../http/body/body.ts";
@@ -128,6 +129,11 @@ export interface FeatureParts<N extends keyof Offers, U extends keyof Offers, O 
   upgrade?(context: Context<N | U> & O): Promise<void>;
   /** Reads memory from the tables. Before the port opens. */
   load?(context: Context<N | U> & O): Promise<void> | void;
+  /**
+   * What it does at due times: read after {@link FeatureParts.load}, handled from {@link FeatureParts.start}
+   * on, ended before {@link FeatureParts.stop}. Called once.
+   */
+  dueWork?(context: Context<N | U> & O): readonly DueWork[];
   /** Adds the routes. */
   register?(server: FeatureServer, context: Context<N | U> & O): Promise<void> | void;
   /** Before a server opens its port. */

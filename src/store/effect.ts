@@ -82,8 +82,10 @@ interface EffectData {
     readonly userId: string;
     readonly rows: readonly Selectable<NtfyAccessTable>[];
   };
-  /** Messages of ntfy that wait for their time. */
-  "ntfy-scheduled": { readonly id: string; readonly dueAt: number };
+  /** When something is due on an on-call schedule, and when its calendar is read; null: never, absent: as before. */
+  "oncall-due": { readonly id: string; readonly dueAt?: number | null; readonly calendarAt?: number | null };
+  /** A message of ntfy that waits for its time; null: it was sent or cancelled. */
+  "ntfy-scheduled": { readonly id: string; readonly dueAt: number | null };
   /** Status pages that are new or changed, and projects with pages that show something different. */
   "status-pages-changed": {
     readonly rows?: readonly Selectable<StatusPagesTable>[];

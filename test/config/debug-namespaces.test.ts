@@ -76,7 +76,7 @@ test("DEBUG shows what each part does, without payloads and secrets, and its nam
   assert.equal((await prism.post("/api/v1/notifications", note)).status, 201);
   prism.services.events.emit("traced:bus", { text: SECRET });
   clock.advance(60_000);
-  await prism.parts.offers.schedules.look();
+  await prism.parts.offers.schedules.due.check();
   for (const [ns, msg] of Object.entries(SHOWN))
     await t.test(ns, async () => {
       const isShown = (): boolean =>

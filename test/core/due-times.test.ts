@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
+import { deferred } from "../../src/core/promises.ts";
 import { DueTimes, SteadyClock } from "../../src/core/time/due-times.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
@@ -80,6 +81,77 @@ test("a key that its handler leaves unchanged is due again a second later", asyn
   wall.advance(1000);
   await due.check();
   assert.deepEqual([handled, due.size], [["a", "a"], 0]);
+});
+
+test("a time that is moved while its key is handled counts, although it is the same again", async (t) => {
+  const { clock, due, handled } = world(t, ({ due, handled }, key) => {
+    if (handled.length === 2) return due.delete(key);
+    const now = clock.now();
+    due.set(key, now + 5000);
+    // Another commit asks for it at once.
+    due.set(key, now);
+  });
+  due.set("a", clock.now());
+  await due.check();
+  assert.deepEqual([handled, due.size], [["a", "a"], 0]);
+});
+
+test("one that fails does not hold the others of its call, and is handled again", async (t) => {
+  const wall = new FakeClock(1_000_000);
+  const clock = new SteadyClock(wall);
+  const calls: string[][] = [];
+  const failures: (readonly string[])[] = [];
+  let isMended = false;
+  const due = new DueTimes<string>({
+    clock,
+    read: () => ["d", "c", "b", "a"].map((key, at) => [key, at]),
+    async handle(keys) {
+      calls.push([...keys]);
+      if (keys.includes("b") && !isMended) throw new Error("not b");
+      for (const key of keys) due.delete(key);
+    },
+    onError: (error, keys) => failures.push([(error as Error).message, ...keys]),
+    batch: 3,
+    inOrder: true,
+  });
+  t.after(() => due.stop());
+  due.load();
+  await due.check();
+  assert.deepEqual([calls, due.size], [[], 4], "one that is loaded handles nothing before it starts");
+  due.start();
+  await due.check();
+  assert.deepEqual(calls, [["b", "c", "d"], ["b"], ["c"], ["d"], ["a"]]);
+  assert.deepEqual([failures, due.size], [[["not b", "b"]], 1]);
+  isMended = true;
+  wall.advance(1000);
+  await due.check();
+  assert.deepEqual([calls.at(-1), due.size], [["b"], 0]);
+});
+
+test("a stop waits for the call that runs, and nothing is handled after it", async () => {
+  const clock = new SteadyClock(new FakeClock(1_000_000));
+  const handled: string[] = [];
+  const [hasBegun, isHeld] = [deferred<void>(), deferred<void>()];
+  const due = new DueTimes<string>({
+    clock,
+    async handle(keys) {
+      hasBegun.resolve();
+      await isHeld.promise;
+      for (const key of keys) due.delete(key);
+      handled.push(...keys);
+    },
+    onError: () => undefined,
+    batch: 1,
+  });
+  due.set("a", clock.now());
+  due.set("b", clock.now());
+  due.start();
+  await hasBegun.promise;
+  const stopped = due.stop().then(() => handled.push("stopped"));
+  isHeld.resolve();
+  await stopped;
+  await due.check();
+  assert.deepEqual([handled, due.size], [["a", "stopped"], 1]);
 });
 
 test("the timer wakes by itself", async (t) => {

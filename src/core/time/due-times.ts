@@ -67,18 +67,31 @@ export class SteadyClock implements Clock {
   }
 }
 
+/** Due work of a feature: the app loads it with the feature's memory, and begins and ends it with its timers. */
+export interface DueWork {
+  /** Reads the due times. Nothing is handled. */
+  load(): void;
+  start(): void;
+  stop(): Promise<void>;
+}
+
 export interface DueTimesOptions<K> {
-  /** Due times are instants of this clock. */
-  readonly clock: SteadyClock;
+  /** Due times are instants of this clock. One that goes back, such as the wall clock, makes waits longer. */
+  readonly clock: Pick<Clock, "now">;
+  /** The due times in the tables; absent: the owner sets them when it reads its memory. Later ones come by effects. */
+  readonly read?: () => Iterable<readonly [key: K, at: EpochMs | null]>;
   /**
    * Handles due keys, oldest first. One call runs at a time. It sets the next due time of each key,
    * or deletes the key; keys that it leaves unchanged, also by an error, are due again a second
-   * later.
+   * later. If it throws, it is called once more with each key alone, so that one does not hold the others.
    */
   readonly handle: (keys: readonly K[]) => Promise<void>;
-  readonly onError: (error: unknown) => void;
+  /** @param keys those for which it threw */
+  readonly onError: (error: unknown, keys: readonly K[]) => void;
   /** Keys per call. */
   readonly batch?: number;
+  /** The keys of one call in their own order. */
+  readonly inOrder?: boolean;
 }
 
 const RETRY_MS = 1000;
@@ -90,7 +103,7 @@ const MAX_STALE = 64;
  * Due times by key, in memory, with one timer. Moving a due time later costs one map write: its
  * entry in the heap is moved when it comes up. The heap has at most twice as many entries as keys.
  */
-export class DueTimes<K> {
+export class DueTimes<K> implements DueWork {
   readonly #options: DueTimesOptions<K>;
   readonly #times = new Map<K, EpochMs>();
   /** A heap in two arrays, which take a third of the memory of objects. */
@@ -103,6 +116,8 @@ export class DueTimes<K> {
   /** Not in the context of the caller that set the due time. */
   readonly #handleOutside = AsyncResource.bind(() => this.#handleDue());
   #isRunning = false;
+  /** Keys whose time has changed since the running call began, also back to what it was. */
+  #moved: Set<K> | null = null;
 
   constructor(options: DueTimesOptions<K>) {
     this.#options = options;
@@ -112,8 +127,18 @@ export class DueTimes<K> {
     return this.#times.size;
   }
 
+  /** Whether it handles what is due. */
+  get isRunning(): boolean {
+    return this.#isRunning;
+  }
+
+  load(): void {
+    for (const [key, at] of this.#options.read?.() ?? []) this.set(key, at);
+  }
+
   /** Handles what is due from now on. */
   start(): void {
+    if (this.#isRunning) return;
     this.#isRunning = true;
     // The timer counts elapsed time; this notices a step of the clock.
     this.#reading = setInterval(() => void this.check(), READ_CLOCK_EVERY_MS).unref();
@@ -140,6 +165,7 @@ export class DueTimes<K> {
     }
     const earlier = this.#times.get(key);
     this.#times.set(key, at);
+    if (earlier !== at) this.#moved?.add(key);
     // Its entry comes up before the new time, and is moved then.
     if (earlier !== undefined && earlier <= at) return;
     this.#push(at, key);
@@ -164,18 +190,36 @@ export class DueTimes<K> {
   }
 
   async #handleDue(): Promise<void> {
-    for (let keys = this.#take(); keys.length > 0 && this.#isRunning; keys = this.#take()) {
-      const before = keys.map((key) => this.#times.get(key));
-      await this.#options.handle(keys).catch(this.#options.onError);
+    while (this.#isRunning) {
+      const keys = this.#take();
+      if (keys.length === 0) return;
+      const moved = new Set<K>();
+      this.#moved = moved;
+      await this.#handle(keys);
+      this.#moved = null;
       const retryAt = this.#options.clock.now() + RETRY_MS;
-      keys.forEach((key, i) => {
+      for (const key of keys) {
         const at = this.#times.get(key);
-        if (at === undefined) return;
-        if (at === before[i]) this.#times.set(key, retryAt);
+        if (at === undefined) continue;
+        if (!moved.has(key)) this.#times.set(key, retryAt);
         this.#push(this.#times.get(key) ?? at, key);
-      });
+      }
       this.#limit();
     }
+  }
+
+  async #handle(keys: readonly K[]): Promise<void> {
+    const { handle, onError } = this.#options;
+    const failed: K[] = [];
+    let first: unknown;
+    const note = (error: unknown, key: K): void => {
+      if (failed.push(key) === 1) first = error;
+    };
+    await handle(keys).catch(async (error: unknown) => {
+      if (keys.length === 1) note(error, keys[0] as K);
+      else for (const key of keys) if (this.#isRunning) await handle([key]).catch((own: unknown) => note(own, key));
+    });
+    if (failed.length > 0) onError(first, failed);
   }
 
   /** Removes the entries of due keys from the heap. */
@@ -190,7 +234,7 @@ export class DueTimes<K> {
       if (at <= now) keys.add(key);
       else this.#push(at, key);
     }
-    return [...keys];
+    return this.#options.inOrder ? [...keys].sort() : [...keys];
   }
 
   #arm(): void {

@@ -38,6 +38,7 @@ export const heartbeats = feature("heartbeats", {
   }),
   upgrade: (context) => context.heartbeats.sealPlain(),
   load: (context) => context.heartbeats.load(),
+  dueWork: (context) => [context.heartbeats.due],
   register: registerHeartbeats,
   start: (context) => context.heartbeats.start(),
   stop: (context) => context.heartbeats.stop(),

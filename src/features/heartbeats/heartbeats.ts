@@ -89,7 +89,7 @@ export class Heartbeats {
   readonly clock: SteadyClock;
   readonly ids: PingIds;
   readonly feeds: AlertFeeds;
-  readonly #due: DueTimes<string>;
+  readonly due: DueTimes<string>;
   readonly #queue: WriteQueue<QueuedPing, PingResult | typeof ALONE>;
   readonly #watched = new Map<string, WatchedHeartbeat & { readonly dueAt: EpochMs }>();
   readonly #pings: (labels: { kind: string }) => Counter;
@@ -109,10 +109,11 @@ export class Heartbeats {
     this.clock = new SteadyClock(parts.wall);
     const { alerts, log } = parts;
     this.feeds = new AlertFeeds({ ...alerts, clock: this.clock, log, ping: (id, report) => this.#feed(id, report) });
-    this.#due = new DueTimes({
+    this.due = new DueTimes({
       clock: this.clock,
-      handle: (ids) => this.#overdue(ids),
-      onError: (err) => parts.log.error({ err }, "cannot store overdue heartbeats; retrying"),
+      handle: (ids) => parts.db.write((trx) => this.#timeOut(trx, ids)),
+      onError: (err, ids) => parts.log.error({ err, ids }, "cannot store overdue heartbeats; retrying"),
+      batch: OVERDUE_AT_ONCE,
     });
     this.#queue = new WriteQueue({
       db: parts.db,
@@ -169,18 +170,11 @@ export class Heartbeats {
     return this.#watched.size;
   }
 
-  /** Handles what is overdue now; otherwise a timer does. */
-  check(): Promise<void> {
-    return this.#due.check();
-  }
-
   start(): void {
-    this.#due.start();
     this.#alive.start();
   }
 
   async stop(): Promise<void> {
-    await this.#due.stop();
     await this.feeds.settled();
     await this.#alive.stop();
   }
@@ -190,11 +184,11 @@ export class Heartbeats {
     for (const { id, dueAt, graceMs } of heartbeats) {
       if (dueAt === null) {
         this.#watched.delete(id);
-        this.#due.delete(id);
+        this.due.delete(id);
         this.feeds.wake(id);
       } else {
         this.#watched.set(id, { id, dueAt, graceMs });
-        this.#due.set(id, fairDueAt(dueAt, graceMs, this.#back));
+        this.due.set(id, fairDueAt(dueAt, graceMs, this.#back));
       }
     }
   }
@@ -383,24 +377,6 @@ export class Heartbeats {
     }
     if (inputs.length > 0) await this.#parts.submitAlerts(inputs, { trx });
     if (events.length > 0) await this.#parts.appendEvents(trx, events);
-  }
-
-  /**
-   * Several in one transaction; one by one if that fails, so that one of them does not hold the
-   * others. What it leaves is due again a second later.
-   * @throws Error that names those that could not be stored
-   */
-  async #overdue(ids: readonly string[]): Promise<void> {
-    const failed = new Map<string, unknown>();
-    const store = (some: readonly string[]): Promise<void> => this.#parts.db.write((trx) => this.#timeOut(trx, some));
-    for (let at = 0; at < ids.length; at += OVERDUE_AT_ONCE) {
-      const some = ids.slice(at, at + OVERDUE_AT_ONCE);
-      await store(some).catch(async () => {
-        for (const id of some) await store([id]).catch((error: unknown) => failed.set(id, error));
-      });
-    }
-    const [cause] = failed.values();
-    if (failed.size > 0) throw new Error(`failed for ${[...failed.keys()].join(", ")}`, { cause });
   }
 
   async #timeOut(trx: Trx, ids: readonly string[]): Promise<void> {

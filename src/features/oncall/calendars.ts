@@ -1,7 +1,7 @@
 import { sha256Hex } from "../../core/crypto/tokens.ts";
 import { cleanText, startOf } from "../../core/text/clean-text.ts";
 import { DAY_MS, type EpochMs, HOUR_MS } from "../../core/time/clock.ts";
-import type { Trx } from "../../store/database.ts";
+import { addEffect, type Trx } from "../../store/database.ts";
 import { CalendarUnreadable, type EventPeople, type LeftOut, type ReadFile } from "./calendar-read.ts";
 import { readInThread } from "./calendar-thread.ts";
 import { editorsOf } from "./look.ts";
@@ -37,25 +37,22 @@ type Answer =
       readonly file: ReadFile;
     };
 
-/**
- * Reads the calendar of a schedule and stores its events. Its stored past shifts are kept.
- * @returns when to read it next; null: the schedule imports none
- */
-export async function importCalendar(context: OnCallContext, scheduleId: string): Promise<EpochMs | null> {
+/** Reads the calendar of a schedule, if it has one, and stores its events. Its stored past shifts are kept. */
+export async function importCalendar(context: OnCallContext, scheduleId: string): Promise<void> {
   const { db, clock } = context;
   const schedule = await queries.findSchedule(db.read, scheduleId);
   const row = schedule && (await queries.calendarOf(db.read, scheduleId));
-  if (!schedule || !row || row.url === null) return null;
+  if (!schedule || !row || row.url === null) return;
   const answer = await fetchCalendar(context, schedule, row);
-  return db.write(async (trx) => {
+  await db.write(async (trx) => {
     const current = await queries.calendarOf(trx, scheduleId);
-    if (!current || current.url === null) return null;
+    if (!current || current.url === null) return;
     const now = clock.now();
     // The URL was changed meanwhile: that one is read at once.
-    if (current.url !== row.url) return now;
-    const dueAt = now + waitAfter(current, answer);
-    await storeAnswer(context, trx, schedule, current, { answer, now, dueAt });
-    return dueAt;
+    const isOther = current.url !== row.url;
+    const dueAt = isOther ? now : now + waitAfter(current, answer);
+    addEffect(trx, { type: "oncall-due", id: scheduleId, calendarAt: dueAt });
+    if (!isOther) await storeAnswer(context, trx, schedule, current, { answer, now, dueAt });
   });
 }
 

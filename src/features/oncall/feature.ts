@@ -6,7 +6,7 @@ import { ofProjects } from "../../http/api/listing.ts";
 import { withVersion } from "../../http/api/route.ts";
 import { pageOf } from "../../http/api/shapes.ts";
 import { holderOf } from "../../http/server/access.ts";
-import { type FeatureServer, feature } from "../../module/feature.ts";
+import { type FeatureServer, feature, type Uses } from "../../module/feature.ts";
 import { addEffect, type Trx } from "../../store/database.ts";
 import { managed, reauthorize, type WithIssued } from "../access/index.ts";
 import { recordAction } from "../records/audit/index.ts";
@@ -124,6 +124,7 @@ const onCallSchedules = managed({
       await trx.deleteFrom("oncall_schedules").where("id", "=", id).execute();
       const metadata = { projectId, version, policies: policies.map((each) => each.id) };
       await recordAction(context, trx, "oncall_schedule.delete", id, metadata);
+      addEffect(trx, { type: "oncall-due", id, dueAt: null, calendarAt: null });
       addEffect(trx, { type: "announced", event: DUE_EVENT, data: { id } });
     },
   },
@@ -136,6 +137,7 @@ declare module "../../module/feature.ts" {
     readonly gapsOf: GapsPort;
     /** Whom the on-call schedules of a project name from an instant on. */
     readonly namedOnCall: typeof namedOnCall;
+    readonly onCallWatch: OnCallWatch;
   }
 }
 
@@ -143,14 +145,20 @@ declare module "../../module/feature.ts" {
 export const onCallFeature = feature("oncall", {
   needs: ["users"],
   uses: ["projects", "principals", "notify", "drills", "policiesWithSchedule", "outside", "incidents"],
-  open: ({ users }) => ({
-    onCall: (...parameters) => onCall(users, ...parameters),
-    gapsOf: (...parameters) => gapsBetween(users, ...parameters),
+  open: (core, later) => ({
+    onCall: (...parameters) => onCall(core.users, ...parameters),
+    gapsOf: (...parameters) => gapsBetween(core.users, ...parameters),
     namedOnCall,
+    onCallWatch: new OnCallWatch(core, () => contextOf(later())),
   }),
+  effects: ({ onCallWatch }) => ({ "oncall-due": (change) => onCallWatch.changed(change) }),
+  dueWork: ({ onCallWatch }) => [onCallWatch.schedules, onCallWatch.calendars],
+  stop: ({ onCallWatch }) => onCallWatch.stop(),
   register(server, given) {
-    const context: OnCallContext = { ...given, fetch: given.outside({ maxBodyBytes: MAX_CALENDAR_BYTES }) };
-    new OnCallWatch(context);
+    const context = contextOf(given);
+    context.events.on("user:rights-changed", (data) =>
+      given.onCallWatch.userChanged((data as { readonly userId: string }).userId),
+    );
     // Incidents that reached no one look again when others are on call.
     context.events.on(ON_CALL_CHANGED, (data) => {
       const { id: scheduleId } = data as { readonly id: string };
@@ -175,6 +183,10 @@ export const onCallFeature = feature("oncall", {
     return { resourceType: "oncall_schedule", rows: await gone.execute() };
   },
 });
+
+function contextOf(given: Omit<OnCallContext, "fetch"> & Uses<"outside">): OnCallContext {
+  return { ...given, fetch: given.outside({ maxBodyBytes: MAX_CALENDAR_BYTES }) };
+}
 
 function serveTake(server: FeatureServer, context: OnCallContext): void {
   server.route({
@@ -259,4 +271,5 @@ async function putCalendar(trx: Trx, scheduleId: string, url: string | null, now
     .values({ scheduleId, ...row })
     .onConflict((conflict) => conflict.column("scheduleId").doUpdateSet(row))
     .execute();
+  addEffect(trx, { type: "oncall-due", id: scheduleId, calendarAt: row.dueAt });
 }

@@ -19,11 +19,10 @@ const BACK_MS = 8 * DAY_MS;
 /**
  * Reports what is due on a schedule in one transaction with what it remembers of it: a restart
  * neither loses nor repeats a report.
- * @returns when something is due next; null: the schedule is gone
  */
-export async function reportDue(context: OnCallContext, trx: Trx, id: string, at: EpochMs): Promise<EpochMs | null> {
+export async function reportDue(context: OnCallContext, trx: Trx, id: string, at: EpochMs): Promise<void> {
   const schedule = await queries.findSchedule(trx, id);
-  if (!schedule) return null;
+  if (!schedule) return addEffect(trx, { type: "oncall-due", id, dueAt: null });
   // After the clock was set back nothing is reported a second time.
   const now = Math.max(at, schedule.checkedAt ?? at);
   const roster = await rosterOf(trx, id);
@@ -38,7 +37,7 @@ export async function reportDue(context: OnCallContext, trx: Trx, id: string, at
   const changeAt = shifts.flatMap(({ start, end }) => [start, end]).find((border) => border > now);
   const dueAt = Math.min(gapsAt, nextNoticeAt, changeAt ?? gapsAt);
   await queries.updateSchedule(trx, id, { onCall: JSON.stringify(users), checkedAt: now, gapsAt, dueAt });
-  return dueAt;
+  addEffect(trx, { type: "oncall-due", id, dueAt });
 }
 
 /** `oncall.changed`, and notifications to users whose shift ends. @returns the users on call */

@@ -1,4 +1,6 @@
+import type { Database as Sqlite } from "better-sqlite3";
 import { type Selectable, sql } from "kysely";
+import type { EpochMs } from "../../core/time/clock.ts";
 import { ofProjects } from "../../http/api/listing.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { OnCallCalendarsTable } from "../../store/schema.ts";
@@ -34,8 +36,9 @@ export async function isNameTaken(trx: Trx, projectId: string, name: string): Pr
   return row !== undefined;
 }
 
-export function dueTimes(db: ReadDb) {
-  return db.selectFrom("oncall_schedules").select(["id", "dueAt"]).where("dueAt", "is not", null).execute();
+export function dueSchedules(reader: Sqlite): [id: string, dueAt: EpochMs][] {
+  const rows = reader.prepare<[], [string, EpochMs]>("select id, dueAt from oncall_schedules where dueAt is not null");
+  return rows.raw().all();
 }
 
 /** Schedules whose shifts name the user; their calendars do not count. */
@@ -102,8 +105,9 @@ export function makersOf(db: ReadDb, ids: readonly string[]) {
   return db.selectFrom("oncall_schedules").select(["id", "createdBy", "projectId"]).where("id", "in", ids).execute();
 }
 
-export function dueCalendars(db: ReadDb) {
-  return db.selectFrom("oncall_calendars").select(["scheduleId", "dueAt"]).where("dueAt", "is not", null).execute();
+export function dueCalendars(reader: Sqlite): { readonly id: string; readonly dueAt: EpochMs }[] {
+  const sql = "select scheduleId as id, dueAt from oncall_calendars where dueAt is not null";
+  return reader.prepare<[], { id: string; dueAt: EpochMs }>(sql).all();
 }
 
 export function preferencesOf(db: Db, userId: string) {

@@ -17,7 +17,7 @@ export type OnCallContext = Context<
   readonly fetch: ReturnType<Offers["outside"]>;
 };
 
-/** A schedule or its shifts changed: hand-overs and gaps are searched again after the commit. */
+/** A schedule or its shifts have changed. */
 export const DUE_EVENT = "oncall:due";
 /** Others are on call on a schedule. */
 export const ON_CALL_CHANGED = "oncall:changed";
@@ -97,6 +97,7 @@ export async function changeSchedule<T>(
 /** Has hand-overs looked at now, and gaps when the edit is over. */
 export async function noteChange(trx: Trx, id: string, now: EpochMs): Promise<void> {
   await queries.updateSchedule(trx, id, { dueAt: now, gapsAt: now + GAPS_AFTER_MS });
+  addEffect(trx, { type: "oncall-due", id, dueAt: now });
   addEffect(trx, { type: "announced", event: DUE_EVENT, data: { id } });
 }
 

@@ -1,112 +1,87 @@
-import type { EpochMs } from "../../core/time/clock.ts";
 import { DueTimes, SteadyClock } from "../../core/time/due-times.ts";
+import type { FeatureCore } from "../../module/feature.ts";
+import type { EffectOf } from "../../store/effect.ts";
 import { importCalendar } from "./calendars.ts";
 import { reportDue } from "./hand-overs.ts";
 import * as queries from "./queries.ts";
-import { DUE_EVENT, type OnCallContext } from "./schedules.ts";
+import type { OnCallContext } from "./schedules.ts";
 
 /** Calendars that are fetched at once, each of another creator. */
 const CALENDARS_AT_ONCE = 8;
 
 const RETRY_MS = 1000;
 
-/**
- * Reports hand-overs and gaps, and reads calendars, when they are due. The due times are columns;
- * this keeps them in memory and is notified of each change.
- */
+/** Reports hand-overs and gaps, and reads calendars, when they are due: the due times are columns. */
 export class OnCallWatch {
-  readonly #context: OnCallContext;
+  /** Complete once all features are open. */
+  readonly #context: () => OnCallContext;
   /** For calendars: the time between two reads is elapsed time. */
   readonly #clock: SteadyClock;
-  readonly #schedules: DueTimes<string>;
-  readonly #calendars: DueTimes<string>;
+  /** Shifts follow the wall clock. */
+  readonly schedules: DueTimes<string>;
+  readonly calendars: DueTimes<string>;
   readonly #queue = new CalendarQueue({ run: (id) => this.#importNow(id), atOnce: CALENDARS_AT_ONCE });
 
-  constructor(context: OnCallContext) {
-    this.#context = context;
-    this.#clock = new SteadyClock(context.clock);
-    const onError = (err: unknown): void => this.#failed(err);
-    // Shifts follow the wall clock: this one takes its steps for time that passes.
-    const now = (): EpochMs => context.clock.now();
-    const wall = new SteadyClock({ now, elapsed: now });
-    this.#schedules = new DueTimes({ clock: wall, onError, handle: (ids) => this.#report(ids), batch: 20 });
-    this.#calendars = new DueTimes({ clock: this.#clock, onError, handle: (ids) => this.#import(ids) });
-    context.events.on("system:ready", () => this.start());
-    context.events.on("system:stopping", () => this.stop());
-    context.events.on("user:rights-changed", (data) => this.userChanged((data as { readonly userId: string }).userId));
-    context.events.on(DUE_EVENT, (data) => this.changed((data as { readonly id: string }).id));
+  constructor({ clock, reader, log }: FeatureCore, contextOf: () => OnCallContext) {
+    let context: OnCallContext | undefined;
+    this.#context = () => {
+      context ??= contextOf();
+      return context;
+    };
+    this.#clock = new SteadyClock(clock);
+    const onError = (err: unknown, scheduleIds: readonly string[]): void =>
+      log.warn({ err, scheduleIds }, "due on-call work failed; retrying");
+    this.schedules = new DueTimes({
+      clock,
+      read: () => queries.dueSchedules(reader),
+      handle: (ids) => this.#report(ids),
+      onError,
+      batch: 1,
+    });
+    this.calendars = new DueTimes({
+      clock: this.#clock,
+      read: () => queries.dueCalendars(reader).map(({ id, dueAt }) => [id, this.#clock.fromWall(dueAt)]),
+      handle: (ids) => this.#import(ids),
+      onError,
+    });
   }
 
-  async start(): Promise<void> {
-    const { db } = this.#context;
-    for (const { id, dueAt } of await queries.dueTimes(db.read)) this.#schedules.set(id, dueAt);
-    for (const { scheduleId, dueAt } of await queries.dueCalendars(db.read)) this.#readAt(scheduleId, dueAt);
-    this.#schedules.start();
-    this.#calendars.start();
-  }
-
-  async stop(): Promise<void> {
-    await Promise.all([this.#schedules.stop(), this.#calendars.stop(), this.#queue.close()]);
-  }
-
-  /** A schedule is new, changed or deleted. */
-  async changed(id: string): Promise<void> {
-    const calendar = await queries.calendarOf(this.#context.db.read, id);
-    this.#schedules.set(id, this.#context.clock.now());
-    this.#readAt(id, calendar?.dueAt ?? null);
-    await this.#checkDue();
+  /** A commit has changed due times, by the wall clock. */
+  changed({ id, dueAt, calendarAt }: EffectOf<"oncall-due">): void {
+    if (dueAt !== undefined) this.schedules.set(id, dueAt);
+    // Who is on call now, and not after a turn of timers.
+    void this.schedules.check();
+    if (calendarAt !== undefined) this.calendars.set(id, calendarAt && this.#clock.fromWall(calendarAt));
   }
 
   /** A user may be disabled, or active again: those on call may be others. */
   async userChanged(userId: string): Promise<void> {
-    const ids = await queries.schedulesNaming(this.#context.db.read, userId);
-    for (const id of ids) this.#schedules.set(id, this.#context.clock.now());
-    if (ids.length > 0) await this.#checkDue();
+    const { db, clock } = this.#context();
+    for (const id of await queries.schedulesNaming(db.read, userId)) this.schedules.set(id, clock.now());
   }
 
-  /** Does what is due now. */
-  async check(): Promise<void> {
-    await this.#checkDue();
-    await this.#queue.idle();
-  }
-
-  async #checkDue(): Promise<void> {
-    await Promise.all([this.#schedules.check(), this.#calendars.check()]);
+  /** Resolves when no calendar is read any more. */
+  stop(): Promise<void> {
+    return this.#queue.close();
   }
 
   async #report(ids: readonly string[]): Promise<void> {
-    for (const id of ids) {
-      const now = this.#context.clock.now();
-      // The next one is not delayed by a schedule that fails, which is due again a second later.
-      await this.#context.db
-        .write((trx) => reportDue(this.#context, trx, id, now))
-        .then((dueAt) => this.#schedules.set(id, dueAt))
-        .catch((error: unknown) => this.#failed(error, id));
-    }
+    const context = this.#context();
+    const now = context.clock.now();
+    for (const id of ids) await context.db.write((trx) => reportDue(context, trx, id, now));
   }
 
   async #import(ids: readonly string[]): Promise<void> {
-    for (const { id, createdBy, projectId } of await queries.makersOf(this.#context.db.read, ids))
+    for (const { id, createdBy, projectId } of await queries.makersOf(this.#context().db.read, ids))
       this.#queue.add(createdBy ?? projectId, id);
-    for (const id of ids) this.#calendars.delete(id);
+    for (const id of ids) this.calendars.delete(id);
   }
 
   async #importNow(id: string): Promise<void> {
-    await importCalendar(this.#context, id)
-      .then((dueAt) => this.#readAt(id, dueAt))
-      .catch((error: unknown) => {
-        this.#failed(error, id);
-        this.#calendars.set(id, this.#clock.now() + RETRY_MS);
-      });
-  }
-
-  /** @param dueAt by the wall clock; null: never */
-  #readAt(id: string, dueAt: EpochMs | null): void {
-    this.#calendars.set(id, dueAt === null ? null : this.#clock.fromWall(dueAt));
-  }
-
-  #failed(err: unknown, scheduleId?: string): void {
-    this.#context.log.warn({ err, scheduleId }, "due on-call work failed; retrying");
+    await importCalendar(this.#context(), id).catch((err: unknown) => {
+      this.#context().log.warn({ err, scheduleId: id }, "due on-call work failed; retrying");
+      this.calendars.set(id, this.#clock.now() + RETRY_MS);
+    });
   }
 }
 
@@ -137,11 +112,6 @@ class CalendarQueue {
     const ids = this.#waiting.get(owner) ?? new Set();
     this.#waiting.set(owner, ids.add(scheduleId));
     this.#next();
-  }
-
-  /** Resolves when nothing waits or runs. */
-  async idle(): Promise<void> {
-    while (this.#running.size > 0) await Promise.race(this.#running.values());
   }
 
   /** Starts nothing more. Resolves when what runs is done. */

@@ -124,6 +124,7 @@ export const rulesFeature = feature("rules", {
     addEffect(trx, { type: "rules-changed", ruleIds: rows.map(({ id }) => id) });
     return { resourceType: "rule", rows };
   },
+  dueWork: ({ absences }) => [absences.due],
   start: ({ absences, rules, notify }) =>
     absences.start({
       recipientsOf: (rule) => rules.recipientPage(rule, "", MAX_DIRECT_RECIPIENTS + 1),

@@ -50,6 +50,6 @@ export async function settled(prism: TestPrism): Promise<void> {
 
 /** What the schedule does by itself when its time has come. */
 export async function check(prism: TestPrism): Promise<void> {
-  await prism.parts.offers.schedules.look();
+  await prism.parts.offers.schedules.due.check();
   await settled(prism);
 }

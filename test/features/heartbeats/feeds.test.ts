@@ -43,7 +43,7 @@ class World {
   async pass(ms: number): Promise<void> {
     this.clock.advance(ms);
     await this.prism.parts.offers.alerts.flush();
-    await this.prism.parts.offers.heartbeats.check();
+    await this.prism.parts.offers.heartbeats.due.check();
     await this.prism.parts.offers.heartbeats.feeds.settled();
   }
 

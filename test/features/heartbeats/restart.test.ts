@@ -53,12 +53,12 @@ test("3000 heartbeats are watched after a restart, and a down time of the server
   await prism.restart();
   assert.equal(heartbeatsOf(prism).watched, COUNT);
   clock.advance(590_000);
-  await heartbeatsOf(prism).check();
+  await heartbeatsOf(prism).due.check();
   assert.deepEqual(await statuses(prism), { up: COUNT });
   clock.advance(20_000);
   // A check that a slow disk interrupts is repeated.
   await eventually("all are down", async () => {
-    await heartbeatsOf(prism).check();
+    await heartbeatsOf(prism).due.check();
     return (await statuses(prism))["down"] === COUNT;
   });
   assert.deepEqual(await statuses(prism), { down: COUNT });
@@ -96,7 +96,7 @@ test("after a down time heartbeats are not shown as down before they go down", a
   assert.deepEqual(await seen(), ["grace", 3, 3]);
   clock.advance(601_000);
   await eventually("all are down", async () => {
-    await heartbeatsOf(prism).check();
+    await heartbeatsOf(prism).due.check();
     return (await statuses(prism))["down"] === 3;
   });
   assert.deepEqual(await seen(), ["down", 0, 0]);
@@ -122,12 +122,12 @@ test("a clock that jumps forward makes no heartbeat late at once, and one that i
   await fill(prism, 3, clock.now());
   await prism.restart();
   clock.set(24 * HOUR_MS);
-  await heartbeatsOf(prism).check();
+  await heartbeatsOf(prism).due.check();
   assert.deepEqual(await statuses(prism), { up: 3 });
   clock.set(-48 * HOUR_MS);
-  await heartbeatsOf(prism).check();
+  await heartbeatsOf(prism).due.check();
   clock.advance(601_000);
-  await heartbeatsOf(prism).check();
+  await heartbeatsOf(prism).due.check();
   assert.deepEqual(await statuses(prism), { down: 3 });
 });
 

@@ -49,7 +49,7 @@ export async function useHeartbeats(prism: TestPrism): Promise<void> {
     trx.updateTable("heartbeats").set({ dueAt: past, status: "up" }).where("id", "=", body.id).execute(),
   );
   await heartbeats.load();
-  await heartbeats.check();
+  await heartbeats.due.check();
   for (const act of ["rotate", "pause", "resume"])
     assert.equal((await prism.post(`${PATH}/${body.id}/${act}`, {})).status, 200);
   assert.equal((await prism.delete(`${PATH}/${body.id}`)).status, 204);

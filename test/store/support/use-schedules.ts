@@ -25,7 +25,7 @@ export async function useSchedules(prism: TestPrism): Promise<void> {
   await prism.services.db.write((trx) =>
     trx.updateTable("schedules").set({ nextRunAt: 1 }).where("module", "is", null).execute(),
   );
-  await schedules.look();
+  await schedules.due.check();
   for (const name of ["pattern", "m"]) assert.equal(await schedules.remove(name), true);
   assert.equal((await prism.delete(`${PATH}/${body.id}`)).status, 204);
 }

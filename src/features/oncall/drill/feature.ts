@@ -31,10 +31,9 @@ export const drillFeature = feature("drill", {
       settings: () => settings.current,
     }),
   }),
+  dueWork: ({ drills }) => [drills.plan.due],
   register(server, { drills, projects, events }) {
     const { plan } = drills;
-    events.on("system:ready", () => plan.start());
-    events.on("system:stopping", () => plan.stop());
     events.on("system:reloaded", () => plan.changed());
     events.on(DUE_EVENT, () => plan.changed());
     events.on("user:rights-changed", () => plan.changed());

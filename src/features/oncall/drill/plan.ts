@@ -55,37 +55,25 @@ export interface PlannedDrill {
  */
 export class DrillPlan {
   readonly #parts: PlanParts;
-  readonly #due: DueTimes<"look">;
+  /** When to look again. */
+  readonly due: DueTimes<"look">;
   readonly #clock: SteadyClock;
 
   constructor(parts: PlanParts) {
     this.#parts = parts;
     this.#clock = new SteadyClock(parts.clock);
-    this.#due = new DueTimes({
+    this.due = new DueTimes({
       clock: this.#clock,
-      handle: async () => this.#due.set("look", await this.#look()),
+      read: () => [["look", this.#clock.now()]],
+      handle: async () => this.due.set("look", await this.#look()),
       onError: (err) => parts.log.warn({ err }, "planning weekly drills failed; retrying"),
     });
   }
 
-  start(): void {
-    this.#due.set("look", this.#clock.now());
-    this.#due.start();
-  }
-
-  stop(): Promise<void> {
-    return this.#due.stop();
-  }
-
   /** Schedules, settings or choices of people have changed. */
   async changed(): Promise<void> {
-    this.#due.set("look", this.#clock.now());
-    await this.#due.check();
-  }
-
-  /** Does what is due now; for tests. */
-  check(): Promise<void> {
-    return this.#due.check();
+    this.due.set("look", this.#clock.now());
+    await this.due.check();
   }
 
   /** Starts what is due. @returns when to look again; null: nothing is planned */

@@ -33,9 +33,10 @@ export const ntfyFeature = feature("ntfy", {
   effects: ({ ntfy }) => ({
     "ntfy-topics-changed": (change) => ntfy.topicsChanged(change),
     "ntfy-access-changed": (change) => ntfy.accessChanged(change),
-    "ntfy-scheduled": ({ id, dueAt }) => ntfy.publisher.scheduled(id, dueAt),
+    "ntfy-scheduled": ({ id, dueAt }) => ntfy.publisher.due.set(id, dueAt),
   }),
   load: ({ ntfy }) => ntfy.load(),
+  dueWork: ({ ntfy }) => [ntfy.publisher.due],
   register(server, context) {
     const { kernel, listener, ntfy, runner, db } = context;
     runner.handle(DELETE_TOPIC_KIND, (job, signal) => removeMessages(db, job.payload as DeletedTopic, signal));

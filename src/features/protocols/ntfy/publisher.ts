@@ -91,7 +91,8 @@ const LEVELS: readonly Level[] = ["info", "debug", "info", "info", "warn", "erro
  */
 export class Publisher {
   readonly #parts: PublisherParts;
-  readonly #due: DueTimes<string>;
+  /** Scheduled messages, over the column `dueAt`. */
+  readonly due: DueTimes<string>;
   readonly #startedAt: number;
   readonly #mails: RateLimiter;
   #count = 0;
@@ -100,33 +101,16 @@ export class Publisher {
     this.#parts = parts;
     this.#startedAt = parts.clock.elapsed();
     this.#mails = new RateLimiter(parts.clock, MAX_MAIL_USERS, HOUR_MS);
-    this.#due = new DueTimes({
+    const scheduled = parts.reader
+      .prepare<[], [id: string, dueAt: EpochMs]>("select id, dueAt from ntfy_messages where dueAt is not null")
+      .raw();
+    this.due = new DueTimes({
       clock: new SteadyClock(parts.clock),
+      read: () => scheduled.iterate(),
       handle: (ids) => this.#send(ids),
-      onError: (err) => parts.log.error({ err }, "sending scheduled ntfy messages failed; retrying"),
+      onError: (err, ids) => parts.log.error({ err, ids }, "sending scheduled ntfy messages failed; retrying"),
+      batch: SENT_AT_ONCE,
     });
-  }
-
-  start(): void {
-    const rows = this.#parts.reader.prepare<[], { id: string; dueAt: number }>(
-      "select id, dueAt from ntfy_messages where dueAt is not null",
-    );
-    for (const { id, dueAt } of rows.iterate()) this.#due.set(id, dueAt);
-    this.#due.start();
-  }
-
-  stop(): Promise<void> {
-    return this.#due.stop();
-  }
-
-  /** A commit has stored a scheduled message. */
-  scheduled(id: string, dueAt: EpochMs): void {
-    this.#due.set(id, dueAt);
-  }
-
-  /** Sends what is due now, for tests. */
-  checkDue(): Promise<void> {
-    return this.#due.check();
   }
 
   /** Messages published since the start. */
@@ -335,31 +319,11 @@ export class Publisher {
     await appendEvents(trx, [eventOf(projectId, message)], { source: "ntfy", now });
   }
 
-  async #send(ids: readonly string[]): Promise<void> {
-    for (let at = 0; at < ids.length; at += SENT_AT_ONCE) {
-      const some = ids.slice(at, at + SENT_AT_ONCE);
-      await this.#sendTogether(some).catch(() => this.#sendEach(some));
-    }
-  }
-
-  /** Those behind one that fails are sent, too. */
-  async #sendEach(ids: readonly string[]): Promise<void> {
-    const failed: string[] = [];
-    let err: unknown;
-    for (const id of ids)
-      await this.#sendTogether([id]).catch((error: unknown) => {
-        failed.push(id);
-        err = error;
-      });
-    if (failed.length > 0)
-      this.#parts.log.error({ err, ids: failed }, "sending scheduled ntfy messages failed; retrying");
-  }
-
   /**
    * Sends scheduled messages whose time has come; a row that is gone was replaced or cancelled. It is
    * deleted if its sender may no longer write to the topic, such as a removed member.
    */
-  async #sendTogether(ids: readonly string[]): Promise<void> {
+  async #send(ids: readonly string[]): Promise<void> {
     const refused = await this.#parts.db.write(async (trx) => {
       const rows = await trx
         .selectFrom("ntfy_messages as m")
@@ -376,6 +340,7 @@ export class Publisher {
         if (body === null || left.includes(id)) continue;
         await this.#append(trx, projectId, JSON.parse(body) as Message, expiresAt, sender);
       }
+      for (const id of ids) addEffect(trx, { type: "ntfy-scheduled", id, dueAt: null });
       return mayNot;
     });
     for (const { topic, sender } of refused)
@@ -383,7 +348,6 @@ export class Publisher {
         { topic, sender },
         "deleted a scheduled message: its sender may no longer write to the topic",
       );
-    for (const id of ids) this.#due.delete(id);
   }
 }
 
@@ -399,12 +363,14 @@ function eventOf(projectId: string, message: Message) {
 }
 
 async function cancelScheduled(trx: Trx, topic: string, sequenceId: string): Promise<void> {
-  await trx
+  const cancelled = await trx
     .deleteFrom("ntfy_messages")
     .where("topic", "=", topic)
     .where("sequenceId", "=", sequenceId)
     .where("dueAt", "is not", null)
+    .returning("id")
     .execute();
+  for (const { id } of cancelled) addEffect(trx, { type: "ntfy-scheduled", id, dueAt: null });
 }
 
 /** A message that only names the sequence it clears or deletes. */

@@ -102,14 +102,12 @@ export class Ntfy {
 
   start(): void {
     const { clock, log } = this.#parts;
-    this.publisher.start();
     this.files.share({ keys: () => this.attachments.ids(), clock, log });
     this.#uses.start();
   }
 
   async stop(): Promise<void> {
     this.files.stop();
-    await this.publisher.stop();
     await this.#uses.stop();
   }
 

@@ -92,7 +92,7 @@ export class Absences implements SeenMatches {
   readonly #clock: SteadyClock;
   readonly #rules = new Map<string, AwaitingRule>();
   readonly #awaited = new Map<string, Map<string, Awaited>>();
-  readonly #due: DueTimes<Awaited>;
+  readonly due: DueTimes<Awaited>;
   readonly #dirty = new Set<Awaited>();
   /** Rules with rows that no longer apply. */
   readonly #obsolete = new Set<string>();
@@ -123,7 +123,7 @@ export class Absences implements SeenMatches {
     this.#parts = parts;
     this.#clock = new SteadyClock(parts.clock);
     this.#warnings = new Seldom(parts.clock);
-    this.#due = new DueTimes({
+    this.due = new DueTimes({
       clock: this.#clock,
       handle: (due) => this.#fire(due),
       onError: (error) => parts.log.warn({ err: error }, "cannot record an absence; retrying"),
@@ -141,17 +141,10 @@ export class Absences implements SeenMatches {
   start(notifier: AbsenceNotifier): void {
     this.#notifier = notifier;
     this.#flushes.start();
-    this.#due.start();
   }
 
-  async stop(): Promise<void> {
-    await this.#due.stop();
-    await this.#flushes.stop();
-  }
-
-  /** Fires what is due now. */
-  async check(): Promise<void> {
-    await this.#due.check();
+  stop(): Promise<void> {
+    return this.#flushes.stop();
   }
 
   /** Number of keys that are awaited. */
@@ -201,7 +194,7 @@ export class Absences implements SeenMatches {
       const awaited = this.#awaited.get(ruleId)?.get(seriesKey(projectId, key));
       if (!awaited) continue;
       awaited.firedAt = at;
-      this.#due.delete(awaited);
+      this.due.delete(awaited);
     }
   }
 
@@ -287,13 +280,13 @@ export class Absences implements SeenMatches {
 
   #schedule(awaited: Awaited, forMs: number): void {
     if (awaited.firedAt !== null) {
-      this.#due.delete(awaited);
+      this.due.delete(awaited);
       return;
     }
     const dueAt = this.#clock.fromWall(awaited.lastAt) + forMs;
     // Events during a downtime may not have reached this process yet.
     const graceAt = !this.#flushes.isStarted ? this.#clock.now() + Math.min(forMs, this.#downMs) : 0;
-    this.#due.set(awaited, Math.max(dueAt, graceAt));
+    this.due.set(awaited, Math.max(dueAt, graceAt));
   }
 
   #postpone(jumpMs: number): void {
@@ -301,8 +294,8 @@ export class Absences implements SeenMatches {
     for (const [id, rule] of this.#rules) {
       const forMs = rule.overTime?.absence?.forMs ?? 0;
       for (const awaited of this.#awaited.get(id)?.values() ?? []) {
-        const dueAt = this.#due.at(awaited);
-        if (dueAt !== undefined) this.#due.set(awaited, Math.max(dueAt, now + Math.min(forMs, jumpMs)));
+        const dueAt = this.due.at(awaited);
+        if (dueAt !== undefined) this.due.set(awaited, Math.max(dueAt, now + Math.min(forMs, jumpMs)));
       }
     }
   }
@@ -312,7 +305,7 @@ export class Absences implements SeenMatches {
     this.#obsolete.add(id);
     if (!awaited) return;
     for (const each of awaited.values()) {
-      this.#due.delete(each);
+      this.due.delete(each);
       this.#dirty.delete(each);
     }
     for (const each of awaited.values()) this.#count(each, -1);
@@ -331,9 +324,7 @@ export class Absences implements SeenMatches {
     await this.#parts.db.write(async (trx) => {
       const now = this.#clock.now();
       // A match may have come while the write waited.
-      const absent = due
-        .filter((each) => (this.#due.at(each) ?? Number.POSITIVE_INFINITY) <= now)
-        .flatMap(this.#absent);
+      const absent = due.filter((each) => (this.due.at(each) ?? Number.POSITIVE_INFINITY) <= now).flatMap(this.#absent);
       const inputs = absent.flatMap(({ rule, settings: { alert }, awaited, event }) =>
         alert ? [firing(rule.row.id, alert, awaited.key, event, this.#parts.clock.now())] : [],
       );

@@ -4,7 +4,6 @@ export { type EnqueuedJob, type JobService, LostLease, requireRoom } from "./job
 export type { MovedJob } from "./moved-jobs.ts";
 export { pausedKey } from "./operator.ts";
 export { finishOf, jitteredDelayMs } from "./runner/attempt-end.ts";
-export { DueTimer } from "./runner/due-timer.ts";
 export {
   type AttemptFacts,
   COMPLETED,
@@ -16,6 +15,7 @@ export {
   type RunningJob,
 } from "./runner/job.ts";
 export type { JobRunner } from "./runner/runner.ts";
+export { StepsBack } from "./runner/steps-back.ts";
 export { type JobCount, recentJobCounts } from "./runner/waiting-counts.ts";
 export { actionWithoutWords, MASK, mayReadWords, queueViews, withoutWordsOf } from "./view.ts";
 export type { FailedAttempt, HeldJob, RemoteHandler } from "./worker-attempts.ts";

@@ -114,8 +114,8 @@ export const schedulesFeature = feature("schedules", {
   effects: ({ schedules }) => ({ "schedules-changed": () => schedules.changed() }),
   register: serve,
   onUserDeleted: endWorkOf,
+  dueWork: ({ schedules }) => [schedules.due],
   start: ({ schedules }) => schedules.start(),
-  stop: ({ schedules }) => schedules.stop(),
 });
 
 /** Cancels the timers and scheduled notifications of a deleted account; its schedules of jobs belong to the server. */

@@ -5,9 +5,10 @@ import { uuidv7 } from "../../../core/ids.ts";
 import { parseQueueName, type QueueName } from "../../../core/limits/queues.ts";
 import type { PermissionHolder } from "../../../core/principal.ts";
 import type { EpochMs } from "../../../core/time/clock.ts";
+import { DueTimes } from "../../../core/time/due-times.ts";
 import { requireVersion } from "../../../http/body/negotiation.ts";
 import { addEffect, type InTransaction, type Trx } from "../../../store/database.ts";
-import { DueTimer, requireRoom } from "../jobs/index.ts";
+import { requireRoom, StepsBack } from "../jobs/index.ts";
 import { type Occurrence, recurrenceOf } from "./cron/recurrence.ts";
 import { type ScheduleRow, ScheduleTable } from "./schedule.ts";
 import {
@@ -55,17 +56,14 @@ export class Schedules {
     return this.#parts.config.timezone;
   }
 
+  /** When the next schedule is due. */
+  get due(): DueTimes<"next"> {
+    return this.#engine.due;
+  }
+
+  /** Before schedules fire; missed times do according to each schedule's setting. */
   start(): Promise<void> {
     return this.#engine.start();
-  }
-
-  stop(): Promise<void> {
-    return this.#engine.stop();
-  }
-
-  /** Checks the clock now; it also runs when something is due, and at least once a minute. */
-  look(): Promise<void> {
-    return this.#engine.look();
   }
 
   /** Lets operators schedule this kind while it has a handler. @returns a function that unregisters it */
@@ -263,7 +261,7 @@ export class Schedules {
 
   /** Schedules were created, changed or deleted. */
   changed(): void {
-    this.#engine.changed();
+    this.#engine.due.load();
   }
 }
 
@@ -308,8 +306,6 @@ function ownerOf({ module, createdBy }: Pick<ScheduleInput, "module" | "createdB
   return JSON.stringify([module ?? null, createdBy ?? null]);
 }
 
-const TRY_AGAIN_MS = 1000;
-
 /**
  * When the clock is set back, times between its new and its old reading have already been served
  * and are not repeated. Times further ahead than this are a correction: the clock was wrong before,
@@ -323,84 +319,49 @@ const PAGE = 200;
 /** Fires schedules on time. It knows when the next one is due, so the table is not polled. */
 class ScheduleEngine {
   readonly #context: ScheduleContext;
-  readonly #due: DueTimer;
+  readonly due: DueTimes<"next">;
+  readonly #steps: StepsBack;
+  readonly #nextAt: () => EpochMs | null;
   readonly #caughtUp: CaughtUp = new Map();
-  #isRunning = false;
-  #working: Promise<void> | null = null;
-  /** Another check is needed after the current one. */
-  #isWanted = false;
 
   constructor(context: ScheduleContext) {
     this.#context = context;
     const { reader, clock, log } = context;
-    const nextDue = reader.prepare<[], { at: number | null }>(
+    const next = reader.prepare<[], { at: number | null }>(
       "select min(nextRunAt) as at from schedules where active = 1 and nextRunAt is not null",
     );
-    this.#due = new DueTimer({
-      clock,
-      readNext: () => nextDue.get()?.at ?? null,
-      wake: () => void this.look(),
-      onSetBack: (byMs) => log.warn({ byMs }, "clock set back; moving the times of schedules with an interval"),
+    this.#nextAt = () => next.get()?.at ?? null;
+    this.#steps = new StepsBack(clock, (byMs) => {
+      log.warn({ byMs }, "clock set back; moving the times of schedules with an interval");
+      this.due.set("next", clock.now());
+    });
+    this.due = new DueTimes({
+      clock: this.#steps,
+      read: () => [["next", this.#nextAt()]],
+      handle: () => this.#fireDue(),
+      onError: (err) => log.warn({ err }, "firing schedules failed; retrying"),
     });
   }
 
-  /** Starts to fire schedules; missed times according to each schedule's setting. */
   async start(): Promise<void> {
     await this.#follow(0);
-    this.#isRunning = true;
-    this.#due.start();
-  }
-
-  /** The current firing ends with its transaction. */
-  async stop(): Promise<void> {
-    this.#isRunning = false;
-    this.#due.stop();
-    await this.#working;
-  }
-
-  /** New or changed schedules were committed. */
-  changed(): void {
-    if (!this.#isRunning) return;
-    this.#due.read();
-    if (!this.#working) this.#due.arm();
-  }
-
-  /** Fires what is due. It also runs by itself when something is due, and once a minute. */
-  look(): Promise<void> {
-    this.#due.disarm();
-    this.#isWanted = true;
-    this.#working ??= this.#work().finally(() => {
-      this.#working = null;
-      this.#due.arm();
-    });
-    return this.#working;
-  }
-
-  async #work(): Promise<void> {
-    while (this.#isWanted && this.#isRunning) {
-      this.#isWanted = false;
-      try {
-        await this.#fireDue();
-      } catch (error) {
-        this.#context.log.warn({ err: error }, "firing schedules failed; retrying");
-        this.#due.retryAt(this.#context.clock.now() + TRY_AGAIN_MS);
-      }
-    }
+    this.due.load();
   }
 
   async #fireDue(): Promise<void> {
     const { clock } = this.#context;
-    const setBack = this.#due.takeSetBack();
+    const setBack = this.#steps.take();
     if (setBack)
       await this.#follow(setBack.byMs).catch((error: unknown) => {
-        this.#due.returnSetBack(setBack);
+        this.#steps.giveBack(setBack);
         throw error;
       });
-    this.#due.read();
-    while (this.#isRunning && this.#due.isDue(clock.now())) {
+    let at = this.#nextAt();
+    while (this.due.isRunning && at !== null && at <= clock.now()) {
       await fireDueSchedules(this.#context, this.#caughtUp);
-      this.#due.read();
+      at = this.#nextAt();
     }
+    this.due.set("next", at);
   }
 
   /**

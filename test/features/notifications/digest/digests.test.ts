@@ -57,7 +57,7 @@ async function want({ prism, id }: World, digest: unknown): Promise<void> {
 
 /** The schedule fires, and everything that comes of it is done. */
 async function morning({ prism }: World): Promise<void> {
-  await prism.parts.offers.schedules.look();
+  await prism.parts.offers.schedules.due.check();
   await settled(prism);
 }
 
@@ -171,7 +171,7 @@ test("without a mail server there is no digest by default, and digest.enabled se
   const prism = await startPrism(t, { clock, settings });
   await prism.post("/api/v1/events", { type: "door.opened" });
   clock.advance(3 * HOUR);
-  await prism.parts.offers.schedules.look();
+  await prism.parts.offers.schedules.due.check();
   await settled(prism);
   await eventually("it is in the app", () => digests(prism).length === 1);
 });

@@ -71,7 +71,7 @@ async function planned(world: DrillWorld, { inDays = 3 } = {}): Promise<number> 
 
 async function goTo({ clock, prism }: DrillWorld, at: number): Promise<void> {
   clock.advance(at - clock.now());
-  await prism.parts.offers.drills.plan.check();
+  await prism.parts.offers.drills.plan.due.check();
 }
 
 const drills = ({ prism }: DrillWorld): number =>
@@ -141,7 +141,7 @@ test("a drill that no server could start waits for the hour of the next day", as
   const at = await planned(world);
   await goTo(world, at - HOUR);
   await prism.restart(() => clock.advance(15 * HOUR));
-  await prism.parts.offers.drills.plan.check();
+  await prism.parts.offers.drills.plan.due.check();
   await eventually("it is planned again", async () => (await nextAt(world)) === at + DAY);
   assert.equal(drills(world), 0, "not at three in the morning");
   await goTo(world, at + DAY);
@@ -158,7 +158,7 @@ test("a restart in a drill neither repeats nor loses it", async (t) => {
   assert.equal(drills(world), 1);
   await prism.restart();
   await eventually("the mail arrives", () => mail.accepted.length === 1);
-  await prism.parts.offers.drills.plan.check();
+  await prism.parts.offers.drills.plan.due.check();
   assert.equal(drills(world), 1);
   assert.equal(mail.accepted.length, 1);
 });

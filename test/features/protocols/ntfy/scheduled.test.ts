@@ -14,7 +14,7 @@ const texts = async (ntfy: NtfyClient, query = ""): Promise<string[]> =>
   (await ntfy.poll("t", query)).map(({ message = "" }) => message);
 
 /** Lets what is due by the clock be sent. */
-const checkDue = (ntfy: NtfyClient): Promise<void> => ntfy.prism.parts.offers.ntfy.publisher.checkDue();
+const checkDue = (ntfy: NtfyClient): Promise<void> => ntfy.prism.parts.offers.ntfy.publisher.due.check();
 
 test("a delay is read as a time, a duration or English", async () => {
   // A Thursday.

@@ -122,7 +122,7 @@ test("a deleted topic shows nothing from then on, also made anew; its messages g
   await prism.restart();
   for (const since of starts) assert.deepEqual(await texts("t", since), ["new"], since);
   clock.advance(31_000);
-  await prism.parts.offers.ntfy.publisher.checkDue();
+  await prism.parts.offers.ntfy.publisher.due.check();
   assert.deepEqual(await texts("t", "all"), ["new"]);
 
   /** How many messages there were before each transaction. */

@@ -21,7 +21,7 @@ const notices = ({ prism }: World): Notice[] =>
 
 /** Lets the server look at what is due. */
 async function due({ prism }: World): Promise<void> {
-  await prism.parts.offers.absences.check();
+  await prism.parts.offers.absences.due.check();
 }
 
 test("an absence notifies once for each key that was seen, with the last event, and again after the next match", async (t) => {

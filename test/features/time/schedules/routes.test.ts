@@ -87,7 +87,7 @@ test("a schedule that has not changed and has not run is answered 304; a run cha
   const again = () => prism.get<View>(`${PATH}/${body.id}`, { headers: { "If-None-Match": etag } });
   assert.equal((await again()).status, 304);
   clock.advance(60_000);
-  await prism.parts.offers.schedules.look();
+  await prism.parts.offers.schedules.due.check();
   const later = await again();
   assert.deepEqual([later.status, later.body.version], [200, 1]);
   assert.notEqual(later.body.lastRunAt, null);

@@ -46,7 +46,7 @@ export class ScheduleWorld {
   }
 
   look(): Promise<void> {
-    return this.schedules.look();
+    return this.schedules.due.check();
   }
 
   /**

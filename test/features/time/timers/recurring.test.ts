@@ -26,7 +26,7 @@ async function server(t: TestContext) {
   const prism = await startPrism(t, { clock });
   const pass = async (ms: number): Promise<void> => {
     clock.advance(ms);
-    await prism.parts.offers.schedules.look();
+    await prism.parts.offers.schedules.due.check();
     prism.parts.offers.runner.enqueued([]);
   };
   return { prism, clock, pass };

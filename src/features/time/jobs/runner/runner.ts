@@ -1,17 +1,18 @@
 import { uuidv7 } from "../../../../core/ids.ts";
 import { parentOf, QUEUES, type QueueName, type QueueSettings } from "../../../../core/limits/queues.ts";
 import type { EpochMs } from "../../../../core/time/clock.ts";
+import { DueTimes } from "../../../../core/time/due-times.ts";
 import type { Uses } from "../../../../module/feature.ts";
 import { emptyContent, type SealedSet, type SetSource } from "../../../../store/commit/committer.ts";
 import { claimedJobs } from "../../../../store/commit/job-sql.ts";
 import type { ClaimedJob, CommitOutcome, JobFinish, JobWork } from "../../../../store/commit/write-set.ts";
 import type { DeadJob, EnqueuedRow } from "../../../../store/effect.ts";
 import { finishOf, SucceededAttempts } from "./attempt-end.ts";
-import { CLOCK_TOLERANCE_MS, DueTimer, type SetBack } from "./due-timer.ts";
 import type { AttemptFacts, HandlerOptions, JobFunction } from "./job.ts";
 import type { BegunJobs } from "./job-execution.ts";
 import { JobExecution } from "./job-execution.ts";
 import { RunnerQueue } from "./runner-queue.ts";
+import { CLOCK_TOLERANCE_MS, type SetBack, StepsBack } from "./steps-back.ts";
 import { type CountWaiting, WaitingCounts } from "./waiting-counts.ts";
 
 const TRY_AGAIN_MS = 1000;
@@ -57,7 +58,9 @@ export class JobRunner implements SetSource {
   readonly #parts: RunnerParts;
   readonly #queues = new Map<QueueName, RunnerQueue>();
   readonly #execution: JobExecution;
-  readonly #due: DueTimer;
+  /** When the next waiting job is due, or nearly due. */
+  readonly #due: DueTimes<"next">;
+  readonly #steps: StepsBack;
   readonly #newest;
   readonly #waiting: WaitingCounts;
   #finished: JobFinish[] = [];
@@ -68,6 +71,8 @@ export class JobRunner implements SetSource {
   readonly #changed = new Set<string>();
   #hasProgress = false;
   #isRunning = false;
+  /** The next set makes due jobs ready. */
+  #isPromotionDue = false;
   #commitMs = MIN_AHEAD_MS / 2;
 
   constructor(parts: RunnerParts) {
@@ -81,17 +86,24 @@ export class JobRunner implements SetSource {
       "select max(createdAt, coalesce(startedAt, 0)) as madeAt from jobs order by seq desc limit 1",
     );
     const wake = (): void => committer.wantSet(this);
-    this.#due = new DueTimer({
-      clock,
-      readNext: () => nextDue.get()?.runAt ?? null,
-      wake,
-      onSetBack: (byMs) => log.warn({ byMs }, "clock set back; moving the times of waiting jobs"),
-      aheadMs: () => this.#aheadMs,
+    this.#steps = new StepsBack(clock, (byMs) => {
+      log.warn({ byMs }, "clock set back; moving the times of waiting jobs");
+      if (this.#isRunning) wake();
+    });
+    this.#due = new DueTimes({
+      clock: { now: () => this.#steps.now() + this.#aheadMs },
+      read: () => [["next", nextDue.get()?.runAt ?? null]],
+      // The commit reads the next time; without one it is due again.
+      handle: async () => {
+        this.#isPromotionDue = true;
+        wake();
+      },
+      onError: (err) => log.warn({ err }, "cannot make due jobs ready; retrying"),
     });
     this.#execution = new JobExecution({
       ...parts,
       workerId: this.workerId,
-      now: () => this.#due.now(),
+      now: () => this.#steps.now(),
       ended: (job, finish, facts) => this.#ended(job, finish, facts),
       beginning: parts.isReplicated ? (job) => this.#untilBegun(job) : undefined,
       progressed: wake,
@@ -153,6 +165,7 @@ export class JobRunner implements SetSource {
     this.#isRunning = true;
     void this.#waiting.count();
     if (!this.#parts.isReplicated) this.#lookBack();
+    this.#due.load();
     this.#due.start();
     this.#parts.committer.wantSet(this);
   }
@@ -186,7 +199,7 @@ export class JobRunner implements SetSource {
     for (const job of jobs) {
       this.#changed.add(job.queue);
       this.#waiting.add(job.queue, 1);
-      if (job.state !== "ready") this.#due.note(job.runAt);
+      if (job.state !== "ready") this.#waits(job.runAt);
       else {
         const queue = this.#queues.get(job.queue as QueueName);
         if (queue) queue.mayHaveReady = true;
@@ -195,7 +208,12 @@ export class JobRunner implements SetSource {
     }
     if (!this.#isRunning) return;
     if (this.#hasClaimable()) this.#parts.committer.wantSet(this);
-    this.#due.arm();
+    // So a step back is noticed before many rows are made.
+    this.#steps.now();
+  }
+
+  #waits(runAt: EpochMs): void {
+    if (runAt < (this.#due.at("next") ?? Number.POSITIVE_INFINITY)) this.#due.set("next", runAt);
   }
 
   /** This many waiting jobs of the queue were ended elsewhere. */
@@ -210,9 +228,10 @@ export class JobRunner implements SetSource {
    */
   async stop(limitMs: number): Promise<void> {
     this.#isRunning = false;
-    this.#due.stop();
+    const ended = this.#due.stop();
     for (const queue of this.#queues.values()) this.#releaseWaiting(queue);
     for (const job of await this.#execution.stop(limitMs)) this.#release(job);
+    await ended;
     this.#parts.begun?.close();
   }
 
@@ -223,11 +242,11 @@ export class JobRunner implements SetSource {
     if (newest <= now + CLOCK_TOLERANCE_MS) return;
     const byMs = newest - now;
     this.#parts.log.warn({ byMs }, "clock set back while the server was down; moving the times of waiting jobs");
-    this.#due.returnSetBack({ byMs, wouldBe: newest, madeFrom: now });
+    this.#steps.giveBack({ byMs, wouldBe: newest, madeFrom: now });
   }
 
   seal(): SealedSet | null {
-    const now = this.#due.now();
+    const now = this.#steps.now();
     const finish = this.#finished;
     this.#finished = [];
     const succeeded = this.#succeeded;
@@ -236,7 +255,7 @@ export class JobRunner implements SetSource {
     this.#beginning = [];
     const begun = beginning.map(({ id, fence }) => ({ id, fence }));
     const progress = this.#execution.takeProgress();
-    const setBack = this.#due.takeSetBack();
+    const setBack = this.#steps.take();
     const promoteDueAt = this.#promoteDueAt(now, setBack);
     if (promoteDueAt !== null) for (const queue of this.#queues.values()) queue.mayHaveReady = true;
     const claimable = this.#isRunning ? [...this.#queues.values()].filter((queue) => queue.isClaimable) : [];
@@ -270,7 +289,9 @@ export class JobRunner implements SetSource {
   #promoteDueAt(now: EpochMs, setBack: SetBack | null): EpochMs | null {
     if (!this.#isRunning) return null;
     if (setBack) return setBack.wouldBe;
-    return this.#due.isDue(now) ? now + this.#aheadMs : null;
+    const upTo = now + this.#aheadMs;
+    const isDue = this.#isPromotionDue || (this.#due.at("next") ?? Number.POSITIVE_INFINITY) <= upTo;
+    return isDue ? upTo : null;
   }
 
   get #aheadMs(): number {
@@ -284,14 +305,15 @@ export class JobRunner implements SetSource {
       this.#finished.unshift(...finish);
       this.#beginning.unshift(...begun);
       this.#execution.returnProgress(progress);
-      if (setBack) this.#due.returnSetBack(setBack);
+      if (setBack) this.#steps.giveBack(setBack);
       for (const each of claim) this.#queueOf(each.queue).refused(each);
       this.#parts.log.warn({ failure: outcome.failure }, "claiming or completing jobs failed; retrying");
       setTimeout(() => this.#parts.committer.wantSet(this), TRY_AGAIN_MS).unref();
       return;
     }
     for (const { begin } of begun) begin();
-    if (promoteDueAt !== null || finish.some((end) => "runAt" in end)) this.#due.read();
+    if (promoteDueAt !== null) this.#isPromotionDue = false;
+    if (promoteDueAt !== null || finish.some((end) => "runAt" in end)) this.#due.load();
     if (progress.length > 0) this.#hasProgress = true;
     for (const end of finish) if (end.outcome === "dead") this.#reportDead(end.id);
     if (promoteDueAt !== null || finish.some((end) => end.outcome === "returned")) this.#parts.onReady?.(null);
@@ -309,7 +331,6 @@ export class JobRunner implements SetSource {
     }
     if (!this.#isRunning) return;
     if (this.#hasClaimable()) this.#parts.committer.wantSet(this);
-    this.#due.arm();
   }
 
   /** Resolves when a commit says that the attempt has begun. */
@@ -348,7 +369,7 @@ export class JobRunner implements SetSource {
 
   /** Releases the job without counting the attempt. */
   #release(job: ClaimedJob): void {
-    const end = finishOf(job, this.workerId, this.#due.now(), { outcome: "returned" });
+    const end = finishOf(job, this.workerId, this.#steps.now(), { outcome: "returned" });
     this.#finish(this.#queueOf(job.queue), job, end);
   }
 
