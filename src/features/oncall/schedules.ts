@@ -8,6 +8,7 @@ import { addEffect, type ReadDb, type Trx } from "../../store/database.ts";
 import { owned, reauthorize } from "../access/index.ts";
 import { recordAction } from "../records/audit/index.ts";
 import * as queries from "./queries.ts";
+import { pastOf, spansOf } from "./roster.ts";
 import { type OnCallRow, OnCallSchedule } from "./schema.ts";
 
 export type OnCallContext = Context<
@@ -127,4 +128,27 @@ export function revokeLink(context: OnCallContext, principal: PermissionHolder, 
     await queries.updateSchedule(trx, id, { tokenHash: null, tokenBy: null });
     await recordAction(context, trx, "oncall_schedule.unlink", id, { projectId });
   });
+}
+
+/** Null: none any more. What was read before stays for times that are over. */
+export async function putCalendar(trx: Trx, scheduleId: string, url: string | null, now: EpochMs): Promise<void> {
+  const old = await queries.calendarOf(trx, scheduleId);
+  if ((old?.url ?? null) === url) return;
+  const content = old ? JSON.stringify(pastOf(spansOf(old), now)) : null;
+  const row = {
+    url,
+    content,
+    etag: null,
+    hash: null,
+    checkedAt: null,
+    changedAt: now,
+    error: null,
+    dueAt: url === null ? null : now,
+  };
+  await trx
+    .insertInto("oncall_calendars")
+    .values({ scheduleId, ...row })
+    .onConflict((conflict) => conflict.column("scheduleId").doUpdateSet(row))
+    .execute();
+  addEffect(trx, { type: "oncall-due", id: scheduleId, calendarAt: row.dueAt });
 }

@@ -1,8 +1,7 @@
 import { invalidField, limitReached } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
-import { type EpochMs, parseRfc3339, toRfc3339 } from "../../core/time/clock.ts";
+import { type EpochMs, parseRfc3339 } from "../../core/time/clock.ts";
 import { ofProjects } from "../../http/api/listing.ts";
-import type { AnswerOf } from "../../http/api/resource.ts";
 import { pageOf } from "../../http/api/shapes.ts";
 import type { Context } from "../../module/feature.ts";
 import { addEffect, type ReadDb, type Trx } from "../../store/database.ts";
@@ -12,7 +11,7 @@ import { recordAction } from "../records/audit/index.ts";
 import { enqueueNotice, type MailParts } from "./mails.ts";
 import { type NoticeRow, type NoticeState, noticeList, StatusNotice } from "./notice.ts";
 import * as s from "./schema.ts";
-import { type NoticeUpdate, type PostedNotice, updatesOf } from "./table.ts";
+import { type NoticeUpdate, noticeView, stateOfNotice, updatesOf } from "./table.ts";
 
 export type NoticesContext = MailParts & Context<"projects">;
 
@@ -20,22 +19,6 @@ const MAX_NOTICES = 2000;
 const MAX_UPDATES = 200;
 const OF_INCIDENT: readonly NoticeState[] = ["investigating", "identified", "monitoring", "resolved"];
 const OF_MAINTENANCE: readonly NoticeState[] = ["scheduled", "in_progress", "completed"];
-
-/** Of a maintenance, time decides until it is completed. */
-export function stateOfNotice({ row, updates }: PostedNotice, now: EpochMs): NoticeState {
-  const said = updates.at(-1)?.state ?? "investigating";
-  if (row.kind === "incident") return said;
-  if (said === "completed" || (row.endsAt !== null && now >= row.endsAt)) return "completed";
-  return now >= row.startsAt ? "in_progress" : said;
-}
-
-export function noticeView(notice: PostedNotice, now: EpochMs): AnswerOf<typeof StatusNotice> {
-  const { row, updates } = notice;
-  return StatusNotice.view(row, {
-    state: stateOfNotice(notice, now),
-    updates: updates.map(({ at, state, text }) => ({ at: toRfc3339(at), state, text })),
-  });
-}
 
 const rights = { write: "policies:write", missing: "STATUS_NOTICE_NOT_FOUND", noun: "notice" } as const;
 const readable = owned<NoticeRow>(StatusNotice, { see: "project:read", read: "events:read", ...rights });

@@ -4,10 +4,9 @@ import type { Database } from "../../store/database.ts";
 import type { ComponentState } from "../../store/schema.ts";
 import type { SilenceAt } from "../alerts/index.ts";
 import type { NoticeState } from "./notice.ts";
-import { stateOfNotice } from "./notices.ts";
 import type { LivePage, StatusPages } from "./pages.ts";
 import { type Change, type DayFacts, dayFacts, disturbances, lastDays, uptimeOf, worst } from "./state.ts";
-import { changesOf, type PostedNotice, shownNotices } from "./table.ts";
+import { changesOf, type PostedNotice, shownNotices, stateOfNotice } from "./table.ts";
 
 /** The annotation of a maintenance silence that the page shows; its comment stays private. */
 const PUBLIC_TEXT = "status_page";

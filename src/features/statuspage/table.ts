@@ -1,11 +1,12 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Selectable } from "kysely";
-import { DAY_MS, type EpochMs } from "../../core/time/clock.ts";
+import { DAY_MS, type EpochMs, toRfc3339 } from "../../core/time/clock.ts";
+import type { AnswerOf } from "../../http/api/resource.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import { daysBefore, type NamedSweep, sweepRows } from "../../store/retention.ts";
 import type { ComponentState, StatusPagesTable } from "../../store/schema.ts";
 import { valuesOf } from "../../store/sqlite/list-queries.ts";
-import type { NoticeRow, NoticeState } from "./notice.ts";
+import { type NoticeRow, type NoticeState, StatusNotice } from "./notice.ts";
 import type { Change } from "./state.ts";
 
 export type StatusPageRow = Selectable<StatusPagesTable>;
@@ -139,4 +140,20 @@ export function statusSweeps(days: () => number): readonly NamedSweep[] {
         .where("confirmedAt", "is", null),
     ),
   ];
+}
+
+/** Of a maintenance, time decides until it is completed. */
+export function stateOfNotice({ row, updates }: PostedNotice, now: EpochMs): NoticeState {
+  const said = updates.at(-1)?.state ?? "investigating";
+  if (row.kind === "incident") return said;
+  if (said === "completed" || (row.endsAt !== null && now >= row.endsAt)) return "completed";
+  return now >= row.startsAt ? "in_progress" : said;
+}
+
+export function noticeView(notice: PostedNotice, now: EpochMs): AnswerOf<typeof StatusNotice> {
+  const { row, updates } = notice;
+  return StatusNotice.view(row, {
+    state: stateOfNotice(notice, now),
+    updates: updates.map(({ at, state, text }) => ({ at: toRfc3339(at), state, text })),
+  });
 }

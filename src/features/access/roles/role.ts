@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { isUuid } from "../../../core/ids.ts";
+import { shownPermissions } from "../../../core/permissions.ts";
 import { flag, given, json, type RowOf, resource, stored, time } from "../../../http/api/resource.ts";
 import { doc, text } from "../../../http/api/shapes.ts";
 
@@ -35,3 +36,11 @@ export const Role = resource("Role", "A role", "roles", () => ({
   updatedAt: stored(v.string(), time),
 }));
 export type StoredRole = RowOf<typeof Role>;
+
+export function heldBy({ permissions }: StoredRole): string[] {
+  return JSON.parse(permissions) as string[];
+}
+
+export function roleView(role: StoredRole) {
+  return Role.view(role, { permissions: shownPermissions(heldBy(role)) });
+}
