@@ -188,10 +188,6 @@ export function findKeys(db: Db, column: "projectId" | "pingKeyHash" | "badgeKey
   return db.selectFrom("heartbeat_keys").selectAll().where(column, "=", value).executeTakeFirst();
 }
 
-export async function updateKeys(trx: Trx, projectId: string, columns: Partial<KeysRow>): Promise<void> {
-  await trx.updateTable("heartbeat_keys").set(columns).where("projectId", "=", projectId).execute();
-}
-
 export async function putKeys(trx: Trx, row: KeysRow): Promise<void> {
   await trx
     .insertInto("heartbeat_keys")
