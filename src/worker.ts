@@ -3,6 +3,7 @@ import { workerData } from "node:worker_threads";
 import type { PrepareThreadData } from "./cluster/lead/prepare-leader.ts";
 import type { LogThreadData } from "./cluster/log/sync-log.ts";
 import type { ReplicatedWriterData } from "./cluster/log/writer-thread.ts";
+import type { DigestThreadData } from "./cluster/tools/compare.ts";
 import { makeGlobalsPlain, type ThreadRole } from "./core/runtime.ts";
 import type { CalendarThreadData } from "./features/oncall/calendar-thread.ts";
 import type { WatchdogThreadData } from "./features/plugins/watchdog-thread.ts";
@@ -26,7 +27,7 @@ else if (role === "prepare-leader")
     runPrepareLeader(data as PrepareThreadData),
   );
 else if (role === "digest")
-  void import("./cluster/tools/compare.ts").then(({ runDigestThread }) => runDigestThread(data as string));
+  void import("./cluster/tools/compare.ts").then(({ runDigestThread }) => runDigestThread(data as DigestThreadData));
 else if (role === "scan") runScanThread(data as ScanThreadData);
 else if (role === "snapshot") runSnapshotThread(data as SnapshotThreadData);
 else if (role === "migrate") runMigrateThread(data as string);

@@ -87,9 +87,6 @@ export function noteServerKeys(connection: Sqlite, box: SealedBox): void {
     .run(SERVER_KEYS_SETTING, JSON.stringify(box.keyIds), Date.now());
 }
 
-/** Set when every stored fingerprint is keyed; earlier versions stored the body's SHA-256. */
-const KEYED_SETTING = "idempotency.keyed";
-
 /** Computes the fingerprint of a request body that carries an Idempotency-Key. */
 export type BodyFingerprint = (body: string | Uint8Array) => string;
 
@@ -99,46 +96,6 @@ export type BodyFingerprint = (body: string | Uint8Array) => string;
  * @param auditKey survives a rotation of the encryption key, so requests can be repeated across it.
  */
 export function bodyFingerprint(auditKey: Uint8Array): BodyFingerprint {
-  const keyed = keyedDigest(auditKey);
-  return (body) => keyed(sha256Hex(body));
-}
-
-/**
- * Replaces the plain SHA-256 values of earlier versions, once. The new value derives from the old
- * one, so a request sent before the upgrade is still recognised.
- */
-export function keyStoredFingerprints(connection: Sqlite, auditKey: Uint8Array): void {
-  if (connection.prepare("select 1 from settings where key = ?").get(KEYED_SETTING)) return;
-  connection
-    .transaction(() => {
-      convertAll(connection, keyedDigest(auditKey));
-      connection
-        .prepare("insert into settings (key, value, updatedAt) values (?, 1, ?)")
-        .run(KEYED_SETTING, Date.now());
-    })
-    .immediate();
-}
-
-interface StoredFingerprint {
-  readonly scope: string;
-  readonly key: string;
-  readonly fingerprint: string;
-}
-
-/** In pages: there may be a million. */
-function convertAll(connection: Sqlite, keyed: (digest: string) => string): void {
-  const page = connection.prepare<[string, string], StoredFingerprint>(
-    "select scope, key, fingerprint from idempotency_keys where (scope, key) > (?, ?) order by scope, key limit 1000",
-  );
-  const convert = connection.prepare("update idempotency_keys set fingerprint = ? where scope = ? and key = ?");
-  for (let rows = page.all("", ""); rows.length > 0; ) {
-    for (const { scope, key, fingerprint } of rows) convert.run(keyed(fingerprint), scope, key);
-    const last = rows.at(-1);
-    rows = last ? page.all(last.scope, last.key) : [];
-  }
-}
-
-function keyedDigest(auditKey: Uint8Array): (digest: string) => string {
   const key = Buffer.from(hkdfSync("sha256", auditKey, "", "prism idempotency fingerprints", 32));
-  return (digest) => createHmac("sha256", key).update(digest).digest("hex");
+  return (body) => createHmac("sha256", key).update(sha256Hex(body)).digest("hex");
 }

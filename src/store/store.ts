@@ -20,7 +20,7 @@ import { type AdaptiveParts, AdaptiveWriter, LocalWriter, NoWriter } from "./com
 import { WritingConnection } from "./commit/writing-connection.ts";
 import { Database } from "./database.ts";
 import { Scanner } from "./scanner.ts";
-import { keyStoredFingerprints, loadAuditKey, noteServerKeys } from "./sealed-settings.ts";
+import { loadAuditKey, noteServerKeys } from "./sealed-settings.ts";
 import { closing, openForReading, openForWriting, PageUsage, StatementCache } from "./sqlite/connection.ts";
 import { foreignSchema } from "./sqlite/migrate.ts";
 import { lastBackupAt } from "./sqlite/snapshot.ts";
@@ -177,7 +177,6 @@ function prepare({ file, box, isOwner, readsOnly, beatFile, log, replication }: 
     if (isOwner && !readsOnly) {
       markSequencesInUse(connection);
       noteServerKeys(connection, box);
-      keyStoredFingerprints(connection, auditKey);
       const lost = beatFile === undefined ? null : lostCommits(connection, beatFile, file);
       if (lost !== null) warnings.push(lost);
       const foreign = foreignSchema(connection);

@@ -21,8 +21,8 @@ const ENV = {
   JWT_SECRET: "mPq7Zr1xVb4Nc9Td2Wf6Ys8Gh3Jk5Lu0",
   PORT: "0",
 };
-/** The schema before web push: both migrations that copy the deliveries are pending. */
-const OLD = MIGRATIONS.filter(({ name }) => name < "0021");
+/** The schema of 0.2.0. */
+const OLD = MIGRATIONS.filter(({ name }) => name < "0067");
 const DELIVERIES = 20_000;
 
 interface Old {
@@ -32,14 +32,14 @@ interface Old {
 }
 
 /** A database on which an earlier version has run. */
-function oldDatabase(t: TestContext, rows = DELIVERIES): Old {
+function oldDatabase(t: TestContext, rows = DELIVERIES, schema = OLD): Old {
   const cwd = temporaryDir(t);
   const data = join(cwd, "data");
   mkdirSync(data, { mode: 0o700 });
   const file = databaseIn(data);
   const connection = new SqliteDatabase(file);
   connection.pragma("journal_mode = WAL");
-  migrateUp(connection, OLD);
+  migrateUp(connection, schema);
   loadAuditKey(connection, new SealedBox([KEY]));
   connection
     .prepare(
@@ -77,7 +77,12 @@ function archivesOf(backups: string): string[] {
 test("an upgrade that is killed again and again ends with every row, the schema of a new database and one good backup", async (t) => {
   const old = oldDatabase(t);
   const before = deliveriesIn(old.file);
-  for (const stage of ["making a verified backup", "0021_web_push", "0025_alerts", "0033_ntfy", "0047_default_texts"]) {
+  for (const stage of [
+    "making a verified backup",
+    "0067_ping_bodies",
+    "0071_begun_attempts",
+    "0077_drop_lost_rights",
+  ]) {
     const server = new RunningCli(t, ["serve"], { cwd: old.cwd, env: ENV });
     // The log names each stage as it begins; where the kill hits differs from run to run.
     await server.until(new RegExp(`${stage}|Prism is ready`));
@@ -95,7 +100,8 @@ test("an upgrade that is killed again and again ends with every row, the schema 
 
   const archives = archivesOf(old.backups);
   assert.ok(archives.length === 1 || archives.length === 2, archives.join());
-  const found = readdirSync(old.backups).filter((name) => !name.endsWith(".tar"));
+  // A kill after the last migration leaves its list, which no later upgrade continues.
+  const found = readdirSync(old.backups).filter((name) => !name.endsWith(".tar") && name !== "unfinished.json");
   assert.deepEqual(found, [], "nothing of an interrupted upgrade is left");
   for (const name of archives) {
     const { status, stderr } = await runCli(["restore", join(old.backups, name), "--check"], {
@@ -104,6 +110,33 @@ test("an upgrade that is killed again and again ends with every row, the schema 
     });
     assert.equal(status, 0, stderr);
   }
+});
+
+test("a database of 0.1 is refused with the way through 0.2, and nothing is written", async (t) => {
+  const old = oldDatabase(t, 100, OLD.slice(0, -1));
+  const before = readFileSync(old.file);
+  const files = readdirSync(join(old.cwd, "data"));
+  for (const args of [["serve"], ["migrate"], ["migrate", "status"], ["backup"], ["doctor", "--db"]]) {
+    const { status, stdout, stderr } = await runCli([...args, "--json"], { cwd: old.cwd, env: ENV });
+    const said = stdout + stderr;
+    assert.match(
+      said,
+      /the database is of version 0\.1; start 0\.2\.0 with it once, then this program/,
+      args.join(" "),
+    );
+    if (args[0] !== "doctor") assert.deepEqual([status, said.includes('"SCHEMA_REFUSED"')], [3, true], said);
+  }
+  assert.deepEqual(readFileSync(old.file), before);
+  // SQLite's files beside the database, and the lock.
+  const left = readdirSync(join(old.cwd, "data")).filter((name) => !files.includes(name));
+  assert.deepEqual(
+    left.filter((name) => !/^prism\.(?:lock|db(?:-shm|-wal|\.lock))$/.test(name)),
+    [],
+  );
+  assert.equal(
+    looking(old.file, (connection) => connection.prepare("select count(*) from migrations").pluck().get()),
+    OLD.length - 1,
+  );
 });
 
 test("an interrupted upgrade keeps its backup of the whole, and makes none of the half", async (t) => {

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import test from "node:test";
-import SqliteDatabase from "better-sqlite3";
 import { startPrism } from "../helpers/prism.ts";
 import { rowsOf } from "../helpers/tables.ts";
 
@@ -20,22 +19,4 @@ test("a request body cannot be guessed from the stored fingerprint", async (t) =
   ]);
   assert.match(row?.fingerprint ?? "", /^[0-9a-f]{64}$/);
   assert.ok(!guesses.includes(row?.fingerprint ?? ""));
-});
-
-test("a request that an earlier version has answered is recognised after the upgrade", async (t) => {
-  const prism = await startPrism(t);
-  const first = await prism.post("/api/v1/events", BODY, KEYED);
-  const file = prism.parts.base.config.databaseFile;
-  await prism.stop();
-  const connection = new SqliteDatabase(file);
-  connection.prepare("update idempotency_keys set fingerprint = ?").run(sha256(JSON.stringify(BODY)));
-  connection.prepare("delete from settings where key = 'idempotency.keyed'").run();
-  connection.close();
-  await prism.restart();
-  const again = await prism.post("/api/v1/events", BODY, KEYED);
-  assert.equal(again.headers.get("idempotency-replayed"), "true");
-  assert.deepEqual(again.body, first.body);
-  const other = await prism.post("/api/v1/events", { ...BODY, type: "door.closed" }, KEYED);
-  assert.equal(other.status, 422);
-  assert.equal(rowsOf(prism, "select 1 from events").length, 1);
 });

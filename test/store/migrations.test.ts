@@ -179,37 +179,17 @@ test("an upgrade gives the roles of earlier versions the permissions for alerts,
   ]);
 });
 
-test("a table that two pending migrations copy is copied once, whatever the database starts from", (t) => {
-  const ROWS = 500;
-  const wanted = openBeside(t, temporaryDatabase(t))
-    .prepare("select type, name, sql from sqlite_schema order by name")
-    .all();
-  for (const applied of ["0020", "0021", "0025", "0031", "0032"]) {
-    const connection = openBeside(t, join(temporaryDir(t), "prism.db"));
-    migrateUp(
-      connection,
-      MIGRATIONS.filter(({ name }) => name < `${applied}~`),
-    );
-    connection
-      .prepare(
-        `with recursive n(i) as (select 1 union all select i + 1 from n where i < ?)
-         insert into deliveries (id, notificationId, userId, channel, state, createdAt, updatedAt)
-         select i, i, 'u', 'email', 'delivered', i, i from n`,
-      )
-      .run(ROWS);
-    const changes = connection.prepare<[], number>("select total_changes()").pluck();
-    const before = changes.get() ?? 0;
-    const steps: number[] = [];
-    migrateUp(connection, MIGRATIONS, ({ done }) => steps.push(done));
-    const copies = Math.floor(((changes.get() ?? 0) - before) / ROWS);
-    assert.equal(copies, applied === "0032" ? 0 : 1, applied);
-    assert.deepEqual(connection.prepare("select type, name, sql from sqlite_schema order by name").all(), wanted);
-    assert.equal(column(connection, "select count(*) from deliveries")[0], ROWS);
-    assert.deepEqual(
-      [...steps].sort((a, b) => a - b),
-      steps,
-      "the share that is done never shrinks",
-    );
-    assert.equal(steps.at(-1), 1);
-  }
+test("the share of an upgrade that is done never shrinks, and ends at all of it", (t) => {
+  const connection = openBeside(t, join(temporaryDir(t), "prism.db"));
+  migrateUp(
+    connection,
+    MIGRATIONS.filter(({ name }) => name < "0067"),
+  );
+  const steps: number[] = [];
+  migrateUp(connection, MIGRATIONS, ({ done }) => steps.push(done));
+  assert.deepEqual(
+    steps.toSorted((a, b) => a - b),
+    steps,
+  );
+  assert.equal(steps.at(-1), 1);
 });

@@ -2,7 +2,7 @@ import { parentPort } from "node:worker_threads";
 import { SealedBox } from "../../core/crypto/sealed-box.ts";
 import { startThread } from "../../core/runtime.ts";
 import { endSequenceBlocks } from "../../store/commit/sequences.ts";
-import { keyStoredFingerprints, loadAuditKey, noteServerKeys } from "../../store/sealed-settings.ts";
+import { loadAuditKey, noteServerKeys } from "../../store/sealed-settings.ts";
 import { closing, openForWriting } from "../../store/sqlite/connection.ts";
 import { migrateUp } from "../../store/sqlite/migrate.ts";
 import { failureOf } from "../../store/sqlite/sqlite-errors.ts";
@@ -75,10 +75,9 @@ export async function runPrepareLeader({ file, keys, own, accepted }: PrepareThr
       migrateUp(connection, undefined, undefined, transaction);
       transaction(() => {
         const box = new SealedBox(keys);
-        const auditKey = loadAuditKey(connection, box);
+        loadAuditKey(connection, box);
         endSequenceBlocks(connection);
         noteServerKeys(connection, box);
-        keyStoredFingerprints(connection, auditKey);
       });
       return commits.position;
     });

@@ -2,7 +2,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { parentPort } from "node:worker_threads";
 import { PrismError } from "../../core/errors.ts";
 import { startThread, yieldToOthers } from "../../core/runtime.ts";
-import { openForReading } from "../../store/sqlite/connection.ts";
+import { openForReading, reading } from "../../store/sqlite/connection.ts";
 import { readPosition } from "../log/position.ts";
 import { newRecordId } from "../log/record.ts";
 import { listen, type NodeTransport, opened } from "../signals.ts";
@@ -33,19 +33,17 @@ export type Hold = (work: () => Promise<void>) => Promise<void>;
 interface Asked {
   readonly id: string;
   readonly leader: string;
-  /** Null: the node gets ready to read. A number: it reads once its file has this record. */
-  readonly sequence: number | null;
+  /** The node reads once its file has this record. */
+  readonly sequence: number;
 }
 
 /** What the thread that reads a file says. */
 type Said =
-  | { readonly state: "ready" }
-  | { readonly state: "reading"; readonly sequence: number }
-  | { readonly state: "done"; readonly sequence: number; readonly tables: readonly TableDigest[] }
+  | { readonly state: "reading" }
+  | { readonly state: "done"; readonly tables: readonly TableDigest[] }
   | { readonly state: "failed"; readonly reason: string };
 
 const CONTEXT = "prism cluster digest";
-const READY_MS = 5000;
 /** No event is stored meanwhile. */
 const HOLD_MS = 1000;
 const LOOK_MS = 5;
@@ -61,21 +59,17 @@ const contextOf = (id: string): string => `${CONTEXT} ${id}`;
 
 /** Lets this node answer the leader that compares. @param file its database */
 export function answerDigests({ nats, name, box }: NodeTransport, node: string, file: string): void {
-  let current: (FileDigest & { readonly id: string }) | null = null;
+  let end = (): void => undefined;
   // A message that is sent again must not begin the work again; the oldest ids give way.
   const begun = new Set<string>();
   listen(nats, subjectOf(name), (message) => {
     const asked = opened<Asked>(box, CONTEXT, message.data);
     if (asked === null || asked.leader === node) return;
     const { id, sequence } = asked;
-    if (sequence !== null) {
-      if (current?.id === id) current.read(sequence);
-      return;
-    }
     if (begun.has(id)) return;
     if (begun.size === MAX_BEGUN) begun.delete([...begun][0] ?? "");
     begun.add(id);
-    current?.end();
+    end();
     const say = (said: Said): void => {
       if (!nats.isClosed())
         nats.publish(
@@ -83,7 +77,7 @@ export function answerDigests({ nats, name, box }: NodeTransport, node: string, 
           box.seal(contextOf(id), Buffer.from(JSON.stringify({ node, ...said }))),
         );
     };
-    current = { id, ...startDigest(file, say) };
+    end = startDigest(file, sequence, say);
   });
 }
 
@@ -113,45 +107,32 @@ export async function compareNodes(
       if (answer !== null) said.set(answer.node, answer);
     },
   });
-  const ask = (sequence: number | null): void =>
-    nats.publish(subjectOf(name), box.seal(CONTEXT, Buffer.from(JSON.stringify({ id, leader: node, sequence }))));
-  const own = startDigest(file, (each) => said.set(node, each));
-  const untilAll = (nodes: readonly string[], states: readonly Said["state"][], mostMs: number): Promise<void> => {
-    const isDue = (each: string): boolean => !states.some((state) => said.get(each)?.state === state);
-    return until(() => !nodes.some((each) => (each === node || isLive(each)) && isDue(each)), mostMs);
-  };
+  const isLiveOrOwn = (each: string): boolean => each === node || isLive(each);
+  const isDone = (each: string): boolean => ["done", "failed"].includes(said.get(each)?.state ?? "");
+  let end = (): void => undefined;
   try {
-    ask(null);
-    await untilAll([node, ...others], ["ready", "failed"], READY_MS);
-    const ready = others.filter((each) => said.get(each)?.state === "ready");
-    let reading: readonly string[] = [];
     let sequence = 0;
     await hold(async () => {
-      own.read(0);
-      await untilAll([node], [...BEGUN, "failed"], HOLD_MS);
-      sequence = sequenceOf(said.get(node));
-      ask(sequence);
-      await untilAll(ready, [...BEGUN, "failed"], HOLD_MS);
-      reading = ready.filter((each) => BEGUN.some((state) => said.get(each)?.state === state));
+      sequence = reading(file, readPosition)?.sequence ?? 0;
+      end = startDigest(file, sequence, (each) => said.set(node, each));
+      const asked: Asked = { id, leader: node, sequence };
+      nats.publish(subjectOf(name), box.seal(CONTEXT, Buffer.from(JSON.stringify(asked))));
+      await until(() => [node, ...others].every((each) => said.has(each) || !isLiveOrOwn(each)), HOLD_MS);
     });
-    await untilAll([node, ...reading], ["done", "failed"], MOST_MS);
+    // One that begins later has other rows.
+    if (!said.has(node)) throw unreadable(undefined);
+    const begun = others.filter((each) => said.has(each));
+    await until(() => [node, ...begun].every((each) => isDone(each) || !isLiveOrOwn(each)), MOST_MS);
     const last = said.get(node);
     if (last?.state !== "done") throw unreadable(last);
     const nodes = others.map((other) =>
-      compared(other, last.tables, reading.includes(other) ? said.get(other) : undefined),
+      compared(other, last.tables, begun.includes(other) ? said.get(other) : undefined),
     );
     return { sequence, rows: last.tables.reduce((sum, { rows }) => sum + rows, 0), nodes };
   } finally {
     answers.unsubscribe();
-    own.end();
+    end();
   }
-}
-
-const BEGUN = ["reading", "done"] as const;
-
-function sequenceOf(said: Said | undefined): number {
-  if (said?.state === "reading" || said?.state === "done") return said.sequence;
-  throw unreadable(said);
 }
 
 function unreadable(said: Said | undefined): PrismError {
@@ -169,51 +150,41 @@ async function until(isSo: () => boolean, mostMs: number): Promise<void> {
   for (const end = performance.now() + mostMs; !isSo() && performance.now() < end; ) await wait(LOOK_MS);
 }
 
-interface FileDigest {
-  /** Begins to read when the file has this record. */
-  read(sequence: number): void;
-  end(): void;
+export interface DigestThreadData {
+  readonly file: string;
+  readonly sequence: number;
 }
 
-/** Starts a thread that reads a file when `read` is called. It ends by itself. */
-function startDigest(file: string, say: (said: Said) => void): FileDigest {
-  const thread = startThread("digest", file);
+/** Starts a thread that reads a file once it has a record, and ends by itself. @returns ends it before */
+function startDigest(file: string, sequence: number, say: (said: Said) => void): () => void {
+  const thread = startThread("digest", { file, sequence } satisfies DigestThreadData);
+  const timer = setTimeout(() => void thread.terminate(), MOST_MS);
+  timer.unref();
   const end = (): void => {
     clearTimeout(timer);
     void thread.terminate();
   };
-  const timer = setTimeout(end, MOST_MS + READY_MS);
-  timer.unref();
   thread.unref();
   thread.on("message", (said: Said) => {
     say(said);
-    if (said.state === "done" || said.state === "failed") end();
+    if (said.state !== "reading") end();
   });
   thread.once("error", (error) => say({ state: "failed", reason: error.message }));
-  return { read: (sequence) => thread.postMessage(sequence), end };
+  return end;
 }
 
 /** Main function of the thread. */
-export function runDigestThread(file: string): void {
+export async function runDigestThread({ file, sequence }: DigestThreadData): Promise<void> {
   const say = (said: Said): void => parentPort?.postMessage(said);
-  const failed = (error: unknown): void =>
-    say({ state: "failed", reason: error instanceof Error ? error.message : String(error) });
   try {
     const reader = openForReading(file);
-    const position = (): number => readPosition(reader)?.sequence ?? 0;
-    const read = async (from: number): Promise<void> => {
-      while (position() < from) await wait(LOOK_MS);
-      let sequence = 0;
-      const tables = await digestOf(reader, () => {
-        sequence = position();
-        say({ state: "reading", sequence });
-        yieldToOthers();
-      });
-      say({ state: "done", sequence, tables });
-    };
-    parentPort?.once("message", (from: number) => void read(from).catch(failed));
-    say({ state: "ready" });
+    while ((readPosition(reader)?.sequence ?? 0) < sequence) await wait(LOOK_MS);
+    const tables = await digestOf(reader, () => {
+      say({ state: "reading" });
+      yieldToOthers();
+    });
+    say({ state: "done", tables });
   } catch (error) {
-    failed(error);
+    say({ state: "failed", reason: error instanceof Error ? error.message : String(error) });
   }
 }

@@ -36,7 +36,6 @@ export const heartbeats = feature("heartbeats", {
     "heartbeats-fed": ({ heartbeats }) => context.heartbeats.feeds.changed(heartbeats),
     "alerts-changed": ({ alerts = [] }) => context.heartbeats.feeds.alertsChanged(alerts),
   }),
-  upgrade: (context) => context.heartbeats.sealPlain(),
   load: (context) => context.heartbeats.load(),
   dueWork: (context) => [context.heartbeats.due],
   register: registerHeartbeats,

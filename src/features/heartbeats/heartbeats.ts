@@ -58,8 +58,6 @@ export interface PingResult {
 
 const ALIVE_EVERY_MS = 30_000;
 const MAX_ALERT_NAME = 200;
-/** A transaction of this many takes a few milliseconds. */
-const SEALED_AT_ONCE = 200;
 
 /** A ping that makes its heartbeat, or opens or resolves an alert, needs a transaction of its own. */
 const ALONE = Symbol("alone");
@@ -127,23 +125,6 @@ export class Heartbeats {
     this.#pings = parts.metrics.counter("prism_heartbeat_pings_total", "Pings by kind");
     this.#flips = parts.metrics.counter("prism_heartbeat_flips_total", "Changes of heartbeats by new status");
     parts.metrics.gauge("prism_heartbeats_watched", "Heartbeats that go down without another ping", () => this.watched);
-  }
-
-  /** Hashes and seals the plain ids of an earlier version, in several transactions. Before the port opens. */
-  async sealPlain(): Promise<void> {
-    const { db, log } = this.#parts;
-    let sealed = 0;
-    while (await table.hasPlain(db.read)) sealed += await db.write((trx) => this.#sealBatch(trx));
-    if (sealed > 0) log.info({ sealed }, "hashed and sealed the ids in ping URLs");
-  }
-
-  async #sealBatch(trx: Trx): Promise<number> {
-    const rows = await table.plainHeartbeats(trx, SEALED_AT_ONCE);
-    for (const { id, pingHash } of rows) table.updateHeartbeat(trx, id, this.ids.columnsOf(id, pingHash));
-    const keys = await table.plainKeys(trx, SEALED_AT_ONCE);
-    for (const { projectId, pingKeyHash } of keys)
-      await table.updateKeys(trx, projectId, this.ids.keyColumnsOf(projectId, pingKeyHash));
-    return rows.length + keys.length;
   }
 
   /** Reads what is watched. Before the port opens. */

@@ -53,23 +53,6 @@ export function findByUniqueKey(db: Db, projectId: string, uniqueKey: string): P
   return found.where("projectId", "=", projectId).executeTakeFirst();
 }
 
-/** Heartbeats of an earlier version, whose `pingHash` still is the plain id. */
-export function plainHeartbeats(db: Db, limit: number): Promise<Pick<HeartbeatRow, "id" | "pingHash">[]> {
-  const plain = db.selectFrom("heartbeats").select(["id", "pingHash"]).where("sealedPing", "is", null);
-  return plain.limit(limit).execute();
-}
-
-/** Keys of an earlier version, whose `pingKeyHash` still is the plain key. */
-export function plainKeys(db: Db, limit: number): Promise<{ projectId: string; pingKeyHash: string }[]> {
-  const plain = db.selectFrom("heartbeat_keys").select(["projectId", "pingKeyHash"]).where("sealedPingKey", "is", null);
-  return plain.where("pingKeyHash", "is not", null).limit(limit).$narrowType<{ pingKeyHash: string }>().execute();
-}
-
-/** Whether an earlier version has left plain ids or keys. */
-export async function hasPlain(db: ReadDb): Promise<boolean> {
-  return (await plainHeartbeats(db, 1)).length + (await plainKeys(db, 1)).length > 0;
-}
-
 /** At most two: more than one means that the slug is ambiguous. */
 export function findBySlug(db: Db, projectId: string, slug: string): Promise<HeartbeatRow[]> {
   const found = db.selectFrom("heartbeats").selectAll().where("projectId", "=", projectId).where("slug", "=", slug);
@@ -203,10 +186,6 @@ export const flipList = listing(HeartbeatFlip, () => ({}), {
 /** The keys of a project, by a value that no other project has. */
 export function findKeys(db: Db, column: "projectId" | "pingKeyHash" | "badgeKey", value: string) {
   return db.selectFrom("heartbeat_keys").selectAll().where(column, "=", value).executeTakeFirst();
-}
-
-export async function updateKeys(trx: Trx, projectId: string, columns: Partial<KeysRow>): Promise<void> {
-  await trx.updateTable("heartbeat_keys").set(columns).where("projectId", "=", projectId).execute();
 }
 
 export async function putKeys(trx: Trx, row: KeysRow): Promise<void> {

@@ -3,6 +3,7 @@ import { parentPort } from "node:worker_threads";
 import SqliteDatabase, { type Database as Sqlite } from "better-sqlite3";
 import { sha256Hex } from "../../core/crypto/tokens.ts";
 import { startThread } from "../../core/runtime.ts";
+import { hasAuditKey } from "../sealed-settings.ts";
 import { closing, openForWriting, reading } from "./connection.ts";
 import { MIGRATIONS } from "./migrations.gen.ts";
 import { sqliteCode, ThreadError } from "./sqlite-errors.ts";
@@ -18,7 +19,7 @@ interface MigrationStatus {
   readonly pending: readonly string[];
 }
 
-/** The database cannot be migrated: it is newer, or a released migration has changed. */
+/** The database cannot be migrated: it is newer, of 0.1, or a released migration has changed. */
 export class SchemaRefused extends Error {
   constructor(message: string) {
     super(message);
@@ -99,12 +100,6 @@ export interface MigrationStep {
   readonly done: number;
 }
 
-/**
- * Migrations that copy a table which a later one copies again. While both are pending only the
- * later one copies it, and all of them are one transaction: no other state of the schema is stored.
- */
-const COPIED_AGAIN = [{ name: "0021_web_push", table: "deliveries", by: "0032_channels" }];
-
 /** Its first parameter is the name of a migration that has been applied. */
 export const NOTE_MIGRATION = "insert into migrations (name, checksum, appliedAt) values (?, ?, ?)";
 
@@ -128,43 +123,19 @@ export function migrateUp(
     );
   });
   const record = connection.prepare(NOTE_MIGRATION);
-  const plan = planOf(migrations.filter(({ name }) => pending.includes(name)));
-  const progress = onStep && progressOf(connection, plan, onStep);
-  for (const together of plan) {
+  const planned = migrations.filter(({ name }) => pending.includes(name));
+  const progress = onStep && progressOf(connection, planned, onStep);
+  for (const { name, sql } of planned) {
     transaction(() => {
-      for (const { name, sql, statements } of together) {
-        progress?.begins(name);
-        for (const statement of statements) {
-          connection.exec(statement);
-          progress?.ran(name, statement);
-        }
-        record.run(name, sha256Hex(sql), Date.now());
+      progress?.begins(name);
+      for (const statement of statementsOf(sql)) {
+        connection.exec(statement);
+        progress?.ran(name, statement);
       }
+      record.run(name, sha256Hex(sql), Date.now());
     });
   }
   return pending;
-}
-
-interface PlannedMigration extends Migration {
-  readonly statements: readonly string[];
-}
-
-/** The pending migrations by transaction. */
-function planOf(pending: readonly Migration[]): PlannedMigration[][] {
-  const isPending = (wanted: string): boolean => pending.some(({ name }) => name === wanted);
-  const copies = COPIED_AGAIN.filter(({ name, by }) => isPending(name) && isPending(by));
-  const plan: PlannedMigration[][] = [];
-  let until: string | undefined;
-  for (const migration of pending) {
-    const copied = copies.find(({ name }) => name === migration.name);
-    const statements = statementsOf(migration.sql).filter((statement) => !(copied && isAbout(statement, copied.table)));
-    const planned = { ...migration, statements };
-    if (until === undefined) plan.push([planned]);
-    else plan.at(-1)?.push(planned);
-    if (until === migration.name) until = undefined;
-    until ??= copied?.by;
-  }
-  return plan;
 }
 
 /** A trigger has statements of its own: then the text is run as one. */
@@ -172,16 +143,10 @@ function statementsOf(sql: string): string[] {
   return /\btrigger\b/i.test(sql) ? [sql] : sql.split(/(?<=;)\s*\n/).filter((statement) => statement.trim() !== "");
 }
 
-/** Whether it changes the table, its copy or one of its indexes. */
-function isAbout(statement: string, table: string): boolean {
-  return new RegExp(`\\b${table}(_\\w+)?\\b`).test(statement);
-}
-
 /** Rows that take as long as what each statement takes anyway. */
 const ROWS_OF_A_STATEMENT = 1000;
 
-function progressOf(connection: Sqlite, plan: readonly PlannedMigration[][], onStep: (step: MigrationStep) => void) {
-  const planned = plan.flat();
+function progressOf(connection: Sqlite, planned: readonly Migration[], onStep: (step: MigrationStep) => void) {
   const rows = new Map<string, number>();
   const weightOf = (statement: string): number => {
     const table = /\bfrom (\w+)|\bon (\w+) ?\(|^\s*update (\w+)/i.exec(statement)?.slice(1).find(Boolean);
@@ -190,7 +155,7 @@ function progressOf(connection: Sqlite, plan: readonly PlannedMigration[][], onS
     rows.set(table, count);
     return 1 + count / ROWS_OF_A_STATEMENT;
   };
-  const texts = planned.flatMap(({ statements }) => statements);
+  const texts = planned.flatMap(({ sql }) => statementsOf(sql));
   const weights = new Map(texts.map((text) => [text, weightOf(text)]));
   const total = texts.reduce((sum, text) => sum + (weights.get(text) ?? 0), 0);
   let done = 0;
@@ -234,6 +199,7 @@ function rowCount(connection: Sqlite, table: string): number {
  */
 export function migrateFile(file: string, onStep?: (step: MigrationStep) => void): readonly string[] {
   return closing(openForWriting({ file, busyTimeoutMs: 5000 }), (connection) => {
+    requireSince(connection);
     const applied = migrateUp(connection, MIGRATIONS, onStep);
     // The content of a new database is known.
     if (applied.length === MIGRATIONS.length) noteOwnSchema(connection);
@@ -280,7 +246,21 @@ export function runMigrateThread(file: string): void {
 /** The state of a database file, read only; a missing file lacks all. @throws SchemaRefused */
 export function migrationStatusOf(file: string): MigrationStatus {
   if (!existsSync(file)) return { applied: [], pending: MIGRATIONS.map(({ name }) => name) };
-  return reading(file, (connection) => migrationStatus(connection));
+  return reading(file, (connection) => {
+    requireSince(connection);
+    return migrationStatus(connection);
+  });
+}
+
+/** The last migration of 0.2.0: what its first start converted, this program does not. */
+const SINCE = "0066_oncall_link_makers";
+
+/** @throws SchemaRefused for a database of 0.1; one that no server has used yet may end anywhere */
+function requireSince(connection: Sqlite): void {
+  if (!hasAuditKey(connection) || migrationStatus(connection).applied.some(({ name }) => name === SINCE)) return;
+  throw new SchemaRefused(
+    "the database is of version 0.1; start 0.2.0 with it once, then this program. Nothing was changed",
+  );
 }
 
 export function pendingMigrations(file: string): readonly string[] {

@@ -1,20 +1,11 @@
 import assert from "node:assert/strict";
-import { createHash, randomUUID } from "node:crypto";
+import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import test, { type TestContext } from "node:test";
-import SqliteDatabase from "better-sqlite3";
-import { SealedBox } from "../../../src/core/crypto/sealed-box.ts";
-import { uuidv7 } from "../../../src/core/ids.ts";
-import { Metrics } from "../../../src/core/metrics.ts";
-import { Heartbeats, type HeartbeatsParts } from "../../../src/features/heartbeats/heartbeats.ts";
-import { PingIds } from "../../../src/features/heartbeats/ping-ids.ts";
-import { migrateFile, migrateUp } from "../../../src/store/sqlite/migrate.ts";
-import { MIGRATIONS } from "../../../src/store/sqlite/migrations.gen.ts";
+import test from "node:test";
 import { databaseIn, runCli } from "../../cli/run-cli.ts";
-import { FakeClock } from "../../helpers/fake-clock.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
-import { column, openBeside, openTestStore, TEST_KEY, temporaryDir } from "../../helpers/store.ts";
+import { column, openBeside, temporaryDir } from "../../helpers/store.ts";
 import { rowsOf } from "../../helpers/tables.ts";
 
 const PATH = "/api/v1/heartbeats";
@@ -40,42 +31,6 @@ function assertAbsent(dir: string, secrets: readonly string[]): void {
     const bytes = readFileSync(join(dir, name));
     for (const secret of secrets.flatMap((each) => [each, each.replaceAll("-", "")]))
       assert.ok(!bytes.includes(secret), `${name} has ${secret}`);
-  }
-}
-
-const OLD_COUNT = 450;
-const uuids = Array.from({ length: OLD_COUNT }, () => randomUUID());
-const ids = uuids.map(() => uuidv7());
-const OLD_KEY = "an-old-ping-key-000000";
-
-/** The data directory of the version before, with heartbeats in the project `old`. */
-function oldDir(t: TestContext): string {
-  const dir = temporaryDir(t);
-  const connection = new SqliteDatabase(join(dir, "prism.db"));
-  connection.pragma("journal_mode = WAL");
-  migrateUp(
-    connection,
-    MIGRATIONS.filter(({ name }) => name < "0065"),
-  );
-  connection.exec("insert into projects (id, slug, name, createdAt, updatedAt) values ('old', 'old', 'Old', 0, 0)");
-  const insert = connection.prepare(
-    `insert into heartbeats (id, projectId, pingUuid, badgeUuid, name, slug, kind, timeoutMs, graceMs, status,
-      createdAt, updatedAt) values (?, 'old', ?, ?, ?, ?, 'simple', 3600000, 600000, 'up', 0, 0)`,
-  );
-  connection.transaction(() => {
-    for (const [at, uuid] of uuids.entries()) insert.run(ids[at], uuid, randomUUID(), `h${at}`, `h${at}`);
-  })();
-  connection.prepare("insert into heartbeat_keys values ('old', ?, 'b', 's', 0)").run(OLD_KEY);
-  connection.close();
-  return dir;
-}
-
-function plainIn(file: string): unknown[] {
-  const connection = new SqliteDatabase(file, { readonly: true });
-  try {
-    return column(connection, "select count(*) from heartbeats where sealedPing is null");
-  } finally {
-    connection.close();
   }
 }
 
@@ -108,52 +63,6 @@ test("no file of the database has the id or the key of a ping URL, and every for
   assertAbsent(prism.dir, secrets);
   await prism.stop();
   assertAbsent(prism.dir, secrets);
-});
-
-test("heartbeats of an earlier version are sealed at the start, and their ping URLs stay", async (t) => {
-  const dir = oldDir(t);
-  migrateFile(join(dir, "prism.db"));
-  assert.deepEqual(plainIn(join(dir, "prism.db")), [OLD_COUNT]);
-  const prism = await startPrism(t, { dir });
-  for (const uuid of [uuids[0], uuids[OLD_COUNT - 1]]) assert.equal(await ping(prism, `/ping/${uuid}`), 200);
-  assert.equal(await ping(prism, `/ping/${OLD_KEY}/h7`), 200);
-  const { body } = await prism.get<Made>(`${PATH}/${ids[3]}`);
-  assert.equal(pathOf(body.pingUrl), `/ping/${uuids[3]}`);
-  assert.deepEqual(rowsOf(prism, "select count(distinct pingHash) as n from heartbeats where uniqueKey is not null"), [
-    { n: OLD_COUNT },
-  ]);
-  await prism.stop();
-  const { status, stderr } = await runCli(["vacuum", "--data-dir", dir], { cwd: dir, env: {} });
-  assert.equal(status, 0, stderr);
-  assertAbsent(dir, [...uuids, OLD_KEY]);
-});
-
-test("sealing that was interrupted is finished by the next start, and pings are found in each state", async (t) => {
-  const dir = oldDir(t);
-  const file = join(dir, "prism.db");
-  migrateFile(file);
-  const store = openTestStore(t, { file });
-  let writes = 0;
-  const db = Object.create(store.database, {
-    read: { value: store.database.read },
-    write: {
-      value(...args: Parameters<typeof store.database.write>) {
-        if (++writes > 1) throw new Error("killed");
-        return store.database.write(...args);
-      },
-    },
-  }) as typeof store.database;
-  const parts = {
-    ...{ db, ids: new PingIds(store.auditKey, new SealedBox([TEST_KEY])), wall: new FakeClock(), log: store.log },
-    ...{ metrics: new Metrics(), alerts: { listen: () => undefined } },
-  } as unknown as HeartbeatsParts;
-  await assert.rejects(new Heartbeats(parts).sealPlain(), /killed/);
-  await store.close();
-  assert.deepEqual(plainIn(file), [OLD_COUNT - 200]);
-  const prism = await startPrism(t, { dir, settings: keyed(TEST_KEY) });
-  for (const uuid of [uuids[0], uuids[OLD_COUNT - 1]]) assert.equal(await ping(prism, `/ping/${uuid}`), 200);
-  assert.equal(await ping(prism, `/ping/${OLD_KEY}/h7`), 200);
-  assert.deepEqual(plainIn(file), [0]);
 });
 
 test("after a rotation of the encryption key pings are found and their URLs shown with the new key alone", async (t) => {
