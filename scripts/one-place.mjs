@@ -137,6 +137,23 @@ const PLACES = [
       "a script for browsers": ["src/features/statuspage/assets.ts"],
     },
   },
+  {
+    code: /["'`]\{\{["'`]|\/(?:\\\{)+\(.*\\\}\/[a-z]*/,
+    is: "reads placeholders in a text",
+    use: "readTemplate of src/features/rules/language/template.ts",
+    files: {
+      "the place itself": ["src/features/rules/language/template.ts"],
+      "Go's templates, which clients of ntfy send": ["src/features/protocols/ntfy/templates/"],
+      "it names or parts braces, and fills nothing": [
+        "src/features/channels/templates/template.ts",
+        "src/features/protocols/alertmanager/import/yaml-file.ts",
+        "src/features/rules/over-time/settings.ts",
+      ],
+      "paths of the API and columns of commands": ["src/cli/operations.ts", "src/cli/resource.ts"],
+      "requests of the demo": ["src/remote/demo/"],
+      "repeats in a regular expression": ["src/core/text/pattern-size.ts"],
+    },
+  },
 ];
 
 /**
