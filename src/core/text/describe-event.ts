@@ -1,8 +1,9 @@
 import { recentlyUsed } from "../limits/ttl-cache.ts";
 import { cleanText, firstLine, isPlainLine, LINE_LENGTH, oneLine, startOf } from "./clean-text.ts";
+import { describeBody } from "./describe-body.ts";
 import { firstOf, type Members, objectIn, partsIn, scalar, wrappedIn } from "./members.ts";
+import { USUAL } from "./names.ts";
 import { withoutMarkup } from "./plain-text.ts";
-import { readByEnds, titleOf as unknownTitleOf } from "./read-by-ends.ts";
 import type { Level } from "./vocabulary.ts";
 import { levelOfWord, type State, wordsFor } from "./words.ts";
 
@@ -44,27 +45,7 @@ const MOST_PLACES = 3;
 /** Elements of a list of alerts or commits. */
 const MAX_PARTS = 50;
 
-const TITLES = ["title", "subject", "headline", "summary"];
-const TEXTS = ["message", "text", "body", "description", "details", "detail", "msg", "reason", "error", "content"];
-const NAMES = ["name", "alertname", "check", "monitor", "task"];
-const STATES = ["status", "state", "conclusion"];
-const LEVELS = ["severity", "level", "priority", "urgency"];
-const LINKS = [
-  ...["link", "url", "html_url", "web_url", "permalink", "href", "compare", "target_url"],
-  ...["dashboardURL", "generatorURL", "externalURL"],
-];
-const HOSTS = ["host", "hostname", "instance", "server", "node", "device", "machine"];
-const SERVICES = ["service", "app", "application", "job", "repository", "project", "site", "namespace", "cluster"];
-const SENDERS = ["from", "sender", "author", "user", "pusher"];
-/** Members in which senders wrap the facts of an event, searched after the payload itself. */
-const WRAPPERS = ["labels", "annotations", "data", "object", "object_attributes", "body", "event", "alert", "incident"];
-const ALL_WRAPPERS = [
-  ...WRAPPERS,
-  ...["commonLabels", "commonAnnotations", "issue", "pull_request", "release", "tags"],
-  ...["workflow_run", "workflow_job", "check_run"],
-];
-/** Wrappers whose values become fields. */
-const VALUES = ["labels", "data", "tags", "commonLabels"];
+const ALL_WRAPPERS = [...USUAL.wrappers, ...USUAL.outerWrappers];
 /** Types that say nothing, so that an event needs another title. */
 const VAGUE = /^(?:|event|events|message|webhook|notification|alert|test|unknown)$/i;
 const STATE_WORDS = wordsFor("titles");
@@ -80,7 +61,13 @@ const CREDENTIAL = /:\/\/[^/\s:]*:[^/\s@]*@|^(?:Basic|Bearer) /i;
 /** Members that say nothing to a person, or that a message shows in another place. */
 const DULL =
   /^(?:id|messageId|uuid|key|guid|hash|sha|ref|type|object|method|version|api_version|livemode|status|state|action|fingerprint)$|^is[A-Z]|(?:At|_at|time|Time|timestamp|Timestamp|date|Date|_url|URL|Url)$/;
-const SHOWN_ELSEWHERE: ReadonlySet<string> = new Set([...TITLES, ...TEXTS, ...LEVELS, ...LINKS, "alertname"]);
+const SHOWN_ELSEWHERE: ReadonlySet<string> = new Set([
+  ...USUAL.titles,
+  ...USUAL.texts,
+  ...USUAL.levels,
+  ...USUAL.links,
+  "alertname",
+]);
 const OPAQUE = /^(?:[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{24,}|https?:\/\/\S+)$/i;
 const LEVEL_WORDS: Readonly<Record<Level, string>> = {
   debug: "Debug",
@@ -150,18 +137,12 @@ function bodyOf(fields: EventDescription["fields"]): string {
   return text;
 }
 
-const WORKS = ["workflow_run", "workflow_job", "check_run", "check_suite", "deployment_status", "build"];
-const OUTCOMES = ["conclusion", "state", "status"];
 const REPOSITORY = ["repository"];
 const CLOUD_EVENT = ["cloudevent"];
-const PLACES = [...HOSTS, ...SERVICES];
-const ACTORS = ["sender", "pusher", "user", "actor"];
-const ACTOR_NAMES = ["user_name", "user_username"];
+const PLACES = [...USUAL.hosts, ...USUAL.services];
 /** All names that are looked for. */
-const KNOWN: ReadonlySet<string> = new Set([
-  ...[TITLES, TEXTS, NAMES, STATES, LEVELS, LINKS, PLACES, SENDERS, ALL_WRAPPERS, WORKS].flat(),
-  ...[REPOSITORY, CLOUD_EVENT, ACTORS, ACTOR_NAMES].flat(),
-]);
+const { ofThings: _, ...SEARCHED } = USUAL;
+const KNOWN: ReadonlySet<string> = new Set([...Object.values(SEARCHED).flat(), ...REPOSITORY, ...CLOUD_EVENT]);
 
 /** An object and its known members: most payloads have few of the hundred names. */
 interface Scope {
@@ -199,10 +180,10 @@ class Facts {
 
   static #scopesOf(own: Scope, payload: Members): readonly Scope[] {
     const inner = wrappedScopes(own, ALL_WRAPPERS);
-    const deeper = inner.flatMap((each) => wrappedScopes(each, WRAPPERS));
+    const deeper = inner.flatMap((each) => wrappedScopes(each, USUAL.wrappers));
     // The webhook of Alertmanager and what resembles it: the first alert speaks for all.
     const [first] = partsIn(payload, "alerts", MAX_PARTS).map(scopeOf);
-    const alert = first === undefined ? [] : [first, ...wrappedScopes(first, WRAPPERS)];
+    const alert = first === undefined ? [] : [first, ...wrappedScopes(first, USUAL.wrappers)];
     return [own, ...inner, ...deeper, ...alert].slice(0, MAX_SCOPES);
   }
 
@@ -229,7 +210,7 @@ class Facts {
 
   text(): string {
     for (const scope of this.#scopes) {
-      for (const name of namesIn(scope, TEXTS)) {
+      for (const name of namesIn(scope, USUAL.texts)) {
         const value = scalar(scope.members, name);
         if (!this.#hasRoom(value, TEXT_LENGTH * 2)) continue;
         const text = cleanText(startOf(value, TEXT_LENGTH * 2)).trim();
@@ -242,7 +223,7 @@ class Facts {
 
   link(): string | undefined {
     for (const scope of this.#scopes) {
-      for (const name of namesIn(scope, LINKS)) {
+      for (const name of namesIn(scope, USUAL.links)) {
         if (!this.#hasRoom(scalar(scope.members, name), MAX_URL)) continue;
         const url = urlOf(scope.members, name);
         if (url !== undefined) return url;
@@ -258,7 +239,7 @@ class Facts {
       for (const name of namesIn(scope, names)) {
         const within = objectIn(scope.members, name);
         const text = within
-          ? this.#oneLine(firstOf(within, ["full_name", "path_with_namespace", "login", "username", "address", "name"]))
+          ? this.#oneLine(firstOf(within, USUAL.ofThings))
           : this.#oneLine(scalar(scope.members, name));
         if (text !== "" && text.length <= VALUE_LENGTH) return text;
       }
@@ -275,7 +256,7 @@ class Facts {
       words ??= new Set(all.split(/[^\p{L}\p{N}]+/u));
       return words.has(text);
     };
-    const values = wrappedIn(this.payload, VALUES);
+    const values = wrappedIn(this.payload, USUAL.values);
     const object = objectIn(objectIn(this.payload, "data"), "object");
     // A body that a receiver keeps beside its mapping says it all again, in the sender's own names.
     const others = values.length === 0 ? this.#scopes.slice(1).map(({ members }) => members) : [];
@@ -319,7 +300,7 @@ function memberName(name: string): MemberName {
 }
 
 function titleOf(event: DescribedEvent, facts: Facts, text: string): string {
-  const state = facts.line(STATES);
+  const state = facts.line(USUAL.states);
   const given = givenTitle(event, facts);
   const title = given ?? madeTitle(event, facts, text, state);
   if (state === undefined || given === undefined) return shortened(title);
@@ -331,7 +312,7 @@ function titleOf(event: DescribedEvent, facts: Facts, text: string): string {
 
 /** `com.example.disk.full` is no title. */
 function givenTitle({ type }: DescribedEvent, facts: Facts): string | undefined {
-  const named = facts.line(TITLES);
+  const named = facts.line(USUAL.titles);
   return named === type ? undefined : named;
 }
 
@@ -343,7 +324,7 @@ function madeTitle({ type, source }: DescribedEvent, facts: Facts, text: string,
   const saysNothing = isVague(type);
   const words = withState(plain, state);
   if (repository !== undefined) return ofRepository(plain, repository, facts, state);
-  const name = facts.line(NAMES) ?? facts.named(CLOUD_EVENT) ?? facts.named(PLACES);
+  const name = facts.line(USUAL.names) ?? facts.named(CLOUD_EVENT) ?? facts.named(PLACES);
   const first = firstLine(text);
   if (saysNothing && first !== "") return name === undefined ? first : joined(name, first);
   if (saysNothing && name !== undefined) return state === undefined ? `Event about ${name}` : `${name}: ${state}`;
@@ -356,13 +337,14 @@ function isVague(type: string): boolean {
   return VAGUE.test(type) || knownSentence(type) === "";
 }
 
-/** Of a payload without a usual name, by the ends of its names, as receivers read a body. */
+function isShown(name: string, value: unknown): boolean {
+  return !SECRET.test(name) && !(typeof value === "string" && CREDENTIAL.test(value));
+}
+
+/** Of a payload without a usual name. */
 function unknownTitle(payload: Members, source: string | null): string {
-  const reading = readByEnds(
-    payload,
-    (name, value) => !SECRET.test(name) && !(typeof value === "string" && CREDENTIAL.test(value)),
-  );
-  if (reading.what !== null || reading.where !== null) return oneLine(unknownTitleOf("", reading));
+  const { what, where, title } = describeBody(payload, "", isShown);
+  if (what !== null || where !== null) return oneLine(title);
   return source === null ? "Event without a text" : `Event without a text from ${oneLine(source)}`;
 }
 
@@ -390,11 +372,11 @@ function ofRepository(words: string, repository: string, facts: Facts, state: st
     letter.toUpperCase(),
   );
   const isPush = /push/i.test(what);
-  const who = facts.named(ACTORS) ?? facts.line(ACTOR_NAMES);
-  const run = wrappedIn(facts.payload, WORKS)[0];
+  const who = facts.named(USUAL.actors) ?? facts.line(USUAL.actorNames);
+  const run = wrappedIn(facts.payload, USUAL.works)[0];
   const commit = objectIn(facts.payload, "head_commit") ?? partsIn(facts.payload, "commits", MAX_PARTS).at(-1);
   const said = run
-    ? [firstOf(run, ["name"]), firstOf(run, OUTCOMES) || (state ?? "")].filter(Boolean).join(" ")
+    ? [firstOf(run, ["name"]), firstOf(run, USUAL.outcomes) || (state ?? "")].filter(Boolean).join(" ")
     : firstLine(facts.line(["title"]) ?? scalar(commit, "message"));
   const by = who === undefined || run ? "" : ` by ${who}`;
   return `${what} ${isPush ? "to" : "in"} ${repository}${by}${said === "" ? "" : `: ${said}`}`;
@@ -402,7 +384,7 @@ function ofRepository(words: string, repository: string, facts: Facts, state: st
 
 function placesOf({ source }: DescribedEvent, facts: Facts, title: string): string[] {
   const from = oneLine(source ?? "").replace(/^\//, "");
-  const candidates = [facts.named(HOSTS), facts.named(SERVICES), facts.named(SENDERS), from];
+  const candidates = [facts.named(USUAL.hosts), facts.named(USUAL.services), facts.named(USUAL.senders), from];
   const places: string[] = [];
   for (const place of candidates) {
     if (
@@ -425,14 +407,14 @@ function levelOf(event: DescribedEvent, facts: Facts): Level {
   const isChosen = given !== "info";
   if (facts.areNone) return !isChosen && isBad(lastWord(type)) ? "error" : given;
   // The severity of an end is that of the problem. A chosen one stands unless the title tells of the end.
-  const isOver = stateOf(facts.line(STATES) ?? "") === "resolved";
+  const isOver = stateOf(facts.line(USUAL.states) ?? "") === "resolved";
   if (isOver && (!isChosen || givenTitle(event, facts) !== undefined)) return "info";
   if (isChosen) return given;
-  const named = LEVELS.map((name) => levelOfWord(facts.line([name]) ?? "")).find((each) => each !== null);
+  const named = USUAL.levels.map((name) => levelOfWord(facts.line([name]) ?? "")).find((each) => each !== null);
   if (named !== undefined && named !== null) return named;
   const states = [
-    ...STATES.map((name) => facts.line([name]) ?? ""),
-    ...wrappedIn(facts.payload, WORKS).map((work) => firstOf(work, OUTCOMES)),
+    ...USUAL.states.map((name) => facts.line([name]) ?? ""),
+    ...wrappedIn(facts.payload, USUAL.works).map((work) => firstOf(work, USUAL.outcomes)),
   ];
   return [...states, lastWord(type)].some(isBad) ? "error" : "info";
 }
