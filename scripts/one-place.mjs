@@ -154,6 +154,15 @@ const PLACES = [
       "repeats in a regular expression": ["src/core/text/pattern-size.ts"],
     },
   },
+  {
+    code: /["'](?:title|subject|headline)["'],\s*["'](?:title|subject|headline|summary)["']|\/\(\?:title\|subject/,
+    is: "lists names that have a title in unknown JSON",
+    use: "describeEvent or describeBody of src/core/text, which read the names of src/core/text/names.ts",
+    files: {
+      "the place itself": ["src/core/text/names.ts"],
+      "members of Alertmanager's own settings": ["src/features/protocols/alertmanager/import/services.ts"],
+    },
+  },
 ];
 
 /**

@@ -1,6 +1,6 @@
 import { recentlyUsed } from "../limits/ttl-cache.ts";
 import { cleanText, firstLine, isPlainLine, LINE_LENGTH, oneLine, startOf } from "./clean-text.ts";
-import { describeBody } from "./describe-body.ts";
+import { type BodyDescription, describeBody } from "./describe-body.ts";
 import { firstOf, type Members, objectIn, partsIn, scalar, wrappedIn } from "./members.ts";
 import { USUAL } from "./names.ts";
 import { withoutMarkup } from "./plain-text.ts";
@@ -80,14 +80,17 @@ const VENDORS: Readonly<Record<string, string>> = { github: "GitHub", gitlab: "G
 
 /**
  * Describes an event for the title, the text, the colour and the link of a notification, by the
- * usual names of members. Pure; reads the payload only as deep as its known wrappers.
+ * usual names of members, or by those of any JSON if they say nothing. Pure; reads the payload only as
+ * deep as its known wrappers.
  * @param note a short addition to the first line of the text
  */
 export function describeEvent(event: DescribedEvent, note?: string): EventDescription {
   const facts = new Facts(event.payload);
-  const body = facts.text();
+  const said = facts.text();
+  const unknown = unknownOf(event, facts, said);
+  const body = unknown?.reason ?? said;
   const { title, level, places } =
-    facts.areNone && !isVague(event.type) ? knownHead(event, facts) : headOf(event, facts, body);
+    facts.areNone && !isVague(event.type) ? knownHead(event, facts) : headOf(event, facts, said, unknown);
   const rest = body === "" ? "" : withoutTitle(body, title);
   const fields = facts.fields([title, rest, ...places]);
   const shown = rest === "" ? bodyOf(fields) : rest;
@@ -95,7 +98,7 @@ export function describeEvent(event: DescribedEvent, note?: string): EventDescri
   const lead = level === "info" || level === "debug" ? [...places] : [LEVEL_WORDS[level], ...places];
   if (note !== undefined) lead.push(note);
   const parts = [lead.join(" · "), shown].filter((part) => part !== "");
-  const link = facts.link();
+  const link = facts.link() ?? urlOf(unknown?.link ?? "");
   const description = {
     title,
     text: startOf(parts.join("\n") || LEVEL_WORDS[level], TEXT_LENGTH),
@@ -114,10 +117,11 @@ interface Head {
   readonly places: readonly string[];
 }
 
-function headOf(event: DescribedEvent, facts: Facts, body: string): Head {
+function headOf(event: DescribedEvent, facts: Facts, body: string, unknown?: BodyDescription): Head {
   const level = levelOf(event, facts);
-  const title = titleOf(event, facts, body);
-  return { title, level, places: placesOf(event, facts, title) };
+  const isDefault = level === "info" && (levelOfWord(event.level) ?? "info") === "info";
+  const title = unknown === undefined ? titleOf(event, facts, body) : shortened(unknownTitle(unknown, event.source));
+  return { title, level: (isDefault ? unknown?.level : null) ?? level, places: placesOf(event, facts, title) };
 }
 
 /** Of an event with a type that says something and no known member: it depends on level, type and source alone. */
@@ -225,12 +229,12 @@ class Facts {
     for (const scope of this.#scopes) {
       for (const name of namesIn(scope, USUAL.links)) {
         if (!this.#hasRoom(scalar(scope.members, name), MAX_URL)) continue;
-        const url = urlOf(scope.members, name);
+        const url = urlOf(scalar(scope.members, name));
         if (url !== undefined) return url;
       }
     }
     const repository = objectIn(this.payload, "repository");
-    return repository && urlOf(repository, "html_url");
+    return urlOf(scalar(repository, "html_url"));
   }
 
   /** Names of things may be objects of them: `repository.full_name`, `sender.login`. */
@@ -324,11 +328,10 @@ function madeTitle({ type, source }: DescribedEvent, facts: Facts, text: string,
   const saysNothing = isVague(type);
   const words = withState(plain, state);
   if (repository !== undefined) return ofRepository(plain, repository, facts, state);
-  const name = facts.line(USUAL.names) ?? facts.named(CLOUD_EVENT) ?? facts.named(PLACES);
+  const name = nameIn(facts);
   const first = firstLine(text);
   if (saysNothing && first !== "") return name === undefined ? first : joined(name, first);
   if (saysNothing && name !== undefined) return state === undefined ? `Event about ${name}` : `${name}: ${state}`;
-  if (saysNothing) return unknownTitle(facts.payload, source);
   const said = name ?? first;
   return said === "" ? `${words}${source === null ? "" : ` from ${oneLine(source)}`}` : joined(words, said);
 }
@@ -341,11 +344,21 @@ function isShown(name: string, value: unknown): boolean {
   return !SECRET.test(name) && !(typeof value === "string" && CREDENTIAL.test(value));
 }
 
-/** Of a payload without a usual name. */
-function unknownTitle(payload: Members, source: string | null): string {
-  const { what, where, title } = describeBody(payload, "", isShown);
+/** Of an event of which neither its type nor a usual name says what it is about. */
+function unknownOf(event: DescribedEvent, facts: Facts, text: string): BodyDescription | undefined {
+  if (text !== "" || !isVague(event.type)) return undefined;
+  const isNamed =
+    !facts.areNone && (givenTitle(event, facts) ?? facts.named(REPOSITORY) ?? nameIn(facts)) !== undefined;
+  return isNamed ? undefined : describeBody(facts.payload, "", isShown);
+}
+
+function unknownTitle({ what, where, title }: BodyDescription, source: string | null): string {
   if (what !== null || where !== null) return oneLine(title);
   return source === null ? "Event without a text" : `Event without a text from ${oneLine(source)}`;
+}
+
+function nameIn(facts: Facts): string | undefined {
+  return facts.line(USUAL.names) ?? facts.named(CLOUD_EVENT) ?? facts.named(PLACES);
 }
 
 /** `Payment` with the status `failed` becomes `Payment failed`. */
@@ -467,8 +480,7 @@ function shortened(title: string): string {
   return `${(space > TITLE_LENGTH / 2 ? start.slice(0, space) : start).trimEnd()}…`;
 }
 
-function urlOf(scope: Members, name: string): string | undefined {
-  const url = scalar(scope, name);
+function urlOf(url: string): string | undefined {
   if (url.length > MAX_URL || !/^https?:\/\//i.test(url) || !URL.canParse(url)) return undefined;
   const { href, username, password } = new URL(url);
   if (username !== "" || password !== "") return undefined;

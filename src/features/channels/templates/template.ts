@@ -1,10 +1,10 @@
 import {
   type FilterCall,
   type Placeholder,
+  pathText,
   Refusal,
   readTemplate,
   type TemplatePlace,
-  type TokenList,
   throughFilters,
   type Value,
 } from "../../rules/index.ts";
@@ -35,7 +35,12 @@ const PLACE: TemplatePlace<Path> = {
   filters: CHANNEL_FILTERS,
   most: { placeholders: 32, filters: 8 },
   isPlain: true,
-  path: pathBefore,
+  path(tokens, index) {
+    const { text, start, next } = pathText(tokens, index);
+    const path = stepsOf(text);
+    if (path === undefined) throw new Refusal("SYNTAX", start, notPath(text));
+    return { path, next };
+  },
 };
 const PATH = /^[A-Za-z_$][\w$]*(?:\.[\w$-]+|\[(?:\d+|'[^']*'|"[^"]*")\])*$/;
 const STEP = /[\w$-]+|'[^']*'|"[^"]*"/g;
@@ -67,17 +72,6 @@ function fillOf({ path, calls }: Placeholder<Path>): Fill {
   return from === -1
     ? { path, filters: calls, escapes: [] }
     : { path, filters: calls.slice(0, from), escapes: calls.slice(from) };
-}
-
-/** A path up to the next `|`: names may have dashes. */
-function pathBefore(tokens: TokenList, index: number): { path: Path; next: number } {
-  let next = index;
-  while (next < tokens.length && !tokens.isSymbol(next, "|")) next += 1;
-  const { start } = tokens.at(index);
-  const source = next === index ? "" : tokens.source.slice(start, tokens.at(next - 1).end);
-  const path = stepsOf(source);
-  if (path === undefined) throw new Refusal("SYNTAX", start, notPath(source));
-  return { path, next };
 }
 
 function problemIn(source: string, { code, message, position }: Refusal): string {

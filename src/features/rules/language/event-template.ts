@@ -88,13 +88,8 @@ function compileFill({ path, calls }: Placeholder<Path>): Fill {
   return (event, limitUnits) => {
     const bound = (value: Value) => bounded(value, limitUnits);
     const value = plainValue(bound(read(event)), asJson);
-    return scalarText(bound(throughFilters(value, calls, bound, noPath))) ?? "";
+    return scalarText(bound(throughFilters(value, calls, bound))) ?? "";
   };
-}
-
-/** Arguments here are texts. */
-function noPath(): string {
-  return "";
 }
 
 function bounded(value: Value, limitUnits: number): Value {

@@ -21,10 +21,10 @@ export {
   FILTERS,
   type FilterCall,
   type Placeholder,
+  pathText,
   readTemplate,
   type TemplateFilter,
   type TemplatePlace,
-  type TokenList,
   throughFilters,
 } from "./template.ts";
 export type { ConditionTrace } from "./trace.ts";

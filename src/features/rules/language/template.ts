@@ -3,8 +3,6 @@ import { scalarText } from "./evaluate/functions.ts";
 import type { Value } from "./evaluate/values.ts";
 import { type TokenList, tokenize } from "./parse/tokens.ts";
 
-export type { TokenList };
-
 /**
  * The language of all templates: `{{ path | filter | filter:'argument' }}` in a text. What its paths read,
  * which filters there are and how values are escaped is of the place where a template stands.
@@ -136,15 +134,23 @@ function withoutArgument(name: string, position: number, expected: string): Refu
   return new Refusal("SYNTAX", position, `write ${name}:'text'`, [expected]);
 }
 
+/** A path of a place that does not read its tokens: the text up to the next `|`. */
+export function pathText(tokens: TokenList, index: number) {
+  let next = index;
+  while (next < tokens.length && !tokens.isSymbol(next, "|")) next += 1;
+  const { start } = tokens.at(index);
+  return { text: next === index ? "" : tokens.source.slice(start, tokens.at(next - 1).end), start, next };
+}
+
 /**
- * A value after its filters. @param textAt of the paths in arguments
- * @param before applied to each value that a filter gets
+ * A value after its filters. @param before applied to each value that a filter gets
+ * @param textAt of the paths in arguments
  */
 export function throughFilters<Path>(
   value: Value,
   calls: readonly FilterCall<Path>[],
-  before: (value: Value) => Value,
-  textAt: (path: Path) => string,
+  before: (value: Value) => Value = (given) => given,
+  textAt: (path: Path) => string = () => "",
 ): Value {
   let result = value;
   for (const { apply, argument } of calls)

@@ -3,13 +3,11 @@ import { LongInteger } from "../../../../core/text/long-integer.ts";
 import { stateOf } from "../../../../core/text/words.ts";
 import {
   FILTERS,
-  type FilterCall,
+  pathText,
   readTemplate,
   type TemplateFilter,
   type TemplatePlace,
-  type TokenList,
   throughFilters,
-  type Value,
 } from "../../../rules/index.ts";
 
 type Status = "firing" | "resolved" | "acknowledged" | "succeeded" | "event";
@@ -223,25 +221,17 @@ function capital(text: string): string {
 type Paths = readonly string[];
 
 const PLACE: TemplatePlace<Paths> = {
-  filters: {
-    ...FILTERS,
-    ...Object.fromEntries(
-      Object.entries(OF_TEXTS).map(([name, filter]): [string, TemplateFilter] => [
-        name,
-        { apply: (value) => (typeof value === "string" ? filter(value) || null : null) },
-      ]),
-    ),
-  },
+  filters: { ...FILTERS, ...Object.fromEntries(Object.entries(OF_TEXTS).map(([name, of]) => [name, filterOf(of)])) },
   most: { placeholders: 16, filters: 4 },
-  path: pathsBefore,
+  path(tokens, index) {
+    const { text, next } = pathText(tokens, index);
+    return { path: text.split(", "), next };
+  },
 };
 
-/** Paths up to the next `|`, as written in a row. */
-function pathsBefore(tokens: TokenList, index: number): { path: Paths; next: number } {
-  let next = index;
-  while (next < tokens.length && !tokens.isSymbol(next, "|")) next += 1;
-  const source = tokens.source.slice(tokens.at(index).start, tokens.at(next - 1).end);
-  return { path: source.split(", "), next };
+/** An empty text is no value. */
+function filterOf(of: (text: string) => string): TemplateFilter {
+  return { apply: (value) => (typeof value === "string" ? of(value) || null : null) };
 }
 
 type RowTemplate = ReturnType<typeof readTemplate<Paths>>;
@@ -266,20 +256,11 @@ function filled(source: string, body: unknown): string | undefined {
 function filledOne(template: RowTemplate, body: unknown): string | undefined {
   let text = "";
   for (const part of template) {
-    const found = typeof part === "string" ? part : shownOf(part.path, part.calls, body);
+    const found = typeof part === "string" ? part : throughFilters(firstText(body, part.path) ?? null, part.calls);
     if (found === null) return undefined;
     text += String(found);
   }
   return text.trim() === "" ? undefined : text.trim();
-}
-
-function shownOf(paths: Paths, calls: readonly FilterCall<Paths>[], body: unknown): Value {
-  return throughFilters(
-    firstText(body, paths) ?? null,
-    calls,
-    (value) => value,
-    () => "",
-  );
 }
 
 function firstText(body: unknown, paths: Paths): string | undefined {
