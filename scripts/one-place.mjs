@@ -138,7 +138,7 @@ const PLACES = [
     },
   },
   {
-    code: /["'`]\{\{["'`]|\/(?:\\\{)+\(.*\\\}\/[a-z]*/,
+    code: /["'`]\{\{["'`]|\/(?:\\\{)+(?: |\\s\*)*\(.*\\\}\/[a-z]*/,
     is: "reads placeholders in a text",
     use: "readTemplate of src/features/rules/language/template.ts",
     files: {

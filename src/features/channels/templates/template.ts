@@ -74,6 +74,7 @@ function fillOf({ path, calls }: Placeholder<Path>): Fill {
     : { path, filters: calls.slice(0, from), escapes: calls.slice(from) };
 }
 
+/** In the words of channels, whose clients may know them. */
 function problemIn(source: string, { code, message, position }: Refusal): string {
   const opening = source.lastIndexOf("{{", position);
   const closing = source.indexOf("}}", opening);
