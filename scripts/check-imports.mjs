@@ -67,7 +67,7 @@ const FEATURES = {
   "intake/mail-in": ["delivery", "intake/receivers"],
   "time/tasks": ["access"],
   buckets: ["access", "events", "time/jobs", "time/schedules"],
-  channels: ["access", "alerts", "records/audit", "delivery", "events", "time/jobs", "notifications"],
+  channels: ["access", "alerts", "records/audit", "delivery", "events", "time/jobs", "notifications", "rules"],
   "notifications/digest": ["access", "delivery", "events", "time/jobs", "notifications", "rules", "time/schedules"],
   oncall: ["access", "records/audit", "events", "notifications"],
   "oncall/drill": ["access", "alerts", "records/audit", "delivery", "notifications", "oncall"],

@@ -137,6 +137,32 @@ const PLACES = [
       "a script for browsers": ["src/features/statuspage/assets.ts"],
     },
   },
+  {
+    code: /["'`]\{\{["'`]|\/(?:\\\{)+(?: |\\s\*)*\(.*\\\}\/[a-z]*/,
+    is: "reads placeholders in a text",
+    use: "readTemplate of src/features/rules/language/template.ts",
+    files: {
+      "the place itself": ["src/features/rules/language/template.ts"],
+      "Go's templates, which clients of ntfy send": ["src/features/protocols/ntfy/templates/"],
+      "it names or parts braces, and fills nothing": [
+        "src/features/channels/templates/template.ts",
+        "src/features/protocols/alertmanager/import/yaml-file.ts",
+        "src/features/rules/over-time/settings.ts",
+      ],
+      "paths of the API and columns of commands": ["src/cli/operations.ts", "src/cli/resource.ts"],
+      "requests of the demo": ["src/remote/demo/"],
+      "repeats in a regular expression": ["src/core/text/pattern-size.ts"],
+    },
+  },
+  {
+    code: /["'](?:title|subject|headline)["'],\s*["'](?:title|subject|headline|summary)["']|\/\(\?:title\|subject/,
+    is: "lists names that have a title in unknown JSON",
+    use: "describeEvent or describeBody of src/core/text, which read the names of src/core/text/names.ts",
+    files: {
+      "the place itself": ["src/core/text/names.ts"],
+      "members of Alertmanager's own settings": ["src/features/protocols/alertmanager/import/services.ts"],
+    },
+  },
 ];
 
 /**

@@ -213,7 +213,7 @@ function checkImports(copy: string): { readonly status: number | null; readonly 
   return { status, lines: stderr.split("\n").filter(Boolean) };
 }
 
-test("check-imports refuses a second timer, mail client and caller of HTTP, and names the place to use", (t) => {
+test("check-imports refuses a second timer, mail client, caller of HTTP, template and list of titles, and names the place to use", (t) => {
   const copy = copyOfSources(t);
   assert.deepEqual(checkImports(copy), { status: 0, lines: [] });
   const allowed = `// setInterval(work, 5) and fetch(url) are in other files
@@ -233,6 +233,10 @@ export const later = (socket: Socket) => socket.setTimeout(5);
     ["web-push", 'import webPush from "web-push";', /channels\/webpush\/sender\.ts/],
     ["fetch", "const reply = await fetch(url);", /webhook\/safe-fetch\.ts/],
     ["request", 'import { request } from "node:https";', /calls\/connect\.ts/],
+    ["template", 'const at = text.indexOf("{{");', /language\/template\.ts/],
+    ["placeholder", "const PLACEHOLDER = /\\{([^{}]+)\\}/g;", /language\/template\.ts/],
+    ["placeholders", "const filled = text.replace(/\\{\\{ (\\w+) \\}\\}/g, fill);", /language\/template\.ts/],
+    ["names", 'const TITLES = ["title", "subject"];', /core\/text\/names\.ts/],
   ];
   writeFileSync(join(copy, "src/features/rules/allowed.ts"), allowed);
   for (const [name, code] of rows) writeFileSync(join(copy, `src/features/rules/second-${name}.ts`), `${code}\n`);

@@ -153,7 +153,23 @@ const ROWS = [
     name: "names that only end as usual ones do, as a receiver reads them",
     event: event("message", { probeName: "Shop", probeStatus: "DOWN", dbPassword: "hunter22" }, { source: "probes" }),
     title: "Shop: DOWN",
-    text: "probes",
+    text: "Error · probes",
+  },
+  {
+    name: "what happened, its severity and its page under names that only end as usual ones do",
+    event: event("message", {
+      ...{ probeName: "Shop", probeStatus: "DOWN", alertSeverity: "critical" },
+      ...{ outageReason: "Connection timed out", detailsUrl: "https://probes.example/7" },
+    }),
+    title: "Shop: DOWN",
+    text: "Critical\nConnection timed out",
+    link: "https://probes.example/7",
+  },
+  {
+    name: "a level that the sender of unknown names chose",
+    event: event("message", { probeName: "Shop", probeStatus: "DOWN" }, { level: "warn" }),
+    title: "Shop: DOWN",
+    text: "Warning",
   },
   {
     name: "secrets under such names",

@@ -1,8 +1,9 @@
 import { recentlyUsed } from "../limits/ttl-cache.ts";
 import { cleanText, firstLine, isPlainLine, LINE_LENGTH, oneLine, startOf } from "./clean-text.ts";
+import { type BodyDescription, describeBody } from "./describe-body.ts";
 import { firstOf, type Members, objectIn, partsIn, scalar, wrappedIn } from "./members.ts";
+import { USUAL } from "./names.ts";
 import { withoutMarkup } from "./plain-text.ts";
-import { readByEnds, titleOf as unknownTitleOf } from "./read-by-ends.ts";
 import type { Level } from "./vocabulary.ts";
 import { levelOfWord, type State, wordsFor } from "./words.ts";
 
@@ -44,27 +45,7 @@ const MOST_PLACES = 3;
 /** Elements of a list of alerts or commits. */
 const MAX_PARTS = 50;
 
-const TITLES = ["title", "subject", "headline", "summary"];
-const TEXTS = ["message", "text", "body", "description", "details", "detail", "msg", "reason", "error", "content"];
-const NAMES = ["name", "alertname", "check", "monitor", "task"];
-const STATES = ["status", "state", "conclusion"];
-const LEVELS = ["severity", "level", "priority", "urgency"];
-const LINKS = [
-  ...["link", "url", "html_url", "web_url", "permalink", "href", "compare", "target_url"],
-  ...["dashboardURL", "generatorURL", "externalURL"],
-];
-const HOSTS = ["host", "hostname", "instance", "server", "node", "device", "machine"];
-const SERVICES = ["service", "app", "application", "job", "repository", "project", "site", "namespace", "cluster"];
-const SENDERS = ["from", "sender", "author", "user", "pusher"];
-/** Members in which senders wrap the facts of an event, searched after the payload itself. */
-const WRAPPERS = ["labels", "annotations", "data", "object", "object_attributes", "body", "event", "alert", "incident"];
-const ALL_WRAPPERS = [
-  ...WRAPPERS,
-  ...["commonLabels", "commonAnnotations", "issue", "pull_request", "release", "tags"],
-  ...["workflow_run", "workflow_job", "check_run"],
-];
-/** Wrappers whose values become fields. */
-const VALUES = ["labels", "data", "tags", "commonLabels"];
+const ALL_WRAPPERS = [...USUAL.wrappers, ...USUAL.outerWrappers];
 /** Types that say nothing, so that an event needs another title. */
 const VAGUE = /^(?:|event|events|message|webhook|notification|alert|test|unknown)$/i;
 const STATE_WORDS = wordsFor("titles");
@@ -80,7 +61,13 @@ const CREDENTIAL = /:\/\/[^/\s:]*:[^/\s@]*@|^(?:Basic|Bearer) /i;
 /** Members that say nothing to a person, or that a message shows in another place. */
 const DULL =
   /^(?:id|messageId|uuid|key|guid|hash|sha|ref|type|object|method|version|api_version|livemode|status|state|action|fingerprint)$|^is[A-Z]|(?:At|_at|time|Time|timestamp|Timestamp|date|Date|_url|URL|Url)$/;
-const SHOWN_ELSEWHERE: ReadonlySet<string> = new Set([...TITLES, ...TEXTS, ...LEVELS, ...LINKS, "alertname"]);
+const SHOWN_ELSEWHERE: ReadonlySet<string> = new Set([
+  ...USUAL.titles,
+  ...USUAL.texts,
+  ...USUAL.levels,
+  ...USUAL.links,
+  "alertname",
+]);
 const OPAQUE = /^(?:[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{24,}|https?:\/\/\S+)$/i;
 const LEVEL_WORDS: Readonly<Record<Level, string>> = {
   debug: "Debug",
@@ -93,14 +80,17 @@ const VENDORS: Readonly<Record<string, string>> = { github: "GitHub", gitlab: "G
 
 /**
  * Describes an event for the title, the text, the colour and the link of a notification, by the
- * usual names of members. Pure; reads the payload only as deep as its known wrappers.
+ * usual names of members, or by those of any JSON if they say nothing. Pure; reads the payload only as
+ * deep as its known wrappers.
  * @param note a short addition to the first line of the text
  */
 export function describeEvent(event: DescribedEvent, note?: string): EventDescription {
   const facts = new Facts(event.payload);
-  const body = facts.text();
+  const said = facts.text();
+  const unknown = unknownOf(event, facts, said);
+  const body = unknown?.reason ?? said;
   const { title, level, places } =
-    facts.areNone && !isVague(event.type) ? knownHead(event, facts) : headOf(event, facts, body);
+    facts.areNone && !isVague(event.type) ? knownHead(event, facts) : headOf(event, facts, said, unknown);
   const rest = body === "" ? "" : withoutTitle(body, title);
   const fields = facts.fields([title, rest, ...places]);
   const shown = rest === "" ? bodyOf(fields) : rest;
@@ -108,7 +98,7 @@ export function describeEvent(event: DescribedEvent, note?: string): EventDescri
   const lead = level === "info" || level === "debug" ? [...places] : [LEVEL_WORDS[level], ...places];
   if (note !== undefined) lead.push(note);
   const parts = [lead.join(" · "), shown].filter((part) => part !== "");
-  const link = facts.link();
+  const link = facts.link() ?? urlOf(unknown?.link ?? "");
   const description = {
     title,
     text: startOf(parts.join("\n") || LEVEL_WORDS[level], TEXT_LENGTH),
@@ -127,10 +117,11 @@ interface Head {
   readonly places: readonly string[];
 }
 
-function headOf(event: DescribedEvent, facts: Facts, body: string): Head {
+function headOf(event: DescribedEvent, facts: Facts, body: string, unknown?: BodyDescription): Head {
   const level = levelOf(event, facts);
-  const title = titleOf(event, facts, body);
-  return { title, level, places: placesOf(event, facts, title) };
+  const isDefault = level === "info" && (levelOfWord(event.level) ?? "info") === "info";
+  const title = unknown === undefined ? titleOf(event, facts, body) : shortened(unknownTitle(unknown, event.source));
+  return { title, level: (isDefault ? unknown?.level : null) ?? level, places: placesOf(event, facts, title) };
 }
 
 /** Of an event with a type that says something and no known member: it depends on level, type and source alone. */
@@ -150,18 +141,12 @@ function bodyOf(fields: EventDescription["fields"]): string {
   return text;
 }
 
-const WORKS = ["workflow_run", "workflow_job", "check_run", "check_suite", "deployment_status", "build"];
-const OUTCOMES = ["conclusion", "state", "status"];
 const REPOSITORY = ["repository"];
 const CLOUD_EVENT = ["cloudevent"];
-const PLACES = [...HOSTS, ...SERVICES];
-const ACTORS = ["sender", "pusher", "user", "actor"];
-const ACTOR_NAMES = ["user_name", "user_username"];
+const PLACES = [...USUAL.hosts, ...USUAL.services];
 /** All names that are looked for. */
-const KNOWN: ReadonlySet<string> = new Set([
-  ...[TITLES, TEXTS, NAMES, STATES, LEVELS, LINKS, PLACES, SENDERS, ALL_WRAPPERS, WORKS].flat(),
-  ...[REPOSITORY, CLOUD_EVENT, ACTORS, ACTOR_NAMES].flat(),
-]);
+const { ofThings: _, ...SEARCHED } = USUAL;
+const KNOWN: ReadonlySet<string> = new Set([...Object.values(SEARCHED).flat(), ...REPOSITORY, ...CLOUD_EVENT]);
 
 /** An object and its known members: most payloads have few of the hundred names. */
 interface Scope {
@@ -199,10 +184,10 @@ class Facts {
 
   static #scopesOf(own: Scope, payload: Members): readonly Scope[] {
     const inner = wrappedScopes(own, ALL_WRAPPERS);
-    const deeper = inner.flatMap((each) => wrappedScopes(each, WRAPPERS));
+    const deeper = inner.flatMap((each) => wrappedScopes(each, USUAL.wrappers));
     // The webhook of Alertmanager and what resembles it: the first alert speaks for all.
     const [first] = partsIn(payload, "alerts", MAX_PARTS).map(scopeOf);
-    const alert = first === undefined ? [] : [first, ...wrappedScopes(first, WRAPPERS)];
+    const alert = first === undefined ? [] : [first, ...wrappedScopes(first, USUAL.wrappers)];
     return [own, ...inner, ...deeper, ...alert].slice(0, MAX_SCOPES);
   }
 
@@ -229,7 +214,7 @@ class Facts {
 
   text(): string {
     for (const scope of this.#scopes) {
-      for (const name of namesIn(scope, TEXTS)) {
+      for (const name of namesIn(scope, USUAL.texts)) {
         const value = scalar(scope.members, name);
         if (!this.#hasRoom(value, TEXT_LENGTH * 2)) continue;
         const text = cleanText(startOf(value, TEXT_LENGTH * 2)).trim();
@@ -242,14 +227,14 @@ class Facts {
 
   link(): string | undefined {
     for (const scope of this.#scopes) {
-      for (const name of namesIn(scope, LINKS)) {
+      for (const name of namesIn(scope, USUAL.links)) {
         if (!this.#hasRoom(scalar(scope.members, name), MAX_URL)) continue;
-        const url = urlOf(scope.members, name);
+        const url = urlOf(scalar(scope.members, name));
         if (url !== undefined) return url;
       }
     }
     const repository = objectIn(this.payload, "repository");
-    return repository && urlOf(repository, "html_url");
+    return urlOf(scalar(repository, "html_url"));
   }
 
   /** Names of things may be objects of them: `repository.full_name`, `sender.login`. */
@@ -258,7 +243,7 @@ class Facts {
       for (const name of namesIn(scope, names)) {
         const within = objectIn(scope.members, name);
         const text = within
-          ? this.#oneLine(firstOf(within, ["full_name", "path_with_namespace", "login", "username", "address", "name"]))
+          ? this.#oneLine(firstOf(within, USUAL.ofThings))
           : this.#oneLine(scalar(scope.members, name));
         if (text !== "" && text.length <= VALUE_LENGTH) return text;
       }
@@ -275,7 +260,7 @@ class Facts {
       words ??= new Set(all.split(/[^\p{L}\p{N}]+/u));
       return words.has(text);
     };
-    const values = wrappedIn(this.payload, VALUES);
+    const values = wrappedIn(this.payload, USUAL.values);
     const object = objectIn(objectIn(this.payload, "data"), "object");
     // A body that a receiver keeps beside its mapping says it all again, in the sender's own names.
     const others = values.length === 0 ? this.#scopes.slice(1).map(({ members }) => members) : [];
@@ -319,7 +304,7 @@ function memberName(name: string): MemberName {
 }
 
 function titleOf(event: DescribedEvent, facts: Facts, text: string): string {
-  const state = facts.line(STATES);
+  const state = facts.line(USUAL.states);
   const given = givenTitle(event, facts);
   const title = given ?? madeTitle(event, facts, text, state);
   if (state === undefined || given === undefined) return shortened(title);
@@ -331,7 +316,7 @@ function titleOf(event: DescribedEvent, facts: Facts, text: string): string {
 
 /** `com.example.disk.full` is no title. */
 function givenTitle({ type }: DescribedEvent, facts: Facts): string | undefined {
-  const named = facts.line(TITLES);
+  const named = facts.line(USUAL.titles);
   return named === type ? undefined : named;
 }
 
@@ -343,11 +328,10 @@ function madeTitle({ type, source }: DescribedEvent, facts: Facts, text: string,
   const saysNothing = isVague(type);
   const words = withState(plain, state);
   if (repository !== undefined) return ofRepository(plain, repository, facts, state);
-  const name = facts.line(NAMES) ?? facts.named(CLOUD_EVENT) ?? facts.named(PLACES);
+  const name = nameIn(facts);
   const first = firstLine(text);
   if (saysNothing && first !== "") return name === undefined ? first : joined(name, first);
   if (saysNothing && name !== undefined) return state === undefined ? `Event about ${name}` : `${name}: ${state}`;
-  if (saysNothing) return unknownTitle(facts.payload, source);
   const said = name ?? first;
   return said === "" ? `${words}${source === null ? "" : ` from ${oneLine(source)}`}` : joined(words, said);
 }
@@ -356,14 +340,25 @@ function isVague(type: string): boolean {
   return VAGUE.test(type) || knownSentence(type) === "";
 }
 
-/** Of a payload without a usual name, by the ends of its names, as receivers read a body. */
-function unknownTitle(payload: Members, source: string | null): string {
-  const reading = readByEnds(
-    payload,
-    (name, value) => !SECRET.test(name) && !(typeof value === "string" && CREDENTIAL.test(value)),
-  );
-  if (reading.what !== null || reading.where !== null) return oneLine(unknownTitleOf("", reading));
+function isShown(name: string, value: unknown): boolean {
+  return !SECRET.test(name) && !(typeof value === "string" && CREDENTIAL.test(value));
+}
+
+/** Of an event of which neither its type nor a usual name says what it is about. */
+function unknownOf(event: DescribedEvent, facts: Facts, text: string): BodyDescription | undefined {
+  if (text !== "" || !isVague(event.type)) return undefined;
+  const isNamed =
+    !facts.areNone && (givenTitle(event, facts) ?? facts.named(REPOSITORY) ?? nameIn(facts)) !== undefined;
+  return isNamed ? undefined : describeBody(facts.payload, "", isShown);
+}
+
+function unknownTitle({ what, where, title }: BodyDescription, source: string | null): string {
+  if (what !== null || where !== null) return oneLine(title);
   return source === null ? "Event without a text" : `Event without a text from ${oneLine(source)}`;
+}
+
+function nameIn(facts: Facts): string | undefined {
+  return facts.line(USUAL.names) ?? facts.named(CLOUD_EVENT) ?? facts.named(PLACES);
 }
 
 /** `Payment` with the status `failed` becomes `Payment failed`. */
@@ -390,11 +385,11 @@ function ofRepository(words: string, repository: string, facts: Facts, state: st
     letter.toUpperCase(),
   );
   const isPush = /push/i.test(what);
-  const who = facts.named(ACTORS) ?? facts.line(ACTOR_NAMES);
-  const run = wrappedIn(facts.payload, WORKS)[0];
+  const who = facts.named(USUAL.actors) ?? facts.line(USUAL.actorNames);
+  const run = wrappedIn(facts.payload, USUAL.works)[0];
   const commit = objectIn(facts.payload, "head_commit") ?? partsIn(facts.payload, "commits", MAX_PARTS).at(-1);
   const said = run
-    ? [firstOf(run, ["name"]), firstOf(run, OUTCOMES) || (state ?? "")].filter(Boolean).join(" ")
+    ? [firstOf(run, ["name"]), firstOf(run, USUAL.outcomes) || (state ?? "")].filter(Boolean).join(" ")
     : firstLine(facts.line(["title"]) ?? scalar(commit, "message"));
   const by = who === undefined || run ? "" : ` by ${who}`;
   return `${what} ${isPush ? "to" : "in"} ${repository}${by}${said === "" ? "" : `: ${said}`}`;
@@ -402,7 +397,7 @@ function ofRepository(words: string, repository: string, facts: Facts, state: st
 
 function placesOf({ source }: DescribedEvent, facts: Facts, title: string): string[] {
   const from = oneLine(source ?? "").replace(/^\//, "");
-  const candidates = [facts.named(HOSTS), facts.named(SERVICES), facts.named(SENDERS), from];
+  const candidates = [facts.named(USUAL.hosts), facts.named(USUAL.services), facts.named(USUAL.senders), from];
   const places: string[] = [];
   for (const place of candidates) {
     if (
@@ -425,14 +420,14 @@ function levelOf(event: DescribedEvent, facts: Facts): Level {
   const isChosen = given !== "info";
   if (facts.areNone) return !isChosen && isBad(lastWord(type)) ? "error" : given;
   // The severity of an end is that of the problem. A chosen one stands unless the title tells of the end.
-  const isOver = stateOf(facts.line(STATES) ?? "") === "resolved";
+  const isOver = stateOf(facts.line(USUAL.states) ?? "") === "resolved";
   if (isOver && (!isChosen || givenTitle(event, facts) !== undefined)) return "info";
   if (isChosen) return given;
-  const named = LEVELS.map((name) => levelOfWord(facts.line([name]) ?? "")).find((each) => each !== null);
+  const named = USUAL.levels.map((name) => levelOfWord(facts.line([name]) ?? "")).find((each) => each !== null);
   if (named !== undefined && named !== null) return named;
   const states = [
-    ...STATES.map((name) => facts.line([name]) ?? ""),
-    ...wrappedIn(facts.payload, WORKS).map((work) => firstOf(work, OUTCOMES)),
+    ...USUAL.states.map((name) => facts.line([name]) ?? ""),
+    ...wrappedIn(facts.payload, USUAL.works).map((work) => firstOf(work, USUAL.outcomes)),
   ];
   return [...states, lastWord(type)].some(isBad) ? "error" : "info";
 }
@@ -485,8 +480,7 @@ function shortened(title: string): string {
   return `${(space > TITLE_LENGTH / 2 ? start.slice(0, space) : start).trimEnd()}…`;
 }
 
-function urlOf(scope: Members, name: string): string | undefined {
-  const url = scalar(scope, name);
+function urlOf(url: string): string | undefined {
   if (url.length > MAX_URL || !/^https?:\/\//i.test(url) || !URL.canParse(url)) return undefined;
   const { href, username, password } = new URL(url);
   if (username !== "" || password !== "") return undefined;

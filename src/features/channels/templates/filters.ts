@@ -1,22 +1,19 @@
 import { createHash } from "node:crypto";
+import { FILTERS, type TemplateFilter } from "../../rules/index.ts";
 import { html, markdown, markdownV2, mrkdwn, notCommand, wiki, withoutLinks } from "./markup.ts";
 import { cutTo, toGsm } from "./measure.ts";
 
-/** A filter's argument, filled in. */
-export type TextFilter = (text: string, argument: string) => string;
+type TextFilter = (text: string, argument: string) => string;
 
-/** Filters of the value itself. */
-export const FILTERS: Readonly<Record<string, TextFilter>> = {
-  upper: (text) => text.toUpperCase(),
-  lower: (text) => text.toLowerCase(),
+/** Filters of the value itself, besides those of all templates. */
+const OF_VALUES: Readonly<Record<string, TextFilter>> = {
   trim: (text) => text.trim(),
   line: (text) => text.replace(/\s*[\r\n\t]+\s*|\s{4,}/g, " ").trim(),
-  default: (text, other) => (text === "" ? other : text),
   prefix: (text, before) => (text === "" ? "" : before + text),
   suffix: (text, after) => (text === "" ? "" : text + after),
   cut: (text, limit) => cutTo(text, numberOf(limit), "codepoints"),
   first: (text, count) => Array.from(text).slice(0, numberOf(count)).join(""),
-  date: (text) => dateText(text),
+  date: dateText,
   gsm: toGsm,
   hash: (text, length) =>
     createHash("sha256")
@@ -28,7 +25,7 @@ export const FILTERS: Readonly<Record<string, TextFilter>> = {
 };
 
 /** Filters that escape: a text is shortened before them. */
-export const ESCAPES: Readonly<Record<string, TextFilter>> = {
+const ESCAPES: Readonly<Record<string, TextFilter>> = {
   html,
   mrkdwn,
   br: (text, by) => text.replace(/\r?\n/g, by === "" ? "<br>" : by),
@@ -42,9 +39,28 @@ export const ESCAPES: Readonly<Record<string, TextFilter>> = {
   url: encodeURIComponent,
 };
 
-export const FILTER_NAMES: readonly string[] = [...Object.keys(FILTERS), ...Object.keys(ESCAPES)];
-/** Filters that need an argument. */
-export const WITH_ARGUMENT: ReadonlySet<string> = new Set(["default", "prefix", "suffix", "cut", "first"]);
+const NEED_ARGUMENT: ReadonlySet<string> = new Set(["default", "prefix", "suffix", "cut", "first"]);
+
+/** Those of all templates take an argument here too; nothing is an empty text. */
+export const CHANNEL_FILTERS: Readonly<Record<string, TemplateFilter>> = Object.fromEntries(
+  Object.entries({ ...FILTERS, ...ofTexts(OF_VALUES), ...ofTexts(ESCAPES) }).map(([name, { apply }]) => [
+    name,
+    { apply, argument: NEED_ARGUMENT.has(name) ? "needed" : "any" } as const,
+  ]),
+);
+
+export function isEscape(name: string): boolean {
+  return Object.hasOwn(ESCAPES, name);
+}
+
+function ofTexts(filters: Readonly<Record<string, TextFilter>>): Record<string, Pick<TemplateFilter, "apply">> {
+  return Object.fromEntries(
+    Object.entries(filters).map(([name, filter]) => [
+      name,
+      { apply: (value, argument) => filter(value === null ? "" : String(value), argument) },
+    ]),
+  );
+}
 
 function numberOf(text: string): number {
   const number = Number.parseInt(text, 10);

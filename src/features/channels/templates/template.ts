@@ -1,4 +1,14 @@
-import { ESCAPES, FILTER_NAMES, FILTERS, WITH_ARGUMENT } from "./filters.ts";
+import {
+  type FilterCall,
+  type Placeholder,
+  pathText,
+  Refusal,
+  readTemplate,
+  type TemplatePlace,
+  throughFilters,
+  type Value,
+} from "../../rules/index.ts";
+import { CHANNEL_FILTERS, isEscape } from "./filters.ts";
 import { cutTo, measure, type TextUnit } from "./measure.ts";
 
 /** A template of a preset or channel that cannot be read. */
@@ -9,22 +19,29 @@ export class BadTemplate extends Error {
 /** The roots of a template by name. Only own members are read. */
 export type TemplateScope = Readonly<Record<string, unknown>>;
 
-interface Call {
-  readonly name: string;
-  readonly argument: { readonly text: string } | { readonly path: readonly string[] } | null;
-}
+type Path = readonly string[];
 
+/** A placeholder. Texts are shortened between its filters and its escapes. */
 export interface Fill {
-  readonly path: readonly string[];
-  readonly filters: readonly Call[];
-  readonly escapes: readonly Call[];
+  readonly path: Path;
+  readonly filters: readonly FilterCall<Path>[];
+  readonly escapes: readonly FilterCall<Path>[];
 }
 
-/** Texts and placeholders, alternating as written. */
+/** Texts and placeholders as written. */
 export type ValueTemplate = readonly (string | Fill)[];
 
-const MAX_PLACEHOLDERS = 32;
-const MAX_FILTERS = 8;
+const PLACE: TemplatePlace<Path> = {
+  filters: CHANNEL_FILTERS,
+  most: { placeholders: 32, filters: 8 },
+  isPlain: true,
+  path(tokens, index) {
+    const { text, start, next } = pathText(tokens, index);
+    const path = stepsOf(text);
+    if (path === undefined) throw new Refusal("SYNTAX", start, notPath(text));
+    return { path, next };
+  },
+};
 const PATH = /^[A-Za-z_$][\w$]*(?:\.[\w$-]+|\[(?:\d+|'[^']*'|"[^"]*")\])*$/;
 const STEP = /[\w$-]+|'[^']*'|"[^"]*"/g;
 const FORBIDDEN = new Set(["__proto__", "constructor", "prototype"]);
@@ -43,51 +60,48 @@ export function compile(source: string): ValueTemplate {
 }
 
 function read(source: string): ValueTemplate {
-  const parts: (string | Fill)[] = [];
-  let at = 0;
-  for (let opening = source.indexOf("{{"); opening !== -1; opening = source.indexOf("{{", at)) {
-    const closing = source.indexOf("}}", opening);
-    if (closing === -1) throw new BadTemplate(`{{ without }} in: ${source.slice(opening, opening + 40)}`);
-    parts.push(source.slice(at, opening), readFill(source.slice(opening + 2, closing)));
-    if (parts.length > 2 * MAX_PLACEHOLDERS) throw new BadTemplate(`more than ${MAX_PLACEHOLDERS} placeholders`);
-    at = closing + 2;
+  try {
+    return readTemplate(source, PLACE).map((part) => (typeof part === "string" ? part : fillOf(part)));
+  } catch (error) {
+    throw error instanceof Refusal ? new BadTemplate(problemIn(source, error)) : error;
   }
-  parts.push(source.slice(at));
-  return parts.filter((part) => part !== "");
 }
 
-function readFill(source: string): Fill {
-  const [path = "", ...calls] = splitOutside(source, "|");
-  if (calls.length > MAX_FILTERS) throw new BadTemplate(`more than ${MAX_FILTERS} filters: ${source}`);
-  const filters = calls.map(readCall);
-  const from = filters.findIndex(({ name }) => Object.hasOwn(ESCAPES, name));
-  return {
-    path: readPath(path),
-    filters: from === -1 ? filters : filters.slice(0, from),
-    escapes: from === -1 ? [] : filters.slice(from),
-  };
+function fillOf({ path, calls }: Placeholder<Path>): Fill {
+  const from = calls.findIndex(({ name }) => isEscape(name));
+  return from === -1
+    ? { path, filters: calls, escapes: [] }
+    : { path, filters: calls.slice(0, from), escapes: calls.slice(from) };
 }
 
-function readCall(source: string): Call {
-  const [name = "", ...rest] = splitOutside(source, ":");
-  if (!FILTER_NAMES.includes(name)) throw new BadTemplate(`there is no filter ${name}`);
-  const argument = rest.join(":");
-  if (argument === "") {
-    if (WITH_ARGUMENT.has(name)) throw new BadTemplate(`write ${name}:'text'`);
-    return { name, argument: null };
-  }
-  const quoted = /^'([^']*)'$|^"([^"]*)"$|^(\d+)$/.exec(argument);
-  if (quoted) return { name, argument: { text: quoted[1] ?? quoted[2] ?? quoted[3] ?? "" } };
-  return { name, argument: { path: readPath(argument) } };
+/** In the words of channels, whose clients may know them. */
+function problemIn(source: string, { code, message, position }: Refusal): string {
+  const opening = source.lastIndexOf("{{", position);
+  const closing = source.indexOf("}}", opening);
+  if (closing === -1) return `{{ without }} in: ${source.slice(opening, opening + 40)}`;
+  const inner = source.slice(opening + 2, closing);
+  if (code === "LIMIT" && position === opening) return `more than ${PLACE.most.placeholders} placeholders`;
+  if (code === "LIMIT") return `more than ${PLACE.most.filters} filters: ${inner}`;
+  const [path = ""] = inner.split("|");
+  if (position <= opening + 2 + path.length) return notPath(path.trim());
+  return /\|\s*(?:\||$)/.test(inner) ? "there is no filter " : message;
+}
+
+function notPath(source: string): string {
+  return `not a path: ${source.slice(0, 60)}`;
 }
 
 /** @throws BadTemplate */
-export function readPath(source: string): readonly string[] {
-  const path = source.trim();
-  if (!PATH.test(path)) throw new BadTemplate(`not a path: ${path.slice(0, 60)}`);
+export function readPath(source: string): Path {
+  const path = stepsOf(source.trim());
+  if (path === undefined) throw new BadTemplate(notPath(source.trim()));
+  return path;
+}
+
+function stepsOf(path: string): Path | undefined {
+  if (!PATH.test(path)) return undefined;
   const steps = (path.match(STEP) ?? []).map((step) => step.replace(/^['"]|['"]$/g, ""));
-  if (steps.some((step) => FORBIDDEN.has(step))) throw new BadTemplate(`not a path: ${path}`);
-  return steps;
+  return steps.some((step) => FORBIDDEN.has(step)) ? undefined : steps;
 }
 
 /** Splits at a separator outside quotes, and trims the parts. */
@@ -153,7 +167,7 @@ export function render(
     (part): Piece =>
       typeof part === "string"
         ? { text: part, fill: null }
-        : { text: apply(part.filters, FILTERS, textOf(valueAt(scope, part.path)), scope), fill: part },
+        : { text: apply(part.filters, textOf(valueAt(scope, part.path)), scope), fill: part },
   );
   const isCut = limit !== undefined && shorten(pieces, scope, limit);
   const text = pieces.map((piece) => {
@@ -165,21 +179,17 @@ export function render(
 }
 
 function escapedText({ text, fill }: Piece, scope: TemplateScope): string {
-  return fill === null ? text : apply(fill.escapes, { ...FILTERS, ...ESCAPES }, text, scope);
+  return fill === null ? text : apply(fill.escapes, text, scope);
 }
 
-function apply(
-  calls: readonly Call[],
-  filters: Readonly<Record<string, (text: string, argument: string) => string>>,
-  text: string,
-  scope: TemplateScope,
-): string {
-  let result = text;
-  for (const { name, argument } of calls) {
-    const given = argument === null ? "" : "text" in argument ? argument.text : textOf(valueAt(scope, argument.path));
-    result = filters[name]?.(result, given) ?? result;
-  }
-  return result;
+function apply(calls: readonly FilterCall<Path>[], text: string, scope: TemplateScope): string {
+  if (calls.length === 0) return text;
+  return textOf(throughFilters(text, calls, nothingOf, (path) => textOf(valueAt(scope, path))));
+}
+
+/** An empty text is nothing to show. */
+function nothingOf(value: Value): Value {
+  return value === "" ? null : value;
 }
 
 const MAX_ROUNDS = 24;

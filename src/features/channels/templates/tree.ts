@@ -244,7 +244,7 @@ export function checkText(source: string, onPath: OnPath): void {
     if (typeof part === "string") continue;
     onPath(part.path, keepsWhole(part));
     for (const { argument } of [...part.filters, ...part.escapes])
-      if (argument !== null && "path" in argument) onPath(argument.path, false);
+      if (typeof argument !== "string") onPath(argument.path, false);
   }
 }
 

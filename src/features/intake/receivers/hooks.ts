@@ -1,6 +1,6 @@
+import { describeBody } from "../../../core/text/describe-body.ts";
 import { parseWithLongIntegers } from "../../../core/text/long-integer.ts";
 import { type Members, objectOf, textIn } from "../../../core/text/members.ts";
-import { readByEnds } from "../../../core/text/read-by-ends.ts";
 import type { Level } from "../../../core/text/vocabulary.ts";
 import { levelOfPriority, stateOf } from "../../../core/text/words.ts";
 import type { LoadedPreset } from "./presets.ts";
@@ -75,7 +75,7 @@ function stateTextIn(body: unknown): string | null {
 /** What helps a mapping that finds usual names only. A body that is read by these alone is not understood. */
 function hintsIn(body: unknown): object | null {
   if (typeof body !== "object" || body === null) return null;
-  const { what, word, state, reason, link, subject } = readByEnds(body);
+  const { what, word, state, reason, link, subject } = describeBody(body);
   const hints = { word: state === null ? null : word, reason, page: link, subject };
   return what !== null && IS_TEST.test(stateTextIn(body) ?? "") ? { ...hints, title: `Test: ${what}` } : hints;
 }

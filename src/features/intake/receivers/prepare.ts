@@ -1,6 +1,6 @@
 import { boundedId } from "../../../core/crypto/tokens.ts";
 import { normalised, startOf } from "../../../core/text/clean-text.ts";
-import { readByEnds, titleOf } from "../../../core/text/read-by-ends.ts";
+import { describeBody } from "../../../core/text/describe-body.ts";
 import { claimsOwnSource, type Level, OWN_SOURCE, SEVERITY_OF_LEVEL } from "../../../core/text/vocabulary.ts";
 import type { RequestResult } from "../../../store/schema.ts";
 import type { AlertInput } from "../../alerts/index.ts";
@@ -360,13 +360,10 @@ function unmappedEvent(
   { headers, query, method }: MappingInput,
   { digest, content }: { readonly digest: string; readonly content: unknown },
 ): EventDraft {
-  const reading = readByEnds(content);
-  const { what, state, reason, any, link } = reading;
-  const level = reading.level ?? (state === "firing" ? "error" : "warn");
+  const { title, message, level, link } = describeBody(content, row.name);
   const payload = {
     receiver: { id: row.id, name: row.name },
-    title: titleOf(row.name, reading),
-    message: reason ?? (what === null ? any : null),
+    ...{ title, message },
     ...(link !== null && { link }),
     ...{ method, headers, query, digest },
     ...contentOf(content),
@@ -374,7 +371,7 @@ function unmappedEvent(
   return {
     projectId: row.projectId,
     type: UNMAPPED_TYPE,
-    level: state === "resolved" ? "info" : level,
+    level: level ?? "warn",
     source: sourceOf(row),
     payload,
   };

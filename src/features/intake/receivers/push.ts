@@ -1,6 +1,6 @@
 import { decodeText } from "../../../core/text/decode-text.ts";
+import { describeBody } from "../../../core/text/describe-body.ts";
 import { objectOf, textIn } from "../../../core/text/members.ts";
-import { readByEnds, titleOf } from "../../../core/text/read-by-ends.ts";
 import { MAX_TEXT, readContent } from "./read-request.ts";
 import type { Redaction } from "./redaction.ts";
 import { readKnown } from "./senders/known.ts";
@@ -55,8 +55,7 @@ export function readPush({ body, text }: PushContent): object {
   if (body === null) return { ...push, title: text.trim().split(/[\r\n]/, 1)[0], message: text };
   const known = readKnown(body);
   if (known) return known;
-  const reading = readByEnds(body);
-  const title = titleOf("Pub/Sub", reading);
+  const { title, reason, link } = describeBody(body, "Pub/Sub");
   // Without a text the mapping would take the data.
-  return { ...push, title, message: reading.reason ?? title, link: reading.link };
+  return { ...push, title, message: reason ?? title, link };
 }

@@ -2,10 +2,11 @@ import { compileTree, fixedSteps } from "./evaluate/compile.ts";
 import { evaluationBudget, FREE_UNITS } from "./evaluate/evaluation-budget.ts";
 import type { Value } from "./evaluate/values.ts";
 import type { Read, RuleEvent } from "./event.ts";
+import { compileTemplate } from "./event-template.ts";
 import { LIMITS } from "./limits.ts";
 import { measurePatterns, parseCondition, parseExpression } from "./parse/parse-condition.ts";
 import type { NameSet } from "./parse/path.ts";
-import { compileTemplate } from "./template.ts";
+import { hasPlaceholders } from "./template.ts";
 
 /** Values by the names that expressions read. */
 type NamedValues = Readonly<Record<string, unknown>>;
@@ -25,7 +26,7 @@ const MAX_TEMPLATE_CHARACTERS = 65_536;
 export function compileText(source: string, field: string, names: NameSet, onPatterns?: OnPatterns): CompiledText {
   const trimmed = source.trimStart();
   if (trimmed.startsWith("=")) return compileExpression(trimmed.slice(1), names, "any", onPatterns);
-  if (!source.includes("{{")) return () => source;
+  if (!hasPlaceholders(source)) return () => source;
   const template = compileTemplate(source, field, names);
   return (values) => {
     const made = template.render(values, MAX_TEMPLATE_CHARACTERS);

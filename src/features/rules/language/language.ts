@@ -1,8 +1,10 @@
 export { type Condition, compileCondition, conditionWarnings, keepingConditions, readCondition } from "./condition.ts";
-export { InvalidCondition, InvalidTemplate } from "./errors.ts";
+export { InvalidCondition, InvalidTemplate, Refusal } from "./errors.ts";
 export { ConditionTooCostly, evaluationBudget } from "./evaluate/evaluation-budget.ts";
+export type { Value } from "./evaluate/values.ts";
 export { cutText } from "./evaluate/values.ts";
 export type { RuleEvent } from "./event.ts";
+export { compileTemplate, type Template } from "./event-template.ts";
 export {
   type CompiledText,
   chargeText,
@@ -15,6 +17,15 @@ export {
 export type { RuleWalk } from "./lookup/rule-index.ts";
 export { inRuleOrder, RULES_START, RuleIndex, type RulePosition } from "./lookup/rule-index.ts";
 export { patternPool } from "./patterns.ts";
-export { compileTemplate, type Template } from "./template.ts";
+export {
+  FILTERS,
+  type FilterCall,
+  type Placeholder,
+  pathText,
+  readTemplate,
+  type TemplateFilter,
+  type TemplatePlace,
+  throughFilters,
+} from "./template.ts";
 export type { ConditionTrace } from "./trace.ts";
 export type { ConditionWarning } from "./warnings.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { readByEnds, titleOf } from "../../../../src/core/text/read-by-ends.ts";
+import { describeBody } from "../../../../src/core/text/describe-body.ts";
 import { digestOf, partsOf } from "../../../../src/features/intake/receivers/senders/unknown.ts";
 
 /** A body of a sender that no row knows, and what is read of it: title, text, link, state. */
@@ -51,9 +51,9 @@ const READ: readonly [string, unknown, string, string | null, (string | null)?, 
 
 test("a body of a sender that is not known is read by the ends of its names", () => {
   for (const [name, body, title, reason, link = null, state = null] of READ) {
-    const reading = readByEnds(body);
+    const described = describeBody(body, "R");
     assert.deepEqual(
-      [titleOf("R", reading), reading.reason, reading.link, reading.state],
+      [described.title, described.reason, described.link, described.state],
       [title, reason, link, state],
       name,
     );
@@ -97,6 +97,6 @@ test("of a long name the end is read, however deep it is", () => {
   const long = (end: string) => "x".repeat(200_000) + end;
   let body: unknown = { status: "down", [long("hostname")]: "db-1", [long("reason")]: "Disk full" };
   for (let depth = 0; depth < 5; depth++) body = { [long("check")]: body };
-  const { where, word, state, reason } = readByEnds(body);
+  const { where, word, state, reason } = describeBody(body);
   assert.deepEqual([where, word, state, reason], ["db-1", "down", "firing", "Disk full"]);
 });

@@ -1,15 +1,23 @@
+import { plainName } from "../../../../core/text/describe-body.ts";
 import { LongInteger } from "../../../../core/text/long-integer.ts";
-import { plainName } from "../../../../core/text/read-by-ends.ts";
 import { stateOf } from "../../../../core/text/words.ts";
+import {
+  FILTERS,
+  pathText,
+  readTemplate,
+  type TemplateFilter,
+  type TemplatePlace,
+  throughFilters,
+} from "../../../rules/index.ts";
 
 type Status = "firing" | "resolved" | "acknowledged" | "succeeded" | "event";
 
 /**
- * How the requests of one sender are known and read: the next sender is a row. Texts have
- * placeholders: `{check.name|check.id}` is the first of these paths with a text or number,
- * `{path:filter}` changes it (`FILTERS`), `{path?}` may be missing. A text of which a placeholder has
- * no value is left out. In paths `0` is an element, `*` all elements, `[name=text]` those with such a
- * member, and `@` after these their names. Names are found without case and separators, too.
+ * How the requests of one sender are known and read: the next sender is a row. Texts are templates:
+ * `{{ check.name, check.id }}` is the first of these paths with a text or number. A text of which a
+ * placeholder has no value is left out, and the one after ` || ` takes its place. In paths `0` is an
+ * element, `*` all elements, `['name=text']` those with such a member, and `$names` after these their
+ * names. Names are found without case and separators, too.
  */
 export interface SenderRow {
   /** Start of the event's type. */
@@ -86,6 +94,11 @@ function indexOf(rows: readonly SenderRow[]): ReadonlyMap<string, readonly numbe
       index.set(name, [...(index.get(name) ?? []), at]);
   }
   return index;
+}
+
+/** The paths of a placeholder as a condition. */
+export function anyOf(paths: string): string {
+  return paths.replaceAll(", ", "|");
 }
 
 /** Whether a body has all of this. */
@@ -178,11 +191,10 @@ function words(name: string): string {
     .toLowerCase();
 }
 
-const FILTERS: Readonly<Record<string, (text: string) => string>> = {
+const OF_TEXTS: Readonly<Record<string, (text: string) => string>> = {
   words,
-  lower: (text) => text.toLowerCase(),
   capital: (text) => capital(words(text)),
-  line: (text) => text.split(/[\r\n]/, 1)[0] ?? "",
+  start: (text) => text.split(/[\r\n]/, 1)[0] ?? "",
   /** What follows the first colon. */
   rest: (text) => text.slice(text.indexOf(":") + 1),
   pair: (text) => text.padStart(2, "0"),
@@ -206,34 +218,52 @@ function capital(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-const PLACEHOLDER = /\{([^{}]+)\}/g;
+type Paths = readonly string[];
+
+const PLACE: TemplatePlace<Paths> = {
+  filters: { ...FILTERS, ...Object.fromEntries(Object.entries(OF_TEXTS).map(([name, of]) => [name, filterOf(of)])) },
+  most: { placeholders: 16, filters: 4 },
+  path(tokens, index) {
+    const { text, next } = pathText(tokens, index);
+    return { path: text.split(", "), next };
+  },
+};
+
+/** An empty text is no value. */
+function filterOf(of: (text: string) => string): TemplateFilter {
+  return { apply: (value) => (typeof value === "string" ? of(value) || null : null) };
+}
+
+type RowTemplate = ReturnType<typeof readTemplate<Paths>>;
+
+/** Alternatives by text. All texts are of rows and presets, not of requests. */
+const templates = new Map<string, readonly RowTemplate[]>();
 
 /** @returns undefined if a placeholder of each alternative has no value */
-function filled(template: string, body: unknown): string | undefined {
-  for (const each of template.split(" || ")) {
+function filled(source: string, body: unknown): string | undefined {
+  let all = templates.get(source);
+  if (all === undefined) {
+    all = source.split(" || ").map((each) => readTemplate(each, PLACE));
+    templates.set(source, all);
+  }
+  for (const each of all) {
     const text = filledOne(each, body);
     if (text !== undefined) return text;
   }
   return undefined;
 }
 
-function filledOne(template: string, body: unknown): string | undefined {
-  let isMissing = false;
-  const text = template.replace(PLACEHOLDER, (_, inner: string) => {
-    const [paths = "", ...filters] = inner.replace(/\?$/, "").split(":");
-    const found = firstText(body, paths.split("|"));
-    if (found === undefined) {
-      isMissing ||= !inner.endsWith("?");
-      return "";
-    }
-    const text = filters.reduce((value, name) => FILTERS[name]?.(value) ?? value, found);
-    isMissing ||= text === "" && !inner.endsWith("?");
-    return text;
-  });
-  return isMissing || text.trim() === "" ? undefined : text.trim();
+function filledOne(template: RowTemplate, body: unknown): string | undefined {
+  let text = "";
+  for (const part of template) {
+    const found = typeof part === "string" ? part : throughFilters(firstText(body, part.path) ?? null, part.calls);
+    if (found === null) return undefined;
+    text += String(found);
+  }
+  return text.trim() === "" ? undefined : text.trim();
 }
 
-function firstText(body: unknown, paths: readonly string[]): string | undefined {
+function firstText(body: unknown, paths: Paths): string | undefined {
   for (const path of paths) {
     const found = scalarOf(at(body, path));
     if (found !== undefined) return found;
@@ -261,7 +291,7 @@ function scalarOf(value: unknown, depth = 0): string | undefined {
 interface Step {
   readonly name: string;
   readonly plain: string;
-  /** `*` or `[name=text]`: several values. */
+  /** `*` or `['name=text']`: several values. */
   readonly isMany: boolean;
   /** The path after this step. */
   readonly rest: string;
@@ -292,7 +322,7 @@ function at(value: unknown, path: string): unknown {
     if (typeof found !== "object" || found === null) return undefined;
     if (step.isMany) {
       const members = Object.entries(found).filter(([, one]) => step.name === "*" || isSo(one, step.name));
-      if (step.rest === "@") return members.map(([name]) => name);
+      if (step.rest === "$names") return members.map(([name]) => name);
       const each = members.map(([, one]) => one);
       return step.rest === "" ? each : each.slice(0, MAX_JOINED).map((one) => at(one, step.rest));
     }
@@ -301,9 +331,9 @@ function at(value: unknown, path: string): unknown {
   return found;
 }
 
-/** `[status=error]` */
+/** `['status=error']` */
 function isSo(value: unknown, step: string): boolean {
-  const [name = "", wanted = ""] = step.slice(1, -1).split("=");
+  const [name = "", wanted = ""] = step.slice(2, -2).split("=");
   const found = at(value, name);
   return String(typeof found === "boolean" ? found : scalarOf(found)).toLowerCase() === wanted;
 }

@@ -1,12 +1,12 @@
 import { sha256Hex } from "../../../../core/crypto/tokens.ts";
 import { startOf } from "../../../../core/text/clean-text.ts";
+import { describeBody, isPoorName, plainName } from "../../../../core/text/describe-body.ts";
 import { LongInteger } from "../../../../core/text/long-integer.ts";
-import { isPoorName, plainName, readByEnds } from "../../../../core/text/read-by-ends.ts";
 
 /** Whether a body says anything of its own, besides what its parts say. */
 function isEnvelope(object: Readonly<Record<string, unknown>>, list: string): boolean {
   const { [list]: _, ...rest } = object;
-  const { what, word, reason } = readByEnds(
+  const { what, word, reason } = describeBody(
     Object.fromEntries(Object.entries(rest).filter(([, each]) => typeof each !== "object")),
   );
   return (what === null || isPoorName(what)) && word === null && reason === null;

@@ -132,17 +132,22 @@ const SPELLINGS: Readonly<Record<string, SymbolName>> = { "&&": "and", "||": "or
  * order of tokens.
  * @param from index of the first unit to read; positions refer to the whole source.
  * @param closing ends reading between two tokens: the `}}` of a placeholder.
+ * @param isPlain a backslash in a string is one.
  * @throws Refusal SYNTAX for an invalid token, LIMIT for too many tokens, too long a string, too
  * large a number.
  */
-export function tokenize(source: string, from = 0, closing?: string): TokenList {
+export function tokenize(
+  source: string,
+  from = 0,
+  { closing, isPlain = false }: { readonly closing?: string; readonly isPlain?: boolean | undefined } = {},
+): TokenList {
   const tokens: Token[] = [];
   let at = skipSpace(source, from);
   while (at < source.length && !(closing !== undefined && source.startsWith(closing, at))) {
     if (tokens.length === LIMITS.tokens) {
       throw new Refusal("LIMIT", at, `more than ${LIMITS.tokens} tokens`);
     }
-    const token = readToken(source, at);
+    const token = readToken(source, at, isPlain);
     tokens.push(token);
     at = skipSpace(source, token.end);
   }
@@ -151,9 +156,9 @@ export function tokenize(source: string, from = 0, closing?: string): TokenList 
   return new TokenList(source, tokens, end);
 }
 
-function readToken(source: string, start: number): Token {
+function readToken(source: string, start: number, isPlain: boolean): Token {
   const first = source[start];
-  if (first === "'" || first === '"') return readString(source, start);
+  if (first === "'" || first === '"') return isPlain ? readPlainString(source, start) : readString(source, start);
 
   const number = matchAt(NUMBER, source, start);
   if (number !== undefined) return readNumber(source, start, number);
@@ -232,7 +237,7 @@ function readString(source: string, start: number): Token {
   for (;;) {
     const plain = endOfPlain(source, at, quote);
     value += source.slice(at, plain);
-    if (plain >= source.length) throw new Refusal("SYNTAX", start, "this string has no closing quote", [quote]);
+    if (plain >= source.length) throw unclosed(source, start);
     if (unitsOfCodePoints(value, LIMITS.stringCharacters) !== -1) {
       throw new Refusal("LIMIT", start, `a string has at most ${LIMITS.stringCharacters} characters`);
     }
@@ -242,6 +247,16 @@ function readString(source: string, start: number): Token {
     value += escaped.character;
     at = escaped.end;
   }
+}
+
+function readPlainString(source: string, start: number): Token {
+  const end = source.indexOf(source.charAt(start), start + 1);
+  if (end === -1) throw unclosed(source, start);
+  return { kind: "string", value: source.slice(start + 1, end), start, end: end + 1 };
+}
+
+function unclosed(source: string, start: number): Refusal {
+  return new Refusal("SYNTAX", start, "this string has no closing quote", [source.charAt(start)]);
 }
 
 function endOfPlain(source: string, from: number, quote: string): number {

@@ -1,19 +1,20 @@
 import { isIP } from "node:net";
 import { cleanText, startOf } from "./clean-text.ts";
 import { LongInteger } from "./long-integer.ts";
+import { ENDS } from "./names.ts";
 import { withoutMarkup } from "./plain-text.ts";
 import type { Level } from "./vocabulary.ts";
 import { levelOfPriority, levelOfWord, type State, stateOf } from "./words.ts";
 
-/** What is read of a request of an unknown sender, by the ends of its names. */
-export interface BodyReading {
+/** What is read of a body of an unknown form, by the ends of its names. */
+interface BodyReading {
   /** What it is about, with its place. */
   readonly what: string | null;
   readonly where: string | null;
   /** Its state, as the sender writes it. */
   readonly word: string | null;
   readonly state: State | null;
-  /** Of the severity that the sender names. */
+  /** Of the severity that the sender names, or of the state; null without both. */
   readonly level: Level | null;
   /** What happened, in lines; null without a readable text. */
   readonly reason: string | null;
@@ -22,6 +23,14 @@ export interface BodyReading {
   readonly link: string | null;
   /** What it is about, without words for states, in lower case: the same when it fails and when it is over. */
   readonly subject: string;
+}
+
+/** A body of an unknown form in words. */
+export interface BodyDescription extends BodyReading {
+  /** What, where and how bad. */
+  readonly title: string;
+  /** What happened, besides the title. */
+  readonly message: string | null;
 }
 
 /** Members of a body that are looked at, from its top. */
@@ -36,46 +45,6 @@ const MAX_TEXTS = 20;
 /** Texts that tell a person nothing: masked ones, ids, times, URLs, hashes. */
 const OPAQUE = /^(?:[^\p{L}]*|[\d\s.:+TZ-]*|https?:\S*|[0-9a-f-]{16,}|\S{40,})$/iu;
 
-/** Names of what a request is about, best first. */
-const WHAT: readonly RegExp[] = [
-  /(?:title|subject|headline)$/,
-  /(?:alert|check|monitor|rule|problem|incident|issue|test|job|task|trigger|condition|search|policy|sensor|probe|backup|pipeline|workflow|build|stage|alarm|detection|scenario|plan|metric|schedule)(?:rule|display|friendly)?name$/,
-  /summary$/,
-  /^(?:display|friendly|full)?name$/,
-  /^(?:alert|check|monitor|rule|problem|incident|issue|test|job|task|trigger|condition|sensor|alarm|scenario|backup|pipeline|workflow)$/,
-  /(?:service|application|app|host|node|device|resource|server|instance|component|target|site|project|entity|machine|product|cluster)(?:display|friendly)?name$/,
-  /name$/,
-];
-/** Names of kinds of events: they are what a request is about if nothing else says it. */
-const KINDS = [/(?:type|event|kind|category|action)$/];
-/** Names of people and of the sender's own things, which say nothing of what happened. */
-const POOR =
-  /(?:organi[sz]ation|company|account|team|user|owner|creator|author|sender|contact|group|file|first|last|nick|tenant|customer|region|zone|timezone|class|field|column|label|tag|locale|integration|webhook|vendor|state|status|severity|level)(?:full)?(?:name|title)$/;
-/** Names of places, best first. */
-const WHERE: readonly RegExp[] = [
-  /(?:host|hostname|hostaddress)$/,
-  /(?:instance|server|node|device|machine|computer|vm|pod|container)(?:name)?$/,
-  /(?:service|component|application|resource|target|entity|endpoint)(?:name)?$/,
-  /(?:project|repository|site|cluster|namespace|environment|location)(?:name)?$/,
-  /(?:ip|ipaddress|address)$/,
-];
-const STATES = /(?:status|state|statename|statusname|result|outcome|conclusion|transition|phase)$/;
-const EARLIER = /^(?:previous|prev|old|last|former|from|was|before|initial)/;
-const SEVERITIES = /(?:severity|severityname|level|criticality|urgency|priority)$/;
-/** Names of what happened, best first. */
-const REASONS: readonly RegExp[] = [
-  /(?:message|msg|text)$/,
-  /(?:reason|cause)$/,
-  /(?:error|errormsg|failure|exception|stderr|problem|issue)$/,
-  /(?:description|details?|output|explanation|summary|body|content|comment|note|notes|information)$/,
-];
-const LINKS = /(?:url|link|href|permalink|uri)$/;
-const NO_PAGE = /(?:icon|avatar|image|logo|favicon|photo|picture|api|self|callback|unsubscribe|thumb)/;
-/** Objects that only hold the members. */
-const HOLDERS = /(?:data|body|payload|attributes|fields|properties|details|context|content|params|object|item)$/;
-/** Names that need what they are in: `check.name`. */
-const SHORT = /^(?:name|title|status|state|type|result|url|link|message|reason|severity|level|host|value)$/;
-
 /** Without case and separators: `MonitorName`, `MONITOR_NAME` and `monitor-name` are the same. */
 export function plainName(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9]/g, "");
@@ -83,7 +52,7 @@ export function plainName(name: string): string {
 
 /** Whether a name says nothing of what happened. */
 export function isPoorName(name: string): boolean {
-  return POOR.test(plainName(name));
+  return ENDS.poor.test(plainName(name));
 }
 
 interface Found {
@@ -94,8 +63,17 @@ interface Found {
 /** Whether a member, with all that it holds, may be read. */
 type IsRead = (name: string, value: unknown) => boolean;
 
-/** Reads a body by the ends of its names: `MONITORNAME`, `check_name` and `check.name` are the same. */
-export function readByEnds(body: unknown, isRead: IsRead = () => true): BodyReading {
+/**
+ * Describes JSON of which nothing is known, by the ends of its names: `MONITORNAME`, `check_name` and
+ * `check.name` are the same. @param sender the title of a body that says nothing
+ */
+export function describeBody(body: unknown, sender = "", isRead: IsRead = () => true): BodyDescription {
+  const reading = readByEnds(body, isRead);
+  const { what, reason, any } = reading;
+  return { ...reading, title: titleOf(sender, reading), message: reason ?? (what === null ? any : null) };
+}
+
+function readByEnds(body: unknown, isRead: IsRead): BodyReading {
   const all = membersOf(body, isRead);
   const texts = all.flatMap(({ name, value }) => {
     const line = typeof value === "string" ? lineOf(value) : "";
@@ -110,18 +88,20 @@ export function readByEnds(body: unknown, isRead: IsRead = () => true): BodyRead
     return null;
   };
   const { word, state } = stateIn(all, readable);
-  const isGood = (name: string, line: string) => !POOR.test(name) && line !== word;
-  const named = first(WHAT, isGood);
-  const links = texts.filter(({ name, line }) => LINKS.test(name) && !NO_PAGE.test(name) && /^https?:\/\//i.test(line));
+  const isGood = (name: string, line: string) => !ENDS.poor.test(name) && line !== word;
+  const named = first(ENDS.what, isGood);
+  const links = texts.filter(
+    ({ name, line }) => ENDS.links.test(name) && !ENDS.pictures.test(name) && /^https?:\/\//i.test(line),
+  );
   const where = placeIn(texts) ?? (named === null ? (links[0]?.line ?? null) : null);
   const reasons = reasonsIn(readable, [named, word]);
-  const what = named ?? (reasons.length === 0 ? (first(KINDS, isGood) ?? first(WHAT)) : null);
+  const what = named ?? (reasons.length === 0 ? (first(ENDS.kinds, isGood) ?? first(ENDS.what)) : null);
   const about = what === null || where === null || includes(what, where) ? what : `${what} on ${where}`;
   return {
     what: about,
     where,
     ...{ word, state },
-    level: levelIn(all),
+    level: state === "resolved" ? "info" : (levelIn(all) ?? (state === "firing" ? "error" : null)),
     reason: reasons.length > 0 ? reasons.join("\n") : what === null ? textsOf(readable) : null,
     any: readable[0]?.line ?? null,
     link: links[0]?.line ?? null,
@@ -136,7 +116,7 @@ function textsOf(readable: readonly { readonly line: string }[]): string | null 
 }
 
 function placeIn(texts: readonly { readonly name: string; readonly line: string; readonly isOpaque: boolean }[]) {
-  for (const pattern of WHERE)
+  for (const pattern of ENDS.where)
     for (const { name, line, isOpaque } of texts)
       if (pattern.test(name) && line.length <= MAX_PLACE && (!isOpaque || isIP(line) !== 0)) return line;
   return null;
@@ -156,10 +136,9 @@ function withoutStates(text: string): string {
   return (rest.length === 0 ? all : rest).join(" ");
 }
 
-/** The title of what is not understood: what, where and how bad. @param receiver without anything else, the title */
-export function titleOf(receiver: string, { what, where, word, reason, any }: BodyReading): string {
+function titleOf(sender: string, { what, where, word, reason, any }: BodyReading): string {
   const said = reason?.split("\n", 1)[0] ?? (where === null ? any : null);
-  const about = what ?? (said === null ? (where ?? receiver) : `${where ?? receiver}: ${said}`);
+  const about = what ?? (said === null ? (where ?? sender) : `${where ?? sender}: ${said}`);
   return startOf(withWord(about, word), MAX_LINE);
 }
 
@@ -199,17 +178,17 @@ function nameWithin(outer: string, own: string): string {
   const name = plainName(own.slice(-MAX_NAME));
   // An element of a list is named as its list is.
   if (/^\d+$/.test(own)) return outer.replace(/s$/, "");
-  return (SHORT.test(name) && !HOLDERS.test(outer) ? outer + name : name).slice(-MAX_NAME);
+  return (ENDS.short.test(name) && !ENDS.holders.test(outer) ? outer + name : name).slice(-MAX_NAME);
 }
 
 function stateIn(all: readonly Found[], readable: readonly { readonly name: string; readonly line: string }[]) {
   const words = readable.filter(
-    ({ name, line }) => STATES.test(name) && !EARLIER.test(name) && line.length <= MAX_STATE,
+    ({ name, line }) => ENDS.states.test(name) && !ENDS.earlier.test(name) && line.length <= MAX_STATE,
   );
   const known = words.find(({ line }) => stateOf(line) !== null) ?? words[0];
   if (known) return { word: known.line, state: stateOf(known.line) };
   for (const { name, value } of all) {
-    if (typeof value !== "boolean" || EARLIER.test(name)) continue;
+    if (typeof value !== "boolean" || ENDS.earlier.test(name)) continue;
     const own = name.replace(/^(?:is|has|was)/, "");
     const state = stateOf(own);
     if (state === "firing" && value) return { word: own, state };
@@ -220,7 +199,7 @@ function stateIn(all: readonly Found[], readable: readonly { readonly name: stri
 
 function levelIn(all: readonly Found[]): Level | null {
   for (const { name, value } of all) {
-    if (typeof value !== "string" || !SEVERITIES.test(name)) continue;
+    if (typeof value !== "string" || !ENDS.severities.test(name)) continue;
     const level = (name.endsWith("priority") ? levelOfPriority : levelOfWord)(value.trim());
     if (level !== null) return level;
   }
@@ -232,7 +211,7 @@ function reasonsIn(
   shown: readonly (string | null)[],
 ): string[] {
   const reasons: string[] = [];
-  for (const pattern of REASONS)
+  for (const pattern of ENDS.reasons)
     for (const { name, line } of readable)
       if (reasons.length < MAX_REASONS && pattern.test(name) && ![...shown, ...reasons].includes(line))
         reasons.push(line);
