@@ -16,7 +16,7 @@ export {
   type RunningJob,
 } from "./runner/job.ts";
 export type { JobRunner } from "./runner/runner.ts";
-export { type JobCount, recentJobCounts } from "./runner/waiting-counts.ts";
+export type { JobCount } from "./runner/waiting-counts.ts";
 export { actionWithoutWords, MASK, mayReadWords, queueViews, withoutWordsOf } from "./view.ts";
 export type { FailedAttempt, HeldJob, RemoteHandler } from "./worker-attempts.ts";
 export type { WorkerLeases } from "./worker-leases.ts";
