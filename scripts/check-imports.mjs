@@ -83,13 +83,13 @@ const FEATURES = {
     "events/streams",
     "time/timers",
   ],
-  "health/overview": ["access", "alerts", "delivery", "oncall/drill", "time/jobs", "plugins", "health/watch"],
+  "health/overview": ["access", "alerts", "delivery", "time/jobs"],
   "records/settings": ["records/audit", "delivery"],
   heartbeats: ["events", "access", "alerts", "records/audit", "time/schedules"],
   "protocols/gotify": ["access", "records/audit", "notifications"],
   statuspage: ["access", "alerts", "records/audit", "delivery", "time/jobs"],
   "health/console": [],
-  "health/emergency": ["time/jobs"],
+  "health/emergency": [],
   "health/cluster": ["access", "oncall/drill"],
   "health/watch": ["access", "health/emergency", "notifications"],
   "health/status": [
@@ -149,7 +149,9 @@ const SHARED_TABLES = {
 const NAMES = [
   { code: /^export const \w+ = feature\(/m, name: /^feature\.ts$/, is: "declares a feature" },
   { code: /\bserver\.route\(/, name: /^(feature|routes|[a-z0-9-]+-routes)\.ts$/, is: "registers routes" },
-  { code: /\): Promise<Finding\[\]> \{$/m, name: /^doctor\.ts$/, is: "has checks of doctor" },
+  { code: /\b(?:pass|warn|fail)\b.* from ".*core\/finding\.ts"/, name: /^doctor\.ts$/, is: "makes lines of doctor" },
+  { code: /: StoredFindings = \{$/m, name: /^doctor\.ts$/, is: "has checks of doctor" },
+  { code: /: FeatureFindings<.*> = \{$/m, name: /^findings\.ts$/, is: "says what a feature finds" },
 ];
 /** Names that do not say what is in a file. */
 const EMPTY_NAMES = /^(utils?|helpers?|common|misc)\.ts$/;

@@ -1,6 +1,7 @@
 // What has one place in the program: a second one would lack what the first has learnt, such as
 // the outgoing proxy, the end at a stop, or runs that do not overlap. scripts/check-imports.mjs
-// checks the lists. A folder, with / at its end, stands for its files.
+// checks the lists. A folder, with / at its end, stands for its files,
+// and a * before a name for all files of this name.
 
 /** Files that call hosts outside, by `proxy.url` where it is set. */
 export const CALLS_OUTSIDE = [
@@ -106,6 +107,40 @@ const PLACES = [
     },
   },
   {
+    code: /\bemergency\.raise\(/,
+    is: "calls the contacts of emergency",
+    use: "lastResort in the findings of the feature (src/module/findings.ts)",
+    files: {
+      "the place itself": ["src/features/health/emergency/watch.ts"],
+      "an event of the start, not a state": ["src/features/health/watch/down-time.ts"],
+      "no feature is open there": ["src/app/without-leader.ts", "src/cli/commands/server/serve.ts"],
+    },
+  },
+  {
+    code: /\bAttentionItem\b/,
+    is: "makes lines of the overview",
+    use: "the findings of the feature (src/module/findings.ts)",
+    files: {
+      "what waits for a person, and the findings as lines": ["src/features/health/overview/"],
+      "the type of the client": ["src/client/api-types.gen.ts"],
+    },
+  },
+  {
+    code: /from "[^"]*core\/finding\.ts"/,
+    is: "finds problems, or lists them",
+    use: "findings.ts or doctor.ts of the feature that has them",
+    files: {
+      "those who find them": ["*/findings.ts", "*/doctor.ts"],
+      "what is below the features, for doctor": [
+        "src/cli/commands/doctor/",
+        "src/http/server/tls.ts",
+        "src/remote/running-server.ts",
+      ],
+      "found when a policy is saved, and each hour": ["src/features/alerts/ways/warnings.ts"],
+      "they read them": ["src/features/health/"],
+    },
+  },
+  {
     code: /"nodemailer"/,
     is: "imports nodemailer",
     use: "MailClient of src/features/channels/mail/client.ts",
@@ -174,7 +209,10 @@ export function misplaced(sources) {
   return PLACES.flatMap((place) => {
     const places = Object.values(place.files).flat();
     const found = code.filter(([, text]) => place.code.test(text)).map(([file]) => file);
-    const isIn = (file) => (each) => (each.endsWith("/") ? file.startsWith(each) : file === each);
+    const isIn = (file) => (each) => {
+      if (each.startsWith("*")) return file.endsWith(each.slice(1));
+      return each.endsWith("/") ? file.startsWith(each) : file === each;
+    };
     return [
       ...found
         .filter((file) => !places.some(isIn(file)))

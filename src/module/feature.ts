@@ -154,8 +154,8 @@ export interface FeatureParts<N extends keyof Offers, U extends keyof Offers, O 
   sweeps?(context: Context<N | U> & O): readonly NamedSweep[];
   /** Columns that are encrypted at rest. */
   readonly sealedColumns?: readonly SealedColumn[];
-  /** The problems that it finds. */
-  readonly findings?: FeatureFindings<Context<N | U> & O>;
+  /** The problems that it finds; asked once all are open, with all that they offer. */
+  readonly findings?: FeatureFindings<FeatureCore & Offers>;
 }
 
 /** A feature without the types of its needs and offers. */

@@ -23,12 +23,11 @@ export {
   Throttled,
   untilDate,
 } from "./channel.ts";
-export type { CircuitFacts } from "./circuits.ts";
 export type { ReadEventAlerts } from "./context.ts";
 export { type DirectMail, enqueueMail } from "./mails.ts";
 export { openByChannel } from "./operate/queries.ts";
 export { isDrillNotification } from "./pages/drill-messages.ts";
-export { type FailingWay, failingWays } from "./pages/failing-ways.ts";
+export { failingWays } from "./pages/failing-ways.ts";
 export {
   type AcceptedPage,
   DRILL,

@@ -9,6 +9,7 @@ import { type FeatureServer, feature } from "../../module/feature.ts";
 import { storedEvent } from "../rules/index.ts";
 import { IngestService, trialEvent } from "./bus.ts";
 import { cloudEventsConsent } from "./consent.ts";
+import { eventFindings } from "./findings.ts";
 import { ingest, openIngest } from "./ingest.ts";
 import { Backlog, handleEventJobs } from "./pipeline/backlog.ts";
 import { EventPipeline } from "./pipeline/pipeline.ts";
@@ -67,6 +68,7 @@ export const eventsFeature = feature("events", {
     },
     announced: ({ event, data }) => bus.emit(event, data),
   }),
+  findings: eventFindings,
   register: serve,
   start: ({ backlog }) => backlog.start(),
   sweeps: ({ settings }) => [...EVENT_SWEEPS, eventSweep(() => settings.retention.days)],

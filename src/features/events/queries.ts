@@ -299,3 +299,15 @@ async function nearestEvent(trx: Trx, projectId: string, end: "min" | "max", seq
     .executeTakeFirst();
   return row?.seq;
 }
+
+/** More are not counted. */
+const MAX_COUNTED = 1000;
+
+/** Events that could not be decided, up to a limit. */
+export async function countFailures(db: ReadDb): Promise<number> {
+  const { rows } = await sql<{ n: number }>`
+    select count(*) as n from (
+      select eventSeq from event_failures where resolvedAt is null limit ${MAX_COUNTED}
+    )`.execute(db);
+  return rows[0]?.n ?? 0;
+}

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { route } from "../../http/api/route.ts";
 import { doc, object } from "../../http/api/shapes.ts";
 import { type Context, type FeatureServer, feature } from "../../module/feature.ts";
+import { moduleFindings } from "./findings.ts";
 import { ModuleView } from "./loaded-modules.ts";
 import { type ModulesServices, openModules } from "./open-modules.ts";
 
@@ -41,7 +42,7 @@ export const modulesFeature = feature("modules", {
     const modules = openModules(context);
     return { modules, loaded: modules.loaded, consumers: modules.consumers };
   },
-  findings: { stored: () => import("./doctor.ts") },
+  findings: moduleFindings,
   register: serve,
   prepare: ({ loaded }) => loaded.start(),
   start: ({ modules }) => modules.moduleWatch.start(),

@@ -22,6 +22,7 @@ import { factorSealContext } from "../sessions/second-factor.ts";
 import { clientOf } from "../sessions/sessions.ts";
 import { adminRoutes, importRoute, type UsersContext } from "./admin-routes.ts";
 import { createServiceToken, namesOf, revokeServiceToken } from "./create-user.ts";
+import { userFindings } from "./findings.ts";
 import { findUser, ownDetails, UserView, userView } from "./queries.ts";
 import { OwnBody, PasswordBody, TokenBody } from "./schema.ts";
 import { ServiceToken, tokenList } from "./service-token.ts";
@@ -125,6 +126,7 @@ export const usersFeature = feature("users", {
   effects: ({ reads }) => ({
     "answers-changed": ({ of, userId }) => (of === "tasks" ? reads.tasks : reads.profiles).changed(userId),
   }),
+  findings: userFindings,
   sealedColumns: [sealedColumn("second_factors", "secret", factorSealContext, { id: "userId" })],
   register: serve,
   sweeps: () => ACCOUNT_SWEEPS,

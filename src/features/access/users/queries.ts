@@ -235,3 +235,15 @@ export async function userNames(db: ReadDb | Trx, ids: readonly string[]): Promi
   const rows = await db.selectFrom("users").select(["id", "username", "name"]).where("id", "in", ids).execute();
   return new Map(rows.map((row) => [row.id, row]));
 }
+
+/** More are not counted. */
+const MAX_COUNTED = 1000;
+
+/** Accounts that wait for approval, up to a limit. */
+export async function pendingUsers(db: ReadDb): Promise<{ readonly count: number; readonly since: number | null }> {
+  const { rows } = await sql<{ count: number; since: number | null }>`
+    select count(*) as count, min(createdAt) as since from (
+      select createdAt from users where status = 'pending' and deletedAt is null limit ${MAX_COUNTED}
+    )`.execute(db);
+  return rows[0] ?? { count: 0, since: null };
+}

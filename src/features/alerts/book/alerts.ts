@@ -215,6 +215,11 @@ export class Alerts {
     return this.#senders.lastAt(sender);
   }
 
+  /** Senders that an incident reports as silent. */
+  silentSources(): ReturnType<Senders["silent"]> {
+    return this.#senders.silent();
+  }
+
   /** Up to `max` live alerts of the sender that time out by then, unless it repeats them. */
   countEnding(projectId: string, sender: string, until: EpochMs, max: number): number {
     let count = 0;

@@ -1,6 +1,7 @@
 import { pageOf } from "../../../http/api/shapes.ts";
 import { callerOf, holderOf } from "../../../http/server/access.ts";
 import { type FeatureServer, feature } from "../../../module/feature.ts";
+import { alertFindings } from "../findings.ts";
 import { alertsChanged, openAlerts, policiesChanged, waysChanged } from "../open.ts";
 import { alertSweep, incidentSweep } from "../retention.ts";
 import * as s from "./schema.ts";
@@ -29,6 +30,7 @@ export const alertsFeature = feature("alerts", {
     "namedOnCall",
   ],
   open: openAlerts,
+  findings: alertFindings,
   effects: (context) => {
     const { alerts, incidents, silences, users } = context;
     return {

@@ -85,6 +85,13 @@ export class Senders {
     if (sender !== null && reports?.size === 0) this.#reports.delete(sender);
   }
 
+  /** Those whose silence is reported, since when. */
+  silent(): { readonly sender: string; readonly since: EpochMs }[] {
+    return [...this.#reports].map(([sender, reports]) => {
+      return { sender, since: Math.min(...[...reports].map(({ startsAt }) => startsAt)) };
+    });
+  }
+
   /** Reports whose sender was heard after them, such as while they were stored. */
   outdated(): StoredAlert[] {
     const found: StoredAlert[] = [];

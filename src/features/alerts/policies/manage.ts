@@ -65,7 +65,7 @@ export const managedPolicies = managed({
   view: viewOf,
   async extra({ warnings }, { id, projectId, definition }, db) {
     const found = await policyWarnings(warnings, db, { id, projectId, definition: storedDefinition(definition) });
-    return { warnings: found.map(({ code, message }) => ({ code, message })) };
+    return { warnings: found.map(({ code, text }) => ({ code, message: text })) };
   },
   in: {
     async insert(context, trx, caller, { projectId, input, ...known }) {

@@ -174,8 +174,8 @@ export async function listPolicyWarnings(
   const wanted = isAll ? all : all.where("id", "=", projects.requireOrDefault(principal, projectId, "events:read"));
   const data = [];
   for (const { id, slug } of await wanted.execute())
-    for (const { code, message, policyId } of await projectWarnings(warnings, db.scan, id))
-      data.push({ code, message, projectId: id, project: slug, policyId });
+    for (const { code, text, policyId } of await projectWarnings(warnings, db.scan, id))
+      data.push({ code, message: text, projectId: id, project: slug, policyId });
   return { data, hasOutsideWay: warnings.pages.hasWays };
 }
 

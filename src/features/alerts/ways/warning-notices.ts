@@ -101,13 +101,13 @@ export class PagingWarningNotices {
   /** Forgets what is mended. @returns what is new */
   async #compare(trx: Trx, projectId: string, found: readonly PagingWarning[]): Promise<NewWarning[]> {
     const known = await trx.selectFrom("paging_warnings").selectAll().where("projectId", "=", projectId).execute();
-    const causes = new Set(found.map(({ cause }) => cause));
+    const causes = new Set(found.map(({ subject }) => subject));
     for (const { cause, notificationId } of known.filter((row) => !causes.has(row.cause))) {
       await trx.deleteFrom("paging_warnings").where("cause", "=", cause).execute();
       for (const id of notificationId.split(" ")) await this.#mended(trx, id);
     }
     const isKnown = new Set(known.map(({ cause }) => cause));
-    return found.filter(({ cause }) => !isKnown.has(cause)).map((warning) => ({ ...warning, projectId }));
+    return found.filter(({ subject }) => !isKnown.has(subject)).map((warning) => ({ ...warning, projectId }));
   }
 
   /** One for each person; people with the same warnings share theirs. */
@@ -125,7 +125,7 @@ export class PagingWarningNotices {
     }
     const digests = new Map<string, Digest>();
     for (const [user, own] of byPerson) {
-      const key = own.warnings.map(({ cause }) => cause).join("\n");
+      const key = own.warnings.map(({ subject }) => subject).join("\n");
       const digest = digests.get(key) ?? { ...own, users: [] };
       digest.users.push(user);
       digests.set(key, digest);
@@ -142,12 +142,12 @@ export class PagingWarningNotices {
     const { id } = await notify.send(
       {
         ...{ kind: "oncall", recipients: users, priority: PRIORITY, data: { code, policyId } },
-        ...(warnings.length === 1 ? { title: TITLE, message: first.message } : digestText(warnings)),
+        ...(warnings.length === 1 ? { title: TITLE, message: first.text } : digestText(warnings)),
         projectId: isOfOne ? first.projectId : null,
       },
       { trx },
     );
-    for (const { cause, projectId } of warnings)
+    for (const { subject: cause, projectId } of warnings)
       await trx
         .insertInto("paging_warnings")
         .values({ cause, projectId, notificationId: id, sentAt: wall.now() })
@@ -175,7 +175,7 @@ export class PagingWarningNotices {
 const TITLE = "Pages may not arrive";
 
 function digestText(warnings: readonly NewWarning[]) {
-  const lines = warnings.slice(0, SHOWN).map(({ message }) => `- ${message}`);
+  const lines = warnings.slice(0, SHOWN).map((warning) => `- ${warning.text}`);
   const more = warnings.length - SHOWN;
   const rest = more > 0 ? [`and ${more} more`] : [];
   const where = "The list is on the page Policies, by GET /api/v1/policies/warnings and prism doctor.";

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { type Finding, PAGING_CODES, type PagingCode } from "../../../core/finding.ts";
 import { DAY_MS, type EpochMs, toRfc3339 } from "../../../core/time/clock.ts";
 import { doc } from "../../../http/api/shapes.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
@@ -9,31 +10,23 @@ import { candidatesOf } from "../incidents/targets.ts";
 import { channelOf } from "../policies/policies.ts";
 import { BUILT_IN_POLICY, type PolicyDefinition, type PolicyStep } from "../policies/policy.ts";
 
-/* Reasons why a page would not arrive, found before one is sent: docs/alerts.md, "Warnings". */
+/* Findings of what would keep a page from arriving, before one is sent: docs/alerts.md, "Warnings". */
 
 /** A gap this near is warned of, unless the step has another target meanwhile. */
 const GAP_AHEAD_MS = DAY_MS;
 const GAP_BACK_MS = 30 * DAY_MS;
 const MAX_RULES = 1000;
 
-const CODES = [
-  "person-inactive",
-  ...(["no-steps", "no-outside-way", "person-without-way", "members-without-way"] as const),
-  ...(["channel-untested", "channel-disabled", "channel-gone"] as const),
-  ...(["schedule-gap", "schedule-gone"] as const),
-] as const;
-
-export interface PagingWarning {
-  readonly code: (typeof CODES)[number];
-  readonly message: string;
-  /** The same for as long as the warning is about the same thing. */
-  readonly cause: string;
+/** Its subject is the same for as long as it is about the same thing. */
+export interface PagingWarning extends Finding {
+  readonly code: PagingCode;
+  readonly subject: string;
   /** Null: a schedule or a rule has it, no policy. */
   readonly policyId: string | null;
 }
 
 export const PagingWarnings = doc(
-  v.array(v.object({ code: v.picklist(CODES), message: v.string() })),
+  v.array(v.object({ code: v.picklist(PAGING_CODES), message: v.string() })),
   "A reason why pages would not arrive; nothing is refused because of it",
 );
 
@@ -81,12 +74,12 @@ export async function projectWarnings(parts: WarningParts, db: Db, projectId: st
     found.push(...(await policyWarnings(parts, db, { id: ref.id, projectId, definition })));
   }
   found.push(...(await scheduleWarnings(parts, db, projectId)), ...(await ruleWarnings(parts, db, projectId)));
-  return oncePerCause(found);
+  return oncePerSubject(found);
 }
 
 /** Several steps may name one person. */
-function oncePerCause(found: readonly PagingWarning[]): PagingWarning[] {
-  return [...new Map(found.map((warning) => [warning.cause, warning])).values()];
+function oncePerSubject(found: readonly PagingWarning[]): PagingWarning[] {
+  return [...new Map(found.map((warning) => [warning.subject, warning])).values()];
 }
 
 async function scheduleWarnings(parts: WarningParts, db: Db, projectId: string): Promise<PagingWarning[]> {
@@ -131,8 +124,18 @@ async function ruleWarnings({ users, projects }: WarningParts, db: Db, projectId
   );
 }
 
-function inactive(projectId: string, policyId: string | null, subject: string, message: string): PagingWarning {
-  return { code: "person-inactive", message, policyId, cause: `${projectId} person-inactive ${subject}` };
+function inactive(projectId: string, policyId: string | null, about: string, text: string): PagingWarning {
+  return pagingWarning(projectId, policyId, "person-inactive", about, text);
+}
+
+function pagingWarning(
+  projectId: string,
+  policyId: string | null,
+  code: PagingCode,
+  about: string,
+  text: string,
+): PagingWarning {
+  return { code, severity: "warning", text, policyId, subject: `${projectId} ${code} ${about}` };
 }
 
 /** The warnings of one policy. Nothing is stored. */
@@ -140,10 +143,7 @@ export async function policyWarnings(parts: WarningParts, db: Db, policy: Warned
   const { definition, id, projectId } = policy;
   const { name, steps, opensIncidents } = definition;
   if (!opensIncidents) return [];
-  const warn = (code: PagingWarning["code"], subject: string, message: string): PagingWarning => ({
-    ...{ code, message, policyId: id },
-    cause: `${projectId} ${code} ${subject}`,
-  });
+  const warn: Warn = (...found) => pagingWarning(projectId, id, ...found);
   const reaching = steps.filter(({ type }) => type === "notify" || type === "channel" || type === "webhook");
   if (reaching.length === 0) return [warn("no-steps", id, `The policy ${name} has no step that reaches anyone`)];
   const found: PagingWarning[] = [];
@@ -167,14 +167,14 @@ export async function policyWarnings(parts: WarningParts, db: Db, policy: Warned
           "(an app of ntfy or Gotify with this server is the app), also those to whom incidents fall back",
       ),
     );
-  return oncePerCause(found);
+  return oncePerSubject(found);
 }
 
 function isOutside({ type }: PolicyStep): boolean {
   return type === "channel" || type === "webhook";
 }
 
-type Warn = (code: PagingWarning["code"], subject: string, message: string) => PagingWarning;
+type Warn = (code: PagingCode, about: string, text: string) => PagingWarning;
 
 async function channelWarnings(db: Db, policy: string, id: string, warn: Warn): Promise<PagingWarning[]> {
   const row = await db

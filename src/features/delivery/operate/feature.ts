@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { route } from "../../../http/api/route.ts";
 import { pageOf } from "../../../http/api/shapes.ts";
 import { feature } from "../../../module/feature.ts";
+import { deliveryFindings } from "../findings.ts";
 import { type DeliveryServices, openDelivery } from "../open.ts";
 import { DELIVERY_SWEEPS } from "../retention.ts";
 import * as s from "./schema.ts";
@@ -22,6 +23,7 @@ declare module "../../../module/feature.ts" {
 export const deliveriesFeature = feature("deliveries", {
   needs: ["jobs", "runner", "jobControl", "workerLeases", "notify", "channels", "sounds", "pusher", "webPush"],
   uses: ["rules", "eventAlerts"],
+  findings: deliveryFindings,
   open: (context, later) => openDelivery(context, (event) => later().eventAlerts(event)),
   effects: ({ delivery, pages }) => ({
     "delivery-outcome"({ channel, state, latencyMs }) {

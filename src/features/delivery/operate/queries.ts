@@ -174,3 +174,37 @@ export async function readers(db: ReadDb, ids: readonly string[]): Promise<Reado
   const rows = await db.selectFrom("users").select(columns).where("id", "in", ids).orderBy("id").execute();
   return new Map(rows.map((row) => [row.id, row]));
 }
+
+/** Who asks for names of targets. */
+interface NameReader {
+  readonly userId: string | null;
+  /** Null: all projects. */
+  readonly projectIds: readonly string[] | null;
+}
+
+/**
+ * Names of the targets of channels and webhooks, by id: a channel's name, a webhook's host. Those of other
+ * projects and people have none.
+ */
+export async function namesOfTargets(
+  db: ReadDb,
+  ids: readonly string[],
+  { userId, projectIds }: NameReader,
+): Promise<ReadonlyMap<string, string>> {
+  const channels = await db
+    .selectFrom("channels")
+    .select(["id", "projectId", "userId", "name"])
+    .where("id", "in", ids)
+    .execute();
+  const webhooks = await db
+    .selectFrom("webhooks")
+    .select(["id", "projectId", "userId", "url"])
+    .where("id", "in", ids)
+    .execute();
+  const named = webhooks.map(({ url, ...row }) => ({ ...row, name: URL.canParse(url) ? new URL(url).host : "" }));
+  const isSeen = (row: { readonly projectId: string | null; readonly userId: string | null }): boolean =>
+    projectIds === null || (row.projectId === null ? row.userId === userId : projectIds.includes(row.projectId));
+  return new Map(
+    [...channels, ...named].flatMap((row) => (row.name !== "" && isSeen(row) ? [[row.id, row.name]] : [])),
+  );
+}

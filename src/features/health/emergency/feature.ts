@@ -9,7 +9,7 @@ declare module "../../../module/feature.ts" {
 
 /** The last resort when Prism itself cannot reach anyone. */
 export const emergencyFeature = feature("emergency", {
-  needs: ["emergency", "pages", "incidents", "runner"],
+  needs: ["emergency", "findings"],
   findings: { stored: () => import("./doctor.ts") },
   open: (context) => ({ emergencyWatch: new EmergencyWatch({ ...context, log: context.log.namespace("emergency") }) }),
   async start({ emergency, emergencyWatch }) {

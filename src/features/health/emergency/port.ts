@@ -1,16 +1,7 @@
+import type { LastResortCode } from "../../../core/finding.ts";
 import type { EpochMs } from "../../../core/time/clock.ts";
 
-/** Why the last resort is used. Stable: receivers of the call decide by them. */
-export const EMERGENCY_REASONS = [
-  "page-undelivered",
-  "page-not-attempted",
-  "store-refuses-writes",
-  "server-was-down",
-  "turn-failed",
-  "queue-paused",
-  "no-leader",
-] as const;
-export type EmergencyReason = (typeof EMERGENCY_REASONS)[number];
+export type EmergencyReason = LastResortCode;
 
 /** Text of an emergency call. No secrets and no alert content: Prism does not control where it goes. */
 export interface EmergencyNews {

@@ -1,38 +1,27 @@
-import { sql } from "kysely";
-import type { QueueName } from "../../../core/limits/queues.ts";
-import { within, withinOr } from "../../../core/promises.ts";
-import { countText } from "../../../core/text/clean-text.ts";
-import { type EpochMs, MINUTE_MS } from "../../../core/time/clock.ts";
+import type { Finding, LastResortCode } from "../../../core/finding.ts";
+import { within } from "../../../core/promises.ts";
 import type { Uses } from "../../../module/feature.ts";
-import type { Database } from "../../../store/database.ts";
-import { PROBLEM_TEXT } from "../../../store/write-health.ts";
-import { pausedKey } from "../../time/jobs/index.ts";
 
-type EmergencyWatchParts = Uses<
-  "emergency" | "clock" | "log" | "db" | "store" | "storage" | "runner" | "settings" | "pages" | "incidents"
->;
+type EmergencyWatchParts = Uses<"emergency" | "clock" | "log" | "findings">;
 
 const LOOK_EVERY_MS = 15_000;
-/** While the store has a problem. */
+/** While something is found that is called for only when it lasts. */
 const LOOK_AGAIN_MS = 5000;
 /** A problem of the store that is shorter is over before anyone could act. */
 export const STORE_AFTER_MS = 10_000;
-/** How long a write may take before it counts as refused, and a look before the next one begins. */
+const AFTER_MS: Partial<Record<LastResortCode, number>> = { "store-refuses-writes": STORE_AFTER_MS };
+/** How long a look may take before the next one begins. */
 const ANSWER_LIMIT_MS = 10_000;
-/** A ready page is attempted within this time. */
-const ATTEMPTED_WITHIN_MS = MINUTE_MS;
-/** How long a page may wait in a paused queue. */
-export const PAUSED_AFTER_MS = MINUTE_MS;
 
-/** Looks for reasons of `emergency` that no one else reports. Runs only while a way is configured. */
+/** Calls the contacts of `emergency` for what the features find. Runs only while a way is configured. */
 export class EmergencyWatch {
   readonly #parts: EmergencyWatchParts;
   #timer: NodeJS.Timeout | null = null;
   #looking: Promise<void> | null = null;
-  /** Reads that the database has not answered yet, by what they read. */
-  readonly #reading = new Map<string, Promise<void>>();
-  /** On the elapsed clock: since when the store has had a problem. */
-  #refusedSince: number | null = null;
+  /** Those that are not answered yet. */
+  readonly #looks = new Map<LastResortCode, Promise<void>>();
+  /** On the elapsed clock: since when it has been found. */
+  readonly #seenAt = new Map<LastResortCode, number>();
 
   constructor(parts: EmergencyWatchParts) {
     this.#parts = parts;
@@ -61,134 +50,51 @@ export class EmergencyWatch {
   #wait(ms: number): void {
     this.#timer = setTimeout(async () => {
       await this.check();
-      if (this.#timer) this.#wait(this.#refusedSince === null ? LOOK_EVERY_MS : LOOK_AGAIN_MS);
+      if (this.#timer) this.#wait(this.#isPending ? LOOK_AGAIN_MS : LOOK_EVERY_MS);
     }, ms).unref();
   }
 
+  get #isPending(): boolean {
+    return [...this.#seenAt.keys()].some((code) => AFTER_MS[code] !== undefined);
+  }
+
   async #look(): Promise<void> {
-    const { log } = this.#parts;
-    await this.#lookAtStore().catch((err: unknown) => log.warn({ err }, "cannot check the database"));
-    await this.#read("paused queues", () => this.#lookAtQueues());
-    await this.#read("open incidents", () => this.#lookAtIncidents());
-    this.#lookAtPages();
+    const { lastResort } = this.#parts.findings;
+    await Promise.all([...lastResort].map(([code, look]) => this.#lookFor(code, look)));
   }
 
   /** A disk that hangs must not end the looks. What takes longer goes on; meanwhile it is not begun again. */
-  async #read(what: string, look: () => Promise<void>): Promise<void> {
+  async #lookFor(code: LastResortCode, look: () => Finding | null | Promise<Finding | null>): Promise<void> {
     const { log } = this.#parts;
-    const begin = (): Promise<void> =>
-      look()
-        .catch((err: unknown) => log.warn({ err }, `cannot read the ${what}`))
-        .finally(() => this.#reading.delete(what));
-    const reading = this.#reading.get(what) ?? begin();
-    this.#reading.set(what, reading);
-    await within(ANSWER_LIMIT_MS, reading);
+    const begin = async (): Promise<void> => {
+      try {
+        this.#found(code, await look());
+      } catch (err) {
+        log.warn({ err, reason: code }, "cannot look for a reason of emergency");
+      } finally {
+        this.#looks.delete(code);
+      }
+    };
+    const running = this.#looks.get(code) ?? begin();
+    if (!this.#looks.has(code)) this.#looks.set(code, running);
+    await within(ANSWER_LIMIT_MS, running);
   }
 
-  async #lookAtIncidents(): Promise<void> {
-    const { emergency, incidents, settings, clock } = this.#parts;
-    const afterMs = this.#parts.settings.current.emergency.afterMs;
-    const unreached = await incidents.unreached(afterMs);
-    const [oldest] = unreached;
-    if (!oldest) emergency.clear("page-undelivered");
-    else {
-      const url = settings.current.publicUrl?.replace(/\/+$/, "");
-      const link = url === undefined ? {} : { link: `${url}/dashboard/incidents/${oldest.id}` };
-      const count = unreached.length === 1 ? "An incident has" : `${unreached.length} incidents have`;
-      emergency.raise("page-undelivered", {
-        text: `${count} reached no one. The oldest is incident ${oldest.number}.`,
-        since: oldest.since,
-        facts: { incidents: unreached.length, number: oldest.number, ...link },
-      });
-    }
-    const { failingMs } = incidents;
-    if (failingMs < afterMs) emergency.clear("turn-failed");
-    else {
-      const text = "Steps of an incident fail with an error; the log names it.";
-      emergency.raise("turn-failed", { text, since: Math.round(clock.now() - failingMs) });
-    }
-  }
-
-  #lookAtPages(): void {
+  #found(code: LastResortCode, finding: Finding | null): void {
     const { emergency, clock } = this.#parts;
-    const waitedMs = this.#parts.pages.longestUnattemptedMs;
-    if (waitedMs < ATTEMPTED_WITHIN_MS) emergency.clear("page-not-attempted");
-    else {
-      const text = "A page is ready and was not attempted for over a minute.";
-      emergency.raise("page-not-attempted", { text, since: Math.round(clock.now() - waitedMs) });
+    if (finding === null) {
+      this.#seenAt.delete(code);
+      return emergency.clear(code);
     }
-  }
-
-  async #lookAtStore(): Promise<void> {
-    const { emergency, clock } = this.#parts;
-    const problem = await this.#storeProblem();
-    if (problem === null) {
-      this.#refusedSince = null;
-      return emergency.clear("store-refuses-writes");
-    }
-    this.#refusedSince ??= clock.elapsed();
-    const refusedMs = clock.elapsed() - this.#refusedSince;
-    if (refusedMs < STORE_AFTER_MS) return;
-    emergency.raise("store-refuses-writes", { text: problem, since: Math.round(clock.now() - refusedMs) });
-  }
-
-  async #storeProblem(): Promise<string | null> {
-    const { store, storage } = this.#parts;
-    const problem = await withinOr(ANSWER_LIMIT_MS, store.health.check(), () => "blocked" as const);
-    if (problem !== null) return PROBLEM_TEXT[problem];
-    return storage.problem === null ? null : PROBLEM_TEXT[storage.problem];
-  }
-
-  async #lookAtQueues(): Promise<void> {
-    const { emergency, clock, db, runner } = this.#parts;
-    const queues = runner.queueNames.filter((name) => runner.isPaused(name));
-    const waiting = queues.length === 0 ? [] : await pausedPages(db, queues, clock.now() - PAUSED_AFTER_MS);
-    if (waiting.length === 0) return emergency.clear("queue-paused");
-    const texts = waiting.map(
-      ({ queue, pages, by }) =>
-        `${by} paused the queue ${queue}, in which ${countText(pages, "page waits", "pages wait")}`,
-    );
-    emergency.raise("queue-paused", {
-      text: `${texts.join("; ")}.`,
-      since: Math.min(...waiting.map(({ since }) => since)),
+    const seenAt = this.#seenAt.get(code) ?? clock.elapsed();
+    this.#seenAt.set(code, seenAt);
+    const seenMs = clock.elapsed() - seenAt;
+    if (seenMs < (AFTER_MS[code] ?? 0)) return;
+    const { text, facts, since } = finding;
+    emergency.raise(code, {
+      text,
+      since: since ?? Math.round(clock.now() - seenMs),
+      ...(facts === undefined ? {} : { facts }),
     });
   }
-}
-
-/** Pages that wait in a queue that someone has paused. */
-interface PausedPages {
-  readonly queue: string;
-  readonly pages: number;
-  /** Who paused it, for people. */
-  readonly by: string;
-  readonly since: EpochMs;
-}
-
-/** The jobs of incidents that were due at `before` and wait in these queues, which are paused. */
-async function pausedPages(
-  { scan }: Pick<Database, "scan">,
-  queues: readonly string[],
-  before: EpochMs,
-): Promise<PausedPages[]> {
-  const counts = await scan
-    .selectFrom("jobs as j")
-    .innerJoin("incidents as i", "i.id", "j.correlationId")
-    .select(["j.queue", (e) => e.fn.countAll<number>().as("pages")])
-    .where("j.queue", "in", queues)
-    // A literal: SQLite could not use the partial index with a bound value.
-    .where("j.state", "=", sql.lit("ready"))
-    .where("j.runAt", "<=", before)
-    .groupBy("j.queue")
-    .execute();
-  return Promise.all(
-    counts.map(async ({ queue, pages }) => {
-      const pause = await scan
-        .selectFrom("settings as s")
-        .leftJoin("users as u", "u.id", "s.updatedBy")
-        .select(["u.username", "s.updatedAt"])
-        .where("s.key", "=", pausedKey(queue as QueueName))
-        .executeTakeFirst();
-      return { queue, pages, by: pause?.username ?? "An operator", since: pause?.updatedAt ?? before };
-    }),
-  );
 }

@@ -1,71 +1,27 @@
-import { redactText } from "../../../config/logger.ts";
-import type { Permission } from "../../../core/permissions.ts";
+import type { Finding } from "../../../core/finding.ts";
 import type { PermissionHolder } from "../../../core/principal.ts";
 import { countText } from "../../../core/text/clean-text.ts";
 import { DAY_MS, toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
 import { hasTokenScope } from "../../../http/server/access.ts";
 import type { Uses } from "../../../module/feature.ts";
-import type { OutsideChannel } from "../../../store/schema.ts";
-import { type CircuitFacts, type FailingWay, failingWays, openByChannel } from "../../delivery/index.ts";
-import { unprovenPeople, unprovenText } from "../../oncall/drill/index.ts";
-import type { JobCount } from "../../time/jobs/index.ts";
 import * as queries from "./queries.ts";
 import type { AttentionItem, AttentionView } from "./schema.ts";
 
-export interface AttentionParts
-  extends Uses<
-    | "db"
-    | "clock"
-    | "storage"
-    | "projects"
-    | "runner"
-    | "circuits"
-    | "pages"
-    | "alerts"
-    | "withheldBy"
-    | "loaded"
-    | "backlog"
-    | "watch"
-    | "ownWarnings"
-    | "auditHead"
-  > {
-  countJobs(): Promise<readonly JobCount[]>;
-}
+export type AttentionParts = Uses<"db" | "clock" | "projects" | "pages" | "alerts" | "withheldBy" | "findings">;
 
 const SEVERITIES = ["critical", "warning", "info"] as const;
-/** Paused webhooks and devices of a channel that are listed one by one. */
-const LISTED_TARGETS = 3;
-const LISTED_WAYS = 10;
-const LISTED_PEOPLE = 100;
-const CHANNEL_NAMES: Readonly<Record<OutsideChannel, string>> = {
-  email: "Mail",
-  webhook: "Webhook",
-  service: "Channel",
-  fcm: "Push by FCM",
-  apns: "Push by APNs",
-  webpush: "Push to browsers",
-  pusher: "Pusher",
-};
+/** Of kinds with the same severity. */
+const ORDER: readonly AttentionItem["kind"][] = [
+  ...(["way", "unproven", "channel", "watch", "storage", "audit", "events", "module", "config"] as const),
+  ...(["jobs", "queue", "approvals"] as const),
+];
 
-/** Resources that the caller may see besides incidents and notifications. */
-export type FoundItems = Readonly<
-  Record<"ways" | "unproven" | "channels" | "state" | "jobs" | "approvals", readonly AttentionItem[]>
->;
-
-async function foundFor(parts: AttentionParts, caller: PermissionHolder): Promise<FoundItems> {
-  const may = (permission: Permission): boolean => caller.permissions.has(permission);
-  return {
-    ways: may("system:status") ? await wayItems(parts, caller) : [],
-    unproven: may("system:status") ? await unprovenItems(parts, caller) : [],
-    channels: may("system:status") ? await channelItems(parts, caller) : [],
-    state: may("system:status") ? await stateItems(parts) : [],
-    jobs: may("jobs:read") ? await jobItems(parts) : [],
-    approvals: may("users:approve") ? await approvalItems(parts) : [],
-  };
-}
-
-/** Puts lines together, from all that the caller may see besides incidents and notifications. */
-export type Grouping = (parts: AttentionParts, caller: PermissionHolder, found: FoundItems) => Promise<AttentionItem[]>;
+/** Puts lines together, from what the features find and work that waits. */
+export type Grouping = (
+  parts: AttentionParts,
+  caller: PermissionHolder,
+  found: readonly AttentionItem[],
+) => Promise<AttentionItem[]>;
 
 /** Open work, as lines of {@link everything} or of another grouping. */
 export async function attentionFor(
@@ -73,18 +29,30 @@ export async function attentionFor(
   caller: PermissionHolder,
   grouping: Grouping,
 ): Promise<AttentionView> {
-  const items = await grouping(parts, caller, await foundFor(parts, caller));
+  const found = (await parts.findings.shownTo(caller)).flatMap(({ shown, ...finding }) =>
+    shown ? [findingItem(finding, shown)] : [],
+  );
+  const sorted = found.sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind));
+  const items = await grouping(parts, caller, sorted);
   const watched = items.length > 0 || grouping === everything ? null : await watchedBy(parts, caller);
   return { items, watched, streams: streamsOf(caller.permissions.has("system:status")) };
 }
 
+function findingItem(
+  { severity, text, since = null }: Omit<Finding, "shown">,
+  { detail, until = null, ids = [], counts = {}, ...shown }: NonNullable<Finding["shown"]>,
+): AttentionItem {
+  return item({
+    ...{ ...shown, severity: severity === "ok" ? "info" : severity, title: text, detail },
+    ...{ at: toRfc3339OrNull(since), ids: [...ids], counts: { ...counts }, until: toRfc3339OrNull(until) },
+  });
+}
+
 /** One line for each, the most severe first. */
 export const everything: Grouping = async (parts, caller, found) => {
-  const { ways, unproven, channels, state, jobs, approvals } = found;
   const incidents = await incidentItems(parts, caller);
   const notifications = await notificationItems(parts, caller, new Set(incidents.flatMap(({ ids }) => ids)));
-  const others = [...ways, ...unproven, ...channels, ...state, ...jobs, ...approvals];
-  return bySeverity([...incidents, ...notifications, ...others]);
+  return bySeverity([...incidents, ...notifications, ...found]);
 };
 
 export function bySeverity(items: readonly AttentionItem[]): AttentionItem[] {
@@ -209,269 +177,4 @@ function seenText({ rule, recipients, seen, aggregateCount, suppressed }: querie
     suppressed > 0 ? `${suppressed} more suppressed` : "",
   ];
   return parts.filter((part) => part !== "").join(" · ");
-}
-
-/** Ways of incidents that accept nothing. Those of projects that the caller does not see are counted. */
-async function wayItems(
-  { db, pages, clock, projects }: AttentionParts,
-  caller: PermissionHolder,
-): Promise<AttentionItem[]> {
-  const reader = { userId: caller.userId, projectIds: projects.readable(caller, "project:read") };
-  const ways = (await failingWays(pages, db.scan, clock, reader)).filter(({ isFailed }) => isFailed);
-  const listed = ways.filter(({ isHidden }) => !isHidden).slice(0, LISTED_WAYS);
-  const others = ways.filter((way) => !listed.includes(way));
-  return [...listed.map(wayItem), ...(others.length === 0 ? [] : [moreWaysItem(others)])];
-}
-
-function wayItem({ target, name, kind, since, waiting, error }: FailingWay): AttentionItem {
-  return item({
-    kind: "way",
-    severity: "critical",
-    key: `way:${target}`,
-    title: `Incidents do not reach the ${name}`,
-    detail: [redactText(error), countText(waiting, "page waits", "pages wait")].join(" · "),
-    link: WAY_LINKS[kind],
-    at: toRfc3339(since),
-    ids: [name],
-    counts: { waiting },
-  });
-}
-
-const WAY_LINKS = { delivery: "/deliveries?state=waiting", channel: "/connect", webhook: "/incidents" } as const;
-
-function moreWaysItem(ways: readonly FailingWay[]): AttentionItem {
-  return item({
-    kind: "way",
-    severity: "critical",
-    key: "ways",
-    title: `Incidents do not reach ${countText(ways.length, "other target")}`,
-    detail: ways
-      .filter(({ isHidden }) => !isHidden)
-      .slice(0, LISTED_WAYS)
-      .map(({ name }) => name)
-      .join(", "),
-    link: "/incidents",
-    counts: { ways: ways.length, waiting: ways.reduce((sum, { waiting }) => sum + waiting, 0) },
-  });
-}
-
-/** Who is on call soon without a proof that pages arrive; other users are counted for who does not see all projects. */
-async function unprovenItems(
-  { db, clock, projects }: AttentionParts,
-  caller: PermissionHolder,
-): Promise<AttentionItem[]> {
-  const people = await unprovenPeople(db.scan, clock.now());
-  if (people.length === 0) return [];
-  const seesAll = projects.readable(caller, "project:read") === null;
-  const shown = people.filter(({ userId }) => seesAll || userId === caller.userId);
-  const others = people.length - shown.length;
-  return [
-    item({
-      kind: "unproven",
-      severity: "info",
-      key: "unproven",
-      title: `On call soon without proof that pages arrive: ${countText(people.length, "user")}`,
-      detail: [unprovenText(shown), others === 0 ? "" : countText(others, "other user")]
-        .filter((text) => text !== "")
-        .join(", "),
-      link: "/oncall",
-      ids: shown.slice(0, LISTED_PEOPLE).map(({ name }) => name),
-      counts: { users: people.length },
-    }),
-  ];
-}
-
-async function channelItems(
-  { db, circuits, projects }: AttentionParts,
-  caller: PermissionHolder,
-): Promise<AttentionItem[]> {
-  const all = circuits.paused().map(({ facts }) => facts);
-  // The circuit of a host says nothing more than that of its targets.
-  const isNamed = new Set(all.flatMap(({ channel, target }) => (isHost(target) ? [] : [channel])));
-  const paused = all.filter(({ channel, target }) => !isHost(target) || !isNamed.has(channel));
-  if (paused.length === 0) return [];
-  const waiting = await openByChannel(db.scan);
-  const names = await queries.namesOfTargets(
-    db.scan,
-    paused.map(({ target }) => target),
-    { userId: caller.userId, projectIds: projects.readable(caller, "project:read") },
-  );
-  const channels = [...new Set(paused.map(({ channel }) => channel))];
-  return channels.flatMap((channel) => {
-    const of = paused.filter((each) => each.channel === channel);
-    const count = waiting.get(channel) ?? 0;
-    return of.length <= LISTED_TARGETS
-      ? of.map((each) => pausedItem(each, names.get(each.target), count))
-      : [manyPausedItem(channel, of, names, count)];
-  });
-}
-
-function isHost(target: string): boolean {
-  return target.startsWith("host ");
-}
-
-/** @param known name of the target for people */
-function pausedItem(
-  { channel, target, pausedUntil, lastError, lastFailureAt }: CircuitFacts,
-  known: string | undefined,
-  waiting: number,
-) {
-  const name = CHANNEL_NAMES[channel];
-  return item({
-    kind: "channel",
-    severity: "warning",
-    key: `channel:${channel}:${target}`,
-    title: `${target === "" ? name : `${name} ${known ?? target}`} is paused`,
-    detail: [redactText(lastError ?? "Its calls failed"), waitText(waiting)].join(" · "),
-    link: `/deliveries?channel=${channel}&state=waiting`,
-    at: toRfc3339OrNull(lastFailureAt),
-    ids: [channel, ...(target === "" ? [] : [target])],
-    counts: { waiting },
-    until: toRfc3339OrNull(pausedUntil),
-  });
-}
-
-function manyPausedItem(
-  channel: OutsideChannel,
-  of: readonly CircuitFacts[],
-  names: ReadonlyMap<string, string>,
-  waiting: number,
-): AttentionItem {
-  const listed = of.flatMap(({ target }) => names.get(target) ?? []).slice(0, LISTED_TARGETS);
-  const times = of.flatMap(({ pausedUntil }) => pausedUntil ?? []);
-  return item({
-    kind: "channel",
-    severity: "warning",
-    key: `channel:${channel}`,
-    title: `${CHANNEL_NAMES[channel]}: ${of.length} targets are paused`,
-    detail: [...(listed.length === 0 ? [] : [`${listed.join(", ")}, …`]), waitText(waiting)].join(" · "),
-    link: `/deliveries?channel=${channel}&state=waiting`,
-    ids: [channel, ...of.map(({ target }) => target)].slice(0, 100),
-    counts: { waiting, targets: of.length },
-    until: times.length === 0 ? null : toRfc3339(Math.min(...times)),
-  });
-}
-
-function waitText(waiting: number): string {
-  return countText(waiting, "delivery waits", "deliveries wait");
-}
-
-/** Conditions of the server itself. */
-async function stateItems(parts: AttentionParts): Promise<AttentionItem[]> {
-  const { db, loaded, storage, backlog } = parts;
-  const failed = await queries.failedEvents(db.scan);
-  const audit = parts.auditHead.warning;
-  const modules = loaded.list().filter(({ state }) => state === "failed");
-  return [
-    ...parts.watch.findings().map((finding) => item({ kind: "watch", link: "/settings", ...finding })),
-    ...(storage.problem === null ? [] : [storageItem(storage.problem)]),
-    ...(audit === null ? [] : [auditItem(audit)]),
-    ...(failed === 0 ? [] : [failedItem(failed)]),
-    ...(backlog.isBehind ? [LAG_ITEM] : []),
-    ...modules.map(({ name, error }) =>
-      item({
-        kind: "module",
-        severity: "warning",
-        key: `module:${name}`,
-        title: `Module ${name} failed`,
-        detail: error ?? "It could not be loaded",
-        link: "/modules",
-        ids: [name],
-      }),
-    ),
-    ...parts
-      .ownWarnings()
-      .map((text) =>
-        item({ kind: "config", severity: "info", key: `config:${text}`, title: text, detail: "", link: "/settings" }),
-      ),
-  ];
-}
-
-function storageItem(problem: "disk" | "limit"): AttentionItem {
-  return item({
-    kind: "storage",
-    severity: "critical",
-    key: "storage",
-    title: problem === "disk" ? "The disk is almost full" : "The database has reached its limit",
-    detail: "New data is refused until there is room",
-    link: "/settings",
-  });
-}
-
-function auditItem(problem: string): AttentionItem {
-  const title = "The audit trail does not match its record";
-  return item({ kind: "audit", severity: "critical", key: "audit", title, detail: problem, link: "/audit" });
-}
-
-function failedItem(failed: number): AttentionItem {
-  return item({
-    kind: "events",
-    severity: "warning",
-    key: "events:failed",
-    title: `${countText(failed, "event")} could not be evaluated`,
-    detail: "The rules are tried again by their jobs",
-    link: "/events?processed=false",
-    counts: { events: failed },
-  });
-}
-
-const LAG_ITEM = item({
-  kind: "events",
-  severity: "warning",
-  key: "events:lag",
-  title: "The rules are lagging",
-  detail: "Events are stored faster than they are evaluated",
-  link: "/events?processed=false",
-});
-
-async function jobItems({ runner, countJobs }: AttentionParts): Promise<AttentionItem[]> {
-  const counts = await countJobs();
-  const dead = counts.filter(({ state }) => state === "dead");
-  const paused = runner.queueNames.filter((name) => runner.isPaused(name));
-  return [
-    ...dead.map(({ queue, n }) =>
-      item({
-        kind: "jobs",
-        severity: "warning",
-        key: `jobs:${queue}`,
-        title: `${countText(n, "job")} failed in ${queue}`,
-        detail: n === 1 ? "It has used up its attempts" : "They have used up their attempts",
-        link: `/jobs?state=dead&queue=${encodeURIComponent(queue)}`,
-        ids: [queue],
-        counts: { dead: n },
-      }),
-    ),
-    ...paused.map((queue) => pausedQueueItem(queue, counts)),
-  ];
-}
-
-function pausedQueueItem(queue: string, counts: readonly JobCount[]): AttentionItem {
-  const waiting = counts.find((count) => count.queue === queue && count.state === "ready")?.n ?? 0;
-  return item({
-    kind: "queue",
-    severity: waiting > 0 ? "warning" : "info",
-    key: `queue:${queue}`,
-    title: `Queue ${queue} is paused`,
-    detail: countText(waiting, "job waits", "jobs wait"),
-    link: `/jobs?queue=${encodeURIComponent(queue)}`,
-    ids: [queue],
-    counts: { waiting },
-  });
-}
-
-async function approvalItems({ db }: AttentionParts): Promise<AttentionItem[]> {
-  const { count, since } = await queries.pendingUsers(db.scan);
-  if (count === 0) return [];
-  return [
-    item({
-      kind: "approvals",
-      severity: "info",
-      key: "approvals",
-      title: `${countText(count, "account is", "accounts are")} pending`,
-      detail: "for approval, or for the invited person to open it",
-      link: "/people/pending",
-      at: toRfc3339OrNull(since),
-      counts: { pending: count },
-    }),
-  ];
 }

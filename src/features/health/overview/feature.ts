@@ -1,6 +1,5 @@
 import { callerOf, holderOf } from "../../../http/server/access.ts";
 import { feature } from "../../../module/feature.ts";
-import { recentJobCounts } from "../../time/jobs/index.ts";
 import { attentionFor, everything } from "./attention.ts";
 import { EventStatsQuery, EventStatsView, eventStats } from "./event-stats.ts";
 import { grouped } from "./grouped.ts";
@@ -11,21 +10,8 @@ const tag = "Operations";
 
 /** Figures over time, and what needs attention: the first page of the console. */
 export const overviewFeature = feature("overview", {
-  needs: [
-    "projects",
-    "runner",
-    "circuits",
-    "pages",
-    "alerts",
-    "withheldBy",
-    "loaded",
-    "backlog",
-    "watch",
-    "ownWarnings",
-    "auditHead",
-  ],
-  register(server, own) {
-    const parts = { ...own, countJobs: recentJobCounts(own.db.scan, own.clock) };
+  needs: ["projects", "pages", "alerts", "withheldBy", "findings", "countJobs"],
+  register(server, parts) {
     const stats = new Stats(parts);
     server.route({
       method: "GET",
@@ -55,7 +41,7 @@ export const overviewFeature = feature("overview", {
       query: EventStatsQuery,
       response: EventStatsView,
       errors: ["PROJECT_NOT_FOUND"],
-      handle: (exchange, { query }) => eventStats(own, callerOf(exchange), query),
+      handle: (exchange, { query }) => eventStats(parts, callerOf(exchange), query),
     });
     server.route({
       method: "GET",

@@ -22,28 +22,22 @@ const NAMED = 3;
 
 /** Without a way out no one learns of the rest, so that comes first; then incidents, then one line for each kind. */
 export const grouped: Grouping = async (parts, caller, found) => {
-  const server = bySeverity(found.state);
+  const of = (...kinds: AttentionItem["kind"][]) => found.filter(({ kind }) => kinds.includes(kind));
+  const server = bySeverity(of("watch", "storage", "audit", "events", "module", "config"));
   const urgent = server.filter(({ severity }) => severity === "critical");
   const { pages, others } = await notificationLines(parts, caller);
   const rest = [
     ...others,
     ...(await heartbeatLine(parts, caller)),
-    ...oneLine(
-      found.jobs.filter(({ kind }) => kind === "jobs"),
-      jobsLine,
-    ),
-    ...oneLine(
-      found.jobs.filter(({ kind }) => kind === "queue"),
-      queuesLine,
-    ),
+    ...oneLine(of("jobs"), jobsLine),
+    ...oneLine(of("queue"), queuesLine),
     ...oneLine(
       server.filter((each) => !urgent.includes(each)),
       serverLine,
     ),
-    ...found.unproven,
-    ...found.approvals,
+    ...of("unproven", "approvals"),
   ];
-  const delivery = deliveryLines(bySeverity([...found.ways, ...found.channels.map(asDelivery)]));
+  const delivery = deliveryLines(bySeverity([...of("way"), ...of("channel").map(asDelivery)]));
   return [...urgent, ...delivery, ...(await incidentLines(parts, caller)), ...pages, ...bySeverity(rest)];
 };
 

@@ -385,40 +385,6 @@ export async function countWatched(db: ReadDb, projects: readonly string[]) {
   return rows[0] ?? { rules: 0, heartbeats: 0, receivers: 0 };
 }
 
-/** Who asks for names of targets. */
-interface NameReader {
-  readonly userId: string | null;
-  /** Null: all projects. */
-  readonly projectIds: readonly string[] | null;
-}
-
-/**
- * Names of the targets of channels and webhooks, by id: a channel's name, a webhook's host. Those of other
- * projects and people have none.
- */
-export async function namesOfTargets(
-  db: ReadDb,
-  ids: readonly string[],
-  { userId, projectIds }: NameReader,
-): Promise<ReadonlyMap<string, string>> {
-  const channels = await db
-    .selectFrom("channels")
-    .select(["id", "projectId", "userId", "name"])
-    .where("id", "in", ids)
-    .execute();
-  const webhooks = await db
-    .selectFrom("webhooks")
-    .select(["id", "projectId", "userId", "url"])
-    .where("id", "in", ids)
-    .execute();
-  const named = webhooks.map(({ url, ...row }) => ({ ...row, name: URL.canParse(url) ? new URL(url).host : "" }));
-  const isSeen = (row: { readonly projectId: string | null; readonly userId: string | null }): boolean =>
-    projectIds === null || (row.projectId === null ? row.userId === userId : projectIds.includes(row.projectId));
-  return new Map(
-    [...channels, ...named].flatMap((row) => (row.name !== "" && isSeen(row) ? [[row.id, row.name]] : [])),
-  );
-}
-
 /** Urgent notifications since a time that no recipient has acknowledged, without those of incidents. */
 export async function unacknowledged(db: ReadDb, since: number, limit: number): Promise<UrgentRow[]> {
   const { rows } = await sql<UrgentRow>`
@@ -455,22 +421,4 @@ export async function ownUnacknowledged(
       or exists (select 1 from incidents i where i.id = n.incidentId and i.state = 'open' and i.snoozedUntil is null))
     order by recent.seq desc limit ${limit}`.execute(db);
   return rows;
-}
-
-/** Accounts that wait for approval, up to a limit. */
-export async function pendingUsers(db: ReadDb): Promise<{ readonly count: number; readonly since: number | null }> {
-  const { rows } = await sql<{ count: number; since: number | null }>`
-    select count(*) as count, min(createdAt) as since from (
-      select createdAt from users where status = 'pending' and deletedAt is null limit ${MAX_COUNTED}
-    )`.execute(db);
-  return rows[0] ?? { count: 0, since: null };
-}
-
-/** Events that could not be decided, up to a limit. */
-export async function failedEvents(db: ReadDb): Promise<number> {
-  const { rows } = await sql<{ n: number }>`
-    select count(*) as n from (
-      select eventSeq from event_failures where resolvedAt is null limit ${MAX_COUNTED}
-    )`.execute(db);
-  return rows[0]?.n ?? 0;
 }

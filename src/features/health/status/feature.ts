@@ -10,8 +10,9 @@ import { mayKnowServer } from "../../../http/server/credentials.ts";
 import type { Exchange } from "../../../http/server/exchange.ts";
 import { type Context, type FeatureCore, type FeatureServer, feature } from "../../../module/feature.ts";
 import { DevGate } from "../../access/index.ts";
-import { type JobCount, recentJobCounts } from "../../time/jobs/index.ts";
+import type { JobCount } from "../../time/jobs/index.ts";
 import { API_PAGES, CLIENT_SCRIPT, imageHandler, jsonPage, MANUAL_STYLE, manualHandler, searchReply } from "./docs.ts";
+import { serverFindings } from "./findings.ts";
 import { INDEX } from "./manual.ts";
 import { Health, probeReply, type StatusParts, systemStatus } from "./status.ts";
 import { registerSystemMetrics } from "./system-metrics.ts";
@@ -37,11 +38,13 @@ export const operationsFeature = feature("operations", {
     "watch",
     "backlog",
     "ownWarnings",
-    "auditHead",
     "realtime",
     "principals",
     "reads",
+    "findings",
+    "countJobs",
   ],
+  findings: serverFindings,
   open: (context) => {
     registerSystemMetrics(context);
     return {};
@@ -136,8 +139,10 @@ function serveStatus(server: FeatureServer, probes: Health, parts: StatusParts):
   });
 }
 
-function serveMetrics(server: FeatureServer, { settings, metrics, runner, db, clock, log }: Context<"runner">): void {
-  const countJobs = recentJobCounts(db.scan, clock);
+function serveMetrics(
+  server: FeatureServer,
+  { settings, metrics, runner, countJobs, log }: Context<"runner" | "countJobs">,
+): void {
   let jobs: readonly JobCount[] = [];
   metrics.gauge("prism_jobs", "Unfinished and dead jobs by queue and state", () =>
     jobs.map(({ queue, state, n }) => [{ queue, state }, n] as const),

@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import { sql } from "kysely";
 import { newestBackupAt } from "../../../core/data-dir.ts";
+import type { Finding } from "../../../core/finding.ts";
 import type { PermissionHolder } from "../../../core/principal.ts";
 import { withinOr } from "../../../core/promises.ts";
 import { stateWarning, VERSION } from "../../../core/runtime.ts";
@@ -120,14 +121,14 @@ function probeOf(problem: WriteProblem | null, startedAt: number): Probe {
 
 export type StatusParts = Context<
   | ("projects" | "runner" | "channels" | "circuits" | "pages" | "pusher" | "loaded" | "consumers" | "rules")
-  | ("pipeline" | "watch" | "backlog" | "ownWarnings" | "auditHead" | "cluster")
+  | ("pipeline" | "watch" | "backlog" | "findings" | "cluster")
 >;
 
 /** The operators' overview. Ways and people of projects that the caller does not see have no names. */
 export async function systemStatus(health: Health, parts: StatusParts, caller: PermissionHolder) {
   const reader = { userId: caller.userId, projectIds: parts.projects.readable(caller, "project:read") };
   const { config, circuits, pages, loaded, connections, consumers, rules, pipeline } = parts;
-  const { db, store, storage, backlog, clock, auditHead } = parts;
+  const { db, store, storage, backlog, clock } = parts;
   const { databaseBytes, walBytes } = store.sizes();
   const { status, version, uptimeMs, checks } = await health.report();
   const withoutLeader = stateWarning();
@@ -173,8 +174,14 @@ export async function systemStatus(health: Health, parts: StatusParts, caller: P
     ingest: { pendingBytes: pipeline.pendingBytes },
     watch: parts.watch.view(),
     cluster: await clusterStatus(parts),
-    warnings: [withoutLeader ?? [], ...parts.ownWarnings(), auditHead.warning ?? []].flat(),
+    warnings: [withoutLeader ?? [], ...warningsIn(parts.findings.known())].flat(),
   };
+}
+
+/** Of the settings, and of the audit trail. */
+function warningsIn(known: readonly Finding[]): string[] {
+  const settings = known.flatMap(({ shown, text }) => (shown?.kind === "config" ? text : []));
+  return [...settings, ...known.flatMap(({ shown }) => (shown?.kind === "audit" ? shown.detail : []))];
 }
 
 /** Null: this server is no node of a cluster. */

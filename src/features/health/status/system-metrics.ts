@@ -4,7 +4,7 @@ import type { Context } from "../../../module/feature.ts";
 
 /** Gauges and counters kept by other parts, read at each scrape. */
 export function registerSystemMetrics(
-  context: Context<"principals" | "reads" | "backlog" | "pipeline" | "consumers" | "projects">,
+  context: Context<"principals" | "reads" | "backlog" | "pipeline" | "consumers" | "projects" | "findings">,
 ): void {
   const { metrics, startedAt, store, connections, principals, reads, backlog, pipeline, consumers } = context;
   metrics.gauge("prism_db_size_bytes", "Size of the database file", () => store.sizes().databaseBytes);
@@ -29,6 +29,11 @@ export function registerSystemMetrics(
       [{ cache, result: "miss" }, cacheStats.misses] as const,
     ]),
   );
+  metrics.gauge("prism_findings", "Problems that are known without reading the database, by severity", () => {
+    const counts = { critical: 0, warning: 0, info: 0, ok: 0 };
+    for (const { severity } of context.findings.known()) counts[severity]++;
+    return (["critical", "warning", "info"] as const).map((severity) => [{ severity }, counts[severity]] as const);
+  });
   registerProcessMetrics(metrics, startedAt);
   registerUpkeepMetrics(context);
 }

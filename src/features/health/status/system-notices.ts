@@ -1,16 +1,11 @@
+import type { Finding, SystemEntry } from "../../../core/finding.ts";
 import type { Logger } from "../../../core/log.ts";
 import { periodic } from "../../../core/time/periodic.ts";
 import type { Context } from "../../../module/feature.ts";
 import type { NewEntry } from "../../events/streams/index.ts";
 
-/** Type and data of an entry of the stream `system`. */
-type Notice = readonly [type: string, data: Readonly<Record<string, unknown>>];
-
 /** A lasting condition: its notices at the start and at the end. */
-interface Condition {
-  readonly began: Notice;
-  readonly ended: Notice;
-}
+type Condition = NonNullable<Finding["entries"]>;
 
 const LOOK_EVERY_MS = 1000;
 /** Limit of dead jobs reported individually per second; the rest is counted. */
@@ -19,7 +14,7 @@ const MAX_DEAD_REPORTED = 50;
 const MAX_WAITING = 1000;
 
 /** Its sources and its target. */
-type NoticeParts = Context<"runner" | "circuits" | "loaded" | "realtime">;
+type NoticeParts = Context<"runner" | "realtime" | "findings">;
 
 /**
  * Writes the stream `system` (docs/realtime.md): what an operator wants to know at once. Once a
@@ -32,7 +27,7 @@ export class SystemNotices {
   readonly #parts: NoticeParts;
   readonly #log: Logger;
   #known = new Map<string, Condition>();
-  #waiting: Notice[] = [];
+  #waiting: SystemEntry[] = [];
   #deadUnreported = 0;
   #deadWaiting = 0;
   // What begins and ends while a write takes long is reported too: no look waits for one.
@@ -85,18 +80,7 @@ export class SystemNotices {
 
   /** All current conditions, by unique name. */
   #conditions(): Map<string, Condition> {
-    const { runner, circuits, storage, loaded } = this.#parts;
-    const held = new Map<string, Condition>();
-    const hold = (key: string, began: Notice, ended: Notice): unknown => held.set(key, { began, ended });
-    for (const queue of runner.queueNames)
-      if (runner.isPaused(queue)) hold(`queue ${queue}`, ["queue.paused", { queue }], ["queue.resumed", { queue }]);
-    for (const { channel } of circuits.paused())
-      hold(`provider ${channel}`, ["provider.paused", { channel }], ["provider.resumed", { channel }]);
-    if (storage.isFull) hold("storage", ["storage.low", { freeBytes: storage.freeBytes }], ["storage.recovered", {}]);
-    for (const { name, state, error } of loaded.list())
-      if (state === "failed")
-        hold(`module ${name}`, ["module.failed", { name, error }], ["module.recovered", { name }]);
-    return held;
+    return new Map(this.#parts.findings.known().flatMap(({ entries }) => (entries ? [[entries.key, entries]] : [])));
   }
 
   /** Writes waiting notices, unless a write is running: then the next check does. */

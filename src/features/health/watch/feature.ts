@@ -1,4 +1,5 @@
 import { feature } from "../../../module/feature.ts";
+import { watchFindings } from "./findings.ts";
 import { ServerWatch } from "./server-watch.ts";
 
 declare module "../../../module/feature.ts" {
@@ -21,6 +22,7 @@ export const watchFeature = feature("watch", {
       }),
     };
   },
+  findings: watchFindings,
   start: ({ watch }) => watch.start(),
   reload: ({ watch }) => watch.reload(),
   stop: ({ watch }) => watch.stop(),

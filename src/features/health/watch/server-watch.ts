@@ -6,15 +6,6 @@ import { OutgoingWatch, type OutgoingWatchParts } from "./outgoing.ts";
 
 export type ServerWatchParts = DownTimesParts & OutgoingWatchParts & Uses<"config">;
 
-/** Something about the server itself that a person must know. */
-export interface WatchFinding {
-  readonly key: string;
-  readonly severity: "critical" | "warning";
-  readonly title: string;
-  readonly detail: string;
-  readonly at: string;
-}
-
 /** How the server itself is watched: its down times, and the calls of `watch.url`. */
 export class ServerWatch {
   readonly #parts: ServerWatchParts;
@@ -66,24 +57,6 @@ export class ServerWatch {
         raised: [...emergency.raised].map(([reason, { since, text }]) => ({ reason, since: toRfc3339(since), text })),
       },
     };
-  }
-
-  /** For people, the most severe first. */
-  findings(): WatchFinding[] {
-    const { problem } = this.outgoing;
-    const raised = [...this.#parts.emergency.raised].map(
-      ([reason, { since, text }]): WatchFinding => ({
-        key: `emergency:${reason}`,
-        severity: "critical",
-        title: text,
-        detail: "The emergency contacts are called every 15 minutes",
-        at: toRfc3339(since),
-      }),
-    );
-    if (!problem) return raised;
-    const at = toRfc3339(problem.since);
-    const title = "watch.url is not called";
-    return [...raised, { key: "watch.url", severity: "warning", title, detail: problem.text, at }];
   }
 
   readonly #notRead = (err: unknown): null => {

@@ -3,6 +3,7 @@ import { callerOf, holderOf, userOf } from "../../../http/server/access.ts";
 import { type FeatureServer, feature } from "../../../module/feature.ts";
 import { DUE_EVENT } from "../index.ts";
 import { Drills } from "./drills.ts";
+import { drillFindings } from "./findings.ts";
 import type { DrillContext } from "./requests.ts";
 import * as requests from "./requests.ts";
 import { DRILL_SWEEPS } from "./retention.ts";
@@ -23,7 +24,7 @@ declare module "../../../module/feature.ts" {
 /** Test pages to people: `prism drill`. */
 export const drillFeature = feature("drill", {
   needs: ["projects", "notify", "users", "pages", "pagePeople", "waysOf"],
-  findings: { stored: () => import("./doctor.ts") },
+  findings: drillFindings,
   open: ({ db, clock, log, audit, notify, users, pages, pagePeople, waysOf, settings }) => ({
     drills: new Drills({
       ...{ db, clock, audit, notify, users, pages, pagePeople, waysOf },

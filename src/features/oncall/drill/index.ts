@@ -2,4 +2,4 @@
 
 export { startDrills } from "./requests.ts";
 export { UserRefs as DrillUsers } from "./schema.ts";
-export { unprovenPeople, unprovenText } from "./unproven.ts";
+export { unprovenPeople } from "./unproven.ts";

@@ -20,6 +20,7 @@ import {
   seqBounds,
   verifyAudit,
 } from "./audit-log.ts";
+import { auditFindings } from "./findings.ts";
 import { auditSweep } from "./retention.ts";
 
 const filters = {
@@ -97,7 +98,7 @@ export const auditFeature = feature("audit", {
   needs: [],
   uses: ["projects"],
   open: (core) => ({ auditHead: new AuditHeadKeeper({ ...core, log: core.log.namespace("audit") }) }),
-  findings: { stored: () => import("./doctor.ts") },
+  findings: auditFindings,
   register: serve,
   sweeps: ({ audit, config, settings }) => [
     auditSweep({ audit, dataDir: config.dataDir, days: () => settings.retention.auditDays }),

@@ -4,7 +4,7 @@ import { ageText } from "../../../core/text/clean-text.ts";
 import type { StoredFindings } from "../../../module/findings.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import { PAUSED_KEYS, queueOfKey } from "./operator.ts";
-import { countJobs, type JobCount } from "./runner/waiting-counts.ts";
+import { countJobs, deadIn, type JobCount } from "./runner/waiting-counts.ts";
 
 const QUEUES = "queues";
 /** Jobs that wait this long after their due time are reported. */
@@ -21,7 +21,7 @@ export async function checkQueues(db: ReadDb, isServed: boolean, now = Date.now(
 }
 
 function deadJobs(counts: readonly JobCount[]): Finding[] {
-  const dead = counts.filter(({ state }) => state === "dead");
+  const dead = deadIn(counts);
   if (dead.length === 0) return [];
   const shown = dead.map(({ queue, n }) => `${n} in ${queue}`).join(", ");
   return [

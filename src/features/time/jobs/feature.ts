@@ -9,6 +9,7 @@ import { pageOf } from "../../../http/api/shapes.ts";
 import { holderOf } from "../../../http/server/access.ts";
 import { type Context, type FeatureCore, type FeatureServer, feature } from "../../../module/feature.ts";
 import { BULK_ACTIONS, type BulkAction, type BulkRequest, type BulkResult, changeJobs } from "./bulk.ts";
+import { jobFindings } from "./findings.ts";
 import { countJobsBy, getJob, listJobs } from "./job-list.ts";
 import { JobService } from "./job-service.ts";
 import { JobHooks } from "./moved-jobs.ts";
@@ -17,7 +18,7 @@ import { JOB_SWEEPS } from "./retention.ts";
 import type { AttemptFacts } from "./runner/job.ts";
 import { BegunJobs } from "./runner/job-execution.ts";
 import { JobRunner } from "./runner/runner.ts";
-import { countWaitingJobs } from "./runner/waiting-counts.ts";
+import { countWaitingJobs, type JobCount, recentJobCounts } from "./runner/waiting-counts.ts";
 import {
   BulkBody,
   BulkReply,
@@ -82,7 +83,7 @@ export const jobsFeature = feature("jobs", {
   needs: [],
   uses: ["channels"],
   open: (core) => openJobs(core),
-  findings: { stored: () => import("./doctor.ts") },
+  findings: jobFindings,
   effects: ({ runner, workerLeases }) => ({
     "jobs-added": ({ jobs }) => runner.enqueued(jobs),
     "jobs-removed": ({ queue, count }) => runner.removed(queue, count),
@@ -305,6 +306,8 @@ interface JobServices {
   /** Actions of operators on many jobs. */
   bulk(caller: PermissionHolder, action: BulkAction, request: BulkRequest): Promise<BulkResult>;
   readonly workerLeases: WorkerLeases;
+  /** All jobs by queue and state, as of the last seconds. */
+  countJobs(): Promise<readonly JobCount[]>;
 }
 
 /** Opens the job table's runner, and the services of features and operators. */
@@ -339,5 +342,6 @@ function openJobs(core: FeatureCore): JobServices {
     queueControl: queueControl(operator),
     bulk: changeJobs.bind(null, operator),
     workerLeases,
+    countJobs: recentJobCounts(db.scan, clock),
   };
 }

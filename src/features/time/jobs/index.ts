@@ -16,7 +16,7 @@ export {
 } from "./runner/job.ts";
 export type { JobRunner } from "./runner/runner.ts";
 export { StepsBack } from "./runner/steps-back.ts";
-export { type JobCount, recentJobCounts } from "./runner/waiting-counts.ts";
+export type { JobCount } from "./runner/waiting-counts.ts";
 export { actionWithoutWords, MASK, mayReadWords, queueViews, withoutWordsOf } from "./view.ts";
 export type { FailedAttempt, HeldJob, RemoteHandler } from "./worker-attempts.ts";
 export type { WorkerLeases } from "./worker-leases.ts";

@@ -125,6 +125,12 @@ test("three incidents of a source that fell silent end as timed out, and one inc
     assert.deepEqual(await at.log(row), ["notified", "handed-over", "resolved"]);
   }
   assert.deepEqual(await at.log(report), ["source-silent", "notified"]);
+  const found = world.prism.parts.offers.findings.known().filter(({ code }) => code === "source-silent");
+  assert.deepEqual(
+    found.map(({ subject, pages }) => [subject, pages]),
+    [[at.sender, "people"]],
+    "the silence is a finding",
+  );
   const notice = await world.db.read
     .selectFrom("notifications")
     .selectAll()

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import test from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { deferred } from "../../../../src/core/promises.ts";
-import { PAUSED_AFTER_MS, STORE_AFTER_MS } from "../../../../src/features/health/emergency/watch.ts";
+import { STORE_AFTER_MS } from "../../../../src/features/health/emergency/watch.ts";
+import { PAUSED_AFTER_MS } from "../../../../src/features/time/jobs/findings.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { answered, startPrism } from "../../../helpers/prism.ts";
 import { temporaryDir } from "../../../helpers/store.ts";
@@ -132,7 +133,8 @@ test("the ways are read again by a reload", async (t) => {
   writeFileSync(join(dir, "prism.config.json"), JSON.stringify({ emergency: { webhook: hook.url } }));
   prism.app.reloadSources();
   assert.equal(emergency.isConfigured, true);
-  emergency.raise("turn-failed", { text: "The policy Ops fails." });
+  // A reason that the server itself does not look for.
+  emergency.raise("no-leader", { text: "No node leads." });
   await emergency.check();
   assert.equal(hook.calls.length, 1);
 });

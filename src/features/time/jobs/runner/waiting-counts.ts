@@ -77,6 +77,11 @@ export interface JobCount {
   readonly oldest: number;
 }
 
+/** Those that have used up their attempts. */
+export function deadIn(counts: readonly JobCount[]): readonly JobCount[] {
+  return counts.filter(({ state }) => state === "dead");
+}
+
 /** Maximum age of cached counts. */
 const RECENT_MS = 2000;
 
