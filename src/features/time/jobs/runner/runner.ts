@@ -207,8 +207,9 @@ export class JobRunner implements SetSource {
       }
     }
     if (!this.#isRunning) return;
+    if (this.#hasClaimable()) this.#parts.committer.wantSet(this);
     // The clock is read, so that a step of it is noticed before many rows are made.
-    if (this.#isDue(this.#steps.now()) || this.#hasClaimable()) this.#parts.committer.wantSet(this);
+    if (this.#isDue(this.#steps.now())) this.#due.rearm();
   }
 
   #waits(runAt: EpochMs): void {
