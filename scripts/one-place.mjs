@@ -48,7 +48,7 @@ const PLACES = [
       "within() of src/core/promises.ts for a limit, DueTimes of src/core/time/due-times.ts for a due time, " +
       "and a job for what a restart must not lose",
     files: {
-      "the places themselves": ["src/core/promises.ts", "src/core/time/due-times.ts", "src/features/time/jobs/"],
+      "the places themselves": ["src/core/promises.ts", "src/core/time/due-times.ts"],
       "a limit that ends a call, a transaction or a session": [
         "src/config/outgoing-proxy.ts",
         "src/features/channels/push/http.ts",
@@ -58,6 +58,7 @@ const PLACES = [
         "src/features/delivery/channel.ts",
         "src/features/health/emergency/ways.ts",
         "src/features/intake/mail-in/listener.ts",
+        "src/features/time/jobs/long-poll-queue.ts",
         "src/live/protocols/socketio/engine.ts",
         "src/store/commit/write-driver.ts",
       ],
@@ -68,14 +69,19 @@ const PLACES = [
         "src/features/oncall/calendar-thread.ts",
         "src/store/scanner.ts",
       ],
+      "a job that was claimed a moment before its time": [
+        "src/features/time/jobs/runner/runner-queue.ts",
+        "src/features/time/jobs/worker-leases.ts",
+      ],
       "it gathers for a moment what one write or call then takes": [
         "src/features/alerts/book/repetitions.ts",
         "src/features/delivery/pages/records.ts",
         "src/features/plugins/modules-directory.ts",
         "src/features/protocols/pusher/webhooks.ts",
+        "src/features/time/jobs/runner/job-execution.ts",
         "src/store/commit/committer.ts",
       ],
-      "one due time": [
+      "one moment, which no table has": [
         "src/features/delivery/target-queues.ts",
         "src/features/health/emergency/watch.ts",
         "src/features/health/watch/outgoing.ts",
@@ -86,6 +92,7 @@ const PLACES = [
         "src/features/access/authenticate/issuer-tokens.ts",
         "src/features/alerts/book/signals.ts",
         "src/features/statuspage/pages.ts",
+        "src/features/time/jobs/runner/runner.ts",
         "src/store/stored-files.ts",
       ],
       "a pause in which others run, or an answer that comes late by intent": [
@@ -138,6 +145,17 @@ const PLACES = [
       ],
       "found when a policy is saved, and each hour": ["src/features/alerts/ways/warnings.ts"],
       "they read them": ["src/features/health/"],
+    },
+  },
+  {
+    code: /(?:\bdue|#due)\.start\(\)/,
+    is: "begins due work itself",
+    use: "dueWork of the feature's declaration: the app loads, begins and ends it",
+    files: {
+      "it claims jobs by it, and ends with a time limit": ["src/features/time/jobs/runner/runner.ts"],
+      "it works from the first reason on, in processes without features too": [
+        "src/features/health/emergency/emergency.ts",
+      ],
     },
   },
   {

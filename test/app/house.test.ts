@@ -229,6 +229,7 @@ export const later = (socket: Socket) => socket.setTimeout(5);
     ["renamed", "const start = setTimeout;", /core\/promises\.ts/],
     ["pause", 'import { setTimeout as wait } from "node:timers/promises";', /core\/promises\.ts/],
     ["scheduler", 'import { scheduler } from "node:timers/promises";', /core\/promises\.ts/],
+    ["due-work", "this.#due.start();", /dueWork of the feature's declaration/],
     ["mail", 'const { createTransport } = await import("nodemailer");', /channels\/mail\/client\.ts/],
     ["web-push", 'import webPush from "web-push";', /channels\/webpush\/sender\.ts/],
     ["fetch", "const reply = await fetch(url);", /webhook\/safe-fetch\.ts/],

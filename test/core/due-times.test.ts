@@ -128,6 +128,28 @@ test("one that fails does not hold the others of its call, and is handled again"
   assert.deepEqual([calls.at(-1), due.size], [["b"], 0]);
 });
 
+test("thousands that are due at once are handled in parts, each once", async (t) => {
+  const clock = new SteadyClock(new FakeClock(1_000_000));
+  const sizes: number[] = [];
+  const handled: number[] = [];
+  const due = new DueTimes<number>({
+    clock,
+    read: () => Array.from({ length: 5000 }, (_, key) => [key, key]),
+    async handle(keys) {
+      sizes.push(keys.length);
+      handled.push(...keys);
+      for (const key of keys) due.delete(key);
+    },
+    onError: () => undefined,
+  });
+  t.after(() => due.stop());
+  due.load();
+  due.start();
+  await due.check();
+  assert.deepEqual(sizes, Array(25).fill(200));
+  assert.deepEqual(handled, [...Array(5000).keys()]);
+});
+
 test("a stop waits for the call that runs, and nothing is handled after it", async () => {
   const clock = new SteadyClock(new FakeClock(1_000_000));
   const handled: string[] = [];

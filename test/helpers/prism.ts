@@ -24,6 +24,8 @@ export interface PrismOptions {
   readonly reportsDownTime?: boolean;
   /** The server is the leader of a cluster. */
   readonly cluster?: ClusterLead;
+  /** Requests are answered; work begins when it resolves. */
+  readonly beforeWork?: () => Promise<void>;
   /** An existing data directory; it is then the caller's to remove. */
   readonly dir?: string;
 }
@@ -222,6 +224,7 @@ async function run(dir: string, options: PrismOptions): Promise<[App, DataDirLoc
     log,
     ...(clock ? { clock } : {}),
     cluster: options.cluster,
+    ...(options.beforeWork ? { beforeWork: options.beforeWork } : {}),
     onFatal: (error) => {
       throw error;
     },

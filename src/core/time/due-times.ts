@@ -177,6 +177,12 @@ export class DueTimes<K> implements DueWork {
     this.#times.delete(key);
   }
 
+  /** Waits again for the earliest: the clock may have been set forward since it began to wait. */
+  rearm(): void {
+    this.#disarm();
+    this.#arm();
+  }
+
   /** Handles what is due now. Resolves when the heap has nothing that is due. */
   async check(): Promise<void> {
     // A running call may have read the clock earlier.

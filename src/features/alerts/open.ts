@@ -60,20 +60,7 @@ type AlertsContext = Context<
 >;
 
 export function openAlerts(context: AlertsContext): AlertOffers {
-  const {
-    db,
-    clock: wall,
-    settings,
-    work,
-    projects,
-    users,
-    rules,
-    notify,
-    onCall,
-    gapsOf,
-    namedOnCall,
-    reachable,
-  } = context;
+  const { db, clock: wall, settings, work, projects, users, rules, onCall, gapsOf, namedOnCall, reachable } = context;
   const log = context.log.namespace("alerts");
   const steadyClock = new SteadyClock(wall);
   const policies = new Policies(context.reader);
@@ -131,7 +118,7 @@ export function openAlerts(context: AlertsContext): AlertOffers {
     ...{ steadyClock, alerts, incidents, policies, silences, withholding, pagingWarnings },
     ...{ policiesWithSchedule, policiesWithChannel },
     withheldBy: (alert) => withheldNow({ withholding, policies, steadyClock }, alert),
-    warningNotices: new PagingWarningNotices({ db, wall, log, notify, warnings: pagingWarnings }),
+    warningNotices: new PagingWarningNotices({ ...own, warnings: pagingWarnings }),
     requireUrl: (url) => outside.check(url),
     async eventAlerts(event) {
       const found = await alertsOfEvent(context, alerts, event);

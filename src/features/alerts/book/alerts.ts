@@ -60,7 +60,8 @@ export class Alerts {
   readonly #repetitions: Repetitions;
   readonly #senders = new Senders();
   readonly #warnings: Seldom;
-  readonly #due: DueTimes<StoredAlert>;
+  /** When alerts fire or time out. */
+  readonly due: DueTimes<StoredAlert>;
   readonly #queue: InputQueue;
   readonly #signals: SignalReader;
   /** Their time-outs are being stored: inputs for them wait for that. */
@@ -79,7 +80,7 @@ export class Alerts {
     this.#warnings = new Seldom(parts.clock);
     this.#countInput = alertMetrics(parts.metrics, () => this.counts());
     this.#repetitions = new Repetitions(db, log);
-    this.#due = new DueTimes({
+    this.due = new DueTimes({
       clock,
       handle: (alerts) => this.#handleDue(alerts),
       onError: (error) => log.error({ err: error }, "cannot store due alerts; retrying"),
@@ -96,17 +97,15 @@ export class Alerts {
     this.#grantGrace();
   }
 
-  /** Times out alerts and takes the signals of rules from now on. */
+  /** Takes the signals of rules from now on. */
   start(): void {
     for (const projectId of this.#book.projects()) this.projectChanged(projectId);
     this.rulesChanged(Array.from(this.#book.all()).flatMap((alert) => ruleOf(alert) ?? []));
-    this.#due.start();
     void this.#signals.read();
     this.#endReports(this.#senders.outdated());
   }
 
   async stop(): Promise<void> {
-    await this.#due.stop();
     await this.#signals.stop();
     await this.#repetitions.stop();
   }
@@ -224,7 +223,7 @@ export class Alerts {
   countEnding(projectId: string, sender: string, until: EpochMs, max: number): number {
     let count = 0;
     for (const alert of this.#book.ofProject(projectId))
-      if (alert.sender === sender && alert.endsAt !== null && (this.#due.at(alert) ?? 0) <= until && ++count >= max)
+      if (alert.sender === sender && alert.endsAt !== null && (this.due.at(alert) ?? 0) <= until && ++count >= max)
         break;
     return count;
   }
@@ -264,7 +263,7 @@ export class Alerts {
 
   /** Handles what is due now, and stores what only memory has. */
   async flush(): Promise<void> {
-    await this.#due.check();
+    await this.due.check();
     await this.#repetitions.flush();
   }
 
@@ -419,7 +418,7 @@ export class Alerts {
         const transaction = this.#transactionOf(trx);
         const now = this.#parts.clock.now();
         for (const alert of alerts) {
-          if (this.#book.find(alert.id) !== alert || (this.#due.at(alert) ?? now) > now) continue;
+          if (this.#book.find(alert.id) !== alert || (this.due.at(alert) ?? now) > now) continue;
           if (alert.firesAt !== null && alert.firesAt <= now) transaction.fire(alert);
           else transaction.timeOut(alert);
         }
@@ -443,7 +442,7 @@ export class Alerts {
   #repeated(alert: StoredAlert, repetition: Repetition): void {
     alert.repeat(repetition);
     this.#repetitions.add(alert);
-    this.#due.set(alert, this.#dueOf(alert));
+    this.due.set(alert, this.#dueOf(alert));
     if (this.#whenRepeated !== null && alert.state === "firing") this.#whenRepeated(alert);
   }
 
@@ -452,10 +451,10 @@ export class Alerts {
     const alert = this.#book.put(row);
     if (before) this.#repetitions.delete(before);
     if (alert) {
-      this.#due.set(alert, this.#dueOf(alert));
+      this.due.set(alert, this.#dueOf(alert));
       this.#senders.opened(alert);
     } else if (before) {
-      this.#due.delete(before);
+      this.due.delete(before);
       this.#senders.ended(before);
     }
   }
@@ -472,7 +471,7 @@ export class Alerts {
     for (const alert of this.#book.all()) {
       if (alert.endsAt === null || alert.state === "pending") continue;
       const earliest = now + Math.max(alert.endsAt - alert.lastAt, GRACE_MS);
-      this.#due.set(alert, Math.max(this.#dueOf(alert) ?? 0, earliest));
+      this.due.set(alert, Math.max(this.#dueOf(alert) ?? 0, earliest));
     }
   }
 

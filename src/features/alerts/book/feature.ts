@@ -49,24 +49,26 @@ export const alertsFeature = feature("alerts", {
       "ways-changed": (change) => waysChanged(context, change),
     };
   },
-  load({ alerts, silences, incidents, warningNotices, reader }) {
+  load({ alerts, silences, incidents, reader }) {
     alerts.load();
     silences.load();
     incidents.load(reader);
-    warningNotices.load(reader);
   },
+  dueWork: ({ alerts, silences, incidents, warningNotices }) => [
+    alerts.due,
+    silences.borders,
+    incidents.due,
+    warningNotices.due,
+  ],
   register: serve,
-  start({ alerts, silences, incidents, warningNotices }) {
-    warningNotices.start();
+  start({ alerts, incidents }) {
     alerts.start();
-    silences.start();
     incidents.start();
   },
-  async close({ alerts, silences, incidents, warningNotices, readsOnly }) {
+  async close({ alerts, silences, incidents, readsOnly }) {
     if (readsOnly) return;
-    await warningNotices.stop();
     await incidents.stop();
-    await silences.stop();
+    await silences.idle();
     await alerts.stop();
   },
   /** Incidents first: alerts stay as long as their incident. */

@@ -74,7 +74,7 @@ export class Incidents {
     joinTransitions(this.#parts, trx, transitions, now);
   readonly #parts: IncidentParts;
   readonly #rerouting: Rerouting;
-  readonly #due: DueTimes<string>;
+  readonly due: DueTimes<string>;
   readonly #live = new Map<string, Live>();
   readonly #reconsidered = new Set<string>();
   /** Incidents that have reached no one, and are to ask their targets again. */
@@ -88,10 +88,13 @@ export class Incidents {
     const { clock, log, metrics } = parts;
     this.#parts = parts;
     this.#rerouting = new Rerouting(parts, this.join);
-    this.#due = new DueTimes({
+    this.due = new DueTimes({
       clock,
       handle: (ids) => this.#handleDue(ids),
-      onError: (error) => log.error({ err: error }, "handling due incidents failed; retrying"),
+      onError: (err, incidents) => log.error({ err, incidents }, "handling due incidents failed; retrying"),
+      batch: TURNS_AT_ONCE,
+      // The oldest first: what moves from one to another ends before it begins.
+      inOrder: true,
     });
     this.#sent = metrics.counter("prism_incident_notifications_total", "Users notified of incidents, by reason");
     metrics.gauge("prism_incidents", "Incidents that are not resolved, by state", () => this.#counts());
@@ -138,7 +141,7 @@ export class Incidents {
       const state = row.state === "open" && row.snoozedUntil !== null ? "snoozed" : row.state;
       this.#live.set(id, { projectId, state, holds: heldOf(row) });
       const now = this.#parts.clock.now();
-      this.#due.set(id, row.updatedAt > now ? now : machine.dueAt(row));
+      this.due.set(id, row.updatedAt > now ? now : machine.dueAt(row));
     }
   }
 
@@ -146,7 +149,6 @@ export class Incidents {
   start(): void {
     this.#isRunning = true;
     this.#lookAgain([...this.#live].flatMap(([id, { holds }]) => (holds.size > 0 ? [id] : [])));
-    this.#due.start();
     // The process may have ended between the change of a routing document and the moves.
     for (const projectId of new Set(Array.from(this.#live.values(), (live) => live.projectId)))
       this.#rerouting.changed(projectId);
@@ -155,12 +157,11 @@ export class Incidents {
   async stop(): Promise<void> {
     this.#isRunning = false;
     await this.#rerouting.stop();
-    await this.#due.stop();
   }
 
   /** Handles what is due now. */
   check(): Promise<void> {
-    return this.#due.check();
+    return this.due.check();
   }
 
   /** A commit has changed incidents. */
@@ -168,7 +169,7 @@ export class Incidents {
     for (const { id, projectId, state, dueAt, holds } of incidents) {
       // What was asked for meanwhile is due at once, whatever the row says.
       const isAsked = dueAt !== null && (this.#reconsidered.has(id) || this.#retried.has(id));
-      this.#due.set(id, isAsked ? 0 : dueAt);
+      this.due.set(id, isAsked ? 0 : dueAt);
       // A person has resolved or acknowledged it: the turn that failed is not due any more.
       if (dueAt === null || dueAt > (this.#failing.get(id)?.at ?? dueAt)) this.#failing.delete(id);
       if (state === "resolved") this.#live.delete(id);
@@ -209,7 +210,7 @@ export class Incidents {
       for (const row of await unreachedNow(db.scan, userId)) {
         if (!isMeant(row, policies.definitionOf({ id: row.policyId, version: row.policyVersion }))) continue;
         this.#retried.add(row.id);
-        this.#due.set(row.id, clock.now());
+        this.due.set(row.id, clock.now());
       }
     };
     if (!this.#isRunning || this.#live.size === 0) return;
@@ -219,7 +220,7 @@ export class Incidents {
   #lookAgain(ids: readonly string[]): void {
     for (const id of ids) {
       this.#reconsidered.add(id);
-      this.#due.set(id, this.#parts.clock.now());
+      this.due.set(id, this.#parts.clock.now());
     }
   }
 
@@ -342,39 +343,26 @@ export class Incidents {
     await this.#parts.audit.record(isUuid(by) ? { ...entry, byUser: by } : entry, { trx });
   }
 
-  /** Several in one transaction; one by one if that fails, so that one of them does not hold the others. */
   async #handleDue(ids: readonly string[]): Promise<void> {
-    for (let at = 0; at < ids.length; at += TURNS_AT_ONCE) {
-      // The oldest first: what moves from one to another ends before it begins.
-      const sorted = ids.slice(at, at + TURNS_AT_ONCE).sort();
-      const some = new Map(sorted.map((id) => [id, this.#takeAsked(id)]));
-      await this.#parts.db
-        .write((trx) => this.#handle(trx, some))
-        .then(
-          () => {
-            for (const id of some.keys()) this.#failing.delete(id);
-          },
-          () => this.#handleEach(some),
-        );
+    const some = new Map(ids.map((id) => [id, this.#takeAsked(id)]));
+    try {
+      await this.#parts.db.write((trx) => this.#handle(trx, some));
+      for (const id of ids) this.#failing.delete(id);
+    } catch (error) {
+      for (const [id, asked] of some) this.#askAgain(id, asked, ids.length === 1);
+      throw error;
     }
   }
 
-  async #handleEach(some: ReadonlyMap<string, Asked>): Promise<void> {
-    const { db, clock, log } = this.#parts;
-    for (const [id, asked] of some)
-      await db
-        .write((trx) => this.#handle(trx, new Map([[id, asked]])))
-        .then(
-          () => this.#failing.delete(id),
-          (error: unknown) => {
-            if (!this.#failing.has(id)) this.#failing.set(id, { since: clock.elapsed(), at: clock.now() });
-            if (asked.holds) this.#reconsidered.add(id);
-            if (asked.isRetried) this.#retried.add(id);
-            // A commit in between may have set the due time of the row.
-            if (asked.holds || asked.isRetried) this.#due.set(id, clock.now() + ASKED_AGAIN_MS);
-            log.error({ err: error, incident: id }, "handling a due incident failed; retrying");
-          },
-        );
+  /** @param isAlone its own turn has failed */
+  #askAgain(id: string, { holds, isRetried }: Asked, isAlone: boolean): void {
+    const { clock } = this.#parts;
+    if (holds) this.#reconsidered.add(id);
+    if (isRetried) this.#retried.add(id);
+    if (!isAlone) return;
+    if (!this.#failing.has(id)) this.#failing.set(id, { since: clock.elapsed(), at: clock.now() });
+    // A commit in between may have set the due time of the row.
+    if (holds || isRetried) this.due.set(id, clock.now() + ASKED_AGAIN_MS);
   }
 
   #takeAsked(id: string): Asked {
@@ -388,7 +376,7 @@ export class Incidents {
     for (const [id, { holds, isRetried }] of some) {
       const { row, facts } = known.get(id) ?? (await readIncidents(this.#parts, trx, [id], now)).get(id) ?? {};
       if (!row) {
-        this.#due.delete(id);
+        this.due.delete(id);
         continue;
       }
       const own = row.updatedAt > now ? movedBack(trx, row, now) : row;

@@ -79,7 +79,8 @@ const BORDERS = 100;
 export class Silences {
   readonly #parts: SilencesParts;
   readonly #live: LiveSilences;
-  readonly #borders: DueTimes<string>;
+  /** Starts and ends that are to be reported. */
+  readonly borders: DueTimes<string>;
 
   constructor(parts: SilencesParts) {
     const { clock, log } = parts;
@@ -88,7 +89,7 @@ export class Silences {
       Object.entries(this.counts()).map(([state, count]) => [{ state }, count] as const),
     );
     this.#live = new LiveSilences(parts);
-    this.#borders = new DueTimes({
+    this.borders = new DueTimes({
       clock,
       batch: BORDERS,
       handle: (ids) => this.#reportDue(ids),
@@ -102,19 +103,14 @@ export class Silences {
     for (const { row } of this.#live.all()) this.#arm(row);
   }
 
-  /** Starts to report starts and ends; missed ones at once. */
-  start(): void {
-    this.#borders.start();
-  }
-
-  async stop(): Promise<void> {
-    await this.#borders.stop();
-    await this.#live.idle();
+  /** Resolves when the incidents of what changed are found. */
+  idle(): Promise<void> {
+    return this.#live.idle();
   }
 
   /** Reports what is due now, and finds the incidents of what changed. */
   async flush(): Promise<void> {
-    await this.#borders.check();
+    await this.borders.check();
     await this.#live.idle();
   }
 
@@ -223,7 +219,7 @@ export class Silences {
 
   #arm(row: SilenceRow): void {
     const at = nextBorderAt(timesOf(row), row.reportedUntil);
-    this.#borders.set(row.id, at === null ? null : this.#parts.clock.fromWall(at));
+    this.borders.set(row.id, at === null ? null : this.#parts.clock.fromWall(at));
   }
 
   async #require(trx: Trx, projectId: string, id: string): Promise<SilenceRow> {
@@ -331,7 +327,7 @@ export class Silences {
 
   #rearm(row: SilenceRow | undefined, id: string): void {
     if (row) this.#arm(row);
-    else this.#borders.delete(id);
+    else this.borders.delete(id);
   }
 }
 

@@ -1,4 +1,3 @@
-import type { Database as Sqlite } from "better-sqlite3";
 import { sql } from "kysely";
 import { countText } from "../../../core/text/clean-text.ts";
 import type { Clock } from "../../../core/time/clock.ts";
@@ -14,7 +13,7 @@ import { type PagingWarning, projectWarnings, type WarningParts } from "./warnin
 const AFTER_CHANGE_MS = 10 * MINUTE_MS;
 const PRIORITY = 300;
 
-interface NoticeParts extends Uses<"db" | "log"> {
+interface NoticeParts extends Uses<"db" | "reader" | "log"> {
   readonly wall: Clock;
   readonly notify: Pick<Notifier, "send" | "update">;
   readonly warnings: WarningParts;
@@ -44,42 +43,27 @@ interface Digest {
 export class PagingWarningNotices {
   readonly #parts: NoticeParts;
   readonly #clock: SteadyClock;
-  readonly #due: DueTimes<string>;
+  /** When projects are looked at. */
+  readonly due: DueTimes<string>;
 
   constructor(parts: NoticeParts) {
     this.#parts = parts;
     this.#clock = new SteadyClock(parts.wall);
-    this.#due = new DueTimes({
+    const projects = parts.reader
+      .prepare<[], string>("select distinct projectId from policies where deletedAt is null")
+      .pluck();
+    this.due = new DueTimes({
       clock: this.#clock,
+      read: () => projects.all().map((id) => [id, this.#clock.now() + AFTER_CHANGE_MS]),
       handle: (ids) => this.#look(ids),
       onError: (error) => parts.log.error({ err: error }, "checking for warnings of paging failed; retrying"),
       batch: 20,
     });
   }
 
-  load(reader: Sqlite): void {
-    const rows = reader
-      .prepare<[], { projectId: string }>("select distinct projectId from policies where deletedAt is null")
-      .all();
-    this.policiesChanged(rows.map(({ projectId }) => projectId));
-  }
-
-  start(): void {
-    this.#due.start();
-  }
-
-  stop(): Promise<void> {
-    return this.#due.stop();
-  }
-
-  /** Looks at what is due now; for tests. */
-  check(): Promise<void> {
-    return this.#due.check();
-  }
-
   /** A commit has changed policies of these projects. */
   policiesChanged(projectIds: readonly string[]): void {
-    for (const id of projectIds) this.#due.set(id, this.#clock.now() + AFTER_CHANGE_MS);
+    for (const id of projectIds) this.due.set(id, this.#clock.now() + AFTER_CHANGE_MS);
   }
 
   async #look(projectIds: readonly string[]): Promise<void> {
@@ -95,7 +79,7 @@ export class PagingWarningNotices {
       for (const digest of await this.#digestsOf(trx, news)) await this.#send(trx, digest);
     });
     for (const projectId of projectIds)
-      this.#due.set(projectId, warnings.projects.exists(projectId) ? this.#clock.now() + HOUR_MS : null);
+      this.due.set(projectId, warnings.projects.exists(projectId) ? this.#clock.now() + HOUR_MS : null);
   }
 
   /** Forgets what is mended. @returns what is new */

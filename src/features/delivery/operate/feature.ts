@@ -37,6 +37,7 @@ export const deliveriesFeature = feature("deliveries", {
     for (const each of routesOf(context)) server.route(each);
   },
   load: ({ pages, reader }) => pages.load(reader),
+  dueWork: ({ pages }) => [pages.due],
   start: ({ pages }) => pages.start(),
   reload: ({ pages }) => pages.retryNow(() => true),
   stop: ({ pages }) => pages.stop(),

@@ -38,7 +38,7 @@ export class PageSender {
   readonly #records: PageRecords;
   /** Due times in elapsed time, so that a clock that jumps moves nothing. */
   readonly #clock: SteadyClock;
-  readonly #due: DueTimes<string>;
+  readonly due: DueTimes<string>;
   /** Targets whose next page found no free socket. */
   readonly #crowded = new Crowd<PageQueue>();
   readonly #stop = new AbortController();
@@ -52,7 +52,7 @@ export class PageSender {
     this.#parts = parts;
     const elapsed = (): number => Math.floor(clock.elapsed());
     this.#clock = new SteadyClock({ now: elapsed, elapsed });
-    this.#due = new DueTimes({
+    this.due = new DueTimes({
       clock: this.#clock,
       handle: async (keys) => {
         for (const key of keys) this.#advanceKey(key);
@@ -86,7 +86,6 @@ export class PageSender {
   /** Starts to send. */
   start(): void {
     this.#isRunning = true;
-    this.#due.start();
     for (const queue of this.#queues.values()) this.#advance(queue);
   }
 
@@ -94,14 +93,13 @@ export class PageSender {
   async stop(): Promise<void> {
     this.#isRunning = false;
     this.#stop.abort(new Error("the server is stopping"));
-    await this.#due.stop();
     await Promise.allSettled(this.#calls);
     await this.#records.stop();
   }
 
   /** Handles what is due now; for tests. */
   check(): Promise<void> {
-    return this.#due.check();
+    return this.due.check();
   }
 
   /** Resolves when no call runs and everything is stored; for tests and a stop. */
@@ -162,7 +160,7 @@ export class PageSender {
    * socket. For the test event of `watch.url`. Rejects as `send` does, and when the server stops.
    */
   async throughLane(send: (signal: AbortSignal) => Promise<void>): Promise<void> {
-    await this.#due.check();
+    await this.due.check();
     await this.#lanes.call(send, this.#stop.signal);
   }
 
@@ -237,14 +235,14 @@ export class PageSender {
     if (queue.size === 0) queue.isBack = false;
     if (queue.size > 0 || queue.running.size > 0) return;
     this.#crowded.delete(queue);
-    this.#due.delete(queue.key);
+    this.due.delete(queue.key);
     if (this.#queues.size <= MAX_IDLE_TARGETS && this.#isRunning) return;
     this.#queues.delete(queue.key);
     this.#providers.delete(queue);
   }
 
   #advanceKey(key: string): void {
-    this.#due.delete(key);
+    this.due.delete(key);
     const queue = this.#queues.get(key);
     if (queue) this.#advance(queue);
   }
@@ -465,8 +463,8 @@ export class PageSender {
     if (gates.some(({ trouble }) => trouble))
       for (const { isFailed, facts, readySince } of queue.pages)
         if (!isFailed) for (const gate of gates) at = Math.min(at, gate.failsAt(facts.urgency, readySince));
-    if (at === Number.POSITIVE_INFINITY) this.#due.delete(queue.key);
-    else this.#due.set(queue.key, Math.max(Math.ceil(at), now + 1));
+    if (at === Number.POSITIVE_INFINITY) this.due.delete(queue.key);
+    else this.due.set(queue.key, Math.max(Math.ceil(at), now + 1));
   }
 
   /** A socket is free, and the target may take its next page. */

@@ -47,7 +47,6 @@ export class Emergency implements EmergencyPort {
   readonly #clock: Clock;
   readonly #due: DueTimes<EmergencyReason>;
   readonly #running = new Set<Promise<void>>();
-  #isStarted = false;
   #isStopped = false;
   #saving: Promise<void> = Promise.resolve();
 
@@ -82,8 +81,7 @@ export class Emergency implements EmergencyPort {
       this.#parts.log.error({ reason, text: news.text }, "emergency: calling the configured contacts");
       this.#due.set(reason, raisedAt);
     }
-    if (!this.#isStarted) this.#due.start();
-    this.#isStarted = true;
+    this.#due.start();
   }
 
   clear(reason: EmergencyReason): void {

@@ -96,6 +96,7 @@ export const jobsFeature = feature("jobs", {
     },
     "worker-leased": (lease) => workerLeases.leased(lease),
   }),
+  dueWork: ({ workerLeases }) => [workerLeases.due],
   register: serve,
   async prepare({ jobs, log }) {
     const reclaimed = await jobs.reclaim();

@@ -2,6 +2,7 @@ import type { Database as Sqlite } from "better-sqlite3";
 import { PrismError } from "../../../core/errors.ts";
 import { isModuleQueue, isWorkerQueue, parentQueue, type QueueName } from "../../../core/limits/queues.ts";
 import type { EpochMs } from "../../../core/time/clock.ts";
+import { DueTimes } from "../../../core/time/due-times.ts";
 import { STARVATION_STRIDE } from "../../../store/commit/job-sql.ts";
 import { claimJobs, runningJobs } from "../../../store/commit/job-table.ts";
 import type { ClaimedJob } from "../../../store/commit/write-set.ts";
@@ -33,7 +34,6 @@ const MAX_WORKERS = 10_000;
 const SLICE = 100;
 /** The runner makes jobs ready this early. A longer wait means that the clock was set back. */
 const MAX_AHEAD_MS = 200;
-const TRY_AGAIN_MS = 1000;
 
 /** A remote process that runs jobs, with its service token. */
 export interface RemoteWorker {
@@ -97,28 +97,38 @@ export class WorkerLeases {
   readonly #readyOf;
   readonly #handlers = new Map<string, RemoteHandler>();
   readonly #attempts: AttemptsContext;
-  /** No lease expires earlier. */
-  #nextEnd = Number.POSITIVE_INFINITY;
-  #timer: NodeJS.Timeout | null = null;
-  #ending: Promise<void> | null = null;
-  #isStopped = false;
+  /** When leases end, in elapsed time. */
+  readonly due: DueTimes<string>;
 
   constructor(parts: WorkerLeasesParts) {
     this.#parts = parts;
     this.#leaseMs = parts.leaseMs ?? LEASE_MS;
-    const { reader, clock } = parts;
+    const { reader, clock, log } = parts;
     this.#attempts = { ...parts, handlers: this.#handlers };
     this.#readyOf = reader.prepare<[string]>("select 1 from jobs where queue = ? and state = 'ready' limit 1");
+    this.due = new DueTimes({
+      clock: { now: () => clock.elapsed() },
+      handle: async (ids) => {
+        for (const id of ids) await this.#endExpired(id);
+      },
+      onError: (err, [workerId]) =>
+        log.warn({ workerId, err }, "requeueing the jobs of a lost worker failed; retrying"),
+      batch: 1,
+    });
     const rows = reader
       .prepare<[number], RemoteWorker & { leaseUntil: number }>(
         "select id, host, tokenId, leaseUntil from workers where leaseUntil > ? and tokenId is not null",
       )
       .all(clock.now());
     for (const { leaseUntil, ...worker } of rows) {
-      const leftMs = Math.min(leaseUntil - clock.now(), this.#leaseMs);
-      this.#leases.set(worker.id, { worker, endsAt: clock.elapsed() + leftMs, leaseUntil, isOver: false });
+      this.#put(worker, leaseUntil, Math.min(leaseUntil - clock.now(), this.#leaseMs));
     }
-    this.#arm();
+  }
+
+  #put(worker: RemoteWorker, leaseUntil: EpochMs, leftMs: number): void {
+    const endsAt = this.#parts.clock.elapsed() + leftMs;
+    this.#leases.set(worker.id, { worker, endsAt, leaseUntil, isOver: false });
+    this.due.set(worker.id, endsAt);
   }
 
   /**
@@ -127,7 +137,7 @@ export class WorkerLeases {
    * workers or waiting claims.
    */
   async claim(request: ClaimRequest): Promise<readonly LeaseOfJob[]> {
-    await this.#requeueExpired();
+    await this.due.check();
     const jobs = await this.#waiters.wait(request, () => this.#claimNow(request));
     await this.#untilDue(jobs);
     if (jobs.length === 0 || !request.signal.aborted) return jobs;
@@ -141,7 +151,7 @@ export class WorkerLeases {
    * @throws INVALID_STATE when the lease has expired, FORBIDDEN when it is another token's
    */
   async renew(workerId: string, tokenId: string, inHand?: readonly string[]): Promise<EpochMs> {
-    await this.#requeueExpired();
+    await this.due.check();
     return this.#parts.db.write(async (trx) => {
       const lease = this.#leases.get(workerId);
       if (!lease) throw leaseOver();
@@ -153,19 +163,19 @@ export class WorkerLeases {
 
   /** @throws JOB_NOT_FOUND, INVALID_STATE if the attempt is over, FORBIDDEN if another token's */
   async complete(attempt: HeldAttempt, result: unknown): Promise<void> {
-    await this.#requeueExpired();
+    await this.due.check();
     this.wake(await completeHeld(this.#attempts, attempt, result));
   }
 
   /** The job is retried or dead as if it had failed in the server. @throws as {@link complete} */
   async fail(attempt: FailedAttempt): Promise<void> {
-    await this.#requeueExpired();
+    await this.due.check();
     this.wake(await failHeld(this.#attempts, attempt));
   }
 
   /** Releases a stopping worker's job; the attempt does not count. @throws as {@link complete} */
   async release(attempt: HeldAttempt): Promise<void> {
-    await this.#requeueExpired();
+    await this.due.check();
     await this.#parts.db.write(async (trx) => releaseJobs(this.#attempts, trx, [await requireHeld(trx, attempt)]));
   }
 
@@ -186,8 +196,6 @@ export class WorkerLeases {
 
   /** Answers waiting claims with no jobs. Leases stay: a starting server finds them. */
   stop(): void {
-    this.#isStopped = true;
-    if (this.#timer) clearTimeout(this.#timer);
     this.#waiters.stop();
   }
 
@@ -264,11 +272,8 @@ export class WorkerLeases {
 
   /** A lease was given or renewed. */
   leased({ leaseUntil, id, host, tokenId }: LeasedWorker): void {
-    const { clock, log } = this.#parts;
-    if (!this.#leases.has(id)) log.info({ workerId: id, host }, "remote worker got a lease");
-    const worker = { id, host, tokenId };
-    this.#leases.set(id, { worker, endsAt: clock.elapsed() + this.#leaseMs, leaseUntil, isOver: false });
-    if (!this.#timer) this.#arm();
+    if (!this.#leases.has(id)) this.#parts.log.info({ workerId: id, host }, "remote worker got a lease");
+    this.#put({ id, host, tokenId }, leaseUntil, this.#leaseMs);
   }
 
   /** The client that claimed them has disconnected and does not know them. */
@@ -290,44 +295,16 @@ export class WorkerLeases {
     if (inMs > 0 && inMs <= MAX_AHEAD_MS) await new Promise((resolve) => setTimeout(resolve, inMs + 1));
   }
 
-  #arm(): void {
-    if (this.#timer) clearTimeout(this.#timer);
-    this.#timer = null;
-    const elapsed = this.#parts.clock.elapsed();
-    const ends = [...this.#leases.values()].map((lease) => (lease.isOver ? elapsed + TRY_AGAIN_MS : lease.endsAt));
-    this.#nextEnd = ends.reduce((first, end) => Math.min(first, end), Number.POSITIVE_INFINITY);
-    if (this.#isStopped || ends.length === 0) return;
-    this.#timer = setTimeout(() => void this.#requeueExpired(true), Math.max(0, this.#nextEnd - elapsed));
-    this.#timer.unref();
-  }
-
-  /** Ends expired leases. Never rejects: writes are retried. @param isWoken the timer fired */
-  async #requeueExpired(isWoken = false): Promise<void> {
-    if (isWoken) this.#timer = null;
-    if (isWoken || this.#parts.clock.elapsed() >= this.#nextEnd)
-      this.#ending ??= this.#endExpired().finally(() => {
-        this.#ending = null;
-      });
-    await this.#ending;
-    if (!this.#timer) this.#arm();
-  }
-
-  async #endExpired(): Promise<void> {
-    const { clock, log } = this.#parts;
-    for (const lease of [...this.#leases.values()]) {
-      if (lease.endsAt > clock.elapsed()) continue;
-      const { id, host } = lease.worker;
-      lease.isOver = true;
-      try {
-        const jobs = await this.#requeueAll(lease);
-        if (this.#leases.get(id) !== lease) continue;
-        this.#leases.delete(id);
-        log.warn({ workerId: id, host, jobs }, "lease of a remote worker expired; requeueing its jobs");
-      } catch (error) {
-        log.warn({ workerId: id, err: error }, "requeueing the jobs of a lost worker failed; retrying");
-      }
-    }
-    this.#arm();
+  async #endExpired(id: string): Promise<void> {
+    const lease = this.#leases.get(id);
+    if (!lease) return this.due.delete(id);
+    lease.isOver = true;
+    const jobs = await this.#requeueAll(lease);
+    if (this.#leases.get(id) !== lease) return;
+    this.#leases.delete(id);
+    this.due.delete(id);
+    const { host } = lease.worker;
+    this.#parts.log.warn({ workerId: id, host, jobs }, "lease of a remote worker expired; requeueing its jobs");
   }
 
   /** @returns the number of its jobs. */

@@ -191,17 +191,17 @@ test("who made a policy has one notice of each cause, which says when it is mend
       `select u.username, n.title, n.message from notifications n join notification_recipients r on r.notificationId = n.id
         join users u on u.id = r.userId where n.kind = 'oncall'`,
     );
-  await warningNotices.check();
+  await warningNotices.due.check();
   assert.equal(notices().length, 0, "there is time for more changes");
   for (let n = 0; n < 3; n++) {
     clock.advance(HOUR);
-    await warningNotices.check();
+    await warningNotices.due.check();
   }
   assert.deepEqual(rowsWith(notices(), "username", "title"), [["ann", "Pages may not arrive"]]);
   assert.match(notices()[0]?.message ?? "", /^The policy Room has no step that reaches anyone$/);
   await changed(world, `${PATH}/${made.id}`, "put", { steps: [{ type: "channel", id: room.channel.id }] }, ann.token);
   clock.advance(HOUR);
-  await warningNotices.check();
+  await warningNotices.due.check();
   assert.deepEqual(valuesOf(notices(), "title"), ["Fixed: pages may not arrive"]);
 });
 
@@ -218,7 +218,7 @@ test("all that is found at a time is one notice for a person, whose title says w
   await policy(world, { name: "Ben", ...empty }, ben.token);
   clock.advance(HOUR);
   const { warningNotices } = prism.parts.offers;
-  await warningNotices.check();
+  await warningNotices.due.check();
   const notices = () =>
     rowsOf<{ username: string; title: string; message: string }>(
       prism,
@@ -233,11 +233,11 @@ test("all that is found at a time is one notice for a person, whose title says w
   const steps = [{ type: "channel", id: room.channel.id }];
   await changed(world, `${PATH}/${made[0]?.id}`, "put", { steps }, ann.token);
   clock.advance(HOUR);
-  await warningNotices.check();
+  await warningNotices.due.check();
   assert.deepEqual(valuesOf(notices(), "title"), ["Pages may not arrive: 23 problems left", "Pages may not arrive"]);
   for (const { id } of made.slice(1)) await changed(world, `${PATH}/${id}`, "put", { steps }, ann.token);
   clock.advance(HOUR);
-  await warningNotices.check();
+  await warningNotices.due.check();
   assert.deepEqual(valuesOf(notices(), "title"), ["Fixed: pages may not arrive", "Pages may not arrive"]);
 });
 
@@ -260,7 +260,7 @@ test("a gap is reported a day ahead to who made the policy, once", async (t) => 
   const hours = async (count: number): Promise<void> => {
     for (let n = 0; n < count; n++) {
       clock.advance(HOUR);
-      await warningNotices.check();
+      await warningNotices.due.check();
     }
   };
   await hours(23);

@@ -26,7 +26,11 @@ function leasesOf(t: TestContext, helper: TestRunner, leaseMs = 60_000): WorkerL
     leaseMs,
   });
   applyJobEffects(store.database, runner, leases);
-  t.after(() => leases.stop());
+  leases.due.start();
+  t.after(async () => {
+    await leases.due.stop();
+    leases.stop();
+  });
   return leases;
 }
 
@@ -75,6 +79,7 @@ test("what cannot be written when a lease runs out is tried again", async (t) =>
   );
   assert.equal(helper.stateOf(id), "running");
   beside.exec("alter table away rename to job_attempts");
+  helper.clock.advance(1000);
   await eventually("it is ready again", () => helper.stateOf(id) === "ready");
 });
 

@@ -208,8 +208,8 @@ export class JobRunner implements SetSource {
     }
     if (!this.#isRunning) return;
     if (this.#hasClaimable()) this.#parts.committer.wantSet(this);
-    // So a step back is noticed before many rows are made.
-    this.#steps.now();
+    // The clock is read, so that a step of it is noticed before many rows are made.
+    if (this.#isDue(this.#steps.now())) this.#due.rearm();
   }
 
   #waits(runAt: EpochMs): void {
@@ -289,9 +289,12 @@ export class JobRunner implements SetSource {
   #promoteDueAt(now: EpochMs, setBack: SetBack | null): EpochMs | null {
     if (!this.#isRunning) return null;
     if (setBack) return setBack.wouldBe;
-    const upTo = now + this.#aheadMs;
-    const isDue = this.#isPromotionDue || (this.#due.at("next") ?? Number.POSITIVE_INFINITY) <= upTo;
-    return isDue ? upTo : null;
+    return this.#isDue(now) ? now + this.#aheadMs : null;
+  }
+
+  /** Whether a waiting job is due, or nearly due. */
+  #isDue(now: EpochMs): boolean {
+    return this.#isPromotionDue || (this.#due.at("next") ?? Number.POSITIVE_INFINITY) <= now + this.#aheadMs;
   }
 
   get #aheadMs(): number {
