@@ -92,7 +92,6 @@ const TABLES: Readonly<Record<string, string>> = {
   "connect/connect.tsx": "a gallery, below what is set up",
   "connect/receiver.tsx": "one receiver, with its requests",
   "events/events-page.tsx": "a live view, which holds new rows back while it is read",
-  "inbox/inbox-page.tsx": "tabs with lists of their own, one of them live",
   "oncall/my-shifts.tsx": "several cards of one person",
   "oncall/schedule.tsx": "one schedule, with the gaps in it",
   "schedules/schedule.tsx": "one schedule, with its runs",

@@ -175,6 +175,12 @@ test("who changed that rule is found in at most 4 clicks from the overview, by n
       await page.getByText("notification.sent").first().waitFor();
       if (width === 1440) {
         await console.visit(page, "/audit");
+        await row.getByText("rule.update").click();
+        await page.getByRole("button", { name: "Everything that happened to it" }).click();
+        await page.getByRole("row").filter({ hasText: "rule.create" }).waitFor();
+        await page.getByRole("row").filter({ hasText: "auth.login" }).first().waitFor({ state: "detached" });
+        await page.getByRole("button", { name: "All resources" }).click();
+        await page.getByRole("row").filter({ hasText: "auth.login" }).first().waitFor();
         await row.getByRole("link", { name: "Disk is full" }).click();
         await page.getByRole("heading", { level: 1, name: "Disk is full" }).waitFor();
       }

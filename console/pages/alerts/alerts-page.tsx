@@ -1,92 +1,32 @@
-import { BellRing } from "lucide";
 import { useState } from "preact/hooks";
 import type { Alert } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { useFilters } from "../../app/filters.ts";
 import { MatcherField } from "../../app/matcher-field.tsx";
 import { type Matcher, matcherText, readMatchers } from "../../app/matchers.ts";
-import { canInProject } from "../../app/memberships.ts";
 import { navigate, useQueryState } from "../../app/navigate.ts";
 import { ProjectChoice, projectIdOf, useProjectChoice } from "../../app/project-choice.tsx";
 import { useList } from "../../app/query.ts";
 import {
-  Badge,
   Button,
   Card,
-  type Column,
   choices,
   DataTable,
-  EmptyState,
-  Menu,
   Page,
   plural,
   SearchInput,
   Segmented,
   Select,
-  Time,
   Toolbar,
-  UserText,
 } from "../../ui/index.ts";
 import { useAlertingChanges } from "../incidents/changes.ts";
-import { Age, SEVERITY_OPTIONS, SeverityBadge, severityTone, wordsOf } from "../incidents/severity.tsx";
-import { differingLabels, isResolvable, nameOf, quietWord, resolveAlert, silencePath, stateOf } from "./alert-types.ts";
+import { SEVERITY_OPTIONS, severityTone, wordsOf } from "../incidents/severity.tsx";
+import { mayResolve, RowActions } from "./alert-list-actions.tsx";
+import { columnsOf } from "./alert-rows.tsx";
+import { quietWord, resolveAlert, silencePath, stateOf } from "./alert-types.ts";
+import { NoAlert } from "./no-alert.tsx";
 
 const STATES = choices({ firing: "Firing", pending: "Pending", resolved: "Resolved" });
-/** As many as fit into the line; the detail has all of them. */
-const SHOWN_LABELS = 6;
-const IN_OTHER_COLUMNS: ReadonlySet<string> = new Set(["severity"]);
-
-/**
- * The labels of an alert in a list, as text: those by which the rows differ, then those that all have.
- * @param differing names, the most telling first
- */
-function labelTexts(alert: Alert, differing: readonly string[]): readonly string[] {
-  const name = nameOf(alert);
-  const isShown = (label: string) =>
-    alert.labels[label] !== undefined && alert.labels[label] !== name && !IN_OTHER_COLUMNS.has(label);
-  const own = differing.filter(isShown).slice(0, SHOWN_LABELS);
-  const common = Object.keys(alert.labels).filter((label) => isShown(label) && !differing.includes(label));
-  return [own, common.slice(0, SHOWN_LABELS - own.length)]
-    .filter((labels) => labels.length > 0)
-    .map((labels) => labels.map((label) => `${label}=${alert.labels[label]}`).join("  "));
-}
-
-function columnsOf(alerts: readonly Alert[]): readonly Column<Alert>[] {
-  const differing = differingLabels(alerts);
-  return [
-    { label: "Severity", card: "aside", width: "min", cell: ({ severity }) => <SeverityBadge word={severity} /> },
-    {
-      label: "Alert",
-      card: "title",
-      width: "wide",
-      cell: (alert) => (
-        <span class="one-line">
-          <UserText lines={1}>{nameOf(alert)}</UserText>
-          {labelTexts(alert, differing).map((text) => (
-            <UserText key={text} lines={1} mono>
-              {text}
-            </UserText>
-          ))}
-        </span>
-      ),
-    },
-    { label: "State", card: "meta", width: "min", cell: (alert) => <State alert={alert} /> },
-    {
-      label: "Fires",
-      card: "meta",
-      width: "min",
-      cell: ({ startsAt, resolvedAt }) => (resolvedAt === null ? <Age at={startsAt} /> : <Time at={resolvedAt} />),
-    },
-  ];
-}
-
-/** The colour of a row is its severity; an alert that notifies no one says why. */
-function State({ alert }: { readonly alert: Alert }) {
-  const { text, tone } = stateOf(alert);
-  if (alert.withheld !== null) return <Badge tone="plain">{text}</Badge>;
-  return alert.state === "firing" ? <span class="only-wide">{text}</span> : <Badge tone={tone}>{text}</Badge>;
-}
-
 interface Group {
   readonly value: string;
   readonly alerts: readonly Alert[];
@@ -185,47 +125,6 @@ export function AlertsPage() {
 
 function withCurrent(names: readonly string[], current: string): readonly string[] {
   return current === "" || names.includes(current) ? names : [current, ...names];
-}
-
-function mayResolve(alert: Alert): boolean {
-  return isResolvable(alert) && canInProject("incidents:act") === true;
-}
-
-function RowActions({ alert, project }: { readonly alert: Alert; readonly project: string }) {
-  const items = [
-    ...(alert.state !== "resolved" && canInProject("silences:write")
-      ? [{ label: "Silence…", keys: "s", onSelect: () => navigate(silencePath(alert, project)) }]
-      : []),
-    ...(mayResolve(alert) ? [{ label: "Resolve…", keys: "e", onSelect: () => resolveAlert(alert) }] : []),
-  ];
-  return items.length === 0 ? null : <Menu small label={`Actions on ${nameOf(alert)}`} items={items} />;
-}
-
-interface NoAlertProps {
-  readonly state: string;
-  readonly isFiltered: boolean;
-  readonly onClear: () => void;
-}
-
-function NoAlert({ state, isFiltered, onClear }: NoAlertProps) {
-  if (isFiltered)
-    return (
-      <EmptyState
-        icon={BellRing}
-        title="No alert matches"
-        text="Change the search or the labels."
-        action={<Button onClick={onClear}>Clear filters</Button>}
-      />
-    );
-  if (state !== "firing") return <EmptyState icon={BellRing} title={`No alert is ${state}`} />;
-  return (
-    <EmptyState
-      icon={BellRing}
-      title="No alert is firing"
-      text="Prometheus, rules, heartbeats and programs open alerts. For Prometheus, name Prism as its Alertmanager; or try one:"
-      command={`amtool --alertmanager.url=${location.origin}/alertmanager alert add alertname=Test severity=warning`}
-    />
-  );
 }
 
 function subtitleOf(items: readonly Alert[] | undefined, state: string, hasMore: boolean): string {

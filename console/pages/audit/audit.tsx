@@ -17,8 +17,10 @@ const FILTERS = {
   notifications: ownFilter("kind", (bound) => <NotificationsSwitch {...bound} />),
   from: dateFilter("From"),
   to: dateFilter("To"),
-  resource: ownFilter("resource", ({ value, onChange }) =>
-    value === "" ? null : <Button onClick={() => onChange("")}>All resources</Button>,
+  resource: ownFilter(
+    "resource",
+    ({ value, onChange }) => (value === "" ? null : <Button onClick={() => onChange("")}>All resources</Button>),
+    "resourceId",
   ),
 };
 const NONE = {
@@ -31,7 +33,7 @@ type Values = Readonly<Record<keyof typeof FILTERS, string>>;
 function queryOf({ action, userId, resource, from, to, notifications }: Values) {
   const isAll = isWithNotifications({ action, resource, notifications });
   const filter = { action: beginning(action), userId, resourceId: resource, from, to };
-  return isAll ? filter : { ...filter, notifications: false };
+  return { ...filter, notifications: isAll ? undefined : false };
 }
 
 /** Who did what, in a chain of hashes. */

@@ -9,7 +9,7 @@ import { editedOf } from "../../forms/use-resource.ts";
 import { Combobox, DateTimeInput, Dialog, displayZone, Field, Input, RadioGroup, Select } from "../../ui/index.ts";
 import { schedulePath, type Warned } from "./oncall-types.ts";
 import { showSaved } from "./saved.ts";
-import { bodyOf, type Draft, draftOf, emptyDraft } from "./shift-draft.ts";
+import { bodyOf, draftOf, emptyDraft, type ShiftDraft } from "./shift-draft.ts";
 import { Days, Turns } from "./shift-turns.tsx";
 
 type Named = Pick<CreateOnCallShift, "name">;
@@ -40,8 +40,8 @@ interface Props {
 
 /** People, turn length, start, days, hours, zone and level of a rotation. */
 export function ShiftDialog({ schedule, known, people }: Props) {
-  const [draft, setDraft] = useState<Draft>(() => (known ? draftOf(known) : emptyDraft(schedule)));
-  const set = (change: Partial<Draft>) => setDraft({ ...draft, ...change });
+  const [draft, setDraft] = useState<ShiftDraft>(() => (known ? draftOf(known) : emptyDraft(schedule)));
+  const set = (change: Partial<ShiftDraft>) => setDraft({ ...draft, ...change });
   const { bind } = controlsOf(draft, set);
   const save = async () => {
     const path = `${schedulePath(schedule.id)}/shifts`;
@@ -70,7 +70,7 @@ export function ShiftDialog({ schedule, known, people }: Props) {
             <Field label="Unit">
               <Select
                 value={frequency}
-                onChange={(value) => set({ frequency: value as Draft["frequency"] })}
+                onChange={(value) => set({ frequency: value as ShiftDraft["frequency"] })}
                 options={FREQUENCIES}
               />
             </Field>

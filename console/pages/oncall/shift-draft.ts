@@ -6,7 +6,7 @@ import type { Frequency, Recurrence } from "./oncall-types.ts";
 const HOUR_MS = 3_600_000;
 const UNIT_MS = { hourly: HOUR_MS, daily: 24 * HOUR_MS, weekly: 168 * HOUR_MS, monthly: 0 } as const;
 /** A rotation as its form has it. */
-export interface Draft {
+export interface ShiftDraft {
   readonly name: string;
   readonly level: string;
   /** Instant of the first start. */
@@ -23,7 +23,7 @@ export interface Draft {
 }
 
 /** From next Monday at 09:00, each user for a week. */
-export function emptyDraft({ timezone }: OnCallSchedule): Draft {
+export function emptyDraft({ timezone }: OnCallSchedule): ShiftDraft {
   const monday = nextMonday(dateOf(Date.now(), timezone));
   return {
     name: "",
@@ -41,7 +41,7 @@ export function emptyDraft({ timezone }: OnCallSchedule): Draft {
   };
 }
 
-export function draftOf(shift: OnCallShift): Draft {
+export function draftOf(shift: OnCallShift): ShiftDraft {
   const { name, level, start, timezone, recurrence, durationMs, turns, startTurn } = shift;
   const period = recurrence === null ? 0 : UNIT_MS[recurrence.frequency] * recurrence.interval;
   return {
@@ -61,7 +61,7 @@ export function draftOf(shift: OnCallShift): Draft {
 }
 
 /** Body of the request; members that the form does not show stay as they are. */
-export function bodyOf(draft: Draft, known: Recurrence | null | undefined) {
+export function bodyOf(draft: ShiftDraft, known: Recurrence | null | undefined) {
   const { frequency, coverage, turns, startTurn } = draft;
   const interval = Number(draft.interval);
   const isAll = coverage === "all" && frequency !== "once" && frequency !== "monthly";

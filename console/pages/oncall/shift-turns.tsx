@@ -3,7 +3,7 @@ import type { OnCallSchedule, OnCallUser } from "../../../src/client/api-types.g
 import { memberFinder } from "../../app/members.ts";
 import { Button, Checkbox, Field, IconButton, MultiCombobox, Select } from "../../ui/index.ts";
 import { nameOf, WEEKDAYS } from "./oncall-types.ts";
-import type { Draft } from "./shift-draft.ts";
+import type { ShiftDraft } from "./shift-draft.ts";
 
 const DAY_LABELS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
@@ -38,8 +38,8 @@ export function Days({
 interface TurnsProps {
   readonly schedule: OnCallSchedule;
   readonly people: readonly OnCallUser[];
-  readonly draft: Draft;
-  readonly set: (change: Partial<Draft>) => void;
+  readonly draft: ShiftDraft;
+  readonly set: (change: Partial<ShiftDraft>) => void;
 }
 
 /** The users in their order; those of one turn are on call together. */

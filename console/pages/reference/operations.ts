@@ -8,7 +8,7 @@ export interface Operation {
 }
 
 /** What the list needs of the description of the API. */
-export interface Document {
+export interface ApiDocument {
   readonly paths: Readonly<Record<string, Readonly<Record<string, DocumentOperation>>>>;
 }
 
@@ -20,7 +20,7 @@ interface DocumentOperation {
   readonly "x-alias-of"?: string;
 }
 
-export function operationsOf(document: Document): readonly Operation[] {
+export function operationsOf(document: ApiDocument): readonly Operation[] {
   return Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods)
       .filter(([, { operationId, ...operation }]) => operationId !== undefined && !operation["x-alias-of"])

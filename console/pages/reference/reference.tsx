@@ -3,7 +3,7 @@ import { ListPage } from "../../app/list-page.tsx";
 import { useQueryState } from "../../app/navigate.ts";
 import { useGet } from "../../app/query.ts";
 import { Button, Card, CodeBlock, type Column, plural, SearchInput, Toolbar } from "../../ui/index.ts";
-import { type Document, type Operation, operationsOf } from "./operations.ts";
+import { type ApiDocument, type Operation, operationsOf } from "./operations.ts";
 
 const COLUMNS: readonly Column<Operation>[] = [
   { label: "Method", cell: ({ method }) => <span class="mono strong">{method}</span>, card: "aside", width: "min" },
@@ -17,7 +17,7 @@ const EXAMPLE = `curl -X POST ${SERVER_URL}/api/v1/events \\\n  -H "X-API-Key: $
 /** Everything that the console does can be done by programs, with the same requests. */
 export default function Reference() {
   const [text, setText] = useQueryState("q");
-  const { data, ...query } = useGet<Document>("/openapi.json");
+  const { data, ...query } = useGet<ApiDocument>("/openapi.json");
   const all = data && operationsOf(data);
   const words = text.toLowerCase().split(/\s+/);
   const rows = all?.filter(({ method, path, summary, tag }) => {
