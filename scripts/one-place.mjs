@@ -97,7 +97,7 @@ const PLACES = [
       ],
       "a pause in which others run, or an answer that comes late by intent": [
         "src/features/access/sessions/account-links.ts",
-        "src/features/events/consumers.ts",
+        "src/features/events/bus.ts",
         "src/features/events/ingest.ts",
         "src/features/rules/over-time/absences.ts",
         "src/http/limits/request-work.ts",

@@ -1,9 +1,9 @@
+import { type Principal, personKey, type RightsChange } from "../core/caller.ts";
 import { assertNever, PrismError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
-import { type Principal, personKey, type RightsChange } from "../core/principal.ts";
 import type { Clock, EpochMs } from "../core/time/clock.ts";
-import { addressGroup } from "../http/server/client-address.ts";
-import { addTo, countOf, type MultiMap, removeFrom, valuesOf } from "./multi-map.ts";
+import { addressGroup } from "../http/server/headers.ts";
+import { addTo, countOf, type MultiMap, removeFrom, valuesOf } from "./hub.ts";
 import type { Presence } from "./presence.ts";
 import type { StreamRef } from "./stream.ts";
 

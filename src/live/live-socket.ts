@@ -1,6 +1,6 @@
+import type { Principal } from "../core/caller.ts";
 import { Bucket } from "../core/limits/bucket.ts";
 import type { Logger } from "../core/log.ts";
-import type { Principal } from "../core/principal.ts";
 import type { Clock, EpochMs } from "../core/time/clock.ts";
 import {
   CLOSE,

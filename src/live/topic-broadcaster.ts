@@ -1,6 +1,5 @@
 import type { TemplatedApp } from "uWebSockets.js";
-import type { Broadcaster, Hub } from "./hub.ts";
-import { addTo, type MultiMap, removeFrom, valuesOf } from "./multi-map.ts";
+import { addTo, type Broadcaster, type Hub, type MultiMap, removeFrom, valuesOf } from "./hub.ts";
 import { type StreamEntry, type StreamRef, streamName } from "./stream.ts";
 
 /** Bytes buffered for one connection before it reads from the table instead. */

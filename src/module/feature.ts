@@ -9,7 +9,7 @@ import type { Idempotency } from "../http/api/idempotency.ts";
 import type { RouteDefinition } from "../http/api/route.ts";
 import type { BodyReader } from "../http/body/body.ts";
 import type { WorkBudget } from "../http/limits/work-budget.ts";
-import type { UntrustedForwards } from "../http/server/client-address.ts";
+import type { UntrustedForwards } from "../http/server/headers.ts";
 import type { HttpKernel } from "../http/server/kernel.ts";
 import type { DescriptorWatch, HttpListener } from "../http/server/listener.ts";
 import type { LiveSettings } from "../http/server/live-settings.ts";

@@ -1,7 +1,7 @@
 import type { Config, LoadedConfig } from "../config/load.ts";
+import type { PermissionHolder } from "../core/caller.ts";
 import { attempt, FINDING_CODES, type Finding, type FindingCode, type LastResortCode } from "../core/finding.ts";
 import type { Permission } from "../core/permissions.ts";
-import type { PermissionHolder } from "../core/principal.ts";
 import type { ReadDb } from "../store/database.ts";
 import type { SealedColumn } from "../store/sealed-column.ts";
 

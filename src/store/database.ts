@@ -1,7 +1,8 @@
-import type { Kysely, Transaction } from "kysely";
-import { AsyncScope } from "../core/async-scope.ts";
-import { currentCaller } from "../core/caller.ts";
+import { AsyncResource } from "node:async_hooks";
+import type { CompiledQuery, Insertable, Kysely, Transaction, Updateable } from "kysely";
+import { AsyncScope, currentCaller } from "../core/caller.ts";
 import { PrismError } from "../core/errors.ts";
+import { type DeferredPromise, deferred } from "../core/promises.ts";
 import {
   kyselyOver,
   ReadDriver,
@@ -233,4 +234,141 @@ function publicError(error: unknown): unknown {
   if (error instanceof PrismError || error instanceof TypeError) return error;
   const failure: CommitFailure = failureOf(error);
   return failure === "internal" ? error : commitError(failure, error);
+}
+
+/* Writes that need no result, see `later`. */
+
+const texts = new Map<string, string>();
+
+function textOf(key: string, make: () => string): string {
+  const known = texts.get(key);
+  if (known !== undefined) return known;
+  const text = make();
+  texts.set(key, text);
+  return text;
+}
+
+/** Runs a built statement at the latest with the commit. */
+export function runLater(trx: Trx, { sql, parameters }: CompiledQuery): void {
+  later(trx, sql, parameters);
+}
+
+/** Inserts a row at the latest with the commit. */
+export function insertLater<T extends keyof Schema & string>(trx: Trx, table: T, row: Insertable<Schema[T]>): void {
+  const names = Object.keys(row);
+  const sql = textOf(`insert ${table} ${names}`, () => {
+    const columns = names.map((name) => `"${name}"`).join(", ");
+    return `insert into "${table}" (${columns}) values (${names.map(() => "?").join(", ")})`;
+  });
+  later(trx, sql, Object.values(row));
+}
+
+/** Changes the row with this id at the latest with the commit. */
+export function updateLater<T extends keyof Schema & string>(
+  trx: Trx,
+  table: T,
+  id: string,
+  values: Updateable<Schema[T]>,
+): void {
+  updateRowLater(trx, table, { id }, values);
+}
+
+/** Changes the rows with this key, which is not null, at the latest with the commit. */
+export function updateRowLater<T extends keyof Schema & string>(
+  trx: Trx,
+  table: T,
+  key: Readonly<Record<string, string | number>>,
+  values: Updateable<Schema[T]>,
+): void {
+  const names = Object.keys(values);
+  const keys = Object.keys(key);
+  const sql = textOf(`update ${table} ${names} ${keys}`, () => {
+    const columns = names.map((name) => `"${name}" = ?`).join(", ");
+    const conditions = keys.map((name) => `"${name}" = ?`).join(" and ");
+    return `update "${table}" set ${columns} where ${conditions}`;
+  });
+  later(trx, sql, [...Object.values(values), ...Object.values(key)]);
+}
+
+interface WriteQueueParts<I, O> {
+  readonly db: Pick<Database, "write">;
+  readonly options?: WriteOptions;
+  /** Inputs of one transaction. */
+  readonly most: number;
+  /** Inputs that may wait; default: any number. */
+  readonly mayWait?: number;
+  /** Stores them in order. @returns what came of each */
+  store(trx: Trx, inputs: readonly I[]): Promise<readonly O[]>;
+  /** Whether an error is about one input, so that the others are stored without it; default: a defect is. */
+  isOfOne?(error: unknown): boolean;
+  /** The input is stored, or has failed: called before its promise settles. */
+  ended?(input: I): void;
+}
+
+interface Entry<I, O> {
+  readonly input: I;
+  readonly stored: DeferredPromise<O>;
+  /** Stored with it, for its caller. */
+  readonly also: ((trx: Trx) => void) | undefined;
+}
+
+/**
+ * Small writes of one kind: all that wait are one transaction, up to a limit; those that arrive
+ * meanwhile are the next one. A transaction costs many times what its statements do.
+ */
+export class WriteQueue<I, O> {
+  readonly #parts: WriteQueueParts<I, O>;
+  #waiting: Entry<I, O>[] = [];
+  #running: Promise<void> | null = null;
+  /** The inputs of many callers: not in the asynchronous context of the first one. */
+  readonly #runOutside = AsyncResource.bind(() => this.#run());
+
+  constructor(parts: WriteQueueParts<I, O>) {
+    this.#parts = parts;
+  }
+
+  /** Resolves after the commit. @throws OVERLOADED */
+  add(input: I): Promise<O> {
+    const { mayWait = Number.POSITIVE_INFINITY } = this.#parts;
+    if (this.#waiting.length >= mayWait)
+      throw new PrismError("OVERLOADED", "Too many writes are waiting for the disk", { retryAfterMs: 1000 });
+    const stored = deferred<O>();
+    this.#waiting.push({ input, stored, also: storesAlso() });
+    this.#running ??= this.#runOutside();
+    return stored.promise;
+  }
+
+  async #run(): Promise<void> {
+    // Inputs of the same turn of the event loop are stored together.
+    await Promise.resolve();
+    while (this.#waiting.length > 0) await this.#store(this.#waiting.splice(0, this.#parts.most));
+    // At once: an input that comes in the same turn starts the next run.
+    this.#running = null;
+  }
+
+  async #store(entries: readonly Entry<I, O>[]): Promise<void> {
+    const { db, store, options, isOfOne = isDefect } = this.#parts;
+    const inputs = entries.map(({ input }) => input);
+    try {
+      const results = await db.write(async (trx) => {
+        const stored = await store(trx, inputs);
+        for (const { also } of entries) also?.(trx);
+        return stored;
+      }, options);
+      for (const [i, entry] of entries.entries()) this.#end(entry, () => entry.stored.resolve(results[i] as O));
+    } catch (error) {
+      // What one of them meets must not stop the others.
+      if (entries.length > 1 && isOfOne(error)) for (const entry of entries) await this.#store([entry]);
+      else for (const entry of entries) this.#end(entry, () => entry.stored.reject(error));
+    }
+  }
+
+  #end({ input }: Entry<I, O>, settle: () => void): void {
+    this.#parts.ended?.(input);
+    settle();
+  }
+}
+
+function isDefect(error: unknown): boolean {
+  return !(error instanceof PrismError);
 }

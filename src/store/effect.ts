@@ -1,5 +1,5 @@
 import type { Selectable } from "kysely";
-import type { RightsChange } from "../core/principal.ts";
+import type { RightsChange } from "../core/caller.ts";
 import type { JobRow, NotificationRow, RecipientRow } from "./commit/write-set.ts";
 import type { PagesTable } from "./schema/alerts.ts";
 import type {

@@ -1,7 +1,6 @@
 import { parentPort, type Worker } from "node:worker_threads";
-import { type Caller, currentCaller } from "../core/caller.ts";
+import { type Caller, currentCaller, personKey } from "../core/caller.ts";
 import { isOutOfDescriptors, PrismError } from "../core/errors.ts";
-import { personKey } from "../core/principal.ts";
 import { type DeferredPromise, deferred } from "../core/promises.ts";
 import { endThread, noteLoaded, startThread } from "../core/runtime.ts";
 import { openForReading, StatementCache } from "./sqlite/connection.ts";

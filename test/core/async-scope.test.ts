@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
-import { AsyncScope } from "../../src/core/async-scope.ts";
+import { AsyncScope } from "../../src/core/caller.ts";
 
 test("the value follows a call through everything it awaits, and no other call sees it", async () => {
   const scope = new AsyncScope<string>();

@@ -1,12 +1,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { runAs, SYSTEM } from "../../src/core/caller.ts";
+import { OPERATOR, runAs, SYSTEM } from "../../src/core/caller.ts";
 import type { PrismError } from "../../src/core/errors.ts";
 import { Slots } from "../../src/core/limits/slots.ts";
-import { OPERATOR } from "../../src/core/principal.ts";
 import { deferred } from "../../src/core/promises.ts";
-import { OutsideHosts } from "../../src/features/channels/webhook/outside-hosts.ts";
-import { SafeFetch } from "../../src/features/channels/webhook/safe-fetch.ts";
+import { OutsideHosts, SafeFetch } from "../../src/features/channels/webhook/safe-fetch.ts";
 
 const codeOf = (work: Promise<unknown>): Promise<string> =>
   work.then(

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { LEVELS } from "../../src/core/text/vocabulary.ts";
 import { levelOfPriority, levelOfWord, stateOf, WORDS, type WordReader, wordsFor } from "../../src/core/text/words.ts";
-import { severityNamed } from "../../src/features/alerts/incidents/changes/severity.ts";
+import { severityNamed } from "../../src/features/alerts/incidents/incident.ts";
 import { parseSubject } from "../../src/features/intake/mail-in/read-subject.ts";
 
 const ALL = WORDS.flatMap(({ words, ...row }) => words.split(", ").map((word) => ({ word, ...row })));

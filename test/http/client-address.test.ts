@@ -6,7 +6,7 @@ import {
   canonicalAddress,
   clientAddressReader,
   coarseAddressGroup,
-} from "../../src/http/server/client-address.ts";
+} from "../../src/http/server/headers.ts";
 
 /** As the addon gives a peer: its bytes. */
 function peer(...bytes: number[]): HttpResponse {

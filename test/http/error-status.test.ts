@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { ERROR_CODES, PrismError, STATUS_OF } from "../../src/core/errors.ts";
-import { endsConnection, errorBody, errorHeaders, statusLine, toPrismError } from "../../src/http/api/error-reply.ts";
+import { endsConnection, errorBody, errorHeaders, toPrismError } from "../../src/http/api/error-reply.ts";
+import { statusLine } from "../../src/http/server/headers.ts";
 import { keepsPromise } from "../helpers/promise.ts";
 
 /** The documented list (contract 4.2), by status. */

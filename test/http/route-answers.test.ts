@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import * as v from "valibot";
-import { pageBody } from "../../src/http/api/pagination.ts";
 import {
   ANSWERS_LATER,
   arrayJson,
@@ -13,7 +12,7 @@ import {
   withFirst,
   withMember,
 } from "../../src/http/api/route.ts";
-import { pageOf } from "../../src/http/api/shapes.ts";
+import { pageBody, pageOf } from "../../src/http/api/shapes.ts";
 import { startBareKernel } from "./support/bare-kernel.ts";
 
 const Switch = v.object({

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { KeyPrincipal } from "../../src/core/caller.ts";
 import { silentLogger } from "../../src/core/log.ts";
-import type { KeyPrincipal } from "../../src/core/principal.ts";
 import { systemClock } from "../../src/core/time/clock.ts";
 import { type Connection, Connections } from "../../src/live/connections.ts";
 import { Presence } from "../../src/live/presence.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { addTo, countOf, type MultiMap, removeFrom, valuesOf } from "../../src/live/multi-map.ts";
+import { addTo, countOf, type MultiMap, removeFrom, valuesOf } from "../../src/live/hub.ts";
 
 test("a key holds each of its values once, in order, and is gone with the last of them", () => {
   const map: MultiMap<{ readonly name: string }> = new Map();

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { MessagePort } from "node:worker_threads";
-import { rowsOf, type Trx } from "../../src/store/database.ts";
-import { insertLater } from "../../src/store/statements.ts";
+import { insertLater, rowsOf, type Trx } from "../../src/store/database.ts";
 import { column, openTestStore, type TestStore } from "../helpers/store.ts";
 import { testBothWriters } from "./support/both-writers.ts";
 import { statementsOf } from "./support/statements-of.ts";

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { later, rowsOf, type Trx } from "../../src/store/database.ts";
-import { insertLater } from "../../src/store/statements.ts";
+import { insertLater, later, rowsOf, type Trx } from "../../src/store/database.ts";
 import { column, openTestStore, type TestStore } from "../helpers/store.ts";
 import { testBothWriters } from "./support/both-writers.ts";
 

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PrismError } from "../../src/core/errors.ts";
-import { insertLater } from "../../src/store/statements.ts";
-import { WriteQueue } from "../../src/store/write-queue.ts";
+import { insertLater, WriteQueue } from "../../src/store/database.ts";
 import { column, openTestStore, type TestStore } from "../helpers/store.ts";
 import { testBothWriters } from "./support/both-writers.ts";
 

@@ -10,8 +10,7 @@ import {
   type SecureContext,
 } from "node:tls";
 import type { Logger } from "../../core/log.ts";
-import { HOPS_HEADER, OWN_HOP, trustOwnHop } from "../../http/server/client-address.ts";
-import { OWNER_HEADER, TAKEN_AT_HEADER } from "../../http/server/headers.ts";
+import { HOPS_HEADER, OWN_HOP, OWNER_HEADER, TAKEN_AT_HEADER, trustOwnHop } from "../../http/server/headers.ts";
 
 type Headers = NodeJS.Dict<string | string[]>;
 

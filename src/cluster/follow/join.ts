@@ -15,7 +15,7 @@ import type { Logger } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
 import { limitActing, VERSION } from "../../core/runtime.ts";
 import { errorBody } from "../../http/api/error-reply.ts";
-import { canonicalAddress, isFromThisMachine } from "../../http/server/client-address.ts";
+import { canonicalAddress, isFromThisMachine } from "../../http/server/headers.ts";
 import { openForWriting, reading } from "../../store/sqlite/connection.ts";
 import { notesOf } from "../../store/write-health.ts";
 import type { DegradedServer } from "../lead/degraded.ts";

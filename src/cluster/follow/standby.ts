@@ -10,7 +10,7 @@ import { CidrSet } from "../../core/ip-addresses.ts";
 import { Shares } from "../../core/limits/slots.ts";
 import { escapeHtml } from "../../core/text/clean-text.ts";
 import { errorBody, errorHeaders } from "../../http/api/error-reply.ts";
-import { addressGroup, clientBehind } from "../../http/server/client-address.ts";
+import { addressGroup, clientBehind } from "../../http/server/headers.ts";
 import { answerAndKeep, BodiesInFlight, type DegradedServer, treatmentOf } from "../lead/degraded.ts";
 import { type Forwarder, HOP_BY_HOP, hasBody, linesOf, passedHeaders, UPGRADE_HEADERS } from "./forward.ts";
 

@@ -43,6 +43,12 @@ export function claimsOwnSource(source: string | null): boolean {
   return OWN_START.test(source.normalize("NFKC").replace(UNSEEN, ""));
 }
 
+/** Whether an event counts as an error, by its level or type. */
+export function isErrorEvent({ type, level }: { readonly type: string; readonly level: string }): boolean {
+  if (level === "error" || level === "fatal") return true;
+  return type === "error" || type.startsWith("error.") || type.endsWith(".error");
+}
+
 /** Channels that a remote worker can send through. Messages to Pusher apps the server sends. */
 export const WORKER_CHANNELS = ["email", "webhook", "fcm", "apns", "webpush"] as const;
 export type WorkerChannel = (typeof WORKER_CHANNELS)[number];

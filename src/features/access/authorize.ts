@@ -1,4 +1,11 @@
 import type { Database as Sqlite } from "better-sqlite3";
+import {
+  OPERATOR,
+  type PermissionHolder,
+  type Principal,
+  type RightsChange,
+  type UserPrincipal,
+} from "../../core/caller.ts";
 import { PrismError } from "../../core/errors.ts";
 import {
   isCustomPermission,
@@ -7,13 +14,6 @@ import {
   PROJECT_PERMISSIONS,
   type ProjectPermission,
 } from "../../core/permissions.ts";
-import {
-  OPERATOR,
-  type PermissionHolder,
-  type Principal,
-  type RightsChange,
-  type UserPrincipal,
-} from "../../core/principal.ts";
 import { missingPermission } from "../../http/server/access.ts";
 import type { Database, ReadDb, Trx } from "../../store/database.ts";
 import type { ProjectRole } from "../../store/schema.ts";

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
+import type { PermissionHolder, Principal } from "../../core/caller.ts";
 import { type ErrorCode, PrismError } from "../../core/errors.ts";
 import type { Permission } from "../../core/permissions.ts";
-import type { PermissionHolder, Principal } from "../../core/principal.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/api/idempotency.ts";
 import {
   type Route,

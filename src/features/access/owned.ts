@@ -1,6 +1,6 @@
+import type { Principal } from "../../core/caller.ts";
 import { type ErrorCode, PrismError } from "../../core/errors.ts";
 import type { Permission } from "../../core/permissions.ts";
-import type { Principal } from "../../core/principal.ts";
 import { missingPermission } from "../../http/server/access.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { ProjectRight, Projects } from "./authorize.ts";

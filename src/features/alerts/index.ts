@@ -5,13 +5,11 @@ export type { ChannelsOfIncidents, IncidentMessage, WebhookAccess } from "./inci
 export type { Incidents } from "./incidents/engine.ts";
 export { type Forecast, forecastOf, type Trial, trialAlert, tryAlert } from "./incidents/forecast.ts";
 export type { IncidentRow } from "./incidents/incident.ts";
-export { PRIORITY as INCIDENT_PRIORITY, pagedChannels } from "./incidents/notices.ts";
+export { candidatesOf, PRIORITY as INCIDENT_PRIORITY, pagedChannels } from "./incidents/notices.ts";
 export { lastPages, withOutcomes } from "./incidents/page-view.ts";
-export { mayRead as mayReadIncident } from "./incidents/paged.ts";
 export { summariesOf, withheldOf as withheldIncidents } from "./incidents/requests.ts";
 export { incidentsOfAlert, notifiedUsers, unresolvedOfAlert } from "./incidents/store.ts";
-export { candidatesOf } from "./incidents/targets.ts";
-export { ACKNOWLEDGED_RANK, attentionRank, isUnresolved } from "./incidents/view.ts";
+export { ACKNOWLEDGED_RANK, attentionRank, isUnresolved, mayRead as mayReadIncident } from "./incidents/view.ts";
 export {
   checkLabels,
   compareInGroup,

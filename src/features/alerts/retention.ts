@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from "kysely";
 import { addEffect, type Trx } from "../../store/database.ts";
 import { daysBefore, type NamedSweep, sweepOf, sweepRows } from "../../store/retention.ts";
 import { deletePages } from "../delivery/index.ts";
-import { deleteAlert } from "./book/alert-rows.ts";
+import { deleteAlert } from "./book/alert-book.ts";
 
 const INCIDENTS_AT_ONCE = 50;
 /** Rows of one table per transaction: ingest then waits no longer than for a few commits. */

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
+import type { Principal } from "../../core/caller.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
-import type { Principal } from "../../core/principal.ts";
 import { decimalText, isInRange } from "../../core/text/decimal.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/api/idempotency.ts";
 import { versioned } from "../../http/api/route.ts";

@@ -1,9 +1,8 @@
 import * as v from "valibot";
 import { decimalText } from "../../core/text/decimal.ts";
 import { equals, listing, within } from "../../http/api/listing.ts";
-import { pageEntries } from "../../http/api/pagination.ts";
 import { column, given, type RowOf, resource, stored, time } from "../../http/api/resource.ts";
-import { doc, example, integer, object, text } from "../../http/api/shapes.ts";
+import { doc, example, integer, object, pageEntries, text } from "../../http/api/shapes.ts";
 import { parseMoney } from "./money.ts";
 
 declare module "../../store/schema.ts" {

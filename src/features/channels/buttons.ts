@@ -13,7 +13,7 @@ import type { ChannelRow } from "./channel.ts";
 import { withApi } from "./sending/request.ts";
 import type { ChannelsContext } from "./sending/sender.ts";
 import { findChannel, openFields, type Texts } from "./store.ts";
-import { cutTo } from "./templates/measure.ts";
+import { cutTo } from "./templates/template.ts";
 
 /* Buttons in messages of incidents: services report a press at `/hooks/channels/<id>/<service>`. */
 

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { Principal } from "../../core/principal.ts";
+import type { Principal } from "../../core/caller.ts";
 import { listing } from "../../http/api/listing.ts";
 import {
   bytes,

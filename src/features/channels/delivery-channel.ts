@@ -19,8 +19,16 @@ import {
   withoutLink,
 } from "../delivery/index.ts";
 import type { ChannelRow } from "./channel.ts";
-import { disableChannel, recordFailure, recordSuccess } from "./health.ts";
-import { continuationOf, errorOf, openChannel, recordSent, sendMessage } from "./messages.ts";
+import {
+  continuationOf,
+  disableChannel,
+  errorOf,
+  openChannel,
+  recordFailure,
+  recordSent,
+  recordSuccess,
+  sendMessage,
+} from "./messages.ts";
 import { type NoticeText, noticeOf, SEVERITIES, severityOf } from "./notice.ts";
 import { ringsOf } from "./preset.ts";
 import type { ChannelsContext } from "./sending/sender.ts";

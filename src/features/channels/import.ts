@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
+import type { PermissionHolder } from "../../core/caller.ts";
 import { type ErrorDetail, PrismError } from "../../core/errors.ts";
-import type { PermissionHolder } from "../../core/principal.ts";
 import { eachWithin } from "../../core/promises.ts";
 import { addEffect, type Trx } from "../../store/database.ts";
 import type { ChannelRow } from "./channel.ts";

@@ -1,5 +1,5 @@
+import type { Principal } from "../../core/caller.ts";
 import { limitReached, PrismError } from "../../core/errors.ts";
-import type { Principal } from "../../core/principal.ts";
 import { ofOwner } from "../../http/api/listing.ts";
 import { pageOf } from "../../http/api/shapes.ts";
 import { requireVersion } from "../../http/body/negotiation.ts";

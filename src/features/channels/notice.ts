@@ -1,6 +1,6 @@
 import { cleanText, startOf } from "../../core/text/clean-text.ts";
 import { NOTHING } from "./templates/markup.ts";
-import { cutTo } from "./templates/measure.ts";
+import { cutTo } from "./templates/template.ts";
 
 /** The message as presets see it, root `n`. Texts are plain and unescaped. */
 export interface NoticeText {

@@ -6,17 +6,15 @@ import type { Trx } from "../../store/database.ts";
 import type { ChannelsOfIncidents, IncidentMessage, WebhookAccess } from "../alerts/index.ts";
 import { channelAcknowledgeLink, safeFetchOf } from "../delivery/index.ts";
 import { PermanentError } from "../time/jobs/index.ts";
-import { PresetBook } from "./book.ts";
 import { buttonToken } from "./buttons.ts";
 import { serviceChannel } from "./delivery-channel.ts";
 import { SAMPLE } from "./fields.ts";
 import { opened, recordAccepted } from "./messages.ts";
 import { presetOfModule } from "./module-channel.ts";
 import { ChannelOutbox } from "./outbox.ts";
-import { Rates } from "./sending/rates.ts";
 import { buildRequest, tlsOf } from "./sending/request.ts";
-import type { ChannelsContext } from "./sending/sender.ts";
-import { deleteChannelsOf, findChannel, hasActiveChannel } from "./store.ts";
+import { type ChannelsContext, Rates } from "./sending/sender.ts";
+import { deleteChannelsOf, findChannel, hasActiveChannel, PresetBook } from "./store.ts";
 
 /** Sending to chat, push and paging services. */
 export interface ServiceChannels {

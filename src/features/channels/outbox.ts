@@ -12,8 +12,7 @@ import {
 } from "../delivery/index.ts";
 import { COMPLETED, type JobRunner, PermanentError, type RunningJob } from "../time/jobs/index.ts";
 import { placeOfChannel } from "./delivery-channel.ts";
-import { disableChannel } from "./health.ts";
-import { continuationOf, errorOf, opened, recordSent, sendMessage } from "./messages.ts";
+import { continuationOf, disableChannel, errorOf, opened, recordSent, sendMessage } from "./messages.ts";
 import { type NoticeParts, type NoticeText, noticeOf } from "./notice.ts";
 import type { ChannelsContext } from "./sending/sender.ts";
 import { findChannel, findMessage, requireMessage, updateMessage } from "./store.ts";

@@ -1,9 +1,8 @@
 import * as v from "valibot";
 import { once } from "../../core/once.ts";
 import { maskOf } from "../../core/text/redact.ts";
-import { pageEntries } from "../../http/api/pagination.ts";
 import type { AnswerOf } from "../../http/api/resource.ts";
-import { doc, example, jsonObject, named, object, text } from "../../http/api/shapes.ts";
+import { doc, example, jsonObject, named, object, pageEntries, text } from "../../http/api/shapes.ts";
 import { boolean, Channel, type ChannelRow, MAX_TEMPLATE_BYTES } from "./channel.ts";
 import { CLASSES, GROUPS, type Preset } from "./preset.ts";
 import type { Texts } from "./store.ts";

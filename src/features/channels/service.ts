@@ -1,7 +1,7 @@
+import type { PermissionHolder } from "../../core/caller.ts";
 import { UnsealError } from "../../core/crypto/sealed-box.ts";
 import { PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
-import type { PermissionHolder } from "../../core/principal.ts";
 import type { RowOwner } from "../../http/api/listing.ts";
 import { hasTokenScope, requireAccount } from "../../http/server/access.ts";
 import type { Uses } from "../../module/feature.ts";

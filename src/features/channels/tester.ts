@@ -1,6 +1,6 @@
+import { type PermissionHolder, personKey } from "../../core/caller.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import { Slots } from "../../core/limits/slots.ts";
-import { type PermissionHolder, personKey } from "../../core/principal.ts";
 import { type ChannelRow, channelAccess } from "./channel.ts";
 import { opened, ownTexts, recordAccepted } from "./messages.ts";
 import { type NoticeText, noticeOf, SEVERITIES } from "./notice.ts";

@@ -4,14 +4,17 @@ import { addEffect, type Trx } from "../../store/database.ts";
 import { COMPLETED, type MovedJob, type RunningJob } from "../time/jobs/index.ts";
 import { type Accepted, callChannel, callWithin, NoAnswer, type TargetSource, Throttled } from "./channel.ts";
 import type { CircuitBreaker } from "./circuits.ts";
-import type { DeliveryContext } from "./context.ts";
 import {
   type AttemptPayload,
+  type DeliveryContext,
   type DeliveryFacts,
   type DeliveryReason,
   findDelivery,
+  heldUntil,
   isOver,
   isPage,
+  isPush,
+  type Preferences,
   updateDelivery,
 } from "./deliveries.ts";
 import {
@@ -27,9 +30,7 @@ import {
   waitAsAsked,
   waitForProvider,
 } from "./outcome.ts";
-import { heldUntil, isPush, type Preferences } from "./preferences.ts";
-import type { TargetCall } from "./target-queues.ts";
-import { limitsOf } from "./target-queues.ts";
+import { limitsOf, type TargetCall } from "./target-queues.ts";
 
 /**
  * Makes an attempt at one delivery: a transaction that records the start, the call, and a

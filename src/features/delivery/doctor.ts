@@ -11,8 +11,7 @@ import { addressOf, MailClient, smtpOptionsOf } from "../channels/mail/client.ts
 import { ApnsClient, apnsOptionsOf, readApnsKey } from "../channels/push/apns-client.ts";
 import { FcmClient, fcmOptionsOf, readFcmCredentials } from "../channels/push/fcm-client.ts";
 import { PusherClient } from "../channels/pusher/client.ts";
-import { OutsideHosts, outsideRulesOf } from "../channels/webhook/outside-hosts.ts";
-import { safeFetchOf } from "../channels/webhook/safe-fetch.ts";
+import { OutsideHosts, outsideRulesOf, safeFetchOf } from "../channels/webhook/safe-fetch.ts";
 import { contactOf } from "../channels/webpush/sender.ts";
 import { bucketOf } from "../notifications/sounds/index.ts";
 

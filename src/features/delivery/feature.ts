@@ -12,9 +12,9 @@ import { type SafeFetch, type SafeFetchOptions, safeFetchOf } from "../channels/
 import { WebPushClient } from "../channels/webpush/channel.ts";
 import { closedWebPush, openWebPush, type WebPushSender } from "../channels/webpush/sender.ts";
 import * as s from "../channels/webpush/subscriptions.ts";
-import { Channels } from "./channels.ts";
+import { Channels } from "./channel.ts";
+import { ChangedPreferences, FullPreferences, Preferences, preferenceWarnings } from "./deliveries.ts";
 import { type DirectMail, enqueueMail, mailSealContext } from "./mails.ts";
-import { ChangedPreferences, FullPreferences, Preferences, preferenceWarnings } from "./preferences.ts";
 
 declare module "../../module/feature.ts" {
   interface Offers {

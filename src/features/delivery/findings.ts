@@ -1,6 +1,6 @@
 import { redactText } from "../../config/logger.ts";
+import type { PermissionHolder } from "../../core/caller.ts";
 import type { Finding } from "../../core/finding.ts";
-import type { PermissionHolder } from "../../core/principal.ts";
 import { countText } from "../../core/text/clean-text.ts";
 import { MINUTE_MS } from "../../core/time/clock.ts";
 import type { Uses } from "../../module/feature.ts";

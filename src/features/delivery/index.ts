@@ -5,8 +5,7 @@ export { BOUNCE_HEADER, type Bounce, type MailBounces, mailBounces } from "../ch
 export { smtpOptionsOf } from "../channels/mail/client.ts";
 export { MAIL_TEST_RESULTS, testMail } from "../channels/mail/mail-test.ts";
 export { ACKNOWLEDGE_HINT, inZone, withoutLink } from "../channels/mail/message.ts";
-export { OutsideHosts } from "../channels/webhook/outside-hosts.ts";
-export { SafeFetch, safeFetchOf } from "../channels/webhook/safe-fetch.ts";
+export { OutsideHosts, SafeFetch, safeFetchOf } from "../channels/webhook/safe-fetch.ts";
 export type { TlsOptions } from "./calls/connect.ts";
 export {
   type Answer,
@@ -23,10 +22,10 @@ export {
   Throttled,
   untilDate,
 } from "./channel.ts";
-export type { ReadEventAlerts } from "./context.ts";
+export type { ReadEventAlerts } from "./deliveries.ts";
+export { quietUntil } from "./deliveries.ts";
 export { type DirectMail, enqueueMail } from "./mails.ts";
 export { openByChannel } from "./operate/queries.ts";
-export { isDrillNotification } from "./pages/drill-messages.ts";
 export { failingWays } from "./pages/failing-ways.ts";
 export {
   type AcceptedPage,
@@ -40,7 +39,6 @@ export {
   type PageRow,
   type Place,
 } from "./pages/page.ts";
-export { type PageFacts, type PersonWay, targetKey } from "./pages/people.ts";
+export { isDrillNotification, type PageFacts, type PersonWay, targetKey } from "./pages/people.ts";
 export { type AcceptedSpan, acceptedSpans, deletePages, notAccepted } from "./pages/store.ts";
 export { namesOfWays } from "./pages/way-names.ts";
-export { quietUntil } from "./preferences.ts";

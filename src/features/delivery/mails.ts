@@ -7,7 +7,7 @@ import { mailHtml } from "../channels/mail/html.ts";
 import { COMPLETED, PermanentError, type RunningJob } from "../time/jobs/index.ts";
 import { callWithin, ProviderDown, TargetGone } from "./channel.ts";
 import type { CircuitBreaker } from "./circuits.ts";
-import type { DeliveryContext } from "./context.ts";
+import type { DeliveryContext } from "./deliveries.ts";
 import { limitsOf } from "./target-queues.ts";
 
 export const MAIL_JOB = "mail";

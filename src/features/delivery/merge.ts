@@ -3,8 +3,14 @@ import { addEffect, type Trx } from "../../store/database.ts";
 import type { OutsideChannel } from "../../store/schema.ts";
 import { cutText } from "../rules/index.ts";
 import { COMPLETED, type RunningJob } from "../time/jobs/index.ts";
-import type { DeliveryContext } from "./context.ts";
-import { attemptJob, type DeliveryReason, type MergePayload, mergeJob, updateDelivery } from "./deliveries.ts";
+import {
+  attemptJob,
+  type DeliveryContext,
+  type DeliveryReason,
+  type MergePayload,
+  mergeJob,
+  updateDelivery,
+} from "./deliveries.ts";
 import { recordCompletion } from "./outcome.ts";
 
 /** Number of titles in the merged message. */

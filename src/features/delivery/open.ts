@@ -6,17 +6,21 @@ import { mailChannel } from "../channels/mail/channel.ts";
 import { PushChannel } from "../channels/push/channel.ts";
 import { pusherChannel } from "../channels/pusher/channel.ts";
 import { webhookChannel } from "../channels/webhook/channel.ts";
-import { OutsideHosts, outsideRulesOf } from "../channels/webhook/outside-hosts.ts";
+import { OutsideHosts, outsideRulesOf } from "../channels/webhook/safe-fetch.ts";
 import { webPushChannel } from "../channels/webpush/channel.ts";
 import { DELIVER_JOB } from "../rules/index.ts";
 import type { JobService } from "../time/jobs/index.ts";
 import { attemptDelivery, followJob } from "./attempt.ts";
 import { channelCalls } from "./channel-calls.ts";
-import { Circuits } from "./circuits.ts";
-import type { DeliveryContext, DeliveryParts, ReadEventAlerts } from "./context.ts";
-import { DeliveryMetrics } from "./context.ts";
-import { ATTEMPT_JOB, MERGE_JOB } from "./deliveries.ts";
-import { DeliveryLimits } from "./limits.ts";
+import { Circuits, DeliveryLimits } from "./circuits.ts";
+import {
+  ATTEMPT_JOB,
+  type DeliveryContext,
+  DeliveryMetrics,
+  type DeliveryParts,
+  MERGE_JOB,
+  type ReadEventAlerts,
+} from "./deliveries.ts";
 import { MAIL_JOB, sendMail } from "./mails.ts";
 import { mergeDeliveries } from "./merge.ts";
 import {

@@ -7,8 +7,7 @@ import { markNotificationDelivered } from "../notifications/index.ts";
 import { PermanentError, RetryLater, type AttemptFacts as RunnerFacts, type RunningJob } from "../time/jobs/index.ts";
 import { type Accepted, type DeliveryChannel, ProviderDown, Refused, TargetGone, Throttled } from "./channel.ts";
 import type { CircuitBreaker } from "./circuits.ts";
-import type { DeliveryContext } from "./context.ts";
-import { type DeliveryFacts, type DeliveryReason, isPage, updateDelivery } from "./deliveries.ts";
+import { type DeliveryContext, type DeliveryFacts, type DeliveryReason, isPage, updateDelivery } from "./deliveries.ts";
 import { REFUSED_PAUSE_MS } from "./pages/failures.ts";
 import { LONGEST_PAUSE_MS as LONGEST_PROBE_MS, probePauseMs } from "./pages/gate.ts";
 

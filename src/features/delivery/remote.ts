@@ -15,8 +15,14 @@ import {
 } from "../time/jobs/index.ts";
 import { routeOf } from "./attempt.ts";
 import { type Accepted, type Answer, type Attempt, ProviderDown, TargetGone } from "./channel.ts";
-import type { DeliveryContext } from "./context.ts";
-import { type DeliveryFacts, findDelivery, isOver, isPage, updateDelivery } from "./deliveries.ts";
+import {
+  type DeliveryContext,
+  type DeliveryFacts,
+  findDelivery,
+  isOver,
+  isPage,
+  updateDelivery,
+} from "./deliveries.ts";
 import {
   type AttemptJob,
   type AttemptOutcome,
@@ -25,7 +31,7 @@ import {
   recordDelivered,
   recordFailure,
 } from "./outcome.ts";
-import { withConfirmLink } from "./pages/drill-messages.ts";
+import { withConfirmLink } from "./pages/people.ts";
 import { findPage } from "./pages/store.ts";
 
 /** An attempt as a remote worker receives it: all it needs but the provider's settings. */

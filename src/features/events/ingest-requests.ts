@@ -1,5 +1,5 @@
+import type { Principal } from "../../core/caller.ts";
 import { MAX_ERROR_DETAILS, PrismError } from "../../core/errors.ts";
-import type { Principal } from "../../core/principal.ts";
 import { toRfc3339 } from "../../core/time/clock.ts";
 import type { IdempotentRequest } from "../../http/api/idempotency.ts";
 import type { Exchange } from "../../http/server/exchange.ts";

@@ -175,12 +175,6 @@ export function openFailure(db: ReadDb, eventSeq: number) {
     .executeTakeFirst();
 }
 
-/** Whether an event counts as an error, by its level or type. */
-export function isErrorEvent({ type, level }: { readonly type: string; readonly level: string }): boolean {
-  if (level === "error" || level === "fatal") return true;
-  return type === "error" || type.startsWith("error.") || type.endsWith(".error");
-}
-
 /** A row of `events` that is none of the server's own. */
 export const IS_OF_PRODUCER = sql<boolean>`(source is null or source not glob 'prism:*')`;
 

@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { PermissionHolder } from "../../core/principal.ts";
+import type { PermissionHolder } from "../../core/caller.ts";
 import type { Uses } from "../../module/feature.ts";
 import type { Database, ReadDb, Trx } from "../../store/database.ts";
 import { daysBefore, type NamedSweep, Slices, sweepRows } from "../../store/retention.ts";

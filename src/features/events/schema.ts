@@ -1,12 +1,12 @@
 import * as v from "valibot";
 import { LEVELS } from "../../core/text/vocabulary.ts";
-import { pageEntries } from "../../http/api/pagination.ts";
 import {
   doc,
   example,
   instant,
   named,
   object,
+  pageEntries,
   queryBoolean,
   queryInteger,
   queryList,

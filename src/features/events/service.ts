@@ -1,8 +1,9 @@
+import type { Principal } from "../../core/caller.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
-import type { Principal } from "../../core/principal.ts";
 import { csvLine } from "../../core/text/csv.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../core/time/clock.ts";
+import { arrayJson, jsonOf, RawJson, withFirst, withMember } from "../../http/api/route.ts";
 import {
   cursorOf,
   isFarPage,
@@ -11,8 +12,7 @@ import {
   pageBody,
   readPage,
   requireCursor,
-} from "../../http/api/pagination.ts";
-import { arrayJson, jsonOf, RawJson, withFirst, withMember } from "../../http/api/route.ts";
+} from "../../http/api/shapes.ts";
 import type { Context } from "../../module/feature.ts";
 import { eventJobKey } from "../../store/commit/write-set.ts";
 import type { Database, ReadDb } from "../../store/database.ts";

@@ -1,4 +1,4 @@
-import type { PermissionHolder } from "../../core/principal.ts";
+import type { PermissionHolder } from "../../core/caller.ts";
 import { type EpochMs, spanText, toRfc3339 } from "../../core/time/clock.ts";
 import type { SteadyClock } from "../../core/time/due-times.ts";
 import type { Uses } from "../../module/feature.ts";

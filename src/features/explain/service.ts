@@ -1,6 +1,6 @@
+import type { PermissionHolder } from "../../core/caller.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
-import type { PermissionHolder } from "../../core/principal.ts";
 import { LoopTurns } from "../../core/promises.ts";
 import { countText } from "../../core/text/clean-text.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../core/time/clock.ts";

@@ -1,19 +1,18 @@
 import { createHmac } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
+import type { Principal } from "../../core/caller.ts";
 import { secretsEqual } from "../../core/crypto/tokens.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
-import type { Principal } from "../../core/principal.ts";
 import { escapeHtml } from "../../core/text/clean-text.ts";
 import { ANSWERS_LATER, type Route, route } from "../../http/api/route.ts";
 import type { Exchange } from "../../http/server/exchange.ts";
 import { MEDIA_HEADERS } from "../../http/server/headers.ts";
-import { shownName } from "./flip-alert.ts";
 import type { HeartbeatRow } from "./heartbeat.ts";
 import type { Heartbeats } from "./heartbeats.ts";
 import type { HeartbeatsContext } from "./manage.ts";
 import { openToPages } from "./pings.ts";
-import type { ShownStatus } from "./status.ts";
+import { type ShownStatus, shownName } from "./status.ts";
 import { countStates, findHeartbeat, findKeys, heartbeatsOf, type KeysRow, runningOf } from "./table.ts";
 
 /** Heartbeats whose schedules are evaluated in one turn of the event loop. */

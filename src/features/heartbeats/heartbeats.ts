@@ -6,26 +6,27 @@ import type { Clock, EpochMs } from "../../core/time/clock.ts";
 import { DueTimes, SteadyClock } from "../../core/time/due-times.ts";
 import { periodic } from "../../core/time/periodic.ts";
 import type { Uses } from "../../module/feature.ts";
-import { addEffect, type BoundStatement, rowsOfAll, type Trx } from "../../store/database.ts";
+import { addEffect, type BoundStatement, rowsOfAll, type Trx, WriteQueue } from "../../store/database.ts";
 import type { WatchedHeartbeat } from "../../store/effect.ts";
 import type { PingKind } from "../../store/schema.ts";
-import { WriteQueue } from "../../store/write-queue.ts";
 import type { Maker, Projects } from "../access/index.ts";
 import type { AlertInput } from "../alerts/index.ts";
 import { AlertFeeds, type AlertReport, type FeedsParts } from "./feeds.ts";
-import { alertInput, eventOf, type HeartbeatEvent } from "./flip-alert.ts";
 import { Heartbeat, type HeartbeatRow } from "./heartbeat.ts";
 import type { PingIds } from "./ping-ids.ts";
 import { ALERT_SCHEME, type FedTarget, kindOf, type Ping, type PingTarget } from "./pings.ts";
 import {
   afterPing,
   afterTimeout,
+  alertInput,
   alertOf,
   type Back,
   dueAtOf,
+  eventOf,
   type Flip,
   fairDueAt,
   type HeartbeatChange,
+  type HeartbeatEvent,
   type HeartbeatState,
   NEVER_AWAY,
   type ShownStatus,

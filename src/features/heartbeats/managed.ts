@@ -1,5 +1,5 @@
+import type { Principal } from "../../core/caller.ts";
 import { PrismError } from "../../core/errors.ts";
-import type { Principal } from "../../core/principal.ts";
 import { ofProjects } from "../../http/api/listing.ts";
 import { pageOf } from "../../http/api/shapes.ts";
 import type { Trx } from "../../store/database.ts";

@@ -1,8 +1,7 @@
 import { sql } from "kysely";
 import { PrismError } from "../../core/errors.ts";
-import { pageBody, readPage } from "../../http/api/pagination.ts";
 import { ANSWERS_LATER } from "../../http/api/route.ts";
-import { pageOf } from "../../http/api/shapes.ts";
+import { pageBody, pageOf, readPage } from "../../http/api/shapes.ts";
 import { callerOf, holderOf } from "../../http/server/access.ts";
 import type { FeatureServer } from "../../module/feature.ts";
 import { healthchecksRoutes } from "../protocols/healthchecks/routes.ts";

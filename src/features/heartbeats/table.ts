@@ -1,16 +1,23 @@
 import { type Selectable, sql } from "kysely";
 import * as v from "valibot";
-import type { Principal } from "../../core/principal.ts";
+import type { Principal } from "../../core/caller.ts";
 import type { EpochMs } from "../../core/time/clock.ts";
 import { by, equals, listing, within } from "../../http/api/listing.ts";
 import { text } from "../../http/api/shapes.ts";
-import { addEffect, type BoundStatement, type ReadDb, type Trx } from "../../store/database.ts";
+import {
+  addEffect,
+  type BoundStatement,
+  insertLater,
+  type ReadDb,
+  runLater,
+  type Trx,
+  updateLater,
+} from "../../store/database.ts";
 import type { FedHeartbeat } from "../../store/effect.ts";
 import { daysBefore, type NamedSweep, sweepRows } from "../../store/retention.ts";
 import type { HeartbeatKeysTable, HeartbeatPingsTable } from "../../store/schema.ts";
 import { putSetting, readSetting } from "../../store/setting-rows.ts";
 import { countOf } from "../../store/sqlite/list-queries.ts";
-import { insertLater, runLater, updateLater } from "../../store/statements.ts";
 import { owned } from "../access/index.ts";
 import { Heartbeat, HeartbeatFlip, type HeartbeatRow, STORED } from "./heartbeat.ts";
 import type { PingIds } from "./ping-ids.ts";

@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
-import type { PermissionHolder, UserPrincipal } from "../../core/principal.ts";
+import type { PermissionHolder, UserPrincipal } from "../../core/caller.ts";
 import type { Json } from "../../core/text/json-text.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../core/time/clock.ts";
 import { requireLink } from "../../http/api/shapes.ts";
@@ -9,8 +9,7 @@ import type { InTransaction, Trx } from "../../store/database.ts";
 import type { NewEntry } from "../events/streams/index.ts";
 import type { AuditEntry } from "../records/audit/index.ts";
 import type { HeldRow } from "./held-rows.ts";
-import type { NotificationsContext } from "./inbox.ts";
-import { inboxItemView, noSuchNotification, noSuchUser } from "./inbox.ts";
+import { inboxItemView, type NotificationsContext, noSuchNotification, noSuchUser } from "./inbox.ts";
 import { changeAlone, changeInQueue, type InboxChanges, type InboxReader } from "./inbox-changes.ts";
 import * as queries from "./queries.ts";
 import type { ReadAllBody, WebviewActionView, WebviewBody } from "./schema.ts";

@@ -2,8 +2,18 @@ import { type SelectQueryBuilder, sql } from "kysely";
 import * as v from "valibot";
 import { firstIdAt, isUuid } from "../../core/ids.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../core/time/clock.ts";
-import { cursorOf, pageBody, pageEntries, readPage } from "../../http/api/pagination.ts";
-import { doc, instant, named, object, queryInteger, text } from "../../http/api/shapes.ts";
+import {
+  cursorOf,
+  doc,
+  instant,
+  named,
+  object,
+  pageBody,
+  pageEntries,
+  queryInteger,
+  readPage,
+  text,
+} from "../../http/api/shapes.ts";
 import type { Database, ReadDb } from "../../store/database.ts";
 import type { Schema } from "../../store/schema.ts";
 import { holdsText } from "../../store/sqlite/list-queries.ts";

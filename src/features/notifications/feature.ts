@@ -8,12 +8,11 @@ import { type FeatureServer, feature, type Uses } from "../../module/feature.ts"
 import { TableHistory } from "../events/streams/index.ts";
 import * as actions from "./actions.ts";
 import * as all from "./all-notifications.ts";
-import { Announcer, DeliveryMarks } from "./announcer.ts";
+import { Announcer, DeliveryMarks, handleRecipients } from "./announcer.ts";
 import type { NotificationsContext } from "./inbox.ts";
 import * as inbox from "./inbox.ts";
 import { inboxChanges } from "./inbox-changes.ts";
 import { NOTIFY_EVENT, Notifier } from "./notifier.ts";
-import { handleRecipients } from "./recipients.ts";
 import { notificationSweep, STORM_SWEEPS } from "./retention.ts";
 import * as s from "./schema.ts";
 import { eventJson, notificationView } from "./schema.ts";

@@ -1,11 +1,8 @@
-import { type Caller, currentCaller, runAs } from "../../core/caller.ts";
+import { type Caller, currentCaller, runAs, type UserPrincipal } from "../../core/caller.ts";
 import { isUuid } from "../../core/ids.ts";
-import type { UserPrincipal } from "../../core/principal.ts";
-import type { InTransaction, Trx } from "../../store/database.ts";
-import { WriteQueue } from "../../store/write-queue.ts";
+import { type InTransaction, type Trx, WriteQueue } from "../../store/database.ts";
 import { type HeldRow, holdInInbox, type WantedRow } from "./held-rows.ts";
-import type { NotificationsContext } from "./inbox.ts";
-import { inboxItemView, noSuchNotification } from "./inbox.ts";
+import { inboxItemView, type NotificationsContext, noSuchNotification } from "./inbox.ts";
 import type * as queries from "./queries.ts";
 
 /** The recipient of the notification, with the permissions of the recipient. */

@@ -1,10 +1,9 @@
 import { setImmediate } from "node:timers/promises";
+import type { PermissionHolder, UserPrincipal } from "../../core/caller.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
-import type { PermissionHolder, UserPrincipal } from "../../core/principal.ts";
 import { parseRfc3339, toRfc3339, toRfc3339OrNull } from "../../core/time/clock.ts";
-import { cursorOf, isFarPage, MAX_PAGE_BYTES, pageBody, pageEntries, readPage } from "../../http/api/pagination.ts";
-import { object } from "../../http/api/shapes.ts";
+import { cursorOf, isFarPage, MAX_PAGE_BYTES, object, pageBody, pageEntries, readPage } from "../../http/api/shapes.ts";
 import { checkShape } from "../../http/body/input.ts";
 import { missingPermission } from "../../http/server/access.ts";
 import type { Context } from "../../module/feature.ts";

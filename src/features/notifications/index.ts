@@ -1,6 +1,7 @@
 /** The part of `notifications` that other features may use. */
 
 export type { Announcer } from "./announcer.ts";
+export { markNotificationDelivered } from "./announcer.ts";
 export {
   NOTIFY_EVENT,
   type NotificationInput,
@@ -9,5 +10,4 @@ export {
   type ScheduledNotification,
   type Scheduling,
 } from "./notifier.ts";
-export { markNotificationDelivered } from "./recipients.ts";
 export { DeliveryView, eventJson, notificationView, UNTOUCHED } from "./schema.ts";

@@ -1,5 +1,5 @@
 import { type Selectable, sql } from "kysely";
-import type { ReadDb, Trx } from "../../store/database.ts";
+import { type ReadDb, type Trx, updateRowLater } from "../../store/database.ts";
 import type { DeliveriesTable, NotificationRecipientsTable, NotificationsTable } from "../../store/schema.ts";
 import {
   bytesOf,
@@ -9,7 +9,6 @@ import {
   holdsText,
   type RowBytes,
 } from "../../store/sqlite/list-queries.ts";
-import { updateRowLater } from "../../store/statements.ts";
 import type { Filters } from "./schema.ts";
 
 const MAX_MARKED = 1000;

@@ -1,7 +1,6 @@
 import type { Selectable } from "kysely";
 import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../core/time/clock.ts";
-import { pageEntries } from "../../http/api/pagination.ts";
 import { columnJson, jsonOf, withMember } from "../../http/api/route.ts";
 import {
   Action,
@@ -13,6 +12,7 @@ import {
   jsonObject,
   named,
   object,
+  pageEntries,
   queryBoolean,
   queryInteger,
   text,

@@ -1,14 +1,13 @@
 import type * as v from "valibot";
+import type { Principal } from "../../core/caller.ts";
 import { invalidField } from "../../core/errors.ts";
-import type { Principal } from "../../core/principal.ts";
 import { toRfc3339 } from "../../core/time/clock.ts";
 import { Reply, type Shown } from "../../http/api/route.ts";
 import { requireLink, requireServed } from "../../http/api/shapes.ts";
 import type { Exchange } from "../../http/server/exchange.ts";
 import type { Uses } from "../../module/feature.ts";
 import type { Trx } from "../../store/database.ts";
-import type { NotificationsContext } from "./inbox.ts";
-import { inboxItemView } from "./inbox.ts";
+import { inboxItemView, type NotificationsContext } from "./inbox.ts";
 import type { NotificationInput, When } from "./notifier.ts";
 import * as queries from "./queries.ts";
 import {

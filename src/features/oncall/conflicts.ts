@@ -1,5 +1,5 @@
+import type { Principal } from "../../core/caller.ts";
 import { uuidv7 } from "../../core/ids.ts";
-import type { Principal } from "../../core/principal.ts";
 import { DAY_MS, type EpochMs, toRfc3339 } from "../../core/time/clock.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import { type UserName, userNames } from "../access/index.ts";

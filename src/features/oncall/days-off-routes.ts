@@ -1,6 +1,6 @@
+import type { PermissionHolder, Principal } from "../../core/caller.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
-import type { PermissionHolder, Principal } from "../../core/principal.ts";
 import { DAY_MS, type EpochMs, toRfc3339 } from "../../core/time/clock.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/api/idempotency.ts";
 import { type Reply, withVersion } from "../../http/api/route.ts";

@@ -1,7 +1,7 @@
+import type { UserPrincipal } from "../../core/caller.ts";
 import { createToken, hashToken, secretsEqual } from "../../core/crypto/tokens.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
-import type { UserPrincipal } from "../../core/principal.ts";
 import { DAY_MS, type EpochMs } from "../../core/time/clock.ts";
 import type { UserName } from "../access/index.ts";
 import { awayOf, usersOf } from "./away.ts";

@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import type * as v from "valibot";
-import type { PermissionHolder, Principal } from "../../core/principal.ts";
+import type { PermissionHolder, Principal } from "../../core/caller.ts";
 import { pageOf } from "../../http/api/shapes.ts";
 import { missingPermission } from "../../http/server/access.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";

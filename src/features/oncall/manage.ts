@@ -1,6 +1,6 @@
+import type { PermissionHolder, Principal } from "../../core/caller.ts";
 import { PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
-import type { PermissionHolder, Principal } from "../../core/principal.ts";
 import { toRfc3339OrNull } from "../../core/time/clock.ts";
 import { ofProjects } from "../../http/api/listing.ts";
 import { pageOf } from "../../http/api/shapes.ts";

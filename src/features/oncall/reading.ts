@@ -1,6 +1,6 @@
+import type { PermissionHolder, Principal } from "../../core/caller.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
-import type { PermissionHolder, Principal } from "../../core/principal.ts";
 import { DAY_MS, type EpochMs, toRfc3339, toRfc3339OrNull } from "../../core/time/clock.ts";
 import { requireAccount } from "../../http/server/access.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";

@@ -1,6 +1,6 @@
+import type { PermissionHolder, Principal } from "../../core/caller.ts";
 import { createToken } from "../../core/crypto/tokens.ts";
 import { PrismError } from "../../core/errors.ts";
-import type { PermissionHolder, Principal } from "../../core/principal.ts";
 import { DAY_MS, type EpochMs } from "../../core/time/clock.ts";
 import { missingPermission } from "../../http/server/access.ts";
 import type { Context, Offers } from "../../module/feature.ts";

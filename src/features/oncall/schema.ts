@@ -1,7 +1,6 @@
 import * as v from "valibot";
 import { DAY_MS, isTimezone } from "../../core/time/clock.ts";
 import { listing, within } from "../../http/api/listing.ts";
-import { pageEntries } from "../../http/api/pagination.ts";
 import {
   column,
   computed,
@@ -21,6 +20,7 @@ import {
   integer,
   named,
   object,
+  pageEntries,
   pattern,
   queryBoolean,
   selfChanging,

@@ -1,6 +1,6 @@
+import type { PermissionHolder } from "../../core/caller.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
-import type { PermissionHolder } from "../../core/principal.ts";
 import { type EpochMs, parseRfc3339 } from "../../core/time/clock.ts";
 import { missingPermission, requireAccount } from "../../http/server/access.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";

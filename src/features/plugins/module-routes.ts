@@ -4,8 +4,8 @@ import { KEY_SCOPES, PERMISSIONS } from "../../core/permissions.ts";
 import { type Clock, MINUTE_MS } from "../../core/time/clock.ts";
 import type { BodyType, Method, Route, RouteAccess } from "../../http/api/route.ts";
 import { RateLimiter, requireAllowed } from "../../http/limits/rate-limiter.ts";
-import { addressGroup, coarseAddressGroup } from "../../http/server/client-address.ts";
 import type { Exchange } from "../../http/server/exchange.ts";
+import { addressGroup, coarseAddressGroup } from "../../http/server/headers.ts";
 import type { ModuleChannel, ModuleServer, RouteHandler, RouteOptions } from "../../module/module-api.ts";
 import { isSchema, JSON_TYPES, ModuleBody, moduleAnswer, readModuleRequest } from "./module-request.ts";
 

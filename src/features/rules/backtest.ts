@@ -1,6 +1,6 @@
 import type { Worker } from "node:worker_threads";
+import type { PermissionHolder } from "../../core/caller.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
-import type { PermissionHolder } from "../../core/principal.ts";
 import { type DeferredPromise, deferred } from "../../core/promises.ts";
 import { startThread } from "../../core/runtime.ts";
 import { DAY_MS, type EpochMs, toRfc3339, toRfc3339OrNull } from "../../core/time/clock.ts";

@@ -1,11 +1,16 @@
 /** The part of `rules` that other features may use. */
 
 export { type Decision, type Earlier, enqueuedBy, sliceMark } from "./deciding/decide.ts";
-export { EVENT_OVERHEAD_BYTES, type EventResult, IncomingEvent, storedEvent } from "./deciding/incoming-event.ts";
+export {
+  Budget,
+  EVENT_OVERHEAD_BYTES,
+  type EventResult,
+  IncomingEvent,
+  storedEvent,
+} from "./deciding/incoming-event.ts";
 export { MAX_DIRECT_RECIPIENTS } from "./deciding/rule-book.ts";
 export { DELIVER_JOB, deliverJob, recipientsJob, STORM_JOB, stormJob } from "./deciding/rule-jobs.ts";
 export { type PipelineMetrics, RuleStats } from "./deciding/rule-stats.ts";
-export { Budget } from "./deciding/turn-limits.ts";
 export {
   type CompiledText,
   ConditionTooCostly,

@@ -1,5 +1,4 @@
-import { currentCaller } from "../../core/caller.ts";
-import type { PermissionHolder } from "../../core/principal.ts";
+import { currentCaller, type PermissionHolder } from "../../core/caller.ts";
 import { DAY_MS, toRfc3339OrNull } from "../../core/time/clock.ts";
 import { pageOf } from "../../http/api/shapes.ts";
 import { missingPermission } from "../../http/server/access.ts";

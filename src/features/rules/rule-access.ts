@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import type { PermissionHolder } from "../../core/principal.ts";
+import type { PermissionHolder } from "../../core/caller.ts";
 import { URGENT_PRIORITY } from "../../http/api/shapes.ts";
 import { missingPermission } from "../../http/server/access.ts";
 import type { Trx } from "../../store/database.ts";

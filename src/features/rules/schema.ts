@@ -1,7 +1,6 @@
 import * as v from "valibot";
 import { once } from "../../core/once.ts";
-import { pageEntries } from "../../http/api/pagination.ts";
-import { doc, example, instant, named, object, text } from "../../http/api/shapes.ts";
+import { doc, example, instant, named, object, pageEntries, text } from "../../http/api/shapes.ts";
 import { counts, Rule, ruleList } from "./rule.ts";
 
 export const CreateRule = () =>

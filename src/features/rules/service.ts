@@ -1,12 +1,10 @@
-import { type Caller, currentCaller, runAs } from "../../core/caller.ts";
+import { type Caller, currentCaller, type PermissionHolder, runAs } from "../../core/caller.ts";
 import { PrismError } from "../../core/errors.ts";
-import type { PermissionHolder } from "../../core/principal.ts";
 import { DAY_MS } from "../../core/time/clock.ts";
 import { checkShape } from "../../http/body/input.ts";
 import { requireVersion } from "../../http/body/negotiation.ts";
 import type { Context } from "../../module/feature.ts";
-import { MustCommitAlone, type Trx } from "../../store/database.ts";
-import { WriteQueue } from "../../store/write-queue.ts";
+import { MustCommitAlone, type Trx, WriteQueue } from "../../store/database.ts";
 import { COUNTED_AS, NO_COUNTS } from "./deciding/rule-stats.ts";
 import { importRules } from "./import-rules.ts";
 import { conditionWarnings } from "./language/language.ts";

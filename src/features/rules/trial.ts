@@ -1,6 +1,6 @@
 import * as v from "valibot";
+import type { Principal } from "../../core/caller.ts";
 import { PrismError } from "../../core/errors.ts";
-import type { Principal } from "../../core/principal.ts";
 import { doc, example, jsonObject, named, object, uuid } from "../../http/api/shapes.ts";
 import { storedEvent } from "./deciding/incoming-event.ts";
 import {

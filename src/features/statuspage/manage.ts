@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
+import type { PermissionHolder } from "../../core/caller.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
-import type { PermissionHolder } from "../../core/principal.ts";
 import { toRfc3339OrNull } from "../../core/time/clock.ts";
 import { ofProjects } from "../../http/api/listing.ts";
 import { type Route, route, withVersion } from "../../http/api/route.ts";

@@ -1,7 +1,6 @@
 import * as v from "valibot";
 import { isTimezone } from "../../core/time/clock.ts";
-import { pageEntries } from "../../http/api/pagination.ts";
-import { doc, example, integer, named, object, text, uuid } from "../../http/api/shapes.ts";
+import { doc, example, integer, named, object, pageEntries, text, uuid } from "../../http/api/shapes.ts";
 import { parseMatcher } from "../alerts/index.ts";
 import { noticeState, StatusNotice } from "./notice.ts";
 import { STATES } from "./state.ts";

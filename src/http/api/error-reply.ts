@@ -7,60 +7,6 @@ import {
   shownPath,
 } from "../../core/errors.ts";
 
-/** RFC 9110 section 15, RFC 6585, RFC 4918. */
-const REASON: Readonly<Record<number, string>> = {
-  200: "OK",
-  201: "Created",
-  202: "Accepted",
-  204: "No Content",
-  203: "Non-Authoritative Information",
-  205: "Reset Content",
-  206: "Partial Content",
-  301: "Moved Permanently",
-  302: "Found",
-  303: "See Other",
-  304: "Not Modified",
-  307: "Temporary Redirect",
-  308: "Permanent Redirect",
-  400: "Bad Request",
-  401: "Unauthorized",
-  402: "Payment Required",
-  403: "Forbidden",
-  404: "Not Found",
-  405: "Method Not Allowed",
-  406: "Not Acceptable",
-  408: "Request Timeout",
-  409: "Conflict",
-  410: "Gone",
-  411: "Length Required",
-  412: "Precondition Failed",
-  413: "Content Too Large",
-  414: "URI Too Long",
-  415: "Unsupported Media Type",
-  416: "Range Not Satisfiable",
-  421: "Misdirected Request",
-  422: "Unprocessable Content",
-  423: "Locked",
-  424: "Failed Dependency",
-  425: "Too Early",
-  426: "Upgrade Required",
-  428: "Precondition Required",
-  429: "Too Many Requests",
-  431: "Request Header Fields Too Large",
-  500: "Internal Server Error",
-  501: "Not Implemented",
-  502: "Bad Gateway",
-  503: "Service Unavailable",
-  504: "Gateway Timeout",
-  507: "Insufficient Storage",
-};
-
-const LINES = new Map(Object.entries(REASON).map(([status, reason]) => [Number(status), `${status} ${reason}`]));
-
-export function statusLine(status: number): string {
-  return LINES.get(status) ?? `${status} Unknown`;
-}
-
 /** Maps unexpected errors to INTERNAL with a constant message: theirs may contain SQL or data. */
 export function toPrismError(error: unknown): PrismError {
   if (error instanceof PrismError) return error;

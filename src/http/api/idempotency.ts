@@ -1,14 +1,13 @@
 import { createHash, hkdfSync } from "node:crypto";
 import type { Database as Sqlite } from "better-sqlite3";
+import type { Principal } from "../../core/caller.ts";
 import { SealedBox } from "../../core/crypto/sealed-box.ts";
 import { PrismError } from "../../core/errors.ts";
-import type { Principal } from "../../core/principal.ts";
 import { ENDS_LEADER } from "../../core/text/vocabulary.ts";
 import { type Clock, DAY_MS, MINUTE_MS } from "../../core/time/clock.ts";
 import type { IdempotencyRow } from "../../store/commit/write-set.ts";
-import { type Database, type Trx, type WriteOptions, withEachWrite } from "../../store/database.ts";
+import { type Database, runLater, type Trx, type WriteOptions, withEachWrite } from "../../store/database.ts";
 import { type BodyFingerprint, bodyFingerprint } from "../../store/sealed-settings.ts";
-import { runLater } from "../../store/statements.ts";
 import type { Exchange } from "../server/exchange.ts";
 import { ANSWERS_LATER, type Input, RawJson, Reply, type Route } from "./route.ts";
 

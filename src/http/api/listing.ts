@@ -3,10 +3,9 @@ import * as v from "valibot";
 import { once } from "../../core/once.ts";
 import type { Database } from "../../store/database.ts";
 import { bytesOf, countOf, fittingRows, holdsText, rowsOf } from "../../store/sqlite/list-queries.ts";
-import { isFarPage, pageBody, readPage } from "./pagination.ts";
 import type { Table } from "./resource.ts";
 import type { Shape } from "./route.ts";
-import { doc } from "./shapes.ts";
+import { doc, isFarPage, pageBody, readPage } from "./shapes.ts";
 
 /** A parameter of a list: what it looks for, and the condition that it sets. `S`: what conditions need to know. */
 export interface Filter<T, S = unknown> {

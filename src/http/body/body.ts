@@ -2,8 +2,8 @@ import { createGunzip } from "node:zlib";
 import { PrismError } from "../../core/errors.ts";
 import { charsetIn, isKnownCharset } from "../../core/text/decode-text.ts";
 import type { Route } from "../api/route.ts";
-import { addressGroup } from "../server/client-address.ts";
 import type { Exchange } from "../server/exchange.ts";
+import { addressGroup } from "../server/headers.ts";
 
 /** Share of the budget for all requests without valid credentials. */
 const ANONYMOUS_SHARE = 1 / 8;

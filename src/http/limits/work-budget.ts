@@ -1,12 +1,11 @@
 import { AsyncResource } from "node:async_hooks";
-import type { Reader, ReplayBudget, Work } from "../../core/caller.ts";
+import type { Principal, Reader, ReplayBudget, Work } from "../../core/caller.ts";
 import { PrismError } from "../../core/errors.ts";
 import { Bucket } from "../../core/limits/bucket.ts";
 import { type MetricLabels, type Metrics, topProjects } from "../../core/metrics.ts";
-import type { Principal } from "../../core/principal.ts";
 import { membersAtMost } from "../../core/text/json-text.ts";
 import type { Clock } from "../../core/time/clock.ts";
-import { addressGroup, coarseAddressGroup } from "../server/client-address.ts";
+import { addressGroup, coarseAddressGroup } from "../server/headers.ts";
 import { RateLimiter } from "./rate-limiter.ts";
 
 /** Milliseconds of work per second; operators set them (`work`). */

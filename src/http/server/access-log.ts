@@ -1,7 +1,7 @@
+import type { Principal } from "../../core/caller.ts";
 import type { PrismError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import { type Counter, type Histogram, type Metrics, SECONDS_BUCKETS } from "../../core/metrics.ts";
-import type { Principal } from "../../core/principal.ts";
 import type { Exchange, FoundRoute } from "./exchange.ts";
 
 const REFUSED_LINES_PER_SECOND = 10;

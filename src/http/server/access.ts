@@ -1,6 +1,6 @@
+import type { PermissionHolder, Principal, UserPrincipal } from "../../core/caller.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { TokenScope } from "../../core/permissions.ts";
-import type { PermissionHolder, Principal, UserPrincipal } from "../../core/principal.ts";
 import type { RouteAccess } from "../api/route.ts";
 import type { Exchange } from "./exchange.ts";
 

@@ -1,13 +1,11 @@
-import { type Caller, SYSTEM } from "../../core/caller.ts";
+import { type Caller, type Principal, type RightsWatch, SYSTEM } from "../../core/caller.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
-import type { Principal, RightsWatch } from "../../core/principal.ts";
 import type { Route, RouteAccess } from "../api/route.ts";
 import { parseQuery } from "../body/input.ts";
 import { requireAccessStill } from "./access.ts";
-import { isFromThisMachine } from "./client-address.ts";
 import type { Exchange } from "./exchange.ts";
-import { TAKEN_AT_HEADER } from "./headers.ts";
+import { isFromThisMachine, TAKEN_AT_HEADER } from "./headers.ts";
 
 /** A credential: `bearer` is an access or service token; checking a `ticket` uses it up. */
 export interface Credential {

@@ -1,21 +1,21 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t } from "uWebSockets.js";
-import type { Work } from "../../core/caller.ts";
+import type { Principal, RightsWatch, Work } from "../../core/caller.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import type { Bucket } from "../../core/limits/bucket.ts";
-import type { Principal, RightsWatch } from "../../core/principal.ts";
-import { statusLine } from "../api/error-reply.ts";
 import { rateLimitLines } from "../limits/rate-limiter.ts";
 import type { Debt, WorkAccount } from "../limits/work-budget.ts";
-import { type AddressReader, HOPS_HEADER } from "./client-address.ts";
 import {
+  type AddressReader,
   API_HEADERS,
   checkHead,
   ENDS_CONNECTION,
+  HOPS_HEADER,
   headerOf,
   headerValue,
   IS_CHUNKED,
   JSON_TYPE,
   OWNER_HEADER,
+  statusLine,
 } from "./headers.ts";
 
 const ID = /^[A-Za-z0-9._:-]{1,128}$/;

@@ -1,8 +1,7 @@
 import type { HttpRequest, HttpResponse } from "uWebSockets.js";
 import type { Config } from "../../config/load.ts";
-import { runAs } from "../../core/caller.ts";
+import { OPERATOR, type Principal, runAs } from "../../core/caller.ts";
 import { PrismError, STATUS_OF } from "../../core/errors.ts";
-import { OPERATOR, type Principal } from "../../core/principal.ts";
 import { endsConnection, errorBody, errorHeaders, toPrismError } from "../api/error-reply.ts";
 import { answerOf, type Idempotency } from "../api/idempotency.ts";
 import { LARGE_REPLY_LENGTH, largeReply } from "../api/replies.ts";
@@ -15,7 +14,6 @@ import { CHECK_ROWS, RequestWork, type Sender } from "../limits/request-work.ts"
 import type { WorkBudget } from "../limits/work-budget.ts";
 import { CorsPolicy, requireAccess } from "./access.ts";
 import type { AccessLog } from "./access-log.ts";
-import { type AddressReader, addressGroup, coarseAddressGroup } from "./client-address.ts";
 import {
   type Authenticator,
   type Credential,
@@ -26,9 +24,9 @@ import {
   ticketOf,
 } from "./credentials.ts";
 import { Exchange } from "./exchange.ts";
-import { type Entrance, type Faces, PORT } from "./faces.ts";
-import { BadHead } from "./headers.ts";
+import { type AddressReader, addressGroup, BadHead, coarseAddressGroup } from "./headers.ts";
 import { ActiveRequests } from "./listener.ts";
+import { type Entrance, type Faces, PORT } from "./live-settings.ts";
 import type { Router } from "./router.ts";
 
 /** Requests per minute; read at each request, so that a reload takes effect at once. */

@@ -4,7 +4,7 @@ import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promi
 import { promisify } from "node:util";
 import { ControlSocketRefused, ListenRefused, withSocketPath } from "../../core/listening.ts";
 import type { Logger } from "../../core/log.ts";
-import { CONTROL, type Entrance, PORT } from "./faces.ts";
+import { CONTROL, type Entrance, PORT } from "./live-settings.ts";
 import { type Certificate, readCertificate, TLS_CIPHERS, type TlsFiles, TlsRefused } from "./tls.ts";
 import { uWS } from "./uws.ts";
 

@@ -4,7 +4,8 @@ import { otherPorts, tlsFilesOf } from "../../config/public-url.ts";
 import { PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import { ListenRefused } from "../../core/listening.ts";
-import { errorBody, errorHeaders, statusLine } from "../api/error-reply.ts";
+import { errorBody, errorHeaders } from "../api/error-reply.ts";
+import { statusLine } from "./headers.ts";
 import { HttpListener } from "./listener.ts";
 
 const MAX_RETRY_MS = 60_000;

@@ -1,5 +1,5 @@
+import type { Principal } from "../../core/caller.ts";
 import type { Logger } from "../../core/log.ts";
-import type { Principal } from "../../core/principal.ts";
 import type { Clock, EpochMs } from "../../core/time/clock.ts";
 import type { Exchange } from "../../http/server/exchange.ts";
 import type { Connection, Connections, RealtimeAccess } from "../connections.ts";

@@ -1,4 +1,4 @@
-import type { Principal } from "../../core/principal.ts";
+import type { Principal } from "../../core/caller.ts";
 import { toRfc3339 } from "../../core/time/clock.ts";
 import { toPrismError } from "../../http/api/error-reply.ts";
 import { openObject } from "../../http/api/shapes.ts";

@@ -1,6 +1,6 @@
 import type { TemplatedApp, WebSocket } from "uWebSockets.js";
+import type { Principal } from "../../core/caller.ts";
 import type { Logger } from "../../core/log.ts";
-import type { Principal } from "../../core/principal.ts";
 import { decodeUtf8, scanJson } from "../../core/text/json-text.ts";
 import type { Clock } from "../../core/time/clock.ts";
 import { MAX_JSON_DEPTH } from "../../http/body/input.ts";

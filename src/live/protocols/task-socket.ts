@@ -1,6 +1,6 @@
 import * as v from "valibot";
+import type { Principal } from "../../core/caller.ts";
 import { assertNever } from "../../core/errors.ts";
-import type { Principal } from "../../core/principal.ts";
 import { toRfc3339 } from "../../core/time/clock.ts";
 import { toPrismError } from "../../http/api/error-reply.ts";
 import { integer, openObject } from "../../http/api/shapes.ts";

@@ -1,10 +1,10 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t } from "uWebSockets.js";
+import type { Principal } from "../../core/caller.ts";
 import { PrismError } from "../../core/errors.ts";
-import type { Principal } from "../../core/principal.ts";
 import type { Exchange } from "../../http/server/exchange.ts";
-import { type Entrance, PORT } from "../../http/server/faces.ts";
 import { BadHead } from "../../http/server/headers.ts";
 import type { HttpKernel } from "../../http/server/kernel.ts";
+import { type Entrance, PORT } from "../../http/server/live-settings.ts";
 import type { Router } from "../../http/server/router.ts";
 import type { Connections } from "../connections.ts";
 

@@ -4,12 +4,11 @@ import { CommandError, EXIT, ServerRefused } from "../../core/command-error.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import { WORKER_CHANNELS, type WorkerChannel } from "../../core/text/vocabulary.ts";
 import { systemClock } from "../../core/time/clock.ts";
-import type { ChannelCalls } from "../../features/delivery/channel.ts";
-import { callWithin, ProviderDown, TargetGone } from "../../features/delivery/channel.ts";
+import { type ChannelCalls, callWithin, ProviderDown, TargetGone } from "../../features/delivery/channel.ts";
 import { channelCalls } from "../../features/delivery/channel-calls.ts";
 import { ATTEMPT_JOB } from "../../features/delivery/deliveries.ts";
-import { jitteredDelayMs } from "../../features/time/jobs/runner/attempt-end.ts";
 import { PermanentError, RetryLater } from "../../features/time/jobs/runner/job.ts";
+import { jitteredDelayMs } from "../../features/time/jobs/runner/job-execution.ts";
 
 /** A job as dispatched by a server. */
 export interface LeasedJob {

@@ -4,11 +4,80 @@ import { PrismError } from "../../core/errors.ts";
 import { type DeferredPromise, deferred } from "../../core/promises.ts";
 import { commitError, failureOf } from "../sqlite/sqlite-errors.ts";
 import { WriteRecord } from "../write-health.ts";
-import { CommitGroup, MAX_OPEN_MS } from "./commit-group.ts";
+import type { Sequences } from "./apply-write-set.ts";
 import { NO_EVENTS } from "./event-columns.ts";
-import type { Sequences } from "./sequences.ts";
 import type { CommitFailure, CommitOutcome, DeliveredMark, WriteSet } from "./write-set.ts";
 import type { WriterPort } from "./writers.ts";
+
+/** Limit of transactions in one commit, so that the first ones do not wait for long. */
+const MAX_MEMBERS = 64;
+export const MAX_OPEN_MS = 15;
+
+interface Ended {
+  readonly afterCommit: () => void;
+  readonly onDisk: DeferredPromise<void>;
+}
+
+/**
+ * Transactions that run one after the other and share one commit. Each has exclusive use of the
+ * writer while it runs, then waits until the shared commit is on disk. A failed one rolls back only
+ * its own writes.
+ */
+export class CommitGroup {
+  readonly #openedAt = performance.now();
+  readonly #sharesCommit: boolean;
+  #granted = 0;
+  #ended: Ended[] = [];
+  /** The answers of the writer to the ends of the transactions. */
+  readonly #answers: Promise<unknown>[] = [];
+  /** The writer has an open transaction for the group. */
+  hasTransaction = false;
+
+  /** @param sharesCommit false limits the group to one transaction */
+  constructor(sharesCommit: boolean) {
+    this.#sharesCommit = sharesCommit;
+  }
+
+  /** Whether another transaction may join. @param maxOpenMs time after which none does */
+  hasRoom(maxOpenMs: number): boolean {
+    const isYoung = performance.now() - this.#openedAt < maxOpenMs;
+    return this.#sharesCommit && this.#granted < MAX_MEMBERS && isYoung;
+  }
+
+  granted(): void {
+    this.#granted++;
+  }
+
+  /**
+   * The running transaction has sent everything. Resolves when it is on disk.
+   * @param afterCommit called then, in the order of the calls
+   * @param answer rejects when the writer has rolled back this transaction alone
+   */
+  ended(afterCommit: () => void, answer: Promise<unknown>): Promise<void> {
+    const member: Ended = { afterCommit, onDisk: deferred<void>() };
+    this.#ended.push(member);
+    const taken = answer.catch((error: unknown) => {
+      this.#ended = this.#ended.filter((each) => each !== member);
+      member.onDisk.reject(error);
+    });
+    this.#answers.push(taken);
+    return member.onDisk.promise;
+  }
+
+  /** To be called when the writer has answered the commit, so that it has answered all before it. */
+  async committed(): Promise<void> {
+    await Promise.all(this.#answers);
+    this.hasTransaction = false;
+    const ended = this.#ended.splice(0);
+    for (const { afterCommit } of ended) afterCommit();
+    for (const { onDisk } of ended) onDisk.resolve();
+  }
+
+  failed(error: unknown): void {
+    this.hasTransaction = false;
+    for (const { onDisk } of this.#ended.splice(0)) onDisk.reject(error);
+  }
+}
 
 /** Result of a source that is granted a slot; the committer adds the rest. */
 export type SetContent = Omit<WriteSet, "epoch" | "delivered" | "sequenceEnds">;

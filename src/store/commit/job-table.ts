@@ -1,7 +1,6 @@
 import { CompiledQuery, type Selectable, sql } from "kysely";
-import { later, type ReadDb, type Trx } from "../database.ts";
+import { later, type ReadDb, runLater, type Trx } from "../database.ts";
 import type { JobState, JobsTable } from "../schema.ts";
-import { runLater } from "../statements.ts";
 import { ADD_ATTEMPT, CLAIM_THESE, endOf, entersHistory, inClaimOrder, READY, SUCCEED_THESE } from "./job-sql.ts";
 import type { ClaimedJob, JobClaim, JobFinish, JobRow, JobWork } from "./write-set.ts";
 

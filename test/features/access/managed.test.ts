@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { OPERATOR } from "../../../src/core/principal.ts";
+import { OPERATOR } from "../../../src/core/caller.ts";
 import { managedPolicies } from "../../../src/features/alerts/policies/manage.ts";
 import { requirePolicies, storeRouting } from "../../../src/features/alerts/policies/routing-service.ts";
 import { channels } from "../../../src/features/channels/manage.ts";

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { type ChannelPreset, type Preset, readPreset } from "../../../src/features/channels/preset.ts";
 import { checkedPreset } from "../../../src/features/channels/preset-checks.ts";
 import { PRESETS } from "../../../src/features/channels/presets/index.ts";
-import { classify } from "../../../src/features/channels/sending/answers.ts";
+import { classify } from "../../../src/features/channels/sending/request.ts";
 import { SERVICES } from "./support/all.ts";
 import { recordedOf } from "./support/recorded.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { Rates } from "../../../src/features/channels/sending/rates.ts";
+import { Rates } from "../../../src/features/channels/sending/sender.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 
 const RATE = { perSecond: 5, burst: 50 };

@@ -5,8 +5,7 @@ import { noticeOf, severityOf } from "../../../src/features/channels/notice.ts";
 import { readPreset } from "../../../src/features/channels/preset.ts";
 import { checkedPreset } from "../../../src/features/channels/preset-checks.ts";
 import { previewOf } from "../../../src/features/channels/sending/sender.ts";
-import { cutTo, measure, toGsm } from "../../../src/features/channels/templates/measure.ts";
-import { compile, render } from "../../../src/features/channels/templates/template.ts";
+import { compile, cutTo, measure, render, toGsm } from "../../../src/features/channels/templates/template.ts";
 import { fillTree } from "../../../src/features/channels/templates/tree.ts";
 import { presetOf } from "./support/contract.ts";
 

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { MailClient } from "../../../src/features/channels/mail/client.ts";
-import { OutsideHosts, type Resolver } from "../../../src/features/channels/webhook/outside-hosts.ts";
-import { SafeFetch } from "../../../src/features/channels/webhook/safe-fetch.ts";
+import { OutsideHosts, type Resolver, SafeFetch } from "../../../src/features/channels/webhook/safe-fetch.ts";
 import { openConnection } from "../../../src/features/delivery/calls/connect.ts";
 import { type CallPhase, NoAnswer } from "../../../src/features/delivery/channel.ts";
 import { makeCertificate } from "../../helpers/certificate.ts";

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { OutsideHosts } from "../../../src/features/channels/webhook/outside-hosts.ts";
-import { SafeFetch } from "../../../src/features/channels/webhook/safe-fetch.ts";
+import { OutsideHosts, SafeFetch } from "../../../src/features/channels/webhook/safe-fetch.ts";
 import { makeCertificate } from "../../helpers/certificate.ts";
 import { slowBody, status, WebPeer } from "./support/web-peer.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { CALL_LIMITS } from "../../../src/features/delivery/calls/connect.ts";
-import { DeliveryLimits } from "../../../src/features/delivery/limits.ts";
+import { DeliveryLimits } from "../../../src/features/delivery/circuits.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { keepsPromise } from "../../helpers/promise.ts";
 

@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import test from "node:test";
 import { PusherClient } from "../../../src/features/channels/pusher/client.ts";
-import { OutsideHosts, outsideRulesOf } from "../../../src/features/channels/webhook/outside-hosts.ts";
+import { OutsideHosts, outsideRulesOf } from "../../../src/features/channels/webhook/safe-fetch.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { keepsPromise } from "../../helpers/promise.ts";
 import { rowsOf } from "../../helpers/tables.ts";

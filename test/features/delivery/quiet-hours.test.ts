@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
 import { zoneOffsetMs } from "../../../src/core/time/clock.ts";
-import { quietUntil } from "../../../src/features/delivery/preferences.ts";
+import { quietUntil } from "../../../src/features/delivery/deliveries.ts";
 
 const BERLIN = "Europe/Berlin";
 const NIGHT = { from: "22:00", to: "07:00" };

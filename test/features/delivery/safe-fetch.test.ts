@@ -6,9 +6,10 @@ import {
   OutsideHosts,
   type OutsideRules,
   type Resolver,
+  SafeFetch,
+  type SafeFetchOptions,
   UnresolvedHostError,
-} from "../../../src/features/channels/webhook/outside-hosts.ts";
-import { SafeFetch, type SafeFetchOptions } from "../../../src/features/channels/webhook/safe-fetch.ts";
+} from "../../../src/features/channels/webhook/safe-fetch.ts";
 import { addressesIn } from "../../../src/features/delivery/calls/resolve.ts";
 import { type CallPhase, NoAnswer } from "../../../src/features/delivery/channel.ts";
 import { makeCertificate } from "../../helpers/certificate.ts";

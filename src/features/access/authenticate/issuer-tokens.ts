@@ -12,7 +12,7 @@ import { PrismError } from "../../../core/errors.ts";
 import { type IssuerAlgorithm, KEY_KIND_OF } from "../../../core/text/vocabulary.ts";
 import { type Clock, DAY_MS } from "../../../core/time/clock.ts";
 import type { Uses } from "../../../module/feature.ts";
-import { CheckedTokens, hasCanonicalSignature, overloaded } from "./checked-tokens.ts";
+import { CheckedTokens, hasCanonicalSignature, overloaded } from "./access-tokens.ts";
 
 const MAX_BYTES = 262_144;
 const MAX_KEYS = 64;

@@ -1,8 +1,8 @@
+import type { KeyPrincipal, Principal, RightsChange, RightsWatch, UserPrincipal } from "../../../core/caller.ts";
 import { hashToken, isTokenOf } from "../../../core/crypto/tokens.ts";
 import { assertNever, PrismError } from "../../../core/errors.ts";
 import { recentlyUsed, TtlCache } from "../../../core/limits/ttl-cache.ts";
 import { KEY_SCOPES, type KeyScope, PERMISSIONS, type Permission } from "../../../core/permissions.ts";
-import type { KeyPrincipal, Principal, RightsChange, RightsWatch, UserPrincipal } from "../../../core/principal.ts";
 import { type Periodic, periodic } from "../../../core/time/periodic.ts";
 import type { Authenticator, Credential, CredentialCheck } from "../../../http/server/credentials.ts";
 import type { Uses } from "../../../module/feature.ts";

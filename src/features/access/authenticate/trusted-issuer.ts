@@ -4,8 +4,7 @@ import { TtlCache } from "../../../core/limits/ttl-cache.ts";
 import { cleanText, codePointLength } from "../../../core/text/clean-text.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { createUser, type NewUser, plainName, type UserContext } from "../users/create-user.ts";
-import type { AccessClaims } from "./access-tokens.ts";
-import { overloaded } from "./checked-tokens.ts";
+import { type AccessClaims, overloaded } from "./access-tokens.ts";
 import { type IssuerIdentity, IssuerKeys, IssuerTokens, type IssuerTokensOptions } from "./issuer-tokens.ts";
 
 const MAX_UNDER_WAY = 64;

@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { sql } from "kysely";
 import * as v from "valibot";
+import type { PermissionHolder } from "../../../core/caller.ts";
 import { hashToken } from "../../../core/crypto/tokens.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
-import type { PermissionHolder } from "../../../core/principal.ts";
 import { type Clock, HOUR_MS, toRfc3339 } from "../../../core/time/clock.ts";
 import { type Route, route } from "../../../http/api/route.ts";
 import { RateLimiter, requireAllowed } from "../../../http/limits/rate-limiter.ts";

@@ -1,7 +1,7 @@
 import * as v from "valibot";
+import type { PermissionHolder } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { DEFAULT_KEY_SCOPES, type KeyScope, type Permission } from "../../../core/permissions.ts";
-import type { PermissionHolder } from "../../../core/principal.ts";
 import { type Route, route } from "../../../http/api/route.ts";
 import { holderOf } from "../../../http/server/access.ts";
 import type { Uses } from "../../../module/feature.ts";

@@ -1,11 +1,10 @@
 import * as v from "valibot";
+import type { PermissionHolder } from "../../../core/caller.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import { PROJECT_SCOPES } from "../../../core/permissions.ts";
-import type { PermissionHolder } from "../../../core/principal.ts";
 import { toRfc3339 } from "../../../core/time/clock.ts";
-import { pageBody, readPage } from "../../../http/api/pagination.ts";
 import { NO_CONTENT, Reply, type Route, route } from "../../../http/api/route.ts";
-import { pageOf } from "../../../http/api/shapes.ts";
+import { pageBody, pageOf, readPage } from "../../../http/api/shapes.ts";
 import { holderOf, missingPermission } from "../../../http/server/access.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import type { ProjectRole } from "../../../store/schema.ts";

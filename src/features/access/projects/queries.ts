@@ -1,4 +1,4 @@
-import type { PageRequest } from "../../../http/api/pagination.ts";
+import type { PageRequest } from "../../../http/api/shapes.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { ProjectRole, UserStatus } from "../../../store/schema.ts";
 import { countOf, holdsText } from "../../../store/sqlite/list-queries.ts";

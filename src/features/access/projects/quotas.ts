@@ -1,6 +1,6 @@
 import type { Config } from "../../../config/load.ts";
+import type { Principal } from "../../../core/caller.ts";
 import { limitReached } from "../../../core/errors.ts";
-import type { Principal } from "../../../core/principal.ts";
 import type { Trx } from "../../../store/database.ts";
 import { countOf } from "../../../store/sqlite/list-queries.ts";
 

@@ -2,7 +2,6 @@ import * as v from "valibot";
 import { isUuid } from "../../../core/ids.ts";
 import { once } from "../../../core/once.ts";
 import { KEY_SCOPES } from "../../../core/permissions.ts";
-import { pageEntries } from "../../../http/api/pagination.ts";
 import {
   doc,
   example,
@@ -10,6 +9,7 @@ import {
   integer,
   named,
   object,
+  pageEntries,
   pattern,
   queryBoolean,
   selfChanging,

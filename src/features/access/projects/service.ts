@@ -1,8 +1,8 @@
 import { sql } from "kysely";
+import type { PermissionHolder, Principal } from "../../../core/caller.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
 import { DEFAULT_KEY_SCOPES } from "../../../core/permissions.ts";
-import type { PermissionHolder, Principal } from "../../../core/principal.ts";
 import { normalised } from "../../../core/text/clean-text.ts";
 import { toRfc3339OrNull } from "../../../core/time/clock.ts";
 import { ofProjects } from "../../../http/api/listing.ts";

@@ -1,11 +1,10 @@
 import type { Config } from "../../../config/load.ts";
+import type { RightsChange } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
-import type { RightsChange } from "../../../core/principal.ts";
 import { periodic } from "../../../core/time/periodic.ts";
 import type { Uses } from "../../../module/feature.ts";
-import { addEffect, type Trx } from "../../../store/database.ts";
+import { addEffect, runLater, type Trx } from "../../../store/database.ts";
 import { putSetting } from "../../../store/setting-rows.ts";
-import { runLater } from "../../../store/statements.ts";
 import { countEventsUpTo } from "./queries.ts";
 
 /** A row of `events` besides its payload, with its entries in indexes. */

@@ -1,7 +1,7 @@
 import { PrismError } from "../../../core/errors.ts";
 import { recentlyUsed } from "../../../core/limits/ttl-cache.ts";
 import type { Clock } from "../../../core/time/clock.ts";
-import { addressGroup, coarseAddressGroup } from "../../../http/server/client-address.ts";
+import { addressGroup, coarseAddressGroup } from "../../../http/server/headers.ts";
 
 const WINDOW_MS = 15 * 60_000;
 const FREE_FAILURES = 5;

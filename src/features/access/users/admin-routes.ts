@@ -1,11 +1,10 @@
 import * as v from "valibot";
+import type { PermissionHolder } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
-import type { PermissionHolder } from "../../../core/principal.ts";
 import { decodeUtf8 } from "../../../core/text/json-text.ts";
-import { pageBody, readPage } from "../../../http/api/pagination.ts";
 import { type Route, route } from "../../../http/api/route.ts";
-import { doc, example, named, object, pageOf, queryBoolean } from "../../../http/api/shapes.ts";
+import { doc, example, named, object, pageBody, pageOf, queryBoolean, readPage } from "../../../http/api/shapes.ts";
 import { hasTokenScope, holderOf, missingPermission } from "../../../http/server/access.ts";
 import type { Context } from "../../../module/feature.ts";
 import { permissionsOf, requireHeld, rolesByName } from "../authorize.ts";

@@ -1,8 +1,18 @@
 import * as v from "valibot";
 import { TOKEN_SCOPES } from "../../../core/permissions.ts";
 import { DAY_MS } from "../../../core/time/clock.ts";
-import { pageEntries } from "../../../http/api/pagination.ts";
-import { doc, example, integer, named, object, pattern, queryInteger, text, uuid } from "../../../http/api/shapes.ts";
+import {
+  doc,
+  example,
+  integer,
+  named,
+  object,
+  pageEntries,
+  pattern,
+  queryInteger,
+  text,
+  uuid,
+} from "../../../http/api/shapes.ts";
 import { costOf, MAX_HASH_COST, MIN_HASH_COST } from "../passwords/password-text.ts";
 import { password } from "../sessions/schema.ts";
 

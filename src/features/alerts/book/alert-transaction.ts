@@ -2,14 +2,79 @@ import { uuidv7 } from "../../../core/ids.ts";
 import type { Level, OwnEventType } from "../../../core/text/vocabulary.ts";
 import { wordsFor } from "../../../core/text/words.ts";
 import { type EpochMs, toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
-import { addEffect, type Trx } from "../../../store/database.ts";
+import { addEffect, type Database, type Trx, WriteQueue } from "../../../store/database.ts";
 import { appendOwnEvents, type OwnEventDraft } from "../../events/index.ts";
 import { labelRecord } from "../model/labels.ts";
 import type { AlertOutcome, AlertRow, AlertView, JoinIncidents, Transition, TransitionReason } from "../types.ts";
-import { type AlertBook, type Repetition, StoredAlert } from "./alert-book.ts";
-import { deleteAlert, insertAlerts, replaceAlerts } from "./alert-rows.ts";
-import { type AlertVerdict, isForeign, timesAfter, verdictOn } from "./decide.ts";
+import {
+  type AlertBook,
+  deleteAlert,
+  insertAlerts,
+  type Repetition,
+  replaceAlerts,
+  StoredAlert,
+} from "./alert-book.ts";
 import type { CheckedInput } from "./normalise.ts";
+import { isSameSender } from "./senders.ts";
+
+/** The state of a live alert when an input for it arrives. */
+export type Known = Readonly<
+  Pick<StoredAlert, "state" | "labelSet" | "severity" | "startsAt" | "endsAt" | "isTimeoutEnd" | "lastAt" | "sender">
+>;
+
+/**
+ * - `open`, `hold`: a new alert fires, or stays pending first.
+ * - `repeat`: a live alert is reported again; with the same labels and severity nothing is stored now. So is each
+ *   input without the right to end it for an alert of another sender: other labels would be an end.
+ * - `change`: it is reported with other labels or another severity.
+ * - `resolve`, `drop`: a firing alert is over; a pending one has never fired.
+ * - `ignore`: what is over was not known, or has been reported again since.
+ */
+export type AlertVerdict = "open" | "hold" | "repeat" | "change" | "resolve" | "drop" | "ignore";
+
+export function verdictOn(known: Known | null, input: CheckedInput): AlertVerdict {
+  if (known === null) {
+    if (input.resolves) return "ignore";
+    return input.holdMs > 0 ? "hold" : "open";
+  }
+  if (input.resolves && input.reportedAt !== null && input.reportedAt < known.lastAt) return "ignore";
+  if (input.resolves) return known.state === "firing" ? "resolve" : "drop";
+  return isForeign(known, input) || isSameAlert(known, input) ? "repeat" : "change";
+}
+
+/** The alert is another sender's, and the input may not end it: it only makes the alert last longer. */
+export function isForeign({ sender }: Pick<Known, "sender">, input: CheckedInput): boolean {
+  return !input.mayEnd && !isSameSender(sender, input.sender);
+}
+
+function isSameAlert({ labelSet, severity }: Known, input: CheckedInput): boolean {
+  if (severity !== input.severity || labelSet.length !== input.labelSet.length) return false;
+  return labelSet.every((text, i) => text === input.labelSet[i]);
+}
+
+/**
+ * The times of an alert after an input, by Alertmanager's rule: when the spans of both overlap, the
+ * earliest start is kept, and a later end that its sender stated beats an earlier one. Otherwise
+ * the input replaces both. A foreign one only makes the alert last longer, until its sender reports it again.
+ */
+export function timesAfter(
+  known: Known,
+  input: CheckedInput,
+): Pick<Repetition, "startsAt" | "endsAt" | "isTimeoutEnd"> {
+  const { startsAt, endsAt, isTimeoutEnd } = input;
+  const knownEnd = known.endsAt ?? Number.POSITIVE_INFINITY;
+  const end = endsAt ?? Number.POSITIVE_INFINITY;
+  if (isForeign(known, input)) {
+    // Its sender's next report sets the end again, as after a time-out.
+    if (end > knownEnd) return { startsAt: known.startsAt, endsAt, isTimeoutEnd: true };
+    const { endsAt: kept, isTimeoutEnd: wasTimeout } = known;
+    return { startsAt: known.startsAt, endsAt: kept, isTimeoutEnd: wasTimeout };
+  }
+  const overlaps = (end > known.startsAt && end < knownEnd) || (startsAt > known.startsAt && startsAt < knownEnd);
+  if (!overlaps) return { startsAt, endsAt, isTimeoutEnd };
+  const keepsEnd = !input.resolves && knownEnd > end && !known.isTimeoutEnd;
+  return { startsAt: Math.min(known.startsAt, startsAt), endsAt: keepsEnd ? known.endsAt : endsAt, isTimeoutEnd };
+}
 
 interface TransactionParts {
   readonly book: AlertBook;
@@ -305,4 +370,38 @@ function payloadOf(alert: StoredAlert, reason: TransitionReason): Record<string,
     timedOut,
     reason,
   };
+}
+
+/** A transaction of this many holds the writer for some 10 ms. */
+const MAX_INPUTS = 200;
+
+type TakeInputs = (trx: Trx, inputs: readonly CheckedInput[]) => Promise<readonly Taken[]>;
+
+/** Inputs that change the state of an alert. */
+export class InputQueue {
+  readonly #queue: WriteQueue<CheckedInput, Taken>;
+  /** Inputs by project and key that wait or are being stored. */
+  readonly #keys = new Map<string, number>();
+
+  constructor(db: Database, store: TakeInputs) {
+    this.#queue = new WriteQueue({ db, most: MAX_INPUTS, store, ended: (input) => this.#count(input, -1) });
+  }
+
+  /** Whether an input for this alert waits: later ones must wait, too, or they would overtake it. */
+  has({ projectId, key }: CheckedInput): boolean {
+    return this.#keys.has(indexOf(projectId, key));
+  }
+
+  /** Resolves after the commit. */
+  add(input: CheckedInput): Promise<Taken> {
+    this.#count(input, 1);
+    return this.#queue.add(input);
+  }
+
+  #count({ projectId, key }: CheckedInput, by: number): void {
+    const index = indexOf(projectId, key);
+    const count = (this.#keys.get(index) ?? 0) + by;
+    if (count > 0) this.#keys.set(index, count);
+    else this.#keys.delete(index);
+  }
 }

@@ -1,8 +1,14 @@
 import { PrismError } from "../../../core/errors.ts";
 import type { EpochMs } from "../../../core/time/clock.ts";
 import { missingPermission } from "../../../http/server/access.ts";
-import { fingerprintOf } from "../model/fingerprint.ts";
-import { checkLabels, type LabelRecord, type Labels, labelValue, sortedLabels } from "../model/labels.ts";
+import {
+  checkLabels,
+  fingerprintOf,
+  type LabelRecord,
+  type Labels,
+  labelValue,
+  sortedLabels,
+} from "../model/labels.ts";
 import type { AlertInput, AlertView } from "../types.ts";
 
 const MAX_LABELS = 100;

@@ -1,8 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { Logger } from "../../../core/log.ts";
 import type { Database } from "../../../store/database.ts";
-import type { StoredAlert } from "./alert-book.ts";
-import { storeRepetitions } from "./alert-rows.ts";
+import { type StoredAlert, storeRepetitions } from "./alert-book.ts";
 
 const FLUSH_AFTER_MS = 4000;
 /** Rows of one transaction: it holds the writer for about 3 ms. */

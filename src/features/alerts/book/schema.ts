@@ -1,11 +1,11 @@
 import * as v from "valibot";
-import { pageEntries } from "../../../http/api/pagination.ts";
 import {
   doc,
   example,
   instant,
   named,
   object,
+  pageEntries,
   queryList,
   selfChanging,
   stringRecord,

@@ -1,4 +1,4 @@
-import type { Principal } from "../../../core/principal.ts";
+import type { Principal } from "../../../core/caller.ts";
 import type { EpochMs } from "../../../core/time/clock.ts";
 import type { Projects } from "../../access/index.ts";
 import type { AlertInput } from "../types.ts";

@@ -5,7 +5,7 @@ import type { Clock, EpochMs } from "../../../core/time/clock.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { Trx } from "../../../store/database.ts";
 import type { AlertInput } from "../types.ts";
-import { deleteSignals, firstSignals, type SignalRow } from "./alert-rows.ts";
+import { deleteSignals, firstSignals, type SignalRow } from "./alert-book.ts";
 import { type CheckedInput, checkInput } from "./normalise.ts";
 
 const MAX_SIGNALS = 200;

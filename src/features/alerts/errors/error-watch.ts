@@ -1,11 +1,11 @@
 import { sql } from "kysely";
 import { deferred } from "../../../core/promises.ts";
-import { isOwnEvent } from "../../../core/text/vocabulary.ts";
+import { isErrorEvent, isOwnEvent } from "../../../core/text/vocabulary.ts";
 import type { EpochMs } from "../../../core/time/clock.ts";
 import type { Context } from "../../../module/feature.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import { putSetting, readSetting } from "../../../store/setting-rows.ts";
-import { firstSeqSince, IS_ERROR_ROW, IS_IN_ALERT, IS_OF_PRODUCER, isErrorEvent } from "../../events/index.ts";
+import { firstSeqSince, IS_ERROR_ROW, IS_IN_ALERT, IS_OF_PRODUCER } from "../../events/index.ts";
 import { type IncomingEvent, MatchCounts } from "../../rules/index.ts";
 
 const MARK = "alert:";

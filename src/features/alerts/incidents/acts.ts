@@ -1,8 +1,7 @@
 import { PrismError } from "../../../core/errors.ts";
 import type { EpochMs } from "../../../core/time/clock.ts";
 import type { PolicyStep, StepSettings } from "../policies/policy.ts";
-import { released, unassigned } from "./assigned.ts";
-import type { Incident, IncidentRow } from "./incident.ts";
+import { type Incident, type IncidentRow, released, unassigned } from "./incident.ts";
 import { close, type Facts, IncidentWork, reopen, type Turn } from "./machine.ts";
 
 /* What people do with an incident, see machine.ts; whom they name is in responders.ts. */

@@ -1,10 +1,8 @@
 import type { EpochMs } from "../../../core/time/clock.ts";
 import type { Trx } from "../../../store/database.ts";
 import { inZone } from "../../delivery/index.ts";
-import { directOf } from "./assigned.ts";
-import { severityOf } from "./changes/severity.ts";
 import type { ChannelStatus, IncidentParts } from "./context.ts";
-import type { IncidentRow } from "./incident.ts";
+import { directOf, type IncidentRow, severityOf } from "./incident.ts";
 import type { NoticeReason } from "./machine.ts";
 import { isUnreported, type NoticeWording, noticeMessage, noticeTitle } from "./notice-text.ts";
 import { pageReason } from "./notices.ts";

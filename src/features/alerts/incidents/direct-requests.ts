@@ -1,6 +1,6 @@
 import * as v from "valibot";
+import type { PermissionHolder } from "../../../core/caller.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
-import type { PermissionHolder } from "../../../core/principal.ts";
 import { doc, example, object, text } from "../../../http/api/shapes.ts";
 import type { Trx } from "../../../store/database.ts";
 import type { UserDirectory } from "../../access/index.ts";

@@ -1,14 +1,11 @@
 import type { EpochMs } from "../../../core/time/clock.ts";
-import type { BoundStatement } from "../../../store/database.ts";
-import { type ReadDb, rowsOf, rowsOfAll, type Trx } from "../../../store/database.ts";
+import { type BoundStatement, type ReadDb, rowsOf, rowsOfAll, type Trx } from "../../../store/database.ts";
 import type { AlertSource } from "../../../store/schema.ts";
 import type { RouteSettings } from "../policies/routing.ts";
 import { isWithheld, type Withheld } from "../silences/withholding.ts";
-import { HAS_FORMER } from "./changes/former.ts";
-import { type AlertSeverity, severityNamed } from "./changes/severity.ts";
 import type { MovedTo } from "./changes/told.ts";
 import type { IncidentParts } from "./context.ts";
-import type { IncidentRow } from "./incident.ts";
+import { type AlertSeverity, HAS_FORMER, type IncidentRow, severityNamed } from "./incident.ts";
 import type { Ack, Facts, Member } from "./machine.ts";
 import { incidentsOf } from "./store.ts";
 

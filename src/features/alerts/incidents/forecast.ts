@@ -2,21 +2,18 @@ import { uuidv7 } from "../../../core/ids.ts";
 import { DAY_MS, type EpochMs } from "../../../core/time/clock.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import { StoredAlert } from "../book/alert-book.ts";
-import { fingerprintOf } from "../model/fingerprint.ts";
-import { checkLabels, type LabelRecord, sortedLabels } from "../model/labels.ts";
+import { checkLabels, fingerprintOf, type LabelRecord, sortedLabels } from "../model/labels.ts";
 import type { PolicyRef } from "../policies/policies.ts";
 import type { StepSettings } from "../policies/policy.ts";
 import type { RouteMatch } from "../policies/routing.ts";
 import type { Withheld } from "../silences/withholding.ts";
 import type { AlertView } from "../types.ts";
-import { namedSeverity } from "./changes/severity.ts";
 import type { IncidentParts } from "./context.ts";
 import { acksOf, type FactParts, IncidentFacts, membersOf } from "./facts.ts";
-import type { Incident, IncidentRow } from "./incident.ts";
+import { type Incident, type IncidentRow, namedSeverity } from "./incident.ts";
 import { type Action, dueAt, type Facts, joined, opened, repeatMsOf } from "./machine.ts";
-import { reachableOf } from "./notices.ts";
+import { candidatesOf, reachableOf } from "./notices.ts";
 import { incidentsOfAlert, notifiedUsers, settingsOf, unresolvedOf } from "./store.ts";
-import { candidatesOf } from "./targets.ts";
 import { turn } from "./turn.ts";
 
 /* Forecast of incidents if nothing changes. Nothing is stored. */

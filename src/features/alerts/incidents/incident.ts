@@ -1,4 +1,7 @@
 import * as v from "valibot";
+import { SEVERITY_OF_LEVEL } from "../../../core/text/vocabulary.ts";
+import { wordsFor } from "../../../core/text/words.ts";
+import type { EpochMs } from "../../../core/time/clock.ts";
 import {
   type AnswerOf,
   column,
@@ -11,6 +14,12 @@ import {
   time,
 } from "../../../http/api/resource.ts";
 import { doc, selfChanging } from "../../../http/api/shapes.ts";
+import { later, type Trx } from "../../../store/database.ts";
+import type { Urgency } from "../../../store/schema/alerts.ts";
+import { StoredAlert } from "../book/alert-book.ts";
+import type { LabelRecord } from "../model/labels.ts";
+import type { ScheduleTarget } from "../policies/policy.ts";
+import type { AlertView } from "../types.ts";
 
 declare module "../../../store/schema.ts" {
   interface Schema {
@@ -161,4 +170,190 @@ export type Incident = Readonly<Pick<IncidentRow, (typeof DECIDED)[number]>>;
 /** The columns that the machine decides about. */
 export function decidedColumns(incident: Incident): Incident {
   return Object.fromEntries(DECIDED.map((column) => [column, incident[column]])) as Incident;
+}
+
+/*
+ * People whom a person names for an incident. They are paged before the steps of the policy, which
+ * follow after a time without an acknowledgement:
+ *
+ *   due ─ they are paged ─▶ waiting ─ ASSIGNED_MS, an escalation ─▶ over: the steps run
+ *   waiting, over ─ the incident is open again ─▶ due
+ *
+ * `reassign` ends where `page` is `over`, and when a person removes the acknowledgements.
+ */
+
+/** After this time without an acknowledgement, an incident continues with its policy. */
+export const ASSIGNED_MS = 600_000;
+
+export interface Assigned {
+  /** `page`: the incident was opened to page them. `reassign`: it was taken from those notified before. */
+  readonly by: "page" | "reassign";
+  readonly users: readonly string[];
+  readonly schedules: readonly ScheduleTarget[];
+  readonly urgency: Urgency;
+  readonly phase: "due" | "waiting" | "over";
+}
+
+/** Why people are paged without a step of the policy. */
+export type PagedBy = Assigned["by"] | "responder";
+
+/** The text of a person who opened an incident without alerts. */
+export interface Direct {
+  readonly message: string;
+  /** A user's id, or `operator`. */
+  readonly by: string;
+  readonly byName: string;
+}
+
+/** @param stored the column `assigned` */
+export function assignedOf(stored: string | null): Assigned | null {
+  return stored === null ? null : (JSON.parse(stored) as Assigned);
+}
+
+/** @param stored the column `direct`; null: alerts opened the incident */
+export function directOf(stored: string | null): Direct | null {
+  return stored === null ? null : (JSON.parse(stored) as Direct);
+}
+
+function inPhase(assigned: Assigned, phase: Assigned["phase"]): string {
+  return JSON.stringify({ ...assigned, phase });
+}
+
+/** They have been paged. */
+export function waiting(assigned: Assigned): string {
+  return inPhase(assigned, "waiting");
+}
+
+/** The incident is open again: they are paged first. */
+export function dueAgain(stored: string | null): string | null {
+  const assigned = assignedOf(stored);
+  return assigned && inPhase(assigned, "due");
+}
+
+/** The steps of the policy run. */
+export function released(stored: string | null): string | null {
+  const assigned = assignedOf(stored);
+  return assigned?.by === "page" ? inPhase(assigned, "over") : null;
+}
+
+/** The incident is no longer another person's than its policy says. */
+export function unassigned(stored: string | null): string | null {
+  return assignedOf(stored)?.by === "page" ? stored : null;
+}
+
+/** Users to whom the incident was reassigned; null: the policy applies. */
+export function holdersOf(stored: string | null): ReadonlySet<string> | null {
+  const assigned = assignedOf(stored);
+  return assigned?.by === "reassign" && assigned.phase !== "over" ? new Set(assigned.users) : null;
+}
+
+/** Whether there is anything to notify of: an alert fires, or a person opened the incident. */
+export function isBurning({ firing, direct }: { readonly firing: number; readonly direct: string | null }): boolean {
+  return firing > 0 || direct !== null;
+}
+
+/* Severities of alerts: what they mean, and which one is worse. */
+
+export type AlertSeverity = (typeof SEVERITIES)[number];
+
+const WORDS = wordsFor("alerts");
+
+/** What the word of a sender means; null: nothing. */
+export function severityNamed(given: string): AlertSeverity | null {
+  const level = WORDS.get(given.toLowerCase())?.level;
+  return level === undefined ? null : SEVERITY_OF_LEVEL[level];
+}
+
+/** The severity that an alert names, by whatever word; null: it names none. */
+export function namedSeverity(alert: Pick<AlertView, "severity" | "label">): AlertSeverity | null {
+  return severityNamed(alert.severity ?? alert.label("severity"));
+}
+
+export function highestSeverity(named: readonly (AlertSeverity | null)[]): AlertSeverity | null {
+  return SEVERITIES.find((each) => named.includes(each)) ?? null;
+}
+
+/** What readers see: the highest of the severities; without one the urgency decides. */
+export function shownSeverity(
+  urgency: IncidentRow["urgency"],
+  named: readonly (AlertSeverity | null)[],
+): AlertSeverity {
+  return highestSeverity(named) ?? (urgency === "high" ? "critical" : "warning");
+}
+
+/** {@link shownSeverity} of the alerts. */
+export function severityOf(urgency: IncidentRow["urgency"], alerts: readonly AlertView[]): AlertSeverity {
+  return shownSeverity(urgency, alerts.map(namedSeverity));
+}
+
+/** Whether the first is worse. Null is below all. */
+export function isHigher(severity: AlertSeverity | null, other: AlertSeverity | null): boolean {
+  if (severity === null) return false;
+  return other === null || SEVERITIES.indexOf(severity) < SEVERITIES.indexOf(other);
+}
+
+/** Whether the urgency rises with the severity: errors are urgent, as in PagerDuty, warnings are not. */
+export function isMoreUrgent(severity: AlertSeverity | null, before: AlertSeverity | null): boolean {
+  return isUrgent(severity) && !isUrgent(before);
+}
+
+function isUrgent(severity: AlertSeverity | null): boolean {
+  return severity === "critical" || severity === "error";
+}
+
+/*
+ * Labels that webhooks have named an alert by before it got others under the same key, or before it moved to another
+ * incident. To a receiver of Alertmanager's format these are other alerts: it gets their end.
+ */
+
+/** So many are kept for an alert: one that flaps has the same labels again. */
+const KEPT = 20;
+
+/** As they were at `at`, when they ended. */
+export interface Former {
+  readonly fingerprint: string;
+  readonly labels: LabelRecord;
+  readonly annotations: LabelRecord;
+  readonly severity: string | null;
+  readonly startsAt: EpochMs;
+  readonly at: EpochMs;
+  /** The look that reported their end; null: none yet. */
+  readonly toldAt: EpochMs | null;
+}
+
+/** @param stored the column `former` */
+export function formersOf(stored: string | null): readonly Former[] {
+  return stored === null ? [] : (JSON.parse(stored) as Former[]);
+}
+
+/** @param stored the column `former`. @returns its new value, with the labels that the alert has lost */
+export function withFormer(stored: string | null, alert: AlertView, now: EpochMs): string {
+  const { fingerprint, labels, annotations, severity, startsAt } = alert;
+  const others = formersOf(stored).filter((each) => each.fingerprint !== fingerprint);
+  const added: Former = { fingerprint, labels, annotations, severity, startsAt, at: now, toldAt: null };
+  return JSON.stringify([...others, added].slice(-KEPT));
+}
+
+const TELL = `update incident_alerts set former = (
+    select json_group_array(json_set(value, '$.toldAt', coalesce(value ->> '$.toldAt', ?))) from json_each(former))
+  where incidentId = ? and former is not null and alertId in (select value from json_each(?))`;
+
+/** The ends of the former labels of these alerts are reported now. */
+export function markFormer(trx: Trx, incidentId: string, alertIds: readonly string[], now: EpochMs): void {
+  if (alertIds.length > 0) later(trx, TELL, [now, incidentId, JSON.stringify(alertIds)]);
+}
+
+/** Labels that the alert `a` has lost, whose end is not reported yet. */
+export const HAS_FORMER = `former is not null and exists (select 1 from json_each(former) f
+  where f.value ->> 'toldAt' is null and f.value ->> 'fingerprint' <> a.fingerprint)`;
+
+/** The alert as it was: over since it got other labels. */
+export function formerView(alert: AlertView, { labels, annotations, ...former }: Omit<Former, "toldAt">): AlertView {
+  const { id, projectId, key, generatorUrl, source, sourceId, sender, count } = alert;
+  const { fingerprint, severity, startsAt, at } = former;
+  return new StoredAlert({
+    ...{ id, projectId, key, generatorUrl, source, sourceId, sender, count, fingerprint, severity, startsAt },
+    ...{ labels: JSON.stringify(labels), annotations: JSON.stringify(annotations), state: "resolved" },
+    ...{ firesAt: null, endsAt: null, isTimeoutEnd: 0, timedOut: 0, lastAt: at, resolvedAt: at },
+  });
 }

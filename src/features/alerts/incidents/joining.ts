@@ -1,7 +1,6 @@
 import { uuidv7 } from "../../../core/ids.ts";
 import type { EpochMs } from "../../../core/time/clock.ts";
-import type { Trx } from "../../../store/database.ts";
-import { insertLater, updateLater } from "../../../store/statements.ts";
+import { insertLater, type Trx, updateLater } from "../../../store/database.ts";
 import { appendOwnEvents, type OwnEventDraft } from "../../events/index.ts";
 import { cutText } from "../../rules/index.ts";
 import type { PolicyRef } from "../policies/policies.ts";
@@ -9,9 +8,15 @@ import { notifiesPeople, type StepSettings } from "../policies/policy.ts";
 import type { RouteMatch } from "../policies/routing.ts";
 import type { AlertView, Transition } from "../types.ts";
 import { Changes, type Membership, membershipsOf } from "./changes/memberships.ts";
-import { highestSeverity, isHigher, isMoreUrgent, namedSeverity } from "./changes/severity.ts";
 import type { IncidentParts } from "./context.ts";
-import { decidedColumns, type IncidentRow } from "./incident.ts";
+import {
+  decidedColumns,
+  highestSeverity,
+  type IncidentRow,
+  isHigher,
+  isMoreUrgent,
+  namedSeverity,
+} from "./incident.ts";
 import { joined, memberResolved, opened, worsened } from "./machine.ts";
 import { type TimedOut, timedOut } from "./silent-source.ts";
 import {

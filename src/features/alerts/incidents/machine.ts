@@ -2,10 +2,17 @@ import type { OwnEventType } from "../../../core/text/vocabulary.ts";
 import type { EpochMs } from "../../../core/time/clock.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
 import type { GroupTimes, PolicyStep, StepSettings } from "../policies/policy.ts";
-import { dueAgain, type PagedBy } from "./assigned.ts";
-import { type AlertSeverity, highestSeverity, isHigher, isMoreUrgent, shownSeverity } from "./changes/severity.ts";
 import type { MovedTo, Raised, ToldSeverity } from "./changes/told.ts";
-import type { Incident } from "./incident.ts";
+import {
+  type AlertSeverity,
+  dueAgain,
+  highestSeverity,
+  type Incident,
+  isHigher,
+  isMoreUrgent,
+  type PagedBy,
+  shownSeverity,
+} from "./incident.ts";
 
 /*
  * The states and due times of an incident as pure functions: they read rows, and return the changed

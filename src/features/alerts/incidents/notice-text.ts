@@ -4,11 +4,18 @@ import { type EpochMs, spanText, toRfc3339 } from "../../../core/time/clock.ts";
 import { ACKNOWLEDGE_HINT } from "../../delivery/index.ts";
 import { cutText } from "../../rules/index.ts";
 import type { AlertView } from "../types.ts";
-import { directOf } from "./assigned.ts";
-import { type AlertSeverity, highestSeverity, isHigher, namedSeverity, severityOf } from "./changes/severity.ts";
 import type { Raised } from "./changes/told.ts";
 import { ENDED_BY_PEOPLE } from "./facts.ts";
-import { type IncidentRow, SEVERITIES } from "./incident.ts";
+import {
+  type AlertSeverity,
+  directOf,
+  highestSeverity,
+  type IncidentRow,
+  isHigher,
+  namedSeverity,
+  SEVERITIES,
+  severityOf,
+} from "./incident.ts";
 import type { NoticeReason } from "./machine.ts";
 
 /*

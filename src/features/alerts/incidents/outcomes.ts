@@ -1,16 +1,15 @@
 import { sql } from "kysely";
 import type { EpochMs } from "../../../core/time/clock.ts";
-import { notificationRow } from "../../../store/commit/notification-row.ts";
+import { notificationRow } from "../../../store/commit/apply-write-set.ts";
 import type { Trx } from "../../../store/database.ts";
 import { administrators, ownersOf } from "../../access/index.ts";
 import type { PageFollower, PageRow } from "../../delivery/index.ts";
 import { DEFAULT_POLICY, type PolicyStep } from "../policies/policy.ts";
-import { holdersOf, isBurning } from "./assigned.ts";
 import { sendToChannel } from "./channel-steps.ts";
 import type { IncidentParts } from "./context.ts";
-import type { IncidentRow } from "./incident.ts";
+import { holdersOf, type IncidentRow, isBurning } from "./incident.ts";
 import { type Ack, repeatMsOf } from "./machine.ts";
-import { firingOf, type Notice, notifyUsers, reachableOf } from "./notices.ts";
+import { candidatesOf, firingOf, type Notice, notifyUsers, reachableOf } from "./notices.ts";
 import { failedPlaces, hasReached, hasRead, mayReach } from "./page-facts.ts";
 import {
   addLog,
@@ -22,7 +21,6 @@ import {
   saveIncident,
   settingsOf,
 } from "./store.ts";
-import { candidatesOf } from "./targets.ts";
 import { noteChanged } from "./view.ts";
 import { waysFailed, waysWork } from "./way-notices.ts";
 import { hostOf, pageWebhook, placeOf } from "./webhooks.ts";

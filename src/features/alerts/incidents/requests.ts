@@ -1,10 +1,9 @@
 import { sql } from "kysely";
 import * as v from "valibot";
+import type { Principal } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
-import type { Principal } from "../../../core/principal.ts";
 import { DAY_MS, toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
-import { pageBody, pageEntries, readPage } from "../../../http/api/pagination.ts";
 import {
   doc,
   example,
@@ -12,9 +11,12 @@ import {
   integer,
   named,
   object,
+  pageBody,
+  pageEntries,
   queryBoolean,
   queryInteger,
   queryList,
+  readPage,
   text,
   uuid,
 } from "../../../http/api/shapes.ts";
@@ -39,15 +41,17 @@ import type { Incidents } from "./engine.ts";
 import { acksOf } from "./facts.ts";
 import { type IncidentRow, type IncidentView, SEVERITIES } from "./incident.ts";
 import { lastPages, noticeOutcome, withOutcomes } from "./page-view.ts";
-import { actingOn, couldAct, mayRead } from "./paged.ts";
 import { findIncident } from "./store.ts";
 import {
+  actingOn,
   attentionRank,
+  couldAct,
   inAttentionOrder,
   incidentView,
   isUnresolved,
   type ListedIncident,
   LOOKED_AT,
+  mayRead,
   SHOWN_ALERTS,
   SHOWN_TIMELINE,
   SUMMARY_LENGTH,

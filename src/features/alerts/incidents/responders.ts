@@ -1,8 +1,16 @@
 import type { EpochMs } from "../../../core/time/clock.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
 import type { PolicyStep, ScheduleTarget, StepSettings } from "../policies/policy.ts";
-import { ASSIGNED_MS, type Assigned, assignedOf, holdersOf, type PagedBy, released, waiting } from "./assigned.ts";
-import type { Incident } from "./incident.ts";
+import {
+  ASSIGNED_MS,
+  type Assigned,
+  assignedOf,
+  holdersOf,
+  type Incident,
+  type PagedBy,
+  released,
+  waiting,
+} from "./incident.ts";
 import { type Facts, IncidentWork, reopen, type Turn } from "./machine.ts";
 
 /* People whom a person names for an incident, see assigned.ts: part of the machine. */

@@ -9,7 +9,7 @@ import type { AlertInput, AlertView } from "../types.ts";
 import type { IncidentParts } from "./context.ts";
 import { membersOf } from "./facts.ts";
 import type { IncidentRow } from "./incident.ts";
-import { type Notice, notifyUsers } from "./notices.ts";
+import { candidatesOf, type Notice, notifyUsers } from "./notices.ts";
 import {
   addLog,
   addSameLog,
@@ -23,7 +23,6 @@ import {
   type TimedOutAlert,
   timedOutSince,
 } from "./store.ts";
-import { candidatesOf } from "./targets.ts";
 import { noteChanged } from "./view.ts";
 
 /*

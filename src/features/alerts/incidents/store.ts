@@ -1,15 +1,12 @@
 import { type Selectable, sql } from "kysely";
 import type { EpochMs } from "../../../core/time/clock.ts";
-import { type BoundStatement, later, type ReadDb, rowsOf, type Trx } from "../../../store/database.ts";
+import { type BoundStatement, later, type ReadDb, rowsOf, type Trx, updateLater } from "../../../store/database.ts";
 import type { IncidentLogTable } from "../../../store/schema/alerts.ts";
 import { valuesOf } from "../../../store/sqlite/list-queries.ts";
-import { updateLater } from "../../../store/statements.ts";
 import type { Policies } from "../policies/policies.ts";
 import type { PolicyStep, StepSettings } from "../policies/policy.ts";
 import type { RouteSettings } from "../policies/routing.ts";
-import { markFormer } from "./changes/former.ts";
-import type { AlertSeverity } from "./changes/severity.ts";
-import { decidedColumns, type Incident, type IncidentRow } from "./incident.ts";
+import { type AlertSeverity, decidedColumns, type Incident, type IncidentRow, markFormer } from "./incident.ts";
 import type { Ack, Turn } from "./machine.ts";
 
 /* Rows of incidents; the only writer of these tables besides retention. */

@@ -1,8 +1,7 @@
 import { assertNever } from "../../../core/errors.ts";
 import type { EpochMs } from "../../../core/time/clock.ts";
 import type { PolicyStep, StepSettings } from "../policies/policy.ts";
-import { type AlertSeverity, highestSeverity, isHigher, isMoreUrgent } from "./changes/severity.ts";
-import type { Incident } from "./incident.ts";
+import { type AlertSeverity, highestSeverity, type Incident, isHigher, isMoreUrgent } from "./incident.ts";
 import { close, type Facts, IncidentWork, isUnended, type Member, reopen, type Turn, tickUpTo } from "./machine.ts";
 import { pageAssignedAgain, runAssigned } from "./responders.ts";
 

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import * as v from "valibot";
+import type { PermissionHolder } from "../../../core/caller.ts";
 import { type ErrorDetail, invalidField, MAX_ERROR_DETAILS, PrismError, STATUS_OF } from "../../../core/errors.ts";
-import type { PermissionHolder } from "../../../core/principal.ts";
 import { eachWithin } from "../../../core/promises.ts";
 import { doc, example, named, object, text, uuid } from "../../../http/api/shapes.ts";
 import type { Trx } from "../../../store/database.ts";

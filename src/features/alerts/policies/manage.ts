@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import * as v from "valibot";
+import type { Principal } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
-import type { Principal } from "../../../core/principal.ts";
 import { toRfc3339OrNull } from "../../../core/time/clock.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { findProject, managed, owned } from "../../access/index.ts";

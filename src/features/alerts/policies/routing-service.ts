@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import { sql } from "kysely";
 import * as v from "valibot";
+import type { PermissionHolder } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
-import type { PermissionHolder } from "../../../core/principal.ts";
 import { toRfc3339OrNull } from "../../../core/time/clock.ts";
 import { listing } from "../../../http/api/listing.ts";
 import { column, json, type RowOf, resource, stored, time } from "../../../http/api/resource.ts";

@@ -1,12 +1,11 @@
 import { sql } from "kysely";
 import * as v from "valibot";
+import type { PermissionHolder } from "../../../core/caller.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
-import type { PermissionHolder } from "../../../core/principal.ts";
 import { listing } from "../../../http/api/listing.ts";
-import { pageEntries } from "../../../http/api/pagination.ts";
 import { column, type RowOf, resource, stored, time } from "../../../http/api/resource.ts";
-import { doc, example, named, object, text, uuid } from "../../../http/api/shapes.ts";
+import { doc, example, named, object, pageEntries, text, uuid } from "../../../http/api/shapes.ts";
 import { missingPermission } from "../../../http/server/access.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";

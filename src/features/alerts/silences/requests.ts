@@ -1,13 +1,13 @@
 import { sql } from "kysely";
+import type { Principal } from "../../../core/caller.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
-import type { Principal } from "../../../core/principal.ts";
 import { countText } from "../../../core/text/clean-text.ts";
 import { DAY_MS, type EpochMs, toRfc3339 } from "../../../core/time/clock.ts";
 import { missingPermission } from "../../../http/server/access.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { Trx } from "../../../store/database.ts";
 import type { Projects } from "../../access/index.ts";
-import { mayReadAlert } from "../incidents/paged.ts";
+import { mayReadAlert } from "../incidents/view.ts";
 import type { LabelRecord } from "../model/labels.ts";
 import { type Matcher, matchersText, matcherText, parseMatcher, sortedMatchers } from "../model/matchers.ts";
 import { compileMatcher, preparePatterns } from "../model/matching.ts";

@@ -1,8 +1,18 @@
 import * as v from "valibot";
 import { once } from "../../../core/once.ts";
 import { isTimezone } from "../../../core/time/clock.ts";
-import { pageEntries } from "../../../http/api/pagination.ts";
-import { doc, example, instant, integer, named, object, selfChanging, text, uuid } from "../../../http/api/shapes.ts";
+import {
+  doc,
+  example,
+  instant,
+  integer,
+  named,
+  object,
+  pageEntries,
+  selfChanging,
+  text,
+  uuid,
+} from "../../../http/api/shapes.ts";
 import { MATCH_OPERATORS } from "../model/utf8-matchers.ts";
 import { MAX_MATCHERS } from "./live-silence.ts";
 import { silenceList } from "./queries.ts";

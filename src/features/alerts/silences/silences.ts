@@ -23,7 +23,6 @@ import {
   textOf,
   timesOf,
 } from "./live-silence.ts";
-import { LiveSilences, type LiveSilencesParts } from "./live-silences.ts";
 import type { SilenceRow } from "./silence.ts";
 import { compiled, type Labelled, matchesAll } from "./silence-index.ts";
 import {
@@ -35,6 +34,7 @@ import {
   spanAt,
   stateAt,
 } from "./spans.ts";
+import { LiveSilences, type LiveSilencesParts } from "./withholding.ts";
 
 export interface SilencesParts extends LiveSilencesParts, SilenceEventParts, Uses<"db" | "audit" | "metrics"> {
   /** The clock that people see: times of silences are instants of it. */

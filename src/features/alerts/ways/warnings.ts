@@ -5,8 +5,7 @@ import { doc } from "../../../http/api/shapes.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
 import type { IncidentParts } from "../incidents/context.ts";
-import { reachableOf } from "../incidents/notices.ts";
-import { candidatesOf } from "../incidents/targets.ts";
+import { candidatesOf, reachableOf } from "../incidents/notices.ts";
 import { channelOf } from "../policies/policies.ts";
 import { BUILT_IN_POLICY, type PolicyDefinition, type PolicyStep } from "../policies/policy.ts";
 

@@ -7,8 +7,8 @@ import {
   type Target,
   TargetGone,
 } from "../../delivery/channel.ts";
-import type { DeliveryParts } from "../../delivery/context.ts";
-import { isDrillNotification } from "../../delivery/pages/drill-messages.ts";
+import type { DeliveryParts } from "../../delivery/deliveries.ts";
+import { isDrillNotification } from "../../delivery/pages/people.ts";
 import { acknowledgeLink } from "./acknowledge.ts";
 import { BOUNCE_HEADER, bounceToken } from "./bounce.ts";
 import { type Mail, smtpOptionsOf } from "./client.ts";

@@ -1,7 +1,7 @@
 import { countText } from "../../../core/text/clean-text.ts";
 import { zoneOffsetMs } from "../../../core/time/clock.ts";
 import type { NotificationFacts } from "../../delivery/channel.ts";
-import { isDrillNotification } from "../../delivery/pages/drill-messages.ts";
+import { isDrillNotification } from "../../delivery/pages/people.ts";
 import type { Mail } from "./client.ts";
 import { type Link, mailHtml } from "./html.ts";
 

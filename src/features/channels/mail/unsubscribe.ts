@@ -9,7 +9,7 @@ import type { Exchange } from "../../../http/server/exchange.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { addEffect } from "../../../store/database.ts";
 import type { NotificationKind } from "../../../store/schema.ts";
-import { NOTIFICATION_KINDS, type Preferences, wantsMail, withoutMail } from "../../delivery/preferences.ts";
+import { NOTIFICATION_KINDS, type Preferences, wantsMail, withoutMail } from "../../delivery/deliveries.ts";
 
 type LinkConfig = Pick<Config, "publicUrl" | "secrets">;
 

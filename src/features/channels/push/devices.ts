@@ -1,14 +1,14 @@
 import * as v from "valibot";
+import type { UserPrincipal } from "../../../core/caller.ts";
 import type { SealedBox } from "../../../core/crypto/sealed-box.ts";
 import { sha256Hex } from "../../../core/crypto/tokens.ts";
 import { uuidv7 } from "../../../core/ids.ts";
-import type { UserPrincipal } from "../../../core/principal.ts";
 import { DAY_MS, type EpochMs, toRfc3339 } from "../../../core/time/clock.ts";
 import { doc, example, named, object, pattern, text } from "../../../http/api/shapes.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { Target } from "../../delivery/channel.ts";
-import type { DeliveryContext } from "../../delivery/context.ts";
+import type { DeliveryContext } from "../../delivery/deliveries.ts";
 
 export type PushContext = Pick<DeliveryContext, "db" | "box" | "clock" | "log">;
 

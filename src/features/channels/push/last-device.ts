@@ -1,9 +1,8 @@
 import { DAY_MS } from "../../../core/time/clock.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { OutsideChannel } from "../../../store/schema.ts";
-import type { DeliveryContext } from "../../delivery/context.ts";
+import { type DeliveryContext, isPush } from "../../delivery/deliveries.ts";
 import { enqueueMail } from "../../delivery/mails.ts";
-import { isPush } from "../../delivery/preferences.ts";
 
 type EndContext = Pick<DeliveryContext, "channels" | "box" | "jobs" | "clock" | "settings">;
 

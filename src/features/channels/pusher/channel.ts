@@ -1,6 +1,6 @@
 import { unlessAborted } from "../../../core/promises.ts";
 import type { Attempt, DeliveryChannel } from "../../delivery/channel.ts";
-import type { DeliveryParts } from "../../delivery/context.ts";
+import type { DeliveryParts } from "../../delivery/deliveries.ts";
 import { notificationView, UNTOUCHED } from "../../notifications/index.ts";
 import { userChannel } from "../../protocols/pusher/index.ts";
 import { PusherBatches, PusherClient, type PusherClientParts, type PusherEvent } from "./client.ts";

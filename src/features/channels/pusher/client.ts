@@ -7,8 +7,7 @@ import type { ResolvedAddress } from "../../delivery/calls/resolve.ts";
 import { NoAnswer, ProviderDown, Throttled } from "../../delivery/channel.ts";
 import type { PusherApp } from "../../protocols/pusher/index.ts";
 import { PermanentError } from "../../time/jobs/index.ts";
-import { addressesOf, type OutsideHosts } from "../webhook/outside-hosts.ts";
-import { hostOf } from "../webhook/safe-fetch.ts";
+import { addressesOf, hostOf, type OutsideHosts } from "../webhook/safe-fetch.ts";
 
 /** One event for one channel, in the format of the REST API. */
 export interface PusherEvent {

@@ -1,15 +1,192 @@
+import { createHash } from "node:crypto";
 import {
+  FILTERS,
   type FilterCall,
   type Placeholder,
   pathText,
   Refusal,
   readTemplate,
+  type TemplateFilter,
   type TemplatePlace,
   throughFilters,
   type Value,
 } from "../../rules/index.ts";
-import { CHANNEL_FILTERS, isEscape } from "./filters.ts";
-import { cutTo, measure, type TextUnit } from "./measure.ts";
+import { html, markdown, markdownV2, mrkdwn, notCommand, wiki, withoutLinks } from "./markup.ts";
+
+/** The unit in which a service counts its texts. */
+export type TextUnit = "utf16" | "codepoints" | "bytes" | "gsm";
+
+/** GSM 03.38: one septet each, and those of the extension table, which take two. */
+const GSM = new Set(
+  "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà",
+);
+const GSM_EXTENDED = new Set("^{}\\[~]|€");
+/** A part of a long SMS holds 153 septets, or 67 units of UCS-2. */
+const UCS2_SEPTETS = 153 / 67;
+/** Made on first use: it takes several milliseconds. */
+let segmenter: Intl.Segmenter | undefined;
+
+export function measure(text: string, unit: TextUnit): number {
+  switch (unit) {
+    case "utf16":
+      return text.length;
+    case "bytes":
+      return Buffer.byteLength(text);
+    case "gsm":
+      return septets(text);
+    case "codepoints": {
+      let count = 0;
+      for (const _ of text) count += 1;
+      return count;
+    }
+  }
+}
+
+function septets(text: string): number {
+  let count = 0;
+  for (const char of text) {
+    if (GSM.has(char)) count += 1;
+    else if (GSM_EXTENDED.has(char)) count += 2;
+    else return Math.ceil(text.length * UCS2_SEPTETS);
+  }
+  return count;
+}
+
+/**
+ * Shortens a text to `limit` units, at a word where one is near, never within a character that
+ * readers see as one (an emoji with its modifiers).
+ */
+export function cutTo(text: string, limit: number, unit: TextUnit): string {
+  if (measure(text, unit) <= limit) return text;
+  const end = unit === "gsm" ? "..." : "…";
+  // A code point has two units of UTF-16 at most, so more of them never fit.
+  let [low, high] = [0, Math.min(text.length, 2 * limit + 2)];
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (measure(text.slice(0, middle) + end, unit) <= limit) low = middle;
+    else high = middle - 1;
+  }
+  const kept = text.slice(0, boundaryAt(text, low));
+  if (kept === "") return "";
+  const word = kept.search(/\s\S*$/);
+  return (word > kept.length * 0.8 ? kept.slice(0, word) : kept).trimEnd() + end;
+}
+
+/** Characters that are read as one are shorter than this. */
+const WINDOW = 128;
+
+/** The last position at or before `index` that is not within a character as readers see it. */
+function boundaryAt(text: string, index: number): number {
+  if (index >= text.length) return text.length;
+  const start = Math.max(0, index - WINDOW);
+  const around = text.slice(start, index + WINDOW);
+  segmenter ??= new Intl.Segmenter("en", { granularity: "grapheme" });
+  return start + (segmenter.segment(around).containing(index - start)?.index ?? 0);
+}
+
+const TRANSLITERATED: Readonly<Record<string, string>> = {
+  "…": "...",
+  "–": "-",
+  "—": "-",
+  "‘": "'",
+  "’": "'",
+  "“": '"',
+  "”": '"',
+  "„": '"',
+  "•": "-",
+  "→": "->",
+  "\t": " ",
+  "`": "'",
+};
+
+/** Letters of an SMS of 160 characters, for those that have a near equivalent. */
+export function toGsm(text: string): string {
+  return Array.from(text, (char) => {
+    if (GSM.has(char) || GSM_EXTENDED.has(char)) return char;
+    const plain = TRANSLITERATED[char] ?? char.normalize("NFD").replace(/\p{M}/gu, "");
+    return [...plain].every((each) => GSM.has(each) || GSM_EXTENDED.has(each)) ? plain : char;
+  }).join("");
+}
+
+type TextFilter = (text: string, argument: string) => string;
+
+/** Filters of the value itself, besides those of all templates. */
+const OF_VALUES: Readonly<Record<string, TextFilter>> = {
+  trim: (text) => text.trim(),
+  line: (text) => text.replace(/\s*[\r\n\t]+\s*|\s{4,}/g, " ").trim(),
+  prefix: (text, before) => (text === "" ? "" : before + text),
+  suffix: (text, after) => (text === "" ? "" : text + after),
+  cut: (text, limit) => cutTo(text, numberOf(limit), "codepoints"),
+  first: (text, count) => Array.from(text).slice(0, numberOf(count)).join(""),
+  date: dateText,
+  gsm: toGsm,
+  hash: (text, length) =>
+    createHash("sha256")
+      .update(text)
+      .digest("hex")
+      .slice(0, length === "" ? 64 : numberOf(length)),
+  uuid: uuidOf,
+  raw: (text) => text,
+};
+
+/** Filters that escape: a text is shortened before them. */
+const ESCAPES: Readonly<Record<string, TextFilter>> = {
+  html,
+  mrkdwn,
+  br: (text, by) => text.replace(/\r?\n/g, by === "" ? "<br>" : by),
+  md: markdown,
+  md2: markdownV2,
+  nolinks: withoutLinks,
+  wiki,
+  nocommand: notCommand,
+  json: (text) => JSON.stringify(text),
+  b64: (text) => Buffer.from(text).toString("base64"),
+  url: encodeURIComponent,
+};
+
+const NEED_ARGUMENT: ReadonlySet<string> = new Set(["default", "prefix", "suffix", "cut", "first"]);
+
+/** Those of all templates take an argument here too; nothing is an empty text. */
+export const CHANNEL_FILTERS: Readonly<Record<string, TemplateFilter>> = Object.fromEntries(
+  Object.entries({ ...FILTERS, ...ofTexts(OF_VALUES), ...ofTexts(ESCAPES) }).map(([name, { apply }]) => [
+    name,
+    { apply, argument: NEED_ARGUMENT.has(name) ? "needed" : "any" } as const,
+  ]),
+);
+
+export function isEscape(name: string): boolean {
+  return Object.hasOwn(ESCAPES, name);
+}
+
+function ofTexts(filters: Readonly<Record<string, TextFilter>>): Record<string, Pick<TemplateFilter, "apply">> {
+  return Object.fromEntries(
+    Object.entries(filters).map(([name, filter]) => [
+      name,
+      { apply: (value, argument) => filter(value === null ? "" : String(value), argument) },
+    ]),
+  );
+}
+
+function numberOf(text: string): number {
+  const number = Number.parseInt(text, 10);
+  return Number.isNaN(number) ? 0 : Math.max(0, number);
+}
+
+function dateText(text: string): string {
+  const at = /^\d+$/.test(text) ? Number(text) : Date.parse(text);
+  if (Number.isNaN(at) || Math.abs(at) > 8.64e15) return text;
+  const iso = new Date(at).toISOString();
+  return `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`;
+}
+
+/** RFC 9562 section 5.8: a version 8 UUID from a hash, so that equal texts give equal ids. */
+function uuidOf(text: string): string {
+  const bytes = createHash("sha256").update(text).digest().subarray(0, 16);
+  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x80, 6);
+  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
+  const hex = bytes.toString("hex");
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+}
 
 /** A template of a preset or channel that cannot be read. */
 export class BadTemplate extends Error {

@@ -1,7 +1,7 @@
 import type { Selectable } from "kysely";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { NotificationRecipientsTable } from "../../../store/schema.ts";
-import type { DeliveryContext } from "../../delivery/context.ts";
+import type { DeliveryContext } from "../../delivery/deliveries.ts";
 import type { WebhookRow } from "../../delivery/webhooks/webhook.ts";
 
 export function findWebhook(db: ReadDb | Trx, id: string): Promise<WebhookRow | undefined> {

@@ -13,7 +13,7 @@ import {
   type TargetSource,
   Throttled,
 } from "../../delivery/channel.ts";
-import { isDrillNotification } from "../../delivery/pages/drill-messages.ts";
+import { isDrillNotification } from "../../delivery/pages/people.ts";
 import { PermanentError, RetryLater } from "../../time/jobs/index.ts";
 import { type PushContext, PushDevices } from "../push/devices.ts";
 import { parseJson } from "../push/http.ts";

@@ -1,16 +1,15 @@
 import { ECDH } from "node:crypto";
 import * as v from "valibot";
+import type { UserPrincipal } from "../../../core/caller.ts";
 import { UnsealError } from "../../../core/crypto/sealed-box.ts";
 import { sha256Hex } from "../../../core/crypto/tokens.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
-import type { UserPrincipal } from "../../../core/principal.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
 import { doc, example, named, object, openObject, pattern, text } from "../../../http/api/shapes.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
-import { TargetGone } from "../../delivery/channel.ts";
-import type { Channels } from "../../delivery/channels.ts";
+import { type Channels, TargetGone } from "../../delivery/channel.ts";
 import type { Notifier } from "../../notifications/index.ts";
 import { openToken, type PushDeviceContext, sealToken } from "../push/devices.ts";
 import type { SafeFetch } from "../webhook/safe-fetch.ts";

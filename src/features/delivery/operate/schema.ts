@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import { pageEntries } from "../../../http/api/pagination.ts";
 import {
   CHANNELS as ALL_CHANNELS,
   doc,
@@ -8,6 +7,7 @@ import {
   integer,
   named,
   object,
+  pageEntries,
   queryList,
   text,
 } from "../../../http/api/shapes.ts";

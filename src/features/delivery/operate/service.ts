@@ -2,16 +2,13 @@ import { redactText } from "../../../config/logger.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
-import { cursorOf, pageBody, readPage } from "../../../http/api/pagination.ts";
-import type { ChannelName } from "../../../http/api/shapes.ts";
+import { type ChannelName, cursorOf, pageBody, readPage } from "../../../http/api/shapes.ts";
 import type { Context } from "../../../module/feature.ts";
 import type { Database, Trx } from "../../../store/database.ts";
 import type { OutsideChannel } from "../../../store/schema.ts";
-import { type NotificationFacts, PROJECT_RECIPIENT } from "../channel.ts";
-import type { Channels } from "../channels.ts";
+import { type Channels, type NotificationFacts, PROJECT_RECIPIENT } from "../channel.ts";
 import type { CircuitFacts, Circuits } from "../circuits.ts";
-import { attemptJob, updateDelivery } from "../deliveries.ts";
-import { heldUntil, type Preferences, refusal } from "../preferences.ts";
+import { attemptJob, heldUntil, type Preferences, refusal, updateDelivery } from "../deliveries.ts";
 import * as queries from "./queries.ts";
 import {
   type DeliveryChannelView,

@@ -1,4 +1,6 @@
+import { type DeferredPromise, deferred, unlessAborted } from "../../../core/promises.ts";
 import type { OpenPageFacts } from "../../../store/effect.ts";
+import { callWithin } from "../channel.ts";
 import { FAILED_AFTER_MS, Gate } from "./gate.ts";
 import { comparePages, DRILL, MOVED } from "./page.ts";
 
@@ -231,5 +233,186 @@ export class PageQueue {
     this.#later.delete(page);
     const at = this.#ordered[0] === page ? 0 : this.#ordered.indexOf(page);
     if (at >= 0) this.#ordered.splice(at, 1);
+  }
+}
+
+/** A host, mail server or push service: its targets share the probe while it cannot be reached. */
+export interface Provider {
+  readonly gate: Gate;
+  readonly queues: Set<PageQueue>;
+}
+
+/** What a call has passed, of which its result tells: the target may have another host since. */
+export interface CalledWay {
+  readonly queue: PageQueue;
+  readonly gate: Gate;
+  readonly provider: Provider;
+}
+
+/** The other targets of a provider, those with urgent pages first. @param now elapsed ms */
+export function othersOf({ queues }: Provider, queue: PageQueue, now: number): readonly PageQueue[] {
+  const isUrgent = (each: PageQueue): boolean => each.head(now)?.facts.urgency === "high";
+  const others = [...queues].filter((each) => each !== queue);
+  return [...others.filter(isUrgent), ...others.filter((each) => !isUrgent(each))];
+}
+
+/** The providers of the targets in memory. */
+export class Providers {
+  readonly #byName = new Map<string, Provider>();
+
+  of({ provider }: Pick<PageQueue, "provider">): Provider {
+    return this.#byName.get(provider) ?? { gate: new Gate(), queues: new Set() };
+  }
+
+  add(queue: PageQueue): void {
+    const provider = this.of(queue);
+    provider.queues.add(queue);
+    this.#byName.set(queue.provider, provider);
+  }
+
+  delete(queue: PageQueue): void {
+    const { queues } = this.of(queue);
+    queues.delete(queue);
+    if (queues.size === 0) this.#byName.delete(queue.provider);
+  }
+
+  /** The target has another host now: what is known of the one before says nothing about it. */
+  move(queue: PageQueue, provider: string): void {
+    this.delete(queue);
+    queue.moveTo(provider);
+    this.add(queue);
+  }
+}
+
+/** Calls of pages that run at the same time. Each is a socket. */
+const MAX_CALLS = 256;
+/** Share for targets that have not answered since the start of the process. */
+const MAX_UNPROVEN = MAX_CALLS / 2;
+/** Share for targets whose last call timed out, and for those of one owner. */
+const MAX_SUSPECT = MAX_CALLS / 4;
+
+/** The owner of calls of the server itself. */
+const SERVER = "";
+
+const STANDINGS = ["proven", "unproven", "suspect"] as const;
+type Standing = (typeof STANDINGS)[number];
+
+/** A place for one call. */
+export interface Slot {
+  readonly standing: Standing;
+  readonly owner: string;
+}
+
+/**
+ * The sockets of pages. Targets that may hang never use all of them: a page to a target that answers
+ * always finds one.
+ */
+export class Lanes {
+  #running = 0;
+  readonly #by = { proven: 0, unproven: 0, suspect: 0 };
+  /** Slots by owner. */
+  readonly #owners = new Map<string, number>();
+  /** Calls that are no pages: they get the next free slot. */
+  readonly #waiting: DeferredPromise<Slot>[] = [];
+
+  /** Whether a target of this standing may be called, of an owner who has room. */
+  hasRoom(standing: Standing): boolean {
+    if (this.#running >= MAX_CALLS) return false;
+    if (standing !== "proven" && this.#by.unproven + this.#by.suspect >= MAX_UNPROVEN) return false;
+    return standing !== "suspect" || this.#by.suspect < MAX_SUSPECT;
+  }
+
+  ownerHasRoom(owner: string): boolean {
+    return owner === SERVER || (this.#owners.get(owner) ?? 0) < MAX_SUSPECT;
+  }
+
+  /** @returns undefined if there is no room now */
+  take(standing: Standing, owner: string): Slot | undefined {
+    if (!this.hasRoom(standing) || !this.ownerHasRoom(owner)) return undefined;
+    this.#owners.set(owner, (this.#owners.get(owner) ?? 0) + 1);
+    this.#running += 1;
+    this.#by[standing] += 1;
+    return { standing, owner };
+  }
+
+  /** Calls `send` with the next free slot for a target that answers. Rejects when `stop` aborts. */
+  async call(send: (signal: AbortSignal) => Promise<void>, stop: AbortSignal): Promise<void> {
+    const slot = this.take("proven", SERVER) ?? (await this.#next(stop));
+    try {
+      await callWithin(send, stop);
+    } finally {
+      this.release(slot);
+    }
+  }
+
+  #next(stop: AbortSignal): Promise<Slot> {
+    const turn = deferred<Slot>();
+    this.#waiting.push(turn);
+    return unlessAborted(turn.promise, stop);
+  }
+
+  release({ standing, owner }: Slot): void {
+    this.#running -= 1;
+    this.#by[standing] -= 1;
+    const turn = this.#waiting.shift();
+    const slot = turn && this.take("proven", SERVER);
+    if (slot) turn.resolve(slot);
+    else if (turn) this.#waiting.unshift(turn);
+    const held = (this.#owners.get(owner) ?? 1) - 1;
+    if (held > 0) this.#owners.set(owner, held);
+    else this.#owners.delete(owner);
+  }
+
+  get running(): number {
+    return this.#running;
+  }
+}
+
+/**
+ * Targets whose next page found no room, by standing and owner: those that stay blocked are passed
+ * over together, and owners take turns.
+ */
+export class Crowd<T extends { readonly owner: string }> {
+  readonly #by = {
+    proven: new Map<string, Set<T>>(),
+    unproven: new Map<string, Set<T>>(),
+    suspect: new Map<string, Set<T>>(),
+  };
+
+  get size(): number {
+    let size = 0;
+    for (const standing of STANDINGS) for (const waiting of this.#by[standing].values()) size += waiting.size;
+    return size;
+  }
+
+  add(standing: Standing, target: T): void {
+    const waiting = this.#by[standing].get(target.owner) ?? new Set();
+    this.#by[standing].set(target.owner, waiting.add(target));
+  }
+
+  delete(target: T): void {
+    for (const standing of STANDINGS) this.#deleteOf(standing, target);
+  }
+
+  /** Takes out the next target for which there is room. */
+  next(lanes: Lanes): T | undefined {
+    for (const standing of STANDINGS) {
+      if (!lanes.hasRoom(standing)) continue;
+      for (const [owner, waiting] of this.#by[standing]) {
+        const [target] = waiting;
+        if (!target || !lanes.ownerHasRoom(owner)) continue;
+        this.#by[standing].delete(owner);
+        this.#by[standing].set(owner, waiting);
+        this.#deleteOf(standing, target);
+        return target;
+      }
+    }
+    return undefined;
+  }
+
+  #deleteOf(standing: Standing, target: T): void {
+    const waiting = this.#by[standing].get(target.owner);
+    waiting?.delete(target);
+    if (waiting?.size === 0) this.#by[standing].delete(target.owner);
   }
 }

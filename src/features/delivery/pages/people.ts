@@ -1,8 +1,10 @@
+import type { Config } from "../../../config/load.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { withinOr } from "../../../core/promises.ts";
-import { HOUR_MS } from "../../../core/time/clock.ts";
+import { type EpochMs, HOUR_MS, MINUTE_MS } from "../../../core/time/clock.ts";
 import type { NotificationRow } from "../../../store/commit/write-set.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
+import { drillLink } from "../../channels/mail/acknowledge.ts";
 import { endTarget } from "../../channels/push/last-device.ts";
 import { PermanentError } from "../../time/jobs/index.ts";
 import {
@@ -15,13 +17,20 @@ import {
   type NotificationFacts,
   Throttled,
 } from "../channel.ts";
-import type { DeliveryContext } from "../context.ts";
-import { attemptJob, findDelivery, updateDelivery } from "../deliveries.ts";
+import {
+  attemptJob,
+  type DeliveryContext,
+  findDelivery,
+  heldUntil,
+  isPush,
+  type Preferences,
+  refusal,
+  updateDelivery,
+} from "../deliveries.ts";
 import { recordCompletion } from "../outcome.ts";
-import { heldUntil, isPush, type Preferences, refusal } from "../preferences.ts";
-import { isDrillOver, withConfirmLink } from "./drill-messages.ts";
 import {
   type AcceptedPage,
+  DRILL,
   MOVED,
   MOVES_ONE_BY_ONE,
   type NewPage,
@@ -30,6 +39,32 @@ import {
   type PageRow,
 } from "./page.ts";
 import { hasFailed } from "./store.ts";
+
+/** Nothing of a drill is sent later: it would arrive in the night. */
+const DRILL_MS = 15 * MINUTE_MS;
+
+export function isDrillOver({ reason, createdAt }: PageRow, now: EpochMs): boolean {
+  return reason === DRILL && now - createdAt >= DRILL_MS;
+}
+
+/** Whether a notification is that of a drill: it has the preferences of incidents, and is about none. */
+export function isDrillNotification({ kind, data }: Pick<NotificationFacts, "kind" | "data">): boolean {
+  if (kind !== "incident" || data === null) return false;
+  return typeof (JSON.parse(data) as { readonly drillId?: unknown }).drillId === "string";
+}
+
+/** The attempt with a link that names its way: a tap on it proves this way and no other. */
+export function withConfirmLink<A extends Pick<Attempt, "delivery" | "notification">>(
+  config: Pick<Config, "publicUrl" | "secrets">,
+  attempt: A,
+  now: EpochMs,
+): A {
+  const { delivery, notification } = attempt;
+  if (!isDrillNotification(notification)) return attempt;
+  const url = drillLink(config, { deliveryId: delivery.id, notificationId: notification.id }, now);
+  const action = url === undefined ? null : JSON.stringify({ type: "open", label: "Confirm", url });
+  return { ...attempt, notification: { ...notification, action } };
+}
 
 /* Pages to people: one delivery for each target of a person, sent by the page with its id. */
 

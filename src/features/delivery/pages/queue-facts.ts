@@ -1,4 +1,4 @@
-import type { Channels } from "../channels.ts";
+import type { Channels } from "../channel.ts";
 import type { Gate, TroubleFacts } from "./gate.ts";
 import { isDrill, type PageQueue } from "./page-queue.ts";
 

@@ -1,10 +1,11 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { PrismError } from "../../../core/errors.ts";
-import type { EpochMs } from "../../../core/time/clock.ts";
+import { type EpochMs, MINUTE_MS } from "../../../core/time/clock.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
+import type { PageFailure } from "./failures.ts";
 import type { AcceptedPage, BounceResult, NotSent, PageFollower, PageKind, PageKindName, PageRow } from "./page.ts";
-import type { Waiting } from "./page-queue.ts";
+import { putOff, type Waiting } from "./page-queue.ts";
 import { findPages, pageBegun, updatePage } from "./store.ts";
 
 interface Delivered extends AcceptedPage {
@@ -303,4 +304,37 @@ function valuesOf(row: PageRow, outcome: Outcome, now: number): Partial<PageRow>
       return { outcome: state, attempts, firstAttemptAt, failedAt, lastError: error, ...end };
     }
   }
+}
+
+/* Pages that ring or cost, such as calls and SMS: one whose answer was lost may have arrived. */
+
+/** From start to start, the last one repeats: 3 repetitions in any 15 minutes. */
+const PAUSES_MS = [30_000, 6 * MINUTE_MS] as const;
+
+/** @param lost answers of the message so far */
+function pauseMs(lost: number): number {
+  return PAUSES_MS[lost - 1] ?? 6 * MINUTE_MS;
+}
+
+/** An attempt has failed. @param startedAt elapsed ms */
+export function noteLost(page: Waiting, failure: PageFailure, startedAt: number): void {
+  if (page.facts.rings === 0) return;
+  if (failure.is === "network" && failure.isLost) putOff(page, failure.text, startedAt + pauseMs(page.lost));
+  else page.lost -= 1;
+}
+
+/**
+ * After a restart: its process may have ended before the answer. @param lostAt start of that
+ * attempt, elapsed ms
+ */
+export function resumeLost(page: Waiting, lostAt: number): void {
+  if (page.lost === 0) return;
+  const until = Math.max(page.notBefore, lostAt + pauseMs(page.lost));
+  putOff(page, "the server stopped before the answer to the message", until);
+}
+
+export interface AttemptTimes {
+  readonly startedAt: number;
+  readonly startedWall: number;
+  readonly timedOut: boolean;
 }

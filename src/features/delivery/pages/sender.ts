@@ -6,17 +6,27 @@ import { DueTimes, SteadyClock } from "../../../core/time/due-times.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { Trx } from "../../../store/database.ts";
 import type { EffectOf, OpenPageFacts } from "../../../store/effect.ts";
-import { callWithin, NoAnswer } from "../channel.ts";
-import type { Channels } from "../channels.ts";
+import { type Channels, callWithin, NoAnswer } from "../channel.ts";
 import { deferredPauseMs, failsAtOnce, failureOf, type PageFailure, REFUSED_PAUSE_MS } from "./failures.ts";
 import type { Gate, TroubleFacts } from "./gate.ts";
-import { Crowd, Lanes } from "./lanes.ts";
 import type { AcceptedPage, NewPage, NotSent, PageFollower, PageKind, PageKindName, PageRow } from "./page.ts";
-import { deferredFailsAt, elapsedOf, isDrill, PageQueue, putOff, type Waiting, waitingFrom } from "./page-queue.ts";
-import { type CalledWay, othersOf, type Provider, Providers } from "./providers.ts";
+import {
+  type CalledWay,
+  Crowd,
+  deferredFailsAt,
+  elapsedOf,
+  isDrill,
+  Lanes,
+  othersOf,
+  PageQueue,
+  type Provider,
+  Providers,
+  putOff,
+  type Waiting,
+  waitingFrom,
+} from "./page-queue.ts";
 import { isHost, longestUnattemptedMs, troublesOf } from "./queue-facts.ts";
-import { PageRecords } from "./records.ts";
-import { noteLost, resumeLost } from "./ringing.ts";
+import { type AttemptTimes, noteLost, PageRecords, resumeLost } from "./records.ts";
 import { type AddOptions, addPages, findPage, findPages, overtakePages, readOpenPages, waitingOf } from "./store.ts";
 
 export interface PageSenderParts extends Uses<"db" | "clock" | "log"> {
@@ -478,12 +488,6 @@ export class PageSender {
     }
     this.#trim(queue);
   }
-}
-
-interface AttemptTimes {
-  readonly startedAt: number;
-  readonly startedWall: number;
-  readonly timedOut: boolean;
 }
 
 /** Largest number of pages in one message. */

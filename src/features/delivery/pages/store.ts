@@ -1,10 +1,9 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Updateable } from "kysely";
 import type { EpochMs } from "../../../core/time/clock.ts";
-import { addEffect, type ReadDb, rowsOf, type Trx } from "../../../store/database.ts";
+import { addEffect, insertLater, type ReadDb, rowsOf, type Trx, updateLater } from "../../../store/database.ts";
 import type { OpenPageFacts } from "../../../store/effect.ts";
 import type { PagesTable } from "../../../store/schema/alerts.ts";
-import { insertLater, updateLater } from "../../../store/statements.ts";
 import type { NewPage, PageRow } from "./page.ts";
 
 /* Rows of pages; the only writer of the table besides retention. */

@@ -1,8 +1,8 @@
 import type * as v from "valibot";
 import { redactText } from "../../../config/logger.ts";
+import type { PermissionHolder, Principal } from "../../../core/caller.ts";
 import { limitReached, PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
-import type { PermissionHolder, Principal } from "../../../core/principal.ts";
 import { toRfc3339 } from "../../../core/time/clock.ts";
 import { ofOwner, type RowOwner } from "../../../http/api/listing.ts";
 import { pageOf } from "../../../http/api/shapes.ts";

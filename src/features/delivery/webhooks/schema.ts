@@ -1,9 +1,8 @@
 import * as v from "valibot";
 import { once } from "../../../core/once.ts";
 import { toRfc3339OrNull } from "../../../core/time/clock.ts";
-import { pageEntries } from "../../../http/api/pagination.ts";
 import type { AnswerOf } from "../../../http/api/resource.ts";
-import { doc, example, integer, named, object, text } from "../../../http/api/shapes.ts";
+import { doc, example, integer, named, object, pageEntries, text } from "../../../http/api/shapes.ts";
 import { boolean, Webhook, type WebhookRow } from "./webhook.ts";
 
 export const PATH = "/api/v1/webhooks";

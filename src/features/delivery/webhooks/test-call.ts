@@ -1,7 +1,7 @@
+import { type PermissionHolder, personKey } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { Slots } from "../../../core/limits/slots.ts";
-import { type PermissionHolder, personKey } from "../../../core/principal.ts";
 import { callWebhook } from "../../channels/webhook/message.ts";
 import { notificationView, UNTOUCHED } from "../../notifications/index.ts";
 import { recordWebhook, type WebhooksContext } from "./manage.ts";

@@ -1,6 +1,6 @@
 import * as v from "valibot";
+import type { Principal } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
-import type { Principal } from "../../../core/principal.ts";
 import type { Json } from "../../../core/text/json-text.ts";
 import { toRfc3339 } from "../../../core/time/clock.ts";
 import { IDEMPOTENCY_ERRORS } from "../../../http/api/idempotency.ts";

@@ -1,9 +1,8 @@
 import type { TemplatedApp } from "uWebSockets.js";
-import { runAs } from "../../../core/caller.ts";
+import { type Principal, runAs } from "../../../core/caller.ts";
 import { secretsEqual } from "../../../core/crypto/tokens.ts";
-import type { Principal } from "../../../core/principal.ts";
 import { requireAccess } from "../../../http/server/access.ts";
-import type { Entrance } from "../../../http/server/faces.ts";
+import type { Entrance } from "../../../http/server/live-settings.ts";
 import { serveNativeSocket } from "../../../live/protocols/native-socket.ts";
 import { servePulseSocket } from "../../../live/protocols/pulse-socket.ts";
 import { type PusherParts, servePusherSocket } from "../../../live/protocols/pusher/pusher-session.ts";

@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
+import type { PermissionHolder, Principal } from "../../../core/caller.ts";
 import { hashToken } from "../../../core/crypto/tokens.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { TtlCache } from "../../../core/limits/ttl-cache.ts";
 import type { Permission } from "../../../core/permissions.ts";
-import type { PermissionHolder, Principal } from "../../../core/principal.ts";
 import type { Clock, EpochMs } from "../../../core/time/clock.ts";
 import { hasTokenScope } from "../../../http/server/access.ts";
 import type { RealtimeAccess } from "../../../live/connections.ts";

@@ -1,5 +1,5 @@
+import type { PermissionHolder } from "../../../core/caller.ts";
 import type { Finding } from "../../../core/finding.ts";
-import type { PermissionHolder } from "../../../core/principal.ts";
 import { countText } from "../../../core/text/clean-text.ts";
 import { DAY_MS, toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
 import { hasTokenScope } from "../../../http/server/access.ts";

@@ -1,6 +1,6 @@
 import * as v from "valibot";
+import type { Principal } from "../../../core/caller.ts";
 import { invalidField } from "../../../core/errors.ts";
-import type { Principal } from "../../../core/principal.ts";
 import {
   DAY_MS,
   type EpochMs,

@@ -1,4 +1,4 @@
-import type { PermissionHolder } from "../../../core/principal.ts";
+import type { PermissionHolder } from "../../../core/caller.ts";
 import { countText } from "../../../core/text/clean-text.ts";
 import { toRfc3339 } from "../../../core/time/clock.ts";
 import { summariesOf, withheldIncidents } from "../../alerts/index.ts";

@@ -1,5 +1,5 @@
+import type { PermissionHolder } from "../../../core/caller.ts";
 import { invalidField } from "../../../core/errors.ts";
-import type { PermissionHolder } from "../../../core/principal.ts";
 import { LEVELS } from "../../../core/text/vocabulary.ts";
 import { HOUR_MS, toRfc3339 } from "../../../core/time/clock.ts";
 import { hasTokenScope } from "../../../http/server/access.ts";

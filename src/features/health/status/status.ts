@@ -1,8 +1,8 @@
 import { statSync } from "node:fs";
 import { sql } from "kysely";
+import type { PermissionHolder } from "../../../core/caller.ts";
 import { newestBackupAt } from "../../../core/data-dir.ts";
 import type { Finding } from "../../../core/finding.ts";
-import type { PermissionHolder } from "../../../core/principal.ts";
 import { withinOr } from "../../../core/promises.ts";
 import { stateWarning, VERSION } from "../../../core/runtime.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";

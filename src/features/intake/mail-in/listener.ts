@@ -6,7 +6,7 @@ import { type ErrorCode, PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import { within } from "../../../core/promises.ts";
 import { SURE_BYTES } from "../../../http/limits/work-budget.ts";
-import { addressGroup, canonicalAddress } from "../../../http/server/client-address.ts";
+import { addressGroup, canonicalAddress } from "../../../http/server/headers.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { MailBounces } from "../../delivery/index.ts";
 import { acceptMail, type MailContext, mailReceiver } from "../receivers/index.ts";

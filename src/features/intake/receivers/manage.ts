@@ -1,5 +1,5 @@
+import type { Principal } from "../../../core/caller.ts";
 import { uuidv7 } from "../../../core/ids.ts";
-import type { Principal } from "../../../core/principal.ts";
 import type { Json } from "../../../core/text/json-text.ts";
 import { toRfc3339OrNull } from "../../../core/time/clock.ts";
 import { listing, ofProjects } from "../../../http/api/listing.ts";

@@ -4,9 +4,8 @@ import { charsetIn, decodeForm, decodeText, firstFields } from "../../../core/te
 import { listing } from "../../../http/api/listing.ts";
 import { bytes, type Codec, flag, json, type RowOf, resource, stored, time } from "../../../http/api/resource.ts";
 import { doc } from "../../../http/api/shapes.ts";
-import { addEffect, later, type Trx } from "../../../store/database.ts";
+import { addEffect, insertLater, later, type Trx } from "../../../store/database.ts";
 import type { RequestResult } from "../../../store/schema.ts";
-import { insertLater } from "../../../store/statements.ts";
 import type { RawRequest } from "./read-request.ts";
 import type { Redaction } from "./redaction.ts";
 

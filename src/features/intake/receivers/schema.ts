@@ -1,7 +1,6 @@
 import * as v from "valibot";
 import { once } from "../../../core/once.ts";
-import { pageEntries } from "../../../http/api/pagination.ts";
-import { doc, example, integer, named, object, stringRecord, uuid } from "../../../http/api/shapes.ts";
+import { doc, example, integer, named, object, pageEntries, stringRecord, uuid } from "../../../http/api/shapes.ts";
 import { Receiver } from "./receiver.ts";
 
 const secret = doc(

@@ -1,6 +1,6 @@
 import { sql } from "kysely";
+import type { PermissionHolder } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
-import type { PermissionHolder } from "../../../core/principal.ts";
 import { toRfc3339OrNull } from "../../../core/time/clock.ts";
 import { type Route, route } from "../../../http/api/route.ts";
 import { pageOf } from "../../../http/api/shapes.ts";

@@ -1,9 +1,7 @@
 import { PrismError } from "../../../core/errors.ts";
 import { toRfc3339 } from "../../../core/time/clock.ts";
 import type { Context } from "../../../module/feature.ts";
-import type { Trx } from "../../../store/database.ts";
-import { updateLater } from "../../../store/statements.ts";
-import { WriteQueue } from "../../../store/write-queue.ts";
+import { type Trx, updateLater, WriteQueue } from "../../../store/database.ts";
 import { COMPLETED, LostLease, type MovedJob, PermanentError, type RunningJob } from "../../time/jobs/index.ts";
 import type { MessageStep, TrackedMessage } from "./queries.ts";
 import * as queries from "./queries.ts";

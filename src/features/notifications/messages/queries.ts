@@ -1,6 +1,6 @@
 import { sql } from "kysely";
+import type { PermissionHolder } from "../../../core/caller.ts";
 import { type SealedBox, UnsealError } from "../../../core/crypto/sealed-box.ts";
-import type { PermissionHolder } from "../../../core/principal.ts";
 import { type BoundStatement, type ReadDb, rowsOfAll, type Trx } from "../../../store/database.ts";
 import { daysBefore, sweepRows } from "../../../store/retention.ts";
 import type { JobState } from "../../../store/schema.ts";

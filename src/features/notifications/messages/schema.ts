@@ -1,7 +1,6 @@
 import * as v from "valibot";
-import { pageEntries } from "../../../http/api/pagination.ts";
 import { bytes, column, orNull, type RowOf, resource, stored, time } from "../../../http/api/resource.ts";
-import { doc, example, instant, integer, named, object, text } from "../../../http/api/shapes.ts";
+import { doc, example, instant, integer, named, object, pageEntries, text } from "../../../http/api/shapes.ts";
 
 declare module "../../../store/schema.ts" {
   interface Schema {

@@ -1,15 +1,13 @@
-import { currentCaller } from "../../../core/caller.ts";
+import { currentCaller, type PermissionHolder, type UserPrincipal } from "../../../core/caller.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
-import type { PermissionHolder, UserPrincipal } from "../../../core/principal.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
-import { isFarPage, pageBody, readPage } from "../../../http/api/pagination.ts";
 import { Reply } from "../../../http/api/route.ts";
+import { isFarPage, pageBody, readPage } from "../../../http/api/shapes.ts";
 import { RateLimiter } from "../../../http/limits/rate-limiter.ts";
 import { missingPermission } from "../../../http/server/access.ts";
 import type { Exchange } from "../../../http/server/exchange.ts";
-import type { ReadDb, Trx } from "../../../store/database.ts";
-import { insertLater } from "../../../store/statements.ts";
+import { insertLater, type ReadDb, type Trx } from "../../../store/database.ts";
 import { MESSAGE_JOB, type MessageJob, type MessagesContext, moveTo, statusEntries, stepsOf } from "./deliver.ts";
 import * as queries from "./queries.ts";
 import { mayUseMessages, messageView, sealContent } from "./queries.ts";

@@ -1,8 +1,7 @@
 import * as v from "valibot";
 import { sha256Hex } from "../../../core/crypto/tokens.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
-import { pageEntries } from "../../../http/api/pagination.ts";
-import { doc, object, pattern, queryBoolean, queryInteger } from "../../../http/api/shapes.ts";
+import { doc, object, pageEntries, pattern, queryBoolean, queryInteger } from "../../../http/api/shapes.ts";
 import { tooLarge } from "../../../http/body/body.ts";
 import type { Exchange } from "../../../http/server/exchange.ts";
 import { MAX_SOUND_BYTES } from "./open-sounds.ts";

@@ -1,8 +1,8 @@
+import type { PermissionHolder, Principal, UserPrincipal } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
-import type { PermissionHolder, Principal, UserPrincipal } from "../../../core/principal.ts";
 import { type EpochMs, HOUR_MS, toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
-import { pageBody, readPage } from "../../../http/api/pagination.ts";
+import { pageBody, readPage } from "../../../http/api/shapes.ts";
 import { missingPermission, requireAccount, requireTokenScope } from "../../../http/server/access.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import { countOf, newestFirst } from "../../../store/sqlite/list-queries.ts";
@@ -19,8 +19,7 @@ import type {
   UpdateDrillPreferences,
   WayView,
 } from "./schema.ts";
-import type { DrillParts } from "./ways.ts";
-import { isProven, proofText, stateOf, type Way, waysOfUsers } from "./ways.ts";
+import { type DrillParts, isProven, proofText, stateOf, type Way, waysOfUsers } from "./ways.ts";
 
 /** Drills of one person in an hour: each costs a message by every way. */
 const MAX_PER_HOUR = 6;

@@ -1,6 +1,5 @@
 import * as v from "valibot";
-import { pageEntries } from "../../../http/api/pagination.ts";
-import { doc, example, integer, named, object, text } from "../../../http/api/shapes.ts";
+import { doc, example, integer, named, object, pageEntries, text } from "../../../http/api/shapes.ts";
 import { DAYS } from "./plan.ts";
 import { PROOF_STATES } from "./ways.ts";
 

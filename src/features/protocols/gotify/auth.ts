@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import type { Selectable } from "kysely";
+import type { Principal, UserPrincipal } from "../../../core/caller.ts";
 import { hashToken } from "../../../core/crypto/tokens.ts";
 import { PrismError } from "../../../core/errors.ts";
-import type { Principal, UserPrincipal } from "../../../core/principal.ts";
 import { CHECK_ROWS } from "../../../http/limits/request-work.ts";
 import { hasTokenScope } from "../../../http/server/access.ts";
 import { type Basic, MAX_SECRET_LENGTH, readBasic } from "../../../http/server/credentials.ts";

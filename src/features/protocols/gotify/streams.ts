@@ -1,8 +1,8 @@
 import type { TemplatedApp, WebSocket } from "uWebSockets.js";
-import type { Principal, UserPrincipal } from "../../../core/principal.ts";
+import type { Principal, UserPrincipal } from "../../../core/caller.ts";
 import type { EpochMs } from "../../../core/time/clock.ts";
 import type { Exchange } from "../../../http/server/exchange.ts";
-import { type Entrance, serveFaceSocket } from "../../../http/server/faces.ts";
+import { type Entrance, serveFaceSocket } from "../../../http/server/live-settings.ts";
 import { uWS } from "../../../http/server/uws.ts";
 import type { Connection } from "../../../live/connections.ts";
 import { SEND_DROPPED } from "../../../live/live-socket.ts";

@@ -1,8 +1,8 @@
 import { setImmediate } from "node:timers/promises";
 import * as v from "valibot";
+import type { Principal } from "../../../core/caller.ts";
 import { PrismError, STATUS_OF } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
-import type { Principal } from "../../../core/principal.ts";
 import { toRfc3339 } from "../../../core/time/clock.ts";
 import { ANSWERS_LATER, type Method, Reply, type Route, route, undescribed } from "../../../http/api/route.ts";
 import { parseJson, parseQuery } from "../../../http/body/input.ts";

@@ -1,7 +1,6 @@
 import * as v from "valibot";
 import { once } from "../../../core/once.ts";
-import { pageEntries } from "../../../http/api/pagination.ts";
-import { doc, example, integer, named, object, uuid } from "../../../http/api/shapes.ts";
+import { doc, example, integer, named, object, pageEntries, uuid } from "../../../http/api/shapes.ts";
 import { Integration } from "./integration.ts";
 
 const projectId = v.optional(

@@ -1,6 +1,6 @@
 import * as v from "valibot";
+import type { PermissionHolder } from "../../../core/caller.ts";
 import { invalidField, limitReached, PrismError } from "../../../core/errors.ts";
-import type { PermissionHolder } from "../../../core/principal.ts";
 import { toRfc3339 } from "../../../core/time/clock.ts";
 import { type Route, route } from "../../../http/api/route.ts";
 import { doc, example, named, object, pattern as patternText, text } from "../../../http/api/shapes.ts";

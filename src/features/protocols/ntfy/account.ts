@@ -3,10 +3,10 @@ import { toRfc3339 } from "../../../core/time/clock.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { addEffect } from "../../../store/database.ts";
 import { type Attachments, uploaderOf } from "./attachments.ts";
-import type { Visitor } from "./auth.ts";
 import { NtfyError } from "./errors.ts";
-import { randomText } from "./ids.ts";
 import { secondsOf } from "./message.ts";
+import { randomText } from "./parameters.ts";
+import type { Visitor } from "./topics.ts";
 
 export interface NtfyAccountContext extends Uses<"db" | "clock" | "audit"> {
   readonly attachments: Attachments;

@@ -4,18 +4,18 @@ import { runAs } from "../../../core/caller.ts";
 import { VERSION } from "../../../core/runtime.ts";
 import { ANSWERS_LATER, type Method, Reply, type Route, route, undescribed } from "../../../http/api/route.ts";
 import { parseJson } from "../../../http/body/input.ts";
-import { addressGroup } from "../../../http/server/client-address.ts";
 import { requestCaller } from "../../../http/server/credentials.ts";
 import type { Exchange } from "../../../http/server/exchange.ts";
+import { addressGroup } from "../../../http/server/headers.ts";
 import * as account from "./account.ts";
-import type { Visitor } from "./auth.ts";
-import { countVisitor, type NtfyContext, PREFIX, requestOf, subscriberParts } from "./context.ts";
 import { NtfyError } from "./errors.ts";
 import { MAX_MESSAGE_BYTES } from "./message.ts";
 import { DISALLOWED_TOPICS, isTrue, type Parameters, parametersOf, requireTopic, requireTopics } from "./parameters.ts";
 import { callOf, publish, readJsonPublish } from "./publish-request.ts";
 import { sequenceDraft } from "./publisher.ts";
+import { countVisitor, type NtfyContext, PREFIX, requestOf, subscriberParts } from "./service.ts";
 import { type StreamFormat, serveStream } from "./subscribe/http-stream.ts";
+import type { Visitor } from "./topics.ts";
 
 /** Those of ntfy's server, its app and its tools. */
 const ACCOUNT_ROUTES: readonly (readonly [Method, string])[] = [

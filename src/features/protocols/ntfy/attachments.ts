@@ -1,11 +1,10 @@
+import { type Principal, personKey } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
-import { type Principal, personKey } from "../../../core/principal.ts";
 import type { EpochMs } from "../../../core/time/clock.ts";
 import { fileReply } from "../../../http/api/replies.ts";
 import type { ANSWERS_LATER } from "../../../http/api/route.ts";
-import { addressGroup } from "../../../http/server/client-address.ts";
 import type { Exchange } from "../../../http/server/exchange.ts";
-import { MEDIA_HEADERS } from "../../../http/server/headers.ts";
+import { addressGroup, MEDIA_HEADERS } from "../../../http/server/headers.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import type { NtfyAttachmentsTable } from "../../../store/schema.ts";

@@ -1,13 +1,12 @@
 import type { TemplatedApp } from "uWebSockets.js";
-import type { Entrance } from "../../../http/server/faces.ts";
+import type { Entrance } from "../../../http/server/live-settings.ts";
 import { feature } from "../../../module/feature.ts";
 import { enqueueMail } from "../../delivery/index.ts";
 import { accessRoutes } from "./access-routes.ts";
 import { NtfyApi } from "./api.ts";
-import { countVisitor, type NtfyContext, PREFIX, requestOf, subscriberParts } from "./context.ts";
 import { errorBodyOf } from "./errors.ts";
 import { attachmentSweep, DELETE_TOPIC_KIND, type DeletedTopic, NTFY_SWEEPS, removeMessages } from "./retention.ts";
-import { Ntfy } from "./service.ts";
+import { countVisitor, Ntfy, type NtfyContext, PREFIX, requestOf, subscriberParts } from "./service.ts";
 import { type NtfySocketParts, serveSockets } from "./subscribe/sockets.ts";
 import { topicRoutes } from "./topic-routes.ts";
 

@@ -1,6 +1,5 @@
 import type { EpochMs } from "../../../core/time/clock.ts";
-import type { ActionButton } from "./actions.ts";
-import { newId } from "./ids.ts";
+import { type ActionButton, newId } from "./parameters.ts";
 
 /** Limit of a message in bytes of UTF-8, and of its title. */
 export const MAX_MESSAGE_BYTES = 4096;

@@ -6,19 +6,26 @@ import { bodyText, parseJson } from "../../../http/body/input.ts";
 import { requestCaller } from "../../../http/server/credentials.ts";
 import type { Exchange } from "../../../http/server/exchange.ts";
 import type { Uses } from "../../../module/feature.ts";
-import { type ActionButton, checkActions, parseActions } from "./actions.ts";
 import { type Attachments, typeOf, type UploadedFile, uploaderOf } from "./attachments.ts";
-import type { Visitor } from "./auth.ts";
 import { dueAtOf } from "./delay.ts";
 import { NtfyError } from "./errors.ts";
-import { newId } from "./ids.ts";
 import { type Attachment, MAX_MESSAGE_BYTES, secondsOf } from "./message.ts";
-import { isTrue, type Parameters, priorityOf, TOPIC, tagsOf } from "./parameters.ts";
+import {
+  type ActionButton,
+  checkActions,
+  isTrue,
+  newId,
+  type Parameters,
+  parseActions,
+  priorityOf,
+  TOPIC,
+  tagsOf,
+} from "./parameters.ts";
 import type { Content, Draft, PublishCall, Published, Publisher } from "./publisher.ts";
 import { BUILT_IN_TEMPLATES, type NamedTemplate } from "./templates/built-in.ts";
 import type { OwnTemplates } from "./templates/own-templates.ts";
 import { parseTemplate } from "./templates/template.ts";
-import type { NtfyTopic } from "./topics.ts";
+import type { NtfyTopic, Visitor } from "./topics.ts";
 
 export interface PublishContext extends Uses<"clock" | "bodies"> {
   readonly publisher: Publisher;

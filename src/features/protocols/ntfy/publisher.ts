@@ -12,12 +12,10 @@ import type { DirectMail } from "../../delivery/index.ts";
 import { appendEvents, type EventOwner } from "../../events/index.ts";
 import type { StreamService } from "../../events/streams/index.ts";
 import type { UploadedFile } from "./attachments.ts";
-import type { Visitor } from "./auth.ts";
 import { NtfyError } from "./errors.ts";
-import { newId } from "./ids.ts";
 import { type EventName, type Message, secondsOf } from "./message.ts";
-import { isTrue } from "./parameters.ts";
-import type { NtfyTopic } from "./topics.ts";
+import { isTrue, newId } from "./parameters.ts";
+import type { NtfyTopic, Visitor } from "./topics.ts";
 
 /** The members of a message that the publisher gives. */
 export type Content = Omit<Message, "id" | "sequence_id" | "time" | "expires" | "event" | "topic">;

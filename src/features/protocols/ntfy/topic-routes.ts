@@ -1,10 +1,20 @@
 import * as v from "valibot";
+import type { PermissionHolder } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
-import type { PermissionHolder } from "../../../core/principal.ts";
 import { toRfc3339 } from "../../../core/time/clock.ts";
-import { pageBody, pageEntries, readPage } from "../../../http/api/pagination.ts";
 import { type Route, route } from "../../../http/api/route.ts";
-import { doc, example, named, object, pageOf, pattern, text } from "../../../http/api/shapes.ts";
+import {
+  doc,
+  example,
+  named,
+  object,
+  pageBody,
+  pageEntries,
+  pageOf,
+  pattern,
+  readPage,
+  text,
+} from "../../../http/api/shapes.ts";
 import { holderOf, requireAccount } from "../../../http/server/access.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";

@@ -1,6 +1,6 @@
 import * as v from "valibot";
+import type { UserPrincipal } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
-import type { UserPrincipal } from "../../../core/principal.ts";
 import { decodeUtf8 } from "../../../core/text/json-text.ts";
 import { type Route, route } from "../../../http/api/route.ts";
 import { doc, example, named } from "../../../http/api/shapes.ts";

@@ -1,5 +1,5 @@
+import type { PermissionHolder, UserPrincipal } from "../../../core/caller.ts";
 import type { Logger } from "../../../core/log.ts";
-import type { PermissionHolder, UserPrincipal } from "../../../core/principal.ts";
 import { hasTokenScope } from "../../../http/server/access.ts";
 import {
   isOwnChannel,

@@ -1,10 +1,20 @@
 import { sql } from "kysely";
 import * as v from "valibot";
+import type { PermissionHolder, Principal } from "../../../core/caller.ts";
 import type { Permission } from "../../../core/permissions.ts";
-import type { PermissionHolder, Principal } from "../../../core/principal.ts";
-import { pageBody, pageEntries, readPage } from "../../../http/api/pagination.ts";
 import { streamReply } from "../../../http/api/replies.ts";
-import { doc, instant, named, object, pageOf, pattern, queryBoolean } from "../../../http/api/shapes.ts";
+import {
+  doc,
+  instant,
+  named,
+  object,
+  pageBody,
+  pageEntries,
+  pageOf,
+  pattern,
+  queryBoolean,
+  readPage,
+} from "../../../http/api/shapes.ts";
 import { holderOf } from "../../../http/server/access.ts";
 import { type Context, type FeatureServer, feature } from "../../../module/feature.ts";
 import type { ReadDb } from "../../../store/database.ts";

@@ -1,15 +1,14 @@
 import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import type { Config } from "../../../config/load.ts";
-import { sealedBoxOf } from "../../../config/load.ts";
+import { type Config, sealedBoxOf } from "../../../config/load.ts";
 import { COMMAND_LINE, runAs } from "../../../core/caller.ts";
 import { createDatabaseFile, freeBytes, SOUNDS_DIR, syncDir } from "../../../core/data-dir.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { VERSION } from "../../../core/runtime.ts";
 import { type Clock, toRfc3339 } from "../../../core/time/clock.ts";
 import type { Uses } from "../../../module/feature.ts";
+import { readSequences } from "../../../store/commit/apply-write-set.ts";
 import { appendAudit, requireAuditKey } from "../../../store/commit/audit-chain.ts";
-import { readSequences } from "../../../store/commit/sequences.ts";
 import { reading } from "../../../store/sqlite/connection.ts";
 import { requireOwnSchema, SchemaRefused } from "../../../store/sqlite/migrate.ts";
 import { snapshotBytes, snapshotDatabase } from "../../../store/sqlite/snapshot.ts";

@@ -1,6 +1,5 @@
 import type { QueueName, QueueSettings } from "../../../core/limits/queues.ts";
-import { notificationRow } from "../../../store/commit/notification-row.ts";
-import type { Sequence } from "../../../store/commit/sequences.ts";
+import { notificationRow, type Sequence } from "../../../store/commit/apply-write-set.ts";
 import type {
   AlertSignalRow,
   DecisionRow,
@@ -21,12 +20,11 @@ import type { AlertLink } from "../over-time/alert-link.ts";
 import { type OverTime, outcomeOf, type Pass, type TimedRule } from "../over-time/over-time.ts";
 import { extrasOf, rendered } from "../texts.ts";
 import type { Throttle, Verdict } from "../throttle/throttle.ts";
-import type { IncomingEvent } from "./incoming-event.ts";
+import { type IncomingEvent, Slice } from "./incoming-event.ts";
 import type { ReceiverRules } from "./receiver-rules.ts";
 import { type ActiveRule, MAX_DIRECT_RECIPIENTS, type RuleBook, resolveEntry } from "./rule-book.ts";
 import { deliverJob, recipientsJob, stormJob } from "./rule-jobs.ts";
 import { countDecisions, type RuleStats } from "./rule-stats.ts";
-import { Slice } from "./turn-limits.ts";
 
 /** One shared empty list: it is cloned to the writer once. */
 const NONE: readonly never[] = [];

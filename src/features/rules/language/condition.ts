@@ -1,7 +1,7 @@
 import { isOwnEvent, OWN_EVENT_TYPES, OWN_SOURCE } from "../../../core/text/vocabulary.ts";
 import { InvalidCondition } from "./errors.ts";
 import { compileTree, fixedSteps } from "./evaluate/compile.ts";
-import { evaluationBudget } from "./evaluate/evaluation-budget.ts";
+import { evaluationBudget } from "./evaluate/values.ts";
 import type { Read, RuleEvent } from "./event.ts";
 import { type Fact, factsOf } from "./lookup/path-index.ts";
 import { measurePatterns, parseCondition } from "./parse/parse-condition.ts";

@@ -1,6 +1,5 @@
 import { compileTree, fixedSteps } from "./evaluate/compile.ts";
-import { evaluationBudget, FREE_UNITS } from "./evaluate/evaluation-budget.ts";
-import type { Value } from "./evaluate/values.ts";
+import { evaluationBudget, FREE_UNITS, type Value } from "./evaluate/values.ts";
 import type { Read, RuleEvent } from "./event.ts";
 import { compileTemplate } from "./event-template.ts";
 import { LIMITS } from "./limits.ts";

@@ -1,8 +1,7 @@
 export { type Condition, compileCondition, conditionWarnings, keepingConditions, readCondition } from "./condition.ts";
 export { InvalidCondition, InvalidTemplate, Refusal } from "./errors.ts";
-export { ConditionTooCostly, evaluationBudget } from "./evaluate/evaluation-budget.ts";
 export type { Value } from "./evaluate/values.ts";
-export { cutText } from "./evaluate/values.ts";
+export { ConditionTooCostly, cutText, evaluationBudget } from "./evaluate/values.ts";
 export type { RuleEvent } from "./event.ts";
 export { compileTemplate, type Template } from "./event-template.ts";
 export {

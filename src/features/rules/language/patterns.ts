@@ -1,7 +1,7 @@
 import { RE2JS } from "re2js";
 import { estimatePatternSize } from "../../../core/text/pattern-size.ts";
 import { Refusal } from "./errors.ts";
-import { evaluationBudget, FREE_UNITS } from "./evaluate/evaluation-budget.ts";
+import { evaluationBudget, FREE_UNITS } from "./evaluate/values.ts";
 import { LIMITS } from "./limits.ts";
 
 /** The pattern of a `matches`, compiled on first use. */

@@ -1,8 +1,15 @@
 import { decimalText } from "../../../core/text/decimal.ts";
 import { compileTree } from "./evaluate/compile.ts";
-import { evaluationBudget } from "./evaluate/evaluation-budget.ts";
 import { numberOf } from "./evaluate/functions.ts";
-import { cutText, isList, type JsonObject, toValue, type Value, wellFormed } from "./evaluate/values.ts";
+import {
+  cutText,
+  evaluationBudget,
+  isList,
+  type JsonObject,
+  toValue,
+  type Value,
+  wellFormed,
+} from "./evaluate/values.ts";
 import type { RuleEvent } from "./event.ts";
 import { parseCondition } from "./parse/parse-condition.ts";
 import { constantOf, type Node, type NodeOf } from "./parse/tree.ts";

@@ -4,9 +4,9 @@ import type { AlertSpan, ReplayedAlerts, TriedRule } from "../backtest.ts";
 import type { IncomingEvent } from "../deciding/incoming-event.ts";
 import { type Condition, compileCondition } from "../language/language.ts";
 import { rendered, type Text, textsOf } from "../texts.ts";
-import { EMPTY_HISTORY } from "../throttle/history.ts";
 import {
   type DefaultSuppression,
+  EMPTY_HISTORY,
   type JudgedRule,
   Throttle,
   throttleSettings,

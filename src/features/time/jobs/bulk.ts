@@ -1,7 +1,7 @@
+import type { PermissionHolder } from "../../../core/caller.ts";
 import { isUuid } from "../../../core/ids.ts";
 import type { QueueName } from "../../../core/limits/queues.ts";
-import type { PermissionHolder } from "../../../core/principal.ts";
-import { cursorOf, positionOf } from "../../../http/api/pagination.ts";
+import { cursorOf, positionOf } from "../../../http/api/shapes.ts";
 import { cancelWaiting, deleteJobs, makeReady, type StoredJob } from "../../../store/commit/job-table.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import { jobsAdded } from "../../../store/effect.ts";

@@ -4,7 +4,7 @@ import { ageText } from "../../../core/text/clean-text.ts";
 import type { StoredFindings } from "../../../module/findings.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import { PAUSED_KEYS, queueOfKey } from "./operator.ts";
-import { countJobs, deadIn, type JobCount } from "./runner/waiting-counts.ts";
+import { countJobs, deadIn, type JobCount } from "./runner/runner-queue.ts";
 
 const QUEUES = "queues";
 /** Jobs that wait this long after their due time are reported. */

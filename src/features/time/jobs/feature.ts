@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import * as v from "valibot";
+import type { PermissionHolder } from "../../../core/caller.ts";
 import { invalidField } from "../../../core/errors.ts";
 import type { QueueName } from "../../../core/limits/queues.ts";
 import { type Counter, type Histogram, type Metrics, SECONDS_BUCKETS } from "../../../core/metrics.ts";
-import type { PermissionHolder } from "../../../core/principal.ts";
 import { route } from "../../../http/api/route.ts";
 import { pageOf } from "../../../http/api/shapes.ts";
 import { holderOf } from "../../../http/server/access.ts";
@@ -18,7 +18,7 @@ import { JOB_SWEEPS } from "./retention.ts";
 import type { AttemptFacts } from "./runner/job.ts";
 import { BegunJobs } from "./runner/job-execution.ts";
 import { JobRunner } from "./runner/runner.ts";
-import { countWaitingJobs, type JobCount, recentJobCounts } from "./runner/waiting-counts.ts";
+import { countWaitingJobs, type JobCount, recentJobCounts } from "./runner/runner-queue.ts";
 import {
   BulkBody,
   BulkReply,

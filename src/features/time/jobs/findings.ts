@@ -7,7 +7,7 @@ import type { Uses } from "../../../module/feature.ts";
 import type { FeatureFindings } from "../../../module/findings.ts";
 import { pausedKey } from "./operator.ts";
 import type { JobRunner } from "./runner/runner.ts";
-import { deadIn, type JobCount } from "./runner/waiting-counts.ts";
+import { deadIn, type JobCount } from "./runner/runner-queue.ts";
 
 /** How long a page may wait in a paused queue. */
 export const PAUSED_AFTER_MS = MINUTE_MS;

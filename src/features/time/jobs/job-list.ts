@@ -1,9 +1,9 @@
 import { type RawBuilder, sql } from "kysely";
+import type { PermissionHolder } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
-import type { PermissionHolder } from "../../../core/principal.ts";
 import { LoopTurns } from "../../../core/promises.ts";
-import { cursorOf, isFarPage, type PageRequest, pageBody, readPage } from "../../../http/api/pagination.ts";
+import { cursorOf, isFarPage, type PageRequest, pageBody, readPage } from "../../../http/api/shapes.ts";
 import type { Database, ReadDb } from "../../../store/database.ts";
 import { JOB_STATES, type JobState } from "../../../store/schema.ts";
 import {

@@ -15,9 +15,15 @@ import { addEffect, type InTransaction, type Trx } from "../../../store/database
 import { jobsAdded } from "../../../store/effect.ts";
 import { commitError } from "../../../store/sqlite/sqlite-errors.ts";
 import { type MovedJobsContext, requeueLostJobs } from "./moved-jobs.ts";
-import { endOfFailure, type FailedEnd, finishOf, type JobEnd, SucceededAttempts } from "./runner/attempt-end.ts";
 import { type NewJob, newJobRow, type RunningJob, requireWholeMs } from "./runner/job.ts";
-import type { BegunJobs } from "./runner/job-execution.ts";
+import {
+  type BegunJobs,
+  endOfFailure,
+  type FailedEnd,
+  finishOf,
+  type JobEnd,
+  SucceededAttempts,
+} from "./runner/job-execution.ts";
 import type { JobRunner } from "./runner/runner.ts";
 
 /** Rows per write set, so that the writer is not held longer than for a set of events. */

@@ -4,7 +4,7 @@ import { endAttempt, endLost, requeueLost, type StoredJob } from "../../../store
 import type { Trx } from "../../../store/database.ts";
 import type { DeadJob, EnqueuedRow } from "../../../store/effect.ts";
 import type { JobState } from "../../../store/schema.ts";
-import { endOfFailure, finishOf, type JobEnd } from "./runner/attempt-end.ts";
+import { endOfFailure, finishOf, type JobEnd } from "./runner/job-execution.ts";
 
 /** A job that was changed by an operator or by the loss of its worker, not by its handler. */
 export interface MovedJob {

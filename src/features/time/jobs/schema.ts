@@ -1,7 +1,17 @@
 import * as v from "valibot";
 import { parseQueueName } from "../../../core/limits/queues.ts";
-import { pageEntries } from "../../../http/api/pagination.ts";
-import { doc, example, instant, named, object, pattern, queryList, text, uuid } from "../../../http/api/shapes.ts";
+import {
+  doc,
+  example,
+  instant,
+  named,
+  object,
+  pageEntries,
+  pattern,
+  queryList,
+  text,
+  uuid,
+} from "../../../http/api/shapes.ts";
 import { JOB_STATES } from "../../../store/schema.ts";
 
 const queueName = v.pipe(

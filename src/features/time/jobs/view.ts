@@ -1,13 +1,13 @@
 import type { Selectable } from "kysely";
 import { redactFields, redactText } from "../../../config/logger.ts";
+import type { PermissionHolder } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { parseQueueName, QUEUES, type QueueName } from "../../../core/limits/queues.ts";
-import type { PermissionHolder } from "../../../core/principal.ts";
 import { WORKER_CHANNELS } from "../../../core/text/vocabulary.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
 import type { Context } from "../../../module/feature.ts";
 import type { JobAttemptsTable, JobsTable } from "../../../store/schema.ts";
-import { countJobs, type JobCount } from "./runner/waiting-counts.ts";
+import { countJobs, type JobCount } from "./runner/runner-queue.ts";
 
 /** Replaces text that the caller may not read. */
 export const MASK = "***";

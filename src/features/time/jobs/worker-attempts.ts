@@ -8,8 +8,8 @@ import type { ClaimedJob, JobClaim } from "../../../store/commit/write-set.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import { jobsAdded } from "../../../store/effect.ts";
 import { LostLease } from "./job-service.ts";
-import { finishOf } from "./runner/attempt-end.ts";
 import { type AttemptFacts, PermanentError, RetryLater } from "./runner/job.ts";
+import { finishOf } from "./runner/job-execution.ts";
 
 /** An attempt that a remote worker refers to. */
 export interface HeldAttempt {

@@ -1,8 +1,7 @@
 import { sql } from "kysely";
-import type { PermissionHolder } from "../../../core/principal.ts";
+import type { PermissionHolder } from "../../../core/caller.ts";
 import { type EpochMs, toRfc3339 } from "../../../core/time/clock.ts";
-import { readPage } from "../../../http/api/pagination.ts";
-import { pageOf } from "../../../http/api/shapes.ts";
+import { pageOf, readPage } from "../../../http/api/shapes.ts";
 import { holderOf } from "../../../http/server/access.ts";
 import { type FeatureServer, feature } from "../../../module/feature.ts";
 import { cancelWaiting } from "../../../store/commit/job-table.ts";

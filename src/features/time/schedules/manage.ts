@@ -1,7 +1,7 @@
 import { sql } from "kysely";
+import type { PermissionHolder } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { parseQueueName } from "../../../core/limits/queues.ts";
-import type { PermissionHolder } from "../../../core/principal.ts";
 import { pageOf } from "../../../http/api/shapes.ts";
 import type { Context } from "../../../module/feature.ts";
 import type { CoreServices } from "../../../module/module-api.ts";

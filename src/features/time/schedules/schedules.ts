@@ -1,9 +1,8 @@
 import { sql } from "kysely";
-import { currentCaller } from "../../../core/caller.ts";
+import { currentCaller, type PermissionHolder } from "../../../core/caller.ts";
 import { limitReached, PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { parseQueueName, type QueueName } from "../../../core/limits/queues.ts";
-import type { PermissionHolder } from "../../../core/principal.ts";
 import type { EpochMs } from "../../../core/time/clock.ts";
 import { DueTimes } from "../../../core/time/due-times.ts";
 import { requireVersion } from "../../../http/body/negotiation.ts";

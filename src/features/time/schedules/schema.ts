@@ -1,9 +1,8 @@
 import * as v from "valibot";
-import type { PermissionHolder } from "../../../core/principal.ts";
+import type { PermissionHolder } from "../../../core/caller.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
-import { pageEntries } from "../../../http/api/pagination.ts";
 import type { AnswerOf } from "../../../http/api/resource.ts";
-import { doc, example, integer, named, object, queryInteger, text } from "../../../http/api/shapes.ts";
+import { doc, example, integer, named, object, pageEntries, queryInteger, text } from "../../../http/api/shapes.ts";
 import { mayReadWords, withoutWordsOf } from "../jobs/index.ts";
 import type { Occurrence } from "./cron/recurrence.ts";
 import { NextRun, pattern, ScheduleTable, scheduleList, ZONE } from "./schedule.ts";

@@ -1,7 +1,16 @@
 import * as v from "valibot";
-import { pageEntries } from "../../../http/api/pagination.ts";
 import { column, given, orNull, type RowOf, resource, stored, time } from "../../../http/api/resource.ts";
-import { doc, example, instant, integer, object, queryInteger, queryList, text } from "../../../http/api/shapes.ts";
+import {
+  doc,
+  example,
+  instant,
+  integer,
+  object,
+  pageEntries,
+  queryInteger,
+  queryList,
+  text,
+} from "../../../http/api/shapes.ts";
 
 declare module "../../../store/schema.ts" {
   interface Schema {

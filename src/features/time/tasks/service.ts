@@ -1,15 +1,15 @@
 import { sql } from "kysely";
+import type { PermissionHolder, UserPrincipal } from "../../../core/caller.ts";
 import { sha256Hex } from "../../../core/crypto/tokens.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
-import type { PermissionHolder, UserPrincipal } from "../../../core/principal.ts";
-import { isFarPage, type PageBody, type PageRequest, pageBody, readPage } from "../../../http/api/pagination.ts";
 import type { AnswerOf } from "../../../http/api/resource.ts";
 import { jsonOf } from "../../../http/api/route.ts";
+import { isFarPage, type PageBody, type PageRequest, pageBody, readPage } from "../../../http/api/shapes.ts";
 import { requireVersion, tagOf } from "../../../http/body/negotiation.ts";
 import { missingPermission, requireAccount } from "../../../http/server/access.ts";
 import type { Context } from "../../../module/feature.ts";
-import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
+import { addEffect, insertLater, type ReadDb, type Trx, updateLater } from "../../../store/database.ts";
 import {
   bytesOf,
   countOf,
@@ -18,7 +18,6 @@ import {
   holdsText,
   type RowBytes,
 } from "../../../store/sqlite/list-queries.ts";
-import { insertLater, updateLater } from "../../../store/statements.ts";
 import { type KeptAnswer, keptAnswer } from "../../access/index.ts";
 import {
   type CreateTask,

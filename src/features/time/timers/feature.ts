@@ -1,23 +1,20 @@
 import type { DateTime } from "luxon";
 import * as v from "valibot";
+import type { PermissionHolder } from "../../../core/caller.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
-import type { PermissionHolder } from "../../../core/principal.ts";
 import { parseMoment, toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
 import { IDEMPOTENCY_ERRORS } from "../../../http/api/idempotency.ts";
-import { pageBody, readPage } from "../../../http/api/pagination.ts";
 import { Reply, type Route, route } from "../../../http/api/route.ts";
-import { pageOf } from "../../../http/api/shapes.ts";
+import { pageBody, pageOf, readPage } from "../../../http/api/shapes.ts";
 import { callerOf, holderOf } from "../../../http/server/access.ts";
 import { type Context, feature } from "../../../module/feature.ts";
 import type { Scheduling } from "../../notifications/index.ts";
-import type { Owner, Pending, PendingRow, PendingTimers } from "./pending-timers.ts";
-import { pendingTimers } from "./pending-timers.ts";
+import { type Owner, type Pending, type PendingRow, type PendingTimers, pendingTimers } from "./pending-timers.ts";
 import * as s from "./schema.ts";
 import { loadTimes, Times } from "./time.ts";
 import { creatorIdOf } from "./timer-action.ts";
 import { handleScheduledNotifications, scheduleNotification } from "./timer-firing.ts";
-import type { NewTimerOptions, Timer, Timers } from "./timers.ts";
-import { timerService } from "./timers.ts";
+import { type NewTimerOptions, type Timer, type Timers, timerService } from "./timers.ts";
 
 type TimeContext = Context<"pendingTimers" | "users" | "timer" | "time">;
 

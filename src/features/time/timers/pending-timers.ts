@@ -2,14 +2,13 @@ import { sql } from "kysely";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import type { EpochMs } from "../../../core/time/clock.ts";
-import { isFarPage, type PageRequest } from "../../../http/api/pagination.ts";
+import { isFarPage, type PageRequest } from "../../../http/api/shapes.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { isWaiting } from "../../../store/commit/job-table.ts";
 import type { Database, InTransaction, ReadDb, Trx } from "../../../store/database.ts";
 import type { JobState } from "../../../store/schema.ts";
 import { bytesOf, countFitting, countOf, FITTING_BYTES, type FittingRows } from "../../../store/sqlite/list-queries.ts";
-import type { TimerPayload } from "./timer-firing.ts";
-import { SCHEDULED_KIND, type ScheduledPayload } from "./timer-firing.ts";
+import { SCHEDULED_KIND, type ScheduledPayload, type TimerPayload } from "./timer-firing.ts";
 
 /** Kind of the jobs and schedules that are timers. */
 export const TIMER_KIND = "timer";

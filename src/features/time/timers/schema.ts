@@ -1,8 +1,7 @@
 import * as v from "valibot";
-import type { PermissionHolder } from "../../../core/principal.ts";
+import type { PermissionHolder } from "../../../core/caller.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
-import { pageEntries } from "../../../http/api/pagination.ts";
-import { doc, example, instant, integer, named, object, pattern, text } from "../../../http/api/shapes.ts";
+import { doc, example, instant, integer, named, object, pageEntries, pattern, text } from "../../../http/api/shapes.ts";
 import { actionWithoutWords, MASK, mayReadWords } from "../jobs/index.ts";
 import type { PendingRow } from "./pending-timers.ts";
 import { TimerActionBody } from "./timer-action.ts";

@@ -1,9 +1,9 @@
 import { sql } from "kysely";
 import * as v from "valibot";
 import type { Config } from "../../../config/load.ts";
+import type { PermissionHolder, Principal } from "../../../core/caller.ts";
 import { invalidField, limitReached, PrismError } from "../../../core/errors.ts";
 import type { Permission } from "../../../core/permissions.ts";
-import type { PermissionHolder, Principal } from "../../../core/principal.ts";
 import type { EpochMs } from "../../../core/time/clock.ts";
 import {
   Action,

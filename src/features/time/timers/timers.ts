@@ -1,10 +1,8 @@
-import { currentCaller } from "../../../core/caller.ts";
+import { currentCaller, type PermissionHolder } from "../../../core/caller.ts";
 import { sha256Hex } from "../../../core/crypto/tokens.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
-import type { PermissionHolder } from "../../../core/principal.ts";
-import type { EpochMs } from "../../../core/time/clock.ts";
-import { epochOf, type Moment } from "../../../core/time/clock.ts";
+import { type EpochMs, epochOf, type Moment } from "../../../core/time/clock.ts";
 import { object } from "../../../http/api/shapes.ts";
 import { checkShape } from "../../../http/body/input.ts";
 import type { Uses } from "../../../module/feature.ts";

@@ -1,6 +1,6 @@
 import type * as v from "valibot";
+import type { UserPrincipal } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
-import type { UserPrincipal } from "../../../core/principal.ts";
 import type { RealtimeAccess } from "../../connections.ts";
 import {
   isChannelName,

@@ -1,4 +1,4 @@
-import type { UserPrincipal } from "../../../core/principal.ts";
+import type { UserPrincipal } from "../../../core/caller.ts";
 import { isPresenceChannel, userOfChannel } from "./pusher-channel.ts";
 import { messageText } from "./pusher-message.ts";
 

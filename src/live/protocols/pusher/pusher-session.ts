@@ -1,6 +1,6 @@
 import { randomInt } from "node:crypto";
+import type { Principal, UserPrincipal } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
-import type { Principal, UserPrincipal } from "../../../core/principal.ts";
 import { toPrismError } from "../../../http/api/error-reply.ts";
 import { parseQuery } from "../../../http/body/input.ts";
 import type { LiveSocket } from "../../live-socket.ts";

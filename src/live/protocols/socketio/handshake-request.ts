@@ -1,5 +1,5 @@
+import type { Principal } from "../../../core/caller.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
-import type { Principal } from "../../../core/principal.ts";
 import { parseQuery } from "../../../http/body/input.ts";
 import { type Authenticator, fromSecret, readCredential } from "../../../http/server/credentials.ts";
 import type { Exchange } from "../../../http/server/exchange.ts";

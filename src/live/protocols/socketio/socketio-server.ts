@@ -1,11 +1,11 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t, WebSocket } from "uWebSockets.js";
 import type { Socket } from "socket.io";
+import type { Principal } from "../../../core/caller.ts";
 import { TtlCache } from "../../../core/limits/ttl-cache.ts";
-import type { Principal } from "../../../core/principal.ts";
 import { ANY_NAMESPACE, isNamespaceName } from "../../../core/text/vocabulary.ts";
 import type { Clock } from "../../../core/time/clock.ts";
 import type { Exchange } from "../../../http/server/exchange.ts";
-import type { Entrance } from "../../../http/server/faces.ts";
+import type { Entrance } from "../../../http/server/live-settings.ts";
 import { uWS } from "../../../http/server/uws.ts";
 import type { Connection } from "../../connections.ts";
 import { LiveSocket, MAX_BACKLOG_BYTES, type SocketParts } from "../../live-socket.ts";

@@ -1,8 +1,8 @@
 import type { Socket } from "socket.io";
+import type { Principal } from "../../../core/caller.ts";
 import { assertNever, PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import type { Logger } from "../../../core/log.ts";
-import type { Principal } from "../../../core/principal.ts";
 import { errorBody, toPrismError } from "../../../http/api/error-reply.ts";
 import type { Shape } from "../../../http/api/route.ts";
 import { checkShape } from "../../../http/body/input.ts";

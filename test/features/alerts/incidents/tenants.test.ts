@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { type TestContext, test } from "node:test";
-import { Lanes } from "../../../../src/features/delivery/pages/lanes.ts";
+import { Lanes } from "../../../../src/features/delivery/pages/page-queue.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { listening } from "../../../helpers/listening.ts";
 import { answered } from "../../../helpers/prism.ts";

@@ -9,8 +9,7 @@ import {
   type EntryRules,
   entriesOf,
 } from "../../../../src/features/alerts/incidents/webhook-bodies.ts";
-import { fingerprintOf } from "../../../../src/features/alerts/model/fingerprint.ts";
-import { type LabelRecord, labelsOf } from "../../../../src/features/alerts/model/labels.ts";
+import { fingerprintOf, type LabelRecord, labelsOf } from "../../../../src/features/alerts/model/labels.ts";
 import { UNSET } from "../../../../src/features/alerts/policies/policy.ts";
 import type { AlertRow, AlertView } from "../../../../src/features/alerts/types.ts";
 import { rowsWith } from "../../../helpers/values.ts";

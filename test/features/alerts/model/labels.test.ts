@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { fingerprintOf } from "../../../../src/features/alerts/model/fingerprint.ts";
 import {
   checkLabels,
   compareLabels,
   compareText,
+  fingerprintOf,
   goQuoted,
   isLabelName,
   labelRecord,

@@ -184,7 +184,7 @@ test("a creator who left the project, and a name that is no user, are not notifi
 
 test("changes, starts and ends make the incidents of matching alerts looked at again", async (t) => {
   const { create, prism, open, silences, after, alerts, projectId } = await silenceWorld(t);
-  const { LiveSilences } = await import("../../../../src/features/alerts/silences/live-silences.ts");
+  const { LiveSilences } = await import("../../../../src/features/alerts/silences/withholding.ts");
   const alert = await open({ team: "db", alertname: "A" });
   await open({ team: "web", alertname: "A" });
   const found: string[] = [];

@@ -4,10 +4,10 @@ import { type NoticeParts, noticeOf } from "../../../../src/features/channels/no
 import { type ChannelPreset, type Preset, readPreset, type STEPS } from "../../../../src/features/channels/preset.ts";
 import { checkedPreset } from "../../../../src/features/channels/preset-checks.ts";
 import { PRESETS } from "../../../../src/features/channels/presets/index.ts";
-import { Rates } from "../../../../src/features/channels/sending/rates.ts";
 import {
   type OpenChannel,
   perform,
+  Rates,
   type SenderParts,
   type SendOutcome,
 } from "../../../../src/features/channels/sending/sender.ts";

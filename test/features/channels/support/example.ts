@@ -1,7 +1,6 @@
 import type { TestContext } from "node:test";
 import { type NoticeParts, noticeOf } from "../../../../src/features/channels/notice.ts";
-import { Rates } from "../../../../src/features/channels/sending/rates.ts";
-import { perform, type SendOutcome } from "../../../../src/features/channels/sending/sender.ts";
+import { perform, Rates, type SendOutcome } from "../../../../src/features/channels/sending/sender.ts";
 import { OutsideHosts, SafeFetch } from "../../../../src/features/delivery/index.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { presetOf } from "./contract.ts";

@@ -4,8 +4,12 @@ import { uuidv7 } from "../../../../src/core/ids.ts";
 import { webhookChannel } from "../../../../src/features/channels/webhook/channel.ts";
 import { WebhookClient } from "../../../../src/features/channels/webhook/client.ts";
 import { newSecret } from "../../../../src/features/channels/webhook/message.ts";
-import { OutsideHosts, type Resolver } from "../../../../src/features/channels/webhook/outside-hosts.ts";
-import { SafeFetch, type SafeFetchOptions } from "../../../../src/features/channels/webhook/safe-fetch.ts";
+import {
+  OutsideHosts,
+  type Resolver,
+  SafeFetch,
+  type SafeFetchOptions,
+} from "../../../../src/features/channels/webhook/safe-fetch.ts";
 import type { Attempt, DeliveryChannel } from "../../../../src/features/delivery/channel.ts";
 import { Webhook, type WebhookRow } from "../../../../src/features/delivery/webhooks/webhook.ts";
 import { AuditLog } from "../../../../src/features/records/audit/audit-log.ts";

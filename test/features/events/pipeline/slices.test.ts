@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { SLICE_ROWS } from "../../../../src/features/rules/deciding/incoming-event.ts";
 import { MAX_DIRECT_RECIPIENTS } from "../../../../src/features/rules/deciding/rule-book.ts";
-import { SLICE_ROWS } from "../../../../src/features/rules/deciding/turn-limits.ts";
 import { crashImage } from "../../../helpers/crash-image.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { answered, startPrism, type TestPrism } from "../../../helpers/prism.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
-import { parseActions } from "../../../../src/features/protocols/ntfy/actions.ts";
+import { parseActions } from "../../../../src/features/protocols/ntfy/parameters.ts";
 import { TEMPLATE_FUNCTIONS } from "../../../../src/features/protocols/ntfy/templates/sprig.ts";
 import { parseTemplate } from "../../../../src/features/protocols/ntfy/templates/template.ts";
 import { temporaryDir } from "../../../helpers/store.ts";

@@ -131,7 +131,7 @@ test("every counter continues a million after its highest value, in the old data
   assert.equal(old.events, 8);
   const { offsets } = await restoreInto(prism.dir, file, { keys: keysOf(prism) });
   // The copy was made beside a server, which draws from blocks of 100 000
-  // (src/store/commit/sequences.ts).
+  // (src/store/commit/apply-write-set.ts).
   assert.deepEqual(offsets, { events: 100_000 + OFFSET_JUMP, streams: 100_000 + OFFSET_JUMP });
 
   const again = await restoreInto(prism.dir, file, { keys: keysOf(prism) });

@@ -2,10 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { estimatePatternSize } from "../../../../src/core/text/pattern-size.ts";
-import {
-  ConditionTooCostly,
-  evaluationBudget,
-} from "../../../../src/features/rules/language/evaluate/evaluation-budget.ts";
+import { ConditionTooCostly, evaluationBudget } from "../../../../src/features/rules/language/evaluate/values.ts";
 import type { RuleEvent } from "../../../../src/features/rules/language/event.ts";
 import {
   compileCondition,

@@ -6,7 +6,7 @@ import {
   RETRY_BASE_MS,
   RETRY_CAP_MS,
   retryDelayMs,
-} from "../../../../src/features/time/jobs/runner/attempt-end.ts";
+} from "../../../../src/features/time/jobs/runner/job-execution.ts";
 
 const DEFAULT = { backoffBaseMs: RETRY_BASE_MS, backoffCapMs: RETRY_CAP_MS };
 

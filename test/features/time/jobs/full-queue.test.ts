@@ -3,7 +3,7 @@ import test from "node:test";
 import { JobService } from "../../../../src/features/time/jobs/job-service.ts";
 import { JobHooks } from "../../../../src/features/time/jobs/moved-jobs.ts";
 import { JobRunner } from "../../../../src/features/time/jobs/runner/runner.ts";
-import { countWaitingJobs } from "../../../../src/features/time/jobs/runner/waiting-counts.ts";
+import { countWaitingJobs } from "../../../../src/features/time/jobs/runner/runner-queue.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { steadyJitter } from "../../../helpers/steady-jitter.ts";

@@ -1,7 +1,6 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import { type ReadDb, rowsOf, type Trx } from "../../../../store/database.ts";
-import type { IncidentRow } from "../incident.ts";
-import { type AlertSeverity, isHigher, severityNamed } from "./severity.ts";
+import { type AlertSeverity, type IncidentRow, isHigher, severityNamed } from "../incident.ts";
 
 /* What waits for silenced, inhibited or muted alerts, as the timeline has it. */
 

@@ -2,11 +2,17 @@ import type { EpochMs } from "../../../../core/time/clock.ts";
 import { later, rowsOf, type Trx } from "../../../../store/database.ts";
 import type { StepSettings } from "../../policies/policy.ts";
 import type { AlertView } from "../../types.ts";
-import type { Incident, IncidentRow } from "../incident.ts";
+import {
+  type AlertSeverity,
+  type Incident,
+  type IncidentRow,
+  isHigher,
+  isMoreUrgent,
+  namedSeverity,
+  withFormer,
+} from "../incident.ts";
 import { lookAgain, lookAt, worsened } from "../machine.ts";
 import { incidentsById, type LogEntry } from "../store.ts";
-import { withFormer } from "./former.ts";
-import { type AlertSeverity, isHigher, isMoreUrgent, namedSeverity } from "./severity.ts";
 
 /* What follows for an incident when an alert that is in it changes: its severity, its labels or its route. */
 

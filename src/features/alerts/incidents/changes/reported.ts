@@ -4,9 +4,8 @@ import { type AcceptedSpan, acceptedSpans, type PageRow } from "../../../deliver
 import type { PolicyStep } from "../../policies/policy.ts";
 import type { AlertView } from "../../types.ts";
 import type { IncidentParts } from "../context.ts";
-import type { IncidentRow } from "../incident.ts";
+import { type Former, formersOf, formerView, type IncidentRow } from "../incident.ts";
 import { calledSteps, type ReportedMember } from "../store.ts";
-import { type Former, formersOf, formerView } from "./former.ts";
 
 /* The alerts that a webhook names: also those with other labels, or of another incident, than before. */
 

@@ -1,5 +1,5 @@
 import type { EpochMs } from "../../../../core/time/clock.ts";
-import type { AlertSeverity } from "./severity.ts";
+import type { AlertSeverity } from "../incident.ts";
 
 /* Notices about alerts that have changed. */
 

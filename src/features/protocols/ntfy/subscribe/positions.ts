@@ -4,7 +4,7 @@ import { streamName } from "../../../../live/stream.ts";
 import type { From } from "../../../../live/subscription.ts";
 import { goDuration } from "../delay.ts";
 import { NtfyError } from "../errors.ts";
-import { offsetOf } from "../ids.ts";
+import { offsetOf } from "../parameters.ts";
 
 import type { NtfyTopic } from "../topics.ts";
 

@@ -1,12 +1,12 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t, WebSocket } from "uWebSockets.js";
 import type { Exchange } from "../../../../http/server/exchange.ts";
-import { type Entrance, serveFaceSocket } from "../../../../http/server/faces.ts";
+import { type Entrance, serveFaceSocket } from "../../../../http/server/live-settings.ts";
 import { uWS } from "../../../../http/server/uws.ts";
 import { requireUpgrade } from "../../../../live/protocols/upgrade.ts";
 import { type Follower, MAX_BUFFERED_BYTES, TopicBroadcaster } from "../../../../live/topic-broadcaster.ts";
 import type { Uses } from "../../../../module/feature.ts";
-import type { Visitor } from "../auth.ts";
 import { NtfyError } from "../errors.ts";
+import type { Visitor } from "../topics.ts";
 import { type Leg, type Request, Subscriber, type SubscriberParts } from "./subscriber.ts";
 
 /** Clients send nothing but pongs. */

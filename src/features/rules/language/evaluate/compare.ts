@@ -2,8 +2,7 @@ import type { Read } from "../event.ts";
 import type { ComparisonSymbol } from "../parse/tokens.ts";
 import { constantOf, type Literal, type Node, type NodeOf, scalarOf } from "../parse/tree.ts";
 import { mayBe } from "../types.ts";
-import { evaluationBudget, FREE_UNITS } from "./evaluation-budget.ts";
-import { compareToNumber, isList, toValue, type Value } from "./values.ts";
+import { compareToNumber, evaluationBudget, FREE_UNITS, isList, toValue, type Value } from "./values.ts";
 
 /** @param left, right the compiled sides of `node`. */
 export function compileCompare(node: NodeOf<"compare">, left: Read, right: Read): Read {

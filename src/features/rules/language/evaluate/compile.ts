@@ -3,9 +3,8 @@ import { compileExists, compileMember, compileMemberExists, compilePath, type Re
 import { constantOf, type Node, type NodeOf, nodesOf } from "../parse/tree.ts";
 import { mayBe } from "../types.ts";
 import { compileCompare, compileIn } from "./compare.ts";
-import { evaluationBudget } from "./evaluation-budget.ts";
 import { ARITHMETIC, FUNCTIONS, isInspected, type LanguageFunction } from "./functions.ts";
-import { isList, toValue, type Value } from "./values.ts";
+import { evaluationBudget, isList, toValue, type Value } from "./values.ts";
 
 /**
  * Called with the value of each evaluated node, in order; short-circuited nodes are skipped.

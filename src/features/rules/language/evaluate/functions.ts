@@ -5,9 +5,10 @@ import { LIMITS } from "../limits.ts";
 import type { ArithmeticSymbol } from "../parse/tokens.ts";
 import type { PlainFunctionName } from "../parse/tree.ts";
 import { holds } from "./compare.ts";
-import { evaluationBudget, FREE_UNITS } from "./evaluation-budget.ts";
 import {
   addDecimals,
+  evaluationBudget,
+  FREE_UNITS,
   isList,
   type JsonObject,
   multiplyDecimals,

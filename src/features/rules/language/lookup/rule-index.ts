@@ -1,6 +1,6 @@
 import { isOwnEvent } from "../../../../core/text/vocabulary.ts";
 import type { Condition } from "../condition.ts";
-import { ConditionTooCostly, evaluationBudget } from "../evaluate/evaluation-budget.ts";
+import { ConditionTooCostly, evaluationBudget } from "../evaluate/values.ts";
 import type { Path, RuleEvent } from "../event.ts";
 import { LIMITS } from "../limits.ts";
 import { pathKey } from "../parse/path.ts";

@@ -7,13 +7,10 @@ import { emptyContent, type SealedSet, type SetSource } from "../../../../store/
 import { claimedJobs } from "../../../../store/commit/job-sql.ts";
 import type { ClaimedJob, CommitOutcome, JobFinish, JobWork } from "../../../../store/commit/write-set.ts";
 import type { DeadJob, EnqueuedRow } from "../../../../store/effect.ts";
-import { finishOf, SucceededAttempts } from "./attempt-end.ts";
 import type { AttemptFacts, HandlerOptions, JobFunction } from "./job.ts";
-import type { BegunJobs } from "./job-execution.ts";
-import { JobExecution } from "./job-execution.ts";
-import { RunnerQueue } from "./runner-queue.ts";
+import { type BegunJobs, finishOf, JobExecution, SucceededAttempts } from "./job-execution.ts";
+import { type CountWaiting, RunnerQueue, WaitingCounts } from "./runner-queue.ts";
 import { CLOCK_TOLERANCE_MS, type SetBack, StepsBack } from "./steps-back.ts";
-import { type CountWaiting, WaitingCounts } from "./waiting-counts.ts";
 
 const TRY_AGAIN_MS = 1000;
 /** Jobs are claimed this long before they are due, twice a commit's time, to start on time. */

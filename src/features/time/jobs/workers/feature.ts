@@ -1,7 +1,7 @@
 import * as v from "valibot";
+import type { PermissionHolder } from "../../../../core/caller.ts";
 import { PrismError } from "../../../../core/errors.ts";
 import { deliveryQueue, isModuleQueue, parseQueueName, type QueueName } from "../../../../core/limits/queues.ts";
-import type { PermissionHolder } from "../../../../core/principal.ts";
 import { WORKER_CHANNELS, type WorkerChannel } from "../../../../core/text/vocabulary.ts";
 import { DAY_MS, toRfc3339 } from "../../../../core/time/clock.ts";
 import { doc, example, integer, jsonValue, named, object, text, uuid } from "../../../../http/api/shapes.ts";

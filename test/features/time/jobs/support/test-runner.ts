@@ -10,11 +10,14 @@ import {
   type QueueControl,
   queueControl,
 } from "../../../../../src/features/time/jobs/operator.ts";
-import { RETRY_BASE_MS, RETRY_CAP_MS } from "../../../../../src/features/time/jobs/runner/attempt-end.ts";
 import type { RunningJob } from "../../../../../src/features/time/jobs/runner/job.ts";
-import type { BegunJobs } from "../../../../../src/features/time/jobs/runner/job-execution.ts";
+import {
+  type BegunJobs,
+  RETRY_BASE_MS,
+  RETRY_CAP_MS,
+} from "../../../../../src/features/time/jobs/runner/job-execution.ts";
 import { JobRunner } from "../../../../../src/features/time/jobs/runner/runner.ts";
-import { countWaitingJobs } from "../../../../../src/features/time/jobs/runner/waiting-counts.ts";
+import { countWaitingJobs } from "../../../../../src/features/time/jobs/runner/runner-queue.ts";
 import { FakeClock } from "../../../../helpers/fake-clock.ts";
 import { openTestStore, type TestStore, type TestStoreOptions } from "../../../../helpers/store.ts";
 import { applyJobEffects } from "./job-effects.ts";
