@@ -64,7 +64,7 @@ export type PagingCode = (typeof PAGING_CODES)[number];
 export const FINDING_CODES = [...DOCTOR_CODES, ...LIVE_CODES, ...LAST_RESORT_CODES, ...PAGING_CODES] as const;
 export type FindingCode = (typeof FINDING_CODES)[number];
 
-/** Under which kind the overview shows it. */
+/** Under which kind the overview shows it. `way` and `channel`: targets that accept nothing, which are critical. */
 export type FindingKind =
   | ("way" | "unproven" | "channel" | "jobs" | "queue" | "approvals" | "module" | "events" | "storage")
   | ("watch" | "audit" | "config");

@@ -5,14 +5,14 @@ import type { SealedBox } from "../core/crypto/sealed-box.ts";
 import { DataDirRefused } from "../core/data-dir.ts";
 import type { Logger } from "../core/log.ts";
 import { within } from "../core/promises.ts";
+import { Committer, type OnCommit } from "./commit/committer.ts";
 import {
   markSequencesClean,
   markSequencesInUse,
   REPLICATED_BLOCKS,
   readSequences,
   type Sequences,
-} from "./commit/apply-write-set.ts";
-import { Committer, type OnCommit } from "./commit/committer.ts";
+} from "./commit/sequences.ts";
 import { SmallWrites } from "./commit/small-writes.ts";
 import { ThreadWriter } from "./commit/thread-writer.ts";
 import { type AdaptiveParts, AdaptiveWriter, LocalWriter, NoWriter, type WriterPort } from "./commit/writers.ts";

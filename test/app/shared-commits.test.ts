@@ -179,7 +179,7 @@ const OF_REQUESTS = [
   "src/features/protocols/ntfy/publisher.ts",
   "src/features/events/streams/feature.ts",
   "src/features/heartbeats/heartbeats.ts",
-  "src/features/heartbeats/managed.ts",
+  "src/features/heartbeats/manage.ts",
   "src/features/intake/receivers/accept.ts",
   "src/features/intake/receivers/ingest-routes.ts",
   "src/features/notifications/inbox-changes.ts",

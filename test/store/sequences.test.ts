@@ -7,7 +7,7 @@ import {
   readSequences,
   Sequence,
   Sequences,
-} from "../../src/store/commit/apply-write-set.ts";
+} from "../../src/store/commit/sequences.ts";
 import { column, openBeside, openTestStore, type TestStore } from "../helpers/store.ts";
 import { testBothWriters } from "./support/both-writers.ts";
 import { eventColumns, TestSource, WRITTEN } from "./support/write-sets.ts";

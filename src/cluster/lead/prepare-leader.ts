@@ -1,7 +1,7 @@
 import { parentPort } from "node:worker_threads";
 import { SealedBox } from "../../core/crypto/sealed-box.ts";
 import { startThread } from "../../core/runtime.ts";
-import { endSequenceBlocks } from "../../store/commit/apply-write-set.ts";
+import { endSequenceBlocks } from "../../store/commit/sequences.ts";
 import { loadAuditKey, noteServerKeys } from "../../store/sealed-settings.ts";
 import { closing, openForWriting } from "../../store/sqlite/connection.ts";
 import { migrateUp } from "../../store/sqlite/migrate.ts";

@@ -6,10 +6,10 @@ import { callerOf, holderOf } from "../../http/server/access.ts";
 import type { FeatureServer } from "../../module/feature.ts";
 import { healthchecksRoutes } from "../protocols/healthchecks/routes.ts";
 import { badgeRoutes, badgeUrlOf, projectMetricsRoutes } from "./badges.ts";
+import type { HeartbeatsContext } from "./changes.ts";
+import * as changes from "./changes.ts";
 import { Heartbeat, HeartbeatFlip } from "./heartbeat.ts";
-import type { HeartbeatsContext } from "./manage.ts";
-import * as manage from "./manage.ts";
-import { heartbeats, PATH, read, write } from "./managed.ts";
+import { heartbeats, PATH, read, write } from "./manage.ts";
 import { pingRoutes } from "./ping-routes.ts";
 import * as s from "./schema.ts";
 import type { KeysRow } from "./table.ts";
@@ -38,13 +38,13 @@ function serveHeartbeats(server: FeatureServer, context: HeartbeatsContext): voi
     errors: ["PROJECT_NOT_FOUND", "INVALID_CRON", "INVALID_TIMEZONE"],
     handle(exchange, { body: { projectId, ...plan } }) {
       projects.requireOrDefault(callerOf(exchange), projectId, "events:read");
-      return manage.previewPlan(plan, context.heartbeats.clock.now());
+      return changes.previewPlan(plan, context.heartbeats.clock.now());
     },
   });
   const actions = [
-    ["pause", "pauseHeartbeat", "Stop watching a heartbeat; its alert is resolved", manage.pauseHeartbeat],
-    ["resume", "resumeHeartbeat", "Watch a paused heartbeat again, from its next ping", manage.resumeHeartbeat],
-    ["rotate", "rotateHeartbeat", "Replace the ping URL; the old one stops working", manage.rotatePingUrl],
+    ["pause", "pauseHeartbeat", "Stop watching a heartbeat; its alert is resolved", changes.pauseHeartbeat],
+    ["resume", "resumeHeartbeat", "Watch a paused heartbeat again, from its next ping", changes.resumeHeartbeat],
+    ["rotate", "rotateHeartbeat", "Replace the ping URL; the old one stops working", changes.rotatePingUrl],
   ] as const;
   for (const [name, id, summary, act] of actions) {
     server.route({
@@ -161,7 +161,7 @@ function serveKeys(server: FeatureServer, context: HeartbeatsContext): void {
     async handle(exchange, { body }) {
       const principal = holderOf(exchange);
       const projectId = projects.requireOrDefault(principal, body.projectId, "heartbeats:write");
-      return view(projectId, await db.write((trx) => manage.rotatePingKey(context, trx, projectId)));
+      return view(projectId, await db.write((trx) => changes.rotatePingKey(context, trx, projectId)));
     },
   });
 }

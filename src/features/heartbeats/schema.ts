@@ -2,8 +2,8 @@ import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../core/time/clock.ts";
 import type { AnswerOf } from "../../http/api/resource.ts";
 import { doc, example, named, object, pageEntries, queryInteger, text } from "../../http/api/shapes.ts";
+import { type HeartbeatsContext, kindOfSchedule, slugOf, urlsOf } from "./changes.ts";
 import { Heartbeat, type HeartbeatDefinition, type HeartbeatRow, PING_KINDS } from "./heartbeat.ts";
-import { type HeartbeatsContext, kindOfSchedule, slugOf, urlsOf } from "./manage.ts";
 import { expectedAt } from "./status.ts";
 import { heartbeatList, type PingListRow } from "./table.ts";
 

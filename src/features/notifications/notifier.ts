@@ -7,7 +7,7 @@ import { type Action, type ChannelName, DEFAULT_CHANNELS, text } from "../../htt
 import { checkShape } from "../../http/body/input.ts";
 import type { Uses } from "../../module/feature.ts";
 import type * as api from "../../module/module-api.ts";
-import { notificationRow } from "../../store/commit/apply-write-set.ts";
+import { notificationRow } from "../../store/commit/notification-row.ts";
 import type { NotificationRow } from "../../store/commit/write-set.ts";
 import { addEffect, type InTransaction, insertLater, type Trx } from "../../store/database.ts";
 import type { NotifiedRecipient } from "../../store/effect.ts";

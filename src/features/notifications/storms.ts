@@ -2,7 +2,7 @@ import type { Selectable } from "kysely";
 import { countText } from "../../core/text/clean-text.ts";
 import { toRfc3339 } from "../../core/time/clock.ts";
 import type { Uses } from "../../module/feature.ts";
-import { notificationRow } from "../../store/commit/apply-write-set.ts";
+import { notificationRow } from "../../store/commit/notification-row.ts";
 import { addEffect, type Trx } from "../../store/database.ts";
 import type { DeadJob } from "../../store/effect.ts";
 import type { Schema, SuppressedBatchesTable } from "../../store/schema.ts";

@@ -4,8 +4,8 @@ import { PrismError } from "../../core/errors.ts";
 import { type DeferredPromise, deferred } from "../../core/promises.ts";
 import { commitError, failureOf } from "../sqlite/sqlite-errors.ts";
 import { WriteRecord } from "../write-health.ts";
-import type { Sequences } from "./apply-write-set.ts";
 import { NO_EVENTS } from "./event-columns.ts";
+import type { Sequences } from "./sequences.ts";
 import type { CommitFailure, CommitOutcome, DeliveredMark, WriteSet } from "./write-set.ts";
 import type { WriterPort } from "./writers.ts";
 

@@ -16,8 +16,8 @@ import type { Effect } from "../effect.ts";
 import type { Schema } from "../schema.ts";
 import type { BoundStatement, QueryRows, StatementCache } from "../sqlite/connection.ts";
 import { failureOf } from "../sqlite/sqlite-errors.ts";
-import type { Sequences } from "./apply-write-set.ts";
 import type { CommitGroup, Committer } from "./committer.ts";
+import type { Sequences } from "./sequences.ts";
 import type { AuditRow } from "./write-set.ts";
 import type { WriterPort, WriterRequest } from "./writers.ts";
 

@@ -1,5 +1,5 @@
 import type { EpochMs } from "../../../core/time/clock.ts";
-import { notificationRow } from "../../../store/commit/apply-write-set.ts";
+import { notificationRow } from "../../../store/commit/notification-row.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
 import { projectPeople } from "../../access/index.ts";

@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import type { EpochMs } from "../../../core/time/clock.ts";
-import { notificationRow } from "../../../store/commit/apply-write-set.ts";
+import { notificationRow } from "../../../store/commit/notification-row.ts";
 import type { Trx } from "../../../store/database.ts";
 import { administrators, ownersOf } from "../../access/index.ts";
 import type { PageFollower, PageRow } from "../../delivery/index.ts";

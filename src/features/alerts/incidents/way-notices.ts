@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import { DAY_MS, type EpochMs, MINUTE_MS, toRfc3339 } from "../../../core/time/clock.ts";
-import { notificationRow } from "../../../store/commit/apply-write-set.ts";
+import { notificationRow } from "../../../store/commit/notification-row.ts";
 import type { Trx } from "../../../store/database.ts";
 import { namesOfWays, type PageRow } from "../../delivery/index.ts";
 import { COMPLETED } from "../../time/jobs/index.ts";

@@ -1,6 +1,6 @@
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
-import { notificationRow } from "../../../store/commit/apply-write-set.ts";
+import { notificationRow } from "../../../store/commit/notification-row.ts";
 import type { Trx } from "../../../store/database.ts";
 import { INCIDENT_PRIORITY, pagedChannels } from "../../alerts/index.ts";
 import { DRILL, namesOfWays, type PageFollower, type PageRow } from "../../delivery/index.ts";

@@ -1,12 +1,12 @@
 import { PrismError } from "../../../core/errors.ts";
 import { type EpochMs, isTimezone, toRfc3339 } from "../../../core/time/clock.ts";
+import { type HeartbeatsContext, kindOfSchedule, slugOf, urlsOf } from "../../heartbeats/changes.ts";
 import {
   Heartbeat,
   type HeartbeatDefinition,
   type HeartbeatRow,
   type PingFilters,
 } from "../../heartbeats/heartbeat.ts";
-import { type HeartbeatsContext, kindOfSchedule, slugOf, urlsOf } from "../../heartbeats/manage.ts";
 import { expectedAt } from "../../heartbeats/status.ts";
 
 // A check of the management API of Healthchecks: its members in requests, where unknown ones are

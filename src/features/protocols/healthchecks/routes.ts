@@ -12,10 +12,10 @@ import type { HttpKernel } from "../../../http/server/kernel.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import { creatorOf } from "../../access/index.ts";
 import { badgeUrlOf } from "../../heartbeats/badges.ts";
+import type { HeartbeatsContext } from "../../heartbeats/changes.ts";
+import * as changes from "../../heartbeats/changes.ts";
 import { Heartbeat, type HeartbeatRow } from "../../heartbeats/heartbeat.ts";
 import { keysOf } from "../../heartbeats/heartbeats.ts";
-import type { HeartbeatsContext } from "../../heartbeats/manage.ts";
-import * as manage from "../../heartbeats/manage.ts";
 import * as table from "../../heartbeats/table.ts";
 import { checkView, definitionOf, type KnownChannel, refused, timeOf, type UniqueMember, uniqueOf } from "./check.ts";
 
@@ -82,15 +82,15 @@ export function healthchecksRoutes(context: HeartbeatsContext): Route[] {
     api("POST", "checks/:code", (caller, { params }, body) => updateCheck(context, caller, params["code"], body)),
     api("DELETE", "checks/:code", (caller, { params }) =>
       changed(context, caller, params["code"], async (trx, row) => {
-        await manage.deleteHeartbeat(context, trx, row);
+        await changes.deleteHeartbeat(context, trx, row);
         return row;
       }),
     ),
     api("POST", "checks/:code/pause", (caller, { params }) =>
-      changed(context, caller, params["code"], (trx, row) => manage.pauseHeartbeat(context, trx, row)),
+      changed(context, caller, params["code"], (trx, row) => changes.pauseHeartbeat(context, trx, row)),
     ),
     api("POST", "checks/:code/resume", (caller, { params }) =>
-      changed(context, caller, params["code"], (trx, row) => manage.resumeHeartbeat(context, trx, row)),
+      changed(context, caller, params["code"], (trx, row) => changes.resumeHeartbeat(context, trx, row)),
     ),
     api("GET", "checks/:code/pings", (caller, exchange) => listPings(context, caller, exchange)),
     api("GET", "checks/:code/pings/:n/body", (caller, exchange) => sendBody(context, caller, exchange)),
@@ -237,11 +237,11 @@ async function postCheck(context: HeartbeatsContext, caller: Caller, body: Reado
     const filters = before ? Heartbeat.value(before, "filters") : {};
     const definition = definitionOf(body, caller.version, filters, channels);
     if (before) {
-      const updated = await manage.updateHeartbeat(context, trx, before, definition);
+      const updated = await changes.updateHeartbeat(context, trx, before, definition);
       return new Reply(200, checkView(context, updated, caller, channels));
     }
     const slug = caller.version === 3 ? { slug: "" } : {};
-    const made = await manage.createHeartbeat(
+    const made = await changes.createHeartbeat(
       context,
       trx,
       caller.projectId,
@@ -281,7 +281,7 @@ function updateCheck(
   return changed(context, caller, code, async (trx, row) => {
     const filters = Heartbeat.value(row, "filters");
     const definition = definitionOf(body, caller.version, filters, await channelsOf(trx, caller));
-    return manage.updateHeartbeat(context, trx, row, definition);
+    return changes.updateHeartbeat(context, trx, row, definition);
   });
 }
 
@@ -300,7 +300,7 @@ async function changed(
 async function listPings(context: HeartbeatsContext, caller: Caller, { params }: Exchange) {
   const { db, publicUrl } = context;
   const row = await checkOf(context, db.read, caller, params["code"]);
-  const { uuid } = manage.urlsOf(context, row, caller.isWriter);
+  const { uuid } = changes.urlsOf(context, row, caller.isWriter);
   const base = uuid && `${publicUrl()}/healthchecks/api/v${caller.version}/checks/${uuid}/pings`;
   const pings = (await table.pingsOf(db.read, row)).map((ping) => ({
     type: ping.kind === "ignored" ? "ign" : ping.kind,

@@ -3,7 +3,7 @@ import { basename, join } from "node:path";
 import { SealedBox } from "../../../core/crypto/sealed-box.ts";
 import { type freeBytes, SOUNDS_DIR, syncFile } from "../../../core/data-dir.ts";
 import { type Clock, type EpochMs, toRfc3339 } from "../../../core/time/clock.ts";
-import { readSequences } from "../../../store/commit/apply-write-set.ts";
+import { readSequences } from "../../../store/commit/sequences.ts";
 import { openForWriting } from "../../../store/sqlite/connection.ts";
 import { type AuditHead, readAuditHead } from "../audit/index.ts";
 import { ArchiveReader } from "./archive.ts";

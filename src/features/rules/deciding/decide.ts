@@ -1,5 +1,6 @@
 import type { QueueName, QueueSettings } from "../../../core/limits/queues.ts";
-import { notificationRow, type Sequence } from "../../../store/commit/apply-write-set.ts";
+import { notificationRow } from "../../../store/commit/notification-row.ts";
+import type { Sequence } from "../../../store/commit/sequences.ts";
 import type {
   AlertSignalRow,
   DecisionRow,

@@ -1,5 +1,5 @@
 import { uuidv7 } from "../../../../src/core/ids.ts";
-import { notificationRow } from "../../../../src/store/commit/apply-write-set.ts";
+import { notificationRow } from "../../../../src/store/commit/notification-row.ts";
 import type { Known } from "./known.ts";
 import { idOf } from "./makers.ts";
 import { anyUser, type InProject, inShop, readEvents, scoped } from "./refusals.ts";
