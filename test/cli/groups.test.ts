@@ -107,7 +107,6 @@ test("options that contradict each other are refused, whichever comes first", as
     }
   assert.ok(pairs >= 25, String(pairs));
   for (const line of [
-    "projects raise ann --all",
     "silences add a=b --incident 1",
     "trigger x --delay 1h --cron * --notify me --title a --body b",
     "user role ann --role A --add B",

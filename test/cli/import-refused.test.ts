@@ -72,6 +72,20 @@ test("what cannot be translated is refused by name with what to do, or left to t
   assert.equal(warnings.body.data.filter(({ code }) => code === "no-steps").length, 12);
 });
 
+test("a webhook with credentials whose host cannot be resolved is refused in one line", async (t) => {
+  const migration = await Migration.start(t);
+  const url = "http://no-such-host.invalid/";
+  migration.write("alertmanager.yml", {
+    route: { receiver: "ops" },
+    receivers: [{ name: "ops", webhook_configs: [{ url, http_config: { bearer_token: "s3cret" } }] }],
+  });
+  const refused = await migration.run();
+  assert.equal(refused.status, 7, refused.stderr);
+  const lines = refused.stderr.split("\n").filter((line) => line.startsWith("  - "));
+  assert.equal(lines.length, 1, refused.stderr);
+  assert.match(lines[0] ?? "", /receivers\.0\.webhook_configs\.0: url \S/);
+});
+
 test("settings of all receivers that have no counterpart cost no channel, and are said once", async (t) => {
   const migration = await Migration.start(t);
   const slack = { api_url: "https://hooks.slack.com/services/T/B/x" };

@@ -1,6 +1,8 @@
+import { startOf } from "../../../core/text/clean-text.ts";
 import { describeBody } from "../../../core/text/describe-body.ts";
 import { parseWithLongIntegers } from "../../../core/text/long-integer.ts";
 import { type Members, objectOf, textIn } from "../../../core/text/members.ts";
+import { plainText } from "../../../core/text/plain-text.ts";
 import type { Level } from "../../../core/text/vocabulary.ts";
 import { levelOfPriority, stateOf } from "../../../core/text/words.ts";
 import type { LoadedPreset } from "./presets.ts";
@@ -32,7 +34,7 @@ export function parsedBy(
     case "known":
       return {
         ...statedIn(body, query),
-        ...(readCard(body) ?? readKnown(body) ?? (push ? readPush(push) : null) ?? hintsIn(body)),
+        ...(readCard(body) ?? readKnown(body) ?? (push ? readPush(push) : null) ?? hintsIn(body) ?? xmlIn(body, text)),
       };
     default:
       return null;
@@ -82,6 +84,15 @@ function hintsIn(body: unknown): object | null {
 
 /** `⚠️ Test`, the state that Uptime Kuma's button Test has. */
 const IS_TEST = /^[^\p{L}\p{N}]{0,8}test[^\p{L}\p{N}]{0,8}$/iu;
+
+const MAX_XML = 16_384;
+
+/** The title of XML, such as Apprise's: its first text that has a letter. */
+function xmlIn(body: unknown, text: string | null): object | null {
+  if (body !== null || text === null || !/^\s{0,20}<\?xml\b/.test(text)) return null;
+  const lines = plainText(startOf(text, MAX_XML)).split("\n");
+  return { title: lines.find((line) => /\p{L}/u.test(line)) };
+}
 
 /** A notification's text, as JSON if it is. */
 function snsContent(body: Members | undefined, maxMembers: number): unknown {

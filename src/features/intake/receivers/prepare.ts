@@ -142,10 +142,11 @@ function mappingInput(
   const body = push ? withData(value, push.data) : value;
   const isSame = isUnmasked && body === value;
   const query = redaction.record(request.query);
-  const parsed = parsedBy(preset.hook, { ...content, body, query, push: push?.content }, maxMembers);
+  const text = textOf(content, body, isSame, redaction);
+  const parsed = parsedBy(preset.hook, { ...content, text, body, query, push: push?.content }, maxMembers);
   return {
     body,
-    text: textOf(content, body, isSame, redaction),
+    text,
     headers: redaction.record(request.headers),
     query,
     form: content.form && redaction.record(content.form),

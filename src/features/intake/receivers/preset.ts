@@ -18,7 +18,7 @@ import * as v from "valibot";
  * - `item`: the element of `split`; null without it
  * - `receiver`: `{id, name, labels}`
  * - `parsed`: what the preset's `hook` made of the request
- * - `parts`: the objects of a list, at the top or as the only list of a body; as `split` each of them is
+ * - `parts`: the objects of a list, at the top or as the only list within a body; as `split` each of them is
  *   read as a body of its own
  * - the names in `let`
  */

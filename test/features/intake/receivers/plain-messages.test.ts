@@ -274,6 +274,16 @@ test("what is not understood is told once for each different thing, and the rest
   assert.equal(titles().length, 4, "the receiver's limit");
 });
 
+test("each check of a list deep in a body is told", async (t) => {
+  const it = await ReceiverTest.start(t);
+  const receiver = await it.make({ name: "any" });
+  const items = ["Shop", "Bank"].map((check) => ({ check, result: "slow" }));
+  await it.send(receiver, { source: "s", result: { items } });
+  await it.send(receiver, { data: { alerts: [{ title: "X1", state: "bad" }, { title: "X2" }] } });
+  const titles = (await it.events()).map(({ payload }) => payload["title"]);
+  assert.deepEqual(titles.sort(), ["Bank: slow", "Shop: slow", "X1", "X2"]);
+});
+
 test("an id of a run is no key, a key alone is not understood, and texts are texts", async (t) => {
   const it = await ReceiverTest.start(t);
   const receiver = await it.make({ name: "any" });

@@ -93,6 +93,29 @@ test("a list of objects is told element by element, but not what a body has besi
   assert.equal(partsOf({ name: "x" }), null);
 });
 
+test("a lone list of objects deep in a body is told element by element, if what holds it says nothing", () => {
+  const list = [{ name: "a", status: "slow" }, { name: "b" }];
+  for (const body of [
+    { data: { alerts: list } },
+    { source: "s", result: { items: list } },
+    { version: "1", meta: { page: 1 }, data: { total: 2, alerts: list } },
+    { a: { b: { c: { d: list } } } },
+  ])
+    assert.deepEqual(partsOf(body), list, JSON.stringify(body));
+  for (const body of [
+    { a: { b: { c: { d: { e: list } } } } },
+    { data: { a: list, b: list } },
+    { data: { a: list }, result: { b: list } },
+    { message: "Two failed", data: { alerts: list } },
+    { data: { message: "Two failed", alerts: list } },
+    { check: { name: "Disk", status: "down" }, data: { tags: list } },
+    { data: { fields: [{ name: "host", value: "db-1" }] } },
+    { data: [1, 2], more: { names: ["a"] } },
+    { ...Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`n${i}`, i])), data: { alerts: list } },
+  ])
+    assert.equal(partsOf(body), null, JSON.stringify(body).slice(0, 200));
+});
+
 test("of a long name the end is read, however deep it is", () => {
   const long = (end: string) => "x".repeat(200_000) + end;
   let body: unknown = { status: "down", [long("hostname")]: "db-1", [long("reason")]: "Disk full" };

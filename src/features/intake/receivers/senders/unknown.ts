@@ -3,14 +3,15 @@ import { startOf } from "../../../../core/text/clean-text.ts";
 import { describeBody, isPoorName, plainName } from "../../../../core/text/describe-body.ts";
 import { LongInteger } from "../../../../core/text/long-integer.ts";
 
-/** Whether a body says anything of its own, besides what its parts say. */
-function isEnvelope(object: Readonly<Record<string, unknown>>, list: string): boolean {
-  const { [list]: _, ...rest } = object;
-  const { what, word, reason } = describeBody(
-    Object.fromEntries(Object.entries(rest).filter(([, each]) => typeof each !== "object")),
-  );
-  return (what === null || isPoorName(what)) && word === null && reason === null;
+/** A list of objects within a body, and the objects that hold it, from the body on. */
+interface Held {
+  readonly list: readonly unknown[];
+  readonly holders: readonly object[];
 }
+
+/** Holders of a list, and members that are looked at for one. */
+const MAX_HOLDERS = 4;
+const MAX_HELD = 500;
 
 /**
  * The parts of a body that are reported one by one: the objects of a list, at the top or as the only
@@ -19,10 +20,40 @@ function isEnvelope(object: Readonly<Record<string, unknown>>, list: string): bo
 export function partsOf(body: unknown): readonly unknown[] | null {
   if (Array.isArray(body)) return areParts(body) ? body : null;
   if (typeof body !== "object" || body === null) return null;
-  const lists = Object.entries(body).filter(([, each]) => Array.isArray(each) && areParts(each));
-  const [name, list] = lists.length === 1 ? (lists[0] ?? []) : [];
-  if (name === undefined || !isEnvelope(body as Readonly<Record<string, unknown>>, name)) return null;
-  return list as readonly unknown[];
+  const lists = heldIn(body);
+  const own = lists.filter(({ holders }) => holders.length === 1);
+  const [held, another] = own.length > 0 ? own : lists;
+  return held !== undefined && another === undefined && isEnvelope(held) ? held.list : null;
+}
+
+/** All lists of objects, outermost first. */
+function heldIn(body: object): Held[] {
+  const found: Held[] = [];
+  const levels: (readonly object[])[] = [[body]];
+  let left = MAX_HELD;
+  for (const holders of levels)
+    for (const each of Object.values(holders.at(-1) ?? {})) {
+      if (left-- <= 0) return found;
+      const isDeep = holders.length > 1;
+      if (Array.isArray(each)) {
+        if (areParts(each) && !(isDeep && each.every(isPair))) found.push({ list: each, holders });
+      } else if (typeof each === "object" && each !== null && holders.length < MAX_HOLDERS)
+        levels.push([...holders, each]);
+    }
+  return found;
+}
+
+/** Whether a body says nothing of its own, besides what its parts say. Objects beside a list deep in it count. */
+function isEnvelope({ list, holders }: Held): boolean {
+  const [body] = holders;
+  const isOwn = (each: unknown) => (holders.length === 1 ? typeof each !== "object" : each !== list);
+  const { what, word, reason } = describeBody(body, "", (_, each) => isOwn(each));
+  return (what === null || isPoorName(what)) && word === null && reason === null;
+}
+
+/** `{"name": "host", "value": "db-1"}` is a member of the body, written as an object. */
+function isPair(part: object): boolean {
+  return "value" in part && Object.keys(part).length === 2;
 }
 
 function areParts(list: readonly unknown[]): boolean {

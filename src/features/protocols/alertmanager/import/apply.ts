@@ -129,7 +129,15 @@ function refusedParts(error: unknown, parts: ReadonlyMap<string, Part>, place: (
   });
   const known = refused.flatMap(({ part, message }) => (part ? [{ part, message }] : []));
   if (known.length < refused.length) throw refusal(`${error.message}:`, error.details.map(noteOf), place, error);
-  return known;
+  // A webhook with credentials is a step and a channel: what both refuse is said once, with its field.
+  return known.filter(
+    (each) => !known.some(({ part, message }) => each.part === part && message !== each.message && says(message, each)),
+  );
+}
+
+/** Whether a message is the other one with a field in front. */
+function says(message: string, { message: other }: { readonly message: string }): boolean {
+  return other.startsWith(" ") && message.endsWith(other);
 }
 
 function noteOf({ path = "", message }: ErrorDetail): ImportNote {
