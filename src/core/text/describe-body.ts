@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import { cleanText, startOf } from "./clean-text.ts";
-import { LongInteger } from "./long-integer.ts";
+import { LongInteger } from "./json-text.ts";
 import { ENDS } from "./names.ts";
 import { withoutMarkup } from "./plain-text.ts";
 import type { Level } from "./vocabulary.ts";

@@ -1,4 +1,4 @@
-import { LongInteger } from "./long-integer.ts";
+import { LongInteger } from "./json-text.ts";
 
 /* Members of a payload by their names; what an object inherits is no member. */
 

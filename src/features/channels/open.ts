@@ -30,7 +30,6 @@ export function openServiceChannels(
 ): ServiceChannels {
   const { db, clock, metrics, channels, events, config } = parts;
   const log = parts.log.namespace("channels");
-  const calls = metrics.counter("prism_channel_calls_total", "Requests to services by preset and class of the answer");
   const fetch = safeFetchOf(config);
   const book = new PresetBook(join(config.dataDir, "presets", "channels"), log);
   events.on("system:reloaded", () => book.reload());
@@ -53,7 +52,7 @@ export function openServiceChannels(
       clock,
       rates: new Rates(clock),
       origin: originOf(config.secrets.access),
-      count: (preset, outcome) => calls({ preset, class: outcome }).add(1),
+      calls: metrics.counter("prism_channel_calls_total", "Requests to services by preset and class of the answer"),
     },
   };
   channels.add(serviceChannel(context, () => isUsed));

@@ -1,6 +1,16 @@
 /** The part of `rules` that other features may use. */
 
-export { type Decision, type Earlier, enqueuedBy, sliceMark } from "./deciding/decide.ts";
+export {
+  DELIVER_JOB,
+  type Decision,
+  deliverJob,
+  type Earlier,
+  enqueuedBy,
+  recipientsJob,
+  STORM_JOB,
+  sliceMark,
+  stormJob,
+} from "./deciding/decide.ts";
 export {
   Budget,
   EVENT_OVERHEAD_BYTES,
@@ -9,7 +19,6 @@ export {
   storedEvent,
 } from "./deciding/incoming-event.ts";
 export { MAX_DIRECT_RECIPIENTS } from "./deciding/rule-book.ts";
-export { DELIVER_JOB, deliverJob, recipientsJob, STORM_JOB, stormJob } from "./deciding/rule-jobs.ts";
 export { type PipelineMetrics, RuleStats } from "./deciding/rule-stats.ts";
 export {
   type CompiledText,

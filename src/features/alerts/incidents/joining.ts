@@ -4,7 +4,7 @@ import { insertLater, type Trx, updateLater } from "../../../store/database.ts";
 import { appendOwnEvents, type OwnEventDraft } from "../../events/index.ts";
 import { cutText } from "../../rules/index.ts";
 import type { PolicyRef } from "../policies/policies.ts";
-import { notifiesPeople, type StepSettings } from "../policies/policy.ts";
+import type { PolicyDefinition, StepSettings } from "../policies/policy.ts";
 import type { RouteMatch } from "../policies/routing.ts";
 import type { AlertView, Transition } from "../types.ts";
 import { Changes, type Membership, membershipsOf } from "./changes/memberships.ts";
@@ -364,4 +364,11 @@ function titleOf(alert: AlertView, group: Readonly<Record<string, string>>): str
   const subject = alertname ?? (alert.label("alertname") || alert.annotations["summary"] || alert.key);
   const pairs = Object.entries(others).map(([name, value]) => `${name}=${value}`);
   return cutText(pairs.length === 0 ? subject : `${subject} (${pairs.join(", ")})`, TITLE_LENGTH);
+}
+
+/** Whether a step reaches people. The incidents of other policies wait for no one: they call webhooks only. */
+function notifiesPeople({ steps }: Pick<PolicyDefinition, "steps">): boolean {
+  return (
+    !steps.some(({ type }) => type === "webhook") || steps.some(({ type }) => type === "notify" || type === "channel")
+  );
 }

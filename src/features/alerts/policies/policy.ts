@@ -222,13 +222,6 @@ export function storedDefinition(text: string): PolicyDefinition {
   return { ...UNSET, ...(JSON.parse(text) as PolicyDefinition) };
 }
 
-/** Whether a step reaches people. The incidents of other policies wait for no one: they call webhooks only. */
-export function notifiesPeople({ steps }: Pick<PolicyDefinition, "steps">): boolean {
-  return (
-    !steps.some(({ type }) => type === "webhook") || steps.some(({ type }) => type === "notify" || type === "channel")
-  );
-}
-
 /** The policy of projects that have not changed theirs: notify all members at once. */
 export const BUILT_IN_POLICY: PolicyDefinition = {
   ...UNSET,

@@ -1,6 +1,7 @@
 import { ORIGIN_HEADER } from "../../../core/crypto/tokens.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { Bucket } from "../../../core/limits/bucket.ts";
+import type { Metrics } from "../../../core/metrics.ts";
 import { wordsOfPage } from "../../../core/text/plain-text.ts";
 import { type Redact, redactorOf } from "../../../core/text/redact.ts";
 import type { Clock } from "../../../core/time/clock.ts";
@@ -228,7 +229,7 @@ export interface SenderParts {
   readonly rates: Rates;
   /** Names this server to itself. */
   readonly origin?: string;
-  readonly count: (preset: string, outcome: OutcomeClass) => void;
+  readonly calls: ReturnType<Metrics["counter"]>;
 }
 
 /** Needs of sending to channels. */
@@ -308,7 +309,7 @@ function final(outcome: SendOutcome): SendOutcome {
 
 /** As a request, with the code of a module. */
 async function byModule(
-  { clock, rates, count }: SenderParts,
+  { clock, rates, calls }: SenderParts,
   channel: OpenChannel,
   code: NonNullable<Preset["code"]>,
   step: SendingStep,
@@ -318,7 +319,7 @@ async function byModule(
   const startedAt = clock.now();
   const result = await sendByModule(code, options, fields);
   if (result.class === "wait") rates.pause(id, result.afterMs);
-  count(preset.name, result.class);
+  calls({ preset: preset.name, class: result.class }).add(1);
   const error = result.error === null ? null : redactorFor(channel)(result.error);
   const none = {
     status: null,
@@ -349,7 +350,7 @@ async function once(
 }
 
 async function byRequest(
-  { fetch, clock, rates, count, origin }: SenderParts,
+  { fetch, clock, rates, calls, origin }: SenderParts,
   channel: OpenChannel,
   step: SendingStep,
   template: RequestTemplate,
@@ -390,7 +391,7 @@ async function byRequest(
     if (thrown instanceof NoAnswer) noAnswer = { phase: thrown.phase, timedOut: thrown.timedOut };
     verdict = { class: isRefused(thrown) ? "dead" : "retry" };
   }
-  count(preset.name, verdict.class);
+  calls({ preset: preset.name, class: verdict.class }).add(1);
   const redact = redactorFor(channel, built);
   const text = answer && redact(answer.text).slice(0, ANSWER_LENGTH);
   return {

@@ -1,6 +1,6 @@
 import { startOf } from "../../../core/text/clean-text.ts";
 import { describeBody } from "../../../core/text/describe-body.ts";
-import { parseWithLongIntegers } from "../../../core/text/long-integer.ts";
+import { parseWithLongIntegers } from "../../../core/text/json-text.ts";
 import { type Members, objectOf, textIn } from "../../../core/text/members.ts";
 import { plainText } from "../../../core/text/plain-text.ts";
 import type { Level } from "../../../core/text/vocabulary.ts";

@@ -1,7 +1,6 @@
 import { PrismError } from "../../../core/errors.ts";
 import { charsetIn, decodeEscapes, decodeForm, decodeText, firstFields } from "../../../core/text/decode-text.ts";
-import { scanJson } from "../../../core/text/json-text.ts";
-import { parseWithLongIntegers } from "../../../core/text/long-integer.ts";
+import { parseWithLongIntegers, scanJson } from "../../../core/text/json-text.ts";
 import { MAX_JSON_DEPTH, parseJsonText, tooDeep } from "../../../http/body/input.ts";
 import { repairJson } from "./almost-json.ts";
 

@@ -1,5 +1,4 @@
-import { scanJson } from "../../../core/text/json-text.ts";
-import { LongInteger, parseWithLongIntegers } from "../../../core/text/long-integer.ts";
+import { LongInteger, parseWithLongIntegers, scanJson } from "../../../core/text/json-text.ts";
 import { HIDDEN, type Redact, redactorOf } from "../../../core/text/redact.ts";
 
 const SECRET_NAMES = new RegExp(

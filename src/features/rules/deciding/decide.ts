@@ -19,13 +19,58 @@ import { type NewJob, newJobRow } from "../../time/jobs/index.ts";
 import { inRuleOrder, RULES_START, type RuleEvent, type RulePosition } from "../language/language.ts";
 import type { AlertLink } from "../over-time/alert-link.ts";
 import { type OverTime, outcomeOf, type Pass, type TimedRule } from "../over-time/over-time.ts";
+import type { RuleRow } from "../rule.ts";
 import { extrasOf, rendered } from "../texts.ts";
 import type { Throttle, Verdict } from "../throttle/throttle.ts";
 import { type IncomingEvent, Slice } from "./incoming-event.ts";
 import type { ReceiverRules } from "./receiver-rules.ts";
-import { type ActiveRule, MAX_DIRECT_RECIPIENTS, type RuleBook, resolveEntry } from "./rule-book.ts";
-import { deliverJob, recipientsJob, stormJob } from "./rule-jobs.ts";
+import { type ActiveRule, MAX_DIRECT_RECIPIENTS, type RuleBook, type RuleTargets, resolveEntry } from "./rule-book.ts";
 import { countDecisions, type RuleStats } from "./rule-stats.ts";
+
+/** The job that writes the recipients of a rule with many of them. */
+export function recipientsJob(
+  { id, correlationId, createdAt }: NotificationRow,
+  { targetUsers, targetRoles, projectId, priority, isForMembers = false }: RuleTargets & Pick<RuleRow, "priority">,
+): Omit<NewJob, "maxAttempts"> {
+  return {
+    queue: "notification-delivery",
+    kind: "notification.recipients",
+    payload: { notificationId: id, targetUsers, targetRoles, projectId, ...(isForMembers && { isForMembers }) },
+    runAt: createdAt,
+    priority,
+    dedupeKey: `recipients:${id}`,
+    correlationId,
+  };
+}
+
+export const DELIVER_JOB = "notification.deliver";
+
+/** The job that plans external delivery of a notification, created after its recipients. */
+export function deliverJob({ id, priority, correlationId, createdAt }: NotificationRow): Omit<NewJob, "maxAttempts"> {
+  return {
+    queue: "notification-delivery",
+    kind: DELIVER_JOB,
+    payload: { notificationId: id },
+    runAt: createdAt,
+    priority,
+    dedupeKey: `deliver:${id}`,
+    correlationId,
+  };
+}
+
+export const STORM_JOB = "suppression.storm";
+
+/** The job that sends the summary of a storm; one at a time. */
+export function stormJob(batchId: string, priority: number, runAt: number): Omit<NewJob, "maxAttempts"> {
+  return {
+    queue: "alert-suppression",
+    kind: STORM_JOB,
+    payload: { batchId },
+    runAt,
+    priority,
+    dedupeKey: `storm:${batchId}`,
+  };
+}
 
 /** One shared empty list: it is cloned to the writer once. */
 const NONE: readonly never[] = [];

@@ -1,4 +1,4 @@
-import { parseWithLongIntegers } from "../../../core/text/long-integer.ts";
+import { parseWithLongIntegers } from "../../../core/text/json-text.ts";
 import type { Level } from "../../../core/text/vocabulary.ts";
 import type { Effects } from "../../../store/commit/write-set.ts";
 import type { EventsTable } from "../../../store/schema.ts";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { Metrics } from "../../../../src/core/metrics.ts";
 import { type NoticeParts, noticeOf } from "../../../../src/features/channels/notice.ts";
 import { type ChannelPreset, type Preset, readPreset, type STEPS } from "../../../../src/features/channels/preset.ts";
 import { checkedPreset } from "../../../../src/features/channels/preset-checks.ts";
@@ -243,7 +244,7 @@ async function setUp(t: TestContext, preset: Preset, service: Service): Promise<
     fetch: new SafeFetch(new OutsideHosts({ allowsHttp: false, allowPorts: [], allowPrivateCidrs })),
     clock,
     rates: new Rates(clock),
-    count: () => undefined,
+    calls: new Metrics().counter("calls", "Calls"),
   });
   const open = partsWith(["127.0.0.1/32"]);
   // The limit of a channel's rate is a test of its own.

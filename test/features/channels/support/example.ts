@@ -1,4 +1,5 @@
 import type { TestContext } from "node:test";
+import { Metrics } from "../../../../src/core/metrics.ts";
 import { type NoticeParts, noticeOf } from "../../../../src/features/channels/notice.ts";
 import { perform, Rates, type SendOutcome } from "../../../../src/features/channels/sending/sender.ts";
 import { OutsideHosts, SafeFetch } from "../../../../src/features/delivery/index.ts";
@@ -51,7 +52,12 @@ export function sendTo(name: string, given: Fields, parts: Partial<NoticeParts> 
   const hosts = new OutsideHosts({ allowsHttp: false, allowPorts: [], allowPrivateCidrs: ["127.0.0.1/32"] });
   const defaults = preset.fields.flatMap(({ key, default: value }) => (value === undefined ? [] : [[key, value]]));
   const fields = { ...(Object.fromEntries(defaults) as Fields), ...given };
-  const senderParts = { fetch: new SafeFetch(hosts), clock, rates: new Rates(clock), count: () => undefined };
+  const senderParts = {
+    fetch: new SafeFetch(hosts),
+    clock,
+    rates: new Rates(clock),
+    calls: new Metrics().counter("calls", "Calls"),
+  };
   const n = noticeOf({ ...ALERT, ...parts });
   return perform(senderParts, { id: "c", preset, fields }, "send", { n, id: "0190-id" });
 }

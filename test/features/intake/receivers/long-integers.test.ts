@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { LongInteger, parseWithLongIntegers } from "../../../../src/core/text/long-integer.ts";
+import { LongInteger, parseWithLongIntegers } from "../../../../src/core/text/json-text.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
 import { ReceiverTest } from "./support.ts";

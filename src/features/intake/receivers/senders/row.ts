@@ -1,5 +1,5 @@
 import { plainName } from "../../../../core/text/describe-body.ts";
-import { LongInteger } from "../../../../core/text/long-integer.ts";
+import { LongInteger } from "../../../../core/text/json-text.ts";
 import { stateOf } from "../../../../core/text/words.ts";
 import {
   FILTERS,

@@ -1,7 +1,7 @@
 import { sha256Hex } from "../../../../core/crypto/tokens.ts";
 import { startOf } from "../../../../core/text/clean-text.ts";
 import { describeBody, isPoorName, plainName } from "../../../../core/text/describe-body.ts";
-import { LongInteger } from "../../../../core/text/long-integer.ts";
+import { LongInteger } from "../../../../core/text/json-text.ts";
 
 /** A list of objects within a body, and the objects that hold it, from the body on. */
 interface Held {

@@ -1,6 +1,6 @@
 import { PrismError } from "../../../../core/errors.ts";
 import { isInRange, SCALE, UNIT } from "../../../../core/text/decimal.ts";
-import { LongInteger } from "../../../../core/text/long-integer.ts";
+import { LongInteger } from "../../../../core/text/json-text.ts";
 import { LIMITS } from "../limits.ts";
 
 /** A value of the language. Numbers are finite. A bigint is a decimal in units of 1e-4. */
