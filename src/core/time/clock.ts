@@ -209,3 +209,15 @@ function offsetOf(timezone: string, at: EpochMs): number {
   offsets.set(key, offset);
   return offset;
 }
+
+const INSTANT = /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
+
+/** Converts the instants of a text to times in the zone. */
+export function inZone(text: string, timezone: string): string {
+  return text.replaceAll(INSTANT, (instant) => {
+    const at = Date.parse(instant);
+    if (Number.isNaN(at)) return instant;
+    const local = new Date(at + zoneOffsetMs(timezone, at)).toISOString();
+    return `${local.slice(0, 10)} ${local.slice(11, 19)} ${timezone}`;
+  });
+}

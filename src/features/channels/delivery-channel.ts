@@ -1,4 +1,5 @@
 import { UnsealError } from "../../core/crypto/sealed-box.ts";
+import { inZone } from "../../core/time/clock.ts";
 import { matchesType } from "../../live/stream.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import {
@@ -6,7 +7,6 @@ import {
   type Attempt,
   acknowledgeLink,
   type DeliveryChannel,
-  inZone,
   isDrillNotification,
   type NotificationFacts,
   type Place,

@@ -1,10 +1,14 @@
 /** The part of `delivery` that other features may use. */
 
-export { acknowledgeLink, channelAcknowledgeLink } from "../channels/mail/acknowledge.ts";
+export {
+  ACKNOWLEDGE_HINT,
+  acknowledgeLink,
+  channelAcknowledgeLink,
+  withoutLink,
+} from "../channels/mail/acknowledge.ts";
 export { BOUNCE_HEADER, type Bounce, type MailBounces, mailBounces } from "../channels/mail/bounce.ts";
 export { smtpOptionsOf } from "../channels/mail/client.ts";
 export { MAIL_TEST_RESULTS, testMail } from "../channels/mail/mail-test.ts";
-export { ACKNOWLEDGE_HINT, inZone, withoutLink } from "../channels/mail/message.ts";
 export { OutsideHosts, SafeFetch, safeFetchOf } from "../channels/webhook/safe-fetch.ts";
 export type { TlsOptions } from "./calls/connect.ts";
 export {

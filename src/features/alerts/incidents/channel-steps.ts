@@ -1,6 +1,6 @@
 import type { EpochMs } from "../../../core/time/clock.ts";
+import { inZone } from "../../../core/time/clock.ts";
 import type { Trx } from "../../../store/database.ts";
-import { inZone } from "../../delivery/index.ts";
 import type { ChannelStatus, IncidentParts } from "./context.ts";
 import { directOf, type IncidentRow, severityOf } from "./incident.ts";
 import type { NoticeReason } from "./machine.ts";

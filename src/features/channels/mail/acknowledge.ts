@@ -229,3 +229,11 @@ ${body}
 </body></html>
 `;
 }
+
+/** In messages of incidents, for readers with a button or link. */
+export const ACKNOWLEDGE_HINT = "Acknowledge this notification if you take care of it.";
+
+/** The message for readers to whom it brings no link that acknowledges, as without `publicUrl`. */
+export function withoutLink(message: string): string {
+  return message.replace(ACKNOWLEDGE_HINT, "Acknowledge it in the console if you take care of it.");
+}

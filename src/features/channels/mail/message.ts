@@ -1,7 +1,8 @@
 import { countText } from "../../../core/text/clean-text.ts";
-import { zoneOffsetMs } from "../../../core/time/clock.ts";
+import { inZone } from "../../../core/time/clock.ts";
 import type { NotificationFacts } from "../../delivery/channel.ts";
 import { isDrillNotification } from "../../delivery/pages/people.ts";
+import { withoutLink } from "./acknowledge.ts";
 import type { Mail } from "./client.ts";
 import { type Link, mailHtml } from "./html.ts";
 
@@ -10,7 +11,6 @@ const IMPORTANT_PRIORITY = 500;
 const IMPORTANT = { Importance: "high", "X-Priority": "1" } as const;
 /** Kinds with Prism's own text: their times are instants, shown in each reader's time zone. */
 const OWN_KINDS: ReadonlySet<string> = new Set(["alert", "digest", "aggregate", "incident"]);
-const INSTANT = /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
 
 /** Data of a mail besides the notification. */
 export interface MailReader {
@@ -86,24 +86,6 @@ function incidentOf({ kind, data }: Shown) {
 export function digestPostscript(unread: number): string {
   const state = unread === 0 ? "read everything" : `${countText(unread, "notification")} that you have not read`;
   return `You have ${state}.\n\nTo stop these digests, set \`digest\` to false in your preferences.`;
-}
-
-/** In messages of incidents, for readers with a button or link. */
-export const ACKNOWLEDGE_HINT = "Acknowledge this notification if you take care of it.";
-
-/** The message for readers to whom it brings no link that acknowledges, as without `publicUrl`. */
-export function withoutLink(message: string): string {
-  return message.replace(ACKNOWLEDGE_HINT, "Acknowledge it in the console if you take care of it.");
-}
-
-/** Converts the instants of a text to times in the zone. */
-export function inZone(text: string, timezone: string): string {
-  return text.replaceAll(INSTANT, (instant) => {
-    const at = Date.parse(instant);
-    if (Number.isNaN(at)) return instant;
-    const local = new Date(at + zoneOffsetMs(timezone, at)).toISOString();
-    return `${local.slice(0, 10)} ${local.slice(11, 19)} ${timezone}`;
-  });
 }
 
 function acknowledgeLink({ acknowledgeUrl }: MailReader): Link | null {
