@@ -9,7 +9,7 @@ import { administrators } from "../../access/index.ts";
 import type { PolicyDefinition } from "../policies/policy.ts";
 import type { JoinIncidents, Transition } from "../types.ts";
 import { handleDeletedProjects } from "../ways/deleted-projects.ts";
-import { triedAgain, type UnreachedRow, unreachedNow, unreachedSince } from "../ways/unreached.ts";
+import { lookedLater, triedAgain, type UnreachedRow, unreachedNow, unreachedSince } from "../ways/unreached.ts";
 import * as acts from "./acts.ts";
 import { applyTurn } from "./apply.ts";
 import { heldReader } from "./changes/held.ts";
@@ -79,6 +79,8 @@ export class Incidents {
   readonly #reconsidered = new Set<string>();
   /** Incidents that have reached no one, and are to ask their targets again. */
   readonly #retried = new Set<string>();
+  /** Incidents that have reached no one, were to ask again meanwhile, and have pages that leave with the start. */
+  readonly #withPages = new Set<string>();
   #isRunning = false;
   /** Incidents whose turns fail, since the first error: `since` in elapsed time, `at` by the clock. */
   readonly #failing = new Map<string, { readonly since: number; readonly at: EpochMs }>();
@@ -136,12 +138,16 @@ export class Incidents {
   load(reader: Sqlite): void {
     const rows = reader.prepare<[], IncidentRow>("select * from incidents where state <> 'resolved'").all();
     const heldOf = heldReader(reader);
+    const waiting = reader.prepare<[], string>("select distinct incidentId from pages where endedAt is null").pluck();
+    const withPages = new Set(waiting.all());
     for (const row of rows) {
       const { id, projectId } = row;
       const state = row.state === "open" && row.snoozedUntil !== null ? "snoozed" : row.state;
       this.#live.set(id, { projectId, state, holds: heldOf(row) });
       const now = this.#parts.clock.now();
       this.due.set(id, row.updatedAt > now ? now : machine.dueAt(row));
+      const isOverdue = row.reachedAt === null && row.repeatAt !== null && row.repeatAt <= now;
+      if (isOverdue && withPages.has(id)) this.#withPages.add(id);
     }
   }
 
@@ -347,7 +353,10 @@ export class Incidents {
     const some = new Map(ids.map((id) => [id, this.#takeAsked(id)]));
     try {
       await this.#parts.db.write((trx) => this.#handle(trx, some));
-      for (const id of ids) this.#failing.delete(id);
+      for (const id of ids) {
+        this.#failing.delete(id);
+        this.#withPages.delete(id);
+      }
     } catch (error) {
       for (const [id, asked] of some) this.#askAgain(id, asked, ids.length === 1);
       throw error;
@@ -381,7 +390,8 @@ export class Incidents {
       }
       const own = row.updatedAt > now ? movedBack(trx, row, now) : row;
       const tried = isRetried ? triedAgain(trx, own, settingsOf(this.#parts.policies, own), now) : own;
-      const start = holds ? lookedAtAgain(tried, holds, now) : tried;
+      const later = this.#withPages.has(id) ? lookedLater(trx, tried, now) : tried;
+      const start = holds ? lookedAtAgain(later, holds, now) : later;
       const changed = await this.#turn(trx, start, now, facts);
       // Also if nothing changed, so that the due time in memory is the row's.
       noteChanged(trx, [changed]);

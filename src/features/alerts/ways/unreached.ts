@@ -63,3 +63,9 @@ export function triedAgain(trx: Trx, row: IncidentRow, settings: StepSettings, n
   const repeatAt = Math.max(now, row.repeatAt - repeatMsOf(row, settings) + SHORTEST_LOOK_MS);
   return repeatAt < row.repeatAt ? saveIncident(trx, row, { ...row, repeatAt }, now) : row;
 }
+
+/** The server has started and its waiting pages leave: the incident asks again only if these reach no one. */
+export function lookedLater(trx: Trx, row: IncidentRow, now: EpochMs): IncidentRow {
+  if (row.reachedAt !== null || row.repeatAt === null) return row;
+  return saveIncident(trx, row, { ...row, repeatAt: now + SHORTEST_LOOK_MS }, now);
+}

@@ -158,6 +158,29 @@ test("a person's webhook that is disabled and enabled again is sent what still b
   await eventually("it is sent", () => hook.posts.length > 0);
 });
 
+for (const failures of [1, 2])
+  test(`a page that waited for the server leaves first, and its incident asks again if it fails (${failures} failures)`, async (t) => {
+    const world = await IncidentWorld.start(t, SETTINGS);
+    const phone = await wayOf(t, world, await world.member("ann"));
+    await setSteps(world, world.projectId, [{ type: "notify", users: ["ann"] }]);
+    for (let count = 0; count < failures; count++) phone.next.push({ status: 500, body: "down" });
+    await world.fire("A");
+    const { id } = await world.only();
+    const looks = async (): Promise<number> => (await world.log(id)).filter((kind) => kind === "looked-again").length;
+    await eventually("it was tried", () => phone.requests.length === 1);
+
+    await world.prism.restart(() => world.clock.advance(10 * MINUTE));
+    await world.incidents.check();
+    assert.equal(await looks(), 0);
+    await eventually("it is tried again", () => phone.requests.length === 2);
+    const isReached = async (): Promise<boolean> => (await world.only()).reachedAt !== null;
+    if (failures === 1) await eventually("the incident is reached", isReached);
+    world.clock.advance(MINUTE / 2);
+    await world.incidents.check();
+    assert.equal(await looks(), failures - 1);
+    await eventually("the incident is reached", isReached);
+  });
+
 test("an incident that reaches no one asks again when a person gets a way, is active again, or is on call", async (t) => {
   const world = await IncidentWorld.start(t, SETTINGS);
   const { prism, projectId } = world;
