@@ -17,6 +17,7 @@ import * as service from "./service.ts";
 import { readableEvent, TestReply, TestRule, trialOf } from "./trial.ts";
 
 const tag = "Rules";
+
 /** The rules that decide who is notified of an event. */
 export const rulesFeature = feature("rules", {
   needs: ["defaultProjectId", "projects", "channels"],

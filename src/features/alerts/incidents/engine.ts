@@ -79,7 +79,7 @@ export class Incidents {
   readonly #reconsidered = new Set<string>();
   /** Incidents that have reached no one, and are to ask their targets again. */
   readonly #retried = new Set<string>();
-  /** Incidents that have reached no one, were to ask again meanwhile, and have pages that leave with the start. */
+  /** Incidents that have reached no one, fell due to repeat while no server ran, and have pages that leave now. */
   readonly #withPages = new Set<string>();
   #isRunning = false;
   /** Incidents whose turns fail, since the first error: `since` in elapsed time, `at` by the clock. */
