@@ -5,7 +5,13 @@ export type { ChannelsOfIncidents, IncidentMessage, WebhookAccess } from "./inci
 export type { Incidents } from "./incidents/engine.ts";
 export { type Forecast, forecastOf, type Trial, trialAlert, tryAlert } from "./incidents/forecast.ts";
 export type { IncidentRow } from "./incidents/incident.ts";
-export { candidatesOf, PRIORITY as INCIDENT_PRIORITY, pagedChannels } from "./incidents/notices.ts";
+export {
+  CONTACT_NAMES,
+  candidatesOf,
+  PRIORITY as INCIDENT_PRIORITY,
+  pagedChannels,
+  waysTo,
+} from "./incidents/notices.ts";
 export { lastPages, withOutcomes } from "./incidents/page-view.ts";
 export { summariesOf, withheldOf as withheldIncidents } from "./incidents/requests.ts";
 export { incidentsOfAlert, notifiedUsers, unresolvedOfAlert } from "./incidents/store.ts";

@@ -5,25 +5,28 @@ import type { Uses } from "../../module/feature.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import { userNames } from "../access/index.ts";
 import {
+  type AlertView,
   candidatesOf,
   type Forecast,
   type IncidentRow,
   type Incidents,
   type PolicyStep,
   type Withholding,
+  waysTo,
 } from "../alerts/index.ts";
 import { onCall } from "../oncall/index.ts";
 import * as queries from "./alert-queries.ts";
-import type { Line, PersonView } from "./alert-schema.ts";
+import type { Line, NextLine, PersonView } from "./alert-schema.ts";
 import { type LogRow, listOf, type Part, type Ref, tell } from "./alert-sentences.ts";
 import { unreachableOf } from "./user-reasons.ts";
 
 /* Context of sentences about alerts: the services they read, names, the steps to come, and the reader. */
 
 const SHOWN_PEOPLE = 50;
+const NAMED_PEOPLE = 1000;
 
 /** The services of alerts. */
-export interface AlertingParts extends Uses<"alerts" | "policies" | "withholding" | "reachable"> {
+export interface AlertingParts extends Uses<"alerts" | "policies" | "withholding" | "reachable" | "waysOf"> {
   readonly clock: SteadyClock;
   readonly incidents: Pick<Incidents, "hasWays">;
 }
@@ -40,25 +43,29 @@ function peopleParts({ alerting: { clock }, users, projects }: AlertExplainConte
   return { users, projects, onCall: onCallAt };
 }
 
-/** Services that the state machine reads for a forecast. */
-export function forecastParts(context: AlertExplainContext) {
+/** Services that the state machine reads for a forecast. @param firing alerts that are taken as firing */
+export function forecastParts(context: AlertExplainContext, firing: readonly AlertView[] = []) {
   const { clock, alerts, policies, withholding, incidents, reachable } = context.alerting;
-  const withheldBy: Withholding["withheldBy"] = (...parameters) => withholding.withheldBy(...parameters);
+  const supposed = { silencesAt: clock.toWall(clock.now()), firing };
+  const withheldBy: Withholding["withheldBy"] = (alert, route, at) =>
+    withholding.withheldBy(alert, route, at, supposed);
   const services = { reachable, clock, alerts, policies, withheldBy, pages: incidents };
   return { ...peopleParts(context), ...services, db: context.db.scan };
 }
 
-/** The next actions of an incident as sentences, with the people on call at the time of each. */
+/** The next actions of an incident as sentences, with the people on call at the time of each. @param now its begin */
 export async function nextLines(
   context: AlertExplainContext,
   principal: PermissionHolder,
   projectId: string,
   actions: readonly Forecast[],
-): Promise<Line[]> {
+  now: EpochMs,
+): Promise<NextLine[]> {
   const { db } = context;
-  const lines: Line[] = [];
+  const lines: NextLine[] = [];
   for (const forecast of actions) {
     const { at, action } = forecast;
+    const time = { at: toRfc3339(at), afterMs: at - now };
     if (action.kind === "page") {
       const { users: found, ...more } = await candidatesOf(peopleParts(context), db.scan, projectId, action.notify, at);
       const place = action.step === null ? { by: action.by } : { step: action.step, round: action.round };
@@ -74,16 +81,18 @@ export async function nextLines(
       const unreachable = await unreachableIn(context, principal, found, names);
       const none = unreachable.map(({ name, text }) => ` ${name}: ${text}.`).join("");
       lines.push({
-        at: toRfc3339(at),
+        ...time,
         kind: log.kind,
         text: sentenceOf(log, names).replace("notified", "notifies") + one + none,
         ...(unreachable.length > 0 ? { unreachable } : {}),
+        urgency: action.notify.urgency,
+        users: await peopleIn(context, principal, projectId, { found, names, urgency: action.notify.urgency }),
       });
       continue;
     }
     const names = await namesOf(context, projectId, []);
     const text = forecastText(forecast, names);
-    if (text !== undefined) lines.push({ at: toRfc3339(at), kind: kindOf(forecast), text });
+    if (text !== undefined) lines.push({ ...time, kind: kindOf(forecast), text });
   }
   return lines;
 }
@@ -95,10 +104,33 @@ async function unreachableIn(
   users: readonly string[],
   names: NameLookup,
 ): Promise<NonNullable<Line["unreachable"]>> {
-  const seesAll = principal.permissions.has("notifications:read_all");
-  const readable = users.filter((id) => seesAll || id === principal.userId).slice(0, SHOWN_PEOPLE);
-  const found = await unreachableOf(db.scan, readable);
+  const found = await unreachableOf(db.scan, readable(principal, users));
   return [...found].map(([userId, why]) => ({ userId, name: names.user(userId), ...why }));
+}
+
+/** The users of whom the caller may read what reaches them. */
+function readable({ permissions, userId }: PermissionHolder, users: readonly string[]): string[] {
+  const seesAll = permissions.has("notifications:read_all");
+  return users.filter((id) => seesAll || id === userId).slice(0, SHOWN_PEOPLE);
+}
+
+interface Found extends Pick<Notify, "urgency"> {
+  readonly found: readonly string[];
+  readonly names: NameLookup;
+}
+
+async function peopleIn(
+  { alerting, db }: AlertExplainContext,
+  principal: PermissionHolder,
+  projectId: string,
+  { found, names, urgency }: Found,
+): Promise<NonNullable<NextLine["users"]>> {
+  const ways = await waysTo(alerting, db.scan, projectId, readable(principal, found), urgency);
+  return found.slice(0, NAMED_PEOPLE).map((userId) => {
+    const own = ways.get(userId);
+    const person = { userId, username: names.username(userId), name: names.user(userId) };
+    return own ? { ...person, ways: [...own] } : person;
+  });
 }
 
 function kindOf({ action }: Forecast): string {
@@ -135,7 +167,7 @@ function forecastText({ action, everyMs }: Forecast, names: NameLookup): string 
 
 /** The names of what timelines refer to by id. An unknown id is its own name. */
 export type NameLookup = Readonly<
-  Record<"user" | "role" | "schedule" | "shift" | "silence" | "inhibitor", (id: string) => string>
+  Record<"user" | "username" | "role" | "schedule" | "shift" | "silence" | "inhibitor", (id: string) => string>
 >;
 
 /** The sentences of a row of the timeline. */
@@ -158,11 +190,12 @@ export function listText(names: readonly string[]): string {
   return listOf(names).join("");
 }
 
-/** The names of everything that rows refer to. */
+/** The names of everything that rows refer to. @param supposed alerts that are taken as firing */
 export async function namesOf(
   context: AlertExplainContext,
   projectId: string,
   rows: readonly LogRow[],
+  supposed: readonly AlertView[] = [],
 ): Promise<NameLookup> {
   const { db, alerting } = context;
   const sources = rows.flatMap(({ data }) => [...Object.values(data.through ?? {}), ...(data.empty ?? [])]);
@@ -188,9 +221,10 @@ export async function namesOf(
   const comments = await named(silences, (ids) => queries.silenceTexts(db.scan, ids));
   const firing =
     inhibitors.size === 0 ? [] : alerting.alerts.list(projectId, (each) => inhibitors.has(each.fingerprint));
-  const labels = new Map(firing.map((each) => [each.fingerprint, labelsText(each.labels)]));
+  const labels = new Map([...firing, ...supposed].map((each) => [each.fingerprint, labelsText(each.labels)]));
   return {
     user: (id) => users.get(id)?.name || users.get(id)?.username || actorText(id),
+    username: (id) => users.get(id)?.username ?? id,
     role: (id) => `the role ${roles.get(id) ?? id}`,
     schedule: (id) => ofSchedule.get(id) ?? `the deleted schedule ${id}`,
     shift: (id) => ofShift.get(id) ?? id,

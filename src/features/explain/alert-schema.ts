@@ -1,5 +1,6 @@
 import * as v from "valibot";
-import { doc, example, named, object, selfChanging, text } from "../../http/api/shapes.ts";
+import { doc, example, instant, named, object, selfChanging, text } from "../../http/api/shapes.ts";
+import { CONTACT_NAMES } from "../alerts/index.ts";
 
 export const IncidentParams = object({ id: doc(v.string(), "Id of the incident") });
 export const AlertParams = object({ id: doc(v.string(), "Id of the alert") });
@@ -25,6 +26,31 @@ const Line = v.object({
   ),
 });
 export type Line = v.InferOutput<typeof Line>;
+
+const NextLine = v.object({
+  ...Line.entries,
+  afterMs: doc(v.number(), "Time until then"),
+  urgency: v.optional(doc(v.picklist(["high", "low"]), "How urgently it notifies people")),
+  users: v.optional(
+    doc(
+      v.array(
+        v.object({
+          userId: v.string(),
+          username: v.string(),
+          name: v.string(),
+          ways: v.optional(
+            doc(
+              v.array(v.picklist(CONTACT_NAMES)),
+              "By what it goes to the user outside of the app, without quiet hours; as `unreachable`",
+            ),
+          ),
+        }),
+      ),
+      "The people whom it notifies, at most 1000",
+    ),
+  ),
+});
+export type NextLine = v.InferOutput<typeof NextLine>;
 
 const PersonView = v.object({
   userId: v.string(),
@@ -79,7 +105,7 @@ const IncidentStory = v.object({
     v.nullable(v.object({ id: v.string(), name: v.string(), notified: v.boolean(), lines: v.array(v.string()) })),
     "The same of the user of the query `userId`; null without it",
   ),
-  next: selfChanging(doc(v.array(Line), "What happens next if no one acts and no alert changes")),
+  next: selfChanging(doc(v.array(NextLine), "What happens next if no one acts and no alert changes")),
 });
 export type IncidentStory = v.InferOutput<typeof IncidentStory>;
 
@@ -96,15 +122,24 @@ export const AlertExplanation = named(
 );
 export type AlertExplanation = v.InferOutput<typeof AlertExplanation>;
 
+const alertLabels = v.pipe(
+  v.record(v.string(), v.pipe(v.string(), v.maxLength(16_384))),
+  v.check((labels) => Object.values(labels).some((value) => value !== ""), "must have at least one label"),
+);
+
 export const TrialBody = example(
   object({
     projectId: v.optional(doc(text(128, 1), "Id or slug of the project; default: the default project")),
-    labels: doc(
-      v.pipe(
-        v.record(v.string(), v.pipe(v.string(), v.maxLength(16_384))),
-        v.check((labels) => Object.values(labels).some((value) => value !== ""), "must have at least one label"),
+    labels: doc(alertLabels, "Labels of the alert"),
+    at: v.optional(
+      doc(
+        instant,
+        "When it fires; default: now. Time intervals and shifts are those of this time, silences and firing alerts " +
+          "those of now, and no incident is open",
       ),
-      "Labels of the alert",
+    ),
+    firing: v.optional(
+      doc(v.pipe(v.array(alertLabels), v.maxLength(100)), "Labels of alerts to take as firing, besides those that are"),
     ),
   }),
   { labels: { alertname: "DiskFull", instance: "db-2", severity: "critical" } },
@@ -127,16 +162,20 @@ const TrialRoute = v.object({
     ),
     "The incident that the alert would join; null: it would open one, unless it is only listed",
   ),
-  withheld: doc(v.array(Line), "Silences, inhibiting alerts and time intervals that keep it from notifying now"),
-  next: doc(v.array(Line), "What would happen, with the people on call at that time"),
+  withheld: doc(
+    v.array(v.object({ ...Line.entries, reason: v.picklist(["silenced", "inhibited", "muted"]) })),
+    "Silences, inhibiting alerts and time intervals that keep it from notifying",
+  ),
+  next: doc(v.array(NextLine), "What would happen, with the people on call at that time"),
 });
 export type TrialRoute = v.InferOutput<typeof TrialRoute>;
 
 export const AlertTrial = named(
   "AlertTrial",
-  "What would happen to an alert now",
+  "What would happen to an alert",
   v.object({
     projectId: v.string(),
+    at: doc(v.string(), "When it would fire"),
     fingerprint: v.string(),
     alertId: doc(v.nullable(v.string()), "A live alert with these labels; null: there is none"),
     answer: doc(v.string(), "Summary in one sentence"),

@@ -2,7 +2,7 @@ import type { PermissionHolder } from "../../core/caller.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import { countText } from "../../core/text/clean-text.ts";
-import { toRfc3339 } from "../../core/time/clock.ts";
+import { type EpochMs, toRfc3339 } from "../../core/time/clock.ts";
 import { missingPermission } from "../../http/server/access.ts";
 import { userNames } from "../access/index.ts";
 import {
@@ -35,6 +35,7 @@ import type {
   Line,
   PersonView,
   TrialBody,
+  TrialRoute,
   UnreachableView,
 } from "./alert-schema.ts";
 import { type LogRow, throughOf, withheldBy } from "./alert-sentences.ts";
@@ -174,29 +175,49 @@ function ofUser(row: LogRow, userId: string): LogRow {
   return { ...row, data };
 }
 
-/** Dry run of an alert with these labels now. @throws PROJECT_NOT_FOUND, VALIDATION_FAILED */
+/** Dry run of an alert with these labels. @throws PROJECT_NOT_FOUND, VALIDATION_FAILED */
 export async function explainLabels(
   context: AlertExplainContext,
   principal: PermissionHolder,
-  { projectId: ref, labels }: TrialBody,
+  { projectId: ref, labels, at, firing = [] }: TrialBody,
 ): Promise<AlertTrial> {
   const { projects, alerting } = context;
+  const { clock, alerts } = alerting;
   const projectId = projects.requireOrDefault(principal, ref, "events:read");
-  const trial = trialAlert(projectId, labels, alerting.clock.now());
-  const [live] = alerting.alerts.list(projectId, ({ fingerprint }) => fingerprint === trial.fingerprint);
-  const trials = await tryAlert(forecastParts(context), live ?? trial);
-  const routes: AlertTrial["routes"] = [];
-  for (const each of trials) routes.push(await trialRoute(context, principal, projectId, each));
+  const asked = at === undefined ? undefined : clock.fromWall(at);
+  const now = asked ?? clock.now();
+  const trial = trialAlert(projectId, labels, now);
   const { fingerprint } = trial;
-  return { projectId, fingerprint, alertId: live?.id ?? null, answer: trialAnswer(routes, live), routes };
+  const [live] = asked === undefined ? alerts.list(projectId, (each) => each.fingerprint === fingerprint) : [];
+  const supposed = firing.map((each) => trialAlert(projectId, each, now));
+  const trials = await tryAlert(forecastParts(context, supposed), live ?? trial, asked);
+  const routes: AlertTrial["routes"] = [];
+  for (const each of trials) routes.push(await trialRoute(context, principal, each, { projectId, now, supposed }));
+  const answer = trialAnswer(routes, live);
+  return { projectId, at: toRfc3339(now), fingerprint, alertId: live?.id ?? null, answer, routes };
 }
 
-async function trialRoute(context: AlertExplainContext, principal: PermissionHolder, projectId: string, trial: Trial) {
-  const { match, policy, isListedOnly, incident, withheld, actions } = trial;
-  const names = await namesOf(context, projectId, [
-    { at: 0, kind: "withheld", actor: null, data: { silences: withheld.silencedBy } },
-  ]);
-  const lines = await nextLines(context, principal, projectId, actions);
+interface TrialPlace {
+  readonly projectId: string;
+  readonly now: EpochMs;
+  readonly supposed: readonly AlertView[];
+}
+
+const REASON_OF = { silencedBy: "silenced", inhibitedBy: "inhibited", mutedBy: "muted" } as const;
+
+async function trialRoute(
+  context: AlertExplainContext,
+  principal: PermissionHolder,
+  { match, policy, isListedOnly, incident, withheld, actions }: Trial,
+  { projectId, now, supposed }: TrialPlace,
+): Promise<TrialRoute> {
+  const data = { silences: withheld.silencedBy, inhibitedBy: withheld.inhibitedBy };
+  const names = await namesOf(context, projectId, [{ at: 0, kind: "withheld", actor: null, data }], supposed);
+  const lines = await nextLines(context, principal, projectId, actions, now);
+  const none = { silencedBy: [], inhibitedBy: [], mutedBy: [] };
+  const reasons = (["silencedBy", "inhibitedBy", "mutedBy"] as const).flatMap((by) =>
+    withheldBy({ ...none, [by]: withheld[by] }).map((part) => ({ reason: REASON_OF[by], part })),
+  );
   return {
     route: [...match.settings.path],
     policy: { id: policy.id, name: policy.name, version: policy.version },
@@ -208,9 +229,8 @@ async function trialRoute(context: AlertExplainContext, principal: PermissionHol
       state: incident.state === "acknowledged" ? ("acknowledged" as const) : ("open" as const),
       snoozedUntil: incident.snoozedUntil === null ? null : toRfc3339(incident.snoozedUntil),
     },
-    withheld: withheldBy(withheld).map((part) => ({
-      at: null,
-      kind: "withheld",
+    withheld: reasons.map(({ reason, part }) => ({
+      ...{ at: null, kind: "withheld", reason },
       text: `It is ${textOf(part, names)}.`,
     })),
     next: lines,
@@ -276,7 +296,13 @@ async function incidentStory(
   const next =
     row.state === "resolved"
       ? []
-      : await nextLines(context, principal, row.projectId, await forecastOf(forecastParts(context), row));
+      : await nextLines(
+          context,
+          principal,
+          row.projectId,
+          await forecastOf(forecastParts(context), row),
+          context.alerting.clock.now(),
+        );
   return {
     id: row.id,
     number: row.number,

@@ -18,7 +18,7 @@ const shared = {
 
 /** Why a user was notified, or was not. */
 export const explainFeature = feature("explain", {
-  needs: ["projects", "users", "steadyClock", "alerts", "policies", "withholding", "incidents", "reachable"],
+  needs: ["projects", "users", "steadyClock", "alerts", "policies", "withholding", "incidents", "reachable", "waysOf"],
   register: (server, context) => serve(server, { ...context, alerting: { ...context, clock: context.steadyClock } }),
 });
 
@@ -76,7 +76,7 @@ function serveAlerts(server: FeatureServer, context: ExplainOwn): void {
     method: "POST",
     path: "/api/v1/explain/alert",
     id: "explainLabels",
-    summary: "Explain what would happen to an alert with these labels now; nothing is stored",
+    summary: "Explain what would happen to an alert with these labels, now or at a time; nothing is stored",
     body: a.TrialBody,
     response: a.AlertTrial,
     errors: ["PROJECT_NOT_FOUND"],

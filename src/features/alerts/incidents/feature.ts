@@ -8,7 +8,7 @@ import { type FeatureServer, feature, type Uses } from "../../../module/feature.
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import * as d from "./direct-requests.ts";
 import { IncidentItem } from "./incident.ts";
-import { CONTACT_CHANNELS, type ContactChannel } from "./notices.ts";
+import { CONTACT_NAMES, type ContactChannel } from "./notices.ts";
 import * as s from "./requests.ts";
 import { IncidentDetail, ListedIncident } from "./view.ts";
 import { forgetWays } from "./way-notices.ts";
@@ -193,12 +193,11 @@ function servePaging(server: FeatureServer, context: IncidentsOwn): void {
 }
 
 const YEAR_MS = 31_536_000_000;
-const CHANNEL_NAMES = Object.keys(CONTACT_CHANNELS) as [ContactChannel, ...ContactChannel[]];
 const Rules = v.pipe(
   v.array(
     object({
       afterMs: doc(integer(0, YEAR_MS), "Delay after the step; it ends when the incident is acknowledged"),
-      channels: doc(v.pipe(v.array(v.picklist(CHANNEL_NAMES)), v.minLength(1), v.maxLength(4)), "Channels to use"),
+      channels: doc(v.pipe(v.array(v.picklist(CONTACT_NAMES)), v.minLength(1), v.maxLength(4)), "Channels to use"),
     }),
   ),
   v.maxLength(10),

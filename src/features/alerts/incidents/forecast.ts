@@ -72,11 +72,14 @@ export function trialAlert(projectId: string, given: LabelRecord, now: EpochMs):
   });
 }
 
-/** Forecasts of each route that matches the alert. */
-export async function tryAlert(parts: ForecastParts, alert: AlertView): Promise<Trial[]> {
+/**
+ * Forecasts of each route that matches the alert. @param at another time than now: no incident is
+ * open then
+ */
+export async function tryAlert(parts: ForecastParts, alert: AlertView, at?: EpochMs): Promise<Trial[]> {
   const matches = parts.policies.routingOf(alert.projectId).match(alert.labels);
   const trials: Trial[] = [];
-  for (const match of matches) trials.push(await tryRoute(parts, alert, match));
+  for (const match of matches) trials.push(await tryRoute(parts, alert, match, at));
   return trials;
 }
 
@@ -120,17 +123,17 @@ async function notifiedOf(db: ReadDb, alertId: string): Promise<string[]> {
   return row ? notifiedUsers(db, [row.id]) : [];
 }
 
-async function tryRoute(parts: ForecastParts, alert: AlertView, match: RouteMatch): Promise<Trial> {
+async function tryRoute(parts: ForecastParts, alert: AlertView, match: RouteMatch, at?: EpochMs): Promise<Trial> {
   const { db, policies, clock } = parts;
   const { projectId } = alert;
-  const now = clock.now();
+  const now = at ?? clock.now();
   const policy = policies.named(projectId, match.settings.policy);
   const { muteIntervals, activeIntervals } = match.settings;
   const withheld = parts.withheldBy(alert, { projectId, muteIntervals, activeIntervals }, now);
   if (!policies.definitionOf(policy).opensIncidents)
     return { match, policy, isListedOnly: true, incident: null, withheld, actions: [] };
   const group = { projectId, policyId: policy.id, groupKey: match.groupKey };
-  const incident = (await unresolvedOf(db, group)) ?? null;
+  const incident = at === undefined ? ((await unresolvedOf(db, group)) ?? null) : null;
   const settings = incident
     ? settingsOf(policies, incident)
     : { ...policies.definitionOf(policy), ...timesOf(match.settings) };

@@ -1,4 +1,5 @@
 import type { EpochMs } from "../../../core/time/clock.ts";
+import type { Uses } from "../../../module/feature.ts";
 import { notificationRow } from "../../../store/commit/notification-row.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
@@ -27,6 +28,7 @@ export const CONTACT_CHANNELS = {
   service: ["service"],
 } as const;
 export type ContactChannel = keyof typeof CONTACT_CHANNELS;
+export const CONTACT_NAMES = Object.keys(CONTACT_CHANNELS) as [ContactChannel, ...ContactChannel[]];
 
 /** Without contact rules the preferences decide, as for every notification. */
 const ALL_CHANNELS = Object.values(CONTACT_CHANNELS).flat().sort();
@@ -134,6 +136,23 @@ export async function reachableOf(
   for (const [channels, ids] of byChannels(await contactsOf(trx, users, urgency)))
     for (const id of await parts.reachable(trx, [...ids], { projectId, priority: PRIORITY[urgency], channels }))
       found.add(id);
+  return found;
+}
+
+/** The names of contact rules by which a notice of this urgency goes to each user outside of the app. */
+export async function waysTo(
+  { waysOf }: Uses<"waysOf">,
+  db: ReadDb | Trx,
+  projectId: string,
+  users: readonly string[],
+  urgency: Urgency,
+): Promise<ReadonlyMap<string, ReadonlySet<ContactChannel>>> {
+  const found = new Map(users.map((id) => [id, new Set<ContactChannel>()]));
+  if (users.length === 0) return found;
+  for (const [channels, ids] of byChannels(await contactsOf(db, users, urgency)))
+    for (const { userId, channel } of await waysOf(db, [...ids], { projectId, priority: PRIORITY[urgency], channels }))
+      for (const name of CONTACT_NAMES)
+        if ((CONTACT_CHANNELS[name] as readonly string[]).includes(channel)) found.get(userId)?.add(name);
   return found;
 }
 

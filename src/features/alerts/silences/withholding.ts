@@ -40,6 +40,14 @@ export function isWithheld({ silencedBy, inhibitedBy, mutedBy }: Withheld): bool
   return silencedBy.length + inhibitedBy.length + mutedBy.length > 0;
 }
 
+/** What a question about another time, or about alerts that do not fire, differs in. */
+export interface Supposed {
+  /** Wall clock: silences are those of this instant. */
+  readonly silencesAt?: EpochMs;
+  /** Alerts that are taken as firing, besides the stored ones. */
+  readonly firing?: readonly AlertView[];
+}
+
 export interface WithholdingParts {
   readonly clock: SteadyClock;
   readonly routingOf: (projectId: string) => WithholdingRules;
@@ -74,19 +82,21 @@ export class Withholding {
    * All reasons to withhold a firing alert, as in Alertmanager.
    * @param now an instant of the steady clock; silences and intervals follow the wall clock
    */
-  withheldBy(alert: AlertView, route: RouteIntervals, now: EpochMs): Withheld {
+  withheldBy(alert: AlertView, route: RouteIntervals, now: EpochMs, supposed: Supposed = {}): Withheld {
     const wall = this.#parts.clock.toWall(now);
     return {
-      silencedBy: this.#parts.silencing(route.projectId, alert, wall),
-      inhibitedBy: this.inhibiting(route.projectId, alert),
+      silencedBy: this.#parts.silencing(route.projectId, alert, supposed.silencesAt ?? wall),
+      inhibitedBy: this.inhibiting(route.projectId, alert, supposed.firing),
       mutedBy: this.#muting(route, wall),
     };
   }
 
   /** Fingerprints of firing alerts that inhibit the alert, ascending. */
-  inhibiting(projectId: string, alert: AlertView): string[] {
+  inhibiting(projectId: string, alert: AlertView, firing: readonly AlertView[] = []): string[] {
     const found = new Set<string>();
-    for (const rule of this.#projectOf(projectId).rules) {
+    const { routing, rules } = this.#projectOf(projectId);
+    const supposed = firing.length === 0 ? [] : routing.inhibitRules.map((rule) => new InhibitRule(rule, firing));
+    for (const rule of [...rules, ...supposed]) {
       const source = rule.sourceFor(alert);
       if (source) found.add(source);
     }
@@ -148,9 +158,8 @@ export class Withholding {
     const routing = this.#parts.routingOf(projectId);
     const known = this.#projects.get(projectId);
     if (known?.routing === routing) return known;
-    const rules = routing.inhibitRules.map((rule) => new InhibitRule(rule));
-    if (rules.length > 0)
-      for (const alert of this.#parts.alertsOf(projectId)) for (const rule of rules) rule.add(alert);
+    const firing = routing.inhibitRules.length === 0 ? [] : this.#parts.alertsOf(projectId);
+    const rules = routing.inhibitRules.map((rule) => new InhibitRule(rule, firing));
     const intervals = new Map(Array.from(routing.timeIntervals, ([name, items]) => [name, new Interval(items)]));
     const built = { routing, rules, intervals };
     this.#projects.set(projectId, built);
@@ -181,10 +190,14 @@ class InhibitRule {
   readonly #cells = new Map<string, Cell>();
   readonly #keys = new Map<string, string>();
 
-  constructor({ sourceMatchers, targetMatchers, equal }: WithholdingRules["inhibitRules"][number]) {
+  constructor(
+    { sourceMatchers, targetMatchers, equal }: WithholdingRules["inhibitRules"][number],
+    firing: readonly AlertView[] = [],
+  ) {
     this.#source = { matchers: compiled(sourceMatchers) };
     this.#target = { matchers: compiled(targetMatchers) };
     this.#equal = equal;
+    for (const alert of firing) this.add(alert);
   }
 
   add(alert: AlertView): void {
