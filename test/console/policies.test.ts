@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { Page } from "playwright-core";
+import { answered } from "../helpers/prism.ts";
 import { stepsOf } from "../helpers/steps.ts";
 import { startConsole } from "./helpers.ts";
 
 const press = (scope: Pick<Page, "getByRole">, name: string) =>
   scope.getByRole("button", { name, exact: true }).click();
+
+const DAY_MS = 86_400_000;
 
 interface Policy {
   readonly id: string;
@@ -130,6 +133,46 @@ test("policies, routes and contact rules", async (t) => {
       ["nights"],
     );
     assert.deepEqual(saved.inhibitRules[0]?.sourceMatchers, ['alertname="NodeDown"']);
+  });
+
+  await step("the page says who would be paged at another time, and after how long", async () => {
+    const made = async (path: string, body: object) =>
+      (await answered(201, prism.post<{ id: string }>(`/api/v1${path}`, body))).body.id;
+    for (const name of ["ada", "ben"]) await console.person(name, ["Admin"]);
+    const schedule = await made("/oncall/schedules", { name: "Nights", timezone: "UTC" });
+    const turn = new Date(Date.now() + 7 * DAY_MS).toISOString().slice(0, 10);
+    const start = new Date(Date.now()).toISOString().slice(0, 10);
+    await made(`/oncall/schedules/${schedule}/shifts`, {
+      ...{ name: "Weeks", start: `${start}T03:00:00`, durationMs: 7 * DAY_MS },
+      ...{ recurrence: { frequency: "weekly" }, turns: [["ada"], ["ben"]] },
+    });
+    const steps = [
+      { type: "notify", schedules: [{ id: schedule }] },
+      { type: "wait", ms: 300_000 },
+      { type: "notify", schedules: [{ id: schedule, who: "next" }], urgency: "low" },
+    ];
+    await made("/policies", { name: "Nights", steps });
+    const { route } = await routing();
+    const routes = [{ matchers: ['team="night"'], policy: "Nights" }, ...(route.routes ?? [])];
+    await answered(200, prism.put("/api/v1/routes", { route: { ...route, groupWaitMs: 0, routes } }));
+
+    await console.visit(page, "/policies");
+    await console.visit(page, `/policies/routes?labels=${encodeURIComponent("team=night")}&at=${turn}T03:00:00Z`);
+    const paged = page.getByRole("region", { name: "Who would be paged" });
+    await paged.getByText("ben would be paged at once.").waitFor();
+    const pages = paged.getByRole("list", { name: "Pages of Nights" }).getByRole("listitem");
+    assert.match((await pages.nth(1).textContent()) ?? "", /^ada, with low urgency.*after 5\smin/);
+    await paged.getByText('{team="night"}').first().waitFor();
+
+    await page.getByLabel("When").fill(`${turn}T02:59`);
+    await press(page, "Test");
+    await paged.getByText("ada would be paged at once.").waitFor();
+    assert.equal(new URL(page.url()).searchParams.get("at"), `${turn}T02:59:00.000Z`);
+
+    await made("/silences", { matchers: ['team="night"'], durationMs: 3_600_000, comment: "Move" });
+    await press(page, "Test");
+    await paged.getByText(/^No one would be paged\. It is silenced by "Move"/).waitFor();
+    await paged.getByText("silenced", { exact: true }).waitFor();
   });
 
   await step("a policy that routes name is not deleted, and the page says why", async () => {
