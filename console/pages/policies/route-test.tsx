@@ -74,9 +74,11 @@ export function RouteTest({ projectId, document, policies, onMatches }: Props) {
               <DateTimeInput value={at} onChange={setAt} />
             </Field>
           </div>
-          <Button icon={FlaskConical} type="submit" disabled={labels === undefined}>
-            Test
-          </Button>
+          <div class="inline">
+            <Button icon={FlaskConical} type="submit" disabled={labels === undefined}>
+              Test
+            </Button>
+          </div>
         </Form>
         {state.error !== undefined && <ErrorState small error={state.error} />}
         {state.trial ? (
