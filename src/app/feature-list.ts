@@ -39,6 +39,7 @@ import { ntfyFeature } from "../features/protocols/ntfy/feature.ts";
 import { pusherFeature } from "../features/protocols/pusher/feature.ts";
 import { auditFeature } from "../features/records/audit/feature.ts";
 import { backupsFeature } from "../features/records/backup/feature.ts";
+import { configurationFeature } from "../features/records/configuration/feature.ts";
 import { retentionFeature } from "../features/records/retention/feature.ts";
 import { settingsFeature } from "../features/records/settings/feature.ts";
 import { rulesFeature } from "../features/rules/feature.ts";
@@ -102,4 +103,5 @@ export const FEATURES: readonly OpenableFeature[] = [
   retentionFeature,
   emergencyFeature,
   watchFeature,
+  configurationFeature,
 ];

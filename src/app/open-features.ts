@@ -2,6 +2,7 @@ import type { ChangedSettings } from "../config/changes.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { within } from "../core/promises.ts";
 import type { DueWork } from "../core/time/due-times.ts";
+import type { ConfigKind } from "../module/config-kind.ts";
 import type {
   DeletedRows,
   Deletions,
@@ -33,6 +34,8 @@ declare module "../module/feature.ts" {
     readonly deletions: Deletions;
     /** Old rows of all features. What takes long comes last. */
     readonly sweeps: () => readonly NamedSweep[];
+    /** What configuration files may have. @param overlay members of the context in place of its own */
+    readonly configKinds: (overlay: Partial<Offers>) => Promise<readonly ConfigKind[]>;
   }
 }
 
@@ -54,6 +57,7 @@ export class OpenFeatures {
       ...given,
       deletions: this.#deletions,
       sweeps: this.#sweeps,
+      configKinds: this.#configKinds,
       findings: this.#findings,
       ...core,
     } as FeatureCore & Offers;
@@ -86,6 +90,12 @@ export class OpenFeatures {
   readonly #sweeps: Offers["sweeps"] = () => {
     const sweeps = this.#open.flatMap((each) => each.sweeps?.(this.context) ?? []);
     return [...sweeps.filter(({ isLong }) => !isLong), ...sweeps.filter(({ isLong }) => isLong)];
+  };
+
+  readonly #configKinds: Offers["configKinds"] = async (overlay) => {
+    const context = { ...this.context, ...overlay };
+    const kinds = await Promise.all(this.#open.map((each) => each.configKinds?.(context) ?? []));
+    return kinds.flat();
   };
 
   /** @throws TypeError for a need that nothing offers, or features that need each other */

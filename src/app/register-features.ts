@@ -2,6 +2,7 @@ import { publicConfig } from "../config/load.ts";
 import { once } from "../core/once.ts";
 import { liveSockets } from "../features/events/streams/index.ts";
 import { moduleServer } from "../features/plugins/index.ts";
+import { refusingLocked } from "../features/records/configuration/index.ts";
 import { route } from "../http/api/route.ts";
 import type { Feature, FeatureServer } from "../module/feature.ts";
 import type { CoreServices } from "../module/module-api.ts";
@@ -47,5 +48,5 @@ function serverOf(name: string, { core: { clock, router, bodies }, offers }: Par
     enter: (work) => work(),
     call: (code) => code(),
   });
-  return { ...server, route: (definition) => router.add(route(definition)) };
+  return { ...server, route: (definition) => router.add(refusingLocked(route(definition), offers)) };
 }

@@ -85,12 +85,15 @@ function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : String(error);
 }
 
+/** What they hold is for configuration files and imports. */
+const OTHER_PREFIXES = /^PRISM_(SECRET|IMPORT)_/;
+
 /** One warning for each `PRISM_…` variable that is not a setting. */
 export function unknownVariables(environment: EnvironmentVariables): string[] {
   const known = [...flattenOptions(OPTIONS).map(([key]) => environmentName(key)), ...OTHER_VARIABLES];
   const names = new Set(known.flatMap((name) => [name, `${name}_FILE`]));
   return Object.keys(environment)
-    .filter((name) => name.startsWith("PRISM_") && !names.has(name))
+    .filter((name) => name.startsWith("PRISM_") && !OTHER_PREFIXES.test(name) && !names.has(name))
     .sort()
     .map((name) => {
       const nearest = nearestName(name, known);

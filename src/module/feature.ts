@@ -25,6 +25,7 @@ import type { SealedColumn } from "../store/sealed-column.ts";
 import type { Store } from "../store/store.ts";
 import type { SharedFiles } from "../store/stored-files.ts";
 import type { StorageGuard } from "../store/write-health.ts";
+import type { ConfigKind } from "./config-kind.ts";
 import type { FeatureFindings, OpenFindings } from "./findings.ts";
 import type * as api from "./module-api.ts";
 
@@ -156,6 +157,8 @@ export interface FeatureParts<N extends keyof Offers, U extends keyof Offers, O 
   readonly sealedColumns?: readonly SealedColumn[];
   /** The problems that it finds; asked once all are open, with all that they offer. */
   readonly findings?: FeatureFindings<FeatureCore & Offers>;
+  /** Its objects that configuration files may have. `projects` and `users` also know what the same apply makes. */
+  configKinds?(context: Context<N | U> & O): Promise<readonly ConfigKind[]>;
 }
 
 /** A feature without the types of its needs and offers. */

@@ -84,6 +84,11 @@ interface EffectData {
   };
   /** When something is due on an on-call schedule, and when its calendar is read; null: never, absent: as before. */
   "oncall-due": { readonly id: string; readonly dueAt?: number | null; readonly calendarAt?: number | null };
+  /** What configuration files own from now on, and no longer. */
+  "managed-changed": {
+    readonly stored: readonly Schema["managed_objects"][];
+    readonly removed: readonly Schema["managed_objects"][];
+  };
   /** A message of ntfy that waits for its time; null: it was sent or cancelled. */
   "ntfy-scheduled": { readonly id: string; readonly dueAt: number | null };
   /** Status pages that are new or changed, and projects with pages that show something different. */

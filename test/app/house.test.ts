@@ -45,12 +45,13 @@ test("S4-09: the page and the tree name the same features", (t) => {
   assert.deepEqual(named, folders, "the tree of docs/architecture.md names each folder of src/features, in order");
 });
 
-test("no file of src is longer than 500 lines, and besides the cluster there are under 1005", () => {
+test("no file of src is longer than 500 lines, and besides the cluster there are under 1035", () => {
   const long = sources.filter((file) => readFileSync(join(root, "src", file), "utf8").split("\n").length > 501);
   assert.deepEqual(long, []);
   const count = sources.filter((file) => !/(^|\/)cluster\//.test(file)).length;
-  // A declaration of managed() and the engine behind it are two files; what a feature finds has a file of its own.
-  assert.ok(count < 1005, `${count} files: merge small ones, or raise this limit with a reason`);
+  // A declaration of managed() and the engine behind it are two files; what a feature finds has a file of its
+  // own, and so has what it has in configuration files.
+  assert.ok(count < 1035, `${count} files: merge small ones, or raise this limit with a reason`);
 });
 
 test("every error class has its name as a literal, which the executable's log shows", () => {
@@ -131,6 +132,7 @@ test("interfaces that list services again do not become more", () => {
 /** Code that few installations or requests use; it is read where it is first called. */
 const LATE = [
   /^cluster\//,
+  /^config\/files\//,
   /^features\/explain\/(?!feature|schema|alert-schema)/,
   /^features\/(?:channels|intake\/receivers)\/presets\//,
   /^features\/protocols\/alertmanager\/import\//,
@@ -139,6 +141,7 @@ const LATE = [
   /^features\/health\/status\/manual-/,
   /^http\/api\/openapi\/(?:document|operation|schema)\.ts$/,
   /^features\/rules\/(?:backtest-thread|over-time\/replay)\.ts$/,
+  /^features\/.*\/config-kind\.ts$/,
   /doctor\.ts$|^cli\/|^remote\/(?:demo|worker|export)\//,
 ];
 

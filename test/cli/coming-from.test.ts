@@ -161,8 +161,9 @@ test("every command, script and queue that docs/coming-from.md says is here exis
       .filter((each) => /^[a-z]+$/.test(each))
       .slice(0, 2)) {
       const found: Command | undefined = command?.commands.find((each) => each.name() === word);
-      // A word after a command without subcommands is its argument.
-      if (!found && command !== program && command?.commands.length === 0) break;
+      // Another word after a command may be its argument.
+      const takesWords = command?.commands.length === 0 || (command?.registeredArguments.length ?? 0) > 0;
+      if (!found && command !== program && takesWords) break;
       command = found;
     }
     assert.ok(command && command !== program, line);

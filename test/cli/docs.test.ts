@@ -19,6 +19,7 @@ const manual = [
   "docs/cli-rules.md",
   "docs/cli-projects.md",
   "docs/cli-alerts.md",
+  "docs/cli-configuration.md",
 ]
   .map((page) => readFileSync(join(root, page), "utf8"))
   .join("\n");

@@ -190,10 +190,10 @@ const CHANGES: readonly Case[] = [
 
 /** Commands that store nothing on a server, or do more than that: with files, processes or other servers. */
 const OTHERS =
-  /^(serve|migrate|seed|backup|restore|vacuum|cluster .*|doctor|config|status|version|health|service .*|tail|export|explain|worker|docs|help|completion|man|integrations)$/;
+  /^(serve|migrate|seed|backup|restore|vacuum|cluster .*|doctor|config|status|version|health|service .*|tail|export( config)?|explain|worker|docs|help|completion|man|integrations)$/;
 /** They only ask, also by POST. */
 const READS =
-  /^(.* (list|show|export|presets|requests|status|members|dead|preview|explain|now|next|schedules|shifts|gaps|days-off|conflicts)|(rules|routes|channels|receivers|webhooks) test|rules backtest|key pusher)$/;
+  /^(.* (list|show|export|presets|requests|status|members|dead|preview|explain|now|next|schedules|shifts|gaps|days-off|conflicts)|(rules|routes|channels|receivers|webhooks) test|rules backtest|key pusher|plan|managed)$/;
 /** They need what this server does not have: a second factor, a dead job, a job of a module, a kept request, members of an earlier version. */
 const UNTRIED = [
   "user reset-second-factor",
@@ -205,6 +205,7 @@ const UNTRIED = [
   "schedules cancel",
   "receivers replay",
   "drill preferences",
+  "apply",
 ];
 /** A GET, which may be repeated. */
 const BY_GET = ["heartbeats ping"];

@@ -97,6 +97,8 @@ test("an unknown PRISM_ variable is a warning with the nearest name, and changes
       PRISM_CACHE_DIR: "/tmp",
       PRISM_NOTHING_LIKE_ANY_OF_THEM_AT_ALL: "1",
       PRISMATIC: "1",
+      PRISM_SECRET_ROOM: "of configuration files",
+      PRISM_IMPORT_TOKEN: "of an import",
     },
     files: { ".env": "PRISM_HOOST=::1\n" },
   });

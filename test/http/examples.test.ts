@@ -228,6 +228,11 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
   createOnCallOverride: onOnCall(),
   updateOnCallOverride: onOnCall("overrides", "createOnCallOverride"),
   createOnCallSwap: onOnCall(),
+  unlockManagedObject: async (seeded) => {
+    const files = { ...seeded.example("applyConfiguration"), mode: "apply" };
+    await answered(200, seeded.prism.post("/api/v1/configuration", files, { token: seeded.token }));
+    return {};
+  },
   takeOnCallSwap: async (seeded) => {
     const id = await seeded.create("/api/v1/oncall/schedules", { name: seeded.unique("on call") });
     const userId = await seeded.create("/api/v1/users", { username: seeded.unique("asking"), password: PASSWORD });

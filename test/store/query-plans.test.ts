@@ -289,6 +289,10 @@ const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
   },
   { plan: /^SCAN project_(storage|texts)$/, why: "a number for each project, at the start" },
   { plan: /^SCAN silences$/, why: "the silences that have not ended, at the start" },
+  {
+    plan: /^SCAN managed_objects( USING INDEX sqlite_autoindex_managed_objects_1)?$/,
+    why: "what files own, at most as much as they have",
+  },
   { plan: /^SCAN CONSTANT ROW$/, why: "no table" },
   { plan: /^SCAN alert_signals$/, why: "in the order of its key, as far as a batch goes" },
   {

@@ -60,6 +60,16 @@ export class SealedBox {
   }
 }
 
+/** A sealed text; null: no configured key opens it. */
+export function openedText(box: SealedBox, context: string, sealed: Uint8Array): string | null {
+  try {
+    return box.open(context, sealed).toString("utf8");
+  } catch (error) {
+    if (error instanceof UnsealError) return null;
+    throw error;
+  }
+}
+
 function keyId(key: Uint8Array): Buffer {
   return createHash("sha256").update("prism-key-id").update(key).digest().subarray(0, KEY_ID_BYTES);
 }

@@ -188,7 +188,7 @@ export class Projects implements DefaultProject {
    * UNAUTHORIZED_ROLE, SCOPE_MISSING
    */
   require(principal: Principal, ref: string, right: ProjectRight): string {
-    const id = this.#resolve(ref);
+    const id = this.resolve(ref);
     if (id === undefined || !this.#isKnownTo(principal, id))
       throw new PrismError("PROJECT_NOT_FOUND", "No such project");
     if (!this.has(principal, id, right)) {
@@ -256,11 +256,11 @@ export class Projects implements DefaultProject {
   }
 
   find(ref: string): string | undefined {
-    return this.#resolve(ref);
+    return this.resolve(ref);
   }
 
   exists(id: string): boolean {
-    return this.#resolve(id) === id;
+    return this.resolve(id) === id;
   }
 
   /** Whether the reference is the id of a deleted project that the caller could see. */
@@ -301,7 +301,7 @@ export class Projects implements DefaultProject {
     }
   }
 
-  #resolve(ref: string): string | undefined {
+  protected resolve(ref: string): string | undefined {
     const known = this.#ids.get(ref);
     if (known !== undefined) return known;
     const id = this.#find.get({ ref })?.id;

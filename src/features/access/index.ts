@@ -3,9 +3,10 @@
 export type { Principals } from "./authenticate/principals.ts";
 export { type ProjectRight, type Projects, reauthorize } from "./authorize.ts";
 export { awaitFirstAdmin, type FirstAdmin } from "./first-start.ts";
-export { type Access, managed, requireFreeName, type WithIssued } from "./managed.ts";
+export { type Access, type ChangesIn, managed, requireFreeName, requireFreeToken, type WithIssued } from "./managed.ts";
 export { ofServer, owned } from "./owned.ts";
 export { KnownPasswords } from "./passwords/known-passwords.ts";
+export { plannedAccess } from "./planned.ts";
 export { administrators, findProject, ownersOf, projectPeople } from "./projects/queries.ts";
 export { creatorOf, type Maker, type Quotas } from "./projects/quotas.ts";
 export { noteRemoved, type ProjectStorage, type StorageSender } from "./projects/storage.ts";

@@ -319,3 +319,11 @@ export async function requireFreeName(
   const same = rowsOf(trx, table).where(sql<boolean>`projectId = ${projectId} and name = ${name} and id <> ${id}`);
   if ((await countOf(same)) > 0) throw new PrismError("NAME_TAKEN", `The project has ${noun} with this name already`);
 }
+
+/** @throws NAME_TAKEN if another row has the given token, also one that is replaced */
+export async function requireFreeToken(trx: Trx, table: string, member: string, hash: string): Promise<void> {
+  const same = rowsOf(trx, table).where(sql<boolean>`hash = ${hash} or previousHash = ${hash}`);
+  if ((await countOf(same)) === 0) return;
+  const details = [{ path: member, code: "NAME_TAKEN", message: "is in use" }];
+  throw new PrismError("NAME_TAKEN", `Another one has this ${member}`, { details });
+}

@@ -34,6 +34,9 @@ const rows = ofServer(s.Bucket, {
   ...{ read: "buckets:read", write: "buckets:balance", missing: "BUCKET_NOT_FOUND", noun: "transfer bucket" },
 });
 
+/** Requests change only the threshold. */
+type BucketChange = s.ChangeThreshold & Partial<Pick<s.BucketRow, "name" | "renotifyMs">>;
+
 const buckets = managed({
   ...{ path: PATH, names: ["TransferBucket", "TransferBuckets"], tag, params: s.BucketParams },
   access: {
@@ -61,24 +64,26 @@ const buckets = managed({
     errors: ["NAME_TAKEN"],
     body: s.CreateBucket,
     storesAnswer: { sharesCommit: true },
-    prepare: (_context, _caller, body) => body,
+    prepare: (_context, _caller, body): s.CreateBucket & { readonly id?: string } => body,
   },
   remove: { summary: "Delete a transfer bucket", errors: ["VERSION_CONFLICT"] },
   view: (_context, _caller, row) => view(row),
   in: {
-    async insert(context, trx, _caller, input): Promise<WithIssued<s.BucketRow>> {
+    async insert(context, trx, _caller, { id = uuidv7(), ...input }): Promise<WithIssued<s.BucketRow>> {
       context.storage.requireSpace();
       await requireFreeName(trx, input);
       const now = context.clock.now();
-      const bucket = s.Bucket.newRow(input, { id: uuidv7(), createdAt: now, updatedAt: now });
+      const bucket = s.Bucket.newRow(input, { id, createdAt: now, updatedAt: now });
       const row = await judged(context, bucket, trx);
       await trx.insertInto("transfer_buckets").values(row).execute();
       await startChecks(context, { trx });
       await record(context, trx, "bucket.balance", row, { change: "created", old: null, new: row.currentBalance });
       return { row };
     },
-    async change(context, trx, old, { threshold }: s.ChangeThreshold) {
-      const row = await replace(context, trx, { ...old, threshold });
+    async change(context, trx, old, changes: BucketChange) {
+      const { threshold, name = old.name } = changes;
+      if (name !== old.name) await requireFreeName(trx, { ...old, name });
+      const row = await replace(context, trx, { ...old, ...changes });
       await record(context, trx, "bucket.threshold", row, { old: old.threshold, new: threshold });
       return { row };
     },
@@ -107,6 +112,7 @@ async function changeBalance(
 export const transferBucketsFeature = feature("transfer-buckets", {
   needs: ["runner", "jobs", "schedules", "projects", "ingest"],
   register: serve,
+  configKinds: async (context) => (await import("./config-kind.ts")).bucketKinds(context, buckets),
 });
 
 async function serve(server: FeatureServer, context: TransferBucketsContext): Promise<void> {
@@ -149,7 +155,7 @@ function requireReader(projects: Projects, caller: Principal): void {
 }
 
 /** @throws NAME_TAKEN for a name that another bucket of the currency has */
-async function requireFreeName(trx: Trx, { name, currency }: s.CreateBucket): Promise<void> {
+async function requireFreeName(trx: Trx, { name, currency }: Pick<s.BucketRow, "name" | "currency">): Promise<void> {
   const same = trx.selectFrom("transfer_buckets").where("name", "=", name).where("currency", "=", currency);
   if ((await countOf(same)) > 0) throw new PrismError("NAME_TAKEN", `Another bucket in ${currency} has this name`);
 }

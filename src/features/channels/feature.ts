@@ -36,6 +36,9 @@ export const channelsFeature = feature("channels", {
     };
     return { serviceChannels, channelManagement, channelsOfImport: channelsOfImport(channelManagement) };
   },
+  configKinds: async ({ channelManagement, projects, users }) => [
+    (await import("./config-kind.ts")).channelsKind({ ...channelManagement, projects, users }),
+  ],
   effects: ({ serviceChannels: { context } }) => ({
     "ways-changed"({ channelId, isDeleted }) {
       if (channelId === undefined) return;

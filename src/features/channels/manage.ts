@@ -8,19 +8,17 @@ import { addEffect, type Trx } from "../../store/database.ts";
 import { countOf } from "../../store/sqlite/list-queries.ts";
 import { findProject, managed } from "../access/index.ts";
 import { Channel, type ChannelRow, channelAccess, channelList } from "./channel.ts";
-import { fieldsAfter } from "./fields.ts";
 import type { Preset } from "./preset.ts";
 import * as s from "./schema.ts";
 import {
   type ChannelsApi,
   changedWay,
+  changeOf,
   newChannel,
   newOwner,
   openedOrNull,
   ownerOf,
-  presetOf,
   recordAudit,
-  requireReachable,
 } from "./service.ts";
 import * as store from "./store.ts";
 
@@ -60,23 +58,7 @@ export const channels = managed({
       context.storage.requireSpace();
       const old = await channelAccess.writable(context.projects, caller, id, context.db.read);
       requireVersion(ifMatch, old.version);
-      const preset = await presetOf(context, old.preset);
-      // Absent secrets keep their value.
-      const fields = fieldsAfter(preset, input.fields ?? {}, openedOrNull(context.box, old) ?? {});
-      const next = (row: ChannelRow): ChannelRow => {
-        const { fields: given, ...settings } = input;
-        return {
-          ...row,
-          ...store.storedFields(context.box, id, preset, fields),
-          ...Channel.columns(settings),
-          ...(given === undefined && input.template === undefined ? {} : { acceptedAt: null }),
-          ...(input.active === true ? { failures: 0, disabledAt: null, disabledReason: null } : {}),
-          version: row.version + 1,
-          updatedAt: context.clock.now(),
-        };
-      };
-      await requireReachable(context, preset, next(old), fields);
-      return { next, members: Object.keys(input), version: old.version };
+      return changeOf(context, old, input);
     },
   },
   remove: {

@@ -14,7 +14,8 @@ const projectId = v.optional(doc(text(64, 1), "Id or slug of the project; defaul
 const userId = v.optional(
   doc(text(128, 1), "Id or username of the owner; only the operator of the machine names another user"),
 );
-const fieldValue = v.union([text(MAX_FIELD), v.number(), v.null()], "must be a string, a number or null");
+export const FieldText = text(MAX_FIELD);
+const fieldValue = v.union([FieldText, v.number(), v.null()], "must be a string, a number or null");
 
 const fields = doc(
   v.record(v.string(), fieldValue),

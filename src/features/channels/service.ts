@@ -11,7 +11,7 @@ import { recordAction } from "../records/audit/index.ts";
 import { Channel, type ChannelRow } from "./channel.ts";
 import { fieldsAfter, requireUsable } from "./fields.ts";
 import type { Preset } from "./preset.ts";
-import type { CreateChannel } from "./schema.ts";
+import type { CreateChannel, UpdateChannel } from "./schema.ts";
 import type { ChannelsContext } from "./sending/sender.ts";
 import type { Texts } from "./store.ts";
 import * as store from "./store.ts";
@@ -37,11 +37,11 @@ export async function newChannel(
   principal: PermissionHolder,
   owner: RowOwner,
   input: CreateChannel,
+  id = uuidv7(),
 ): Promise<ChannelRow> {
   const preset = await presetOf(context, input.preset);
   const fields = fieldsAfter(preset, input.fields);
   const now = context.clock.now();
-  const id = uuidv7();
   const { fields: _f, projectId: _p, userId: _u, ...settings } = input;
   const row: ChannelRow = {
     ...Channel.initial,
@@ -53,6 +53,26 @@ export async function newChannel(
   };
   await requireReachable(context, preset, row, fields);
   return row;
+}
+
+/** A change of a channel as it was read: absent secrets keep their value. @throws VALIDATION_FAILED, URL_REFUSED */
+export async function changeOf(context: ChannelsApi, old: ChannelRow, input: UpdateChannel) {
+  const preset = await presetOf(context, old.preset);
+  const fields = fieldsAfter(preset, input.fields ?? {}, openedOrNull(context.box, old) ?? {});
+  const next = (row: ChannelRow): ChannelRow => {
+    const { fields: given, ...settings } = input;
+    return {
+      ...row,
+      ...store.storedFields(context.box, old.id, preset, fields),
+      ...Channel.columns(settings),
+      ...(given === undefined && input.template === undefined ? {} : { acceptedAt: null }),
+      ...(input.active === true ? { failures: 0, disabledAt: null, disabledReason: null } : {}),
+      version: row.version + 1,
+      updatedAt: context.clock.now(),
+    };
+  };
+  await requireReachable(context, preset, next(old), fields);
+  return { next, members: Object.keys(input), version: old.version };
 }
 
 /** Pages that wait for it are tried now: also to say that it is disabled or gone. */
@@ -69,12 +89,7 @@ export async function presetOf({ book }: ChannelsApi, name: string): Promise<Pre
 }
 
 /** Outside the transaction: it resolves names. @throws VALIDATION_FAILED, URL_REFUSED */
-export async function requireReachable(
-  context: ChannelsApi,
-  preset: Preset,
-  row: ChannelRow,
-  fields: Texts,
-): Promise<void> {
+async function requireReachable(context: ChannelsApi, preset: Preset, row: ChannelRow, fields: Texts): Promise<void> {
   requireUsable(preset, row, fields);
   const isFixed = preset.hosts !== undefined;
   const urls = preset.fields.filter(({ key, type }) => type === "url" && (!isFixed || key === "api"));

@@ -6,7 +6,7 @@ import { addEffect, type Trx } from "../../store/database.ts";
 import { Recurrence, readCron } from "../time/schedules/index.ts";
 import { MAX_FEEDS } from "./feeds.ts";
 import type { HeartbeatDefinition, HeartbeatRow } from "./heartbeat.ts";
-import { keysOf, newHeartbeat } from "./heartbeats.ts";
+import { type GivenIds, keysOf, newHeartbeat } from "./heartbeats.ts";
 import { nextElapse, readOnCalendar } from "./on-calendar.ts";
 import { paused, resumed } from "./status.ts";
 import type { KeysRow } from "./table.ts";
@@ -17,7 +17,7 @@ import * as table from "./table.ts";
 export type HeartbeatsContext = Context<"heartbeats" | "projects" | "principals">;
 
 /** Prometheus reports a firing alert each minute. */
-const FED_PLAN = { timeoutMs: 300_000, graceMs: 60_000 } as const;
+export const FED_PLAN = { timeoutMs: 300_000, graceMs: 60_000 } as const;
 
 /** @throws LIMIT_REACHED */
 async function requireFeed(trx: Trx, projectId: string): Promise<void> {
@@ -39,7 +39,7 @@ export async function createHeartbeat(
   trx: Trx,
   projectId: string,
   definition: HeartbeatDefinition,
-  createdBy: string | null,
+  { createdBy, ...given }: GivenIds & { readonly createdBy: string | null },
 ): Promise<HeartbeatRow> {
   const { heartbeats, audit } = ctx;
   ctx.storage.requireSpace();
@@ -48,7 +48,7 @@ export async function createHeartbeat(
   const name = definition.name ?? "";
   const plan = definition.fedBy ? FED_PLAN : {};
   const row = {
-    ...newHeartbeat(heartbeats.ids, projectId, { name, slug: slugOf(name) }, now),
+    ...newHeartbeat(heartbeats.ids, projectId, { name, slug: slugOf(name), ...given }, now),
     ...plan,
     ...definition,
     createdBy,

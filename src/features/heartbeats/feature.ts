@@ -41,6 +41,7 @@ export const heartbeats = feature("heartbeats", {
   register: registerHeartbeats,
   start: (context) => context.heartbeats.start(),
   stop: (context) => context.heartbeats.stop(),
+  configKinds: async (context) => (await import("./config-kind.ts")).heartbeatKinds(context),
   sweeps: () => HEARTBEAT_SWEEPS,
   sealedColumns: [
     sealedColumn("heartbeats", "sealedPing", pingSealContext, { where: sql`sealedPing is not null` }),

@@ -405,21 +405,27 @@ function isFed({ fedBy, status }: HeartbeatRow): boolean {
   return fedBy !== null && status !== "paused";
 }
 
+/** What a new heartbeat may be given. */
+export interface GivenIds {
+  readonly id?: string;
+  /** The UUID in its ping URL. */
+  readonly ping?: string | undefined;
+}
+
 /** A heartbeat with the default plan, which is new. */
 export function newHeartbeat(
   ids: PingIds,
   projectId: string,
-  { name, slug }: { readonly name: string; readonly slug: string },
+  { id = uuidv7(), name, slug, ping }: Pick<HeartbeatRow, "name" | "slug"> & GivenIds,
   now: EpochMs,
 ): HeartbeatRow {
-  const id = uuidv7();
   return {
     ...Heartbeat.initial,
     id,
     projectId,
     name,
     slug,
-    ...ids.columnsOf(id),
+    ...ids.columnsOf(id, ping),
     badgeUuid: randomUUID(),
     createdAt: now,
     updatedAt: now,

@@ -8,6 +8,7 @@ import type { HeartbeatsContext } from "./changes.ts";
 import * as changes from "./changes.ts";
 import { checkFedBy } from "./feeds.ts";
 import { Heartbeat, type HeartbeatDefinition, type HeartbeatRow } from "./heartbeat.ts";
+import type { GivenIds } from "./heartbeats.ts";
 import * as s from "./schema.ts";
 import * as table from "./table.ts";
 import { heartbeatAccess } from "./table.ts";
@@ -18,6 +19,11 @@ const PLAN_ERRORS = ["INVALID_CRON", "INVALID_TIMEZONE", "NAME_TAKEN"] as const;
 
 export const read = { tag, access: { permission: "events:read", within: "project", keyScope: "events:read" } } as const;
 export const write = { tag, access: { permission: "heartbeats:write", within: "project" } } as const;
+
+interface NewHeartbeat extends GivenIds {
+  readonly projectId: string;
+  readonly definition: HeartbeatDefinition;
+}
 
 export const heartbeats = managed({
   ...{ path: PATH, names: ["Heartbeat", "Heartbeats"], tag, params: s.HeartbeatParams },
@@ -37,7 +43,7 @@ export const heartbeats = managed({
     errors: ["PROJECT_NOT_FOUND", "LIMIT_REACHED", ...PLAN_ERRORS],
     body: s.CreateHeartbeat,
     storesAnswer: { sharesCommit: true, hasSecrets: true },
-    async prepare({ projects }: HeartbeatsContext, caller, { projectId: ref, ...input }) {
+    async prepare({ projects }: HeartbeatsContext, caller, { projectId: ref, ...input }): Promise<NewHeartbeat> {
       const projectId = projects.requireOrDefault(caller, ref, "heartbeats:write");
       return { projectId, definition: await definitionIn(input) };
     },
@@ -53,9 +59,12 @@ export const heartbeats = managed({
   // Status and times change without a new version, and the ping URL depends on the caller.
   state: ({ pingUrl, status: shown, pingCount, lastStartAt }) => ({ pingUrl, shown, pingCount, lastStartAt }),
   in: {
-    async insert(context, trx, { userId }, { projectId, definition }) {
+    async insert(context, trx, { userId: createdBy }, { projectId, definition, ...given }) {
       await requireFreeSlug(trx, projectId, definition.slug);
-      return { row: await changes.createHeartbeat(context, trx, projectId, definition, userId) };
+      const hash = given.ping && context.heartbeats.ids.hashOf(given.ping);
+      if (hash !== undefined && (await table.findHeartbeat(trx, "pingHash", hash)))
+        throw new PrismError("NAME_TAKEN", "Another heartbeat has this ping URL");
+      return { row: await changes.createHeartbeat(context, trx, projectId, definition, { createdBy, ...given }) };
     },
     async change(context, trx, row, definition) {
       if (definition.slug !== row.slug) await requireFreeSlug(trx, row.projectId, definition.slug);

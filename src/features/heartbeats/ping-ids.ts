@@ -1,5 +1,5 @@
 import { createHash, createHmac, hkdfSync, randomBytes, randomUUID } from "node:crypto";
-import { type SealedBox, UnsealError } from "../../core/crypto/sealed-box.ts";
+import { openedText, type SealedBox } from "../../core/crypto/sealed-box.ts";
 import type { HeartbeatRow } from "./heartbeat.ts";
 
 /** Seal context of a heartbeat's id in ping URLs. */
@@ -71,13 +71,7 @@ export class PingIds {
   }
 
   #open(place: string, sealed: Uint8Array | null): string | null {
-    if (sealed === null) return null;
-    try {
-      return this.#box.open(place, sealed).toString();
-    } catch (error) {
-      if (error instanceof UnsealError) return null;
-      throw error;
-    }
+    return sealed && openedText(this.#box, place, sealed);
   }
 }
 

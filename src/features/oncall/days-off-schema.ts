@@ -10,7 +10,7 @@ declare module "../../store/schema.ts" {
   }
 }
 
-const day = pattern(/^\d{4}-\d\d-\d\d$/, "must be a day such as 2026-11-24");
+export const day = pattern(/^\d{4}-\d\d-\d\d$/, "must be a day such as 2026-11-24");
 
 export const DaysOff = resource(
   "OnCallDaysOff",

@@ -58,6 +58,10 @@ export const onCallFeature = feature("oncall", {
     servePreferences(server, context);
     serveCalendars(server, context);
   },
+  async configKinds(given) {
+    const { onCallKind } = await import("./config-kind.ts");
+    return [onCallKind(contextOf(given))];
+  },
   async onUserDeleted(trx, userId) {
     await trx.deleteFrom("oncall_days_off").where("userId", "=", userId).execute();
   },

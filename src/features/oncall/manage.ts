@@ -15,6 +15,15 @@ import { type OnCallRow, OnCallSchedule } from "./schema.ts";
 
 const PATH = "/api/v1/oncall/schedules";
 
+/** A schedule to store, of a project that was found. */
+interface NewSchedule {
+  readonly input: s.CreateOnCallSchedule;
+  readonly projectId: string;
+  readonly calendarUrl: string | null;
+  /** Default: one is drawn. */
+  readonly id?: string;
+}
+
 /** On-call schedules, without their shifts. */
 export const onCallSchedules = managed({
   ...{ path: PATH, names: ["OnCallSchedule", "OnCallSchedules"], tag: "On-call" },
@@ -46,7 +55,7 @@ export const onCallSchedules = managed({
     errors: ["PROJECT_NOT_FOUND", "NAME_TAKEN", "URL_REFUSED", "LIMIT_REACHED"],
     body: s.CreateOnCallSchedule,
     storesAnswer: {},
-    async prepare(context, caller, input) {
+    async prepare(context, caller, input): Promise<NewSchedule> {
       const projectId = context.projects.requireOrDefault(caller, input.projectId, "oncall:write");
       return { input, projectId, calendarUrl: await checkedUrl(context, input.calendarUrl ?? null) };
     },
@@ -74,7 +83,12 @@ export const onCallSchedules = managed({
   // The state of the calendar and its link change without a new version.
   state: ({ calendar, hasCalendarLink, calendarUrl }) => ({ calendar, hasCalendarLink, calendarUrl }),
   in: {
-    async insert(context, trx, caller, { input, projectId, calendarUrl }): Promise<WithIssued<OnCallRow>> {
+    async insert(
+      context,
+      trx,
+      caller,
+      { input, projectId, calendarUrl, id = uuidv7() },
+    ): Promise<WithIssued<OnCallRow>> {
       const { projects, storage, config } = context;
       storage.requireSpace();
       await requireFreeName(trx, projectId, input.name);
@@ -84,7 +98,7 @@ export const onCallSchedules = managed({
       if (calendarUrl !== null) await projects.quotas.requireRoom(trx, "calendars", maker);
       const row = OnCallSchedule.newRow(
         { ...input, timezone: input.timezone ?? config.timezone },
-        { id: uuidv7(), ...maker, checkedAt: now, createdAt: now, updatedAt: now },
+        { id, ...maker, checkedAt: now, createdAt: now, updatedAt: now },
       );
       await trx.insertInto("oncall_schedules").values(row).execute();
       await putCalendar(trx, row.id, calendarUrl, now);
@@ -161,7 +175,7 @@ async function requireFreeName(trx: Trx, projectId: string, name: string): Promi
 }
 
 /** Calendar programs write `webcal:` for https. Outside the transaction: it resolves a name. */
-async function checkedUrl({ fetch }: OnCallContext, url: string | null): Promise<string | null> {
+export async function checkedUrl({ fetch }: OnCallContext, url: string | null): Promise<string | null> {
   if (url === null) return null;
   const https = url.replace(/^webcals?:/i, "https:");
   await fetch.check(https);

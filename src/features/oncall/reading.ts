@@ -51,6 +51,17 @@ export async function plannedShifts(
   return joined([...past, ...finalShifts(roster, now, to, countsIn(users, projectId))]);
 }
 
+/** Who is on call on a schedule by the rows of `db`, as `final-shifts` answers; one that is gone has no one. */
+export async function finalShiftsOf(
+  context: Pick<OnCallContext, "users" | "clock">,
+  db: ReadDb | Trx,
+  scheduleId: string,
+  span: Span,
+): Promise<FinalShift[]> {
+  const schedule = await queries.findSchedule(db, scheduleId);
+  return schedule ? plannedShifts(context, await rosterOf(db, scheduleId), schedule.projectId, span) : [];
+}
+
 /** @throws SCHEDULE_NOT_FOUND, VALIDATION_FAILED */
 export async function readFinalShifts(context: OnCallContext, principal: Principal, id: string, range: Range) {
   const { db } = context;

@@ -23,6 +23,7 @@ import {
   pageEntries,
   pattern,
   queryBoolean,
+  refersTo,
   selfChanging,
   text,
 } from "../../http/api/shapes.ts";
@@ -43,7 +44,7 @@ const timezone = v.pipe(
   v.check(isTimezone, "must be a time zone of the IANA database, such as Europe/Berlin"),
 );
 export const leadMs = v.nullable(integer(0, MAX_LEAD_MS));
-const users = v.pipe(v.array(text(128, 1)), v.maxLength(50, "must be at most 50 users"));
+export const users = v.pipe(v.array(refersTo("people", text(128, 1))), v.maxLength(50, "must be at most 50 users"));
 
 const projectId = v.optional(doc(text(64, 1), "Id or slug of the project; default: the default project"));
 export const nullableText = v.nullable(v.string());

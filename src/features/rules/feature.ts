@@ -58,6 +58,10 @@ export const rulesFeature = feature("rules", {
     }),
   stop: ({ absences }) => absences.stop(),
   sweeps: () => SUPPRESSION_SWEEPS,
+  async configKinds(context) {
+    const { rulesKind } = await import("./config-kind.ts");
+    return [rulesKind(context, "server"), rulesKind(context, "project")];
+  },
 });
 
 function serve(server: FeatureServer, context: RulesContext): void {

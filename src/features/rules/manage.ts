@@ -26,6 +26,14 @@ export const WRITE_ERRORS = [
   ...["RECIPIENT_NOT_FOUND", "NOT_CONFIGURED", "LIMIT_REACHED", "NAME_TAKEN"],
 ] as const;
 
+/** A rule to store, of a project that was found. */
+interface NewRule {
+  readonly input: s.CreateRule;
+  readonly projectId: string | null;
+  /** Default: one is drawn. */
+  readonly id?: string;
+}
+
 /** Rules, but for their change: most wait in a queue, see `updateRule`. */
 export const rules = managed({
   ...{ path: PATH, names: ["Rule", "Rules"], tag: "Rules", params: s.RuleParams },
@@ -43,12 +51,13 @@ export const rules = managed({
     summary: "Create a rule",
     errors: WRITE_ERRORS,
     body: s.CreateRule,
-    prepare({ projects }: RulesContext, caller, input) {
+    prepare({ projects }: RulesContext, caller, input): NewRule {
       const projectId = projectOf(projects, caller, input.projectId);
       currentCaller().charge?.({ steps: checkingSteps(input) });
       return { input, projectId };
     },
-    admit: ({ projects }, _trx, caller, { input }) => ({
+    admit: ({ projects }, _trx, caller, { input, ...spec }) => ({
+      ...spec,
       input,
       projectId: projectOf(projects, projects.current(caller), input.projectId),
     }),
@@ -62,8 +71,8 @@ export const rules = managed({
   },
   in: {
     /** Rule, version and audit row are one transaction. */
-    async insert(context, trx, caller, { input, projectId }): Promise<WithIssued<RuleRow>> {
-      const row = await newRow(context, trx, projectId, input, caller.userId);
+    async insert(context, trx, caller, { input, projectId, id }): Promise<WithIssued<RuleRow>> {
+      const row = await newRow(context, trx, projectId, input, caller.userId, id);
       requirePatternRoom(context, [{ row, patternSize: patternSizeOf(row) }]);
       requirePriority(context.projects.current(caller), row);
       await insertRule(context, trx, row, caller.userId);

@@ -60,6 +60,12 @@ export function ruleByName(db: Trx, projectId: string | null, name: string): Pro
   return named.where("projectId", projectId === null ? "is" : "=", projectId).executeTakeFirst();
 }
 
+/** The rules of a project, or with null those of all projects, by name. */
+export function rulesOf(db: ReadDb | Trx, projectId: string | null): Promise<RuleRow[]> {
+  const all = db.selectFrom("rules").selectAll().where("deletedAt", "is", null).orderBy("name");
+  return all.where("projectId", projectId === null ? "is" : "=", projectId).execute();
+}
+
 /** The totals of rules; before its first match a rule has none. */
 export async function statsOf(db: ReadDb, ruleIds: readonly string[]) {
   const rows = await db.selectFrom("rule_stats").selectAll().where("ruleId", "in", valuesOf(ruleIds)).execute();

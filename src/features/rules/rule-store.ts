@@ -43,10 +43,11 @@ export function newRow(
   projectId: string | null,
   input: CreateRule,
   createdBy: string | null,
+  id = uuidv7(),
 ): Promise<RuleRow> {
   const now = context.clock.now();
   const { name, condition } = input;
-  const own = { id: uuidv7(), projectId, name, condition, createdBy, createdAt: now, updatedAt: now };
+  const own = { id, projectId, name, condition, createdBy, createdAt: now, updatedAt: now };
   return checkedRow(context, trx, { ...Rule.initial, ...own }, projectId, input);
 }
 

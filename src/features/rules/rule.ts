@@ -24,6 +24,7 @@ import {
   named,
   object,
   queryBoolean,
+  refersTo,
   selfChanging,
   text,
   uuid,
@@ -118,7 +119,7 @@ export const Rule = resource("Rule", "A rule with its counters", "rules", () => 
     .or("[]")
     .shownAs(v.array(v.string())),
   targetUsers: given(
-    v.pipe(v.array(text(128, 1)), v.maxLength(1000)),
+    v.pipe(v.array(refersTo("people", text(128, 1))), v.maxLength(1000)),
     "Ids or usernames of users to notify",
     json(),
   ).or("[]"),

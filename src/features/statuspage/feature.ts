@@ -44,5 +44,6 @@ export const statusPageFeature = feature("statuspage", {
     const routes = [...pageRoutes(context), ...notices.routes(context), ...subscriberRoutes(context)];
     for (const each of [...routes, ...publicRoutes(context)]) server.route(each);
   },
+  configKinds: async (context) => (await import("./config-kind.ts")).statusPageKinds(context),
   sweeps: ({ settings }) => statusSweeps(() => settings.retention.alertDays),
 });

@@ -8,7 +8,7 @@ import { pageOf } from "../../http/api/shapes.ts";
 import { requireVersion, stateOf } from "../../http/body/negotiation.ts";
 import { holderOf } from "../../http/server/access.ts";
 import type { Uses } from "../../module/feature.ts";
-import { addEffect } from "../../store/database.ts";
+import { addEffect, type ReadDb, type Trx } from "../../store/database.ts";
 import { compileMatchers, MAX_DOCUMENT_SIZE, parseMatcher, preparePatterns } from "../alerts/index.ts";
 import { addressOf, canSubscribe, pageUrl, subscriptionsLack } from "./mails.ts";
 import { StatusSubscriber, type SubscriberRow, subscriberList } from "./notice.ts";
@@ -153,37 +153,51 @@ async function putStatusPage(
     body,
   }: { readonly projectId: string | undefined; readonly ifMatch: string; readonly body: PageDocument },
 ): Promise<StatusPageView> {
-  const { db, clock, projects, audit } = context;
-  const projectId = projects.requireOrDefault(principal, ref, "policies:write");
+  const projectId = context.projects.requireOrDefault(principal, ref, "policies:write");
   await requirePatterns(body);
-  const { row, document } = await db.write(async (trx) => {
-    const old = await trx.selectFrom("status_pages").selectAll().where("projectId", "=", projectId).executeTakeFirst();
+  const { row, document } = await context.db.write(async (trx) => {
+    const old = await storedPage(trx, projectId);
     requireVersion(ifMatch, old?.version ?? 0);
-    const wanted = withIds(body, old ? (JSON.parse(old.document) as PageDocument) : null);
-    const now = clock.now();
-    const keepsSubscriptions = old?.keepsSubscriptions ?? 0;
-    const times = { createdAt: old?.createdAt ?? now, updatedAt: now, updatedBy: principal.userId };
-    const version = (old?.version ?? 0) + 1;
-    const next: StatusPageRow = { projectId, document: JSON.stringify(wanted), version, keepsSubscriptions, ...times };
-    await trx
-      .insertInto("status_pages")
-      .values(next)
-      .onConflict((conflict) => conflict.column("projectId").doUpdateSet(next))
-      .execute();
-    const metadata = { enabled: wanted.enabled, components: wanted.groups.flatMap((group) => group.components).length };
-    await audit.record(
-      { action: "status_page.update", resourceType: "project", resourceId: projectId, metadata },
-      { trx },
-    );
-    addEffect(trx, { type: "status-pages-changed", rows: [next] });
-    return { row: next, document: wanted };
+    return storePage(context, trx, principal, projectId, old, body);
   });
   await context.statusPages.flush();
   return view(context, projectId, row, document);
 }
 
+export function storedPage(db: ReadDb | Trx, projectId: string): Promise<StatusPageRow | undefined> {
+  return db.selectFrom("status_pages").selectAll().where("projectId", "=", projectId).executeTakeFirst();
+}
+
+/** In a given transaction, after `requirePatterns`. @throws VALIDATION_FAILED */
+export async function storePage(
+  { clock, audit }: Pick<ManagePagesContext, "clock" | "audit">,
+  trx: Trx,
+  { userId }: PermissionHolder,
+  projectId: string,
+  old: StatusPageRow | undefined,
+  body: PageDocument,
+) {
+  const document = withIds(body, old ? (JSON.parse(old.document) as PageDocument) : null);
+  const now = clock.now();
+  const keepsSubscriptions = old?.keepsSubscriptions ?? 0;
+  const times = { createdAt: old?.createdAt ?? now, updatedAt: now, updatedBy: userId };
+  const version = (old?.version ?? 0) + 1;
+  const row: StatusPageRow = { projectId, document: JSON.stringify(document), version, keepsSubscriptions, ...times };
+  await trx
+    .insertInto("status_pages")
+    .values(row)
+    .onConflict((conflict) => conflict.column("projectId").doUpdateSet(row))
+    .execute();
+  const components = document.groups.flatMap((group) => group.components).length;
+  const metadata = { enabled: document.enabled, components };
+  const entry = { action: "status_page.update", resourceType: "project", resourceId: projectId, metadata };
+  await audit.record(entry, { trx });
+  addEffect(trx, { type: "status-pages-changed", rows: [row] });
+  return { row, document };
+}
+
 /** @throws VALIDATION_FAILED for an invalid pattern, or for too many; WORK_LIMITED */
-async function requirePatterns({ groups }: PageDocument): Promise<void> {
+export async function requirePatterns({ groups }: PageDocument): Promise<void> {
   const matchers = groups.flatMap(({ components }, g) =>
     components.flatMap(({ sources = [] }, c) =>
       sources.flatMap(({ matchers: own = [] }, s) =>

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { isTimezone } from "../../core/time/clock.ts";
-import { doc, example, integer, named, object, pageEntries, text, uuid } from "../../http/api/shapes.ts";
+import { doc, example, integer, named, object, pageEntries, refersTo, text, uuid } from "../../http/api/shapes.ts";
 import { parseMatcher } from "../alerts/index.ts";
 import { noticeState, StatusNotice } from "./notice.ts";
 import { STATES } from "./state.ts";
@@ -22,7 +22,9 @@ function isMatcher(value: string): boolean {
 const EFFECTS = ["degraded", "partial", "outage"] as const;
 
 const Source = object({
-  heartbeats: v.optional(doc(v.pipe(v.array(uuid), v.maxLength(100)), "Ids: while one of them is down")),
+  heartbeats: v.optional(
+    doc(v.pipe(v.array(refersTo("heartbeats", uuid)), v.maxLength(100)), "Ids: while one of them is down"),
+  ),
   tag: v.optional(doc(text(100, 1), "While a heartbeat with this tag is down")),
   matchers: v.optional(
     doc(
@@ -37,8 +39,7 @@ const Source = object({
   effect: doc(v.picklist(EFFECTS), "The component's state meanwhile"),
 });
 
-const Component = object({
-  id: v.optional(doc(v.pipe(v.string(), v.regex(/^[a-z0-9]{12}$/, "must be an id of this page")), "Absent: new")),
+const componentEntries = {
   name: doc(line(100), "Public"),
   description: v.optional(doc(line(300, 0), "Public")),
   sources: v.optional(
@@ -59,12 +60,23 @@ const Component = object({
       "What decides its state; none: it is always operational",
     ),
   ),
+};
+
+const Component = object({
+  id: v.optional(doc(v.pipe(v.string(), v.regex(/^[a-z0-9]{12}$/, "must be an id of this page")), "Absent: new")),
+  ...componentEntries,
 });
 
-const Group = object({
-  name: doc(line(100, 0), "Public; empty: no heading"),
-  components: doc(v.pipe(v.array(Component), v.maxLength(50)), "In this order"),
-});
+const groupOf = <const C extends v.GenericSchema>(component: C) =>
+  object({
+    name: doc(line(100, 0), "Public; empty: no heading"),
+    components: doc(v.pipe(v.array(component), v.maxLength(50)), "In this order"),
+  });
+
+const Group = groupOf(Component);
+
+const groupsOf = <const G extends v.GenericSchema>(group: G) =>
+  v.optional(doc(v.pipe(v.array(group), v.maxLength(20)), "Components in groups"));
 
 const documentEntries = {
   enabled: doc(v.boolean(), "Whether the public addresses answer"),
@@ -82,10 +94,13 @@ const documentEntries = {
     ),
   ),
   subscriptions: v.optional(doc(v.boolean(), "Whether visitors may subscribe by mail; default false")),
-  groups: v.optional(doc(v.pipe(v.array(Group), v.maxLength(20)), "Components in groups")),
+  groups: groupsOf(Group),
 };
 
-type GivenDocument = v.InferOutput<v.StrictObjectSchema<typeof documentEntries, undefined>>;
+/** In configuration files components have no ids: group and name say which one is meant. */
+export const fileEntries = { ...documentEntries, groups: groupsOf(groupOf(object(componentEntries))) };
+
+export type GivenDocument = v.InferOutput<v.StrictObjectSchema<typeof documentEntries, undefined>>;
 
 /** A page as it is stored. */
 export type PageDocument = { readonly [K in keyof GivenDocument]-?: Exclude<GivenDocument[K], undefined> };

@@ -308,6 +308,24 @@ export class Resource<F extends Fields> {
     return this.#initial;
   }
 
+  /** The members of requests with their values in a row, in the form of answers. */
+  settable(row: Columns<F>): Readonly<Record<string, unknown>> {
+    return this.#inputsOf((name) => (row as Readonly<Record<string, unknown>>)[name]);
+  }
+
+  /** The members of requests that have a default, with it. */
+  get defaults(): Readonly<Record<string, unknown>> {
+    return this.#inputsOf((name) => (this.initial as Readonly<Record<string, unknown>>)[name]);
+  }
+
+  #inputsOf(read: (column: string) => unknown): Readonly<Record<string, unknown>> {
+    const members = Object.entries(this.fields).flatMap(([name, { parts }]) => {
+      const value = parts.input && parts.isStored ? read(parts.name ?? name) : undefined;
+      return value === undefined ? [] : [[name, parts.codec ? parts.codec.decode(value) : value] as const];
+    });
+    return Object.fromEntries(members);
+  }
+
   /** The columns that a request sets; absent members are left out, and members that requests cannot set. */
   columns<I extends Changes<F>>(input: I & { [K in Exclude<keyof I, keyof Changes<F>>]: never }): Given<F> {
     const columns: Record<string, unknown> = {};

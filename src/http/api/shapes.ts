@@ -77,13 +77,23 @@ function keepLeftOut(given: unknown, output: unknown): void {
   }
 }
 
-function isJsonObject(value: unknown): value is object {
+export function isJsonObject(value: unknown): value is object {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** A member of an answer that changes by itself: a change that sends an old value is accepted. */
 export function selfChanging<const S extends v.GenericSchema>(schema: S) {
   return v.pipe(schema, v.metadata({ readOnly: true }));
+}
+
+/** The id of another object, or what requests take in its place; configuration files have its name. */
+export function refersTo<const S extends v.GenericSchema>(kind: string, schema: S) {
+  return v.pipe(schema, v.metadata({ "x-refers-to": kind }));
+}
+
+/** Items that have the shape of the object that holds them, such as the children of a route. */
+export function sameShape<const S extends v.GenericSchema>(schema: S) {
+  return v.pipe(schema, v.metadata({ "x-same-shape": true }));
 }
 
 /** Text of `min` to `max` code points, normalised first. */

@@ -37,6 +37,8 @@ const countOf = (value: unknown): number | undefined => (Array.isArray(value) ? 
 const CHECKS: Readonly<Record<string, Check>> = {
   description: () => [],
   readOnly: () => [],
+  "x-refers-to": () => [],
+  "x-same-shape": () => [],
   minimum: bound(atLeast, numberOf),
   maximum: bound(atMost, numberOf),
   minLength: bound(atLeast, lengthOf),

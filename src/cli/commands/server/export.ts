@@ -11,9 +11,10 @@ import {
 import type { CommandContext } from "../../context.ts";
 import { requireReplaceable, writeRows } from "../../files.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
-import { pastFlag } from "../../output/flag-values.ts";
+import { collectFlag, pastFlag } from "../../output/flag-values.ts";
 import { single } from "../../resource.ts";
 import { withServer } from "../../with-server.ts";
+import { addExportConfig } from "../configuration/managed.ts";
 
 interface Flags extends ExportSelection {
   readonly format?: ExportFormat;
@@ -23,7 +24,7 @@ interface Flags extends ExportSelection {
 }
 
 export function addExport(program: Command): void {
-  single(program, "export", {
+  const command = single(program, "export", {
     text: "export events, notifications, the audit trail, rules or users",
     about: `Without --url or PRISM_URL it exports from the data directory. With a token it exports what the token may read.
 Secrets and their hashes are never exported. An export of the audit trail is recorded in it.`,
@@ -39,13 +40,15 @@ Secrets and their hashes are never exported. An export of the audit trail is rec
       ),
       from: ["--from <time>", "rows from this time on: a time, a day, or a duration before now such as 24h", pastFlag],
       to: ["--to <time>", "rows before this time", pastFlag],
-      project: ["--project <project>", "events, notifications or rules of one project: id or slug"],
+      project: ["--project <project>", "events, notifications or rules of one project: id or slug", collectFlag],
       out: ["--out <file>", "file to write (default, and with -: stdout)"],
       force: ["--force", "replace the file of --out if it exists"],
       gzip: ["--gzip", "compress with gzip"],
     },
-    act: (context, { kind, ...flags }) => run(context, kind as ExportKind, flags as Flags),
+    act: (context, { kind, project, ...flags }) =>
+      run(context, kind as ExportKind, { ...flags, project: [project ?? []].flat().at(-1) } as Flags),
   });
+  addExportConfig(command);
 }
 
 async function run(

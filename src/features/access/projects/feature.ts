@@ -48,6 +48,7 @@ export const projectsFeature = feature("projects", {
     "texts-changed": ({ projectIds }) => projects.storage.textsChanged(projectIds),
   }),
   load: ({ projects }) => projects.storage.load(),
+  configKinds: async (context) => (await import("./config-kind.ts")).projectKinds(context),
   register: (server, context) => serve(server, { ...context, inviteLimiter: inviteLimiter(context.clock) }),
   prepare: ({ issuer }) => issuer?.start(),
   start({ usage, projects }) {

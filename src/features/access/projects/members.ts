@@ -143,12 +143,22 @@ async function addMember(
   return changeProject(ctx, principal, projectId, "project:manage", async (trx) => {
     const member = await queries.findMember(trx, projectId, userId);
     if (member) return setRole(ctx, trx, member, { role, principal, keepsKeys: keepKeys === true });
-    const createdAt = ctx.clock.now();
-    await trx.insertInto("project_members").values({ projectId, userId, role, createdAt }).execute();
-    addEffect(trx, { type: "rights-changed", of: "user", userId });
-    await recordChange(ctx, "member.add", "project", projectId, { userId, role }, trx);
+    await insertMember(ctx, trx, { projectId, userId, role });
     return readMember(trx, projectId, userId);
   });
+}
+
+/** Dependencies of changing members in a transaction. */
+type MembersContext = Pick<ProjectsContext, "audit" | "clock" | "projects">;
+
+export async function insertMember(
+  ctx: MembersContext,
+  trx: Trx,
+  { projectId, userId, role }: Pick<queries.MemberRow, "projectId" | "userId" | "role">,
+): Promise<void> {
+  await trx.insertInto("project_members").values({ projectId, userId, role, createdAt: ctx.clock.now() }).execute();
+  addEffect(trx, { type: "rights-changed", of: "user", userId });
+  await recordChange(ctx, "member.add", "project", projectId, { userId, role }, trx);
 }
 
 /** The user of a reference; another text is the id of no member. */
@@ -172,21 +182,32 @@ async function removeMember(
   const isSelf = userId === principal.userId;
   if (isSelf && keepsKeys) throw ownKeys("query");
   const right = isSelf ? "project:read" : "project:manage";
-  return changeProject(ctx, principal, ref, right, async (trx, { id: projectId }) => {
-    const member = await requireMember(trx, projectId, userId);
-    await requireOtherOwner(trx, member);
-    await trx.deleteFrom("project_members").where("projectId", "=", projectId).where("userId", "=", userId).execute();
-    addEffect(trx, { type: "rights-changed", of: "user", userId: userId });
-    await revokeInvitationsOf(ctx, projectId, userId, trx);
-    const heir = keepsKeys ? await heirOf(ctx, trx, member, principal) : undefined;
-    const before = await scopesWith(userId, projectId, member.role, ctx.projects, trx);
-    const keys = await endKeysOf(ctx, { userId, projectId, heir, by: "member.remove", before }, trx);
-    const left = withSecrets(keys, await secretsKnownTo(trx, member, member.role, undefined));
-    await recordChange(ctx, "member.remove", "project", projectId, { userId: userId, ...leftoverIds(left) }, trx);
-    if (!isSelf) await endOwnershipOf(userId, projectId, trx, principal.userId);
-    await endTopicRights(trx, userId, projectId);
-    return left;
-  });
+  return changeProject(ctx, principal, ref, right, async (trx, { id }) =>
+    deleteMember(ctx, trx, await requireMember(trx, id, userId), principal, keepsKeys),
+  );
+}
+
+/** @throws LAST_ADMIN */
+export async function deleteMember(
+  ctx: MembersContext,
+  trx: Trx,
+  member: queries.MemberRow,
+  principal: PermissionHolder,
+  keepsKeys: boolean,
+): Promise<Leftovers> {
+  const { projectId, userId } = member;
+  await requireOtherOwner(trx, member);
+  await trx.deleteFrom("project_members").where("projectId", "=", projectId).where("userId", "=", userId).execute();
+  addEffect(trx, { type: "rights-changed", of: "user", userId: userId });
+  await revokeInvitationsOf(ctx, projectId, userId, trx);
+  const heir = keepsKeys ? await heirOf(ctx, trx, member, principal) : undefined;
+  const before = await scopesWith(userId, projectId, member.role, ctx.projects, trx);
+  const keys = await endKeysOf(ctx, { userId, projectId, heir, by: "member.remove", before }, trx);
+  const left = withSecrets(keys, await secretsKnownTo(trx, member, member.role, undefined));
+  await recordChange(ctx, "member.remove", "project", projectId, { userId: userId, ...leftoverIds(left) }, trx);
+  if (userId !== principal.userId) await endOwnershipOf(userId, projectId, trx, principal.userId);
+  await endTopicRights(trx, userId, projectId);
+  return left;
 }
 
 /**
@@ -194,7 +215,7 @@ async function removeMember(
  * an administrator. Call it after the member's rights changed.
  */
 async function heirOf(
-  { projects }: ProjectsContext,
+  { projects }: MembersContext,
   trx: Trx,
   { projectId, userId }: queries.MemberRow,
   caller: PermissionHolder,
@@ -215,8 +236,8 @@ interface RoleChange {
 }
 
 /** @throws LAST_ADMIN, VALIDATION_FAILED */
-async function setRole(
-  ctx: ProjectsContext,
+export async function setRole(
+  ctx: MembersContext,
   trx: Trx,
   member: queries.MemberRow,
   { role, principal, keepsKeys }: RoleChange,

@@ -113,6 +113,11 @@ export function listMembers(
     .execute();
 }
 
+/** All of a project, deleted accounts aside. */
+export function everyMember(db: ReadDb | Trx, projectId: string): Promise<MemberRow[]> {
+  return members(db, projectId).select(COLUMNS).orderBy("u.username").execute();
+}
+
 export function countMembers(db: ReadDb, projectId: string, filters: MemberFilters): Promise<number> {
   return countOf(members(db, projectId, filters));
 }

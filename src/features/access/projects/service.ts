@@ -35,7 +35,7 @@ const MAX_BYTES = 16_384;
  * Merges changed settings: missing members stay, null removes one.
  * @returns JSON text. @throws VALIDATION_FAILED when they exceed 16 KiB in total
  */
-function mergedSettings(stored: string, given: Settings = {}): string {
+export function mergedSettings(stored: string, given: Settings = {}): string {
   const members = Object.entries({ ...(JSON.parse(stored) as Settings), ...given });
   const merged = JSON.stringify(Object.fromEntries(members.filter(([, value]) => value !== null)));
   if (Buffer.byteLength(merged) <= MAX_BYTES) return merged;
@@ -63,30 +63,49 @@ export async function createProject(
   principal: PermissionHolder,
   { name, slug, settings }: CreateProject,
 ) {
-  const { db, audit, clock, events, projects } = ctx;
-  const now = clock.now();
+  const { db, events } = ctx;
   const kept = mergedSettings("{}", settings);
   const scopes = DEFAULT_KEY_SCOPES.filter((scope) => mayGive(principal, scope));
   const created = await db.write(async (trx) => {
-    await projects.quotas.requireProjectRoom(trx, principal.userId);
-    const row: StoredProject = {
-      ...{ ...Project.initial, id: uuidv7(), slug: await freeSlug(trx, slug, name), name },
-      ...{ ownerId: principal.userId, settings: kept, createdAt: now, updatedAt: now },
-    };
-    await trx.insertInto("projects").values(row).execute();
-    const { userId } = principal;
-    if (userId !== null) {
-      const owner = { projectId: row.id, userId, role: "owner", createdAt: now } as const;
-      await trx.insertInto("project_members").values(owner).execute();
-      addEffect(trx, { type: "rights-changed", of: "user", userId });
-    }
-    await audit.record({ action: "project.create", resourceType: "project", resourceId: row.id }, { trx });
+    const row = await insertProject(ctx, trx, principal, { id: uuidv7(), name, slug, settings: kept });
     const first = { projectId: row.id, name: "default", scopes, createdBy: principal.userId };
     const key = scopes.length === 0 ? undefined : await createKey(ctx, first, trx);
     return { row, key };
   });
   events.emit("project:changed", { id: created.row.id });
   return { ...projectView(ctx, created.row, principal), role: "owner" as const, apiKey: created.key?.key };
+}
+
+interface NewProject extends Omit<CreateProject, "settings"> {
+  readonly id: string;
+  /** As {@link mergedSettings} makes them. */
+  readonly settings: string;
+  readonly storageBytes?: number | null;
+}
+
+/** A project without a key, whose owner is the caller. @throws LIMIT_REACHED, NAME_TAKEN, UNAUTHORIZED_ROLE */
+export async function insertProject(
+  { audit, clock, projects }: Pick<ProjectsContext, "audit" | "clock" | "projects">,
+  trx: Trx,
+  principal: PermissionHolder,
+  { id, name, slug, settings, storageBytes = null }: NewProject,
+): Promise<StoredProject> {
+  if (storageBytes !== null) requireMaySetLimit(principal);
+  await projects.quotas.requireProjectRoom(trx, principal.userId);
+  const now = clock.now();
+  const row: StoredProject = {
+    ...{ ...Project.initial, id, slug: await freeSlug(trx, slug, name), name, storageBytes },
+    ...{ ownerId: principal.userId, settings, createdAt: now, updatedAt: now },
+  };
+  await trx.insertInto("projects").values(row).execute();
+  const { userId } = principal;
+  if (userId !== null) {
+    const owner = { projectId: id, userId, role: "owner", createdAt: now } as const;
+    await trx.insertInto("project_members").values(owner).execute();
+    addEffect(trx, { type: "rights-changed", of: "user", userId });
+  }
+  await audit.record({ action: "project.create", resourceType: "project", resourceId: id }, { trx });
+  return row;
 }
 
 export async function getProject(ctx: ProjectsContext, principal: Principal, ref: string) {
@@ -116,34 +135,49 @@ export async function updateProject(
   principal: PermissionHolder,
   ref: string,
   ifMatch: string,
-  { name, settings, storageBytes }: UpdateProject,
+  change: UpdateProject,
 ) {
-  const { clock, events, projects } = ctx;
+  const { events, projects } = ctx;
   const id = projects.require(principal, ref, "project:manage");
-  const maySetLimit = principal.permissions.has("projects:all") && hasTokenScope(principal, ["projects:all"]);
-  if (storageBytes !== undefined && !maySetLimit) throw missingPermission("projects:all", "storageBytes is set by it");
+  if (change.storageBytes !== undefined) requireMaySetLimit(principal);
   await changeProject(ctx, principal, id, "project:manage", async (trx, row) => {
     requireVersion(ifMatch, row.version);
-    await trx
-      .updateTable("projects")
-      .set({
-        name: name ?? row.name,
-        settings: settings ? mergedSettings(row.settings, settings) : row.settings,
-        storageBytes: storageBytes === undefined ? row.storageBytes : storageBytes,
-        version: row.version + 1,
-        updatedAt: clock.now(),
-      })
-      .where("id", "=", id)
-      .execute();
-    const members = [...(name === undefined ? [] : ["name"]), ...(settings ? ["settings"] : [])];
-    if (storageBytes !== undefined) {
-      members.push("storageBytes");
-      addEffect(trx, { type: "rights-changed", of: "project", projectId: id });
-    }
-    await recordChange(ctx, "project.update", "project", id, { members }, trx);
+    await changeStored(ctx, trx, row, change);
   });
   events.emit("project:changed", { id });
   return projectView(ctx, await requireProject(ctx, id), principal);
+}
+
+/** @throws UNAUTHORIZED_ROLE */
+export function requireMaySetLimit(principal: PermissionHolder): void {
+  const maySetLimit = principal.permissions.has("projects:all") && hasTokenScope(principal, ["projects:all"]);
+  if (!maySetLimit) throw missingPermission("projects:all", "storageBytes is set by it");
+}
+
+export async function changeStored(
+  ctx: Pick<ProjectsContext, "audit" | "clock">,
+  trx: Trx,
+  row: StoredProject,
+  { name, settings, storageBytes }: UpdateProject,
+): Promise<void> {
+  const { id } = row;
+  await trx
+    .updateTable("projects")
+    .set({
+      name: name ?? row.name,
+      settings: settings ? mergedSettings(row.settings, settings) : row.settings,
+      storageBytes: storageBytes === undefined ? row.storageBytes : storageBytes,
+      version: row.version + 1,
+      updatedAt: ctx.clock.now(),
+    })
+    .where("id", "=", id)
+    .execute();
+  const members = [...(name === undefined ? [] : ["name"]), ...(settings ? ["settings"] : [])];
+  if (storageBytes !== undefined) {
+    members.push("storageBytes");
+    addEffect(trx, { type: "rights-changed", of: "project", projectId: id });
+  }
+  await recordChange(ctx, "project.update", "project", id, { members }, trx);
 }
 
 async function requireProject(ctx: ProjectsContext, id: string): Promise<StoredProject> {

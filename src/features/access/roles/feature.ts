@@ -7,6 +7,7 @@ import { roles } from "./manage.ts";
 /** Bundles of permissions that users are given. */
 export const rolesFeature = feature("roles", {
   needs: ["accounts", "projects"],
+  configKinds: async (context) => [(await import("./config-kind.ts")).rolesKind(context)],
   register(server, context) {
     for (const each of roles.routes(context)) server.route(each);
     server.route({

@@ -51,11 +51,7 @@ export const roles = managed({
     summary: "Create a role with permissions that the caller has",
     errors: ["NAME_TAKEN", "PRIVILEGE_ESCALATION"],
     body: CreateBody,
-    prepare(_context: RolesContext, granter, body) {
-      const permissions = storedPermissions(body.permissions, []);
-      requireHeld(permissions, granter, "permissions");
-      return { ...body, permissions };
-    },
+    prepare: (_context: RolesContext, granter, body) => newRole(granter, body),
   },
   update: {
     method: "PUT",
@@ -71,12 +67,17 @@ export const roles = managed({
   },
   view: (_context, _caller, row) => roleView(row),
   in: {
-    async insert(context, trx, _granter, { name, description, permissions }): Promise<WithIssued<StoredRole>> {
+    async insert(
+      context,
+      trx,
+      _granter,
+      { id = uuidv7(), name, description, permissions },
+    ): Promise<WithIssued<StoredRole>> {
       await requireFreeName(name, null, trx);
       const now = context.clock.now();
       const row: StoredRole = {
         ...{ ...Role.initial, ...Role.columns({ description }) },
-        ...{ id: uuidv7(), name, permissions: JSON.stringify(permissions), createdAt: now, updatedAt: now },
+        ...{ id, name, permissions: JSON.stringify(permissions), createdAt: now, updatedAt: now },
       };
       await trx.insertInto("roles").values(row).execute();
       await recordChange(context, "role.create", "role", row.id, { permissions }, trx);
@@ -119,6 +120,15 @@ export const roles = managed({
     },
   },
 });
+
+export type NewRole = v.InferOutput<ReturnType<typeof CreateBody>> & { readonly id?: string };
+
+/** @throws PRIVILEGE_ESCALATION */
+export function newRole(granter: Granter, given: NewRole): NewRole {
+  const permissions = storedPermissions(given.permissions, []);
+  requireHeld(permissions, granter, "permissions");
+  return { ...given, permissions };
+}
 
 async function listRoles({ db }: RolesContext) {
   const all = await db.read.selectFrom("roles").selectAll().orderBy("builtin", "desc").orderBy("name").execute();

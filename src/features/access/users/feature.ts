@@ -122,10 +122,12 @@ function ownRoutes(context: UsersContext): Route[] {
 
 export const usersFeature = feature("users", {
   needs: ["accounts", "deletions", "principals", "reads", "pusherRegistry"],
+  uses: ["contactRules"],
   effects: ({ reads }) => ({
     "answers-changed": ({ of, userId }) => (of === "tasks" ? reads.tasks : reads.profiles).changed(userId),
   }),
   findings: userFindings,
+  configKinds: async (context) => [(await import("./config-kind.ts")).peopleKind(context)],
   sealedColumns: [sealedColumn("second_factors", "secret", factorSealContext, { id: "userId" })],
   register: serve,
   sweeps: () => ACCOUNT_SWEEPS,

@@ -9,9 +9,9 @@ import { recordChange } from "../context.ts";
 import { plainName } from "./create-user.ts";
 import { usersWith } from "./queries.ts";
 
-type DirectoryParts = Uses<"db" | "reader" | "audit" | "clock" | "log" | "config" | "defaultProjectId">;
+export type DirectoryParts = Uses<"db" | "reader" | "audit" | "clock" | "log" | "config" | "defaultProjectId">;
 
-interface Found {
+export interface FoundUser {
   readonly id: string;
   readonly status: string;
 }
@@ -23,14 +23,14 @@ export interface AbsentPerson {
   readonly text: string;
 }
 
-interface Account {
+export interface FoundAccount {
   readonly name: string;
   readonly username: string | null;
   readonly status: string;
   readonly deletedAt: number | null;
 }
 
-function absenceText(row: Account | undefined): string {
+function absenceText(row: FoundAccount | undefined): string {
   if (row === undefined || row.deletedAt !== null) return "whose account is deleted";
   return row.status === "active" ? "who is not a member of the project" : `whose account is ${row.status}`;
 }
@@ -58,17 +58,17 @@ export class UserDirectory {
     this.#parts = parts;
     this.#isDevelopment = parts.config.env === "development";
     // Three look-ups instead of `or`, for which SQLite would read all users.
-    this.#find = parts.reader.prepare<{ ref: string }, Found>(
+    this.#find = parts.reader.prepare<{ ref: string }, FoundUser>(
       `select id, status from (
          select id, status, 1 as rank from users where id = @ref and deletedAt is null
          union all select id, status, 2 from users where externalId = @ref and deletedAt is null
          union all select id, status, 3 from users where username = lower(@ref) and deletedAt is null
        ) order by rank limit 1`,
     );
-    this.#findAddress = parts.reader.prepare<[string], Found & { isEmailVerified: number }>(
+    this.#findAddress = parts.reader.prepare<[string], FoundUser & { isEmailVerified: number }>(
       "select id, status, isEmailVerified from users where email = ? and deletedAt is null",
     );
-    this.#account = parts.reader.prepare<[string], Account>(
+    this.#account = parts.reader.prepare<[string], FoundAccount>(
       "select name, username, status, deletedAt from users where id = ?",
     );
     this.#named = parts.reader.prepare<
@@ -89,7 +89,7 @@ export class UserDirectory {
 
   /** @returns the id of an active user, or undefined. */
   find(ref: string): string | undefined {
-    const user = this.#lookUp(ref);
+    const user = this.lookUp(ref);
     return user?.status === "active" ? user.id : undefined;
   }
 
@@ -106,10 +106,10 @@ export class UserDirectory {
 
   /** @returns the id of a user in any status, to read data of a disabled one. */
   findAny(ref: string): string | undefined {
-    return this.#lookUp(ref)?.id;
+    return this.lookUp(ref)?.id;
   }
 
-  #lookUp(ref: string): Found | undefined {
+  protected lookUp(ref: string): FoundUser | undefined {
     if (ref !== "me") {
       const owner = this.#accountOfAddress(ref);
       if (owner?.isEmailVerified === 1) return owner;
@@ -173,7 +173,7 @@ export class UserDirectory {
   }
 
   #requireReachable(ref: string, id: string | undefined, projectId: string | null, path: string): string {
-    if (id !== undefined && this.#isReachable(id, projectId)) return id;
+    if (id !== undefined && this.isReachable(id, projectId)) return id;
     throw new PrismError("RECIPIENT_NOT_FOUND", "No such recipient", {
       details: [{ path, code: "RECIPIENT_NOT_FOUND", message: this.#reasonOf(ref, id) }],
     });
@@ -195,7 +195,7 @@ export class UserDirectory {
 
   /** The active ones of these users, and only members of the project if one is given. */
   reachable(userIds: readonly string[], projectId: string | null): string[] {
-    return userIds.filter((id) => this.find(id) === id && this.#isReachable(id, projectId));
+    return userIds.filter((id) => this.find(id) === id && this.isReachable(id, projectId));
   }
 
   /** The others of these users than {@link reachable}, with the reason. */
@@ -204,16 +204,22 @@ export class UserDirectory {
     return [...new Set(userIds)]
       .filter((id) => !reached.has(id))
       .map((id) => {
-        const row = this.#account.get(id);
+        const row = this.accountOf(id);
         return { id, text: `${row?.name || (row?.username ?? id)}, ${absenceText(row)}` };
       });
   }
 
-  #isReachable(userId: string, projectId: string | null): boolean {
+  protected get defaultProjectId(): string {
+    return this.#parts.defaultProjectId;
+  }
+
+  protected accountOf(id: string): FoundAccount | undefined {
+    return this.#account.get(id);
+  }
+
+  protected isReachable(userId: string, projectId: string | null): boolean {
     return (
-      projectId === null ||
-      projectId === this.#parts.defaultProjectId ||
-      this.#isMember.get(projectId, userId) !== undefined
+      projectId === null || projectId === this.defaultProjectId || this.#isMember.get(projectId, userId) !== undefined
     );
   }
 

@@ -215,7 +215,8 @@ export async function rehearse<T>(ctx: AccountContext, work: (trx: Trx) => Promi
   return results[0] as T;
 }
 
-async function requireAdminKept<T>(ctx: AccountContext, work: (trx: Trx) => Promise<T>, trx: Trx): Promise<T> {
+/** {@link keepingAdmin} as part of a transaction. @throws LAST_ADMIN */
+export async function requireAdminKept<T>(ctx: AccountContext, work: (trx: Trx) => Promise<T>, trx: Trx): Promise<T> {
   const isDevelopment = ctx.config.env === "development";
   const hadAdmin = await hasAdmin(trx, isDevelopment);
   const result = await work(trx);

@@ -18,9 +18,25 @@ const tag = "Incidents";
 
 type IncidentsOwn = d.DirectContext & Uses<"clock" | "idempotency">;
 
+declare module "../../../module/feature.ts" {
+  interface Offers {
+    /** How people want to be notified of incidents, for new accounts. */
+    readonly contactRules: {
+      readonly schema: v.GenericSchema;
+      set(trx: Trx, userId: string, rules: unknown): Promise<void>;
+    };
+  }
+}
+
 /** Incidents, and how people want to be notified of them. */
 export const incidentsFeature = feature("incidents", {
   needs: ["projects", "users", "policies", "incidents", "alerts", "withheldBy"],
+  open: (context) => ({
+    contactRules: {
+      schema: ContactRules,
+      set: (trx, userId, rules) => setContactRules(context, trx, userId, v.parse(ContactRules, rules)),
+    },
+  }),
   register(server, context) {
     serveIncidents(server, context);
     serveActions(server, context);
@@ -245,7 +261,7 @@ function serveContactRules(server: FeatureServer, context: ContactContext): void
     response: v.object({ ...ContactRules.entries, warnings: contactWarnings }),
     async handle(exchange, { body }) {
       const { userId } = userOf(exchange);
-      await setContactRules(context, userId, body);
+      await context.db.write((trx) => setContactRules(context, trx, userId, body));
       return { ...(await contactRulesOf(context.db.read, userId)), warnings: warningsOf(body) };
     },
   });
@@ -277,17 +293,20 @@ async function contactRulesOf(db: ReadDb, userId: string): Promise<ContactRules>
   return { high: of("high"), low: of("low") };
 }
 
-async function setContactRules({ db, audit }: ContactContext, userId: string, given: ContactRules): Promise<void> {
+async function setContactRules(
+  { audit }: Pick<ContactContext, "audit">,
+  trx: Trx,
+  userId: string,
+  given: ContactRules,
+): Promise<void> {
   const rows = (["high", "low"] as const).flatMap((urgency) =>
     given[urgency].map(({ afterMs, channels }, position) => {
       return { userId, urgency, position, afterMs, channels: JSON.stringify([...new Set(channels)]) };
     }),
   );
-  await db.write(async (trx) => {
-    await trx.deleteFrom("contact_rules").where("userId", "=", userId).execute();
-    if (rows.length > 0) await trx.insertInto("contact_rules").values(rows).execute();
-    addEffect(trx, { type: "ways-changed", userId });
-    const metadata = { high: given.high.length, low: given.low.length };
-    await audit.record({ action: "user.contact_rules", resourceType: "user", resourceId: userId, metadata }, { trx });
-  });
+  await trx.deleteFrom("contact_rules").where("userId", "=", userId).execute();
+  if (rows.length > 0) await trx.insertInto("contact_rules").values(rows).execute();
+  addEffect(trx, { type: "ways-changed", userId });
+  const metadata = { high: given.high.length, low: given.low.length };
+  await audit.record({ action: "user.contact_rules", resourceType: "user", resourceId: userId, metadata }, { trx });
 }

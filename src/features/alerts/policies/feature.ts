@@ -1,7 +1,7 @@
 import { withVersion } from "../../../http/api/route.ts";
 import { pageOf } from "../../../http/api/shapes.ts";
 import { holderOf } from "../../../http/server/access.ts";
-import { type FeatureServer, feature } from "../../../module/feature.ts";
+import { type FeatureServer, feature, type Uses } from "../../../module/feature.ts";
 import { ImportAlerting, type ImportContext, ImportedAlerting, importAlerting } from "./import.ts";
 import { managedPolicies, policyAccess } from "./manage.ts";
 import * as r from "./routing-service.ts";
@@ -13,12 +13,21 @@ const ROUTES = "/api/v1/routes";
 export const policiesFeature = feature("policies", {
   needs: ["projects", "users", "policies", "requireUrl", "pagingWarnings", "channelsOfImport"],
   register(server, given) {
-    const { pagingWarnings: warnings, channelsOfImport: channels } = given;
-    const context = { ...given, warnings, channels, originOf: channels.originOf };
+    const context = contextOf(given);
     servePolicies(server, context);
     serveRouting(server, context);
   },
+  async configKinds(given) {
+    const { policiesKind, routesKind } = await import("./config-kind.ts");
+    const context = contextOf(given);
+    return [policiesKind(context), routesKind(context)];
+  },
 });
+
+function contextOf<G extends Uses<"pagingWarnings" | "channelsOfImport">>(given: G) {
+  const { pagingWarnings: warnings, channelsOfImport: channels } = given;
+  return { ...given, warnings, channels, originOf: channels.originOf };
+}
 
 const read = { permission: "events:read", within: "project" } as const;
 const write = { permission: "policies:write", within: "project" } as const;

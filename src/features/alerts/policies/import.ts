@@ -116,19 +116,18 @@ export async function importAlerting(
   const { db, projects } = context;
   const projectId = projects.requireOrDefault(principal, ref, "policies:write");
   const document = routing && checkedRouting(routing);
-  const compiled = document && (await compileGiven(document));
+  if (document) await compileGiven(document);
   requireFewSteps(given);
   const prepared = await context.channels.prepare(principal, projectId, channels);
   const { policies, problems } = withUsers(context, projectId, given);
   requireNone([...prepared.problems, ...problems, ...(await refusedUrls(context, given))]);
-  const hasInterval = compiled && ((name: string) => compiled.timeIntervals.has(name));
   const work = async (trx: Trx): Promise<Report> => {
     const stored = await prepared.store(trx, !dryRun);
     const ids = new Map(stored.map((each) => [each.ref, each.id]));
     const report: Report = { dryRun, channels: stored, policies: [], routing: null };
     const inputs = policies.map((policy) => ({ ...policy, steps: policy.steps?.map((step) => withIds(step, ids)) }));
     const steps = inputs.flatMap((input) => input.steps?.map(completeStep) ?? []);
-    const owner = { principal, projectId, hasInterval, references: await readReferences(trx, steps) };
+    const owner = { principal, projectId, routing: document, references: await readReferences(trx, steps) };
     for (const [at, input] of inputs.entries()) {
       const done = await within(`policies.${at}`, () => storePolicy(context, trx, owner, input));
       report.policies.push({ name: input.name, outcome: done });

@@ -10,7 +10,7 @@ import { recordAction } from "../../records/audit/index.ts";
 import { policyWarnings } from "../ways/warnings.ts";
 import { roleNames, routingDocument } from "./policies.ts";
 import { DEFAULT_POLICY, storedDefinition, UNSET } from "./policy.ts";
-import { policiesIn } from "./routing.ts";
+import { policiesIn, type RoutingDocument } from "./routing.ts";
 import * as s from "./service.ts";
 
 const INVALID = ["RECIPIENT_NOT_FOUND", "ROLE_NOT_FOUND", "NAME_TAKEN", "URL_REFUSED"] as const;
@@ -68,7 +68,7 @@ export const managedPolicies = managed({
     return { warnings: found.map(({ code, text }) => ({ code, message: text })) };
   },
   in: {
-    async insert(context, trx, caller, { projectId, input, ...known }) {
+    async insert(context, trx, caller, { projectId, input, id = uuidv7(), ...known }) {
       if (!(await findProject(trx, projectId))) throw new PrismError("PROJECT_NOT_FOUND", "No such project");
       const createdBy = caller.userId;
       await context.projects.quotas.requireRoom(trx, "policies", { projectId, createdBy });
@@ -77,7 +77,7 @@ export const managedPolicies = managed({
       const { name } = definition;
       await requireFreeName(trx, projectId, name, null);
       const now = context.clock.now();
-      const made = { id: uuidv7(), projectId, name, createdBy, createdAt: now, updatedAt: now, deletedAt: null };
+      const made = { id, projectId, name, createdBy, createdAt: now, updatedAt: now, deletedAt: null };
       const row = { ...made, definition: JSON.stringify(definition), version: 1 };
       await trx.insertInto("policies").values(row).execute();
       await s.recordVersion(context, trx, row, caller, "policy.create");
@@ -90,7 +90,7 @@ export const managedPolicies = managed({
       if (isDeepStrictEqual(definition, before)) return { row: old };
       if (definition.name !== before.name) {
         if (old.name === DEFAULT_POLICY) throw new PrismError("INVALID_STATE", "The policy default cannot be renamed");
-        await requireUnused(trx, old);
+        await requireUnused(trx, old, known.routing);
         await requireFreeName(trx, old.projectId, definition.name, old.id);
       }
       return { row: await s.storeChanged(context, caller, trx, old, definition) };
@@ -134,8 +134,13 @@ async function requireFreeName(trx: Trx, projectId: string, policy: string, id: 
 }
 
 /** @throws INVALID_STATE while routes name the policy */
-async function requireUnused(trx: Trx, { projectId, name: policy }: s.StoredPolicy): Promise<void> {
-  const uses = policiesIn(await routingDocument(trx, projectId)).filter((each) => each.name === policy);
+async function requireUnused(
+  trx: Trx,
+  { projectId, name: policy }: s.StoredPolicy,
+  routing?: RoutingDocument,
+): Promise<void> {
+  const document = routing ?? (await routingDocument(trx, projectId));
+  const uses = policiesIn(document).filter((each) => each.name === policy);
   const [first] = uses;
   if (!first) return;
   const message = `Routes of the project name this policy (${first.path}); change them first`;

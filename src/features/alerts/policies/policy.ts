@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { doc, integer, object, text, uuid } from "../../../http/api/shapes.ts";
+import { doc, integer, object, refersTo, text, uuid } from "../../../http/api/shapes.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
 
 /* Settings of an incident from the first notification on; docs/alerts.md describes each step. */
@@ -9,9 +9,9 @@ const YEAR_MS = 31_536_000_000;
 const MAX_STEPS = 50;
 const MAX_TARGETS = 100;
 
-export const users = v.pipe(v.array(text(128, 1)), v.maxLength(MAX_TARGETS));
+export const users = v.pipe(v.array(refersTo("people", text(128, 1))), v.maxLength(MAX_TARGETS));
 const schedule = object({
-  id: doc(uuid, "Id of the on-call schedule"),
+  id: doc(refersTo("oncall", uuid), "Id of the on-call schedule"),
   who: v.optional(doc(v.picklist(["current", "next", "both"]), "Who of it; default `current`")),
 });
 
@@ -67,7 +67,7 @@ const WebhookStep = object({
   ),
   channel: v.optional(
     doc(
-      uuid,
+      refersTo("channels", uuid),
       "Id of a channel of the project with the preset `http`, at the same scheme, host and port: the call has its " +
         "credentials, headers and TLS settings",
     ),
@@ -75,7 +75,7 @@ const WebhookStep = object({
 });
 const ChannelStep = object({
   type: doc(v.literal("channel"), "Sends to a channel of the project, such as a room of a chat service"),
-  id: doc(uuid, "Id of the channel; its message changes with the incident"),
+  id: doc(refersTo("channels", uuid), "Id of the channel; its message changes with the incident"),
 });
 const ResolveStep = object({ type: doc(v.literal("resolve"), "Resolves the incident") });
 

@@ -116,7 +116,11 @@ function viewOf(projectId: string, { document, version, updatedBy, updatedAt }: 
 }
 
 function contentOf(document: string) {
-  const { route, inhibitRules = [], timeIntervals = [] } = JSON.parse(document) as RoutingDocument;
+  return completeRouting(JSON.parse(document) as RoutingDocument);
+}
+
+/** With the lists that a document may leave out. */
+export function completeRouting({ route, inhibitRules = [], timeIntervals = [] }: RoutingDocument) {
   return { route, inhibitRules, timeIntervals };
 }
 

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError } from "../../../core/errors.ts";
 import { DAY_MS } from "../../../core/time/clock.ts";
-import { doc, integer, jsonObject, named, object, text } from "../../../http/api/shapes.ts";
+import { doc, integer, jsonObject, named, object, sameShape, text } from "../../../http/api/shapes.ts";
 import { checkShape } from "../../../http/body/input.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
 import { type LabelRecord, type Labels, labelRecord, labelsOf, labelsText, pickLabels } from "../model/labels.ts";
@@ -65,7 +65,12 @@ const Route = named(
     activeIntervals: v.optional(doc(names, "Time intervals outside of which nothing is sent")),
     labels: v.optional(doc(labels, "Labels of the route, added to its parent's")),
     routes: v.optional(
-      doc(v.pipe(v.array(jsonObject(MAX_CHILD_BYTES)), v.maxLength(MAX_ITEMS)), "Children, asked in order: such nodes"),
+      sameShape(
+        doc(
+          v.pipe(v.array(jsonObject(MAX_CHILD_BYTES)), v.maxLength(MAX_ITEMS)),
+          "Children, asked in order: such nodes",
+        ),
+      ),
     ),
   }),
 );

@@ -33,6 +33,7 @@ import {
   type StepInput,
   storedDefinition,
 } from "./policy.ts";
+import type { RoutingDocument } from "./routing.ts";
 
 declare module "../../../store/schema.ts" {
   interface Schema {
@@ -71,6 +72,8 @@ export type CreatePolicy = v.InferOutput<typeof CreatePolicy>;
 export interface NewPolicy {
   readonly projectId: string;
   readonly input: Omit<CreatePolicy, "projectId">;
+  /** Default: one is drawn. */
+  readonly id?: string;
 }
 
 export const UpdatePolicy = example(object({ name: v.optional(name), ...definitionEntries }), { repeat: 3 });
@@ -249,10 +252,10 @@ export async function recordVersion(
   addEffect(trx, { type: "policies-changed", projectIds: [projectId] });
 }
 
-/** What an import of many policies has read before. */
+/** What a change of many policies has read before. */
 export interface KnownBefore {
-  /** Whether the routes have a time interval of this name; default: the routes that are stored. */
-  readonly hasInterval?: ((name: string) => boolean) | undefined;
+  /** The routes that the same transaction stores; default: those that are stored. */
+  readonly routing?: RoutingDocument | undefined;
   /** Names in the steps of all its policies, if they were read before. */
   readonly references?: References | undefined;
 }
@@ -267,7 +270,7 @@ export interface PolicyOwner extends KnownBefore {
 export async function definitionFrom(
   context: PolicyContext,
   trx: Trx,
-  { principal, projectId, hasInterval, references }: PolicyOwner,
+  { principal, projectId, routing, references }: PolicyOwner,
   input: UpdatePolicy,
   old: PolicyDefinition,
 ): Promise<PolicyDefinition> {
@@ -277,7 +280,7 @@ export async function definitionFrom(
   if (input.steps === undefined) return { ...old, ...given };
   const complete = input.steps.map(completeStep);
   const named = references ?? (await readReferences(trx, complete));
-  const isInterval = hasInterval ?? (await intervalsOf(trx, projectId, complete));
+  const isInterval = await intervalsOf(trx, projectId, complete, routing);
   const steps: PolicyStep[] = [];
   for (const [at, step] of complete.entries()) {
     const path = `steps.${at}`;
@@ -332,9 +335,14 @@ function requireReadable(
   }
 }
 
-async function intervalsOf(trx: Trx, projectId: string, steps: readonly PolicyStep[]) {
+async function intervalsOf(
+  trx: Trx,
+  projectId: string,
+  steps: readonly PolicyStep[],
+  routing: RoutingDocument | undefined,
+) {
   if (!steps.some(({ type }) => type === "onlyIn")) return () => false;
-  const { timeIntervals = [] } = await routingDocument(trx, projectId);
+  const { timeIntervals = [] } = routing ?? (await routingDocument(trx, projectId));
   return (name: string): boolean => timeIntervals.some((each) => each.name === name);
 }
 

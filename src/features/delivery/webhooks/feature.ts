@@ -18,6 +18,10 @@ export const webhooksFeature = feature("webhooks", {
     }),
   ],
   register: (server, context) => serve(server, { ...context, fetch: safeFetchOf(context.config) }),
+  async configKinds(context) {
+    const { webhookKinds } = await import("./config-kind.ts");
+    return webhookKinds({ ...context, fetch: safeFetchOf(context.config) });
+  },
   async onUserDeleted(trx, userId) {
     await trx.deleteFrom("webhooks").where("userId", "=", userId).execute();
   },

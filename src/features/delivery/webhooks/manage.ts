@@ -21,6 +21,12 @@ export type WebhooksContext = Context<"projects"> & { readonly fetch: SafeFetch 
 
 type WithSecret = Pick<v.InferOutput<ReturnType<typeof s.WebhookWithSecret>>, "secret">;
 
+interface NewWebhook extends Omit<s.CreateWebhook, "projectId"> {
+  readonly owner: RowOwner;
+  /** Default: a new one. */
+  readonly id?: string;
+}
+
 const access = { permission: "webhooks:manage" } as const;
 
 export const webhooks = managed({
@@ -41,7 +47,7 @@ export const webhooks = managed({
     errors: ["PROJECT_NOT_FOUND", "URL_REFUSED", "LIMIT_REACHED"],
     body: s.CreateWebhook,
     answer: s.WebhookWithSecret,
-    async prepare(context: WebhooksContext, caller, { projectId, ...input }) {
+    async prepare(context: WebhooksContext, caller, { projectId, ...input }): Promise<NewWebhook> {
       context.storage.requireSpace();
       const owner = ownerOf(context, caller, projectId);
       await context.fetch.check(input.url);
@@ -71,12 +77,11 @@ export const webhooks = managed({
       context,
       trx,
       { userId: createdBy },
-      { owner, ...input },
+      { owner, id = uuidv7(), ...input },
     ): Promise<WithIssued<WebhookRow, WithSecret>> {
       if ("projectId" in owner && !(await findProject(trx, owner.projectId)))
         throw new PrismError("PROJECT_NOT_FOUND", "No such project");
       await requireRoom(context, owner, createdBy, trx);
-      const id = uuidv7();
       const { text, sealed: secret } = newSecret(context.box, id);
       const now = context.clock.now();
       const row = Webhook.newRow(input, { ...owner, id, secret, createdBy, createdAt: now, updatedAt: now });

@@ -4,7 +4,7 @@ import { PrismError } from "../../../core/errors.ts";
 import { flag } from "../../../http/api/resource.ts";
 import { type Route, route } from "../../../http/api/route.ts";
 import { holderOf } from "../../../http/server/access.ts";
-import { feature } from "../../../module/feature.ts";
+import { type Context, feature } from "../../../module/feature.ts";
 import { sealedColumn } from "../../../store/sealed-column.ts";
 import type { WithIssued } from "../../access/index.ts";
 import { deliveryRoutes } from "./ingest-routes.ts";
@@ -62,11 +62,11 @@ export const receiversFeature = feature("receivers", {
   },
   close: ({ preparing }) => preparing.stop(),
   register(server, given) {
-    const { receiverPresets: presets, projects, mailIn } = given;
+    const { projects } = given;
     const outside = given.outside();
     const context = {
-      ...{ ...given, presets, storage: projects.storage },
-      mailDomain: () => mailIn.domain,
+      ...partsOf(given),
+      storage: projects.storage,
       async fetchText(url: string) {
         const { status, body } = await outside.request(url, { method: "GET" });
         if (status !== 200) throw new PrismError("SIGNATURE_INVALID", `The sender's URL answers ${status}`);
@@ -77,7 +77,13 @@ export const receiversFeature = feature("receivers", {
     for (const each of [...managed, ...requestRoutes(context), ...deliveryRoutes(context)]) server.route(each);
   },
   sweeps: () => RECEIVER_SWEEPS,
+  configKinds: async (context) => (await import("./config-kind.ts")).receiverKinds(partsOf(context)),
 });
+
+function partsOf<C extends Context<"receiverPresets" | "mailIn">>(context: C) {
+  const { receiverPresets: presets, mailIn } = context;
+  return { ...context, presets, mailDomain: () => mailIn.domain };
+}
 
 /** Without another URL the secret was replaced. */
 type Rotated = WithIssued<

@@ -6,7 +6,7 @@ import { listing, ofProjects } from "../../../http/api/listing.ts";
 import type { AnswerOf } from "../../../http/api/resource.ts";
 import { pageOf } from "../../../http/api/shapes.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
-import { managed, owned, requireFreeName } from "../../access/index.ts";
+import { managed, owned, requireFreeName, requireFreeToken } from "../../access/index.ts";
 import { recordAction } from "../../records/audit/index.ts";
 import { Receiver, type ReceiverRow } from "./receiver.ts";
 import { boundedBy, createReceiverToken } from "./receivers.ts";
@@ -22,6 +22,14 @@ export const receiverAccess = owned<ReceiverRow, Principal>(Receiver, {
   ...{ see: "project:read", read: "events:read", write: "receivers:write" },
   ...{ missing: "RECEIVER_NOT_FOUND", noun: "receiver" },
 });
+
+interface NewReceiver extends Omit<s.CreateReceiver, "projectId"> {
+  readonly projectId: string;
+  /** Default: a new one. */
+  readonly id?: string;
+  /** The token of its URL; default: a new one. */
+  readonly token?: string | undefined;
+}
 
 export const receivers = managed({
   ...{ path: PATH, names: ["Receiver", "Receivers"], tag, params: s.ReceiverParams },
@@ -47,7 +55,7 @@ export const receivers = managed({
     errors: ["PROJECT_NOT_FOUND", "LIMIT_REACHED", ...SETTING_ERRORS],
     body: s.CreateReceiver,
     answer: s.IssuedReceiver,
-    async prepare(context, caller, { projectId: ref, ...input }) {
+    async prepare(context, caller, { projectId: ref, ...input }): Promise<NewReceiver> {
       const projectId = context.projects.requireOrDefault(caller, ref, "receivers:write");
       await checkSettings(context, input.preset, input, { mapping: null, verify: null, hasSecret: false });
       return { projectId, ...input };
@@ -68,10 +76,11 @@ export const receivers = managed({
   view: (_context, _caller, row, db) => shown(db, row),
   state: ({ lastRequestAt }) => lastRequestAt,
   in: {
-    async insert(context, trx, { userId: createdBy }, { projectId, name, preset, ...settings }) {
-      const { token, prefix, hash } = createReceiverToken();
+    async insert(context, trx, { userId: createdBy }, spec) {
+      const { id = uuidv7(), projectId, name, preset, token: given, ...settings } = spec;
+      const { token, prefix, hash } = createReceiverToken(given);
+      if (given !== undefined) await requireFreeToken(trx, "receivers", "token", hash);
       const now = context.clock.now();
-      const id = uuidv7();
       const row: ReceiverRow = {
         ...Receiver.initial,
         ...boundedBy(context.settings.receivers, Receiver.initial),

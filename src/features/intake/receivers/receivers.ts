@@ -43,14 +43,15 @@ export interface Receiver {
 const REFUSALS_EVERY_MS = 1000;
 const TOKEN_LENGTH = 32;
 const PREFIX_LENGTH = 6;
-const TOKEN = /^[A-Za-z0-9_-]{32}$/;
+export const TOKEN = /^[A-Za-z0-9_-]{32}$/;
 
 /** Without case: programs write mail addresses in lower case. 32 letters have no bias. */
 const LETTERS = "abcdefghijklmnopqrstuvwxyz234567";
 
 /** A new token of 160 bits; the database stores its hash. */
-export function createReceiverToken(): { readonly token: string; readonly prefix: string; readonly hash: string } {
-  const token = Array.from(randomBytes(TOKEN_LENGTH), (byte) => LETTERS.charAt(byte % LETTERS.length)).join("");
+export function createReceiverToken(
+  token = Array.from(randomBytes(TOKEN_LENGTH), (byte) => LETTERS.charAt(byte % LETTERS.length)).join(""),
+): { readonly token: string; readonly prefix: string; readonly hash: string } {
   return { token, prefix: token.slice(0, PREFIX_LENGTH), hash: hashToken(token) };
 }
 

@@ -3,7 +3,7 @@ import { once } from "../../../core/once.ts";
 import { doc, example, integer, named, object, pageEntries, stringRecord, uuid } from "../../../http/api/shapes.ts";
 import { Receiver } from "./receiver.ts";
 
-const secret = doc(
+export const secret = doc(
   v.pipe(v.string(), v.minLength(6), v.maxLength(500)),
   "Checked as the preset says: the key of signatures, or a token or password. Stored sealed",
 );

@@ -241,13 +241,8 @@ async function postCheck(context: HeartbeatsContext, caller: Caller, body: Reado
       return new Reply(200, checkView(context, updated, caller, channels));
     }
     const slug = caller.version === 3 ? { slug: "" } : {};
-    const made = await changes.createHeartbeat(
-      context,
-      trx,
-      caller.projectId,
-      { ...slug, ...definition },
-      caller.userId,
-    );
+    const named = { ...slug, ...definition };
+    const made = await changes.createHeartbeat(context, trx, caller.projectId, named, { createdBy: caller.userId });
     return new Reply(201, checkView(context, made, caller, channels));
   });
 }

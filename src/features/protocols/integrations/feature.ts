@@ -18,6 +18,7 @@ export const integrationsFeature = feature("integrations", {
   start: ({ integrations }) => integrations.start(),
   close: ({ integrations, readsOnly }) => (readsOnly ? undefined : integrations.stop()),
   effects: ({ integrations }) => ({ "integrations-changed": (change) => integrations.changed(change) }),
+  configKinds: async (context) => (await import("./config-kind.ts")).integrationKinds(context),
   register(server, context) {
     const routes = [...integrationRoutes(context), ...pagerDutyRoutes(context), ...opsgenieRoutes(context)];
     for (const each of routes) server.route(each);

@@ -30,8 +30,11 @@ const KEY_BYTES = 16;
 export type InputResult = "accepted" | "refused";
 
 /** A new key; the database stores its hash. */
-export function createIntegrationKey(): { readonly key: string; readonly prefix: string; readonly hash: string } {
-  const key = randomBytes(KEY_BYTES).toString("hex");
+export function createIntegrationKey(key = randomBytes(KEY_BYTES).toString("hex")): {
+  readonly key: string;
+  readonly prefix: string;
+  readonly hash: string;
+} {
   return { key, prefix: key.slice(0, PREFIX_LENGTH), hash: hashToken(key) };
 }
 

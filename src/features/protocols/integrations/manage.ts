@@ -8,20 +8,28 @@ import { pageOf } from "../../../http/api/shapes.ts";
 import { holderOf } from "../../../http/server/access.ts";
 import type { Context } from "../../../module/feature.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
-import { managed, owned, requireFreeName } from "../../access/index.ts";
+import { managed, owned, requireFreeName, requireFreeToken } from "../../access/index.ts";
 import { checkLabels } from "../../alerts/index.ts";
 import { recordAction } from "../../records/audit/index.ts";
 import { Integration, type IntegrationRow } from "./integration.ts";
 import { createIntegrationKey } from "./integrations.ts";
 import * as s from "./schema.ts";
 
-type ManageContext = Context<"projects" | "integrations">;
+export type ManageContext = Context<"projects" | "integrations">;
 
 const PATH = "/api/v1/integrations";
 const tag = "Integrations";
 const integrationList = listing(Integration, () => ({}), { order: { name: "string" }, isAscending: true });
 
-const integrations = managed({
+interface NewIntegration extends s.CreateIntegration {
+  readonly projectId: string;
+  /** Default: a new one. */
+  readonly id?: string;
+  /** Default: a new one. */
+  readonly key?: string | undefined;
+}
+
+export const integrations = managed({
   ...{ path: PATH, names: ["Integration", "Integrations"], tag, params: s.IntegrationParams },
   access: owned<IntegrationRow, Principal>(Integration, {
     ...{ see: "project:read", read: "events:read", write: "policies:write" },
@@ -45,7 +53,7 @@ const integrations = managed({
     errors: ["PROJECT_NOT_FOUND", "NAME_TAKEN", "LIMIT_REACHED"],
     body: s.CreateIntegration,
     answer: s.IssuedIntegration,
-    prepare: ({ projects }, caller, body) => ({
+    prepare: ({ projects }, caller, body): NewIntegration => ({
       ...body,
       projectId: projects.requireOrDefault(caller, body.projectId, "policies:write"),
     }),
@@ -61,11 +69,13 @@ const integrations = managed({
   view: (context, _caller, row) => viewOf(context, row),
   state: ({ lastUsedAt }) => lastUsedAt,
   in: {
-    async insert(context, trx, { userId: createdBy }, { projectId, kind, name, labels }) {
+    async insert(context, trx, { userId: createdBy }, spec) {
+      const { id = uuidv7(), projectId, kind, name, labels } = spec;
       checkLabels(labels ?? {});
-      const { key, ...hashed } = createIntegrationKey();
+      const { key, ...hashed } = createIntegrationKey(spec.key);
+      if (spec.key !== undefined) await requireFreeToken(trx, "integrations", "key", hashed.hash);
       const now = context.clock.now();
-      const others = { id: uuidv7(), projectId, ...hashed, createdBy, createdAt: now, updatedAt: now };
+      const others = { id, projectId, ...hashed, createdBy, createdAt: now, updatedAt: now };
       const row = Integration.newRow({ kind, name, labels }, others);
       await context.projects.quotas.requireRoom(trx, "integrations", row);
       await requireFreeName(trx, "integrations", "an integration", row);

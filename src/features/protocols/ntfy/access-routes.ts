@@ -10,16 +10,16 @@ import { addEffect, type Trx } from "../../../store/database.ts";
 import { reauthorize, type UserDirectory, userNames } from "../../access/index.ts";
 import { type AccessRow, EVERYONE, matchesPattern } from "./access.ts";
 
-interface AccessContext extends Uses<"db" | "clock" | "projects" | "audit"> {
+export interface AccessContext extends Uses<"db" | "clock" | "projects" | "audit"> {
   readonly principals: Parameters<typeof reauthorize>[0]["principals"];
   readonly users: Pick<UserDirectory, "findAny" | "reachable">;
 }
 
 const PATH = "/api/v1/ntfy/access";
-const PERMISSIONS = ["none", "read", "write", "read-write"] as const;
+export const PERMISSIONS = ["none", "read", "write", "read-write"] as const;
 /** Rows of one project: each is in memory. */
 const MAX_ROWS = 1000;
-const PATTERN = /^[-_A-Za-z0-9*]{1,64}$/;
+export const PATTERN = /^[-_A-Za-z0-9*]{1,64}$/;
 
 const projectId = v.optional(doc(text(64, 1), "Id or slug of the project; default: the default project"));
 const user = doc(text(255, 1), "Id, external id, username or mail address; `everyone`: all, also without credentials");
@@ -138,16 +138,38 @@ async function setAccess(
   };
   await db.write(async (trx) => {
     await reauthorize(context, principal, id, "project:manage", trx);
-    await requireRoom(trx, row);
-    await trx
-      .insertInto("ntfy_access")
-      .values(row)
-      .onConflict((conflict) => conflict.columns(["projectId", "userId", "pattern"]).doUpdateSet({ permission }))
-      .execute();
-    await changed(context, trx, row, { topic: pattern, permission });
+    await storeRight(context, trx, row);
   });
   const names = await userNames(db.read, [userId]);
   return accessView(row, names.get(userId)?.username ?? null);
+}
+
+/** In a given transaction. @throws LIMIT_REACHED */
+export async function storeRight(context: Uses<"audit">, trx: Trx, row: AccessRow): Promise<void> {
+  const { pattern, permission } = row;
+  await requireRoom(trx, row);
+  await trx
+    .insertInto("ntfy_access")
+    .values(row)
+    .onConflict((conflict) => conflict.columns(["projectId", "userId", "pattern"]).doUpdateSet({ permission }))
+    .execute();
+  await changed(context, trx, row, { topic: pattern, permission });
+}
+
+/** In a given transaction. @param pattern undefined: all of the user */
+export async function removeRights(
+  context: Uses<"audit">,
+  trx: Trx,
+  { projectId, userId, pattern }: Pick<AccessRow, "projectId"> & Partial<Pick<AccessRow, "userId" | "pattern">>,
+): Promise<void> {
+  let removed = trx.deleteFrom("ntfy_access").where("projectId", "=", projectId);
+  if (userId !== undefined) removed = removed.where("userId", "=", userId);
+  if (pattern !== undefined) removed = removed.where("pattern", "=", pattern);
+  const rows = await removed.returning("userId").execute();
+  if (rows.length === 0) throw new PrismError("NOT_FOUND", "No such right");
+  const metadata = { ...(pattern !== undefined && { topic: pattern }), removed: true };
+  for (const each of new Set(rows.map((row) => row.userId)))
+    await changed(context, trx, { projectId, userId: each }, metadata);
 }
 
 async function resetAccess(
@@ -161,22 +183,15 @@ async function resetAccess(
   const userId = userRef === undefined ? undefined : (userOf(users, userRef) ?? "");
   await db.write(async (trx) => {
     await reauthorize(context, principal, id, "project:manage", trx);
-    let removed = trx.deleteFrom("ntfy_access").where("projectId", "=", id);
-    if (userId !== undefined) removed = removed.where("userId", "=", userId);
-    if (pattern !== undefined) removed = removed.where("pattern", "=", pattern);
-    const rows = await removed.returning("userId").execute();
-    if (rows.length === 0) throw new PrismError("NOT_FOUND", "No such right");
-    for (const each of new Set(rows.map((row) => row.userId)))
-      await changed(
-        context,
-        trx,
-        { projectId: id, userId: each },
-        { ...(pattern && { topic: pattern }), removed: true },
-      );
+    await removeRights(context, trx, {
+      projectId: id,
+      ...(userId !== undefined && { userId }),
+      ...(pattern !== undefined && { pattern }),
+    });
   });
 }
 
-function userOf(users: AccessContext["users"], ref: string): string | undefined {
+export function userOf(users: AccessContext["users"], ref: string): string | undefined {
   return ref === "everyone" || ref === EVERYONE ? EVERYONE : users.findAny(ref);
 }
 
@@ -185,8 +200,8 @@ function userOf(users: AccessContext["users"], ref: string): string | undefined 
  * so that no stranger's messages end in the owner's project, and learns of no other account.
  * @throws USER_NOT_FOUND, UNAUTHORIZED_ROLE
  */
-function nameable(
-  { projects, users }: AccessContext,
+export function nameable(
+  { projects, users }: Pick<AccessContext, "projects" | "users">,
   { permissions }: PermissionHolder,
   projectId: string,
   userId: string | undefined,
@@ -215,7 +230,7 @@ async function requireRoom(trx: Trx, { projectId, userId, pattern }: AccessRow):
 
 /** Puts the user's rows into memory with the commit, and an entry into the audit trail. */
 async function changed(
-  { audit }: AccessContext,
+  { audit }: Uses<"audit">,
   trx: Trx,
   { projectId, userId }: Pick<AccessRow, "projectId" | "userId">,
   metadata: Readonly<Record<string, string | boolean>>,

@@ -48,6 +48,7 @@ export const ntfyFeature = feature("ntfy", {
     for (const each of accessRoutes(context)) server.route(each);
     listener.mount(sockets(context));
   },
+  configKinds: async (context) => (await import("./config-kind.ts")).ntfyKinds(context),
   sweeps: ({ ntfy }) => [...NTFY_SWEEPS, attachmentSweep(ntfy.attachments)],
 });
 

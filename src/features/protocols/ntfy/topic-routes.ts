@@ -24,7 +24,7 @@ import { requireTopic, TOPIC } from "./parameters.ts";
 import { cancelAllScheduled, DELETE_TOPIC_KIND, hideMessages } from "./retention.ts";
 import type { TopicRow, Topics } from "./topics.ts";
 
-interface TopicContext extends Uses<"db" | "clock" | "projects" | "audit" | "jobs"> {
+export interface TopicContext extends Uses<"db" | "clock" | "projects" | "audit" | "jobs"> {
   readonly ntfy: {
     readonly topics: Pick<Topics, "readableBy">;
     /** Subscriptions that are open. */
@@ -34,6 +34,7 @@ interface TopicContext extends Uses<"db" | "clock" | "projects" | "audit" | "job
 
 const PATH = "/api/v1/ntfy/topics";
 const MAX_PATTERNS = 20;
+const ALL_TYPES = ["*"];
 
 const Kind = v.picklist(["messages", "events", "inbox"]);
 
@@ -51,17 +52,27 @@ const TopicView = named(
   }),
 );
 
+const name = doc(pattern(TOPIC, "must be up to 64 letters, digits, - and _"), "Name, as clients subscribe to it");
+const patterns = v.optional(
+  doc(
+    v.pipe(v.array(text(100, 1)), v.maxLength(MAX_PATTERNS)),
+    "For events: types, a last `*` matches any rest; default all",
+  ),
+);
+/** Of topics of a project. */
+export const topicEntries = {
+  name,
+  kind: doc(v.picklist(["messages", "events"]), "Published messages, or events shown as messages"),
+  patterns,
+};
+export type GivenTopic = v.InferOutput<v.StrictObjectSchema<typeof topicEntries, undefined>>;
+
 const CreateTopic = example(
   object({
-    name: doc(pattern(TOPIC, "must be up to 64 letters, digits, - and _"), "Name, as clients subscribe to it"),
+    name,
     kind: doc(Kind, "An inbox belongs to the caller and needs no project"),
     projectId: v.optional(doc(text(64, 1), "Id or slug; default: the default project")),
-    patterns: v.optional(
-      doc(
-        v.pipe(v.array(text(100, 1)), v.maxLength(MAX_PATTERNS)),
-        "For events: types, a last `*` matches any rest; default all",
-      ),
-    ),
+    patterns,
   }),
   { name: "deployments", kind: "events", patterns: ["deploy.*"] },
 );
@@ -142,22 +153,43 @@ async function listTopics({ db, projects, ntfy }: TopicContext, principal: Permi
 
 /** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, NAME_TAKEN, LIMIT_REACHED, VALIDATION_FAILED */
 async function createTopic(context: TopicContext, principal: PermissionHolder, input: CreateTopic) {
-  const { db, clock, projects } = context;
-  const { name, kind } = input;
-  requireFreeWord(name);
-  const isInbox = kind === "inbox";
+  const { db, projects } = context;
+  requireFreeWord(input.name);
+  const isInbox = input.kind === "inbox";
   const projectId = isInbox ? null : projects.requireOrDefault(principal, input.projectId, "events:write");
-  const row: TopicRow = {
-    ...{ name, kind, projectId, userId: isInbox ? requireAccount(principal).userId : null },
-    ...{ patterns: JSON.stringify(kind === "events" ? (input.patterns ?? ["*"]) : []) },
-    ...{ createdBy: principal.userId, createdAt: clock.now(), lastUsedAt: null, isKept: 1 },
-  };
+  const userId = isInbox ? requireAccount(principal).userId : null;
+  const row = newTopic(context, principal, { ...input, projectId, userId });
   await db.write((trx) => insertTopic(context, trx, row));
   return topicView(row);
 }
 
+export function newTopic(
+  { clock }: Pick<TopicContext, "clock">,
+  { userId: createdBy }: PermissionHolder,
+  input: Pick<CreateTopic, "name" | "kind" | "patterns"> & Pick<TopicRow, "projectId" | "userId">,
+): TopicRow {
+  const { name, kind, projectId, userId } = input;
+  const patterns = JSON.stringify(patternsOf(input));
+  const times = { createdAt: clock.now(), lastUsedAt: null };
+  return { name, kind, projectId, userId, patterns, createdBy, ...times, isKept: 1 };
+}
+
+/** The types of events that a topic shows. */
+export function patternsOf({ kind, patterns = ALL_TYPES }: Pick<CreateTopic, "kind" | "patterns">): readonly string[] {
+  return kind === "events" ? patterns : [];
+}
+
+/** In a given transaction. */
+export async function changeTopic({ audit }: TopicContext, trx: Trx, row: TopicRow): Promise<void> {
+  const { name, kind, projectId, patterns } = row;
+  await trx.updateTable("ntfy_topics").set({ patterns, isKept: 1 }).where("name", "=", name).execute();
+  addEffect(trx, { type: "ntfy-topics-changed", changed: [row] });
+  const metadata = { kind, projectId };
+  await audit.record({ action: "ntfy_topic.update", resourceType: "ntfyTopic", resourceId: name, metadata }, { trx });
+}
+
 /** In a given transaction. @throws NAME_TAKEN, LIMIT_REACHED */
-async function insertTopic({ projects, audit }: TopicContext, trx: Trx, row: TopicRow): Promise<void> {
+export async function insertTopic({ projects, audit }: TopicContext, trx: Trx, row: TopicRow): Promise<void> {
   const { name, kind, projectId } = row;
   if (await findTopic(trx, name)) throw new PrismError("NAME_TAKEN", "A topic with this name exists");
   await projects.quotas.requireRoom(trx, "topics", row);
@@ -180,7 +212,7 @@ async function deleteTopic(context: TopicContext, principal: PermissionHolder, n
 }
 
 /** In a given transaction, after `cancelAllScheduled`. */
-async function removeTopic({ clock, audit, jobs }: TopicContext, trx: Trx, name: string): Promise<void> {
+export async function removeTopic({ clock, audit, jobs }: TopicContext, trx: Trx, name: string): Promise<void> {
   await trx.deleteFrom("ntfy_messages").where("topic", "=", name).where("dueAt", "is not", null).execute();
   const payload = await hideMessages(trx, name);
   if (payload)
@@ -206,7 +238,7 @@ function maySee(projects: Projects, principal: PermissionHolder, { projectId, us
 }
 
 /** @throws VALIDATION_FAILED for a name that ntfy reserves */
-function requireFreeWord(name: string): void {
+export function requireFreeWord(name: string): void {
   try {
     requireTopic(name);
   } catch {
@@ -216,7 +248,7 @@ function requireFreeWord(name: string): void {
   }
 }
 
-function findTopic(db: ReadDb | Trx, name: string) {
+export function findTopic(db: ReadDb | Trx, name: string) {
   return db.selectFrom("ntfy_topics").selectAll().where("name", "=", name).executeTakeFirst();
 }
 

@@ -22,6 +22,7 @@ export const schedulesFeature = feature("schedules", {
   needs: ["runner", "ingest", "defaultProjectId", "projects"],
   open: (context) => ({ schedules: new Schedules({ ...context, log: context.log.namespace("schedules") }) }),
   effects: ({ schedules }) => ({ "schedules-changed": () => schedules.changed() }),
+  configKinds: async (context) => (await import("./config-kind.ts")).jobKinds(context),
   register: serve,
   onUserDeleted: endWorkOf,
   dueWork: ({ schedules }) => [schedules.due],

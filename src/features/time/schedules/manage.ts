@@ -32,6 +32,9 @@ export const rows = ofServer(
   { read: "jobs:read", write: "jobs:manage", missing: "SCHEDULE_NOT_FOUND", noun: "schedule" },
 );
 
+/** @param id default: a new one */
+type NewSchedule = s.CreateSchedule & { readonly id?: string };
+
 /** For operators. A change and its audit row are one transaction. */
 export const schedules = managed({
   ...{ path: PATH, names: ["Schedule", "Schedules"], tag: "Schedules", params: s.ScheduleParams },
@@ -53,7 +56,7 @@ export const schedules = managed({
     summary: "Create a schedule that enqueues a job by a cron pattern or an interval",
     errors: [...INVALID, ...ACTION, "LIMIT_REACHED"],
     body: s.CreateSchedule,
-    prepare({ storage }, _caller, body) {
+    prepare({ storage }, _caller, body): NewSchedule {
       storage.requireSpace();
       return body;
     },

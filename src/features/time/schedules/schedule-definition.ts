@@ -8,6 +8,8 @@ import { MAX_EVERY_MS, MIN_EVERY_MS, type ScheduleRow } from "./schedule.ts";
 
 /** A requested schedule. */
 export interface ScheduleInput {
+  /** Of a new one; default: a random one. */
+  readonly id?: string;
   readonly name: string;
   /** Either this or {@link everyMs}. */
   readonly cron?: string | null | undefined;

@@ -209,7 +209,7 @@ export class Schedules {
     const now = this.#parts.clock.now();
     const definition = definitionOf(input, null, this.#parts.config.timezone);
     const row: ScheduleRow = {
-      id: uuidv7(),
+      id: input.id ?? uuidv7(),
       ...definition,
       lastRunAt: null,
       nextRunAt: firstRunAt(definition, now),

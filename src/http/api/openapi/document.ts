@@ -62,6 +62,7 @@ const TAGS: readonly (readonly [name: string, text: string, topic: string])[] = 
   ["Integrations", "Programs that send alerts as PagerDuty or Opsgenie take them, and their keys", "integrations"],
   ["ntfy", "Topics of ntfy's API, which has a page of its own", "ntfy"],
   ["Receivers", "URLs at which other programs deliver, the mappings of what they send, and a log", "receivers"],
+  ["Configuration", "The configuration as files: planned, applied in one transaction, exported", "cli-configuration"],
   ["Status pages", "Public pages about the state of a project, their notices and subscribers", "status-page"],
   ["Messages", "Private messages between two users, now or later", "messages"],
   ["On-call", "Who is on call: schedules, overrides, swaps and calendars", "oncall"],

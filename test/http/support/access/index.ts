@@ -6,6 +6,7 @@ import { BACKUPS } from "./backups.ts";
 import { BUCKETS } from "./buckets.ts";
 import { CHANNELS } from "./channels.ts";
 import { CLUSTER } from "./cluster.ts";
+import { CONFIGURATION } from "./configuration.ts";
 import { EVENTS } from "./events.ts";
 import { EXPLAIN } from "./explain.ts";
 import { GOTIFY } from "./gotify.ts";
@@ -69,6 +70,7 @@ const TABLE: Table = {
   ...BACKUPS,
   ...INCIDENTS,
   ...SILENCES,
+  ...CONFIGURATION,
   ...SETTINGS,
   ...AUDIT,
   ...SOUNDS,

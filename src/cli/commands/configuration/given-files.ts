@@ -1,0 +1,98 @@
+import { statSync } from "node:fs";
+import { parseEnv } from "node:util";
+import type { FileConfiguration } from "../../../config/files/file-objects.ts";
+import type { FileProblem } from "../../../config/files/read-files.ts";
+import { PrismError } from "../../../core/errors.ts";
+import { countText } from "../../../core/text/clean-text.ts";
+import { readTextFile } from "../../files.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { printable } from "../../output/output.ts";
+import type { PlanProblem } from "./plan-text.ts";
+
+export interface FileFlags {
+  readonly file: readonly string[];
+  readonly project?: string;
+  readonly secretsFile?: string;
+  readonly secretsDir?: string;
+}
+
+/** Configuration files, with the secrets that they name. */
+export interface GivenFiles extends FileConfiguration {
+  readonly secrets: Readonly<Record<string, string>>;
+  /** References without a value, such as `duty.yaml:3:9: env:PRISM_SECRET_ROOM`. */
+  readonly missing: readonly string[];
+}
+
+/** @throws CommandError 2 for a path that cannot be read, 7 with all problems of the files */
+export async function givenFiles(flags: FileFlags): Promise<GivenFiles> {
+  const { placeText, readConfigurationFiles } = await import("../../../config/files/file-objects.ts");
+  const { secretOf, secretReferences } = await import("../../../config/files/secret-references.ts");
+  const found = reading(flags.file, () => readConfigurationFiles(flags.file));
+  const problems = [...found.problems];
+  const folders = [...flags.file.filter((path) => statSync(path).isDirectory()), flags.secretsDir ?? []].flat();
+  const environment = { ...process.env, ...variablesOf(flags.secretsFile) };
+  const secrets: Record<string, string> = {};
+  const missing: string[] = [];
+  for (const { object, path, key } of secretReferences(found.objects)) {
+    const place = found.positionOf(object, path);
+    try {
+      const value = secretOf(key, { environment, folders });
+      if (value === undefined) missing.push(`${placeText(place)}: ${key}`);
+      else secrets[key] = value;
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      problems.push({ ...place, code: "SECRET_REFUSED", message, fix: "see --secrets-dir" });
+    }
+  }
+  if (problems.length > 0) throw refusalOf(problems);
+  return { ...found, secrets, missing };
+}
+
+function variablesOf(file: string | undefined): NodeJS.Dict<string> {
+  return file === undefined ? {} : parseEnv(readTextFile(file, "--secrets-file"));
+}
+
+function reading<T>(files: readonly string[], read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error)) throw error;
+    throw new CommandError(EXIT.usage, `--file: ${files.join(", ")} cannot be read (${String(error.code)})`);
+  }
+}
+
+/** The objects of one project; without a slug all of them. */
+export function objectsOf({ objects }: FileConfiguration, slug: string | undefined): FileConfiguration["objects"] {
+  if (slug === undefined) return objects;
+  const found = objects.filter(({ kind, project, spec }) => (kind === "projects" ? spec["slug"] : project) === slug);
+  if (found.length === 0) throw new CommandError(EXIT.notFound, `the files have no project ${printable(slug)}`);
+  return found;
+}
+
+/** Problems of a plan at their places in the files. */
+export function placed(files: FileConfiguration, problems: readonly PlanProblem[]): readonly FileProblem[] {
+  return problems.map(({ kind, name, at, path, code, message, fix }) => {
+    const object = files.objects.findIndex((each) => each.at === at);
+    const [, file = "", line = 1, column = 1] = /^(.*):(\d+):(\d+)$/.exec(at ?? "") ?? [];
+    const place = object < 0 ? { file, line: Number(line), column: Number(column) } : files.positionOf(object, path);
+    const what = `${kind}${name === undefined ? "" : ` "${name}"`}${path === "" ? "" : `, ${path}`}: ${message}`;
+    return { ...place, code, message: what, ...(fix !== undefined && { fix }) };
+  });
+}
+
+export function problemLine({ file, line, column, message, fix }: FileProblem): string {
+  const place = file === "" ? "" : `${file}:${line}:${column}: `;
+  return printable(`${place}${message}${fix === undefined ? "" : `; ${fix}`}`);
+}
+
+/** All problems, with exit 7. */
+export function refusalOf(problems: readonly FileProblem[]): CommandError {
+  const summary = `the files have ${countText(problems.length, "problem")}`;
+  const details = problems.map(({ file, line, column, code, message, fix }) => ({
+    ...{ path: `${file}:${line}:${column}`, code },
+    message: `${message}${fix === undefined ? "" : `; ${fix}`}`,
+  }));
+  const cause = new PrismError("VALIDATION_FAILED", summary, { details });
+  const lines = [`${summary}; nothing is stored:`, ...problems.map((each) => `  ${problemLine(each)}`)];
+  return new CommandError(EXIT.conflict, lines.join("\n"), { cause, code: "CONFIGURATION_REFUSED" });
+}

@@ -1,0 +1,156 @@
+import { isDeepStrictEqual } from "node:util";
+import { type Command, Option } from "commander";
+import type { ConfigurationPlan } from "../../../client/api-types.gen.ts";
+import { type ServerClient, SLICED_LIMIT_MS } from "../../../remote/server-client.ts";
+import type { CommandContext } from "../../context.ts";
+import { parseJson, readTextFile, requireReplaceable, writeRows } from "../../files.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { collectFlag, integerFlag } from "../../output/flag-values.ts";
+import { printable } from "../../output/output.ts";
+import { single, type Verb } from "../../resource.ts";
+import { withServer } from "../../with-server.ts";
+import { confirm } from "../access/prompt.ts";
+import { type FileFlags, type GivenFiles, givenFiles, objectsOf, placed, refusalOf } from "./given-files.ts";
+import { countsOf, lackText, planLines, planMarkdown } from "./plan-text.ts";
+
+interface PlanFlags extends FileFlags {
+  readonly prune?: boolean;
+  readonly allowDeletes?: number;
+  readonly format: "text" | "markdown" | "json";
+  readonly out?: string;
+  readonly exitCode?: boolean;
+}
+
+interface ApplyFlags extends PlanFlags {
+  readonly plan?: string;
+  readonly issued?: string;
+  readonly yes?: boolean;
+}
+
+const FLAGS: NonNullable<Verb["flags"]> = {
+  file: new Option("-f, --file <path>", "directory or file of the configuration; repeatable")
+    .argParser(collectFlag)
+    .makeOptionMandatory(),
+  project: ["--project <slug>", "only the objects of this project"],
+  secretsFile: ["--secrets-file <file>", "lines PRISM_SECRET_NAME=value, beside the environment"],
+  secretsDir: ["--secrets-dir <dir>", "also read files of secrets below this directory"],
+  prune: ["--prune", "delete what an earlier apply of this source made and the files no longer have"],
+  allowDeletes: ["--allow-deletes <n>", "delete exactly so many objects", integerFlag(0, 2000)],
+  format: new Option("--format <format>", "format of the plan").choices(["text", "markdown", "json"]).default("text"),
+  out: ["--out <file>", "also write the plan as JSON to this file, for prism apply --plan"],
+  exitCode: ["--exit-code", "end with 8 if anything would change"],
+};
+
+export function addPlan(program: Command): void {
+  single(program, "plan", {
+    text: "show what configuration files would change, and store nothing",
+    about: `Files are YAML or JSON. Secrets are {env: PRISM_SECRET_NAME} or {file: name}, and are compared where they are given.
+A file or an object that is not valid is reported with its line and column (exit code 7).`,
+    examples: ["-f oncall", "-f oncall --format markdown"],
+    flags: FLAGS,
+    act: (context, flags) => plan(context, flags as unknown as PlanFlags),
+  });
+}
+
+export function addApply(program: Command): void {
+  single(program, "apply", {
+    text: "store configuration files: all of them, or nothing",
+    about: `It shows the plan and asks; without a terminal it needs --yes. With --plan it stores only what that plan showed
+(exit code 7 if anything changed since). Without changes nothing is written.`,
+    examples: ["-f oncall", "-f oncall --prune --yes", "-f oncall --plan plan.json --yes"],
+    flags: {
+      ...FLAGS,
+      plan: ["--plan <file>", "store only what this plan of prism plan --out showed"],
+      issued: ["--issued <file>", "write new URLs and keys to this file; needed without a terminal"],
+      yes: ["--yes", "do not ask"],
+    },
+    changes: true,
+    act: (context, flags) => apply(context, flags as unknown as ApplyFlags),
+  });
+}
+
+async function plan(context: CommandContext, flags: PlanFlags): Promise<void> {
+  const files = await givenFiles(flags);
+  const found = await withServer(context, (server) => ask(server, files, flags, { mode: "plan" }));
+  await report(context, files, found, flags);
+  if (found.changes.length > 0)
+    context.out.note(`Nothing is stored. prism apply ${flags.file.map((path) => `-f ${path}`).join(" ")}`);
+  if (flags.exitCode && found.changes.length > 0) process.exitCode = EXIT.checkFailed;
+}
+
+async function apply(context: CommandContext, flags: ApplyFlags): Promise<void> {
+  const { out } = context;
+  const isAsked = process.stdin.isTTY === true && process.stderr.isTTY === true;
+  if (!flags.yes && !isAsked) throw new CommandError(EXIT.usage, "without a terminal prism apply needs --yes");
+  requireReplaceable(flags.issued, false);
+  const files = await givenFiles(flags);
+  const before = await withServer(context, (server) => ask(server, files, flags, { mode: "plan" }));
+  if (flags.plan !== undefined) requireSame(flags.plan, before);
+  if (before.mayNot.length > 0) throw mayNot(before);
+  const isEmpty = before.changes.length === 0;
+  if (isEmpty || !out.json) await report(context, files, before, flags);
+  if (isEmpty) return;
+  if (!flags.yes && !(await confirm(`Store this: ${countsOf(before)}?`)))
+    throw new CommandError(EXIT.usage, "nothing is stored; --yes stores without asking");
+  const issued = isAsked || flags.issued !== undefined;
+  const more = { mode: "apply", expect: before.state, issued };
+  const done = await withServer(context, (server) => {
+    server.bePatient();
+    return ask(server, files, flags, more);
+  });
+  const lines = done.issued.map((each) => JSON.stringify(each));
+  if (flags.issued !== undefined)
+    await writeRows(
+      lines.map((line) => `${line}\n`),
+      { ...TO_FILE, file: flags.issued },
+    );
+  const isShown = flags.issued === undefined;
+  out.result(isShown ? done : { ...done, issued: [] }, () => [...(isShown ? lines : []), "All is stored."]);
+  if (flags.exitCode) process.exitCode = EXIT.checkFailed;
+}
+
+const TO_FILE = { gzip: false, force: false } as const;
+
+/** @throws CommandError 7 with the problems at their places in the files */
+async function ask(
+  server: ServerClient,
+  files: GivenFiles,
+  flags: PlanFlags,
+  more: object,
+): Promise<ConfigurationPlan> {
+  const { source, lock, secrets } = files;
+  const { prune, allowDeletes } = flags;
+  const body = { source, lock, objects: objectsOf(files, flags.project), secrets, prune, allowDeletes };
+  const found = await server.post<ConfigurationPlan>("/api/v1/configuration", { ...body, ...more }, SLICED_LIMIT_MS);
+  if (found.problems.length > 0) throw refusalOf(placed(files, found.problems));
+  return found;
+}
+
+async function report(
+  { out }: CommandContext,
+  files: GivenFiles,
+  found: ConfigurationPlan,
+  flags: PlanFlags,
+): Promise<void> {
+  if (flags.out !== undefined)
+    await writeRows([`${JSON.stringify(found)}\n`], { ...TO_FILE, file: flags.out, force: true });
+  if (out.json || flags.format === "json") out.line(JSON.stringify(found));
+  else out.line(flags.format === "markdown" ? planMarkdown(found) : planLines(found).join("\n"));
+  if (found.changes.length === 0) return;
+  for (const each of files.missing)
+    out.note(`not given, so not compared, and kept as it is stored: ${printable(each)}`);
+}
+
+/** @throws CommandError 7 */
+function requireSame(file: string, now: ConfigurationPlan): void {
+  const shown = parseJson(readTextFile(file, "--plan"), "--plan", EXIT.conflict) as Partial<ConfigurationPlan> | null;
+  // The answer as the file has it, without members that are not there.
+  const { state, changes } = JSON.parse(JSON.stringify(now)) as ConfigurationPlan;
+  if (shown?.state === state && isDeepStrictEqual(shown.changes, changes)) return;
+  throw new CommandError(EXIT.conflict, `the plan is no longer that of ${file}; nothing is stored: plan again`);
+}
+
+function mayNot({ mayNot }: ConfigurationPlan): CommandError {
+  const lines = mayNot.map((each) => `  ${printable(lackText(each))}`);
+  return new CommandError(EXIT.unauthorised, ["rights are missing; nothing is stored:", ...lines].join("\n"));
+}

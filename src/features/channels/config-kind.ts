@@ -1,0 +1,91 @@
+import * as v from "valibot";
+import { invalidField } from "../../core/errors.ts";
+import { doc } from "../../http/api/shapes.ts";
+import {
+  type ConfigKind,
+  changedMembers,
+  configKind,
+  type ObjectOwner,
+  type StoredObject,
+} from "../../module/config-kind.ts";
+import type { ReadDb, Trx } from "../../store/database.ts";
+import { Channel, type ChannelRow } from "./channel.ts";
+import { channels } from "./manage.ts";
+import { type CreateChannel, FieldText } from "./schema.ts";
+import { type ChannelsApi, changeOf, newChannel, openedOrNull } from "./service.ts";
+import type { Texts } from "./store.ts";
+
+interface ChannelSpec extends Omit<CreateChannel, "fields" | "projectId" | "userId"> {
+  /** Those of the file; secret ones that are absent stay. */
+  readonly fields: Texts;
+}
+
+type Prepared = (trx: Trx) => Promise<unknown>;
+
+/** The channels of projects. */
+export function channelsKind(context: ChannelsApi): ConfigKind {
+  return configKind<ChannelSpec, Prepared>({
+    ...{ kind: "channels", noun: "channel", resourceType: "channel", scope: "project", after: ["projects"] },
+    rights: { read: "events:read", write: "channels:write" },
+    secrets: ["fields.*"],
+    entries: () => ({
+      ...Channel.forCreate,
+      fields: v.optional(doc(v.record(v.string(), FieldText), "Values of the preset's fields")),
+    }),
+    defaults: { ...Channel.defaults, fields: {} },
+    async list(db, projectId) {
+      const rows = await db
+        .selectFrom("channels")
+        .selectAll()
+        .where("projectId", "=", projectId)
+        .orderBy("id")
+        .execute();
+      return Promise.all(rows.map((row) => storedOf(context, row)));
+    },
+    async prepare({ caller, projectId }, spec, stored, id) {
+      context.storage.requireSpace();
+      if (!stored) {
+        const row = await newChannel(context, caller, { projectId: projectId ?? "" }, spec, id);
+        return (trx) => channels.insert(context, trx, caller, row);
+      }
+      const { preset, fields: _, ...changed } = changedMembers(spec, stored);
+      if (preset !== undefined)
+        throw invalidField("body", "preset", "a channel keeps its preset; give the new one another name");
+      const fields = changedFields(spec.fields, stored);
+      const old = await channelOf(context.db.read, stored.id);
+      const change = await changeOf(context, old, { ...changed, ...(fields && { fields }) });
+      return async (trx) => channels.change(context, trx, await channelOf(trx, stored.id), change, caller);
+    },
+    ...{ create: store, update: store },
+    remove: async (trx, { caller }, { id }) =>
+      channels.remove(context, trx, await channelOf(trx, id), caller, undefined),
+  });
+}
+
+const store = async (trx: Trx, _owner: ObjectOwner, _stored: unknown, _spec: unknown, change: Prepared) => {
+  await change(trx);
+  return undefined;
+};
+
+const channelOf = (db: ReadDb | Trx, id: string) => Channel.require(db, id, "CHANNEL_NOT_FOUND", "channel");
+
+async function storedOf({ book, box }: ChannelsApi, row: ChannelRow): Promise<StoredObject> {
+  const known = (await book.get(row.preset))?.fields ?? [];
+  const isPlain = (key: string) => known.some((field) => field.key === key && !field.secret);
+  const sealed = known.filter(({ key }) => !isPlain(key)).map(({ key }) => [key, null] as const);
+  const unopened = { ...(JSON.parse(row.fields) as Texts), ...Object.fromEntries(sealed) };
+  const all = Object.entries<string | null>(openedOrNull(box, row) ?? unopened);
+  const plain = Object.fromEntries(all.filter(([key]) => isPlain(key)));
+  const secrets = all.filter(([key]) => !isPlain(key)).map(([key, value]) => [`fields.${key}`, value] as const);
+  const { id, name, version } = row;
+  return { id, name, version, spec: { ...Channel.settable(row), fields: plain }, secrets: Object.fromEntries(secrets) };
+}
+
+/** The fields to change, null: to remove; undefined: none. */
+function changedFields(given: Texts, { spec, secrets = {} }: StoredObject) {
+  const before = { ...(spec["fields"] as Texts) };
+  const dropped = Object.keys(before).filter((key) => !Object.hasOwn(given, key));
+  const isSet = Object.entries(given).some(([key, value]) => value !== (before[key] ?? secrets[`fields.${key}`]));
+  if (!isSet && dropped.length === 0) return undefined;
+  return { ...Object.fromEntries(dropped.map((key) => [key, null])), ...given };
+}

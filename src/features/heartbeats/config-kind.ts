@@ -1,0 +1,87 @@
+import * as v from "valibot";
+import { DAY_MS, HOUR_MS } from "../../core/time/clock.ts";
+import { doc, pattern } from "../../http/api/shapes.ts";
+import { configKind, type Spec } from "../../module/config-kind.ts";
+import { resourceKind } from "../../module/resource-kind.ts";
+import { FED_PLAN, type HeartbeatsContext, kindOfSchedule, slugOf } from "./changes.ts";
+import { checkFedBy } from "./feeds.ts";
+import { Heartbeat, type HeartbeatDefinition, type HeartbeatRow } from "./heartbeat.ts";
+import { heartbeats } from "./manage.ts";
+import { type CreateHeartbeat, definitionOf } from "./schema.ts";
+
+type HeartbeatSpec = Omit<CreateHeartbeat, "projectId"> & { readonly ping?: string };
+
+const of = resourceKind<HeartbeatRow>(Heartbeat);
+const ping = doc(
+  pattern(/^[0-9a-f]{8}(-?)([0-9a-f]{4}\1){3}[0-9a-f]{12}$/, "must be a UUID, with or without dashes"),
+  "The UUID in its ping URL, for a new one; default: a random one",
+);
+/** They follow from other members. */
+const DERIVED = ["slug", "kind", "timeoutMs", "graceMs"];
+
+export function heartbeatKinds(context: HeartbeatsContext) {
+  const heartbeat = configKind<HeartbeatSpec, HeartbeatDefinition>({
+    ...{ kind: "heartbeats", noun: "heartbeat", resourceType: "heartbeat", scope: "project", after: [] },
+    rights: { read: "events:read", write: "heartbeats:write" },
+    secrets: ["ping"],
+    atCreation: ["ping"],
+    isHeldOutside: true,
+    entries: () => ({ ...of.entries(), ping: v.optional(ping) }),
+    defaults: Object.fromEntries(Object.entries(of.defaults).filter(([name]) => !DERIVED.includes(name))),
+    canonical: complete,
+    async list(db, projectId) {
+      return (await of.rows(db, projectId)).map((row) => {
+        const name = row.name || row.slug;
+        return { id: row.id, name, version: row.version, spec: { ...of.specOf(row), name } };
+      });
+    },
+    async prepare(_owner, { ping: _ping, ...spec }, stored) {
+      const definition = definitionOf(complete(spec) as HeartbeatSpec);
+      // Compiling takes a while.
+      if (definition.fedBy != null && definition.fedBy !== stored?.spec["fedBy"]) await checkFedBy(definition.fedBy);
+      return definition;
+    },
+    async create(trx, { caller, projectId }, id, spec, definition) {
+      const uuid = spec.ping?.replaceAll("-", "").replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+      const made = { projectId: projectId ?? "", definition, id, ping: uuid };
+      await heartbeats.insert(context, trx, caller, made);
+      return undefined;
+    },
+    async update(trx, { caller }, { id }, _spec, definition) {
+      const row = await Heartbeat.require(trx, id, "HEARTBEAT_NOT_FOUND", "heartbeat");
+      await heartbeats.change(context, trx, row, changedColumns(definition, row), caller);
+      return undefined;
+    },
+    async remove(trx, { caller }, { id }) {
+      const row = await Heartbeat.require(trx, id, "HEARTBEAT_NOT_FOUND", "heartbeat");
+      await heartbeats.remove(context, trx, row, caller, undefined);
+    },
+    async notes(db, op, stored) {
+      const row = op === "delete" && stored ? await Heartbeat.find(db, stored.id) : undefined;
+      return row?.status === "down" ? ["its alert is resolved"] : [];
+    },
+  });
+  return [heartbeat];
+}
+
+/** As for requests: the slug is from the name, the kind from the schedule; fed ones have a plan of their own. */
+function complete(spec: Spec): Spec {
+  const { name, slug, schedule, kind, fedBy } = spec as Partial<HeartbeatSpec>;
+  const plan = fedBy ? FED_PLAN : { timeoutMs: DAY_MS, graceMs: HOUR_MS };
+  const kindOf = schedule ? (kind ?? readKind(schedule)) : "simple";
+  return { ...plan, ...spec, slug: slug ?? slugOf(name ?? ""), ...(kindOf && { kind: kindOf }) };
+}
+
+/** Undefined: the schedule is not readable, which the check of the definition says. */
+function readKind(schedule: string): HeartbeatSpec["kind"] {
+  try {
+    return kindOfSchedule(schedule);
+  } catch {
+    return undefined;
+  }
+}
+
+function changedColumns(definition: HeartbeatDefinition, row: HeartbeatRow): HeartbeatDefinition {
+  const columns: Readonly<Record<string, unknown>> = row;
+  return Object.fromEntries(Object.entries(definition).filter(([name, value]) => columns[name] !== value));
+}

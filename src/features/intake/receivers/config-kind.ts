@@ -1,0 +1,66 @@
+import * as v from "valibot";
+import { openedText } from "../../../core/crypto/sealed-box.ts";
+import { doc, pattern } from "../../../http/api/shapes.ts";
+import { changedMembers, configKind, type Spec } from "../../../module/config-kind.ts";
+import { resourceKind } from "../../../module/resource-kind.ts";
+import { receivers } from "./manage.ts";
+import { Receiver, type ReceiverRow } from "./receiver.ts";
+import { boundedBy, receiverSealContext, TOKEN } from "./receivers.ts";
+import { type CreateReceiver, secret } from "./schema.ts";
+import { checkSettings, type ReceiverParts, storedSettings } from "./settings.ts";
+
+type ReceiverSpec = Omit<CreateReceiver, "projectId"> & { readonly token?: string };
+
+const of = resourceKind<ReceiverRow>(Receiver);
+const token = doc(
+  pattern(TOKEN, "must be 32 letters, digits, - and _"),
+  "The token of its URL, for a new one; default: a random one",
+);
+const NEW = { mapping: null, verify: null, hasSecret: false };
+
+export function receiverKinds(context: ReceiverParts) {
+  const opened = ({ id, secret: sealed }: ReceiverRow) =>
+    sealed && openedText(context.box, receiverSealContext("secret", id), sealed);
+  const found = (db: Parameters<typeof Receiver.find>[0], id: string) =>
+    Receiver.require(db, id, "RECEIVER_NOT_FOUND", "receiver");
+  /** What a request would say: a secret is replaced only by another. */
+  const changes = (row: ReceiverRow, { token: _token, secret: given, ...spec }: ReceiverSpec) => ({
+    ...changedMembers(spec, { spec: of.specOf(row) }),
+    ...(given !== undefined && given !== opened(row) && { secret: given }),
+  });
+  const receiver = configKind<ReceiverSpec>({
+    ...{ kind: "receivers", noun: "receiver", resourceType: "receiver", scope: "project", after: [] },
+    rights: { read: "events:read", write: "receivers:write" },
+    secrets: ["secret", "token"],
+    atCreation: ["token"],
+    isHeldOutside: true,
+    issues: "a URL",
+    entries: () => ({ ...of.entries(), secret: v.optional(v.nullable(secret)), token: v.optional(token) }),
+    defaults: { ...of.defaults, ...(boundedBy(context.settings.receivers, Receiver.initial) as object as Spec) },
+    async list(db, projectId) {
+      return (await of.rows(db, projectId)).map((row) => ({
+        ...{ id: row.id, name: row.name, version: row.version, spec: of.specOf(row) },
+        secrets: row.secret === null ? {} : { secret: opened(row) },
+      }));
+    },
+    async prepare(_owner, { token: _token, ...spec }, stored) {
+      if (!stored) return void (await checkSettings(context, spec.preset, spec, NEW));
+      const row = await found(context.db.read, stored.id);
+      await checkSettings(context, spec.preset, changes(row, spec), storedSettings(row));
+    },
+    async create(trx, { caller, projectId }, id, spec) {
+      const made = await receivers.insert(context, trx, caller, { ...spec, id, projectId: projectId ?? "" });
+      const { url = "", mailAddress = null } = made.issued ?? {};
+      return spec.token === undefined ? { url, ...(mailAddress !== null && { mailAddress }) } : undefined;
+    },
+    async update(trx, { caller }, { id }, spec) {
+      const row = await found(trx, id);
+      await receivers.change(context, trx, row, changes(row, spec), caller);
+      return undefined;
+    },
+    async remove(trx, { caller }, { id }) {
+      await receivers.remove(context, trx, await found(trx, id), caller, undefined);
+    },
+  });
+  return [receiver];
+}

@@ -1,0 +1,239 @@
+import { isDeepStrictEqual } from "node:util";
+import * as v from "valibot";
+import type { PermissionHolder } from "../../core/caller.ts";
+import { invalidField, PrismError } from "../../core/errors.ts";
+import { doc, object, text } from "../../http/api/shapes.ts";
+import { type ConfigKind, changedMembers, configKind, type Spec, type StoredObject } from "../../module/config-kind.ts";
+import type { ReadDb, Trx } from "../../store/database.ts";
+import { valuesOf } from "../../store/sqlite/list-queries.ts";
+import { day } from "./days-off-schema.ts";
+import { checkedUrl, onCallSchedules } from "./manage.ts";
+import { midnightOf, spanOfDays } from "./model/away.ts";
+import { occurrences } from "./model/recurrence.ts";
+import type { OnCallContext } from "./schedules.ts";
+import * as s from "./schema.ts";
+import { type CreateShift, type OnCallRow, OnCallSchedule, Shift, type ShiftRow } from "./schema.ts";
+import { SHIFTS } from "./shift-views.ts";
+import * as rows from "./shifts.ts";
+
+/* On-call schedules in configuration files, with their shifts. Overrides, swaps, days off and links are left alone. */
+
+type Recurrence = NonNullable<CreateShift["recurrence"]>;
+
+/** A shift of a file: `anchor` says in place of `startTurn` whose a day is. */
+type ShiftSpec = CreateShift & {
+  readonly anchor?: { readonly on: string; readonly turn: readonly string[] } | undefined;
+};
+
+/** A shift with all its members. */
+interface FullShift extends CreateShift {
+  readonly name: string;
+  readonly timezone: string;
+  readonly recurrence: (Recurrence & { readonly interval: number }) | null;
+  readonly startTurn: number;
+}
+
+type ScheduleSpec = Omit<s.CreateOnCallSchedule, "projectId" | "calendarUrl"> & {
+  readonly timezone: string;
+  readonly calendarUrl?: string | undefined;
+  /** Absent: they are not in the files. */
+  readonly shifts?: readonly ShiftSpec[] | undefined;
+};
+
+export function onCallKind(context: OnCallContext): ConfigKind {
+  return configKind<ScheduleSpec, string | undefined>({
+    ...{ kind: "oncall", noun: "on-call schedule", resourceType: "oncall_schedule", scope: "project" },
+    after: ["people", "members"],
+    rights: { read: "events:read", write: "oncall:write" },
+    secrets: ["calendarUrl"],
+    defaults: { ...OnCallSchedule.defaults, timezone: context.config.timezone },
+    entries() {
+      const anchor = object({ on: doc(day, "A day, by the clocks of `timezone`"), turn: s.users });
+      const shift = object({ ...Shift.forCreate, anchor: v.optional(doc(anchor, "Whose a day is, for `startTurn`")) });
+      return {
+        ...OnCallSchedule.forCreate,
+        calendarUrl: v.optional(text(2048, 1)),
+        shifts: v.optional(v.array(shift)),
+      };
+    },
+    canonical,
+    list: async (db, projectId) => (projectId === null ? [] : listed(db, projectId)),
+    async prepare(_owner, { calendarUrl, shifts = [], timezone }, stored) {
+      fullShifts(shifts, timezone);
+      if (calendarUrl === undefined || calendarUrl === stored?.secrets?.["calendarUrl"]) return undefined;
+      return (await checkedUrl(context, calendarUrl)) ?? undefined;
+    },
+    async create(trx, { caller, projectId }, id, { shifts = [], ...input }, calendarUrl) {
+      if (projectId === null) throw new TypeError("a schedule belongs to a project");
+      const given = { input, projectId, calendarUrl: calendarUrl ?? null, id };
+      const { row } = await onCallSchedules.insert(context, trx, caller, given);
+      await storeShifts(context, trx, caller, row, shifts);
+      return undefined;
+    },
+    async update(trx, { caller }, stored, spec, calendarUrl) {
+      const { shifts: _, calendarUrl: _url, ...changes } = changedMembers(spec, stored);
+      const input = { ...changes, ...(calendarUrl !== undefined && { calendarUrl }) };
+      let row = await storedRow(trx, stored.id);
+      if (Object.keys(input).length > 0)
+        ({ row } = await onCallSchedules.change(context, trx, row, { input, calendarUrl }, caller));
+      if (spec.shifts) await storeShifts(context, trx, caller, row, spec.shifts);
+      return undefined;
+    },
+    async remove(trx, { caller }, { id }) {
+      await onCallSchedules.remove(context, trx, await storedRow(trx, id), caller, {});
+    },
+  });
+}
+
+async function storedRow(trx: Trx, id: string): Promise<OnCallRow> {
+  const row = await OnCallSchedule.find(trx, id);
+  if (!row) throw new TypeError("a schedule that is listed is stored");
+  return row;
+}
+
+async function listed(db: ReadDb | Trx, projectId: string): Promise<StoredObject[]> {
+  const all = db.selectFrom("oncall_schedules").selectAll().where("projectId", "=", projectId).orderBy("name");
+  const schedules = await all.execute();
+  const ids = schedules.map(({ id }) => id);
+  const shifts = await currentShifts(db, ids);
+  const calendars = db.selectFrom("oncall_calendars").select(["scheduleId", "url"]);
+  const urls = await calendars.where("scheduleId", "in", valuesOf(ids)).execute();
+  return schedules.map((row) => {
+    const own = shifts.filter(({ scheduleId }) => scheduleId === row.id);
+    const calendarUrl = urls.find(({ scheduleId }) => scheduleId === row.id)?.url;
+    const named = namedShifts(own).map((shift) => compact(shift, row.timezone));
+    // A schedule keeps its version when its shifts change.
+    const version = `${row.version}.${own.length}.${Math.max(0, ...own.map(({ updatedAt }) => updatedAt))}`;
+    const spec = { ...OnCallSchedule.settable(row), shifts: named };
+    return { id: row.id, name: row.name, version, spec, ...(calendarUrl && { secrets: { calendarUrl } }) };
+  });
+}
+
+/** Shifts and rotations in effect, in order of creation. */
+function currentShifts(db: ReadDb | Trx, scheduleIds: readonly string[]): Promise<ShiftRow[]> {
+  const all = db.selectFrom("oncall_shifts").selectAll().where("scheduleId", "in", valuesOf(scheduleIds));
+  return all.where("kind", "in", SHIFTS.kinds).where("validUntil", "is", null).orderBy("id").execute();
+}
+
+function namedShifts(stored: readonly ShiftRow[]): FullShift[] {
+  return withNames(stored.map((row) => Shift.settable(row) as unknown as FullShift));
+}
+
+/** Each with a name of its own: `Shift 1` without one, `Weeks 2` for one that is there twice. */
+function withNames(shifts: readonly FullShift[]): FullShift[] {
+  const names = new Set(shifts.map(({ name }) => name));
+  const given = new Set([""]);
+  return shifts.map((shift) => {
+    let { name } = shift;
+    for (let n = shift.name === "" ? 1 : 2; given.has(name) || (name !== shift.name && names.has(name)); n++)
+      name = `${(shift.name || "Shift").slice(0, 95)} ${n}`;
+    given.add(name);
+    return { ...shift, name };
+  });
+}
+
+/** Shifts of a file, complete. @throws VALIDATION_FAILED */
+function fullShifts(specs: readonly ShiftSpec[], timezone: string): FullShift[] {
+  const names = new Set<string>();
+  const shifts = specs.map((spec, at): FullShift => {
+    const { name = "", level = 0, durationMs, startTurn = 0, recurrence = null } = spec;
+    if (names.has(name) && name !== "") throw invalidField("body", `shifts.${at}.name`, "is the name of another shift");
+    names.add(name);
+    const full = {
+      ...{ name, level, start: spec.start.padEnd(19, ":00"), durationMs, timezone: spec.timezone ?? timezone },
+      recurrence: recurrence && { ...recurrence, interval: recurrence.interval ?? 1 },
+      turns: spec.turns.map((users) => [...new Set(users)]),
+      startTurn: startTurn % spec.turns.length,
+    };
+    return { ...full, ...(spec.anchor && { startTurn: startTurnOf(full, spec, `shifts.${at}.anchor`) }) };
+  });
+  return withNames(shifts);
+}
+
+/** The start turn with which the shift that begins on the day, else the one that goes on in it, has the turn. */
+function startTurnOf(shift: FullShift, { anchor, startTurn }: ShiftSpec, path: string): number {
+  const { on = "", turn = [] } = anchor ?? {};
+  if (startTurn !== undefined) throw invalidField("body", path, "is in place of startTurn");
+  if (Number.isNaN(midnightOf(on))) throw invalidField("body", `${path}.on`, "is no day of the calendar");
+  const { start: from, end: to } = spanOfDays(on, on, shift.timezone);
+  const found = [...occurrences({ ...shift, start: Date.parse(`${shift.start}Z`) }, from, to)];
+  const shown = found.find(({ start }) => start >= from) ?? found[0];
+  if (!shown) throw invalidField("body", `${path}.on`, "is a day without a shift of it");
+  const keyOf = (users: readonly string[]) => [...new Set(users)].sort().join(" ");
+  const index = shift.turns.findIndex((users) => keyOf(users) === keyOf(turn));
+  if (index < 0) throw invalidField("body", `${path}.turn`, "is none of its turns");
+  return (index - (shown.period % shift.turns.length) + shift.turns.length) % shift.turns.length;
+}
+
+/** Without what is a default. */
+function compact({ name, level, start, durationMs, timezone, ...shift }: FullShift, ofSchedule: string): ShiftSpec {
+  const { recurrence, turns, startTurn } = shift;
+  const { interval, ...rule } = recurrence ?? { interval: 1 };
+  return {
+    ...{ name, ...(level && { level }), start, durationMs, ...(timezone !== ofSchedule && { timezone }) },
+    ...(recurrence && { recurrence: { ...(rule as Recurrence), ...(interval !== 1 && { interval }) } }),
+    ...{ turns, ...(startTurn && { startTurn }) },
+  };
+}
+
+/** What is not valid stays as it is, until it is prepared. */
+function canonical(spec: Spec): Spec {
+  const { shifts, timezone } = spec as ScheduleSpec;
+  if (!shifts) return spec;
+  try {
+    return { ...spec, shifts: fullShifts(shifts, timezone).map((shift) => compact(shift, timezone)) };
+  } catch (error) {
+    if (error instanceof PrismError) return spec;
+    throw error;
+  }
+}
+
+/** How a shift of a file is found among stored ones, the best first. `Shift 1` may be another without a name. */
+const ARE_SAME: readonly ((shift: FullShift, stored: FullShift) => boolean)[] = [
+  isDeepStrictEqual,
+  (shift, stored) => /^Shift \d+$/.test(shift.name) && hasSameContent(shift, stored),
+  (shift, stored) => shift.name === stored.name,
+  hasSameContent,
+];
+
+function hasSameContent(shift: FullShift, stored: FullShift): boolean {
+  return isDeepStrictEqual({ ...shift, name: "" }, { ...stored, name: "" });
+}
+
+/** The place of the stored shift that each shift of a file is. */
+function placesOf(wanted: readonly FullShift[], stored: readonly FullShift[]): (number | undefined)[] {
+  const places = wanted.map((): number | undefined => undefined);
+  for (const isSame of ARE_SAME)
+    for (const [at, shift] of wanted.entries()) {
+      const free = stored.findIndex((other, place) => !places.includes(place) && isSame(shift, other));
+      if (free >= 0) places[at] ??= free;
+    }
+  return places;
+}
+
+/** A changed shift ends in its earlier form now and goes on: past times do not change. */
+async function storeShifts(
+  context: OnCallContext,
+  trx: Trx,
+  caller: PermissionHolder,
+  schedule: OnCallRow,
+  specs: readonly ShiftSpec[],
+): Promise<void> {
+  const stored = await currentShifts(trx, [schedule.id]);
+  const wanted = fullShifts(specs, schedule.timezone);
+  const places = placesOf(wanted, namedShifts(stored));
+  for (const [place, row] of stored.entries()) if (!places.includes(place)) await rows.removeShift(context, trx, row);
+  for (const [at, shift] of wanted.entries())
+    try {
+      const old = stored[places[at] ?? -1];
+      const blank = old ?? rows.blank(schedule, caller, context.clock.now());
+      const changes = changedMembers(shift, { spec: Shift.settable(blank) });
+      if (!old) await rows.insertShift(context, trx, rows.newShift(context, schedule, blank, shift));
+      else if (Object.keys(changes).length > 0)
+        await rows.changeShift(context, trx, old, rows.changedShift(context, schedule, old, changes));
+    } catch (error) {
+      if (!(error instanceof PrismError) || !error.details) throw error;
+      const details = error.details.map((each) => ({ ...each, path: `shifts.${at}.${each.path ?? ""}` }));
+      throw new PrismError(error.code, error.message, { details, cause: error });
+    }
+}

@@ -1,0 +1,50 @@
+import * as v from "valibot";
+import { invalidField } from "../../../core/errors.ts";
+import { doc, pattern } from "../../../http/api/shapes.ts";
+import { changedMembers, configKind } from "../../../module/config-kind.ts";
+import { resourceKind } from "../../../module/resource-kind.ts";
+import type { Trx } from "../../../store/database.ts";
+import { Integration, type IntegrationRow } from "./integration.ts";
+import { integrations, type ManageContext } from "./manage.ts";
+import type { CreateIntegration } from "./schema.ts";
+
+type IntegrationSpec = Omit<CreateIntegration, "projectId"> & { readonly key?: string };
+
+const of = resourceKind<IntegrationRow>(Integration);
+const key = doc(
+  pattern(/^[A-Za-z0-9_-]{20,128}$/, "must be 20 to 128 letters, digits, - and _"),
+  "Its key, for a new one; default: a random one",
+);
+
+export function integrationKinds(context: ManageContext) {
+  const found = (trx: Trx, id: string) => Integration.require(trx, id, "INTEGRATION_NOT_FOUND", "integration");
+  const integration = configKind<IntegrationSpec>({
+    ...{ kind: "integrations", noun: "integration", resourceType: "integration", scope: "project", after: [] },
+    rights: { read: "events:read", write: "policies:write" },
+    secrets: ["key"],
+    atCreation: ["key"],
+    isHeldOutside: true,
+    issues: "a key",
+    entries: () => ({ ...of.entries(), key: v.optional(key) }),
+    defaults: of.defaults,
+    async list(db, projectId) {
+      const rows = await of.rows(db, projectId);
+      return rows.map((row) => ({ id: row.id, name: row.name, version: row.version, spec: of.specOf(row) }));
+    },
+    async create(trx, { caller, projectId }, id, spec) {
+      const { issued } = await integrations.insert(context, trx, caller, { ...spec, id, projectId: projectId ?? "" });
+      return spec.key === undefined && issued ? { key: issued.key } : undefined;
+    },
+    async update(trx, { caller }, { id }, { key: _key, ...spec }) {
+      const row = await found(trx, id);
+      const { kind, ...changes } = changedMembers(spec, { spec: of.specOf(row) });
+      if (kind !== undefined) throw invalidField("integration", "kind", "cannot change; give the new one another name");
+      await integrations.change(context, trx, row, changes, caller);
+      return undefined;
+    },
+    async remove(trx, { caller }, { id }) {
+      await integrations.remove(context, trx, await found(trx, id), caller, undefined);
+    },
+  });
+  return [integration];
+}

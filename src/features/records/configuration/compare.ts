@@ -1,0 +1,214 @@
+import { isDeepStrictEqual } from "node:util";
+import { countText } from "../../../core/text/clean-text.ts";
+import type { ConfigKind, Spec, StoredObject } from "../../../module/config-kind.ts";
+import { type Difference, differencesOf } from "./differences.ts";
+import type { ManagedRow } from "./managed-objects.ts";
+import { canonical, fileOf, listKey, mayWrite, problemOf, type ReadRequest, storedAs, type Wanted } from "./reading.ts";
+import type { ConfigurationRequest, ObjectChange, Problem } from "./schema.ts";
+import { keyOfReference, type Reference, SECRET_WAYS, withReferences, withSecret } from "./secrets.ts";
+
+/** What one apply does with one object. */
+export interface Step {
+  readonly op: ObjectChange["op"];
+  readonly kind: ConfigKind;
+  readonly projectId: string | null;
+  readonly name: string;
+  readonly id: string;
+  /** What the files want; null: it is deleted. */
+  readonly wanted: Wanted | null;
+  readonly stored: StoredObject | null;
+  /** For the bodies of the kind: canonical, with the secrets that are given. */
+  readonly spec: Spec;
+  readonly members: readonly Difference[];
+  readonly row: ManagedRow | null;
+}
+
+/** What files want beside what is stored. */
+export interface Compared {
+  readonly steps: readonly Step[];
+  readonly unchanged: number;
+  readonly leftOver: readonly ManagedRow[];
+  /** Objects that were changed by hand, with the members that differ. */
+  readonly drifted: readonly { readonly row: ManagedRow; readonly wanted: Wanted; readonly paths: readonly string[] }[];
+}
+
+/** At most so many deletions without their number, or a tenth of what the source has. */
+const FREE_DELETES = 10;
+export const MAX_CHANGES = 500;
+
+const rowKey = (kind: string, id: string) => `${kind} ${id}`;
+
+/** Compares, and notes problems in `reading`. @param rows what files own */
+export function compare(reading: ReadRequest, rows: readonly ManagedRow[], request: ConfigurationRequest): Compared {
+  const { source = "files", prune = false, secrets = {} } = request;
+  const owned = new Map(rows.map((row) => [rowKey(row.kind, row.objectId), row]));
+  const steps: Step[] = [];
+  const drifted: Compared["drifted"][number][] = [];
+  const kept = new Set<string>();
+  const made = new Set(reading.planned.projects.values());
+  let unchanged = 0;
+  for (const wanted of reading.wanted) {
+    const { kind, projectId, name, renamedFrom } = wanted;
+    const stored = storedAs(reading.lists, kind, projectId, [name, renamedFrom]);
+    const row = (stored && owned.get(rowKey(kind.kind, stored.id))) ?? null;
+    if (stored) kept.add(rowKey(kind.kind, stored.id));
+    if (row && row.source !== source) {
+      const message = `is in the files of ${row.source}${row.place === null ? "" : ` (${row.place})`}`;
+      reading.problems.push(problemOf(wanted.given, name, { path: "", code: "OWNED_ELSEWHERE", message }));
+      continue;
+    }
+    const isWritable = mayWrite(reading.access, { caller: reading.caller, projectId }, kind, stored ?? null);
+    const { spec, members } = changesOf(reading, wanted, stored, { secrets, isWritable });
+    if (row && stored) {
+      const paths = driftOf(reading, row, stored, kind);
+      if (paths.length > 0) drifted.push({ row, wanted, paths });
+    }
+    const isNew = !stored || stored.isImplicit || made.has(projectId ?? "");
+    const op = isNew ? "create" : row === null ? "adopt" : stored.name !== name ? "rename" : "update";
+    // What is built in needs no row to be the same.
+    const isSame = members.length === 0 && (op === "update" || stored?.isImplicit === true);
+    if (isSame) unchanged++;
+    else {
+      const id = stored?.id ?? reading.names.idIn(kind.kind, projectId, name);
+      steps.push({ op, kind, projectId, name, id, wanted, stored: stored ?? null, spec, members, row });
+    }
+  }
+  const leftOver = leftOverOf(reading, rows, source, kept);
+  if (prune) steps.push(...deletions(reading, leftOver));
+  requireFewDeletions(reading, steps, rows.filter((row) => row.source === source).length, request);
+  return { steps, unchanged, leftOver: prune ? [] : leftOver, drifted };
+}
+
+/** The complete spec of an object with its given secrets, and what differs from what is stored. */
+function changesOf(
+  reading: ReadRequest,
+  wanted: Wanted,
+  stored: StoredObject | undefined,
+  { secrets, isWritable }: { readonly secrets: Readonly<Record<string, string>>; readonly isWritable: boolean },
+) {
+  const { kind, projectId, references } = wanted;
+  const { rest, values } = takePlainSecrets(wanted.spec, stored);
+  const before = stored ? fileOf(kind, stored.spec, reading.names, projectId, !isWritable) : null;
+  const kept = { ...stored?.spec, ...(before ? withoutMembers(rest, kind.atCreation) : rest) };
+  const after = fileOf(kind, kept, reading.names, projectId, !isWritable);
+  const members = before ? differencesOf(before, after) : [];
+  for (const [path, reference] of references) {
+    const value = secrets[keyOfReference(reference)];
+    if (value !== undefined && !(before && kind.atCreation?.includes(path))) values.set(path, value);
+  }
+  let spec: Spec = canonical(kind, kept);
+  for (const [path, value] of values) {
+    spec = withSecret(spec, path, value);
+    // Who may not write it learns nothing of a guess.
+    const isSame = !isWritable || stored?.secrets?.[path] === value;
+    if (before && !isSame) members.push({ path, before: "(secret)", after: "(secret, will be set)" });
+  }
+  return { spec, members };
+}
+
+/** Fields in plain text that are known to be secret: they are compared and shown as secrets, too. */
+function takePlainSecrets(spec: Spec, stored: StoredObject | undefined) {
+  const values = new Map<string, string>();
+  let rest = spec;
+  for (const path of Object.keys(stored?.secrets ?? {})) {
+    const [member = "", below = ""] = path.split(".");
+    const fields = rest[member] as Spec | undefined;
+    const value = fields?.[below];
+    if (typeof value !== "string") continue;
+    values.set(path, value);
+    rest = { ...rest, [member]: withoutMembers(fields ?? {}, [below]) };
+  }
+  return { rest, values };
+}
+
+/** Members that were changed by hand since the files were applied. */
+function driftOf(reading: ReadRequest, row: ManagedRow, stored: StoredObject, kind: ConfigKind): string[] {
+  const applied = JSON.parse(row.spec) as { readonly members: Spec };
+  const now = fileOf(kind, stored.spec, reading.names, row.projectId);
+  return isDeepStrictEqual(applied.members, now) ? [] : differencesOf(applied.members, now).map(({ path }) => path);
+}
+
+/** What this source stored before, in the projects and kinds of the server that the files name. */
+function leftOverOf(
+  { wanted, kinds, names }: ReadRequest,
+  rows: readonly ManagedRow[],
+  source: string,
+  kept: ReadonlySet<string>,
+) {
+  // The files of a project name it also by the object of itself.
+  const projects = new Set(
+    wanted.map(({ kind, projectId, name }) =>
+      kind.kind === "projects" ? names.idIn("projects", null, name) : projectId,
+    ),
+  );
+  const ofServer = new Set(wanted.flatMap(({ kind, projectId }) => (projectId === null ? [kind.kind] : [])));
+  return rows.filter((row) => {
+    if (row.source !== source || kept.has(rowKey(row.kind, row.objectId))) return false;
+    if (kinds.find((each) => each.kind === row.kind)?.isKept) return false;
+    return row.projectId === null ? ofServer.has(row.kind) : projects.has(row.projectId);
+  });
+}
+
+function deletions(reading: ReadRequest, rows: readonly ManagedRow[]): Step[] {
+  return rows.flatMap((row) => {
+    const { kind: name, projectId, objectId: id } = row;
+    const scope = projectId === null ? "server" : "project";
+    const kind = reading.kinds.find((each) => each.kind === name && each.scope === scope);
+    const stored = reading.lists.get(listKey(name, projectId))?.objects.find((each) => each.id === id);
+    if (!kind?.remove || stored?.isImplicit || stored?.isKept) return [];
+    const step = { kind, projectId, name: row.name, id, wanted: null, spec: {}, members: [], row };
+    return [{ ...step, op: "delete" as const, stored: stored ?? null }];
+  });
+}
+
+function requireFewDeletions(
+  { problems }: ReadRequest,
+  steps: readonly Step[],
+  ofSource: number,
+  { allowDeletes }: ConfigurationRequest,
+): void {
+  const deleted = steps.filter(({ op }) => op === "delete");
+  if (deleted.length === 0 || allowDeletes === deleted.length) return;
+  const [first] = deleted;
+  const refuse = (step: Step | undefined, code: string, message: string) => {
+    const given = { kind: step?.kind.kind ?? "", at: step?.row?.place ?? undefined, spec: {} };
+    problems.push({ ...problemOf(given, step?.name ?? "", { path: "", code, message }) } satisfies Problem);
+  };
+  const count = countText(deleted.length, "object");
+  if (allowDeletes !== undefined) {
+    refuse(first, "TOO_MANY_DELETIONS", `${count} would be deleted, not ${allowDeletes}`);
+    return;
+  }
+  if (deleted.length > Math.max(FREE_DELETES, ofSource / 10))
+    refuse(first, "TOO_MANY_DELETIONS", `${count} would be deleted: confirm it with --allow-deletes ${deleted.length}`);
+  for (const step of deleted) {
+    const made = steps.find(
+      ({ op, kind, projectId }) => op === "create" && kind === step.kind && projectId === step.projectId,
+    );
+    if (!made || !step.kind.isHeldOutside) continue;
+    const message = `${step.name} would be deleted while ${made.name} is made: write renamedFrom: ${step.name} at ${made.name} if programs keep using its URL, or confirm it with --allow-deletes ${deleted.length}`;
+    refuse(step, "RENAMED", message);
+  }
+}
+
+/** What files own of an object after it was applied: its members as files have them, and its references. */
+export function appliedSpec(file: Spec, references: ReadonlyMap<string, Reference>): string {
+  return JSON.stringify({ members: file, references: withReferences({}, references) });
+}
+
+/** @returns the problem of a new object without a secret that its body asked for */
+export function secretMissing(
+  { given, name, references }: Wanted,
+  secrets: Readonly<Record<string, string>>,
+): Problem | null {
+  for (const [path, reference] of references) {
+    if (secrets[keyOfReference(reference)] !== undefined) continue;
+    const message = `has no value for ${keyOfReference(reference)}; ${SECRET_WAYS}`;
+    return problemOf(given, name, { path, code: "SECRET_MISSING", message });
+  }
+  return null;
+}
+
+function withoutMembers(spec: Spec, names: readonly string[] = []): Spec {
+  return Object.fromEntries(Object.entries(spec).filter(([name]) => !names.includes(name)));
+}

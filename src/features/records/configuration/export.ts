@@ -1,0 +1,198 @@
+import { isDeepStrictEqual } from "node:util";
+import type { PermissionHolder } from "../../../core/caller.ts";
+import { type ErrorDetail, PrismError } from "../../../core/errors.ts";
+import { toFile } from "../../../http/api/file-form.ts";
+import type { ConfigKind, Spec, StoredObject } from "../../../module/config-kind.ts";
+import { NOTHING_PLANNED } from "../../../module/config-kind.ts";
+import { plannedAccess, userNames } from "../../access/index.ts";
+import { type ManagedRow, managedRows } from "./managed-objects.ts";
+import { KnownNames } from "./names.ts";
+import {
+  type ConfigurationContext,
+  canonical,
+  fileOf,
+  hasRight,
+  isMap,
+  type Listed,
+  listKey,
+  schemaOf,
+} from "./reading.ts";
+import { type Reference, variableOf, withSecret } from "./secrets.ts";
+
+interface Wish {
+  /** Slugs; undefined: all that the caller reads. */
+  readonly projects?: readonly string[] | undefined;
+  readonly people: boolean;
+  readonly secrets: "env" | "omit";
+}
+
+/** The first line of each file, and what follows. */
+export interface Exported {
+  readonly document: Spec;
+  /** Variables that the references of the document name. */
+  readonly variables: readonly string[];
+  /** What the caller may not read. */
+  readonly leftOut: readonly { readonly kind: string; readonly project: string | null }[];
+}
+
+/**
+ * The configuration as files have it: names in place of ids, no defaults, references in place of secrets.
+ * @throws PROJECT_NOT_FOUND, NAME_TAKEN for two objects of one name, which files could not tell apart
+ */
+export async function exportConfiguration(
+  context: ConfigurationContext,
+  caller: PermissionHolder,
+  wish: Wish,
+): Promise<Exported> {
+  const kinds = await context.configKinds(plannedAccess(context, NOTHING_PLANNED));
+  const projects = await projectsOf(context, caller, wish.projects);
+  const slugs = new Map(projects.map(({ id, slug }) => [id, slug]));
+  const names = new KnownNames(
+    () => undefined,
+    (id) => slugs.get(id),
+  );
+  const lists: Listed[] = [];
+  const leftOut: { readonly kind: string; readonly project: string | null }[] = [];
+  const list = async (kind: ConfigKind, projectId: string | null): Promise<void> => {
+    if (kind.kind !== "projects" && !hasRight(context, { caller, projectId }, kind.rights.read)) {
+      leftOut.push({ kind: kind.kind, project: slugs.get(projectId ?? "") ?? null });
+      return;
+    }
+    const all = await kind.list(context.db.read, projectId);
+    const objects = kind.kind === "projects" ? all.filter(({ id }) => slugs.has(id)) : all;
+    requireNames(kind, objects);
+    for (const { id, name } of objects) names.add(kind.kind, projectId, name, id);
+    lists.push({ kind, projectId, objects });
+  };
+  const isWanted = ({ kind }: ConfigKind) => kind !== "people" || wish.people;
+  const ofServer = kinds.filter((kind) => kind.scope === "server" && isWanted(kind));
+  for (const kind of wish.projects ? ofServer.filter(({ kind }) => kind === "projects") : ofServer)
+    await list(kind, null);
+  for (const { id } of projects)
+    for (const kind of kinds.filter(({ scope }) => scope === "project")) await list(kind, id);
+  for (const each of lists) for (const { spec } of each.objects) fileOf(each.kind, spec, names, each.projectId);
+  for (const [id, { username }] of await userNames(context.db.read, [...names.people]))
+    if (username !== null) names.add("people", null, username, id);
+
+  const rows = new Map((await managedRows(context.db.read)).map((row) => [`${row.kind} ${row.objectId}`, row]));
+  const variables: string[] = [];
+  const itemsOf = (each: Listed) => {
+    const { kind, projectId, objects } = each;
+    const project = slugs.get(projectId ?? "") ?? "";
+    const isMasked = !hasRight(context, { caller, projectId }, kind.rights.write);
+    return objects
+      .filter(({ isImplicit }) => isImplicit !== true)
+      .map((stored) => {
+        const row = rows.get(`${kind.kind} ${stored.id}`);
+        return exported(each, stored, { names, row, project, wish, variables, isMasked });
+      });
+  };
+  const found = new Map(lists.map((each) => [listKey(each.kind.kind, each.projectId), itemsOf(each)]));
+  const document: Record<string, unknown> = { version: 1 };
+  for (const kind of ofServer) {
+    const items = found.get(listKey(kind.kind, null)) ?? [];
+    if (kind.kind !== "projects" && items.length > 0) document[kind.kind] = items;
+  }
+  const own = found.get(listKey("projects", null)) ?? [];
+  document["projects"] = projects.map(({ id, slug }) => {
+    const project: Record<string, unknown> = { ...(own.find((each) => each["slug"] === slug) ?? { slug }) };
+    for (const kind of kinds.filter(({ scope }) => scope === "project")) {
+      const items = found.get(listKey(kind.kind, id)) ?? [];
+      const [first] = items;
+      if (first) project[kind.kind] = isMap(kind) ? first[kind.kind] : kind.isSingle ? first : items;
+    }
+    return project;
+  });
+  return { document, variables: [...new Set(variables)], leftOut };
+}
+
+async function projectsOf(
+  { db, projects }: ConfigurationContext,
+  caller: PermissionHolder,
+  refs: readonly string[] | undefined,
+) {
+  const ids =
+    refs?.map((ref) => projects.require(caller, ref, "project:read")) ?? projects.readable(caller, "project:read");
+  const all = db.read.selectFrom("projects").select(["id", "slug"]).where("deletedAt", "is", null).orderBy("slug");
+  return ids === null ? all.execute() : ids.length === 0 ? [] : all.where("id", "in", ids).execute();
+}
+
+function requireNames(kind: ConfigKind, objects: readonly StoredObject[]): void {
+  const known = new Map<string, string>();
+  const details: ErrorDetail[] = [];
+  for (const { id, name } of objects) {
+    const first = known.get(name);
+    if (first === undefined) known.set(name, id);
+    else
+      details.push({
+        path: kind.kind,
+        code: "NAME_TAKEN",
+        message: `${name} is the name of ${first} and of ${id}: rename one`,
+      });
+  }
+  if (details.length > 0)
+    throw new PrismError("NAME_TAKEN", "Two objects have one name, which files could not tell apart", { details });
+}
+
+interface About {
+  readonly names: KnownNames;
+  readonly row: ManagedRow | undefined;
+  readonly project: string;
+  readonly wish: Wish;
+  readonly variables: string[];
+  readonly isMasked: boolean;
+}
+
+function exported(
+  { kind, projectId }: Listed,
+  stored: StoredObject,
+  { names, row, project, wish, variables, isMasked }: About,
+): Spec {
+  const file = withoutDefaults(kind, fileOf(kind, stored.spec, names, projectId, isMasked), names);
+  const applied = row && (JSON.parse(row.spec) as { readonly references: Spec }).references;
+  let spec = applied ? mergedReferences(file, applied) : file;
+  for (const path of Object.keys(stored.secrets ?? {})) {
+    if (isGiven(spec, path) || wish.secrets === "omit") continue;
+    const reference: Reference = { env: variableOf(project, stored.name, path.replace(/^fields\./, "")) };
+    spec = withSecret(spec, path, reference as unknown as string);
+  }
+  noteVariables(spec, kind, variables);
+  return spec;
+}
+
+function mergedReferences(file: Spec, references: Spec): Spec {
+  let spec = file;
+  for (const [member, value] of Object.entries(references)) {
+    const isNested =
+      spec[member] !== undefined ||
+      !("env" in (value as object) || "file" in (value as object) || "sealed" in (value as object));
+    spec = { ...spec, [member]: isNested ? { ...(spec[member] as object | undefined), ...(value as object) } : value };
+  }
+  return spec;
+}
+
+function isGiven(spec: Spec, path: string): boolean {
+  const [member = "", below] = path.split(".");
+  const value = spec[member] as Spec | undefined;
+  return below === undefined ? value !== undefined : value?.[below] !== undefined;
+}
+
+function noteVariables(spec: Spec, kind: ConfigKind, variables: string[]): void {
+  for (const pattern of kind.secrets ?? []) {
+    const [member = "", below] = pattern.split(".");
+    const value = spec[member] as Spec | undefined;
+    for (const each of below === undefined ? [value] : Object.values(value ?? {})) {
+      const env = typeof each === "object" && each !== null ? (each as Reference).env : undefined;
+      if (env !== undefined) variables.push(env);
+    }
+  }
+}
+
+/** Members that say what a file says without them are left out. */
+function withoutDefaults(kind: ConfigKind, file: Spec, names: KnownNames): Spec {
+  const defaults = toFile(schemaOf(kind), canonical(kind, kind.defaults), names.of(null, [])) as Spec;
+  const kept = Object.entries(file).filter(
+    ([name, value]) => !(name in defaults && isDeepStrictEqual(value, defaults[name])),
+  );
+  return Object.fromEntries(kept);
+}

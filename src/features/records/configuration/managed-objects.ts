@@ -1,0 +1,121 @@
+import { PrismError } from "../../../core/errors.ts";
+import { toRfc3339 } from "../../../core/time/clock.ts";
+import type { FeatureCore } from "../../../module/feature.ts";
+import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
+
+declare module "../../../store/schema.ts" {
+  interface Schema {
+    managed_objects: ManagedRow;
+  }
+}
+
+/** An object that files own. */
+export interface ManagedRow {
+  kind: string;
+  objectId: string;
+  projectId: string | null;
+  name: string;
+  /** The owner that the files name. */
+  source: string;
+  /** Where it stands in the files. */
+  place: string | null;
+  /** JSON of its members as they were applied, with references in place of secrets. */
+  spec: string;
+  /** The version that was stored by it. */
+  version: string;
+  isLocked: 0 | 1;
+  unlockedUntil: number | null;
+  appliedAt: number;
+}
+
+type Known = Pick<ManagedRow, "source" | "place" | "isLocked" | "unlockedUntil" | "projectId">;
+
+const keyOf = ({ kind, objectId }: Pick<ManagedRow, "kind" | "objectId">) => `${kind} ${objectId}`;
+
+/** What files own, in memory: each change of a locked object asks. */
+export class ManagedObjects {
+  readonly #rows = new Map<string, Known>();
+  readonly #core: Pick<FeatureCore, "db" | "clock">;
+
+  constructor(core: Pick<FeatureCore, "db" | "clock">) {
+    this.#core = core;
+  }
+
+  async load(): Promise<void> {
+    const rows = await this.#core.db.read
+      .selectFrom("managed_objects")
+      .select(["kind", "objectId", "projectId", "source", "place", "isLocked", "unlockedUntil"])
+      .execute();
+    for (const row of rows) this.#note(row);
+  }
+
+  changed({
+    stored,
+    removed,
+  }: {
+    readonly stored: readonly ManagedRow[];
+    readonly removed: readonly ManagedRow[];
+  }): void {
+    for (const row of removed) this.#rows.delete(keyOf(row));
+    for (const row of stored) this.#note(row);
+  }
+
+  #note({ kind, objectId, ...known }: Known & Pick<ManagedRow, "kind" | "objectId">): void {
+    const { source, place, projectId, isLocked, unlockedUntil } = known;
+    this.#rows.set(keyOf({ kind, objectId }), { source, place, projectId, isLocked, unlockedUntil });
+  }
+
+  /** What refuses changes of an object that only its files may change; undefined: nothing does. */
+  lockOf(kind: string, objectId: string) {
+    const row = this.#rows.get(keyOf({ kind, objectId }));
+    if (!row || row.isLocked === 0 || (row.unlockedUntil ?? 0) > this.#core.clock.now()) return undefined;
+    const { source, place, projectId } = row;
+    const where = place === null ? "" : ` (${place})`;
+    const message = `This is in the configuration files of ${source}${where}: change it there, or unlock it for a while`;
+    return { projectId, error: () => new PrismError("MANAGED_BY_CODE", message) };
+  }
+
+  /** @throws MANAGED_BY_CODE */
+  requireUnlocked(kind: string, objectId: string): void {
+    const lock = this.lockOf(kind, objectId);
+    if (lock) throw lock.error();
+  }
+}
+
+export async function managedRows(db: ReadDb | Trx): Promise<ManagedRow[]> {
+  return db.selectFrom("managed_objects").selectAll().orderBy("kind").orderBy("name").execute();
+}
+
+/** Stores what files own from now on, with its effect. */
+export async function storeManaged(
+  trx: Trx,
+  stored: readonly ManagedRow[],
+  removed: readonly ManagedRow[],
+): Promise<void> {
+  for (const { kind, objectId } of removed)
+    await trx.deleteFrom("managed_objects").where("kind", "=", kind).where("objectId", "=", objectId).execute();
+  for (const row of stored)
+    await trx
+      .insertInto("managed_objects")
+      .values(row)
+      .onConflict((found) => found.columns(["kind", "objectId"]).doUpdateSet(row))
+      .execute();
+  if (stored.length + removed.length > 0) addEffect(trx, { type: "managed-changed", stored, removed });
+}
+
+/** A row as lists have it, but for its drift. */
+export function managedView(row: ManagedRow, project: string | null) {
+  const { kind, name, objectId: id, source, place: at, isLocked, unlockedUntil, appliedAt } = row;
+  const until = unlockedUntil === null ? null : toRfc3339(unlockedUntil);
+  return {
+    kind,
+    project,
+    name,
+    at,
+    id,
+    source,
+    isLocked: isLocked === 1,
+    unlockedUntil: until,
+    appliedAt: toRfc3339(appliedAt),
+  };
+}

@@ -1,0 +1,337 @@
+import type { PermissionHolder } from "../../../core/caller.ts";
+import { sha256Hex } from "../../../core/crypto/tokens.ts";
+import { type ErrorDetail, PrismError } from "../../../core/errors.ts";
+import { uuidv7 } from "../../../core/ids.ts";
+import { filePath, fromFile, toFile } from "../../../http/api/file-form.ts";
+import { object } from "../../../http/api/shapes.ts";
+import { checkShape } from "../../../http/body/input.ts";
+import type { ConfigKind, ObjectOwner, Planned, Spec, StoredObject } from "../../../module/config-kind.ts";
+import type { Context } from "../../../module/feature.ts";
+import type { ReadDb, Trx } from "../../../store/database.ts";
+import type { ProjectRole } from "../../../store/schema.ts";
+import { plannedAccess, userNames } from "../../access/index.ts";
+import { detailsOf, KnownNames } from "./names.ts";
+import type { ConfigurationRequest, GivenObject, Problem } from "./schema.ts";
+import { type Reference, takeReferences } from "./secrets.ts";
+
+export type ConfigurationContext = Context<
+  "projects" | "users" | "principals" | "defaultProjectId" | "configKinds" | "managedObjects"
+>;
+
+/** An object of the files, with ids in place of names. */
+export interface Wanted {
+  readonly given: GivenObject;
+  readonly kind: ConfigKind;
+  readonly projectId: string | null;
+  readonly name: string;
+  readonly renamedFrom: string | undefined;
+  /** Complete, but for secrets. */
+  readonly spec: Spec;
+  readonly references: ReadonlyMap<string, Reference>;
+}
+
+/** The objects of a kind in a project, as they are stored. */
+export interface Listed {
+  readonly kind: ConfigKind;
+  readonly projectId: string | null;
+  readonly objects: readonly StoredObject[];
+}
+
+/** What a request means, and what is stored of it. */
+export interface ReadRequest {
+  readonly caller: PermissionHolder;
+  readonly kinds: readonly ConfigKind[];
+  readonly wanted: readonly Wanted[];
+  readonly lists: ReadonlyMap<string, Listed>;
+  readonly names: KnownNames;
+  readonly planned: Planned;
+  readonly problems: Problem[];
+  readonly slugs: ReadonlyMap<string, string>;
+  /** Also knows what the same apply makes. */
+  readonly access: Pick<ConfigurationContext, "projects" | "users">;
+}
+
+export const listKey = (kind: string, projectId: string | null) => `${kind} ${projectId}`;
+
+const schemas = new WeakMap<ConfigKind, ReturnType<typeof object>>();
+
+export function schemaOf(kind: ConfigKind) {
+  const known = schemas.get(kind);
+  if (known) return known;
+  const made = object(kind.entries());
+  schemas.set(kind, made);
+  return made;
+}
+
+export function canonical(kind: ConfigKind, spec: Spec): Spec {
+  return kind.canonical ? kind.canonical(spec) : spec;
+}
+
+/** An object as files have it, complete. @param isMasked for who may not write it, without what it keeps from readers */
+export function fileOf(
+  kind: ConfigKind,
+  given: Spec,
+  names: KnownNames,
+  projectId: string | null,
+  isMasked = false,
+): Spec {
+  const spec = isMasked && kind.masked ? kind.masked(given) : given;
+  return toFile(schemaOf(kind), canonical(kind, spec), names.of(projectId, [])) as Spec;
+}
+
+/** Whether the caller may change or delete an object, or make one. @param stored null: a new one */
+export function mayWrite(
+  access: ReadRequest["access"],
+  owner: ObjectOwner,
+  kind: ConfigKind,
+  stored: StoredObject | null,
+): boolean {
+  if (kind.kind === "projects" && stored) return access.projects.has(owner.caller, stored.id, "project:manage");
+  return hasRight(access, owner, kind.rights.write);
+}
+
+/** Whether the caller has a right of a kind; null for the project means the server. */
+export function hasRight(
+  { projects }: Pick<ConfigurationContext, "projects">,
+  { caller, projectId }: ObjectOwner,
+  right: string,
+): boolean {
+  const permission = right as Parameters<typeof caller.permissions.has>[0];
+  if (projectId === null) return caller.permissions.has(permission);
+  return projects.has(caller, projectId, right as Parameters<typeof projects.has>[2]);
+}
+
+type Given = ConfigurationRequest["objects"];
+
+/** Reads what a request names. Problems of single objects are collected; the others are read anyway. */
+export async function readRequest(
+  context: ConfigurationContext,
+  caller: PermissionHolder,
+  given: Given,
+): Promise<ReadRequest> {
+  const { db } = context;
+  const problems: Problem[] = [];
+  const planned = plannedOf(context, caller, given);
+  const access = plannedAccess(context, planned);
+  const kinds = await context.configKinds(access);
+  const slugs = new Map<string, string>();
+  const projectOf = (slug: string): string | undefined => {
+    const id = planned.projects.get(slug) ?? context.projects.find(slug);
+    if (id === undefined || !access.projects.has(caller, id, "project:read")) return undefined;
+    slugs.set(id, slug);
+    return id;
+  };
+  // One answer for unknown and unreachable people: others could find out who has an account.
+  const personOf = (ref: string, projectId: string | null): string | undefined => {
+    const id = planned.people.get(ref) ?? access.users.find(ref);
+    if (id === undefined || (projectId === null && !caller.permissions.has("projects:all"))) return undefined;
+    return access.users.reachable([id], projectId)[0];
+  };
+  const names = new KnownNames(
+    (kind, ref, projectId) => (kind === "projects" ? projectOf(ref) : personOf(ref, projectId)),
+    (id) => slugs.get(id),
+  );
+  const lists = new Map<string, Listed>();
+  const list = async (kind: ConfigKind, projectId: string | null): Promise<void> => {
+    if (names.isRead(kind.kind, projectId)) return;
+    names.read(kind.kind, projectId);
+    const isProjects = kind.kind === "projects";
+    const mayRead = isProjects || hasRight(access, { caller, projectId }, kind.rights.read);
+    const all = mayRead ? await kind.list(db.read, projectId) : [];
+    const objects = isProjects ? all.filter(({ id }) => access.projects.has(caller, id, "project:read")) : all;
+    for (const { name, id } of objects) names.add(kind.kind, projectId, name, id);
+    lists.set(listKey(kind.kind, projectId), { kind, projectId, objects });
+    if (!mayRead)
+      problems.push({
+        kind: kind.kind,
+        project: slugs.get(projectId ?? "") ?? null,
+        name: "",
+        at: null,
+        path: "",
+        code: "UNAUTHORIZED_ROLE",
+        message: `you lack ${kind.rights.read}`,
+      });
+  };
+  const found: Draft[] = [];
+  for (const each of given) {
+    const draft = draftOf(kinds, each, projectOf);
+    if ("code" in draft) problems.push(draft);
+    else found.push(draft);
+  }
+  for (const { kind, projectId } of found) await list(kind, projectId);
+  for (const draft of found) {
+    const { kind, projectId, name, renamedFrom } = draft;
+    const stored = storedAs(lists, kind, projectId, [name, renamedFrom]);
+    names.add(kind.kind, projectId, name, stored?.id ?? newId(draft, planned));
+  }
+  // What objects name of other kinds and projects is read when the first pass has asked for it.
+  for (const draft of found) read(draft, names, []);
+  while (names.wanted.size > 0)
+    for (const [key, { kind: wanted, projectId }] of [...names.wanted]) {
+      const kind = kinds.find((each) => each.kind === wanted && each.scope === "project");
+      if (kind) await list(kind, projectId);
+      else names.wanted.delete(key);
+      names.read(wanted, projectId);
+    }
+  const wanted: Wanted[] = [];
+  requireOnce(found, problems);
+  for (const draft of found) {
+    const own: ErrorDetail[] = [];
+    const done = read(draft, names, own);
+    problems.push(...own.map((detail) => problemOf(draft.given, draft.name, detail)));
+    if (done) wanted.push(done);
+  }
+  for (const { kind, projectId, objects } of lists.values())
+    for (const { spec } of objects) fileOf(kind, spec, names, projectId);
+  for (const [id, { username }] of await userNames(db.read, [...names.people]))
+    if (username !== null) names.add("people", null, username, id);
+  return { caller, kinds, wanted, lists, names, planned, problems, slugs, access };
+}
+
+interface Draft {
+  readonly given: GivenObject;
+  readonly kind: ConfigKind;
+  readonly projectId: string | null;
+  readonly name: string;
+  readonly renamedFrom: string | undefined;
+}
+
+/** The problem of an object, or of a member of it. */
+export function problemOf({ kind, project, at }: GivenObject, name: string, detail: ErrorDetail): Problem {
+  const { path = "", code = "VALUE", message } = detail;
+  return { kind, project: project ?? null, name, at: at ?? null, path: filePath(path), code, message };
+}
+
+function draftOf(
+  kinds: readonly ConfigKind[],
+  given: GivenObject,
+  projectOf: (slug: string) => string | undefined,
+): Draft | Problem {
+  const { project, spec } = given;
+  const scope = project === undefined ? "server" : "project";
+  const kind = kinds.find((each) => each.kind === given.kind && each.scope === scope);
+  const refuse = (code: string, message: string, path = "") => problemOf(given, "", { path, code, message });
+  if (!kind) {
+    const isElsewhere = kinds.some((each) => each.kind === given.kind);
+    const place = scope === "server" ? "belongs to a project" : "belongs to the server";
+    return refuse("UNKNOWN_KIND", isElsewhere ? `${given.kind} ${place}` : `there is no kind ${given.kind}`);
+  }
+  const projectId = project === undefined ? null : projectOf(project);
+  if (projectId === undefined) return refuse("PROJECT_NOT_FOUND", `there is no project ${project} that you can read`);
+  const key = kind.key ?? "name";
+  const name = kind.isSingle ? kind.kind : kind.nameOf ? kind.nameOf(spec) : spec[key];
+  if (typeof name !== "string" || name === "") return refuse("REQUIRED", "is required", key);
+  const { renamedFrom = spec["renamedFrom"] } = given;
+  return { given, kind, projectId, name, renamedFrom: typeof renamedFrom === "string" ? renamedFrom : undefined };
+}
+
+function requireOnce(found: readonly Draft[], problems: Problem[]): void {
+  const places = new Map<string, Draft>();
+  for (const draft of found) {
+    const key = `${listKey(draft.kind.kind, draft.projectId)} ${draft.name}`;
+    const first = places.get(key);
+    if (first) {
+      const message = `${draft.name} is also at ${first.given.at ?? "another place"}`;
+      problems.push(problemOf(draft.given, draft.name, { path: "", code: "NAME_TAKEN", message }));
+    } else places.set(key, draft);
+  }
+}
+
+function newId({ kind: { kind, isSingle, idOf }, projectId, name, given }: Draft, planned: Planned): string {
+  if (kind === "projects") return planned.projects.get(name) ?? uuidv7();
+  if (kind === "people") return planned.people.get(name) ?? uuidv7();
+  if (idOf) return idOf(projectId, given.spec);
+  return isSingle && projectId !== null ? projectId : uuidv7();
+}
+
+export function storedAs(
+  lists: ReadRequest["lists"],
+  { kind, isSingle }: ConfigKind,
+  projectId: string | null,
+  names: readonly (string | undefined)[],
+): StoredObject | undefined {
+  const { objects = [] } = lists.get(listKey(kind, projectId)) ?? {};
+  if (isSingle) return objects[0];
+  for (const name of names) {
+    const found = name === undefined ? undefined : objects.find((each) => each.name === name);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+type Members = Record<string, unknown>;
+
+/** Files have the one member of such an object in its place: `members: { ada: owner }`. */
+export function isMap(kind: ConfigKind): boolean {
+  return kind.isSingle === true && kind.kind in kind.entries();
+}
+
+/** An object in the form of requests, checked; undefined if it is not valid. */
+function read(draft: Draft, names: KnownNames, problems: ErrorDetail[]): Wanted | undefined {
+  const { given, kind, projectId } = draft;
+  const { renamedFrom: _, ...members } = (isMap(kind) ? { [kind.kind]: given.spec } : given.spec) as Members;
+  const managed = Object.fromEntries(Object.entries(members).filter(([, value]) => value !== "manual"));
+  const { rest, references } = takeReferences(kind, managed, problems);
+  const before = problems.length;
+  const spec = fromFile(schemaOf(kind), rest, names.of(projectId, problems), problems) as Spec;
+  if (problems.length > before) return undefined;
+  try {
+    const checked = checkShape(schemaOf(kind), spec, "body") as Spec;
+    return { ...draft, spec: { ...kind.defaults, ...checked }, references };
+  } catch (error) {
+    problems.push(...detailsOf(error));
+    return undefined;
+  }
+}
+
+/** What the same apply makes of projects, people and members. */
+function plannedOf({ projects, users }: ConfigurationContext, caller: PermissionHolder, given: Given): Planned {
+  const { permissions } = caller;
+  const of = (kind: string) => given.filter((each) => each.kind === kind);
+  const slugs = of("projects").map(({ spec }) => String(spec["slug"]));
+  const usernames = (permissions.has("users:manage") ? of("people") : []).map(({ spec }) => String(spec["username"]));
+  const made = new Map(slugs.filter((slug) => projects.find(slug) === undefined).map((slug) => [slug, uuidv7()]));
+  // Those who were invited count, too: they get their pages once they have chosen a password.
+  const unknown = usernames.filter((name) => users.find(name) === undefined);
+  const people = new Map(unknown.map((name) => [name, users.findAny(name) ?? uuidv7()]));
+  const members = of("members").flatMap(({ project = "", spec }) => {
+    const id = made.get(project) ?? projects.find(project);
+    if (id === undefined) return [];
+    const roles = Object.entries(spec).flatMap(([ref, role]) => {
+      const userId = people.get(ref) ?? users.find(ref);
+      const mayName = permissions.has("users:read") || users.reachable([userId ?? ""], id).length > 0;
+      return userId === undefined || !mayName ? [] : [[userId, role as ProjectRole] as const];
+    });
+    return [[id, new Map(roles)] as const];
+  });
+  return { projects: made, people, members: new Map(members) };
+}
+
+/** Hash of what is stored of the objects that a plan is about. */
+export function stateOf(lists: readonly Listed[]): string {
+  const text = lists
+    .map(({ kind, projectId, objects }) => {
+      const each = objects.map(({ id, name, version, spec }) => JSON.stringify([id, name, version, spec])).sort();
+      return `${listKey(kind.kind, projectId)} ${each.join()}`;
+    })
+    .sort();
+  return sha256Hex(text.join("\n")).slice(0, 32);
+}
+
+/** Reads lists again, in the transaction that changes them. */
+export async function listAgain(trx: ReadDb | Trx, lists: readonly Listed[]): Promise<Listed[]> {
+  const again: Listed[] = [];
+  for (const { kind, projectId } of lists) again.push({ kind, projectId, objects: await kind.list(trx, projectId) });
+  return again;
+}
+
+/** @throws CONFIGURATION_REFUSED with the problems of a plan */
+export function refusedBy(problems: readonly Problem[]): PrismError {
+  const details = problems.slice(0, 50).map(({ path, ...problem }) => ({ ...problem, path }));
+  const [first] = problems;
+  const where =
+    first === undefined
+      ? ""
+      : `: ${[first.at, first.kind, first.name, first.path].filter(Boolean).join(" ")}: ${first.message}`;
+  return new PrismError("CONFIGURATION_REFUSED", `Nothing is stored${where}`, { details });
+}

@@ -1,0 +1,344 @@
+import { currentCaller, type PermissionHolder } from "../../../core/caller.ts";
+import { PrismError, STATUS_OF } from "../../../core/errors.ts";
+import { eachWithin } from "../../../core/promises.ts";
+import { DAY_MS, toRfc3339 } from "../../../core/time/clock.ts";
+import type { Issued, ObjectOwner } from "../../../module/config-kind.ts";
+import type { Trx } from "../../../store/database.ts";
+import { userNames } from "../../access/index.ts";
+import { finalShiftsOf, onCallDifference } from "../../oncall/index.ts";
+import { appliedSpec, type Compared, compare, MAX_CHANGES, type Step, secretMissing } from "./compare.ts";
+import { type ManagedRow, managedRows, storeManaged } from "./managed-objects.ts";
+import { detailsOf } from "./names.ts";
+import {
+  type ConfigurationContext,
+  fileOf,
+  type Listed,
+  listAgain,
+  listKey,
+  mayWrite,
+  problemOf,
+  type ReadRequest,
+  readRequest,
+  refusedBy,
+  stateOf,
+  storedAs,
+} from "./reading.ts";
+import type { ConfigurationPlan, ConfigurationRequest, Drift } from "./schema.ts";
+
+/** For the hosts of all objects together. */
+const RESOLVE = { atOnce: 6, limitMs: 10_000 } as const;
+/** ReadRequest and comparing one object takes about as long as so many steps of a condition. */
+const STEPS_PER_OBJECT = 4000;
+
+/** Ends the transaction of a plan, which is an apply that is rolled back. */
+class RolledBack extends Error {
+  override readonly name = "RolledBack";
+}
+
+/**
+ * What an apply changes. With `plan` nothing is stored: the same transaction is rolled back.
+ * @throws CONFIGURATION_REFUSED with every problem that was found, for an apply
+ */
+export async function configure(
+  context: ConfigurationContext,
+  caller: PermissionHolder,
+  request: ConfigurationRequest,
+): Promise<ConfigurationPlan> {
+  currentCaller().charge?.({ steps: request.objects.length * STEPS_PER_OBJECT });
+  const reading = await readRequest(context, caller, request.objects);
+  const rows = await managedRows(context.db.read);
+  const compared = compare(reading, rows, request);
+  const mayNot = lackingRights(reading, compared);
+  const touched = touchedLists(reading, compared);
+  const made = new Set(reading.planned.projects.values());
+  const state = stateOf([...reading.lists.values()].filter(({ projectId }) => !made.has(projectId ?? "")));
+  const { problems } = reading;
+  if (request.expect !== undefined && request.expect !== state)
+    problems.push({
+      ...NOWHERE,
+      code: "CHANGED_SINCE",
+      message: "what is stored has changed since the plan: plan again",
+    });
+  if (compared.steps.length > MAX_CHANGES)
+    problems.push({
+      ...NOWHERE,
+      code: "LIMIT_REACHED",
+      message: `${compared.steps.length} changes; one apply has at most ${MAX_CHANGES}: apply project by project`,
+    });
+  const isApply = request.mode === "apply";
+  if (isApply)
+    for (const each of mayNot)
+      problems.push({ ...NOWHERE, ...each, code: "UNAUTHORIZED_ROLE", message: `you lack ${each.right}` });
+  const prepared = problems.length === 0 && mayNot.length === 0 ? await prepareAll(reading, compared, request) : null;
+  const done =
+    prepared && problems.length === 0 && compared.steps.length > 0
+      ? await run(context, { reading, compared, touched, prepared, request, state: stateOf(touched) })
+      : { issued: [], onCall: [], notes: new Map<Step, readonly string[]>() };
+  if (isApply && problems.length > 0) throw refusedBy(problems);
+  return {
+    state,
+    isApplied: isApply,
+    changes: compared.steps.map((step) => changeView(reading, step, done.notes.get(step) ?? [])),
+    unchanged: compared.unchanged,
+    leftOver: compared.leftOver.map(({ kind, name, projectId, place }) => ({
+      kind,
+      name,
+      project: slugOf(reading, projectId),
+      at: place,
+    })),
+    drift: await driftViews(context, caller, reading, compared),
+    problems,
+    mayNot,
+    onCall: done.onCall,
+    issued: done.issued,
+  };
+}
+
+const NOWHERE = { kind: "", project: null, name: "", at: null, path: "" };
+
+function slugOf({ slugs }: ReadRequest, projectId: string | null): string | null {
+  return projectId === null ? null : (slugs.get(projectId) ?? projectId);
+}
+
+function lackingRights(reading: ReadRequest, { steps }: Compared) {
+  const lacking = new Map<string, { readonly kind: string; readonly project: string | null; readonly right: string }>();
+  for (const { kind, projectId, stored } of steps) {
+    if (mayWrite(reading.access, { caller: reading.caller, projectId }, kind, stored)) continue;
+    const project = slugOf(reading, projectId);
+    lacking.set(listKey(kind.kind, projectId), { kind: kind.kind, project, right: kind.rights.write });
+  }
+  return [...lacking.values()];
+}
+
+function touchedLists({ lists }: ReadRequest, { steps }: Compared): Listed[] {
+  const keys = new Set(steps.map(({ kind, projectId }) => listKey(kind.kind, projectId)));
+  return [...lists].flatMap(([key, list]) => (keys.has(key) ? [list] : []));
+}
+
+type Prepared = ReadonlyMap<Step, unknown>;
+
+/** Resolves hosts and compiles conditions, outside of the transaction. */
+async function prepareAll(reading: ReadRequest, { steps }: Compared, request: ConfigurationRequest): Promise<Prepared> {
+  const prepared = new Map<Step, unknown>();
+  await eachWithin(RESOLVE, steps, async (step) => {
+    const { kind, wanted, spec, stored, id, op } = step;
+    if (!wanted) return;
+    if (op === "create" && request.mode === "apply") {
+      const missing = secretMissing(wanted, request.secrets ?? {});
+      if (missing) reading.problems.push(missing);
+      const isIssued = kind.issues !== undefined && wanted.references.size === 0 && request.issued !== true;
+      if (isIssued)
+        reading.problems.push(
+          problemOf(wanted.given, wanted.name, {
+            path: "",
+            code: "WOULD_ISSUE",
+            message: `would get ${kind.issues}, which is shown only once: allow it with --issued FILE, or give it by reference`,
+          }),
+        );
+    }
+    try {
+      const done = await kind.prepare?.(ownerOf(reading, step), spec, stored?.isImplicit ? null : stored, id);
+      prepared.set(step, done);
+    } catch (error) {
+      refuse(reading, step, error);
+    }
+  });
+  return prepared;
+}
+
+function ownerOf({ caller, wanted }: ReadRequest, { projectId }: Step): ObjectOwner {
+  const planned = (kind: string) =>
+    wanted.filter((each) => each.kind.kind === kind && each.projectId === projectId).map(({ spec }) => spec);
+  return { caller, projectId, planned };
+}
+
+function refuse({ problems }: ReadRequest, { wanted, name, kind, row }: Step, error: unknown): void {
+  // A problem of the server is none of the files.
+  if (!(error instanceof PrismError) || STATUS_OF[error.code] >= 500) throw error;
+  const given = wanted?.given ?? { kind: kind.kind, at: row?.place ?? undefined, spec: {} };
+  problems.push(...detailsOf(error).map((detail) => problemOf(given, name, detail)));
+}
+
+interface Run {
+  readonly reading: ReadRequest;
+  readonly compared: Compared;
+  readonly touched: readonly Listed[];
+  readonly prepared: Prepared;
+  readonly request: ConfigurationRequest;
+  /** Of the touched lists, as they were compared. */
+  readonly state: string;
+}
+
+interface Done {
+  readonly issued: ConfigurationPlan["issued"][number][];
+  readonly onCall: ConfigurationPlan["onCall"][number][];
+  readonly notes: Map<Step, readonly string[]>;
+}
+
+async function run(context: ConfigurationContext, work: Run): Promise<Done> {
+  const { reading, request } = work;
+  const done: Done = { issued: [], onCall: [], notes: new Map() };
+  try {
+    await context.db.write(async (trx) => {
+      if (stateOf(await listAgain(trx, work.touched)) !== work.state)
+        reading.problems.push({
+          ...NOWHERE,
+          code: "CHANGED_SINCE",
+          message: "someone else changes the same objects: try again",
+        });
+      else {
+        await runSteps(trx, work, done);
+        done.onCall.push(...(await onCallChanges(context, trx, work)));
+      }
+      if (request.mode === "plan" || reading.problems.length > 0) throw new RolledBack();
+      await own(context, trx, work);
+    });
+  } catch (error) {
+    const isRolledBack = error instanceof RolledBack || (error instanceof Error && error.cause instanceof RolledBack);
+    if (!isRolledBack) throw error;
+    done.issued.length = 0;
+  }
+  return done;
+}
+
+async function runSteps(trx: Trx, { reading, compared, prepared }: Run, done: Done) {
+  const order = orderOf(reading);
+  const changed = compared.steps.filter(({ op }) => op !== "delete").sort((a, b) => order(a) - order(b));
+  const removed = compared.steps.filter(({ op }) => op === "delete").sort((a, b) => order(b) - order(a));
+  for (const step of [...changed, ...removed]) {
+    const { kind, stored, spec, op, id, name } = step;
+    const owner = ownerOf(reading, step);
+    try {
+      const notes = await kind.notes?.(trx, op === "delete" ? "delete" : op === "create" ? "create" : "update", stored);
+      if (notes) done.notes.set(step, notes);
+      if (op === "delete") {
+        if (stored) await kind.remove?.(trx, owner, stored);
+        continue;
+      }
+      const isMade = stored === null || stored.isImplicit;
+      if (!isMade && op === "adopt" && step.members.length === 0) continue;
+      const issued: Issued | undefined = isMade
+        ? await kind.create(trx, owner, id, spec, prepared.get(step))
+        : await kind.update(trx, owner, stored, spec, prepared.get(step));
+      if (issued && Object.keys(issued).length > 0)
+        done.issued.push({ ...viewOf(reading, step), values: { ...issued } });
+    } catch (error) {
+      refuse(reading, { ...step, name }, error);
+      // Each problem of a plan is one of its files: what follows from it would only repeat it.
+      if (reading.problems.length >= 20) return;
+    }
+  }
+}
+
+/** How far ahead a plan says who is on call. */
+const AHEAD_MS = 28 * DAY_MS;
+
+/** Who is on call differently on changed schedules, in the transaction that has changed them. */
+async function onCallChanges(context: ConfigurationContext, trx: Trx, { reading, compared }: Run) {
+  const from = context.clock.now();
+  const span = { from, to: from + AHEAD_MS };
+  const parts = { users: reading.access.users, clock: context.clock };
+  const found: ConfigurationPlan["onCall"][number][] = [];
+  for (const { kind, op, id, name, projectId } of compared.steps) {
+    if (kind.kind !== "oncall" || op === "create" || reading.problems.length > 0) continue;
+    const before = await finalShiftsOf(parts, context.db.read, id, span);
+    const differences = onCallDifference(before, await finalShiftsOf(parts, trx, id, span));
+    const ids = differences.flatMap((each) => [...each.before, ...each.after]);
+    const names = await userNames(trx, [...new Set(ids)]);
+    const namesOf = (users: readonly string[]) => users.map((user) => names.get(user)?.username ?? user);
+    for (const each of differences)
+      found.push({
+        ...{ project: slugOf(reading, projectId) ?? "", schedule: name },
+        ...{ from: toRfc3339(each.from), to: toRfc3339(each.to) },
+        ...{ before: namesOf(each.before), after: namesOf(each.after) },
+      });
+  }
+  return found;
+}
+
+/** The place of a kind: after those that it names. */
+function orderOf({ kinds }: ReadRequest): (step: Step) => number {
+  const places = new Map<string, number>();
+  const place = (name: string): number => {
+    const known = places.get(name);
+    if (known !== undefined) return known;
+    places.set(name, 0);
+    const after = kinds.filter(({ kind }) => kind === name).flatMap((kind) => kind.after);
+    const found = 1 + Math.max(0, ...after.map(place));
+    places.set(name, found);
+    return found;
+  };
+  return ({ kind }) => place(kind.kind);
+}
+
+/** Notes what the files own from now on, in the same transaction. */
+async function own(context: ConfigurationContext, trx: Trx, { reading, compared, touched, request }: Run) {
+  const { source = "files", lock = false } = request;
+  const now = context.clock.now();
+  const lists = new Map((await listAgain(trx, touched)).map((list) => [listKey(list.kind.kind, list.projectId), list]));
+  const stored: ManagedRow[] = [];
+  for (const { kind, projectId, name, wanted } of compared.steps) {
+    if (!wanted) continue;
+    const found = storedAs(lists, kind, projectId, [name]);
+    if (!found) continue;
+    reading.names.add(kind.kind, projectId, name, found.id);
+    const spec = appliedSpec(fileOf(kind, found.spec, reading.names, projectId), wanted.references);
+    const place = wanted.given.at ?? null;
+    const about = { kind: kind.kind, objectId: found.id, projectId, name, source, place, spec };
+    stored.push({
+      ...about,
+      version: String(found.version),
+      isLocked: lock ? 1 : 0,
+      unlockedUntil: null,
+      appliedAt: now,
+    });
+  }
+  const removed = compared.steps.flatMap(({ op, row }) => (op === "delete" && row ? [row] : []));
+  await storeManaged(trx, stored, removed);
+  const counts = { created: 0, changed: 0, deleted: 0 };
+  for (const { op } of compared.steps) counts[op === "create" ? "created" : op === "delete" ? "deleted" : "changed"]++;
+  const entry = { action: "configuration.apply", resourceType: "configuration", metadata: { source, ...counts } };
+  await context.audit.record(entry, { trx });
+}
+
+function viewOf(reading: ReadRequest, { kind, projectId, name, wanted, row }: Step) {
+  return { kind: kind.kind, project: slugOf(reading, projectId), name, at: wanted?.given.at ?? row?.place ?? null };
+}
+
+function changeView(reading: ReadRequest, step: Step, notes: readonly string[]) {
+  return { ...viewOf(reading, step), op: step.op, noun: step.kind.noun, members: [...step.members], notes: [...notes] };
+}
+
+/** Who changed what by hand: names only for those who may read the audit trail. */
+async function driftViews(
+  context: ConfigurationContext,
+  caller: PermissionHolder,
+  reading: ReadRequest,
+  { drifted }: Compared,
+) {
+  const views: Drift[] = [];
+  for (const { row, wanted, paths } of drifted) {
+    const last = await context.db.read
+      .selectFrom("audit_log")
+      .leftJoin("users", "users.id", "audit_log.userId")
+      .select(["audit_log.timestamp", "users.username"])
+      .where("resourceType", "=", wanted.kind.resourceType)
+      .where("resourceId", "=", row.objectId)
+      .orderBy("seq", "desc")
+      .limit(1)
+      .executeTakeFirst();
+    const by = caller.permissions.has("audit:read") ? (last?.username ?? null) : null;
+    const { kind, name, projectId, place } = row;
+    const when = last ? toRfc3339(last.timestamp) : null;
+    views.push({
+      kind,
+      name,
+      project: slugOf(reading, projectId),
+      at: wanted.given.at ?? place,
+      by,
+      when,
+      paths: [...paths],
+    });
+  }
+  return views;
+}

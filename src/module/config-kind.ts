@@ -1,0 +1,124 @@
+import { isDeepStrictEqual } from "node:util";
+import type * as v from "valibot";
+import type { PermissionHolder } from "../core/caller.ts";
+import type { ReadDb, Trx } from "../store/database.ts";
+import type { ProjectRole } from "../store/schema.ts";
+
+/* Kinds of objects that configuration files have. A feature declares its own (`configKinds`). */
+
+/** Members of an object in the form of the API: instants and durations in milliseconds, ids of others. */
+export type Spec = Readonly<Record<string, unknown>>;
+
+/** Who applies, and the project of the object; null: it is of the server. */
+export interface ObjectOwner {
+  readonly caller: PermissionHolder;
+  readonly projectId: string | null;
+  /** What the same apply stores of a kind in the project, maybe later. */
+  readonly planned?: (kind: string) => readonly Spec[];
+}
+
+/** An object as it is stored, for a comparison with files. */
+export interface StoredObject {
+  readonly id: string;
+  /** What files call it. */
+  readonly name: string;
+  /** Changes with every change of what files hold. */
+  readonly version: number | string;
+  /** All members of {@link ConfigKind.entries} without the secret ones. */
+  readonly spec: Spec;
+  /** Its secrets by path, such as `fields.url`; null: one that no key opens. */
+  readonly secrets?: Readonly<Record<string, string | null>>;
+  /** It has no row yet, such as the policy `default` of a project that has not changed it. */
+  readonly isImplicit?: true;
+  /** As {@link ConfigKind.isKept}, for one object: the policy `default`. */
+  readonly isKept?: true;
+}
+
+/** URLs and keys that are shown once, such as the URL of a receiver. */
+export type Issued = Readonly<Record<string, string>>;
+
+/** A kind without the types of its objects. */
+export interface ConfigKind {
+  /** Its key in files, such as `heartbeats`. */
+  readonly kind: string;
+  /** For people: "a heartbeat" without the article. */
+  readonly noun: string;
+  /** As the audit trail names it, for who changed it last. */
+  readonly resourceType: string;
+  readonly scope: "server" | "project";
+  /** A project has one, without a name: `routes`. */
+  readonly isSingle?: true;
+  /** The member of files with its name; default: `name`. */
+  readonly key?: string;
+  /** Kinds that it names: they are stored before, and removed after it. */
+  readonly after: readonly string[];
+  /** Rights in the project, or permissions for objects of the server. */
+  readonly rights: { readonly read: string; readonly write: string };
+  /** Members that hold secrets, such as `secret` and `fields.*`. */
+  readonly secrets?: readonly string[];
+  /** Members that count only when it is made: a plan compares none of them. */
+  readonly atCreation?: readonly string[];
+  /** Programs hold the URL or key of it: a deletion with a creation beside it may be a rename. */
+  readonly isHeldOutside?: true;
+  /** What it gives out when it is made without a given secret, such as "a URL". */
+  readonly issues?: string;
+  /** It is listed, and files may change it, but `prune` never deletes it. */
+  readonly isKept?: true;
+  /** Members of files with the key, in the form of the API. */
+  entries(): v.ObjectEntries;
+  /** Values of members that a file leaves out. */
+  readonly defaults: Spec;
+  /** The name of an object that several members tell apart; null: one is missing. */
+  nameOf?(spec: Spec): string | null;
+  /** A spec as `list` gives it, if requests may say the same in more ways: defaults of steps, orders that do not count. */
+  canonical?(spec: Spec): Spec;
+  /** The id of an object that takes no new one, such as the only one of a project. */
+  idOf?(projectId: string | null, spec: Spec): string;
+  list(db: ReadDb | Trx, projectId: string | null): Promise<readonly StoredObject[]>;
+  /** Outside of the transaction: resolves hosts, compiles conditions. @throws PrismError */
+  prepare?(owner: ObjectOwner, spec: Spec, stored: StoredObject | null, id: string): Promise<unknown>;
+  /** In the transaction. @param id of the new object @throws PrismError */
+  create(trx: Trx, owner: ObjectOwner, id: string, spec: Spec, prepared: unknown): Promise<Issued | undefined>;
+  update(
+    trx: Trx,
+    owner: ObjectOwner,
+    stored: StoredObject,
+    spec: Spec,
+    prepared: unknown,
+  ): Promise<Issued | undefined>;
+  remove?(trx: Trx, owner: ObjectOwner, stored: StoredObject): Promise<void>;
+  /** What callers without the right to write see of a spec, in plans and exports: URLs of steps may be secrets. */
+  masked?(spec: Spec): Spec;
+  /** What the plan says of a change besides its members, such as "its alert is resolved". */
+  notes?(db: ReadDb | Trx, op: "create" | "update" | "delete", stored: StoredObject | null): Promise<readonly string[]>;
+}
+
+/** A kind whose objects have the members `S`. */
+interface KindOf<S, P> extends Omit<ConfigKind, "prepare" | "create" | "update"> {
+  prepare?(owner: ObjectOwner, spec: S, stored: StoredObject | null, id: string): Promise<P>;
+  create(trx: Trx, owner: ObjectOwner, id: string, spec: S, prepared: P): Promise<Issued | undefined>;
+  update(trx: Trx, owner: ObjectOwner, stored: StoredObject, spec: S, prepared: P): Promise<Issued | undefined>;
+}
+
+/** The planner checks each spec against `entries` before it calls a kind: so its bodies have the types of them. */
+export function configKind<S extends object, P = undefined>(kind: KindOf<S, P>): ConfigKind {
+  return kind as unknown as ConfigKind;
+}
+
+/** The members that differ from what is stored: bodies check again only those. */
+export function changedMembers<S extends object>(spec: S, { spec: old }: Pick<StoredObject, "spec">): Partial<S> {
+  const changed = Object.entries(spec).filter(([name, value]) => !isDeepStrictEqual(value, old[name]));
+  return Object.fromEntries(changed) as Partial<S>;
+}
+
+/** What one apply makes and changes of projects, people and members, as its other objects must see it. */
+export interface Planned {
+  /** Ids of new projects by slug. */
+  readonly projects: ReadonlyMap<string, string>;
+  /** Ids of new accounts by username. */
+  readonly people: ReadonlyMap<string, string>;
+  /** Roles by user id, of the projects whose members the files have. */
+  readonly members: ReadonlyMap<string, ReadonlyMap<string, ProjectRole>>;
+}
+
+export const NOTHING_PLANNED: Planned = { projects: new Map(), people: new Map(), members: new Map() };

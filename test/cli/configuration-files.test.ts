@@ -1,0 +1,287 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import test, { type TestContext } from "node:test";
+import { temporaryDir } from "../helpers/store.ts";
+import { runCli } from "./run-cli.ts";
+
+type Body = Readonly<Record<string, unknown>>;
+
+interface Asked {
+  readonly what: string;
+  readonly body: Body;
+}
+
+/** A server that answers as recorded, and a directory with files of a configuration. */
+async function begin(t: TestContext, answer: (asked: Asked) => object, files: Readonly<Record<string, string>>) {
+  const asked: Asked[] = [];
+  const server = createServer((req, res) => {
+    const chunks: Buffer[] = [];
+    req.on("data", (chunk: Buffer) => chunks.push(chunk));
+    req.once("end", () => {
+      const text = Buffer.concat(chunks).toString();
+      const one = { what: `${req.method} ${req.url}`, body: (text === "" ? {} : JSON.parse(text)) as Body };
+      asked.push(one);
+      const { status = 200, ...body } = answer(one) as { status?: number };
+      res.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(() => server.close());
+  const cwd = temporaryDir(t);
+  mkdirSync(join(cwd, "oncall"));
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(cwd, name), text);
+  const own = {
+    PRISM_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    PRISM_TOKEN: "prt_x",
+    TZ: "UTC",
+  };
+  const run = (words: string, env: Readonly<Record<string, string>> = {}) =>
+    runCli(words.split(" "), { cwd, env: { ...own, ...env } });
+  return { cwd, asked, run };
+}
+
+const FILES = {
+  "oncall/duty.yaml": `version: 1
+source: platform
+projects:
+  - slug: duty
+    name: Duty
+    channels:
+      - name: Room
+        preset: slack
+        fields: { url: { env: PRISM_SECRET_ROOM } }
+    oncall:
+      - name: Duty
+        shifts: manual
+  - slug: other
+`,
+};
+
+const EMPTY = {
+  ...{ state: "s1", changes: [], unchanged: 4, leftOver: [], drift: [], problems: [], mayNot: [] },
+  ...{ onCall: [], issued: [] },
+};
+const PLAN = {
+  ...EMPTY,
+  changes: [
+    {
+      ...{ op: "create", kind: "channels", noun: "channel", project: "duty", name: "Room", at: "duty.yaml:7:9" },
+      members: [{ path: "fields.url", after: "(secret, will be set)" }],
+      notes: ["its host is not resolved"],
+    },
+    {
+      ...{ op: "update", kind: "oncall", noun: "schedule", project: "duty", name: "Duty", at: "duty.yaml:11:9" },
+      members: [{ path: "shifts.Weeks.turns", before: [["ada"], ["ben"]], after: [["ada"], ["cy"]] }],
+      notes: [],
+    },
+    { op: "delete", kind: "roles", noun: "role", project: null, name: "Old", at: null, members: [], notes: [] },
+  ],
+  drift: [{ kind: "oncall", noun: "schedule", project: "duty", name: "Duty", by: "ada", when: "2026-11-26T14:02:00Z" }],
+  leftOver: [{ kind: "policies", noun: "policy", project: "duty", name: "Late", at: "duty.yaml:40:9" }],
+  onCall: [
+    {
+      ...{ project: "duty", schedule: "Duty", from: "2026-12-14T09:00:00Z", to: "2026-12-21T09:00:00Z" },
+      ...{ before: ["ada"], after: ["cy"] },
+    },
+  ],
+};
+
+const TEXT = `project duty
+  + channel "Room"                                   duty.yaml:7
+      its host is not resolved
+  ~ schedule "Duty"                                  duty.yaml:11
+      shifts.Weeks.turns  [[ada], [ben]] → [[ada], [cy]]
+  ! schedule "Duty" was changed by ada on 2026-11-26 14:02; this puts it back
+  on call, Duty: 2026-12-14 09:00 to 2026-12-21 09:00  ada → cy
+server
+  - role "Old"
+  = 4 unchanged
+left over: policy "Late" of duty; --prune deletes it
+1 to add, 1 to change, 1 to delete
+`;
+
+test("plan sends the objects as they are written, with secrets beside them, and prints what would change", async (t) => {
+  const { cwd, asked, run } = await begin(t, () => PLAN, FILES);
+  const secret = "https://hooks.example/1";
+  const flags = "--allow-deletes 1 --prune --out plan.json --exit-code";
+  const { status, stdout, stderr } = await run(`plan -f oncall ${flags}`, { PRISM_SECRET_ROOM: secret });
+  assert.deepEqual([status, stdout], [8, TEXT]);
+  assert.match(stderr, /^Nothing is stored\. .*prism apply -f oncall$/m);
+  assert.deepEqual(asked, [
+    {
+      what: "POST /api/v1/configuration",
+      body: {
+        ...{ mode: "plan", source: "platform", lock: false, prune: true, allowDeletes: 1 },
+        secrets: { "env:PRISM_SECRET_ROOM": secret },
+        objects: [
+          { kind: "projects", spec: { slug: "duty", name: "Duty" }, at: "duty.yaml:4:5" },
+          { kind: "projects", spec: { slug: "other" }, at: "duty.yaml:13:5" },
+          {
+            ...{ kind: "channels", project: "duty", at: "duty.yaml:7:9" },
+            spec: { name: "Room", preset: "slack", fields: { url: { env: "PRISM_SECRET_ROOM" } } },
+          },
+          { kind: "oncall", project: "duty", at: "duty.yaml:11:9", spec: { name: "Duty", shifts: "manual" } },
+        ],
+      },
+    },
+  ]);
+  assert.deepEqual(JSON.parse(readFileSync(join(cwd, "plan.json"), "utf8")), PLAN);
+});
+
+test("plan takes one project, lines of a file of secrets, and says which secrets are not given", async (t) => {
+  const { asked, run } = await begin(t, () => EMPTY, {
+    ...FILES,
+    "secrets.env": "# secrets\nPRISM_SECRET_ROOM='https://$(id)'\n",
+  });
+  const only = await run("plan -f oncall --project other --secrets-file secrets.env --exit-code");
+  assert.deepEqual([only.status, only.stdout], [0, "no changes\n"]);
+  assert.deepEqual(asked[0]?.body["objects"], [{ kind: "projects", spec: { slug: "other" }, at: "duty.yaml:13:5" }]);
+  assert.deepEqual(asked[0]?.body["secrets"], { "env:PRISM_SECRET_ROOM": "https://$(id)" });
+  const unknown = await run("plan -f oncall --project none");
+  assert.deepEqual([unknown.status, asked.length], [6, 1]);
+});
+
+test("plan --format markdown is a fence that no name can end, and --json is the answer of the server", async (t) => {
+  const name = "``` @team <img src=x> [link](https://x) ````";
+  const strange = { ...PLAN, changes: [{ ...PLAN.changes[0], name }], drift: [] };
+  const { run } = await begin(t, () => strange, FILES);
+  const { stdout, stderr } = await run("plan -f oncall --format markdown");
+  const [head = "", blank, fence = "", ...rest] = stdout.trimEnd().split("\n");
+  assert.deepEqual([head, blank, fence], ["**Prism: 1 to add, 0 to change, 0 to delete**", "", "`````"]);
+  assert.equal(rest.at(-1), fence);
+  assert.ok(rest.slice(0, -1).every((line) => !line.includes(fence)));
+  assert.match(stderr, /not given, so not compared, and kept as it is stored: duty\.yaml:9:19: env:PRISM_SECRET_ROOM/);
+  for (const flag of ["--json", "--format json"])
+    assert.deepEqual(JSON.parse((await run(`plan -f oncall ${flag}`)).stdout), strange);
+});
+
+test("problems of the server are shown at the line of the member, and those of files without a server", async (t) => {
+  const problem = {
+    ...{
+      at: "duty.yaml:7:9",
+      kind: "channels",
+      project: "duty",
+      name: "Room",
+      path: "fields.url",
+      code: "SECRET_MISSING",
+    },
+    ...{ message: "is not given", fix: "set PRISM_SECRET_ROOM" },
+  };
+  const { asked, cwd, run } = await begin(t, () => ({ ...PLAN, problems: [problem] }), FILES);
+  for (const words of ["plan -f oncall", "apply -f oncall --yes"]) {
+    const { status, stdout, stderr } = await run(words);
+    assert.deepEqual([status, stdout], [7, ""]);
+    assert.match(stderr, /duty\.yaml:9:19: channels "Room", fields\.url: is not given; set PRISM_SECRET_ROOM/);
+  }
+  const json = await run("plan -f oncall --json");
+  const { error } = JSON.parse(json.stdout || json.stderr) as { error: { code: string; details: unknown } };
+  assert.equal(error.code, "CONFIGURATION_REFUSED");
+  assert.match(JSON.stringify(error.details), /"duty\.yaml:9:19".*SECRET_MISSING/);
+  assert.equal(asked.length, 3);
+  writeFileSync(join(cwd, "oncall/duty.yaml"), "projects:\n  - slug: duty\n    chanels: [{file: ../x}]\n");
+  const wrong = await run("plan -f oncall");
+  assert.equal(wrong.status, 7);
+  assert.match(wrong.stderr, /^ {2}duty\.yaml:3:5: chanels is not a member; did you mean channels\?$/m);
+  writeFileSync(join(cwd, "x"), "outside");
+  writeFileSync(join(cwd, "oncall/duty.yaml"), "roles: [{name: a, secret: {file: ../x}}]\n");
+  const outside = await run("plan -f oncall");
+  assert.match(outside.stderr, /duty\.yaml:1:19: \.\.\/x is outside of oncall; see --secrets-dir/);
+  assert.deepEqual([(await run("plan -f nowhere")).status, asked.length], [2, 3]);
+});
+
+test("apply stores what it planned, asks first, and prints new URLs once", async (t) => {
+  const url = { kind: "receivers", project: "duty", name: "Grafana", url: "https://prism/r/x" };
+  const answer = ({ body }: Asked) => (body["mode"] === "apply" ? { ...PLAN, issued: [url] } : PLAN);
+  const { asked, cwd, run } = await begin(t, answer, FILES);
+  const refused = await run("apply -f oncall");
+  assert.deepEqual([refused.status, asked.length], [2, 0]);
+  assert.match(refused.stderr, /without a terminal .*prism apply needs --yes/);
+  const { status, stdout } = await run("apply -f oncall --yes --issued new.json");
+  assert.deepEqual([status, stdout], [0, `${TEXT}All is stored.\n`]);
+  assert.deepEqual(
+    asked.map(({ body: { mode, expect, issued } }) => [mode, expect, issued]),
+    [
+      ["plan", undefined, undefined],
+      ["apply", "s1", true],
+    ],
+  );
+  assert.deepEqual(JSON.parse(readFileSync(join(cwd, "new.json"), "utf8")), url);
+  assert.equal(statSync(join(cwd, "new.json")).mode & 0o777, 0o600);
+  assert.equal((await run("apply -f oncall --yes --issued new.json")).status, 7);
+  assert.equal(asked.length, 2);
+  const json = await run("apply -f oncall --yes --json");
+  assert.deepEqual([(JSON.parse(json.stdout) as Body)["issued"], asked[3]?.body["issued"]], [[url], false]);
+});
+
+test("apply writes nothing without changes, without a right, or if the plan is no longer that of --plan", async (t) => {
+  let now: object = PLAN;
+  const { asked, cwd, run } = await begin(t, () => now, FILES);
+  await run("plan -f oncall --out plan.json");
+  assert.ok(existsSync(join(cwd, "plan.json")));
+  assert.equal((await run("apply -f oncall --yes --plan plan.json")).status, 0);
+  asked.length = 0;
+  for (const [answer, words, status, text] of [
+    [{ ...PLAN, state: "s2" }, "--plan plan.json", 7, /no longer that of plan\.json; nothing is stored/],
+    [{ ...PLAN, changes: PLAN.changes.slice(1) }, "--plan plan.json", 7, /no longer that of plan\.json/],
+    [{ ...PLAN, mayNot: [{ kind: "roles", project: null, right: "roles:manage" }] }, "", 5, /roles: roles:manage/],
+    [EMPTY, "--exit-code", 0, /^no changes$/m],
+  ] as const) {
+    now = answer;
+    const ended = await run(`apply -f oncall --yes ${words}`.trim());
+    assert.equal(ended.status, status);
+    assert.match(ended.stdout + ended.stderr, text);
+  }
+  assert.ok(asked.every(({ body }) => body["mode"] === "plan"));
+});
+
+test("managed lists what files manage, and ends with 8 if anything was changed since", async (t) => {
+  const row = { kind: "policies", project: "duty", name: "Night", source: "platform", at: "duty.yaml:31:7" };
+  let data: object[] = [{ ...row, isLocked: false, appliedAt: "2026-11-26T14:02:00.000Z", isDrifted: true }];
+  const { asked, run } = await begin(t, () => ({ data }), {});
+  const listed = await run("managed --exit-code");
+  assert.equal(listed.status, 8);
+  assert.match(listed.stdout, /^duty +policies +Night +platform +duty\.yaml:31:7 +yes$/m);
+  assert.equal(asked[0]?.what, "GET /api/v1/configuration/managed");
+  assert.deepEqual(JSON.parse((await run("managed --json")).stdout), { managed: data });
+  data = [];
+  const none = await run("managed --exit-code");
+  assert.deepEqual([none.status, none.stdout], [0, "no managed objects\n"]);
+});
+
+test("export config writes a file for each project, which plan reads again, and the names of secrets", async (t) => {
+  const room = { name: "Room", preset: "slack", fields: { url: { env: "PRISM_SECRET_ROOM" } } };
+  const files = {
+    ...{ version: 1, source: "files", roles: [{ name: "Duty lead", permissions: ["oncall:write"] }] },
+    projects: [
+      { slug: "duty", name: "Duty", channels: [room] },
+      { slug: "../b", name: "B" },
+    ],
+  };
+  const answer = ({ what }: Asked) => (what.startsWith("GET") ? { document: files, leftOut: [] } : EMPTY);
+  const { asked, cwd, run } = await begin(t, answer, {});
+  const written = await run("export config --project duty --project b --out out --people --secrets env");
+  assert.deepEqual([written.status, written.stderr], [0, "set PRISM_SECRET_ROOM\n"]);
+  assert.equal(asked[0]?.what, "GET /api/v1/configuration/export?people=true&secrets=env&project=duty&project=b");
+  assert.deepEqual(readdirSync(join(cwd, "out")).sort(), ["..%2Fb.yaml", "duty.yaml", "prism.yaml"]);
+  assert.equal((await run("export config --out out")).status, 7);
+  assert.equal((await run("export config --out out --force")).status, 0);
+  await run("plan -f out");
+  const sent = asked.at(-1)?.body["objects"] as readonly { kind: string; spec: unknown }[];
+  assert.deepEqual(
+    sent.map(({ kind, spec }) => [kind, spec]),
+    [
+      ["projects", { slug: "duty", name: "Duty" }],
+      ["roles", files.roles[0]],
+      ["channels", room],
+    ].sort(([a = ""], [b = ""]) => order(String(a)) - order(String(b))),
+  );
+  assert.deepEqual(JSON.parse((await run("export config --json")).stdout), files);
+  assert.match((await run("export config")).stdout, /^version: 1\nsource: files\nroles:\n {2}- name: Duty lead\n/);
+});
+
+const order = (kind: string) => ["projects", "channels", "roles"].indexOf(kind);

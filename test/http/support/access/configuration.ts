@@ -1,0 +1,17 @@
+import { anyUser } from "./refusals.ts";
+import { at, type Table } from "./row.ts";
+
+const PATH = "/api/v1/configuration";
+const NOTHING = { kind: "buckets", name: "none", forMs: 60_000, reason: "a test" };
+
+/** Docs: what each caller may read and change is asked of each kind and project; see configuration/apply.test.ts. */
+export const CONFIGURATION: Table = {
+  [`POST ${PATH}`]: { refusal: anyUser, request: at(PATH, { mode: "plan", objects: [] }) },
+  [`GET ${PATH}/export`]: { refusal: anyUser, request: at(`${PATH}/export`) },
+  [`GET ${PATH}/managed`]: { refusal: anyUser, request: at(`${PATH}/managed`) },
+  [`POST ${PATH}/unlock`]: {
+    refusal: anyUser,
+    request: at(`${PATH}/unlock`, NOTHING),
+    served: [404, "NOT_FOUND"],
+  },
+};
