@@ -12,7 +12,7 @@ create table managed_objects (
   place text,
   spec text not null,
   version text not null,
-  isLocked integer not null default 0,
+  isLocked integer not null,
   unlockedUntil integer,
   appliedAt integer not null,
   primary key (kind, objectId)

@@ -62,7 +62,27 @@ export interface AuditLogTable {
   hash: string;
 }
 
+/** What configuration files own. */
+export interface ManagedObjectsTable {
+  kind: string;
+  objectId: string;
+  projectId: string | null;
+  name: string;
+  /** The owner that the files name. */
+  source: string;
+  /** Where it stands in the files. */
+  place: string | null;
+  /** JSON of its members as they were applied, with references in place of secrets. */
+  spec: string;
+  /** The version that was stored by it. */
+  version: string;
+  isLocked: number;
+  unlockedUntil: number | null;
+  appliedAt: number;
+}
+
 export interface SystemTables {
+  managed_objects: ManagedObjectsTable;
   jobs: JobsTable;
   job_attempts: JobAttemptsTable;
   workers: {

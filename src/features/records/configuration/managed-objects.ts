@@ -2,31 +2,10 @@ import { PrismError } from "../../../core/errors.ts";
 import { toRfc3339 } from "../../../core/time/clock.ts";
 import type { FeatureCore } from "../../../module/feature.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
-
-declare module "../../../store/schema.ts" {
-  interface Schema {
-    managed_objects: ManagedRow;
-  }
-}
+import type { ManagedObjectsTable } from "../../../store/schema.ts";
 
 /** An object that files own. */
-export interface ManagedRow {
-  kind: string;
-  objectId: string;
-  projectId: string | null;
-  name: string;
-  /** The owner that the files name. */
-  source: string;
-  /** Where it stands in the files. */
-  place: string | null;
-  /** JSON of its members as they were applied, with references in place of secrets. */
-  spec: string;
-  /** The version that was stored by it. */
-  version: string;
-  isLocked: 0 | 1;
-  unlockedUntil: number | null;
-  appliedAt: number;
-}
+export type ManagedRow = ManagedObjectsTable;
 
 type Known = Pick<ManagedRow, "source" | "place" | "isLocked" | "unlockedUntil" | "projectId">;
 

@@ -288,8 +288,10 @@ function read(draft: Draft, names: KnownNames, problems: ErrorDetail[]): Wanted 
 function plannedOf({ projects, users }: ConfigurationContext, caller: PermissionHolder, given: Given): Planned {
   const { permissions } = caller;
   const of = (kind: string) => given.filter((each) => each.kind === kind);
-  const slugs = of("projects").map(({ spec }) => String(spec["slug"]));
-  const usernames = (permissions.has("users:manage") ? of("people") : []).map(({ spec }) => String(spec["username"]));
+  const textsOf = (kind: string, member: string) =>
+    of(kind).flatMap(({ spec: { [member]: text } }) => (typeof text === "string" ? [text] : []));
+  const slugs = textsOf("projects", "slug");
+  const usernames = permissions.has("users:manage") ? textsOf("people", "username") : [];
   const made = new Map(slugs.filter((slug) => projects.find(slug) === undefined).map((slug) => [slug, uuidv7()]));
   // Those who were invited count, too: they get their pages once they have chosen a password.
   const unknown = usernames.filter((name) => users.find(name) === undefined);

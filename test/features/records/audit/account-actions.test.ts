@@ -336,6 +336,8 @@ const PROVEN_IN: Readonly<Record<string, string>> = {
   "config.change": "features/records/settings/settings.test.ts",
   "config.mail_test": "features/records/settings/settings.test.ts",
   "config.reload": "cli/serve.test.ts",
+  "configuration.apply": "features/records/configuration/apply.test.ts",
+  "configuration.unlock": "features/records/configuration/apply.test.ts",
 };
 
 test("12.10 every action that the program records has its test, and none that it has not is forgotten when it comes", () => {
