@@ -9,7 +9,7 @@ import {
   type StoredObject,
 } from "../../../module/config-kind.ts";
 import type { Trx } from "../../../store/database.ts";
-import { managedPolicies } from "./manage.ts";
+import { managedPolicies, policiesOf } from "./manage.ts";
 import { roleNames, storedRouting } from "./policies.ts";
 import { completeStep, DEFAULT_POLICY, type PolicyStep, type StepInput, storedDefinition, UNSET } from "./policy.ts";
 import { BUILT_IN_ROUTING, checkedRouting, compileGiven, RoutingDocument } from "./routing.ts";
@@ -35,16 +35,8 @@ export function policiesKind(context: s.PolicyContext): ConfigKind {
     masked: (spec) => withSteps(spec, (step) => s.masked(step as PolicyStep)),
     async list(db, projectId) {
       if (projectId === null) return [];
-      const rows = await db
-        .selectFrom("policies")
-        .selectAll()
-        .where("projectId", "=", projectId)
-        .where("deletedAt", "is", null)
-        .orderBy("name")
-        .execute();
-      const isStored = rows.some(({ id }) => id === projectId);
       const roles = await roleNames(db);
-      return [...(isStored ? [] : [s.implicit(projectId)]), ...rows].map((row) => storedPolicy(row, roles));
+      return (await policiesOf(db, projectId)).map((row) => storedPolicy(row, roles));
     },
     prepare(_owner, { steps }, stored) {
       const known = (stored?.spec["steps"] ?? []) as readonly StepInput[];

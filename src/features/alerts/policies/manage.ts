@@ -108,15 +108,20 @@ export const managedPolicies = managed({
 async function listAll(context: s.PolicyContext, caller: Principal, { projectId: ref }: s.ProjectQuery) {
   const { db, projects } = context;
   const projectId = projects.requireOrDefault(caller, ref, "events:read");
-  const rows = await db.read
+  const all = await policiesOf(db.read, projectId);
+  return { data: await Promise.all(all.map((row) => viewOf(context, caller, row, db.read))) };
+}
+
+/** All of a project by name; first the built-in one, if it was not changed. */
+export async function policiesOf(db: ReadDb | Trx, projectId: string): Promise<s.StoredPolicy[]> {
+  const rows = await db
     .selectFrom("policies")
     .selectAll()
     .where("projectId", "=", projectId)
     .where("deletedAt", "is", null)
     .orderBy("name")
     .execute();
-  const all: s.StoredPolicy[] = rows.some(({ id }) => id === projectId) ? rows : [s.implicit(projectId), ...rows];
-  return { data: await Promise.all(all.map((row) => viewOf(context, caller, row, db.read))) };
+  return rows.some(({ id }) => id === projectId) ? rows : [s.implicit(projectId), ...rows];
 }
 
 async function requireFreeName(trx: Trx, projectId: string, policy: string, id: string | null): Promise<void> {

@@ -154,8 +154,9 @@ function deletions(reading: ReadRequest, rows: readonly ManagedRow[]): Step[] {
     const { kind: name, projectId, objectId: id } = row;
     const scope = projectId === null ? "server" : "project";
     const kind = reading.kinds.find((each) => each.kind === name && each.scope === scope);
-    const stored = reading.lists.get(listKey(name, projectId))?.objects.find((each) => each.id === id);
-    if (!kind?.remove || stored?.isImplicit || stored?.isKept) return [];
+    const list = reading.lists.get(listKey(name, projectId));
+    const stored = list?.objects.find((each) => each.id === id);
+    if (!list || !kind?.remove || stored?.isImplicit || stored?.isKept) return [];
     const step = { kind, projectId, name: row.name, id, wanted: null, spec: {}, members: [], row };
     return [{ ...step, op: "delete" as const, stored: stored ?? null }];
   });

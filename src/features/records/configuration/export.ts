@@ -4,7 +4,7 @@ import { type ErrorDetail, PrismError } from "../../../core/errors.ts";
 import { toFile } from "../../../http/api/file-form.ts";
 import type { ConfigKind, Spec, StoredObject } from "../../../module/config-kind.ts";
 import { NOTHING_PLANNED } from "../../../module/config-kind.ts";
-import { plannedAccess, userNames } from "../../access/index.ts";
+import { plannedAccess } from "../../access/index.ts";
 import { type ManagedRow, managedRows } from "./managed-objects.ts";
 import { KnownNames } from "./names.ts";
 import {
@@ -15,6 +15,7 @@ import {
   isMap,
   type Listed,
   listKey,
+  objectLists,
   schemaOf,
 } from "./reading.ts";
 import { type Reference, variableOf, withSecret } from "./secrets.ts";
@@ -51,18 +52,11 @@ export async function exportConfiguration(
     () => undefined,
     (id) => slugs.get(id),
   );
-  const lists: Listed[] = [];
+  const objects = objectLists(context, context, caller, names);
   const leftOut: { readonly kind: string; readonly project: string | null }[] = [];
   const list = async (kind: ConfigKind, projectId: string | null): Promise<void> => {
-    if (kind.kind !== "projects" && !hasRight(context, { caller, projectId }, kind.rights.read)) {
+    if (!(await objects.read(kind, projectId)))
       leftOut.push({ kind: kind.kind, project: slugs.get(projectId ?? "") ?? null });
-      return;
-    }
-    const all = await kind.list(context.db.read, projectId);
-    const objects = kind.kind === "projects" ? all.filter(({ id }) => slugs.has(id)) : all;
-    requireNames(kind, objects);
-    for (const { id, name } of objects) names.add(kind.kind, projectId, name, id);
-    lists.push({ kind, projectId, objects });
   };
   const isWanted = ({ kind }: ConfigKind) => kind !== "people" || wish.people;
   const ofServer = kinds.filter((kind) => kind.scope === "server" && isWanted(kind));
@@ -70,10 +64,9 @@ export async function exportConfiguration(
     await list(kind, null);
   for (const { id } of projects)
     for (const kind of kinds.filter(({ scope }) => scope === "project")) await list(kind, id);
-  for (const each of lists) for (const { spec } of each.objects) fileOf(each.kind, spec, names, each.projectId);
-  for (const [id, { username }] of await userNames(context.db.read, [...names.people]))
-    if (username !== null) names.add("people", null, username, id);
-
+  const lists = [...objects.lists.values()];
+  for (const each of lists) requireNames(each.kind, each.objects);
+  await objects.namePeople();
   const rows = new Map((await managedRows(context.db.read)).map((row) => [`${row.kind} ${row.objectId}`, row]));
   const variables: string[] = [];
   const itemsOf = (each: Listed) => {

@@ -3,10 +3,10 @@ import type { PermissionHolder } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { missingPermission } from "../../../http/server/access.ts";
 import { type ConfigKind, NOTHING_PLANNED, type Spec } from "../../../module/config-kind.ts";
-import { plannedAccess, userNames } from "../../access/index.ts";
+import { plannedAccess } from "../../access/index.ts";
 import { type ManagedRow, managedRows, managedView, storeManaged } from "./managed-objects.ts";
 import { KnownNames } from "./names.ts";
-import { type ConfigurationContext, fileOf, hasRight, listKey } from "./reading.ts";
+import { type ConfigurationContext, fileOf, hasRight, listKey, objectLists } from "./reading.ts";
 import type { UnlockRequest } from "./schema.ts";
 
 /** What files own of what the caller may read, and whether it differs from what was applied. */
@@ -25,28 +25,16 @@ export async function listManaged(context: ConfigurationContext, caller: Permiss
     () => undefined,
     (id) => slugs.get(id),
   );
-  const objects = new Map<
-    string,
-    { readonly kind: ConfigKind; readonly projectId: string | null; readonly spec: Spec }
-  >();
-  for (const {
-    row: { projectId },
-  } of rows)
-    for (const kind of kinds.filter(({ scope }) => (scope === "project") === (projectId !== null))) {
-      if (names.isRead(kind.kind, projectId)) continue;
-      names.read(kind.kind, projectId);
-      for (const { id, name, spec } of await kind.list(db.read, projectId)) {
-        names.add(kind.kind, projectId, name, id);
-        objects.set(listKey(kind.kind, id), { kind, projectId, spec });
-      }
-    }
-  const fileNow = ({ kind, objectId }: ManagedRow): Spec | undefined => {
-    const found = objects.get(listKey(kind, objectId));
-    return found && fileOf(found.kind, found.spec, names, found.projectId);
+  const objects = objectLists(context, context, caller, names);
+  for (const projectId of new Set(rows.map(({ row }) => row.projectId)))
+    for (const kind of kinds.filter(({ scope }) => (scope === "project") === (projectId !== null)))
+      await objects.read(kind, projectId);
+  await objects.namePeople();
+  const fileNow = ({ kind: name, objectId, projectId }: ManagedRow): Spec | undefined => {
+    const { kind, objects: stored } = objects.lists.get(listKey(name, projectId)) ?? {};
+    const found = stored?.find(({ id }) => id === objectId);
+    return kind && found && fileOf(kind, found.spec, names, projectId);
   };
-  for (const { row } of rows) fileNow(row);
-  for (const [id, { username }] of await userNames(db.read, [...names.people]))
-    if (username !== null) names.add("people", null, username, id);
   return {
     data: rows.map(({ row }) => {
       const { members } = JSON.parse(row.spec) as { readonly members: Spec };

@@ -10,6 +10,7 @@ import type { Context } from "../../../module/feature.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { ProjectRole } from "../../../store/schema.ts";
 import { plannedAccess, userNames } from "../../access/index.ts";
+import type { ManagedRow } from "./managed-objects.ts";
 import { detailsOf, KnownNames } from "./names.ts";
 import type { ConfigurationRequest, GivenObject, Problem } from "./schema.ts";
 import { type Reference, takeReferences } from "./secrets.ts";
@@ -101,15 +102,48 @@ export function hasRight(
   return projects.has(caller, projectId, right as Parameters<typeof projects.has>[2]);
 }
 
+/** Reads the objects of kinds, and the names of what they name. */
+export function objectLists(
+  { db }: Pick<ConfigurationContext, "db">,
+  access: ReadRequest["access"],
+  caller: PermissionHolder,
+  names: KnownNames,
+) {
+  const lists = new Map<string, Listed>();
+  return {
+    lists,
+    /** Once. @returns false if the caller may not read them: for those there are none */
+    async read(kind: ConfigKind, projectId: string | null): Promise<boolean> {
+      if (names.isRead(kind.kind, projectId)) return true;
+      names.read(kind.kind, projectId);
+      const isProjects = kind.kind === "projects";
+      const mayRead = isProjects || hasRight(access, { caller, projectId }, kind.rights.read);
+      if (!mayRead) return false;
+      const all = await kind.list(db.read, projectId);
+      const objects = isProjects ? all.filter(({ id }) => access.projects.has(caller, id, "project:read")) : all;
+      for (const { name, id } of objects) names.add(kind.kind, projectId, name, id);
+      lists.set(listKey(kind.kind, projectId), { kind, projectId, objects });
+      return true;
+    },
+    /** Once all are read. */
+    async namePeople(): Promise<void> {
+      for (const { kind, projectId, objects } of lists.values())
+        for (const { spec } of objects) fileOf(kind, spec, names, projectId);
+      for (const [id, { username }] of await userNames(db.read, [...names.people]))
+        if (username !== null) names.add("people", null, username, id);
+    },
+  };
+}
+
 type Given = ConfigurationRequest["objects"];
 
-/** Reads what a request names. Problems of single objects are collected; the others are read anyway. */
+/** Reads what a request names, and what its source owns. Problems of single objects are collected; the others are read anyway. */
 export async function readRequest(
   context: ConfigurationContext,
   caller: PermissionHolder,
   given: Given,
+  owned: readonly ManagedRow[],
 ): Promise<ReadRequest> {
-  const { db } = context;
   const problems: Problem[] = [];
   const planned = plannedOf(context, caller, given);
   const access = plannedAccess(context, planned);
@@ -131,26 +165,12 @@ export async function readRequest(
     (kind, ref, projectId) => (kind === "projects" ? projectOf(ref) : personOf(ref, projectId)),
     (id) => slugs.get(id),
   );
-  const lists = new Map<string, Listed>();
+  const objects = objectLists(context, access, caller, names);
+  const { lists } = objects;
   const list = async (kind: ConfigKind, projectId: string | null): Promise<void> => {
-    if (names.isRead(kind.kind, projectId)) return;
-    names.read(kind.kind, projectId);
-    const isProjects = kind.kind === "projects";
-    const mayRead = isProjects || hasRight(access, { caller, projectId }, kind.rights.read);
-    const all = mayRead ? await kind.list(db.read, projectId) : [];
-    const objects = isProjects ? all.filter(({ id }) => access.projects.has(caller, id, "project:read")) : all;
-    for (const { name, id } of objects) names.add(kind.kind, projectId, name, id);
-    lists.set(listKey(kind.kind, projectId), { kind, projectId, objects });
-    if (!mayRead)
-      problems.push({
-        kind: kind.kind,
-        project: slugs.get(projectId ?? "") ?? null,
-        name: "",
-        at: null,
-        path: "",
-        code: "UNAUTHORIZED_ROLE",
-        message: `you lack ${kind.rights.read}`,
-      });
+    if (await objects.read(kind, projectId)) return;
+    const about = { kind: kind.kind, project: slugs.get(projectId ?? "") ?? null, name: "", at: null, path: "" };
+    problems.push({ ...about, code: "UNAUTHORIZED_ROLE", message: `you lack ${kind.rights.read}` });
   };
   const found: Draft[] = [];
   for (const each of given) {
@@ -159,6 +179,11 @@ export async function readRequest(
     else found.push(draft);
   }
   for (const { kind, projectId } of found) await list(kind, projectId);
+  // What the files no longer have may be of a kind that they have no more. Who may not read it leaves it alone.
+  for (const { kind: name, projectId } of owned) {
+    const kind = kinds.find((each) => each.kind === name && each.scope === "project");
+    if (kind && projectId !== null && slugs.has(projectId)) await objects.read(kind, projectId);
+  }
   for (const draft of found) {
     const { kind, projectId, name, renamedFrom } = draft;
     const stored = storedAs(lists, kind, projectId, [name, renamedFrom]);
@@ -181,10 +206,7 @@ export async function readRequest(
     problems.push(...own.map((detail) => problemOf(draft.given, draft.name, detail)));
     if (done) wanted.push(done);
   }
-  for (const { kind, projectId, objects } of lists.values())
-    for (const { spec } of objects) fileOf(kind, spec, names, projectId);
-  for (const [id, { username }] of await userNames(db.read, [...names.people]))
-    if (username !== null) names.add("people", null, username, id);
+  await objects.namePeople();
   return { caller, kinds, wanted, lists, names, planned, problems, slugs, access };
 }
 

@@ -27,7 +27,7 @@ import type { ConfigurationPlan, ConfigurationRequest, Drift } from "./schema.ts
 
 /** For the hosts of all objects together. */
 const RESOLVE = { atOnce: 6, limitMs: 10_000 } as const;
-/** ReadRequest and comparing one object takes about as long as so many steps of a condition. */
+/** Reading and comparing one object takes about as long as so many steps of a condition. */
 const STEPS_PER_OBJECT = 4000;
 
 /** Ends the transaction of a plan, which is an apply that is rolled back. */
@@ -45,8 +45,10 @@ export async function configure(
   request: ConfigurationRequest,
 ): Promise<ConfigurationPlan> {
   currentCaller().charge?.({ steps: request.objects.length * STEPS_PER_OBJECT });
-  const reading = await readRequest(context, caller, request.objects);
   const rows = await managedRows(context.db.read);
+  const { source = "files" } = request;
+  const owned = rows.filter((row) => row.source === source);
+  const reading = await readRequest(context, caller, request.objects, owned);
   const compared = compare(reading, rows, request);
   const mayNot = lackingRights(reading, compared);
   const touched = touchedLists(reading, compared);

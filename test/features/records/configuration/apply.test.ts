@@ -142,6 +142,27 @@ test("a heartbeat that is renamed keeps its id and its URL; what the files lose 
   );
 });
 
+test("prune deletes the last object of a kind, and a policy with its route in one commit", async (t) => {
+  const prism = await startPrism(t);
+  const policy: FileObject = ["policies", "duty", { name: "Night", steps: [{ type: "notify", members: true }] }];
+  const routes = (name: string): FileObject => ["routes", "duty", { route: { policy: name } }];
+  const first = await configure(prism, "apply", [DUTY, beat("Nightly"), policy, routes("Night")]);
+  assert.equal(first.status, 200, JSON.stringify(first.body));
+  const { status, body } = await configure(prism, "apply", [DUTY, routes("default")], { prune: true });
+  assert.equal(status, 200, JSON.stringify(body));
+  assert.deepEqual(changesOf(body).sort(), [
+    "delete heartbeats Nightly",
+    "delete policies Night",
+    "update routes routes",
+  ]);
+  assert.deepEqual(await beats(prism), []);
+  const { body: left } = await prism.get<{ data: { name: string }[] }>("/api/v1/policies?projectId=duty");
+  assert.deepEqual(
+    left.data.map(({ name }) => name),
+    ["default"],
+  );
+});
+
 test("a change by hand is drift, which the next apply puts back", async (t) => {
   const prism = await startPrism(t);
   await configure(prism, "apply", [DUTY, beat("Nightly")]);
