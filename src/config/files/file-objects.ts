@@ -259,7 +259,9 @@ class Joined {
   }
 
   result(): FileConfiguration {
-    const projects = [...this.#projects.values()].map(({ spec: { renamedFrom, ...spec }, places }): Placed => {
+    // A project with its slug alone says where its objects belong: other files own the project itself.
+    const owned = [...this.#projects.values()].filter(({ spec }) => Object.keys(spec).length > 1);
+    const projects = owned.map(({ spec: { renamedFrom, ...spec }, places }): Placed => {
       const old = typeof renamedFrom === "string" ? { renamedFrom } : {};
       return { object: { kind: "projects", spec, at: this.#at(places[0] as Place), ...old }, places };
     });
