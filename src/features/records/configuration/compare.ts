@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { countText } from "../../../core/text/clean-text.ts";
+import { takeSecrets } from "../../../module/apply-specs.ts";
 import type { ConfigKind, Spec, StoredObject } from "../../../module/config-kind.ts";
 import { type Difference, differencesOf } from "./differences.ts";
 import type { ManagedRow } from "./managed-objects.ts";
@@ -87,7 +88,8 @@ function changesOf(
   { secrets, isWritable }: { readonly secrets: Readonly<Record<string, string>>; readonly isWritable: boolean },
 ) {
   const { kind, projectId, references } = wanted;
-  const { rest, values } = takePlainSecrets(wanted.spec, stored);
+  // Fields in plain text that are known to be secret are compared and shown as secrets, too.
+  const { rest, values } = takeSecrets(wanted.spec, stored);
   const before = stored ? fileOf(kind, stored.spec, reading.names, projectId, !isWritable) : null;
   const kept = { ...stored?.spec, ...(before ? withoutMembers(rest, kind.atCreation) : rest) };
   const after = fileOf(kind, kept, reading.names, projectId, !isWritable);
@@ -104,21 +106,6 @@ function changesOf(
     if (before && !isSame) members.push({ path, before: "(secret)", after: "(secret, will be set)" });
   }
   return { spec, members };
-}
-
-/** Fields in plain text that are known to be secret: they are compared and shown as secrets, too. */
-function takePlainSecrets(spec: Spec, stored: StoredObject | undefined) {
-  const values = new Map<string, string>();
-  let rest = spec;
-  for (const path of Object.keys(stored?.secrets ?? {})) {
-    const [member = "", below = ""] = path.split(".");
-    const fields = rest[member] as Spec | undefined;
-    const value = fields?.[below];
-    if (typeof value !== "string") continue;
-    values.set(path, value);
-    rest = { ...rest, [member]: withoutMembers(fields ?? {}, [below]) };
-  }
-  return { rest, values };
 }
 
 /** Members that were changed by hand since the files were applied. */
