@@ -7,13 +7,8 @@ import { TEST_SEED } from "../../../helpers/chance.ts";
 import { answered, startPrism, TestPrism } from "../../../helpers/prism.ts";
 import { temporaryDir } from "../../../helpers/store.ts";
 import { Api } from "./support/api.ts";
-import { exported, objectsIn, secretsOf, send } from "./support/files.ts";
+import { exported, HOSTS, objectsIn, secretsOf, send, valuesOf } from "./support/files.ts";
 import { Objects } from "./support/objects.ts";
-
-const HOSTS = { settings: { "webhooks.allowPrivateCidrs": "127.0.0.0/8" } };
-
-/** The value of each variable of the export, as the server has it. */
-type Secrets = Readonly<Record<string, string>>;
 
 test("files have the kinds of the features, and no others", async (t) => {
   const prism = await startPrism(t);
@@ -77,30 +72,6 @@ test("secrets of objects whose names have the same letters have variables of the
   await answered(201, first.post("/api/v1/channels", hook));
   await moved(t, first, second);
 });
-
-/** Each reference with the secret of its object. */
-function valuesOf(
-  objects: ReturnType<typeof objectsIn>["objects"],
-  secrets: Readonly<Record<string, string | null>>,
-): Secrets {
-  const found: Record<string, string> = {};
-  for (const { kind, project, spec } of objects)
-    for (const [path, reference] of referencesIn(spec)) {
-      const value = secrets[`${project} ${kind} ${spec["name"]} ${path}`];
-      assert.ok(value != null, `${kind} ${spec["name"]} ${path}`);
-      assert.equal(found[`env:${reference}`], undefined, `${reference} is of two objects`);
-      found[`env:${reference}`] = value;
-    }
-  return found;
-}
-
-function referencesIn(value: unknown, path = ""): (readonly [path: string, variable: string])[] {
-  if (typeof value !== "object" || value === null) return [];
-  const { env } = value as { readonly env?: unknown };
-  if (typeof env === "string" && env.startsWith("PRISM_SECRET_") && Object.keys(value).length === 1)
-    return [[path, env]];
-  return Object.entries(value).flatMap(([name, each]) => referencesIn(each, path === "" ? name : `${path}.${name}`));
-}
 
 test("what requests made is exported, applied to an empty server and exported as the same text", async (t) => {
   t.diagnostic(`TEST_SEED=${TEST_SEED}`);

@@ -1,6 +1,6 @@
 import type * as v from "valibot";
 import type { ConfigKind, Spec } from "../../../../../src/module/config-kind.ts";
-import { Chance, type Choose, type Known, valueOf } from "./values.ts";
+import { Chance, type Choose, drawn, type Known } from "./values.ts";
 
 /** An object in the form of requests, with names in place of ids and secrets in plain text. */
 export interface Made {
@@ -254,7 +254,7 @@ export class Objects {
         if (member === key && !of.isSingle) return [[member, name]];
         const value =
           this.#whole(kind, member, project, chance) ??
-          valueOf(schema as v.GenericSchema, chance, known, `${kind}.${member}`);
+          drawn(schema as v.GenericSchema, chance, known, `${kind}.${member}`);
         return value === undefined ? [] : [[member, value]];
       }),
     );

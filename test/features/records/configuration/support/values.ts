@@ -68,14 +68,14 @@ const TEXTS = [
 ];
 
 /** A value that a schema takes, in the form of requests, with names in place of ids. */
-export function valueOf(schema: v.GenericSchema, chance: Chance, known: Known, path: string): unknown {
+export function drawn(schema: v.GenericSchema, chance: Chance, known: Known, path: string): unknown {
   const own = memberOf(known, path);
   if (own) return own(chance, path);
   const { wrapped, type } = schema as Node;
   if (wrapped) {
     if (type !== "nullable" && chance.is(50)) return undefined;
     if (type !== "optional" && chance.is(20)) return null;
-    return valueOf(wrapped, chance, known, path);
+    return drawn(wrapped, chance, known, path);
   }
   const kind = referredBy(schema);
   if (kind !== undefined) return chance.one(known.names(kind));
@@ -93,11 +93,11 @@ function ofBare(node: Node, actions: readonly Action[], chance: Chance, known: K
   if (pipe) {
     const [first, ...rest] = pipe as unknown as [Node, ...Action[]];
     return first.wrapped && rest.length === 0
-      ? valueOf(first, chance, known, path)
+      ? drawn(first, chance, known, path)
       : ofBare(first, [...rest, ...actions], chance, known, path);
   }
   const bound = (name: string) => actions.find((each) => each.type === name)?.requirement as number | undefined;
-  if (node.wrapped) return valueOf(node, chance, known, path);
+  if (node.wrapped) return drawn(node, chance, known, path);
   if (entries) return membersOf(entries, chance, known, path);
   if (type === "boolean") return chance.is(50);
   if (type === "literal") return literal;
@@ -106,10 +106,10 @@ function ofBare(node: Node, actions: readonly Action[], chance: Chance, known: K
   if (type === "array" && item) {
     const least = bound("min_length") ?? 0;
     const count = chance.integer(least, Math.min(bound("max_length") ?? 3, least + 2));
-    const all = Array.from({ length: count }, (_, at) => valueOf(item, chance, known, `${path}.${at}`));
+    const all = Array.from({ length: count }, (_, at) => drawn(item, chance, known, `${path}.${at}`));
     return all.filter((each, at) => all.findIndex((other) => JSON.stringify(other) === JSON.stringify(each)) === at);
   }
-  if (type === "variant" || type === "union") return valueOf(chance.one(options as Node[]), chance, known, path);
+  if (type === "variant" || type === "union") return drawn(chance.one(options as Node[]), chance, known, path);
   const lengths = actions.find(({ metadata }) => metadata?.["maxLength"] !== undefined)?.metadata;
   const isPlain = !actions.some((each) => each.type === "regex");
   if (type === "string" && isPlain) {
@@ -129,7 +129,7 @@ function membersOf(
 ): Record<string, unknown> {
   const all = Object.entries(entries).map(([name, schema]) => [
     name,
-    valueOf(schema, chance, known, path === "" ? name : `${path}.${name}`),
+    drawn(schema, chance, known, path === "" ? name : `${path}.${name}`),
   ]);
   return Object.fromEntries(all.filter(([, value]) => value !== undefined));
 }
