@@ -69,6 +69,7 @@ export async function exportConfiguration(
   await objects.namePeople();
   const rows = new Map((await managedRows(context.db.read)).map((row) => [`${row.kind} ${row.objectId}`, row]));
   const variables: string[] = [];
+  const taken = variablesIn([...rows.values()]);
   const itemsOf = (each: Listed) => {
     const { kind, projectId, objects } = each;
     const project = slugs.get(projectId ?? "") ?? "";
@@ -77,7 +78,7 @@ export async function exportConfiguration(
       .filter(({ isImplicit }) => isImplicit !== true)
       .map((stored) => {
         const row = rows.get(`${kind.kind} ${stored.id}`);
-        return exported(each, stored, { names, row, project, wish, variables, isMasked });
+        return exported(each, stored, { names, row, project, wish, variables, taken, isMasked });
       });
   };
   const found = new Map(lists.map((each) => [listKey(each.kind.kind, each.projectId), itemsOf(each)]));
@@ -133,24 +134,40 @@ interface About {
   readonly project: string;
   readonly wish: Wish;
   readonly variables: string[];
+  /** Variables of other secrets. */
+  readonly taken: Set<string>;
   readonly isMasked: boolean;
 }
 
 function exported(
   { kind, projectId }: Listed,
   stored: StoredObject,
-  { names, row, project, wish, variables, isMasked }: About,
+  { names, row, project, wish, variables, taken, isMasked }: About,
 ): Spec {
   const file = withoutDefaults(kind, fileOf(kind, stored.spec, names, projectId, isMasked), names);
   const applied = row && (JSON.parse(row.spec) as { readonly references: Spec }).references;
   let spec = applied ? mergedReferences(file, applied) : file;
   for (const path of Object.keys(stored.secrets ?? {})) {
     if (isGiven(spec, path) || wish.secrets === "omit") continue;
-    const reference: Reference = { env: variableOf(project, stored.name, path.replace(/^fields\./, "")) };
+    const reference: Reference = { env: freeVariable(taken, project, stored.name, path.replace(/^fields\./, "")) };
     spec = withSecret(spec, path, reference as unknown as string);
   }
   noteVariables(spec, kind, variables);
   return spec;
+}
+
+/** Variables that files name already. */
+function variablesIn(rows: readonly ManagedRow[]): Set<string> {
+  return new Set(rows.flatMap(({ spec }) => spec.match(/PRISM_SECRET_[A-Z0-9_]+/g) ?? []));
+}
+
+/** Names of two objects may have the same letters: each secret has a variable of its own. */
+function freeVariable(taken: Set<string>, ...parts: readonly string[]): string {
+  const name = variableOf(...parts);
+  let free = name;
+  for (let n = 2; taken.has(free); n++) free = `${name}_${n}`;
+  taken.add(free);
+  return free;
 }
 
 function mergedReferences(file: Spec, references: Spec): Spec {
