@@ -56,6 +56,8 @@ export interface ConfigKind {
   readonly rights: { readonly read: string; readonly write: string };
   /** Members that hold secrets, such as `secret` and `fields.*`. */
   readonly secrets?: readonly string[];
+  /** Of {@link secrets} with `*`, those that a file must not have in plain text: fields by their preset. */
+  secretPaths?(spec: Spec): Promise<readonly string[]>;
   /** Members that count only when it is made: a plan compares none of them. */
   readonly atCreation?: readonly string[];
   /** Programs hold the URL or key of it: a deletion with a creation beside it may be a rename. */

@@ -65,6 +65,16 @@ function serve(server: FeatureServer, context: ConfigurationContext): void {
   });
   server.route({
     method: "GET",
+    path: `${PATH}/key`,
+    id: "getSealKey",
+    summary: "Get the public key for which `prism seal` seals secrets of files",
+    tag,
+    access,
+    response: s.SealKey,
+    handle: async () => ({ key: (await import("./sealed.ts")).sealKeysOf(context.box).publicKey }),
+  });
+  server.route({
+    method: "GET",
     path: `${PATH}/managed`,
     id: "listManagedObjects",
     summary: "List what configuration files own, and whether it was changed by hand since",

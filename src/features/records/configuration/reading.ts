@@ -13,7 +13,8 @@ import { plannedAccess, userNames } from "../../access/index.ts";
 import type { ManagedRow } from "./managed-objects.ts";
 import { detailsOf, KnownNames } from "./names.ts";
 import type { ConfigurationRequest, GivenObject, Problem } from "./schema.ts";
-import { type Reference, takeReferences } from "./secrets.ts";
+import { SealedSecrets } from "./sealed.ts";
+import { plainSecrets, type Reference, takeReferences } from "./secrets.ts";
 
 export type ConfigurationContext = Context<
   "projects" | "users" | "principals" | "defaultProjectId" | "configKinds" | "managedObjects"
@@ -29,6 +30,8 @@ export interface Wanted {
   /** Complete, but for secrets. */
   readonly spec: Spec;
   readonly references: ReadonlyMap<string, Reference>;
+  /** Values of its sealed references, by path. */
+  readonly opened: ReadonlyMap<string, string>;
 }
 
 /** The objects of a kind in a project, as they are stored. */
@@ -199,12 +202,18 @@ export async function readRequest(
       names.read(wanted, projectId);
     }
   const wanted: Wanted[] = [];
+  const sealed = new SealedSecrets(context.box);
   requireOnce(found, problems);
   for (const draft of found) {
     const own: ErrorDetail[] = [];
+    const { kind, given, name } = draft;
     const done = read(draft, names, own);
-    problems.push(...own.map((detail) => problemOf(draft.given, draft.name, detail)));
-    if (done) wanted.push(done);
+    own.push(...plainSecrets((await kind.secretPaths?.(given.spec)) ?? [], given.spec));
+    const references = done?.references ?? new Map();
+    const place = { project: given.project ?? "", kind: kind.kind, names: namesOf(draft, found, lists) };
+    const opened = await sealed.opened({ ...place, references }, own);
+    problems.push(...own.map((detail) => problemOf(given, name, detail)));
+    if (done && own.length === 0) wanted.push({ ...done, opened });
   }
   await objects.namePeople();
   return { caller, kinds, wanted, lists, names, planned, problems, slugs, access };
@@ -266,6 +275,15 @@ function newId({ kind: { kind, isSingle, idOf }, projectId, name, given }: Draft
   return isSingle && projectId !== null ? projectId : uuidv7();
 }
 
+/** Names under which the secrets of an object may be sealed: not one that another object has, or gets. */
+function namesOf({ kind, projectId, name, renamedFrom }: Draft, all: readonly Draft[], lists: ReadRequest["lists"]) {
+  if (renamedFrom === undefined) return [name];
+  const other = storedAs(lists, kind, projectId, [renamedFrom]);
+  const isPlanned = all.some((each) => each.kind === kind && each.projectId === projectId && each.name === renamedFrom);
+  const isTaken = isPlanned || (other !== undefined && other !== storedAs(lists, kind, projectId, [name, renamedFrom]));
+  return isTaken ? [name] : [name, renamedFrom];
+}
+
 export function storedAs(
   lists: ReadRequest["lists"],
   { kind, isSingle }: ConfigKind,
@@ -289,7 +307,7 @@ export function isMap(kind: ConfigKind): boolean {
 }
 
 /** An object in the form of requests, checked; undefined if it is not valid. */
-function read(draft: Draft, names: KnownNames, problems: ErrorDetail[]): Wanted | undefined {
+function read(draft: Draft, names: KnownNames, problems: ErrorDetail[]): Omit<Wanted, "opened"> | undefined {
   const { given, kind, projectId } = draft;
   const { renamedFrom: _, ...members } = (isMap(kind) ? { [kind.kind]: given.spec } : given.spec) as Members;
   const managed = Object.fromEntries(Object.entries(members).filter(([, value]) => value !== "manual"));

@@ -132,7 +132,13 @@ export type ConfigurationPlan = v.InferOutput<typeof ConfigurationPlan>;
 export const ExportQuery = object({
   project: v.optional(doc(v.union([slug, v.array(slug)]), "Slugs; default: all that the caller reads")),
   people: v.optional(doc(v.picklist(["true", "false"]), "Whether accounts are written, too")),
-  secrets: v.optional(doc(v.picklist(["env", "omit"]), "`env`: references to variables, which is the default")),
+  secrets: v.optional(
+    doc(v.picklist(["env", "omit", "sealed"]), "`env`: references to variables, which is the default"),
+  ),
+});
+
+export const SealKey = v.object({
+  key: doc(v.string(), "`x25519:` and the public key; only the server opens what is sealed for it"),
 });
 
 export const ExportedConfiguration = named(

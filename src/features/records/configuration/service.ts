@@ -218,7 +218,7 @@ async function runSteps(trx: Trx, { reading, compared, prepared }: Run, done: Do
         continue;
       }
       const isMade = stored === null || stored.isImplicit;
-      if (!isMade && op === "adopt" && step.members.length === 0) continue;
+      if (!isMade && step.isOwnOnly) continue;
       const issued: Issued | undefined = isMade
         ? await kind.create(trx, owner, id, spec, prepared.get(step))
         : await kind.update(trx, owner, stored, spec, prepared.get(step));
