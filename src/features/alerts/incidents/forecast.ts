@@ -32,7 +32,7 @@ const AHEAD_MS = 7 * DAY_MS;
 /** Later entries only repeat it. */
 const LAST: ReadonlySet<string> = new Set(["withheld", "incident.resolved"]);
 
-interface ForecastParts
+export interface ForecastParts
   extends Omit<FactParts, "alerts">,
     Pick<IncidentParts, "policies" | "reachable" | "users" | "projects" | "onCall"> {
   readonly db: ReadDb;

@@ -10,14 +10,18 @@ import type { Context } from "../../../module/feature.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { ProjectRole } from "../../../store/schema.ts";
 import { plannedAccess, userNames } from "../../access/index.ts";
+import { gapsBetween, onCall } from "../../oncall/index.ts";
 import type { ManagedRow } from "./managed-objects.ts";
 import { detailsOf, KnownNames } from "./names.ts";
 import type { ConfigurationRequest, GivenObject, Problem } from "./schema.ts";
 import { SealedSecrets } from "./sealed.ts";
 import { plainSecrets, type Reference, takeReferences } from "./secrets.ts";
 
+/** What a plan looks at: alerts, and who would be paged. */
+type Forecasting = "steadyClock" | "alerts" | "policies" | "withholding" | "silences" | "incidents" | "backtests";
+
 export type ConfigurationContext = Context<
-  "projects" | "users" | "principals" | "defaultProjectId" | "configKinds" | "managedObjects"
+  "projects" | "users" | "principals" | "defaultProjectId" | "configKinds" | "managedObjects" | Forecasting
 >;
 
 /** An object of the files, with ids in place of names. */
@@ -150,7 +154,11 @@ export async function readRequest(
   const problems: Problem[] = [];
   const planned = plannedOf(context, caller, given);
   const access = plannedAccess(context, planned);
-  const kinds = await context.configKinds(access);
+  const kinds = await context.configKinds({
+    ...access,
+    onCall: (...parameters) => onCall(access.users, ...parameters),
+    gapsOf: (...parameters) => gapsBetween(access.users, ...parameters),
+  });
   const slugs = new Map<string, string>();
   const projectOf = (slug: string): string | undefined => {
     const id = planned.projects.get(slug) ?? context.projects.find(slug);

@@ -7,8 +7,11 @@ import type { Trx } from "../../../store/database.ts";
 import { userNames } from "../../access/index.ts";
 import { finalShiftsOf, onCallDifference } from "../../oncall/index.ts";
 import { appliedSpec, type Compared, compare, MAX_CHANGES, type Step, secretMissing } from "./compare.ts";
+import { historyOf } from "./history.ts";
 import { type ManagedRow, managedRows, storeManaged } from "./managed-objects.ts";
 import { detailsOf } from "./names.ts";
+import { openIncidentsOf } from "./open-incidents.ts";
+import { type PlannedState, readPlannedState } from "./planned-state.ts";
 import {
   type ConfigurationContext,
   fileOf,
@@ -24,6 +27,7 @@ import {
   storedAs,
 } from "./reading.ts";
 import type { ConfigurationPlan, ConfigurationRequest, Drift } from "./schema.ts";
+import { deadWays, turnsOf } from "./warnings.ts";
 
 /** For the hosts of all objects together. */
 const RESOLVE = { atOnce: 6, limitMs: 10_000 } as const;
@@ -48,7 +52,8 @@ export async function configure(
   const rows = await managedRows(context.db.read);
   const { source = "files" } = request;
   const owned = rows.filter((row) => row.source === source);
-  const reading = await readRequest(context, caller, request.objects, owned);
+  const read = await readRequest(context, caller, request.objects, owned);
+  const { reading, warnings, kept } = turnsOf(read, request.keepNow === true);
   const compared = compare(reading, rows, request);
   const mayNot = lackingRights(reading, compared);
   const touched = touchedLists(reading, compared);
@@ -75,8 +80,9 @@ export async function configure(
   const done =
     prepared && problems.length === 0 && compared.steps.length > 0
       ? await run(context, { reading, compared, touched, prepared, request, state: stateOf(touched) })
-      : { issued: [], onCall: [], notes: new Map<Step, readonly string[]>() };
+      : blank();
   if (isApply && problems.length > 0) throw refusedBy(problems);
+  const forecast = done.planned && { caller, reading, compared, state: done.planned };
   return {
     state,
     isApplied: isApply,
@@ -93,6 +99,13 @@ export async function configure(
     mayNot,
     onCall: done.onCall,
     issued: done.issued,
+    warnings: [...warnings, ...done.warnings],
+    kept: [...kept],
+    open: forecast ? await openIncidentsOf(context, reading, compared, forecast.state) : [],
+    history:
+      forecast && request.historyMs !== undefined
+        ? await historyOf(context, { ...forecast, forMs: request.historyMs })
+        : null,
   };
 }
 
@@ -175,11 +188,18 @@ interface Done {
   readonly issued: ConfigurationPlan["issued"][number][];
   readonly onCall: ConfigurationPlan["onCall"][number][];
   readonly notes: Map<Step, readonly string[]>;
+  readonly warnings: ConfigurationPlan["warnings"][number][];
+  /** What a plan would leave, to look at once it is rolled back. */
+  planned?: PlannedState;
+}
+
+function blank(): Done {
+  return { issued: [], onCall: [], notes: new Map(), warnings: [] };
 }
 
 async function run(context: ConfigurationContext, work: Run): Promise<Done> {
   const { reading, request } = work;
-  const done: Done = { issued: [], onCall: [], notes: new Map() };
+  const done = blank();
   try {
     await context.db.write(async (trx) => {
       if (stateOf(await listAgain(trx, work.touched)) !== work.state)
@@ -191,6 +211,10 @@ async function run(context: ConfigurationContext, work: Run): Promise<Done> {
       else {
         await runSteps(trx, work, done);
         done.onCall.push(...(await onCallChanges(context, trx, work)));
+        if (request.mode === "plan" && reading.problems.length === 0) {
+          done.warnings.push(...(await deadWays(trx, reading, work.compared)));
+          done.planned = await readPlannedState(trx, reading, work.compared);
+        }
       }
       if (request.mode === "plan" || reading.problems.length > 0) throw new RolledBack();
       await own(context, trx, work);
