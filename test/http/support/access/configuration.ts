@@ -9,6 +9,7 @@ export const CONFIGURATION: Table = {
   [`POST ${PATH}`]: { refusal: anyUser, request: at(PATH, { mode: "plan", objects: [] }) },
   [`GET ${PATH}/export`]: { refusal: anyUser, request: at(`${PATH}/export`) },
   [`GET ${PATH}/managed`]: { refusal: anyUser, request: at(`${PATH}/managed`) },
+  [`GET ${PATH}/sources`]: { refusal: anyUser, request: at(`${PATH}/sources`) },
   [`POST ${PATH}/unlock`]: {
     refusal: anyUser,
     request: at(`${PATH}/unlock`, NOTHING),
