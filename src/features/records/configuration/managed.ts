@@ -9,14 +9,20 @@ import { KnownNames } from "./names.ts";
 import { type ConfigurationContext, fileOf, hasRight, listKey, objectLists } from "./reading.ts";
 import type { UnlockRequest } from "./schema.ts";
 
-/** What files own of what the caller may read, and whether it differs from what was applied. */
-export async function listManaged(context: ConfigurationContext, caller: PermissionHolder) {
-  const { db, projects } = context;
+/** What files own, of what the caller may read. */
+export async function readableRows(context: ConfigurationContext, caller: PermissionHolder) {
   const kinds = await context.configKinds(plannedAccess(context, NOTHING_PLANNED));
-  const rows = (await managedRows(db.read)).flatMap((row) => {
+  const rows = (await managedRows(context.db.read)).flatMap((row) => {
     const kind = kindOf(kinds, row);
     return kind && hasRight(context, { caller, projectId: row.projectId }, kind.rights.read) ? [{ row, kind }] : [];
   });
+  return { kinds, rows };
+}
+
+/** What files own of what the caller may read, and whether it differs from what was applied. */
+export async function listManaged(context: ConfigurationContext, caller: PermissionHolder) {
+  const { db, projects } = context;
+  const { kinds, rows } = await readableRows(context, caller);
   const all = await db.read.selectFrom("projects").select(["id", "slug"]).execute();
   const slugs = new Map(
     all.filter(({ id }) => projects.has(caller, id, "project:read")).map(({ id, slug }) => [id, slug]),

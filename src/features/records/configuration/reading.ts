@@ -21,7 +21,8 @@ import { plainSecrets, type Reference, takeReferences } from "./secrets.ts";
 type Forecasting = "steadyClock" | "alerts" | "policies" | "withholding" | "silences" | "incidents" | "backtests";
 
 export type ConfigurationContext = Context<
-  "projects" | "users" | "principals" | "defaultProjectId" | "configKinds" | "managedObjects" | Forecasting
+  | ("projects" | "users" | "principals" | "defaultProjectId" | "configKinds" | "managedObjects")
+  | ("configurationDirectory" | Forecasting)
 >;
 
 /** An object of the files, with ids in place of names. */

@@ -10,6 +10,7 @@ export const CONFIGURATION: Table = {
   [`GET ${PATH}/export`]: { refusal: anyUser, request: at(`${PATH}/export`) },
   [`GET ${PATH}/key`]: { refusal: anyUser, request: at(`${PATH}/key`) },
   [`GET ${PATH}/managed`]: { refusal: anyUser, request: at(`${PATH}/managed`) },
+  [`GET ${PATH}/sources`]: { refusal: anyUser, request: at(`${PATH}/sources`) },
   [`POST ${PATH}/unlock`]: {
     refusal: anyUser,
     request: at(`${PATH}/unlock`, NOTHING),
