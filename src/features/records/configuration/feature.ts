@@ -70,8 +70,22 @@ function serve(server: FeatureServer, context: ConfigurationContext): void {
     summary: "List what configuration files own, and whether it was changed by hand since",
     tag,
     access,
+    query: s.ManagedQuery,
     response: s.ManagedList,
-    handle: async (exchange) => (await managed()).listManaged(context, holderOf(exchange)),
+    errors: ["PROJECT_NOT_FOUND"],
+    handle: async (exchange, { query }) => (await managed()).listManaged(context, holderOf(exchange), query),
+  });
+  server.route({
+    method: "GET",
+    path: `${PATH}/managed/drift`,
+    id: "getManagedDrift",
+    summary: "Get what was changed by hand of an object since it was applied",
+    tag,
+    access,
+    query: s.DriftQuery,
+    response: s.ManagedDrift,
+    errors: ["NOT_FOUND", "PROJECT_NOT_FOUND"],
+    handle: async (exchange, { query }) => (await managed()).driftOf(context, holderOf(exchange), query),
   });
   server.route({
     method: "POST",

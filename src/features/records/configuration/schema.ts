@@ -148,26 +148,62 @@ export const ExportedConfiguration = named(
   }),
 );
 
+export const ManagedQuery = object({
+  kind: v.optional(doc(text(40, 1), "Key of a kind in files, such as `heartbeats`; default: all")),
+  project: v.optional(doc(slug, "Slug or id; default: the server and all projects that the caller reads")),
+  state: v.optional(
+    doc(v.picklist(["changed", "locked"]), "`changed`: by hand since; `locked`: others may not change it now"),
+  ),
+});
+export type ManagedQuery = v.InferOutput<typeof ManagedQuery>;
+
 export const ManagedList = v.object({
   data: v.array(
     v.object({
       ...which,
       id: v.string(),
+      noun: doc(v.string(), "The kind for people, such as `on-call schedule`"),
       source: v.string(),
       isLocked: v.boolean(),
       unlockedUntil: v.nullable(v.string()),
+      mayUnlock: doc(v.boolean(), "Whether the caller may unlock it"),
       appliedAt: v.string(),
-      isDrifted: v.boolean(),
+      isDrifted: doc(v.boolean(), "It was changed or deleted by hand since it was applied"),
     }),
   ),
 });
+
+export const DriftQuery = object({
+  kind: doc(text(40, 1), "Key of its kind in files"),
+  project: v.optional(doc(slug, "Slug or id of its project; absent: of the server")),
+  name: doc(text(255, 1), "Its name in files"),
+});
+export type DriftQuery = v.InferOutput<typeof DriftQuery>;
+
+const difference = v.object({
+  path: v.string(),
+  before: v.optional(doc(v.unknown(), "As it was applied; values only for callers who may change it")),
+  after: v.optional(doc(v.unknown(), "As it is stored")),
+});
+
+export const ManagedDrift = named(
+  "ManagedDrift",
+  "What was changed by hand since an object was applied",
+  v.object({
+    by: doc(v.nullable(v.string()), "Who changed it last; null: not known, or not for the caller"),
+    when: v.nullable(v.string()),
+    isDeleted: v.boolean(),
+    members: doc(v.array(difference), "The members that differ, as files have them; no secrets"),
+  }),
+);
+export type ManagedDrift = v.InferOutput<typeof ManagedDrift>;
 
 /** As long as a change by hand takes at night; the files follow in the morning. */
 const MAX_UNLOCK_MS = 8 * 3_600_000;
 export const UnlockRequest = example(
   object({
     kind: doc(text(40, 1), "Key of its kind in files"),
-    project: v.optional(doc(slug, "Slug of its project; absent: of the server")),
+    project: v.optional(doc(slug, "Slug or id of its project; absent: of the server")),
     name: doc(text(255, 1), "Its name in files"),
     forMs: doc(integer(60_000, MAX_UNLOCK_MS), "For how long it may be changed, at most eight hours"),
     reason: doc(text(500, 1), "Why, for the audit trail"),

@@ -9,6 +9,11 @@ export const CONFIGURATION: Table = {
   [`POST ${PATH}`]: { refusal: anyUser, request: at(PATH, { mode: "plan", objects: [] }) },
   [`GET ${PATH}/export`]: { refusal: anyUser, request: at(`${PATH}/export`) },
   [`GET ${PATH}/managed`]: { refusal: anyUser, request: at(`${PATH}/managed`) },
+  [`GET ${PATH}/managed/drift`]: {
+    refusal: anyUser,
+    request: at(`${PATH}/managed/drift?kind=buckets&name=none`),
+    served: [404, "NOT_FOUND"],
+  },
   [`POST ${PATH}/unlock`]: {
     refusal: anyUser,
     request: at(`${PATH}/unlock`, NOTHING),
