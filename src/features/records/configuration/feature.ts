@@ -57,10 +57,14 @@ function serve(server: FeatureServer, context: ConfigurationContext): void {
     query: s.ExportQuery,
     response: s.ExportedConfiguration,
     errors: ["PROJECT_NOT_FOUND", "NAME_TAKEN"],
-    async handle(exchange, { query: { project, people = "false", secrets = "env" } }) {
+    async handle(exchange, { query: { project, people = "false", secrets = "env", format } }) {
       const { exportConfiguration } = await import("./export.ts");
       const projects = typeof project === "string" ? [project] : project;
-      return exportConfiguration(context, holderOf(exchange), { projects, people: people === "true", secrets });
+      const wish = { projects, people: people === "true", secrets };
+      const exported = await exportConfiguration(context, holderOf(exchange), wish);
+      if (format !== "yaml") return exported;
+      const { stringify } = await import("yaml");
+      return { ...exported, text: stringify(exported.document) };
     },
   });
   server.route({

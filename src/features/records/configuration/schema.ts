@@ -133,6 +133,7 @@ export const ExportQuery = object({
   project: v.optional(doc(v.union([slug, v.array(slug)]), "Slugs; default: all that the caller reads")),
   people: v.optional(doc(v.picklist(["true", "false"]), "Whether accounts are written, too")),
   secrets: v.optional(doc(v.picklist(["env", "omit"]), "`env`: references to variables, which is the default")),
+  format: v.optional(doc(v.picklist(["json", "yaml"]), "`yaml`: the answer has the document as YAML, too")),
 });
 
 export const ExportedConfiguration = named(
@@ -140,6 +141,7 @@ export const ExportedConfiguration = named(
   "The configuration as files have it",
   v.object({
     document: doc(v.record(v.string(), v.unknown()), "One file; commands write it as YAML"),
+    text: v.optional(doc(v.string(), "The document as YAML")),
     variables: doc(v.array(v.string()), "Variables that its secrets refer to"),
     leftOut: doc(
       v.array(v.object({ kind: v.string(), project: v.nullable(v.string()) })),
@@ -157,21 +159,22 @@ export const ManagedQuery = object({
 });
 export type ManagedQuery = v.InferOutput<typeof ManagedQuery>;
 
-export const ManagedList = v.object({
-  data: v.array(
-    v.object({
-      ...which,
-      id: v.string(),
-      noun: doc(v.string(), "The kind for people, such as `on-call schedule`"),
-      source: v.string(),
-      isLocked: v.boolean(),
-      unlockedUntil: v.nullable(v.string()),
-      mayUnlock: doc(v.boolean(), "Whether the caller may unlock it"),
-      appliedAt: v.string(),
-      isDrifted: doc(v.boolean(), "It was changed or deleted by hand since it was applied"),
-    }),
-  ),
-});
+const ManagedObject = named(
+  "ManagedObject",
+  "An object that configuration files own",
+  v.object({
+    ...which,
+    id: v.string(),
+    noun: doc(v.string(), "The kind for people, such as `on-call schedule`"),
+    source: v.string(),
+    isLocked: v.boolean(),
+    unlockedUntil: v.nullable(v.string()),
+    mayUnlock: doc(v.boolean(), "Whether the caller may unlock it"),
+    appliedAt: v.string(),
+    isDrifted: doc(v.boolean(), "It was changed or deleted by hand since it was applied"),
+  }),
+);
+export const ManagedList = v.object({ data: v.array(ManagedObject) });
 
 export const DriftQuery = object({
   kind: doc(text(40, 1), "Key of its kind in files"),
