@@ -38,13 +38,21 @@ export const MAX_CHANGES = 500;
 
 const rowKey = (kind: string, id: string) => `${kind} ${id}`;
 
-/** Compares, and notes problems in `reading`. @param rows what files own */
-export function compare(reading: ReadRequest, rows: readonly ManagedRow[], request: ConfigurationRequest): Compared {
-  const { source = "files", prune = false, secrets = {} } = request;
+/**
+ * Compares, and notes problems in `reading`. @param rows what files own
+ * @param unlocked those of them that stay as they are
+ */
+export function compare(
+  reading: ReadRequest,
+  rows: readonly ManagedRow[],
+  request: ConfigurationRequest,
+  unlocked: readonly ManagedRow[] = [],
+): Compared {
+  const { source = "files", prune = false, secrets = {}, lock = false } = request;
   const owned = new Map(rows.map((row) => [rowKey(row.kind, row.objectId), row]));
   const steps: Step[] = [];
   const drifted: Compared["drifted"][number][] = [];
-  const kept = new Set<string>();
+  const kept = new Set(unlocked.map((row) => rowKey(row.kind, row.objectId)));
   const made = new Set(reading.planned.projects.values());
   let unchanged = 0;
   for (const wanted of reading.wanted) {
@@ -57,6 +65,10 @@ export function compare(reading: ReadRequest, rows: readonly ManagedRow[], reque
       reading.problems.push(problemOf(wanted.given, name, { path: "", code: "OWNED_ELSEWHERE", message }));
       continue;
     }
+    if (unlocked.some((each) => isOf(each, wanted, stored))) {
+      unchanged++;
+      continue;
+    }
     const isWritable = mayWrite(reading.access, { caller: reading.caller, projectId }, kind, stored ?? null);
     const { spec, members } = changesOf(reading, wanted, stored, { secrets, isWritable });
     if (row && stored) {
@@ -66,7 +78,8 @@ export function compare(reading: ReadRequest, rows: readonly ManagedRow[], reque
     const isNew = !stored || stored.isImplicit || made.has(projectId ?? "");
     const op = isNew ? "create" : row === null ? "adopt" : stored.name !== name ? "rename" : "update";
     // What is built in needs no row to be the same.
-    const isSame = members.length === 0 && (op === "update" || stored?.isImplicit === true);
+    const isRelocked = row !== null && (row.isLocked === 1) !== lock;
+    const isSame = members.length === 0 && ((op === "update" && !isRelocked) || stored?.isImplicit === true);
     if (isSame) unchanged++;
     else {
       const id = stored?.id ?? reading.names.idIn(kind.kind, projectId, name);
@@ -77,6 +90,12 @@ export function compare(reading: ReadRequest, rows: readonly ManagedRow[], reque
   if (prune) steps.push(...deletions(reading, leftOver));
   requireFewDeletions(reading, steps, rows.filter((row) => row.source === source).length, request);
   return { steps, unchanged, leftOver: prune ? [] : leftOver, drifted };
+}
+
+/** Whether a row is of an object of the files; one that was deleted or renamed by hand has its name. */
+function isOf(row: ManagedRow, { kind, projectId, name }: Wanted, stored: StoredObject | undefined): boolean {
+  const isOne = stored ? row.objectId === stored.id : row.name === name;
+  return isOne && row.kind === kind.kind && row.projectId === projectId;
 }
 
 /** The complete spec of an object with its given secrets, and what differs from what is stored. */

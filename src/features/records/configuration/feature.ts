@@ -1,5 +1,7 @@
 import { holderOf } from "../../../http/server/access.ts";
 import { type FeatureServer, feature } from "../../../module/feature.ts";
+import type { ConfigurationDirectory } from "./directory/directory.ts";
+import { directoryFindings } from "./findings.ts";
 import { ManagedObjects } from "./managed-objects.ts";
 import type { ConfigurationContext } from "./reading.ts";
 import * as s from "./schema.ts";
@@ -8,6 +10,8 @@ declare module "../../../module/feature.ts" {
   interface Offers {
     /** What configuration files own. */
     readonly managedObjects: ManagedObjects;
+    /** Null: this server reads none. */
+    readonly configurationDirectory: ConfigurationDirectory | null;
   }
 }
 
@@ -21,9 +25,22 @@ const managed = () => import("./managed.ts");
 
 /** Configuration files: planned, applied and exported. */
 export const configurationFeature = feature("configuration", {
-  needs: ["projects", "users", "principals", "defaultProjectId", "configKinds"],
-  open: (core) => ({ managedObjects: new ManagedObjects(core) }),
+  needs: ["projects", "users", "principals", "defaultProjectId", "configKinds", "cluster", "notify"],
+  async open(core, later) {
+    const managedObjects = new ManagedObjects(core);
+    const { dir, watch } = core.config.configuration;
+    if (dir === undefined || core.isForCommand) return { managedObjects, configurationDirectory: null };
+    const { ConfigurationDirectory: Directory } = await import("./directory/directory.ts");
+    const context = () => ({ ...later(), managedObjects, configurationDirectory });
+    const configurationDirectory: ConfigurationDirectory | null = new Directory(context, watch);
+    return { managedObjects, configurationDirectory };
+  },
+  findings: directoryFindings,
   load: ({ managedObjects }) => managedObjects.load(),
+  prepare: ({ configurationDirectory }) => configurationDirectory?.prepare(),
+  start: ({ configurationDirectory }) => configurationDirectory?.start(),
+  reload: ({ configurationDirectory }) => configurationDirectory?.reload(),
+  stop: ({ configurationDirectory }) => configurationDirectory?.stop(),
   effects: ({ managedObjects }) => ({ "managed-changed": (change) => managedObjects.changed(change) }),
   register: serve,
 });
@@ -90,6 +107,16 @@ function serve(server: FeatureServer, context: ConfigurationContext): void {
     response: s.ManagedDrift,
     errors: ["NOT_FOUND", "PROJECT_NOT_FOUND"],
     handle: async (exchange, { query }) => (await managed()).driftOf(context, holderOf(exchange), query),
+  });
+  server.route({
+    method: "GET",
+    path: `${PATH}/sources`,
+    id: "listConfigurationSources",
+    summary: "List who owns objects in configuration files, and the state of the directory that the server reads",
+    tag,
+    access,
+    response: s.SourceList,
+    handle: async (exchange) => (await import("./directory/sources.ts")).listSources(context, holderOf(exchange)),
   });
   server.route({
     method: "POST",

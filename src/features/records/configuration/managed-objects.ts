@@ -56,11 +56,22 @@ export class ManagedObjects {
     return { projectId, error: () => new PrismError("MANAGED_BY_CODE", message, { details }) };
   }
 
+  /** Whether an object of a source was unlocked until a time that has passed since. */
+  hasEndedUnlock(source: string, since: number): boolean {
+    const now = this.#core.clock.now();
+    const rows = [...this.#rows.values()];
+    return rows.some((row) => row.source === source && isWithin(row.unlockedUntil, since, now));
+  }
+
   /** @throws MANAGED_BY_CODE */
   requireUnlocked(kind: string, objectId: string): void {
     const lock = this.lockOf(kind, objectId);
     if (lock) throw lock.error();
   }
+}
+
+function isWithin(at: number | null, after: number, until: number): boolean {
+  return at !== null && at > after && at <= until;
 }
 
 export async function managedRows(db: ReadDb | Trx): Promise<ManagedRow[]> {

@@ -26,7 +26,8 @@ export async function listManaged(
 ) {
   const projectId = project === undefined ? undefined : context.projects.require(caller, project, "project:read");
   const now = context.clock.now();
-  const wanted = (await readableRows(context, caller)).filter(
+  const { rows } = await readableRows(context, caller);
+  const wanted = rows.filter(
     ({ row }) =>
       (kind === undefined || row.kind === kind) &&
       (projectId === undefined || (row.kind === "projects" ? row.objectId : row.projectId) === projectId) &&
@@ -90,14 +91,19 @@ export async function lastChange(
     .executeTakeFirst();
 }
 
-async function readableRows(context: ConfigurationContext, caller: PermissionHolder): Promise<Managed[]> {
+/** What files own, of what the caller may read. */
+export async function readableRows(
+  context: ConfigurationContext,
+  caller: PermissionHolder,
+): Promise<{ readonly kinds: readonly ConfigKind[]; readonly rows: readonly Managed[] }> {
   const kinds = await context.configKinds(plannedAccess(context, NOTHING_PLANNED));
-  return (await managedRows(context.db.read)).flatMap((row) => {
+  const rows = (await managedRows(context.db.read)).flatMap((row) => {
     const kind = kinds.find(
       (each) => each.kind === row.kind && (each.scope === "project") === (row.projectId !== null),
     );
     return kind && hasObjectRight(context, caller, { row, kind }, "read") ? [{ row, kind }] : [];
   });
+  return { kinds, rows };
 }
 
 /** @throws NOT_FOUND */
@@ -107,7 +113,7 @@ async function requireRow(
   { kind, project, name }: DriftQuery,
 ): Promise<Managed> {
   const projectId = project === undefined ? null : context.projects.require(caller, project, "project:read");
-  const rows = await readableRows(context, caller);
+  const { rows } = await readableRows(context, caller);
   const found = rows.find(({ row }) => row.kind === kind && row.projectId === projectId && row.name === name);
   if (!found) throw new PrismError("NOT_FOUND", "No such object in configuration files");
   return found;

@@ -16,7 +16,8 @@ import type { ConfigurationRequest, GivenObject, Problem } from "./schema.ts";
 import { type Reference, takeReferences } from "./secrets.ts";
 
 export type ConfigurationContext = Context<
-  "projects" | "users" | "principals" | "defaultProjectId" | "configKinds" | "managedObjects"
+  | ("projects" | "users" | "principals" | "defaultProjectId" | "configKinds" | "managedObjects")
+  | "configurationDirectory"
 >;
 
 /** An object of the files, with ids in place of names. */

@@ -201,6 +201,34 @@ export const ManagedDrift = named(
 );
 export type ManagedDrift = v.InferOutput<typeof ManagedDrift>;
 
+const DirectoryState = named(
+  "ConfigurationDirectory",
+  "The directory that the server reads, `configuration.dir`",
+  v.object({
+    path: v.string(),
+    isOk: doc(v.boolean(), "What it has is applied"),
+    digest: doc(v.nullable(v.string()), "Of the files that were applied last; null: none were yet"),
+    appliedAt: v.nullable(v.string()),
+    checkedAt: doc(v.nullable(v.string()), "When this process read it last"),
+    problem: doc(
+      v.nullable(v.object({ at: v.string(), code: v.string(), message: v.string() })),
+      "Why its files are not applied, with their place; what was applied before stays",
+    ),
+  }),
+);
+
+export const SourceList = v.object({
+  data: v.array(
+    v.object({
+      source: v.string(),
+      objects: doc(v.number(), "Those that the caller may read"),
+      lastAppliedAt: doc(v.string(), "The last apply that changed one of them"),
+      isLocked: doc(v.boolean(), "The console and the API refuse to change them"),
+    }),
+  ),
+  directory: doc(v.nullable(DirectoryState), "Null: there is none, or the caller lacks `projects:all`"),
+});
+
 /** As long as a change by hand takes at night; the files follow in the morning. */
 const MAX_UNLOCK_MS = 8 * 3_600_000;
 export const UnlockRequest = example(

@@ -36,6 +36,15 @@ class RolledBack extends Error {
   override readonly name = "RolledBack";
 }
 
+/** How a directory of the server is applied, whose plan nobody reads. */
+interface ApplyOptions {
+  /** Objects that may be changed by hand now stay as they are. */
+  readonly keepsUnlocked?: boolean;
+  readonly maxChanges?: number;
+  /** Stores more in the transaction that changes something. */
+  readonly alongside?: ((trx: Trx) => Promise<void>) | undefined;
+}
+
 /**
  * What an apply changes. With `plan` nothing is stored: the same transaction is rolled back.
  * @throws CONFIGURATION_REFUSED with every problem that was found, for an apply
@@ -44,13 +53,16 @@ export async function configure(
   context: ConfigurationContext,
   caller: PermissionHolder,
   request: ConfigurationRequest,
+  { keepsUnlocked = false, maxChanges = MAX_CHANGES, alongside }: ApplyOptions = {},
 ): Promise<ConfigurationPlan> {
   currentCaller().charge?.({ steps: request.objects.length * STEPS_PER_OBJECT });
   const rows = await managedRows(context.db.read);
   const { source = "files" } = request;
   const owned = rows.filter((row) => row.source === source);
   const reading = await readRequest(context, caller, request.objects, owned);
-  const compared = compare(reading, rows, request);
+  const now = context.clock.now();
+  const unlocked = keepsUnlocked ? owned.filter(({ unlockedUntil }) => (unlockedUntil ?? 0) > now) : [];
+  const compared = compare(reading, rows, request, unlocked);
   const mayNot = lackingRights(reading, compared);
   const touched = touchedLists(reading, compared);
   const made = new Set(reading.planned.projects.values());
@@ -62,11 +74,11 @@ export async function configure(
       code: "CHANGED_SINCE",
       message: "what is stored has changed since the plan: plan again",
     });
-  if (compared.steps.length > MAX_CHANGES)
+  if (compared.steps.length > maxChanges)
     problems.push({
       ...NOWHERE,
       code: "LIMIT_REACHED",
-      message: `${compared.steps.length} changes; one apply has at most ${MAX_CHANGES}: apply project by project`,
+      message: `${compared.steps.length} changes; one apply has at most ${maxChanges}: apply project by project`,
     });
   const isApply = request.mode === "apply";
   if (isApply)
@@ -75,7 +87,7 @@ export async function configure(
   const prepared = problems.length === 0 && mayNot.length === 0 ? await prepareAll(reading, compared, request) : null;
   const done =
     prepared && problems.length === 0 && compared.steps.length > 0
-      ? await run(context, { reading, compared, touched, prepared, request, state: stateOf(touched) })
+      ? await run(context, { reading, compared, touched, prepared, request, alongside, state: stateOf(touched) })
       : { issued: [], onCall: [], notes: new Map<Step, readonly string[]>() };
   if (isApply && problems.length > 0) throw refusedBy(problems);
   return {
@@ -168,6 +180,7 @@ interface Run {
   readonly touched: readonly Listed[];
   readonly prepared: Prepared;
   readonly request: ConfigurationRequest;
+  readonly alongside: ApplyOptions["alongside"];
   /** Of the touched lists, as they were compared. */
   readonly state: string;
 }
@@ -195,6 +208,7 @@ async function run(context: ConfigurationContext, work: Run): Promise<Done> {
       }
       if (request.mode === "plan" || reading.problems.length > 0) throw new RolledBack();
       await own(context, trx, work);
+      await work.alongside?.(trx);
     });
   } catch (error) {
     const isRolledBack = error instanceof RolledBack || (error instanceof Error && error.cause instanceof RolledBack);
@@ -204,13 +218,17 @@ async function run(context: ConfigurationContext, work: Run): Promise<Done> {
   return done;
 }
 
-async function runSteps(trx: Trx, { reading, compared, prepared }: Run, done: Done) {
+async function runSteps(trx: Trx, { reading, compared, prepared, request }: Run, done: Done) {
   const order = orderOf(reading);
   const changed = compared.steps.filter(({ op }) => op !== "delete").sort((a, b) => order(a) - order(b));
   const removed = compared.steps.filter(({ op }) => op === "delete").sort((a, b) => order(b) - order(a));
   for (const step of [...changed, ...removed]) {
     const { kind, stored, spec, op, id, name } = step;
     const owner = ownerOf(reading, step);
+    if (op === "update" && step.members.length === 0) {
+      done.notes.set(step, [request.lock ? "is locked" : "is locked no longer"]);
+      continue;
+    }
     try {
       const notes = await kind.notes?.(trx, op === "delete" ? "delete" : op === "create" ? "create" : "update", stored);
       if (notes) done.notes.set(step, notes);

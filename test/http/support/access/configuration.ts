@@ -14,6 +14,7 @@ export const CONFIGURATION: Table = {
     request: at(`${PATH}/managed/drift?kind=buckets&name=none`),
     served: [404, "NOT_FOUND"],
   },
+  [`GET ${PATH}/sources`]: { refusal: anyUser, request: at(`${PATH}/sources`) },
   [`POST ${PATH}/unlock`]: {
     refusal: anyUser,
     request: at(`${PATH}/unlock`, NOTHING),
