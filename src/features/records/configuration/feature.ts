@@ -75,10 +75,14 @@ function serve(server: FeatureServer, context: ConfigurationContext): void {
     query: s.ExportQuery,
     response: s.ExportedConfiguration,
     errors: ["PROJECT_NOT_FOUND", "NAME_TAKEN"],
-    async handle(exchange, { query: { project, people = "false", secrets = "env" } }) {
+    async handle(exchange, { query: { project, people = "false", secrets = "env", format } }) {
       const { exportConfiguration } = await import("./export.ts");
       const projects = typeof project === "string" ? [project] : project;
-      return exportConfiguration(context, holderOf(exchange), { projects, people: people === "true", secrets });
+      const wish = { projects, people: people === "true", secrets };
+      const exported = await exportConfiguration(context, holderOf(exchange), wish);
+      if (format !== "yaml") return exported;
+      const { stringify } = await import("yaml");
+      return { ...exported, text: stringify(exported.document) };
     },
   });
   server.route({
@@ -98,8 +102,22 @@ function serve(server: FeatureServer, context: ConfigurationContext): void {
     summary: "List what configuration files own, and whether it was changed by hand since",
     tag,
     access,
+    query: s.ManagedQuery,
     response: s.ManagedList,
-    handle: async (exchange) => (await managed()).listManaged(context, holderOf(exchange)),
+    errors: ["PROJECT_NOT_FOUND"],
+    handle: async (exchange, { query }) => (await managed()).listManaged(context, holderOf(exchange), query),
+  });
+  server.route({
+    method: "GET",
+    path: `${PATH}/managed/drift`,
+    id: "getManagedDrift",
+    summary: "Get what was changed by hand of an object since it was applied",
+    tag,
+    access,
+    query: s.DriftQuery,
+    response: s.ManagedDrift,
+    errors: ["NOT_FOUND", "PROJECT_NOT_FOUND"],
+    handle: async (exchange, { query }) => (await managed()).driftOf(context, holderOf(exchange), query),
   });
   server.route({
     method: "GET",

@@ -133,10 +133,10 @@ export function objectLists(
       lists.set(listKey(kind.kind, projectId), { kind, projectId, objects });
       return true;
     },
-    /** Once all are read. */
-    async namePeople(): Promise<void> {
+    /** Once all are read. @param isWanted whose names an object has */
+    async namePeople(isWanted: (id: string) => boolean = () => true): Promise<void> {
       for (const { kind, projectId, objects } of lists.values())
-        for (const { spec } of objects) fileOf(kind, spec, names, projectId);
+        for (const { id, spec } of objects) if (isWanted(id)) fileOf(kind, spec, names, projectId);
       for (const [id, { username }] of await userNames(db.read, [...names.people]))
         if (username !== null) names.add("people", null, username, id);
     },

@@ -204,6 +204,7 @@ export const ExportQuery = object({
   secrets: v.optional(
     doc(v.picklist(["env", "omit", "sealed"]), "`env`: references to variables, which is the default"),
   ),
+  format: v.optional(doc(v.picklist(["json", "yaml"]), "`yaml`: the answer has the document as YAML, too")),
 });
 
 export const SealKey = v.object({
@@ -215,6 +216,7 @@ export const ExportedConfiguration = named(
   "The configuration as files have it",
   v.object({
     document: doc(v.record(v.string(), v.unknown()), "One file; commands write it as YAML"),
+    text: v.optional(doc(v.string(), "The document as YAML")),
     variables: doc(v.array(v.string()), "Variables that its secrets refer to"),
     leftOut: doc(
       v.array(v.object({ kind: v.string(), project: v.nullable(v.string()) })),
@@ -223,19 +225,56 @@ export const ExportedConfiguration = named(
   }),
 );
 
-export const ManagedList = v.object({
-  data: v.array(
-    v.object({
-      ...which,
-      id: v.string(),
-      source: v.string(),
-      isLocked: v.boolean(),
-      unlockedUntil: v.nullable(v.string()),
-      appliedAt: v.string(),
-      isDrifted: v.boolean(),
-    }),
+export const ManagedQuery = object({
+  kind: v.optional(doc(text(40, 1), "Key of a kind in files, such as `heartbeats`; default: all")),
+  project: v.optional(doc(slug, "Slug or id; default: the server and all projects that the caller reads")),
+  state: v.optional(
+    doc(v.picklist(["changed", "locked"]), "`changed`: by hand since; `locked`: others may not change it now"),
   ),
 });
+export type ManagedQuery = v.InferOutput<typeof ManagedQuery>;
+
+const ManagedObject = named(
+  "ManagedObject",
+  "An object that configuration files own",
+  v.object({
+    ...which,
+    id: v.string(),
+    noun: doc(v.string(), "The kind for people, such as `on-call schedule`"),
+    source: v.string(),
+    isLocked: v.boolean(),
+    unlockedUntil: v.nullable(v.string()),
+    mayUnlock: doc(v.boolean(), "Whether the caller may unlock it"),
+    appliedAt: v.string(),
+    isDrifted: doc(v.boolean(), "It was changed or deleted by hand since it was applied"),
+  }),
+);
+export const ManagedList = v.object({ data: v.array(ManagedObject) });
+
+export const DriftQuery = object({
+  kind: doc(text(40, 1), "Key of its kind in files"),
+  project: v.optional(doc(slug, "Slug or id of its project; absent: of the server")),
+  name: doc(text(255, 1), "Its name in files"),
+});
+export type DriftQuery = v.InferOutput<typeof DriftQuery>;
+
+const difference = v.object({
+  path: v.string(),
+  before: v.optional(doc(v.unknown(), "As it was applied; values only for callers who may change it")),
+  after: v.optional(doc(v.unknown(), "As it is stored")),
+});
+
+export const ManagedDrift = named(
+  "ManagedDrift",
+  "What was changed by hand since an object was applied",
+  v.object({
+    by: doc(v.nullable(v.string()), "Who changed it last; null: not known, or not for the caller"),
+    when: v.nullable(v.string()),
+    isDeleted: v.boolean(),
+    members: doc(v.array(difference), "The members that differ, as files have them; no secrets"),
+  }),
+);
+export type ManagedDrift = v.InferOutput<typeof ManagedDrift>;
 
 const DirectoryState = named(
   "ConfigurationDirectory",
@@ -270,7 +309,7 @@ const MAX_UNLOCK_MS = 8 * 3_600_000;
 export const UnlockRequest = example(
   object({
     kind: doc(text(40, 1), "Key of its kind in files"),
-    project: v.optional(doc(slug, "Slug of its project; absent: of the server")),
+    project: v.optional(doc(slug, "Slug or id of its project; absent: of the server")),
     name: doc(text(255, 1), "Its name in files"),
     forMs: doc(integer(60_000, MAX_UNLOCK_MS), "For how long it may be changed, at most eight hours"),
     reason: doc(text(500, 1), "Why, for the audit trail"),

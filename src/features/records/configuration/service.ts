@@ -8,6 +8,7 @@ import { userNames } from "../../access/index.ts";
 import { finalShiftsOf, onCallDifference } from "../../oncall/index.ts";
 import { appliedSpec, type Compared, compare, MAX_CHANGES, type Step, secretMissing } from "./compare.ts";
 import { historyOf } from "./history.ts";
+import { lastChange } from "./managed.ts";
 import { type ManagedRow, managedRows, storeManaged } from "./managed-objects.ts";
 import { detailsOf } from "./names.ts";
 import { openIncidentsOf } from "./open-incidents.ts";
@@ -362,15 +363,7 @@ async function driftViews(
 ) {
   const views: Drift[] = [];
   for (const { row, wanted, paths } of drifted) {
-    const last = await context.db.read
-      .selectFrom("audit_log")
-      .leftJoin("users", "users.id", "audit_log.userId")
-      .select(["audit_log.timestamp", "users.username"])
-      .where("resourceType", "=", wanted.kind.resourceType)
-      .where("resourceId", "=", row.objectId)
-      .orderBy("seq", "desc")
-      .limit(1)
-      .executeTakeFirst();
+    const last = await lastChange(context.db.read, row, wanted.kind);
     const by = caller.permissions.has("audit:read") ? (last?.username ?? null) : null;
     const { kind, name, projectId, place } = row;
     const when = last ? toRfc3339(last.timestamp) : null;
