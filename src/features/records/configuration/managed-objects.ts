@@ -63,13 +63,6 @@ export class ManagedObjects {
     return rows.some((row) => row.source === source && isWithin(row.unlockedUntil, since, now));
   }
 
-  /** Whether an object of a source was unlocked until a time that has passed since. */
-  hasEndedUnlock(source: string, since: number): boolean {
-    const now = this.#core.clock.now();
-    const rows = [...this.#rows.values()];
-    return rows.some((row) => row.source === source && isWithin(row.unlockedUntil, since, now));
-  }
-
   /** @throws MANAGED_BY_CODE */
   requireUnlocked(kind: string, objectId: string): void {
     const lock = this.lockOf(kind, objectId);
