@@ -59,6 +59,7 @@ projects:
       - name: Duty
         shifts: manual
   - slug: other
+    name: Other
 `,
 };
 
@@ -120,7 +121,7 @@ test("plan sends the objects as they are written, with secrets beside them, and 
         secrets: { "env:PRISM_SECRET_ROOM": secret },
         objects: [
           { kind: "projects", spec: { slug: "duty", name: "Duty" }, at: "duty.yaml:4:5" },
-          { kind: "projects", spec: { slug: "other" }, at: "duty.yaml:13:5" },
+          { kind: "projects", spec: { slug: "other", name: "Other" }, at: "duty.yaml:13:5" },
           {
             ...{ kind: "channels", project: "duty", at: "duty.yaml:7:9" },
             spec: { name: "Room", preset: "slack", fields: { url: { env: "PRISM_SECRET_ROOM" } } },
@@ -140,7 +141,9 @@ test("plan takes one project, lines of a file of secrets, and says which secrets
   });
   const only = await run("plan -f oncall --project other --secrets-file secrets.env --exit-code");
   assert.deepEqual([only.status, only.stdout], [0, "no changes\n"]);
-  assert.deepEqual(asked[0]?.body["objects"], [{ kind: "projects", spec: { slug: "other" }, at: "duty.yaml:13:5" }]);
+  assert.deepEqual(asked[0]?.body["objects"], [
+    { kind: "projects", spec: { slug: "other", name: "Other" }, at: "duty.yaml:13:5" },
+  ]);
   assert.deepEqual(asked[0]?.body["secrets"], { "env:PRISM_SECRET_ROOM": "https://$(id)" });
   const unknown = await run("plan -f oncall --project none");
   assert.deepEqual([unknown.status, asked.length], [6, 1]);

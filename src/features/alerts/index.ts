@@ -36,7 +36,7 @@ export {
 export { parseTimeInterval } from "./model/time-intervals.ts";
 export { durationText, parseAlertTime, parsePrometheusDuration } from "./model/times.ts";
 export { DEFAULT_POLICY, type PolicyStep } from "./policies/policy.ts";
-export type { RouteMatch, RouteNode, RoutingDocument } from "./policies/routing.ts";
+export { type RouteMatch, type RouteNode, RoutingDocument } from "./policies/routing.ts";
 export { type SilenceAt, type SilenceDraft, silenceAt } from "./silences/live-silence.ts";
 export type { Silences } from "./silences/silences.ts";
 export type { Withheld, Withholding } from "./silences/withholding.ts";

@@ -41,10 +41,7 @@ export function policiesKind(context: s.PolicyContext): ConfigKind {
     prepare(_owner, { steps }, stored) {
       const known = (stored?.spec["steps"] ?? []) as readonly StepInput[];
       const urls = new Set(known.map((step) => step.type === "webhook" && step.url));
-      return s.requireUrls(
-        context,
-        steps.filter((step) => step.type === "webhook" && !urls.has(step.url)),
-      ) as Promise<undefined>;
+      return s.requireUrls(context, steps, (url) => urls.has(url)) as Promise<undefined>;
     },
     async create(trx, owner, id, spec) {
       const projectId = projectOf(owner);

@@ -11,7 +11,7 @@ const ROUTES = "/api/v1/routes";
 
 /** Policies, and the routes that lead alerts to them. */
 export const policiesFeature = feature("policies", {
-  needs: ["projects", "users", "policies", "requireUrl", "pagingWarnings", "channelsOfImport"],
+  needs: ["projects", "users", "policies", "requireUrl", "pagingWarnings", "originOfChannel", "configKinds"],
   register(server, given) {
     const context = contextOf(given);
     servePolicies(server, context);
@@ -24,9 +24,9 @@ export const policiesFeature = feature("policies", {
   },
 });
 
-function contextOf<G extends Uses<"pagingWarnings" | "channelsOfImport">>(given: G) {
-  const { pagingWarnings: warnings, channelsOfImport: channels } = given;
-  return { ...given, warnings, channels, originOf: channels.originOf };
+function contextOf<G extends Uses<"pagingWarnings" | "originOfChannel">>(given: G) {
+  const { pagingWarnings: warnings, originOfChannel: originOf } = given;
+  return { ...given, warnings, originOf };
 }
 
 const read = { permission: "events:read", within: "project" } as const;

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { countText } from "../../../core/text/clean-text.ts";
+import { takeSecrets } from "../../../module/apply-specs.ts";
 import type { ConfigKind, Spec, StoredObject } from "../../../module/config-kind.ts";
 import { type Difference, differencesOf } from "./differences.ts";
 import type { ManagedRow } from "./managed-objects.ts";
@@ -91,7 +92,8 @@ function changesOf(
   { secrets, isWritable }: { readonly secrets: Readonly<Record<string, string>>; readonly isWritable: boolean },
 ) {
   const { kind, projectId, references } = wanted;
-  const { rest, values } = takePlainSecrets(wanted.spec, stored);
+  // Fields in plain text that are known to be secret are compared and shown as secrets, too.
+  const { rest, values } = takeSecrets(wanted.spec, stored);
   const before = stored ? fileOf(kind, stored.spec, reading.names, projectId, !isWritable) : null;
   const kept = { ...stored?.spec, ...(before ? withoutMembers(rest, kind.atCreation) : rest) };
   const after = fileOf(kind, kept, reading.names, projectId, !isWritable);
@@ -118,21 +120,6 @@ function givenValue(
   secrets: Readonly<Record<string, string>>,
 ): string | undefined {
   return reference.sealed === undefined ? secrets[keyOfReference(reference)] : opened.get(path);
-}
-
-/** Fields in plain text that are known to be secret: they are compared and shown as secrets, too. */
-function takePlainSecrets(spec: Spec, stored: StoredObject | undefined) {
-  const values = new Map<string, string>();
-  let rest = spec;
-  for (const path of Object.keys(stored?.secrets ?? {})) {
-    const [member = "", below = ""] = path.split(".");
-    const fields = rest[member] as Spec | undefined;
-    const value = fields?.[below];
-    if (typeof value !== "string") continue;
-    values.set(path, value);
-    rest = { ...rest, [member]: withoutMembers(fields ?? {}, [below]) };
-  }
-  return { rest, values };
 }
 
 /** Secrets that are the same, by other references: an export must write those that the files have now. */

@@ -72,6 +72,7 @@ export async function exportConfiguration(
   await objects.namePeople();
   const rows = new Map((await managedRows(context.db.read)).map((row) => [`${row.kind} ${row.objectId}`, row]));
   const variables: string[] = [];
+  const taken = variablesIn([...rows.values()]);
   const seal: About["seal"] = (place, secret) => ({
     sealed: sealFor(sealKeysOf(context.box).publicKey, place, secret),
   });
@@ -83,7 +84,7 @@ export async function exportConfiguration(
       .filter(({ isImplicit }) => isImplicit !== true)
       .map((stored) => {
         const row = rows.get(`${kind.kind} ${stored.id}`);
-        return exported(each, stored, { names, row, project, wish, variables, isMasked, seal });
+        return exported(each, stored, { names, row, project, wish, variables, taken, isMasked, seal });
       });
   };
   const found = new Map(lists.map((each) => [listKey(each.kind.kind, each.projectId), itemsOf(each)]));
@@ -139,6 +140,8 @@ interface About {
   readonly project: string;
   readonly wish: Wish;
   readonly variables: string[];
+  /** Variables of other secrets. */
+  readonly taken: Set<string>;
   readonly isMasked: boolean;
   seal(place: SealPlace, secret: string): Reference;
 }
@@ -146,7 +149,7 @@ interface About {
 function exported(
   { kind, projectId }: Listed,
   stored: StoredObject,
-  { names, row, project, wish, variables, isMasked, seal }: About,
+  { names, row, project, wish, variables, taken, isMasked, seal }: About,
 ): Spec {
   const file = withoutDefaults(kind, fileOf(kind, stored.spec, names, projectId, isMasked), names);
   const applied = row && appliedReferences(row);
@@ -158,11 +161,25 @@ function exported(
     const isSealed = wish.secrets === "sealed" && value !== null && !isMasked;
     const reference: Reference = isSealed
       ? seal(place, value)
-      : { env: variableOf(project, stored.name, path.replace(/^fields\./, "")) };
+      : { env: freeVariable(taken, project, stored.name, path.replace(/^fields\./, "")) };
     spec = withSecret(spec, path, reference as unknown as string);
   }
   noteVariables(spec, kind, variables);
   return spec;
+}
+
+/** Variables that files name already. */
+function variablesIn(rows: readonly ManagedRow[]): Set<string> {
+  return new Set(rows.flatMap(({ spec }) => spec.match(/PRISM_SECRET_[A-Z0-9_]+/g) ?? []));
+}
+
+/** Names of two objects may have the same letters: each secret has a variable of its own. */
+function freeVariable(taken: Set<string>, ...parts: readonly string[]): string {
+  const name = variableOf(...parts);
+  let free = name;
+  for (let n = 2; taken.has(free); n++) free = `${name}_${n}`;
+  taken.add(free);
+  return free;
 }
 
 function mergedReferences(file: Spec, references: Spec): Spec {

@@ -92,5 +92,6 @@ export function variableOf(...parts: readonly string[]): string {
     .join("_")
     .toUpperCase()
     .replace(/[^A-Z0-9]+/g, "_");
-  return `PRISM_SECRET_${words.replace(/^_+|_+$/g, "")}`;
+  // Longer names than `isReadable` takes could not be read again.
+  return `PRISM_SECRET_${words.replace(/^_+|_+$/g, "").slice(0, 90)}`;
 }
