@@ -1,3 +1,5 @@
+import { Slots } from "../../../core/limits/slots.ts";
+import { IDEMPOTENCY_ERRORS } from "../../../http/api/idempotency.ts";
 import { holderOf } from "../../../http/server/access.ts";
 import { type FeatureServer, feature } from "../../../module/feature.ts";
 import type { ConfigurationDirectory } from "./directory/directory.ts";
@@ -47,6 +49,7 @@ export const configurationFeature = feature("configuration", {
 });
 
 function serve(server: FeatureServer, context: ConfigurationContext): void {
+  const running = new Slots({ total: 2, perOwner: 1, what: "plans and applies of configuration files" });
   server.route({
     method: "POST",
     path: PATH,
@@ -59,10 +62,13 @@ function serve(server: FeatureServer, context: ConfigurationContext): void {
     maxMembers: 200_000,
     body: s.ConfigurationRequest,
     response: s.ConfigurationPlan,
-    errors: ["CONFIGURATION_REFUSED"],
-    async handle(exchange, { body }) {
+    errors: ["CONFIGURATION_REFUSED", "RATE_LIMITED", "OVERLOADED", ...IDEMPOTENCY_ERRORS],
+    handle(exchange, { body }) {
       const caller = holderOf(exchange);
-      return (await service()).configure(context, caller, body);
+      // Of the answer of an apply it keeps what is shown only once, for a repetition.
+      return context.idempotency.runPrepared<s.ConfigurationPlan>(exchange, caller, body, (keep) =>
+        running.run(caller.key, async () => (await service()).configure(context, caller, body, { alongside: keep })),
+      );
     },
   });
   server.route({

@@ -177,6 +177,7 @@ export const ConfigurationPlan = named(
     state: doc(v.string(), "Hash of what is stored now, for `expect`"),
     isApplied: v.boolean(),
     changes: v.array(ObjectChange),
+    counts: v.object({ created: v.number(), changed: v.number(), deleted: v.number() }),
     unchanged: v.number(),
     leftOver: doc(v.array(v.object(which)), "What the files no longer have; `prune` deletes it"),
     drift: doc(v.array(Drift), "What was changed by hand since the last apply; the files put it back"),

@@ -1,4 +1,5 @@
-import { currentCaller, type PermissionHolder } from "../../../core/caller.ts";
+import { currentCaller, type PermissionHolder, runAs } from "../../../core/caller.ts";
+import { sha256Hex } from "../../../core/crypto/tokens.ts";
 import { PrismError, STATUS_OF } from "../../../core/errors.ts";
 import { eachWithin } from "../../../core/promises.ts";
 import { DAY_MS, toRfc3339 } from "../../../core/time/clock.ts";
@@ -45,8 +46,8 @@ interface ApplyOptions {
   /** Objects that may be changed by hand now stay as they are. */
   readonly keepsUnlocked?: boolean;
   readonly maxChanges?: number;
-  /** Stores more in the transaction that changes something. */
-  readonly alongside?: ((trx: Trx) => Promise<void>) | undefined;
+  /** Stores more in the transaction that changes something. @param answer has what cannot be found out later */
+  readonly alongside?: ((trx: Trx, answer: ConfigurationPlan) => Promise<void> | void) | undefined;
 }
 
 /**
@@ -59,7 +60,7 @@ export async function configure(
   request: ConfigurationRequest,
   { keepsUnlocked = false, maxChanges = MAX_CHANGES, alongside }: ApplyOptions = {},
 ): Promise<ConfigurationPlan> {
-  currentCaller().charge?.({ steps: request.objects.length * STEPS_PER_OBJECT });
+  currentCaller().pay?.({ steps: request.objects.length * STEPS_PER_OBJECT });
   const rows = await managedRows(context.db.read);
   const { source = "files" } = request;
   const owned = rows.filter((row) => row.source === source);
@@ -90,9 +91,12 @@ export async function configure(
     for (const each of mayNot)
       problems.push({ ...NOWHERE, ...each, code: "UNAUTHORIZED_ROLE", message: `you lack ${each.right}` });
   const prepared = problems.length === 0 && mayNot.length === 0 ? await prepareAll(reading, compared, request) : null;
+  const counts = countsOf(compared);
+  const store = (trx: Trx, { issued }: Done) =>
+    alongside?.(trx, { ...NO_CHANGES, state, isApplied: true, counts, unchanged: compared.unchanged, issued });
   const done =
     prepared && problems.length === 0 && compared.steps.length > 0
-      ? await run(context, { reading, compared, touched, prepared, request, alongside, state: stateOf(touched) })
+      ? await run(context, { reading, compared, touched, prepared, request, counts, store, state: stateOf(touched) })
       : blank();
   if (isApply && problems.length > 0) throw refusedBy(problems);
   const forecast = done.planned && { caller, reading, compared, state: done.planned };
@@ -100,6 +104,7 @@ export async function configure(
     state,
     isApplied: isApply,
     changes: compared.steps.map((step) => changeView(reading, step, done.notes.get(step) ?? [])),
+    counts,
     unchanged: compared.unchanged,
     leftOver: compared.leftOver.map(({ kind, name, projectId, place }) => ({
       kind,
@@ -122,6 +127,10 @@ export async function configure(
   };
 }
 
+const NO_CHANGES = {
+  ...{ changes: [], leftOver: [], drift: [], problems: [], mayNot: [], onCall: [] },
+  ...{ warnings: [], kept: [], open: [], history: null },
+};
 const NOWHERE = { kind: "", project: null, name: "", at: null, path: "" };
 
 function slugOf({ slugs }: ReadRequest, projectId: string | null): string | null {
@@ -193,7 +202,8 @@ interface Run {
   readonly touched: readonly Listed[];
   readonly prepared: Prepared;
   readonly request: ConfigurationRequest;
-  readonly alongside: ApplyOptions["alongside"];
+  readonly counts: ConfigurationPlan["counts"];
+  store(trx: Trx, done: Done): Promise<void> | void;
   /** Of the touched lists, as they were compared. */
   readonly state: string;
 }
@@ -214,8 +224,10 @@ function blank(): Done {
 async function run(context: ConfigurationContext, work: Run): Promise<Done> {
   const { reading, request } = work;
   const done = blank();
-  try {
-    await context.db.write(async (trx) => {
+  currentCaller().charge?.({ rows: work.compared.steps.length });
+  const { source = "files" } = request;
+  const change = () =>
+    context.db.write(async (trx) => {
       if (stateOf(await listAgain(trx, work.touched)) !== work.state)
         reading.problems.push({
           ...NOWHERE,
@@ -232,8 +244,11 @@ async function run(context: ConfigurationContext, work: Run): Promise<Done> {
       }
       if (request.mode === "plan" || reading.problems.length > 0) throw new RolledBack();
       await own(context, trx, work);
-      await work.alongside?.(trx);
+      await work.store(trx, done);
     });
+  try {
+    // The rows of the audit trail that the bodies of kinds record name the source, too.
+    await runAs({ ...currentCaller(), audited: { source } }, change);
   } catch (error) {
     const isRolledBack = error instanceof RolledBack || (error instanceof Error && error.cause instanceof RolledBack);
     if (!isRolledBack) throw error;
@@ -317,7 +332,7 @@ function orderOf({ kinds }: ReadRequest): (step: Step) => number {
 }
 
 /** Notes what the files own from now on, in the same transaction. */
-async function own(context: ConfigurationContext, trx: Trx, { reading, compared, touched, request }: Run) {
+async function own(context: ConfigurationContext, trx: Trx, { reading, compared, touched, request, counts }: Run) {
   const { source = "files", lock = false } = request;
   const now = context.clock.now();
   const lists = new Map((await listAgain(trx, touched)).map((list) => [listKey(list.kind.kind, list.projectId), list]));
@@ -340,10 +355,23 @@ async function own(context: ConfigurationContext, trx: Trx, { reading, compared,
   }
   const removed = compared.steps.flatMap(({ op, row }) => (op === "delete" && row ? [row] : []));
   await storeManaged(trx, stored, removed);
-  const counts = { created: 0, changed: 0, deleted: 0 };
-  for (const { op } of compared.steps) counts[op === "create" ? "created" : op === "delete" ? "deleted" : "changed"]++;
-  const entry = { action: "configuration.apply", resourceType: "configuration", metadata: { source, ...counts } };
+  const metadata = { ...counts, digest: digestOf(request.objects) };
+  const entry = { action: "configuration.apply", resourceType: "configuration", metadata };
   await context.audit.record(entry, { trx });
+}
+
+function countsOf({ steps }: Compared): ConfigurationPlan["counts"] {
+  const counts = { created: 0, changed: 0, deleted: 0 };
+  for (const { op } of steps) counts[op === "create" ? "created" : op === "delete" ? "deleted" : "changed"]++;
+  return counts;
+}
+
+/** The same for the same objects, wherever they stand in the files. Secrets are references in it. */
+function digestOf(objects: ConfigurationRequest["objects"]): string {
+  const texts = objects.map(({ kind, project, spec, renamedFrom }) =>
+    JSON.stringify([kind, project, spec, renamedFrom]),
+  );
+  return sha256Hex(texts.sort().join("\n"));
 }
 
 function viewOf(reading: ReadRequest, { kind, projectId, name, wanted, row }: Step) {

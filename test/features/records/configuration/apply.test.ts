@@ -204,14 +204,14 @@ test("two owners, and a lock that is opened for a while", async (t) => {
   const wish = { kind: "heartbeats", project: "duty", name: "Nightly", forMs: 3_600_000, reason: "moved" };
   assert.equal((await prism.post("/api/v1/configuration/unlock", wish)).status, 204);
   assert.equal((await change()).status, 200);
-  const { body: trail } = await prism.get<{ data: { action: string; metadata: object }[] }>(
+  const { body: trail } = await prism.get<{ data: { action: string; metadata: Record<string, unknown> }[] }>(
     "/api/v1/audit?action=configuration",
   );
   assert.deepEqual(
-    trail.data.map(({ action, metadata }) => [action, metadata]),
+    trail.data.map(({ action, metadata: { digest: _, ...metadata } }) => [action, metadata]),
     [
       ["configuration.unlock", { kind: "heartbeats", forMs: 3_600_000, reason: "moved" }],
-      ["configuration.apply", { source: "platform", created: 2, changed: 0, deleted: 0 }],
+      ["configuration.apply", { created: 2, changed: 0, deleted: 0, source: "platform" }],
     ],
   );
   await prism.restart();

@@ -13,12 +13,10 @@ const TOKEN = "tk_secretofduty";
 const TOPIC = { env: "PRISM_SECRET_TOPIC" };
 const SECRETS = { "env:PRISM_SECRET_TOPIC": "duty" };
 const duty: FileObject = ["projects", null, { slug: "duty", name: "Duty" }];
-const room = (fields: object, name = "Room", renamedFrom?: string): FileObject => [
-  "channels",
-  "duty",
-  { name, preset: "ntfy", fields: { url: "https://127.0.0.1:8443/", topic: TOPIC, ...fields } },
-  ...(renamedFrom === undefined ? [] : ([renamedFrom] as const)),
-];
+const room = (fields: object, name = "Room", renamedFrom?: string): FileObject => {
+  const spec = { name, preset: "ntfy", fields: { url: "https://127.0.0.1:8443/", topic: TOPIC, ...fields } };
+  return renamedFrom === undefined ? ["channels", "duty", spec] : ["channels", "duty", spec, renamedFrom];
+};
 
 const PLACE: SealPlace = { project: "duty", kind: "channels", name: "Room", field: "fields.token" };
 
