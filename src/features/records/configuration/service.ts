@@ -314,7 +314,7 @@ async function own(context: ConfigurationContext, trx: Trx, { reading, compared,
     });
   }
   const removed = compared.steps.flatMap(({ op, row }) => (op === "delete" && row ? [row] : []));
-  await storeManaged(trx, stored, removed);
+  await storeManaged(trx, stored, [...removed, ...compared.gone]);
   const counts = { created: 0, changed: 0, deleted: 0 };
   for (const { op } of compared.steps) counts[op === "create" ? "created" : op === "delete" ? "deleted" : "changed"]++;
   const entry = { action: "configuration.apply", resourceType: "configuration", metadata: { source, ...counts } };
