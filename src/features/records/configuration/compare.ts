@@ -31,6 +31,8 @@ export interface Compared {
   readonly steps: readonly Step[];
   readonly unchanged: number;
   readonly leftOver: readonly ManagedRow[];
+  /** Rows of objects that were deleted by hand. */
+  readonly gone: readonly ManagedRow[];
   /** Objects that were changed by hand, with the members that differ. */
   readonly drifted: readonly { readonly row: ManagedRow; readonly wanted: Wanted; readonly paths: readonly string[] }[];
 }
@@ -91,10 +93,12 @@ export function compare(
       steps.push({ op, kind, projectId, name, id, wanted, stored: stored ?? null, spec, members, row, isOwnOnly });
     }
   }
-  const leftOver = leftOverOf(reading, rows, source, kept);
+  const notKept = leftOverOf(reading, rows, source, kept);
+  const gone = notKept.filter((row) => isGone(reading, row));
+  const leftOver = notKept.filter((row) => !gone.includes(row));
   if (prune) steps.push(...deletions(reading, leftOver));
   requireFewDeletions(reading, steps, rows.filter((row) => row.source === source).length, request);
-  return { steps, unchanged, leftOver: prune ? [] : leftOver, drifted };
+  return { steps, unchanged, leftOver: prune ? [] : leftOver, gone, drifted };
 }
 
 /** Whether a row is of an object of the files; one that was deleted or renamed by hand has its name. */
@@ -179,6 +183,11 @@ function leftOverOf(
     if (kinds.find((each) => each.kind === row.kind)?.isKept) return false;
     return row.projectId === null ? ofServer.has(row.kind) : projects.has(row.projectId);
   });
+}
+
+/** Whether the objects of its kind were read, and it is none of them. */
+function isGone({ lists }: ReadRequest, { kind, projectId, objectId }: ManagedRow): boolean {
+  return lists.get(listKey(kind, projectId))?.objects.every(({ id }) => id !== objectId) === true;
 }
 
 function deletions(reading: ReadRequest, rows: readonly ManagedRow[]): Step[] {

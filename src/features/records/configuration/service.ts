@@ -354,7 +354,7 @@ async function own(context: ConfigurationContext, trx: Trx, { reading, compared,
     });
   }
   const removed = compared.steps.flatMap(({ op, row }) => (op === "delete" && row ? [row] : []));
-  await storeManaged(trx, stored, removed);
+  await storeManaged(trx, stored, [...removed, ...compared.gone]);
   const metadata = { ...counts, digest: digestOf(request.objects) };
   const entry = { action: "configuration.apply", resourceType: "configuration", metadata };
   await context.audit.record(entry, { trx });
