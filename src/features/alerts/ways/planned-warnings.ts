@@ -26,15 +26,19 @@ export async function plannedWarnings(
   const policies = (await policiesOf(trx, projectId)).map(
     ({ id, definition }): WarnedPolicy => ({ id, projectId, definition: storedDefinition(definition) }),
   );
-  const wanted = new Map(changes.filter(({ spec }) => spec !== null).map((each) => [each.id, each]));
+  const wanted = changes.filter(({ spec }) => spec !== null);
   const named = new Set(document ? policiesIn(document).map(({ name }) => name) : []);
-  const isRouted = changes.some(({ kind }) => kind === "routes");
+  const routes = changes.find(({ kind }) => kind === "routes");
+  const wasNamed = new Set(
+    routes?.stored ? policiesIn(routes.stored.spec as RoutingDocument).map(({ name }) => name) : [],
+  );
   const found: PlannedWarning[] = [];
   for (const policy of policies) {
     const { name } = policy.definition;
-    const isChanged = wanted.get(policy.id)?.kind === "policies";
+    // The policy `default` has the id of its project, as other objects have.
+    const isChanged = wanted.some(({ kind, id }) => kind === "policies" && id === policy.id);
     const own = targetsOf(policy.definition).filter((id) => changes.some((each) => each.id === id));
-    const isNamed = isRouted && named.has(name);
+    const isNamed = routes !== undefined && named.has(name);
     if (isChanged || isNamed || own.length > 0)
       for (const warning of await policyWarnings(parts, trx, policy, AHEAD_MS)) {
         const isOwn = isChanged || own.some((id) => warning.subject.includes(id));
@@ -42,12 +46,13 @@ export async function plannedWarnings(
         found.push({ kind: "policies", name, code: warning.code, message: warning.text, ...keyOf(warning) });
       }
     const isFallback = policies.some(({ definition }) => definition.fallback === name);
-    if ((isChanged || isRouted) && document && !named.has(name) && !isFallback && name !== DEFAULT_POLICY)
+    const isLeft = document !== null && !named.has(name) && (isChanged || wasNamed.has(name));
+    if (isLeft && !isFallback && name !== DEFAULT_POLICY)
       found.push({ ...{ kind: "policies", name, code: "not-routed" }, message: `No route names the policy ${name}` });
   }
-  found.push(...(await withoutWay(parts, trx, projectId, [...wanted.values()])));
+  found.push(...(await withoutWay(parts, trx, projectId, wanted)));
   const dead: string[] = [];
-  const opening = [...wanted.values()].filter(({ alerts }) => alerts !== null);
+  const opening = wanted.filter(({ alerts }) => alerts !== null);
   if (opening.length > 0)
     for (const policy of policies) if (await reachesNobody(parts, trx, policy)) dead.push(policy.definition.name);
   const names = new Set(policies.map(({ definition }) => definition.name));
@@ -112,7 +117,9 @@ async function withoutWay(
     const people =
       kind === "oncall"
         ? named.filter(({ scheduleId }) => scheduleId === id).map(({ userId }) => userId)
-        : members.flatMap(([user, role]) => (role === "owner" && before[user] !== role ? [user] : []));
+        : members.flatMap(([user, role]) =>
+            role === "owner" && before[user] !== role ? (parts.users.find(user) ?? []) : [],
+          );
     const active = parts.users.reachable(people, projectId);
     const reached = await reachableOf(parts, trx, { projectId }, active, "high");
     const without = active.filter((user) => !reached.has(user));

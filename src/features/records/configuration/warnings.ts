@@ -8,15 +8,15 @@ import type { KeptTurn, PlanWarning } from "./schema.ts";
 
 /* Warnings of a plan: of what it changes only. Nothing is refused because of them. */
 
-/** Turns that a request moves, and the request without such moves. */
-export interface Turns {
+/** MovedTurns that a request moves, and the request without such moves. */
+export interface MovedTurns {
   readonly reading: ReadRequest;
   readonly warnings: readonly PlanWarning[];
   readonly kept: readonly KeptTurn[];
 }
 
 /** Whose turn changed schedules would move. @param isKept the turns of now are kept, by anchors */
-export function turnsOf(reading: ReadRequest, isKept: boolean): Turns {
+export function turnsOf(reading: ReadRequest, isKept: boolean): MovedTurns {
   const warnings: PlanWarning[] = [];
   const kept: KeptTurn[] = [];
   const wanted = reading.wanted.map((each): Wanted => {
