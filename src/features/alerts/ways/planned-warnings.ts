@@ -16,11 +16,12 @@ const MAX_WARNINGS = 50;
 
 /** In the transaction that has made the changes. @param parts that know what the same apply makes, too */
 export async function plannedWarnings(
-  parts: WarningParts,
+  given: WarningParts,
   trx: Trx,
   projectId: string,
   changes: readonly PlannedChange[],
 ): Promise<PlannedWarning[]> {
+  const parts = remembering(given);
   const row = await storedRouting(trx, projectId);
   const document = row ? (JSON.parse(row.document) as RoutingDocument) : null;
   const policies = (await policiesOf(trx, projectId)).map(
@@ -71,6 +72,24 @@ export async function plannedWarnings(
     });
   }
   return oncePerCause(found).slice(0, MAX_WARNINGS);
+}
+
+/** Many policies name the same schedules, and others wait for the transaction: each is read once. */
+function remembering(parts: WarningParts): WarningParts {
+  const now = parts.clock.now();
+  const onCall = new Map<string, ReturnType<WarningParts["onCall"]>>();
+  const gaps = new Map<string, ReturnType<WarningParts["gapsOf"]>>();
+  return {
+    ...{ ...parts, clock: { now: () => now } },
+    onCall: (db, id, at) => onceIn(onCall, `${id} ${at}`, () => parts.onCall(db, id, at)),
+    gapsOf: (db, id, from, to) => onceIn(gaps, `${id} ${from} ${to}`, () => parts.gapsOf(db, id, from, to)),
+  };
+}
+
+function onceIn<T>(known: Map<string, T>, key: string, read: () => T): T {
+  const found = known.get(key) ?? read();
+  known.set(key, found);
+  return found;
 }
 
 /** Schedules, channels and people that its steps name. */

@@ -22,7 +22,7 @@ const managed = () => import("./managed.ts");
 /** Configuration files: planned, applied and exported. */
 export const configurationFeature = feature("configuration", {
   needs: ["projects", "users", "principals", "defaultProjectId", "configKinds"],
-  uses: ["steadyClock", "alerts", "policies", "withholding", "silences", "incidents", "backtests"],
+  uses: ["steadyClock", "alerts", "policies", "withholding", "silences", "incidents", "reachable", "backtests"],
   open: (core) => ({ managedObjects: new ManagedObjects(core) }),
   load: ({ managedObjects }) => managedObjects.load(),
   effects: ({ managedObjects }) => ({ "managed-changed": (change) => managedObjects.changed(change) }),

@@ -84,7 +84,7 @@ export async function forecastSides(
   compared: Compared,
   state: PlannedState,
 ): Promise<ForecastSides> {
-  const { steadyClock: clock, alerts, incidents: pages, db, reader } = context;
+  const { steadyClock: clock, alerts, incidents: pages, reachable, db, reader } = context;
   const planned = new PlannedPolicies(reader, state.alerting);
   const stored = await rostersOf(db.scan, compared, false);
   const sideOf = (
@@ -94,8 +94,6 @@ export async function forecastSides(
   ) => {
     const onCall = onCallWith(users, rosters);
     const onCallAt = (from: ReadDb | Trx, id: string, at: EpochMs) => onCall(from, id, clock.toWall(at));
-    // Each way works.
-    const reachable: ForecastParts["reachable"] = async (_db, ids) => new Set(ids);
     const same = { clock, alerts, policies, users, projects, pages, reachable, onCall: onCallAt, db: db.scan };
     return (firing: FiringAt, silences?: Pick<Silences, "silencing">): ForecastParts => {
       const withholding = new Withholding({
@@ -103,7 +101,7 @@ export async function forecastSides(
         routingOf: (id) => policies.routingOf(id),
         silencing: (...parameters) => silences?.silencing(...parameters) ?? [],
       });
-      return { ...same, withheldBy: (...parameters) => withholding.withheldBy(...parameters) };
+      return { ...same, waysWork: true, withheldBy: (...parameters) => withholding.withheldBy(...parameters) };
     };
   };
   return { before: sideOf(context.policies, context, stored), after: sideOf(planned, reading.access, state.rosters) };
