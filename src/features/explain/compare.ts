@@ -12,7 +12,7 @@ interface Paged {
 }
 
 /** What follows from an alert if nobody acts. */
-export interface AlertOutcome {
+export interface ForecastOutcome {
   readonly policies: readonly string[];
   readonly withheld: readonly ("silenced" | "inhibited" | "muted")[];
   /** Pages with anyone, in order, up to the first repetition. */
@@ -24,7 +24,7 @@ export interface AlertOutcome {
 const NOT_WITHHELD = { silencedBy: [], inhibitedBy: [], mutedBy: [] };
 
 /** All routes of an alert together. @param at its start; no incident is open then @throws what reading throws */
-export async function outcomeOf(parts: ForecastParts, alert: AlertView, at: EpochMs): Promise<AlertOutcome> {
+export async function outcomeOf(parts: ForecastParts, alert: AlertView, at: EpochMs): Promise<ForecastOutcome> {
   const trials = await tryAlert(parts, alert, at);
   const pages: Paged[] = [];
   const outside: [number, string][] = [];
@@ -63,7 +63,7 @@ export async function outcomeOf(parts: ForecastParts, alert: AlertView, at: Epoc
 export type OutcomeChange = "withheld" | "people" | "time" | "later" | "outside";
 
 /** How two outcomes of an alert differ; empty: nobody notices. */
-export function outcomeChanges(before: AlertOutcome, after: AlertOutcome): OutcomeChange[] {
+export function outcomeChanges(before: ForecastOutcome, after: ForecastOutcome): OutcomeChange[] {
   if (before.withheld.length > 0 && after.withheld.length > 0) return [];
   if (before.withheld.length !== after.withheld.length) return ["withheld"];
   const [first, ...later] = before.pages;

@@ -45,15 +45,19 @@ export async function presentRosterOf(db: ReadDb | Trx, scheduleId: string): Pro
   return toRoster(rows, calendar ? calendarLayers(calendar) : []);
 }
 
-/** Who is on call by rosters that were read before; other schedules are read. */
+/** Who is on call by rosters that were read before; those of other schedules are read once. */
 export function onCallWith(
   users: UserDirectory,
   rosters: ReadonlyMap<string, { readonly projectId: string; readonly roster: Roster }>,
 ): OnCallPort {
+  const known = new Map(rosters);
   return async (db, scheduleId, at) => {
-    const known = rosters.get(scheduleId);
-    if (!known) return onCall(users, db, scheduleId, at);
-    return onCallIn(known.roster, at, countsIn(users, known.projectId));
+    if (!known.has(scheduleId)) {
+      const schedule = await findSchedule(db, scheduleId);
+      if (schedule) known.set(scheduleId, { projectId: schedule.projectId, roster: await rosterOf(db, scheduleId) });
+    }
+    const { projectId = "", roster = { layers: [], substitutions: [] } } = known.get(scheduleId) ?? {};
+    return onCallIn(roster, at, countsIn(users, projectId));
   };
 }
 

@@ -16,25 +16,30 @@ const MAX_WARNINGS = 50;
 
 /** In the transaction that has made the changes. @param parts that know what the same apply makes, too */
 export async function plannedWarnings(
-  parts: WarningParts,
+  given: WarningParts,
   trx: Trx,
   projectId: string,
   changes: readonly PlannedChange[],
 ): Promise<PlannedWarning[]> {
+  const parts = remembering(given);
   const row = await storedRouting(trx, projectId);
   const document = row ? (JSON.parse(row.document) as RoutingDocument) : null;
   const policies = (await policiesOf(trx, projectId)).map(
     ({ id, definition }): WarnedPolicy => ({ id, projectId, definition: storedDefinition(definition) }),
   );
-  const wanted = new Map(changes.filter(({ spec }) => spec !== null).map((each) => [each.id, each]));
+  const wanted = changes.filter(({ spec }) => spec !== null);
   const named = new Set(document ? policiesIn(document).map(({ name }) => name) : []);
-  const isRouted = changes.some(({ kind }) => kind === "routes");
+  const routes = changes.find(({ kind }) => kind === "routes");
+  const wasNamed = new Set(
+    routes?.stored ? policiesIn(routes.stored.spec as RoutingDocument).map(({ name }) => name) : [],
+  );
   const found: PlannedWarning[] = [];
   for (const policy of policies) {
     const { name } = policy.definition;
-    const isChanged = wanted.get(policy.id)?.kind === "policies";
+    // The policy `default` has the id of its project, as other objects have.
+    const isChanged = wanted.some(({ kind, id }) => kind === "policies" && id === policy.id);
     const own = targetsOf(policy.definition).filter((id) => changes.some((each) => each.id === id));
-    const isNamed = isRouted && named.has(name);
+    const isNamed = routes !== undefined && named.has(name);
     if (isChanged || isNamed || own.length > 0)
       for (const warning of await policyWarnings(parts, trx, policy, AHEAD_MS)) {
         const isOwn = isChanged || own.some((id) => warning.subject.includes(id));
@@ -42,12 +47,13 @@ export async function plannedWarnings(
         found.push({ kind: "policies", name, code: warning.code, message: warning.text, ...keyOf(warning) });
       }
     const isFallback = policies.some(({ definition }) => definition.fallback === name);
-    if ((isChanged || isRouted) && document && !named.has(name) && !isFallback && name !== DEFAULT_POLICY)
+    const isLeft = document !== null && !named.has(name) && (isChanged || wasNamed.has(name));
+    if (isLeft && !isFallback && name !== DEFAULT_POLICY)
       found.push({ ...{ kind: "policies", name, code: "not-routed" }, message: `No route names the policy ${name}` });
   }
-  found.push(...(await withoutWay(parts, trx, projectId, [...wanted.values()])));
+  found.push(...(await withoutWay(parts, trx, projectId, wanted)));
   const dead: string[] = [];
-  const opening = [...wanted.values()].filter(({ alerts }) => alerts !== null);
+  const opening = wanted.filter(({ alerts }) => alerts !== null);
   if (opening.length > 0)
     for (const policy of policies) if (await reachesNobody(parts, trx, policy)) dead.push(policy.definition.name);
   const names = new Set(policies.map(({ definition }) => definition.name));
@@ -66,6 +72,24 @@ export async function plannedWarnings(
     });
   }
   return oncePerCause(found).slice(0, MAX_WARNINGS);
+}
+
+/** Many policies name the same schedules, and others wait for the transaction: each is read once. */
+function remembering(parts: WarningParts): WarningParts {
+  const now = parts.clock.now();
+  const onCall = new Map<string, ReturnType<WarningParts["onCall"]>>();
+  const gaps = new Map<string, ReturnType<WarningParts["gapsOf"]>>();
+  return {
+    ...{ ...parts, clock: { now: () => now } },
+    onCall: (db, id, at) => onceIn(onCall, `${id} ${at}`, () => parts.onCall(db, id, at)),
+    gapsOf: (db, id, from, to) => onceIn(gaps, `${id} ${from} ${to}`, () => parts.gapsOf(db, id, from, to)),
+  };
+}
+
+function onceIn<T>(known: Map<string, T>, key: string, read: () => T): T {
+  const found = known.get(key) ?? read();
+  known.set(key, found);
+  return found;
 }
 
 /** Schedules, channels and people that its steps name. */
@@ -112,7 +136,9 @@ async function withoutWay(
     const people =
       kind === "oncall"
         ? named.filter(({ scheduleId }) => scheduleId === id).map(({ userId }) => userId)
-        : members.flatMap(([user, role]) => (role === "owner" && before[user] !== role ? [user] : []));
+        : members.flatMap(([user, role]) =>
+            role === "owner" && before[user] !== role ? (parts.users.find(user) ?? []) : [],
+          );
     const active = parts.users.reachable(people, projectId);
     const reached = await reachableOf(parts, trx, { projectId }, active, "high");
     const without = active.filter((user) => !reached.has(user));

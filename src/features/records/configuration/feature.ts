@@ -28,7 +28,7 @@ const managed = () => import("./managed.ts");
 /** Configuration files: planned, applied and exported. */
 export const configurationFeature = feature("configuration", {
   needs: ["projects", "users", "principals", "defaultProjectId", "configKinds", "cluster", "notify"],
-  uses: ["steadyClock", "alerts", "policies", "withholding", "silences", "incidents", "backtests"],
+  uses: ["steadyClock", "alerts", "policies", "withholding", "silences", "incidents", "reachable", "backtests"],
   async open(core, later) {
     const managedObjects = new ManagedObjects(core);
     const { dir, watch } = core.config.configuration;

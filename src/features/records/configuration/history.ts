@@ -5,7 +5,7 @@ import type { Spec } from "../../../module/config-kind.ts";
 import { rowsOf } from "../../../store/database.ts";
 import { userNames } from "../../access/index.ts";
 import type { AlertView } from "../../alerts/index.ts";
-import { type AlertOutcome, outcomeChanges, outcomeOf } from "../../explain/index.ts";
+import { type ForecastOutcome, outcomeChanges, outcomeOf } from "../../explain/index.ts";
 import { countRule } from "../../rules/index.ts";
 import type { Compared, Step } from "./compare.ts";
 import { type ForecastSides, forecastSides, type PlannedState } from "./planned-state.ts";
@@ -95,7 +95,7 @@ async function compareAll(
   );
   const firingAt = await firingLookup(context, sides, { past, from });
   const turns = new LoopTurns();
-  const found: { readonly row: Past; readonly before: AlertOutcome; readonly after: AlertOutcome }[] = [];
+  const found: { readonly row: Past; readonly before: ForecastOutcome; readonly after: ForecastOutcome }[] = [];
   let seen = 0;
   for (const row of past) {
     if (context.clock.elapsed() > until) break;
@@ -132,7 +132,7 @@ export async function namesOf(
   return (id) => names.get(id)?.username ?? made.get(id) ?? id;
 }
 
-function outcomeView({ policies, withheld, pages }: AlertOutcome, nameOf: (id: string) => string): OutcomeView {
+function outcomeView({ policies, withheld, pages }: ForecastOutcome, nameOf: (id: string) => string): OutcomeView {
   const [first, ...later] = withheld.length > 0 ? [] : pages;
   const namesIn = (users: readonly string[]) => users.map(nameOf).sort();
   const others = new Set(later.flatMap(({ users }) => users));

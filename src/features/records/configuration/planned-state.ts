@@ -1,4 +1,6 @@
+import { OPERATOR } from "../../../core/caller.ts";
 import type { EpochMs } from "../../../core/time/clock.ts";
+import type { ConfigKind } from "../../../module/config-kind.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import {
   type AlertView,
@@ -25,13 +27,32 @@ export interface PlannedState {
 }
 
 /** Kinds that decide who is paged. */
-const DECIDING: ReadonlySet<string> = new Set(["policies", "routes", "oncall", "members"]);
+const PAGING: ReadonlySet<string> = new Set(["policies", "routes", "oncall"]);
+/** A plan without any of them. */
+export const NOTHING_PAGES: PlannedState = { alerting: new Map(), rosters: new Map() };
 const NOBODY: Roster = { layers: [], substitutions: [] };
+
+/**
+ * The part of a plan that is run for those who may not apply it, without hosts and secrets: its problems are not
+ * theirs, and it is rolled back.
+ */
+export function pagingPart(reading: ReadRequest, compared: Compared) {
+  const kinds = new Map(compared.steps.map(({ kind }) => [kind, kind.kind === "routes" ? kind : unprepared(kind)]));
+  const made = new Set(reading.planned.projects.values());
+  const steps = compared.steps
+    .filter(({ kind, projectId }) => PAGING.has(kind.kind) && !made.has(projectId ?? ""))
+    .map((step) => ({ ...step, kind: kinds.get(step.kind) ?? step.kind }));
+  return { reading: { ...reading, caller: OPERATOR, problems: [] }, compared: { ...compared, steps } };
+}
+
+function unprepared({ prepare: _, ...kind }: ConfigKind): ConfigKind {
+  return kind;
+}
 
 /** In the transaction of the plan: no more than these rows, because others wait for it. */
 export async function readPlannedState(trx: Trx, reading: ReadRequest, compared: Compared): Promise<PlannedState> {
   const made = new Set(reading.planned.projects.values());
-  const steps = compared.steps.filter(({ kind }) => DECIDING.has(kind.kind));
+  const steps = compared.steps.filter(({ kind: { kind } }) => PAGING.has(kind) || kind === "members");
   const projects = new Set(steps.flatMap(({ projectId }) => projectId ?? []));
   const alerting = new Map<string, PlannedAlerting>();
   for (const id of projects) if (!made.has(id)) alerting.set(id, await readPlannedAlerting(trx, id));
@@ -63,7 +84,7 @@ export async function forecastSides(
   compared: Compared,
   state: PlannedState,
 ): Promise<ForecastSides> {
-  const { steadyClock: clock, alerts, incidents: pages, db, reader } = context;
+  const { steadyClock: clock, alerts, incidents: pages, reachable, db, reader } = context;
   const planned = new PlannedPolicies(reader, state.alerting);
   const stored = await rostersOf(db.scan, compared, false);
   const sideOf = (
@@ -73,8 +94,6 @@ export async function forecastSides(
   ) => {
     const onCall = onCallWith(users, rosters);
     const onCallAt = (from: ReadDb | Trx, id: string, at: EpochMs) => onCall(from, id, clock.toWall(at));
-    // Each way works.
-    const reachable: ForecastParts["reachable"] = async (_db, ids) => new Set(ids);
     const same = { clock, alerts, policies, users, projects, pages, reachable, onCall: onCallAt, db: db.scan };
     return (firing: FiringAt, silences?: Pick<Silences, "silencing">): ForecastParts => {
       const withholding = new Withholding({
@@ -82,7 +101,7 @@ export async function forecastSides(
         routingOf: (id) => policies.routingOf(id),
         silencing: (...parameters) => silences?.silencing(...parameters) ?? [],
       });
-      return { ...same, withheldBy: (...parameters) => withholding.withheldBy(...parameters) };
+      return { ...same, waysWork: true, withheldBy: (...parameters) => withholding.withheldBy(...parameters) };
     };
   };
   return { before: sideOf(context.policies, context, stored), after: sideOf(planned, reading.access, state.rosters) };

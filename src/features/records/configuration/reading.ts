@@ -18,7 +18,15 @@ import { SealedSecrets } from "./sealed.ts";
 import { plainSecrets, type Reference, takeReferences } from "./secrets.ts";
 
 /** What a plan looks at: alerts, and who would be paged. */
-type Forecasting = "steadyClock" | "alerts" | "policies" | "withholding" | "silences" | "incidents" | "backtests";
+type Forecasting =
+  | "steadyClock"
+  | "alerts"
+  | "policies"
+  | "withholding"
+  | "silences"
+  | "incidents"
+  | "reachable"
+  | "backtests";
 
 export type ConfigurationContext = Context<
   | ("projects" | "users" | "principals" | "defaultProjectId" | "configKinds" | "managedObjects")

@@ -110,11 +110,12 @@ const OnCallChange = v.object({
 });
 export type OnCallChange = v.InferOutput<typeof OnCallChange>;
 
-const PlanWarning = v.object({ ...which, code: v.string(), message: v.string() });
+const shown = { ...which, noun: v.string() };
+const PlanWarning = v.object({ ...shown, code: v.string(), message: v.string() });
 export type PlanWarning = v.InferOutput<typeof PlanWarning>;
 
 const KeptTurn = v.object({
-  ...which,
+  ...shown,
   shift: v.string(),
   anchor: v.object({ on: v.string(), turn: people }),
 });

@@ -13,7 +13,7 @@ import { lastChange } from "./managed.ts";
 import { type ManagedRow, managedRows, storeManaged } from "./managed-objects.ts";
 import { detailsOf } from "./names.ts";
 import { openIncidentsOf } from "./open-incidents.ts";
-import { type PlannedState, readPlannedState } from "./planned-state.ts";
+import { NOTHING_PAGES, type PlannedState, pagingPart, readPlannedState } from "./planned-state.ts";
 import {
   type ConfigurationContext,
   fileOf,
@@ -70,7 +70,6 @@ export async function configure(
   const unlocked = keepsUnlocked ? owned.filter(({ unlockedUntil }) => (unlockedUntil ?? 0) > now) : [];
   const compared = compare(reading, rows, request, unlocked);
   const mayNot = lackingRights(reading, compared);
-  const touched = touchedLists(reading, compared);
   const made = new Set(reading.planned.projects.values());
   const state = stateOf([...reading.lists.values()].filter(({ projectId }) => !made.has(projectId ?? "")));
   const { problems } = reading;
@@ -90,14 +89,19 @@ export async function configure(
   if (isApply)
     for (const each of mayNot)
       problems.push({ ...NOWHERE, ...each, code: "UNAUTHORIZED_ROLE", message: `you lack ${each.right}` });
-  const prepared = problems.length === 0 && mayNot.length === 0 ? await prepareAll(reading, compared, request) : null;
+  // Who may not apply it learns who would be paged, and nothing of hosts or secrets.
+  const part = mayNot.length > 0 ? pagingPart(reading, compared) : { reading, compared };
+  const prepared = problems.length === 0 ? await prepareAll(part.reading, part.compared, request) : null;
+  const isRun = prepared !== null && part.reading.problems.length === 0;
+  const touched = touchedLists(reading, part.compared);
   const counts = countsOf(compared);
   const store = (trx: Trx, { issued }: Done) =>
     alongside?.(trx, { ...NO_CHANGES, state, isApplied: true, counts, unchanged: compared.unchanged, issued });
   const done =
-    prepared && problems.length === 0 && compared.steps.length > 0
-      ? await run(context, { reading, compared, touched, prepared, request, counts, store, state: stateOf(touched) })
+    isRun && part.compared.steps.length > 0
+      ? await run(context, { ...part, touched, prepared, request, counts, store, state: stateOf(touched) })
       : blank();
+  if (isRun && part.compared.steps.length === 0 && compared.steps.length > 0) done.planned = NOTHING_PAGES;
   if (isApply && problems.length > 0) throw refusedBy(problems);
   const forecast = done.planned && { caller, reading, compared, state: done.planned };
   return {

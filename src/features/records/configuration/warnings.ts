@@ -8,15 +8,15 @@ import type { KeptTurn, PlanWarning } from "./schema.ts";
 
 /* Warnings of a plan: of what it changes only. Nothing is refused because of them. */
 
-/** Turns that a request moves, and the request without such moves. */
-export interface Turns {
+/** MovedTurns that a request moves, and the request without such moves. */
+export interface MovedTurns {
   readonly reading: ReadRequest;
   readonly warnings: readonly PlanWarning[];
   readonly kept: readonly KeptTurn[];
 }
 
 /** Whose turn changed schedules would move. @param isKept the turns of now are kept, by anchors */
-export function turnsOf(reading: ReadRequest, isKept: boolean): Turns {
+export function turnsOf(reading: ReadRequest, isKept: boolean): MovedTurns {
   const warnings: PlanWarning[] = [];
   const kept: KeptTurn[] = [];
   const wanted = reading.wanted.map((each): Wanted => {
@@ -26,7 +26,7 @@ export function turnsOf(reading: ReadRequest, isKept: boolean): Turns {
     const turned = attempt(() => kind.turned?.(stored, each.spec));
     if (!turned) return each;
     const nameOf = (id: string) => reading.names.of(projectId, []).nameOf("people", id)?.name ?? id;
-    const where = { kind: kind.kind, project: given.project ?? null, name, at: given.at ?? null };
+    const where = { kind: kind.kind, noun: kind.noun, project: given.project ?? null, name, at: given.at ?? null };
     for (const { shift, isNow, at, before, after, anchor } of turned.turns) {
       const line = anchor && { on: anchor.on, turn: anchor.turn.map(nameOf) };
       if (line && isKept) {
@@ -80,5 +80,6 @@ function placed(reading: ReadRequest, projectId: string, { kind, name, code, mes
     (each) => each.kind.kind === kind && each.projectId === projectId && each.name === name,
   )?.given;
   const project = reading.slugs.get(projectId) ?? given?.project ?? null;
-  return { kind, project, name, at: given?.at ?? null, code, message };
+  const { noun = kind } = reading.kinds.find((each) => each.kind === kind && each.scope === "project") ?? {};
+  return { kind, noun, project, name, at: given?.at ?? null, code, message };
 }
