@@ -146,7 +146,7 @@ function exported(
 ): Spec {
   const file = withoutDefaults(kind, fileOf(kind, stored.spec, names, projectId, isMasked), names);
   const applied = row && (JSON.parse(row.spec) as { readonly references: Spec }).references;
-  let spec = applied ? mergedReferences(file, applied) : file;
+  let spec = applied && wish.secrets !== "omit" ? mergedReferences(file, applied) : file;
   for (const path of Object.keys(stored.secrets ?? {})) {
     if (isGiven(spec, path) || wish.secrets === "omit") continue;
     const reference: Reference = { env: freeVariable(taken, project, stored.name, path.replace(/^fields\./, "")) };
