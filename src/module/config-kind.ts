@@ -101,6 +101,8 @@ export interface ConfigKind {
   secretPaths?(spec: Spec): Promise<readonly string[]>;
   /** Members that count only when it is made: a plan compares none of them. */
   readonly atCreation?: readonly string[];
+  /** Members that stay as they are stored where a file leaves them out; others have their default. */
+  readonly keeps?: readonly string[];
   /** Programs hold the URL or key of it: a deletion with a creation beside it may be a rename. */
   readonly isHeldOutside?: true;
   /** What it gives out when it is made without a given secret, such as "a URL". */

@@ -53,7 +53,7 @@ export function onCallKind(context: OnCallContext): ConfigKind {
     ...{ kind: "oncall", noun: "on-call schedule", resourceType: "oncall_schedule", scope: "project" },
     after: ["people", "members"],
     rights: { read: "events:read", write: "oncall:write" },
-    secrets: ["calendarUrl"],
+    ...{ secrets: ["calendarUrl"], keeps: ["shifts"] },
     defaults: { ...OnCallSchedule.defaults, timezone: context.config.timezone },
     entries() {
       const anchor = object({ on: doc(day, "A day, by the clocks of `timezone`"), turn: s.users });

@@ -8,7 +8,7 @@ import { column, type RowOf, resource, stored, time } from "../../../http/api/re
 import { doc, example, named, object, pageEntries, text, uuid } from "../../../http/api/shapes.ts";
 import { missingPermission } from "../../../http/server/access.ts";
 import type { Uses } from "../../../module/feature.ts";
-import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
+import { addEffect, insertLater, type ReadDb, type Trx, updateLater } from "../../../store/database.ts";
 import { findProject } from "../../access/index.ts";
 import { recordAction } from "../../records/audit/index.ts";
 import { PagingWarnings, projectWarnings, type WarningParts } from "../ways/warnings.ts";
@@ -228,12 +228,7 @@ export async function storeChanged(
   const row = { ...old, ...changes, version: old.version + 1, createdAt: old.createdAt ?? now };
   const values = { ...row, createdBy: old.version === 0 ? principal.userId : old.createdBy };
   if (old.version === 0) await trx.insertInto("policies").values(values).execute();
-  else
-    await trx
-      .updateTable("policies")
-      .set({ ...changes, version: row.version })
-      .where("id", "=", old.id)
-      .execute();
+  else updateLater(trx, "policies", old.id, { ...changes, version: row.version });
   await recordVersion(context, trx, values, principal, "policy.update");
   return values;
 }
@@ -247,7 +242,7 @@ export async function recordVersion(
 ): Promise<void> {
   const createdAt = updatedAt ?? 0;
   const row = { policyId: id, version, definition, createdBy: principal.userId, createdAt };
-  await trx.insertInto("policy_versions").values(row).execute();
+  insertLater(trx, "policy_versions", row);
   await recordAction(context, trx, action, id, { version });
   addEffect(trx, { type: "policies-changed", projectIds: [projectId] });
 }

@@ -118,7 +118,8 @@ function changesOf(
   // Fields in plain text that are known to be secret are compared and shown as secrets, too.
   const { rest, values } = takeSecrets(wanted.spec, stored);
   const before = stored ? fileOf(kind, stored.spec, reading.names, projectId, !isWritable) : null;
-  const kept = { ...stored?.spec, ...(before ? withoutMembers(rest, kind.atCreation) : rest) };
+  const stays = onlyMembers(stored?.spec ?? {}, [...(kind.keeps ?? []), ...(kind.atCreation ?? [])]);
+  const kept = { ...stays, ...(before ? withoutMembers(rest, kind.atCreation) : rest) };
   const after = fileOf(kind, kept, reading.names, projectId, !isWritable);
   const members = before ? differencesOf(before, after) : [];
   for (const [path, reference] of references) {
@@ -251,6 +252,10 @@ export function secretMissing(wanted: Wanted, secrets: Readonly<Record<string, s
     return problemOf(given, name, { path, code: "SECRET_MISSING", message });
   }
   return null;
+}
+
+function onlyMembers(spec: Spec, names: readonly string[]): Spec {
+  return Object.fromEntries(Object.entries(spec).filter(([name]) => names.includes(name)));
 }
 
 function withoutMembers(spec: Spec, names: readonly string[] = []): Spec {

@@ -153,7 +153,7 @@ function exported(
 ): Spec {
   const file = withoutDefaults(kind, fileOf(kind, stored.spec, names, projectId, isMasked), names);
   const applied = row && appliedReferences(row);
-  let spec = applied ? mergedReferences(file, applied) : file;
+  let spec = applied && wish.secrets !== "omit" ? mergedReferences(file, applied) : file;
   for (const [path, value] of Object.entries(stored.secrets ?? {})) {
     if (isGiven(spec, path) || wish.secrets === "omit") continue;
     const place = { project, kind: kind.kind, name: stored.name, field: path };

@@ -303,8 +303,10 @@ async function onCallChanges(context: ConfigurationContext, trx: Trx, { reading,
   const span = { from, to: from + AHEAD_MS };
   const parts = { users: reading.access.users, clock: context.clock };
   const found: ConfigurationPlan["onCall"][number][] = [];
-  for (const { kind, op, id, name, projectId } of compared.steps) {
+  for (const { kind, op, id, name, projectId, members } of compared.steps) {
     if (kind.kind !== "oncall" || op === "create" || reading.problems.length > 0) continue;
+    // The other members say nothing of who is on call.
+    if (op !== "delete" && !members.some(({ path }) => /^(shifts|timezone|calendarUrl)\b/.test(path))) continue;
     const before = await finalShiftsOf(parts, context.db.read, id, span);
     const differences = onCallDifference(before, await finalShiftsOf(parts, trx, id, span));
     const ids = differences.flatMap((each) => [...each.before, ...each.after]);

@@ -4,7 +4,10 @@ import { join } from "node:path";
 import { stringify } from "yaml";
 import type { ConfigurationPlan } from "../../../../../src/client/api-types.gen.ts";
 import { type FileConfiguration, readConfigurationFiles } from "../../../../../src/config/files/file-objects.ts";
+import type { ConfigKind, Spec } from "../../../../../src/module/config-kind.ts";
 import { answered, type Reply, type TestPrism } from "../../../../helpers/prism.ts";
+import { fileOf } from "./api.ts";
+import type { Made } from "./objects.ts";
 
 /** Channels and webhooks of tests are on this machine. */
 export const HOSTS = { settings: { "webhooks.allowPrivateCidrs": "127.0.0.0/8" } };
@@ -79,4 +82,55 @@ function referencesIn(value: unknown, path = ""): (readonly [path: string, varia
   if (typeof env === "string" && env.startsWith("PRISM_SECRET_") && Object.keys(value).length === 1)
     return [[path, env]];
   return Object.entries(value).flatMap(([name, each]) => referencesIn(each, path === "" ? name : `${path}.${name}`));
+}
+
+/** Objects as files have them, with references to the secrets, which are given beside them. @param renamed earlier names */
+export function documentOf(
+  kinds: readonly ConfigKind[],
+  made: readonly Made[],
+  renamed: ReadonlyMap<Made, string> = new Map(),
+) {
+  const secrets: Record<string, string> = {};
+  const objects = made.map((each, index) => {
+    const { kind: name, project } = each;
+    const kind = kinds.find((known) => known.kind === name && (known.scope === "project") === (project !== null));
+    assert.ok(kind, name);
+    const { members, references } = withReferences(kind, fileOf(kind, each.spec), index);
+    Object.assign(secrets, references);
+    const old = renamed.get(each);
+    const spec =
+      name === "members" ? (members["members"] as Spec) : name === "people" ? { ...members, invite: true } : members;
+    return {
+      kind: name,
+      spec,
+      at: `files.yaml:${index + 1}:1`,
+      ...(project !== null && { project }),
+      ...(old !== undefined && { renamedFrom: old }),
+    };
+  });
+  return { objects, secrets };
+}
+
+/** Which fields of the presets of tests are secret. */
+const PLAIN: readonly string[] = ["device", "component", "username"];
+
+function withReferences(kind: ConfigKind, spec: Spec, index: number) {
+  const references: Record<string, string> = {};
+  const hidden = (path: string, value: unknown) => {
+    const variable = `PRISM_SECRET_${index}_${path.toUpperCase()}`;
+    references[`env:${variable}`] = String(value);
+    return { env: variable };
+  };
+  const members = Object.entries(spec).map(([member, value]): [string, unknown] => {
+    if (kind.secrets?.includes(member)) return [member, hidden(member, value)];
+    if (!kind.secrets?.includes(`${member}.*`)) return [member, value];
+    const isSecret = (name: string) =>
+      !PLAIN.includes(name) && !(name === "url" && ["ntfy", "gotify"].includes(String(spec["preset"])));
+    const all = Object.entries(value as object);
+    return [
+      member,
+      Object.fromEntries(all.map(([name, each]) => [name, isSecret(name) ? hidden(name, each) : (each as unknown)])),
+    ];
+  });
+  return { members: Object.fromEntries(members) as Spec, references };
 }

@@ -273,7 +273,7 @@ export class Objects {
     if (kind === "statusPage" && member === "groups") return groups(chance, beats);
     if (kind === "members")
       return Object.fromEntries([
-        ["admin", "owner"],
+        ["dev", "owner"],
         ...people.map((each) => [each, chance.one(["owner", "editor", "viewer"])]),
       ]);
     if (kind === "ntfyAccess" && member === "users")
