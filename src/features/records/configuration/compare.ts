@@ -76,7 +76,7 @@ export function compare(
       if (paths.length > 0) drifted.push({ row, wanted, paths });
     }
     const isNew = !stored || stored.isImplicit || made.has(projectId ?? "");
-    const op = isNew ? "create" : row === null ? "adopt" : stored.name !== name ? "rename" : "update";
+    const op = isNew ? "create" : row === null ? "adopt" : !kind.isSingle && stored.name !== name ? "rename" : "update";
     // What is built in needs no row to be the same.
     const isRelocked = row !== null && (row.isLocked === 1) !== lock;
     const isSame = members.length === 0 && ((op === "update" && !isRelocked) || stored?.isImplicit === true);

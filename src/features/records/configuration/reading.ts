@@ -207,6 +207,9 @@ export async function readRequest(
     problems.push(...own.map((detail) => problemOf(draft.given, draft.name, detail)));
     if (done) wanted.push(done);
   }
+  for (const [username, id] of planned.people) names.add("people", null, username, id);
+  // New objects may name people whom no stored one names.
+  for (const { kind, projectId, spec } of wanted) fileOf(kind, spec, names, projectId);
   await objects.namePeople();
   return { caller, kinds, wanted, lists, names, planned, problems, slugs, access };
 }
