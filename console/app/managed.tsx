@@ -60,6 +60,11 @@ export function FileBadges({ managed }: { readonly managed: ManagedObject }) {
         from {placeOf(managed)}
         <span class="sr-only">{isLocked ? " (locked)" : ""}</span>
       </Badge>
+      {managed.isLocked && !isLocked && (
+        <Badge tone="info">
+          unlocked until <Time at={managed.unlockedUntil} mode="clock" />
+        </Badge>
+      )}
       {managed.isDrifted && <Badge tone="warn">changed since it was applied</Badge>}
     </span>
   );
@@ -192,7 +197,7 @@ export function UnlockDialog({ of }: { readonly of: Named }) {
 type Member = ManagedDrift["members"][number];
 
 function Value({ value }: { readonly value: unknown }) {
-  if (value === undefined || value === null) return <span class="faint">none</span>;
+  if (value === undefined || value === null || value === "") return <span class="faint">none</span>;
   return <UserText mono>{typeof value === "string" ? value : JSON.stringify(value)}</UserText>;
 }
 

@@ -79,7 +79,8 @@ export function useGet<T>(path: string | null, query: Query = {}): QueryResult<T
  * user: answers that are under way are dropped.
  */
 export function invalidate(...prefixes: readonly string[]): void {
-  reloadAll(prefixes, (entry) => void run(entry));
+  // What configuration files own may differ from them now.
+  reloadAll([...prefixes, "/configuration/managed"], (entry) => void run(entry));
 }
 
 /** {@link invalidate} after changes of others: answers that are under way are shown. */

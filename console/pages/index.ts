@@ -6,6 +6,7 @@ import { audit } from "./audit/index.ts";
 import { backups } from "./backups/index.ts";
 import { buckets } from "./buckets/index.ts";
 import { cluster } from "./cluster/index.ts";
+import { configuration } from "./configuration/index.ts";
 import { connect } from "./connect/index.ts";
 import { deliveries } from "./deliveries/index.ts";
 import { events } from "./events/index.ts";
@@ -57,6 +58,7 @@ export const pages: readonly PageModule[] = [
   modules,
   audit,
   backups,
+  configuration,
   cluster,
   settings,
   reference,

@@ -3,6 +3,7 @@ export { default as Audit } from "./audit/audit.tsx";
 export { default as Backups } from "./backups/backups.tsx";
 export { default as Buckets } from "./buckets/buckets.tsx";
 export { default as ClusterPage } from "./cluster/cluster.tsx";
+export { default as Configuration } from "./configuration/configuration.tsx";
 export { default as Modules } from "./modules/modules.tsx";
 export { default as Reference } from "./reference/reference.tsx";
 export { default as Settings } from "./settings/settings.tsx";

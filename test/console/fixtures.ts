@@ -253,6 +253,7 @@ export function allPages(ids: Filled): readonly string[] {
     "/modules",
     "/audit",
     "/backups",
+    "/configuration",
     "/cluster",
     "/settings",
     "/settings?tab=all",

@@ -7,7 +7,7 @@ import { ManagedBadge, ManagedNotice, useLock } from "../../app/managed.tsx";
 import { canInProject } from "../../app/memberships.ts";
 import { useReplacing } from "../../app/navigate.ts";
 import { ProjectChoice, useProjectChoice } from "../../app/project-choice.tsx";
-import { useGet } from "../../app/query.ts";
+import { invalidate, useGet } from "../../app/query.ts";
 import { Button, Card, Form, formatRelative, Loaded, Page, plural, Skeleton, Toolbar, toast } from "../../ui/index.ts";
 import { InhibitRules } from "./inhibit-rules.tsx";
 import { TimeIntervals } from "./interval-forms.tsx";
@@ -63,7 +63,7 @@ function Editor({ routing, reload }: { readonly routing: Routing; readonly reloa
   const save = async (replaced?: Routing) => {
     const query = { projectId: base.projectId };
     if (!(await edit.save((extra) => api.put<Routing>("/routes", draft, query, extra), replaced))) return;
-    reload();
+    invalidate("/routes");
     toast.ok("The routes are saved. Open incidents keep the settings of their route.");
   };
   const change = (part: Partial<RoutingDocument>) => setDraft({ ...draft, ...part });

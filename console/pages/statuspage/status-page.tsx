@@ -7,7 +7,7 @@ import { LockedForm, ManagedBadge, ManagedNotice } from "../../app/managed.tsx";
 import { canInProject } from "../../app/memberships.ts";
 import { useQueryState, useReplacing } from "../../app/navigate.ts";
 import { useProjects } from "../../app/projects.ts";
-import { useGet } from "../../app/query.ts";
+import { invalidate, useGet } from "../../app/query.ts";
 import { SubmitButton } from "../../app/submit-button.tsx";
 import { type FieldOf, Fields } from "../../forms/fields.tsx";
 import { statusPage as described } from "../../forms/status-page.gen.ts";
@@ -93,7 +93,7 @@ function Editor({ view, reload }: EditorProps) {
     const isSaved = await edit.save((extra) => api.put<StatusPageView>("/status-page", draft, query, extra), replaced);
     if (!isSaved) return;
     toast.ok(draft.enabled ? "Saved. Visitors see it now." : "Saved.");
-    reload();
+    invalidate("/status-page");
   };
   return (
     <>

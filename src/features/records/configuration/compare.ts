@@ -81,7 +81,7 @@ export function compare(
       if (paths.length > 0) drifted.push({ row, wanted, paths });
     }
     const isNew = !stored || stored.isImplicit || made.has(projectId ?? "");
-    const op = isNew ? "create" : row === null ? "adopt" : stored.name !== name ? "rename" : "update";
+    const op = isNew ? "create" : row === null ? "adopt" : !kind.isSingle && stored.name !== name ? "rename" : "update";
     const isOwnOnly = members.length === 0 && (op === "adopt" || op === "update");
     if (op === "update") members.push(...changedReferences(row, wanted, members));
     // What is built in needs no row to be the same.

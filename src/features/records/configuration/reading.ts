@@ -232,6 +232,9 @@ export async function readRequest(
     problems.push(...own.map((detail) => problemOf(given, name, detail)));
     if (done && own.length === 0) wanted.push({ ...done, opened });
   }
+  for (const [username, id] of planned.people) names.add("people", null, username, id);
+  // New objects may name people whom no stored one names.
+  for (const { kind, projectId, spec } of wanted) fileOf(kind, spec, names, projectId);
   await objects.namePeople();
   return { caller, kinds, wanted, lists, names, planned, problems, slugs, access };
 }

@@ -132,6 +132,24 @@ test("a reader sees what is managed, but no values, no names and no unlock", asy
   assert.equal((await drift("policies", "Night", stranger.token)).status, 404);
 });
 
+test("what is as it was applied is no drift and no change: people by name, a status page by its title", async (t) => {
+  const { prism, rows } = await start(t);
+  await makeUser(prism, "ada");
+  const files: readonly FileObject[] = [
+    ["projects", null, { slug: "shop", name: "Shop" }],
+    ["members", "shop", { ada: "owner" }],
+    ["rules", "shop", { name: "Big", condition: "event.type == 'paid'", targetUsers: ["ada"] }],
+    ["statusPage", "shop", { enabled: true, title: "Shop status" }],
+    ["ntfyTopics", "shop", { name: "shop-out", kind: "events" }],
+    ["ntfyAccess", "shop", { everyone: { "shop-out": "read" } }],
+  ];
+  const applied = await configure(prism, "apply", files, { source: "shop" });
+  assert.equal(applied.status, 200, JSON.stringify(applied.body));
+  assert.deepEqual(await rows("?state=changed"), []);
+  const { body } = await configure(prism, "plan", files, { source: "shop" });
+  assert.deepEqual([body.changes, body.drift, body.unchanged], [[], [], files.length]);
+});
+
 test("the refusal of a locked object names what an unlock needs", async (t) => {
   const { prism, rows } = await start(t);
   const [policy] = await rows("?kind=policies");
