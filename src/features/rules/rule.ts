@@ -17,16 +17,17 @@ import {
 import {
   Action,
   ChannelList,
-  type ChannelName,
   DEFAULT_CHANNELS,
   doc,
   integer,
   named,
+  namesOf,
   object,
   queryBoolean,
   refersTo,
   selfChanging,
   text,
+  type ChannelName,
   uuid,
 } from "../../http/api/shapes.ts";
 import {
@@ -112,7 +113,7 @@ export const Rule = resource("Rule", "A rule with its counters", "rules", () => 
     "Expression over the event; see /docs/rules",
   ),
   targetRoles: given(
-    v.pipe(v.array(text(100, 1)), v.maxLength(32)),
+    v.pipe(v.array(namesOf("roles", text(100, 1))), v.maxLength(32)),
     "Names or ids of roles; notifies active holders",
     json(),
   )

@@ -8,7 +8,7 @@ import { toRfc3339 } from "../../core/time/clock.ts";
  */
 
 /** Members of schemas that this walk reads. */
-type Node = v.GenericSchema & {
+export type Node = v.GenericSchema & {
   readonly entries?: Readonly<Record<string, v.GenericSchema>>;
   readonly item?: v.GenericSchema;
   readonly value?: v.GenericSchema;
@@ -30,6 +30,8 @@ export interface Names {
   idOf(kind: string, of: NameOf, path: string): string | undefined;
   /** @returns undefined for one that has no name: its id stays */
   nameOf(kind: string, id: string): NameOf | undefined;
+  /** A name that requests have, too. */
+  named?(kind: string, name: string, path: string): void;
 }
 
 const UNITS = [
@@ -41,6 +43,8 @@ const UNITS = [
   ["ms", 1],
 ] as const;
 const DURATION = /^(\d+(w|d|h|ms|m|s))+$/;
+/** {@link durationOf} reads such values. */
+export const DURATION_SCHEMA = { anyOf: [{ type: "string", pattern: DURATION.source }, { const: 0 }] } as const;
 export const DURATION_TEXT = "must be a duration such as 90s, 15m, 4h, 7d or 1h30m";
 
 /** `15m`, with the largest unit that divides it. */
@@ -57,17 +61,17 @@ export function durationOf(text: unknown): number | null {
   return parts.reduce((sum, [, count, unit]) => sum + Number(count) * (UNITS.find(([u]) => u === unit)?.[1] ?? 0), 0);
 }
 
-/** The kind whose objects a leaf names; undefined: it names none. */
-export function referredBy(schema: v.GenericSchema | undefined): string | undefined {
+/** The kind whose objects a leaf names in files only, by default; undefined: it names none. */
+export function referredBy(schema: v.GenericSchema | undefined, mark = "x-refers-to"): string | undefined {
   const { pipe, wrapped } = (schema ?? {}) as Node;
-  const own = pipe?.find(({ metadata }) => metadata?.["x-refers-to"] !== undefined)?.metadata?.["x-refers-to"];
+  const own = pipe?.find(({ metadata }) => metadata?.[mark] !== undefined)?.metadata?.[mark];
   if (typeof own === "string") return own;
   const below = wrapped ?? pipe?.[0];
-  return below && below !== schema ? referredBy(below) : undefined;
+  return below && below !== schema ? referredBy(below, mark) : undefined;
 }
 
 /** Without `optional`, `nullable` and pipes. */
-function bare(schema: v.GenericSchema): Node {
+export function bare(schema: v.GenericSchema): Node {
   const { wrapped, pipe } = schema as Node;
   const below = wrapped ?? pipe?.[0];
   return below && below !== schema ? bare(below) : (schema as Node);
@@ -79,7 +83,7 @@ export function fileMember(name: string, schema: v.GenericSchema): string {
   return name === "id" && referredBy(schema) !== undefined ? "name" : name;
 }
 
-function isDuration(name: string, schema: v.GenericSchema): boolean {
+export function isDuration(name: string, schema: v.GenericSchema): boolean {
   return /(^ms|Ms)$/.test(name) && bare(schema).type === "number";
 }
 
@@ -92,7 +96,7 @@ function isInstant(schema: v.GenericSchema): boolean {
 }
 
 /** Whether items of `routes` have the shape of the object that has them. */
-function isOwnShape(schema: v.GenericSchema): boolean {
+export function isOwnShape(schema: v.GenericSchema): boolean {
   const { pipe, wrapped } = schema as Node;
   if (pipe?.some(({ metadata }) => metadata?.["x-same-shape"] === true)) return true;
   return wrapped !== undefined && isOwnShape(wrapped);
@@ -141,6 +145,8 @@ export function fromFile(
     const of = typeof value === "string" ? { name: value } : (value as unknown as NameOf);
     return names.idOf(kind, of, path) ?? value;
   }
+  const named = names.named && typeof value === "string" ? referredBy(schema, "x-names") : undefined;
+  if (named !== undefined) names.named?.(named, value as string, path);
   if (Array.isArray(value) && node.item)
     return value.map((each, index) => fromFile(node.item as v.GenericSchema, each, names, problems, at(path, index)));
   if (node.type === "record" && isObject(value) && node.value)

@@ -91,6 +91,11 @@ export function refersTo<const S extends v.GenericSchema>(kind: string, schema: 
   return v.pipe(schema, v.metadata({ "x-refers-to": kind }));
 }
 
+/** The name of another object, in requests, too. */
+export function namesOf<const S extends v.GenericSchema>(kind: string, schema: S) {
+  return v.pipe(schema, v.metadata({ "x-names": kind }));
+}
+
 /** Items that have the shape of the object that holds them, such as the children of a route. */
 export function sameShape<const S extends v.GenericSchema>(schema: S) {
   return v.pipe(schema, v.metadata({ "x-same-shape": true }));

@@ -38,6 +38,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   description: () => [],
   readOnly: () => [],
   "x-refers-to": () => [],
+  "x-names": () => [],
   "x-same-shape": () => [],
   minimum: bound(atLeast, numberOf),
   maximum: bound(atMost, numberOf),

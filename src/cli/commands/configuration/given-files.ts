@@ -25,9 +25,9 @@ export interface GivenFiles extends FileConfiguration {
 
 /** @throws CommandError 2 for a path that cannot be read, 7 with all problems of the files */
 export async function givenFiles(flags: FileFlags): Promise<GivenFiles> {
-  const { placeText, readConfigurationFiles } = await import("../../../config/files/file-objects.ts");
+  const { placeText } = await import("../../../config/files/file-objects.ts");
   const { secretOf, secretReferences } = await import("../../../config/files/secret-references.ts");
-  const found = reading(flags.file, () => readConfigurationFiles(flags.file));
+  const found = await readFiles(flags.file);
   const problems = [...found.problems];
   const folders = [...flags.file.filter((path) => statSync(path).isDirectory()), flags.secretsDir ?? []].flat();
   const environment = { ...process.env, ...variablesOf(flags.secretsFile) };
@@ -46,6 +46,12 @@ export async function givenFiles(flags: FileFlags): Promise<GivenFiles> {
   }
   if (problems.length > 0) throw refusalOf(problems);
   return { ...found, secrets, missing };
+}
+
+/** Files with their problems, without secrets. @throws CommandError 2 for a path that cannot be read */
+export async function readFiles(files: readonly string[]): Promise<FileConfiguration> {
+  const { readConfigurationFiles } = await import("../../../config/files/file-objects.ts");
+  return reading(files, () => readConfigurationFiles(files));
 }
 
 function variablesOf(file: string | undefined): NodeJS.Dict<string> {

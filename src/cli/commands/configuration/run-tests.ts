@@ -1,53 +1,13 @@
-import * as v from "valibot";
 import type { Project, Rule, User } from "../../../client/api-types.gen.ts";
 import { ServerRefused } from "../../../core/command-error.ts";
 import { type ErrorDetail, PrismError } from "../../../core/errors.ts";
-import { DURATION_TEXT, durationOf, durationText } from "../../../http/api/file-form.ts";
-import { instant, jsonObject, object, text } from "../../../http/api/shapes.ts";
+import { AlertTest, EventTest } from "../../../features/records/configuration/test-shapes.ts";
+import { durationText } from "../../../http/api/file-form.ts";
 import { checkShape } from "../../../http/body/input.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
 import { callOf, listOf } from "../../resource.ts";
 
 /* Tests in configuration files: these labels at that time page these people, after these minutes. */
-
-const duration = v.pipe(
-  v.custom<string | number>((given) => durationOf(given) !== null, DURATION_TEXT),
-  v.transform((given) => durationOf(given) ?? 0),
-);
-const names = v.array(text(255, 1));
-const usernames = v.array(v.pipe(text(255, 1), v.toLowerCase()));
-const labels = v.record(v.string(), v.string());
-const subject = { name: text(255, 1), project: v.optional(text(128, 1)) };
-
-const AlertTest = object({
-  ...subject,
-  at: v.optional(instant),
-  alert: labels,
-  firing: v.optional(v.array(labels)),
-  expect: object({
-    policy: v.optional(text(255, 1)),
-    pages: v.optional(
-      v.array(
-        object({
-          after: duration,
-          to: v.pipe(usernames, v.minLength(1)),
-          urgency: v.optional(v.picklist(["high", "low"])),
-          ways: v.optional(v.record(v.string(), names)),
-        }),
-      ),
-    ),
-    never: v.optional(usernames),
-    withheld: v.optional(v.picklist(["silenced", "inhibited", "muted", "none"])),
-  }),
-});
-type AlertTest = v.InferOutput<typeof AlertTest>;
-
-const EventTest = object({
-  ...subject,
-  event: jsonObject(262_144),
-  expect: object({ rules: v.optional(names), notifies: v.optional(usernames), channels: v.optional(names) }),
-});
-type EventTest = v.InferOutput<typeof EventTest>;
 
 export type ConfigTest = AlertTest | EventTest;
 

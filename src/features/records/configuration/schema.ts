@@ -83,6 +83,7 @@ const Problem = v.object({
   path: doc(v.string(), "The member, as files have it"),
   code: v.string(),
   message: v.string(),
+  fix: v.optional(doc(v.string(), "What mends it, if that is known")),
 });
 export type Problem = v.InferOutput<typeof Problem>;
 

@@ -43,6 +43,7 @@ export async function configure(
   context: ConfigurationContext,
   caller: PermissionHolder,
   request: ConfigurationRequest,
+  maxChanges = MAX_CHANGES,
 ): Promise<ConfigurationPlan> {
   currentCaller().charge?.({ steps: request.objects.length * STEPS_PER_OBJECT });
   const rows = await managedRows(context.db.read);
@@ -61,11 +62,11 @@ export async function configure(
       code: "CHANGED_SINCE",
       message: "what is stored has changed since the plan: plan again",
     });
-  if (compared.steps.length > MAX_CHANGES)
+  if (compared.steps.length > maxChanges)
     problems.push({
       ...NOWHERE,
       code: "LIMIT_REACHED",
-      message: `${compared.steps.length} changes; one apply has at most ${MAX_CHANGES}: apply project by project`,
+      message: `${compared.steps.length} changes; one apply has at most ${maxChanges}: apply project by project`,
     });
   const isApply = request.mode === "apply";
   if (isApply)
