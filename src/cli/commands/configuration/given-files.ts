@@ -81,7 +81,7 @@ export function placed(files: FileConfiguration, problems: readonly PlanProblem[
     const object = files.objects.findIndex((each) => each.at === at);
     const [, file = "", line = 1, column = 1] = /^(.*):(\d+):(\d+)$/.exec(at ?? "") ?? [];
     const place = object < 0 ? { file, line: Number(line), column: Number(column) } : files.positionOf(object, path);
-    const what = `${kind}${name === undefined ? "" : ` "${name}"`}${path === "" ? "" : `, ${path}`}: ${message}`;
+    const what = `${kind}${name === undefined || name === kind ? "" : ` "${name}"`}${path === "" ? "" : `, ${path}`}: ${message}`;
     return { ...place, code, message: what, ...(fix !== undefined && { fix }) };
   });
 }

@@ -13,7 +13,7 @@ import type { CommandContext } from "../../context.ts";
 import { cleaningUp } from "../../output/process-ends.ts";
 import { callOf, listOf } from "../../resource.ts";
 import { placed } from "./given-files.ts";
-import { type ConfigTest, type ConfigTestResult, readTests, runTests } from "./run-tests.ts";
+import { type ConfigTest, type ConfigTestResult, readTests, runTests, type WaysOf } from "./run-tests.ts";
 
 /* Checks configuration files and runs their tests on an empty database of this process: without a server or a network. */
 
@@ -40,7 +40,7 @@ export async function checkLocally(
     const warnings = placed(files, found.warnings);
     if (all.length > 0 || tests.length === 0) return { problems: all, warnings, tests: [] };
     await approvePeople(server);
-    return { problems: all, warnings, tests: await runTests(server, tests) };
+    return { problems: all, warnings, tests: await runTests(server, tests, waysIn(files)) };
   });
 }
 
@@ -54,6 +54,14 @@ function testsIn(files: FileConfiguration) {
     return { ...place, code, message: `tests ${path}: ${message}`, fix: "see prism docs cli-configuration" };
   });
   return { tests, problems: found };
+}
+
+/** Ways by the contact rules of the files: nobody has a device here. */
+function waysIn({ objects }: FileConfiguration): WaysOf {
+  type Rules = Readonly<Record<string, readonly { readonly channels: readonly string[] }[]>>;
+  const people = objects.filter(({ kind }) => kind === "people").map(({ spec }) => spec);
+  const known = new Map(people.map((each) => [String(each["username"]).toLowerCase(), each["contactRules"] as Rules]));
+  return (username, urgency) => known.get(username)?.[urgency]?.flatMap(({ channels }) => channels);
 }
 
 /** Begins before the first test: a schedule is empty until it is made. */

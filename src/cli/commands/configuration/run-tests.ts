@@ -39,10 +39,17 @@ export function readTests(given: readonly unknown[]): {
   return { tests, problems };
 }
 
-/** Asks a server what would happen. Nothing is stored. @throws CommandError, ServerRefused without the rights */
+/** Ways of a person for pages of an urgency; undefined: not known. */
+export type WaysOf = (username: string, urgency: string) => readonly string[] | undefined;
+
+/**
+ * Asks a server what would happen. Nothing is stored. @param waysOf in place of what the server knows of devices
+ * @throws CommandError, ServerRefused without the rights
+ */
 export async function runTests(
   server: ServerClient,
   tests: readonly ConfigTest[],
+  waysOf?: WaysOf,
 ): Promise<readonly ConfigTestResult[]> {
   const results: ConfigTestResult[] = [];
   const directory = tests.some((test) => "event" in test) ? await readDirectory(server) : NO_DIRECTORY;
@@ -50,7 +57,7 @@ export async function runTests(
     const { name } = test;
     try {
       const { failures, sentence } =
-        "event" in test ? await eventOutcome(server, test, directory) : await alertOutcome(server, test);
+        "event" in test ? await eventOutcome(server, test, directory) : await alertOutcome(server, test, waysOf);
       results.push({ name, ok: failures.length === 0, failures, sentence });
     } catch (error) {
       // Such as an unknown project, or a label that the server does not take.
@@ -72,14 +79,17 @@ interface Paged {
   readonly ways: readonly string[] | undefined;
 }
 
-async function alertOutcome(server: ServerClient, test: AlertTest): Promise<Outcome> {
+async function alertOutcome(server: ServerClient, test: AlertTest, waysOf?: WaysOf): Promise<Outcome> {
   const { project, alert, at, firing, expect } = test;
   const time = at === undefined ? {} : { at: new Date(at).toISOString() };
   const given = { projectId: project, labels: alert, ...time, ...(firing && { firing }) };
   const { routes, answer } = await callOf(server, "explainLabels", given);
   const paged = routes.flatMap(({ next }) =>
     next.flatMap(({ afterMs, urgency = "", users = [] }) =>
-      users.map(({ username, ways }): Paged => ({ name: username.toLowerCase(), ways, afterMs, urgency })),
+      users.map(({ username, ways }): Paged => {
+        const name = username.toLowerCase();
+        return { name, ways: waysOf ? waysOf(name, urgency) : ways, afterMs, urgency };
+      }),
     ),
   );
   const never = paged.filter(({ name }) => expect.never?.includes(name));
@@ -131,7 +141,7 @@ function pageFailures(pages: NonNullable<AlertTest["expect"]["pages"]>, paged: r
       }),
       ...Object.entries(ways).flatMap(([person, own]) => {
         const found = got.find(({ name }) => name === person.toLowerCase());
-        return differ(`${what}, ways of ${person}`, own, found?.ways ?? ["what may not be read"]);
+        return differ(`${what}, ways of ${person}`, own, found?.ways ?? ["what is not known"]);
       }),
     ]);
   });

@@ -8,6 +8,7 @@ import { fromFile } from "../../../http/api/file-form.ts";
 import type { ConfigKind, Spec } from "../../../module/config-kind.ts";
 import { NOTHING_PLANNED } from "../../../module/config-kind.ts";
 import { plannedAccess } from "../../access/index.ts";
+import { fixOf } from "./fixes.ts";
 import { type ConfigurationContext, isMap, problemOf, schemaOf } from "./reading.ts";
 import type { ConfigurationRequest, GivenObject, Problem } from "./schema.ts";
 import { configure } from "./service.ts";
@@ -141,14 +142,19 @@ class Check {
     // Accounts are there before files name them.
     if (!isDefined || kind === "people") this.#stub(kind, project, name);
     if (isDefined) return;
+    // Who is no member of a project with members in the files is a problem of the plan.
+    if (kind === "people" && given.kind !== "members" && this.#hasMembers(given.project)) return;
     if (project !== undefined) this.#stub("projects", undefined, project);
     const of = project === undefined || project === given.project ? "" : ` of ${project}`;
     const nearest = nearestName(name, this.#namesOf(kind, project));
-    this.#warn(given, path, `${name}${of} is not in the files`, nearest);
+    this.#warn(given, path, `${name}${of} is not in the files`, nearest === undefined ? undefined : `did you mean ${nearest}?`);
   }
 
-  #warn(given: GivenObject, path: string, message: string, nearest?: string): void {
-    const fix = nearest === undefined ? "add it, unless the server has it already" : `did you mean ${nearest}?`;
+  #hasMembers(project: string | undefined): boolean {
+    return this.#objects.some((each) => each.kind === "members" && each.project === project);
+  }
+
+  #warn(given: GivenObject, path: string, message: string, fix = "add it, unless the server has it already"): void {
     this.#warnings.push({ ...problemOf(given, nameOf(given), { path, code: "NOT_IN_FILES", message }), fix });
   }
 
@@ -167,7 +173,7 @@ class Check {
     const projects = new Set(this.#objects.flatMap(({ kind, spec }) => (kind === "projects" ? [String(spec["slug"])] : [])));
     for (const project of projects) {
       const own = this.#objects.filter((each) => each.project === project);
-      if (project === DEFAULT_PROJECT || own.some(({ kind }) => kind === "members")) continue;
+      if (project === DEFAULT_PROJECT || this.#hasMembers(project)) continue;
       const people = own.flatMap((given) => this.#namings(given)).filter(({ kind }) => kind === "people");
       const spec = Object.fromEntries(people.map(({ name }) => [name, "owner"]));
       const key = stubKey("members", project, "members");
@@ -205,25 +211,39 @@ class Check {
       const given = this.#objects.find((each) => each.at === at && each.kind === kind);
       if (!given) {
         // A name that no object may have: whoever writes it has the problem.
-        if (this.#stubs.delete(stubKey(kind, project ?? undefined, name))) continue;
+        if (this.#dropStubs(kind, project ?? undefined, name)) continue;
         this.#problems.push(problem);
         return false;
+      }
+      // The project itself has a problem.
+      if (code === "PROJECT_NOT_FOUND" && path === "") {
+        wrong.add(given);
+        continue;
       }
       if (code === "SOUND_NOT_FOUND") {
         const { sound, ...spec } = given.spec as Spec;
         changed.set(given, { ...given, spec });
-        this.#warn(given, "sound", `the sound ${String(sound)} is not in the files`);
+        this.#warn(given, "sound", `the sound ${String(sound)} is not in the files`, "the server needs it");
       } else if (code === "PRESET_NOT_FOUND" && problem.fix === undefined) {
         wrong.add(given);
-        this.#warn(given, path, `the preset ${String(given.spec["preset"])} is not one of Prism; a module may have it`);
+        const message = `the preset ${String(given.spec["preset"])} is not one of Prism`;
+        this.#warn(given, path, message, "the server needs the module that has it");
       } else {
         wrong.add(given);
-        this.#problems.push({ ...problem, fix: problem.fix ?? this.#fixOf(given, problem) });
+        this.#problems.push(this.#withFix(given, problem));
       }
     }
     this.#objects = this.#objects.filter((each) => !wrong.has(each)).map((each) => changed.get(each) ?? each);
     for (const each of wrong) this.#replace(each);
     return true;
+  }
+
+  /** @param name empty: all of the kind in the project */
+  #dropStubs(kind: string, project: string | undefined, name: string): boolean {
+    const key = stubKey(kind, project, name);
+    const dropped = [...this.#stubs.keys()].filter((each) => (name === "" ? each.startsWith(key) : each === key));
+    for (const each of dropped) this.#stubs.delete(each);
+    return dropped.length > 0;
   }
 
   /** What names an object with a problem has none itself. */
@@ -238,19 +258,23 @@ class Check {
     } else this.#stub(kind, project, nameOf({ kind, spec }));
   }
 
-  #fixOf(given: GivenObject, { code, path }: Problem): string {
-    if (code === "RECIPIENT_NOT_FOUND") return `add the person to the members of ${given.project ?? "the project"}`;
-    const name = path.split(".").at(-1) ?? "";
-    return `mend ${name === "" ? "it" : name}`;
+  /** What mends it, where the message does not say it. */
+  #withFix(given: GivenObject, problem: Problem): Problem {
+    const kind = this.#kindOf(given);
+    const value = problem.path.split(".").reduce<unknown>((each, step) => (each as Spec | null)?.[step], given.spec);
+    const fix = problem.fix ?? fixOf(problem, value, problem.path, kind && schemaOf(kind));
+    return fix === undefined ? problem : { ...problem, fix };
   }
 }
 
+/** Members with the name of an object, where it is not `name`. */
+const KEYS: Readonly<Record<string, string>> = { projects: "slug", people: "username", webhooks: "url" };
 const plain = (kind: string, name: string) => (kind === "people" ? name.toLowerCase() : name);
 const stubKey = (kind: string, project: string | undefined, name: string) => `${kind} ${project} ${plain(kind, name)}`;
 
 function nameOf({ kind, spec }: Pick<GivenObject, "kind" | "spec">): string {
-  const { name, slug, username, url } = spec as Spec;
-  return String(kind === "projects" ? slug : (name ?? username ?? url ?? slug ?? kind));
+  const name = spec[KEYS[kind] ?? "name"] ?? spec["slug"];
+  return typeof name === "string" ? name : kind;
 }
 
 /** Usernames that are keys of an object. */

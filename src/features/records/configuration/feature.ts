@@ -29,6 +29,7 @@ export const configurationFeature = feature("configuration", {
 });
 
 function serve(server: FeatureServer, context: ConfigurationContext): void {
+  let schema: Promise<s.FileSchema> | undefined;
   server.route({
     method: "POST",
     path: PATH,
@@ -61,6 +62,19 @@ function serve(server: FeatureServer, context: ConfigurationContext): void {
       const { exportConfiguration } = await import("./export.ts");
       const projects = typeof project === "string" ? [project] : project;
       return exportConfiguration(context, holderOf(exchange), { projects, people: people === "true", secrets });
+    },
+  });
+  server.route({
+    method: "GET",
+    path: `${PATH}/schema`,
+    id: "getConfigurationSchema",
+    summary: "The JSON schema of configuration files, for editors",
+    tag,
+    access: "public",
+    response: s.FileSchema,
+    async handle() {
+      schema ??= (await import("./file-schema.ts")).configurationSchema(context);
+      return schema;
     },
   });
   server.route({

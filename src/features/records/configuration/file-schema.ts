@@ -6,7 +6,7 @@ import type { ConfigKind } from "../../../module/config-kind.ts";
 import { NOTHING_PLANNED } from "../../../module/config-kind.ts";
 import { plannedAccess } from "../../access/index.ts";
 import { type ConfigurationContext, isMap } from "./reading.ts";
-import { SOURCE } from "./schema.ts";
+import { type FileSchema, SOURCE } from "./schema.ts";
 import { AlertTest, EventTest } from "./test-shapes.ts";
 
 /* The JSON schema of configuration files, for editors: from the declarations of the kinds, in the form of files. */
@@ -22,7 +22,7 @@ const reference = (name: string, pattern?: string): JsonSchema => ({
   properties: { [name]: { ...TEXT, ...(pattern !== undefined && { pattern }) } },
 });
 
-export async function configurationSchema(context: ConfigurationContext): Promise<JsonSchema> {
+export async function configurationSchema(context: ConfigurationContext): Promise<FileSchema> {
   const kinds = await context.configKinds(plannedAccess(context, NOTHING_PLANNED));
   const $defs: Defs = {
     secret: { anyOf: [reference("env", "^PRISM_SECRET_[A-Z0-9_]{1,100}$"), reference("file"), reference("sealed")] },
@@ -76,7 +76,7 @@ function objectOf(kind: ConfigKind, defs: Defs): ApiSchema {
   if (!isSingle) properties["renamedFrom"] = { ...TEXT, description: "Its earlier name" };
   for (const secret of secrets) {
     const [member = "", below] = secret.split(".");
-    const plain = { anyOf: [TEXT, { type: "number" }, SECRET] } as const;
+    const plain: JsonSchema = { anyOf: [TEXT, { type: "number" }, SECRET] };
     properties[member] = below === undefined ? SECRET : { type: "object", additionalProperties: plain };
   }
   const isNamed = key in properties && !kind.nameOf && kind.kind !== "heartbeats";

@@ -149,6 +149,9 @@ export const ExportedConfiguration = named(
   }),
 );
 
+export const FileSchema = named("ConfigurationSchema", "A JSON schema (draft 2020-12)", v.looseObject({}));
+export type FileSchema = v.InferOutput<typeof FileSchema>;
+
 export const ManagedList = v.object({
   data: v.array(
     v.object({

@@ -1,5 +1,5 @@
 import { anyUser } from "./refusals.ts";
-import { at, type Table } from "./row.ts";
+import { at, open, type Table } from "./row.ts";
 
 const PATH = "/api/v1/configuration";
 const NOTHING = { kind: "buckets", name: "none", forMs: 60_000, reason: "a test" };
@@ -8,6 +8,7 @@ const NOTHING = { kind: "buckets", name: "none", forMs: 60_000, reason: "a test"
 export const CONFIGURATION: Table = {
   [`POST ${PATH}`]: { refusal: anyUser, request: at(PATH, { mode: "plan", objects: [] }) },
   [`GET ${PATH}/export`]: { refusal: anyUser, request: at(`${PATH}/export`) },
+  [`GET ${PATH}/schema`]: open(`${PATH}/schema`),
   [`GET ${PATH}/managed`]: { refusal: anyUser, request: at(`${PATH}/managed`) },
   [`POST ${PATH}/unlock`]: {
     refusal: anyUser,
