@@ -54,7 +54,9 @@ const project = (slug: string, ...lines: readonly string[]) =>
 const WEEKS = "name: W, start: 2026-11-23T09:00:00, duration: 7d, recurrence: { frequency: weekly }";
 
 /** What only an apply finds: the member with its position, and what mends it. */
-const WRONG: Readonly<Record<string, { readonly lines: readonly string[]; readonly at: string; readonly says: RegExp }>> = {
+const WRONG: Readonly<
+  Record<string, { readonly lines: readonly string[]; readonly at: string; readonly says: RegExp }>
+> = {
   "unknown preset": {
     lines: ["channels: [{ name: Room, preset: slak, fields: { url: { env: PRISM_SECRET_A } } }]"],
     at: "4:30",
@@ -141,7 +143,9 @@ const WRONG: Readonly<Record<string, { readonly lines: readonly string[]; readon
     says: /bad matcher format: severity info; write it as name="value"/,
   },
   "no weekday": {
-    lines: ["routes: { route: { policy: default }, timeIntervals: [{ name: o, intervals: [{ weekdays: [funday] }] }] }"],
+    lines: [
+      "routes: { route: { policy: default }, timeIntervals: [{ name: o, intervals: [{ weekdays: [funday] }] }] }",
+    ],
     at: "4:82",
     says: /"funday" is not a weekday; write monday to sunday/,
   },
@@ -160,19 +164,32 @@ const WRONG: Readonly<Record<string, { readonly lines: readonly string[]; readon
     at: "5:131",
     says: /ada is no active user that you can reach; add the person to the members of the project$/,
   },
-  "role of a member": { lines: ["members: { cy: boss }"], at: "4:16", says: /must be owner, editor or viewer, not "boss"/ },
+  "role of a member": {
+    lines: ["members: { cy: boss }"],
+    at: "4:16",
+    says: /must be owner, editor or viewer, not "boss"/,
+  },
   "anchor on no day": {
-    lines: ["members: { cy: owner }", `oncall: [{ name: D, shifts: [{ ${WEEKS}, turns: [[cy]], anchor: { on: 2026-02-31, turn: [cy] } }] }]`],
+    lines: [
+      "members: { cy: owner }",
+      `oncall: [{ name: D, shifts: [{ ${WEEKS}, turns: [[cy]], anchor: { on: 2026-02-31, turn: [cy] } }] }]`,
+    ],
     at: "5:147",
     says: /is no day of the calendar; write a day such as 2026-12-07$/,
   },
   "turn of nobody": {
-    lines: ["members: { cy: owner }", `oncall: [{ name: D, shifts: [{ ${WEEKS}, turns: [[cy]], anchor: { on: 2026-12-07, turn: [] } }] }]`],
+    lines: [
+      "members: { cy: owner }",
+      `oncall: [{ name: D, shifts: [{ ${WEEKS}, turns: [[cy]], anchor: { on: 2026-12-07, turn: [] } }] }]`,
+    ],
     at: "5:163",
     says: /is none of its turns; write one of turns$/,
   },
   "start of a shift": {
-    lines: ["members: { cy: owner }", "oncall: [{ name: D, shifts: [{ name: W, start: tomorrow, duration: 7d, turns: [[cy]] }] }]"],
+    lines: [
+      "members: { cy: owner }",
+      "oncall: [{ name: D, shifts: [{ name: W, start: tomorrow, duration: 7d, turns: [[cy]] }] }]",
+    ],
     at: "5:45",
     says: /must be a local time such as 2026-11-23T09:00:00/,
   },
@@ -251,7 +268,10 @@ test("what the files name and do not define is a warning with its place, and wit
     assert.match(found, text);
   const strict = await run("-f oncall --strict");
   assert.equal(strict.status, 7);
-  assert.match(strict.stdout, /^warning: duty\.yaml:7:9: policies "Night", fallback: Nigt [\s\S]*\n\d+ objects: 0 problems, 9 warnings\n$/m);
+  assert.match(
+    strict.stdout,
+    /^warning: duty\.yaml:7:9: policies "Night", fallback: Nigt [\s\S]*\n\d+ objects: 0 problems, 9 warnings\n$/m,
+  );
 });
 
 test("a problem of one object is no problem of those that name it", async (t) => {
@@ -286,7 +306,10 @@ test("a failed test says what was expected, what came and why, and ends with 8",
   });
   const failed = await run("-f oncall");
   assert.equal(failed.status, 8, failed.stderr);
-  assert.match(failed.stdout, /^test failed: noon\n {2}after 0s: expected ben, got ada\n {2}never: expected no page of ada/m);
+  assert.match(
+    failed.stdout,
+    /^test failed: noon\n {2}after 0s: expected ben, got ada\n {2}never: expected no page of ada/m,
+  );
   assert.match(failed.stdout, /^ {2}The alert would open an incident of the policy Night\. .*ada/m);
   assert.match(failed.stdout, /^tests: 0 passed, 1 failed\n5 objects: all valid\n$/m);
   writeFileSync(join(cwd, "oncall/tests.yaml"), TESTS("{ pages: [{ after: 0s, to: [ada], urgency: high }] }"));
@@ -308,7 +331,11 @@ test("ways of people whose contact rules are in the files are tested", async (t)
   const people = `people:\n  - { username: ada, email: ada@example.com, invite: true, ${rules} }\n`;
   const { run } = begin(t, {
     "people.yaml": people,
-    "duty.yaml": project("duty", "members: { ada: owner }", "policies: [{ name: default, steps: [{ type: notify, members: true }] }]"),
+    "duty.yaml": project(
+      "duty",
+      "members: { ada: owner }",
+      "policies: [{ name: default, steps: [{ type: notify, members: true }] }]",
+    ),
     "tests.yaml": TESTS("{ pages: [{ after: 0s, to: [ada], ways: { ada: [push, in_app] } }] }"),
   });
   const { status, stdout, stderr } = await run("-f oncall");

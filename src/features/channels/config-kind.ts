@@ -35,7 +35,9 @@ export function channelsKind(context: ChannelsApi): ConfigKind {
     defaults: { ...Channel.defaults, fields: {} },
     async secretExamples({ preset, fields = {} }) {
       const known = (await context.book.get(String(preset)))?.fields ?? [];
-      const asked = known.filter(({ key, secret, required }) => secret && (required || Object.hasOwn(fields as object, key)));
+      const asked = known.filter(
+        ({ key, secret, required }) => secret && (required || Object.hasOwn(fields as object, key)),
+      );
       return Object.fromEntries(asked.map(({ key, example }) => [`fields.${key}`, example]));
     },
     async list(db, projectId) {

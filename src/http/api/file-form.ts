@@ -1,6 +1,7 @@
 import type * as v from "valibot";
 import type { ErrorDetail } from "../../core/errors.ts";
 import { toRfc3339 } from "../../core/time/clock.ts";
+import { namedBy } from "./shapes.ts";
 
 /*
  * Objects in configuration files have names in place of ids, and `15m` in place of milliseconds. Both forms follow
@@ -61,13 +62,13 @@ export function durationOf(text: unknown): number | null {
   return parts.reduce((sum, [, count, unit]) => sum + Number(count) * (UNITS.find(([u]) => u === unit)?.[1] ?? 0), 0);
 }
 
-/** The kind whose objects a leaf names in files only, by default; undefined: it names none. */
-export function referredBy(schema: v.GenericSchema | undefined, mark = "x-refers-to"): string | undefined {
+/** The kind whose objects a leaf names; undefined: it names none. */
+export function referredBy(schema: v.GenericSchema | undefined): string | undefined {
   const { pipe, wrapped } = (schema ?? {}) as Node;
-  const own = pipe?.find(({ metadata }) => metadata?.[mark] !== undefined)?.metadata?.[mark];
+  const own = pipe?.find(({ metadata }) => metadata?.["x-refers-to"] !== undefined)?.metadata?.["x-refers-to"];
   if (typeof own === "string") return own;
   const below = wrapped ?? pipe?.[0];
-  return below && below !== schema ? referredBy(below, mark) : undefined;
+  return below && below !== schema ? referredBy(below) : undefined;
 }
 
 /** Without `optional`, `nullable` and pipes. */
@@ -145,7 +146,7 @@ export function fromFile(
     const of = typeof value === "string" ? { name: value } : (value as unknown as NameOf);
     return names.idOf(kind, of, path) ?? value;
   }
-  const named = names.named && typeof value === "string" ? referredBy(schema, "x-names") : undefined;
+  const named = names.named && typeof value === "string" ? namedBy(schema) : undefined;
   if (named !== undefined) names.named?.(named, value as string, path);
   if (Array.isArray(value) && node.item)
     return value.map((each, index) => fromFile(node.item as v.GenericSchema, each, names, problems, at(path, index)));

@@ -38,7 +38,6 @@ const CHECKS: Readonly<Record<string, Check>> = {
   description: () => [],
   readOnly: () => [],
   "x-refers-to": () => [],
-  "x-names": () => [],
   "x-same-shape": () => [],
   minimum: bound(atLeast, numberOf),
   maximum: bound(atMost, numberOf),

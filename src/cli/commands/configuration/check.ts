@@ -23,8 +23,10 @@ export function addCheck(program: Command): void {
 Exit code 7: the files are not valid. Exit code 8: a test failed.`,
     examples: ["-f oncall", "-f oncall --strict", "--schema"],
     flags: {
-      file: new Option("-f, --file <path>", "directory or file of the configuration; repeatable (default: this directory)")
-        .argParser(collectFlag),
+      file: new Option(
+        "-f, --file <path>",
+        "directory or file of the configuration; repeatable (default: this directory)",
+      ).argParser(collectFlag),
       strict: ["--strict", "end with 7 also if the files name what they do not define"],
       only: new Option("--only <what>", "print only the tests").choices(["tests"]),
       schema: ["--schema", "print the JSON schema of the files, for editors"],
@@ -45,11 +47,13 @@ async function check(context: CommandContext, flags: CheckFlags): Promise<void> 
   const failed = tests.filter(({ ok }) => !ok).length;
   const isInvalid = problems.length > 0 || (flags.strict === true && warnings.length > 0);
   const counts = { objects: files.objects.length, tests: tests.length, failed };
-  out.result({ problems, warnings, tests, counts }, () => [
-    ...(flags.only ? [] : [...problems.map(problemLine), ...warnings.map((each) => `warning: ${problemLine(each)}`)]),
-    ...testLines(tests),
-    ...(flags.only ? [] : [summaryOf(found, counts.objects)]),
-  ].map(printable));
+  out.result({ problems, warnings, tests, counts }, () =>
+    [
+      ...(flags.only ? [] : [...problems.map(problemLine), ...warnings.map((each) => `warning: ${problemLine(each)}`)]),
+      ...testLines(tests),
+      ...(flags.only ? [] : [summaryOf(found, counts.objects)]),
+    ].map(printable),
+  );
   process.exitCode = isInvalid ? EXIT.conflict : failed > 0 ? EXIT.checkFailed : EXIT.done;
 }
 

@@ -2,7 +2,7 @@ import type { ConfigurationPlan } from "../../../client/api-types.gen.ts";
 import { cut, printable, shortTime } from "../../output/output.ts";
 
 /** A problem of a plan, as commands and the server find it. */
-export type PlanProblem = Partial<ConfigurationPlan["problems"][number]> &
+export type PlanProblem = Partial<Omit<ConfigurationPlan["problems"][number], "fix">> &
   Pick<ConfigurationPlan["problems"][number], "kind" | "path" | "code" | "message"> & {
     readonly fix?: string | undefined;
   };

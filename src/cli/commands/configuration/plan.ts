@@ -11,8 +11,8 @@ import { single, type Verb } from "../../resource.ts";
 import { withServer } from "../../with-server.ts";
 import { confirm } from "../access/prompt.ts";
 import { type FileFlags, type GivenFiles, givenFiles, objectsOf, placed, refusalOf } from "./given-files.ts";
-import type { ConfigTestResult } from "./run-tests.ts";
 import { countsOf, lackText, planLines, planMarkdown } from "./plan-text.ts";
+import type { ConfigTestResult } from "./run-tests.ts";
 import { testCounts, testLines } from "./test-text.ts";
 
 interface PlanFlags extends FileFlags {
@@ -154,12 +154,7 @@ async function ask(
   return found;
 }
 
-async function report(
-  { out }: CommandContext,
-  files: GivenFiles,
-  found: TestedPlan,
-  flags: PlanFlags,
-): Promise<void> {
+async function report({ out }: CommandContext, files: GivenFiles, found: TestedPlan, flags: PlanFlags): Promise<void> {
   const { tests = [] } = found;
   if (flags.out !== undefined)
     await writeRows([`${JSON.stringify(found)}\n`], { ...TO_FILE, file: flags.out, force: true });

@@ -11,8 +11,8 @@ import { plannedAccess } from "../../access/index.ts";
 import { fixOf } from "./fixes.ts";
 import { type ConfigurationContext, isMap, problemOf, schemaOf } from "./reading.ts";
 import type { ConfigurationRequest, GivenObject, Problem } from "./schema.ts";
-import { configure } from "./service.ts";
 import { takeReferences, withSecret } from "./secrets.ts";
+import { configure } from "./service.ts";
 
 /*
  * Checks the objects of configuration files: they are applied to an empty database. What they name and do not
@@ -50,10 +50,7 @@ interface Naming {
 }
 
 /** @param context of the core of a command on an empty database, which keeps what is valid */
-export function checkObjects(
-  context: ConfigurationContext,
-  objects: readonly GivenObject[],
-): Promise<CheckedObjects> {
+export function checkObjects(context: ConfigurationContext, objects: readonly GivenObject[]): Promise<CheckedObjects> {
   return runAs({ ...COMMAND_LINE, principal: OPERATOR }, async () => {
     const kinds = await context.configKinds(plannedAccess(context, NOTHING_PLANNED));
     return new Check(context, kinds, objects).run();
@@ -147,7 +144,12 @@ class Check {
     if (project !== undefined) this.#stub("projects", undefined, project);
     const of = project === undefined || project === given.project ? "" : ` of ${project}`;
     const nearest = nearestName(name, this.#namesOf(kind, project));
-    this.#warn(given, path, `${name}${of} is not in the files`, nearest === undefined ? undefined : `did you mean ${nearest}?`);
+    this.#warn(
+      given,
+      path,
+      `${name}${of} is not in the files`,
+      nearest === undefined ? undefined : `did you mean ${nearest}?`,
+    );
   }
 
   #hasMembers(project: string | undefined): boolean {
@@ -170,7 +172,9 @@ class Check {
 
   /** People whom a project names are its members, if the files leave those out. */
   #addMembers(): void {
-    const projects = new Set(this.#objects.flatMap(({ kind, spec }) => (kind === "projects" ? [String(spec["slug"])] : [])));
+    const projects = new Set(
+      this.#objects.flatMap(({ kind, spec }) => (kind === "projects" ? [String(spec["slug"])] : [])),
+    );
     for (const project of projects) {
       const own = this.#objects.filter((each) => each.project === project);
       if (project === DEFAULT_PROJECT || this.#hasMembers(project)) continue;
@@ -254,7 +258,11 @@ class Check {
       const named = Array.isArray(timeIntervals) ? (timeIntervals as readonly Spec[]) : [];
       const intervals = named.map(({ name }) => ({ name, intervals: [] }));
       const document = { route: { policy: DEFAULT_POLICY }, timeIntervals: intervals };
-      this.#stubs.set(stubKey(kind, project, kind), { kind, spec: document, ...(project !== undefined && { project }) });
+      this.#stubs.set(stubKey(kind, project, kind), {
+        kind,
+        spec: document,
+        ...(project !== undefined && { project }),
+      });
     } else this.#stub(kind, project, nameOf({ kind, spec }));
   }
 
@@ -294,6 +302,7 @@ function definedIn(objects: readonly GivenObject[]): ReadonlyMap<string, Readonl
   };
   for (const given of objects) add(given.kind, given.project, nameOf(given));
   if (!found.has("people undefined"))
-    for (const given of objects) if (given.kind === "members") for (const [name] of peopleIn(given)) add("people", undefined, name);
+    for (const given of objects)
+      if (given.kind === "members") for (const [name] of peopleIn(given)) add("people", undefined, name);
   return found;
 }

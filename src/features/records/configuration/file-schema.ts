@@ -1,6 +1,14 @@
 import type { JsonSchema } from "@valibot/to-json-schema";
 import type * as v from "valibot";
-import { bare, DURATION_SCHEMA, fileMember, isDuration, isOwnShape, type Node, referredBy } from "../../../http/api/file-form.ts";
+import {
+  bare,
+  DURATION_SCHEMA,
+  fileMember,
+  isDuration,
+  isOwnShape,
+  type Node,
+  referredBy,
+} from "../../../http/api/file-form.ts";
 import { type ApiSchema, descriptionOf, schemaOf as jsonOf } from "../../../http/api/openapi/schema.ts";
 import type { ConfigKind } from "../../../module/config-kind.ts";
 import { NOTHING_PLANNED } from "../../../module/config-kind.ts";
@@ -64,7 +72,7 @@ export async function configurationSchema(context: ConfigurationContext): Promis
 function kindSchema(kind: ConfigKind, defs: Defs): JsonSchema {
   const entries = kind.entries();
   const map = isMap(kind) ? entries[kind.kind] : undefined;
-  const schema = map ? valueOf(map as v.GenericSchema, kind.kind, defs) : objectOf(kind, defs);
+  const schema = map ? formOf(map as v.GenericSchema, kind.kind, defs) : objectOf(kind, defs);
   const value: JsonSchema = kind.isSingle ? schema : { type: "array", items: schema };
   return { anyOf: [value, MANUAL] };
 }
@@ -102,12 +110,12 @@ function memberOf(member: string, schema: v.GenericSchema, name: string, defs: D
   if (isDuration(member, schema)) return orNull(schema, DURATION_SCHEMA as unknown as JsonSchema);
   if (isOwnShape(schema)) return { type: "array", items: { $ref: `#/$defs/${name}` } };
   if (member === "id" && referredBy(schema) !== undefined) return TEXT;
-  const value = valueOf(schema, `${name}.${member}`, defs);
+  const value = formOf(schema, `${name}.${member}`, defs);
   return orNull(schema, member === "shifts" ? { anyOf: [value, MANUAL] } : value);
 }
 
 /** @param name of the shape, for one that has itself as a member */
-function valueOf(schema: v.GenericSchema, name: string, defs: Defs): JsonSchema {
+function formOf(schema: v.GenericSchema, name: string, defs: Defs): JsonSchema {
   const kind = referredBy(schema);
   const node = bare(schema);
   if (node.entries) {
@@ -118,10 +126,10 @@ function valueOf(schema: v.GenericSchema, name: string, defs: Defs): JsonSchema 
   }
   if (kind !== undefined && !node.item) return { $ref: kind === "people" ? "#/$defs/person" : "#/$defs/name" };
   if (node.options && hasObjects(node))
-    return { anyOf: node.options.map((option, at) => valueOf(option, `${name}.${at}`, defs)) };
-  if (node.item && isWalked(node.item)) return { type: "array", items: valueOf(node.item, name, defs) };
+    return { anyOf: node.options.map((option, at) => formOf(option, `${name}.${at}`, defs)) };
+  if (node.item && isWalked(node.item)) return { type: "array", items: formOf(node.item, name, defs) };
   if (node.type === "record" && node.value && isWalked(node.value))
-    return { type: "object", additionalProperties: valueOf(node.value, name, defs) };
+    return { type: "object", additionalProperties: formOf(node.value, name, defs) };
   return jsonOf(schema, "input");
 }
 

@@ -18,7 +18,11 @@ const FIXES: readonly (readonly [message: RegExp, fix: string])[] = [
 /** By the first step of the path. */
 const OF_MEMBER: Readonly<Record<string, string>> = {
   schedule: 'write five fields such as "30 2 * * 1-5", or a name such as @daily',
-  ...{ condition: "see prism docs rules", titleTemplate: "see prism docs rules", messageTemplate: "see prism docs rules" },
+  ...{
+    condition: "see prism docs rules",
+    titleTemplate: "see prism docs rules",
+    messageTemplate: "see prism docs rules",
+  },
   mapping: "see prism docs receivers",
 };
 const SAYS_IT = /^must |: write | in files$|; its fields: /;
