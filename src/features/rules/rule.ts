@@ -17,6 +17,7 @@ import {
 import {
   Action,
   ChannelList,
+  type ChannelName,
   DEFAULT_CHANNELS,
   doc,
   integer,
@@ -27,7 +28,6 @@ import {
   refersTo,
   selfChanging,
   text,
-  type ChannelName,
   uuid,
 } from "../../http/api/shapes.ts";
 import {

@@ -9,7 +9,7 @@ import { namedBy } from "./shapes.ts";
  */
 
 /** Members of schemas that this walk reads. */
-export type Node = v.GenericSchema & {
+export type FormNode = v.GenericSchema & {
   readonly entries?: Readonly<Record<string, v.GenericSchema>>;
   readonly item?: v.GenericSchema;
   readonly value?: v.GenericSchema;
@@ -64,7 +64,7 @@ export function durationOf(text: unknown): number | null {
 
 /** The kind whose objects a leaf names; undefined: it names none. */
 export function referredBy(schema: v.GenericSchema | undefined): string | undefined {
-  const { pipe, wrapped } = (schema ?? {}) as Node;
+  const { pipe, wrapped } = (schema ?? {}) as FormNode;
   const own = pipe?.find(({ metadata }) => metadata?.["x-refers-to"] !== undefined)?.metadata?.["x-refers-to"];
   if (typeof own === "string") return own;
   const below = wrapped ?? pipe?.[0];
@@ -72,10 +72,10 @@ export function referredBy(schema: v.GenericSchema | undefined): string | undefi
 }
 
 /** Without `optional`, `nullable` and pipes. */
-export function bare(schema: v.GenericSchema): Node {
-  const { wrapped, pipe } = schema as Node;
+export function bare(schema: v.GenericSchema): FormNode {
+  const { wrapped, pipe } = schema as FormNode;
   const below = wrapped ?? pipe?.[0];
-  return below && below !== schema ? bare(below) : (schema as Node);
+  return below && below !== schema ? bare(below) : (schema as FormNode);
 }
 
 /** What files call a member of requests. */
@@ -90,7 +90,7 @@ export function isDuration(name: string, schema: v.GenericSchema): boolean {
 
 /** The form of requests has its milliseconds, requests and files have text. */
 function isInstant(schema: v.GenericSchema): boolean {
-  const { pipe, wrapped } = schema as Node;
+  const { pipe, wrapped } = schema as FormNode;
   const below = wrapped ?? pipe?.[0];
   if (pipe?.some(({ metadata }) => metadata?.["format"] === "date-time")) return true;
   return below !== undefined && below !== schema && isInstant(below);
@@ -98,7 +98,7 @@ function isInstant(schema: v.GenericSchema): boolean {
 
 /** Whether items of `routes` have the shape of the object that has them. */
 export function isOwnShape(schema: v.GenericSchema): boolean {
-  const { pipe, wrapped } = schema as Node;
+  const { pipe, wrapped } = schema as FormNode;
   if (pipe?.some(({ metadata }) => metadata?.["x-same-shape"] === true)) return true;
   return wrapped !== undefined && isOwnShape(wrapped);
 }
@@ -110,7 +110,7 @@ function isObject(value: unknown): value is Members {
 }
 
 /** The shape of `value` among several: by the member that tells them apart, else the first of its kind. */
-function shapeFor(node: Node, value: unknown): Node {
+function shapeFor(node: FormNode, value: unknown): FormNode {
   if (!node.options) return node;
   const { key } = node;
   const shapes = node.options.map(bare);
@@ -118,12 +118,12 @@ function shapeFor(node: Node, value: unknown): Node {
     return (
       shapes.find(
         ({ entries }) => (bare(entries?.[key] as v.GenericSchema) as { literal?: unknown }).literal === value[key],
-      ) ?? (shapes[0] as Node)
+      ) ?? (shapes[0] as FormNode)
     );
   const fits = shapes.find(({ type, entries }) =>
     Array.isArray(value) ? type === "array" : isObject(value) === (entries !== undefined),
   );
-  return fits ? shapeFor(fits, value) : (shapes[0] as Node);
+  return fits ? shapeFor(fits, value) : (shapes[0] as FormNode);
 }
 
 const at = (path: string, name: string | number) => (path === "" ? String(name) : `${path}.${name}`);
@@ -157,7 +157,7 @@ export function fromFile(
   return value;
 }
 
-function membersFromFile(node: Node, value: Members, names: Names, problems: ErrorDetail[], path: string): Members {
+function membersFromFile(node: FormNode, value: Members, names: Names, problems: ErrorDetail[], path: string): Members {
   const entries = Object.entries(node.entries ?? {});
   const found: Members = {};
   const named = entries.find(([name, schema]) => name === "id" && referredBy(schema) !== undefined);
@@ -208,7 +208,7 @@ export function toFile(schema: v.GenericSchema, value: unknown, names: Names): u
   return value;
 }
 
-function membersToFile(node: Node, value: Members, names: Names): Members {
+function membersToFile(node: FormNode, value: Members, names: Names): Members {
   const found: Members = {};
   for (const [name, given] of Object.entries(value)) {
     const schema = node.entries?.[name];

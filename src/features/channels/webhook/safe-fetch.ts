@@ -360,10 +360,7 @@ export class SafeFetch {
 }
 
 /** With the rules and limits of the configuration. */
-export function safeFetchOf(
-  config: RulesConfig & Pick<Config, "delivery">,
-  options: SafeFetchOptions = {},
-): SafeFetch {
+export function safeFetchOf(config: RulesConfig & Pick<Config, "delivery">, options: SafeFetchOptions = {}): SafeFetch {
   const limits = { ...httpLimitsOf(config), ...options.limits };
   return new SafeFetch(new OutsideHosts(outsideRulesOf(config)), { ...options, limits });
 }

@@ -1,6 +1,6 @@
 import type { Config } from "../../../config/load.ts";
-import type { SealedBox } from "../../../core/crypto/sealed-box.ts";
 import { unknownPreset } from "../../../config/nearest.ts";
+import type { SealedBox } from "../../../core/crypto/sealed-box.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import type { LiveSettings } from "../../../http/server/live-settings.ts";
 import type { Uses } from "../../../module/feature.ts";

@@ -3,10 +3,10 @@ import type * as v from "valibot";
 import {
   bare,
   DURATION_SCHEMA,
+  type FormNode,
   fileMember,
   isDuration,
   isOwnShape,
-  type Node,
   referredBy,
 } from "../../../http/api/file-form.ts";
 import { type ApiSchema, descriptionOf, schemaOf as jsonOf } from "../../../http/api/openapi/schema.ts";
@@ -139,7 +139,7 @@ function isWalked(schema: v.GenericSchema): boolean {
   return node.entries !== undefined || referredBy(schema) !== undefined || hasObjects(node);
 }
 
-function hasObjects({ options = [] }: Node): boolean {
+function hasObjects({ options = [] }: FormNode): boolean {
   return options.some((option) => isWalked(option));
 }
 
@@ -148,7 +148,7 @@ function orNull(schema: v.GenericSchema, value: JsonSchema): JsonSchema {
 }
 
 function isNullable(schema: v.GenericSchema): boolean {
-  const { type, wrapped, pipe } = schema as Node;
+  const { type, wrapped, pipe } = schema as FormNode;
   const below = wrapped ?? pipe?.[0];
   return type === "nullable" || type === "nullish" || (below !== undefined && below !== schema && isNullable(below));
 }
