@@ -1,8 +1,8 @@
 // Writes from the OpenAPI document of the sources what others need of the HTTP API: its operations
 // for the command line, which calls them by their ids (dist/operations.json), its types for the
 // client and the console (src/client/api-types.gen.ts), what forms of the console need
-// (console/forms/*.gen.ts), and the document itself for servers with the usual limits
-// (dist/openapi-<digest>.json). scripts/collect.mjs and scripts/test.mjs call it.
+// (console/forms/*.gen.ts), the document itself for servers with the usual limits
+// (dist/openapi-<digest>.json), and the JSON schema of configuration files. scripts/collect.mjs and scripts/test.mjs call it.
 // Usage: node scripts/operations.mjs [--if-stale]
 import "./node-version.mjs";
 import { randomBytes } from "node:crypto";
@@ -25,6 +25,8 @@ import { consoleForms } from "./console-forms.mjs";
 
 const root = join(import.meta.dirname, "..");
 const OUTPUT = join(root, "dist/operations.json");
+/** The JSON schema of configuration files, for editors. */
+const FILE_SCHEMA = join(root, "dist/prism-config.schema.json");
 const TYPES = join(root, "src/client/api-types.gen.ts");
 const FORMS = join(root, "console/forms");
 
@@ -84,7 +86,15 @@ async function writeOperations() {
     let document;
     for (const env of ["production", "development"]) {
       const app = await start(work, key, env);
-      const text = await textOf(app.socket, "/openapi.json").finally(() => app.stop());
+      let text;
+      let schema;
+      try {
+        text = await textOf(app.socket, "/openapi.json");
+        schema = await textOf(app.socket, "/api/v1/configuration/schema");
+      } finally {
+        await app.stop();
+      }
+      writeFileSync(FILE_SCHEMA, `${JSON.stringify(JSON.parse(schema), null, 2)}\n`);
       writeFileSync(join(root, "dist", nameOf(app)), text);
       document = JSON.parse(text);
     }
@@ -128,7 +138,7 @@ export function documentFiles() {
 
 /** Whether a source is newer than the table. */
 function isStale() {
-  const hasAll = existsSync(OUTPUT) && existsSync(TYPES) && generatedForms().length > 0;
+  const hasAll = existsSync(OUTPUT) && existsSync(FILE_SCHEMA) && existsSync(TYPES) && generatedForms().length > 0;
   if (!hasAll || documentFiles().length === 0) return true;
   const scripts = ["operations", "api-types", "console-forms"].map((name) => `scripts/${name}.mjs`);
   const inputs = ["src", "migrations", "package-lock.json", ...scripts];

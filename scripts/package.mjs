@@ -82,6 +82,7 @@ function stage(folder) {
   cpSync(join(root, "deploy/systemd"), join(folder, "systemd"), { recursive: true });
   for (const file of ["LICENSE", "CHANGELOG.md", "prism.config.example.json"])
     cpSync(join(root, file), join(folder, file));
+  cpSync(join(root, "dist/prism-config.schema.json"), join(folder, "prism-config.schema.json"));
   put("man/prism.1", printed("man"));
   put("completions/prism.bash", printed("completion", "bash"));
   put("completions/_prism", printed("completion", "zsh"));

@@ -24,6 +24,7 @@ const FILES = {
   "completions/_prism": "usr/share/zsh/vendor-completions/_prism",
   "completions/prism.fish": "usr/share/fish/vendor_completions.d/prism.fish",
   "prism.config.example.json": "usr/share/doc/prism/examples/prism.config.json",
+  "prism-config.schema.json": "usr/share/prism/prism-config.schema.json",
   "sbom.cdx.json": "usr/share/doc/prism/sbom.cdx.json",
 };
 /** The same for those that are compressed. */

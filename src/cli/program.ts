@@ -12,6 +12,7 @@ import { addOnCall } from "./commands/alerts/oncall.ts";
 import { addPolicies, addRoutes } from "./commands/alerts/policies.ts";
 import { addSilences } from "./commands/alerts/silences.ts";
 import { addCluster } from "./commands/cluster/cluster.ts";
+import { addCheck } from "./commands/configuration/check.ts";
 import { addManaged } from "./commands/configuration/managed.ts";
 import { addApply, addPlan } from "./commands/configuration/plan.ts";
 import { addSeal } from "./commands/configuration/seal.ts";
@@ -63,6 +64,7 @@ export function buildProgram(): Command {
   addApi(program);
   addService(program);
   program.commandsGroup("Configuration files:");
+  addCheck(program);
   addPlan(program);
   addApply(program);
   addManaged(program);

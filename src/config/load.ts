@@ -53,6 +53,8 @@ export interface Config extends ConfigValues {
   readonly modulesDir: string;
   readonly unknownRecipient: "provision" | "reject";
   readonly secrets: Secrets;
+  /** The core of `prism check`, which knows nothing of a network: hosts are neither resolved nor refused. */
+  readonly isOffline?: true;
 }
 
 export interface LoadedConfig {

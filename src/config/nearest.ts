@@ -1,3 +1,5 @@
+import type { ErrorDetail } from "../core/errors.ts";
+
 /** The name with the smallest edit distance to `wrong`, if it is similar enough to be a typo. */
 export function nearestName(wrong: string, names: Iterable<string>): string | undefined {
   let best: string | undefined;
@@ -25,4 +27,11 @@ function editDistance(left: string, right: string, limit: number): number {
     row = next;
   }
   return row[right.length] as number;
+}
+
+/** The detail of an error for a preset that there is not. */
+export function unknownPreset(name: string, names: Iterable<string>, message: string): ErrorDetail {
+  const nearest = nearestName(name, names);
+  const fix = nearest === undefined ? {} : { fix: `did you mean ${nearest}?` };
+  return { path: "preset", code: "PRESET_NOT_FOUND", message, ...fix };
 }

@@ -134,6 +134,8 @@ export interface ConfigKind {
   remove?(trx: Trx, owner: ObjectOwner, stored: StoredObject): Promise<void>;
   /** What callers without the right to write see of a spec, in plans and exports: URLs of steps may be secrets. */
   masked?(spec: Spec): Spec;
+  /** Values of the right form for the secrets of a spec of files, by path, where a random text is none. */
+  secretExamples?(spec: Spec): Promise<Readonly<Record<string, string>>>;
   /** What the plan says of a change besides its members, such as "its alert is resolved". */
   notes?(db: ReadDb | Trx, op: "create" | "update" | "delete", stored: StoredObject | null): Promise<readonly string[]>;
   /** Whose turn a changed spec would move, and the spec that keeps all turns. */

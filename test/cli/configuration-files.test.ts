@@ -352,3 +352,40 @@ test("export config writes a file for each project, which plan reads again, and 
 });
 
 const order = (kind: string) => ["projects", "channels", "roles"].indexOf(kind);
+
+const TESTED = {
+  "oncall/duty.yaml": `projects:
+  - slug: duty
+    name: Duty
+    members: { ada: owner }
+    policies: [{ name: default, steps: [{ type: notify, users: [ada] }] }]
+`,
+  "oncall/tests.yaml": "tests: [{ name: all, project: duty, alert: { alertname: A }, expect: { never: [ada] } }]\n",
+};
+
+test("plan and apply run the tests of the files first, without a server; a failed one stores nothing", async (t) => {
+  const { asked, cwd, run } = await begin(t, ({ body }) => ({ ...PLAN, isApplied: body["mode"] === "apply" }), TESTED);
+  const planned = await run("plan -f oncall");
+  assert.equal(planned.status, 8);
+  assert.match(planned.stdout, /^1 to add, [\s\S]*\ntest failed: all\n {2}never: expected no page of ada/m);
+  assert.match(planned.stdout, /\ntests: 0 passed, 1 failed\n$/);
+  asked.length = 0;
+  const applied = await run("apply -f oncall --yes");
+  assert.deepEqual([applied.status, asked], [8, []]);
+  assert.match(applied.stderr, /tests of the files failed; nothing is stored:\ntest failed: all\n/);
+  const skipped = await run("apply -f oncall --yes --no-tests");
+  assert.deepEqual([skipped.status, asked.map(({ body }) => body["mode"])], [0, ["plan", "apply"]]);
+  writeFileSync(join(cwd, "oncall/tests.yaml"), TESTED["oncall/tests.yaml"].replace("never: [ada]", "withheld: none"));
+  const passed = await run("plan -f oncall --format markdown");
+  assert.deepEqual([passed.status, passed.stdout.trimEnd().split("\n").at(-1)], [0, "tests: 1 passed"]);
+  const { tests } = JSON.parse((await run("plan -f oncall --json")).stdout) as { tests: readonly { ok: boolean }[] };
+  assert.deepEqual(
+    tests.map(({ ok }) => ok),
+    [true],
+  );
+  asked.length = 0;
+  writeFileSync(join(cwd, "oncall/duty.yaml"), TESTED["oncall/duty.yaml"].replace("users:", "usrs:"));
+  const wrong = await run("plan -f oncall");
+  assert.deepEqual([wrong.status, asked], [7, []]);
+  assert.match(wrong.stderr, /duty\.yaml:5:64: .*did you mean users\?/);
+});

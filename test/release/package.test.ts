@@ -72,7 +72,7 @@ test("a signed release", async (t) => {
       [
         ...["CHANGELOG.md", "INSTALL.md", "LICENSE", "LICENSES"],
         ...["completions/_prism", "completions/prism.bash", "completions/prism.fish", "man/prism.1"],
-        ...["prism", "prism.config.example.json", "sbom.cdx.json"],
+        ...["prism", "prism-config.schema.json", "prism.config.example.json", "sbom.cdx.json"],
         ...["systemd/prism-backup.service", "systemd/prism-backup.timer", "systemd/prism.service"],
         ...["systemd/sysusers.d/prism.conf", "systemd/tmpfiles.d/prism.conf"],
       ],

@@ -28,7 +28,7 @@ export interface FileConfiguration {
   readonly problems: readonly FileProblem[];
   /** @param path of a member of the spec, such as `steps.2.for` */
   positionOf(object: number, path: string): FilePosition;
-  positionOfTest(test: number): FilePosition;
+  positionOfTest(test: number, path?: string): FilePosition;
 }
 
 /** How the objects of a kind stand in files: a list of named ones, or one object. */
@@ -269,7 +269,7 @@ class Joined {
       tests: this.#tests.map(({ test }) => test),
       problems: this.#problems,
       positionOf: (object, path) => positionIn((placed[object] as Placed).places, path),
-      positionOfTest: (test) => positionIn([(this.#tests[test] as { place: Place }).place], ""),
+      positionOfTest: (test, path = "") => positionIn([(this.#tests[test] as { place: Place }).place], path),
     };
   }
 }

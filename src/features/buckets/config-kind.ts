@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { PermissionHolder } from "../../core/caller.ts";
 import { invalidField } from "../../core/errors.ts";
-import { doc, pattern } from "../../http/api/shapes.ts";
+import { doc } from "../../http/api/shapes.ts";
 import { missingPermission } from "../../http/server/access.ts";
 import { configKind } from "../../module/config-kind.ts";
 import { resourceKind } from "../../module/resource-kind.ts";
@@ -20,10 +20,14 @@ type Bodies = ChangesIn<
 
 const of = resourceKind<BucketRow>(Bucket, ["name", "currency", "currentBalance"]);
 
+const NAME = /^.{1,255} [A-Z]{3}$/u;
+
 export function bucketKinds(context: TransferBucketsContext, buckets: Bodies) {
   const { currency: currencyOf, currentBalance: balance } = Bucket.forCreate;
   const name = v.pipe(
-    pattern(/^.{1,255} [A-Z]{3}$/u, "must end with a currency, such as Refunds EUR"),
+    v.string("must be a string"),
+    v.check((text) => NAME.test(text), "must end with a currency, such as Refunds EUR"),
+    v.metadata({ pattern: NAME.source }),
     v.check((text) => v.is(currencyOf, partsOf(text).currency), "must end with a currency code of ISO 4217"),
   );
   const found = (...[db, id]: Parameters<typeof Bucket.find>) => Bucket.require(db, id, "BUCKET_NOT_FOUND", "bucket");

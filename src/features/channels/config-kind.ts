@@ -37,6 +37,13 @@ export function channelsKind(context: ChannelsApi): ConfigKind {
       fields: v.optional(doc(v.record(v.string(), FieldText), "Values of the preset's fields")),
     }),
     defaults: { ...Channel.defaults, fields: {} },
+    async secretExamples({ preset, fields = {} }) {
+      const known = (await context.book.get(String(preset)))?.fields ?? [];
+      const asked = known.filter(
+        ({ key, secret, required }) => secret && (required || Object.hasOwn(fields as object, key)),
+      );
+      return Object.fromEntries(asked.map(({ key, example }) => [`fields.${key}`, example]));
+    },
     async list(db, projectId) {
       const rows = await db
         .selectFrom("channels")

@@ -1,3 +1,4 @@
+import { unknownPreset } from "../../config/nearest.ts";
 import type { PermissionHolder } from "../../core/caller.ts";
 import { UnsealError } from "../../core/crypto/sealed-box.ts";
 import { PrismError } from "../../core/errors.ts";
@@ -91,7 +92,8 @@ export async function presetOf({ book }: ChannelsApi, name: string): Promise<Pre
   const preset = await book.get(name);
   if (preset) return preset;
   const message = `There is no preset ${name}; GET /api/v1/channels/presets lists them`;
-  throw new PrismError("VALIDATION_FAILED", message, { details: [{ path: "preset", code: "INVALID", message }] });
+  const names = (await book.list()).map((each) => each.name);
+  throw new PrismError("VALIDATION_FAILED", message, { details: [unknownPreset(name, names, message)] });
 }
 
 /** Outside the transaction: it resolves names. @throws VALIDATION_FAILED, URL_REFUSED */

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { PrismError } from "../../core/errors.ts";
 import { DAY_MS, HOUR_MS } from "../../core/time/clock.ts";
 import { doc, pattern } from "../../http/api/shapes.ts";
 import { configKind, type Spec } from "../../module/config-kind.ts";
@@ -37,7 +38,7 @@ export function heartbeatKinds(context: HeartbeatsContext) {
       });
     },
     async prepare(_owner, { ping: _ping, ...spec }, stored) {
-      const definition = definitionOf(complete(spec) as HeartbeatSpec);
+      const definition = atSchedule(() => definitionOf(complete(spec) as HeartbeatSpec));
       // Compiling takes a while.
       if (definition.fedBy != null && definition.fedBy !== stored?.spec["fedBy"]) await checkFedBy(definition.fedBy);
       return definition;
@@ -84,6 +85,18 @@ function readKind(schedule: string): HeartbeatSpec["kind"] {
     return kindOfSchedule(schedule);
   } catch {
     return undefined;
+  }
+}
+
+/** A pattern that is not readable is that of the member `schedule`. */
+function atSchedule<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof PrismError) || error.code !== "INVALID_CRON") throw error;
+    const { code, message } = error;
+    const details = (error.details ?? [{ code, message }]).map((each) => ({ ...each, path: "schedule" }));
+    throw new PrismError(code, message, { details, cause: error });
   }
 }
 

@@ -65,6 +65,7 @@ export function onCallKind(context: OnCallContext): ConfigKind {
       };
     },
     canonical,
+    secretExamples: async () => ({ calendarUrl: "https://calendar.example.com/duty.ics" }),
     list: async (db, projectId) => (projectId === null ? [] : listed(db, projectId)),
     async prepare(_owner, { calendarUrl, shifts = [], timezone }, stored) {
       fullShifts(shifts, timezone);

@@ -22,6 +22,7 @@ import {
   doc,
   integer,
   named,
+  namesOf,
   object,
   queryBoolean,
   refersTo,
@@ -112,7 +113,7 @@ export const Rule = resource("Rule", "A rule with its counters", "rules", () => 
     "Expression over the event; see /docs/rules",
   ),
   targetRoles: given(
-    v.pipe(v.array(text(100, 1)), v.maxLength(32)),
+    v.pipe(v.array(namesOf("roles", text(100, 1))), v.maxLength(32)),
     "Names or ids of roles; notifies active holders",
     json(),
   )

@@ -1,6 +1,7 @@
 import type * as v from "valibot";
 import type { ErrorDetail } from "../../core/errors.ts";
 import { toRfc3339 } from "../../core/time/clock.ts";
+import { namedBy } from "./shapes.ts";
 
 /*
  * Objects in configuration files have names in place of ids, and `15m` in place of milliseconds. Both forms follow
@@ -8,7 +9,7 @@ import { toRfc3339 } from "../../core/time/clock.ts";
  */
 
 /** Members of schemas that this walk reads. */
-type Node = v.GenericSchema & {
+export type FormNode = v.GenericSchema & {
   readonly entries?: Readonly<Record<string, v.GenericSchema>>;
   readonly item?: v.GenericSchema;
   readonly value?: v.GenericSchema;
@@ -30,6 +31,8 @@ export interface Names {
   idOf(kind: string, of: NameOf, path: string): string | undefined;
   /** @returns undefined for one that has no name: its id stays */
   nameOf(kind: string, id: string): NameOf | undefined;
+  /** A name that requests have, too. */
+  named?(kind: string, name: string, path: string): void;
 }
 
 const UNITS = [
@@ -41,6 +44,8 @@ const UNITS = [
   ["ms", 1],
 ] as const;
 const DURATION = /^(\d+(w|d|h|ms|m|s))+$/;
+/** {@link durationOf} reads such values. */
+export const DURATION_SCHEMA = { anyOf: [{ type: "string", pattern: DURATION.source }, { const: 0 }] } as const;
 export const DURATION_TEXT = "must be a duration such as 90s, 15m, 4h, 7d or 1h30m";
 
 /** `15m`, with the largest unit that divides it. */
@@ -59,7 +64,7 @@ export function durationOf(text: unknown): number | null {
 
 /** The kind whose objects a leaf names; undefined: it names none. */
 export function referredBy(schema: v.GenericSchema | undefined): string | undefined {
-  const { pipe, wrapped } = (schema ?? {}) as Node;
+  const { pipe, wrapped } = (schema ?? {}) as FormNode;
   const own = pipe?.find(({ metadata }) => metadata?.["x-refers-to"] !== undefined)?.metadata?.["x-refers-to"];
   if (typeof own === "string") return own;
   const below = wrapped ?? pipe?.[0];
@@ -67,10 +72,10 @@ export function referredBy(schema: v.GenericSchema | undefined): string | undefi
 }
 
 /** Without `optional`, `nullable` and pipes. */
-function bare(schema: v.GenericSchema): Node {
-  const { wrapped, pipe } = schema as Node;
+export function bare(schema: v.GenericSchema): FormNode {
+  const { wrapped, pipe } = schema as FormNode;
   const below = wrapped ?? pipe?.[0];
-  return below && below !== schema ? bare(below) : (schema as Node);
+  return below && below !== schema ? bare(below) : (schema as FormNode);
 }
 
 /** What files call a member of requests. */
@@ -79,21 +84,21 @@ export function fileMember(name: string, schema: v.GenericSchema): string {
   return name === "id" && referredBy(schema) !== undefined ? "name" : name;
 }
 
-function isDuration(name: string, schema: v.GenericSchema): boolean {
+export function isDuration(name: string, schema: v.GenericSchema): boolean {
   return /(^ms|Ms)$/.test(name) && bare(schema).type === "number";
 }
 
 /** The form of requests has its milliseconds, requests and files have text. */
 function isInstant(schema: v.GenericSchema): boolean {
-  const { pipe, wrapped } = schema as Node;
+  const { pipe, wrapped } = schema as FormNode;
   const below = wrapped ?? pipe?.[0];
   if (pipe?.some(({ metadata }) => metadata?.["format"] === "date-time")) return true;
   return below !== undefined && below !== schema && isInstant(below);
 }
 
 /** Whether items of `routes` have the shape of the object that has them. */
-function isOwnShape(schema: v.GenericSchema): boolean {
-  const { pipe, wrapped } = schema as Node;
+export function isOwnShape(schema: v.GenericSchema): boolean {
+  const { pipe, wrapped } = schema as FormNode;
   if (pipe?.some(({ metadata }) => metadata?.["x-same-shape"] === true)) return true;
   return wrapped !== undefined && isOwnShape(wrapped);
 }
@@ -105,7 +110,7 @@ function isObject(value: unknown): value is Members {
 }
 
 /** The shape of `value` among several: by the member that tells them apart, else the first of its kind. */
-function shapeFor(node: Node, value: unknown): Node {
+function shapeFor(node: FormNode, value: unknown): FormNode {
   if (!node.options) return node;
   const { key } = node;
   const shapes = node.options.map(bare);
@@ -113,12 +118,12 @@ function shapeFor(node: Node, value: unknown): Node {
     return (
       shapes.find(
         ({ entries }) => (bare(entries?.[key] as v.GenericSchema) as { literal?: unknown }).literal === value[key],
-      ) ?? (shapes[0] as Node)
+      ) ?? (shapes[0] as FormNode)
     );
   const fits = shapes.find(({ type, entries }) =>
     Array.isArray(value) ? type === "array" : isObject(value) === (entries !== undefined),
   );
-  return fits ? shapeFor(fits, value) : (shapes[0] as Node);
+  return fits ? shapeFor(fits, value) : (shapes[0] as FormNode);
 }
 
 const at = (path: string, name: string | number) => (path === "" ? String(name) : `${path}.${name}`);
@@ -141,6 +146,8 @@ export function fromFile(
     const of = typeof value === "string" ? { name: value } : (value as unknown as NameOf);
     return names.idOf(kind, of, path) ?? value;
   }
+  const named = names.named && typeof value === "string" ? namedBy(schema) : undefined;
+  if (named !== undefined) names.named?.(named, value as string, path);
   if (Array.isArray(value) && node.item)
     return value.map((each, index) => fromFile(node.item as v.GenericSchema, each, names, problems, at(path, index)));
   if (node.type === "record" && isObject(value) && node.value)
@@ -150,7 +157,7 @@ export function fromFile(
   return value;
 }
 
-function membersFromFile(node: Node, value: Members, names: Names, problems: ErrorDetail[], path: string): Members {
+function membersFromFile(node: FormNode, value: Members, names: Names, problems: ErrorDetail[], path: string): Members {
   const entries = Object.entries(node.entries ?? {});
   const found: Members = {};
   const named = entries.find(([name, schema]) => name === "id" && referredBy(schema) !== undefined);
@@ -201,7 +208,7 @@ export function toFile(schema: v.GenericSchema, value: unknown, names: Names): u
   return value;
 }
 
-function membersToFile(node: Node, value: Members, names: Names): Members {
+function membersToFile(node: FormNode, value: Members, names: Names): Members {
   const found: Members = {};
   for (const [name, given] of Object.entries(value)) {
     const schema = node.entries?.[name];

@@ -91,6 +91,22 @@ export function refersTo<const S extends v.GenericSchema>(kind: string, schema: 
   return v.pipe(schema, v.metadata({ "x-refers-to": kind }));
 }
 
+const NAMED = new WeakMap<v.GenericSchema, string>();
+
+/** The name of another object, in requests, too. */
+export function namesOf<const S extends v.GenericSchema>(kind: string, schema: S): S {
+  const own = { ...schema };
+  NAMED.set(own, kind);
+  return own;
+}
+
+/** The kind whose objects a leaf {@link namesOf}. */
+export function namedBy(schema: v.GenericSchema): string | undefined {
+  const { pipe, wrapped } = schema as { readonly pipe?: v.GenericSchema[]; readonly wrapped?: v.GenericSchema };
+  const below = wrapped ?? pipe?.[0];
+  return NAMED.get(schema) ?? (below && below !== schema ? namedBy(below) : undefined);
+}
+
 /** Items that have the shape of the object that holds them, such as the children of a route. */
 export function sameShape<const S extends v.GenericSchema>(schema: S) {
   return v.pipe(schema, v.metadata({ "x-same-shape": true }));

@@ -25,9 +25,9 @@ export interface GivenFiles extends FileConfiguration {
 
 /** @throws CommandError 2 for a path that cannot be read, 7 with all problems of the files */
 export async function givenFiles(flags: FileFlags): Promise<GivenFiles> {
-  const { placeText, readConfigurationFiles } = await import("../../../config/files/file-objects.ts");
+  const { placeText } = await import("../../../config/files/file-objects.ts");
   const { secretOf, secretReferences } = await import("../../../config/files/secret-references.ts");
-  const found = reading(flags.file, () => readConfigurationFiles(flags.file));
+  const found = await readFiles(flags.file);
   const problems = [...found.problems];
   const folders = [...flags.file.filter((path) => statSync(path).isDirectory()), flags.secretsDir ?? []].flat();
   const environment = { ...process.env, ...variablesOf(flags.secretsFile) };
@@ -46,6 +46,12 @@ export async function givenFiles(flags: FileFlags): Promise<GivenFiles> {
   }
   if (problems.length > 0) throw refusalOf(problems);
   return { ...found, secrets, missing };
+}
+
+/** Files with their problems, without secrets. @throws CommandError 2 for a path that cannot be read */
+export async function readFiles(files: readonly string[]): Promise<FileConfiguration> {
+  const { readConfigurationFiles } = await import("../../../config/files/file-objects.ts");
+  return reading(files, () => readConfigurationFiles(files));
 }
 
 function variablesOf(file: string | undefined): NodeJS.Dict<string> {
@@ -75,7 +81,7 @@ export function placed(files: FileConfiguration, problems: readonly PlanProblem[
     const object = files.objects.findIndex((each) => each.at === at);
     const [, file = "", line = 1, column = 1] = /^(.*):(\d+):(\d+)$/.exec(at ?? "") ?? [];
     const place = object < 0 ? { file, line: Number(line), column: Number(column) } : files.positionOf(object, path);
-    const what = `${kind}${name === undefined ? "" : ` "${name}"`}${path === "" ? "" : `, ${path}`}: ${message}`;
+    const what = `${kind}${name === undefined || name === kind ? "" : ` "${name}"`}${path === "" ? "" : `, ${path}`}: ${message}`;
     return { ...place, code, message: what, ...(fix !== undefined && { fix }) };
   });
 }

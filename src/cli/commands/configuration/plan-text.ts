@@ -4,8 +4,10 @@ import { spanText } from "../../../core/time/clock.ts";
 import { cut, printable, shortTime } from "../../output/output.ts";
 
 /** A problem of a plan, as commands and the server find it. */
-export type PlanProblem = Partial<ConfigurationPlan["problems"][number]> &
-  Pick<ConfigurationPlan["problems"][number], "kind" | "path" | "code" | "message"> & { readonly fix?: string };
+export type PlanProblem = Partial<Omit<ConfigurationPlan["problems"][number], "fix">> &
+  Pick<ConfigurationPlan["problems"][number], "kind" | "path" | "code" | "message"> & {
+    readonly fix?: string | undefined;
+  };
 
 /** An object that a plan names; a server object has no project. */
 type Named = Pick<ConfigurationPlan["changes"][number], "kind" | "name"> & { readonly noun?: string };

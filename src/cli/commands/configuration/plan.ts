@@ -13,8 +13,11 @@ import { withServer } from "../../with-server.ts";
 import { confirm } from "../access/prompt.ts";
 import { type FileFlags, type GivenFiles, givenFiles, objectsOf, placed, refusalOf } from "./given-files.ts";
 import { countsOf, lackText, planLines, planMarkdown } from "./plan-text.ts";
+import type { ConfigTestResult } from "./run-tests.ts";
+import { testCounts, testLines } from "./test-text.ts";
 
 interface PlanFlags extends FileFlags {
+  readonly tests?: boolean;
   readonly prune?: boolean;
   readonly allowDeletes?: number;
   readonly format: "text" | "markdown" | "json";
@@ -23,6 +26,9 @@ interface PlanFlags extends FileFlags {
   readonly keepNow?: boolean;
   readonly history?: number;
 }
+
+/** A plan, with the tests of the files. */
+type TestedPlan = ConfigurationPlan & { readonly tests?: readonly ConfigTestResult[] };
 
 interface ApplyFlags extends PlanFlags {
   readonly plan?: string;
@@ -45,6 +51,7 @@ const FLAGS: NonNullable<Verb["flags"]> = {
   exitCode: ["--exit-code", "end with 8 if anything would change"],
   keepNow: ["--keep-now", "whose turn it is now stays when turns change; the plan says the anchors to write"],
   history: ["--history <duration>", "compare the incidents and events of so long, such as 7d", durationFlag],
+  tests: ["--no-tests", "do not run the tests of the files first"],
 };
 
 export function addPlan(program: Command): void {
@@ -78,8 +85,11 @@ export function addApply(program: Command): void {
 
 async function plan(context: CommandContext, flags: PlanFlags): Promise<void> {
   const files = await givenFiles(flags);
+  const tests = await testsOf(context, files, flags);
   const found = await withServer(context, (server) => ask(server, files, flags, { mode: "plan" }));
-  await report(context, files, found, flags);
+  await report(context, files, { ...found, ...(tests.length > 0 && { tests }) }, flags);
+  const isFailed = tests.some(({ ok }) => !ok);
+  if (isFailed) process.exitCode = EXIT.checkFailed;
   if (found.changes.length > 0)
     context.out.note(`Nothing is stored. prism apply ${flags.file.map((path) => `-f ${path}`).join(" ")}`);
   if (flags.exitCode && found.changes.length > 0) process.exitCode = EXIT.checkFailed;
@@ -91,11 +101,16 @@ async function apply(context: CommandContext, flags: ApplyFlags): Promise<void> 
   if (!flags.yes && !isAsked) throw new CommandError(EXIT.usage, "without a terminal prism apply needs --yes");
   requireReplaceable(flags.issued, false);
   const files = await givenFiles(flags);
+  const tests = await testsOf(context, files, flags);
+  if (tests.some(({ ok }) => !ok)) {
+    const message = ["tests of the files failed; nothing is stored:", ...testLines(tests).map(printable)].join("\n");
+    throw new CommandError(EXIT.checkFailed, message, { code: "TESTS_FAILED" });
+  }
   const before = await withServer(context, (server) => ask(server, files, flags, { mode: "plan" }));
   if (flags.plan !== undefined) requireSame(flags.plan, before);
   if (before.mayNot.length > 0) throw mayNot(before);
   const isEmpty = before.changes.length === 0;
-  if (isEmpty || !out.json) await report(context, files, before, flags);
+  if (isEmpty || !out.json) await report(context, files, { ...before, ...(tests.length > 0 && { tests }) }, flags);
   if (isEmpty) return;
   await requirePages(before, flags, isAsked);
   if (!flags.yes && !(await confirm(`Store this: ${countsOf(before)}?`)))
@@ -117,6 +132,19 @@ async function apply(context: CommandContext, flags: ApplyFlags): Promise<void> 
   if (flags.exitCode) process.exitCode = EXIT.checkFailed;
 }
 
+/** Of the whole files, on an empty database of this process. @throws CommandError 7 for files that are not valid */
+async function testsOf(
+  context: CommandContext,
+  files: GivenFiles,
+  { tests = true }: PlanFlags,
+): Promise<readonly ConfigTestResult[]> {
+  if (!tests || files.tests.length === 0) return [];
+  const { checkLocally } = await import("./local-check.ts");
+  const found = await checkLocally(context, files);
+  if (found.problems.length > 0) throw refusalOf(found.problems);
+  return found.tests;
+}
+
 const TO_FILE = { gzip: false, force: false } as const;
 
 /** @throws CommandError 7 with the problems at their places in the files */
@@ -135,16 +163,14 @@ async function ask(
   return found;
 }
 
-async function report(
-  { out }: CommandContext,
-  files: GivenFiles,
-  found: ConfigurationPlan,
-  flags: PlanFlags,
-): Promise<void> {
+async function report({ out }: CommandContext, files: GivenFiles, found: TestedPlan, flags: PlanFlags): Promise<void> {
+  const { tests = [] } = found;
   if (flags.out !== undefined)
     await writeRows([`${JSON.stringify(found)}\n`], { ...TO_FILE, file: flags.out, force: true });
   if (out.json || flags.format === "json") out.line(JSON.stringify(found));
-  else out.line(flags.format === "markdown" ? planMarkdown(found) : planLines(found).join("\n"));
+  else if (flags.format === "markdown")
+    out.line([planMarkdown(found), ...(tests.length > 0 ? ["", testCounts(tests)] : [])].join("\n"));
+  else out.line([...planLines(found), ...testLines(tests).map(printable)].join("\n"));
   if (found.changes.length === 0) return;
   for (const each of files.missing)
     out.note(`not given, so not compared, and kept as it is stored: ${printable(each)}`);

@@ -1,53 +1,13 @@
-import * as v from "valibot";
 import type { Project, Rule, User } from "../../../client/api-types.gen.ts";
 import { ServerRefused } from "../../../core/command-error.ts";
 import { type ErrorDetail, PrismError } from "../../../core/errors.ts";
-import { DURATION_TEXT, durationOf, durationText } from "../../../http/api/file-form.ts";
-import { instant, jsonObject, object, text } from "../../../http/api/shapes.ts";
+import { AlertTest, EventTest } from "../../../features/records/configuration/test-shapes.ts";
+import { durationText } from "../../../http/api/file-form.ts";
 import { checkShape } from "../../../http/body/input.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
 import { callOf, listOf } from "../../resource.ts";
 
 /* Tests in configuration files: these labels at that time page these people, after these minutes. */
-
-const duration = v.pipe(
-  v.custom<string | number>((given) => durationOf(given) !== null, DURATION_TEXT),
-  v.transform((given) => durationOf(given) ?? 0),
-);
-const names = v.array(text(255, 1));
-const usernames = v.array(v.pipe(text(255, 1), v.toLowerCase()));
-const labels = v.record(v.string(), v.string());
-const subject = { name: text(255, 1), project: v.optional(text(128, 1)) };
-
-const AlertTest = object({
-  ...subject,
-  at: v.optional(instant),
-  alert: labels,
-  firing: v.optional(v.array(labels)),
-  expect: object({
-    policy: v.optional(text(255, 1)),
-    pages: v.optional(
-      v.array(
-        object({
-          after: duration,
-          to: v.pipe(usernames, v.minLength(1)),
-          urgency: v.optional(v.picklist(["high", "low"])),
-          ways: v.optional(v.record(v.string(), names)),
-        }),
-      ),
-    ),
-    never: v.optional(usernames),
-    withheld: v.optional(v.picklist(["silenced", "inhibited", "muted", "none"])),
-  }),
-});
-type AlertTest = v.InferOutput<typeof AlertTest>;
-
-const EventTest = object({
-  ...subject,
-  event: jsonObject(262_144),
-  expect: object({ rules: v.optional(names), notifies: v.optional(usernames), channels: v.optional(names) }),
-});
-type EventTest = v.InferOutput<typeof EventTest>;
 
 export type ConfigTest = AlertTest | EventTest;
 
@@ -79,10 +39,17 @@ export function readTests(given: readonly unknown[]): {
   return { tests, problems };
 }
 
-/** Asks a server what would happen. Nothing is stored. @throws CommandError, ServerRefused without the rights */
+/** Ways of a person for pages of an urgency; undefined: not known. */
+export type WaysOf = (username: string, urgency: string) => readonly string[] | undefined;
+
+/**
+ * Asks a server what would happen. Nothing is stored. @param waysOf in place of what the server knows of devices
+ * @throws CommandError, ServerRefused without the rights
+ */
 export async function runTests(
   server: ServerClient,
   tests: readonly ConfigTest[],
+  waysOf?: WaysOf,
 ): Promise<readonly ConfigTestResult[]> {
   const results: ConfigTestResult[] = [];
   const directory = tests.some((test) => "event" in test) ? await readDirectory(server) : NO_DIRECTORY;
@@ -90,7 +57,7 @@ export async function runTests(
     const { name } = test;
     try {
       const { failures, sentence } =
-        "event" in test ? await eventOutcome(server, test, directory) : await alertOutcome(server, test);
+        "event" in test ? await eventOutcome(server, test, directory) : await alertOutcome(server, test, waysOf);
       results.push({ name, ok: failures.length === 0, failures, sentence });
     } catch (error) {
       // Such as an unknown project, or a label that the server does not take.
@@ -112,14 +79,17 @@ interface Paged {
   readonly ways: readonly string[] | undefined;
 }
 
-async function alertOutcome(server: ServerClient, test: AlertTest): Promise<Outcome> {
+async function alertOutcome(server: ServerClient, test: AlertTest, waysOf?: WaysOf): Promise<Outcome> {
   const { project, alert, at, firing, expect } = test;
   const time = at === undefined ? {} : { at: new Date(at).toISOString() };
   const given = { projectId: project, labels: alert, ...time, ...(firing && { firing }) };
   const { routes, answer } = await callOf(server, "explainLabels", given);
   const paged = routes.flatMap(({ next }) =>
     next.flatMap(({ afterMs, urgency = "", users = [] }) =>
-      users.map(({ username, ways }): Paged => ({ name: username.toLowerCase(), ways, afterMs, urgency })),
+      users.map(({ username, ways }): Paged => {
+        const name = username.toLowerCase();
+        return { name, ways: waysOf ? waysOf(name, urgency) : ways, afterMs, urgency };
+      }),
     ),
   );
   const never = paged.filter(({ name }) => expect.never?.includes(name));
@@ -171,7 +141,7 @@ function pageFailures(pages: NonNullable<AlertTest["expect"]["pages"]>, paged: r
       }),
       ...Object.entries(ways).flatMap(([person, own]) => {
         const found = got.find(({ name }) => name === person.toLowerCase());
-        return differ(`${what}, ways of ${person}`, own, found?.ways ?? ["what may not be read"]);
+        return differ(`${what}, ways of ${person}`, own, found?.ways ?? ["what is not known"]);
       }),
     ]);
   });

@@ -6,6 +6,7 @@ import {
   example,
   integer,
   named,
+  namesOf,
   object,
   pageEntries,
   pattern,
@@ -39,7 +40,7 @@ const accountStatus = doc(
 );
 
 const roleNames = doc(
-  v.pipe(v.array(v.pipe(v.string(), v.maxLength(100))), v.maxLength(16, "must be at most 16 roles")),
+  v.pipe(v.array(namesOf("roles", v.pipe(v.string(), v.maxLength(100)))), v.maxLength(16, "must be at most 16 roles")),
   "Names of roles",
 );
 

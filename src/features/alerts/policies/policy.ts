@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { doc, integer, object, refersTo, text, uuid } from "../../../http/api/shapes.ts";
+import { doc, integer, namesOf, object, refersTo, text, uuid } from "../../../http/api/shapes.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
 
 /* Settings of an incident from the first notification on; docs/alerts.md describes each step. */
@@ -20,7 +20,7 @@ export const schedules = v.pipe(v.array(schedule), v.maxLength(MAX_TARGETS));
 const NotifyStep = object({
   type: doc(v.literal("notify"), "Notifies users"),
   users: v.optional(doc(users, "Ids, external ids or usernames; answers have ids")),
-  roles: v.optional(doc(v.pipe(v.array(text(64, 1)), v.maxLength(MAX_TARGETS)), "Names of roles")),
+  roles: v.optional(doc(v.pipe(v.array(namesOf("roles", text(64, 1))), v.maxLength(MAX_TARGETS)), "Names of roles")),
   schedules: v.optional(doc(schedules, "On-call schedules")),
   members: v.optional(doc(v.boolean(), "The members of the project")),
   urgency: v.optional(
@@ -166,7 +166,7 @@ export const definitionEntries = {
   renotifyOnNew: v.optional(doc(v.boolean(), "Whether alerts that join later are notified; default true")),
   fallback: v.optional(
     doc(
-      v.nullable(text(128, 1)),
+      v.nullable(namesOf("policies", text(128, 1))),
       "Name of the policy whose first steps run while an incident reaches no one; default null: `default`, " +
         "then the project's owners, then administrators",
     ),

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError } from "../../../core/errors.ts";
 import { DAY_MS } from "../../../core/time/clock.ts";
-import { doc, integer, jsonObject, named, object, sameShape, text } from "../../../http/api/shapes.ts";
+import { doc, integer, jsonObject, named, namesOf, object, sameShape, text } from "../../../http/api/shapes.ts";
 import { checkShape } from "../../../http/body/input.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
 import { type LabelRecord, type Labels, labelRecord, labelsOf, labelsText, pickLabels } from "../model/labels.ts";
@@ -54,7 +54,7 @@ const Route = named(
   "Route",
   "A node of the routing tree; members that are left out are its parent's, except matchers and intervals",
   object({
-    policy: v.optional(doc(name, "Name of the policy")),
+    policy: v.optional(doc(namesOf("policies", name), "Name of the policy")),
     matchers: v.optional(doc(matchers, 'Matchers such as `team="db"`, all of which must match; none at the root')),
     continue: v.optional(doc(v.boolean(), "Whether its siblings are asked too after it matched; default false")),
     groupBy: v.optional(doc(names, 'Labels whose values make a group; `["..."]`: all labels')),

@@ -29,6 +29,7 @@ export interface OutsideRules {
   readonly allowPorts: readonly number[];
   readonly allowPrivateCidrs: readonly string[];
   readonly proxy?: OutgoingProxy | null;
+  readonly isOffline?: boolean;
 }
 
 const PORTS: readonly number[] = [443, 80, 8443];
@@ -47,9 +48,12 @@ const NO_PUBLIC_ADDRESS =
   "The host name could not be resolved: check its spelling, and the name server. " +
   "A name with an address that is not public counts as one without an address";
 
-export function outsideRulesOf({ env, webhooks, proxy }: Pick<Config, "env" | "webhooks" | "proxy">): OutsideRules {
-  return { allowsHttp: env === "development", ...webhooks, proxy: outgoingProxyOf(proxy) };
+export function outsideRulesOf({ env, webhooks, proxy, isOffline }: RulesConfig): OutsideRules {
+  const rules = { allowsHttp: env === "development", ...webhooks, proxy: outgoingProxyOf(proxy) };
+  return isOffline ? { ...rules, isOffline } : rules;
 }
+
+type RulesConfig = Pick<Config, "env" | "webhooks" | "proxy" | "isOffline">;
 
 /**
  * The hosts that URLs of users may point to: public addresses by https on a few ports, and the
@@ -76,6 +80,7 @@ export class OutsideHosts {
    */
   async require(text: string): Promise<{ readonly url: URL; readonly addresses: readonly ResolvedAddress[] }> {
     const url = readUrl(text);
+    if (this.#rules.isOffline) return { url, addresses: [] };
     const host = url.hostname.replace(/^\[|\]$/g, "");
     const family = isIP(host);
     const addresses = family === 0 ? await this.#addressesOf(url, host) : [{ address: host, family }];
@@ -362,10 +367,7 @@ export class SafeFetch {
 }
 
 /** With the rules and limits of the configuration. */
-export function safeFetchOf(
-  config: Pick<Config, "env" | "webhooks" | "delivery" | "proxy">,
-  options: SafeFetchOptions = {},
-): SafeFetch {
+export function safeFetchOf(config: RulesConfig & Pick<Config, "delivery">, options: SafeFetchOptions = {}): SafeFetch {
   const limits = { ...httpLimitsOf(config), ...options.limits };
   return new SafeFetch(new OutsideHosts(outsideRulesOf(config)), { ...options, limits });
 }

@@ -1,6 +1,7 @@
 import type { Config } from "../../../config/load.ts";
+import { unknownPreset } from "../../../config/nearest.ts";
 import type { SealedBox } from "../../../core/crypto/sealed-box.ts";
-import { invalidField } from "../../../core/errors.ts";
+import { invalidField, PrismError } from "../../../core/errors.ts";
 import type { LiveSettings } from "../../../http/server/live-settings.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { checkLabels } from "../../alerts/index.ts";
@@ -74,9 +75,13 @@ export async function checkSettings(
   old: State,
 ): Promise<void> {
   requireWithin(settings.receivers, limits);
-  const preset = (await presets.all()).get(name);
-  if (!preset)
-    throw invalidField("body", "preset", `there is no preset ${name}; GET /api/v1/receivers/presets lists them`);
+  const all = await presets.all();
+  const preset = all.get(name);
+  if (!preset) {
+    const message = `there is no preset ${name}; GET /api/v1/receivers/presets lists them`;
+    const details = [unknownPreset(name, all.keys(), message)];
+    throw new PrismError("VALIDATION_FAILED", "The body is not valid", { details });
+  }
   const hasSecret = secret === undefined ? old.hasSecret : secret !== null;
   if (preset.secret === "required" && !hasSecret)
     throw invalidField(

@@ -50,6 +50,7 @@ export const configurationFeature = feature("configuration", {
 
 function serve(server: FeatureServer, context: ConfigurationContext): void {
   const running = new Slots({ total: 2, perOwner: 1, what: "plans and applies of configuration files" });
+  let schema: Promise<s.FileSchema> | undefined;
   server.route({
     method: "POST",
     path: PATH,
@@ -100,6 +101,19 @@ function serve(server: FeatureServer, context: ConfigurationContext): void {
     access,
     response: s.SealKey,
     handle: async () => ({ key: (await import("./sealed.ts")).sealKeysOf(context.box).publicKey }),
+  });
+  server.route({
+    method: "GET",
+    path: `${PATH}/schema`,
+    id: "getConfigurationSchema",
+    summary: "The JSON schema of configuration files, for editors",
+    tag,
+    access: "public",
+    response: s.FileSchema,
+    async handle() {
+      schema ??= (await import("./file-schema.ts")).configurationSchema(context);
+      return schema;
+    },
   });
   server.route({
     method: "GET",

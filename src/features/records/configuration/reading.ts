@@ -249,8 +249,11 @@ interface Draft {
 
 /** The problem of an object, or of a member of it. */
 export function problemOf({ kind, project, at }: GivenObject, name: string, detail: ErrorDetail): Problem {
-  const { path = "", code = "VALUE", message } = detail;
-  return { kind, project: project ?? null, name, at: at ?? null, path: filePath(path), code, message };
+  const { path = "", code = "VALUE", message, fix } = detail;
+  const inFile = code === "UNKNOWN_MEMBER" ? path : filePath(path);
+  const own = kind === "members" ? inFile.replace(/^members\.?/, "") : inFile;
+  const about = { kind, project: project ?? null, name, at: at ?? null, path: own };
+  return { ...about, code, message, ...(typeof fix === "string" && { fix }) };
 }
 
 function draftOf(

@@ -88,6 +88,7 @@ const Problem = v.object({
   path: doc(v.string(), "The member, as files have it"),
   code: v.string(),
   message: v.string(),
+  fix: v.optional(doc(v.string(), "What mends it, if that is known")),
 });
 export type Problem = v.InferOutput<typeof Problem>;
 
@@ -226,6 +227,9 @@ export const ExportedConfiguration = named(
     ),
   }),
 );
+
+export const FileSchema = named("ConfigurationSchema", "A JSON schema (draft 2020-12)", v.looseObject({}));
+export type FileSchema = v.InferOutput<typeof FileSchema>;
 
 export const ManagedQuery = object({
   kind: v.optional(doc(text(40, 1), "Key of a kind in files, such as `heartbeats`; default: all")),

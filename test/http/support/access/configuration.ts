@@ -1,5 +1,5 @@
 import { anyUser } from "./refusals.ts";
-import { at, type Table } from "./row.ts";
+import { at, open, type Table } from "./row.ts";
 
 const PATH = "/api/v1/configuration";
 const NOTHING = { kind: "buckets", name: "none", forMs: 60_000, reason: "a test" };
@@ -9,6 +9,7 @@ export const CONFIGURATION: Table = {
   [`POST ${PATH}`]: { refusal: anyUser, request: at(PATH, { mode: "plan", objects: [] }) },
   [`GET ${PATH}/export`]: { refusal: anyUser, request: at(`${PATH}/export`) },
   [`GET ${PATH}/key`]: { refusal: anyUser, request: at(`${PATH}/key`) },
+  [`GET ${PATH}/schema`]: open(`${PATH}/schema`),
   [`GET ${PATH}/managed`]: { refusal: anyUser, request: at(`${PATH}/managed`) },
   [`GET ${PATH}/managed/drift`]: {
     refusal: anyUser,
