@@ -93,7 +93,7 @@ class Check {
   #configure(mode: ConfigurationRequest["mode"]) {
     const objects = [...this.#stubs.values(), ...this.#objects];
     const request = { mode, source: "check", objects, secrets: this.#secrets, issued: true };
-    return configure(this.#context, OPERATOR, request, Number.POSITIVE_INFINITY);
+    return configure(this.#context, OPERATOR, request, { maxChanges: Number.POSITIVE_INFINITY });
   }
 
   #kindOf({ kind, project }: Pick<GivenObject, "kind" | "project">): ConfigKind | undefined {
