@@ -119,7 +119,7 @@ function formOf(schema: v.GenericSchema, name: string, defs: Defs): JsonSchema {
   const kind = referredBy(schema);
   const node = bare(schema);
   if (node.entries) {
-    const found = membersOf(node.entries, name, defs);
+    const found = { ...membersOf(node.entries, name, defs), additionalProperties: node.type === "loose_object" };
     if (!Object.values(node.entries).some(isOwnShape)) return found;
     defs[name] = found;
     return { $ref: `#/$defs/${name}` };
