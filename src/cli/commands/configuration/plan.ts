@@ -146,6 +146,8 @@ async function report(
   if (out.json || flags.format === "json") out.line(JSON.stringify(found));
   else out.line(flags.format === "markdown" ? planMarkdown(found) : planLines(found).join("\n"));
   if (found.changes.length === 0) return;
+  if (flags.history !== undefined && found.history === null && found.mayNot.length > 0)
+    out.note("no history: it needs the right to apply what is new in this plan");
   for (const each of files.missing)
     out.note(`not given, so not compared, and kept as it is stored: ${printable(each)}`);
 }

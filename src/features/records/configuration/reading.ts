@@ -17,7 +17,15 @@ import type { ConfigurationRequest, GivenObject, Problem } from "./schema.ts";
 import { type Reference, takeReferences } from "./secrets.ts";
 
 /** What a plan looks at: alerts, and who would be paged. */
-type Forecasting = "steadyClock" | "alerts" | "policies" | "withholding" | "silences" | "incidents" | "reachable" | "backtests";
+type Forecasting =
+  | "steadyClock"
+  | "alerts"
+  | "policies"
+  | "withholding"
+  | "silences"
+  | "incidents"
+  | "reachable"
+  | "backtests";
 
 export type ConfigurationContext = Context<
   "projects" | "users" | "principals" | "defaultProjectId" | "configKinds" | "managedObjects" | Forecasting
