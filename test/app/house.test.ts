@@ -142,6 +142,8 @@ const LATE = [
   /^http\/api\/openapi\/(?:document|operation|schema)\.ts$/,
   /^features\/rules\/(?:backtest-thread|over-time\/replay)\.ts$/,
   /^features\/.*\/config-kind\.ts$/,
+  /^features\/records\/configuration\/(?:service|history|open-incidents|planned-state|warnings)\.ts$/,
+  /^features\/alerts\/ways\/planned-warnings\.ts$/,
   /doctor\.ts$|^cli\/|^remote\/(?:demo|worker|export)\//,
 ];
 

@@ -252,7 +252,15 @@ const FORECAST = {
   ...{ ...PLAN, drift: [], leftOver: [], onCall: [] },
   warnings: [
     { ...WHERE, code: "schedule-gap", message: "No one is on call on Duty from 2026-12-14T09:00:00Z" },
-    { ...WHERE, kind: "policies", noun: "policy", name: "Old", at: null, code: "no-steps", message: "The policy Old has no step" },
+    {
+      ...WHERE,
+      kind: "policies",
+      noun: "policy",
+      name: "Old",
+      at: null,
+      code: "no-steps",
+      message: "The policy Old has no step",
+    },
   ],
   kept: [{ ...WHERE, shift: "Weeks", anchor: { on: "2026-11-23", turn: ["ben", "cy"] } }],
   open: [

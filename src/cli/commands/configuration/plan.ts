@@ -172,6 +172,8 @@ async function report({ out }: CommandContext, files: GivenFiles, found: TestedP
     out.line([planMarkdown(found), ...(tests.length > 0 ? ["", testCounts(tests)] : [])].join("\n"));
   else out.line([...planLines(found), ...testLines(tests).map(printable)].join("\n"));
   if (found.changes.length === 0) return;
+  if (flags.history !== undefined && found.history === null && found.mayNot.length > 0)
+    out.note("no history: it needs the right to apply what is new in this plan");
   for (const each of files.missing)
     out.note(`not given, so not compared, and kept as it is stored: ${printable(each)}`);
 }

@@ -46,17 +46,15 @@ async function startNight(t: TestContext) {
   return { world, prism, plan, cy };
 }
 
-const shown = ({
-  withheld,
-  people,
-  afterMs,
-  later,
-}: {
-  withheld: string[];
-  people: string[];
-  afterMs: number | null;
-  later: string[];
-}) => [...withheld, people.join("+"), afterMs === null ? "never" : afterMs / MINUTE, later.join("+")].join(" ");
+interface Outcome {
+  readonly withheld: readonly string[];
+  readonly people: readonly string[];
+  readonly afterMs: number | null;
+  readonly later: readonly string[];
+}
+
+const shown = ({ withheld, people, afterMs, later }: Outcome) =>
+  [...withheld, people.join("+"), afterMs === null ? "never" : afterMs / MINUTE, later.join("+")].join(" ");
 
 test("the incidents of the last days are compared with planned policies and routes", async (t) => {
   const { plan, world } = await startNight(t);
