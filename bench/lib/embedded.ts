@@ -9,6 +9,7 @@ import { migrateFile } from "../../src/store/sqlite/migrate.ts";
 
 /** A complete server in this process with its own data directory. */
 export interface Embedded extends Pick<App, "services" | "parts"> {
+  readonly url: string;
   readonly dir: string;
   stop(): Promise<void>;
 }
@@ -32,6 +33,7 @@ export async function startEmbedded(settings: Readonly<Record<string, string>> =
   });
   return {
     dir: dataDir,
+    url: `http://127.0.0.1:${app.port}`,
     services: app.services,
     parts: app.parts,
     async stop() {

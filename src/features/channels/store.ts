@@ -4,7 +4,7 @@ import { readOwnFiles } from "../../core/data-dir.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import type { Logger } from "../../core/log.ts";
 import type { EpochMs } from "../../core/time/clock.ts";
-import type { ReadDb, Trx } from "../../store/database.ts";
+import { type ReadDb, type Trx, updateLater } from "../../store/database.ts";
 import { daysBefore, sweepRows } from "../../store/retention.ts";
 import type { ChannelMessagesTable } from "../../store/schema.ts";
 import type { ChannelRow } from "./channel.ts";
@@ -64,7 +64,7 @@ export async function hasActiveChannel(db: ReadDb | Trx): Promise<boolean> {
 }
 
 export async function updateChannel(trx: Trx, id: string, values: Partial<ChannelRow>): Promise<void> {
-  await trx.updateTable("channels").set(values).where("id", "=", id).execute();
+  updateLater(trx, "channels", id, values);
 }
 
 /** With what is known of its messages. */

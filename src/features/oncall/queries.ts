@@ -2,7 +2,7 @@ import type { Database as Sqlite } from "better-sqlite3";
 import { type Selectable, sql } from "kysely";
 import type { EpochMs } from "../../core/time/clock.ts";
 import { ofProjects } from "../../http/api/listing.ts";
-import type { ReadDb, Trx } from "../../store/database.ts";
+import { type ReadDb, type Trx, updateLater } from "../../store/database.ts";
 import type { OnCallCalendarsTable } from "../../store/schema.ts";
 import type { OnCallRow, ShiftRow } from "./schema.ts";
 
@@ -54,7 +54,7 @@ export async function schedulesNaming(db: ReadDb, userId: string): Promise<strin
 }
 
 export async function updateSchedule(trx: Trx, id: string, values: Partial<OnCallRow>): Promise<void> {
-  await trx.updateTable("oncall_schedules").set(values).where("id", "=", id).execute();
+  updateLater(trx, "oncall_schedules", id, values);
 }
 
 /** All shifts of a schedule, also past ones, in order of creation. */
@@ -76,7 +76,7 @@ export async function insertShift(trx: Trx, row: ShiftRow): Promise<void> {
 }
 
 export async function replaceShift(trx: Trx, { id, ...row }: ShiftRow): Promise<void> {
-  await trx.updateTable("oncall_shifts").set(row).where("id", "=", id).execute();
+  updateLater(trx, "oncall_shifts", id, row);
 }
 
 export async function deleteShift(trx: Trx, id: string): Promise<void> {

@@ -38,6 +38,7 @@ export function peopleKind({ accounts, contactRules }: Uses<"accounts" | "contac
     ...{ kind: "people", noun: "person", resourceType: "user", scope: "server", key: "username", after: ["roles"] },
     rights: { read: "users:read", write: "users:manage" },
     ...{ isKept: true, atCreation: ["invite", "contactRules"] },
+    keeps: ["email", "phone", "name", "timezone", "locale", "roles"],
     entries: () => entries(contactRules.schema),
     defaults: {},
     list,

@@ -1,14 +1,14 @@
 import { sql } from "kysely";
 import * as v from "valibot";
 import type { PermissionHolder } from "../../../core/caller.ts";
-import { invalidField, PrismError } from "../../../core/errors.ts";
+import { type ErrorCode, type ErrorDetail, invalidField, PrismError, STATUS_OF } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import { listing } from "../../../http/api/listing.ts";
 import { column, type RowOf, resource, stored, time } from "../../../http/api/resource.ts";
 import { doc, example, named, object, pageEntries, text, uuid } from "../../../http/api/shapes.ts";
 import { missingPermission } from "../../../http/server/access.ts";
 import type { Uses } from "../../../module/feature.ts";
-import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
+import { addEffect, insertLater, type ReadDb, type Trx, updateLater } from "../../../store/database.ts";
 import { findProject } from "../../access/index.ts";
 import { recordAction } from "../../records/audit/index.ts";
 import { PagingWarnings, projectWarnings, type WarningParts } from "../ways/warnings.ts";
@@ -228,12 +228,7 @@ export async function storeChanged(
   const row = { ...old, ...changes, version: old.version + 1, createdAt: old.createdAt ?? now };
   const values = { ...row, createdBy: old.version === 0 ? principal.userId : old.createdBy };
   if (old.version === 0) await trx.insertInto("policies").values(values).execute();
-  else
-    await trx
-      .updateTable("policies")
-      .set({ ...changes, version: row.version })
-      .where("id", "=", old.id)
-      .execute();
+  else updateLater(trx, "policies", old.id, { ...changes, version: row.version });
   await recordVersion(context, trx, values, principal, "policy.update");
   return values;
 }
@@ -247,7 +242,7 @@ export async function recordVersion(
 ): Promise<void> {
   const createdAt = updatedAt ?? 0;
   const row = { policyId: id, version, definition, createdBy: principal.userId, createdAt };
-  await trx.insertInto("policy_versions").values(row).execute();
+  insertLater(trx, "policy_versions", row);
   await recordAction(context, trx, action, id, { version });
   addEffect(trx, { type: "policies-changed", projectIds: [projectId] });
 }
@@ -352,8 +347,24 @@ function requireInterval(hasInterval: (name: string) => boolean, interval: strin
 }
 
 /** @throws URL_REFUSED */
-export async function requireUrls({ requireUrl }: PolicyContext, steps: readonly StepInput[] = []): Promise<void> {
-  for (const step of steps) if (step.type === "webhook") await requireUrl(step.url);
+export async function requireUrls(
+  { requireUrl }: PolicyContext,
+  steps: readonly StepInput[] = [],
+  isKnown: (url: string) => boolean = () => false,
+): Promise<void> {
+  const details: ErrorDetail[] = [];
+  for (const [at, step] of steps.entries()) {
+    if (step.type !== "webhook" || isKnown(step.url)) continue;
+    try {
+      await requireUrl(step.url);
+    } catch (error) {
+      if (!(error instanceof PrismError) || STATUS_OF[error.code] >= 500) throw error;
+      const { code, message } = error;
+      details.push({ path: `steps.${at}.url`, code, message });
+    }
+  }
+  const [first] = details;
+  if (first) throw new PrismError(first.code as ErrorCode, first.message, { details });
 }
 
 /** The path and query of a webhook's URL may be secrets. */

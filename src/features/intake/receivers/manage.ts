@@ -5,7 +5,7 @@ import { toRfc3339OrNull } from "../../../core/time/clock.ts";
 import { listing, ofProjects } from "../../../http/api/listing.ts";
 import type { AnswerOf } from "../../../http/api/resource.ts";
 import { pageOf } from "../../../http/api/shapes.ts";
-import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
+import { addEffect, type ReadDb, type Trx, updateLater } from "../../../store/database.ts";
 import { managed, owned, requireFreeName, requireFreeToken } from "../../access/index.ts";
 import { recordAction } from "../../records/audit/index.ts";
 import { Receiver, type ReceiverRow } from "./receiver.ts";
@@ -119,7 +119,7 @@ export async function replace(
   metadata: Readonly<Record<string, Json>>,
 ): Promise<ReceiverRow> {
   const row = { ...next, updatedAt: context.clock.now(), version: next.version + 1 };
-  await trx.updateTable("receivers").set(row).where("id", "=", row.id).execute();
+  updateLater(trx, "receivers", row.id, row);
   addEffect(trx, { type: "receivers-changed", changed: [row] });
   await recordAction(context, trx, `receiver.${action}`, row.id, { projectId: row.projectId, ...metadata });
   return row;

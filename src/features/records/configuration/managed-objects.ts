@@ -1,7 +1,7 @@
 import { PrismError } from "../../../core/errors.ts";
 import { toRfc3339 } from "../../../core/time/clock.ts";
 import type { FeatureCore } from "../../../module/feature.ts";
-import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
+import { addEffect, later, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { ManagedObjectsTable } from "../../../store/schema.ts";
 
 /** An object that files own. */
@@ -78,20 +78,26 @@ export async function managedRows(db: ReadDb | Trx): Promise<ManagedRow[]> {
   return db.selectFrom("managed_objects").selectAll().orderBy("kind").orderBy("name").execute();
 }
 
+const COLUMNS = [
+  ...(["kind", "objectId", "projectId", "name", "source", "place", "spec"] as const),
+  ...(["version", "isLocked", "unlockedUntil", "appliedAt"] as const),
+];
+const REPLACE = `replace into managed_objects (${COLUMNS.join(", ")}) values (${COLUMNS.map(() => "?").join(", ")})`;
+const REMOVE = "delete from managed_objects where kind = ? and objectId = ?";
+
 /** Stores what files own from now on, with its effect. */
 export async function storeManaged(
   trx: Trx,
   stored: readonly ManagedRow[],
   removed: readonly ManagedRow[],
 ): Promise<void> {
-  for (const { kind, objectId } of removed)
-    await trx.deleteFrom("managed_objects").where("kind", "=", kind).where("objectId", "=", objectId).execute();
+  for (const { kind, objectId } of removed) later(trx, REMOVE, [kind, objectId]);
   for (const row of stored)
-    await trx
-      .insertInto("managed_objects")
-      .values(row)
-      .onConflict((found) => found.columns(["kind", "objectId"]).doUpdateSet(row))
-      .execute();
+    later(
+      trx,
+      REPLACE,
+      COLUMNS.map((name) => row[name]),
+    );
   if (stored.length + removed.length > 0) addEffect(trx, { type: "managed-changed", stored, removed });
 }
 
