@@ -3,7 +3,7 @@ import type { PermissionHolder } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { toRfc3339 } from "../../../core/time/clock.ts";
 import { missingPermission } from "../../../http/server/access.ts";
-import { type ConfigKind, NOTHING_PLANNED, type Spec } from "../../../module/config-kind.ts";
+import { type ConfigKind, NOTHING_PLANNED, type Spec, type StoredObject } from "../../../module/config-kind.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import { plannedAccess } from "../../access/index.ts";
 import { differencesOf } from "./differences.ts";
@@ -146,7 +146,10 @@ function appliedMembers({ spec }: ManagedRow): Spec {
   return (JSON.parse(spec) as { readonly members: Spec }).members;
 }
 
-/** Objects as files would have them now: reads the lists of their kinds, and of what these name. */
+/**
+ * Objects as files would have them now. Those with the version that was applied are as they were; for others, what
+ * they name is read, too.
+ */
 async function storedFiles(context: ConfigurationContext, caller: PermissionHolder, managed: readonly Managed[]) {
   const { db, projects } = context;
   const all = await db.read.selectFrom("projects").select(["id", "slug"]).execute();
@@ -159,21 +162,30 @@ async function storedFiles(context: ConfigurationContext, caller: PermissionHold
   );
   const objects = objectLists(context, context, caller, names);
   const kinds = await context.configKinds(plannedAccess(context, NOTHING_PLANNED));
-  const read = async (kind: ConfigKind, projectId: string | null): Promise<void> => {
-    if (names.isRead(kind.kind, projectId)) return;
-    await objects.read(kind, projectId);
-    const named = kinds.filter((each) => each.scope === kind.scope && kind.after.includes(each.kind));
-    for (const each of named) await read(each, projectId);
-  };
-  for (const { row, kind } of managed) await read(kind, row.projectId);
-  const ids = new Set(managed.map(({ row }) => row.objectId));
-  await objects.namePeople((id) => ids.has(id));
+  const stored = new Map<ManagedRow, StoredObject>();
+  for (const { row, kind } of managed) await objects.read(kind, row.projectId);
   const byId = new Map(
     [...objects.lists].map(([key, { objects }]) => [key, new Map(objects.map((each) => [each.id, each]))]),
   );
-  const fileNow = ({ row: { objectId, projectId }, kind }: Managed): Spec | undefined => {
-    const stored = byId.get(listKey(kind.kind, projectId))?.get(objectId);
-    return stored && fileOf(kind, stored.spec, names, projectId);
+  const changed = managed.filter(({ row, kind }) => {
+    const found = byId.get(listKey(kind.kind, row.projectId))?.get(row.objectId);
+    if (found) stored.set(row, found);
+    return found && String(found.version) !== row.version;
+  });
+  const readNamed = async (kind: ConfigKind, projectId: string | null): Promise<void> => {
+    for (const each of kinds.filter(({ scope, kind: name }) => scope === kind.scope && kind.after.includes(name))) {
+      await objects.read(each, projectId);
+      await readNamed(each, projectId);
+    }
+  };
+  for (const { row, kind } of changed) await readNamed(kind, row.projectId);
+  const ids = new Set(changed.map(({ row }) => row.objectId));
+  await objects.namePeople((id) => ids.has(id));
+  /** Undefined: it was deleted. */
+  const fileNow = ({ row, kind }: Managed): Spec | undefined => {
+    const found = stored.get(row);
+    if (!found || String(found.version) === row.version) return found && appliedMembers(row);
+    return fileOf(kind, found.spec, names, row.projectId);
   };
   return { slugs, fileNow };
 }
