@@ -14,6 +14,7 @@ import { addSilences } from "./commands/alerts/silences.ts";
 import { addCluster } from "./commands/cluster/cluster.ts";
 import { addManaged } from "./commands/configuration/managed.ts";
 import { addApply, addPlan } from "./commands/configuration/plan.ts";
+import { addSeal } from "./commands/configuration/seal.ts";
 import { addQueue } from "./commands/jobs/queue.ts";
 import { addSchedules, addTimers } from "./commands/jobs/timers.ts";
 import { addReceivers } from "./commands/receivers/receivers.ts";
@@ -65,6 +66,7 @@ export function buildProgram(): Command {
   addPlan(program);
   addApply(program);
   addManaged(program);
+  addSeal(program);
   program.commandsGroup("Events and rules:");
   addSend(program);
   addTail(program);

@@ -194,6 +194,8 @@ export interface Caller {
   onUnresolved?(host: string): void;
   /** The module whose code is running; undefined for Prism's own code. */
   readonly module?: string;
+  /** Also in the metadata of each audit row: the source of configuration files that are applied. */
+  readonly audited?: Readonly<Record<string, string>>;
 }
 
 /** The program itself. */

@@ -39,7 +39,11 @@ export class Migration {
   }
 
   run(...flags: string[]): Promise<CliResult> {
-    return runCli(["import", "alertmanager", "alertmanager.yml", ...flags], {
+    return this.cli("import", "alertmanager", "alertmanager.yml", ...flags);
+  }
+
+  cli(...words: string[]): Promise<CliResult> {
+    return runCli(words, {
       cwd: this.folder,
       env: { PRISM_URL: this.prism.url, PRISM_TOKEN: this.prism.adminToken },
     });

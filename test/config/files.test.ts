@@ -165,7 +165,7 @@ test("parts of a project in several files are joined, and positions are those of
     ),
     "b.yaml": lines(
       ...["source: platform", "projects:", "- slug: duty", "  name: Duty", "  settings: {retentionDays: 90}"],
-      ...["  members: manual", "  routes:", "    route: {policy: Night}", "  heartbeats: [{slug: nightly}]"],
+      ...["  members: manual", "  routes:", "    route: {policy: Night}", "  heartbeats: [{name: Nightly}]"],
       "tests: [{name: night, expect: {}}]",
     ),
   });
@@ -179,7 +179,7 @@ test("parts of a project in several files are joined, and positions are those of
       spec: { name: "Night", steps: [{ type: "wait", for: "5m" }] },
     },
     { kind: "routes", project: "duty", spec: { route: { policy: "Night" } }, at: "b.yaml:7:3" },
-    { kind: "heartbeats", project: "duty", spec: { slug: "nightly" }, at: "b.yaml:9:16" },
+    { kind: "heartbeats", project: "duty", spec: { name: "Nightly" }, at: "b.yaml:9:16" },
   ]);
   assert.equal(placeText(read2.positionOf(2, "steps.0.for")), "a.yaml:11:26");
   assert.equal(placeText(read2.positionOf(2, "repeat")), "a.yaml:8:9");

@@ -157,6 +157,9 @@ for (const kind of KINDS) {
   });
 }
 
+/** A plan stores nothing, and of the answer of an apply a part is kept: see configuration/requests.test.ts. */
+const APPLY = { mode: "apply", objects: [{ kind: "projects", spec: { slug: "applied", name: "Applied" } }] };
+
 test("every route that stores its answer with the effect answers a repeated request with it", async (t) => {
   const prism = await startPrism(t, { settings: { "rateLimit.enabled": "false" } });
   const world = await makeAccessWorld(prism);
@@ -181,11 +184,12 @@ test("every route that stores its answer with the effect answers a repeated requ
       const [row] = ACCESS[`${route.method} ${route.path}`] ?? [];
       assert.ok(row);
       const { path, body } = await row.request(world, adminOf(world), true);
-      const ask = () => prism.request<Answer>(route.method, path, body, keyed(operationId, { token: null, headers }));
+      const sent = operationId === "applyConfiguration" ? APPLY : body;
+      const ask = () => prism.request<Answer>(route.method, path, sent, keyed(operationId, { token: null, headers }));
       const first = await ask();
       assert.ok(first.status < 300, first.text);
       const again = await ask();
-      assert.deepEqual([again.status, again.text], [first.status, first.text]);
+      if (sent !== APPLY) assert.deepEqual([again.status, again.text], [first.status, first.text]);
       assert.equal(again.headers.get("idempotency-replayed"), "true");
     });
   }

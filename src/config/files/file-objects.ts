@@ -33,22 +33,19 @@ export interface FileConfiguration {
 
 /** How the objects of a kind stand in files: a list of named ones, or one object. */
 interface KindForm {
-  /** Members that name an object: all of them together. */
-  readonly keys?: readonly string[];
-  /** In place of the first key, where it is absent. */
-  readonly else?: string;
+  /** The member that names an object; absent: there is one. */
+  readonly key?: string;
 }
 
-const NAMED: KindForm = { keys: ["name"] };
+const NAMED: KindForm = { key: "name" };
 const ONE: KindForm = {};
 
 export const SERVER_KINDS: Readonly<Record<string, KindForm>> = {
   roles: NAMED,
-  people: { keys: ["username"] },
+  people: { key: "username" },
   rules: NAMED,
-  buckets: { keys: ["name", "currency"] },
+  buckets: NAMED,
   jobs: NAMED,
-  settings: ONE,
 };
 
 export const PROJECT_KINDS: Readonly<Record<string, KindForm>> = {
@@ -58,13 +55,13 @@ export const PROJECT_KINDS: Readonly<Record<string, KindForm>> = {
   policies: NAMED,
   routes: ONE,
   rules: NAMED,
-  heartbeats: { keys: ["name"], else: "slug" },
+  heartbeats: NAMED,
   receivers: NAMED,
   integrations: NAMED,
-  webhooks: { keys: ["url"] },
+  webhooks: { key: "url" },
   statusPage: ONE,
   ntfyTopics: NAMED,
-  ntfyAccess: { keys: ["user", "pattern"], else: "everyone" },
+  ntfyAccess: ONE,
 };
 
 const TOP = ["version", "source", "lock", "projects", "tests"];
@@ -157,11 +154,11 @@ class Joined {
   }
 
   #addKinds(place: Place, value: Members, kinds: typeof SERVER_KINDS, project: string | undefined): void {
-    for (const [kind, { keys, else: other }] of Object.entries(kinds)) {
+    for (const [kind, { key }] of Object.entries(kinds)) {
       if (value[kind] === undefined || value[kind] === MANUAL) continue;
-      if (keys) {
+      if (key !== undefined) {
         for (const [index, spec] of this.#list(place, value, kind).entries())
-          this.#addNamed(inside(place, kind, index), { kind, project, spec }, keys, other);
+          this.#addNamed(inside(place, kind, index), { kind, project, spec }, key);
         continue;
       }
       const spec = value[kind];
@@ -176,16 +173,12 @@ class Joined {
   #addNamed(
     place: Place,
     { kind, project, spec }: { readonly kind: string; readonly project: string | undefined; readonly spec: unknown },
-    keys: readonly string[],
-    other: string | undefined,
+    key: string,
   ): void {
-    const [key = "name"] = keys;
     if (!isObject(spec)) return this.#problem(place, "SHAPE", "must be an object", `write ${key}: and its members`);
-    const used = spec[key] === undefined && other !== undefined && spec[other] !== undefined ? other : key;
-    const name = spec[used];
-    if (used !== "everyone" && (typeof name !== "string" || name === "")) return this.#nameless(place, used, name);
-    const names = [used === "everyone" ? "everyone" : name, ...keys.slice(1).map((each) => spec[each])];
-    this.#add(place, { kind, project, spec }, names.filter((each) => each !== undefined).join(" "));
+    const name = spec[key];
+    if (typeof name !== "string" || name === "") return this.#nameless(place, key, name);
+    this.#add(place, { kind, project, spec }, name);
   }
 
   #add(
@@ -259,7 +252,9 @@ class Joined {
   }
 
   result(): FileConfiguration {
-    const projects = [...this.#projects.values()].map(({ spec: { renamedFrom, ...spec }, places }): Placed => {
+    // A project with its slug alone says where its objects belong: other files own the project itself.
+    const owned = [...this.#projects.values()].filter(({ spec }) => Object.keys(spec).length > 1);
+    const projects = owned.map(({ spec: { renamedFrom, ...spec }, places }): Placed => {
       const old = typeof renamedFrom === "string" ? { renamedFrom } : {};
       return { object: { kind: "projects", spec, at: this.#at(places[0] as Place), ...old }, places };
     });

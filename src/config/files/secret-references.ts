@@ -1,7 +1,10 @@
 import { readFileSync, realpathSync, statSync } from "node:fs";
 import { isAbsolute, join, sep } from "node:path";
 
-/* References of configuration files to secrets: `{env: PRISM_SECRET_ROOM}` and `{file: room.secret}`. */
+/*
+ * References of configuration files to secrets: `{env: PRISM_SECRET_ROOM}` and `{file: room.secret}`. `{sealed: v1:…}`
+ * is left to the server, which alone has its key.
+ */
 
 const PREFIX = "PRISM_SECRET_";
 const MAX_SECRET_BYTES = 65_536;

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from "node:crypto";
 
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
@@ -34,6 +34,11 @@ export class SealedBox {
   /** Ids of all keys in hex, in order. They reveal nothing about the keys. */
   get keyIds(): readonly string[] {
     return [...this.#keys.keys()];
+  }
+
+  /** A secret of 32 bytes for another use, of each key in their order. */
+  derived(use: string): Buffer[] {
+    return [...this.#keys.values()].map((key) => Buffer.from(hkdfSync("sha256", key, "", use, 32)));
   }
 
   seal(context: string, plain: Uint8Array): Buffer {

@@ -28,6 +28,10 @@ export function channelsKind(context: ChannelsApi): ConfigKind {
     ...{ kind: "channels", noun: "channel", resourceType: "channel", scope: "project", after: ["projects"] },
     rights: { read: "events:read", write: "channels:write" },
     secrets: ["fields.*"],
+    async secretPaths({ preset }) {
+      const known = typeof preset === "string" ? await context.book.get(preset) : undefined;
+      return known?.fields.flatMap(({ key, secret }) => (secret ? [`fields.${key}`] : [])) ?? [];
+    },
     entries: () => ({
       ...Channel.forCreate,
       fields: v.optional(doc(v.record(v.string(), FieldText), "Values of the preset's fields")),

@@ -5,12 +5,11 @@ import { holderOf } from "../../http/server/access.ts";
 import { type FeatureServer, feature } from "../../module/feature.ts";
 import { sealedColumn } from "../../store/sealed-column.ts";
 import { type ButtonsContext, buttonRoutes } from "./buttons.ts";
-import { channelsOfImport } from "./import.ts";
 import { channels, common, PATH } from "./manage.ts";
 import { openServiceChannels, type ServiceChannels } from "./open.ts";
 import * as s from "./schema.ts";
-import type { ChannelsApi } from "./service.ts";
-import { CHANNEL_SWEEPS, channelSealContext, endChannels, refSealContext } from "./store.ts";
+import { type ChannelsApi, originOfChannel } from "./service.ts";
+import { CHANNEL_SWEEPS, channelSealContext, endChannels, refSealContext, type SealedFields } from "./store.ts";
 import { ChannelTester } from "./tester.ts";
 
 type ChannelsOwn = ChannelsApi & ButtonsContext;
@@ -19,7 +18,7 @@ declare module "../../module/feature.ts" {
   interface Offers {
     readonly serviceChannels: ServiceChannels;
     readonly channelManagement: ChannelsApi;
-    readonly channelsOfImport: ReturnType<typeof channelsOfImport>;
+    originOfChannel(channel: SealedFields): string | null;
   }
 }
 
@@ -34,7 +33,11 @@ export const channelsFeature = feature("channels", {
       ...{ ...serviceChannels.context, projects, users, storage, idempotency },
       policiesWith: async (trx, id) => (await later().policiesWithChannel(trx, id)).map(({ name }) => name),
     };
-    return { serviceChannels, channelManagement, channelsOfImport: channelsOfImport(channelManagement) };
+    return {
+      serviceChannels,
+      channelManagement,
+      originOfChannel: (channel) => originOfChannel(channelManagement.box, channel),
+    };
   },
   configKinds: async ({ channelManagement, projects, users }) => [
     (await import("./config-kind.ts")).channelsKind({ ...channelManagement, projects, users }),

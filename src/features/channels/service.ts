@@ -31,6 +31,12 @@ export function openedOrNull(box: ChannelsApi["box"], row: store.SealedFields): 
   }
 }
 
+/** Origin of the URL of a channel with the preset `http`; null if no key opens it. */
+export function originOfChannel(box: ChannelsApi["box"], row: store.SealedFields): string | null {
+  const { url = "" } = openedOrNull(box, row) ?? {};
+  return URL.canParse(url) ? new URL(url).origin : null;
+}
+
 /** The row of a channel, checked and not stored. @throws VALIDATION_FAILED, URL_REFUSED */
 export async function newChannel(
   context: ChannelsApi,

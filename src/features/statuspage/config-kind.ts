@@ -26,7 +26,7 @@ export function statusPageKinds(context: Pick<ManagePagesContext, "clock" | "aud
       const row = await storedPage(db, projectId ?? "");
       if (!row) return [];
       const document = JSON.parse(row.document) as PageDocument;
-      return [{ id: row.projectId, name: document.title, version: row.version, spec: withoutIds(document) }];
+      return [{ id: row.projectId, name: "statusPage", version: row.version, spec: withoutIds(document) }];
     },
     prepare: (_owner, spec) => requirePatterns(documentOf(spec)).then(() => undefined),
     create: (trx, owner, _id, spec) => store(trx, owner, spec),

@@ -174,6 +174,29 @@ export class Idempotency {
   }
 
   /**
+   * Runs a request with work before its transaction, in which `effect` stores what a repetition is answered, sealed:
+   * the parts of the answer that nothing else has. A request that stores nothing runs again.
+   */
+  async runPrepared<T>(
+    exchange: Exchange,
+    principal: Principal,
+    body: unknown,
+    effect: (keep: (trx: Trx, answer: T) => void) => Promise<T>,
+  ): Promise<T | Reply<T>> {
+    const request = this.begin<T>(exchange, principal, JSON.stringify(body), ` ${rightsOf(principal)}`);
+    if (request instanceof Reply) return request;
+    try {
+      return await effect((trx, answer) => {
+        if (!request) return;
+        const kept: KeptAnswer = { memberships: membershipsOf(principal), body: answer };
+        this.store(trx, this.#sealed(this.row(request, 200, JSON.stringify(kept))));
+      });
+    } finally {
+      if (request) this.end(request);
+    }
+  }
+
+  /**
    * Runs the handler of a route. With a key that the route does not heed itself, its first transaction also
    * stores that it ran, a second one the answer. A repetition is refused as long as only the first is stored.
    */

@@ -17,11 +17,11 @@ const ROUTING = {
 /** The contexts that the features give their routes. */
 function contextsOf({ parts }: TestPrism) {
   const { context } = parts.features;
-  const { channelManagement, pagingWarnings: warnings, channelsOfImport } = context;
+  const { channelManagement, pagingWarnings: warnings, originOfChannel: originOf } = context;
   return {
     projectId: context.defaultProjectId,
     channel: channelManagement,
-    policy: { ...context, warnings, originOf: channelsOfImport.originOf },
+    policy: { ...context, warnings, originOf },
     receiver: { ...context, presets: context.receiverPresets, mailDomain: () => null },
   };
 }

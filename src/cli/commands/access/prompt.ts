@@ -68,6 +68,17 @@ export async function readPassphrase(
   return passphrase;
 }
 
+/** Reads a secret of any form: once at the terminal, else from stdin without its final line end. @throws CommandError 7 for an empty one */
+export async function readSecret(
+  question: string,
+  terminal: Terminal = { input: process.stdin, output: process.stderr },
+): Promise<string> {
+  const isAsked = terminal.input.isTTY === true;
+  const [secret = ""] = isAsked ? await askHidden([question], terminal) : [(await readStdin()).replace(/\r?\n$/, "")];
+  if (secret === "") throw new CommandError(EXIT.conflict, "the secret is empty");
+  return secret;
+}
+
 /** A holder of the archive can try any number of passphrases. */
 const MIN_PASSPHRASE = 12;
 

@@ -47,13 +47,15 @@ export function addExportConfig(command: Command): void {
     config: {
       text: "write the configuration as files for prism plan and prism apply",
       about: `Without --out it prints one YAML document, with --json one of JSON. Secrets are written as {env: PRISM_SECRET_…},
-and the names of these variables are on stderr.`,
+and the names of these variables are on stderr. With --secrets sealed those that you may write are sealed for this server.`,
       examples: ["--out oncall", "--project shop --secrets omit"],
       flags: {
         project: ["--project <project>", "only this project, and nothing of the server; repeatable", collectFlag],
         out: ["--out <dir>", "write a file for each project, and prism.yaml for the server, into this directory"],
         people: ["--people", "write people, too"],
-        secrets: new Option("--secrets <how>", "references to secrets").choices(["env", "omit"]).default("env"),
+        secrets: new Option("--secrets <how>", "references to secrets")
+          .choices(["env", "omit", "sealed"])
+          .default("env"),
         force: ["--force", "write into a directory that has files"],
       },
       // Those that `export` has, too, are among its values.

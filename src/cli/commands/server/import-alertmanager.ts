@@ -20,6 +20,8 @@ import { withServer } from "../../with-server.ts";
 
 interface Flags extends ImportFlags {
   readonly secretsDir?: string;
+  readonly out?: string;
+  readonly force?: boolean;
 }
 
 /** `prism import`: configurations of other programs. */
@@ -38,14 +40,21 @@ Alertmanager's body, a mail address notifies the user with this verified address
 opens no incidents. Routes, inhibition rules and time intervals become the project's routes, with the same defaults.
 All is stored, or nothing: an invalid file, a part that cannot be translated, or a change of what exists without
 --replace is refused with its position (exit code 7). With --allow-empty the rest is imported without the parts that
-cannot be translated (exit code 8).`,
-  examples: ["/etc/prometheus/alertmanager.yml --dry-run", "alertmanager.yml --project shop --replace"],
+cannot be translated (exit code 8). With --out nothing is stored and no server is asked: it writes configuration files
+for prism check, plan and apply, and the secrets into a file for --secrets-file.`,
+  examples: [
+    "alertmanager.yml --out oncall",
+    "/etc/prometheus/alertmanager.yml --dry-run",
+    "alertmanager.yml --project shop --replace",
+  ],
   args: { file: ["<file>", "alertmanager.yml; - for stdin"] },
   flags: {
     project: ["--project <project>", "id or slug of the project", "default"],
     dryRun: ["--dry-run", "check everything, report what would be done, and change nothing"],
     replace: ["--replace", "replace the routes of the project, and policies and channels of the same name"],
     secretsDir: ["--secrets-dir <dir>", "also read files of secrets below this directory, not only beside <file>"],
+    out: ["--out <dir>", "write configuration files into this directory, and store nothing"],
+    force: ["--force", "with --out: replace files that an import did not write"],
     allowEmpty: ["--allow-empty", "import without what cannot be translated; a policy without steps falls back"],
   },
   act: (context, { file, ...flags }) => run(context, String(file), flags as unknown as Flags),
@@ -58,6 +67,10 @@ async function run(context: CommandContext, file: string, flags: Flags): Promise
   const folder = file === "-" ? "." : dirname(file);
   const readFile = readerBelow(folder, flags.secretsDir);
   const configuration = await read(text, () => readConfiguration(text, readFile));
+  if (flags.out !== undefined) {
+    const { writeFiles } = await import("./alertmanager-files.ts");
+    return writeFiles(context, configuration, { ...flags, out: flags.out });
+  }
   const report = await withServer(context, (server) => importInto(server, configuration, flags));
   context.out.result(report, () => linesOf(report));
   const textOf = ({ path, message }: ImportNote): string =>

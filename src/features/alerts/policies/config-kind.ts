@@ -9,6 +9,7 @@ import {
   type StoredObject,
 } from "../../../module/config-kind.ts";
 import type { Trx } from "../../../store/database.ts";
+import { plannedWarnings } from "../ways/planned-warnings.ts";
 import { managedPolicies, policiesOf } from "./manage.ts";
 import { roleNames, storedRouting } from "./policies.ts";
 import { completeStep, DEFAULT_POLICY, type PolicyStep, type StepInput, storedDefinition, UNSET } from "./policy.ts";
@@ -41,10 +42,7 @@ export function policiesKind(context: s.PolicyContext): ConfigKind {
     prepare(_owner, { steps }, stored) {
       const known = (stored?.spec["steps"] ?? []) as readonly StepInput[];
       const urls = new Set(known.map((step) => step.type === "webhook" && step.url));
-      return s.requireUrls(
-        context,
-        steps.filter((step) => step.type === "webhook" && !urls.has(step.url)),
-      ) as Promise<undefined>;
+      return s.requireUrls(context, steps, (url) => urls.has(url)) as Promise<undefined>;
     },
     async create(trx, owner, id, spec) {
       const projectId = projectOf(owner);
@@ -64,6 +62,7 @@ export function policiesKind(context: s.PolicyContext): ConfigKind {
     async remove(trx, { caller }, { id }) {
       await managedPolicies.remove(context, trx, await storedRow(trx, id), caller, undefined);
     },
+    warnings: (trx, projectId, changes) => plannedWarnings(context.warnings, trx, projectId, changes),
   });
 }
 

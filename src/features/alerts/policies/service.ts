@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import * as v from "valibot";
 import type { PermissionHolder } from "../../../core/caller.ts";
-import { invalidField, PrismError } from "../../../core/errors.ts";
+import { type ErrorCode, type ErrorDetail, invalidField, PrismError, STATUS_OF } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import { listing } from "../../../http/api/listing.ts";
 import { column, type RowOf, resource, stored, time } from "../../../http/api/resource.ts";
@@ -352,8 +352,24 @@ function requireInterval(hasInterval: (name: string) => boolean, interval: strin
 }
 
 /** @throws URL_REFUSED */
-export async function requireUrls({ requireUrl }: PolicyContext, steps: readonly StepInput[] = []): Promise<void> {
-  for (const step of steps) if (step.type === "webhook") await requireUrl(step.url);
+export async function requireUrls(
+  { requireUrl }: PolicyContext,
+  steps: readonly StepInput[] = [],
+  isKnown: (url: string) => boolean = () => false,
+): Promise<void> {
+  const details: ErrorDetail[] = [];
+  for (const [at, step] of steps.entries()) {
+    if (step.type !== "webhook" || isKnown(step.url)) continue;
+    try {
+      await requireUrl(step.url);
+    } catch (error) {
+      if (!(error instanceof PrismError) || STATUS_OF[error.code] >= 500) throw error;
+      const { code, message } = error;
+      details.push({ path: `steps.${at}.url`, code, message });
+    }
+  }
+  const [first] = details;
+  if (first) throw new PrismError(first.code as ErrorCode, first.message, { details });
 }
 
 /** The path and query of a webhook's URL may be secrets. */

@@ -86,7 +86,7 @@ export function ntfyKinds(context: topics.TopicContext & access.AccessContext) {
       const spec = await storedRights(db, projectId ?? "");
       const isNone = Object.keys(spec.everyone).length + Object.keys(spec.users).length === 0;
       const version = JSON.stringify(spec);
-      return isNone ? [] : [{ id: projectId ?? "", name: "rights on topics", version, spec: { ...spec } }];
+      return isNone ? [] : [{ id: projectId ?? "", name: "ntfyAccess", version, spec: { ...spec } }];
     },
     create: (trx, owner, _id, spec) => storeRights(context, trx, owner, spec),
     update: (trx, owner, _stored, spec) => storeRights(context, trx, owner, spec),

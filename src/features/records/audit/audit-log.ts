@@ -66,7 +66,7 @@ export function auditRow({ action, resourceType, resourceId, byUser, metadata }:
     ...actor,
     resourceType: resourceType ?? null,
     resourceId: resourceId ?? null,
-    metadata: JSON.stringify(metadata ?? {}),
+    metadata: JSON.stringify({ ...metadata, ...caller.audited }),
     ip: caller.ip,
     requestId: caller.requestId,
     timestamp: now,

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { countText } from "../../../core/text/clean-text.ts";
+import { takeSecrets } from "../../../module/apply-specs.ts";
 import type { ConfigKind, Spec, StoredObject } from "../../../module/config-kind.ts";
 import { type Difference, differencesOf } from "./differences.ts";
 import type { ManagedRow } from "./managed-objects.ts";
@@ -21,6 +22,8 @@ export interface Step {
   readonly spec: Spec;
   readonly members: readonly Difference[];
   readonly row: ManagedRow | null;
+  /** Only what files own changes, and nothing of the object: it is taken over, or has other references. */
+  readonly isOwnOnly: boolean;
 }
 
 /** What files want beside what is stored. */
@@ -79,13 +82,15 @@ export function compare(
     }
     const isNew = !stored || stored.isImplicit || made.has(projectId ?? "");
     const op = isNew ? "create" : row === null ? "adopt" : stored.name !== name ? "rename" : "update";
+    const isOwnOnly = members.length === 0 && (op === "adopt" || op === "update");
+    if (op === "update") members.push(...changedReferences(row, wanted, members));
     // What is built in needs no row to be the same.
     const isRelocked = row !== null && (row.isLocked === 1) !== lock;
     const isSame = members.length === 0 && ((op === "update" && !isRelocked) || stored?.isImplicit === true);
     if (isSame) unchanged++;
     else {
       const id = stored?.id ?? reading.names.idIn(kind.kind, projectId, name);
-      steps.push({ op, kind, projectId, name, id, wanted, stored: stored ?? null, spec, members, row });
+      steps.push({ op, kind, projectId, name, id, wanted, stored: stored ?? null, spec, members, row, isOwnOnly });
     }
   }
   const notKept = leftOverOf(reading, rows, source, kept);
@@ -110,13 +115,14 @@ function changesOf(
   { secrets, isWritable }: { readonly secrets: Readonly<Record<string, string>>; readonly isWritable: boolean },
 ) {
   const { kind, projectId, references } = wanted;
-  const { rest, values } = takePlainSecrets(wanted.spec, stored);
+  // Fields in plain text that are known to be secret are compared and shown as secrets, too.
+  const { rest, values } = takeSecrets(wanted.spec, stored);
   const before = stored ? fileOf(kind, stored.spec, reading.names, projectId, !isWritable) : null;
   const kept = { ...stored?.spec, ...(before ? withoutMembers(rest, kind.atCreation) : rest) };
   const after = fileOf(kind, kept, reading.names, projectId, !isWritable);
   const members = before ? differencesOf(before, after) : [];
   for (const [path, reference] of references) {
-    const value = secrets[keyOfReference(reference)];
+    const value = givenValue(wanted, path, reference, secrets);
     if (value !== undefined && !(before && kind.atCreation?.includes(path))) values.set(path, value);
   }
   let spec: Spec = canonical(kind, kept);
@@ -129,19 +135,26 @@ function changesOf(
   return { spec, members };
 }
 
-/** Fields in plain text that are known to be secret: they are compared and shown as secrets, too. */
-function takePlainSecrets(spec: Spec, stored: StoredObject | undefined) {
-  const values = new Map<string, string>();
-  let rest = spec;
-  for (const path of Object.keys(stored?.secrets ?? {})) {
-    const [member = "", below = ""] = path.split(".");
-    const fields = rest[member] as Spec | undefined;
-    const value = fields?.[below];
-    if (typeof value !== "string") continue;
-    values.set(path, value);
-    rest = { ...rest, [member]: withoutMembers(fields ?? {}, [below]) };
-  }
-  return { rest, values };
+/** The value of a reference. Nobody but the server says what a sealed one is. */
+function givenValue(
+  { opened }: Wanted,
+  path: string,
+  reference: Reference,
+  secrets: Readonly<Record<string, string>>,
+): string | undefined {
+  return reference.sealed === undefined ? secrets[keyOfReference(reference)] : opened.get(path);
+}
+
+/** Secrets that are the same, by other references: an export must write those that the files have now. */
+function changedReferences(row: ManagedRow | null, { references }: Wanted, known: readonly Difference[]): Difference[] {
+  if (row === null) return [];
+  const before = appliedReferences(row);
+  return [...references].flatMap(([path, reference]) => {
+    const [member = "", below] = path.split(".");
+    const value = below === undefined ? before[member] : (before[member] as Spec | undefined)?.[below];
+    if (isDeepStrictEqual(value, reference) || known.some((each) => each.path === path)) return [];
+    return [{ path, before: "(secret)", after: "(secret, by another reference)" }];
+  });
 }
 
 /** Members that were changed by hand since the files were applied. */
@@ -185,7 +198,7 @@ function deletions(reading: ReadRequest, rows: readonly ManagedRow[]): Step[] {
     const list = reading.lists.get(listKey(name, projectId));
     const stored = list?.objects.find((each) => each.id === id);
     if (!list || !kind?.remove || stored?.isImplicit || stored?.isKept) return [];
-    const step = { kind, projectId, name: row.name, id, wanted: null, spec: {}, members: [], row };
+    const step = { kind, projectId, name: row.name, id, wanted: null, spec: {}, members: [], row, isOwnOnly: false };
     return [{ ...step, op: "delete" as const, stored: stored ?? null }];
   });
 }
@@ -225,13 +238,15 @@ export function appliedSpec(file: Spec, references: ReadonlyMap<string, Referenc
   return JSON.stringify({ members: file, references: withReferences({}, references) });
 }
 
+export function appliedReferences({ spec }: ManagedRow): Spec {
+  return (JSON.parse(spec) as { readonly references: Spec }).references;
+}
+
 /** @returns the problem of a new object without a secret that its body asked for */
-export function secretMissing(
-  { given, name, references }: Wanted,
-  secrets: Readonly<Record<string, string>>,
-): Problem | null {
+export function secretMissing(wanted: Wanted, secrets: Readonly<Record<string, string>>): Problem | null {
+  const { given, name, references } = wanted;
   for (const [path, reference] of references) {
-    if (secrets[keyOfReference(reference)] !== undefined) continue;
+    if (givenValue(wanted, path, reference, secrets) !== undefined) continue;
     const message = `has no value for ${keyOfReference(reference)}; ${SECRET_WAYS}`;
     return problemOf(given, name, { path, code: "SECRET_MISSING", message });
   }

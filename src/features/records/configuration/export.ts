@@ -1,10 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
 import type { PermissionHolder } from "../../../core/caller.ts";
+import { type SealPlace, sealFor } from "../../../core/crypto/public-seal.ts";
 import { type ErrorDetail, PrismError } from "../../../core/errors.ts";
 import { toFile } from "../../../http/api/file-form.ts";
 import type { ConfigKind, Spec, StoredObject } from "../../../module/config-kind.ts";
 import { NOTHING_PLANNED } from "../../../module/config-kind.ts";
 import { plannedAccess } from "../../access/index.ts";
+import { appliedReferences } from "./compare.ts";
 import { type ManagedRow, managedRows } from "./managed-objects.ts";
 import { KnownNames } from "./names.ts";
 import {
@@ -18,13 +20,14 @@ import {
   objectLists,
   schemaOf,
 } from "./reading.ts";
+import { sealKeysOf } from "./sealed.ts";
 import { type Reference, variableOf, withSecret } from "./secrets.ts";
 
 interface Wish {
   /** Slugs; undefined: all that the caller reads. */
   readonly projects?: readonly string[] | undefined;
   readonly people: boolean;
-  readonly secrets: "env" | "omit";
+  readonly secrets: "env" | "omit" | "sealed";
 }
 
 /** The first line of each file, and what follows. */
@@ -69,6 +72,10 @@ export async function exportConfiguration(
   await objects.namePeople();
   const rows = new Map((await managedRows(context.db.read)).map((row) => [`${row.kind} ${row.objectId}`, row]));
   const variables: string[] = [];
+  const taken = variablesIn([...rows.values()]);
+  const seal: About["seal"] = (place, secret) => ({
+    sealed: sealFor(sealKeysOf(context.box).publicKey, place, secret),
+  });
   const itemsOf = (each: Listed) => {
     const { kind, projectId, objects } = each;
     const project = slugs.get(projectId ?? "") ?? "";
@@ -77,7 +84,7 @@ export async function exportConfiguration(
       .filter(({ isImplicit }) => isImplicit !== true)
       .map((stored) => {
         const row = rows.get(`${kind.kind} ${stored.id}`);
-        return exported(each, stored, { names, row, project, wish, variables, isMasked });
+        return exported(each, stored, { names, row, project, wish, variables, taken, isMasked, seal });
       });
   };
   const found = new Map(lists.map((each) => [listKey(each.kind.kind, each.projectId), itemsOf(each)]));
@@ -133,24 +140,46 @@ interface About {
   readonly project: string;
   readonly wish: Wish;
   readonly variables: string[];
+  /** Variables of other secrets. */
+  readonly taken: Set<string>;
   readonly isMasked: boolean;
+  seal(place: SealPlace, secret: string): Reference;
 }
 
 function exported(
   { kind, projectId }: Listed,
   stored: StoredObject,
-  { names, row, project, wish, variables, isMasked }: About,
+  { names, row, project, wish, variables, taken, isMasked, seal }: About,
 ): Spec {
   const file = withoutDefaults(kind, fileOf(kind, stored.spec, names, projectId, isMasked), names);
-  const applied = row && (JSON.parse(row.spec) as { readonly references: Spec }).references;
+  const applied = row && appliedReferences(row);
   let spec = applied ? mergedReferences(file, applied) : file;
-  for (const path of Object.keys(stored.secrets ?? {})) {
+  for (const [path, value] of Object.entries(stored.secrets ?? {})) {
     if (isGiven(spec, path) || wish.secrets === "omit") continue;
-    const reference: Reference = { env: variableOf(project, stored.name, path.replace(/^fields\./, "")) };
+    const place = { project, kind: kind.kind, name: stored.name, field: path };
+    // Who may not write it learns no more than its variable.
+    const isSealed = wish.secrets === "sealed" && value !== null && !isMasked;
+    const reference: Reference = isSealed
+      ? seal(place, value)
+      : { env: freeVariable(taken, project, stored.name, path.replace(/^fields\./, "")) };
     spec = withSecret(spec, path, reference as unknown as string);
   }
   noteVariables(spec, kind, variables);
   return spec;
+}
+
+/** Variables that files name already. */
+function variablesIn(rows: readonly ManagedRow[]): Set<string> {
+  return new Set(rows.flatMap(({ spec }) => spec.match(/PRISM_SECRET_[A-Z0-9_]+/g) ?? []));
+}
+
+/** Names of two objects may have the same letters: each secret has a variable of its own. */
+function freeVariable(taken: Set<string>, ...parts: readonly string[]): string {
+  const name = variableOf(...parts);
+  let free = name;
+  for (let n = 2; taken.has(free); n++) free = `${name}_${n}`;
+  taken.add(free);
+  return free;
 }
 
 function mergedReferences(file: Spec, references: Spec): Spec {

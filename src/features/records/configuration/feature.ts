@@ -1,3 +1,5 @@
+import { Slots } from "../../../core/limits/slots.ts";
+import { IDEMPOTENCY_ERRORS } from "../../../http/api/idempotency.ts";
 import { holderOf } from "../../../http/server/access.ts";
 import { type FeatureServer, feature } from "../../../module/feature.ts";
 import type { ConfigurationDirectory } from "./directory/directory.ts";
@@ -26,6 +28,7 @@ const managed = () => import("./managed.ts");
 /** Configuration files: planned, applied and exported. */
 export const configurationFeature = feature("configuration", {
   needs: ["projects", "users", "principals", "defaultProjectId", "configKinds", "cluster", "notify"],
+  uses: ["steadyClock", "alerts", "policies", "withholding", "silences", "incidents", "reachable", "backtests"],
   async open(core, later) {
     const managedObjects = new ManagedObjects(core);
     const { dir, watch } = core.config.configuration;
@@ -46,6 +49,7 @@ export const configurationFeature = feature("configuration", {
 });
 
 function serve(server: FeatureServer, context: ConfigurationContext): void {
+  const running = new Slots({ total: 2, perOwner: 1, what: "plans and applies of configuration files" });
   server.route({
     method: "POST",
     path: PATH,
@@ -58,10 +62,13 @@ function serve(server: FeatureServer, context: ConfigurationContext): void {
     maxMembers: 200_000,
     body: s.ConfigurationRequest,
     response: s.ConfigurationPlan,
-    errors: ["CONFIGURATION_REFUSED"],
-    async handle(exchange, { body }) {
+    errors: ["CONFIGURATION_REFUSED", "RATE_LIMITED", "OVERLOADED", ...IDEMPOTENCY_ERRORS],
+    handle(exchange, { body }) {
       const caller = holderOf(exchange);
-      return (await service()).configure(context, caller, body);
+      // Of the answer of an apply it keeps what is shown only once, for a repetition.
+      return context.idempotency.runPrepared<s.ConfigurationPlan>(exchange, caller, body, (keep) =>
+        running.run(caller.key, async () => (await service()).configure(context, caller, body, { alongside: keep })),
+      );
     },
   });
   server.route({
@@ -74,11 +81,25 @@ function serve(server: FeatureServer, context: ConfigurationContext): void {
     query: s.ExportQuery,
     response: s.ExportedConfiguration,
     errors: ["PROJECT_NOT_FOUND", "NAME_TAKEN"],
-    async handle(exchange, { query: { project, people = "false", secrets = "env" } }) {
+    async handle(exchange, { query: { project, people = "false", secrets = "env", format } }) {
       const { exportConfiguration } = await import("./export.ts");
       const projects = typeof project === "string" ? [project] : project;
-      return exportConfiguration(context, holderOf(exchange), { projects, people: people === "true", secrets });
+      const wish = { projects, people: people === "true", secrets };
+      const exported = await exportConfiguration(context, holderOf(exchange), wish);
+      if (format !== "yaml") return exported;
+      const { stringify } = await import("yaml");
+      return { ...exported, text: stringify(exported.document) };
     },
+  });
+  server.route({
+    method: "GET",
+    path: `${PATH}/key`,
+    id: "getSealKey",
+    summary: "Get the public key for which `prism seal` seals secrets of files",
+    tag,
+    access,
+    response: s.SealKey,
+    handle: async () => ({ key: (await import("./sealed.ts")).sealKeysOf(context.box).publicKey }),
   });
   server.route({
     method: "GET",
@@ -87,8 +108,22 @@ function serve(server: FeatureServer, context: ConfigurationContext): void {
     summary: "List what configuration files own, and whether it was changed by hand since",
     tag,
     access,
+    query: s.ManagedQuery,
     response: s.ManagedList,
-    handle: async (exchange) => (await managed()).listManaged(context, holderOf(exchange)),
+    errors: ["PROJECT_NOT_FOUND"],
+    handle: async (exchange, { query }) => (await managed()).listManaged(context, holderOf(exchange), query),
+  });
+  server.route({
+    method: "GET",
+    path: `${PATH}/managed/drift`,
+    id: "getManagedDrift",
+    summary: "Get what was changed by hand of an object since it was applied",
+    tag,
+    access,
+    query: s.DriftQuery,
+    response: s.ManagedDrift,
+    errors: ["NOT_FOUND", "PROJECT_NOT_FOUND"],
+    handle: async (exchange, { query }) => (await managed()).driftOf(context, holderOf(exchange), query),
   });
   server.route({
     method: "GET",

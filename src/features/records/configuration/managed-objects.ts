@@ -7,7 +7,7 @@ import type { ManagedObjectsTable } from "../../../store/schema.ts";
 /** An object that files own. */
 export type ManagedRow = ManagedObjectsTable;
 
-type Known = Pick<ManagedRow, "source" | "place" | "isLocked" | "unlockedUntil" | "projectId">;
+type Known = Pick<ManagedRow, "name" | "source" | "place" | "isLocked" | "unlockedUntil" | "projectId">;
 
 const keyOf = ({ kind, objectId }: Pick<ManagedRow, "kind" | "objectId">) => `${kind} ${objectId}`;
 
@@ -23,7 +23,7 @@ export class ManagedObjects {
   async load(): Promise<void> {
     const rows = await this.#core.db.read
       .selectFrom("managed_objects")
-      .select(["kind", "objectId", "projectId", "source", "place", "isLocked", "unlockedUntil"])
+      .select(["kind", "objectId", "projectId", "name", "source", "place", "isLocked", "unlockedUntil"])
       .execute();
     for (const row of rows) this.#note(row);
   }
@@ -40,18 +40,20 @@ export class ManagedObjects {
   }
 
   #note({ kind, objectId, ...known }: Known & Pick<ManagedRow, "kind" | "objectId">): void {
-    const { source, place, projectId, isLocked, unlockedUntil } = known;
-    this.#rows.set(keyOf({ kind, objectId }), { source, place, projectId, isLocked, unlockedUntil });
+    const { name, source, place, projectId, isLocked, unlockedUntil } = known;
+    this.#rows.set(keyOf({ kind, objectId }), { name, source, place, projectId, isLocked, unlockedUntil });
   }
 
   /** What refuses changes of an object that only its files may change; undefined: nothing does. */
   lockOf(kind: string, objectId: string) {
     const row = this.#rows.get(keyOf({ kind, objectId }));
     if (!row || row.isLocked === 0 || (row.unlockedUntil ?? 0) > this.#core.clock.now()) return undefined;
-    const { source, place, projectId } = row;
+    const { name, source, place, projectId } = row;
     const where = place === null ? "" : ` (${place})`;
     const message = `This is in the configuration files of ${source}${where}: change it there, or unlock it for a while`;
-    return { projectId, error: () => new PrismError("MANAGED_BY_CODE", message) };
+    // What a request to unlock it names.
+    const details = [{ code: "MANAGED_BY_CODE", message, kind, project: projectId, name }];
+    return { projectId, error: () => new PrismError("MANAGED_BY_CODE", message, { details }) };
   }
 
   /** Whether an object of a source was unlocked until a time that has passed since. */

@@ -10,14 +10,27 @@ import type { Context } from "../../../module/feature.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { ProjectRole } from "../../../store/schema.ts";
 import { plannedAccess, userNames } from "../../access/index.ts";
+import { gapsBetween, onCall } from "../../oncall/index.ts";
 import type { ManagedRow } from "./managed-objects.ts";
 import { detailsOf, KnownNames } from "./names.ts";
 import type { ConfigurationRequest, GivenObject, Problem } from "./schema.ts";
-import { type Reference, takeReferences } from "./secrets.ts";
+import { SealedSecrets } from "./sealed.ts";
+import { plainSecrets, type Reference, takeReferences } from "./secrets.ts";
+
+/** What a plan looks at: alerts, and who would be paged. */
+type Forecasting =
+  | "steadyClock"
+  | "alerts"
+  | "policies"
+  | "withholding"
+  | "silences"
+  | "incidents"
+  | "reachable"
+  | "backtests";
 
 export type ConfigurationContext = Context<
   | ("projects" | "users" | "principals" | "defaultProjectId" | "configKinds" | "managedObjects")
-  | "configurationDirectory"
+  | ("configurationDirectory" | Forecasting)
 >;
 
 /** An object of the files, with ids in place of names. */
@@ -30,6 +43,8 @@ export interface Wanted {
   /** Complete, but for secrets. */
   readonly spec: Spec;
   readonly references: ReadonlyMap<string, Reference>;
+  /** Values of its sealed references, by path. */
+  readonly opened: ReadonlyMap<string, string>;
 }
 
 /** The objects of a kind in a project, as they are stored. */
@@ -126,10 +141,10 @@ export function objectLists(
       lists.set(listKey(kind.kind, projectId), { kind, projectId, objects });
       return true;
     },
-    /** Once all are read. */
-    async namePeople(): Promise<void> {
+    /** Once all are read. @param isWanted whose names an object has */
+    async namePeople(isWanted: (id: string) => boolean = () => true): Promise<void> {
       for (const { kind, projectId, objects } of lists.values())
-        for (const { spec } of objects) fileOf(kind, spec, names, projectId);
+        for (const { id, spec } of objects) if (isWanted(id)) fileOf(kind, spec, names, projectId);
       for (const [id, { username }] of await userNames(db.read, [...names.people]))
         if (username !== null) names.add("people", null, username, id);
     },
@@ -148,7 +163,11 @@ export async function readRequest(
   const problems: Problem[] = [];
   const planned = plannedOf(context, caller, given);
   const access = plannedAccess(context, planned);
-  const kinds = await context.configKinds(access);
+  const kinds = await context.configKinds({
+    ...access,
+    onCall: (...parameters) => onCall(access.users, ...parameters),
+    gapsOf: (...parameters) => gapsBetween(access.users, ...parameters),
+  });
   const slugs = new Map<string, string>();
   const projectOf = (slug: string): string | undefined => {
     const id = planned.projects.get(slug) ?? context.projects.find(slug);
@@ -200,12 +219,18 @@ export async function readRequest(
       names.read(wanted, projectId);
     }
   const wanted: Wanted[] = [];
+  const sealed = new SealedSecrets(context.box);
   requireOnce(found, problems);
   for (const draft of found) {
     const own: ErrorDetail[] = [];
+    const { kind, given, name } = draft;
     const done = read(draft, names, own);
-    problems.push(...own.map((detail) => problemOf(draft.given, draft.name, detail)));
-    if (done) wanted.push(done);
+    own.push(...plainSecrets((await kind.secretPaths?.(given.spec)) ?? [], given.spec));
+    const references = done?.references ?? new Map();
+    const place = { project: given.project ?? "", kind: kind.kind, names: namesOf(draft, found, lists) };
+    const opened = await sealed.opened({ ...place, references }, own);
+    problems.push(...own.map((detail) => problemOf(given, name, detail)));
+    if (done && own.length === 0) wanted.push({ ...done, opened });
   }
   await objects.namePeople();
   return { caller, kinds, wanted, lists, names, planned, problems, slugs, access };
@@ -267,6 +292,15 @@ function newId({ kind: { kind, isSingle, idOf }, projectId, name, given }: Draft
   return isSingle && projectId !== null ? projectId : uuidv7();
 }
 
+/** Names under which the secrets of an object may be sealed: not one that another object has, or gets. */
+function namesOf({ kind, projectId, name, renamedFrom }: Draft, all: readonly Draft[], lists: ReadRequest["lists"]) {
+  if (renamedFrom === undefined) return [name];
+  const other = storedAs(lists, kind, projectId, [renamedFrom]);
+  const isPlanned = all.some((each) => each.kind === kind && each.projectId === projectId && each.name === renamedFrom);
+  const isTaken = isPlanned || (other !== undefined && other !== storedAs(lists, kind, projectId, [name, renamedFrom]));
+  return isTaken ? [name] : [name, renamedFrom];
+}
+
 export function storedAs(
   lists: ReadRequest["lists"],
   { kind, isSingle }: ConfigKind,
@@ -290,7 +324,7 @@ export function isMap(kind: ConfigKind): boolean {
 }
 
 /** An object in the form of requests, checked; undefined if it is not valid. */
-function read(draft: Draft, names: KnownNames, problems: ErrorDetail[]): Wanted | undefined {
+function read(draft: Draft, names: KnownNames, problems: ErrorDetail[]): Omit<Wanted, "opened"> | undefined {
   const { given, kind, projectId } = draft;
   const { renamedFrom: _, ...members } = (isMap(kind) ? { [kind.kind]: given.spec } : given.spec) as Members;
   const managed = Object.fromEntries(Object.entries(members).filter(([, value]) => value !== "manual"));

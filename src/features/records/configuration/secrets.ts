@@ -43,7 +43,7 @@ export function takeReferences(kind: ConfigKind, spec: Spec, problems: ErrorDeta
       const reference = referenceIn(value);
       delete rest[member];
       if (reference && isReadable(reference)) references.set(member, reference);
-      else problems.push({ path: member, code: "SECRET_IN_PLAIN", message: SECRET_WAYS });
+      else problems.push({ path: member, code: "SECRET_IN_FILE", message: SECRET_WAYS });
     } else if (typeof value === "object" && !Array.isArray(value)) {
       const members = Object.entries(value);
       for (const [name, each] of members) {
@@ -57,6 +57,16 @@ export function takeReferences(kind: ConfigKind, spec: Spec, problems: ErrorDeta
     }
   }
   return { rest, references };
+}
+
+/** Problems of secrets in plain text at the paths of {@link ConfigKind.secretPaths}; they never have the value. */
+export function plainSecrets(paths: readonly string[], spec: Spec): ErrorDetail[] {
+  return paths.flatMap((path) => {
+    const [member = "", below = ""] = path.split(".");
+    const value = (spec[member] as Spec | null | undefined)?.[below];
+    if (value === undefined || value === null || referenceIn(value)) return [];
+    return [{ path, code: "SECRET_IN_FILE", message: SECRET_WAYS }];
+  });
 }
 
 export const SECRET_WAYS =
@@ -82,5 +92,6 @@ export function variableOf(...parts: readonly string[]): string {
     .join("_")
     .toUpperCase()
     .replace(/[^A-Z0-9]+/g, "_");
-  return `PRISM_SECRET_${words.replace(/^_+|_+$/g, "")}`;
+  // Longer names than `isReadable` takes could not be read again.
+  return `PRISM_SECRET_${words.replace(/^_+|_+$/g, "").slice(0, 90)}`;
 }

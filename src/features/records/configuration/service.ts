@@ -1,4 +1,5 @@
-import { currentCaller, type PermissionHolder } from "../../../core/caller.ts";
+import { currentCaller, type PermissionHolder, runAs } from "../../../core/caller.ts";
+import { sha256Hex } from "../../../core/crypto/tokens.ts";
 import { PrismError, STATUS_OF } from "../../../core/errors.ts";
 import { eachWithin } from "../../../core/promises.ts";
 import { DAY_MS, toRfc3339 } from "../../../core/time/clock.ts";
@@ -7,8 +8,12 @@ import type { Trx } from "../../../store/database.ts";
 import { userNames } from "../../access/index.ts";
 import { finalShiftsOf, onCallDifference } from "../../oncall/index.ts";
 import { appliedSpec, type Compared, compare, MAX_CHANGES, type Step, secretMissing } from "./compare.ts";
+import { historyOf } from "./history.ts";
+import { lastChange } from "./managed.ts";
 import { type ManagedRow, managedRows, storeManaged } from "./managed-objects.ts";
 import { detailsOf } from "./names.ts";
+import { openIncidentsOf } from "./open-incidents.ts";
+import { NOTHING_PAGES, type PlannedState, pagingPart, readPlannedState } from "./planned-state.ts";
 import {
   type ConfigurationContext,
   fileOf,
@@ -24,6 +29,7 @@ import {
   storedAs,
 } from "./reading.ts";
 import type { ConfigurationPlan, ConfigurationRequest, Drift } from "./schema.ts";
+import { deadWays, turnsOf } from "./warnings.ts";
 
 /** For the hosts of all objects together. */
 const RESOLVE = { atOnce: 6, limitMs: 10_000 } as const;
@@ -40,8 +46,8 @@ interface ApplyOptions {
   /** Objects that may be changed by hand now stay as they are. */
   readonly keepsUnlocked?: boolean;
   readonly maxChanges?: number;
-  /** Stores more in the transaction that changes something. */
-  readonly alongside?: ((trx: Trx) => Promise<void>) | undefined;
+  /** Stores more in the transaction that changes something. @param answer has what cannot be found out later */
+  readonly alongside?: ((trx: Trx, answer: ConfigurationPlan) => Promise<void> | void) | undefined;
 }
 
 /**
@@ -54,16 +60,16 @@ export async function configure(
   request: ConfigurationRequest,
   { keepsUnlocked = false, maxChanges = MAX_CHANGES, alongside }: ApplyOptions = {},
 ): Promise<ConfigurationPlan> {
-  currentCaller().charge?.({ steps: request.objects.length * STEPS_PER_OBJECT });
+  currentCaller().pay?.({ steps: request.objects.length * STEPS_PER_OBJECT });
   const rows = await managedRows(context.db.read);
   const { source = "files" } = request;
   const owned = rows.filter((row) => row.source === source);
-  const reading = await readRequest(context, caller, request.objects, owned);
+  const read = await readRequest(context, caller, request.objects, owned);
+  const { reading, warnings, kept } = turnsOf(read, request.keepNow === true);
   const now = context.clock.now();
   const unlocked = keepsUnlocked ? owned.filter(({ unlockedUntil }) => (unlockedUntil ?? 0) > now) : [];
   const compared = compare(reading, rows, request, unlocked);
   const mayNot = lackingRights(reading, compared);
-  const touched = touchedLists(reading, compared);
   const made = new Set(reading.planned.projects.values());
   const state = stateOf([...reading.lists.values()].filter(({ projectId }) => !made.has(projectId ?? "")));
   const { problems } = reading;
@@ -83,16 +89,26 @@ export async function configure(
   if (isApply)
     for (const each of mayNot)
       problems.push({ ...NOWHERE, ...each, code: "UNAUTHORIZED_ROLE", message: `you lack ${each.right}` });
-  const prepared = problems.length === 0 && mayNot.length === 0 ? await prepareAll(reading, compared, request) : null;
+  // Who may not apply it learns who would be paged, and nothing of hosts or secrets.
+  const part = mayNot.length > 0 ? pagingPart(reading, compared) : { reading, compared };
+  const prepared = problems.length === 0 ? await prepareAll(part.reading, part.compared, request) : null;
+  const isRun = prepared !== null && part.reading.problems.length === 0;
+  const touched = touchedLists(reading, part.compared);
+  const counts = countsOf(compared);
+  const store = (trx: Trx, { issued }: Done) =>
+    alongside?.(trx, { ...NO_CHANGES, state, isApplied: true, counts, unchanged: compared.unchanged, issued });
   const done =
-    prepared && problems.length === 0 && compared.steps.length > 0
-      ? await run(context, { reading, compared, touched, prepared, request, alongside, state: stateOf(touched) })
-      : { issued: [], onCall: [], notes: new Map<Step, readonly string[]>() };
+    isRun && part.compared.steps.length > 0
+      ? await run(context, { ...part, touched, prepared, request, counts, store, state: stateOf(touched) })
+      : blank();
+  if (isRun && part.compared.steps.length === 0 && compared.steps.length > 0) done.planned = NOTHING_PAGES;
   if (isApply && problems.length > 0) throw refusedBy(problems);
+  const forecast = done.planned && { caller, reading, compared, state: done.planned };
   return {
     state,
     isApplied: isApply,
     changes: compared.steps.map((step) => changeView(reading, step, done.notes.get(step) ?? [])),
+    counts,
     unchanged: compared.unchanged,
     leftOver: compared.leftOver.map(({ kind, name, projectId, place }) => ({
       kind,
@@ -105,9 +121,20 @@ export async function configure(
     mayNot,
     onCall: done.onCall,
     issued: done.issued,
+    warnings: [...warnings, ...done.warnings],
+    kept: [...kept],
+    open: forecast ? await openIncidentsOf(context, reading, compared, forecast.state) : [],
+    history:
+      forecast && request.historyMs !== undefined
+        ? await historyOf(context, { ...forecast, forMs: request.historyMs })
+        : null,
   };
 }
 
+const NO_CHANGES = {
+  ...{ changes: [], leftOver: [], drift: [], problems: [], mayNot: [], onCall: [] },
+  ...{ warnings: [], kept: [], open: [], history: null },
+};
 const NOWHERE = { kind: "", project: null, name: "", at: null, path: "" };
 
 function slugOf({ slugs }: ReadRequest, projectId: string | null): string | null {
@@ -179,7 +206,8 @@ interface Run {
   readonly touched: readonly Listed[];
   readonly prepared: Prepared;
   readonly request: ConfigurationRequest;
-  readonly alongside: ApplyOptions["alongside"];
+  readonly counts: ConfigurationPlan["counts"];
+  store(trx: Trx, done: Done): Promise<void> | void;
   /** Of the touched lists, as they were compared. */
   readonly state: string;
 }
@@ -188,13 +216,22 @@ interface Done {
   readonly issued: ConfigurationPlan["issued"][number][];
   readonly onCall: ConfigurationPlan["onCall"][number][];
   readonly notes: Map<Step, readonly string[]>;
+  readonly warnings: ConfigurationPlan["warnings"][number][];
+  /** What a plan would leave, to look at once it is rolled back. */
+  planned?: PlannedState;
+}
+
+function blank(): Done {
+  return { issued: [], onCall: [], notes: new Map(), warnings: [] };
 }
 
 async function run(context: ConfigurationContext, work: Run): Promise<Done> {
   const { reading, request } = work;
-  const done: Done = { issued: [], onCall: [], notes: new Map() };
-  try {
-    await context.db.write(async (trx) => {
+  const done = blank();
+  currentCaller().charge?.({ rows: work.compared.steps.length });
+  const { source = "files" } = request;
+  const change = () =>
+    context.db.write(async (trx) => {
       if (stateOf(await listAgain(trx, work.touched)) !== work.state)
         reading.problems.push({
           ...NOWHERE,
@@ -204,11 +241,18 @@ async function run(context: ConfigurationContext, work: Run): Promise<Done> {
       else {
         await runSteps(trx, work, done);
         done.onCall.push(...(await onCallChanges(context, trx, work)));
+        if (request.mode === "plan" && reading.problems.length === 0) {
+          done.warnings.push(...(await deadWays(trx, reading, work.compared)));
+          done.planned = await readPlannedState(trx, reading, work.compared);
+        }
       }
       if (request.mode === "plan" || reading.problems.length > 0) throw new RolledBack();
       await own(context, trx, work);
-      await work.alongside?.(trx);
+      await work.store(trx, done);
     });
+  try {
+    // The rows of the audit trail that the bodies of kinds record name the source, too.
+    await runAs({ ...currentCaller(), audited: { source } }, change);
   } catch (error) {
     const isRolledBack = error instanceof RolledBack || (error instanceof Error && error.cause instanceof RolledBack);
     if (!isRolledBack) throw error;
@@ -236,7 +280,7 @@ async function runSteps(trx: Trx, { reading, compared, prepared, request }: Run,
         continue;
       }
       const isMade = stored === null || stored.isImplicit;
-      if (!isMade && op === "adopt" && step.members.length === 0) continue;
+      if (!isMade && step.isOwnOnly) continue;
       const issued: Issued | undefined = isMade
         ? await kind.create(trx, owner, id, spec, prepared.get(step))
         : await kind.update(trx, owner, stored, spec, prepared.get(step));
@@ -292,7 +336,7 @@ function orderOf({ kinds }: ReadRequest): (step: Step) => number {
 }
 
 /** Notes what the files own from now on, in the same transaction. */
-async function own(context: ConfigurationContext, trx: Trx, { reading, compared, touched, request }: Run) {
+async function own(context: ConfigurationContext, trx: Trx, { reading, compared, touched, request, counts }: Run) {
   const { source = "files", lock = false } = request;
   const now = context.clock.now();
   const lists = new Map((await listAgain(trx, touched)).map((list) => [listKey(list.kind.kind, list.projectId), list]));
@@ -315,10 +359,23 @@ async function own(context: ConfigurationContext, trx: Trx, { reading, compared,
   }
   const removed = compared.steps.flatMap(({ op, row }) => (op === "delete" && row ? [row] : []));
   await storeManaged(trx, stored, [...removed, ...compared.gone]);
-  const counts = { created: 0, changed: 0, deleted: 0 };
-  for (const { op } of compared.steps) counts[op === "create" ? "created" : op === "delete" ? "deleted" : "changed"]++;
-  const entry = { action: "configuration.apply", resourceType: "configuration", metadata: { source, ...counts } };
+  const metadata = { ...counts, digest: digestOf(request.objects) };
+  const entry = { action: "configuration.apply", resourceType: "configuration", metadata };
   await context.audit.record(entry, { trx });
+}
+
+function countsOf({ steps }: Compared): ConfigurationPlan["counts"] {
+  const counts = { created: 0, changed: 0, deleted: 0 };
+  for (const { op } of steps) counts[op === "create" ? "created" : op === "delete" ? "deleted" : "changed"]++;
+  return counts;
+}
+
+/** The same for the same objects, wherever they stand in the files. Secrets are references in it. */
+function digestOf(objects: ConfigurationRequest["objects"]): string {
+  const texts = objects.map(({ kind, project, spec, renamedFrom }) =>
+    JSON.stringify([kind, project, spec, renamedFrom]),
+  );
+  return sha256Hex(texts.sort().join("\n"));
 }
 
 function viewOf(reading: ReadRequest, { kind, projectId, name, wanted, row }: Step) {
@@ -338,15 +395,7 @@ async function driftViews(
 ) {
   const views: Drift[] = [];
   for (const { row, wanted, paths } of drifted) {
-    const last = await context.db.read
-      .selectFrom("audit_log")
-      .leftJoin("users", "users.id", "audit_log.userId")
-      .select(["audit_log.timestamp", "users.username"])
-      .where("resourceType", "=", wanted.kind.resourceType)
-      .where("resourceId", "=", row.objectId)
-      .orderBy("seq", "desc")
-      .limit(1)
-      .executeTakeFirst();
+    const last = await lastChange(context.db.read, row, wanted.kind);
     const by = caller.permissions.has("audit:read") ? (last?.username ?? null) : null;
     const { kind, name, projectId, place } = row;
     const when = last ? toRfc3339(last.timestamp) : null;

@@ -20,6 +20,7 @@ export async function configure(
   mode: "plan" | "apply",
   files: readonly FileObject[],
   options: Options = {},
+  headers: Readonly<Record<string, string>> = {},
 ) {
   const { token, ...members } = options;
   const objects = files.map(([kind, project, spec, renamedFrom], index) => ({
@@ -28,7 +29,8 @@ export async function configure(
     ...(renamedFrom !== undefined && { renamedFrom }),
   }));
   const body = { mode, objects, ...members };
-  return prism.post<ConfigurationPlan & Refusal>("/api/v1/configuration", body, token === undefined ? {} : { token });
+  const request = { headers, ...(token !== undefined && { token }) };
+  return prism.post<ConfigurationPlan & Refusal>("/api/v1/configuration", body, request);
 }
 
 /** `create channels Room`. */

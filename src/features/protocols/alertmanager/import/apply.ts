@@ -99,12 +99,7 @@ export async function importInto(
     }
   }
   notTranslated.sort((a, b) => a.path.localeCompare(b.path, "en", { numeric: true }));
-  if (notTranslated.length > 0 && !allowEmpty)
-    throw refusal(
-      "this cannot be translated; nothing was imported. Correct the file, or give --allow-empty to import the rest:",
-      notTranslated,
-      place,
-    );
+  if (!allowEmpty) requireTranslated(notTranslated, place);
   if (checked === undefined)
     throw refusal("the server refuses the import; nothing was imported:", notTranslated, place);
   const conflict = replace ? null : conflictOf(checked, project);
@@ -118,6 +113,14 @@ export async function importInto(
     timeIntervals: routing.timeIntervals.length,
     ...{ changed, notTranslated, conflict },
   };
+}
+
+/** @throws CommandError 7 with what has no counterpart */
+export function requireTranslated(left: readonly ImportNote[], place: (path: string) => string): void {
+  if (left.length === 0) return;
+  const text =
+    "this cannot be translated; nothing was imported. Correct the file, or give --allow-empty to import the rest:";
+  throw refusal(text, left, place);
 }
 
 /** @throws the error if it is about something else */

@@ -1,0 +1,70 @@
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { secretsFileText } from "../../../config/files/secrets-file.ts";
+import { PRESETS } from "../../../features/channels/presets/index.ts";
+import { requireTranslated } from "../../../features/protocols/alertmanager/import/apply.ts";
+import type { ImportedConfiguration } from "../../../features/protocols/alertmanager/import/configuration.ts";
+import { filesOf } from "../../../features/protocols/alertmanager/import/files.ts";
+import type { ImportNote } from "../../../features/protocols/alertmanager/import/yaml-file.ts";
+import { variableOf } from "../../../features/records/configuration/secrets.ts";
+import type { CommandContext } from "../../context.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { printable } from "../../output/output.ts";
+
+/** Of what an import may replace. */
+const FIRST_LINE = "# Written by prism import alertmanager.\n";
+const SECRETS = "import-secrets.env";
+
+interface Flags {
+  readonly out: string;
+  readonly project: string;
+  readonly force?: boolean;
+  readonly allowEmpty?: boolean;
+}
+
+/** Writes configuration files, and the secrets of the old file beside them. @throws CommandError 7 */
+export async function writeFiles(
+  { out }: CommandContext,
+  configuration: ImportedConfiguration,
+  { out: folder, project, force = false, allowEmpty = false }: Flags,
+): Promise<void> {
+  const { left, changed, place, receivers } = configuration;
+  if (!allowEmpty) requireTranslated(left, place);
+  const { document, secrets } = filesOf(configuration, { project, isSecret, variableOf });
+  const { stringify } = await import("yaml");
+  const texts = new Map([[`${encodeURIComponent(project)}.yaml`, stringify(document)]]);
+  if (secrets.size > 0) texts.set(SECRETS, secretsFileText(secrets));
+  mkdirSync(folder, { recursive: true });
+  for (const name of texts.keys()) requireOwn(join(folder, name), force);
+  for (const [name, text] of texts) write(join(folder, name), `${FIRST_LINE}${text}`, name === SECRETS);
+  const report = { out: folder, files: [...texts.keys()], policies: receivers.map(({ name }) => name) };
+  out.result({ ...report, variables: [...secrets.keys()], changed, notTranslated: left }, () => [
+    ...report.files.map((name) => printable(join(folder, name))),
+    `prism check -f ${printable(folder)}`,
+    `prism apply -f ${printable(folder)}${secrets.size > 0 ? ` --secrets-file ${printable(join(folder, SECRETS))}` : ""}`,
+  ]);
+  const users = [...new Set(receivers.flatMap(({ addresses }) => addresses.map(({ address }) => address)))];
+  if (users.length > 0)
+    out.note(`must be users of the server and members of the project: ${printable(users.join(", "))}`);
+  const textOf = ({ path, message }: ImportNote): string => printable(`${place(path)}${path}: ${message}`);
+  for (const note of changed) out.note(`changed: ${textOf(note)}`);
+  for (const note of left) out.note(`not translated: ${textOf(note)}`);
+  if (left.length > 0) process.exitCode = EXIT.checkFailed;
+}
+
+function isSecret(preset: string, field: string): boolean {
+  const known = PRESETS.find(({ name }) => name === preset)?.fields.find(({ key }) => key === field);
+  return known === undefined || known.secret === true;
+}
+
+/** @throws CommandError 7 for a file of someone else */
+function requireOwn(file: string, force: boolean): void {
+  if (force || !existsSync(file) || readFileSync(file, "utf8").startsWith(FIRST_LINE)) return;
+  throw new CommandError(EXIT.conflict, `${file} was not written by an import; --force replaces it`);
+}
+
+function write(file: string, text: string, isForOwner: boolean): void {
+  // A file that exists keeps its mode.
+  rmSync(file, { force: true });
+  writeFileSync(file, text, { mode: isForOwner ? 0o600 : 0o644 });
+}
