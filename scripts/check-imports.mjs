@@ -131,6 +131,7 @@ const SHARED_TABLES = {
     "heartbeats",
     "records/audit",
     "records/backup",
+    "records/configuration",
     "records/retention",
     "rules",
     "time/jobs",

@@ -141,6 +141,7 @@ const LATE = [
   /^features\/health\/status\/manual-/,
   /^http\/api\/openapi\/(?:document|operation|schema)\.ts$/,
   /^features\/rules\/(?:backtest-thread|over-time\/replay)\.ts$/,
+  /^features\/records\/configuration\/directory\//,
   /^features\/.*\/config-kind\.ts$/,
   /^features\/records\/configuration\/(?:service|history|open-incidents|planned-state|warnings)\.ts$/,
   /^features\/alerts\/ways\/planned-warnings\.ts$/,

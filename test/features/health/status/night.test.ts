@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { startPrism } from "../../../helpers/prism.ts";
+import { temporaryDir } from "../../../helpers/store.ts";
 
 const page = readFileSync(join(import.meta.dirname, "../../../../docs/operating.md"), "utf8");
 
@@ -10,7 +11,7 @@ const page = readFileSync(join(import.meta.dirname, "../../../../docs/operating.
 const ofCluster = /^prism_cluster_/;
 
 test("every metric that docs/operating.md names is one that /metrics has, and every one of these is on the page", async (t) => {
-  const prism = await startPrism(t);
+  const prism = await startPrism(t, { settings: { "configuration.dir": temporaryDir(t) } });
   await prism.post("/api/v1/events", { type: "a" });
   const { text } = await prism.get("/metrics");
   const served = new Set([...text.matchAll(/^# TYPE (prism_\w+) /gm)].map(([, name = ""]) => name));
