@@ -27,7 +27,7 @@ const FEATURES = {
   "time/jobs": ["records/audit"],
   access: ["records/audit", "time/jobs"],
   "records/backup": ["records/audit", "time/jobs"],
-  "records/configuration": ["access", "oncall"],
+  "records/configuration": ["access", "alerts", "explain", "oncall", "rules"],
   "notifications/sounds": ["access", "time/jobs"],
   "notifications/messages": ["access", "time/jobs"],
   "protocols/pusher": ["access", "records/audit", "time/jobs"],

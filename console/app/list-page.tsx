@@ -12,6 +12,7 @@ import {
 } from "../ui/index.ts";
 import type { TableList, TableProps } from "../ui/table-types.ts";
 import type { Listed } from "./list-of.tsx";
+import { useFileColumn } from "./managed.tsx";
 import { navigate } from "./navigate.ts";
 
 type Shown = Pick<Listed<unknown>, "controls" | "bind" | "isFiltered">;
@@ -35,6 +36,8 @@ interface Props<T> extends Omit<Partial<TableProps<T>>, "columns" | "empty" | "l
   /** The actions on chosen rows. */
   readonly bulk?: ((ids: readonly string[], done: () => void) => VNode) | false | undefined;
   readonly tabs?: ComponentChildren;
+  /** What configuration files call the rows: those that are in one have a badge. */
+  readonly managedAs?: string;
   /** Above the filters. */
   readonly children?: ComponentChildren;
   /** Between the filters and the list. */
@@ -47,8 +50,10 @@ const Table = DataTable as <T>(props: Omit<TableProps<T>, "rowKey"> & Partial<Pi
 
 /** A page of a list: its filters, and what is shown while it loads or is empty. */
 export function ListPage<T>(props: Props<T>) {
-  const { of, title, subtitle, noun, make, actions, empty, unmatched, bulk, tabs, children, above, below, ...table } =
+  const { of, title, subtitle, noun, make, actions, empty, unmatched, bulk, tabs, children, above, below, ...rest } =
     props;
+  const { managedAs, columns, ...table } = rest;
+  const files = useFileColumn<T>(managedAs, (row) => (row as { readonly id: string }).id);
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const open = () => (typeof make === "string" ? navigate(make) : make && openDialog(make()));
   const action = make === undefined ? undefined : <NewButton onClick={open}>{`New ${noun}`}</NewButton>;
@@ -78,7 +83,14 @@ export function ListPage<T>(props: Props<T>) {
       {children}
       <ListFilters of={of} />
       {above}
-      <Table<T> label={title} {...table} list={of} selection={selection || undefined} empty={none} />
+      <Table<T>
+        label={title}
+        {...table}
+        columns={[...columns, ...files]}
+        list={of}
+        selection={selection || undefined}
+        empty={none}
+      />
       {below}
     </Page>
   );

@@ -7,6 +7,23 @@ export interface ErrorInfo {
   readonly details: readonly string[];
 }
 
+/** A way out that the application knows, such as lifting a lock. */
+export interface Offer {
+  readonly label: string;
+  readonly run: () => unknown;
+}
+
+let offerFor: (error: unknown) => Offer | undefined = () => undefined;
+
+/** Every shown error has the offer that this returns for it. */
+export function offerWithErrors(find: (error: unknown) => Offer | undefined): void {
+  offerFor = find;
+}
+
+export function offerOf(error: unknown): Offer | undefined {
+  return offerFor(error);
+}
+
 function text(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }

@@ -1,9 +1,9 @@
 import { CircleAlert } from "lucide";
 import { type ComponentChildren, createContext } from "preact";
 import { useContext, useEffect, useId, useRef, useState } from "preact/hooks";
-import { FormBusy } from "./button.tsx";
+import { Button, FormBusy } from "./button.tsx";
 import { cx } from "./dom.ts";
-import { errorInfo } from "./errors.ts";
+import { errorInfo, offerOf } from "./errors.ts";
 import { Icon } from "./icon.tsx";
 import { Banner } from "./status.tsx";
 
@@ -106,9 +106,15 @@ export function FormFailure({ error }: { readonly error: unknown }) {
   useEffect(() => notice.current?.scrollIntoView({ block: "nearest" }), [error]);
   if (error === undefined || error === null || error === "") return null;
   const { message, details, requestId } = errorInfo(error);
+  const offer = offerOf(error);
+  const action = offer && (
+    <Button small onClick={offer.run}>
+      {offer.label}
+    </Button>
+  );
   return (
     <div ref={notice} class="form-failure">
-      <Banner tone="bad" title={message}>
+      <Banner tone="bad" title={message} action={action}>
         {details.length > 0 && details.map((line) => <div key={line}>{line}</div>)}
         {requestId !== undefined && <span class="faint tiny">Request {requestId}</span>}
       </Banner>

@@ -1,5 +1,5 @@
 import { signal } from "@preact/signals";
-import { errorInfo } from "./errors.ts";
+import { errorInfo, offerOf } from "./errors.ts";
 import type { Action } from "./types.ts";
 
 /** A short message over the page. */
@@ -53,6 +53,6 @@ export const toast = {
   error(error: unknown): void {
     const { message, code, requestId, details } = errorInfo(error);
     const detail = [...details.slice(0, 3), [code, requestId].filter(Boolean).join(" · ")].filter(Boolean).join("\n");
-    add({ tone: "bad", text: message, detail: detail || undefined, shownForMs: 10_000 });
+    add({ tone: "bad", text: message, detail: detail || undefined, action: offerOf(error), shownForMs: 10_000 });
   },
 };

@@ -19,10 +19,10 @@ export interface ListenOptions {
  * @throws ListenRefused, ConfigRefused
  */
 export async function listen(parts: Parts, { acceptAudit = false, beforeListen }: ListenOptions): Promise<void> {
-  const { base, core, offers, features } = parts;
+  const { base, core, offers } = parts;
   const { log } = base;
   await offers.auditHead.start(acceptAudit);
-  await features.all("prepare");
+  await prepare(parts);
   beforeListen?.();
   base.listening.port = await openPort(parts);
   await openMailPort(parts);
@@ -36,6 +36,17 @@ export async function startWork({ base, offers, features }: Parts): Promise<void
   await offers.watch.begin();
   await features.all("start");
   base.bus.emit("system:ready");
+}
+
+/** @throws ConfigRefused, with which the server does not start */
+async function prepare({ base: { store }, core: { listener }, features }: Parts): Promise<void> {
+  try {
+    await features.all("prepare");
+  } catch (error) {
+    listener.close();
+    void store.close();
+    throw error;
+  }
 }
 
 async function openPort({ base: { config, store }, core: { listener } }: Parts): Promise<number> {

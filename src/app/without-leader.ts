@@ -243,6 +243,7 @@ function configOfCopy(config: Config, dataDir: string): Config {
     ntfy: { ...config.ntfy, port: undefined },
     mailIn: { ...config.mailIn, port: undefined },
     watch: { ...config.watch, url: undefined },
+    configuration: { ...config.configuration, dir: undefined },
     digest: { ...config.digest, enabled: false },
   };
 }

@@ -1,6 +1,7 @@
 import { WORKER_CHANNELS } from "../core/text/vocabulary.ts";
 import { AUTH_OPTIONS } from "./auth-options.ts";
 import { CLUSTER_OPTIONS } from "./cluster-options.ts";
+import { CONFIGURATION_OPTIONS } from "./configuration-options.ts";
 import { GOTIFY_OPTIONS, NTFY_OPTIONS } from "./face-options.ts";
 import * as k from "./kinds.ts";
 import {
@@ -117,6 +118,7 @@ export const OPTIONS = {
   mailIn: MAIL_IN_OPTIONS,
   emergency: EMERGENCY_OPTIONS,
   watch: WATCH_OPTIONS,
+  configuration: CONFIGURATION_OPTIONS,
   cluster: CLUSTER_OPTIONS,
   pusher: PUSHER_OPTIONS,
   ntfy: NTFY_OPTIONS,

@@ -190,6 +190,8 @@ export interface Caller {
   pay?(work: Work): void;
   /** Checks the caller of a request again, as it waited for the writer. @throws TOKEN_INVALID, UNAUTHORIZED_ROLE, … */
   requireStill?(): void;
+  /** Takes a host name that does not resolve now, which else refuses its URL: a start must not need DNS. */
+  onUnresolved?(host: string): void;
   /** The module whose code is running; undefined for Prism's own code. */
   readonly module?: string;
   /** Also in the metadata of each audit row: the source of configuration files that are applied. */

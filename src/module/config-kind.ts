@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type * as v from "valibot";
 import type { PermissionHolder } from "../core/caller.ts";
+import type { EpochMs } from "../core/time/clock.ts";
 import type { ReadDb, Trx } from "../store/database.ts";
 import type { ProjectRole } from "../store/schema.ts";
 
@@ -34,6 +35,46 @@ export interface StoredObject {
   readonly isImplicit?: true;
   /** As {@link ConfigKind.isKept}, for one object: the policy `default`. */
   readonly isKept?: true;
+}
+
+/** A shift of a changed schedule whose turn would be others' now, or next. */
+export interface TurnedShift {
+  readonly shift: string;
+  /** False: nobody has the shift now, and `at` is when it begins next. */
+  readonly isNow: boolean;
+  readonly at: EpochMs;
+  /** Ids of users. */
+  readonly before: readonly string[];
+  readonly after: readonly string[];
+  /** The member that keeps the turn; null: none of the new turns is theirs. */
+  readonly anchor: { readonly on: string; readonly turn: readonly string[] } | null;
+}
+
+/** A change of an object in one apply. */
+export interface PlannedChange {
+  readonly kind: string;
+  readonly id: string;
+  readonly name: string;
+  /** Null: it is deleted. */
+  readonly spec: Spec | null;
+  readonly stored: StoredObject | null;
+  /** Of {@link ConfigKind.alertLabels}; null: it opens no alerts. */
+  readonly alerts: AlertLabels | null;
+}
+
+/** Labels of the alerts that an object opens. */
+export interface AlertLabels {
+  readonly labels: Readonly<Record<string, string>>;
+  /** Its alerts have others, too. */
+  readonly isPart: boolean;
+}
+
+/** A way that leads nowhere once an apply is done. */
+export interface PlannedWarning {
+  readonly kind: string;
+  readonly name: string;
+  readonly code: string;
+  readonly message: string;
 }
 
 /** URLs and keys that are shown once, such as the URL of a receiver. */
@@ -95,6 +136,12 @@ export interface ConfigKind {
   masked?(spec: Spec): Spec;
   /** What the plan says of a change besides its members, such as "its alert is resolved". */
   notes?(db: ReadDb | Trx, op: "create" | "update" | "delete", stored: StoredObject | null): Promise<readonly string[]>;
+  /** Whose turn a changed spec would move, and the spec that keeps all turns. */
+  turned?(stored: StoredObject, spec: Spec): { readonly turns: readonly TurnedShift[]; readonly kept: Spec };
+  /** The labels of its alerts, by which routes find a policy. */
+  alertLabels?(spec: Spec): AlertLabels;
+  /** What would reach no one after all changes of a project, in the transaction that has made them. */
+  warnings?(trx: Trx, projectId: string, changes: readonly PlannedChange[]): Promise<readonly PlannedWarning[]>;
 }
 
 /** A kind whose objects have the members `S`. */

@@ -65,7 +65,7 @@ projects:
 
 const EMPTY = {
   ...{ state: "s1", changes: [], unchanged: 4, leftOver: [], drift: [], problems: [], mayNot: [] },
-  ...{ onCall: [], issued: [] },
+  ...{ onCall: [], issued: [], warnings: [], kept: [], open: [], history: null },
 };
 const PLAN = {
   ...EMPTY,
@@ -255,6 +255,70 @@ test("apply writes nothing without changes, without a right, or if the plan is n
     assert.match(ended.stdout + ended.stderr, text);
   }
   assert.ok(asked.every(({ body }) => body["mode"] === "plan"));
+});
+
+const OUTCOME = { policies: ["Night"], withheld: [], people: ["ben"], afterMs: 0, later: ["ada"] };
+const differing = (number: number, changes: string[], before: object, after: object) => ({
+  ...{ project: "duty", id: "i", number, title: "Disk full @team", at: `2026-11-27T03:${number}:00Z`, changes },
+  ...{ before: { ...OUTCOME, ...before }, after: { ...OUTCOME, ...after } },
+});
+const WHERE = { kind: "oncall", noun: "on-call schedule", project: "duty", name: "Duty", at: "duty.yaml:11:9" };
+const FORECAST = {
+  ...{ ...PLAN, drift: [], leftOver: [], onCall: [] },
+  warnings: [
+    { ...WHERE, code: "schedule-gap", message: "No one is on call on Duty from 2026-12-14T09:00:00Z" },
+    { ...WHERE, kind: "policies", noun: "policy", name: "Old", at: null, code: "no-steps", message: "The policy Old has no step" },
+  ],
+  kept: [{ ...WHERE, shift: "Weeks", anchor: { on: "2026-11-23", turn: ["ben", "cy"] } }],
+  open: [
+    { project: "duty", id: "a", number: 7, effect: "moves", policy: "Night", people: ["cy"], pages: true },
+    { project: "duty", id: "b", number: 8, effect: "asks-again", policy: null, people: [], pages: false },
+  ],
+  history: {
+    ...{ from: "2026-11-21T00:00:00Z", incidents: 14, differences: 4, isCut: true, notReadable: ["other"] },
+    differing: [
+      differing(12, ["people", "later"], {}, { people: ["cy"] }),
+      differing(13, ["time"], {}, { afterMs: 300_000 }),
+      differing(14, ["withheld"], {}, { withheld: ["muted"], people: [], afterMs: null }),
+      differing(15, ["later"], {}, { later: ["cy"] }),
+    ],
+    rules: [{ project: "duty", name: "Big", before: { matched: 12, fired: 9 }, after: { matched: 3, fired: 3 } }],
+  },
+};
+
+test("plan prints warnings, kept turns, open incidents and the history, and sends what was asked", async (t) => {
+  const { asked, run } = await begin(t, () => FORECAST, FILES);
+  const { status, stdout } = await run("plan -f oncall --history 7d --keep-now");
+  assert.equal(status, 0);
+  assert.deepEqual([asked[0]?.body["historyMs"], asked[0]?.body["keepNow"]], [7 * 86_400_000, true]);
+  for (const line of [
+    '  ! on-call schedule "Duty" (duty.yaml:11): No one is on call on Duty from 2026-12-14T09:00:00Z',
+    '  ! policy "Old": The policy Old has no step',
+    '  kept: on-call schedule "Duty" (duty.yaml:11), Weeks: write anchor: { on: 2026-11-23, turn: [ben, cy] }',
+    "  ! incident #7 is open: its alerts go to the policy Night, which pages cy",
+    "  ! incident #8 is open: it has reached no one, and asks its targets again",
+    "history: 14 incidents; 1 would be withheld, or not any more, 1 would page others, 1 would page at another time, 1 would page others later",
+    "  #12 2026-11-27 03:12  ben → cy",
+    "  #13 2026-11-27 03:13  ben at once → after 5 min",
+    "  #14 2026-11-27 03:14  ben → muted",
+    "  #15 2026-11-27 03:15  later ada → cy",
+    '  rule "Big": 12 → 3 events match, 9 → 3 notify',
+    "history: there was more than could be compared",
+    "history: without other, as you lack events:read there",
+  ])
+    assert.ok(stdout.split("\n").includes(line), `${line}\n\n${stdout}`);
+  const markdown = await run("plan -f oncall --format markdown --history 7d");
+  assert.match(markdown.stdout, /^\*\*Prism: [^\n]*\*\*\n\n```\nproject duty\n[^`]*\n```\n$/);
+});
+
+test("apply stores nothing while open incidents would begin to page, unless --yes-pages says so", async (t) => {
+  const { asked, run } = await begin(t, () => FORECAST, FILES);
+  const refused = await run("apply -f oncall --yes");
+  assert.equal(refused.status, 2);
+  assert.match(refused.stderr, /1 open incident would begin to page; nothing is stored: --yes-pages stores it/);
+  assert.ok(asked.every(({ body }) => body["mode"] === "plan"));
+  assert.equal((await run("apply -f oncall --yes --yes-pages --keep-now")).status, 0);
+  assert.deepEqual([asked.at(-1)?.body["mode"], asked.at(-1)?.body["keepNow"]], ["apply", true]);
 });
 
 test("managed lists what files manage, and ends with 8 if anything was changed since", async (t) => {

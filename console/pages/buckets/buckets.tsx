@@ -59,6 +59,7 @@ export default function Buckets() {
       title="Transfer buckets"
       subtitle={subtitleOf(list.items)}
       noun="bucket"
+      managedAs="buckets"
       columns={COLUMNS}
       make={can("buckets:balance") ? () => <NewBucket /> : undefined}
       rowTone={(bucket) => (bucket.state === "below" ? "bad" : undefined)}

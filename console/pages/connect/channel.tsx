@@ -4,6 +4,7 @@ import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
+import { LockedForm, ManagedBadge, ManagedNotice } from "../../app/managed.tsx";
 import { navigate } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
 import { invalidate, useGet } from "../../app/query.ts";
@@ -53,18 +54,30 @@ function ChannelView({ channel, preset }: ViewProps) {
       title={name}
       subtitle={`${preset?.title ?? channel.preset}: ${projectId === null ? "your notifications" : "notifications of a project"}.`}
       breadcrumb={[{ label: "Connect", href: href("/connect?kind=channels") }]}
-      badge={<ChannelBadge channel={channel} />}
+      badge={
+        <>
+          <ChannelBadge channel={channel} />
+          <ManagedBadge kind="channels" id={id} />
+        </>
+      }
       actions={<Menu label={`More for ${name}`} items={items} />}
     >
       <div class="stack">
         <Health channel={channel} onEnable={() => switchTo(true)} />
+        <ManagedNotice kind="channels" id={id} />
         <div class="two">
-          {preset && <ServiceForm channel={channel} preset={preset} />}
+          {preset && (
+            <LockedForm kind="channels" id={id}>
+              <ServiceForm channel={channel} preset={preset} />
+            </LockedForm>
+          )}
           <div class="stack">
             <Card title="Test" sub="A dry run shows the request without secrets; nothing is sent.">
               <ChannelTest id={id} />
             </Card>
-            <MessagesForm channel={channel} />
+            <LockedForm kind="channels" id={id}>
+              <MessagesForm channel={channel} />
+            </LockedForm>
           </div>
         </div>
       </div>

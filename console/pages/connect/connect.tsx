@@ -2,6 +2,7 @@ import { Cable } from "lucide";
 import type { Channel, ChannelPreset, Receiver, ReceiverPreset } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { useFilters } from "../../app/filters.ts";
+import { useFileColumn } from "../../app/managed.tsx";
 import { canInProject } from "../../app/memberships.ts";
 import { knownOr, ProjectChoice } from "../../app/project-choice.tsx";
 import { useProjects } from "../../app/projects.ts";
@@ -68,13 +69,14 @@ function Receivers({ q, project }: PartProps) {
   const list = useList<Receiver>("/receivers", { projectId: project, limit: 100 });
   const presets = useGet<{ readonly data: readonly ReceiverPreset[] }>("/receivers/presets");
   const rows = list.items?.filter(({ name, preset }) => matches(q, name, preset));
+  const files = useFileColumn<Receiver>("receivers", ({ id }) => id);
   return (
     <div class="stack s5">
       <DataTable<Receiver>
         label="Receivers"
         list={list}
         rows={rows}
-        columns={RECEIVER_COLUMNS}
+        columns={[...RECEIVER_COLUMNS, ...files]}
         rowHref={({ id }) => href(`/connect/receivers/${id}`)}
         empty={<Empty what="receiver" q={q} text="Choose what sends below: Prism gives you a URL for it." />}
       />
@@ -105,6 +107,7 @@ function Channels({ q, project }: PartProps) {
   const own = useList<Channel>("/channels", { limit: 100 });
   const shared = useList<Channel>("/channels", { projectId: project, limit: 100 });
   const presets = useGet<{ readonly presets: readonly ChannelPreset[] }>("/channels/presets");
+  const files = useFileColumn<Channel>("channels", ({ id }) => id);
   const all = own.items && shared.items ? [...shared.items, ...own.items] : undefined;
   const rows = all?.filter(({ name, preset }) => matches(q, name, preset));
   return (
@@ -118,7 +121,7 @@ function Channels({ q, project }: PartProps) {
           own.reload();
           shared.reload();
         }}
-        columns={CHANNEL_COLUMNS}
+        columns={[...CHANNEL_COLUMNS, ...files]}
         rowHref={({ id }) => href(`/connect/channels/${id}`)}
         rowTone={({ disabledAt }) => (disabledAt === null ? undefined : "bad")}
         empty={<Empty what="channel" q={q} text="Choose a service below: your notifications are sent to it, too." />}

@@ -2,6 +2,7 @@ import type { Integration, IssuedIntegration } from "../../../src/client/api-typ
 import { api } from "../../app/api.ts";
 import { SERVER_URL } from "../../app/base.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
+import { useFileColumn } from "../../app/managed.tsx";
 import { LabelChips } from "../../app/matcher-field.tsx";
 import { canInProject } from "../../app/memberships.ts";
 import { invalidate, useList } from "../../app/query.ts";
@@ -99,6 +100,7 @@ const COLUMNS: readonly Column<Integration>[] = [
 export function IntegrationKeys({ project, q }: { readonly project: string; readonly q: string }) {
   const list = useList<Integration>("/integrations", { projectId: project, limit: 100 });
   const isWriter = canInProject("policies:write") === true;
+  const files = useFileColumn<Integration>("integrations", ({ id }) => id);
   const wanted = q.trim().toLowerCase();
   const rows = list.items?.filter(({ name, kind }) =>
     `${name} ${PROTOCOLS[kind].title}`.toLowerCase().includes(wanted),
@@ -111,7 +113,7 @@ export function IntegrationKeys({ project, q }: { readonly project: string; read
         label="Integration keys"
         list={list}
         rows={rows}
-        columns={COLUMNS}
+        columns={[...COLUMNS, ...files]}
         rowActions={(integration) =>
           isWriter
             ? [

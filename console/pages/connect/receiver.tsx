@@ -5,6 +5,7 @@ import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
+import { LockedForm, ManagedBadge, ManagedNotice } from "../../app/managed.tsx";
 import { canInProject } from "../../app/memberships.ts";
 import { navigate } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
@@ -65,7 +66,12 @@ function ReceiverView({ receiver, preset }: ViewProps) {
       title={name}
       subtitle={`${preset?.title ?? receiver.preset}${hasSecret ? ", with a secret" : ""}; ${last}.`}
       breadcrumb={[{ label: "Connect", href: href("/connect") }]}
-      badge={<Badge tone={active ? "ok" : "warn"}>{active ? "on" : "paused"}</Badge>}
+      badge={
+        <>
+          <Badge tone={active ? "ok" : "warn"}>{active ? "on" : "paused"}</Badge>
+          <ManagedBadge kind="receivers" id={receiver.id} />
+        </>
+      }
       actions={isWriter ? <Actions receiver={receiver} /> : undefined}
     >
       {isWriter ? (
@@ -141,6 +147,7 @@ function Editable({ receiver, preset }: ViewProps) {
   useRefresh(list.reload, POLL_MS, POLL_MS);
   return (
     <div class="stack">
+      <ManagedNotice kind="receivers" id={id} />
       <Card
         title="Last requests"
         sub="The last 100 of seven days, without secrets."
@@ -157,16 +164,18 @@ function Editable({ receiver, preset }: ViewProps) {
           empty={<EmptyState small title="No request yet" text="Requests of the sender appear here." />}
         />
       </Card>
-      <Card>
-        <NotifyField value={receiver.notify} onChange={(notify) => saveNotify(receiver, notify)} />
-      </Card>
-      <MappingEditor
-        receiver={receiver}
-        preset={preset}
-        requests={list.items ?? []}
-        triedId={triedId}
-        onTry={setTried}
-      />
+      <LockedForm kind="receivers" id={id}>
+        <Card>
+          <NotifyField value={receiver.notify} onChange={(notify) => saveNotify(receiver, notify)} />
+        </Card>
+        <MappingEditor
+          receiver={receiver}
+          preset={preset}
+          requests={list.items ?? []}
+          triedId={triedId}
+          onTry={setTried}
+        />
+      </LockedForm>
     </div>
   );
 }

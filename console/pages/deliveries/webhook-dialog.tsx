@@ -1,4 +1,5 @@
 import type { CreateWebhook, ListedWebhook } from "../../../src/client/api-types.gen.ts";
+import { Managed } from "../../app/managed.tsx";
 import { useProjects } from "../../app/projects.ts";
 import { type FieldOf, Fields } from "../../forms/fields.tsx";
 import { useResource } from "../../forms/use-resource.ts";
@@ -34,14 +35,16 @@ export function WebhookDialog({ known }: Props) {
   };
   return (
     <Dialog title={known ? "Change the webhook" : "New webhook"} onSubmit={save} action="Save">
-      <Fields
-        of={form}
-        show={[
-          { name: "url", placeholder: "https://example.org/hook", autoFocus: true },
-          { name: "eventTypes", mono: true },
-          ...(known ? [] : [owner]),
-        ]}
-      />
+      <Managed kind="webhooks" id={known?.id ?? ""}>
+        <Fields
+          of={form}
+          show={[
+            { name: "url", placeholder: "https://example.org/hook", autoFocus: true },
+            { name: "eventTypes", mono: true },
+            ...(known ? [] : [owner]),
+          ]}
+        />
+      </Managed>
     </Dialog>
   );
 }

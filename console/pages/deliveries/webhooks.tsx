@@ -52,6 +52,7 @@ export default function Webhooks() {
       title="Webhooks"
       subtitle={subtitleOf(list.items)}
       noun="webhook"
+      managedAs="webhooks"
       columns={COLUMNS}
       make={() => <WebhookDialog />}
       onOpen={(webhook) => openDialog(<WebhookDialog known={webhook} />)}

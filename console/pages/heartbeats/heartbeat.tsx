@@ -4,6 +4,7 @@ import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
+import { ManagedBadge } from "../../app/managed.tsx";
 import { navigate, useQueryState } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
 import { invalidate, useGet } from "../../app/query.ts";
@@ -51,7 +52,12 @@ function HeartbeatView({ heartbeat }: { readonly heartbeat: Heartbeat }) {
       title={titleOf(heartbeat)}
       subtitle={subtitleOf(heartbeat)}
       breadcrumb={[{ label: "Heartbeats", href: href("/heartbeats") }]}
-      badge={<Badge {...STATUS[status]} />}
+      badge={
+        <>
+          <Badge {...STATUS[status]} />
+          <ManagedBadge kind="heartbeats" id={id} />
+        </>
+      }
       tabs={isWriter ? <Tabs label="Heartbeat" value={tab} tabs={tabs} /> : undefined}
       actions={isWriter ? <Actions heartbeat={heartbeat} /> : undefined}
     >

@@ -28,6 +28,7 @@ export default function Heartbeats() {
       title="Heartbeats"
       subtitle={subtitleOf(list.items, list.isFiltered)}
       noun="heartbeat"
+      managedAs="heartbeats"
       columns={COLUMNS}
       make={isWriter ? () => <CreateDialog /> : undefined}
       rowHref={({ id }) => href(`/heartbeats/${id}`)}

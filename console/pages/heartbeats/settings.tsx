@@ -1,4 +1,5 @@
 import type { Heartbeat } from "../../../src/client/api-types.gen.ts";
+import { Managed } from "../../app/managed.tsx";
 import { type FieldOf, Fields, ResourceForm } from "../../forms/fields.tsx";
 import { heartbeat as described } from "../../forms/heartbeat.gen.ts";
 import { partOf, useResource } from "../../forms/use-resource.ts";
@@ -26,29 +27,31 @@ export function Settings({ heartbeat }: { readonly heartbeat: Heartbeat }) {
   const filters = partOf(form, "filters");
   const { methods } = form.values;
   return (
-    <ResourceForm of={form} label="Heartbeat">
-      <div class="two">
-        <Card title="When pings are expected">
-          <div class="stack">
-            <PlanForm of={form} projectId={heartbeat.projectId} />
-            <Fields of={form} show={[FED_BY]} />
-          </div>
-        </Card>
-        <Card title="Heartbeat">
-          <div class="stack">
-            <Fields of={form} show={PLAIN} />
-            <Switch
-              label="Only POST counts"
-              hint="Links that mail scanners open are ignored."
-              checked={methods === "POST"}
-              onChange={(isOn) => form.change({ methods: isOn ? "POST" : "" })}
-            />
-            <Fields of={form} show={ALERT} />
-            <Fields of={filters} show={[{ name: "httpBody", label: "Keywords in the body decide" }]} />
-            {filters.values.httpBody === true && <Fields of={filters} show={WORDS} />}
-          </div>
-        </Card>
-      </div>
-    </ResourceForm>
+    <Managed kind="heartbeats" id={heartbeat.id}>
+      <ResourceForm of={form} label="Heartbeat">
+        <div class="two">
+          <Card title="When pings are expected">
+            <div class="stack">
+              <PlanForm of={form} projectId={heartbeat.projectId} />
+              <Fields of={form} show={[FED_BY]} />
+            </div>
+          </Card>
+          <Card title="Heartbeat">
+            <div class="stack">
+              <Fields of={form} show={PLAIN} />
+              <Switch
+                label="Only POST counts"
+                hint="Links that mail scanners open are ignored."
+                checked={methods === "POST"}
+                onChange={(isOn) => form.change({ methods: isOn ? "POST" : "" })}
+              />
+              <Fields of={form} show={ALERT} />
+              <Fields of={filters} show={[{ name: "httpBody", label: "Keywords in the body decide" }]} />
+              {filters.values.httpBody === true && <Fields of={filters} show={WORDS} />}
+            </div>
+          </Card>
+        </div>
+      </ResourceForm>
+    </Managed>
   );
 }

@@ -2,6 +2,7 @@ import { CalendarDays, PhoneCall } from "lucide";
 import { useState } from "preact/hooks";
 import type { OnCallUser } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
+import { ManagedBadge } from "../../app/managed.tsx";
 import { canInProject } from "../../app/memberships.ts";
 import { useProjects } from "../../app/projects.ts";
 import { useGet } from "../../app/query.ts";
@@ -121,6 +122,7 @@ function DutyCard({ duty, colour }: CardProps) {
       tone={current.length === 0 ? "bad" : undefined}
       actions={
         <span class="inline">
+          <ManagedBadge kind="oncall" id={scheduleId} />
           {isOwn && <Badge tone="info">you</Badge>}
           <Button small icon={CalendarDays} href={href(`/oncall/${scheduleId}`)} title={`Calendar of ${name}`}>
             Calendar

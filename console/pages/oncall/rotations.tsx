@@ -1,5 +1,6 @@
 import type { OnCallSchedule, OnCallShift, OnCallUser } from "../../../src/client/api-types.gen.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
+import { LockedForm, ManagedNotice } from "../../app/managed.tsx";
 import { canInProject } from "../../app/memberships.ts";
 import { invalidate, useList } from "../../app/query.ts";
 import {
@@ -82,37 +83,42 @@ export function Rotations({ schedule, people }: Props) {
     <NewButton onClick={() => openDialog(<ShiftDialog {...{ schedule, people }} />)}>New rotation</NewButton>
   ) : undefined;
   return (
-    <Card
-      title="Rotations and shifts"
-      sub="Higher levels win; lower ones fill what they leave free."
-      actions={make}
-      flush
-    >
-      <DataTable<OnCallShift>
-        bare
-        label="Rotations"
-        list={list}
-        columns={columns}
-        rowActions={(shift) =>
-          isWriter
-            ? [
-                {
-                  label: "Change",
-                  onSelect: () => openDialog(<ShiftDialog known={shift} {...{ schedule, people }} />),
-                },
-                { label: "Delete", onSelect: () => remove(shift), variant: "quiet" },
-              ]
-            : []
-        }
-        empty={
-          <EmptyState
-            small
-            title="There is no rotation"
-            text="A rotation puts users on call in turn, such as each for a week."
-            action={make}
+    <div class="stack">
+      {isWriter && <ManagedNotice kind="oncall" id={schedule.id} />}
+      <LockedForm kind="oncall" id={schedule.id}>
+        <Card
+          title="Rotations and shifts"
+          sub="Higher levels win; lower ones fill what they leave free."
+          actions={make}
+          flush
+        >
+          <DataTable<OnCallShift>
+            bare
+            label="Rotations"
+            list={list}
+            columns={columns}
+            rowActions={(shift) =>
+              isWriter
+                ? [
+                    {
+                      label: "Change",
+                      onSelect: () => openDialog(<ShiftDialog known={shift} {...{ schedule, people }} />),
+                    },
+                    { label: "Delete", onSelect: () => remove(shift), variant: "quiet" },
+                  ]
+                : []
+            }
+            empty={
+              <EmptyState
+                small
+                title="There is no rotation"
+                text="A rotation puts users on call in turn, such as each for a week."
+                action={make}
+              />
+            }
           />
-        }
-      />
-    </Card>
+        </Card>
+      </LockedForm>
+    </div>
   );
 }

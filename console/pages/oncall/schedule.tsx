@@ -2,6 +2,7 @@ import { useState } from "preact/hooks";
 import type { OnCallConflict, OnCallLayers, OnCallSchedule } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
+import { ManagedBadge } from "../../app/managed.tsx";
 import { useQueryState } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
 import { useGet } from "../../app/query.ts";
@@ -88,7 +89,12 @@ function ScheduleView({ schedule }: { readonly schedule: OnCallSchedule }) {
       title={schedule.name}
       subtitle={duty ? subtitleOf(duty) : schedule.description || "Who is on call when."}
       breadcrumb={[{ label: "On-call", href: href("/oncall") }]}
-      badge={duty && (duty.current.length === 0 ? <Badge tone="bad">gap</Badge> : undefined)}
+      badge={
+        <>
+          {duty?.current.length === 0 && <Badge tone="bad">gap</Badge>}
+          <ManagedBadge kind="oncall" id={schedule.id} />
+        </>
+      }
       width="wide"
       tabs={<Tabs label="Schedule" value={tab} tabs={tabs} />}
       actions={

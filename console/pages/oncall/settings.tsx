@@ -1,6 +1,7 @@
 import type { OnCallSchedule, UpdateOnCallSchedule } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
+import { LockedForm, ManagedNotice } from "../../app/managed.tsx";
 import { canInProject } from "../../app/memberships.ts";
 import { navigate } from "../../app/navigate.ts";
 import { invalidate } from "../../app/query.ts";
@@ -29,22 +30,29 @@ export function Settings({ schedule }: { readonly schedule: OnCallSchedule }) {
       </Card>
     );
   return (
-    <div class="two">
-      <General schedule={schedule} />
-      <div class="stack">
-        <Card title="Calendar link" sub="For calendar programs: the shifts from 15 days ago to 180 days ahead.">
-          <CalendarLink
-            path={`${schedulePath(schedule.id)}/calendar-link`}
-            has={schedule.hasCalendarLink}
-            onChanged={() => invalidate(schedulePath(schedule.id))}
-          />
-        </Card>
-        <Import schedule={schedule} />
-        <Card title="Delete" tone="bad">
-          <Button variant="danger" onClick={() => remove(schedule)}>
-            Delete the schedule
-          </Button>
-        </Card>
+    <div class="stack">
+      <ManagedNotice kind="oncall" id={schedule.id} />
+      <div class="two">
+        <LockedForm kind="oncall" id={schedule.id}>
+          <General schedule={schedule} />
+        </LockedForm>
+        <div class="stack">
+          <Card title="Calendar link" sub="For calendar programs: the shifts from 15 days ago to 180 days ahead.">
+            <CalendarLink
+              path={`${schedulePath(schedule.id)}/calendar-link`}
+              has={schedule.hasCalendarLink}
+              onChanged={() => invalidate(schedulePath(schedule.id))}
+            />
+          </Card>
+          <LockedForm kind="oncall" id={schedule.id}>
+            <Import schedule={schedule} />
+          </LockedForm>
+          <Card title="Delete" tone="bad">
+            <Button variant="danger" onClick={() => remove(schedule)}>
+              Delete the schedule
+            </Button>
+          </Card>
+        </div>
       </div>
     </div>
   );

@@ -61,6 +61,7 @@ export default function PeopleList() {
       title="People"
       subtitle={news || "Who may sign in, and with which roles."}
       noun="account"
+      managedAs="people"
       columns={COLUMNS}
       actions={can("users:manage") ? invite : undefined}
       rowHref={({ id }) => href(`/people/${id}`)}

@@ -3,6 +3,7 @@ import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useEdits } from "../../app/edits.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
+import { LockedForm, ManagedBadge, ManagedNotice } from "../../app/managed.tsx";
 import type { PageProps } from "../../app/page-module.ts";
 import { personName } from "../../app/people.ts";
 import { invalidate, useGet } from "../../app/query.ts";
@@ -36,7 +37,12 @@ function PersonView({ person }: { readonly person: User }) {
       title={personName(person)}
       subtitle={subtitleOf(person)}
       breadcrumb={[{ label: "People", href: href("/people") }]}
-      badge={<Badge {...state} />}
+      badge={
+        <>
+          <Badge {...state} />
+          <ManagedBadge kind="people" id={person.id} />
+        </>
+      }
       actions={
         <>
           {isManager && person.id !== me.value?.id && <PersonActions person={person} changed={changed} />}
@@ -44,15 +50,24 @@ function PersonView({ person }: { readonly person: User }) {
         </>
       }
     >
+      {isManager && <ManagedNotice kind="people" id={person.id} />}
       <div class="two">
         <div class="stack">
           <Card title="Account">
-            {isManager ? <AccountForm person={person} changed={changed} /> : <AccountFacts person={person} />}
+            {isManager ? (
+              <LockedForm kind="people" id={person.id}>
+                <AccountForm person={person} changed={changed} />
+              </LockedForm>
+            ) : (
+              <AccountFacts person={person} />
+            )}
           </Card>
           {isManager && <PersonSessions person={person} />}
           {isManager && <PersonTokens person={person} />}
         </div>
-        <RolesCard person={person} changed={changed} />
+        <LockedForm kind="people" id={person.id}>
+          <RolesCard person={person} changed={changed} />
+        </LockedForm>
       </div>
     </Page>
   );

@@ -1,4 +1,5 @@
 import type { CreateRole, Role } from "../../../src/client/api-types.gen.ts";
+import { Managed } from "../../app/managed.tsx";
 import { invalidate } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
 import { Fields } from "../../forms/fields.tsx";
@@ -29,26 +30,28 @@ export function RoleDialog({ known, permissions }: Props) {
   const disabled = known?.builtin;
   return (
     <Drawer title={known ? `Role ${known.name}` : "New role"} onSubmit={save} action="Save">
-      <Fields
-        of={form}
-        show={[
-          { name: "name", disabled },
-          { name: "description", disabled },
-        ]}
-      />
-      <fieldset class="stack s2">
-        <legend>Permissions</legend>
-        {permissions.map((permission) => (
-          <Checkbox
-            key={permission.name}
-            label={permission.name}
-            hint={permission.description}
-            checked={granted.includes(permission.name)}
-            disabled={!can(permission.name)}
-            onChange={(isGranted) => change(permission.name, isGranted)}
-          />
-        ))}
-      </fieldset>
+      <Managed kind="roles" id={known?.id ?? ""}>
+        <Fields
+          of={form}
+          show={[
+            { name: "name", disabled },
+            { name: "description", disabled },
+          ]}
+        />
+        <fieldset class="stack s2">
+          <legend>Permissions</legend>
+          {permissions.map((permission) => (
+            <Checkbox
+              key={permission.name}
+              label={permission.name}
+              hint={permission.description}
+              checked={granted.includes(permission.name)}
+              disabled={!can(permission.name)}
+              onChange={(isGranted) => change(permission.name, isGranted)}
+            />
+          ))}
+        </fieldset>
+      </Managed>
     </Drawer>
   );
 }

@@ -1,6 +1,7 @@
 import { Check } from "lucide";
 import type { Role } from "../../../src/client/api-types.gen.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
+import { ManagedBadge } from "../../app/managed.tsx";
 import { invalidate, useGet } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
 import { Card, Icon, Loaded, Menu, NewButton, openDialog, Page, plural, UserText } from "../../ui/index.ts";
@@ -66,6 +67,7 @@ function RoleMatrix({ roles, permissions }: Matrix) {
                     <UserText>{role.name}</UserText>
                     <RoleMenu role={role} permissions={permissions} />
                   </span>
+                  <ManagedBadge kind="roles" id={role.id} />
                 </th>
               ))}
             </tr>

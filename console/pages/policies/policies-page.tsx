@@ -23,6 +23,7 @@ export default function PoliciesPage() {
       title="Policies"
       subtitle={subtitleOf(list.items)}
       noun="policy"
+      managedAs="policies"
       columns={columnsOf(names)}
       make={canInProject("policies:write") === true ? `/policies/new?project=${project}` : undefined}
       rowHref={({ id }) => href(`/policies/${id}`)}

@@ -6,6 +6,7 @@ import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
+import { ManagedBadge, ManagedNotice, useLock } from "../../app/managed.tsx";
 import { canInProject } from "../../app/memberships.ts";
 import { navigate, useQueryState } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
@@ -59,11 +60,13 @@ export function PolicyPage({ params }: PageProps) {
 
 function Shown({ policy }: { readonly policy: Policy }) {
   const [tab, setTab] = useQueryState("tab", "edit");
+  const isLocked = useLock("policies", policy.id);
   const isWritable = canInProject("policies:write") === true;
   return (
     <Page
       title={policy.name}
       breadcrumb={[{ label: "Policies", href: href("/policies") }]}
+      badge={<ManagedBadge kind="policies" id={policy.id} />}
       subtitle={
         policy.updatedAt === null
           ? "The built-in policy of the project. Open incidents keep the version with which they started."
@@ -82,10 +85,11 @@ function Shown({ policy }: { readonly policy: Policy }) {
         />
       }
     >
-      {tab === "versions" && <PolicyVersions policy={policy} isWritable={isWritable} />}
+      {isWritable && <ManagedNotice kind="policies" id={policy.id} />}
+      {tab === "versions" && <PolicyVersions policy={policy} isWritable={isWritable && !isLocked} />}
       {/* Stays: it may have unsaved edits. */}
       <div hidden={tab === "versions"}>
-        <Editor policy={policy} readOnly={!isWritable} />
+        <Editor policy={policy} readOnly={!isWritable || isLocked} />
       </div>
     </Page>
   );

@@ -3,6 +3,7 @@ import "./policies.css";
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { ConflictBanner, useDraft } from "../../app/draft.tsx";
+import { ManagedBadge, ManagedNotice, useLock } from "../../app/managed.tsx";
 import { canInProject } from "../../app/memberships.ts";
 import { useReplacing } from "../../app/navigate.ts";
 import { ProjectChoice, useProjectChoice } from "../../app/project-choice.tsx";
@@ -24,6 +25,7 @@ export default function RoutesPage() {
     <Page
       title="Policies"
       documentTitle="Routes"
+      badge={query.data && <ManagedBadge kind="routes" id={query.data.projectId} />}
       subtitle={query.data ? summary(query.data) : "Which alerts reach which policy."}
       tabs={<PolicyTabs value="routes" project={project} />}
     >
@@ -47,7 +49,8 @@ function summary({ route, version, updatedAt }: Routing): string {
 
 /** Edits are kept until they are saved with the version that they started from. */
 function Editor({ routing, reload }: { readonly routing: Routing; readonly reload: () => void }) {
-  const readOnly = canInProject("policies:write") !== true;
+  const isWritable = canInProject("policies:write") === true;
+  const readOnly = useLock("routes", routing.projectId) || !isWritable;
   const edit = useDraft<Routing, RoutingDocument>({
     stored: routing,
     draftOf: documentOf,
@@ -67,6 +70,7 @@ function Editor({ routing, reload }: { readonly routing: Routing; readonly reloa
   const intervals = draft.timeIntervals.map(({ name }) => name);
   return (
     <div class="stack">
+      {isWritable && <ManagedNotice kind="routes" id={routing.projectId} />}
       <RouteTest
         projectId={base.projectId}
         document={isDirty ? draft : undefined}

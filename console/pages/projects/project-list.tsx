@@ -26,6 +26,7 @@ export default function ProjectList() {
       title="Projects"
       subtitle="Each project has its own events, members and API keys."
       noun="project"
+      managedAs="projects"
       columns={COLUMNS}
       make={can("projects:create") ? () => <NewProject /> : undefined}
       rowHref={({ id }) => href(`/projects/${id}`)}

@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import type { Leftovers, ProjectDetail, ProjectInvitation, ProjectMember } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
+import { LockedForm, ManagedNotice } from "../../app/managed.tsx";
 import { findUsers } from "../../app/people.ts";
 import { useGet, useList } from "../../app/query.ts";
 import { can, me } from "../../app/session.ts";
@@ -46,21 +47,24 @@ export function ProjectMembers({ project, isOwner }: Props) {
   );
   return (
     <div class="stack">
-      <Card title="Members" flush actions={isOwner ? add : undefined}>
-        <DataTable<ProjectMember>
-          bare
-          label="Members"
-          list={list}
-          rowKey={({ userId }) => userId}
-          columns={columns(project, isOwner, done)}
-          rowActions={(member) =>
-            isOwner || member.userId === me.value?.id ? (
-              <RemoveMember project={project} member={member} onDone={done} />
-            ) : null
-          }
-          empty={<EmptyState small title="This project has no members" text="Add people who may see its events." />}
-        />
-      </Card>
+      {isOwner && <ManagedNotice kind="members" id={project.id} />}
+      <LockedForm kind="members" id={project.id}>
+        <Card title="Members" flush actions={isOwner ? add : undefined}>
+          <DataTable<ProjectMember>
+            bare
+            label="Members"
+            list={list}
+            rowKey={({ userId }) => userId}
+            columns={columns(project, isOwner, done)}
+            rowActions={(member) =>
+              isOwner || member.userId === me.value?.id ? (
+                <RemoveMember project={project} member={member} onDone={done} />
+              ) : null
+            }
+            empty={<EmptyState small title="This project has no members" text="Add people who may see its events." />}
+          />
+        </Card>
+      </LockedForm>
       {isOwner && <Invitations project={project} />}
     </div>
   );

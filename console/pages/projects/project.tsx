@@ -2,6 +2,7 @@ import type { ProjectDetail } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
+import { Managed, ManagedBadge } from "../../app/managed.tsx";
 import { navigate, useQueryState } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
 import { invalidate, useGet } from "../../app/query.ts";
@@ -37,7 +38,12 @@ function ProjectView({ project, reload }: { readonly project: ProjectDetail; rea
       title={project.name}
       subtitle={subtitleOf(project)}
       breadcrumb={[{ label: "Projects", href: href("/projects") }]}
-      badge={<Badge tone="plain">{project.role ?? "administrator"}</Badge>}
+      badge={
+        <>
+          <Badge tone="plain">{project.role ?? "administrator"}</Badge>
+          <ManagedBadge kind="projects" id={project.id} />
+        </>
+      }
       actions={
         <>
           <Button href={href(`/events?project=${project.id}`)}>Events</Button>
@@ -49,9 +55,13 @@ function ProjectView({ project, reload }: { readonly project: ProjectDetail; rea
       {tab === "keys" && isEditor ? (
         <ProjectKeys project={project} isOwner={isOwner} />
       ) : tab === "topics" && isOwner ? (
-        <ProjectTopics project={project} />
+        <Managed kind="ntfyAccess" id={project.id}>
+          <ProjectTopics project={project} />
+        </Managed>
       ) : tab === "settings" && isOwner ? (
-        <ProjectSettingsForm project={project} onSaved={reload} />
+        <Managed kind="projects" id={project.id}>
+          <ProjectSettingsForm project={project} onSaved={reload} />
+        </Managed>
       ) : (
         <ProjectMembers project={project} isOwner={isOwner} />
       )}

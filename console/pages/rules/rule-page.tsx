@@ -3,6 +3,7 @@ import "./rules.css";
 import { Copy, Download, History, Trash2 } from "lucide";
 import { href } from "../../app/base.ts";
 import { useStream, useStreams } from "../../app/live.ts";
+import { ManagedBadge, ManagedNotice, useLock } from "../../app/managed.tsx";
 import { navigate, useQueryState } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
 import { streamsOf, useProjects } from "../../app/projects.ts";
@@ -53,7 +54,9 @@ function Shown({ rule, query }: { readonly rule: Rule; readonly query: QueryResu
   const refreshSoon = useRefresh(query.reload);
   useStreams(canInProject("events:read") ? streamsOf(projects, rule.projectId ?? "") : [], refreshSoon);
   useStream("user:me", refreshSoon, refreshSoon);
-  const isWritable = can("rules:write");
+  const isLocked = useLock("rules", rule.id);
+  const mayWrite = can("rules:write");
+  const isWritable = mayWrite && !isLocked;
   const { stats, warnings = [] } = rule;
   const inactive = warnings.filter(({ code }) => code === "RECIPIENT_INACTIVE");
   const subtitle =
@@ -65,7 +68,12 @@ function Shown({ rule, query }: { readonly rule: Rule; readonly query: QueryResu
       title={rule.name}
       breadcrumb={[{ label: "Rules", href: href("/rules") }]}
       subtitle={subtitle}
-      badge={<RuleState rule={rule} />}
+      badge={
+        <>
+          <RuleState rule={rule} />
+          <ManagedBadge kind="rules" id={rule.id} />
+        </>
+      }
       actions={<Actions rule={rule} query={query} isWritable={isWritable} />}
       tabs={
         <Tabs
@@ -96,7 +104,8 @@ function Shown({ rule, query }: { readonly rule: Rule; readonly query: QueryResu
           </ul>
         </Banner>
       )}
-      {!isWritable && (
+      {mayWrite && <ManagedNotice kind="rules" id={rule.id} />}
+      {!mayWrite && (
         <Banner tone="info">
           You can read this rule of {projectName(projects, rule.projectId)}, but not change it.
         </Banner>

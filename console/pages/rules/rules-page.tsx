@@ -51,6 +51,7 @@ export default function RulesPage() {
       title="Rules"
       subtitle={subtitleOf(total, active.data?.total)}
       noun="rule"
+      managedAs="rules"
       columns={columnsOf((id) => projectName(projects, id))}
       actions={<RuleFiles isWritable={isWritable} filter={{ q, projectId, targetRole }} />}
       make={isWritable ? "/rules/new" : undefined}

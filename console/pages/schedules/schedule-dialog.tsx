@@ -1,5 +1,6 @@
 import type { CreateSchedule, Schedule } from "../../../src/client/api-types.gen.ts";
 import { errorText } from "../../app/api.ts";
+import { Managed } from "../../app/managed.tsx";
 import { usePreview } from "../../app/preview.ts";
 import { useGet } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
@@ -72,25 +73,27 @@ export function ScheduleDialog({ known }: { readonly known?: Schedule }) {
   const save = async () => (await form.send()) !== undefined;
   return (
     <Dialog title={known ? `Change ${known.name}` : "New schedule"} size="lg" onSubmit={save} action="Save">
-      <div class="two">
-        <div class="stack">
-          <Fields of={form} show={[{ name: "name", autoFocus: true }, ...times, queueField, kindField]} />
-          <Fields of={form} show={[{ name: "payload", rows: 8 }]} />
-          <RadioGroup
-            label="Runs missed while the server was down"
-            value={missed}
-            onChange={(next) => form.change({ missed: next as NonNullable<CreateSchedule["missed"]> })}
-            options={MISSED}
-          />
-          <RadioGroup
-            label="When the previous run is not finished"
-            value={overlap}
-            onChange={(next) => form.change({ overlap: next === "allow" ? "allow" : "skip" })}
-            options={OVERLAP}
-          />
+      <Managed kind="jobs" id={known?.id ?? ""}>
+        <div class="two">
+          <div class="stack">
+            <Fields of={form} show={[{ name: "name", autoFocus: true }, ...times, queueField, kindField]} />
+            <Fields of={form} show={[{ name: "payload", rows: 8 }]} />
+            <RadioGroup
+              label="Runs missed while the server was down"
+              value={missed}
+              onChange={(next) => form.change({ missed: next as NonNullable<CreateSchedule["missed"]> })}
+              options={MISSED}
+            />
+            <RadioGroup
+              label="When the previous run is not finished"
+              value={overlap}
+              onChange={(next) => form.change({ overlap: next === "allow" ? "allow" : "skip" })}
+              options={OVERLAP}
+            />
+          </div>
+          <Preview cron={cron ?? ""} timezone={timezone} />
         </div>
-        <Preview cron={cron ?? ""} timezone={timezone} />
-      </div>
+      </Managed>
     </Dialog>
   );
 }

@@ -4,6 +4,7 @@ import { href } from "../../app/base.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { useStream } from "../../app/live.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
+import { ManagedBadge } from "../../app/managed.tsx";
 import { navigate } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
 import { invalidate, useGet, useList } from "../../app/query.ts";
@@ -86,7 +87,12 @@ function ScheduleView({ schedule }: { readonly schedule: Schedule }) {
           : `Off: ${rhythmOf(schedule)}.`
       }
       breadcrumb={[{ label: "Schedules", href: href("/schedules") }]}
-      badge={<Badge tone={schedule.active ? "ok" : "plain"}>{schedule.active ? "active" : "off"}</Badge>}
+      badge={
+        <>
+          <Badge tone={schedule.active ? "ok" : "plain"}>{schedule.active ? "active" : "off"}</Badge>
+          <ManagedBadge kind="jobs" id={schedule.id} />
+        </>
+      }
       actions={
         can("jobs:manage") ? (
           <Actions

@@ -45,6 +45,7 @@ export default function Schedules() {
       title="Schedules"
       subtitle={subtitleOf(list.items ?? [], nameOf)}
       noun="schedule"
+      managedAs="jobs"
       columns={columns(nameOf)}
       make={can("jobs:manage") ? () => <ScheduleDialog /> : undefined}
       rowHref={({ id }) => href(`/schedules/${id}`)}

@@ -3,6 +3,7 @@ import type { StatusPage as StatusPageView } from "../../../src/client/api-types
 import { api } from "../../app/api.ts";
 import { SERVER_URL } from "../../app/base.ts";
 import { ConflictBanner, useDraft } from "../../app/draft.tsx";
+import { LockedForm, ManagedBadge, ManagedNotice } from "../../app/managed.tsx";
 import { canInProject } from "../../app/memberships.ts";
 import { useQueryState, useReplacing } from "../../app/navigate.ts";
 import { useProjects } from "../../app/projects.ts";
@@ -30,6 +31,7 @@ export function StatusPage() {
   return (
     <Page
       title="Status page"
+      badge={view && <ManagedBadge kind="statusPage" id={view.projectId} />}
       subtitle={subtitleOf(view)}
       actions={
         view?.enabled ? (
@@ -94,26 +96,31 @@ function Editor({ view, reload }: EditorProps) {
     reload();
   };
   return (
-    <div class="two">
-      <Form onSubmit={() => save()} label="Status page">
-        <ConflictBanner edit={edit} mine={{ label: "Replace it with mine", onClick: () => save(view) }} />
-        <Card title="Page">
-          <div class="stack">
-            <Fields of={edited} show={SETTINGS} />
-            {draft.subscriptions && !view.canSubscribe && (
-              <Banner tone="warn">
-                Visitors cannot subscribe yet: the operator has not set {view.subscriptionsLack.join(", ")}.
-              </Banner>
-            )}
-          </div>
-        </Card>
-        <ComponentsEditor groups={draft.groups} onChange={(groups) => set({ groups })} />
-        {mayWrite && <SubmitButton>Save</SubmitButton>}
-      </Form>
-      <div class="stack">
-        <Preview view={view} draft={draft} />
-        <Notices projectId={view.projectId} mayWrite={mayWrite} />
+    <>
+      {mayWrite && <ManagedNotice kind="statusPage" id={view.projectId} />}
+      <div class="two">
+        <Form onSubmit={() => save()} label="Status page">
+          <LockedForm kind="statusPage" id={view.projectId}>
+            <ConflictBanner edit={edit} mine={{ label: "Replace it with mine", onClick: () => save(view) }} />
+            <Card title="Page">
+              <div class="stack">
+                <Fields of={edited} show={SETTINGS} />
+                {draft.subscriptions && !view.canSubscribe && (
+                  <Banner tone="warn">
+                    Visitors cannot subscribe yet: the operator has not set {view.subscriptionsLack.join(", ")}.
+                  </Banner>
+                )}
+              </div>
+            </Card>
+            <ComponentsEditor groups={draft.groups} onChange={(groups) => set({ groups })} />
+            {mayWrite && <SubmitButton>Save</SubmitButton>}
+          </LockedForm>
+        </Form>
+        <div class="stack">
+          <Preview view={view} draft={draft} />
+          <Notices projectId={view.projectId} mayWrite={mayWrite} />
+        </div>
       </div>
-    </div>
+    </>
   );
 }

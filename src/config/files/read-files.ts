@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { type Dirent, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseAllDocuments, visit } from "yaml";
@@ -67,6 +68,17 @@ export function readDocuments(paths: readonly string[]): ReadDocuments {
     return [];
   });
   return { documents, problems };
+}
+
+/** A digest of the files that {@link readDocuments} reads below a directory. @throws Error of the system */
+export function digestOfFiles(path: string): string {
+  const hash = createHash("sha256");
+  for (const file of filesIn(path, true).slice(0, MAX_FILES)) {
+    const { size } = statSync(file.path);
+    hash.update(JSON.stringify([file.name, size]));
+    if (size <= MAX_FILE_BYTES) hash.update(readFileSync(file.path));
+  }
+  return hash.digest("hex").slice(0, 32);
 }
 
 function ofFile({ name }: FoundFile, code: string, message: string, fix?: string): FileProblem {

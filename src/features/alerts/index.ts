@@ -1,9 +1,17 @@
 /** The part of `alerts` that other features may use. */
 export type { Alerts } from "./book/alerts.ts";
 export { reporterOf } from "./book/senders.ts";
+export { staysIn } from "./incidents/changes/rerouting.ts";
 export type { ChannelsOfIncidents, IncidentMessage, WebhookAccess } from "./incidents/context.ts";
 export type { Incidents } from "./incidents/engine.ts";
-export { type Forecast, forecastOf, type Trial, trialAlert, tryAlert } from "./incidents/forecast.ts";
+export {
+  type Forecast,
+  type ForecastParts,
+  forecastOf,
+  type Trial,
+  trialAlert,
+  tryAlert,
+} from "./incidents/forecast.ts";
 export type { IncidentRow } from "./incidents/incident.ts";
 export {
   CONTACT_NAMES,
@@ -35,11 +43,13 @@ export {
 } from "./model/matching.ts";
 export { parseTimeInterval } from "./model/time-intervals.ts";
 export { durationText, parseAlertTime, parsePrometheusDuration } from "./model/times.ts";
+export { type PlannedAlerting, PlannedPolicies, readPlannedAlerting } from "./policies/planned-policies.ts";
+export type { Policies } from "./policies/policies.ts";
 export { DEFAULT_POLICY, type PolicyStep } from "./policies/policy.ts";
-export { type RouteMatch, type RouteNode, RoutingDocument } from "./policies/routing.ts";
+export { type RouteMatch, type RouteNode, type RouteSettings, RoutingDocument } from "./policies/routing.ts";
 export { type SilenceAt, type SilenceDraft, silenceAt } from "./silences/live-silence.ts";
 export type { Silences } from "./silences/silences.ts";
-export type { Withheld, Withholding } from "./silences/withholding.ts";
+export { isWithheld, type Withheld, Withholding } from "./silences/withholding.ts";
 export type {
   AlertInput,
   AlertOutcome,

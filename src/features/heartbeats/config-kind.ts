@@ -8,6 +8,7 @@ import { checkFedBy } from "./feeds.ts";
 import { Heartbeat, type HeartbeatDefinition, type HeartbeatRow } from "./heartbeat.ts";
 import { heartbeats } from "./manage.ts";
 import { type CreateHeartbeat, definitionOf } from "./schema.ts";
+import { alertLabels } from "./status.ts";
 
 type HeartbeatSpec = Omit<CreateHeartbeat, "projectId"> & { readonly ping?: string };
 
@@ -59,6 +60,11 @@ export function heartbeatKinds(context: HeartbeatsContext) {
     async notes(db, op, stored) {
       const row = op === "delete" && stored ? await Heartbeat.find(db, stored.id) : undefined;
       return row?.status === "down" ? ["its alert is resolved"] : [];
+    },
+    alertLabels(spec) {
+      const { name, slug = "", tags = [], labels = {}, channels = [] } = complete(spec) as Partial<HeartbeatSpec>;
+      const labelled = { name: name || slug, slug, tags: tags.join(" "), labels, channels };
+      return { labels: alertLabels(labelled), isPart: false };
     },
   });
   return [heartbeat];

@@ -162,6 +162,19 @@ export function shownName({ name, slug, id }: Pick<HeartbeatRow, "name" | "slug"
   return name || slug || id;
 }
 
+interface Labelled {
+  readonly name: string;
+  readonly slug: string;
+  readonly tags: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly channels: readonly string[];
+}
+
+/** Those of the alert of a heartbeat. */
+export function alertLabels({ name, slug, tags, labels, channels }: Labelled): Record<string, string> {
+  return { alertname: "HeartbeatDown", ...labels, heartbeat: name, slug, tags, channels: channels.join(",") };
+}
+
 /** The alert of a heartbeat that went down, or its end. */
 export function alertInput(row: HeartbeatRow, flip: Flip, action: "open" | "resolve", now: EpochMs): AlertInput {
   const name = shownName(row);
@@ -170,14 +183,10 @@ export function alertInput(row: HeartbeatRow, flip: Flip, action: "open" | "reso
     source: "heartbeat",
     sourceId: row.id,
     key: `hb:${row.id}`,
-    labels: {
-      alertname: "HeartbeatDown",
-      ...Heartbeat.value(row, "labels"),
-      heartbeat: name,
-      slug: row.slug,
-      tags: row.tags,
-      channels: Heartbeat.value(row, "channels").join(","),
-    },
+    labels: alertLabels({
+      ...{ name, slug: row.slug, tags: row.tags },
+      ...{ labels: Heartbeat.value(row, "labels"), channels: Heartbeat.value(row, "channels") },
+    }),
     annotations: { summary: `${name} is down`, description: reasonText(row, flip) },
     severity: row.severity,
     startsAt: Math.min(flip.at, now),

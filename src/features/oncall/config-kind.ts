@@ -2,14 +2,22 @@ import { isDeepStrictEqual } from "node:util";
 import * as v from "valibot";
 import type { PermissionHolder } from "../../core/caller.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
+import { DAY_MS, type EpochMs, zoneOffsetMs } from "../../core/time/clock.ts";
 import { doc, object, text } from "../../http/api/shapes.ts";
-import { type ConfigKind, changedMembers, configKind, type Spec, type StoredObject } from "../../module/config-kind.ts";
+import {
+  type ConfigKind,
+  changedMembers,
+  configKind,
+  type Spec,
+  type StoredObject,
+  type TurnedShift,
+} from "../../module/config-kind.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import { valuesOf } from "../../store/sqlite/list-queries.ts";
 import { day } from "./days-off-schema.ts";
 import { checkedUrl, onCallSchedules } from "./manage.ts";
-import { midnightOf, spanOfDays } from "./model/away.ts";
-import { occurrences } from "./model/recurrence.ts";
+import { dayOf, midnightOf, spanOfDays } from "./model/away.ts";
+import { occurrences, type ShiftOccurrence } from "./model/recurrence.ts";
 import type { OnCallContext } from "./schedules.ts";
 import * as s from "./schema.ts";
 import { type CreateShift, type OnCallRow, OnCallSchedule, Shift, type ShiftRow } from "./schema.ts";
@@ -82,6 +90,7 @@ export function onCallKind(context: OnCallContext): ConfigKind {
     async remove(trx, { caller }, { id }) {
       await onCallSchedules.remove(context, trx, await storedRow(trx, id), caller, {});
     },
+    turned: (stored, spec) => turnedShifts(stored.spec as ScheduleSpec, spec as ScheduleSpec, context.clock.now()),
   });
 }
 
@@ -156,13 +165,74 @@ function startTurnOf(shift: FullShift, { anchor, startTurn }: ShiftSpec, path: s
   if (startTurn !== undefined) throw invalidField("body", path, "is in place of startTurn");
   if (Number.isNaN(midnightOf(on))) throw invalidField("body", `${path}.on`, "is no day of the calendar");
   const { start: from, end: to } = spanOfDays(on, on, shift.timezone);
-  const found = [...occurrences({ ...shift, start: Date.parse(`${shift.start}Z`) }, from, to)];
+  const found = [...occurrencesOf(shift, from, to)];
   const shown = found.find(({ start }) => start >= from) ?? found[0];
   if (!shown) throw invalidField("body", `${path}.on`, "is a day without a shift of it");
-  const keyOf = (users: readonly string[]) => [...new Set(users)].sort().join(" ");
   const index = shift.turns.findIndex((users) => keyOf(users) === keyOf(turn));
   if (index < 0) throw invalidField("body", `${path}.turn`, "is none of its turns");
   return (index - (shown.period % shift.turns.length) + shift.turns.length) % shift.turns.length;
+}
+
+function keyOf(users: readonly string[]): string {
+  return [...new Set(users)].sort().join(" ");
+}
+
+/** So far ahead is the next turn of a shift that nobody has now. */
+const NEXT_MS = 400 * DAY_MS;
+
+function occurrencesOf(shift: FullShift, from: EpochMs, to: EpochMs) {
+  return occurrences({ ...shift, start: Date.parse(`${shift.start}Z`) }, from, to);
+}
+
+function turnAt(shift: FullShift, { period }: ShiftOccurrence): readonly string[] {
+  return shift.turns[(shift.startTurn + period) % shift.turns.length] ?? [];
+}
+
+/** Shifts without an anchor whose turn of now, or their next one, is others' with a changed spec; with the anchors that keep it. */
+export function turnedShifts(stored: ScheduleSpec, spec: ScheduleSpec, now: EpochMs) {
+  const turns: TurnedShift[] = [];
+  if (!spec.shifts) return { turns, kept: spec };
+  const [old, wanted] = [stored, spec].map(({ shifts = [], timezone }) => fullShifts(shifts, timezone)) as [
+    FullShift[],
+    FullShift[],
+  ];
+  const places = placesOf(wanted, old);
+  const shifts = spec.shifts.map((shift, at) => {
+    const [before, after] = [old[places[at] ?? -1], wanted[at]];
+    const turned = before && after && !shift.anchor ? turnedShift(before, after, now) : undefined;
+    if (!turned) return shift;
+    turns.push(turned);
+    const { startTurn: _, ...others } = shift;
+    return turned.anchor ? { ...others, anchor: turned.anchor } : shift;
+  });
+  return { turns, kept: { ...spec, shifts } };
+}
+
+function turnedShift(stored: FullShift, wanted: FullShift, now: EpochMs): TurnedShift | undefined {
+  const [current] = occurrencesOf(stored, now, now + NEXT_MS);
+  if (!current || !wanted.recurrence) return undefined;
+  const at = Math.max(now, current.start);
+  const [there] = occurrencesOf(wanted, at, at + 1);
+  const before = turnAt(stored, current);
+  if (!there || keyOf(turnAt(wanted, there)) === keyOf(before)) return undefined;
+  const turned = { shift: wanted.name, isNow: at === now, at, before, after: turnAt(wanted, there) };
+  return { ...turned, anchor: anchorFor(wanted, there, before) };
+}
+
+/** The anchor with which these people have an occurrence: on its first day, whose turn begins that day. */
+function anchorFor(shift: FullShift, there: ShiftOccurrence, people: readonly string[]) {
+  const size = shift.turns.length;
+  const index = shift.turns.findIndex((users) => keyOf(users) === keyOf(people));
+  const startTurn = (((index - there.period) % size) + size) % size;
+  const on = dayOf(there.start + zoneOffsetMs(shift.timezone, there.start));
+  const day = spanOfDays(on, on, shift.timezone);
+  const first = [...occurrencesOf(shift, day.start, day.end)].find(({ start }) => start >= day.start);
+  if (index < 0 || !first) return null;
+  const anchor = { on, turn: [...turnAt({ ...shift, startTurn }, first)] };
+  const { startTurn: _, ...unturned } = shift;
+  const kept = { ...shift, startTurn: startTurnOf(shift, { ...unturned, anchor }, "anchor") };
+  // Of equal turns an anchor means the first.
+  return keyOf(turnAt(kept, there)) === keyOf(people) ? anchor : null;
 }
 
 /** Without what is a default. */

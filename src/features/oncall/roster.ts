@@ -34,6 +34,38 @@ export async function rosterOf(db: ReadDb | Trx, scheduleId: string): Promise<Ro
   return toRoster(rows, calendar ? calendarLayers(calendar) : []);
 }
 
+/** As {@link rosterOf}, as if the shifts had always been as they are now: what they would have meant earlier. */
+export async function presentRosterOf(db: ReadDb | Trx, scheduleId: string): Promise<Roster> {
+  const rows = (await shiftsOf(db, scheduleId)).flatMap((row) => {
+    const isShift = row.kind === "rotation" || row.kind === "single";
+    if (!isShift) return [row];
+    return row.validUntil === null ? [{ ...row, validFrom: null }] : [];
+  });
+  const calendar = await calendarOf(db, scheduleId);
+  return toRoster(rows, calendar ? calendarLayers(calendar) : []);
+}
+
+/** Who is on call by rosters that were read before; those of other schedules are read once. */
+export function onCallWith(
+  users: UserDirectory,
+  rosters: ReadonlyMap<string, { readonly projectId: string; readonly roster: Roster }>,
+): OnCallPort {
+  const known = new Map(rosters);
+  return async (db, scheduleId, at) => {
+    if (!known.has(scheduleId)) {
+      const schedule = await findSchedule(db, scheduleId);
+      if (schedule) known.set(scheduleId, { projectId: schedule.projectId, roster: await rosterOf(db, scheduleId) });
+    }
+    const { projectId = "", roster = { layers: [], substitutions: [] } } = known.get(scheduleId) ?? {};
+    return onCallIn(roster, at, countsIn(users, projectId));
+  };
+}
+
+function onCallIn(roster: Roster, at: EpochMs, counts: Counts): OnCallUsers {
+  const { current, next } = nextOnCall(roster, at, counts);
+  return { current: current?.users ?? [], next: next?.users ?? [], shift: current?.shiftIds[0] ?? null };
+}
+
 function toRoster(rows: readonly ShiftRow[], imported: readonly Layer[] = []): Roster {
   const substitutions = rows.filter(({ swapFor }) => swapFor !== null).flatMap(substitutionOf);
   return { layers: [...rows.filter(({ swapFor }) => swapFor === null).map(layerOf), ...imported], substitutions };
@@ -65,8 +97,7 @@ export async function onCall(
 ): Promise<OnCallUsers> {
   const schedule = await findSchedule(db, scheduleId);
   if (!schedule) return { current: [], next: [], shift: null };
-  const { current, next } = nextOnCall(await rosterOf(db, scheduleId), at, countsIn(users, schedule.projectId));
-  return { current: current?.users ?? [], next: next?.users ?? [], shift: current?.shiftIds[0] ?? null };
+  return onCallIn(await rosterOf(db, scheduleId), at, countsIn(users, schedule.projectId));
 }
 
 /** When a user is on call first in a span, and on which schedule. */

@@ -1,13 +1,14 @@
 import type { Worker } from "node:worker_threads";
 import type { PermissionHolder } from "../../core/caller.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
-import { type DeferredPromise, deferred } from "../../core/promises.ts";
+import { type DeferredPromise, deferred, withinOr } from "../../core/promises.ts";
 import { startThread } from "../../core/runtime.ts";
 import { DAY_MS, type EpochMs, toRfc3339, toRfc3339OrNull } from "../../core/time/clock.ts";
 import { streamReply } from "../../http/api/replies.ts";
 import { ANSWERS_LATER, Reply } from "../../http/api/route.ts";
 import { holderOf } from "../../http/server/access.ts";
 import type { Exchange } from "../../http/server/exchange.ts";
+import type { Uses } from "../../module/feature.ts";
 import type { BacktestReply, BacktestRule } from "./backtest-schema.ts";
 import { compileCondition, conditionWarnings } from "./language/language.ts";
 import { requireOverTime } from "./over-time/settings.ts";
@@ -144,9 +145,13 @@ export class Backtests {
     return this.#running.size;
   }
 
+  get isFull(): boolean {
+    return this.#running.size >= MAX_RUNNING;
+  }
+
   /** @throws OVERLOADED when too many are running */
   start(plan: BacktestPlan, onProgress: (progress: BacktestProgress) => void): BacktestRun {
-    if (this.#running.size >= MAX_RUNNING)
+    if (this.isFull)
       throw new PrismError("OVERLOADED", `${MAX_RUNNING} backtests are running; try again when one has ended`);
     const thread = startThread("backtest", { file: this.#file, plan });
     const answer = deferred<BacktestOutcome>();
@@ -323,6 +328,43 @@ async function replyOf(
     warnings: conditionWarnings(condition),
     tookMs: Math.round(context.clock.elapsed() - startedAt),
   };
+}
+
+/** How often a rule would have matched and notified. */
+export interface RuleCounts extends Pick<BacktestOutcome, "scanned" | "matched" | "fired"> {}
+
+interface Counted {
+  readonly projectId: string;
+  /** Members as requests have them; undefined: there is no such rule. */
+  readonly spec: Readonly<Record<string, unknown>> | undefined;
+  readonly from: EpochMs;
+  readonly leftMs: number;
+}
+
+/** One form of a rule over the events of its project; null: it takes longer, or others run. */
+export async function countRule(
+  { backtests, clock, settings }: Uses<"backtests" | "clock" | "settings">,
+  { projectId, spec, from, leftMs }: Counted,
+): Promise<RuleCounts | null> {
+  if (spec?.["active"] === false || spec === undefined) return { scanned: 0, matched: 0, fired: 0 };
+  if (leftMs <= 0) return null;
+  const { condition, suppression, dedupe, cooldownMs, threshold, absence, alert, targetRoles, targetUsers } =
+    spec as Partial<BacktestRule> & { readonly targetRoles?: string[]; readonly targetUsers?: string[] };
+  const given = Rule.columns({ condition, suppression, dedupe, cooldownMs, threshold, absence, alert });
+  const row = { ...Rule.initial, condition: "", name: "", ...given };
+  const hasTargets = (targetRoles ?? []).length + (targetUsers ?? []).length > 0;
+  const defaults = settings.defaultSuppression;
+  const now = clock.now();
+  const plan: BacktestPlan = {
+    ...{ projectId, from, to: now, now, samples: 0, changes: 0, rule: triedOf(row, hasTargets), stored: null },
+    defaults: defaults && { count: defaults.count, windowMs: defaults.windowMs },
+  };
+  if (backtests.isFull) return null;
+  const run = backtests.start(plan, () => undefined);
+  return withinOr<RuleCounts | null>(leftMs, run.outcome, () => {
+    run.cancel();
+    return null;
+  });
 }
 
 async function countReached({ rules }: RulesContext, rule: RuleRow): Promise<number> {

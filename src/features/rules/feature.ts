@@ -2,9 +2,9 @@ import { PrismError } from "../../core/errors.ts";
 import { versioned } from "../../http/api/route.ts";
 import { pageOf } from "../../http/api/shapes.ts";
 import { callerOf, holderOf, missingPermission } from "../../http/server/access.ts";
-import { type FeatureServer, feature } from "../../module/feature.ts";
+import { type FeatureServer, feature, type Uses } from "../../module/feature.ts";
 import { addEffect } from "../../store/database.ts";
-import { answerBacktest, Backtests } from "./backtest.ts";
+import { answerBacktest } from "./backtest.ts";
 import { BacktestReply, BacktestRule } from "./backtest-schema.ts";
 import { MAX_DIRECT_RECIPIENTS } from "./deciding/rule-book.ts";
 import { PATH, rules, WRITE_ERRORS } from "./manage.ts";
@@ -64,8 +64,8 @@ export const rulesFeature = feature("rules", {
   },
 });
 
-function serve(server: FeatureServer, context: RulesContext): void {
-  const backtests = new Backtests(context.config.databaseFile);
+function serve(server: FeatureServer, context: RulesContext & Uses<"backtests">): void {
+  const { backtests } = context;
   const changes = service.ruleChanges(context);
   context.events.on("system:stopping", () => backtests.stop());
   const read = { permission: "rules:read", within: "project" } as const;

@@ -1,5 +1,6 @@
 /** The part of `rules` that other features may use. */
 
+export { countRule, type RuleCounts } from "./backtest.ts";
 export {
   DELIVER_JOB,
   type Decision,

@@ -1,4 +1,5 @@
 import type { Context, Uses } from "../../module/feature.ts";
+import { Backtests } from "./backtest.ts";
 import { Decider } from "./deciding/decide.ts";
 import { ReceiverRules } from "./deciding/receiver-rules.ts";
 import { RuleBook } from "./deciding/rule-book.ts";
@@ -23,6 +24,7 @@ interface RulesOffers {
   readonly alertLink: AlertLink;
   readonly pipelineMetrics: PipelineMetrics;
   readonly decider: Decider;
+  readonly backtests: Backtests;
 }
 declare module "../../module/feature.ts" {
   interface Offers extends RulesOffers {}
@@ -67,5 +69,6 @@ export function openRules(
   return {
     ...{ rules, receiverRules, throttle, absences, alertLink, decider },
     pipelineMetrics: pipelineMetrics(context.metrics),
+    backtests: new Backtests(config.databaseFile),
   };
 }

@@ -1,4 +1,6 @@
 import type { ConfigurationPlan } from "../../../client/api-types.gen.ts";
+import { countText } from "../../../core/text/clean-text.ts";
+import { spanText } from "../../../core/time/clock.ts";
 import { cut, printable, shortTime } from "../../output/output.ts";
 
 /** A problem of a plan, as commands and the server find it. */
@@ -14,19 +16,24 @@ const PLACE_COLUMN = 52;
 /** A plan for people. */
 export function planLines(plan: ConfigurationPlan): string[] {
   const { changes, drift, onCall, unchanged, leftOver, mayNot } = plan;
+  const { warnings = [], kept = [], open = [], history = null } = plan;
   if (changes.length === 0) return ["no changes"];
-  const projects = [...new Set([...changes, ...drift].map(({ project }) => project ?? null))];
+  const projects = [...new Set([...changes, ...drift, ...open].map(({ project }) => project ?? null))];
   return [
     ...projects.flatMap((project) => [
       project === null ? "server" : `project ${project}`,
       ...changes.filter((each) => (each.project ?? null) === project).flatMap(changeLines),
       ...drift.filter((each) => (each.project ?? null) === project).map(driftLine),
       ...onCall.filter((each) => each.project === project).map(onCallLine),
+      ...kept.filter((each) => each.project === project).map(keptLine),
+      ...warnings.filter((each) => each.project === project).map(warningLine),
+      ...open.filter((each) => each.project === project).map(openLine),
     ]),
     `  = ${unchanged} unchanged`,
     ...leftOver.map(
       (each) => `left over: ${named(each)}${each.project ? ` of ${each.project}` : ""}; --prune deletes it`,
     ),
+    ...(history ? historyLines(history) : []),
     ...mayNot.map((each) => `may not apply: ${lackText(each)}`),
     countsOf(plan),
   ].map(printable);
@@ -88,6 +95,91 @@ function driftLine(each: ConfigurationPlan["drift"][number]): string {
 function onCallLine({ schedule, from, to, before, after }: ConfigurationPlan["onCall"][number]): string {
   const people = [before, after].map((users) => users.join(", ") || "nobody").join(" → ");
   return `  on call, ${schedule}: ${shortTime(from)} to ${shortTime(to)}  ${people}`;
+}
+
+function warningLine(each: ConfigurationPlan["warnings"][number]): string {
+  return `  ! ${named(each)}${placeText(each)}: ${each.message}`;
+}
+
+function placeText({ at }: { readonly at: string | null }): string {
+  return at === null ? "" : ` (${at.replace(/:\d+$/, "")})`;
+}
+
+function keptLine({ shift, anchor: { on, turn }, ...each }: ConfigurationPlan["kept"][number]): string {
+  const anchor = `anchor: { on: ${on}, turn: [${turn.join(", ")}] }`;
+  return `  kept: ${named(each)}${placeText(each)}, ${shift}: write ${anchor}`;
+}
+
+type Open = ConfigurationPlan["open"][number];
+
+const EFFECTS: Readonly<Record<Open["effect"], (open: Open) => string>> = {
+  moves: ({ policy, people, pages }) => `its alerts go to the policy ${policy}, which ${pagesText(people, pages)}`,
+  begins: ({ people, pages }) => `nothing withholds it any more: it ${pagesText(people, pages)}`,
+  withheld: () => "nothing of it is sent any more while routes withhold it",
+  "asks-again": () => "it has reached no one, and asks its targets again",
+};
+
+function openLine(open: Open): string {
+  return `  ! incident #${open.number} is open: ${EFFECTS[open.effect](open)}`;
+}
+
+function pagesText(people: readonly string[], pages: boolean): string {
+  if (people.length > 0) return `pages ${people.join(", ")}`;
+  return pages ? "sends to channels" : "pages no one";
+}
+
+type PlanHistory = NonNullable<ConfigurationPlan["history"]>;
+type Differing = PlanHistory["differing"][number];
+
+const MAX_SHOWN = 20;
+/** Each incident counts once, by what is worst. */
+const OUTCOMES = [
+  ["withheld", "would be withheld, or not any more"],
+  ["people", "would page others"],
+  ["time", "would page at another time"],
+  ["later", "would page others later"],
+  ["outside", "would send to other channels"],
+] as const;
+
+function historyLines({ incidents, differing, differences, rules, isCut, notReadable }: PlanHistory): string[] {
+  const counts = OUTCOMES.flatMap(([change, text]) => {
+    const count = differing.filter(({ changes: [first] }) => first === change).length;
+    return count === 0 ? [] : `${count} ${text}`;
+  });
+  const more = differences > MAX_SHOWN ? [`  and ${differences - MAX_SHOWN} more`] : [];
+  return [
+    `history: ${countText(incidents, "incident")}; ${counts.join(", ") || "all would page the same people"}`,
+    ...differing.slice(0, MAX_SHOWN).map((each) => `  #${each.number} ${shortTime(each.at)}  ${outcomeText(each)}`),
+    ...more,
+    ...rules.map(ruleLine),
+    ...(isCut ? ["history: there was more than could be compared"] : []),
+    ...notReadable.map((slug) => `history: without ${slug}, as you lack events:read there`),
+  ];
+}
+
+function outcomeText({ changes, before, after }: Differing): string {
+  if (changes.includes("withheld")) return `${sentText(before)} → ${sentText(after)}`;
+  if (changes.includes("people")) return `${peopleText(before.people)} → ${peopleText(after.people)}`;
+  if (changes.includes("time"))
+    return `${peopleText(before.people)} ${afterText(before.afterMs)} → ${afterText(after.afterMs)}`;
+  if (changes.includes("later")) return `later ${peopleText(before.later)} → ${peopleText(after.later)}`;
+  return "other channels";
+}
+
+function sentText({ withheld, people }: Differing["before"]): string {
+  return withheld.length > 0 ? withheld.join(", ") : peopleText(people);
+}
+
+function peopleText(people: readonly string[]): string {
+  return people.join(", ") || "nobody";
+}
+
+function afterText(ms: number | null): string {
+  return ms === null ? "never" : ms === 0 ? "at once" : `after ${spanText(ms)}`;
+}
+
+function ruleLine({ name, before, after }: PlanHistory["rules"][number]): string {
+  return `  rule "${name}": ${before.matched} → ${after.matched} events match, ${before.fired} → ${after.fired} notify`;
 }
 
 /** What a caller lacks, such as `policies of duty: policies:write`. */

@@ -1,11 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
 import { type Command, Option } from "commander";
 import type { ConfigurationPlan } from "../../../client/api-types.gen.ts";
+import { countText } from "../../../core/text/clean-text.ts";
 import { type ServerClient, SLICED_LIMIT_MS } from "../../../remote/server-client.ts";
 import type { CommandContext } from "../../context.ts";
 import { parseJson, readTextFile, requireReplaceable, writeRows } from "../../files.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
-import { collectFlag, integerFlag } from "../../output/flag-values.ts";
+import { collectFlag, durationFlag, integerFlag } from "../../output/flag-values.ts";
 import { printable } from "../../output/output.ts";
 import { single, type Verb } from "../../resource.ts";
 import { withServer } from "../../with-server.ts";
@@ -19,6 +20,8 @@ interface PlanFlags extends FileFlags {
   readonly format: "text" | "markdown" | "json";
   readonly out?: string;
   readonly exitCode?: boolean;
+  readonly keepNow?: boolean;
+  readonly history?: number;
 }
 
 interface ApplyFlags extends PlanFlags {
@@ -26,6 +29,7 @@ interface ApplyFlags extends PlanFlags {
   readonly issued?: string;
   readonly invite?: boolean;
   readonly yes?: boolean;
+  readonly yesPages?: boolean;
 }
 
 const FLAGS: NonNullable<Verb["flags"]> = {
@@ -40,6 +44,8 @@ const FLAGS: NonNullable<Verb["flags"]> = {
   format: new Option("--format <format>", "format of the plan").choices(["text", "markdown", "json"]).default("text"),
   out: ["--out <file>", "also write the plan as JSON to this file, for prism apply --plan"],
   exitCode: ["--exit-code", "end with 8 if anything would change"],
+  keepNow: ["--keep-now", "whose turn it is now stays when turns change; the plan says the anchors to write"],
+  history: ["--history <duration>", "compare the incidents and events of so long, such as 7d", durationFlag],
 };
 
 export function addPlan(program: Command): void {
@@ -65,6 +71,7 @@ export function addApply(program: Command): void {
       invite: ["--invite", "send mails to people whose accounts are made"],
       issued: ["--issued <file>", "write new URLs and keys to this file; needed without a terminal"],
       yes: ["--yes", "do not ask"],
+      yesPages: ["--yes-pages", "also if open incidents would begin to page"],
     },
     changes: true,
     act: (context, flags) => apply(context, flags as unknown as ApplyFlags),
@@ -92,6 +99,7 @@ async function apply(context: CommandContext, flags: ApplyFlags): Promise<void> 
   const isEmpty = before.changes.length === 0;
   if (isEmpty || !out.json) await report(context, files, before, flags);
   if (isEmpty) return;
+  await requirePages(before, flags, isAsked);
   if (!flags.yes && !(await confirm(`Store this: ${countsOf(before)}?`)))
     throw new CommandError(EXIT.usage, "nothing is stored; --yes stores without asking");
   const issued = isAsked || flags.issued !== undefined;
@@ -127,8 +135,9 @@ async function ask(
   more: object,
 ): Promise<ConfigurationPlan> {
   const { source, lock, secrets } = files;
-  const { prune, allowDeletes } = flags;
-  const body = { source, lock, objects: objectsOf(files, flags.project), secrets, prune, allowDeletes };
+  const { prune, allowDeletes, keepNow, history: historyMs } = flags;
+  const objects = objectsOf(files, flags.project);
+  const body = { source, lock, objects, secrets, prune, allowDeletes, keepNow, historyMs };
   const found = await server.post<ConfigurationPlan>("/api/v1/configuration", { ...body, ...more }, SLICED_LIMIT_MS);
   if (found.problems.length > 0) throw refusalOf(placed(files, found.problems));
   return found;
@@ -147,6 +156,19 @@ async function report(
   if (found.changes.length === 0) return;
   for (const each of files.missing)
     out.note(`not given, so not compared, and kept as it is stored: ${printable(each)}`);
+}
+
+/** @throws CommandError 2: nobody has said that people may be paged now */
+async function requirePages(
+  { open = [] }: ConfigurationPlan,
+  { yesPages }: ApplyFlags,
+  isAsked: boolean,
+): Promise<void> {
+  const count = open.filter(({ pages }) => pages).length;
+  if (count === 0 || yesPages) return;
+  const what = `${countText(count, "open incident")} would begin to page`;
+  if (isAsked && (await confirm(`${what}. Go on?`))) return;
+  throw new CommandError(EXIT.usage, `${what}; nothing is stored: --yes-pages stores it`);
 }
 
 /** @throws CommandError 7 */

@@ -83,7 +83,7 @@ function partLines(parts: RuntimeParts & { readonly version: string; readonly no
 }
 
 /** Parts that work only partly or not at all, although the server itself is healthy. */
-function troublesOf({ queues, modules, paused, ways, pages, watch, cluster }: Status): string[] {
+function troublesOf({ queues, modules, paused, ways, pages, watch, cluster, configuration }: Status): string[] {
   const dead = queues.reduce((sum, queue) => sum + queue.dead, 0);
   const failed = modules.filter(({ state }) => state === "failed");
   const unreached = pages.incidentsUnreached;
@@ -96,7 +96,13 @@ function troublesOf({ queues, modules, paused, ways, pages, watch, cluster }: St
     ...(unreached === 0 ? [] : [unreached === 1 ? "1 incident reaches no one" : `${unreached} incidents reach no one`]),
     ...watch.emergency.raised.map(({ text }) => printable(text)),
     ...clusterWarnings(cluster),
+    ...configurationProblems(configuration),
   ];
+}
+
+/** A server of an earlier version does not list them. */
+function configurationProblems(problems: Status["configuration"] | undefined): string[] {
+  return (problems ?? []).map(printable);
 }
 
 /** A server of an earlier version does not list them. */

@@ -32,11 +32,13 @@ const AHEAD_MS = 7 * DAY_MS;
 /** Later entries only repeat it. */
 const LAST: ReadonlySet<string> = new Set(["withheld", "incident.resolved"]);
 
-interface ForecastParts
+export interface ForecastParts
   extends Omit<FactParts, "alerts">,
     Pick<IncidentParts, "policies" | "reachable" | "users" | "projects" | "onCall"> {
   readonly db: ReadDb;
   readonly alerts: ReturnType<FactParts["alerts"]>;
+  /** Everyone is reached: for comparisons of many alerts. */
+  readonly waysWork?: true;
 }
 
 /** The next actions of a stored incident. */
@@ -232,6 +234,7 @@ async function reaches({ parts, projectId }: Place, actions: readonly Forecast[]
     if (action.kind === "webhook" || action.kind === "channel") return true;
     if (action.kind !== "page") continue;
     const { users } = await candidatesOf(parts, parts.db, projectId, action.notify, at);
+    if (parts.waysWork && users.length > 0) return true;
     const found = await reachableOf(parts, parts.db, { projectId }, users, action.notify.urgency);
     if (found.size > 0) return true;
   }

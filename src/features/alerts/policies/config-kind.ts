@@ -9,6 +9,7 @@ import {
   type StoredObject,
 } from "../../../module/config-kind.ts";
 import type { Trx } from "../../../store/database.ts";
+import { plannedWarnings } from "../ways/planned-warnings.ts";
 import { managedPolicies, policiesOf } from "./manage.ts";
 import { roleNames, storedRouting } from "./policies.ts";
 import { completeStep, DEFAULT_POLICY, type PolicyStep, type StepInput, storedDefinition, UNSET } from "./policy.ts";
@@ -61,6 +62,7 @@ export function policiesKind(context: s.PolicyContext): ConfigKind {
     async remove(trx, { caller }, { id }) {
       await managedPolicies.remove(context, trx, await storedRow(trx, id), caller, undefined);
     },
+    warnings: (trx, projectId, changes) => plannedWarnings(context.warnings, trx, projectId, changes),
   });
 }
 

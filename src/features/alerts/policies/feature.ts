@@ -11,7 +11,17 @@ const ROUTES = "/api/v1/routes";
 
 /** Policies, and the routes that lead alerts to them. */
 export const policiesFeature = feature("policies", {
-  needs: ["projects", "users", "policies", "requireUrl", "pagingWarnings", "originOfChannel", "configKinds"],
+  needs: [
+    "projects",
+    "users",
+    "policies",
+    "requireUrl",
+    "pagingWarnings",
+    "originOfChannel",
+    "configKinds",
+    "onCall",
+    "gapsOf",
+  ],
   register(server, given) {
     const context = contextOf(given);
     servePolicies(server, context);
@@ -19,7 +29,10 @@ export const policiesFeature = feature("policies", {
   },
   async configKinds(given) {
     const { policiesKind, routesKind } = await import("./config-kind.ts");
-    const context = contextOf(given);
+    const { projects, users, onCall, gapsOf } = given;
+    // What would reach no one is asked of what the same apply makes, too.
+    const warnings = { ...given.pagingWarnings, projects, users, onCall, gapsOf };
+    const context = { ...contextOf(given), warnings };
     return [policiesKind(context), routesKind(context)];
   },
 });

@@ -11,7 +11,7 @@ import { BUILT_IN_POLICY, type PolicyDefinition, type PolicyStep } from "../poli
 
 /* Findings of what would keep a page from arriving, before one is sent: docs/alerts.md, "Warnings". */
 
-/** A gap this near is warned of, unless the step has another target meanwhile. */
+/** A gap this near is warned of, unless the step has another target meanwhile; in a plan also later ones. */
 const GAP_AHEAD_MS = DAY_MS;
 const GAP_BACK_MS = 30 * DAY_MS;
 const MAX_RULES = 1000;
@@ -137,8 +137,13 @@ function pagingWarning(
   return { code, severity: "warning", text, policyId, subject: `${projectId} ${code} ${about}` };
 }
 
-/** The warnings of one policy. Nothing is stored. */
-export async function policyWarnings(parts: WarningParts, db: Db, policy: WarnedPolicy): Promise<PagingWarning[]> {
+/** The warnings of one policy. Nothing is stored. @param aheadMs how near gaps are */
+export async function policyWarnings(
+  parts: WarningParts,
+  db: Db,
+  policy: WarnedPolicy,
+  aheadMs = GAP_AHEAD_MS,
+): Promise<PagingWarning[]> {
   const { definition, id, projectId } = policy;
   const { name, steps, opensIncidents } = definition;
   if (!opensIncidents) return [];
@@ -154,7 +159,7 @@ export async function policyWarnings(parts: WarningParts, db: Db, policy: Warned
       found.push(inactive(projectId, id, `${id} ${person.id}`, `The policy ${name} names ${person.text}`));
     found.push(...(await peopleWarnings(parts, db, policy, step, warn)));
     found.push(...(await membersWarnings(parts, db, policy, step, warn)));
-    found.push(...(await gapWarnings(parts, db, policy, step, warn)));
+    found.push(...(await gapWarnings(parts, db, { ...policy, aheadMs }, step, warn)));
   }
   const isOwn = definition !== BUILT_IN_POLICY;
   if (isOwn && !parts.pages.hasWays && steps.some(({ type }) => type === "notify") && !steps.some(isOutside))
@@ -237,7 +242,7 @@ async function membersWarnings(
   return [warn("members-without-way", step.urgency, text)];
 }
 
-function noWayText(name: string, urgency: Urgency): string {
+export function noWayText(name: string, urgency: Urgency): string {
   return `${name} has no way ${takes(urgency)}`;
 }
 
@@ -249,7 +254,7 @@ function takes(urgency: Urgency): string {
 async function gapWarnings(
   parts: WarningParts,
   db: Db,
-  { projectId }: WarnedPolicy,
+  { projectId, aheadMs }: WarnedPolicy & { readonly aheadMs: number },
   step: NotifyStep,
   warn: Warn,
 ): Promise<PagingWarning[]> {
@@ -266,11 +271,11 @@ async function gapWarnings(
       continue;
     }
     // From the past, so that a gap that has begun keeps its start.
-    for (const { start, end } of await parts.gapsOf(db, id, now - GAP_BACK_MS, now + GAP_AHEAD_MS)) {
+    for (const { start, end } of await parts.gapsOf(db, id, now - GAP_BACK_MS, now + aheadMs)) {
       if (end <= now) continue;
       const { users } = await candidatesOf(parts, db, projectId, step, Math.max(now, start));
       if (users.length > 0) continue;
-      const until = end >= now + GAP_AHEAD_MS ? "" : ` until ${toRfc3339(end)}`;
+      const until = end >= now + aheadMs ? "" : ` until ${toRfc3339(end)}`;
       const from = start <= now ? "now" : `from ${toRfc3339(start)}`;
       const subject = `${id} ${start > now - GAP_BACK_MS ? start : "long"}`;
       const message = `No one is on call on ${row.name} ${from}${until}, and the step has no other target`;

@@ -138,6 +138,11 @@ export class UnresolvedHostError extends Error {
   }
 }
 
+/** Else the name has an address that is not public. */
+function isUnresolvedNow(error: unknown): boolean {
+  return error instanceof UnresolvedName && error.cause instanceof UnresolvedHostError;
+}
+
 /**
  * The addresses of a URL that is called now. @throws URL_REFUSED; NoAnswer for a name that does not
  * resolve, or not in time, or to an address that is not public; the signal's reason
@@ -238,11 +243,13 @@ export class SafeFetch {
    * URL_REFUSED, also for a name that does not resolve; RATE_LIMITED, OVERLOADED
    */
   async check(url: string): Promise<void> {
-    const { principal } = currentCaller();
+    const { principal, onUnresolved } = currentCaller();
     const check = () => withinDns(this.#hosts.require(url), this.#limits);
     try {
       await (principal ? LOOK_UPS.run(personKey(principal), check) : check());
     } catch (error) {
+      const isUnresolved = error instanceof NoAnswer || isUnresolvedNow(error);
+      if (isUnresolved && onUnresolved) return onUnresolved(new URL(url).hostname);
       if (!(error instanceof NoAnswer)) throw error;
       const hint = this.#hosts.hintFor(new URL(url));
       const why = "The URL is refused: the host name was not resolved in time";

@@ -174,6 +174,7 @@ export async function systemStatus(health: Health, parts: StatusParts, caller: P
     ingest: { pendingBytes: pipeline.pendingBytes },
     watch: parts.watch.view(),
     cluster: await clusterStatus(parts),
+    configuration: parts.findings.known().flatMap(({ code, text }) => (code === "configuration.dir" ? text : [])),
     warnings: [withoutLeader ?? [], ...warningsIn(parts.findings.known())].flat(),
   };
 }

@@ -58,6 +58,7 @@ export function receiverKinds(context: ReceiverParts) {
       await receivers.change(context, trx, row, changes(row, spec), caller);
       return undefined;
     },
+    alertLabels: ({ labels }) => ({ labels: (labels ?? {}) as Record<string, string>, isPart: true }),
     async remove(trx, { caller }, { id }) {
       await receivers.remove(context, trx, await found(trx, id), caller, undefined);
     },

@@ -31,6 +31,8 @@ export interface Compared {
   readonly steps: readonly Step[];
   readonly unchanged: number;
   readonly leftOver: readonly ManagedRow[];
+  /** Rows of objects that were deleted by hand. */
+  readonly gone: readonly ManagedRow[];
   /** Objects that were changed by hand, with the members that differ. */
   readonly drifted: readonly { readonly row: ManagedRow; readonly wanted: Wanted; readonly paths: readonly string[] }[];
 }
@@ -41,13 +43,21 @@ export const MAX_CHANGES = 500;
 
 const rowKey = (kind: string, id: string) => `${kind} ${id}`;
 
-/** Compares, and notes problems in `reading`. @param rows what files own */
-export function compare(reading: ReadRequest, rows: readonly ManagedRow[], request: ConfigurationRequest): Compared {
-  const { source = "files", prune = false, secrets = {} } = request;
+/**
+ * Compares, and notes problems in `reading`. @param rows what files own
+ * @param unlocked those of them that stay as they are
+ */
+export function compare(
+  reading: ReadRequest,
+  rows: readonly ManagedRow[],
+  request: ConfigurationRequest,
+  unlocked: readonly ManagedRow[] = [],
+): Compared {
+  const { source = "files", prune = false, secrets = {}, lock = false } = request;
   const owned = new Map(rows.map((row) => [rowKey(row.kind, row.objectId), row]));
   const steps: Step[] = [];
   const drifted: Compared["drifted"][number][] = [];
-  const kept = new Set<string>();
+  const kept = new Set(unlocked.map((row) => rowKey(row.kind, row.objectId)));
   const made = new Set(reading.planned.projects.values());
   let unchanged = 0;
   for (const wanted of reading.wanted) {
@@ -58,6 +68,10 @@ export function compare(reading: ReadRequest, rows: readonly ManagedRow[], reque
     if (row && row.source !== source) {
       const message = `is in the files of ${row.source}${row.place === null ? "" : ` (${row.place})`}`;
       reading.problems.push(problemOf(wanted.given, name, { path: "", code: "OWNED_ELSEWHERE", message }));
+      continue;
+    }
+    if (unlocked.some((each) => isOf(each, wanted, stored))) {
+      unchanged++;
       continue;
     }
     const isWritable = mayWrite(reading.access, { caller: reading.caller, projectId }, kind, stored ?? null);
@@ -71,17 +85,26 @@ export function compare(reading: ReadRequest, rows: readonly ManagedRow[], reque
     const isOwnOnly = members.length === 0 && (op === "adopt" || op === "update");
     if (op === "update") members.push(...changedReferences(row, wanted, members));
     // What is built in needs no row to be the same.
-    const isSame = members.length === 0 && (op === "update" || stored?.isImplicit === true);
+    const isRelocked = row !== null && (row.isLocked === 1) !== lock;
+    const isSame = members.length === 0 && ((op === "update" && !isRelocked) || stored?.isImplicit === true);
     if (isSame) unchanged++;
     else {
       const id = stored?.id ?? reading.names.idIn(kind.kind, projectId, name);
       steps.push({ op, kind, projectId, name, id, wanted, stored: stored ?? null, spec, members, row, isOwnOnly });
     }
   }
-  const leftOver = leftOverOf(reading, rows, source, kept);
+  const notKept = leftOverOf(reading, rows, source, kept);
+  const gone = notKept.filter((row) => isGone(reading, row));
+  const leftOver = notKept.filter((row) => !gone.includes(row));
   if (prune) steps.push(...deletions(reading, leftOver));
   requireFewDeletions(reading, steps, rows.filter((row) => row.source === source).length, request);
-  return { steps, unchanged, leftOver: prune ? [] : leftOver, drifted };
+  return { steps, unchanged, leftOver: prune ? [] : leftOver, gone, drifted };
+}
+
+/** Whether a row is of an object of the files; one that was deleted or renamed by hand has its name. */
+function isOf(row: ManagedRow, { kind, projectId, name }: Wanted, stored: StoredObject | undefined): boolean {
+  const isOne = stored ? row.objectId === stored.id : row.name === name;
+  return isOne && row.kind === kind.kind && row.projectId === projectId;
 }
 
 /** The complete spec of an object with its given secrets, and what differs from what is stored. */
@@ -160,6 +183,11 @@ function leftOverOf(
     if (kinds.find((each) => each.kind === row.kind)?.isKept) return false;
     return row.projectId === null ? ofServer.has(row.kind) : projects.has(row.projectId);
   });
+}
+
+/** Whether the objects of its kind were read, and it is none of them. */
+function isGone({ lists }: ReadRequest, { kind, projectId, objectId }: ManagedRow): boolean {
+  return lists.get(listKey(kind, projectId))?.objects.every(({ id }) => id !== objectId) === true;
 }
 
 function deletions(reading: ReadRequest, rows: readonly ManagedRow[]): Step[] {

@@ -2,6 +2,8 @@ import { Slots } from "../../../core/limits/slots.ts";
 import { IDEMPOTENCY_ERRORS } from "../../../http/api/idempotency.ts";
 import { holderOf } from "../../../http/server/access.ts";
 import { type FeatureServer, feature } from "../../../module/feature.ts";
+import type { ConfigurationDirectory } from "./directory/directory.ts";
+import { directoryFindings } from "./findings.ts";
 import { ManagedObjects } from "./managed-objects.ts";
 import type { ConfigurationContext } from "./reading.ts";
 import * as s from "./schema.ts";
@@ -10,6 +12,8 @@ declare module "../../../module/feature.ts" {
   interface Offers {
     /** What configuration files own. */
     readonly managedObjects: ManagedObjects;
+    /** Null: this server reads none. */
+    readonly configurationDirectory: ConfigurationDirectory | null;
   }
 }
 
@@ -23,9 +27,23 @@ const managed = () => import("./managed.ts");
 
 /** Configuration files: planned, applied and exported. */
 export const configurationFeature = feature("configuration", {
-  needs: ["projects", "users", "principals", "defaultProjectId", "configKinds"],
-  open: (core) => ({ managedObjects: new ManagedObjects(core) }),
+  needs: ["projects", "users", "principals", "defaultProjectId", "configKinds", "cluster", "notify"],
+  uses: ["steadyClock", "alerts", "policies", "withholding", "silences", "incidents", "reachable", "backtests"],
+  async open(core, later) {
+    const managedObjects = new ManagedObjects(core);
+    const { dir, watch } = core.config.configuration;
+    if (dir === undefined || core.isForCommand) return { managedObjects, configurationDirectory: null };
+    const { ConfigurationDirectory: Directory } = await import("./directory/directory.ts");
+    const context = () => ({ ...later(), managedObjects, configurationDirectory });
+    const configurationDirectory: ConfigurationDirectory | null = new Directory(context, watch);
+    return { managedObjects, configurationDirectory };
+  },
+  findings: directoryFindings,
   load: ({ managedObjects }) => managedObjects.load(),
+  prepare: ({ configurationDirectory }) => configurationDirectory?.prepare(),
+  start: ({ configurationDirectory }) => configurationDirectory?.start(),
+  reload: ({ configurationDirectory }) => configurationDirectory?.reload(),
+  stop: ({ configurationDirectory }) => configurationDirectory?.stop(),
   effects: ({ managedObjects }) => ({ "managed-changed": (change) => managedObjects.changed(change) }),
   register: serve,
 });
@@ -49,7 +67,7 @@ function serve(server: FeatureServer, context: ConfigurationContext): void {
       const caller = holderOf(exchange);
       // Of the answer of an apply it keeps what is shown only once, for a repetition.
       return context.idempotency.runPrepared<s.ConfigurationPlan>(exchange, caller, body, (keep) =>
-        running.run(caller.key, async () => (await service()).configure(context, caller, body, keep)),
+        running.run(caller.key, async () => (await service()).configure(context, caller, body, { alongside: keep })),
       );
     },
   });
@@ -63,10 +81,14 @@ function serve(server: FeatureServer, context: ConfigurationContext): void {
     query: s.ExportQuery,
     response: s.ExportedConfiguration,
     errors: ["PROJECT_NOT_FOUND", "NAME_TAKEN"],
-    async handle(exchange, { query: { project, people = "false", secrets = "env" } }) {
+    async handle(exchange, { query: { project, people = "false", secrets = "env", format } }) {
       const { exportConfiguration } = await import("./export.ts");
       const projects = typeof project === "string" ? [project] : project;
-      return exportConfiguration(context, holderOf(exchange), { projects, people: people === "true", secrets });
+      const wish = { projects, people: people === "true", secrets };
+      const exported = await exportConfiguration(context, holderOf(exchange), wish);
+      if (format !== "yaml") return exported;
+      const { stringify } = await import("yaml");
+      return { ...exported, text: stringify(exported.document) };
     },
   });
   server.route({
@@ -86,8 +108,32 @@ function serve(server: FeatureServer, context: ConfigurationContext): void {
     summary: "List what configuration files own, and whether it was changed by hand since",
     tag,
     access,
+    query: s.ManagedQuery,
     response: s.ManagedList,
-    handle: async (exchange) => (await managed()).listManaged(context, holderOf(exchange)),
+    errors: ["PROJECT_NOT_FOUND"],
+    handle: async (exchange, { query }) => (await managed()).listManaged(context, holderOf(exchange), query),
+  });
+  server.route({
+    method: "GET",
+    path: `${PATH}/managed/drift`,
+    id: "getManagedDrift",
+    summary: "Get what was changed by hand of an object since it was applied",
+    tag,
+    access,
+    query: s.DriftQuery,
+    response: s.ManagedDrift,
+    errors: ["NOT_FOUND", "PROJECT_NOT_FOUND"],
+    handle: async (exchange, { query }) => (await managed()).driftOf(context, holderOf(exchange), query),
+  });
+  server.route({
+    method: "GET",
+    path: `${PATH}/sources`,
+    id: "listConfigurationSources",
+    summary: "List who owns objects in configuration files, and the state of the directory that the server reads",
+    tag,
+    access,
+    response: s.SourceList,
+    handle: async (exchange) => (await import("./directory/sources.ts")).listSources(context, holderOf(exchange)),
   });
   server.route({
     method: "POST",

@@ -7,7 +7,7 @@ import type { ManagedObjectsTable } from "../../../store/schema.ts";
 /** An object that files own. */
 export type ManagedRow = ManagedObjectsTable;
 
-type Known = Pick<ManagedRow, "source" | "place" | "isLocked" | "unlockedUntil" | "projectId">;
+type Known = Pick<ManagedRow, "name" | "source" | "place" | "isLocked" | "unlockedUntil" | "projectId">;
 
 const keyOf = ({ kind, objectId }: Pick<ManagedRow, "kind" | "objectId">) => `${kind} ${objectId}`;
 
@@ -24,7 +24,7 @@ export class ManagedObjects {
   async load(): Promise<void> {
     const rows = await this.#core.db.read
       .selectFrom("managed_objects")
-      .select(["kind", "objectId", "projectId", "source", "place", "isLocked", "unlockedUntil"])
+      .select(["kind", "objectId", "projectId", "name", "source", "place", "isLocked", "unlockedUntil"])
       .execute();
     for (const row of rows) this.#note(row);
   }
@@ -44,9 +44,9 @@ export class ManagedObjects {
   }
 
   #note({ kind, objectId, ...known }: Known & Pick<ManagedRow, "kind" | "objectId">): void {
-    const { source, place, projectId, isLocked, unlockedUntil } = known;
+    const { name, source, place, projectId, isLocked, unlockedUntil } = known;
     const key = keyOf({ kind, objectId });
-    this.#rows.set(key, { source, place, projectId, isLocked, unlockedUntil });
+    this.#rows.set(key, { name, source, place, projectId, isLocked, unlockedUntil });
     if (isLocked === 1) this.#locked.add(key);
     else this.#locked.delete(key);
   }
@@ -59,10 +59,19 @@ export class ManagedObjects {
   lockOf(kind: string, objectId: string) {
     const row = this.#rows.get(keyOf({ kind, objectId }));
     if (!row || row.isLocked === 0 || (row.unlockedUntil ?? 0) > this.#core.clock.now()) return undefined;
-    const { source, place, projectId } = row;
+    const { name, source, place, projectId } = row;
     const where = place === null ? "" : ` (${place})`;
     const message = `This is in the configuration files of ${source}${where}: change it there, or unlock it for a while`;
-    return { projectId, error: () => new PrismError("MANAGED_BY_CODE", message) };
+    // What a request to unlock it names.
+    const details = [{ code: "MANAGED_BY_CODE", message, kind, project: projectId, name }];
+    return { projectId, error: () => new PrismError("MANAGED_BY_CODE", message, { details }) };
+  }
+
+  /** Whether an object of a source was unlocked until a time that has passed since. */
+  hasEndedUnlock(source: string, since: number): boolean {
+    const now = this.#core.clock.now();
+    const rows = [...this.#rows.values()];
+    return rows.some((row) => row.source === source && isWithin(row.unlockedUntil, since, now));
   }
 
   /** @throws MANAGED_BY_CODE */
@@ -70,6 +79,10 @@ export class ManagedObjects {
     const lock = this.lockOf(kind, objectId);
     if (lock) throw lock.error();
   }
+}
+
+function isWithin(at: number | null, after: number, until: number): boolean {
+  return at !== null && at > after && at <= until;
 }
 
 export async function managedRows(db: ReadDb | Trx): Promise<ManagedRow[]> {

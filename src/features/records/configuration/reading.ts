@@ -10,14 +10,27 @@ import type { Context } from "../../../module/feature.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { ProjectRole } from "../../../store/schema.ts";
 import { plannedAccess, userNames } from "../../access/index.ts";
+import { gapsBetween, onCall } from "../../oncall/index.ts";
 import type { ManagedRow } from "./managed-objects.ts";
 import { detailsOf, KnownNames } from "./names.ts";
 import type { ConfigurationRequest, GivenObject, Problem } from "./schema.ts";
 import { SealedSecrets } from "./sealed.ts";
 import { plainSecrets, type Reference, takeReferences } from "./secrets.ts";
 
+/** What a plan looks at: alerts, and who would be paged. */
+type Forecasting =
+  | "steadyClock"
+  | "alerts"
+  | "policies"
+  | "withholding"
+  | "silences"
+  | "incidents"
+  | "reachable"
+  | "backtests";
+
 export type ConfigurationContext = Context<
-  "projects" | "users" | "principals" | "defaultProjectId" | "configKinds" | "managedObjects"
+  | ("projects" | "users" | "principals" | "defaultProjectId" | "configKinds" | "managedObjects")
+  | ("configurationDirectory" | Forecasting)
 >;
 
 /** An object of the files, with ids in place of names. */
@@ -128,10 +141,10 @@ export function objectLists(
       lists.set(listKey(kind.kind, projectId), { kind, projectId, objects });
       return true;
     },
-    /** Once all are read. */
-    async namePeople(): Promise<void> {
+    /** Once all are read. @param isWanted whose names an object has */
+    async namePeople(isWanted: (id: string) => boolean = () => true): Promise<void> {
       for (const { kind, projectId, objects } of lists.values())
-        for (const { spec } of objects) fileOf(kind, spec, names, projectId);
+        for (const { id, spec } of objects) if (isWanted(id)) fileOf(kind, spec, names, projectId);
       for (const [id, { username }] of await userNames(db.read, [...names.people]))
         if (username !== null) names.add("people", null, username, id);
     },
@@ -150,7 +163,11 @@ export async function readRequest(
   const problems: Problem[] = [];
   const planned = plannedOf(context, caller, given);
   const access = plannedAccess(context, planned);
-  const kinds = await context.configKinds(access);
+  const kinds = await context.configKinds({
+    ...access,
+    onCall: (...parameters) => onCall(access.users, ...parameters),
+    gapsOf: (...parameters) => gapsBetween(access.users, ...parameters),
+  });
   const slugs = new Map<string, string>();
   const projectOf = (slug: string): string | undefined => {
     const id = planned.projects.get(slug) ?? context.projects.find(slug);

@@ -8,8 +8,12 @@ import type { Trx } from "../../../store/database.ts";
 import { userNames } from "../../access/index.ts";
 import { finalShiftsOf, onCallDifference } from "../../oncall/index.ts";
 import { appliedSpec, type Compared, compare, MAX_CHANGES, type Step, secretMissing } from "./compare.ts";
+import { historyOf } from "./history.ts";
+import { lastChange } from "./managed.ts";
 import { type ManagedRow, managedRows, storeManaged } from "./managed-objects.ts";
 import { detailsOf } from "./names.ts";
+import { openIncidentsOf } from "./open-incidents.ts";
+import { NOTHING_PAGES, type PlannedState, pagingPart, readPlannedState } from "./planned-state.ts";
 import {
   type ConfigurationContext,
   fileOf,
@@ -25,6 +29,7 @@ import {
   storedAs,
 } from "./reading.ts";
 import type { ConfigurationPlan, ConfigurationRequest, Drift } from "./schema.ts";
+import { deadWays, turnsOf } from "./warnings.ts";
 
 /** For the hosts of all objects together. */
 const RESOLVE = { atOnce: 6, limitMs: 10_000 } as const;
@@ -36,25 +41,35 @@ class RolledBack extends Error {
   override readonly name = "RolledBack";
 }
 
+/** How a directory of the server is applied, whose plan nobody reads. */
+interface ApplyOptions {
+  /** Objects that may be changed by hand now stay as they are. */
+  readonly keepsUnlocked?: boolean;
+  readonly maxChanges?: number;
+  /** Stores more in the transaction that changes something. @param answer has what cannot be found out later */
+  readonly alongside?: ((trx: Trx, answer: ConfigurationPlan) => Promise<void> | void) | undefined;
+}
+
 /**
  * What an apply changes. With `plan` nothing is stored: the same transaction is rolled back.
- * @param keep stores in the transaction what cannot be found out later: new URLs and keys
  * @throws CONFIGURATION_REFUSED with every problem that was found, for an apply
  */
 export async function configure(
   context: ConfigurationContext,
   caller: PermissionHolder,
   request: ConfigurationRequest,
-  keep: (trx: Trx, answer: ConfigurationPlan) => void = () => undefined,
+  { keepsUnlocked = false, maxChanges = MAX_CHANGES, alongside }: ApplyOptions = {},
 ): Promise<ConfigurationPlan> {
   currentCaller().pay?.({ steps: request.objects.length * STEPS_PER_OBJECT });
   const rows = await managedRows(context.db.read);
   const { source = "files" } = request;
   const owned = rows.filter((row) => row.source === source);
-  const reading = await readRequest(context, caller, request.objects, owned);
-  const compared = compare(reading, rows, request);
+  const read = await readRequest(context, caller, request.objects, owned);
+  const { reading, warnings, kept } = turnsOf(read, request.keepNow === true);
+  const now = context.clock.now();
+  const unlocked = keepsUnlocked ? owned.filter(({ unlockedUntil }) => (unlockedUntil ?? 0) > now) : [];
+  const compared = compare(reading, rows, request, unlocked);
   const mayNot = lackingRights(reading, compared);
-  const touched = touchedLists(reading, compared);
   const made = new Set(reading.planned.projects.values());
   const state = stateOf([...reading.lists.values()].filter(({ projectId }) => !made.has(projectId ?? "")));
   const { problems } = reading;
@@ -64,25 +79,31 @@ export async function configure(
       code: "CHANGED_SINCE",
       message: "what is stored has changed since the plan: plan again",
     });
-  if (compared.steps.length > MAX_CHANGES)
+  if (compared.steps.length > maxChanges)
     problems.push({
       ...NOWHERE,
       code: "LIMIT_REACHED",
-      message: `${compared.steps.length} changes; one apply has at most ${MAX_CHANGES}: apply project by project`,
+      message: `${compared.steps.length} changes; one apply has at most ${maxChanges}: apply project by project`,
     });
   const isApply = request.mode === "apply";
   if (isApply)
     for (const each of mayNot)
       problems.push({ ...NOWHERE, ...each, code: "UNAUTHORIZED_ROLE", message: `you lack ${each.right}` });
-  const prepared = problems.length === 0 && mayNot.length === 0 ? await prepareAll(reading, compared, request) : null;
+  // Who may not apply it learns who would be paged, and nothing of hosts or secrets.
+  const part = mayNot.length > 0 ? pagingPart(reading, compared) : { reading, compared };
+  const prepared = problems.length === 0 ? await prepareAll(part.reading, part.compared, request) : null;
+  const isRun = prepared !== null && part.reading.problems.length === 0;
+  const touched = touchedLists(reading, part.compared);
   const counts = countsOf(compared);
-  const kept = (trx: Trx, { issued }: Done) =>
-    keep(trx, { ...NO_CHANGES, state, isApplied: true, counts, unchanged: compared.unchanged, issued });
+  const store = (trx: Trx, { issued }: Done) =>
+    alongside?.(trx, { ...NO_CHANGES, state, isApplied: true, counts, unchanged: compared.unchanged, issued });
   const done =
-    prepared && problems.length === 0 && compared.steps.length > 0
-      ? await run(context, { reading, compared, touched, prepared, request, counts, kept, state: stateOf(touched) })
-      : { issued: [], onCall: [], notes: new Map<Step, readonly string[]>() };
+    isRun && part.compared.steps.length > 0
+      ? await run(context, { ...part, touched, prepared, request, counts, store, state: stateOf(touched) })
+      : blank();
+  if (isRun && part.compared.steps.length === 0 && compared.steps.length > 0) done.planned = NOTHING_PAGES;
   if (isApply && problems.length > 0) throw refusedBy(problems);
+  const forecast = done.planned && { caller, reading, compared, state: done.planned };
   return {
     state,
     isApplied: isApply,
@@ -100,10 +121,20 @@ export async function configure(
     mayNot,
     onCall: done.onCall,
     issued: done.issued,
+    warnings: [...warnings, ...done.warnings],
+    kept: [...kept],
+    open: forecast ? await openIncidentsOf(context, reading, compared, forecast.state) : [],
+    history:
+      forecast && request.historyMs !== undefined
+        ? await historyOf(context, { ...forecast, forMs: request.historyMs })
+        : null,
   };
 }
 
-const NO_CHANGES = { changes: [], leftOver: [], drift: [], problems: [], mayNot: [], onCall: [] };
+const NO_CHANGES = {
+  ...{ changes: [], leftOver: [], drift: [], problems: [], mayNot: [], onCall: [] },
+  ...{ warnings: [], kept: [], open: [], history: null },
+};
 const NOWHERE = { kind: "", project: null, name: "", at: null, path: "" };
 
 function slugOf({ slugs }: ReadRequest, projectId: string | null): string | null {
@@ -180,7 +211,7 @@ interface Run {
   readonly prepared: Prepared;
   readonly request: ConfigurationRequest;
   readonly counts: ConfigurationPlan["counts"];
-  kept(trx: Trx, done: Done): void;
+  store(trx: Trx, done: Done): Promise<void> | void;
   /** Of the touched lists, as they were compared. */
   readonly state: string;
 }
@@ -189,11 +220,18 @@ interface Done {
   readonly issued: ConfigurationPlan["issued"][number][];
   readonly onCall: ConfigurationPlan["onCall"][number][];
   readonly notes: Map<Step, readonly string[]>;
+  readonly warnings: ConfigurationPlan["warnings"][number][];
+  /** What a plan would leave, to look at once it is rolled back. */
+  planned?: PlannedState;
+}
+
+function blank(): Done {
+  return { issued: [], onCall: [], notes: new Map(), warnings: [] };
 }
 
 async function run(context: ConfigurationContext, work: Run): Promise<Done> {
   const { reading, request } = work;
-  const done: Done = { issued: [], onCall: [], notes: new Map() };
+  const done = blank();
   currentCaller().charge?.({ rows: work.compared.steps.length });
   const { source = "files" } = request;
   const change = () =>
@@ -207,10 +245,14 @@ async function run(context: ConfigurationContext, work: Run): Promise<Done> {
       else {
         await runSteps(trx, work, done);
         done.onCall.push(...(await onCallChanges(context, trx, work)));
+        if (request.mode === "plan" && reading.problems.length === 0) {
+          done.warnings.push(...(await deadWays(trx, reading, work.compared)));
+          done.planned = await readPlannedState(trx, reading, work.compared);
+        }
       }
       if (request.mode === "plan" || reading.problems.length > 0) throw new RolledBack();
       await own(context, trx, work);
-      work.kept(trx, done);
+      await work.store(trx, done);
     });
   try {
     // The rows of the audit trail that the bodies of kinds record name the source, too.
@@ -230,6 +272,10 @@ async function runSteps(trx: Trx, { reading, compared, prepared, request }: Run,
   for (const step of [...changed, ...removed]) {
     const { kind, stored, spec, op, id, name } = step;
     const owner = ownerOf(reading, step, request);
+    if (op === "update" && step.members.length === 0) {
+      done.notes.set(step, [request.lock ? "is locked" : "is locked no longer"]);
+      continue;
+    }
     try {
       const notes = await kind.notes?.(trx, op === "delete" ? "delete" : op === "create" ? "create" : "update", stored);
       if (notes) done.notes.set(step, notes);
@@ -316,7 +362,7 @@ async function own(context: ConfigurationContext, trx: Trx, { reading, compared,
     });
   }
   const removed = compared.steps.flatMap(({ op, row }) => (op === "delete" && row ? [row] : []));
-  await storeManaged(trx, stored, removed);
+  await storeManaged(trx, stored, [...removed, ...compared.gone]);
   const metadata = { ...counts, digest: digestOf(request.objects) };
   const entry = { action: "configuration.apply", resourceType: "configuration", metadata };
   await context.audit.record(entry, { trx });
@@ -353,15 +399,7 @@ async function driftViews(
 ) {
   const views: Drift[] = [];
   for (const { row, wanted, paths } of drifted) {
-    const last = await context.db.read
-      .selectFrom("audit_log")
-      .leftJoin("users", "users.id", "audit_log.userId")
-      .select(["audit_log.timestamp", "users.username"])
-      .where("resourceType", "=", wanted.kind.resourceType)
-      .where("resourceId", "=", row.objectId)
-      .orderBy("seq", "desc")
-      .limit(1)
-      .executeTakeFirst();
+    const last = await lastChange(context.db.read, row, wanted.kind);
     const by = caller.permissions.has("audit:read") ? (last?.username ?? null) : null;
     const { kind, name, projectId, place } = row;
     const when = last ? toRfc3339(last.timestamp) : null;

@@ -10,6 +10,12 @@ export const CONFIGURATION: Table = {
   [`GET ${PATH}/export`]: { refusal: anyUser, request: at(`${PATH}/export`) },
   [`GET ${PATH}/key`]: { refusal: anyUser, request: at(`${PATH}/key`) },
   [`GET ${PATH}/managed`]: { refusal: anyUser, request: at(`${PATH}/managed`) },
+  [`GET ${PATH}/managed/drift`]: {
+    refusal: anyUser,
+    request: at(`${PATH}/managed/drift?kind=buckets&name=none`),
+    served: [404, "NOT_FOUND"],
+  },
+  [`GET ${PATH}/sources`]: { refusal: anyUser, request: at(`${PATH}/sources`) },
   [`POST ${PATH}/unlock`]: {
     refusal: anyUser,
     request: at(`${PATH}/unlock`, NOTHING),

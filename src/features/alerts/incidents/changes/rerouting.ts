@@ -57,10 +57,7 @@ export class Rerouting {
         "select id from incidents where projectId = ? and state <> 'resolved' and direct is null order by id";
       const rows = await rowsOf<Pick<IncidentRow, "id">>(db.scan, text, [projectId]);
       for (let at = 0; at < rows.length && !this.#isStopped; at += AT_ONCE)
-        await this.#rerouteSome(
-          projectId,
-          rows.slice(at, at + AT_ONCE).map(({ id }) => id),
-        );
+        await this.#rerouteSome(rows.slice(at, at + AT_ONCE).map(({ id }) => id));
     } catch (error) {
       // The next change tries again.
       this.#versions.delete(projectId);
@@ -69,11 +66,11 @@ export class Rerouting {
   }
 
   /** Without a write if none has moved. */
-  async #rerouteSome(projectId: string, ids: readonly string[]): Promise<void> {
+  async #rerouteSome(ids: readonly string[]): Promise<void> {
     const { db, clock } = this.#parts;
-    if ((await movedIn(this.#parts, db.scan, projectId, ids)).length === 0) return;
+    if ((await movedIn(this.#parts, db.scan, ids)).length === 0) return;
     await db.write(async (trx) => {
-      const moved = await movedIn(this.#parts, trx, projectId, ids);
+      const moved = await movedIn(this.#parts, trx, ids);
       const change = { kind: "changed", reason: "input", isAtOnce: false } as const;
       const transitions = moved.map((alert): Transition => ({ ...change, alert, before: alert }));
       if (transitions.length > 0) await this.#join(trx, transitions, clock.now());
@@ -93,10 +90,8 @@ const MEMBERS = `select i.policyId, i.groupLabels, i.route, m.alertId from json_
 async function movedIn(
   { alerts, policies }: IncidentParts,
   db: ReadDb | Trx,
-  projectId: string,
   ids: readonly string[],
 ): Promise<AlertView[]> {
-  const routing = policies.routingOf(projectId);
   const moved = new Map<string, AlertView>();
   let count = 0;
   for (const { alertId, policyId, groupLabels, route } of await rowsOf<Row>(db, MEMBERS, [JSON.stringify(ids)])) {
@@ -105,13 +100,23 @@ async function movedIn(
     const alert = alerts().find(alertId);
     if (alert?.state !== "firing" || alert.source === "prism" || "silentSource" in (JSON.parse(route) as object))
       continue;
-    const matches = routing.match(alert.labels);
-    const stays = matches.some(
+    if (!staysIn(policies, alert, { policyId, groupLabels })) moved.set(alertId, alert);
+  }
+  return [...moved.values()];
+}
+
+/** Whether a route leads an alert to the policy and group of an incident. */
+export function staysIn(
+  policies: IncidentParts["policies"],
+  { projectId, labels }: Pick<AlertView, "projectId" | "labels">,
+  { policyId, groupLabels }: Pick<IncidentRow, "policyId" | "groupLabels">,
+): boolean {
+  return policies
+    .routingOf(projectId)
+    .match(labels)
+    .some(
       (match) =>
         policies.named(projectId, match.settings.policy).id === policyId &&
         JSON.stringify(match.groupLabels) === groupLabels,
     );
-    if (!stays) moved.set(alertId, alert);
-  }
-  return [...moved.values()];
 }
