@@ -196,6 +196,8 @@ export interface Caller {
   readonly module?: string;
   /** Also in the metadata of each audit row: the source of configuration files that are applied. */
   readonly audited?: Readonly<Record<string, string>>;
+  /** Called with each row of the audit trail, in its transaction. @throws to refuse the change */
+  onAudit?(action: string, resourceId?: string): void;
 }
 
 /** The program itself. */

@@ -152,8 +152,8 @@ async function problemsOf(path: string, work: () => Promise<unknown>): Promise<E
     await work();
     return [];
   } catch (error) {
-    // A problem of the server is none of the input.
-    if (!(error instanceof PrismError) || STATUS_OF[error.code] >= 500) throw error;
+    // A problem of the server is none of the input, and a lock is one of all of it.
+    if (!(error instanceof PrismError) || STATUS_OF[error.code] >= 500 || error.code === "MANAGED_BY_CODE") throw error;
     const found = error.details ?? [{ path: "", code: error.code, message: error.message }];
     return found.map((each) => ({ ...each, path: each.path ? `${path}.${each.path}` : path }));
   }

@@ -16,6 +16,8 @@ export interface ObjectOwner {
   readonly projectId: string | null;
   /** What the same apply stores of a kind in the project, maybe later. */
   readonly planned?: (kind: string) => readonly Spec[];
+  /** Whether accounts that it makes get their mails. */
+  readonly invites?: boolean;
 }
 
 /** An object as it is stored, for a comparison with files. */

@@ -221,6 +221,21 @@ test("apply stores what it planned, asks first, and prints new URLs once", async
   assert.deepEqual([(JSON.parse(json.stdout) as Body)["issued"], asked[3]?.body["issued"]], [[url], false]);
 });
 
+test("apply asks for mails with --invite, and without it says how people get in later", async (t) => {
+  const person = { op: "create", kind: "people", noun: "person", project: null, name: "ben", at: null };
+  const made = { ...EMPTY, changes: [{ ...person, members: [], notes: [] }] };
+  const { asked, run } = await begin(t, () => made, FILES);
+  const without = await run("apply -f oncall --yes");
+  assert.match(without.stderr, /no mail was sent to ben: .*--invite.*forgot password/);
+  const { status, stderr } = await run("apply -f oncall --yes --invite");
+  assert.deepEqual([status, stderr.includes("no mail")], [0, false]);
+  const applied = asked.filter(({ body }) => body["mode"] === "apply");
+  assert.deepEqual(
+    applied.map(({ body }) => body["invite"]),
+    [false, true],
+  );
+});
+
 test("apply writes nothing without changes, without a right, or if the plan is no longer that of --plan", async (t) => {
   let now: object = PLAN;
   const { asked, cwd, run } = await begin(t, () => now, FILES);

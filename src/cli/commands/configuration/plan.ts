@@ -33,6 +33,7 @@ type TestedPlan = ConfigurationPlan & { readonly tests?: readonly ConfigTestResu
 interface ApplyFlags extends PlanFlags {
   readonly plan?: string;
   readonly issued?: string;
+  readonly invite?: boolean;
   readonly yes?: boolean;
   readonly yesPages?: boolean;
 }
@@ -74,6 +75,7 @@ export function addApply(program: Command): void {
     flags: {
       ...FLAGS,
       plan: ["--plan <file>", "store only what this plan of prism plan --out showed"],
+      invite: ["--invite", "send mails to people whose accounts are made"],
       issued: ["--issued <file>", "write new URLs and keys to this file; needed without a terminal"],
       yes: ["--yes", "do not ask"],
       yesPages: ["--yes-pages", "also if open incidents would begin to page"],
@@ -116,7 +118,8 @@ async function apply(context: CommandContext, flags: ApplyFlags): Promise<void> 
   if (!flags.yes && !(await confirm(`Store this: ${countsOf(before)}?`)))
     throw new CommandError(EXIT.usage, "nothing is stored; --yes stores without asking");
   const issued = isAsked || flags.issued !== undefined;
-  const more = { mode: "apply", expect: before.state, issued };
+  const { invite = false } = flags;
+  const more = { mode: "apply", expect: before.state, issued, invite };
   const done = await withServer(context, (server) => {
     server.bePatient();
     return ask(server, files, flags, more);
@@ -129,6 +132,11 @@ async function apply(context: CommandContext, flags: ApplyFlags): Promise<void> 
     );
   const isShown = flags.issued === undefined;
   out.result(isShown ? done : { ...done, issued: [] }, () => [...(isShown ? lines : []), "All is stored."]);
+  const people = before.changes.filter(({ op, kind }) => op === "create" && kind === "people");
+  if (people.length > 0 && !invite)
+    out.note(
+      `no mail was sent to ${people.map(({ name }) => printable(name)).join(", ")}: --invite does it when an account is made; later the link of "forgot password" on the sign-in page lets them choose a password`,
+    );
   if (flags.exitCode) process.exitCode = EXIT.checkFailed;
 }
 

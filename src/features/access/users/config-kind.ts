@@ -6,6 +6,7 @@ import { type ConfigKind, changedMembers, configKind } from "../../../module/con
 import type { Uses } from "../../../module/feature.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import { permissionsOf, requireHeld, rolesByName } from "../authorize.ts";
+import { createOneTimeToken } from "../sessions/mail-links.ts";
 import { createUser, plainName, plainPhone } from "./create-user.ts";
 import { ImportedAccount } from "./schema.ts";
 import { requireAdminKept, updateUserIn } from "./user-lifecycle.ts";
@@ -42,7 +43,12 @@ export function peopleKind({ accounts, contactRules }: Uses<"accounts" | "contac
     entries: () => entries(contactRules.schema),
     defaults: {},
     list,
-    async create(trx, { caller }, id, { invite, contactRules: ways, email, phone, roles = NEW_ROLES, ...given }) {
+    async create(
+      trx,
+      { caller, invites },
+      id,
+      { invite, contactRules: ways, email, phone, roles = NEW_ROLES, ...given },
+    ) {
       if (invite !== true)
         throw new PrismError("USER_NOT_FOUND", `No such user: ${given.username}`, {
           details: [{ path: "username", code: "USER_NOT_FOUND", message: "has no account; invite: true makes one" }],
@@ -52,6 +58,7 @@ export function peopleKind({ accounts, contactRules }: Uses<"accounts" | "contac
       const account = { ...given, ...names, id, roles, status: "pending", isEmailVerified: true } as const;
       await createUser(accounts, account, trx);
       if (ways !== undefined) await contactRules.set(trx, id, ways);
+      if (invites && names.email !== undefined) await sendInvitation(accounts, id, names.email, trx);
       return undefined;
     },
     async update(trx, { caller }, stored, spec) {
@@ -62,6 +69,12 @@ export function peopleKind({ accounts, contactRules }: Uses<"accounts" | "contac
       return undefined;
     },
   });
+}
+
+/** Its job is stored with the account, and sends after the commit. @throws NOT_CONFIGURED without a mail server */
+async function sendInvitation({ mail, clock }: Uses<"accounts">["accounts"], id: string, email: string, trx: Trx) {
+  if (!mail.isConfigured) throw new PrismError("NOT_CONFIGURED", "There is no mail server for invitations");
+  await mail.send("invite", email, await createOneTimeToken(clock, id, "invite", trx), trx);
 }
 
 async function list(db: ReadDb | Trx) {

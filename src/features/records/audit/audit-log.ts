@@ -33,6 +33,7 @@ export class AuditLog {
 
   /** Records an entry, in the change's transaction if `trx` is given. */
   async record(entry: AuditEntry, options: InTransaction = {}): Promise<void> {
+    currentCaller().onAudit?.(entry.action, entry.resourceId);
     const row = auditRow(entry, this.#clock.now());
     await this.#db.writeIn(options, async (trx) => this.#db.audit(trx, row));
   }

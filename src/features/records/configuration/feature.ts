@@ -63,7 +63,7 @@ function serve(server: FeatureServer, context: ConfigurationContext): void {
     maxMembers: 200_000,
     body: s.ConfigurationRequest,
     response: s.ConfigurationPlan,
-    errors: ["CONFIGURATION_REFUSED", "RATE_LIMITED", "OVERLOADED", ...IDEMPOTENCY_ERRORS],
+    errors: ["CONFIGURATION_REFUSED", "NOT_CONFIGURED", "RATE_LIMITED", "OVERLOADED", ...IDEMPOTENCY_ERRORS],
     handle(exchange, { body }) {
       const caller = holderOf(exchange);
       // Of the answer of an apply it keeps what is shown only once, for a repetition.

@@ -14,6 +14,7 @@ const keyOf = ({ kind, objectId }: Pick<ManagedRow, "kind" | "objectId">) => `${
 /** What files own, in memory: each change of a locked object asks. */
 export class ManagedObjects {
   readonly #rows = new Map<string, Known>();
+  readonly #locked = new Set<string>();
   readonly #core: Pick<FeatureCore, "db" | "clock">;
 
   constructor(core: Pick<FeatureCore, "db" | "clock">) {
@@ -35,13 +36,23 @@ export class ManagedObjects {
     readonly stored: readonly ManagedRow[];
     readonly removed: readonly ManagedRow[];
   }): void {
-    for (const row of removed) this.#rows.delete(keyOf(row));
+    for (const row of removed) {
+      this.#rows.delete(keyOf(row));
+      this.#locked.delete(keyOf(row));
+    }
     for (const row of stored) this.#note(row);
   }
 
   #note({ kind, objectId, ...known }: Known & Pick<ManagedRow, "kind" | "objectId">): void {
     const { name, source, place, projectId, isLocked, unlockedUntil } = known;
-    this.#rows.set(keyOf({ kind, objectId }), { name, source, place, projectId, isLocked, unlockedUntil });
+    const key = keyOf({ kind, objectId });
+    this.#rows.set(key, { name, source, place, projectId, isLocked, unlockedUntil });
+    if (isLocked === 1) this.#locked.add(key);
+    else this.#locked.delete(key);
+  }
+
+  get hasLocks(): boolean {
+    return this.#locked.size > 0;
   }
 
   /** What refuses changes of an object that only its files may change; undefined: nothing does. */

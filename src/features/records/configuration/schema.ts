@@ -44,6 +44,7 @@ export const ConfigurationRequest = example(
       doc(v.boolean(), "Delete what an earlier apply of this source stored and the files no longer have"),
     ),
     allowDeletes: v.optional(doc(integer(0, 10_000), "The exact number of deletions, if they are many")),
+    invite: v.optional(doc(v.boolean(), "Send mails to people whose accounts are made; default false")),
     issued: v.optional(doc(v.boolean(), "Whether URLs and keys may be made, which the answer has once; default false")),
     historyMs: v.optional(
       doc(integer(60_000, 31 * DAY_MS), "A plan also compares the incidents and events of so long; default: none"),

@@ -178,7 +178,7 @@ async function prepareAll(reading: ReadRequest, { steps }: Compared, request: Co
         );
     }
     try {
-      const done = await kind.prepare?.(ownerOf(reading, step), spec, stored?.isImplicit ? null : stored, id);
+      const done = await kind.prepare?.(ownerOf(reading, step, request), spec, stored?.isImplicit ? null : stored, id);
       prepared.set(step, done);
     } catch (error) {
       refuse(reading, step, error);
@@ -187,10 +187,14 @@ async function prepareAll(reading: ReadRequest, { steps }: Compared, request: Co
   return prepared;
 }
 
-function ownerOf({ caller, wanted }: ReadRequest, { projectId }: Step): ObjectOwner {
+function ownerOf(
+  { caller, wanted }: ReadRequest,
+  { projectId }: Step,
+  { invite: invites = false }: ConfigurationRequest,
+): ObjectOwner {
   const planned = (kind: string) =>
     wanted.filter((each) => each.kind.kind === kind && each.projectId === projectId).map(({ spec }) => spec);
-  return { caller, projectId, planned };
+  return { caller, projectId, planned, invites };
 }
 
 function refuse({ problems }: ReadRequest, { wanted, name, kind, row }: Step, error: unknown): void {
@@ -267,7 +271,7 @@ async function runSteps(trx: Trx, { reading, compared, prepared, request }: Run,
   const removed = compared.steps.filter(({ op }) => op === "delete").sort((a, b) => order(b) - order(a));
   for (const step of [...changed, ...removed]) {
     const { kind, stored, spec, op, id, name } = step;
-    const owner = ownerOf(reading, step);
+    const owner = ownerOf(reading, step, request);
     if (op === "update" && step.members.length === 0) {
       done.notes.set(step, [request.lock ? "is locked" : "is locked no longer"]);
       continue;

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { deferred } from "../../../../src/core/promises.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import { answered, startPrism, type TestPrism } from "../../../helpers/prism.ts";
+import { MailServer } from "../../access/sessions/support/mail-server.ts";
 import { changesOf, configure, type FileObject } from "./configuration.ts";
 
 const duty: FileObject = ["projects", null, { slug: "duty", name: "Duty" }];
@@ -42,7 +44,7 @@ test("a repeated apply does nothing twice, and has the new URLs again", async (t
 test("a caller has one plan or apply at a time, and all together two", async (t) => {
   const prism = await startPrism(t);
   const users = [await makeUser(prism, "ben", ["Admin"]), await makeUser(prism, "cy", ["Admin"])];
-  const writer = Promise.withResolvers<void>();
+  const writer = deferred<void>();
   const held = prism.parts.features.core.db.write(() => writer.promise);
   const plan = (token?: string) =>
     configure(prism, "plan", [duty], token === undefined ? {} : { token }).then((reply) => ({ ...reply, token }));
@@ -101,4 +103,35 @@ test("each row of the audit trail of an apply names the source, and one has the 
   const changed = files.map((each) => (each[0] === "heartbeats" ? beat("Nightly", { timeout: "2d" }) : each));
   await answered(200, configure(prism, "apply", changed, options));
   assert.notEqual(await digestOfLast(), first);
+});
+
+const person = (username: string, more: object = {}): FileObject => [
+  "people",
+  null,
+  { username, email: `${username}@example.com`, invite: true, ...more },
+];
+
+test("with invite the people whose accounts are made get a mail after the commit, and others none", async (t) => {
+  const mail = await MailServer.start(t);
+  const prism = await startPrism(t, { settings: { ...mail.settings, publicUrl: "http://localhost" } });
+  const invite = { invite: true };
+  await answered(200, configure(prism, "plan", [person("ann")], invite));
+  const refused = [person("ann"), person("ben", { timezone: "Nowhere/Else" })];
+  assert.equal((await configure(prism, "apply", refused, invite)).status, 409);
+  await answered(200, configure(prism, "apply", [person("ben")]));
+  await answered(200, configure(prism, "apply", [person("ben", { name: "Ben" }), person("cy")], invite));
+  const inviteToken = await mail.tokenTo("cy@example.com");
+  const account = { inviteToken, password: "a long enough phrase", email: "cy@example.com" };
+  await answered(201, prism.post("/api/v1/auth/register", account, { token: null }));
+  assert.deepEqual(
+    mail.mails.flatMap(({ to }) => to),
+    ["cy@example.com"],
+  );
+});
+
+test("without a mail server nobody is invited, and nothing is stored", async (t) => {
+  const prism = await startPrism(t);
+  const { status, body } = await configure(prism, "apply", [duty, person("ann")], { invite: true });
+  assert.deepEqual([status, body.error.code], [501, "NOT_CONFIGURED"]);
+  assert.equal((await prism.get("/api/v1/projects/duty")).status, 404);
 });
