@@ -191,6 +191,9 @@ test("edits by files and by requests give the same configuration and the same de
     assert.equal(found.status, 200, `${JSON.stringify(planned.body.problems)} ${found.text}`);
   };
   await apply(new Map());
+  // People who were invited have chosen a password.
+  await byFile.parts.base.database.write((trx) => trx.updateTable("users").set({ status: "active" }).execute());
+  byFile.rightsChanged();
   const same = async () => {
     assert.deepEqual(await exportedWithoutSecrets(byFile), await exportedWithoutSecrets(byRequest));
     assert.deepEqual(await secretsOf(byFile), await secretsOf(byRequest));

@@ -1,0 +1,166 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { PrismError } from "../../../../src/core/errors.ts";
+import { chanceOf, TEST_SEED } from "../../../helpers/chance.ts";
+import { makeUser } from "../../../helpers/people.ts";
+import { answered, startPrism, type TestPrism } from "../../../helpers/prism.ts";
+import { rowsOf } from "../../../helpers/tables.ts";
+import { documentOf, HOSTS, send } from "./support/files.ts";
+import { Objects, PROJECTS } from "./support/objects.ts";
+
+/** Tables of what runs, or of refusals themselves. */
+const NOT_COMPARED =
+  /^(sqlite_|audit_|jobs|job_|sessions|access_tokens|refresh|security_events|login|events_fts|settings)/;
+
+/** All rows of all tables. */
+function dumpOf(prism: TestPrism): Readonly<Record<string, string>> {
+  const tables = rowsOf<{ name: string }>(prism, "select name from sqlite_master where type = 'table' order by name");
+  const names = tables.map(({ name }) => name).filter((name) => !NOT_COMPARED.test(name));
+  return Object.fromEntries(names.map((name) => [name, JSON.stringify(rowsOf(prism, `select * from "${name}"`))]));
+}
+
+/** Lets the n-th record of the audit trail fail, which each change writes in its transaction. */
+function failAt(prism: TestPrism, n: number, error: Error): { readonly end: () => number } {
+  const { audit } = prism.parts.features.context;
+  const { record } = audit;
+  let count = 0;
+  audit.record = (...given: Parameters<typeof record>) => {
+    count += 1;
+    if (count === n) return Promise.reject(error);
+    return record.apply(audit, given);
+  };
+  return {
+    end() {
+      audit.record = record;
+      return count;
+    },
+  };
+}
+
+test("an apply that is refused at any of its objects stores none of them", async (t) => {
+  chanceOf(t);
+  const prism = await startPrism(t, HOSTS);
+  const kinds = await prism.parts.features.context.configKinds({});
+  const { objects, secrets } = documentOf(kinds, new Objects(kinds, TEST_SEED).fill(19).made);
+  const before = dumpOf(prism);
+  const refused = new PrismError("LIMIT_REACHED", "No room is left");
+  let n = 1;
+  for (; ; n++) {
+    const failing = failAt(prism, n, n % 5 === 0 ? new Error("of the server") : refused);
+    const { status } = await send(prism, "apply", { objects }, { secrets });
+    const isOver = failing.end() < n;
+    if (isOver) {
+      assert.equal(status, 200);
+      break;
+    }
+    assert.equal(status, n % 5 === 0 ? 500 : 409, String(n));
+    assert.deepEqual(dumpOf(prism), before, String(n));
+  }
+  assert.ok(n > objects.length, `${n} records of ${objects.length} objects`);
+  assert.notDeepEqual(dumpOf(prism), before);
+  const { body } = await answered(200, prism.get<{ ok: boolean }>("/api/v1/audit/verify"));
+  assert.equal(body.ok, true);
+});
+
+test("secrets are in no answer, export, or audit row, and a reader learns nothing of a guess", async (t) => {
+  chanceOf(t);
+  const prism = await startPrism(t, HOSTS);
+  const kinds = await prism.parts.features.context.configKinds({});
+  const { objects, secrets } = documentOf(kinds, new Objects(kinds, TEST_SEED).fill(120).made);
+  const texts: string[] = [];
+  for (const mode of ["plan", "apply"] as const) {
+    const { status, text } = await send(prism, mode, { objects }, { secrets });
+    assert.equal(status, 200, text);
+    texts.push(text);
+  }
+  const ofSecrets = new Set(kinds.filter((kind) => kind.secrets).map(({ kind }) => kind));
+  const named = new Set(
+    objects.filter(({ spec }) => JSON.stringify(spec).includes("PRISM_SECRET_")).map(({ kind }) => kind),
+  );
+  for (const kind of named) assert.ok(ofSecrets.has(kind), kind);
+  const { id, token } = await makeUser(prism, "reader", ["User"]);
+  for (const slug of PROJECTS)
+    await answered(201, prism.post(`/api/v1/projects/${slug}/members`, { userId: id, role: "viewer" }));
+  const own = objects.filter(({ kind, project }) => project !== undefined && ofSecrets.has(kind));
+  const wrong = Object.fromEntries(
+    Object.entries(secrets).map(([name, value]) => [name, value.replace(/\w$/, (end) => (end === "0" ? "1" : "0"))]),
+  );
+  const plans = await Promise.all(
+    [secrets, wrong, {}].map((given) => send(prism, "plan", { objects: own }, { secrets: given, token })),
+  );
+  for (const { status, body } of plans) assert.deepEqual([status, body], [200, plans[0]?.body]);
+  assert.deepEqual(plans[0]?.body.changes, []);
+  const seen = await send(prism, "plan", { objects: own }, { secrets: wrong });
+  assert.ok(seen.body.changes.length > 0 && !seen.text.includes("TOKEN_OF"), seen.text);
+  texts.push(seen.text, ...plans.map(({ text }) => text));
+  texts.push((await prism.get("/api/v1/configuration/export?people=true")).text);
+  texts.push(
+    (await prism.get("/api/v1/configuration/managed")).text,
+    JSON.stringify(rowsOf(prism, "select * from audit_log")),
+  );
+  texts.push(JSON.stringify(rowsOf(prism, "select * from managed_objects")));
+  for (const [name, value] of [...Object.entries(secrets), ...Object.entries(wrong)])
+    for (const text of texts)
+      assert.ok(
+        !text.includes(value),
+        `${name} in ${text.slice(Math.max(0, text.indexOf(value) - 200), text.indexOf(value) + 60)}`,
+      );
+});
+
+test("each kind is changed only by those who have its right, and all that is missing is named", async (t) => {
+  chanceOf(t);
+  const prism = await startPrism(t, HOSTS);
+  const kinds = await prism.parts.features.context.configKinds({});
+  const drawn = new Objects(kinds, TEST_SEED).fill(40);
+  const { objects, secrets } = documentOf(kinds, drawn.made);
+  const [slug = ""] = PROJECTS;
+  const project = { kind: "projects", spec: { slug, name: "Team" }, at: "a.yaml:1:1" };
+  assert.equal((await send(prism, "apply", { objects: [project] })).status, 200);
+  const people = objects.filter(({ kind }) => kind === "people" || kind === "roles");
+  assert.equal((await send(prism, "apply", { objects: people }, { secrets })).status, 200);
+  const callers: Record<string, { readonly token: string }> = { admin: { token: prism.adminToken } };
+  for (const role of ["viewer", "editor", "owner"]) {
+    const { id, token } = await makeUser(prism, role, ["User"]);
+    await answered(201, prism.post(`/api/v1/projects/${slug}/members`, { userId: id, role }));
+    callers[role] = { token };
+  }
+  const { body: service } = await prism.post<{ token: string }>("/api/v1/users/me/tokens", {
+    name: "reads",
+    scopes: ["events:read", "rules:read"],
+  });
+  callers["token"] = { token: service.token };
+  const ofKinds = [...new Set(objects.map(({ kind }) => kind))].filter(
+    (kind) => !["people", "roles", "projects", "members", "routes", "ntfyAccess"].includes(kind),
+  );
+  const before = dumpOf(prism);
+  for (const [role, { token }] of Object.entries(callers)) {
+    const may: string[] = [];
+    for (const kind of ofKinds) {
+      const one = objects.find((each) => each.kind === kind && (each.project === undefined || each.project === slug));
+      if (!one) continue;
+      const { body } = await send(prism, "plan", { objects: [one] }, { secrets, token });
+      const lacks =
+        body.problems.some(({ code }) => code === "UNAUTHORIZED_ROLE" || code === "PROJECT_NOT_FOUND") ||
+        body.mayNot.length > 0;
+      if (!lacks) may.push(kind);
+      else {
+        const applied = await send(prism, "apply", { objects: [one] }, { secrets, token });
+        assert.deepEqual([applied.status, applied.body.error.code], [409, "CONFIGURATION_REFUSED"], `${role} ${kind}`);
+      }
+    }
+    assert.deepEqual(dumpOf(prism), before, role);
+    if (role === "viewer" || role === "token") assert.deepEqual(may, [], role);
+    if (role === "admin") assert.deepEqual(may, ofKinds);
+    if (role === "editor") assert.ok(may.includes("heartbeats") && !may.includes("jobs"), may.join());
+  }
+  const mixed = objects.filter(
+    ({ kind, project }) => project === slug && ["heartbeats", "policies", "webhooks"].includes(kind),
+  );
+  const { body } = await send(prism, "apply", { objects: mixed }, { secrets, token: callers["viewer"]?.token ?? "" });
+  const named = body.error.details.filter(({ code }) => code === "UNAUTHORIZED_ROLE");
+  assert.ok(named.length >= 2, JSON.stringify(body));
+  const { body: key } = await prism.post<{ key: string }>(`/api/v1/projects/${slug}/keys`, { name: "sends" });
+  const refused = await prism.post("/api/v1/configuration", { mode: "plan", objects: [] }, { apiKey: key.key });
+  assert.ok([401, 403].includes(refused.status), refused.text);
+  assert.deepEqual(dumpOf(prism)["managed_objects"], before["managed_objects"]);
+});
