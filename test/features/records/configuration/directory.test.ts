@@ -232,13 +232,14 @@ projects:
     channels:
       - name: Room
         preset: ntfy
-        fields: { url: "https://ntfy.nowhere.invalid/", topic: duty, token: { file: room.secret } }
+        fields: { url: "https://ntfy.nowhere.invalid/", topic: { file: topic.secret }, token: { file: room.secret } }
 `;
 
 test("secrets are files beside the directory; a changed one is applied; a host without an address is a warning at the start", async (t) => {
   const { settings, write } = directoryOf(t, {});
   const secrets = temporaryDir(t);
   writeFileSync(join(secrets, "room.secret"), "tk_first");
+  writeFileSync(join(secrets, "topic.secret"), "duty");
   write(ROOM);
   const log = new LogLines();
   const prism = await startPrism(t, { log, settings: { ...settings, "configuration.secretsDir": secrets } });
