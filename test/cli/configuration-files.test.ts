@@ -410,5 +410,5 @@ test("plan and apply run the tests of the files first, without a server; a faile
   writeFileSync(join(cwd, "oncall/duty.yaml"), TESTED["oncall/duty.yaml"].replace("users:", "usrs:"));
   const wrong = await run("plan -f oncall");
   assert.deepEqual([wrong.status, asked], [7, []]);
-  assert.match(wrong.stderr, /duty\.yaml:5:64: .*did you mean users\?/);
+  assert.match(wrong.stderr, /duty\.yaml:5:57: .*did you mean users\?/);
 });

@@ -61,7 +61,7 @@ const OBJECTS: readonly FileObject[] = [
       condition: "event.type == 'a'",
       targetUsers: ["ada"],
       cooldown: "5m",
-      suppression: { max: 3, window: "1h", strategy: "first" },
+      suppression: { count: 3, window: "1h" },
     },
   ],
   ["receivers", "duty", { name: "Grafana", preset: "grafana", secret: { env: "PRISM_SECRET_G" } }],
@@ -74,7 +74,7 @@ const OBJECTS: readonly FileObject[] = [
       groups: [{ name: "G", components: [{ name: "C", sources: [{ effect: "outage", heartbeats: ["Nightly"] }] }] }],
     },
   ],
-  ["ntfyTopics", "duty", { name: "duty-room", kind: "alert" }],
+  ["ntfyTopics", "duty", { name: "duty-room", kind: "messages" }],
   ["ntfyAccess", "duty", { everyone: { "duty-*": "read" }, users: { ada: { "duty-room": "read-write" } } }],
   ["buckets", null, { name: "Refunds EUR", threshold: "5" }],
 ];
