@@ -73,7 +73,7 @@ const WRONG: Readonly<
     says: /has no field adress; its fields: url/,
   },
   "field of another form": {
-    lines: ["channels: [{ name: Room, preset: ntfy, fields: { url: nowhere, topic: duty } }]"],
+    lines: ["channels: [{ name: Room, preset: ntfy, fields: { url: nowhere, topic: { env: PRISM_SECRET_T } } }]"],
     at: "4:54",
     says: /must be a URL, such as https:\/\/ntfy\.sh/,
   },
@@ -362,7 +362,7 @@ test("nothing is asked of a network, and of a name server", async (t) => {
     "duty",
     "channels:",
     "  - { name: Room, preset: slack, fields: { url: { env: PRISM_SECRET_A } } }",
-    "  - { name: Own, preset: ntfy, fields: { url: 'http://ntfy.internal:8080', topic: duty } }",
+    "  - { name: Own, preset: ntfy, fields: { url: 'http://ntfy.internal:8080', topic: { env: PRISM_SECRET_T } } }",
     "webhooks: [{ url: 'https://hooks.example.com/x' }]",
     "oncall: [{ name: D, calendarUrl: { file: calendar } }]",
     "policies: [{ name: N, steps: [{ type: webhook, url: 'https://10.0.0.1/' }] }]",

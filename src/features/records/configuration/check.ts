@@ -30,12 +30,15 @@ const MAX_ROUNDS = 50;
 const DEFAULT_PROJECT = "default";
 const DEFAULT_POLICY = "default";
 
+/** The key of the secret of stubs. */
+const STUB = "stub";
+
 /** The smallest objects of each kind that others may name. */
 const STUBS: Readonly<Record<string, (name: string) => Spec>> = {
   projects: (slug) => ({ slug, name: slug }),
   people: (username) => ({ username, invite: true }),
   roles: (name) => ({ name, permissions: [] }),
-  channels: (name) => ({ name, preset: "ntfy", fields: { url: "https://ntfy.example.com", topic: "stub" } }),
+  channels: (name) => ({ name, preset: "ntfy", fields: { url: "https://ntfy.example.com", topic: { file: STUB } } }),
   oncall: (name) => ({ name }),
   policies: (name) => ({ name, steps: [] }),
   heartbeats: (name) => ({ name, timeout: "1d" }),
@@ -63,7 +66,7 @@ class Check {
   /** Those without a known problem; members that were dropped are absent. */
   #objects: readonly GivenObject[];
   readonly #stubs = new Map<string, GivenObject>();
-  readonly #secrets: Record<string, string> = {};
+  readonly #secrets: Record<string, string> = { [`file:${STUB}`]: STUB };
   readonly #defined: ReadonlyMap<string, ReadonlySet<string>>;
   readonly #problems: Problem[] = [];
   readonly #warnings: Problem[] = [];

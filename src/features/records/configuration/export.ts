@@ -2,7 +2,6 @@ import { isDeepStrictEqual } from "node:util";
 import type { PermissionHolder } from "../../../core/caller.ts";
 import { type SealPlace, sealFor } from "../../../core/crypto/public-seal.ts";
 import { type ErrorDetail, PrismError } from "../../../core/errors.ts";
-import { toFile } from "../../../http/api/file-form.ts";
 import type { ConfigKind, Spec, StoredObject } from "../../../module/config-kind.ts";
 import { NOTHING_PLANNED } from "../../../module/config-kind.ts";
 import { plannedAccess } from "../../access/index.ts";
@@ -18,7 +17,6 @@ import {
   type Listed,
   listKey,
   objectLists,
-  schemaOf,
 } from "./reading.ts";
 import { sealKeysOf } from "./sealed.ts";
 import { type Reference, variableOf, withSecret } from "./secrets.ts";
@@ -151,7 +149,8 @@ function exported(
   stored: StoredObject,
   { names, row, project, wish, variables, taken, isMasked, seal }: About,
 ): Spec {
-  const file = withoutDefaults(kind, fileOf(kind, stored.spec, names, projectId, isMasked), names);
+  const fileForm = (spec: Spec) => fileOf(kind, spec, names, projectId, isMasked);
+  const file = withoutDefaults(kind, stored.spec, fileForm(stored.spec), fileForm);
   const applied = row && appliedReferences(row);
   let spec = applied && wish.secrets !== "omit" ? mergedReferences(file, applied) : file;
   for (const [path, value] of Object.entries(stored.secrets ?? {})) {
@@ -210,11 +209,14 @@ function noteVariables(spec: Spec, kind: ConfigKind, variables: string[]): void 
   }
 }
 
-/** Members that say what a file says without them are left out. */
-function withoutDefaults(kind: ConfigKind, file: Spec, names: KnownNames): Spec {
-  const defaults = toFile(schemaOf(kind), canonical(kind, kind.defaults), names.of(null, [])) as Spec;
+/** Members that say what a file says without them are left out; a default may follow from other members. */
+function withoutDefaults(kind: ConfigKind, spec: Spec, file: Spec, fileForm: (spec: Spec) => Spec): Spec {
+  const given = canonical(kind, spec);
+  const defaults = canonical(kind, kind.defaults);
+  const own = Object.entries(given).filter(([name, value]) => !isDeepStrictEqual(value, defaults[name]));
+  const [plain, completed] = [kind.defaults, { ...kind.defaults, ...Object.fromEntries(own) }].map(fileForm);
   const kept = Object.entries(file).filter(
-    ([name, value]) => !(name in defaults && isDeepStrictEqual(value, defaults[name])),
+    ([name, value]) => !(isDeepStrictEqual(value, plain?.[name]) && isDeepStrictEqual(value, completed?.[name])),
   );
   return Object.fromEntries(kept);
 }

@@ -131,7 +131,11 @@ test("who may only read has the history and who is on call differently, without 
     [[["ada"], ["ben"]]],
   );
   // What needs more than is run for a reader has no forecast, and is no problem of the files.
-  const room: FileObject = ["channels", "default", { name: "Room", preset: "ntfy", fields: { topic: "duty" } }];
+  const room: FileObject = [
+    "channels",
+    "default",
+    { name: "Room", preset: "ntfy", fields: { topic: { env: "PRISM_SECRET_T" } } },
+  ];
   const named = policy("Night", [{ type: "channel", name: "Room" }]);
   const { history } = await plan([room, named], { ...HISTORY, token });
   assert.equal(history, null);

@@ -17,7 +17,12 @@ const notify = (...users: string[]) => ({ type: "notify", users });
 const room = (active: boolean): FileObject => [
   "channels",
   "default",
-  { name: "Room", preset: "ntfy", active, fields: { url: "https://127.0.0.1:8443/", topic: "duty" } },
+  {
+    name: "Room",
+    preset: "ntfy",
+    active,
+    fields: { url: "https://127.0.0.1:8443/", topic: { env: "PRISM_SECRET_T" } },
+  },
 ];
 const duty = (shifts: unknown): FileObject => ["oncall", "default", { name: "Duty", timezone: "UTC", shifts }];
 const onDuty = { type: "notify", schedules: [{ name: "Duty" }] };
@@ -35,7 +40,7 @@ test("a plan warns of ways that lead nowhere, only of what it changes", async (t
     return body.warnings.map(({ kind, name, at, code }) => `${kind} ${name} ${at} ${code}`);
   };
   const apply = async (...files: readonly FileObject[]) => {
-    const { status, body } = await configure(prism, "apply", files);
+    const { status, body } = await configure(prism, "apply", files, { secrets: { "env:PRISM_SECRET_T": "duty" } });
     assert.equal(status, 200, JSON.stringify(body));
   };
 
