@@ -8,12 +8,7 @@ export const directoryFindings: FeatureFindings<Uses<"configurationDirectory">> 
     const problem = configurationDirectory?.problem ?? null;
     if (problem === null) return [];
     const text = "The files of configuration.dir are not applied";
-    const shown = {
-      kind: "config",
-      key: "configuration.dir",
-      detail: problem.message,
-      link: "/configuration",
-    } as const;
+    const shown = { kind: "config", key: "configuration.dir", detail: problem.message, link: "/configuration" } as const;
     return [{ code: "configuration.dir", severity: "critical", text, since: problem.at, shown }];
   },
   // It names objects of all projects.

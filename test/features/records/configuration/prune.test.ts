@@ -140,7 +140,7 @@ test("what people do at night stays as it is when files are applied", async (t) 
       { name: "Duty", description: `form ${form}`, shifts: [{ ...shift, turns: [["dev"]], level: form }] },
     ],
     ["policies", "duty", { name: "Night", repeat: form, steps: [{ type: "notify", schedules: [{ name: "Duty" }] }] }],
-    ["routes", "duty", { route: { policy: "Night", groupWait: `${form}s` } }],
+    ["routes", "duty", { route: { policy: "Night", groupBy: ["alertname"], groupWait: `${form}s` } }],
     beat("Paused", { timeout: `${form + 1}h`, ping: { env: "PRISM_SECRET_PING" } }),
     ["rules", "duty", { name: "Big", condition: `event.payload.n > ${form}`, targetUsers: ["dev"] }],
   ];
