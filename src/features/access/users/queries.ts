@@ -229,9 +229,13 @@ export interface UserName {
 }
 
 /** The names of users by id, also of disabled and deleted ones. */
-export async function userNames(db: ReadDb | Trx, ids: readonly string[]): Promise<ReadonlyMap<string, UserName>> {
+export async function userNames(
+  db: ReadDb | Trx,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, UserName & { readonly externalId: string | null }>> {
   if (ids.length === 0) return new Map();
-  const rows = await db.selectFrom("users").select(["id", "username", "name"]).where("id", "in", ids).execute();
+  const columns = ["id", "username", "name", "externalId"] as const;
+  const rows = await db.selectFrom("users").select(columns).where("id", "in", ids).execute();
   return new Map(rows.map((row) => [row.id, row]));
 }
 

@@ -145,8 +145,12 @@ export function objectLists(
     async namePeople(isWanted: (id: string) => boolean = () => true): Promise<void> {
       for (const { kind, projectId, objects } of lists.values())
         for (const { id, spec } of objects) if (isWanted(id)) fileOf(kind, spec, names, projectId);
-      for (const [id, { username }] of await userNames(db.read, [...names.people]))
-        if (username !== null) names.add("people", null, username, id);
+      for (const [id, { username, externalId }] of await userNames(db.read, [...names.people])) {
+        // A mail address would be shown to all who may read the project.
+        const name = username ?? externalId;
+        if (name !== null && (name === username || access.users.findAny(name) === id))
+          names.add("people", null, name, id);
+      }
     },
   };
 }

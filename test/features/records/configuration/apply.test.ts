@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { createUser } from "../../../../src/features/access/users/create-user.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { changesOf, configure, type FileObject, problemsOf } from "./configuration.ts";
@@ -260,4 +261,30 @@ test("what is exported is what was applied, and an empty server gives the same t
   const again = await configure(second, "apply", objects, { secrets: SECRETS });
   assert.equal(again.status, 200, JSON.stringify(again.body));
   assert.deepEqual((await exported(second)).document, document);
+});
+
+test("a person without a username is in files by the external id", async (t) => {
+  const [first, second] = [await startPrism(t), await startPrism(t)];
+  const steps = [{ type: "notify", users: ["crm-4711"] }];
+  const documents: unknown[] = [];
+  for (const prism of [first, second]) {
+    const { base } = prism.parts;
+    const account = { externalId: "crm-4711", email: "linus@example.com", name: "Linus", roles: [] };
+    const { id } = await base.database.write((trx) => createUser(base, account, trx));
+    await configure(prism, "apply", [DUTY]);
+    const added = await prism.post("/api/v1/projects/duty/members", { userId: id, role: "editor" });
+    assert.equal(added.status, 201, added.text);
+    if (prism === first) {
+      const made = await prism.post("/api/v1/policies", {
+        ...{ projectId: "duty", name: "Night" },
+        steps: [{ type: "notify", users: [id] }],
+      });
+      assert.equal(made.status, 201, made.text);
+    }
+    const applied = await configure(prism, "apply", [["policies", "duty", { name: "Night", steps }]]);
+    assert.equal(applied.status, 200, JSON.stringify(applied.body));
+    const { body } = await prism.get<Exported>("/api/v1/configuration/export?project=duty");
+    documents.push(body.document.projects[0]?.["policies"]);
+  }
+  assert.deepEqual(documents, [[{ name: "Night", steps }], [{ name: "Night", steps }]]);
 });

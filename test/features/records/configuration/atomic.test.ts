@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { inspect } from "node:util";
 import { PrismError } from "../../../../src/core/errors.ts";
 import { chanceOf, TEST_SEED } from "../../../helpers/chance.ts";
+import { LogLines } from "../../../helpers/log-lines.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import { answered, startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
@@ -62,12 +64,21 @@ test("an apply that is refused at any of its objects stores none of them", async
   assert.equal(body.ok, true);
 });
 
-test("secrets are in no answer, export, or audit row, and a reader learns nothing of a guess", async (t) => {
+test("secrets are in no answer, export, audit row or log, and a reader learns nothing of a guess", async (t) => {
   chanceOf(t);
-  const prism = await startPrism(t, HOSTS);
+  const log = new LogLines("debug");
+  const prism = await startPrism(t, { ...HOSTS, log });
   const kinds = await prism.parts.features.context.configKinds({});
   const { objects, secrets } = documentOf(kinds, new Objects(kinds, TEST_SEED).fill(120).made);
   const texts: string[] = [];
+  const unknown = { kind: "heartbeats", project: String(PROJECTS[0]), spec: { name: "" }, at: "a.yaml:1:1" };
+  const refused = await send(prism, "apply", { objects: [...objects, unknown] }, { secrets });
+  assert.equal(refused.status, 409, refused.text);
+  // As an error that nobody expected.
+  const failing = failAt(prism, objects.length - 1, new Error("of the server"));
+  assert.equal((await send(prism, "apply", { objects }, { secrets })).status, 500);
+  failing.end();
+  texts.push(refused.text);
   for (const mode of ["plan", "apply"] as const) {
     const { status, text } = await send(prism, mode, { objects }, { secrets });
     assert.equal(status, 200, text);
@@ -99,6 +110,8 @@ test("secrets are in no answer, export, or audit row, and a reader learns nothin
     JSON.stringify(rowsOf(prism, "select * from audit_log")),
   );
   texts.push(JSON.stringify(rowsOf(prism, "select * from managed_objects")));
+  assert.ok(log.lines.some(({ level }) => level === "error"));
+  texts.push(inspect(log.lines, { depth: null, maxStringLength: null, maxArrayLength: null }));
   for (const [name, value] of [...Object.entries(secrets), ...Object.entries(wrong)])
     for (const text of texts)
       assert.ok(

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { eventually } from "../../../helpers/eventually.ts";
+import { makeUser } from "../../../helpers/people.ts";
 import { answered, startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
 import { changesOf, configure, type FileObject, problemsOf } from "./configuration.ts";
@@ -104,25 +106,41 @@ const RUNTIME = [
   "select * from silences order by id",
   "select * from oncall_days_off order by id",
   "select id, status, pingCount, lastPingAt from heartbeats order by id",
-  "select incidentId, userId from incident_acks",
-  "select id, state, snoozedUntil from incidents order by id",
+  "select * from incident_acks order by incidentId",
+  "select id, state, openedAt, snoozedUntil from incidents order by id",
+  "select * from project_members order by projectId, userId",
 ];
 
 const runtimeOf = (prism: TestPrism) => RUNTIME.map((sql) => rowsOf(prism, sql));
+
+/** Opens two incidents; one is acknowledged, the other sleeps. */
+async function openIncidents(prism: TestPrism): Promise<void> {
+  for (const alertname of ["Acknowledged", "Asleep"])
+    await answered(
+      200,
+      prism.post("/api/v1/alerts", { projectId: "duty", alerts: [{ labels: { alertname, severity: "critical" } }] }),
+    );
+  const incidents = await eventually("two incidents", async () => {
+    const { body } = await prism.get<{ data: { id: string }[] }>("/api/v1/incidents?projectId=duty");
+    return body.data.length === 2 ? body.data : null;
+  });
+  const [first, second] = incidents.map(({ id }) => `/api/v1/incidents/${id}`);
+  await answered(200, prism.post(`${first}/acknowledge`, {}));
+  await answered(200, prism.post(`${second}/snooze`, { durationMs: 28_800_000 }));
+}
 
 test("what people do at night stays as it is when files are applied", async (t) => {
   const prism = await startPrism(t);
   const shift = { name: "Weeks", start: "2026-11-23T09:00:00", duration: "7d", recurrence: { frequency: "weekly" } };
   const files = (form: number): FileObject[] => [
     DUTY,
-    ["members", "duty", { dev: "owner" }],
     [
       "oncall",
       "duty",
       { name: "Duty", description: `form ${form}`, shifts: [{ ...shift, turns: [["dev"]], level: form }] },
     ],
     ["policies", "duty", { name: "Night", repeat: form, steps: [{ type: "notify", schedules: [{ name: "Duty" }] }] }],
-    ["routes", "duty", { route: { policy: "Night", groupWait: `${form}s` } }],
+    ["routes", "duty", { route: { policy: "Night", groupBy: ["alertname"], groupWait: `${form}s` } }],
     beat("Paused", { timeout: `${form + 1}h`, ping: { env: "PRISM_SECRET_PING" } }),
     ["rules", "duty", { name: "Big", condition: `event.payload.n > ${form}`, targetUsers: ["dev"] }],
   ];
@@ -155,10 +173,28 @@ test("what people do at night stays as it is when files are applied", async (t) 
   );
   await answered(200, prism.get("/ping/0b7f1d9e-6a52-4c38-9d1f-2e8a7b5c4d30"));
   await answered(200, prism.post(`/api/v1/heartbeats/${idOf("heartbeats")}/pause`, {}));
+  // Members that are not in the files are those of the project.
+  const { id } = await makeUser(prism, "ben");
+  await answered(201, prism.post("/api/v1/projects/duty/members", { userId: id, role: "editor" }));
+  await openIncidents(prism);
   const before = runtimeOf(prism);
-  for (const form of [1, 2, 3]) {
-    const { status, body } = await configure(prism, "apply", files(form), { secrets });
-    assert.deepEqual([status, body.changes?.length], [200, 5], JSON.stringify(body));
-    assert.deepEqual(runtimeOf(prism), before);
+  for (const rows of before) assert.ok(rows.length > 0);
+  const more = (name: string, ...from: [] | [string]): FileObject[] => [
+    ["policies", "duty", { name, steps: [{ type: "notify", users: ["dev"] }] }, ...from],
+    ["receivers", "duty", { name, preset: "generic" }, ...from],
+  ];
+  const applies: readonly (readonly [string, readonly FileObject[], counts: readonly number[]])[] = [
+    ["changes", files(1), [0, 5, 0]],
+    ["creations", [...files(1), ...more("More")], [2, 0, 0]],
+    ["names", [...files(1), ...more("Renamed", "More")], [0, 2, 0]],
+    ["changes and deletions", files(2), [0, 5, 2]],
+    ["changes back", files(0), [0, 5, 0]],
+  ];
+  for (const [what, objects, counts] of applies) {
+    const { status, body } = await configure(prism, "apply", objects, { secrets, prune: true, issued: true });
+    assert.equal(status, 200, `${what} ${JSON.stringify(body)}`);
+    const { created, changed, deleted } = body.counts;
+    assert.deepEqual([created, changed, deleted], counts, what);
+    assert.deepEqual(runtimeOf(prism), before, what);
   }
 });

@@ -132,7 +132,8 @@ export class Api {
     }
     const path = `${PATHS[kind]}/${id}`;
     await this.#done(IS_REPLACED.includes(kind) ? "PUT" : "PATCH", path, body, made);
-    if (kind === "oncall") await this.#changeShifts(path, shifts ?? [], made);
+    // Files that leave out the shifts keep them.
+    if (shifts !== undefined) await this.#changeShifts(path, shifts, made);
   }
 
   async #changeShifts(path: string, wanted: readonly Spec[], made: Made): Promise<void> {
