@@ -53,10 +53,10 @@ export function channelsKind(context: ChannelsApi): ConfigKind {
         .execute();
       return Promise.all(rows.map((row) => storedOf(context, row)));
     },
-    async prepare({ caller, projectId }, spec, stored, id) {
+    async prepare({ caller, projectId, hasStandIns }, spec, stored, id) {
       context.storage.requireSpace();
       if (!stored) {
-        const row = await newChannel(context, caller, { projectId: projectId ?? "" }, spec, id);
+        const row = await newChannel(context, caller, { projectId: projectId ?? "" }, spec, id, hasStandIns);
         return (trx) => channels.insert(context, trx, caller, row);
       }
       const { preset, fields: _, ...changed } = changedMembers(spec, stored);

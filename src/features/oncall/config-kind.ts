@@ -67,9 +67,10 @@ export function onCallKind(context: OnCallContext): ConfigKind {
     canonical,
     secretExamples: async () => ({ calendarUrl: "https://calendar.example.com/duty.ics" }),
     list: async (db, projectId) => (projectId === null ? [] : listed(db, projectId)),
-    async prepare(_owner, { calendarUrl, shifts = [], timezone }, stored) {
+    async prepare({ hasStandIns }, { calendarUrl, shifts = [], timezone }, stored) {
       fullShifts(shifts, timezone);
-      if (calendarUrl === undefined || calendarUrl === stored?.secrets?.["calendarUrl"]) return undefined;
+      if (hasStandIns || calendarUrl === undefined || calendarUrl === stored?.secrets?.["calendarUrl"])
+        return undefined;
       return (await checkedUrl(context, calendarUrl)) ?? undefined;
     },
     async create(trx, { caller, projectId }, id, { shifts = [], ...input }, calendarUrl) {
