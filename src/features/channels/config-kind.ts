@@ -12,7 +12,7 @@ import type { ReadDb, Trx } from "../../store/database.ts";
 import { Channel, type ChannelRow } from "./channel.ts";
 import { channels } from "./manage.ts";
 import { type CreateChannel, FieldText } from "./schema.ts";
-import { type ChannelsApi, changeOf, newChannel, openedOrNull } from "./service.ts";
+import { type ChannelsApi, changeOf, newChannel, openedOrNull, presetOf } from "./service.ts";
 import type { Texts } from "./store.ts";
 
 interface ChannelSpec extends Omit<CreateChannel, "fields" | "projectId" | "userId"> {
@@ -60,8 +60,10 @@ export function channelsKind(context: ChannelsApi): ConfigKind {
         return (trx) => channels.insert(context, trx, caller, row);
       }
       const { preset, fields: _, ...changed } = changedMembers(spec, stored);
-      if (preset !== undefined)
+      if (preset !== undefined) {
+        await presetOf(context, preset);
         throw invalidField("body", "preset", "a channel keeps its preset; give the new one another name");
+      }
       const fields = changedFields(spec.fields, stored);
       const old = await channelOf(context.db.read, stored.id);
       const change = await changeOf(context, old, { ...changed, ...(fields && { fields }) });

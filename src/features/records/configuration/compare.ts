@@ -35,7 +35,7 @@ export interface Compared {
   readonly leftOver: readonly ManagedRow[];
   /** Rows of objects that were deleted by hand. */
   readonly gone: readonly ManagedRow[];
-  /** Objects that were changed by hand, with the members that differ. */
+  /** Objects that were changed by hand, with the members that differ; none: it was deleted. */
   readonly drifted: readonly { readonly row: ManagedRow; readonly wanted: Wanted; readonly paths: readonly string[] }[];
 }
 
@@ -100,6 +100,9 @@ export function compare(
   const leftOver = notKept.filter((row) => !gone.includes(row));
   if (prune) steps.push(...deletions(reading, leftOver));
   requireFewDeletions(reading, steps, rows.filter((row) => row.source === source).length, request);
+  for (const row of gone)
+    for (const { op, wanted } of steps)
+      if (op === "create" && wanted && isOf(row, wanted, undefined)) drifted.push({ row, wanted, paths: [] });
   return { steps, unchanged, leftOver: prune ? [] : leftOver, gone, drifted };
 }
 

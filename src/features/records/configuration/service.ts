@@ -177,7 +177,7 @@ async function prepareAll(reading: ReadRequest, { steps }: Compared, request: Co
           problemOf(wanted.given, wanted.name, {
             path: "",
             code: "WOULD_ISSUE",
-            message: `would get ${kind.issues}, which is shown only once: allow it with --issued FILE, or give it by reference`,
+            message: `would get ${kind.issues}, which is shown only once: give it by reference, or let prism apply --issued FILE make it`,
           }),
         );
     }
