@@ -18,6 +18,8 @@ export interface ObjectOwner {
   readonly planned?: (kind: string) => readonly Spec[];
   /** Whether accounts that it makes get their mails. */
   readonly invites?: boolean;
+  /** A plan has other values in place of secrets of the spec: hosts of its URLs are not asked for. */
+  readonly hasStandIns?: true;
 }
 
 /** An object as it is stored, for a comparison with files. */

@@ -12,7 +12,7 @@ import type { ReadDb, Trx } from "../../store/database.ts";
 import { Channel, type ChannelRow } from "./channel.ts";
 import { channels } from "./manage.ts";
 import { type CreateChannel, FieldText } from "./schema.ts";
-import { type ChannelsApi, changeOf, newChannel, openedOrNull } from "./service.ts";
+import { type ChannelsApi, changeOf, newChannel, openedOrNull, presetOf } from "./service.ts";
 import type { Texts } from "./store.ts";
 
 interface ChannelSpec extends Omit<CreateChannel, "fields" | "projectId" | "userId"> {
@@ -53,15 +53,17 @@ export function channelsKind(context: ChannelsApi): ConfigKind {
         .execute();
       return Promise.all(rows.map((row) => storedOf(context, row)));
     },
-    async prepare({ caller, projectId }, spec, stored, id) {
+    async prepare({ caller, projectId, hasStandIns }, spec, stored, id) {
       context.storage.requireSpace();
       if (!stored) {
-        const row = await newChannel(context, caller, { projectId: projectId ?? "" }, spec, id);
+        const row = await newChannel(context, caller, { projectId: projectId ?? "" }, spec, id, hasStandIns);
         return (trx) => channels.insert(context, trx, caller, row);
       }
       const { preset, fields: _, ...changed } = changedMembers(spec, stored);
-      if (preset !== undefined)
+      if (preset !== undefined) {
+        await presetOf(context, preset);
         throw invalidField("body", "preset", "a channel keeps its preset; give the new one another name");
+      }
       const fields = changedFields(spec.fields, stored);
       const old = await channelOf(context.db.read, stored.id);
       const change = await changeOf(context, old, { ...changed, ...(fields && { fields }) });

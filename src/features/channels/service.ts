@@ -45,6 +45,7 @@ export async function newChannel(
   owner: RowOwner,
   input: CreateChannel,
   id = uuidv7(),
+  hasStandIns = false,
 ): Promise<ChannelRow> {
   const preset = await presetOf(context, input.preset);
   const fields = fieldsAfter(preset, input.fields);
@@ -58,7 +59,8 @@ export async function newChannel(
     ...store.storedFields(context.box, id, preset, fields),
     ...{ name: input.name, preset: preset.name, createdBy: principal.userId, createdAt: now, updatedAt: now },
   };
-  await requireReachable(context, preset, row, fields);
+  if (hasStandIns) requireUsable(preset, row, fields);
+  else await requireReachable(context, preset, row, fields);
   return row;
 }
 

@@ -27,6 +27,8 @@ export function heartbeatKinds(context: HeartbeatsContext) {
     rights: { read: "events:read", write: "heartbeats:write" },
     secrets: ["ping"],
     atCreation: ["ping"],
+    // Jobs ping the slug: a new name must not change it.
+    keeps: ["slug"],
     isHeldOutside: true,
     entries: () => ({ ...of.entries(), ping: v.optional(ping) }),
     defaults: Object.fromEntries(Object.entries(of.defaults).filter(([name]) => !DERIVED.includes(name))),

@@ -67,9 +67,10 @@ export function onCallKind(context: OnCallContext): ConfigKind {
     canonical,
     secretExamples: async () => ({ calendarUrl: "https://calendar.example.com/duty.ics" }),
     list: async (db, projectId) => (projectId === null ? [] : listed(db, projectId)),
-    async prepare(_owner, { calendarUrl, shifts = [], timezone }, stored) {
+    async prepare({ hasStandIns }, { calendarUrl, shifts = [], timezone }, stored) {
       fullShifts(shifts, timezone);
-      if (calendarUrl === undefined || calendarUrl === stored?.secrets?.["calendarUrl"]) return undefined;
+      if (hasStandIns || calendarUrl === undefined || calendarUrl === stored?.secrets?.["calendarUrl"])
+        return undefined;
       return (await checkedUrl(context, calendarUrl)) ?? undefined;
     },
     async create(trx, { caller, projectId }, id, { shifts = [], ...input }, calendarUrl) {
@@ -189,7 +190,7 @@ function turnAt(shift: FullShift, { period }: ShiftOccurrence): readonly string[
   return shift.turns[(shift.startTurn + period) % shift.turns.length] ?? [];
 }
 
-/** Shifts without an anchor whose turn of now, or their next one, is others' with a changed spec; with the anchors that keep it. */
+/** Shifts whose turn of now, or without an anchor their next one, is others' with a changed spec; with the anchors that keep it. */
 export function turnedShifts(stored: ScheduleSpec, spec: ScheduleSpec, now: EpochMs) {
   const turns: TurnedShift[] = [];
   if (!spec.shifts) return { turns, kept: spec };
@@ -200,8 +201,9 @@ export function turnedShifts(stored: ScheduleSpec, spec: ScheduleSpec, now: Epoc
   const places = placesOf(wanted, old);
   const shifts = spec.shifts.map((shift, at) => {
     const [before, after] = [old[places[at] ?? -1], wanted[at]];
-    const turned = before && after && !shift.anchor ? turnedShift(before, after, now) : undefined;
-    if (!turned) return shift;
+    const turned = before && after ? turnedShift(before, after, now) : undefined;
+    // An anchor may give later turns to others, but it says nothing of who loses the turn of now.
+    if (!turned || (shift.anchor && !turned.isNow)) return shift;
     turns.push(turned);
     const { startTurn: _, ...others } = shift;
     return turned.anchor ? { ...others, anchor: turned.anchor } : shift;

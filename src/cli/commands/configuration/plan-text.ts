@@ -91,12 +91,16 @@ function inline(value: unknown): string {
 
 function driftLine(each: ConfigurationPlan["drift"][number]): string {
   const by = each.by ? ` by ${each.by}` : "";
-  return `  ! ${named(each)} was changed${by} ${each.when === null ? "by hand" : `on ${shortTime(each.when)}`}; this puts it back`;
+  const when = each.when === null ? "by hand" : `on ${shortTime(each.when)}`;
+  const [done, mends] = each.paths.length === 0 ? ["deleted", "this makes it again"] : ["changed", "this puts it back"];
+  return `  ! ${named(each)} was ${done}${by} ${when}; ${mends}`;
 }
 
 function onCallLine({ schedule, from, to, before, after }: ConfigurationPlan["onCall"][number]): string {
   const people = [before, after].map((users) => users.join(", ") || "nobody").join(" → ");
-  return `  on call, ${schedule}: ${shortTime(from)} to ${shortTime(to)}  ${people}`;
+  // Times of this machine, not of the schedule.
+  const { timeZone } = new Intl.DateTimeFormat().resolvedOptions();
+  return `  on call, ${schedule}: ${shortTime(from)} to ${shortTime(to)} ${timeZone}  ${people}`;
 }
 
 function warningLine(each: ConfigurationPlan["warnings"][number]): string {

@@ -16,6 +16,16 @@ interface SealKey {
   readonly key: string;
 }
 
+/** Members that may hold a secret, by kind. */
+const SECRET_FIELDS: Readonly<Record<string, RegExp>> = {
+  channels: /^fields\.[^.]+$/,
+  ...{ receivers: /^(secret|token)$/, integrations: /^key$/, heartbeats: /^ping$/, oncall: /^calendarUrl$/ },
+};
+const FIELD_TEXT: Readonly<Record<string, string>> = {
+  ...{ channels: "fields, such as fields.token", receivers: "secret and token" },
+  ...{ integrations: "key", heartbeats: "ping", oncall: "calendarUrl" },
+};
+
 const required = (flags: string, text: string) => new Option(flags, text).makeOptionMandatory();
 
 /** `prism seal`. */
@@ -44,6 +54,11 @@ async function seal(context: CommandContext, { key: file, project, kind, name, f
   const kinds = Object.keys(PROJECT_KINDS);
   if (!kinds.includes(kind))
     throw new CommandError(EXIT.usage, `--kind: there is no kind ${printable(kind)}; known are ${kinds.join(", ")}`);
+  const known = SECRET_FIELDS[kind];
+  if (!known?.test(field)) {
+    const members = known ? `its secrets are ${FIELD_TEXT[kind] ?? ""}` : "objects of the kind have no secrets";
+    throw new CommandError(EXIT.usage, `--field: ${printable(field)} is no secret of ${printable(kind)}; ${members}`);
+  }
   const { sealFor } = await import("../../../core/crypto/public-seal.ts");
   const key = file === undefined ? await keyOfServer(context) : keyIn(file);
   const secret = await readSecret(`Secret for ${field} of ${name}: `);

@@ -318,7 +318,7 @@ export function adminRoutes(context: UsersContext): Route[] {
       response: UserView,
       errors: ["USER_NOT_FOUND", "INVALID_STATE", ...RIGHTS],
       async handle(exchange, { params: { id }, body }) {
-        await approveUser(accounts, known(id), body.roles ?? ["User"], holderOf(exchange));
+        await approveUser(accounts, known(id), body.roles, holderOf(exchange));
         return userFor(context, id, holderOf(exchange));
       },
     }),

@@ -35,17 +35,24 @@ type Account = { readonly [C in (typeof COLUMNS)[number]]: string | null } & {
  */
 
 /**
- * @param roles all roles after the change. @throws USER_NOT_FOUND, INVALID_STATE, ROLE_NOT_FOUND,
- * PRIVILEGE_ESCALATION
+ * @param roles all roles after the change; default: those that it has, or `User`. @throws USER_NOT_FOUND,
+ * INVALID_STATE, ROLE_NOT_FOUND, PRIVILEGE_ESCALATION
  */
 export async function approveUser(
   ctx: AccountContext,
   id: string,
-  roles: readonly string[],
+  given: readonly string[] | undefined,
   granter: Granter,
 ): Promise<void> {
   await changeManaged(ctx, id, granter, async (user, now, trx) => {
     requirePending(user);
+    const held = await trx
+      .selectFrom("user_roles")
+      .innerJoin("roles", "roles.id", "user_roles.roleId")
+      .select("roles.name")
+      .where("user_roles.userId", "=", id)
+      .execute();
+    const roles = given ?? (held.length > 0 ? held.map(({ name }) => name) : ["User"]);
     // Who approves an account has seen its address.
     await writeUser(trx, id, { status: "active", isEmailVerified: user.email === null ? 0 : 1, updatedAt: now });
     const { added } = await replaceRoles(id, roles, granter, now, trx);

@@ -51,6 +51,7 @@ export async function plannedWarnings(
     if (isLeft && !isFallback && name !== DEFAULT_POLICY)
       found.push({ ...{ kind: "policies", name, code: "not-routed" }, message: `No route names the policy ${name}` });
   }
+  found.push(...(await invited(parts, trx, projectId, wanted)));
   found.push(...(await withoutWay(parts, trx, projectId, wanted)));
   const dead: string[] = [];
   const opening = wanted.filter(({ alerts }) => alerts !== null);
@@ -116,6 +117,35 @@ function oncePerCause(found: readonly Found[]): PlannedWarning[] {
     if (!first.has(key)) first.set(key, each);
   }
   return [...first.values()].map(({ kind, name, code, message }) => ({ kind, name, code, message }));
+}
+
+/** People of changed steps and shifts who were invited, and are paged only once they have signed in. */
+async function invited(
+  parts: WarningParts,
+  trx: Trx,
+  projectId: string,
+  changes: readonly PlannedChange[],
+): Promise<PlannedWarning[]> {
+  const isShifts = changes.some(({ kind }) => kind === "oncall");
+  const named = isShifts ? await parts.namedOnCall(trx, projectId, parts.clock.now()) : [];
+  const found: PlannedWarning[] = [];
+  for (const { kind, id, name, spec } of changes) {
+    const steps = kind === "policies" ? ((spec ?? {}) as Pick<PolicyDefinition, "steps">).steps : [];
+    const people = [
+      ...named.filter(({ scheduleId }) => kind === "oncall" && scheduleId === id).map(({ userId }) => userId),
+      ...steps.flatMap((step) => (step.type === "notify" ? (step.users ?? []) : [])),
+    ];
+    if (people.length === 0) continue;
+    const rows = trx
+      .selectFrom("users")
+      .select(["name", "username"])
+      .where("id", "in", [...new Set(people)]);
+    for (const { name: called, username } of await rows.where("status", "=", "pending").orderBy("username").execute()) {
+      const message = `${called || username} is invited and has not signed in yet, so no page reaches them`;
+      found.push({ kind, name, code: "person-inactive", message });
+    }
+  }
+  return found;
 }
 
 /** New owners, and people of changed shifts, whom no page reaches outside of the app. */

@@ -27,6 +27,7 @@ export interface CheckedObjects {
 
 /** Each round finds a problem of an object more, or none. */
 const MAX_ROUNDS = 50;
+const SHORT_NAME = 5;
 const DEFAULT_PROJECT = "default";
 const DEFAULT_POLICY = "default";
 
@@ -146,7 +147,9 @@ class Check {
     if (kind === "people" && given.kind !== "members" && this.#hasMembers(given.project)) return;
     if (project !== undefined) this.#stub("projects", undefined, project);
     const of = project === undefined || project === given.project ? "" : ` of ${project}`;
-    const nearest = nearestName(name, this.#namesOf(kind, project));
+    // Short usernames are all alike.
+    const isShortName = kind === "people" && name.length < SHORT_NAME;
+    const nearest = isShortName ? undefined : nearestName(name, this.#namesOf(kind, project));
     this.#warn(
       given,
       path,

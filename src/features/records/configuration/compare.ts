@@ -6,7 +6,7 @@ import { type Difference, differencesOf } from "./differences.ts";
 import type { ManagedRow } from "./managed-objects.ts";
 import { canonical, fileOf, listKey, mayWrite, problemOf, type ReadRequest, storedAs, type Wanted } from "./reading.ts";
 import type { ConfigurationRequest, ObjectChange, Problem } from "./schema.ts";
-import { keyOfReference, type Reference, SECRET_WAYS, withReferences, withSecret } from "./secrets.ts";
+import { keyOfReference, type Reference, withReferences, withSecret } from "./secrets.ts";
 
 /** What one apply does with one object. */
 export interface Step {
@@ -24,6 +24,8 @@ export interface Step {
   readonly row: ManagedRow | null;
   /** Only what files own changes, and nothing of the object: it is taken over, or has other references. */
   readonly isOwnOnly: boolean;
+  /** Secrets that have other values in the spec, because only an apply gives them, by path. */
+  readonly later?: ReadonlyMap<string, Reference>;
 }
 
 /** What files want beside what is stored. */
@@ -33,7 +35,7 @@ export interface Compared {
   readonly leftOver: readonly ManagedRow[];
   /** Rows of objects that were deleted by hand. */
   readonly gone: readonly ManagedRow[];
-  /** Objects that were changed by hand, with the members that differ. */
+  /** Objects that were changed by hand, with the members that differ; none: it was deleted. */
   readonly drifted: readonly { readonly row: ManagedRow; readonly wanted: Wanted; readonly paths: readonly string[] }[];
 }
 
@@ -98,6 +100,9 @@ export function compare(
   const leftOver = notKept.filter((row) => !gone.includes(row));
   if (prune) steps.push(...deletions(reading, leftOver));
   requireFewDeletions(reading, steps, rows.filter((row) => row.source === source).length, request);
+  for (const row of gone)
+    for (const { op, wanted } of steps)
+      if (op === "create" && wanted && isOf(row, wanted, undefined)) drifted.push({ row, wanted, paths: [] });
   return { steps, unchanged, leftOver: prune ? [] : leftOver, gone, drifted };
 }
 
@@ -243,15 +248,23 @@ export function appliedReferences({ spec }: ManagedRow): Spec {
   return (JSON.parse(spec) as { readonly references: Spec }).references;
 }
 
-/** @returns the problem of a new object without a secret that its body asked for */
-export function secretMissing(wanted: Wanted, secrets: Readonly<Record<string, string>>): Problem | null {
-  const { given, name, references } = wanted;
-  for (const [path, reference] of references) {
-    if (givenValue(wanted, path, reference, secrets) !== undefined) continue;
-    const message = `has no value for ${keyOfReference(reference)}; ${SECRET_WAYS}`;
-    return problemOf(given, name, { path, code: "SECRET_MISSING", message });
-  }
-  return null;
+/** References without a value, by path. */
+export function missingReferences(wanted: Wanted, secrets: Readonly<Record<string, string>>) {
+  return [...wanted.references].filter(
+    ([path, reference]) => givenValue(wanted, path, reference, secrets) === undefined,
+  );
+}
+
+/** @returns the problems of a new object without the secrets that its files name */
+export function secretsMissing(wanted: Wanted, secrets: Readonly<Record<string, string>>): Problem[] {
+  return missingReferences(wanted, secrets).map(([path, reference]) => {
+    const [given, fix] =
+      reference.env === undefined
+        ? ["", `add the file ${reference.file}, or name its directory with --secrets-dir`]
+        : [reference.env, `set ${reference.env}, or write it into a --secrets-file`];
+    const message = `has no value${given && `: ${given} is not set`}`;
+    return problemOf(wanted.given, wanted.name, { path, code: "SECRET_MISSING", message, fix });
+  });
 }
 
 function onlyMembers(spec: Spec, names: readonly string[]): Spec {

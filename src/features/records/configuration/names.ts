@@ -55,7 +55,11 @@ export class KnownNames {
       idOf: (kind, { name, project }: NameOf, path) => {
         if (kind === "people") {
           const id = this.#find("people", name, projectId);
-          return id ?? refuse(path, "RECIPIENT_NOT_FOUND", `${name} is no active user that you can reach`);
+          if (id !== undefined) return id;
+          const message = `${name} is no active user that you can reach`;
+          const fix = projectId === null ? undefined : "add the person to the members of the project";
+          problems.push({ path, code: "RECIPIENT_NOT_FOUND", message, ...(fix !== undefined && { fix }) });
+          return undefined;
         }
         const owner = project === undefined ? projectId : this.#find("projects", project, projectId);
         if (owner === undefined) return refuse(path, "PROJECT_NOT_FOUND", `there is no project ${project}`);

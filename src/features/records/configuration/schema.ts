@@ -97,7 +97,7 @@ const Drift = v.object({
   ...which,
   by: doc(v.nullable(v.string()), "Who changed it last; null: not known, or not for the caller"),
   when: v.nullable(v.string()),
-  paths: doc(v.array(v.string()), "The members that differ from what was applied"),
+  paths: doc(v.array(v.string()), "The members that differ from what was applied; none: it was deleted"),
 });
 export type Drift = v.InferOutput<typeof Drift>;
 

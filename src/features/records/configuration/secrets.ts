@@ -28,6 +28,11 @@ export function keyOfReference(reference: Reference): string {
   return `${form}:${reference[form]}`;
 }
 
+/** `PRISM_SECRET_ROOM`, or the file that has the secret. */
+export function nameOfReference({ env, file }: Reference): string {
+  return env ?? (file === undefined ? "its sealed value" : `the file ${file}`);
+}
+
 /**
  * A spec without the references in place of secrets, and the references by their path.
  * @param problems receives secrets in plain text, which files must not have

@@ -7,7 +7,7 @@ import type { Issued, ObjectOwner } from "../../../module/config-kind.ts";
 import type { Trx } from "../../../store/database.ts";
 import { userNames } from "../../access/index.ts";
 import { finalShiftsOf, onCallDifference } from "../../oncall/index.ts";
-import { appliedSpec, type Compared, compare, MAX_CHANGES, type Step, secretMissing } from "./compare.ts";
+import { appliedSpec, type Compared, compare, MAX_CHANGES, type Step, secretsMissing } from "./compare.ts";
 import { historyOf } from "./history.ts";
 import { lastChange } from "./managed.ts";
 import { type ManagedRow, managedRows, storeManaged } from "./managed-objects.ts";
@@ -29,6 +29,7 @@ import {
   storedAs,
 } from "./reading.ts";
 import type { ConfigurationPlan, ConfigurationRequest, Drift } from "./schema.ts";
+import { laterNotes, withStandIns } from "./stand-ins.ts";
 import { deadWays, turnsOf } from "./warnings.ts";
 
 /** For the hosts of all objects together. */
@@ -68,7 +69,9 @@ export async function configure(
   const { reading, warnings, kept } = turnsOf(read, request.keepNow === true);
   const now = context.clock.now();
   const unlocked = keepsUnlocked ? owned.filter(({ unlockedUntil }) => (unlockedUntil ?? 0) > now) : [];
-  const compared = compare(reading, rows, request, unlocked);
+  const isApply = request.mode === "apply";
+  const differing = compare(reading, rows, request, unlocked);
+  const compared = isApply ? differing : await withStandIns(differing, request.secrets ?? {});
   const mayNot = lackingRights(reading, compared);
   const made = new Set(reading.planned.projects.values());
   const state = stateOf([...reading.lists.values()].filter(({ projectId }) => !made.has(projectId ?? "")));
@@ -85,7 +88,6 @@ export async function configure(
       code: "LIMIT_REACHED",
       message: `${compared.steps.length} changes; one apply has at most ${maxChanges}: apply project by project`,
     });
-  const isApply = request.mode === "apply";
   if (isApply)
     for (const each of mayNot)
       problems.push({ ...NOWHERE, ...each, code: "UNAUTHORIZED_ROLE", message: `you lack ${each.right}` });
@@ -165,15 +167,17 @@ async function prepareAll(reading: ReadRequest, { steps }: Compared, request: Co
     const { kind, wanted, spec, stored, id, op } = step;
     if (!wanted) return;
     if (op === "create" && request.mode === "apply") {
-      const missing = secretMissing(wanted, request.secrets ?? {});
-      if (missing) reading.problems.push(missing);
+      const missing = secretsMissing(wanted, request.secrets ?? {});
+      reading.problems.push(...missing);
+      // What its body says of them would only repeat it.
+      if (missing.length > 0) return;
       const isIssued = kind.issues !== undefined && wanted.references.size === 0 && request.issued !== true;
       if (isIssued)
         reading.problems.push(
           problemOf(wanted.given, wanted.name, {
             path: "",
             code: "WOULD_ISSUE",
-            message: `would get ${kind.issues}, which is shown only once: allow it with --issued FILE, or give it by reference`,
+            message: `would get ${kind.issues}, which is shown only once: give it by reference, or let prism apply --issued FILE make it`,
           }),
         );
     }
@@ -189,12 +193,12 @@ async function prepareAll(reading: ReadRequest, { steps }: Compared, request: Co
 
 function ownerOf(
   { caller, wanted }: ReadRequest,
-  { projectId }: Step,
+  { projectId, later }: Step,
   { invite: invites = false }: ConfigurationRequest,
 ): ObjectOwner {
   const planned = (kind: string) =>
     wanted.filter((each) => each.kind.kind === kind && each.projectId === projectId).map(({ spec }) => spec);
-  return { caller, projectId, planned, invites };
+  return { caller, projectId, planned, invites, ...(later && { hasStandIns: true }) };
 }
 
 function refuse({ problems }: ReadRequest, { wanted, name, kind, row }: Step, error: unknown): void {
@@ -389,7 +393,13 @@ function viewOf(reading: ReadRequest, { kind, projectId, name, wanted, row }: St
 }
 
 function changeView(reading: ReadRequest, step: Step, notes: readonly string[]) {
-  return { ...viewOf(reading, step), op: step.op, noun: step.kind.noun, members: [...step.members], notes: [...notes] };
+  return {
+    ...viewOf(reading, step),
+    op: step.op,
+    noun: step.kind.noun,
+    members: [...step.members],
+    notes: [...laterNotes(step), ...notes],
+  };
 }
 
 /** Who changed what by hand: names only for those who may read the audit trail. */
