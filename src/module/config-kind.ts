@@ -18,6 +18,8 @@ export interface ObjectOwner {
   readonly planned?: (kind: string) => readonly Spec[];
   /** Whether accounts that it makes get their mails. */
   readonly invites?: boolean;
+  /** Paths of secrets that only the server has opened: whoever applies them need not know them. */
+  readonly sealed?: ReadonlySet<string>;
 }
 
 /** An object as it is stored, for a comparison with files. */
