@@ -20,6 +20,8 @@ export interface ObjectOwner {
   readonly invites?: boolean;
   /** A plan has other values in place of secrets of the spec: hosts of its URLs are not asked for. */
   readonly hasStandIns?: true;
+  /** Paths of secrets that only the server has opened: whoever applies them need not know them. */
+  readonly sealed?: ReadonlySet<string>;
 }
 
 /** An object as it is stored, for a comparison with files. */

@@ -1,10 +1,12 @@
+import { parseEnv } from "node:util";
+
 /* Files of `--secrets-file`: lines `PRISM_SECRET_NAME=value`, which are read by `parseEnv` of Node and never run. */
 
 const QUOTES = ["'", '"', "`"] as const;
 
 /**
  * The text of a file with these values.
- * @throws Error for a value that has each kind of quotes: no line can hold it
+ * @throws Error for a value that no line can hold: with each kind of quotes, or a carriage return, which is lost
  */
 export function secretsFileText(values: ReadonlyMap<string, string>): string {
   return [...values].map(([name, value]) => `${name}=${quoted(name, value)}\n`).join("");
@@ -14,5 +16,8 @@ function quoted(name: string, value: string): string {
   // In double quotes `\n` would be a line break.
   const quote = QUOTES.find((each) => !value.includes(each) && !(each === '"' && value.includes("\\")));
   if (quote === undefined) throw new Error(`the value of ${name} has each kind of quotes`);
-  return `${quote}${value}${quote}`;
+  const text = `${quote}${value}${quote}`;
+  if (parseEnv(`${name}=${text}\n`)[name] !== value)
+    throw new Error(`the value of ${name} cannot be written into a line, such as one with a carriage return`);
+  return text;
 }

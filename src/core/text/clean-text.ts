@@ -101,7 +101,7 @@ export function ageText(ms: number): string {
 
 // Control characters of both blocks and marks that change the text direction: foreign text must not
 // control the reader's terminal.
-const UNPRINTABLE = /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+export const UNPRINTABLE = /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
 /** Foreign text for a terminal: one line, without control sequences. */
 export function printable(text: string): string {

@@ -44,7 +44,7 @@ export {
 export { parseTimeInterval } from "./model/time-intervals.ts";
 export { durationText, parseAlertTime, parsePrometheusDuration } from "./model/times.ts";
 export { type PlannedAlerting, PlannedPolicies, readPlannedAlerting } from "./policies/planned-policies.ts";
-export { DEFAULT_POLICY, type PolicyStep } from "./policies/policy.ts";
+export { DEFAULT_POLICY, maskedStep, type PolicyStep } from "./policies/policy.ts";
 export { type RouteMatch, type RouteNode, type RouteSettings, RoutingDocument } from "./policies/routing.ts";
 export { type SilenceAt, type SilenceDraft, silenceAt } from "./silences/live-silence.ts";
 export type { Silences } from "./silences/silences.ts";

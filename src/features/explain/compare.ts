@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { EpochMs } from "../../core/time/clock.ts";
-import { type AlertView, candidatesOf, type ForecastParts, tryAlert } from "../alerts/index.ts";
+import { type AlertView, candidatesOf, type ForecastParts, maskedStep, tryAlert } from "../alerts/index.ts";
 
 /* What an alert does by two configurations, and how that differs. */
 
@@ -23,8 +23,17 @@ export interface ForecastOutcome {
 
 const NOT_WITHHELD = { silencedBy: [], inhibitedBy: [], mutedBy: [] };
 
-/** All routes of an alert together. @param at its start; no incident is open then @throws what reading throws */
-export async function outcomeOf(parts: ForecastParts, alert: AlertView, at: EpochMs): Promise<ForecastOutcome> {
+/**
+ * All routes of an alert together. @param at its start; no incident is open then
+ * @param isMasked for who may not see the URLs of webhooks, and would find them out by guesses
+ * @throws what reading throws
+ */
+export async function outcomeOf(
+  parts: ForecastParts,
+  alert: AlertView,
+  at: EpochMs,
+  isMasked: boolean,
+): Promise<ForecastOutcome> {
   const trials = await tryAlert(parts, alert, at);
   const pages: Paged[] = [];
   const outside: [number, string][] = [];
@@ -37,7 +46,8 @@ export async function outcomeOf(parts: ForecastParts, alert: AlertView, at: Epoc
         if (users.length > 0) pages.push({ afterMs, users });
       } else if (action.kind === "channel" || action.kind === "webhook") {
         const step = steps[action.step];
-        outside.push([afterMs, step?.type === "channel" ? step.id : step?.type === "webhook" ? step.url : ""]);
+        const shown = step && isMasked ? maskedStep(step) : step;
+        outside.push([afterMs, shown?.type === "channel" ? shown.id : shown?.type === "webhook" ? shown.url : ""]);
       }
     }
   }

@@ -73,12 +73,12 @@ async function exportConfig(context: CommandContext, flags: ExportFlags): Promis
   const { document: files, leftOut } = await withServer(context, (server) =>
     server.get<ExportedConfiguration>(`/api/v1/configuration/export?${query}`),
   );
-  const { stringify } = await import("yaml");
-  if (folder === undefined) context.out.result(files, () => stringify(files).trimEnd());
+  const { yamlText } = await import("../../../config/files/yaml-text.ts");
+  if (folder === undefined) context.out.result(files, () => yamlText(files).trimEnd());
   else {
     mkdirSync(folder, { recursive: true });
     for (const [name, content] of filesOf(files))
-      await writeRows([stringify(content)], { file: join(folder, name), gzip: false, force });
+      await writeRows([yamlText(content)], { file: join(folder, name), gzip: false, force });
     context.out.result({ out: folder, files: filesOf(files).map(([name]) => name) }, () => "");
   }
   const names = new Set(secretReferences([{ spec: files }]).map(({ key }) => key.replace(/^env:/, "")));
@@ -90,12 +90,20 @@ async function exportConfig(context: CommandContext, flags: ExportFlags): Promis
   for (const name of [...names].sort()) context.out.note(`set ${printable(name)}`);
 }
 
+const SERVER_FILE = "prism.yaml";
+
+/** Slugs have no dot: so the file of a project `prism` is no other one. */
+function fileOf(slug: string): string {
+  const name = `${encodeURIComponent(slug)}.yaml`;
+  return name === SERVER_FILE ? "prism.project.yaml" : name;
+}
+
 /** A file for each project, and one for the server. */
 function filesOf({ projects, ...server }: Values): (readonly [name: string, content: unknown])[] {
   const { version, source } = server;
   const own = (projects ?? []) as readonly { readonly slug: string }[];
   return [
-    ["prism.yaml", server],
-    ...own.map((each) => [`${encodeURIComponent(each.slug)}.yaml`, { version, source, projects: [each] }] as const),
+    [SERVER_FILE, server],
+    ...own.map((each) => [fileOf(each.slug), { version, source, projects: [each] }] as const),
   ];
 }

@@ -12,7 +12,15 @@ import type { Trx } from "../../../store/database.ts";
 import { plannedWarnings } from "../ways/planned-warnings.ts";
 import { managedPolicies, policiesOf } from "./manage.ts";
 import { roleNames, storedRouting } from "./policies.ts";
-import { completeStep, DEFAULT_POLICY, type PolicyStep, type StepInput, storedDefinition, UNSET } from "./policy.ts";
+import {
+  completeStep,
+  DEFAULT_POLICY,
+  maskedStep,
+  type PolicyStep,
+  type StepInput,
+  storedDefinition,
+  UNSET,
+} from "./policy.ts";
 import { BUILT_IN_ROUTING, checkedRouting, compileGiven, RoutingDocument } from "./routing.ts";
 import { completeRouting, requirePolicies, storeRouting } from "./routing-service.ts";
 import * as s from "./service.ts";
@@ -33,7 +41,7 @@ export function policiesKind(context: s.PolicyContext): ConfigKind {
       return entries;
     },
     canonical: (spec) => withSteps(spec, (step) => withoutDefaults(completeStep(step))),
-    masked: (spec) => withSteps(spec, (step) => s.masked(step as PolicyStep)),
+    masked: (spec) => withSteps(spec, (step) => maskedStep(step as PolicyStep)),
     async list(db, projectId) {
       if (projectId === null) return [];
       const roles = await roleNames(db);

@@ -9,7 +9,7 @@ import { findProject, managed, owned } from "../../access/index.ts";
 import { recordAction } from "../../records/audit/index.ts";
 import { policyWarnings } from "../ways/warnings.ts";
 import { roleNames, routingDocument } from "./policies.ts";
-import { DEFAULT_POLICY, storedDefinition, UNSET } from "./policy.ts";
+import { DEFAULT_POLICY, maskedStep, storedDefinition, UNSET } from "./policy.ts";
 import { policiesIn, type RoutingDocument } from "./routing.ts";
 import * as s from "./service.ts";
 
@@ -159,7 +159,7 @@ async function viewOf(context: s.PolicyContext, principal: Principal, row: s.Sto
   const isWriter = context.projects.has(principal, projectId, "policies:write");
   const shown = steps.map((step) => {
     if (step.type === "notify") return { ...step, roles: step.roles.map((role) => roles.get(role) ?? role) };
-    return isWriter ? step : s.masked(step);
+    return isWriter ? step : maskedStep(step);
   });
   const times = { createdAt: toRfc3339OrNull(createdAt), updatedAt: toRfc3339OrNull(updatedAt) };
   return { id, projectId, ...rest, steps: shown, version, createdBy, ...times };

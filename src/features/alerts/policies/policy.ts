@@ -229,3 +229,8 @@ export const BUILT_IN_POLICY: PolicyDefinition = {
   description: "Notifies the members of the project",
   steps: [{ type: "notify", users: [], roles: [], schedules: [], members: true, urgency: "high", roundRobin: false }],
 };
+
+/** The path and query of a webhook's URL may be secrets. */
+export function maskedStep(step: PolicyStep): PolicyStep {
+  return step.type === "webhook" ? { ...step, url: `${new URL(step.url).origin}/…` } : step;
+}

@@ -26,6 +26,7 @@ import {
   completeStep,
   DEFAULT_POLICY,
   definitionEntries,
+  maskedStep,
   type PolicyDefinition,
   type PolicyStep,
   type ScheduleTarget,
@@ -190,7 +191,7 @@ export async function listPolicyVersions(
   const isWriter = projects.has(principal, projectId, "policies:write");
   return versionList.page(db, { visible: sql`policyId = ${id}`, state: undefined }, query, () => (row) => {
     const content = storedDefinition(row.definition);
-    const steps = content.steps.map((step) => (isWriter ? step : masked(step)));
+    const steps = content.steps.map((step) => (isWriter ? step : maskedStep(step)));
     return PolicyVersion.view(row, { definition: { ...content, steps } });
   });
 }
@@ -365,11 +366,6 @@ export async function requireUrls(
   }
   const [first] = details;
   if (first) throw new PrismError(first.code as ErrorCode, first.message, { details });
-}
-
-/** The path and query of a webhook's URL may be secrets. */
-export function masked(step: PolicyStep): PolicyStep {
-  return step.type === "webhook" ? { ...step, url: `${new URL(step.url).origin}/…` } : step;
 }
 
 /** @throws ROLE_NOT_FOUND */

@@ -22,6 +22,8 @@ const PATH = "/api/v1/configuration";
 /** What a caller may read and change is asked of each kind and project. */
 const access = { anyToken: true } as const;
 
+const BUSY = ["RATE_LIMITED", "OVERLOADED"] as const;
+
 const service = () => import("./service.ts");
 const managed = () => import("./managed.ts");
 
@@ -50,6 +52,8 @@ export const configurationFeature = feature("configuration", {
 
 function serve(server: FeatureServer, context: ConfigurationContext): void {
   const running = new Slots({ total: 2, perOwner: 1, what: "plans and applies of configuration files" });
+  // A page of the console asks for several at once.
+  const reading = new Slots({ total: 8, perOwner: 4, what: "exports and lists of configuration files" });
   let schema: Promise<s.FileSchema> | undefined;
   server.route({
     method: "POST",
@@ -81,15 +85,16 @@ function serve(server: FeatureServer, context: ConfigurationContext): void {
     access,
     query: s.ExportQuery,
     response: s.ExportedConfiguration,
-    errors: ["PROJECT_NOT_FOUND", "NAME_TAKEN"],
+    errors: ["PROJECT_NOT_FOUND", "NAME_TAKEN", ...BUSY],
     async handle(exchange, { query: { project, people = "false", secrets = "env", format } }) {
       const { exportConfiguration } = await import("./export.ts");
       const projects = typeof project === "string" ? [project] : project;
       const wish = { projects, people: people === "true", secrets };
-      const exported = await exportConfiguration(context, holderOf(exchange), wish);
+      const caller = holderOf(exchange);
+      const exported = await reading.run(caller.key, () => exportConfiguration(context, caller, wish));
       if (format !== "yaml") return exported;
-      const { stringify } = await import("yaml");
-      return { ...exported, text: stringify(exported.document) };
+      const { yamlText } = await import("../../../config/files/yaml-text.ts");
+      return { ...exported, text: yamlText(exported.document) };
     },
   });
   server.route({
@@ -124,8 +129,11 @@ function serve(server: FeatureServer, context: ConfigurationContext): void {
     access,
     query: s.ManagedQuery,
     response: s.ManagedList,
-    errors: ["PROJECT_NOT_FOUND"],
-    handle: async (exchange, { query }) => (await managed()).listManaged(context, holderOf(exchange), query),
+    errors: ["PROJECT_NOT_FOUND", ...BUSY],
+    handle(exchange, { query }) {
+      const caller = holderOf(exchange);
+      return reading.run(caller.key, async () => (await managed()).listManaged(context, caller, query));
+    },
   });
   server.route({
     method: "GET",
@@ -136,8 +144,11 @@ function serve(server: FeatureServer, context: ConfigurationContext): void {
     access,
     query: s.DriftQuery,
     response: s.ManagedDrift,
-    errors: ["NOT_FOUND", "PROJECT_NOT_FOUND"],
-    handle: async (exchange, { query }) => (await managed()).driftOf(context, holderOf(exchange), query),
+    errors: ["NOT_FOUND", "PROJECT_NOT_FOUND", ...BUSY],
+    handle(exchange, { query }) {
+      const caller = holderOf(exchange);
+      return reading.run(caller.key, async () => (await managed()).driftOf(context, caller, query));
+    },
   });
   server.route({
     method: "GET",

@@ -106,8 +106,9 @@ async function compareAll(
     // The server itself reports a source that fell silent: no route takes it.
     if (!alert || alert.source === "prism") continue;
     const firing = firingAt(row.openedAt);
-    const before = await outcomeOf(sides.before(firing), alert, row.openedAt);
-    const after = await outcomeOf(sides.after(firing), alert, row.openedAt);
+    const isMasked = !context.projects.has(reading.caller, row.projectId, "policies:write");
+    const before = await outcomeOf(sides.before(firing), alert, row.openedAt, isMasked);
+    const after = await outcomeOf(sides.after(firing), alert, row.openedAt, isMasked);
     if (outcomeChanges(before, after).length > 0) found.push({ row, before, after });
   }
   const people = found.flatMap(({ before, after }) => [...before.pages, ...after.pages].flatMap(({ users }) => users));

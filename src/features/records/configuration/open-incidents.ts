@@ -36,7 +36,8 @@ export async function openIncidentsOf(
   compared: Compared,
   state: PlannedState,
 ): Promise<OpenIncident[]> {
-  const rows = await openIn(context.db.scan, [...state.alerting.keys()]);
+  const readable = [...state.alerting.keys()].filter((id) => context.projects.has(reading.caller, id, "events:read"));
+  const rows = await openIn(context.db.scan, readable);
   if (rows.length === 0) return [];
   const sides = await forecastSides(context, reading, compared, state);
   const after = sides.after((projectId) => context.alerts.list(projectId), context.silences);

@@ -1,5 +1,4 @@
-import type { PermissionHolder } from "../../../core/caller.ts";
-import { sha256Hex } from "../../../core/crypto/tokens.ts";
+import { currentCaller, type PermissionHolder } from "../../../core/caller.ts";
 import { type ErrorDetail, PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { filePath, fromFile, toFile } from "../../../http/api/file-form.ts";
@@ -14,7 +13,7 @@ import { gapsBetween, onCall } from "../../oncall/index.ts";
 import type { ManagedRow } from "./managed-objects.ts";
 import { detailsOf, KnownNames } from "./names.ts";
 import type { ConfigurationRequest, GivenObject, Problem } from "./schema.ts";
-import { SealedSecrets } from "./sealed.ts";
+import { keyedHash, SealedSecrets } from "./sealed.ts";
 import { plainSecrets, type Reference, takeReferences } from "./secrets.ts";
 
 /** What a plan looks at: alerts, and who would be paged. */
@@ -67,6 +66,9 @@ export interface ReadRequest {
   /** Also knows what the same apply makes. */
   readonly access: Pick<ConfigurationContext, "projects" | "users">;
 }
+
+/** Reading and showing one stored object takes about as long as so many steps of a condition. */
+const STEPS_PER_LISTED = 500;
 
 export const listKey = (kind: string, projectId: string | null) => `${kind} ${projectId}`;
 
@@ -136,6 +138,7 @@ export function objectLists(
       const mayRead = isProjects || hasRight(access, { caller, projectId }, kind.rights.read);
       if (!mayRead) return false;
       const all = await kind.list(db.read, projectId);
+      currentCaller().charge?.({ steps: all.length * STEPS_PER_LISTED });
       const objects = isProjects ? all.filter(({ id }) => access.projects.has(caller, id, "project:read")) : all;
       for (const { name, id } of objects) names.add(kind.kind, projectId, name, id);
       lists.set(listKey(kind.kind, projectId), { kind, projectId, objects });
@@ -229,10 +232,11 @@ export async function readRequest(
     const own: ErrorDetail[] = [];
     const { kind, given, name } = draft;
     const done = read(draft, names, own);
-    own.push(...plainSecrets((await kind.secretPaths?.(given.spec)) ?? [], given.spec));
+    const secretPaths = await kind.secretPaths?.(given.spec);
+    own.push(...plainSecrets(secretPaths ?? [], given.spec));
     const references = done?.references ?? new Map();
     const place = { project: given.project ?? "", kind: kind.kind, names: namesOf(draft, found, lists) };
-    const opened = await sealed.opened({ ...place, references }, own);
+    const opened = await sealed.opened({ ...place, references, secretPaths }, own);
     problems.push(...own.map((detail) => problemOf(given, name, detail)));
     if (done && own.length === 0) wanted.push({ ...done, opened });
   }
@@ -376,15 +380,15 @@ function plannedOf({ projects, users }: ConfigurationContext, caller: Permission
   return { projects: made, people, members: new Map(members) };
 }
 
-/** Hash of what is stored of the objects that a plan is about. */
-export function stateOf(lists: readonly Listed[]): string {
+/** What is stored of the objects that a plan is about, without a way back to URLs that its reader may not see. */
+export function stateOf({ box }: Pick<ConfigurationContext, "box">, lists: readonly Listed[]): string {
   const text = lists
     .map(({ kind, projectId, objects }) => {
       const each = objects.map(({ id, name, version, spec }) => JSON.stringify([id, name, version, spec])).sort();
       return `${listKey(kind.kind, projectId)} ${each.join()}`;
     })
     .sort();
-  return sha256Hex(text.join("\n")).slice(0, 32);
+  return keyedHash(box, text.join("\n")).slice(0, 32);
 }
 
 /** Reads lists again, in the transaction that changes them. */

@@ -1,3 +1,4 @@
+import { createHmac } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { currentCaller } from "../../../core/caller.ts";
 import { SealKeys } from "../../../core/crypto/public-seal.ts";
@@ -21,12 +22,20 @@ export function sealKeysOf(box: SealedBox): SealKeys {
   return keys;
 }
 
+/** Hash in hex that only this server can compute: nobody finds out what has it by guessing. */
+export function keyedHash(box: SealedBox, text: string): string {
+  const [key = ""] = box.derived("hashes of configuration");
+  return createHmac("sha256", key).update(text).digest("hex");
+}
+
 interface SealedObject {
   readonly project: string;
   readonly kind: string;
   /** Its name, and an earlier one that no other object has. */
   readonly names: readonly string[];
   readonly references: ReadonlyMap<string, Reference>;
+  /** Where it has secrets; undefined: at each reference. Elsewhere readers would see what is opened. */
+  readonly secretPaths: readonly string[] | undefined;
 }
 
 /** Opens the sealed secrets of the objects of one request. */
@@ -39,7 +48,10 @@ export class SealedSecrets {
   }
 
   /** @returns values by path. @param problems receives what no key opens at this place */
-  async opened({ references, ...object }: SealedObject, problems: ErrorDetail[]): Promise<Map<string, string>> {
+  async opened(
+    { references, secretPaths, ...object }: SealedObject,
+    problems: ErrorDetail[],
+  ): Promise<Map<string, string>> {
     const values = new Map<string, string>();
     for (const [path, { sealed }] of references) {
       if (sealed === undefined) continue;
@@ -49,14 +61,15 @@ export class SealedSecrets {
       }
       currentCaller().pay?.({ steps: STEPS_PER_SEALED });
       if (this.#count % IN_A_TURN === 0) await nextTurn();
-      const value = this.#open(sealed, object, path);
+      const isSecret = secretPaths?.includes(path) ?? true;
+      const value = isSecret ? this.#open(sealed, object, path) : undefined;
       if (value === undefined) problems.push({ path, code: "SEALED_ELSEWHERE", message: REFUSED });
       else values.set(path, value);
     }
     return values;
   }
 
-  #open(sealed: string, { project, kind, names }: Omit<SealedObject, "references">, field: string) {
+  #open(sealed: string, { project, kind, names }: Omit<SealedObject, "references" | "secretPaths">, field: string) {
     for (const name of names)
       try {
         return sealKeysOf(this.#box).open({ project, kind, name, field }, sealed);

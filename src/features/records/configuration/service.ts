@@ -1,5 +1,4 @@
 import { currentCaller, type PermissionHolder, runAs } from "../../../core/caller.ts";
-import { sha256Hex } from "../../../core/crypto/tokens.ts";
 import { PrismError, STATUS_OF } from "../../../core/errors.ts";
 import { eachWithin } from "../../../core/promises.ts";
 import { DAY_MS, toRfc3339 } from "../../../core/time/clock.ts";
@@ -29,6 +28,7 @@ import {
   storedAs,
 } from "./reading.ts";
 import type { ConfigurationPlan, ConfigurationRequest, Drift } from "./schema.ts";
+import { keyedHash } from "./sealed.ts";
 import { laterNotes, withStandIns } from "./stand-ins.ts";
 import { deadWays, turnsOf } from "./warnings.ts";
 
@@ -74,7 +74,10 @@ export async function configure(
   const compared = isApply ? differing : await withStandIns(differing, request.secrets ?? {});
   const mayNot = lackingRights(reading, compared);
   const made = new Set(reading.planned.projects.values());
-  const state = stateOf([...reading.lists.values()].filter(({ projectId }) => !made.has(projectId ?? "")));
+  const state = stateOf(
+    context,
+    [...reading.lists.values()].filter(({ projectId }) => !made.has(projectId ?? "")),
+  );
   const { problems } = reading;
   if (request.expect !== undefined && request.expect !== state)
     problems.push({
@@ -101,7 +104,7 @@ export async function configure(
     alongside?.(trx, { ...NO_CHANGES, state, isApplied: true, counts, unchanged: compared.unchanged, issued });
   const done =
     isRun && part.compared.steps.length > 0
-      ? await run(context, { ...part, touched, prepared, request, counts, store, state: stateOf(touched) })
+      ? await run(context, { ...part, touched, prepared, request, counts, store, state: stateOf(context, touched) })
       : blank();
   if (isRun && part.compared.steps.length === 0 && compared.steps.length > 0) done.planned = NOTHING_PAGES;
   if (isApply && problems.length > 0) throw refusedBy(problems);
@@ -193,12 +196,13 @@ async function prepareAll(reading: ReadRequest, { steps }: Compared, request: Co
 
 function ownerOf(
   { caller, wanted }: ReadRequest,
-  { projectId, later }: Step,
+  { projectId, later, wanted: own }: Step,
   { invite: invites = false }: ConfigurationRequest,
 ): ObjectOwner {
   const planned = (kind: string) =>
     wanted.filter((each) => each.kind.kind === kind && each.projectId === projectId).map(({ spec }) => spec);
-  return { caller, projectId, planned, invites, ...(later && { hasStandIns: true }) };
+  const sealed = new Set(own?.opened.keys());
+  return { caller, projectId, planned, invites, sealed, ...(later && { hasStandIns: true }) };
 }
 
 function refuse({ problems }: ReadRequest, { wanted, name, kind, row }: Step, error: unknown): void {
@@ -240,7 +244,7 @@ async function run(context: ConfigurationContext, work: Run): Promise<Done> {
   const { source = "files" } = request;
   const change = () =>
     context.db.write(async (trx) => {
-      if (stateOf(await listAgain(trx, work.touched)) !== work.state)
+      if (stateOf(context, await listAgain(trx, work.touched)) !== work.state)
         reading.problems.push({
           ...NOWHERE,
           code: "CHANGED_SINCE",
@@ -369,7 +373,7 @@ async function own(context: ConfigurationContext, trx: Trx, { reading, compared,
   }
   const removed = compared.steps.flatMap(({ op, row }) => (op === "delete" && row ? [row] : []));
   await storeManaged(trx, stored, [...removed, ...compared.gone]);
-  const metadata = { ...counts, digest: digestOf(request.objects) };
+  const metadata = { ...counts, digest: digestOf(context, request.objects) };
   const entry = { action: "configuration.apply", resourceType: "configuration", metadata };
   await context.audit.record(entry, { trx });
 }
@@ -380,12 +384,12 @@ function countsOf({ steps }: Compared): ConfigurationPlan["counts"] {
   return counts;
 }
 
-/** The same for the same objects, wherever they stand in the files. Secrets are references in it. */
-function digestOf(objects: ConfigurationRequest["objects"]): string {
+/** The same for the same objects, wherever they stand in the files; its reader may not see the URLs in them. */
+function digestOf({ box }: ConfigurationContext, objects: ConfigurationRequest["objects"]): string {
   const texts = objects.map(({ kind, project, spec, renamedFrom }) =>
     JSON.stringify([kind, project, spec, renamedFrom]),
   );
-  return sha256Hex(texts.sort().join("\n"));
+  return keyedHash(box, texts.sort().join("\n"));
 }
 
 function viewOf(reading: ReadRequest, { kind, projectId, name, wanted, row }: Step) {

@@ -3,6 +3,7 @@ import { changedMembers, configKind, type Spec } from "../../../module/config-ki
 import { resourceKind } from "../../../module/resource-kind.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import { userNames } from "../../access/index.ts";
+import { withoutWordsOf } from "../jobs/index.ts";
 import { type SchedulesContext, schedules } from "./manage.ts";
 import { type ScheduleRow, ScheduleTable } from "./schedule.ts";
 import { scheduleOf } from "./schedule-definition.ts";
@@ -22,6 +23,11 @@ export function jobKinds(context: SchedulesContext) {
     ...{ kind: "jobs", noun: "job", resourceType: "schedule", scope: "server", after: ["people"] },
     rights: { read: "jobs:read", write: "jobs:manage" },
     entries: of.entries,
+    // As requests show them to those who only read jobs.
+    masked: (spec) =>
+      spec["queue"] === "timers"
+        ? withoutWordsOf({ ...spec, label: (spec["label"] ?? null) as string | null, payload: spec["payload"] })
+        : spec,
     defaults: { ...of.defaults, timezone: context.config.timezone },
     async list(db) {
       const rows = (await of.rows(db, null)).filter(({ module, name }) => module === null && !OWN.test(name));
