@@ -172,7 +172,7 @@ function driftOf(reading: ReadRequest, row: ManagedRow, stored: StoredObject, ki
 
 /** What this source stored before, in the projects and kinds of the server that the files name. */
 function leftOverOf(
-  { wanted, kinds, names }: ReadRequest,
+  { wanted, kinds, names, lists }: ReadRequest,
   rows: readonly ManagedRow[],
   source: string,
   kept: ReadonlySet<string>,
@@ -187,6 +187,8 @@ function leftOverOf(
   return rows.filter((row) => {
     if (row.source !== source || kept.has(rowKey(row.kind, row.objectId))) return false;
     if (kinds.find((each) => each.kind === row.kind)?.isKept) return false;
+    // Who may not read the objects of its kind does not learn their names.
+    if (!lists.has(listKey(row.kind, row.projectId))) return false;
     return row.projectId === null ? ofServer.has(row.kind) : projects.has(row.projectId);
   });
 }

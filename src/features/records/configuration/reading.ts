@@ -120,6 +120,18 @@ export function hasRight(
   return projects.has(caller, projectId, right as Parameters<typeof projects.has>[2]);
 }
 
+/** The objects of a kind; of projects those that the caller may read. */
+async function readableObjects(
+  db: ReadDb | Trx,
+  { access, caller }: Pick<ReadRequest, "access" | "caller">,
+  { kind, projectId }: Pick<Listed, "kind" | "projectId">,
+): Promise<readonly StoredObject[]> {
+  const objects = await kind.list(db, projectId);
+  return kind.kind === "projects"
+    ? objects.filter(({ id }) => access.projects.has(caller, id, "project:read"))
+    : objects;
+}
+
 /** Reads the objects of kinds, and the names of what they name. */
 export function objectLists(
   { db }: Pick<ConfigurationContext, "db">,
@@ -134,12 +146,10 @@ export function objectLists(
     async read(kind: ConfigKind, projectId: string | null): Promise<boolean> {
       if (names.isRead(kind.kind, projectId)) return true;
       names.read(kind.kind, projectId);
-      const isProjects = kind.kind === "projects";
-      const mayRead = isProjects || hasRight(access, { caller, projectId }, kind.rights.read);
+      const mayRead = kind.kind === "projects" || hasRight(access, { caller, projectId }, kind.rights.read);
       if (!mayRead) return false;
-      const all = await kind.list(db.read, projectId);
-      currentCaller().charge?.({ steps: all.length * STEPS_PER_LISTED });
-      const objects = isProjects ? all.filter(({ id }) => access.projects.has(caller, id, "project:read")) : all;
+      const objects = await readableObjects(db.read, { access, caller }, { kind, projectId });
+      currentCaller().charge?.({ steps: objects.length * STEPS_PER_LISTED });
       for (const { name, id } of objects) names.add(kind.kind, projectId, name, id);
       lists.set(listKey(kind.kind, projectId), { kind, projectId, objects });
       return true;
@@ -361,7 +371,8 @@ function plannedOf({ projects, users }: ConfigurationContext, caller: Permission
   const of = (kind: string) => given.filter((each) => each.kind === kind);
   const textsOf = (kind: string, member: string) =>
     of(kind).flatMap(({ spec: { [member]: text } }) => (typeof text === "string" ? [text] : []));
-  const slugs = textsOf("projects", "slug");
+  // Others would find out which projects exist: their objects of a new one have no project either way.
+  const slugs = permissions.has("projects:create") ? textsOf("projects", "slug") : [];
   const usernames = permissions.has("users:manage") ? textsOf("people", "username") : [];
   const made = new Map(slugs.filter((slug) => projects.find(slug) === undefined).map((slug) => [slug, uuidv7()]));
   // Those who were invited count, too: they get their pages once they have chosen a password.
@@ -392,9 +403,13 @@ export function stateOf({ box }: Pick<ConfigurationContext, "box">, lists: reado
 }
 
 /** Reads lists again, in the transaction that changes them. */
-export async function listAgain(trx: ReadDb | Trx, lists: readonly Listed[]): Promise<Listed[]> {
+export async function listAgain(
+  trx: ReadDb | Trx,
+  lists: readonly Listed[],
+  reader: Pick<ReadRequest, "access" | "caller">,
+): Promise<Listed[]> {
   const again: Listed[] = [];
-  for (const { kind, projectId } of lists) again.push({ kind, projectId, objects: await kind.list(trx, projectId) });
+  for (const list of lists) again.push({ ...list, objects: await readableObjects(trx, reader, list) });
   return again;
 }
 

@@ -244,7 +244,7 @@ async function run(context: ConfigurationContext, work: Run): Promise<Done> {
   const { source = "files" } = request;
   const change = () =>
     context.db.write(async (trx) => {
-      if (stateOf(context, await listAgain(trx, work.touched)) !== work.state)
+      if (stateOf(context, await listAgain(trx, work.touched, reading)) !== work.state)
         reading.problems.push({
           ...NOWHERE,
           code: "CHANGED_SINCE",
@@ -353,7 +353,7 @@ function orderOf({ kinds }: ReadRequest): (step: Step) => number {
 async function own(context: ConfigurationContext, trx: Trx, { reading, compared, touched, request, counts }: Run) {
   const { source = "files", lock = false } = request;
   const now = context.clock.now();
-  const lists = new Map((await listAgain(trx, touched)).map((list) => [listKey(list.kind.kind, list.projectId), list]));
+  const lists = new Map((await listAgain(trx, touched, reading)).map((list) => [listKey(list.kind.kind, list.projectId), list]));
   const stored: ManagedRow[] = [];
   for (const { kind, projectId, name, wanted } of compared.steps) {
     if (!wanted) continue;
