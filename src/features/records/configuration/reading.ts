@@ -5,9 +5,16 @@ import { uuidv7 } from "../../../core/ids.ts";
 import { filePath, fromFile, toFile } from "../../../http/api/file-form.ts";
 import { object } from "../../../http/api/shapes.ts";
 import { checkShape } from "../../../http/body/input.ts";
-import type { ConfigKind, ObjectOwner, Planned, Spec, StoredObject } from "../../../module/config-kind.ts";
+import type {
+  ConfigKind,
+  ObjectOwner,
+  ObjectVersion,
+  Planned,
+  Spec,
+  StoredObject,
+} from "../../../module/config-kind.ts";
 import type { Context } from "../../../module/feature.ts";
-import type { ReadDb, Trx } from "../../../store/database.ts";
+import type { Trx } from "../../../store/database.ts";
 import type { ProjectRole } from "../../../store/schema.ts";
 import { plannedAccess, userNames } from "../../access/index.ts";
 import { gapsBetween, onCall } from "../../oncall/index.ts";
@@ -383,11 +390,25 @@ export function stateOf(lists: readonly Listed[]): string {
   return sha256Hex(text.join("\n")).slice(0, 32);
 }
 
-/** Reads lists again, in the transaction that changes them. */
-export async function listAgain(trx: ReadDb | Trx, lists: readonly Listed[]): Promise<Listed[]> {
-  const again: Listed[] = [];
-  for (const { kind, projectId } of lists) again.push({ kind, projectId, objects: await kind.list(trx, projectId) });
-  return again;
+/** Whether objects are as they were listed, and no other ones: in the transaction that changes some of them. */
+export async function areAsListed(trx: Trx, lists: readonly Listed[]): Promise<boolean> {
+  for (const list of lists) {
+    const { kind, projectId, objects } = list;
+    const isSame = kind.versions
+      ? hasVersions(objects, await kind.versions(trx, projectId))
+      : stateOf([list]) === stateOf([{ ...list, objects: await kind.list(trx, projectId) }]);
+    if (!isSame) return false;
+  }
+  return true;
+}
+
+function hasVersions(objects: readonly StoredObject[], now: readonly ObjectVersion[]): boolean {
+  const versions = new Map(now.map((each) => [each.id, each]));
+  const isSame = ({ id, version, state }: ObjectVersion) => {
+    const other = versions.get(id);
+    return other !== undefined && other.version === version && other.state === state;
+  };
+  return versions.size === objects.length && objects.every(isSame);
 }
 
 /** @throws CONFIGURATION_REFUSED with the problems of a plan */
