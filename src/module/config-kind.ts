@@ -22,6 +22,8 @@ export interface ObjectOwner {
   readonly hasStandIns?: true;
   /** Paths of secrets that only the server has opened: whoever applies them need not know them. */
   readonly sealed?: ReadonlySet<string>;
+  /** Of {@link ConfigKind.rows}; undefined: `update` reads it. */
+  readonly row?: unknown;
 }
 
 /** An object as it is stored, for a comparison with files. */
@@ -31,6 +33,8 @@ export interface StoredObject {
   readonly name: string;
   /** Changes with every change of what files hold. */
   readonly version: number | string;
+  /** Changes also with what its spec takes from others, such as the names of roles; default: the version. */
+  readonly state?: string;
   /** All members of {@link ConfigKind.entries} without the secret ones. */
   readonly spec: Spec;
   /** Its secrets by path, such as `fields.url`; null: one that no key opens. */
@@ -40,6 +44,8 @@ export interface StoredObject {
   /** As {@link ConfigKind.isKept}, for one object: the policy `default`. */
   readonly isKept?: true;
 }
+
+export type ObjectVersion = Pick<StoredObject, "id" | "version" | "state">;
 
 /** A shift of a changed schedule whose turn would be others' now, or next. */
 export interface TurnedShift {
@@ -125,7 +131,12 @@ export interface ConfigKind {
   canonical?(spec: Spec): Spec;
   /** The id of an object that takes no new one, such as the only one of a project. */
   idOf?(projectId: string | null, spec: Spec): string;
-  list(db: ReadDb | Trx, projectId: string | null): Promise<readonly StoredObject[]>;
+  /** @param ids only these are asked for; a kind of few objects may give all */
+  list(db: ReadDb | Trx, projectId: string | null, ids?: readonly string[]): Promise<readonly StoredObject[]>;
+  /** What {@link list} gives without the specs, in any order: a comparison of many objects reads little. */
+  versions?(db: ReadDb | Trx, projectId: string | null): Promise<readonly ObjectVersion[]>;
+  /** Rows of objects by id, for `update`: an apply reads those of all changed objects at once, before the first changes. */
+  rows?(trx: Trx, ids: readonly string[]): Promise<ReadonlyMap<string, unknown>>;
   /** Outside of the transaction: resolves hosts, compiles conditions. @throws PrismError */
   prepare?(owner: ObjectOwner, spec: Spec, stored: StoredObject | null, id: string): Promise<unknown>;
   /** In the transaction. @param id of the new object @throws PrismError */
@@ -162,6 +173,11 @@ interface KindOf<S, P> extends Omit<ConfigKind, "prepare" | "create" | "update">
 /** The planner checks each spec against `entries` before it calls a kind: so its bodies have the types of them. */
 export function configKind<S extends object, P = undefined>(kind: KindOf<S, P>): ConfigKind {
   return kind as unknown as ConfigKind;
+}
+
+/** {@link StoredObject.state} of what has the names of roles in its spec. */
+export function stateWith(version: number, roles: ReadonlyMap<string, string>): string {
+  return `${version} ${JSON.stringify([...roles].sort())}`;
 }
 
 /** The members that differ from what is stored: bodies check again only those. */

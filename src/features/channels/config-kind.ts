@@ -8,7 +8,9 @@ import {
   type ObjectOwner,
   type StoredObject,
 } from "../../module/config-kind.ts";
+import { byId } from "../../module/resource-kind.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
+import { valuesOf } from "../../store/sqlite/list-queries.ts";
 import { Channel, type ChannelRow } from "./channel.ts";
 import { channels } from "./manage.ts";
 import { type CreateChannel, FieldText } from "./schema.ts";
@@ -20,7 +22,8 @@ interface ChannelSpec extends Omit<CreateChannel, "fields" | "projectId" | "user
   readonly fields: Texts;
 }
 
-type Prepared = (trx: Trx) => Promise<unknown>;
+/** @param row of the channel, if it was read */
+type Prepared = (trx: Trx, row: unknown) => Promise<unknown>;
 
 /** The channels of projects. */
 export function channelsKind(context: ChannelsApi): ConfigKind {
@@ -44,15 +47,15 @@ export function channelsKind(context: ChannelsApi): ConfigKind {
       );
       return Object.fromEntries(asked.map(({ key, example }) => [`fields.${key}`, example]));
     },
-    async list(db, projectId) {
-      const rows = await db
-        .selectFrom("channels")
-        .selectAll()
-        .where("projectId", "=", projectId)
-        .orderBy("id")
-        .execute();
+    async list(db, projectId, ids) {
+      const all = db.selectFrom("channels").selectAll().where("projectId", "=", projectId).orderBy("id");
+      const rows = await (ids ? all.where("id", "in", valuesOf(ids)) : all).execute();
       return Promise.all(rows.map((row) => storedOf(context, row)));
     },
+    versions: (db, projectId) =>
+      db.selectFrom("channels").select(["id", "version"]).where("projectId", "=", projectId).execute(),
+    rows: async (trx, ids) =>
+      byId(await trx.selectFrom("channels").selectAll().where("id", "in", valuesOf(ids)).execute()),
     async prepare({ caller, projectId, hasStandIns, sealed }, spec, stored, id) {
       context.storage.requireSpace();
       if (!stored) {
@@ -68,7 +71,10 @@ export function channelsKind(context: ChannelsApi): ConfigKind {
       await requireAddress(context, spec, stored, sealed);
       const old = await channelOf(context.db.read, stored.id);
       const change = await changeOf(context, old, { ...changed, ...(fields && { fields }) });
-      return async (trx) => channels.change(context, trx, await channelOf(trx, stored.id), change, caller);
+      return async (trx, known) => {
+        const row = (known as ChannelRow | undefined) ?? (await channelOf(trx, stored.id));
+        return channels.change(context, trx, row, change, caller);
+      };
     },
     ...{ create: store, update: store },
     remove: async (trx, { caller }, { id }) =>
@@ -76,8 +82,8 @@ export function channelsKind(context: ChannelsApi): ConfigKind {
   });
 }
 
-const store = async (trx: Trx, _owner: ObjectOwner, _stored: unknown, _spec: unknown, change: Prepared) => {
-  await change(trx);
+const store = async (trx: Trx, { row }: ObjectOwner, _stored: unknown, _spec: unknown, change: Prepared) => {
+  await change(trx, row);
   return undefined;
 };
 

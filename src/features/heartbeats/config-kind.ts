@@ -4,6 +4,7 @@ import { DAY_MS, HOUR_MS } from "../../core/time/clock.ts";
 import { doc, pattern } from "../../http/api/shapes.ts";
 import { configKind, type Spec } from "../../module/config-kind.ts";
 import { resourceKind } from "../../module/resource-kind.ts";
+import type { Trx } from "../../store/database.ts";
 import { FED_PLAN, type HeartbeatsContext, kindOfSchedule, slugOf } from "./changes.ts";
 import { checkFedBy } from "./feeds.ts";
 import { Heartbeat, type HeartbeatDefinition, type HeartbeatRow } from "./heartbeat.ts";
@@ -22,6 +23,7 @@ const ping = doc(
 const DERIVED = ["slug", "kind", "timeoutMs", "graceMs"];
 
 export function heartbeatKinds(context: HeartbeatsContext) {
+  const found = (trx: Trx, id: string) => Heartbeat.require(trx, id, "HEARTBEAT_NOT_FOUND", "heartbeat");
   const heartbeat = configKind<HeartbeatSpec, HeartbeatDefinition>({
     ...{ kind: "heartbeats", noun: "heartbeat", resourceType: "heartbeat", scope: "project", after: [] },
     rights: { read: "events:read", write: "heartbeats:write" },
@@ -33,12 +35,13 @@ export function heartbeatKinds(context: HeartbeatsContext) {
     entries: () => ({ ...of.entries(), ping: v.optional(ping) }),
     defaults: Object.fromEntries(Object.entries(of.defaults).filter(([name]) => !DERIVED.includes(name))),
     canonical: complete,
-    async list(db, projectId) {
-      return (await of.rows(db, projectId)).map((row) => {
+    async list(db, projectId, ids) {
+      return (await of.rows(db, projectId, ids)).map((row) => {
         const name = row.name || row.slug;
         return { id: row.id, name, version: row.version, spec: { ...of.specOf(row), name } };
       });
     },
+    ...{ versions: of.versions, rows: of.rowsById },
     async prepare(_owner, { ping: _ping, ...spec }, stored) {
       const definition = atSchedule(() => definitionOf(complete(spec) as HeartbeatSpec));
       // Compiling takes a while.
@@ -51,14 +54,13 @@ export function heartbeatKinds(context: HeartbeatsContext) {
       await heartbeats.insert(context, trx, caller, made);
       return undefined;
     },
-    async update(trx, { caller }, { id }, _spec, definition) {
-      const row = await Heartbeat.require(trx, id, "HEARTBEAT_NOT_FOUND", "heartbeat");
+    async update(trx, { caller, row: known }, { id }, _spec, definition) {
+      const row = (known as HeartbeatRow | undefined) ?? (await found(trx, id));
       await heartbeats.change(context, trx, row, changedColumns(definition, row), caller);
       return undefined;
     },
     async remove(trx, { caller }, { id }) {
-      const row = await Heartbeat.require(trx, id, "HEARTBEAT_NOT_FOUND", "heartbeat");
-      await heartbeats.remove(context, trx, row, caller, undefined);
+      await heartbeats.remove(context, trx, await found(trx, id), caller, undefined);
     },
     async notes(db, op, stored) {
       const row = op === "delete" && stored ? await Heartbeat.find(db, stored.id) : undefined;

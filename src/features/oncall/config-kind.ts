@@ -8,6 +8,7 @@ import {
   type ConfigKind,
   changedMembers,
   configKind,
+  type ObjectVersion,
   type Spec,
   type StoredObject,
   type TurnedShift,
@@ -66,7 +67,9 @@ export function onCallKind(context: OnCallContext): ConfigKind {
     },
     canonical,
     secretExamples: async () => ({ calendarUrl: "https://calendar.example.com/duty.ics" }),
-    list: async (db, projectId) => (projectId === null ? [] : listed(db, projectId)),
+    list: async (db, projectId, ids) => (projectId === null ? [] : listed(db, projectId, ids)),
+    versions: async (db, projectId) => (projectId === null ? [] : versionsOf(db, projectId)),
+    rows: storedRows,
     async prepare({ hasStandIns }, { calendarUrl, shifts = [], timezone }, stored) {
       fullShifts(shifts, timezone);
       if (hasStandIns || calendarUrl === undefined || calendarUrl === stored?.secrets?.["calendarUrl"])
@@ -77,16 +80,17 @@ export function onCallKind(context: OnCallContext): ConfigKind {
       if (projectId === null) throw new TypeError("a schedule belongs to a project");
       const given = { input, projectId, calendarUrl: calendarUrl ?? null, id };
       const { row } = await onCallSchedules.insert(context, trx, caller, given);
-      await storeShifts(context, trx, caller, row, shifts);
+      await storeShifts(context, trx, caller, row, shifts, []);
       return undefined;
     },
-    async update(trx, { caller }, stored, spec, calendarUrl) {
+    async update(trx, { caller, row: known }, stored, spec, calendarUrl) {
       const { shifts: _, calendarUrl: _url, ...changes } = changedMembers(spec, stored);
       const input = { ...changes, ...(calendarUrl !== undefined && { calendarUrl }) };
-      let row = await storedRow(trx, stored.id);
+      const old = known as StoredRows | undefined;
+      let row = old?.row ?? (await storedRow(trx, stored.id));
       if (Object.keys(input).length > 0)
         ({ row } = await onCallSchedules.change(context, trx, row, { input, calendarUrl }, caller));
-      if (spec.shifts) await storeShifts(context, trx, caller, row, spec.shifts);
+      if (spec.shifts) await storeShifts(context, trx, caller, row, spec.shifts, old?.shifts);
       return undefined;
     },
     async remove(trx, { caller }, { id }) {
@@ -102,28 +106,77 @@ async function storedRow(trx: Trx, id: string): Promise<OnCallRow> {
   return row;
 }
 
-async function listed(db: ReadDb | Trx, projectId: string): Promise<StoredObject[]> {
+interface StoredRows {
+  readonly row: OnCallRow;
+  readonly shifts: readonly ShiftRow[];
+}
+
+async function storedRows(trx: Trx, ids: readonly string[]): Promise<ReadonlyMap<string, StoredRows>> {
+  const rows = await trx.selectFrom("oncall_schedules").selectAll().where("id", "in", valuesOf(ids)).execute();
+  const shifts = bySchedule(await currentShifts(trx, ids));
+  return new Map(rows.map((row) => [row.id, { row, shifts: shifts.get(row.id) ?? [] }]));
+}
+
+function bySchedule(shifts: readonly ShiftRow[]): ReadonlyMap<string, ShiftRow[]> {
+  const found = new Map<string, ShiftRow[]>();
+  for (const shift of shifts) {
+    const own = found.get(shift.scheduleId);
+    if (own) own.push(shift);
+    else found.set(shift.scheduleId, [shift]);
+  }
+  return found;
+}
+
+async function listed(
+  db: ReadDb | Trx,
+  projectId: string,
+  only: readonly string[] | undefined,
+): Promise<StoredObject[]> {
   const all = db.selectFrom("oncall_schedules").selectAll().where("projectId", "=", projectId).orderBy("name");
-  const schedules = await all.execute();
+  const schedules = await (only ? all.where("id", "in", valuesOf(only)) : all).execute();
   const ids = schedules.map(({ id }) => id);
-  const shifts = await currentShifts(db, ids);
+  const shifts = bySchedule(await currentShifts(db, ids));
   const calendars = db.selectFrom("oncall_calendars").select(["scheduleId", "url"]);
-  const urls = await calendars.where("scheduleId", "in", valuesOf(ids)).execute();
+  const found = await calendars.where("scheduleId", "in", valuesOf(ids)).execute();
+  const urls = new Map(found.map(({ scheduleId, url }) => [scheduleId, url]));
   return schedules.map((row) => {
-    const own = shifts.filter(({ scheduleId }) => scheduleId === row.id);
-    const calendarUrl = urls.find(({ scheduleId }) => scheduleId === row.id)?.url;
+    const own = shifts.get(row.id) ?? [];
+    const calendarUrl = urls.get(row.id);
     const named = namedShifts(own).map((shift) => compact(shift, row.timezone));
-    // A schedule keeps its version when its shifts change.
-    const version = `${row.version}.${own.length}.${Math.max(0, ...own.map(({ updatedAt }) => updatedAt))}`;
+    const version = versionOf(row, own.length, Math.max(0, ...own.map(({ updatedAt }) => updatedAt)));
     const spec = { ...OnCallSchedule.settable(row), shifts: named };
     return { id: row.id, name: row.name, version, spec, ...(calendarUrl && { secrets: { calendarUrl } }) };
   });
 }
 
+async function versionsOf(db: ReadDb | Trx, projectId: string): Promise<ObjectVersion[]> {
+  const own = db.selectFrom("oncall_schedules").select(["id", "version"]).where("projectId", "=", projectId);
+  const schedules = await own.execute();
+  const ids = schedules.map(({ id }) => id);
+  const totals = await shiftsInEffect(db, ids)
+    .select(({ fn }) => ["scheduleId", fn.countAll<number>().as("count"), fn.max("updatedAt").as("changedAt")])
+    .groupBy("scheduleId")
+    .execute();
+  const byId = new Map(totals.map((each) => [each.scheduleId, each]));
+  return schedules.map((row) => {
+    const { count = 0, changedAt = 0 } = byId.get(row.id) ?? {};
+    return { id: row.id, version: versionOf(row, count, changedAt) };
+  });
+}
+
+/** A schedule keeps its version when its shifts change. */
+function versionOf({ version }: Pick<OnCallRow, "version">, count: number, changedAt: EpochMs): string {
+  return `${version}.${count}.${changedAt}`;
+}
+
 /** Shifts and rotations in effect, in order of creation. */
 function currentShifts(db: ReadDb | Trx, scheduleIds: readonly string[]): Promise<ShiftRow[]> {
-  const all = db.selectFrom("oncall_shifts").selectAll().where("scheduleId", "in", valuesOf(scheduleIds));
-  return all.where("kind", "in", SHIFTS.kinds).where("validUntil", "is", null).orderBy("id").execute();
+  return shiftsInEffect(db, scheduleIds).selectAll().orderBy("id").execute();
+}
+
+function shiftsInEffect(db: ReadDb | Trx, scheduleIds: readonly string[]) {
+  const all = db.selectFrom("oncall_shifts").where("scheduleId", "in", valuesOf(scheduleIds));
+  return all.where("kind", "in", SHIFTS.kinds).where("validUntil", "is", null);
 }
 
 function namedShifts(stored: readonly ShiftRow[]): FullShift[] {
@@ -291,8 +344,9 @@ async function storeShifts(
   caller: PermissionHolder,
   schedule: OnCallRow,
   specs: readonly ShiftSpec[],
+  known?: readonly ShiftRow[],
 ): Promise<void> {
-  const stored = await currentShifts(trx, [schedule.id]);
+  const stored = known ?? (await currentShifts(trx, [schedule.id]));
   const wanted = fullShifts(specs, schedule.timezone);
   const places = placesOf(wanted, namedShifts(stored));
   for (const [place, row] of stored.entries()) if (!places.includes(place)) await rows.removeShift(context, trx, row);

@@ -2,6 +2,7 @@
 
 export { onCallDifference } from "./difference.ts";
 export type { Roster } from "./model/layers.ts";
+export { type ScheduleRows, scheduleRowsOf } from "./queries.ts";
 export { finalShiftsOf } from "./reading.ts";
 export {
   gapsBetween,
@@ -9,6 +10,6 @@ export {
   onCall,
   onCallBetween,
   onCallWith,
-  presentRosterOf,
+  presentRosterIn,
 } from "./roster.ts";
 export { DUE_EVENT } from "./schedules.ts";

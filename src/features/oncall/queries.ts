@@ -2,8 +2,9 @@ import type { Database as Sqlite } from "better-sqlite3";
 import { type Selectable, sql } from "kysely";
 import type { EpochMs } from "../../core/time/clock.ts";
 import { ofProjects } from "../../http/api/listing.ts";
-import { type ReadDb, type Trx, updateLater } from "../../store/database.ts";
+import { type ReadDb, rowsOfAll, type Trx, updateLater } from "../../store/database.ts";
 import type { OnCallCalendarsTable } from "../../store/schema.ts";
+import { valuesOf } from "../../store/sqlite/list-queries.ts";
 import type { OnCallRow, ShiftRow } from "./schema.ts";
 
 export type CalendarRow = Selectable<OnCallCalendarsTable>;
@@ -81,6 +82,43 @@ export async function replaceShift(trx: Trx, { id, ...row }: ShiftRow): Promise<
 
 export async function deleteShift(trx: Trx, id: string): Promise<void> {
   await trx.deleteFrom("oncall_shifts").where("id", "=", id).execute();
+}
+
+/** What is stored of a schedule that decides who is on call. */
+export interface ScheduleRows {
+  readonly projectId: string;
+  /** Also past ones, in order of creation. */
+  readonly shifts: readonly ShiftRow[];
+  readonly calendar: CalendarRow | undefined;
+}
+
+/** Of these schedules as far as they exist, in one message to the writer. */
+export async function scheduleRowsOf(db: Db, ids: readonly string[]): Promise<Map<string, ScheduleRows>> {
+  const list = valuesOf(ids);
+  const [schedules, shifts, calendars] = (await rowsOfAll(db, [
+    db.selectFrom("oncall_schedules").select(["id", "projectId"]).where("id", "in", list).compile(),
+    db.selectFrom("oncall_shifts").selectAll().where("scheduleId", "in", list).orderBy("id").compile(),
+    db.selectFrom("oncall_calendars").selectAll().where("scheduleId", "in", list).compile(),
+  ])) as [{ id: string; projectId: string }[], ShiftRow[], CalendarRow[]];
+  const imported = new Map(calendars.map((calendar) => [calendar.scheduleId, calendar]));
+  const own = new Map<string, ShiftRow[]>(schedules.map(({ id }) => [id, []]));
+  for (const shift of shifts) own.get(shift.scheduleId)?.push(shift);
+  return new Map(
+    schedules.map(({ id, projectId }) => [id, { projectId, shifts: own.get(id) ?? [], calendar: imported.get(id) }]),
+  );
+}
+
+/** The shifts of all schedules of a project with the names of these, also past ones: schedules by name. */
+export function namedShiftsOf(db: Db, projectId: string) {
+  return db
+    .selectFrom("oncall_schedules as s")
+    .innerJoin("oncall_shifts as h", "h.scheduleId", "s.id")
+    .selectAll("h")
+    .select("s.name as schedule")
+    .where("s.projectId", "=", projectId)
+    .orderBy("s.name")
+    .orderBy("h.id")
+    .execute();
 }
 
 export function calendarOf(db: Db, scheduleId: string): Promise<CalendarRow | undefined> {

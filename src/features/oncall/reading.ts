@@ -19,7 +19,7 @@ import {
 } from "./model/layers.ts";
 import * as queries from "./queries.ts";
 import type { NowQuery, OwnShiftsQuery, Range } from "./reading-schema.ts";
-import { countsIn, rosterOf, turnsOf } from "./roster.ts";
+import { countsIn, rosterIn, rosterOf, turnsOf } from "./roster.ts";
 import { type OnCallContext, projectsOf, visibleSchedule } from "./schedules.ts";
 import type { OnCallRow, ShiftRow } from "./schema.ts";
 
@@ -51,15 +51,13 @@ export async function plannedShifts(
   return joined([...past, ...finalShifts(roster, now, to, countsIn(users, projectId))]);
 }
 
-/** Who is on call on a schedule by the rows of `db`, as `final-shifts` answers; one that is gone has no one. */
+/** Who is on call on a schedule by its rows, as `final-shifts` answers; one that is gone has no one. */
 export async function finalShiftsOf(
   context: Pick<OnCallContext, "users" | "clock">,
-  db: ReadDb | Trx,
-  scheduleId: string,
+  rows: queries.ScheduleRows | undefined,
   span: Span,
 ): Promise<FinalShift[]> {
-  const schedule = await queries.findSchedule(db, scheduleId);
-  return schedule ? plannedShifts(context, await rosterOf(db, scheduleId), schedule.projectId, span) : [];
+  return rows ? plannedShifts(context, rosterIn(rows), rows.projectId, span) : [];
 }
 
 /** @throws SCHEDULE_NOT_FOUND, VALIDATION_FAILED */

@@ -13,7 +13,15 @@ import {
   type Span,
 } from "./model/layers.ts";
 import { occurrences, type ShiftRecurrence, type ShiftTimes } from "./model/recurrence.ts";
-import { type CalendarRow, calendarOf, findSchedule, schedulesOf, shiftsOf } from "./queries.ts";
+import {
+  type CalendarRow,
+  calendarOf,
+  findSchedule,
+  namedShiftsOf,
+  type ScheduleRows,
+  schedulesOf,
+  shiftsOf,
+} from "./queries.ts";
 import type { ShiftRow } from "./schema.ts";
 
 /** An event of an imported calendar as it is stored. */
@@ -29,20 +37,23 @@ const MAX_CALENDARS = 200;
 
 /** Everything that decides who is on call on a schedule. */
 export async function rosterOf(db: ReadDb | Trx, scheduleId: string): Promise<Roster> {
-  const rows = await shiftsOf(db, scheduleId);
-  const calendar = await calendarOf(db, scheduleId);
-  return toRoster(rows, calendar ? calendarLayers(calendar) : []);
+  return rosterIn({ shifts: await shiftsOf(db, scheduleId), calendar: await calendarOf(db, scheduleId) });
 }
 
-/** As {@link rosterOf}, as if the shifts had always been as they are now: what they would have meant earlier. */
-export async function presentRosterOf(db: ReadDb | Trx, scheduleId: string): Promise<Roster> {
-  const rows = (await shiftsOf(db, scheduleId)).flatMap((row) => {
+type RosterRows = Pick<ScheduleRows, "shifts" | "calendar">;
+
+export function rosterIn({ shifts, calendar }: RosterRows): Roster {
+  return toRoster(shifts, calendar ? calendarLayers(calendar) : []);
+}
+
+/** As {@link rosterIn}, as if the shifts had always been as they are now: what they would have meant earlier. */
+export function presentRosterIn({ shifts, calendar }: RosterRows): Roster {
+  const present = shifts.flatMap((row) => {
     const isShift = row.kind === "rotation" || row.kind === "single";
     if (!isShift) return [row];
     return row.validUntil === null ? [{ ...row, validFrom: null }] : [];
   });
-  const calendar = await calendarOf(db, scheduleId);
-  return toRoster(rows, calendar ? calendarLayers(calendar) : []);
+  return rosterIn({ shifts: present, calendar });
 }
 
 /** Who is on call by rosters that were read before; those of other schedules are read once. */
@@ -167,15 +178,15 @@ export interface NamedOnCall {
 /** Whom the schedules of a project name from `now` on, each once for a schedule; calendars do not count. */
 export async function namedOnCall(db: ReadDb | Trx, projectId: string, now: EpochMs): Promise<NamedOnCall[]> {
   const found = new Map<string, NamedOnCall>();
-  for (const { id: scheduleId, name: schedule } of await schedulesOf(db, [projectId]))
-    for (const row of await shiftsOf(db, scheduleId)) {
-      if (isPast(row, now)) continue;
-      const kind = row.swapFor !== null ? "a swap" : row.kind === "override" ? "an override" : "a shift";
-      for (const userId of turnsOf(row).flat()) {
-        const key = `${scheduleId} ${userId}`;
-        if (!found.has(key)) found.set(key, { userId, scheduleId, schedule, in: kind });
-      }
+  for (const { schedule, ...row } of await namedShiftsOf(db, projectId)) {
+    if (isPast(row, now)) continue;
+    const { scheduleId } = row;
+    const kind = row.swapFor !== null ? "a swap" : row.kind === "override" ? "an override" : "a shift";
+    for (const userId of turnsOf(row).flat()) {
+      const key = `${scheduleId} ${userId}`;
+      if (!found.has(key)) found.set(key, { userId, scheduleId, schedule, in: kind });
     }
+  }
   return [...found.values()];
 }
 

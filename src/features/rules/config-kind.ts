@@ -1,5 +1,11 @@
 import { currentCaller } from "../../core/caller.ts";
-import { type ConfigKind, changedMembers, configKind } from "../../module/config-kind.ts";
+import {
+  type ConfigKind,
+  changedMembers,
+  configKind,
+  type ObjectVersion,
+  stateWith,
+} from "../../module/config-kind.ts";
 import type { Trx } from "../../store/database.ts";
 import { readCondition } from "./language/language.ts";
 import { rules } from "./manage.ts";
@@ -25,16 +31,22 @@ export function rulesKind(context: RulesContext, scope: ConfigKind["scope"]): Co
       const { projectId: _, ...entries } = Rule.forCreate;
       return entries;
     },
-    async list(db, projectId) {
+    async list(db, projectId, ids) {
       if ((projectId === null) !== (scope === "server")) return [];
-      const rows = await queries.rulesOf(db, projectId);
+      const rows = await queries.rulesOf(db, projectId, ids);
       const roles = await queries.roleNames(db);
       return rows.map((row) => {
         const { projectId: _, ...spec } = Rule.settable(row);
         const targetRoles = (JSON.parse(row.targetRoles) as string[]).map((role) => roles.get(role) ?? role);
-        return { id: row.id, name: row.name, version: row.version, spec: { ...spec, targetRoles } };
+        return { ...versionOf(row, roles), name: row.name, spec: { ...spec, targetRoles } };
       });
     },
+    async versions(db, projectId) {
+      if ((projectId === null) !== (scope === "server")) return [];
+      const roles = await queries.roleNames(db);
+      return (await queries.ruleVersionsOf(db, projectId)).map((row) => versionOf(row, roles));
+    },
+    rows: async (trx, ids) => (await queries.rulesToChange(trx, ids)).rules,
     /** Reads the condition before the transaction, which holds up everything else. */
     async prepare(_owner, spec, stored) {
       const input = stored ? changedMembers(spec, stored) : spec;
@@ -48,14 +60,9 @@ export function rulesKind(context: RulesContext, scope: ConfigKind["scope"]): Co
       inOneCommit(trx, row);
       return undefined;
     },
-    async update(trx, { caller }, stored, spec) {
-      const { row } = await rules.change(
-        context,
-        trx,
-        await storedRow(trx, stored.id),
-        changedMembers(spec, stored),
-        caller,
-      );
+    async update(trx, { caller, row: known }, stored, spec) {
+      const old = (known as RuleRow | undefined) ?? (await storedRow(trx, stored.id));
+      const { row } = await rules.change(context, trx, old, changedMembers(spec, stored), caller);
       inOneCommit(trx, row);
       return undefined;
     },
@@ -63,6 +70,13 @@ export function rulesKind(context: RulesContext, scope: ConfigKind["scope"]): Co
       await rules.remove(context, trx, await storedRow(trx, id), caller, undefined);
     },
   });
+}
+
+type Versioned = Pick<RuleRow, "id" | "version" | "targetRoles">;
+
+/** A rule with roles is another when a role has another name. */
+function versionOf({ id, version, targetRoles }: Versioned, roles: ReadonlyMap<string, string>): ObjectVersion {
+  return { id, version, ...(targetRoles !== "[]" && { state: stateWith(version, roles) }) };
 }
 
 async function storedRow(trx: Trx, id: string): Promise<RuleRow> {

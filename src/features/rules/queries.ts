@@ -61,9 +61,19 @@ export function ruleByName(db: Trx, projectId: string | null, name: string): Pro
 }
 
 /** The rules of a project, or with null those of all projects, by name. */
-export function rulesOf(db: ReadDb | Trx, projectId: string | null): Promise<RuleRow[]> {
-  const all = db.selectFrom("rules").selectAll().where("deletedAt", "is", null).orderBy("name");
-  return all.where("projectId", projectId === null ? "is" : "=", projectId).execute();
+export function rulesOf(db: ReadDb | Trx, projectId: string | null, ids?: readonly string[]): Promise<RuleRow[]> {
+  const all = ofProject(db, projectId).selectAll().orderBy("name");
+  return (ids ? all.where("id", "in", valuesOf(ids)) : all).execute();
+}
+
+/** Of the rules of {@link rulesOf}. */
+export function ruleVersionsOf(db: ReadDb | Trx, projectId: string | null) {
+  return ofProject(db, projectId).select(["id", "version", "targetRoles"]).execute();
+}
+
+function ofProject(db: ReadDb | Trx, projectId: string | null) {
+  const all = db.selectFrom("rules").where("deletedAt", "is", null);
+  return all.where("projectId", projectId === null ? "is" : "=", projectId);
 }
 
 /** The totals of rules; before its first match a rule has none. */

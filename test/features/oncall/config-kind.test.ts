@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { finalShiftsOf, onCallDifference } from "../../../src/features/oncall/index.ts";
+import { finalShiftsOf, onCallDifference, scheduleRowsOf } from "../../../src/features/oncall/index.ts";
 import { applying, assertRoundTrip, KnownNames, kindOf, written } from "../../helpers/config-kinds.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { rowsOf } from "../../helpers/tables.ts";
@@ -99,7 +99,11 @@ test("a shift that changes ends in its earlier form, and overrides, swaps, days 
   const kept = "select * from oncall_shifts where kind in ('override', 'swap')";
   const before = [rowsOf(prism, kept), rowsOf(prism, "select tokenHash from oncall_schedules")];
   const { context } = prism.parts.features;
-  const final = () => finalShiftsOf(context, context.db.read, id, { from: now - WEEK, to: now + 2 * WEEK });
+  const final = async () =>
+    finalShiftsOf(context, (await scheduleRowsOf(context.db.read, [id])).get(id), {
+      from: now - WEEK,
+      to: now + 2 * WEEK,
+    });
   const old = await final();
   await store(kind, { ...duty, shifts: [{ ...weeks, start: local(now - WEEK), turns: [["grace"]] }] });
   const after = [rowsOf(prism, kept), rowsOf(prism, "select tokenHash from oncall_schedules")];
@@ -134,7 +138,10 @@ test("with an anchor, who is on call now stays when people come, go or move, ove
   const id = await store(kind, duty);
   const { context } = prism.parts.features;
   const onCallAt = async (at: number) => {
-    const [first] = await finalShiftsOf(context, context.db.read, id, { from: at, to: at + 1 });
+    const [first] = await finalShiftsOf(context, (await scheduleRowsOf(context.db.read, [id])).get(id), {
+      from: at,
+      to: at + 1,
+    });
     return names.nameOf("people", first?.users[0] ?? "")?.name ?? "";
   };
   // Wednesdays before and after the clock changes of Berlin, and the days on which the shift began.
@@ -153,14 +160,23 @@ test("with an anchor, who is on call now stays when people come, go or move, ove
       ["ada", "grace"],
     ]) {
       const current = await onCallAt(now);
-      const past = await finalShiftsOf(context, context.db.read, id, { from: now - 4 * WEEK, to: now });
+      const past = await finalShiftsOf(context, (await scheduleRowsOf(context.db.read, [id])).get(id), {
+        from: now - 4 * WEEK,
+        to: now,
+      });
       if (!people.includes(current)) people.push(current);
       const anchor = { on, turn: [current] };
       await store(kind, { ...duty, shifts: [{ ...weeks, turns: people.map((each) => [each]), anchor }] });
       assert.equal(await onCallAt(now), current, `${at} ${people.join()}`);
       const next = people[(people.indexOf(current) + 1) % people.length];
       assert.equal(await onCallAt(now + WEEK), next, `${at} ${people.join()}, a week later`);
-      assert.deepEqual(await finalShiftsOf(context, context.db.read, id, { from: now - 4 * WEEK, to: now }), past);
+      assert.deepEqual(
+        await finalShiftsOf(context, (await scheduleRowsOf(context.db.read, [id])).get(id), {
+          from: now - 4 * WEEK,
+          to: now,
+        }),
+        past,
+      );
     }
   }
 });

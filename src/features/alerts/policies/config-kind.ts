@@ -5,12 +5,14 @@ import {
   changedMembers,
   configKind,
   type ObjectOwner,
+  type ObjectVersion,
   type Spec,
   type StoredObject,
+  stateWith,
 } from "../../../module/config-kind.ts";
 import type { Trx } from "../../../store/database.ts";
 import { plannedWarnings } from "../ways/planned-warnings.ts";
-import { managedPolicies, policiesOf } from "./manage.ts";
+import { managedPolicies, policiesOf, policyVersionsOf } from "./manage.ts";
 import { roleNames, storedRouting } from "./policies.ts";
 import {
   completeStep,
@@ -42,10 +44,18 @@ export function policiesKind(context: s.PolicyContext): ConfigKind {
     },
     canonical: (spec) => withSteps(spec, (step) => withoutDefaults(completeStep(step))),
     masked: (spec) => withSteps(spec, (step) => maskedStep(step as PolicyStep)),
-    async list(db, projectId) {
+    async list(db, projectId, ids) {
       if (projectId === null) return [];
       const roles = await roleNames(db);
-      return (await policiesOf(db, projectId)).map((row) => storedPolicy(row, roles));
+      const rows = await policiesOf(db, projectId);
+      const asked = ids && new Set(ids);
+      return (asked ? rows.filter(({ id }) => asked.has(id)) : rows).map((row) => storedPolicy(row, roles));
+    },
+    async versions(db, projectId) {
+      if (projectId === null) return [];
+      const roles = await roleNames(db);
+      const rows = await policyVersionsOf(db, projectId);
+      return rows.map(({ id, version, namesRoles }) => versionOf({ id, version }, namesRoles === 1, roles));
     },
     prepare(_owner, { steps }, stored) {
       const known = (stored?.spec["steps"] ?? []) as readonly StepInput[];
@@ -103,8 +113,8 @@ async function storedRow(trx: Trx, id: string): Promise<s.StoredPolicy> {
 }
 
 function storedPolicy(row: s.StoredPolicy, roles: ReadonlyMap<string, string>): StoredObject {
-  const { id, name, version } = row;
-  const { steps, ...members } = storedDefinition(row.definition);
+  const { name, version, definition } = row;
+  const { steps, ...members } = storedDefinition(definition);
   const shown = steps.map((step) =>
     withoutDefaults(
       step.type === "notify" ? { ...step, roles: step.roles.map((role) => roles.get(role) ?? role) } : step,
@@ -112,10 +122,20 @@ function storedPolicy(row: s.StoredPolicy, roles: ReadonlyMap<string, string>): 
   );
   const isDefault = name === DEFAULT_POLICY;
   return {
-    ...{ id, name, version, spec: { ...members, steps: shown } },
+    ...versionOf(row, definition.includes(s.NAMES_ROLES), roles),
+    ...{ name, spec: { ...members, steps: shown } },
     ...(isDefault && { isKept: true }),
     ...(version === 0 && { isImplicit: true }),
   };
+}
+
+/** A policy with roles is another when a role has another name. */
+function versionOf(
+  { id, version }: Pick<s.StoredPolicy, "id" | "version">,
+  namesRoles: boolean,
+  roles: ReadonlyMap<string, string>,
+): ObjectVersion {
+  return { id, version, ...(namesRoles && { state: stateWith(version, roles) }) };
 }
 
 /** Of steps and the schedules in them, as {@link completeStep} adds them. */

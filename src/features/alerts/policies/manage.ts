@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { sql } from "kysely";
 import * as v from "valibot";
 import type { Principal } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
@@ -122,6 +123,18 @@ export async function policiesOf(db: ReadDb | Trx, projectId: string): Promise<s
     .orderBy("name")
     .execute();
   return rows.some(({ id }) => id === projectId) ? rows : [s.implicit(projectId), ...rows];
+}
+
+/** Of the policies of {@link policiesOf}, and whether they name roles. */
+export async function policyVersionsOf(db: ReadDb | Trx, projectId: string) {
+  const rows = await db
+    .selectFrom("policies")
+    .select(["id", "version", sql<number>`instr(definition, ${s.NAMES_ROLES}) > 0`.as("namesRoles")])
+    .where("projectId", "=", projectId)
+    .where("deletedAt", "is", null)
+    .execute();
+  const { id, version } = s.implicit(projectId);
+  return rows.some((row) => row.id === id) ? rows : [{ id, version, namesRoles: 0 }, ...rows];
 }
 
 async function requireFreeName(trx: Trx, projectId: string, policy: string, id: string | null): Promise<void> {

@@ -210,6 +210,9 @@ export async function findPolicy(db: ReadDb | Trx, id: string): Promise<StoredPo
   return (await findProject(db, id)) && implicit(id);
 }
 
+/** In a stored definition with roles. */
+export const NAMES_ROLES = '"roles":["';
+
 export function implicit(projectId: string): StoredPolicy {
   const definition = JSON.stringify(BUILT_IN_POLICY);
   const times = { createdBy: null, createdAt: null, updatedAt: null, deletedAt: null };

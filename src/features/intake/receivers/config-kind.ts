@@ -37,12 +37,13 @@ export function receiverKinds(context: ReceiverParts) {
     issues: "a URL",
     entries: () => ({ ...of.entries(), secret: v.optional(v.nullable(secret)), token: v.optional(token) }),
     defaults: { ...of.defaults, ...(boundedBy(context.settings.receivers, Receiver.initial) as object as Spec) },
-    async list(db, projectId) {
-      return (await of.rows(db, projectId)).map((row) => ({
+    async list(db, projectId, ids) {
+      return (await of.rows(db, projectId, ids)).map((row) => ({
         ...{ id: row.id, name: row.name, version: row.version, spec: of.specOf(row) },
         secrets: row.secret === null ? {} : { secret: opened(row) },
       }));
     },
+    ...{ versions: of.versions, rows: of.rowsById },
     async prepare(_owner, { token: _token, ...spec }, stored) {
       if (!stored) return void (await checkSettings(context, spec.preset, spec, NEW));
       const row = await found(context.db.read, stored.id);
@@ -53,8 +54,8 @@ export function receiverKinds(context: ReceiverParts) {
       const { url = "", mailAddress = null } = made.issued ?? {};
       return spec.token === undefined ? { url, ...(mailAddress !== null && { mailAddress }) } : undefined;
     },
-    async update(trx, { caller }, { id }, spec) {
-      const row = await found(trx, id);
+    async update(trx, { caller, row: known }, { id }, spec) {
+      const row = (known as ReceiverRow | undefined) ?? (await found(trx, id));
       await receivers.change(context, trx, row, changes(row, spec), caller);
       return undefined;
     },

@@ -27,8 +27,9 @@ export function integrationKinds(context: ManageContext) {
     issues: "a key",
     entries: () => ({ ...of.entries(), key: v.optional(key) }),
     defaults: of.defaults,
-    async list(db, projectId) {
-      const rows = await of.rows(db, projectId);
+    versions: of.versions,
+    async list(db, projectId, ids) {
+      const rows = await of.rows(db, projectId, ids);
       return rows.map((row) => ({ id: row.id, name: row.name, version: row.version, spec: of.specOf(row) }));
     },
     async create(trx, { caller, projectId }, id, spec) {

@@ -11,7 +11,7 @@ import {
   type Silences,
   Withholding,
 } from "../../alerts/index.ts";
-import { onCallWith, presentRosterOf, type Roster } from "../../oncall/index.ts";
+import { onCallWith, presentRosterIn, type Roster, type ScheduleRows, scheduleRowsOf } from "../../oncall/index.ts";
 import type { Compared } from "./compare.ts";
 import type { ConfigurationContext, ReadRequest } from "./reading.ts";
 
@@ -49,21 +49,37 @@ function unprepared({ prepare: _, ...kind }: ConfigKind): ConfigKind {
   return kind;
 }
 
-/** In the transaction of the plan: no more than these rows, because others wait for it. */
-export async function readPlannedState(trx: Trx, reading: ReadRequest, compared: Compared): Promise<PlannedState> {
+/**
+ * In the transaction of the plan: no more than these rows, because others wait for it.
+ * @param schedules those that change, as the plan leaves them
+ */
+export async function readPlannedState(
+  trx: Trx,
+  reading: ReadRequest,
+  compared: Compared,
+  schedules: ReadonlyMap<string, ScheduleRows>,
+): Promise<PlannedState> {
   const made = new Set(reading.planned.projects.values());
   const steps = compared.steps.filter(({ kind: { kind } }) => PAGING.has(kind) || kind === "members");
   const projects = new Set(steps.flatMap(({ projectId }) => projectId ?? []));
   const alerting = new Map<string, PlannedAlerting>();
   for (const id of projects) if (!made.has(id)) alerting.set(id, await readPlannedAlerting(trx, id));
-  return { alerting, rosters: await rostersOf(trx, compared, true) };
+  return { alerting, rosters: rostersOf(schedules, compared) };
 }
 
-async function rostersOf(db: ReadDb | Trx, { steps }: Compared, isAfter: boolean): Promise<Rosters> {
+/** The schedules that an apply changes, as they are stored. */
+export function changedSchedules(db: ReadDb | Trx, { steps }: Compared): Promise<ReadonlyMap<string, ScheduleRows>> {
+  const ids = steps.flatMap(({ kind, id }) => (kind.kind === "oncall" ? id : []));
+  return ids.length === 0 ? Promise.resolve(new Map()) : scheduleRowsOf(db, ids);
+}
+
+/** Those that are gone, or are not there yet, have nobody. */
+function rostersOf(schedules: ReadonlyMap<string, ScheduleRows>, { steps }: Compared): Rosters {
   const rosters = new Map<string, { projectId: string; roster: Roster }>();
-  for (const { kind, id, op, projectId } of steps) {
+  for (const { kind, id, projectId } of steps) {
     if (kind.kind !== "oncall" || projectId === null) continue;
-    rosters.set(id, { projectId, roster: op === "delete" && isAfter ? NOBODY : await presentRosterOf(db, id) });
+    const rows = schedules.get(id);
+    rosters.set(id, { projectId, roster: rows ? presentRosterIn(rows) : NOBODY });
   }
   return rosters;
 }
@@ -86,7 +102,7 @@ export async function forecastSides(
 ): Promise<ForecastSides> {
   const { steadyClock: clock, alerts, incidents: pages, reachable, db, reader } = context;
   const planned = new PlannedPolicies(reader, state.alerting);
-  const stored = await rostersOf(db.scan, compared, false);
+  const stored = rostersOf(await changedSchedules(db.scan, compared), compared);
   const sideOf = (
     policies: ForecastParts["policies"],
     { users, projects }: ReadRequest["access"],

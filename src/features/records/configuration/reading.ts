@@ -4,7 +4,14 @@ import { uuidv7 } from "../../../core/ids.ts";
 import { filePath, fromFile, toFile } from "../../../http/api/file-form.ts";
 import { object } from "../../../http/api/shapes.ts";
 import { checkShape } from "../../../http/body/input.ts";
-import type { ConfigKind, ObjectOwner, Planned, Spec, StoredObject } from "../../../module/config-kind.ts";
+import type {
+  ConfigKind,
+  ObjectOwner,
+  ObjectVersion,
+  Planned,
+  Spec,
+  StoredObject,
+} from "../../../module/config-kind.ts";
 import type { Context } from "../../../module/feature.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { ProjectRole } from "../../../store/schema.ts";
@@ -402,15 +409,30 @@ export function stateOf({ box }: Pick<ConfigurationContext, "box">, lists: reado
   return keyedHash(box, text.join("\n")).slice(0, 32);
 }
 
-/** Reads lists again, in the transaction that changes them. */
-export async function listAgain(
-  trx: ReadDb | Trx,
+/** Whether objects are as they were listed, and no other ones: in the transaction that changes some of them. */
+export async function areAsListed(
+  context: Pick<ConfigurationContext, "box">,
+  trx: Trx,
   lists: readonly Listed[],
   reader: Pick<ReadRequest, "access" | "caller">,
-): Promise<Listed[]> {
-  const again: Listed[] = [];
-  for (const list of lists) again.push({ ...list, objects: await readableObjects(trx, reader, list) });
-  return again;
+): Promise<boolean> {
+  for (const list of lists) {
+    const { kind, projectId, objects } = list;
+    const isSame = kind.versions
+      ? hasVersions(objects, await kind.versions(trx, projectId))
+      : stateOf(context, [list]) === stateOf(context, [{ ...list, objects: await readableObjects(trx, reader, list) }]);
+    if (!isSame) return false;
+  }
+  return true;
+}
+
+function hasVersions(objects: readonly StoredObject[], now: readonly ObjectVersion[]): boolean {
+  const versions = new Map(now.map((each) => [each.id, each]));
+  const isSame = ({ id, version, state }: ObjectVersion) => {
+    const other = versions.get(id);
+    return other !== undefined && other.version === version && other.state === state;
+  };
+  return versions.size === objects.length && objects.every(isSame);
 }
 
 /** @throws CONFIGURATION_REFUSED with the problems of a plan */

@@ -2,22 +2,21 @@ import { currentCaller, type PermissionHolder, runAs } from "../../../core/calle
 import { PrismError, STATUS_OF } from "../../../core/errors.ts";
 import { eachWithin } from "../../../core/promises.ts";
 import { DAY_MS, toRfc3339 } from "../../../core/time/clock.ts";
-import type { Issued, ObjectOwner } from "../../../module/config-kind.ts";
+import type { ConfigKind, Issued, ObjectOwner, StoredObject } from "../../../module/config-kind.ts";
 import type { Trx } from "../../../store/database.ts";
-import { userNames } from "../../access/index.ts";
 import { finalShiftsOf, onCallDifference } from "../../oncall/index.ts";
 import { appliedSpec, type Compared, compare, MAX_CHANGES, type Step, secretsMissing } from "./compare.ts";
-import { historyOf } from "./history.ts";
+import { historyOf, namesOf } from "./history.ts";
 import { lastChange } from "./managed.ts";
 import { type ManagedRow, managedRows, storeManaged } from "./managed-objects.ts";
 import { detailsOf } from "./names.ts";
 import { openIncidentsOf } from "./open-incidents.ts";
-import { NOTHING_PAGES, type PlannedState, pagingPart, readPlannedState } from "./planned-state.ts";
+import { changedSchedules, NOTHING_PAGES, type PlannedState, pagingPart, readPlannedState } from "./planned-state.ts";
 import {
+  areAsListed,
   type ConfigurationContext,
   fileOf,
   type Listed,
-  listAgain,
   listKey,
   mayWrite,
   problemOf,
@@ -104,7 +103,7 @@ export async function configure(
     alongside?.(trx, { ...NO_CHANGES, state, isApplied: true, counts, unchanged: compared.unchanged, issued });
   const done =
     isRun && part.compared.steps.length > 0
-      ? await run(context, { ...part, touched, prepared, request, counts, store, state: stateOf(context, touched) })
+      ? await run(context, { ...part, touched, prepared, request, counts, store })
       : blank();
   if (isRun && part.compared.steps.length === 0 && compared.steps.length > 0) done.planned = NOTHING_PAGES;
   if (isApply && problems.length > 0) throw refusedBy(problems);
@@ -220,8 +219,6 @@ interface Run {
   readonly request: ConfigurationRequest;
   readonly counts: ConfigurationPlan["counts"];
   store(trx: Trx, done: Done): Promise<void> | void;
-  /** Of the touched lists, as they were compared. */
-  readonly state: string;
 }
 
 interface Done {
@@ -242,9 +239,11 @@ async function run(context: ConfigurationContext, work: Run): Promise<Done> {
   const done = blank();
   currentCaller().charge?.({ rows: work.compared.steps.length });
   const { source = "files" } = request;
+  let before: Schedules = new Map();
+  let after: Schedules = new Map();
   const change = () =>
     context.db.write(async (trx) => {
-      if (stateOf(context, await listAgain(trx, work.touched, reading)) !== work.state)
+      if (!(await areAsListed(context, trx, work.touched, reading)))
         reading.problems.push({
           ...NOWHERE,
           code: "CHANGED_SINCE",
@@ -252,10 +251,11 @@ async function run(context: ConfigurationContext, work: Run): Promise<Done> {
         });
       else {
         await runSteps(trx, work, done);
-        done.onCall.push(...(await onCallChanges(context, trx, work)));
+        after = await changedSchedules(trx, work.compared);
+        before = await changedSchedules(context.db.read, work.compared);
         if (request.mode === "plan" && reading.problems.length === 0) {
           done.warnings.push(...(await deadWays(trx, reading, work.compared)));
-          done.planned = await readPlannedState(trx, reading, work.compared);
+          done.planned = await readPlannedState(trx, reading, work.compared, after);
         }
       }
       if (request.mode === "plan" || reading.problems.length > 0) throw new RolledBack();
@@ -270,13 +270,18 @@ async function run(context: ConfigurationContext, work: Run): Promise<Done> {
     if (!isRolledBack) throw error;
     done.issued.length = 0;
   }
+  // Others wait for the transaction, so it only reads the rows.
+  if (reading.problems.length === 0) done.onCall.push(...(await onCallChanges(context, work, before, after)));
   return done;
 }
+
+type Schedules = Awaited<ReturnType<typeof changedSchedules>>;
 
 async function runSteps(trx: Trx, { reading, compared, prepared, request }: Run, done: Done) {
   const order = orderOf(reading);
   const changed = compared.steps.filter(({ op }) => op !== "delete").sort((a, b) => order(a) - order(b));
   const removed = compared.steps.filter(({ op }) => op === "delete").sort((a, b) => order(b) - order(a));
+  const rowOf = changedRows(trx, changed);
   for (const step of [...changed, ...removed]) {
     const { kind, stored, spec, op, id, name } = step;
     const owner = ownerOf(reading, step, request);
@@ -295,7 +300,7 @@ async function runSteps(trx: Trx, { reading, compared, prepared, request }: Run,
       if (!isMade && step.isOwnOnly) continue;
       const issued: Issued | undefined = isMade
         ? await kind.create(trx, owner, id, spec, prepared.get(step))
-        : await kind.update(trx, owner, stored, spec, prepared.get(step));
+        : await kind.update(trx, { ...owner, row: await rowOf(kind, stored) }, stored, spec, prepared.get(step));
       if (issued && Object.keys(issued).length > 0)
         done.issued.push({ ...viewOf(reading, step), values: { ...issued } });
     } catch (error) {
@@ -306,32 +311,53 @@ async function runSteps(trx: Trx, { reading, compared, prepared, request }: Run,
   }
 }
 
+/** The rows of changed objects, those of a kind all at once: each is given out once, as it is before its change. */
+function changedRows(trx: Trx, steps: readonly Step[]) {
+  const rows = new Map<ConfigKind, Map<string, unknown>>();
+  const idsOf = (kind: ConfigKind) =>
+    steps.flatMap((step) => (step.kind === kind && step.stored && !step.isOwnOnly ? step.stored.id : []));
+  return async (kind: ConfigKind, { id }: StoredObject): Promise<unknown> => {
+    if (!kind.rows) return undefined;
+    const known = rows.get(kind) ?? new Map(await kind.rows(trx, idsOf(kind)));
+    rows.set(kind, known);
+    const row = known.get(id);
+    known.delete(id);
+    return row;
+  };
+}
+
 /** How far ahead a plan says who is on call. */
 const AHEAD_MS = 28 * DAY_MS;
 
-/** Who is on call differently on changed schedules, in the transaction that has changed them. */
-async function onCallChanges(context: ConfigurationContext, trx: Trx, { reading, compared }: Run) {
+/** Who is on call differently on changed schedules. */
+async function onCallChanges(
+  context: ConfigurationContext,
+  { reading, compared }: Run,
+  before: Schedules,
+  after: Schedules,
+) {
   const from = context.clock.now();
   const span = { from, to: from + AHEAD_MS };
   const parts = { users: reading.access.users, clock: context.clock };
-  const found: ConfigurationPlan["onCall"][number][] = [];
-  for (const { kind, op, id, name, projectId, members } of compared.steps) {
-    if (kind.kind !== "oncall" || op === "create" || reading.problems.length > 0) continue;
+  const changed: { readonly step: Step; readonly differences: ReturnType<typeof onCallDifference> }[] = [];
+  for (const step of compared.steps) {
+    const { kind, op, id, members } = step;
+    if (kind.kind !== "oncall" || op === "create") continue;
     // The other members say nothing of who is on call.
     if (op !== "delete" && !members.some(({ path }) => /^(shifts|timezone|calendarUrl)\b/.test(path))) continue;
-    const before = await finalShiftsOf(parts, context.db.read, id, span);
-    const differences = onCallDifference(before, await finalShiftsOf(parts, trx, id, span));
-    const ids = differences.flatMap((each) => [...each.before, ...each.after]);
-    const names = await userNames(trx, [...new Set(ids)]);
-    const namesOf = (users: readonly string[]) => users.map((user) => names.get(user)?.username ?? user);
-    for (const each of differences)
-      found.push({
-        ...{ project: slugOf(reading, projectId) ?? "", schedule: name },
-        ...{ from: toRfc3339(each.from), to: toRfc3339(each.to) },
-        ...{ before: namesOf(each.before), after: namesOf(each.after) },
-      });
+    const was = await finalShiftsOf(parts, before.get(id), span);
+    changed.push({ step, differences: onCallDifference(was, await finalShiftsOf(parts, after.get(id), span)) });
   }
-  return found;
+  const all = changed.flatMap(({ differences }) => differences);
+  const people = all.flatMap((each) => [...each.before, ...each.after]);
+  const nameOf = await namesOf(context, reading, people);
+  return changed.flatMap(({ step: { name, projectId }, differences }) =>
+    differences.map((each) => ({
+      ...{ project: slugOf(reading, projectId) ?? "", schedule: name },
+      ...{ from: toRfc3339(each.from), to: toRfc3339(each.to) },
+      ...{ before: each.before.map(nameOf), after: each.after.map(nameOf) },
+    })),
+  );
 }
 
 /** The place of a kind: after those that it names. */
@@ -353,7 +379,7 @@ function orderOf({ kinds }: ReadRequest): (step: Step) => number {
 async function own(context: ConfigurationContext, trx: Trx, { reading, compared, touched, request, counts }: Run) {
   const { source = "files", lock = false } = request;
   const now = context.clock.now();
-  const lists = new Map((await listAgain(trx, touched, reading)).map((list) => [listKey(list.kind.kind, list.projectId), list]));
+  const lists = await changedLists(trx, touched, compared);
   const stored: ManagedRow[] = [];
   for (const { kind, projectId, name, wanted } of compared.steps) {
     if (!wanted) continue;
@@ -376,6 +402,17 @@ async function own(context: ConfigurationContext, trx: Trx, { reading, compared,
   const metadata = { ...counts, digest: digestOf(context, request.objects) };
   const entry = { action: "configuration.apply", resourceType: "configuration", metadata };
   await context.audit.record(entry, { trx });
+}
+
+/** The touched lists with the objects that were stored, and maybe others. */
+async function changedLists(trx: Trx, touched: readonly Listed[], { steps }: Compared) {
+  const lists = new Map<string, Listed>();
+  for (const { kind, projectId } of touched) {
+    const own = steps.filter((step) => step.wanted && step.kind.kind === kind.kind && step.projectId === projectId);
+    const ids = own.map(({ id }) => id);
+    lists.set(listKey(kind.kind, projectId), { kind, projectId, objects: await kind.list(trx, projectId, ids) });
+  }
+  return lists;
 }
 
 function countsOf({ steps }: Compared): ConfigurationPlan["counts"] {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import { finalShiftsOf, onCallDifference } from "../../../../src/features/oncall/index.ts";
+import { finalShiftsOf, onCallDifference, scheduleRowsOf } from "../../../../src/features/oncall/index.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import { startPrism } from "../../../helpers/prism.ts";
@@ -41,9 +41,12 @@ async function startDuty(t: TestContext, now: string, turns: readonly string[][]
   const { db, clock: own } = prism.parts.features.context;
   const { users } = prism.parts.offers;
   const row = await db.read.selectFrom("oncall_schedules").select("id").executeTakeFirstOrThrow();
-  const shifts = () => {
+  const shifts = async () => {
     const from = clock.now();
-    return finalShiftsOf({ users, clock: own }, db.read, row.id, { from, to: from + AHEAD });
+    return finalShiftsOf({ users, clock: own }, (await scheduleRowsOf(db.read, [row.id])).get(row.id), {
+      from,
+      to: from + AHEAD,
+    });
   };
   const namesOf = (found: readonly string[]) => found.map((id) => ids.get(id) ?? id);
   const onCallNow = async () => namesOf((await shifts())[0]?.users ?? []).join();
