@@ -107,6 +107,20 @@ export function mayWrite(
   return hasRight(access, owner, kind.rights.write);
 }
 
+/** The right that a change of an object lacks; undefined: none. @param isLock it locks the object, or is locked */
+export function lackedRight(
+  access: ReadRequest["access"],
+  owner: ObjectOwner,
+  kind: ConfigKind,
+  { stored, isLock }: { readonly stored: StoredObject | null; readonly isLock: boolean },
+): string | undefined {
+  if (!mayWrite(access, owner, kind, stored)) return kind.rights.write;
+  // Who may change a project may lock it; who makes one owns it.
+  if (!isLock || kind.kind === "projects") return undefined;
+  const right = owner.projectId === null ? "projects:all" : "project:manage";
+  return hasRight(access, owner, right) ? undefined : right;
+}
+
 /** Whether the caller has a right of a kind; null for the project means the server. */
 export function hasRight(
   { projects }: Pick<ConfigurationContext, "projects">,

@@ -18,9 +18,9 @@ import {
   type ConfigurationContext,
   fileOf,
   type Listed,
+  lackedRight,
   listAgain,
   listKey,
-  mayWrite,
   problemOf,
   type ReadRequest,
   readRequest,
@@ -60,6 +60,8 @@ export async function configure(
   request: ConfigurationRequest,
   { keepsUnlocked = false, maxChanges = MAX_CHANGES, alongside }: ApplyOptions = {},
 ): Promise<ConfigurationPlan> {
+  // Only the directory passes this option.
+  if (!keepsUnlocked) requireOtherSource(context, request);
   currentCaller().pay?.({ steps: request.objects.length * STEPS_PER_OBJECT });
   const rows = await managedRows(context.db.read);
   const { source = "files" } = request;
@@ -69,7 +71,7 @@ export async function configure(
   const now = context.clock.now();
   const unlocked = keepsUnlocked ? owned.filter(({ unlockedUntil }) => (unlockedUntil ?? 0) > now) : [];
   const compared = compare(reading, rows, request, unlocked);
-  const mayNot = lackingRights(reading, compared);
+  const mayNot = lackingRights(reading, compared, request);
   const made = new Set(reading.planned.projects.values());
   const state = stateOf([...reading.lists.values()].filter(({ projectId }) => !made.has(projectId ?? "")));
   const { problems } = reading;
@@ -137,16 +139,29 @@ const NO_CHANGES = {
 };
 const NOWHERE = { kind: "", project: null, name: "", at: null, path: "" };
 
+/** A plan is what a pull request shows. @throws CONFIGURATION_REFUSED for the source of the directory of the server */
+function requireOtherSource(
+  { config, configurationDirectory }: ConfigurationContext,
+  { mode, source = "files" }: ConfigurationRequest,
+): void {
+  if (mode === "plan" || configurationDirectory === null || source !== config.configuration.source) return;
+  const message = `${source} is the source of the directory that the server reads: change its files, or name another source`;
+  throw refusedBy([{ ...NOWHERE, code: "OWNED_ELSEWHERE", message }]);
+}
+
 function slugOf({ slugs }: ReadRequest, projectId: string | null): string | null {
   return projectId === null ? null : (slugs.get(projectId) ?? projectId);
 }
 
-function lackingRights(reading: ReadRequest, { steps }: Compared) {
+/** An apply ends the lock of an object, or sets it for good: an unlock for a while does not allow it. */
+function lackingRights(reading: ReadRequest, { steps }: Compared, { lock = false }: ConfigurationRequest) {
   const lacking = new Map<string, { readonly kind: string; readonly project: string | null; readonly right: string }>();
-  for (const { kind, projectId, stored } of steps) {
-    if (mayWrite(reading.access, { caller: reading.caller, projectId }, kind, stored)) continue;
+  for (const { kind, projectId, stored, row } of steps) {
+    const isLock = lock || row?.isLocked === 1;
+    const right = lackedRight(reading.access, { caller: reading.caller, projectId }, kind, { stored, isLock });
+    if (right === undefined) continue;
     const project = slugOf(reading, projectId);
-    lacking.set(listKey(kind.kind, projectId), { kind: kind.kind, project, right: kind.rights.write });
+    lacking.set(`${listKey(kind.kind, projectId)} ${right}`, { kind: kind.kind, project, right });
   }
   return [...lacking.values()];
 }
@@ -236,7 +251,10 @@ async function run(context: ConfigurationContext, work: Run): Promise<Done> {
   const { source = "files" } = request;
   const change = () =>
     context.db.write(async (trx) => {
-      if (stateOf(await listAgain(trx, work.touched, reading)) !== work.state)
+      const isLockedSince = work.compared.steps.some(
+        ({ kind, id, row }) => context.managedObjects.isLocked(kind.kind, id) !== (row?.isLocked === 1),
+      );
+      if (isLockedSince || stateOf(await listAgain(trx, work.touched, reading)) !== work.state)
         reading.problems.push({
           ...NOWHERE,
           code: "CHANGED_SINCE",
@@ -345,7 +363,9 @@ function orderOf({ kinds }: ReadRequest): (step: Step) => number {
 async function own(context: ConfigurationContext, trx: Trx, { reading, compared, touched, request, counts }: Run) {
   const { source = "files", lock = false } = request;
   const now = context.clock.now();
-  const lists = new Map((await listAgain(trx, touched, reading)).map((list) => [listKey(list.kind.kind, list.projectId), list]));
+  const lists = new Map(
+    (await listAgain(trx, touched, reading)).map((list) => [listKey(list.kind.kind, list.projectId), list]),
+  );
   const stored: ManagedRow[] = [];
   for (const { kind, projectId, name, wanted } of compared.steps) {
     if (!wanted) continue;
