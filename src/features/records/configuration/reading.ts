@@ -364,11 +364,25 @@ function read(draft: Draft, names: KnownNames, problems: ErrorDetail[]): Omit<Wa
   if (problems.length > before) return undefined;
   try {
     const checked = checkShape(schemaOf(kind), spec, "body") as Spec;
+    problems.push(...droppedMembers(rest, checked));
+    if (problems.length > before) return undefined;
     return { ...draft, spec: { ...kind.defaults, ...checked }, references };
   } catch (error) {
     problems.push(...detailsOf(error));
     return undefined;
   }
+}
+
+/** Names that `v.record` drops without a word, such as those of labels. */
+const DROPPED = ["__proto__", "prototype", "constructor"];
+
+function droppedMembers(given: unknown, checked: unknown, path = ""): ErrorDetail[] {
+  if (typeof given !== "object" || given === null || typeof checked !== "object" || checked === null) return [];
+  return Object.entries(given).flatMap(([name, value]) => {
+    const own = path === "" ? name : `${path}.${name}`;
+    if (Object.hasOwn(checked, name)) return droppedMembers(value, (checked as Members)[name], own);
+    return DROPPED.includes(name) ? [{ path: own, code: "VALUE", message: "is a name that cannot be stored" }] : [];
+  });
 }
 
 /** What the same apply makes of projects, people and members. */
