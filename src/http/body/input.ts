@@ -85,6 +85,12 @@ export function checkShape<T>(shape: Shape<T>, value: unknown, at: "body" | "que
   throw refusalOf(result.issues, at);
 }
 
+/** What is wrong with a secret; null: nothing. Its value is never quoted. */
+export function secretProblem(shape: v.GenericSchema, value: string): string | null {
+  const { issues } = v.safeParse(shape, value, { message: defaultText });
+  return issues?.[0].message ?? null;
+}
+
 /**
  * All problems of a part of a request, without duplicates.
  * @param current the current resource: its members that bodies may not have are read-only.

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { PermissionHolder } from "../../../core/caller.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
-import { doc } from "../../../http/api/shapes.ts";
+import { doc, isJsonObject } from "../../../http/api/shapes.ts";
 import { stateOf } from "../../../http/body/negotiation.ts";
 import { missingPermission } from "../../../http/server/access.ts";
 import { type ConfigKind, changedMembers, configKind, type ObjectOwner } from "../../../module/config-kind.ts";
@@ -75,7 +75,13 @@ function projectsKind(context: KindContext): ConfigKind {
 
 type MembersSpec = Readonly<Record<"members", Readonly<Record<string, ProjectRole>>>>;
 
-const role = v.picklist(PROJECT_ROLES, "must be owner, editor or viewer");
+// `v.record` drops a member who is called `constructor`.
+const isRoles = (value: unknown): value is MembersSpec["members"] =>
+  isJsonObject(value) && Object.values(value).every((role) => (PROJECT_ROLES as readonly unknown[]).includes(role));
+const roles = v.pipe(
+  v.custom<MembersSpec["members"]>(isRoles, "must have owner, editor or viewer for each member"),
+  v.metadata({ type: "object", additionalProperties: { enum: PROJECT_ROLES } }),
+);
 
 /** The members of a project: in files the map of usernames itself. */
 function membersKind(context: KindContext): ConfigKind {
@@ -101,7 +107,7 @@ function membersKind(context: KindContext): ConfigKind {
     ...{ kind: "members", noun: "members", resourceType: "project", scope: "project", isSingle: true, isKept: true },
     after: ["people"],
     rights: { read: "project:read", write: "project:manage" },
-    entries: () => ({ members: doc(v.record(v.string(), role), "Roles by username") }),
+    entries: () => ({ members: doc(roles, "Roles by username") }),
     defaults: {},
     async list(db, projectId) {
       const rows = await everyMember(db, projectId ?? "");

@@ -1,10 +1,23 @@
 import { isDeepStrictEqual } from "node:util";
+import type { GenericSchema } from "valibot";
 import { countText } from "../../../core/text/clean-text.ts";
+import { bare } from "../../../http/api/file-form.ts";
+import { secretProblem } from "../../../http/body/input.ts";
 import { takeSecrets } from "../../../module/apply-specs.ts";
 import type { ConfigKind, Spec, StoredObject } from "../../../module/config-kind.ts";
 import { type Difference, differencesOf } from "./differences.ts";
 import type { ManagedRow } from "./managed-objects.ts";
-import { canonical, fileOf, listKey, mayWrite, problemOf, type ReadRequest, storedAs, type Wanted } from "./reading.ts";
+import {
+  canonical,
+  fileOf,
+  listKey,
+  mayWrite,
+  problemOf,
+  type ReadRequest,
+  schemaOf,
+  storedAs,
+  type Wanted,
+} from "./reading.ts";
 import type { ConfigurationRequest, ObjectChange, Problem } from "./schema.ts";
 import { keyOfReference, type Reference, withReferences, withSecret } from "./secrets.ts";
 
@@ -129,7 +142,10 @@ function changesOf(
   const members = before ? differencesOf(before, after) : [];
   for (const [path, reference] of references) {
     const value = givenValue(wanted, path, reference, secrets);
-    if (value !== undefined && !(before && kind.atCreation?.includes(path))) values.set(path, value);
+    if (value === undefined || (before && kind.atCreation?.includes(path))) continue;
+    const message = secretProblem(entryAt(kind, path), value);
+    if (message === null) values.set(path, value);
+    else reading.problems.push(problemOf(wanted.given, wanted.name, { path, code: "VALUE", message }));
   }
   let spec: Spec = canonical(kind, kept);
   for (const [path, value] of values) {
@@ -139,6 +155,13 @@ function changesOf(
     if (before && !isSame) members.push({ path, before: "(secret)", after: "(secret, will be set)" });
   }
   return { spec, members };
+}
+
+/** The schema of a member such as `token` or `fields.url`. */
+function entryAt(kind: ConfigKind, path: string): GenericSchema {
+  const [member = "", below] = path.split(".");
+  const entry = schemaOf(kind).entries[member] as GenericSchema;
+  return below === undefined ? entry : (bare(entry).value ?? entry);
 }
 
 /** The value of a reference. Nobody but the server says what a sealed one is. */

@@ -14,6 +14,11 @@ function isMembers(value: unknown): value is Members {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** A member may be called `constructor`. */
+function ownMember(members: Members, name: string): unknown {
+  return Object.hasOwn(members, name) ? members[name] : undefined;
+}
+
 /** A list of things with different names, by name. */
 function byName(value: unknown): Members | null {
   if (!Array.isArray(value) || value.length === 0) return null;
@@ -26,7 +31,7 @@ function byName(value: unknown): Members | null {
 export function differencesOf(before: Spec, after: Spec, path = ""): Difference[] {
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
   return names.flatMap((name) => {
-    const [from, to] = [before[name], after[name]];
+    const [from, to] = [ownMember(before, name), ownMember(after, name)];
     const own = path === "" ? name : `${path}.${name}`;
     if (isDeepStrictEqual(from, to)) return [];
     const [listed, wanted] = [byName(from), byName(to)];

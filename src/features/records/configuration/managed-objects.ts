@@ -55,6 +55,11 @@ export class ManagedObjects {
     return this.#locked.size > 0;
   }
 
+  /** Also while it may be changed by hand. */
+  isLocked(kind: string, objectId: string): boolean {
+    return this.#locked.has(keyOf({ kind, objectId }));
+  }
+
   /** What refuses changes of an object that only its files may change; undefined: nothing does. */
   lockOf(kind: string, objectId: string) {
     const row = this.#rows.get(keyOf({ kind, objectId }));

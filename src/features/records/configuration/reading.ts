@@ -116,6 +116,20 @@ export function mayWrite(
   return hasRight(access, owner, kind.rights.write);
 }
 
+/** The right that a change of an object lacks; undefined: none. @param isLock it locks the object, or is locked */
+export function lackedRight(
+  access: ReadRequest["access"],
+  owner: ObjectOwner,
+  kind: ConfigKind,
+  { stored, isLock }: { readonly stored: StoredObject | null; readonly isLock: boolean },
+): string | undefined {
+  if (!mayWrite(access, owner, kind, stored)) return kind.rights.write;
+  // Who may change a project may lock it; who makes one owns it.
+  if (!isLock || kind.kind === "projects") return undefined;
+  const right = owner.projectId === null ? "projects:all" : "project:manage";
+  return hasRight(access, owner, right) ? undefined : right;
+}
+
 /** Whether the caller has a right of a kind; null for the project means the server. */
 export function hasRight(
   { projects }: Pick<ConfigurationContext, "projects">,
@@ -365,11 +379,25 @@ function read(draft: Draft, names: KnownNames, problems: ErrorDetail[]): Omit<Wa
   if (problems.length > before) return undefined;
   try {
     const checked = checkShape(schemaOf(kind), spec, "body") as Spec;
+    problems.push(...droppedMembers(rest, checked));
+    if (problems.length > before) return undefined;
     return { ...draft, spec: { ...kind.defaults, ...checked }, references };
   } catch (error) {
     problems.push(...detailsOf(error));
     return undefined;
   }
+}
+
+/** Names that `v.record` drops without a word, such as those of labels. */
+const DROPPED = ["__proto__", "prototype", "constructor"];
+
+function droppedMembers(given: unknown, checked: unknown, path = ""): ErrorDetail[] {
+  if (typeof given !== "object" || given === null || typeof checked !== "object" || checked === null) return [];
+  return Object.entries(given).flatMap(([name, value]) => {
+    const own = path === "" ? name : `${path}.${name}`;
+    if (Object.hasOwn(checked, name)) return droppedMembers(value, (checked as Members)[name], own);
+    return DROPPED.includes(name) ? [{ path: own, code: "VALUE", message: "is a name that cannot be stored" }] : [];
+  });
 }
 
 /** What the same apply makes of projects, people and members. */

@@ -17,8 +17,8 @@ import {
   type ConfigurationContext,
   fileOf,
   type Listed,
+  lackedRight,
   listKey,
-  mayWrite,
   problemOf,
   type ReadRequest,
   readRequest,
@@ -60,6 +60,8 @@ export async function configure(
   request: ConfigurationRequest,
   { keepsUnlocked = false, maxChanges = MAX_CHANGES, alongside }: ApplyOptions = {},
 ): Promise<ConfigurationPlan> {
+  // Only the directory passes this option.
+  if (!keepsUnlocked) requireOtherSource(context, request);
   currentCaller().pay?.({ steps: request.objects.length * STEPS_PER_OBJECT });
   const rows = await managedRows(context.db.read);
   const { source = "files" } = request;
@@ -71,7 +73,7 @@ export async function configure(
   const isApply = request.mode === "apply";
   const differing = compare(reading, rows, request, unlocked);
   const compared = isApply ? differing : await withStandIns(differing, request.secrets ?? {});
-  const mayNot = lackingRights(reading, compared);
+  const mayNot = lackingRights(reading, compared, request);
   const made = new Set(reading.planned.projects.values());
   const state = stateOf(
     context,
@@ -141,16 +143,29 @@ const NO_CHANGES = {
 };
 const NOWHERE = { kind: "", project: null, name: "", at: null, path: "" };
 
+/** A plan is what a pull request shows. @throws CONFIGURATION_REFUSED for the source of the directory of the server */
+function requireOtherSource(
+  { config, configurationDirectory }: ConfigurationContext,
+  { mode, source = "files" }: ConfigurationRequest,
+): void {
+  if (mode === "plan" || configurationDirectory === null || source !== config.configuration.source) return;
+  const message = `${source} is the source of the directory that the server reads: change its files, or name another source`;
+  throw refusedBy([{ ...NOWHERE, code: "OWNED_ELSEWHERE", message }]);
+}
+
 function slugOf({ slugs }: ReadRequest, projectId: string | null): string | null {
   return projectId === null ? null : (slugs.get(projectId) ?? projectId);
 }
 
-function lackingRights(reading: ReadRequest, { steps }: Compared) {
+/** An apply ends the lock of an object, or sets it for good: an unlock for a while does not allow it. */
+function lackingRights(reading: ReadRequest, { steps }: Compared, { lock = false }: ConfigurationRequest) {
   const lacking = new Map<string, { readonly kind: string; readonly project: string | null; readonly right: string }>();
-  for (const { kind, projectId, stored } of steps) {
-    if (mayWrite(reading.access, { caller: reading.caller, projectId }, kind, stored)) continue;
+  for (const { kind, projectId, stored, row } of steps) {
+    const isLock = lock || row?.isLocked === 1;
+    const right = lackedRight(reading.access, { caller: reading.caller, projectId }, kind, { stored, isLock });
+    if (right === undefined) continue;
     const project = slugOf(reading, projectId);
-    lacking.set(listKey(kind.kind, projectId), { kind: kind.kind, project, right: kind.rights.write });
+    lacking.set(`${listKey(kind.kind, projectId)} ${right}`, { kind: kind.kind, project, right });
   }
   return [...lacking.values()];
 }
@@ -243,7 +258,10 @@ async function run(context: ConfigurationContext, work: Run): Promise<Done> {
   let after: Schedules = new Map();
   const change = () =>
     context.db.write(async (trx) => {
-      if (!(await areAsListed(context, trx, work.touched, reading)))
+      const isLockedSince = work.compared.steps.some(
+        ({ kind, id, row }) => context.managedObjects.isLocked(kind.kind, id) !== (row?.isLocked === 1),
+      );
+      if (isLockedSince || !(await areAsListed(context, trx, work.touched, reading)))
         reading.problems.push({
           ...NOWHERE,
           code: "CHANGED_SINCE",
