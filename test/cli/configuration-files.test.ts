@@ -98,7 +98,7 @@ const TEXT = `project duty
   ~ schedule "Duty"                                  duty.yaml:11
       shifts.Weeks.turns  [[ada], [ben]] → [[ada], [cy]]
   ! schedule "Duty" was changed by ada on 2026-11-26 14:02; this puts it back
-  on call, Duty: 2026-12-14 09:00 to 2026-12-21 09:00  ada → cy
+  on call, Duty: 2026-12-14 09:00 to 2026-12-21 09:00 UTC  ada → cy
 server
   - role "Old"
   = 4 unchanged

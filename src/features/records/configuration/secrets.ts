@@ -74,7 +74,7 @@ export function plainSecrets(paths: readonly string[], spec: Spec): ErrorDetail[
   });
 }
 
-export const SECRET_WAYS =
+const SECRET_WAYS =
   "is a secret: write { env: PRISM_SECRET_NAME }, { file: name.secret } or { sealed: … } in its place";
 
 /** A spec with the value at a path such as `fields.url`. */
