@@ -234,6 +234,8 @@ interface RoleChange {
   readonly principal: PermissionHolder;
   /** Hands keys that would lose scopes to another person. */
   readonly keepsKeys: boolean;
+  /** An invited owner is enough. */
+  readonly countsInvited?: boolean;
 }
 
 /** @throws LAST_ADMIN, VALIDATION_FAILED */

@@ -102,6 +102,15 @@ test("on an empty server invited people own a new project, and nobody else is le
   assert.equal(data.length, 2);
 });
 
+test("an export of what one source owns names it and its lock", async (t) => {
+  const prism = await startPrism(t);
+  const files: readonly FileObject[] = [["projects", null, { slug: "duty", name: "Duty" }]];
+  assert.equal((await configure(prism, "apply", files, { source: "oncall", lock: true })).status, 200);
+  const path = "/api/v1/configuration/export?project=duty";
+  const { document } = (await prism.get<{ document: Record<string, unknown> }>(path)).body;
+  assert.deepEqual([document["source"], document["lock"]], ["oncall", true]);
+});
+
 const DUTY: FileObject = ["projects", null, { slug: "duty", name: "Duty" }];
 const beat = (name: string, more: object = {}): FileObject => ["heartbeats", "duty", { name, timeout: "1d", ...more }];
 
