@@ -308,7 +308,7 @@ test("a failed test says what was expected, what came and why, and ends with 8",
   assert.equal(failed.status, 8, failed.stderr);
   assert.match(
     failed.stdout,
-    /^test failed: noon\n {2}after 0s: expected ben, got ada\n {2}never: expected no page of ada/m,
+    /^tests\.yaml:1:\d+: test failed: noon\n {2}after 0s: expected ben, got ada\n {2}never: expected no page of ada/m,
   );
   assert.match(failed.stdout, /^ {2}The alert would open an incident of the policy Night\. .*ada/m);
   assert.match(failed.stdout, /^tests: 0 passed, 1 failed\n5 objects: all valid\n$/m);
@@ -324,6 +324,17 @@ test("a failed test says what was expected, what came and why, and ends with 8",
     [["tests.yaml", 1, 99, "UNKNOWN_MEMBER"]],
   );
   assert.deepEqual(readdirSync(temporary), []);
+});
+
+test("a project that other files define has tests, and a misspelled person in never is a warning", async (t) => {
+  const { json } = begin(t, {
+    "duty.yaml": DUTY.replace("    name: duty\n", "").replace("2026-11-23", "2020-01-06"),
+    "tests.yaml": TESTS("{ policy: Night, pages: [{ after: 0s, to: [ada] }], never: [bem] }"),
+  });
+  const { status, problems, warnings, tests } = await json("-f oncall");
+  assert.deepEqual([status, problems, tests.map(({ failures }) => failures)], [0, [], [[]]]);
+  const [found] = warnings.filter(({ file }) => file === "tests.yaml");
+  assert.deepEqual([found?.code, found?.fix], ["NOT_IN_FILES", "did you mean ben?"]);
 });
 
 test("ways of people whose contact rules are in the files are tested", async (t) => {

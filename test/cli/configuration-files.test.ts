@@ -135,7 +135,8 @@ test("plan sends the objects as they are written, with secrets beside them, and 
 });
 
 test("plan takes one project, lines of a file of secrets, and says which secrets are not given", async (t) => {
-  const { asked, run } = await begin(t, () => EMPTY, {
+  let now: object = EMPTY;
+  const { asked, cwd, run } = await begin(t, () => now, {
     ...FILES,
     "secrets.env": "# secrets\nPRISM_SECRET_ROOM='https://$(id)'\n",
   });
@@ -145,8 +146,36 @@ test("plan takes one project, lines of a file of secrets, and says which secrets
     { kind: "projects", spec: { slug: "other", name: "Other" }, at: "duty.yaml:13:5" },
   ]);
   assert.deepEqual(asked[0]?.body["secrets"], { "env:PRISM_SECRET_ROOM": "https://$(id)" });
+  writeFileSync(join(cwd, "secrets.env"), "PRISM_SECRET_ROM=x\n");
+  now = PLAN;
+  const misspelled = await run("plan -f oncall --secrets-file secrets.env");
+  assert.match(misspelled.stderr, /the files do not name PRISM_SECRET_ROM$/m);
+  assert.match(misspelled.stderr, /prism apply -f oncall --secrets-file secrets\.env$/m);
+  asked.length = 1;
   const unknown = await run("plan -f oncall --project none");
   assert.deepEqual([unknown.status, asked.length], [6, 1]);
+});
+
+test("of long lists a plan shows the items that differ, and what is left over also without changes", async (t) => {
+  const steps = ["Primary", "Secondary", "Leads", "Managers"].flatMap((name) => [
+    { type: "notify", schedules: [{ name }] },
+    { type: "wait", for: "5m" },
+  ]);
+  const change = { ...PLAN.changes[1], op: "update", kind: "policies", noun: "policy", name: "Night" };
+  const planOf = (after: object[]) => ({
+    ...PLAN,
+    changes: [{ ...change, members: [{ path: "steps", before: steps, after }] }],
+  });
+  let now: object = planOf([...steps.slice(0, 3), { type: "wait", for: "7m" }, ...steps.slice(3)]);
+  const { run } = await begin(t, () => now, FILES);
+  assert.match((await run("plan -f oncall")).stdout, /^ {6}steps\.3 {2}\+ \{type: wait, for: 7m\}$/m);
+  now = planOf(steps.with(5, { type: "wait", for: "9m" }));
+  assert.match((await run("plan -f oncall")).stdout, /^ {6}steps\.5 {2}.*for: 5m\} → .*for: 9m\}$/m);
+  now = { ...EMPTY, leftOver: PLAN.leftOver };
+  assert.equal(
+    (await run("plan -f oncall")).stdout,
+    'no changes\nleft over: policy "Late" of duty; --prune deletes it\n',
+  );
 });
 
 test("plan --format markdown is a fence that no name can end, and --json is the answer of the server", async (t) => {
@@ -331,11 +360,13 @@ test("apply stores nothing while open incidents would begin to page, unless --ye
 
 test("managed lists what files manage, and ends with 8 if anything was changed since", async (t) => {
   const row = { kind: "policies", project: "duty", name: "Night", source: "platform", at: "duty.yaml:31:7" };
-  let data: object[] = [{ ...row, isLocked: false, appliedAt: "2026-11-26T14:02:00.000Z", isDrifted: true }];
+  let data: object[] = [
+    { ...row, isLocked: true, unlockedUntil: null, appliedAt: "2026-11-26T14:02:00.000Z", isDrifted: true },
+  ];
   const { asked, run } = await begin(t, () => ({ data }), {});
   const listed = await run("managed --exit-code");
   assert.equal(listed.status, 8);
-  assert.match(listed.stdout, /^duty +policies +Night +platform +duty\.yaml:31:7 +yes$/m);
+  assert.match(listed.stdout, /^duty +policies +Night +platform +duty\.yaml:31:7 +yes +yes$/m);
   assert.equal(asked[0]?.what, "GET /api/v1/configuration/managed");
   assert.deepEqual(JSON.parse((await run("managed --json")).stdout), { managed: data });
   data = [];
@@ -390,12 +421,17 @@ test("plan and apply run the tests of the files first, without a server; a faile
   const { asked, cwd, run } = await begin(t, ({ body }) => ({ ...PLAN, isApplied: body["mode"] === "apply" }), TESTED);
   const planned = await run("plan -f oncall");
   assert.equal(planned.status, 8);
-  assert.match(planned.stdout, /^1 to add, [\s\S]*\ntest failed: all\n {2}never: expected no page of ada/m);
+  assert.match(
+    planned.stdout,
+    /^1 to add, [\s\S]*\ntests\.yaml:1:9: test failed: all\n {2}never: expected no page of ada/m,
+  );
   assert.match(planned.stdout, /\ntests: 0 passed, 1 failed\n$/);
+  const comment = await run("plan -f oncall --format markdown");
+  assert.match(comment.stdout, /tests\.yaml:1:9: test failed: all\n[^`]*\n```\n\ntests: 0 passed, 1 failed\n$/);
   asked.length = 0;
   const applied = await run("apply -f oncall --yes");
   assert.deepEqual([applied.status, asked], [8, []]);
-  assert.match(applied.stderr, /tests of the files failed; nothing is stored:\ntest failed: all\n/);
+  assert.match(applied.stderr, /tests of the files failed; nothing is stored:\ntests\.yaml:1:9: test failed: all\n/);
   const skipped = await run("apply -f oncall --yes --no-tests");
   assert.deepEqual([skipped.status, asked.map(({ body }) => body["mode"])], [0, ["plan", "apply"]]);
   writeFileSync(join(cwd, "oncall/tests.yaml"), TESTED["oncall/tests.yaml"].replace("never: [ada]", "withheld: none"));

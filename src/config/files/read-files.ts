@@ -148,7 +148,8 @@ function valuesOf(document: Document.Parsed, at: At, problems: FileProblem[]): F
   const { length } = problems;
   for (const { pos, code, message } of document.errors) {
     const fix = FIXES[code];
-    problems.push({ ...at(pos[0]), code: "SYNTAX", message, ...(fix !== undefined && { fix }) });
+    const text = code === "DUPLICATE_KEY" ? `the key ${keyAt(document, pos[0])} is there twice` : message;
+    problems.push({ ...at(pos[0]), code: "SYNTAX", message: text, ...(fix !== undefined && { fix }) });
   }
   visit(document, {
     Pair(_, { key }) {
@@ -172,6 +173,17 @@ function valuesOf(document: Document.Parsed, at: At, problems: FileProblem[]): F
     problems.push({ ...at(document.range[0]), code: "SYNTAX", message, fix: WRITE_OUT });
     return [];
   }
+}
+
+/** The key that begins at an offset. */
+function keyAt(document: Document.Parsed, offset: number): string {
+  let found = "";
+  visit(document, {
+    Pair(_, { key }) {
+      if (isScalar(key) && key.range?.[0] === offset) found = String(key.value);
+    },
+  });
+  return found;
 }
 
 const WRITE_OUT = "write the members out";

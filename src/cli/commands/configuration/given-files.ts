@@ -21,6 +21,8 @@ export interface GivenFiles extends FileConfiguration {
   readonly secrets: Readonly<Record<string, string>>;
   /** References without a value, such as `duty.yaml:3:9: env:PRISM_SECRET_ROOM`. */
   readonly missing: readonly string[];
+  /** Variables of `--secrets-file` that nothing names. */
+  readonly unused: readonly string[];
 }
 
 /** @throws CommandError 2 for a path that cannot be read, 7 with all problems of the files */
@@ -30,10 +32,12 @@ export async function givenFiles(flags: FileFlags): Promise<GivenFiles> {
   const found = await readFiles(flags.file);
   const problems = [...found.problems];
   const folders = [...flags.file.filter((path) => statSync(path).isDirectory()), flags.secretsDir ?? []].flat();
-  const environment = { ...process.env, ...variablesOf(flags.secretsFile) };
+  const variables = variablesOf(flags.secretsFile);
+  const environment = { ...process.env, ...variables };
   const secrets: Record<string, string> = {};
   const missing: string[] = [];
-  for (const { object, path, key } of secretReferences(found.objects)) {
+  const references = secretReferences(found.objects);
+  for (const { object, path, key } of references) {
     const place = found.positionOf(object, path);
     try {
       const value = secretOf(key, { environment, folders });
@@ -45,7 +49,8 @@ export async function givenFiles(flags: FileFlags): Promise<GivenFiles> {
     }
   }
   if (problems.length > 0) throw refusalOf(problems);
-  return { ...found, secrets, missing };
+  const unused = Object.keys(variables).filter((name) => !references.some(({ key }) => key === `env:${name}`));
+  return { ...found, secrets, missing, unused };
 }
 
 /** Files with their problems, without secrets. @throws CommandError 2 for a path that cannot be read */
@@ -81,7 +86,7 @@ export function placed(files: FileConfiguration, problems: readonly PlanProblem[
     const object = files.objects.findIndex((each) => each.at === at);
     const [, file = "", line = 1, column = 1] = /^(.*):(\d+):(\d+)$/.exec(at ?? "") ?? [];
     const place = object < 0 ? { file, line: Number(line), column: Number(column) } : files.positionOf(object, path);
-    const what = `${kind}${name === undefined || name === kind ? "" : ` "${name}"`}${path === "" ? "" : `, ${path}`}: ${message}`;
+    const what = `${kind}${!name || name === kind ? "" : ` "${name}"`}${path === "" ? "" : `, ${path}`}: ${message}`;
     return { ...place, code, message: what, ...(fix !== undefined && { fix }) };
   });
 }

@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { FileConfiguration } from "../../../config/files/file-objects.ts";
-import type { FileProblem } from "../../../config/files/read-files.ts";
+import type { FilePosition, FileProblem } from "../../../config/files/read-files.ts";
+import { nearestName } from "../../../config/nearest.ts";
 import { silentLogger } from "../../../core/log.ts";
 import { type Clock, DAY_MS, systemClock } from "../../../core/time/clock.ts";
 import type { ConfigurationContext } from "../../../features/records/configuration/reading.ts";
@@ -23,8 +24,11 @@ export interface LocalCheck {
   /** What the files name and do not define. */
   readonly warnings: readonly FileProblem[];
   /** Of valid files only. */
-  readonly tests: readonly ConfigTestResult[];
+  readonly tests: readonly PlacedTest[];
 }
+
+/** A test with its place in the files. */
+export type PlacedTest = ConfigTestResult & FilePosition;
 
 /** Applies the files to an empty database, and runs their tests on it. @param objects those of one project, or all */
 export async function checkLocally(
@@ -40,7 +44,13 @@ export async function checkLocally(
     const warnings = placed(files, found.warnings);
     if (all.length > 0 || tests.length === 0) return { problems: all, warnings, tests: [] };
     await approvePeople(server);
-    return { problems: all, warnings, tests: await runTests(server, tests, waysIn(files)) };
+    const people = (await listOf(server, "listUsers", {})).flatMap(({ username }) => username ?? []);
+    const results = await runTests(server, tests, waysIn(files));
+    return {
+      problems: all,
+      warnings: [...warnings, ...unknownPeople(files, tests, people)],
+      tests: results.map((each, index) => ({ ...each, ...files.positionOfTest(index) })),
+    };
   });
 }
 
@@ -54,6 +64,22 @@ function testsIn(files: FileConfiguration) {
     return { ...place, code, message: `tests ${path}: ${message}`, fix: "see prism docs cli-configuration" };
   });
   return { tests, problems: found };
+}
+
+/** People of `never` whom nothing else names: a misspelled name would never fail. */
+function unknownPeople(files: FileConfiguration, tests: readonly ConfigTest[], people: readonly string[]) {
+  return tests.flatMap(({ expect }, test) => {
+    const never = "never" in expect ? (expect.never ?? []) : [];
+    return never.flatMap((name, index): FileProblem | readonly [] => {
+      if (people.includes(name)) return [];
+      const nearest = nearestName(name, people);
+      return {
+        ...files.positionOfTest(test, `expect.never.${index}`),
+        ...{ code: "NOT_IN_FILES", message: `tests ${test}.expect.never.${index}: ${name} is not in the files` },
+        fix: nearest === undefined ? "add the person, unless the server has it already" : `did you mean ${nearest}?`,
+      };
+    });
+  });
 }
 
 /** Ways by the contact rules of the files: nobody has a device here. */

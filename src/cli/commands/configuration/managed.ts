@@ -7,12 +7,14 @@ import type { CommandContext } from "../../context.ts";
 import { writeRows } from "../../files.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { collectFlag } from "../../output/flag-values.ts";
-import { printable } from "../../output/output.ts";
+import { printable, shortTime } from "../../output/output.ts";
 import { nested, single, tableOf, type Values } from "../../resource.ts";
 import { withServer } from "../../with-server.ts";
 
 interface Managed {
   readonly isDrifted: boolean;
+  readonly isLocked: boolean;
+  readonly unlockedUntil: string | null;
 }
 
 /** `prism managed`. */
@@ -25,12 +27,18 @@ export function addManaged(program: Command): void {
       const { data } = await server.get<{ readonly data: readonly Managed[] }>("/api/v1/configuration/managed");
       const columns = {
         ...{ PROJECT: "project", KIND: "kind", NAME: "name:30", SOURCE: "source", FILE: "at" },
+        LOCKED: lockText,
         CHANGED: ({ isDrifted }: Managed) => (isDrifted ? "yes" : "no"),
       };
       out.result({ managed: data }, () => (data.length === 0 ? "no managed objects" : tableOf(columns, data)));
       if (exitCode && data.some(({ isDrifted }) => isDrifted)) process.exitCode = EXIT.checkFailed;
     },
   });
+}
+
+function lockText({ isLocked, unlockedUntil }: Managed): string {
+  const isOpen = unlockedUntil !== null && Date.parse(unlockedUntil) > Date.now();
+  return isLocked && isOpen ? `not until ${shortTime(unlockedUntil)}` : isLocked ? "yes" : "no";
 }
 
 interface ExportFlags {
@@ -100,10 +108,13 @@ function fileOf(slug: string): string {
 
 /** A file for each project, and one for the server. */
 function filesOf({ projects, ...server }: Values): (readonly [name: string, content: unknown])[] {
-  const { version, source } = server;
+  const { version, source, lock, ...others } = server;
   const own = (projects ?? []) as readonly { readonly slug: string }[];
   return [
-    [SERVER_FILE, server],
-    ...own.map((each) => [fileOf(each.slug), { version, source, projects: [each] }] as const),
+    // Version and source alone are no configuration.
+    ...(Object.keys(others).length > 0 ? [[SERVER_FILE, server] as const] : []),
+    ...own.map(
+      (each) => [fileOf(each.slug), { version, source, ...(lock === true && { lock }), projects: [each] }] as const,
+    ),
   ];
 }

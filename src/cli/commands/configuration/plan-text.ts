@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { ConfigurationPlan } from "../../../client/api-types.gen.ts";
 import { countText } from "../../../core/text/clean-text.ts";
 import { spanText } from "../../../core/time/clock.ts";
@@ -19,7 +20,10 @@ const PLACE_COLUMN = 52;
 export function planLines(plan: ConfigurationPlan): string[] {
   const { changes, drift, onCall, unchanged, leftOver, mayNot } = plan;
   const { warnings = [], kept = [], open = [], history = null } = plan;
-  if (changes.length === 0) return ["no changes"];
+  const left = leftOver.map(
+    (each) => `left over: ${named(each)}${each.project ? ` of ${each.project}` : ""}; --prune deletes it`,
+  );
+  if (changes.length === 0) return ["no changes", ...left].map(printable);
   const projects = [...new Set([...changes, ...drift, ...open].map(({ project }) => project ?? null))];
   return [
     ...projects.flatMap((project) => [
@@ -32,9 +36,7 @@ export function planLines(plan: ConfigurationPlan): string[] {
       ...open.filter((each) => each.project === project).map(openLine),
     ]),
     `  = ${unchanged} unchanged`,
-    ...leftOver.map(
-      (each) => `left over: ${named(each)}${each.project ? ` of ${each.project}` : ""}; --prune deletes it`,
-    ),
+    ...left,
     ...(history ? historyLines(history) : []),
     ...mayNot.map((each) => `may not apply: ${lackText(each)}`),
     countsOf(plan),
@@ -45,8 +47,8 @@ export function planLines(plan: ConfigurationPlan): string[] {
  * {@link planLines} for a comment in a forge. In a fence that no text can end, names of strangers are no mentions,
  * links, pictures or HTML.
  */
-export function planMarkdown(plan: ConfigurationPlan): string {
-  const text = planLines(plan).join("\n");
+export function planMarkdown(plan: ConfigurationPlan, failedTests: readonly string[] = []): string {
+  const text = [...planLines(plan), ...failedTests.map(printable)].join("\n");
   const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map(([run]) => run.length));
   const fence = "`".repeat(longest + 1);
   return `**Prism: ${plan.changes.length === 0 ? "no changes" : countsOf(plan)}**\n\n${fence}\n${text}\n${fence}`;
@@ -68,25 +70,85 @@ function changeLines(change: ConfigurationPlan["changes"][number]): string[] {
   const place = at?.replace(/:\d+$/, "");
   return [
     place === undefined ? head : `${head.padEnd(PLACE_COLUMN)} ${place}`,
-    ...(op === "create" ? [] : members.map(({ path, before, after }) => `      ${path}  ${memberText(before, after)}`)),
+    ...(op === "create"
+      ? []
+      : members.flatMap(({ path, before, after }) => memberLines(path, before, after).map((line) => `      ${line}`))),
     ...notes.map((note) => `      ${note}`),
   ];
 }
 
-function memberText(before: unknown, after: unknown): string {
-  if (before === undefined || before === after) return shown(after);
-  return `${shown(before)} → ${shown(after)}`;
+const MAX_ITEMS = 6;
+
+/** A member with both values; of long lists only the items that differ. */
+function memberLines(path: string, before: unknown, after: unknown): string[] {
+  if (before === undefined || before === after) return [`${path}  ${shown(after)}`];
+  const isShort = [before, after].every((value) => inline(value).length <= WIDTH);
+  if (!isShort && isList(before) && isList(after)) return itemLines(path, before, after);
+  if (!isShort && isMembers(before) && isMembers(after)) {
+    const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+    const differing = names.filter((name) => !isDeepStrictEqual(before[name], after[name]));
+    return firstOf(differing.flatMap((name) => memberLines(`${path}.${name}`, before[name], after[name])));
+  }
+  const [from, to] = fromFirstDifference(inline(before), inline(after));
+  return [`${path}  ${cut(from, WIDTH)} → ${cut(to, WIDTH)}`];
 }
+
+/** Items between the equal ones at the beginning and at the end. */
+function itemLines(path: string, before: readonly unknown[], after: readonly unknown[]): string[] {
+  const shorter = Math.min(before.length, after.length);
+  let first = 0;
+  while (first < shorter && isDeepStrictEqual(before[first], after[first])) first++;
+  let same = 0;
+  while (same < shorter - first && isDeepStrictEqual(before.at(-1 - same), after.at(-1 - same))) same++;
+  const [removed, added] = [before, after].map((list) => list.slice(first, list.length - same)) as [
+    unknown[],
+    unknown[],
+  ];
+  if (removed.length === added.length)
+    return firstOf(removed.flatMap((item, index) => memberLines(`${path}.${first + index}`, item, added[index])));
+  return firstOf([
+    ...removed.map((item, index) => `${path}.${first + index}  - ${shown(item)}`),
+    ...added.map((item, index) => `${path}.${first + index}  + ${shown(item)}`),
+  ]);
+}
+
+function firstOf(lines: readonly string[]): string[] {
+  return lines.length <= MAX_ITEMS
+    ? [...lines]
+    : [...lines.slice(0, MAX_ITEMS), `and ${lines.length - MAX_ITEMS} more`];
+}
+
+/** Long texts that begin alike, from a little before where they differ. */
+function fromFirstDifference(before: string, after: string): readonly [string, string] {
+  if (before.length <= WIDTH && after.length <= WIDTH) return [before, after];
+  let first = 0;
+  while (first < before.length && before[first] === after[first]) first++;
+  const from = Math.max(0, first - WIDTH / 4);
+  return from === 0 ? [before, after] : [`…${before.slice(from)}`, `…${after.slice(from)}`];
+}
+
+function isList(value: unknown): value is readonly unknown[] {
+  return Array.isArray(value);
+}
+
+function isMembers(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+const WIDTH = 100;
 
 /** As YAML writes it on one line. */
 function shown(value: unknown): string {
-  return cut(value === undefined ? "-" : inline(value), 100);
+  return cut(inline(value), WIDTH);
 }
 
 function inline(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(inline).join(", ")}]`;
-  if (typeof value !== "object" || value === null) return String(value);
-  return `{${Object.entries(value).map(([name, each]) => `${name}: ${inline(each)}`)}}`;
+  if (value === undefined) return "-";
+  if (isList(value)) return `[${value.map(inline).join(", ")}]`;
+  if (!isMembers(value)) return String(value);
+  return `{${Object.entries(value)
+    .map(([name, each]) => `${name}: ${inline(each)}`)
+    .join(", ")}}`;
 }
 
 function driftLine(each: ConfigurationPlan["drift"][number]): string {

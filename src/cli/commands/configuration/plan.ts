@@ -12,8 +12,8 @@ import { single, type Verb } from "../../resource.ts";
 import { withServer } from "../../with-server.ts";
 import { confirm } from "../access/prompt.ts";
 import { type FileFlags, type GivenFiles, givenFiles, objectsOf, placed, refusalOf } from "./given-files.ts";
+import type { PlacedTest } from "./local-check.ts";
 import { countsOf, lackText, planLines, planMarkdown } from "./plan-text.ts";
-import type { ConfigTestResult } from "./run-tests.ts";
 import { testCounts, testLines } from "./test-text.ts";
 
 interface PlanFlags extends FileFlags {
@@ -28,7 +28,7 @@ interface PlanFlags extends FileFlags {
 }
 
 /** A plan, with the tests of the files. */
-type TestedPlan = ConfigurationPlan & { readonly tests?: readonly ConfigTestResult[] };
+type TestedPlan = ConfigurationPlan & { readonly tests?: readonly PlacedTest[] };
 
 interface ApplyFlags extends PlanFlags {
   readonly plan?: string;
@@ -92,9 +92,17 @@ async function plan(context: CommandContext, flags: PlanFlags): Promise<void> {
   await report(context, files, { ...found, ...(tests.length > 0 && { tests }) }, flags);
   const isFailed = tests.some(({ ok }) => !ok);
   if (isFailed) process.exitCode = EXIT.checkFailed;
-  if (found.changes.length > 0)
-    context.out.note(`Nothing is stored. prism apply ${flags.file.map((path) => `-f ${path}`).join(" ")}`);
+  if (found.changes.length > 0) context.out.note(`Nothing is stored. prism apply ${givenFlags(flags)}`);
   if (flags.exitCode && found.changes.length > 0) process.exitCode = EXIT.checkFailed;
+}
+
+/** Of a plan, without which an apply would do something else. */
+function givenFlags({ file, project, secretsFile, secretsDir }: PlanFlags): string {
+  const others = { project, "secrets-file": secretsFile, "secrets-dir": secretsDir };
+  return [
+    ...file.map((path) => `-f ${path}`),
+    ...Object.entries(others).flatMap(([flag, value]) => (value === undefined ? [] : `--${flag} ${value}`)),
+  ].join(" ");
 }
 
 async function apply(context: CommandContext, flags: ApplyFlags): Promise<void> {
@@ -145,7 +153,7 @@ async function testsOf(
   context: CommandContext,
   files: GivenFiles,
   { tests = true }: PlanFlags,
-): Promise<readonly ConfigTestResult[]> {
+): Promise<readonly PlacedTest[]> {
   if (!tests || files.tests.length === 0) return [];
   const { checkLocally } = await import("./local-check.ts");
   const found = await checkLocally(context, files);
@@ -177,11 +185,17 @@ async function report({ out }: CommandContext, files: GivenFiles, found: TestedP
     await writeRows([`${JSON.stringify(found)}\n`], { ...TO_FILE, file: flags.out, force: true });
   if (out.json || flags.format === "json") out.line(JSON.stringify(found));
   else if (flags.format === "markdown")
-    out.line([planMarkdown(found), ...(tests.length > 0 ? ["", testCounts(tests)] : [])].join("\n"));
+    out.line(
+      [
+        planMarkdown(found, testLines(tests.filter(({ ok }) => !ok)).slice(0, -1)),
+        ...(tests.length > 0 ? ["", testCounts(tests)] : []),
+      ].join("\n"),
+    );
   else out.line([...planLines(found), ...testLines(tests).map(printable)].join("\n"));
   if (found.changes.length === 0) return;
   if (flags.history !== undefined && found.history === null && found.mayNot.length > 0)
     out.note("no history: it needs the right to apply what is new in this plan");
+  for (const name of files.unused) out.note(`--secrets-file: the files do not name ${printable(name)}`);
   for (const each of files.missing)
     out.note(`not given, so not compared, and kept as it is stored: ${printable(each)}`);
 }

@@ -63,10 +63,15 @@ export async function runTests(
       // Such as an unknown project, or a label that the server does not take.
       if (!(error instanceof ServerRefused) || ![400, 404, 422].includes(error.status)) throw error;
       const details = error.details.map(({ path, message }) => `${path}: ${message}`);
-      results.push({ name, ok: false, failures: [error.message, ...details], sentence: "" });
+      const message = error.code === "PROJECT_NOT_FOUND" ? noProject(test.project) : error.message;
+      results.push({ name, ok: false, failures: [message, ...details], sentence: "" });
     }
   }
   return results;
+}
+
+function noProject(slug = DEFAULT_PROJECT): string {
+  return `there is no project ${slug}`;
 }
 
 type Outcome = Pick<ConfigTestResult, "failures" | "sentence">;
@@ -133,7 +138,7 @@ function pageFailures(pages: NonNullable<AlertTest["expect"]["pages"]>, paged: r
       wanted.flatMap(({ to }) => to),
       got.map(({ name }) => name),
     );
-    if (others.length > 0) return others;
+    if (others.length > 0) return others.map((text) => `${text}${elsewhere(wanted, got, paged)}`);
     return wanted.flatMap(({ to, urgency, ways = {} }) => [
       ...to.flatMap((person) => {
         const found = got.filter(({ name }) => name === person).map((each) => each.urgency);
@@ -145,6 +150,20 @@ function pageFailures(pages: NonNullable<AlertTest["expect"]["pages"]>, paged: r
       }),
     ]);
   });
+}
+
+/** When those are paged who are missing, such as `; eli comes after 15m`. */
+function elsewhere(
+  wanted: readonly { readonly to: readonly string[] }[],
+  got: readonly Paged[],
+  paged: readonly Paged[],
+) {
+  const missing = new Set(wanted.flatMap(({ to }) => to).filter((person) => !got.some(({ name }) => name === person)));
+  const found = [...missing].flatMap((person) => {
+    const times = paged.filter(({ name }) => name === person).map(({ afterMs }) => afterMs);
+    return times.length === 0 ? [] : `; ${person} comes after ${durationText(Math.min(...times))}`;
+  });
+  return found.join("");
 }
 
 /** A failure if the lists have other items. */
@@ -179,7 +198,7 @@ async function readDirectory(server: ServerClient): Promise<Directory> {
 async function eventOutcome(server: ServerClient, test: EventTest, directory: Directory): Promise<Outcome> {
   const { project = DEFAULT_PROJECT, event, expect } = test;
   const own = directory.projects.find(({ id, slug }) => project === slug || project === id);
-  if (!own) return { failures: [`there is no project ${project}`], sentence: "" };
+  if (!own) return { failures: [noProject(project)], sentence: "" };
   // The default project has everyone who is named.
   const members =
     own.slug === DEFAULT_PROJECT

@@ -92,15 +92,21 @@ function membersKind(context: KindContext): ConfigKind {
     for (const [name, role] of Object.entries(members)) wanted.set(await userIdOf(trx, caller, held, name), role);
     const own = held.find(({ userId }) => userId === caller.userId);
     if (own?.role === "owner" && wanted.get(own.userId) !== "owner" && !caller.permissions.has("projects:all"))
-      throw invalidField("body", `members.${nameOf(own)}`, "an owner does not take that away from himself");
-    // A project has an owner at each step.
+      throw invalidField(
+        "body",
+        `members.${nameOf(own)}`,
+        "an owner does not take that away from himself: name yourself as owner, too",
+      );
+    // A project has an owner at each step; on a new server all of them may be invited.
     const roles = [...wanted].sort(([, a], [, b]) => PROJECT_ROLES.indexOf(a) - PROJECT_ROLES.indexOf(b));
     for (const [userId, role] of roles) {
       const member = held.find((each) => each.userId === userId);
       if (!member) await insertMember(context, trx, { projectId: id, userId, role });
-      else if (member.role !== role) await setRole(context, trx, member, { role, principal: caller, keepsKeys: false });
+      else if (member.role !== role)
+        await setRole(context, trx, member, { role, principal: caller, keepsKeys: false, countsInvited: true });
     }
-    for (const member of held) if (!wanted.has(member.userId)) await deleteMember(context, trx, member, caller, false);
+    for (const member of held)
+      if (!wanted.has(member.userId)) await deleteMember(context, trx, member, caller, false, true);
     return undefined;
   };
   return configKind<MembersSpec>({

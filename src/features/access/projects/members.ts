@@ -187,16 +187,17 @@ async function removeMember(
   );
 }
 
-/** @throws LAST_ADMIN */
+/** @param countsInvited an invited owner is enough @throws LAST_ADMIN */
 export async function deleteMember(
   ctx: MembersContext,
   trx: Trx,
   member: queries.MemberRow,
   principal: PermissionHolder,
   keepsKeys: boolean,
+  countsInvited = false,
 ): Promise<Leftovers> {
   const { projectId, userId } = member;
-  await requireOtherOwner(trx, member);
+  await requireOtherOwner(trx, member, countsInvited);
   await trx.deleteFrom("project_members").where("projectId", "=", projectId).where("userId", "=", userId).execute();
   addEffect(trx, { type: "rights-changed", of: "user", userId: userId });
   await revokeInvitationsOf(ctx, projectId, userId, trx);
@@ -233,6 +234,8 @@ interface RoleChange {
   readonly principal: PermissionHolder;
   /** Hands keys that would lose scopes to another person. */
   readonly keepsKeys: boolean;
+  /** An invited owner is enough. */
+  readonly countsInvited?: boolean;
 }
 
 /** @throws LAST_ADMIN, VALIDATION_FAILED */
@@ -240,12 +243,12 @@ export async function setRole(
   ctx: MembersContext,
   trx: Trx,
   member: queries.MemberRow,
-  { role, principal, keepsKeys }: RoleChange,
+  { role, principal, keepsKeys, countsInvited = false }: RoleChange,
 ) {
   const { projectId, userId } = member;
   const isSelf = userId === principal.userId;
   if (isSelf && keepsKeys) throw ownKeys("body");
-  if (role !== "owner") await requireOtherOwner(trx, member);
+  if (role !== "owner") await requireOtherOwner(trx, member, countsInvited);
   await trx
     .updateTable("project_members")
     .set({ role })
@@ -277,8 +280,9 @@ async function readMember(trx: Trx, projectId: string, userId: string) {
 }
 
 /** @throws LAST_ADMIN when this member is the only owner. */
-async function requireOtherOwner(trx: Trx, { projectId, userId, role }: queries.MemberRow): Promise<void> {
-  if (role !== "owner" || (await queries.hasOtherOwner(trx, projectId, userId))) return;
+async function requireOtherOwner(trx: Trx, member: queries.MemberRow, countsInvited = false): Promise<void> {
+  const statuses = countsInvited ? (["active", "pending"] as const) : undefined;
+  if (member.role !== "owner" || (await queries.hasOtherOwner(trx, member, statuses))) return;
   throw new PrismError("LAST_ADMIN", "A project keeps at least one owner");
 }
 

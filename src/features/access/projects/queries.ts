@@ -126,12 +126,16 @@ export function findMember(db: ReadDb | Trx, projectId: string, userId: string):
   return members(db, projectId).select(COLUMNS).where("m.userId", "=", userId).executeTakeFirst();
 }
 
-export async function hasOtherOwner(trx: Trx, projectId: string, userId: string): Promise<boolean> {
+export async function hasOtherOwner(
+  trx: Trx,
+  { projectId, userId }: Pick<MemberRow, "projectId" | "userId">,
+  statuses: readonly UserStatus[] = ["active"],
+): Promise<boolean> {
   const row = await members(trx, projectId)
     .select("m.userId")
     .where("m.role", "=", "owner")
     .where("m.userId", "!=", userId)
-    .where("u.status", "=", "active")
+    .where("u.status", "in", statuses)
     .limit(1)
     .executeTakeFirst();
   return row !== undefined;

@@ -81,6 +81,8 @@ class Check {
 
   async run(): Promise<CheckedObjects> {
     for (const given of this.#objects) for (const each of this.#namings(given)) this.#require(given, each);
+    // A project that has its slug alone is in other files.
+    for (const { project } of this.#objects) if (project !== undefined) this.#stub("projects", undefined, project);
     this.#addMembers();
     this.#objects = await Promise.all(this.#objects.map((given) => this.#ready(given)));
     for (let round = 0; round < MAX_ROUNDS; round++) {
@@ -179,7 +181,9 @@ class Check {
   /** People whom a project names are its members, if the files leave those out. */
   #addMembers(): void {
     const projects = new Set(
-      this.#objects.flatMap(({ kind, spec }) => (kind === "projects" ? [String(spec["slug"])] : [])),
+      this.#objects.flatMap(({ kind, project, spec }) =>
+        kind === "projects" ? String(spec["slug"]) : (project ?? []),
+      ),
     );
     for (const project of projects) {
       const own = this.#objects.filter((each) => each.project === project);

@@ -82,7 +82,8 @@ export function compare(
     if (stored) kept.add(rowKey(kind.kind, stored.id));
     if (row && row.source !== source) {
       const message = `is in the files of ${row.source}${row.place === null ? "" : ` (${row.place})`}`;
-      reading.problems.push(problemOf(wanted.given, name, { path: "", code: "OWNED_ELSEWHERE", message }));
+      const fix = `take it out of these files, or write source: ${row.source} if they continue those`;
+      reading.problems.push({ ...problemOf(wanted.given, name, { path: "", code: "OWNED_ELSEWHERE", message }), fix });
       continue;
     }
     if (unlocked.some((each) => isOf(each, wanted, stored))) {

@@ -21,6 +21,9 @@ import {
 import { sealKeysOf } from "./sealed.ts";
 import { type Reference, variableOf, withSecret } from "./secrets.ts";
 
+/** Of files that name no other. */
+const DEFAULT_SOURCE = "files";
+
 interface Wish {
   /** Slugs; undefined: all that the caller reads. */
   readonly projects?: readonly string[] | undefined;
@@ -86,7 +89,12 @@ export async function exportConfiguration(
       });
   };
   const found = new Map(lists.map((each) => [listKey(each.kind.kind, each.projectId), itemsOf(each)]));
-  const document: Record<string, unknown> = { version: 1 };
+  const owned = lists.flatMap(({ kind, objects }) =>
+    objects
+      .filter(({ id }) => kind.kind !== "projects" || slugs.has(id))
+      .flatMap(({ id }) => rows.get(`${kind.kind} ${id}`) ?? []),
+  );
+  const document: Record<string, unknown> = { version: 1, ...headOf(owned) };
   for (const kind of ofServer) {
     const items = found.get(listKey(kind.kind, null)) ?? [];
     if (kind.kind !== "projects" && items.length > 0) document[kind.kind] = items;
@@ -102,6 +110,14 @@ export async function exportConfiguration(
     return project;
   });
   return { document, variables: [...new Set(variables)], leftOut };
+}
+
+/** What files must say to own the same again, if all of it has one owner. */
+function headOf(owned: readonly ManagedRow[]): Spec {
+  const [first] = owned;
+  if (!first || owned.some(({ source }) => source !== first.source)) return {};
+  const isLocked = owned.every(({ isLocked }) => isLocked === 1);
+  return { ...(first.source !== DEFAULT_SOURCE && { source: first.source }), ...(isLocked && { lock: true }) };
 }
 
 async function projectsOf(

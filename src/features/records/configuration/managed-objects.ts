@@ -66,7 +66,7 @@ export class ManagedObjects {
     if (!row || row.isLocked === 0 || (row.unlockedUntil ?? 0) > this.#core.clock.now()) return undefined;
     const { name, source, place, projectId } = row;
     const where = place === null ? "" : ` (${place})`;
-    const message = `This is in the configuration files of ${source}${where}: change it there, or unlock it for a while`;
+    const message = `This is in the configuration files of ${source}${where}: change it there, or unlock it for a while (prism api unlockManagedObject)`;
     // What a request to unlock it names.
     const details = [{ code: "MANAGED_BY_CODE", message, kind, project: projectId, name }];
     return { projectId, error: () => new PrismError("MANAGED_BY_CODE", message, { details }) };

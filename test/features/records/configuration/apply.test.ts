@@ -86,6 +86,32 @@ test("a plan stores nothing, an apply all, and a second apply changes nothing", 
   assert.deepEqual([changesOf(again.body), again.body.unchanged, again.body.drift], [[], 9, []]);
 });
 
+test("on an empty server invited people own a new project, and nobody else is left in it", async (t) => {
+  const prism = await startPrism(t);
+  const files: readonly FileObject[] = [
+    ["people", null, { username: "ada", email: "ada@example.com", invite: true }],
+    ["people", null, { username: "ben", email: "ben@example.com", invite: true }],
+    ["projects", null, { slug: "payments", name: "Payments" }],
+    ["members", "payments", { ada: "owner", ben: "editor" }],
+    ["policies", "payments", { name: "Night", steps: [{ type: "notify", users: ["ada"] }] }],
+  ];
+  const applied = await configure(prism, "apply", files);
+  assert.equal(applied.status, 200, JSON.stringify(applied.body));
+  const again = await configure(prism, "plan", files);
+  assert.deepEqual([problemsOf(again.body), changesOf(again.body)], [[], []]);
+  const { data } = (await prism.get<{ data: { userId: string }[] }>("/api/v1/projects/payments/members")).body;
+  assert.equal(data.length, 2);
+});
+
+test("an export of what one source owns names it and its lock", async (t) => {
+  const prism = await startPrism(t);
+  const files: readonly FileObject[] = [["projects", null, { slug: "duty", name: "Duty" }]];
+  assert.equal((await configure(prism, "apply", files, { source: "oncall", lock: true })).status, 200);
+  const path = "/api/v1/configuration/export?project=duty";
+  const { document } = (await prism.get<{ document: Record<string, unknown> }>(path)).body;
+  assert.deepEqual([document["source"], document["lock"]], ["oncall", true]);
+});
+
 const DUTY: FileObject = ["projects", null, { slug: "duty", name: "Duty" }];
 const beat = (name: string, more: object = {}): FileObject => ["heartbeats", "duty", { name, timeout: "1d", ...more }];
 
