@@ -22,7 +22,7 @@ test("prism serve applies its directory at the start and at SIGHUP; status --str
   const env = {
     PRISM_CONFIGURATION_DIR: "oncall",
     PRISM_CONFIGURATION_WATCH: "1h",
-    PRISM_SECRET_GRAFANA: "rcv_0123456789abcdefghijklmnopqrstuv",
+    PRISM_SECRET_GRAFANA: "rcv_0123456789abcdefghijklmnopqr",
   };
   write(FILE.replace("grafana,", "nobody,"));
   const refused = await runCli(["serve", "--port", "0"], {

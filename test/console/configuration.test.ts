@@ -29,7 +29,7 @@ const FILES: readonly FileObject[] = [
   ["receivers", "duty", { name: "Grafana", preset: "grafana", token: { env: "PRISM_SECRET_GRAFANA" } }],
   ["statusPage", "duty", { enabled: true, title: "Duty status" }],
 ];
-const SECRETS = { "env:PRISM_SECRET_ROOM": "tk_secretofduty", "env:PRISM_SECRET_GRAFANA": "prr_".padEnd(30, "a") };
+const SECRETS = { "env:PRISM_SECRET_ROOM": "tk_secretofduty", "env:PRISM_SECRET_GRAFANA": "prr_".padEnd(32, "a") };
 
 async function apply({ prism }: ConsoleTest, lock: boolean): Promise<void> {
   const { status, body } = await configure(prism, "apply", FILES, { secrets: SECRETS, source: "platform", lock });

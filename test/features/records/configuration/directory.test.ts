@@ -271,7 +271,7 @@ test("what would get a new URL is refused, unless its token is given by referenc
   const prism = await startPrism(t, { settings });
   assert.equal((await problemOf(prism))?.code, "WOULD_ISSUE");
   assert.equal((await prism.get("/api/v1/projects/duty")).status, 404);
-  writeFileSync(join(dir, "grafana.token"), "rcv_0123456789abcdefghijklmnopqrstuv");
+  writeFileSync(join(dir, "grafana.token"), "rcv_0123456789abcdefghijklmnopqr");
   write(receiver(", token: { file: grafana.token }"));
   await eventually("it is there", async () => (await prism.get("/api/v1/projects/duty")).status === 200);
 });
