@@ -166,7 +166,7 @@ const WRONG: Readonly<
   },
   "role of a member": {
     lines: ["members: { cy: boss }"],
-    at: "4:16",
+    at: "4:5",
     says: /must be owner, editor or viewer, not "boss"/,
   },
   "anchor on no day": {

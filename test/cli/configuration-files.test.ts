@@ -82,7 +82,12 @@ const PLAN = {
     },
     { op: "delete", kind: "roles", noun: "role", project: null, name: "Old", at: null, members: [], notes: [] },
   ],
-  drift: [{ kind: "oncall", noun: "schedule", project: "duty", name: "Duty", by: "ada", when: "2026-11-26T14:02:00Z" }],
+  drift: [
+    {
+      ...{ kind: "oncall", noun: "schedule", project: "duty", name: "Duty" },
+      ...{ by: "ada", when: "2026-11-26T14:02:00Z", paths: ["shifts"] },
+    },
+  ],
   leftOver: [{ kind: "policies", noun: "policy", project: "duty", name: "Late", at: "duty.yaml:40:9" }],
   onCall: [
     {

@@ -46,7 +46,8 @@ test("many deletions need their exact number, and a deletion beside a new URL ne
       { prune: true },
     );
     assert.deepEqual([renamed.status, changesOf(renamed.body)], [200, [`rename ${kind} New`]]);
-    const counted = await configure(prism, "apply", [DUTY, beat("Beat 0"), old], {
+    const third: FileObject = [kind, project, { ...(spec as object), name: "Third" }];
+    const counted = await configure(prism, "apply", [DUTY, beat("Beat 0"), third], {
       prune: true,
       issued: true,
       allowDeletes: 1,

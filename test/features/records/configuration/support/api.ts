@@ -123,6 +123,8 @@ export class Api {
     // Members that follow from others are changed by what they follow from.
     const full = this.body({ ...made, spec: kind === "heartbeats" ? canonical(whole) : whole });
     const { shifts, projectId: _, ...body } = full as { readonly shifts?: readonly Spec[] } & Record<string, unknown>;
+    // Files that leave out a slug keep it.
+    if (kind === "heartbeats" && made.spec["slug"] === undefined) delete body["slug"];
     if (kind === "projects") return this.#changeProject(id, body, made);
     if (kind === "people")
       return void (await this.#done("PATCH", `/api/v1/users/${id}`, without(body, "locale"), made));
