@@ -167,7 +167,7 @@ const WRONG: Readonly<
   "role of a member": {
     lines: ["members: { cy: boss }"],
     at: "4:5",
-    says: /must be owner, editor or viewer, not "boss"/,
+    says: /must have owner, editor or viewer for each member/,
   },
   "anchor on no day": {
     lines: [

@@ -19,7 +19,11 @@ const FILES: readonly FileObject[] = [
     {
       name: "Room",
       preset: "ntfy",
-      fields: { url: "https://127.0.0.1:8443/", topic: "duty", token: { env: "PRISM_SECRET_ROOM" } },
+      fields: {
+        url: "https://127.0.0.1:8443/",
+        topic: { env: "PRISM_SECRET_TOPIC" },
+        token: { env: "PRISM_SECRET_ROOM" },
+      },
     },
   ],
   ["oncall", "duty", { name: "Duty", timezone: "Europe/Berlin", shifts: [] }],
@@ -29,7 +33,11 @@ const FILES: readonly FileObject[] = [
   ["receivers", "duty", { name: "Grafana", preset: "grafana", token: { env: "PRISM_SECRET_GRAFANA" } }],
   ["statusPage", "duty", { enabled: true, title: "Duty status" }],
 ];
-const SECRETS = { "env:PRISM_SECRET_ROOM": "tk_secretofduty", "env:PRISM_SECRET_GRAFANA": "prr_".padEnd(32, "a") };
+const SECRETS = {
+  "env:PRISM_SECRET_TOPIC": "duty",
+  "env:PRISM_SECRET_ROOM": "tk_secretofduty",
+  "env:PRISM_SECRET_GRAFANA": "prr_".padEnd(32, "a"),
+};
 
 async function apply({ prism }: ConsoleTest, lock: boolean): Promise<void> {
   const { status, body } = await configure(prism, "apply", FILES, { secrets: SECRETS, source: "platform", lock });

@@ -124,7 +124,10 @@ export class Api {
     const full = this.body({ ...made, spec: kind === "heartbeats" ? canonical(whole) : whole });
     const { shifts, projectId: _, ...body } = full as { readonly shifts?: readonly Spec[] } & Record<string, unknown>;
     // Files that leave out a slug keep it.
-    if (kind === "heartbeats" && made.spec["slug"] === undefined) delete body["slug"];
+    if (kind === "heartbeats" && made.spec["slug"] === undefined) {
+      const now = await this.#prism.get<{ slug: string }>(`${PATHS[kind]}/${id}`);
+      body["slug"] = now.body.slug;
+    }
     if (kind === "projects") return this.#changeProject(id, body, made);
     if (kind === "people")
       return void (await this.#done("PATCH", `/api/v1/users/${id}`, without(body, "locale"), made));
