@@ -18,7 +18,7 @@ import {
   storedAs,
   type Wanted,
 } from "./reading.ts";
-import type { ConfigurationRequest, ObjectChange, Problem } from "./schema.ts";
+import type { ConfigurationPlan, ConfigurationRequest, ObjectChange, Problem } from "./schema.ts";
 import { keyOfReference, type Reference, withReferences, withSecret } from "./secrets.ts";
 
 /** What one apply does with one object. */
@@ -55,6 +55,10 @@ export interface Compared {
 /** At most so many deletions without their number, or a tenth of what the source has. */
 const FREE_DELETES = 10;
 export const MAX_CHANGES = 500;
+/** Storing and comparing shifts takes the most time of all changes. */
+export const MAX_SHIFTS = 200;
+/** Who may not apply a plan must not hold up those who store something. */
+export const MAX_SHIFTS_OF_READERS = 50;
 
 const rowKey = (kind: string, id: string) => `${kind} ${id}`;
 
@@ -299,4 +303,20 @@ function onlyMembers(spec: Spec, names: readonly string[]): Spec {
 
 function withoutMembers(spec: Spec, names: readonly string[] = []): Spec {
   return Object.fromEntries(Object.entries(spec).filter(([name]) => !names.includes(name)));
+}
+
+/** Shifts of schedules whose shifts change. */
+export function changedShifts({ steps }: Compared): number {
+  return steps.reduce((sum, { kind, op, spec, members }) => {
+    const isChanged =
+      kind.kind === "oncall" && (op === "create" || members.some(({ path }) => path.startsWith("shifts")));
+    const { shifts = [] } = spec as { readonly shifts?: readonly unknown[] };
+    return isChanged ? sum + shifts.length : sum;
+  }, 0);
+}
+
+export function countsOf({ steps }: Compared): ConfigurationPlan["counts"] {
+  const counts = { created: 0, changed: 0, deleted: 0 };
+  for (const { op } of steps) counts[op === "create" ? "created" : op === "delete" ? "deleted" : "changed"]++;
+  return counts;
 }

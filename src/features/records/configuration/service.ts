@@ -5,7 +5,18 @@ import { DAY_MS, toRfc3339 } from "../../../core/time/clock.ts";
 import type { ConfigKind, Issued, ObjectOwner, StoredObject } from "../../../module/config-kind.ts";
 import type { Trx } from "../../../store/database.ts";
 import { finalShiftsOf, onCallDifference } from "../../oncall/index.ts";
-import { appliedSpec, type Compared, compare, MAX_CHANGES, type Step, secretsMissing } from "./compare.ts";
+import {
+  appliedSpec,
+  type Compared,
+  changedShifts,
+  compare,
+  countsOf,
+  MAX_CHANGES,
+  MAX_SHIFTS,
+  MAX_SHIFTS_OF_READERS,
+  type Step,
+  secretsMissing,
+} from "./compare.ts";
 import { historyOf, namesOf } from "./history.ts";
 import { lastChange } from "./managed.ts";
 import { type ManagedRow, managedRows, storeManaged } from "./managed-objects.ts";
@@ -31,7 +42,6 @@ import { keyedHash } from "./sealed.ts";
 import { laterNotes, withStandIns } from "./stand-ins.ts";
 import { deadWays, turnsOf } from "./warnings.ts";
 
-/** For the hosts of all objects together. */
 const RESOLVE = { atOnce: 6, limitMs: 10_000 } as const;
 /** Reading and comparing one object takes about as long as so many steps of a condition. */
 const STEPS_PER_OBJECT = 4000;
@@ -92,12 +102,20 @@ export async function configure(
       code: "LIMIT_REACHED",
       message: `${compared.steps.length} changes; one apply has at most ${maxChanges}: apply project by project`,
     });
+  const shifts = changedShifts(compared);
+  if (shifts > MAX_SHIFTS)
+    problems.push({
+      ...NOWHERE,
+      code: "LIMIT_REACHED",
+      message: `${shifts} shifts of changed schedules; one apply has at most ${MAX_SHIFTS}: apply project by project`,
+    });
   if (isApply)
     for (const each of mayNot)
       problems.push({ ...NOWHERE, ...each, code: "UNAUTHORIZED_ROLE", message: `you lack ${each.right}` });
   // Who may not apply it learns who would be paged, and nothing of hosts or secrets.
   const part = mayNot.length > 0 ? pagingPart(reading, compared) : { reading, compared };
-  const prepared = problems.length === 0 ? await prepareAll(part.reading, part.compared, request) : null;
+  const isSmall = mayNot.length === 0 || shifts <= MAX_SHIFTS_OF_READERS;
+  const prepared = problems.length === 0 && isSmall ? await prepareAll(part.reading, part.compared, request) : null;
   const isRun = prepared !== null && part.reading.problems.length === 0;
   const touched = touchedLists(reading, part.compared);
   const counts = countsOf(compared);
@@ -431,12 +449,6 @@ async function changedLists(trx: Trx, touched: readonly Listed[], { steps }: Com
     lists.set(listKey(kind.kind, projectId), { kind, projectId, objects: await kind.list(trx, projectId, ids) });
   }
   return lists;
-}
-
-function countsOf({ steps }: Compared): ConfigurationPlan["counts"] {
-  const counts = { created: 0, changed: 0, deleted: 0 };
-  for (const { op } of steps) counts[op === "create" ? "created" : op === "delete" ? "deleted" : "changed"]++;
-  return counts;
 }
 
 /** The same for the same objects, wherever they stand in the files; its reader may not see the URLs in them. */

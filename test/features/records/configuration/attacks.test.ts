@@ -191,3 +191,33 @@ test("a secret given by reference has the form of its member, and no problem quo
   assert.deepEqual(problemsOf(topic.body), ["channels Room fields.topic VALUE"]);
   assert.doesNotMatch(other.text + topic.text, /zzz/);
 });
+
+test("who may not apply many shifts does not hold up others with a plan of them", async (t) => {
+  const prism = await startPrism(t);
+  await withDuty(prism, []);
+  const vic = await makeUser(prism, "vera");
+  const role = { userId: vic.id, role: "viewer" };
+  await answered(201, prism.post("/api/v1/projects/duty/members", role));
+  const duty = (count: number): FileObject => [
+    "oncall",
+    "duty",
+    {
+      ...{ name: "Duty", timezone: "UTC" },
+      shifts: Array.from({ length: count }, (_, at) => ({
+        ...{ name: `S${at}`, start: "2026-01-05T09:00:00", duration: "1d", turns: [["vera"]] },
+        recurrence: { frequency: "weekly" },
+      })),
+    },
+  ];
+  await answered(200, configure(prism, "apply", [duty(1)]));
+  const { token } = vic;
+  const few = await answered(200, configure(prism, "plan", [duty(0)], { token }));
+  assert.ok(few.body.onCall.length > 0);
+  const many = await answered(200, configure(prism, "plan", [duty(51)], { token }));
+  assert.deepEqual([many.body.onCall, many.body.history], [[], null]);
+  const tooMany = await answered(200, configure(prism, "plan", [duty(201)]));
+  assert.deepEqual(
+    problemsOf(tooMany.body).map((each) => each.split(" ").at(-1)),
+    ["LIMIT_REACHED"],
+  );
+});
