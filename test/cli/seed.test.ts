@@ -87,6 +87,7 @@ const SHOWN_ON: Readonly<Record<string, readonly string[]>> = {
   "/audit": ["/api/v1/audit"],
   "/backups": ["/api/v1/backups"],
   "/cluster": [],
+  "/configuration": [],
   "/settings": [],
   "/modules": [],
   "/reference": [],
