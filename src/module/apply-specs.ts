@@ -3,7 +3,7 @@ import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError, STATUS_OF } from "../c
 import { uuidv7 } from "../core/ids.ts";
 import { eachWithin } from "../core/promises.ts";
 import type { Database, Trx } from "../store/database.ts";
-import type { ConfigKind, ObjectOwner, Spec, StoredObject } from "./config-kind.ts";
+import type { ConfigKind, ObjectOwner, ObjectVersion, Spec, StoredObject } from "./config-kind.ts";
 
 /** For the hosts of all objects together. */
 export const RESOLVE = { atOnce: 6, limitMs: 10_000 } as const;
@@ -24,9 +24,14 @@ export interface AppliedSpec {
   readonly outcome: "created" | "updated" | "unchanged";
 }
 
-/** Ends the transaction of a dry run. */
-class RolledBack extends Error {
+/** Ends a transaction that is to leave nothing: a dry run, a plan. */
+export class RolledBack extends Error {
   override readonly name = "RolledBack";
+}
+
+/** The store may have wrapped it. */
+export function isRolledBack(error: unknown): boolean {
+  return error instanceof RolledBack || (error instanceof Error && error.cause instanceof RolledBack);
 }
 
 interface Draft extends GivenSpec {
@@ -64,8 +69,9 @@ export async function applySpecs(
   const applied: AppliedSpec[] = [];
   const work = async (trx: Trx): Promise<void> => {
     // Another change of the same objects came first.
-    if (!isDeepStrictEqual(await listsOf(trx, owner, given), before))
-      throw new PrismError("INVALID_STATE", "Someone else changes the same objects: try again");
+    for (const [kind, objects] of before)
+      if (!(await isAsListed(trx, kind, owner.projectId, objects)))
+        throw new PrismError("INVALID_STATE", "Someone else changes the same objects: try again");
     const found: ErrorDetail[] = [];
     for (const draft of drafts) found.push(...(await problemsOf(draft.path, () => store(trx, all, draft))));
     requireNone(found);
@@ -75,9 +81,34 @@ export async function applySpecs(
     check(applied);
   };
   await db.write(work).catch((error: unknown) => {
-    if (!(error instanceof RolledBack || (error instanceof Error && error.cause instanceof RolledBack))) throw error;
+    if (!isRolledBack(error)) throw error;
   });
   return applied;
+}
+
+/**
+ * Whether the objects of a kind are as they were listed, and no other ones: in the transaction that changes some of
+ * them. @param list them again, for a kind that has no list of versions
+ */
+export async function isAsListed(
+  trx: Trx,
+  kind: ConfigKind,
+  projectId: string | null,
+  objects: readonly StoredObject[],
+  list: () => Promise<readonly StoredObject[]> = () => kind.list(trx, projectId),
+): Promise<boolean> {
+  return kind.versions
+    ? hasVersions(objects, await kind.versions(trx, projectId))
+    : isDeepStrictEqual(await list(), objects);
+}
+
+function hasVersions(objects: readonly StoredObject[], now: readonly ObjectVersion[]): boolean {
+  const versions = new Map(now.map((each) => [each.id, each]));
+  const isSame = ({ id, version, state }: ObjectVersion) => {
+    const other = versions.get(id);
+    return other !== undefined && other.version === version && other.state === state;
+  };
+  return versions.size === objects.length && objects.every(isSame);
 }
 
 type Lists = ReadonlyMap<ConfigKind, readonly StoredObject[]>;
@@ -152,8 +183,8 @@ async function problemsOf(path: string, work: () => Promise<unknown>): Promise<E
     await work();
     return [];
   } catch (error) {
-    // A problem of the server is none of the input, and a lock is one of all of it.
-    if (!(error instanceof PrismError) || STATUS_OF[error.code] >= 500 || error.code === "MANAGED_BY_CODE") throw error;
+    // A budget or a problem of the server is none of the input, and a lock is one of all of it.
+    if (!(error instanceof PrismError) || STATUS_OF[error.code] >= 429 || error.code === "MANAGED_BY_CODE") throw error;
     const found = error.details ?? [{ path: "", code: error.code, message: error.message }];
     return found.map((each) => ({ ...each, path: each.path ? `${path}.${each.path}` : path }));
   }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import * as esbuild from "esbuild";
@@ -10,8 +10,8 @@ import { temporaryDir } from "../helpers/store.ts";
 import { rowsOf } from "../helpers/tables.ts";
 
 const examples = join(import.meta.dirname, "../../examples");
-const names = readdirSync(examples, { withFileTypes: true })
-  .filter((entry) => entry.isDirectory())
+const withModules = readdirSync(examples, { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && existsSync(join(examples, entry.name, "index.ts")))
   .map(({ name }) => name);
 
 /** A server with examples dropped into its modules directory, as their READMEs say. */
@@ -41,7 +41,7 @@ const storedIn = (prism: TestPrism, projectId: string): Stored[] =>
     projectId,
   );
 
-for (const name of names)
+for (const name of withModules)
   test(`examples/${name}: index.mjs is what the command in its README makes of index.ts`, async () => {
     const readme = readFileSync(join(examples, name, "README.md"), "utf8");
     assert.match(readme, /npx esbuild index\.ts --bundle --platform=node --format=esm --outfile=index\.mjs/);

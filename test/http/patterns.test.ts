@@ -206,10 +206,12 @@ test("F5: a document of a thousand routes with ordinary patterns passes, and is 
   const document = matchersOf(999, ordinary);
   for (const name of ["a test of routes", "a routing document", "an import of routes"]) {
     pausing.resetCalls();
-    const { reply, compiled } = await during(DOCUMENTS[name]?.(document) as Call);
+    // What is imported is not what is stored already.
+    const given = name === "an import of routes" ? document.slice(1) : document;
+    const { reply, compiled } = await during(DOCUMENTS[name]?.(given) as Call);
     assert.ok(reply.status < 300, `${name}: ${reply.text.slice(0, 300)}`);
     assert.equal(compiled, name === "a test of routes" ? 999 : 0, name);
-    assert.ok(pausing.callCount() >= 999, name);
+    assert.ok(pausing.callCount() >= given.length, `${name}: ${pausing.callCount()} turns`);
   }
 });
 

@@ -60,3 +60,24 @@ export function secretOf(key: string, { environment, folders }: SecretSources): 
   }
   return undefined;
 }
+
+/** A reference that has no value, or one that must not be read. */
+export interface UnreadSecret extends SecretReference {
+  /** Undefined: it is not there. */
+  readonly refusal?: string;
+}
+
+/** The values of references by their keys, and the references without one. */
+export function secretsOf(references: readonly SecretReference[], sources: SecretSources) {
+  const secrets: Record<string, string> = {};
+  const unread: UnreadSecret[] = [];
+  for (const reference of references)
+    try {
+      const value = secretOf(reference.key, sources);
+      if (value === undefined) unread.push(reference);
+      else secrets[reference.key] = value;
+    } catch (error) {
+      unread.push({ ...reference, refusal: error instanceof Error ? error.message : String(error) });
+    }
+  return { secrets, unread };
+}

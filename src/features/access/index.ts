@@ -15,5 +15,5 @@ export { DevGate } from "./sessions/dev-token.ts";
 export type { PasswordOwner } from "./sessions/login.ts";
 export { createSignInLink, type SignInLink } from "./sessions/sign-in.ts";
 export { TokenIndex } from "./token-index.ts";
-export { type UserName, userNames } from "./users/queries.ts";
+export { namesInFiles, type UserName, userNames } from "./users/queries.ts";
 export type { UserDirectory } from "./users/user-directory.ts";

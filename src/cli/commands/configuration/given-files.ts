@@ -28,25 +28,19 @@ export interface GivenFiles extends FileConfiguration {
 /** @throws CommandError 2 for a path that cannot be read, 7 with all problems of the files */
 export async function givenFiles(flags: FileFlags): Promise<GivenFiles> {
   const { placeText } = await import("../../../config/files/file-objects.ts");
-  const { secretOf, secretReferences } = await import("../../../config/files/secret-references.ts");
+  const { secretReferences, secretsOf } = await import("../../../config/files/secret-references.ts");
   const found = await readFiles(flags.file);
   const problems = [...found.problems];
   const folders = [...flags.file.filter((path) => statSync(path).isDirectory()), flags.secretsDir ?? []].flat();
   const variables = variablesOf(flags.secretsFile);
   const environment = { ...process.env, ...variables };
-  const secrets: Record<string, string> = {};
-  const missing: string[] = [];
   const references = secretReferences(found.objects);
-  for (const { object, path, key } of references) {
+  const { secrets, unread } = secretsOf(references, { environment, folders });
+  const missing: string[] = [];
+  for (const { object, path, key, refusal } of unread) {
     const place = found.positionOf(object, path);
-    try {
-      const value = secretOf(key, { environment, folders });
-      if (value === undefined) missing.push(`${placeText(place)}: ${key}`);
-      else secrets[key] = value;
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      problems.push({ ...place, code: "SECRET_REFUSED", message, fix: "see --secrets-dir" });
-    }
+    if (refusal === undefined) missing.push(`${placeText(place)}: ${key}`);
+    else problems.push({ ...place, code: "SECRET_REFUSED", message: refusal, fix: "see --secrets-dir" });
   }
   if (problems.length > 0) throw refusalOf(problems);
   const unused = Object.keys(variables).filter((name) => !references.some(({ key }) => key === `env:${name}`));

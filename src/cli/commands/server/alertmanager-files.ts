@@ -6,7 +6,7 @@ import { requireTranslated } from "../../../features/protocols/alertmanager/impo
 import type { ImportedConfiguration } from "../../../features/protocols/alertmanager/import/configuration.ts";
 import { filesOf } from "../../../features/protocols/alertmanager/import/files.ts";
 import type { ImportNote } from "../../../features/protocols/alertmanager/import/yaml-file.ts";
-import { variableOf } from "../../../features/records/configuration/secrets.ts";
+import { freeVariable } from "../../../features/records/configuration/secrets.ts";
 import type { CommandContext } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { printable } from "../../output/output.ts";
@@ -30,7 +30,9 @@ export async function writeFiles(
 ): Promise<void> {
   const { left, changed, place, receivers } = configuration;
   if (!allowEmpty) requireTranslated(left, place);
-  const { document, secrets } = filesOf(configuration, { project, isSecret, variableOf });
+  const taken = new Set<string>();
+  const variableFor = (...words: readonly string[]) => freeVariable(taken, ...words);
+  const { document, secrets } = filesOf(configuration, { project, isSecret, variableFor });
   const { stringify } = await import("yaml");
   const texts = new Map([[`${encodeURIComponent(project)}.yaml`, stringify(document)]]);
   if (secrets.size > 0) texts.set(SECRETS, secretsFileText(secrets));

@@ -229,14 +229,16 @@ export interface UserName {
 }
 
 /** The names of users by id, also of disabled and deleted ones. */
-export async function userNames(
-  db: ReadDb | Trx,
-  ids: readonly string[],
-): Promise<ReadonlyMap<string, UserName & { readonly externalId: string | null }>> {
+export async function userNames(db: ReadDb | Trx, ids: readonly string[]): Promise<ReadonlyMap<string, UserName>> {
   if (ids.length === 0) return new Map();
-  const columns = ["id", "username", "name", "externalId"] as const;
-  const rows = await db.selectFrom("users").select(columns).where("id", "in", ids).execute();
+  const rows = await db.selectFrom("users").select(["id", "username", "name"]).where("id", "in", ids).execute();
   return new Map(rows.map((row) => [row.id, row]));
+}
+
+/** What names them in configuration files, which hold no mail addresses. */
+export async function namesInFiles(db: ReadDb, ids: readonly string[]) {
+  if (ids.length === 0) return [];
+  return db.selectFrom("users").select(["id", "username", "externalId"]).where("id", "in", ids).execute();
 }
 
 /** More are not counted. */

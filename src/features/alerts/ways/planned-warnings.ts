@@ -80,9 +80,11 @@ function remembering(parts: WarningParts): WarningParts {
   const now = parts.clock.now();
   const onCall = new Map<string, ReturnType<WarningParts["onCall"]>>();
   const gaps = new Map<string, ReturnType<WarningParts["gapsOf"]>>();
+  const named = new Map<string, ReturnType<WarningParts["namedOnCall"]>>();
   return {
     ...{ ...parts, clock: { now: () => now } },
     onCall: (db, id, at) => onceIn(onCall, `${id} ${at}`, () => parts.onCall(db, id, at)),
+    namedOnCall: (db, id, at) => onceIn(named, `${id} ${at}`, () => parts.namedOnCall(db, id, at)),
     gapsOf: (db, id, from, to) => onceIn(gaps, `${id} ${from} ${to}`, () => parts.gapsOf(db, id, from, to)),
   };
 }

@@ -6,10 +6,8 @@ import { uuidv7 } from "../../../core/ids.ts";
 import { BUILT_IN_ROLES } from "../../../core/permissions.ts";
 import { fromFile } from "../../../http/api/file-form.ts";
 import type { ConfigKind, Spec } from "../../../module/config-kind.ts";
-import { NOTHING_PLANNED } from "../../../module/config-kind.ts";
-import { plannedAccess } from "../../access/index.ts";
 import { fixOf } from "./fixes.ts";
-import { type ConfigurationContext, isMap, problemOf, schemaOf } from "./reading.ts";
+import { type ConfigurationContext, isMap, kindIn, problemOf, schemaOf, storedKinds } from "./reading.ts";
 import type { ConfigurationRequest, GivenObject, Problem } from "./schema.ts";
 import { takeReferences, withSecret } from "./secrets.ts";
 import { configure } from "./service.ts";
@@ -31,15 +29,19 @@ const SHORT_NAME = 5;
 const DEFAULT_PROJECT = "default";
 const DEFAULT_POLICY = "default";
 
-/** The key of the secret of stubs. */
-const STUB = "stub";
+/** The key of the secret of placeholders. */
+const PLACEHOLDER = "placeholder";
 
 /** The smallest objects of each kind that others may name. */
-const STUBS: Readonly<Record<string, (name: string) => Spec>> = {
+const PLACEHOLDERS: Readonly<Record<string, (name: string) => Spec>> = {
   projects: (slug) => ({ slug, name: slug }),
   people: (username) => ({ username, invite: true }),
   roles: (name) => ({ name, permissions: [] }),
-  channels: (name) => ({ name, preset: "ntfy", fields: { url: "https://ntfy.example.com", topic: { file: STUB } } }),
+  channels: (name) => ({
+    name,
+    preset: "ntfy",
+    fields: { url: "https://ntfy.example.com", topic: { file: PLACEHOLDER } },
+  }),
   oncall: (name) => ({ name }),
   policies: (name) => ({ name, steps: [] }),
   heartbeats: (name) => ({ name, timeout: "1d" }),
@@ -56,7 +58,7 @@ interface Naming {
 /** @param context of the core of a command on an empty database, which keeps what is valid */
 export function checkObjects(context: ConfigurationContext, objects: readonly GivenObject[]): Promise<CheckedObjects> {
   return runAs({ ...COMMAND_LINE, principal: OPERATOR }, async () => {
-    const kinds = await context.configKinds(plannedAccess(context, NOTHING_PLANNED));
+    const kinds = await storedKinds(context);
     return new Check(context, kinds, objects).run();
   });
 }
@@ -66,8 +68,8 @@ class Check {
   readonly #kinds: readonly ConfigKind[];
   /** Those without a known problem; members that were dropped are absent. */
   #objects: readonly GivenObject[];
-  readonly #stubs = new Map<string, GivenObject>();
-  readonly #secrets: Record<string, string> = { [`file:${STUB}`]: STUB };
+  readonly #placeholders = new Map<string, GivenObject>();
+  readonly #secrets: Record<string, string> = { [`file:${PLACEHOLDER}`]: PLACEHOLDER };
   readonly #defined: ReadonlyMap<string, ReadonlySet<string>>;
   readonly #problems: Problem[] = [];
   readonly #warnings: Problem[] = [];
@@ -82,7 +84,8 @@ class Check {
   async run(): Promise<CheckedObjects> {
     for (const given of this.#objects) for (const each of this.#namings(given)) this.#require(given, each);
     // A project that has its slug alone is in other files.
-    for (const { project } of this.#objects) if (project !== undefined) this.#stub("projects", undefined, project);
+    for (const { project } of this.#objects)
+      if (project !== undefined) this.#addPlaceholder("projects", undefined, project);
     this.#addMembers();
     this.#objects = await Promise.all(this.#objects.map((given) => this.#ready(given)));
     for (let round = 0; round < MAX_ROUNDS; round++) {
@@ -97,14 +100,13 @@ class Check {
   }
 
   #configure(mode: ConfigurationRequest["mode"]) {
-    const objects = [...this.#stubs.values(), ...this.#objects];
+    const objects = [...this.#placeholders.values(), ...this.#objects];
     const request = { mode, source: "check", objects, secrets: this.#secrets, issued: true };
     return configure(this.#context, OPERATOR, request, { maxChanges: Number.POSITIVE_INFINITY });
   }
 
   #kindOf({ kind, project }: Pick<GivenObject, "kind" | "project">): ConfigKind | undefined {
-    const scope = project === undefined ? "server" : "project";
-    return this.#kinds.find((each) => each.kind === kind && each.scope === scope);
+    return kindIn(this.#kinds, kind, project);
   }
 
   /** What an object names of others. What is not readable names nothing, the plan says so. */
@@ -143,11 +145,11 @@ class Check {
     const { kind, name, project, path } = naming;
     const isDefined = this.#isDefined(naming);
     // Accounts are there before files name them.
-    if (!isDefined || kind === "people") this.#stub(kind, project, name);
+    if (!isDefined || kind === "people") this.#addPlaceholder(kind, project, name);
     if (isDefined) return;
     // Who is no member of a project with members in the files is a problem of the plan.
     if (kind === "people" && given.kind !== "members" && this.#hasMembers(given.project)) return;
-    if (project !== undefined) this.#stub("projects", undefined, project);
+    if (project !== undefined) this.#addPlaceholder("projects", undefined, project);
     const of = project === undefined || project === given.project ? "" : ` of ${project}`;
     // Short usernames are all alike.
     const isShortName = kind === "people" && name.length < SHORT_NAME;
@@ -168,14 +170,14 @@ class Check {
     this.#warnings.push({ ...problemOf(given, nameOf(given), { path, code: "NOT_IN_FILES", message }), fix });
   }
 
-  #stub(kind: string, project: string | undefined, name: string): void {
-    const key = stubKey(kind, project, name);
-    const spec = STUBS[kind]?.(name);
+  #addPlaceholder(kind: string, project: string | undefined, name: string): void {
+    const key = placeholderKey(kind, project, name);
+    const spec = PLACEHOLDERS[kind]?.(name);
     const isThere = this.#objects.some(
       (each) => each.kind === kind && each.project === project && plain(kind, nameOf(each)) === plain(kind, name),
     );
-    if (!spec || isThere || this.#stubs.has(key)) return;
-    this.#stubs.set(key, { kind, spec, ...(project !== undefined && { project }) });
+    if (!spec || isThere || this.#placeholders.has(key)) return;
+    this.#placeholders.set(key, { kind, spec, ...(project !== undefined && { project }) });
   }
 
   /** People whom a project names are its members, if the files leave those out. */
@@ -190,8 +192,8 @@ class Check {
       if (project === DEFAULT_PROJECT || this.#hasMembers(project)) continue;
       const people = own.flatMap((given) => this.#namings(given)).filter(({ kind }) => kind === "people");
       const spec = Object.fromEntries(people.map(({ name }) => [name, "owner"]));
-      const key = stubKey("members", project, "members");
-      if (people.length > 0) this.#stubs.set(key, { kind: "members", project, spec });
+      const key = placeholderKey("members", project, "members");
+      if (people.length > 0) this.#placeholders.set(key, { kind: "members", project, spec });
     }
   }
 
@@ -225,7 +227,7 @@ class Check {
       const given = this.#objects.find((each) => each.at === at && each.kind === kind);
       if (!given) {
         // A name that no object may have: whoever writes it has the problem.
-        if (this.#dropStubs(kind, project ?? undefined, name)) continue;
+        if (this.#dropPlaceholders(kind, project ?? undefined, name)) continue;
         this.#problems.push(problem);
         return false;
       }
@@ -253,10 +255,12 @@ class Check {
   }
 
   /** @param name empty: all of the kind in the project */
-  #dropStubs(kind: string, project: string | undefined, name: string): boolean {
-    const key = stubKey(kind, project, name);
-    const dropped = [...this.#stubs.keys()].filter((each) => (name === "" ? each.startsWith(key) : each === key));
-    for (const each of dropped) this.#stubs.delete(each);
+  #dropPlaceholders(kind: string, project: string | undefined, name: string): boolean {
+    const key = placeholderKey(kind, project, name);
+    const dropped = [...this.#placeholders.keys()].filter((each) =>
+      name === "" ? each.startsWith(key) : each === key,
+    );
+    for (const each of dropped) this.#placeholders.delete(each);
     return dropped.length > 0;
   }
 
@@ -268,12 +272,12 @@ class Check {
       const named = Array.isArray(timeIntervals) ? (timeIntervals as readonly Spec[]) : [];
       const intervals = named.map(({ name }) => ({ name, intervals: [] }));
       const document = { route: { policy: DEFAULT_POLICY }, timeIntervals: intervals };
-      this.#stubs.set(stubKey(kind, project, kind), {
+      this.#placeholders.set(placeholderKey(kind, project, kind), {
         kind,
         spec: document,
         ...(project !== undefined && { project }),
       });
-    } else this.#stub(kind, project, nameOf({ kind, spec }));
+    } else this.#addPlaceholder(kind, project, nameOf({ kind, spec }));
   }
 
   /** What mends it, where the message does not say it. */
@@ -288,7 +292,8 @@ class Check {
 /** Members with the name of an object, where it is not `name`. */
 const KEYS: Readonly<Record<string, string>> = { projects: "slug", people: "username", webhooks: "url" };
 const plain = (kind: string, name: string) => (kind === "people" ? name.toLowerCase() : name);
-const stubKey = (kind: string, project: string | undefined, name: string) => `${kind} ${project} ${plain(kind, name)}`;
+const placeholderKey = (kind: string, project: string | undefined, name: string) =>
+  `${kind} ${project} ${plain(kind, name)}`;
 
 function nameOf({ kind, spec }: Pick<GivenObject, "kind" | "spec">): string {
   const name = spec[KEYS[kind] ?? "name"] ?? spec["slug"];

@@ -6,10 +6,11 @@ import { secretProblem } from "../../../http/body/input.ts";
 import { takeSecrets } from "../../../module/apply-specs.ts";
 import type { ConfigKind, Spec, StoredObject } from "../../../module/config-kind.ts";
 import { type Difference, differencesOf } from "./differences.ts";
-import type { ManagedRow } from "./managed-objects.ts";
+import { type ManagedRow, rowKey } from "./managed-objects.ts";
 import {
   canonical,
   fileOf,
+  kindIn,
   listKey,
   mayWrite,
   problemOf,
@@ -59,8 +60,6 @@ export const MAX_CHANGES = 500;
 export const MAX_SHIFTS = 200;
 /** Who may not apply a plan must not hold up those who store something. */
 export const MAX_SHIFTS_OF_READERS = 50;
-
-const rowKey = (kind: string, id: string) => `${kind} ${id}`;
 
 /**
  * Compares, and notes problems in `reading`. @param rows what files own
@@ -182,7 +181,7 @@ function givenValue(
 /** Secrets that are the same, by other references: an export must write those that the files have now. */
 function changedReferences(row: ManagedRow | null, { references }: Wanted, known: readonly Difference[]): Difference[] {
   if (row === null) return [];
-  const before = appliedReferences(row);
+  const before = appliedOf(row).references;
   return [...references].flatMap(([path, reference]) => {
     const [member = "", below] = path.split(".");
     const value = below === undefined ? before[member] : (before[member] as Spec | undefined)?.[below];
@@ -193,9 +192,9 @@ function changedReferences(row: ManagedRow | null, { references }: Wanted, known
 
 /** Members that were changed by hand since the files were applied. */
 function driftOf(reading: ReadRequest, row: ManagedRow, stored: StoredObject, kind: ConfigKind): string[] {
-  const applied = JSON.parse(row.spec) as { readonly members: Spec };
+  const { members } = appliedOf(row);
   const now = fileOf(kind, stored.spec, reading.names, row.projectId);
-  return isDeepStrictEqual(applied.members, now) ? [] : differencesOf(applied.members, now).map(({ path }) => path);
+  return isDeepStrictEqual(members, now) ? [] : differencesOf(members, now).map(({ path }) => path);
 }
 
 /** What this source stored before, in the projects and kinds of the server that the files name. */
@@ -229,8 +228,7 @@ function isGone({ lists }: ReadRequest, { kind, projectId, objectId }: ManagedRo
 function deletions(reading: ReadRequest, rows: readonly ManagedRow[]): Step[] {
   return rows.flatMap((row) => {
     const { kind: name, projectId, objectId: id } = row;
-    const scope = projectId === null ? "server" : "project";
-    const kind = reading.kinds.find((each) => each.kind === name && each.scope === scope);
+    const kind = kindIn(reading.kinds, name, projectId);
     const list = reading.lists.get(listKey(name, projectId));
     const stored = list?.objects.find((each) => each.id === id);
     if (!list || !kind?.remove || stored?.isImplicit || stored?.isKept) return [];
@@ -274,8 +272,9 @@ export function appliedSpec(file: Spec, references: ReadonlyMap<string, Referenc
   return JSON.stringify({ members: file, references: withReferences({}, references) });
 }
 
-export function appliedReferences({ spec }: ManagedRow): Spec {
-  return (JSON.parse(spec) as { readonly references: Spec }).references;
+/** What {@link appliedSpec} wrote. */
+export function appliedOf({ spec }: ManagedRow) {
+  return JSON.parse(spec) as { readonly members: Spec; readonly references: Spec };
 }
 
 /** References without a value, by path. */

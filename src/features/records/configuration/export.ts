@@ -3,10 +3,8 @@ import type { PermissionHolder } from "../../../core/caller.ts";
 import { type SealPlace, sealFor } from "../../../core/crypto/public-seal.ts";
 import { type ErrorDetail, PrismError } from "../../../core/errors.ts";
 import type { ConfigKind, Spec, StoredObject } from "../../../module/config-kind.ts";
-import { NOTHING_PLANNED } from "../../../module/config-kind.ts";
-import { plannedAccess } from "../../access/index.ts";
-import { appliedReferences } from "./compare.ts";
-import { type ManagedRow, managedRows } from "./managed-objects.ts";
+import { appliedOf } from "./compare.ts";
+import { type ManagedRow, managedRows, rowKey } from "./managed-objects.ts";
 import { KnownNames } from "./names.ts";
 import {
   type ConfigurationContext,
@@ -17,9 +15,10 @@ import {
   type Listed,
   listKey,
   objectLists,
+  storedKinds,
 } from "./reading.ts";
 import { sealKeysOf } from "./sealed.ts";
-import { type Reference, variableOf, withSecret } from "./secrets.ts";
+import { freeVariable, type Reference, withSecret } from "./secrets.ts";
 
 /** Of files that name no other. */
 const DEFAULT_SOURCE = "files";
@@ -49,7 +48,7 @@ export async function exportConfiguration(
   caller: PermissionHolder,
   wish: Wish,
 ): Promise<Exported> {
-  const kinds = await context.configKinds(plannedAccess(context, NOTHING_PLANNED));
+  const kinds = await storedKinds(context);
   const projects = await projectsOf(context, caller, wish.projects);
   const slugs = new Map(projects.map(({ id, slug }) => [id, slug]));
   const names = new KnownNames(
@@ -71,7 +70,7 @@ export async function exportConfiguration(
   const lists = [...objects.lists.values()];
   for (const each of lists) requireNames(each.kind, each.objects);
   await objects.namePeople();
-  const rows = new Map((await managedRows(context.db.read)).map((row) => [`${row.kind} ${row.objectId}`, row]));
+  const rows = new Map((await managedRows(context.db.read)).map((row) => [rowKey(row.kind, row.objectId), row]));
   const variables: string[] = [];
   const taken = variablesIn([...rows.values()]);
   const seal: About["seal"] = (place, secret) => ({
@@ -84,7 +83,7 @@ export async function exportConfiguration(
     return objects
       .filter(({ isImplicit }) => isImplicit !== true)
       .map((stored) => {
-        const row = rows.get(`${kind.kind} ${stored.id}`);
+        const row = rows.get(rowKey(kind.kind, stored.id));
         return exported(each, stored, { names, row, project, wish, variables, taken, isMasked, seal });
       });
   };
@@ -92,7 +91,7 @@ export async function exportConfiguration(
   const owned = lists.flatMap(({ kind, objects }) =>
     objects
       .filter(({ id }) => kind.kind !== "projects" || slugs.has(id))
-      .flatMap(({ id }) => rows.get(`${kind.kind} ${id}`) ?? []),
+      .flatMap(({ id }) => rows.get(rowKey(kind.kind, id)) ?? []),
   );
   const document: Record<string, unknown> = { version: 1, ...headOf(owned) };
   for (const kind of ofServer) {
@@ -167,7 +166,7 @@ function exported(
 ): Spec {
   const fileForm = (spec: Spec) => fileOf(kind, spec, names, projectId, isMasked);
   const file = withoutDefaults(kind, stored.spec, fileForm(stored.spec), fileForm);
-  const applied = row && appliedReferences(row);
+  const applied = row && appliedOf(row).references;
   let spec = applied && wish.secrets !== "omit" ? mergedReferences(file, applied) : file;
   for (const [path, value] of Object.entries(stored.secrets ?? {})) {
     if (isGiven(spec, path) || wish.secrets === "omit") continue;
@@ -186,15 +185,6 @@ function exported(
 /** Variables that files name already. */
 function variablesIn(rows: readonly ManagedRow[]): Set<string> {
   return new Set(rows.flatMap(({ spec }) => spec.match(/PRISM_SECRET_[A-Z0-9_]+/g) ?? []));
-}
-
-/** Names of two objects may have the same letters: each secret has a variable of its own. */
-function freeVariable(taken: Set<string>, ...parts: readonly string[]): string {
-  const name = variableOf(...parts);
-  let free = name;
-  for (let n = 2; taken.has(free); n++) free = `${name}_${n}`;
-  taken.add(free);
-  return free;
 }
 
 function mergedReferences(file: Spec, references: Spec): Spec {

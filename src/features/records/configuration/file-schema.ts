@@ -11,9 +11,7 @@ import {
 } from "../../../http/api/file-form.ts";
 import { type ApiSchema, descriptionOf, schemaOf as jsonOf } from "../../../http/api/openapi/schema.ts";
 import type { ConfigKind } from "../../../module/config-kind.ts";
-import { NOTHING_PLANNED } from "../../../module/config-kind.ts";
-import { plannedAccess } from "../../access/index.ts";
-import { type ConfigurationContext, isMap } from "./reading.ts";
+import { type ConfigurationContext, isMap, storedKinds } from "./reading.ts";
 import { type FileSchema, SOURCE } from "./schema.ts";
 import { AlertTest, EventTest } from "./test-shapes.ts";
 
@@ -31,7 +29,7 @@ const reference = (name: string, pattern?: string): JsonSchema => ({
 });
 
 export async function configurationSchema(context: ConfigurationContext): Promise<FileSchema> {
-  const kinds = await context.configKinds(plannedAccess(context, NOTHING_PLANNED));
+  const kinds = await storedKinds(context);
   const $defs: Defs = {
     secret: { anyOf: [reference("env", "^PRISM_SECRET_[A-Z0-9_]{1,100}$"), reference("file"), reference("sealed")] },
     person: { ...TEXT, description: "Username" },

@@ -9,7 +9,7 @@ export type ManagedRow = ManagedObjectsTable;
 
 type Known = Pick<ManagedRow, "name" | "source" | "place" | "isLocked" | "unlockedUntil" | "projectId">;
 
-const keyOf = ({ kind, objectId }: Pick<ManagedRow, "kind" | "objectId">) => `${kind} ${objectId}`;
+export const rowKey = (kind: string, objectId: string) => `${kind} ${objectId}`;
 
 /** What files own, in memory: each change of a locked object asks. */
 export class ManagedObjects {
@@ -37,15 +37,15 @@ export class ManagedObjects {
     readonly removed: readonly ManagedRow[];
   }): void {
     for (const row of removed) {
-      this.#rows.delete(keyOf(row));
-      this.#locked.delete(keyOf(row));
+      this.#rows.delete(rowKey(row.kind, row.objectId));
+      this.#locked.delete(rowKey(row.kind, row.objectId));
     }
     for (const row of stored) this.#note(row);
   }
 
   #note({ kind, objectId, ...known }: Known & Pick<ManagedRow, "kind" | "objectId">): void {
     const { name, source, place, projectId, isLocked, unlockedUntil } = known;
-    const key = keyOf({ kind, objectId });
+    const key = rowKey(kind, objectId);
     this.#rows.set(key, { name, source, place, projectId, isLocked, unlockedUntil });
     if (isLocked === 1) this.#locked.add(key);
     else this.#locked.delete(key);
@@ -57,12 +57,12 @@ export class ManagedObjects {
 
   /** Also while it may be changed by hand. */
   isLocked(kind: string, objectId: string): boolean {
-    return this.#locked.has(keyOf({ kind, objectId }));
+    return this.#locked.has(rowKey(kind, objectId));
   }
 
   /** What refuses changes of an object that only its files may change; undefined: nothing does. */
   lockOf(kind: string, objectId: string) {
-    const row = this.#rows.get(keyOf({ kind, objectId }));
+    const row = this.#rows.get(rowKey(kind, objectId));
     if (!row || row.isLocked === 0 || (row.unlockedUntil ?? 0) > this.#core.clock.now()) return undefined;
     const { name, source, place, projectId } = row;
     const where = place === null ? "" : ` (${place})`;

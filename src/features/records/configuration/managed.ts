@@ -3,13 +3,12 @@ import type { PermissionHolder } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { toRfc3339 } from "../../../core/time/clock.ts";
 import { missingPermission } from "../../../http/server/access.ts";
-import { type ConfigKind, NOTHING_PLANNED, type Spec, type StoredObject } from "../../../module/config-kind.ts";
-import type { ReadDb } from "../../../store/database.ts";
-import { plannedAccess } from "../../access/index.ts";
+import type { ConfigKind, Spec, StoredObject } from "../../../module/config-kind.ts";
+import { appliedOf } from "./compare.ts";
 import { differencesOf } from "./differences.ts";
 import { type ManagedRow, managedRows, managedView, storeManaged } from "./managed-objects.ts";
 import { KnownNames } from "./names.ts";
-import { type ConfigurationContext, fileOf, hasRight, listKey, objectLists } from "./reading.ts";
+import { type ConfigurationContext, fileOf, hasRight, kindIn, listKey, objectLists, storedKinds } from "./reading.ts";
 import type { DriftQuery, ManagedDrift, ManagedQuery, UnlockRequest } from "./schema.ts";
 
 /** An object that files own, and its kind. */
@@ -38,7 +37,7 @@ export async function listManaged(
     ...managedView(each.row, slugs.get(each.row.projectId ?? "") ?? null),
     noun: each.kind.noun,
     mayUnlock: each.row.isLocked === 1 && mayUnlock(context, caller, each),
-    isDrifted: !isDeepStrictEqual(appliedMembers(each.row), fileNow(each)),
+    isDrifted: !isDeepStrictEqual(appliedOf(each.row).members, fileNow(each)),
   }));
   return { data: state === "changed" ? data.filter(({ isDrifted }) => isDrifted) : data };
 }
@@ -54,12 +53,11 @@ export async function driftOf(
   const now = fileNow({ row, kind });
   // URLs of steps and requests may be secrets: readers learn which members differ.
   const mayWrite = hasObjectRight(context, caller, { row, kind }, "write");
-  const differences = now ? differencesOf(appliedMembers(row), now) : [];
+  const differences = now ? differencesOf(appliedOf(row).members, now) : [];
   const isDrifted = !now || differences.length > 0;
-  const last = isDrifted ? await lastChange(context.db.read, row, kind) : undefined;
+  const last = isDrifted ? await lastChange(context, caller, row, kind) : { by: null, when: null };
   return {
-    by: caller.permissions.has("audit:read") ? (last?.username ?? null) : null,
-    when: last ? toRfc3339(last.timestamp) : null,
+    ...last,
     isDeleted: !now,
     members: differences.map(({ path, before, after }) => (mayWrite ? { path, before, after } : { path })),
   };
@@ -71,13 +69,14 @@ const ACTIONS: Readonly<Record<string, string>> = {
   ...{ statusPage: "status_page.", ntfyAccess: "ntfy_access." },
 };
 
-/** Who changed an object after it was applied, the last time. */
+/** Who changed an object after it was applied, the last time: a name only for those who may read the audit trail. */
 export async function lastChange(
-  db: ReadDb,
+  { db }: ConfigurationContext,
+  caller: PermissionHolder,
   { kind: name, objectId, appliedAt }: ManagedRow,
   { resourceType }: ConfigKind,
-) {
-  return db
+): Promise<Pick<ManagedDrift, "by" | "when">> {
+  const last = await db.read
     .selectFrom("audit_log")
     .leftJoin("users", "users.id", "audit_log.userId")
     .select(["audit_log.timestamp", "users.username"])
@@ -89,6 +88,8 @@ export async function lastChange(
     .orderBy("seq", "desc")
     .limit(1)
     .executeTakeFirst();
+  const by = caller.permissions.has("audit:read") ? (last?.username ?? null) : null;
+  return { by, when: last ? toRfc3339(last.timestamp) : null };
 }
 
 /** What files own, of what the caller may read. */
@@ -96,11 +97,9 @@ export async function readableRows(
   context: ConfigurationContext,
   caller: PermissionHolder,
 ): Promise<{ readonly kinds: readonly ConfigKind[]; readonly rows: readonly Managed[] }> {
-  const kinds = await context.configKinds(plannedAccess(context, NOTHING_PLANNED));
+  const kinds = await storedKinds(context);
   const rows = (await managedRows(context.db.read)).flatMap((row) => {
-    const kind = kinds.find(
-      (each) => each.kind === row.kind && (each.scope === "project") === (row.projectId !== null),
-    );
+    const kind = kindIn(kinds, row.kind, row.projectId);
     return kind && hasObjectRight(context, caller, { row, kind }, "read") ? [{ row, kind }] : [];
   });
   return { kinds, rows };
@@ -142,10 +141,6 @@ function mayUnlock(context: ConfigurationContext, caller: PermissionHolder, { ro
   return hasRight(context, { caller, projectId: row.projectId }, unlockRight({ row, kind }));
 }
 
-function appliedMembers({ spec }: ManagedRow): Spec {
-  return (JSON.parse(spec) as { readonly members: Spec }).members;
-}
-
 /**
  * Objects as files would have them now. Those with the version that was applied are as they were; for others, what
  * they name is read, too.
@@ -161,7 +156,7 @@ async function storedFiles(context: ConfigurationContext, caller: PermissionHold
     (id) => slugs.get(id),
   );
   const objects = objectLists(context, context, caller, names);
-  const kinds = await context.configKinds(plannedAccess(context, NOTHING_PLANNED));
+  const kinds = await storedKinds(context);
   const stored = new Map<ManagedRow, StoredObject>();
   for (const { row, kind } of managed) await objects.read(kind, row.projectId);
   const byId = new Map(
@@ -184,7 +179,7 @@ async function storedFiles(context: ConfigurationContext, caller: PermissionHold
   /** Undefined: it was deleted. */
   const fileNow = ({ row, kind }: Managed): Spec | undefined => {
     const found = stored.get(row);
-    if (!found || String(found.version) === row.version) return found && appliedMembers(row);
+    if (!found || String(found.version) === row.version) return found && appliedOf(row).members;
     return fileOf(kind, found.spec, names, row.projectId);
   };
   return { slugs, fileNow };

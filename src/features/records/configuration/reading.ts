@@ -4,18 +4,19 @@ import { uuidv7 } from "../../../core/ids.ts";
 import { filePath, fromFile, toFile } from "../../../http/api/file-form.ts";
 import { object } from "../../../http/api/shapes.ts";
 import { checkShape } from "../../../http/body/input.ts";
-import type {
-  ConfigKind,
-  ObjectOwner,
-  ObjectVersion,
-  Planned,
-  Spec,
-  StoredObject,
+import { isAsListed } from "../../../module/apply-specs.ts";
+import {
+  type ConfigKind,
+  NOTHING_PLANNED,
+  type ObjectOwner,
+  type Planned,
+  type Spec,
+  type StoredObject,
 } from "../../../module/config-kind.ts";
 import type { Context } from "../../../module/feature.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { ProjectRole } from "../../../store/schema.ts";
-import { plannedAccess, userNames } from "../../access/index.ts";
+import { namesInFiles, plannedAccess } from "../../access/index.ts";
 import { gapsBetween, onCall } from "../../oncall/index.ts";
 import type { ManagedRow } from "./managed-objects.ts";
 import { detailsOf, KnownNames } from "./names.ts";
@@ -76,6 +77,17 @@ export interface ReadRequest {
 
 /** Reading and showing one stored object takes about as long as so many steps of a condition. */
 const STEPS_PER_LISTED = 500;
+
+/** All kinds, without anything that an apply makes. */
+export function storedKinds(context: ConfigurationContext): Promise<readonly ConfigKind[]> {
+  return context.configKinds(plannedAccess(context, NOTHING_PLANNED));
+}
+
+/** @param project its id or slug; none: the kind of the server */
+export function kindIn(kinds: readonly ConfigKind[], name: string, project: string | null | undefined) {
+  const scope = (project ?? null) === null ? "server" : "project";
+  return kinds.find((each) => each.kind === name && each.scope === scope);
+}
 
 export const listKey = (kind: string, projectId: string | null) => `${kind} ${projectId}`;
 
@@ -179,7 +191,7 @@ export function objectLists(
     async namePeople(isWanted: (id: string) => boolean = () => true): Promise<void> {
       for (const { kind, projectId, objects } of lists.values())
         for (const { id, spec } of objects) if (isWanted(id)) fileOf(kind, spec, names, projectId);
-      for (const [id, { username, externalId }] of await userNames(db.read, [...names.people])) {
+      for (const { id, username, externalId } of await namesInFiles(db.read, [...names.people])) {
         // A mail address would be shown to all who may read the project.
         const name = username ?? externalId;
         if (name !== null && (name === username || access.users.findAny(name) === id))
@@ -239,7 +251,7 @@ export async function readRequest(
   for (const { kind, projectId } of found) await list(kind, projectId);
   // What the files no longer have may be of a kind that they have no more. Who may not read it leaves it alone.
   for (const { kind: name, projectId } of owned) {
-    const kind = kinds.find((each) => each.kind === name && each.scope === "project");
+    const kind = kindIn(kinds, name, projectId);
     if (kind && projectId !== null && slugs.has(projectId)) await objects.read(kind, projectId);
   }
   for (const draft of found) {
@@ -301,12 +313,11 @@ function draftOf(
   projectOf: (slug: string) => string | undefined,
 ): Draft | Problem {
   const { project, spec } = given;
-  const scope = project === undefined ? "server" : "project";
-  const kind = kinds.find((each) => each.kind === given.kind && each.scope === scope);
+  const kind = kindIn(kinds, given.kind, project);
   const refuse = (code: string, message: string, path = "") => problemOf(given, "", { path, code, message });
   if (!kind) {
     const isElsewhere = kinds.some((each) => each.kind === given.kind);
-    const place = scope === "server" ? "belongs to a project" : "belongs to the server";
+    const place = project === undefined ? "belongs to a project" : "belongs to the server";
     return refuse("UNKNOWN_KIND", isElsewhere ? `${given.kind} ${place}` : `there is no kind ${given.kind}`);
   }
   const projectId = project === undefined ? null : projectOf(project);
@@ -439,28 +450,15 @@ export function stateOf({ box }: Pick<ConfigurationContext, "box">, lists: reado
 
 /** Whether objects are as they were listed, and no other ones: in the transaction that changes some of them. */
 export async function areAsListed(
-  context: Pick<ConfigurationContext, "box">,
   trx: Trx,
   lists: readonly Listed[],
   reader: Pick<ReadRequest, "access" | "caller">,
 ): Promise<boolean> {
-  for (const list of lists) {
-    const { kind, projectId, objects } = list;
-    const isSame = kind.versions
-      ? hasVersions(objects, await kind.versions(trx, projectId))
-      : stateOf(context, [list]) === stateOf(context, [{ ...list, objects: await readableObjects(trx, reader, list) }]);
-    if (!isSame) return false;
+  for (const { kind, projectId, objects } of lists) {
+    const list = () => readableObjects(trx, reader, { kind, projectId });
+    if (!(await isAsListed(trx, kind, projectId, objects, list))) return false;
   }
   return true;
-}
-
-function hasVersions(objects: readonly StoredObject[], now: readonly ObjectVersion[]): boolean {
-  const versions = new Map(now.map((each) => [each.id, each]));
-  const isSame = ({ id, version, state }: ObjectVersion) => {
-    const other = versions.get(id);
-    return other !== undefined && other.version === version && other.state === state;
-  };
-  return versions.size === objects.length && objects.every(isSame);
 }
 
 /** @throws CONFIGURATION_REFUSED with the problems of a plan */

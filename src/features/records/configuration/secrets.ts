@@ -92,11 +92,20 @@ export function withReferences(file: Spec, references: ReadonlyMap<string, Refer
 }
 
 /** `PRISM_SECRET_DUTY_ROOM_URL`, for a secret that an export leaves out. */
-export function variableOf(...parts: readonly string[]): string {
+function variableOf(...parts: readonly string[]): string {
   const words = parts
     .join("_")
     .toUpperCase()
     .replace(/[^A-Z0-9]+/g, "_");
   // Longer names than `isReadable` takes could not be read again.
   return `PRISM_SECRET_${words.replace(/^_+|_+$/g, "").slice(0, 90)}`;
+}
+
+/** Names of two objects may have the same letters: each secret has a variable of its own. */
+export function freeVariable(taken: Set<string>, ...parts: readonly string[]): string {
+  const name = variableOf(...parts);
+  let free = name;
+  for (let n = 2; taken.has(free); n++) free = `${name}_${n}`;
+  taken.add(free);
+  return free;
 }

@@ -2,6 +2,7 @@ import { currentCaller, type PermissionHolder, runAs } from "../../../core/calle
 import { PrismError, STATUS_OF } from "../../../core/errors.ts";
 import { eachWithin } from "../../../core/promises.ts";
 import { DAY_MS, toRfc3339 } from "../../../core/time/clock.ts";
+import { isRolledBack, RESOLVE, RolledBack } from "../../../module/apply-specs.ts";
 import type { ConfigKind, Issued, ObjectOwner, StoredObject } from "../../../module/config-kind.ts";
 import type { Trx } from "../../../store/database.ts";
 import { finalShiftsOf, onCallDifference } from "../../oncall/index.ts";
@@ -37,19 +38,13 @@ import {
   stateOf,
   storedAs,
 } from "./reading.ts";
-import type { ConfigurationPlan, ConfigurationRequest, Drift } from "./schema.ts";
+import type { ConfigurationPlan, ConfigurationRequest, Drift, Problem } from "./schema.ts";
 import { keyedHash } from "./sealed.ts";
 import { laterNotes, withStandIns } from "./stand-ins.ts";
 import { deadWays, turnsOf } from "./warnings.ts";
 
-const RESOLVE = { atOnce: 6, limitMs: 10_000 } as const;
 /** Reading and comparing one object takes about as long as so many steps of a condition. */
 const STEPS_PER_OBJECT = 4000;
-
-/** Ends the transaction of a plan, which is an apply that is rolled back. */
-class RolledBack extends Error {
-  override readonly name = "RolledBack";
-}
 
 /** How a directory of the server is applied, whose plan nobody reads. */
 interface ApplyOptions {
@@ -91,27 +86,15 @@ export async function configure(
   );
   const { problems } = reading;
   if (request.expect !== undefined && request.expect !== state)
-    problems.push({
-      ...NOWHERE,
-      code: "CHANGED_SINCE",
-      message: "what is stored has changed since the plan: plan again",
-    });
-  if (compared.steps.length > maxChanges)
-    problems.push({
-      ...NOWHERE,
-      code: "LIMIT_REACHED",
-      message: `${compared.steps.length} changes; one apply has at most ${maxChanges}: apply project by project`,
-    });
+    note(problems, "CHANGED_SINCE", "what is stored has changed since the plan: plan again");
+  const requireAtMost = (count: number, most: number, what: string): void => {
+    if (count > most)
+      note(problems, "LIMIT_REACHED", `${count} ${what}; one apply has at most ${most}: apply project by project`);
+  };
+  requireAtMost(compared.steps.length, maxChanges, "changes");
   const shifts = changedShifts(compared);
-  if (shifts > MAX_SHIFTS)
-    problems.push({
-      ...NOWHERE,
-      code: "LIMIT_REACHED",
-      message: `${shifts} shifts of changed schedules; one apply has at most ${MAX_SHIFTS}: apply project by project`,
-    });
-  if (isApply)
-    for (const each of mayNot)
-      problems.push({ ...NOWHERE, ...each, code: "UNAUTHORIZED_ROLE", message: `you lack ${each.right}` });
+  requireAtMost(shifts, MAX_SHIFTS, "shifts of changed schedules");
+  if (isApply) for (const each of mayNot) note(problems, "UNAUTHORIZED_ROLE", `you lack ${each.right}`, each);
   // Who may not apply it learns who would be paged, and nothing of hosts or secrets.
   const part = mayNot.length > 0 ? pagingPart(reading, compared) : { reading, compared };
   const isSmall = mayNot.length === 0 || shifts <= MAX_SHIFTS_OF_READERS;
@@ -159,7 +142,11 @@ const NO_CHANGES = {
   ...{ changes: [], leftOver: [], drift: [], problems: [], mayNot: [], onCall: [] },
   ...{ warnings: [], kept: [], open: [], history: null },
 };
-const NOWHERE = { kind: "", project: null, name: "", at: null, path: "" };
+
+/** A problem of no single object. */
+function note(problems: Problem[], code: string, message: string, of: Partial<Problem> = {}): void {
+  problems.push({ ...{ kind: "", project: null, name: "", at: null, path: "" }, ...of, code, message });
+}
 
 /** A plan is what a pull request shows. @throws CONFIGURATION_REFUSED for the source of the directory of the server */
 function requireOtherSource(
@@ -168,7 +155,9 @@ function requireOtherSource(
 ): void {
   if (mode === "plan" || configurationDirectory === null || source !== config.configuration.source) return;
   const message = `${source} is the source of the directory that the server reads: change its files, or name another source`;
-  throw refusedBy([{ ...NOWHERE, code: "OWNED_ELSEWHERE", message }]);
+  const problems: Problem[] = [];
+  note(problems, "OWNED_ELSEWHERE", message);
+  throw refusedBy(problems);
 }
 
 function slugOf({ slugs }: ReadRequest, projectId: string | null): string | null {
@@ -279,12 +268,8 @@ async function run(context: ConfigurationContext, work: Run): Promise<Done> {
       const isLockedSince = work.compared.steps.some(
         ({ kind, id, row }) => context.managedObjects.isLocked(kind.kind, id) !== (row?.isLocked === 1),
       );
-      if (isLockedSince || !(await areAsListed(context, trx, work.touched, reading)))
-        reading.problems.push({
-          ...NOWHERE,
-          code: "CHANGED_SINCE",
-          message: "someone else changes the same objects: try again",
-        });
+      if (isLockedSince || !(await areAsListed(trx, work.touched, reading)))
+        note(reading.problems, "CHANGED_SINCE", "someone else changes the same objects: try again");
       else {
         await runSteps(trx, work, done);
         after = await changedSchedules(trx, work.compared);
@@ -302,8 +287,7 @@ async function run(context: ConfigurationContext, work: Run): Promise<Done> {
     // The rows of the audit trail that the bodies of kinds record name the source, too.
     await runAs({ ...currentCaller(), audited: { source } }, change);
   } catch (error) {
-    const isRolledBack = error instanceof RolledBack || (error instanceof Error && error.cause instanceof RolledBack);
-    if (!isRolledBack) throw error;
+    if (!isRolledBack(error)) throw error;
     done.issued.length = 0;
   }
   // Others wait for the transaction, so it only reads the rows.
@@ -482,19 +466,9 @@ async function driftViews(
 ) {
   const views: Drift[] = [];
   for (const { row, wanted, paths } of drifted) {
-    const last = await lastChange(context.db.read, row, wanted.kind);
-    const by = caller.permissions.has("audit:read") ? (last?.username ?? null) : null;
     const { kind, name, projectId, place } = row;
-    const when = last ? toRfc3339(last.timestamp) : null;
-    views.push({
-      kind,
-      name,
-      project: slugOf(reading, projectId),
-      at: wanted.given.at ?? place,
-      by,
-      when,
-      paths: [...paths],
-    });
+    const where = { kind, name, project: slugOf(reading, projectId), at: wanted.given.at ?? place };
+    views.push({ ...where, ...(await lastChange(context, caller, row, wanted.kind)), paths: [...paths] });
   }
   return views;
 }

@@ -3,12 +3,12 @@ import { inZone, toRfc3339 } from "../../../core/time/clock.ts";
 import type { PlannedWarning, Spec } from "../../../module/config-kind.ts";
 import type { Trx } from "../../../store/database.ts";
 import type { Compared } from "./compare.ts";
-import { type ReadRequest, storedAs, type Wanted } from "./reading.ts";
+import { kindIn, type ReadRequest, storedAs, type Wanted } from "./reading.ts";
 import type { KeptTurn, PlanWarning } from "./schema.ts";
 
 /* Warnings of a plan: of what it changes only. Nothing is refused because of them. */
 
-/** MovedTurns that a request moves, and the request without such moves. */
+/** Turns that a request moves, and the request without such moves. */
 export interface MovedTurns {
   readonly reading: ReadRequest;
   readonly warnings: readonly PlanWarning[];
@@ -80,6 +80,6 @@ function placed(reading: ReadRequest, projectId: string, { kind, name, code, mes
     (each) => each.kind.kind === kind && each.projectId === projectId && each.name === name,
   )?.given;
   const project = reading.slugs.get(projectId) ?? given?.project ?? null;
-  const { noun = kind } = reading.kinds.find((each) => each.kind === kind && each.scope === "project") ?? {};
+  const { noun = kind } = kindIn(reading.kinds, kind, projectId) ?? {};
   return { kind, noun, project, name, at: given?.at ?? null, code, message };
 }

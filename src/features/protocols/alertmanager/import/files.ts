@@ -18,8 +18,8 @@ export interface FileOptions {
   readonly project: string;
   /** Whether a field of a preset is a secret. */
   readonly isSecret: (preset: string, field: string) => boolean;
-  /** The name of a variable for these words. */
-  readonly variableOf: (...words: readonly string[]) => string;
+  /** A variable for these words that no other secret has. */
+  readonly variableFor: (...words: readonly string[]) => string;
 }
 
 export function filesOf({ receivers, routing }: ImportedConfiguration, options: FileOptions): WrittenConfiguration {
@@ -39,24 +39,17 @@ export function filesOf({ receivers, routing }: ImportedConfiguration, options: 
 
 function channelOf(
   { name, preset, fields, sendResolved }: ReceiverChannel,
-  { project, isSecret, variableOf }: FileOptions,
+  { project, isSecret, variableFor }: FileOptions,
   secrets: Map<string, string>,
 ): object {
   const shown = Object.entries(fields).map(([key, value]) => {
     if (!isSecret(preset, key)) return [key, value];
-    const variable = unused(variableOf(project, name, key), secrets);
+    const variable = variableFor(project, name, key);
     secrets.set(variable, value);
     return [key, { env: variable }];
   });
   // A project's channels also get notifications of rules, which Alertmanager does not have.
   return { name, preset, fields: Object.fromEntries(shown), sendResolved, eventTypes: ["incident.*"] };
-}
-
-/** Two names may give one variable: `a: b` and `a b`. */
-function unused(variable: string, secrets: ReadonlyMap<string, string>): string {
-  let found = variable;
-  for (let n = 2; secrets.has(found); n += 1) found = `${variable}_${n}`;
-  return found;
 }
 
 function policyOf({ name, addresses, channels, webhooks, sendResolved, isSink }: ImportedReceiver): object {

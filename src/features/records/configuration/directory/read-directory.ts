@@ -1,6 +1,6 @@
 import { type FileConfiguration, placeText, readConfigurationFiles } from "../../../../config/files/file-objects.ts";
 import { digestOfFiles, type FileProblem } from "../../../../config/files/read-files.ts";
-import { secretOf, secretReferences } from "../../../../config/files/secret-references.ts";
+import { secretOf, secretReferences, secretsOf } from "../../../../config/files/secret-references.ts";
 import { sha256Hex } from "../../../../core/crypto/tokens.ts";
 import { countText, oneLine } from "../../../../core/text/clean-text.ts";
 import type { Problem } from "../schema.ts";
@@ -58,17 +58,11 @@ function reading<T>({ path }: Directory, read: () => T): T {
 
 function withSecrets(files: FileConfiguration, digest: string, { path, folders }: Directory): ReadFiles {
   const problems: FileProblem[] = [...files.problems];
-  const secrets: Record<string, string> = {};
   const found = secretReferences(files.objects);
-  for (const { object, path: member, key } of found) {
-    try {
-      const value = secretOf(key, { environment: process.env, folders });
-      if (value !== undefined) secrets[key] = value;
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      problems.push({ ...files.positionOf(object, member), code: "SECRET_REFUSED", message });
-    }
-  }
+  const { secrets, unread } = secretsOf(found, { environment: process.env, folders });
+  for (const { object, path: member, refusal } of unread)
+    if (refusal !== undefined)
+      problems.push({ ...files.positionOf(object, member), code: "SECRET_REFUSED", message: refusal });
   const [first] = problems;
   if (first) throw new FilesRefused(first.code, textOf(problems.map(fileText)));
   // Files without objects are a mistake of whoever wrote them, as an empty directory is.
