@@ -38,6 +38,7 @@ const PLACES = [
         "src/cli/",
         "src/remote/worker/loop.ts",
       ],
+      "the old system of an import, which its command names": ["src/remote/import/http-source.ts"],
       "a script for browsers": ["src/features/statuspage/assets.ts"],
     },
   },

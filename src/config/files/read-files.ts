@@ -9,6 +9,8 @@ const MAX_FILES = 500;
 const MAX_FILE_BYTES = 1_048_576;
 const MAX_BYTES = 8 * MAX_FILE_BYTES;
 const MAX_ALIASES = 100;
+/** The report of an import (`remote/import/report.ts`) lies beside the files. */
+const IMPORT_REPORT = '{\n  "importReport": 1,';
 const IS_CONFIGURATION = /\.(yaml|yml|json)$/;
 
 /** Where something is in a file; lines and columns begin at 1. */
@@ -113,7 +115,7 @@ function isFileInside(path: string, entry: Dirent, root: string): boolean {
 
 function documentsOf(file: FoundFile, problems: FileProblem[]): FileDocument[] {
   const text = textOf(file, problems);
-  if (text === null) return [];
+  if (text === null || text.startsWith(IMPORT_REPORT)) return [];
   const lines = new LineCounter();
   const at = (offset: number): FilePosition => {
     const { line, col } = lines.linePos(offset);

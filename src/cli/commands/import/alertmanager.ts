@@ -1,6 +1,5 @@
 import { readFileSync, realpathSync } from "node:fs";
 import { dirname, isAbsolute, join, sep } from "node:path";
-import type { Command } from "commander";
 import { PrismError } from "../../../core/errors.ts";
 import { countText } from "../../../core/text/clean-text.ts";
 import {
@@ -15,7 +14,7 @@ import type { CommandContext } from "../../context.ts";
 import { readFileOrStdin } from "../../files.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
-import { resource, type Verb } from "../../resource.ts";
+import type { Verb } from "../../resource.ts";
 import { withServer } from "../../with-server.ts";
 
 interface Flags extends ImportFlags {
@@ -24,16 +23,7 @@ interface Flags extends ImportFlags {
   readonly force?: boolean;
 }
 
-/** `prism import`: configurations of other programs. */
-export function addImport(program: Command): void {
-  resource(program, "import", "", {
-    text: "import the configuration of another program",
-    examples: ["import alertmanager alertmanager.yml --dry-run"],
-    verbs: { alertmanager: ALERTMANAGER },
-  });
-}
-
-const ALERTMANAGER: Verb = {
+export const ALERTMANAGER: Verb = {
   text: "turn a configuration of Alertmanager into channels, policies and routes",
   about: `A receiver becomes a policy: a service such as Slack is a channel of the project, a webhook is a step that sends
 Alertmanager's body, a mail address notifies the user with this verified address; a receiver without configurations

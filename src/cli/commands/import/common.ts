@@ -1,0 +1,117 @@
+import { join } from "node:path";
+import { countText, printable } from "../../../core/text/clean-text.ts";
+import { durationOf } from "../../../http/api/file-form.ts";
+import type { ImportedFiles } from "../../../remote/import/files.ts";
+import type { HttpSource, HttpSourceOptions } from "../../../remote/import/http-source.ts";
+import type { CommandContext } from "../../context.ts";
+import { readInput } from "../../files.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { collectFlag } from "../../output/flag-values.ts";
+import type { Values } from "../../resource.ts";
+
+/* Flags and results that the imports of other programs share. */
+
+/** Flags of each import. */
+export const FILE_FLAGS = {
+  out: ["--out <dir>", "write configuration files, secrets and a report into this directory"],
+  project: ["--project <slug>", "project of what belongs to no team"],
+  force: ["--force", "replace files that an import did not write"],
+} as const;
+
+/** Flags of imports that read the API of the old system. */
+export const API_FLAGS = {
+  ...FILE_FLAGS,
+  fromUrl: ["--from-url <url>", "where the old system is"],
+  fromToken: ["--from-token <token>", "its token: @FILE, or - for stdin; default: PRISM_IMPORT_TOKEN"],
+  teams: ["--teams <names>", "only these teams, separated by commas"],
+  until: ["--until <span>", "compare schedules so far ahead", "90d"],
+  accept: ["--accept <schedule>", "write this schedule though it differs; repeatable", collectFlag],
+  record: ["--record <dir>", "also write the answers of the old system into this directory, without tokens"],
+  fromRecording: ["--from-recording <dir>", "read the answers from this directory"],
+} as const;
+
+/** What the flags of {@link API_FLAGS} say. */
+export interface ApiImportOptions {
+  readonly project: string;
+  /** Null: all. */
+  readonly teams: readonly string[] | null;
+  /** Schedules are compared over this span from now on. */
+  readonly untilMs: number;
+  /** Schedules that are written though they differ. */
+  readonly accept: readonly string[];
+}
+
+/** @throws CommandError 2 */
+export function apiImportOptions(given: Values, project: string): ApiImportOptions {
+  const untilMs = durationOf(given["until"]);
+  if (untilMs === null || untilMs < 1) throw new CommandError(EXIT.usage, "--until must be a span such as 90d");
+  const { teams, accept = [] } = given as { teams?: string; accept?: readonly string[] };
+  const names = teams?.split(",").map((name) => name.trim());
+  return { project: String(given["project"] ?? project), teams: names?.filter(Boolean) ?? null, untilMs, accept };
+}
+
+/** @param authorise the header that carries the token @throws CommandError 2 */
+export async function openSource(
+  given: Values,
+  {
+    base,
+    authorise,
+    secretMembers,
+  }: {
+    /** Undefined: `--from-url` is required. */
+    readonly base?: string | undefined;
+    readonly authorise: (token: string) => HttpSourceOptions["headers"];
+    readonly secretMembers: RegExp;
+  },
+): Promise<HttpSource> {
+  const { HttpSource: Source } = await import("../../../remote/import/http-source.ts");
+  const { fromUrl = base, record, fromRecording: recording } = given as Partial<Record<string, string>>;
+  if (fromUrl === undefined && recording === undefined)
+    throw new CommandError(EXIT.usage, "--from-url <url> is required: where the old system is");
+  const token = recording === undefined ? await tokenOf(given) : "";
+  const headers = recording === undefined ? authorise(token) : {};
+  return new Source({ base: fromUrl ?? "https://recording.invalid", headers, record, recording, secretMembers });
+}
+
+/** `--from-token`, `PRISM_IMPORT_TOKEN` or the file of `PRISM_IMPORT_TOKEN_FILE`. @throws CommandError 2 */
+async function tokenOf({ fromToken }: Values): Promise<string> {
+  const { PRISM_IMPORT_TOKEN: token, PRISM_IMPORT_TOKEN_FILE: file } = process.env;
+  if (typeof fromToken === "string" && fromToken !== "-" && !fromToken.startsWith("@"))
+    throw new CommandError(EXIT.usage, "--from-token: give @FILE or -, as others can read the arguments of commands");
+  const text =
+    typeof fromToken === "string"
+      ? await readInput(fromToken, "--from-token")
+      : (token ?? (file === undefined ? "" : await readInput(`@${file}`, "PRISM_IMPORT_TOKEN_FILE")));
+  const found = text.trim();
+  if (found === "")
+    throw new CommandError(EXIT.usage, "the old system needs a token: PRISM_IMPORT_TOKEN or --from-token");
+  if (/[^\x21-\x7e]/.test(found))
+    throw new CommandError(
+      EXIT.usage,
+      "the token of the old system has other characters than letters, digits and signs",
+    );
+  return found;
+}
+
+/** Writes the files and says what to do with them. Exit 8: something was not taken, or a schedule differs. */
+export async function finishImport({ out }: CommandContext, files: ImportedFiles, given: Values): Promise<void> {
+  const { SECRETS_FILE, writeImported } = await import("../../../remote/import/files.ts");
+  const { out: folder, force = false } = given as { out?: string; force?: boolean };
+  if (folder === undefined) throw new CommandError(EXIT.usage, "--out <dir> is required");
+  const names = writeImported(folder, files, { force });
+  const report = files.report(names);
+  const secrets = names.includes(SECRETS_FILE) ? ` --secrets-file ${printable(join(folder, SECRETS_FILE))}` : "";
+  out.result({ out: folder, ...report, variables: files.variables }, () => [
+    ...Object.entries(files.counts).map(([what, count]) => `${what}: ${count}`),
+    printable(`Read ${join(folder, "report.md")}, then:`),
+    printable(`  prism check -f ${folder}`),
+    `  prism plan -f ${printable(folder)}${secrets}`,
+    `  prism apply -f ${printable(folder)}${secrets}`,
+  ]);
+  for (const { name, differences } of files.proofs)
+    if (differences.length > 0)
+      out.note(printable(`differs: schedule ${name} in ${countText(differences.length, "span")} of time`));
+  for (const { kind, name, outcome, text } of files.rows)
+    if (outcome !== "changed") out.note(printable(`${outcome}: ${kind} ${name}: ${text}`));
+  if (files.isIncomplete) process.exitCode = EXIT.checkFailed;
+}

@@ -1,0 +1,78 @@
+import { closeSync, copyFileSync, existsSync, mkdtempSync, openSync, readSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import Database from "better-sqlite3";
+import { Kysely, SqliteDialect, sql } from "kysely";
+import { unreadable } from "./http-source.ts";
+
+/* SQLite files of other programs. They are copied before they are opened: the program may be writing them. */
+
+const MAX_BYTES = 2 * 2 ** 30;
+
+export type SourceRow = Readonly<Record<string, string | number | null>>;
+
+export interface DatabaseFile {
+  /** All rows of a table, by `rowid`; empty: there is no such table. */
+  rows(table: string): Promise<readonly SourceRow[]>;
+  has(table: string): boolean;
+}
+
+/**
+ * Calls `use` with a copy of the database.
+ * @throws CommandError 7 for a file that is no database, or too large
+ */
+export async function withDatabaseFile<T>(file: string, use: (database: DatabaseFile) => Promise<T>): Promise<T> {
+  const size = requireDatabase(file);
+  const wal = `${file}-wal`;
+  if (size + (existsSync(wal) ? statSync(wal).size : 0) > MAX_BYTES) throw unreadable(`${file} is larger than 2 GiB`);
+  const folder = mkdtempSync(join(tmpdir(), "prism-import-"));
+  try {
+    const copy = join(folder, basename(file));
+    copyFileSync(file, copy);
+    if (existsSync(wal)) copyFileSync(wal, `${copy}-wal`);
+    return await read(copy, file, use);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function requireDatabase(file: string): number {
+  try {
+    const head = Buffer.alloc(15);
+    const handle = openSync(file, "r");
+    try {
+      readSync(handle, head, 0, 15, 0);
+    } finally {
+      closeSync(handle);
+    }
+    if (head.toString("latin1") !== "SQLite format 3") throw unreadable(`${file} is no SQLite database`);
+    return statSync(file).size;
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error)) throw error;
+    throw unreadable(`${file} cannot be opened (${String(error.code)})`);
+  }
+}
+
+async function read<T>(copy: string, file: string, use: (database: DatabaseFile) => Promise<T>): Promise<T> {
+  const database = new Database(copy);
+  const db = new Kysely<Record<string, SourceRow>>({ dialect: new SqliteDialect({ database }) });
+  try {
+    // Views and triggers of a stranger's file run nothing.
+    database.pragma("trusted_schema = off");
+    database.pragma("query_only = on");
+    const found = await sql<{ name: string }>`select name from sqlite_master where type = 'table'`.execute(db);
+    const tables = new Set(found.rows.map(({ name }) => name));
+    return await use({
+      has: (table) => tables.has(table),
+      async rows(table) {
+        if (!tables.has(table)) return [];
+        return (await sql<SourceRow>`select * from ${sql.table(table)} order by rowid`.execute(db)).rows;
+      },
+    });
+  } catch (error) {
+    if (error instanceof Database.SqliteError) throw unreadable(`${file}: ${error.message}`);
+    throw error;
+  } finally {
+    await db.destroy();
+  }
+}

@@ -1,0 +1,168 @@
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { secretsFileText } from "../../config/files/secrets-file.ts";
+import { yamlText } from "../../config/files/yaml-text.ts";
+import { CommandError, EXIT } from "../../core/command-error.ts";
+import { printable } from "../../core/text/clean-text.ts";
+import { freeVariable } from "../../features/records/configuration/secrets.ts";
+import { type MoveReport, type ReportRow, reportText, type ScheduleProof } from "./report.ts";
+
+/* What an import of another program writes: configuration files, secrets beside them, and a report. */
+
+export const SECRETS_FILE = "import-secrets.env";
+const REPORT_FILE = "report.json";
+
+/** A reference in place of a secret. */
+export interface EnvReference {
+  readonly env: string;
+}
+
+/** The files of one import, in memory. The same source gives the same bytes. */
+export class ImportedFiles {
+  readonly from: string;
+  readonly rows: ReportRow[] = [];
+  readonly proofs: ScheduleProof[] = [];
+  /** Counts of what was taken, such as `people`. */
+  readonly counts: Record<string, number> = {};
+  readonly #documents = new Map<string, { document: object; comments: string[] }>();
+  readonly #tables = new Map<string, readonly object[]>();
+  readonly #secrets = new Map<string, string>();
+  readonly #toFill = new Map<string, string>();
+  readonly #variables = new Set<string>();
+  readonly #files = new Set<string>();
+
+  constructor(from: string) {
+    this.from = from;
+  }
+
+  /** A reference; the value goes into the file of secrets. @param words name the variable, such as project, object, field */
+  secret(value: string, ...words: readonly string[]): EnvReference {
+    const name = freeVariable(this.#variables, ...words);
+    this.#secrets.set(name, value);
+    return { env: name };
+  }
+
+  /** A reference to a secret that the old system does not show. @param text where to find it */
+  toFill(text: string, ...words: readonly string[]): EnvReference {
+    const name = freeVariable(this.#variables, ...words);
+    this.#toFill.set(name, text);
+    return { env: name };
+  }
+
+  note(kind: string, name: string, outcome: ReportRow["outcome"], text: string): void {
+    this.rows.push({ kind, name, outcome, text });
+  }
+
+  count(what: string, by = 1): void {
+    this.counts[what] = (this.counts[what] ?? 0) + by;
+  }
+
+  /** A file name of `[a-z0-9-]` that no other file has, without its ending. */
+  fileFor(name: string): string {
+    return free(slugOf(name), this.#files);
+  }
+
+  /** A configuration file. @param name without its ending @param comments lines below the document */
+  add(name: string, document: object, comments: readonly string[] = []): void {
+    this.#files.add(name);
+    this.#documents.set(`${name}.yaml`, {
+      document: { version: 1, source: this.from, ...document },
+      comments: [...comments],
+    });
+  }
+
+  /** Rows of a file for another command, such as `users.ndjson`, which only its owner may read. */
+  table(name: string, rows: readonly object[]): void {
+    if (rows.length > 0) this.#tables.set(name, rows);
+  }
+
+  get variables(): readonly string[] {
+    return [...this.#secrets.keys(), ...this.#toFill.keys()];
+  }
+
+  /** Whether the old system has something that the files do not, or a schedule differs. */
+  get isIncomplete(): boolean {
+    return (
+      this.rows.some(({ outcome }) => outcome === "not taken") ||
+      this.proofs.some(({ differences }) => differences.length > 0)
+    );
+  }
+
+  report(files: readonly string[]): MoveReport {
+    const { from, counts, proofs, rows } = this;
+    return { importReport: 1, from, counts, files, proofs, rows };
+  }
+
+  /** Texts by file name, and whether only the owner may read each. */
+  texts(): ReadonlyMap<string, { readonly text: string; readonly isPrivate: boolean }> {
+    const mark = `# Written by prism import ${this.from}.`;
+    const texts = new Map<string, { text: string; isPrivate: boolean }>();
+    for (const [name, { document, comments }] of this.#documents) {
+      const lines = comments.map((line) => `# ${printable(line)}`.trimEnd());
+      const yaml = yamlText(structuredClone(document));
+      texts.set(name, { text: [mark, yaml.trimEnd(), ...lines, ""].join("\n"), isPrivate: false });
+    }
+    for (const [name, rows] of this.#tables)
+      texts.set(name, { text: rows.map((row) => `${JSON.stringify(row)}\n`).join(""), isPrivate: true });
+    if (this.#secrets.size + this.#toFill.size > 0) {
+      const missing = [...this.#toFill].map(([name, text]) => `# ${printable(text)}\n# ${name}=\n`).join("");
+      texts.set(SECRETS_FILE, { text: `${mark}\n${secretsFileText(this.#secrets)}${missing}`, isPrivate: true });
+    }
+    const report = this.report([...texts.keys()].sort());
+    texts.set(REPORT_FILE, { text: `${JSON.stringify(report, null, 2)}\n`, isPrivate: false });
+    texts.set("report.md", { text: reportText(report), isPrivate: false });
+    return texts;
+  }
+}
+
+/** The letters and digits of a name. */
+export function slugOf(name: string): string {
+  const plain = name.normalize("NFKD").toLowerCase();
+  const slug = plain.replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "");
+  // A name in another script has none.
+  return slug.slice(0, 40).replace(/-+$/, "") || `x-${createHash("sha256").update(name).digest("hex").slice(0, 8)}`;
+}
+
+/** `duty`, or `duty-2` where another has it. */
+export function free(name: string, taken: Set<string>): string {
+  let found = name;
+  for (let n = 2; taken.has(found); n++) found = `${name}-${n}`;
+  taken.add(found);
+  return found;
+}
+
+/** The names of the files of the last import, which the next one may replace. */
+const LIST = ".prism-import.json";
+
+/**
+ * Writes the files into a folder, and removes those of an earlier import that are no longer written.
+ * @throws CommandError 7 for a file that an import did not write
+ */
+export function writeImported(folder: string, files: ImportedFiles, { force = false } = {}): readonly string[] {
+  const texts = files.texts();
+  mkdirSync(folder, { recursive: true });
+  const earlier = earlierFiles(join(folder, LIST));
+  for (const name of texts.keys())
+    if (!force && !earlier.has(name) && existsSync(join(folder, name)))
+      throw new CommandError(EXIT.conflict, `${join(folder, name)} was not written by an import; --force replaces it`);
+  for (const name of earlier) if (!texts.has(name)) rmSync(join(folder, name), { force: true });
+  for (const [name, { text, isPrivate }] of texts) {
+    // A file that exists keeps its mode.
+    rmSync(join(folder, name), { force: true });
+    writeFileSync(join(folder, name), text, { mode: isPrivate ? 0o600 : 0o644 });
+  }
+  writeFileSync(join(folder, LIST), `${JSON.stringify([...texts.keys()].sort())}\n`);
+  return [...texts.keys()].sort();
+}
+
+function earlierFiles(list: string): ReadonlySet<string> {
+  if (!existsSync(list)) return new Set();
+  try {
+    const names: unknown = JSON.parse(readFileSync(list, "utf8"));
+    const isName = (name: unknown): name is string => typeof name === "string" && /^[a-z0-9][a-z0-9.-]*$/.test(name);
+    return new Set(Array.isArray(names) ? names.filter(isName) : []);
+  } catch {
+    return new Set();
+  }
+}
