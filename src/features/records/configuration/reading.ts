@@ -278,7 +278,7 @@ export async function readRequest(
     const secretPaths = await kind.secretPaths?.(given.spec);
     own.push(...plainSecrets(secretPaths ?? [], given.spec));
     const references = done?.references ?? new Map();
-    const place = { project: given.project ?? "", kind: kind.kind, names: namesOf(draft, found, lists) };
+    const place = { project: given.project ?? "", kind, spec: given.spec, names: namesOf(draft, found, lists) };
     const opened = await sealed.opened({ ...place, references, secretPaths }, own);
     problems.push(...own.map((detail) => problemOf(given, name, detail)));
     if (done && own.length === 0) wanted.push({ ...done, opened });

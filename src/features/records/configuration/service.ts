@@ -217,13 +217,12 @@ async function prepareAll(reading: ReadRequest, { steps }: Compared, request: Co
 
 function ownerOf(
   { caller, wanted }: ReadRequest,
-  { projectId, later, wanted: own }: Step,
+  { projectId, later }: Step,
   { invite: invites = false }: ConfigurationRequest,
 ): ObjectOwner {
   const planned = (kind: string) =>
     wanted.filter((each) => each.kind.kind === kind && each.projectId === projectId).map(({ spec }) => spec);
-  const sealed = new Set(own?.opened.keys());
-  return { caller, projectId, planned, invites, sealed, ...(later && { hasStandIns: true }) };
+  return { caller, projectId, planned, invites, ...(later && { hasStandIns: true }) };
 }
 
 function refuse({ problems }: ReadRequest, { wanted, name, kind, row }: Step, error: unknown): void {
