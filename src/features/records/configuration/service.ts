@@ -260,7 +260,8 @@ async function run(context: ConfigurationContext, work: Run): Promise<Done> {
   const done = blank();
   currentCaller().charge?.({ rows: work.compared.steps.length });
   const { source = "files" } = request;
-  let before: Schedules = new Map();
+  // Read again in the transaction they are the same: it compares what was listed.
+  const before = await changedSchedules(context.db.read, work.compared);
   let after: Schedules = new Map();
   const change = () =>
     context.db.write(async (trx) => {
@@ -272,7 +273,6 @@ async function run(context: ConfigurationContext, work: Run): Promise<Done> {
       else {
         await runSteps(trx, work, done);
         after = await changedSchedules(trx, work.compared);
-        before = await changedSchedules(context.db.read, work.compared);
         if (request.mode === "plan" && reading.problems.length === 0) {
           done.warnings.push(...(await deadWays(trx, reading, work.compared)));
           done.planned = await readPlannedState(trx, reading, work.compared, after);
