@@ -76,7 +76,7 @@ export async function configure(
   const now = context.clock.now();
   const unlocked = keepsUnlocked ? owned.filter(({ unlockedUntil }) => (unlockedUntil ?? 0) > now) : [];
   const isApply = request.mode === "apply";
-  const differing = compare(reading, rows, request, unlocked);
+  const differing = await compare(reading, rows, request, unlocked);
   const compared = isApply ? differing : await withStandIns(differing, request.secrets ?? {});
   const mayNot = lackingRights(reading, compared, request);
   const made = new Set(reading.planned.projects.values());
