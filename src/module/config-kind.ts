@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type * as v from "valibot";
+import type { ServiceAddresses } from "../config/files/sealed-members.ts";
 import type { PermissionHolder } from "../core/caller.ts";
 import type { EpochMs } from "../core/time/clock.ts";
 import type { ReadDb, Trx } from "../store/database.ts";
@@ -20,8 +21,6 @@ export interface ObjectOwner {
   readonly invites?: boolean;
   /** A plan has other values in place of secrets of the spec: hosts of its URLs are not asked for. */
   readonly hasStandIns?: true;
-  /** Paths of secrets that only the server has opened: whoever applies them need not know them. */
-  readonly sealed?: ReadonlySet<string>;
   /** Of {@link ConfigKind.rows}; undefined: `update` reads it. */
   readonly row?: unknown;
 }
@@ -111,6 +110,8 @@ export interface ConfigKind {
   readonly secrets?: readonly string[];
   /** Of {@link secrets} with `*`, those that a file must not have in plain text: fields by their preset. */
   secretPaths?(spec: Spec): Promise<readonly string[]>;
+  /** Members with the addresses to which secrets are sent, by service (its preset). */
+  addresses?(): Promise<ServiceAddresses>;
   /** Members that count only when it is made: a plan compares none of them. */
   readonly atCreation?: readonly string[];
   /** Members that stay as they are stored where a file leaves them out; others have their default. */

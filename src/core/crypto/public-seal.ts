@@ -24,6 +24,8 @@ export interface SealPlace {
   readonly name: string;
   /** Such as `fields.url`. */
   readonly field: string;
+  /** Members of the object that decide who gets it, by path: it does not open with other values. */
+  readonly bound: Readonly<Record<string, unknown>>;
 }
 
 const VERSION = "v1:";
@@ -91,8 +93,8 @@ function keyOf(privateKey: KeyObject, publicKey: KeyObject, sender: Buffer, reci
   return { key: bytes.subarray(0, 32), nonce: bytes.subarray(32) };
 }
 
-function placeBytes({ project, kind, name, field }: SealPlace): Buffer {
-  return Buffer.from(JSON.stringify([project, kind, name, field]));
+function placeBytes({ project, kind, name, field, bound }: SealPlace): Buffer {
+  return Buffer.from(JSON.stringify([project, kind, name, field, Object.entries(bound).sort()]));
 }
 
 function idOf(point: Buffer): Buffer {

@@ -35,6 +35,13 @@ export function channelsKind(context: ChannelsApi): ConfigKind {
       const known = typeof preset === "string" ? await context.book.get(preset) : undefined;
       return known?.fields.flatMap(({ key, secret }) => (secret ? [`fields.${key}`] : [])) ?? [];
     },
+    async addresses() {
+      const all = (await context.book.list()).map(({ name, fields }) => {
+        const urls = fields.filter(({ type }) => type === "url");
+        return [name, urls.map(({ key, secret }) => ({ path: `fields.${key}`, secret }))] as const;
+      });
+      return Object.fromEntries(all.filter(([, urls]) => urls.length > 0));
+    },
     entries: () => ({
       ...Channel.forCreate,
       fields: v.optional(doc(v.record(v.string(), FieldText), "Values of the preset's fields")),
@@ -56,7 +63,7 @@ export function channelsKind(context: ChannelsApi): ConfigKind {
       db.selectFrom("channels").select(["id", "version"]).where("projectId", "=", projectId).execute(),
     rows: async (trx, ids) =>
       byId(await trx.selectFrom("channels").selectAll().where("id", "in", valuesOf(ids)).execute()),
-    async prepare({ caller, projectId, hasStandIns, sealed }, spec, stored, id) {
+    async prepare({ caller, projectId, hasStandIns }, spec, stored, id) {
       context.storage.requireSpace();
       if (!stored) {
         const row = await newChannel(context, caller, { projectId: projectId ?? "" }, spec, id, hasStandIns);
@@ -68,7 +75,6 @@ export function channelsKind(context: ChannelsApi): ConfigKind {
         throw invalidField("body", "preset", "a channel keeps its preset; give the new one another name");
       }
       const fields = changedFields(spec.fields, stored);
-      await requireAddress(context, spec, stored, sealed);
       const old = await channelOf(context.db.read, stored.id);
       const change = await changeOf(context, old, { ...changed, ...(fields && { fields }) });
       return async (trx, known) => {
@@ -99,26 +105,6 @@ async function storedOf({ book, box }: ChannelsApi, row: ChannelRow): Promise<St
   const secrets = all.filter(([key]) => !isPlain(key)).map(([key, value]) => [`fields.${key}`, value] as const);
   const { id, name, version } = row;
   return { id, name, version, spec: { ...Channel.settable(row), fields: plain }, secrets: Object.fromEntries(secrets) };
-}
-
-/** A sealed secret is not known to who moves it: as a stored one, it is not sent to another address. @throws VALIDATION_FAILED */
-async function requireAddress(
-  { book }: ChannelsApi,
-  { preset, fields }: ChannelSpec,
-  { spec, secrets = {} }: StoredObject,
-  sealed: ReadonlySet<string> = new Set(),
-): Promise<void> {
-  const before = spec["fields"] as Texts;
-  const known = (await book.get(preset))?.fields ?? [];
-  const moved = known.find(({ key, type }) => {
-    const path = `fields.${key}`;
-    const isGiven = Object.hasOwn(fields, key) || Object.hasOwn(before, key);
-    return type === "url" && isGiven && !sealed.has(path) && fields[key] !== (before[key] ?? secrets[path]);
-  });
-  const [path] = sealed;
-  if (!moved || path === undefined) return;
-  const why = `must be given by env or file, because ${moved.key} changes: a sealed secret is not sent to another address`;
-  throw invalidField("body", path, why);
 }
 
 /** The fields to change, null: to remove; undefined: none. */

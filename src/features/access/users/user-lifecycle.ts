@@ -4,7 +4,7 @@ import { cleanText } from "../../../core/text/clean-text.ts";
 import type { Deletions } from "../../../module/feature.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { Flag, UserStatus } from "../../../store/schema.ts";
-import { type Granter, replaceRoles, requireMayManage } from "../authorize.ts";
+import { type Granter, heldRoles, replaceRoles, requireMayManage } from "../authorize.ts";
 import { type AccountContext, recordChange } from "../context.ts";
 import { hasAdmin } from "../first-start.ts";
 import { endKeysOf, endOwnershipOf, endTopicRights, keysChanged } from "../projects/leftovers.ts";
@@ -46,18 +46,15 @@ export async function approveUser(
 ): Promise<void> {
   await changeManaged(ctx, id, granter, async (user, now, trx) => {
     requirePending(user);
-    const held = await trx
-      .selectFrom("user_roles")
-      .innerJoin("roles", "roles.id", "user_roles.roleId")
-      .select("roles.name")
-      .where("user_roles.userId", "=", id)
-      .execute();
+    // Who invited it held their rights, and so does the granter: else `managedUser` refused. A registration has none.
+    const held = await heldRoles(id, trx);
     const roles = given ?? (held.length > 0 ? held.map(({ name }) => name) : ["User"]);
     // Who approves an account has seen its address.
     await writeUser(trx, id, { status: "active", isEmailVerified: user.email === null ? 0 : 1, updatedAt: now });
-    const { added } = await replaceRoles(id, roles, granter, now, trx);
-    await recordChange(ctx, "user.approve", "user", id, { roles: added }, trx);
-    addEffect(trx, { type: "announced", event: "user:approved", data: { userId: id, roles: added } });
+    await replaceRoles(id, roles, granter, now, trx);
+    const all = (await heldRoles(id, trx)).map((role) => role.id);
+    await recordChange(ctx, "user.approve", "user", id, { roles: all }, trx);
+    addEffect(trx, { type: "announced", event: "user:approved", data: { userId: id, roles: all } });
   });
 }
 

@@ -1,11 +1,19 @@
 import type { PlannedChange, PlannedWarning } from "../../../module/config-kind.ts";
 import type { Trx } from "../../../store/database.ts";
+import { valuesOf } from "../../../store/sqlite/list-queries.ts";
 import { candidatesOf, reachableOf } from "../incidents/notices.ts";
 import { policiesOf } from "../policies/manage.ts";
 import { channelOf, storedRouting } from "../policies/policies.ts";
 import { DEFAULT_POLICY, type PolicyDefinition, storedDefinition } from "../policies/policy.ts";
 import { builtInRouting, compileRouting, policiesIn, type RoutingDocument } from "../policies/routing.ts";
-import { noWayText, type PagingWarning, policyWarnings, type WarnedPolicy, type WarningParts } from "./warnings.ts";
+import {
+  noWayText,
+  type PagingWarning,
+  policyWarnings,
+  type WarnedPolicy,
+  type WarningParts,
+  withWay,
+} from "./warnings.ts";
 
 /* What would reach no one once an apply of configuration files is done, as far as it changes it. */
 
@@ -28,6 +36,9 @@ export async function plannedWarnings(
     ({ id, definition }): WarnedPolicy => ({ id, projectId, definition: storedDefinition(definition) }),
   );
   const wanted = changes.filter(({ spec }) => spec !== null);
+  const changed = new Set(changes.map(({ id }) => id));
+  const changedPolicies = new Set(wanted.flatMap(({ kind, id }) => (kind === "policies" ? id : [])));
+  const fallbacks = new Set(policies.map(({ definition }) => definition.fallback));
   const named = new Set(document ? policiesIn(document).map(({ name }) => name) : []);
   const routes = changes.find(({ kind }) => kind === "routes");
   const wasNamed = new Set(
@@ -37,8 +48,8 @@ export async function plannedWarnings(
   for (const policy of policies) {
     const { name } = policy.definition;
     // The policy `default` has the id of its project, as other objects have.
-    const isChanged = wanted.some(({ kind, id }) => kind === "policies" && id === policy.id);
-    const own = targetsOf(policy.definition).filter((id) => changes.some((each) => each.id === id));
+    const isChanged = changedPolicies.has(policy.id);
+    const own = targetsOf(policy.definition).filter((id) => changed.has(id));
     const isNamed = routes !== undefined && named.has(name);
     if (isChanged || isNamed || own.length > 0)
       for (const warning of await policyWarnings(parts, trx, policy, AHEAD_MS)) {
@@ -46,7 +57,7 @@ export async function plannedWarnings(
         if (NOT_OF_A_PLAN.has(warning.code) || !(isOwn || (isNamed && warning.code === "no-steps"))) continue;
         found.push({ kind: "policies", name, code: warning.code, message: warning.text, ...keyOf(warning) });
       }
-    const isFallback = policies.some(({ definition }) => definition.fallback === name);
+    const isFallback = fallbacks.has(name);
     const isLeft = document !== null && !named.has(name) && (isChanged || wasNamed.has(name));
     if (isLeft && !isFallback && name !== DEFAULT_POLICY)
       found.push({ ...{ kind: "policies", name, code: "not-routed" }, message: `No route names the policy ${name}` });
@@ -86,6 +97,18 @@ function remembering(parts: WarningParts): WarningParts {
     onCall: (db, id, at) => onceIn(onCall, `${id} ${at}`, () => parts.onCall(db, id, at)),
     namedOnCall: (db, id, at) => onceIn(named, `${id} ${at}`, () => parts.namedOnCall(db, id, at)),
     gapsOf: (db, id, from, to) => onceIn(gaps, `${id} ${from} ${to}`, () => parts.gapsOf(db, id, from, to)),
+    withWay: askingOnce(parts),
+  };
+}
+
+/** Asks for each person and urgency once. */
+function askingOnce(parts: WarningParts): NonNullable<WarningParts["withWay"]> {
+  const known = new Map<string, boolean>();
+  return async (db, projectId, users, urgency) => {
+    const unknown = users.filter((id) => !known.has(`${urgency} ${id}`));
+    const reached = await reachableOf(parts, db, { projectId }, unknown, urgency);
+    for (const id of unknown) known.set(`${urgency} ${id}`, reached.has(id));
+    return new Set(users.filter((id) => known.get(`${urgency} ${id}`)));
   };
 }
 
@@ -130,24 +153,31 @@ async function invited(
 ): Promise<PlannedWarning[]> {
   const isShifts = changes.some(({ kind }) => kind === "oncall");
   const named = isShifts ? await parts.namedOnCall(trx, projectId, parts.clock.now()) : [];
-  const found: PlannedWarning[] = [];
-  for (const { kind, id, name, spec } of changes) {
+  const concerned = changes.map(({ kind, id, name, spec }) => {
     const steps = kind === "policies" ? ((spec ?? {}) as Pick<PolicyDefinition, "steps">).steps : [];
-    const people = [
+    const people = new Set([
       ...named.filter(({ scheduleId }) => kind === "oncall" && scheduleId === id).map(({ userId }) => userId),
       ...steps.flatMap((step) => (step.type === "notify" ? (step.users ?? []) : [])),
-    ];
-    if (people.length === 0) continue;
-    const rows = trx
-      .selectFrom("users")
-      .select(["name", "username"])
-      .where("id", "in", [...new Set(people)]);
-    for (const { name: called, username } of await rows.where("status", "=", "pending").orderBy("username").execute()) {
-      const message = `${called || username} is invited and has not signed in yet, so no page reaches them`;
-      found.push({ kind, name, code: "person-inactive", message });
-    }
-  }
-  return found;
+    ]);
+    return { kind, name, people };
+  });
+  const all = new Set(concerned.flatMap(({ people }) => [...people]));
+  if (all.size === 0) return [];
+  const pending = await trx
+    .selectFrom("users")
+    .select(["id", "name", "username"])
+    .where("id", "in", valuesOf([...all]))
+    .where("status", "=", "pending")
+    .orderBy("username")
+    .execute();
+  return concerned.flatMap(({ kind, name, people }) =>
+    pending
+      .filter(({ id }) => people.has(id))
+      .map(({ name: called, username }) => {
+        const message = `${called || username} is invited and has not signed in yet, so no page reaches them`;
+        return { kind, name, code: "person-inactive", message };
+      }),
+  );
 }
 
 /** New owners, and people of changed shifts, whom no page reaches outside of the app. */
@@ -172,7 +202,7 @@ async function withoutWay(
             role === "owner" && before[user] !== role ? (parts.users.find(user) ?? []) : [],
           );
     const active = parts.users.reachable(people, projectId);
-    const reached = await reachableOf(parts, trx, { projectId }, active, "high");
+    const reached = await withWay(parts, trx, projectId, active, "high");
     const without = active.filter((user) => !reached.has(user));
     if (without.length === 0) continue;
     const rows = await trx.selectFrom("users").select(["name", "username"]).where("id", "in", without).execute();

@@ -40,6 +40,8 @@ interface NamedPerson {
   readonly in: string;
 }
 
+type Reached = ReadonlySet<string>;
+
 /** The incidents, as the search uses them. */
 export interface WarningParts
   extends Pick<IncidentParts, "policies" | "users" | "projects" | "onCall" | "reachable" | "pages"> {
@@ -51,6 +53,8 @@ export interface WarningParts
     from: EpochMs,
     to: EpochMs,
   ) => Promise<readonly { readonly start: EpochMs; readonly end: EpochMs }[]>;
+  /** Who of them has a way for an urgency; default: asked for each step. */
+  readonly withWay?: (db: Db, projectId: string, users: readonly string[], urgency: Urgency) => Promise<Reached>;
   /** Whom the on-call schedules of a project name from an instant on. */
   readonly namedOnCall: (db: Db, projectId: string, now: EpochMs) => Promise<readonly NamedPerson[]>;
 }
@@ -213,8 +217,8 @@ async function peopleWarnings(
     for (const user of [...current, ...next]) wanted.add(user);
   }
   const active = parts.users.reachable([...wanted], projectId);
-  const withWay = await reachableOf(parts, db, { projectId }, active, urgency);
-  const without = active.filter((id) => !withWay.has(id));
+  const reached = await withWay(parts, db, projectId, active, urgency);
+  const without = active.filter((id) => !reached.has(id));
   if (without.length === 0) return [];
   const rows = await db.selectFrom("users").select(["id", "name", "username"]).where("id", "in", without).execute();
   return rows.map(({ id, name, username }) =>
@@ -224,6 +228,16 @@ async function peopleWarnings(
       `${noWayText(name || (username ?? id), urgency)} (${definition.name})`,
     ),
   );
+}
+
+export function withWay(
+  parts: WarningParts,
+  db: Db,
+  projectId: string,
+  users: readonly string[],
+  urgency: Urgency,
+): Promise<Reached> {
+  return parts.withWay?.(db, projectId, users, urgency) ?? reachableOf(parts, db, { projectId }, users, urgency);
 }
 
 /** For a project that has only the built-in policy: whether no member has a way. */

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { GenericSchema } from "valibot";
+import { LoopTurns } from "../../../core/promises.ts";
 import { countText } from "../../../core/text/clean-text.ts";
 import { bare } from "../../../http/api/file-form.ts";
 import { secretProblem } from "../../../http/body/input.ts";
@@ -65,12 +66,12 @@ export const MAX_SHIFTS_OF_READERS = 50;
  * Compares, and notes problems in `reading`. @param rows what files own
  * @param unlocked those of them that stay as they are
  */
-export function compare(
+export async function compare(
   reading: ReadRequest,
   rows: readonly ManagedRow[],
   request: ConfigurationRequest,
   unlocked: readonly ManagedRow[] = [],
-): Compared {
+): Promise<Compared> {
   const { source = "files", prune = false, secrets = {}, lock = false } = request;
   const owned = new Map(rows.map((row) => [rowKey(row.kind, row.objectId), row]));
   const steps: Step[] = [];
@@ -78,7 +79,9 @@ export function compare(
   const kept = new Set(unlocked.map((row) => rowKey(row.kind, row.objectId)));
   const made = new Set(reading.planned.projects.values());
   let unchanged = 0;
+  const turns = new LoopTurns();
   for (const wanted of reading.wanted) {
+    await turns.pause();
     const { kind, projectId, name, renamedFrom } = wanted;
     const stored = storedAs(reading.lists, kind, projectId, [name, renamedFrom]);
     const row = (stored && owned.get(rowKey(kind.kind, stored.id))) ?? null;

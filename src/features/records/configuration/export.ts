@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { addressesOf, boundMembers, type ServiceAddresses } from "../../../config/files/sealed-members.ts";
 import type { PermissionHolder } from "../../../core/caller.ts";
 import { type SealPlace, sealFor } from "../../../core/crypto/public-seal.ts";
 import { type ErrorDetail, PrismError } from "../../../core/errors.ts";
@@ -76,18 +77,20 @@ export async function exportConfiguration(
   const seal: About["seal"] = (place, secret) => ({
     sealed: sealFor(sealKeysOf(context.box).publicKey, place, secret),
   });
-  const itemsOf = (each: Listed) => {
+  const itemsOf = async (each: Listed) => {
     const { kind, projectId, objects } = each;
+    const addresses = wish.secrets === "sealed" ? await kind.addresses?.() : undefined;
     const project = slugs.get(projectId ?? "") ?? "";
     const isMasked = !hasRight(context, { caller, projectId }, kind.rights.write);
     return objects
       .filter(({ isImplicit }) => isImplicit !== true)
       .map((stored) => {
         const row = rows.get(rowKey(kind.kind, stored.id));
-        return exported(each, stored, { names, row, project, wish, variables, taken, isMasked, seal });
+        return exported(each, stored, { names, row, project, wish, variables, taken, isMasked, seal, addresses });
       });
   };
-  const found = new Map(lists.map((each) => [listKey(each.kind.kind, each.projectId), itemsOf(each)]));
+  const found = new Map<string, Spec[]>();
+  for (const each of lists) found.set(listKey(each.kind.kind, each.projectId), await itemsOf(each));
   const owned = lists.flatMap(({ kind, objects }) =>
     objects
       .filter(({ id }) => kind.kind !== "projects" || slugs.has(id))
@@ -156,23 +159,29 @@ interface About {
   /** Variables of other secrets. */
   readonly taken: Set<string>;
   readonly isMasked: boolean;
+  readonly addresses: ServiceAddresses | undefined;
   seal(place: SealPlace, secret: string): Reference;
 }
 
 function exported(
   { kind, projectId }: Listed,
   stored: StoredObject,
-  { names, row, project, wish, variables, taken, isMasked, seal }: About,
+  { names, row, project, wish, variables, taken, isMasked, seal, addresses }: About,
 ): Spec {
   const fileForm = (spec: Spec) => fileOf(kind, spec, names, projectId, isMasked);
   const file = withoutDefaults(kind, stored.spec, fileForm(stored.spec), fileForm);
   const applied = row && appliedOf(row).references;
   let spec = applied && wish.secrets !== "omit" ? mergedReferences(file, applied) : file;
-  for (const [path, value] of Object.entries(stored.secrets ?? {})) {
+  const own = addressesOf(kind.kind, stored.spec, addresses);
+  const isAddress = (path: string) => own.some((each) => each.path === path);
+  // What is sealed is bound to the addresses of the file, which so come first.
+  const secrets = Object.entries(stored.secrets ?? {}).sort(([a], [b]) => Number(isAddress(b)) - Number(isAddress(a)));
+  for (const [path, value] of secrets) {
     if (isGiven(spec, path) || wish.secrets === "omit") continue;
-    const place = { project, kind: kind.kind, name: stored.name, field: path };
+    const { bound, unsealed } = boundMembers({ kind: kind.kind, spec, field: path, addresses: own });
+    const place = { project, kind: kind.kind, name: stored.name, field: path, bound };
     // Who may not write it learns no more than its variable.
-    const isSealed = wish.secrets === "sealed" && value !== null && !isMasked;
+    const isSealed = wish.secrets === "sealed" && value !== null && !isMasked && unsealed === undefined;
     const reference: Reference = isSealed
       ? seal(place, value)
       : { env: freeVariable(taken, project, stored.name, path.replace(/^fields\./, "")) };

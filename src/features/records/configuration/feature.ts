@@ -105,7 +105,7 @@ function serve(server: FeatureServer, context: ConfigurationContext): void {
     tag,
     access,
     response: s.SealKey,
-    handle: async () => ({ key: (await import("./sealed.ts")).sealKeysOf(context.box).publicKey }),
+    handle: async () => (await import("./seal-key.ts")).sealKey(context),
   });
   server.route({
     method: "GET",

@@ -1,6 +1,7 @@
 import { currentCaller, type PermissionHolder } from "../../../core/caller.ts";
 import { type ErrorDetail, PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
+import { LoopTurns } from "../../../core/promises.ts";
 import { filePath, fromFile, toFile } from "../../../http/api/file-form.ts";
 import { object } from "../../../http/api/shapes.ts";
 import { checkShape } from "../../../http/body/input.ts";
@@ -189,8 +190,13 @@ export function objectLists(
     },
     /** Once all are read. @param isWanted whose names an object has */
     async namePeople(isWanted: (id: string) => boolean = () => true): Promise<void> {
+      const turns = new LoopTurns();
       for (const { kind, projectId, objects } of lists.values())
-        for (const { id, spec } of objects) if (isWanted(id)) fileOf(kind, spec, names, projectId);
+        for (const { id, spec } of objects) {
+          if (!isWanted(id)) continue;
+          await turns.pause();
+          fileOf(kind, spec, names, projectId);
+        }
       for (const { id, username, externalId } of await namesInFiles(db.read, [...names.people])) {
         // A mail address would be shown to all who may read the project.
         const name = username ?? externalId;
@@ -243,7 +249,10 @@ export async function readRequest(
     problems.push({ ...about, code: "UNAUTHORIZED_ROLE", message: `you lack ${kind.rights.read}` });
   };
   const found: Draft[] = [];
+  // Others wait while thousands of objects are read.
+  const turns = new LoopTurns();
   for (const each of given) {
+    await turns.pause();
     const draft = draftOf(kinds, each, projectOf);
     if ("code" in draft) problems.push(draft);
     else found.push(draft);
@@ -255,12 +264,16 @@ export async function readRequest(
     if (kind && projectId !== null && slugs.has(projectId)) await objects.read(kind, projectId);
   }
   for (const draft of found) {
+    await turns.pause();
     const { kind, projectId, name, renamedFrom } = draft;
     const stored = storedAs(lists, kind, projectId, [name, renamedFrom]);
     names.add(kind.kind, projectId, name, stored?.id ?? newId(draft, planned));
   }
   // What objects name of other kinds and projects is read when the first pass has asked for it.
-  for (const draft of found) read(draft, names, []);
+  for (const draft of found) {
+    await turns.pause();
+    read(draft, names, []);
+  }
   while (names.wanted.size > 0)
     for (const [key, { kind: wanted, projectId }] of [...names.wanted]) {
       const kind = kinds.find((each) => each.kind === wanted && each.scope === "project");
@@ -272,20 +285,24 @@ export async function readRequest(
   const sealed = new SealedSecrets(context.box);
   requireOnce(found, problems);
   for (const draft of found) {
+    await turns.pause();
     const own: ErrorDetail[] = [];
     const { kind, given, name } = draft;
     const done = read(draft, names, own);
     const secretPaths = await kind.secretPaths?.(given.spec);
     own.push(...plainSecrets(secretPaths ?? [], given.spec));
     const references = done?.references ?? new Map();
-    const place = { project: given.project ?? "", kind: kind.kind, names: namesOf(draft, found, lists) };
+    const place = { project: given.project ?? "", kind, spec: given.spec, names: namesOf(draft, found, lists) };
     const opened = await sealed.opened({ ...place, references, secretPaths }, own);
     problems.push(...own.map((detail) => problemOf(given, name, detail)));
     if (done && own.length === 0) wanted.push({ ...done, opened });
   }
   for (const [username, id] of planned.people) names.add("people", null, username, id);
   // New objects may name people whom no stored one names.
-  for (const { kind, projectId, spec } of wanted) fileOf(kind, spec, names, projectId);
+  for (const { kind, projectId, spec } of wanted) {
+    await turns.pause();
+    fileOf(kind, spec, names, projectId);
+  }
   await objects.namePeople();
   return { caller, kinds, wanted, lists, names, planned, problems, slugs, access };
 }

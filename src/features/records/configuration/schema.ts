@@ -213,6 +213,10 @@ export const ExportQuery = object({
 
 export const SealKey = v.object({
   key: doc(v.string(), "`x25519:` and the public key; only the server opens what is sealed for it"),
+  addresses: doc(
+    v.record(v.string(), v.record(v.string(), v.array(v.object({ path: v.string(), secret: v.boolean() })))),
+    "Members with addresses, by kind and preset: a secret is sealed together with them",
+  ),
 });
 
 export const ExportedConfiguration = named(

@@ -76,7 +76,7 @@ export async function configure(
   const now = context.clock.now();
   const unlocked = keepsUnlocked ? owned.filter(({ unlockedUntil }) => (unlockedUntil ?? 0) > now) : [];
   const isApply = request.mode === "apply";
-  const differing = compare(reading, rows, request, unlocked);
+  const differing = await compare(reading, rows, request, unlocked);
   const compared = isApply ? differing : await withStandIns(differing, request.secrets ?? {});
   const mayNot = lackingRights(reading, compared, request);
   const made = new Set(reading.planned.projects.values());
@@ -217,13 +217,12 @@ async function prepareAll(reading: ReadRequest, { steps }: Compared, request: Co
 
 function ownerOf(
   { caller, wanted }: ReadRequest,
-  { projectId, later, wanted: own }: Step,
+  { projectId, later }: Step,
   { invite: invites = false }: ConfigurationRequest,
 ): ObjectOwner {
   const planned = (kind: string) =>
     wanted.filter((each) => each.kind.kind === kind && each.projectId === projectId).map(({ spec }) => spec);
-  const sealed = new Set(own?.opened.keys());
-  return { caller, projectId, planned, invites, sealed, ...(later && { hasStandIns: true }) };
+  return { caller, projectId, planned, invites, ...(later && { hasStandIns: true }) };
 }
 
 function refuse({ problems }: ReadRequest, { wanted, name, kind, row }: Step, error: unknown): void {
@@ -261,7 +260,8 @@ async function run(context: ConfigurationContext, work: Run): Promise<Done> {
   const done = blank();
   currentCaller().charge?.({ rows: work.compared.steps.length });
   const { source = "files" } = request;
-  let before: Schedules = new Map();
+  // Read again in the transaction they are the same: it compares what was listed.
+  const before = await changedSchedules(context.db.read, work.compared);
   let after: Schedules = new Map();
   const change = () =>
     context.db.write(async (trx) => {
@@ -273,7 +273,6 @@ async function run(context: ConfigurationContext, work: Run): Promise<Done> {
       else {
         await runSteps(trx, work, done);
         after = await changedSchedules(trx, work.compared);
-        before = await changedSchedules(context.db.read, work.compared);
         if (request.mode === "plan" && reading.problems.length === 0) {
           done.warnings.push(...(await deadWays(trx, reading, work.compared)));
           done.planned = await readPlannedState(trx, reading, work.compared, after);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import test from "node:test";
+import { makeUser } from "../../../helpers/people.ts";
 import type { TestPrism } from "../../../helpers/prism.ts";
 import { keepsPromise } from "../../../helpers/promise.ts";
 import { openBeside } from "../../../helpers/store.ts";
@@ -135,4 +136,36 @@ test("S2-132: status, roles and audit of an approval are one transaction: all or
       won?.body.roles,
     );
   });
+});
+
+test("an approval without roles gives an account none that nobody with their rights chose for it", async (t) => {
+  const prism = await startAccounts(t);
+  await prism.post("/api/v1/roles", { name: "Clerk", permissions: ["users:read", "users:manage", "users:approve"] });
+  const clerk = await makeUser(prism, "clerk", ["Clerk"]);
+  const asked = await call(prism, "/api/v1/auth/register", { username: "eve", password, roles: ["Admin"] });
+  assert.equal(outcomeOf(asked), "400 VALIDATION_FAILED");
+  const registered = await register(prism, "eve");
+  assert.deepEqual((stateOf(prism, registered) as { roles: unknown }).roles, []);
+  const invite = async (username: string, roles: readonly string[], token?: string) => {
+    const body = { mode: "apply", objects: [{ kind: "people", spec: { username, invite: true, roles } }] };
+    return prism.post("/api/v1/configuration", body, token === undefined ? {} : { token });
+  };
+  assert.equal(
+    (await invite("mallory", ["Operator"], clerk.token)).status,
+    409,
+    "Operator has rights that a clerk lacks",
+  );
+  assert.equal((await invite("olga", ["Operator"])).status, 200);
+  const olga = scalarOf<string>(prism, "select id from users where username = 'olga'") ?? "";
+  for (const body of [{}, { roles: ["Clerk"] }])
+    assert.equal(outcomeOf(await prism.post(`${USERS}/${olga}/approve`, body, clerk)), "422 PRIVILEGE_ESCALATION");
+  assert.deepEqual((await prism.post<UserBody>(`${USERS}/${olga}/approve`)).body.roles, ["Operator"]);
+  assert.deepEqual((await prism.post<UserBody>(`${USERS}/${registered}/approve`)).body.roles, ["User"]);
+  const approved = rowsOf<{ metadata: string }>(
+    prism,
+    "select metadata from audit_log where action = 'user.approve' and resourceId = ?",
+    olga,
+  );
+  const operator = scalarOf<string>(prism, "select id from roles where name = 'Operator'");
+  assert.deepEqual(JSON.parse(approved[0]?.metadata ?? ""), { roles: [operator] });
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { deferred } from "../../../../src/core/promises.ts";
+import { deferred, LoopTurns } from "../../../../src/core/promises.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import { answered, startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { MailServer } from "../../access/sessions/support/mail-server.ts";
@@ -134,4 +134,15 @@ test("without a mail server nobody is invited, and nothing is stored", async (t)
   const { status, body } = await configure(prism, "apply", [duty, person("ann")], { invite: true });
   assert.deepEqual([status, body.error.code], [501, "NOT_CONFIGURED"]);
   assert.equal((await prism.get("/api/v1/projects/duty")).status, 404);
+});
+
+test("a plan offers the loop a turn before each object that it reads, and before each that it compares", async (t) => {
+  const prism = await startPrism(t);
+  const objects = Array.from({ length: 200 }, (_, n) => beat(`B ${n}`));
+  assert.equal((await configure(prism, "apply", [duty])).status, 200);
+  const pause = t.mock.method(LoopTurns.prototype, "pause");
+  const { body } = await configure(prism, "plan", objects);
+  assert.equal(body.counts.created, objects.length);
+  // Its kind, its name, its references, its members, the people in it; and the comparison.
+  assert.ok(pause.mock.callCount() >= 6 * objects.length, String(pause.mock.callCount()));
 });

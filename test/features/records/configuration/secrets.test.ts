@@ -18,7 +18,10 @@ const room = (fields: object, name = "Room", renamedFrom?: string): FileObject =
   return renamedFrom === undefined ? ["channels", "duty", spec] : ["channels", "duty", spec, renamedFrom];
 };
 
-const PLACE: SealPlace = { project: "duty", kind: "channels", name: "Room", field: "fields.token" };
+const PLACE: SealPlace = {
+  ...{ project: "duty", kind: "channels", name: "Room", field: "fields.token" },
+  bound: { preset: "ntfy", "fields.url": "https://127.0.0.1:8443/" },
+};
 
 async function sealedFor(prism: TestPrism, place: Partial<SealPlace> = {}, secret = TOKEN): Promise<string> {
   const { body } = await prism.get<{ key: string }>("/api/v1/configuration/key");
