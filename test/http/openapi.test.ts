@@ -110,7 +110,8 @@ test("S2-117, S2-08: the document holds every route of the router, aliases inclu
       "/docs/search",
       "/docs/swagger-ui-bundle.js",
       "/docs/swagger-ui.css",
-      ...Array.from({ length: 2 }, () => "/integrations/v1/:type/:token/heartbeat/"),
+      ...Array.from({ length: 2 }, () => "/integrations/v1/:type/:token"),
+      ...Array.from({ length: 2 }, () => "/integrations/v1/:type/:token/heartbeat"),
       ...["/ping/:target", "/ping/:target/", "/ping/:target/:slug", "/ping/:target/:slug/:action"].flatMap((path) =>
         Array.from({ length: 5 }, () => path),
       ),
