@@ -17,6 +17,7 @@ import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
 import { resource, type Verb } from "../../resource.ts";
 import { withServer } from "../../with-server.ts";
+import { IMPORT_TOKENS } from "../access/import-tokens.ts";
 
 interface Flags extends ImportFlags {
   readonly secretsDir?: string;
@@ -27,9 +28,9 @@ interface Flags extends ImportFlags {
 /** `prism import`: configurations of other programs. */
 export function addImport(program: Command): void {
   resource(program, "import", "", {
-    text: "import the configuration of another program",
+    text: "import the configuration and tokens of other programs",
     examples: ["import alertmanager alertmanager.yml --dry-run"],
-    verbs: { alertmanager: ALERTMANAGER },
+    verbs: { alertmanager: ALERTMANAGER, tokens: IMPORT_TOKENS },
   });
 }
 
