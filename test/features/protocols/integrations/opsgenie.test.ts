@@ -100,7 +100,8 @@ test("tags are labels for routes, as many as an alert has room for", async (t) =
   const tags = ["Über-Krit", "a.b/c", "own", ...Array.from({ length: 30 }, (_, at) => `t${at}`)];
   for (const more of [{}, { details }])
     assert.equal(
-      (await it.genie("POST", PATH, { message: "Full", alias: String(Object.keys(more).length), tags, ...more })).status,
+      (await it.genie("POST", PATH, { message: "Full", alias: String(Object.keys(more).length), tags, ...more }))
+        .status,
       202,
     );
   const [few, many] = (await it.alerts())
