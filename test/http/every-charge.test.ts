@@ -38,7 +38,10 @@ test("every route that takes a body charges it to its caller, or to the address 
     route.body !== undefined && (route.access === "public" || route.access.operatorOnly !== true);
   const uncharged: string[] = [];
   for (const { path, route } of router.mounts.filter(takesBody)) {
-    const filled = path.replace("/in/:token", `/in/${token}`).replace(/:\w+/g, "x");
+    const filled = path
+      .replace(/^(\/in|\/integrations\/v1\/:type)\/:token/, (start) => start.replace(":token", token))
+      .replace("/:type/", "/webhook/")
+      .replace(/:\w+/g, "x");
     const type = route.raw?.types[0] ?? "application/json";
     const authorization = /^\/v2\/(alerts|integrations)/.test(path)
       ? `GenieKey ${made.body.key}`
