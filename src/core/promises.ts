@@ -42,22 +42,30 @@ export async function withinOr<T>(limitMs: number, work: Promise<T>, late: () =>
 
 /**
  * Runs the work of each item, a few at once, and stops with the first error.
+ * @param nameOf an item, for the error
  * @throws URL_REFUSED once the time is up: the work is one of names that are resolved
  */
 export async function eachWithin<T>(
   { atOnce, limitMs }: { readonly atOnce: number; readonly limitMs: number },
   items: Iterable<T>,
   work: (item: T) => Promise<void>,
+  nameOf: (item: T) => string,
 ): Promise<void> {
   const left = [...items];
+  const waiting = new Set<T>();
   const run = async (): Promise<void> => {
-    for (let item = left.shift(); item !== undefined; item = left.shift()) await work(item);
+    for (let item = left.shift(); item !== undefined; item = left.shift()) {
+      waiting.add(item);
+      await work(item);
+      waiting.delete(item);
+    }
   };
   try {
     await withinOr(limitMs, Promise.all(Array.from({ length: atOnce }, run)), () => {
+      const names = [...waiting].map(nameOf).join(", ");
       throw new PrismError(
         "URL_REFUSED",
-        `The hosts of the URLs were not resolved within ${limitMs / 1000} s; try again`,
+        `The hosts of the URLs were not resolved within ${limitMs / 1000} s (${names}); try again`,
       );
     });
   } finally {

@@ -58,13 +58,18 @@ export async function applySpecs(
   const planned = (kind: string) => drafts.filter((each) => each.kind.kind === kind).map(({ members }) => members);
   const all = { ...owner, planned };
   const problems: ErrorDetail[][] = [];
-  await eachWithin(RESOLVE, drafts.entries(), async ([at, draft]) => {
-    if (draft.isSame) return;
-    const { kind, members, stored, id, path } = draft;
-    problems[at] = await problemsOf(path, async () => {
-      draft.prepared = await kind.prepare?.(all, members, stored, id);
-    });
-  });
+  await eachWithin(
+    RESOLVE,
+    drafts.entries(),
+    async ([at, draft]) => {
+      if (draft.isSame) return;
+      const { kind, members, stored, id, path } = draft;
+      problems[at] = await problemsOf(path, async () => {
+        draft.prepared = await kind.prepare?.(all, members, stored, id);
+      });
+    },
+    ([, { kind, name }]) => `${kind.noun} ${name}`,
+  );
   requireNone(problems.flat());
   const applied: AppliedSpec[] = [];
   const work = async (trx: Trx): Promise<void> => {

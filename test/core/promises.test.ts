@@ -14,11 +14,11 @@ test("work on many items runs a few at once, and all of it has one limit of time
     running -= 1;
     seen.push(item);
   };
-  const all = eachWithin({ atOnce: 2, limitMs: 60_000 }, [1, 2, 3, 4, 5], work);
+  const all = eachWithin({ atOnce: 2, limitMs: 60_000 }, [1, 2, 3, 4, 5], work, String);
   gate.resolve();
   await all;
   assert.deepEqual([most, seen.sort()], [2, [1, 2, 3, 4, 5]]);
   const never = deferred<void>();
-  const late = eachWithin({ atOnce: 1, limitMs: 1 }, [1], () => never.promise);
-  await assert.rejects(late, { code: "URL_REFUSED", message: /not resolved within 0.001 s/ });
+  const late = eachWithin({ atOnce: 1, limitMs: 1 }, ["channel Room"], () => never.promise, String);
+  await assert.rejects(late, { code: "URL_REFUSED", message: /not resolved within 0.001 s \(channel Room\)/ });
 });
