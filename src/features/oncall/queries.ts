@@ -4,7 +4,7 @@ import type { EpochMs } from "../../core/time/clock.ts";
 import { ofProjects } from "../../http/api/listing.ts";
 import { type ReadDb, rowsOfAll, type Trx, updateLater } from "../../store/database.ts";
 import type { OnCallCalendarsTable } from "../../store/schema.ts";
-import { valuesOf } from "../../store/sqlite/list-queries.ts";
+import { countOf, valuesOf } from "../../store/sqlite/list-queries.ts";
 import type { OnCallRow, ShiftRow } from "./schema.ts";
 
 export type CalendarRow = Selectable<OnCallCalendarsTable>;
@@ -61,6 +61,11 @@ export async function updateSchedule(trx: Trx, id: string, values: Partial<OnCal
 /** All shifts of a schedule, also past ones, in order of creation. */
 export function shiftsOf(db: Db, scheduleId: string): Promise<ShiftRow[]> {
   return db.selectFrom("oncall_shifts").selectAll().where("scheduleId", "=", scheduleId).orderBy("id").execute();
+}
+
+/** Shifts, overrides and swaps that have not ended. */
+export function countShifts(db: Db, scheduleId: string): Promise<number> {
+  return countOf(db.selectFrom("oncall_shifts").where("scheduleId", "=", scheduleId).where("validUntil", "is", null));
 }
 
 export function findShift(db: Db, scheduleId: string, id: string): Promise<ShiftRow | undefined> {

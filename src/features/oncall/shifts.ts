@@ -172,8 +172,7 @@ export function requireWriter(
 /** @throws LIMIT_REACHED */
 export async function insertShift(context: OnCallContext, trx: Trx, given: ShiftRow): Promise<ShiftRow> {
   context.storage.requireSpace();
-  const current = (await queries.shiftsOf(trx, given.scheduleId)).filter(({ validUntil }) => validUntil === null);
-  if (current.length >= MAX_SHIFTS)
+  if ((await queries.countShifts(trx, given.scheduleId)) >= MAX_SHIFTS)
     throw new PrismError("LIMIT_REACHED", `A schedule has at most ${MAX_SHIFTS} shifts, overrides and swaps`);
   const now = given.createdAt;
   // A shift of last week is in effect from now on: past times do not change.
