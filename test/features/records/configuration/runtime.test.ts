@@ -137,6 +137,9 @@ test("the runtime moves to another server once, and never comes back", async (t)
   const done = await run(second, "apply -f old --runtime --yes");
   assert.match(done.stdout, /^no changes\nruntime: 9 to make, 0 made before\nAll is stored\.$/m);
 
+  // Who was invited is on call from the approval on.
+  for (const { id } of await listOf(second, "users?status=pending"))
+    await answered(200, second.post(`/api/v1/users/${String(id)}/approve`, { roles: [] }));
   const [from, to] = [now + HOUR, now + 30 * DAY];
   const onCall = await onCallOf(first, from, to);
   assert.ok(onCall.some((line) => line.endsWith("cy")));
@@ -251,13 +254,13 @@ test("one wrong entry refuses all, with its place", async (t) => {
     "swaps Night schedule NOT_FOUND",
   ]);
   const refused = await send("apply", wrong.slice(0, 2));
-  assert.equal(refused.status, 422, JSON.stringify(refused.body));
+  assert.equal(refused.status, 409, JSON.stringify(refused.body));
   assert.deepEqual(
     refused.body.error.details.map(({ path, code }) => `${path} ${code}`),
-    ["end INVALID_FIELD"],
+    ["end VALUE"],
   );
   const matchers = await send("apply", [wrong[0] as Entry, wrong[3] as Entry]);
-  assert.deepEqual([matchers.status, matchers.body.error.code], [422, "CONFIGURATION_REFUSED"]);
+  assert.deepEqual([matchers.status, matchers.body.error.code], [409, "CONFIGURATION_REFUSED"]);
   // The days off overlap others, which only the transaction finds.
   const days = { user: "ada", firstDay: "2026-12-24", lastDay: "2026-12-26" };
   const overlapping = await send("apply", [
@@ -293,7 +296,7 @@ test("each entry needs the right of its request", async (t) => {
   ]);
   for (const entry of entries) {
     const { status, body } = await send("apply", [["overrides", own], entry], { token });
-    assert.deepEqual([status, body.error.details.map(({ code }) => code)], [422, ["UNAUTHORIZED_ROLE"]], entry[0]);
+    assert.deepEqual([status, body.error.details.map(({ code }) => code)], [409, ["UNAUTHORIZED_ROLE"]], entry[0]);
   }
   assert.deepEqual(await overrides(), []);
   // Of their own shifts and days members may dispose.
