@@ -78,12 +78,12 @@ async function exportConfig(context: CommandContext, flags: ExportFlags): Promis
   const { out: folder, force = false, people = false, withRuntime = false, secrets, project = [] } = flags;
   if (folder !== undefined && !force && existsSync(folder) && readdirSync(folder).length > 0)
     throw new CommandError(EXIT.conflict, `${folder} has files; --force writes into it`);
-  const query = new URLSearchParams({ people: String(people), runtime: String(withRuntime), secrets });
+  const query = new URLSearchParams({ people: String(people), secrets, ...(withRuntime && { runtime: "true" }) });
   for (const each of project) query.append("project", each);
   const {
     document: files,
     leftOut,
-    notes,
+    notes = [],
   } = await withServer(context, (server) => server.get<ExportedConfiguration>(`/api/v1/configuration/export?${query}`));
   const { yamlText } = await import("../../../config/files/yaml-text.ts");
   if (folder === undefined) context.out.result(files, () => yamlText(files).trimEnd());
