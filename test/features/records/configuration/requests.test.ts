@@ -23,7 +23,7 @@ test("a repeated apply does nothing twice, and has the new URLs again", async (t
   assert.deepEqual(counts, { created: 3, changed: 0, deleted: 0 });
   assert.deepEqual(again.body, {
     ...{ state, isApplied: true, changes: [], counts, unchanged: 0, leftOver: [], drift: [], problems: [] },
-    ...{ mayNot: [], onCall: [], issued: urls, warnings: [], kept: [], open: [], history: null },
+    ...{ mayNot: [], onCall: [], issued: urls, warnings: [], kept: [], open: [], history: null, runtime: null },
   });
   const { db } = prism.parts.features.core;
   const rows = await db.read.selectFrom("idempotency_keys").selectAll().execute();
