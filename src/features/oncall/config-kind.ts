@@ -142,7 +142,8 @@ async function listed(
   return schedules.map((row) => {
     const own = shifts.get(row.id) ?? [];
     const calendarUrl = urls.get(row.id);
-    const named = namedShifts(own).map((shift) => compact(shift, row.timezone));
+    // With their zones: those that files leave out keep them when the schedule gets another one.
+    const named = namedShifts(own).map((shift) => compact(shift));
     const version = versionOf(row, own.length, Math.max(0, ...own.map(({ updatedAt }) => updatedAt)));
     const spec = { ...OnCallSchedule.settable(row), shifts: named };
     return { id: row.id, name: row.name, version, spec, ...(calendarUrl && { secrets: { calendarUrl } }) };
@@ -291,8 +292,8 @@ function anchorFor(shift: FullShift, there: ShiftOccurrence, people: readonly st
   return keyOf(turnAt(kept, there)) === keyOf(people) ? anchor : null;
 }
 
-/** Without what is a default. */
-function compact({ name, level, start, durationMs, timezone, ...shift }: FullShift, ofSchedule: string): ShiftSpec {
+/** Without what is a default. @param ofSchedule the zone of a shift that names none */
+function compact({ name, level, start, durationMs, timezone, ...shift }: FullShift, ofSchedule?: string): ShiftSpec {
   const { recurrence, turns, startTurn } = shift;
   const { interval, ...rule } = recurrence ?? { interval: 1 };
   return {

@@ -143,7 +143,9 @@ function changesOf(
   const stays = onlyMembers(stored?.spec ?? {}, [...(kind.keeps ?? []), ...(kind.atCreation ?? [])]);
   const kept = { ...stays, ...(before ? withoutMembers(rest, kind.atCreation) : rest) };
   const after = fileOf(kind, kept, reading.names, projectId, !isWritable);
-  const members = before ? differencesOf(before, after) : [];
+  // What stays may be written in another way: shifts name their zone when the schedule gets another one.
+  const staying = Object.keys(stays).filter((name) => !(name in rest));
+  const members = before ? differencesOf(withoutMembers(before, staying), withoutMembers(after, staying)) : [];
   for (const [path, reference] of references) {
     const value = givenValue(wanted, path, reference, secrets);
     if (value === undefined || (before && kind.atCreation?.includes(path))) continue;
