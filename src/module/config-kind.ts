@@ -115,6 +115,8 @@ export interface ConfigKind {
   readonly atCreation?: readonly string[];
   /** Members that stay as they are stored where a file leaves them out; others have their default. */
   readonly keeps?: readonly string[];
+  /** {@link keeps} of a stored spec, if another member would change what they mean: a new zone of a schedule. */
+  staying?(stored: Spec): Spec;
   /** Programs hold the URL or key of it: a deletion with a creation beside it may be a rename. */
   readonly isHeldOutside?: true;
   /** What it gives out when it is made without a given secret, such as "a URL". */

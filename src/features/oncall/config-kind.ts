@@ -66,6 +66,7 @@ export function onCallKind(context: OnCallContext): ConfigKind {
       };
     },
     canonical,
+    staying: (stored) => stayingShifts(stored as ScheduleSpec),
     secretExamples: async () => ({ calendarUrl: "https://calendar.example.com/duty.ics" }),
     list: async (db, projectId, ids) => (projectId === null ? [] : listed(db, projectId, ids)),
     versions: async (db, projectId) => (projectId === null ? [] : versionsOf(db, projectId)),
@@ -142,8 +143,7 @@ async function listed(
   return schedules.map((row) => {
     const own = shifts.get(row.id) ?? [];
     const calendarUrl = urls.get(row.id);
-    // With their zones: those that files leave out keep them when the schedule gets another one.
-    const named = namedShifts(own).map((shift) => compact(shift));
+    const named = namedShifts(own).map((shift) => compact(shift, row.timezone));
     const version = versionOf(row, own.length, Math.max(0, ...own.map(({ updatedAt }) => updatedAt)));
     const spec = { ...OnCallSchedule.settable(row), shifts: named };
     return { id: row.id, name: row.name, version, spec, ...(calendarUrl && { secrets: { calendarUrl } }) };
@@ -213,6 +213,11 @@ function fullShifts(specs: readonly ShiftSpec[], timezone: string): FullShift[] 
     return { ...full, ...(spec.anchor && { startTurn: startTurnOf(full, spec, `shifts.${at}.anchor`) }) };
   });
   return withNames(shifts);
+}
+
+/** With their zones: the schedule may get another one. */
+function stayingShifts({ shifts = [], timezone }: ScheduleSpec): Spec {
+  return { shifts: fullShifts(shifts, timezone) };
 }
 
 /** The start turn with which the shift that begins on the day, else the one that goes on in it, has the turn. */
@@ -292,8 +297,8 @@ function anchorFor(shift: FullShift, there: ShiftOccurrence, people: readonly st
   return keyOf(turnAt(kept, there)) === keyOf(people) ? anchor : null;
 }
 
-/** Without what is a default. @param ofSchedule the zone of a shift that names none */
-function compact({ name, level, start, durationMs, timezone, ...shift }: FullShift, ofSchedule?: string): ShiftSpec {
+/** Without what is a default. */
+function compact({ name, level, start, durationMs, timezone, ...shift }: FullShift, ofSchedule: string): ShiftSpec {
   const { recurrence, turns, startTurn } = shift;
   const { interval, ...rule } = recurrence ?? { interval: 1 };
   return {
