@@ -93,7 +93,13 @@ const PLAN = {
   leftOver: [{ kind: "policies", noun: "policy", project: "duty", name: "Late", at: "duty.yaml:40:9" }],
   onCall: [
     {
-      ...{ project: "duty", schedule: "Duty", from: "2026-12-14T09:00:00Z", to: "2026-12-21T09:00:00Z" },
+      ...{
+        project: "duty",
+        schedule: "Duty",
+        timezone: "Europe/Berlin",
+        from: "2026-12-14T09:00:00Z",
+        to: "2026-12-21T09:00:00Z",
+      },
       ...{ before: ["ada"], after: ["cy"] },
     },
   ],
@@ -105,7 +111,7 @@ const TEXT = `project duty
   ~ schedule "Duty"                                  duty.yaml:11
       shifts.Weeks.turns  [[ada], [ben]] → [[ada], [cy]]
   ! schedule "Duty" was changed by ada on 2026-11-26 14:02; this puts it back
-  on call, Duty: 2026-12-14 09:00 to 2026-12-21 09:00 UTC  ada → cy
+  on call, Duty: 2026-12-14 10:00 to 2026-12-21 10:00 Europe/Berlin  ada → cy
 server
   - role "Old"
   = 4 unchanged
