@@ -19,7 +19,7 @@ const ROWS: Readonly<Record<string, readonly [mayStore: readonly Role[], spec: o
   "server roles": [NO_ONE, { name: "Duty lead", permissions: ["incidents:act"] }],
   "server people": [NO_ONE, { username: "cy", email: "cy@example.com", invite: true }],
   "server rules": [NO_ONE, RULE],
-  "server buckets": [NO_ONE, { name: "Refunds", currency: "EUR", threshold: "5" }],
+  "server buckets": [NO_ONE, { name: "Refunds EUR", threshold: "5" }],
   "server jobs": [NO_ONE, { ...TIMER, name: "Morning", cron: "0 9 * * *" }],
   "server projects": [OWNERS, { slug: DUTY, name: "Renamed" }],
   "project members": [OWNERS, { dev: "owner", owner: "owner", editor: "viewer", viewer: "viewer" }],
