@@ -106,7 +106,12 @@ export interface ConfigKind {
   /** Kinds that it names: they are stored before, and removed after it. */
   readonly after: readonly string[];
   /** Rights in the project, or permissions for objects of the server. */
-  readonly rights: { readonly read: string; readonly write: string };
+  readonly rights: {
+    readonly read: string;
+    readonly write: string;
+    /** A permission of the server that changes in a project need, too. */
+    readonly also?: string;
+  };
   /** Members that hold secrets, such as `secret` and `fields.*`. */
   readonly secrets?: readonly string[];
   /** Of {@link secrets} with `*`, those that a file must not have in plain text: fields by their preset. */

@@ -125,7 +125,11 @@ export function mayWrite(
   stored: StoredObject | null,
 ): boolean {
   if (kind.kind === "projects" && stored) return access.projects.has(owner.caller, stored.id, "project:manage");
-  return hasRight(access, owner, kind.rights.write);
+  return hasRight(access, owner, kind.rights.write) && !lacksAlso(access, owner, kind);
+}
+
+function lacksAlso(access: ReadRequest["access"], { caller }: ObjectOwner, { rights: { also } }: ConfigKind): boolean {
+  return also !== undefined && !hasRight(access, { caller, projectId: null }, also);
 }
 
 /** The right that a change of an object lacks; undefined: none. @param isLock it locks the object, or is locked */
@@ -135,7 +139,11 @@ export function lackedRight(
   kind: ConfigKind,
   { stored, isLock }: { readonly stored: StoredObject | null; readonly isLock: boolean },
 ): string | undefined {
-  if (!mayWrite(access, owner, kind, stored)) return kind.rights.write;
+  if (!mayWrite(access, owner, kind, stored)) {
+    if (kind.kind === "projects" && stored) return "project:manage";
+    const isHeld = hasRight(access, owner, kind.rights.write);
+    return (isHeld && kind.rights.also) || kind.rights.write;
+  }
   // Who may change a project may lock it; who makes one owns it.
   if (!isLock || kind.kind === "projects") return undefined;
   const right = owner.projectId === null ? "projects:all" : "project:manage";

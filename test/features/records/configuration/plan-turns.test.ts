@@ -77,7 +77,7 @@ for (const now of ["2026-10-21T12:00:00Z", "2027-03-24T12:00:00Z"])
       await ask("apply", file);
       assert.equal(await onCallNow(), who);
       const expected = onCallDifference(before, await shifts()).map(({ from, to, before: old, after }) => ({
-        ...{ project: "default", schedule: "Duty" },
+        ...{ project: "default", schedule: "Duty", timezone: "Europe/Berlin" },
         ...{ from: new Date(from).toISOString(), to: new Date(to).toISOString() },
         ...{ before: namesOf(old), after: namesOf(after) },
       }));
