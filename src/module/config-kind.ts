@@ -105,7 +105,12 @@ export interface ConfigKind {
   /** Kinds that it names: they are stored before, and removed after it. */
   readonly after: readonly string[];
   /** Rights in the project, or permissions for objects of the server. */
-  readonly rights: { readonly read: string; readonly write: string };
+  readonly rights: {
+    readonly read: string;
+    readonly write: string;
+    /** A permission of the server that changes in a project need, too. */
+    readonly also?: string;
+  };
   /** Members that hold secrets, such as `secret` and `fields.*`. */
   readonly secrets?: readonly string[];
   /** Of {@link secrets} with `*`, those that a file must not have in plain text: fields by their preset. */
@@ -116,6 +121,8 @@ export interface ConfigKind {
   readonly atCreation?: readonly string[];
   /** Members that stay as they are stored where a file leaves them out; others have their default. */
   readonly keeps?: readonly string[];
+  /** {@link keeps} of a stored spec, if another member would change what they mean: a new zone of a schedule. */
+  staying?(stored: Spec): Spec;
   /** Programs hold the URL or key of it: a deletion with a creation beside it may be a rename. */
   readonly isHeldOutside?: true;
   /** What it gives out when it is made without a given secret, such as "a URL". */

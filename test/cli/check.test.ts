@@ -166,8 +166,8 @@ const WRONG: Readonly<
   },
   "role of a member": {
     lines: ["members: { cy: boss }"],
-    at: "4:5",
-    says: /must have owner, editor or viewer for each member/,
+    at: "4:16",
+    says: /members, cy: must be owner, editor or viewer, not "boss"/,
   },
   "anchor on no day": {
     lines: [

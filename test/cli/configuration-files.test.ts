@@ -15,6 +15,9 @@ interface Asked {
   readonly body: Body;
 }
 
+/** Only for outputs with times: a command with it has a process of its own, which takes a second. */
+const IN_UTC = { TZ: "UTC" };
+
 /** A server that answers as recorded, and a directory with files of a configuration. */
 async function begin(t: TestContext, answer: (asked: Asked) => object, files: Readonly<Record<string, string>>) {
   const asked: Asked[] = [];
@@ -38,7 +41,6 @@ async function begin(t: TestContext, answer: (asked: Asked) => object, files: Re
   const own = {
     PRISM_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     PRISM_TOKEN: "prt_x",
-    TZ: "UTC",
   };
   const run = (words: string, env: Readonly<Record<string, string>> = {}) =>
     runCli(words.split(" "), { cwd, env: { ...own, ...env } });
@@ -91,7 +93,13 @@ const PLAN = {
   leftOver: [{ kind: "policies", noun: "policy", project: "duty", name: "Late", at: "duty.yaml:40:9" }],
   onCall: [
     {
-      ...{ project: "duty", schedule: "Duty", from: "2026-12-14T09:00:00Z", to: "2026-12-21T09:00:00Z" },
+      ...{
+        project: "duty",
+        schedule: "Duty",
+        timezone: "Europe/Berlin",
+        from: "2026-12-14T09:00:00Z",
+        to: "2026-12-21T09:00:00Z",
+      },
       ...{ before: ["ada"], after: ["cy"] },
     },
   ],
@@ -103,7 +111,7 @@ const TEXT = `project duty
   ~ schedule "Duty"                                  duty.yaml:11
       shifts.Weeks.turns  [[ada], [ben]] → [[ada], [cy]]
   ! schedule "Duty" was changed by ada on 2026-11-26 14:02; this puts it back
-  on call, Duty: 2026-12-14 09:00 to 2026-12-21 09:00 UTC  ada → cy
+  on call, Duty: 2026-12-14 10:00 to 2026-12-21 10:00 Europe/Berlin  ada → cy
 server
   - role "Old"
   = 4 unchanged
@@ -115,7 +123,7 @@ test("plan sends the objects as they are written, with secrets beside them, and 
   const { cwd, asked, run } = await begin(t, () => PLAN, FILES);
   const secret = "https://hooks.example/1";
   const flags = "--allow-deletes 1 --prune --out plan.json --exit-code";
-  const { status, stdout, stderr } = await run(`plan -f oncall ${flags}`, { PRISM_SECRET_ROOM: secret });
+  const { status, stdout, stderr } = await run(`plan -f oncall ${flags}`, { PRISM_SECRET_ROOM: secret, ...IN_UTC });
   assert.deepEqual([status, stdout], [8, TEXT]);
   assert.match(stderr, /^Nothing is stored\. .*prism apply -f oncall$/m);
   assert.deepEqual(asked, [
@@ -238,7 +246,7 @@ test("apply stores what it planned, asks first, and prints new URLs once", async
   const refused = await run("apply -f oncall");
   assert.deepEqual([refused.status, asked.length], [2, 0]);
   assert.match(refused.stderr, /without a terminal .*prism apply needs --yes/);
-  const { status, stdout } = await run("apply -f oncall --yes --issued new.json");
+  const { status, stdout } = await run("apply -f oncall --yes --issued new.json", IN_UTC);
   assert.deepEqual([status, stdout], [0, `${TEXT}All is stored.\n`]);
   assert.deepEqual(
     asked.map(({ body: { mode, expect, issued } }) => [mode, expect, issued]),
@@ -330,7 +338,7 @@ const FORECAST = {
 
 test("plan prints warnings, kept turns, open incidents and the history, and sends what was asked", async (t) => {
   const { asked, run } = await begin(t, () => FORECAST, FILES);
-  const { status, stdout } = await run("plan -f oncall --history 7d --keep-now");
+  const { status, stdout } = await run("plan -f oncall --history 7d --keep-now", IN_UTC);
   assert.equal(status, 0);
   assert.deepEqual([asked[0]?.body["historyMs"], asked[0]?.body["keepNow"]], [7 * 86_400_000, true]);
   for (const line of [

@@ -66,6 +66,7 @@ export function onCallKind(context: OnCallContext): ConfigKind {
       };
     },
     canonical,
+    staying: (stored) => stayingShifts(stored as ScheduleSpec),
     secretExamples: async () => ({ calendarUrl: "https://calendar.example.com/duty.ics" }),
     list: async (db, projectId, ids) => (projectId === null ? [] : listed(db, projectId, ids)),
     versions: async (db, projectId) => (projectId === null ? [] : versionsOf(db, projectId)),
@@ -212,6 +213,11 @@ function fullShifts(specs: readonly ShiftSpec[], timezone: string): FullShift[] 
     return { ...full, ...(spec.anchor && { startTurn: startTurnOf(full, spec, `shifts.${at}.anchor`) }) };
   });
   return withNames(shifts);
+}
+
+/** With their zones: the schedule may get another one. */
+function stayingShifts({ shifts = [], timezone }: ScheduleSpec): Spec {
+  return { shifts: fullShifts(shifts, timezone) };
 }
 
 /** The start turn with which the shift that begins on the day, else the one that goes on in it, has the turn. */

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { ConfigurationPlan } from "../../../client/api-types.gen.ts";
 import { countText } from "../../../core/text/clean-text.ts";
-import { spanText } from "../../../core/time/clock.ts";
+import { inZone, spanText } from "../../../core/time/clock.ts";
 import { cut, printable, shortTime } from "../../output/output.ts";
 
 /** A problem of a plan, as commands and the server find it. */
@@ -169,11 +169,11 @@ function driftLine(each: ConfigurationPlan["drift"][number]): string {
   return `  ! ${named(each)} was ${done}${by} ${when}; ${mends}`;
 }
 
-function onCallLine({ schedule, from, to, before, after }: ConfigurationPlan["onCall"][number]): string {
+function onCallLine({ schedule, timezone, from, to, before, after }: ConfigurationPlan["onCall"][number]): string {
   const people = [before, after].map((users) => users.join(", ") || "nobody").join(" → ");
-  // Times of this machine, not of the schedule.
-  const { timeZone } = new Intl.DateTimeFormat().resolvedOptions();
-  return `  on call, ${schedule}: ${shortTime(from)} to ${shortTime(to)} ${timeZone}  ${people}`;
+  // By the clocks of the schedule: handovers are at the hours of its file.
+  const [first, last] = [from, to].map((at) => inZone(at, timezone).slice(0, "2026-12-14 09:00".length));
+  return `  on call, ${schedule}: ${first} to ${last} ${timezone}  ${people}`;
 }
 
 function warningLine(each: ConfigurationPlan["warnings"][number]): string {

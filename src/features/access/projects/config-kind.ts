@@ -75,11 +75,21 @@ function projectsKind(context: KindContext): ConfigKind {
 
 type MembersSpec = Readonly<Record<"members", Readonly<Record<string, ProjectRole>>>>;
 
+const isRole = (role: unknown): boolean => (PROJECT_ROLES as readonly unknown[]).includes(role);
 // `v.record` drops a member who is called `constructor`.
-const isRoles = (value: unknown): value is MembersSpec["members"] =>
-  isJsonObject(value) && Object.values(value).every((role) => (PROJECT_ROLES as readonly unknown[]).includes(role));
 const roles = v.pipe(
-  v.custom<MembersSpec["members"]>(isRoles, "must have owner, editor or viewer for each member"),
+  v.custom<MembersSpec["members"]>(isJsonObject, "must have a role for each member"),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    const input: Readonly<Record<string, unknown>> = dataset.value;
+    for (const [key, value] of Object.entries(input))
+      if (!isRole(value))
+        addIssue({
+          message: "must be owner, editor or viewer",
+          input: value,
+          path: [{ type: "object", origin: "value", input, key, value }],
+        });
+  }),
   v.metadata({ type: "object", additionalProperties: { enum: PROJECT_ROLES } }),
 );
 

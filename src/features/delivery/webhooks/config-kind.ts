@@ -21,7 +21,7 @@ export function webhookKinds(context: WebhooksContext) {
   const webhook = configKind<WebhookSpec>({
     ...{ kind: "webhooks", noun: "webhook", resourceType: "webhook", scope: "project", key: "url", after: [] },
     // The path of a URL may be a secret: viewers of the project without `webhooks:manage` do not see it.
-    rights: { read: "project:manage", write: "project:manage" },
+    rights: { read: "project:manage", write: "project:manage", also: "webhooks:manage" },
     issues: "a secret",
     entries: of.entries,
     defaults: of.defaults,

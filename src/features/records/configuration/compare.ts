@@ -143,10 +143,13 @@ function changesOf(
   // Fields in plain text that are known to be secret are compared and shown as secrets, too.
   const { rest, values } = takeSecrets(wanted.spec, stored);
   const before = stored ? fileOf(kind, stored.spec, reading.names, projectId, !isWritable) : null;
-  const stays = onlyMembers(stored?.spec ?? {}, [...(kind.keeps ?? []), ...(kind.atCreation ?? [])]);
+  const old = stored && { ...stored.spec, ...kind.staying?.(stored.spec) };
+  const stays = onlyMembers(old ?? {}, [...(kind.keeps ?? []), ...(kind.atCreation ?? [])]);
   const kept = { ...stays, ...(before ? withoutMembers(rest, kind.atCreation) : rest) };
   const after = fileOf(kind, kept, reading.names, projectId, !isWritable);
-  const members = before ? differencesOf(before, after) : [];
+  // What stays is no change, though it may be written in another way.
+  const staying = Object.keys(stays).filter((name) => !(name in rest));
+  const members = before ? differencesOf(withoutMembers(before, staying), withoutMembers(after, staying)) : [];
   for (const [path, reference] of references) {
     const value = givenValue(wanted, path, reference, secrets);
     if (value === undefined || (before && kind.atCreation?.includes(path))) continue;

@@ -16,11 +16,11 @@ import {
 } from "../../../module/config-kind.ts";
 import type { Context } from "../../../module/feature.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
-import type { ProjectRole } from "../../../store/schema.ts";
 import { namesInFiles, plannedAccess } from "../../access/index.ts";
 import { gapsBetween, onCall } from "../../oncall/index.ts";
 import type { ManagedRow } from "./managed-objects.ts";
 import { detailsOf, KnownNames } from "./names.ts";
+import { plannedOf } from "./planned-objects.ts";
 import type { ConfigurationRequest, GivenObject, Problem } from "./schema.ts";
 import { keyedHash, SealedSecrets } from "./sealed.ts";
 import { plainSecrets, type Reference, takeReferences } from "./secrets.ts";
@@ -128,7 +128,11 @@ export function mayWrite(
   stored: StoredObject | null,
 ): boolean {
   if (kind.kind === "projects" && stored) return access.projects.has(owner.caller, stored.id, "project:manage");
-  return hasRight(access, owner, kind.rights.write);
+  return hasRight(access, owner, kind.rights.write) && !lacksAlso(access, owner, kind);
+}
+
+function lacksAlso(access: ReadRequest["access"], { caller }: ObjectOwner, { rights: { also } }: ConfigKind): boolean {
+  return also !== undefined && !hasRight(access, { caller, projectId: null }, also);
 }
 
 /** The right that a change of an object lacks; undefined: none. @param isLock it locks the object, or is locked */
@@ -138,7 +142,11 @@ export function lackedRight(
   kind: ConfigKind,
   { stored, isLock }: { readonly stored: StoredObject | null; readonly isLock: boolean },
 ): string | undefined {
-  if (!mayWrite(access, owner, kind, stored)) return kind.rights.write;
+  if (!mayWrite(access, owner, kind, stored)) {
+    if (kind.kind === "projects" && stored) return "project:manage";
+    const isHeld = hasRight(access, owner, kind.rights.write);
+    return (isHeld && kind.rights.also) || kind.rights.write;
+  }
   // Who may change a project may lock it; who makes one owns it.
   if (!isLock || kind.kind === "projects") return undefined;
   const right = owner.projectId === null ? "projects:all" : "project:manage";
@@ -436,32 +444,6 @@ function droppedMembers(given: unknown, checked: unknown, path = ""): ErrorDetai
     if (Object.hasOwn(checked, name)) return droppedMembers(value, (checked as Members)[name], own);
     return DROPPED.includes(name) ? [{ path: own, code: "VALUE", message: "is a name that cannot be stored" }] : [];
   });
-}
-
-/** What the same apply makes of projects, people and members. */
-function plannedOf({ projects, users }: ConfigurationContext, caller: PermissionHolder, given: Given): Planned {
-  const { permissions } = caller;
-  const of = (kind: string) => given.filter((each) => each.kind === kind);
-  const textsOf = (kind: string, member: string) =>
-    of(kind).flatMap(({ spec: { [member]: text } }) => (typeof text === "string" ? [text] : []));
-  // Others would find out which projects exist: their objects of a new one have no project either way.
-  const slugs = permissions.has("projects:create") ? textsOf("projects", "slug") : [];
-  const usernames = permissions.has("users:manage") ? textsOf("people", "username") : [];
-  const made = new Map(slugs.filter((slug) => projects.find(slug) === undefined).map((slug) => [slug, uuidv7()]));
-  // Those who were invited count, too: they get their pages once they have chosen a password.
-  const unknown = usernames.filter((name) => users.find(name) === undefined);
-  const people = new Map(unknown.map((name) => [name, users.findAny(name) ?? uuidv7()]));
-  const members = of("members").flatMap(({ project = "", spec }) => {
-    const id = made.get(project) ?? projects.find(project);
-    if (id === undefined) return [];
-    const roles = Object.entries(spec).flatMap(([ref, role]) => {
-      const userId = people.get(ref) ?? users.find(ref);
-      const mayName = permissions.has("users:read") || users.reachable([userId ?? ""], id).length > 0;
-      return userId === undefined || !mayName ? [] : [[userId, role as ProjectRole] as const];
-    });
-    return [[id, new Map(roles)] as const];
-  });
-  return { projects: made, people, members: new Map(members) };
 }
 
 /** What is stored of the objects that a plan is about, without a way back to URLs that its reader may not see. */

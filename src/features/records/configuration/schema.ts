@@ -111,6 +111,7 @@ const people = v.array(v.string());
 const OnCallChange = v.object({
   project: v.string(),
   schedule: v.string(),
+  timezone: doc(v.string(), "Of the schedule"),
   from: v.string(),
   to: v.string(),
   before: people,

@@ -53,7 +53,7 @@ import type { ConfigurationPlan, ConfigurationRequest, Problem } from "./schema.
 import { keyedHash } from "./sealed.ts";
 import { withStandIns } from "./stand-ins.ts";
 import { changeView, driftViews, slugOf, viewOf } from "./views.ts";
-import { deadWays, turnsOf } from "./warnings.ts";
+import { deadWays, turnsOf, zoneOf } from "./warnings.ts";
 
 /** Reading and comparing one object takes about as long as so many steps of a condition. */
 const STEPS_PER_OBJECT = 4000;
@@ -419,9 +419,10 @@ async function onCallChanges(
   const all = changed.flatMap(({ differences }) => differences);
   const people = all.flatMap((each) => [...each.before, ...each.after]);
   const nameOf = await namesOf(context, reading, people);
-  return changed.flatMap(({ step: { name, projectId }, differences }) =>
+  return changed.flatMap(({ step: { name, projectId, op, spec, stored }, differences }) =>
     differences.map((each) => ({
       ...{ project: slugOf(reading, projectId) ?? "", schedule: name },
+      timezone: zoneOf(op === "delete" ? (stored?.spec ?? {}) : spec),
       ...{ from: toRfc3339(each.from), to: toRfc3339(each.to) },
       ...{ before: each.before.map(nameOf), after: each.after.map(nameOf) },
     })),

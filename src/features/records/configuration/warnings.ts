@@ -45,7 +45,8 @@ export function turnsOf(reading: ReadRequest, isKept: boolean): MovedTurns {
   return { reading: { ...reading, wanted }, warnings, kept };
 }
 
-function zoneOf({ timezone }: Spec): string {
+/** Of a schedule. */
+export function zoneOf({ timezone }: Spec): string {
   return typeof timezone === "string" ? timezone : "UTC";
 }
 

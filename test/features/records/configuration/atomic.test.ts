@@ -7,19 +7,9 @@ import { LogLines } from "../../../helpers/log-lines.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import { answered, startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
+import { dumpOf } from "./support/dump.ts";
 import { documentOf, HOSTS, send } from "./support/files.ts";
 import { Objects, PROJECTS } from "./support/objects.ts";
-
-/** Tables of what runs, or of refusals themselves. */
-const NOT_COMPARED =
-  /^(sqlite_|local_state|audit_|jobs|job_|sessions|access_tokens|refresh|security_events|login|events_fts|settings)/;
-
-/** All rows of all tables. */
-function dumpOf(prism: TestPrism): Readonly<Record<string, string>> {
-  const tables = rowsOf<{ name: string }>(prism, "select name from sqlite_master where type = 'table' order by name");
-  const names = tables.map(({ name }) => name).filter((name) => !NOT_COMPARED.test(name));
-  return Object.fromEntries(names.map((name) => [name, JSON.stringify(rowsOf(prism, `select * from "${name}"`))]));
-}
 
 /** Lets the n-th record of the audit trail fail, which each change writes in its transaction. */
 function failAt(prism: TestPrism, n: number, error: Error): { readonly end: () => number } {
@@ -118,69 +108,4 @@ test("secrets are in no answer, export, audit row or log, and a reader learns no
         !text.includes(value),
         `${name} in ${text.slice(Math.max(0, text.indexOf(value) - 200), text.indexOf(value) + 60)}`,
       );
-});
-
-/** Objects that name no others. */
-const ALONE: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
-  oncall: { name: "Duty" },
-  policies: { name: "Night" },
-  rules: { name: "Big", condition: "event.type == 'a'", targetRoles: ["Admin"] },
-  statusPage: { enabled: false, title: "Shop" },
-};
-
-test("each kind is changed only by those who have its right, and all that is missing is named", async (t) => {
-  chanceOf(t);
-  const prism = await startPrism(t, HOSTS);
-  const kinds = await prism.parts.features.context.configKinds({});
-  const drawn = new Objects(kinds, TEST_SEED).fill(40);
-  const { objects, secrets } = documentOf(kinds, drawn.made);
-  const [slug = ""] = PROJECTS;
-  const project = { kind: "projects", spec: { slug, name: "Team" }, at: "a.yaml:1:1" };
-  assert.equal((await send(prism, "apply", { objects: [project] })).status, 200);
-  const people = objects.filter(({ kind }) => kind === "people" || kind === "roles");
-  assert.equal((await send(prism, "apply", { objects: people }, { secrets })).status, 200);
-  const callers: Record<string, { readonly token: string }> = { admin: { token: prism.adminToken } };
-  for (const role of ["viewer", "editor", "owner"]) {
-    const { id, token } = await makeUser(prism, role, ["User"]);
-    await answered(201, prism.post(`/api/v1/projects/${slug}/members`, { userId: id, role }));
-    callers[role] = { token };
-  }
-  const { body: service } = await prism.post<{ token: string }>("/api/v1/users/me/tokens", {
-    name: "reads",
-    scopes: ["events:read", "rules:read"],
-  });
-  callers["token"] = { token: service.token };
-  const ofKinds = [...new Set(objects.map(({ kind }) => kind))].filter(
-    (kind) => !["people", "roles", "projects", "members", "routes", "ntfyAccess"].includes(kind),
-  );
-  const before = dumpOf(prism);
-  for (const [role, { token }] of Object.entries(callers)) {
-    const may: string[] = [];
-    for (const kind of ofKinds) {
-      const found = objects.find((each) => each.kind === kind && (each.project === undefined || each.project === slug));
-      if (!found) continue;
-      const one = { ...found, spec: ALONE[kind] ?? found.spec };
-      const { body } = await send(prism, "plan", { objects: [one] }, { secrets, token });
-      const lacks = body.problems.length > 0 || body.mayNot.length > 0;
-      if (!lacks) may.push(kind);
-      else {
-        const applied = await send(prism, "apply", { objects: [one] }, { secrets, token });
-        assert.deepEqual([applied.status, applied.body.error.code], [409, "CONFIGURATION_REFUSED"], `${role} ${kind}`);
-      }
-    }
-    assert.deepEqual(dumpOf(prism), before, role);
-    if (role === "viewer" || role === "token") assert.deepEqual(may, [], role);
-    if (role === "admin") assert.deepEqual(may, ofKinds);
-    if (role === "editor") assert.ok(may.includes("heartbeats") && !may.includes("jobs"), may.join());
-  }
-  const mixed = objects.filter(
-    ({ kind, project }) => project === slug && ["heartbeats", "policies", "webhooks"].includes(kind),
-  );
-  const { body } = await send(prism, "apply", { objects: mixed }, { secrets, token: callers["viewer"]?.token ?? "" });
-  const named = body.error.details.filter(({ code }) => code === "UNAUTHORIZED_ROLE");
-  assert.ok(named.length >= 2, JSON.stringify(body));
-  const { body: key } = await prism.post<{ key: string }>(`/api/v1/projects/${slug}/keys`, { name: "sends" });
-  const refused = await prism.post("/api/v1/configuration", { mode: "plan", objects: [] }, { apiKey: key.key });
-  assert.ok([401, 403].includes(refused.status), refused.text);
-  assert.deepEqual(dumpOf(prism)["managed_objects"], before["managed_objects"]);
 });

@@ -152,7 +152,7 @@ test("a member called constructor is stored, and labels that cannot be are a pro
   const again = await answered(200, configure(prism, "plan", [members]));
   assert.equal(again.body.unchanged, 1);
   const wrong = await answered(200, configure(prism, "plan", [["members", "duty", { vic: "boss" }]]));
-  assert.deepEqual(problemsOf(wrong.body), ["members members TYPE"]);
+  assert.deepEqual(problemsOf(wrong.body), ["members members vic VALUE"]);
   for (const labels of [{ constructor: "x" }, JSON.parse('{"__proto__":"x"}') as object]) {
     const beat: FileObject = ["heartbeats", "duty", { name: "Labels", timeout: "1d", labels }];
     const refused = await answered(200, configure(prism, "plan", [beat]));

@@ -77,7 +77,7 @@ for (const now of ["2026-10-21T12:00:00Z", "2027-03-24T12:00:00Z"])
       await ask("apply", file);
       assert.equal(await onCallNow(), who);
       const expected = onCallDifference(before, await shifts()).map(({ from, to, before: old, after }) => ({
-        ...{ project: "default", schedule: "Duty" },
+        ...{ project: "default", schedule: "Duty", timezone: "Europe/Berlin" },
         ...{ from: new Date(from).toISOString(), to: new Date(to).toISOString() },
         ...{ before: namesOf(old), after: namesOf(after) },
       }));
@@ -161,4 +161,21 @@ test("between two shifts the next turn is kept, and shifts of a day have the anc
     ],
   );
   assert.equal((await ask("plan", days([["ben"], ["ada"]]), { keepNow: true })).onCall.length, 0);
+});
+
+test("shifts that are not in the files keep their zone when the schedule gets another one", async (t) => {
+  const { ask, shifts } = await startDuty(t, "2026-11-28T12:00:00Z", [["ada"], ["ben"]]);
+  const before = await shifts();
+  const moved = { name: "Duty", timezone: "America/New_York" };
+  for (const spec of [moved, { ...moved, shifts: "manual" }]) {
+    const file: FileObject = ["oncall", "default", spec];
+    const plan = await ask("plan", file);
+    assert.deepEqual(
+      plan.changes.map(({ members }) => members.map(({ path }) => path)),
+      [["timezone"]],
+    );
+    assert.deepEqual([plan.onCall, plan.warnings], [[], []]);
+  }
+  await ask("apply", ["oncall", "default", { ...moved, shifts: "manual" }]);
+  assert.deepEqual(await shifts(), before);
 });

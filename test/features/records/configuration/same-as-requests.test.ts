@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import type { AlertTrial } from "../../../../src/client/api-types.gen.ts";
+import type { AlertTrial, Explanation } from "../../../../src/client/api-types.gen.ts";
 import { chanceOf, TEST_SEED } from "../../../helpers/chance.ts";
+import { eventually } from "../../../helpers/eventually.ts";
+import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { answered, startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
 import { Api } from "./support/api.ts";
@@ -13,6 +15,7 @@ import { Chance } from "./support/values.ts";
 const isAll = process.env["TEST_ALL_RUNS"] !== undefined;
 const EDITS = isAll ? 200 : 40;
 const ALERTS = isAll ? 1000 : 100;
+const EVENTS = isAll ? 200 : 40;
 /** Edits of one apply. */
 const AT_ONCE = 10;
 
@@ -62,9 +65,37 @@ async function decisionOf(prism: TestPrism, named: (text: string) => string, pro
   return JSON.parse(named(JSON.stringify({ ...body, routes }))) as object;
 }
 
+function eventOf(chance: Chance) {
+  const type = chance.one(["payment.failed", "payment.refunded", "a", "b", "door.opened"]);
+  return { type, level: chance.one(["info", "warn", "error"]), payload: { amount: chance.integer(0, 1000) } };
+}
+
+/** The rules that an event met, and whom they notified by which ways. */
+async function eventDecisionOf(prism: TestPrism, named: (text: string) => string, event: object) {
+  const { body: sent } = await answered(202, prism.post<{ id: string }>("/api/v1/events", event));
+  const undecided = "select 1 from events where processedAt is null";
+  await eventually("the event is decided", () => rowsOf(prism, undecided).length === 0);
+  const { body } = await answered(200, prism.get<Explanation>(`/api/v1/explain/event/${sent.id}`));
+  const rules = body.rules.map(({ name, outcome, condition, targets, alert, notificationId }) =>
+    named(JSON.stringify([name, outcome, condition, targets, alert, notificationId !== null])),
+  );
+  const notifications = body.notifications.map(({ ruleId, title, aggregateCount, recipients }) => {
+    // How far a delivery has come is not decided by the configuration.
+    const people = recipients.map(({ userId, deliveries }) => [
+      userId,
+      deliveries.map(({ channel }) => channel).sort(),
+    ]);
+    return named(JSON.stringify([ruleId, title, aggregateCount])) + people.map(String).map(named).sort().join();
+  });
+  return { rules: rules.sort(), notifications: notifications.sort() };
+}
+
 test("edits by files and by requests give the same configuration and the same decisions", async (t: TestContext) => {
   chanceOf(t);
-  const [byFile, byRequest] = [await startPrism(t, HOSTS), await startPrism(t, HOSTS)];
+  // Windows of rules are those of one clock.
+  const clock = new FakeClock();
+  const options = { settings: { ...HOSTS.settings, "auth.accessExpires": "7d" }, clock };
+  const [byFile, byRequest] = [await startPrism(t, options), await startPrism(t, options)];
   const kinds = await byFile.parts.features.context.configKinds({});
   const pair = new Edited(kinds, TEST_SEED, 120);
   const api = new Api(byRequest, kinds);
@@ -93,6 +124,7 @@ test("edits by files and by requests give the same configuration and the same de
   for (let done = 0; done < EDITS; done += AT_ONCE) {
     const names = new Map<string, string>();
     for (let n = 0; n < AT_ONCE; n++) {
+      clock.advance(1000);
       const { before, after } = pair.edit();
       if (before && after) await api.change(before, after);
       else if (after) await api.store(after);
@@ -120,4 +152,16 @@ test("edits by files and by requests give the same configuration and the same de
     );
     assert.deepEqual(first, second, JSON.stringify(alert));
   }
+  let notified = 0;
+  for (let n = 0; n < EVENTS; n++) {
+    clock.advance(chance.integer(1, 600) * 1000);
+    const event = { projectId: chance.one(PROJECTS), ...eventOf(chance) };
+    const [first, second] = await Promise.all(
+      [byFile, byRequest].map((prism, at) => eventDecisionOf(prism, named[at] as (text: string) => string, event)),
+    );
+    assert.deepEqual(first, second, JSON.stringify(event));
+    if (first && first.notifications.length > 0) notified++;
+  }
+  t.diagnostic(`${notified} of ${EVENTS} events notify`);
+  assert.ok(notified > 0);
 });

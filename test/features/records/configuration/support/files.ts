@@ -32,7 +32,7 @@ export function objectsIn(dir: string, document: object): FileConfiguration {
 type Refusal = {
   readonly error: {
     readonly code: string;
-    readonly details: readonly { readonly path: string; readonly code: string; readonly message: string }[];
+    readonly details: ConfigurationPlan["problems"];
   };
 };
 
