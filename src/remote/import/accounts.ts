@@ -1,0 +1,74 @@
+import { costOf, djangoHash, MAX_HASH_COST, MIN_HASH_COST } from "../../features/access/passwords/password-text.ts";
+import { type ImportedFiles, TOKENS_FILE, USERS_FILE } from "./files.ts";
+
+/** As accounts have them. */
+const USERNAME = /^(?!me$)[a-z0-9][a-z0-9._-]{1,63}$/;
+const EMAIL = /^[^\s@]{1,64}@[^\s@]{1,190}$/;
+
+export interface OldAccount {
+  readonly name: string;
+  readonly email?: string | undefined;
+  readonly passwordHash?: string | undefined;
+  readonly externalId?: string | undefined;
+  readonly timezone?: string | undefined;
+}
+
+/** Accounts of another program, and the tokens that they have there. */
+export class OldAccounts {
+  readonly #files: ImportedFiles;
+  readonly #users: object[] = [];
+  readonly #tokens: object[] = [];
+  readonly #names = new Set<string>();
+
+  constructor(files: ImportedFiles) {
+    this.#files = files;
+  }
+
+  /** @returns its login name, in files too; undefined: it is not taken, which the report says */
+  add({ name, email: mail, passwordHash = "", externalId, timezone }: OldAccount): string | undefined {
+    const plain = name.normalize("NFC").trim().toLowerCase();
+    const email = (mail ?? (EMAIL.test(plain) ? plain : "")).trim().toLowerCase();
+    const isUsername = USERNAME.test(plain);
+    if (!isUsername && email === "") {
+      const text =
+        "its name has other characters than a-z, 0-9, dot, dash and underscore; make it by prism user create";
+      this.#files.note("account", name, "not taken", text);
+      return undefined;
+    }
+    const names = [isUsername ? plain : "", email].filter(Boolean);
+    if (names.some((each) => this.#names.has(each))) {
+      this.#files.note("account", name, "not taken", "another one has this name; case does not count here");
+      return undefined;
+    }
+    for (const each of names) this.#names.add(each);
+    const cost = costOf(passwordHash);
+    const isKnown =
+      (cost !== undefined && cost >= MIN_HASH_COST && cost <= MAX_HASH_COST) || djangoHash(passwordHash) !== undefined;
+    if (!isKnown) {
+      const why = passwordHash === "" ? "has no password" : "the form of its password is not known here";
+      this.#files.note("account", name, "to do", `${why}; give it one by prism user password`);
+    }
+    this.#users.push({
+      ...(isUsername && { username: plain }),
+      ...(email !== "" && { email }),
+      ...(isUsername && plain === name ? {} : { name }),
+      ...(isKnown && { passwordHash }),
+      ...(externalId !== undefined && { externalId }),
+      ...(timezone !== undefined && { timezone }),
+    });
+    this.#files.count("accounts");
+    return names[0];
+  }
+
+  /** A row for `prism import tokens`. */
+  token(row: Readonly<Record<string, unknown>>): void {
+    this.#tokens.push(row);
+    this.#files.count("tokens");
+  }
+
+  /** Adds the tables to the files. */
+  write(): void {
+    this.#files.table(USERS_FILE, this.#users);
+    this.#files.table(TOKENS_FILE, this.#tokens);
+  }
+}
