@@ -23,9 +23,9 @@ export class Moved {
   /** Imports twice: the same source gives the same bytes. */
   static async from(t: Scope, ...words: readonly string[]): Promise<Moved> {
     const [one, other] = [join(temporaryDir(t), "out"), join(temporaryDir(t), "out")];
-    const result = await runCli(["import", ...words, "--out", one], { env: {} });
+    const result = await runCli(["import", ...words, "--out", one], { cwd: temporaryDir(t), env: {} });
     assert.ok(result.status === 0 || result.status === 8, result.stderr);
-    await runCli(["import", ...words, "--out", other], { env: {} });
+    await runCli(["import", ...words, "--out", other], { cwd: temporaryDir(t), env: {} });
     const moved = new Moved(one, result);
     assert.deepEqual(moved.files(), new Moved(other, result).files());
     return moved;
@@ -66,7 +66,7 @@ export class Moved {
   }
 
   async check(): Promise<void> {
-    const { status, stdout, stderr } = await runCli(["check", "-f", this.out], { env: {} });
+    const { status, stdout, stderr } = await runCli(["check", "-f", "."], { cwd: this.out, env: {} });
     assert.equal(status, 0, `${stdout}${stderr}`);
   }
 
@@ -81,7 +81,7 @@ export class Moved {
     if (names.includes("users.ndjson")) await run(["user", "import", "users.ndjson"]);
     const secrets = names.includes("import-secrets.env") ? ["--secrets-file", "import-secrets.env"] : [];
     const runtime = names.includes("runtime.yaml") ? ["--runtime"] : [];
-    await run(["apply", "-f", ".", "--yes", ...secrets, ...runtime]);
+    if (names.some((name) => name.endsWith(".yaml"))) await run(["apply", "-f", ".", "--yes", ...secrets, ...runtime]);
     if (names.includes("tokens.ndjson"))
       await run(["import", "tokens", "tokens.ndjson"], { PRISM_DATA_DIR: prism.dir });
   }

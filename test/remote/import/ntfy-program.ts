@@ -1,5 +1,5 @@
 // needs: ntfy
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -49,7 +49,10 @@ export class NtfyServer {
     const child = spawn(program(), ["serve", "-c", settings], { cwd: folder, stdio: "ignore" });
     const server = new NtfyServer(`http://127.0.0.1:${port}`, settings, child);
     t.after(() => server.stop());
-    await eventually(async () => (await fetch(`${server.url}/v1/health`).catch(() => null))?.ok === true);
+    await eventually(
+      "ntfy answers",
+      async () => (await fetch(`${server.url}/v1/health`).catch(() => null))?.ok === true,
+    );
     return server;
   }
 
@@ -57,13 +60,14 @@ export class NtfyServer {
   run([group = "", ...words]: readonly string[], password = ""): string {
     const args = [group, "-c", this.settings, ...words];
     const env = { ...process.env, NTFY_PASSWORD: password };
-    const options = {
+    const { status, stdout, stderr } = spawnSync(program(), args, {
       cwd: join(this.settings, ".."),
       env,
       encoding: "utf8",
-      stdio: ["ignore", "pipe", "pipe"],
-    } as const;
-    return execFileSync(program(), args, options);
+    });
+    if (status !== 0) throw new Error(stderr);
+    // It prints to both.
+    return `${stdout}${stderr}`;
   }
 
   async stop(): Promise<void> {

@@ -105,13 +105,13 @@ export async function finishImport({ out }: CommandContext, files: ImportedFiles
   // What files name exists before they are applied.
   const tables = (name: string, command: string) =>
     names.includes(name) ? [printable(`  ${command} ${join(folder, name)}`)] : [];
+  const hasFiles = names.some((name) => name.endsWith(".yaml"));
   out.result({ out: folder, ...report, variables: files.variables }, () => [
     ...Object.entries(files.counts).map(([what, count]) => `${what}: ${count}`),
     printable(`Read ${join(folder, "report.md")}, then:`),
-    printable(`  prism check -f ${folder}`),
+    ...(hasFiles ? [printable(`  prism check -f ${folder}`)] : []),
     ...tables(USERS_FILE, "prism user import"),
-    `  prism plan -f ${printable(folder)}${secrets}${runtime}`,
-    `  prism apply -f ${printable(folder)}${secrets}${runtime}`,
+    ...(hasFiles ? ["plan", "apply"].map((word) => `  prism ${word} -f ${printable(folder)}${secrets}${runtime}`) : []),
     ...tables(TOKENS_FILE, "prism import tokens"),
   ]);
   for (const { name, differences } of files.proofs)

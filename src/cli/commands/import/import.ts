@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { resource } from "../../resource.ts";
 import { IMPORT_TOKENS } from "../access/import-tokens.ts";
 import { ALERTMANAGER } from "./alertmanager.ts";
+import { GOTIFY } from "./gotify.ts";
 import { NTFY } from "./ntfy.ts";
 
 /** `prism import`: configurations and tokens of other programs. */
@@ -9,6 +10,6 @@ export function addImport(program: Command): void {
   resource(program, "import", "", {
     text: "import the configuration and tokens of other programs",
     examples: ["import alertmanager alertmanager.yml --dry-run"],
-    verbs: { alertmanager: ALERTMANAGER, ntfy: NTFY, tokens: IMPORT_TOKENS },
+    verbs: { alertmanager: ALERTMANAGER, ntfy: NTFY, gotify: GOTIFY, tokens: IMPORT_TOKENS },
   });
 }

@@ -16,7 +16,8 @@ const Access = v.object({ user_id: text, topic: text, read: number, write: numbe
 const Token = v.object({ user_id: text, token: text, label: v.nullish(text), expires: v.nullish(number) });
 const Phone = v.object({ user_id: text, phone_number: text });
 const Tier = v.object({ code: v.nullish(text), name: text });
-const Settings = v.record(text, v.unknown());
+const isMembers = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
+const Settings = v.custom<Readonly<Record<string, unknown>>>(isMembers);
 
 /** What a server of ntfy has. */
 export interface OldNtfy {

@@ -1,3 +1,4 @@
+import { DISALLOWED_TOPICS } from "../../../features/protocols/ntfy/parameters.ts";
 import { OldAccounts } from "../accounts.ts";
 import { ImportedFiles } from "../files.ts";
 import type { OldNtfy } from "./read.ts";
@@ -5,7 +6,7 @@ import { writeSettings } from "./settings.ts";
 
 /** As Prism has them. */
 const PATTERN = /^[-_A-Za-z0-9*]{1,64}$/;
-const TOPIC = /^[-_A-Za-z0-9]{1,64}$/;
+const isTopic = (name: string) => /^[-_A-Za-z0-9]{1,64}$/.test(name) && !DISALLOWED_TOPICS.includes(name);
 const TOKEN = /^tk_[A-Za-z0-9_-]{7,61}$/;
 const MAX_TOKENS = 60;
 const MAX_RIGHTS = 1000;
@@ -159,7 +160,7 @@ function addTokens(
 
 function topicsOf({ topics }: OldNtfy, files: ImportedFiles) {
   // Those of UnifiedPush come again with the next message.
-  const named = topics.filter((topic) => TOPIC.test(topic) && !/^up[A-Za-z0-9]{12}$/.test(topic));
+  const named = topics.filter((topic) => isTopic(topic) && !/^up[A-Za-z0-9]{12}$/.test(topic));
   files.count("topics", Math.min(named.length, MAX_TOPICS));
   if (named.length > MAX_TOPICS)
     files.note(
