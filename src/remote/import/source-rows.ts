@@ -3,7 +3,7 @@ import type { DatabaseFile } from "./database-file.ts";
 import { unreadable } from "./http-source.ts";
 
 /** Reads tables as rows of a shape. @throws CommandError 7 for a row of another shape, which names no value */
-export function rowsAs(database: DatabaseFile) {
+export function rowsAs(database: Pick<DatabaseFile, "rows">) {
   return async <S extends v.GenericSchema>(table: string, shape: S): Promise<readonly v.InferOutput<S>[]> =>
     shaped(v.array(shape), await database.rows(table), table);
 }

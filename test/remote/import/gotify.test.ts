@@ -64,9 +64,9 @@ test("users, applications and clients of Gotify go on: a sender with its token, 
   moved.assertHidden([APP, CLIENT]);
   assert.ok(!JSON.stringify(moved.files()).includes("an old one"));
   assert.deepEqual(moved.report(), [
+    "account Gina: to do",
     "account hal: to do",
     "account a b: not taken",
-    "account Gina: to do",
     "application NAS: to do",
     "application echo: not taken",
     "application lost: not taken",

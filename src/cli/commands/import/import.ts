@@ -4,12 +4,19 @@ import { IMPORT_TOKENS } from "../access/import-tokens.ts";
 import { ALERTMANAGER } from "./alertmanager.ts";
 import { GOTIFY } from "./gotify.ts";
 import { NTFY } from "./ntfy.ts";
+import { UPTIME_KUMA } from "./uptime-kuma.ts";
 
 /** `prism import`: configurations and tokens of other programs. */
 export function addImport(program: Command): void {
   resource(program, "import", "", {
     text: "import the configuration and tokens of other programs",
     examples: ["import alertmanager alertmanager.yml --dry-run"],
-    verbs: { alertmanager: ALERTMANAGER, ntfy: NTFY, gotify: GOTIFY, tokens: IMPORT_TOKENS },
+    verbs: {
+      alertmanager: ALERTMANAGER,
+      ntfy: NTFY,
+      gotify: GOTIFY,
+      "uptime-kuma": UPTIME_KUMA,
+      tokens: IMPORT_TOKENS,
+    },
   });
 }
