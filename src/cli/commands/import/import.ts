@@ -3,6 +3,7 @@ import { resource } from "../../resource.ts";
 import { IMPORT_TOKENS } from "../access/import-tokens.ts";
 import { ALERTMANAGER } from "./alertmanager.ts";
 import { GOTIFY } from "./gotify.ts";
+import { HEALTHCHECKS } from "./healthchecks.ts";
 import { NTFY } from "./ntfy.ts";
 import { UPTIME_KUMA } from "./uptime-kuma.ts";
 
@@ -16,6 +17,7 @@ export function addImport(program: Command): void {
       ntfy: NTFY,
       gotify: GOTIFY,
       "uptime-kuma": UPTIME_KUMA,
+      healthchecks: HEALTHCHECKS,
       tokens: IMPORT_TOKENS,
     },
   });
