@@ -16,7 +16,7 @@ export const MAX_ENTRIES = 200;
 const MAX_PROBLEMS = 20;
 
 /** An entry that was not made yet. */
-export interface NewEntry {
+export interface FreshEntry {
   readonly wanted: Wanted;
   readonly key: string;
   readonly endsAt: EpochMs | null;
@@ -24,7 +24,7 @@ export interface NewEntry {
 
 /** The entries of a request. */
 export interface RuntimeEntries {
-  readonly fresh: readonly NewEntry[];
+  readonly fresh: readonly FreshEntry[];
   /** How many were made before. */
   readonly known: number;
   readonly over: readonly Wanted[];
@@ -37,7 +37,7 @@ export async function runtimeEntries(
 ): Promise<RuntimeEntries> {
   const now = clock.now();
   const over: Wanted[] = [];
-  const found = new Map<string, NewEntry>();
+  const found = new Map<string, FreshEntry>();
   for (const wanted of entries) {
     const { kind, spec } = wanted;
     const end = (await kind.end?.(db.read, spec)) ?? null;
@@ -84,7 +84,7 @@ export type RefuseEntry = (wanted: Wanted, error: unknown) => void;
 /** Outside of the transaction. */
 export async function prepareEntries(
   { caller }: Pick<ReadRequest, "caller">,
-  fresh: readonly NewEntry[],
+  fresh: readonly FreshEntry[],
   refuse: RefuseEntry,
 ): Promise<void> {
   for (const { wanted } of fresh) {
@@ -100,7 +100,7 @@ export async function makeEntries(
   { clock }: Pick<ConfigurationContext, "clock">,
   trx: Trx,
   { caller, problems }: Pick<ReadRequest, "caller" | "problems">,
-  fresh: readonly NewEntry[],
+  fresh: readonly FreshEntry[],
   refuse: RefuseEntry,
 ): Promise<void> {
   if (fresh.length === 0) return;

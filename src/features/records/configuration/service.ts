@@ -40,10 +40,10 @@ import {
   type Wanted,
 } from "./reading.ts";
 import {
+  type FreshEntry,
   isLackOfRight,
   MAX_ENTRIES,
   makeEntries,
-  type NewEntry,
   prepareEntries,
   type RefuseEntry,
   runtimeEntries,
@@ -261,7 +261,7 @@ interface Run {
   readonly prepared: Prepared;
   readonly request: ConfigurationRequest;
   readonly counts: ConfigurationPlan["counts"];
-  readonly entries: readonly NewEntry[];
+  readonly entries: readonly FreshEntry[];
   readonly refuseOne: RefuseEntry;
   store(trx: Trx, done: Done): Promise<void> | void;
 }
