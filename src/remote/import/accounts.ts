@@ -1,5 +1,5 @@
 import { costOf, djangoHash, MAX_HASH_COST, MIN_HASH_COST } from "../../features/access/passwords/password-text.ts";
-import { type ImportedFiles, TOKENS_FILE, USERS_FILE } from "./files.ts";
+import { free, type ImportedFiles, slugOf, TOKENS_FILE, USERS_FILE } from "./files.ts";
 
 /** As accounts have them. */
 const USERNAME = /^(?!me$)[a-z0-9][a-z0-9._-]{1,63}$/;
@@ -18,13 +18,15 @@ export class OldAccounts {
   readonly #files: ImportedFiles;
   readonly #users: object[] = [];
   readonly #tokens: object[] = [];
-  readonly #names = new Set<string>();
+  /** Usernames. */
+  readonly names = new Set<string>(["me"]);
+  readonly #addresses = new Set<string>();
 
   constructor(files: ImportedFiles) {
     this.#files = files;
   }
 
-  /** @returns its login name, in files too; undefined: it is not taken, which the report says */
+  /** @returns its username; undefined: it is not taken, which the report says */
   add({ name, email: mail, passwordHash = "", externalId, timezone }: OldAccount): string | undefined {
     const plain = name.normalize("NFC").trim().toLowerCase();
     const email = (mail ?? (EMAIL.test(plain) ? plain : "")).trim().toLowerCase();
@@ -35,12 +37,13 @@ export class OldAccounts {
       this.#files.note("account", name, "not taken", text);
       return undefined;
     }
-    const names = [isUsername ? plain : "", email].filter(Boolean);
-    if (names.some((each) => this.#names.has(each))) {
+    if ((isUsername && this.names.has(plain)) || this.#addresses.has(email)) {
       this.#files.note("account", name, "not taken", "another one has this name; case does not count here");
       return undefined;
     }
-    for (const each of names) this.#names.add(each);
+    // Who signs in by a mail address goes on to do so.
+    const username = isUsername ? free(plain, this.names) : freeUsername(email, this.names);
+    if (email !== "") this.#addresses.add(email);
     const cost = costOf(passwordHash);
     const isKnown =
       (cost !== undefined && cost >= MIN_HASH_COST && cost <= MAX_HASH_COST) || djangoHash(passwordHash) !== undefined;
@@ -49,15 +52,15 @@ export class OldAccounts {
       this.#files.note("account", name, "to do", `${why}; give it one by prism user password`);
     }
     this.#users.push({
-      ...(isUsername && { username: plain }),
+      username,
       ...(email !== "" && { email }),
-      ...(isUsername && plain === name ? {} : { name }),
+      ...(plain === name ? {} : { name }),
       ...(isKnown && { passwordHash }),
       ...(externalId !== undefined && { externalId }),
       ...(timezone !== undefined && { timezone }),
     });
     this.#files.count("accounts");
-    return names[0];
+    return username;
   }
 
   /** A row for `prism import tokens`. */
@@ -71,4 +74,10 @@ export class OldAccounts {
     this.#files.table(USERS_FILE, this.#users);
     this.#files.table(TOKENS_FILE, this.#tokens);
   }
+}
+
+/** A username for a mail address. */
+export function freeUsername(address: string, taken: Set<string>): string {
+  const local = slugOf(address.split("@")[0] ?? "");
+  return free(local.length < 2 ? `${local}-person` : local, taken);
 }

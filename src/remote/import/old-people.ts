@@ -1,4 +1,5 @@
-import { free, type ImportedFiles, slugOf } from "./files.ts";
+import { freeUsername } from "./accounts.ts";
+import type { ImportedFiles } from "./files.ts";
 
 interface Person {
   readonly username: string;
@@ -10,10 +11,12 @@ interface Person {
 export class OldPeople {
   readonly #files: ImportedFiles;
   readonly #people = new Map<string, Person>();
-  readonly #names = new Set<string>(["me"]);
+  readonly #names: Set<string>;
 
-  constructor(files: ImportedFiles) {
+  /** @param names usernames of accounts */
+  constructor(files: ImportedFiles, names: Set<string>) {
     this.#files = files;
+    this.#names = names;
   }
 
   /** @returns the username; undefined: it is no address, which the report says */
@@ -26,8 +29,7 @@ export class OldPeople {
       this.#files.note("mail address", address, "not taken", "it is none");
       return undefined;
     }
-    const local = slugOf(plain.split("@")[0] ?? "");
-    const username = free(local.length < 2 ? `${local}-person` : local, this.#names);
+    const username = freeUsername(plain, this.#names);
     this.#people.set(plain, { username, email: plain, invite: true });
     this.#files.count("people");
     return username;

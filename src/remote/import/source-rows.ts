@@ -15,3 +15,7 @@ export function shaped<S extends v.GenericSchema>(shape: S, value: unknown, what
   const [at, ...members] = found.issues[0].path?.map(({ key }) => String(key)) ?? [];
   throw unreadable(`row ${Number(at ?? 0) + 1} of ${what} is not as expected at ${members.join(".") || "its start"}`);
 }
+
+export function isMembers(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -81,7 +81,8 @@ export class Moved {
     if (names.includes("users.ndjson")) await run(["user", "import", "users.ndjson"]);
     const secrets = names.includes("import-secrets.env") ? ["--secrets-file", "import-secrets.env"] : [];
     const runtime = names.includes("runtime.yaml") ? ["--runtime"] : [];
-    if (names.some((name) => name.endsWith(".yaml"))) await run(["apply", "-f", ".", "--yes", ...secrets, ...runtime]);
+    if (names.some((name) => name.endsWith(".yaml")))
+      await run(["apply", "-f", ".", "--yes", "--issued", "issued.txt", ...secrets, ...runtime]);
     if (names.includes("tokens.ndjson"))
       await run(["import", "tokens", "tokens.ndjson"], { PRISM_DATA_DIR: prism.dir });
   }

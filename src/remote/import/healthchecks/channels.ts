@@ -1,6 +1,6 @@
-import { isJsonObject } from "../../../http/api/shapes.ts";
 import { free, type ImportedFiles } from "../files.ts";
 import { channelOf } from "../old-channels.ts";
+import { isMembers } from "../source-rows.ts";
 import type { OldHealthchecks } from "./read.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -56,7 +56,7 @@ const PRESETS: Readonly<Record<string, readonly [preset: string, fields: (value:
 };
 
 function memberOf(json: Fields, ...path: readonly string[]): unknown {
-  return path.reduce<unknown>((value, name) => (isJsonObject(value) ? value[name] : undefined), json);
+  return path.reduce<unknown>((value, name) => (isMembers(value) ? value[name] : undefined), json);
 }
 
 function slackUrl({ text, json }: Value): Fields {
@@ -67,7 +67,7 @@ function webhook({ text, json }: Value): Fields {
   const headers = json["headers_down"];
   return {
     url: json["url_down"] ?? text.split("\n")[0],
-    headers: isJsonObject(headers)
+    headers: isMembers(headers)
       ? Object.entries(headers)
           .map(([name, value]) => `${name}: ${String(value)}`)
           .join("\n")
@@ -75,10 +75,10 @@ function webhook({ text, json }: Value): Fields {
   };
 }
 
-function valueOf({ value: text }: Channel): Value {
+function readValue({ value: text }: Channel): Value {
   try {
     const json: unknown = text.startsWith("{") ? JSON.parse(text) : {};
-    return { text, json: isJsonObject(json) ? json : {} };
+    return { text, json: isMembers(json) ? json : {} };
   } catch {
     return { text, json: {} };
   }
@@ -108,7 +108,7 @@ export function integrationsOf(
   const taken = new Set<string>(["default"]);
   for (const each of channels) {
     const { pk, kind, disabled } = each;
-    const value = valueOf(each);
+    const value = readValue(each);
     const name = free((each.name || labelOf(kind, value)).slice(0, 90), taken);
     const entry = PRESETS[kind];
     const note = (outcome: "not taken" | "changed", text: string) => files.note("integration", name, outcome, text);

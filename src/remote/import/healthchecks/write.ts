@@ -16,7 +16,7 @@ const MIN_MS = 60_000;
 export function writeHealthchecks(old: OldHealthchecks): ImportedFiles {
   const files = new ImportedFiles("healthchecks");
   const accounts = new OldAccounts(files);
-  const people = new OldPeople(files);
+  const people = new OldPeople(files, accounts.names);
   const byKey = new Map<string, string>();
   const byAddress = new Map<string, string>();
   for (const { pk, username, email, password, is_active: isActive } of old["auth.user"]) {
@@ -96,7 +96,11 @@ function projectOf(
   };
   const names = new Set<string>();
   const checks = old["api.check"].filter(isOwn);
-  const heartbeats = checks.map((check) => heartbeatOf(check, policiesOf(check.pk), { files, slug, names }));
+  const paths = slugsOf(checks, files);
+  const heartbeats = checks.map((check) => {
+    const given = { files, project: slug, names, path: paths.get(check.pk) ?? "" };
+    return heartbeatOf(check, policiesOf(check.pk), given);
+  });
   files.count("heartbeats", heartbeats.length);
   const made: readonly OldIntegration[] = [...integrations.values()];
   const channels = made.flatMap(({ channel }) => channel ?? []);
@@ -115,9 +119,16 @@ function heartbeatOf(
   channels: readonly string[],
   {
     files,
-    slug: project,
+    project,
     names,
-  }: { readonly files: ImportedFiles; readonly slug: string; readonly names: Set<string> },
+    path,
+  }: {
+    readonly files: ImportedFiles;
+    readonly project: string;
+    readonly names: Set<string>;
+    /** Its slug. */
+    readonly path: string;
+  },
 ): object {
   const { code, kind, slug, desc, tz, methods } = check;
   const name = free((check.name || slug || code).slice(0, 90), names);
@@ -139,8 +150,7 @@ function heartbeatOf(
   };
   return {
     name,
-    // Two checks of a project may have the same one in Healthchecks.
-    ...(slug && !names.has(` ${slug}`) && /^[a-z0-9_-]{1,100}$/.test(slug) && names.add(` ${slug}`) && { slug }),
+    ...(path !== "" && { slug: path }),
     ping: files.secret(code, project, name, "ping"),
     ...(tags.length > 0 && { tags: [...new Set(tags.map((tag) => tag.slice(0, 50)))].slice(0, 20) }),
     ...(desc && { description: desc.slice(0, 2000) }),
@@ -153,6 +163,22 @@ function heartbeatOf(
     ...(Object.keys(filters).length > 0 && { filters }),
     ...(channels.length > 0 && { channels }),
   };
+}
+
+/** Slugs of checks: two of a project may have the same in Healthchecks, and some have none. */
+function slugsOf(checks: readonly Check[], files: ImportedFiles): ReadonlyMap<string, string> {
+  const taken = new Set<string>();
+  const own = new Map<string, string>();
+  for (const { pk, slug, name } of checks)
+    if (/^[a-z0-9_-]{1,100}$/.test(slug) && !taken.has(slug)) own.set(pk, free(slug, taken));
+    else if (slug !== "")
+      files.note(
+        "check",
+        name || slug,
+        "changed",
+        `another one has its slug ${slug}: give its job the URL with the UUID`,
+      );
+  return new Map(checks.map(({ pk, name }) => [pk, own.get(pk) ?? free(slugOf(name || "check"), taken)]));
 }
 
 /** `10/20` of cronsim is from 10 on. */

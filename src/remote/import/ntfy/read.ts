@@ -5,7 +5,7 @@ import { parse } from "yaml";
 import { CommandError } from "../../../core/command-error.ts";
 import { type DatabaseFile, isDatabaseFile, withDatabaseFile } from "../database-file.ts";
 import { unreadable } from "../http-source.ts";
-import { rowsAs } from "../source-rows.ts";
+import { isMembers, rowsAs } from "../source-rows.ts";
 
 const MAX_BYTES = 2 ** 20;
 
@@ -16,7 +16,6 @@ const Access = v.object({ user_id: text, topic: text, read: number, write: numbe
 const Token = v.object({ user_id: text, token: text, label: v.nullish(text), expires: v.nullish(number) });
 const Phone = v.object({ user_id: text, phone_number: text });
 const Tier = v.object({ code: v.nullish(text), name: text });
-const isMembers = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
 const Settings = v.custom<Readonly<Record<string, unknown>>>(isMembers);
 
 /** What a server of ntfy has. */

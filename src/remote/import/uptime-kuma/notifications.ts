@@ -1,7 +1,7 @@
-import { isJsonObject } from "../../../http/api/shapes.ts";
 import { free, type ImportedFiles } from "../files.ts";
 import { channelOf } from "../old-channels.ts";
 import type { OldPeople } from "../old-people.ts";
+import { isMembers } from "../source-rows.ts";
 import type { OldKuma } from "./read.ts";
 
 type Config = Readonly<Record<string, unknown>>;
@@ -60,7 +60,7 @@ const PRESETS: Readonly<Record<string, readonly [preset: string, fields: (config
 function headersOf(value: unknown): string | undefined {
   try {
     const headers: unknown = JSON.parse(textOf(value) || "{}");
-    if (isJsonObject(headers))
+    if (isMembers(headers))
       return Object.entries(headers)
         .map(([name, each]) => `${name}: ${textOf(each)}`)
         .join("\n");
@@ -91,7 +91,12 @@ export function notificationsOf(
       const addresses = ["smtpTo", "smtpCC", "smtpBCC"].flatMap((member) => textOf(config[member]).split(","));
       const users = addresses.filter((each) => each.trim() !== "").flatMap((each) => people.add(each) ?? []);
       if (users.length > 0) steps.set(id, [{ type: "notify", users: [...new Set(users)] }]);
-      files.note("notification", name, "changed", "mails go to people by Prism's mail server: the settings smtp");
+      files.note(
+        "notification",
+        name,
+        "changed",
+        "mails go by Prism's mail server, the settings smtp, to people who are invited: prism apply --invite",
+      );
     } else if (!PRESETS[type]) {
       const how =
         type === "apprise" ? "give its URL to a server of Apprise, and make a channel with the preset apprise" : OTHER;
@@ -118,7 +123,7 @@ const OTHER = "prism channels presets lists what a channel can be";
 function configOf(text: string | null | undefined): Config | null {
   try {
     const value: unknown = JSON.parse(text ?? "");
-    return isJsonObject(value) ? value : null;
+    return isMembers(value) ? value : null;
   } catch {
     return null;
   }

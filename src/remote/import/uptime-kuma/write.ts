@@ -7,6 +7,7 @@ import { notificationsOf } from "./notifications.ts";
 import type { OldKuma } from "./read.ts";
 
 type Monitor = OldKuma["monitor"][number];
+type Step = Readonly<Record<string, unknown>>;
 
 /** The shortest that a heartbeat has. */
 const MIN_S = 60;
@@ -15,8 +16,8 @@ const TOKEN = /^[A-Za-z0-9_-]{10,64}$/;
 
 export function writeKuma(old: OldKuma, { project }: { readonly project: string }): ImportedFiles {
   const files = new ImportedFiles("uptime-kuma");
-  const people = new OldPeople(files);
   const accounts = new OldAccounts(files);
+  const people = new OldPeople(files, accounts.names);
   const members: Record<string, string> = {};
   for (const { username, password, active, timezone } of old.user) {
     const zone = timezone && timezone !== "auto" ? timezone : undefined;
@@ -65,13 +66,13 @@ const EACH_ALONE = { groupBy: ["..."], groupWait: "0s", repeat: "365d" };
 
 /** A policy for each set of notifications. */
 class Policies {
-  readonly #steps: ReadonlyMap<number, readonly Readonly<Record<string, unknown>>[]>;
+  readonly #steps: ReadonlyMap<number, readonly Step[]>;
   readonly #names: ReadonlyMap<number, string>;
   readonly #made = new Map<string, { readonly name: string; readonly steps: readonly object[] }>();
   readonly #taken = new Set<string>([NOBODY, "default"]);
   readonly people = new Set<string>();
 
-  constructor(steps: Policies["#steps"], names: ReadonlyMap<number, string>) {
+  constructor(steps: ReadonlyMap<number, readonly Step[]>, names: ReadonlyMap<number, string>) {
     this.#steps = steps;
     this.#names = names;
   }
