@@ -157,14 +157,16 @@ test("checks of Healthchecks go on with their URLs, people with their passwords,
   const prism = await startPrism(t, { settings: { "webhooks.allowPrivateCidrs": "127.0.0.0/8" } });
   await moved.apply(prism);
   const ping = (path: string, method: "get" | "post" = "get") =>
-    method === "get" ? prism.get(`/ping/${path}`, { token: null }) : prism.post(`/ping/${path}`, {}, { token: null });
+    method === "get"
+      ? prism.get(`/ping/${path}`, { token: null })
+      : prism.post(`/ping/${path}`, { log: "FATAL" }, { token: null });
   assert.equal((await ping(CODE, "post")).status, 200);
   assert.equal((await ping(`${PING_KEY}/backup-two`)).status, 200);
   const { body } = await prism.get<{ data: Record<string, unknown>[] }>("/api/v1/heartbeats?projectId=night-jobs");
   const counts = body.data.map(
     ({ name, pingCount, status }) => `${String(name)} ${String(pingCount)} ${String(status)}`,
   );
-  assert.deepEqual(counts.sort(), ["Backup: all 1 up", "Backup: two 1 up", "Monthly 0 new"]);
+  assert.deepEqual(counts.sort(), ["Backup: all 1 down", "Backup: two 1 up", "Monthly 0 new"]);
   const login = { login: "ada@example.com", password: PASSWORD };
   await answered(200, prism.post("/api/v1/auth/login", login, { token: null }));
 });
