@@ -89,10 +89,11 @@ const DUMP = [
     ...{ methods: "POST", manual_resume: true, filter_http_body: true, failure_kw: "ERROR,FATAL" },
   }),
   check(2, "Backup: two", { slug: "backup", kind: "cron", schedule: "10/20 3 * * 1-5", tz: "Europe/Riga" }),
+  check(4, "One way"),
   check(3, "Monthly", { kind: "oncalendar", schedule: "Mon *-*-1..7 08:00", status: "paused" }),
   channel(1, "slack", SLACK, [1], { name: "Room" }),
   channel(2, "email", { value: "Ben@example.com", up: true, down: true }, [1, 2]),
-  channel(3, "email", "cy@example.com", []),
+  channel(3, "email", "cy@example.com", [4]),
   channel(4, "sms", { value: "+4930123456" }, [1]),
   channel(5, "shell", { cmd_down: "rm SECRETCOMMAND", cmd_up: "" }, [1], { name: "Run" }),
   channel(6, "group", `7f1b2e0a-3001-4c7b-9a52-0123456789ab`, [2]),
@@ -135,6 +136,10 @@ test("checks of Healthchecks go on with their URLs, people with their passwords,
       channels: ["Mail to Ben@example.com", "Room"],
     },
     {
+      ...{ name: "One way", slug: "one-way", ping: { env: "PRISM_SECRET_NIGHT_JOBS_ONE_WAY_PING" } },
+      ...{ timeout: "1d", grace: "1h", channels: ["Mail to cy@example.com"] },
+    },
+    {
       ...{ name: "Monthly", slug: "monthly", ping: { env: "PRISM_SECRET_NIGHT_JOBS_MONTHLY_PING" } },
       ...{ kind: "oncalendar", schedule: "Mon *-*-1..7 08:00", timezone: "UTC", grace: "1h" },
     },
@@ -152,6 +157,13 @@ test("checks of Healthchecks go on with their URLs, people with their passwords,
     "API keys night-jobs: not taken",
     "badges all: not taken",
   ]);
+  assert.deepEqual(parse(moved.text("tests.yaml")).tests, [
+    {
+      ...{ name: "One way goes to Mail to cy@example.com", project: "night-jobs" },
+      alert: { alertname: "HeartbeatDown", heartbeat: "One way", slug: "one-way", channels: "Mail to cy@example.com" },
+      expect: { policy: "Mail to cy@example.com" },
+    },
+  ]);
   await moved.check();
 
   const prism = await startPrism(t, { settings: { "webhooks.allowPrivateCidrs": "127.0.0.0/8" } });
@@ -166,7 +178,7 @@ test("checks of Healthchecks go on with their URLs, people with their passwords,
   const counts = body.data.map(
     ({ name, pingCount, status }) => `${String(name)} ${String(pingCount)} ${String(status)}`,
   );
-  assert.deepEqual(counts.sort(), ["Backup: all 1 down", "Backup: two 1 up", "Monthly 0 new"]);
+  assert.deepEqual(counts.sort(), ["Backup: all 1 down", "Backup: two 1 up", "Monthly 0 new", "One way 0 new"]);
   const login = { login: "ada@example.com", password: PASSWORD };
   await answered(200, prism.post("/api/v1/auth/login", login, { token: null }));
 });

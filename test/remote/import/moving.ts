@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { UNPRINTABLE } from "../../../src/core/text/clean-text.ts";
 import { runCli } from "../../cli/run-cli.ts";
 import type { TestPrism } from "../../helpers/prism.ts";
 import type { Scope } from "../../helpers/scope.ts";
@@ -56,6 +57,8 @@ export class Moved {
       const isPrivate = /\.(ndjson|env)$/.test(name);
       if (isPrivate) assert.equal(statSync(join(this.out, name)).mode & 0o777, 0o600, name);
       else for (const secret of secrets) assert.ok(!text.includes(secret), `${name} has ${secret}`);
+      // Names are texts of strangers.
+      if (/^std|\.(yaml|md)$/.test(name)) assert.equal(text.replaceAll("\n", "").search(UNPRINTABLE), -1, name);
     }
     const hidden = Object.entries(this.files()).filter(([name]) => /\.(ndjson|env)$/.test(name));
     for (const secret of secrets)

@@ -37,10 +37,11 @@ export function writeHealthchecks(old: OldHealthchecks): ImportedFiles {
     byAddress.set(email.toLowerCase(), name);
   }
   const slugs = new Set<string>();
+  const tests: object[] = [];
   for (const project of old["accounts.project"]) {
     const slug = free(slugOf(project.name || "healthchecks"), slugs);
     const userOf = (address: string) => byAddress.get(address.trim().toLowerCase()) ?? people.add(address);
-    const document = projectOf(old, project, { files, slug, byKey, userOf });
+    const document = projectOf(old, project, { files, slug, byKey, userOf, tests });
     files.add(files.fileFor(slug), { projects: [document] });
     files.count("projects");
     const { ping_key: key, api_key: api } = project;
@@ -52,6 +53,7 @@ export function writeHealthchecks(old: OldHealthchecks): ImportedFiles {
     files.note("badges", "all", "not taken", "pages that show one need its new address");
   accounts.write();
   people.write();
+  if (tests.length > 0) files.add(files.fileFor("tests"), { tests });
   return files;
 }
 
@@ -63,11 +65,14 @@ function projectOf(
     slug,
     byKey,
     userOf,
+    tests,
   }: {
     readonly files: ImportedFiles;
     readonly slug: string;
     readonly byKey: ReadonlyMap<string, string>;
     readonly userOf: (address: string) => string | undefined;
+    /** Receives those of the project. */
+    readonly tests: object[];
   },
 ): object {
   const isOwn = (each: { readonly project: string | number }) => String(each.project) === project.pk;
@@ -99,7 +104,17 @@ function projectOf(
   const paths = slugsOf(checks, files);
   const heartbeats = checks.map((check) => {
     const given = { files, project: slug, names, path: paths.get(check.pk) ?? "" };
-    return heartbeatOf(check, policiesOf(check.pk), given);
+    const channels = policiesOf(check.pk);
+    const heartbeat = heartbeatOf(check, channels, given);
+    const [policy] = channels;
+    // With several the alert opens an incident of each.
+    if (policy !== undefined && channels.length === 1)
+      tests.push({
+        ...{ name: `${heartbeat.name} goes to ${policy}`, project: slug },
+        alert: { alertname: "HeartbeatDown", heartbeat: heartbeat.name, slug: given.path, channels: policy },
+        expect: { policy },
+      });
+    return heartbeat;
   });
   files.count("heartbeats", heartbeats.length);
   const made: readonly OldIntegration[] = [...integrations.values()];
@@ -129,7 +144,7 @@ function heartbeatOf(
     /** Its slug. */
     readonly path: string;
   },
-): object {
+): Readonly<Record<string, unknown>> & { readonly name: string } {
   const { code, kind, slug, desc, tz, methods } = check;
   const name = free((check.name || slug || code).slice(0, 90), names);
   const note = (outcome: "not taken" | "changed" | "to do", text: string) => files.note("check", name, outcome, text);
