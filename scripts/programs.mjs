@@ -39,6 +39,13 @@ const PROGRAMS = [
     variable: "NATS_SERVER",
   },
   { name: "nginx", package: "nginx-light" },
+  // Debian 12 has none: test/remote/import/ntfy-program.ts fetches that of the next release by apt-get.
+  {
+    name: "ntfy",
+    package: "ntfy",
+    orElse: ["apt-get", join(root, "node_modules/.cache/debian-next-ntfy/usr/bin/ntfy")],
+    variable: "NTFY_PROGRAM",
+  },
   { name: "openssl", package: "openssl" },
   { name: "prometheus", package: "prometheus" },
   { name: "prometheus-alertmanager", package: "prometheus-alertmanager" },

@@ -20,6 +20,7 @@ const manual = [
   "docs/cli-projects.md",
   "docs/cli-alerts.md",
   "docs/cli-configuration.md",
+  "docs/cli-import.md",
 ]
   .map((page) => readFileSync(join(root, page), "utf8"))
   .join("\n");

@@ -12,8 +12,10 @@ const MAX_BYTES = 2 * 2 ** 30;
 export type SourceRow = Readonly<Record<string, string | number | null>>;
 
 export interface DatabaseFile {
-  /** All rows of a table, by `rowid`; empty: there is no such table. */
+  /** All rows of a table, by `rowid`, blobs as text; empty: there is no such table. */
   rows(table: string): Promise<readonly SourceRow[]>;
+  /** Different values of a column, sorted; empty: there is no such table. */
+  values(table: string, column: string): Promise<readonly SourceRow[string][]>;
   has(table: string): boolean;
 }
 
@@ -37,6 +39,12 @@ export async function withDatabaseFile<T>(file: string, use: (database: Database
 }
 
 function requireDatabase(file: string): number {
+  if (!isDatabaseFile(file)) throw unreadable(`${file} is no SQLite database`);
+  return statSync(file).size;
+}
+
+/** Whether it begins as a database of SQLite does. @throws CommandError 7 for one that cannot be opened */
+export function isDatabaseFile(file: string): boolean {
   try {
     const head = Buffer.alloc(15);
     const handle = openSync(file, "r");
@@ -45,17 +53,23 @@ function requireDatabase(file: string): number {
     } finally {
       closeSync(handle);
     }
-    if (head.toString("latin1") !== "SQLite format 3") throw unreadable(`${file} is no SQLite database`);
-    return statSync(file).size;
+    return head.toString("latin1") === "SQLite format 3";
   } catch (error) {
     if (!(error instanceof Error && "code" in error)) throw error;
     throw unreadable(`${file} cannot be opened (${String(error.code)})`);
   }
 }
 
+type StoredValue = string | number | Buffer | null;
+type Stored = Readonly<Record<string, StoredValue>>;
+
+function textOf(value: StoredValue): SourceRow[string] {
+  return Buffer.isBuffer(value) ? value.toString("utf8") : value;
+}
+
 async function read<T>(copy: string, file: string, use: (database: DatabaseFile) => Promise<T>): Promise<T> {
   const database = new Database(copy);
-  const db = new Kysely<Record<string, SourceRow>>({ dialect: new SqliteDialect({ database }) });
+  const db = new Kysely<Record<string, Stored>>({ dialect: new SqliteDialect({ database }) });
   try {
     // Views and triggers of a stranger's file run nothing.
     database.pragma("trusted_schema = off");
@@ -66,7 +80,14 @@ async function read<T>(copy: string, file: string, use: (database: DatabaseFile)
       has: (table) => tables.has(table),
       async rows(table) {
         if (!tables.has(table)) return [];
-        return (await sql<SourceRow>`select * from ${sql.table(table)} order by rowid`.execute(db)).rows;
+        const { rows } = await sql<Stored>`select * from ${sql.table(table)} order by rowid`.execute(db);
+        return rows.map((row) => Object.fromEntries(Object.entries(row).map(([name, value]) => [name, textOf(value)])));
+      },
+      async values(table, column) {
+        if (!tables.has(table)) return [];
+        const each = sql.ref(column);
+        const found = sql<{ value: StoredValue }>`select distinct ${each} as value from ${sql.table(table)} order by 1`;
+        return (await found.execute(db)).rows.map(({ value }) => textOf(value));
       },
     });
   } catch (error) {

@@ -11,6 +11,10 @@ import { type MoveReport, type ReportRow, reportText, type ScheduleProof } from 
 /* What an import of another program writes: configuration files, secrets beside them, and a report. */
 
 export const SECRETS_FILE = "import-secrets.env";
+/** Rows for `prism user import`, which come before the files. */
+export const USERS_FILE = "users.ndjson";
+/** Rows for `prism import tokens`, which come after them. */
+export const TOKENS_FILE = "tokens.ndjson";
 const REPORT_FILE = "report.json";
 
 /** A reference in place of a secret. */

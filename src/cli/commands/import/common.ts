@@ -95,18 +95,24 @@ async function tokenOf({ fromToken }: Values): Promise<string> {
 
 /** Writes the files and says what to do with them. Exit 8: something was not taken, or a schedule differs. */
 export async function finishImport({ out }: CommandContext, files: ImportedFiles, given: Values): Promise<void> {
-  const { SECRETS_FILE, writeImported } = await import("../../../remote/import/files.ts");
+  const { SECRETS_FILE, TOKENS_FILE, USERS_FILE, writeImported } = await import("../../../remote/import/files.ts");
   const { out: folder, force = false } = given as { out?: string; force?: boolean };
   if (folder === undefined) throw new CommandError(EXIT.usage, "--out <dir> is required");
   const names = writeImported(folder, files, { force });
   const report = files.report(names);
   const secrets = names.includes(SECRETS_FILE) ? ` --secrets-file ${printable(join(folder, SECRETS_FILE))}` : "";
+  const runtime = names.includes("runtime.yaml") ? " --runtime" : "";
+  // What files name exists before they are applied.
+  const tables = (name: string, command: string) =>
+    names.includes(name) ? [printable(`  ${command} ${join(folder, name)}`)] : [];
+  const hasFiles = names.some((name) => name.endsWith(".yaml"));
   out.result({ out: folder, ...report, variables: files.variables }, () => [
     ...Object.entries(files.counts).map(([what, count]) => `${what}: ${count}`),
     printable(`Read ${join(folder, "report.md")}, then:`),
-    printable(`  prism check -f ${folder}`),
-    `  prism plan -f ${printable(folder)}${secrets}`,
-    `  prism apply -f ${printable(folder)}${secrets}`,
+    ...(hasFiles ? [printable(`  prism check -f ${folder}`)] : []),
+    ...tables(USERS_FILE, "prism user import"),
+    ...(hasFiles ? ["plan", "apply"].map((word) => `  prism ${word} -f ${printable(folder)}${secrets}${runtime}`) : []),
+    ...tables(TOKENS_FILE, "prism import tokens"),
   ]);
   for (const { name, differences } of files.proofs)
     if (differences.length > 0)

@@ -1,0 +1,21 @@
+import * as v from "valibot";
+import type { DatabaseFile } from "./database-file.ts";
+import { unreadable } from "./http-source.ts";
+
+/** Reads tables as rows of a shape. @throws CommandError 7 for a row of another shape, which names no value */
+export function rowsAs(database: Pick<DatabaseFile, "rows">) {
+  return async <S extends v.GenericSchema>(table: string, shape: S): Promise<readonly v.InferOutput<S>[]> =>
+    shaped(v.array(shape), await database.rows(table), table);
+}
+
+/** @throws CommandError 7 */
+export function shaped<S extends v.GenericSchema>(shape: S, value: unknown, what: string): v.InferOutput<S> {
+  const found = v.safeParse(shape, value);
+  if (found.success) return found.output;
+  const [at, ...members] = found.issues[0].path?.map(({ key }) => String(key)) ?? [];
+  throw unreadable(`row ${Number(at ?? 0) + 1} of ${what} is not as expected at ${members.join(".") || "its start"}`);
+}
+
+export function isMembers(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,205 @@
+import assert from "node:assert/strict";
+import { pbkdf2Sync } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+import { parse } from "yaml";
+import { runCli } from "../../cli/run-cli.ts";
+import { answered, startPrism } from "../../helpers/prism.ts";
+import { temporaryDir } from "../../helpers/store.ts";
+import { Moved } from "./moving.ts";
+
+const PASSWORD = "correct horse battery";
+const HASH = pbkdf2Sync(PASSWORD, "saltOfDjango", 1000, 32, "sha256").toString("base64");
+const CODE = "6f1b2e0a-1111-4c7b-9a52-0123456789ab";
+const OTHER_CODE = "6f1b2e0a-2222-4c7b-9a52-0123456789ab";
+const PING_KEY = "fqOOd6-F4MMNuCEnzTU01w";
+const SLACK = "https://hooks.slack.com/services/T000/B000/SECRETHOOK";
+
+const user = (pk: number, name: string, more: object = {}) => ({
+  model: "auth.user",
+  pk,
+  fields: {
+    ...{
+      username: `u${pk}randomname`,
+      email: `${name}@example.com`,
+      password: `pbkdf2_sha256$1000$saltOfDjango$${HASH}`,
+    },
+    ...{ is_active: true, is_superuser: false, first_name: "", groups: [], user_permissions: [] },
+    ...more,
+  },
+});
+const check = (pk: number, name: string, more: object = {}) => ({
+  model: "api.check",
+  pk,
+  fields: {
+    ...{
+      name,
+      slug: "",
+      tags: "",
+      code: `6f1b2e0a-${3000 + pk}-4c7b-9a52-0123456789ab`,
+      desc: "",
+      project: 1,
+      kind: "simple",
+    },
+    ...{ timeout: "1 00:00:00", grace: "01:00:00", schedule: "* * * * *", tz: "UTC", filter_subject: false },
+    ...{ filter_body: false, filter_http_body: false, filter_default_fail: false, start_kw: "", success_kw: "" },
+    ...{ failure_kw: "", methods: "", manual_resume: false, badge_key: OTHER_CODE, n_pings: 7, status: "up" },
+    ...more,
+  },
+});
+const channel = (pk: number, kind: string, value: string | object, checks: readonly number[], more: object = {}) => ({
+  model: "api.channel",
+  pk,
+  fields: {
+    ...{
+      name: "",
+      code: `7f1b2e0a-${3000 + pk}-4c7b-9a52-0123456789ab`,
+      project: 1,
+      kind,
+      email_verified: true,
+      disabled: false,
+    },
+    ...{ value: typeof value === "string" ? value : JSON.stringify(value), last_error: "", checks },
+    ...more,
+  },
+});
+
+/** As `dumpdata` of Healthchecks 4.3 writes its models; objects of our own. */
+const DUMP = [
+  user(1, "ada"),
+  user(2, "ben", { password: "!unusable" }),
+  user(3, "gone", { is_active: false }),
+  { model: "accounts.profile", pk: 1, fields: { user: 1, tz: "Europe/Riga", sms_limit: 5 } },
+  {
+    model: "accounts.project",
+    pk: 1,
+    fields: {
+      code: OTHER_CODE,
+      name: "Night jobs",
+      owner: 1,
+      api_key: "APIKEYOFHC",
+      ping_key: PING_KEY,
+      badge_key: "b",
+    },
+  },
+  { model: "accounts.member", pk: 1, fields: { user: 2, project: 1, role: "r", transfer_request_date: null } },
+  check(1, "Backup: all", {
+    ...{ slug: "backup", tags: "nas  db,x", code: CODE, desc: "To the cellar", timeout: "02:30:00", grace: "00:10:00" },
+    ...{ methods: "POST", manual_resume: true, filter_http_body: true, failure_kw: "ERROR,FATAL" },
+  }),
+  check(2, "Backup: two", { slug: "backup", kind: "cron", schedule: "10/20 3 * * 1-5", tz: "Europe/Riga" }),
+  check(4, "One way"),
+  check(3, "Monthly", { kind: "oncalendar", schedule: "Mon *-*-1..7 08:00", status: "paused" }),
+  channel(1, "slack", SLACK, [1], { name: "Room" }),
+  channel(2, "email", { value: "Ben@example.com", up: true, down: true }, [1, 2]),
+  channel(3, "email", "cy@example.com", [4]),
+  channel(4, "sms", { value: "+4930123456" }, [1]),
+  channel(5, "shell", { cmd_down: "rm SECRETCOMMAND", cmd_up: "" }, [1], { name: "Run" }),
+  channel(6, "group", `7f1b2e0a-3001-4c7b-9a52-0123456789ab`, [2]),
+  channel(7, "webhook", { url_down: "http://127.0.0.1:9/SECRETPATH", headers_down: { "X-A": "b" } }, [], {
+    name: "Hook",
+  }),
+  channel(8, "trello", {}, [], { disabled: true }),
+];
+
+function dumped(folder: string, objects: readonly object[]): string {
+  const file = join(folder, "hc.json");
+  writeFileSync(file, JSON.stringify(objects));
+  return file;
+}
+
+test("checks of Healthchecks go on with their URLs, people with their passwords, integrations as channels", async (t) => {
+  const moved = await Moved.from(t, "healthchecks", dumped(temporaryDir(t), DUMP));
+  assert.equal(moved.status, 8);
+  moved.assertHidden([CODE, PING_KEY, SLACK, "http://127.0.0.1:9/SECRETPATH"]);
+  for (const secret of ["SECRETCOMMAND", "APIKEYOFHC"])
+    assert.ok(!JSON.stringify(moved.files()).includes(secret), secret);
+  const [project] = parse(moved.text("night-jobs.yaml")).projects;
+  assert.deepEqual(project.members, { ben: "viewer", cy: "viewer", ada: "owner" });
+  assert.deepEqual(project.policies, [
+    { name: "Room", steps: [{ type: "channel", name: "Room" }] },
+    { name: "Mail to Ben@example.com", steps: [{ type: "notify", users: ["ben"] }] },
+    { name: "Mail to cy@example.com", steps: [{ type: "notify", users: ["cy"] }] },
+    { name: "Hook", steps: [{ type: "channel", name: "Hook" }] },
+  ]);
+  assert.deepEqual(project.heartbeats, [
+    {
+      ...{ name: "Backup: all", slug: "backup", ping: { env: "PRISM_SECRET_NIGHT_JOBS_BACKUP_ALL_PING" } },
+      ...{ tags: ["nas", "db", "x"], description: "To the cellar", timeout: "150m", grace: "10m", methods: "POST" },
+      ...{ manualResume: true, filters: { httpBody: true, failureKeywords: "ERROR,FATAL" } },
+      channels: ["Room", "Mail to Ben@example.com"],
+    },
+    {
+      ...{ name: "Backup: two", slug: "backup-two", ping: { env: "PRISM_SECRET_NIGHT_JOBS_BACKUP_TWO_PING" } },
+      ...{ kind: "cron", schedule: "10-59/20 3 * * 1-5", timezone: "Europe/Riga", grace: "1h" },
+      channels: ["Mail to Ben@example.com", "Room"],
+    },
+    {
+      ...{ name: "One way", slug: "one-way", ping: { env: "PRISM_SECRET_NIGHT_JOBS_ONE_WAY_PING" } },
+      ...{ timeout: "1d", grace: "1h", channels: ["Mail to cy@example.com"] },
+    },
+    {
+      ...{ name: "Monthly", slug: "monthly", ping: { env: "PRISM_SECRET_NIGHT_JOBS_MONTHLY_PING" } },
+      ...{ kind: "oncalendar", schedule: "Mon *-*-1..7 08:00", timezone: "UTC", grace: "1h" },
+    },
+  ]);
+  assert.deepEqual(moved.report(), [
+    "account ben@example.com: to do",
+    "account gone@example.com: not taken",
+    "integration sms: not taken",
+    "integration Run: not taken",
+    "integration Hook: changed",
+    "integration trello: not taken",
+    "check Backup: two: changed",
+    "check Monthly: changed",
+    "check Monthly: to do",
+    "API keys night-jobs: not taken",
+    "badges all: not taken",
+  ]);
+  assert.deepEqual(parse(moved.text("tests.yaml")).tests, [
+    {
+      ...{ name: "One way goes to Mail to cy@example.com", project: "night-jobs" },
+      alert: { alertname: "HeartbeatDown", heartbeat: "One way", slug: "one-way", channels: "Mail to cy@example.com" },
+      expect: { policy: "Mail to cy@example.com" },
+    },
+  ]);
+  await moved.check();
+
+  const prism = await startPrism(t, { settings: { "webhooks.allowPrivateCidrs": "127.0.0.0/8" } });
+  await moved.apply(prism);
+  const ping = (path: string, method: "get" | "post" = "get") =>
+    method === "get"
+      ? prism.get(`/ping/${path}`, { token: null })
+      : prism.post(`/ping/${path}`, { log: "FATAL" }, { token: null });
+  assert.equal((await ping(CODE, "post")).status, 200);
+  assert.equal((await ping(`${PING_KEY}/backup-two`)).status, 200);
+  const { body } = await prism.get<{ data: Record<string, unknown>[] }>("/api/v1/heartbeats?projectId=night-jobs");
+  const counts = body.data.map(
+    ({ name, pingCount, status }) => `${String(name)} ${String(pingCount)} ${String(status)}`,
+  );
+  assert.deepEqual(counts.sort(), ["Backup: all 1 down", "Backup: two 1 up", "Monthly 0 new", "One way 0 new"]);
+  const login = { login: "ada@example.com", password: PASSWORD };
+  await answered(200, prism.post("/api/v1/auth/login", login, { token: null }));
+});
+
+test("what is no dump of Healthchecks ends with 7, and names no value", async (t) => {
+  const folder = temporaryDir(t);
+  const refused = [
+    [[], /has no projects/],
+    [
+      [{ model: "accounts.project", pk: 1, fields: { code: 5 } }],
+      /row 1 of accounts\.project is not as expected at code/,
+    ],
+    [{ secret: "swordfish" } as unknown as object[], /the dump is not as expected/],
+  ] as const;
+  for (const [objects, message] of refused) {
+    const { status, stderr } = await runCli(["import", "healthchecks", dumped(folder, objects), "--out", "out"], {
+      cwd: folder,
+      env: {},
+    });
+    assert.equal(status, 7, stderr);
+    assert.match(stderr, message);
+    assert.doesNotMatch(stderr, /swordfish/);
+  }
+});
