@@ -1,5 +1,5 @@
-import type { EpochMs } from "../../core/time/clock.ts";
 import { yamlText } from "../../config/files/yaml-text.ts";
+import type { EpochMs } from "../../core/time/clock.ts";
 import type { EnvReference, ImportedFiles } from "./files.ts";
 import {
   bestForm,
@@ -57,9 +57,19 @@ export function provenSchedule(files: ImportedFiles, given: ScheduleToProve): Pr
   else if (best)
     files.proofs.push({ name, form: "follow", boundaries: best.boundaries, differences: best.differences });
   else
-    files.note("schedule", name, "not taken", "has rotations of other forms; it follows the calendar of the old system");
+    files.note(
+      "schedule",
+      name,
+      "not taken",
+      "has rotations of other forms; it follows the calendar of the old system",
+    );
   files.note("schedule", name, "to do", "replace calendarUrl by shifts before the old system ends");
-  const exact = best === null ? [] : yamlText([scheduleDocument(best.schedule)]).trimEnd().split("\n");
+  const exact =
+    best === null
+      ? []
+      : yamlText([scheduleDocument(best.schedule)])
+          .trimEnd()
+          .split("\n");
   return {
     document: { name, timezone, calendarUrl: given.calendar() },
     comments: best === null ? [] : ["", `The exact form of ${name}, for --accept:`, ...exact],
