@@ -5,12 +5,49 @@ import {
   bestForm,
   type FileOverride,
   type FileSchedule,
+  type FileShift,
   type OldRendering,
   type ScheduleForm,
   scheduleDocument,
 } from "./proof.ts";
+import { type OldRotation, rotationShifts } from "./windows.ts";
 
-/* A schedule is written exactly if the proof finds no difference, else it follows the old system's calendar. */
+/* Schedules of rotations. One is written exactly if the proof finds no difference, else it follows the old system's calendar. */
+
+/** With the shifts of each rotation. */
+export interface RotationForm extends ScheduleForm {
+  readonly byRotation: readonly (readonly FileShift[])[];
+}
+
+/** The ways in which rotations may be meant: the old systems document them only in part. */
+export function rotationForms(
+  name: string,
+  rotations: readonly OldRotation[],
+  { timezone, now }: { readonly timezone: string; readonly now: EpochMs },
+): RotationForm[] {
+  const by = (zone: string, isCut: boolean) => (rotation: OldRotation) =>
+    rotationShifts(rotation, { timezone: zone, now, isCut });
+  const inUtc = (rotation: OldRotation) =>
+    rotation.windows.length > 0
+      ? by(timezone, true)(rotation)
+      : (by("UTC", true)(rotation)?.map((shift) => ({ ...shift, timezone: "UTC" })) ?? null);
+  const ways: readonly (readonly [string, (rotation: OldRotation) => FileShift[] | null])[] = [
+    ["exact", by(timezone, true)],
+    ["hand-overs at the end of a window", by(timezone, false)],
+    ["hand-overs in UTC", inUtc],
+  ];
+  return ways.flatMap(([form, shiftsOf]) => {
+    const all = rotations.map((rotation, at) => shiftsOf({ ...rotation, name: uniqueName(rotations, at) }));
+    const byRotation = all.filter((each) => each !== null);
+    const schedule = { name, timezone, shifts: byRotation.flat() };
+    return byRotation.length < all.length ? [] : [{ form, schedule, byRotation }];
+  });
+}
+
+function uniqueName(rotations: readonly OldRotation[], at: number): string {
+  const { name = "" } = rotations[at] ?? {};
+  return rotations.findIndex((each) => each.name === name) === at ? name : `${name} (${at + 1})`;
+}
 
 export interface ScheduleToProve {
   readonly name: string;
@@ -18,9 +55,9 @@ export interface ScheduleToProve {
   /** Null: the old system does not show it. */
   readonly old: OldRendering | null;
   /** The first one without a difference counts. */
-  readonly forms: readonly ScheduleForm[];
+  readonly forms: readonly RotationForm[];
   /** For each form, as what is replaced may depend on it. */
-  readonly overrides: (schedule: FileSchedule) => readonly FileOverride[];
+  readonly overrides: (form: RotationForm) => readonly FileOverride[];
   /** The address of the old system's calendar. */
   readonly calendar: () => EnvReference;
   readonly from: EpochMs;
@@ -40,7 +77,7 @@ export interface ProvenSchedule {
 export function provenSchedule(files: ImportedFiles, given: ScheduleToProve): ProvenSchedule {
   const { name, timezone, old, forms, from, to, isAccepted } = given;
   const compared = forms.flatMap((form) => {
-    const overrides = given.overrides(form.schedule);
+    const overrides = given.overrides(form);
     const best = bestForm(old ?? [], [form], overrides, { from, to });
     return best ? [{ ...best, overrides, lost: lostMs(best.differences) }] : [];
   });

@@ -87,6 +87,7 @@ export class TeamFiles {
   readonly #slugs = new Set<string>();
   readonly #usernames = new Map<string, string>();
   readonly #taken = new Set<string>();
+  readonly #phones = new Set<string>();
   readonly #people: object[] = [];
   readonly #tests: object[] = [];
 
@@ -100,12 +101,15 @@ export class TeamFiles {
   addPerson({ id, email, name, timezone, phone, contactRules }: OldPerson): string {
     const username = free(slugOf((email ?? name ?? id).replace(/@.*$/, "")), this.#taken);
     this.#usernames.set(id, username);
+    const isShared = Boolean(phone) && this.#phones.has(phone ?? "");
+    if (isShared) this.files.note("person", username, "to do", "has the phone of another person: write another one");
+    if (phone) this.#phones.add(phone);
     this.#people.push({
       username,
       ...(email !== null && { email }),
       ...{ name: (name ?? username).slice(0, 200), invite: true },
       ...(timezone && { timezone }),
-      ...(phone && { phone }),
+      ...(phone && !isShared && { phone }),
       ...(contactRules && { contactRules }),
     });
     this.files.count("people");

@@ -1,8 +1,10 @@
 import { DAY_MS, type EpochMs, HOUR_MS, isTimezone, MINUTE_MS, toRfc3339 } from "../../../core/time/clock.ts";
 import { finalShifts } from "../../../features/oncall/model/layers.ts";
 import { durationText } from "../../../http/api/file-form.ts";
+import { ContactWays } from "../contact-ways.ts";
 import { ImportedFiles } from "../files.ts";
-import { type FileOverride, type FileSchedule, type FileShift, rosterOfFile, type ScheduleForm } from "../proof.ts";
+import { type FileOverride, type FileSchedule, type FileShift, rosterOfFile } from "../proof.ts";
+import { type RotationForm, rotationForms } from "../schedules.ts";
 import {
   type EscalationStep,
   type TakenSchedule,
@@ -10,7 +12,7 @@ import {
   type TeamPolicy,
   type TeamProject,
 } from "../team-files.ts";
-import { type OldRotation, rotationShifts, WEEK_MS } from "../windows.ts";
+import { type OldRotation, WEEK_MS } from "../windows.ts";
 import type { OldEscalation, OldOpsgenie, OldRef, OldSchedule, OldSpan, OldUser } from "./read.ts";
 import { addRoutes, windowsOf } from "./routes.ts";
 
@@ -106,7 +108,7 @@ class OpsgenieFiles {
     if (blocked === true) this.#files.note("person", name, "to do", "is blocked in Opsgenie: deactivate the account");
     const numbers = contacts.filter(({ method, to }) => (method === "sms" || method === "voice") && to !== null);
     const digits = (numbers[0]?.to ?? "").replace(/\D/g, "");
-    const ways: Record<"high" | "low", Map<number, Set<string>>> = { high: new Map(), low: new Map() };
+    const ways = new ContactWays();
     for (const rule of rules) {
       if (rule.enabled === false) continue;
       if (rule.actionType !== "create-alert") {
@@ -125,26 +127,18 @@ class OpsgenieFiles {
       for (const urgency of urgencies ?? [])
         for (const { contact, sendAfter, enabled } of rule.steps ?? []) {
           const way = WAYS[contact?.method ?? ""];
-          if (way === undefined || enabled === false) continue;
-          const after = spanMs(sendAfter);
-          ways[urgency].set(after, (ways[urgency].get(after) ?? new Set()).add(way));
+          if (way !== undefined && enabled !== false) ways.add(urgency, spanMs(sendAfter), way);
         }
     }
-    const listed = (urgency: "high" | "low") =>
-      [...ways[urgency]]
-        .sort(([a], [b]) => a - b)
-        .slice(0, 10)
-        .map(([after, channels]) => ({ after: durationText(after), channels: [...channels].sort() }));
-    const [high, low] = [listed("high"), listed("low")];
     const isEmail = username !== null && /^[^@\s]+@[^@\s]+$/.test(username);
     this.#team.addPerson({
       ...{ id, email: isEmail ? username : null, name: fullName ?? username },
       ...{ timezone: timeZone !== null && isTimezone(timeZone) ? timeZone : null },
       phone: /^[1-9]\d{6,14}$/.test(digits) ? `+${digits}` : null,
-      contactRules: high.length + low.length > 0 ? { high, low } : null,
+      contactRules: ways.document(),
     });
     if (!isEmail) this.#files.note("person", name, "to do", "has no mail address that the token shows: write it");
-    if ([...high, ...low].some(({ channels }) => channels.includes("service")))
+    if (ways.hasService)
       this.#files.note("person", name, "to do", "was called or got SMS: adds a channel for it in Prism");
   }
 
@@ -192,28 +186,11 @@ class OpsgenieFiles {
           ...(!Number.isNaN(until) && { until }),
         });
     }
-    // Names of shifts are the only thing by which a form says whose they are.
-    const shiftsOf = new Map<FileSchedule, readonly (readonly FileShift[])[]>();
-    const formOf = (own: string, form: string, shifts: (rotation: OldRotation) => FileShift[] | null) => {
-      const all = olds.map((rotation, at) => shifts({ ...rotation, name: uniqueName(olds, at) }));
-      if (!isWhole || all.includes(null)) return [];
-      const written: FileSchedule = { name: own, timezone, shifts: all.flatMap((each) => each ?? []) };
-      shiftsOf.set(written, all as FileShift[][]);
-      return [{ form, schedule: written }];
-    };
-    const by = (isCut: boolean, zone = timezone) => ({ timezone: zone, now: this.#old.now, isCut });
-    const inUtc = (rotation: OldRotation) =>
-      rotation.windows.length > 0
-        ? rotationShifts(rotation, by(true))
-        : (rotationShifts(rotation, by(true, "UTC"))?.map((shift) => ({ ...shift, timezone: "UTC" })) ?? null);
-    const forms = (own: string): ScheduleForm[] => [
-      ...formOf(own, "exact", (rotation) => rotationShifts(rotation, by(true))),
-      ...formOf(own, "hand-overs after the window", (rotation) => rotationShifts(rotation, by(false))),
-      ...formOf(own, "hand-overs in UTC", inUtc),
-    ];
+    const { now } = this.#old;
     const taken = this.#team.addSchedule(project, {
-      ...{ name, timezone, forms, old: timeline === null ? null : this.#renderingOf(schedule) },
-      overrides: (form) => this.#overridesOf(schedule, form, shiftsOf.get(form) ?? []),
+      ...{ name, timezone, old: timeline === null ? null : this.#renderingOf(schedule) },
+      forms: (own) => (isWhole ? rotationForms(own, olds, { timezone, now }) : []),
+      overrides: (form) => this.#overridesOf(schedule, form),
       calendar: () => this.#files.toFill(`Opsgenie, ${name}: the address of its iCalendar export`, "calendar", name),
       shownTo: timeline?.endDate ? Date.parse(timeline.endDate) : undefined,
     });
@@ -237,11 +214,7 @@ class OpsgenieFiles {
   }
 
   /** Overrides, and what people forward, as overrides of one person each. */
-  #overridesOf(
-    { overrides, rotations }: OldSchedule,
-    form: FileSchedule,
-    shifts: readonly (readonly FileShift[])[],
-  ): FileOverride[] {
+  #overridesOf({ overrides, rotations }: OldSchedule, { schedule: form, byRotation }: RotationForm): FileOverride[] {
     const found: FileOverride[] = [];
     for (const override of overrides) {
       const span = { start: Date.parse(override.startDate), end: Date.parse(override.endDate) };
@@ -252,7 +225,7 @@ class OpsgenieFiles {
       const ids = new Set(override.rotations.map(({ id }) => id));
       if (ids.size === 0 || rotations.every(({ id }) => ids.has(id))) found.push({ ...span, users });
       else
-        for (const [at, own] of shifts.entries())
+        for (const [at, own] of byRotation.entries())
           if (ids.has(rotations[at]?.id ?? null)) found.push(...replacing(form, own, span, users));
     }
     const people = new Set(form.shifts.flatMap(({ turns }) => turns.flat()));
@@ -435,11 +408,6 @@ function urgenciesOf(criteria: OldUser["rules"][number]["criteria"] | null): ("h
 
 function nameOf(ref: OldRef | null): string {
   return ref?.name ?? ref?.username ?? ref?.id ?? "";
-}
-
-function uniqueName(rotations: readonly OldRotation[], at: number): string {
-  const { name = "" } = rotations[at] ?? {};
-  return rotations.findIndex((each) => each.name === name) === at ? name : `${name} (${at + 1})`;
 }
 
 /** The override of some rotations replaces who is on call in them. */
