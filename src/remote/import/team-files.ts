@@ -38,6 +38,8 @@ export interface EscalationStep {
 export interface TeamPolicy {
   readonly name: string;
   readonly steps: readonly EscalationStep[];
+  /** It opens no incidents. */
+  readonly isNobody?: true;
 }
 
 type Role = "owner" | "editor" | "viewer";
@@ -222,18 +224,25 @@ export class TeamFiles {
     return { name: own, steps };
   }
 
+  /** The policy of what notifies nobody. */
+  addNobody(project: TeamProject): TeamPolicy {
+    const name = project.nameFor("policies", "Nobody");
+    project.lists.policies.push({ name, opensIncidents: false });
+    return { name, steps: [], isNobody: true };
+  }
+
   /** A test at each of the times at which the old system's pages are known. */
   addTests(
     project: TeamProject,
     title: string,
     alert: Readonly<Record<string, string>>,
     timezone: string,
-    expected: (at: EpochMs) => TeamPolicy | "nobody" | null,
+    expected: (at: EpochMs) => TeamPolicy | null,
   ): void {
     for (const [when, at] of Object.entries(testTimes(this.now, this.untilMs, timezone))) {
       const policy = expected(at);
       if (policy === null) continue;
-      const pages = policy === "nobody" ? [] : pagesOf(policy, at);
+      const pages = policy.isNobody ? [] : pagesOf(policy, at);
       if (pages === null) continue;
       const name = `${project.slug}: ${title}, ${when}`;
       this.#tests.push({ ...{ name, project: project.slug, at: toRfc3339(at), alert }, expect: { pages } });
@@ -247,14 +256,17 @@ export class TeamFiles {
 
   write(): ImportedFiles {
     const { files } = this;
-    if (this.#people.length > 0) files.add(files.fileFor("people"), { people: this.#people });
+    // Lists that several objects share would be aliases in YAML.
+    const add = (name: string, document: object, comments: readonly string[] = []) =>
+      files.add(files.fileFor(name), JSON.parse(JSON.stringify(document)) as object, comments);
+    if (this.#people.length > 0) add("people", { people: this.#people });
     const runtime: object[] = [];
     for (const project of this.#projects.values()) {
       const { slug, name, members, lists, routes, comments } = project;
       const { overrides, silences, ...kinds } = lists;
       const listed = Object.entries(kinds).filter(([, list]) => list.length > 0);
-      files.add(
-        files.fileFor(slug),
+      add(
+        slug,
         {
           projects: [
             {
@@ -268,8 +280,8 @@ export class TeamFiles {
       const own = { ...(overrides.length > 0 && { overrides }), ...(silences.length > 0 && { silences }) };
       if (Object.keys(own).length > 0) runtime.push({ slug, runtime: own });
     }
-    if (runtime.length > 0) files.add(files.fileFor("runtime"), { projects: runtime });
-    if (this.#tests.length > 0) files.add(files.fileFor("tests"), { tests: this.#tests });
+    if (runtime.length > 0) add("runtime", { projects: runtime });
+    if (this.#tests.length > 0) add("tests", { tests: this.#tests });
     return files;
   }
 }
@@ -281,7 +293,8 @@ function targetIn(project: TeamProject, { schedule, who }: EscalationStep["sched
 
 /** Office hours, the night, and the day after the clocks change. */
 function testTimes(now: EpochMs, untilMs: number, timezone: string): Readonly<Record<string, EpochMs>> {
-  const midnight = Math.floor((wallOf(now, timezone) + WEEK_MS) / DAY_MS) * DAY_MS;
+  // A Wednesday.
+  const midnight = Math.ceil((wallOf(now, timezone) + DAY_MS) / WEEK_MS) * WEEK_MS + 6 * DAY_MS;
   const at = (hours: number) => instantOf(midnight + hours * HOUR_MS, timezone);
   const times = { office: at(10.25), night: at(27.25) };
   for (let at = now + DAY_MS; at < now + untilMs - 3 * DAY_MS; at += DAY_MS)

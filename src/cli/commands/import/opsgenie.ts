@@ -29,7 +29,7 @@ async function run(context: CommandContext, given: Values): Promise<void> {
   const authorise = (token: string) => ({
     authorization: jsm === undefined ? `GenieKey ${token}` : `Basic ${Buffer.from(token, "utf8").toString("base64")}`,
   });
-  const source = await openSource(given, { base, authorise, secretMembers: /^(apiKey|key|token)$/i });
+  const source = await openSource(given, { base, authorise, secretMembers: /^(apiKey|token)$/i });
   const jira = jsm === undefined ? null : `${new URL(fromUrl).origin}/ex/jira/${jsm}/rest/api/3`;
   await finishImport(context, writeOpsgenie(await readOpsgenie(source, { ...options, jsm: jira }), options), given);
 }

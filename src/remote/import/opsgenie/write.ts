@@ -300,11 +300,7 @@ class OpsgenieFiles {
       this.#policies.set(key, { project, policy });
       return policy;
     };
-    if (ref === null || ref.type === "none") {
-      const name = project.nameFor("policies", "Nobody");
-      project.lists.policies.push({ name, opensIncidents: false });
-      return add({ name, steps: [] });
-    }
+    if (ref === null || ref.type === "none") return add(this.#team.addNobody(project));
     if (ref.type !== "schedule") return null;
     const targets = this.#targets(ref, "default");
     return targets ? add(this.#team.addPolicy(project, nameOf(ref) || rule, [{ atMs: 0, ...targets }])) : null;

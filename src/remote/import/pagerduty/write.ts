@@ -41,7 +41,7 @@ export function writePagerDuty(old: OldPagerDuty, options: PagerDutyOptions): Im
 
 interface ProjectRoutes {
   readonly rules: OldRoute[];
-  readonly policies: Map<string, TeamPolicy | "nobody">;
+  readonly policies: Map<string, TeamPolicy>;
   isWhole: boolean;
 }
 
@@ -321,11 +321,10 @@ class PagerDutyFiles {
         routes.isWhole = false;
         return this.#files.note("event rule", title, "not taken", "leads to a service that was not taken");
       }
-      const nobody = [...routes.policies].find(([, policy]) => policy === "nobody")?.[0];
-      const policy = nobody ?? project.nameFor("policies", "Nobody");
-      if (nobody === undefined) project.lists.policies.push({ name: policy, opensIncidents: false });
-      routes.policies.set(policy, "nobody");
-      routes.rules.push({ name: title, alternatives, windows: [], timezone: "UTC", policy });
+      const known = [...routes.policies.values()].find(({ isNobody }) => isNobody);
+      const policy = known ?? this.#team.addNobody(project);
+      routes.policies.set(policy.name, policy);
+      routes.rules.push({ name: title, alternatives, windows: [], timezone: "UTC", policy: policy.name });
     };
     const first = router.sets.find((set) => set.id === "start") ?? router.sets[0];
     for (const [at, rule] of (first?.rules ?? []).entries()) {
