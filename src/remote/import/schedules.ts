@@ -72,6 +72,8 @@ export interface ProvenSchedule {
   /** Null: it follows the calendar of the old system. */
   readonly exact: FileSchedule | null;
   readonly overrides: readonly FileOverride[];
+  /** Accepted ones. */
+  readonly differences: readonly { readonly start: EpochMs; readonly end: EpochMs }[];
 }
 
 export function provenSchedule(files: ImportedFiles, given: ScheduleToProve): ProvenSchedule {
@@ -87,7 +89,8 @@ export function provenSchedule(files: ImportedFiles, given: ScheduleToProve): Pr
     const { form, boundaries, differences, schedule, overrides } = best;
     if (old !== null) files.proofs.push({ name, form, boundaries, differences });
     else files.note("schedule", name, "to do", "was written without a comparison, as the old system shows none");
-    return { document: scheduleDocument(schedule), comments: [], exact: schedule, overrides };
+    const spans = differences.map(({ start, end }) => ({ start: Date.parse(start), end: Date.parse(end) }));
+    return { document: scheduleDocument(schedule), comments: [], exact: schedule, overrides, differences: spans };
   }
   if (old === null)
     files.note("schedule", name, "not taken", "cannot be compared; it follows the calendar of the old system");
@@ -111,7 +114,7 @@ export function provenSchedule(files: ImportedFiles, given: ScheduleToProve): Pr
     document: { name, timezone, calendarUrl: given.calendar() },
     comments: best === null ? [] : ["", `The exact form of ${name}, for --accept:`, ...exact],
     exact: null,
-    overrides: [],
+    ...{ overrides: [], differences: [] },
   };
 }
 

@@ -24,7 +24,8 @@ export interface TakenSchedule {
   readonly old: OldRendering;
   /** Null: it follows the old system's calendar, and is empty in a test. */
   readonly exact: ProvenSchedule["exact"];
-  readonly overrides: readonly FileOverride[];
+  /** Where a test has other people: overrides are made after the files, and what differs was accepted. */
+  readonly unlike: readonly { readonly start: EpochMs; readonly end: EpochMs }[];
 }
 
 /** What one step of an escalation notifies, counted from the alert. */
@@ -166,7 +167,8 @@ export class TeamFiles {
       project.lists.overrides.push({ schedule: own, ...span, ...people, reason: `Imported from ${this.files.from}` });
       this.files.count("overrides");
     }
-    return { project, name: own, old: given.old ?? [], exact, overrides };
+    const unlike = [...overrides, ...proven.differences];
+    return { project, name: own, old: given.old ?? [], exact, unlike };
   }
 
   /** @param then steps after the last one of each round */
@@ -322,7 +324,6 @@ function pagesOf({ steps }: TeamPolicy, from: EpochMs): object[] | null {
   return pages.length === 0 ? null : pages.map(({ after, to }) => ({ after, to }));
 }
 
-/** Overrides are made after the files, and a test has none. */
-function isShown({ exact, overrides }: TakenSchedule, at: EpochMs): boolean {
-  return exact !== null && overrides.every(({ start, end }) => start > at || end <= at);
+function isShown({ exact, unlike }: TakenSchedule, at: EpochMs): boolean {
+  return exact !== null && unlike.every(({ start, end }) => start > at || end <= at);
 }

@@ -42,7 +42,8 @@ export function writePagerDuty(old: OldPagerDuty, options: PagerDutyOptions): Im
 interface ProjectRoutes {
   readonly rules: OldRoute[];
   readonly policies: Map<string, TeamPolicy>;
-  isWhole: boolean;
+  /** What leads to nothing here, though it did. */
+  readonly lost: (readonly Matcher[])[];
 }
 
 class PagerDutyFiles {
@@ -206,7 +207,7 @@ class PagerDutyFiles {
   #routesOf(project: TeamProject): ProjectRoutes {
     const known = this.#routes.get(project);
     if (known) return known;
-    const made: ProjectRoutes = { rules: [], policies: new Map(), isWhole: true };
+    const made: ProjectRoutes = { rules: [], policies: new Map(), lost: [] };
     this.#routes.set(project, made);
     return made;
   }
@@ -273,7 +274,7 @@ class PagerDutyFiles {
         times,
       });
       if (!policy) {
-        routes.isWhole = false;
+        routes.lost.push(...matchers);
         return this.#files.note(
           "service",
           service.name,
@@ -318,7 +319,7 @@ class PagerDutyFiles {
       const of = this.#old.services.find((each) => each.id === service);
       if (of) return this.#addRules(project, title, of, alternatives);
       if (service !== "unrouted") {
-        routes.isWhole = false;
+        routes.lost.push(...alternatives);
         return this.#files.note("event rule", title, "not taken", "leads to a service that was not taken");
       }
       const known = [...routes.policies.values()].find(({ isNobody }) => isNobody);
@@ -338,7 +339,7 @@ class PagerDutyFiles {
           found.map((each) => [label, ...each]),
         );
       else {
-        routes.isWhole = false;
+        routes.lost.push([label]);
         const text = rule.conditions.map(({ expression }) => expression).join("; ");
         this.#files.note("event rule", title, "not taken", `has no route for: ${text.slice(0, 500)}`);
       }
@@ -350,14 +351,14 @@ class PagerDutyFiles {
     }
   }
 
-  #writeRoutes(project: TeamProject, { rules, policies, isWhole }: ProjectRoutes): void {
+  #writeRoutes(project: TeamProject, { rules, policies, lost }: ProjectRoutes): void {
     const tree = routeTree(rules);
     if (!tree)
       return this.#files.note("routes", project.name, "not taken", "would be over 900 routes: write them by hand");
     const { routes, timeIntervals } = tree;
     const route = { policy: "default", groupBy: ["..."], groupWait: "0s", ...(routes.length > 0 && { routes }) };
     project.routes = { ...(timeIntervals.length > 0 && { timeIntervals }), route };
-    if (!isWhole) return;
+    const isLost = { name: "", alternatives: lost, windows: [], timezone: "UTC", policy: "" };
     for (const [at, { name, alternatives }] of rules.entries()) {
       const found = labelsFor(alternatives[0] ?? []);
       const hasSeverity = alternatives[0]?.some((each) => each.name === "severity") ?? false;
@@ -365,8 +366,8 @@ class PagerDutyFiles {
       const zone = rules.find((each) => each.windows.length > 0 && each.name === name)?.timezone ?? "UTC";
       if (labels)
         this.#team.addTests(project, `${name} ${at + 1}`, labels, zone, (instant) => {
-          const rule = ruleFor(rules, labels, instant);
-          return rule === null ? null : (policies.get(rule.policy) ?? null);
+          const rule = ruleFor([isLost, ...rules], labels, instant);
+          return rule === null || rule === isLost ? null : (policies.get(rule.policy) ?? null);
         });
     }
   }
