@@ -2,7 +2,7 @@ import { DAY_MS, type EpochMs, HOUR_MS, instantOf, offsetChange, toRfc3339 } fro
 import { durationText } from "../../http/api/file-form.ts";
 import type { MissingAnswer } from "./answers.ts";
 import { free, type ImportedFiles, slugOf } from "./files.ts";
-import type { FileOverride, OldRendering } from "./proof.ts";
+import type { OldRendering } from "./proof.ts";
 import { type ProvenSchedule, provenSchedule, type ScheduleToProve } from "./schedules.ts";
 import { WEEK_MS, wallOf } from "./windows.ts";
 

@@ -73,7 +73,7 @@ test("the files of an account are these, and each thing that is not taken is a r
     "not taken: service Old",
     "to do: integration Shop: Mail",
     "to do: sender Shop: Events",
-    "changed: service Shop",
+    "changed: route Shop",
     "changed: service Lake",
     "to do: schedule Second",
   ])

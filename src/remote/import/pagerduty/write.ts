@@ -303,7 +303,7 @@ class PagerDutyFiles {
       byUrgency(rule.during_support_hours?.urgency, { windows, timezone: zoneOf(service.support_hours?.time_zone) });
       byUrgency(rule.outside_support_hours?.urgency, always);
       this.#files.note(
-        ...(["service", service.name, "changed"] as const),
+        ...(["route", name, "changed"] as const),
         "an alert that still fires when its support hours begin or end is then routed again",
       );
     } else byUrgency(rule?.urgency, always);
