@@ -125,3 +125,65 @@ test("a refused token is 5, a list that the key may not read is a row, and a wro
   assert.equal(wrong.status, 7);
   assert.match(wrong.stderr, /teams: 0.id is not as described/);
 });
+
+test("Jira Service Management operations are read at their own paths, with mail and token", async (t) => {
+  const now = Date.now();
+  const at = "/jsm/ops/api/cloud-1";
+  const iso = (days: number) => new Date(Math.floor(now / 3_600_000) * 3_600_000 + days * 86_400_000).toISOString();
+  const ada = { type: "user", id: "acc-1" };
+  const none = { values: [], links: {} };
+  const api = await fakeApi(
+    t,
+    () => ({
+      [`${at}/v1/teams`]: { platformTeams: [{ teamId: "t1", teamName: "Data" }] },
+      [`${at}/v1/teams/t1/members`]: { values: [{ accountId: "acc-1", role: "admin" }] },
+      [`${at}/v1/teams/t1/routing-rules`]: {
+        values: [{ id: "r", name: null, isDefault: true, notify: { type: "escalation", id: "e1" } }],
+      },
+      [`${at}/v1/teams/t1/escalations`]: {
+        values: [
+          {
+            id: "e1",
+            name: "Night",
+            rules: [
+              { delay: 0, condition: "if-not-acked", notifyType: "default", recipient: { type: "schedule", id: "s1" } },
+            ].map(({ delay: _, ...rule }) => rule),
+          },
+        ],
+      },
+      [`${at}/v1/teams/t1/heartbeats`]: none,
+      [`${at}/v1/schedules`]: { values: [{ id: "s1", name: "Duty", timezone: "UTC", enabled: true, teamId: "t1" }] },
+      [`${at}/v1/schedules/s1/rotations`]: {
+        values: [{ id: "w", name: "Weeks", startDate: iso(-30), type: "weekly", length: 1, participants: [ada] }],
+      },
+      [`${at}/v1/schedules/s1/timeline`]: {
+        finalTimeline: {
+          rotations: [
+            { name: "Weeks", periods: [{ startDate: iso(-30), endDate: iso(130), responder: ada }] },
+            {
+              name: "Gone",
+              deleted: true,
+              periods: [{ startDate: iso(-30), endDate: iso(130), responder: { type: "user", id: "x" } }],
+            },
+          ],
+        },
+      },
+      [`${at}/v1/schedules/s1/overrides`]: none,
+      [`${at}/v1/maintenances`]: none,
+      [`${at}/v1/integrations`]: none,
+      [`${at}/v1/forwarding-rules`]: none,
+      "/ex/jira/cloud-1/rest/api/3/user": { accountId: "acc-1", emailAddress: "ada@example.com", displayName: "Ada" },
+    }),
+    at,
+  );
+  const cwd = temporaryDir(t);
+  const { status, stdout, stderr } = await runCli(["import", "opsgenie", "--from-url", api.url, "--out", "jsm"], {
+    ...{ cwd, env: { PRISM_IMPORT_TOKEN: "me@example.com:jsm-token" } },
+  });
+  assert.equal(status, 0, stdout + stderr);
+  const basic = `Basic ${Buffer.from("me@example.com:jsm-token").toString("base64")}`;
+  assert.deepEqual([...new Set(api.requests.map(({ authorization }) => authorization))], [basic]);
+  const text = readFileSync(join(cwd, "jsm/data.yaml"), "utf8");
+  assert.match(text, /turns:\s+- - ada\n/);
+  assert.match(text, /policy: Night/);
+});

@@ -26,7 +26,7 @@ async function run(context: CommandContext, given: Values): Promise<void> {
     authorization: `Token token=${token}`,
     accept: "application/vnd.pagerduty+json;version=2",
   });
-  const secretMembers = /^(integration_key|routing_key|integration_email|http_cal_url|web_cal_url|private_urls)$/;
+  const secretMembers = /^(integration_key|routing_key|http_cal_url|web_cal_url|private_urls)$/;
   const source = await openSource(given, { base, authorise, secretMembers });
   await finishImport(context, writePagerDuty(await readPagerDuty(source, options), options), given);
 }
