@@ -3,7 +3,7 @@ import type { EpochMs } from "../../core/time/clock.ts";
 import { labelsOf } from "../../features/alerts/model/labels.ts";
 import { type Matcher, matcherText } from "../../features/alerts/model/matchers.ts";
 import { compileMatcher, compileMatchers } from "../../features/alerts/model/matching.ts";
-import { intervalsOf, isInWindows, type Window } from "./windows.ts";
+import { type ClockWindow, intervalsOf, isInWindows } from "./windows.ts";
 
 /* Rules of which the first one that matches takes an alert, some only at their times, as routes. */
 
@@ -12,7 +12,7 @@ export interface OldRoute {
   /** All matchers of one of them; one without matchers: every alert. */
   readonly alternatives: readonly (readonly Matcher[])[];
   /** None: always. */
-  readonly windows: readonly Window[];
+  readonly windows: readonly ClockWindow[];
   readonly timezone: string;
   /** Its name in the files. */
   readonly policy: string;

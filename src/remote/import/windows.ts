@@ -20,7 +20,7 @@ const MAX_TURNS = 100;
 const CHANGES_MS = 3 * 366 * DAY_MS;
 
 /** A part of each day or week in which a rotation counts, by the clocks of its zone. */
-export interface Window {
+export interface ClockWindow {
   /** 0 is Monday; null: each day. */
   readonly day: number | null;
   /** Time of the day. */
@@ -36,7 +36,7 @@ export interface OldRotation {
   readonly turnMs: number;
   readonly turns: readonly (readonly string[])[];
   /** None: it counts always. */
-  readonly windows: readonly Window[];
+  readonly windows: readonly ClockWindow[];
   /** Default: the first hand-over. */
   readonly from?: EpochMs | undefined;
   readonly until?: EpochMs | undefined;
@@ -103,7 +103,7 @@ function cycleOf({ turnMs, windows }: OldRotation, start: WallTime, isCut: boole
 }
 
 /** The windows of a cycle, joined where they overlap. One may go on in the next cycle. */
-function piecesOf(windows: readonly Window[], start: WallTime, cycleMs: number): Piece[] {
+function piecesOf(windows: readonly ClockWindow[], start: WallTime, cycleMs: number): Piece[] {
   const found = windows.flatMap(({ day, startMs, durationMs }) => {
     const days = cycleMs === DAY_MS ? [0] : day === null ? [0, 1, 2, 3, 4, 5, 6] : [day];
     return days.map((each) => ({ at: mod(MONDAY + each * DAY_MS + startMs - start, cycleMs), ms: durationMs }));
@@ -239,7 +239,7 @@ function singleShift(first: WallTime, last: WallTime, { timezone, now }: WindowF
 }
 
 /** Items of a time interval as Alertmanager spells them. */
-export function intervalsOf(windows: readonly Window[], location: string): object[] {
+export function intervalsOf(windows: readonly ClockWindow[], location: string): object[] {
   const byTimes = new Map<string, { times: object[]; days: Set<number> }>();
   const add = (day: number, from: number, to: number) => {
     const times = [{ start_time: clockText(from), end_time: clockText(to) }];
@@ -266,7 +266,7 @@ export function intervalsOf(windows: readonly Window[], location: string): objec
 const NAMES = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 
 /** Whether windows contain an instant; none contain all. */
-export function isInWindows(windows: readonly Window[], timezone: string, at: EpochMs): boolean {
+export function isInWindows(windows: readonly ClockWindow[], timezone: string, at: EpochMs): boolean {
   const wall = wallOf(at, timezone);
   return (
     windows.length === 0 ||

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import type { OldOpsgenie, OldSchedule } from "../../../src/remote/import/opsgenie/read.ts";
+import type { OldOpsgenie, OpsgenieSchedule } from "../../../src/remote/import/opsgenie/read.ts";
 import { writeOpsgenie } from "../../../src/remote/import/opsgenie/write.ts";
 import { TEST_SEED } from "../../helpers/chance.ts";
 import {
@@ -28,7 +28,7 @@ const iso = (at: number) => new Date(at).toISOString();
 
 const ref = (name: string) => ({ type: "user", id: `id-${name}`, name: `${name}@example.com`, username: null });
 
-function timeline(spans: readonly OldSpan[]): NonNullable<OldSchedule["timeline"]> {
+function timeline(spans: readonly OldSpan[]): NonNullable<OpsgenieSchedule["timeline"]> {
   const periods = spans.flatMap(({ start, end, people }) =>
     people.map((name) => ({
       ...{ startDate: iso(start), endDate: iso(end), recipient: ref(name), responder: null },
@@ -43,7 +43,7 @@ function account(
   { zone: timezone, layers }: OldCalendar,
   now: number,
   shown: readonly OldSpan[],
-  overrides: OldSchedule["overrides"] = [],
+  overrides: OpsgenieSchedule["overrides"] = [],
 ): OldOpsgenie {
   const names = ["ada", "ben", "cy", "dara", "eli"];
   const users = names.map((name) => ({
@@ -72,7 +72,7 @@ function account(
             : { type: "weekday-and-time-of-day", restriction: null, restrictions },
     };
   });
-  const schedule: OldSchedule = {
+  const schedule: OpsgenieSchedule = {
     ...{ id: "s", name: "Duty", description: null, timezone, enabled: true, ownerTeam: null, teamId: null },
     ...{ rotations, timeline: timeline(shown), overrides },
   };

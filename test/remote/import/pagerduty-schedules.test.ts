@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import type { OldPagerDuty, OldSchedule } from "../../../src/remote/import/pagerduty/read.ts";
+import type { OldPagerDuty, PagerDutySchedule } from "../../../src/remote/import/pagerduty/read.ts";
 import { writePagerDuty } from "../../../src/remote/import/pagerduty/write.ts";
 import { TEST_SEED } from "../../helpers/chance.ts";
 import {
@@ -35,7 +35,7 @@ function account(
   { zone: timezone, layers }: OldCalendar,
   now: number,
   shown: readonly OldSpan[],
-  overrides: OldSchedule["overrides"] = [],
+  overrides: PagerDutySchedule["overrides"] = [],
 ): OldPagerDuty {
   const users = ["ada", "ben", "cy", "dara", "eli"].map((name) => ({
     ...{ id: `P${name}`, name, email: `${name}@example.com`, time_zone: null },
@@ -54,7 +54,7 @@ function account(
       ...{ duration_seconds: hours * 3600, start_day_of_week: day === null ? null : day + 1 },
     })),
   }));
-  const schedule: OldSchedule = {
+  const schedule: PagerDutySchedule = {
     ...{ id: "S", name: "Duty", description: null, time_zone: timezone, http_cal_url: null, teams: [] },
     ...{ schedule_layers, final_schedule: { rendered_schedule_entries: entries(shown) }, isShown: true, overrides },
   };

@@ -73,25 +73,25 @@ const Maintenance = v.object({
 const Forwarding = v.object({ fromUser: maybe(Ref), toUser: maybe(Ref), startDate: text, endDate: text });
 const Named = v.object({ id: text, name: text, message: text });
 
-export type OldRef = v.InferOutput<typeof Ref>;
+export type OpsgenieRef = v.InferOutput<typeof Ref>;
 export type OldCondition = v.InferOutput<typeof Condition>;
 export type OldCriteria = v.InferOutput<typeof Criteria>;
 export type OldSpan = v.InferOutput<typeof Span>;
 export type OldTimeRestriction = v.InferOutput<typeof TimeRestriction>;
-export type OldEscalation = v.InferOutput<typeof Escalation>;
+export type OpsgenieEscalation = v.InferOutput<typeof Escalation>;
 export type OldRoutingRule = v.InferOutput<typeof RoutingRule>;
 export type OldTimeline = v.InferOutput<typeof Timeline>;
 export type OldOverride = v.InferOutput<typeof Override>;
-export type OldSchedule = v.InferOutput<typeof Schedule> & {
+export type OpsgenieSchedule = v.InferOutput<typeof Schedule> & {
   readonly timeline: OldTimeline | null;
   readonly overrides: readonly OldOverride[];
 };
-export type OldUser = v.InferOutput<typeof User> & {
+export type OpsgenieUser = v.InferOutput<typeof User> & {
   readonly contacts: readonly v.InferOutput<typeof Contact>[];
   readonly rules: readonly (v.InferOutput<typeof Rule> & Partial<v.InferOutput<typeof RuleDetail>>)[];
 };
 export type OldTeam = v.InferOutput<typeof Team> & {
-  readonly members: readonly { readonly user: OldRef; readonly isAdmin: boolean }[];
+  readonly members: readonly { readonly user: OpsgenieRef; readonly isAdmin: boolean }[];
   readonly rules: readonly OldRoutingRule[];
   readonly policies: readonly string[];
 };
@@ -99,10 +99,10 @@ export type OldTeam = v.InferOutput<typeof Team> & {
 /** What an account has, as plain data. */
 export interface OldOpsgenie {
   readonly now: EpochMs;
-  readonly users: readonly OldUser[];
+  readonly users: readonly OpsgenieUser[];
   readonly teams: readonly OldTeam[];
-  readonly escalations: readonly OldEscalation[];
-  readonly schedules: readonly OldSchedule[];
+  readonly escalations: readonly OpsgenieEscalation[];
+  readonly schedules: readonly OpsgenieSchedule[];
   readonly integrations: readonly v.InferOutput<typeof Integration>[];
   readonly heartbeats: readonly v.InferOutput<typeof Heartbeat>[];
   readonly maintenance: readonly v.InferOutput<typeof Maintenance>[];
@@ -192,7 +192,7 @@ export async function readOpsgenie(
         policies.push(`${kind} policy ${policy.name ?? policy.id}`);
     teams.push({ id: key, name: title, description: null, members: members.flatMap(memberOf), rules, policies });
   }
-  const schedules: OldSchedule[] = [];
+  const schedules: OpsgenieSchedule[] = [];
   for (const each of await list(`${prefix}/schedules?expand=rotation`, "schedules", Schedule)) {
     const at = `${prefix}/schedules/${encodeURIComponent(each.id)}`;
     // The first month begins before now.
@@ -207,12 +207,12 @@ export async function readOpsgenie(
         : each.rotations;
     schedules.push({ ...each, rotations, timeline, overrides });
   }
-  const details: OldUser[] = [];
+  const details: OpsgenieUser[] = [];
   for (const user of isJsm ? await accountsOf(answers, jira, teams, schedules) : users) {
     const at = `v2/users/${encodeURIComponent(user.id)}`;
     const name = user.username ?? user.id;
     const contacts = isJsm ? [] : await list(`${at}/contacts`, `contacts of ${name}`, Contact);
-    const rules: OldUser["rules"][number][] = [];
+    const rules: OpsgenieUser["rules"][number][] = [];
     for (const rule of isJsm ? [] : await list(`${at}/notification-rules`, `notification rules of ${name}`, Rule)) {
       const path = `${at}/notification-rules/${encodeURIComponent(rule.id)}`;
       const detail =
@@ -273,7 +273,7 @@ async function accountsOf(
   answers: Answers,
   jira: string,
   teams: readonly OldTeam[],
-  schedules: readonly OldSchedule[],
+  schedules: readonly OpsgenieSchedule[],
 ): Promise<v.InferOutput<typeof User>[]> {
   const refs = [
     ...teams.flatMap(({ members }) => members.map(({ user }) => user)),

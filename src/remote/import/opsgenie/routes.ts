@@ -3,18 +3,18 @@ import type { Matcher } from "../../../features/alerts/model/matchers.ts";
 import type { ImportedFiles } from "../files.ts";
 import { ANY, isPattern, labelsFor, type OldRoute, quoted, routeTree, ruleFor } from "../routes.ts";
 import type { TeamFiles, TeamPolicy, TeamProject } from "../team-files.ts";
-import { WEEK_MS, type Window } from "../windows.ts";
-import type { OldCondition, OldCriteria, OldRef, OldRoutingRule, OldTimeRestriction } from "./read.ts";
+import { type ClockWindow, WEEK_MS } from "../windows.ts";
+import type { OldCondition, OldCriteria, OldRoutingRule, OldTimeRestriction, OpsgenieRef } from "./read.ts";
 
 const DAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 const PRIORITIES = ["P1", "P2", "P3", "P4", "P5"];
 
 /** Windows of a time restriction; null: it has a form that is not known. */
-export function windowsOf(restriction: OldTimeRestriction): Window[] | null {
+export function windowsOf(restriction: OldTimeRestriction): ClockWindow[] | null {
   if (restriction === null) return [];
   const { type, restriction: one, restrictions } = restriction;
   const isDaily = type === "time-of-day";
-  const found = [...(one ? [one] : []), ...restrictions].map((each): Window | null => {
+  const found = [...(one ? [one] : []), ...restrictions].map((each): ClockWindow | null => {
     const time = (hour: number | null, minute: number | null) => (hour ?? 0) * HOUR_MS + (minute ?? 0) * MINUTE_MS;
     const [startMs, end] = [time(each.startHour, each.startMin), time(each.endHour, each.endMin)];
     if (isDaily) return { day: null, startMs, durationMs: lengthOf(end - startMs, DAY_MS) };
@@ -22,7 +22,7 @@ export function windowsOf(restriction: OldTimeRestriction): Window[] | null {
     if (day === undefined || endDay === undefined || day < 0 || endDay < 0) return null;
     return { day, startMs, durationMs: lengthOf((endDay - day) * DAY_MS + end - startMs, WEEK_MS) };
   });
-  return found.includes(null) ? null : (found as Window[]);
+  return found.includes(null) ? null : (found as ClockWindow[]);
 }
 
 function lengthOf(ms: number, cycleMs: number): number {
@@ -35,7 +35,7 @@ export function addRoutes(
   team: TeamFiles,
   project: TeamProject,
   rules: readonly OldRoutingRule[],
-  policyOf: (ref: OldRef | null, name: string) => TeamPolicy | null,
+  policyOf: (ref: OpsgenieRef | null, name: string) => TeamPolicy | null,
 ): void {
   const { files } = team;
   const policies = new Map<string, TeamPolicy>();

@@ -13,7 +13,7 @@ import {
   type TeamProject,
 } from "../team-files.ts";
 import { type OldRotation, WEEK_MS } from "../windows.ts";
-import type { OldEscalation, OldOpsgenie, OldRef, OldSchedule, OldSpan, OldUser } from "./read.ts";
+import type { OldOpsgenie, OldSpan, OpsgenieEscalation, OpsgenieRef, OpsgenieSchedule, OpsgenieUser } from "./read.ts";
 import { addRoutes, windowsOf } from "./routes.ts";
 
 export interface OpsgenieOptions {
@@ -103,7 +103,7 @@ class OpsgenieFiles {
     return teams === null ? this.#team.projectOf("", project, project) : null;
   }
 
-  #addUser({ id, username, fullName, timeZone, blocked, contacts, rules }: OldUser): void {
+  #addUser({ id, username, fullName, timeZone, blocked, contacts, rules }: OpsgenieUser): void {
     const name = username ?? fullName ?? id;
     if (blocked === true) this.#files.note("person", name, "to do", "is blocked in Opsgenie: deactivate the account");
     const numbers = contacts.filter(({ method, to }) => (method === "sms" || method === "voice") && to !== null);
@@ -142,7 +142,7 @@ class OpsgenieFiles {
       this.#files.note("person", name, "to do", "was called or got SMS: adds a channel for it in Prism");
   }
 
-  #userOf(ref: OldRef | null): string | undefined {
+  #userOf(ref: OpsgenieRef | null): string | undefined {
     const byName = this.#old.users.find(
       ({ username }) => username !== null && username === (ref?.username ?? ref?.name),
     );
@@ -150,7 +150,7 @@ class OpsgenieFiles {
   }
 
   /** The people of a user or a team; null for others. */
-  #people(ref: OldRef | null): string[] | null {
+  #people(ref: OpsgenieRef | null): string[] | null {
     if (ref?.type === "none" || ref?.type === "noone") return [];
     if (ref?.type === "team") {
       const team = this.#old.teams.find(({ id, name }) => id === ref.id || (ref.id === null && name === ref.name));
@@ -160,7 +160,7 @@ class OpsgenieFiles {
     return user === undefined ? null : [user];
   }
 
-  #addSchedule(schedule: OldSchedule): void {
+  #addSchedule(schedule: OpsgenieSchedule): void {
     const { id, name, ownerTeam, teamId, enabled, rotations, timeline } = schedule;
     const project = this.#projectOf(ownerTeam?.id ?? teamId);
     if (!project) return;
@@ -197,7 +197,7 @@ class OpsgenieFiles {
     this.#schedules.set(id, taken);
   }
 
-  #renderingOf({ name, timeline }: OldSchedule) {
+  #renderingOf({ name, timeline }: OpsgenieSchedule) {
     const rotations = timeline?.finalTimeline.rotations.filter(({ deleted }) => deleted !== true) ?? [];
     return rotations.flatMap(({ periods }) =>
       periods.map(({ startDate, endDate, recipient, responder, flattenedRecipients, flattenedResponders }) => {
@@ -214,7 +214,10 @@ class OpsgenieFiles {
   }
 
   /** Overrides, and what people forward, as overrides of one person each. */
-  #overridesOf({ overrides, rotations }: OldSchedule, { schedule: form, byRotation }: RotationForm): FileOverride[] {
+  #overridesOf(
+    { overrides, rotations }: OpsgenieSchedule,
+    { schedule: form, byRotation }: RotationForm,
+  ): FileOverride[] {
     const found: FileOverride[] = [];
     for (const override of overrides) {
       const span = { start: Date.parse(override.startDate), end: Date.parse(override.endDate) };
@@ -239,7 +242,7 @@ class OpsgenieFiles {
     return found;
   }
 
-  #addEscalation({ id, name, description, ownerTeam, rules, repeat }: OldEscalation): void {
+  #addEscalation({ id, name, description, ownerTeam, rules, repeat }: OpsgenieEscalation): void {
     const project = this.#projectOf(ownerTeam?.id);
     if (!project) return;
     const steps: EscalationStep[] = [];
@@ -266,7 +269,7 @@ class OpsgenieFiles {
   }
 
   /** Null: it has no form here. */
-  #targets(ref: OldRef | null, how: string): Omit<EscalationStep, "atMs"> | null {
+  #targets(ref: OpsgenieRef | null, how: string): Omit<EscalationStep, "atMs"> | null {
     if (ref?.type === "schedule") {
       const schedule = this.#schedules.get(ref.id ?? "");
       if (!schedule) return null;
@@ -291,7 +294,7 @@ class OpsgenieFiles {
     return users === null || users.length === 0 ? null : { users, schedules: [] };
   }
 
-  #policyFor(project: TeamProject, ref: OldRef | null, rule: string): TeamPolicy | null {
+  #policyFor(project: TeamProject, ref: OpsgenieRef | null, rule: string): TeamPolicy | null {
     const key = `${project.slug} ${ref?.type} ${ref?.id}`;
     const known = this.#policies.get(ref?.type === "escalation" ? (ref.id ?? "") : key);
     // A route names policies of its own project only.
@@ -390,7 +393,7 @@ const PRESETS = new Map([
 ]);
 
 /** P1 and P2 are urgent; null: the rule asks for more than the priority. */
-function urgenciesOf(criteria: OldUser["rules"][number]["criteria"] | null): ("high" | "low")[] | null {
+function urgenciesOf(criteria: OpsgenieUser["rules"][number]["criteria"] | null): ("high" | "low")[] | null {
   if (!criteria || criteria.type === "match-all") return ["high", "low"];
   const { conditions } = criteria;
   if (conditions.some(({ field, operation, not }) => field !== "priority" || operation !== "equals" || not === true))
@@ -402,7 +405,7 @@ function urgenciesOf(criteria: OldUser["rules"][number]["criteria"] | null): ("h
   ];
 }
 
-function nameOf(ref: OldRef | null): string {
+function nameOf(ref: OpsgenieRef | null): string {
   return ref?.name ?? ref?.username ?? ref?.id ?? "";
 }
 

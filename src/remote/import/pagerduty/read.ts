@@ -66,15 +66,15 @@ const Maintenance = v.object({
   services: many(Ref),
 });
 
-export type OldRef = v.InferOutput<typeof Ref>;
-export type OldUser = v.InferOutput<typeof User>;
+export type PagerDutyRef = v.InferOutput<typeof Ref>;
+export type PagerDutyUser = v.InferOutput<typeof User>;
 export type OldLayer = v.InferOutput<typeof Layer>;
-export type OldSchedule = v.InferOutput<typeof Schedule> & {
+export type PagerDutySchedule = v.InferOutput<typeof Schedule> & {
   /** False: the token may not read it. */
   readonly isShown: boolean;
   readonly overrides: readonly v.InferOutput<typeof Entry>[];
 };
-export type OldEscalation = v.InferOutput<typeof Escalation>;
+export type PagerDutyEscalation = v.InferOutput<typeof Escalation>;
 export type OldService = v.InferOutput<typeof Service>;
 export type OldOrchestration = v.InferOutput<typeof Orchestration> & {
   readonly router: v.InferOutput<typeof Router>;
@@ -86,10 +86,10 @@ export interface OldPagerDuty {
   readonly now: EpochMs;
   /** Schedules are shown up to here. */
   readonly shownTo: EpochMs;
-  readonly users: readonly OldUser[];
+  readonly users: readonly PagerDutyUser[];
   readonly teams: readonly (v.InferOutput<typeof Team> & { readonly members: v.InferOutput<typeof Member>[] })[];
-  readonly schedules: readonly OldSchedule[];
-  readonly escalations: readonly OldEscalation[];
+  readonly schedules: readonly PagerDutySchedule[];
+  readonly escalations: readonly PagerDutyEscalation[];
   readonly services: readonly OldService[];
   readonly orchestrations: readonly OldOrchestration[];
   readonly maintenance: readonly v.InferOutput<typeof Maintenance>[];
@@ -123,7 +123,7 @@ export async function readPagerDuty(
   }
   const shownTo = source.now + untilMs;
   const span = `since=${iso(source.now)}&until=${iso(shownTo)}`;
-  const schedules: OldSchedule[] = [];
+  const schedules: PagerDutySchedule[] = [];
   for (const head of await list("schedules", "schedules", Schedule)) {
     const path = `schedules/${encodeURIComponent(head.id)}`;
     const shown = await answers.one(`${path}?${span}`, `schedule ${head.name}`, v.object({ schedule: Schedule }));

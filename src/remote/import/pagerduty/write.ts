@@ -13,9 +13,17 @@ import {
   type TeamPolicy,
   type TeamProject,
 } from "../team-files.ts";
-import type { OldRotation, Window } from "../windows.ts";
+import type { ClockWindow, OldRotation } from "../windows.ts";
 import { alternativesOf } from "./conditions.ts";
-import type { OldLayer, OldOrchestration, OldPagerDuty, OldRef, OldSchedule, OldService, OldUser } from "./read.ts";
+import type {
+  OldLayer,
+  OldOrchestration,
+  OldPagerDuty,
+  OldService,
+  PagerDutyRef,
+  PagerDutySchedule,
+  PagerDutyUser,
+} from "./read.ts";
 
 export interface PagerDutyOptions {
   readonly project: string;
@@ -97,7 +105,14 @@ class PagerDutyFiles {
     return teams === null ? this.#team.projectOf("", project, project) : null;
   }
 
-  #addUser({ id, name, email, time_zone: timezone, contact_methods: methods, notification_rules: rules }: OldUser) {
+  #addUser({
+    id,
+    name,
+    email,
+    time_zone: timezone,
+    contact_methods: methods,
+    notification_rules: rules,
+  }: PagerDutyUser) {
     const ways = new ContactWays();
     for (const { start_delay_in_minutes: minutes, urgency, contact_method: method, type } of rules) {
       const way =
@@ -123,7 +138,7 @@ class PagerDutyFiles {
       this.#files.note("person", name ?? id, "to do", "was called or got SMS: adds a channel for it in Prism");
   }
 
-  #addSchedule(schedule: OldSchedule): void {
+  #addSchedule(schedule: PagerDutySchedule): void {
     const { id, name, teams, schedule_layers: layers, final_schedule: final, isShown } = schedule;
     const project = this.#projectOf(teams[0]?.id);
     if (!project) return;
@@ -147,7 +162,7 @@ class PagerDutyFiles {
     this.#schedules.set(id, taken);
   }
 
-  #spanOf({ start, end, user }: { readonly start: string; readonly end: string; readonly user: OldRef | null }) {
+  #spanOf({ start, end, user }: { readonly start: string; readonly end: string; readonly user: PagerDutyRef | null }) {
     // Who is not known differs from everyone in the files.
     const users = [this.#team.usernameOf(user?.id) ?? `a deleted person ${user?.summary ?? ""}`.trim()];
     return { start: Date.parse(start), end: Date.parse(end), users };
@@ -161,7 +176,7 @@ class PagerDutyFiles {
     const windows = layer.restrictions.map(windowOf);
     if (users.includes(undefined) || windows.includes(null) || Number.isNaN(handover + from)) return null;
     return {
-      ...{ name: layer.name ?? `Layer ${level + 1}`, level, handover, from, windows: windows as Window[] },
+      ...{ name: layer.name ?? `Layer ${level + 1}`, level, handover, from, windows: windows as ClockWindow[] },
       ...{ turnMs: layer.rotation_turn_length_seconds * 1000, turns: users.map((user) => [user as string]) },
       ...(!Number.isNaN(until) && { until }),
     };
@@ -414,7 +429,7 @@ function timeOf(text: string | null | undefined): number | null {
   return hours === undefined ? null : (Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds)) * 1000;
 }
 
-function windowOf(restriction: OldLayer["restrictions"][number]): Window | null {
+function windowOf(restriction: OldLayer["restrictions"][number]): ClockWindow | null {
   const { type, start_time_of_day: start, duration_seconds: seconds, start_day_of_week: day } = restriction;
   const startMs = timeOf(start);
   const isDaily = type === "daily_restriction";
@@ -423,7 +438,7 @@ function windowOf(restriction: OldLayer["restrictions"][number]): Window | null 
 }
 
 /** Null: their form is not known. */
-function supportWindows(hours: OldService["support_hours"]): Window[] | null {
+function supportWindows(hours: OldService["support_hours"]): ClockWindow[] | null {
   const [start, end] = [timeOf(hours?.start_time), timeOf(hours?.end_time)];
   if (!hours || start === null || end === null || hours.days_of_week.length === 0) return null;
   const durationMs = end > start ? end - start : end - start + DAY_MS;
