@@ -4,6 +4,8 @@ import { ALERTMANAGER } from "./alertmanager.ts";
 import { GOTIFY } from "./gotify.ts";
 import { HEALTHCHECKS } from "./healthchecks.ts";
 import { NTFY } from "./ntfy.ts";
+import { OPSGENIE } from "./opsgenie.ts";
+import { PAGERDUTY } from "./pagerduty.ts";
 import { IMPORT_TOKENS } from "./tokens.ts";
 import { UPTIME_KUMA } from "./uptime-kuma.ts";
 
@@ -14,6 +16,8 @@ export function addImport(program: Command): void {
     examples: ["import alertmanager alertmanager.yml --dry-run"],
     verbs: {
       alertmanager: ALERTMANAGER,
+      opsgenie: OPSGENIE,
+      pagerduty: PAGERDUTY,
       ntfy: NTFY,
       gotify: GOTIFY,
       "uptime-kuma": UPTIME_KUMA,

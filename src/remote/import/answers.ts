@@ -1,0 +1,71 @@
+import * as v from "valibot";
+import { type HttpSource, unreadable } from "./http-source.ts";
+
+/* Reading lists and objects of an API, with what the reader may not have. */
+
+/** A request that the old system refused, or did not know. */
+export interface MissingAnswer {
+  readonly what: string;
+  readonly status: 403 | 404;
+}
+
+export class Answers {
+  readonly missing: MissingAnswer[] = [];
+  readonly source: HttpSource;
+
+  constructor(source: HttpSource) {
+    this.source = source;
+  }
+
+  /** @param what for the report @returns null: the reader may not have it @throws CommandError 7 */
+  async one<T extends v.GenericSchema>(path: string, what: string, schema: T): Promise<v.InferOutput<T> | null> {
+    const answer = await this.source.get(path);
+    if ("body" in answer) return parsed(answer.body, schema, what);
+    this.missing.push({ what, status: answer.missing });
+    return null;
+  }
+
+  /**
+   * All pages of a list.
+   * @param page the entries of an answer and the path of the next one
+   */
+  async all<P extends v.GenericSchema, T>(
+    path: string,
+    what: string,
+    schema: P,
+    page: (answer: v.InferOutput<P>, path: string) => { readonly entries: readonly T[]; readonly next: string | null },
+  ): Promise<T[]> {
+    const found: T[] = [];
+    for (let next: string | null = path, pages = 0; next !== null; pages++) {
+      if (pages === MAX_PAGES) throw unreadable(`${what} has more than ${MAX_PAGES} pages`);
+      const answer: v.InferOutput<P> | null = await this.one(next, what, schema);
+      if (answer === null) return found;
+      const { entries, next: after } = page(answer, next);
+      found.push(...entries);
+      next = entries.length === 0 ? null : after;
+    }
+    return found;
+  }
+}
+
+const MAX_PAGES = 1000;
+
+/** @throws CommandError 7 */
+export function parsed<T extends v.GenericSchema>(value: unknown, schema: T, what: string): v.InferOutput<T> {
+  const found = v.safeParse(schema, value);
+  if (found.success) return found.output;
+  const [issue] = found.issues;
+  const path = issue && v.getDotPath(issue);
+  throw unreadable(`${what}: ${path ?? "the answer"} is not as described`);
+}
+
+/** A member that may be absent, null or empty. */
+export const text = v.optional(v.nullable(v.string()), null);
+export const flag = v.optional(v.nullable(v.boolean()), null);
+export const number = v.optional(v.nullable(v.number()), null);
+export const many = <T extends v.GenericSchema>(schema: T) =>
+  v.pipe(
+    v.optional(v.nullable(v.array(schema)), []),
+    v.transform((list) => list ?? []),
+  );
+export const maybe = <T extends v.GenericSchema>(schema: T) => v.optional(v.nullable(schema), null);

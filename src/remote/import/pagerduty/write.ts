@@ -1,0 +1,446 @@
+import { DAY_MS, isTimezone, MINUTE_MS, toRfc3339 } from "../../../core/time/clock.ts";
+import type { Matcher } from "../../../features/alerts/model/matchers.ts";
+import { durationText } from "../../../http/api/file-form.ts";
+import { ContactWays } from "../contact-ways.ts";
+import { type EnvReference, ImportedFiles } from "../files.ts";
+import type { FileOverride } from "../proof.ts";
+import { labelsFor, type OldRoute, routeTree, ruleFor } from "../routes.ts";
+import { rotationForms } from "../schedules.ts";
+import {
+  type EscalationStep,
+  type TakenSchedule,
+  TeamFiles,
+  type TeamPolicy,
+  type TeamProject,
+} from "../team-files.ts";
+import type { ClockWindow, OldRotation } from "../windows.ts";
+import { alternativesOf } from "./conditions.ts";
+import type {
+  OldLayer,
+  OldOrchestration,
+  OldPagerDuty,
+  OldService,
+  PagerDutyRef,
+  PagerDutySchedule,
+  PagerDutyUser,
+} from "./read.ts";
+
+export interface PagerDutyOptions {
+  readonly project: string;
+  readonly teams: readonly string[] | null;
+  readonly untilMs: number;
+  readonly accept: readonly string[];
+}
+
+const MAX_LEVELS = 10;
+const KEY = /^[A-Za-z0-9_-]{32}$/;
+const WAYS: Readonly<Record<string, string>> = {
+  ...{ email_contact_method: "email", push_notification_contact_method: "push" },
+  ...{ phone_contact_method: "service", sms_contact_method: "service" },
+};
+const ROLES: Readonly<Record<string, "owner" | "editor" | "viewer">> = {
+  ...{ manager: "owner", responder: "editor", observer: "viewer" },
+};
+
+/** The files of an account; the same account gives the same files. */
+export function writePagerDuty(old: OldPagerDuty, options: PagerDutyOptions): ImportedFiles {
+  return new PagerDutyFiles(old, options).write();
+}
+
+interface ProjectRoutes {
+  readonly rules: OldRoute[];
+  readonly policies: Map<string, TeamPolicy>;
+  /** What leads to nothing here, though it did. */
+  readonly lost: (readonly Matcher[])[];
+}
+
+class PagerDutyFiles {
+  readonly #old: OldPagerDuty;
+  readonly #options: PagerDutyOptions;
+  readonly #files = new ImportedFiles("pagerduty");
+  readonly #team: TeamFiles;
+  readonly #schedules = new Map<string, TakenSchedule>();
+  readonly #policies = new Map<string, TeamPolicy>();
+  readonly #routes = new Map<TeamProject, ProjectRoutes>();
+  /** Where each service's alerts are. */
+  readonly #services = new Map<string, { readonly project: TeamProject; readonly label: string }>();
+
+  constructor(old: OldPagerDuty, options: PagerDutyOptions) {
+    this.#old = old;
+    this.#options = options;
+    this.#team = new TeamFiles(this.#files, old.now, options);
+  }
+
+  write(): ImportedFiles {
+    const { users, teams, schedules, escalations, services, orchestrations, missing } = this.#old;
+    this.#team.noteMissing(missing);
+    for (const user of users) this.#addUser(user);
+    for (const { id, members } of teams) {
+      const project = this.#projectOf(id);
+      for (const { user, role } of members) {
+        const username = this.#team.usernameOf(user.id);
+        if (project && username !== undefined) project.members.set(username, ROLES[role ?? ""] ?? "editor");
+      }
+    }
+    for (const each of schedules) this.#addSchedule(each);
+    // Routers are asked before services: their rules see what is sent to a router.
+    for (const each of orchestrations) this.#addOrchestration(each);
+    for (const each of services) this.#addService(each);
+    for (const { id, name, teams: of } of escalations) {
+      const project = this.#projectOf(of[0]?.id);
+      if (!project || [...this.#policies.keys()].some((key) => key.includes(` ${id} `))) continue;
+      this.#policyFor(project, id, {});
+      this.#files.note("escalation policy", name, "changed", "is of no service: no route leads to it");
+    }
+    for (const [project, routes] of this.#routes) this.#writeRoutes(project, routes);
+    this.#addMaintenance();
+    return this.#team.write();
+  }
+
+  /** Null: the team is not among the wanted ones. */
+  #projectOf(id: string | null | undefined): TeamProject | null {
+    const { project, teams } = this.#options;
+    const team = this.#old.teams.find((each) => each.id === id);
+    if (team) return teams === null || teams.includes(team.name) ? this.#team.projectOf(team.id, team.name) : null;
+    return teams === null ? this.#team.projectOf("", project, project) : null;
+  }
+
+  #addUser({
+    id,
+    name,
+    email,
+    time_zone: timezone,
+    contact_methods: methods,
+    notification_rules: rules,
+  }: PagerDutyUser) {
+    const ways = new ContactWays();
+    for (const { start_delay_in_minutes: minutes, urgency, contact_method: method, type } of rules) {
+      const way =
+        WAYS[methods.find((each) => each.id === method?.id)?.type ?? method?.type?.replace(/_reference$/, "") ?? ""];
+      if (type !== null && !type.startsWith("assignment_")) continue;
+      if (way === undefined)
+        this.#files.note(
+          "notification rule",
+          name ?? id,
+          "not taken",
+          `uses ${method?.summary ?? method?.type ?? "?"}`,
+        );
+      else ways.add(urgency === "low" ? "low" : "high", (minutes ?? 0) * MINUTE_MS, way);
+    }
+    const phone = methods.find(({ type }) => /^(phone|sms)_/.test(type ?? ""));
+    const digits = `${phone?.country_code ?? "1"}${phone?.address ?? ""}`.replace(/\D/g, "");
+    this.#team.addPerson({
+      ...{ id, email, name, timezone: timezone !== null && isTimezone(timezone) ? timezone : null },
+      phone: phone && /^[1-9]\d{6,14}$/.test(digits) ? `+${digits}` : null,
+      contactRules: ways.document(),
+    });
+    if (ways.hasService)
+      this.#files.note("person", name ?? id, "to do", "was called or got SMS: adds a channel for it in Prism");
+  }
+
+  #addSchedule(schedule: PagerDutySchedule): void {
+    const { id, name, teams, schedule_layers: layers, final_schedule: final, isShown } = schedule;
+    const project = this.#projectOf(teams[0]?.id);
+    if (!project) return;
+    const timezone = zoneOf(schedule.time_zone);
+    const rotations = layers.map((layer, at) => this.#rotationOf(layer, layers.length - 1 - at));
+    const olds = rotations.filter((each) => each !== null);
+    const isWhole = olds.length === rotations.length && layers.length <= MAX_LEVELS && isShown;
+    if (isShown && !isWhole)
+      this.#files.note("schedule", name, "not taken", "has a deleted person, or more than 10 layers, or other turns");
+    const entries = final?.rendered_schedule_entries ?? [];
+    const taken = this.#team.addSchedule(project, {
+      ...{ name, timezone, shownTo: this.#old.shownTo },
+      old: isShown && final !== null ? entries.map((each) => this.#spanOf(each)) : null,
+      forms: (own) => (isWhole ? rotationForms(own, olds, { timezone, now: this.#old.now }) : []),
+      overrides: () => schedule.overrides.map((each): FileOverride => this.#spanOf(each)),
+      calendar: () =>
+        schedule.http_cal_url === null
+          ? this.#files.toFill(`PagerDuty, ${name}: the address of its iCalendar feed`, "calendar", name)
+          : this.#files.secret(schedule.http_cal_url, "calendar", name),
+    });
+    this.#schedules.set(id, taken);
+  }
+
+  #spanOf({ start, end, user }: { readonly start: string; readonly end: string; readonly user: PagerDutyRef | null }) {
+    // Who is not known differs from everyone in the files.
+    const users = [this.#team.usernameOf(user?.id) ?? `a deleted person ${user?.summary ?? ""}`.trim()];
+    return { start: Date.parse(start), end: Date.parse(end), users };
+  }
+
+  /** Null: it has no form here. */
+  #rotationOf(layer: OldLayer, level: number): OldRotation | null {
+    const users = layer.users.map(({ user }) => this.#team.usernameOf(user?.id));
+    const [handover, from] = [Date.parse(layer.rotation_virtual_start), Date.parse(layer.start)];
+    const until = Date.parse(layer.end ?? "");
+    const windows = layer.restrictions.map(windowOf);
+    if (users.includes(undefined) || windows.includes(null) || Number.isNaN(handover + from)) return null;
+    return {
+      ...{ name: layer.name ?? `Layer ${level + 1}`, level, handover, from, windows: windows as ClockWindow[] },
+      ...{ turnMs: layer.rotation_turn_length_seconds * 1000, turns: users.map((user) => [user as string]) },
+      ...(!Number.isNaN(until) && { until }),
+    };
+  }
+
+  /** The policy of an escalation policy in a project; one for each setting of its services. */
+  #policyFor(project: TeamProject, id: string, { urgency, times = {} }: PolicySettings): TeamPolicy | null {
+    const key = `${project.slug} ${id} ${urgency ?? "high"} ${JSON.stringify(times)}`;
+    const known = this.#policies.get(key);
+    if (known) return known;
+    const old = this.#old.escalations.find((each) => each.id === id);
+    if (!old) return null;
+    const isFirst = ![...this.#policies.keys()].some((each) => each.includes(` ${id} `));
+    const steps: EscalationStep[] = [];
+    let atMs = 0;
+    let delayMs = 0;
+    for (const rule of old.escalation_rules) {
+      const strategy = rule.escalation_rule_assignment_strategy;
+      const roundRobin = (typeof strategy === "string" ? strategy : strategy?.type) === "round_robin";
+      const users: string[] = [];
+      const schedules: EscalationStep["schedules"][number][] = [];
+      for (const target of rule.targets) {
+        const [user, schedule] = [this.#team.usernameOf(target.id), this.#schedules.get(target.id)];
+        if (schedule) schedules.push({ schedule });
+        else if (user !== undefined) users.push(user);
+        else if (isFirst)
+          this.#files.note("escalation policy", old.name, "not taken", `its target ${target.summary ?? target.id}`);
+      }
+      if (users.length + schedules.length > 0)
+        steps.push({ atMs, users: [...new Set(users)], schedules, ...(roundRobin && { roundRobin }) });
+      delayMs = (rule.escalation_delay_in_minutes ?? 30) * MINUTE_MS;
+      atMs += delayMs;
+    }
+    const name = urgency === "low" ? `${old.name} (low urgency)` : old.name;
+    const policy = this.#team.addPolicy(project, name, steps, {
+      ...(old.description && { description: old.description.slice(0, 1000) }),
+      ...{ ...(urgency && { urgency }), ...times, lastWaitMs: delayMs, repeat: old.num_loops ?? 0 },
+    });
+    this.#policies.set(key, policy);
+    return policy;
+  }
+
+  #routesOf(project: TeamProject): ProjectRoutes {
+    const known = this.#routes.get(project);
+    if (known) return known;
+    const made: ProjectRoutes = { rules: [], policies: new Map(), lost: [] };
+    this.#routes.set(project, made);
+    return made;
+  }
+
+  #addService(service: OldService): void {
+    const project = this.#projectOf(service.teams[0]?.id ?? this.#teamOfPolicy(service));
+    if (!project) return;
+    if (service.status === "disabled")
+      return this.#files.note("service", service.name, "not taken", "is disabled in PagerDuty");
+    const label = project.nameFor("services", service.name);
+    this.#services.set(service.id, { project, label });
+    this.#addRules(project, label, service, [[{ name: "service", operator: "=", value: label }]]);
+    this.#files.count("services");
+    if (service.alert_grouping_parameters?.type)
+      this.#files.note("service", service.name, "changed", "groups alerts in PagerDuty; set groupBy of its route");
+    for (const each of service.integrations) {
+      const name = `${service.name}: ${each.name ?? each.summary ?? each.type ?? "integration"}`;
+      const labels = { service: label };
+      const address = each.integration_email;
+      if (/^(events_api_v2|generic_events_api)_inbound/.test(each.type ?? "")) {
+        const own = project.nameFor("integrations", name);
+        this.#addKey(project, own, labels, each.integration_key);
+      } else if (/^generic_email_inbound/.test(each.type ?? "")) {
+        project.lists.receivers.push({ name: project.nameFor("receivers", name), preset: "mail", labels });
+        this.#files.count("receivers");
+        this.#files.note("integration", name, "to do", `gets a new mail address in place of ${address ?? "its own"}`);
+      } else
+        this.#files.note(
+          "integration",
+          name,
+          "not taken",
+          `has the type ${each.type}: make a receiver, and change it by hand`,
+        );
+    }
+  }
+
+  #teamOfPolicy({ escalation_policy: of }: OldService): string | undefined {
+    return this.#old.escalations.find(({ id }) => id === of?.id)?.teams[0]?.id;
+  }
+
+  #addKey(project: TeamProject, name: string, labels: object, key: string | null): void {
+    let reference: EnvReference;
+    if (key !== null && KEY.test(key)) reference = this.#files.secret(key, project.slug, name, "key");
+    else {
+      reference = this.#files.toFill(`PagerDuty, ${name}: its integration key`, project.slug, name, "key");
+      this.#files.note("integration", name, "to do", `its key is not shown: write it as ${reference.env}`);
+    }
+    project.lists.integrations.push({ kind: "pagerduty", name, labels, key: reference });
+    this.#files.count("integrations");
+    this.#files.note("sender", name, "to do", "change the host of its events by hand, where it can be set");
+  }
+
+  /** The routes of a service: by support hours and by severity they have other urgencies. */
+  #addRules(project: TeamProject, name: string, service: OldService, alternatives: readonly (readonly Matcher[])[]) {
+    const routes = this.#routesOf(project);
+    const { auto_resolve_timeout: resolves, acknowledgement_timeout: expires } = service;
+    const times = {
+      ...(resolves !== null && resolves >= 60 && { autoResolve: durationText(resolves * 1000) }),
+      ...(expires !== null && expires >= 60 && { ackExpires: durationText(expires * 1000) }),
+    };
+    const add = (matchers: OldRoute["alternatives"], urgency: "low" | undefined, hours: Hours): void => {
+      const policy = this.#policyFor(project, service.escalation_policy?.id ?? "", {
+        ...(urgency && { urgency }),
+        times,
+      });
+      if (!policy) {
+        routes.lost.push(...matchers);
+        return this.#files.note(
+          "service",
+          service.name,
+          "not taken",
+          "its escalation policy was not taken; write a route",
+        );
+      }
+      routes.rules.push({ name, alternatives: matchers, ...hours, policy: policy.name });
+      routes.policies.set(policy.name, policy);
+      this.#files.count("routes");
+    };
+    const byUrgency = (urgency: string | null | undefined, hours: Hours) => {
+      if (urgency !== "severity_based") return add(alternatives, urgency === "low" ? "low" : undefined, hours);
+      const urgent: Matcher = { name: "severity", operator: "=~", value: "critical|error" };
+      add(
+        alternatives.map((each) => [...each, urgent]),
+        undefined,
+        hours,
+      );
+      add(alternatives, "low", hours);
+    };
+    const always = { windows: [], timezone: "UTC" };
+    const rule = service.incident_urgency_rule;
+    const windows = rule?.type === "use_support_hours" ? supportWindows(service.support_hours) : null;
+    if (rule?.type === "use_support_hours" && windows !== null) {
+      byUrgency(rule.during_support_hours?.urgency, { windows, timezone: zoneOf(service.support_hours?.time_zone) });
+      byUrgency(rule.outside_support_hours?.urgency, always);
+      this.#files.note(
+        ...(["route", name, "changed"] as const),
+        "an alert that still fires when its support hours begin or end is then routed again",
+      );
+    } else byUrgency(rule?.urgency, always);
+  }
+
+  #addOrchestration({ name, team, router, keys }: OldOrchestration): void {
+    const project = this.#projectOf(team?.id);
+    if (!project) return;
+    const own = project.nameFor("orchestrations", name);
+    const label: Matcher = { name: "orchestration", operator: "=", value: own };
+    const routes = this.#routesOf(project);
+    const leadTo = (service: string | null | undefined, title: string, alternatives: OldRoute["alternatives"]) => {
+      const of = this.#old.services.find((each) => each.id === service);
+      if (of) return this.#addRules(project, title, of, alternatives);
+      if (service !== "unrouted") {
+        routes.lost.push(...alternatives);
+        return this.#files.note("event rule", title, "not taken", "leads to a service that was not taken");
+      }
+      const known = [...routes.policies.values()].find(({ isNobody }) => isNobody);
+      const policy = known ?? this.#team.addNobody(project);
+      routes.policies.set(policy.name, policy);
+      routes.rules.push({ name: title, alternatives, windows: [], timezone: "UTC", policy: policy.name });
+    };
+    const first = router.sets.find((set) => set.id === "start") ?? router.sets[0];
+    for (const [at, rule] of (first?.rules ?? []).entries()) {
+      const title = `${own}: ${rule.label ?? `rule ${at + 1}`}`;
+      if (rule.disabled === true) continue;
+      const found = alternativesOf(rule.conditions.map(({ expression }) => expression));
+      if (found)
+        leadTo(
+          rule.actions?.route_to,
+          title,
+          found.map((each) => [label, ...each]),
+        );
+      else {
+        routes.lost.push([label]);
+        const text = rule.conditions.map(({ expression }) => expression).join("; ");
+        this.#files.note("event rule", title, "not taken", `has no route for: ${text.slice(0, 500)}`);
+      }
+    }
+    leadTo(router.catch_all?.actions?.route_to ?? "unrouted", `${own}: all others`, [[label]]);
+    for (const [at, { label: text, parameters }] of keys.entries()) {
+      const integration = project.nameFor("integrations", `${name}: ${text ?? `key ${at + 1}`}`);
+      this.#addKey(project, integration, { orchestration: own }, parameters?.routing_key ?? null);
+    }
+  }
+
+  #writeRoutes(project: TeamProject, { rules, policies, lost }: ProjectRoutes): void {
+    const tree = routeTree(rules);
+    if (!tree)
+      return this.#files.note("routes", project.name, "not taken", "would be over 900 routes: write them by hand");
+    const { routes, timeIntervals } = tree;
+    const route = { policy: "default", groupBy: ["..."], groupWait: "0s", ...(routes.length > 0 && { routes }) };
+    project.routes = { ...(timeIntervals.length > 0 && { timeIntervals }), route };
+    const isLost = { name: "", alternatives: lost, windows: [], timezone: "UTC", policy: "" };
+    for (const [at, { name, alternatives }] of rules.entries()) {
+      const found = labelsFor(alternatives[0] ?? []);
+      const hasSeverity = alternatives[0]?.some((each) => each.name === "severity") ?? false;
+      const labels = found ?? (hasSeverity ? labelsFor(withSeverity(alternatives[0] ?? [])) : null);
+      const zone = rules.find((each) => each.windows.length > 0 && each.name === name)?.timezone ?? "UTC";
+      if (labels)
+        this.#team.addTests(project, `${name} ${at + 1}`, labels, zone, (instant) => {
+          const rule = ruleFor([isLost, ...rules], labels, instant);
+          return rule === null || rule === isLost ? null : (policies.get(rule.policy) ?? null);
+        });
+    }
+  }
+
+  #addMaintenance(): void {
+    for (const { id, description, summary, start_time: start, end_time: end, services } of this.#old.maintenance) {
+      const name = description || summary || id;
+      if (!(Date.parse(end) > this.#old.now)) continue;
+      for (const { id: service, summary: of } of services) {
+        const found = this.#services.get(service);
+        if (!found) {
+          this.#files.note("maintenance window", name, "not taken", `its service ${of ?? service} was not taken`);
+          continue;
+        }
+        found.project.lists.silences.push({
+          matchers: [`service=${JSON.stringify(found.label)}`],
+          startsAt: toRfc3339(Math.max(Date.parse(start), this.#old.now)),
+          ...{ endsAt: toRfc3339(Date.parse(end)), comment: name.slice(0, 200) },
+        });
+        this.#files.count("silences");
+      }
+    }
+  }
+}
+
+interface PolicySettings {
+  readonly urgency?: "low";
+  readonly times?: { readonly autoResolve?: string; readonly ackExpires?: string };
+}
+
+type Hours = Pick<OldRoute, "windows" | "timezone">;
+
+function zoneOf(name: string | null | undefined): string {
+  return name !== null && name !== undefined && isTimezone(name) ? name : "UTC";
+}
+
+function withSeverity(matchers: readonly Matcher[]): readonly Matcher[] {
+  return matchers.map((each) => (each.name === "severity" ? { ...each, operator: "=", value: "critical" } : each));
+}
+
+/** Milliseconds of `17:30:00`; null: it is none. */
+function timeOf(text: string | null | undefined): number | null {
+  const [, hours, minutes, seconds = "0"] = /^(\d\d):(\d\d)(?::(\d\d))?/.exec(text ?? "") ?? [];
+  return hours === undefined ? null : (Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds)) * 1000;
+}
+
+function windowOf(restriction: OldLayer["restrictions"][number]): ClockWindow | null {
+  const { type, start_time_of_day: start, duration_seconds: seconds, start_day_of_week: day } = restriction;
+  const startMs = timeOf(start);
+  const isDaily = type === "daily_restriction";
+  if (startMs === null || !(seconds > 0) || (!isDaily && (day === null || day < 1 || day > 7))) return null;
+  return { day: isDaily ? null : (day ?? 1) - 1, startMs, durationMs: seconds * 1000 };
+}
+
+/** Null: their form is not known. */
+function supportWindows(hours: OldService["support_hours"]): ClockWindow[] | null {
+  const [start, end] = [timeOf(hours?.start_time), timeOf(hours?.end_time)];
+  if (!hours || start === null || end === null || hours.days_of_week.length === 0) return null;
+  const durationMs = end > start ? end - start : end - start + DAY_MS;
+  return hours.days_of_week.map((day) => ({ day: (day + 6) % 7, startMs: start, durationMs }));
+}
