@@ -36,6 +36,8 @@ declare module "../module/feature.ts" {
     readonly sweeps: () => readonly NamedSweep[];
     /** What configuration files may have. @param overlay members of the context in place of its own */
     readonly configKinds: (overlay: Partial<Offers>) => Promise<readonly ConfigKind[]>;
+    /** What they make once, in the order in which it is made. */
+    readonly runtimeKinds: (overlay: Partial<Offers>) => Promise<readonly ConfigKind[]>;
   }
 }
 
@@ -57,7 +59,8 @@ export class OpenFeatures {
       ...given,
       deletions: this.#deletions,
       sweeps: this.#sweeps,
-      configKinds: this.#configKinds,
+      configKinds: (overlay) => this.#kinds("configKinds", overlay),
+      runtimeKinds: (overlay) => this.#kinds("runtimeKinds", overlay),
       findings: this.#findings,
       ...core,
     } as FeatureCore & Offers;
@@ -92,11 +95,11 @@ export class OpenFeatures {
     return [...sweeps.filter(({ isLong }) => !isLong), ...sweeps.filter(({ isLong }) => isLong)];
   };
 
-  readonly #configKinds: Offers["configKinds"] = async (overlay) => {
+  async #kinds(of: "configKinds" | "runtimeKinds", overlay: Partial<Offers>): Promise<readonly ConfigKind[]> {
     const context = { ...this.context, ...overlay };
-    const kinds = await Promise.all(this.#open.map((each) => each.configKinds?.(context) ?? []));
+    const kinds = await Promise.all(this.#open.map((each) => each[of]?.(context) ?? []));
     return kinds.flat();
-  };
+  }
 
   /** @throws TypeError for a need that nothing offers, or features that need each other */
   async open(): Promise<void> {

@@ -159,6 +159,8 @@ export interface ConfigKind {
   turned?(stored: StoredObject, spec: Spec): { readonly turns: readonly TurnedShift[]; readonly kept: Spec };
   /** The labels of its alerts, by which routes find a policy. */
   alertLabels?(spec: Spec): AlertLabels;
+  /** Only of runtime entries (`runtimeKind`): when one is over by itself; null: never. */
+  end?(db: ReadDb, spec: Spec): Promise<EpochMs | null> | EpochMs | null;
   /** What would reach no one after all changes of a project, in the transaction that has made them. */
   warnings?(trx: Trx, projectId: string, changes: readonly PlannedChange[]): Promise<readonly PlannedWarning[]>;
 }

@@ -159,6 +159,8 @@ export interface FeatureParts<N extends keyof Offers, U extends keyof Offers, O 
   readonly findings?: FeatureFindings<FeatureCore & Offers>;
   /** Its objects that configuration files may have. `projects` and `users` also know what the same apply makes. */
   configKinds?(context: Context<N | U> & O): Promise<readonly ConfigKind[]>;
+  /** What configuration files make once, such as overrides and silences. */
+  runtimeKinds?(context: Context<N | U> & O): Promise<readonly ConfigKind[]>;
 }
 
 /** A feature without the types of its needs and offers. */

@@ -293,6 +293,7 @@ const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
     plan: /^SCAN managed_objects( USING INDEX sqlite_autoindex_managed_objects_1)?$/,
     why: "what files own, at most as much as they have",
   },
+  { plan: /^SCAN runtime_entries$/, why: "entries that files made and that are not over, in an apply that makes some" },
   { plan: /^SCAN CONSTANT ROW$/, why: "no table" },
   { plan: /^SCAN alert_signals$/, why: "in the order of its key, as far as a batch goes" },
   {

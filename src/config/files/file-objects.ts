@@ -24,9 +24,11 @@ export interface FileConfiguration {
   readonly source: string;
   readonly lock: boolean;
   readonly objects: readonly FileObject[];
+  /** What is made once. */
+  readonly runtime: readonly FileObject[];
   readonly tests: readonly Members[];
   readonly problems: readonly FileProblem[];
-  /** @param path of a member of the spec, such as `steps.2.for` */
+  /** @param object its index; after the last one come those of `runtime`. @param path of a member of the spec, such as `steps.2.for` */
   positionOf(object: number, path: string): FilePosition;
   positionOfTest(test: number, path?: string): FilePosition;
 }
@@ -64,9 +66,13 @@ export const PROJECT_KINDS: Readonly<Record<string, KindForm>> = {
   ntfyAccess: ONE,
 };
 
+/** Lists below `runtime` of a project. */
+const RUNTIME_KINDS = ["overrides", "swaps", "daysOff", "silences", "pauses"];
+
 const TOP = ["version", "source", "lock", "projects", "tests"];
 /** Members of a project itself. */
 const OF_PROJECT = ["slug", "name", "settings", "storageBytes", "renamedFrom"];
+const RUNTIME = "runtime";
 const MANUAL = "manual";
 
 type Path = readonly (string | number)[];
@@ -103,6 +109,7 @@ export function placeText({ file, line, column }: FilePosition): string {
 class Joined {
   readonly #problems: FileProblem[];
   readonly #objects: Placed[] = [];
+  readonly #runtime: Placed[] = [];
   readonly #projects = new Map<string, { spec: Record<string, unknown>; readonly places: Place[] }>();
   readonly #tests: { readonly test: Members; readonly place: Place }[] = [];
   /** Where each object is, by its kind, project and name. */
@@ -138,7 +145,8 @@ class Joined {
       return this.#problem(place, "SHAPE", "must be an object", "write slug: and name: of the project");
     const { slug } = project;
     if (typeof slug !== "string" || slug === "") return this.#nameless(place, "slug", slug);
-    this.#refuseUnknown(place, project, [...OF_PROJECT, ...Object.keys(PROJECT_KINDS)], SERVER_KINDS, "at the top");
+    const members = [...OF_PROJECT, ...Object.keys(PROJECT_KINDS), RUNTIME];
+    this.#refuseUnknown(place, project, members, SERVER_KINDS, "at the top");
     const own = Object.fromEntries(Object.entries(project).filter(([name]) => OF_PROJECT.includes(name)));
     const known = this.#projects.get(slug);
     if (known) {
@@ -151,6 +159,18 @@ class Joined {
       known.places.push(place);
     } else this.#projects.set(slug, { spec: own, places: [place] });
     this.#addKinds(place, project, PROJECT_KINDS, slug);
+    if (project[RUNTIME] !== undefined) this.#addRuntime(inside(place, RUNTIME), project[RUNTIME], slug);
+  }
+
+  #addRuntime(place: Place, value: unknown, project: string): void {
+    if (!isObject(value)) return this.#problem(place, "SHAPE", "must be an object", "write overrides: below it");
+    this.#refuseUnknown(place, value, RUNTIME_KINDS, PROJECT_KINDS, "in the project");
+    for (const kind of RUNTIME_KINDS)
+      for (const [index, spec] of this.#list(place, value, kind).entries()) {
+        const own = inside(place, kind, index);
+        if (!isObject(spec)) this.#problem(own, "SHAPE", "must be an object", "write its members");
+        else this.#runtime.push({ object: { kind, project, spec, at: this.#at(own) }, places: [own] });
+      }
   }
 
   #addKinds(place: Place, value: Members, kinds: typeof SERVER_KINDS, project: string | undefined): void {
@@ -258,14 +278,16 @@ class Joined {
       const old = typeof renamedFrom === "string" ? { renamedFrom } : {};
       return { object: { kind: "projects", spec, at: this.#at(places[0] as Place), ...old }, places };
     });
-    const placed = [...projects, ...this.#objects];
+    const objects = [...projects, ...this.#objects];
+    const placed = [...objects, ...this.#runtime];
     const tooMany = placed[MAX_OBJECTS]?.places[0];
     if (tooMany)
       this.#problem(tooMany, "LIMIT", `is object ${MAX_OBJECTS + 1}`, `apply ${MAX_OBJECTS} objects at a time`);
     return {
       source: String(this.#heads.get("source")?.value ?? "files"),
       lock: this.#heads.get("lock")?.value === true,
-      objects: placed.map(({ object }) => object),
+      objects: objects.map(({ object }) => object),
+      runtime: this.#runtime.map(({ object }) => object),
       tests: this.#tests.map(({ test }) => test),
       problems: this.#problems,
       positionOf: (object, path) => positionIn((placed[object] as Placed).places, path),

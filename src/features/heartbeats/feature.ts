@@ -42,6 +42,7 @@ export const heartbeats = feature("heartbeats", {
   start: (context) => context.heartbeats.start(),
   stop: (context) => context.heartbeats.stop(),
   configKinds: async (context) => (await import("./config-kind.ts")).heartbeatKinds(context),
+  runtimeKinds: async (context) => [(await import("./runtime-kind.ts")).pausesKind(context)],
   sweeps: () => HEARTBEAT_SWEEPS,
   sealedColumns: [
     sealedColumn("heartbeats", "sealedPing", pingSealContext, { where: sql`sealedPing is not null` }),

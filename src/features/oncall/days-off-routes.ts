@@ -62,8 +62,17 @@ async function daysOffOfSchedule(context: OnCallContext, principal: Principal, i
   return { ...shown({ from, to }), data: await viewsOf(context, principal, shownRows, db.read) };
 }
 
+/** Days off that are not over of the users whom schedules name, in order. */
+export async function daysOffOf(db: ReadDb | Trx, scheduleIds: readonly string[], now: EpochMs): Promise<ZonedRow[]> {
+  const userIds = new Set<string>();
+  for (const id of scheduleIds) for (const userId of await namedBy(db, id)) userIds.add(userId);
+  if (userIds.size === 0) return [];
+  const rows = await queries.daysOffOf(db, { userIds: [...userIds], fromDay: dayOf(now - DAY_MS) });
+  return rows.filter((row) => toAway(row).end > now);
+}
+
 /** The users of the current shifts, overrides, swaps and the imported calendar of a schedule. */
-async function namedBy(db: ReadDb, scheduleId: string): Promise<string[]> {
+async function namedBy(db: ReadDb | Trx, scheduleId: string): Promise<string[]> {
   const rows = (await queries.shiftsOf(db, scheduleId)).filter(({ validUntil }) => validUntil === null);
   const calendar = await queries.calendarOf(db, scheduleId);
   const named = rows.flatMap((row) => [...turnsOf(row).flat(), ...(row.swapFor === null ? [] : [row.swapFor])]);
@@ -72,13 +81,22 @@ async function namedBy(db: ReadDb, scheduleId: string): Promise<string[]> {
 
 /** @throws USER_NOT_FOUND, UNAUTHORIZED_ROLE, VALIDATION_FAILED, LIMIT_REACHED */
 async function createDaysOff(context: OnCallContext, principal: PermissionHolder, input: CreateDaysOff, trx: Trx) {
-  const { storage, clock } = context;
-  storage.requireSpace();
   const { userId, projectId } = keeperOf(context, principal, input.userId);
   if (projectId !== null) await reauthorize(context, principal, projectId, "oncall:write", trx);
-  const now = clock.now();
-  const made = { createdBy: principal.userId, createdAt: now, updatedAt: now };
-  const row = DaysOff.newRow(input, { id: uuidv7(), userId, ...made });
+  const { id } = await insertDaysOff(context, trx, { userId, createdBy: principal.userId }, input);
+  return readBack(context, principal, id, trx);
+}
+
+/** Of a user whose days off the caller may keep. @throws VALIDATION_FAILED, LIMIT_REACHED */
+export async function insertDaysOff(
+  context: OnCallContext,
+  trx: Trx,
+  { userId, createdBy }: Pick<DaysOffRow, "userId" | "createdBy">,
+  input: CreateDaysOff,
+): Promise<DaysOffRow> {
+  context.storage.requireSpace();
+  const now = context.clock.now();
+  const row = DaysOff.newRow(input, { id: uuidv7(), userId, createdBy, createdAt: now, updatedAt: now });
   const past = trx.deleteFrom("oncall_days_off").where("userId", "=", userId);
   await past.where("lastDay", "<", dayOf(now - KEPT_MS)).execute();
   const others = await comingOf(trx, userId, now);
@@ -87,7 +105,7 @@ async function createDaysOff(context: OnCallContext, principal: PermissionHolder
   await requireDays(context, row, others, trx);
   await trx.insertInto("oncall_days_off").values(row).execute();
   await record(context, "create", row, trx);
-  return readBack(context, principal, row.id, trx);
+  return row;
 }
 
 /** @throws DAYS_OFF_NOT_FOUND, VERSION_CONFLICT, and as {@link createDaysOff} */

@@ -62,6 +62,10 @@ export const onCallFeature = feature("oncall", {
     const { onCallKind } = await import("./config-kind.ts");
     return [onCallKind(contextOf(given))];
   },
+  async runtimeKinds(given) {
+    const { onCallRuntimeKinds } = await import("./runtime-kinds.ts");
+    return onCallRuntimeKinds(contextOf(given));
+  },
   async onUserDeleted(trx, userId) {
     await trx.deleteFrom("oncall_days_off").where("userId", "=", userId).execute();
   },

@@ -267,11 +267,11 @@ export type CreateShift = v.InferOutput<ReturnType<typeof CreateShift>>;
 export const UpdateShift = () => example(object(Shift.forUpdate), { name: "Weeks from Monday", level: 1 });
 export type UpdateShift = v.InferOutput<ReturnType<typeof UpdateShift>>;
 
-const span = {
+export const span = {
   start: doc(instant, "Start"),
   end: doc(instant, "End, exclusive"),
 };
-const reason = v.optional(doc(text(200), "Why; shown to those involved"));
+export const reason = v.optional(doc(text(200), "Why; shown to those involved"));
 
 const overrideEntries = {
   ...span,
@@ -281,9 +281,9 @@ const overrideEntries = {
   ),
   reason,
 };
-const ORDER = "end must be after start, by at most 366 days";
+export const ORDER = "end must be after start, by at most 366 days";
 
-function isOrdered(start: number | undefined, end: number | undefined): boolean {
+export function isOrdered(start: number | undefined, end: number | undefined): boolean {
   return start === undefined || end === undefined || (start < end && end - start <= 366 * DAY_MS);
 }
 

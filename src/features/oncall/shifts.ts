@@ -148,7 +148,7 @@ export function newSwap(
 }
 
 /** The user of a swap: the caller, or another one for callers who may change the schedule. */
-function oneOf(
+export function oneOf(
   context: OnCallContext,
   principal: PermissionHolder,
   schedule: OnCallRow,
@@ -163,7 +163,7 @@ function oneOf(
 export function requireWriter(
   { projects }: Pick<OnCallContext, "projects">,
   principal: PermissionHolder,
-  { projectId }: OnCallRow,
+  { projectId }: Pick<OnCallRow, "projectId">,
 ): void {
   if (!projects.has(principal, projectId, "oncall:write"))
     throw missingPermission("oncall:write", "or replace only yourself");

@@ -83,6 +83,12 @@ export interface ManagedObjectsTable {
 
 export interface SystemTables {
   managed_objects: ManagedObjectsTable;
+  /** Runtime entries of configuration files that were made once. */
+  runtime_entries: {
+    key: string;
+    /** When it is over by itself; null: never. */
+    endsAt: number | null;
+  };
   jobs: JobsTable;
   job_attempts: JobAttemptsTable;
   workers: {

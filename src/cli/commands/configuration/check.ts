@@ -13,6 +13,7 @@ interface CheckFlags extends Partial<FileFlags> {
   readonly strict?: boolean;
   readonly only?: "tests";
   readonly schema?: boolean;
+  readonly runtime?: boolean;
 }
 
 /** `prism check`. */
@@ -29,6 +30,7 @@ Exit code 7: the files are not valid. Exit code 8: a test failed.`,
       ).argParser(collectFlag),
       strict: ["--strict", "end with 7 also if the files name what they do not define"],
       only: new Option("--only <what>", "print only the tests").choices(["tests"]),
+      runtime: ["--runtime", "overrides, silences and the like of the files count for their tests"],
       schema: ["--schema", "print the JSON schema of the files, for editors"],
     },
     act: (context, flags) => check(context, flags as CheckFlags),
@@ -42,7 +44,7 @@ async function check(context: CommandContext, flags: CheckFlags): Promise<void> 
   const found: LocalCheck =
     files.problems.length > 0
       ? { problems: files.problems, warnings: [], tests: [] }
-      : await checkLocally(context, files);
+      : await checkLocally(context, files, flags.runtime);
   const { problems, warnings, tests } = found;
   const failed = tests.filter(({ ok }) => !ok).length;
   const isInvalid = problems.length > 0 || (flags.strict === true && warnings.length > 0);

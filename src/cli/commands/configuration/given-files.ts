@@ -66,18 +66,21 @@ function reading<T>(files: readonly string[], read: () => T): T {
   }
 }
 
-/** The objects of one project; without a slug all of them. */
-export function objectsOf({ objects }: FileConfiguration, slug: string | undefined): FileConfiguration["objects"] {
-  if (slug === undefined) return objects;
-  const found = objects.filter(({ kind, project, spec }) => (kind === "projects" ? spec["slug"] : project) === slug);
-  if (found.length === 0) throw new CommandError(EXIT.notFound, `the files have no project ${printable(slug)}`);
-  return found;
+/** What the files have of one project; without a slug of all. */
+export function objectsOf({ objects, runtime }: FileConfiguration, slug: string | undefined) {
+  if (slug === undefined) return { objects, runtime };
+  const ofProject = (some: FileConfiguration["objects"]) =>
+    some.filter(({ kind, project, spec }) => (kind === "projects" ? spec["slug"] : project) === slug);
+  const [found, entries] = [ofProject(objects), ofProject(runtime)];
+  if (found.length + entries.length === 0)
+    throw new CommandError(EXIT.notFound, `the files have no project ${printable(slug)}`);
+  return { objects: found, runtime: entries };
 }
 
 /** Problems of a plan at their places in the files. */
 export function placed(files: FileConfiguration, problems: readonly PlanProblem[]): readonly FileProblem[] {
   return problems.map(({ kind, name, at, path, code, message, fix }) => {
-    const object = files.objects.findIndex((each) => each.at === at);
+    const object = [...files.objects, ...files.runtime].findIndex((each) => each.at === at && each.kind === kind);
     const [, file = "", line = 1, column = 1] = /^(.*):(\d+):(\d+)$/.exec(at ?? "") ?? [];
     const place = object < 0 ? { file, line: Number(line), column: Number(column) } : files.positionOf(object, path);
     const what = `${kind}${!name || name === kind ? "" : ` "${name}"`}${path === "" ? "" : `, ${path}`}: ${message}`;

@@ -30,16 +30,16 @@ export interface LocalCheck {
 /** A test with its place in the files. */
 export type PlacedTest = ConfigTestResult & FilePosition;
 
-/** Applies the files to an empty database, and runs their tests on it. @param objects those of one project, or all */
+/** Applies the files to an empty database, and runs their tests on it. @param isRuntime whether what is made once counts for them */
 export async function checkLocally(
   { out }: CommandContext,
   files: FileConfiguration,
-  objects: FileConfiguration["objects"] = files.objects,
+  isRuntime = false,
 ): Promise<LocalCheck> {
   const { tests, problems } = testsIn(files);
   return withEmptyPrism(clockFor(tests), out, async (server, context) => {
     const { checkObjects } = await import("../../../features/records/configuration/check.ts");
-    const found = await checkObjects(context, objects);
+    const found = await checkObjects(context, files.objects, { entries: files.runtime, isRuntime });
     const all = [...placed(files, found.problems), ...problems];
     const warnings = placed(files, found.warnings);
     if (all.length > 0 || tests.length === 0) return { problems: all, warnings, tests: [] };

@@ -45,6 +45,7 @@ interface ExportFlags {
   readonly project?: readonly string[];
   readonly out?: string;
   readonly people?: boolean;
+  readonly withRuntime?: boolean;
   readonly secrets: string;
   readonly force?: boolean;
 }
@@ -61,6 +62,7 @@ and the names of these variables are on stderr. With --secrets sealed those that
         project: ["--project <project>", "only this project, and nothing of the server; repeatable", collectFlag],
         out: ["--out <dir>", "write a file for each project, and prism.yaml for the server, into this directory"],
         people: ["--people", "write people, too"],
+        withRuntime: ["--with-runtime", "write overrides, swaps, days off, silences and pauses, too"],
         secrets: new Option("--secrets <how>", "references to secrets")
           .choices(["env", "omit", "sealed"])
           .default("env"),
@@ -73,14 +75,16 @@ and the names of these variables are on stderr. With --secrets sealed those that
 }
 
 async function exportConfig(context: CommandContext, flags: ExportFlags): Promise<void> {
-  const { out: folder, force = false, people = false, secrets, project = [] } = flags;
+  const { out: folder, force = false, people = false, withRuntime = false, secrets, project = [] } = flags;
   if (folder !== undefined && !force && existsSync(folder) && readdirSync(folder).length > 0)
     throw new CommandError(EXIT.conflict, `${folder} has files; --force writes into it`);
-  const query = new URLSearchParams({ people: String(people), secrets });
+  const query = new URLSearchParams({ people: String(people), runtime: String(withRuntime), secrets });
   for (const each of project) query.append("project", each);
-  const { document: files, leftOut } = await withServer(context, (server) =>
-    server.get<ExportedConfiguration>(`/api/v1/configuration/export?${query}`),
-  );
+  const {
+    document: files,
+    leftOut,
+    notes,
+  } = await withServer(context, (server) => server.get<ExportedConfiguration>(`/api/v1/configuration/export?${query}`));
   const { yamlText } = await import("../../../config/files/yaml-text.ts");
   if (folder === undefined) context.out.result(files, () => yamlText(files).trimEnd());
   else {
@@ -94,27 +98,33 @@ async function exportConfig(context: CommandContext, flags: ExportFlags): Promis
     context.out.note(
       `left out, because the token may not read it: ${printable(kind)}${project === null ? "" : ` of ${printable(project)}`}`,
     );
+  for (const note of notes) context.out.note(`left out: ${printable(note)}`);
   if (leftOut.length > 0) process.exitCode = EXIT.checkFailed;
   for (const name of [...names].sort()) context.out.note(`set ${printable(name)}`);
 }
 
 const SERVER_FILE = "prism.yaml";
+/** It is needed once, and can be deleted then. */
+const RUNTIME_FILE = "runtime.yaml";
 
 /** Slugs have no dot: so the file of a project `prism` is no other one. */
 function fileOf(slug: string): string {
   const name = `${encodeURIComponent(slug)}.yaml`;
-  return name === SERVER_FILE ? "prism.project.yaml" : name;
+  return name === SERVER_FILE || name === RUNTIME_FILE ? name.replace(".yaml", ".project.yaml") : name;
 }
 
-/** A file for each project, and one for the server. */
+/** A file for each project, one for the server, and one for the runtime of all projects. */
 function filesOf({ projects, ...server }: Values): (readonly [name: string, content: unknown])[] {
   const { version, source, lock, ...others } = server;
-  const own = (projects ?? []) as readonly { readonly slug: string }[];
+  const all = (projects ?? []) as readonly { readonly slug: string; readonly runtime?: object }[];
+  const own = all.map(({ runtime: _, ...each }) => each);
+  const runtime = all.flatMap(({ slug, runtime }) => (runtime ? [{ slug, runtime }] : []));
   return [
     // Version and source alone are no configuration.
     ...(Object.keys(others).length > 0 ? [[SERVER_FILE, server] as const] : []),
     ...own.map(
       (each) => [fileOf(each.slug), { version, source, ...(lock === true && { lock }), projects: [each] }] as const,
     ),
+    ...(runtime.length > 0 ? [[RUNTIME_FILE, { version, source, projects: runtime }] as const] : []),
   ];
 }

@@ -23,7 +23,7 @@ export function planLines(plan: ConfigurationPlan): string[] {
   const left = leftOver.map(
     (each) => `left over: ${named(each)}${each.project ? ` of ${each.project}` : ""}; --prune deletes it`,
   );
-  if (changes.length === 0) return ["no changes", ...left].map(printable);
+  if (changes.length === 0) return ["no changes", ...left, ...runtimeLines(plan)].map(printable);
   const projects = [...new Set([...changes, ...drift, ...open].map(({ project }) => project ?? null))];
   return [
     ...projects.flatMap((project) => [
@@ -39,8 +39,19 @@ export function planLines(plan: ConfigurationPlan): string[] {
     ...left,
     ...(history ? historyLines(history) : []),
     ...mayNot.map((each) => `may not apply: ${lackText(each)}`),
+    ...runtimeLines(plan),
     countsOf(plan),
   ].map(printable);
+}
+
+/** What is made once, beside the plan. */
+function runtimeLines({ runtime }: ConfigurationPlan): string[] {
+  if (!runtime) return [];
+  const { made, known, over } = runtime;
+  return [
+    `runtime: ${made} to make, ${known} made before`,
+    ...over.map(({ kind, name, at }) => `  left out, as it is over: ${kind} "${name}"  ${at ?? ""}`.trimEnd()),
+  ];
 }
 
 /**

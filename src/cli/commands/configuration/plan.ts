@@ -31,6 +31,7 @@ interface PlanFlags extends FileFlags {
 type TestedPlan = ConfigurationPlan & { readonly tests?: readonly PlacedTest[] };
 
 interface ApplyFlags extends PlanFlags {
+  readonly runtime?: boolean;
   readonly plan?: string;
   readonly issued?: string;
   readonly invite?: boolean;
@@ -75,6 +76,7 @@ export function addApply(program: Command): void {
     flags: {
       ...FLAGS,
       plan: ["--plan <file>", "store only what this plan of prism plan --out showed"],
+      runtime: ["--runtime", "also make overrides, swaps, days off, silences and pauses of the files, each once"],
       invite: ["--invite", "send mails to people whose accounts are made"],
       issued: ["--issued <file>", "write new URLs and keys to this file; needed without a terminal"],
       yes: ["--yes", "do not ask"],
@@ -90,6 +92,7 @@ async function plan(context: CommandContext, flags: PlanFlags): Promise<void> {
   const tests = await testsOf(context, files, flags);
   const found = await withServer(context, (server) => ask(server, files, flags, { mode: "plan" }));
   await report(context, files, { ...found, ...(tests.length > 0 && { tests }) }, flags);
+  noteRuntime(context, files, flags);
   const isFailed = tests.some(({ ok }) => !ok);
   if (isFailed) process.exitCode = EXIT.checkFailed;
   if (found.changes.length > 0) context.out.note(`Nothing is stored. prism apply ${givenFlags(flags)}`);
@@ -116,18 +119,22 @@ async function apply(context: CommandContext, flags: ApplyFlags): Promise<void> 
     const message = ["tests of the files failed; nothing is stored:", ...testLines(tests).map(printable)].join("\n");
     throw new CommandError(EXIT.checkFailed, message, { code: "TESTS_FAILED" });
   }
-  const before = await withServer(context, (server) => ask(server, files, flags, { mode: "plan" }));
+  const { runtime } = objectsOf(files, flags.project);
+  const entries = flags.runtime && runtime.length > 0 ? { runtime } : {};
+  const before = await withServer(context, (server) => ask(server, files, flags, { mode: "plan", ...entries }));
   if (flags.plan !== undefined) requireSame(flags.plan, before);
   if (before.mayNot.length > 0) throw mayNot(before);
-  const isEmpty = before.changes.length === 0;
+  const made = before.runtime?.made ?? 0;
+  const isEmpty = before.changes.length + made === 0;
   if (isEmpty || !out.json) await report(context, files, { ...before, ...(tests.length > 0 && { tests }) }, flags);
+  noteRuntime(context, files, flags);
   if (isEmpty) return;
   await requirePages(before, flags, isAsked);
-  if (!flags.yes && !(await confirm(`Store this: ${countsOf(before)}?`)))
+  if (!flags.yes && !(await confirm(`Store this: ${countsOf(before)}${made > 0 ? `, ${made} runtime` : ""}?`)))
     throw new CommandError(EXIT.usage, "nothing is stored; --yes stores without asking");
   const issued = isAsked || flags.issued !== undefined;
   const { invite = false } = flags;
-  const more = { mode: "apply", expect: before.state, issued, invite };
+  const more = { ...entries, mode: "apply", expect: before.state, issued, invite };
   const done = await withServer(context, (server) => {
     server.bePatient();
     return ask(server, files, flags, more);
@@ -172,7 +179,7 @@ async function ask(
 ): Promise<ConfigurationPlan> {
   const { source, lock, secrets } = files;
   const { prune, allowDeletes, keepNow, history: historyMs } = flags;
-  const objects = objectsOf(files, flags.project);
+  const { objects } = objectsOf(files, flags.project);
   const body = { source, lock, objects, secrets, prune, allowDeletes, keepNow, historyMs };
   const found = await server.post<ConfigurationPlan>("/api/v1/configuration", { ...body, ...more }, SLICED_LIMIT_MS);
   if (found.problems.length > 0) throw refusalOf(placed(files, found.problems));
@@ -198,6 +205,15 @@ async function report({ out }: CommandContext, files: GivenFiles, found: TestedP
   for (const name of files.unused) out.note(`--secrets-file: the files do not name ${printable(name)}`);
   for (const each of files.missing)
     out.note(`not given, so not compared, and kept as it is stored: ${printable(each)}`);
+}
+
+/** What apply alone makes, and only if it is asked to. */
+function noteRuntime({ out }: CommandContext, files: GivenFiles, { project, runtime }: Partial<ApplyFlags>): void {
+  const { length } = objectsOf(files, project).runtime;
+  if (length > 0 && !runtime)
+    out.note(
+      `left out: ${countText(length, "runtime entry", "runtime entries")}; prism apply --runtime makes each once`,
+    );
 }
 
 /** @throws CommandError 2: nobody has said that people may be paged now */

@@ -14,6 +14,10 @@ export const silencesFeature = feature("silences", {
     const warnHits = () => context.settings.silences.warnHits;
     for (const each of silenceRoutes({ ...context, warnHits })) server.route(each);
   },
+  async runtimeKinds(context) {
+    const { silencesKind } = await import("./runtime-kind.ts");
+    return [silencesKind({ ...context, warnHits: () => context.settings.silences.warnHits })];
+  },
   sweeps: ({ settings }) => [silenceSweep(() => settings.retention.silenceDays)],
 });
 

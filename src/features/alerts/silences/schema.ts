@@ -85,6 +85,9 @@ const projectId = v.optional(
   doc(text(128, 1), "Id or slug of the project; default: that of the incident, or `default`"),
 );
 
+/** What a file says of a silence. */
+export const silenceEntries = () => ({ matchers: doc(matchers, "All must match"), ...times, ...Silence.forCreate });
+
 export const CreateSilence = () =>
   example(
     object({

@@ -55,11 +55,21 @@ interface Naming {
   readonly path: string;
 }
 
+/** Runtime entries, which are checked, and made only for tests. */
+export interface CheckedRuntime {
+  readonly entries: readonly GivenObject[];
+  readonly isRuntime: boolean;
+}
+
 /** @param context of the core of a command on an empty database, which keeps what is valid */
-export function checkObjects(context: ConfigurationContext, objects: readonly GivenObject[]): Promise<CheckedObjects> {
+export function checkObjects(
+  context: ConfigurationContext,
+  objects: readonly GivenObject[],
+  { entries, isRuntime }: CheckedRuntime = { entries: [], isRuntime: false },
+): Promise<CheckedObjects> {
   return runAs({ ...COMMAND_LINE, principal: OPERATOR }, async () => {
-    const kinds = await storedKinds(context);
-    return new Check(context, kinds, objects).run();
+    const kinds = [...(await storedKinds(context)), ...(await context.runtimeKinds({}))];
+    return new Check(context, kinds, [...objects, ...entries]).run(isRuntime);
   });
 }
 
@@ -81,7 +91,8 @@ class Check {
     this.#defined = definedIn(objects);
   }
 
-  async run(): Promise<CheckedObjects> {
+  /** @param isRuntime whether entries are made, too */
+  async run(isRuntime: boolean): Promise<CheckedObjects> {
     for (const given of this.#objects) for (const each of this.#namings(given)) this.#require(given, each);
     // A project that has its slug alone is in other files.
     for (const { project } of this.#objects)
@@ -89,9 +100,9 @@ class Check {
     this.#addMembers();
     this.#objects = await Promise.all(this.#objects.map((given) => this.#ready(given)));
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const { problems } = await this.#configure("plan");
+      const { problems } = await this.#configure("plan", true);
       if (problems.length === 0) {
-        await this.#configure("apply");
+        await this.#configure("apply", isRuntime);
         break;
       }
       if (!this.#takeOut(problems)) break;
@@ -99,9 +110,11 @@ class Check {
     return { problems: this.#problems, warnings: this.#warnings };
   }
 
-  #configure(mode: ConfigurationRequest["mode"]) {
-    const objects = [...this.#placeholders.values(), ...this.#objects];
-    const request = { mode, source: "check", objects, secrets: this.#secrets, issued: true };
+  #configure(mode: ConfigurationRequest["mode"], isRuntime: boolean) {
+    const isEntry = (given: GivenObject) => this.#kindOf(given)?.end !== undefined;
+    const objects = [...this.#placeholders.values(), ...this.#objects.filter((each) => !isEntry(each))];
+    const runtime = isRuntime ? this.#objects.filter(isEntry) : [];
+    const request = { mode, source: "check", objects, runtime, secrets: this.#secrets, issued: true };
     return configure(this.#context, OPERATOR, request, { maxChanges: Number.POSITIVE_INFINITY });
   }
 

@@ -17,6 +17,7 @@ import {
   objectLists,
   storedKinds,
 } from "./reading.ts";
+import { exportedRuntime } from "./runtime.ts";
 import { sealKeysOf } from "./sealed.ts";
 import { freeVariable, type Reference, withSecret } from "./secrets.ts";
 
@@ -27,6 +28,7 @@ interface Wish {
   /** Slugs; undefined: all that the caller reads. */
   readonly projects?: readonly string[] | undefined;
   readonly people: boolean;
+  readonly runtime: boolean;
   readonly secrets: "env" | "omit" | "sealed";
 }
 
@@ -37,6 +39,8 @@ export interface Exported {
   readonly variables: readonly string[];
   /** What the caller may not read. */
   readonly leftOut: readonly { readonly kind: string; readonly project: string | null }[];
+  /** What of the runtime has no name. */
+  readonly notes: readonly string[];
 }
 
 /**
@@ -65,9 +69,11 @@ export async function exportConfiguration(
   const ofServer = kinds.filter((kind) => kind.scope === "server" && isWanted(kind));
   for (const kind of wish.projects ? ofServer.filter(({ kind }) => kind === "projects") : ofServer)
     await list(kind, null);
+  const runtimeKinds = wish.runtime ? await context.runtimeKinds({}) : [];
   for (const { id } of projects)
-    for (const kind of kinds.filter(({ scope }) => scope === "project")) await list(kind, id);
-  const lists = [...objects.lists.values()];
+    for (const kind of [...kinds.filter(({ scope }) => scope === "project"), ...runtimeKinds]) await list(kind, id);
+  const all = [...objects.lists.values()];
+  const lists = all.filter(({ kind }) => !kind.end);
   for (const each of lists) requireNames(each.kind, each.objects);
   await objects.namePeople();
   const rows = new Map((await managedRows(context.db.read)).map((row) => [rowKey(row.kind, row.objectId), row]));
@@ -99,6 +105,8 @@ export async function exportConfiguration(
     if (kind.kind !== "projects" && items.length > 0) document[kind.kind] = items;
   }
   const own = found.get(listKey("projects", null)) ?? [];
+  const notes: string[] = [];
+  const seen = new Set<string>();
   document["projects"] = projects.map(({ id, slug }) => {
     const project: Record<string, unknown> = { ...(own.find((each) => each["slug"] === slug) ?? { slug }) };
     for (const kind of kinds.filter(({ scope }) => scope === "project")) {
@@ -106,9 +114,13 @@ export async function exportConfiguration(
       const [first] = items;
       if (first) project[kind.kind] = isMap(kind) ? first[kind.kind] : kind.isSingle ? first : items;
     }
+    const ofProject = all.filter(({ kind, projectId }) => kind.end && projectId === id);
+    const isMasked = (kind: ConfigKind) => !hasRight(context, { caller, projectId: id }, kind.rights.write);
+    const runtime = exportedRuntime(ofProject, names, { seen, notes, isMasked });
+    if (runtime) project["runtime"] = runtime;
     return project;
   });
-  return { document, variables: [...new Set(variables)], leftOut };
+  return { document, variables: [...new Set(variables)], leftOut, notes };
 }
 
 /** What files must say to own the same again, if all of it has one owner. */

@@ -29,7 +29,7 @@ const managed = () => import("./managed.ts");
 
 /** Configuration files: planned, applied and exported. */
 export const configurationFeature = feature("configuration", {
-  needs: ["projects", "users", "principals", "defaultProjectId", "configKinds", "cluster", "notify"],
+  needs: ["projects", "users", "principals", "defaultProjectId", "configKinds", "runtimeKinds", "cluster", "notify"],
   uses: ["steadyClock", "alerts", "policies", "withholding", "silences", "incidents", "reachable", "backtests"],
   async open(core, later) {
     const managedObjects = new ManagedObjects(core);
@@ -86,10 +86,10 @@ function serve(server: FeatureServer, context: ConfigurationContext): void {
     query: s.ExportQuery,
     response: s.ExportedConfiguration,
     errors: ["PROJECT_NOT_FOUND", "NAME_TAKEN", ...BUSY],
-    async handle(exchange, { query: { project, people = "false", secrets = "env", format } }) {
+    async handle(exchange, { query: { project, people = "false", runtime = "false", secrets = "env", format } }) {
       const { exportConfiguration } = await import("./export.ts");
       const projects = typeof project === "string" ? [project] : project;
-      const wish = { projects, people: people === "true", secrets };
+      const wish = { projects, people: people === "true", runtime: runtime === "true", secrets };
       const caller = holderOf(exchange);
       const exported = await reading.run(caller.key, () => exportConfiguration(context, caller, wish));
       if (format !== "yaml") return exported;

@@ -40,13 +40,21 @@ export async function configurationSchema(context: ConfigurationContext): Promis
       ],
     },
   };
+  const runtime = (await context.runtimeKinds({})).map((kind) => {
+    const { required = [], ...schema } = membersOf(kind.entries(), kind.kind, $defs);
+    return [kind.kind, { type: "array", items: { ...schema, required } }] as const;
+  });
   const listed = (scope: ConfigKind["scope"]) =>
     kinds
       .filter((kind) => kind.scope === scope && kind.kind !== "projects")
       .map((kind) => [kind.kind, kindSchema(kind, $defs)] as const);
   const projects = kinds.find(({ kind }) => kind === "projects");
   const ofProject = projects ? objectOf(projects, $defs) : {};
-  const own = { ...ofProject.properties, ...Object.fromEntries(listed("project")) };
+  const ofRuntime: JsonSchema = {
+    ...{ type: "object", properties: Object.fromEntries(runtime), additionalProperties: false },
+    description: "What `prism apply --runtime` makes once",
+  };
+  const own = { ...ofProject.properties, ...Object.fromEntries(listed("project")), runtime: ofRuntime };
   const project: JsonSchema = { ...ofProject, properties: own, required: ["slug"] };
   return {
     $schema: "https://json-schema.org/draft/2020-12/schema",

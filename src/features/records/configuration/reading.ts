@@ -36,7 +36,7 @@ type Forecasting =
   | "backtests";
 
 export type ConfigurationContext = Context<
-  | ("projects" | "users" | "principals" | "defaultProjectId" | "configKinds" | "managedObjects")
+  | ("projects" | "users" | "principals" | "defaultProjectId" | "configKinds" | "runtimeKinds" | "managedObjects")
   | ("configurationDirectory" | Forecasting)
 >;
 
@@ -66,6 +66,8 @@ export interface ReadRequest {
   readonly caller: PermissionHolder;
   readonly kinds: readonly ConfigKind[];
   readonly wanted: readonly Wanted[];
+  /** What is made once. */
+  readonly entries: readonly Wanted[];
   readonly lists: ReadonlyMap<string, Listed>;
   readonly names: KnownNames;
   readonly planned: Planned;
@@ -207,17 +209,19 @@ type Given = ConfigurationRequest["objects"];
 export async function readRequest(
   context: ConfigurationContext,
   caller: PermissionHolder,
-  given: Given,
+  { objects: given, runtime = [] }: Pick<ConfigurationRequest, "objects" | "runtime">,
   owned: readonly ManagedRow[],
 ): Promise<ReadRequest> {
   const problems: Problem[] = [];
   const planned = plannedOf(context, caller, given);
   const access = plannedAccess(context, planned);
-  const kinds = await context.configKinds({
+  const overlay: Parameters<typeof context.configKinds>[0] = {
     ...access,
     onCall: (...parameters) => onCall(access.users, ...parameters),
     gapsOf: (...parameters) => gapsBetween(access.users, ...parameters),
-  });
+  };
+  const kinds = await context.configKinds(overlay);
+  const runtimeKinds = runtime.length > 0 ? await context.runtimeKinds(overlay) : [];
   const slugs = new Map<string, string>();
   const projectOf = (slug: string): string | undefined => {
     const id = planned.projects.get(slug) ?? context.projects.find(slug);
@@ -242,19 +246,23 @@ export async function readRequest(
     const about = { kind: kind.kind, project: slugs.get(projectId ?? "") ?? null, name: "", at: null, path: "" };
     problems.push({ ...about, code: "UNAUTHORIZED_ROLE", message: `you lack ${kind.rights.read}` });
   };
-  const found: Draft[] = [];
-  for (const each of given) {
-    const draft = draftOf(kinds, each, projectOf);
-    if ("code" in draft) problems.push(draft);
-    else found.push(draft);
-  }
-  for (const { kind, projectId } of found) await list(kind, projectId);
+  const draftsOf = (some: Given, among: readonly ConfigKind[]) =>
+    some.flatMap((each): Draft[] => {
+      const draft = draftOf(among, each, projectOf);
+      if (!("code" in draft)) return [draft];
+      problems.push(draft);
+      return [];
+    });
+  const objectDrafts = draftsOf(given, kinds);
+  const once = draftsOf(runtime, runtimeKinds);
+  const found = [...objectDrafts, ...once];
+  for (const { kind, projectId } of objectDrafts) await list(kind, projectId);
   // What the files no longer have may be of a kind that they have no more. Who may not read it leaves it alone.
   for (const { kind: name, projectId } of owned) {
     const kind = kindIn(kinds, name, projectId);
     if (kind && projectId !== null && slugs.has(projectId)) await objects.read(kind, projectId);
   }
-  for (const draft of found) {
+  for (const draft of objectDrafts) {
     const { kind, projectId, name, renamedFrom } = draft;
     const stored = storedAs(lists, kind, projectId, [name, renamedFrom]);
     names.add(kind.kind, projectId, name, stored?.id ?? newId(draft, planned));
@@ -269,8 +277,9 @@ export async function readRequest(
       names.read(wanted, projectId);
     }
   const wanted: Wanted[] = [];
+  const entries: Wanted[] = [];
   const sealed = new SealedSecrets(context.box);
-  requireOnce(found, problems);
+  requireOnce([...objectDrafts, ...once.filter(({ given: { spec } }) => spec["name"] !== undefined)], problems);
   for (const draft of found) {
     const own: ErrorDetail[] = [];
     const { kind, given, name } = draft;
@@ -281,13 +290,13 @@ export async function readRequest(
     const place = { project: given.project ?? "", kind: kind.kind, names: namesOf(draft, found, lists) };
     const opened = await sealed.opened({ ...place, references, secretPaths }, own);
     problems.push(...own.map((detail) => problemOf(given, name, detail)));
-    if (done && own.length === 0) wanted.push({ ...done, opened });
+    if (done && own.length === 0) (kind.end ? entries : wanted).push({ ...done, opened });
   }
   for (const [username, id] of planned.people) names.add("people", null, username, id);
   // New objects may name people whom no stored one names.
   for (const { kind, projectId, spec } of wanted) fileOf(kind, spec, names, projectId);
   await objects.namePeople();
-  return { caller, kinds, wanted, lists, names, planned, problems, slugs, access };
+  return { caller, kinds, wanted, entries, lists, names, planned, problems, slugs, access };
 }
 
 interface Draft {

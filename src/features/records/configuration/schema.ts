@@ -34,6 +34,12 @@ export const ConfigurationRequest = example(
     source: v.optional(doc(SOURCE, "Who owns what these files name; default `files`")),
     lock: v.optional(doc(v.boolean(), "Whether the console and the API refuse to change it; default false")),
     objects: doc(v.pipe(v.array(GivenObject), v.maxLength(MAX_OBJECTS)), "Each object once"),
+    runtime: v.optional(
+      doc(
+        v.pipe(v.array(GivenObject), v.maxLength(MAX_OBJECTS)),
+        "Overrides, swaps, days off, silences and pauses of files: each is made once, also if a person ends it later",
+      ),
+    ),
     secrets: v.optional(
       doc(
         v.record(v.pipe(v.string(), v.maxLength(300)), v.pipe(v.string(), v.maxLength(65_536))),
@@ -197,6 +203,16 @@ export const ConfigurationPlan = named(
     warnings: doc(v.array(PlanWarning), "What of the changes would reach no one, or moves the turn of now"),
     kept: doc(v.array(KeptTurn), "With `keepNow`: the anchors that keep the turn of now, for the files"),
     open: doc(v.array(OpenIncident), "What happens to open incidents"),
+    runtime: doc(
+      v.nullable(
+        v.object({
+          made: v.number(),
+          known: doc(v.number(), "Those that were made before"),
+          over: doc(v.array(v.object(which)), "Those whose time is over, which are left out"),
+        }),
+      ),
+      "Of the entries in `runtime`; null: there are none",
+    ),
     history: doc(v.nullable(History), "With `historyMs`: what would have been"),
   }),
 );
@@ -205,6 +221,9 @@ export type ConfigurationPlan = v.InferOutput<typeof ConfigurationPlan>;
 export const ExportQuery = object({
   project: v.optional(doc(v.union([slug, v.array(slug)]), "Slugs; default: all that the caller reads")),
   people: v.optional(doc(v.picklist(["true", "false"]), "Whether accounts are written, too")),
+  runtime: v.optional(
+    doc(v.picklist(["true", "false"]), "Whether overrides, swaps, days off, silences and pauses are written, too"),
+  ),
   secrets: v.optional(
     doc(v.picklist(["env", "omit", "sealed"]), "`env`: references to variables, which is the default"),
   ),
@@ -226,6 +245,7 @@ export const ExportedConfiguration = named(
       v.array(v.object({ kind: v.string(), project: v.nullable(v.string()) })),
       "What the caller may not read",
     ),
+    notes: doc(v.array(v.string()), "What of the runtime is left out, as it has no name"),
   }),
 );
 

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { currentCaller, type PermissionHolder, runAs } from "../../../core/caller.ts";
 import { PrismError, STATUS_OF } from "../../../core/errors.ts";
 import { eachWithin } from "../../../core/promises.ts";
@@ -19,7 +20,6 @@ import {
   secretsMissing,
 } from "./compare.ts";
 import { historyOf, namesOf } from "./history.ts";
-import { lastChange } from "./managed.ts";
 import { type ManagedRow, managedRows, storeManaged } from "./managed-objects.ts";
 import { detailsOf } from "./names.ts";
 import { openIncidentsOf } from "./open-incidents.ts";
@@ -37,10 +37,22 @@ import {
   refusedBy,
   stateOf,
   storedAs,
+  type Wanted,
 } from "./reading.ts";
-import type { ConfigurationPlan, ConfigurationRequest, Drift, Problem } from "./schema.ts";
+import {
+  isLackOfRight,
+  MAX_ENTRIES,
+  makeEntries,
+  type NewEntry,
+  prepareEntries,
+  type RefuseEntry,
+  runtimeEntries,
+  runtimeView,
+} from "./runtime.ts";
+import type { ConfigurationPlan, ConfigurationRequest, Problem } from "./schema.ts";
 import { keyedHash } from "./sealed.ts";
-import { laterNotes, withStandIns } from "./stand-ins.ts";
+import { withStandIns } from "./stand-ins.ts";
+import { changeView, driftViews, slugOf, viewOf } from "./views.ts";
 import { deadWays, turnsOf } from "./warnings.ts";
 
 /** Reading and comparing one object takes about as long as so many steps of a condition. */
@@ -71,7 +83,7 @@ export async function configure(
   const rows = await managedRows(context.db.read);
   const { source = "files" } = request;
   const owned = rows.filter((row) => row.source === source);
-  const read = await readRequest(context, caller, request.objects, owned);
+  const read = await readRequest(context, caller, request, owned);
   const { reading, warnings, kept } = turnsOf(read, request.keepNow === true);
   const now = context.clock.now();
   const unlocked = keepsUnlocked ? owned.filter(({ unlockedUntil }) => (unlockedUntil ?? 0) > now) : [];
@@ -94,19 +106,29 @@ export async function configure(
   requireAtMost(compared.steps.length, maxChanges, "changes");
   const shifts = changedShifts(compared);
   requireAtMost(shifts, MAX_SHIFTS, "shifts of changed schedules");
+  const runtime = await runtimeEntries(context, reading, source);
+  requireAtMost(runtime.fresh.length, MAX_ENTRIES, "new runtime entries");
   if (isApply) for (const each of mayNot) note(problems, "UNAUTHORIZED_ROLE", `you lack ${each.right}`, each);
   // Who may not apply it learns who would be paged, and nothing of hosts or secrets.
   const part = mayNot.length > 0 ? pagingPart(reading, compared) : { reading, compared };
   const isSmall = mayNot.length === 0 || shifts <= MAX_SHIFTS_OF_READERS;
   const prepared = problems.length === 0 && isSmall ? await prepareAll(part.reading, part.compared, request) : null;
+  // Who may not apply the objects that they name would only learn that these are missing.
+  const entries = mayNot.length > 0 ? [] : runtime.fresh;
+  const refuseOne: RefuseEntry = (wanted, error) => refuseEntry(reading, isApply ? null : mayNot, wanted, error);
+  if (prepared) await prepareEntries(reading, entries, refuseOne);
   const isRun = prepared !== null && part.reading.problems.length === 0;
   const touched = touchedLists(reading, part.compared);
   const counts = countsOf(compared);
+  const ofRuntime = request.runtime ? runtimeView(reading, runtime) : null;
   const store = (trx: Trx, { issued }: Done) =>
-    alongside?.(trx, { ...NO_CHANGES, state, isApplied: true, counts, unchanged: compared.unchanged, issued });
+    alongside?.(trx, {
+      ...{ ...NO_CHANGES, state, isApplied: true, counts, unchanged: compared.unchanged, issued },
+      runtime: ofRuntime,
+    });
   const done =
-    isRun && part.compared.steps.length > 0
-      ? await run(context, { ...part, touched, prepared, request, counts, store })
+    isRun && part.compared.steps.length + entries.length > 0
+      ? await run(context, { ...part, touched, prepared, request, counts, entries, refuseOne, store })
       : blank();
   if (isRun && part.compared.steps.length === 0 && compared.steps.length > 0) done.planned = NOTHING_PAGES;
   if (isApply && problems.length > 0) throw refusedBy(problems);
@@ -130,6 +152,7 @@ export async function configure(
     issued: done.issued,
     warnings: [...warnings, ...done.warnings],
     kept: [...kept],
+    runtime: ofRuntime,
     open: forecast ? await openIncidentsOf(context, reading, compared, forecast.state) : [],
     history:
       forecast && request.historyMs !== undefined
@@ -158,10 +181,6 @@ function requireOtherSource(
   const problems: Problem[] = [];
   note(problems, "OWNED_ELSEWHERE", message);
   throw refusedBy(problems);
-}
-
-function slugOf({ slugs }: ReadRequest, projectId: string | null): string | null {
-  return projectId === null ? null : (slugs.get(projectId) ?? projectId);
 }
 
 /** An apply ends the lock of an object, or sets it for good: an unlock for a while does not allow it. */
@@ -226,7 +245,9 @@ function ownerOf(
   return { caller, projectId, planned, invites, sealed, ...(later && { hasStandIns: true }) };
 }
 
-function refuse({ problems }: ReadRequest, { wanted, name, kind, row }: Step, error: unknown): void {
+type Refused = Pick<Step, "wanted" | "name" | "kind" | "row">;
+
+function refuse({ problems }: ReadRequest, { wanted, name, kind, row }: Refused, error: unknown): void {
   // A problem of the server is none of the files.
   if (!(error instanceof PrismError) || STATUS_OF[error.code] >= 500) throw error;
   const given = wanted?.given ?? { kind: kind.kind, at: row?.place ?? undefined, spec: {} };
@@ -240,6 +261,8 @@ interface Run {
   readonly prepared: Prepared;
   readonly request: ConfigurationRequest;
   readonly counts: ConfigurationPlan["counts"];
+  readonly entries: readonly NewEntry[];
+  readonly refuseOne: RefuseEntry;
   store(trx: Trx, done: Done): Promise<void> | void;
 }
 
@@ -274,10 +297,13 @@ async function run(context: ConfigurationContext, work: Run): Promise<Done> {
         await runSteps(trx, work, done);
         after = await changedSchedules(trx, work.compared);
         before = await changedSchedules(context.db.read, work.compared);
-        if (request.mode === "plan" && reading.problems.length === 0) {
+        const isPlan = request.mode === "plan" && work.compared.steps.length > 0;
+        if (isPlan && reading.problems.length === 0) {
           done.warnings.push(...(await deadWays(trx, reading, work.compared)));
           done.planned = await readPlannedState(trx, reading, work.compared, after);
         }
+        // Last: the plan is of the objects alone.
+        if (reading.problems.length === 0) await makeEntries(context, trx, reading, work.entries, work.refuseOne);
       }
       if (request.mode === "plan" || reading.problems.length > 0) throw new RolledBack();
       await own(context, trx, work);
@@ -293,6 +319,19 @@ async function run(context: ConfigurationContext, work: Run): Promise<Done> {
   // Others wait for the transaction, so it only reads the rows.
   if (reading.problems.length === 0) done.onCall.push(...(await onCallChanges(context, work, before, after)));
   return done;
+}
+
+/** Of a plan a missing right is one of those that the caller lacks, else a problem. */
+function refuseEntry(
+  reading: ReadRequest,
+  mayNot: ConfigurationPlan["mayNot"][number][] | null,
+  wanted: Wanted,
+  error: unknown,
+): void {
+  const { kind, projectId, name } = wanted;
+  if (mayNot === null || !isLackOfRight(error)) return refuse(reading, { wanted, name, kind, row: null }, error);
+  const lack = { kind: kind.kind, project: slugOf(reading, projectId), right: kind.rights.write };
+  if (!mayNot.some((each) => isDeepStrictEqual(each, lack))) mayNot.push(lack);
 }
 
 type Schedules = Awaited<ReturnType<typeof changedSchedules>>;
@@ -396,7 +435,8 @@ function orderOf({ kinds }: ReadRequest): (step: Step) => number {
 }
 
 /** Notes what the files own from now on, in the same transaction. */
-async function own(context: ConfigurationContext, trx: Trx, { reading, compared, touched, request, counts }: Run) {
+async function own(context: ConfigurationContext, trx: Trx, work: Run) {
+  const { reading, compared, touched, request, counts } = work;
   const { source = "files", lock = false } = request;
   const now = context.clock.now();
   const lists = await changedLists(trx, touched, compared);
@@ -419,7 +459,8 @@ async function own(context: ConfigurationContext, trx: Trx, { reading, compared,
   }
   const removed = compared.steps.flatMap(({ op, row }) => (op === "delete" && row ? [row] : []));
   await storeManaged(trx, stored, [...removed, ...compared.gone]);
-  const metadata = { ...counts, digest: digestOf(context, request.objects) };
+  const { length: runtime } = work.entries;
+  const metadata = { ...counts, ...(runtime > 0 && { runtime }), digest: digestOf(context, request.objects) };
   const entry = { action: "configuration.apply", resourceType: "configuration", metadata };
   await context.audit.record(entry, { trx });
 }
@@ -441,34 +482,4 @@ function digestOf({ box }: ConfigurationContext, objects: ConfigurationRequest["
     JSON.stringify([kind, project, spec, renamedFrom]),
   );
   return keyedHash(box, texts.sort().join("\n"));
-}
-
-function viewOf(reading: ReadRequest, { kind, projectId, name, wanted, row }: Step) {
-  return { kind: kind.kind, project: slugOf(reading, projectId), name, at: wanted?.given.at ?? row?.place ?? null };
-}
-
-function changeView(reading: ReadRequest, step: Step, notes: readonly string[]) {
-  return {
-    ...viewOf(reading, step),
-    op: step.op,
-    noun: step.kind.noun,
-    members: [...step.members],
-    notes: [...laterNotes(step), ...notes],
-  };
-}
-
-/** Who changed what by hand: names only for those who may read the audit trail. */
-async function driftViews(
-  context: ConfigurationContext,
-  caller: PermissionHolder,
-  reading: ReadRequest,
-  { drifted }: Compared,
-) {
-  const views: Drift[] = [];
-  for (const { row, wanted, paths } of drifted) {
-    const { kind, name, projectId, place } = row;
-    const where = { kind, name, project: slugOf(reading, projectId), at: wanted.given.at ?? place };
-    views.push({ ...where, ...(await lastChange(context, caller, row, wanted.kind)), paths: [...paths] });
-  }
-  return views;
 }
