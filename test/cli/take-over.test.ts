@@ -177,6 +177,7 @@ const CHANGES: readonly Case[] = [
   ["receivers pause", ["Backups"]],
   ["receivers resume", ["Backups"]],
   ["receivers delete", split("Backups --yes")],
+  ["import tokens", ["tokens.ndjson"]],
   ["import alertmanager", split("alertmanager.yml --project shop --replace")],
   ["trigger", split("tea --delay 10h --notify ann --title Tea --body Now --json")],
   ["timers cancel", ["tea"]],
@@ -231,6 +232,8 @@ test("a command whose first answer is lost, after it was carried out, succeeds a
   const { dir, changes } = await losing(t, prism);
   const cwd = temporaryDir(t);
   writeFileSync(join(cwd, "users.csv"), "username,email\ncleo,cleo@example.org\n");
+  const tokens = JSON.stringify({ kind: "ntfyToken", user: "ann", token: "tk_of_another_server" });
+  writeFileSync(join(cwd, "tokens.ndjson"), tokens);
   writeFileSync(join(cwd, "alertmanager.yml"), JSON.stringify(ALERTMANAGER));
   const made = new Map<string, string>();
   for (const [name, words, input] of CHANGES) {

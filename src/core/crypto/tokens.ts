@@ -25,6 +25,11 @@ export function isTokenOf(kind: TokenKind, text: string): boolean {
   return checksum(text.slice(0, -8)) === text.slice(-8);
 }
 
+/** The first characters of a token or key, which people may see: of a short one that another system made less. */
+export function prefixOfToken(token: string): string {
+  return token.slice(0, Math.min(6, Math.floor(token.length / 5)));
+}
+
 /** Header of the requests of channels: a server that gets its own message back does not send it again. */
 export const ORIGIN_HEADER = "X-Prism-Origin";
 

@@ -4,6 +4,7 @@ export type { Principals } from "./authenticate/principals.ts";
 export { type ProjectRight, type Projects, reauthorize } from "./authorize.ts";
 export { awaitFirstAdmin, type FirstAdmin } from "./first-start.ts";
 export { type Access, type ChangesIn, managed, requireFreeName, requireFreeToken, type WithIssued } from "./managed.ts";
+export { importedUser, importRows, isStored } from "./operator/import-rows.ts";
 export { ofServer, owned } from "./owned.ts";
 export { KnownPasswords } from "./passwords/known-passwords.ts";
 export { plannedAccess } from "./planned.ts";

@@ -1,4 +1,5 @@
 import { PrismError } from "../../core/errors.ts";
+import { isUuid } from "../../core/ids.ts";
 import { normalised } from "../../core/text/clean-text.ts";
 import { isTimezone, toRfc3339 } from "../../core/time/clock.ts";
 import type { Context } from "../../module/feature.ts";
@@ -129,17 +130,34 @@ export async function rotatePingUrl(ctx: HeartbeatsContext, trx: Trx, row: Heart
   return { ...row, ...changes };
 }
 
-/** Gives the project another ping key; URLs with the old one are unknown from now on. */
-export async function rotatePingKey(ctx: HeartbeatsContext, trx: Trx, projectId: string): Promise<KeysRow> {
+/**
+ * Gives the project another ping key; URLs with the old one are unknown from now on.
+ * @param key default: a random one @throws NAME_TAKEN
+ */
+export async function rotatePingKey(
+  ctx: HeartbeatsContext,
+  trx: Trx,
+  projectId: string,
+  key?: string,
+): Promise<KeysRow> {
   const now = ctx.heartbeats.clock.now();
+  if (key !== undefined) await requireFreePing(ctx, trx, key);
   const keys = {
     ...(await keysOf(trx, projectId, now)),
-    ...ctx.heartbeats.ids.keyColumnsOf(projectId),
+    ...ctx.heartbeats.ids.keyColumnsOf(projectId, key),
     updatedAt: now,
   };
   await table.putKeys(trx, keys);
   await ctx.audit.record({ action: "heartbeat.key", resourceType: "project", resourceId: projectId }, { trx });
   return keys;
+}
+
+/** Ids of heartbeats and keys of projects are in the same place of ping URLs. @throws NAME_TAKEN */
+export async function requireFreePing({ heartbeats }: HeartbeatsContext, trx: Trx, given: string): Promise<void> {
+  const hash = heartbeats.ids.hashOf(given);
+  const isTaken =
+    (await table.findHeartbeat(trx, "pingHash", hash)) ?? (await table.findKeys(trx, "pingKeyHash", hash));
+  if (isTaken) throw new PrismError("NAME_TAKEN", "Another heartbeat or project has this in its ping URLs");
 }
 
 /** A slug from a name; "" if nothing is left. */
@@ -209,7 +227,7 @@ export function urlsOf(ctx: Pick<HeartbeatsContext, "publicUrl" | "heartbeats">,
   return {
     uuid,
     pingUrl: uuid && `${base}/ping/${uuid}`,
-    pushUrl: uuid && `${base}/api/push/${uuid.replaceAll("-", "")}`,
+    pushUrl: uuid && `${base}/api/push/${isUuid(uuid) ? uuid.replaceAll("-", "") : uuid}`,
     badgeUrl: `${base}/b/2/${row.badgeUuid}.svg`,
   };
 }

@@ -1,7 +1,6 @@
-import * as v from "valibot";
 import { PrismError } from "../../core/errors.ts";
 import { DAY_MS, HOUR_MS } from "../../core/time/clock.ts";
-import { doc, pattern } from "../../http/api/shapes.ts";
+import { givenToken } from "../../http/api/shapes.ts";
 import { configKind, type Spec } from "../../module/config-kind.ts";
 import { resourceKind } from "../../module/resource-kind.ts";
 import type { Trx } from "../../store/database.ts";
@@ -9,16 +8,13 @@ import { FED_PLAN, type HeartbeatsContext, kindOfSchedule, slugOf } from "./chan
 import { checkFedBy } from "./feeds.ts";
 import { Heartbeat, type HeartbeatDefinition, type HeartbeatRow } from "./heartbeat.ts";
 import { heartbeats } from "./manage.ts";
+import { pingIdOf } from "./ping-ids.ts";
 import { type CreateHeartbeat, definitionOf } from "./schema.ts";
 import { alertLabels } from "./status.ts";
 
 type HeartbeatSpec = Omit<CreateHeartbeat, "projectId"> & { readonly ping?: string };
 
 const of = resourceKind<HeartbeatRow>(Heartbeat);
-const ping = doc(
-  pattern(/^[0-9a-f]{8}(-?)([0-9a-f]{4}\1){3}[0-9a-f]{12}$/, "must be a UUID, with or without dashes"),
-  "The UUID in its ping URL, for a new one; default: a random one",
-);
 /** They follow from other members. */
 const DERIVED = ["slug", "kind", "timeoutMs", "graceMs"];
 
@@ -32,7 +28,7 @@ export function heartbeatKinds(context: HeartbeatsContext) {
     // Jobs ping the slug: a new name must not change it.
     keeps: ["slug"],
     isHeldOutside: true,
-    entries: () => ({ ...of.entries(), ping: v.optional(ping) }),
+    entries: () => ({ ...of.entries(), ping: givenToken("The UUID or token in its ping URL") }),
     defaults: Object.fromEntries(Object.entries(of.defaults).filter(([name]) => !DERIVED.includes(name))),
     canonical: complete,
     async list(db, projectId, ids) {
@@ -49,9 +45,8 @@ export function heartbeatKinds(context: HeartbeatsContext) {
       return definition;
     },
     async create(trx, { caller, projectId }, id, spec, definition) {
-      const uuid = spec.ping?.replaceAll("-", "").replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
-      const made = { projectId: projectId ?? "", definition, id, ping: uuid };
-      await heartbeats.insert(context, trx, caller, made);
+      const ping = pingIdOf(spec.ping ?? "") ?? undefined;
+      await heartbeats.insert(context, trx, caller, { projectId: projectId ?? "", definition, id, ping });
       return undefined;
     },
     async update(trx, { caller, row: known }, { id }, _spec, definition) {

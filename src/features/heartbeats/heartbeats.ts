@@ -408,7 +408,7 @@ function isFed({ fedBy, status }: HeartbeatRow): boolean {
 /** What a new heartbeat may be given. */
 export interface GivenIds {
   readonly id?: string;
-  /** The UUID in its ping URL. */
+  /** The UUID or token in its ping URL, as `pingIdOf` gives it. */
   readonly ping?: string | undefined;
 }
 

@@ -61,9 +61,7 @@ export const heartbeats = managed({
   in: {
     async insert(context, trx, { userId: createdBy }, { projectId, definition, ...given }) {
       await requireFreeSlug(trx, projectId, definition.slug);
-      const hash = given.ping && context.heartbeats.ids.hashOf(given.ping);
-      if (hash !== undefined && (await table.findHeartbeat(trx, "pingHash", hash)))
-        throw new PrismError("NAME_TAKEN", "Another heartbeat has this ping URL");
+      if (given.ping !== undefined) await changes.requireFreePing(context, trx, given.ping);
       return { row: await changes.createHeartbeat(context, trx, projectId, definition, { createdBy, ...given }) };
     },
     async change(context, trx, row, definition) {

@@ -1,6 +1,18 @@
 import { createHash, createHmac, hkdfSync, randomBytes, randomUUID } from "node:crypto";
 import { openedText, type SealedBox } from "../../core/crypto/sealed-box.ts";
+import { isUuid } from "../../core/ids.ts";
+import { GIVEN_TOKEN } from "../../http/api/shapes.ts";
 import type { HeartbeatRow } from "./heartbeat.ts";
+
+/**
+ * The id in a ping URL as it is hashed: a UUID has its dashes, tokens of other systems stay as they are.
+ * @returns null for a text that is neither
+ */
+export function pingIdOf(text: string): string | null {
+  const parts = /^([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})$/.exec(text);
+  if (parts) return parts.slice(1).join("-");
+  return GIVEN_TOKEN.test(text) ? text : null;
+}
 
 /** Seal context of a heartbeat's id in ping URLs. */
 export function pingSealContext(id: string): string {
@@ -35,7 +47,7 @@ export class PingIds {
     this.#key = Buffer.from(hkdfSync("sha256", auditKey, "", "prism heartbeat pings", 32));
   }
 
-  /** @param secret the UUID or the key of a ping URL */
+  /** @param secret the UUID, token or key of a ping URL */
   hashOf(secret: string): string {
     const known = this.#hashes.get(secret);
     if (known !== undefined) return known;
@@ -47,9 +59,15 @@ export class PingIds {
   }
 
   /** Columns of a heartbeat with a ping id, by default a new one. */
-  columnsOf(heartbeatId: string, uuid: string = randomUUID()): PingColumns & { readonly sealedPing: Uint8Array } {
-    const sealedPing = this.#box.seal(pingSealContext(heartbeatId), Buffer.from(uuid));
-    return { pingHash: this.hashOf(uuid), sealedPing, uniqueKey: uniqueKeyOf(uuid) };
+  columnsOf(heartbeatId: string, id: string = randomUUID()): PingColumns & { readonly sealedPing: Uint8Array } {
+    const sealedPing = this.#box.seal(pingSealContext(heartbeatId), Buffer.from(id));
+    const uniqueKey = isUuid(id) ? uniqueKeyOf(id) : this.#uniqueKeyOfToken(id);
+    return { pingHash: this.hashOf(id), sealedPing, uniqueKey };
+  }
+
+  /** With the key: readers could guess a short token from its plain hash. */
+  #uniqueKeyOfToken(token: string): string {
+    return createHmac("sha1", this.#key).update(`unique ${token}`).digest("hex");
   }
 
   /** Columns of a project with a ping key, by default a new one of 22 characters that need no encoding in a URL. */

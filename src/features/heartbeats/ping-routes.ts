@@ -5,6 +5,7 @@ import type { Exchange } from "../../http/server/exchange.ts";
 import type { HttpKernel } from "../../http/server/kernel.ts";
 import type { Uses } from "../../module/feature.ts";
 import type { Heartbeats, PingResult } from "./heartbeats.ts";
+import { pingIdOf } from "./ping-ids.ts";
 import {
   actionOf,
   openToPages,
@@ -76,14 +77,14 @@ const ANSWERS: Readonly<Record<PingResult["outcome"], Answer>> = {
 export function pingRoutes(context: PingContext): Route[] {
   const pings = new Pings(context);
   return [
-    ...routesOf(pings, healthchecks, METHODS, [
+    ...routesOf(pings, healthchecks(pings), METHODS, [
       "/ping/:target",
       "/ping/:target/",
       "/ping/:target/:slug",
       "/ping/:target/:slug/:action",
     ]),
     ...routesOf(pings, uptimeKuma(pings), METHODS, ["/api/push/:token"]),
-    ...routesOf(pings, onCall, ["GET", "POST"], ["/integrations/v1/:type/:token/heartbeat/"]),
+    ...routesOf(pings, onCall, ["GET", "POST"], ["/integrations/v1/:type/:token/heartbeat"]),
     ...routesOf(pings, goAlert, ["POST"], ["/api/v2/heartbeat/:uuid"]),
     ...routesOf(pings, opsgenie, ["GET", "POST", "PUT"], ["/v2/heartbeats/:name/ping"]),
   ];
@@ -203,18 +204,23 @@ function hasBody(exchange: Exchange): boolean {
 }
 
 /** `/ping/<uuid>[/<action>]` and `/ping/<ping key>/<slug>[/<action>]`. */
-const healthchecks: Protocol = {
-  read({ params, queryText }) {
-    const { target = "", slug, action } = params;
-    const { rid, create } = parseQuery(queryText);
-    if (UUID.test(target)) return action === undefined ? withAction({ uuid: target }, slug, rid) : NOT_FOUND;
-    if (slug === undefined || !/^[A-Za-z0-9_-]+$/.test(slug)) return NOT_FOUND;
-    if (slug !== slug.toLowerCase()) return INVALID_URL;
-    if (create === "1" && slug.length > MAX_SLUG_LENGTH) return LONG_SLUG;
-    return withAction({ pingKey: target, slug, creates: create === "1" }, action, rid);
-  },
-  answer: ({ outcome }) => ANSWERS[outcome],
-};
+function healthchecks(pings: Pick<Pings, "find">): Protocol {
+  return {
+    read({ params, queryText }) {
+      const { target = "", slug, action } = params;
+      const { rid, create } = parseQuery(queryText);
+      const uuid = pingIdOf(target);
+      // A token of another system has the form of a ping key.
+      if (uuid !== null && (slug === undefined || UUID.test(target) || pings.find({ uuid })))
+        return action === undefined ? withAction({ uuid }, slug, rid) : NOT_FOUND;
+      if (slug === undefined || !/^[A-Za-z0-9_-]+$/.test(slug)) return NOT_FOUND;
+      if (slug !== slug.toLowerCase()) return INVALID_URL;
+      if (create === "1" && slug.length > MAX_SLUG_LENGTH) return LONG_SLUG;
+      return withAction({ pingKey: target, slug, creates: create === "1" }, action, rid);
+    },
+    answer: ({ outcome }) => ANSWERS[outcome],
+  };
+}
 
 function withAction(target: PingTarget, suffix: string | undefined, rid: string | undefined): PingUrl | Answer {
   const action = actionOf(suffix);
@@ -226,7 +232,7 @@ const SUCCESS: PingAction = { kind: "success", exitStatus: null };
 const FAIL: PingAction = { kind: "fail", exitStatus: null };
 const MAX_PING_MS = 100_000_000_000;
 
-/** Push monitors of Uptime Kuma; the token is the ping UUID without its dashes. */
+/** Push monitors of Uptime Kuma; the token is that of Kuma, or the ping UUID without its dashes. */
 function uptimeKuma(pings: Pick<Pings, "find">): Protocol {
   const json = (status: number, body: object): Answer => ({
     status,
@@ -238,7 +244,7 @@ function uptimeKuma(pings: Pick<Pings, "find">): Protocol {
   return {
     read({ params, queryText }) {
       const { status = "up", msg = "OK", ping } = parseQuery(queryText);
-      const uuid = uuidOf(params["token"] ?? "");
+      const uuid = pingIdOf(params["token"] ?? "");
       const target = uuid === null ? null : { uuid };
       const found = target && pings.find(target);
       if (!target || !found || found.status === "paused") return missing;
@@ -286,15 +292,8 @@ function opsgenieText({ requestId }: Exchange, message: string | undefined) {
 }
 
 function byToken(token = ""): PingUrl | Answer {
-  const uuid = uuidOf(token);
+  const uuid = pingIdOf(token);
   return uuid === null ? NOT_FOUND : { target: { uuid }, action: SUCCESS };
-}
-
-/** The UUID in its canonical form, from one with or without dashes. */
-function uuidOf(token: string): string | null {
-  if (UUID.test(token)) return token;
-  const parts = /^([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})$/.exec(token);
-  return parts ? parts.slice(1).join("-") : null;
 }
 
 function sendText(exchange: Exchange, { status, text, headers }: Answer): void {

@@ -17,8 +17,8 @@ export interface PingAction {
 
 /** The heartbeat addressed by a ping URL. */
 export type PingTarget =
-  | { readonly uuid: string }
-  | { readonly pingKey: string; readonly slug: string; readonly creates: boolean };
+  /** Or a token, as `pingIdOf` gives it. */
+  { readonly uuid: string } | { readonly pingKey: string; readonly slug: string; readonly creates: boolean };
 
 /** A heartbeat that an alert feeds. */
 export interface FedTarget {

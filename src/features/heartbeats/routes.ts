@@ -9,6 +9,7 @@ import { badgeRoutes, badgeUrlOf, projectMetricsRoutes } from "./badges.ts";
 import type { HeartbeatsContext } from "./changes.ts";
 import * as changes from "./changes.ts";
 import { Heartbeat, HeartbeatFlip } from "./heartbeat.ts";
+import { pingKeyImport } from "./import-keys.ts";
 import { heartbeats, PATH, read, write } from "./manage.ts";
 import { pingRoutes } from "./ping-routes.ts";
 import * as s from "./schema.ts";
@@ -22,6 +23,7 @@ export function registerHeartbeats(server: FeatureServer, context: HeartbeatsCon
   serveHeartbeats(server, context);
   serveHistory(server, context);
   serveKeys(server, context);
+  server.route(pingKeyImport(context));
 }
 
 function serveHeartbeats(server: FeatureServer, context: HeartbeatsContext): void {

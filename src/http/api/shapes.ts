@@ -130,6 +130,15 @@ export function pattern(regex: RegExp, message: string) {
   return v.pipe(v.string("must be a string"), v.regex(regex, message));
 }
 
+/** A token or key that other systems made: files give them by reference. A shorter one could be guessed. */
+export const GIVEN_TOKEN = /^[A-Za-z0-9_-]{10,64}$/;
+
+/** @param what of it, such as "its key" */
+export function givenToken(what: string) {
+  const text = pattern(GIVEN_TOKEN, "must be 10 to 64 letters, digits, - and _");
+  return v.optional(doc(text, `${what}, for a new one; default: a random one`));
+}
+
 export const uuid = v.pipe(
   v.string("must be a string"),
   v.metadata({ format: "uuid" }),

@@ -1,11 +1,13 @@
+import { pbkdf2Sync, timingSafeEqual } from "node:crypto";
 import { parentPort } from "node:worker_threads";
 import bcrypt from "bcrypt";
 import { noteLoaded, yieldToOthers } from "../../../core/runtime.ts";
-import { costOf, decoyHash } from "./password-text.ts";
+import { costOf, decoyHash, djangoHash } from "./password-text.ts";
 
 /** One task at a time: the pool sends the next one after the answer. */
 export type HashTask =
   | { readonly op: "hash"; readonly input: string; readonly cost: number }
+  | { readonly op: "django"; readonly input: string; readonly hash: string }
   | { readonly op: "compare"; readonly input: string; readonly hash: string; readonly cost: number };
 
 export type HashAnswer =
@@ -27,12 +29,28 @@ export function runHashThread(): void {
 
 function perform(task: HashTask): HashAnswer {
   try {
-    const value =
-      task.op === "hash" ? bcrypt.hashSync(task.input, task.cost) : compareAtCost(task.input, task.hash, task.cost);
-    return { ok: true, value };
+    return { ok: true, value: resultOf(task) };
   } catch (error) {
     return { ok: false, message: error instanceof Error ? error.message : String(error) };
   }
+}
+
+function resultOf(task: HashTask): string | boolean {
+  switch (task.op) {
+    case "hash":
+      return bcrypt.hashSync(task.input, task.cost);
+    case "compare":
+      return compareAtCost(task.input, task.hash, task.cost);
+    case "django":
+      return compareDjango(task.input, task.hash);
+  }
+}
+
+function compareDjango(input: string, text: string): boolean {
+  const known = djangoHash(text);
+  if (!known) return false;
+  const { iterations, salt, hash } = known;
+  return timingSafeEqual(pbkdf2Sync(input, salt, iterations, hash.length, "sha256"), hash);
 }
 
 /**

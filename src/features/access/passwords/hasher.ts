@@ -4,7 +4,7 @@ import { PrismError } from "../../../core/errors.ts";
 import { type DeferredPromise, deferred } from "../../../core/promises.ts";
 import { endThread, startThread } from "../../../core/runtime.ts";
 import type { HashAnswer, HashTask } from "./hash-thread.ts";
-import { bcryptInput, costOf, decoyHash } from "./password-text.ts";
+import { bcryptInput, costOf, decoyHash, djangoHash } from "./password-text.ts";
 
 const MAX_WAITING = 256;
 const IDLE_MS = 60_000;
@@ -58,6 +58,8 @@ export class PasswordHasher {
    */
   async verify(password: string, hash: string | null): Promise<boolean> {
     const input = bcryptInput(password);
+    // Django hashes the text as it is.
+    if (hash !== null && djangoHash(hash)) return (await this.#run({ op: "django", input: password, hash })) === true;
     const cost = this.#cost;
     // PHP's prefix 2y means 2b, the only one the library knows.
     const known = hash !== null && costOf(hash) !== undefined ? hash.replace(/^\$2y/, "$2b") : null;
@@ -65,7 +67,7 @@ export class PasswordHasher {
     return known !== null && isRight === true;
   }
 
-  /** Whether the hash has another cost than configured. */
+  /** Whether the hash has another form or cost than configured: the next sign-in replaces it. */
   isOutdated(hash: string): boolean {
     return costOf(hash) !== this.#cost;
   }

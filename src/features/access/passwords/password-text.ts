@@ -34,6 +34,25 @@ export function costOf(hash: string): number | undefined {
   return cost === undefined ? undefined : Number(cost);
 }
 
+/** Of a hash of Django, as Healthchecks has them. Each iteration is two SHA-256. */
+const MAX_ITERATIONS = 2_000_000;
+const MIN_ITERATIONS = 1000;
+
+interface DjangoHash {
+  readonly iterations: number;
+  readonly salt: string;
+  readonly hash: Buffer;
+}
+
+/** A hash of Django's default hasher, `pbkdf2_sha256$iterations$salt$hash`; undefined for any other text. */
+export function djangoHash(text: string): DjangoHash | undefined {
+  const form = /^pbkdf2_sha256\$(\d{1,7})\$([^$\s]{1,64})\$([A-Za-z0-9+/]{43}=)$/;
+  const [, count, salt = "", hash] = form.exec(text) ?? [];
+  const iterations = Number(count);
+  if (hash === undefined || iterations < MIN_ITERATIONS || iterations > MAX_ITERATIONS) return undefined;
+  return { iterations, salt, hash: Buffer.from(hash, "base64") };
+}
+
 /** A hash without a password: comparing with it takes the time of its cost and returns false. */
 export function decoyHash(cost: number): string {
   return `$2b$${String(cost).padStart(2, "0")}$${"decoy".padEnd(22, "x")}${"x".repeat(31)}`;

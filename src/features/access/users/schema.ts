@@ -14,7 +14,7 @@ import {
   text,
   uuid,
 } from "../../../http/api/shapes.ts";
-import { costOf, MAX_HASH_COST, MIN_HASH_COST } from "../passwords/password-text.ts";
+import { costOf, djangoHash, MAX_HASH_COST, MIN_HASH_COST } from "../passwords/password-text.ts";
 import { password } from "../sessions/schema.ts";
 
 /** Members of accounts, as every route and command takes them. */
@@ -64,13 +64,13 @@ const locale = doc(
 const passwordHash = doc(
   v.pipe(
     v.string("must be a string"),
-    v.maxLength(60, "must be a bcrypt hash"),
+    v.maxLength(160, "must be a bcrypt hash, or one of Django"),
     v.check(
-      (hash) => isCostAllowed(costOf(hash)),
-      `must be a bcrypt hash ($2a$, $2b$ or $2y$) of cost ${MIN_HASH_COST} to ${MAX_HASH_COST}`,
+      (hash) => isCostAllowed(costOf(hash)) || djangoHash(hash) !== undefined,
+      `must be a bcrypt hash ($2a$, $2b$ or $2y$) of cost ${MIN_HASH_COST} to ${MAX_HASH_COST}, or pbkdf2_sha256$…`,
     ),
   ),
-  "bcrypt hash of another program",
+  "bcrypt hash of another program, or one of Django (`pbkdf2_sha256$…`)",
 );
 
 function isCostAllowed(cost: number | undefined): boolean {

@@ -1,21 +1,17 @@
 import * as v from "valibot";
 import { openedText } from "../../../core/crypto/sealed-box.ts";
-import { doc, pattern } from "../../../http/api/shapes.ts";
+import { givenToken } from "../../../http/api/shapes.ts";
 import { changedMembers, configKind, type Spec } from "../../../module/config-kind.ts";
 import { resourceKind } from "../../../module/resource-kind.ts";
 import { receivers } from "./manage.ts";
 import { Receiver, type ReceiverRow } from "./receiver.ts";
-import { boundedBy, receiverSealContext, TOKEN } from "./receivers.ts";
+import { boundedBy, receiverSealContext } from "./receivers.ts";
 import { type CreateReceiver, secret } from "./schema.ts";
 import { checkSettings, type ReceiverParts, storedSettings } from "./settings.ts";
 
 type ReceiverSpec = Omit<CreateReceiver, "projectId"> & { readonly token?: string };
 
 const of = resourceKind<ReceiverRow>(Receiver);
-const token = doc(
-  pattern(TOKEN, "must be 32 letters, digits, - and _"),
-  "The token of its URL, for a new one; default: a random one",
-);
 const NEW = { mapping: null, verify: null, hasSecret: false };
 
 export function receiverKinds(context: ReceiverParts) {
@@ -35,7 +31,11 @@ export function receiverKinds(context: ReceiverParts) {
     atCreation: ["token"],
     isHeldOutside: true,
     issues: "a URL",
-    entries: () => ({ ...of.entries(), secret: v.optional(v.nullable(secret)), token: v.optional(token) }),
+    entries: () => ({
+      ...of.entries(),
+      secret: v.optional(v.nullable(secret)),
+      token: givenToken("The token of its URL"),
+    }),
     defaults: { ...of.defaults, ...(boundedBy(context.settings.receivers, Receiver.initial) as object as Spec) },
     async list(db, projectId, ids) {
       return (await of.rows(db, projectId, ids)).map((row) => ({

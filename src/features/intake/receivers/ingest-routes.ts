@@ -12,6 +12,7 @@ import type { Uses } from "../../../module/feature.ts";
 import type { StorageSender } from "../../access/index.ts";
 import { cloudEventsConsent } from "../../events/index.ts";
 import { type AcceptContext, type Stored, storeRequest } from "./accept.ts";
+import { isAtOnCallUrl, ONCALL_ANSWER, ONCALL_PAGE, ONCALL_PREFIX, tokenIn } from "./oncall-urls.ts";
 import type { Preparation, Prepared } from "./prepare.ts";
 import { ON_LOOP } from "./preparing.ts";
 import type { RawRequest } from "./read-request.ts";
@@ -35,11 +36,12 @@ const METHODS: readonly Method[] = ["POST", "PUT", "GET"];
 /** Forms of other senders at a Discord URL. */
 const SHAPES: readonly string[] = ["slack", "github"];
 
-/** The URLs of receivers: `/in/<token>`. */
+/** The URLs of receivers: `/in/<token>`, and those of Grafana OnCall. */
 export function deliveryRoutes(context: IngestRouteContext): Route[] {
   const { kernel } = context;
   const requests = new ReceiverRequests(context);
   kernel.addDialect({ prefix: PREFIX, errorBody: (error, exchange) => requests.errorBody(error, exchange) });
+  kernel.addDialect({ prefix: ONCALL_PREFIX, errorBody: ({ message }) => ({ detail: message }) });
   const serve = (method: Method, path: string): Route =>
     route({
       method,
@@ -62,6 +64,8 @@ export function deliveryRoutes(context: IngestRouteContext): Route[] {
     ...METHODS.map((method) => serve(method, "/in/:token")),
     serve("POST", "/in/:token/:shape"),
     serve("PATCH", "/in/:token/messages/:message"),
+    serve("GET", `${ONCALL_PREFIX}:type/:token`),
+    serve("POST", `${ONCALL_PREFIX}:type/:token`),
   ];
 }
 
@@ -148,6 +152,7 @@ class ReceiverRequests {
     const request = rawRequest(exchange, bytes, this.#context.publicUrl());
     const receiver = row && (await this.#context.receivers.ready(row.id));
     if (!receiver) throw new PrismError("NOT_FOUND", "There is no receiver at this URL");
+    if (isAtOnCallUrl(exchange) && exchange.method !== "POST") return sendAnswer(exchange, ONCALL_PAGE);
     if (exchange.method === "HEAD") return new Reply(200, "");
     if (exchange.params["message"] !== undefined) return new Reply(200, { id: exchange.params["message"] });
     const chosen = await this.#shaped(receiver, exchange.params["shape"]);
@@ -210,7 +215,7 @@ class ReceiverRequests {
     const payer = secrets.length === 0 ? this.#unverified(exchange, row) : work.ofProject(row.projectId);
     const answerFor = (prepared: Prepared) => ({
       ...{ prepared, payer },
-      answer: answerOf(receiver, request, prepared.content),
+      answer: isAtOnCallUrl(exchange) ? ONCALL_ANSWER : answerOf(receiver, request, prepared.content),
     });
     if (preset.hook === "sns" && secrets.length > 0 && (await confirmSubscription(request, fetchText)))
       return answerFor(confirmed(given));
@@ -273,8 +278,9 @@ class ReceiverRequests {
     );
   }
 
-  #find({ params }: Exchange): ReceiverRow | null {
-    return this.#context.receivers.find(params["token"] ?? "");
+  #find(exchange: Exchange): ReceiverRow | null {
+    const token = tokenIn(exchange);
+    return token === null ? null : this.#context.receivers.find(token);
   }
 
   /** The receiver as if it had the preset of the URL's last part. @throws NOT_FOUND */

@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import type { Config } from "../../../config/load.ts";
-import { hashToken } from "../../../core/crypto/tokens.ts";
+import { hashToken, prefixOfToken } from "../../../core/crypto/tokens.ts";
 import { Bucket } from "../../../core/limits/bucket.ts";
+import { GIVEN_TOKEN } from "../../../http/api/shapes.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { EffectOf } from "../../../store/effect.ts";
 import type { RequestResult } from "../../../store/schema.ts";
@@ -42,8 +43,6 @@ export interface Receiver {
 
 const REFUSALS_EVERY_MS = 1000;
 const TOKEN_LENGTH = 32;
-const PREFIX_LENGTH = 6;
-export const TOKEN = /^[A-Za-z0-9_-]{32}$/;
 
 /** Without case: programs write mail addresses in lower case. 32 letters have no bias. */
 const LETTERS = "abcdefghijklmnopqrstuvwxyz234567";
@@ -52,7 +51,7 @@ const LETTERS = "abcdefghijklmnopqrstuvwxyz234567";
 export function createReceiverToken(
   token = Array.from(randomBytes(TOKEN_LENGTH), (byte) => LETTERS.charAt(byte % LETTERS.length)).join(""),
 ): { readonly token: string; readonly prefix: string; readonly hash: string } {
-  return { token, prefix: token.slice(0, PREFIX_LENGTH), hash: hashToken(token) };
+  return { token, prefix: prefixOfToken(token), hash: hashToken(token) };
 }
 
 export function receiverSealContext(column: "secret" | "previousSecret", id: string): string {
@@ -112,7 +111,7 @@ export class Receivers {
 
   /** The row of the receiver with this token; null for an unknown or replaced one. */
   find(token: string): ReceiverRow | null {
-    if (!TOKEN.test(token)) return null;
+    if (!GIVEN_TOKEN.test(token)) return null;
     const { clock, projects } = this.#parts;
     const row = this.#known.find(token, clock.now())?.row;
     return row && projects.exists(row.projectId) ? row : null;

@@ -114,29 +114,49 @@ function nameOf(fields: Fields): string {
 
 /** @throws GotifyError 400 */
 export async function createApplication(parts: ApplicationsParts, userId: string, fields: Fields) {
-  const { db, box, clock } = parts;
-  const settings = settingsOf(fields);
-  const given = sortKeyOf(fields);
-  const { token, ...secret } = newToken(box);
-  const values = { ...settings, userId, ...secret, image: null, createdAt: clock.now(), lastUsedAt: null };
-  const row = await db.write(async (trx) => {
-    await requireRoom(trx, "gotify_applications", userId);
-    const { last } = await trx
-      .selectFrom("gotify_applications")
-      .select((e) => e.fn.max("sortKey").as("last"))
-      .where("userId", "=", userId)
-      .executeTakeFirstOrThrow();
-    const sortKey = given === "" ? keyAfter(last ?? "") : given;
-    await requireUnique(trx, userId, sortKey, 0);
-    const made = await trx
-      .insertInto("gotify_applications")
-      .values({ ...values, sortKey })
-      .returningAll()
-      .executeTakeFirstOrThrow();
-    await record(parts, trx, "gotify_application.create", made.id);
-    return made;
-  });
+  const settings = { ...settingsOf(fields), sortKey: sortKeyOf(fields) };
+  const token = createGotifyToken("A");
+  const row = await parts.db.write((trx) => storeApplication(parts, trx, userId, settings, token));
   return applicationView(row, token);
+}
+
+interface NewApplication {
+  readonly name: string;
+  readonly description?: string | undefined;
+  readonly defaultPriority?: number | undefined;
+  /** Empty: after the last one. */
+  readonly sortKey: string;
+}
+
+/** @throws GotifyError 400 */
+export async function storeApplication(
+  parts: ApplicationsParts,
+  trx: Trx,
+  userId: string,
+  { sortKey: given, ...settings }: NewApplication,
+  token: string,
+): Promise<ApplicationRow> {
+  await requireRoom(trx, "gotify_applications", userId);
+  const { last } = await trx
+    .selectFrom("gotify_applications")
+    .select((e) => e.fn.max("sortKey").as("last"))
+    .where("userId", "=", userId)
+    .executeTakeFirstOrThrow();
+  const sortKey = given === "" ? keyAfter(last ?? "") : given;
+  await requireUnique(trx, userId, sortKey, 0);
+  const { token: _, ...secret } = newToken(parts.box, token);
+  const values = {
+    ...settings,
+    userId,
+    ...secret,
+    image: null,
+    createdAt: parts.clock.now(),
+    lastUsedAt: null,
+    sortKey,
+  };
+  const made = await trx.insertInto("gotify_applications").values(values).returningAll().executeTakeFirstOrThrow();
+  await record(parts, trx, "gotify_application.create", made.id);
+  return made;
 }
 
 /** Another application than `id` has another key. @throws GotifyError 400, as in Gotify */
@@ -151,8 +171,7 @@ async function requireUnique(trx: Trx, userId: string, sortKey: string, id: numb
   if (other) throw badRequest("sort key is not unique");
 }
 
-function newToken(box: SealedBox) {
-  const token = createGotifyToken("A");
+function newToken(box: SealedBox, token = createGotifyToken("A")) {
   const tokenHash = hashToken(token);
   return { token, tokenHash, sealedToken: box.seal(gotifySealContext(tokenHash), Buffer.from(token)) };
 }
@@ -287,7 +306,7 @@ async function deleteExpired(trx: Trx, userId: string, now: number): Promise<voi
   if (ids.length > 0) await trx.deleteFrom("gotify_clients").where("id", "in", ids).execute();
 }
 
-const MAX_EXPIRY_S = 10 * 366 * 86_400;
+export const MAX_EXPIRY_S = 10 * 366 * 86_400;
 
 /** @throws GotifyError 400 */
 function expiryIn(fields: Fields): number | undefined {
@@ -299,20 +318,27 @@ function expiryIn(fields: Fields): number | undefined {
 
 /** @throws GotifyError 400 */
 export async function createClient(parts: ApplicationsParts, userId: string, fields: Fields) {
-  const { db, clock } = parts;
   const token = createGotifyToken("C");
-  const values = {
-    ...{ userId, name: nameOf(fields), tokenHash: hashToken(token) },
-    ...{ createdAt: clock.now(), lastUsedAt: null, expiresAfterS: expiryIn(fields) ?? 0 },
-  };
-  const row = await db.write(async (trx) => {
-    await deleteExpired(trx, userId, clock.now());
-    await requireRoom(trx, "gotify_clients", userId);
-    const made = await trx.insertInto("gotify_clients").values(values).returningAll().executeTakeFirstOrThrow();
-    await record(parts, trx, "gotify_client.create", made.id);
-    return made;
-  });
+  const settings = { name: nameOf(fields), expiresAfterS: expiryIn(fields) ?? 0 };
+  const row = await parts.db.write((trx) => storeClient(parts, trx, userId, settings, token));
   return clientView(row, token);
+}
+
+/** @throws GotifyError 400 */
+export async function storeClient(
+  parts: ApplicationsParts,
+  trx: Trx,
+  userId: string,
+  settings: Pick<ClientRow, "name" | "expiresAfterS">,
+  token: string,
+): Promise<ClientRow> {
+  const now = parts.clock.now();
+  await deleteExpired(trx, userId, now);
+  await requireRoom(trx, "gotify_clients", userId);
+  const values = { ...settings, userId, tokenHash: hashToken(token), createdAt: now, lastUsedAt: null };
+  const made = await trx.insertInto("gotify_clients").values(values).returningAll().executeTakeFirstOrThrow();
+  await record(parts, trx, "gotify_client.create", made.id);
+  return made;
 }
 
 /** @throws GotifyError 400, 404 */

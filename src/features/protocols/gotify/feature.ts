@@ -14,6 +14,7 @@ import * as a from "./applications.ts";
 import { GotifyAuth, type GotifyVisitor, type UserVisitor } from "./auth.ts";
 import { asGotifyError, badRequest, errorBodyOf, forbidden, GotifyError, unauthenticated } from "./errors.ts";
 import { idOf, integerField, readFields, readFile } from "./fields.ts";
+import { tokenImports } from "./import-tokens.ts";
 import { isRecent, Messages, type MessagesParts, pageOf } from "./messages.ts";
 import { GotifyStreams } from "./streams.ts";
 
@@ -50,7 +51,8 @@ export const gotifyFeature = feature("gotify", {
   register(server, given) {
     const { settings } = given;
     const context = { ...given, consoleUrl: () => consoleUrlOf(settings.current) };
-    for (const each of routesOf(open(context))) server.route(each);
+    const opened = open(context);
+    for (const each of [...routesOf(opened), ...tokenImports(opened.applications)]) server.route(each);
   },
 });
 

@@ -2,7 +2,6 @@ import { setImmediate } from "node:timers/promises";
 import * as v from "valibot";
 import type { Principal } from "../../../core/caller.ts";
 import { PrismError, STATUS_OF } from "../../../core/errors.ts";
-import { isUuid } from "../../../core/ids.ts";
 import { toRfc3339 } from "../../../core/time/clock.ts";
 import { ANSWERS_LATER, type Method, Reply, type Route, route, undescribed } from "../../../http/api/route.ts";
 import { parseJson, parseQuery } from "../../../http/body/input.ts";
@@ -16,6 +15,7 @@ import type { HeartbeatsContext } from "../../heartbeats/changes.ts";
 import * as changes from "../../heartbeats/changes.ts";
 import { Heartbeat, type HeartbeatRow } from "../../heartbeats/heartbeat.ts";
 import { keysOf } from "../../heartbeats/heartbeats.ts";
+import { pingIdOf } from "../../heartbeats/ping-ids.ts";
 import * as table from "../../heartbeats/table.ts";
 import { checkView, definitionOf, type KnownChannel, refused, timeOf, type UniqueMember, uniqueOf } from "./check.ts";
 
@@ -199,7 +199,8 @@ async function checkOf(
     const found = await table.findByUniqueKey(db, projectId, code);
     if (found) return found;
   }
-  const row = isUuid(code) ? await table.findHeartbeat(db, "pingHash", heartbeats.ids.hashOf(code)) : undefined;
+  const id = pingIdOf(code);
+  const row = id === null ? undefined : await table.findHeartbeat(db, "pingHash", heartbeats.ids.hashOf(id));
   if (!row) throw new PrismError("HEARTBEAT_NOT_FOUND", "No such check");
   if (row.projectId !== projectId) throw new PrismError("FORBIDDEN", "The check is in another project");
   return row;

@@ -1,6 +1,5 @@
-import * as v from "valibot";
 import { invalidField } from "../../../core/errors.ts";
-import { doc, pattern } from "../../../http/api/shapes.ts";
+import { givenToken } from "../../../http/api/shapes.ts";
 import { changedMembers, configKind } from "../../../module/config-kind.ts";
 import { resourceKind } from "../../../module/resource-kind.ts";
 import type { Trx } from "../../../store/database.ts";
@@ -11,10 +10,7 @@ import type { CreateIntegration } from "./schema.ts";
 type IntegrationSpec = Omit<CreateIntegration, "projectId"> & { readonly key?: string };
 
 const of = resourceKind<IntegrationRow>(Integration);
-const key = doc(
-  pattern(/^[A-Za-z0-9_-]{20,128}$/, "must be 20 to 128 letters, digits, - and _"),
-  "Its key, for a new one; default: a random one",
-);
+const PAGERDUTY_KEY = 32;
 
 export function integrationKinds(context: ManageContext) {
   const found = (trx: Trx, id: string) => Integration.require(trx, id, "INTEGRATION_NOT_FOUND", "integration");
@@ -25,12 +21,16 @@ export function integrationKinds(context: ManageContext) {
     atCreation: ["key"],
     isHeldOutside: true,
     issues: "a key",
-    entries: () => ({ ...of.entries(), key: v.optional(key) }),
+    entries: () => ({ ...of.entries(), key: givenToken("Its key; PagerDuty's have 32 characters") }),
     defaults: of.defaults,
     versions: of.versions,
     async list(db, projectId, ids) {
       const rows = await of.rows(db, projectId, ids);
       return rows.map((row) => ({ id: row.id, name: row.name, version: row.version, spec: of.specOf(row) }));
+    },
+    async prepare({ hasStandIns }, { kind, key }, stored) {
+      if (stored || hasStandIns || kind !== "pagerduty" || key === undefined || key.length === PAGERDUTY_KEY) return;
+      throw invalidField("integration", "key", `must have ${PAGERDUTY_KEY} characters: PagerDuty's clients require it`);
     },
     async create(trx, { caller, projectId }, id, spec) {
       const { issued } = await integrations.insert(context, trx, caller, { ...spec, id, projectId: projectId ?? "" });

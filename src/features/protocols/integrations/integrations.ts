@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { hashToken } from "../../../core/crypto/tokens.ts";
+import { hashToken, prefixOfToken } from "../../../core/crypto/tokens.ts";
 import type { EpochMs } from "../../../core/time/clock.ts";
 import { periodic } from "../../../core/time/periodic.ts";
 import type { Uses } from "../../../module/feature.ts";
@@ -22,7 +22,6 @@ export type IntegrationsParts = Uses<"db" | "reader" | "clock" | "log" | "metric
 
 /** Uses are written at most once a minute, all in one transaction. */
 const FLUSH_EVERY_MS = 60_000;
-const PREFIX_LENGTH = 6;
 /** PagerDuty's clients require 32 characters. */
 const KEY_BYTES = 16;
 
@@ -35,7 +34,7 @@ export function createIntegrationKey(key = randomBytes(KEY_BYTES).toString("hex"
   readonly prefix: string;
   readonly hash: string;
 } {
-  return { key, prefix: key.slice(0, PREFIX_LENGTH), hash: hashToken(key) };
+  return { key, prefix: prefixOfToken(key), hash: hashToken(key) };
 }
 
 interface Known {

@@ -21,6 +21,9 @@ const MAX_CLOSED = 1000;
 
 export const PRIORITIES = ["P1", "P2", "P3", "P4", "P5"];
 const DEFAULT_PRIORITY = "P3";
+/** Of an alert with all its tags and those of its integration: it may have 100. */
+const MAX_LABELS = 80;
+const TAG_PREFIX = "tag_";
 /** Labels that are members of Opsgenie's alert; the others are its details. */
 const OWN_LABELS: ReadonlySet<string> = new Set(["alertname", "priority", "severity", "source", "entity"]);
 
@@ -47,13 +50,27 @@ export function contentOf(body: JsonMembers): { readonly labels: LabelRecord; re
     source: c.textIn(body, "source"),
     entity: c.textIn(body, "entity"),
   });
+  const tags = tagsOf(tagsIn(body));
   const annotations = c.present({
     summary: message,
     description: descriptionOf(c.textIn(body, "description")),
-    tags: tagsOf(tagsIn(body)),
+    tags,
     note: c.textIn(body, "note"),
   });
-  return { labels, annotations };
+  return {
+    labels: { ...tagLabels(tagList({ tags: tags ?? "" }), MAX_LABELS - Object.keys(labels).length), ...labels },
+    annotations,
+  };
+}
+
+/** `tag_<x>="true"` of each tag, for routes; other characters than letters, digits and _ are _. */
+function tagLabels(tags: readonly string[], most: number): LabelRecord {
+  const labels = tags.map((tag): [string, string] => [`${TAG_PREFIX}${tag.replace(/[^A-Za-z0-9_]/g, "_")}`, "true"]);
+  return Object.fromEntries(labels.slice(0, Math.max(0, most)));
+}
+
+function isTagLabel([name, value]: readonly [string, string]): boolean {
+  return name.startsWith(TAG_PREFIX) && value === "true";
 }
 
 export function descriptionOf(text: string | undefined): string | undefined {
@@ -195,7 +212,7 @@ function viewOf(integration: Integration, alert: AlertView, incident: IncidentSt
     actions: [],
     entity: labels["entity"] ?? "",
     description: annotations["description"] ?? "",
-    details: Object.fromEntries(Object.entries(labels).filter(([name]) => !OWN_LABELS.has(name))),
+    details: Object.fromEntries(Object.entries(labels).filter((each) => !OWN_LABELS.has(each[0]) && !isTagLabel(each))),
   };
 }
 

@@ -17,7 +17,7 @@ export interface NtfyAccountContext extends Uses<"db" | "clock" | "audit"> {
 const UNLIMITED = 1_000_000;
 const TOKEN_LENGTH = 29;
 const TOKEN_MS = 72 * 3_600_000;
-const MAX_TOKENS = 60;
+export const MAX_TOKENS = 60;
 const MAX_LABEL = 100;
 
 /** Rights and limits of the caller, also of an anonymous one. */
@@ -176,7 +176,7 @@ function expiryOf(seconds: number | undefined, now: number): number | null {
   return seconds === 0 ? null : seconds * 1000;
 }
 
-function expiryMetadata(expiresAt: number | null) {
+export function expiryMetadata(expiresAt: number | null) {
   return { expiresAt: expiresAt === null ? null : toRfc3339(expiresAt) };
 }
 

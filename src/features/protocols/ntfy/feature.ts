@@ -5,6 +5,7 @@ import { enqueueMail } from "../../delivery/index.ts";
 import { accessRoutes } from "./access-routes.ts";
 import { NtfyApi } from "./api.ts";
 import { errorBodyOf } from "./errors.ts";
+import { tokenImport } from "./import-tokens.ts";
 import { attachmentSweep, DELETE_TOPIC_KIND, type DeletedTopic, NTFY_SWEEPS, removeMessages } from "./retention.ts";
 import { countVisitor, Ntfy, type NtfyContext, PREFIX, requestOf, subscriberParts } from "./service.ts";
 import { type NtfySocketParts, serveSockets } from "./subscribe/sockets.ts";
@@ -46,6 +47,7 @@ export const ntfyFeature = feature("ntfy", {
     for (const each of api.routes()) server.route(each);
     for (const each of topicRoutes(context)) server.route(each);
     for (const each of accessRoutes(context)) server.route(each);
+    server.route(tokenImport(context));
     listener.mount(sockets(context));
   },
   configKinds: async (context) => (await import("./config-kind.ts")).ntfyKinds(context),

@@ -71,6 +71,8 @@ test("an alert is created, repeated, shown by id, alias and tiny id, and closed"
     priority: "P1",
     severity: "critical",
     source: "Grafana",
+    tag_db: "true",
+    tag_disk: "true",
     team: "database",
   });
   assert.equal(result.alertId, alert?.id);
@@ -90,6 +92,29 @@ test("an alert is created, repeated, shown by id, alias and tiny id, and closed"
   assert.deepEqual(await it.alerts(), []);
   const after = (await it.genie<{ data: OpsgenieAlert }>("GET", one())).body.data;
   assert.deepEqual([after.id, after.status], [shown.id, "closed"]);
+});
+
+test("tags are labels for routes, as many as an alert has room for", async (t) => {
+  const it = await IntegrationTest.start(t, "opsgenie", { tag_own: "yes" });
+  const details = Object.fromEntries(Array.from({ length: 75 }, (_, at) => [`d${at}`, "x"]));
+  const tags = ["Über-Krit", "a.b/c", "own", ...Array.from({ length: 30 }, (_, at) => `t${at}`)];
+  for (const more of [{}, { details }])
+    assert.equal(
+      (await it.genie("POST", PATH, { message: "Full", alias: String(Object.keys(more).length), tags, ...more }))
+        .status,
+      202,
+    );
+  const [few, many] = (await it.alerts())
+    .map(({ labels }) => labels)
+    .sort((a, b) => Object.keys(a).length - Object.keys(b).length);
+  assert.deepEqual(
+    [few?.["tag__ber_Krit"], few?.["tag_a_b_c"], few?.["tag_own"], few?.["tag_t16"], few?.["tag_t17"]],
+    ["true", "true", "yes", "true", undefined],
+  );
+  assert.equal(many?.["d74"], "x");
+  assert.equal(Object.keys(many ?? {}).filter((name) => name.startsWith("tag_")).length, 3);
+  const route = { policy: "default", routes: [{ policy: "default", matchers: ['tag_a_b_c="true"'] }] };
+  assert.equal((await it.prism.put("/api/v1/routes", { route })).status, 200);
 });
 
 test("acknowledge, unacknowledge, snooze and notes act on the incident", async (t) => {

@@ -183,7 +183,7 @@ export const HEARTBEATS: Table = {
   ),
   ...pings(
     ["GET", "POST"],
-    "/integrations/v1/:type/:token/heartbeat/",
+    "/integrations/v1/:type/:token/heartbeat",
     fresh((heartbeat) => `/integrations/v1/webhook/${tokenOf(heartbeat)}/heartbeat/`),
   ),
   ...pings(

@@ -21,6 +21,19 @@ export const OPERATOR: Table = {
   "POST /api/v1/operator/users/:ref/sign-in-link": only(
     inWorld(({ keeper }: AccessWorld) => `${PATH}/users/${keeper}/sign-in-link`),
   ),
+  "POST /api/v1/operator/ntfy/tokens": only(
+    at(`${PATH}/ntfy/tokens`, { rows: [{ user: "keeper", token: "tk_of_another_server" }] }),
+  ),
+  "POST /api/v1/operator/gotify/applications": only(
+    at(`${PATH}/gotify/applications`, { rows: [{ user: "keeper", token: "Aof.another-server", name: "NAS" }] }),
+  ),
+  "POST /api/v1/operator/gotify/clients": only(
+    at(`${PATH}/gotify/clients`, { rows: [{ user: "keeper", token: "Cof.another-server", name: "Phone" }] }),
+  ),
+  "POST /api/v1/operator/heartbeats/keys": only(
+    at(`${PATH}/heartbeats/keys`, { rows: [{ project: "none", token: "of_another_server" }] }),
+    [400, "VALIDATION_FAILED"],
+  ),
   "POST /api/v1/operator/unlock": only(at(`${PATH}/unlock`, {})),
   "GET /api/v1/operator/tokens": only(at(`${PATH}/tokens`)),
   "POST /api/v1/operator/tokens": only(at(`${PATH}/tokens`, { user: "keeper", name: "by the operator" })),

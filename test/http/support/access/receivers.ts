@@ -29,7 +29,8 @@ const everyone: Rule = () => null;
 function door(method: string, path: string, suffix: string, served?: Row["served"]): [string, Row[]] {
   const request: Row["request"] = async (world) => {
     const { url } = await made(world);
-    const target = `${new URL(url).pathname}${suffix}`;
+    const { pathname } = new URL(url);
+    const target = path.startsWith("/in/") ? `${pathname}${suffix}` : pathname.replace("/in/", suffix);
     return method === "GET" ? { path: `${target}?title=x` } : { path: target, body: { title: "x" } };
   };
   return [`${method} ${path}`, [{ isPublic: true, refusal: everyone, request, ...(served && { served }) }]];
@@ -81,5 +82,7 @@ export const RECEIVERS: Table = {
     // Only at a receiver of Discord's form.
     door("POST", "/in/:token/:shape", "/slack", [404, "NOT_FOUND"]),
     door("PATCH", "/in/:token/messages/:message", "/messages/1"),
+    door("POST", "/integrations/v1/:type/:token", "/integrations/v1/webhook/"),
+    door("GET", "/integrations/v1/:type/:token", "/integrations/v1/webhook/"),
   ]),
 };

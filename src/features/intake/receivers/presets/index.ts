@@ -3,6 +3,7 @@ import { alertmanager } from "./alertmanager.ts";
 import { CHAT_PRESETS } from "./chat.ts";
 import { DELIVERY_PRESETS } from "./delivery.ts";
 import { FORMAT_PRESETS } from "./formats.ts";
+import { formattedWebhook } from "./formatted-webhook.ts";
 import { generic } from "./generic.ts";
 import { GIT_PRESETS } from "./github.ts";
 import { gitlab } from "./gitlab.ts";
@@ -29,6 +30,7 @@ export const BUILT_IN_PRESETS: readonly ReceiverPreset[] = [
   ...DELIVERY_PRESETS,
   ...SERVICE_PRESETS,
   ...FORMAT_PRESETS,
+  formattedWebhook,
   ...CHAT_PRESETS,
   mail,
   generic,
