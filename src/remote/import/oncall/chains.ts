@@ -95,7 +95,9 @@ export function writeChain(
         break;
       }
       case "notify_if_time_from_to": {
-        const [from, to] = [step.notify_if_time_from ?? "", step.notify_if_time_to ?? ""].map((time) => time.slice(0, 5));
+        const [from, to] = [step.notify_if_time_from ?? "", step.notify_if_time_to ?? ""].map((time) =>
+          time.slice(0, 5),
+        );
         if (!from || !to || from === to) break;
         made.push({ type: "onlyIn", interval: context.interval(from, to), otherwise: "hold" });
         afterMs = null;

@@ -94,8 +94,7 @@ function firstTurn(old: OldShift, rule: ShiftRecurrence, isCut: boolean): number
   let first = wallOf(old.start);
   if (begins !== first) {
     const end = endOfPeriod(rule, first);
-    const counts = (start: number) =>
-      end === null || (isCut ? start + old.duration * 1000 > begins : start >= begins);
+    const counts = (start: number) => end === null || (isCut ? start + old.duration * 1000 > begins : start >= begins);
     first = startsOf(rule, first, first, end ?? first + REACH_MS).find(counts) ?? first;
   }
   const weekday = (at: number) => WEEKDAYS[new Date(at).getUTCDay()] ?? "SU";
@@ -141,24 +140,26 @@ function startsOf({ until: _, ...rule }: ShiftRecurrence, start: number, from: n
 /** The same shift as hours, whose ends are by the clock; turns without anyone are between. */
 function byTheHour(shift: FileShift): FileShift {
   const { durationMs, recurrence: rule, turns } = shift;
-  const isRegular = durationMs < DAY_MS && DAY_MS % durationMs === 0 && durationMs % HOUR_MS === 0;
-  if (!isRegular || !rule || shift.timezone === "UTC" || rule.byMonth || rule.byMonthDay) return shift;
-  if (rule.frequency !== "weekly" && rule.frequency !== "daily") return shift;
-  const days = rule.frequency === "weekly" || rule.byDay ? 7 * rule.interval : rule.interval;
-  const perDay = DAY_MS / durationMs;
+  if (!rule || (rule.frequency !== "weekly" && rule.frequency !== "daily")) return shift;
+  if (durationMs % DAY_MS === 0 || durationMs % HOUR_MS !== 0 || rule.byMonth || rule.byMonthDay) return shift;
+  const interval = greatestDivisor(durationMs / HOUR_MS, 24);
+  const days = (rule.frequency === "weekly" || rule.byDay ? 7 * rule.interval : rule.interval) * turns.length;
+  const count = (days * 24) / interval;
+  if (count > MAX_TURNS) return shift;
   const start = wallOf(shift.start);
   const { until, ...endless } = rule;
-  const cycle = days * turns.length;
-  if (cycle * perDay > MAX_TURNS) return shift;
+  const slots: (readonly string[])[] = Array.from({ length: count }, () => []);
+  const slotMs = interval * HOUR_MS;
   const times = { start, durationMs, timezone: "UTC", recurrence: endless };
-  const slots: (readonly string[])[] = Array.from({ length: cycle * perDay }, () => []);
-  for (const each of occurrences(times, start, start + cycle * DAY_MS)) {
-    const slot = (each.start - start) / durationMs;
-    if (!Number.isInteger(slot)) return shift;
-    slots[slot] = turns[each.period % turns.length] ?? [];
-  }
-  const interval = durationMs / HOUR_MS;
-  return { ...shift, turns: slots, recurrence: { frequency: "hourly", interval, ...(until !== undefined && { until }) } };
+  for (const each of occurrences(times, start, start + days * DAY_MS))
+    for (let at = each.start; at < each.end; at += slotMs)
+      slots[((at - start) / slotMs) % count] = turns[each.period % turns.length] ?? [];
+  const hourly = { frequency: "hourly" as const, interval, ...(until !== undefined && { until }) };
+  return { ...shift, durationMs: slotMs, turns: slots, recurrence: hourly };
+}
+
+function greatestDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestDivisor(b, a % b);
 }
 
 /** Without what is before `rotation_start`; occurrences that it or `until` cut are shifts of their own. */

@@ -40,10 +40,15 @@ const MEMBER = new RegExp(
     `\\s*==\\s*(?:"(${VALUE})"|'(${VALUE})')$`,
 );
 /** `"severity": *"critical"`, with or without spaces and backslashes before quotes. Of a value only plain characters. */
-const IN_BODY = new RegExp(`^\\\\?"(${NAME})\\\\?"\\s*:\\s*(?:\\\\s\\*|\\s\\*|\\\\s\\+)?\\s*\\\\?"([A-Za-z0-9 _@/-]*)\\\\?"$`);
+const IN_BODY = new RegExp(
+  `^\\\\?"(${NAME})\\\\?"\\s*:\\s*(?:\\\\s\\*|\\s\\*|\\\\s\\+)?\\s*\\\\?"([A-Za-z0-9 _@/-]*)\\\\?"$`,
+);
 
 /** The labels that a route asks for; null: it asks for more than equal labels. */
-export function labelsOf({ type }: OldIntegration, { routing_type, routing_regex }: OldRoute): [string, string][] | null {
+export function labelsOf(
+  { type }: OldIntegration,
+  { routing_type, routing_regex }: OldRoute,
+): [string, string][] | null {
   const condition = routing_regex?.trim() ?? "";
   if (!HAVE_LABELS.has(type.replace(/^legacy_/, ""))) return null;
   if (routing_type === "jinja2") {

@@ -28,6 +28,8 @@ export interface ScheduleOptions {
   readonly project: string;
   /** The person of an id; undefined: OnCall does not list it. */
   readonly nameOf: (id: string) => string | undefined;
+  /** OnCall notifies editors and administrators only. */
+  readonly isNotified: (id: string) => boolean;
   readonly isAccepted: boolean;
   /** Write shifts of UTC by the clocks of the schedule's zone. */
   readonly hasLocalTimes: boolean;
@@ -39,7 +41,7 @@ export function writeSchedule(
   schedule: OldSchedule,
   options: ScheduleOptions,
 ): WrittenSchedule {
-  const { name, project, nameOf, isAccepted, hasLocalTimes } = options;
+  const { name, project, nameOf, isNotified, isAccepted, hasLocalTimes } = options;
   const note = (outcome: "not taken" | "changed" | "to do", text: string) =>
     files.note("schedule", name, outcome, text);
   const timezone = schedule.time_zone ?? "UTC";
@@ -56,10 +58,12 @@ export function writeSchedule(
   }
   const ids = new Set(schedule.shifts ?? []);
   const own = all.filter((shift) => ids.has(shift.id));
-  if (own.length < ids.size) note("not taken", `${countText(ids.size - own.length, "shift")} that OnCall does not list`);
-  const unknown = own.flatMap(({ users, rolling_users }) => [users ?? [], rolling_users ?? []].flat(2));
-  if (unknown.some((id) => nameOf(id) === undefined))
+  if (own.length < ids.size)
+    note("not taken", `${countText(ids.size - own.length, "shift")} that OnCall does not list`);
+  const named = own.flatMap(({ users, rolling_users }) => [users ?? [], rolling_users ?? []].flat(2));
+  if (named.some((id) => nameOf(id) === undefined))
     note("not taken", "People in its shifts whom OnCall does not list any more: their turns are of nobody, as there");
+  const hasSilent = named.some((id) => nameOf(id) !== undefined && !isNotified(id));
   const overrides = overridesOf(own, nameOf, now);
   const swaps = swapsOf(allSwaps, schedule.id, nameOf, now);
   const changes = [
@@ -69,7 +73,9 @@ export function writeSchedule(
     ),
   ];
   const rotating = own.filter(({ type }) => type !== "override");
-  const best = proof.bestForm(old, forms(schedule, rotating, { name, timezone, nameOf, now }), changes, {
+  const notified = (id: string) => (isNotified(id) ? nameOf(id) : undefined);
+  const readers = hasSilent ? [notified, nameOf] : [nameOf];
+  const best = proof.bestForm(old, forms(schedule, rotating, { name, timezone, readers, now }), changes, {
     from: now,
     to,
   }) ?? { form: "exact", schedule: { name, timezone, shifts: [] }, boundaries: 0, differences: [] };
@@ -84,6 +90,7 @@ export function writeSchedule(
   const at: OldOnCall = (instant) =>
     [...new Set(old.flatMap(({ start, end, users }) => (start <= instant && end > instant ? users : [])))].sort();
   const isEqual = best.differences.length === 0;
+  if (hasSilent) note("changed", "Viewers in its shifts, whom OnCall does not notify, are left out where OnCall does");
   if (isEqual && timezone !== "UTC" && best.schedule.shifts.some((shift) => shift.timezone === "UTC")) {
     if (hasLocalTimes) {
       const local = localTimes(best.schedule, now);
@@ -139,9 +146,9 @@ function* forms(
   {
     name,
     timezone,
-    nameOf,
+    readers,
     now,
-  }: { name: string; timezone: string; nameOf: ScheduleOptions["nameOf"]; now: EpochMs },
+  }: { name: string; timezone: string; readers: readonly ScheduleOptions["nameOf"][]; now: EpochMs },
 ): Generator<proof.ScheduleForm, undefined> {
   const isWeb = schedule.type === "web";
   const tried = new Set<string>();
@@ -154,7 +161,7 @@ function* forms(
   for (const [zone, zoneOf] of ways)
     for (const endsByClock of [false, true])
       for (const isSplit of [false, true])
-        for (const isCut of [isWeb, !isWeb]) {
+        for (const [isCut, nameOf] of readers.flatMap((each) => [isWeb, !isWeb].map((cut) => [cut, each] as const))) {
           const names = new Set<string>();
           const made = shifts.flatMap((shift) => {
             const reading: Reading = { zone: zoneOf(shift), isCut, isSplit, endsByClock };
@@ -196,8 +203,7 @@ function localTimes(schedule: proof.FileSchedule, now: EpochMs): proof.FileSched
     const start = Date.parse(`${shift.start}Z`);
     const wall = start + zoneOffsetMs(timezone, now);
     const days = Math.floor(wall / DAY_MS) - Math.floor(start / DAY_MS);
-    const moved = <T extends string>(day: T) =>
-      (WEEKDAYS[(WEEKDAYS.indexOf(day as never) + days + 7) % 7] ?? day) as T;
+    const moved = <T extends string>(day: T) => (WEEKDAYS[(WEEKDAYS.indexOf(day as never) + days + 7) % 7] ?? day) as T;
     const rule = recurrence && {
       ...recurrence,
       ...(recurrence.byDay && { byDay: recurrence.byDay.map(moved) }),
