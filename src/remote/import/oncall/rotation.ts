@@ -152,8 +152,11 @@ function byTheHour(shift: FileShift): FileShift {
   const slotMs = interval * HOUR_MS;
   const times = { start, durationMs, timezone: "UTC", recurrence: endless };
   for (const each of occurrences(times, start, start + days * DAY_MS))
-    for (let at = each.start; at < each.end; at += slotMs)
-      slots[((at - start) / slotMs) % count] = turns[each.period % turns.length] ?? [];
+    for (let at = each.start; at < each.end; at += slotMs) {
+      const slot = ((at - start) / slotMs) % count;
+      // Occurrences may overlap.
+      slots[slot] = [...new Set([...(slots[slot] ?? []), ...(turns[each.period % turns.length] ?? [])])];
+    }
   const hourly = { frequency: "hourly" as const, interval, ...(until !== undefined && { until }) };
   return { ...shift, durationMs: slotMs, turns: slots, recurrence: hourly };
 }

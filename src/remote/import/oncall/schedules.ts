@@ -159,20 +159,23 @@ function* forms(
     ...[timezone, "UTC"].map((zone): [string, () => string] => [`all in ${zone}`, () => zone]),
   ];
   for (const [zone, zoneOf] of ways)
-    for (const endsByClock of [false, true])
-      for (const isSplit of [false, true])
-        for (const [isCut, nameOf] of readers.flatMap((each) => [isWeb, !isWeb].map((cut) => [cut, each] as const))) {
-          const names = new Set<string>();
-          const made = shifts.flatMap((shift) => {
-            const reading: Reading = { zone: zoneOf(shift), isCut, isSplit, endsByClock };
-            return fileShifts(shift, reading, nameOf, now);
-          });
-          const named = made.map((shift) => ({ ...shift, name: free(shift.name.slice(0, 90), names) }));
-          const key = JSON.stringify(named);
-          if (tried.has(key)) continue;
-          tried.add(key);
-          yield { form: `exact, ${zone}`, schedule: { name, timezone, shifts: named } };
-        }
+    for (const [endsByClock, isSplit] of [
+      [false, false],
+      [false, true],
+      [true, false],
+    ] as const)
+      for (const [isCut, nameOf] of readers.flatMap((each) => [isWeb, !isWeb].map((cut) => [cut, each] as const))) {
+        const names = new Set<string>();
+        const made = shifts.flatMap((shift) => {
+          const reading: Reading = { zone: zoneOf(shift), isCut, isSplit, endsByClock };
+          return fileShifts(shift, reading, nameOf, now);
+        });
+        const named = made.map((shift) => ({ ...shift, name: free(shift.name.slice(0, 90), names) }));
+        const key = JSON.stringify(named);
+        if (tried.has(key)) continue;
+        tried.add(key);
+        yield { form: `exact, ${zone}`, schedule: { name, timezone, shifts: named } };
+      }
 }
 
 function overridesOf(shifts: readonly OldShift[], nameOf: ScheduleOptions["nameOf"], now: EpochMs) {
