@@ -119,7 +119,7 @@ export const LISTS: Readonly<Record<string, readonly Row[]>> = {
     {
       ...{ id: "I1", name: 'Prometheus "main" 🔥', team_id: "T1", type: "alertmanager" },
       ...{ link: link("alertmanager", ALERTMANAGER_TOKEN), inbound_email: null },
-      default_route: { id: "R3", escalation_chain_id: "C1" },
+      default_route: { id: "R3", escalation_chain_id: "C1", slack: { channel_id: "CROOM", enabled: true } },
       templates: { grouping_key: null, resolve_signal: null, slack: { title: null } },
       heartbeat: { link: `${link("alertmanager", ALERTMANAGER_TOKEN)}heartbeat/` },
       ...{ maintenance_mode: "maintenance", maintenance_started_at: null, maintenance_end_at: "2026-11-28T20:00:00Z" },

@@ -80,6 +80,7 @@ test("an OnCall becomes files that pass prism check, by GET alone, without a sec
     "changed: integration Jobs",
     "to do: webhook Ticket",
     "to do: person ada",
+    'not taken: integration Prometheus "main" 🔥',
     'to do: integration Prometheus "main" 🔥',
   ])
     assert.ok(said.includes(row), `${row} of\n${said.join("\n")}`);

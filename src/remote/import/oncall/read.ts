@@ -68,9 +68,10 @@ const ChainStep = v.object({
   num_alerts_in_window: orNull(v.number()),
   num_minutes_in_window: orNull(v.number()),
 });
+const rooms = { slack: orNull(v.object({ channel_id: text })), telegram: orNull(v.object({ id: text })) };
 const Integration = v.object({
   ...{ id, name: text, team_id: text, type: v.string(), link: text, inbound_email: text },
-  default_route: orNull(v.object({ escalation_chain_id: text })),
+  default_route: orNull(v.object({ escalation_chain_id: text, ...rooms })),
   templates: v.optional(v.nullable(v.record(v.string(), v.unknown())), {}),
   heartbeat: orNull(v.object({ link: text })),
   maintenance_mode: text,
@@ -81,6 +82,7 @@ const Route = v.object({
   routing_type: text,
   routing_regex: text,
   is_the_last_route: v.optional(v.boolean(), false),
+  ...rooms,
 });
 const Rule = v.object({
   ...{ id, user_id: v.string(), position: v.optional(v.number(), 0), type: v.string() },

@@ -51,8 +51,11 @@ export function writeSchedule(
   const people = new Set(old.flatMap(({ users }) => users));
   const unproven = { comments: [], overrides: [], swaps: [], at: () => null, people };
   if (schedule.type === "ical") {
-    if (schedule.ical_url_primary === null) note("not taken", "It has no calendar");
-    const calendarUrl = files.secret(schedule.ical_url_primary ?? "", "calendar", project, name);
+    if (schedule.ical_url_primary === null) {
+      note("not taken", "It has no calendar: it is empty");
+      return { ...unproven, document: { name, timezone } };
+    }
+    const calendarUrl = files.secret(schedule.ical_url_primary, "calendar", project, name);
     note("changed", "It follows its calendar as before; people are found by username, name or verified address");
     return { ...unproven, document: { name, timezone, calendarUrl } };
   }

@@ -19,7 +19,7 @@ export interface OnCallOptions {
 
 type Role = "owner" | "editor" | "viewer";
 const ROLES: Readonly<Record<string, Role>> = { admin: "owner", editor: "editor" };
-/** Event types of channels by the trigger of a webhook. */
+/** Event types of a project's webhook by the trigger of one of OnCall. */
 const TRIGGERS: Readonly<Record<string, string>> = {
   "alert group created": "incident.opened",
   ...{ acknowledge: "incident.acknowledged", resolve: "incident.resolved", "status change": "incident.*" },
@@ -94,7 +94,8 @@ class Writer {
       this.#projects.set(team, {
         ...{ slug: free(slug, slugs), name, team, members: new Map(), oncall: of(), policies: new Map() },
         ...{ channels: [], intervals: new Map(), routes: of(), receivers: of(), heartbeats: of(), comments: [] },
-        ...{ runtime: { overrides: of(), swaps: of(), silences: of() }, names: new Map() },
+        ...{ runtime: { overrides: of(), swaps: of(), silences: of() } },
+        names: new Map([["policy", new Set(["default", NOBODY])]]),
       });
     };
     if (rest === "default") slugs.delete("default");
@@ -201,7 +202,7 @@ class Writer {
           return { target: { name: found.name, ...(!isOwn && { project: found.project.slug }) }, at: found.written.at };
         },
         webhook: (id) => webhooks.find((webhook) => webhook.id === id),
-        channel: (webhook) => this.#channel(project, webhook, "none.of.events"),
+        channel: (webhook) => this.#channel(project, webhook),
         interval: (from, to) => {
           const name = `from ${from} to ${to} UTC`;
           const times =
@@ -214,14 +215,16 @@ class Writer {
   }
 
   /** A channel that calls a webhook, with its URL as a secret. */
-  #channel(project: Project, webhook: OldWebhook, events: string): string | undefined {
+  #channel(project: Project, webhook: OldWebhook): string | undefined {
     const { name, url, http_method, data, headers, username, password, authorization_header } = webhook;
     const isTemplate = url === null || /\{\{|\{%/.test(url) || !/^https?:\/\//.test(url);
     if (isTemplate || webhook.is_webhook_enabled === false) return undefined;
     const known = project.channels.find((each) => each.name === name);
     if (known) return known.name;
     const fields = { url: this.#files.secret(url, project.slug, name, "url"), ...(username && { username }) };
-    const written = { name: this.#free(project, "channel", name), preset: "http", fields, eventTypes: [events] };
+    // A project's channels also get notifications of rules, which OnCall does not have.
+    const eventTypes = ["incident.*"];
+    const written = { name: this.#free(project, "channel", name), preset: "http", fields, eventTypes };
     project.channels.push(written);
     this.#files.count("webhooks");
     const text = (what: string) => this.#files.note("webhook", name, "to do", what);
@@ -234,19 +237,13 @@ class Writer {
     return written.name;
   }
 
+  /** Those that no step calls. The URL is the name of a project's webhook: it may be a secret, so files have none. */
   #writeWebhooks(): void {
-    for (const webhook of this.#old.webhooks) {
-      const project = this.#projects.get(webhook.team);
-      const { name, trigger_type: trigger } = webhook;
-      if (!project || trigger === "escalation") continue;
-      const events = TRIGGERS[trigger ?? ""];
-      if (events === undefined || this.#channel(project, webhook, events) === undefined)
-        this.#files.note(
-          "webhook",
-          name,
-          "not taken",
-          `Trigger ${trigger ?? "unknown"}, or a template as its URL: make a webhook of the project`,
-        );
+    for (const { name, team, trigger_type: trigger } of this.#old.webhooks) {
+      if (!this.#projects.has(team) || trigger === "escalation") continue;
+      const types = TRIGGERS[trigger ?? ""];
+      const instead = types === undefined ? "Prism has no such event" : `make a webhook of the project for ${types}`;
+      this.#files.note("webhook", name, "not taken", `Its trigger is ${trigger ?? "unknown"}: ${instead}`);
     }
   }
 
@@ -274,6 +271,16 @@ class Writer {
     if (!preset.isKnown)
       note("changed", `Its type ${integration.type} has no preset: write a mapping for the receiver`);
     this.#noteTemplates(integration, note);
+    const all = [
+      integration.default_route,
+      ...this.#old.routes.filter((route) => route.integration_id === integration.id),
+    ];
+    const rooms = [...new Set(all.flatMap((route) => route?.slack?.channel_id ?? route?.telegram?.id ?? []))];
+    if (rooms.length > 0)
+      note(
+        "not taken",
+        `It posts to the rooms ${rooms.join(", ")}: make channels of the project, and add them to the policies`,
+      );
     this.#writeHeartbeat(project, integration, name);
     this.#writeMaintenance(project, integration, name);
     const own = this.#old.routes.filter((route) => route.integration_id === integration.id && !route.is_the_last_route);
@@ -300,7 +307,7 @@ class Writer {
     const policy = this.#policy(project, route.escalation_chain_id);
     const labels = labelsOf(integration, route);
     if (labels === null) {
-      const text = `The ${route.routing_type ?? "regex"} ${route.routing_regex ?? "(labels)"}, which goes to ${policy.name}, is no comparison of labels: write a route with matchers before the others of ${name}`;
+      const text = `The ${route.routing_type ?? "regex"} ${route.routing_regex ?? "(labels)"}, which goes to ${policy.name}, is no comparison of labels. Until you write its matchers, its alerts go on to the routes after it of ${name}`;
       // Alerts would go to other people: it is named before all else.
       this.#files.rows.unshift({ kind: "route", name: `${name}, ${route.position + 1}`, outcome: "not taken", text });
       project.comments.push(
@@ -371,7 +378,8 @@ class Writer {
     const files = this.#files;
     const projects = [...this.#projects.values()].filter(isUsed);
     const named = new Set(projects.flatMap(({ members }) => [...members.keys()]));
-    const people = this.#old.users.filter(({ id }) => named.has(this.#names.get(id) ?? ""));
+    const isAll = this.#options.teams === null;
+    const people = this.#old.users.filter(({ id }) => isAll || named.has(this.#names.get(id) ?? ""));
     files.count("people", people.length);
     files.count("projects", projects.length);
     files.add("people", { people: people.map((user) => this.#person(user)) });
