@@ -191,7 +191,7 @@ const CHANGES: readonly Case[] = [
 
 /** Commands that store nothing on a server, or do more than that: with files, processes or other servers. */
 const OTHERS =
-  /^(serve|migrate|seed|backup|restore|vacuum|cluster .*|doctor|config|status|version|health|service .*|tail|export( config)?|explain|worker|docs|help|completion|man|integrations|check)$/;
+  /^(serve|migrate|seed|backup|restore|vacuum|cluster .*|doctor|config|status|version|health|service .*|tail|export( config)?|explain|worker|docs|help|completion|man|integrations|check|import oncall)$/;
 /** They only ask, also by POST. */
 const READS =
   /^(.* (list|show|export|presets|requests|status|members|dead|preview|explain|now|next|schedules|shifts|gaps|days-off|conflicts)|(rules|routes|channels|receivers|webhooks) test|rules backtest|key pusher|plan|managed|seal)$/;

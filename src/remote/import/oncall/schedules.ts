@@ -90,8 +90,11 @@ export function writeSchedule(
   for (const { users, replaces } of changes as proof.FileOverride[])
     for (const user of [...users, replaces ?? []].flat()) people.add(user);
   for (const { user } of swaps) people.add(user);
+  // Tests run without overrides and swaps: they are made once, by apply --runtime.
   const at: OldOnCall = (instant) =>
-    [...new Set(old.flatMap(({ start, end, users }) => (start <= instant && end > instant ? users : [])))].sort();
+    changes.some(({ start, end }) => start <= instant && end > instant)
+      ? null
+      : [...new Set(old.flatMap(({ start, end, users }) => (start <= instant && end > instant ? users : [])))].sort();
   const isEqual = best.differences.length === 0;
   if (hasSilent) note("changed", "Viewers in its shifts, whom OnCall does not notify, are left out where OnCall does");
   if (isEqual && timezone !== "UTC" && best.schedule.shifts.some((shift) => shift.timezone === "UTC")) {
