@@ -70,8 +70,7 @@ class Writer {
     for (const { list, status } of missing)
       files.note("list", list, "not taken", `OnCall answers ${status}: give a token of an administrator`);
     const taken = new Set<string>();
-    for (const { id, username } of users)
-      this.#names.set(id, free(cleanText(username).trim().toLowerCase().slice(0, 200) || slugOf(username), taken));
+    for (const { id, username } of users) this.#names.set(id, free(usernameOf(username), taken));
     for (const name of ["people", "runtime", "tests"]) files.fileFor(name);
     this.#addProjects();
     this.#writeSchedules();
@@ -397,8 +396,10 @@ class Writer {
   #person(user: OldUser): object {
     const { id, email, timezone, is_phone_number_verified: hasPhone } = user;
     const username = this.#names.get(id) ?? "";
-    if (username !== user.username.toLowerCase())
-      this.#files.note("person", user.username, "changed", `The username is ${username}`);
+    const shown = cleanText(user.username).trim();
+    const isRenamed = username !== shown.toLowerCase();
+    if (isRenamed)
+      this.#files.note("person", user.username, "changed", `The username is ${username}; that of OnCall is the name`);
     const missing = hasPhone ? ["the phone number"] : [];
     const rules = this.#old.rules.filter((rule) => rule.user_id === id).sort((a, b) => a.position - b.position);
     const [high, low] = [true, false].map((important) =>
@@ -410,11 +411,21 @@ class Writer {
     if (missing.length > 0)
       this.#files.note("person", username, "to do", `Adds under Account: ${[...new Set(missing)].join(", ")}`);
     return {
-      ...{ username, ...(email && { email }), invite: true },
+      ...{ username, ...(email && { email }), ...(isRenamed && shown && { name: shown }), invite: true },
       ...(timezone !== null && isTimezone(timezone) && { timezone }),
       ...(rules.length > 0 && { contactRules: { high, low } }),
     };
   }
+}
+
+/** Usernames of OnCall may be mail addresses. */
+function usernameOf(text: string): string {
+  const [local = ""] = text.normalize("NFKD").toLowerCase().split("@");
+  const plain = local
+    .replace(/[^a-z0-9._-]+/g, "-")
+    .replace(/^[-.]+|[-.]+$/g, "")
+    .slice(0, 60);
+  return plain.length > 1 && plain !== "me" ? plain : slugOf(`user ${text}`);
 }
 
 function nobody(): WrittenChain {
