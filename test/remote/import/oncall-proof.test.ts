@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
 import { ImportedFiles } from "../../../src/remote/import/files.ts";
-import type { OldShift, OnCall } from "../../../src/remote/import/oncall/read.ts";
+import type { GrafanaOnCall, OldShift } from "../../../src/remote/import/oncall/read.ts";
 import { writeSchedule } from "../../../src/remote/import/oncall/schedules.ts";
 import { TEST_SEED } from "../../helpers/chance.ts";
 import { finalShiftsOf, type ModelSchedule, type ModelShift, peopleOf } from "./oncall-model.ts";
@@ -161,7 +161,7 @@ function proofOf(said: ModelSchedule, told: ModelSchedule) {
     swap_start: Date.parse(swap.swap_start),
     swap_end: Date.parse(swap.swap_end),
   }));
-  const old: OnCall = { ...lists, now: NOW, to: TO, shifts, swaps, schedules: [] };
+  const old: GrafanaOnCall = { ...lists, now: NOW, to: TO, shifts, swaps, schedules: [] };
   const { id, name, type, time_zone } = told;
   const of = { id, name, type, time_zone, team_id: null, ical_url_primary: null, ical_url_overrides: null };
   const files = new ImportedFiles("oncall");

@@ -108,7 +108,7 @@ export type OldWebhook = v.InferOutput<typeof Webhook>;
 export type OldSchedule = v.InferOutput<typeof Schedule> & { readonly final: readonly OldFinalShift[] };
 
 /** All of an OnCall that an import takes. */
-export interface OnCall {
+export interface GrafanaOnCall {
   readonly now: EpochMs;
   /** Schedules are rendered from `now`, at a whole minute, up to here. */
   readonly to: EpochMs;
@@ -137,7 +137,7 @@ const MAX_RENDERED_MS = 364 * DAY_MS;
 const WEEK_MS = 7 * DAY_MS;
 
 /** @throws CommandError 4, 5, 7 */
-export async function readOnCall(source: HttpSource, untilMs: number): Promise<OnCall> {
+export async function readOnCall(source: HttpSource, untilMs: number): Promise<GrafanaOnCall> {
   const missing: { list: string; status: 403 | 404 }[] = [];
   const list = async <T extends v.GenericSchema>(schema: T, path: string): Promise<v.InferOutput<T>[]> => {
     const found: v.InferOutput<T>[] = [];

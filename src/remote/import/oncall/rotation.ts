@@ -9,7 +9,7 @@ import type { OldShift } from "./read.ts";
  */
 
 /** How a shift is read. Which of these OnCall does is not in its answers: the proof of the schedule decides. */
-export interface Reading {
+export interface ShiftReading {
   /** The zone of `start`. */
   readonly zone: string;
   /** Shifts of the web page begin at `rotation_start` and end at `until`, in the middle of a turn too. */
@@ -27,7 +27,7 @@ const REACH_MS = 800 * DAY_MS;
 /** @param nameOf the name of a person by id; undefined: OnCall has none */
 export function fileShifts(
   old: OldShift,
-  reading: Reading,
+  reading: ShiftReading,
   nameOf: (id: string) => string | undefined,
   now: EpochMs,
 ): FileShift[] {
@@ -48,7 +48,7 @@ function turnsOf({ type, users, rolling_users, start_rotation_from_user_index: f
   return [...groups.slice(first ?? 0), ...groups.slice(0, first ?? 0)];
 }
 
-function rotations(old: OldShift, shift: FileShift, { isCut, isSplit, zone }: Reading): FileShift[] {
+function rotations(old: OldShift, shift: FileShift, { isCut, isSplit, zone }: ShiftReading): FileShift[] {
   const recurrence = ruleOf(old);
   if (old.type !== "rolling_users") return [{ ...shift, recurrence }];
   const first = firstTurn(old, recurrence, isCut);
@@ -166,7 +166,7 @@ function greatestDivisor(a: number, b: number): number {
 }
 
 /** Without what is before `rotation_start`; occurrences that it or `until` cut are shifts of their own. */
-function trimmed(shift: FileShift, old: OldShift, { zone, isCut }: Reading): FileShift[] {
+function trimmed(shift: FileShift, old: OldShift, { zone, isCut }: ShiftReading): FileShift[] {
   const { durationMs, recurrence = null } = shift;
   const begins = old.rotation_start === null || old.rotation_start === old.start ? null : wallOf(old.rotation_start);
   const until = old.until === null ? null : wallOf(old.until);

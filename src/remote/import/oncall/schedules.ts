@@ -4,8 +4,8 @@ import { DAY_MS, type EpochMs, instantOf, toRfc3339, zoneOffsetMs } from "../../
 import { WEEKDAYS } from "../../../features/oncall/model/recurrence.ts";
 import { free, type ImportedFiles } from "../files.ts";
 import * as proof from "../proof.ts";
-import type { OldSchedule, OldShift, OldSwap, OnCall } from "./read.ts";
-import { fileShifts, type Reading } from "./rotation.ts";
+import type { GrafanaOnCall, OldSchedule, OldShift, OldSwap } from "./read.ts";
+import { fileShifts, type ShiftReading } from "./rotation.ts";
 
 /* Schedules of OnCall as schedules of files, beside what OnCall itself says of the coming weeks. */
 
@@ -37,7 +37,7 @@ export interface ScheduleOptions {
 
 export function writeSchedule(
   files: ImportedFiles,
-  { now, to, shifts: all, swaps: allSwaps }: OnCall,
+  { now, to, shifts: all, swaps: allSwaps }: GrafanaOnCall,
   schedule: OldSchedule,
   options: ScheduleOptions,
 ): WrittenSchedule {
@@ -173,7 +173,7 @@ function* forms(
       for (const [isCut, nameOf] of readers.flatMap((each) => [isWeb, !isWeb].map((cut) => [cut, each] as const))) {
         const names = new Set<string>();
         const made = shifts.flatMap((shift) => {
-          const reading: Reading = { zone: zoneOf(shift), isCut, isSplit, endsByClock };
+          const reading: ShiftReading = { zone: zoneOf(shift), isCut, isSplit, endsByClock };
           return fileShifts(shift, reading, nameOf, now);
         });
         const named = made.map((shift) => ({ ...shift, name: free(shift.name.slice(0, 90), names) }));

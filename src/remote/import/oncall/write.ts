@@ -3,7 +3,14 @@ import { type EpochMs, isTimezone, toRfc3339, zoneOffsetMs } from "../../../core
 import { durationText } from "../../../http/api/file-form.ts";
 import { free, ImportedFiles, slugOf } from "../files.ts";
 import { pagesAt, testTimes, type WrittenChain, writeChain } from "./chains.ts";
-import { nextChange, type OldIntegration, type OldRoute, type OldUser, type OldWebhook, type OnCall } from "./read.ts";
+import {
+  type GrafanaOnCall,
+  nextChange,
+  type OldIntegration,
+  type OldRoute,
+  type OldUser,
+  type OldWebhook,
+} from "./read.ts";
 import { heartbeatToken, labelsOf, matcher, presetOf, tokenOf } from "./routes.ts";
 import { type WrittenSchedule, writeSchedule } from "./schedules.ts";
 
@@ -44,13 +51,13 @@ interface Project {
 }
 
 /** OnCall as configuration files of Prism. */
-export function writeOnCall(old: OnCall, options: OnCallOptions): ImportedFiles {
+export function writeOnCall(old: GrafanaOnCall, options: OnCallOptions): ImportedFiles {
   return new Writer(old, options).write();
 }
 
 class Writer {
   readonly #files = new ImportedFiles("oncall");
-  readonly #old: OnCall;
+  readonly #old: GrafanaOnCall;
   readonly #options: OnCallOptions;
   readonly #users: ReadonlyMap<string, OldUser>;
   readonly #names = new Map<string, string>();
@@ -58,7 +65,7 @@ class Writer {
   readonly #schedules = new Map<string, { written: WrittenSchedule; name: string; project: Project; zone: string }>();
   readonly #tests: object[] = [];
 
-  constructor(old: OnCall, options: OnCallOptions) {
+  constructor(old: GrafanaOnCall, options: OnCallOptions) {
     this.#old = old;
     this.#options = options;
     this.#users = new Map(old.users.map((user) => [user.id, user]));
@@ -177,7 +184,7 @@ class Writer {
     return written;
   }
 
-  #chain(project: Project, chain: OnCall["chains"][number]): WrittenChain {
+  #chain(project: Project, chain: GrafanaOnCall["chains"][number]): WrittenChain {
     const { steps, users, webhooks } = this.#old;
     if (chain.team_id !== project.team)
       this.#files.note(
@@ -448,7 +455,7 @@ const PUSH = ["push", "notifications in a browser or app"] as const;
 const MAX_RULES = 10;
 
 /** Waits are summed up. @param missing gets what the person has to add */
-function contactRules(rules: OnCall["rules"], missing: string[]): object[] {
+function contactRules(rules: GrafanaOnCall["rules"], missing: string[]): object[] {
   const channels = new Map<number, Set<string>>();
   let after = 0;
   for (const { type, duration } of rules) {
