@@ -36,7 +36,8 @@ export function fileShifts(
     ...{ name: old.name?.trim() || "Shift", level: Math.min(old.level ?? 0, 9), start: old.start },
     ...{ durationMs: old.duration * 1000, timezone: reading.zone, turns: groups },
   };
-  if (groups.every((turn) => turn.length === 0) || shift.durationMs < 60_000) return [];
+  const isWritable = shift.durationMs >= 60_000 && shift.durationMs <= 366 * DAY_MS;
+  if (groups.every((turn) => turn.length === 0) || !isWritable) return [];
   const made = old.frequency === null ? [{ ...shift, turns: groups.slice(0, 1) }] : rotations(old, shift, reading);
   const clocked = reading.endsByClock ? made.map(byTheHour) : made;
   return clocked.flatMap((each) => trimmed(each, old, reading)).filter((each) => !isOver(each, now));
