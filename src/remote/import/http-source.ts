@@ -42,12 +42,14 @@ export class HttpSource {
   /** @throws CommandError 2 for a URL that is none, or not https; 7 for a recording that cannot be read */
   constructor(options: HttpSourceOptions, now: EpochMs = Date.now()) {
     this.#options = options;
-    this.#base = baseOf(options.base);
     const { record, recording } = options;
-    this.now = recording === undefined ? now : (readRecorded(recording, "import") as { at: number }).at;
+    const made = recording === undefined ? null : (readRecorded(recording, "import") as { at: number; base?: string });
+    // A recording has the paths and pages of where it was made.
+    this.#base = baseOf(made?.base ?? options.base);
+    this.now = made?.at ?? now;
     if (record === undefined) return;
     mkdirSync(record, { recursive: true, mode: 0o700 });
-    writeRecorded(record, "import", { at: this.now });
+    writeRecorded(record, "import", { at: this.now, base: this.#base.href });
   }
 
   /** @param path below the base, or a URL of the same origin, such as `next` of a page @throws CommandError 4, 5, 7 */

@@ -165,7 +165,7 @@ export interface ScheduleForm {
 /** The first form without a difference, else the one with the least time of differences. */
 export function bestForm(
   old: OldRendering,
-  forms: readonly ScheduleForm[],
+  forms: Iterable<ScheduleForm>,
   overrides: readonly FileOverride[],
   span: { readonly from: EpochMs; readonly to: EpochMs; readonly disabled?: ReadonlySet<string> },
 ): (ScheduleForm & ScheduleComparison) | null {

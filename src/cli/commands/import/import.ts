@@ -4,6 +4,7 @@ import { ALERTMANAGER } from "./alertmanager.ts";
 import { GOTIFY } from "./gotify.ts";
 import { HEALTHCHECKS } from "./healthchecks.ts";
 import { NTFY } from "./ntfy.ts";
+import { ONCALL } from "./oncall.ts";
 import { OPSGENIE } from "./opsgenie.ts";
 import { PAGERDUTY } from "./pagerduty.ts";
 import { IMPORT_TOKENS } from "./tokens.ts";
@@ -16,6 +17,7 @@ export function addImport(program: Command): void {
     examples: ["import alertmanager alertmanager.yml --dry-run"],
     verbs: {
       alertmanager: ALERTMANAGER,
+      oncall: ONCALL,
       opsgenie: OPSGENIE,
       pagerduty: PAGERDUTY,
       ntfy: NTFY,

@@ -1,7 +1,7 @@
 import type { CommandContext } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import type { Values, Verb } from "../../resource.ts";
-import { API_FLAGS, apiImportOptions, finishImport, openSource } from "./common.ts";
+import { API_FLAGS, apiImportOptions, finishImport, openSource } from "./import-flags.ts";
 
 const BASES: Readonly<Record<string, string>> = { us: "https://api.opsgenie.com", eu: "https://api.eu.opsgenie.com" };
 const JSM = /\/jsm\/ops\/api\/([^/]+)\/?$/;

@@ -1,5 +1,5 @@
 import type { Verb } from "../../resource.ts";
-import { FILE_FLAGS, finishImport } from "./common.ts";
+import { FILE_FLAGS, finishImport } from "./import-flags.ts";
 
 /** `prism import uptime-kuma`. */
 export const UPTIME_KUMA: Verb = {

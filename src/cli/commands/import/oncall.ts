@@ -1,0 +1,44 @@
+import type { CommandContext } from "../../context.ts";
+import { collectFlag } from "../../output/flag-values.ts";
+import type { Values, Verb } from "../../resource.ts";
+import { API_FLAGS, apiImportOptions, finishImport, openSource } from "./import-flags.ts";
+
+export const ONCALL: Verb = {
+  text: "turn a Grafana OnCall into configuration files",
+  about: `Reads people, teams, schedules, overrides, swaps, escalation chains, routes, integrations with their tokens,
+heartbeats, personal rules and webhooks by the API of OnCall, with GET alone, and writes files for prism check, plan and
+apply. Each schedule is compared with what OnCall itself says of the coming weeks, up to a week after the next change of
+the clocks; one that differs follows OnCall's calendar (exit code 8). What is not taken is in report.md (exit code 8).`,
+  examples: [
+    "--from-url https://oncall.example.com --from-token @token --out oncall",
+    '--from-url https://oncall.example.com --out oncall --local-times "Primary"',
+  ],
+  flags: {
+    ...API_FLAGS,
+    localTimes: [
+      "--local-times <schedule>",
+      "write shifts that run in UTC by the clocks of the schedule's zone; repeatable",
+      collectFlag,
+    ],
+  },
+  act: run,
+};
+
+async function run(context: CommandContext, given: Values): Promise<void> {
+  const options = apiImportOptions(given, "oncall");
+  const { localTimes = [] } = given as { localTimes?: readonly string[] };
+  const { readOnCall, SECRET_MEMBERS } = await import("../../../remote/import/oncall/read.ts");
+  const { writeOnCall } = await import("../../../remote/import/oncall/write.ts");
+  const { fromUrl } = given as { fromUrl?: string };
+  const base =
+    fromUrl === undefined ? {} : { fromUrl: `${fromUrl.replace(/\/+$/, "").replace(/\/api\/v1$/, "")}/api/v1` };
+  const source = await openSource(
+    { ...given, ...base },
+    { authorise: (token) => ({ authorization: token }), secretMembers: SECRET_MEMBERS },
+  );
+  await finishImport(
+    context,
+    writeOnCall(await readOnCall(source, options.untilMs), { ...options, localTimes }),
+    given,
+  );
+}
