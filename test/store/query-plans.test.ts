@@ -293,6 +293,7 @@ const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
     plan: /^SCAN managed_objects( USING INDEX sqlite_autoindex_managed_objects_1)?$/,
     why: "what files own, at most as much as they have",
   },
+  { plan: /^SCAN integration_claims$/, why: "at most 1000 requests that wait, and those that a person assigned" },
   { plan: /^SCAN CONSTANT ROW$/, why: "no table" },
   { plan: /^SCAN alert_signals$/, why: "in the order of its key, as far as a batch goes" },
   {
