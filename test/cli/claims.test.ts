@@ -8,7 +8,7 @@ const KEYS = ["4f1c0a52-0000-4000-8000-000000000001", "4f1d0a52-0000-4000-8000-0
 test("prism integrations claims opens the window, lists keys, assigns them and closes it", async (t) => {
   const prism = await startPrism(t);
   const run = async (...words: string[]) => {
-    const options = { env: { PRISM_DATA_DIR: prism.dir } };
+    const options = { cwd: prism.dir, env: { PRISM_DATA_DIR: prism.dir } };
     return runCli(["integrations", "claims", ...words], options);
   };
   assert.match((await run("list")).stdout, /the window is closed/);

@@ -1,12 +1,10 @@
 import { hashToken, prefixOfToken } from "../../../core/crypto/tokens.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
-import { countText } from "../../../core/text/clean-text.ts";
 import { DAY_MS, type EpochMs } from "../../../core/time/clock.ts";
 import type { Exchange } from "../../../http/server/exchange.ts";
 import { addressGroup } from "../../../http/server/headers.ts";
 import type { Uses } from "../../../module/feature.ts";
-import type { FeatureFindings } from "../../../module/findings.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { sweepRows } from "../../../store/retention.ts";
 import type { IntegrationClaimsTable } from "../../../store/schema.ts";
@@ -167,22 +165,3 @@ export const CLAIM_SWEEPS = [
     },
   ),
 ];
-
-/** Keys that wait, until all are assigned. */
-export const claimFindings: FeatureFindings<Uses<"claims">> = {
-  known({ claims: { waiting } }) {
-    if (waiting === 0) return [];
-    return [
-      {
-        ...{ code: "claims", severity: "warning" },
-        text: `${countText(waiting, "Opsgenie key waits", "Opsgenie keys wait")} to be assigned`,
-        shown: {
-          ...{ kind: "config", key: "claims", link: "/connect" },
-          detail: "Requests with keys that this server does not know were kept",
-          counts: { keys: waiting },
-        },
-      },
-    ];
-  },
-  permission: "projects:all",
-};

@@ -1,6 +1,7 @@
 import { feature } from "../../../module/feature.ts";
 import { claimRoutes } from "./claim-routes.ts";
-import { CLAIM_SWEEPS, Claims, claimFindings } from "./claims.ts";
+import { CLAIM_SWEEPS, Claims } from "./claims.ts";
+import { claimFindings } from "./findings.ts";
 import { Integrations } from "./integrations.ts";
 import { integrationRoutes } from "./manage.ts";
 import { opsgenieRoutes } from "./opsgenie.ts";
