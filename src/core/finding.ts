@@ -35,6 +35,7 @@ const LIVE_CODES = [
     "approvals",
     "watch.url",
     "emergency called",
+    "claims",
   ] as const),
   "source-silent",
 ] as const;

@@ -66,6 +66,8 @@ interface EffectData {
     readonly changed?: readonly Selectable<Schema["integrations"]>[];
     readonly deleted?: readonly string[];
   };
+  /** The window for unknown keys, or what is kept of them. */
+  "claims-changed": object;
   /** Receivers that are new or changed, and ids of deleted ones. */
   "receivers-changed": {
     readonly changed?: readonly Selectable<Schema["receivers"]>[];

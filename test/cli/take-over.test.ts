@@ -179,6 +179,8 @@ const CHANGES: readonly Case[] = [
   ["receivers delete", split("Backups --yes")],
   ["import tokens", ["tokens.ndjson"]],
   ["import alertmanager", split("alertmanager.yml --project shop --replace")],
+  ["integrations claims open", split("--for 1h")],
+  ["integrations claims close", []],
   ["trigger", split("tea --delay 10h --notify ann --title Tea --body Now --json")],
   ["timers cancel", ["tea"]],
   ["queue pause", split("--queue timers")],
@@ -195,7 +197,7 @@ const OTHERS =
 /** They only ask, also by POST. */
 const READS =
   /^(.* (list|show|export|presets|requests|status|members|dead|preview|explain|now|next|schedules|shifts|gaps|days-off|conflicts)|(rules|routes|channels|receivers|webhooks) test|rules backtest|key pusher|plan|managed|seal)$/;
-/** They need what this server does not have: a second factor, a dead job, a job of a module, a kept request, members of an earlier version. */
+/** They need what this server does not have: a second factor, a dead job, a job of a module, a kept request, a claim, members of an earlier version. */
 const UNTRIED = [
   "user reset-second-factor",
   "queue retry",
@@ -205,6 +207,7 @@ const UNTRIED = [
   "schedules resume",
   "schedules cancel",
   "receivers replay",
+  "integrations claims assign",
   "drill preferences",
   "apply",
 ];

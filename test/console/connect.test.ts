@@ -394,3 +394,35 @@ test("who may not change policies sees integration keys, and makes, replaces and
   await page.getByRole("heading", { name: "Not allowed" }).waitFor();
   console.assertClean();
 });
+
+test("an unknown Opsgenie key is assigned; administrators alone see the window", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const { prism } = console;
+  const window = (durationMs: number) => prism.post("/api/v1/integrations/claims/window", { durationMs });
+  const page = await console.open("/connect");
+  await page.getByText("No receiver is set up").waitFor();
+  assert.equal(await page.getByText("Unknown Opsgenie keys").count(), 0);
+  await window(3_600_000);
+  const headers = { Authorization: "GenieKey 4f1c0a52-0000-4000-8000-000000000000" };
+  const sent = await prism.post("/v2/alerts", { message: "Disk full" }, { token: null, headers });
+  assert.equal(sent.status, 202);
+  await console.visit(page, "/connect");
+  const table = page.getByRole("table", { name: "Unknown Opsgenie keys" });
+  const own = table.getByRole("row").filter({ hasText: "Disk full" });
+  await own.getByText("4f1c0a…").waitFor();
+  await assertAccessible(page, "unknown keys");
+  await press(own, "Assign");
+  await page.getByRole("dialog").getByLabel("Name").fill("Zabbix");
+  await press(page.getByRole("dialog"), "Assign");
+  await page.getByText("The key is assigned; alerts opened: 1.").waitFor();
+  await page.getByRole("table", { name: "Integration keys" }).getByText("Zabbix").waitFor();
+  await press(page, "Close the window");
+  await page.getByText("Unknown Opsgenie keys").first().waitFor({ state: "detached" });
+  await window(3_600_000);
+  await console.person("vera", ["Viewer"]);
+  const other = await console.open("/connect", { as: "vera" });
+  await other.getByText("Opsgenie API").first().waitFor();
+  assert.equal(await other.getByText("Unknown Opsgenie keys").count(), 0);
+  console.assertClean();
+});

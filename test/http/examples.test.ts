@@ -264,6 +264,27 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
   ),
   updateIntegration: made("/api/v1/integrations", "createIntegration"),
   rotateIntegration: made("/api/v1/integrations", "createIntegration"),
+  assignIntegrationClaim: async ({ prism }) => {
+    const claim = uuidv7();
+    const row = {
+      id: claim,
+      claimId: claim,
+      hash: claim,
+      prefix: "",
+      at: 0,
+      address: "",
+      action: "close",
+      alias: null,
+    };
+    const kept = { message: null, body: "{}", bytes: 2, keptUntil: 1, outcome: null, assignedAt: null };
+    await prism.parts.base.database.write((trx) =>
+      trx
+        .insertInto("integration_claims")
+        .values({ ...row, ...kept, integrationId: null })
+        .execute(),
+    );
+    return { params: { id: claim } };
+  },
   resumeHeartbeat: async (seeded) => {
     const setting = await made("/api/v1/heartbeats", "createHeartbeat")(seeded);
     await seeded.prism.post(`/api/v1/heartbeats/${setting.params?.["id"]}/pause`, {}, seeded);

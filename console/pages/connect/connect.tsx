@@ -21,6 +21,7 @@ import {
   Toolbar,
   UserText,
 } from "../../ui/index.ts";
+import { Claims } from "./claims.tsx";
 import { GROUPS, galleryOrder, serviceOf } from "./connect-types.ts";
 import { IntegrationKeys, PROTOCOLS } from "./integrations.tsx";
 
@@ -80,6 +81,7 @@ function Receivers({ q, project }: PartProps) {
         rowHref={({ id }) => href(`/connect/receivers/${id}`)}
         empty={<Empty what="receiver" q={q} text="Choose what sends below: Prism gives you a URL for it." />}
       />
+      <Claims />
       <IntegrationKeys project={project} q={q} />
       <Loaded query={presets}>
         {({ data }) => (

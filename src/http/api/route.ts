@@ -33,10 +33,10 @@ export type RouteAccess =
       /**
        * The request is signed in its own protocol, and Prism's credentials do not apply: a holder
        * of the secret may do everything.
-       * @returns the rate limit key of its requests, with the limit of an API key. @throws
-       * SIGNATURE_INVALID, NOT_FOUND
+       * @returns the rate limit key of its requests, with the limit of an API key; null: the signer is not
+       * known, and the request counts for its address. @throws SIGNATURE_INVALID, NOT_FOUND
        */
-      readonly signer?: (exchange: Exchange) => string;
+      readonly signer?: (exchange: Exchange) => string | null;
     };
 
 export type BodyType =

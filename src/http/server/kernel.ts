@@ -260,14 +260,15 @@ export class HttpKernel implements BodySink {
    * Counts a signed request by its signer, and one with an invalid signature by its address.
    * @throws RATE_LIMITED and errors of the signer's check
    */
-  #limitSigner(exchange: Exchange, signer: (exchange: Exchange) => string): void {
+  #limitSigner(exchange: Exchange, signer: (exchange: Exchange) => string | null): void {
     try {
       exchange.signerKey = signer(exchange);
     } catch (error) {
       this.limitAddress(exchange);
       throw error;
     }
-    this.#limitKey(exchange, exchange.signerKey, this.#parts.limits().key);
+    if (exchange.signerKey === null) this.limitAddress(exchange);
+    else this.#limitKey(exchange, exchange.signerKey, this.#parts.limits().key);
   }
 
   /** Counts callers without valid credentials by address. @throws RATE_LIMITED, and as {@link authenticate} */

@@ -81,6 +81,31 @@ export interface ManagedObjectsTable {
   appliedAt: number;
 }
 
+/** A request with an unknown key of Opsgenie's. */
+export interface IntegrationClaimsTable {
+  id: string;
+  /** The same for all requests of a key that waits. */
+  claimId: string;
+  hash: string;
+  prefix: string;
+  at: number;
+  /** The group of the sender's address. */
+  address: string;
+  /** `create`, `close`, `acknowledge`, … */
+  action: string;
+  /** Null: the request names its alert otherwise. */
+  alias: string | null;
+  message: string | null;
+  /** JSON; empty once the key is assigned. */
+  body: string;
+  bytes: number;
+  keptUntil: number;
+  /** Null: the key is not assigned. */
+  outcome: "replayed" | "listed" | null;
+  assignedAt: number | null;
+  integrationId: string | null;
+}
+
 export interface SystemTables {
   managed_objects: ManagedObjectsTable;
   /** Runtime entries of configuration files that were made once. */
@@ -89,6 +114,7 @@ export interface SystemTables {
     /** When it is over by itself; null: never. */
     endsAt: number | null;
   };
+  integration_claims: IntegrationClaimsTable;
   jobs: JobsTable;
   job_attempts: JobAttemptsTable;
   workers: {

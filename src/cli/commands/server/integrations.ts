@@ -3,6 +3,7 @@ import type { ChannelPreset } from "../../../features/channels/preset.ts";
 import type { ReceiverPreset } from "../../../features/intake/receivers/preset.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { single, tableOf } from "../../resource.ts";
+import { addClaims } from "./claims.ts";
 
 interface Integration {
   readonly direction: "in" | "out";
@@ -18,7 +19,7 @@ interface Integration {
 
 /** Programs that send to Prism, and services that Prism sends to. */
 export function addIntegrations(program: Command): void {
-  single(program, "integrations", {
+  const command = single(program, "integrations", {
     text: "list the programs that can send to Prism, and the services that it can send to",
     about: "Needs no server. A receiver takes the requests of a program, a channel sends to a service.",
     examples: ["", "github", "--out --json"],
@@ -36,6 +37,7 @@ export function addIntegrations(program: Command): void {
       out.result(found, () => (name === undefined ? tableOf(COLUMNS, found) : found.flatMap(detailsOf).slice(1)));
     },
   });
+  addClaims(command);
 }
 
 /** The built-in presets. Loaded late: no other command needs them without a server. */

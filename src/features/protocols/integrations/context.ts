@@ -2,7 +2,7 @@ import { PrismError } from "../../../core/errors.ts";
 import type { EpochMs } from "../../../core/time/clock.ts";
 import type { JsonMembers } from "../../../http/body/input.ts";
 import type { Context } from "../../../module/feature.ts";
-import type { Trx } from "../../../store/database.ts";
+import type { InTransaction, Trx } from "../../../store/database.ts";
 import { type Alerts, type AlertView, unresolvedOfAlert } from "../../alerts/index.ts";
 import type { Integration } from "./integrations.ts";
 
@@ -13,7 +13,7 @@ interface Actor {
 }
 
 /** Needs of the routes of both protocols. */
-export type ProtocolContext = Context<"projects" | "alerts" | "incidents" | "integrations" | "onCall">;
+export type ProtocolContext = Context<"projects" | "alerts" | "incidents" | "integrations" | "claims" | "onCall">;
 
 /** Resolves what an integration opened; nothing happens if it does not fire. */
 export async function resolveAlert(context: ProtocolContext, integration: Integration, key: string): Promise<void> {
@@ -25,16 +25,18 @@ type Content = Pick<
   "labels" | "annotations" | "generatorUrl" | "severity" | "startsAt" | "endsAt" | "resolvesAtOnce"
 >;
 
-/** Reports one alert. @throws VALIDATION_FAILED, STORAGE_FULL, DATABASE_UNAVAILABLE */
+/** Reports one alert. @param options a transaction without `sharesCommit`. @throws VALIDATION_FAILED, STORAGE_FULL, DATABASE_UNAVAILABLE */
 export async function submit(
   { alerts }: ProtocolContext,
   { id, projectId, kind }: Integration,
   key: string,
   content: Content,
+  options: InTransaction = {},
 ): Promise<AlertView | null> {
-  const [outcome] = await alerts.submit([
-    { projectId, source: kind, sourceId: id, sender: `integration:${id}`, key, ...content },
-  ]);
+  const [outcome] = await alerts.submit(
+    [{ projectId, source: kind, sourceId: id, sender: `integration:${id}`, key, ...content }],
+    options,
+  );
   if (outcome?.status === "refused") throw outcome.error;
   return outcome?.alert ?? null;
 }
@@ -49,16 +51,16 @@ export function fire(
   integration: Integration,
   key: string,
   content: Content,
-  { ratesAgain = false }: { readonly ratesAgain?: boolean } = {},
+  { ratesAgain = false, ...options }: { readonly ratesAgain?: boolean } & InTransaction = {},
 ): Promise<AlertView | null> {
   const live = context.alerts.byKey(integration.projectId, key);
   const own = { ...content.labels, ...integration.labels };
-  if (!live) return submit(context, integration, key, { ...content, labels: own });
+  if (!live) return submit(context, integration, key, { ...content, labels: own }, options);
   const { labels, severity, startsAt } = live;
   const { severity: rated } = own;
   const rating =
     ratesAgain && rated ? { labels: { ...labels, severity: rated }, severity: rated } : { labels, severity };
-  return submit(context, integration, key, { ...content, ...rating, startsAt });
+  return submit(context, integration, key, { ...content, ...rating, startsAt }, options);
 }
 
 /** Acts on each incident of an alert that is not resolved. @returns whether there was one */

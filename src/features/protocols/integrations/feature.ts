@@ -1,4 +1,7 @@
 import { feature } from "../../../module/feature.ts";
+import { claimRoutes } from "./claim-routes.ts";
+import { CLAIM_SWEEPS, Claims } from "./claims.ts";
+import { claimFindings } from "./findings.ts";
 import { Integrations } from "./integrations.ts";
 import { integrationRoutes } from "./manage.ts";
 import { opsgenieRoutes } from "./opsgenie.ts";
@@ -7,20 +10,37 @@ import { pagerDutyRoutes } from "./pagerduty.ts";
 declare module "../../../module/feature.ts" {
   interface Offers {
     readonly integrations: Integrations;
+    /** Requests with unknown keys. */
+    readonly claims: Claims;
   }
 }
 
 /** Programs that send alerts in PagerDuty's and Opsgenie's protocols, and their keys. */
 export const integrationsFeature = feature("integrations", {
   needs: ["projects", "alerts", "incidents", "onCall"],
-  open: (context) => ({ integrations: new Integrations({ ...context, log: context.log.namespace("alerts") }) }),
-  load: ({ integrations }) => integrations.load(),
+  uses: ["notify"],
+  open(core, later) {
+    const context = { ...core, log: core.log.namespace("alerts") };
+    return {
+      integrations: new Integrations(context),
+      claims: new Claims({ ...context, notify: () => later().notify }),
+    };
+  },
+  load({ integrations, claims }) {
+    integrations.load();
+    claims.load();
+  },
+  findings: claimFindings,
+  sweeps: () => CLAIM_SWEEPS,
   start: ({ integrations }) => integrations.start(),
   close: ({ integrations, readsOnly }) => (readsOnly ? undefined : integrations.stop()),
-  effects: ({ integrations }) => ({ "integrations-changed": (change) => integrations.changed(change) }),
+  effects: ({ integrations, claims }) => ({
+    "integrations-changed": (change) => integrations.changed(change),
+    "claims-changed": () => claims.load(),
+  }),
   configKinds: async (context) => (await import("./config-kind.ts")).integrationKinds(context),
   register(server, context) {
-    const routes = [...integrationRoutes(context), ...pagerDutyRoutes(context), ...opsgenieRoutes(context)];
-    for (const each of routes) server.route(each);
+    const own = [...integrationRoutes(context), ...claimRoutes(context)];
+    for (const each of [...own, ...pagerDutyRoutes(context), ...opsgenieRoutes(context)]) server.route(each);
   },
 });

@@ -26,7 +26,7 @@ const FLUSH_EVERY_MS = 60_000;
 const KEY_BYTES = 16;
 
 /** The result of a request of an integration, as the metric shows it. */
-export type InputResult = "accepted" | "refused";
+export type InputResult = "accepted" | "kept" | "refused";
 
 /** A new key; the database stores its hash. */
 export function createIntegrationKey(key = randomBytes(KEY_BYTES).toString("hex")): {
@@ -89,13 +89,19 @@ export class Integrations {
 
   /** The integration of a key; null for an unknown or replaced one. Counts the request. */
   use(kind: IntegrationKind, key: string): Integration | null {
+    const found = this.find(kind, key);
+    if (!found) this.count(kind, "refused");
+    return found;
+  }
+
+  /** {@link use}, for a caller that counts an unknown key itself. */
+  find(kind: IntegrationKind, key: string): Integration | null {
     const now = this.#parts.clock.now();
     const known = this.#known.find(key, now);
     if (known?.row.kind === kind && this.#parts.projects.exists(known.row.projectId)) {
       this.#used.set(known.row.id, now);
       return known.integration;
     }
-    this.count(kind, "refused");
     return null;
   }
 

@@ -1,4 +1,4 @@
-import type { Principal } from "../../../core/caller.ts";
+import type { PermissionHolder, Principal } from "../../../core/caller.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import type { Json } from "../../../core/text/json-text.ts";
 import { toRfc3339OrNull } from "../../../core/time/clock.ts";
@@ -69,20 +69,10 @@ export const integrations = managed({
   view: (context, _caller, row) => viewOf(context, row),
   state: ({ lastUsedAt }) => lastUsedAt,
   in: {
-    async insert(context, trx, { userId: createdBy }, spec) {
-      const { id = uuidv7(), projectId, kind, name, labels } = spec;
-      checkLabels(labels ?? {});
+    async insert(context, trx, caller, spec) {
       const { key, ...hashed } = createIntegrationKey(spec.key);
       if (spec.key !== undefined) await requireFreeToken(trx, "integrations", "key", hashed.hash);
-      const now = context.clock.now();
-      const others = { id, projectId, ...hashed, createdBy, createdAt: now, updatedAt: now };
-      const row = Integration.newRow({ kind, name, labels }, others);
-      await context.projects.quotas.requireRoom(trx, "integrations", row);
-      await requireFreeName(trx, "integrations", "an integration", row);
-      await trx.insertInto("integrations").values(row).execute();
-      addEffect(trx, { type: "integrations-changed", changed: [row] });
-      await recordAction(context, trx, "integration.create", row.id, { projectId, kind, name });
-      return { row, issued: { key } };
+      return { row: await insertIntegration(context, trx, caller, spec, hashed), issued: { key } };
     },
     async change(context, trx, old, body) {
       if (body.labels) checkLabels(body.labels);
@@ -121,8 +111,29 @@ export function integrationRoutes(context: ManageContext): Route[] {
   return [...integrations.routes(context), rotate];
 }
 
+/** @param hashed of a key that no other one has */
+export async function insertIntegration(
+  context: ManageContext,
+  trx: Trx,
+  { userId: createdBy }: PermissionHolder,
+  spec: NewIntegration,
+  hashed: Pick<IntegrationRow, "hash" | "prefix">,
+): Promise<IntegrationRow> {
+  const { id = uuidv7(), projectId, kind, name, labels } = spec;
+  checkLabels(labels ?? {});
+  const now = context.clock.now();
+  const others = { id, projectId, ...hashed, createdBy, createdAt: now, updatedAt: now };
+  const row = Integration.newRow({ kind, name, labels }, others);
+  await context.projects.quotas.requireRoom(trx, "integrations", row);
+  await requireFreeName(trx, "integrations", "an integration", row);
+  await trx.insertInto("integrations").values(row).execute();
+  addEffect(trx, { type: "integrations-changed", changed: [row] });
+  await recordAction(context, trx, "integration.create", row.id, { projectId, kind, name });
+  return row;
+}
+
 /** Stores the next version. */
-async function replace(
+export async function replace(
   context: ManageContext,
   trx: Trx,
   action: string,
@@ -136,6 +147,6 @@ async function replace(
   return row;
 }
 
-function viewOf({ integrations: known }: ManageContext, row: IntegrationRow) {
+export function viewOf({ integrations: known }: ManageContext, row: IntegrationRow) {
   return Integration.view(row, { lastUsedAt: toRfc3339OrNull(known.lastUsedAt(row)) });
 }

@@ -8,6 +8,7 @@ import { type Method, Reply, type Route, route, undescribed } from "../../../htt
 import { type JsonMembers, parseJson, parseQuery } from "../../../http/body/input.ts";
 import type { Exchange } from "../../../http/server/exchange.ts";
 import type { AlertView, LabelRecord } from "../../alerts/index.ts";
+import type { Unknown } from "./claims.ts";
 import * as c from "./context.ts";
 import type { Integration } from "./integrations.ts";
 import * as o from "./opsgenie-alerts.ts";
@@ -32,12 +33,15 @@ interface Result {
   readonly alias: string;
 }
 
-/** Subject of a request. */
-interface Call {
+interface Request {
   readonly exchange: Exchange;
-  readonly integration: Integration;
   readonly body: JsonMembers;
   readonly query: Readonly<Record<string, string>>;
+}
+
+/** Subject of a request. */
+interface Call extends Request {
+  readonly integration: Integration;
 }
 
 type Handle = (call: Call) => Promise<unknown>;
@@ -58,23 +62,32 @@ export function opsgenieRoutes(context: c.ProtocolContext): Route[] {
   for (const prefix of [PATH, ...OTHERS]) kernel.addDialect({ prefix, errorBody: errorBodyOf });
   const serve = (method: Method, path: string, summary: string, handle: Handle): Route =>
     serveAt(method, `${PATH}${path}`, summary, handle);
-  const serveAt = (method: Method, path: string, summary: string, handle: Handle, status = 202): Route =>
-    route({
+  const serveAt = (method: Method, path: string, summary: string, handle: Handle, status = 202): Route => {
+    const keepsUnknown = method === "POST" && path.startsWith(PATH);
+    return route({
       method,
       path,
       summary,
       tag: "Opsgenie",
-      access: { signer: (exchange) => `integration:${requireIntegration(context, exchange).id}` },
+      access: {
+        signer(exchange) {
+          const sender = requireSender(context, exchange, keepsUnknown);
+          return "id" in sender ? `integration:${sender.id}` : null;
+        },
+      },
       ...(method === "GET" ? {} : { body: v.unknown(), raw: { types: ["application/json"], gzip: false }, status }),
       undocumented: true,
       response: undescribed,
       errors: ["INVALID_API_KEY", "UNAUTHENTICATED", "VALIDATION_FAILED", "ALERT_NOT_FOUND"],
       handle(exchange, { body }) {
-        const integration = requireIntegration(context, exchange);
+        const sender = requireSender(context, exchange, keepsUnknown);
         const json = method === "GET" ? {} : c.requireObject(parseJson(body as unknown as Buffer, { exchange }));
-        return handle({ exchange, integration, body: json, query: parseQuery(exchange.queryText) });
+        const request = { exchange, body: json, query: parseQuery(exchange.queryText) };
+        if ("id" in sender) return handle({ ...request, integration: sender });
+        return keep(context, sender, request, path.split("/:identifier/")[1] ?? "create");
       },
     });
+  };
   const accepted = (
     call: Call,
     action: string,
@@ -101,10 +114,9 @@ export function opsgenieRoutes(context: c.ProtocolContext): Route[] {
     });
   return [
     serve("POST", "", "Create an alert", async (call) => {
-      const alias = c.textIn(call.body, "alias") ?? call.exchange.requestId;
-      if (c.textIn(call.body, "message") === undefined)
-        return unprocessable(call, "message", "Message can not be empty.");
-      if (alias.length > MAX_ALIAS) return unprocessable(call, "alias", `must be at most ${MAX_ALIAS} characters long`);
+      const alias = aliasIn(call);
+      const refused = unprocessableNew(call);
+      if (refused) return refused;
       const key = o.keyOf(call.integration, alias);
       // A repetition counts only: message, tags and the rest of the open alert stay.
       const { annotations } = context.alerts.byKey(call.integration.projectId, key) ?? {};
@@ -322,15 +334,58 @@ function target({ exchange, query }: Call): { readonly identifier: string; reado
   return { identifier: exchange.params["identifier"] ?? "", type };
 }
 
-/** @throws UNAUTHENTICATED, INVALID_API_KEY */
-function requireIntegration({ integrations }: c.ProtocolContext, exchange: Exchange): Integration {
-  const [, key] = /^GenieKey +([^ ,]+)$/i.exec(exchange.header("authorization")) ?? [];
+/** @param keepsUnknown an unknown key may be kept. @throws UNAUTHENTICATED, INVALID_API_KEY */
+function requireSender(context: c.ProtocolContext, exchange: Exchange, keepsUnknown: boolean): Integration | Unknown {
+  const { integrations, claims } = context;
+  const key = genieKey(exchange);
   if (key === undefined)
     throw new PrismError("UNAUTHENTICATED", "Could not authenticate: send Authorization: GenieKey");
-  const integration = integrations.use("opsgenie", key);
-  if (!integration) throw new PrismError("INVALID_API_KEY", "Could not authenticate");
+  const integration = integrations.find("opsgenie", key);
+  const unknown = integration === null && keepsUnknown ? claims.admit(exchange, key) : null;
+  if (unknown) return unknown;
+  if (!integration) {
+    integrations.count("opsgenie", "refused");
+    throw new PrismError("INVALID_API_KEY", "Could not authenticate");
+  }
   exchange.projectId = integration.projectId;
   return integration;
+}
+
+function genieKey(exchange: Exchange): string | undefined {
+  return /^GenieKey +([^ ,]+)$/i.exec(exchange.header("authorization"))?.[1];
+}
+
+/** Keeps the request of an unknown key; its client gets the answer of one that is done later. */
+async function keep(context: c.ProtocolContext, unknown: Unknown, request: Request, action: string) {
+  const { exchange, body, query } = request;
+  const isCreate = action === "create";
+  const refused = isCreate ? unprocessableNew(request) : null;
+  if (refused) return refused;
+  const named = query["identifierType"] === "alias" ? (exchange.params["identifier"] ?? null) : null;
+  const alias = isCreate ? aliasIn(request) : named;
+  const message = isCreate ? o.summaryOf(c.textIn(body, "message") ?? "") : null;
+  const isUnknown = () => context.integrations.find("opsgenie", genieKey(exchange) ?? "") === null;
+  const kept = {
+    action,
+    alias: alias === null ? null : startOf(alias, MAX_ALIAS),
+    message,
+    body: JSON.stringify(body),
+  };
+  await context.claims.keep(unknown, kept, isUnknown);
+  context.integrations.count("opsgenie", "kept");
+  return new Reply(202, { result: "Request will be processed", ...traceOf(exchange) });
+}
+
+function aliasIn({ exchange, body }: Request): string {
+  return c.textIn(body, "alias") ?? exchange.requestId;
+}
+
+/** The answer to a request that creates no alert. */
+function unprocessableNew(request: Request): Reply<unknown> | null {
+  const { body } = request;
+  if (c.textIn(body, "message") === undefined) return unprocessable(request, "message", "Message can not be empty.");
+  if (aliasIn(request).length <= MAX_ALIAS) return null;
+  return unprocessable(request, "alias", `must be at most ${MAX_ALIAS} characters long`);
 }
 
 /** The note of an action, with the user that it names. */
@@ -358,9 +413,9 @@ function invalid(path: string, message: string): PrismError {
 }
 
 /** Opsgenie's status for a body that is JSON, but no alert. */
-function unprocessable(call: Call, path: string, message: string): Reply<unknown> {
+function unprocessable({ exchange }: Request, path: string, message: string): Reply<unknown> {
   const error = invalid(path, message);
-  return new Reply(422, { ...errorBodyOf(error, call.exchange), error: { code: error.code, message: error.message } });
+  return new Reply(422, { ...errorBodyOf(error, exchange), error: { code: error.code, message: error.message } });
 }
 
 function errorBodyOf({ code, message, details = [] }: PrismError, exchange: Exchange): object {

@@ -281,6 +281,9 @@ const PROVEN_IN: Readonly<Record<string, string>> = {
       "features/access/projects/invitations.test.ts",
     ]),
   ),
+  ...Object.fromEntries(
+    ["open", "close", "assign"].map((act) => [`claim.${act}`, "features/protocols/integrations/claims.test.ts"]),
+  ),
   "channel.resume": "features/delivery/operate.test.ts",
   "webhook.disable": "features/delivery/webhook-sender.test.ts",
   "channel.create": "features/channels/api.test.ts",

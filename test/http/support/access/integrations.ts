@@ -1,6 +1,8 @@
+import { randomUUID } from "node:crypto";
+import { hashToken } from "../../../../src/core/crypto/tokens.ts";
 import { uuidv7 } from "../../../../src/core/ids.ts";
-import { type InProject, inShop, readEvents } from "./refusals.ts";
-import { inWorld, open, type Refusal, type Row, type Table } from "./row.ts";
+import { type InProject, inShop, may, readEvents } from "./refusals.ts";
+import { at, inWorld, open, type Refusal, type Row, type Table } from "./row.ts";
 import type { AccessWorld } from "./world.ts";
 
 const PATH = "/api/v1/integrations";
@@ -18,6 +20,20 @@ const fresh =
     );
     return { path: `${PATH}/${made.body.id}${rest}`, body };
   };
+
+/** With a claim of a new key for each caller, as one is kept while the window is open. */
+const claimed: Row["request"] = async ({ prism, shop }: AccessWorld) => {
+  const [id, key] = [uuidv7(), randomUUID()];
+  const row = { id, claimId: id, hash: hashToken(key), prefix: "", at: 0, address: "", action: "close", alias: null };
+  const kept = { message: null, body: "{}", bytes: 2, keptUntil: 1, outcome: null, assignedAt: null };
+  await prism.parts.base.database.write((trx) =>
+    trx
+      .insertInto("integration_claims")
+      .values({ ...row, ...kept, integrationId: null })
+      .execute(),
+  );
+  return { path: `${PATH}/claims/${id}`, body: { projectId: shop, name: uuidv7() } };
+};
 
 /** The key is in the body: Prism's credentials do not matter. */
 const inBody = (path: string, body: object): Row[] => [
@@ -74,6 +90,12 @@ export const INTEGRATIONS: Table = {
   [`GET ${PATH}/:id`]: [{ refusal: inShop({ from, hidden: "INTEGRATION_NOT_FOUND" }), request: fresh("") }],
   [`PATCH ${PATH}/:id`]: [{ refusal: inShop(write), request: fresh("", { labels: {} }) }],
   [`DELETE ${PATH}/:id`]: [{ refusal: inShop(write), request: fresh("") }],
+  [`GET ${PATH}/claims`]: { refusal: may("projects:all"), request: at(`${PATH}/claims`) },
+  [`POST ${PATH}/claims/window`]: {
+    refusal: may("projects:all"),
+    request: at(`${PATH}/claims/window`, { durationMs: 0 }),
+  },
+  [`POST ${PATH}/claims/:id`]: [{ refusal: (who) => may("projects:all")(who) ?? inShop(write)(who), request: claimed }],
   [`POST ${PATH}/:id/rotate`]: [{ refusal: inShop(write), request: fresh("/rotate", {}) }],
   ...Object.fromEntries(PAGERDUTY.map((path) => [`POST ${path}`, inBody(path, {})])),
   ...Object.fromEntries(OPSGENIE_ROUTES.map(keyed)),
