@@ -129,6 +129,7 @@ const SHARED_TABLES = {
     "alerts",
     "health/cluster",
     "heartbeats",
+    "protocols/integrations",
     "records/audit",
     "records/backup",
     "records/configuration",

@@ -80,6 +80,7 @@ const REASONS: Readonly<Record<string, string>> = {
   "deleted by recipient": "deleted by the person",
   "recipient not active": "the account is not active",
   "channel not configured": "the channel is not configured",
+  mirror: "the project is a mirror: nothing leaves it",
   cancelled: "cancelled by an operator",
 };
 

@@ -140,6 +140,9 @@ export class Projects implements DefaultProject {
   /** Project id by id or slug. */
   readonly #ids = new Map<string, string>();
   readonly #owners = new Map<string, string | null>();
+  readonly #findMirrors;
+  /** Ids of the projects that nothing leaves; null: to be read. */
+  #mirrors: ReadonlySet<string> | null = null;
 
   /** @param isOpen whether every active user is a viewer of the default project */
   constructor(
@@ -166,6 +169,9 @@ export class Projects implements DefaultProject {
       "select id from projects where deletedAt is null and (id = @ref or slug = @ref) order by id = @ref desc limit 1",
     );
     this.#findOwner = reader.prepare<[string], { ownerId: string | null }>("select ownerId from projects where id = ?");
+    this.#findMirrors = reader
+      .prepare<[], string>("select id from projects where deletedAt is null and settings ->> '$.mirror' is not null")
+      .pluck();
     this.#wasMember = reader.prepare<{ id: string; userId: string; seesAll: 0 | 1 }, { id: string }>(
       `select id from projects where id = @id and deletedAt is not null and
        (@seesAll or exists (select 1 from project_members where projectId = @id and userId = @userId))`,
@@ -290,8 +296,29 @@ export class Projects implements DefaultProject {
     return ownerId;
   }
 
+  /** Whether the project runs beside another system: nothing leaves it. Ask right before something does. */
+  isMirror(id: string | null): boolean {
+    return id !== null && this.#mirrorIds.has(id);
+  }
+
+  get hasMirrors(): boolean {
+    return this.#mirrorIds.size > 0;
+  }
+
+  get #mirrorIds(): ReadonlySet<string> {
+    this.#mirrors ??= new Set(this.#findMirrors.all());
+    return this.#mirrors;
+  }
+
+  /** @throws INVALID_STATE for a mirror: also a test by hand would leave it */
+  requireLeaves(id: string | null): void {
+    if (this.isMirror(id))
+      throw new PrismError("INVALID_STATE", "The project is a mirror (settings.mirror): nothing is sent for it");
+  }
+
   forget(change: RightsChange): void {
     this.storage.forget(change);
+    if (change.of === "all" || change.of === "project") this.#mirrors = null;
     if (change.of === "all") {
       this.#owners.clear();
       this.#ids.clear();

@@ -22,7 +22,7 @@ export class ChannelTester {
     this.#context = context;
   }
 
-  /** @throws CHANNEL_NOT_FOUND, UNAUTHORIZED_ROLE, RATE_LIMITED, OVERLOADED */
+  /** @throws CHANNEL_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_STATE for a mirror, RATE_LIMITED, OVERLOADED */
   async run(principal: PermissionHolder, id: string, input: TestChannel): Promise<TestResult> {
     // Callers without the right must not take the slots of others.
     const { projects, db } = this.#context;
@@ -36,6 +36,7 @@ export class ChannelTester {
     { dryRun, update, event }: TestChannel,
   ): Promise<TestResult> {
     const context = this.#context;
+    if (!dryRun) context.projects.requireLeaves(shown.projectId);
     const row = dryRun ? shown : await this.#recorded(principal, shown.id);
     const channel = await opened(context, row).catch((error: unknown) => error as Error);
     if (channel instanceof Error) return { ...NOTHING, class: "dead", error: channel.message, update: null };

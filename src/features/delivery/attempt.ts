@@ -30,6 +30,7 @@ import {
   waitAsAsked,
   waitForProvider,
 } from "./outcome.ts";
+import { findPage } from "./pages/store.ts";
 import { limitsOf, type TargetCall } from "./target-queues.ts";
 
 /**
@@ -149,7 +150,7 @@ export async function routeOf(
   const { delivery, notification, user } = found;
   const now = clock.now();
   const channel = channels.get(delivery.channel);
-  const obstacle = obstacleOf(found, now, settings.delivery.pushAlways);
+  const obstacle = (await mirrorOf(context, found)) ?? obstacleOf(found, now, settings.delivery.pushAlways);
   if (!channel || obstacle) {
     await skip(context, job, found, obstacle ?? "channel not configured");
     return undefined;
@@ -165,6 +166,13 @@ export async function routeOf(
   if (waitMs === 0) return { channel, circuit };
   await waitForProvider(context, job, found, now + waitMs);
   return undefined;
+}
+
+/** An incident of a mirror may notify people with a notification of no project: its page names it. */
+async function mirrorOf({ db, projects }: DeliveryContext, found: DeliveryFacts): Promise<"mirror" | null> {
+  const { notification, delivery } = found;
+  const page = isPage(found) ? await findPage(db.read, delivery.id) : undefined;
+  return projects.isMirror(page?.projectId ?? notification.projectId) ? "mirror" : null;
 }
 
 /** Why the delivery must not be sent any more. */

@@ -53,6 +53,8 @@ export type DeliveryReason =
   | "deleted by recipient"
   | "recipient not active"
   | "channel not configured"
+  /** Skipped: nothing leaves a mirror project. */
+  | "mirror"
   /** Skipped by an operator. */
   | "cancelled";
 
@@ -208,7 +210,9 @@ export type ReadEventAlerts = (event: {
 
 /** Dependencies of the steps of a delivery. */
 export interface DeliveryContext
-  extends Uses<"db" | "jobs" | "audit" | "box" | "clock" | "log" | "presence" | "settings" | "notify" | "channels"> {
+  extends Uses<
+    "db" | "jobs" | "audit" | "box" | "clock" | "log" | "presence" | "settings" | "notify" | "channels" | "projects"
+  > {
   readonly circuits: Circuits;
   readonly limits: DeliveryLimits;
   readonly metrics: DeliveryMetrics;
@@ -221,7 +225,16 @@ export interface DeliveryContext
 
 /** Dependencies for opening the feature. */
 export type DeliveryParts = Context<
-  "jobs" | "runner" | "jobControl" | "workerLeases" | "notify" | "channels" | "sounds" | "pusher" | "webPush"
+  | "jobs"
+  | "runner"
+  | "jobControl"
+  | "workerLeases"
+  | "notify"
+  | "channels"
+  | "sounds"
+  | "pusher"
+  | "webPush"
+  | "projects"
 >;
 
 const clockTime = doc(

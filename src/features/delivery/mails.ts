@@ -19,6 +19,12 @@ const PRIORITY = 500;
 export interface DirectMail extends Pick<Mail, "to" | "subject" | "text" | "headers" | "thread"> {
   /** Expiry of its link. After that it is not sent, and its text is deleted. */
   readonly expiresAt: EpochMs;
+  /** The project that it is of: nothing is sent for a mirror. */
+  readonly projectId?: string | null;
+}
+
+interface MailPayload {
+  readonly projectId?: string;
 }
 
 /** Seal context of a mail's content. */
@@ -32,13 +38,14 @@ export function mailSealContext(id: string): string {
  */
 export async function enqueueMail(
   { box, jobs, clock }: Pick<DeliveryContext, "box" | "jobs" | "clock">,
-  { expiresAt, ...mail }: DirectMail,
+  { expiresAt, projectId, ...mail }: DirectMail,
   trx: Trx,
 ): Promise<void> {
   const id = uuidv7();
   const content = box.seal(mailSealContext(id), Buffer.from(JSON.stringify(mail)));
   await trx.insertInto("sealed_mails").values({ id, content, expiresAt }).execute();
-  const job = { id, queue: QUEUE, kind: MAIL_JOB, payload: {}, runAt: clock.now(), priority: PRIORITY } as const;
+  const payload: MailPayload = projectId ? { projectId } : {};
+  const job = { id, queue: QUEUE, kind: MAIL_JOB, payload, runAt: clock.now(), priority: PRIORITY } as const;
   await jobs.enqueue(job, { trx });
 }
 
@@ -65,7 +72,9 @@ async function attemptMail(
   job: RunningJob,
   signal: AbortSignal,
 ): Promise<typeof COMPLETED | { readonly skipped: string }> {
-  const { db, jobs, clock, channels, circuits } = context;
+  const { db, jobs, clock, channels, circuits, projects } = context;
+  const { projectId = null } = job.payload as MailPayload;
+  if (projects.isMirror(projectId)) return { skipped: "mirror" };
   const mail = await openMail(context, job.id);
   if (!mail) return { skipped: "expired" };
   const channel = channels.of("email");

@@ -30,12 +30,16 @@ export async function mergeDeliveries(context: DeliveryContext, job: RunningJob)
   const merged = await db.write(async (trx) => {
     // Read in the transaction: until it ends, this job holds the dedupe key, and no other merge job
     // would be created.
-    const waiting = await waitingOf(userId, trx);
+    const all = await waitingOf(userId, trx);
+    const isMirrored = ({ projectId }: Waiting): boolean => context.projects.isMirror(projectId);
+    const change = { state: "skipped", reason: "mirror", updatedAt: clock.now() } as const;
+    for (const { id } of all.filter(isMirrored)) await updateDelivery(trx, id, change);
+    const waiting = all.filter((each) => !isMirrored(each));
     const isAlone = waiting.every(({ notificationId }) => notificationId === waiting[0]?.notificationId);
-    await jobs.complete(job, trx, { deliveries: waiting.length });
+    await jobs.complete(job, trx, { deliveries: all.length });
     if (isAlone) await release(context, waiting, trx);
-    else await sendOne(context, userId, waiting, trx);
-    if (waiting.length === MAX_MERGED) await jobs.enqueue(mergeJob(userId, clock.now()), { trx });
+    else if (waiting.length > 0) await sendOne(context, userId, waiting, trx);
+    if (all.length === MAX_MERGED) await jobs.enqueue(mergeJob(userId, clock.now()), { trx });
     return isAlone ? [] : waiting;
   });
   await recordMerged(context, merged);
@@ -94,13 +98,14 @@ interface Waiting {
   readonly title: string;
   readonly priority: number;
   readonly correlationId: string;
+  readonly projectId: string | null;
 }
 
 function waitingOf(userId: string, trx: Trx): Promise<Waiting[]> {
   return trx
     .selectFrom("deliveries as d")
     .innerJoin("notifications as n", "n.id", "d.notificationId")
-    .select(["d.id", "d.notificationId", "d.channel", "n.title", "n.priority", "n.correlationId"])
+    .select(["d.id", "d.notificationId", "d.channel", "n.title", "n.priority", "n.correlationId", "n.projectId"])
     .where("d.userId", "=", userId)
     .where("d.reason", "=", sql.lit(RATE_LIMITED)) // Literals, to match the partial index.
     .where("d.state", "=", sql.lit("queued"))

@@ -86,7 +86,7 @@ export function openDelivery(parts: DeliveryParts, eventAlerts: ReadEventAlerts)
   const circuits = new Circuits(clock, log, parts.metrics);
   const metrics = new DeliveryMetrics(parts.metrics);
   const queues = new TargetQueues(clock, recalling(jobs, log));
-  const pages = new PageSender({ db: parts.db, clock, log, channels });
+  const pages = new PageSender({ db: parts.db, clock, log, channels, projects: parts.projects });
   addChannels(parts, log);
   const limits = new DeliveryLimits(clock, () => settings.delivery);
   const context: DeliveryContext = { ...parts, log, circuits, limits, metrics, queues, pages, eventAlerts };

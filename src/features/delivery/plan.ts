@@ -167,12 +167,13 @@ export async function planDeliveries(
     .executeTakeFirst();
   if (!notification) return undefined;
   const channels = context.channels.forChannels(notification.channels);
+  const isMirror = context.projects.isMirror(notification.projectId);
   const alarm = await sameAlarm(context, notification);
   for (let after = ""; ; ) {
     signal.throwIfAborted();
     const recipients = await recipientsAfter(context, notificationId, after);
     const last = recipients.at(-1);
-    const plan = await planOf(context, recipients, notification, { channels, alarm });
+    const plan = await planOf(context, recipients, notification, { channels, alarm, isMirror });
     const isLast = last === undefined || recipients.length < RECIPIENTS_AT_ONCE;
     if (plan.rows.length > 0 || isLast) {
       await db.write(async (trx) => {
@@ -206,7 +207,12 @@ async function planOf(
   {
     channels,
     alarm,
-  }: { readonly channels: readonly DeliveryChannel[]; readonly alarm: Awaited<ReturnType<typeof sameAlarm>> },
+    isMirror,
+  }: {
+    readonly channels: readonly DeliveryChannel[];
+    readonly alarm: Awaited<ReturnType<typeof sameAlarm>>;
+    readonly isMirror: boolean;
+  },
 ): Promise<Plan> {
   const plan: Plan = { rows: [], runAt: new Map(), rateLimited: new Set() };
   if (recipients.length === 0) return plan;
@@ -221,7 +227,9 @@ async function planOf(
       const { userId } = target;
       const reader = userId === PROJECT_RECIPIENT ? PROJECT_READER : readers.get(userId);
       if (!reader) continue;
-      const refused = refusal(reader.prefs, channel.name, notification) ?? repeated?.(userId, channel.name);
+      const unwanted = refusal(reader.prefs, channel.name, notification) ?? repeated?.(userId, channel.name);
+      // No summary of several may tell of it either.
+      const refused = unwanted ?? (isMirror ? "mirror" : undefined);
       if (!refused && !waits.has(userId)) waits.set(userId, takeToken(context, userId, notification));
       const waitMs = waits.get(userId) ?? null;
       const decided: Decision = refused

@@ -36,6 +36,7 @@ export type ModuleServiceParts = ModuleJobParts &
     | "audit"
     | "realtime"
     | "users"
+    | "projects"
   >;
 
 /** Registrations that outlive the process. Those that are not repeated are removed. */
@@ -244,10 +245,18 @@ function checkedLabel(label: string): string {
   throw new TypeError("the label of a timer must be a text of 1 to 100 characters");
 }
 
-function events(instance: ModuleInstance, { bus }: ModuleServiceParts): api.EventBus {
+/** Modules may send what they see: of a mirror project they see nothing. */
+function events(instance: ModuleInstance, { bus, projects }: ModuleServiceParts): api.EventBus {
   const { name } = instance;
-  const on: api.EventBus["on"] = (event, handler) =>
-    instance.added(bus.on(event, (payload, meta) => instance.within(() => handler(payload, meta)), name));
+  const isMirrored = (payload: unknown): boolean => {
+    const { projectId } = Object(payload) as { readonly projectId?: unknown };
+    return typeof projectId === "string" && projects.isMirror(projectId);
+  };
+  const on: api.EventBus["on"] = (event, handler) => {
+    const told: typeof handler = (payload, meta) =>
+      isMirrored(payload) ? undefined : instance.within(() => handler(payload, meta));
+    return instance.added(bus.on(event, told, name));
+  };
   return {
     emit: (event, payload) => bus.emit(String(event), payload, currentCaller().correlationId ?? uuidv7()),
     on,
@@ -266,7 +275,8 @@ function events(instance: ModuleInstance, { bus }: ModuleServiceParts): api.Even
       if (maxAttempts !== undefined && !(Number.isInteger(maxAttempts) && maxAttempts >= 1))
         throw new TypeError("maxAttempts must be a whole number from 1 on");
       instance.requireAlive();
-      const read = (batch: api.StoredEvent[]): Promise<void> => instance.within(async () => handler(batch));
+      const read = (batch: api.StoredEvent[]): Promise<void> =>
+        instance.within(async () => handler(batch.filter((event) => !isMirrored(event))));
       return instance.added(bus.consume(`${name}:${consumer}`, read, options));
     },
   };

@@ -59,6 +59,7 @@ export function openRules(
     overTime: new OverTime({ counts, alerts: alertLink, absences }),
     offsets: committer.sequences.streams,
     settingsOf: settings.queue.bind(settings),
+    isMirror: projects.isMirror.bind(projects),
   });
   committer.whenEpochFails(() => {
     throttle.reset();

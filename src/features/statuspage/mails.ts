@@ -87,7 +87,7 @@ ${link}
 If it was not you, ignore this mail: nothing more is sent.
 `;
   const mail = { to: addressOf(parts, row), subject: `Confirm: status updates of ${name}`, text };
-  await enqueueMail(parts, { ...mail, expiresAt: row.createdAt + PENDING_MS }, trx);
+  await enqueueMail(parts, { ...mail, projectId: row.projectId, expiresAt: row.createdAt + PENDING_MS }, trx);
 }
 
 export function addressOf(
@@ -262,5 +262,6 @@ async function mailUpdate(
   // RFC 8058 section 3.1 requires https for one click.
   const oneClick = unsubscribe.startsWith("https:") ? { "List-Unsubscribe-Post": "List-Unsubscribe=One-Click" } : {};
   const headers = { "List-Unsubscribe": `<${unsubscribe}>`, ...oneClick };
-  await enqueueMail(parts, { ...mail, to: addressOf(parts, row), text: body, headers }, trx);
+  const { projectId } = row;
+  await enqueueMail(parts, { ...mail, projectId, to: addressOf(parts, row), text: body, headers }, trx);
 }

@@ -11,8 +11,8 @@ import { IncidentWorld } from "../alerts/incidents/support.ts";
 test("a place that is free goes to a target that may have it, past those of an owner at its limit", async (t) => {
   const { prism, clock, projectId } = await IncidentWorld.start(t);
   const { database: db } = prism.parts.base;
-  const { channels } = prism.parts.offers;
-  const sender = new PageSender({ db, clock, log: prism.parts.core.log, channels });
+  const { channels, projects } = prism.parts.offers;
+  const sender = new PageSender({ db, clock, log: prism.parts.core.log, channels, projects });
   t.after(() => sender.stop());
   const answers = new Map<string, () => void>();
   sender.handle("channel", {

@@ -166,7 +166,8 @@ export function inviteLimiter(clock: Clock): RateLimiter {
 }
 
 /**
- * Invites a mail address, by mail if mail is configured; otherwise the answer contains the link.
+ * Invites a mail address, by mail if mail is configured and the project is no mirror; otherwise the answer contains
+ * the link.
  * @throws VALIDATION_FAILED, FORBIDDEN for the operator, RATE_LIMITED (20 an hour per inviter, 5
  * per address), LIMIT_REACHED (100 open)
  */
@@ -181,16 +182,17 @@ export async function inviteToProject(
   const email = namesOf({ email: address }).email ?? "";
   const { userId: invitedBy } = requireAccount(principal);
   limitInvitations(ctx, invitedBy, email);
+  const isMailed = mail.isConfigured && !ctx.projects.isMirror(projectId);
   const { invitation, token } = await changeProject(ctx, principal, projectId, "project:manage", async (trx) => {
     if ((await invitationsOf(ctx, projectId, trx)).length >= MAX_OPEN)
       throw new PrismError("LIMIT_REACHED", `${MAX_OPEN} invitations of this project are open; revoke some`);
     const { id, token } = await createInvitation(ctx, { projectId, email, role, invitedBy }, trx);
     const invitation = await requireInvitation(ctx, id, { projectId }, trx);
-    if (mail.isConfigured) await mail.projectInvitation(email, invitation, token, trx);
+    if (isMailed) await mail.projectInvitation(email, invitation, token, trx);
     return { invitation, token };
   });
   const view = invitationView(invitation);
-  if (mail.isConfigured) return view;
+  if (isMailed) return view;
   return { ...view, inviteUrl: mail.link("project-invitation", token) };
 }
 

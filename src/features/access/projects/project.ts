@@ -17,6 +17,25 @@ const timezone = doc(
   "IANA time zone",
 );
 
+function isWebUrl(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const { protocol, username, password } = new URL(url);
+  return /^https?:$/.test(protocol) && username === "" && password === "";
+}
+
+/** The systems that a mirror project runs beside. */
+const MIRRORED_SYSTEMS = [
+  ...(["oncall", "opsgenie", "pagerduty", "alertmanager"] as const),
+  ...(["uptime-kuma", "healthchecks", "ntfy", "gotify", "other"] as const),
+] as const;
+/** A project beside the system in use: everything runs, and nothing leaves (docs/mirror.md). */
+const Mirror = object({
+  from: doc(v.picklist(MIRRORED_SYSTEMS), "The system that still notifies people"),
+  url: v.optional(
+    doc(v.pipe(text(2000, 1), v.check(isWebUrl, "must be an http or https URL without a login")), "Its web page"),
+  ),
+});
+
 /** Other members are the owners' own and kept. A member that is null is none, or removed. */
 export const ProjectSettings = openObject({
   alertThreshold: v.nullish(doc(integer(1, 1_000_000), "Number of errors in the window that alerts the members")),
@@ -28,6 +47,7 @@ export const ProjectSettings = openObject({
       "Daily digest for the members, optionally in a time zone",
     ),
   ),
+  mirror: v.nullish(doc(Mirror, "The project runs beside another system: nothing leaves it (docs/mirror.md)")),
 });
 export type ProjectSettings = v.InferOutput<typeof ProjectSettings>;
 

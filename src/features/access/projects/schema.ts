@@ -140,7 +140,9 @@ export const InvitationView = named(
     invitedBy: doc(v.string(), "Id of the user who invited"),
     createdAt: v.string(),
     expiresAt: v.string(),
-    inviteUrl: v.optional(doc(v.string(), "Only in the first answer, and only without a mail server")),
+    inviteUrl: v.optional(
+      doc(v.string(), "Only in the first answer, and only without a mail server or of a mirror project"),
+    ),
   }),
 );
 

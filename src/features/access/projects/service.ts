@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { sql } from "kysely";
 import type { PermissionHolder, Principal } from "../../../core/caller.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
@@ -40,6 +41,10 @@ export function mergedSettings(stored: string, given: Settings = {}): string {
   const merged = JSON.stringify(Object.fromEntries(members.filter(([, value]) => value !== null)));
   if (Buffer.byteLength(merged) <= MAX_BYTES) return merged;
   throw invalidField("body", "settings", `must be at most ${MAX_BYTES} bytes together`);
+}
+
+function mirrorOf(settings: string): unknown {
+  return (JSON.parse(settings) as Settings)["mirror"];
 }
 
 /** A slug has 64 characters; the rest is for a number. */
@@ -104,6 +109,7 @@ export async function insertProject(
     await trx.insertInto("project_members").values(owner).execute();
     addEffect(trx, { type: "rights-changed", of: "user", userId });
   }
+  if (mirrorOf(settings) !== undefined) addEffect(trx, { type: "rights-changed", of: "project", projectId: id });
   await audit.record({ action: "project.create", resourceType: "project", resourceId: id }, { trx });
   return row;
 }
@@ -161,11 +167,12 @@ export async function changeStored(
   { name, settings, storageBytes }: UpdateProject,
 ): Promise<void> {
   const { id } = row;
+  const merged = settings ? mergedSettings(row.settings, settings) : row.settings;
   await trx
     .updateTable("projects")
     .set({
       name: name ?? row.name,
-      settings: settings ? mergedSettings(row.settings, settings) : row.settings,
+      settings: merged,
       storageBytes: storageBytes === undefined ? row.storageBytes : storageBytes,
       version: row.version + 1,
       updatedAt: ctx.clock.now(),
@@ -173,10 +180,11 @@ export async function changeStored(
     .where("id", "=", id)
     .execute();
   const members = [...(name === undefined ? [] : ["name"]), ...(settings ? ["settings"] : [])];
-  if (storageBytes !== undefined) {
-    members.push("storageBytes");
+  const changesMirror = !isDeepStrictEqual(mirrorOf(row.settings), mirrorOf(merged));
+  if (changesMirror) members.push("settings.mirror");
+  if (storageBytes !== undefined) members.push("storageBytes");
+  if (storageBytes !== undefined || changesMirror)
     addEffect(trx, { type: "rights-changed", of: "project", projectId: id });
-  }
   await recordChange(ctx, "project.update", "project", id, { members }, trx);
 }
 

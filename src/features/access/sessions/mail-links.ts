@@ -143,7 +143,14 @@ export interface AccountMailParts extends Uses<"clock" | "log"> {
   pagesUrl(): string;
   /** Enqueues a mail as a job in the transaction, to be sent before its link expires. */
   enqueue(
-    mail: { readonly to: string; readonly subject: string; readonly text: string; readonly expiresAt: EpochMs },
+    mail: {
+      readonly to: string;
+      readonly subject: string;
+      readonly text: string;
+      readonly expiresAt: EpochMs;
+      /** The project that it is of. */
+      readonly projectId: string | null;
+    },
     trx: Trx,
   ): Promise<void>;
 }
@@ -192,7 +199,11 @@ export class AccountMail {
   /** @param invitation its names are users' own: only characters that form no link are shown. */
   async projectInvitation(
     to: string,
-    { projectName, inviterName }: { readonly projectName: string; readonly inviterName: string },
+    {
+      projectId,
+      projectName,
+      inviterName,
+    }: { readonly projectId: string; readonly projectName: string; readonly inviterName: string },
     token: string,
     trx: Trx,
   ): Promise<void> {
@@ -202,7 +213,8 @@ export class AccountMail {
       codeLine(token),
       "If you do not know what this is about, there is nothing to do.",
     ];
-    await this.#enqueue({ to, subject: "You are invited to a project", lines, lifeMs: LINK_LIFE_MS.invite }, trx);
+    const subject = "You are invited to a project";
+    await this.#enqueue({ to, subject, lines, lifeMs: LINK_LIFE_MS.invite, projectId }, trx);
   }
 
   link(page: AccountPage, token: string): string {
@@ -211,7 +223,13 @@ export class AccountMail {
   }
 
   async #enqueue(
-    { to, subject, lines, lifeMs }: { to: string; subject: string; lines: readonly string[]; lifeMs: number },
+    {
+      to,
+      subject,
+      lines,
+      lifeMs,
+      projectId = null,
+    }: { to: string; subject: string; lines: readonly string[]; lifeMs: number; projectId?: string | null },
     trx: Trx,
   ): Promise<void> {
     const { clock, enqueue } = this.#parts;
@@ -219,7 +237,8 @@ export class AccountMail {
       this.warnUnconfigured();
       return;
     }
-    await enqueue({ to, subject, text: `${lines.join("\n\n")}\n`, expiresAt: clock.now() + lifeMs }, trx);
+    const text = `${lines.join("\n\n")}\n`;
+    await enqueue({ to, subject, text, expiresAt: clock.now() + lifeMs, projectId }, trx);
   }
 }
 

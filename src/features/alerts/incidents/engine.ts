@@ -111,7 +111,9 @@ export class Incidents {
   /** Incidents of high urgency that have reached no one for this long, the oldest first. */
   async unreached(afterMs: number): Promise<{ id: string; number: number; since: EpochMs }[]> {
     const now = this.#parts.clock.now();
-    const rows = await unreachedSince(this.#parts.db.scan, now - afterMs);
+    const all = await unreachedSince(this.#parts.db.scan, now - afterMs);
+    // The other system pages for mirrors.
+    const rows = all.filter(({ projectId }) => !this.#parts.projects.isMirror(projectId));
     const known = await factsOfAll(this.#parts, this.#parts.db.scan, rows, now);
     const found = [];
     for (const row of rows) {

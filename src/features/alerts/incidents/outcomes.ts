@@ -67,6 +67,10 @@ export function pageFollower(parts: IncidentParts): PageFollower {
       for (const row of await incidentsById(trx, [...ids])) markReached(parts, trx, row);
       await waysWork(parts, trx, pages);
     },
+    async mirrored(trx, pages) {
+      const ids = incidentsOf(pages.filter(isOutside));
+      for (const row of await incidentsById(trx, [...ids])) markReached(parts, trx, row);
+    },
     returned: (trx, page) => notReached(parts, trx, page),
     async failed(trx, pages) {
       for (const id of incidentsOf(pages)) {

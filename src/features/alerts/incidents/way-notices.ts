@@ -139,7 +139,7 @@ async function waysOf(trx: Trx, projectId: string, now: EpochMs): Promise<Way[]>
 /** Sends a notice of the failed ways, changes the last one, or plans the next one. */
 async function report(parts: IncidentParts, trx: Trx, projectId: string, now: EpochMs): Promise<void> {
   const ways = await waysOf(trx, projectId, now);
-  if (ways.length === 0) return;
+  if (ways.length === 0 || parts.projects.isMirror(projectId)) return;
   // Nor would the outcome of the page be stored, which may page others.
   if (isFull(parts)) return sendLater(parts, trx, projectId, (Math.floor(now / FULL_MS) + 1) * FULL_MS);
   const text = failedText(await nameOf(trx, projectId), ways);

@@ -70,6 +70,8 @@ export class PagingWarningNotices {
     const { db, warnings } = this.#parts;
     const found = new Map<string, readonly PagingWarning[]>();
     for (const projectId of projectIds) {
+      // They are looked for again within an hour of its end.
+      if (warnings.projects.isMirror(projectId)) continue;
       const isThere = warnings.projects.exists(projectId);
       found.set(projectId, isThere ? await projectWarnings(warnings, db.scan, projectId) : []);
     }

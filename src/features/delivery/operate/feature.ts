@@ -21,7 +21,18 @@ declare module "../../../module/feature.ts" {
 
 /** Deliveries and channels for those who operate the server. */
 export const deliveriesFeature = feature("deliveries", {
-  needs: ["jobs", "runner", "jobControl", "workerLeases", "notify", "channels", "sounds", "pusher", "webPush"],
+  needs: [
+    "jobs",
+    "runner",
+    "jobControl",
+    "workerLeases",
+    "notify",
+    "channels",
+    "sounds",
+    "pusher",
+    "webPush",
+    "projects",
+  ],
   uses: ["rules", "eventAlerts"],
   findings: deliveryFindings,
   open: (context, later) => openDelivery(context, (event) => later().eventAlerts(event)),

@@ -199,6 +199,11 @@ export class PageQueue {
     this.#take(page);
   }
 
+  /** Pages that may be sent now, and are not. */
+  unbegun(now: number): readonly Waiting[] {
+    return [...this.#byId.values()].filter((page) => page.notBefore <= now && !this.#begun.has(page));
+  }
+
   /** Pages that count as failed if the attempt that runs has no answer by then. */
   *unanswered(): Iterable<{ readonly page: Waiting; readonly failsAt: number }> {
     for (const [page, begunAt] of this.#begun)

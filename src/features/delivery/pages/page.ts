@@ -57,11 +57,16 @@ export interface AcceptedPage {
   readonly record?: (trx: Trx) => Promise<void>;
 }
 
+/** The note of pages of a mirror project, which are not sent: for its incident they have arrived. */
+export const MIRROR = "mirror";
+
 /** A page that is not to be sent any more. */
 export interface NotSent {
   readonly skipped: string;
   readonly record?: (trx: Trx) => Promise<void>;
 }
+
+export const MIRRORED: NotSent = { skipped: MIRROR };
 
 export interface PageSendOptions {
   readonly signal: AbortSignal;
@@ -104,6 +109,8 @@ export type BounceResult = "failed" | "repeated" | "unknown" | "early";
 /** Handlers of incidents for outcomes, in the transaction that records them. */
 export interface PageFollower {
   delivered(trx: Trx, pages: readonly PageRow[]): Promise<void>;
+  /** Nothing leaves their project: they would have been sent. */
+  mirrored?(trx: Trx, pages: readonly PageRow[]): Promise<void>;
   /** They count as failed from now on, and go on being tried. */
   failed(trx: Trx, pages: readonly PageRow[]): Promise<void>;
   /** An accepted page was returned. `failed` follows. */

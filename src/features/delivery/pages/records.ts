@@ -4,7 +4,16 @@ import { type EpochMs, MINUTE_MS } from "../../../core/time/clock.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import type { PageFailure } from "./failures.ts";
-import type { AcceptedPage, BounceResult, NotSent, PageFollower, PageKind, PageKindName, PageRow } from "./page.ts";
+import {
+  type AcceptedPage,
+  type BounceResult,
+  MIRROR,
+  type NotSent,
+  type PageFollower,
+  type PageKind,
+  type PageKindName,
+  type PageRow,
+} from "./page.ts";
 import { putOff, type Waiting } from "./page-queue.ts";
 import { findPages, pageBegun, updatePage } from "./store.ts";
 
@@ -246,6 +255,7 @@ export class PageRecords {
     const rows = new Map((await findPages(trx, ids)).map((row) => [row.id, row]));
     const delivered: PageRow[] = [];
     const failed: PageRow[] = [];
+    const mirrored: PageRow[] = [];
     const ended: string[] = [];
     for (const [id, outcome] of batch) {
       const row = rows.get(id);
@@ -254,12 +264,14 @@ export class PageRecords {
       if (after === undefined) continue;
       if (after.endedAt !== null) ended.push(id);
       if (outcome.is === "delivered") delivered.push(after);
+      else if (outcome.is === "skipped" && outcome.note === MIRROR) mirrored.push(after);
       else if (outcome.is === "attempted" && outcome.isFailed) failed.push(after);
     }
     if (ended.length > 0) addEffect(trx, { type: "pages-changed", ended });
     if (!follows) return;
     for (const follower of this.followers) {
       if (delivered.length > 0) await follower.delivered(trx, delivered);
+      if (mirrored.length > 0) await follower.mirrored?.(trx, mirrored);
       if (failed.length > 0) await follower.failed(trx, failed);
     }
   }

@@ -8,14 +8,15 @@ import type { Trx } from "../../../store/database.ts";
 import type { EffectOf, OpenPageFacts } from "../../../store/effect.ts";
 import { type Channels, callWithin, NoAnswer } from "../channel.ts";
 import { deferredPauseMs, failsAtOnce, failureOf, type PageFailure, REFUSED_PAUSE_MS } from "./failures.ts";
+import { batchOf } from "./folded.ts";
 import type { Gate, TroubleFacts } from "./gate.ts";
 import type { AcceptedPage, NewPage, NotSent, PageFollower, PageKind, PageKindName, PageRow } from "./page.ts";
+import { MIRRORED } from "./page.ts";
 import {
   type CalledWay,
   Crowd,
   deferredFailsAt,
   elapsedOf,
-  isDrill,
   Lanes,
   othersOf,
   PageQueue,
@@ -31,6 +32,7 @@ import { type AddOptions, addPages, findPage, findPages, overtakePages, readOpen
 
 export interface PageSenderParts extends Uses<"db" | "clock" | "log"> {
   readonly channels: Pick<Channels, "names" | "get" | "reachPeople">;
+  readonly projects: Pick<Uses<"projects">["projects"], "isMirror" | "hasMirrors">;
 }
 
 /**
@@ -261,10 +263,18 @@ export class PageSender {
   #advance(queue: PageQueue): void {
     if (!this.#isRunning) return;
     const now = this.#clock.now();
+    if (this.#parts.projects.hasMirrors) this.#skipMirrored(queue, now);
     this.#failOverdue(queue, now);
     while (this.#sendNext(queue, now));
     this.#wakeAt(queue, now);
   }
+
+  /** Pages of mirrors wait for no target: one in trouble must not make them fail. */
+  #skipMirrored(queue: PageQueue, now: number): void {
+    for (const page of queue.unbegun(now)) if (this.#isMirrored(page.facts)) this.#skipped(page, MIRRORED);
+  }
+
+  readonly #isMirrored = (of: { projectId: string }): boolean => this.#parts.projects.isMirror(of.projectId);
 
   /** @returns whether a call was started */
   #sendNext(queue: PageQueue, now: number): boolean {
@@ -286,7 +296,7 @@ export class PageSender {
     }
     const probed = [gate, provider.gate].filter(({ trouble }) => trouble !== null);
     for (const each of probed) each.isProbing = true;
-    const batch = this.#batchOf(queue, page);
+    const batch = batchOf(queue, page, this.#kinds.get(page.facts.kind)?.fold);
     for (const each of batch) {
       queue.begin(each, now);
       queue.running.add(each.facts.incidentId);
@@ -322,15 +332,6 @@ export class PageSender {
     });
   }
 
-  /** The page alone, or all that are combined with it because too many wait. */
-  #batchOf(queue: PageQueue, page: Waiting): readonly Waiting[] {
-    const fold = this.#kinds.get(page.facts.kind)?.fold;
-    if (!fold || queue.gate.trouble || isDrill(page)) return [page];
-    const moves = queue.moves(page, MAX_FOLDED);
-    if (moves.length > fold.aboveMoves(queue.key)) return moves;
-    return queue.ready <= fold.above(queue.key, queue.isBack) ? [page] : queue.foldable(MAX_FOLDED);
-  }
-
   async #attempt(way: CalledWay, page: Waiting, batch: readonly Waiting[]): Promise<void> {
     const { id, kind: name } = page.facts;
     const startedAt = this.#clock.now();
@@ -363,7 +364,9 @@ export class PageSender {
     const rows = await findPages(this.#parts.db.read, [...byId.keys()]);
     const open = new Set(rows.flatMap(({ id, endedAt }) => (endedAt === null ? [id] : [])));
     for (const id of byId.keys()) if (!open.has(id)) this.#remove(id);
-    const sent = batch.filter(({ facts }) => open.has(facts.id));
+    const left = batch.filter(({ facts }) => open.has(facts.id));
+    for (const page of left) if (this.#isMirrored(page.facts)) this.#skipped(page, MIRRORED);
+    const sent = left.filter(({ facts }) => !this.#isMirrored(facts));
     const ordered = sent.flatMap(({ facts }) => rows.find(({ id }) => id === facts.id) ?? []);
     const fold = this.#kinds.get(sent[0]?.facts.kind ?? "delivery")?.fold;
     if (!fold || ordered.length === 0) return;
@@ -378,6 +381,7 @@ export class PageSender {
     if (!kind) throw new TypeError(`pages of the kind ${name} have no handler`);
     const row = await findPage(this.#parts.db.read, id);
     if (!row || row.endedAt !== null) return undefined;
+    if (this.#isMirrored(row)) return MIRRORED;
     return callWithin((signal) => kind.send(row, { signal }), this.#stop.signal);
   }
 
@@ -490,8 +494,6 @@ export class PageSender {
   }
 }
 
-/** Largest number of pages in one message. */
-const MAX_FOLDED = 500;
 /** A page waits no longer for the record of the one before it. */
 const RECORD_MS = 2000;
 /** Targets without pages whose state is kept: whether they answered, and what they asked for. */

@@ -18,7 +18,7 @@ export class WebhookTester {
     this.#context = context;
   }
 
-  /** @throws WEBHOOK_NOT_FOUND, URL_REFUSED, RATE_LIMITED, OVERLOADED */
+  /** @throws WEBHOOK_NOT_FOUND, INVALID_STATE for a mirror, URL_REFUSED, RATE_LIMITED, OVERLOADED */
   async run(principal: PermissionHolder, id: string): Promise<TestView> {
     // Callers without the right must not take the slots of others.
     await webhookAccess.visible(this.#context.projects, principal, id, this.#context.db.read);
@@ -29,6 +29,7 @@ export class WebhookTester {
     const { clock, db, projects } = this.#context;
     const webhook = await db.write(async (trx) => {
       const found = await webhookAccess.visible(projects, principal, id, trx);
+      projects.requireLeaves(found.projectId);
       await recordWebhook(this.#context, "test", found, trx);
       return found;
     });

@@ -18,7 +18,7 @@ import { tokenImports } from "./import-tokens.ts";
 import { isRecent, Messages, type MessagesParts, pageOf } from "./messages.ts";
 import { GotifyStreams } from "./streams.ts";
 
-type GotifyContext = Context<"principals" | "passwordOwner" | "notify" | "announcer" | "marks"> &
+type GotifyContext = Context<"principals" | "passwordOwner" | "notify" | "announcer" | "marks" | "projects"> &
   Pick<MessagesParts, "consoleUrl">;
 
 interface Open {
@@ -46,7 +46,7 @@ const common = { tag: "Gotify", undocumented: true, response: undescribed, acces
 
 /** The API of Gotify: applications send messages to their owner, whose clients read them. */
 export const gotifyFeature = feature("gotify", {
-  needs: ["principals", "passwordOwner", "notify", "announcer", "marks"],
+  needs: ["principals", "passwordOwner", "notify", "announcer", "marks", "projects"],
   sealedColumns: [sealedColumn("gotify_applications", "sealedToken", a.gotifySealContext, { id: "tokenHash" })],
   register(server, given) {
     const { settings } = given;
@@ -74,6 +74,7 @@ function open(own: GotifyContext): Open {
     ...{ ...own, auth, messages },
     allowsOrigin: (origin) => own.allowsOrigin(origin) || isFaceOrigin(settings.current, origin),
     markDelivered: (userId, offset) => marks.one(userId, offset),
+    isMirror: (projectId) => own.projects.isMirror(projectId),
   });
   own.announcer.onNotifications(streams.notified);
   own.listener.mount((app, entrance) => {

@@ -26,6 +26,8 @@ export interface StreamsParts
     Uses<"connections" | "clock"> {
   readonly auth: GotifyAuth;
   readonly messages: Messages;
+  /** Whether nothing leaves the project: its messages are in the list only. */
+  isMirror(projectId: string | null): boolean;
   /** The message has reached the user. */
   markDelivered(userId: string, offset: number): void;
 }
@@ -105,7 +107,8 @@ export class GotifyStreams {
   /** A commit has stored notifications. */
   readonly notified = (notified: readonly NotifiedRecipient[]): void => {
     if (this.#byUser.size === 0) return;
-    for (const { recipient } of notified) {
+    for (const { recipient, notification } of notified) {
+      if (this.#parts.isMirror(notification.projectId)) continue;
       const streams = this.#byUser.get(recipient.userId);
       const message = streams && this.#parts.messages.find(recipient.userId, recipient.seq);
       if (!streams || !message) continue;

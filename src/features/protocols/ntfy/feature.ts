@@ -32,6 +32,9 @@ export const ntfyFeature = feature("ntfy", {
   stop: ({ ntfy }) => ntfy.stop(),
   effects: ({ ntfy }) => ({
     "ntfy-topics-changed": (change) => ntfy.topicsChanged(change),
+    "rights-changed": ({ of }) => {
+      if (of === "project") ntfy.mirrorsChanged();
+    },
     "ntfy-access-changed": (change) => ntfy.accessChanged(change),
     "ntfy-scheduled": ({ id, dueAt }) => ntfy.publisher.due.set(id, dueAt),
   }),

@@ -193,7 +193,13 @@ export class Publisher {
         const { email = "" } = draft;
         return email === ""
           ? undefined
-          : this.#mail(trx, principal && "userId" in principal ? principal.userId : null, message, email);
+          : this.#mail(
+              trx,
+              principal && "userId" in principal ? principal.userId : null,
+              topic.projectId,
+              message,
+              email,
+            );
       },
       { sharesCommit: true },
     );
@@ -212,7 +218,13 @@ export class Publisher {
    * Sends the message to its publisher, too: to the confirmed address of the account only, so that
    * no publisher can mail strangers. @returns why it does not; undefined if the mail is queued
    */
-  async #mail(trx: Trx, userId: string | null, message: Message, given: string): Promise<string | undefined> {
+  async #mail(
+    trx: Trx,
+    userId: string | null,
+    projectId: string | null,
+    message: Message,
+    given: string,
+  ): Promise<string | undefined> {
     const { clock, hasMail, enqueueMail } = this.#parts;
     const not = (why: string): string => `No mail is sent: ${why}`;
     if (!hasMail()) return not("the server has no SMTP (smtp.host)");
@@ -227,10 +239,11 @@ export class Publisher {
     const isOwn = isTrue(given) || given.toLowerCase() === user.email.toLowerCase();
     if (!isOwn) return not("only the address of the publisher's own account gets mails");
     if (!this.#mails.take(userId, MAILS_PER_HOUR).isAllowed) return not(`more than ${MAILS_PER_HOUR} within an hour`);
-    const { topic, title, message: text = "", click } = message;
-    const lines = [text, ...(click === undefined ? [] : [click]), `Published to the topic ${topic}.`];
-    const mail = { to: user.email, subject: title ?? startOf(text.replace(/\s+/g, " "), MAX_SUBJECT) };
-    await enqueueMail({ ...mail, text: `${lines.join("\n\n")}\n`, expiresAt: clock.now() + DAY_MS }, trx);
+    const { topic, title, message: body = "", click } = message;
+    const lines = [body, ...(click === undefined ? [] : [click]), `Published to the topic ${topic}.`];
+    const mail = { to: user.email, subject: title ?? startOf(body.replace(/\s+/g, " "), MAX_SUBJECT) };
+    const text = `${lines.join("\n\n")}\n`;
+    await enqueueMail({ ...mail, projectId, text, expiresAt: clock.now() + DAY_MS }, trx);
     return undefined;
   }
 

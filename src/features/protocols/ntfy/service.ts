@@ -82,11 +82,12 @@ export class Ntfy {
     }
   };
 
-  viewOf(topic: NtfyTopic): TopicView {
-    const { clock, settings } = this.#parts;
+  viewOf(topic: NtfyTopic, isPoll: boolean): TopicView {
+    const { clock, settings, projects } = this.#parts;
+    const isMirror = projects.isMirror.bind(projects);
     const acknowledgeUrl = (userId: string, notificationId: string): string | undefined =>
       acknowledgeLink(settings.current, { userId, notificationId }, clock.now());
-    return viewOf({ cacheMs: this.cacheMs, now: () => clock.now(), acknowledgeUrl }, topic);
+    return viewOf({ cacheMs: this.cacheMs, now: () => clock.now(), acknowledgeUrl, isMirror }, topic, isPoll);
   }
 
   /** Builds the memory from the tables, before the server answers. */
@@ -120,6 +121,11 @@ export class Ntfy {
   /** A commit has changed rights on topics. */
   accessChanged(change: AccessChange): void {
     this.topics.access.changed(change);
+    for (const subscriber of [...this.open]) subscriber.accessChanged();
+  }
+
+  /** A project is a mirror now, or no longer. */
+  mirrorsChanged(): void {
     for (const subscriber of [...this.open]) subscriber.accessChanged();
   }
 
@@ -172,7 +178,7 @@ export function requestOf(
   const { isPoll, withScheduled } = scopeOf(parameters);
   const since = parseSince(parameters("since"), isPoll, clock.now());
   const legs = topics.map((topic) => {
-    const view = ntfy.viewOf(topic);
+    const view = ntfy.viewOf(topic, isPoll);
     return { topic, from: ntfy.positions.of(since, topic, hub.head(view.stream)), view };
   });
   const names = topics.filter(({ kind }) => kind === "messages").map(({ name }) => name);

@@ -125,6 +125,8 @@ export interface DeciderParts {
   /** The offset of user streams. */
   readonly offsets: Sequence;
   settingsOf(queue: QueueName): QueueSettings;
+  /** Whether nothing leaves the project: rules for all projects do not see its events. */
+  isMirror(projectId: string): boolean;
   /** Whether a notification with these channels may need external delivery. */
   readonly channels: { hasExternalChannel(channels: string | null): boolean };
 }
@@ -229,7 +231,9 @@ export class Decider {
   ): { readonly decided: readonly Decided[]; readonly isFull: boolean } {
     const decided: Decided[] = [];
     const slice = new Slice(event.bytes);
+    const isMirror = this.#parts.isMirror(event.projectId);
     for (const rule of rules) {
+      if (isMirror && rule.row.projectId === null) continue;
       const before = earlier?.outcomes.get(rule.row.id);
       if (before !== undefined && (before !== "no recipients" || rule.isResolve)) continue;
       // An event that opens an alert does not resolve it: the rule's condition comes first.

@@ -31,6 +31,8 @@ export function scopeOf(parameters: Parameters) {
 }
 
 interface ViewParts {
+  /** Whether nothing leaves the project. */
+  isMirror(projectId: string | null): boolean;
   cacheMs(): number;
   now(): EpochMs;
   /** A link that acknowledges a notification without a login; undefined without a public URL. */
@@ -42,11 +44,27 @@ export interface TopicView {
   readonly stream: StreamRef;
   /** All subscribers without a filter receive the entry's own text. */
   readonly isShared: boolean;
+  /** Its project is a mirror now: a subscriber among others would still receive. */
+  isEnded(): boolean;
   /** The text of a message; null: the entry is none. */
   textOf(entry: StreamEntry): string | null;
 }
 
-export function viewOf(parts: ViewParts, topic: NtfyTopic): TopicView {
+/** @param isPoll a client asks for what is stored: that is no push, so a mirror answers it */
+export function viewOf(parts: ViewParts, topic: NtfyTopic, isPoll: boolean): TopicView {
+  const isSilent = (projectId: string | null): boolean => !isPoll && parts.isMirror(projectId);
+  const isMirror = (): boolean => isSilent(topic.projectId);
+  const view = plainViewOf({ ...parts, isMirror: isSilent }, topic);
+  const isShared = view.isShared && !isMirror();
+  return {
+    ...view,
+    isShared,
+    isEnded: () => isShared && isMirror(),
+    textOf: (entry) => (isMirror() ? null : view.textOf(entry)),
+  };
+}
+
+function plainViewOf(parts: ViewParts, topic: NtfyTopic): Omit<TopicView, "isEnded"> {
   const openedAt = parts.now();
   if (topic.kind === "events")
     return {
@@ -98,6 +116,7 @@ function inboxText(
   if (type !== "notification" && type !== "notification.acknowledged") return null;
   const view = JSON.parse(data) as {
     id: string;
+    projectId: string | null;
     kind: string;
     title: string;
     message: string;
@@ -105,6 +124,7 @@ function inboxText(
     data: Json | null;
     me?: { acknowledgedAt: string | null };
   };
+  if (parts.isMirror(view.projectId)) return null;
   const isIncident = view.kind === "incident" && typeof view.data?.["incidentId"] === "string";
   const head = {
     ...{ id: derivedId("N", offset), sequence_id: isIncident ? String(view.data?.["incidentId"]) : view.id },
@@ -288,9 +308,9 @@ export abstract class Subscriber implements Connection {
     if (this.request.legs.some(differs)) this.cut();
   }
 
-  /** A right on topics was given or removed. */
+  /** A right on topics was given or removed, or a project is a mirror now. */
   accessChanged(): void {
-    if (!this.#mayRead()) this.cut();
+    if (!this.#mayRead() || this.request.legs.some(({ view }) => view.isEnded())) this.cut();
   }
 
   protected get isOpen(): boolean {

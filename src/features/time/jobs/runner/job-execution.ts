@@ -261,6 +261,11 @@ export class JobExecution {
     setMaxListeners(0, this.#stop.signal);
   }
 
+  /** Kinds that have a handler. */
+  get kinds(): readonly string[] {
+    return [...this.#handlers.keys()];
+  }
+
   /** @returns a function that removes the handler. @throws TypeError if the kind has one already */
   handle(kind: string, run: JobFunction, options: HandlerOptions = {}): () => void {
     if (this.#handlers.has(kind)) throw new TypeError(`jobs of kind ${kind} have a handler already`);

@@ -108,6 +108,11 @@ export class JobRunner implements SetSource {
     for (const name of QUEUES) this.#addQueue(name, true);
   }
 
+  /** Kinds of jobs that have a handler. */
+  get kinds(): readonly string[] {
+    return this.#execution.kinds;
+  }
+
   /** @returns a function that removes the handler. @throws TypeError if the kind has one already */
   handle(kind: string, handler: JobFunction, options?: HandlerOptions): () => void {
     return this.#execution.handle(kind, handler, options);
