@@ -51,7 +51,11 @@ export function ExportDialog() {
   );
 }
 
-function Exported({ name, variables, leftOut }: Omit<ExportedConfiguration, "document"> & { readonly name: string }) {
+function Exported({
+  name,
+  variables,
+  leftOut,
+}: Omit<ExportedConfiguration, "document" | "notes"> & { readonly name: string }) {
   const missing = leftOut.map(({ kind, project }) => (project === null ? kind : `${kind} of ${project}`));
   return (
     <Dialog title={`${name} is downloaded`}>
