@@ -78,7 +78,7 @@ function account(
   };
   return {
     ...{ now, users, teams: [], escalations: [], schedules: [schedule], integrations: [], heartbeats: [] },
-    ...{ maintenance: [], forwarding: [], services: [], policies: [], missing: [] },
+    ...{ maintenance: [], forwarding: [], services: [], policies: [], unread: [], missing: [] },
   };
 }
 

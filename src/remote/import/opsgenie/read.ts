@@ -109,6 +109,8 @@ export interface OldOpsgenie {
   readonly forwarding: readonly v.InferOutput<typeof Forwarding>[];
   readonly services: readonly string[];
   readonly policies: readonly string[];
+  /** Kinds of things whose API is not read. */
+  readonly unread: readonly string[];
   readonly missing: readonly MissingAnswer[];
 }
 
@@ -237,6 +239,7 @@ export async function readOpsgenie(
     forwarding: await list(`${prefix}/forwarding-rules`, "forwarding rules", Forwarding),
     services: paths.services === null ? [] : (await list(paths.services, "services", Named)).map(nameIn),
     policies: isJsm ? [] : (await list("v2/policies/alert", "alert policies", Named)).map(nameIn),
+    unread: isJsm ? ["contacts of people", "notification rules", "alert and notification policies"] : [],
     missing: answers.missing,
   };
 }

@@ -87,6 +87,8 @@ class OpsgenieFiles {
       this.#files.note("service", name, "not taken", "its incident rules are no routes: use labels and routes");
     for (const name of this.#old.policies)
       this.#files.note("alert policy", name, "not taken", "changes alerts: write a rule or labels of a route");
+    for (const what of this.#old.unread)
+      this.#files.note("account", what, "not taken", "are not read from Jira Service Management: write them by hand");
     return this.#team.write();
   }
 
