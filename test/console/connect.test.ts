@@ -407,7 +407,8 @@ test("an unknown Opsgenie key is assigned; administrators alone see the window",
   const headers = { Authorization: "GenieKey 4f1c0a52-0000-4000-8000-000000000000" };
   const sent = await prism.post("/v2/alerts", { message: "Disk full" }, { token: null, headers });
   assert.equal(sent.status, 202);
-  await console.visit(page, "/connect");
+  await page.reload();
+  await console.shown(page);
   const table = page.getByRole("table", { name: "Unknown Opsgenie keys" });
   const own = table.getByRole("row").filter({ hasText: "Disk full" });
   await own.getByText("4f1c0a…").waitFor();

@@ -348,15 +348,16 @@ test("linters find nothing: no identical or unexplained ambiguous paths, no unus
   for (const path of paths) assert.doesNotMatch(path, /[?#]|.\/$|\/\//);
   // A literal segment takes precedence, as the operation says.
   const literal = { "/api/v1/notifications/scheduled/{jobId}": "delete", "/api/v1/notifications/user/{userId}": "get" };
-  assert.deepEqual(
-    ambiguous(paths),
-    Object.keys(literal).flatMap((path) =>
+  const claims = { "/api/v1/integrations/claims/{id}": "post" };
+  assert.deepEqual(ambiguous(paths), [
+    ...Object.keys(literal).flatMap((path) =>
       ["recipients", "read", "acknowledge", "webview-action"].map(
         (last) => `${path} /api/v1/notifications/{id}/${last}`,
       ),
     ),
-  );
-  for (const [path, method] of Object.entries(literal))
+    ...Object.keys(claims).map((path) => `/api/v1/integrations/{id}/rotate ${path}`),
+  ]);
+  for (const [path, method] of Object.entries({ ...literal, ...claims }))
     assert.match(document.paths[path]?.[method]?.description ?? "", /takes precedence/, path);
   const text = JSON.stringify(document);
   for (const name of Object.keys(document.components.schemas))

@@ -51,6 +51,7 @@ export function claimRoutes(context: ClaimsContext): Route[] {
     route({
       ...{ ...shared, method: "POST", path: `${PATH}/:id`, id: "assignIntegrationClaim", params: s.ClaimParams },
       summary: "Give an unknown key to an Opsgenie integration, and open its alerts of the last hour",
+      details: "This path takes precedence over that of an integration with the id `claims`, which none has.",
       body: s.AssignClaim,
       status: 200,
       response: s.AssignedClaim,
