@@ -46,6 +46,8 @@ function requireDatabase(file: string): number {
 /** Whether it begins as a database of SQLite does. @throws CommandError 7 for one that cannot be opened */
 export function isDatabaseFile(file: string): boolean {
   try {
+    // A pipe would be waited for.
+    if (!statSync(file).isFile()) throw unreadable(`${file} is no file`);
     const head = Buffer.alloc(15);
     const handle = openSync(file, "r");
     try {
@@ -71,10 +73,12 @@ async function read<T>(copy: string, file: string, use: (database: DatabaseFile)
   const database = new Database(copy);
   const db = new Kysely<Record<string, Stored>>({ dialect: new SqliteDialect({ database }) });
   try {
-    // Views and triggers of a stranger's file run nothing.
+    // Views, triggers and virtual tables of a stranger's file run nothing.
     database.pragma("trusted_schema = off");
     database.pragma("query_only = on");
-    const found = await sql<{ name: string }>`select name from sqlite_master where type = 'table'`.execute(db);
+    const found = await sql<{
+      name: string;
+    }>`select name from sqlite_master where type = 'table' and rootpage > 0`.execute(db);
     const tables = new Set(found.rows.map(({ name }) => name));
     return await use({
       has: (table) => tables.has(table),

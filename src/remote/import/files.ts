@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { lstatSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { parseEnv } from "node:util";
 import { secretsFileText } from "../../config/files/secrets-file.ts";
 import { yamlText } from "../../config/files/yaml-text.ts";
 import { CommandError, EXIT } from "../../core/command-error.ts";
@@ -33,6 +34,7 @@ export class ImportedFiles {
   readonly #tables = new Map<string, readonly object[]>();
   readonly #secrets = new Map<string, string>();
   readonly #toFill = new Map<string, string>();
+  readonly #filled = new Set<string>();
   readonly #variables = new Set<string>();
   readonly #files = new Set<string>();
 
@@ -52,6 +54,17 @@ export class ImportedFiles {
     const name = freeVariable(this.#variables, ...words);
     this.#toFill.set(name, text);
     return { env: name };
+  }
+
+  /** Values that someone wrote into the file of secrets, of variables whose value the old system does not show. */
+  keepFilled(text: string): void {
+    const values = parseEnv(text);
+    for (const name of this.#toFill.keys()) {
+      const value = values[name];
+      if (!value) continue;
+      this.#secrets.set(name, value);
+      this.#filled.add(name);
+    }
   }
 
   note(kind: string, name: string, outcome: ReportRow["outcome"], text: string): void {
@@ -82,7 +95,7 @@ export class ImportedFiles {
   }
 
   get variables(): readonly string[] {
-    return [...this.#secrets.keys(), ...this.#toFill.keys()];
+    return [...new Set([...this.#secrets.keys(), ...this.#toFill.keys()])];
   }
 
   /** Whether the old system has something that the files do not, or a schedule differs. */
@@ -100,7 +113,7 @@ export class ImportedFiles {
 
   /** Texts by file name, and whether only the owner may read each. */
   texts(): ReadonlyMap<string, { readonly text: string; readonly isPrivate: boolean }> {
-    const mark = `# Written by prism import ${this.from}.`;
+    const mark = markOf(this.from).trimEnd();
     const texts = new Map<string, { text: string; isPrivate: boolean }>();
     for (const [name, { document, comments }] of this.#documents) {
       const lines = comments.map((line) => `# ${printable(line)}`.trimEnd());
@@ -110,7 +123,8 @@ export class ImportedFiles {
     for (const [name, rows] of this.#tables)
       texts.set(name, { text: rows.map((row) => `${JSON.stringify(row)}\n`).join(""), isPrivate: true });
     if (this.#secrets.size + this.#toFill.size > 0) {
-      const missing = [...this.#toFill].map(([name, text]) => `# ${printable(text)}\n# ${name}=\n`).join("");
+      const toFill = [...this.#toFill].filter(([name]) => !this.#filled.has(name));
+      const missing = toFill.map(([name, text]) => `# ${printable(text)}\n# ${name}=\n`).join("");
       texts.set(SECRETS_FILE, { text: `${mark}\n${secretsFileText(this.#secrets)}${missing}`, isPrivate: true });
     }
     const report = this.report([...texts.keys()].sort());
@@ -136,37 +150,58 @@ export function free(name: string, taken: Set<string>): string {
   return found;
 }
 
-/** The names of the files of the last import, which the next one may replace. */
+/** The names of the files of the last import, which the next one of the same program may replace. */
 const LIST = ".prism-import.json";
 
 /**
- * Writes the files into a folder, and removes those of an earlier import that are no longer written.
- * @throws CommandError 7 for a file that an import did not write
+ * Writes the files into a folder, and removes those of an earlier import of the same program that are no longer
+ * written. Secrets that someone has filled in stay.
+ * @throws CommandError 7 for a file that no import of this program wrote
  */
 export function writeImported(folder: string, files: ImportedFiles, { force = false } = {}): readonly string[] {
-  const texts = files.texts();
   mkdirSync(folder, { recursive: true });
-  const earlier = earlierFiles(join(folder, LIST));
+  const earlier = earlierFiles(join(folder, LIST), files.from);
+  const isOwn = (name: string) => earlier.has(name) && isWritten(join(folder, name), files.from);
+  if (isOwn(SECRETS_FILE)) files.keepFilled(readFileSync(join(folder, SECRETS_FILE), "utf8"));
+  const texts = files.texts();
   for (const name of texts.keys())
-    if (!force && !earlier.has(name) && existsSync(join(folder, name)))
-      throw new CommandError(EXIT.conflict, `${join(folder, name)} was not written by an import; --force replaces it`);
-  for (const name of earlier) if (!texts.has(name)) rmSync(join(folder, name), { force: true });
-  for (const [name, { text, isPrivate }] of texts) {
-    // A file that exists keeps its mode.
-    rmSync(join(folder, name), { force: true });
-    writeFileSync(join(folder, name), text, { mode: isPrivate ? 0o600 : 0o644 });
-  }
-  writeFileSync(join(folder, LIST), `${JSON.stringify([...texts.keys()].sort())}\n`);
-  return [...texts.keys()].sort();
+    if (!force && lstatSync(join(folder, name), { throwIfNoEntry: false }) && !isOwn(name))
+      throw new CommandError(
+        EXIT.conflict,
+        `${join(folder, name)} was not written by prism import ${files.from}; --force replaces it`,
+      );
+  for (const name of earlier) if (!texts.has(name) && isOwn(name)) rmSync(join(folder, name));
+  for (const [name, { text, isPrivate }] of texts) write(join(folder, name), text, isPrivate);
+  const names = [...texts.keys()].sort();
+  write(join(folder, LIST), `${JSON.stringify({ from: files.from, files: names })}\n`, false);
+  return names;
 }
 
-function earlierFiles(list: string): ReadonlySet<string> {
-  if (!existsSync(list)) return new Set();
+function write(file: string, text: string, isPrivate: boolean): void {
+  // A file that exists keeps its mode, and a link would be written through.
+  rmSync(file, { force: true });
+  writeFileSync(file, text, { mode: isPrivate ? 0o600 : 0o644, flag: "wx" });
+}
+
+function earlierFiles(list: string, from: string): ReadonlySet<string> {
+  if (!lstatSync(list, { throwIfNoEntry: false })?.isFile()) return new Set();
   try {
-    const names: unknown = JSON.parse(readFileSync(list, "utf8"));
+    const listed = JSON.parse(readFileSync(list, "utf8")) as { readonly from?: unknown; readonly files?: unknown };
     const isName = (name: unknown): name is string => typeof name === "string" && /^[a-z0-9][a-z0-9.-]*$/.test(name);
-    return new Set(Array.isArray(names) ? names.filter(isName) : []);
+    return new Set(listed.from === from && Array.isArray(listed.files) ? listed.files.filter(isName) : []);
   } catch {
     return new Set();
   }
+}
+
+/** Whether a file begins as an import writes it; tables of accounts and tokens begin with a row. */
+function isWritten(file: string, from: string): boolean {
+  if (!lstatSync(file, { throwIfNoEntry: false })?.isFile()) return false;
+  const text = readFileSync(file, "utf8");
+  const marks = [markOf(from), `# Import from ${from}\n`, `{\n  "importReport": 1,\n  "from": ${JSON.stringify(from)}`];
+  return file.endsWith(".ndjson") ? text.startsWith("{") : marks.some((mark) => text.startsWith(mark));
+}
+
+function markOf(from: string): string {
+  return `# Written by prism import ${from}.\n`;
 }

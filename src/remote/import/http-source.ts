@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CommandError, EXIT } from "../../core/command-error.ts";
@@ -49,6 +49,7 @@ export class HttpSource {
     this.now = made?.at ?? now;
     if (record === undefined) return;
     mkdirSync(record, { recursive: true, mode: 0o700 });
+    chmodSync(record, 0o700);
     writeRecorded(record, "import", { at: this.now, base: this.#base.href });
   }
 
@@ -131,18 +132,26 @@ export class HttpSource {
     }
   }
 
-  #withoutSecrets(value: unknown, member = ""): unknown {
-    if (typeof value === "string") return this.#options.secretMembers?.test(member) ? this.#hidden(value) : value;
-    if (Array.isArray(value)) return value.map((each) => this.#withoutSecrets(each, member));
+  /** @param isSecret it is below a secret member */
+  #withoutSecrets(value: unknown, isSecret = false): unknown {
+    if (typeof value === "string") return isSecret ? this.#hidden(value) : value;
+    if (Array.isArray(value)) return value.map((each) => this.#withoutSecrets(each, isSecret));
     if (typeof value !== "object" || value === null) return value;
-    return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, this.#withoutSecrets(each, name)]));
+    const isBelow = (name: string) => isSecret || this.#options.secretMembers?.test(name) === true;
+    return Object.fromEntries(
+      Object.entries(value).map(([name, each]) => [name, this.#withoutSecrets(each, isBelow(name))]),
+    );
   }
 
   /** Another value of the same form; the same for the same secret. Of a URL the parts that may be secrets. */
   #hidden(text: string): string {
     const other = (part: string) =>
       createHmac("sha256", this.#key).update(part).digest("hex").repeat(2).slice(0, Math.min(part.length, 64));
-    return /^https?:\/\//.test(text) ? text.replace(/[A-Za-z0-9_-]{16,}/g, other) : other(text);
+    if (!/^https?:\/\//.test(text)) return other(text);
+    return text
+      .replace(/^(https?:\/\/)[^/@]*@/, "$1")
+      .replace(/([?&][^=&#]*=)([^&#]+)/g, (_all, name: string, value: string) => `${name}${other(value)}`)
+      .replace(/[A-Za-z0-9_-]{16,}/g, other);
   }
 }
 
@@ -176,7 +185,10 @@ function fileOf(folder: string, name: string): string {
 }
 
 function writeRecorded(folder: string, name: string, answer: unknown): void {
-  writeFileSync(fileOf(folder, name), JSON.stringify({ name, answer }), { mode: 0o600 });
+  const file = fileOf(folder, name);
+  // A link would be written through.
+  rmSync(file, { force: true });
+  writeFileSync(file, JSON.stringify({ name, answer }), { mode: 0o600, flag: "wx" });
 }
 
 function readRecorded(folder: string, name: string): unknown {

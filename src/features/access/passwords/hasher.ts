@@ -59,8 +59,13 @@ export class PasswordHasher {
   async verify(password: string, hash: string | null): Promise<boolean> {
     const input = bcryptInput(password);
     // Django hashes the text as it is.
-    if (hash !== null && djangoHash(hash)) return (await this.#run({ op: "django", input: password, hash })) === true;
     const cost = this.#cost;
+    if (hash !== null && djangoHash(hash)) {
+      const isRight = await this.#run({ op: "django", input: password, hash });
+      // One of few iterations would tell that the account exists.
+      await this.#run({ op: "compare", input, hash: decoyHash(cost), cost });
+      return isRight === true;
+    }
     // PHP's prefix 2y means 2b, the only one the library knows.
     const known = hash !== null && costOf(hash) !== undefined ? hash.replace(/^\$2y/, "$2b") : null;
     const isRight = await this.#run({ op: "compare", input, hash: known ?? decoyHash(cost), cost });

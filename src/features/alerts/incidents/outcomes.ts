@@ -361,6 +361,8 @@ async function toUsers(
 
 /** Administrators are no members of the project: they get its name, the number and a link. */
 async function toAdministrators(parts: IncidentParts, trx: Trx, row: IncidentRow, now: number): Promise<LogEntry[]> {
+  // Their notification is of no project: it would leave.
+  if (parts.projects.isMirror(row.projectId)) return [];
   const ids = (await administrators(trx)).map(({ id }) => id);
   const users = await withWay(parts, trx, row, ids);
   if (users.length === 0) return [];

@@ -79,7 +79,7 @@ export async function configure(
 ): Promise<ConfigurationPlan> {
   // Only the directory passes this option.
   if (!keepsUnlocked) requireOtherSource(context, request);
-  currentCaller().pay?.({ steps: request.objects.length * STEPS_PER_OBJECT });
+  currentCaller().pay?.({ steps: (request.objects.length + (request.runtime?.length ?? 0)) * STEPS_PER_OBJECT });
   const rows = await managedRows(context.db.read);
   const { source = "files" } = request;
   const owned = rows.filter((row) => row.source === source);
@@ -291,7 +291,7 @@ function blank(): Done {
 async function run(context: ConfigurationContext, work: Run): Promise<Done> {
   const { reading, request } = work;
   const done = blank();
-  currentCaller().charge?.({ rows: work.compared.steps.length });
+  currentCaller().charge?.({ rows: work.compared.steps.length + work.entries.length });
   const { source = "files" } = request;
   // Read again in the transaction they are the same: it compares what was listed.
   const before = await changedSchedules(context.db.read, work.compared);

@@ -24,7 +24,7 @@ export function schemaOf(schema: v.GenericSchema, typeMode: TypeMode, components
     typeMode,
     target: "draft-2020-12",
     // Checks and transforms in code have no JSON Schema form; their metadata has.
-    ignoreActions: ["check", "transform", "to_lower_case"],
+    ignoreActions: ["check", "raw_check", "transform", "to_lower_case"],
     overrideSchema: ({ valibotSchema, jsonSchema }) => {
       const described = open(valibotSchema, withDescriptions(valibotSchema, jsonSchema));
       const name = nameOf(valibotSchema);

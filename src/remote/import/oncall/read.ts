@@ -129,7 +129,7 @@ export interface GrafanaOnCall {
 
 /** Members whose values are tokens, or URLs with them. */
 export const SECRET_MEMBERS =
-  /^(link|inbound_email|ical_url_primary|ical_url_overrides|url|headers|password|authorization_header)$/;
+  /^(link|inbound_email|ical_url_primary|ical_url_overrides|url|headers|data|password|authorization_header)$/;
 
 const MAX_PAGES = 2000;
 /** A request for a rendering may be for 365 days. */

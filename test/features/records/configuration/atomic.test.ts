@@ -86,9 +86,9 @@ test("secrets are in no answer, export, audit row or log, and a reader learns no
   const wrong = Object.fromEntries(
     Object.entries(secrets).map(([name, value]) => [name, value.replace(/\w$/, (end) => (end === "0" ? "1" : "0"))]),
   );
-  const plans = await Promise.all(
-    [secrets, wrong, {}].map((given) => send(prism, "plan", { objects: own }, { secrets: given, token })),
-  );
+  const plans = [];
+  for (const given of [secrets, wrong, {}])
+    plans.push(await send(prism, "plan", { objects: own }, { secrets: given, token }));
   for (const { status, body } of plans) assert.deepEqual([status, body], [200, plans[0]?.body]);
   assert.deepEqual(plans[0]?.body.changes, []);
   const seen = await send(prism, "plan", { objects: own }, { secrets: wrong });

@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+import { ImportedFiles, writeImported } from "../../../src/remote/import/files.ts";
+import { temporaryDir } from "../../helpers/store.ts";
+
+/** An import of one project, with a secret that is known and one to fill in. */
+function imported(from: string, project = "duty"): ImportedFiles {
+  const files = new ImportedFiles(from);
+  const channels = [
+    { name: "Room", preset: "slack", fields: { url: files.secret("https://chat.example.com/x", project, "room") } },
+    { name: "Duty", preset: "ntfy", fields: { token: files.toFill("its token", project, "duty") } },
+  ];
+  files.add(files.fileFor(project), { projects: [{ slug: project, channels }] });
+  return files;
+}
+
+test("a second import replaces its own files, removes those it no longer writes, and keeps what was filled in", (t) => {
+  const out = join(temporaryDir(t), "out");
+  writeImported(out, imported("oncall"));
+  const secrets = join(out, "import-secrets.env");
+  writeFileSync(secrets, readFileSync(secrets, "utf8").replace(/# (PRISM_SECRET_DUTY_DUTY)=/, "$1=tk_given"));
+  writeFileSync(join(out, "notes.txt"), "mine");
+  writeImported(out, imported("oncall"));
+  assert.match(readFileSync(secrets, "utf8"), /^PRISM_SECRET_DUTY_DUTY='?"?tk_given/m);
+  assert.doesNotMatch(readFileSync(secrets, "utf8"), /# PRISM_SECRET_DUTY_DUTY=/);
+  writeImported(out, imported("oncall", "shop"));
+  assert.deepEqual([existsSync(join(out, "duty.yaml")), existsSync(join(out, "shop.yaml"))], [false, true]);
+  assert.equal(readFileSync(join(out, "notes.txt"), "utf8"), "mine");
+});
+
+test("files of others, and of the import of another program, are neither replaced nor removed", (t) => {
+  const out = join(temporaryDir(t), "out");
+  writeImported(out, imported("oncall"));
+  assert.throws(() => writeImported(out, imported("opsgenie")), /was not written by prism import opsgenie/);
+  assert.ok(existsSync(join(out, "duty.yaml")));
+  writeFileSync(join(out, "duty.yaml"), "version: 1\n");
+  assert.throws(() => writeImported(out, imported("oncall")), /--force replaces it/);
+  writeImported(out, imported("oncall"), { force: true });
+  assert.match(readFileSync(join(out, "duty.yaml"), "utf8"), /^# Written by prism import oncall\./);
+});
+
+test("links and a list of files that someone left in the folder lead to no other file", (t) => {
+  const dir = temporaryDir(t);
+  const [out, profile] = [join(dir, "out"), join(dir, "profile")];
+  mkdirSync(out);
+  writeFileSync(profile, "mine");
+  writeFileSync(join(out, "package.json"), "{}");
+  symlinkSync(profile, join(out, ".prism-import.json"));
+  writeImported(out, imported("oncall"));
+  assert.equal(readFileSync(profile, "utf8"), "mine");
+  const list = join(out, ".prism-import.json");
+  const { files } = JSON.parse(readFileSync(list, "utf8")) as { readonly files: readonly string[] };
+  writeFileSync(list, JSON.stringify({ from: "oncall", files: [...files, "package.json", "../profile"] }));
+  writeImported(out, imported("oncall"));
+  assert.deepEqual([readFileSync(profile, "utf8"), readFileSync(join(out, "package.json"), "utf8")], ["mine", "{}"]);
+});
