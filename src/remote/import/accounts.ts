@@ -13,6 +13,9 @@ export interface OldAccount {
   readonly timezone?: string | undefined;
 }
 
+/** For the report: its secret is not readable. */
+export const NO_SECOND_FACTOR = "had a second factor, which is not imported: turn it on again after the first sign-in";
+
 /** Accounts of another program, and the tokens that they have there. */
 export class OldAccounts {
   readonly #files: ImportedFiles;

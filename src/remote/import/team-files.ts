@@ -102,7 +102,7 @@ export class TeamFiles {
   }
 
   addPerson({ id, email, name, timezone, phone, contactRules }: OldPerson): string {
-    const username = free(slugOf((email ?? name ?? id).replace(/@.*$/, "")), this.#taken);
+    const username = free(usernameFrom((email ?? name ?? id).replace(/@.*$/, "")), this.#taken);
     this.#usernames.set(id, username);
     const isShared = Boolean(phone) && this.#phones.has(phone ?? "");
     if (isShared) this.files.note("person", username, "to do", "has the phone of another person: write another one");
@@ -326,4 +326,10 @@ function pagesOf({ steps }: TeamPolicy, from: EpochMs): object[] | null {
 
 function isShown({ exact, unlike }: TakenSchedule, at: EpochMs): boolean {
   return exact !== null && unlike.every(({ start, end }) => start > at || end <= at);
+}
+
+/** Usernames have at least two characters, and `me` is who asks. */
+function usernameFrom(name: string): string {
+  const slug = slugOf(name);
+  return slug.length < 2 || slug === "me" ? `${slug}-1` : slug;
 }

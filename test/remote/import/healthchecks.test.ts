@@ -70,7 +70,7 @@ const DUMP = [
   user(1, "ada"),
   user(2, "ben", { password: "!unusable" }),
   user(3, "gone", { is_active: false }),
-  { model: "accounts.profile", pk: 1, fields: { user: 1, tz: "Europe/Riga", sms_limit: 5 } },
+  { model: "accounts.profile", pk: 1, fields: { user: 1, tz: "Europe/Riga", totp: "ABCDEF", sms_limit: 5 } },
   {
     model: "accounts.project",
     pk: 1,
@@ -145,6 +145,7 @@ test("checks of Healthchecks go on with their URLs, people with their passwords,
     },
   ]);
   assert.deepEqual(moved.report(), [
+    "account ada@example.com: to do",
     "account ben@example.com: to do",
     "account gone@example.com: not taken",
     "integration sms: not taken",

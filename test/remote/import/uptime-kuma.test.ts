@@ -43,7 +43,9 @@ const HOOK = "https://hooks.slack.com/services/T000/B000/SECRETHOOK";
 const PASSWORD = "correct horse battery";
 
 const ROWS: Readonly<Record<string, readonly Readonly<Record<string, string | number | null>>[]>> = {
-  user: [{ id: 1, username: "kim", password: bcrypt.hashSync(PASSWORD, 4), timezone: "Europe/Berlin" }],
+  user: [
+    { id: 1, username: "kim", password: bcrypt.hashSync(PASSWORD, 4), timezone: "Europe/Berlin", twofa_status: 1 },
+  ],
   monitor: [
     { id: 1, name: "Servers", type: "group" },
     {
@@ -204,6 +206,7 @@ test("push monitors of Uptime Kuma go on with their URLs, as heartbeats with the
     },
   ]);
   assert.deepEqual(moved.report(), [
+    "account kim: to do",
     "notification Bot: changed",
     "mail address  no address: not taken",
     "notification Mail: changed",

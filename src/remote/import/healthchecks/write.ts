@@ -1,6 +1,6 @@
 import { isTimezone } from "../../../core/time/clock.ts";
 import { durationText } from "../../../http/api/file-form.ts";
-import { OldAccounts } from "../accounts.ts";
+import { NO_SECOND_FACTOR, OldAccounts } from "../accounts.ts";
 import { free, ImportedFiles, slugOf } from "../files.ts";
 import { OldPeople } from "../old-people.ts";
 import { integrationsOf, membersOfGroup, type OldIntegration } from "./channels.ts";
@@ -27,12 +27,14 @@ export function writeHealthchecks(old: OldHealthchecks): ImportedFiles {
     }
     // Healthchecks signs in by address; its usernames are random. `!…` is no password.
     const hash = password.startsWith("!") ? "" : password;
-    const timezone = old["accounts.profile"].find(({ user }) => String(user) === pk)?.tz ?? undefined;
+    const profile = old["accounts.profile"].find(({ user }) => String(user) === pk);
+    const timezone = profile?.tz ?? undefined;
     const name = accounts.add({
       ...{ name: about, passwordHash: hash },
       timezone: isTimezone(timezone ?? "") ? timezone : undefined,
     });
     if (name === undefined) continue;
+    if (profile?.totp) files.note("account", about, "to do", NO_SECOND_FACTOR);
     byKey.set(pk, name);
     byAddress.set(email.toLowerCase(), name);
   }

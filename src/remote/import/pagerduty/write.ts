@@ -153,13 +153,18 @@ class PagerDutyFiles {
       ...{ name, timezone, shownTo: this.#old.shownTo },
       old: isShown && final !== null ? entries.map((each) => this.#spanOf(each)) : null,
       forms: (own) => (isWhole ? rotationForms(own, olds, { timezone, now: this.#old.now }) : []),
-      overrides: () => schedule.overrides.map((each): FileOverride => this.#spanOf(each)),
+      overrides: () =>
+        schedule.overrides.flatMap((each): FileOverride[] => (this.#isKnown(each.user) ? [this.#spanOf(each)] : [])),
       calendar: () =>
         schedule.http_cal_url === null
           ? this.#files.toFill(`PagerDuty, ${name}: the address of its iCalendar feed`, "calendar", name)
           : this.#files.secret(schedule.http_cal_url, "calendar", name),
     });
     this.#schedules.set(id, taken);
+  }
+
+  #isKnown(user: PagerDutyRef | null): boolean {
+    return this.#team.usernameOf(user?.id) !== undefined;
   }
 
   #spanOf({ start, end, user }: { readonly start: string; readonly end: string; readonly user: PagerDutyRef | null }) {

@@ -17,7 +17,7 @@ const flag = v.pipe(
 );
 
 const TABLES = {
-  user: v.object({ username: text, password: optional, timezone: optional, active: flag }),
+  user: v.object({ username: text, password: optional, timezone: optional, active: flag, twofa_status: flag }),
   monitor: v.object({
     ...{ id: number, name: optional, type: optional, active: flag, interval: number, maxretries: v.nullish(number) },
     ...{ retry_interval: v.nullish(number), resend_interval: v.nullish(number), upside_down: flag },

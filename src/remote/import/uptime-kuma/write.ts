@@ -1,5 +1,5 @@
 import { durationText } from "../../../http/api/file-form.ts";
-import { OldAccounts } from "../accounts.ts";
+import { NO_SECOND_FACTOR, OldAccounts } from "../accounts.ts";
 import { free, ImportedFiles } from "../files.ts";
 import { OldPeople } from "../old-people.ts";
 import { anyOf, silencesOf, type Targets } from "./maintenance.ts";
@@ -19,9 +19,10 @@ export function writeKuma(old: OldKuma, { project }: { readonly project: string 
   const accounts = new OldAccounts(files);
   const people = new OldPeople(files, accounts.names);
   const members: Record<string, string> = {};
-  for (const { username, password, active, timezone } of old.user) {
+  for (const { username, password, active, timezone, twofa_status: hasCodes } of old.user) {
     const zone = timezone && timezone !== "auto" ? timezone : undefined;
     const name = active ? accounts.add({ name: username, passwordHash: password ?? "", timezone: zone }) : undefined;
+    if (name !== undefined && hasCodes) files.note("account", username, "to do", NO_SECOND_FACTOR);
     if (name !== undefined) members[name] = "owner";
     else if (!active) files.note("account", username, "not taken", "it is switched off");
   }

@@ -1,0 +1,13 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { ImportedFiles } from "../../../src/remote/import/files.ts";
+import { TeamFiles } from "../../../src/remote/import/team-files.ts";
+
+test("people get usernames that Prism takes, and no two the same one", () => {
+  const team = new TeamFiles(new ImportedFiles("opsgenie"), 0, { untilMs: 1, accept: [] });
+  const nobody = { name: null, timezone: null, phone: null, contactRules: null };
+  const names = ["a@example.com", "me@example.com", "ada@example.com", "ada@example.org"].map((email, i) =>
+    team.addPerson({ id: String(i), email, ...nobody }),
+  );
+  assert.deepEqual(names, ["a-1", "me-1", "ada", "ada-2"]);
+});
