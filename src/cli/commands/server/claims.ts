@@ -25,7 +25,10 @@ export function addClaims(integrations: Command): void {
       text: "list the unknown keys whose requests were kept, and whether the window is open",
       examples: ["$ prism integrations claims list"],
       of: "listIntegrationClaims",
-      lines: (found: IntegrationClaims) => [windowLine(found), ...found.data.flatMap(claimLines)],
+      lines: (found: IntegrationClaims) =>
+        found.data.length === 0
+          ? `no unknown keys; ${windowLine(found)}`
+          : [windowLine(found), ...found.data.flatMap(claimLines)],
     },
     open: {
       text: "keep requests with unknown Opsgenie keys from now on, for at most 7 days",
