@@ -37,7 +37,7 @@ interface SealedMember {
 export interface BoundMembers {
   /** By path. */
   readonly bound: Members;
-  /** An address whose value is said elsewhere: whoever applies would choose it. */
+  /** An address without a value in the files: whoever applies would choose it. */
   readonly unsealed?: string | undefined;
 }
 

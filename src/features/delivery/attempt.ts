@@ -170,6 +170,7 @@ export async function routeOf(
 
 /** An incident of a mirror may notify people with a notification of no project: its page names it. */
 async function mirrorOf({ db, projects }: DeliveryContext, found: DeliveryFacts): Promise<"mirror" | null> {
+  if (!projects.hasMirrors) return null;
   const { notification, delivery } = found;
   const page = isPage(found) ? await findPage(db.read, delivery.id) : undefined;
   return projects.isMirror(page?.projectId ?? notification.projectId) ? "mirror" : null;

@@ -1,14 +1,14 @@
 import * as v from "valibot";
 import { PrismError } from "../../core/errors.ts";
 import type { Route } from "../../http/api/route.ts";
-import { GIVEN_TOKEN, pattern, text } from "../../http/api/shapes.ts";
+import { givenTokenText, text } from "../../http/api/shapes.ts";
 import { importRows } from "../access/index.ts";
 import { type HeartbeatsContext, rotatePingKey } from "./changes.ts";
 import * as table from "./table.ts";
 
 const row = v.strictObject({
   project: text(64, 1),
-  token: pattern(GIVEN_TOKEN, "must be 10 to 64 letters, digits, - and _"),
+  token: givenTokenText,
 });
 
 /** Ping keys of projects of Healthchecks: URLs with a slug go on. */

@@ -276,7 +276,7 @@ function events(instance: ModuleInstance, { bus, projects }: ModuleServiceParts)
         throw new TypeError("maxAttempts must be a whole number from 1 on");
       instance.requireAlive();
       const read = (batch: api.StoredEvent[]): Promise<void> =>
-        instance.within(async () => handler(batch.filter((event) => !isMirrored(event))));
+        instance.within(async () => handler(projects.hasMirrors ? batch.filter((event) => !isMirrored(event)) : batch));
       return instance.added(bus.consume(`${name}:${consumer}`, read, options));
     },
   };

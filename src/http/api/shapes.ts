@@ -133,10 +133,11 @@ export function pattern(regex: RegExp, message: string) {
 /** A token or key that other systems made: files give them by reference. A shorter one could be guessed. */
 export const GIVEN_TOKEN = /^[A-Za-z0-9_-]{10,64}$/;
 
+export const givenTokenText = pattern(GIVEN_TOKEN, "must be 10 to 64 letters, digits, - and _");
+
 /** @param what of it, such as "its key" */
 export function givenToken(what: string) {
-  const text = pattern(GIVEN_TOKEN, "must be 10 to 64 letters, digits, - and _");
-  return v.optional(doc(text, `${what}, for a new one; default: a random one`));
+  return v.optional(doc(givenTokenText, `${what}, for a new one; default: a random one`));
 }
 
 export const uuid = v.pipe(

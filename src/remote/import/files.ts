@@ -34,7 +34,6 @@ export class ImportedFiles {
   readonly #tables = new Map<string, readonly object[]>();
   readonly #secrets = new Map<string, string>();
   readonly #toFill = new Map<string, string>();
-  readonly #filled = new Set<string>();
   readonly #variables = new Set<string>();
   readonly #files = new Set<string>();
 
@@ -61,9 +60,7 @@ export class ImportedFiles {
     const values = parseEnv(text);
     for (const name of this.#toFill.keys()) {
       const value = values[name];
-      if (!value) continue;
-      this.#secrets.set(name, value);
-      this.#filled.add(name);
+      if (value) this.#secrets.set(name, value);
     }
   }
 
@@ -123,7 +120,7 @@ export class ImportedFiles {
     for (const [name, rows] of this.#tables)
       texts.set(name, { text: rows.map((row) => `${JSON.stringify(row)}\n`).join(""), isPrivate: true });
     if (this.#secrets.size + this.#toFill.size > 0) {
-      const toFill = [...this.#toFill].filter(([name]) => !this.#filled.has(name));
+      const toFill = [...this.#toFill].filter(([name]) => !this.#secrets.has(name));
       const missing = toFill.map(([name, text]) => `# ${printable(text)}\n# ${name}=\n`).join("");
       texts.set(SECRETS_FILE, { text: `${mark}\n${secretsFileText(this.#secrets)}${missing}`, isPrivate: true });
     }
@@ -177,7 +174,8 @@ export function writeImported(folder: string, files: ImportedFiles, { force = fa
   return names;
 }
 
-function write(file: string, text: string, isPrivate: boolean): void {
+/** Makes a file anew. @param isPrivate only its owner may read it */
+export function write(file: string, text: string, isPrivate: boolean): void {
   // A file that exists keeps its mode, and a link would be written through.
   rmSync(file, { force: true });
   writeFileSync(file, text, { mode: isPrivate ? 0o600 : 0o644, flag: "wx" });
@@ -194,14 +192,15 @@ function earlierFiles(list: string, from: string): ReadonlySet<string> {
   }
 }
 
-/** Whether a file begins as an import writes it; tables of accounts and tokens begin with a row. */
-function isWritten(file: string, from: string): boolean {
+/** Whether it is a file that begins as an import writes it; tables of accounts and tokens begin with a row. */
+export function isWritten(file: string, from: string): boolean {
   if (!lstatSync(file, { throwIfNoEntry: false })?.isFile()) return false;
   const text = readFileSync(file, "utf8");
   const marks = [markOf(from), `# Import from ${from}\n`, `{\n  "importReport": 1,\n  "from": ${JSON.stringify(from)}`];
   return file.endsWith(".ndjson") ? text.startsWith("{") : marks.some((mark) => text.startsWith(mark));
 }
 
-function markOf(from: string): string {
+/** The first line of files. */
+export function markOf(from: string): string {
   return `# Written by prism import ${from}.\n`;
 }

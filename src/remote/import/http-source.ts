@@ -28,6 +28,18 @@ export interface HttpSourceOptions {
   readonly secretMembers?: RegExp;
 }
 
+/** What an import by an API was asked for. */
+export interface ApiImportOptions {
+  /** Slug of the project of what belongs to no team. */
+  readonly project: string;
+  /** Names; null: all. */
+  readonly teams: readonly string[] | null;
+  /** Schedules are compared over this span from now on. */
+  readonly untilMs: number;
+  /** Schedules that are written though they differ. */
+  readonly accept: readonly string[];
+}
+
 /** An answer; without a body the reader may not have it (403), or it is not there (404). */
 export type SourceAnswer = { readonly body: unknown } | { readonly missing: 403 | 404 };
 

@@ -69,25 +69,14 @@ function layerOf(
 
 /**
  * Compares at each start and end of either side in `[from, to)`: nobody changes between two of them.
- * @param disabled people who count for the old system only
  */
 export function compareSchedule(
   old: OldRendering,
   roster: Roster,
-  {
-    from,
-    to,
-    timezone,
-    disabled = new Set(),
-  }: {
-    readonly from: EpochMs;
-    readonly to: EpochMs;
-    readonly timezone: string;
-    readonly disabled?: ReadonlySet<string>;
-  },
+  { from, to, timezone }: { readonly from: EpochMs; readonly to: EpochMs; readonly timezone: string },
 ): ScheduleComparison {
   const before = old.filter(({ start, end, users }) => start < to && end > from && end > start && users.length > 0);
-  const after = finalShifts(roster, from, to, (user) => !disabled.has(user));
+  const after = finalShifts(roster, from, to);
   const edges = [from, to, ...[...before, ...after].flatMap(({ start, end }) => [start, end])];
   const boundaries = [...new Set(edges)].filter((at) => at >= from && at <= to).sort((a, b) => a - b);
   const [oldAt, newAt] = [peopleAt(before), peopleAt(after)];
@@ -101,7 +90,7 @@ export function compareSchedule(
       found[found.length - 1] = { ...last, end };
     else found.push({ start, end, users, now });
   }
-  const causeOf = causes(timezone, roster, disabled);
+  const causeOf = causes(timezone, roster);
   const differences = found.map((each) => ({
     start: toRfc3339(each.start),
     end: toRfc3339(each.end),
@@ -129,13 +118,11 @@ function isSame(a: readonly string[], b: readonly string[]): boolean {
 }
 
 /** Words for what a difference most likely is. */
-function causes(timezone: string, { layers, substitutions }: Roster, disabled: ReadonlySet<string>) {
-  const overridden = [...substitutions];
+function causes(timezone: string, { layers, substitutions }: Roster) {
   const overrides = layers.find(({ level }) => level === OVERRIDE_LEVEL);
   return ({ start, end, users, now }: Span & { readonly now: readonly string[] }): string => {
-    if (users.some((each) => disabled.has(each))) return "a person who is disabled";
     const isOverridden =
-      overridden.some((each) => each.start < end && each.end > start) ||
+      substitutions.some((each) => each.start < end && each.end > start) ||
       [...(overrides?.spans(start, end) ?? [])].length > 0;
     if (isOverridden) return "an override";
     if (isShift(timezone, start, end)) return "a change of the clocks";
@@ -162,24 +149,31 @@ export interface ScheduleForm {
   readonly schedule: FileSchedule;
 }
 
-/** The first form without a difference, else the one with the least time of differences. */
-export function bestForm(
+/** A form, as it compares with the old system. */
+export type ComparedForm<F extends ScheduleForm> = F &
+  ScheduleComparison & { readonly overrides: readonly FileOverride[] };
+
+/**
+ * The first form without a difference, else the one with the least time of differences.
+ * @param overridesOf a form, as what is replaced may depend on it
+ */
+export function bestForm<F extends ScheduleForm>(
   old: OldRendering,
-  forms: Iterable<ScheduleForm>,
-  overrides: readonly FileOverride[],
-  span: { readonly from: EpochMs; readonly to: EpochMs; readonly disabled?: ReadonlySet<string> },
-): (ScheduleForm & ScheduleComparison) | null {
-  let best: (ScheduleForm & ScheduleComparison & { readonly lost: number }) | null = null;
-  for (const each of forms) {
-    const { timezone } = each.schedule;
-    const compared = compareSchedule(old, rosterOfFile(each.schedule, overrides), { ...span, timezone });
+  forms: Iterable<F>,
+  overridesOf: (form: F) => readonly FileOverride[],
+  span: { readonly from: EpochMs; readonly to: EpochMs },
+): ComparedForm<F> | null {
+  let best: ComparedForm<F> | null = null;
+  let least = Number.POSITIVE_INFINITY;
+  for (const form of forms) {
+    const overrides = overridesOf(form);
+    const { timezone } = form.schedule;
+    const compared = compareSchedule(old, rosterOfFile(form.schedule, overrides), { ...span, timezone });
     const lost = compared.differences.reduce((sum, { start, end }) => sum + Date.parse(end) - Date.parse(start), 0);
-    if (!best || lost < best.lost) best = { ...each, ...compared, lost };
+    if (lost < least) [best, least] = [{ ...form, ...compared, overrides }, lost];
     if (lost === 0) break;
   }
-  if (!best) return null;
-  const { lost: _, ...found } = best;
-  return found;
+  return best;
 }
 
 /** A schedule as a member of `oncall` of a project. */

@@ -78,12 +78,7 @@ export interface ProvenSchedule {
 
 export function provenSchedule(files: ImportedFiles, given: ScheduleToProve): ProvenSchedule {
   const { name, timezone, old, forms, from, to, isAccepted } = given;
-  const compared = forms.flatMap((form) => {
-    const overrides = given.overrides(form);
-    const best = bestForm(old ?? [], [form], overrides, { from, to });
-    return best ? [{ ...best, overrides, lost: lostMs(best.differences) }] : [];
-  });
-  const best = compared.reduce<(typeof compared)[number] | null>((a, b) => (!a || b.lost < a.lost ? b : a), null);
+  const best = bestForm(old ?? [], forms, given.overrides, { from, to });
   const isSame = old !== null && best !== null && best.differences.length === 0;
   if (best && (isSame || isAccepted)) {
     const { form, boundaries, differences, schedule, overrides } = best;
@@ -116,8 +111,4 @@ export function provenSchedule(files: ImportedFiles, given: ScheduleToProve): Pr
     exact: null,
     ...{ overrides: [], differences: [] },
   };
-}
-
-function lostMs(differences: readonly { readonly start: string; readonly end: string }[]): number {
-  return differences.reduce((sum, { start, end }) => sum + Date.parse(end) - Date.parse(start), 0);
 }

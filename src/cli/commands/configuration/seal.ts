@@ -36,7 +36,7 @@ const FIELD_TEXT: Readonly<Record<string, string>> = {
   ...{ integrations: "key", heartbeats: "ping", oncall: "calendarUrl" },
 };
 
-/** The kind whose secrets are sent to an address. */
+/** Its secrets are sent to the address of the channel. */
 const WITH_ADDRESSES = "channels";
 
 const required = (flags: string, text: string) => new Option(flags, text).makeOptionMandatory();

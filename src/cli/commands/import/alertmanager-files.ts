@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { secretsFileText } from "../../../config/files/secrets-file.ts";
 import { PRESETS } from "../../../features/channels/presets/index.ts";
@@ -7,13 +7,12 @@ import type { ImportedConfiguration } from "../../../features/protocols/alertman
 import { filesOf } from "../../../features/protocols/alertmanager/import/files.ts";
 import type { ImportNote } from "../../../features/protocols/alertmanager/import/yaml-file.ts";
 import { freeVariable } from "../../../features/records/configuration/secrets.ts";
+import { isWritten, markOf, SECRETS_FILE, write } from "../../../remote/import/files.ts";
 import type { CommandContext } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { printable } from "../../output/output.ts";
 
-/** Of what an import may replace. */
-const FIRST_LINE = "# Written by prism import alertmanager.\n";
-const SECRETS = "import-secrets.env";
+const FROM = "alertmanager";
 
 interface Flags {
   readonly out: string;
@@ -35,15 +34,15 @@ export async function writeFiles(
   const { document, secrets } = filesOf(configuration, { project, isSecret, variableFor });
   const { stringify } = await import("yaml");
   const texts = new Map([[`${encodeURIComponent(project)}.yaml`, stringify(document)]]);
-  if (secrets.size > 0) texts.set(SECRETS, secretsFileText(secrets));
+  if (secrets.size > 0) texts.set(SECRETS_FILE, secretsFileText(secrets));
   mkdirSync(folder, { recursive: true });
   for (const name of texts.keys()) requireOwn(join(folder, name), force);
-  for (const [name, text] of texts) write(join(folder, name), `${FIRST_LINE}${text}`, name === SECRETS);
+  for (const [name, text] of texts) write(join(folder, name), `${markOf(FROM)}${text}`, name === SECRETS_FILE);
   const report = { out: folder, files: [...texts.keys()], policies: receivers.map(({ name }) => name) };
   out.result({ ...report, variables: [...secrets.keys()], changed, notTranslated: left }, () => [
     ...report.files.map((name) => printable(join(folder, name))),
     `prism check -f ${printable(folder)}`,
-    `prism apply -f ${printable(folder)}${secrets.size > 0 ? ` --secrets-file ${printable(join(folder, SECRETS))}` : ""}`,
+    `prism apply -f ${printable(folder)}${secrets.size > 0 ? ` --secrets-file ${printable(join(folder, SECRETS_FILE))}` : ""}`,
   ]);
   const users = [...new Set(receivers.flatMap(({ addresses }) => addresses.map(({ address }) => address)))];
   if (users.length > 0)
@@ -61,12 +60,6 @@ function isSecret(preset: string, field: string): boolean {
 
 /** @throws CommandError 7 for a file of someone else */
 function requireOwn(file: string, force: boolean): void {
-  if (force || !existsSync(file) || readFileSync(file, "utf8").startsWith(FIRST_LINE)) return;
+  if (force || !existsSync(file) || isWritten(file, FROM)) return;
   throw new CommandError(EXIT.conflict, `${file} was not written by an import; --force replaces it`);
-}
-
-function write(file: string, text: string, isForOwner: boolean): void {
-  // A file that exists keeps its mode.
-  rmSync(file, { force: true });
-  writeFileSync(file, text, { mode: isForOwner ? 0o600 : 0o644 });
 }

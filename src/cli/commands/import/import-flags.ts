@@ -1,19 +1,23 @@
 import { join } from "node:path";
+import { Option } from "commander";
 import { countText, printable } from "../../../core/text/clean-text.ts";
-import { durationOf } from "../../../http/api/file-form.ts";
+import { DAY_MS } from "../../../core/time/clock.ts";
 import type { ImportedFiles } from "../../../remote/import/files.ts";
-import type { HttpSource, HttpSourceOptions } from "../../../remote/import/http-source.ts";
+import type { ApiImportOptions, HttpSource, HttpSourceOptions } from "../../../remote/import/http-source.ts";
 import type { CommandContext } from "../../context.ts";
 import { readInput } from "../../files.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
-import { collectFlag } from "../../output/flag-values.ts";
+import { collectFlag, durationFlag } from "../../output/flag-values.ts";
 import type { Values } from "../../resource.ts";
 
 /* Flags and results that the imports of other programs share. */
 
 /** Flags of each import. */
 export const FILE_FLAGS = {
-  out: ["--out <dir>", "write configuration files, secrets and a report into this directory"],
+  out: new Option(
+    "--out <dir>",
+    "write configuration files, secrets and a report into this directory",
+  ).makeOptionMandatory(),
   project: ["--project <slug>", "project of what belongs to no team"],
   force: ["--force", "replace files that an import did not write"],
 } as const;
@@ -24,28 +28,20 @@ export const API_FLAGS = {
   fromUrl: ["--from-url <url>", "where the old system is"],
   fromToken: ["--from-token <token>", "its token: @FILE, or - for stdin; default: PRISM_IMPORT_TOKEN"],
   teams: ["--teams <names>", "only these teams, separated by commas"],
-  until: ["--until <span>", "compare schedules so far ahead", "90d"],
+  until: new Option("--until <span>", "compare schedules so far ahead")
+    .argParser(durationFlag)
+    .default(90 * DAY_MS, "90d"),
   accept: ["--accept <schedule>", "write this schedule though it differs; repeatable", collectFlag],
   record: ["--record <dir>", "also write the answers of the old system into this directory, without tokens"],
   fromRecording: ["--from-recording <dir>", "read the answers from this directory"],
 } as const;
 
-/** What the flags of {@link API_FLAGS} say. */
-export interface ApiImportOptions {
-  readonly project: string;
-  /** Null: all. */
-  readonly teams: readonly string[] | null;
-  /** Schedules are compared over this span from now on. */
-  readonly untilMs: number;
-  /** Schedules that are written though they differ. */
-  readonly accept: readonly string[];
-}
+/** Of services with a second place in Europe. */
+export const REGION = new Option("--region <region>", "where the account is").choices(["us", "eu"]).default("us");
 
-/** @throws CommandError 2 */
+/** What the flags of {@link API_FLAGS} say. */
 export function apiImportOptions(given: Values, project: string): ApiImportOptions {
-  const untilMs = durationOf(given["until"]);
-  if (untilMs === null || untilMs < 1) throw new CommandError(EXIT.usage, "--until must be a span such as 90d");
-  const { teams, accept = [] } = given as { teams?: string; accept?: readonly string[] };
+  const { teams, until: untilMs, accept = [] } = given as { teams?: string; until: number; accept?: readonly string[] };
   const names = teams?.split(",").map((name) => name.trim());
   return { project: String(given["project"] ?? project), teams: names?.filter(Boolean) ?? null, untilMs, accept };
 }
@@ -96,8 +92,7 @@ async function tokenOf({ fromToken }: Values): Promise<string> {
 /** Writes the files and says what to do with them. Exit 8: something was not taken, or a schedule differs. */
 export async function finishImport({ out }: CommandContext, files: ImportedFiles, given: Values): Promise<void> {
   const { SECRETS_FILE, TOKENS_FILE, USERS_FILE, writeImported } = await import("../../../remote/import/files.ts");
-  const { out: folder, force = false } = given as { out?: string; force?: boolean };
-  if (folder === undefined) throw new CommandError(EXIT.usage, "--out <dir> is required");
+  const { out: folder, force = false } = given as { out: string; force?: boolean };
   const names = writeImported(folder, files, { force });
   const report = files.report(names);
   const secrets = names.includes(SECRETS_FILE) ? ` --secrets-file ${printable(join(folder, SECRETS_FILE))}` : "";

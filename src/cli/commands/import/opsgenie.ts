@@ -1,7 +1,6 @@
 import type { CommandContext } from "../../context.ts";
-import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import type { Values, Verb } from "../../resource.ts";
-import { API_FLAGS, apiImportOptions, finishImport, openSource } from "./import-flags.ts";
+import { API_FLAGS, apiImportOptions, finishImport, openSource, REGION } from "./import-flags.ts";
 
 const BASES: Readonly<Record<string, string>> = { us: "https://api.opsgenie.com", eu: "https://api.eu.opsgenie.com" };
 const JSM = /\/jsm\/ops\/api\/([^/]+)\/?$/;
@@ -14,7 +13,7 @@ Opsgenie's own timeline, and what differs follows Opsgenie's calendar until you 
 give --from-url https://api.atlassian.com/jsm/ops/api/<cloud id> and the token "mail:API token". report.md says what
 was not taken (exit code 8). It has not yet been run against the live service.`,
   examples: ["--out oncall", "--region eu --from-token @opsgenie.key --out oncall"],
-  flags: { ...API_FLAGS, region: ["--region <region>", "us or eu", "us"] },
+  flags: { ...API_FLAGS, region: REGION },
   act: (context, given) => run(context, given),
 };
 
@@ -22,9 +21,8 @@ async function run(context: CommandContext, given: Values): Promise<void> {
   const { readOpsgenie } = await import("../../../remote/import/opsgenie/read.ts");
   const { writeOpsgenie } = await import("../../../remote/import/opsgenie/write.ts");
   const base = BASES[String(given["region"])];
-  if (base === undefined) throw new CommandError(EXIT.usage, "--region must be us or eu");
   const options = apiImportOptions(given, "opsgenie");
-  const { fromUrl = base } = given as { fromUrl?: string };
+  const { fromUrl = base ?? "" } = given as { fromUrl?: string };
   const jsm = URL.canParse(fromUrl) ? JSM.exec(new URL(fromUrl).pathname)?.[1] : undefined;
   const authorise = (token: string) => ({
     authorization: jsm === undefined ? `GenieKey ${token}` : `Basic ${Buffer.from(token, "utf8").toString("base64")}`,

@@ -1,7 +1,6 @@
 import type { CommandContext } from "../../context.ts";
-import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import type { Values, Verb } from "../../resource.ts";
-import { API_FLAGS, apiImportOptions, finishImport, openSource } from "./import-flags.ts";
+import { API_FLAGS, apiImportOptions, finishImport, openSource, REGION } from "./import-flags.ts";
 
 const BASES: Readonly<Record<string, string>> = { us: "https://api.pagerduty.com", eu: "https://api.eu.pagerduty.com" };
 
@@ -12,7 +11,7 @@ routers; overrides and maintenance windows are in runtime.yaml. It only reads, w
 schedule is compared with PagerDuty's own final schedule, and what differs follows PagerDuty's calendar until you
 accept it. report.md says what was not taken (exit code 8). It has not yet been run against the live service.`,
   examples: ["--out oncall", "--region eu --from-token @pagerduty.key --out oncall"],
-  flags: { ...API_FLAGS, region: ["--region <region>", "us or eu", "us"] },
+  flags: { ...API_FLAGS, region: REGION },
   act: (context, given) => run(context, given),
 };
 
@@ -20,7 +19,6 @@ async function run(context: CommandContext, given: Values): Promise<void> {
   const { readPagerDuty } = await import("../../../remote/import/pagerduty/read.ts");
   const { writePagerDuty } = await import("../../../remote/import/pagerduty/write.ts");
   const base = BASES[String(given["region"])];
-  if (base === undefined) throw new CommandError(EXIT.usage, "--region must be us or eu");
   const options = apiImportOptions(given, "pagerduty");
   const authorise = (token: string) => ({
     authorization: `Token token=${token}`,

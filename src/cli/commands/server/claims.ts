@@ -22,7 +22,7 @@ export function addClaims(integrations: Command): void {
       : `the window is open until ${shortTime(openUntil)}`;
   nested(claims, {
     list: {
-      text: "list the unknown keys whose requests were kept, and whether the window is open",
+      text: "list unknown keys and their requests, and whether the window is open",
       examples: ["$ prism integrations claims list"],
       of: "listIntegrationClaims",
       lines: (found: IntegrationClaims) =>

@@ -29,7 +29,7 @@ export function claimRoutes(context: ClaimsContext): Route[] {
   return [
     route({
       ...{ ...shared, method: "GET", path: PATH, id: "listIntegrationClaims" },
-      summary: "List the unknown Opsgenie keys whose requests were kept",
+      summary: "List unknown Opsgenie keys and their requests",
       response: s.ClaimList,
       handle: async () => ({ openUntil: toRfc3339OrNull(claims.openUntil), data: await listClaims(context) }),
     }),

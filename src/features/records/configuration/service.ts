@@ -206,42 +206,31 @@ type Prepared = ReadonlyMap<Step, unknown>;
 /** Resolves hosts and compiles conditions, outside of the transaction. */
 async function prepareAll(reading: ReadRequest, { steps }: Compared, request: ConfigurationRequest): Promise<Prepared> {
   const prepared = new Map<Step, unknown>();
-  await eachWithin(
-    RESOLVE,
-    steps,
-    async (step) => {
-      const { kind, wanted, spec, stored, id, op } = step;
-      if (!wanted) return;
-      if (op === "create" && request.mode === "apply") {
-        const missing = secretsMissing(wanted, request.secrets ?? {});
-        reading.problems.push(...missing);
-        // What its body says of them would only repeat it.
-        if (missing.length > 0) return;
-        const isIssued = kind.issues !== undefined && wanted.references.size === 0 && request.issued !== true;
-        if (isIssued)
-          reading.problems.push(
-            problemOf(wanted.given, wanted.name, {
-              path: "",
-              code: "WOULD_ISSUE",
-              message: `would get ${kind.issues}, which is shown only once: give it by reference, or let prism apply --issued FILE make it`,
-            }),
-          );
-      }
-      try {
-        const done = await kind.prepare?.(
-          ownerOf(reading, step, request),
-          spec,
-          stored?.isImplicit ? null : stored,
-          id,
-        );
-        prepared.set(step, done);
-      } catch (error) {
-        refuse(reading, step, error);
-      }
-    },
-    ({ kind, name }) => `${kind.noun} ${name}`,
-  );
+  const prepare = async (step: Step): Promise<void> => {
+    const { kind, wanted, spec, stored, id, op } = step;
+    if (!wanted) return;
+    if (op === "create" && request.mode === "apply") {
+      const missing = secretsMissing(wanted, request.secrets ?? {});
+      reading.problems.push(...missing);
+      // What its body says of them would only repeat it.
+      if (missing.length > 0) return;
+      reading.problems.push(...wouldIssue(wanted, request));
+    }
+    try {
+      const before = stored?.isImplicit ? null : stored;
+      prepared.set(step, await kind.prepare?.(ownerOf(reading, step, request), spec, before, id));
+    } catch (error) {
+      refuse(reading, step, error);
+    }
+  };
+  await eachWithin(RESOLVE, steps, prepare, ({ kind, name }) => `${kind.noun} ${name}`);
   return prepared;
+}
+
+function wouldIssue({ kind, references, given, name }: Wanted, { issued }: ConfigurationRequest): Problem[] {
+  if (kind.issues === undefined || references.size > 0 || issued === true) return [];
+  const message = `would get ${kind.issues}, which is shown only once: give it by reference, or let prism apply --issued FILE make it`;
+  return [problemOf(given, name, { path: "", code: "WOULD_ISSUE", message })];
 }
 
 function ownerOf(

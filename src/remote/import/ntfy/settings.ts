@@ -1,17 +1,17 @@
+import { DAY_MS } from "../../../core/time/clock.ts";
+import { durationOf } from "../../../http/api/file-form.ts";
 import type { ImportedFiles } from "../files.ts";
 import type { ReportRow } from "../report.ts";
 
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const SIZES: Readonly<Record<string, number>> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
-const DAY = 86_400_000;
 
 /** Settings of ntfy that are those of Prism, with the least and the most. */
 const NUMBERS: readonly (readonly [string, string, (value: unknown) => number | undefined, number, number])[] = [
-  ["cache-duration", "cacheMs", spanOf, 60_000, 7 * DAY],
+  ["cache-duration", "cacheMs", spanOf, 60_000, 7 * DAY_MS],
   ["attachment-file-size-limit", "attachments.fileBytes", bytesOf, 0, 104_857_600],
   ["visitor-attachment-total-size-limit", "attachments.userBytes", bytesOf, 0, 1e15],
   ["attachment-total-size-limit", "attachments.totalBytes", bytesOf, 0, 1e15],
-  ["attachment-expiry-duration", "attachments.keptMs", spanOf, 60_000, 30 * DAY],
+  ["attachment-expiry-duration", "attachments.keptMs", spanOf, 60_000, 30 * DAY_MS],
 ];
 
 const TAKEN = /^(auth-|cache-file|base-url|listen-http$)/;
@@ -86,12 +86,7 @@ function numbersOf(settings: Readonly<Record<string, unknown>>, taken: Set<strin
 
 /** `12h`, `1h30m` or `2d`. */
 function spanOf(value: unknown): number | undefined {
-  const text = String(value);
-  if (!/^(\d+(ms|[smhd]))+$/.test(text)) return undefined;
-  return [...text.matchAll(/(\d+)(ms|[smhd])/g)].reduce(
-    (sum, [, n, unit = ""]) => sum + Number(n) * (UNITS[unit] ?? 0),
-    0,
-  );
+  return durationOf(String(value)) ?? undefined;
 }
 
 /** `15M`, `5G` or a number of bytes. */

@@ -69,8 +69,8 @@ export function writeSchedule(
   const hasSilent = named.some((id) => nameOf(id) !== undefined && !isNotified(id));
   const overrides = overridesOf(own, nameOf, now);
   const swaps = swapsOf(allSwaps, schedule.id, nameOf, now);
-  const changes = [
-    ...overrides.map((each) => ({ ...each })),
+  const changes: readonly proof.FileOverride[] = [
+    ...overrides,
     ...swaps.flatMap(({ start, end, user, takenBy }) =>
       takenBy === undefined ? [] : [{ start, end, users: [takenBy], replaces: user }],
     ),
@@ -78,7 +78,7 @@ export function writeSchedule(
   const rotating = own.filter(({ type }) => type !== "override");
   const notified = (id: string) => (isNotified(id) ? nameOf(id) : undefined);
   const readers = hasSilent ? [notified, nameOf] : [nameOf];
-  const best = proof.bestForm(old, forms(schedule, rotating, { name, timezone, readers, now }), changes, {
+  const best = proof.bestForm(old, forms(schedule, rotating, { name, timezone, readers, now }), () => changes, {
     from: now,
     to,
   }) ?? { form: "exact", schedule: { name, timezone, shifts: [] }, boundaries: 0, differences: [] };
@@ -87,8 +87,7 @@ export function writeSchedule(
     swaps: swaps.map(({ start, end, ...swap }) => ({ schedule: name, ...textsOf(start, end), ...swap })),
   };
   for (const shift of best.schedule.shifts) for (const user of shift.turns.flat()) people.add(user);
-  for (const { users, replaces } of changes as proof.FileOverride[])
-    for (const user of [...users, replaces ?? []].flat()) people.add(user);
+  for (const { users, replaces } of changes) for (const user of [...users, replaces ?? []].flat()) people.add(user);
   for (const { user } of swaps) people.add(user);
   // Tests run without overrides and swaps: they are made once, by apply --runtime.
   const at: OldOnCall = (instant) =>

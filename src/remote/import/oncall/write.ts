@@ -2,6 +2,7 @@ import { cleanText } from "../../../core/text/clean-text.ts";
 import { type EpochMs, isTimezone, toRfc3339, zoneOffsetMs } from "../../../core/time/clock.ts";
 import { durationText } from "../../../http/api/file-form.ts";
 import { free, ImportedFiles, slugOf } from "../files.ts";
+import type { ApiImportOptions } from "../http-source.ts";
 import { pagesAt, testTimes, type WrittenChain, writeChain } from "./chains.ts";
 import {
   type GrafanaOnCall,
@@ -14,12 +15,7 @@ import {
 import { heartbeatToken, labelsOf, matcher, presetOf, tokenOf } from "./routes.ts";
 import { type WrittenSchedule, writeSchedule } from "./schedules.ts";
 
-export interface OnCallOptions {
-  /** Slug of the project of what belongs to no team. */
-  readonly project: string;
-  /** Names; null: all, and what belongs to no team. */
-  readonly teams: readonly string[] | null;
-  readonly accept: readonly string[];
+export interface OnCallOptions extends Omit<ApiImportOptions, "untilMs"> {
   /** Names of schedules whose shifts of UTC get the zone of the schedule. */
   readonly localTimes: readonly string[];
 }

@@ -19,7 +19,6 @@ const Span = maybe(v.object({ timeAmount: number, timeUnit: text }));
 
 const User = v.object({
   ...{ id: v.string(), username: text, fullName: text, timeZone: text, blocked: flag },
-  role: maybe(v.object({ name: text })),
 });
 const Contact = v.object({ method: text, to: text, status: maybe(v.object({ enabled: flag })) });
 const Rule = v.object({ id: v.string(), name: text, actionType: text, enabled: flag });
@@ -27,7 +26,7 @@ const RuleDetail = v.object({
   ...{ name: text, criteria: Criteria },
   steps: many(v.object({ contact: maybe(v.object({ method: text, to: text })), sendAfter: Span, enabled: flag })),
 });
-const Team = v.object({ id: v.string(), name: v.string(), description: text });
+const Team = v.object({ id: v.string(), name: v.string() });
 const Member = v.object({ user: maybe(Ref), accountId: text, id: text, role: maybe(v.unknown()) });
 const RoutingRule = v.object({
   ...{ name: text, order: number, isDefault: flag, criteria: Criteria, timezone: text },
@@ -192,7 +191,7 @@ export async function readOpsgenie(
         Named,
       ))
         policies.push(`${kind} policy ${policy.name ?? policy.id}`);
-    teams.push({ id: key, name: title, description: null, members: members.flatMap(memberOf), rules, policies });
+    teams.push({ id: key, name: title, members: members.flatMap(memberOf), rules, policies });
   }
   const schedules: OpsgenieSchedule[] = [];
   for (const each of await list(`${prefix}/schedules?expand=rotation`, "schedules", Schedule)) {
@@ -288,7 +287,7 @@ async function accountsOf(
   for (const id of [...ids].sort()) {
     const account = await answers.one(`${jira}/user?accountId=${encodeURIComponent(id)}`, `account ${id}`, Account);
     const { emailAddress = null, displayName = null, timeZone = null } = account ?? {};
-    found.push({ id, username: emailAddress, fullName: displayName, timeZone, blocked: false, role: null });
+    found.push({ id, username: emailAddress, fullName: displayName, timeZone, blocked: false });
   }
   return found;
 }

@@ -3,6 +3,7 @@ import { finalShifts } from "../../../features/oncall/model/layers.ts";
 import { durationText } from "../../../http/api/file-form.ts";
 import { ContactWays } from "../contact-ways.ts";
 import { ImportedFiles } from "../files.ts";
+import type { ApiImportOptions } from "../http-source.ts";
 import { type FileOverride, type FileSchedule, type FileShift, rosterOfFile } from "../proof.ts";
 import { type RotationForm, rotationForms } from "../schedules.ts";
 import {
@@ -15,13 +16,6 @@ import {
 import { type OldRotation, WEEK_MS } from "../windows.ts";
 import type { OldOpsgenie, OldSpan, OpsgenieEscalation, OpsgenieRef, OpsgenieSchedule, OpsgenieUser } from "./read.ts";
 import { addRoutes, windowsOf } from "./routes.ts";
-
-export interface OpsgenieOptions {
-  readonly project: string;
-  readonly teams: readonly string[] | null;
-  readonly untilMs: number;
-  readonly accept: readonly string[];
-}
 
 const UNIT_MS: Readonly<Record<string, number>> = {
   ...{ seconds: 1000, minutes: MINUTE_MS, hours: HOUR_MS, days: DAY_MS, weeks: WEEK_MS },
@@ -42,19 +36,19 @@ function zoneOf(name: string | null): string {
 }
 
 /** The files of an account; the same account gives the same files. */
-export function writeOpsgenie(old: OldOpsgenie, options: OpsgenieOptions): ImportedFiles {
+export function writeOpsgenie(old: OldOpsgenie, options: ApiImportOptions): ImportedFiles {
   return new OpsgenieFiles(old, options).write();
 }
 
 class OpsgenieFiles {
   readonly #old: OldOpsgenie;
-  readonly #options: OpsgenieOptions;
+  readonly #options: ApiImportOptions;
   readonly #files = new ImportedFiles("opsgenie");
   readonly #team: TeamFiles;
   readonly #schedules = new Map<string, TakenSchedule>();
   readonly #policies = new Map<string, { readonly project: TeamProject; readonly policy: TeamPolicy }>();
 
-  constructor(old: OldOpsgenie, options: OpsgenieOptions) {
+  constructor(old: OldOpsgenie, options: ApiImportOptions) {
     this.#old = old;
     this.#options = options;
     this.#team = new TeamFiles(this.#files, old.now, options);

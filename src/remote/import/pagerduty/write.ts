@@ -3,6 +3,7 @@ import type { Matcher } from "../../../features/alerts/model/matchers.ts";
 import { durationText } from "../../../http/api/file-form.ts";
 import { ContactWays } from "../contact-ways.ts";
 import { type EnvReference, ImportedFiles } from "../files.ts";
+import type { ApiImportOptions } from "../http-source.ts";
 import type { FileOverride } from "../proof.ts";
 import { labelsFor, type OldRoute, routeTree, ruleFor } from "../routes.ts";
 import { rotationForms } from "../schedules.ts";
@@ -25,13 +26,6 @@ import type {
   PagerDutyUser,
 } from "./read.ts";
 
-export interface PagerDutyOptions {
-  readonly project: string;
-  readonly teams: readonly string[] | null;
-  readonly untilMs: number;
-  readonly accept: readonly string[];
-}
-
 const MAX_LEVELS = 10;
 const KEY = /^[A-Za-z0-9_-]{32}$/;
 const WAYS: Readonly<Record<string, string>> = {
@@ -43,7 +37,7 @@ const ROLES: Readonly<Record<string, "owner" | "editor" | "viewer">> = {
 };
 
 /** The files of an account; the same account gives the same files. */
-export function writePagerDuty(old: OldPagerDuty, options: PagerDutyOptions): ImportedFiles {
+export function writePagerDuty(old: OldPagerDuty, options: ApiImportOptions): ImportedFiles {
   return new PagerDutyFiles(old, options).write();
 }
 
@@ -56,7 +50,7 @@ interface ProjectRoutes {
 
 class PagerDutyFiles {
   readonly #old: OldPagerDuty;
-  readonly #options: PagerDutyOptions;
+  readonly #options: ApiImportOptions;
   readonly #files = new ImportedFiles("pagerduty");
   readonly #team: TeamFiles;
   readonly #schedules = new Map<string, TakenSchedule>();
@@ -65,7 +59,7 @@ class PagerDutyFiles {
   /** Where each service's alerts are. */
   readonly #services = new Map<string, { readonly project: TeamProject; readonly label: string }>();
 
-  constructor(old: OldPagerDuty, options: PagerDutyOptions) {
+  constructor(old: OldPagerDuty, options: ApiImportOptions) {
     this.#old = old;
     this.#options = options;
     this.#team = new TeamFiles(this.#files, old.now, options);
