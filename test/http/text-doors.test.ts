@@ -101,6 +101,7 @@ async function doorsOf(prism: TestPrism): Promise<Door[]> {
     new URL((await made("/api/v1/receivers", { name: preset, preset }))["url"] ?? "").pathname;
   const generic = await receiver("generic");
   const chat = await receiver("slack");
+  const onCall = generic.replace("/in/", "/integrations/v1/webhook/");
   const pagerduty = (await made("/api/v1/integrations", { kind: "pagerduty", name: "p" }))["key"];
   const opsgenie = (await made("/api/v1/integrations", { kind: "opsgenie", name: "o" }))["key"];
   const heartbeat = await made("/api/v1/heartbeats", { name: "h" });
@@ -170,6 +171,7 @@ async function doorsOf(prism: TestPrism): Promise<Door[]> {
     json("JSON to a receiver", generic, '{"title":"', '"}', {}),
     json("a chat's JSON to a receiver", chat, '{"text":"', '"}', {}),
     { ...json("a text to a receiver", generic, "", "", {}), type: "text/plain" },
+    { ...json("a text at a URL of OnCall", onCall, "", "", {}), type: "text/plain" },
     { ...json("a form to a receiver", generic, "level=error&title=", "", {}), type: FORM, as: escaped },
     { ...json("a form of bare bytes to a receiver", generic, "level=error&title=", "", {}), type: FORM },
     {

@@ -58,7 +58,7 @@ const RISING: Readonly<Record<string, (level: Level) => Sent>> = {
 /** Presets whose alerts have one severity, or that make no alerts. */
 const LEVEL: ReadonlySet<string> = new Set([
   ...["uptime-kuma", "healthchecks", "uptimerobot", "statuscake", "forgejo", "gitlab", "argocd", "cloudwatch"],
-  ...["proxmox", "truenas", "unraid", "synology", "dockerhub", "stripe", "slack", "discord"],
+  ...["formatted-webhook", "proxmox", "truenas", "unraid", "synology", "dockerhub", "stripe", "slack", "discord"],
 ]);
 
 test("a severity that rises under one key is told, with its label and column, whichever sender reports it", async (t) => {

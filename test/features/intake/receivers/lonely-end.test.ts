@@ -72,6 +72,7 @@ const ENDS: Readonly<Record<string, readonly Row[]>> = {
   github: [["a run that succeeds", workflow, "resolved", { headers: { "x-github-event": "workflow_run" } }]],
   standardwebhooks: [["an end", { type: "disk.ok", data: { id: "d", status: "resolved", name: "Disk" } }, "resolved"]],
   apprise: [],
+  "formatted-webhook": [["ok", { alert_uid: "d", title: "Disk", state: "ok" }, "resolved"]],
   mail: [
     ["an end", { title: "Disk", text: "", status: "resolved", level: null, key: "d", automatic: null }, "resolved"],
   ],

@@ -105,6 +105,7 @@ const PLAIN: Readonly<Record<string, Plain>> = {
     body: { id: "e", object: "event", type: "balance.available", data: { object: {} } },
     said: "balance available",
   },
+  "formatted-webhook": { body: { title: "Backup failed" }, said: "Backup failed" },
   cloudevents: {
     body: { specversion: "1.0", id: "1", source: "/x", type: "backup.failed", data: { message: "No space" } },
     said: "Backup failed",

@@ -16,7 +16,6 @@ export const formattedWebhook = {
   verify: [{ scheme: "credential" }],
   mapping: {
     output: "alerts",
-    level: "error",
     title: "= firstText(body.title, body.message)",
     message: "= body.message",
     key: "= firstText(string(body.alert_uid), body.title, body.message, 'alert')",
