@@ -63,7 +63,7 @@ test("each example of the pages becomes what its page says", async (t) => {
     const shown = {
       "stored as": stored,
       title,
-      level,
+      ...(level !== undefined && { level }),
       ...(key !== undefined && { key: inCode(key) }),
       ...(link !== undefined && { link: inCode(link) }),
     };
