@@ -189,7 +189,8 @@ test("what has come from a Prism is not passed on again", async (t) => {
 test("when too much waits the newest is not passed on, and after a day the oldest", async (t) => {
   const clock = new FakeClock();
   const old = await OldSystem.start(t);
-  const it = await ReceiverTest.start(t, { ...LOCAL, clock });
+  const settings = { ...LOCAL.settings, "auth.accessExpires": "30d" };
+  const it = await ReceiverTest.start(t, { settings, clock });
   const { prism } = it;
   await setMirror(prism, MIRROR);
   const made = await it.make({ forwardUrl: old.url });
