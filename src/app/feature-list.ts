@@ -25,6 +25,7 @@ import { watchFeature } from "../features/health/watch/feature.ts";
 import { heartbeats } from "../features/heartbeats/feature.ts";
 import { mailInFeature } from "../features/intake/mail-in/feature.ts";
 import { receiversFeature } from "../features/intake/receivers/feature.ts";
+import { mirrorFeature } from "../features/mirror/feature.ts";
 import { digestFeature } from "../features/notifications/digest/feature.ts";
 import { notificationsFeature } from "../features/notifications/feature.ts";
 import { messagesFeature } from "../features/notifications/messages/feature.ts";
@@ -83,6 +84,7 @@ export const FEATURES: readonly OpenableFeature[] = [
   workersFeature,
   mailInFeature,
   messagesFeature,
+  mirrorFeature,
   notificationsFeature,
   ntfyFeature,
   heartbeats,
