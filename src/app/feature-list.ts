@@ -26,6 +26,7 @@ import { heartbeats } from "../features/heartbeats/feature.ts";
 import { forwardFeature } from "../features/intake/forward/feature.ts";
 import { mailInFeature } from "../features/intake/mail-in/feature.ts";
 import { receiversFeature } from "../features/intake/receivers/feature.ts";
+import { mirrorFeature } from "../features/mirror/feature.ts";
 import { digestFeature } from "../features/notifications/digest/feature.ts";
 import { notificationsFeature } from "../features/notifications/feature.ts";
 import { messagesFeature } from "../features/notifications/messages/feature.ts";
@@ -85,6 +86,7 @@ export const FEATURES: readonly OpenableFeature[] = [
   workersFeature,
   mailInFeature,
   messagesFeature,
+  mirrorFeature,
   notificationsFeature,
   ntfyFeature,
   heartbeats,

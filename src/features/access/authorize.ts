@@ -108,6 +108,7 @@ export function mayUseScope(
 ): boolean {
   const has = (right: ProjectRight) => hasProjectRight({ ...OPERATOR, permissions, memberships }, right, projectId, of);
   if (scope === "notifications:send") return permissions.has(scope) && has("project:read");
+  if (scope === "mirror:observe") return has("incidents:act");
   return has(scope === "realtime:subscribe" ? "events:read" : scope);
 }
 

@@ -81,6 +81,24 @@ export interface ManagedObjectsTable {
   appliedAt: number;
 }
 
+/** What the system beside a mirror project was seen to do. */
+export interface MirrorObservedTable {
+  projectId: string;
+  /** The observation's own name in that system. */
+  ref: string;
+  system: string;
+  kind: "notified" | "acknowledged" | "resolved";
+  at: number;
+  /** The alarm's name there, such as `fp:<fingerprint>`. */
+  key: string | null;
+  title: string | null;
+  /** JSON text. */
+  labels: string | null;
+  startsAt: number | null;
+  person: string | null;
+  way: string | null;
+}
+
 /** A request with an unknown key of Opsgenie's. */
 export interface IntegrationClaimsTable {
   id: string;
@@ -115,6 +133,7 @@ export interface SystemTables {
     endsAt: number | null;
   };
   integration_claims: IntegrationClaimsTable;
+  mirror_observed: MirrorObservedTable;
   jobs: JobsTable;
   job_attempts: JobAttemptsTable;
   workers: {
