@@ -16,7 +16,7 @@ import {
   type ReportQuery,
 } from "./schema.ts";
 
-export type ReportContext = Uses<"db" | "clock" | "projects">;
+export type ReportContext = Uses<"db" | "clock" | "projects" | "publicUrl">;
 
 const DEFAULT_DAYS = 7;
 /** Rows of each table: what a team has in a busy month. */
@@ -29,7 +29,7 @@ const SLICE = 500;
 
 /** Read when it is asked for: no event or page costs anything for it. */
 export async function mirrorReport(
-  { db, clock, projects }: ReportContext,
+  { db, clock, projects, publicUrl }: ReportContext,
   caller: PermissionHolder,
   { project: ref, from }: ReportQuery,
 ): Promise<MirrorReport> {
@@ -50,6 +50,7 @@ export async function mirrorReport(
   const { id, slug, name, system } = project;
   return {
     ...{ project: { id, slug, name }, system, from: toRfc3339(since), to: toRfc3339(to) },
+    console: `${publicUrl()}/dashboard`,
     ...{ observed: observed.length, alarms, counts },
     lines: shown.map((each) => lineOf(each, { slug, nameOf })),
     linesLeftOut: differences.length - shown.length,

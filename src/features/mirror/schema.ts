@@ -127,6 +127,7 @@ export const MirrorReport = named(
   v.object({
     project: v.object({ id: v.string(), slug: v.string(), name: v.string() }),
     system: doc(v.nullable(v.string()), "The other system; null: the project is no mirror"),
+    console: doc(v.string(), "Address of the console, with which `link` begins"),
     from: v.string(),
     to: doc(v.string(), "What is younger may be on its way in one of the two"),
     observed: doc(v.number(), "Observations in this time"),
