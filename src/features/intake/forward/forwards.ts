@@ -7,26 +7,9 @@ import { DueTimes } from "../../../core/time/due-times.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { addEffect, insertLater, type Trx } from "../../../store/database.ts";
 import type { EffectOf } from "../../../store/effect.ts";
+import type { ForwardsTable } from "../../../store/schema.ts";
 import { NoAnswer, readRetryAfter, type SafeFetch } from "../../delivery/index.ts";
 import { type ForwardKind, type ForwardTarget, openedForward } from "./target.ts";
-
-declare module "../../../store/schema.ts" {
-  interface Schema {
-    forwards: ForwardsTable;
-  }
-}
-
-interface ForwardsTable {
-  id: string;
-  projectId: string;
-  kind: ForwardKind;
-  sourceId: string;
-  at: EpochMs;
-  requestId: string | null;
-  bytes: number;
-  /** Sealed. */
-  request: Uint8Array;
-}
 
 /** What a request was sent to. */
 export interface ForwardSource extends Pick<ForwardTarget, "forwardHeaders"> {

@@ -76,7 +76,7 @@ export const receivers = managed({
   },
   remove: { summary: "Delete a receiver and its log; its events and alerts stay, its URL answers 404" },
   view: (context, _caller, row, db) => shown(context, db, row),
-  state: ({ lastRequestAt, forward }) => ({ lastRequestAt, forward }),
+  state: ({ lastRequestAt, forward }) => (forward === null ? lastRequestAt : { lastRequestAt, forward }),
   in: {
     async insert(context, trx, caller, spec) {
       const { userId: createdBy } = caller;

@@ -76,7 +76,7 @@ export const integrations = managed({
   },
   remove: { summary: "Delete an integration; its alerts stay, the next request with its key is refused" },
   view: (context, _caller, row) => viewOf(context, row),
-  state: ({ lastUsedAt, forward }) => ({ lastUsedAt, forward }),
+  state: ({ lastUsedAt, forward }) => (forward === null ? lastUsedAt : { lastUsedAt, forward }),
   in: {
     async insert(context, trx, caller, spec) {
       const { key, ...hashed } = createIntegrationKey(spec.key);

@@ -25,7 +25,7 @@ test("files of a mirror say where its requests are passed on, by reference, and 
     "receivers Grafana forwardUrl VALUE",
     "integrations Zabbix forwardUrl VALUE",
   ]);
-  const plain = SOURCES.map(([kind, slug, spec]): FileObject => [kind, slug, { ...spec, forwardUrl: URL }]);
+  const plain = SOURCES.map(([kind, slug, spec]): FileObject => [kind, slug, { ...(spec as object), forwardUrl: URL }]);
   assert.deepEqual(problemsOf((await configure(prism, "plan", [MIRROR, ...plain])).body), [
     "receivers Grafana forwardUrl SECRET_IN_FILE",
     "integrations Zabbix forwardUrl SECRET_IN_FILE",
