@@ -205,7 +205,8 @@ test("beside Alertmanager 0.28, with restarts of both, nothing is missing, and a
   assert.equal(alarms, ALERTS);
   const overridden = count(
     prism,
-    "select count(distinct key) n from mirror_observed where person = 'bob' and labels ->> '$.team' = 'web'",
+    `select count(distinct key) n from mirror_observed
+     where kind = 'notified' and person = 'bob' and labels ->> '$.team' = 'web'`,
   );
   assert.ok(overridden > 0);
   const others = lines.filter((line) => line.class === "other-person");
