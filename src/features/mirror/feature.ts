@@ -1,8 +1,8 @@
 import { callerOf, holderOf } from "../../http/server/access.ts";
-import { feature, type Uses } from "../../module/feature.ts";
-import type { FeatureFindings } from "../../module/findings.ts";
+import { feature } from "../../module/feature.ts";
 import { addEffect } from "../../store/database.ts";
 import { daysBefore, sweepRows } from "../../store/retention.ts";
+import { mirrorFindings } from "./findings.ts";
 import * as s from "./schema.ts";
 
 const PATH = "/api/v1/mirror";
@@ -31,22 +31,6 @@ export const MIRROR_SWEEPS = [
     },
   ),
 ];
-
-/** Owners switch a mirror on: who runs the server sees that nobody is notified. */
-const mirrorFindings: FeatureFindings<Uses<"projects">> = {
-  known: ({ projects }) =>
-    Array.from(projects.mirrors, ([id, slug]) => ({
-      ...({ code: "mirror", severity: "warning" } as const),
-      subject: slug,
-      text: `Project ${slug} is a mirror: nothing is sent`,
-      shown: {
-        ...({ kind: "config", key: `mirror:${id}`, link: `/projects/${id}` } as const),
-        detail: "It runs beside another system (settings.mirror)",
-        ids: [id],
-      },
-    })),
-  permission: "projects:all",
-};
 
 /** A project beside the system in use: what that one was seen to do, and how Prism differs. */
 export const mirrorFeature = feature("mirror", {

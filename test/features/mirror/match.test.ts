@@ -69,7 +69,10 @@ test("another person at the same time is one line; at another time one is missin
     "missing bob -",
     "other-person cy u-ann",
   ]);
-  assert.deepEqual(shown([alarm()], [seen("bob", T + 5 * MINUTE), seen("bob", T)], T + HOUR), [
+  const known = seen("ann", T - HOUR, { key: "fp:0" });
+  const before = alarm({ keys: ["fp:0"], from: T - HOUR, told: [told("u-ann", T - HOUR)] });
+  assert.deepEqual(shown([before, alarm()], [known, seen("bob", T + 5 * MINUTE)]), [
+    "same ann u-ann",
     "missing bob -",
     "extra - u-ann",
   ]);
