@@ -37,6 +37,7 @@ const LIVE_CODES = [
     "emergency called",
     "claims",
     "forward",
+    "mirror",
   ] as const),
   "source-silent",
 ] as const;

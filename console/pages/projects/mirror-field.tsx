@@ -42,8 +42,8 @@ export function MirrorFields({ of: settings }: { readonly of: Edited<Settings> }
   );
 }
 
-/** Asks before a mirror ends, with what pages people from then on. */
-export async function mayEndMirror(projectId: string): Promise<boolean> {
+/** Asks before a mirror ends, with what pages people from then on. @returns whether it has ended */
+export async function endMirror(projectId: string): Promise<boolean> {
   const query = { projectId, state: "unresolved", limit: MOST_COUNTED };
   const { data } = await api.get<Page<ListedIncident>>("/incidents", query);
   const named = data.slice(0, MOST_NAMED).map(({ number, title }) => `#${number} ${title}`);
@@ -56,5 +56,7 @@ export async function mayEndMirror(projectId: string): Promise<boolean> {
     data.length === 0
       ? "No incident is open. From the next alert on Prism pages people, and requests are no longer passed on."
       : `${count} open (${named.join(", ")}${more}): from their next step on they page people. Resolve those that are over first.`;
-  return confirm({ title: "End the mirror?", text, action: "End and page people", danger: true });
+  const isSure = await confirm({ title: "End the mirror?", text, action: "End and page people", danger: true });
+  if (isSure) await api.patch(`/projects/${projectId}?mayPage=true`, { settings: { mirror: null } });
+  return isSure;
 }

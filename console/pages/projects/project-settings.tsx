@@ -4,7 +4,7 @@ import { type FieldOf, Fields, ResourceForm } from "../../forms/fields.tsx";
 import { project as described } from "../../forms/project.gen.ts";
 import { partOf, useResource } from "../../forms/use-resource.ts";
 import { Card, toast } from "../../ui/index.ts";
-import { MirrorFields, mayEndMirror } from "./mirror-field.tsx";
+import { endMirror, MirrorFields } from "./mirror-field.tsx";
 
 interface Props {
   readonly project: ProjectDetail;
@@ -22,7 +22,7 @@ export function ProjectSettingsForm({ project, onSaved }: Props) {
   const form = useResource<UpdateProject, ProjectDetail>(described, { stored: project, merged: "settings" });
   const settings = partOf(form, "settings");
   const isEnd = project.settings.mirror != null && settings.values.mirror == null;
-  const send = async () => (isEnd && !(await mayEndMirror(project.id)) ? undefined : form.send());
+  const send = async () => (isEnd && !(await endMirror(project.id)) ? undefined : form.send());
   const done = () => {
     // Other pages mark what is of a mirror.
     invalidate("/projects");

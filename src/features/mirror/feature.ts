@@ -1,14 +1,41 @@
 import { callerOf, holderOf } from "../../http/server/access.ts";
 import { feature } from "../../module/feature.ts";
-import { MIRROR_SWEEPS } from "./retention.ts";
+import { addEffect } from "../../store/database.ts";
+import { daysBefore, sweepRows } from "../../store/retention.ts";
+import { mirrorFindings } from "./findings.ts";
 import * as s from "./schema.ts";
 
 const PATH = "/api/v1/mirror";
 const tag = "Projects";
 
+/** Those of deleted projects name people, too. */
+export const MIRROR_SWEEPS = [
+  sweepRows(
+    "mirror_observed",
+    (db, now) =>
+      db
+        .selectFrom("mirror_observed")
+        .select(["projectId", "ref"])
+        .where(({ eb, or, selectFrom }) =>
+          or([
+            eb("at", "<=", daysBefore(now, s.KEPT_DAYS)),
+            eb("projectId", "in", selectFrom("projects").select("id").where("deletedAt", "is not", null)),
+          ]),
+        ),
+    {
+      async remove(trx, keys) {
+        for (const { projectId, ref } of keys)
+          await trx.deleteFrom("mirror_observed").where("projectId", "=", projectId).where("ref", "=", ref).execute();
+        addEffect(trx, { type: "texts-changed", projectIds: [...new Set(keys.map(({ projectId }) => projectId))] });
+      },
+    },
+  ),
+];
+
 /** A project beside the system in use: what that one was seen to do, and how Prism differs. */
 export const mirrorFeature = feature("mirror", {
   needs: ["projects", "alerts", "incidents"],
+  findings: mirrorFindings,
   sweeps: () => MIRROR_SWEEPS,
   register(server, context) {
     server.route({

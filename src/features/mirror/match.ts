@@ -47,7 +47,7 @@ export interface Alarm {
   readonly told: readonly Told[];
 }
 
-export interface Difference {
+export interface MirrorDifference {
   readonly class: MirrorClass;
   readonly why: string | null;
   readonly old: Observed | null;
@@ -55,13 +55,13 @@ export interface Difference {
   readonly alarm: Alarm | null;
 }
 
-export interface Compared {
-  readonly differences: readonly Difference[];
+export interface MirrorDifferences {
+  readonly differences: readonly MirrorDifference[];
   /** Of the other system. */
   readonly alarms: number;
 }
 
-export interface Comparison {
+export interface BothSides {
   readonly alarms: readonly Alarm[];
   /** By time. */
   readonly observed: readonly Observed[];
@@ -78,7 +78,7 @@ const NEAR_MS = HOUR_MS;
 /** Observations of alarms that Prism does not have are of one alarm for so long. */
 const ONE_ALARM_MS = 24 * HOUR_MS;
 
-export function compare({ alarms, observed, userOf, to }: Comparison): Compared {
+export function compare({ alarms, observed, userOf, to }: BothSides): MirrorDifferences {
   const index = new AlarmIndex(alarms);
   const groups = new Map<Alarm | string, Group>();
   for (const each of observed) {
@@ -121,9 +121,9 @@ function strangeId({ ref, key, title, startsAt, at }: Observed, groups: Readonly
 
 function ofGroup(
   { alarm, observed }: Group,
-  userOf: Comparison["userOf"],
+  userOf: BothSides["userOf"],
   isKnown: (at: EpochMs) => boolean,
-): Difference[] {
+): MirrorDifference[] {
   const notices = observed.filter(({ kind }) => kind === "notified");
   const [any] = observed;
   if (alarm === undefined) return ofStrange(notices, any as Observed);
@@ -134,7 +134,7 @@ function ofGroup(
     const why = "the other system does not say whom it notified";
     return [{ class: "not-comparable", why, old: any ?? null, prism, alarm }];
   }
-  const differences: Difference[] = [];
+  const differences: MirrorDifference[] = [];
   const [people, others] = firstNotices(notices);
   const missed: Observed[] = [];
   for (const old of people) {
@@ -160,7 +160,7 @@ function ofGroup(
 }
 
 /** An alarm that Prism does not have. */
-function ofStrange(notices: readonly Observed[], any: Observed): Difference[] {
+function ofStrange(notices: readonly Observed[], any: Observed): MirrorDifference[] {
   const [people, others] = firstNotices(notices);
   const all = [...people, ...others];
   const isNamed = any.key !== null || any.title !== null || any.labels !== null;
@@ -176,9 +176,9 @@ function ofOthers(
   extra: readonly Told[],
   alarm: Alarm,
   isKnown: (at: EpochMs) => boolean,
-): Difference[] {
+): MirrorDifference[] {
   const left = new Set(extra);
-  const found = missed.map((old): Difference => {
+  const found = missed.map((old): MirrorDifference => {
     const near = [...left].filter(({ at }) => old.person !== null && Math.abs(at - old.at) <= SAME_MS);
     const [prism = null] = near.sort((a, b) => Math.abs(a.at - old.at) - Math.abs(b.at - old.at));
     if (prism === null) return { class: "missing", why: null, old, prism, alarm };
@@ -189,7 +189,7 @@ function ofOthers(
   return found;
 }
 
-function timed(old: Observed, prism: Told, alarm: Alarm): Difference {
+function timed(old: Observed, prism: Told, alarm: Alarm): MirrorDifference {
   const difference = prism.at - old.at;
   const name = difference > 0 ? "later" : "earlier";
   return { class: Math.abs(difference) <= SAME_MS ? "same" : name, why: null, old, prism, alarm };
@@ -240,10 +240,10 @@ interface AlertNames {
 }
 
 /** By what an alarm is found. */
-export type Named = Pick<Alarm, "keys" | "labels" | "titles" | "startsAt" | "from" | "to" | "waitMs">;
+export type NamedAlarm = Pick<Alarm, "keys" | "labels" | "titles" | "startsAt" | "from" | "to" | "waitMs">;
 
 /** Finds the alarm that another system means. */
-export class AlarmIndex<A extends Named> {
+export class AlarmIndex<A extends NamedAlarm> {
   readonly #byKey = new Map<string, A[]>();
   readonly #byName = new Map<string, A[]>();
   readonly #byTitle = new Map<string, A[]>();
@@ -290,7 +290,7 @@ function add<A>(index: Map<string, A[]>, key: string, alarm: A): void {
 }
 
 /** The one whose time is nearest; of several the last. */
-function nearest<A extends Named>(alarms: readonly A[], at: EpochMs, limitMs: number): A | undefined {
+function nearest<A extends NamedAlarm>(alarms: readonly A[], at: EpochMs, limitMs: number): A | undefined {
   const distance = ({ from, to }: A): number => Math.max(0, from - at, to === null ? 0 : at - to);
   let best: A | undefined;
   for (const each of alarms) {
@@ -305,9 +305,9 @@ function nearest<A extends Named>(alarms: readonly A[], at: EpochMs, limitMs: nu
 }
 
 /** Differences first, each class from the newest. */
-export function inOrder(order: readonly MirrorClass[], differences: readonly Difference[]): Difference[] {
+export function inOrder(order: readonly MirrorClass[], differences: readonly MirrorDifference[]): MirrorDifference[] {
   const rank = new Map(order.map((name, at) => [name, at]));
-  const atOf = ({ old, prism }: Difference): number => old?.at ?? prism?.at ?? 0;
+  const atOf = ({ old, prism }: MirrorDifference): number => old?.at ?? prism?.at ?? 0;
   return [...differences].sort(
     (left, right) =>
       (rank.get(left.class) ?? 0) - (rank.get(right.class) ?? 0) ||

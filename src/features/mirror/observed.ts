@@ -5,7 +5,7 @@ import type { Uses } from "../../module/feature.ts";
 import { addEffect, rowsOf, type Trx } from "../../store/database.ts";
 import type { MirrorObservedTable } from "../../store/schema.ts";
 import { fingerprintOf, sortedLabels } from "../alerts/index.ts";
-import { AlarmIndex, keysOf, type Named } from "./match.ts";
+import { AlarmIndex, keysOf, type NamedAlarm } from "./match.ts";
 import type { AlertmanagerWebhook, Observation, ObservedQuery, ObservedReply } from "./schema.ts";
 
 export type ObservedContext = Uses<"db" | "clock" | "projects" | "alerts" | "incidents">;
@@ -107,7 +107,7 @@ async function insert(trx: Trx, projectId: string, rows: readonly NewRow[]): Pro
   return new Set(stored.map(({ ref }) => ref));
 }
 
-type LiveAlarm = Named & { readonly id: string };
+type LiveAlarm = NamedAlarm & { readonly id: string };
 
 function liveAlarms({ alerts }: ObservedContext, projectId: string): AlarmIndex<LiveAlarm> {
   return new AlarmIndex(

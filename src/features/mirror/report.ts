@@ -6,7 +6,7 @@ import type { Uses } from "../../module/feature.ts";
 import { type ReadDb, rowsOf } from "../../store/database.ts";
 import type { MirrorObservedTable } from "../../store/schema.ts";
 import type { RouteSettings } from "../alerts/index.ts";
-import { type Alarm, compare, type Difference, inOrder, keysOf, type Observed, type Told } from "./match.ts";
+import { type Alarm, compare, inOrder, keysOf, type MirrorDifference, type Observed, type Told } from "./match.ts";
 import {
   KEPT_DAYS,
   MIRROR_CLASSES,
@@ -29,33 +29,40 @@ const SLICE = 500;
 
 /** Read when it is asked for: no event or page costs anything for it. */
 export async function mirrorReport(
-  { db, clock, projects, publicUrl }: ReportContext,
+  context: ReportContext,
   caller: PermissionHolder,
   { project: ref, from }: ReportQuery,
 ): Promise<MirrorReport> {
+  const { db, clock, projects, publicUrl } = context;
   const projectId = projects.requireOrDefault(caller, ref, "events:read");
   const now = clock.now();
   const since = Math.max(from ?? now - DEFAULT_DAYS * DAY_MS, now - KEPT_DAYS * DAY_MS);
-  const to = now - ON_ITS_WAY_MS;
-  const project = await projectOf(db.scan, projectId);
-  const [observed, found] = await Promise.all([
+  const { system, ...project } = await projectOf(db.scan, projectId);
+  const found = await compareSince(context, projectId, since);
+  const shown = inOrder(MIRROR_CLASSES, found.differences).slice(0, MOST_LINES);
+  return {
+    ...{ project, system, console: `${publicUrl()}/dashboard`, from: toRfc3339(since), to: toRfc3339(found.to) },
+    ...{ observed: found.observed, alarms: found.alarms, counts: countsOf(found.differences) },
+    lines: shown.map((each) => lineOf(each, { slug: project.slug, nameOf: found.nameOf })),
+    linesLeftOut: found.differences.length - shown.length,
+    isCut: found.isCut,
+  };
+}
+
+/** All differences of a project, in no order. */
+export async function compareSince(
+  { db, clock }: Pick<ReportContext, "db" | "clock">,
+  projectId: string,
+  since: EpochMs,
+) {
+  const to = clock.now() - ON_ITS_WAY_MS;
+  const [observed, { alarms, isCut }] = await Promise.all([
     observedIn(db.scan, projectId, since),
     alarmsOf(db.scan, projectId, since),
   ]);
-  await setImmediate();
-  const { userOf, nameOf } = await namesIn(db.scan, projectId, found.alarms);
-  const { differences, alarms } = compare({ alarms: found.alarms, observed, userOf, to });
-  const counts = countsOf(differences);
-  const shown = inOrder(MIRROR_CLASSES, differences).slice(0, MOST_LINES);
-  const { id, slug, name, system } = project;
-  return {
-    ...{ project: { id, slug, name }, system, from: toRfc3339(since), to: toRfc3339(to) },
-    console: `${publicUrl()}/dashboard`,
-    ...{ observed: observed.length, alarms, counts },
-    lines: shown.map((each) => lineOf(each, { slug, nameOf })),
-    linesLeftOut: differences.length - shown.length,
-    isCut: found.isCut || observed.length >= MOST_ROWS,
-  };
+  const { userOf, nameOf } = await namesIn(db.scan, projectId, alarms);
+  const found = compare({ alarms, observed, userOf, to });
+  return { ...found, observed: observed.length, to, nameOf, isCut: isCut || observed.length >= MOST_ROWS };
 }
 
 interface ProjectRow {
@@ -219,7 +226,7 @@ const COUNTS = {
   "not-comparable": "notComparable",
 } as const satisfies Record<MirrorClass, keyof MirrorReport["counts"]>;
 
-function countsOf(differences: readonly Difference[]): MirrorReport["counts"] {
+function countsOf(differences: readonly MirrorDifference[]): MirrorReport["counts"] {
   const counts = { same: 0, earlier: 0, later: 0, otherPerson: 0, missing: 0, extra: 0, notComparable: 0 };
   for (const each of differences) counts[COUNTS[each.class]] += 1;
   return counts;
@@ -230,7 +237,7 @@ interface LineParts {
   nameOf(userId: string): string;
 }
 
-function lineOf({ class: name, why, old, prism, alarm }: Difference, { slug, nameOf }: LineParts): MirrorLine {
+function lineOf({ class: name, why, old, prism, alarm }: MirrorDifference, { slug, nameOf }: LineParts): MirrorLine {
   const incident = prism?.incident ?? alarm?.incident ?? null;
   const labels = alarm?.labels ?? old?.labels ?? null;
   const at = old?.at ?? prism?.at;

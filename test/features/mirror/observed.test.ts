@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import type { MirrorReport, ObservedReply } from "../../../src/client/api-types.gen.ts";
-import { MIRROR_SWEEPS } from "../../../src/features/mirror/retention.ts";
+import { MIRROR_SWEEPS } from "../../../src/features/mirror/feature.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { answered } from "../../helpers/prism.ts";
 import { rowsOf } from "../../helpers/tables.ts";
