@@ -114,3 +114,29 @@ test("an older database has fewer columns; another database ends with 7", async 
     assert.equal(status, 7, stderr);
   }
 });
+
+test("generated columns, views and what only calls itself a table are not read", async (t) => {
+  const folder = temporaryDir(t);
+  const database = gotifyOf(join(folder, "odd.db"));
+  // Reading it would take all memory.
+  database.exec("alter table users add column oidc_id_2 text as (hex(zeroblob(900000000))) virtual");
+  database.exec("alter table users drop column oidc_id");
+  database.exec("alter table users rename column oidc_id_2 to oidc_id");
+  database.close();
+  const moved = await Moved.from(t, "gotify", join(folder, "odd.db"));
+  assert.deepEqual(
+    moved.rows("users.ndjson").map(({ username, externalId }) => [username, externalId]),
+    [
+      ["gina", undefined],
+      ["hal", undefined],
+    ],
+  );
+  const other = new Database(join(folder, "liar.db"));
+  other.exec("create table applications (id integer); create view users as select 1");
+  other.unsafeMode();
+  other.pragma("writable_schema = on");
+  other.exec("update sqlite_master set type = 'table', rootpage = 2 where name = 'users'");
+  other.close();
+  const { status } = await runCli(["import", "gotify", "liar.db", "--out", "out"], { cwd: folder, env: {} });
+  assert.equal(status, 7);
+});

@@ -10,7 +10,7 @@ import { temporaryDir } from "../../helpers/store.ts";
 import { Moved } from "./moving.ts";
 
 const PASSWORD = "correct horse battery";
-const HASH = pbkdf2Sync(PASSWORD, "saltOfDjango", 1000, 32, "sha256").toString("base64");
+const HASH = pbkdf2Sync(PASSWORD, "saltOfDjango", 100_000, 32, "sha256").toString("base64");
 const CODE = "6f1b2e0a-1111-4c7b-9a52-0123456789ab";
 const OTHER_CODE = "6f1b2e0a-2222-4c7b-9a52-0123456789ab";
 const PING_KEY = "fqOOd6-F4MMNuCEnzTU01w";
@@ -23,7 +23,7 @@ const user = (pk: number, name: string, more: object = {}) => ({
     ...{
       username: `u${pk}randomname`,
       email: `${name}@example.com`,
-      password: `pbkdf2_sha256$1000$saltOfDjango$${HASH}`,
+      password: `pbkdf2_sha256$100000$saltOfDjango$${HASH}`,
     },
     ...{ is_active: true, is_superuser: false, first_name: "", groups: [], user_permissions: [] },
     ...more,
