@@ -172,9 +172,9 @@ function heartbeatOf(
     ...(tags.length > 0 && { tags: [...new Set(tags.map((tag) => tag.slice(0, 50)))].slice(0, 20) }),
     ...(desc && { description: desc.slice(0, 2000) }),
     ...(kind === "simple"
-      ? { timeout: spanOf(check.timeout) }
+      ? { timeout: spanOf("timeout", check.timeout, note) }
       : { kind, schedule: kind === "cron" ? cronOf(check.schedule) : check.schedule, timezone }),
-    grace: spanOf(check.grace),
+    grace: spanOf("grace", check.grace, note),
     ...(methods === "POST" && { methods }),
     ...(check.manual_resume && { manualResume: true }),
     ...(Object.keys(filters).length > 0 && { filters }),
@@ -205,11 +205,12 @@ function cronOf(schedule: string): string {
 }
 
 /** Django's `1 02:03:04.5`, or ISO 8601 as its dumps have it: `P1DT02H03M04S`. */
-function spanOf(text: string): string {
+function spanOf(member: string, text: string, note: (outcome: "changed", text: string) => void): string {
   const [, isoDays = 0, isoHours = 0, isoMinutes = 0, isoSeconds = 0] =
     /^P(\d+)D(?:T(\d+)H(\d+)M(\d+)(?:\.\d+)?S)?$/.exec(text) ?? [];
   const [, days = isoDays, hours = isoHours, minutes = isoMinutes, seconds = isoSeconds] =
     /^(?:(\d+) )?(\d+):(\d+):(\d+)/.exec(text) ?? [];
   const ms = (((Number(days) * 24 + Number(hours)) * 60 + Number(minutes)) * 60 + Number(seconds)) * 1000;
+  if (!(ms >= MIN_MS)) note("changed", `its ${member} is ${text}: a minute is taken, the least here`);
   return durationText(Math.max(ms, MIN_MS));
 }
