@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { pbkdf2Sync } from "node:crypto";
-import { writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { parse } from "yaml";
 import { runCli } from "../../cli/run-cli.ts";
 import { answered, startPrism } from "../../helpers/prism.ts";
 import { temporaryDir } from "../../helpers/store.ts";
+import { fakeApi } from "./fake-api.ts";
 import { Moved } from "./moving.ts";
 
 const PASSWORD = "correct horse battery";
@@ -186,6 +187,59 @@ test("checks of Healthchecks go on with their URLs, people with their passwords,
   assert.deepEqual(counts.sort(), ["Backup: all 1 down", "Backup: two 1 up", "Monthly 0 new", "One way 0 new"]);
   const login = { login: "ada@example.com", password: PASSWORD };
   await answered(200, prism.post("/api/v1/auth/login", login, { token: null }));
+});
+
+test("checks by the API go on with their URLs; integrations and accounts, which it does not show, are told", async (t) => {
+  const common = {
+    ...{ tags: "nas", desc: "", grace: 600, n_pings: 3, status: "up", started: false, manual_resume: false },
+    ...{ methods: "", start_kw: "", success_kw: "", failure_kw: "ERROR", filter_subject: false, filter_body: false },
+    ...{ filter_http_body: true, filter_default_fail: false, badge_url: "https://hc.example.com/b/2/BADGEKEY-0123-4567-89ab-cdef01234567.svg" },
+  };
+  const room = "7f1b2e0a-3001-4c7b-9a52-0123456789ab";
+  const checks: object[] = [
+    { ...common, name: "Backup", slug: "backup", uuid: CODE, timeout: 9000, channels: room },
+    { ...common, name: "Cron", slug: "cron", uuid: OTHER_CODE, schedule: "10/20 3 * * 1-5", tz: "Europe/Riga" },
+    { ...common, name: "Calendar", slug: "", uuid: `${OTHER_CODE}x`, schedule: "Mon *-*-1..7 08:00", tz: "UTC" },
+  ];
+  const api = await fakeApi(t, () => ({
+    "/api/v3/checks/": { checks },
+    "/api/v3/channels/": { channels: [{ id: room, name: "Room", kind: "slack" }] },
+  }));
+  const cwd = temporaryDir(t);
+  const run = (...words: string[]) =>
+    runCli(["import", "healthchecks", "--project", "jobs", ...words], { cwd, env: { PRISM_IMPORT_TOKEN: "hc-key" } });
+  const { status, stderr } = await run("--from-url", api.url, "--out", "one", "--record", "recording");
+  assert.equal(status, 8, stderr);
+  assert.deepEqual([...new Set(api.requests.map(({ method }) => method))], ["GET"]);
+  assert.equal((await run("--from-recording", "recording", "--out", "two")).status, 8);
+  assert.equal(api.requests.length, 2);
+  const read = (name: string) => readFileSync(join(cwd, name), "utf8");
+  assert.equal(read("one/jobs.yaml"), read("two/jobs.yaml"));
+  for (const name of readdirSync(join(cwd, "recording")))
+    for (const secret of [CODE, OTHER_CODE, "BADGEKEY", "hc-key"])
+      assert.ok(!read(`recording/${name}`).includes(secret));
+  assert.match(read("one/import-secrets.env"), new RegExp(CODE));
+  const [project] = parse(read("one/jobs.yaml")).projects;
+  assert.deepEqual(project.heartbeats[0], {
+    ...{ name: "Backup", slug: "backup", ping: { env: "PRISM_SECRET_JOBS_BACKUP_PING" }, tags: ["nas"] },
+    ...{ timeout: "150m", grace: "10m", filters: { httpBody: true, failureKeywords: "ERROR" } },
+  });
+  assert.deepEqual(
+    project.heartbeats.map(({ kind, schedule }: Record<string, string>) => [kind, schedule]),
+    [
+      [undefined, undefined],
+      ["cron", "10-59/20 3 * * 1-5"],
+      ["oncalendar", "Mon *-*-1..7 08:00"],
+    ],
+  );
+  assert.match(read("one/report.md"), /integration Room: slack: .* Backup/);
+  assert.match(read("one/report.md"), /accounts all: /);
+  assert.equal((await runCli(["check", "-f", "one"], { cwd, env: {} })).status, 0);
+  // A read-only key shows no UUIDs; without a file and without an address there is nothing to read.
+  checks.push({ ...common, name: "Read", slug: "read", unique_key: "u", timeout: 60 });
+  assert.equal((await run("--from-url", api.url, "--out", "three")).status, 7);
+  assert.equal((await run("--out", "three")).status, 2);
+  assert.equal((await run("hc.json", "--from-url", api.url, "--out", "three")).status, 2);
 });
 
 test("what is no dump of Healthchecks ends with 7, and names no value", async (t) => {

@@ -3,6 +3,7 @@ import { durationText } from "../../../http/api/file-form.ts";
 import { NO_SECOND_FACTOR, OldAccounts } from "../accounts.ts";
 import { free, ImportedFiles, slugOf } from "../files.ts";
 import { OldPeople } from "../old-people.ts";
+import type { HealthchecksByApi } from "./api.ts";
 import { integrationsOf, membersOfGroup, type OldIntegration } from "./channels.ts";
 import type { OldHealthchecks } from "./read.ts";
 
@@ -12,6 +13,19 @@ type Check = OldHealthchecks["api.check"][number];
 const ROLES: Readonly<Record<string, string>> = { r: "viewer", w: "editor", m: "owner" };
 const KEY = /^[A-Za-z0-9_-]{10,64}$/;
 const MIN_MS = 60_000;
+
+/** What the API shows of a project. */
+export function writeHealthchecksOfApi({ old, unshown, missing }: HealthchecksByApi): ImportedFiles {
+  const files = writeHealthchecks(old);
+  for (const { what, status } of missing)
+    files.note("request", what, "not taken", `was answered with ${status}: use a full key`);
+  for (const { name, kind, checks } of unshown) {
+    const text = `${kind}: the API does not show where it leads: make a channel and a policy for its checks`;
+    files.note("integration", name, "not taken", `${text}${checks.length > 0 ? ` ${checks.join(", ")}` : ""}`);
+  }
+  files.note("accounts", "all", "not taken", "the API does not show them, nor the ping key: prism user create");
+  return files;
+}
 
 export function writeHealthchecks(old: OldHealthchecks): ImportedFiles {
   const files = new ImportedFiles("healthchecks");
@@ -34,7 +48,8 @@ export function writeHealthchecks(old: OldHealthchecks): ImportedFiles {
       timezone: isTimezone(timezone ?? "") ? timezone : undefined,
     });
     if (name === undefined) continue;
-    if (profile?.totp) files.note("account", about, "to do", NO_SECOND_FACTOR);
+    if (profile?.totp || old["accounts.credential"].some((each) => String(each.user) === pk))
+      files.note("account", about, "to do", NO_SECOND_FACTOR);
     byKey.set(pk, name);
     byAddress.set(email.toLowerCase(), name);
   }
