@@ -101,7 +101,7 @@ export interface IntegrationClaimsTable {
   bytes: number;
   keptUntil: number;
   /** Null: the key is not assigned. */
-  outcome: "replayed" | "listed" | null;
+  outcome: "replayed" | "listed" | "closed" | null;
   assignedAt: number | null;
   integrationId: string | null;
 }

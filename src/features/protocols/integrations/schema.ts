@@ -66,8 +66,8 @@ const ClaimRequest = () =>
     alias: v.nullable(v.string()),
     message: v.nullable(v.string()),
     outcome: doc(
-      v.nullable(v.picklist(["replayed", "listed"])),
-      "Null: the key waits; `replayed`: it opened its alert; `listed`: nothing was done with it",
+      v.nullable(v.picklist(["replayed", "listed", "closed"])),
+      "Null: the key waits; `replayed`: it opened its alert; `listed`: nothing was done with it; `closed`: a close came that had no room",
     ),
   });
 
