@@ -168,12 +168,13 @@ function* forms(
       [false, false],
       [false, true],
       [true, false],
+      [true, true],
     ] as const)
       for (const [isCut, nameOf] of readers.flatMap((each) => [isWeb, !isWeb].map((cut) => [cut, each] as const))) {
         const names = new Set<string>();
         const made = shifts.flatMap((shift) => {
-          const reading: ShiftReading = { zone: zoneOf(shift), isCut, isSplit, endsByClock };
-          return fileShifts(shift, reading, nameOf, now);
+          const reading: ShiftReading = { zone: zoneOf(shift), isWeb: isCut, isSplit, endsByClock, now };
+          return fileShifts(shift, reading, nameOf);
         });
         const named = made.map((shift) => ({ ...shift, name: free(shift.name.slice(0, 90), names) }));
         const key = JSON.stringify(named);
