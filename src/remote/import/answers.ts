@@ -17,11 +17,20 @@ export class Answers {
     this.source = source;
   }
 
-  /** @param what for the report @returns null: the reader may not have it @throws CommandError 7 */
-  async one<T extends v.GenericSchema>(path: string, what: string, schema: T): Promise<v.InferOutput<T> | null> {
+  /**
+   * @param what for the report
+   * @param isOptional there need be none, which is no row of the report
+   * @returns null: the reader may not have it @throws CommandError 7
+   */
+  async one<T extends v.GenericSchema>(
+    path: string,
+    what: string,
+    schema: T,
+    { isOptional = false } = {},
+  ): Promise<v.InferOutput<T> | null> {
     const answer = await this.source.get(path);
     if ("body" in answer) return parsed(answer.body, schema, what);
-    this.missing.push({ what, status: answer.missing });
+    if (!isOptional || answer.missing !== 404) this.missing.push({ what, status: answer.missing });
     return null;
   }
 

@@ -1,8 +1,12 @@
 import { DAY_MS, type EpochMs, HOUR_MS, instantOf, offsetChange, toRfc3339 } from "../../core/time/clock.ts";
+import { type Matcher, matcherText } from "../../features/alerts/model/matchers.ts";
 import { durationText } from "../../http/api/file-form.ts";
 import type { MissingAnswer } from "./answers.ts";
 import { free, type ImportedFiles, slugOf } from "./files.ts";
+import type { ApiImportOptions } from "./http-source.ts";
 import type { OldRendering } from "./proof.ts";
+import type { ReportRow } from "./report.ts";
+import { labelsFor, type OldRoute, routeTree, ruleFor } from "./routes.ts";
 import { type ProvenSchedule, provenSchedule, type ScheduleToProve } from "./schedules.ts";
 import { WEEK_MS, wallOf } from "./windows.ts";
 
@@ -45,16 +49,25 @@ export interface TeamPolicy {
 
 type Role = "owner" | "editor" | "viewer";
 const MAX_STEPS = 50;
+const SHARED_PHONE = "has the phone of another person: write another one";
+
+interface OldTeam {
+  readonly id: string;
+  readonly name: string;
+}
+
+type List = "oncall" | "policies" | "heartbeats" | "receivers" | "integrations" | "overrides" | "silences";
 
 /** A project of the files. */
 export class TeamProject {
   readonly slug: string;
   readonly name: string;
   readonly members = new Map<string, Role>();
-  readonly lists: Record<
-    "oncall" | "policies" | "heartbeats" | "receivers" | "integrations" | "overrides" | "silences",
-    object[]
-  > = { oncall: [], policies: [], heartbeats: [], receivers: [], integrations: [], overrides: [], silences: [] };
+  readonly lists: Readonly<Record<List, object[]>> = {
+    ...{ oncall: [], policies: [], heartbeats: [], receivers: [], integrations: [], overrides: [], silences: [] },
+  };
+  /** By name. */
+  readonly policies = new Map<string, TeamPolicy>();
   routes: object | null = null;
   readonly comments: string[] = [];
   readonly #names = new Map<string, Set<string>>();
@@ -68,11 +81,7 @@ export class TeamProject {
   nameFor(kind: string, name: string): string {
     const taken = this.#names.get(kind) ?? new Set(kind === "policies" ? ["default"] : []);
     this.#names.set(kind, taken);
-    const plain = name.trim().slice(0, 90) || kind;
-    let found = plain;
-    for (let n = 2; taken.has(found); n++) found = `${plain} ${n}`;
-    taken.add(found);
-    return found;
+    return free(name.trim().slice(0, 90) || kind, taken);
   }
 
   /** Who is named in a project is a member of it. */
@@ -84,38 +93,46 @@ export class TeamProject {
 export class TeamFiles {
   readonly files: ImportedFiles;
   readonly now: EpochMs;
-  readonly untilMs: number;
-  readonly #accept: ReadonlySet<string>;
+  readonly #teams: readonly OldTeam[];
+  readonly #options: ApiImportOptions;
   readonly #projects = new Map<string, TeamProject>();
   readonly #slugs = new Set<string>();
   readonly #usernames = new Map<string, string>();
   readonly #taken = new Set<string>();
   readonly #phones = new Set<string>();
-  readonly #people: object[] = [];
+  readonly #people: { readonly username: string; readonly document: object; readonly rows: readonly ReportRow[] }[] =
+    [];
   readonly #tests: object[] = [];
 
-  constructor(files: ImportedFiles, now: EpochMs, { untilMs, accept }: { untilMs: number; accept: readonly string[] }) {
+  constructor(
+    files: ImportedFiles,
+    { now, teams }: { readonly now: EpochMs; readonly teams: readonly OldTeam[] },
+    options: ApiImportOptions,
+  ) {
     this.files = files;
     this.now = now;
-    this.untilMs = untilMs;
-    this.#accept = new Set(accept);
+    this.#teams = teams;
+    this.#options = options;
+    for (const name of options.teams ?? [])
+      if (!teams.some((team) => team.name === name)) files.note("team", name, "not taken", "there is no such team");
   }
 
-  addPerson({ id, email, name, timezone, phone, contactRules }: OldPerson): string {
+  /** @param rows for the report, if the person is taken */
+  addPerson({ id, email, name, timezone, phone, contactRules }: OldPerson, rows: readonly ReportRow[] = []): string {
     const username = free(usernameFrom((email ?? name ?? id).replace(/@.*$/, "")), this.#taken);
     this.#usernames.set(id, username);
     const isShared = Boolean(phone) && this.#phones.has(phone ?? "");
-    if (isShared) this.files.note("person", username, "to do", "has the phone of another person: write another one");
+    const shared: ReportRow = { kind: "person", name: username, outcome: "to do", text: SHARED_PHONE };
     if (phone) this.#phones.add(phone);
-    this.#people.push({
+    const document = {
       username,
       ...(email !== null && { email }),
       ...{ name: (name ?? username).slice(0, 200), invite: true },
       ...(timezone && { timezone }),
       ...(phone && !isShared && { phone }),
       ...(contactRules && { contactRules }),
-    });
-    this.files.count("people");
+    };
+    this.#people.push({ username, document, rows: isShared ? [...rows, shared] : rows });
     return username;
   }
 
@@ -123,14 +140,46 @@ export class TeamFiles {
     return id === null || id === undefined ? undefined : this.#usernames.get(id);
   }
 
-  /** The project of a team; the same for the same key. */
-  projectOf(key: string, name: string, slug = slugOf(name)): TeamProject {
+  /**
+   * The project of an object: that of the first of its teams which is wanted. Null: none of them is.
+   * @param kind with `name`, for the report
+   */
+  projectOf(kind: string, name: string, ids: readonly (string | null | undefined)[]): TeamProject | null {
+    const { teams: wanted, project } = this.#options;
+    const own = ids.flatMap((id) => this.#teams.find((team) => team.id === id) ?? []);
+    if (own.length === 0) return wanted === null ? this.#project("", project, project) : null;
+    const first = own.find((team) => wanted === null || wanted.includes(team.name));
+    if (!first) return null;
+    const others = own.filter((team) => team !== first).map((team) => team.name);
+    if (others.length > 0)
+      this.files.note(kind, name, "changed", `is in the project of ${first.name}, no longer of ${others.join(", ")}`);
+    return this.#project(first.id, first.name, slugOf(first.name));
+  }
+
+  #project(key: string, name: string, slug: string): TeamProject {
     const known = this.#projects.get(key);
     if (known) return known;
     const project = new TeamProject(free(slug, this.#slugs), name);
     this.#projects.set(key, project);
     this.files.count("projects");
     return project;
+  }
+
+  /** Adds an object to a list of a project. */
+  add(project: TeamProject, list: Exclude<List, "oncall" | "policies" | "overrides">, entry: object): void {
+    project.lists[list].push(entry);
+    this.files.count(list);
+  }
+
+  /** A silence in place of maintenance; of one that is going on the start stays, as a file makes it once. */
+  addSilence(
+    project: TeamProject,
+    matcher: Matcher,
+    { start, end }: { readonly start: EpochMs; readonly end: EpochMs },
+    comment: string,
+  ): void {
+    const span = { startsAt: toRfc3339(start), endsAt: toRfc3339(end) };
+    this.add(project, "silences", { matchers: [matcherText(matcher)], ...span, comment: comment.slice(0, 200) });
   }
 
   /** Writes the form without a difference, or what follows the old calendar. */
@@ -149,8 +198,9 @@ export class TeamFiles {
   ): TakenSchedule {
     const own = project.nameFor("oncall", name);
     const { shownTo = Number.POSITIVE_INFINITY, forms, ...rest } = given;
-    const to = Math.min(this.now + this.untilMs, shownTo);
-    const isAccepted = this.#accept.has(name) || this.#accept.has(own);
+    const { untilMs, accept } = this.#options;
+    const to = Math.min(this.now + untilMs, shownTo);
+    const isAccepted = accept.includes(name) || accept.includes(own);
     const proven = provenSchedule(this.files, {
       ...{ ...rest, name: own, forms: forms(own), from: this.now, to, isAccepted },
     });
@@ -160,7 +210,7 @@ export class TeamFiles {
     const { exact, overrides } = proven;
     project.needs((exact?.shifts ?? []).flatMap(({ turns }) => turns.flat()));
     for (const { start, end, users, replaces } of overrides) {
-      if (end <= this.now) continue;
+      if (!(end > this.now && start < end)) continue;
       project.needs([...users, ...(replaces === undefined ? [] : [replaces])]);
       const span = { start: toRfc3339(start), end: toRfc3339(end) };
       const people = { users, ...(replaces !== undefined && { replaces }) };
@@ -171,7 +221,6 @@ export class TeamFiles {
     return { project, name: own, old: given.old ?? [], exact, unlike };
   }
 
-  /** @param then steps after the last one of each round */
   addPolicy(
     project: TeamProject,
     name: string,
@@ -223,27 +272,55 @@ export class TeamFiles {
       ...(repeat > 0 && !resolves && { repeat: Math.min(repeat, 9) }),
     });
     this.files.count("policies");
-    return { name: own, steps };
+    const policy = { name: own, steps };
+    project.policies.set(own, policy);
+    return policy;
   }
 
   /** The policy of what notifies nobody. */
-  addNobody(project: TeamProject): TeamPolicy {
-    const name = project.nameFor("policies", "Nobody");
-    project.lists.policies.push({ name, opensIncidents: false });
-    return { name, steps: [], isNobody: true };
+  nobodyOf(project: TeamProject): TeamPolicy {
+    const known = [...project.policies.values()].find(({ isNobody }) => isNobody);
+    if (known) return known;
+    const policy = { name: project.nameFor("policies", "Nobody"), steps: [], isNobody: true } as const;
+    project.lists.policies.push({ name: policy.name, opensIncidents: false });
+    project.policies.set(policy.name, policy);
+    return policy;
+  }
+
+  /**
+   * Writes rules as the routes of a project, with tests of each.
+   * @param lost what a rule took that is not among them: nothing is known of it
+   */
+  addRoutes(project: TeamProject, rules: readonly OldRoute[], lost: OldRoute["alternatives"]): void {
+    const tree = routeTree(rules);
+    if (!tree) return this.files.note("routes", project.name, "not taken", "would be over 900: write them by hand");
+    const { routes, timeIntervals } = tree;
+    const route = { policy: "default", groupBy: ["..."], groupWait: "0s", ...(routes.length > 0 && { routes }) };
+    project.routes = { ...(timeIntervals.length > 0 && { timeIntervals }), route };
+    this.files.count("routes", rules.length);
+    const all = [{ name: "", alternatives: lost, windows: [], timezone: "UTC", policy: "" }, ...rules];
+    for (const [at, { name, alternatives, timezone }] of rules.entries()) {
+      const labels = labelsFor(alternatives[0] ?? []);
+      // A rule for all other times has no zone of its own.
+      const zone = rules.find((each) => each.windows.length > 0 && each.name === name)?.timezone ?? timezone;
+      if (labels)
+        this.#addTests(project, `${name} ${at + 1}`, labels, zone, (instant) =>
+          project.policies.get(ruleFor(all, labels, instant)?.policy ?? ""),
+        );
+    }
   }
 
   /** A test at each of the times at which the old system's pages are known. */
-  addTests(
+  #addTests(
     project: TeamProject,
     title: string,
     alert: Readonly<Record<string, string>>,
     timezone: string,
-    expected: (at: EpochMs) => TeamPolicy | null,
+    expected: (at: EpochMs) => TeamPolicy | undefined,
   ): void {
-    for (const [when, at] of Object.entries(testTimes(this.now, this.untilMs, timezone))) {
+    for (const [when, at] of Object.entries(testTimes(this.now, this.#options.untilMs, timezone))) {
       const policy = expected(at);
-      if (policy === null) continue;
+      if (policy === undefined) continue;
       const pages = policy.isNobody ? [] : pagesOf(policy, at);
       if (pages === null) continue;
       const name = `${project.slug}: ${title}, ${when}`;
@@ -258,32 +335,26 @@ export class TeamFiles {
 
   write(): ImportedFiles {
     const { files } = this;
-    // Lists that several objects share would be aliases in YAML.
-    const add = (name: string, document: object, comments: readonly string[] = []) =>
-      files.add(files.fileFor(name), JSON.parse(JSON.stringify(document)) as object, comments);
-    if (this.#people.length > 0) add("people", { people: this.#people });
+    const projects = [...this.#projects.values()];
+    const named = new Set(projects.flatMap(({ members }) => [...members.keys()]));
+    const people = this.#people.filter(({ username }) => this.#options.teams === null || named.has(username));
+    files.rows.push(...people.flatMap(({ rows }) => rows));
+    files.count("people", people.length);
+    if (people.length > 0) files.add("people", { people: people.map(({ document }) => document) });
     const runtime: object[] = [];
-    for (const project of this.#projects.values()) {
-      const { slug, name, members, lists, routes, comments } = project;
+    for (const { slug, name, members, lists, routes, comments } of projects) {
       const { overrides, silences, ...kinds } = lists;
       const listed = Object.entries(kinds).filter(([, list]) => list.length > 0);
-      add(
-        slug,
-        {
-          projects: [
-            {
-              ...{ slug, name: name.slice(0, 100), members: Object.fromEntries([...members].sort()) },
-              ...{ ...Object.fromEntries(listed), ...(routes && { routes }) },
-            },
-          ],
-        },
-        comments,
-      );
+      const document = {
+        ...{ slug, name: name.slice(0, 100), members: Object.fromEntries([...members].sort()) },
+        ...{ ...Object.fromEntries(listed), ...(routes && { routes }) },
+      };
+      files.add(files.fileFor(slug), { projects: [document] }, comments);
       const own = { ...(overrides.length > 0 && { overrides }), ...(silences.length > 0 && { silences }) };
       if (Object.keys(own).length > 0) runtime.push({ slug, runtime: own });
     }
-    if (runtime.length > 0) add("runtime", { projects: runtime });
-    if (this.#tests.length > 0) add("tests", { tests: this.#tests });
+    if (runtime.length > 0) files.add("runtime", { projects: runtime });
+    if (this.#tests.length > 0) files.add("tests", { tests: this.#tests });
     return files;
   }
 }

@@ -55,7 +55,7 @@ export function writeHealthchecks(old: OldHealthchecks): ImportedFiles {
     files.note("badges", "all", "not taken", "pages that show one need its new address");
   accounts.write();
   people.write();
-  if (tests.length > 0) files.add(files.fileFor("tests"), { tests });
+  if (tests.length > 0) files.add("tests", { tests });
   return files;
 }
 

@@ -74,7 +74,6 @@ class Writer {
       files.note("list", list, "not taken", `OnCall answers ${status}: give a token of an administrator`);
     const taken = new Set<string>();
     for (const { id, username } of users) this.#names.set(id, free(usernameOf(username), taken));
-    for (const name of ["people", "runtime", "tests"]) files.fileFor(name);
     this.#addProjects();
     this.#writeSchedules();
     for (const chain of this.#old.chains) {

@@ -61,6 +61,11 @@ const Router = v.object({
   catch_all: maybe(v.object({ actions: maybe(v.object({ route_to: text })) })),
 });
 const RouterKey = v.object({ label: text, parameters: maybe(v.object({ routing_key: text })) });
+/** What events go through after or before a router. */
+const EventRules = v.object({
+  sets: many(v.object({ rules: many(v.unknown()) })),
+  catch_all: maybe(v.object({ actions: maybe(v.record(v.string(), v.unknown())) })),
+});
 const Maintenance = v.object({
   ...{ id: v.string(), description: text, summary: text, start_time: v.string(), end_time: v.string() },
   services: many(Ref),
@@ -75,10 +80,15 @@ export type PagerDutySchedule = v.InferOutput<typeof Schedule> & {
   readonly overrides: readonly v.InferOutput<typeof Entry>[];
 };
 export type PagerDutyEscalation = v.InferOutput<typeof Escalation>;
-export type OldService = v.InferOutput<typeof Service>;
+export type OldService = v.InferOutput<typeof Service> & {
+  /** Its own orchestration has rules. */
+  readonly hasRules: boolean;
+};
 export type OldOrchestration = v.InferOutput<typeof Orchestration> & {
   readonly router: v.InferOutput<typeof Router>;
   readonly keys: readonly v.InferOutput<typeof RouterKey>[];
+  /** It has rules for all events, before the router. */
+  readonly hasRules: boolean;
 };
 
 /** What an account has, as plain data. */
@@ -136,6 +146,17 @@ export async function readPagerDuty(
       ...{ isShown: shown !== null, overrides: overrides?.overrides ?? [] },
     });
   }
+  const hasRules = async (path: string, what: string) => {
+    const schema = v.object({ orchestration_path: EventRules });
+    const answer = await answers.one(`event_orchestrations/${path}`, what, schema, { isOptional: true });
+    const { sets = [], catch_all: rest = null } = answer?.orchestration_path ?? {};
+    return sets.some(({ rules }) => rules.length > 0) || Object.keys(rest?.actions ?? {}).length > 0;
+  };
+  const services: OldService[] = [];
+  for (const each of await list("services?include[]=integrations", "services", Service)) {
+    const path = `services/${encodeURIComponent(each.id)}`;
+    services.push({ ...each, hasRules: await hasRules(path, `orchestration of service ${each.name}`) });
+  }
   const orchestrations: OldOrchestration[] = [];
   for (const each of await list("event_orchestrations", "orchestrations", Orchestration, "event orchestrations")) {
     const path = `event_orchestrations/${encodeURIComponent(each.id)}`;
@@ -145,12 +166,13 @@ export async function readPagerDuty(
     const keys = await answers.one(
       ...([`${path}/integrations`, `keys of ${each.name}`, v.object({ integrations: many(RouterKey) })] as const),
     );
-    if (router) orchestrations.push({ ...each, router: router.orchestration_path, keys: keys?.integrations ?? [] });
+    const isGlobal = await hasRules(`${encodeURIComponent(each.id)}/global`, `global rules of ${each.name}`);
+    const own = { keys: keys?.integrations ?? [], hasRules: isGlobal };
+    if (router) orchestrations.push({ ...each, ...own, router: router.orchestration_path });
   }
   return {
-    ...{ now: source.now, shownTo, users, teams, schedules, orchestrations },
+    ...{ now: source.now, shownTo, users, teams, schedules, services, orchestrations },
     escalations: await list("escalation_policies", "escalation_policies", Escalation, "escalation policies"),
-    services: await list("services?include[]=integrations", "services", Service),
     maintenance: await list(
       "maintenance_windows?filter=open",
       "maintenance_windows",

@@ -57,7 +57,7 @@ export function writeKuma(old: OldKuma, { project }: { readonly project: string 
   const silences = silencesOf(old, targets, files);
   if (silences.length > 0) files.add("runtime", { projects: [{ slug, runtime: { silences } }] });
   const tests = testsOf(old, { policies, targets, project });
-  if (tests.length > 0) files.add(files.fileFor("tests"), { tests });
+  if (tests.length > 0) files.add("tests", { tests });
   files.count("heartbeats", heartbeats.length);
   return files;
 }
