@@ -235,7 +235,7 @@ function weekly(group: readonly Piece[], start: WallTime, isWhole: boolean) {
 }
 
 /** In UTC, where a time is never ambiguous; null: it is over, or too short. */
-export function singleShift(first: WallTime, last: WallTime, { timezone, now }: WindowForm) {
+export function singleShift(first: WallTime, last: WallTime, { timezone, now }: Omit<WindowForm, "isCut">) {
   const [begin, end] = [instantOf(first, timezone), instantOf(last, timezone)];
   if (end <= now || end - begin < 60_000) return null;
   return { start: localText(begin), durationMs: end - begin, timezone: "UTC", recurrence: null };

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
 import { ImportedFiles } from "../../../src/remote/import/files.ts";
-import type { GrafanaOnCall, OldShift } from "../../../src/remote/import/oncall/read.ts";
-import { writeSchedule } from "../../../src/remote/import/oncall/schedules.ts";
+import type { OldShift } from "../../../src/remote/import/oncall/read.ts";
+import { addSchedule } from "../../../src/remote/import/oncall/schedules.ts";
+import { TeamFiles } from "../../../src/remote/import/team-files.ts";
 import { TEST_SEED } from "../../helpers/chance.ts";
 import { finalShiftsOf, GONE, type ModelSchedule, type ModelShift, peopleOf } from "./oncall-model.ts";
 
@@ -69,10 +70,10 @@ function isWeb({ until, time_zone }: ModelShift): boolean {
   return time_zone === "UTC" || until !== undefined;
 }
 
-/** A start or an end in hours that a change of the clocks repeats or leaves out. */
+/** A start or an end in, or soon after, hours that a change of the clocks repeats or leaves out. */
 function isSkipped({ start, duration }: ModelShift): boolean {
   const end = (Number(start.slice(11, 13)) + duration / 3600) % 24;
-  return end >= 1 && end < 4;
+  return end >= 1 && end < 5;
 }
 
 /** OnCall makes one of occurrences that the begin of a rotation cuts at the same time. */
@@ -134,17 +135,6 @@ function proofOf(said: ModelSchedule, told: ModelSchedule) {
     shift_start: Date.parse(each.shift_start),
     shift_end: Date.parse(each.shift_end),
   }));
-  const lists = {
-    users: [],
-    teams: [],
-    chains: [],
-    steps: [],
-    integrations: [],
-    routes: [],
-    rules: [],
-    webhooks: [],
-    missing: [],
-  };
   const missing = {
     ...{
       frequency: null,
@@ -155,7 +145,7 @@ function proofOf(said: ModelSchedule, told: ModelSchedule) {
       by_monthday: null,
       until: null,
     },
-    ...{ users: null, rolling_users: null, start_rotation_from_user_index: null },
+    ...{ schedule: null, users: null, rolling_users: null, start_rotation_from_user_index: null },
   };
   const shifts = told.shifts.map((shift) => ({ ...missing, ...shift }) as unknown as OldShift);
   const swaps = told.swaps.map((swap) => ({
@@ -163,19 +153,18 @@ function proofOf(said: ModelSchedule, told: ModelSchedule) {
     swap_start: Date.parse(swap.swap_start),
     swap_end: Date.parse(swap.swap_end),
   }));
-  const old: GrafanaOnCall = { ...lists, now: NOW, to: TO, shifts, swaps, schedules: [] };
   const { id, name, type, time_zone } = told;
   const of = { id, name, type, time_zone, team_id: null, ical_url_primary: null, ical_url_overrides: null };
   const files = new ImportedFiles("oncall");
-  writeSchedule(
-    files,
-    old,
-    { ...of, shifts: shifts.map((shift) => shift.id), final },
-    {
-      ...{ name, project: "duty", isAccepted: false, hasLocalTimes: false, isNotified: () => true },
-      nameOf: (user) => (user === GONE ? undefined : user.toLowerCase()),
-    },
-  );
+  const options = { project: "duty", teams: null, untilMs: TO - NOW, accept: [] };
+  const team = new TeamFiles(files, { now: NOW, teams: [] }, options);
+  const project = team.projectOf("schedule", name, []);
+  assert.ok(project);
+  const listed = { ...of, shifts: shifts.map((shift) => shift.id), final };
+  addSchedule(team, project, { now: NOW, shifts, swaps }, listed, {
+    ...{ name, hasLocalTimes: false, isNotified: () => true },
+    nameOf: (user) => (user === GONE ? undefined : user.toLowerCase()),
+  });
   const [proof] = files.proofs;
   assert.ok(proof);
   return proof;

@@ -15,8 +15,6 @@ export interface ShiftReading {
   readonly zone: string;
   /** It was made in the web page: it begins at `rotation_start`, in the middle of a turn, too. */
   readonly isWeb: boolean;
-  /** A shift for each turn, as OnCall has them; else one rotation. */
-  readonly isSplit: boolean;
   /** Its ends are by the clocks, not after elapsed time. */
   readonly endsByClock: boolean;
   readonly now: EpochMs;
@@ -49,7 +47,7 @@ export function fileShifts(
 }
 
 /** With ids of people. */
-function writtenShifts(old: OldShift, { zone, isWeb, isSplit }: ReadingOf): FileShift[] {
+function writtenShifts(old: OldShift, { zone, isWeb }: ShiftReading): FileShift[] {
   const rule = ruleOf(old);
   const queue = queueOf(old);
   const shift = {
@@ -66,21 +64,36 @@ function writtenShifts(old: OldShift, { zone, isWeb, isSplit }: ReadingOf): File
     return first === null ? [] : [{ ...shift, start: localText(first), turns, recurrence }];
   }
   const events = eventsOf(old, rule, queue, isWeb);
-  const [first] = events;
-  if (!first) return [];
-  if (!isSplit) {
-    // Turns without anyone come last: no event was made of them.
-    const turns = [...events.map(({ users }) => users), ...queue.slice(events.length).map(() => [])];
-    return [{ ...shift, start: localText(first.start), turns, recurrence: rule }];
-  }
+  if (events.length === 0) return [];
   const recurrence = { ...rule, interval: rule.interval * queue.length };
-  return events.map(({ start, users }, at) => ({
+  const apart = events.map(({ start, users }, at) => ({
     ...{ ...shift, name: `${shift.name} ${at + 1}`, start: localText(start), turns: [users] },
     ...timesOfTurn(old, start, recurrence, zone),
   }));
+  // Turns without anyone come last: no event was made of them.
+  const turns = [...events.map(({ users }) => users), ...queue.slice(events.length).map(() => [])];
+  const whole = { ...shift, start: localText(events[0]?.start ?? 0), turns, recurrence: rule };
+  return isSame([whole], apart) ? [whole] : apart;
 }
 
-type ReadingOf = Omit<ShiftReading, "endsByClock" | "now">;
+/** Whether the first rounds are the same, by the clocks. */
+function isSame(some: readonly FileShift[], others: readonly FileShift[]): boolean {
+  const from = Math.min(...others.map(({ start }) => wallIn(start)));
+  const last = Math.max(...others.map(({ start }) => wallIn(start)));
+  const listed = (shifts: readonly FileShift[]) =>
+    shifts.flatMap((shift) => {
+      const times = { ...timesOf(shift), durationMs: 1000, timezone: "UTC" };
+      return [...occurrences(times, from, last + 2 * (last - from) + WEEK_MS)].map(({ start, period }) =>
+        [start, shift.durationMs, shift.turns[period % shift.turns.length]?.join()].join(" "),
+      );
+    });
+  const used = (shifts: readonly FileShift[]) =>
+    listed(shifts)
+      .filter((each) => !each.endsWith(" "))
+      .sort()
+      .join();
+  return used(some) === used(others);
+}
 
 function queueOf({ type, users, rolling_users, start_rotation_from_user_index: first }: OldShift) {
   if (type !== "rolling_users") return [users ?? []];
