@@ -51,7 +51,9 @@ export class OldAccounts {
     const isKnown =
       (cost !== undefined && cost >= MIN_HASH_COST && cost <= MAX_HASH_COST) || djangoHash(passwordHash) !== undefined;
     if (!isKnown) {
-      const why = passwordHash === "" ? "has no password" : "the form of its password is not known here";
+      const isWeak = passwordHash.startsWith("pbkdf2_sha256$");
+      const form = isWeak ? "its password has fewer than 100 000 iterations" : "the form of its password is not known";
+      const why = passwordHash === "" ? "has no password" : form;
       this.#files.note("account", name, "to do", `${why}; give it one by prism user password`);
     }
     this.#users.push({

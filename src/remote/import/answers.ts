@@ -43,11 +43,12 @@ export class Answers {
     what: string,
     schema: P,
     page: (answer: v.InferOutput<P>, path: string) => { readonly entries: readonly T[]; readonly next: string | null },
+    options: { readonly isOptional?: boolean } = {},
   ): Promise<T[]> {
     const found: T[] = [];
     for (let next: string | null = path, pages = 0; next !== null; pages++) {
       if (pages === MAX_PAGES) throw unreadable(`${what} has more than ${MAX_PAGES} pages`);
-      const answer: v.InferOutput<P> | null = await this.one(next, what, schema);
+      const answer: v.InferOutput<P> | null = await this.one(next, what, schema, options);
       if (answer === null) return found;
       const { entries, next: after } = page(answer, next);
       found.push(...entries);

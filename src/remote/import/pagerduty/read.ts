@@ -29,6 +29,30 @@ const Schedule = v.object({
   ...{ teams: many(Ref), schedule_layers: many(Layer) },
   final_schedule: maybe(v.object({ rendered_schedule_entries: many(Entry) })),
 });
+const ShiftMemberShape = v.object({ type: text, user_id: text });
+const ZonedTime = v.object({ date_time: v.string(), time_zone: v.string() });
+const Event = v.object({
+  ...{ id: v.string(), name: v.string(), start_time: ZonedTime, end_time: ZonedTime, effective_since: v.string() },
+  ...{ effective_until: text, recurrence: v.array(v.string()) },
+  assignment_strategy: v.object({ type: text, shifts_per_member: number, members: many(ShiftMemberShape) }),
+});
+const Head = v.object({ id: v.string(), summary: text });
+const Flexible = v.object({
+  ...{ id: v.string(), name: v.string(), time_zone: v.string(), teams: many(Ref), http_cal_url: text },
+  rotations: many(v.object({ id: v.string(), events: many(Event) })),
+  final_schedule: maybe(
+    v.object({
+      computed_shift_assignments: v.array(
+        v.object({ start_time: v.string(), end_time: v.string(), member: ShiftMemberShape }),
+      ),
+    }),
+  ),
+});
+const Span = { start_time: v.string(), end_time: v.string() };
+const CustomShift = v.object({ ...Span, assignments: many(v.object({ member: ShiftMemberShape })) });
+const OverrideShift = v.object({
+  ...{ ...Span, overridden_member: ShiftMemberShape, overriding_member: ShiftMemberShape },
+});
 const Escalation = v.object({
   ...{ id: v.string(), name: v.string(), description: text, num_loops: number, teams: many(Ref) },
   escalation_rules: many(
@@ -79,6 +103,14 @@ export type PagerDutySchedule = v.InferOutput<typeof Schedule> & {
   readonly isShown: boolean;
   readonly overrides: readonly v.InferOutput<typeof Entry>[];
 };
+export type ShiftMember = v.InferOutput<typeof ShiftMemberShape>;
+export type FlexibleEvent = v.InferOutput<typeof Event>;
+/** A schedule of the API v3. */
+export type FlexibleSchedule = Omit<v.InferOutput<typeof Flexible>, "rotations"> & {
+  readonly events: readonly FlexibleEvent[];
+  readonly customShifts: readonly v.InferOutput<typeof CustomShift>[];
+  readonly overrides: readonly v.InferOutput<typeof OverrideShift>[];
+};
 export type PagerDutyEscalation = v.InferOutput<typeof Escalation>;
 export type OldService = v.InferOutput<typeof Service> & {
   /** Its own orchestration has rules. */
@@ -99,6 +131,7 @@ export interface OldPagerDuty {
   readonly users: readonly PagerDutyUser[];
   readonly teams: readonly (v.InferOutput<typeof Team> & { readonly members: v.InferOutput<typeof Member>[] })[];
   readonly schedules: readonly PagerDutySchedule[];
+  readonly flexible: readonly FlexibleSchedule[];
   readonly escalations: readonly PagerDutyEscalation[];
   readonly services: readonly OldService[];
   readonly orchestrations: readonly OldOrchestration[];
@@ -114,27 +147,56 @@ export async function readPagerDuty(
   { untilMs, teams: wanted }: { readonly untilMs: number; readonly teams: readonly string[] | null },
 ): Promise<OldPagerDuty> {
   const answers = new Answers(source);
-  const list = <T extends v.GenericSchema>(path: string, member: string, schema: T, what = member) => {
+  const list = <T extends v.GenericSchema>(
+    path: string,
+    member: string,
+    schema: T,
+    { what = member, isOptional = false } = {},
+  ) => {
     const page = v.object({ [member]: v.array(schema), more: flag });
     const first = `${path}${path.includes("?") ? "&" : "?"}limit=${PAGE}&offset=`;
-    return answers.all(`${first}0`, what, page, (body, here) => {
+    const pageOf = (body: unknown, here: string) => {
       const { more, ...rest } = body as { readonly more: boolean | null } & Record<string, v.InferOutput<T>[]>;
       const entries = rest[member] ?? [];
       const at = Number(/\d+$/.exec(here)?.[0] ?? 0) + entries.length;
       return { entries, next: more === true ? `${first}${at}` : null };
-    });
+    };
+    return answers.all(`${first}0`, what, page, pageOf, { isOptional });
   };
   const users = await list("users?include[]=contact_methods&include[]=notification_rules", "users", User);
   const teams: OldPagerDuty["teams"][number][] = [];
   for (const team of await list("teams", "teams", Team)) {
     const isWanted = wanted === null || wanted.includes(team.name);
     const path = `teams/${encodeURIComponent(team.id)}/members`;
-    teams.push({ ...team, members: isWanted ? await list(path, "members", Member, `members of ${team.name}`) : [] });
+    teams.push({
+      ...team,
+      members: isWanted ? await list(path, "members", Member, { what: `members of ${team.name}` }) : [],
+    });
   }
   const shownTo = source.now + untilMs;
   const span = `since=${iso(source.now)}&until=${iso(shownTo)}`;
+  const flexible: FlexibleSchedule[] = [];
+  const ofV3 = { what: "schedules of the API v3", isOptional: true };
+  for (const { id, summary } of await list("v3/schedules", "schedules", Head, ofV3)) {
+    const path = `v3/schedules/${encodeURIComponent(id)}`;
+    const what = `schedule ${summary ?? id}`;
+    const shown = await answers.one(
+      ...([`${path}?${span}&include[]=final_schedule`, what, v.object({ schedule: Flexible })] as const),
+    );
+    if (!shown) continue;
+    const { rotations, ...rest } = shown.schedule;
+    const events: FlexibleEvent[] = [];
+    for (const rotation of rotations) {
+      const at = `${path}/rotations/${encodeURIComponent(rotation.id)}/events`;
+      events.push(...(rotation.events.length > 0 ? rotation.events : await list(at, "events", Event, { what })));
+    }
+    const customShifts = await list(`${path}/custom_shifts?${span}`, "custom_shifts", CustomShift, { what });
+    const overrides = await list(`${path}/overrides?${span}`, "overrides", OverrideShift, { what });
+    flexible.push({ ...rest, events, customShifts, overrides });
+  }
   const schedules: PagerDutySchedule[] = [];
   for (const head of await list("schedules", "schedules", Schedule)) {
+    if (flexible.some(({ id }) => id === head.id)) continue;
     const path = `schedules/${encodeURIComponent(head.id)}`;
     const shown = await answers.one(`${path}?${span}`, `schedule ${head.name}`, v.object({ schedule: Schedule }));
     const overrides = await answers.one(
@@ -158,7 +220,9 @@ export async function readPagerDuty(
     services.push({ ...each, hasRules: await hasRules(path, `orchestration of service ${each.name}`) });
   }
   const orchestrations: OldOrchestration[] = [];
-  for (const each of await list("event_orchestrations", "orchestrations", Orchestration, "event orchestrations")) {
+  for (const each of await list("event_orchestrations", "orchestrations", Orchestration, {
+    what: "event orchestrations",
+  })) {
     const path = `event_orchestrations/${encodeURIComponent(each.id)}`;
     const router = await answers.one(
       ...([`${path}/router`, `router of ${each.name}`, v.object({ orchestration_path: Router })] as const),
@@ -171,14 +235,11 @@ export async function readPagerDuty(
     if (router) orchestrations.push({ ...each, ...own, router: router.orchestration_path });
   }
   return {
-    ...{ now: source.now, shownTo, users, teams, schedules, services, orchestrations },
-    escalations: await list("escalation_policies", "escalation_policies", Escalation, "escalation policies"),
-    maintenance: await list(
-      "maintenance_windows?filter=open",
-      "maintenance_windows",
-      Maintenance,
-      "maintenance windows",
-    ),
+    ...{ now: source.now, shownTo, users, teams, schedules, flexible, services, orchestrations },
+    escalations: await list("escalation_policies", "escalation_policies", Escalation, { what: "escalation policies" }),
+    maintenance: await list("maintenance_windows?filter=open", "maintenance_windows", Maintenance, {
+      what: "maintenance windows",
+    }),
     missing: answers.missing,
   };
 }

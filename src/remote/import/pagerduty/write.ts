@@ -17,7 +17,9 @@ import {
 } from "../team-files.ts";
 import type { ClockWindow, OldRotation } from "../windows.ts";
 import { alternativesOf } from "./conditions.ts";
+import { flexibleForms, type PeopleOf } from "./flexible.ts";
 import type {
+  FlexibleSchedule,
   OldLayer,
   OldOrchestration,
   OldPagerDuty,
@@ -77,6 +79,7 @@ class PagerDutyFiles {
       }
     }
     for (const each of schedules) this.#addSchedule(each);
+    for (const each of this.#old.flexible) this.#addFlexible(each);
     // Routers are asked before services: their rules see what is sent to a router.
     for (const each of orchestrations) this.#addOrchestration(each);
     for (const each of services) this.#addService(each);
@@ -146,12 +149,47 @@ class PagerDutyFiles {
       forms: (own) => (isWhole ? rotationForms(own, olds, { timezone, now: this.#old.now }) : []),
       overrides: () =>
         schedule.overrides.flatMap((each): FileOverride[] => (this.#isKnown(each.user) ? [this.#spanOf(each)] : [])),
-      calendar: () =>
-        schedule.http_cal_url === null
-          ? this.#files.toFill(`PagerDuty, ${name}: the address of its iCalendar feed`, "calendar", name)
-          : this.#files.secret(schedule.http_cal_url, "calendar", name),
+      calendar: () => this.#calendarOf(schedule),
     });
     this.#schedules.set(id, taken);
+  }
+
+  /** A schedule of the API v3. */
+  #addFlexible(schedule: FlexibleSchedule): void {
+    const { id, name, teams, final_schedule: final, overrides } = schedule;
+    const timezone = zoneOf(schedule.time_zone);
+    const project = this.#team.projectOf("schedule", name, idsOf(teams));
+    if (!project) return;
+    const peopleOf: PeopleOf = ({ type, user_id: user }) => {
+      const known = this.#team.usernameOf(user);
+      return type === "empty_member" ? [] : known === undefined ? null : [known];
+    };
+    const spanOf = (each: { readonly start_time: string; readonly end_time: string }) => ({
+      ...{ start: Date.parse(each.start_time), end: Date.parse(each.end_time) },
+    });
+    const known = overrides.flatMap((each): FileOverride[] => {
+      const [[replaces] = [], users] = [peopleOf(each.overridden_member) ?? [], peopleOf(each.overriding_member)];
+      if (replaces !== undefined && users?.length) return [{ ...spanOf(each), users, replaces }];
+      const text = `from ${each.start_time} to ${each.end_time} is of someone unknown, or of nobody`;
+      this.#files.note("override", name, "not taken", text);
+      return [];
+    });
+    const old = final?.computed_shift_assignments.map((each) => ({
+      ...{ ...spanOf(each), users: peopleOf(each.member) ?? [`a deleted person ${each.member.user_id ?? ""}`.trim()] },
+    }));
+    const taken = this.#team.addSchedule(project, {
+      ...{ name, timezone, shownTo: this.#old.shownTo, old: old ?? null },
+      forms: (own) => flexibleForms(own, { ...schedule, time_zone: timezone }, peopleOf),
+      overrides: () => known,
+      calendar: () => this.#calendarOf(schedule),
+    });
+    this.#schedules.set(id, taken);
+  }
+
+  #calendarOf({ name, http_cal_url: url }: { readonly name: string; readonly http_cal_url: string | null }) {
+    return url === null
+      ? this.#files.toFill(`PagerDuty, ${name}: the address of its iCalendar feed`, "calendar", name)
+      : this.#files.secret(url, "calendar", name);
   }
 
   #isKnown(user: PagerDutyRef | null): boolean {
