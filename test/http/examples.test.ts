@@ -296,6 +296,13 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
   updateProject: onProject,
   addProjectMember: onProject,
   createApiKey: onProject,
+  addMirrorObservations: async (seeded) => {
+    const { prism } = seeded;
+    const project = { name: seeded.unique("mirror"), settings: { mirror: { from: "pagerduty" } } };
+    const id = await seeded.create("/api/v1/projects", project);
+    const { body } = await prism.post<{ key: string }>(`/api/v1/projects/${id}/keys`, { scopes: ["mirror:observe"] });
+    return { token: body.key };
+  },
   updateProjectMember: async (seeded) => {
     const id = await seeded.project();
     await seeded.create(`/api/v1/projects/${id}/members`, { userId: "viewer", role: "editor" });

@@ -81,8 +81,15 @@ export class OldAccounts {
   }
 }
 
-/** A username for a mail address. */
-export function freeUsername(address: string, taken: Set<string>): string {
-  const local = slugOf(address.split("@")[0] ?? "");
+/** A username for a name or a mail address. */
+export function freeUsername(text: string, taken: Set<string>): string {
+  const plain = text
+    .normalize("NFKD")
+    .toLowerCase()
+    .replace(/@.*$/s, "")
+    .replace(/[^a-z0-9._-]+/g, "-");
+  const username = plain.replace(/^[._-]+|[._-]+$/g, "").slice(0, 50);
+  // A name in another script has none of these letters.
+  const local = username || slugOf(text);
   return free(local.length < 2 ? `${local}-person` : local, taken);
 }
