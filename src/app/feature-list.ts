@@ -23,6 +23,7 @@ import { overviewFeature } from "../features/health/overview/feature.ts";
 import { operationsFeature } from "../features/health/status/feature.ts";
 import { watchFeature } from "../features/health/watch/feature.ts";
 import { heartbeats } from "../features/heartbeats/feature.ts";
+import { forwardFeature } from "../features/intake/forward/feature.ts";
 import { mailInFeature } from "../features/intake/mail-in/feature.ts";
 import { receiversFeature } from "../features/intake/receivers/feature.ts";
 import { mirrorFeature } from "../features/mirror/feature.ts";
@@ -78,6 +79,7 @@ export const FEATURES: readonly OpenableFeature[] = [
   clusterFeature,
   eventsFeature,
   explainFeature,
+  forwardFeature,
   gotifyFeature,
   integrationsFeature,
   jobsFeature,

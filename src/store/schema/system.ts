@@ -99,6 +99,21 @@ export interface MirrorObservedTable {
   way: string | null;
 }
 
+/** A request of a mirror that waits to be passed on. */
+export interface ForwardsTable {
+  id: string;
+  projectId: string;
+  kind: "receivers" | "integrations";
+  sourceId: string;
+  at: number;
+  /** In the log of a receiver. */
+  requestId: string | null;
+  /** Length of its body. */
+  bytes: number;
+  /** Sealed: its head as JSON in a line, then its body. */
+  request: Uint8Array;
+}
+
 /** A request with an unknown key of Opsgenie's. */
 export interface IntegrationClaimsTable {
   id: string;
@@ -132,6 +147,7 @@ export interface SystemTables {
     /** When it is over by itself; null: never. */
     endsAt: number | null;
   };
+  forwards: ForwardsTable;
   integration_claims: IntegrationClaimsTable;
   mirror_observed: MirrorObservedTable;
   jobs: JobsTable;

@@ -171,10 +171,10 @@ function dueCreates(rows: readonly IntegrationClaimsTable[], now: number): reado
 async function replay(
   context: ClaimsContext,
   trx: Trx,
-  { id, projectId, kind, name, labels }: IntegrationRow,
+  { labels, ...row }: IntegrationRow,
   { alias, at, body }: IntegrationClaimsTable,
 ): Promise<boolean> {
-  const integration = { id, projectId, kind, name, labels: JSON.parse(labels) as Record<string, string> };
+  const integration = { ...row, labels: JSON.parse(labels) as Record<string, string> };
   const content = { ...o.contentOf(JSON.parse(body) as JsonMembers), startsAt: at };
   try {
     await c.fire(context, integration, o.keyOf(integration, alias ?? ""), content, { trx });

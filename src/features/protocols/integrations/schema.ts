@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { once } from "../../../core/once.ts";
 import { doc, example, integer, named, object, pageEntries, text, uuid } from "../../../http/api/shapes.ts";
+import { forwardUrl } from "../../intake/forward/index.ts";
 import { Integration } from "./integration.ts";
 
 const projectId = v.optional(
@@ -17,13 +18,14 @@ export const CreateIntegration = () =>
     object({
       projectId,
       ...Integration.forCreate,
+      forwardUrl,
     }),
     { kind: "pagerduty", name: "Alertmanager of the cluster", labels: { team: "platform" } },
   );
 export type CreateIntegration = v.InferOutput<ReturnType<typeof CreateIntegration>>;
 
 export const UpdateIntegration = () =>
-  example(object(Integration.forUpdate), {
+  example(object({ ...Integration.forUpdate, forwardUrl }), {
     labels: { team: "database" },
   });
 export type UpdateIntegration = v.InferOutput<ReturnType<typeof UpdateIntegration>>;
