@@ -66,6 +66,19 @@ test("apps and senders go on with imported tokens, and a file can be imported ag
     assert.ok(actions.includes(action), action);
 });
 
+test("the end of a short token is not stored", async (t) => {
+  const prism = await startPrism(t);
+  await makeUser(prism, "ada");
+  const tokens = ["tk_0123456789ab", "tk_0123456789abc"];
+  const rows = tokens.map((token) => ({ kind: "ntfyToken", user: "ada", token }));
+  assert.equal((await importing(t, prism, rows)).status, 0);
+  const ends = rowsOf<{ last4: string }>(prism, "select last4 from ntfy_tokens order by last4");
+  assert.deepEqual(
+    ends.map(({ last4 }) => last4),
+    ["", "9abc"],
+  );
+});
+
 test("a token of another account, unknown accounts and wrong forms are refused with their lines, without the token", async (t) => {
   const prism = await startPrism(t);
   await makeUser(prism, "ada");
@@ -118,25 +131,32 @@ test("a hash of Django signs in and is replaced; others of its form are refused"
   const prism = await startPrism(t);
   const password = "pässwort of Django";
   const salt = "ytKqXq2kW5nGq1";
-  const hash = pbkdf2Sync(password, salt, 1000, 32, "sha256").toString("base64");
-  const users = [{ username: "hella", passwordHash: `pbkdf2_sha256$1000$${salt}$${hash}` }];
+  const hash = pbkdf2Sync(password, salt, 100_000, 32, "sha256").toString("base64");
+  const users = ["hella", "hugo"].map((username) => ({
+    ...{ username, passwordHash: `pbkdf2_sha256$100000$${salt}$${hash}` },
+  }));
   assert.equal((await prism.post("/api/v1/users/import", users)).status, 200);
   const login = (given: string) =>
     prism.post("/api/v1/auth/login", { login: "hella", password: given }, { token: null });
   assert.equal((await login("another password")).status, 401);
-  const stored = () =>
-    rowsOf<{ passwordHash: string }>(prism, "select passwordHash from users where username = 'hella'");
+  const stored = (name = "hella") =>
+    rowsOf<{ passwordHash: string }>(prism, `select passwordHash from users where username = '${name}'`);
   assert.match(stored()[0]?.passwordHash ?? "", /^pbkdf2/);
   const done = await login(password);
   assert.equal(done.status, 200, done.text);
   assert.match(stored()[0]?.passwordHash ?? "", /^\$2b\$/);
   assert.equal((await login(password)).status, 200);
+  // An app that sends name and password with each request never signs in.
+  const authorization = `Basic ${Buffer.from(`hugo:${password}`).toString("base64")}`;
+  const byApp = await prism.get("/ntfy/v1/account", { token: null, headers: { authorization } });
+  assert.equal(byApp.status, 200, byApp.text);
+  assert.match(stored("hugo")[0]?.passwordHash ?? "", /^\$2b\$/);
   for (const wrong of [
     `pbkdf2_sha256$9999999$${salt}$${hash}`,
-    `pbkdf2_sha256$1$${salt}$${hash}`,
-    `pbkdf2_sha1$1000$${salt}$${hash}`,
-    `pbkdf2_sha256$1000$${salt}$short=`,
-    `pbkdf2_sha256$1000$$${hash}`,
+    `pbkdf2_sha256$99999$${salt}$${hash}`,
+    `pbkdf2_sha1$100000$${salt}$${hash}`,
+    `pbkdf2_sha256$100000$${salt}$short=`,
+    `pbkdf2_sha256$100000$$${hash}`,
   ])
     assert.equal(
       (await prism.post("/api/v1/users/import", [{ username: "x", passwordHash: wrong }])).status,

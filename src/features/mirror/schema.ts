@@ -5,6 +5,8 @@ import { doc, example, instant, named, object, openObject, text } from "../../ht
 export const KEPT_DAYS = 35;
 /** Observations of one request. */
 const MOST = 1000;
+/** Alertmanager sends all alerts of a group at once, and does not repeat what is refused. */
+const MOST_ALERTS = 10_000;
 const MAX_LABELS_TEXT = 8192;
 
 const labels = v.pipe(
@@ -37,7 +39,7 @@ const AlertmanagerWebhook = openObject({
         endsAt: v.optional(v.string()),
       }),
     ),
-    v.maxLength(MOST),
+    v.maxLength(MOST_ALERTS),
   ),
 });
 export type AlertmanagerWebhook = v.InferOutput<typeof AlertmanagerWebhook>;

@@ -51,7 +51,9 @@ export class OldAccounts {
     const isKnown =
       (cost !== undefined && cost >= MIN_HASH_COST && cost <= MAX_HASH_COST) || djangoHash(passwordHash) !== undefined;
     if (!isKnown) {
-      const why = passwordHash === "" ? "has no password" : "the form of its password is not known here";
+      const isWeak = passwordHash.startsWith("pbkdf2_sha256$");
+      const form = isWeak ? "its password has fewer than 100 000 iterations" : "the form of its password is not known";
+      const why = passwordHash === "" ? "has no password" : form;
       this.#files.note("account", name, "to do", `${why}; give it one by prism user password`);
     }
     this.#users.push({
@@ -79,8 +81,15 @@ export class OldAccounts {
   }
 }
 
-/** A username for a mail address. */
-export function freeUsername(address: string, taken: Set<string>): string {
-  const local = slugOf(address.split("@")[0] ?? "");
+/** A username for a name or a mail address. */
+export function freeUsername(text: string, taken: Set<string>): string {
+  const plain = text
+    .normalize("NFKD")
+    .toLowerCase()
+    .replace(/@.*$/s, "")
+    .replace(/[^a-z0-9._-]+/g, "-");
+  const username = plain.replace(/^[._-]+|[._-]+$/g, "").slice(0, 50);
+  // A name in another script has none of these letters.
+  const local = username || slugOf(text);
   return free(local.length < 2 ? `${local}-person` : local, taken);
 }

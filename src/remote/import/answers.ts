@@ -17,11 +17,20 @@ export class Answers {
     this.source = source;
   }
 
-  /** @param what for the report @returns null: the reader may not have it @throws CommandError 7 */
-  async one<T extends v.GenericSchema>(path: string, what: string, schema: T): Promise<v.InferOutput<T> | null> {
+  /**
+   * @param what for the report
+   * @param isOptional there need be none, which is no row of the report
+   * @returns null: the reader may not have it @throws CommandError 7
+   */
+  async one<T extends v.GenericSchema>(
+    path: string,
+    what: string,
+    schema: T,
+    { isOptional = false } = {},
+  ): Promise<v.InferOutput<T> | null> {
     const answer = await this.source.get(path);
     if ("body" in answer) return parsed(answer.body, schema, what);
-    this.missing.push({ what, status: answer.missing });
+    if (!isOptional || answer.missing !== 404) this.missing.push({ what, status: answer.missing });
     return null;
   }
 
@@ -34,11 +43,12 @@ export class Answers {
     what: string,
     schema: P,
     page: (answer: v.InferOutput<P>, path: string) => { readonly entries: readonly T[]; readonly next: string | null },
+    options: { readonly isOptional?: boolean } = {},
   ): Promise<T[]> {
     const found: T[] = [];
     for (let next: string | null = path, pages = 0; next !== null; pages++) {
       if (pages === MAX_PAGES) throw unreadable(`${what} has more than ${MAX_PAGES} pages`);
-      const answer: v.InferOutput<P> | null = await this.one(next, what, schema);
+      const answer: v.InferOutput<P> | null = await this.one(next, what, schema, options);
       if (answer === null) return found;
       const { entries, next: after } = page(answer, next);
       found.push(...entries);

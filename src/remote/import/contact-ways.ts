@@ -16,8 +16,10 @@ export class ContactWays {
     return Object.values(this.#ways).some((ways) => [...ways.values()].some((each) => each.has("service")));
   }
 
-  /** Null: there are none. */
-  document(): object | null {
+  /** Null: there are none. @param note is told of what is left out */
+  document(note: (text: string) => void): object | null {
+    if (Object.values(this.#ways).some((ways) => ways.size > MAX_RULES))
+      note(`has more than ${MAX_RULES} contact rules of one urgency; the first ${MAX_RULES} were taken`);
     const listed = (ways: ReadonlyMap<number, ReadonlySet<string>>) =>
       [...ways]
         .sort(([a], [b]) => a - b)

@@ -12,7 +12,7 @@ const MAX_BYTES = 2 * 2 ** 30;
 export type SourceRow = Readonly<Record<string, string | number | null>>;
 
 export interface DatabaseFile {
-  /** All rows of a table, by `rowid`, blobs as text; empty: there is no such table. */
+  /** All rows of a table, by `rowid`, blobs as text, without generated columns; empty: there is no such table. */
   rows(table: string): Promise<readonly SourceRow[]>;
   /** Different values of a column, sorted; empty: there is no such table. */
   values(table: string, column: string): Promise<readonly SourceRow[string][]>;
@@ -73,23 +73,30 @@ async function read<T>(copy: string, file: string, use: (database: DatabaseFile)
   const database = new Database(copy);
   const db = new Kysely<Record<string, Stored>>({ dialect: new SqliteDialect({ database }) });
   try {
-    // Views, triggers and virtual tables of a stranger's file run nothing.
+    // Views, triggers, virtual tables and generated columns of a stranger's file run nothing.
     database.pragma("trusted_schema = off");
     database.pragma("query_only = on");
+    // What SQLite made of the schema, whose rows may say something else.
     const found = await sql<{
       name: string;
-    }>`select name from sqlite_master where type = 'table' and rootpage > 0`.execute(db);
+    }>`select name from pragma_table_list where schema = 'main' and type = 'table'`.execute(db);
     const tables = new Set(found.rows.map(({ name }) => name));
+    const columnsOf = async (table: string) => {
+      const info = sql<{ name: string }>`select name from pragma_table_xinfo(${table}) where hidden = 0`;
+      return tables.has(table) ? (await info.execute(db)).rows.map(({ name }) => name) : [];
+    };
     return await use({
       has: (table) => tables.has(table),
       async rows(table) {
-        if (!tables.has(table)) return [];
-        const { rows } = await sql<Stored>`select * from ${sql.table(table)} order by rowid`.execute(db);
+        const columns = await columnsOf(table);
+        if (columns.length === 0) return [];
+        const listed = sql.join(columns.map((name) => sql.id(table, name)));
+        const { rows } = await sql<Stored>`select ${listed} from ${sql.table(table)} order by rowid`.execute(db);
         return rows.map((row) => Object.fromEntries(Object.entries(row).map(([name, value]) => [name, textOf(value)])));
       },
       async values(table, column) {
-        if (!tables.has(table)) return [];
-        const each = sql.ref(column);
+        if (!(await columnsOf(table)).includes(column)) return [];
+        const each = sql.id(table, column);
         const found = sql<{ value: StoredValue }>`select distinct ${each} as value from ${sql.table(table)} order by 1`;
         return (await found.execute(db)).rows.map(({ value }) => textOf(value));
       },

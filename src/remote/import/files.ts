@@ -35,7 +35,8 @@ export class ImportedFiles {
   readonly #secrets = new Map<string, string>();
   readonly #toFill = new Map<string, string>();
   readonly #variables = new Set<string>();
-  readonly #files = new Set<string>();
+  /** Names that other commands know are for their kind alone. */
+  readonly #files = new Set<string>(["people", "runtime", "tests"]);
 
   constructor(from: string) {
     this.from = from;
@@ -77,7 +78,11 @@ export class ImportedFiles {
     return free(slugOf(name), this.#files);
   }
 
-  /** A configuration file. @param name without its ending @param comments lines below the document */
+  /**
+   * A configuration file.
+   * @param name without its ending: of `fileFor`, or `people`, `runtime`, `tests`
+   * @param comments lines below the document
+   */
   add(name: string, document: object, comments: readonly string[] = []): void {
     this.#files.add(name);
     this.#documents.set(`${name}.yaml`, {
@@ -114,7 +119,8 @@ export class ImportedFiles {
     const texts = new Map<string, { text: string; isPrivate: boolean }>();
     for (const [name, { document, comments }] of this.#documents) {
       const lines = comments.map((line) => `# ${printable(line)}`.trimEnd());
-      const yaml = yamlText(structuredClone(document));
+      // Lists that several objects share would be aliases.
+      const yaml = yamlText(JSON.parse(JSON.stringify(document)));
       texts.set(name, { text: [mark, yaml.trimEnd(), ...lines, ""].join("\n"), isPrivate: false });
     }
     for (const [name, rows] of this.#tables)

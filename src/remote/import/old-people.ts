@@ -37,6 +37,6 @@ export class OldPeople {
 
   /** Adds `people.yaml`. */
   write(): void {
-    if (this.#people.size > 0) this.#files.add(this.#files.fileFor("people"), { people: [...this.#people.values()] });
+    if (this.#people.size > 0) this.#files.add("people", { people: [...this.#people.values()] });
   }
 }

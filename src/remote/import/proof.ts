@@ -29,6 +29,8 @@ export interface FileSchedule {
 /** An override of a runtime file: these people are on call; `replaces`: in place of one person only. */
 export interface FileOverride extends Span {
   readonly replaces?: string;
+  /** Someone took this time of the one who is replaced. */
+  readonly isSwap?: true;
 }
 
 /** The old system's rendering: spans may overlap, and all people of an instant count. */

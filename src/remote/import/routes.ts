@@ -74,7 +74,7 @@ export function ruleFor(
   return rules.find(takes) ?? null;
 }
 
-/** Labels that matchers select; null: a pattern does not say which. */
+/** Labels that matchers select, of alternatives the first; null: a pattern does not say which. */
 export function labelsFor(matchers: readonly Matcher[]): Record<string, string> | null {
   const labels: Record<string, string> = { alertname: "Test of the import" };
   for (const { name, operator, value } of matchers) {
@@ -82,8 +82,9 @@ export function labelsFor(matchers: readonly Matcher[]): Record<string, string> 
     if (operator === "=~") {
       // Patterns that were made of texts: of a part, a start or an end.
       const plain = value.replace(/^\(\?s:\.\*\)|\(\?s:\.\*\)$/g, "");
-      if (/[.*+?^${}()|[\]]/.test(plain.replace(/\\./g, ""))) return null;
-      labels[name] = plain.replace(/\\(.)/g, "$1");
+      if (/[.*+?^${}()[\]]/.test(plain.replace(/\\./g, ""))) return null;
+      const [first = ""] = /^(?:[^|\\]|\\.)*/s.exec(plain) ?? [];
+      labels[name] = first.replace(/\\(.)/g, "$1");
     }
   }
   return labels;

@@ -49,15 +49,15 @@ function uniqueName(rotations: readonly OldRotation[], at: number): string {
   return rotations.findIndex((each) => each.name === name) === at ? name : `${name} (${at + 1})`;
 }
 
-export interface ScheduleToProve {
+export interface ScheduleToProve<F extends ScheduleForm> {
   readonly name: string;
   readonly timezone: string;
   /** Null: the old system does not show it. */
   readonly old: OldRendering | null;
   /** The first one without a difference counts. */
-  readonly forms: readonly RotationForm[];
+  readonly forms: Iterable<F>;
   /** For each form, as what is replaced may depend on it. */
-  readonly overrides: (form: RotationForm) => readonly FileOverride[];
+  readonly overrides: (form: F) => readonly FileOverride[];
   /** The address of the old system's calendar. */
   readonly calendar: () => EnvReference;
   readonly from: EpochMs;
@@ -76,12 +76,16 @@ export interface ProvenSchedule {
   readonly differences: readonly { readonly start: EpochMs; readonly end: EpochMs }[];
 }
 
-export function provenSchedule(files: ImportedFiles, given: ScheduleToProve): ProvenSchedule {
+export function provenSchedule<F extends ScheduleForm>(
+  files: ImportedFiles,
+  given: ScheduleToProve<F>,
+): ProvenSchedule {
   const { name, timezone, old, forms, from, to, isAccepted } = given;
   const best = bestForm(old ?? [], forms, given.overrides, { from, to });
   const isSame = old !== null && best !== null && best.differences.length === 0;
   if (best && (isSame || isAccepted)) {
-    const { form, boundaries, differences, schedule, overrides } = best;
+    const { boundaries, differences, schedule, overrides } = best;
+    const form = isSame || old === null ? best.form : `${best.form}, accepted`;
     if (old !== null) files.proofs.push({ name, form, boundaries, differences });
     else files.note("schedule", name, "to do", "was written without a comparison, as the old system shows none");
     const spans = differences.map(({ start, end }) => ({ start: Date.parse(start), end: Date.parse(end) }));

@@ -19,3 +19,13 @@ export function shaped<S extends v.GenericSchema>(shape: S, value: unknown, what
 export function isMembers(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
+
+/* Columns. Of a folder of tables all values are texts. */
+
+export const number = v.union([v.number(), v.pipe(v.string(), v.regex(/^-?\d+$/), v.transform(Number))]);
+export const text = v.pipe(v.union([v.string(), v.number()]), v.transform(String));
+export const optional = v.nullish(text);
+export const flag = v.pipe(
+  v.nullish(v.union([v.number(), v.string()])),
+  v.transform((value) => ["1", "t", "true"].includes(String(value))),
+);

@@ -136,11 +136,14 @@ function cutAt(pieces: readonly Piece[], cycleMs: number, grid: number): Piece[]
  * A shift lasts elapsed time, a window ends by the clocks: where those may change inside, two shifts overlap, of which
  * the second begins after the change.
  */
-function steady({ at, ms }: Piece, start: WallTime, cycleMs: number, changes: readonly ClockChange[]): Piece[] {
+export function steady({ at, ms }: Piece, start: WallTime, cycleMs: number, changes: readonly ClockChange[]): Piece[] {
   if (ms % DAY_MS === 0) return [{ at, ms }];
   const inside = changes
-    .map(({ after, byMs }) => ({ into: mod(after - start - at, cycleMs), byMs }))
-    .filter(({ into, byMs }) => into > 0 && into + 2 * byMs <= ms);
+    .map(({ after, byMs }) => {
+      const first = mod(after - start - at, cycleMs);
+      return { into: first + Math.floor((ms - 2 * byMs - first) / cycleMs) * cycleMs, byMs };
+    })
+    .filter(({ into }) => into > 0);
   // Where the clocks change at two times of the night, both are over.
   const last = inside.sort((a, b) => b.into - a.into)[0];
   if (!last) return [{ at, ms }];
@@ -157,7 +160,7 @@ interface ClockChange {
 }
 
 /** Each time of the week once. */
-function clockChanges(timezone: string, now: EpochMs): ClockChange[] {
+export function clockChanges(timezone: string, now: EpochMs): ClockChange[] {
   const found = new Map<number, ClockChange>();
   for (let from = now; from < now + CHANGES_MS; from += WEEK_MS) {
     const at = offsetChange(timezone, from, from + WEEK_MS);
@@ -232,7 +235,7 @@ function weekly(group: readonly Piece[], start: WallTime, isWhole: boolean) {
 }
 
 /** In UTC, where a time is never ambiguous; null: it is over, or too short. */
-function singleShift(first: WallTime, last: WallTime, { timezone, now }: WindowForm) {
+export function singleShift(first: WallTime, last: WallTime, { timezone, now }: Omit<WindowForm, "isCut">) {
   const [begin, end] = [instantOf(first, timezone), instantOf(last, timezone)];
   if (end <= now || end - begin < 60_000) return null;
   return { start: localText(begin), durationMs: end - begin, timezone: "UTC", recurrence: null };
@@ -290,7 +293,7 @@ export function wallOf(at: EpochMs, timezone: string): WallTime {
   return at + zoneOffsetMs(timezone, at);
 }
 
-function localText(wall: WallTime): string {
+export function localText(wall: WallTime): string {
   return new Date(wall).toISOString().slice(0, 19);
 }
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import bcrypt from "bcrypt";
@@ -114,3 +115,61 @@ test("an older database has fewer columns; another database ends with 7", async 
     assert.equal(status, 7, stderr);
   }
 });
+
+test("generated columns, views and what only calls itself a table are not read", async (t) => {
+  const folder = temporaryDir(t);
+  const database = gotifyOf(join(folder, "odd.db"));
+  // Reading it would take all memory.
+  database.exec("alter table users add column oidc_id_2 text as (hex(zeroblob(900000000))) virtual");
+  database.exec("alter table users drop column oidc_id");
+  database.exec("alter table users rename column oidc_id_2 to oidc_id");
+  database.close();
+  const moved = await Moved.from(t, "gotify", join(folder, "odd.db"));
+  assert.deepEqual(
+    moved.rows("users.ndjson").map(({ username, externalId }) => [username, externalId]),
+    [
+      ["gina", undefined],
+      ["hal", undefined],
+    ],
+  );
+  const other = new Database(join(folder, "liar.db"));
+  other.exec("create table applications (id integer); create view users as select 1");
+  other.unsafeMode();
+  other.pragma("writable_schema = on");
+  other.exec("update sqlite_master set type = 'table', rootpage = 2 where name = 'users'");
+  other.close();
+  const { status } = await runCli(["import", "gotify", "liar.db", "--out", "out"], { cwd: folder, env: {} });
+  assert.equal(status, 7);
+});
+
+test("tables of MySQL and PostgreSQL are read as those of SQLite", async (t) => {
+  const folder = temporaryDir(t);
+  const database = gotifyOf(join(folder, "gotify.db"));
+  const one = await Moved.from(t, "gotify", join(folder, "gotify.db"));
+  /** As `mysql -B` and `copy … to stdout` print values. */
+  const kinds = {
+    mysql: (value: unknown) => (value === null ? "NULL" : textOf(value)),
+    postgres: (value: unknown, column: string) => {
+      if (value === null) return "\\N";
+      if (Buffer.isBuffer(value)) return `\\\\x${value.toString("hex")}`;
+      return ["admin", "internal", "enabled"].includes(column) ? (value === 1 ? "t" : "f") : textOf(value);
+    },
+  };
+  for (const [kind, cellOf] of Object.entries(kinds)) {
+    const tables = join(folder, kind);
+    mkdirSync(tables);
+    for (const table of ["users", "applications", "clients", "plugin_confs", "messages"]) {
+      const rows = database.prepare(`select * from ${table}`).all() as Record<string, unknown>[];
+      const names = Object.keys(rows[0] ?? {});
+      const lines = rows.map((row) => names.map((name) => cellOf(row[name], name)).join("\t"));
+      writeFileSync(join(tables, `${table}.tsv`), `${[names.join("\t"), ...lines].join("\n")}\n`);
+    }
+    assert.deepEqual((await Moved.from(t, "gotify", tables)).files(), one.files(), kind);
+  }
+  database.close();
+});
+
+function textOf(value: unknown): string {
+  const text = Buffer.isBuffer(value) ? value.toString("utf8") : String(value);
+  return text.replaceAll("\\", "\\\\").replaceAll("\t", "\\t").replaceAll("\n", "\\n");
+}

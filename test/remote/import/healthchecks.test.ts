@@ -1,16 +1,17 @@
 import assert from "node:assert/strict";
 import { pbkdf2Sync } from "node:crypto";
-import { writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { parse } from "yaml";
 import { runCli } from "../../cli/run-cli.ts";
 import { answered, startPrism } from "../../helpers/prism.ts";
 import { temporaryDir } from "../../helpers/store.ts";
+import { fakeApi } from "./fake-api.ts";
 import { Moved } from "./moving.ts";
 
 const PASSWORD = "correct horse battery";
-const HASH = pbkdf2Sync(PASSWORD, "saltOfDjango", 1000, 32, "sha256").toString("base64");
+const HASH = pbkdf2Sync(PASSWORD, "saltOfDjango", 100_000, 32, "sha256").toString("base64");
 const CODE = "6f1b2e0a-1111-4c7b-9a52-0123456789ab";
 const OTHER_CODE = "6f1b2e0a-2222-4c7b-9a52-0123456789ab";
 const PING_KEY = "fqOOd6-F4MMNuCEnzTU01w";
@@ -23,7 +24,7 @@ const user = (pk: number, name: string, more: object = {}) => ({
     ...{
       username: `u${pk}randomname`,
       email: `${name}@example.com`,
-      password: `pbkdf2_sha256$1000$saltOfDjango$${HASH}`,
+      password: `pbkdf2_sha256$100000$saltOfDjango$${HASH}`,
     },
     ...{ is_active: true, is_superuser: false, first_name: "", groups: [], user_permissions: [] },
     ...more,
@@ -70,6 +71,7 @@ const DUMP = [
   user(1, "ada"),
   user(2, "ben", { password: "!unusable" }),
   user(3, "gone", { is_active: false }),
+  user(4, "old", { password: `pbkdf2_sha256$36000$saltOfDjango$${HASH}` }),
   { model: "accounts.profile", pk: 1, fields: { user: 1, tz: "Europe/Riga", totp: "ABCDEF", sms_limit: 5 } },
   {
     model: "accounts.project",
@@ -89,10 +91,10 @@ const DUMP = [
     ...{ methods: "POST", manual_resume: true, filter_http_body: true, failure_kw: "ERROR,FATAL" },
   }),
   check(2, "Backup: two", { slug: "backup", kind: "cron", schedule: "10/20 3 * * 1-5", tz: "Europe/Riga" }),
-  check(4, "One way"),
+  check(4, "One way", { grace: "00:00:30" }),
   check(3, "Monthly", { kind: "oncalendar", schedule: "Mon *-*-1..7 08:00", status: "paused" }),
   channel(1, "slack", SLACK, [1], { name: "Room" }),
-  channel(2, "email", { value: "Ben@example.com", up: true, down: true }, [1, 2]),
+  channel(2, "email", { value: "Ben@example.com", up: true, down: false }, [1, 2]),
   channel(3, "email", "cy@example.com", [4]),
   channel(4, "sms", { value: "+4930123456" }, [1]),
   channel(5, "shell", { cmd_down: "rm SECRETCOMMAND", cmd_up: "" }, [1], { name: "Run" }),
@@ -137,7 +139,7 @@ test("checks of Healthchecks go on with their URLs, people with their passwords,
     },
     {
       ...{ name: "One way", slug: "one-way", ping: { env: "PRISM_SECRET_NIGHT_JOBS_ONE_WAY_PING" } },
-      ...{ timeout: "1d", grace: "1h", channels: ["Mail to cy@example.com"] },
+      ...{ timeout: "1d", grace: "1m", channels: ["Mail to cy@example.com"] },
     },
     {
       ...{ name: "Monthly", slug: "monthly", ping: { env: "PRISM_SECRET_NIGHT_JOBS_MONTHLY_PING" } },
@@ -148,11 +150,14 @@ test("checks of Healthchecks go on with their URLs, people with their passwords,
     "account ada@example.com: to do",
     "account ben@example.com: to do",
     "account gone@example.com: not taken",
+    "account old@example.com: to do",
+    "integration Mail to Ben@example.com: changed",
     "integration sms: not taken",
     "integration Run: not taken",
     "integration Hook: changed",
     "integration trello: not taken",
     "check Backup: two: changed",
+    "check One way: changed",
     "check Monthly: changed",
     "check Monthly: to do",
     "API keys night-jobs: not taken",
@@ -182,6 +187,63 @@ test("checks of Healthchecks go on with their URLs, people with their passwords,
   assert.deepEqual(counts.sort(), ["Backup: all 1 down", "Backup: two 1 up", "Monthly 0 new", "One way 0 new"]);
   const login = { login: "ada@example.com", password: PASSWORD };
   await answered(200, prism.post("/api/v1/auth/login", login, { token: null }));
+});
+
+test("checks by the API go on with their URLs; integrations and accounts, which it does not show, are told", async (t) => {
+  const common = {
+    ...{ tags: "nas", desc: "", grace: 600, n_pings: 3, status: "up", started: false, manual_resume: false },
+    ...{ methods: "", start_kw: "", success_kw: "", failure_kw: "ERROR", filter_subject: false, filter_body: false },
+    ...{
+      filter_http_body: true,
+      filter_default_fail: false,
+      badge_url: "https://hc.example.com/b/2/BADGEKEY-0123-4567-89ab-cdef01234567.svg",
+    },
+  };
+  const room = "7f1b2e0a-3001-4c7b-9a52-0123456789ab";
+  const checks: object[] = [
+    { ...common, name: "Backup", slug: "backup", uuid: CODE, timeout: 9000, channels: room },
+    { ...common, name: "Cron", slug: "cron", uuid: OTHER_CODE, schedule: "10/20 3 * * 1-5", tz: "Europe/Riga" },
+    { ...common, name: "Calendar", slug: "", uuid: `${OTHER_CODE}x`, schedule: "Mon *-*-1..7 08:00", tz: "UTC" },
+  ];
+  const api = await fakeApi(t, () => ({
+    "/api/v3/checks/": { checks },
+    "/api/v3/channels/": { channels: [{ id: room, name: "Room", kind: "slack" }] },
+  }));
+  const cwd = temporaryDir(t);
+  const run = (...words: string[]) =>
+    runCli(["import", "healthchecks", "--project", "jobs", ...words], { cwd, env: { PRISM_IMPORT_TOKEN: "hc-key" } });
+  const { status, stderr } = await run("--from-url", api.url, "--out", "one", "--record", "recording");
+  assert.equal(status, 8, stderr);
+  assert.deepEqual([...new Set(api.requests.map(({ method }) => method))], ["GET"]);
+  assert.equal((await run("--from-recording", "recording", "--out", "two")).status, 8);
+  assert.equal(api.requests.length, 2);
+  const read = (name: string) => readFileSync(join(cwd, name), "utf8");
+  assert.equal(read("one/jobs.yaml"), read("two/jobs.yaml"));
+  for (const name of readdirSync(join(cwd, "recording")))
+    for (const secret of [CODE, OTHER_CODE, "BADGEKEY", "hc-key"])
+      assert.ok(!read(`recording/${name}`).includes(secret));
+  assert.match(read("one/import-secrets.env"), new RegExp(CODE));
+  const [project] = parse(read("one/jobs.yaml")).projects;
+  assert.deepEqual(project.heartbeats[0], {
+    ...{ name: "Backup", slug: "backup", ping: { env: "PRISM_SECRET_JOBS_BACKUP_PING" }, tags: ["nas"] },
+    ...{ timeout: "150m", grace: "10m", filters: { httpBody: true, failureKeywords: "ERROR" } },
+  });
+  assert.deepEqual(
+    project.heartbeats.map(({ kind, schedule }: Record<string, string>) => [kind, schedule]),
+    [
+      [undefined, undefined],
+      ["cron", "10-59/20 3 * * 1-5"],
+      ["oncalendar", "Mon *-*-1..7 08:00"],
+    ],
+  );
+  assert.match(read("one/report.md"), /integration Room: slack: .* Backup/);
+  assert.match(read("one/report.md"), /accounts all: /);
+  assert.equal((await runCli(["check", "-f", "one"], { cwd, env: {} })).status, 0);
+  // A read-only key shows no UUIDs; without a file and without an address there is nothing to read.
+  checks.push({ ...common, name: "Read", slug: "read", unique_key: "u", timeout: 60 });
+  assert.equal((await run("--from-url", api.url, "--out", "three")).status, 7);
+  assert.equal((await run("--out", "three")).status, 2);
+  assert.equal((await run("hc.json", "--from-url", api.url, "--out", "three")).status, 2);
 });
 
 test("what is no dump of Healthchecks ends with 7, and names no value", async (t) => {

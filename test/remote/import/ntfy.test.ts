@@ -35,7 +35,8 @@ visitor-request-limit-burst: 60
   });
   assert.equal(published.status, 200);
 
-  const moved = await Moved.from(t, "ntfy", ntfy.settings);
+  const databases = ["--user-db", join(folder, "user.db"), "--cache-db", join(folder, "cache.db")];
+  const moved = await Moved.from(t, "ntfy", ntfy.settings, ...databases);
   assert.equal(moved.status, 8);
   moved.assertHidden([token, short]);
   assert.ok(!JSON.stringify(moved.files()).includes("swordfish"));
@@ -87,6 +88,7 @@ test("users, rights and tokens of server.yml alone are taken, and what has anoth
   const hash = `$2a$10$${"a".repeat(53)}`;
   const settings = {
     "listen-http": ":2586",
+    "cache-file": "/etc/passwd",
     "auth-default-access": "write-only",
     "auth-users": [`phil:${hash}:admin`, `Ünal:${hash}:user`, `eve:md5:user`, `Eve:${hash}:user`],
     "auth-access": ["eve:alerts:ro", "everyone:up*:write-only", "gone:x:rw", "phil:a b:rw"],
@@ -117,6 +119,7 @@ test("users, rights and tokens of server.yml alone are taken, and what has anoth
     "token without a label, of phil: not taken",
     "token without a label, of gone: not taken",
     "account phil: changed",
+    "topics /etc/passwd: to do",
     "settings prism.config.json: to do",
     "setting twilio-account: not taken",
     "setting made-up: not taken",
@@ -132,7 +135,8 @@ test("a file that is no server.yml and no database of ntfy ends with 7, and writ
   const refused = [
     [write("list.yml", "- pass: swordfish\n"), /is no server\.yml/],
     [write("broken.yml", "pass: [swordfish\n"), /is no YAML/],
-    [write("names.yml", "auth-file: /nowhere/user.db\n"), /give its copy by --user-db/],
+    // What it names is printed, and not opened.
+    [write("names.yml", "auth-file: /dev/zero\n"), /names the database of users \/dev\/zero: give it by --user-db/],
     [write("other.db", "SQLite format 3\0 and no more"), /other\.db/],
     ["gone.yml", /cannot be opened \(ENOENT\)/],
   ] as const;

@@ -108,78 +108,142 @@ export function peopleOf(schedule: ModelSchedule, from: number, to: number) {
   return found;
 }
 
+/** Whom OnCall does not list any more. */
+export const GONE = "Ugone";
+
 function eventsOf(schedule: ModelSchedule, shift: ModelShift, to: number): Event[] {
   const zone = shift.time_zone ?? (schedule.type === "web" || shift.type === "override" ? "UTC" : schedule.time_zone);
-  const isCut = schedule.type === "web" && shift.type === "rolling_users";
+  const isWeb = schedule.type === "web";
   const level = shift.type === "override" ? 99 : shift.level;
-  const cut = [
-    Date.parse(`${shift.rotation_start}Z`),
-    shift.until === undefined ? Number.POSITIVE_INFINITY : Date.parse(`${shift.until}Z`),
-  ];
-  return wallsOf(shift, to + 2 * DAY).flatMap(({ wall, users }) => {
-    let start = instantIn(zone, wall);
-    let end = instantIn(zone, wall + shift.duration * 1000);
-    if (start > (cut[1] ?? 0)) return [];
-    if (isCut) [start, end] = [Math.max(start, cut[0] ?? 0), Math.min(end, cut[1] ?? 0)];
-    return start < end ? [{ start, end, level, users }] : [];
+  const until = shift.until === undefined ? Number.POSITIVE_INFINITY : Date.parse(`${shift.until}Z`);
+  const begins = isWeb ? Date.parse(`${shift.rotation_start}Z`) : Number.NEGATIVE_INFINITY;
+  return turnsOf(shift, isWeb).flatMap(({ wall: first, users, every, rule }) => {
+    const end = Math.min(first + shift.duration * 1000, until);
+    // A repetition lasts as long as the first one did, and ends by the clocks.
+    const duration = instantIn(zone, end) - instantIn(zone, first);
+    const named = users[0] === GONE ? [] : users.filter((user) => user !== GONE);
+    const found: Event[] = [];
+    for (let wall = first; wall < to + 2 * DAY; wall += stepOf(shift)) {
+      if (wall !== first && !isIn({ ...shift, ...rule }, first, wall, every)) continue;
+      const start = instantIn(zone, wall);
+      if (start > until) break;
+      const event = { start: Math.max(start, begins), end: instantIn(zone, wall + duration), level, users: named };
+      if (event.start < event.end) found.push(event);
+      if (shift.frequency === null || shift.frequency === undefined) break;
+    }
+    return found;
   });
 }
 
-function wallsOf(shift: ModelShift, to: number): { wall: number; users: readonly string[] }[] {
+interface Turn {
+  readonly wall: number;
+  readonly users: readonly string[];
+  /** It repeats every so many hours, days, weeks or months. */
+  readonly every: number;
+  readonly rule?: Pick<ModelShift, "frequency" | "by_day">;
+}
+
+/** With each turn an event of a calendar begins. */
+function turnsOf(shift: ModelShift, isWeb: boolean): Turn[] {
   const start = Date.parse(`${shift.start}Z`);
-  const groups = shift.type === "rolling_users" ? (shift.rolling_users ?? []) : [shift.users ?? []];
-  const first = shift.start_rotation_from_user_index ?? 0;
-  const groupAt = (turn: number) => groups[(first + turn) % groups.length] ?? [];
-  const { frequency = null, interval = 1, by_day, by_monthday, week_start = "SU" } = shift;
-  if (frequency === null) return [{ wall: start, users: groupAt(0) }];
-  const found: { wall: number; users: readonly string[] }[] = [];
-  if (frequency === "hourly") {
-    for (let n = 0; start + n * interval * HOUR < to; n++)
-      found.push({ wall: start + n * interval * HOUR, users: groupAt(n) });
-    return found;
+  const { frequency = null, interval = 1, by_day, start_rotation_from_user_index: index = 0 } = shift;
+  if (shift.type !== "rolling_users") return [{ wall: start, users: shift.users ?? [], every: interval }];
+  const groups = shift.rolling_users ?? [];
+  const groupAt = (turn: number) => groups[(index + turn) % groups.length] ?? [];
+  if (frequency === null) return [{ wall: start, users: groupAt(0), every: 1 }];
+  const begins = Date.parse(`${shift.rotation_start}Z`);
+  const hasBegun = (wall: number) => wall >= begins || (isWeb && wall + shift.duration * 1000 > begins);
+  const until = shift.until === undefined ? Number.POSITIVE_INFINITY : Date.parse(`${shift.until}Z`);
+  let wall = start === begins ? start : nextOf(shift, start, start, hasBegun);
+  if (wall > until) return [];
+  if (by_day && !by_day.includes(dayOf(wall))) {
+    const week = isWeb ? "MO" : "SU";
+    const wanted = weekFrom(shift.week_start ?? week).find((day) => by_day.includes(day));
+    while (dayOf(wall) !== wanted) wall += DAY;
   }
-  const dayName = (wall: number) => DAYS[new Date(wall).getUTCDay()] ?? "";
-  let begin = start;
-  if (shift.type === "rolling_users" && by_day) {
-    const isSelected = (wall: number) => by_day.includes(dayName(wall));
-    const begins = Date.parse(`${shift.rotation_start}Z`);
-    const isLate = begins !== start;
-    // Of a rotation that begins later the first selected day counts, in weeks one of its first week that is not over.
-    const days = Array.from({ length: 7 }, (_, n) => start + n * DAY);
-    const inWeek = days.slice(0, ((DAYS.indexOf(week_start) + 6 - DAYS.indexOf(dayName(start)) + 7) % 7) + 1);
-    const first =
-      frequency === "daily"
-        ? days.find(isSelected)
-        : inWeek.find((day) => isSelected(day) && day + shift.duration * 1000 > begins);
-    if (isLate) begin = first ?? start;
-    // Another day moves to the first of its days in the order of the week.
-    const order = Array.from({ length: 7 }, (_, n) => DAYS[(DAYS.indexOf(week_start) + n) % 7] ?? "");
-    const wanted = order.find((day) => by_day.includes(day));
-    if (!isSelected(begin)) while (dayName(begin) !== wanted) begin += DAY;
-  }
-  const weekOf = (wall: number) =>
-    Math.floor((wall - begin) / DAY + ((DAYS.indexOf(dayName(begin)) - DAYS.indexOf(week_start) + 7) % 7)) / 7;
-  const monthOf = (wall: number) => new Date(wall).getUTCFullYear() * 12 + new Date(wall).getUTCMonth();
-  let selected = 0;
-  for (let wall = begin; wall < to; wall += DAY) {
-    const date = new Date(wall);
-    if (frequency === "daily") {
-      const isSelected = !by_day || by_day.includes(dayName(wall));
-      const day = Math.round((wall - begin) / DAY);
-      if (by_day && shift.type === "rolling_users") {
-        if (isSelected) found.push({ wall, users: groupAt(Math.floor(selected++ / interval)) });
-      } else if (day % interval === 0 && isSelected) found.push({ wall, users: groupAt(day / interval) });
-    } else if (frequency === "weekly") {
-      const week = Math.floor(weekOf(wall));
-      if (week % interval !== 0 || !(by_day ?? [dayName(begin)]).includes(dayName(wall))) continue;
-      found.push({ wall, users: groupAt(week / interval) });
-    } else {
-      const month = monthOf(wall) - monthOf(begin);
-      const isDay = (by_monthday ?? [new Date(begin).getUTCDate()]).includes(date.getUTCDate());
-      if (month % interval === 0 && isDay) found.push({ wall, users: groupAt(month / interval) });
-    }
+  if (frequency === "daily" && by_day) return daysOf(shift, wall, groups.length, groupAt);
+  const found: Turn[] = [];
+  let event = start;
+  for (let turn = 0, made = 0; made < groups.length && wall <= until; turn++) {
+    const users = groupAt(turn);
+    if (hasBegun(wall)) made++;
+    if (hasBegun(wall) && users.length > 0) found.push({ wall, users, every: interval * groups.length });
+    // A turn of nobody makes no event: the next one is counted from the event before it.
+    if (!hasBegun(wall) || users.length > 0) event = wall;
+    wall = nextOf(shift, event, periodAfter(shift, event), hasBegun);
   }
   return found;
+}
+
+/** Each turn has so many of the selected days, one event each. */
+function daysOf(shift: ModelShift, first: number, count: number, groupAt: (turn: number) => readonly string[]): Turn[] {
+  const { by_day = [], interval = 1 } = shift;
+  const found: Turn[] = [];
+  const seen = new Set<string>();
+  for (let wall = first, n = 0; ; wall += DAY) {
+    if (!by_day.includes(dayOf(wall))) continue;
+    const turn = Math.floor(n / interval) % count;
+    const key = `${turn} ${n++ % interval} ${dayOf(wall)}`;
+    if (seen.has(key)) break;
+    seen.add(key);
+    found.push({ wall, users: groupAt(turn), every: 0, rule: { frequency: "weekly", by_day: [dayOf(wall)] } });
+  }
+  return found.map((turn) => ({ ...turn, every: found.length / by_day.length }));
+}
+
+/** The first day of its rule from a day on, in the week or month of that day; else that day. */
+function nextOf(shift: ModelShift, event: number, from: number, hasBegun: (wall: number) => boolean): number {
+  const { frequency, week_start = "SU" } = shift;
+  const isPeriod = frequency === "weekly" || frequency === "monthly";
+  const inPeriod = (wall: number) =>
+    frequency === "weekly" ? weeksOf(from, wall, week_start) === 0 : monthOf(wall) === monthOf(from);
+  for (let wall = from; wall <= from + 31 * DAY; wall += stepOf(shift)) {
+    if (isPeriod && !inPeriod(wall)) break;
+    if (wall !== event && !isIn(shift, event, wall, shift.interval ?? 1)) continue;
+    if (!isPeriod || hasBegun(wall)) return wall;
+  }
+  return from;
+}
+
+function periodAfter({ frequency, interval = 1, week_start = "SU" }: ModelShift, event: number): number {
+  if (frequency === "hourly") return event + HOUR;
+  let wall = event + DAY;
+  if (frequency === "weekly") while (weeksOf(event, wall, week_start) < interval) wall += DAY;
+  if (frequency === "monthly") while (monthOf(wall) - monthOf(event) < interval) wall += DAY;
+  return wall;
+}
+
+/** Whether an event that began at `event` repeats on this day. */
+function isIn(shift: ModelShift, event: number, wall: number, every: number): boolean {
+  const { frequency, by_day, by_monthday, week_start = "SU" } = shift;
+  if (frequency === "hourly") return ((wall - event) / HOUR) % every === 0;
+  if (frequency === "daily") return ((wall - event) / DAY) % every === 0 && (by_day?.includes(dayOf(wall)) ?? true);
+  if (frequency === "weekly")
+    return weeksOf(event, wall, week_start) % every === 0 && (by_day ?? [dayOf(event)]).includes(dayOf(wall));
+  const days = by_monthday ?? [new Date(event).getUTCDate()];
+  return (monthOf(wall) - monthOf(event)) % every === 0 && days.includes(new Date(wall).getUTCDate());
+}
+
+function stepOf({ frequency }: ModelShift): number {
+  return frequency === "hourly" ? HOUR : DAY;
+}
+
+function dayOf(wall: number): string {
+  return DAYS[new Date(wall).getUTCDay()] ?? "";
+}
+
+function weekFrom(first: string): string[] {
+  return DAYS.map((_, n) => DAYS[(DAYS.indexOf(first) + n) % 7] ?? "");
+}
+
+/** How many weeks begin between two days. */
+function weeksOf(from: number, to: number, weekStart: string): number {
+  const week = (wall: number) => Math.floor((Math.floor(wall / DAY) + 4 - DAYS.indexOf(weekStart)) / 7);
+  return week(to) - week(from);
+}
+
+function monthOf(wall: number): number {
+  return new Date(wall).getUTCFullYear() * 12 + new Date(wall).getUTCMonth();
 }
 
 const formats = new Map<string, Intl.DateTimeFormat>();

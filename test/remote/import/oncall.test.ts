@@ -161,6 +161,8 @@ test("what the token may not read is a row; a wrong token, another server and a 
   assert.equal((await run(`${fake.url}/api/v1/`)).status, 7);
 });
 
+const OPTIONS = { project: "oncall", teams: null, accept: [], localTimes: [], phones: new Map<string, string>() };
+
 /** `UPDATE_GOLDEN=1` writes them anew. */
 const GOLDEN = join(import.meta.dirname, "fixtures/oncall");
 
@@ -169,7 +171,7 @@ test("the files of a known OnCall are those of test/remote/import/fixtures/oncal
   const options = { base: `${fake.url}/api/v1`, headers: { authorization: TOKEN } };
   const source = new HttpSource(options, Date.parse("2026-11-28T18:00:30Z"));
   const old = await readOnCall(source, 90 * 86_400_000);
-  const written = writeOnCall(old, { project: "oncall", teams: null, accept: [], localTimes: [] }).texts();
+  const written = writeOnCall(old, OPTIONS).texts();
   for (const [name, { text }] of written) {
     if (process.env["UPDATE_GOLDEN"]) writeFileSync(join(GOLDEN, name), text);
     const golden = readFileSync(join(GOLDEN, name), "utf8");

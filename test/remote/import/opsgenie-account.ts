@@ -129,7 +129,9 @@ export function opsgenieAccount(url: string, now: number): Readonly<Record<strin
           type: "match-any-condition",
           conditions: [{ field: "priority", operation: "equals", expectedValue: "P1" }],
         },
-        steps: [step("mobile", 0), step("email", 0), step("voice", 5)],
+        steps: [step("mobile", 0), step("email", 0), step("voice", 5), step("pager", 9)],
+        timeRestriction: { type: "time-of-day", restriction: { startHour: 9, startMin: 0, endHour: 17, endMin: 0 } },
+        repeat: { loopAfter: 10, enabled: true },
       },
     },
     "/v2/users/u2/notification-rules": { data: [] },
@@ -141,6 +143,8 @@ export function opsgenieAccount(url: string, now: number): Readonly<Record<strin
         members: [
           { user: user("ada"), role: "admin" },
           { user: user("ben"), role: "user" },
+          { user: { type: "user", id: "u9", username: "zoe@example.com" }, role: "user" },
+          { role: "user" },
         ],
       },
     },
@@ -193,7 +197,15 @@ export function opsgenieAccount(url: string, now: number): Readonly<Record<strin
     },
     "/v2/schedules/s1/timeline": timeline(overridden),
     "/v2/schedules/s1/overrides": {
-      data: [{ alias: "o1", user: user("cy"), startDate: iso(begin), endDate: iso(end) }],
+      data: [
+        { alias: "o1", user: user("cy"), startDate: iso(begin), endDate: iso(end) },
+        {
+          alias: "o2",
+          user: { type: "user", id: "u9", username: "zoe@example.com" },
+          startDate: iso(begin),
+          endDate: iso(end),
+        },
+      ],
     },
     // Not what its rotation says: who knows why.
     "/v2/schedules/s2/timeline": timeline(onCall([layer])),
@@ -208,7 +220,22 @@ export function opsgenieAccount(url: string, now: number): Readonly<Record<strin
         ],
       },
     },
-    "/v1/maintenance?type=non-expired": { data: [{ id: "m1", status: "planned", description: "Move" }] },
+    "/v1/maintenance?type=non-expired": {
+      data: [
+        { id: "m1", status: "planned", description: "Move" },
+        { id: "m2", status: "active", description: "Going on" },
+      ],
+    },
+    "/v1/maintenance/m2": {
+      data: {
+        ...{ id: "m2", status: "active", description: "Going on" },
+        time: { type: "schedule", startDate: "2024-05-01T10:00:00Z", endDate: iso(end) },
+        rules: [
+          { state: "disabled", entity: { id: "i5", type: "integration" } },
+          { state: "disabled", entity: { id: "i3", type: "integration" } },
+        ],
+      },
+    },
     "/v1/maintenance/m1": {
       data: {
         ...{ id: "m1", status: "planned", description: "Move" },
@@ -221,9 +248,18 @@ export function opsgenieAccount(url: string, now: number): Readonly<Record<strin
         { id: "i1", name: "Checks", type: "API", enabled: true, teamId: "t1" },
         { id: "i2", name: "Graphs", type: "Grafana", enabled: true, teamId: "t1" },
         { id: "i3", name: "Chat", type: "Slack", enabled: true, teamId: "t1" },
+        { id: "i4", name: "Out", type: "Webhook", enabled: true, teamId: "t1" },
+        { id: "i5", name: "Checks", type: "API", enabled: true, teamId: "t1" },
       ],
     },
-    "/v2/forwarding-rules": { data: [] },
+    "/v2/forwarding-rules": {
+      data: [
+        {
+          ...{ fromUser: { type: "user", id: "u9", username: "zoe@example.com" }, toUser: user("ada") },
+          ...{ startDate: iso(begin), endDate: iso(end) },
+        },
+      ],
+    },
     "/v1/services?limit=100": { data: [{ id: "sv1", name: "Shop" }] },
   };
 }

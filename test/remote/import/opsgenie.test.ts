@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
+import { parse } from "yaml";
 import { HttpSource } from "../../../src/remote/import/http-source.ts";
 import { readOpsgenie } from "../../../src/remote/import/opsgenie/read.ts";
+import { matcherOf } from "../../../src/remote/import/opsgenie/routes.ts";
 import { writeOpsgenie } from "../../../src/remote/import/opsgenie/write.ts";
 import { runCli } from "../../cli/run-cli.ts";
 import { temporaryDir } from "../../helpers/store.ts";
@@ -63,14 +65,29 @@ test("prism import opsgenie writes files that prism check takes, with their test
   assert.equal((await runCli(["check", "-f", "four"], { cwd, env: {} })).status, 0);
   const oneTeam = await run("--out", "five", "--from-recording", "recording", "--teams", "Web");
   assert.equal(oneTeam.status, 8);
-  assert.ok(!("data-b-bases-b.yaml" in filesIn(join(cwd, "five"))));
+  const five = filesIn(join(cwd, "five"));
+  assert.ok(!("data-b-bases-b.yaml" in five));
+  // Only the people of the team, and whom its objects name.
+  const peopleIn = (files: Record<string, string>) =>
+    [...(files["people.yaml"] ?? "").matchAll(/username: (\w+)/g)].map(([, name]) => name);
+  assert.deepEqual(peopleIn(five), ["cy"]);
+  assert.doesNotMatch(five["report.md"] ?? "", /(person|rule) ada|maintenance/);
+  assert.equal(
+    (await run("--out", "six", "--from-recording", "recording", "--teams", "Web,Gone", "--accept", "Web")).status,
+    8,
+  );
+  const six = filesIn(join(cwd, "six"));
+  assert.deepEqual(peopleIn(six), ["ada", "cy"]);
+  assert.match(six["report.md"] ?? "", /team Gone: there is no such team/);
+  assert.equal((await runCli(["check", "-f", "six"], { cwd, env: {} })).status, 0);
 });
 
 test("the files of an account are these, and each thing that is not taken is a row of the report", async (t) => {
   const api = await fakeApi(t, (url) => opsgenieAccount(url, NOW));
   const source = new HttpSource({ base: api.url, headers: {} }, NOW);
   const options = { project: "opsgenie", teams: null, untilMs: 90 * 86_400_000, accept: [] };
-  const files = writeOpsgenie(await readOpsgenie(source, options), options);
+  const old = await readOpsgenie(source, options);
+  const files = writeOpsgenie(old, options);
   const texts = [...files.texts()].filter(([name]) => name !== "report.json");
   if (process.env["TEST_WRITE_GOLDEN"]) {
     mkdirSync(GOLDEN, { recursive: true });
@@ -80,6 +97,13 @@ test("the files of an account are these, and each thing that is not taken is a r
   const rows = files.rows.map(({ kind, name, outcome }) => `${outcome}: ${kind} ${name}`);
   for (const row of [
     "not taken: integration Chat",
+    "not taken: integration Out",
+    "not taken: maintenance Going on",
+    "not taken: override Duty",
+    "not taken: team Data & <b>bases</b>",
+    "not taken: forwarding zoe@example.com to ada@example.com",
+    "changed: notification rule ada@example.com: New",
+    "not taken: notification rule ada@example.com: New",
     "not taken: policy alert policy Rename",
     "not taken: service Shop",
     "not taken: escalation Night",
@@ -92,6 +116,19 @@ test("the files of an account are these, and each thing that is not taken is a r
     "changed: routing rule Data & <b>bases</b>: Office",
   ])
     assert.ok(rows.includes(row), `${row}\n${rows.join("\n")}`);
+  // Maintenance that is going on keeps its start, or it would be made again; of two integrations with one name each has its own.
+  const silences = parse(files.texts().get("runtime.yaml")?.text ?? "").projects[0].runtime.silences;
+  const later = writeOpsgenie({ ...old, now: NOW + 3_600_000 }, options)
+    .texts()
+    .get("runtime.yaml")?.text;
+  assert.deepEqual(parse(later ?? "").projects[0].runtime.silences, silences);
+  assert.deepEqual(
+    silences.map(({ matchers, startsAt }: { matchers: string[]; startsAt: string }) => [...matchers, startsAt]),
+    [
+      ['integration="Checks"', "2027-03-12T18:00:00.000Z"],
+      ['integration="Checks-2"', "2024-05-01T10:00:00.000Z"],
+    ],
+  );
   assert.deepEqual(
     files.proofs.map(({ name, form, differences }) => [name, form, differences.length > 0]),
     [
@@ -187,4 +224,38 @@ test("Jira Service Management operations are read at their own paths, with mail 
   const text = readFileSync(join(cwd, "jsm/data.yaml"), "utf8");
   assert.match(text, /turns:\s+- - ada\n/);
   assert.match(text, /policy: Night/);
+});
+
+test("conditions of tags are labels of each tag", () => {
+  const text = (operation: string, not = false) => {
+    const found = matcherOf({ field: "tags", key: null, not, operation, expectedValue: "page me" });
+    return found && `${found.name}${found.operator}${found.value}`;
+  };
+  assert.deepEqual(
+    [text("contains"), text("equals"), text("equals", true), text("matches")],
+    ["tag_page_me=true", "tag_page_me=true", "tag_page_me!=true", null],
+  );
+});
+
+test("a person with more than ten contact rules, and a rule at times of an unknown zone, are rows of the report", async (t) => {
+  const api = await fakeApi(t, (url) => {
+    const account = opsgenieAccount(url, NOW) as Record<string, { data: Record<string, unknown> }>;
+    const steps = Array.from({ length: 12 }, (_, minutes) => ({
+      ...{ contact: { method: "email", to: "x" }, sendAfter: { timeAmount: minutes, timeUnit: "minutes" } },
+    }));
+    const rule = { ...account["/v2/users/u1/notification-rules/n1"]?.data, criteria: null, steps };
+    const { data } = account["/v2/teams/t1/routing-rules"] ?? { data: {} };
+    const [first, office] = data as unknown as object[];
+    const routing = [first, { ...office, timezone: "Mars/Base" }];
+    return {
+      ...account,
+      ...{ "/v2/users/u1/notification-rules/n1": { data: rule }, "/v2/teams/t1/routing-rules": { data: routing } },
+    };
+  });
+  const source = new HttpSource({ base: api.url, headers: {} }, NOW);
+  const options = { project: "opsgenie", teams: null, untilMs: 90 * 86_400_000, accept: [] };
+  const { rows } = writeOpsgenie(await readOpsgenie(source, options), options);
+  const texts = rows.map(({ kind, outcome, text }) => `${kind} ${outcome}: ${text}`);
+  assert.ok(texts.includes("person changed: has more than 10 contact rules of one urgency; the first 10 were taken"));
+  assert.ok(texts.includes("routing rule not taken: has a time restriction of another form or zone; write a route"));
 });

@@ -76,7 +76,20 @@ export function pagerDutyAccount(now: number): Readonly<Record<string, unknown>>
   });
   return {
     "/users": { users: people, more: false },
-    "/teams": { teams: [{ id: "PT1", name: "Data" }], more: false },
+    "/teams": {
+      teams: [
+        { id: "PT1", name: "Data" },
+        { id: "PT2", name: "Web" },
+      ],
+      more: false,
+    },
+    "/teams/PT2/members": {
+      members: [
+        { user: user("cy"), role: "manager" },
+        { user: { id: "PGONE", summary: "Zoe" }, role: "responder" },
+      ],
+      more: false,
+    },
     "/teams/PT1/members": {
       members: [
         { user: user("ada"), role: "manager" },
@@ -88,7 +101,12 @@ export function pagerDutyAccount(now: number): Readonly<Record<string, unknown>>
     "/schedules?limit=100&offset=1": { schedules: [second], more: false },
     "/schedules/PS1": { schedule: first },
     "/schedules/PS2": { schedule: second },
-    "/schedules/PS1/overrides": { overrides: [{ id: "O1", start: iso(begin), end: iso(end), user: user("ben") }] },
+    "/schedules/PS1/overrides": {
+      overrides: [
+        { id: "O1", start: iso(begin), end: iso(end), user: user("ben") },
+        { id: "O2", start: iso(begin), end: iso(end), user: { id: "PGONE", summary: "Zoe" } },
+      ],
+    },
     "/schedules/PS2/overrides": { overrides: [] },
     "/escalation_policies": {
       escalation_policies: [
@@ -145,6 +163,15 @@ export function pagerDutyAccount(now: number): Readonly<Record<string, unknown>>
           alert_grouping_parameters: { type: "intelligent" },
         }),
         service("PV3", "Old", { status: "disabled" }),
+        service("PV4", "Site", {
+          teams: [{ id: "PT2", type: "team_reference", summary: "Web" }, team],
+          incident_urgency_rule: {
+            type: "use_support_hours",
+            during_support_hours: { type: "constant", urgency: "high" },
+            outside_support_hours: { type: "constant", urgency: "low" },
+          },
+          support_hours: { type: "other", time_zone: zone, start_time: "09:00:00", days_of_week: [1, 2] },
+        }),
       ],
       more: false,
     },
@@ -164,13 +191,19 @@ export function pagerDutyAccount(now: number): Readonly<Record<string, unknown>>
         catch_all: { actions: { route_to: "unrouted" } },
       },
     },
+    "/event_orchestrations/EO1/global": {
+      orchestration_path: { sets: [{ id: "start", rules: [] }], catch_all: { actions: { suppress: true } } },
+    },
+    "/event_orchestrations/services/PV1": {
+      orchestration_path: { sets: [{ id: "start", rules: [{ actions: { severity: "info" } }] }], catch_all: {} },
+    },
     "/event_orchestrations/EO1/integrations": {
       integrations: [{ id: "K1", label: "Main", parameters: { routing_key: KEYS[1], type: "global" } }],
     },
     "/maintenance_windows": {
       maintenance_windows: [
         {
-          ...{ id: "PM1", description: "Move", start_time: iso(begin), end_time: iso(end) },
+          ...{ id: "PM1", description: "Move", start_time: "2024-05-01T10:00:00Z", end_time: iso(end) },
           services: [{ id: "PV1", type: "service_reference", summary: "Shop" }],
         },
       ],

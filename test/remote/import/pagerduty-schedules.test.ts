@@ -59,7 +59,16 @@ function account(
     ...{ schedule_layers, final_schedule: { rendered_schedule_entries: entries(shown) }, isShown: true, overrides },
   };
   return {
-    ...{ now, shownTo: now + SPAN, users, teams: [], schedules: [schedule], escalations: [], services: [] },
+    ...{
+      now,
+      shownTo: now + SPAN,
+      users,
+      teams: [],
+      schedules: [schedule],
+      flexible: [],
+      escalations: [],
+      services: [],
+    },
     ...{ orchestrations: [], maintenance: [], missing: [] },
   };
 }

@@ -49,6 +49,14 @@ test("prism import pagerduty writes files that prism check takes, with their tes
   assert.deepEqual(filesIn(join(cwd, "two")), filesIn(join(cwd, "three")));
   const { "import-secrets.env": _, ...again } = filesIn(join(cwd, "two"));
   assert.deepEqual(again, public_);
+  assert.equal((await run("--out", "web", "--from-recording", "recording", "--teams", "Web")).status, 8);
+  const web = filesIn(join(cwd, "web"));
+  assert.ok(!("data.yaml" in web));
+  assert.deepEqual(
+    [...(web["people.yaml"] ?? "").matchAll(/username: (\w+)/g)].map(([, name]) => name),
+    ["cy"],
+  );
+  assert.doesNotMatch(web["report.md"] ?? "", /\bada\b/);
   const region = await runCli(["import", "pagerduty", "--region", "mars", "--out", "x"], { cwd, env });
   assert.equal(region.status, 2);
 });
@@ -76,8 +84,19 @@ test("the files of an account are these, and each thing that is not taken is a r
     "changed: route Shop",
     "changed: service Lake",
     "to do: schedule Second",
+    "not taken: service Shop",
+    "not taken: event orchestration All events",
+    "not taken: route Site",
+    "changed: service Site",
+    "not taken: override Primary",
+    "not taken: team Web",
   ])
     assert.ok(rows.includes(row), `${row}\n${rows.join("\n")}`);
+  const written = files.texts();
+  assert.match(written.get("runtime.yaml")?.text ?? "", /startsAt: 2024-05-01T10:00:00/);
+  // Support hours of another form: the route is a comment, and no route says that all is urgent.
+  assert.match(written.get("web.yaml")?.text ?? "", /# {3}- \{ matchers: \["service=\\"Site\\""\], policy: \}/);
+  assert.doesNotMatch(written.get("web.yaml")?.text ?? "", /policy: Data/);
   assert.deepEqual(
     files.proofs.map(({ name, form, differences }) => [name, form, differences.length > 0]),
     [

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import bcrypt from "bcrypt";
@@ -110,6 +110,7 @@ const ROWS: Readonly<Record<string, readonly Readonly<Record<string, string | nu
   monitor_group: [
     { id: 1, monitor_id: 3, group_id: 1, weight: 1 },
     { id: 2, monitor_id: 2, group_id: 1, weight: 2 },
+    { id: 3, monitor_id: 5, group_id: 1, weight: 3 },
   ],
   maintenance: [
     {
@@ -130,6 +131,10 @@ const ROWS: Readonly<Record<string, readonly Readonly<Record<string, string | nu
       cron: "0 3 * * *",
       duration: 60,
     },
+    {
+      ...{ id: 5, title: "Of what is paused", description: "", strategy: "recurring-weekday", timezone: "UTC" },
+      ...{ cron: "30 2 * * 1,4", duration: 5400 },
+    },
   ],
   monitor_maintenance: [
     { id: 1, monitor_id: 2, maintenance_id: 1 },
@@ -137,19 +142,32 @@ const ROWS: Readonly<Record<string, readonly Readonly<Record<string, string | nu
     { id: 3, monitor_id: 3, maintenance_id: 2 },
     { id: 4, monitor_id: 3, maintenance_id: 3 },
     { id: 5, monitor_id: 3, maintenance_id: 4 },
+    { id: 6, monitor_id: 5, maintenance_id: 5 },
   ],
   setting: [{ id: 1, key: "serverTimezone", value: '"Europe/Berlin"' }],
 };
 
+/** Empty, made by scripts/uptime-kuma-database.mjs: the tables are then those of Uptime Kuma's own migrations. */
+const REAL = process.env["TEST_KUMA_DATABASE"];
+
 function kumaIn(file: string) {
+  if (REAL !== undefined) copyFileSync(REAL, file);
   const database = new Database(file);
-  database.exec(TABLES);
-  for (const [table, rows] of Object.entries(ROWS))
+  if (REAL === undefined) database.exec(TABLES);
+  // Rows need the users and tags that they name, which come after them.
+  database.pragma("foreign_keys = off");
+  database.exec("delete from setting");
+  for (const [table, rows] of Object.entries(ROWS)) {
+    // What an import does not read, and the real tables need.
+    const needed = database.prepare(`select name from pragma_table_info(?) where "notnull" and dflt_value is null`);
+    const others = Object.fromEntries((needed.all(table) as { name: string }[]).map(({ name }) => [name, 1]));
     for (const row of rows) {
-      const names = Object.keys(row);
+      const all = { ...others, ...row };
+      const names = Object.keys(all).map((name) => `"${name}"`);
       const sql = `insert into "${table}" (${names.join()}) values (${names.map(() => "?").join()})`;
-      database.prepare(sql).run(...Object.values(row));
+      database.prepare(sql).run(...Object.values(all));
     }
+  }
   return database;
 }
 
@@ -189,6 +207,11 @@ test("push monitors of Uptime Kuma go on with their URLs, as heartbeats with the
     { matchers: ['heartbeat="Often"'], policy: "Room" },
     { matchers: ['monitor="Shop (web)"'], policy: "Room" },
   ]);
+  // A push monitor that nothing reports here would always be shown as working.
+  assert.deepEqual(
+    project.statusPage.groups[0].components.map(({ name }: { name: string }) => name),
+    ["Shop (web)", "Nightly: backup # 1"],
+  );
   assert.deepEqual(parse(moved.text("people.yaml")).people, [
     { username: "ada", email: "ada@example.com", invite: true },
   ]);
@@ -219,9 +242,11 @@ test("push monitors of Uptime Kuma go on with their URLs, as heartbeats with the
     "push monitor Often: changed",
     "status page Another: not taken",
     "status page All of it: changed",
+    "status page All of it: not taken",
     "monitors 2: to do",
     "maintenance By hand: not taken",
     "maintenance Each third day: not taken",
+    "maintenance Of what is paused: not taken",
   ]);
   await moved.check();
 
@@ -267,4 +292,21 @@ test("tables of MariaDB are read as those of SQLite; a folder without monitors e
   mkdirSync(join(folder, "empty"));
   const { status } = await runCli(["import", "uptime-kuma", "empty", "--out", "out"], { cwd: folder, env: {} });
   assert.equal(status, 7);
+});
+
+test("a project called runtime or people has files of its own; groups that a page cannot have are told", async (t) => {
+  const file = join(temporaryDir(t), "kuma.db");
+  const database = kumaIn(file);
+  for (let id = 2; id <= 22; id++)
+    database.prepare(`insert into "group" (id, name, status_page_id) values (?, ?, 1)`).run(id, `Group ${id}`);
+  database.close();
+  for (const project of ["runtime", "people"]) {
+    const moved = await Moved.from(t, "uptime-kuma", file, "--project", project);
+    assert.match(moved.text(`${project}-2.yaml`), /heartbeats:/);
+    assert.match(moved.text("runtime.yaml"), /silences:/);
+    assert.match(moved.text("people.yaml"), /ada@example\.com/);
+    assert.match(moved.stdout, / --runtime$/m);
+    assert.match(moved.text("report.md"), /it has 22 groups; only the first 20 were taken/);
+    await moved.check();
+  }
 });

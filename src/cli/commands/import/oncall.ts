@@ -1,4 +1,6 @@
 import type { CommandContext } from "../../context.ts";
+import { readFileOrStdin } from "../../files.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { collectFlag } from "../../output/flag-values.ts";
 import type { Values, Verb } from "../../resource.ts";
 import { API_FLAGS, apiImportOptions, finishImport, openSource } from "./import-flags.ts";
@@ -20,6 +22,7 @@ the clocks; one that differs follows OnCall's calendar (exit code 8). What is no
       "write shifts that run in UTC by the clocks of the schedule's zone; repeatable",
       collectFlag,
     ],
+    db: ["--db <file>", "phone numbers of OnCall's database: lines of username, tab and number; - for stdin"],
   },
   act: run,
 };
@@ -29,7 +32,8 @@ async function run(context: CommandContext, given: Values): Promise<void> {
   const { localTimes = [] } = given as { localTimes?: readonly string[] };
   const { readOnCall, SECRET_MEMBERS } = await import("../../../remote/import/oncall/read.ts");
   const { writeOnCall } = await import("../../../remote/import/oncall/write.ts");
-  const { fromUrl } = given as { fromUrl?: string };
+  const { fromUrl, db } = given as { fromUrl?: string; db?: string };
+  const phones = db === undefined ? new Map<string, string>() : phonesOf(await readFileOrStdin(db, "--db"));
   const base =
     fromUrl === undefined ? {} : { fromUrl: `${fromUrl.replace(/\/+$/, "").replace(/\/api\/v1$/, "")}/api/v1` };
   const source = await openSource(
@@ -38,7 +42,17 @@ async function run(context: CommandContext, given: Values): Promise<void> {
   );
   await finishImport(
     context,
-    writeOnCall(await readOnCall(source, options.untilMs), { ...options, localTimes }),
+    writeOnCall(await readOnCall(source, options.untilMs), { ...options, localTimes, phones }),
     given,
   );
+}
+
+/** @throws CommandError 7 */
+function phonesOf(text: string): ReadonlyMap<string, string> {
+  const lines = text.split(/\r?\n/).filter((line) => line.trim() !== "");
+  const rows = lines.map((line) => line.split("\t"));
+  const at = rows.findIndex((row) => row.length !== 2);
+  if (at >= 0)
+    throw new CommandError(EXIT.conflict, `--db: line ${at + 1} is no username and number with a tab between`);
+  return new Map(rows.map(([username = "", phone = ""]) => [username, phone]));
 }

@@ -159,9 +159,7 @@ export async function checkPassword(
     await recordFailedLogin(ctx, user.id, user.status);
     throw accountError(user.status);
   }
-  const isOutdated = user.passwordHash !== null && passwords.isOutdated(user.passwordHash);
-  // A correct login must not fail because the hash cannot be renewed now: the next one will.
-  const newHash = isOutdated ? await passwords.hash(password).catch(() => null) : null;
+  const newHash = await renewedHash(passwords, user.passwordHash, password);
   const opened = await db.write(async (trx) => {
     // Read again: while the password was checked the account may have changed.
     const now = await accountOf(user.id, trx);
@@ -173,6 +171,15 @@ export async function checkPassword(
     return openOrChallenge(ctx, user.id, client, trx);
   });
   return firstStepOf(ctx, opened);
+}
+
+/** Null: the hash is as it should be, or cannot be renewed now. A correct login must not fail for that. */
+async function renewedHash(
+  passwords: AccountContext["passwords"],
+  hash: string | null,
+  password: string,
+): Promise<string | null> {
+  return hash !== null && passwords.isOutdated(hash) ? passwords.hash(password).catch(() => null) : null;
 }
 
 type Opened = OpenSession | { readonly challenge: string };
@@ -268,7 +275,14 @@ export async function passwordOwner(
   const user = await guessPassword(ctx, name.key, password, client, () => findByLoginName(name, ctx.db.read));
   if (user?.status !== "active" || (await hasSecondFactor(user.id, ctx.db.read)))
     throw new PrismError("INVALID_CREDENTIALS", "The login name or the password is wrong");
-  return { userId: user.id, passwordChangedAt: user.passwordChangedAt };
+  const { id: userId, passwordChangedAt, passwordHash } = user;
+  const newHash = await renewedHash(ctx.passwords, passwordHash, password);
+  if (newHash !== null)
+    await ctx.db.write(async (trx) => {
+      if ((await accountOf(userId, trx))?.passwordHash === passwordHash)
+        await writeUser(trx, userId, { passwordHash: newHash });
+    });
+  return { userId, passwordChangedAt };
 }
 
 /** @param session `id` null: the credential has none. @param all ends all of the user's sessions */

@@ -67,7 +67,7 @@ const passwordHash = doc(
     v.maxLength(160, "must be a bcrypt hash, or one of Django"),
     v.check(
       (hash) => isCostAllowed(costOf(hash)) || djangoHash(hash) !== undefined,
-      `must be a bcrypt hash ($2a$, $2b$ or $2y$) of cost ${MIN_HASH_COST} to ${MAX_HASH_COST}, or pbkdf2_sha256$…`,
+      `must be a bcrypt hash ($2a$, $2b$ or $2y$) of cost ${MIN_HASH_COST} to ${MAX_HASH_COST}, or pbkdf2_sha256$… of 100 000 iterations or more`,
     ),
   ),
   "bcrypt hash of another program, or one of Django (`pbkdf2_sha256$…`)",

@@ -75,6 +75,11 @@ export interface TokenInput {
   readonly expires?: number | undefined;
 }
 
+/** What is shown of a token; of a short one nothing, as it would be easier to guess. */
+export function endOf(token: string): string {
+  return token.length < 16 ? "" : token.slice(-4);
+}
+
 /** A new token of the caller, shown once. The oldest ones make room. @throws NtfyError 40101 */
 export async function createToken(
   context: NtfyAccountContext,
@@ -87,7 +92,7 @@ export async function createToken(
   const token = `tk_${randomText(TOKEN_LENGTH)}`;
   const now = clock.now();
   const row = {
-    ...{ hash: hashToken(token), userId, last4: token.slice(-4), label: label?.slice(0, MAX_LABEL) ?? null },
+    ...{ hash: hashToken(token), userId, last4: endOf(token), label: label?.slice(0, MAX_LABEL) ?? null },
     ...{ createdAt: now, expiresAt: expiryOf(expires, now), lastUsedAt: now, lastOrigin: origin },
   };
   await db.write(async (trx) => {

@@ -5,7 +5,7 @@ import type { Route } from "../../../http/api/route.ts";
 import { instant, pattern, text } from "../../../http/api/shapes.ts";
 import { countOf } from "../../../store/sqlite/list-queries.ts";
 import { importedUser, importRows, isStored } from "../../access/index.ts";
-import { expiryMetadata, MAX_TOKENS, type NtfyAccountContext } from "./account.ts";
+import { endOf, expiryMetadata, MAX_TOKENS, type NtfyAccountContext } from "./account.ts";
 
 const row = v.strictObject({
   user: text(255, 1),
@@ -29,7 +29,7 @@ export function tokenImport(context: Pick<NtfyAccountContext, "db" | "clock" | "
       if ((await countOf(trx.selectFrom("ntfy_tokens").where("userId", "=", userId))) >= MAX_TOKENS)
         throw new PrismError("LIMIT_REACHED", `An account has at most ${MAX_TOKENS} tokens`);
       const never = { lastUsedAt: null, lastOrigin: null };
-      const values = { hash, userId, last4: token.slice(-4), label, createdAt: clock.now(), expiresAt, ...never };
+      const values = { hash, userId, last4: endOf(token), label, createdAt: clock.now(), expiresAt, ...never };
       await trx.insertInto("ntfy_tokens").values(values).execute();
       const entry = { action: "ntfy_token.create", resourceType: "user", resourceId: userId } as const;
       await audit.record({ ...entry, metadata: { ...expiryMetadata(expiresAt), imported: true } }, { trx });

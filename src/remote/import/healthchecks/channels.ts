@@ -113,6 +113,9 @@ export function integrationsOf(
     const entry = PRESETS[kind];
     const note = (outcome: "not taken" | "changed", text: string) => files.note("integration", name, outcome, text);
     if (kind === "group") continue;
+    const isTold = kind === "email" || (entry !== undefined && typeof entry !== "string");
+    if (isTold && !disabled && (value.json["up"] === false || value.json["down"] === false))
+      note("changed", "it is told of both, when a check goes down and when it comes up");
     if (disabled) note("not taken", "it is switched off");
     else if (kind === "email") {
       const user = userOf(String(value.json["value"] ?? value.text));
@@ -127,8 +130,6 @@ export function integrationsOf(
       made.set(pk, { policy: name, steps: [{ type: "channel", name }], channel });
       if (kind === "webhook")
         note("changed", "the body is Prism's, and it is sent when a check is down; a template changes it");
-      const isPartial = value.json["up"] === false || value.json["down"] === false;
-      if (isPartial) note("changed", "it is told of both, when a check goes down and when it comes up");
     }
   }
   return made;

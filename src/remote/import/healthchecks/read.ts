@@ -28,6 +28,8 @@ const MODELS = {
   }),
   "accounts.member": v.object({ user: key, project: key, role: v.nullish(text, "w") }),
   "accounts.profile": v.object({ user: v.nullish(key), tz: v.nullish(text), totp: v.nullish(text) }),
+  /** Keys of security. */
+  "accounts.credential": v.object({ user: key }),
   "api.check": v.object({
     ...{ name: optional, slug: optional, tags: optional, desc: optional, code: text, project: key, kind: text },
     ...{ timeout: text, grace: text, schedule: optional, tz: optional, methods: optional, manual_resume: flag },

@@ -3,6 +3,7 @@ import { durationText } from "../../../http/api/file-form.ts";
 import { NO_SECOND_FACTOR, OldAccounts } from "../accounts.ts";
 import { free, ImportedFiles, slugOf } from "../files.ts";
 import { OldPeople } from "../old-people.ts";
+import type { HealthchecksByApi } from "./api.ts";
 import { integrationsOf, membersOfGroup, type OldIntegration } from "./channels.ts";
 import type { OldHealthchecks } from "./read.ts";
 
@@ -12,6 +13,19 @@ type Check = OldHealthchecks["api.check"][number];
 const ROLES: Readonly<Record<string, string>> = { r: "viewer", w: "editor", m: "owner" };
 const KEY = /^[A-Za-z0-9_-]{10,64}$/;
 const MIN_MS = 60_000;
+
+/** What the API shows of a project. */
+export function writeHealthchecksOfApi({ old, unshown, missing }: HealthchecksByApi): ImportedFiles {
+  const files = writeHealthchecks(old);
+  for (const { what, status } of missing)
+    files.note("request", what, "not taken", `was answered with ${status}: use a full key`);
+  for (const { name, kind, checks } of unshown) {
+    const text = `${kind}: the API does not show where it leads: make a channel and a policy for its checks`;
+    files.note("integration", name, "not taken", `${text}${checks.length > 0 ? ` ${checks.join(", ")}` : ""}`);
+  }
+  files.note("accounts", "all", "not taken", "the API does not show them, nor the ping key: prism user create");
+  return files;
+}
 
 export function writeHealthchecks(old: OldHealthchecks): ImportedFiles {
   const files = new ImportedFiles("healthchecks");
@@ -34,7 +48,8 @@ export function writeHealthchecks(old: OldHealthchecks): ImportedFiles {
       timezone: isTimezone(timezone ?? "") ? timezone : undefined,
     });
     if (name === undefined) continue;
-    if (profile?.totp) files.note("account", about, "to do", NO_SECOND_FACTOR);
+    if (profile?.totp || old["accounts.credential"].some((each) => String(each.user) === pk))
+      files.note("account", about, "to do", NO_SECOND_FACTOR);
     byKey.set(pk, name);
     byAddress.set(email.toLowerCase(), name);
   }
@@ -55,7 +70,7 @@ export function writeHealthchecks(old: OldHealthchecks): ImportedFiles {
     files.note("badges", "all", "not taken", "pages that show one need its new address");
   accounts.write();
   people.write();
-  if (tests.length > 0) files.add(files.fileFor("tests"), { tests });
+  if (tests.length > 0) files.add("tests", { tests });
   return files;
 }
 
@@ -172,9 +187,9 @@ function heartbeatOf(
     ...(tags.length > 0 && { tags: [...new Set(tags.map((tag) => tag.slice(0, 50)))].slice(0, 20) }),
     ...(desc && { description: desc.slice(0, 2000) }),
     ...(kind === "simple"
-      ? { timeout: spanOf(check.timeout) }
+      ? { timeout: spanOf("timeout", check.timeout, note) }
       : { kind, schedule: kind === "cron" ? cronOf(check.schedule) : check.schedule, timezone }),
-    grace: spanOf(check.grace),
+    grace: spanOf("grace", check.grace, note),
     ...(methods === "POST" && { methods }),
     ...(check.manual_resume && { manualResume: true }),
     ...(Object.keys(filters).length > 0 && { filters }),
@@ -205,11 +220,12 @@ function cronOf(schedule: string): string {
 }
 
 /** Django's `1 02:03:04.5`, or ISO 8601 as its dumps have it: `P1DT02H03M04S`. */
-function spanOf(text: string): string {
+function spanOf(member: string, text: string, note: (outcome: "changed", text: string) => void): string {
   const [, isoDays = 0, isoHours = 0, isoMinutes = 0, isoSeconds = 0] =
     /^P(\d+)D(?:T(\d+)H(\d+)M(\d+)(?:\.\d+)?S)?$/.exec(text) ?? [];
   const [, days = isoDays, hours = isoHours, minutes = isoMinutes, seconds = isoSeconds] =
     /^(?:(\d+) )?(\d+):(\d+):(\d+)/.exec(text) ?? [];
   const ms = (((Number(days) * 24 + Number(hours)) * 60 + Number(minutes)) * 60 + Number(seconds)) * 1000;
+  if (!(ms >= MIN_MS)) note("changed", `its ${member} is ${text}: a minute is taken, the least here`);
   return durationText(Math.max(ms, MIN_MS));
 }

@@ -1,8 +1,8 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
-import { dirname, isAbsolute, join } from "node:path";
+import { readFileSync, statSync } from "node:fs";
 import * as v from "valibot";
 import { parse } from "yaml";
 import { CommandError } from "../../../core/command-error.ts";
+import { printable } from "../../../core/text/clean-text.ts";
 import { type DatabaseFile, isDatabaseFile, withDatabaseFile } from "../database-file.ts";
 import { unreadable } from "../http-source.ts";
 import { isMembers, rowsAs } from "../source-rows.ts";
@@ -27,8 +27,8 @@ export interface OldNtfy {
   readonly tokens: readonly v.InferOutput<typeof Token>[];
   readonly phones: readonly v.InferOutput<typeof Phone>[];
   readonly tiers: readonly v.InferOutput<typeof Tier>[];
-  /** Topics with cached messages. */
-  readonly topics: readonly string[];
+  /** Topics with cached messages; null: the database of messages was not given. */
+  readonly topics: readonly string[] | null;
 }
 
 export interface NtfyPlaces {
@@ -36,15 +36,20 @@ export interface NtfyPlaces {
   readonly cacheDb?: string | undefined;
 }
 
-/** @param file `server.yml`, or the database of users @throws CommandError 7 */
+/**
+ * Opens the files that were given, and none that the settings name: these are a stranger's text.
+ * @param file `server.yml`, or the database of users @throws CommandError 7
+ */
 export async function readNtfy(file: string, { userDb, cacheDb }: NtfyPlaces): Promise<OldNtfy> {
   const settings = isDatabaseFile(file) ? null : settingsIn(file);
-  const users = settings === null ? file : (userDb ?? fileOf(settings["auth-file"], file, "--user-db"));
-  const cache = cacheDb ?? fileOf(settings?.["cache-file"], file, "--cache-db");
+  const users = settings === null ? file : userDb;
+  const named = settings?.["auth-file"];
+  if (users === undefined && named)
+    throw unreadable(`${file} names the database of users ${printable(String(named))}: give it by --user-db`);
   return {
     settings,
     ...(users === undefined ? NO_USERS : await withDatabaseFile(users, usersIn)),
-    topics: cache === undefined ? [] : await withDatabaseFile(cache, topicsIn),
+    topics: cacheDb === undefined ? null : await withDatabaseFile(cacheDb, topicsIn),
   };
 }
 
@@ -61,14 +66,6 @@ function settingsIn(file: string): OldNtfy["settings"] {
     throw unreadable(`${file} is no YAML`);
   }
   throw unreadable(`${file} is no server.yml of ntfy`);
-}
-
-/** @throws CommandError 7 for a file that the settings name and that is not there */
-function fileOf(named: unknown, settings: string, flag: string): string | undefined {
-  if (typeof named !== "string" || named === "") return undefined;
-  const file = isAbsolute(named) ? named : join(dirname(settings), named);
-  if (!existsSync(file)) throw unreadable(`${settings} names ${named}, which is not here: give its copy by ${flag}`);
-  return file;
 }
 
 async function usersIn(database: DatabaseFile) {

@@ -53,8 +53,11 @@ export function writeNtfy(old: OldNtfy, { project }: { readonly project: string 
   for (const { phone_number } of old.phones)
     files.note("phone number", phone_number, "not taken", "its owner adds it under Account");
   for (const { name } of old.tiers) files.note("tier", name, "not taken", "Prism's limits are the same for all");
-  if (old.topics.length > 0)
+  const cache = settings?.["cache-file"];
+  if (old.topics?.length)
     files.note("messages", "cache", "not taken", "they stay in the old server, and are hours old");
+  else if (old.topics === null && typeof cache === "string")
+    files.note("topics", cache, "to do", "its topics were not read: give the file by --cache-db, or make them by hand");
   if (settings === null) files.note("setting", "auth-default-access", "to do", DEFAULT_UNKNOWN);
   else writeSettings(settings, files);
   return files;
@@ -160,7 +163,7 @@ function addTokens(
 
 function topicsOf({ topics }: OldNtfy, files: ImportedFiles) {
   // Those of UnifiedPush come again with the next message.
-  const named = topics.filter((topic) => isTopic(topic) && !/^up[A-Za-z0-9]{12}$/.test(topic));
+  const named = (topics ?? []).filter((topic) => isTopic(topic) && !/^up[A-Za-z0-9]{12}$/.test(topic));
   files.count("topics", Math.min(named.length, MAX_TOPICS));
   if (named.length > MAX_TOPICS)
     files.note(

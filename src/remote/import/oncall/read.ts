@@ -1,16 +1,15 @@
 import * as v from "valibot";
-import { printable } from "../../../core/text/clean-text.ts";
 import { DAY_MS, type EpochMs, isTimezone, MINUTE_MS, offsetChange, toRfc3339 } from "../../../core/time/clock.ts";
 import { FREQUENCIES, WEEKDAYS } from "../../../features/oncall/model/recurrence.ts";
-import { type HttpSource, unreadable } from "../http-source.ts";
+import { Answers, type MissingAnswer, maybe, number, text } from "../answers.ts";
+import type { HttpSource } from "../http-source.ts";
+import { WEEK_MS } from "../windows.ts";
 
 /* Grafana OnCall by its public API, `/api/v1`. Members that are not read here are left out. */
 
 const id = v.string();
-const orNull = <T extends v.GenericSchema>(schema: T) => v.optional(v.nullable(schema), null);
-const text = orNull(v.string());
-const ids = v.optional(v.nullable(v.array(v.string())), null);
-const zone = orNull(v.pipe(v.string(), v.check(isTimezone, "is no time zone")));
+const ids = maybe(v.array(v.string()));
+const zone = maybe(v.pipe(v.string(), v.check(isTimezone, "is no time zone")));
 /** A time without a zone; of most members it is UTC, of `start` by the clocks of the shift. */
 const wall = v.pipe(v.string(), v.regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$/));
 const instant = v.pipe(
@@ -33,19 +32,19 @@ const Schedule = v.object({
   ical_url_overrides: text,
 });
 const Shift = v.object({
-  ...{ id, name: text, time_zone: zone, start: wall, until: orNull(wall), rotation_start: orNull(wall) },
+  ...{ id, name: text, schedule: text, time_zone: zone, start: wall, until: maybe(wall), rotation_start: maybe(wall) },
   type: v.picklist(["single_event", "recurrent_event", "rolling_users", "override"]),
   duration: count,
-  level: orNull(count),
-  frequency: orNull(v.picklist(FREQUENCIES)),
-  interval: orNull(v.pipe(v.number(), v.integer(), v.minValue(1))),
-  week_start: orNull(v.picklist(WEEKDAYS)),
+  level: maybe(count),
+  frequency: maybe(v.picklist(FREQUENCIES)),
+  interval: maybe(v.pipe(v.number(), v.integer(), v.minValue(1))),
+  week_start: maybe(v.picklist(WEEKDAYS)),
   by_day: ids,
-  by_month: orNull(v.array(v.number())),
-  by_monthday: orNull(v.array(v.number())),
+  by_month: maybe(v.array(v.number())),
+  by_monthday: maybe(v.array(v.number())),
   users: ids,
-  rolling_users: orNull(v.array(v.array(v.string()))),
-  start_rotation_from_user_index: orNull(count),
+  rolling_users: maybe(v.array(v.array(v.string()))),
+  start_rotation_from_user_index: maybe(count),
 });
 const FinalShift = v.object({ user_pk: v.string(), user_username: text, shift_start: instant, shift_end: instant });
 const Swap = v.object({
@@ -56,7 +55,7 @@ const Swap = v.object({
 const Chain = v.object({ id, name: v.string(), team_id: text });
 const ChainStep = v.object({
   ...{ id, escalation_chain_id: text, position: v.optional(v.number(), 0), type: text },
-  duration: orNull(v.number()),
+  duration: number,
   important: v.optional(v.nullable(v.boolean()), false),
   persons_to_notify: ids,
   persons_to_notify_next_each_time: ids,
@@ -65,17 +64,16 @@ const ChainStep = v.object({
   action_to_trigger: text,
   notify_if_time_from: text,
   notify_if_time_to: text,
-  num_alerts_in_window: orNull(v.number()),
-  num_minutes_in_window: orNull(v.number()),
+  num_alerts_in_window: number,
+  num_minutes_in_window: number,
 });
-const rooms = { slack: orNull(v.object({ channel_id: text })), telegram: orNull(v.object({ id: text })) };
+const rooms = { slack: maybe(v.object({ channel_id: text })), telegram: maybe(v.object({ id: text })) };
 const Integration = v.object({
   ...{ id, name: text, team_id: text, type: v.string(), link: text, inbound_email: text },
-  default_route: orNull(v.object({ escalation_chain_id: text, ...rooms })),
+  default_route: maybe(v.object({ escalation_chain_id: text, ...rooms })),
   templates: v.optional(v.nullable(v.record(v.string(), v.unknown())), {}),
-  heartbeat: orNull(v.object({ link: text })),
-  maintenance_mode: text,
-  maintenance_end_at: text,
+  heartbeat: maybe(v.object({ link: text })),
+  ...{ maintenance_mode: text, maintenance_started_at: text, maintenance_end_at: text },
 });
 const Route = v.object({
   ...{ id, integration_id: v.string(), escalation_chain_id: text, position: v.optional(v.number(), 0) },
@@ -86,7 +84,7 @@ const Route = v.object({
 });
 const Rule = v.object({
   ...{ id, user_id: v.string(), position: v.optional(v.number(), 0), type: v.string() },
-  duration: orNull(v.number()),
+  duration: number,
   important: v.optional(v.boolean(), false),
 });
 const Webhook = v.object({
@@ -100,6 +98,7 @@ export type OnCallTeam = v.InferOutput<typeof Team>;
 export type OldShift = v.InferOutput<typeof Shift>;
 export type OldFinalShift = v.InferOutput<typeof FinalShift>;
 export type OldSwap = v.InferOutput<typeof Swap>;
+export type OldRule = v.InferOutput<typeof Rule>;
 export type OldStep = v.InferOutput<typeof ChainStep>;
 export type OldChain = v.InferOutput<typeof Chain>;
 export type OnCallIntegration = v.InferOutput<typeof Integration>;
@@ -121,40 +120,25 @@ export interface GrafanaOnCall {
   readonly steps: readonly OldStep[];
   readonly integrations: readonly OnCallIntegration[];
   readonly routes: readonly OnCallRoute[];
-  readonly rules: readonly v.InferOutput<typeof Rule>[];
+  readonly rules: readonly OldRule[];
   readonly webhooks: readonly OldWebhook[];
-  /** Lists that the token may not read (403), or that this version does not have (404). */
-  readonly missing: readonly { readonly list: string; readonly status: 403 | 404 }[];
+  readonly missing: readonly MissingAnswer[];
 }
 
 /** Members whose values are tokens, or URLs with them. */
 export const SECRET_MEMBERS =
   /^(link|inbound_email|ical_url_primary|ical_url_overrides|url|headers|data|password|authorization_header)$/;
 
-const MAX_PAGES = 2000;
 /** A request for a rendering may be for 365 days. */
 const MAX_RENDERED_MS = 364 * DAY_MS;
-const WEEK_MS = 7 * DAY_MS;
 
 /** @throws CommandError 4, 5, 7 */
 export async function readOnCall(source: HttpSource, untilMs: number): Promise<GrafanaOnCall> {
-  const missing: { list: string; status: 403 | 404 }[] = [];
-  const list = async <T extends v.GenericSchema>(schema: T, path: string): Promise<v.InferOutput<T>[]> => {
-    const found: v.InferOutput<T>[] = [];
-    let next: string | null = path;
-    for (let pages = 0; next !== null; pages++) {
-      if (pages === MAX_PAGES) throw unreadable(`${path} has more than ${MAX_PAGES} pages`);
-      const answer = await source.get(next);
-      if ("missing" in answer) {
-        missing.push({ list: path.replace(/[/?].*$/, ""), status: answer.missing });
-        return found;
-      }
-      const page = checked(v.object({ next: text, results: v.array(v.unknown()) }), answer.body, path);
-      found.push(...page.results.map((each) => checked(schema, each, path)));
-      next = page.next;
-    }
-    return found;
-  };
+  const answers = new Answers(source);
+  const list = <T extends v.GenericSchema>(schema: T, path: string): Promise<v.InferOutput<T>[]> =>
+    answers.all(path, path.replace(/[/?].*$/, ""), v.object({ next: text, results: v.array(schema) }), (page) => ({
+      ...{ entries: page.results, next: page.next },
+    }));
   const now = source.now - (source.now % MINUTE_MS);
   const schedules = await list(Schedule, "schedules/");
   const shifts = await list(Shift, "on_call_shifts/");
@@ -178,7 +162,7 @@ export async function readOnCall(source: HttpSource, untilMs: number): Promise<G
     routes: await list(Route, "routes/"),
     rules: await list(Rule, "personal_notification_rules/"),
     webhooks: await list(Webhook, "webhooks/"),
-    missing: [...new Map(missing.map((each) => [each.list, each])).values()],
+    missing: [...new Map(answers.missing.map((each) => [each.what, each])).values()],
   };
 }
 
@@ -200,11 +184,4 @@ export function nextChange(zone: string, now: EpochMs): EpochMs | undefined {
 
 function minuteOf(at: EpochMs): string {
   return new Date(at).toISOString().slice(0, 16);
-}
-
-function checked<T extends v.GenericSchema>(schema: T, value: unknown, path: string): v.InferOutput<T> {
-  const found = v.safeParse(schema, value);
-  if (found.success) return found.output;
-  const [issue] = found.issues;
-  throw unreadable(printable(`${path}: ${v.getDotPath(issue) ?? "an entry"}: ${issue.message}`));
 }

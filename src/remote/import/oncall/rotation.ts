@@ -1,222 +1,268 @@
-import { DAY_MS, type EpochMs, HOUR_MS, zoneOffsetMs } from "../../../core/time/clock.ts";
+import { DAY_MS, type EpochMs, HOUR_MS, instantOf, type WallTime } from "../../../core/time/clock.ts";
 import { occurrences, type ShiftRecurrence, WEEKDAYS } from "../../../features/oncall/model/recurrence.ts";
 import type { FileShift } from "../proof.ts";
+import { clockChanges, localText, singleShift, steady, WEEK_MS, wallOf } from "../windows.ts";
 import type { OldShift } from "./read.ts";
 
 /*
- * A shift of OnCall as shifts of a file. OnCall makes an event of a calendar of each turn: it begins
- * with the turn, and repeats after all others had theirs.
+ * A shift of OnCall as shifts of a file. OnCall makes an event of a calendar of each turn: it begins with the turn, and
+ * repeats after all others had theirs.
  */
 
 /** How a shift is read. Which of these OnCall does is not in its answers: the proof of the schedule decides. */
 export interface ShiftReading {
   /** The zone of `start`. */
   readonly zone: string;
-  /** Shifts of the web page begin at `rotation_start` and end at `until`, in the middle of a turn too. */
-  readonly isCut: boolean;
-  /** A shift for each turn, as OnCall has them; else one rotation. */
-  readonly isSplit: boolean;
-  /** Hours that a change of the clocks makes longer or shorter, as whole days are. */
+  /** It was made in the web page: it begins at `rotation_start`, in the middle of a turn, too. */
+  readonly isWeb: boolean;
+  /** Its ends are by the clocks, not after elapsed time. */
   readonly endsByClock: boolean;
+  readonly now: EpochMs;
 }
 
-const MAX_TURNS = 100;
-/** So far a search for an occurrence goes. */
-const REACH_MS = 800 * DAY_MS;
+/** Why a shift is left out; null: it is not. */
+export function unwritable({ duration }: OldShift): string | null {
+  return duration >= 60 && duration <= 366 * 86_400 ? null : `it lasts ${duration} seconds`;
+}
 
-/** @param nameOf the name of a person by id; undefined: OnCall has none */
+/** @param nameOf the name of a person by id; undefined: nobody */
 export function fileShifts(
   old: OldShift,
   reading: ShiftReading,
   nameOf: (id: string) => string | undefined,
-  now: EpochMs,
 ): FileShift[] {
-  const groups = turnsOf(old).map((turn) => [...new Set(turn.flatMap((id) => nameOf(id) ?? []))]);
-  const shift: FileShift = {
-    ...{ name: old.name?.trim() || "Shift", level: Math.min(old.level ?? 0, 9), start: old.start },
-    ...{ durationMs: old.duration * 1000, timezone: reading.zone, turns: groups },
-  };
-  const isWritable = shift.durationMs >= 60_000 && shift.durationMs <= 366 * DAY_MS;
-  if (groups.every((turn) => turn.length === 0) || !isWritable) return [];
-  const made = old.frequency === null ? [{ ...shift, turns: groups.slice(0, 1) }] : rotations(old, shift, reading);
-  const clocked = reading.endsByClock ? made.map(byTheHour) : made;
-  return clocked.flatMap((each) => trimmed(each, old, reading)).filter((each) => !isOver(each, now));
+  if (unwritable(old) !== null) return [];
+  const { zone, now } = reading;
+  // OnCall has nobody in a turn whose first person is nobody.
+  const named = ([first, ...others]: readonly string[]) =>
+    first === undefined || nameOf(first) === undefined
+      ? []
+      : [...new Set([first, ...others].flatMap((id) => nameOf(id) ?? []))];
+  return writtenShifts(old, reading)
+    .map((shift) => ({ ...shift, turns: shift.turns.map(named) }))
+    .flatMap((shift) => (shift.recurrence ? begun(shift, old, reading) : single(shift, old, reading)))
+    .flatMap((shift) => (reading.endsByClock ? byTheClock(shift, zone, now) : [shift]))
+    .filter(({ turns }) => turns.some((turn) => turn.length > 0))
+    .filter((shift) => !occurrences(timesOf(shift), now, now + 40 * 366 * DAY_MS).next().done);
 }
 
-function turnsOf({ type, users, rolling_users, start_rotation_from_user_index: first }: OldShift): string[][] {
+/** With ids of people. */
+function writtenShifts(old: OldShift, { zone, isWeb }: ShiftReading): FileShift[] {
+  const rule = ruleOf(old);
+  const queue = queueOf(old);
+  const shift = {
+    ...{ name: old.name?.trim() || "Shift", level: Math.min(old.level ?? 0, 9), start: old.start, timezone: zone },
+    ...{ durationMs: old.duration * 1000, turns: queue },
+  };
+  if (rule === null) return [{ ...shift, turns: queue.slice(0, 1) }];
+  if (old.type !== "rolling_users") return [{ ...shift, recurrence: rule }];
+  if (rule.frequency === "daily" && rule.byDay) {
+    const first = firstTurn(old, rule, isWeb);
+    // A turn is so many of these days, not so many days.
+    const turns = queue.flatMap((turn) => Array.from({ length: rule.interval }, () => turn));
+    const recurrence = { ...rule, interval: 1 };
+    return first === null ? [] : [{ ...shift, start: localText(first), turns, recurrence }];
+  }
+  const events = eventsOf(old, rule, queue, isWeb);
+  if (events.length === 0) return [];
+  const recurrence = { ...rule, interval: rule.interval * queue.length };
+  const apart = events.map(({ start, users }, at) => ({
+    ...{ ...shift, name: `${shift.name} ${at + 1}`, start: localText(start), turns: [users] },
+    ...timesOfTurn(old, start, recurrence, zone),
+  }));
+  // Turns without anyone come last: no event was made of them.
+  const turns = [...events.map(({ users }) => users), ...queue.slice(events.length).map(() => [])];
+  const whole = { ...shift, start: localText(events[0]?.start ?? 0), turns, recurrence: rule };
+  return isSame([whole], apart) ? [whole] : apart;
+}
+
+/** Whether the first rounds are the same, by the clocks. */
+function isSame(some: readonly FileShift[], others: readonly FileShift[]): boolean {
+  const from = Math.min(...others.map(({ start }) => wallIn(start)));
+  const last = Math.max(...others.map(({ start }) => wallIn(start)));
+  const listed = (shifts: readonly FileShift[]) =>
+    shifts.flatMap((shift) => {
+      const times = { ...timesOf(shift), durationMs: 1000, timezone: "UTC" };
+      return [...occurrences(times, from, last + 2 * (last - from) + WEEK_MS)].map(({ start, period }) =>
+        [start, shift.durationMs, shift.turns[period % shift.turns.length]?.join()].join(" "),
+      );
+    });
+  const used = (shifts: readonly FileShift[]) =>
+    listed(shifts)
+      .filter((each) => !each.endsWith(" "))
+      .sort()
+      .join();
+  return used(some) === used(others);
+}
+
+function queueOf({ type, users, rolling_users, start_rotation_from_user_index: first }: OldShift) {
   if (type !== "rolling_users") return [users ?? []];
   const groups = rolling_users ?? [];
   return [...groups.slice(first ?? 0), ...groups.slice(0, first ?? 0)];
 }
 
-function rotations(old: OldShift, shift: FileShift, { isCut, isSplit, zone }: ShiftReading): FileShift[] {
-  const recurrence = ruleOf(old);
-  if (old.type !== "rolling_users") return [{ ...shift, recurrence }];
-  const first = firstTurn(old, recurrence, isCut);
-  if (recurrence.frequency === "daily" && recurrence.byDay) {
-    // The turns are of so many of these days, not of so many days.
-    const turns = shift.turns.flatMap((turn) => Array.from({ length: recurrence.interval }, () => turn));
-    return [{ ...shift, start: wallText(first), turns, recurrence: { ...recurrence, interval: 1 } }];
-  }
-  if (!isSplit) return [{ ...shift, start: wallText(first), recurrence }];
-  const count = shift.turns.length;
-  const begins = wallOf(old.rotation_start ?? old.start);
-  const made = new Map<number, FileShift>();
-  let start = first;
-  for (let turn = 0; made.size < count && turn < 20 * count; turn++) {
-    const isThere = isCut ? start + shift.durationMs > begins : start >= begins;
-    // A turn of nobody leaves its time to lower levels.
-    if (isThere && !made.has(turn % count))
-      made.set(turn % count, {
-        ...{ ...shift, name: `${shift.name} ${(turn % count) + 1}`, start: wallText(start), timezone: zone },
-        ...{ recurrence: { ...recurrence, interval: recurrence.interval * count } },
-        turns: [shift.turns[turn % count] ?? []],
-      });
-    start = nextTurn(recurrence, start);
-  }
-  return [...made.values()];
-}
-
-function ruleOf({ frequency, interval, week_start, by_day, by_month, by_monthday, until }: OldShift): ShiftRecurrence {
+function ruleOf(old: OldShift): ShiftRecurrence | null {
+  const { frequency, interval, week_start, by_day, by_month, by_monthday, until } = old;
+  if (frequency === null) return null;
   return {
-    ...{ frequency: frequency ?? "daily", interval: interval ?? 1 },
+    ...{ frequency, interval: interval ?? 1 },
     ...(frequency === "weekly" && week_start !== null && week_start !== "MO" && { weekStart: week_start }),
     ...(by_day?.length && { byDay: by_day }),
     ...(by_month?.length && { byMonth: by_month }),
     ...(by_monthday?.length && { byMonthDay: by_monthday }),
-    // Of the rule it is UTC, in every zone.
-    ...(until !== null && { until: wallOf(until) }),
+    // It is UTC, in every zone.
+    ...(until !== null && { until: wallIn(until) }),
   };
 }
 
-/** When the first turn begins, by the clocks of the shift. */
-function firstTurn(old: OldShift, rule: ShiftRecurrence, isCut: boolean): number {
-  const begins = wallOf(old.rotation_start ?? old.start);
-  let first = wallOf(old.start);
-  if (begins !== first) {
-    const end = endOfPeriod(rule, first);
-    const counts = (start: number) => end === null || (isCut ? start + old.duration * 1000 > begins : start >= begins);
-    first = startsOf(rule, first, first, end ?? first + REACH_MS).find(counts) ?? first;
+/** All events of a turn last as long as the first one, over a change of the clocks, too; one that `until` cuts is alone. */
+function timesOfTurn({ until, duration }: OldShift, start: WallTime, recurrence: ShiftRecurrence, zone: string) {
+  const end = start + duration * 1000;
+  const last = until === null ? end : Math.min(end, wallIn(until));
+  const durationMs = instantOf(last, zone) - instantOf(start, zone);
+  return { durationMs, recurrence: last < end ? null : recurrence };
+}
+
+interface TurnEvent {
+  readonly start: WallTime;
+  readonly users: readonly string[];
+}
+
+const MAX_STEPS = 20_000;
+
+/** The events of one round. Of a turn without anyone there is none, and the next turn follows the event before it. */
+function eventsOf(old: OldShift, rule: ShiftRecurrence, queue: readonly string[][], isWeb: boolean): TurnEvent[] {
+  const begins = beginOf(old);
+  const found: TurnEvent[] = [];
+  let event = wallIn(old.start);
+  let start = firstTurn(old, rule, isWeb);
+  for (let n = 0, made = 0; start !== null && made < queue.length && n < MAX_STEPS; n++) {
+    const users = queue[n % queue.length] ?? [];
+    const isBegun = start >= begins || (isWeb && start + old.duration * 1000 > begins);
+    if (isBegun) made++;
+    if (isBegun && users.length > 0) found.push({ start, users });
+    if (!isBegun || users.length > 0) event = start;
+    start = turnAfter(old, rule, event, { isWeb, isFirst: false });
   }
-  const weekday = (at: number) => WEEKDAYS[new Date(at).getUTCDay()] ?? "SU";
+  return found;
+}
+
+/** When the first turn begins; null: it ends before. */
+function firstTurn(old: OldShift, rule: ShiftRecurrence, isWeb: boolean): WallTime | null {
+  const start = wallIn(old.start);
+  const first = start === beginOf(old) ? start : turnAfter(old, rule, start, { isWeb, isFirst: true });
   const days = rule.byDay;
-  if (!days || days.includes(weekday(first))) return first;
+  const weekday = new Date(first ?? 0).getUTCDay();
+  if (first === null || !days || days.includes(WEEKDAYS[weekday] ?? "")) return first;
   // A start on another day moves to the first of these days in the order of the week.
-  const order = Array.from({ length: 7 }, (_, day) => (WEEKDAYS.indexOf(old.week_start ?? "SU") + day) % 7);
-  const wanted = order.find((day) => days.includes(WEEKDAYS[day] ?? ""));
-  return wanted === undefined ? first : first + ((wanted - new Date(first).getUTCDay() + 7) % 7) * DAY_MS;
+  const weekStart = WEEKDAYS.indexOf(old.week_start ?? (isWeb ? "MO" : "SU"));
+  const order = Array.from({ length: 7 }, (_, day) => (weekStart + day) % 7);
+  const wanted = order.find((day) => days.includes(WEEKDAYS[day] ?? "")) ?? weekday;
+  return first + ((wanted - weekday + 7) % 7) * DAY_MS;
 }
 
-/** When the turn after that of `start` begins; without an event in its period the period itself. */
-function nextTurn(rule: ShiftRecurrence, start: number): number {
-  const from = nextPeriod(rule, start);
-  return startsOf(rule, start, from, endOfPeriod(rule, from) ?? from + 31 * DAY_MS)[0] ?? from;
+/** When the turn after that of an event begins; without an occurrence in its period the period itself. */
+function turnAfter(
+  old: OldShift,
+  rule: ShiftRecurrence,
+  event: WallTime,
+  { isWeb, isFirst }: { readonly isWeb: boolean; readonly isFirst: boolean },
+): WallTime | null {
+  const from = isFirst ? event : nextPeriod(rule, event);
+  const end = endOfPeriod(rule, from);
+  const begins = beginOf(old) - (isWeb ? old.duration * 1000 - 1 : 0);
+  const isTurn = (at: WallTime) => at >= from && (end === null || (at <= end && at >= begins));
+  const times = { start: event, durationMs: 1000, timezone: "UTC", recurrence: rule };
+  const later = occurrences(times, from, Math.max(end ?? 0, from + 31 * DAY_MS) + 1000);
+  // An event begins at its start, also on a day that its rule does not name.
+  let found = isTurn(event) ? event : undefined;
+  for (let next = later.next(); found === undefined && !next.done; next = later.next())
+    if (isTurn(next.value.start)) found = next.value.start;
+  const start = found ?? from;
+  return old.until !== null && start > wallIn(old.until) ? null : start;
 }
 
-function nextPeriod({ frequency, interval, weekStart = "MO" }: ShiftRecurrence, start: number): number {
+function nextPeriod({ frequency, interval, weekStart = "MO" }: ShiftRecurrence, start: WallTime): WallTime {
   if (frequency === "hourly") return start + HOUR_MS;
   if (frequency === "daily") return start + DAY_MS;
   const date = new Date(start);
-  if (frequency === "weekly") {
-    const passed = (date.getUTCDay() - WEEKDAYS.indexOf(weekStart) + 7) % 7;
-    return start + (7 * interval - passed) * DAY_MS;
-  }
-  const first = Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + interval, 1);
-  return first + (start % DAY_MS);
+  const passed = (date.getUTCDay() - WEEKDAYS.indexOf(weekStart) + 7) % 7;
+  if (frequency === "weekly") return start + interval * WEEK_MS - passed * DAY_MS;
+  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + interval, 1) + (start % DAY_MS);
 }
 
 /** Of weeks and months. */
-function endOfPeriod({ frequency, weekStart = "MO" }: ShiftRecurrence, at: number): number | null {
+function endOfPeriod({ frequency, weekStart = "MO" }: ShiftRecurrence, at: WallTime): WallTime | null {
   const date = new Date(at);
   if (frequency === "weekly") return at + ((WEEKDAYS.indexOf(weekStart) + 6 - date.getUTCDay() + 7) % 7) * DAY_MS;
   if (frequency !== "monthly") return null;
   return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 0) + (at % DAY_MS);
 }
 
-function startsOf({ until: _, ...rule }: ShiftRecurrence, start: number, from: number, last: number): number[] {
-  const times = { start, durationMs: 1000, timezone: "UTC", recurrence: rule };
-  return [...occurrences(times, from, last + 1000)].map((each) => each.start).filter((at) => at >= from && at <= last);
-}
-
-/** The same shift as hours, whose ends are by the clock; turns without anyone are between. */
-function byTheHour(shift: FileShift): FileShift {
-  const { durationMs, recurrence: rule, turns } = shift;
-  if (!rule || (rule.frequency !== "weekly" && rule.frequency !== "daily")) return shift;
-  if (durationMs % DAY_MS === 0 || durationMs % HOUR_MS !== 0 || rule.byMonth || rule.byMonthDay) return shift;
-  const interval = greatestDivisor(durationMs / HOUR_MS, 24);
-  const days = (rule.frequency === "weekly" || rule.byDay ? 7 * rule.interval : rule.interval) * turns.length;
-  const count = (days * 24) / interval;
-  if (count > MAX_TURNS) return shift;
-  const start = wallOf(shift.start);
-  const { until, ...endless } = rule;
-  const slots: (readonly string[])[] = Array.from({ length: count }, () => []);
-  const slotMs = interval * HOUR_MS;
-  const times = { start, durationMs, timezone: "UTC", recurrence: endless };
-  for (const each of occurrences(times, start, start + days * DAY_MS))
-    for (let at = each.start; at < each.end; at += slotMs) {
-      const slot = ((at - start) / slotMs) % count;
-      // Occurrences may overlap.
-      slots[slot] = [...new Set([...(slots[slot] ?? []), ...(turns[each.period % turns.length] ?? [])])];
-    }
-  const hourly = { frequency: "hourly" as const, interval, ...(until !== undefined && { until }) };
-  return { ...shift, durationMs: slotMs, turns: slots, recurrence: hourly };
-}
-
-function greatestDivisor(a: number, b: number): number {
-  return b === 0 ? a : greatestDivisor(b, a % b);
-}
-
-/** Without what is before `rotation_start`; occurrences that it or `until` cut are shifts of their own. */
-function trimmed(shift: FileShift, old: OldShift, { zone, isCut }: ShiftReading): FileShift[] {
-  const { durationMs, recurrence = null } = shift;
-  const begins = old.rotation_start === null || old.rotation_start === old.start ? null : wallOf(old.rotation_start);
-  const until = old.until === null ? null : wallOf(old.until);
-  const times = { start: wallOf(shift.start), durationMs, timezone: zone, recurrence };
+/** Shifts of the web page have nothing before `rotation_start`; what it cuts is a shift of its own. */
+function begun(shift: FileShift, old: OldShift, { isWeb, zone, now }: ShiftReading): FileShift[] {
+  const begins = beginOf(old);
+  if (!isWeb || begins <= now) return [shift];
+  const { recurrence: _, startTurn: _turn, ...rest } = shift;
   const turnOf = (period: number) => [shift.turns[period % shift.turns.length] ?? []];
-  const localOf = (at: EpochMs) => wallText(at + zoneOffsetMs(zone, at));
   const pieces: FileShift[] = [];
-  const piece = (start: EpochMs, end: EpochMs, period: number) => {
-    const { recurrence: _, startTurn: _turn, ...single } = shift;
-    const turns = turnOf(period);
-    if (end - start >= 60_000 && turns[0]?.length !== 0)
-      pieces.push({ ...single, start: localOf(start), durationMs: end - start, turns });
-  };
-  if (recurrence === null) {
-    const [only] = occurrences(times, times.start - 2 * DAY_MS, times.start + 2 * DAY_MS);
-    if (!isCut || !only || (begins === null && until === null)) return [shift];
-    piece(Math.max(only.start, begins ?? only.start), Math.min(only.end, until ?? only.end), 0);
-    return pieces;
-  }
-  let whole = shift;
-  if (begins !== null && old.type === "rolling_users") {
-    const later = occurrences(times, begins - DAY_MS, begins + REACH_MS);
-    let first = later.next();
-    while (!first.done && first.value.start < begins) {
-      if (isCut && first.value.end > begins) piece(begins, first.value.end, first.value.period);
-      first = later.next();
+  for (const { start, end, period } of occurrences(timesOf(shift), begins, begins + 800 * DAY_MS)) {
+    if (start >= begins) {
+      const startTurn = period % shift.turns.length;
+      return [...pieces, { ...shift, start: localText(wallOf(start, zone)), startTurn }];
     }
-    if (first.done) return pieces;
-    const startTurn = first.value.period % shift.turns.length;
-    whole = { ...shift, start: localOf(first.value.start), startTurn };
+    const times = singleShift(wallOf(begins, zone), wallOf(end, zone), { timezone: zone, now });
+    if (times) pieces.push({ ...rest, ...times, turns: turnOf(period) });
   }
-  if (isCut && until !== null) {
-    const cut = [...occurrences(times, until, until + 1000)].filter(({ start, end }) => start < until && end > until);
-    for (const { start, period } of cut) piece(Math.max(start, begins ?? start), until, period);
-    const last = Math.min(until, ...cut.map(({ start }) => start - 1000));
-    whole = { ...whole, recurrence: { ...recurrence, until: last } };
-  }
-  return [...pieces, whole];
+  return pieces;
 }
 
-function isOver({ start, durationMs, timezone = "UTC", recurrence = null }: FileShift, now: EpochMs): boolean {
-  const times = { start: wallOf(start), durationMs, timezone, recurrence };
-  return occurrences(times, now, now + 40 * 366 * DAY_MS).next().done === true;
+/** In UTC: its end is by the clocks of its zone. */
+function single(shift: FileShift, old: OldShift, { isWeb, zone, now }: ShiftReading): FileShift[] {
+  const start = wallIn(shift.start);
+  const first = isWeb ? Math.max(start, wallOf(beginOf(old), zone)) : start;
+  const times = singleShift(first, start + shift.durationMs, { timezone: zone, now });
+  return times ? [{ ...shift, ...times }] : [];
 }
 
-function wallOf(text: string): number {
+/** Two shifts that overlap, where the clocks may change inside. */
+function byTheClock(shift: FileShift, zone: string, now: EpochMs): FileShift[] {
+  const { durationMs: ms, recurrence: rule } = shift;
+  if (!rule || (rule.frequency === "hourly" && ms === rule.interval * HOUR_MS)) return [shift];
+  const cycleMs = rule.frequency === "weekly" && !rule.byDay ? WEEK_MS : DAY_MS;
+  const [first, second] = steady({ at: 0, ms }, wallIn(shift.start), cycleMs, clockChanges(zone, now));
+  const later = second && movedBy(shift, second.at);
+  if (!first || !later) return [shift];
+  const until = rule.until !== undefined && { recurrence: { ...later.recurrence, until: rule.until + second.at } };
+  return [
+    { ...shift, durationMs: first.ms },
+    { ...later, durationMs: second.ms, ...(until as Pick<FileShift, "recurrence">) },
+  ];
+}
+
+/** The shift by other clocks; null: its rule cannot have other days. */
+export function movedBy(shift: FileShift, ms: number): FileShift | null {
+  const { start, recurrence: rule } = shift;
+  const wall = wallIn(start);
+  const days = Math.floor((wall + ms) / DAY_MS) - Math.floor(wall / DAY_MS);
+  if (rule && days !== 0 && (rule.frequency === "monthly" || rule.byMonth || rule.byMonthDay)) return null;
+  const moved = <T extends string>(day: T) => (WEEKDAYS[(WEEKDAYS.indexOf(day as never) + days + 7) % 7] ?? day) as T;
+  const recurrence = rule && {
+    ...rule,
+    ...(rule.byDay && days !== 0 && { byDay: rule.byDay.map(moved) }),
+    ...(rule.frequency === "weekly" && days !== 0 && { weekStart: moved(rule.weekStart ?? "MO") }),
+  };
+  return { ...shift, start: localText(wall + ms), ...(recurrence && { recurrence }) };
+}
+
+function timesOf({ start, durationMs, timezone = "UTC", recurrence = null }: FileShift) {
+  return { start: wallIn(start), durationMs, timezone, recurrence };
+}
+
+function beginOf({ start, rotation_start }: OldShift): WallTime {
+  return wallIn(rotation_start ?? start);
+}
+
+function wallIn(text: string): WallTime {
   return Date.parse(`${text}Z`);
-}
-
-function wallText(wall: number): string {
-  return new Date(wall).toISOString().slice(0, 19);
 }

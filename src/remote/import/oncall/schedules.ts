@@ -1,223 +1,186 @@
-import { yamlText } from "../../../config/files/yaml-text.ts";
 import { countText } from "../../../core/text/clean-text.ts";
-import { DAY_MS, type EpochMs, instantOf, toRfc3339, zoneOffsetMs } from "../../../core/time/clock.ts";
-import { WEEKDAYS } from "../../../features/oncall/model/recurrence.ts";
-import { free, type ImportedFiles } from "../files.ts";
-import * as proof from "../proof.ts";
-import type { GrafanaOnCall, OldSchedule, OldShift, OldSwap } from "./read.ts";
-import { fileShifts, type ShiftReading } from "./rotation.ts";
+import { type EpochMs, instantOf, toRfc3339, zoneOffsetMs } from "../../../core/time/clock.ts";
+import { free } from "../files.ts";
+import type { FileOverride, FileShift, OldRendering, ScheduleForm } from "../proof.ts";
+import type { TakenSchedule, TeamFiles, TeamProject } from "../team-files.ts";
+import type { GrafanaOnCall, OldSchedule, OldShift } from "./read.ts";
+import { fileShifts, movedBy, type ShiftReading, unwritable } from "./rotation.ts";
 
 /* Schedules of OnCall as schedules of files, beside what OnCall itself says of the coming weeks. */
 
-/** Who is on call in OnCall at an instant; null: the file has no shifts that would know it. */
-export type OldOnCall = (at: EpochMs) => readonly string[] | null;
-
-export interface WrittenSchedule {
-  readonly document: object;
-  /** Lines below the file. */
-  readonly comments: readonly string[];
-  /** Entries of `runtime.yaml`. */
-  readonly overrides: readonly object[];
-  readonly swaps: readonly object[];
-  readonly at: OldOnCall;
-  readonly people: ReadonlySet<string>;
-}
+type NameOf = (id: string) => string | undefined;
 
 export interface ScheduleOptions {
   readonly name: string;
-  readonly project: string;
-  /** The person of an id; undefined: OnCall does not list it. */
-  readonly nameOf: (id: string) => string | undefined;
+  readonly nameOf: NameOf;
   /** OnCall notifies editors and administrators only. */
   readonly isNotified: (id: string) => boolean;
-  readonly isAccepted: boolean;
   /** Write shifts of UTC by the clocks of the schedule's zone. */
   readonly hasLocalTimes: boolean;
 }
 
-export function writeSchedule(
-  files: ImportedFiles,
-  { now, to, shifts: all, swaps: allSwaps }: GrafanaOnCall,
+export function addSchedule(
+  team: TeamFiles,
+  project: TeamProject,
+  { now, shifts: all, swaps }: Pick<GrafanaOnCall, "now" | "shifts" | "swaps">,
   schedule: OldSchedule,
-  options: ScheduleOptions,
-): WrittenSchedule {
-  const { name, project, nameOf, isNotified, isAccepted, hasLocalTimes } = options;
-  const note = (outcome: "not taken" | "changed" | "to do", text: string) =>
-    files.note("schedule", name, outcome, text);
+  { name, nameOf, isNotified, hasLocalTimes }: ScheduleOptions,
+): TakenSchedule {
+  const note = (outcome: "not taken" | "changed", text: string) => team.files.note("schedule", name, outcome, text);
   const timezone = schedule.time_zone ?? "UTC";
   if (schedule.ical_url_overrides !== null)
     note("not taken", "Its calendar of overrides; enter those to come as overrides");
   const old = renderingOf(schedule, nameOf);
-  const people = new Set(old.flatMap(({ users }) => users));
-  const unproven = { comments: [], overrides: [], swaps: [], at: () => null, people };
-  if (schedule.type === "ical") {
-    if (schedule.ical_url_primary === null) {
-      note("not taken", "It has no calendar: it is empty");
-      return { ...unproven, document: { name, timezone } };
-    }
-    const calendarUrl = files.secret(schedule.ical_url_primary, "calendar", project, name);
-    note("changed", "It follows its calendar as before; people are found by username, name or verified address");
-    return { ...unproven, document: { name, timezone, calendarUrl } };
-  }
+  project.needs(old.flatMap(({ users }) => users.filter((user) => isKnown(schedule, user, nameOf))));
+  if (schedule.type === "ical") return addCalendar(team, project, schedule, { name, old });
+
   const ids = new Set(schedule.shifts ?? []);
-  const own = all.filter((shift) => ids.has(shift.id));
-  if (own.length < ids.size)
-    note("not taken", `${countText(ids.size - own.length, "shift")} that OnCall does not list`);
-  const named = own.flatMap(({ users, rolling_users }) => [users ?? [], rolling_users ?? []].flat(2));
-  if (named.some((id) => nameOf(id) === undefined))
-    note("not taken", "People in its shifts whom OnCall does not list any more: their turns are of nobody, as there");
-  const hasSilent = named.some((id) => nameOf(id) !== undefined && !isNotified(id));
-  const overrides = overridesOf(own, nameOf, now);
-  const swaps = swapsOf(allSwaps, schedule.id, nameOf, now);
-  const changes: readonly proof.FileOverride[] = [
-    ...overrides,
-    ...swaps.flatMap(({ start, end, user, takenBy }) =>
-      takenBy === undefined ? [] : [{ start, end, users: [takenBy], replaces: user }],
-    ),
-  ];
-  const rotating = own.filter(({ type }) => type !== "override");
-  const notified = (id: string) => (isNotified(id) ? nameOf(id) : undefined);
-  const readers = hasSilent ? [notified, nameOf] : [nameOf];
-  const best = proof.bestForm(old, forms(schedule, rotating, { name, timezone, readers, now }), () => changes, {
-    from: now,
-    to,
-  }) ?? { form: "exact", schedule: { name, timezone, shifts: [] }, boundaries: 0, differences: [] };
-  const runtime = {
-    overrides: overrides.map(({ start, end, users }) => ({ schedule: name, ...textsOf(start, end), users })),
-    swaps: swaps.map(({ start, end, ...swap }) => ({ schedule: name, ...textsOf(start, end), ...swap })),
-  };
-  for (const shift of best.schedule.shifts) for (const user of shift.turns.flat()) people.add(user);
-  for (const { users, replaces } of changes) for (const user of [...users, replaces ?? []].flat()) people.add(user);
-  for (const { user } of swaps) people.add(user);
-  // Tests run without overrides and swaps: they are made once, by apply --runtime.
-  const at: OldOnCall = (instant) =>
-    changes.some(({ start, end }) => start <= instant && end > instant)
-      ? null
-      : [...new Set(old.flatMap(({ start, end, users }) => (start <= instant && end > instant ? users : [])))].sort();
-  const isEqual = best.differences.length === 0;
+  // Overrides of the web page are not among the shifts of a schedule of another type.
+  const own = all.filter(({ id, type, schedule: of }) => ids.has(id) || (type === "override" && of === schedule.id));
+  const listed = own.filter(({ id }) => ids.has(id)).length;
+  if (listed < ids.size) note("not taken", `${countText(ids.size - listed, "shift")} that OnCall does not list`);
+  for (const shift of own) noteShift(shift, nameOf, note);
+  const people = own.flatMap(({ users, rolling_users }) => [users ?? [], rolling_users ?? []].flat(2));
+  const hasSilent = people.some((id) => nameOf(id) !== undefined && !isNotified(id));
   if (hasSilent) note("changed", "Viewers in its shifts, whom OnCall does not notify, are left out where OnCall does");
-  if (isEqual && timezone !== "UTC" && best.schedule.shifts.some((shift) => shift.timezone === "UTC")) {
-    if (hasLocalTimes) {
-      const local = localTimes(best.schedule, now);
-      const compared = proof.compareSchedule(old, proof.rosterOfFile(local, changes), { from: now, to, timezone });
-      files.proofs.push({ name, form: `local times, ${timezone}`, ...compared });
-      return { ...unproven, ...runtime, people, document: documentOf(local) };
-    }
+  const notified: NameOf = (id) => (isNotified(id) ? nameOf(id) : undefined);
+
+  const known = swapsOf(swaps, { id: schedule.id, nameOf, now }, note);
+  const takenSwaps = known.flatMap(({ user, takenBy, ...span }): FileOverride[] =>
+    takenBy === undefined ? [] : [{ ...span, users: [takenBy], replaces: user, isSwap: true }],
+  );
+  const changes = [...overridesOf(own, nameOf), ...takenSwaps];
+  const readers = hasSilent ? [notified, nameOf] : [nameOf];
+  const taken = team.addSchedule(project, {
+    ...{ name, timezone, old, overrides: () => changes, isAccepted: hasLocalTimes },
+    forms: (free) => formsOf(schedule, own, { name: free, readers, now, hasLocalTimes }),
+    calendar: () =>
+      team.files.toFill(`The iCal export link of ${name} in OnCall: Schedule, Export`, "calendar", project.slug, name),
+  });
+  for (const { start, end, user, takenBy } of known) {
+    if (takenBy !== undefined) continue;
+    project.needs([user]);
+    team.add(project, "swaps", { schedule: taken.name, start: toRfc3339(start), end: toRfc3339(end), user });
+  }
+  const isUtc = timezone !== "UTC" && taken.exact?.shifts.some((shift) => shift.timezone === "UTC" && shift.recurrence);
+  if (isUtc)
     note(
       "changed",
       `Its shifts run in UTC, as in OnCall: they begin an hour later or earlier by the clocks of ${timezone} after ` +
         `each change of the clocks. --local-times ${JSON.stringify(name)} writes them in that zone`,
     );
-  }
-  const { form, boundaries, differences } = best;
-  if (isEqual || isAccepted) {
-    files.proofs.push({ name, form: isEqual ? form : `${form}, accepted`, boundaries, differences });
-    return { ...runtime, document: documentOf(best.schedule), comments: [], at: isEqual ? at : () => null, people };
-  }
-  files.proofs.push({ name, form: "follow", boundaries, differences });
-  note(
-    "to do",
-    "It differs, so it follows the calendar of OnCall while that lives: make an export link there (Schedule, " +
-      "Export) and fill it in; or write the form in the comment of the file, by --accept",
-  );
-  const calendarUrl = files.toFill(`The iCal export link of ${name} in OnCall`, "calendar", project, name);
-  const comments = [`The exact form of ${name}, with --accept:`, ...yamlText(documentOf(best.schedule)).split("\n")];
-  return { ...unproven, document: { name, timezone, calendarUrl }, comments };
+  return taken;
 }
 
-function textsOf(start: EpochMs, end: EpochMs) {
-  return { start: toRfc3339(start), end: toRfc3339(end) };
+function addCalendar(
+  { files }: TeamFiles,
+  project: TeamProject,
+  { ical_url_primary: url, time_zone }: OldSchedule,
+  { name, old }: { readonly name: string; readonly old: OldRendering },
+): TakenSchedule {
+  const own = project.nameFor("oncall", name);
+  if (url === null) files.note("schedule", name, "not taken", "It has no calendar: it is empty");
+  else
+    files.note(
+      ...(["schedule", name, "changed"] as const),
+      "It follows its calendar as before; people are found by username, name or verified address",
+    );
+  const calendarUrl = url === null ? {} : { calendarUrl: files.secret(url, "calendar", project.slug, name) };
+  project.lists.oncall.push({ name: own, timezone: time_zone ?? "UTC", ...calendarUrl });
+  files.count("schedules");
+  return { project, name: own, old, exact: null, unlike: [] };
 }
 
-function documentOf(schedule: proof.FileSchedule): object {
-  const { timezone } = schedule;
-  const shifts = schedule.shifts.map(({ timezone: zone, ...shift }) =>
-    zone === undefined || zone === timezone ? shift : { ...shift, timezone: zone },
-  );
-  return proof.scheduleDocument({ ...schedule, shifts });
+function noteShift(shift: OldShift, nameOf: NameOf, note: (outcome: "not taken" | "changed", text: string) => void) {
+  const name = `The shift ${shift.name ?? shift.id}`;
+  const people = [...(shift.users ?? []), ...(shift.rolling_users ?? []).flat()];
+  const gone = people.filter((id) => nameOf(id) === undefined).length;
+  const why = unwritable(shift) ?? (gone === people.length ? "it has nobody whom OnCall lists" : null);
+  if (why !== null) note("not taken", `${name}: ${why}`);
+  else if (gone > 0)
+    note("changed", `${name} has people whom OnCall does not list any more: their turns are of nobody, as there`);
+  if ((shift.level ?? 0) > 9 && shift.type !== "override")
+    note("changed", `${name} has the level ${shift.level}; it is written with 9, the highest`);
 }
 
-function renderingOf({ final }: OldSchedule, nameOf: ScheduleOptions["nameOf"]): proof.OldRendering {
+function isKnown({ final }: OldSchedule, user: string, nameOf: NameOf): boolean {
+  return final.some(({ user_pk }) => nameOf(user_pk) === user);
+}
+
+function renderingOf({ final }: OldSchedule, nameOf: NameOf): OldRendering {
   return final.map(({ user_pk, user_username, shift_start, shift_end }) => ({
     ...{ start: shift_start, end: shift_end },
-    users: [nameOf(user_pk) ?? user_username ?? user_pk],
+    // Who is not known differs from everyone in the files.
+    users: [nameOf(user_pk) ?? `${user_username ?? user_pk}, whom OnCall does not list`],
   }));
 }
 
-/** In the order in which they are tried; that of OnCall's code first. */
-function* forms(
-  schedule: OldSchedule,
-  shifts: readonly OldShift[],
-  {
-    name,
-    timezone,
-    readers,
-    now,
-  }: { name: string; timezone: string; readers: readonly ScheduleOptions["nameOf"][]; now: EpochMs },
-): Generator<proof.ScheduleForm, undefined> {
-  const isWeb = schedule.type === "web";
-  const tried = new Set<string>();
-  // Shifts without a zone are in UTC in a schedule of the web page, else in that of the schedule.
-  const zones = isWeb ? ["UTC", timezone] : [timezone, "UTC"];
-  const ways: [string, (shift: OldShift) => string][] = [
-    ...zones.map((zone): [string, (shift: OldShift) => string] => [zone, (shift) => shift.time_zone ?? zone]),
-    ...[timezone, "UTC"].map((zone): [string, () => string] => [`all in ${zone}`, () => zone]),
-  ];
-  for (const [zone, zoneOf] of ways)
-    for (const [endsByClock, isSplit] of [
-      [false, false],
-      [false, true],
-      [true, false],
-    ] as const)
-      for (const [isCut, nameOf] of readers.flatMap((each) => [isWeb, !isWeb].map((cut) => [cut, each] as const))) {
-        const names = new Set<string>();
-        const made = shifts.flatMap((shift) => {
-          const reading: ShiftReading = { zone: zoneOf(shift), isCut, isSplit, endsByClock };
-          return fileShifts(shift, reading, nameOf, now);
-        });
-        const named = made.map((shift) => ({ ...shift, name: free(shift.name.slice(0, 90), names) }));
-        const key = JSON.stringify(named);
-        if (tried.has(key)) continue;
-        tried.add(key);
-        yield { form: `exact, ${zone}`, schedule: { name, timezone, shifts: named } };
-      }
+interface FormOptions {
+  readonly name: string;
+  readonly readers: readonly NameOf[];
+  readonly now: EpochMs;
+  readonly hasLocalTimes: boolean;
 }
 
-function overridesOf(shifts: readonly OldShift[], nameOf: ScheduleOptions["nameOf"], now: EpochMs) {
+/** In the order in which they are tried; that of OnCall's code first. */
+function* formsOf(
+  schedule: OldSchedule,
+  shifts: readonly OldShift[],
+  { name, readers, now, hasLocalTimes }: FormOptions,
+): Generator<ScheduleForm, undefined> {
+  const timezone = schedule.time_zone ?? "UTC";
+  const isPage = schedule.type === "web";
+  const tried = new Set<string>();
+  // Shifts without a zone are in UTC in a schedule of the web page, else in that of the schedule.
+  for (const zone of isPage ? ["UTC", timezone] : [timezone, "UTC"])
+    for (const endsByClock of [false, true])
+      for (const isWeb of [isPage, !isPage])
+        for (const nameOf of readers) {
+          const names = new Set<string>();
+          const made = shifts.flatMap((shift) => {
+            const reading: ShiftReading = { zone: shift.time_zone ?? zone, isWeb, endsByClock, now };
+            return shift.type === "override" ? [] : fileShifts(shift, reading, nameOf);
+          });
+          const named = made.map((shift): FileShift => {
+            const local = hasLocalTimes ? inZone(shift, timezone, now) : shift;
+            const { timezone: own, ...rest } = { ...local, name: free(local.name.slice(0, 90), names) };
+            return own === undefined || own === timezone ? rest : { ...rest, timezone: own };
+          });
+          const key = JSON.stringify(named);
+          if (tried.has(key)) continue;
+          tried.add(key);
+          const form = hasLocalTimes ? `local times, ${timezone}` : `exact, ${zone}`;
+          yield { form, schedule: { name, timezone, shifts: named } };
+        }
+}
+
+/** A shift of UTC by the clocks of the schedule, as they are now. */
+function inZone(shift: FileShift, timezone: string, now: EpochMs): FileShift {
+  const moved = shift.timezone === "UTC" && shift.recurrence ? movedBy(shift, zoneOffsetMs(timezone, now)) : null;
+  return moved ? { ...moved, timezone } : shift;
+}
+
+function overridesOf(shifts: readonly OldShift[], nameOf: NameOf): FileOverride[] {
   return shifts.flatMap(({ type, start: wall, duration, time_zone, users, rolling_users }) => {
     if (type !== "override") return [];
     const start = instantOf(Date.parse(`${wall}Z`), time_zone ?? "UTC");
-    const end = start + duration * 1000;
     const ids = users?.length ? users : (rolling_users ?? []).flat();
     const names = [...new Set(ids.flatMap((id) => nameOf(id) ?? []))];
-    return end > now && end > start && names.length > 0 ? [{ start, end, users: names }] : [];
+    return names.length > 0 ? [{ start, end: start + duration * 1000, users: names }] : [];
   });
 }
 
-function swapsOf(swaps: readonly OldSwap[], schedule: string, nameOf: ScheduleOptions["nameOf"], now: EpochMs) {
-  return swaps.flatMap(({ schedule: of, swap_start: start, swap_end: end, beneficiary, benefactor }) => {
+/** Those that are not over; `takenBy` is undefined: it is open. */
+function swapsOf(
+  swaps: GrafanaOnCall["swaps"],
+  { id, nameOf, now }: { readonly id: string; readonly nameOf: NameOf; readonly now: EpochMs },
+  note: (outcome: "not taken", text: string) => void,
+) {
+  return swaps.flatMap(({ schedule, swap_start: start, swap_end: end, beneficiary, benefactor }) => {
+    if (schedule !== id || end <= now || end <= start) return [];
     const [user, takenBy] = [nameOf(beneficiary), benefactor === null ? undefined : nameOf(benefactor)];
-    if (of !== schedule || end <= now || end <= start || user === undefined) return [];
-    return [{ start, end, user, ...(takenBy !== undefined && { takenBy }) }];
+    if (user !== undefined && (benefactor === null || takenBy !== undefined)) return [{ start, end, user, takenBy }];
+    note("not taken", `The swap from ${toRfc3339(start)} to ${toRfc3339(end)}: OnCall does not list one of both`);
+    return [];
   });
-}
-
-/** Shifts of UTC by the clocks of the schedule, as they are now. */
-function localTimes(schedule: proof.FileSchedule, now: EpochMs): proof.FileSchedule {
-  const { timezone } = schedule;
-  const shifts = schedule.shifts.map((shift) => {
-    const { recurrence } = shift;
-    if (shift.timezone !== "UTC" || recurrence?.frequency === "monthly") return shift;
-    const start = Date.parse(`${shift.start}Z`);
-    const wall = start + zoneOffsetMs(timezone, now);
-    const days = Math.floor(wall / DAY_MS) - Math.floor(start / DAY_MS);
-    const moved = <T extends string>(day: T) => (WEEKDAYS[(WEEKDAYS.indexOf(day as never) + days + 7) % 7] ?? day) as T;
-    const rule = recurrence && {
-      ...recurrence,
-      ...(recurrence.byDay && { byDay: recurrence.byDay.map(moved) }),
-      ...(recurrence.frequency === "weekly" && { weekStart: moved(recurrence.weekStart ?? "MO") }),
-    };
-    return { ...shift, timezone, start: new Date(wall).toISOString().slice(0, 19), ...(rule && { recurrence: rule }) };
-  });
-  return { ...schedule, shifts };
 }

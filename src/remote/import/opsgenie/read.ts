@@ -23,7 +23,8 @@ const User = v.object({
 const Contact = v.object({ method: text, to: text, status: maybe(v.object({ enabled: flag })) });
 const Rule = v.object({ id: v.string(), name: text, actionType: text, enabled: flag });
 const RuleDetail = v.object({
-  ...{ name: text, criteria: Criteria },
+  ...{ name: text, criteria: Criteria, timeRestriction: TimeRestriction },
+  repeat: maybe(v.object({ loopAfter: number, enabled: flag })),
   steps: many(v.object({ contact: maybe(v.object({ method: text, to: text })), sendAfter: Span, enabled: flag })),
 });
 const Team = v.object({ id: v.string(), name: v.string() });
@@ -191,7 +192,7 @@ export async function readOpsgenie(
         Named,
       ))
         policies.push(`${kind} policy ${policy.name ?? policy.id}`);
-    teams.push({ id: key, name: title, members: members.flatMap(memberOf), rules, policies });
+    teams.push({ id: key, name: title, members: members.map(memberOf), rules, policies });
   }
   const schedules: OpsgenieSchedule[] = [];
   for (const each of await list(`${prefix}/schedules?expand=rotation`, "schedules", Schedule)) {
@@ -264,10 +265,10 @@ function nameIn({ name, message, id }: v.InferOutput<typeof Named>): string {
   return name ?? message ?? id ?? "";
 }
 
-function memberOf({ user, accountId, id, role }: v.InferOutput<typeof Member>): OldTeam["members"] {
+function memberOf({ user, accountId, id, role }: v.InferOutput<typeof Member>): OldTeam["members"][number] {
   const of = user ?? { type: "user", id: accountId ?? id, name: null, username: null };
   const name = typeof role === "object" && role !== null && "name" in role ? role.name : role;
-  return of.id === null ? [] : [{ user: of, isAdmin: name === "admin" }];
+  return { user: of, isAdmin: name === "admin" };
 }
 
 /** JSM's people are accounts of Jira, whose addresses only some tokens show. */

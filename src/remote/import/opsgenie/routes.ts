@@ -1,7 +1,7 @@
 import { DAY_MS, HOUR_MS, isTimezone, MINUTE_MS } from "../../../core/time/clock.ts";
 import type { Matcher } from "../../../features/alerts/model/matchers.ts";
 import type { ImportedFiles } from "../files.ts";
-import { ANY, isPattern, labelsFor, type OldRoute, quoted, routeTree, ruleFor } from "../routes.ts";
+import { ANY, isPattern, type OldRoute, quoted } from "../routes.ts";
 import type { TeamFiles, TeamPolicy, TeamProject } from "../team-files.ts";
 import { type ClockWindow, WEEK_MS } from "../windows.ts";
 import type { OldCondition, OldCriteria, OldRoutingRule, OldTimeRestriction, OpsgenieRef } from "./read.ts";
@@ -38,7 +38,6 @@ export function addRoutes(
   policyOf: (ref: OpsgenieRef | null, name: string) => TeamPolicy | null,
 ): void {
   const { files } = team;
-  const policies = new Map<string, TeamPolicy>();
   const kept: OldRoute[] = [];
   const ordered = [...rules].sort(
     (a, b) => Number(a.isDefault ?? false) - Number(b.isDefault ?? false) || (a.order ?? 0) - (b.order ?? 0),
@@ -48,35 +47,22 @@ export function addRoutes(
     const of = `${project.name}: ${name}`;
     const policy = policyOf(rule.notify, name);
     const windows = windowsOf(rule.timeRestriction);
+    const isTimed = windows === null || windows.length > 0;
+    const timezone = rule.timezone !== null && isTimezone(rule.timezone) ? rule.timezone : isTimed ? null : "UTC";
     const alternatives = alternativesOf(files, of, rule.criteria);
     if (!policy) files.note("routing rule", of, "not taken", "notifies what was not taken; write a route");
-    else if (!windows) files.note("routing rule", of, "not taken", "has a time restriction of another form");
+    else if (!windows || timezone === null)
+      files.note("routing rule", of, "not taken", "has a time restriction of another form or zone; write a route");
     else if (alternatives) {
-      const timezone = rule.timezone !== null && isTimezone(rule.timezone) ? rule.timezone : "UTC";
       kept.push({ name, alternatives, windows, timezone, policy: policy.name });
-      policies.set(policy.name, policy);
-      files.count("routes");
-      if (windows.length > 0)
+      if (isTimed)
         files.note(
           ...(["routing rule", of, "changed"] as const),
           "an alert that still fires when its times begin or end is then routed again",
         );
     }
   }
-  const tree = routeTree(kept);
-  if (!tree)
-    return files.note("routing rules", project.name, "not taken", "would be over 900 routes: write them by hand");
-  const { routes, timeIntervals } = tree;
-  const route = { policy: "default", groupBy: ["..."], groupWait: "0s", ...(routes.length > 0 && { routes }) };
-  project.routes = { ...(timeIntervals.length > 0 && { timeIntervals }), route };
-  for (const rule of kept) {
-    const labels = labelsFor(rule.alternatives[0] ?? []);
-    if (labels)
-      team.addTests(project, rule.name, labels, rule.timezone, (at) => {
-        const found = ruleFor(kept, labels, at);
-        return found && rules.length === kept.length ? (policies.get(found.policy) ?? null) : null;
-      });
-  }
+  team.addRoutes(project, kept, kept.length < rules.length ? [[]] : []);
 }
 
 /** Null: nothing of it can be a route. */
@@ -102,7 +88,8 @@ const LABELS: Readonly<Record<string, string>> = {
   ...{ message: "alertname", source: "source", entity: "entity", priority: "priority" },
 };
 
-function matcherOf({ field, key, not, operation, expectedValue }: OldCondition): Matcher | null {
+/** Null: no label has it. */
+export function matcherOf({ field, key, not, operation, expectedValue }: OldCondition): Matcher | null {
   const value = expectedValue ?? "";
   const isNot = not === true;
   if (field === "tags") {

@@ -1,10 +1,11 @@
-import { DAY_MS, type EpochMs, HOUR_MS, isTimezone, MINUTE_MS, toRfc3339 } from "../../../core/time/clock.ts";
+import { DAY_MS, HOUR_MS, isTimezone, MINUTE_MS } from "../../../core/time/clock.ts";
 import { finalShifts } from "../../../features/oncall/model/layers.ts";
 import { durationText } from "../../../http/api/file-form.ts";
 import { ContactWays } from "../contact-ways.ts";
 import { ImportedFiles } from "../files.ts";
 import type { ApiImportOptions } from "../http-source.ts";
 import { type FileOverride, type FileSchedule, type FileShift, rosterOfFile } from "../proof.ts";
+import type { ReportRow } from "../report.ts";
 import { type RotationForm, rotationForms } from "../schedules.ts";
 import {
   type EscalationStep,
@@ -47,11 +48,13 @@ class OpsgenieFiles {
   readonly #team: TeamFiles;
   readonly #schedules = new Map<string, TakenSchedule>();
   readonly #policies = new Map<string, { readonly project: TeamProject; readonly policy: TeamPolicy }>();
+  /** Where the alerts of each integration are, by their label; null: it is not taken. */
+  readonly #integrations = new Map<string, { readonly project: TeamProject; readonly label: string } | null>();
 
   constructor(old: OldOpsgenie, options: ApiImportOptions) {
     this.#old = old;
     this.#options = options;
-    this.#team = new TeamFiles(this.#files, old.now, options);
+    this.#team = new TeamFiles(this.#files, old, options);
   }
 
   write(): ImportedFiles {
@@ -59,24 +62,33 @@ class OpsgenieFiles {
     this.#team.noteMissing(missing);
     for (const user of this.#old.users) this.#addUser(user);
     for (const { id, name, members } of teams) {
-      if (!this.#isWanted(name)) continue;
-      const project = this.#team.projectOf(id, name);
+      const project = this.#team.projectOf("team", name, [id]);
+      if (!project) continue;
       for (const { user, isAdmin } of members) {
         const username = this.#userOf(user);
         if (username !== undefined) project.members.set(username, isAdmin ? "owner" : "editor");
+        else this.#files.note("team", name, "not taken", `its member ${nameOf(user) || "without a user"} is unknown`);
       }
     }
     for (const each of schedules) this.#addSchedule(each);
     for (const each of escalations) this.#addEscalation(each);
     for (const { id, name, rules, policies } of teams) {
-      if (!this.#isWanted(name)) continue;
-      const project = this.#team.projectOf(id, name);
+      const project = this.#team.projectOf("team", name, [id]);
+      if (!project) continue;
       addRoutes(this.#team, project, rules, (ref, rule) => this.#policyFor(project, ref, rule));
       for (const policy of policies)
         this.#files.note("policy", policy, "not taken", `is of team ${name}: write a rule or a route`);
     }
     this.#addSenders();
     this.#addMaintenance();
+    for (const { fromUser, toUser, endDate } of this.#old.forwarding)
+      if (Date.parse(endDate ?? "") > this.#old.now && !(this.#userOf(fromUser) && this.#userOf(toUser)))
+        this.#files.note(
+          "forwarding",
+          `${nameOf(fromUser)} to ${nameOf(toUser)}`,
+          "not taken",
+          "is of someone unknown",
+        );
     for (const name of this.#old.services)
       this.#files.note("service", name, "not taken", "its incident rules are no routes: use labels and routes");
     for (const name of this.#old.policies)
@@ -86,56 +98,45 @@ class OpsgenieFiles {
     return this.#team.write();
   }
 
-  #isWanted(team: string | null | undefined): boolean {
-    const { teams } = this.#options;
-    return teams === null || (team !== null && team !== undefined && teams.includes(team));
-  }
-
-  /** Null: the team is not among the wanted ones. */
-  #projectOf(id: string | null | undefined): TeamProject | null {
-    const team = this.#old.teams.find((each) => each.id === id);
-    if (team) return this.#isWanted(team.name) ? this.#team.projectOf(team.id, team.name) : null;
-    const { project, teams } = this.#options;
-    return teams === null ? this.#team.projectOf("", project, project) : null;
-  }
-
   #addUser({ id, username, fullName, timeZone, blocked, contacts, rules }: OpsgenieUser): void {
     const name = username ?? fullName ?? id;
-    if (blocked === true) this.#files.note("person", name, "to do", "is blocked in Opsgenie: deactivate the account");
+    const rows: ReportRow[] = [];
+    const note = (kind: string, about: string, outcome: ReportRow["outcome"], text: string) =>
+      rows.push({ kind, name: about, outcome, text });
+    if (blocked === true) note("person", name, "to do", "is blocked in Opsgenie: deactivate the account");
     const numbers = contacts.filter(({ method, to }) => (method === "sms" || method === "voice") && to !== null);
     const digits = (numbers[0]?.to ?? "").replace(/\D/g, "");
     const ways = new ContactWays();
     for (const rule of rules) {
       if (rule.enabled === false) continue;
+      const about = `${name}: ${rule.name ?? ""}`;
       if (rule.actionType !== "create-alert") {
-        const what = `${rule.actionType ?? ""} ${rule.name ?? ""}`.trim();
-        this.#files.note("notification rule", `${name}: ${what}`, "not taken", "is no rule for new alerts");
+        note("notification rule", about, "not taken", `is for ${rule.actionType ?? "others"}, not for new alerts`);
         continue;
       }
       const urgencies = urgenciesOf(rule.criteria ?? null);
-      if (urgencies === null)
-        this.#files.note(
-          "notification rule",
-          `${name}: ${rule.name ?? ""}`,
-          "not taken",
-          "depends on more than priority",
-        );
-      for (const urgency of urgencies ?? [])
-        for (const { contact, sendAfter, enabled } of rule.steps ?? []) {
-          const way = WAYS[contact?.method ?? ""];
-          if (way !== undefined && enabled !== false) ways.add(urgency, spanMs(sendAfter), way);
-        }
+      if (urgencies === null) note("notification rule", about, "not taken", "depends on more than priority");
+      if (rule.timeRestriction)
+        note("notification rule", about, "changed", "counts at some times only in Opsgenie, and always here");
+      if (rule.repeat?.enabled === true)
+        note("notification rule", about, "changed", "repeats in Opsgenie; here the steps of a policy do");
+      for (const { contact, sendAfter, enabled } of rule.steps ?? []) {
+        if (enabled === false) continue;
+        const way = WAYS[contact?.method ?? ""];
+        if (way !== undefined) for (const urgency of urgencies ?? []) ways.add(urgency, spanMs(sendAfter), way);
+        else note("notification rule", about, "not taken", `uses ${contact?.method ?? "an unknown way"}`);
+      }
     }
     const isEmail = username !== null && /^[^@\s]+@[^@\s]+$/.test(username);
-    this.#team.addPerson({
+    if (!isEmail) note("person", name, "to do", "has no mail address that the token shows: write it");
+    if (ways.hasService) note("person", name, "to do", "was called or got SMS: adds a channel for it in Prism");
+    const person = {
       ...{ id, email: isEmail ? username : null, name: fullName ?? username },
       ...{ timezone: timeZone !== null && isTimezone(timeZone) ? timeZone : null },
       phone: /^[1-9]\d{6,14}$/.test(digits) ? `+${digits}` : null,
-      contactRules: ways.document(),
-    });
-    if (!isEmail) this.#files.note("person", name, "to do", "has no mail address that the token shows: write it");
-    if (ways.hasService)
-      this.#files.note("person", name, "to do", "was called or got SMS: adds a channel for it in Prism");
+      contactRules: ways.document((text) => note("person", name, "changed", text)),
+    };
+    this.#team.addPerson(person, rows);
   }
 
   #userOf(ref: OpsgenieRef | null): string | undefined {
@@ -158,7 +159,7 @@ class OpsgenieFiles {
 
   #addSchedule(schedule: OpsgenieSchedule): void {
     const { id, name, ownerTeam, teamId, enabled, rotations, timeline } = schedule;
-    const project = this.#projectOf(ownerTeam?.id ?? teamId);
+    const project = this.#team.projectOf("schedule", name, [ownerTeam?.id ?? teamId]);
     if (!project) return;
     if (enabled === false)
       return this.#files.note("schedule", name, "not taken", "is disabled in Opsgenie, where it notifies nobody");
@@ -183,10 +184,11 @@ class OpsgenieFiles {
         });
     }
     const { now } = this.#old;
+    const overrides = this.#knownOverrides(schedule);
     const taken = this.#team.addSchedule(project, {
       ...{ name, timezone, old: timeline === null ? null : this.#renderingOf(schedule) },
       forms: (own) => (isWhole ? rotationForms(own, olds, { timezone, now }) : []),
-      overrides: (form) => this.#overridesOf(schedule, form),
+      overrides: (form) => this.#overridesOf(schedule, overrides, form),
       calendar: () => this.#files.toFill(`Opsgenie, ${name}: the address of its iCalendar export`, "calendar", name),
       shownTo: timeline?.endDate ? Date.parse(timeline.endDate) : undefined,
     });
@@ -209,24 +211,32 @@ class OpsgenieFiles {
     );
   }
 
+  #knownOverrides({ name, overrides }: OpsgenieSchedule): readonly KnownOverride[] {
+    return overrides.flatMap((override) => {
+      const span = { start: Date.parse(override.startDate), end: Date.parse(override.endDate) };
+      if (span.end <= this.#old.now) return [];
+      const of = override.user ?? override.responder;
+      const users = this.#people(of);
+      if (users?.length && span.start < span.end)
+        return [{ ...span, users, rotations: new Set(override.rotations.map(({ id }) => id)) }];
+      const text = `from ${override.startDate} to ${override.endDate} is of ${nameOf(of) || "nobody"}, who is unknown`;
+      this.#files.note("override", name, "not taken", text);
+      return [];
+    });
+  }
+
   /** Overrides, and what people forward, as overrides of one person each. */
   #overridesOf(
-    { overrides, rotations }: OpsgenieSchedule,
+    { rotations }: OpsgenieSchedule,
+    overrides: readonly KnownOverride[],
     { schedule: form, byRotation }: RotationForm,
   ): FileOverride[] {
     const found: FileOverride[] = [];
-    for (const override of overrides) {
-      const span = { start: Date.parse(override.startDate), end: Date.parse(override.endDate) };
-      const users = this.#people(override.user ?? override.responder);
-      if (users === null || users.length === 0 || Number.isNaN(span.start + span.end) || span.end <= this.#old.now) {
-        continue;
-      }
-      const ids = new Set(override.rotations.map(({ id }) => id));
-      if (ids.size === 0 || rotations.every(({ id }) => ids.has(id))) found.push({ ...span, users });
+    for (const { rotations: ids, ...override } of overrides)
+      if (ids.size === 0 || rotations.every(({ id }) => ids.has(id))) found.push(override);
       else
         for (const [at, own] of byRotation.entries())
-          if (ids.has(rotations[at]?.id ?? null)) found.push(...replacing(form, own, span, users));
-    }
+          if (ids.has(rotations[at]?.id ?? null)) found.push(...replacing(form, own, override));
     const people = new Set(form.shifts.flatMap(({ turns }) => turns.flat()));
     for (const { fromUser, toUser, startDate, endDate } of this.#old.forwarding) {
       const [from, to] = [this.#userOf(fromUser), this.#userOf(toUser)];
@@ -239,7 +249,7 @@ class OpsgenieFiles {
   }
 
   #addEscalation({ id, name, description, ownerTeam, rules, repeat }: OpsgenieEscalation): void {
-    const project = this.#projectOf(ownerTeam?.id);
+    const project = this.#team.projectOf("escalation", name, [ownerTeam?.id]);
     if (!project) return;
     const steps: EscalationStep[] = [];
     for (const rule of [...rules].sort((a, b) => spanMs(a.delay) - spanMs(b.delay))) {
@@ -295,38 +305,44 @@ class OpsgenieFiles {
     const known = this.#policies.get(ref?.type === "escalation" ? (ref.id ?? "") : key);
     // A route names policies of its own project only.
     if (known) return known.project === project ? known.policy : null;
-    const add = (policy: TeamPolicy) => {
-      this.#policies.set(key, { project, policy });
-      return policy;
-    };
-    if (ref === null || ref.type === "none") return add(this.#team.addNobody(project));
+    if (ref === null || ref.type === "none") return this.#team.nobodyOf(project);
     if (ref.type !== "schedule") return null;
     const targets = this.#targets(ref, "default");
-    return targets ? add(this.#team.addPolicy(project, nameOf(ref) || rule, [{ atMs: 0, ...targets }])) : null;
+    if (!targets) return null;
+    const policy = this.#team.addPolicy(project, nameOf(ref) || rule, [{ atMs: 0, ...targets }]);
+    this.#policies.set(key, { project, policy });
+    return policy;
   }
 
   #addSenders(): void {
     const { integrations, heartbeats } = this.#old;
-    for (const { name, type, enabled, teamId } of integrations) {
-      const project = this.#projectOf(teamId);
+    for (const { id, name, type, enabled, teamId } of integrations) {
+      const project = this.#team.projectOf("integration", name, [teamId]);
       if (!project) continue;
       const kind = (type ?? "").toLowerCase();
-      if (enabled === false) this.#files.note("integration", name, "not taken", "is disabled in Opsgenie");
+      this.#integrations.set(id, null);
+      const note = (outcome: ReportRow["outcome"], text: string) =>
+        this.#files.note("integration", name, outcome, text);
+      const preset = PRESETS.get(kind);
+      if (enabled === false) note("not taken", "is disabled in Opsgenie");
       else if (API_TYPES.has(kind)) {
         const own = project.nameFor("integrations", name);
         const key = this.#files.toFill(`Opsgenie, integration ${name}: its API key`, project.slug, own, "key");
-        project.lists.integrations.push({ kind: "opsgenie", name: own, labels: { integration: own }, key });
-        this.#files.count("integrations");
-        this.#files.note("integration", name, "to do", `its key is shown by Opsgenie only: write it as ${key.env}`);
-      } else if (PRESETS.has(kind)) {
-        const own = project.nameFor("receivers", name);
-        project.lists.receivers.push({ name: own, preset: PRESETS.get(kind), labels: { integration: own } });
-        this.#files.count("receivers");
-        this.#files.note("integration", name, "to do", "gets a new address in Prism: change it at the sender by hand");
-      } else this.#files.note("integration", name, "not taken", `has the type ${type}: make a receiver or a channel`);
+        this.#team.add(project, "integrations", { kind: "opsgenie", name: own, labels: { integration: own }, key });
+        this.#integrations.set(id, { project, label: own });
+        note("to do", `its key is shown by Opsgenie only: write it as ${key.env}`);
+      } else if (preset !== undefined) {
+        // Labels tell both kinds apart, too.
+        const own = project.nameFor("integrations", name);
+        this.#team.add(project, "receivers", { name: own, preset, labels: { integration: own } });
+        this.#integrations.set(id, { project, label: own });
+        note("to do", "gets a new address in Prism: change it at the sender by hand");
+      } else if (kind === "webhook")
+        note("not taken", "sends alerts out: make a channel with the preset http, or a webhook of the project");
+      else note("not taken", `has the type ${type}: make a receiver or a channel`);
     }
     for (const each of heartbeats) {
-      const project = this.#projectOf(each.ownerTeam?.id);
+      const project = this.#team.projectOf("heartbeat", each.name, [each.ownerTeam?.id]);
       if (!project) continue;
       if (each.enabled === false) {
         this.#files.note("heartbeat", each.name, "not taken", "is disabled in Opsgenie");
@@ -335,41 +351,47 @@ class OpsgenieFiles {
       const every = spanMs({ timeAmount: each.interval ?? 10, timeUnit: each.intervalUnit });
       const severity = SEVERITIES[each.alertPriority ?? ""];
       const tags = each.alertTags.filter((tag) => /^[^\s,]{1,50}$/.test(tag)).slice(0, 20);
-      project.lists.heartbeats.push({
+      if (tags.length < each.alertTags.length)
+        this.#files.note("heartbeat", each.name, "changed", "has tags with spaces or commas, or more than 20");
+      this.#team.add(project, "heartbeats", {
         ...{ name: project.nameFor("heartbeats", each.name), timeout: durationText(every), grace: "1m" },
         ...((each.description || each.alertMessage) && {
           description: (each.description || each.alertMessage || "").slice(0, 2000),
         }),
         ...{ ...(tags.length > 0 && { tags }), ...(severity && { severity }) },
       });
-      this.#files.count("heartbeats");
     }
   }
 
   #addMaintenance(): void {
-    const now = this.#old.now;
     for (const { description, id, time, rules } of this.#old.maintenance) {
       const name = description || id;
-      const [start, end] = [Date.parse(time?.startDate ?? ""), Date.parse(time?.endDate ?? "")];
-      const owned = rules.flatMap(({ entity, state }) => {
-        const of = this.#old.integrations.find((each) => each.id === entity?.id);
-        const project = entity?.type === "integration" && state !== "enabled" && of ? this.#projectOf(of.teamId) : null;
-        return project && of ? [{ project, integration: of.name }] : [];
-      });
-      if (owned.length < rules.length || rules.length === 0 || Number.isNaN(start + end) || end <= now) {
+      const span = { start: Date.parse(time?.startDate ?? ""), end: Date.parse(time?.endDate ?? "") };
+      const ofIntegrations = rules.filter(({ entity, state }) => entity?.type === "integration" && state !== "enabled");
+      if (
+        ofIntegrations.length < rules.length ||
+        rules.length === 0 ||
+        !(span.end > this.#old.now && span.start < span.end)
+      ) {
         this.#files.note("maintenance", name, "not taken", "is of a policy, or has no end: make a silence");
         continue;
       }
-      for (const { project, integration } of owned) {
-        const matchers = [`integration=${JSON.stringify(integration)}`];
-        project.lists.silences.push({
-          ...{ matchers, startsAt: toRfc3339(Math.max(start, now)), endsAt: toRfc3339(end) },
-          comment: name.slice(0, 200),
-        });
-        this.#files.count("silences");
+      for (const { entity } of ofIntegrations) {
+        const old = this.#old.integrations.find((each) => each.id === entity?.id);
+        const taken = old && this.#integrations.get(old.id);
+        const matcher = { name: "integration", operator: "=", value: taken?.label ?? "" } as const;
+        if (taken) this.#team.addSilence(taken.project, matcher, span, name);
+        // Those of other teams are not asked for.
+        else if (taken === null || !old)
+          this.#files.note("maintenance", name, "not taken", `its integration ${old?.name ?? "?"} was not taken`);
       }
     }
   }
+}
+
+interface KnownOverride extends FileOverride {
+  /** None: all. */
+  readonly rotations: ReadonlySet<string | null>;
 }
 
 /** Integrations whose senders use the API of alerts. */
@@ -384,7 +406,6 @@ const PRESETS = new Map([
     ["cloudwatch", "cloudwatch"],
     ["amazonsns", "cloudwatch"],
     ["uptimerobot", "uptimerobot"],
-    ["webhook", "generic"],
   ] as const),
 ]);
 
@@ -409,8 +430,7 @@ function nameOf(ref: OpsgenieRef | null): string {
 function replacing(
   { name, timezone }: FileSchedule,
   shifts: readonly FileShift[],
-  { start, end }: { readonly start: EpochMs; readonly end: EpochMs },
-  users: readonly string[],
+  { start, end, users }: FileOverride,
 ): FileOverride[] {
   return finalShifts(rosterOfFile({ name, timezone, shifts }), start, end).flatMap((span) =>
     span.users.flatMap((replaces) =>

@@ -1,11 +1,12 @@
-import { DAY_MS, isTimezone, MINUTE_MS, toRfc3339 } from "../../../core/time/clock.ts";
-import type { Matcher } from "../../../features/alerts/model/matchers.ts";
+import { DAY_MS, isTimezone, MINUTE_MS } from "../../../core/time/clock.ts";
+import { type Matcher, matcherText } from "../../../features/alerts/model/matchers.ts";
 import { durationText } from "../../../http/api/file-form.ts";
 import { ContactWays } from "../contact-ways.ts";
-import { type EnvReference, ImportedFiles } from "../files.ts";
+import { ImportedFiles } from "../files.ts";
 import type { ApiImportOptions } from "../http-source.ts";
 import type { FileOverride } from "../proof.ts";
-import { labelsFor, type OldRoute, routeTree, ruleFor } from "../routes.ts";
+import type { ReportRow } from "../report.ts";
+import type { OldRoute } from "../routes.ts";
 import { rotationForms } from "../schedules.ts";
 import {
   type EscalationStep,
@@ -16,7 +17,9 @@ import {
 } from "../team-files.ts";
 import type { ClockWindow, OldRotation } from "../windows.ts";
 import { alternativesOf } from "./conditions.ts";
+import { flexibleForms, type PeopleOf } from "./flexible.ts";
 import type {
+  FlexibleSchedule,
   OldLayer,
   OldOrchestration,
   OldPagerDuty,
@@ -43,60 +46,53 @@ export function writePagerDuty(old: OldPagerDuty, options: ApiImportOptions): Im
 
 interface ProjectRoutes {
   readonly rules: OldRoute[];
-  readonly policies: Map<string, TeamPolicy>;
   /** What leads to nothing here, though it did. */
   readonly lost: (readonly Matcher[])[];
 }
 
 class PagerDutyFiles {
   readonly #old: OldPagerDuty;
-  readonly #options: ApiImportOptions;
   readonly #files = new ImportedFiles("pagerduty");
   readonly #team: TeamFiles;
   readonly #schedules = new Map<string, TakenSchedule>();
   readonly #policies = new Map<string, TeamPolicy>();
   readonly #routes = new Map<TeamProject, ProjectRoutes>();
-  /** Where each service's alerts are. */
-  readonly #services = new Map<string, { readonly project: TeamProject; readonly label: string }>();
+  /** Where each service's alerts are; null: it is not taken. */
+  readonly #services = new Map<string, { readonly project: TeamProject; readonly label: string } | null>();
 
   constructor(old: OldPagerDuty, options: ApiImportOptions) {
     this.#old = old;
-    this.#options = options;
-    this.#team = new TeamFiles(this.#files, old.now, options);
+    this.#team = new TeamFiles(this.#files, old, options);
   }
 
   write(): ImportedFiles {
     const { users, teams, schedules, escalations, services, orchestrations, missing } = this.#old;
     this.#team.noteMissing(missing);
     for (const user of users) this.#addUser(user);
-    for (const { id, members } of teams) {
-      const project = this.#projectOf(id);
+    for (const { id, name, members } of teams) {
+      const project = this.#team.projectOf("team", name, [id]);
+      if (!project) continue;
       for (const { user, role } of members) {
         const username = this.#team.usernameOf(user.id);
-        if (project && username !== undefined) project.members.set(username, ROLES[role ?? ""] ?? "editor");
+        if (username !== undefined) project.members.set(username, ROLES[role ?? ""] ?? "editor");
+        else this.#files.note("team", name, "not taken", `its member ${user.summary ?? user.id} is unknown`);
       }
     }
     for (const each of schedules) this.#addSchedule(each);
+    for (const each of this.#old.flexible) this.#addFlexible(each);
     // Routers are asked before services: their rules see what is sent to a router.
     for (const each of orchestrations) this.#addOrchestration(each);
     for (const each of services) this.#addService(each);
     for (const { id, name, teams: of } of escalations) {
-      const project = this.#projectOf(of[0]?.id);
-      if (!project || [...this.#policies.keys()].some((key) => key.includes(` ${id} `))) continue;
+      if ([...this.#policies.keys()].some((key) => key.includes(` ${id} `))) continue;
+      const project = this.#team.projectOf("escalation policy", name, idsOf(of));
+      if (!project) continue;
       this.#policyFor(project, id, {});
       this.#files.note("escalation policy", name, "changed", "is of no service: no route leads to it");
     }
-    for (const [project, routes] of this.#routes) this.#writeRoutes(project, routes);
+    for (const [project, { rules, lost }] of this.#routes) this.#team.addRoutes(project, rules, lost);
     this.#addMaintenance();
     return this.#team.write();
-  }
-
-  /** Null: the team is not among the wanted ones. */
-  #projectOf(id: string | null | undefined): TeamProject | null {
-    const { project, teams } = this.#options;
-    const team = this.#old.teams.find((each) => each.id === id);
-    if (team) return teams === null || teams.includes(team.name) ? this.#team.projectOf(team.id, team.name) : null;
-    return teams === null ? this.#team.projectOf("", project, project) : null;
   }
 
   #addUser({
@@ -107,35 +103,39 @@ class PagerDutyFiles {
     contact_methods: methods,
     notification_rules: rules,
   }: PagerDutyUser) {
+    const rows: ReportRow[] = [];
+    const note = (kind: string, outcome: ReportRow["outcome"], text: string) =>
+      rows.push({ kind, name: name ?? id, outcome, text });
     const ways = new ContactWays();
     for (const { start_delay_in_minutes: minutes, urgency, contact_method: method, type } of rules) {
       const way =
         WAYS[methods.find((each) => each.id === method?.id)?.type ?? method?.type?.replace(/_reference$/, "") ?? ""];
       if (type !== null && !type.startsWith("assignment_")) continue;
       if (way === undefined)
-        this.#files.note(
-          "notification rule",
-          name ?? id,
-          "not taken",
-          `uses ${method?.summary ?? method?.type ?? "?"}`,
-        );
+        note("notification rule", "not taken", `uses ${method?.summary ?? method?.type ?? "an unknown way"}`);
       else ways.add(urgency === "low" ? "low" : "high", (minutes ?? 0) * MINUTE_MS, way);
     }
     const phone = methods.find(({ type }) => /^(phone|sms)_/.test(type ?? ""));
     const digits = `${phone?.country_code ?? "1"}${phone?.address ?? ""}`.replace(/\D/g, "");
-    this.#team.addPerson({
+    if (ways.hasService) note("person", "to do", "was called or got SMS: adds a channel for it in Prism");
+    const person = {
       ...{ id, email, name, timezone: timezone !== null && isTimezone(timezone) ? timezone : null },
       phone: phone && /^[1-9]\d{6,14}$/.test(digits) ? `+${digits}` : null,
-      contactRules: ways.document(),
-    });
-    if (ways.hasService)
-      this.#files.note("person", name ?? id, "to do", "was called or got SMS: adds a channel for it in Prism");
+      contactRules: ways.document((text) => note("person", "changed", text)),
+    };
+    this.#team.addPerson(person, rows);
   }
 
   #addSchedule(schedule: PagerDutySchedule): void {
     const { id, name, teams, schedule_layers: layers, final_schedule: final, isShown } = schedule;
-    const project = this.#projectOf(teams[0]?.id);
+    const project = this.#team.projectOf("schedule", name, idsOf(teams));
     if (!project) return;
+    for (const { start, end, user } of schedule.overrides)
+      if (!this.#isKnown(user) && Date.parse(end) > this.#old.now)
+        this.#files.note(
+          ...(["override", name, "not taken"] as const),
+          `from ${start} to ${end} is of ${user?.summary ?? "nobody"}, who is unknown`,
+        );
     const timezone = zoneOf(schedule.time_zone);
     const rotations = layers.map((layer, at) => this.#rotationOf(layer, layers.length - 1 - at));
     const olds = rotations.filter((each) => each !== null);
@@ -149,12 +149,47 @@ class PagerDutyFiles {
       forms: (own) => (isWhole ? rotationForms(own, olds, { timezone, now: this.#old.now }) : []),
       overrides: () =>
         schedule.overrides.flatMap((each): FileOverride[] => (this.#isKnown(each.user) ? [this.#spanOf(each)] : [])),
-      calendar: () =>
-        schedule.http_cal_url === null
-          ? this.#files.toFill(`PagerDuty, ${name}: the address of its iCalendar feed`, "calendar", name)
-          : this.#files.secret(schedule.http_cal_url, "calendar", name),
+      calendar: () => this.#calendarOf(schedule),
     });
     this.#schedules.set(id, taken);
+  }
+
+  /** A schedule of the API v3. */
+  #addFlexible(schedule: FlexibleSchedule): void {
+    const { id, name, teams, final_schedule: final, overrides } = schedule;
+    const timezone = zoneOf(schedule.time_zone);
+    const project = this.#team.projectOf("schedule", name, idsOf(teams));
+    if (!project) return;
+    const peopleOf: PeopleOf = ({ type, user_id: user }) => {
+      const known = this.#team.usernameOf(user);
+      return type === "empty_member" ? [] : known === undefined ? null : [known];
+    };
+    const spanOf = (each: { readonly start_time: string; readonly end_time: string }) => ({
+      ...{ start: Date.parse(each.start_time), end: Date.parse(each.end_time) },
+    });
+    const known = overrides.flatMap((each): FileOverride[] => {
+      const [[replaces] = [], users] = [peopleOf(each.overridden_member) ?? [], peopleOf(each.overriding_member)];
+      if (replaces !== undefined && users?.length) return [{ ...spanOf(each), users, replaces }];
+      const text = `from ${each.start_time} to ${each.end_time} is of someone unknown, or of nobody`;
+      this.#files.note("override", name, "not taken", text);
+      return [];
+    });
+    const old = final?.computed_shift_assignments.map((each) => ({
+      ...{ ...spanOf(each), users: peopleOf(each.member) ?? [`a deleted person ${each.member.user_id ?? ""}`.trim()] },
+    }));
+    const taken = this.#team.addSchedule(project, {
+      ...{ name, timezone, shownTo: this.#old.shownTo, old: old ?? null },
+      forms: (own) => flexibleForms(own, { ...schedule, time_zone: timezone }, peopleOf),
+      overrides: () => known,
+      calendar: () => this.#calendarOf(schedule),
+    });
+    this.#schedules.set(id, taken);
+  }
+
+  #calendarOf({ name, http_cal_url: url }: { readonly name: string; readonly http_cal_url: string | null }) {
+    return url === null
+      ? this.#files.toFill(`PagerDuty, ${name}: the address of its iCalendar feed`, "calendar", name)
+      : this.#files.secret(url, "calendar", name);
   }
 
   #isKnown(user: PagerDutyRef | null): boolean {
@@ -221,20 +256,23 @@ class PagerDutyFiles {
   #routesOf(project: TeamProject): ProjectRoutes {
     const known = this.#routes.get(project);
     if (known) return known;
-    const made: ProjectRoutes = { rules: [], policies: new Map(), lost: [] };
+    const made: ProjectRoutes = { rules: [], lost: [] };
     this.#routes.set(project, made);
     return made;
   }
 
   #addService(service: OldService): void {
-    const project = this.#projectOf(service.teams[0]?.id ?? this.#teamOfPolicy(service));
+    const project = this.#team.projectOf("service", service.name, this.#teamsOf(service));
     if (!project) return;
+    this.#services.set(service.id, null);
     if (service.status === "disabled")
       return this.#files.note("service", service.name, "not taken", "is disabled in PagerDuty");
     const label = project.nameFor("services", service.name);
     this.#services.set(service.id, { project, label });
     this.#addRules(project, label, service, [[{ name: "service", operator: "=", value: label }]]);
     this.#files.count("services");
+    if (service.hasRules)
+      this.#files.note("service", service.name, "not taken", "has event rules of its own: write rules or routes");
     if (service.alert_grouping_parameters?.type)
       this.#files.note("service", service.name, "changed", "groups alerts in PagerDuty; set groupBy of its route");
     for (const each of service.integrations) {
@@ -245,8 +283,8 @@ class PagerDutyFiles {
         const own = project.nameFor("integrations", name);
         this.#addKey(project, own, labels, each.integration_key);
       } else if (/^generic_email_inbound/.test(each.type ?? "")) {
-        project.lists.receivers.push({ name: project.nameFor("receivers", name), preset: "mail", labels });
-        this.#files.count("receivers");
+        const own = project.nameFor("receivers", name);
+        this.#team.add(project, "receivers", { name: own, preset: "mail", labels });
         this.#files.note("integration", name, "to do", `gets a new mail address in place of ${address ?? "its own"}`);
       } else
         this.#files.note(
@@ -258,19 +296,18 @@ class PagerDutyFiles {
     }
   }
 
-  #teamOfPolicy({ escalation_policy: of }: OldService): string | undefined {
-    return this.#old.escalations.find(({ id }) => id === of?.id)?.teams[0]?.id;
+  #teamsOf({ teams, escalation_policy: of }: OldService): readonly string[] {
+    return idsOf(teams.length > 0 ? teams : (this.#old.escalations.find(({ id }) => id === of?.id)?.teams ?? []));
   }
 
-  #addKey(project: TeamProject, name: string, labels: object, key: string | null): void {
-    let reference: EnvReference;
-    if (key !== null && KEY.test(key)) reference = this.#files.secret(key, project.slug, name, "key");
-    else {
-      reference = this.#files.toFill(`PagerDuty, ${name}: its integration key`, project.slug, name, "key");
-      this.#files.note("integration", name, "to do", `its key is not shown: write it as ${reference.env}`);
-    }
-    project.lists.integrations.push({ kind: "pagerduty", name, labels, key: reference });
-    this.#files.count("integrations");
+  #addKey(project: TeamProject, name: string, labels: object, given: string | null): void {
+    const words = [project.slug, name, "key"];
+    const isShown = given !== null && KEY.test(given);
+    const key = isShown
+      ? this.#files.secret(given, ...words)
+      : this.#files.toFill(`PagerDuty, ${name}: its integration key`, ...words);
+    if (!isShown) this.#files.note("integration", name, "to do", `its key is not shown: write it as ${key.env}`);
+    this.#team.add(project, "integrations", { kind: "pagerduty", name, labels, key });
     this.#files.note("sender", name, "to do", "change the host of its events by hand, where it can be set");
   }
 
@@ -297,8 +334,6 @@ class PagerDutyFiles {
         );
       }
       routes.rules.push({ name, alternatives: matchers, ...hours, policy: policy.name });
-      routes.policies.set(policy.name, policy);
-      this.#files.count("routes");
     };
     const byUrgency = (urgency: string | null | undefined, hours: Hours) => {
       if (urgency !== "severity_based") return add(alternatives, urgency === "low" ? "low" : undefined, hours);
@@ -312,20 +347,34 @@ class PagerDutyFiles {
     };
     const always = { windows: [], timezone: "UTC" };
     const rule = service.incident_urgency_rule;
-    const windows = rule?.type === "use_support_hours" ? supportWindows(service.support_hours) : null;
-    if (rule?.type === "use_support_hours" && windows !== null) {
-      byUrgency(rule.during_support_hours?.urgency, { windows, timezone: zoneOf(service.support_hours?.time_zone) });
-      byUrgency(rule.outside_support_hours?.urgency, always);
-      this.#files.note(
-        ...(["route", name, "changed"] as const),
-        "an alert that still fires when its support hours begin or end is then routed again",
+    if (rule?.type !== "use_support_hours") return byUrgency(rule?.urgency, always);
+    const hours = supportHours(service.support_hours);
+    if (hours === null) {
+      // Its urgency is not known: the route is not guessed.
+      routes.lost.push(...alternatives);
+      project.comments.push("", `The routes of ${name}, in its support hours and outside of them:`);
+      for (const each of alternatives)
+        project.comments.push(`  - { matchers: ${JSON.stringify(each.map(matcherText))}, policy: }`);
+      return this.#files.note(
+        "route",
+        name,
+        "not taken",
+        "has support hours of another form: write both of its routes",
       );
-    } else byUrgency(rule?.urgency, always);
+    }
+    byUrgency(rule.during_support_hours?.urgency, hours);
+    byUrgency(rule.outside_support_hours?.urgency, always);
+    this.#files.note(
+      ...(["route", name, "changed"] as const),
+      "an alert that still fires when its support hours begin or end is then routed again",
+    );
   }
 
-  #addOrchestration({ name, team, router, keys }: OldOrchestration): void {
-    const project = this.#projectOf(team?.id);
+  #addOrchestration({ name, team, router, keys, hasRules }: OldOrchestration): void {
+    const project = this.#team.projectOf("event orchestration", name, [team?.id]);
     if (!project) return;
+    if (hasRules)
+      this.#files.note("event orchestration", name, "not taken", "has rules for all events: write rules of Prism");
     const own = project.nameFor("orchestrations", name);
     const label: Matcher = { name: "orchestration", operator: "=", value: own };
     const routes = this.#routesOf(project);
@@ -336,9 +385,7 @@ class PagerDutyFiles {
         routes.lost.push(...alternatives);
         return this.#files.note("event rule", title, "not taken", "leads to a service that was not taken");
       }
-      const known = [...routes.policies.values()].find(({ isNobody }) => isNobody);
-      const policy = known ?? this.#team.addNobody(project);
-      routes.policies.set(policy.name, policy);
+      const policy = this.#team.nobodyOf(project);
       routes.rules.push({ name: title, alternatives, windows: [], timezone: "UTC", policy: policy.name });
     };
     const first = router.sets.find((set) => set.id === "start") ?? router.sets[0];
@@ -365,43 +412,18 @@ class PagerDutyFiles {
     }
   }
 
-  #writeRoutes(project: TeamProject, { rules, policies, lost }: ProjectRoutes): void {
-    const tree = routeTree(rules);
-    if (!tree)
-      return this.#files.note("routes", project.name, "not taken", "would be over 900 routes: write them by hand");
-    const { routes, timeIntervals } = tree;
-    const route = { policy: "default", groupBy: ["..."], groupWait: "0s", ...(routes.length > 0 && { routes }) };
-    project.routes = { ...(timeIntervals.length > 0 && { timeIntervals }), route };
-    const isLost = { name: "", alternatives: lost, windows: [], timezone: "UTC", policy: "" };
-    for (const [at, { name, alternatives }] of rules.entries()) {
-      const found = labelsFor(alternatives[0] ?? []);
-      const hasSeverity = alternatives[0]?.some((each) => each.name === "severity") ?? false;
-      const labels = found ?? (hasSeverity ? labelsFor(withSeverity(alternatives[0] ?? [])) : null);
-      const zone = rules.find((each) => each.windows.length > 0 && each.name === name)?.timezone ?? "UTC";
-      if (labels)
-        this.#team.addTests(project, `${name} ${at + 1}`, labels, zone, (instant) => {
-          const rule = ruleFor([isLost, ...rules], labels, instant);
-          return rule === null || rule === isLost ? null : (policies.get(rule.policy) ?? null);
-        });
-    }
-  }
-
   #addMaintenance(): void {
-    for (const { id, description, summary, start_time: start, end_time: end, services } of this.#old.maintenance) {
+    for (const { id, description, summary, start_time, end_time, services } of this.#old.maintenance) {
       const name = description || summary || id;
-      if (!(Date.parse(end) > this.#old.now)) continue;
+      const span = { start: Date.parse(start_time), end: Date.parse(end_time) };
+      if (span.end <= this.#old.now) continue;
       for (const { id: service, summary: of } of services) {
-        const found = this.#services.get(service);
-        if (!found) {
+        const taken = this.#services.get(service);
+        const matcher = { name: "service", operator: "=", value: taken?.label ?? "" } as const;
+        if (taken && span.start < span.end) this.#team.addSilence(taken.project, matcher, span, name);
+        // Those of other teams are not asked for.
+        else if (taken !== undefined || !this.#old.services.some((each) => each.id === service))
           this.#files.note("maintenance window", name, "not taken", `its service ${of ?? service} was not taken`);
-          continue;
-        }
-        found.project.lists.silences.push({
-          matchers: [`service=${JSON.stringify(found.label)}`],
-          startsAt: toRfc3339(Math.max(Date.parse(start), this.#old.now)),
-          ...{ endsAt: toRfc3339(Date.parse(end)), comment: name.slice(0, 200) },
-        });
-        this.#files.count("silences");
       }
     }
   }
@@ -418,8 +440,8 @@ function zoneOf(name: string | null | undefined): string {
   return name !== null && name !== undefined && isTimezone(name) ? name : "UTC";
 }
 
-function withSeverity(matchers: readonly Matcher[]): readonly Matcher[] {
-  return matchers.map((each) => (each.name === "severity" ? { ...each, operator: "=", value: "critical" } : each));
+function idsOf(refs: readonly PagerDutyRef[]): readonly string[] {
+  return refs.map(({ id }) => id);
 }
 
 /** Milliseconds of `17:30:00`; null: it is none. */
@@ -436,10 +458,12 @@ function windowOf(restriction: OldLayer["restrictions"][number]): ClockWindow | 
   return { day: isDaily ? null : (day ?? 1) - 1, startMs, durationMs: seconds * 1000 };
 }
 
-/** Null: their form is not known. */
-function supportWindows(hours: OldService["support_hours"]): ClockWindow[] | null {
-  const [start, end] = [timeOf(hours?.start_time), timeOf(hours?.end_time)];
-  if (!hours || start === null || end === null || hours.days_of_week.length === 0) return null;
+/** Null: their form or their zone is not known. */
+function supportHours(hours: OldService["support_hours"]): Hours | null {
+  const [start, end, timezone] = [timeOf(hours?.start_time), timeOf(hours?.end_time), hours?.time_zone ?? ""];
+  if (!hours || start === null || end === null || hours.days_of_week.length === 0 || !isTimezone(timezone)) return null;
+  if (hours.days_of_week.some((day) => !Number.isInteger(day) || day < 0 || day > 7)) return null;
   const durationMs = end > start ? end - start : end - start + DAY_MS;
-  return hours.days_of_week.map((day) => ({ day: (day + 6) % 7, startMs: start, durationMs }));
+  const windows = hours.days_of_week.map((day) => ({ day: (day + 6) % 7, startMs: start, durationMs }));
+  return { windows, timezone };
 }

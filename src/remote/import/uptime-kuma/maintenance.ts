@@ -34,8 +34,10 @@ export function silencesOf(old: OldKuma, targets: Targets, files: ImportedFiles)
     const zone = row.timezone && row.timezone !== "SAME_AS_SERVER" ? row.timezone : server;
     const timezone = isTimezone(zone ?? "") ? String(zone) : "UTC";
     const times = timesOf(row, timezone);
-    if (!active || typeof times === "string" || monitors.length === 0) {
-      const why = typeof times === "string" ? times : active ? "it has no monitors" : "it is switched off";
+    const taken = targets(monitors.map(({ monitor_id }) => monitor_id));
+    if (!active || typeof times === "string" || taken.length === 0) {
+      const none = monitors.length === 0 ? "it has no monitors" : "none of its monitors was taken";
+      const why = typeof times === "string" ? times : active ? none : "it is switched off";
       files.note("maintenance", title, "not taken", `${why}; make it by prism silence`);
       return [];
     }
@@ -43,7 +45,7 @@ export function silencesOf(old: OldKuma, targets: Targets, files: ImportedFiles)
       files.note("maintenance", title, "changed", "its time zone is that of the old server: UTC is taken");
     files.count("silences");
     const comment = [title, description ?? ""].filter(Boolean).join(": ").slice(0, 4000);
-    return targets(monitors.map(({ monitor_id }) => monitor_id))
+    return taken
       .flatMap(([label, names]) => anyOf(label, names))
       .map((matcher) => ({ matchers: [matcher], ...times, comment }));
   });

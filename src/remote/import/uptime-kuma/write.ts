@@ -57,7 +57,7 @@ export function writeKuma(old: OldKuma, { project }: { readonly project: string 
   const silences = silencesOf(old, targets, files);
   if (silences.length > 0) files.add("runtime", { projects: [{ slug, runtime: { silences } }] });
   const tests = testsOf(old, { policies, targets, project });
-  if (tests.length > 0) files.add(files.fileFor("tests"), { tests });
+  if (tests.length > 0) files.add("tests", { tests });
   files.count("heartbeats", heartbeats.length);
   return files;
 }
@@ -236,24 +236,40 @@ function pageOf(old: OldKuma, heartbeats: ReadonlyMap<number, string>, files: Im
   files.note("status page", title, "changed", `its address is no longer /status/${slug}`);
   if (password) files.note("status page", title, "to do", "it has a password: pages here are public");
   const groups = old.group.filter(({ status_page_id, active }) => status_page_id === id && active).sort(byWeight);
+  const note = (text: string) => files.note("status page", title, "not taken", text);
+  if (groups.length > MAX_GROUPS) note(`it has ${groups.length} groups; only the first ${MAX_GROUPS} were taken`);
   return {
     ...{ enabled: published && !password, title: title.slice(0, 100) || "Status" },
     ...(description && { description: description.slice(0, 1000) }),
-    groups: groups.slice(0, 20).map(({ id: group, name }) => ({
-      name: (name ?? "").slice(0, 100),
-      components: componentsOf(old, group, heartbeats).slice(0, 50),
-    })),
+    groups: groups.slice(0, MAX_GROUPS).map(({ id: group, name }) => {
+      const components = componentsOf(old, group, heartbeats, note);
+      if (components.length > MAX_COMPONENTS)
+        note(`its group ${name} has ${components.length} monitors; only the first ${MAX_COMPONENTS} were taken`);
+      return { name: (name ?? "").slice(0, 100), components: components.slice(0, MAX_COMPONENTS) };
+    }),
   };
 }
 
+const MAX_GROUPS = 20;
+const MAX_COMPONENTS = 50;
 const byWeight = (a: { readonly weight?: number | null | undefined }, b: typeof a) => (a.weight ?? 0) - (b.weight ?? 0);
 
-function componentsOf({ monitor, monitor_group }: OldKuma, group: number, heartbeats: ReadonlyMap<number, string>) {
+function componentsOf(
+  { monitor, monitor_group }: OldKuma,
+  group: number,
+  heartbeats: ReadonlyMap<number, string>,
+  note: (text: string) => void,
+) {
   const rows = monitor_group.filter(({ group_id }) => group_id === group).sort(byWeight);
   return rows.flatMap(({ monitor_id }) => {
     const found = monitor.find(({ id }) => id === monitor_id);
     if (!found) return [];
     const heartbeat = heartbeats.get(monitor_id);
+    if (found.type === "push" && heartbeat === undefined) {
+      // Nothing reports it, and it would be shown as working.
+      note(`its push monitor ${shownName(found)} was not taken, and is not on the page`);
+      return [];
+    }
     const what =
       heartbeat === undefined ? { matchers: anyOf("monitor", [found.name ?? ""]) } : { heartbeats: [heartbeat] };
     return [{ name: shownName(found), sources: [{ ...what, effect: "outage" }] }];
