@@ -208,6 +208,7 @@ const UNTRIED = [
   "schedules cancel",
   "receivers replay",
   "integrations claims assign",
+  "integrations claims discard",
   "drill preferences",
   "apply",
 ];
