@@ -11,5 +11,5 @@ test("people get usernames that Prism takes, and no two the same one", () => {
   const names = ["a@example.com", "me@example.com", "ada@example.com", "ada@example.org"].map((email, i) =>
     team.addPerson({ id: String(i), email, ...nobody }),
   );
-  assert.deepEqual(names, ["a-1", "me-1", "ada", "ada-2"]);
+  assert.deepEqual(names, ["a-person", "me-2", "ada", "ada-2"]);
 });
