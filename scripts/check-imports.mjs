@@ -63,8 +63,9 @@ const FEATURES = {
   "protocols/ntfy": ["access", "records/audit", "delivery", "events", "rules", "events/streams"],
   alerts: ["access", "records/audit", "delivery", "events", "time/jobs", "notifications", "rules", "time/schedules"],
   "protocols/alertmanager": ["access", "alerts"],
-  "protocols/integrations": ["access", "alerts", "records/audit", "events"],
-  "intake/receivers": ["access", "alerts", "records/audit", "events", "rules"],
+  "protocols/integrations": ["access", "alerts", "records/audit", "events", "intake/forward"],
+  "intake/forward": ["access", "delivery"],
+  "intake/receivers": ["access", "alerts", "records/audit", "events", "intake/forward", "rules"],
   "intake/mail-in": ["delivery", "intake/receivers"],
   "time/tasks": ["access"],
   buckets: ["access", "events", "time/jobs", "time/schedules"],
@@ -73,6 +74,7 @@ const FEATURES = {
   oncall: ["access", "records/audit", "events", "notifications"],
   "oncall/drill": ["access", "alerts", "records/audit", "delivery", "notifications", "oncall"],
   explain: ["access", "alerts", "oncall", "rules"],
+  mirror: ["alerts"],
   plugins: [
     "access",
     "records/audit",
@@ -146,6 +148,8 @@ const SHARED_TABLES = {
   users: ["access", "delivery"],
   notifications: ["delivery", "notifications"],
   deliveries: ["delivery", "notifications"],
+  // What became of a request that is passed on.
+  receiver_requests: ["intake/forward", "intake/receivers"],
   stream_gaps: ["events", "events/streams", "records/backup"],
 };
 /** Where a newcomer looks for them: in files of features, code like this is in files with such a name. */

@@ -1,11 +1,8 @@
+import type { Project as ApiProject } from "../../src/client/api-types.gen.ts";
 import type { Page } from "./api.ts";
 import { useGet } from "./query.ts";
 
-export interface Project {
-  readonly id: string;
-  readonly name: string;
-  readonly slug: string;
-}
+export type Project = Pick<ApiProject, "id" | "name" | "slug" | "role" | "settings">;
 
 /** The projects of the user, for names and choices; empty until they are loaded. */
 export function useProjects(): readonly Project[] {

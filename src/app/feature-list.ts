@@ -23,8 +23,10 @@ import { overviewFeature } from "../features/health/overview/feature.ts";
 import { operationsFeature } from "../features/health/status/feature.ts";
 import { watchFeature } from "../features/health/watch/feature.ts";
 import { heartbeats } from "../features/heartbeats/feature.ts";
+import { forwardFeature } from "../features/intake/forward/feature.ts";
 import { mailInFeature } from "../features/intake/mail-in/feature.ts";
 import { receiversFeature } from "../features/intake/receivers/feature.ts";
+import { mirrorFeature } from "../features/mirror/feature.ts";
 import { digestFeature } from "../features/notifications/digest/feature.ts";
 import { notificationsFeature } from "../features/notifications/feature.ts";
 import { messagesFeature } from "../features/notifications/messages/feature.ts";
@@ -77,12 +79,14 @@ export const FEATURES: readonly OpenableFeature[] = [
   clusterFeature,
   eventsFeature,
   explainFeature,
+  forwardFeature,
   gotifyFeature,
   integrationsFeature,
   jobsFeature,
   workersFeature,
   mailInFeature,
   messagesFeature,
+  mirrorFeature,
   notificationsFeature,
   ntfyFeature,
   heartbeats,

@@ -8,6 +8,7 @@ import { addAlerts } from "./commands/alerts/alerts.ts";
 import { addDrill } from "./commands/alerts/drill.ts";
 import { addHeartbeats } from "./commands/alerts/heartbeats.ts";
 import { addIncidents, addPage } from "./commands/alerts/incidents.ts";
+import { addMirror } from "./commands/alerts/mirror.ts";
 import { addOnCall } from "./commands/alerts/oncall.ts";
 import { addPolicies, addRoutes } from "./commands/alerts/policies.ts";
 import { addSilences } from "./commands/alerts/silences.ts";
@@ -93,6 +94,7 @@ export function buildProgram(): Command {
   addIntegrations(program);
   addPolicies(program);
   addRoutes(program);
+  addMirror(program);
   program.commandsGroup("Jobs:");
   addQueue(program);
   addTimers(program);

@@ -36,6 +36,8 @@ const LIVE_CODES = [
     "watch.url",
     "emergency called",
     "claims",
+    "forward",
+    "mirror",
   ] as const),
   "source-silent",
 ] as const;

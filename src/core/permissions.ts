@@ -122,6 +122,7 @@ export const KEY_SCOPES = [
   "notifications:send",
   "silences:write",
   "silences:broad",
+  "mirror:observe",
 ] as const;
 
 export type KeyScope = (typeof KEY_SCOPES)[number];

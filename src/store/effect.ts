@@ -68,6 +68,14 @@ interface EffectData {
   };
   /** The window for unknown keys, or what is kept of them. */
   "claims-changed": object;
+  /** Requests that wait to be passed on, of a receiver or an integration: more, or with negative numbers fewer. */
+  "forwards-changed": {
+    readonly sourceId: string;
+    readonly kind: "receivers" | "integrations";
+    readonly projectId: string;
+    readonly count: number;
+    readonly bytes: number;
+  };
   /** Receivers that are new or changed, and ids of deleted ones. */
   "receivers-changed": {
     readonly changed?: readonly Selectable<Schema["receivers"]>[];

@@ -29,6 +29,11 @@ test("prism integrations claims opens the window, lists keys, assigns them and c
   const taken = await run("assign", "4f1d", "--integration", "Zabbix", "--json");
   assert.equal((JSON.parse(taken.stdout) as { integration: { prefix: string } }).integration.prefix, "4f1d0a");
   assert.match((await run("list")).stdout, /4f1c0a… {2}assigned to /);
+  assert.equal((await run("discard", "4f1d")).status, 6, "an assigned one");
+  const headers = { Authorization: "GenieKey 5f1d0a52-0000-4000-8000-000000000003" };
+  await prism.post("/v2/alerts", { message: "Stranger" }, { token: null, headers });
+  assert.equal((await run("discard", "5f1d")).stdout, "discarded\n");
+  assert.ok(!(await run("list")).stdout.includes("5f1d0a"));
   assert.match((await run("close")).stdout, /the window is closed/);
   assert.equal((await run("open", "--for", "8d")).status, 7);
 });

@@ -7,7 +7,7 @@ import { runHistories } from "./support/simulation-thread.ts";
 
 /* Other histories in each run; `npm run test:simulation` runs a million. */
 
-const HISTORIES = Number(process.env["PRISM_TEST_HISTORIES"] ?? (process.env["TEST_ALL_RUNS"] ? 10_000 : 1000));
+const HISTORIES = Number(process.env["PRISM_TEST_HISTORIES"] ?? (process.env["TEST_ALL_RUNS"] ? 10_000 : 400));
 /** Beside other tests one thread. */
 const THREADS = HISTORIES > 10_000 ? availableParallelism() : 1;
 /** Enough to find each fault. */

@@ -418,6 +418,12 @@ test("an unknown Opsgenie key is assigned; administrators alone see the window",
   await press(page.getByRole("dialog"), "Assign");
   await page.getByText("The key is assigned; alerts opened: 1.").waitFor();
   await page.getByRole("table", { name: "Integration keys" }).getByText("Zabbix").waitFor();
+  const stranger = { Authorization: "GenieKey 5f1c0a52-0000-4000-8000-000000000000" };
+  await prism.post("/v2/alerts", { message: "Stranger" }, { token: null, headers: stranger });
+  await page.reload();
+  await press(table.getByRole("row").filter({ hasText: "Stranger" }), "Discard");
+  await press(page.getByRole("dialog"), "Discard");
+  await page.getByText("The key is discarded.").waitFor();
   await press(page, "Close the window");
   await page.getByText("Unknown Opsgenie keys").first().waitFor({ state: "detached" });
   await window(3_600_000);

@@ -55,10 +55,16 @@ export async function fill(console: ConsoleTest, text: string): Promise<Filled> 
   const user = await make("/users", { email: `${Date.now()}@prism.example`, name: text, roles: ["User"] });
   await make("/users", { email: `p${Date.now()}@prism.example`, name: text, status: "pending" });
   await make("/roles", { name: short, description: text, permissions: ["events:read"] });
-  const project = await make("/projects", { name: text });
+  const project = await make("/projects", { name: text, settings: { mirror: { from: "oncall" } } });
   await make(`/projects/${project.id}/members`, { userId: admin.id, role: "editor" });
   await make(`/projects/${project.id}/members`, { email: "guest@prism.example", role: "viewer" });
   await make(`/projects/${project.id}/keys`, { name: text.slice(0, 100) });
+  const observes = { name: "observes", scopes: ["mirror:observe"] };
+  const { key } = await make<{ key: string }>(`/projects/${project.id}/keys`, observes);
+  const at = new Date(Date.now() - 600_000).toISOString();
+  const seen = [{ ref: "1", kind: "notified", at, title: text, person: text, way: text.slice(0, 40) }];
+  const observed = await prism.request("POST", "/api/v1/mirror/observed", seen, { apiKey: key });
+  assert.equal(observed.status, 200, observed.text);
   await prism.request("POST", `/api/v1/sounds?filename=${encodeURIComponent(`${short}.wav`)}`, wavFile(), {
     headers: { "Content-Type": "audio/wav" },
   });
@@ -248,6 +254,7 @@ export function allPages(ids: Filled): readonly string[] {
     "/projects",
     `/projects/${ids.project}`,
     `/projects/${ids.project}?tab=keys`,
+    `/projects/${ids.project}?tab=mirror`,
     `/projects/${ids.project}?tab=settings`,
     "/sounds",
     "/modules",

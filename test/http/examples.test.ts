@@ -148,6 +148,28 @@ const made =
   };
 const onUser: Prepare = async (seeded) => ({ params: { id: await seeded.newUser() } });
 const onQueue: Prepare = async () => ({ params: { name: "timers" } });
+const claimed: Prepare = async ({ prism }) => {
+  const claim = uuidv7();
+  const row = {
+    id: claim,
+    claimId: claim,
+    hash: claim,
+    prefix: "",
+    at: 0,
+    address: "",
+    action: "close",
+    alias: null,
+  };
+  const kept = { message: null, body: "{}", bytes: 2, keptUntil: 1, outcome: null, assignedAt: null };
+  await prism.parts.base.database.write((trx) =>
+    trx
+      .insertInto("integration_claims")
+      .values({ ...row, ...kept, integrationId: null })
+      .execute(),
+  );
+  return { params: { id: claim } };
+};
+
 const onProject: Prepare = async (seeded) => ({ params: { id: await seeded.project() } });
 const onTimer: Prepare = made("/api/v1/time/trigger", "createTimer");
 const onNotification: Prepare = made("/api/v1/notifications", "sendNotification");
@@ -264,27 +286,8 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
   ),
   updateIntegration: made("/api/v1/integrations", "createIntegration"),
   rotateIntegration: made("/api/v1/integrations", "createIntegration"),
-  assignIntegrationClaim: async ({ prism }) => {
-    const claim = uuidv7();
-    const row = {
-      id: claim,
-      claimId: claim,
-      hash: claim,
-      prefix: "",
-      at: 0,
-      address: "",
-      action: "close",
-      alias: null,
-    };
-    const kept = { message: null, body: "{}", bytes: 2, keptUntil: 1, outcome: null, assignedAt: null };
-    await prism.parts.base.database.write((trx) =>
-      trx
-        .insertInto("integration_claims")
-        .values({ ...row, ...kept, integrationId: null })
-        .execute(),
-    );
-    return { params: { id: claim } };
-  },
+  assignIntegrationClaim: claimed,
+  discardIntegrationClaim: claimed,
   resumeHeartbeat: async (seeded) => {
     const setting = await made("/api/v1/heartbeats", "createHeartbeat")(seeded);
     await seeded.prism.post(`/api/v1/heartbeats/${setting.params?.["id"]}/pause`, {}, seeded);
@@ -293,6 +296,13 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
   updateProject: onProject,
   addProjectMember: onProject,
   createApiKey: onProject,
+  addMirrorObservations: async (seeded) => {
+    const { prism } = seeded;
+    const project = { name: seeded.unique("mirror"), settings: { mirror: { from: "pagerduty" } } };
+    const id = await seeded.create("/api/v1/projects", project);
+    const { body } = await prism.post<{ key: string }>(`/api/v1/projects/${id}/keys`, { scopes: ["mirror:observe"] });
+    return { token: body.key };
+  },
   updateProjectMember: async (seeded) => {
     const id = await seeded.project();
     await seeded.create(`/api/v1/projects/${id}/members`, { userId: "viewer", role: "editor" });

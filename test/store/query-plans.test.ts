@@ -294,6 +294,7 @@ const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
     why: "what files own, at most as much as they have",
   },
   { plan: /^SCAN runtime_entries$/, why: "entries that files made and that are not over, in an apply that makes some" },
+  { plan: /^SCAN forwards USING INDEX forwards_source$/, why: "what waits, at most 64 MiB of a project, at the start" },
   { plan: /^SCAN integration_claims$/, why: "at most 1000 requests that wait, and those that a person assigned" },
   { plan: /^SCAN CONSTANT ROW$/, why: "no table" },
   { plan: /^SCAN alert_signals$/, why: "in the order of its key, as far as a batch goes" },

@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import type { AssignedClaim, IntegrationClaim, IntegrationClaims } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
+import { confirmDelete } from "../../app/confirm-delete.ts";
 import { ProjectField, useProjectOfNew } from "../../app/project-choice.tsx";
 import { invalidate, useGet } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
@@ -68,10 +69,19 @@ export function Claims() {
         label="Unknown Opsgenie keys"
         rows={waiting}
         columns={COLUMNS}
-        rowActions={(claim) => [{ label: "Assign", onSelect: () => openDialog(<Assign claim={claim} />) }]}
+        rowActions={(claim) => [
+          { label: "Assign", onSelect: () => openDialog(<Assign claim={claim} />) },
+          { label: "Discard", onSelect: () => discard(claim) },
+        ]}
       />
     </Card>
   );
+}
+
+function discard({ id, prefix }: IntegrationClaim): Promise<void> {
+  const text = "Its kept requests are gone, and its sender is refused once the window is closed.";
+  const question = { title: `Discard ${prefix}…?`, text, action: "Discard", done: "The key is discarded." };
+  return confirmDelete(`${PATH}/${id}`, question, () => invalidate(PATH));
 }
 
 function Assign({ claim }: { readonly claim: IntegrationClaim }) {

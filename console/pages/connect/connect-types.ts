@@ -6,6 +6,13 @@ type Preset = Pick<ReceiverPreset, "name" | "title" | "group" | "docs" | "setup"
 
 export type PresetField = ChannelPreset["fields"][number];
 
+interface Forwarded {
+  readonly state: "waiting" | "passed" | "refused" | "dropped";
+  readonly status?: number;
+  readonly durationMs?: number;
+  readonly reason?: keyof typeof WHY_DROPPED;
+}
+
 /** Words of each result. */
 export interface LoggedRequest extends ReceiverRequest {
   readonly outcome: {
@@ -14,6 +21,7 @@ export interface LoggedRequest extends ReceiverRequest {
     readonly alerts?: readonly { readonly alertId: string | null }[];
     readonly problem?: string;
     readonly message?: string;
+    readonly forward?: Forwarded;
   };
 }
 
@@ -80,7 +88,7 @@ export function galleryOrder(a: Preset, b: Preset): number {
 
 /** Outcome of a request, in words. */
 export function outcomeText({ result, outcome }: LoggedRequest): string {
-  const { events = 0, alerts = [], problem, message } = outcome;
+  const { events = 0, alerts = [], problem, message, forward } = outcome;
   if (result === "replayed") return "A repetition: nothing was stored";
   if (result === "handshake") return "Answered; nothing to store";
   const parts = [
@@ -88,9 +96,25 @@ export function outcomeText({ result, outcome }: LoggedRequest): string {
     ...(alerts.length > 0 ? [plural(alerts.length, "alert")] : []),
     ...(message === undefined ? [] : [message]),
     ...(problem === undefined ? [] : [problem]),
+    ...(forward === undefined ? [] : [forwardText(forward)]),
   ];
   return parts.length === 0 ? "Nothing was stored" : parts.join(" · ");
 }
+
+/** What became of a request that a mirror passes on. */
+function forwardText({ state, status, durationMs, reason }: Forwarded): string {
+  if (state === "waiting") return "waits to be passed on";
+  if (state === "passed") return `passed on in ${durationMs} ms`;
+  return `not passed on: ${state === "refused" ? `the answer was ${status}` : WHY_DROPPED[reason ?? "failed"]}`;
+}
+
+const WHY_DROPPED = {
+  full: "too many waited",
+  loop: "it came from a Prism",
+  late: "it waited for a day",
+  ended: "the mirror, or its address, was ended",
+  failed: "it could not be sent",
+} as const;
 
 /** The page of the manual about a sender or a service. */
 export function docsUrl({ docs }: Preset): string {

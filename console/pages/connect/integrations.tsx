@@ -18,6 +18,7 @@ import {
   Time,
   UserText,
 } from "../../ui/index.ts";
+import { ForwardBadge, openForward, useMayForward } from "./forward.tsx";
 
 export type Kind = Integration["kind"];
 
@@ -85,7 +86,14 @@ export function Addresses({ kind }: { readonly kind: Kind }) {
 const GRACE_MS = 24 * 3_600_000;
 
 const COLUMNS: readonly Column<Integration>[] = [
-  { label: "Name", cell: ({ name }) => <UserText>{name}</UserText> },
+  {
+    label: "Name",
+    cell: (integration) => (
+      <>
+        <UserText>{integration.name}</UserText> <ForwardBadge of={integration} />
+      </>
+    ),
+  },
   { label: "From", cell: ({ kind }) => PROTOCOLS[kind].title, card: "aside" },
   { label: "Key", cell: ({ prefix }) => <span class="mono">{prefix}…</span> },
   { label: "Labels of its alerts", cell: ({ labels }) => <LabelChips labels={labels} />, priority: 2 },
@@ -101,6 +109,7 @@ export function IntegrationKeys({ project, q }: { readonly project: string; read
   const list = useList<Integration>("/integrations", { projectId: project, limit: 100 });
   const isWriter = canInProject("policies:write") === true;
   const files = useFileColumn<Integration>("integrations", ({ id }) => id);
+  const mayForward = useMayForward();
   const wanted = q.trim().toLowerCase();
   const rows = list.items?.filter(({ name, kind }) =>
     `${name} ${PROTOCOLS[kind].title}`.toLowerCase().includes(wanted),
@@ -117,6 +126,10 @@ export function IntegrationKeys({ project, q }: { readonly project: string; read
         rowActions={(integration) =>
           isWriter
             ? [
+                mayForward(integration.projectId) && {
+                  label: "Pass on",
+                  onSelect: () => openForward("integrations", integration, () => invalidate("/integrations")),
+                },
                 { label: "Replace", onSelect: () => replaceKey(integration) },
                 { label: "Revoke", onSelect: () => revoke(integration), variant: "danger" },
               ]

@@ -34,6 +34,7 @@ import {
   useClose,
 } from "../../ui/index.ts";
 import { docsUrl, type LoggedRequest, outcomeText, RESULTS } from "./connect-types.ts";
+import { ForwardBadge, openForward, useMayForward } from "./forward.tsx";
 import { MappingEditor } from "./mapping-editor.tsx";
 import { NotifyField, saveNotify } from "./notify-field.tsx";
 
@@ -69,6 +70,7 @@ function ReceiverView({ receiver, preset }: ViewProps) {
       badge={
         <>
           <Badge tone={active ? "ok" : "warn"}>{active ? "on" : "paused"}</Badge>
+          <ForwardBadge of={receiver} />
           <ManagedBadge kind="receivers" id={receiver.id} />
         </>
       }
@@ -83,7 +85,9 @@ function ReceiverView({ receiver, preset }: ViewProps) {
   );
 }
 
-function Actions({ receiver: { id, name, active } }: { readonly receiver: Receiver }) {
+function Actions({ receiver }: { readonly receiver: Receiver }) {
+  const { id, name, active, projectId } = receiver;
+  const mayForward = useMayForward()(projectId);
   const path = `/receivers/${id}`;
   const toggle = async () => {
     await api.post(`${path}/${active ? "pause" : "resume"}`);
@@ -115,6 +119,14 @@ function Actions({ receiver: { id, name, active } }: { readonly receiver: Receiv
         label={`More for ${name}`}
         items={[
           { label: "Replace the URL", onSelect: rotate },
+          ...(mayForward
+            ? [
+                {
+                  label: "Pass requests on",
+                  onSelect: () => openForward("receivers", receiver, () => invalidate("/receivers")),
+                },
+              ]
+            : []),
           "separator",
           { label: "Delete", icon: Trash2, danger: true, onSelect: remove },
         ]}

@@ -4,6 +4,7 @@ import type { Notification } from "../../../src/client/api-types.gen.ts";
 import { api, type Page as PageOf } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useFilters } from "../../app/filters.ts";
+import { MirrorBadge } from "../../app/mirror.tsx";
 import { ProjectFilter } from "../../app/project-choice.tsx";
 import { refresh, useGet } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
@@ -56,6 +57,7 @@ const COLUMNS: readonly Column<Notification>[] = [
         <span class="inline">
           <IncidentState notification={notification} />
           <Badge tone={tone}>{text}</Badge>
+          <MirrorBadge projectId={notification.projectId} />
         </span>
       );
     },

@@ -6,6 +6,7 @@ import { href } from "../../app/base.ts";
 import { useHotkeys } from "../../app/hotkeys.ts";
 import { useStream } from "../../app/live.ts";
 import { canInProject } from "../../app/memberships.ts";
+import { MirrorBadge, MirrorNotice } from "../../app/mirror.tsx";
 import { navigate, useQueryState } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
 import { invalidate, refresh, useGet } from "../../app/query.ts";
@@ -69,6 +70,7 @@ export default function NotificationPage({ params }: PageProps) {
           <span class="inline">
             <IncidentState notification={notification} />
             {state && <Badge {...state} />}
+            <MirrorBadge projectId={notification.projectId} />
           </span>
         )
       }
@@ -81,6 +83,7 @@ export default function NotificationPage({ params }: PageProps) {
         )
       }
     >
+      <MirrorNotice projectId={notification?.projectId} />
       <Loaded query={query} skeleton={<Skeleton kind="form" />}>
         {(each) => <Body notification={each} isMine={isMine} />}
       </Loaded>

@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import { href } from "../../app/base.ts";
 import { useHotkeys } from "../../app/hotkeys.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
+import { MirrorBadge, MirrorNotice } from "../../app/mirror.tsx";
 import type { PageProps } from "../../app/page-module.ts";
 import { useProjects } from "../../app/projects.ts";
 import { useGet } from "../../app/query.ts";
@@ -77,11 +78,13 @@ function IncidentView({ incident }: { readonly incident: IncidentDetail }) {
         <span class="inline">
           {incident.direct === null && <SeverityBadge word={incident.severity} urgency={urgency} />}
           <State incident={incident} />
+          <MirrorBadge projectId={incident.projectId} />
           {urgency === "low" && incident.severity !== null && <Badge tone="plain">low urgency</Badge>}
         </span>
       }
       actions={mayAct ? <Actions incident={incident} /> : undefined}
     >
+      <MirrorNotice projectId={incident.projectId} />
       <div class="two incident-body">
         <div class="stack">
           {incident.direct === null ? <Alerts incident={incident} /> : <Message incident={incident} />}

@@ -1,4 +1,5 @@
 import type { ListedIncident } from "../../../src/client/api-types.gen.ts";
+import { MirrorBadge } from "../../app/mirror.tsx";
 import type { Project } from "../../app/projects.ts";
 import { Badge, type Column, Time, UserText } from "../../ui/index.ts";
 import { actorName, isOpen, stateOf } from "./incident-types.ts";
@@ -15,10 +16,11 @@ export function columnsOf(projects: readonly Project[]): readonly Column<ListedI
     },
     {
       label: "Incident",
-      cell: ({ number, title, summary }) => (
+      cell: ({ number, title, summary, projectId }) => (
         <span class="one-line">
           <span class="num muted">#{number}</span>
           <UserText lines={1}>{title}</UserText>
+          <MirrorBadge projectId={projectId} />
           {summary && summary !== title && <UserText lines={1}>{summary}</UserText>}
         </span>
       ),

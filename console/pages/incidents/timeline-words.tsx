@@ -36,6 +36,7 @@ function Person({ id, names, isWithin = false }: PersonProps) {
   const name = id === null ? undefined : names.get(id);
   if (name) return <bdi>{name}</bdi>;
   if (id?.startsWith("key:")) return <span>An API key</span>;
+  if (id === "mirror") return <span>{isWithin ? "someone" : "Someone"} in the other system</span>;
   if (id?.startsWith("channel:")) return <span>A reader of a channel</span>;
   if (id?.startsWith("integration:")) return <span>An integration</span>;
   return id === "operator" ? <span>An operator</span> : <PersonName id={id} isPlain />;

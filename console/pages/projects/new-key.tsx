@@ -12,6 +12,7 @@ const SCOPES = [
   { name: "notifications:send", text: "send notifications to members" },
   { name: "silences:write", text: "silence alerts" },
   { name: "silences:broad", text: "silence many alerts at once, besides silences:write" },
+  { name: "mirror:observe", text: "report what the system beside a mirror project did" },
 ] as const;
 
 type Scope = (typeof SCOPES)[number]["name"];

@@ -2,6 +2,7 @@ import type { CreateProject, Project } from "../../../src/client/api-types.gen.t
 import { href } from "../../app/base.ts";
 import { searchFilter, useListOf } from "../../app/list-of.tsx";
 import { ListPage } from "../../app/list-page.tsx";
+import { MirrorBadge } from "../../app/mirror.tsx";
 import { navigate } from "../../app/navigate.ts";
 import { can } from "../../app/session.ts";
 import { Fields } from "../../forms/fields.tsx";
@@ -10,7 +11,16 @@ import { useResource } from "../../forms/use-resource.ts";
 import { Badge, type Column, Dialog, SecretDialog, Time, UserText } from "../../ui/index.ts";
 
 const COLUMNS: readonly Column<Project>[] = [
-  { label: "Name", cell: ({ name }) => <UserText>{name}</UserText>, card: "title", width: "wide" },
+  {
+    label: "Name",
+    cell: ({ id, name }) => (
+      <>
+        <UserText>{name}</UserText> <MirrorBadge projectId={id} />
+      </>
+    ),
+    card: "title",
+    width: "wide",
+  },
   { label: "Short name", cell: ({ slug }) => <span class="mono">{slug}</span> },
   { label: "Your role", cell: ({ role }) => <Badge tone="plain">{role ?? "administrator"}</Badge>, card: "aside" },
   { label: "Created", cell: ({ createdAt }) => <Time at={createdAt} />, align: "end", priority: 2 },

@@ -1,8 +1,10 @@
 import type { ProjectDetail, UpdateProject } from "../../../src/client/api-types.gen.ts";
+import { invalidate } from "../../app/query.ts";
 import { type FieldOf, Fields, ResourceForm } from "../../forms/fields.tsx";
 import { project as described } from "../../forms/project.gen.ts";
 import { partOf, useResource } from "../../forms/use-resource.ts";
 import { Card, toast } from "../../ui/index.ts";
+import { endMirror, MirrorFields } from "./mirror-field.tsx";
 
 interface Props {
   readonly project: ProjectDetail;
@@ -18,15 +20,21 @@ const SETTINGS: readonly FieldOf<NonNullable<UpdateProject["settings"]>>[] = [
 /** Name, retention and error mails of a project. */
 export function ProjectSettingsForm({ project, onSaved }: Props) {
   const form = useResource<UpdateProject, ProjectDetail>(described, { stored: project, merged: "settings" });
+  const settings = partOf(form, "settings");
+  const isEnd = project.settings.mirror != null && settings.values.mirror == null;
+  const send = async () => (isEnd && !(await endMirror(project.id)) ? undefined : form.send());
   const done = () => {
+    // Other pages mark what is of a mirror.
+    invalidate("/projects");
     toast.ok("The project is saved.");
     onSaved();
   };
   return (
     <Card title="Settings">
-      <ResourceForm of={form} label="Settings" onSaved={done}>
+      <ResourceForm of={{ ...form, send }} label="Settings" onSaved={done}>
         <Fields of={form} show={["name"]} />
-        <Fields of={partOf(form, "settings")} show={SETTINGS} />
+        <Fields of={settings} show={SETTINGS} />
+        <MirrorFields of={settings} />
       </ResourceForm>
     </Card>
   );

@@ -3,11 +3,13 @@ import { href } from "../../app/base.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
 import { Managed, ManagedBadge } from "../../app/managed.tsx";
+import { MirrorBadge } from "../../app/mirror.tsx";
 import { navigate, useQueryState } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
 import { invalidate, useGet } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
 import { Badge, Button, formatBytes, formatRelative, Page, plural, Tabs } from "../../ui/index.ts";
+import { MirrorReportView } from "./mirror-report.tsx";
 import { ProjectKeys } from "./project-keys.tsx";
 import { ProjectMembers } from "./project-members.tsx";
 import { ProjectSettingsForm } from "./project-settings.tsx";
@@ -26,10 +28,12 @@ function ProjectView({ project, reload }: { readonly project: ProjectDetail; rea
   const [tab] = useQueryState("tab", "members");
   const isOwner = project.role === "owner" || can("projects:all");
   const isEditor = isOwner || project.role === "editor";
+  const isMirror = project.settings.mirror != null;
   const base = `/projects/${project.id}`;
   const tabs = [
     { value: "members", label: "Members", href: href(base) },
     ...(isEditor ? [{ value: "keys", label: "API keys", href: href(`${base}?tab=keys`) }] : []),
+    ...(isMirror ? [{ value: "mirror", label: "Mirror", href: href(`${base}?tab=mirror`) }] : []),
     ...(isOwner ? [{ value: "topics", label: "Topics", href: href(`${base}?tab=topics`) }] : []),
     ...(isOwner ? [{ value: "settings", label: "Settings", href: href(`${base}?tab=settings`) }] : []),
   ];
@@ -41,6 +45,7 @@ function ProjectView({ project, reload }: { readonly project: ProjectDetail; rea
       badge={
         <>
           <Badge tone="plain">{project.role ?? "administrator"}</Badge>
+          <MirrorBadge projectId={project.id} />
           <ManagedBadge kind="projects" id={project.id} />
         </>
       }
@@ -52,7 +57,9 @@ function ProjectView({ project, reload }: { readonly project: ProjectDetail; rea
       }
       tabs={<Tabs label="Project" value={tab} tabs={tabs} />}
     >
-      {tab === "keys" && isEditor ? (
+      {tab === "mirror" && isMirror ? (
+        <MirrorReportView project={project} />
+      ) : tab === "keys" && isEditor ? (
         <ProjectKeys project={project} isOwner={isOwner} />
       ) : tab === "topics" && isOwner ? (
         <Managed kind="ntfyAccess" id={project.id}>

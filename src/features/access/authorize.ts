@@ -108,6 +108,7 @@ export function mayUseScope(
 ): boolean {
   const has = (right: ProjectRight) => hasProjectRight({ ...OPERATOR, permissions, memberships }, right, projectId, of);
   if (scope === "notifications:send") return permissions.has(scope) && has("project:read");
+  if (scope === "mirror:observe") return has("incidents:act");
   return has(scope === "realtime:subscribe" ? "events:read" : scope);
 }
 
@@ -141,8 +142,8 @@ export class Projects implements DefaultProject {
   readonly #ids = new Map<string, string>();
   readonly #owners = new Map<string, string | null>();
   readonly #findMirrors;
-  /** Ids of the projects that nothing leaves; null: to be read. */
-  #mirrors: ReadonlySet<string> | null = null;
+  /** Slugs by id of the projects that nothing leaves; null: to be read. */
+  #mirrors: ReadonlyMap<string, string> | null = null;
 
   /** @param isOpen whether every active user is a viewer of the default project */
   constructor(
@@ -170,8 +171,10 @@ export class Projects implements DefaultProject {
     );
     this.#findOwner = reader.prepare<[string], { ownerId: string | null }>("select ownerId from projects where id = ?");
     this.#findMirrors = reader
-      .prepare<[], string>("select id from projects where deletedAt is null and settings ->> '$.mirror' is not null")
-      .pluck();
+      .prepare<[], [id: string, slug: string]>(
+        "select id, slug from projects where deletedAt is null and settings ->> '$.mirror' is not null",
+      )
+      .raw();
     this.#wasMember = reader.prepare<{ id: string; userId: string; seesAll: 0 | 1 }, { id: string }>(
       `select id from projects where id = @id and deletedAt is not null and
        (@seesAll or exists (select 1 from project_members where projectId = @id and userId = @userId))`,
@@ -298,15 +301,16 @@ export class Projects implements DefaultProject {
 
   /** Whether the project runs beside another system: nothing leaves it. Ask right before something does. */
   isMirror(id: string | null): boolean {
-    return id !== null && this.#mirrorIds.has(id);
+    return id !== null && this.mirrors.has(id);
   }
 
   get hasMirrors(): boolean {
-    return this.#mirrorIds.size > 0;
+    return this.mirrors.size > 0;
   }
 
-  get #mirrorIds(): ReadonlySet<string> {
-    this.#mirrors ??= new Set(this.#findMirrors.all());
+  /** The slugs of mirrors by their ids. */
+  get mirrors(): ReadonlyMap<string, string> {
+    this.#mirrors ??= new Map(this.#findMirrors.all());
     return this.#mirrors;
   }
 

@@ -29,9 +29,11 @@ export {
   compareInGroup,
   compareLabels,
   compareText,
+  fingerprintOf,
   type LabelRecord,
   type Labels,
   labelsOf,
+  sortedLabels,
 } from "./model/labels.ts";
 export { isSameMatcher, type Matcher, matcherText, parseMatcher, parseMatchers } from "./model/matchers.ts";
 export {

@@ -249,6 +249,7 @@ async function named(
 function actorText(id: string): string {
   if (id === "operator") return "The operator";
   if (id.startsWith("key:")) return "An API key";
+  if (id === "mirror") return "Someone in the other system";
   if (id.startsWith("channel:")) return "A reader of a channel";
   return id.startsWith("integration:") ? "An integration" : id;
 }

@@ -120,16 +120,18 @@ export interface OnCallSpan {
 
 /**
  * The users who are on call at some time of a span, the first ones first. @param projectIds null:
- * of all projects
+ * of all projects @param isLeftOut whether a project does not count
  */
 export async function onCallBetween(
   users: UserDirectory,
   db: ReadDb | Trx,
   span: { readonly from: EpochMs; readonly to: EpochMs },
   projectIds: readonly string[] | null = null,
+  isLeftOut: (projectId: string) => boolean = () => false,
 ): Promise<OnCallSpan[]> {
   const found = new Map<string, OnCallSpan>();
   for (const { id, name: schedule, projectId } of await schedulesOf(db, projectIds)) {
+    if (isLeftOut(projectId)) continue;
     const shifts = finalShifts(await rosterOf(db, id), span.from, span.to, countsIn(users, projectId));
     for (const { start, users: ids } of shifts)
       for (const userId of ids)

@@ -81,6 +81,39 @@ export interface ManagedObjectsTable {
   appliedAt: number;
 }
 
+/** What the system beside a mirror project was seen to do. */
+export interface MirrorObservedTable {
+  projectId: string;
+  /** The observation's own name in that system. */
+  ref: string;
+  system: string;
+  kind: "notified" | "acknowledged" | "resolved";
+  at: number;
+  /** The alarm's name there, such as `fp:<fingerprint>`. */
+  key: string | null;
+  title: string | null;
+  /** JSON text. */
+  labels: string | null;
+  startsAt: number | null;
+  person: string | null;
+  way: string | null;
+}
+
+/** A request of a mirror that waits to be passed on. */
+export interface ForwardsTable {
+  id: string;
+  projectId: string;
+  kind: "receivers" | "integrations";
+  sourceId: string;
+  at: number;
+  /** In the log of a receiver. */
+  requestId: string | null;
+  /** Length of its body. */
+  bytes: number;
+  /** Sealed: its head as JSON in a line, then its body. */
+  request: Uint8Array;
+}
+
 /** A request with an unknown key of Opsgenie's. */
 export interface IntegrationClaimsTable {
   id: string;
@@ -101,7 +134,7 @@ export interface IntegrationClaimsTable {
   bytes: number;
   keptUntil: number;
   /** Null: the key is not assigned. */
-  outcome: "replayed" | "listed" | null;
+  outcome: "replayed" | "listed" | "closed" | null;
   assignedAt: number | null;
   integrationId: string | null;
 }
@@ -114,7 +147,9 @@ export interface SystemTables {
     /** When it is over by itself; null: never. */
     endsAt: number | null;
   };
+  forwards: ForwardsTable;
   integration_claims: IntegrationClaimsTable;
+  mirror_observed: MirrorObservedTable;
   jobs: JobsTable;
   job_attempts: JobAttemptsTable;
   workers: {

@@ -62,7 +62,7 @@ async function setMirror(prism: TestPrism, projectId: string, mirror: object | n
   const headers = { "If-Match": `"${body.version}"` };
   const changed = await answered(
     200,
-    prism.patch<{ settings: { mirror?: object } }>(path, { settings: { mirror } }, { headers }),
+    prism.patch<{ settings: { mirror?: object } }>(`${path}?mayPage=true`, { settings: { mirror } }, { headers }),
   );
   assert.deepEqual(changed.body.settings.mirror ?? null, mirror);
 }

@@ -193,7 +193,11 @@ test("checks by the API go on with their URLs; integrations and accounts, which 
   const common = {
     ...{ tags: "nas", desc: "", grace: 600, n_pings: 3, status: "up", started: false, manual_resume: false },
     ...{ methods: "", start_kw: "", success_kw: "", failure_kw: "ERROR", filter_subject: false, filter_body: false },
-    ...{ filter_http_body: true, filter_default_fail: false, badge_url: "https://hc.example.com/b/2/BADGEKEY-0123-4567-89ab-cdef01234567.svg" },
+    ...{
+      filter_http_body: true,
+      filter_default_fail: false,
+      badge_url: "https://hc.example.com/b/2/BADGEKEY-0123-4567-89ab-cdef01234567.svg",
+    },
   };
   const room = "7f1b2e0a-3001-4c7b-9a52-0123456789ab";
   const checks: object[] = [

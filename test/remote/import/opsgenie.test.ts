@@ -86,7 +86,8 @@ test("the files of an account are these, and each thing that is not taken is a r
   const api = await fakeApi(t, (url) => opsgenieAccount(url, NOW));
   const source = new HttpSource({ base: api.url, headers: {} }, NOW);
   const options = { project: "opsgenie", teams: null, untilMs: 90 * 86_400_000, accept: [] };
-  const files = writeOpsgenie(await readOpsgenie(source, options), options);
+  const old = await readOpsgenie(source, options);
+  const files = writeOpsgenie(old, options);
   const texts = [...files.texts()].filter(([name]) => name !== "report.json");
   if (process.env["TEST_WRITE_GOLDEN"]) {
     mkdirSync(GOLDEN, { recursive: true });
@@ -117,6 +118,10 @@ test("the files of an account are these, and each thing that is not taken is a r
     assert.ok(rows.includes(row), `${row}\n${rows.join("\n")}`);
   // Maintenance that is going on keeps its start, or it would be made again; of two integrations with one name each has its own.
   const silences = parse(files.texts().get("runtime.yaml")?.text ?? "").projects[0].runtime.silences;
+  const later = writeOpsgenie({ ...old, now: NOW + 3_600_000 }, options)
+    .texts()
+    .get("runtime.yaml")?.text;
+  assert.deepEqual(parse(later ?? "").projects[0].runtime.silences, silences);
   assert.deepEqual(
     silences.map(({ matchers, startsAt }: { matchers: string[]; startsAt: string }) => [...matchers, startsAt]),
     [

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import bcrypt from "bcrypt";
@@ -147,15 +147,27 @@ const ROWS: Readonly<Record<string, readonly Readonly<Record<string, string | nu
   setting: [{ id: 1, key: "serverTimezone", value: '"Europe/Berlin"' }],
 };
 
+/** Empty, made by scripts/uptime-kuma-database.mjs: the tables are then those of Uptime Kuma's own migrations. */
+const REAL = process.env["TEST_KUMA_DATABASE"];
+
 function kumaIn(file: string) {
+  if (REAL !== undefined) copyFileSync(REAL, file);
   const database = new Database(file);
-  database.exec(TABLES);
-  for (const [table, rows] of Object.entries(ROWS))
+  if (REAL === undefined) database.exec(TABLES);
+  // Rows need the users and tags that they name, which come after them.
+  database.pragma("foreign_keys = off");
+  database.exec("delete from setting");
+  for (const [table, rows] of Object.entries(ROWS)) {
+    // What an import does not read, and the real tables need.
+    const needed = database.prepare(`select name from pragma_table_info(?) where "notnull" and dflt_value is null`);
+    const others = Object.fromEntries((needed.all(table) as { name: string }[]).map(({ name }) => [name, 1]));
     for (const row of rows) {
-      const names = Object.keys(row);
+      const all = { ...others, ...row };
+      const names = Object.keys(all).map((name) => `"${name}"`);
       const sql = `insert into "${table}" (${names.join()}) values (${names.map(() => "?").join()})`;
-      database.prepare(sql).run(...Object.values(row));
+      database.prepare(sql).run(...Object.values(all));
     }
+  }
   return database;
 }
 

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { AssignedClaim, IntegrationClaim, IntegrationClaims } from "../../../client/api-types.gen.ts";
+import type { ServerClient } from "../../../remote/server-client.ts";
 import { pick } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { durationFlag } from "../../output/flag-values.ts";
@@ -64,11 +65,7 @@ export function addClaims(integrations: Command): void {
           throw new CommandError(EXIT.usage, "give --name, or --integration");
       },
       async values({ claim, integration, projectId, name }, { server }) {
-        const { data } = await callOf(server, "listIntegrationClaims", {});
-        const waiting = data.filter(({ integrationId }) => integrationId === null);
-        const { id } = pick(waiting, String(claim), {
-          ...{ one: "claim", namesOf: ({ prefix }) => [prefix], lineOf: ({ id, prefix }) => `${id}  ${prefix}` },
-        });
+        const { id } = await waitingClaim(server, claim);
         if (integration === undefined) return { id, projectId, name };
         const known = await listOf(server, "listIntegrations", { projectId });
         return { id, integrationId: pickNamed(known, String(integration), "integration").id };
@@ -76,6 +73,23 @@ export function addClaims(integrations: Command): void {
       lines: ({ integration, replayed, listed }: AssignedClaim) =>
         `${integration.id}  ${printable(integration.name)}  has the key; ${replayed} replayed, ${listed} listed only`,
     },
+    discard: {
+      text: "discard an unknown key and its requests, such as one of a stranger",
+      examples: ["$ prism integrations claims discard 4f1c0a"],
+      of: "discardIntegrationClaim",
+      args: { claim: ["<claim>", "the first characters of the key, or the claim's id"] },
+      values: async ({ claim }, { server }) => ({ id: (await waitingClaim(server, claim)).id }),
+      lines: () => "discarded",
+    },
+  });
+}
+
+/** @throws exit 6: none waits, or several begin so */
+async function waitingClaim(server: ServerClient, claim: unknown): Promise<IntegrationClaim> {
+  const { data } = await callOf(server, "listIntegrationClaims", {});
+  const waiting = data.filter(({ integrationId }) => integrationId === null);
+  return pick(waiting, String(claim), {
+    ...{ one: "claim", namesOf: ({ prefix }) => [prefix], lineOf: ({ id, prefix }) => `${id}  ${prefix}` },
   });
 }
 

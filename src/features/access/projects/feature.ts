@@ -120,12 +120,14 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
     summary: "Rename a project or update its settings (owner); null removes a setting",
     ...managing,
     params: s.ProjectParams,
+    query: s.UpdateProjectQuery,
     body: s.UpdateProject,
     response: () => Project.View,
-    errors: ["PROJECT_NOT_FOUND", "VERSION_CONFLICT"],
-    async handle(exchange, { params, body }) {
+    errors: ["PROJECT_NOT_FOUND", "VERSION_CONFLICT", "INCIDENTS_OPEN"],
+    async handle(exchange, { params, query: { mayPage = false }, body }) {
       const ifMatch = exchange.header("if-match");
-      return withVersion(await updateProject(context, holderOf(exchange), params.id, ifMatch, body));
+      const change = { ...body, mayPage };
+      return withVersion(await updateProject(context, holderOf(exchange), params.id, ifMatch, change));
     },
   });
   server.route({

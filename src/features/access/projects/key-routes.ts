@@ -16,7 +16,7 @@ const managing = { tag: "Projects", access: { tokenScopes: ["projects:create"] }
 /** Scopes that reach beyond the project: only holders of the permission may grant them. */
 const GUARDED_SCOPES: readonly KeyScope[] = ["notifications:send", "realtime:publish"];
 
-/** A service token's scope for each scope of a key. Following a project is reading its events. */
+/** A service token's scope for each scope of a key. Following a project is reading its events. Observations acknowledge. */
 const TOKEN_SCOPES: Readonly<Record<KeyScope, Permission>> = {
   "events:write": "events:write",
   "events:read": "events:read",
@@ -25,6 +25,7 @@ const TOKEN_SCOPES: Readonly<Record<KeyScope, Permission>> = {
   "notifications:send": "notifications:send",
   "silences:write": "silences:write",
   "silences:broad": "silences:broad",
+  "mirror:observe": "incidents:act",
 };
 
 /** The API keys of projects. */

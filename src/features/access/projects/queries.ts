@@ -199,3 +199,15 @@ function active(db: ReadDb | Trx) {
 function personOf({ id, prefs }: { id: string; prefs: string }): ProjectPerson {
   return { id, wantsDigest: (JSON.parse(prefs) as { readonly digest?: boolean }).digest !== false };
 }
+
+/** Incidents that are not over: the end of a mirror lets them page people, at least of their end. */
+export function incidentsNotOver(db: ReadDb | Trx, projectId: string, limit: number) {
+  return db
+    .selectFrom("incidents")
+    .select(["id", "number", "title"])
+    .where("projectId", "=", projectId)
+    .where("state", "in", ["open", "acknowledged"])
+    .orderBy("openedAt")
+    .limit(limit)
+    .execute();
+}

@@ -55,6 +55,12 @@ export const UpdateProject = example(
 );
 export type UpdateProject = v.InferOutput<typeof UpdateProject>;
 
+export const UpdateProjectQuery = object({
+  mayPage: v.optional(
+    doc(queryBoolean, "Ends a mirror (`settings.mirror: null`) also while incidents are open, which page people then"),
+  ),
+});
+
 const projectId = doc(v.string(), "Id or slug of the project");
 export const ProjectParams = object({ id: projectId });
 export const KeyParams = object({ id: projectId, keyId: doc(v.string(), "Id of the API key") });

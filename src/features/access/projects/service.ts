@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { sql } from "kysely";
 import type { PermissionHolder, Principal } from "../../../core/caller.ts";
-import { invalidField, PrismError } from "../../../core/errors.ts";
+import { invalidField, MAX_ERROR_DETAILS, PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
 import { DEFAULT_KEY_SCOPES } from "../../../core/permissions.ts";
 import { normalised } from "../../../core/text/clean-text.ts";
@@ -45,6 +45,22 @@ export function mergedSettings(stored: string, given: Settings = {}): string {
 
 function mirrorOf(settings: string): unknown {
   return (JSON.parse(settings) as Settings)["mirror"];
+}
+
+export function endsMirror(before: string, after: string): boolean {
+  return mirrorOf(before) !== undefined && mirrorOf(after) === undefined;
+}
+
+/** @throws INCIDENTS_OPEN if incidents would page people from now on */
+async function requireNonePages(trx: Trx, { id }: StoredProject): Promise<void> {
+  const open = await queries.incidentsNotOver(trx, id, MAX_ERROR_DETAILS + 1);
+  if (open.length === 0) return;
+  const shown = open.slice(0, MAX_ERROR_DETAILS);
+  throw new PrismError(
+    "INCIDENTS_OPEN",
+    "Open incidents would page people once the project is no mirror: resolve them, or repeat this with ?mayPage=true",
+    { details: shown.map(({ id, number, title }) => ({ message: `Incident ${number}: ${title}`, id, number })) },
+  );
 }
 
 /** A slug has 64 characters; the rest is for a number. */
@@ -141,13 +157,15 @@ export async function updateProject(
   principal: PermissionHolder,
   ref: string,
   ifMatch: string,
-  change: UpdateProject,
+  { mayPage, ...change }: UpdateProject & { readonly mayPage: boolean },
 ) {
   const { events, projects } = ctx;
   const id = projects.require(principal, ref, "project:manage");
   if (change.storageBytes !== undefined) requireMaySetLimit(principal);
   await changeProject(ctx, principal, id, "project:manage", async (trx, row) => {
     requireVersion(ifMatch, row.version);
+    if (!mayPage && change.settings && endsMirror(row.settings, mergedSettings(row.settings, change.settings)))
+      await requireNonePages(trx, row);
     await changeStored(ctx, trx, row, change);
   });
   events.emit("project:changed", { id });

@@ -70,7 +70,7 @@ export const IncidentItem = resource(
     resolvedBy: stored(
       doc(
         v.nullable(v.string()),
-        "A user's id, `alerts`, `timeout` (its alerts are no longer reported), `moved` (its alerts have another route, and fire in another incident), `auto` or `policy`",
+        "A user's id, `alerts`, `timeout` (its alerts are no longer reported), `moved` (its alerts have another route, and fire in another incident), `mirror` (someone in the system beside a mirror), `auto` or `policy`",
       ),
     ),
     sourceIncidentId: stored(

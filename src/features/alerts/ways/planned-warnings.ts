@@ -45,7 +45,10 @@ export async function plannedWarnings(
     routes?.stored ? policiesIn(routes.stored.spec as RoutingDocument).map(({ name }) => name) : [],
   );
   const found: PlannedWarning[] = [];
+  // Others wait for the transaction.
+  const isEnough = () => found.length >= MAX_WARNINGS && oncePerCause(found).length >= MAX_WARNINGS;
   for (const policy of policies) {
+    if (isEnough()) break;
     const { name } = policy.definition;
     // The policy `default` has the id of its project, as other objects have.
     const isChanged = changedPolicies.has(policy.id);
@@ -62,6 +65,7 @@ export async function plannedWarnings(
     if (isLeft && !isFallback && name !== DEFAULT_POLICY)
       found.push({ ...{ kind: "policies", name, code: "not-routed" }, message: `No route names the policy ${name}` });
   }
+  if (isEnough()) return oncePerCause(found).slice(0, MAX_WARNINGS);
   found.push(...(await invited(parts, trx, projectId, wanted)));
   found.push(...(await withoutWay(parts, trx, projectId, wanted)));
   const dead: string[] = [];

@@ -10,7 +10,7 @@ declare module "../../../module/feature.ts" {
 
 /** Mails to receivers. Its port opens with the others of the server. */
 export const mailInFeature = feature("mail-in", {
-  needs: ["alerts", "incidents", "receivers", "preparing", "projects", "pages"],
+  needs: ["alerts", "incidents", "receivers", "preparing", "forwarding", "projects", "pages"],
   open(context) {
     const config = () => context.settings.current;
     return {

@@ -9,12 +9,13 @@ import type { RequestResult } from "../../../store/schema.ts";
 import type { ProjectStorage, StorageSender } from "../../access/index.ts";
 import { type Alerts, type Incidents, unresolvedOfAlert } from "../../alerts/index.ts";
 import { appendEvents, type EventDraft } from "../../events/index.ts";
+import type { ForwardState, NewForward } from "../forward/index.ts";
 import { type AlertPlan, listed, type Plan, sourceOf } from "./prepare.ts";
 import type { ReceiverRow } from "./receiver.ts";
 import type { Receiver } from "./receivers.ts";
 import { type RequestLogEntry, writeLogEntry } from "./request-log.ts";
 
-export interface AcceptContext extends Uses<"db" | "clock" | "alerts" | "work" | "preparing"> {
+export interface AcceptContext extends Uses<"db" | "clock" | "alerts" | "work" | "preparing" | "forwarding"> {
   readonly incidents: Pick<Incidents, "acknowledge">;
   readonly storage: Pick<ProjectStorage, "requireRoom" | "roomForAlert">;
 }
@@ -35,6 +36,8 @@ interface Accepted {
   readonly payer: WorkAccount | null;
   /** Storage for the sender: less for one who only knows the URL or the address. */
   readonly sender: StorageSender;
+  /** The request itself, for a mirror that passes it on. */
+  readonly forward?: NewForward | null;
 }
 
 /**
@@ -46,10 +49,10 @@ export function storeRequest(
   context: AcceptContext,
   receiver: Receiver,
   wanted: Plan,
-  { replayIds, entry, payer, sender }: Accepted,
+  { replayIds, entry, payer, sender, forward = null }: Accepted,
 ): Promise<Stored> {
-  const { db, clock, storage } = context;
-  const { projectId } = receiver.row;
+  const { db, clock, storage, forwarding } = context;
+  const { id, projectId, forwardHeaders } = receiver.row;
   const plan = within(storage, projectId, wanted, sender);
   const isShort = storage.roomForAlert(projectId, sender) !== "whole";
   const write = async (trx: Trx, sharesCommit: boolean): Promise<Stored> => {
@@ -58,7 +61,12 @@ export function storeRequest(
     const stored: Stored = isNew
       ? await storePlan(context, trx, receiver, { plan, payer, sender, now, sharesCommit })
       : { result: "replayed", eventIds: [], alerts: [], problem: null };
-    const outcome = outcomeOf(plan, stored);
+    // A repetition was passed on when it came first.
+    const passed =
+      forward && isNew
+        ? forwarding.keep(trx, { kind: "receivers", id, projectId, forwardHeaders }, forward, entry.id)
+        : null;
+    const outcome = outcomeOf(plan, stored, passed);
     writeLogEntry(trx, { ...entry, result: stored.result, outcome }, { projectId, isShort });
     return stored;
   };
@@ -82,7 +90,11 @@ function within(storage: AcceptContext["storage"], projectId: string, plan: Plan
 
 const MAX_SHOWN = 20;
 
-function outcomeOf(plan: Plan, { eventIds, alerts, problem: leftOut }: Stored): Record<string, unknown> {
+function outcomeOf(
+  plan: Plan,
+  { eventIds, alerts, problem: leftOut }: Stored,
+  forward: ForwardState | null,
+): Record<string, unknown> {
   const { ignored } = plan;
   const problem = leftOut === null ? plan.problem : listed(plan.problem, leftOut);
   return {
@@ -91,6 +103,7 @@ function outcomeOf(plan: Plan, { eventIds, alerts, problem: leftOut }: Stored): 
     alerts: alerts.slice(0, MAX_SHOWN),
     ...(ignored > 0 && { ignored }),
     ...(problem !== null && { problem }),
+    ...(forward !== null && { forward }),
   };
 }
 

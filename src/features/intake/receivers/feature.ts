@@ -7,6 +7,7 @@ import { holderOf } from "../../../http/server/access.ts";
 import { type Context, feature } from "../../../module/feature.ts";
 import { sealedColumn } from "../../../store/sealed-column.ts";
 import type { WithIssued } from "../../access/index.ts";
+import { forwardSealContext } from "../forward/index.ts";
 import { deliveryRoutes } from "./ingest-routes.ts";
 import { issuedOf, PATH, receiverAccess, receivers, replace, tag } from "./manage.ts";
 import { Preparing } from "./preparing.ts";
@@ -29,7 +30,7 @@ declare module "../../../module/feature.ts" {
 
 /** URLs at which other programs deliver requests, and their log. */
 export const receiversFeature = feature("receivers", {
-  needs: ["alerts", "incidents", "projects", "outside", "receiverRules"],
+  needs: ["alerts", "incidents", "projects", "principals", "outside", "receiverRules", "forwarding"],
   uses: ["mailIn"],
   open(context) {
     const { config, log, work } = context;
@@ -50,6 +51,9 @@ export const receiversFeature = feature("receivers", {
     sealedColumn("receivers", "secret", (id) => receiverSealContext("secret", id), { where: sql`secret is not null` }),
     sealedColumn("receivers", "previousSecret", (id) => receiverSealContext("previousSecret", id), {
       where: sql`previousSecret is not null`,
+    }),
+    sealedColumn("receivers", "forwardUrl", (id) => forwardSealContext("receivers", id), {
+      where: sql`forwardUrl is not null`,
     }),
   ],
   load({ receivers, receiverPresets }) {

@@ -13,6 +13,7 @@ import type { StorageSender } from "../../access/index.ts";
 import { cloudEventsConsent } from "../../events/index.ts";
 import { type AcceptContext, type Stored, storeRequest } from "./accept.ts";
 import { isAtOnCallUrl, ONCALL_ANSWER, ONCALL_PAGE, ONCALL_PREFIX, tokenIn } from "./oncall-urls.ts";
+import { forwardOf } from "./passed-on.ts";
 import type { Preparation, Prepared } from "./prepare.ts";
 import { ON_LOOP } from "./preparing.ts";
 import type { RawRequest } from "./read-request.ts";
@@ -187,6 +188,7 @@ class ReceiverRequests {
         ...prepared,
         payer,
         sender: senderOf(receiver),
+        forward: this.#context.forwarding.takes(receiver.row) ? forwardOf(exchange, receiver, request) : null,
       });
       receivers.count(preset.name, stored.result);
       return sendAnswer(exchange, answerWith(answer, stored));
@@ -389,13 +391,6 @@ function rawRequest(exchange: Exchange, bytes: Buffer, publicUrl: string): RawRe
     headers,
     bytes,
   };
-}
-
-/** An answer to a sender. */
-interface Answer {
-  readonly status: number;
-  readonly type?: string | undefined;
-  readonly body?: string | undefined;
 }
 
 const TEXT = "text/plain; charset=utf-8";

@@ -8,6 +8,7 @@ import { pageOf } from "../../../http/api/shapes.ts";
 import { addEffect, type ReadDb, type Trx, updateLater } from "../../../store/database.ts";
 import { managed, owned, requireFreeName, requireFreeToken } from "../../access/index.ts";
 import { recordAction } from "../../records/audit/index.ts";
+import { requireMayForward } from "../forward/index.ts";
 import { Receiver, type ReceiverRow } from "./receiver.ts";
 import { boundedBy, createReceiverToken } from "./receivers.ts";
 import * as s from "./schema.ts";
@@ -15,7 +16,7 @@ import { checkSettings, type ReceiverParts, settingsOf, storedSettings } from ".
 
 export const PATH = "/api/v1/receivers";
 export const tag = "Receivers";
-const SETTING_ERRORS = ["NAME_TAKEN", "INVALID_CONDITION", "INVALID_TEMPLATE"] as const;
+const SETTING_ERRORS = ["NAME_TAKEN", "INVALID_CONDITION", "INVALID_TEMPLATE", "URL_REFUSED"] as const;
 const receiverList = listing(Receiver, () => ({}), { order: { name: "string" }, isAscending: true });
 
 export const receiverAccess = owned<ReceiverRow, Principal>(Receiver, {
@@ -40,12 +41,13 @@ export const receivers = managed({
     errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
     query: s.ListReceivers,
     answer: () => pageOf(Receiver.View),
-    page({ db, projects }: ReceiverParts, caller, query) {
+    page(context: ReceiverParts, caller, query) {
+      const { db, projects } = context;
       const projectId = projects.requireOrDefault(caller, query.projectId, "events:read");
       const scope = { visible: ofProjects([projectId]), state: undefined };
       return receiverList.page(db, scope, query, async (rows) => {
         const lasts = await lastRequests(db.read, rows);
-        return (row) => receiverView(row, lasts.get(row.id) ?? null);
+        return (row) => receiverView(context, row, lasts.get(row.id) ?? null);
       });
     },
   },
@@ -63,7 +65,7 @@ export const receivers = managed({
   },
   update: {
     summary: "Change a receiver; absent members keep their values",
-    details: "`mapping`, `verify` and `secret` are replaced as a whole; null removes them.",
+    details: "`mapping`, `verify`, `secret` and `forwardUrl` are replaced as a whole; null removes them.",
     errors: SETTING_ERRORS,
     body: s.UpdateReceiver,
     async prepare(context, caller, input, id) {
@@ -73,11 +75,13 @@ export const receivers = managed({
     },
   },
   remove: { summary: "Delete a receiver and its log; its events and alerts stay, its URL answers 404" },
-  view: (_context, _caller, row, db) => shown(db, row),
-  state: ({ lastRequestAt }) => lastRequestAt,
+  view: (context, _caller, row, db) => shown(context, db, row),
+  state: ({ lastRequestAt, forward }) => (forward === null ? lastRequestAt : { lastRequestAt, forward }),
   in: {
-    async insert(context, trx, { userId: createdBy }, spec) {
+    async insert(context, trx, caller, spec) {
+      const { userId: createdBy } = caller;
       const { id = uuidv7(), projectId, name, preset, token: given, ...settings } = spec;
+      await requireMayForward(context, trx, caller, projectId, settings);
       const { token, prefix, hash } = createReceiverToken(given);
       if (given !== undefined) await requireFreeToken(trx, "receivers", "token", hash);
       const now = context.clock.now();
@@ -94,8 +98,9 @@ export const receivers = managed({
       await recordAction(context, trx, "receiver.create", id, { projectId, preset, name });
       return { row, issued: issuedOf(context, row, token) };
     },
-    async change(context, trx, old, input) {
+    async change(context, trx, old, input, caller) {
       const { name = old.name, preset = old.preset, ...settings } = input;
+      await requireMayForward(context, trx, caller, old.projectId, settings, old);
       if (name !== old.name) await requireFreeName(trx, "receivers", "a receiver", { ...old, name });
       const next = { ...old, name, preset, ...settingsOf(context, old.id, settings) };
       return { row: await replace(context, trx, "update", next, { name, members: Object.keys(input) }) };
@@ -138,8 +143,8 @@ export function issuedOf(
   };
 }
 
-async function shown(db: ReadDb | Trx, row: ReceiverRow): Promise<AnswerOf<typeof Receiver>> {
-  return receiverView(row, (await lastRequests(db, [row])).get(row.id) ?? null);
+async function shown(context: ReceiverParts, db: ReadDb | Trx, row: ReceiverRow) {
+  return receiverView(context, row, (await lastRequests(db, [row])).get(row.id) ?? null);
 }
 
 /** When the last request of each receiver arrived, as its log knows. */
@@ -158,6 +163,11 @@ async function lastRequests(db: ReadDb | Trx, rows: readonly ReceiverRow[]): Pro
   return lasts;
 }
 
-function receiverView(row: ReceiverRow, lastRequestAt: number | null): AnswerOf<typeof Receiver> {
-  return Receiver.view(row, { hasSecret: row.secret !== null, lastRequestAt: toRfc3339OrNull(lastRequestAt) });
+function receiverView(
+  { forwarding }: ReceiverParts,
+  row: ReceiverRow,
+  lastRequestAt: number | null,
+): AnswerOf<typeof Receiver> {
+  const forward = forwarding.shown(row);
+  return Receiver.view(row, { forward, hasSecret: row.secret !== null, lastRequestAt: toRfc3339OrNull(lastRequestAt) });
 }

@@ -15,6 +15,7 @@ import {
   time,
 } from "../../../http/api/resource.ts";
 import { doc, integer, stringRecord, text } from "../../../http/api/shapes.ts";
+import { forwardHeaders, forwardShown } from "../forward/index.ts";
 import { mappingSchema, verifyRow } from "./preset.ts";
 
 declare module "../../../store/schema.ts" {
@@ -71,6 +72,8 @@ export const Receiver = resource("Receiver", "A URL at which another program del
   )
     .inColumn("notifies")
     .or(1),
+  forwardHeaders: forwardHeaders(),
+  forward: computed(forwardShown),
   hasSecret: computed(v.boolean()),
   previousSecretUntil: stored(doc(v.nullable(v.string()), "Until when a replaced secret works"), orNull(time)).or(null),
   prefix: stored(doc(v.string(), "First characters of the URL's token")),
@@ -89,6 +92,8 @@ export const Receiver = resource("Receiver", "A URL at which another program del
   /** Sealed. */
   secret: column(v.nullable(bytes)).or(null),
   previousSecret: column(v.nullable(bytes)).or(null),
+  /** Sealed. */
+  forwardUrl: column(v.nullable(bytes)).or(null),
 }));
 export type ReceiverRow = RowOf<typeof Receiver>;
 /** The columns that a caller sets, besides secrets. */

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { once } from "../../../core/once.ts";
 import { doc, example, integer, named, object, pageEntries, stringRecord, uuid } from "../../../http/api/shapes.ts";
+import { forwardUrl } from "../forward/index.ts";
 import { Receiver } from "./receiver.ts";
 
 export const secret = doc(
@@ -22,7 +23,7 @@ export const RequestParams = object({
 });
 
 export const CreateReceiver = () =>
-  example(object({ projectId, ...Receiver.forCreate, secret: v.optional(v.nullable(secret)) }), {
+  example(object({ projectId, ...Receiver.forCreate, secret: v.optional(v.nullable(secret)), forwardUrl }), {
     name: "Backups",
     preset: "generic",
     labels: { team: "ops" },
@@ -30,7 +31,7 @@ export const CreateReceiver = () =>
 export type CreateReceiver = v.InferOutput<ReturnType<typeof CreateReceiver>>;
 
 export const UpdateReceiver = () =>
-  example(object({ ...Receiver.forUpdate, secret: v.optional(v.nullable(secret)) }), {
+  example(object({ ...Receiver.forUpdate, secret: v.optional(v.nullable(secret)), forwardUrl }), {
     mapping: { level: "= body.severity" },
   });
 export type UpdateReceiver = v.InferOutput<ReturnType<typeof UpdateReceiver>>;

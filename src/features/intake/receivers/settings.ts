@@ -5,6 +5,7 @@ import { invalidField, PrismError } from "../../../core/errors.ts";
 import type { LiveSettings } from "../../../http/server/live-settings.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { checkLabels } from "../../alerts/index.ts";
+import { sealedForward } from "../forward/index.ts";
 import { compileGiven, compileMapping } from "./mapping.ts";
 import type { VerifyRow } from "./preset.ts";
 import type { Presets } from "./presets.ts";
@@ -15,7 +16,8 @@ import { isUsableSecret } from "./verify.ts";
 
 /* The settings of a receiver: their checks and columns. */
 
-export interface ReceiverParts extends Uses<"db" | "clock" | "box" | "projects" | "audit" | "idempotency"> {
+export interface ReceiverParts
+  extends Uses<"db" | "clock" | "box" | "projects" | "principals" | "audit" | "idempotency" | "forwarding"> {
   readonly presets: Presets;
   readonly settings: Pick<LiveSettings, "receivers">;
   /** The URL of this server for clients. */
@@ -30,14 +32,15 @@ export type Settings = Omit<UpdateReceiver, "name" | "preset">;
 export function settingsOf(
   { box }: ReceiverParts,
   id: string,
-  { secret, ...input }: Settings,
+  { secret, forwardUrl, ...input }: Settings,
 ): ReceiverSettings & Secrets {
-  if (secret === undefined) return Receiver.columns(input);
+  const columns = { ...Receiver.columns(input), ...sealedForward(box, "receivers", id, forwardUrl) };
+  if (secret === undefined) return columns;
   const sealedSecret = { secret: sealed(box, "secret", id, secret), previousSecret: null, previousSecretUntil: null };
-  return { ...Receiver.columns(input), ...sealedSecret };
+  return { ...columns, ...sealedSecret };
 }
 
-type Secrets = Partial<Pick<ReceiverRow, "secret" | "previousSecret" | "previousSecretUntil">>;
+type Secrets = Partial<Pick<ReceiverRow, "secret" | "previousSecret" | "previousSecretUntil" | "forwardUrl">>;
 
 function sealed(box: SealedBox, column: "secret" | "previousSecret", id: string, text: string | null): Buffer | null {
   return text === null ? null : box.seal(receiverSealContext(column, id), Buffer.from(text));
@@ -69,9 +72,9 @@ export function storedSettings({ mapping, verify, secret }: ReceiverRow): State 
 
 /** @throws VALIDATION_FAILED, INVALID_CONDITION, INVALID_TEMPLATE */
 export async function checkSettings(
-  { presets, settings }: ReceiverParts,
+  { presets, settings, forwarding }: ReceiverParts,
   name: string,
-  { mapping, labels, secret, verify, ...limits }: Settings,
+  { mapping, labels, secret, verify, forwardUrl, ...limits }: Settings,
   old: State,
 ): Promise<void> {
   requireWithin(settings.receivers, limits);
@@ -92,6 +95,10 @@ export async function checkSettings(
   const ownRows = verify === undefined ? old.verify && (JSON.parse(old.verify) as VerifyRow[]) : verify;
   if (secret) requireUsableSecret(ownRows || preset.verify, secret);
   if (labels) checkLabels(labels);
+  if (forwardUrl) {
+    if (name === "mail") throw invalidField("body", "forwardUrl", "mails are not passed on");
+    await forwarding.check(forwardUrl);
+  }
   const own = mapping === undefined ? old.mapping && (JSON.parse(old.mapping) as typeof mapping) : mapping;
   // One that is stored stays, whatever its size.
   const compile = mapping === undefined ? compileMapping : compileGiven;

@@ -15,7 +15,8 @@ export class Drills {
     this.parts = parts;
     this.plan = new DrillPlan({
       ...parts,
-      onCallBetween: (db, span) => onCallBetween(parts.users, db, span),
+      // A mirror calls no one: neither do drills for its schedules.
+      onCallBetween: (db, span) => onCallBetween(parts.users, db, span, null, (id) => parts.projects.isMirror(id)),
     });
     parts.pages.follow(drillFollower(parts));
   }

@@ -25,9 +25,9 @@ declare module "../../../module/feature.ts" {
 export const drillFeature = feature("drill", {
   needs: ["projects", "notify", "users", "pages", "pagePeople", "waysOf"],
   findings: drillFindings,
-  open: ({ db, clock, log, audit, notify, users, pages, pagePeople, waysOf, settings }) => ({
+  open: ({ db, clock, log, audit, notify, users, projects, pages, pagePeople, waysOf, settings }) => ({
     drills: new Drills({
-      ...{ db, clock, audit, notify, users, pages, pagePeople, waysOf },
+      ...{ db, clock, audit, notify, users, projects, pages, pagePeople, waysOf },
       log: log.namespace("drill"),
       settings: () => settings.current,
     }),
@@ -38,6 +38,8 @@ export const drillFeature = feature("drill", {
     events.on("system:reloaded", () => plan.changed());
     events.on(DUE_EVENT, () => plan.changed());
     events.on("user:rights-changed", () => plan.changed());
+    // It may be a mirror, or none any more.
+    events.on("project:changed", () => plan.changed());
     const context = { ...drills.parts, projects, drills };
     serveDrills(server, context);
     serveProofs(server, context);
@@ -54,7 +56,7 @@ function serveDrills(server: FeatureServer, context: DrillContext): void {
     summary: "Send test pages to the caller, or to named people",
     details:
       "By each way that pages of high urgency use, marked as a drill. A tap on the link of the message proves that way. " +
-      "For others `oncall:write` is needed in a project of theirs. At most 6 drills of a person in an hour.",
+      "For others `oncall:write` is needed in a project of theirs that is no mirror. At most 6 drills of a person in an hour.",
     body: s.StartDrills,
     status: 202,
     response: s.StartedDrills,

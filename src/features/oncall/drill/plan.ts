@@ -36,7 +36,7 @@ export function nextSlot({ day, hour }: Slot, timezone: string, after: EpochMs):
 }
 
 export interface PlanParts extends DrillParts {
-  /** Who is on call at some time of a span, on the schedules of all projects. */
+  /** Who is on call at some time of a span, on the schedules of all projects but mirrors. */
   onCallBetween(db: ReadDb, span: { readonly from: EpochMs; readonly to: EpochMs }): Promise<readonly OnCallSpan[]>;
 }
 

@@ -31,7 +31,8 @@ export interface DrillContext extends DrillParts {
 
 /**
  * Starts drills of the caller, or of named people.
- * @throws RECIPIENT_NOT_FOUND, UNAUTHORIZED_ROLE, RATE_LIMITED; INVALID_STATE in quiet hours of others
+ * @throws RECIPIENT_NOT_FOUND, UNAUTHORIZED_ROLE, RATE_LIMITED; INVALID_STATE in quiet hours of others, and for people
+ * of mirrors
  */
 export async function startDrills(
   context: DrillContext,
@@ -68,6 +69,11 @@ function namedUsers(context: DrillContext, principal: PermissionHolder, refs: St
     const id = users.find(ref);
     const isKnown = id !== undefined && users.reachable([id], null).length > 0;
     if (isKnown && (id === principal.userId || mayDrill(context, principal, id))) ids.add(id);
+    else if (isKnown && mayDrill(context, principal, id, true))
+      throw new PrismError(
+        "INVALID_STATE",
+        `users.${at}: of your projects only mirrors have the person: no one is called`,
+      );
     else if (!context.projects.hasAnywhere(principal, "oncall:write")) throw missingPermission("oncall:write");
     else throw new PrismError("RECIPIENT_NOT_FOUND", `users.${at}: no such user in your projects`);
   }
@@ -75,9 +81,10 @@ function namedUsers(context: DrillContext, principal: PermissionHolder, refs: St
 }
 
 /** As who may change their schedules. */
-function mayDrill({ projects, users }: DrillContext, principal: Principal, userId: string): boolean {
+function mayDrill({ projects, users }: DrillContext, principal: Principal, userId: string, inMirrors = false): boolean {
   const projectIds = projects.readable(principal, "oncall:write");
-  return projectIds === null || projectIds.some((id) => users.reachable([userId], id).length > 0);
+  const isOf = (id: string) => (inMirrors || !projects.isMirror(id)) && users.reachable([userId], id).length > 0;
+  return projectIds === null || projectIds.some(isOf);
 }
 
 async function requireTime(

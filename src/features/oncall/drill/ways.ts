@@ -9,7 +9,7 @@ import { addressesOf, PROOF_MS } from "./unproven.ts";
 
 /** Needs of drills. */
 export interface DrillParts
-  extends Uses<"db" | "clock" | "log" | "audit" | "notify" | "users" | "pages" | "pagePeople" | "waysOf"> {
+  extends Uses<"db" | "clock" | "log" | "audit" | "notify" | "users" | "projects" | "pages" | "pagePeople" | "waysOf"> {
   /** The settings in use. */
   settings(): Pick<Config, "drill" | "publicUrl">;
 }

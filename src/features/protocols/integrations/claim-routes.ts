@@ -8,6 +8,7 @@ import { addEffect, type Trx } from "../../../store/database.ts";
 import type { IntegrationClaimsTable } from "../../../store/schema.ts";
 import { requireFreeToken } from "../../access/index.ts";
 import { recordAction } from "../../records/audit/index.ts";
+import { noClaim } from "./claims.ts";
 import * as c from "./context.ts";
 import { Integration, type IntegrationRow } from "./integration.ts";
 import { insertIntegration, type ManageContext, replace, viewOf } from "./manage.ts";
@@ -61,6 +62,19 @@ export function claimRoutes(context: ClaimsContext): Route[] {
         return { integration: viewOf(context, row), ...done };
       },
     }),
+    route({
+      ...{ ...shared, method: "DELETE", path: `${PATH}/:id`, id: "discardIntegrationClaim", params: s.ClaimParams },
+      summary: "Discard an unknown key and its requests",
+      status: 204,
+      errors: ["NOT_FOUND"],
+      async handle(exchange, { params: { id } }) {
+        await db.write(async (trx) => {
+          requireAdministrator(context, holderOf(exchange));
+          const prefix = await claims.discard(trx, id);
+          await recordAction(context, trx, "claim.discard", id, { prefix });
+        });
+      },
+    }),
   ];
 }
 
@@ -101,7 +115,7 @@ async function assign(
     .orderBy("id")
     .execute();
   const [first] = rows;
-  if (!first) throw new PrismError("NOT_FOUND", "No such claim, or it is assigned");
+  if (!first) throw noClaim();
   const row = await keyHolder(context, trx, caller, first, target);
   const now = context.clock.now();
   const replayed = new Set<string>();
@@ -109,7 +123,7 @@ async function assign(
   for (const each of rows)
     await trx
       .updateTable("integration_claims")
-      .set({ outcome: replayed.has(each.id) ? "replayed" : "listed", body: "", bytes: 0 })
+      .set({ outcome: replayed.has(each.id) ? "replayed" : (each.outcome ?? "listed"), body: "", bytes: 0 })
       .set({ assignedAt: now, integrationId: row.id })
       .where("id", "=", each.id)
       .execute();
@@ -146,7 +160,7 @@ async function keyHolder(
 function dueCreates(rows: readonly IntegrationClaimsTable[], now: number): readonly IntegrationClaimsTable[] {
   const open = new Map<string, IntegrationClaimsTable>();
   for (const row of rows) {
-    if (row.alias === null) continue;
+    if (row.alias === null || row.outcome === "closed") continue;
     if (row.action === "close") open.delete(row.alias);
     else if (row.action === "create" && now - row.at < REPLAYED_MS && !open.has(row.alias)) open.set(row.alias, row);
   }
@@ -157,10 +171,10 @@ function dueCreates(rows: readonly IntegrationClaimsTable[], now: number): reado
 async function replay(
   context: ClaimsContext,
   trx: Trx,
-  { id, projectId, kind, name, labels }: IntegrationRow,
+  { labels, ...row }: IntegrationRow,
   { alias, at, body }: IntegrationClaimsTable,
 ): Promise<boolean> {
-  const integration = { id, projectId, kind, name, labels: JSON.parse(labels) as Record<string, string> };
+  const integration = { ...row, labels: JSON.parse(labels) as Record<string, string> };
   const content = { ...o.contentOf(JSON.parse(body) as JsonMembers), startsAt: at };
   try {
     await c.fire(context, integration, o.keyOf(integration, alias ?? ""), content, { trx });

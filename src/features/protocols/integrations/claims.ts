@@ -32,7 +32,8 @@ export interface Unknown {
   readonly address: string;
 }
 
-type Kept = Pick<IntegrationClaimsTable, "claimId" | "hash" | "address" | "bytes">;
+const KEPT = ["claimId", "hash", "address", "bytes", "action", "alias", "outcome"] as const;
+type Kept = Pick<IntegrationClaimsTable, (typeof KEPT)[number]>;
 type NewRequest = Pick<IntegrationClaimsTable, "action" | "alias" | "message" | "body">;
 
 export type ClaimsParts = Uses<"db" | "reader" | "clock" | "log"> & { notify(): Uses<"notify">["notify"] };
@@ -67,7 +68,7 @@ export class Claims {
 
   #current(): readonly Kept[] {
     this.#kept ??= this.#parts.reader
-      .prepare<[], Kept>("select claimId, hash, address, bytes from integration_claims where assignedAt is null")
+      .prepare<[], Kept>(`select ${KEPT} from integration_claims where assignedAt is null`)
       .all();
     return this.#kept;
   }
@@ -80,7 +81,9 @@ export class Claims {
     if (this.openUntil === null || !KEY_FORM.test(key)) return null;
     const address = addressGroup(exchange.clientAddress);
     const unknown = { hash: hashToken(key), prefix: prefixOfToken(key), address };
-    if (!hasRoom(this.#current(), unknown, exchange.contentLength)) return null;
+    const kept = this.#current();
+    // The close of a kept alert needs no room.
+    if (!hasRoom(kept, unknown, exchange.contentLength) && !kept.some(({ hash }) => hash === unknown.hash)) return null;
     exchange.maxBodyBytes = MAX_BODY_BYTES;
     return unknown;
   }
@@ -89,6 +92,7 @@ export class Claims {
   async keep(unknown: Unknown, request: NewRequest, isUnknown: () => boolean): Promise<void> {
     const { db, clock } = this.#parts;
     const bytes = Buffer.byteLength(request.body);
+    if (!hasRoom(this.#current(), unknown, bytes)) return this.#end(unknown, request);
     const isFirst = await db.write(async (trx) => {
       // It waited for the transaction that assigns the key.
       if (!isUnknown()) throw new PrismError("OVERLOADED", "Try again", { retryAfterMs: 1000 });
@@ -106,6 +110,39 @@ export class Claims {
       return kept.length === 0;
     });
     if (isFirst) await this.#tell().catch((err: unknown) => this.#parts.log.warn({ err }, "cannot tell of a claim"));
+  }
+
+  /** Without room for it, a close still ends the alert of its key, which is then not replayed. @throws INVALID_API_KEY */
+  async #end({ hash }: Unknown, { action, alias }: NewRequest): Promise<void> {
+    const isEnded = (each: Kept): boolean =>
+      each.hash === hash && each.action === "create" && each.alias === alias && each.outcome === null;
+    if (action !== "close" || alias === null || !this.#current().some(isEnded))
+      throw new PrismError("INVALID_API_KEY", "Could not authenticate");
+    await this.#parts.db.write(async (trx) => {
+      await trx
+        .updateTable("integration_claims")
+        .set({ outcome: "closed" })
+        .where("hash", "=", hash)
+        .where("alias", "=", alias)
+        .where("action", "=", "create")
+        .where("assignedAt", "is", null)
+        .execute();
+      addEffect(trx, { type: "claims-changed" });
+    });
+  }
+
+  /** Drops what was kept of a key that waits. @returns its first characters. @throws NOT_FOUND */
+  async discard(trx: Trx, id: string): Promise<string> {
+    const rows = await trx
+      .deleteFrom("integration_claims")
+      .where("claimId", "=", id)
+      .where("assignedAt", "is", null)
+      .returning("prefix")
+      .execute();
+    const [first] = rows;
+    if (!first) throw noClaim();
+    addEffect(trx, { type: "claims-changed" });
+    return first.prefix;
   }
 
   /** Opens the window until then, or closes it. Open claims are kept for a week after its end. */
@@ -133,12 +170,12 @@ export class Claims {
   }
 }
 
+export function noClaim(): PrismError {
+  return new PrismError("NOT_FOUND", "No such claim, or it is assigned");
+}
+
 function keptRows(db: ReadDb | Trx): Promise<Kept[]> {
-  return db
-    .selectFrom("integration_claims")
-    .select(["claimId", "hash", "address", "bytes"])
-    .where("assignedAt", "is", null)
-    .execute();
+  return db.selectFrom("integration_claims").select(KEPT).where("assignedAt", "is", null).execute();
 }
 
 /** Whether a request may be kept: the newest is refused, and none makes room for it. */

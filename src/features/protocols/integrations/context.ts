@@ -1,6 +1,7 @@
 import { PrismError } from "../../../core/errors.ts";
 import type { EpochMs } from "../../../core/time/clock.ts";
 import type { JsonMembers } from "../../../http/body/input.ts";
+import type { Exchange } from "../../../http/server/exchange.ts";
 import type { Context } from "../../../module/feature.ts";
 import type { InTransaction, Trx } from "../../../store/database.ts";
 import { type Alerts, type AlertView, unresolvedOfAlert } from "../../alerts/index.ts";
@@ -13,7 +14,9 @@ interface Actor {
 }
 
 /** Needs of the routes of both protocols. */
-export type ProtocolContext = Context<"projects" | "alerts" | "incidents" | "integrations" | "claims" | "onCall">;
+export type ProtocolContext = Context<
+  "projects" | "alerts" | "incidents" | "integrations" | "claims" | "onCall" | "forwarding"
+>;
 
 /** Resolves what an integration opened; nothing happens if it does not fire. */
 export async function resolveAlert(context: ProtocolContext, integration: Integration, key: string): Promise<void> {
@@ -109,4 +112,22 @@ export function linkIn(object: JsonMembers, name: string): string | null {
 export function pastInstant(text: string | undefined, now: EpochMs): EpochMs | undefined {
   const at = text === undefined ? Number.NaN : Date.parse(text.replace(/([+-]\d\d)(\d\d)$/, "$1:$2"));
   return at <= now && at > 0 ? at : undefined;
+}
+
+/** The bytes of a request that a mirror may pass on, before its handler waits: then they are no longer valid. */
+export function keptBytes({ projects }: ProtocolContext, body: unknown): Buffer | null {
+  return projects.hasMirrors ? Buffer.from((body as Uint8Array | undefined) ?? []) : null;
+}
+
+/** Passes an accepted request of a mirror on, once it is stored. @param bytes of {@link keptBytes} */
+export async function passOn(
+  { forwarding }: ProtocolContext,
+  integration: Integration,
+  exchange: Exchange,
+  bytes: Buffer | null,
+): Promise<void> {
+  if (bytes === null || !forwarding.takes(integration)) return;
+  const headers = Object.fromEntries(exchange.headerNames().map((name) => [name, exchange.header(name)]));
+  const { method, path, queryText: query } = exchange;
+  await forwarding.keepAlone({ ...integration, kind: "integrations" }, { method, path, query, headers, bytes });
 }

@@ -1,4 +1,7 @@
+import { sql } from "kysely";
 import { feature } from "../../../module/feature.ts";
+import { sealedColumn } from "../../../store/sealed-column.ts";
+import { forwardSealContext } from "../../intake/forward/index.ts";
 import { claimRoutes } from "./claim-routes.ts";
 import { CLAIM_SWEEPS, Claims } from "./claims.ts";
 import { claimFindings } from "./findings.ts";
@@ -17,7 +20,7 @@ declare module "../../../module/feature.ts" {
 
 /** Programs that send alerts in PagerDuty's and Opsgenie's protocols, and their keys. */
 export const integrationsFeature = feature("integrations", {
-  needs: ["projects", "alerts", "incidents", "onCall"],
+  needs: ["projects", "principals", "alerts", "incidents", "onCall", "forwarding"],
   uses: ["notify"],
   open(core, later) {
     const context = { ...core, log: core.log.namespace("alerts") };
@@ -30,6 +33,11 @@ export const integrationsFeature = feature("integrations", {
     integrations.load();
     claims.load();
   },
+  sealedColumns: [
+    sealedColumn("integrations", "forwardUrl", (id) => forwardSealContext("integrations", id), {
+      where: sql`forwardUrl is not null`,
+    }),
+  ],
   findings: claimFindings,
   sweeps: () => CLAIM_SWEEPS,
   start: ({ integrations }) => integrations.start(),

@@ -1,6 +1,18 @@
 import * as v from "valibot";
-import { column, given, json, orNull, type RowOf, resource, stored, time } from "../../../http/api/resource.ts";
+import {
+  bytes,
+  column,
+  computed,
+  given,
+  json,
+  orNull,
+  type RowOf,
+  resource,
+  stored,
+  time,
+} from "../../../http/api/resource.ts";
 import { doc, stringRecord, text } from "../../../http/api/shapes.ts";
+import { forwardHeaders, forwardShown } from "../../intake/forward/index.ts";
 
 declare module "../../../store/schema.ts" {
   interface Schema {
@@ -27,6 +39,8 @@ export const Integration = resource(
     )
       .or("{}")
       .shown(v.record(v.string(), v.string())),
+    forwardHeaders: forwardHeaders(),
+    forward: computed(forwardShown),
     prefix: stored(doc(v.string(), "First characters of the key")),
     previousUntil: stored(doc(v.nullable(v.string()), "Until when a replaced key works"), orNull(time)).or(null),
     /** Uses since the last write are in memory. */
@@ -38,6 +52,8 @@ export const Integration = resource(
     hash: column(v.string()),
     /** A replaced key, valid until `previousUntil`. */
     previousHash: column(v.nullable(v.string())).or(null),
+    /** Sealed. */
+    forwardUrl: column(v.nullable(bytes)).or(null),
   }),
 );
 export type IntegrationRow = RowOf<typeof Integration>;

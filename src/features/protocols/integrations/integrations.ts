@@ -16,6 +16,9 @@ export interface Integration {
   readonly kind: IntegrationKind;
   readonly name: string;
   readonly labels: LabelRecord;
+  /** Where a mirror passes its requests on; sealed. */
+  readonly forwardUrl: IntegrationRow["forwardUrl"];
+  readonly forwardHeaders: string | null;
 }
 
 export type IntegrationsParts = Uses<"db" | "reader" | "clock" | "log" | "metrics" | "projects">;
@@ -46,8 +49,9 @@ interface Known {
 export class Integrations {
   readonly #parts: IntegrationsParts;
   readonly #known = new TokenIndex<IntegrationRow, Known>((row) => {
-    const { id, projectId, kind, name, labels } = row;
-    return { row, integration: { id, projectId, kind, name, labels: JSON.parse(labels) as LabelRecord } };
+    const { id, projectId, kind, name, labels, forwardUrl, forwardHeaders } = row;
+    const integration = { id, projectId, kind, name, labels: JSON.parse(labels) as LabelRecord };
+    return { row, integration: { ...integration, forwardUrl, forwardHeaders } };
   });
   /** Last uses that are not stored yet, by id. */
   readonly #used = new Map<string, EpochMs>();

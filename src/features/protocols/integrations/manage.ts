@@ -10,12 +10,13 @@ import type { Context } from "../../../module/feature.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import { managed, owned, requireFreeName, requireFreeToken } from "../../access/index.ts";
 import { checkLabels } from "../../alerts/index.ts";
+import { requireMayForward, sealedForward } from "../../intake/forward/index.ts";
 import { recordAction } from "../../records/audit/index.ts";
 import { Integration, type IntegrationRow } from "./integration.ts";
 import { createIntegrationKey } from "./integrations.ts";
 import * as s from "./schema.ts";
 
-export type ManageContext = Context<"projects" | "integrations">;
+export type ManageContext = Context<"projects" | "principals" | "integrations" | "forwarding">;
 
 const PATH = "/api/v1/integrations";
 const tag = "Integrations";
@@ -29,12 +30,14 @@ interface NewIntegration extends s.CreateIntegration {
   readonly key?: string | undefined;
 }
 
+const integrationAccess = owned<IntegrationRow, Principal>(Integration, {
+  ...{ see: "project:read", read: "events:read", write: "policies:write" },
+  ...{ missing: "INTEGRATION_NOT_FOUND", noun: "integration" },
+});
+
 export const integrations = managed({
   ...{ path: PATH, names: ["Integration", "Integrations"], tag, params: s.IntegrationParams },
-  access: owned<IntegrationRow, Principal>(Integration, {
-    ...{ see: "project:read", read: "events:read", write: "policies:write" },
-    ...{ missing: "INTEGRATION_NOT_FOUND", noun: "integration" },
-  }),
+  access: integrationAccess,
   answer: () => Integration.View,
   list: {
     summary: "List the integrations of a project by name",
@@ -50,36 +53,47 @@ export const integrations = managed({
   get: { summary: "Get an integration" },
   create: {
     summary: "Create an integration; the answer has its key",
-    errors: ["PROJECT_NOT_FOUND", "NAME_TAKEN", "LIMIT_REACHED"],
+    errors: ["PROJECT_NOT_FOUND", "NAME_TAKEN", "LIMIT_REACHED", "URL_REFUSED"],
     body: s.CreateIntegration,
     answer: s.IssuedIntegration,
-    prepare: ({ projects }, caller, body): NewIntegration => ({
-      ...body,
-      projectId: projects.requireOrDefault(caller, body.projectId, "policies:write"),
-    }),
+    async prepare({ projects, forwarding }, caller, body): Promise<NewIntegration> {
+      const projectId = projects.requireOrDefault(caller, body.projectId, "policies:write");
+      if (body.forwardUrl) await forwarding.check(body.forwardUrl);
+      return { ...body, projectId };
+    },
   },
   update: {
-    summary: "Change name or labels; absent members keep their values",
+    summary: "Change name, labels or where its requests are passed on; absent members keep their values",
     details: "Labels count for alerts that fire from now on.",
-    errors: ["NAME_TAKEN"],
+    errors: ["NAME_TAKEN", "URL_REFUSED"],
     body: s.UpdateIntegration,
-    prepare: (_context, _caller, body) => body,
+    async prepare(context, caller, body, id) {
+      if (!body.forwardUrl) return body;
+      await integrationAccess.visible(context.projects, caller, id, context.db.read);
+      await context.forwarding.check(body.forwardUrl);
+      return body;
+    },
   },
   remove: { summary: "Delete an integration; its alerts stay, the next request with its key is refused" },
   view: (context, _caller, row) => viewOf(context, row),
-  state: ({ lastUsedAt }) => lastUsedAt,
+  state: ({ lastUsedAt, forward }) => (forward === null ? lastUsedAt : { lastUsedAt, forward }),
   in: {
     async insert(context, trx, caller, spec) {
       const { key, ...hashed } = createIntegrationKey(spec.key);
       if (spec.key !== undefined) await requireFreeToken(trx, "integrations", "key", hashed.hash);
       return { row: await insertIntegration(context, trx, caller, spec, hashed), issued: { key } };
     },
-    async change(context, trx, old, body) {
+    async change(context, trx, old, body, caller) {
       if (body.labels) checkLabels(body.labels);
-      const { name = old.name, labels = old.labels } = Integration.columns(body);
-      if (name === old.name && labels === old.labels) return { row: old };
+      await requireMayForward(context, trx, caller, old.projectId, body, old);
+      const { forwardUrl: url, ...given } = body;
+      const target = sealedForward(context.box, "integrations", old.id, url);
+      const { name = old.name, labels = old.labels, forwardHeaders = old.forwardHeaders } = Integration.columns(given);
+      const isSame = name === old.name && labels === old.labels && forwardHeaders === old.forwardHeaders;
+      if (isSame && url === undefined) return { row: old };
       if (name !== old.name) await requireFreeName(trx, "integrations", "an integration", { ...old, name });
-      return { row: await replace(context, trx, "update", { ...old, name, labels }, { name }) };
+      const next = { ...old, name, labels, forwardHeaders, ...target };
+      return { row: await replace(context, trx, "update", next, { name, members: Object.keys(body) }) };
     },
     async remove(context, trx, { id, projectId, kind, name }) {
       await trx.deleteFrom("integrations").where("id", "=", id).execute();
@@ -115,15 +129,17 @@ export function integrationRoutes(context: ManageContext): Route[] {
 export async function insertIntegration(
   context: ManageContext,
   trx: Trx,
-  { userId: createdBy }: PermissionHolder,
+  caller: PermissionHolder,
   spec: NewIntegration,
   hashed: Pick<IntegrationRow, "hash" | "prefix">,
 ): Promise<IntegrationRow> {
-  const { id = uuidv7(), projectId, kind, name, labels } = spec;
+  const { id = uuidv7(), projectId, kind, name, labels, forwardHeaders, forwardUrl: url } = spec;
   checkLabels(labels ?? {});
+  await requireMayForward(context, trx, caller, projectId, spec);
   const now = context.clock.now();
-  const others = { id, projectId, ...hashed, createdBy, createdAt: now, updatedAt: now };
-  const row = Integration.newRow({ kind, name, labels }, others);
+  const target = sealedForward(context.box, "integrations", id, url);
+  const others = { id, projectId, ...hashed, ...target, createdBy: caller.userId, createdAt: now, updatedAt: now };
+  const row = Integration.newRow({ kind, name, labels, forwardHeaders }, others);
   await context.projects.quotas.requireRoom(trx, "integrations", row);
   await requireFreeName(trx, "integrations", "an integration", row);
   await trx.insertInto("integrations").values(row).execute();
@@ -147,6 +163,6 @@ export async function replace(
   return row;
 }
 
-export function viewOf({ integrations: known }: ManageContext, row: IntegrationRow) {
-  return Integration.view(row, { lastUsedAt: toRfc3339OrNull(known.lastUsedAt(row)) });
+export function viewOf({ integrations: known, forwarding }: ManageContext, row: IntegrationRow) {
+  return Integration.view(row, { forward: forwarding.shown(row), lastUsedAt: toRfc3339OrNull(known.lastUsedAt(row)) });
 }

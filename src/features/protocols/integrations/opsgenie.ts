@@ -79,11 +79,16 @@ export function opsgenieRoutes(context: c.ProtocolContext): Route[] {
       undocumented: true,
       response: undescribed,
       errors: ["INVALID_API_KEY", "UNAUTHENTICATED", "VALIDATION_FAILED", "ALERT_NOT_FOUND"],
-      handle(exchange, { body }) {
+      async handle(exchange, { body }) {
+        const bytes = method !== "GET" && path.startsWith(PATH) ? c.keptBytes(context, body) : null;
         const sender = requireSender(context, exchange, keepsUnknown);
         const json = method === "GET" ? {} : c.requireObject(parseJson(body as unknown as Buffer, { exchange }));
         const request = { exchange, body: json, query: parseQuery(exchange.queryText) };
-        if ("id" in sender) return handle({ ...request, integration: sender });
+        if ("id" in sender) {
+          const reply = await handle({ ...request, integration: sender });
+          if (reply instanceof Reply && reply.status === 202) await c.passOn(context, sender, exchange, bytes);
+          return reply;
+        }
         return keep(context, sender, request, path.split("/:identifier/")[1] ?? "create");
       },
     });

@@ -25,7 +25,7 @@ export function pagerDutyRoutes(context: c.ProtocolContext): Route[] {
   const { kernel } = context;
   for (const prefix of ["/v2/enqueue", "/v2/change/", "/generic/"])
     kernel.addDialect({ prefix, errorBody: errorBodyOf });
-  const serve = (path: string, summary: string, handle: (exchange: Exchange, event: JsonMembers) => Promise<unknown>) =>
+  const serve = (path: string, summary: string, handle: (exchange: Exchange, event: JsonMembers) => Promise<Done>) =>
     route({
       method: "POST",
       path,
@@ -40,7 +40,12 @@ export function pagerDutyRoutes(context: c.ProtocolContext): Route[] {
       undocumented: true,
       response: undescribed,
       errors: ["VALIDATION_FAILED", "MALFORMED_JSON", "STORAGE_FULL", "STORAGE_LIMIT_REACHED"],
-      handle: (exchange, { body }) => handle(exchange, c.requireObject(parseJson(body as Buffer, { exchange }))),
+      async handle(exchange, { body }) {
+        const bytes = c.keptBytes(context, body);
+        const { integration, reply } = await handle(exchange, c.requireObject(parseJson(body as Buffer, { exchange })));
+        await c.passOn(context, integration, exchange, bytes);
+        return reply;
+      },
     });
   return [
     serve("/v2/enqueue", "Trigger, acknowledge or resolve an alert", (exchange, event) =>
@@ -101,6 +106,12 @@ class Problems {
   }
 }
 
+/** An accepted event. */
+interface Done {
+  readonly integration: Integration;
+  readonly reply: Reply<unknown>;
+}
+
 /** An event of either version. */
 interface PagerDutyEvent {
   readonly integration: Integration;
@@ -112,7 +123,7 @@ interface PagerDutyEvent {
   readonly timestamp: string | undefined;
 }
 
-async function enqueue(context: c.ProtocolContext, exchange: Exchange, event: JsonMembers): Promise<Reply<unknown>> {
+async function enqueue(context: c.ProtocolContext, exchange: Exchange, event: JsonMembers): Promise<Done> {
   const problems = new Problems();
   const key = problems.required(event, "routing_key");
   const action = problems.oneOf(event, "event_action", ACTIONS);
@@ -140,14 +151,11 @@ async function enqueue(context: c.ProtocolContext, exchange: Exchange, event: Js
     link: c.linkIn(event, "client_url"),
     timestamp: c.textIn(payload, "timestamp"),
   });
-  return new Reply(202, { status: "success", message: "Event processed", dedup_key: dedupKey });
+  const reply = new Reply(202, { status: "success", message: "Event processed", dedup_key: dedupKey });
+  return { integration, reply };
 }
 
-async function createEvent(
-  context: c.ProtocolContext,
-  exchange: Exchange,
-  event: JsonMembers,
-): Promise<Reply<unknown>> {
+async function createEvent(context: c.ProtocolContext, exchange: Exchange, event: JsonMembers): Promise<Done> {
   const problems = new Problems();
   const key = problems.required(event, "service_key");
   const action = problems.oneOf(event, "event_type", ACTIONS);
@@ -169,7 +177,8 @@ async function createEvent(
     link: c.linkIn(event, "client_url"),
     timestamp: undefined,
   });
-  return new Reply(200, { status: "success", message: "Event processed", incident_key: dedupKey });
+  const reply = new Reply(200, { status: "success", message: "Event processed", incident_key: dedupKey });
+  return { integration, reply };
 }
 
 function summaryOf(text: string): string {
@@ -177,12 +186,13 @@ function summaryOf(text: string): string {
 }
 
 /** A change is an event of the project and opens no alert. */
-async function enqueueChange(context: c.ProtocolContext, event: JsonMembers): Promise<Reply<unknown>> {
+async function enqueueChange(context: c.ProtocolContext, event: JsonMembers): Promise<Done> {
   const problems = new Problems();
   const key = problems.required(event, "routing_key");
   const payload = problems.object(event, "payload");
   if (payload === event["payload"]) problems.required(payload, "summary");
-  const { projectId, id, name } = integrationOf(context, problems, key, "routing_key");
+  const integration = integrationOf(context, problems, key, "routing_key");
+  const { projectId, id, name } = integration;
   const change = { integrationId: id, integration: name, ...payload, links: listIn(event, "links") ?? [] };
   const { db, clock, projects } = context;
   projects.storage.requireRoom(projectId);
@@ -193,7 +203,7 @@ async function enqueueChange(context: c.ProtocolContext, event: JsonMembers): Pr
     }),
   );
   context.integrations.count("pagerduty", "accepted");
-  return new Reply(202, { status: "success", message: "Change event processed" });
+  return { integration, reply: new Reply(202, { status: "success", message: "Change event processed" }) };
 }
 
 async function perform(context: c.ProtocolContext, event: PagerDutyEvent): Promise<void> {

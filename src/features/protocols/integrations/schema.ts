@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { once } from "../../../core/once.ts";
 import { doc, example, integer, named, object, pageEntries, text, uuid } from "../../../http/api/shapes.ts";
+import { forwardUrl } from "../../intake/forward/index.ts";
 import { Integration } from "./integration.ts";
 
 const projectId = v.optional(
@@ -17,13 +18,14 @@ export const CreateIntegration = () =>
     object({
       projectId,
       ...Integration.forCreate,
+      forwardUrl,
     }),
     { kind: "pagerduty", name: "Alertmanager of the cluster", labels: { team: "platform" } },
   );
 export type CreateIntegration = v.InferOutput<ReturnType<typeof CreateIntegration>>;
 
 export const UpdateIntegration = () =>
-  example(object(Integration.forUpdate), {
+  example(object({ ...Integration.forUpdate, forwardUrl }), {
     labels: { team: "database" },
   });
 export type UpdateIntegration = v.InferOutput<ReturnType<typeof UpdateIntegration>>;
@@ -66,8 +68,8 @@ const ClaimRequest = () =>
     alias: v.nullable(v.string()),
     message: v.nullable(v.string()),
     outcome: doc(
-      v.nullable(v.picklist(["replayed", "listed"])),
-      "Null: the key waits; `replayed`: it opened its alert; `listed`: nothing was done with it",
+      v.nullable(v.picklist(["replayed", "listed", "closed"])),
+      "Null: the key waits; `replayed`: it opened its alert; `listed`: nothing was done with it; `closed`: a close came that had no room",
     ),
   });
 

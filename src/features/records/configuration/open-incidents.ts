@@ -1,3 +1,4 @@
+import type { Spec } from "../../../module/config-kind.ts";
 import { type ReadDb, rowsOf } from "../../../store/database.ts";
 import {
   candidatesOf,
@@ -36,7 +37,9 @@ export async function openIncidentsOf(
   compared: Compared,
   state: PlannedState,
 ): Promise<OpenIncident[]> {
-  const readable = [...state.alerting.keys()].filter((id) => context.projects.has(reading.caller, id, "events:read"));
+  const endedMirrors = mirrorsEndedBy(compared);
+  const touched = new Set([...state.alerting.keys(), ...endedMirrors.keys()]);
+  const readable = [...touched].filter((id) => context.projects.has(reading.caller, id, "events:read"));
   const rows = await openIn(context.db.scan, readable);
   if (rows.length === 0) return [];
   const sides = await forecastSides(context, reading, compared, state);
@@ -47,6 +50,7 @@ export async function openIncidentsOf(
   const found: Found[] = [];
   for (const row of rows) {
     const change =
+      (endedMirrors.has(row.projectId) && (await pagedNow(after, row))) ||
       (routed.has(row.projectId) && (await routedAgain(context, after, row))) ||
       (isUnreached(row) ? { effect: "asks-again" as const, policy: null, users: [], pages: false } : undefined);
     if (change) found.push({ projectId: row.projectId, id: row.id, number: row.number, ...change });
@@ -57,7 +61,7 @@ export async function openIncidentsOf(
     found.flatMap(({ users }) => users),
   );
   return found.slice(0, MAX_LISTED).map(({ projectId, users, ...each }) => ({
-    project: reading.slugs.get(projectId) ?? projectId,
+    project: reading.slugs.get(projectId) ?? endedMirrors.get(projectId) ?? projectId,
     ...each,
     people: users.map(nameOf).sort(),
   }));
@@ -65,6 +69,22 @@ export async function openIncidentsOf(
 
 function openIn(db: ReadDb, projectIds: readonly string[]): Promise<IncidentRow[]> {
   return rowsOf<IncidentRow>(db, OPEN, [JSON.stringify(projectIds), MAX_INCIDENTS]);
+}
+
+/** Slugs by id of projects that are no mirrors any more. */
+function mirrorsEndedBy({ steps }: Compared): ReadonlyMap<string, string> {
+  const isMirror = (spec: Spec | undefined): boolean =>
+    (spec?.["settings"] as { mirror?: object } | undefined)?.mirror != null;
+  const ended = steps.filter(
+    ({ kind, stored, spec }) => kind.kind === "projects" && isMirror(stored?.spec) && !isMirror(spec),
+  );
+  return new Map(ended.map(({ id, name }) => [id, name]));
+}
+
+/** People hear of an open incident at least when it ends. */
+async function pagedNow(after: ForecastParts, row: IncidentRow): Promise<Change> {
+  const { users } = await firstOf(after, row.projectId, await forecastOf(after, row));
+  return { effect: "mirror-ends", policy: null, users, pages: true };
 }
 
 /** A change of policies, routes or schedules lets those ask their targets again that reached no one. */

@@ -42,11 +42,10 @@ export async function runtimeEntries(
     const { kind, spec } = wanted;
     const end = (await kind.end?.(db.read, spec)) ?? null;
     const key = keyOf(wanted, source);
-    // What has a name is made once for all time.
     if (end !== null && end <= now) over.push(wanted);
-    else found.set(key, { wanted, key, endsAt: nameIn(spec) === undefined ? end : null });
+    else found.set(key, { wanted, key, endsAt: end });
   }
-  const known = await knownKeys(db.read, [...found.keys()]);
+  const known = await knownKeys(db.read, [...found.keys()], now);
   return { fresh: [...found.values()].filter(({ key }) => !known.has(key)), known: known.size, over };
 }
 
@@ -72,9 +71,14 @@ function sortedMembers(_name: string, value: unknown): unknown {
   return isMembers ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value;
 }
 
-async function knownKeys(db: ReadDb | Trx, keys: readonly string[]): Promise<ReadonlySet<string>> {
+async function knownKeys(db: ReadDb | Trx, keys: readonly string[], now: EpochMs): Promise<ReadonlySet<string>> {
   if (keys.length === 0) return new Set();
-  const rows = await db.selectFrom("runtime_entries").select("key").where("key", "in", valuesOf(keys)).execute();
+  const rows = await db
+    .selectFrom("runtime_entries")
+    .select("key")
+    .where("key", "in", valuesOf(keys))
+    .where((each) => each.or([each("endsAt", "is", null), each("endsAt", ">=", now)]))
+    .execute();
   return new Set(rows.map(({ key }) => key));
 }
 
@@ -106,7 +110,7 @@ export async function makeEntries(
   if (fresh.length === 0) return;
   const keys = fresh.map(({ key }) => key);
   // Another apply may have made some meanwhile.
-  const known = await knownKeys(trx, keys);
+  const known = await knownKeys(trx, keys, clock.now());
   for (const { wanted, key } of fresh) {
     const { kind, projectId, spec, name } = wanted;
     if (known.has(key)) continue;

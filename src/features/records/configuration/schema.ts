@@ -135,9 +135,10 @@ const OpenIncident = v.object({
   id: v.string(),
   number: v.number(),
   effect: doc(
-    v.picklist(["moves", "begins", "withheld", "asks-again"]),
+    v.picklist(["moves", "begins", "withheld", "asks-again", "mirror-ends"]),
     "`moves`: its alerts go to another policy or group; `begins`: nothing withholds it any more; " +
-      "`asks-again`: it has reached no one, and asks its targets again",
+      "`asks-again`: it has reached no one, and asks its targets again; " +
+      "`mirror-ends`: the project is no mirror any more, and sends what follows",
   ),
   policy: doc(v.nullable(v.string()), "Where its alerts go"),
   people: doc(people, "Whom the next page goes to"),

@@ -10,6 +10,7 @@ import type { FlexibleEvent, FlexibleSchedule, ShiftMember } from "./read.ts";
 
 const SECOND_MS = 1000;
 const MAX_TURNS = 100;
+const MAX_SHIFTS = 60;
 /** So far a first occurrence is looked for. */
 const REACH_MS = 800 * 86_400_000;
 
@@ -47,6 +48,7 @@ export function flexibleForms(name: string, schedule: FlexibleSchedule, peopleOf
     const all = [...events, ...singles];
     if (all.includes(null)) return [];
     const shifts = all.flatMap((shift) => (shift?.turns.length ? [{ ...shift, name: free(shift.name, taken) }] : []));
+    if (shifts.length > MAX_SHIFTS) return [];
     return [{ form, schedule: { name, timezone: schedule.time_zone, shifts }, byRotation: [shifts] }];
   });
 }

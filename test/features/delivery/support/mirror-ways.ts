@@ -8,6 +8,10 @@ const DELIVERIES = "deliveries: routeOf asks right before the call; planOf plans
 const READS = "reads only, or answers a handshake of a sender; tells no one";
 const SERVER = "of the server, of no project";
 const ASKS = "asks before it does";
+/** The one exception. */
+const PASSED_ON =
+  "requests of a mirror are passed on to the system that still notifies people, which its senders no longer reach: " +
+  "only to forwardUrl, which owners set, and only while the project is a mirror (intake/receivers/forward.test.ts)";
 
 /** Files under src/features that open connections. */
 export const MIRRORED_CODE: Readonly<Record<string, string>> = {
@@ -29,6 +33,7 @@ export const MIRRORED_CODE: Readonly<Record<string, string>> = {
   "health/emergency/call-url.ts": "incidents of mirrors are no reason: Incidents.unreached",
   "health/emergency/ways.ts": "incidents of mirrors are no reason: Incidents.unreached",
   "health/watch/outgoing.ts": SERVER,
+  "intake/forward/forwards.ts": PASSED_ON,
   "intake/receivers/feature.ts": READS,
   "notifications/sounds/open-sounds.ts": READS,
   "oncall/feature.ts": READS,

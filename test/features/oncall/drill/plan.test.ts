@@ -6,7 +6,7 @@ import { makeUser } from "../../../helpers/people.ts";
 import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
 import { rowsWith, valuesOf } from "../../../helpers/values.ts";
 import { local, makeSchedule, makeShift, noticesOf } from "../support.ts";
-import { type DrillWorld, drillWorld, mailLink, PATH, tap } from "./support.ts";
+import { type DrillWorld, drillWorld, mailLink, manager, PATH, tap } from "./support.ts";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -238,3 +238,32 @@ test("who is on call without a proof is named by attention, status, doctor and t
   );
   assert.ok(before > 0);
 });
+
+test("schedules of a mirror plan no drill; others are drilled by rights in other projects, oneself always", async (t) => {
+  const world = await drillWorld(t);
+  const { prism, ada } = world;
+  const boss = await manager(world, "boss");
+  const at = await planned(world);
+  await setMirror(world, { from: "oncall" });
+  await prism.parts.offers.drills.plan.changed();
+  assert.equal(scalarOf(prism, "select count(*) from drill_people where plannedAfter is not null"), 0);
+  await goTo(world, at);
+  assert.equal(drills(world), 0);
+  const ofAda = await prism.post<{ error: { code: string; message: string } }>(
+    PATH,
+    { users: ["ada"], now: true },
+    { token: boss.token },
+  );
+  assert.deepEqual([ofAda.status, ofAda.body.error.code], [409, "INVALID_STATE"], ofAda.text);
+  assert.match(ofAda.body.error.message, /mirrors/);
+  assert.equal((await prism.post(PATH, {}, { token: ada.token })).status, 202);
+  await setMirror(world, null);
+  assert.equal((await prism.post(PATH, { users: ["ada"], now: true }, { token: boss.token })).status, 202);
+});
+
+async function setMirror({ prism, projectId }: DrillWorld, mirror: object | null): Promise<void> {
+  const { body } = await prism.get<{ version: number }>(`/api/v1/projects/${projectId}`);
+  const headers = { "If-Match": `"${body.version}"` };
+  const changed = await prism.patch(`/api/v1/projects/${projectId}`, { settings: { mirror } }, { headers });
+  assert.equal(changed.status, 200, changed.text);
+}

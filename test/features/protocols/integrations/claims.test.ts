@@ -199,6 +199,48 @@ test("a key has 20 requests; the newest is refused, and none makes room for it",
   assert.equal((await it.send(randomUUID())).status, 202, "another key has its own");
 });
 
+test("without room a close still ends the alert of its key, which is then not replayed", async (t) => {
+  const it = await ClaimTest.start(t);
+  await it.open();
+  const key = randomUUID();
+  for (let at = 0; at < 20; at++) await it.send(key, "", { message: `m${at}`, alias: `a${at}` });
+  const close = (alias: string) => it.send(key, `/${alias}/close?identifierType=alias`, {});
+  assert.deepEqual([(await close("a3")).status, (await close("a3")).status], [202, 401], "once");
+  assert.equal((await close("unknown")).status, 401);
+  assert.equal((await it.send(key, "/a4/acknowledge?identifierType=alias", {})).status, 401);
+  const [claim] = (await it.list()).data;
+  assert.deepEqual([claim?.requests.length, claim?.requests[3]?.outcome], [20, "closed"]);
+  const assigned = await it.assign(claim?.id ?? "", { name: "Zabbix" });
+  assert.deepEqual([assigned.body.replayed, assigned.body.listed], [19, 1]);
+  assert.ok(!(await it.firing()).some(({ labels }) => labels["alertname"] === "m3"));
+  assert.equal((await it.list()).data[0]?.requests[3]?.outcome, "closed");
+});
+
+test("a key of a stranger is discarded, which makes room", async (t) => {
+  const it = await ClaimTest.start(t);
+  await it.open();
+  await it.fill(50, (at) => ({ hash: `key ${at}`, address: `10.0.0.${at}` }));
+  const key = randomUUID();
+  assert.equal((await it.send(key)).status, 401);
+  const [first] = rowsOf<{ id: string; claimId: string }>(it.prism, "select id, claimId from integration_claims");
+  const id = uuidv7();
+  await it.prism.parts.base.database.write((trx) =>
+    trx
+      .updateTable("integration_claims")
+      .set({ claimId: id })
+      .where("id", "=", first?.id ?? "")
+      .execute(),
+  );
+  assert.equal((await it.prism.delete(`${PATH}/${id}`)).status, 204);
+  assert.equal((await it.prism.delete(`${PATH}/${id}`)).status, 404);
+  assert.equal((await it.send(key)).status, 202);
+  const claim = (await it.list()).data.find(({ prefix }) => prefix !== "");
+  await it.assign(claim?.id ?? "", { name: "Zabbix" });
+  assert.equal((await it.prism.delete(`${PATH}/${claim?.id}`)).status, 404, "an assigned one has its integration");
+  const audit = await it.prism.get<{ data: { action: string }[] }>("/api/v1/audit?action=claim.discard");
+  assert.equal(audit.body.data.length, 1);
+});
+
 test("an address has half of all: a flood from one leaves room for others", async (t) => {
   const it = await ClaimTest.start(t);
   await it.open();

@@ -282,7 +282,10 @@ const PROVEN_IN: Readonly<Record<string, string>> = {
     ]),
   ),
   ...Object.fromEntries(
-    ["open", "close", "assign"].map((act) => [`claim.${act}`, "features/protocols/integrations/claims.test.ts"]),
+    ["open", "close", "assign", "discard"].map((act) => [
+      `claim.${act}`,
+      "features/protocols/integrations/claims.test.ts",
+    ]),
   ),
   "channel.resume": "features/delivery/operate.test.ts",
   "webhook.disable": "features/delivery/webhook-sender.test.ts",

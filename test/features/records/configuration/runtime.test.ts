@@ -211,7 +211,7 @@ test("a plan makes nothing, and what is over is left out", async (t) => {
 });
 
 test("an entry is the same however it is written, and one with a name by that", async (t) => {
-  const { prism, send, overrides, silences } = await startDuty(t);
+  const { clock, prism, send, overrides, silences } = await startDuty(t);
   const other = { users: ["cy"], end: "2026-12-24T21:00:00+01:00", start: OVERRIDE.start, schedule: "Duty" };
   const named = { ...OVERRIDE, name: "Silvester", start: "2026-12-31T08:00:00Z", end: "2026-12-31T20:00:00Z" };
   const silence = { matchers: ['team="db"'], comment: "Disks", duration: "2h" };
@@ -231,6 +231,10 @@ test("an entry is the same however it is written, and one with a name by that", 
   assert.equal((await listOf(prism, silences)).length, 1);
   // Another source has entries of its own.
   assert.equal((await send("apply", [["overrides", OVERRIDE]], { source: "other" })).body.runtime?.made, 1);
+  clock.set(Date.parse(named.end) + 1 - clock.now());
+  prism.adminToken = (await prism.get<{ token: string }>("/dev/token", { token: null })).body.token;
+  const next = { ...named, start: "2027-12-31T08:00:00Z", end: "2027-12-31T20:00:00Z" };
+  assert.deepEqual((await send("apply", [["overrides", next]])).body.runtime, { made: 1, known: 0, over: [] });
 });
 
 test("one wrong entry refuses all, with its place", async (t) => {

@@ -15,6 +15,7 @@ import { INCIDENTS } from "./incidents.ts";
 import { INTEGRATIONS } from "./integrations.ts";
 import { JOBS } from "./jobs.ts";
 import { MESSAGES } from "./messages.ts";
+import { MIRROR } from "./mirror.ts";
 import { MODULES } from "./modules.ts";
 import { NOTIFICATIONS } from "./notifications.ts";
 import { NTFY } from "./ntfy.ts";
@@ -53,6 +54,7 @@ const TABLE: Table = {
   ...EXPLAIN,
   ...TIME,
   ...MESSAGES,
+  ...MIRROR,
   ...TASKS,
   ...JOBS,
   ...HEARTBEATS,

@@ -21,8 +21,8 @@ const fresh =
     return { path: `${PATH}/${made.body.id}${rest}`, body };
   };
 
-/** With a claim of a new key for each caller, as one is kept while the window is open. */
-const claimed: Row["request"] = async ({ prism, shop }: AccessWorld) => {
+/** The path of a claim of a new key for each caller, as one is kept while the window is open. */
+const claimPath = async ({ prism }: AccessWorld) => {
   const [id, key] = [uuidv7(), randomUUID()];
   const row = { id, claimId: id, hash: hashToken(key), prefix: "", at: 0, address: "", action: "close", alias: null };
   const kept = { message: null, body: "{}", bytes: 2, keptUntil: 1, outcome: null, assignedAt: null };
@@ -32,7 +32,7 @@ const claimed: Row["request"] = async ({ prism, shop }: AccessWorld) => {
       .values({ ...row, ...kept, integrationId: null })
       .execute(),
   );
-  return { path: `${PATH}/claims/${id}`, body: { projectId: shop, name: uuidv7() } };
+  return `${PATH}/claims/${id}`;
 };
 
 /** The key is in the body: Prism's credentials do not matter. */
@@ -95,7 +95,14 @@ export const INTEGRATIONS: Table = {
     refusal: may("projects:all"),
     request: at(`${PATH}/claims/window`, { durationMs: 0 }),
   },
-  [`POST ${PATH}/claims/:id`]: [{ refusal: (who) => may("projects:all")(who) ?? inShop(write)(who), request: claimed }],
+  [`POST ${PATH}/claims/:id`]: {
+    refusal: (who) => may("projects:all")(who) ?? inShop(write)(who),
+    request: async (world) => ({ path: await claimPath(world), body: { projectId: world.shop, name: uuidv7() } }),
+  },
+  [`DELETE ${PATH}/claims/:id`]: {
+    refusal: may("projects:all"),
+    request: async (world) => ({ path: await claimPath(world) }),
+  },
   [`POST ${PATH}/:id/rotate`]: [{ refusal: inShop(write), request: fresh("/rotate", {}) }],
   ...Object.fromEntries(PAGERDUTY.map((path) => [`POST ${path}`, inBody(path, {})])),
   ...Object.fromEntries(OPSGENIE_ROUTES.map(keyed)),

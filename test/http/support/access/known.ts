@@ -8,6 +8,7 @@ export const SCOPES = [
   "notifications:send",
   "silences:write",
   "silences:broad",
+  "mirror:observe",
 ] as const;
 
 /** Of every user who calls. */
