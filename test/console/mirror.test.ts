@@ -38,7 +38,7 @@ test("a project becomes a mirror, says everywhere that it sends nothing, is comp
     await page.getByText("The project is saved.").waitFor();
     assert.deepEqual(await mirrorOf(), { from: "oncall", url: "https://oncall.example.com" });
     await badge.first().waitFor();
-    await assertAccessible(page);
+    await assertAccessible(page, "the settings of a project");
   });
 
   const alerts = [{ key: "disk", labels: { alertname: "DiskFull" } }];
@@ -56,7 +56,7 @@ test("a project becomes a mirror, says everywhere that it sends nothing, is comp
     await page.getByText("Mirror: nothing is sent").waitFor();
     await page.getByText(/^Grafana OnCall notifies people\./).waitFor();
     await badge.first().waitFor();
-    await assertAccessible(page);
+    await assertAccessible(page, "an incident of a mirror");
   });
 
   await step("a receiver passes its requests on, and says so", async () => {
@@ -99,7 +99,7 @@ test("a project becomes a mirror, says everywhere that it sends nothing, is comp
     await page.getByLabel("Days").selectOption("The last day");
     await page.locator(".stat", { hasText: "Missing in Prism" }).getByText("1", { exact: true }).waitFor();
     assert.match(page.url(), /days=P1D/);
-    await assertAccessible(page);
+    await assertAccessible(page, "the report of a mirror");
   });
 
   await step("it ends after a question that says what will page", async () => {

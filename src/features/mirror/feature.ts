@@ -7,6 +7,8 @@ import * as s from "./schema.ts";
 
 const PATH = "/api/v1/mirror";
 const tag = "Projects";
+/** A row of a report is read, found by its names and compared. */
+const STEPS_PER_ROW = 20;
 
 /** Those of deleted projects name people, too. */
 export const MIRROR_SWEEPS = [
@@ -43,8 +45,11 @@ export const mirrorFeature = feature("mirror", {
       summary: "Report what the system beside a mirror project did",
       details:
         "The body is a list of observations, or the webhook of an Alertmanager beside it: one receiver for each of its " +
-        "receivers, with `person` or `way` in the URL. Of a mirror project, by a key of it with the scope `mirror:observe`.",
+        "receivers, with `person` or `way` in the URL. Of a mirror project, by a key of it with the scope `mirror:observe`; " +
+        "users are refused.",
       access: { keyScope: "mirror:observe" },
+      maxBodyBytes: context.config.ingest.maxBodyBytes,
+      maxMembers: 200_000,
       query: s.ObservedQuery,
       body: s.ObservedBody,
       status: 200,
@@ -61,7 +66,9 @@ export const mirrorFeature = feature("mirror", {
       response: s.MirrorReport,
       errors: ["PROJECT_NOT_FOUND"],
       handle: async (exchange, { query }) =>
-        (await import("./report.ts")).mirrorReport(context, holderOf(exchange), query),
+        (await import("./report.ts")).mirrorReport(context, holderOf(exchange), query, (rows) =>
+          exchange.work?.charge(exchange, { steps: rows * STEPS_PER_ROW }),
+        ),
     });
   },
 });

@@ -10,6 +10,8 @@ import type { AlertmanagerWebhook, Observation, ObservedQuery, ObservedReply } f
 
 export type ObservedContext = Uses<"db" | "clock" | "projects" | "alerts" | "incidents">;
 
+/** Rows per transaction. */
+const ROWS_AT_ONCE = 500;
 /** A clock may be ahead. */
 const AHEAD_MS = 5 * MINUTE_MS;
 /** Acts on incidents of mirrors, for people who act in the other system. */
@@ -43,12 +45,14 @@ export async function takeObserved(
   // Alerts end in both by themselves.
   const acts = isOwn ? rows.filter(({ kind }) => kind !== "notified") : [];
   const others = isOwn ? rows.filter(({ kind }) => kind === "notified") : rows;
-  const stored = await db.write((trx) => insert(trx, projectId, others));
-  const reply = { stored: stored.size, known: others.length - stored.size, acknowledged: 0, resolved: 0 };
+  const reply = { stored: 0, known: 0, acknowledged: 0, resolved: 0 };
+  for (let from = 0; from < others.length; from += ROWS_AT_ONCE)
+    reply.stored += await db.write((trx) => insert(trx, projectId, others.slice(from, from + ROWS_AT_ONCE)));
+  reply.known = others.length - reply.stored;
   const index = acts.length === 0 ? null : liveAlarms(context, projectId);
   for (const act of acts.sort((left, right) => left.at - right.at)) {
     const count = await db.write(async (trx) => {
-      if ((await insert(trx, projectId, [act])).size === 0) return null;
+      if ((await insert(trx, projectId, [act])) === 0) return null;
       const alarm = index?.find(labelled(act));
       return alarm ? actOn(context, trx, alarm.id, act.kind) : 0;
     });
@@ -90,9 +94,8 @@ function requireTimes(rows: readonly NewRow[], now: EpochMs): void {
   if (refused !== -1) throw invalidField("body", `${refused}.at`, "must not be in the future");
 }
 
-/** @returns the refs that are new */
-async function insert(trx: Trx, projectId: string, rows: readonly NewRow[]): Promise<ReadonlySet<string>> {
-  if (rows.length === 0) return new Set();
+/** @returns how many are new */
+async function insert(trx: Trx, projectId: string, rows: readonly NewRow[]): Promise<number> {
   const sql = "select settings ->> '$.mirror.from' system from projects where id = ? and deletedAt is null";
   const [project] = await rowsOf<{ readonly system: string | null }>(trx, sql, [projectId]);
   const system = project?.system ?? null;
@@ -104,7 +107,7 @@ async function insert(trx: Trx, projectId: string, rows: readonly NewRow[]): Pro
     .returning("ref")
     .execute();
   if (stored.length > 0) addEffect(trx, { type: "texts-changed", projectIds: [projectId] });
-  return new Set(stored.map(({ ref }) => ref));
+  return stored.length;
 }
 
 type LiveAlarm = NamedAlarm & { readonly id: string };

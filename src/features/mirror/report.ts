@@ -32,6 +32,7 @@ export async function mirrorReport(
   context: ReportContext,
   caller: PermissionHolder,
   { project: ref, from }: ReportQuery,
+  charge: (rows: number) => void,
 ): Promise<MirrorReport> {
   const { db, clock, projects, publicUrl } = context;
   const projectId = projects.requireOrDefault(caller, ref, "events:read");
@@ -39,6 +40,7 @@ export async function mirrorReport(
   const since = Math.max(from ?? now - DEFAULT_DAYS * DAY_MS, now - KEPT_DAYS * DAY_MS);
   const { system, ...project } = await projectOf(db.scan, projectId);
   const found = await compareSince(context, projectId, since);
+  charge(found.observed + found.rows);
   const shown = inOrder(MIRROR_CLASSES, found.differences).slice(0, MOST_LINES);
   return {
     ...{ project, system, console: `${publicUrl()}/dashboard`, from: toRfc3339(since), to: toRfc3339(found.to) },
@@ -56,13 +58,13 @@ export async function compareSince(
   since: EpochMs,
 ) {
   const to = clock.now() - ON_ITS_WAY_MS;
-  const [observed, { alarms, isCut }] = await Promise.all([
+  const [observed, { alarms, rows, isCut }] = await Promise.all([
     observedIn(db.scan, projectId, since),
     alarmsOf(db.scan, projectId, since),
   ]);
   const { userOf, nameOf } = await namesIn(db.scan, projectId, alarms);
   const found = compare({ alarms, observed, userOf, to });
-  return { ...found, observed: observed.length, to, nameOf, isCut: isCut || observed.length >= MOST_ROWS };
+  return { ...found, observed: observed.length, rows, to, nameOf, isCut: isCut || observed.length >= MOST_ROWS };
 }
 
 interface ProjectRow {
@@ -145,7 +147,8 @@ async function alarmsOf(db: ReadDb, projectId: string, since: EpochMs) {
     for (const each of found) pages.set(each.incidentId, [...(pages.get(each.incidentId) ?? []), each]);
   }
   const alarms = await joined(incidents, members, pages);
-  return { alarms, isCut: [incidents.length, members.length, pageCount].some((count) => count >= MOST_ROWS) };
+  const rows = incidents.length + members.length + pageCount;
+  return { alarms, rows, isCut: [incidents.length, members.length, pageCount].some((count) => count >= MOST_ROWS) };
 }
 
 async function joined(

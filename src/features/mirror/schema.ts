@@ -5,6 +5,8 @@ import { doc, example, instant, named, object, openObject, text } from "../../ht
 export const KEPT_DAYS = 35;
 /** Observations of one request. */
 const MOST = 1000;
+/** Alertmanager sends all alerts of a group at once, and does not repeat what is refused. */
+const MOST_ALERTS = 10_000;
 const MAX_LABELS_TEXT = 8192;
 
 const labels = v.pipe(
@@ -28,21 +30,30 @@ const Observation = object({
 export type Observation = v.InferOutput<typeof Observation>;
 
 const AlertmanagerWebhook = openObject({
-  alerts: v.pipe(
-    v.array(
-      openObject({
-        status: v.picklist(["firing", "resolved"]),
-        labels,
-        startsAt: v.optional(instant),
-        endsAt: v.optional(v.string()),
-      }),
+  alerts: doc(
+    v.pipe(
+      v.array(
+        openObject({
+          status: doc(v.picklist(["firing", "resolved"]), "Whether it fires"),
+          labels: doc(labels, "Labels of the alert"),
+          startsAt: v.optional(doc(instant, "When it began")),
+        }),
+      ),
+      v.maxLength(MOST_ALERTS),
     ),
-    v.maxLength(MOST),
+    "The alerts of a group, as Alertmanager posts them; its other members are ignored",
   ),
 });
 export type AlertmanagerWebhook = v.InferOutput<typeof AlertmanagerWebhook>;
 
-export const ObservedBody = example(v.union([v.pipe(v.array(Observation), v.maxLength(MOST)), AlertmanagerWebhook]), [
+const List = v.pipe(v.array(Observation), v.maxLength(MOST));
+const Either = v.union([List, AlertmanagerWebhook]);
+type Run = (typeof Either)["~run"];
+/** A union says of a wrong member only that the body is neither. */
+const run: Run = (dataset, config) =>
+  (Array.isArray(dataset.value) ? List : AlertmanagerWebhook)["~run"](dataset, config) as ReturnType<Run>;
+
+export const ObservedBody = example({ ...Either, "~run": run }, [
   {
     ref: "R7PEQ2KL0S",
     kind: "notified",

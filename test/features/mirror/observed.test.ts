@@ -163,6 +163,8 @@ test("only a key with the scope reports, and only to its own project, if that is
   assert.equal((await code(mirror.post(given, "", made.body.key))).error.code, "SCOPE_MISSING");
   const far = [{ ...given[0], at: "2999-01-01T00:00:00Z" }];
   assert.equal((await code(mirror.post(far))).error.code, "VALIDATION_FAILED");
+  const unknown = await mirror.post([{ ...given[0], kind: "called" }]);
+  assert.match(unknown.text, /"path":"0\.kind"/);
   assert.equal((await mirror.post(given)).status, 200);
   assert.deepEqual(
     rowsOf<{ system: string }>(prism, "select system from mirror_observed").map(({ system }) => system),

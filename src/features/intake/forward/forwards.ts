@@ -130,17 +130,8 @@ export class Forwarding {
   #of(sourceId: string, kind: ForwardKind, projectId: string): Waiting {
     const known = this.#waiting.get(sourceId);
     if (known) return known;
-    const none = {
-      count: 0,
-      bytes: 0,
-      isRunning: false,
-      isMore: false,
-      attempts: 0,
-      problem: null,
-      since: null,
-      fullAt: null,
-    };
-    const waiting: Waiting = { kind, projectId, ...none };
+    const none = { count: 0, bytes: 0, attempts: 0, isRunning: false, isMore: false };
+    const waiting: Waiting = { kind, projectId, ...none, problem: null, since: null, fullAt: null };
     this.#waiting.set(sourceId, waiting);
     return waiting;
   }
@@ -297,7 +288,7 @@ export class Forwarding {
     if ("error" in called) {
       const { error } = called;
       if (isCrowded(error)) return FIRST_WAIT_MS;
-      this.#fail(row.sourceId, waiting, error instanceof Error ? error.message : String(error));
+      this.#fail(row.sourceId, waiting, problemOf(error));
       if (error instanceof NoAnswer) return retryMs(++waiting.attempts);
       await this.#done(row, waiting, { state: "dropped", reason: "failed" });
       return null;
@@ -417,6 +408,13 @@ function targetUrl(target: string, path: string, query: string): string {
   url.search = [url.search.slice(1), query].filter((part) => part !== "").join("&");
   url.hash = "";
   return url.href;
+}
+
+/** In words without the address, which is a secret. */
+function problemOf(error: unknown): string {
+  if (error instanceof NoAnswer)
+    return `no answer (${error.phase ?? "connection"}${error.timedOut ? ", too late" : ""})`;
+  return error instanceof PrismError ? error.message : "it could not be sent";
 }
 
 /** 1 s, 2 s, 4 s, up to a minute. */
