@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
-import { lstatSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, lstatSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { parseEnv } from "node:util";
 import { secretsFileText } from "../../config/files/secrets-file.ts";
 import { yamlText } from "../../config/files/yaml-text.ts";
 import { CommandError, EXIT } from "../../core/command-error.ts";
-import { printable } from "../../core/text/clean-text.ts";
+import { cleanText, printable } from "../../core/text/clean-text.ts";
 import { freeVariable } from "../../features/records/configuration/secrets.ts";
 import { type MoveReport, type ReportRow, reportText, type ScheduleProof } from "./report.ts";
 
@@ -137,6 +137,11 @@ export class ImportedFiles {
   }
 }
 
+/** A name of another system in one line, without control characters. */
+export function plainName(name: string): string {
+  return cleanText(name).replace(/\s+/g, " ").trim();
+}
+
 /** The letters and digits of a name. */
 export function slugOf(name: string): string {
   const plain = name.normalize("NFKD").toLowerCase();
@@ -159,10 +164,31 @@ const LIST = ".prism-import.json";
 /**
  * Writes the files into a folder, and removes those of an earlier import of the same program that are no longer
  * written. Secrets that someone has filled in stay.
- * @throws CommandError 7 for a file that no import of this program wrote
+ * @throws CommandError 1 if they cannot be written, 7 for a file that no import of this program wrote
  */
 export function writeImported(folder: string, files: ImportedFiles, { force = false } = {}): readonly string[] {
-  mkdirSync(folder, { recursive: true });
+  return writing(folder, () => writeAll(folder, files, force));
+}
+
+/** @throws CommandError 1 for a file or folder that cannot be written */
+export function writing<T>(folder: string, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    if (!(error instanceof Error && "syscall" in error)) throw error;
+    throw new CommandError(EXIT.failure, printable(`${folder} cannot be written: ${error.message}`), { cause: error });
+  }
+}
+
+/** Node's own way to make parents, too, never ends in folders such as `/proc`, where nothing can be made. */
+export function makeFolder(folder: string, mode = 0o777): void {
+  const missing: string[] = [];
+  for (let at = resolve(folder); !existsSync(at); at = dirname(at)) missing.unshift(at);
+  for (const each of missing) mkdirSync(each, { mode });
+}
+
+function writeAll(folder: string, files: ImportedFiles, force: boolean): readonly string[] {
+  makeFolder(folder);
   const earlier = earlierFiles(join(folder, LIST), files.from);
   const isOwn = (name: string) => earlier.has(name) && isWritten(join(folder, name), files.from);
   if (isOwn(SECRETS_FILE)) files.keepFilled(readFileSync(join(folder, SECRETS_FILE), "utf8"));

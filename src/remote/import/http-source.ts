@@ -1,11 +1,12 @@
 import { createHmac, randomBytes } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CommandError, EXIT } from "../../core/command-error.ts";
 import { connectionReason } from "../../core/errors.ts";
 import { printable } from "../../core/text/clean-text.ts";
 import type { EpochMs } from "../../core/time/clock.ts";
+import { makeFolder, writing } from "./files.ts";
 
 /* The API of the old system, which is only read. */
 
@@ -51,7 +52,7 @@ export class HttpSource {
   readonly #key = randomBytes(16);
   #bytes = 0;
 
-  /** @throws CommandError 2 for a URL that is none, or not https; 7 for a recording that cannot be read */
+  /** @throws CommandError 1 for a folder that cannot be written, 2 for a URL that is none, or not https; 7 for a recording that cannot be read */
   constructor(options: HttpSourceOptions, now: EpochMs = Date.now()) {
     this.#options = options;
     const { record, recording } = options;
@@ -60,9 +61,11 @@ export class HttpSource {
     this.#base = baseOf(made?.base ?? options.base);
     this.now = made?.at ?? now;
     if (record === undefined) return;
-    mkdirSync(record, { recursive: true, mode: 0o700 });
-    chmodSync(record, 0o700);
-    writeRecorded(record, "import", { at: this.now, base: this.#base.href });
+    writing(record, () => {
+      makeFolder(record, 0o700);
+      chmodSync(record, 0o700);
+      writeRecorded(record, "import", { at: this.now, base: this.#base.href });
+    });
   }
 
   /** @param path below the base, or a URL of the same origin, such as `next` of a page @throws CommandError 4, 5, 7 */

@@ -3,7 +3,7 @@ import { type Matcher, matcherText } from "../../features/alerts/model/matchers.
 import { durationText } from "../../http/api/file-form.ts";
 import { freeUsername } from "./accounts.ts";
 import type { MissingAnswer } from "./answers.ts";
-import { free, type ImportedFiles, slugOf } from "./files.ts";
+import { free, type ImportedFiles, plainName, slugOf } from "./files.ts";
 import type { ApiImportOptions } from "./http-source.ts";
 import type { OldRendering, ScheduleForm } from "./proof.ts";
 import type { ReportRow } from "./report.ts";
@@ -90,7 +90,7 @@ export class TeamProject {
   nameFor(kind: string, name: string): string {
     const taken = this.#names.get(kind) ?? new Set(kind === "policies" ? ["default"] : []);
     this.#names.set(kind, taken);
-    return free(name.trim().slice(0, 90) || kind, taken);
+    return free(plainName(name).slice(0, 90) || kind, taken);
   }
 
   /** Who is named in a project is a member of it. */
@@ -144,7 +144,7 @@ export class TeamFiles {
     const document = {
       username,
       ...(email !== null && { email }),
-      ...{ name: (name ?? username).slice(0, 200), invite: true },
+      ...{ name: (plainName(name ?? "") || username).slice(0, 200), invite: true },
       ...(timezone && { timezone }),
       ...(phone && !isShared && { phone }),
       ...(contactRules && { contactRules }),
@@ -378,7 +378,7 @@ export class TeamFiles {
       const { overrides, swaps, silences, ...kinds } = lists;
       const roles = [...members].map(([user, role]) => [user, this.#roles.get(user) ?? role]).sort();
       const document = {
-        ...{ slug, name: name.slice(0, 100), members: Object.fromEntries(roles) },
+        ...{ slug, name: plainName(name).slice(0, 100) || slug, members: Object.fromEntries(roles) },
         ...{ ...listed(kinds), ...(routes && { routes }) },
       };
       files.add(files.fileFor(slug), { projects: [document] }, comments);

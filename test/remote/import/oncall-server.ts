@@ -122,7 +122,11 @@ export const LISTS: Readonly<Record<string, readonly Row[]>> = {
       default_route: { id: "R3", escalation_chain_id: "C1", slack: { channel_id: "CROOM", enabled: true } },
       templates: { grouping_key: null, resolve_signal: null, slack: { title: null } },
       heartbeat: { link: `${link("alertmanager", ALERTMANAGER_TOKEN)}heartbeat/` },
-      ...{ maintenance_mode: "maintenance", maintenance_started_at: null, maintenance_end_at: "2026-11-28T20:00:00Z" },
+      ...{
+        maintenance_mode: "maintenance",
+        maintenance_started_at: "2026-11-28T17:00:00Z",
+        maintenance_end_at: "2026-11-28T20:00:00Z",
+      },
     },
     {
       ...{
@@ -229,12 +233,21 @@ export interface FakeOnCall {
   forbidden: string;
   /** `next` of pages is at another server. */
   isElsewhere: boolean;
+  /** What names and conditions end with. */
+  suffix: string;
 }
 
 const PAGE = 3;
 
 export async function fakeOnCall(t: TestContext): Promise<FakeOnCall> {
-  const fake = { url: "", requests: [] as FakeOnCall["requests"], shiftedBy: 0, forbidden: "", isElsewhere: false };
+  const fake = {
+    url: "",
+    requests: [] as FakeOnCall["requests"],
+    shiftedBy: 0,
+    forbidden: "",
+    isElsewhere: false,
+    suffix: "",
+  };
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? "/", fake.url);
     fake.requests.push({ method: request.method ?? "", path: url.pathname });
@@ -259,10 +272,19 @@ export async function fakeOnCall(t: TestContext): Promise<FakeOnCall> {
     }
     const rows = LISTS[list];
     if (!rows) return answer(404, { detail: "Not found." });
+    const named = rows.map((row) => ({
+      ...row,
+      ...(fake.suffix !== "" &&
+        Object.fromEntries(
+          ["name", "username", "routing_regex"].flatMap((key) =>
+            typeof row[key] === "string" ? [[key, `${row[key]}${fake.suffix}`]] : [],
+          ),
+        )),
+    }));
     const page = Number(url.searchParams.get("page") ?? 1);
     const origin = fake.isElsewhere ? "http://127.0.0.1:9" : fake.url.replace(/\/oncall$/, "");
     const next = page * PAGE < rows.length ? `${origin}/oncall/api/v1/${list}/?page=${page + 1}` : null;
-    answer(200, { count: rows.length, next, previous: null, results: rows.slice((page - 1) * PAGE, page * PAGE) });
+    answer(200, { count: rows.length, next, previous: null, results: named.slice((page - 1) * PAGE, page * PAGE) });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   fake.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/oncall`;

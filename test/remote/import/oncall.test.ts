@@ -3,8 +3,16 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { parse } from "yaml";
+import { UNPRINTABLE } from "../../../src/core/text/clean-text.ts";
+import { matcherText } from "../../../src/features/alerts/model/matchers.ts";
 import { HttpSource } from "../../../src/remote/import/http-source.ts";
-import { readOnCall } from "../../../src/remote/import/oncall/read.ts";
+import {
+  type GrafanaOnCall,
+  type OnCallIntegration,
+  type OnCallRoute,
+  readOnCall,
+} from "../../../src/remote/import/oncall/read.ts";
+import { labelsOf } from "../../../src/remote/import/oncall/routes.ts";
 import { writeOnCall } from "../../../src/remote/import/oncall/write.ts";
 import { runCli } from "../../cli/run-cli.ts";
 import { temporaryDir } from "../../helpers/store.ts";
@@ -166,11 +174,15 @@ const OPTIONS = { project: "oncall", teams: null, accept: [], localTimes: [], ph
 /** `UPDATE_GOLDEN=1` writes them anew. */
 const GOLDEN = join(import.meta.dirname, "fixtures/oncall");
 
+/** What a fake OnCall says at a fixed time. */
+async function readAt(t: TestContext): Promise<GrafanaOnCall> {
+  const { url } = await fakeOnCall(t);
+  const options = { base: `${url}/api/v1`, headers: { authorization: TOKEN } };
+  return readOnCall(new HttpSource(options, Date.parse("2026-11-28T18:00:30Z")), 90 * 86_400_000);
+}
+
 test("the files of a known OnCall are those of test/remote/import/fixtures/oncall", async (t) => {
-  const fake = await fakeOnCall(t);
-  const options = { base: `${fake.url}/api/v1`, headers: { authorization: TOKEN } };
-  const source = new HttpSource(options, Date.parse("2026-11-28T18:00:30Z"));
-  const old = await readOnCall(source, 90 * 86_400_000);
+  const old = await readAt(t);
   const written = writeOnCall(old, OPTIONS).texts();
   for (const [name, { text }] of written) {
     if (process.env["UPDATE_GOLDEN"]) writeFileSync(join(GOLDEN, name), text);
@@ -180,4 +192,119 @@ test("the files of a known OnCall are those of test/remote/import/fixtures/oncal
     else assert.equal(text, golden, name);
   }
   assert.deepEqual(readdirSync(GOLDEN).sort(), [...written.keys()].sort());
+});
+
+test("a condition is matchers only if it compares labels", () => {
+  const labels = (routing_type: string | null, routing_regex: string, type = "alertmanager") =>
+    labelsOf({ type } as OnCallIntegration, { routing_type, routing_regex } as OnCallRoute)
+      ?.map(matcherText)
+      .join();
+  assert.equal(labels("regex", String.raw`"severity":\s*"critical"`), 'severity="critical"');
+  assert.equal(labels("regex", String.raw`"severity"\s*:\s*"critical"`), 'severity="critical"');
+  assert.equal(labels(null, '"team": "db"', "grafana_alerting"), 'team="db"');
+  assert.equal(labels("regex", '"labels": {[^}]*"status": "bad"'), 'status="bad"');
+  assert.equal(labels("regex", String.raw`"commonLabels":\s*\{"team": "db"`), 'team="db"');
+  const joined = labels("jinja2", '{{ payload.labels.a == "1" and payload.commonLabels["b"] == "2" }}');
+  assert.equal(joined, 'a="1",b="2"');
+  for (const [type, condition, integration] of [
+    // Members of the payload, annotations, and JSON that Python does not write.
+    ["regex", '"status": "firing"'],
+    ["regex", '"receiver": "team-a"'],
+    ["regex", '"summary": "disk"'],
+    ["regex", '"team":"db"'],
+    ["regex", '"team": "db.*"'],
+    ["regex", '"team": "db"', "webhook"],
+    ["regex", '"team": "db"', "zabbix"],
+    ["jinja2", '{{ payload.status == "firing" }}'],
+    ["jinja2", '{{ payload.labels.a == "1" or true }}'],
+    ["labels", ""],
+  ] as const)
+    assert.equal(labels(type, condition, integration), undefined, condition);
+});
+
+test("shifts, levels, swaps, rules and steps that are not taken as they are have a row each", async (t) => {
+  const old = await readAt(t);
+  const [rule] = old.rules;
+  assert.ok(rule);
+  const shifts = old.shifts.map((shift) => {
+    if (shift.id === "O1") return { ...shift, level: 12 };
+    if (shift.id === "O2") return { ...shift, duration: 0 };
+    return shift.id === "O3" ? { ...shift, rolling_users: [["Ugone"]] } : shift;
+  });
+  const swaps = old.swaps.map((swap) => ({ ...swap, benefactor: "Ugone" }));
+  const steps = old.steps.map((step) =>
+    step.type === "notify_user_group" ? { ...step, type: "notify_whole_channel" } : step,
+  );
+  const rules = Array.from({ length: 24 }, (_, position) => ({
+    ...{ ...rule, position, duration: 60, important: true, type: position % 2 === 0 ? "notify_by_email" : "wait" },
+  }));
+  const { rows } = writeOnCall({ ...old, shifts, swaps, steps, rules }, OPTIONS);
+  const said = rows.map(({ kind, name, outcome, text }) => `${outcome}: ${kind} ${name}: ${text}`);
+  for (const row of [
+    /^changed: schedule Primary: The shift Weeks has the level 12; it is written with 9/,
+    /^not taken: schedule Primary: The shift Nights: it lasts 0 seconds/,
+    /^not taken: schedule Made in the page: The shift Weeks: it has nobody/,
+    /^not taken: schedule Made in the page: The swap from 2026-12-30T09:00:00.000Z /,
+    /^not taken: escalation chain Default: The step notify_whole_channel: add a step for a channel/,
+    /^changed: person ada: has more than 10 contact rules/,
+  ])
+    assert.ok(
+      said.some((each) => row.test(each)),
+      `${row.source} of\n${said.join("\n")}`,
+    );
+});
+
+test("what goes on keeps its start, so that a later import makes nothing twice; a team may be called runtime or default", async (t) => {
+  const old = await readAt(t);
+  const start = "2026-11-28T12:00:00";
+  const shifts = old.shifts.map((shift) => (shift.type === "override" ? { ...shift, start } : shift));
+  const teams = old.teams.map((team) => ({ ...team, name: "runtime" }));
+  const options = { ...OPTIONS, accept: ["Made in the page"] };
+  const write = (later: number) => writeOnCall({ ...old, shifts, teams, now: old.now + later }, options).texts();
+  const [texts, later] = [write(0), write(3_600_000)];
+  const runtime = texts.get("runtime.yaml")?.text ?? "";
+  assert.equal(later.get("runtime.yaml")?.text, runtime);
+  assert.match(runtime, /start: 2026-11-28T12:00:00.000Z[\s\S]*startsAt: 2026-11-28T17:00:00.000Z/);
+  assert.match(texts.get("runtime-2.yaml")?.text ?? "", /slug: runtime\n/);
+  const named = writeOnCall({ ...old, teams: teams.map((team) => ({ ...team, name: "Default" })) }, OPTIONS).texts();
+  assert.match(named.get("default-2.yaml")?.text ?? "", /slug: default-2\n/);
+});
+
+test("--db gives the phone numbers that the API does not show", async (t) => {
+  const fake = await fakeOnCall(t);
+  const { folder, out } = await imported(t, fake);
+  assert.ok(reportIn(out).rows.some(({ name, text }) => name === "ada" && /the phone number/.test(text)));
+  const run = (text: string) => {
+    writeFileSync(join(folder, "phones.tsv"), text);
+    const words = ["import", "oncall", "--from-url", fake.url, "--out", "out", "--db", "phones.tsv"];
+    return runCli(words, { cwd: folder, env });
+  };
+  assert.equal((await run("ada\t+49 151 12345678\nben\tnone\n")).status, 8);
+  const { people } = parse(readFileSync(join(out, "people.yaml"), "utf8")) as {
+    people: { username: string; phone?: string }[];
+  };
+  assert.deepEqual(
+    people.slice(0, 2).map(({ username, phone }) => [username, phone]),
+    [
+      ["ada", "+4915112345678"],
+      ["ben", undefined],
+    ],
+  );
+  assert.ok(!reportIn(out).rows.some(({ name, text }) => name === "ada" && /the phone number/.test(text)));
+  const refused = await run("ada +4915112345678\n");
+  assert.deepEqual([refused.status, /--db: line 1/.test(refused.stderr)], [7, true], refused.stderr);
+});
+
+test("names of strangers leave no line of YAML, no list of the report and no control of the terminal", async (t) => {
+  const fake = await fakeOnCall(t);
+  fake.suffix = "\u001b[31m\n- x: [*a*](b)\r\n# \u202e\u0007&b |";
+  const { folder, out, result } = await imported(t, fake);
+  assert.equal(result.status, 8, result.stderr);
+  for (const [name, text] of Object.entries({ ...textsIn(out), stdout: result.stdout, stderr: result.stderr }))
+    if (/^std|\.(yaml|md)$/.test(name)) {
+      assert.equal(text.replaceAll("\n", "").search(UNPRINTABLE), -1, name);
+      assert.doesNotMatch(text, /^\s*- x:/m, name);
+    }
+  const checked = await runCli(["check", "-f", "out"], { cwd: folder, env: {} });
+  assert.equal(checked.status, 0, checked.stdout + checked.stderr);
 });

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { secretsFileText } from "../../../config/files/secrets-file.ts";
 import { PRESETS } from "../../../features/channels/presets/index.ts";
@@ -7,7 +7,7 @@ import type { ImportedConfiguration } from "../../../features/protocols/alertman
 import { filesOf } from "../../../features/protocols/alertmanager/import/files.ts";
 import type { ImportNote } from "../../../features/protocols/alertmanager/import/yaml-file.ts";
 import { freeVariable } from "../../../features/records/configuration/secrets.ts";
-import { isWritten, markOf, SECRETS_FILE, write } from "../../../remote/import/files.ts";
+import { isWritten, makeFolder, markOf, SECRETS_FILE, write, writing } from "../../../remote/import/files.ts";
 import type { CommandContext } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { printable } from "../../output/output.ts";
@@ -21,7 +21,7 @@ interface Flags {
   readonly allowEmpty?: boolean;
 }
 
-/** Writes configuration files, and the secrets of the old file beside them. @throws CommandError 7 */
+/** Writes configuration files, and the secrets of the old file beside them. @throws CommandError 1, 7 */
 export async function writeFiles(
   { out }: CommandContext,
   configuration: ImportedConfiguration,
@@ -35,9 +35,11 @@ export async function writeFiles(
   const { stringify } = await import("yaml");
   const texts = new Map([[`${encodeURIComponent(project)}.yaml`, stringify(document)]]);
   if (secrets.size > 0) texts.set(SECRETS_FILE, secretsFileText(secrets));
-  mkdirSync(folder, { recursive: true });
-  for (const name of texts.keys()) requireOwn(join(folder, name), force);
-  for (const [name, text] of texts) write(join(folder, name), `${markOf(FROM)}${text}`, name === SECRETS_FILE);
+  writing(folder, () => {
+    makeFolder(folder);
+    for (const name of texts.keys()) requireOwn(join(folder, name), force);
+    for (const [name, text] of texts) write(join(folder, name), `${markOf(FROM)}${text}`, name === SECRETS_FILE);
+  });
   const report = { out: folder, files: [...texts.keys()], policies: receivers.map(({ name }) => name) };
   out.result({ ...report, variables: [...secrets.keys()], changed, notTranslated: left }, () => [
     ...report.files.map((name) => printable(join(folder, name))),

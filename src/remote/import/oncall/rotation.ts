@@ -1,5 +1,6 @@
 import { DAY_MS, type EpochMs, HOUR_MS, instantOf, type WallTime } from "../../../core/time/clock.ts";
 import { occurrences, type ShiftRecurrence, WEEKDAYS } from "../../../features/oncall/model/recurrence.ts";
+import { plainName } from "../files.ts";
 import type { FileShift } from "../proof.ts";
 import { clockChanges, localText, singleShift, steady, WEEK_MS, wallOf } from "../windows.ts";
 import type { OldShift } from "./read.ts";
@@ -51,7 +52,12 @@ function writtenShifts(old: OldShift, { zone, isWeb }: ShiftReading): FileShift[
   const rule = ruleOf(old);
   const queue = queueOf(old);
   const shift = {
-    ...{ name: old.name?.trim() || "Shift", level: Math.min(old.level ?? 0, 9), start: old.start, timezone: zone },
+    ...{
+      name: plainName(old.name ?? "") || "Shift",
+      level: Math.min(old.level ?? 0, 9),
+      start: old.start,
+      timezone: zone,
+    },
     ...{ durationMs: old.duration * 1000, turns: queue },
   };
   if (rule === null) return [{ ...shift, turns: queue.slice(0, 1) }];

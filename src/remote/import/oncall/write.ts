@@ -1,8 +1,7 @@
-import { cleanText } from "../../../core/text/clean-text.ts";
 import { isTimezone } from "../../../core/time/clock.ts";
 import type { Matcher } from "../../../features/alerts/model/matchers.ts";
 import { ContactWays } from "../contact-ways.ts";
-import { ImportedFiles } from "../files.ts";
+import { ImportedFiles, plainName } from "../files.ts";
 import type { ApiImportOptions } from "../http-source.ts";
 import type { ReportRow } from "../report.ts";
 import type { OldRoute } from "../routes.ts";
@@ -90,7 +89,7 @@ class Writer {
 
   #addUser(user: OldUser): void {
     const { id, email, timezone, role, is_phone_number_verified: hasPhone } = user;
-    const shown = cleanText(user.username).trim();
+    const shown = plainName(user.username);
     const rows: ReportRow[] = [];
     const note = (name: string, outcome: ReportRow["outcome"], text: string) =>
       rows.push({ kind: "person", name, outcome, text });
@@ -124,7 +123,7 @@ class Writer {
       const project = this.#team.projectOf("schedule", schedule.name, [schedule.team_id]);
       if (!project) continue;
       const taken = addSchedule(this.#team, project, this.#old, schedule, {
-        name: cleanText(schedule.name),
+        name: schedule.name,
         nameOf: (id) => this.#team.usernameOf(id),
         isNotified: (id) => ROLES[users.find((user) => user.id === id)?.role ?? ""] !== undefined,
         hasLocalTimes: localTimes.includes(schedule.name),
@@ -169,7 +168,7 @@ class Writer {
       context,
       (text) => note("not taken", text),
     );
-    return this.#team.putPolicy(project, { name: project.nameFor("policies", cleanText(name)), ...chain });
+    return this.#team.putPolicy(project, { name: project.nameFor("policies", name), ...chain });
   }
 
   #scheduleIn(project: TeamProject, id: string): TakenSchedule | undefined {
@@ -201,7 +200,7 @@ class Writer {
     const key = `${project.slug} ${id}`;
     const known = this.#channels.get(key);
     if (known !== undefined) return known;
-    const own = project.nameFor("channels", cleanText(name));
+    const own = project.nameFor("channels", name);
     this.#channels.set(key, own);
     const fields = { url: this.#files.secret(url, project.slug, name, "url"), ...(username && { username }) };
     // A project's channels also get notifications of rules, which OnCall does not have.
@@ -228,7 +227,7 @@ class Writer {
 
   #addIntegration(integration: OnCallIntegration): void {
     const { type, inbound_email, default_route } = integration;
-    const title = cleanText(integration.name ?? type);
+    const title = integration.name ?? type;
     const project = this.#team.projectOf("integration", title, [integration.team_id]);
     if (!project) return;
     const files = this.#files;
