@@ -35,7 +35,8 @@ const AlertmanagerWebhook = openObject({
       openObject({
         status: v.picklist(["firing", "resolved"]),
         labels,
-        startsAt: v.optional(instant),
+        // By it a repetition is known.
+        startsAt: instant,
         endsAt: v.optional(v.string()),
       }),
     ),
