@@ -47,7 +47,8 @@ export const mirrorFeature = feature("mirror", {
       summary: "Report what the system beside a mirror project did",
       details:
         "The body is a list of observations, or the webhook of an Alertmanager beside it: one receiver for each of its " +
-        "receivers, with `person` or `way` in the URL. Of a mirror project, by a key of it with the scope `mirror:observe`.",
+        "receivers, with `person` or `way` in the URL. Of a mirror project, by a key of it with the scope `mirror:observe`; " +
+        "users are refused.",
       access: { keyScope: "mirror:observe" },
       maxBodyBytes: context.config.ingest.maxBodyBytes,
       maxMembers: 200_000,

@@ -30,22 +30,30 @@ const Observation = object({
 export type Observation = v.InferOutput<typeof Observation>;
 
 const AlertmanagerWebhook = openObject({
-  alerts: v.pipe(
-    v.array(
-      openObject({
-        status: v.picklist(["firing", "resolved"]),
-        labels,
-        // By it a repetition is known.
-        startsAt: instant,
-        endsAt: v.optional(v.string()),
-      }),
+  alerts: doc(
+    v.pipe(
+      v.array(
+        openObject({
+          status: doc(v.picklist(["firing", "resolved"]), "Whether it fires"),
+          labels: doc(labels, "Labels of the alert"),
+          startsAt: doc(instant, "When it began: by it a repetition is known"),
+        }),
+      ),
+      v.maxLength(MOST_ALERTS),
     ),
-    v.maxLength(MOST_ALERTS),
+    "The alerts of a group, as Alertmanager posts them; its other members are ignored",
   ),
 });
 export type AlertmanagerWebhook = v.InferOutput<typeof AlertmanagerWebhook>;
 
-export const ObservedBody = example(v.union([v.pipe(v.array(Observation), v.maxLength(MOST)), AlertmanagerWebhook]), [
+const List = v.pipe(v.array(Observation), v.maxLength(MOST));
+const Either = v.union([List, AlertmanagerWebhook]);
+type Run = (typeof Either)["~run"];
+/** A union says of a wrong member only that the body is neither. */
+const run: Run = (dataset, config) =>
+  (Array.isArray(dataset.value) ? List : AlertmanagerWebhook)["~run"](dataset, config) as ReturnType<Run>;
+
+export const ObservedBody = example({ ...Either, "~run": run }, [
   {
     ref: "R7PEQ2KL0S",
     kind: "notified",

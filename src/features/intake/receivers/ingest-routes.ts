@@ -13,7 +13,6 @@ import type { StorageSender } from "../../access/index.ts";
 import { cloudEventsConsent } from "../../events/index.ts";
 import { type AcceptContext, type Stored, storeRequest } from "./accept.ts";
 import { isAtOnCallUrl, ONCALL_ANSWER, ONCALL_PAGE, ONCALL_PREFIX, tokenIn } from "./oncall-urls.ts";
-import { forwardOf } from "./passed-on.ts";
 import type { Preparation, Prepared } from "./prepare.ts";
 import { ON_LOOP } from "./preparing.ts";
 import type { RawRequest } from "./read-request.ts";
@@ -22,7 +21,7 @@ import type { Receiver } from "./receivers.ts";
 import { Redaction } from "./redaction.ts";
 import { logEntryOf, writeLogEntry } from "./request-log.ts";
 import { confirmSubscription, type FetchText } from "./sns.ts";
-import { verifyRequest } from "./verify.ts";
+import { forwardOf, verifyRequest } from "./verify.ts";
 
 export interface IngestRouteContext extends AcceptContext, Uses<"receivers" | "settings"> {
   readonly kernel: Pick<HttpKernel, "limitAddress" | "addDialect">;
@@ -188,7 +187,7 @@ class ReceiverRequests {
         ...prepared,
         payer,
         sender: senderOf(receiver),
-        forward: this.#context.forwarding.takes(receiver.row) ? forwardOf(exchange, receiver, request) : null,
+        forward: this.#context.forwarding.takes(receiver.row) ? forwardOf(exchange, receiver.verify, request) : null,
       });
       receivers.count(preset.name, stored.result);
       return sendAnswer(exchange, answerWith(answer, stored));
