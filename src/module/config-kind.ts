@@ -19,6 +19,8 @@ export interface ObjectOwner {
   readonly planned?: (kind: string) => readonly Spec[];
   /** Whether accounts that it makes get their mails. */
   readonly invites?: boolean;
+  /** Whether incidents that are open may begin to page: a plan lists them, an apply says so. */
+  readonly mayPage?: boolean;
   /** A plan has other values in place of secrets of the spec: hosts of its URLs are not asked for. */
   readonly hasStandIns?: true;
   /** Of {@link ConfigKind.rows}; undefined: `update` reads it. */

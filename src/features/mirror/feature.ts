@@ -1,3 +1,4 @@
+import { Slots } from "../../core/limits/slots.ts";
 import { callerOf, holderOf } from "../../http/server/access.ts";
 import { feature } from "../../module/feature.ts";
 import { addEffect } from "../../store/database.ts";
@@ -7,7 +8,7 @@ import * as s from "./schema.ts";
 
 const PATH = "/api/v1/mirror";
 const tag = "Projects";
-/** A row of a report is read, found by its names and compared. */
+/** A row of a report is read, besides the steps in which it is compared. */
 const STEPS_PER_ROW = 20;
 
 /** Those of deleted projects name people, too. */
@@ -40,6 +41,7 @@ export const mirrorFeature = feature("mirror", {
   findings: mirrorFindings,
   sweeps: () => MIRROR_SWEEPS,
   register(server, context) {
+    const reports = new Slots({ total: 2, perOwner: 1, what: "reports of mirrors" });
     server.route({
       ...{ tag, method: "POST", path: `${PATH}/observed`, id: "addMirrorObservations" },
       summary: "Report what the system beside a mirror project did",
@@ -64,11 +66,12 @@ export const mirrorFeature = feature("mirror", {
       access: { permission: "events:read", within: "project" },
       query: s.ReportQuery,
       response: s.MirrorReport,
-      errors: ["PROJECT_NOT_FOUND"],
+      errors: ["PROJECT_NOT_FOUND", "RATE_LIMITED", "OVERLOADED"],
       handle: async (exchange, { query }) =>
-        (await import("./report.ts")).mirrorReport(context, holderOf(exchange), query, (rows) =>
-          exchange.work?.charge(exchange, { steps: rows * STEPS_PER_ROW }),
-        ),
+        (await import("./report.ts")).mirrorReport(context, holderOf(exchange), query, {
+          slots: reports,
+          charge: (rows, steps) => exchange.work?.charge(exchange, { steps: rows * STEPS_PER_ROW + steps }),
+        }),
     });
   },
 });

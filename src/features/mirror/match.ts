@@ -1,6 +1,7 @@
 import { type EpochMs, HOUR_MS, MINUTE_MS } from "../../core/time/clock.ts";
 import type { MirrorObservedTable } from "../../store/schema.ts";
 import { compareText } from "../alerts/index.ts";
+import { Pace } from "./pace.ts";
 import type { MirrorClass } from "./schema.ts";
 
 /*
@@ -77,56 +78,85 @@ export const SAME_MS = MINUTE_MS;
 const NEAR_MS = HOUR_MS;
 /** Observations of alarms that Prism does not have are of one alarm for so long. */
 const ONE_ALARM_MS = 24 * HOUR_MS;
+/** Of alarms with the same key, labels or title so many before a time and after it are looked at. */
+const MOST_ALIKE = 200;
 
-export function compare({ alarms, observed, userOf, to }: BothSides): MirrorDifferences {
-  const index = new AlarmIndex(alarms);
-  const groups = new Map<Alarm | string, Group>();
+/** More alarms than are looked at are like the one that the other system means, and none of those is it. */
+export const UNCLEAR = Symbol("unclear");
+
+export async function compare(
+  { alarms, observed, userOf, to }: BothSides,
+  pace = new Pace(),
+): Promise<MirrorDifferences> {
+  const index = await AlarmIndex.of(alarms, pace);
+  const groups: Group[] = [];
+  const known = new Map<Alarm, Group>();
+  const strange = new Map<string, Group>();
   for (const each of observed) {
-    const alarm = index.find(each);
-    const id = alarm ?? strangeId(each, groups);
-    const group = groups.get(id);
-    if (group) group.observed.push(each);
-    else groups.set(id, { alarm, observed: [each] });
+    const found = index.find(each);
+    const isUnclear = found === UNCLEAR;
+    const alarm = isUnclear ? undefined : found;
+    const name = strangeName(each);
+    const open = alarm ? known.get(alarm) : strange.get(name);
+    const isSame = open && (alarm !== undefined || (isSameStrange(open, each) && open.isUnclear === isUnclear));
+    const group = isSame ? open : { alarm, isUnclear, observed: [], isResolved: false };
+    group.observed.push(each);
+    group.isResolved ||= each.kind === "resolved";
+    if (!isSame) groups.push(group);
+    if (alarm) known.set(alarm, group);
+    else strange.set(name, group);
+    pace.steps++;
+    await pace.turn();
   }
   const first = observed[0]?.at;
   // Before the first observation nothing is known of the other system.
   const isKnown = (at: EpochMs): boolean => first !== undefined && at >= first - SAME_MS && at <= to;
-  // An end alone is that of an alarm before the first observation.
-  const begun = [...groups.values()].filter((group) =>
-    group.observed.some(({ kind, at }) => kind !== "resolved" && at <= to),
-  );
-  const differences = begun.flatMap((group) => ofGroup(group, userOf, isKnown));
-  for (const alarm of alarms)
-    if (!groups.has(alarm))
-      for (const prism of firstTold(alarm).values())
-        if (isKnown(prism.at)) differences.push({ class: "extra", why: null, old: null, prism, alarm });
-  return { differences, alarms: begun.length };
+  const differences: MirrorDifference[] = [];
+  let begun = 0;
+  for (const group of groups) {
+    // An end alone is that of an alarm before the first observation.
+    if (!group.observed.some(({ kind, at }) => kind !== "resolved" && at <= to)) continue;
+    begun++;
+    for (const each of ofGroup(group, userOf, isKnown)) differences.push(each);
+    pace.steps += group.observed.length + (group.alarm?.told.length ?? 0);
+    await pace.turn();
+  }
+  for (const alarm of alarms) {
+    if (known.has(alarm)) continue;
+    for (const prism of firstTold(alarm).values())
+      if (isKnown(prism.at)) differences.push({ class: "extra", why: null, old: null, prism, alarm });
+    pace.steps += 1 + alarm.told.length;
+    await pace.turn();
+  }
+  return { differences, alarms: begun };
 }
 
 /** What was observed of an alarm. */
 interface Group {
   readonly alarm: Alarm | undefined;
+  readonly isUnclear: boolean;
   readonly observed: Observed[];
+  isResolved: boolean;
 }
 
-/** Keys and titles that Prism has not: one alarm for a day. */
-function strangeId({ ref, key, title, startsAt, at }: Observed, groups: ReadonlyMap<Alarm | string, Group>): string {
-  if (key === null && title === null) return `ref ${ref}`;
+function strangeName({ ref, key, title, startsAt }: Observed): string {
   const name = key === null ? `title ${title}` : `key ${key}`;
-  if (startsAt !== null) return `${name} ${startsAt}`;
-  const open = groups.get(`${name} open`);
-  const isOver = open?.observed.some((each) => each.kind === "resolved" || at - each.at > ONE_ALARM_MS);
-  return isOver ? `${name} ${at}` : `${name} open`;
+  return key === null && title === null ? `ref ${ref}` : `${name} ${startsAt ?? ""}`;
+}
+
+/** Keys and titles that Prism has not, without a start: one alarm until its end, or for a day. */
+function isSameStrange({ isResolved, observed: [first] }: Group, { startsAt, at }: Observed): boolean {
+  return startsAt !== null || (!isResolved && at - (first?.at ?? at) <= ONE_ALARM_MS);
 }
 
 function ofGroup(
-  { alarm, observed }: Group,
+  { alarm, isUnclear, observed }: Group,
   userOf: BothSides["userOf"],
   isKnown: (at: EpochMs) => boolean,
 ): MirrorDifference[] {
   const notices = observed.filter(({ kind }) => kind === "notified");
   const [any] = observed;
-  if (alarm === undefined) return ofStrange(notices, any as Observed);
+  if (alarm === undefined) return ofStrange(notices, any as Observed, isUnclear);
   const told = firstTold(alarm);
   if (notices.length === 0) {
     const [prism = null] = told.values();
@@ -140,7 +170,8 @@ function ofGroup(
   for (const old of people) {
     const userId = userOf(old.person ?? "");
     const prism = userId === null ? undefined : told.get(`user ${userId}`);
-    if (userId === null) {
+    // Nobody is told whether an address is that of an account: it is of somebody whom Prism has not notified.
+    if (userId === null && !old.person?.includes("@")) {
       const why = "nobody of the project is called so in Prism";
       differences.push({ class: "not-comparable", why, old, prism: null, alarm });
     } else if (prism) {
@@ -148,9 +179,10 @@ function ofGroup(
       differences.push(timed(old, prism, alarm));
     } else missed.push(old);
   }
+  const all = others.length === 0 ? [] : [...alarm.told].sort((left, right) => left.at - right.at);
+  const byWay = new Map(all.map((each) => [each.way.toLowerCase(), each] as const).reverse());
   for (const old of others) {
-    const all = [...alarm.told].sort((left, right) => left.at - right.at);
-    const prism = all.find(({ way }) => isSameText(way, old.way)) ?? all[0];
+    const prism = byWay.get((old.way ?? "").toLowerCase()) ?? all[0];
     if (prism) differences.push(timed(old, prism, alarm));
     else missed.push(old);
   }
@@ -159,14 +191,15 @@ function ofGroup(
   return [...differences, ...ofOthers(missed, extra, alarm, isKnown)];
 }
 
-/** An alarm that Prism does not have. */
-function ofStrange(notices: readonly Observed[], any: Observed): MirrorDifference[] {
+/** An alarm that Prism does not have, or that cannot be told from others. */
+function ofStrange(notices: readonly Observed[], any: Observed, isUnclear: boolean): MirrorDifference[] {
   const [people, others] = firstNotices(notices);
   const all = [...people, ...others];
   const isNamed = any.key !== null || any.title !== null || any.labels !== null;
-  const why = isNamed ? "Prism has no such alarm" : "it has neither labels nor a key or title";
+  const ofNamed = isUnclear ? "too many alarms of Prism are like it" : "Prism has no such alarm";
+  const why = isNamed ? ofNamed : "it has neither labels nor a key or title";
   return (all.length > 0 ? all : [any]).map((old) => ({
-    ...{ class: isNamed ? "missing" : "not-comparable", why, old, prism: null, alarm: null },
+    ...{ class: isNamed && !isUnclear ? "missing" : "not-comparable", why, old, prism: null, alarm: null },
   }));
 }
 
@@ -216,10 +249,6 @@ function firstNotices(notices: readonly Observed[]): readonly [people: Observed[
   return [[...people.values()], [...others.values()]];
 }
 
-function isSameText(left: string, right: string | null): boolean {
-  return right !== null && left.toLowerCase() === right.toLowerCase();
-}
-
 /** All by which another system may name an alert: its key, its fingerprint, and its key at its own source. */
 export function keysOf({ key, source, sourceId, fingerprint }: AlertNames): string[] {
   const maker = sourceId === null ? (source === "api" ? "api:" : null) : `:${sourceId}:`;
@@ -242,46 +271,97 @@ interface AlertNames {
 /** By what an alarm is found. */
 export type NamedAlarm = Pick<Alarm, "keys" | "labels" | "titles" | "startsAt" | "from" | "to" | "waitMs">;
 
-/** Finds the alarm that another system means. */
+/** Finds the alarm that another system means, however many are like it. */
 export class AlarmIndex<A extends NamedAlarm> {
+  /** Each list by `from`. */
   readonly #byKey = new Map<string, A[]>();
-  readonly #byName = new Map<string, A[]>();
+  readonly #byLabel = new Map<string, A[]>();
   readonly #byTitle = new Map<string, A[]>();
+  readonly #pace: Pace;
+  #longestWaitMs = 0;
 
-  constructor(alarms: readonly A[]) {
-    for (const alarm of alarms) {
-      for (const key of new Set(alarm.keys)) add(this.#byKey, key, alarm);
-      add(this.#byName, alarm.labels["alertname"] ?? "", alarm);
-      for (const title of new Set(alarm.titles)) add(this.#byTitle, title.toLowerCase(), alarm);
+  private constructor(pace: Pace) {
+    this.#pace = pace;
+  }
+
+  static async of<A extends NamedAlarm>(alarms: readonly A[], pace = new Pace()): Promise<AlarmIndex<A>> {
+    const index = new AlarmIndex<A>(pace);
+    for (const alarm of [...alarms].sort((left, right) => left.from - right.from)) {
+      index.#add(alarm);
+      await pace.turn();
     }
+    return index;
+  }
+
+  #add(alarm: A): void {
+    const labels = Object.entries(alarm.labels);
+    for (const key of new Set(alarm.keys)) add(this.#byKey, key, alarm);
+    for (const label of labels) add(this.#byLabel, label.join("\0"), alarm);
+    for (const title of new Set(alarm.titles.map((each) => each.toLowerCase()))) add(this.#byTitle, title, alarm);
+    this.#longestWaitMs = Math.max(this.#longestWaitMs, alarm.waitMs);
+    this.#pace.steps += alarm.keys.length + labels.length + alarm.titles.length;
   }
 
   /** By its key, its labels, or its title and time. */
-  find({ key, labels, title, at, startsAt }: Omit<Observed, "ref" | "kind" | "person" | "way">): A | undefined {
-    const named = key === null ? [] : (this.#byKey.get(key) ?? []);
-    const known = named.length > 0 || labels === null ? named : this.#with(labels);
-    if (known.length > 0) {
-      const started = startsAt === null ? [] : known.filter((each) => each.startsAt === startsAt);
-      return nearest(started.length > 0 ? started : known, at, NEAR_MS);
-    }
+  find({ key, labels, title, at, startsAt }: Sought): A | typeof UNCLEAR | undefined {
+    if (this.#pace.isOver) return UNCLEAR;
+    const named = key === null ? undefined : this.#byKey.get(key);
+    const wanted = named ? [] : Object.entries(labels ?? {});
+    const list = named ?? this.#fewest(wanted);
+    // A receiver may give an alert more labels than the other system has.
+    const isIt = (alarm: A): boolean => {
+      this.#pace.steps += wanted.length;
+      return wanted.every(([name, value]) => alarm.labels[name] === value);
+    };
+    const started =
+      startsAt === null ? undefined : this.#nearest(list, at, (each) => each.startsAt === startsAt && isIt(each));
+    const found = started === undefined || started === UNCLEAR ? this.#nearest(list, at, isIt) : started;
+    if (found === UNCLEAR) return UNCLEAR;
+    if (found) return distance(found, at) <= NEAR_MS ? found : undefined;
     const titled = title === null ? [] : (this.#byTitle.get(title.toLowerCase()) ?? []);
-    return nearest(
-      titled.filter(({ from, waitMs }) => Math.abs(at - from) <= waitMs + SAME_MS),
-      at,
-      NEAR_MS,
-    );
+    const isNear = ({ from, waitMs }: A): boolean => Math.abs(at - from) <= waitMs + SAME_MS;
+    return this.#nearest(titled, at, isNear, this.#longestWaitMs + SAME_MS);
   }
 
-  /** A receiver may give an alert more labels than the other system has. */
-  #with(labels: Readonly<Record<string, string>>): A[] {
-    const name = labels["alertname"] ?? "";
-    if (name === "") return [];
-    const wanted = Object.entries(labels);
-    return (this.#byName.get(name) ?? []).filter((alarm) =>
-      wanted.every(([key, value]) => alarm.labels[key] === value),
-    );
+  /** Those with the rarest of the labels. */
+  #fewest(wanted: readonly (readonly [string, string])[]): readonly A[] {
+    this.#pace.steps += wanted.length;
+    if (!wanted.some(([name, value]) => name === "alertname" && value !== "")) return [];
+    const lists = wanted.map((label) => this.#byLabel.get(label.join("\0")) ?? []);
+    return lists.reduce((fewest, list) => (list.length < fewest.length ? list : fewest));
+  }
+
+  /** The one whose time is nearest; of several the last. Of many, those before and after the time are looked at. */
+  #nearest(
+    alarms: readonly A[],
+    at: EpochMs,
+    isIt: (alarm: A) => boolean,
+    reachMs = Number.POSITIVE_INFINITY,
+  ): A | typeof UNCLEAR | undefined {
+    const middle = placeAfter(alarms, at);
+    const isInReach = ({ from }: A): boolean => Math.abs(from - at) <= reachMs;
+    const before = alarms.slice(Math.max(0, middle - MOST_ALIKE), middle).filter(isInReach);
+    const after = alarms.slice(middle, middle + MOST_ALIKE).filter(isInReach);
+    let best: A | undefined;
+    // What began before may last: the last one that does is it.
+    for (const each of before.reverse()) {
+      if (best && distance(best, at) === 0) break;
+      this.#pace.steps++;
+      if (isIt(each) && (best === undefined || distance(each, at) < distance(best, at))) best = each;
+    }
+    for (const each of best && distance(best, at) === 0 ? [] : after) {
+      this.#pace.steps++;
+      if (!isIt(each)) continue;
+      // What begins later is farther away.
+      if (best === undefined || distance(each, at) <= distance(best, at)) best = each;
+      break;
+    }
+    const isCut = before.length === MOST_ALIKE || after.length === MOST_ALIKE;
+    return best ?? (isCut ? UNCLEAR : undefined);
   }
 }
+
+type Sought = Omit<Observed, "ref" | "kind" | "person" | "way">;
 
 function add<A>(index: Map<string, A[]>, key: string, alarm: A): void {
   const known = index.get(key);
@@ -289,19 +369,19 @@ function add<A>(index: Map<string, A[]>, key: string, alarm: A): void {
   else index.set(key, [alarm]);
 }
 
-/** The one whose time is nearest; of several the last. */
-function nearest<A extends NamedAlarm>(alarms: readonly A[], at: EpochMs, limitMs: number): A | undefined {
-  const distance = ({ from, to }: A): number => Math.max(0, from - at, to === null ? 0 : at - to);
-  let best: A | undefined;
-  for (const each of alarms) {
-    if (distance(each) > limitMs) continue;
-    if (best === undefined) best = each;
-    else {
-      const closer = distance(each) - distance(best);
-      if (closer < 0 || (closer === 0 && each.from > best.from)) best = each;
-    }
+/** The place of the first that begins after a time. */
+function placeAfter(alarms: readonly NamedAlarm[], at: EpochMs): number {
+  let [low, high] = [0, alarms.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((alarms[middle]?.from ?? 0) <= at) low = middle + 1;
+    else high = middle;
   }
-  return best;
+  return low;
+}
+
+function distance({ from, to }: NamedAlarm, at: EpochMs): number {
+  return Math.max(0, from - at, to === null ? 0 : at - to);
 }
 
 /** Differences first, each class from the newest. */

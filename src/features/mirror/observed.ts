@@ -1,17 +1,20 @@
-import type { Principal } from "../../core/caller.ts";
+import { currentCaller, type Principal } from "../../core/caller.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
 import { DAY_MS, type EpochMs, MINUTE_MS } from "../../core/time/clock.ts";
 import type { Uses } from "../../module/feature.ts";
 import { addEffect, rowsOf, type Trx } from "../../store/database.ts";
 import type { MirrorObservedTable } from "../../store/schema.ts";
-import { fingerprintOf, sortedLabels } from "../alerts/index.ts";
-import { AlarmIndex, keysOf, type NamedAlarm } from "./match.ts";
+import { type AlertView, fingerprintOf, sortedLabels } from "../alerts/index.ts";
+import { AlarmIndex, keysOf, type NamedAlarm, SAME_MS, UNCLEAR } from "./match.ts";
+import { Pace } from "./pace.ts";
 import type { AlertmanagerWebhook, Observation, ObservedQuery, ObservedReply } from "./schema.ts";
 
 export type ObservedContext = Uses<"db" | "clock" | "projects" | "alerts" | "incidents">;
 
 /** Rows per transaction. */
 const ROWS_AT_ONCE = 500;
+/** Acts of a request: each is a transaction of its own. */
+const MOST_ACTS = 50;
 /** A clock may be ahead. */
 const AHEAD_MS = 5 * MINUTE_MS;
 /** Acts on incidents of mirrors, for people who act in the other system. */
@@ -36,25 +39,27 @@ export async function takeObserved(
   const { projectId } = caller;
   if (!projects.isMirror(projectId))
     throw new PrismError("INVALID_STATE", "The project is no mirror (settings.mirror)");
-  const refusal = projects.storage.alertRefusal(projectId);
-  if (refusal !== null) throw refusal;
+  // Alerts keep their reserve.
+  projects.storage.requireRoom(projectId);
   const now = clock.now();
   const isOwn = isList(body);
   const rows = isOwn ? body.map(rowOf) : body.alerts.map((alert) => rowOfAlert(alert, query, now));
   requireTimes(rows, now);
   // Alerts end in both by themselves.
   const acts = isOwn ? rows.filter(({ kind }) => kind !== "notified") : [];
+  if (acts.length > MOST_ACTS) throw invalidField("body", "", `must have at most ${MOST_ACTS} acts`);
+  currentCaller().charge?.({ rows: acts.length });
   const others = isOwn ? rows.filter(({ kind }) => kind === "notified") : rows;
   const reply = { stored: 0, known: 0, acknowledged: 0, resolved: 0 };
   for (let from = 0; from < others.length; from += ROWS_AT_ONCE)
     reply.stored += await db.write((trx) => insert(trx, projectId, others.slice(from, from + ROWS_AT_ONCE)));
   reply.known = others.length - reply.stored;
-  const index = acts.length === 0 ? null : liveAlarms(context, projectId);
+  const live = await liveAlarms(context, projectId, acts);
   for (const act of acts.sort((left, right) => left.at - right.at)) {
     const count = await db.write(async (trx) => {
       if ((await insert(trx, projectId, [act])) === 0) return null;
-      const alarm = index?.find(labelled(act));
-      return alarm ? actOn(context, trx, alarm.id, act.kind) : 0;
+      const id = live.get(act);
+      return id === undefined ? 0 : actOn(context, trx, id, act.kind);
     });
     if (count === null) reply.known += 1;
     else {
@@ -83,8 +88,8 @@ function rowOfAlert(
 ): NewRow {
   const key = `fp:${fingerprintOf(sortedLabels(labels))}`;
   const kind = status === "firing" ? "notified" : "resolved";
-  const ref = [key, startsAt ?? at, kind, person ?? way ?? ""].join(" ");
-  const alarm = { key, title: null, labels: JSON.stringify(labels), startsAt: startsAt ?? null };
+  const ref = [key, startsAt, kind, person ?? way ?? ""].join(" ");
+  const alarm = { key, title: null, labels: JSON.stringify(labels), startsAt };
   return { ref, kind, at, ...alarm, person: person ?? null, way: way ?? null };
 }
 
@@ -112,14 +117,53 @@ async function insert(trx: Trx, projectId: string, rows: readonly NewRow[]): Pro
 
 type LiveAlarm = NamedAlarm & { readonly id: string };
 
-function liveAlarms({ alerts }: ObservedContext, projectId: string): AlarmIndex<LiveAlarm> {
-  return new AlarmIndex(
-    alerts.list(projectId).map((alert) => ({
-      ...{ id: alert.id, keys: keysOf(alert), labels: alert.labels, startsAt: alert.startsAt, to: null },
-      titles: [alert.annotations["summary"] ?? "", alert.label("alertname")].filter((title) => title !== ""),
-      ...{ from: alert.startsAt, waitMs: DAY_MS },
-    })),
+/** The ids of the live alerts that are meant. Only those are compared that have one of the names. */
+async function liveAlarms({ alerts }: ObservedContext, projectId: string, acts: readonly NewRow[]) {
+  const ids = new Map<NewRow, string>();
+  const strange: NewRow[] = [];
+  for (const act of acts) {
+    const alert = act.key === null ? null : alerts.byKey(projectId, act.key);
+    if (alert === null) strange.push(act);
+    else if (alert.state === "firing" && isSince(act, alert.startsAt)) ids.set(act, alert.id);
+  }
+  if (strange.length === 0) return ids;
+  const sought = strange.map(labelled);
+  const keys = new Set(sought.flatMap(({ key }) => key ?? []));
+  const names = new Set(sought.flatMap(({ labels }) => labels?.["alertname"] ?? []));
+  const titles = new Set(sought.flatMap(({ title }) => title?.toLowerCase() ?? []));
+  const found = alerts.list(
+    projectId,
+    (alert) =>
+      names.has(alert.label("alertname")) ||
+      keysOf(alert).some((key) => keys.has(key)) ||
+      titlesOf(alert).some((title) => titles.has(title.toLowerCase())),
   );
+  const pace = new Pace();
+  const index = await AlarmIndex.of(
+    found.map(
+      (alert): LiveAlarm => ({
+        ...{ id: alert.id, keys: keysOf(alert), labels: alert.labels, startsAt: alert.startsAt, to: null },
+        ...{ titles: titlesOf(alert), from: alert.startsAt, waitMs: DAY_MS },
+      }),
+    ),
+    pace,
+  );
+  for (const [at, act] of strange.entries()) {
+    const alarm = index.find(sought[at] as (typeof sought)[number]);
+    if (alarm && alarm !== UNCLEAR && isSince(act, alarm.from)) ids.set(act, alarm.id);
+    await pace.turn();
+  }
+  currentCaller().charge?.({ steps: pace.steps });
+  return ids;
+}
+
+function titlesOf(alert: AlertView): string[] {
+  return [alert.annotations["summary"] ?? "", alert.label("alertname")].filter((title) => title !== "");
+}
+
+/** One that is late is of an earlier alarm. */
+function isSince({ at }: NewRow, from: EpochMs): boolean {
+  return at >= from - SAME_MS;
 }
 
 function labelled({ labels, ...act }: NewRow) {

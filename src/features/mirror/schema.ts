@@ -36,7 +36,7 @@ const AlertmanagerWebhook = openObject({
         openObject({
           status: doc(v.picklist(["firing", "resolved"]), "Whether it fires"),
           labels: doc(labels, "Labels of the alert"),
-          startsAt: v.optional(doc(instant, "When it began")),
+          startsAt: doc(instant, "When it began: by it a repetition is known"),
         }),
       ),
       v.maxLength(MOST_ALERTS),

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import test from "node:test";
+import { eventually } from "../../helpers/eventually.ts";
 import { answered } from "../../helpers/prism.ts";
+import { temporaryDir } from "../../helpers/store.ts";
 import { valuesOf } from "../../helpers/values.ts";
 import { IncidentWorld } from "../alerts/incidents/support.ts";
 import { configure, type FileObject } from "../records/configuration/configuration.ts";
@@ -50,6 +54,37 @@ test("the plan of the end of a mirror lists the incidents that would page", asyn
     ended.body.open.map(({ project: slug, number, effect, pages }) => [slug, number, effect, pages]),
     [["default", 1, "mirror-ends", true]],
   );
+  const refused = await configure(prism, "apply", files({}));
+  assert.equal(refused.status, 409);
+  assert.equal(refused.body.error.code, "CONFIGURATION_REFUSED");
+  const [problem] = refused.body.error.details;
+  assert.equal(problem?.code, "INCIDENTS_OPEN");
+  assert.match(problem?.message ?? "", /Incident 1: DiskFull/);
+  assert.ok(prism.parts.offers.projects.isMirror(world.projectId));
+  await answered(200, configure(prism, "apply", files({}), { mayPage: true }));
+  assert.ok(!prism.parts.offers.projects.isMirror(world.projectId));
+});
+
+test("a directory of the server does not end a mirror while incidents are open", async (t) => {
+  const dir = temporaryDir(t);
+  const write = (settings: string) =>
+    writeFileSync(
+      join(dir, "shop.yaml"),
+      `version: 1\nprojects:\n  - slug: default\n    name: Default\n    settings: ${settings}\n`,
+    );
+  write("{ mirror: { from: oncall } }");
+  const world = await IncidentWorld.start(t, { "configuration.dir": dir });
+  const { configurationDirectory: directory, projects } = world.prism.parts.offers;
+  assert.ok(projects.isMirror(world.projectId));
+  await world.fire("DiskFull");
+  write("{ retentionDays: 9 }");
+  directory?.reload();
+  await eventually("it is refused", () => /Incident 1: DiskFull/.test(directory?.problem?.message ?? ""));
+  assert.ok(projects.isMirror(world.projectId));
+  await world.resolveAlert("DiskFull");
+  directory?.reload();
+  await eventually("it has ended", () => !projects.isMirror(world.projectId));
+  assert.equal(directory?.problem, null);
 });
 
 test("administrators see that a project is a mirror, and others do not", async (t) => {

@@ -213,3 +213,76 @@ test("observations go after 35 days, and with their project", async (t) => {
   await world.db.write((trx) => trx.updateTable("projects").set({ deletedAt: 1 }).execute());
   assert.equal(await sweep(), 0);
 });
+
+test("an act finds its alert by the key, without a look at the others, and one that is late is of an earlier alarm", async (t) => {
+  const mirror = await MirrorWorld.start(t, { from: "oncall" });
+  const { world } = mirror;
+  const { alerts } = world.prism.parts.offers;
+  await mirror.fire("A", 1);
+  const [alert] = alerts.list(world.projectId);
+  const listed = t.mock.method(alerts, "list");
+  const late = { key: alert?.key, at: world.clock.now() - 2 * MINUTE };
+  assert.equal((await mirror.observe({ ref: "late", kind: "resolved", ...late })).resolved, 0);
+  assert.equal((await mirror.observe({ ref: "end", kind: "resolved", key: alert?.key })).resolved, 1);
+  assert.equal(listed.mock.callCount(), 0);
+  await mirror.observe({ ref: "x", kind: "resolved", key: "x", labels: { alertname: "Other" } });
+  assert.deepEqual(
+    listed.mock.calls.map(({ result }) => result),
+    [[]],
+    "none that has one of its names",
+  );
+  const acts = Array.from({ length: 51 }, (_, n) => ({ ref: `n${n}`, kind: "resolved", at: "2026-01-01T00:00:00Z" }));
+  assert.equal((await mirror.post(acts)).status, 400);
+});
+
+test("observations leave the reserve of alerts, and repetitions need a start", async (t) => {
+  const mirror = await MirrorWorld.start(t);
+  const { prism, projectId } = mirror.world;
+  const { storage } = prism.parts.offers.projects;
+  t.mock.method(storage, "bytesOf", () => storage.limitOf(projectId));
+  assert.equal(storage.roomForAlert(projectId), "whole", "alerts have room");
+  const refused = await mirror.post([{ ref: "1", kind: "notified", at: "2026-01-01T00:00:00Z", key: "a" }]);
+  assert.match(refused.text, /STORAGE_LIMIT_REACHED/);
+  const body = { alerts: [{ status: "firing", labels: { alertname: "A" } }] };
+  assert.equal((await mirror.post(body)).status, 400);
+});
+
+test("a report does not say whether an address is that of an account", async (t) => {
+  const mirror = await MirrorWorld.start(t);
+  const { world } = mirror;
+  const mails = rowsOf<{ username: string; email: string }>(world.prism, "select username, email from users");
+  const mailOf = (name: string) => mails.find(({ username }) => username === name)?.email;
+  await mirror.fire("A", 1);
+  for (const person of [mailOf("ann"), mailOf("bob"), "nobody@example.com"])
+    await mirror.observe({ ref: `a ${person}`, labels: { alertname: "A" }, person });
+  const { lines } = await mirror.report();
+  assert.deepEqual(
+    lines.map(({ class: name, why, old }) => [name, why, old?.person]).sort(),
+    [
+      ["missing", null, mailOf("bob")],
+      ["missing", null, "nobody@example.com"],
+      ["same", null, mailOf("ann")],
+    ].sort(),
+  );
+});
+
+test("a report has so many bytes, and one of a project at a time", async (t) => {
+  const mirror = await MirrorWorld.start(t);
+  const { world } = mirror;
+  const text = "x".repeat(900_000);
+  const row = { projectId: world.projectId, system: "oncall", kind: "notified", title: null, way: null } as const;
+  const more = { labels: null, startsAt: null, person: text, at: world.clock.now() } as const;
+  for (let n = 0; n < 25; n++)
+    await world.db.write((trx) =>
+      trx
+        .insertInto("mirror_observed")
+        .values({ ...row, ...more, ref: String(n), key: `k${n}` })
+        .execute(),
+    );
+  const get = () => world.prism.get<MirrorReport>("/api/v1/mirror/report");
+  await world.pass(3 * MINUTE);
+  const all = await Promise.all([get(), get(), get(), get()]);
+  assert.deepEqual([...new Set(valuesOf(all, "status"))].sort(), [200, 429]);
+  const { body } = await answered(200, get());
+  assert.deepEqual([body.isCut, body.observed], [true, 19]);
+});

@@ -129,12 +129,12 @@ async function apply(context: CommandContext, flags: ApplyFlags): Promise<void> 
   if (isEmpty || !out.json) await report(context, files, { ...before, ...(tests.length > 0 && { tests }) }, flags);
   noteRuntime(context, files, flags);
   if (isEmpty) return;
-  await requirePages(before, flags, isAsked);
+  const mayPage = await requirePages(before, flags, isAsked);
   if (!flags.yes && !(await confirm(`Store this: ${countsOf(before)}${made > 0 ? `, ${made} runtime` : ""}?`)))
     throw new CommandError(EXIT.usage, "nothing is stored; --yes stores without asking");
   const issued = isAsked || flags.issued !== undefined;
   const { invite = false } = flags;
-  const more = { ...entries, mode: "apply", expect: before.state, issued, invite };
+  const more = { ...entries, mode: "apply", expect: before.state, issued, invite, mayPage };
   const done = await withServer(context, (server) => {
     server.bePatient();
     return ask(server, files, flags, more);
@@ -216,16 +216,16 @@ function noteRuntime({ out }: CommandContext, files: GivenFiles, { project, runt
     );
 }
 
-/** @throws CommandError 2: nobody has said that people may be paged now */
+/** @returns whether somebody has said so @throws CommandError 2: nobody has said that people may be paged now */
 async function requirePages(
   { open = [] }: ConfigurationPlan,
   { yesPages }: ApplyFlags,
   isAsked: boolean,
-): Promise<void> {
+): Promise<boolean> {
   const count = open.filter(({ pages }) => pages).length;
-  if (count === 0 || yesPages) return;
+  if (count === 0 || yesPages) return yesPages === true;
   const what = `${countText(count, "open incident")} would begin to page`;
-  if (isAsked && (await confirm(`${what}. Go on?`))) return;
+  if (isAsked && (await confirm(`${what}. Go on?`))) return true;
   throw new CommandError(EXIT.usage, `${what}; nothing is stored: --yes-pages stores it`);
 }
 

@@ -59,14 +59,14 @@ function projectsKind(context: KindContext): ConfigKind {
       announce(trx, id);
       return undefined;
     },
-    async update(trx, { caller }, stored, spec) {
+    async update(trx, { caller, mayPage = false }, stored, spec) {
       const row = await reauthorize(context, caller, stored.id, "project:manage", trx);
       const { slug, settings, ...changed } = changedMembers(spec, stored);
       if (slug !== undefined) throw invalidField("body", "slug", "a project keeps its slug");
       if (changed.storageBytes !== undefined) requireMaySetLimit(caller);
       const dropped = Object.keys(Project.value(row, "settings")).map((name) => [name, null] as const);
       const given = settings && { ...Object.fromEntries(dropped), ...settings };
-      await changeStored(context, trx, row, { ...changed, ...(given && { settings: given }) });
+      await changeStored(context, trx, row, { ...changed, ...(given && { settings: given }), mayPage });
       announce(trx, stored.id);
       return undefined;
     },

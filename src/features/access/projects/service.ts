@@ -47,7 +47,7 @@ function mirrorOf(settings: string): unknown {
   return (JSON.parse(settings) as Settings)["mirror"];
 }
 
-export function endsMirror(before: string, after: string): boolean {
+function endsMirror(before: string, after: string): boolean {
   return mirrorOf(before) !== undefined && mirrorOf(after) === undefined;
 }
 
@@ -58,7 +58,7 @@ async function requireNonePages(trx: Trx, { id }: StoredProject): Promise<void> 
   const shown = open.slice(0, MAX_ERROR_DETAILS);
   throw new PrismError(
     "INCIDENTS_OPEN",
-    "Open incidents would page people once the project is no mirror: resolve them, or repeat this with ?mayPage=true",
+    "Open incidents would page people once the project is no mirror: resolve them, or say that they may (mayPage)",
     { details: shown.map(({ id, number, title }) => ({ message: `Incident ${number}: ${title}`, id, number })) },
   );
 }
@@ -164,9 +164,7 @@ export async function updateProject(
   if (change.storageBytes !== undefined) requireMaySetLimit(principal);
   await changeProject(ctx, principal, id, "project:manage", async (trx, row) => {
     requireVersion(ifMatch, row.version);
-    if (!mayPage && change.settings && endsMirror(row.settings, mergedSettings(row.settings, change.settings)))
-      await requireNonePages(trx, row);
-    await changeStored(ctx, trx, row, change);
+    await changeStored(ctx, trx, row, { ...change, mayPage });
   });
   events.emit("project:changed", { id });
   return projectView(ctx, await requireProject(ctx, id), principal);
@@ -178,14 +176,16 @@ export function requireMaySetLimit(principal: PermissionHolder): void {
   if (!maySetLimit) throw missingPermission("projects:all", "storageBytes is set by it");
 }
 
+/** @throws INCIDENTS_OPEN at the end of a mirror, unless its incidents may page */
 export async function changeStored(
   ctx: Pick<ProjectsContext, "audit" | "clock">,
   trx: Trx,
   row: StoredProject,
-  { name, settings, storageBytes }: UpdateProject,
+  { name, settings, storageBytes, mayPage }: UpdateProject & { readonly mayPage: boolean },
 ): Promise<void> {
   const { id } = row;
   const merged = settings ? mergedSettings(row.settings, settings) : row.settings;
+  if (!mayPage && endsMirror(row.settings, merged)) await requireNonePages(trx, row);
   await trx
     .updateTable("projects")
     .set({

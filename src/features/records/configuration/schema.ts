@@ -52,6 +52,12 @@ export const ConfigurationRequest = example(
     allowDeletes: v.optional(doc(integer(0, 10_000), "The exact number of deletions, if they are many")),
     invite: v.optional(doc(v.boolean(), "Send mails to people whose accounts are made; default false")),
     issued: v.optional(doc(v.boolean(), "Whether URLs and keys may be made, which the answer has once; default false")),
+    mayPage: v.optional(
+      doc(
+        v.boolean(),
+        "Also ends mirrors (`settings.mirror`) whose incidents are open, which page people then; default false",
+      ),
+    ),
     historyMs: v.optional(
       doc(integer(60_000, 31 * DAY_MS), "A plan also compares the incidents and events of so long; default: none"),
     ),

@@ -236,11 +236,18 @@ function wouldIssue({ kind, references, given, name }: Wanted, { issued }: Confi
 function ownerOf(
   { caller, wanted }: ReadRequest,
   { projectId, later }: Step,
-  { invite: invites = false }: ConfigurationRequest,
+  { mode, invite: invites = false, mayPage = false }: ConfigurationRequest,
 ): ObjectOwner {
   const planned = (kind: string) =>
     wanted.filter((each) => each.kind.kind === kind && each.projectId === projectId).map(({ spec }) => spec);
-  return { caller, projectId, planned, invites, ...(later && { hasStandIns: true }) };
+  return {
+    caller,
+    projectId,
+    planned,
+    invites,
+    mayPage: mayPage || mode === "plan",
+    ...(later && { hasStandIns: true }),
+  };
 }
 
 type Refused = Pick<Step, "wanted" | "name" | "kind" | "row">;
