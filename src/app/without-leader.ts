@@ -248,11 +248,14 @@ function configOfCopy(config: Config, dataDir: string): Config {
   };
 }
 
-function prepareCopy(file: string): void {
+/** The pages of the copy leave, and what it takes itself. */
+export function prepareCopy(file: string): void {
   closing(openForWriting({ file, busyTimeoutMs: 5000 }), (connection) => {
     connection.pragma("foreign_keys = off");
     endClusterOf(connection);
     keepOnlyJobs(connection, PAGING_JOBS);
     connection.prepare("delete from schedules").run();
+    // The next leader passes them on.
+    connection.prepare("delete from forwards").run();
   });
 }

@@ -387,7 +387,8 @@ export const OPTIONS = {
     allowPrivateCidrs: option(
       k.list(k.cidr),
       [],
-      "address ranges that webhooks and Web Push may reach although they are not public, on any port and over http",
+      "address ranges that webhooks, Web Push and requests of mirrors that owners pass on (any method, 20 headers of " +
+        "their choice) may reach although they are not public, on any port and over http",
     ),
     allowPorts: option(
       k.list(k.portItem),

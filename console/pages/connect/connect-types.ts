@@ -111,6 +111,8 @@ function forwardText({ state, status, durationMs, reason }: Forwarded): string {
 const WHY_DROPPED = {
   full: "too many waited",
   loop: "it came from a Prism",
+  copy: "a node without a leader had it",
+  restored: "it was in a backup",
   late: "it waited for a day",
   ended: "the mirror, or its address, was ended",
   failed: "it could not be sent",

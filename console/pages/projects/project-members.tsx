@@ -81,6 +81,7 @@ const KINDS: Readonly<Record<string, string>> = {
   integration: "Key of the integration",
   heartbeat: "Ping URL of",
   pingKey: "The project's",
+  forwardUrl: "Where requests are passed on by",
 };
 
 /** One line for each key that ended and each secret that the person still knows. */

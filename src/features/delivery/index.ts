@@ -14,6 +14,7 @@ export type { TlsOptions } from "./calls/connect.ts";
 export {
   type Answer,
   type Attempt,
+  callWithin,
   type DeliveryChannel,
   NoAnswer,
   type NotificationFacts,

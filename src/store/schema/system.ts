@@ -108,7 +108,7 @@ export interface ForwardsTable {
   at: number;
   /** In the log of a receiver. */
   requestId: string | null;
-  /** Length of its body. */
+  /** Of the row. */
   bytes: number;
   /** Sealed: its head as JSON in a line, then its body. */
   request: Uint8Array;

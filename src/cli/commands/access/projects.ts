@@ -12,6 +12,7 @@ const DEFAULT_ROLE = "viewer";
 const KIND_WORDS: Readonly<Record<string, string>> = {
   apiKey: "API key",
   pingKey: "ping key",
+  forwardUrl: "target of",
 };
 
 /** Keys that ended and secrets that the person still knows, if there are any. */

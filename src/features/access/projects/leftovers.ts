@@ -25,7 +25,7 @@ interface KeyRef {
 
 /** Something of a project that a person knows the secret of. */
 interface KnownSecret {
-  readonly kind: "apiKey" | "receiver" | "integration" | "heartbeat" | "pingKey";
+  readonly kind: "apiKey" | "receiver" | "integration" | "heartbeat" | "pingKey" | "forwardUrl";
   readonly id: string;
   readonly name: string;
 }
@@ -158,7 +158,8 @@ const SECRETS = [
 /**
  * Secrets in URLs of a project that a person knows and no longer has the right to: of receivers and
  * integrations that the person made or rotated, and ping URLs of heartbeats, which all editors and owners
- * see. Calendar links end by themselves.
+ * see. Also where requests of a mirror are passed on, which the person may have set at those of others. Calendar
+ * links end by themselves.
  * @param after the role now; undefined: none. @returns the first 100 of each kind, and the number of all
  */
 export async function secretsKnownTo(
@@ -197,6 +198,13 @@ export async function secretsKnownTo(
         return e.or([e("createdBy", "=", userId), audited]);
       });
     await add(kind, query.orderBy("name"));
+  }
+  for (const { table } of hasLost("project:manage") ? SECRETS : []) {
+    const targets = trx
+      .selectFrom(table as "receivers")
+      .select(["id", "name"])
+      .where("projectId", "=", projectId);
+    await add("forwardUrl", targets.where("forwardUrl", "is not", null).orderBy("name"));
   }
   if (!hasLost("heartbeats:write")) return { secrets, count };
   const heartbeats = trx.selectFrom("heartbeats").select(["id", "name"]).where("projectId", "=", projectId);

@@ -100,7 +100,7 @@ const leftoverEntries = {
     doc(
       v.array(
         v.object({
-          kind: v.picklist(["apiKey", "receiver", "integration", "heartbeat", "pingKey"]),
+          kind: v.picklist(["apiKey", "receiver", "integration", "heartbeat", "pingKey", "forwardUrl"]),
           id: v.string(),
           name: v.string(),
         }),

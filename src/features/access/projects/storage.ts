@@ -77,7 +77,7 @@ export interface FullProject {
 /**
  * The bytes and events that each project stores, in memory. Those of events are counted by commits, and by what
  * the table had up to an event at the last start: counted are the events after `#from`, up to `#to`.
- * Those of alerts, timelines and logged requests are sums that triggers keep (`project_texts`).
+ * Those of alerts, timelines, logged requests and what waits to be passed on are sums that triggers keep (`project_texts`).
  */
 export class ProjectStorage {
   readonly #parts: StorageParts;

@@ -78,8 +78,11 @@ export class OutsideHosts {
    * may change.
    * @throws URL_REFUSED, with {@link UnresolvedHostError} as its cause when the name does not resolve now
    */
-  async require(text: string): Promise<{ readonly url: URL; readonly addresses: readonly ResolvedAddress[] }> {
-    const url = readUrl(text);
+  async require(
+    text: string,
+    maxLength = MAX_URL_LENGTH,
+  ): Promise<{ readonly url: URL; readonly addresses: readonly ResolvedAddress[] }> {
+    const url = readUrl(text, maxLength);
     if (this.#rules.isOffline) return { url, addresses: [] };
     const host = url.hostname.replace(/^\[|\]$/g, "");
     const family = isIP(host);
@@ -157,9 +160,10 @@ export async function addressesOf(
   url: string,
   limits: Pick<CallLimits, "dnsMs">,
   signal?: AbortSignal,
+  maxLength?: number,
 ): ReturnType<OutsideHosts["require"]> {
   try {
-    return await withinDns(hosts.require(url), limits, signal);
+    return await withinDns(hosts.require(url, maxLength), limits, signal);
   } catch (error) {
     if (error instanceof NoAnswer && error.timedOut && URL.canParse(url)) {
       const hint = hosts.hintFor(new URL(url));
@@ -171,12 +175,12 @@ export async function addressesOf(
   }
 }
 
-function readUrl(text: string): URL {
+function readUrl(text: string, maxLength: number): URL {
   if (!URL.canParse(text)) throw refused("it is not a URL");
   const url = new URL(text);
   if (url.protocol !== "https:" && url.protocol !== "http:") throw refused("only https is let out");
   if (url.username !== "" || url.password !== "") throw refused("it holds a name or password");
-  if (url.href.length > MAX_URL_LENGTH) throw refused(`it is longer than ${MAX_URL_LENGTH} characters`);
+  if (url.href.length > maxLength) throw refused(`it is longer than ${maxLength} characters`);
   return url;
 }
 
@@ -204,6 +208,8 @@ export interface SafeRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Buffer;
   readonly signal?: AbortSignal;
+  /** Of a URL that users did not enter whole. */
+  readonly maxUrlLength?: number;
   /** A connection may be kept for the next request: for messages that may be repeated, see `request`. */
   readonly keepsAlive?: boolean;
   /** TLS settings of this request alone: its connection is not kept. */
@@ -269,8 +275,8 @@ export class SafeFetch {
    * @throws URL_REFUSED, NoAnswer, the signal's reason
    */
   async request(text: string, request: SafeRequest): Promise<SafeAnswer> {
-    const { signal } = request;
-    const { url, addresses } = await addressesOf(this.#hosts, text, this.#limits, signal);
+    const { signal, maxUrlLength } = request;
+    const { url, addresses } = await addressesOf(this.#hosts, text, this.#limits, signal, maxUrlLength);
     const isTls = url.protocol === "https:";
     const port = url.port === "" ? (isTls ? 443 : 80) : Number(url.port);
     const peer = { host: hostOf(url), port, addresses, tls: isTls ? { ca: this.#ca, ...request.tls } : undefined };

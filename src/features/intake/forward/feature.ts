@@ -3,6 +3,12 @@ import { sealedColumn } from "../../../store/sealed-column.ts";
 import { forwardFindings } from "./findings.ts";
 import { Forwarding, requestSealContext } from "./forwards.ts";
 
+/** Receivers or integrations. */
+interface SourcesChange {
+  readonly changed?: readonly { readonly id: string }[];
+  readonly deleted?: readonly string[];
+}
+
 declare module "../../../module/feature.ts" {
   interface Offers {
     /** Passes requests of mirrors on. */
@@ -14,7 +20,15 @@ declare module "../../../module/feature.ts" {
 export const forwardFeature = feature("forward", {
   needs: ["projects", "outside"],
   open: (context) => ({ forwarding: new Forwarding({ ...context, log: context.log.namespace("forward") }) }),
-  effects: ({ forwarding }) => ({ "forwards-changed": (change) => forwarding.changed(change) }),
+  effects: ({ forwarding }) => {
+    const sourcesChanged = ({ changed = [], deleted = [] }: SourcesChange): void =>
+      forwarding.sourcesChanged([...changed.map(({ id }) => id), ...deleted]);
+    return {
+      "forwards-changed": (change) => forwarding.changed(change),
+      "receivers-changed": sourcesChanged,
+      "integrations-changed": sourcesChanged,
+    };
+  },
   sealedColumns: [sealedColumn("forwards", "request", requestSealContext)],
   load: ({ forwarding }) => forwarding.load(),
   dueWork: ({ forwarding }) => [forwarding.due],

@@ -1,15 +1,16 @@
 import { sql } from "kysely";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
-import { Slots } from "../../../core/limits/slots.ts";
+import { OwnerTurns } from "../../../core/limits/owner-turns.ts";
 import { DAY_MS, type EpochMs, HOUR_MS, MINUTE_MS } from "../../../core/time/clock.ts";
 import { DueTimes } from "../../../core/time/due-times.ts";
+import { TAKEN_AT_HEADER } from "../../../http/server/headers.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { addEffect, insertLater, type Trx } from "../../../store/database.ts";
 import type { EffectOf } from "../../../store/effect.ts";
 import type { ForwardsTable } from "../../../store/schema.ts";
-import { NoAnswer, readRetryAfter, type SafeFetch } from "../../delivery/index.ts";
-import { type ForwardKind, type ForwardTarget, openedForward } from "./target.ts";
+import { callWithin, NoAnswer, readRetryAfter, type SafeFetch } from "../../delivery/index.ts";
+import { type ForwardKind, type ForwardTarget, OWN_HEADERS, openedForward } from "./target.ts";
 
 /** What a request was sent to. */
 export interface ForwardSource extends Pick<ForwardTarget, "forwardHeaders"> {
@@ -37,7 +38,7 @@ export type ForwardState =
   | { readonly state: "waiting" }
   | { readonly state: "passed"; readonly status: number; readonly durationMs: number }
   | { readonly state: "refused"; readonly status: number; readonly durationMs: number }
-  | { readonly state: "dropped"; readonly reason: "full" | "loop" | "late" | "ended" | "failed" };
+  | { readonly state: "dropped"; readonly reason: "full" | "loop" | "copy" | "late" | "ended" | "failed" | "restored" };
 
 type Method = Parameters<SafeFetch["request"]>[1]["method"];
 type Head = Pick<NewForward, "path" | "query" | "headers"> & { readonly method: Method };
@@ -61,7 +62,15 @@ interface Waiting {
 
 const FULL = "too many wait: the newest are not passed on";
 
-export const FORWARD_LIMITS = { requests: 10_000, bytes: 67_108_864, ms: DAY_MS } as const;
+/** Of a receiver or an integration, of a project, and of all together; a dead target leaves room for the others. */
+export const FORWARD_LIMITS = {
+  ...{ requests: 10_000, bytesOfSource: 33_554_432, bytesOfProject: 67_108_864, bytes: 1_073_741_824 },
+  ms: DAY_MS,
+} as const;
+/** Of a row besides its request. */
+const ROW_BYTES = 200;
+/** A path and a query as senders may send them, after the target. */
+const MAX_URL_LENGTH = 65_536;
 
 export const FORWARDED_HEADER = "X-Prism-Forwarded";
 const ALWAYS = ["content-type", "user-agent"];
@@ -75,6 +84,7 @@ const PASSING: ReadonlySet<number> = new Set([408, 425]);
 const MAX_ATTEMPTS = 8;
 const FIRST_WAIT_MS = 1000;
 const MAX_WAIT_MS = MINUTE_MS;
+const MAX_RETRY_AFTER_MS = 10 * MINUTE_MS;
 
 type ForwardingParts = Uses<"db" | "reader" | "clock" | "log" | "box" | "projects" | "outside"> & {
   publicUrl(): string;
@@ -88,7 +98,8 @@ export class Forwarding {
   readonly #parts: ForwardingParts;
   readonly #waiting = new Map<string, Waiting>();
   readonly #running = new Set<Promise<void>>();
-  readonly #slots = new Slots({ total: 64, perOwner: 16, what: "forwards" });
+  /** By project: a request, which may be large, is read in its turn. */
+  readonly #turns = new OwnerTurns({ total: 64, perOwner: 4 });
   #stop = new AbortController();
   #fetch: SafeFetch | null = null;
   /** When the next try of each receiver and integration is due. */
@@ -127,6 +138,17 @@ export class Forwarding {
     else if (!waiting.isRunning && this.due.at(sourceId) === undefined) this.due.set(sourceId, this.#parts.clock.now());
   }
 
+  /** Settings of receivers or integrations: what was wrong may be right now. */
+  sourcesChanged(ids: Iterable<string>): void {
+    for (const id of ids) {
+      const waiting = this.#waiting.get(id);
+      if (!waiting) continue;
+      Object.assign(waiting, { attempts: 0, problem: null, since: null, fullAt: null });
+      if (waiting.count === 0) this.#forgetIdle(id, waiting);
+      else if (!waiting.isRunning) this.due.set(id, this.#parts.clock.now());
+    }
+  }
+
   #of(sourceId: string, kind: ForwardKind, projectId: string): Waiting {
     const known = this.#waiting.get(sourceId);
     if (known) return known;
@@ -143,7 +165,7 @@ export class Forwarding {
   /** @throws VALIDATION_FAILED for this server's own host; URL_REFUSED */
   async check(url: string): Promise<void> {
     const own = this.#parts.publicUrl();
-    if (URL.canParse(url) && URL.canParse(own) && new URL(url).host === new URL(own).host)
+    if (URL.canParse(url) && URL.canParse(own) && hostOf(url) === hostOf(own))
       throw invalidField("body", "forwardUrl", "is this server: requests would come back");
     await this.#client.check(url);
   }
@@ -168,7 +190,7 @@ export class Forwarding {
     readonly problem: string;
   })[] {
     return [...this.#waiting].flatMap(([id, waiting]) => {
-      const problem = this.#problemOf(waiting);
+      const problem = this.#parts.projects.isMirror(waiting.projectId) ? this.#problemOf(waiting) : null;
       return problem === null ? [] : [{ id, ...waiting, since: waiting.since ?? waiting.fullAt, problem }];
     });
   }
@@ -181,22 +203,28 @@ export class Forwarding {
   /** Keeps a request in the transaction that stores what it says. @param requestId its entry in the log of a receiver */
   keep(trx: Trx, source: ForwardSource, request: NewForward, requestId: string | null): ForwardState {
     if (request.headers[FORWARDED_HEADER.toLowerCase()] !== undefined) return { state: "dropped", reason: "loop" };
+    // The copy of the database that took it without a leader has passed it on.
+    if (request.headers[TAKEN_AT_HEADER] !== undefined) return { state: "dropped", reason: "copy" };
     const { id: sourceId, kind, projectId } = source;
-    const bytes = request.bytes.length;
-    if (!this.#hasRoom(sourceId, projectId, bytes)) {
-      const waiting = this.#of(sourceId, kind, projectId);
-      if (this.#problemOf(waiting) !== FULL) this.#parts.log.warn({ sourceId }, FULL);
-      waiting.fullAt = this.#parts.clock.now();
-      return { state: "dropped", reason: "full" };
-    }
     const { box, clock } = this.#parts;
     const id = uuidv7();
     const { method, path, query } = request;
-    const head = { method, path, query, headers: passedHeaders(source, request) };
-    const plain = Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), request.bytes]);
+    const headers = passedHeaders(source, request);
+    const head = Buffer.from(`${JSON.stringify({ method, path, query, headers })}\n`);
+    const bytes = ROW_BYTES + head.length + request.bytes.length;
+    if (!this.#hasRoom(sourceId, projectId, bytes)) {
+      const waiting = this.#of(sourceId, kind, projectId);
+      if (this.#problemOf(waiting) !== FULL) this.#parts.log.warn({ sourceId }, FULL);
+      waiting.fullAt = clock.now();
+      return { state: "dropped", reason: "full" };
+    }
     const row = { id, projectId, kind, sourceId, at: clock.now(), requestId, bytes };
-    insertLater(trx, "forwards", { ...row, request: box.seal(requestSealContext(id), plain) });
+    insertLater(trx, "forwards", {
+      ...row,
+      request: box.seal(requestSealContext(id), Buffer.concat([head, request.bytes])),
+    });
     addEffect(trx, { type: "forwards-changed", sourceId, kind, projectId, count: 1, bytes });
+    addEffect(trx, { type: "texts-changed", projectIds: [projectId] });
     return { state: "waiting" };
   }
 
@@ -218,9 +246,15 @@ export class Forwarding {
   }
 
   #hasRoom(sourceId: string, projectId: string, bytes: number): boolean {
-    let sum = bytes;
-    for (const each of this.#waiting.values()) if (each.projectId === projectId) sum += each.bytes;
-    return (this.#waiting.get(sourceId)?.count ?? 0) < FORWARD_LIMITS.requests && sum <= FORWARD_LIMITS.bytes;
+    const { requests, bytesOfSource, bytesOfProject, bytes: most } = FORWARD_LIMITS;
+    const own = this.#waiting.get(sourceId);
+    let [ofProject, all] = [bytes, bytes];
+    for (const each of this.#waiting.values()) {
+      all += each.bytes;
+      if (each.projectId === projectId) ofProject += each.bytes;
+    }
+    const hasOwn = (own?.count ?? 0) < requests && (own?.bytes ?? 0) + bytes <= bytesOfSource;
+    return hasOwn && ofProject <= bytesOfProject && all <= most;
   }
 
   #begin(id: string): void {
@@ -244,27 +278,24 @@ export class Forwarding {
 
   /** All that wait, in order. @returns when to go on */
   async #passAll(id: string, waiting: Waiting): Promise<number> {
-    const { db, clock } = this.#parts;
     for (;;) {
-      if (this.#stop.signal.aborted) return 0;
-      waiting.isMore = false;
-      const row = await db.read
-        .selectFrom("forwards")
-        .selectAll()
-        .where("sourceId", "=", id)
-        .orderBy("id")
-        .limit(1)
-        .executeTakeFirst();
-      if (!row && waiting.isMore) continue;
-      if (!row) return FIRST_WAIT_MS;
-      const url = await this.#urlOf(row);
-      if (url === null) await this.#drop(id, waiting, "ended");
-      else if (row.at < clock.now() - FORWARD_LIMITS.ms) await this.#drop(id, waiting, "late");
-      else {
-        const retryMs = await this.#pass(row, url, waiting);
-        if (retryMs !== null) return retryMs;
-      }
+      const retryMs = await this.#turns.run(waiting.projectId, () => this.#passNext(id, waiting));
+      if (retryMs !== null) return retryMs;
     }
+  }
+
+  /** @returns when to go on; null: at once */
+  async #passNext(id: string, waiting: Waiting): Promise<number | null> {
+    const { db, clock } = this.#parts;
+    if (this.#stop.signal.aborted) return 0;
+    waiting.isMore = false;
+    const first = db.read.selectFrom("forwards").selectAll().where("sourceId", "=", id).orderBy("id").limit(1);
+    const row = await first.executeTakeFirst();
+    if (!row) return waiting.isMore ? null : FIRST_WAIT_MS;
+    const url = await this.#urlOf(row);
+    if (url !== null && row.at >= clock.now() - FORWARD_LIMITS.ms) return this.#pass(row, url, waiting);
+    await this.#drop(id, waiting, url === null ? "ended" : "late");
+    return null;
   }
 
   /** Where it goes: asked right before. Null: the mirror has ended, or it passes nothing on any more. */
@@ -284,10 +315,9 @@ export class Forwarding {
     const { clock } = this.#parts;
     const begun = clock.elapsed();
     const called = await this.#call(row, target).catch((error: unknown) => ({ error }));
-    if (this.#stop.signal.aborted) return 0;
     if ("error" in called) {
+      if (this.#stop.signal.aborted) return 0;
       const { error } = called;
-      if (isCrowded(error)) return FIRST_WAIT_MS;
       this.#fail(row.sourceId, waiting, problemOf(error));
       if (error instanceof NoAnswer) return retryMs(++waiting.attempts);
       await this.#done(row, waiting, { state: "dropped", reason: "failed" });
@@ -303,23 +333,27 @@ export class Forwarding {
     this.#fail(row.sourceId, waiting, `the target answered ${status}`);
     waiting.attempts++;
     const mayChange = (status >= 500 || PASSING.has(status)) && waiting.attempts < MAX_ATTEMPTS;
-    if (AWAY.has(status) || mayChange)
-      return readRetryAfter(headers["retry-after"], clock.now()) ?? retryMs(waiting.attempts);
+    if (AWAY.has(status) || mayChange) {
+      const asked = readRetryAfter(headers["retry-after"], clock.now()) ?? 0;
+      return Math.max(retryMs(waiting.attempts), Math.min(asked, MAX_RETRY_AFTER_MS));
+    }
     await this.#done(row, waiting, { state: "refused", status, durationMs });
     return null;
   }
 
-  #call({ id, projectId, request }: ForwardsTable, target: string) {
-    return this.#slots.run(projectId, async () => {
-      const plain = this.#parts.box.open(requestSealContext(id), request);
-      const end = plain.indexOf("\n");
-      const { method, path, query, headers } = JSON.parse(plain.toString("utf8", 0, end)) as Head;
-      const body = plain.subarray(end + 1);
-      return this.#client.request(targetUrl(target, path, query), {
-        ...{ method, headers: { ...headers, [FORWARDED_HEADER]: "1" }, signal: this.#stop.signal, keepsAlive: true },
-        ...(body.length > 0 && { body }),
-      });
-    });
+  #call({ id, request }: ForwardsTable, target: string) {
+    const plain = this.#parts.box.open(requestSealContext(id), request);
+    const end = plain.indexOf("\n");
+    const { method, path, query, headers } = JSON.parse(plain.toString("utf8", 0, end)) as Head;
+    const body = plain.subarray(end + 1);
+    const passed = { ...headers, [FORWARDED_HEADER]: "1" };
+    const options = { method, headers: passed, keepsAlive: true, maxUrlLength: MAX_URL_LENGTH };
+    // A leader without its lease waits there.
+    return callWithin(
+      (signal) =>
+        this.#client.request(targetUrl(target, path, query), { ...options, signal, ...(body.length > 0 && { body }) }),
+      this.#stop.signal,
+    );
   }
 
   async #done(row: ForwardsTable, waiting: Waiting, state: ForwardState): Promise<void> {
@@ -359,6 +393,7 @@ export class Forwarding {
     const { sourceId, kind, projectId } = first;
     const bytes = rows.reduce((sum, row) => sum - row.bytes, 0);
     addEffect(trx, { type: "forwards-changed", sourceId, kind, projectId, count: -rows.length, bytes });
+    addEffect(trx, { type: "texts-changed", projectIds: [projectId] });
   }
 
   #fail(id: string, waiting: Waiting, problem: string): void {
@@ -394,12 +429,21 @@ async function noteState(
   addEffect(trx, { type: "texts-changed", projectIds: [projectId] });
 }
 
+/** Credentials and addresses of the sender: only owners name them, not a receiver's `verify`. */
+const ONLY_NAMED = /^(authorization|cookie|forwarded|x-forwarded-.*)$/;
+
 function passedHeaders({ forwardHeaders }: ForwardSource, { headers, signatures = [] }: NewForward) {
   const named = forwardHeaders === null ? [] : (JSON.parse(forwardHeaders) as string[]);
-  const names = new Set([...ALWAYS, ...signatures, ...named]);
+  const names = new Set([...ALWAYS, ...signatures.filter((name) => !ONLY_NAMED.test(name)), ...named]);
   const isPassed = ([name, value]: readonly [string, string]): boolean =>
-    names.has(name) && value !== "" && HEADER_VALUE.test(value);
+    names.has(name) && !OWN_HEADERS.has(name) && value !== "" && HEADER_VALUE.test(value);
   return Object.fromEntries(Object.entries(headers).filter(isPassed));
+}
+
+/** Of one port. */
+function hostOf(url: string): string {
+  const { hostname, port, protocol } = new URL(url);
+  return `${hostname.replace(/\.$/, "")}:${port || protocol}`;
 }
 
 function targetUrl(target: string, path: string, query: string): string {
@@ -420,9 +464,4 @@ function problemOf(error: unknown): string {
 /** 1 s, 2 s, 4 s, up to a minute. */
 function retryMs(attempts: number): number {
   return Math.min(MAX_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(attempts - 1, 10));
-}
-
-/** Too many are under way: it was not tried. */
-function isCrowded(error: unknown): boolean {
-  return error instanceof PrismError && (error.code === "RATE_LIMITED" || error.code === "OVERLOADED");
 }

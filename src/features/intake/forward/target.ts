@@ -26,7 +26,7 @@ interface GivenTarget {
 }
 
 /** Made for each request, or of the connection. */
-const OWN_HEADERS: ReadonlySet<string> = new Set([
+export const OWN_HEADERS: ReadonlySet<string> = new Set([
   ...["host", "content-length", "content-encoding", "transfer-encoding", "connection", "keep-alive", "te", "trailer"],
   ...["upgrade", "expect", "proxy-authenticate", "proxy-authorization", "proxy-connection", "x-prism-forwarded"],
 ]);

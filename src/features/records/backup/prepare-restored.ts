@@ -119,8 +119,8 @@ export interface PreparedRestore {
 
 /**
  * Prepares a checked database for a server: migrates it, and in one transaction with its
- * `backup.restore` record ends sessions, links and leases, advances the counters, adds a gap to
- * every stream, and pauses the outward queues. Afterwards everything is in the file itself.
+ * `backup.restore` record ends sessions, links, leases and requests that wait to be passed on, advances the counters,
+ * adds a gap to every stream, and pauses the outward queues. Afterwards everything is in the file itself.
  * @throws UnsealError, and errors of SQLite
  */
 export async function prepareRestored(restored: RestoredDatabase): Promise<PreparedRestore> {
@@ -164,7 +164,17 @@ function change(
   const { database } = store;
   const now = clock.now();
   return database.write(async (trx) => {
-    for (const table of ["refresh_tokens", "sessions", "one_time_tokens", "project_invitations", "workers"] as const)
+    await sql`update receiver_requests
+      set outcome = json_set(outcome, '$.forward', json('{"state":"dropped","reason":"restored"}'))
+      where id in (select requestId from forwards)`.execute(trx);
+    for (const table of [
+      "refresh_tokens",
+      "sessions",
+      "one_time_tokens",
+      "project_invitations",
+      "workers",
+      "forwards",
+    ] as const)
       await trx.deleteFrom(table).execute();
     const returned = await dropLeases(trx, now);
     const restored = store.committer.sequences;

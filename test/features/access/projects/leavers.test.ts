@@ -282,6 +282,15 @@ test("removing a member answers what ended and which URLs the person still knows
   await post("integrations", { name: "PagerDuty", kind: "pagerduty" });
   await post("heartbeats", { name: "Backup", timeoutMs: 60_000, graceMs: 60_000 }, { token: bob.token });
   await post("heartbeats/key/rotate", {});
+  // As an owner sets it by PATCH at those of others.
+  for (const table of ["receivers", "integrations"] as const)
+    await prism.parts.base.database.write((trx) =>
+      trx
+        .updateTable(table)
+        .set({ forwardUrl: Buffer.from("sealed") })
+        .where("name", "in", ["Other", "PagerDuty"])
+        .execute(),
+    );
 
   type Left = { keysRevoked?: { name: string }[]; toRotate?: { kind: string; name: string }[] };
   const { body } = await answered(200, prism.delete<Left>(`/api/v1/projects/${shop.id}/members/${ann.id}`));
@@ -291,11 +300,19 @@ test("removing a member answers what ended and which URLs the person still knows
   );
   assert.deepEqual(
     body.toRotate?.map(({ kind, name }) => `${kind} ${name}`),
-    ["receiver GitHub", "receiver Printer", "integration PagerDuty", "heartbeat Backup", "pingKey ping key"],
+    [
+      "receiver GitHub",
+      "receiver Printer",
+      "integration PagerDuty",
+      "forwardUrl Other",
+      "forwardUrl PagerDuty",
+      "heartbeat Backup",
+      "pingKey ping key",
+    ],
   );
   const [row] = rowsOf<{ metadata: string }>(prism, "select metadata from audit_log where action = 'member.remove'");
   const metadata = JSON.parse(row?.metadata ?? "{}") as { keysRevoked: string[]; toRotate: string[] };
-  assert.deepEqual([metadata.keysRevoked.length, metadata.toRotate.length], [1, 5]);
+  assert.deepEqual([metadata.keysRevoked.length, metadata.toRotate.length], [1, 7]);
 });
 
 test("of many secrets that a person knows the answer and the audit trail list a hundred, and their number", async (t) => {

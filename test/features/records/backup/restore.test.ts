@@ -92,6 +92,13 @@ test("sessions, links and leases end; jobs that ran run again, and the lost atte
       .insertInto("workers")
       .values({ id: "w", pid: 1, host: "h", startedAt: at, leaseUntil: at * 2 })
       .execute();
+    await trx
+      .insertInto("forwards")
+      .values({
+        ...{ id: "f", projectId: "p", kind: "receivers", sourceId: "r", at, requestId: "q", bytes: 1 },
+        request: Buffer.from("sealed"),
+      })
+      .execute();
   });
   await prism.stop();
   const db = opened(t, prism.dir);
@@ -106,7 +113,7 @@ test("sessions, links and leases end; jobs that ran run again, and the lost atte
   const dir = temporaryDir(t);
   await restoreInto(dir, archive.file, { keys: keysOf(prism) });
   const restored = opened(t, dir);
-  for (const table of ["sessions", "refresh_tokens", "one_time_tokens", "workers"])
+  for (const table of ["sessions", "refresh_tokens", "one_time_tokens", "workers", "forwards"])
     assert.deepEqual(column(restored, `select count(*) from ${table}`), [0], table);
   assert.deepEqual(
     restored.prepare("select id, state, attempts, workerId from jobs where queue = 'digest' order by id").all(),
