@@ -5,6 +5,7 @@ import test, { type TestContext } from "node:test";
 import { parse } from "yaml";
 import { UNPRINTABLE } from "../../../src/core/text/clean-text.ts";
 import { matcherText } from "../../../src/features/alerts/model/matchers.ts";
+import { writeImported } from "../../../src/remote/import/files.ts";
 import { HttpSource } from "../../../src/remote/import/http-source.ts";
 import {
   type GrafanaOnCall,
@@ -192,6 +193,34 @@ test("the files of a known OnCall are those of test/remote/import/fixtures/oncal
     else assert.equal(text, golden, name);
   }
   assert.deepEqual(readdirSync(GOLDEN).sort(), [...written.keys()].sort());
+});
+
+test("each type gets a preset whose requests are alerts; Amazon's topic is a secret to fill in", async (t) => {
+  const old = await readAt(t);
+  const [, jobs] = old.integrations;
+  assert.ok(jobs);
+  const presets: Readonly<Record<string, string>> = {
+    ...{ webhook: "formatted-webhook", zabbix: "formatted-webhook", datadog: "formatted-webhook" },
+    ...{ pagerduty: "formatted-webhook", legacy_grafana_alerting: "grafana", amazon_sns: "cloudwatch" },
+    ...{ inbound_email: "mail", uptimerobot: "uptimerobot", formatted_webhook: "formatted-webhook" },
+  };
+  const integrations = Object.keys(presets).map((type) => ({ ...jobs, id: type, name: type, type }));
+  const files = writeOnCall({ ...old, integrations }, OPTIONS);
+  const folder = temporaryDir(t);
+  writeImported(join(folder, "out"), files);
+  const { projects } = parse(readFileSync(join(folder, "out/duty-team.yaml"), "utf8")) as {
+    projects: { receivers: { name: string; preset: string; secret?: { env: string } }[] }[];
+  };
+  const receivers = projects[0]?.receivers ?? [];
+  assert.deepEqual(Object.fromEntries(receivers.map(({ name, preset }) => [name, preset])), presets);
+  const secret = receivers.find(({ name }) => name === "amazon_sns")?.secret?.env ?? "";
+  assert.match(readFileSync(join(folder, "out/import-secrets.env"), "utf8"), new RegExp(`^# ${secret}=$`, "m"));
+  const rows = files.rows.map(({ name, text }) => `${name}: ${text}`);
+  assert.ok(rows.some((row) => /^amazon_sns: Fill the ARN/.test(row)));
+  const unknown = files.rows.flatMap(({ name, text }) => (/send one, look at its alert/.test(text) ? [name] : []));
+  assert.deepEqual(unknown, ["webhook", "datadog", "pagerduty"]);
+  const checked = await runCli(["check", "-f", "out"], { cwd: folder, env: {} });
+  assert.equal(checked.status, 0, checked.stdout + checked.stderr);
 });
 
 test("a condition is matchers only if it compares labels", () => {

@@ -1,3 +1,4 @@
+import { sha256Hex } from "../../../core/crypto/tokens.ts";
 import { startOf } from "../../../core/text/clean-text.ts";
 import { describeBody } from "../../../core/text/describe-body.ts";
 import { parseWithLongIntegers } from "../../../core/text/json-text.ts";
@@ -36,9 +37,17 @@ export function parsedBy(
         ...statedIn(body, query),
         ...(readCard(body) ?? readKnown(body) ?? (push ? readPush(push) : null) ?? hintsIn(body) ?? xmlIn(body, text)),
       };
+    case "described":
+      return describedBy(body, text);
     default:
       return null;
   }
+}
+
+/** Any body in words; its digest tells its news from others, and keeps its members out of keys. */
+function describedBy(body: unknown, text: string | null) {
+  const { title, message, link } = describeBody(body);
+  return { title, message, link, digest: sha256Hex(JSON.stringify(body ?? text)).slice(0, 32) };
 }
 
 /** Members in which senders name the state of a problem. */

@@ -211,7 +211,10 @@ export const presetSchema = v.strictObject({
     ),
   ),
   hook: v.optional(
-    v.pipe(v.picklist(["slack", "discord", "sns", "known"]), v.description("Code that makes `parsed` of the request")),
+    v.pipe(
+      v.picklist(["slack", "discord", "sns", "known", "described"]),
+      v.description("Code that makes `parsed` of the request"),
+    ),
   ),
   handshake: v.optional(
     v.pipe(v.picklist(["slack", "meta", "graph"]), v.description("The sender checks the URL in this way")),

@@ -3,13 +3,14 @@ import type { OnCallIntegration, OnCallRoute } from "./read.ts";
 
 /* Integrations of OnCall as receivers, and their routes as matchers. */
 
-/** The preset of a receiver by the type of an integration; others are `generic`. */
+/** The preset of a receiver by the type of an integration, whose senders keep the body that OnCall asks for. */
 const PRESETS: Readonly<Record<string, string>> = {
-  ...{ alertmanager: "alertmanager", grafana: "grafana", grafana_alerting: "grafana", zabbix: "zabbix" },
-  ...{ formatted_webhook: "formatted-webhook", inbound_email: "mail", amazon_sns: "cloudwatch", webhook: "generic" },
-  ...{ sentry: "sentry", sentry_platform: "sentry", pagerduty: "pagerduty", datadog: "datadog" },
-  ...{ uptimerobot: "uptimerobot" },
+  ...{ alertmanager: "alertmanager", grafana: "grafana", grafana_alerting: "grafana", uptimerobot: "uptimerobot" },
+  ...{ formatted_webhook: "formatted-webhook", zabbix: "formatted-webhook" },
+  ...{ inbound_email: "mail", amazon_sns: "cloudwatch" },
 };
+/** Each request is an alert, as in OnCall, whatever its body is. */
+const ANY_BODY = "formatted-webhook";
 /** Types without a sender. */
 const INTERNAL = new Set(["manual", "maintenance", "direct_paging"]);
 /** Their alerts keep the labels that conditions of OnCall name. */
@@ -19,7 +20,7 @@ const HAVE_LABELS = new Set(["alertmanager", "grafana_alerting"]);
 export function presetOf({ type }: OnCallIntegration): { readonly preset: string; readonly isKnown: boolean } | null {
   const plain = plainType(type);
   if (INTERNAL.has(plain)) return null;
-  return { preset: PRESETS[plain] ?? "generic", isKnown: plain in PRESETS };
+  return { preset: PRESETS[plain] ?? ANY_BODY, isKnown: plain in PRESETS };
 }
 
 function plainType(type: string): string {

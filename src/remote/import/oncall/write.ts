@@ -1,7 +1,7 @@
 import { isTimezone } from "../../../core/time/clock.ts";
 import type { Matcher } from "../../../features/alerts/model/matchers.ts";
 import { ContactWays } from "../contact-ways.ts";
-import { ImportedFiles, plainName } from "../files.ts";
+import { ImportedFiles, plainName, SECRETS_FILE } from "../files.ts";
 import type { ApiImportOptions } from "../http-source.ts";
 import type { ReportRow } from "../report.ts";
 import type { OldRoute } from "../routes.ts";
@@ -240,10 +240,20 @@ class Writer {
       token === null
         ? files.toFill(`A new token for ${name}: 10 to 64 letters and digits`, project.slug, name, "token")
         : files.secret(token, project.slug, name, "token");
-    this.#team.add(project, "receivers", { name, preset: preset.preset, labels: { oncall: name }, token: variable });
+    // Amazon's messages are verified by their topic.
+    const secret = preset.preset === "cloudwatch" && {
+      secret: files.toFill(`The ARN of the SNS topic that sends to ${name}`, project.slug, name, "secret"),
+    };
+    const receiver = { name, preset: preset.preset, labels: { oncall: name }, token: variable, ...secret };
+    this.#team.add(project, "receivers", receiver);
+    if (secret) note("to do", `Fill the ARN of its SNS topic into ${SECRETS_FILE}`);
     if (inbound_email) note("to do", "Its mail address changes: give senders that of the receiver");
     else note("to do", "Its senders need another host name; path and token stay");
-    if (!preset.isKnown) note("changed", `Its type ${type} has no preset: write a mapping for the receiver`);
+    if (!preset.isKnown)
+      note(
+        "to do",
+        "What its sender sends is not known: send one, look at its alert, write a mapping if its title or end is wrong",
+      );
     for (const key of ["grouping_key", "resolve_signal", "acknowledge_signal", "source_link"]) {
       const template = integration.templates?.[key];
       if (typeof template === "string")

@@ -50,7 +50,6 @@ test("the formatted webhook groups by alert_uid, and pages without it and withou
     { alert_uid: 7, title: "A" },
     { title: "B", state: "" },
     { message: "C" },
-    {},
     { alert_uid: "", title: "D" },
   ];
   for (const body of bodies) assert.equal((await send(prism, url("formatted_webhook"), body)).status, 200);
@@ -63,6 +62,34 @@ test("the formatted webhook groups by alert_uid, and pages without it and withou
     alerts(prism).map(({ state }) => state),
     bodies.map(() => "resolved"),
   );
+});
+
+test("bodies without OnCall's members are an alert each, which says what it is about", async (t) => {
+  const prism = await startPrism(t);
+  await withReceiver(prism, "formatted-webhook");
+  const bodies = [
+    { check_name: "Disk of db1", error: "91 % full" },
+    { check_name: "Disk of db2", error: "95 % full" },
+    [{ host: "web1", reason: "no answer" }],
+    {},
+    { title: {}, password: "not-in-a-key" },
+  ];
+  for (const body of [...bodies, ...bodies]) assert.equal((await send(prism, url("webhook"), body)).status, 200);
+  const rows = alerts(prism);
+  assert.deepEqual(
+    rows.map(({ state }) => state),
+    bodies.map(() => "firing"),
+  );
+  assert.ok(
+    rows.every(({ key }) => /:[0-9a-f]{32}$/.test(key)),
+    JSON.stringify(rows),
+  );
+  const names = rows.map(({ labels }) => (JSON.parse(labels) as { alertname: string }).alertname).join("\n");
+  assert.match(names, /Disk of db1/);
+  assert.match(names, /Disk of db2/);
+  assert.match(names, /web1/);
+  await send(prism, url("webhook"), "the disk is full", { "content-type": "text/plain" });
+  assert.equal(alerts(prism).length, bodies.length + 1);
 });
 
 test("unknown types and tokens are 404 in OnCall's form, and other methods are refused", async (t) => {

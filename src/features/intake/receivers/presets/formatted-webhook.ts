@@ -1,6 +1,6 @@
 import type { ReceiverPreset } from "../preset.ts";
 
-/** The members that Grafana OnCall's formatted webhook reads. */
+/** The members that Grafana OnCall's formatted webhook reads; a body without them is an alert of its own, as in OnCall. */
 export const formattedWebhook = {
   name: "formatted-webhook",
   title: "OnCall's formatted webhook",
@@ -14,13 +14,14 @@ export const formattedWebhook = {
   ],
   methods: ["POST"],
   verify: [{ scheme: "credential" }],
+  hook: "described",
   mapping: {
     output: "alerts",
-    title: "= firstText(body.title, body.message)",
-    message: "= body.message",
-    key: "= firstText(string(body.alert_uid), body.title, body.message, 'alert')",
+    title: "= firstText(body.title, body.message, parsed.title, firstLine(text))",
+    message: "= firstText(body.message, body == null ? text : parsed.message)",
+    key: "= firstText(string(body.alert_uid), body.title, body.message, parsed.digest)",
     status: "= lower(string(body.state)) == 'ok' ? 'resolved' : 'firing'",
-    link: "= body.link_to_upstream_details",
+    link: "= firstText(body.link_to_upstream_details, parsed.link)",
     annotations: { imageURL: "= body.image_url" },
   },
   sample: {
