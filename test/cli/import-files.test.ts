@@ -80,10 +80,20 @@ test("files that an import did not write are replaced with --force only, and no 
   writeFileSync(join(migration.folder, "default.yaml"), "version: 1\n");
   const refused = await run("--allow-empty");
   assert.equal(refused.status, 7);
-  assert.match(refused.stderr, /default\.yaml was not written by an import; --force replaces it/);
+  assert.match(refused.stderr, /default\.yaml was not written by prism import alertmanager; --force replaces it/);
   const done = await run("--allow-empty", "--force", "--json");
   assert.equal(done.status, 8, done.stderr);
   assert.deepEqual(JSON.parse(done.stdout).files, ["default.yaml", "import-secrets.env"]);
+  const file = join(migration.folder, "default.yaml");
+  const text = readFileSync(file, "utf8");
+  writeFileSync(file, `${text}# mine\n`);
+  const kept = await run("--allow-empty");
+  assert.equal(kept.status, 7);
+  assert.match(kept.stderr, /default\.yaml was changed since prism import alertmanager wrote it; --force replaces it/);
+  assert.equal(readFileSync(file, "utf8"), `${text}# mine\n`);
+  assert.equal((await run("--allow-empty", "--project", "shop")).status, 8);
+  writeFileSync(file, text);
+  assert.equal((await run("--allow-empty")).status, 8);
 });
 
 test("values of secrets files are read as they were", () => {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, lstatSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { parseEnv } from "node:util";
 import { secretsFileText } from "../../config/files/secrets-file.ts";
@@ -7,11 +7,11 @@ import { yamlText } from "../../config/files/yaml-text.ts";
 import { CommandError, EXIT } from "../../core/command-error.ts";
 import { cleanText, printable } from "../../core/text/clean-text.ts";
 import { freeVariable } from "../../features/records/configuration/secrets.ts";
+import { earlierFiles, isWritten, listWritten, markOf, requireOwn, SECRETS_FILE, write } from "./earlier-files.ts";
 import { type MoveReport, type ReportRow, reportText, type ScheduleProof } from "./report.ts";
 
 /* What an import of another program writes: configuration files, secrets beside them, and a report. */
 
-export const SECRETS_FILE = "import-secrets.env";
 /** Rows for `prism user import`, which come before the files. */
 export const USERS_FILE = "users.ndjson";
 /** Rows for `prism import tokens`, which come after them. */
@@ -158,13 +158,10 @@ export function free(name: string, taken: Set<string>): string {
   return found;
 }
 
-/** The names of the files of the last import, which the next one of the same program may replace. */
-const LIST = ".prism-import.json";
-
 /**
  * Writes the files into a folder, and removes those of an earlier import of the same program that are no longer
  * written. Secrets that someone has filled in stay.
- * @throws CommandError 1 if they cannot be written, 7 for a file that no import of this program wrote
+ * @throws CommandError 1 if they cannot be written, 7 for files that it did not write, or that someone changed since
  */
 export function writeImported(folder: string, files: ImportedFiles, { force = false } = {}): readonly string[] {
   return writing(folder, () => writeAll(folder, files, force));
@@ -188,51 +185,16 @@ export function makeFolder(folder: string, mode = 0o777): void {
 }
 
 function writeAll(folder: string, files: ImportedFiles, force: boolean): readonly string[] {
+  const { from } = files;
   makeFolder(folder);
-  const earlier = earlierFiles(join(folder, LIST), files.from);
-  const isOwn = (name: string) => earlier.has(name) && isWritten(join(folder, name), files.from);
+  const earlier = earlierFiles(folder, from);
+  const isOwn = (name: string) => earlier.has(name) && isWritten(join(folder, name), from);
   if (isOwn(SECRETS_FILE)) files.keepFilled(readFileSync(join(folder, SECRETS_FILE), "utf8"));
   const texts = files.texts();
-  for (const name of texts.keys())
-    if (!force && lstatSync(join(folder, name), { throwIfNoEntry: false }) && !isOwn(name))
-      throw new CommandError(
-        EXIT.conflict,
-        `${join(folder, name)} was not written by prism import ${files.from}; --force replaces it`,
-      );
-  for (const name of earlier) if (!texts.has(name) && isOwn(name)) rmSync(join(folder, name));
+  const dropped = [...earlier.keys()].filter((name) => !texts.has(name) && isOwn(name));
+  if (!force) requireOwn(folder, from, [...texts.keys(), ...dropped]);
+  for (const name of dropped) rmSync(join(folder, name));
   for (const [name, { text, isPrivate }] of texts) write(join(folder, name), text, isPrivate);
-  const names = [...texts.keys()].sort();
-  write(join(folder, LIST), `${JSON.stringify({ from: files.from, files: names })}\n`, false);
-  return names;
-}
-
-/** Makes a file anew. @param isPrivate only its owner may read it */
-export function write(file: string, text: string, isPrivate: boolean): void {
-  // A file that exists keeps its mode, and a link would be written through.
-  rmSync(file, { force: true });
-  writeFileSync(file, text, { mode: isPrivate ? 0o600 : 0o644, flag: "wx" });
-}
-
-function earlierFiles(list: string, from: string): ReadonlySet<string> {
-  if (!lstatSync(list, { throwIfNoEntry: false })?.isFile()) return new Set();
-  try {
-    const listed = JSON.parse(readFileSync(list, "utf8")) as { readonly from?: unknown; readonly files?: unknown };
-    const isName = (name: unknown): name is string => typeof name === "string" && /^[a-z0-9][a-z0-9.-]*$/.test(name);
-    return new Set(listed.from === from && Array.isArray(listed.files) ? listed.files.filter(isName) : []);
-  } catch {
-    return new Set();
-  }
-}
-
-/** Whether it is a file that begins as an import writes it; tables of accounts and tokens begin with a row. */
-export function isWritten(file: string, from: string): boolean {
-  if (!lstatSync(file, { throwIfNoEntry: false })?.isFile()) return false;
-  const text = readFileSync(file, "utf8");
-  const marks = [markOf(from), `# Import from ${from}\n`, `{\n  "importReport": 1,\n  "from": ${JSON.stringify(from)}`];
-  return file.endsWith(".ndjson") ? text.startsWith("{") : marks.some((mark) => text.startsWith(mark));
-}
-
-/** The first line of files. */
-export function markOf(from: string): string {
-  return `# Written by prism import ${from}.\n`;
+  listWritten(folder, from, new Map([...texts].map(([name, { text }]) => [name, text])));
+  return [...texts.keys()].sort();
 }

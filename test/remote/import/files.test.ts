@@ -33,12 +33,26 @@ test("a second import replaces its own files, removes those it no longer writes,
 test("files of others, and of the import of another program, are neither replaced nor removed", (t) => {
   const out = join(temporaryDir(t), "out");
   writeImported(out, imported("oncall"));
-  assert.throws(() => writeImported(out, imported("opsgenie")), /was not written by prism import opsgenie/);
+  assert.throws(() => writeImported(out, imported("opsgenie")), /were not written by prism import opsgenie; --force/);
   assert.ok(existsSync(join(out, "duty.yaml")));
   writeFileSync(join(out, "duty.yaml"), "version: 1\n");
   assert.throws(() => writeImported(out, imported("oncall")), /--force replaces it/);
   writeImported(out, imported("oncall"), { force: true });
   assert.match(readFileSync(join(out, "duty.yaml"), "utf8"), /^# Written by prism import oncall\./);
+});
+
+test("files that someone changed are neither replaced nor removed without --force, and all are named", (t) => {
+  const out = join(temporaryDir(t), "out");
+  writeImported(out, imported("oncall"));
+  const edit = (name: string) => writeFileSync(join(out, name), `${readFileSync(join(out, name), "utf8")}# mine\n`);
+  for (const name of ["duty.yaml", "report.md", "import-secrets.env"]) edit(name);
+  const changed = /duty\.yaml, .*report\.md were changed since prism import oncall wrote them; --force replaces them$/;
+  assert.throws(() => writeImported(out, imported("oncall")), { exitCode: 7, message: changed });
+  writeImported(out, imported("oncall"), { force: true });
+  edit("duty.yaml");
+  assert.throws(() => writeImported(out, imported("oncall", "shop")), /duty\.yaml was changed/);
+  assert.match(readFileSync(join(out, "duty.yaml"), "utf8"), /# mine/);
+  assert.ok(!existsSync(join(out, "shop.yaml")));
 });
 
 test("links and a list of files that someone left in the folder lead to no other file", (t) => {
@@ -47,12 +61,12 @@ test("links and a list of files that someone left in the folder lead to no other
   mkdirSync(out);
   writeFileSync(profile, "mine");
   writeFileSync(join(out, "package.json"), "{}");
-  symlinkSync(profile, join(out, ".prism-import.json"));
+  symlinkSync(profile, join(out, ".prism-import-oncall.json"));
   writeImported(out, imported("oncall"));
   assert.equal(readFileSync(profile, "utf8"), "mine");
-  const list = join(out, ".prism-import.json");
-  const { files } = JSON.parse(readFileSync(list, "utf8")) as { readonly files: readonly string[] };
-  writeFileSync(list, JSON.stringify({ from: "oncall", files: [...files, "package.json", "../profile"] }));
+  const list = join(out, ".prism-import-oncall.json");
+  const { files } = JSON.parse(readFileSync(list, "utf8")) as { readonly files: object };
+  writeFileSync(list, JSON.stringify({ files: { ...files, "package.json": "x", "../profile": "x" } }));
   writeImported(out, imported("oncall"));
   assert.deepEqual([readFileSync(profile, "utf8"), readFileSync(join(out, "package.json"), "utf8")], ["mine", "{}"]);
 });

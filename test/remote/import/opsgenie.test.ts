@@ -37,7 +37,14 @@ test("prism import opsgenie writes files that prism check takes, with their test
   assert.deepEqual(
     Object.keys(files).sort(),
     [
-      ...[".prism-import.json", "data-b-bases-b.yaml", "import-secrets.env", "people.yaml", "report.json", "report.md"],
+      ...[
+        ".prism-import-opsgenie.json",
+        "data-b-bases-b.yaml",
+        "import-secrets.env",
+        "people.yaml",
+        "report.json",
+        "report.md",
+      ],
       ...["runtime.yaml", "tests.yaml", "web.yaml"],
     ].sort(),
   );

@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { secretsFileText } from "../../../config/files/secrets-file.ts";
 import { PRESETS } from "../../../features/channels/presets/index.ts";
@@ -7,9 +6,17 @@ import type { ImportedConfiguration } from "../../../features/protocols/alertman
 import { filesOf } from "../../../features/protocols/alertmanager/import/files.ts";
 import type { ImportNote } from "../../../features/protocols/alertmanager/import/yaml-file.ts";
 import { freeVariable } from "../../../features/records/configuration/secrets.ts";
-import { isWritten, makeFolder, markOf, SECRETS_FILE, write, writing } from "../../../remote/import/files.ts";
+import {
+  earlierFiles,
+  listWritten,
+  markOf,
+  requireOwn,
+  SECRETS_FILE,
+  write,
+} from "../../../remote/import/earlier-files.ts";
+import { makeFolder, writing } from "../../../remote/import/files.ts";
 import type { CommandContext } from "../../context.ts";
-import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { EXIT } from "../../output/exit-codes.ts";
 import { printable } from "../../output/output.ts";
 
 const FROM = "alertmanager";
@@ -33,12 +40,15 @@ export async function writeFiles(
   const variableFor = (...words: readonly string[]) => freeVariable(taken, ...words);
   const { document, secrets } = filesOf(configuration, { project, isSecret, variableFor });
   const { stringify } = await import("yaml");
-  const texts = new Map([[`${encodeURIComponent(project)}.yaml`, stringify(document)]]);
-  if (secrets.size > 0) texts.set(SECRETS_FILE, secretsFileText(secrets));
+  const mark = markOf(FROM);
+  const texts = new Map([[`${encodeURIComponent(project)}.yaml`, `${mark}${stringify(document)}`]]);
+  if (secrets.size > 0) texts.set(SECRETS_FILE, `${mark}${secretsFileText(secrets)}`);
   writing(folder, () => {
     makeFolder(folder);
-    for (const name of texts.keys()) requireOwn(join(folder, name), force);
-    for (const [name, text] of texts) write(join(folder, name), `${markOf(FROM)}${text}`, name === SECRETS_FILE);
+    if (!force) requireOwn(folder, FROM, [...texts.keys()]);
+    for (const [name, text] of texts) write(join(folder, name), text, name === SECRETS_FILE);
+    // Other projects may have files there.
+    listWritten(folder, FROM, texts, earlierFiles(folder, FROM));
   });
   const report = { out: folder, files: [...texts.keys()], policies: receivers.map(({ name }) => name) };
   out.result({ ...report, variables: [...secrets.keys()], changed, notTranslated: left }, () => [
@@ -58,10 +68,4 @@ export async function writeFiles(
 function isSecret(preset: string, field: string): boolean {
   const known = PRESETS.find(({ name }) => name === preset)?.fields.find(({ key }) => key === field);
   return known === undefined || known.secret === true;
-}
-
-/** @throws CommandError 7 for a file of someone else */
-function requireOwn(file: string, force: boolean): void {
-  if (force || !existsSync(file) || isWritten(file, FROM)) return;
-  throw new CommandError(EXIT.conflict, `${file} was not written by an import; --force replaces it`);
 }

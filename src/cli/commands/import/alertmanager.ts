@@ -44,7 +44,7 @@ for prism check, plan and apply, and the secrets into a file for --secrets-file.
     replace: ["--replace", "replace the routes of the project, and policies and channels of the same name"],
     secretsDir: ["--secrets-dir <dir>", "also read files of secrets below this directory, not only beside <file>"],
     out: ["--out <dir>", "write configuration files into this directory, and store nothing"],
-    force: ["--force", "with --out: replace files that an import did not write"],
+    force: ["--force", "with --out: replace files that an import did not write, or that were changed since"],
     allowEmpty: ["--allow-empty", "import without what cannot be translated; a policy without steps falls back"],
   },
   act: (context, { file, ...flags }) => run(context, String(file), flags as unknown as Flags),

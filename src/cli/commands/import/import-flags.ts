@@ -19,7 +19,7 @@ export const FILE_FLAGS = {
     "write configuration files, secrets and a report into this directory",
   ).makeOptionMandatory(),
   project: ["--project <slug>", "project of what belongs to no team"],
-  force: ["--force", "replace files that an import did not write"],
+  force: ["--force", "replace files that an import did not write, or that were changed since"],
 } as const;
 
 /** Flags of imports that read the API of the old system. */
@@ -91,7 +91,8 @@ async function tokenOf({ fromToken }: Values): Promise<string> {
 
 /** Writes the files and says what to do with them. Exit 8: something was not taken, or a schedule differs. */
 export async function finishImport({ out }: CommandContext, files: ImportedFiles, given: Values): Promise<void> {
-  const { SECRETS_FILE, TOKENS_FILE, USERS_FILE, writeImported } = await import("../../../remote/import/files.ts");
+  const { SECRETS_FILE } = await import("../../../remote/import/earlier-files.ts");
+  const { TOKENS_FILE, USERS_FILE, writeImported } = await import("../../../remote/import/files.ts");
   const { out: folder, force = false } = given as { out: string; force?: boolean };
   const names = writeImported(folder, files, { force });
   const report = files.report(names);
@@ -106,7 +107,11 @@ export async function finishImport({ out }: CommandContext, files: ImportedFiles
     printable(`Read ${join(folder, "report.md")}, then:`),
     ...(hasFiles ? [printable(`  prism check -f ${folder}`)] : []),
     ...tables(USERS_FILE, "prism user import"),
-    ...(hasFiles ? ["plan", "apply"].map((word) => `  prism ${word} -f ${printable(folder)}${secrets}${runtime}`) : []),
+    ...(hasFiles
+      ? ["plan", "apply"].map(
+          (word) => `  prism ${word} -f ${printable(folder)}${secrets}${word === "apply" ? runtime : ""}`,
+        )
+      : []),
     ...tables(TOKENS_FILE, "prism import tokens"),
   ]);
   for (const { name, differences } of files.proofs)

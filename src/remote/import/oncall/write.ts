@@ -1,7 +1,8 @@
 import { isTimezone } from "../../../core/time/clock.ts";
 import type { Matcher } from "../../../features/alerts/model/matchers.ts";
 import { ContactWays } from "../contact-ways.ts";
-import { ImportedFiles, plainName, SECRETS_FILE } from "../files.ts";
+import { SECRETS_FILE } from "../earlier-files.ts";
+import { ImportedFiles, plainName } from "../files.ts";
 import type { ApiImportOptions } from "../http-source.ts";
 import type { ReportRow } from "../report.ts";
 import type { OldRoute } from "../routes.ts";
