@@ -34,7 +34,8 @@ export function listWritten(
   texts: ReadonlyMap<string, string>,
   kept: ReadonlyMap<string, string> = new Map(),
 ): void {
-  const written = [...texts].map(([name, text]) => [name, sha256Hex(text)] as const);
+  // Others may read the list: it has nothing of secrets, which are not compared.
+  const written = [...texts].map(([name, text]) => [name, name === SECRETS_FILE ? "" : sha256Hex(text)] as const);
   const files = Object.fromEntries([...new Map([...kept, ...written])].sort(([a], [b]) => (a < b ? -1 : 1)));
   write(listOf(folder, from), `${JSON.stringify({ files })}\n`, false);
 }

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { parseEnv } from "node:util";
@@ -35,6 +35,7 @@ export class ImportedFiles {
   readonly #secrets = new Map<string, string>();
   readonly #toFill = new Map<string, string>();
   readonly #variables = new Set<string>();
+  readonly #comments = new Map<string, readonly string[]>();
   /** Names that other commands know are for their kind alone. */
   readonly #files = new Set<string>(["people", "runtime", "tests"]);
 
@@ -91,6 +92,14 @@ export class ImportedFiles {
     });
   }
 
+  /** An element of a list of a document, which is written as these lines of comment. */
+  comment(lines: readonly string[]): object {
+    // No name of a stranger is equal to it.
+    const id = randomUUID();
+    this.#comments.set(id, lines);
+    return { comment: id };
+  }
+
   /** Rows of a file for another command, such as `users.ndjson`, which only its owner may read. */
   table(name: string, rows: readonly object[]): void {
     if (rows.length > 0) this.#tables.set(name, rows);
@@ -113,6 +122,13 @@ export class ImportedFiles {
     return { importReport: 1, from, counts, files, proofs, rows };
   }
 
+  #commented(yaml: string): string {
+    return yaml.replace(/^( *)- comment: ([0-9a-f-]{36})$/gm, (line, indent: string, id: string) => {
+      const lines = this.#comments.get(id)?.map((each) => `${indent}# ${printable(each)}`.trimEnd());
+      return lines?.join("\n") ?? line;
+    });
+  }
+
   /** Texts by file name, and whether only the owner may read each. */
   texts(): ReadonlyMap<string, { readonly text: string; readonly isPrivate: boolean }> {
     const mark = markOf(this.from).trimEnd();
@@ -120,7 +136,7 @@ export class ImportedFiles {
     for (const [name, { document, comments }] of this.#documents) {
       const lines = comments.map((line) => `# ${printable(line)}`.trimEnd());
       // Lists that several objects share would be aliases.
-      const yaml = yamlText(JSON.parse(JSON.stringify(document)));
+      const yaml = this.#commented(yamlText(JSON.parse(JSON.stringify(document))));
       texts.set(name, { text: [mark, yaml.trimEnd(), ...lines, ""].join("\n"), isPrivate: false });
     }
     for (const [name, rows] of this.#tables)

@@ -47,15 +47,48 @@ const HEADINGS = [
   ["changed", "Taken in another form"],
 ] as const;
 
+/** Equal sentences of several objects. */
+export interface ReportGroup extends Omit<ReportRow, "name"> {
+  readonly names: readonly string[];
+}
+
+/** Rows with equal sentences as one, those that were not taken first. */
+export function groupsOf(rows: readonly ReportRow[]): readonly ReportGroup[] {
+  const groups = new Map<string, ReportGroup & { readonly names: string[] }>();
+  for (const { name, ...row } of rows) {
+    const key = JSON.stringify([row.outcome, row.kind, row.text]);
+    const group = groups.get(key) ?? { ...row, names: [] };
+    groups.set(key, group);
+    if (!group.names.includes(name)) group.names.push(name);
+  }
+  const order = HEADINGS.map(([outcome]) => outcome);
+  return [...groups.values()].sort((a, b) => order.indexOf(a.outcome) - order.indexOf(b.outcome));
+}
+
+/** `2 integrations: their text (A, B)`. @param most names that are written */
+export function groupText({ kind, names, text }: ReportGroup, show: (text: string) => string, most = Infinity): string {
+  const [name = ""] = names;
+  if (names.length === 1) return `${kind} ${show(name)}: ${show(text)}`;
+  const more = names.length > most ? [`${names.length - most} more`] : [];
+  const named = [...names.slice(0, most).map(show), ...more].join(", ");
+  return `${countText(names.length, kind, pluralOf(kind))}: ${show(text)} (${named})`;
+}
+
+function pluralOf(kind: string): string {
+  if (kind === "person") return "people";
+  return kind.endsWith("s") ? kind : kind.replace(/([^aeiou])y$/, "$1ie").concat("s");
+}
+
 /** The report as Markdown; texts of the old system are escaped. */
 export function reportText({ from, counts, proofs, rows }: MoveReport): string {
   const lines = [`# Import from ${from}`, ""];
   for (const [what, count] of Object.entries(counts)) lines.push(`- ${what}: ${count}`);
+  const groups = groupsOf(rows);
   for (const [outcome, heading] of HEADINGS) {
-    const of = rows.filter((row) => row.outcome === outcome);
+    const of = groups.filter((group) => group.outcome === outcome);
     if (of.length === 0) continue;
     lines.push("", `## ${heading}`, "");
-    for (const { kind, name, text } of of) lines.push(`- ${kind} ${shown(name)}: ${shown(text)}`);
+    for (const group of of) lines.push(`- ${groupText(group, shown)}`);
   }
   if (proofs.length > 0) lines.push("", "## Schedules beside the old system", "");
   for (const proof of proofs) lines.push(...proofLines(proof));

@@ -16,6 +16,8 @@ export interface OldRoute {
   readonly timezone: string;
   /** Its name in the files. */
   readonly policy: string;
+  /** Comments before it, of `ImportedFiles.comment`. */
+  readonly before?: object | undefined;
 }
 
 const MAX_ROUTES = 900;
@@ -38,7 +40,12 @@ export function routeTree(rules: readonly OldRoute[]): { routes: object[]; timeI
     const mute = muted.length > 0 && { muteIntervals: muted };
     left -= rule.alternatives.length;
     if (own === undefined) {
-      const taken = rule.alternatives.map((matchers) => ({ ...matching(matchers), policy: rule.policy, ...mute }));
+      const taken: object[] = rule.alternatives.map((matchers) => ({
+        ...matching(matchers),
+        policy: rule.policy,
+        ...mute,
+      }));
+      if (rule.before) taken.unshift(rule.before);
       return isForAll(rule) ? taken : [...taken, ...routesFrom(at + 1, muted)];
     }
     // Outside of its times the rules after it count, and in them they do not.

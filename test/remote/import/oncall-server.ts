@@ -235,9 +235,19 @@ export interface FakeOnCall {
   isElsewhere: boolean;
   /** What names and conditions end with. */
   suffix: string;
+  /** Further integrations, each with a room of its own. */
+  jobs: number;
 }
 
 const PAGE = 3;
+
+function jobsLike(job: Row | undefined, count: number): Row[] {
+  return Array.from({ length: count }, (_, at) => ({
+    ...job,
+    ...{ id: `J${at}`, name: `Job ${at}`, link: link("webhook", `${WEBHOOK_TOKEN}${at}`) },
+    default_route: { id: `RJ${at}`, escalation_chain_id: null, slack: { channel_id: `CJOB${at}`, enabled: true } },
+  }));
+}
 
 export async function fakeOnCall(t: TestContext): Promise<FakeOnCall> {
   const fake = {
@@ -247,6 +257,7 @@ export async function fakeOnCall(t: TestContext): Promise<FakeOnCall> {
     forbidden: "",
     isElsewhere: false,
     suffix: "",
+    jobs: 0,
   };
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? "/", fake.url);
@@ -270,7 +281,8 @@ export async function fakeOnCall(t: TestContext): Promise<FakeOnCall> {
       }));
       return answer(200, { count: results.length, next: null, previous: null, results });
     }
-    const rows = LISTS[list];
+    const known = LISTS[list];
+    const rows = list === "integrations" && known ? [...known, ...jobsLike(known[1], fake.jobs)] : known;
     if (!rows) return answer(404, { detail: "Not found." });
     const named = rows.map((row) => ({
       ...row,

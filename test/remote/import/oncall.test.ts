@@ -223,6 +223,58 @@ test("each type gets a preset whose requests are alerts; Amazon's topic is a sec
   assert.equal(checked.status, 0, checked.stdout + checked.stderr);
 });
 
+test("a route that is not taken is a comment before the next one of its integration, which is safe to uncomment", async (t) => {
+  const old = await readAt(t);
+  const routes = old.routes.map((route) =>
+    route.id === "R1" ? { ...route, routing_type: "regex", routing_regex: "info\n- x: |" } : route,
+  );
+  const labelled = routes.map((route) =>
+    route.id === "R5"
+      ? { ...route, routing_type: "jinja2", routing_regex: '{{ payload.labels.team == "db" }}' }
+      : route,
+  );
+  const files = writeOnCall({ ...old, routes: labelled }, OPTIONS);
+  const text = files.texts().get("duty-team.yaml")?.text ?? "";
+  const policiesIn = (yaml: string) =>
+    (
+      parse(yaml) as { projects: { routes: { route: { routes: { matchers: string[]; policy: string }[] } } }[] }
+    ).projects
+      .flatMap((project) => project.routes.route.routes)
+      .map(({ matchers, policy }) => `${matchers.join()} ${policy}`);
+  const main = 'oncall="Prometheus \\"main\\" 🔥"';
+  assert.deepEqual(policiesIn(text), [`${main},team="db" Default`, `${main} Default`, 'oncall="Jobs" Nobody']);
+  assert.match(text, /# # OnCall's route 1, regex info - x: \|: add its matchers\n/);
+  assert.deepEqual(policiesIn(text.replace(/^( +)# /gm, "$1")), [
+    `${main} Daytime`,
+    ...[`${main},team="db" Default`, `${main} Default`, 'oncall="Jobs" Daytime', 'oncall="Jobs" Nobody'],
+  ]);
+  const said = files.rows.filter(({ kind }) => kind === "route").map((row) => row.text);
+  assert.match(said[0] ?? "", /compares a label that alerts of its receiver do not have, as its type is webhook/);
+  assert.match(said[1] ?? "", /is no comparison of labels/);
+});
+
+test("equal sentences are one line with the names; stderr has 20 lines at most, and plan has no --runtime", async (t) => {
+  const fake = await fakeOnCall(t);
+  fake.jobs = 29;
+  const { out, result } = await imported(t, fake);
+  assert.equal(result.status, 8, result.stderr);
+  const report = readFileSync(join(out, "report.md"), "utf8");
+  const line = report.split("\n").find((each) => /another host name/.test(each)) ?? "";
+  assert.match(
+    line,
+    /^- 31 integrations: Its senders need another host name; path and token stay \(.*Jobs, Job 0, .*Job 28\)$/,
+  );
+  assert.ok(report.indexOf("## Not taken") < report.indexOf("## To do"));
+  const lines = result.stderr.trimEnd().split("\n");
+  assert.equal(lines.length, 20, result.stderr);
+  assert.match(lines[0] ?? "", /not taken: route/);
+  assert.match(lines[19] ?? "", /more: the rest is in out\/report\.md$/);
+  assert.match(
+    result.stdout,
+    /prism plan -f out --secrets-file out\/import-secrets\.env\n.*prism apply .* --runtime\n/,
+  );
+});
+
 test("a condition is matchers only if it compares labels", () => {
   const labels = (routing_type: string | null, routing_regex: string, type = "alertmanager") =>
     labelsOf({ type } as OnCallIntegration, { routing_type, routing_regex } as OnCallRoute)

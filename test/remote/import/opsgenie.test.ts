@@ -225,7 +225,7 @@ test("Jira Service Management operations are read at their own paths, with mail 
     ...{ cwd, env: { PRISM_IMPORT_TOKEN: "me@example.com:jsm-token" } },
   });
   assert.equal(status, 8, stdout + stderr);
-  assert.match(stderr, /not taken: account notification rules/);
+  assert.match(stderr, /not taken: 3 accounts: are not read .*, notification rules, /);
   const basic = `Basic ${Buffer.from("me@example.com:jsm-token").toString("base64")}`;
   assert.deepEqual([...new Set(api.requests.map(({ authorization }) => authorization))], [basic]);
   const text = readFileSync(join(cwd, "jsm/data.yaml"), "utf8");

@@ -89,9 +89,14 @@ async function tokenOf({ fromToken }: Values): Promise<string> {
   return found;
 }
 
+/** Lines on stderr; the report has all of them. */
+const MAX_NOTES = 20;
+const MAX_NAMES = 5;
+
 /** Writes the files and says what to do with them. Exit 8: something was not taken, or a schedule differs. */
 export async function finishImport({ out }: CommandContext, files: ImportedFiles, given: Values): Promise<void> {
   const { SECRETS_FILE } = await import("../../../remote/import/earlier-files.ts");
+  const { groupsOf, groupText } = await import("../../../remote/import/report.ts");
   const { TOKENS_FILE, USERS_FILE, writeImported } = await import("../../../remote/import/files.ts");
   const { out: folder, force = false } = given as { out: string; force?: boolean };
   const names = writeImported(folder, files, { force });
@@ -114,10 +119,17 @@ export async function finishImport({ out }: CommandContext, files: ImportedFiles
       : []),
     ...tables(TOKENS_FILE, "prism import tokens"),
   ]);
-  for (const { name, differences } of files.proofs)
-    if (differences.length > 0)
-      out.note(printable(`differs: schedule ${name} in ${countText(differences.length, "span")} of time`));
-  for (const { kind, name, outcome, text } of files.rows)
-    if (outcome !== "changed") out.note(printable(`${outcome}: ${kind} ${name}: ${text}`));
+  const notes = [
+    ...files.proofs.flatMap(({ name, differences: { length } }) =>
+      length > 0 ? [`differs: schedule ${name} in ${countText(length, "span")} of time`] : [],
+    ),
+    ...groupsOf(files.rows).flatMap((group) =>
+      group.outcome === "changed" ? [] : [`${group.outcome}: ${groupText(group, (text) => text, MAX_NAMES)}`],
+    ),
+  ];
+  const shown = notes.length > MAX_NOTES ? notes.slice(0, MAX_NOTES - 1) : notes;
+  for (const note of shown) out.note(printable(note));
+  if (shown.length < notes.length)
+    out.note(printable(`${notes.length - shown.length} more: the rest is in ${join(folder, "report.md")}`));
   if (files.isIncomplete) process.exitCode = EXIT.checkFailed;
 }

@@ -1,5 +1,6 @@
+import { yamlText } from "../../../config/files/yaml-text.ts";
 import { isTimezone } from "../../../core/time/clock.ts";
-import type { Matcher } from "../../../features/alerts/model/matchers.ts";
+import { type Matcher, matcherText } from "../../../features/alerts/model/matchers.ts";
 import { ContactWays } from "../contact-ways.ts";
 import { SECRETS_FILE } from "../earlier-files.ts";
 import { ImportedFiles, plainName } from "../files.ts";
@@ -279,38 +280,48 @@ class Writer {
   #addRoutes(project: TeamProject, integration: OnCallIntegration, name: string, routes: OnCallRoute[]): void {
     const { rules } = this.#routesOf(project);
     const zones = [...this.#schedules.values()].flatMap((each) => (each.project === project ? (each.exact ?? []) : []));
-    const add = (what: string, matchers: Matcher[], { name: policy }: TeamPolicy) =>
+    // Routes that are not taken are comments where they were.
+    let lost: string[] = [];
+    const add = (what: string, matchers: Matcher[], { name: policy }: TeamPolicy) => {
       rules.push({
         ...{ name: `${name}, ${what}`, alternatives: [[equals("oncall", name), ...matchers]], windows: [], policy },
         timezone: zones[0]?.timezone ?? "UTC",
+        before: lost.length > 0 ? this.#files.comment(lost) : undefined,
       });
+      lost = [];
+    };
     for (const route of routes.sort((a, b) => a.position - b.position)) {
       if (route.is_the_last_route) continue;
       const policy = this.#policy(project, route.escalation_chain_id);
       const matchers = labelsOf(integration, route);
       if (matchers) add(`route ${route.position + 1}`, matchers, policy);
-      else this.#loseRoute(project, route, name, policy);
+      else lost.push(...this.#loseRoute(integration, route, name, policy));
     }
     const last = routes.find((route) => route.is_the_last_route) ?? integration.default_route;
     add("the rest", [], this.#policy(project, last?.escalation_chain_id ?? null));
   }
 
-  /** Its alerts would go to other people: it is named before all else. */
+  /** Its alerts would go to other people: it is named before all else. Returns its comment. */
   #loseRoute(
-    project: TeamProject,
+    integration: OnCallIntegration,
     { position, ...route }: OnCallRoute,
     name: string,
     { name: policy }: TeamPolicy,
-  ): void {
+  ): readonly string[] {
     const condition = `${route.routing_type ?? "regex"} ${route.routing_regex || "that OnCall does not tell"}`;
-    const text =
-      `The ${condition}, which goes to ${policy}, is no comparison of labels. Until you write its matchers, its alerts ` +
-      `go on to the routes after it of ${name}`;
+    const isOfLabels = labelsOf({ ...integration, type: "alertmanager" }, { position, ...route }) !== null;
+    const reason = isOfLabels
+      ? `compares a label that alerts of its receiver do not have, as its type is ${integration.type}. Until you write a ` +
+        "mapping with this label for the receiver, and the route's matchers"
+      : "is no comparison of labels. Until you write its matchers";
+    const text = `The ${condition}, which goes to ${policy}, ${reason}, its alerts go on to the routes after it of ${name}`;
     this.#files.rows.unshift({ kind: "route", name: `${name}, ${position + 1}`, outcome: "not taken", text });
-    project.comments.push(
-      `Route ${position + 1} of ${name}, ${condition}:`,
-      `  - { matchers: [], policy: ${JSON.stringify(policy)} }`,
-    );
+    const written = yamlText([{ matchers: [matcherText(equals("oncall", name))], policy }]);
+    // Uncommented, the first line is still a comment.
+    return [
+      `# OnCall's route ${position + 1}, ${plainName(condition)}: add its matchers`,
+      ...written.trimEnd().split("\n"),
+    ];
   }
 
   #addHeartbeat(project: TeamProject, { heartbeat }: OnCallIntegration, name: string): void {
