@@ -1,4 +1,4 @@
-import { Slots } from "../../core/limits/slots.ts";
+import { OwnerTurns } from "../../core/limits/owner-turns.ts";
 import { callerOf, holderOf } from "../../http/server/access.ts";
 import { feature } from "../../module/feature.ts";
 import { addEffect } from "../../store/database.ts";
@@ -41,7 +41,7 @@ export const mirrorFeature = feature("mirror", {
   findings: mirrorFindings,
   sweeps: () => MIRROR_SWEEPS,
   register(server, context) {
-    const reports = new Slots({ total: 2, perOwner: 1, what: "reports of mirrors" });
+    const reports = new OwnerTurns({ total: 2, perOwner: 1 });
     server.route({
       ...{ tag, method: "POST", path: `${PATH}/observed`, id: "addMirrorObservations" },
       summary: "Report what the system beside a mirror project did",
@@ -66,10 +66,10 @@ export const mirrorFeature = feature("mirror", {
       access: { permission: "events:read", within: "project" },
       query: s.ReportQuery,
       response: s.MirrorReport,
-      errors: ["PROJECT_NOT_FOUND", "RATE_LIMITED", "OVERLOADED"],
+      errors: ["PROJECT_NOT_FOUND"],
       handle: async (exchange, { query }) =>
         (await import("./report.ts")).mirrorReport(context, holderOf(exchange), query, {
-          slots: reports,
+          turns: reports,
           charge: (rows, steps) => exchange.work?.charge(exchange, { steps: rows * STEPS_PER_ROW + steps }),
         }),
     });

@@ -1,6 +1,6 @@
 import type { PermissionHolder } from "../../core/caller.ts";
 import { PrismError } from "../../core/errors.ts";
-import type { Slots } from "../../core/limits/slots.ts";
+import type { OwnerTurns } from "../../core/limits/owner-turns.ts";
 import { DAY_MS, type EpochMs, MINUTE_MS, toRfc3339 } from "../../core/time/clock.ts";
 import type { Uses } from "../../module/feature.ts";
 import { type ReadDb, rowsOf } from "../../store/database.ts";
@@ -35,7 +35,7 @@ const ON_ITS_WAY_MS = 2 * MINUTE_MS;
 const SLICE = 500;
 
 interface ReportLimits {
-  readonly slots: Slots;
+  readonly turns: OwnerTurns;
   charge(rows: number, steps: number): void;
 }
 
@@ -44,14 +44,14 @@ export async function mirrorReport(
   context: ReportContext,
   caller: PermissionHolder,
   { project: ref, from }: ReportQuery,
-  { slots, charge }: ReportLimits,
+  { turns, charge }: ReportLimits,
 ): Promise<MirrorReport> {
   const { db, clock, projects, publicUrl } = context;
   const projectId = projects.requireOrDefault(caller, ref, "events:read");
   const now = clock.now();
   const since = Math.max(from ?? now - DEFAULT_DAYS * DAY_MS, now - KEPT_DAYS * DAY_MS);
   const { system, ...project } = await projectOf(db.scan, projectId);
-  const found = await slots.run(projectId, () => compareSince(context, projectId, since));
+  const found = await turns.run(projectId, () => compareSince(context, projectId, since));
   charge(found.observed + found.rows, found.steps);
   const shown = inOrder(MIRROR_CLASSES, found.differences).slice(0, MOST_LINES);
   return {

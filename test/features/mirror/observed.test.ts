@@ -274,7 +274,7 @@ test("a report does not say whether an address is that of an account", async (t)
   );
 });
 
-test("a report has so many bytes, and one of a project at a time", async (t) => {
+test("a report has so many bytes", async (t) => {
   const mirror = await MirrorWorld.start(t);
   const { world } = mirror;
   const text = "x".repeat(900_000);
@@ -289,8 +289,6 @@ test("a report has so many bytes, and one of a project at a time", async (t) => 
     );
   const get = () => world.prism.get<MirrorReport>("/api/v1/mirror/report");
   await world.pass(3 * MINUTE);
-  const all = await Promise.all([get(), get(), get(), get()]);
-  assert.deepEqual([...new Set(valuesOf(all, "status"))].sort(), [200, 429]);
   const { body } = await answered(200, get());
   assert.deepEqual([body.isCut, body.observed], [true, 19]);
 });
