@@ -36,7 +36,7 @@ test("prism mirror report says what differs, in three forms, and ends with 8 whi
   assert.equal(missing.status, 8, missing.stderr);
   const [head, summary, line, sides] = missing.stdout.split("\n");
   assert.match(head ?? "", /^Shop beside oncall, /);
-  assert.equal(summary, "1 alarm: 0 the same person within a minute, 1 missing");
+  assert.equal(summary, "1 alarm, 1 notice: 0 the same within a minute, 1 missing");
   assert.match(line ?? "", / {2}missing {9}Disk \[full\]/);
   assert.equal(sides, "    oncall: ann by sms; Prism: nobody (Prism has no such alarm)");
   assert.ok(!missing.stdout.includes("\u001b"), "texts of alarms do not reach the terminal");

@@ -58,7 +58,7 @@ function headOf({ project, system, from, to }: MirrorReport): string {
   return printable(`${project.name} beside ${system ?? "no other system"}, ${shortTime(from)} to ${shortTime(to)}`);
 }
 
-/** Such as "212 alarms: 209 the same person within a minute, 2 earlier, 1 other person, 0 missing". */
+/** Such as "212 alarms, 212 notices: 209 the same within a minute, 2 earlier, 1 other person, 0 missing". */
 function summaryOf({ system, observed, alarms, counts }: MirrorReport): string {
   if (observed === 0)
     return system === null
@@ -66,7 +66,7 @@ function summaryOf({ system, observed, alarms, counts }: MirrorReport): string {
       : `nothing was observed of ${system} in this time; prism docs mirror says how its notices come here`;
   const { same, earlier, later, otherPerson, missing, extra, notComparable } = counts;
   const all = [
-    `${same} the same person within a minute`,
+    `${same} the same within a minute`,
     ...(earlier > 0 ? [`${earlier} earlier`] : []),
     ...(later > 0 ? [`${later} later`] : []),
     ...(otherPerson > 0 ? [`${otherPerson} other person`] : []),
@@ -74,7 +74,8 @@ function summaryOf({ system, observed, alarms, counts }: MirrorReport): string {
     ...(extra > 0 ? [`${extra} only by Prism`] : []),
     ...(notComparable > 0 ? [`${notComparable} not comparable`] : []),
   ];
-  return `${countText(alarms, "alarm")}: ${all.join(", ")}`;
+  const notices = Object.values(counts).reduce((sum, count) => sum + count, 0);
+  return `${countText(alarms, "alarm")}, ${countText(notices, "notice")}: ${all.join(", ")}`;
 }
 
 const WORDS: Readonly<Record<MirrorLine["class"], string>> = {
