@@ -363,6 +363,7 @@ test("plan prints warnings, kept turns, open incidents and the history, and send
 
 test("apply stores nothing while open incidents would begin to page, unless --yes-pages says so", async (t) => {
   const { asked, run } = await begin(t, () => FORECAST, FILES);
+  assert.match((await run("plan -f oncall")).stderr, /^Nothing is stored\. prism apply -f oncall --yes-pages$/m);
   const refused = await run("apply -f oncall --yes");
   assert.equal(refused.status, 2);
   assert.match(refused.stderr, /1 open incident would begin to page; nothing is stored: --yes-pages stores it/);

@@ -43,7 +43,7 @@ test("prism mirror report says what differs, in three forms, and ends with 8 whi
 
   const markdown = await report("--project shop --format markdown");
   assert.equal(markdown.status, 8);
-  assert.match(markdown.stdout, /^\*\*Shop beside oncall.*\*\*\n\n1 alarm: /);
+  assert.match(markdown.stdout, /^\*\*Shop beside oncall.*\*\*\n\n1 alarm, 1 notice: /);
   assert.ok(!markdown.stdout.includes("[full](http://evil"), markdown.stdout);
   assert.match(markdown.stdout, /\/dashboard\/policies\/routes\?project=shop&labels=/);
 

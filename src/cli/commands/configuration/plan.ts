@@ -95,7 +95,8 @@ async function plan(context: CommandContext, flags: PlanFlags): Promise<void> {
   noteRuntime(context, files, flags);
   const isFailed = tests.some(({ ok }) => !ok);
   if (isFailed) process.exitCode = EXIT.checkFailed;
-  if (found.changes.length > 0) context.out.note(`Nothing is stored. prism apply ${givenFlags(flags)}`);
+  const more = found.open?.some(({ pages }) => pages) ? " --yes-pages" : "";
+  if (found.changes.length > 0) context.out.note(`Nothing is stored. prism apply ${givenFlags(flags)}${more}`);
   if (flags.exitCode && found.changes.length > 0) process.exitCode = EXIT.checkFailed;
 }
 
