@@ -78,6 +78,8 @@ const MEMBERS: Readonly<Record<string, Choose>> = {
   "*.sourceMatchers": (chance) => chance.some(MATCHERS, 1, 2),
   "projects.timezone": oneOf(...ZONES),
   "projects.storageBytes": maybe(null, 1_073_741_824, 5_000_000_000),
+  // It changes who is notified, and its end asks: features/mirror has its tests.
+  "projects.mirror": () => undefined,
   "roles.permissions": (chance) =>
     chance.some(["incidents:act", "oncall:write", "rules:read", "events:read", "buckets:read"]),
   "people.locale": maybe("en", "de-AT", "pt-BR"),
