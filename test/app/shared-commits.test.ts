@@ -169,6 +169,7 @@ const SITES: Readonly<Record<string, Site>> = {
 const OF_JOBS = [
   "src/features/alerts/book/repetitions.ts",
   "src/features/delivery/outcome.ts",
+  "src/features/intake/forward/forwards.ts",
   "src/features/notifications/messages/deliver.ts",
   "src/features/time/timers/timer-firing.ts",
 ];
