@@ -97,7 +97,8 @@ test("every command line in README and docs names commands and flags that exist"
   const inDocs = readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" });
   const pages = ["README.md", ...inDocs.filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`)];
   const texts: (readonly [string, string])[] = pages.map((page) => [page, readFileSync(join(root, page), "utf8")]);
-  texts.push(...commands.map(([name, command]) => [`prism ${name} --help`, helpOf(command)] as const));
+  const groups = program.commands.map((group) => [group.name(), group] as const);
+  texts.push(...[...commands, ...groups].map(([name, command]) => [`prism ${name} --help`, helpOf(command)] as const));
   let seen = 0;
   for (const [where, text] of texts) {
     for (const [, line = ""] of text.matchAll(/(?:^|[`($ ]|&& )prism ((?:[a-z]+ )+[^`\n|)&]*)/gm)) {

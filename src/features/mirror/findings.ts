@@ -1,7 +1,7 @@
 import type { Uses } from "../../module/feature.ts";
 import type { FeatureFindings } from "../../module/findings.ts";
 
-/** Owners switch a mirror on: who runs the server sees that nobody is notified. */
+/** Owners can make a project a mirror; administrators see that it notifies no one. */
 export const mirrorFindings: FeatureFindings<Uses<"projects">> = {
   known: ({ projects }) =>
     Array.from(projects.mirrors, ([id, slug]) => ({

@@ -170,7 +170,7 @@ function ofGroup(
   for (const old of people) {
     const userId = userOf(old.person ?? "");
     const prism = userId === null ? undefined : told.get(`user ${userId}`);
-    // Nobody is told whether an address is that of an account: it is of somebody whom Prism has not notified.
+    // The report must not say whether an address belongs to an account: it counts as a person who was not notified.
     if (userId === null && !old.person?.includes("@")) {
       const why = "nobody of the project is called so in Prism";
       differences.push({ class: "not-comparable", why, old, prism: null, alarm });

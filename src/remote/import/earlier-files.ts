@@ -1,4 +1,4 @@
-import { lstatSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { lstatSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CommandError, EXIT } from "../../core/command-error.ts";
 import { sha256Hex } from "../../core/crypto/tokens.ts";
@@ -69,11 +69,18 @@ function isFile(file: string): boolean {
   return lstatSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
 }
 
-/** Makes a file anew. @param isPrivate only its owner may read it */
+/** Makes a file anew; until that is done, such as on a full disk, the old one stays. @param isPrivate only its owner may read it */
 export function write(file: string, text: string, isPrivate: boolean): void {
+  const next = `${file}.new`;
   // A file that exists keeps its mode, and a link would be written through.
-  rmSync(file, { force: true });
-  writeFileSync(file, text, { mode: isPrivate ? 0o600 : 0o644, flag: "wx" });
+  rmSync(next, { force: true });
+  try {
+    writeFileSync(next, text, { mode: isPrivate ? 0o600 : 0o644, flag: "wx" });
+    renameSync(next, file);
+  } catch (error) {
+    rmSync(next, { force: true });
+    throw error;
+  }
 }
 
 /** Whether it is a file that begins as an import writes it; tables of accounts and tokens begin with a row. */

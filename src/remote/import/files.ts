@@ -1,10 +1,11 @@
-import { createHash, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { parseEnv } from "node:util";
 import { secretsFileText } from "../../config/files/secrets-file.ts";
 import { yamlText } from "../../config/files/yaml-text.ts";
 import { CommandError, EXIT } from "../../core/command-error.ts";
+import { sha256Hex } from "../../core/crypto/tokens.ts";
 import { cleanText, printable } from "../../core/text/clean-text.ts";
 import { freeVariable } from "../../features/records/configuration/secrets.ts";
 import { earlierFiles, isWritten, listWritten, markOf, requireOwn, SECRETS_FILE, write } from "./earlier-files.ts";
@@ -163,7 +164,7 @@ export function slugOf(name: string): string {
   const plain = name.normalize("NFKD").toLowerCase();
   const slug = plain.replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "");
   // A name in another script has none.
-  return slug.slice(0, 40).replace(/-+$/, "") || `x-${createHash("sha256").update(name).digest("hex").slice(0, 8)}`;
+  return slug.slice(0, 40).replace(/-+$/, "") || `x-${sha256Hex(name).slice(0, 8)}`;
 }
 
 /** `duty`, or `duty-2` where another has it. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { ImportedFiles, writeImported } from "../../../src/remote/import/files.ts";
@@ -28,6 +28,21 @@ test("a second import replaces its own files, removes those it no longer writes,
   writeImported(out, imported("oncall", "shop"));
   assert.deepEqual([existsSync(join(out, "duty.yaml")), existsSync(join(out, "shop.yaml"))], [false, true]);
   assert.equal(readFileSync(join(out, "notes.txt"), "utf8"), "mine");
+});
+
+test("a file that cannot be written anew stays as it was: what was filled in is not lost", (t) => {
+  const out = join(temporaryDir(t), "out");
+  writeImported(out, imported("oncall"));
+  const secrets = join(out, "import-secrets.env");
+  const filled = readFileSync(secrets, "utf8").replace(/# (PRISM_SECRET_DUTY_DUTY)=/, "$1=tk_given");
+  writeFileSync(secrets, filled);
+  mkdirSync(`${secrets}.new`);
+  assert.throws(() => writeImported(out, imported("oncall")), /cannot be written/);
+  assert.equal(readFileSync(secrets, "utf8"), filled);
+  assert.deepEqual(
+    readdirSync(out).filter((name) => name.endsWith(".new")),
+    ["import-secrets.env.new"],
+  );
 });
 
 test("files of others, and of the import of another program, are neither replaced nor removed", (t) => {

@@ -11,7 +11,7 @@ import { OF_PROJECT } from "./shared.ts";
 export function addMirror(program: Command): void {
   resource(program, "mirror", "mirror", {
     text: "compare a mirror project with the system beside it: report",
-    examples: ["report --project shop"],
+    examples: ["mirror report --project shop"],
     verbs: {
       report: {
         text: "show whom both notified, and when: the same, earlier, later, another person, missing, extra",

@@ -217,7 +217,7 @@ function noteRuntime({ out }: CommandContext, files: GivenFiles, { project, runt
     );
 }
 
-/** @returns whether somebody has said so @throws CommandError 2: nobody has said that people may be paged now */
+/** @returns whether the caller agrees to page people now @throws CommandError 2: they would be paged, and the caller has not agreed */
 async function requirePages(
   { open = [] }: ConfigurationPlan,
   { yesPages }: ApplyFlags,

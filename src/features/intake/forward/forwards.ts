@@ -184,7 +184,7 @@ export class Forwarding {
     return { waiting: waiting?.count ?? 0, problem: waiting ? this.#problemOf(waiting) : null };
   }
 
-  /** Receivers and integrations whose requests are not passed on at the moment. */
+  /** Receivers and integrations whose requests are not passed on now. */
   problems(): readonly (Pick<Waiting, "kind" | "count" | "since"> & {
     readonly id: string;
     readonly problem: string;
