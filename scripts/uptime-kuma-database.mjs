@@ -5,6 +5,7 @@
  *   node scripts/uptime-kuma-database.mjs uptime-kuma /tmp/kuma.db
  *   TEST_KUMA_DATABASE=/tmp/kuma.db node scripts/test.mjs remote/import/uptime-kuma
  */
+import "./node-version.mjs";
 import { copyFileSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join, resolve } from "node:path";

@@ -250,8 +250,8 @@ test("a new member of a resource is in files without a line", async (t) => {
   const kinds = await Kinds.of(await startPrism(t));
   const resources = [
     ["heartbeats", Heartbeat, [], ["ping"]],
-    ["receivers", Receiver, [], ["secret", "token"]],
-    ["integrations", Integration, [], ["key"]],
+    ["receivers", Receiver, [], ["forwardUrl", "secret", "token"]],
+    ["integrations", Integration, [], ["forwardUrl", "key"]],
     ["webhooks", Webhook, [], []],
     ["buckets", Bucket, ["currency"], []],
     ["jobs", ScheduleTable, [], []],
