@@ -10,7 +10,7 @@ import type {
   OnCallShift,
   OnCallUser,
 } from "../../../client/api-types.gen.ts";
-import { ageText } from "../../../core/text/clean-text.ts";
+import { ageText, countText } from "../../../core/text/clean-text.ts";
 import { DAY_MS, zoneOffsetMs } from "../../../core/time/clock.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
 import { readJsonObject } from "../../files.ts";
@@ -90,14 +90,38 @@ function duty(text: string, heading: string, cells: (each: OnCallNow["data"][num
     lines: ({ data }: OnCallNow) =>
       data.length === 0
         ? "no schedules"
-        : table(
-            ["SCHEDULE", "ON CALL", heading],
-            data.map((each) => [cut(each.name, 24), ...cells(each)]),
-          ),
+        : [
+            ...table(
+              ["SCHEDULE", "ON CALL", heading],
+              data.map((each) => [cut(each.name, 24), ...cells(each)]),
+            ),
+            ...data.flatMap(({ name, notReached }) =>
+              notReached.map(({ text }) => notReachedLine(text, `is scheduled now on ${name}`)),
+            ),
+          ],
   };
 }
 
+function notReachedLine(person: string, when: string): string {
+  return printable(`not notified: ${person}, ${when}`);
+}
+
+/** Each person once, with the first time. */
+function notReachedLines(notReached: OnCallFinalShifts["notReached"], zone: string): string[] {
+  const people = new Map(notReached.map((each) => [each.id, notReached.filter(({ id }) => id === each.id)]));
+  return [...people.values()].map(([first, ...others]) => {
+    const more = others.length === 0 ? "" : ` and ${countText(others.length, "more time")}`;
+    const [from, to] = [first?.start, first?.end].map((time) => zonedTime(time ?? null, zone));
+    return notReachedLine(first?.text ?? "", `is scheduled ${from} to ${to}${more}`);
+  });
+}
+
 type Range = Partial<OnCallFinalShifts["data"][number]> & { readonly start: string; readonly end: string };
+
+interface Ranges {
+  readonly data: readonly Range[];
+  readonly notReached?: OnCallFinalShifts["notReached"];
+}
 
 function rangeLines(name: string, data: readonly Range[], zone: string): string[] {
   const columns = {
@@ -139,8 +163,9 @@ function range(name: string, of: string, text: string): Verb {
     of,
     flags: { from: FROM, to: TO },
     values: ({ from, to }) => ({ from: timeOf(from), to: timeOf(to) }),
-    lines: ({ data }: { readonly data: readonly Range[] }, { found }) => [
+    lines: ({ data, notReached = [] }: Ranges, { found }) => [
       ...rangeLines(name, data, String(found["timezone"])),
+      ...notReachedLines(notReached, String(found["timezone"])),
       ...calendarLines(found as unknown as OnCallSchedule),
     ],
   };
