@@ -32,6 +32,14 @@ test("prism mirror report says what differs, in three forms, and ends with 8 whi
   };
   await answered(200, prism.post("/api/v1/mirror/observed", [observation], { token: keys.body.key }));
 
+  const projectId = made.body.id;
+  const fields = { url: "https://rooms.example/hook" };
+  const room = { projectId, preset: "http", fields };
+  for (const more of [{ name: "Ops" }, { name: "Alarms", eventTypes: ["incident.*"] }, { name: "Loud", minPriority: 900 }])
+    await answered(201, prism.post("/api/v1/channels", { ...room, ...more }));
+  assert.doesNotMatch((await report("--project shop")).stdout, /on-call notices/);
+  await answered(201, prism.post("/api/v1/oncall/schedules", { projectId, name: "Duty", timezone: "UTC" }));
+
   const missing = await report("--project shop");
   assert.equal(missing.status, 8, missing.stderr);
   const [head, summary, line, sides] = missing.stdout.split("\n");
@@ -39,6 +47,7 @@ test("prism mirror report says what differs, in three forms, and ends with 8 whi
   assert.equal(summary, "1 alarm, 1 notice: 0 the same within a minute, 1 missing");
   assert.match(line ?? "", / {2}missing {9}Disk \[full\]/);
   assert.equal(sides, "    oncall: ann by sms; Prism: nobody (Prism has no such alarm)");
+  assert.match(missing.stdout, /^1 room also gets on-call notices \(Ops\): eventTypes incident\.\* has alarms alone$/m);
   assert.ok(!missing.stdout.includes("\u001b"), "texts of alarms do not reach the terminal");
 
   const markdown = await report("--project shop --format markdown");

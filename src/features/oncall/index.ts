@@ -2,6 +2,7 @@
 
 export { onCallDifference } from "./difference.ts";
 export type { Roster } from "./model/layers.ts";
+export { NOTICE_PRIORITY } from "./look.ts";
 export { type ScheduleRows, scheduleRowsOf } from "./queries.ts";
 export { finalShiftsOf } from "./reading.ts";
 export {

@@ -85,6 +85,11 @@ function trialLines({ routes, answer }: AlertTrial, out: Output): string[] {
   ];
 }
 
+function toldText({ notified, mirrored }: NonNullable<AlertExplanation["incidents"][number]["user"]>): string {
+  if (mirrored) return "would have been notified: the project is a mirror, nothing was sent";
+  return notified ? "was notified" : "was not notified";
+}
+
 /** The timelines of alerts and incidents; the answer comes last. */
 export function explanationLines(view: AlertExplanation, out: Output): string[] {
   return [
@@ -97,7 +102,7 @@ export function explanationLines(view: AlertExplanation, out: Output): string[] 
       ...people.flatMap(({ name, reasons }) => wrapped(`${name}: ${reasons.join("; ")}`, "  ")),
       ...(user
         ? [
-            out.bold(`${printable(user.name)} was ${user.notified ? "notified" : "not notified"}`),
+            out.bold(`${printable(user.name)} ${toldText(user)}`),
             ...user.lines.flatMap((line) => wrapped(line, "  ")),
           ]
         : []),

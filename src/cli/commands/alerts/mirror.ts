@@ -38,6 +38,7 @@ with 8. See the page "Beside the old system: the mirror" (prism docs mirror).`,
 function reportLines(report: MirrorReport, out: Output): string[] {
   const { lines, linesLeftOut, isCut, project } = report;
   const more = [
+    ...roomLines(report),
     ...(linesLeftOut > 0 ? [`and ${countText(linesLeftOut, "more line")}; --json has at most ${lines.length}`] : []),
     ...(isCut ? ["there was more than could be compared: give a later --from"] : []),
   ];
@@ -56,6 +57,12 @@ function reportLines(report: MirrorReport, out: Output): string[] {
 
 function headOf({ project, system, from, to }: MirrorReport): string {
   return printable(`${project.name} beside ${system ?? "no other system"}, ${shortTime(from)} to ${shortTime(to)}`);
+}
+
+function roomLines({ roomsWithNotices: rooms }: MirrorReport): string[] {
+  if (rooms.length === 0) return [];
+  const what = countText(rooms.length, "room also gets", "rooms also get");
+  return [printable(`${what} on-call notices (${rooms.join(", ")}): eventTypes incident.* has alarms alone`)];
 }
 
 /** Such as "212 alarms, 212 notices: 209 the same within a minute, 2 earlier, 1 other person, 0 missing". */

@@ -270,7 +270,8 @@ class Writer {
     if (rooms.size > 0)
       note(
         "not taken",
-        `It posts to the rooms ${[...rooms].join(", ")}: make channels of the project, and add them to the policies`,
+        `It posts to the rooms ${[...rooms].join(", ")}: make channels of the project with eventTypes incident.*, as others ` +
+          "also get on-call notices, and add them to the policies",
       );
     this.#addHeartbeat(project, integration, name);
     this.#addMaintenance(project, integration, name);
