@@ -90,9 +90,15 @@ test("prism oncall create makes a rotation whose first user is on call at once, 
     await answered(200, prism.patch(`/api/v1/users/${id}`, { status: "disabled" }));
     const said = /^not notified: ann, whose account is disabled, is scheduled/;
     const now = (await run("oncall now")).stdout.split("\n");
-    assert.ok(now.some((line) => said.test(line) && line.endsWith(" now on Database")), now.join("\n"));
+    assert.ok(
+      now.some((line) => said.test(line) && line.endsWith(" now on Database")),
+      now.join("\n"),
+    );
     const shifts = (await run("oncall shifts Database --to 30d")).stdout.split("\n");
-    assert.ok(shifts.some((line) => said.test(line) && /and \d+ more times?$/.test(line)), shifts.join("\n"));
+    assert.ok(
+      shifts.some((line) => said.test(line) && /and \d+ more times?$/.test(line)),
+      shifts.join("\n"),
+    );
   });
 
   await t.test("delete", async () => {

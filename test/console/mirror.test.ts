@@ -121,7 +121,9 @@ test("a project becomes a mirror, says everywhere that it sends nothing, is comp
   await step("with an open incident it becomes one again after a question only", async () => {
     await page.getByLabel("Who notifies people").selectOption("Opsgenie");
     await press(page, "Save");
-    await dialog.getByText(/^1 incident is open \(#\d+ DiskFull\): from now on Prism sends neither further steps/).waitFor();
+    await dialog
+      .getByText(/^1 incident is open \(#\d+ DiskFull\): from now on Prism sends neither further steps/)
+      .waitFor();
     await press(dialog, "Cancel");
     assert.equal((await mirrorOf()) ?? null, null);
     await press(page, "Save");

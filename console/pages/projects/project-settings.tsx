@@ -23,8 +23,7 @@ export function ProjectSettingsForm({ project, onSaved }: Props) {
   const settings = partOf(form, "settings");
   const isEnd = project.settings.mirror != null && settings.values.mirror == null;
   const isBegin = project.settings.mirror == null && settings.values.mirror != null;
-  const isSure = async () =>
-    isEnd ? endMirror(project.id) : isBegin ? mayBeginMirror(project.id) : true;
+  const isSure = async () => (isEnd ? endMirror(project.id) : isBegin ? mayBeginMirror(project.id) : true);
   const send = async () => ((await isSure()) ? form.send() : undefined);
   const done = () => {
     // Other pages mark what is of a mirror.

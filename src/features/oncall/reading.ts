@@ -197,21 +197,23 @@ export async function readNow(context: OnCallContext, principal: Principal, quer
     at,
     Math.max(to ?? at, ...found.map(({ duty }) => duty.next?.end ?? at), at + AHEAD_MS),
   );
-  const data = found.map(({ schedule: { id, projectId, name, timezone }, duty: { current, next }, shifts, absent }) => ({
-    scheduleId: id,
-    projectId,
-    name,
-    timezone,
-    current: withAway(people(current?.users ?? []), away, at, Math.min(current?.end ?? at + AHEAD_MS, at + AHEAD_MS)),
-    notReached: absentView(context, people, absent, projectId),
-    until: toRfc3339OrNull(current ? current.end : (next?.start ?? null)),
-    next: next && {
-      start: toRfc3339(next.start),
-      end: toRfc3339(next.end),
-      users: withAway(people(next.users), away, next.start, next.end),
-    },
-    ...(to !== undefined && { shifts: shifts.map(shiftView(people, away)) }),
-  }));
+  const data = found.map(
+    ({ schedule: { id, projectId, name, timezone }, duty: { current, next }, shifts, absent }) => ({
+      scheduleId: id,
+      projectId,
+      name,
+      timezone,
+      current: withAway(people(current?.users ?? []), away, at, Math.min(current?.end ?? at + AHEAD_MS, at + AHEAD_MS)),
+      notReached: absentView(context, people, absent, projectId),
+      until: toRfc3339OrNull(current ? current.end : (next?.start ?? null)),
+      next: next && {
+        start: toRfc3339(next.start),
+        end: toRfc3339(next.end),
+        users: withAway(people(next.users), away, next.start, next.end),
+      },
+      ...(to !== undefined && { shifts: shifts.map(shiftView(people, away)) }),
+    }),
+  );
   return { at: toRfc3339(at), data };
 }
 

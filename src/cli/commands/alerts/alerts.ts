@@ -102,10 +102,7 @@ export function explanationLines(view: AlertExplanation, out: Output): string[] 
       ...timelineText(lines, out),
       ...people.flatMap(({ name, reasons }) => wrapped(`${name}: ${reasons.join("; ")}`, "  ")),
       ...(user
-        ? [
-            out.bold(`${printable(user.name)} ${toldText(user)}`),
-            ...user.lines.flatMap((line) => wrapped(line, "  ")),
-          ]
+        ? [out.bold(`${printable(user.name)} ${toldText(user)}`), ...user.lines.flatMap((line) => wrapped(line, "  "))]
         : []),
       ...(next.length > 0 ? [out.bold("Next"), ...timelineText(next, out)] : []),
       "",

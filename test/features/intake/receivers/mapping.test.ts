@@ -188,7 +188,11 @@ test("names of let are added to those of the preset", () => {
 });
 
 test("a text without JSON is named, and a member of a result is refused with the way to write it", () => {
-  const mapping: Mapping = { let: { m: "= parseJson(body.Message)" }, title: "Disk", labels: { team: "= m.labels.team" } };
+  const mapping: Mapping = {
+    let: { m: "= parseJson(body.Message)" },
+    title: "Disk",
+    labels: { team: "= m.labels.team" },
+  };
   const problemOf = (body: object) => map(mapping, input(body)).problem;
   assert.equal(problemOf({ Message: "disk full" }), 'let.m: body.Message has no value of JSON: "disk full"');
   assert.equal(problemOf({}), "let.m: body.Message has no value of JSON: no value");
