@@ -115,7 +115,6 @@ export class TeamFiles {
     readonly document: object;
     readonly rows: () => readonly ReportRow[];
   }[] = [];
-  readonly #tests: object[] = [];
 
   constructor(
     files: ImportedFiles,
@@ -356,7 +355,7 @@ export class TeamFiles {
       const pages = policy.isNobody ? [] : pagesOf(policy, at);
       const name = `${project.slug}: ${title}, ${when}`;
       const expect = { policy: policy.name, ...(pages && { pages }) };
-      this.#tests.push({ ...{ name, project: project.slug, at: toRfc3339(at), alert }, expect });
+      this.files.test({ ...{ name, project: project.slug, at: toRfc3339(at), alert }, expect });
     }
   }
 
@@ -386,7 +385,6 @@ export class TeamFiles {
       if (Object.keys(own).length > 0) runtime.push({ slug, runtime: own });
     }
     if (runtime.length > 0) files.add("runtime", { projects: runtime });
-    if (this.#tests.length > 0) files.add("tests", { tests: this.#tests });
     return files;
   }
 }

@@ -3,6 +3,7 @@ import {
   type EpochMs,
   HOUR_MS,
   instantOf,
+  MINUTE_MS,
   offsetChange,
   type WallTime,
   zoneOffsetMs,
@@ -237,7 +238,7 @@ function weekly(group: readonly Piece[], start: WallTime, isWhole: boolean) {
 /** In UTC, where a time is never ambiguous; null: it is over, or too short. */
 export function singleShift(first: WallTime, last: WallTime, { timezone, now }: Omit<WindowForm, "isCut">) {
   const [begin, end] = [instantOf(first, timezone), instantOf(last, timezone)];
-  if (end <= now || end - begin < 60_000) return null;
+  if (end <= now || end - begin < MINUTE_MS) return null;
   return { start: localText(begin), durationMs: end - begin, timezone: "UTC", recurrence: null };
 }
 
@@ -281,7 +282,7 @@ export function isInWindows(windows: readonly ClockWindow[], timezone: string, a
 }
 
 function clockText(ms: number): string {
-  const minutes = Math.floor(ms / 60_000);
+  const minutes = Math.floor(ms / MINUTE_MS);
   return `${String(Math.floor(minutes / 60)).padStart(2, "0")}:${String(minutes % 60).padStart(2, "0")}`;
 }
 
