@@ -1,4 +1,12 @@
-import { DAY_MS, type EpochMs, HOUR_MS, instantOf, offsetChange, toRfc3339 } from "../../core/time/clock.ts";
+import {
+  DAY_MS,
+  type EpochMs,
+  HOUR_MS,
+  instantOf,
+  isTimezone,
+  offsetChange,
+  toRfc3339,
+} from "../../core/time/clock.ts";
 import { type Matcher, matcherText } from "../../features/alerts/model/matchers.ts";
 import { durationText } from "../../http/api/file-form.ts";
 import { freeUsername } from "./accounts.ts";
@@ -17,6 +25,7 @@ export interface OldPerson {
   readonly id: string;
   readonly email: string | null;
   readonly name: string | null;
+  /** One that is not known here is left out. */
   readonly timezone?: string | null;
   readonly phone?: string | null;
   readonly contactRules?: object | null;
@@ -144,7 +153,7 @@ export class TeamFiles {
       username,
       ...(email !== null && { email }),
       ...{ name: (plainName(name ?? "") || username).slice(0, 200), invite: true },
-      ...(timezone && { timezone }),
+      ...(isTimezone(timezone ?? "") && { timezone }),
       ...(phone && !isShared && { phone }),
       ...(contactRules && { contactRules }),
     };

@@ -3,6 +3,7 @@ import {
   type EpochMs,
   HOUR_MS,
   instantOf,
+  isTimezone,
   MINUTE_MS,
   offsetChange,
   type WallTime,
@@ -288,6 +289,11 @@ function clockText(ms: number): string {
 
 function weekdayOf(wall: WallTime): (typeof WEEKDAYS)[number] {
   return WEEKDAYS[new Date(wall).getUTCDay()] ?? "MO";
+}
+
+/** A zone of the old system; UTC in place of one that is not known here. */
+export function zoneOf(name: string | null | undefined): string {
+  return isTimezone(name ?? "") ? (name ?? "") : "UTC";
 }
 
 export function wallOf(at: EpochMs, timezone: string): WallTime {

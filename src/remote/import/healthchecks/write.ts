@@ -3,6 +3,7 @@ import { durationText } from "../../../http/api/file-form.ts";
 import { NO_SECOND_FACTOR, OldAccounts } from "../accounts.ts";
 import { free, ImportedFiles, slugOf } from "../files.ts";
 import { OldPeople } from "../old-people.ts";
+import { zoneOf } from "../windows.ts";
 import type { HealthchecksByApi } from "./api.ts";
 import { integrationsOf, membersOfGroup, type OldIntegration } from "./channels.ts";
 import type { OldHealthchecks } from "./read.ts";
@@ -162,7 +163,7 @@ function heartbeatOf(
   if (channels.length === 0) note("changed", "it has no integration: its alert goes to the project's default policy");
   if (check.status === "paused") note("to do", "it is paused: pause it by prism heartbeats pause");
   if (kind !== "simple" && !isTimezone(tz || "UTC")) note("changed", "its time zone is not known here: UTC is taken");
-  const timezone = isTimezone(tz) ? tz : "UTC";
+  const timezone = zoneOf(tz);
   const tags = check.tags.split(/[\s,]+/).filter(Boolean);
   if (tags.length > 20) note("changed", "it has more than 20 tags");
   const filters = {
