@@ -1,9 +1,10 @@
 import * as v from "valibot";
 import type { AddMirrorObservations } from "../../../client/api-types.gen.ts";
+import { CommandError, EXIT } from "../../../core/command-error.ts";
 import { startOf } from "../../../core/text/clean-text.ts";
 import { type EpochMs, toRfc3339 } from "../../../core/time/clock.ts";
 import { Answers, maybe, text } from "../answers.ts";
-import type { HttpSource } from "../http-source.ts";
+import { type HttpSource, unreadable } from "../http-source.ts";
 import { isMembers } from "../source-rows.ts";
 
 /* Alert groups of Grafana OnCall as observations for a mirror. OnCall does not tell whom it notified. */
@@ -23,11 +24,8 @@ type Observation = Extract<AddMirrorObservations, readonly unknown[]>[number];
 const MAX_TITLE = 1000;
 const MAX_LABELS = 8192;
 
-/**
- * What OnCall did since `from`, the oldest first; null: the token may not read alert groups.
- * @throws CommandError 4, 5, 7
- */
-export async function onCallObservations(source: HttpSource, from: EpochMs): Promise<Observation[] | null> {
+/** What OnCall did since `from`, the oldest first. @throws CommandError 4, 5, 7 */
+export async function onCallObservations(source: HttpSource, from: EpochMs): Promise<Observation[]> {
   const answers = new Answers(source);
   const isOld = ({ created_at }: Group): boolean => Date.parse(created_at) < from;
   const groups = await answers.all("alert_groups/", "alert groups", Page, ({ results, next }) => ({
@@ -35,7 +33,10 @@ export async function onCallObservations(source: HttpSource, from: EpochMs): Pro
     // The newest come first: behind a page of old ones are older ones.
     next: results.every(isOld) && isDescending(results) ? null : next,
   }));
-  if (answers.missing.length > 0) return null;
+  const [missing] = answers.missing;
+  if (missing?.status === 403)
+    throw new CommandError(EXIT.unauthorised, "the token of OnCall may not read alert groups");
+  if (missing) throw unreadable("it has no alert groups there: is --from-url right?");
   return groups
     .filter((group) => !isOld(group))
     .flatMap(observationsOf)
@@ -56,11 +57,11 @@ function observationsOf({ id, created_at, acknowledged_at, resolved_at, ...group
 
 /** How Prism finds the alarm: by the labels of what Alertmanager or Grafana sent, else by the title and the time. */
 function alarmOf({ title, last_alert }: Pick<Group, "title" | "last_alert">) {
-  const payload = isMembers(last_alert?.payload) ? last_alert.payload : {};
-  const first: unknown = Array.isArray(payload["alerts"]) ? payload["alerts"][0] : payload;
-  const { labels: given = null, startsAt = null } = isMembers(first) ? first : {};
-  const pairs = Object.entries(isMembers(given) ? given : {}).map(([name, value]) => [name, String(value)]);
-  const labels = Object.fromEntries(pairs) as Record<string, string>;
+  const payload = membersOf(last_alert?.payload);
+  const { alerts } = payload;
+  const { labels: given, startsAt } = membersOf(Array.isArray(alerts) ? alerts[0] : payload);
+  const pairs = Object.entries(membersOf(given)).map(([name, value]) => [name, String(value)] as const);
+  const labels = Object.fromEntries(pairs);
   const hasLabels = pairs.length > 0 && JSON.stringify(labels).length <= MAX_LABELS;
   const begin = typeof startsAt === "string" ? Date.parse(startsAt) : Number.NaN;
   return {
@@ -68,4 +69,8 @@ function alarmOf({ title, last_alert }: Pick<Group, "title" | "last_alert">) {
     ...(hasLabels && { labels }),
     ...(begin > 0 && { startsAt: toRfc3339(begin) }),
   };
+}
+
+function membersOf(value: unknown): Readonly<Partial<Record<string, unknown>>> {
+  return isMembers(value) ? value : {};
 }
