@@ -79,7 +79,9 @@ function mirrorsOf({ steps }: Compared) {
   const of = (was: boolean, is: boolean): ReadonlyMap<string, string> =>
     new Map(
       steps.flatMap(({ kind, stored, spec, id, name }) =>
-        kind.kind === "projects" && isMirror(stored?.spec) === was && isMirror(spec) === is ? [[id, name]] : [],
+        kind.kind === "projects" && isMirror(stored?.spec) === was && isMirror(spec) === is
+          ? [[id, name] as const]
+          : [],
       ),
     );
   return { begun: of(false, true), ended: of(true, false) };
