@@ -9,7 +9,7 @@ import { runCli, runJson } from "./run-cli.ts";
 const HOUR = 3_600_000;
 
 test("prism mirror report says what differs, in three forms, and ends with 8 while anything is missing", async (t) => {
-  const prism = await startPrism(t);
+  const prism = await startPrism(t, { settings: { "webhooks.allowPrivateCidrs": "127.0.0.0/8" } });
   const settings = { mirror: { from: "oncall" } };
   const made = await answered(201, prism.post<{ id: string }>("/api/v1/projects", { name: "Shop", settings }));
   const options = { cwd: prism.dir, env: { PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken } };
@@ -35,7 +35,7 @@ test("prism mirror report says what differs, in three forms, and ends with 8 whi
   await answered(200, prism.post("/api/v1/mirror/observed", [observation], { token: keys.body.key }));
 
   const projectId = made.body.id;
-  const fields = { url: "https://rooms.example/hook" };
+  const fields = { url: "http://127.0.0.1:9/hook" };
   const room = { projectId, preset: "http", fields };
   for (const more of [
     { name: "Ops" },

@@ -147,7 +147,7 @@ test("a mirror pages no one by any way to people, its incident goes on as if it 
   assert.deepEqual([story?.user?.notified, story?.user?.mirrored], [false, true]);
   assert.match(
     JSON.stringify(story?.lines),
-    /Step 1 would have notified with high urgency: ann\. The project is a mirror: nothing was sent\./,
+    /Step 1 would have notified with high urgency: ann \(is named in the step\)\. The project is a mirror: nothing was sent\./,
   );
 
   await setMirror(prism, projectId, null);
