@@ -10,7 +10,7 @@ import type {
   OnCallShift,
   OnCallUser,
 } from "../../../client/api-types.gen.ts";
-import { ageText, countText } from "../../../core/text/clean-text.ts";
+import { ageText } from "../../../core/text/clean-text.ts";
 import { DAY_MS, zoneOffsetMs } from "../../../core/time/clock.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
 import { readJsonObject } from "../../files.ts";
@@ -29,6 +29,7 @@ import {
   type Verb,
 } from "../../resource.ts";
 import { referenceOf } from "../rules/rule-source.ts";
+import { notReachedLine, notReachedLines, zonedTime } from "./oncall-text.ts";
 import { OF_PROJECT } from "./shared.ts";
 
 /** Width of names beside two times with their offsets, on a line of 80 characters. */
@@ -38,16 +39,6 @@ const FROM = ["--from <time>", "start (default: now)", futureFlag] as const;
 const TO = ["--to <time>", "end (default: 14 days after the start)", futureFlag] as const;
 const REF = "id, external id, username or mail address";
 const NOTE = ["--note <text>", "text for the user and those who may change it"] as const;
-
-/** As clocks of a schedule's zone show it, with the offset: `2026-11-16 09:00 +01:00`; `-` for null. */
-function zonedTime(rfc3339: string | null, timezone: string): string {
-  if (rfc3339 === null) return "-";
-  const ms = Date.parse(rfc3339);
-  const offset = zoneOffsetMs(timezone, ms);
-  const wall = new Date(ms + offset).toISOString();
-  const ofDay = new Date(Math.abs(offset)).toISOString().slice(11, 16);
-  return `${wall.slice(0, 10)} ${wall.slice(11, 16)} ${offset < 0 ? "-" : "+"}${ofDay}`;
-}
 
 /** How a person is named in tables. */
 export const nameOf = ({ id, username, name }: OnCallUser): string => username ?? name ?? id;
@@ -100,20 +91,6 @@ function duty(text: string, heading: string, cells: (each: OnCallNow["data"][num
             ),
           ],
   };
-}
-
-function notReachedLine(person: string, when: string): string {
-  return printable(`not notified: ${person}, ${when}`);
-}
-
-/** Each person once, with the first time. */
-function notReachedLines(notReached: OnCallFinalShifts["notReached"], zone: string): string[] {
-  const people = new Map(notReached.map((each) => [each.id, notReached.filter(({ id }) => id === each.id)]));
-  return [...people.values()].map(([first, ...others]) => {
-    const more = others.length === 0 ? "" : ` and ${countText(others.length, "more time")}`;
-    const [from, to] = [first?.start, first?.end].map((time) => zonedTime(time ?? null, zone));
-    return notReachedLine(first?.text ?? "", `is scheduled ${from} to ${to}${more}`);
-  });
 }
 
 type Range = Partial<OnCallFinalShifts["data"][number]> & { readonly start: string; readonly end: string };
