@@ -1,4 +1,4 @@
-import type { OnCallFinalShifts } from "../../../client/api-types.gen.ts";
+import type { OnCallFinalShifts, OnCallSchedule } from "../../../client/api-types.gen.ts";
 import { countText } from "../../../core/text/clean-text.ts";
 import { zoneOffsetMs } from "../../../core/time/clock.ts";
 import { printable } from "../../output/output.ts";
@@ -25,4 +25,9 @@ export function notReachedLines(notReached: OnCallFinalShifts["notReached"], zon
     const [from, to] = [first?.start, first?.end].map((time) => zonedTime(time ?? null, zone));
     return notReachedLine(first?.text ?? "", `is scheduled ${from} to ${to}${more}`);
   });
+}
+
+/** An imported calendar may leave people out, which looks like a gap. */
+export function calendarLines({ calendar }: OnCallSchedule): string[] {
+  return calendar?.error ? [`warning: the calendar has a problem: ${printable(calendar.error)}`] : [];
 }

@@ -29,7 +29,7 @@ import {
   type Verb,
 } from "../../resource.ts";
 import { referenceOf } from "../rules/rule-source.ts";
-import { notReachedLine, notReachedLines, zonedTime } from "./oncall-text.ts";
+import { calendarLines, notReachedLine, notReachedLines, zonedTime } from "./oncall-text.ts";
 import { OF_PROJECT } from "./shared.ts";
 
 /** Width of names beside two times with their offsets, on a line of 80 characters. */
@@ -107,11 +107,6 @@ function rangeLines(name: string, data: readonly Range[], zone: string): string[
     "ON CALL": ({ users }: Range) => cut(peopleText(users), PEOPLE),
   };
   return data.length === 0 ? [`no ${name}`] : tableOf(columns, data);
-}
-
-/** An imported calendar may leave people out, which looks like a gap. */
-function calendarLines({ calendar }: OnCallSchedule): string[] {
-  return calendar?.error ? [`warning: the calendar has a problem: ${printable(calendar.error)}`] : [];
 }
 
 type ShownSchedule = OnCallSchedule & {
