@@ -16,7 +16,7 @@ import type { ServerClient } from "../../../remote/server-client.ts";
 import { readJsonObject } from "../../files.ts";
 import { pick } from "../../on-server.ts";
 import { durationFlag, futureFlag, integerFlag, timeOf } from "../../output/flag-values.ts";
-import { cut, printable, shortTime, table } from "../../output/output.ts";
+import { cut, shortTime, table } from "../../output/output.ts";
 import {
   type Call,
   callOf,
