@@ -125,14 +125,16 @@ test("operators resume queues and channels and retry dead jobs where they see th
   await row("Mail is paused").getByText("mail.example.org refused the connection").waitFor();
   await row("Mail is paused").getByRole("button", { name: "Retry now" }).click();
   await row("Mail is paused").waitFor({ state: "detached" });
-  await row("Queue digest is paused").getByRole("button", { name: "Resume" }).click();
-  await row("Queue digest is paused").waitFor({ state: "detached" });
+  const server = page.getByRole("region", { name: "Server" });
+  const ofServer = (title: string) => server.locator(".attention").filter({ hasText: title });
+  await ofServer("Queue digest is paused").getByRole("button", { name: "Resume" }).click();
+  await ofServer("Queue digest is paused").waitFor({ state: "detached" });
   isHealthy = true;
-  await row("1 job failed in timers").getByRole("button", { name: "Retry" }).click();
+  await ofServer("1 job failed in timers").getByRole("button", { name: "Retry" }).click();
   const question = page.getByRole("dialog", { name: "Retry 1 dead job?" });
   await question.getByText(/1 dead job of the queue timers/).waitFor();
   await question.getByRole("button", { name: "Retry" }).click();
-  await row("1 job failed in timers").waitFor({ state: "detached" });
+  await ofServer("1 job failed in timers").waitFor({ state: "detached" });
   console.assertClean();
 });
 

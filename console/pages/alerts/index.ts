@@ -6,7 +6,7 @@ export const alerts: PageModule = {
     "/alerts": {
       page: "AlertsPage",
       ...inProject("events:read"),
-      nav: { label: "Alerts", icon: BellRing, group: "respond", shortcut: "a" },
+      nav: { label: "Alerts", icon: BellRing, group: "main", shortcut: "a" },
     },
     // Without a permission: a paged person comes from the incident. The server decides.
     "/alerts/:id": { page: "AlertPage" },
