@@ -18,7 +18,7 @@ export { useLatest } from "./latest.ts";
 export { Menu, type MenuEntry, type MenuItem } from "./menu.tsx";
 export { Card, DescriptionList, Page, Stepper, Tabs, Toolbar } from "./page.tsx";
 export { Secret, SecretDialog } from "./secret.tsx";
-export { StatCard } from "./stat.tsx";
+export { Sparkline, StatCard } from "./stat.tsx";
 export {
   Attention,
   Avatar,

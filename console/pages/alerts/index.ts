@@ -1,3 +1,4 @@
+import "./alerts.css";
 import { BellRing } from "lucide";
 import { inProject, type PageModule, pagesOf } from "../../app/page-module.ts";
 

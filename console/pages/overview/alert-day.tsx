@@ -2,6 +2,7 @@ import type { AlertStats } from "../../../src/client/api-types.gen.ts";
 import { navigate } from "../../app/navigate.ts";
 import { refresh, useGet } from "../../app/query.ts";
 import { useProjectChanges } from "../../app/refresh.ts";
+import { filtersOf } from "../../app/time-range.tsx";
 import { Card, Histogram } from "../../ui/index.ts";
 import { cutNote, seriesOf } from "../alerts/alert-series.ts";
 
@@ -20,12 +21,8 @@ export function AlertDay() {
         stepMs={STEP_MS}
         series={seriesOf(stats)}
         note={cutNote(stats)}
-        onRange={(from, to) => navigate(`/alerts?from=${iso(from)}&to=${iso(to)}`)}
+        onRange={(from, to) => navigate(`/alerts?${new URLSearchParams(filtersOf(from, to))}`)}
       />
     </Card>
   );
-}
-
-function iso(ms: number): string {
-  return new Date(ms).toISOString();
 }
