@@ -64,7 +64,7 @@ test("on a phone an incident keeps its number, its first words and the time of i
 
 /** Distance of the first row of a list from the top of the window. */
 async function firstRow(page: Page): Promise<number> {
-  const row = page.locator("tbody tr").locator("visible=true").first();
+  const row = page.locator(".table tbody tr").locator("visible=true").first();
   await row.waitFor();
   return row.evaluate((each) => each.getBoundingClientRect().top + scrollY);
 }
@@ -76,11 +76,13 @@ test("on a phone filters are one line, and the first row is at most 220 px from 
   await fire(console, ["db-3", "db-4"]);
   await prism.post("/api/v1/events", { type: "order.paid", payload: { message: "paid" } });
   await prism.post("/api/v1/notifications", { userId: "admin", title: "db-1 is slow", message: "m" });
-  await prism.post("/api/v1/rules", {
-    ...{ name: "Paid", condition: "event.type == 'order.paid'", targetUsers: ["admin"] },
+  const rule = {
+    ...{ name: "Paid", condition: "event.type == 'order.paid'", targetRoles: ["Admin"] },
     ...{ titleTemplate: "t", messageTemplate: "m" },
-  });
-  await prism.post("/api/v1/heartbeats", { name: "backup", periodMs: 3_600_000 });
+  };
+  assert.equal((await prism.post("/api/v1/rules", rule)).status, 201);
+  const heartbeat = { name: "backup", timeoutMs: 3_600_000 };
+  assert.equal((await prism.post("/api/v1/heartbeats", heartbeat)).status, 201);
   const tops: Record<string, number> = {};
   const page = await console.open("/incidents", { width: 390 });
   for (const path of ["/incidents", "/alerts", "/events", "/inbox", "/rules", "/heartbeats"]) {
@@ -153,6 +155,6 @@ test("alerts are in groups by name, each with its day, and a press on the histog
   await lag.waitFor();
   assert.match(page.url(), /from=.*&to=/);
   await page.getByRole("combobox", { name: "Group by" }).selectOption("none");
-  await page.getByRole("table", { name: "Alerts" }).waitFor();
+  await page.getByRole("table", { name: "Alerts", exact: true }).waitFor();
   console.assertClean();
 });

@@ -30,7 +30,7 @@ interface Props {
 export function AlertGroups({ alerts, label, stats, table }: Props) {
   const byName = label === "alertname";
   return (
-    <>
+    <div class="stack alert-groups">
       {groupsOf(alerts, label).map(({ value, alerts: members }) => {
         const title = byName ? value : `${label}=${value}`;
         const began = byName ? stats?.names?.find(({ name }) => name === value) : undefined;
@@ -46,7 +46,7 @@ export function AlertGroups({ alerts, label, stats, table }: Props) {
           </Card>
         );
       })}
-    </>
+    </div>
   );
 }
 
@@ -62,7 +62,7 @@ function Shared({ alerts }: { readonly alerts: readonly Alert[] }) {
   return (
     <>
       {plural(alerts.length, "alert")}
-      {isSame && ` · ${summary}`}
+      {isSame && <span class="alert-summary">{summary}</span>}
       {common.length > 0 && (
         <span class="mono alert-shared">{common.map((name) => labelText(first, name)).join("  ")}</span>
       )}

@@ -17,6 +17,11 @@ const LEVELS = [
   ["debug", "none"],
 ] as const;
 
+/** The start of the day that ends with the bucket of now. */
+function dayBefore(now: number): number {
+  return Math.floor(now / STEP_MS + 1) * STEP_MS - DAY_MS;
+}
+
 interface Props {
   readonly filters: FilterValues;
   readonly onRange: (changes: { readonly from: string; readonly to: string }) => void;
@@ -27,13 +32,13 @@ export function EventHistogram({ filters, onRange }: Props) {
   const { project } = filters;
   const { data, reload } = useQuery<Stats>(`/stats events ${project}`, () =>
     api.get<Stats>("/stats", {
-      ...{ parts: "events", stepMs: STEP_MS, from: new Date(Date.now() - DAY_MS).toISOString() },
+      ...{ parts: "events", stepMs: STEP_MS, from: new Date(dayBefore(Date.now())).toISOString() },
       ...(project !== "" && { projectId: project }),
     }),
   );
   useRefresh(reload, IDLE_MS, IDLE_MS);
   if (data && data.events === null) return null;
-  const note = `of every type${data?.events?.estimated ? ", estimated" : ""}`;
+  const note = `of every type, Prism's own too${data?.events?.estimated ? ", estimated" : ""}`;
   return (
     <div class="with-filters">
       <Card>

@@ -111,7 +111,8 @@ export async function alertStats(context: AlertsContext, principal: Principal, q
 /** @throws VALIDATION_FAILED */
 function periodOf({ from, to, stepMs = DEFAULT_STEP_MS }: AlertStatsQuery, now: number): Period {
   const end = to ?? now + 1;
-  const start = Math.floor((from ?? end - DAY_MS) / stepMs) * stepMs;
+  // A day has the bucket of now and those before it.
+  const start = Math.floor((from ?? end - DAY_MS + stepMs) / stepMs) * stepMs;
   if (start >= end) throw invalidField("query", "from", "must lie before to");
   const points = Math.ceil((end - start) / stepMs);
   if (points > MAX_POINTS) throw invalidField("query", "stepMs", `gives more than ${MAX_POINTS} points`);
