@@ -203,10 +203,11 @@ function sessionRoutes({ db, accounts }: AuthContext): Route[] {
   const sessionsOf = async (userId: string, current: string | null) => {
     const found = await listSessions(accounts, userId, db.read);
     return {
-      data: found.map(({ id, ip, userAgent, createdAt, lastUsedAt, repeatedAt }) => ({
+      data: found.map(({ id, ip, userAgent, createdAt, lastUsedAt, repeatedAt, via }) => ({
         id,
         ip,
         userAgent,
+        via,
         createdAt: toRfc3339(createdAt),
         lastUsedAt: toRfc3339(lastUsedAt),
         repeatedAt: toRfc3339OrNull(repeatedAt),

@@ -32,6 +32,7 @@ import { hasSecondFactor } from "./second-factor.ts";
 import {
   type ClientInfo,
   hasSessionFrom,
+  type Opening,
   type OpenSession,
   openSession,
   revokeSession,
@@ -184,17 +185,18 @@ async function renewedHash(
 
 type Opened = OpenSession | { readonly challenge: string };
 
-/** Opens a session, or a challenge for an account with a second factor. */
+/** Opens a session, or a challenge for an account with a second factor, whose session is opened the same way. */
 export async function openOrChallenge(
   ctx: AccountContext,
   userId: string,
   client: ClientInfo,
   trx: Trx,
   how?: Readonly<Record<string, string>>,
+  opening: Opening = {},
 ): Promise<Opened> {
-  if (!(await hasSecondFactor(userId, trx))) return startLogin(ctx, userId, client, trx, how);
+  if (!(await hasSecondFactor(userId, trx))) return startLogin(ctx, userId, client, trx, how, opening);
   // Earlier challenges stay: others who know the password must not prevent the owner's login.
-  return { challenge: await addOneTimeToken(ctx.clock, userId, "second_factor", trx) };
+  return { challenge: await addOneTimeToken(ctx.clock, userId, "second_factor", trx, opening) };
 }
 
 export async function firstStepOf(ctx: AccountContext, opened: Opened): Promise<FirstStep> {
@@ -361,16 +363,18 @@ export async function startLogin(
   client: ClientInfo,
   trx: Trx,
   how: Readonly<Record<string, string>> = {},
+  opening: Opening = {},
 ): Promise<OpenSession> {
-  const session = await openSession(ctx, userId, client, trx);
+  const session = await openSession(ctx, userId, client, trx, opening);
   await writeUser(trx, userId, { lastLoginAt: ctx.clock.now() });
-  await recordChange(ctx, "auth.login", "user", userId, { sessionId: session.id, ...how }, trx, userId);
+  const by = opening.via === undefined ? {} : { via: opening.via };
+  await recordChange(ctx, "auth.login", "user", userId, { sessionId: session.id, ...by, ...how }, trx, userId);
   return session;
 }
 
 /** Signing is done outside the transaction. */
 export async function loginOf(ctx: AccountContext, session: OpenSession): Promise<Login> {
-  const { token, expiresAt } = await ctx.accessTokens.issue(session.userId, session.id);
+  const { token, expiresAt } = await ctx.accessTokens.issue(session.userId, session.id, { latest: session.endsAt });
   return { userId: session.userId, accessToken: token, accessExpiresAt: expiresAt, session };
 }
 

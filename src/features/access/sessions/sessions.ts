@@ -19,6 +19,16 @@ export function clientOf(exchange: Exchange, device?: string): ClientInfo {
   return { ip: exchange.clientAddress, userAgent: device ?? exchange.header("user-agent") };
 }
 
+/** How a session is opened. */
+export interface Opening {
+  /** `oidc:<name>` or `proxy:<name>`; undefined: by a password, a link or a passkey. */
+  readonly via?: string | undefined;
+  /** The provider's name of the session. */
+  readonly sid?: string | undefined;
+  /** Epoch ms: it ends then at the latest, however often it is refreshed. */
+  readonly endsAt?: number | undefined;
+}
+
 /** A session and its refresh token, which is shown only once. */
 export interface OpenSession {
   readonly id: string;
@@ -26,6 +36,8 @@ export interface OpenSession {
   readonly refreshToken: string;
   /** Expiry of the refresh token, epoch ms. */
   readonly expiresAt: number;
+  /** End of the session, epoch ms. */
+  readonly endsAt: number;
 }
 
 export interface SessionContext extends Pick<AccountContext, "audit" | "clock" | "db"> {
@@ -37,7 +49,7 @@ export interface SessionContext extends Pick<AccountContext, "audit" | "clock" |
 }
 
 /** Why a session ended. */
-export type RevokeReason = "logout" | "revoked" | "reuse" | "password" | "second factor" | "account";
+export type RevokeReason = "logout" | "revoked" | "reuse" | "password" | "second factor" | "account" | "provider";
 
 const TOKEN_BYTES = 32;
 const MAX_AGENT_LENGTH = 256;
@@ -56,10 +68,12 @@ export async function openSession(
   userId: string,
   client: ClientInfo,
   trx: Trx,
+  { via, sid, endsAt: latest = Number.POSITIVE_INFINITY }: Opening = {},
 ): Promise<OpenSession> {
   const { clock, config } = ctx;
   const now = clock.now();
   const id = uuidv7();
+  const endsAt = Math.min(now + config.auth.sessionMaxMs, latest);
   await trx
     .insertInto("sessions")
     .values({
@@ -70,10 +84,12 @@ export async function openSession(
       ip: client.ip,
       createdAt: now,
       lastUsedAt: now,
-      expiresAt: now + config.auth.sessionMaxMs,
+      expiresAt: endsAt,
+      via: via ?? null,
+      sid: sid ?? null,
     })
     .execute();
-  return { id, userId, ...(await issueRefreshToken(ctx, id, now + config.auth.sessionMaxMs, now, trx)) };
+  return { id, userId, endsAt, ...(await issueRefreshToken(ctx, id, endsAt, now, trx)) };
 }
 
 /**
@@ -144,7 +160,7 @@ async function rotateIn(
     .where("id", "=", token.id)
     .execute();
   if (isRepeated) await recordChange(ctx, "auth.refresh_repeated", "session", token.id, { userId: token.userId }, trx);
-  return { id: token.id, userId: token.userId, ...next };
+  return { id: token.id, userId: token.userId, endsAt: token.sessionEnd, ...next };
 }
 
 /**
@@ -187,7 +203,7 @@ export async function listSessions({ clock, config }: SessionContext, userId: st
   return (
     db
       .selectFrom("sessions")
-      .select(["id", "ip", "userAgent", "createdAt", "lastUsedAt", "repeatedAt"])
+      .select(["id", "ip", "userAgent", "createdAt", "lastUsedAt", "repeatedAt", "via"])
       .where("userId", "=", userId)
       .where("revokedAt", "is", null)
       .where("expiresAt", ">", now)
@@ -219,20 +235,19 @@ export async function revokeSession(
   return true;
 }
 
-/** Ends the sessions of a user. @param except the session to keep. */
+/** Ends the sessions of a user. @param except the session to keep. @param of only those that were opened so */
 export async function revokeSessions(
   ctx: SessionContext,
   userId: string,
   reason: RevokeReason,
   trx: Trx,
   except: string | null = null,
+  { via, sid }: Pick<Opening, "via" | "sid"> = {},
 ): Promise<number> {
-  const live = await trx
-    .selectFrom("sessions")
-    .select("id")
-    .where("userId", "=", userId)
-    .where("revokedAt", "is", null)
-    .execute();
+  let sessions = trx.selectFrom("sessions").select("id").where("userId", "=", userId).where("revokedAt", "is", null);
+  if (via !== undefined) sessions = sessions.where("via", "=", via);
+  if (sid !== undefined) sessions = sessions.where("sid", "=", sid);
+  const live = await sessions.execute();
   const ids = live.map(({ id }) => id).filter((id) => id !== except);
   await endSessions(ctx, ids, userId, reason, trx);
   return ids.length;

@@ -167,6 +167,7 @@ export async function removeUser(
     await trx.deleteFrom("project_members").where("userId", "=", id).execute();
     await endOwnershipOf(id, null, trx);
     await trx.deleteFrom("second_factors").where("userId", "=", id).execute();
+    await trx.deleteFrom("identities").where("userId", "=", id).execute();
     await trx.deleteFrom("push_devices").where("userId", "=", id).execute();
     await deletions.user(trx, id, now);
     await endKeysOf(ctx, { userId: id, projectId: null, by: "user.delete" }, trx);
