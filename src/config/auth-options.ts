@@ -1,4 +1,5 @@
 import * as k from "./kinds.ts";
+import { providers } from "./oidc-options.ts";
 import { option, optional } from "./option.ts";
 
 const MINUTE = 60_000;
@@ -106,6 +107,13 @@ export const AUTH_OPTIONS = {
       "tolerated difference between that program's clock and this server's",
     ),
   },
+  oidc: option(
+    providers,
+    [],
+    "OpenID providers whose accounts sign people in, a list in the file or JSON (docs/signing-in.md); the client's " +
+      "secret may be in `PRISM_AUTH_OIDC_<NAME>_CLIENT_SECRET`, or in a file that this with `_FILE` names",
+    { secret: true, reloadable: true },
+  ),
   devTokenExpires: option(
     k.duration(1000, 30 * DAY),
     DAY,

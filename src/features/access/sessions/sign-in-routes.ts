@@ -98,6 +98,11 @@ const SetupView = named(
     registration: doc(v.picklist(["approval", "open", "closed"]), "What becomes of a registration"),
     passwordMin: doc(v.number(), "Shortest password, in characters"),
     mailConfigured: doc(v.boolean(), "Whether mails can be sent, such as links to reset a password"),
+    providers: doc(
+      v.array(v.object({ name: v.string(), label: v.string(), url: doc(v.string(), "Path that leads there") })),
+      "OpenID providers that sign people in",
+    ),
+    autoRedirect: doc(v.nullable(v.string()), "The path that a sign-in page opens by itself; null: none"),
     development: doc(
       v.optional(v.boolean()),
       "Whether the server runs in development mode, with the administrator `dev`; only for signed-in callers and programs on this machine",
@@ -120,12 +125,16 @@ export function signInRoutes(context: AuthContext, limits: AuthLimits): Route[] 
       ...open,
       response: SetupView,
       async handle(exchange) {
-        const { registration, passwordMin } = settings.current.auth;
+        const { registration, passwordMin, oidc } = settings.current.auth;
+        const pathOf = (name: string): string => `/auth/oidc/${name}`;
+        const automatic = oidc.find((each) => each.autoRedirect);
         return {
           needsAdmin: !(await hasAdmin(db.read, isDevelopment)),
           registration,
           passwordMin,
           mailConfigured: accounts.mail.isConfigured,
+          providers: oidc.map(({ name, label = name }) => ({ name, label, url: pathOf(name) })),
+          autoRedirect: automatic ? pathOf(automatic.name) : null,
           ...((await mayKnowServer(context.kernel, exchange)) ? { development: isDevelopment, version: VERSION } : {}),
         };
       },
