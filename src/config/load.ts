@@ -9,6 +9,7 @@ import {
   checkPairs,
   checkProduction,
   checkProviders,
+  checkProxyHeader,
   checkTrusted,
   missingInProduction,
   unusedProviders,
@@ -141,6 +142,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
     ...checkProviders(given),
     ...checkFaces(given),
     ...checkTrusted(given),
+    ...checkProxyHeader(given),
   );
   if (problems.length > 0) throw new ConfigRefused(problems);
 
