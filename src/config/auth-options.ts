@@ -52,6 +52,13 @@ export const AUTH_OPTIONS = {
       "registration",
     { reloadable: true, editable: true },
   ),
+  localLogin: option(
+    k.oneOf("on", "admins", "off"),
+    "on",
+    "whose passwords sign in: everyone's, administrators' or no one's; not on also closes registration; off counts " +
+      "once an active administrator has an identity of a provider (docs/signing-in-groups.md)",
+    { reloadable: true },
+  ),
   requireEmailVerification: option(
     k.boolean(),
     false,
@@ -114,6 +121,29 @@ export const AUTH_OPTIONS = {
       "secret may be in `PRISM_AUTH_OIDC_<NAME>_CLIENT_SECRET`, or in a file that this with `_FILE` names",
     { secret: true, reloadable: true },
   ),
+  proxyHeader: {
+    name: optional(
+      k.headerName(),
+      "header in which a proxy names the person that it has signed in, such as Remote-User, for GET /auth/proxy " +
+        "(docs/signing-in-proxy.md); needs auth.proxyHeader.from and auth.proxyHeader.secret",
+    ),
+    from: option(k.list(k.cidr), [], "addresses of that proxy; trustedProxies does not count here"),
+    secret: optional(k.text(16), "what that proxy sends in Prism-Proxy-Secret, 16 characters or more", {
+      secret: true,
+    }),
+    groups: optional(k.headerName(), "header with the person's groups, separated by commas, such as Remote-Groups"),
+    roles: option(k.groupMap(), {}, 'roles by group, such as {"ops": "Operator"}; a group may have a list of them'),
+    projects: option(k.groupMap(), {}, 'memberships by group, such as {"team-db": "db:editor"}: project and role'),
+    link: option(
+      k.oneOf("none", "username", "email"),
+      "none",
+      "also links, at the first sign-in, the account with this username or confirmed mail address, if it has no " +
+        "password, no second factor and not the role Admin; others are linked by prism user identities link",
+    ),
+    label: option(k.text(1, 60), "single sign-on", "what the sign-in page calls it"),
+    sessionMax: option(k.duration(60_000, 365 * DAY), 12 * 60 * MINUTE, "maximum lifetime of a session that it opens"),
+    autoRedirect: option(k.boolean(), false, "the sign-in page goes to GET /auth/proxy by itself"),
+  },
   devTokenExpires: option(
     k.duration(1000, 30 * DAY),
     DAY,

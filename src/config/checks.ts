@@ -175,6 +175,13 @@ export function checkOidc({ env, publicUrl, auth }: Pick<ConfigValues, "env" | "
   return problems;
 }
 
+/** Checks what a proxy that signs people in needs. @returns the problems */
+export function checkProxyHeader({ auth }: Pick<ConfigValues, "auth">): string[] {
+  const { name, from, secret } = auth.proxyHeader;
+  if (name === undefined || (from.length > 0 && secret !== undefined)) return [];
+  return ["auth.proxyHeader.name needs auth.proxyHeader.from and auth.proxyHeader.secret"];
+}
+
 /** Checks the settings of S3 and Pusher that depend on each other. @returns the problems */
 export function checkProviders({ storage, pusher, env }: Pick<ConfigValues, "storage" | "pusher" | "env">): string[] {
   const problems: string[] = [];

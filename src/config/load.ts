@@ -10,6 +10,7 @@ import {
   checkPairs,
   checkProduction,
   checkProviders,
+  checkProxyHeader,
   checkTrusted,
   missingInProduction,
   unusedProviders,
@@ -149,6 +150,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
     ...checkFaces(given),
     ...checkTrusted(given),
     ...checkOidc(given),
+    ...checkProxyHeader(given),
   );
   if (problems.length > 0) throw new ConfigRefused(problems);
 

@@ -192,10 +192,17 @@ function hopsOf(headers: Headers): string[] {
     .filter(Boolean);
 }
 
-/** The client's headers and address (RFC 9110 section 7.6); trailers are not passed on. */
-export function passedHeaders(req: IncomingMessage, isUpgrade = false): NodeJS.Dict<string | string[]> {
+/**
+ * The client's headers and address (RFC 9110 section 7.6); trailers are not passed on.
+ * @param notPassed names in lower case of headers that only count where they arrive
+ */
+export function passedHeaders(
+  req: IncomingMessage,
+  notPassed: ReadonlySet<string>,
+  isUpgrade = false,
+): NodeJS.Dict<string | string[]> {
   const headers = Object.entries(req.headers).filter(
-    ([name]) => name !== "trailer" && (isUpgrade || !HOP_BY_HOP.has(name)),
+    ([name]) => name !== "trailer" && !notPassed.has(name) && (isUpgrade || !HOP_BY_HOP.has(name)),
   );
   const from = [req.headers["x-forwarded-for"] ?? [], req.socket.remoteAddress ?? []].flat().join(", ");
   return { ...Object.fromEntries(headers), "x-forwarded-for": from };

@@ -52,6 +52,8 @@ export interface PeopleTables {
     roleId: string;
     grantedBy: string | null;
     createdAt: number;
+    /** JSON of who gives it (features/access/group-rights/sources.ts); null: by hand. */
+    sources: string | null;
   };
   sessions: {
     id: string;
@@ -138,6 +140,8 @@ export interface PeopleTables {
     userId: string;
     role: ProjectRole;
     createdAt: number;
+    /** JSON of who gives which role (features/access/group-rights/sources.ts); null: by hand. */
+    sources: string | null;
   };
   project_storage: {
     projectId: string;

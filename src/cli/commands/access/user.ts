@@ -22,7 +22,7 @@ const REF = "id, external id, username or mail address";
 const STDIN = ["--stdin", "read the password from stdin instead of asking for it"] as const;
 
 /** An account as the operator sees it. */
-type ShownUser = Pick<User, "id" | "name" | "username" | "email" | "externalId" | "status" | "roles">;
+type ShownUser = Pick<User, "id" | "name" | "username" | "email" | "externalId" | "status" | "roles" | "roleSources">;
 
 /** Canonical role names, without duplicates. @throws CommandError 6 with the nearest role */
 async function knownRoles(server: ServerClient, given: unknown): Promise<string[]> {
@@ -43,7 +43,12 @@ function labelOf({ id, username, email, externalId }: ShownUser): string {
 }
 
 function userLine(user: ShownUser): string {
-  return `${user.id}  ${labelOf(user)}  ${user.status}  ${user.roles.join(", ") || "-"}`;
+  return `${user.id}  ${labelOf(user)}  ${user.status}  ${rolesText(user) || "-"}`;
+}
+
+/** `Auditor, Operator (oidc:company)`: who gives a role, if no person does. */
+function rolesText({ roles, roleSources }: ShownUser): string {
+  return roles.map((role) => (roleSources[role] === undefined ? role : `${role} (${roleSources[role]})`)).join(", ");
 }
 
 /** The account of an id, external id, username or mail address. @throws USER_NOT_FOUND */
@@ -140,7 +145,7 @@ export function addUser(program: Command): void {
         as: "users",
         columns: {
           ...{ ID: "id", USERNAME: "username", EMAIL: "email", NAME: "name", STATUS: "status" },
-          ROLES: ({ roles }: ShownUser) => roles.join(", "),
+          ROLES: rolesText,
         },
       },
       create: {

@@ -15,6 +15,7 @@ import {
   startSecondFactor,
 } from "./enrol-second-factor.ts";
 import { type AuthContext, type AuthLimits, RefreshCookie } from "./guards.ts";
+import { localLogin } from "./local-login.ts";
 import type { FirstStep, Login } from "./login.ts";
 import { LINK_LIFE_MS } from "./mail-links.ts";
 import { FirstCodeBody, FullProof, loginEntries, PasswordProof, SecondStepBody, SignInLinkBody } from "./schema.ts";
@@ -96,6 +97,10 @@ const SetupView = named(
   v.object({
     needsAdmin: doc(v.boolean(), "True until an account holds Admin; register with the setup token"),
     registration: doc(v.picklist(["approval", "open", "closed"]), "What becomes of a registration"),
+    localLogin: doc(
+      v.picklist(["on", "admins", "off"]),
+      "Whose passwords sign in: everyone's, administrators' or no one's",
+    ),
     passwordMin: doc(v.number(), "Shortest password, in characters"),
     mailConfigured: doc(v.boolean(), "Whether mails can be sent, such as links to reset a password"),
     providers: doc(
@@ -128,9 +133,11 @@ export function signInRoutes(context: AuthContext, limits: AuthLimits): Route[] 
         const { registration, passwordMin, oidc } = settings.current.auth;
         const pathOf = (name: string): string => `/auth/oidc/${name}`;
         const automatic = oidc.find((each) => each.autoRedirect);
+        const local = await localLogin(settings.current, db.read);
         return {
           needsAdmin: !(await hasAdmin(db.read, isDevelopment)),
-          registration,
+          registration: local === "on" ? registration : ("closed" as const),
+          localLogin: local,
           passwordMin,
           mailConfigured: accounts.mail.isConfigured,
           providers: oidc.map(({ name, label = name }) => ({ name, label, url: pathOf(name) })),
