@@ -28,7 +28,10 @@ type LocalLogin = Config["auth"]["localLogin"];
 export function providersOf({ auth }: Pick<Config, "auth">): readonly Provider[] {
   const { name, ...proxy } = auth.proxyHeader;
   const byHeader = name === undefined ? [] : [{ ...proxy, issuer: proxyIssuer(name), via: proxyIssuer(name) }];
-  return byHeader;
+  const oidc = auth.oidc.map(({ name: provider, issuer, label = provider, roles, projects }) => ({
+    ...{ issuer, via: `oidc:${provider}`, label, roles, projects },
+  }));
+  return [...oidc, ...byHeader];
 }
 
 /** The issuer of identities that a proxy's header names, which also opens their sessions and gives their rights. */
