@@ -195,6 +195,7 @@ test("a new account waits for approval until it has a role", async (t) => {
   const provider = await FakeProvider.start(t);
   const prism = await startWith(t, [provider.settings({ roles: { ops: "Operator" } })]);
   const browser = new Browser(prism);
+  provider.claims = { ...provider.claims, groups: ["other"] };
   assert.equal(await refusalOf(browser.signIn()), "ACCOUNT_PENDING");
   assert.equal(await refusalOf(browser.signIn()), "ACCOUNT_PENDING");
   const [account] = rowsOf<{ id: string; status: string }>(
