@@ -11,7 +11,7 @@ import { type AccountContext, recordFailedLogin } from "../context.ts";
 import { applyGroups } from "../group-rights/apply-groups.ts";
 import { consolePath, signInPage } from "../oidc/flow.ts";
 import { findIdentity, linkIdentity, type Subject } from "../oidc/identities.ts";
-import { mayLink } from "../oidc/sign-in.ts";
+import { mayLinkByAddress } from "../oidc/sign-in.ts";
 import { type AuthContext, RefreshCookie } from "../sessions/guards.ts";
 import { proxyIssuer } from "../sessions/local-login.ts";
 import { openOrChallenge } from "../sessions/login.ts";
@@ -40,7 +40,10 @@ export async function signInByProxy(context: AuthContext, exchange: Exchange, re
   const client = clientOf(exchange);
   const next = consolePath(returnTo);
   const to = (path: string, fragment: Record<string, string>, headers: Record<string, string> = {}) =>
-    new Reply(302, undefined, { Location: `${publicUrl()}/dashboard${path}#${new URLSearchParams(fragment)}`, ...headers });
+    new Reply(302, undefined, {
+      Location: `${publicUrl()}/dashboard${path}#${new URLSearchParams(fragment)}`,
+      ...headers,
+    });
   try {
     const opened = await accounts.db.write((trx) => openFor(accounts, proxyHeader, person, client, trx));
     if ("challenge" in opened) return to(signInPage(next), { challenge: opened.challenge });
@@ -68,7 +71,7 @@ function readHeaders(exchange: Exchange, { name = "", from, secret = "", groups 
   if (subject === "" || subject.length > MAX_SUBJECT || /\p{Cc}/u.test(subject))
     throw refused(`the proxy names no one in ${name}`);
   const issuer = proxyIssuer(name);
-  const held = groups === undefined ? null : read(groups).split(",");
+  const held = groups === undefined ? null : read(groups).split(/[,|]/);
   return { issuer, provider: issuer, subject, name: subject, groups: held?.map((group) => group.trim()) ?? null };
 }
 
@@ -104,7 +107,7 @@ async function linked(ctx: AccountContext, link: Settings["link"], identity: Sub
   const found =
     link === "none" ? undefined : await usersWith(trx, link, name).select(["id", "isEmailVerified"]).executeTakeFirst();
   const isMeant = found !== undefined && (link === "username" || found.isEmailVerified === 1);
-  if (!isMeant || !(await mayLink(found.id, identity.issuer, trx)))
+  if (!isMeant || !(await mayLinkByAddress(found.id, identity.issuer, trx)))
     throw new PrismError("ACCOUNT_NOT_LINKED", "No account is linked with the name that the proxy gives");
   await linkIdentity(ctx, found.id, identity, trx, found.id);
   return found.id;

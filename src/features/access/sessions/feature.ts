@@ -143,6 +143,7 @@ function loginRoutes(context: AuthContext, limits: AuthLimits): Route[] {
         if (fromCookie !== undefined) requireOwnOrigin(exchange, allowsOrigin);
         const token = body.refreshToken ?? fromCookie;
         if (token === undefined) throw new PrismError("UNAUTHENTICATED", "Send a refresh token");
+        await context.oidc.beforeRefresh(token);
         const login = await loginOf(accounts, await rotateSession(accounts, token, clientOf(exchange)));
         const delivery = body.tokenDelivery ?? (fromCookie === undefined ? "body" : "cookie");
         // The cookie's token is used up; sent again it would end the session.
@@ -365,7 +366,7 @@ declare module "../../../module/feature.ts" {
 
 /** How people show who they are. */
 export const authFeature = feature("auth", {
-  needs: ["accounts", "users", "devUserId", "pusherRegistry"],
+  needs: ["accounts", "users", "devUserId", "pusherRegistry", "oidc"],
   open: ({ accounts }) => ({
     passwordOwner: passwordOwner.bind(null, accounts),
   }),

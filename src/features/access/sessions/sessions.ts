@@ -188,11 +188,11 @@ export async function sessionOfRefreshToken(
   ctx: SessionContext,
   refreshToken: string,
   db: ReadDb,
-): Promise<{ id: string; userId: string } | undefined> {
+): Promise<{ id: string; userId: string; via: string | null } | undefined> {
   return db
     .selectFrom("refresh_tokens")
     .innerJoin("sessions", "sessions.id", "refresh_tokens.sessionId")
-    .select(["sessions.id", "sessions.userId"])
+    .select(["sessions.id", "sessions.userId", "sessions.via"])
     .where("refresh_tokens.hash", "=", hashRefreshToken(ctx, refreshToken))
     .executeTakeFirst();
 }

@@ -42,7 +42,8 @@ const messageOf = ({ body }: Reply<unknown>) => (body as { error: { message: str
 
 test("off counts once an active administrator has an identity of a provider in the settings", async (t) => {
   const { prism, root, uma } = await setUp(t, "off");
-  const problems = async () => (await signInFindings(prism.parts.base.config, prism.services.db.read)).map(({ text }) => text);
+  const problems = async () =>
+    (await signInFindings(prism.parts.base.config, prism.services.db.read)).map(({ text }) => text);
   const isOpenForAdmins = async () => {
     assert.deepEqual([outcomeOf(await login(prism, "root")), outcomeOf(await login(prism, "uma"))], ["200", OFF]);
     assert.match((await problems()).join(), /auth.localLogin is off, and administrators still sign in with passwords/);
@@ -61,7 +62,11 @@ test("off counts once an active administrator has an identity of a provider in t
 
   await answered(200, prism.patch(`/api/v1/users/${root.id}`, { status: "disabled" }));
   await makeAccount(prism, { username: "other" }, { roles: ["Admin"] });
-  assert.equal(outcomeOf(await login(prism, "other")), "200", "the identity of a disabled administrator does not count");
+  assert.equal(
+    outcomeOf(await login(prism, "other")),
+    "200",
+    "the identity of a disabled administrator does not count",
+  );
 });
 
 test("a link of the operator always signs in", async (t) => {
@@ -91,7 +96,8 @@ test("registration, invitations and new passwords by mail are refused, and a fir
   const inviteToken = /token=([^&]*)/.exec(invited.inviteUrl ?? "")?.[1];
   assert.ok(inviteToken);
   await answered(202, call(prism, "/api/v1/auth/forgot-password", { email: "uma@example.com" }));
-  const resets = () => prism.parts.base.reader.prepare("select 1 from one_time_tokens where kind = 'reset_password'").all();
+  const resets = () =>
+    prism.parts.base.reader.prepare("select 1 from one_time_tokens where kind = 'reset_password'").all();
   await eventually("a link is made", () => resets().length === 1);
   const { createOneTimeToken } = await import("../../../../src/features/access/sessions/mail-links.ts");
   const resetToken = await prism.services.db.write((trx) =>
@@ -118,12 +124,22 @@ test("registration, invitations and new passwords by mail are refused, and a fir
 test("apps of Gotify and ntfy keep their tokens, and passwords in requests are refused at once", async (t) => {
   const { prism, root } = await setUp(t);
   const ask = (path: string, headers: Record<string, string>) => prism.get(path, { token: null, headers });
-  const made = await prism.request<{ token: string }>("POST", "/gotify/client", { name: "phone" }, {
-    ...{ token: null, headers: basic("uma") },
-  });
-  const ntfy = await prism.request<{ token: string }>("POST", "/ntfy/v1/account/token", {}, {
-    ...{ token: null, headers: basic("uma") },
-  });
+  const made = await prism.request<{ token: string }>(
+    "POST",
+    "/gotify/client",
+    { name: "phone" },
+    {
+      ...{ token: null, headers: basic("uma") },
+    },
+  );
+  const ntfy = await prism.request<{ token: string }>(
+    "POST",
+    "/ntfy/v1/account/token",
+    {},
+    {
+      ...{ token: null, headers: basic("uma") },
+    },
+  );
   assert.deepEqual([made.status, ntfy.status], [200, 200], `${made.text} ${ntfy.text}`);
   const paths = ["/gotify/current/user", "/ntfy/v1/account"];
   for (const path of paths) assert.equal((await ask(path, basic("uma"))).status, 200, path);
@@ -140,5 +156,9 @@ test("apps of Gotify and ntfy keep their tokens, and passwords in requests are r
   assert.equal((await prism.get("/api/v1/users/me", { token: session.token })).status, 200, "sessions go on");
   reload(prism, "admins");
   for (const path of paths)
-    assert.deepEqual([(await ask(path, basic("uma"))).status, (await ask(path, basic("root"))).status], [403, 200], path);
+    assert.deepEqual(
+      [(await ask(path, basic("uma"))).status, (await ask(path, basic("root"))).status],
+      [403, 200],
+      path,
+    );
 });
