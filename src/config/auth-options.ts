@@ -126,7 +126,7 @@ export const AUTH_OPTIONS = {
     }),
     groups: optional(
       k.headerName(),
-      "header with the person's groups, separated by commas or |, such as Remote-Groups",
+      "header with the person's groups, separated by commas or vertical bars, such as Remote-Groups",
     ),
     roles: option(groups, {}, 'roles by group, such as {"ops": "Operator"}; a group may have a list of them'),
     projects: option(groups, {}, 'memberships by group, such as {"team-db": "db:editor"}: project and role'),

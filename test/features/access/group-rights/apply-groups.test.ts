@@ -158,7 +158,7 @@ test("a person changes nothing that only groups give: refused with the provider'
     await t.test(name, async () => {
       const reply = await attempt();
       assert.equal(outcomeOf(reply), "409 RIGHTS_FROM_GROUPS");
-      assert.match((reply.body as { error: { message: string } }).error.message, /from a group of company: change/);
+      assert.match((reply.body as { error: { message: string } }).error.message, /from a group of company: change the group there, or unlink/);
       assert.deepEqual([await roleIn(shop.id), (await user()).roles], [["editor", "oidc:company"], ["Operator"]]);
     });
   await t.test("more roles, and a stronger one, become the person's", async () => {
