@@ -10,10 +10,7 @@ const text = (max: number) => {
 const texts = (max = 100) => v.array(text(max), "must be a list of texts");
 const isTrue = (fallback: boolean) => v.optional(v.boolean("must be true or false"), fallback);
 /** What groups give: one name, or several. */
-const groupMap = v.optional(
-  v.record(text(255), v.union([text(200), texts(200)], "must be a name or a list of names"), "must be an object"),
-  {},
-);
+const groupMap = v.optional(k.groupMap().schema, {});
 
 const Provider = v.strictObject(
   {

@@ -7,22 +7,27 @@ import { tokensSealContext } from "./identities.ts";
 import type { OidcContext, Providers } from "./providers.ts";
 import { flowRoutes, identityRoutes } from "./routes.ts";
 
+interface Loaded {
+  readonly providers: Providers;
+  readonly flow: SignInFlow;
+}
+
 /** Sign-in at OpenID providers, loaded at its first use. */
 export class Oidc {
   readonly #context: OidcContext;
-  #loading: Promise<{ readonly providers: Providers; readonly flow: SignInFlow }> | null = null;
+  #loading: Promise<Loaded> | null = null;
   #providers: Providers | null = null;
 
   constructor(context: OidcContext) {
     this.#context = context;
   }
 
-  parts(): NonNullable<typeof this.#loading> {
+  parts(): Promise<Loaded> {
     this.#loading ??= this.#load();
     return this.#loading;
   }
 
-  async #load() {
+  async #load(): Promise<Loaded> {
     const [{ Providers }, { SignInFlow }] = await Promise.all([import("./providers.ts"), import("./flow.ts")]);
     this.#providers = new Providers(this.#context);
     return { providers: this.#providers, flow: new SignInFlow(this.#context, this.#providers) };
