@@ -1,5 +1,5 @@
 import * as k from "./kinds.ts";
-import { groups, providers } from "./oidc-options.ts";
+import { providers } from "./oidc-options.ts";
 import { option, optional } from "./option.ts";
 
 const MINUTE = 60_000;
@@ -128,8 +128,8 @@ export const AUTH_OPTIONS = {
       k.headerName(),
       "header with the person's groups, separated by commas or vertical bars, such as Remote-Groups",
     ),
-    roles: option(groups, {}, 'roles by group, such as {"ops": "Operator"}; a group may have a list of them'),
-    projects: option(groups, {}, 'memberships by group, such as {"team-db": "db:editor"}: project and role'),
+    roles: option(k.groupMap(), {}, 'roles by group, such as {"ops": "Operator"}; a group may have a list of them'),
+    projects: option(k.groupMap(), {}, 'memberships by group, such as {"team-db": "db:editor"}: project and role'),
     link: option(
       k.oneOf("none", "username", "email"),
       "none",

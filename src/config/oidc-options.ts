@@ -47,17 +47,6 @@ const Provider = v.strictObject(
 /** An OpenID provider whose accounts sign people in. */
 export type OidcSettings = Readonly<v.InferOutput<typeof Provider>>;
 
-function jsonOf(given: string): unknown {
-  try {
-    return JSON.parse(given) as unknown;
-  } catch {
-    return given;
-  }
-}
-
-/** What groups give, in the file or as JSON. */
-export const groups: k.Kind<v.InferOutput<typeof groupMap>> = { schema: groupMap, fromText: jsonOf };
-
 /** A list of providers, in the file or as JSON. */
 export const providers: k.Kind<readonly OidcSettings[]> = {
   schema: v.pipe(
@@ -72,6 +61,12 @@ export const providers: k.Kind<readonly OidcSettings[]> = {
       return found.length === dataset.value.length ? found : NEVER;
     }),
   ),
-  fromText: jsonOf,
+  fromText(given) {
+    try {
+      return JSON.parse(given) as unknown;
+    } catch {
+      return given;
+    }
+  },
   input: "list",
 };

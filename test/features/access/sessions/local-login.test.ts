@@ -47,7 +47,7 @@ test("off counts once an active administrator has an identity of a provider in t
   const isOpenForAdmins = async () => {
     assert.deepEqual([outcomeOf(await login(prism, "root")), outcomeOf(await login(prism, "uma"))], ["200", OFF]);
     assert.match((await problems()).join(), /auth.localLogin is off, and administrators still sign in with passwords/);
-    const { body } = await answered(200, prism.get<{ attention: { title: string }[] }>("/api/v1/overview"));
+    const { body } = await answered(200, prism.get("/api/v1/attention"));
     assert.match(JSON.stringify(body), /administrators still sign in with passwords/);
   };
   await isOpenForAdmins();
