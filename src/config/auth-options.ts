@@ -114,13 +114,6 @@ export const AUTH_OPTIONS = {
       "tolerated difference between that program's clock and this server's",
     ),
   },
-  oidc: option(
-    providers,
-    [],
-    "OpenID providers whose accounts sign people in, a list in the file or JSON (docs/signing-in.md); the client's " +
-      "secret may be in `PRISM_AUTH_OIDC_<NAME>_CLIENT_SECRET`, or in a file that this with `_FILE` names",
-    { secret: true, reloadable: true },
-  ),
   proxyHeader: {
     name: optional(
       k.headerName(),
@@ -131,7 +124,10 @@ export const AUTH_OPTIONS = {
     secret: optional(k.text(16), "what that proxy sends in Prism-Proxy-Secret, 16 characters or more", {
       secret: true,
     }),
-    groups: optional(k.headerName(), "header with the person's groups, separated by commas, such as Remote-Groups"),
+    groups: optional(
+      k.headerName(),
+      "header with the person's groups, separated by commas or vertical bars, such as Remote-Groups",
+    ),
     roles: option(k.groupMap(), {}, 'roles by group, such as {"ops": "Operator"}; a group may have a list of them'),
     projects: option(k.groupMap(), {}, 'memberships by group, such as {"team-db": "db:editor"}: project and role'),
     link: option(
@@ -144,6 +140,13 @@ export const AUTH_OPTIONS = {
     sessionMax: option(k.duration(60_000, 365 * DAY), 12 * 60 * MINUTE, "maximum lifetime of a session that it opens"),
     autoRedirect: option(k.boolean(), false, "the sign-in page goes to GET /auth/proxy by itself"),
   },
+  oidc: option(
+    providers,
+    [],
+    "OpenID providers whose accounts sign people in, a list in the file or JSON (docs/signing-in.md); the client's " +
+      "secret may be in `PRISM_AUTH_OIDC_<NAME>_CLIENT_SECRET`, or in a file that this with `_FILE` names",
+    { secret: true, reloadable: true },
+  ),
   devTokenExpires: option(
     k.duration(1000, 30 * DAY),
     DAY,

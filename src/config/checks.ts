@@ -154,6 +154,13 @@ export function checkTrusted({ auth }: Pick<ConfigValues, "auth">): string[] {
   return problems;
 }
 
+/** Checks what a proxy that signs people in needs. @returns the problems */
+export function checkProxyHeader({ auth }: Pick<ConfigValues, "auth">): string[] {
+  const { name, from, secret } = auth.proxyHeader;
+  if (name === undefined || (from.length > 0 && secret !== undefined)) return [];
+  return ["auth.proxyHeader.name needs auth.proxyHeader.from and auth.proxyHeader.secret"];
+}
+
 /** Checks the providers of `auth.oidc` together. @returns the problems */
 export function checkOidc({ env, publicUrl, auth }: Pick<ConfigValues, "env" | "publicUrl" | "auth">): string[] {
   const { oidc } = auth;
@@ -173,13 +180,6 @@ export function checkOidc({ env, publicUrl, auth }: Pick<ConfigValues, "env" | "
       problems.push(`auth.oidc ${name}: mfa trust needs acr or amr, values of ID tokens after a second factor`);
   }
   return problems;
-}
-
-/** Checks what a proxy that signs people in needs. @returns the problems */
-export function checkProxyHeader({ auth }: Pick<ConfigValues, "auth">): string[] {
-  const { name, from, secret } = auth.proxyHeader;
-  if (name === undefined || (from.length > 0 && secret !== undefined)) return [];
-  return ["auth.proxyHeader.name needs auth.proxyHeader.from and auth.proxyHeader.secret"];
 }
 
 /** Checks the settings of S3 and Pusher that depend on each other. @returns the problems */

@@ -149,8 +149,8 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
     ...checkProviders(given),
     ...checkFaces(given),
     ...checkTrusted(given),
-    ...checkOidc(given),
     ...checkProxyHeader(given),
+    ...checkOidc(given),
   );
   if (problems.length > 0) throw new ConfigRefused(problems);
 

@@ -29,7 +29,7 @@ const TEXTS: Readonly<Record<string, string>> = {
     "The provider did not sign you in, or its answer cannot be used. An administrator finds the reason in the log.",
   SIGN_IN_EXPIRED: "The sign-in took too long, or began in another browser. Start again.",
   ACCOUNT_NOT_LINKED:
-    "There is an account with your mail address. Sign in to it in another way, and link the provider on the page Security of your account.",
+    "No account here is linked with the one that you signed in with. If you have one, sign in to it in another way and link the provider on its page Security; or ask an administrator.",
   ACCOUNT_PENDING: "An administrator has yet to approve your account.",
   ACCOUNT_DISABLED: "Your account is disabled. Ask an administrator.",
   ACCOUNT_UNVERIFIED: "The mail address of your account is not confirmed yet.",

@@ -52,7 +52,7 @@ export function SignIn() {
       {endedBecause.value && <Banner tone="info">{endedBecause.value}</Banner>}
       {error !== null && <Banner tone="warn">{answerText(error)}</Banner>}
       <Providers setup={setup} next={next} />
-      <SignInForm onDone={finish} />
+      {setup?.localLogin !== "off" && <SignInForm onDone={finish} />}
     </StartFrame>
   );
 }
@@ -60,7 +60,7 @@ export function SignIn() {
 function Links({ setup, next }: { readonly setup: Setup | undefined; readonly next: string }) {
   return (
     <>
-      <Link href={withNext("/forgot-password", next)}>Forgot your password?</Link>
+      {setup?.localLogin !== "off" && <Link href={withNext("/forgot-password", next)}>Forgot your password?</Link>}
       {setup && setup.registration !== "closed" && <Link href={withNext("/register", next)}>Create an account</Link>}
     </>
   );

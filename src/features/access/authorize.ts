@@ -461,11 +461,15 @@ export async function storeRoleSources(
   { userId, roleId }: { readonly userId: string; readonly roleId: string },
   sources: Sources,
 ): Promise<void> {
-  const changed =
-    Object.keys(sources).length === 0
-      ? trx.deleteFrom("user_roles")
-      : trx.updateTable("user_roles").set({ sources: storedSources(sources) });
-  await changed.where("userId", "=", userId).where("roleId", "=", roleId).execute();
+  const isGone = Object.keys(sources).length === 0;
+  if (isGone) await trx.deleteFrom("user_roles").where("userId", "=", userId).where("roleId", "=", roleId).execute();
+  else
+    await trx
+      .updateTable("user_roles")
+      .set({ sources: storedSources(sources) })
+      .where("userId", "=", userId)
+      .where("roleId", "=", roleId)
+      .execute();
 }
 
 export function permissionsOf(roles: readonly RoleRow[]): Permission[] {

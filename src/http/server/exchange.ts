@@ -206,11 +206,11 @@ export class Exchange {
   }
 
   /**
-   * Who sent the request, or passed it on, whatever its headers say; '' on the control socket. Only until the first
-   * `await` of a handler.
+   * Who sent the request, or passed it on, whatever its headers say; '' after the exchange is over, and on the control
+   * socket.
    */
   get peerAddress(): string {
-    return this.isControl ? "" : addressText(new Uint8Array(this.res.getRemoteAddress()));
+    return this.isControl || this.#isOver ? "" : addressText(new Uint8Array(this.res.getRemoteAddress()));
   }
 
   /**

@@ -66,6 +66,6 @@ export function fromGroups(what: string, sources: Sources): PrismError {
   const names = Object.keys(ofGroups(sources)).map((source) => source.slice(source.indexOf(":") + 1));
   return new PrismError(
     "RIGHTS_FROM_GROUPS",
-    `${what} comes from a group of ${names.join(" and ")}: change the group there; Prism follows at the next sign-in`,
+    `${what} comes from a group of ${names.join(" and ")}: change the group there, or unlink that account of the person`,
   );
 }

@@ -170,7 +170,7 @@ export class SignInFlow {
   }
 }
 
-function signInPage(next: string): string {
+export function signInPage(next: string): string {
   return next === "/" ? "/sign-in" : `/sign-in?next=${encodeURIComponent(next)}`;
 }
 

@@ -4,6 +4,7 @@ import { Reply, type Route, route, undescribed } from "../../../http/api/route.t
 import { doc, example, named, object, text } from "../../../http/api/shapes.ts";
 import { holderOf, userOf } from "../../../http/server/access.ts";
 import type { Context } from "../../../module/feature.ts";
+import { providersOf } from "../sessions/local-login.ts";
 import { password } from "../sessions/schema.ts";
 import { clientOf } from "../sessions/sessions.ts";
 import { findUser } from "../users/queries.ts";
@@ -77,7 +78,7 @@ const Identities = v.object({ data: v.array(IdentityView) });
 const USER = object({ id: doc(v.string(), "Id of the user") });
 const OWN = "/api/v1/users/me/identities";
 const OF_USER = "/api/v1/users/:id/identities";
-const PROVIDER = doc(text(64, 1), "Name of the provider");
+const PROVIDER = doc(text(80, 1), "Name of the provider; `proxy:<header>` for the header of a proxy");
 
 /** The accounts of providers that users are linked with. */
 export function identityRoutes({ accounts, oidc, db, settings }: RouteContext): Route[] {
@@ -168,7 +169,7 @@ export function identityRoutes({ accounts, oidc, db, settings }: RouteContext): 
       response: v.object({ id: v.string() }),
       errors: ["USER_NOT_FOUND", "NOT_FOUND", "IDENTITY_TAKEN", "INVALID_STATE", "PRIVILEGE_ESCALATION"],
       async handle(exchange, { params: { id }, body: { provider, subject } }) {
-        const issuer = settings.current.auth.oidc.find(({ name }) => name === provider)?.issuer;
+        const issuer = providersOf(settings.current).find(({ name }) => name === provider)?.issuer;
         if (issuer === undefined) throw new PrismError("NOT_FOUND", "There is no such provider");
         const identity = { issuer, subject, provider };
         return new Reply(201, { id: await prepareIdentity(accounts, id, identity, holderOf(exchange)) });

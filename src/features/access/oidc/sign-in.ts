@@ -118,7 +118,7 @@ async function accountOf(
  * An address may pass to another person: it opens no account with a way in of its own, with rights over others, or with
  * another person of the same provider.
  */
-async function mayLinkByAddress(userId: string, issuer: string, trx: Trx): Promise<boolean> {
+export async function mayLinkByAddress(userId: string, issuer: string, trx: Trx): Promise<boolean> {
   const user = await usersWith(trx, "id", userId).select("passwordHash").executeTakeFirst();
   const linked = trx.selectFrom("identities").select("id").where("userId", "=", userId).where("issuer", "=", issuer);
   const roles = await heldRoles(userId, trx);

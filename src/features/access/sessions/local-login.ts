@@ -12,12 +12,17 @@ import { activeAdministrators } from "../projects/queries.ts";
 
 /** A way to sign in besides passwords of Prism. */
 interface Provider {
+  /** In the settings; of the header what its identities have as issuer. */
+  readonly name: string;
   /** Of its identities. */
   readonly issuer: string;
   /** How its sessions were opened, and the source of rights of its groups. */
   readonly via: string;
   /** As sentences name it. */
   readonly label: string;
+  /** Where it begins. */
+  readonly url: string;
+  readonly autoRedirect: boolean;
   readonly roles: GroupMap;
   readonly projects: GroupMap;
 }
@@ -26,12 +31,13 @@ interface Provider {
 type LocalLogin = Config["auth"]["localLogin"];
 
 export function providersOf({ auth }: Pick<Config, "auth">): readonly Provider[] {
-  const { name, ...proxy } = auth.proxyHeader;
-  const byHeader = name === undefined ? [] : [{ ...proxy, issuer: proxyIssuer(name), via: proxyIssuer(name) }];
-  const oidc = auth.oidc.map(({ name: provider, issuer, label = provider, roles, projects }) => ({
-    ...{ issuer, via: `oidc:${provider}`, label, roles, projects },
+  const { name: header, ...proxy } = auth.proxyHeader;
+  const own = proxyIssuer(header ?? "");
+  const byHeader = { ...proxy, name: own, issuer: own, via: own, url: "/auth/proxy" };
+  const all = auth.oidc.map(({ name, label = name, ...oidc }) => ({
+    ...{ ...oidc, name, label, via: `oidc:${name}`, url: `/auth/oidc/${name}` },
   }));
-  return [...oidc, ...byHeader];
+  return header === undefined ? all : [...all, byHeader];
 }
 
 /** The issuer of identities that a proxy's header names, which also opens their sessions and gives their rights. */

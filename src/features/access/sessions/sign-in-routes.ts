@@ -1,8 +1,8 @@
 import * as v from "valibot";
 import { PrismError } from "../../../core/errors.ts";
 import { VERSION } from "../../../core/runtime.ts";
-import { Reply, type Route, route } from "../../../http/api/route.ts";
-import { doc, named } from "../../../http/api/shapes.ts";
+import { Reply, type Route, route, undescribed } from "../../../http/api/route.ts";
+import { doc, named, object } from "../../../http/api/shapes.ts";
 import { holderOf, userOf } from "../../../http/server/access.ts";
 import { mayKnowServer } from "../../../http/server/credentials.ts";
 import { hasAdmin } from "../first-start.ts";
@@ -15,7 +15,7 @@ import {
   startSecondFactor,
 } from "./enrol-second-factor.ts";
 import { type AuthContext, type AuthLimits, RefreshCookie } from "./guards.ts";
-import { localLogin } from "./local-login.ts";
+import { localLogin, providersOf } from "./local-login.ts";
 import type { FirstStep, Login } from "./login.ts";
 import { LINK_LIFE_MS } from "./mail-links.ts";
 import { FirstCodeBody, FullProof, loginEntries, PasswordProof, SecondStepBody, SignInLinkBody } from "./schema.ts";
@@ -105,7 +105,7 @@ const SetupView = named(
     mailConfigured: doc(v.boolean(), "Whether mails can be sent, such as links to reset a password"),
     providers: doc(
       v.array(v.object({ name: v.string(), label: v.string(), url: doc(v.string(), "Path that leads there") })),
-      "OpenID providers that sign people in",
+      "OpenID providers that sign people in, and the proxy of `auth.proxyHeader`",
     ),
     autoRedirect: doc(v.nullable(v.string()), "The path that a sign-in page opens by itself; null: none"),
     development: doc(
@@ -121,7 +121,24 @@ export function signInRoutes(context: AuthContext, limits: AuthLimits): Route[] 
   const { accounts, settings, db } = context;
   const cookie = new RefreshCookie(settings);
   const isDevelopment = settings.current.env === "development";
+  const byProxy = route({
+    ...open,
+    ...{ method: "GET", path: "/auth/proxy", summary: "Sign in the person whom the proxy of `auth.proxyHeader` names" },
+    ...{
+      undocumented: true,
+      response: undescribed,
+      attempts: "address",
+      query: object({ returnTo: v.optional(v.string()) }),
+    },
+    errors: ["PROXY_REFUSED"],
+    async handle(exchange, { query }) {
+      limits.take(exchange, "login");
+      const { signInByProxy } = await import("../proxy-header/sign-in.ts");
+      return signInByProxy(context, exchange, query.returnTo);
+    },
+  });
   return [
+    ...(settings.current.auth.proxyHeader.name === undefined ? [] : [byProxy]),
     route({
       method: "GET",
       path: "/api/v1/setup",
@@ -130,18 +147,17 @@ export function signInRoutes(context: AuthContext, limits: AuthLimits): Route[] 
       ...open,
       response: SetupView,
       async handle(exchange) {
-        const { registration, passwordMin, oidc } = settings.current.auth;
-        const pathOf = (name: string): string => `/auth/oidc/${name}`;
-        const automatic = oidc.find((each) => each.autoRedirect);
+        const { registration, passwordMin } = settings.current.auth;
         const local = await localLogin(settings.current, db.read);
+        const providers = providersOf(settings.current);
         return {
           needsAdmin: !(await hasAdmin(db.read, isDevelopment)),
           registration: local === "on" ? registration : ("closed" as const),
           localLogin: local,
           passwordMin,
           mailConfigured: accounts.mail.isConfigured,
-          providers: oidc.map(({ name, label = name }) => ({ name, label, url: pathOf(name) })),
-          autoRedirect: automatic ? pathOf(automatic.name) : null,
+          providers: providers.map(({ name, label, url }) => ({ name, label, url })),
+          autoRedirect: providers.find((each) => each.autoRedirect)?.url ?? null,
           ...((await mayKnowServer(context.kernel, exchange)) ? { development: isDevelopment, version: VERSION } : {}),
         };
       },
