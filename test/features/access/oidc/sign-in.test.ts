@@ -329,6 +329,30 @@ test("a provider that is dead", async (t) => {
   }
 });
 
+test("nothing of an incident waits for a provider that hangs", async (t) => {
+  const provider = await FakeProvider.start(t);
+  const clock = new FakeClock();
+  const prism = await startWith(t, [provider.settings({ ...PROVISION, roles: { ops: "Admin" }, groupsEvery: "1m" })], {
+    clock,
+  });
+  provider.claims = { ...provider.claims, groups: ["ops"] };
+  provider.refreshToken = "refresh-1";
+  const browser = new Browser(prism);
+  await browser.signIn();
+  const token = await browser.accessToken();
+  const { id } = (await prism.get<{ id: string }>("/api/v1/users/me", { token })).body;
+  clock.advance(120_000);
+  provider.until = new Promise(() => undefined);
+  const asked = provider.requests.length;
+
+  const paged = await prism.post<{ id: string }>("/api/v1/incidents", { title: "Disk full", users: [id] });
+  assert.equal(paged.status, 201, paged.text);
+  const ack = await prism.post(`/api/v1/incidents/${paged.body.id}/acknowledge`, {}, { token });
+  assert.equal(ack.status, 200, ack.text);
+  assert.equal((await prism.post(`/api/v1/incidents/${paged.body.id}/resolve`, {}, { token })).status, 200);
+  assert.equal(provider.requests.length, asked);
+});
+
 test("an unknown provider leads to the sign-in page, too", async (t) => {
   const prism = await startWith(t, []);
   const reply = await prism.get("/auth/oidc/none", { token: null });
