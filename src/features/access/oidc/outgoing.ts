@@ -43,8 +43,9 @@ export async function callProvider(proxy: ProxySettings, text: string, call: Cal
 
 async function request(url: URL, { method = "GET", headers = {}, body, signal }: Call): Promise<Response> {
   const limit = AbortSignal.timeout(TIMEOUT_MS);
+  const content = (body ?? null) as NonNullable<RequestInit["body"]> | null;
   const response = await fetch(url, {
-    ...{ method, headers, body: (body ?? null) as RequestInit["body"], redirect: "manual" },
+    ...{ method, headers, body: content, redirect: "manual" },
     signal: signal ? AbortSignal.any([signal, limit]) : limit,
   });
   const chunks: Uint8Array[] = [];
