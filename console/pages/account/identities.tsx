@@ -26,6 +26,8 @@ export function IdentitiesCard() {
   const identities = useGet<{ readonly data: readonly Identity[] }>("/users/me/identities");
   const { error } = providerAnswer.value;
   const providers = setup.data?.providers ?? [];
+  // The header of a proxy is linked by administrators.
+  const linkable = providers.filter(({ url }) => url.startsWith("/auth/oidc/"));
   if (providers.length === 0 && (identities.data?.data.length ?? 0) === 0) return null;
   const labelOf = (name: string | null): string =>
     providers.find((each) => each.name === name)?.label ?? name ?? "a provider";
@@ -65,9 +67,9 @@ export function IdentitiesCard() {
             )
           }
         </Loaded>
-        {providers.length > 0 && (
+        {linkable.length > 0 && (
           <div class="inline">
-            {providers.map((provider) => (
+            {linkable.map((provider) => (
               <Button key={provider.name} onClick={() => openDialog(<LinkDialog provider={provider} />)}>
                 Link {provider.label}
               </Button>

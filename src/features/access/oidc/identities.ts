@@ -5,6 +5,7 @@ import type { ReadDb, Trx } from "../../../store/database.ts";
 import { type Granter, requireMayManage } from "../authorize.ts";
 import { type AccountContext, recordChange } from "../context.ts";
 import { applyGroups } from "../group-rights/apply-groups.ts";
+import { requireLocalLogin } from "../sessions/local-login.ts";
 import { requirePassword } from "../sessions/login.ts";
 import { type ClientInfo, revokeSessions } from "../sessions/sessions.ts";
 import { findUser, usersWith, writeUser } from "../users/queries.ts";
@@ -102,7 +103,7 @@ export async function unlinkIdentity(
     if (!found) throw new PrismError("IDENTITY_NOT_FOUND", "No such linked account");
     const { provider, issuer } = found;
     if (granter) await requireMayManage(userId, granter, trx);
-    else if (all.length === 1 && !(await hasOtherWay(userId, trx)))
+    else if (all.length === 1 && !(await hasPassword(ctx, userId, trx)))
       throw new PrismError("INVALID_STATE", "It is the only way into your account; choose a password first");
     await trx.deleteFrom("identities").where("id", "=", id).execute();
     await recordChange(ctx, "user.identity_unlink", "user", userId, { provider, issuer }, trx);
@@ -114,8 +115,13 @@ export async function unlinkIdentity(
   });
 }
 
-async function hasOtherWay(userId: string, trx: Trx): Promise<boolean> {
-  return (await findUser(trx, userId)).passwordHash !== null;
+/** Whether the account has a password that signs in. */
+async function hasPassword(ctx: AccountContext, userId: string, trx: Trx): Promise<boolean> {
+  if ((await findUser(trx, userId)).passwordHash === null) return false;
+  return requireLocalLogin(ctx, trx, userId).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** A session that was opened so long ago proves nothing new. */

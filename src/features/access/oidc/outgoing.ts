@@ -44,7 +44,7 @@ export async function callProvider(proxy: ProxySettings, text: string, call: Cal
 async function request(url: URL, { method = "GET", headers = {}, body, signal }: Call): Promise<Response> {
   const limit = AbortSignal.timeout(TIMEOUT_MS);
   const response = await fetch(url, {
-    ...{ method, headers, body: (body ?? null) as BodyInit | null, redirect: "manual" },
+    ...{ method, headers, body: (body ?? null) as RequestInit["body"], redirect: "manual" },
     signal: signal ? AbortSignal.any([signal, limit]) : limit,
   });
   const chunks: Uint8Array[] = [];
@@ -68,7 +68,7 @@ async function requestProxied(
     body: body === undefined || body === null ? undefined : Buffer.from(String(body)),
     ...{ maxBytes: MAX_BYTES, timeoutMs: TIMEOUT_MS, signal },
   });
-  return answerOf(answer.status, answer.type, answer.body);
+  return answerOf(answer.status, answer.type, Buffer.from(answer.body));
 }
 
 function answerOf(status: number, type: string, body: Uint8Array<ArrayBuffer>): Response {

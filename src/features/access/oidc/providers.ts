@@ -137,9 +137,15 @@ export class Providers {
   /** Ends the sessions that a logout token names (OpenID Connect Back-Channel Logout 1.0). */
   async logOut(name: string, token: string): Promise<void> {
     const provider = this.require(name);
-    const { sub, sid, jti = "", iss = "" } = await provider.logoutClaims(token);
-    if (!provider.takeLogoutToken(jti) || (sub === undefined && sid === undefined))
-      throw new PrismError("VALIDATION_FAILED", "The logout token was used before, or names neither sub nor sid");
+    const {
+      sub,
+      sid,
+      jti = "",
+      iss = "",
+    } = await provider.logoutClaims(token).catch((error: unknown) => {
+      throw error instanceof PrismError && error.code === "PROVIDER_REFUSED" ? invalidToken(error) : error;
+    });
+    if ((sub === undefined && sid === undefined) || !provider.takeLogoutToken(jti)) throw invalidToken();
     await this.#context.db.write(async (trx) => {
       const via = viaOf(provider.settings);
       const sessions = trx
@@ -153,4 +159,9 @@ export class Providers {
         await this.endSessions(userId, provider, trx, sid as string | undefined);
     });
   }
+}
+
+/** The answer that the specification asks for (section 2.8). */
+function invalidToken(cause?: PrismError): PrismError {
+  return new PrismError("VALIDATION_FAILED", "The logout token is not valid, or was used before", { cause });
 }

@@ -62,12 +62,13 @@ export async function noteAnswer(
   if (!identity) throw new TypeError("the identity is linked in this transaction");
   const now = ctx.clock.now();
   const token = groupsEvery === null ? undefined : refreshToken;
-  const sealed = token && ctx.box.seal(tokensSealContext(identity.id), Buffer.from(token));
+  const sealed =
+    token === undefined ? identity.tokens : ctx.box.seal(tokensSealContext(identity.id), Buffer.from(token));
   await trx
     .updateTable("identities")
     .set({
       ...{ provider: settings.name, name: email ?? username ?? name ?? identity.name, lastUsedAt: now, groupsAt: now },
-      tokens: groupsEvery === null ? null : (sealed ?? identity.tokens),
+      tokens: groupsEvery === null ? null : sealed,
     })
     .where("id", "=", identity.id)
     .execute();
