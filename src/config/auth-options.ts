@@ -144,7 +144,7 @@ export const AUTH_OPTIONS = {
     providers,
     [],
     "OpenID providers whose accounts sign people in, a list in the file or JSON (docs/signing-in.md); the client's " +
-      "secret may be in `PRISM_AUTH_OIDC_<NAME>_CLIENT_SECRET`, or in a file that this with `_FILE` names",
+      "secret may be in PRISM_AUTH_OIDC_COMPANY_CLIENT_SECRET for the name company, or in a file that this with _FILE names",
     { secret: true, reloadable: true },
   ),
   devTokenExpires: option(
