@@ -1,7 +1,7 @@
 import type { OidcSettings } from "../../../config/oidc-options.ts";
 import { cleanText } from "../../../core/text/clean-text.ts";
 
-export type Claims = Readonly<Record<string, unknown>>;
+export type IdClaims = Readonly<Record<string, unknown>>;
 
 /** What a provider says of a person who has signed in there. */
 export interface ProvedPerson {
@@ -24,7 +24,7 @@ const MAX_SUBJECT = 255;
 const MAX_GROUPS = 1000;
 
 /** Whether userinfo must be asked, since claims are not in the ID token (as of Authelia and GitLab). */
-export function lacksClaims(claims: Claims, settings: OidcSettings): boolean {
+export function lacksClaims(claims: IdClaims, settings: OidcSettings): boolean {
   const isAbsent = (name: string): boolean => memberOf(claims, name) === undefined;
   const names = ["name", "email", settings.userClaim];
   return (
@@ -37,7 +37,7 @@ function usesGroups({ roles, projects }: OidcSettings): boolean {
 }
 
 /** @param idToken its claims decide. @param info claims of userinfo. @returns null without a usable subject */
-export function personOf(settings: OidcSettings, idToken: Claims, info: Claims = {}): ProvedPerson | null {
+export function personOf(settings: OidcSettings, idToken: IdClaims, info: IdClaims = {}): ProvedPerson | null {
   const claims = { ...info, ...idToken };
   const subject = textOf(memberOf(claims, settings.userClaim)) ?? "";
   if (subject === "" || subject.length > MAX_SUBJECT) return null;
@@ -53,13 +53,13 @@ export function personOf(settings: OidcSettings, idToken: Claims, info: Claims =
   };
 }
 
-function hasTrustedFactor(idToken: Claims, { mfa, acr, amr }: OidcSettings): boolean {
+function hasTrustedFactor(idToken: IdClaims, { mfa, acr, amr }: OidcSettings): boolean {
   const isOne = (wanted: readonly string[], given: unknown): boolean =>
     wanted.length === 0 || [given].flat().some((each) => wanted.includes(each as string));
   return mfa === "trust" && isOne(acr, idToken["acr"]) && isOne(amr, idToken["amr"]);
 }
 
-function groupsOf(claims: Claims, settings: OidcSettings): readonly string[] | null {
+function groupsOf(claims: IdClaims, settings: OidcSettings): readonly string[] | null {
   const found = memberOf(claims, settings.groupsClaim);
   if (found === undefined && areElsewhere(claims, settings)) return null;
   return [found ?? []]
@@ -69,15 +69,17 @@ function groupsOf(claims: Claims, settings: OidcSettings): readonly string[] | n
 }
 
 /** Entra ID gives a link in place of more than 200 groups (OpenID Connect Core section 5.6.2). */
-function areElsewhere({ _claim_names: names }: Claims, { groupsClaim }: OidcSettings): boolean {
+function areElsewhere({ _claim_names: names }: IdClaims, { groupsClaim }: OidcSettings): boolean {
   return typeof names === "object" && names !== null && groupsClaim in names;
 }
 
 /** The member of this name, or at this dotted path, such as `realm_access.roles` of Keycloak. */
-function memberOf(claims: Claims, name: string): unknown {
+function memberOf(claims: IdClaims, name: string): unknown {
   if (Object.hasOwn(claims, name)) return claims[name];
   return name.split(".").reduce<unknown>((from, part) => {
-    return typeof from === "object" && from !== null && Object.hasOwn(from, part) ? (from as Claims)[part] : undefined;
+    return typeof from === "object" && from !== null && Object.hasOwn(from, part)
+      ? (from as IdClaims)[part]
+      : undefined;
   }, claims);
 }
 

@@ -6,14 +6,14 @@ import type { StoredFindings } from "../../../module/findings.ts";
 /** Whether people can sign in at the providers of `auth.oidc`; nothing without one. */
 export async function checkProviders(config: Config): Promise<Finding[]> {
   if (config.auth.oidc.length === 0) return [];
-  const { Provider } = await import("./provider.ts");
+  const { OidcProvider } = await import("./provider.ts");
   const parts = {
     ...{ clock: systemClock, log: { warn: () => undefined }, settings: { current: config } },
     publicUrl: () => config.publicUrl ?? "http://localhost",
   };
   const look = async (settings: Config["auth"]["oidc"][number]): Promise<Finding> => {
     const { name, issuer } = settings;
-    const provider = new Provider(settings, parts);
+    const provider = new OidcProvider(settings, parts);
     try {
       await provider.begin();
       return pass("oidc", `${name}: ${issuer} is reached; its redirect URI is ${provider.redirectUri}`);

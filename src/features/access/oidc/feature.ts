@@ -1,14 +1,14 @@
 import { sql } from "kysely";
-import { feature, type Uses } from "../../../module/feature.ts";
-import type { FeatureFindings } from "../../../module/findings.ts";
+import { feature } from "../../../module/feature.ts";
 import { sealedColumn } from "../../../store/sealed-column.ts";
+import { oidcFindings } from "./findings.ts";
 import type { SignInFlow } from "./flow.ts";
 import { tokensSealContext } from "./identities.ts";
-import type { OidcContext, Providers } from "./providers.ts";
+import type { OidcContext, OidcProviders } from "./providers.ts";
 import { flowRoutes, identityRoutes } from "./routes.ts";
 
 interface Loaded {
-  readonly providers: Providers;
+  readonly providers: OidcProviders;
   readonly flow: SignInFlow;
 }
 
@@ -16,7 +16,7 @@ interface Loaded {
 export class Oidc {
   readonly #context: OidcContext;
   #loading: Promise<Loaded> | null = null;
-  #providers: Providers | null = null;
+  #providers: OidcProviders | null = null;
 
   constructor(context: OidcContext) {
     this.#context = context;
@@ -28,12 +28,12 @@ export class Oidc {
   }
 
   async #load(): Promise<Loaded> {
-    const [{ Providers }, { SignInFlow }] = await Promise.all([import("./providers.ts"), import("./flow.ts")]);
-    this.#providers = new Providers(this.#context);
+    const [{ OidcProviders }, { SignInFlow }] = await Promise.all([import("./providers.ts"), import("./flow.ts")]);
+    this.#providers = new OidcProviders(this.#context);
     return { providers: this.#providers, flow: new SignInFlow(this.#context, this.#providers) };
   }
 
-  /** Before a session is refreshed; see {@link Providers.beforeRefresh}. */
+  /** Before a session is refreshed; see {@link OidcProviders.beforeRefresh}. */
   async beforeRefresh(refreshToken: string): Promise<void> {
     const { oidc } = this.#context.settings.current.auth;
     if (oidc.some(({ groupsEvery }) => groupsEvery !== null))
@@ -41,7 +41,7 @@ export class Oidc {
   }
 
   /** Providers that were used and give no answer that can be used. */
-  get used(): Providers["used"] {
+  get used(): OidcProviders["used"] {
     return this.#providers?.used ?? [];
   }
 }
@@ -51,22 +51,6 @@ declare module "../../../module/feature.ts" {
     readonly oidc: Oidc;
   }
 }
-
-const oidcFindings: FeatureFindings<Uses<"oidc">> = {
-  stored: () => import("./doctor.ts"),
-  known: ({ oidc }) =>
-    oidc.used.flatMap(({ label, settings: { name }, problems }) =>
-      problems.map(({ since, text }) => ({
-        ...{ code: "oidc", severity: "warning", subject: name, since },
-        text: `Sign-in with ${label}: ${text}`,
-        fix: "look at auth.oidc and at the provider; sessions go on, and prism user sign-in-link signs in without it",
-        shown: {
-          ...{ kind: "config", key: `oidc:${name}`, link: "/people" },
-          detail: "people who are signed in are not affected",
-        },
-      })),
-    ),
-};
 
 /** Sign-in with accounts of OpenID providers, and the accounts of providers that users are linked with. */
 export const oidcFeature = feature("oidc", {

@@ -9,12 +9,12 @@ import { recordFailedLogin } from "../context.ts";
 import { AuthLimits, cookieOf, RefreshCookie } from "../sessions/guards.ts";
 import { clientOf } from "../sessions/sessions.ts";
 import { linkIdentity } from "./identities.ts";
-import type { Secrets } from "./provider.ts";
-import type { OidcContext, Providers } from "./providers.ts";
+import type { FlowSecrets } from "./provider.ts";
+import type { OidcContext, OidcProviders } from "./providers.ts";
 import { signInWith } from "./sign-in.ts";
 
 /** Between the start at Prism and the answer of the provider. */
-interface Flow extends Secrets {
+interface Flow extends FlowSecrets {
   readonly provider: string;
   /** A page of the console. */
   readonly next: string;
@@ -34,13 +34,13 @@ const COOKIES = 4;
 /** The way of a browser to a provider and back. A sealed cookie carries what must be the same at the end. */
 export class SignInFlow {
   readonly #context: OidcContext;
-  readonly #providers: Providers;
+  readonly #providers: OidcProviders;
   readonly #limits: AuthLimits;
   readonly #refresh: RefreshCookie;
   /** States that came back; the codes of providers are used once, too. */
   readonly #used: TtlCache<string, true>;
 
-  constructor(context: OidcContext, providers: Providers) {
+  constructor(context: OidcContext, providers: OidcProviders) {
     this.#context = context;
     this.#providers = providers;
     this.#limits = new AuthLimits(context);

@@ -12,8 +12,8 @@ export const TIMEOUT_MS = 5000;
 const MAX_BYTES = 524_288;
 
 /** A provider that gave no usable answer; the next attempt may succeed. */
-export class Unreachable extends Error {
-  override readonly name = "Unreachable";
+export class ProviderUnreachable extends Error {
+  override readonly name = "ProviderUnreachable";
 }
 
 interface Call {
@@ -25,7 +25,7 @@ interface Call {
 
 /**
  * Calls a provider by the outgoing proxy where one is set, with limits of time and size and without redirects. The
- * configuration names the provider, so its address may be private. @throws Unreachable
+ * configuration names the provider, so its address may be private. @throws ProviderUnreachable
  */
 export async function callProvider(proxy: ProxySettings, text: string, call: Call): Promise<Response> {
   const url = new URL(text);
@@ -33,25 +33,26 @@ export async function callProvider(proxy: ProxySettings, text: string, call: Cal
     const through = outgoingProxyOf(proxy);
     return through && isProxied(through, targetOf(url)) ? requestProxied(through, url, call) : request(url, call);
   })().catch((error: unknown) => {
-    throw error instanceof Unreachable
+    throw error instanceof ProviderUnreachable
       ? error
-      : new Unreachable(`${url.host} cannot be reached: ${connectionReason(error)}`, { cause: error });
+      : new ProviderUnreachable(`${url.host} cannot be reached: ${connectionReason(error)}`, { cause: error });
   });
-  if (answer.status >= 500) throw new Unreachable(`${url.host} answered ${answer.status}`);
+  if (answer.status >= 500) throw new ProviderUnreachable(`${url.host} answered ${answer.status}`);
   return answer;
 }
 
 async function request(url: URL, { method = "GET", headers = {}, body, signal }: Call): Promise<Response> {
   const limit = AbortSignal.timeout(TIMEOUT_MS);
+  const content = (body ?? null) as NonNullable<RequestInit["body"]> | null;
   const response = await fetch(url, {
-    ...{ method, headers, body: (body ?? null) as RequestInit["body"], redirect: "manual" },
+    ...{ method, headers, body: content, redirect: "manual" },
     signal: signal ? AbortSignal.any([signal, limit]) : limit,
   });
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of response.body ?? []) {
     bytes += chunk.byteLength;
-    if (bytes > MAX_BYTES) throw new Unreachable(`the answer of ${url.host} is larger than ${MAX_BYTES} bytes`);
+    if (bytes > MAX_BYTES) throw new ProviderUnreachable(`the answer of ${url.host} is larger than ${MAX_BYTES} bytes`);
     chunks.push(chunk);
   }
   return answerOf(response.status, response.headers.get("content-type") ?? "", Buffer.concat(chunks));

@@ -9,22 +9,22 @@ import { ISSUER_ALGORITHMS } from "../../../core/text/vocabulary.ts";
 import { HOUR_MS } from "../../../core/time/clock.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { lacksClaims, type ProvedPerson, personOf } from "./claims.ts";
-import { callProvider, TIMEOUT_MS, Unreachable } from "./outgoing.ts";
+import { callProvider, ProviderUnreachable, TIMEOUT_MS } from "./outgoing.ts";
 
 /** What a sign-in keeps until the provider sends the browser back. */
-export interface Secrets {
+export interface FlowSecrets {
   readonly state: string;
   readonly nonce: string;
   readonly verifier: string;
 }
 
 /** @property refreshToken of the provider, if it gave one */
-export interface Answer extends ProvedPerson {
+export interface PersonAnswer extends ProvedPerson {
   readonly refreshToken: string | undefined;
 }
 
 /** Why the last attempt failed; `since`: epoch ms. */
-export interface Problem {
+export interface ProviderProblem {
   readonly since: number;
   readonly text: string;
 }
@@ -41,14 +41,14 @@ const LOGOUT_TOKEN_S = 300;
 const LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout";
 
 /** One OpenID provider. Nothing is asked before someone signs in there. */
-export class Provider {
+export class OidcProvider {
   readonly settings: OidcSettings;
   readonly #parts: Parts;
   /** `jti` of logout tokens, which are valid once. */
   readonly #logouts: TtlCache<string, true>;
   #found: { readonly at: number; readonly config: Configuration } | null = null;
-  #broken: Problem | null = null;
-  #groupsUnknown: Problem | null = null;
+  #broken: ProviderProblem | null = null;
+  #groupsUnknown: ProviderProblem | null = null;
 
   constructor(settings: OidcSettings, parts: Parts) {
     this.settings = settings;
@@ -65,12 +65,12 @@ export class Provider {
     return `${this.#parts.publicUrl()}/auth/oidc/${this.settings.name}/callback`;
   }
 
-  get problems(): readonly Problem[] {
+  get problems(): readonly ProviderProblem[] {
     return [this.#broken, this.#groupsUnknown].filter((each) => each !== null);
   }
 
   /** New secrets of a sign-in, and the page of the provider. @throws PROVIDER_UNREACHABLE, PROVIDER_REFUSED */
-  async begin(): Promise<Secrets & { readonly url: URL }> {
+  async begin(): Promise<FlowSecrets & { readonly url: URL }> {
     return this.#asking(async (config, client) => {
       const secrets = {
         ...{ state: client.randomState(), nonce: client.randomNonce() },
@@ -92,7 +92,7 @@ export class Provider {
    * Who has signed in, by the query of the provider's answer. State, nonce, issuer (also RFC 9207), audience, times and
    * signature are checked. @throws PROVIDER_UNREACHABLE, PROVIDER_REFUSED
    */
-  async finish(query: string, { state, nonce, verifier }: Secrets): Promise<Answer> {
+  async finish(query: string, { state, nonce, verifier }: FlowSecrets): Promise<PersonAnswer> {
     return this.#asking(async (config, client) => {
       const url = new URL(`${this.redirectUri}?${query}`);
       const tokens = await client.authorizationCodeGrant(config, url, {
@@ -106,7 +106,7 @@ export class Provider {
    * The person of a refresh token, now. @throws PROVIDER_UNREACHABLE; PROVIDER_REFUSED with the cause `invalid_grant` for
    * a person who may no longer sign in
    */
-  async again(refreshToken: string): Promise<Answer> {
+  async again(refreshToken: string): Promise<PersonAnswer> {
     return this.#asking(async (config, client) => {
       const tokens = await client.refreshTokenGrant(config, refreshToken);
       return this.#personOf(config, client, { ...tokens, claims: () => tokens.claims() ?? {} });
@@ -147,7 +147,7 @@ export class Provider {
       readonly refresh_token?: string;
       claims(): Readonly<Record<string, unknown>> | undefined;
     },
-  ): Promise<Answer> {
+  ): Promise<PersonAnswer> {
     const idToken = tokens.claims() ?? {};
     const { issuer, userinfo_endpoint: infoUrl } = config.serverMetadata();
     const subject = typeof idToken["sub"] === "string" ? idToken["sub"] : client.skipSubjectCheck;
@@ -177,7 +177,7 @@ export class Provider {
       return result;
     } catch (error) {
       if (error instanceof PrismError) throw error;
-      const unreachable = chainOf(error).find((each) => each instanceof Unreachable);
+      const unreachable = chainOf(error).find((each) => each instanceof ProviderUnreachable);
       const text = unreachable?.message ?? reasonOf(error);
       // Without what it publishes no sign-in is possible.
       if (unreachable || this.#found === null) this.#broken = { since: this.#broken?.since ?? clock.now(), text };

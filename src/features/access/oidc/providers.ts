@@ -7,7 +7,7 @@ import { recordChange } from "../context.ts";
 import { revokeOneTimeTokens } from "../sessions/mail-links.ts";
 import { revokeSessions, sessionOfRefreshToken } from "../sessions/sessions.ts";
 import { findIdentity, tokensSealContext } from "./identities.ts";
-import { isGrantRefused, Provider } from "./provider.ts";
+import { isGrantRefused, OidcProvider } from "./provider.ts";
 import { noteAnswer, viaOf } from "./sign-in.ts";
 
 export type OidcContext = Context<"accounts">;
@@ -18,9 +18,9 @@ const WAIT_MS = 2000;
 const PAUSE_MS = MINUTE_MS;
 
 /** The providers of `auth.oidc`, each made at its first use. */
-export class Providers {
+export class OidcProviders {
   readonly #context: OidcContext;
-  #all = new Map<string, Provider>();
+  #all = new Map<string, OidcProvider>();
   readonly #reading = new Map<string, Promise<void>>();
   /** When groups of an identity were last asked for, epoch ms. */
   readonly #asked = new Map<string, number>();
@@ -38,18 +38,18 @@ export class Providers {
   }
 
   /** Those that were used. */
-  get used(): readonly Provider[] {
+  get used(): readonly OidcProvider[] {
     return [...this.#all.values()].filter(({ settings }) => this.#settings.includes(settings));
   }
 
   /** @throws NOT_FOUND */
-  require(name: string): Provider {
+  require(name: string): OidcProvider {
     const settings = this.#settings.find((each) => each.name === name);
     if (!settings) throw new PrismError("NOT_FOUND", "There is no such provider");
     let provider = this.#all.get(name);
     // A reload may have changed it.
     if (provider?.settings !== settings) {
-      provider = new Provider(settings, this.#context);
+      provider = new OidcProvider(settings, this.#context);
       this.#all.set(name, provider);
     }
     return provider;
@@ -82,7 +82,7 @@ export class Providers {
     await withinOr(WAIT_MS, Promise.all(reads), () => []);
   }
 
-  #read(name: string, identity: Parameters<Providers["readGroups"]>[1]): Promise<void> {
+  #read(name: string, identity: Parameters<OidcProviders["readGroups"]>[1]): Promise<void> {
     const running = this.#reading.get(identity.id);
     if (running) return running;
     this.#asked.set(identity.id, this.#context.clock.now());
@@ -125,7 +125,7 @@ export class Providers {
   }
 
   /** @param sid of one session at the provider; undefined: all that it opened */
-  async endSessions(userId: string, { settings }: Provider, trx: Trx, sid?: string): Promise<void> {
+  async endSessions(userId: string, { settings }: OidcProvider, trx: Trx, sid?: string): Promise<void> {
     const { accounts, clock } = this.#context;
     const via = viaOf(settings);
     const ended = await revokeSessions(accounts, userId, "provider", trx, null, { via, sid });

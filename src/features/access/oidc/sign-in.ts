@@ -12,14 +12,19 @@ import type { ClientInfo } from "../sessions/sessions.ts";
 import { createUser, namesOf, plainName } from "../users/create-user.ts";
 import { usersWith, writeUser } from "../users/queries.ts";
 import { findIdentity, linkIdentity, tokensSealContext } from "./identities.ts";
-import type { Answer } from "./provider.ts";
+import type { PersonAnswer } from "./provider.ts";
 
 /**
  * Opens a session of the account that is linked with the provider's, or a challenge for its second factor. An unknown
  * person gets a new account, which waits for approval until it has a role.
  * @throws ACCOUNT_PENDING, ACCOUNT_DISABLED, ACCOUNT_UNVERIFIED, ACCOUNT_NOT_LINKED, REGISTRATION_CLOSED
  */
-export async function signInWith(ctx: AccountContext, settings: OidcSettings, answer: Answer, client: ClientInfo) {
+export async function signInWith(
+  ctx: AccountContext,
+  settings: OidcSettings,
+  answer: PersonAnswer,
+  client: ClientInfo,
+) {
   const outcome = await ctx.db.write(async (trx) => {
     const { userId, isNew } = await accountOf(ctx, settings, answer, trx);
     const hasRole = await noteAnswer(ctx, settings, userId, answer, trx);
@@ -54,7 +59,7 @@ export async function noteAnswer(
   ctx: AccountContext,
   settings: OidcSettings,
   userId: string,
-  { issuer, subject, groups, refreshToken, email, username, name }: Answer,
+  { issuer, subject, groups, refreshToken, email, username, name }: PersonAnswer,
   trx: Trx,
 ): Promise<boolean> {
   const { roles, projects, groupsEvery } = settings;
@@ -79,7 +84,7 @@ export async function noteAnswer(
 async function accountOf(
   ctx: AccountContext,
   settings: OidcSettings,
-  answer: Answer,
+  answer: PersonAnswer,
   trx: Trx,
 ): Promise<{ readonly userId: string; readonly isNew: boolean }> {
   const { issuer, subject, name, username, email } = answer;

@@ -25,6 +25,7 @@ import {
   consumeOneTimeToken,
   createOneTimeToken,
   linkExpired,
+  type Opening,
   ownerOfOneTimeToken,
   revokeOneTimeTokens,
 } from "./mail-links.ts";
@@ -33,7 +34,6 @@ import { hasSecondFactor } from "./second-factor.ts";
 import {
   type ClientInfo,
   hasSessionFrom,
-  type Opening,
   type OpenSession,
   openSession,
   revokeSession,

@@ -5,13 +5,22 @@ import { plainWords } from "../../../core/text/clean-text.ts";
 import { type Clock, type EpochMs, HOUR_MS, MINUTE_MS } from "../../../core/time/clock.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
-import type { Opening } from "./sessions.ts";
 
 /**
  * Of a link in a mail; `sign_in` of a link that the operator makes; `second_factor` of a login that
  * lacks the second factor.
  */
 export type OneTimeKind = "verify_email" | "reset_password" | "invite" | "sign_in" | "second_factor";
+
+/** How a session is opened. */
+export interface Opening {
+  /** `oidc:<name>` or `proxy:<name>`; undefined: by a password, a link or a passkey. */
+  readonly via?: string | undefined;
+  /** The provider's name of the session. */
+  readonly sid?: string | undefined;
+  /** Epoch ms: it ends then at the latest, however often it is refreshed. */
+  readonly endsAt?: number | undefined;
+}
 
 export const LINK_LIFE_MS: Readonly<Record<OneTimeKind, number>> = {
   verify_email: 24 * HOUR_MS,

@@ -7,6 +7,7 @@ import { addressGroup } from "../../../http/server/headers.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { accountError } from "../authenticate/principals.ts";
 import { type AccountContext, recordChange } from "../context.ts";
+import type { Opening } from "./mail-links.ts";
 
 /** Data of the client that opened a session. */
 export interface ClientInfo {
@@ -17,16 +18,6 @@ export interface ClientInfo {
 /** The client's data of a request. @param device its own name, instead of its user agent */
 export function clientOf(exchange: Exchange, device?: string): ClientInfo {
   return { ip: exchange.clientAddress, userAgent: device ?? exchange.header("user-agent") };
-}
-
-/** How a session is opened. */
-export interface Opening {
-  /** `oidc:<name>` or `proxy:<name>`; undefined: by a password, a link or a passkey. */
-  readonly via?: string | undefined;
-  /** The provider's name of the session. */
-  readonly sid?: string | undefined;
-  /** Epoch ms: it ends then at the latest, however often it is refreshed. */
-  readonly endsAt?: number | undefined;
 }
 
 /** A session and its refresh token, which is shown only once. */

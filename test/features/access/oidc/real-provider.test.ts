@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
+import type { PrismOptions } from "../../../helpers/prism.ts";
 import { WebSocketClient } from "../../../live/support/web-socket-client.ts";
 import { Browser, startWith } from "./support/browser.ts";
 import { ProviderVisit, RealProvider } from "./support/real-provider.ts";
 
 const HOUR = 3_600_000;
 
-async function start(t: TestContext, more: object = {}) {
+async function start(t: TestContext, more: object = {}, options: PrismOptions = {}) {
   const provider = await RealProvider.start(t);
-  const clock = new FakeClock();
-  const prism = await startWith(t, [provider.settings({ roles: { ops: "Operator" }, ...more })], { clock });
+  const prism = await startWith(t, [provider.settings({ roles: { ops: "Operator" }, ...more })], options);
   provider.register(`http://localhost:${prism.app.port}`, prism.app.port);
   const visit = new ProviderVisit();
   const browser = new Browser(prism);
@@ -19,7 +19,7 @@ async function start(t: TestContext, more: object = {}) {
     const back = await visit.follow(reply.headers.get("location") ?? "");
     return browser.back(Object.fromEntries(back.searchParams));
   };
-  return { provider, prism, clock, visit, browser, signIn };
+  return { provider, prism, visit, browser, signIn };
 }
 
 test("a person signs in at oidc-provider, with roles from groups", async (t) => {
@@ -38,7 +38,8 @@ test("a person signs in at oidc-provider, with roles from groups", async (t) => 
 
 test("groups of oidc-provider are read again by its refresh token", async (t) => {
   const scopes = ["openid", "profile", "email", "groups", "offline_access"];
-  const { provider, browser, clock, signIn } = await start(t, { groupsEvery: "1h", scopes });
+  const clock = new FakeClock();
+  const { provider, browser, signIn } = await start(t, { groupsEvery: "1h", scopes }, { clock });
   await signIn();
   provider.person = { ...provider.person, groups: [] };
   assert.deepEqual((await browser.me())["roles"], ["Operator", "User"]);
