@@ -117,11 +117,11 @@ export async function startNode(
   let degraded: DegradedServer | null = null;
   let ownUrl: string | null = null;
   let hasHeard = false;
-  const forwarder = new Forwarder({ node, advertise: cluster.advertise ?? "", caFile: cluster.caFile, log });
+  const notPassed = proxySignInHeaders(config);
+  const forwarder = new Forwarder({ node, advertise: cluster.advertise ?? "", caFile: cluster.caFile, notPassed, log });
   const port = new StandbyPort({
     ...{ host: config.host, port: config.port, holdMs: cluster.holdMs, forwarder },
     ...{ certFile: config.tls.certFile, keyFile: config.tls.keyFile, trustedProxies: config.trustedProxies },
-    notPassed: proxySignInHeaders(config),
     leader: leaderUrl,
     silentMs,
     unreachable: (req) => unreachableText(isLocal(req) ? (joined?.member.leader ?? null) : null),

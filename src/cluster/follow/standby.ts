@@ -21,8 +21,6 @@ interface StandbyOptions {
   readonly keyFile?: string | undefined;
   /** Their `X-Forwarded-For` names the client. */
   readonly trustedProxies: readonly string[];
-  /** Headers with which a proxy signs people in: to the leader they would come from this node. */
-  readonly notPassed: ReadonlySet<string>;
   /** How long a request waits for a leader. */
   readonly holdMs: number;
   /** How many requests wait at most. */
@@ -282,7 +280,7 @@ export class StandbyPort {
   async #keep(degraded: DegradedServer, req: IncomingMessage, res: ServerResponse): Promise<void> {
     try {
       const parts = { forwarder: this.#forwarder, bodies: this.#bodies };
-      const sent = { headers: passedHeaders(req, this.#options.notPassed), client: this.#clientOf(req) };
+      const sent = { headers: this.#forwarder.headersOf(req), client: this.#clientOf(req) };
       await answerAndKeep(degraded, parts, req, res, sent);
     } catch (error) {
       if (res.destroyed) return;
@@ -302,11 +300,7 @@ export class StandbyPort {
   #pass(leader: string, req: IncomingMessage, res: ServerResponse, since: number): void {
     let hasBegun = false;
     // Until the leader can be reached nothing is read of the request: it may go to another one.
-    const head = {
-      method: req.method ?? "GET",
-      path: req.url ?? "/",
-      headers: passedHeaders(req, this.#options.notPassed),
-    };
+    const head = { method: req.method ?? "GET", path: req.url ?? "/", headers: this.#forwarder.headersOf(req) };
     const passed = this.#forwarder.open(leader, head, () => {
       hasBegun = true;
       if (hasBody(req)) req.pipe(passed);
@@ -381,7 +375,7 @@ export class StandbyPort {
       "content-length": _length,
       "transfer-encoding": _coding,
       ...headers
-    } = passedHeaders(req, this.#options.notPassed, true);
+    } = this.#forwarder.headersOf(req, true);
     const asked = { method: "GET", path: req.url ?? "/", headers };
     const passed = this.#forwarder.open(leader, asked, () => passed.end());
     client.once("close", () => passed.destroy());
@@ -442,11 +436,9 @@ function headBytesOf({ rawHeaders }: IncomingMessage): number {
   return rawHeaders.reduce((sum, text) => sum + text.length + TEXT_BYTES, 0);
 }
 
-const NONE: ReadonlySet<string> = new Set();
-
 function hasTooManyHeaders(req: IncomingMessage): boolean {
   if (req.rawHeaders.length / 2 > MAX_HEADER_LINES) return true;
-  return Object.values(passedHeaders(req, NONE)).flat().length + ADDED_HEADERS > MAX_HEADERS;
+  return Object.values(passedHeaders(req)).flat().length + ADDED_HEADERS > MAX_HEADERS;
 }
 
 function isWebSocket({ method, headers }: IncomingMessage): boolean {

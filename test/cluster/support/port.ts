@@ -34,9 +34,9 @@ export async function openPort(t: Scope, { node = "b", holdMs = 60_000, ...optio
   const { advertise = url, caFile, trustedProxies = [], maxWaiting = 10_000, leader = null, degraded = null } = options;
   const { notPassed = new Set<string>() } = options;
   const setting: PortSetting = { leader, degraded };
-  const forwarder = new Forwarder({ node, advertise, caFile, log });
+  const forwarder = new Forwarder({ node, advertise, caFile, notPassed, log });
   const standby = new StandbyPort({
-    ...{ host: "127.0.0.1", port, holdMs, maxWaiting, forwarder, trustedProxies, notPassed },
+    ...{ host: "127.0.0.1", port, holdMs, maxWaiting, forwarder, trustedProxies },
     leader: () => setting.leader,
     silentMs: () => 60_000,
     degraded: () => setting.degraded,

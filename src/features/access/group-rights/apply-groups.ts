@@ -2,7 +2,7 @@ import { OPERATOR } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import type { ProjectRole } from "../../../store/schema.ts";
-import { heldRoles, storeRoleSources } from "../authorize.ts";
+import { heldRoles } from "../authorize.ts";
 import { type AccountContext, recordChange } from "../context.ts";
 import { hasAdmin } from "../first-start.ts";
 import { keysChanged } from "../projects/leftovers.ts";
@@ -10,6 +10,7 @@ import { deleteMember, insertMember, setRole } from "../projects/members.ts";
 import { membershipsOf } from "../projects/queries.ts";
 import { readProjectRole } from "./project-role.ts";
 import { type GroupMap, readSources, type Sources, storedSources, strongest, without } from "./sources.ts";
+import { storeRoleSources } from "./user-roles.ts";
 
 interface GroupRights {
   readonly userId: string;

@@ -1,5 +1,5 @@
 import type { Config } from "../../../config/load.ts";
-import { type Finding, warn } from "../../../core/finding.ts";
+import type { Finding } from "../../../core/finding.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import { localLogin, providersOf } from "../sessions/local-login.ts";
 import { readProjectRole } from "./project-role.ts";
@@ -16,24 +16,19 @@ export async function signInFindings(config: Pick<Config, "auth">, db: ReadDb): 
       if (!(await readProjectRole(text, db))) missing.push(`the membership ${text}`);
     if (missing.length === 0) continue;
     const what = `groups of ${via} give what does not exist: ${missing.join(", ")}`;
-    found.push(
-      shown(via, warn("rights", what, "make it, or correct roles and projects of that provider in the settings")),
-    );
+    found.push(problem(via, what, "make it, or correct roles and projects of that provider in the settings"));
   }
   if (config.auth.localLogin === "off" && (await localLogin(config, db)) !== "off") {
     const what =
       "auth.localLogin is off, and administrators still sign in with passwords: none has an identity of a provider";
     found.push(
-      shown(
-        "localLogin",
-        warn("rights", what, "prism user identities link <administrator>, or sign in once with the provider"),
-      ),
+      problem("localLogin", what, "prism user identities link <administrator>, or sign in once with the provider"),
     );
   }
   return found;
 }
 
-function shown(key: string, finding: Finding): Finding {
-  const { text, fix = "" } = finding;
-  return { ...finding, text, shown: { kind: "config", key: `sign-in:${key}`, link: "/people", detail: fix } };
+function problem(key: string, text: string, fix: string): Finding {
+  const shown = { kind: "config", key: `sign-in:${key}`, link: "/people", detail: fix } as const;
+  return { code: "rights", severity: "warning", text, fix, shown };
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import type { Project, ProjectMemberPage, User } from "../../../../src/client/api-types.gen.ts";
 import { applyGroups } from "../../../../src/features/access/group-rights/apply-groups.ts";
+import { signInFindings } from "../../../../src/features/access/group-rights/findings.ts";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
 import { answered, type Reply, startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
@@ -231,6 +232,32 @@ test("names that do not exist are left out, and members of objects are no groups
   const { prism, shop, desk, grace, roleIn, user } = await setUp(t);
   assert.equal(await signIn(prism, grace.id, ["ghosts", "constructor", "__proto__", "toString"]), false);
   assert.deepEqual([await roleIn(shop.id), await roleIn(desk.id), (await user()).roles], [undefined, undefined, []]);
+});
+
+test("names that do not exist are problems of doctor and the overview, and the sign-in goes on", async (t) => {
+  const prism = await startPrism(t, {
+    settings: {
+      ...{ "auth.proxyHeader.name": "Remote-User", "auth.proxyHeader.from": "127.0.0.1" },
+      "auth.proxyHeader.secret": "a secret of the proxy",
+      "auth.proxyHeader.roles": JSON.stringify(ROLES),
+      "auth.proxyHeader.projects": JSON.stringify(PROJECTS),
+    },
+  });
+  const shop = await makeProject(prism);
+  await prism.post("/api/v1/projects", { name: "Front: desk", slug: "desk" });
+  await prism.post("/api/v1/projects", { name: "Front: desk", slug: "other" });
+  const texts = async () =>
+    (await signInFindings(prism.parts.base.config, prism.services.db.read)).map(({ text }) => text);
+  assert.deepEqual(await texts(), [
+    "groups of proxy:remote-user give what does not exist: the role No such role, the membership Front: desk:editor, " +
+      "the membership nowhere:owner, the membership shop:emperor, the membership shop, the membership :owner",
+  ]);
+  const { text } = await answered(200, prism.get("/api/v1/attention"));
+  assert.match(text, /groups of proxy:remote-user give what does not exist/);
+  const { id } = await makeUser(prism, "grace");
+  assert.equal(await signIn(prism, id, ["ghosts", "ops", "shop-team"], { source: "proxy:remote-user" }), true);
+  const { body } = await prism.get<ProjectMemberPage>(`/api/v1/projects/${shop.id}/members`);
+  assert.equal(body.data.find(({ userId }) => userId === id)?.source, "proxy:remote-user");
 });
 
 test("approving an account keeps the roles of its groups", async (t) => {
