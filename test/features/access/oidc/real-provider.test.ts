@@ -53,6 +53,7 @@ test("a sign-out at oidc-provider ends the session and its sockets here", async 
   const token = await browser.accessToken();
   const socket = await WebSocketClient.openFor(t, `${prism.wsUrl}/ws?token=${token}`);
   await visit.signOut(provider.url);
+  assert.equal(provider.logoutError, null);
   await socket.end;
   assert.equal((await prism.get("/api/v1/users/me", { token })).status, 401);
 });

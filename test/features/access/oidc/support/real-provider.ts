@@ -14,6 +14,8 @@ export class RealProvider {
     ...{ sub: "ann-1", name: "Ann Lee", preferred_username: "ann" },
     ...{ email: "ann@example.com", email_verified: true, groups: ["ops"] },
   };
+  /** Why Prism did not take a logout token. */
+  logoutError: unknown = null;
   #provider: Provider | null = null;
 
   private constructor(url: string) {
@@ -70,6 +72,9 @@ export class RealProvider {
       findAccount: (_ctx, accountId) => ({ accountId, claims: () => ({ ...this.person, sub: accountId }) }),
     };
     this.#provider = new Provider(this.url, configuration);
+    this.#provider.on("backchannel.error", (_ctx, error) => {
+      this.logoutError = error;
+    });
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
