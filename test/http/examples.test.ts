@@ -357,7 +357,7 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
     const { login, secret } = await makeOwner(seeded, protect);
     return { secret: { ...secret, challenge: await challengeOf(seeded.prism, login, PASSWORD) } };
   },
-  linkIdentity: (seeded) => makeOwner(seeded, pend),
+  linkIdentity: async (seeded) => ({ token: (await makeOwner(seeded, pend)).token }),
   prepareIdentity: onUser,
   confirmSecondFactor: (seeded) => makeOwner(seeded, pend),
   renewRecoveryCodes: (seeded) => makeOwner(seeded, protect),

@@ -67,6 +67,9 @@ export class RealProvider {
       scopes: ["openid", "offline_access", "profile", "email", "groups"],
       pkce: { required: () => true },
       issueRefreshToken: async () => true,
+      // Its own refuses addresses of this machine.
+      fetch: (url: string | URL | Request, { method, headers, body }: RequestInit = {}) =>
+        fetch(url, { ...(method && { method }), ...(headers && { headers }), ...(body && { body }) }),
       cookies: { keys: ["a key of these tests"] },
       interactions: { url: (_ctx, { uid }) => `/interaction/${uid}` },
       findAccount: (_ctx, accountId) => ({ accountId, claims: () => ({ ...this.person, sub: accountId }) }),
