@@ -79,7 +79,6 @@ export class SignInFlow {
     exchange.extraHeaders += `Set-Cookie: ${this.#cookie(state, "", 0)}\r\n`;
     let flow: Flow | undefined;
     try {
-      this.#limits.take(exchange, "login");
       flow = this.#takeFlow(exchange, name, state);
       const provider = this.#providers.require(name);
       const answer = await provider.finish(exchange.queryText, flow);
@@ -120,9 +119,12 @@ export class SignInFlow {
     });
   }
 
-  /** The flow of the cookie, once. @throws SIGN_IN_EXPIRED */
+  /** The flow of the cookie, once. Only failures count: its start did. @throws SIGN_IN_EXPIRED, RATE_LIMITED */
   #takeFlow(exchange: Exchange, provider: string, state: string): Flow {
-    const expired = () => new PrismError("SIGN_IN_EXPIRED", "The sign-in took too long, or began in another browser");
+    const expired = () => {
+      this.#limits.take(exchange, "login");
+      return new PrismError("SIGN_IN_EXPIRED", "The sign-in took too long, or began in another browser");
+    };
     const sealed = Buffer.from(cookieOf(exchange, this.#cookieName(state)) ?? "", "base64url");
     let flow: Flow;
     try {
