@@ -278,6 +278,7 @@ test("whatever the program seals is in the list that rotation goes through", () 
     "gotify_applications.sealedToken",
     "heartbeat_keys.sealedPingKey",
     "heartbeats.sealedPing",
+    "identities.tokens",
     "integrations.forwardUrl",
     "messages.content",
     "push_devices.token",

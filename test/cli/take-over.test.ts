@@ -108,6 +108,8 @@ const CHANGES: readonly Case[] = [
   ["user name", ["ben", "Ben B."]],
   ["user unlock", []],
   ["user sign-in-link", ["ben"]],
+  ["user identities link", split("ann --provider company --subject 1")],
+  ["user identities unlink", split("ann --provider company --subject 1")],
   ["user import", ["users.csv"]],
   ["projects create", split("Shop --slug shop")],
   ["projects rename", ["shop", "Shop two"]],
@@ -232,7 +234,11 @@ test("every command that changes something is listed here", () => {
 
 test("a command whose first answer is lost, after it was carried out, succeeds and does nothing twice", async (t) => {
   const prism = await startPrism(t, {
-    settings: { "rateLimit.enabled": "false", "webhooks.allowPrivateCidrs": "127.0.0.0/8" },
+    settings: {
+      "rateLimit.enabled": "false",
+      "webhooks.allowPrivateCidrs": "127.0.0.0/8",
+      "auth.oidc": '[{"name":"company","issuer":"https://login.example.org","clientId":"prism"}]',
+    },
   });
   const { dir, changes } = await losing(t, prism);
   const cwd = temporaryDir(t);

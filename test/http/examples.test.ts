@@ -9,6 +9,7 @@ import { acknowledgeLink } from "../../src/features/channels/mail/acknowledge.ts
 import { unsubscribeHeaders } from "../../src/features/channels/mail/unsubscribe.ts";
 import { acknowledgeToken } from "../../src/features/channels/webpush/message.ts";
 import { runCli } from "../cli/run-cli.ts";
+import { FakeProvider } from "../features/access/oidc/support/fake-provider.ts";
 import { challengeOf, pend, protect } from "../features/access/sessions/support/second-factor.ts";
 import { addJob, QUEUE } from "../features/time/jobs/workers/support.ts";
 import { answered, type Reply, startPrism, type TestPrism } from "../helpers/prism.ts";
@@ -356,6 +357,8 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
     const { login, secret } = await makeOwner(seeded, protect);
     return { secret: { ...secret, challenge: await challengeOf(seeded.prism, login, PASSWORD) } };
   },
+  linkIdentity: async (seeded) => ({ token: (await makeOwner(seeded, pend)).token }),
+  prepareIdentity: onUser,
   confirmSecondFactor: (seeded) => makeOwner(seeded, pend),
   renewRecoveryCodes: (seeded) => makeOwner(seeded, protect),
   removeSecondFactor: (seeded) => makeOwner(seeded, protect),
@@ -428,7 +431,12 @@ test("each example of the API page succeeds when an administrator of the seeded 
   const { lookup } = dns;
   t.after(() => replaceLookup(lookup));
   replaceLookup((async () => [{ address: "127.0.0.1", family: 4 }]) as unknown as typeof lookup);
-  const settings = { "rateLimit.enabled": "false", "webhooks.allowPrivateCidrs": "127.0.0.0/8" };
+  const provider = await FakeProvider.start(t);
+  const settings = {
+    "rateLimit.enabled": "false",
+    "webhooks.allowPrivateCidrs": "127.0.0.0/8",
+    "auth.oidc": JSON.stringify([provider.settings()]),
+  };
   const prism = await startPrism(t, { dir: join(cwd, "data"), settings });
   const { body: document } = await prism.get<Document>("/openapi.json", { token: null });
   const operations = Object.entries(document.paths).flatMap(([path, methods]) =>

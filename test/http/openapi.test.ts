@@ -95,6 +95,7 @@ test("S2-117, S2-08: the document holds every route of the router, aliases inclu
       "/apps/:appId/channels/:name/users",
       "/apps/:appId/events",
       "/apps/:appId/users/:id/terminate_connections",
+      ...["", "/backchannel-logout", "/callback"].map((path) => `/auth/oidc/:name${path}`),
       "/b/:states/:file",
       "/badge/:key/:file",
       "/badge/:key/:signature/:file",

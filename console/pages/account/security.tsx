@@ -4,6 +4,7 @@ import { api } from "../../app/api.ts";
 import { useGet } from "../../app/query.ts";
 import { Button, Card, Field, Form, Input, Loaded, plural, Skeleton, toast } from "../../ui/index.ts";
 import { AccountPage, useAccount } from "./account-page.tsx";
+import { IdentitiesCard } from "./identities.tsx";
 import { SecondFactorCard } from "./second-factor.tsx";
 import { Sessions } from "./sessions.tsx";
 
@@ -21,6 +22,7 @@ export default function Security() {
       <Loaded query={account} skeleton={<Skeleton kind="form" />}>
         {(loaded) => <SecondFactorCard account={loaded} reload={account.reload} />}
       </Loaded>
+      <IdentitiesCard />
       <PasswordCard onChanged={sessions.reload} />
       <Card title="Sessions" sub="Browsers and programs that are signed in as you.">
         <Loaded query={sessions}>{({ data }) => <Sessions sessions={data} reload={sessions.reload} />}</Loaded>

@@ -12,6 +12,7 @@ import { readSetting } from "../../store/setting-rows.ts";
 import { fetchKeySet, usableKeys } from "./authenticate/issuer-tokens.ts";
 import { heldRoles, type KeyMaker, mayUseScope, permissionsOf } from "./authorize.ts";
 import { DEFAULT_OPEN_SETTING } from "./first-start.ts";
+import { signInFindings } from "./group-rights/findings.ts";
 
 /** Lines of members in one message. */
 const SHOWN_MEMBERS = 50;
@@ -213,7 +214,7 @@ export const STORED: StoredFindings = {
   database: {
     keys: ({ db, config }) => checkKeys(db, config),
     accounts: async ({ db, config }) => [...(await checkAccounts(db)), ...(await checkSamples(db, config))],
-    rights: ({ db, config }) => checkRights(db, config),
+    rights: async ({ db, config }) => [...(await checkRights(db, config)), ...(await signInFindings(config, db))],
     "stored bytes": ({ db, config }) => checkStored(db, config),
   },
   services: {

@@ -52,6 +52,8 @@ export interface PeopleTables {
     roleId: string;
     grantedBy: string | null;
     createdAt: number;
+    /** JSON of who gives it (features/access/group-rights/sources.ts); null: by hand. */
+    sources: string | null;
   };
   sessions: {
     id: string;
@@ -65,6 +67,27 @@ export interface PeopleTables {
     revokedAt: number | null;
     revokeReason: string | null;
     repeatedAt: number | null;
+    /** How it was opened: `oidc:<name>` or `proxy:<name>`; null: by a password, a link or a passkey. */
+    via: string | null;
+    /** The provider's name of the session, `sid`. */
+    sid: string | null;
+  };
+  /** Accounts of providers that sign an account in; unique by issuer and subject. */
+  identities: {
+    id: string;
+    issuer: string;
+    subject: string;
+    userId: string;
+    /** Its name in the configuration. */
+    provider: string | null;
+    /** What the provider calls the person. */
+    name: string | null;
+    linkedAt: number;
+    lastUsedAt: number | null;
+    /** The provider's refresh token, sealed; only with `groupsEvery`. */
+    tokens: Uint8Array | null;
+    /** When groups were last read. */
+    groupsAt: number | null;
   };
   refresh_tokens: {
     hash: string;
@@ -81,6 +104,8 @@ export interface PeopleTables {
     kind: "verify_email" | "reset_password" | "invite" | "sign_in" | "second_factor";
     expiresAt: number;
     usedAt: number | null;
+    /** Of a challenge: how its session is opened, as JSON. */
+    opening: string | null;
   };
   second_factors: {
     userId: string;
@@ -115,6 +140,8 @@ export interface PeopleTables {
     userId: string;
     role: ProjectRole;
     createdAt: number;
+    /** JSON of who gives which role (features/access/group-rights/sources.ts); null: by hand. */
+    sources: string | null;
   };
   project_storage: {
     projectId: string;

@@ -125,6 +125,7 @@ export const SessionView = named(
     id: v.string(),
     ip: v.string(),
     userAgent: v.string(),
+    via: doc(v.nullable(v.string()), "The provider that opened it, such as `oidc:company`; null: none"),
     createdAt: v.string(),
     lastUsedAt: v.string(),
     repeatedAt: doc(

@@ -1,8 +1,8 @@
 import * as v from "valibot";
 import { PrismError } from "../../../core/errors.ts";
 import { VERSION } from "../../../core/runtime.ts";
-import { Reply, type Route, route } from "../../../http/api/route.ts";
-import { doc, named } from "../../../http/api/shapes.ts";
+import { Reply, type Route, route, undescribed } from "../../../http/api/route.ts";
+import { doc, named, object } from "../../../http/api/shapes.ts";
 import { holderOf, userOf } from "../../../http/server/access.ts";
 import { mayKnowServer } from "../../../http/server/credentials.ts";
 import { hasAdmin } from "../first-start.ts";
@@ -15,6 +15,7 @@ import {
   startSecondFactor,
 } from "./enrol-second-factor.ts";
 import { type AuthContext, type AuthLimits, RefreshCookie } from "./guards.ts";
+import { localLogin, providersOf } from "./local-login.ts";
 import type { FirstStep, Login } from "./login.ts";
 import { LINK_LIFE_MS } from "./mail-links.ts";
 import { FirstCodeBody, FullProof, loginEntries, PasswordProof, SecondStepBody, SignInLinkBody } from "./schema.ts";
@@ -96,8 +97,17 @@ const SetupView = named(
   v.object({
     needsAdmin: doc(v.boolean(), "True until an account holds Admin; register with the setup token"),
     registration: doc(v.picklist(["approval", "open", "closed"]), "What becomes of a registration"),
+    localLogin: doc(
+      v.picklist(["on", "admins", "off"]),
+      "Whose passwords sign in: everyone's, administrators' or no one's",
+    ),
     passwordMin: doc(v.number(), "Shortest password, in characters"),
     mailConfigured: doc(v.boolean(), "Whether mails can be sent, such as links to reset a password"),
+    providers: doc(
+      v.array(v.object({ name: v.string(), label: v.string(), url: doc(v.string(), "Path that leads there") })),
+      "OpenID providers that sign people in, and the proxy of `auth.proxyHeader`",
+    ),
+    autoRedirect: doc(v.nullable(v.string()), "The path that a sign-in page opens by itself; null: none"),
     development: doc(
       v.optional(v.boolean()),
       "Whether the server runs in development mode, with the administrator `dev`; only for signed-in callers and programs on this machine",
@@ -111,7 +121,24 @@ export function signInRoutes(context: AuthContext, limits: AuthLimits): Route[] 
   const { accounts, settings, db } = context;
   const cookie = new RefreshCookie(settings);
   const isDevelopment = settings.current.env === "development";
+  const byProxy = route({
+    ...open,
+    ...{ method: "GET", path: "/auth/proxy", summary: "Sign in the person whom the proxy of `auth.proxyHeader` names" },
+    ...{
+      undocumented: true,
+      response: undescribed,
+      attempts: "address",
+      query: object({ returnTo: v.optional(v.string()) }),
+    },
+    errors: ["PROXY_REFUSED"],
+    async handle(exchange, { query }) {
+      limits.take(exchange, "login");
+      const { signInByProxy } = await import("../proxy-header/sign-in.ts");
+      return signInByProxy(context, exchange, query.returnTo);
+    },
+  });
   return [
+    ...(settings.current.auth.proxyHeader.name === undefined ? [] : [byProxy]),
     route({
       method: "GET",
       path: "/api/v1/setup",
@@ -121,11 +148,16 @@ export function signInRoutes(context: AuthContext, limits: AuthLimits): Route[] 
       response: SetupView,
       async handle(exchange) {
         const { registration, passwordMin } = settings.current.auth;
+        const local = await localLogin(settings.current, db.read);
+        const providers = providersOf(settings.current);
         return {
           needsAdmin: !(await hasAdmin(db.read, isDevelopment)),
-          registration,
+          registration: local === "on" ? registration : ("closed" as const),
+          localLogin: local,
           passwordMin,
           mailConfigured: accounts.mail.isConfigured,
+          providers: providers.map(({ name, label, url }) => ({ name, label, url })),
+          autoRedirect: providers.find((each) => each.autoRedirect)?.url ?? null,
           ...((await mayKnowServer(context.kernel, exchange)) ? { development: isDevelopment, version: VERSION } : {}),
         };
       },

@@ -70,6 +70,12 @@ export const AUTH: Table = {
     }),
   },
   "GET /api/v1/setup": open("/api/v1/setup"),
+  "GET /auth/oidc/:name": open("/auth/oidc/none"),
+  "GET /auth/oidc/:name/callback": open("/auth/oidc/none/callback"),
+  "POST /auth/oidc/:name/backchannel-logout": {
+    ...open("/auth/oidc/none/backchannel-logout"),
+    served: [415, "UNSUPPORTED_MEDIA_TYPE"],
+  },
   "POST /api/v1/auth/refresh": { ...open("/api/v1/auth/refresh"), served: [401, "UNAUTHENTICATED"] },
   "POST /api/v1/auth/logout": open("/api/v1/auth/logout"),
   "POST /api/v1/auth/verify-email": { ...open("/api/v1/auth/verify-email"), served: [400, "VALIDATION_FAILED"] },
