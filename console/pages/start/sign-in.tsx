@@ -33,7 +33,7 @@ export function SignIn() {
   return (
     <StartFrame title="Sign in" links={<Links setup={setup} next={next} />}>
       {endedBecause.value && <Banner tone="info">{endedBecause.value}</Banner>}
-      <SignInForm onDone={finish} />
+      <SignInForm onDone={finish} offersPasskey={setup?.passkeys} />
     </StartFrame>
   );
 }

@@ -21,8 +21,9 @@ export class KnownPasswords {
       password: reader.prepare<[string], { passwordChangedAt: number | null }>(
         "select passwordChangedAt from users where id = ? and deletedAt is null",
       ),
-      factor: reader.prepare<[string], object>(
-        "select 1 from second_factors where userId = ? and enabledAt is not null",
+      factor: reader.prepare<{ id: string }, object>(
+        `select 1 from second_factors where userId = :id and enabledAt is not null
+         union all select 1 from passkeys where userId = :id`,
       ),
     };
   }
@@ -38,7 +39,7 @@ export class KnownPasswords {
 
   isUnchanged({ userId, passwordChangedAt }: PasswordOwner): boolean {
     const row = this.#sql.password.get(userId);
-    return row?.passwordChangedAt === passwordChangedAt && this.#sql.factor.get(userId) === undefined;
+    return row?.passwordChangedAt === passwordChangedAt && this.#sql.factor.get({ id: userId }) === undefined;
   }
 
   #hash(login: string, password: string): string {

@@ -7,6 +7,7 @@ import type { Flag, UserStatus } from "../../../store/schema.ts";
 import { type Granter, heldRoles, replaceRoles, requireMayManage } from "../authorize.ts";
 import { type AccountContext, recordChange } from "../context.ts";
 import { hasAdmin } from "../first-start.ts";
+import { deletePasskeys } from "../passkeys/answers.ts";
 import { endKeysOf, endOwnershipOf, endTopicRights, keysChanged } from "../projects/leftovers.ts";
 import { ownKey } from "../sessions/login.ts";
 import { revokeOneTimeTokens } from "../sessions/mail-links.ts";
@@ -167,6 +168,7 @@ export async function removeUser(
     await trx.deleteFrom("project_members").where("userId", "=", id).execute();
     await endOwnershipOf(id, null, trx);
     await trx.deleteFrom("second_factors").where("userId", "=", id).execute();
+    await deletePasskeys(id, trx);
     await trx.deleteFrom("push_devices").where("userId", "=", id).execute();
     await deletions.user(trx, id, now);
     await endKeysOf(ctx, { userId: id, projectId: null, by: "user.delete" }, trx);

@@ -1,0 +1,107 @@
+import * as v from "valibot";
+import { doc, named, object, openObject } from "../../../http/api/shapes.ts";
+
+/** Public keys and certificates of authenticators are the longest, of a few kilobytes. */
+const MAX_ENCODED = 16_384;
+
+export const encoded = v.pipe(
+  v.string("must be a string"),
+  v.maxLength(MAX_ENCODED, `must be at most ${MAX_ENCODED} characters long`),
+  v.regex(/^[A-Za-z0-9_-]+$/, "must be Base64url"),
+);
+
+/** Members that browsers add to each answer. */
+export const credentialEntries = {
+  id: doc(encoded, "Id of the credential"),
+  rawId: encoded,
+  type: v.literal("public-key"),
+  authenticatorAttachment: v.optional(v.nullable(v.picklist(["platform", "cross-platform"]))),
+  clientExtensionResults: v.optional(openObject({})),
+};
+
+/** What a browser answers to the options of a sign-in (WebAuthn `AuthenticationResponseJSON`). */
+export const PasskeyAnswer = named(
+  "PasskeyAnswer",
+  "The answer of a passkey: `toJSON()` of what `navigator.credentials.get()` returns",
+  object({
+    ...credentialEntries,
+    response: object({
+      clientDataJSON: encoded,
+      authenticatorData: encoded,
+      signature: encoded,
+      userHandle: v.optional(v.nullable(encoded)),
+    }),
+  }),
+);
+export type PasskeyAnswer = v.InferOutput<typeof PasskeyAnswer>;
+
+/** What a browser answers to the options of a new passkey (WebAuthn `RegistrationResponseJSON`). */
+export const PasskeyRegistration = named(
+  "PasskeyRegistration",
+  "A new passkey: `toJSON()` of what `navigator.credentials.create()` returns",
+  object({
+    ...credentialEntries,
+    response: object({
+      clientDataJSON: encoded,
+      attestationObject: encoded,
+      authenticatorData: v.optional(encoded),
+      publicKey: v.optional(v.nullable(encoded)),
+      publicKeyAlgorithm: v.optional(v.number()),
+      transports: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(32))), v.maxLength(10))),
+    }),
+  }),
+);
+export type PasskeyRegistration = v.InferOutput<typeof PasskeyRegistration>;
+
+const Descriptor = v.object({ id: v.string(), type: v.literal("public-key"), transports: v.array(v.string()) });
+
+export const PasskeyOptions = named(
+  "PasskeyOptions",
+  "Options of `navigator.credentials.get()`, for `PublicKeyCredential.parseRequestOptionsFromJSON()`",
+  v.object({
+    challenge: v.string(),
+    rpId: v.string(),
+    timeout: v.number(),
+    userVerification: v.picklist(["required", "preferred"]),
+    allowCredentials: v.array(Descriptor),
+  }),
+);
+
+export const NewPasskeyOptions = named(
+  "NewPasskeyOptions",
+  "Options of `navigator.credentials.create()`, for `PublicKeyCredential.parseCreationOptionsFromJSON()`",
+  v.object({
+    challenge: v.string(),
+    rp: v.object({ id: v.string(), name: v.string() }),
+    user: v.object({ id: v.string(), name: v.string(), displayName: v.string() }),
+    pubKeyCredParams: v.array(v.object({ type: v.literal("public-key"), alg: v.number() })),
+    timeout: v.number(),
+    attestation: v.literal("none"),
+    authenticatorSelection: v.object({ residentKey: v.literal("preferred"), userVerification: v.literal("preferred") }),
+    excludeCredentials: v.array(Descriptor),
+  }),
+);
+
+export const PasskeyView = named(
+  "Passkey",
+  "A passkey of the caller",
+  v.object({
+    id: v.string(),
+    name: v.string(),
+    createdAt: v.string(),
+    lastUsedAt: v.nullable(v.string()),
+    backedUp: doc(v.boolean(), "Whether it is synchronised, so that it outlives its device"),
+    signsIn: doc(v.boolean(), "Whether it signs in without a password: its authenticator has verified the user"),
+    host: doc(v.string(), "The host that it belongs to"),
+    works: doc(v.boolean(), "False: `publicUrl` has another host now"),
+  }),
+);
+
+export const PasskeyList = named(
+  "Passkeys",
+  "The caller's passkeys",
+  v.object({
+    data: v.array(PasskeyView),
+    reason: doc(v.nullable(v.string()), "Why there can be no passkeys on this server; null: there can"),
+  }),
+);
