@@ -379,6 +379,8 @@ const ATTEMPTS: Readonly<Record<string, object>> = {
   "/api/v1/auth/login": { perAddress: 20, perName: 10 },
   "/api/v1/auth/login/second-factor": { perAddress: 20, perName: 10 },
   "/api/v1/auth/sign-in-link": { perAddress: 20 },
+  "/api/v1/auth/passkey/begin": { perAddress: 20 },
+  "/api/v1/auth/passkey": { perAddress: 20, perName: 10 },
   "/api/v1/auth/resend-verification": { perAddress: 20 },
   "/api/v1/auth/verify-email": { perAddress: 20 },
   "/api/v1/auth/forgot-password": { perAddress: 20 },

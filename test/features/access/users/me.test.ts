@@ -69,7 +69,7 @@ test("S2-45, S3-23: the caller's own account, by every path, without internal me
             pushTokens: { fcm: false, apns: false },
             pusherChannels: [],
             lastLoginAt: null,
-            secondFactor: { enabled: false, since: null, recoveryCodesLeft: 0 },
+            secondFactor: { enabled: false, since: null, recoveryCodesLeft: 0, app: false, passkeys: 0 },
           },
         ],
       );
