@@ -1,4 +1,10 @@
-import type { NewPasskeyOptions, PasskeyOptions } from "../../src/client/api-types.gen.ts";
+import type {
+  PublicKeyCredentialCreationOptionsJSON,
+  PublicKeyCredentialRequestOptionsJSON,
+} from "@simplewebauthn/browser";
+
+export type NewPasskeyOptions = PublicKeyCredentialCreationOptionsJSON;
+export type PasskeyOptions = PublicKeyCredentialRequestOptionsJSON;
 
 /** Whether this browser has passkeys for this page: on HTTPS and on this machine only. */
 export function hasPasskeys(): boolean {
@@ -21,7 +27,8 @@ const TEXTS: Readonly<Record<string, string>> = {
   NotAllowedError: "The browser gave no passkey: it was cancelled, it took too long, or there is none for this page.",
   AbortError: "The question for the passkey was cancelled.",
   InvalidStateError: "This device has a passkey for your account already.",
-  SecurityError: "The browser does not allow passkeys under this address. Open the console under the server's public URL.",
+  SecurityError:
+    "The browser does not allow passkeys under this address. Open the console under the server's public URL.",
 };
 
 function explained(error: unknown): never {

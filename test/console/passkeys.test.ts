@@ -188,7 +188,13 @@ test("a passkey of another host is not asked for, and one that verifies no one i
   await enterPassword(page);
   await press(page, "Sign in with your passkey");
   await page.getByText("The browser gave no passkey").waitFor();
-  assert.equal(scalarOf(prism, "select count(*) from audit_log where action = 'auth.login' and json_extract(metadata, '$.secondFactor') = 'passkey'"), 1);
+  assert.equal(
+    scalarOf(
+      prism,
+      "select count(*) from audit_log where action = 'auth.login' and json_extract(metadata, '$.secondFactor') = 'passkey'",
+    ),
+    1,
+  );
 });
 
 test("where there can be no passkeys, the account page says why, and the sign-in page has no button", async (t) => {

@@ -35,7 +35,7 @@ interface Setting {
   readonly token?: string;
   readonly headers?: Readonly<Record<string, string>>;
   /** Members that only a mailed link has. */
-  readonly secret?: Readonly<Record<string, string>>;
+  readonly secret?: Readonly<Record<string, unknown>>;
 }
 
 const PASSWORD = "correct horse battery staple";
@@ -372,7 +372,11 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
   beginPasskey: async (seeded) => ({ token: await beginner(seeded) }),
   addPasskey: async (seeded) => {
     const token = await beginner(seeded);
-    const { body } = await seeded.prism.post<{ challenge: string }>(`${PASSKEYS}/begin`, { password: PASSWORD }, { token });
+    const { body } = await seeded.prism.post<{ challenge: string }>(
+      `${PASSKEYS}/begin`,
+      { password: PASSWORD },
+      { token },
+    );
     return { token, secret: { passkey: new SoftPasskey(seeded.prism).made(body) } };
   },
   renamePasskey: async (seeded) => {

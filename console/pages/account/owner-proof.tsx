@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
-import type { PasskeyOptions, User } from "../../../src/client/api-types.gen.ts";
+import type { User } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
-import { askPasskey, hasPasskeys } from "../../app/passkeys.ts";
+import { askPasskey, hasPasskeys, type PasskeyOptions } from "../../app/passkeys.ts";
 import { Field, Input } from "../../ui/index.ts";
 
 /** Fields that prove the owner of the account: the password and, where there is one, the second factor. */

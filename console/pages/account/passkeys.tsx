@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
-import type { AddedPasskey, NewPasskeyOptions, Passkey, Passkeys, User } from "../../../src/client/api-types.gen.ts";
+import type { AddedPasskey, Passkey, Passkeys, User } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
-import { hasPasskeys, makePasskey } from "../../app/passkeys.ts";
+import { hasPasskeys, makePasskey, type NewPasskeyOptions } from "../../app/passkeys.ts";
 import { useGet } from "../../app/query.ts";
 import { Badge, Banner, Button, Card, Dialog, Field, Input, Loaded, openDialog, Time, toast } from "../../ui/index.ts";
 import { useOwnerProof } from "./owner-proof.tsx";

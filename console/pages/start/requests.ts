@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
-import type { PasskeyOptions, Setup } from "../../../src/client/api-types.gen.ts";
+import type { Setup } from "../../../src/client/api-types.gen.ts";
 import { errorText, PrismError } from "../../app/api.ts";
-import { askPasskey } from "../../app/passkeys.ts";
+import { askPasskey, type PasskeyOptions } from "../../app/passkeys.ts";
 import { openRequest, openSession } from "../../app/session.ts";
 
 /** @returns undefined until the answer, and when there is none: pages work without it. */
@@ -46,7 +46,10 @@ export type Factor = "passkey" | "code" | "recoveryCode";
 
 /** Asks the browser for a passkey. @param challenge of a first step; none to sign in without a password */
 export async function answerOfPasskey(challenge?: string): Promise<object> {
-  const options = await openRequest<PasskeyOptions>("/auth/passkey/begin", challenge === undefined ? {} : { challenge });
+  const options = await openRequest<PasskeyOptions>(
+    "/auth/passkey/begin",
+    challenge === undefined ? {} : { challenge },
+  );
   return askPasskey(options);
 }
 

@@ -224,7 +224,8 @@ export async function checkPasskeys(db: ReadDb, config: Pick<Config, "publicUrl"
   if (others.length === 0) return [pass("passkeys", `all passkeys belong to ${rpId}`)];
   const shown = others.map((row) => `${row.rpId} (${countText(row.people, "person", "people")})`).join(", ");
   const what = `passkeys of another host than that of publicUrl do not work: ${shown}${reason === null ? "" : `. ${reason}`}`;
-  const fix = "set publicUrl back, or have these people sign in with a password and a recovery code, and add passkeys again";
+  const fix =
+    "set publicUrl back, or have these people sign in with a password and a recovery code, and add passkeys again";
   return [warn("passkeys", what, fix)];
 }
 

@@ -279,7 +279,8 @@ export function addUser(program: Command): void {
         args: { ref: ["<user>", REF] },
         async get({ server, given: { ref } }) {
           const { id } = await userByRef(server, ref);
-          return (await callOf<{ readonly passkeys: readonly Passkey[] }>(server, `${USERS}/{id}/passkeys`, { id })).passkeys;
+          return (await callOf<{ readonly passkeys: readonly Passkey[] }>(server, `${USERS}/{id}/passkeys`, { id }))
+            .passkeys;
         },
         as: "passkeys",
         columns: {

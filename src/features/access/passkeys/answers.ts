@@ -3,7 +3,14 @@ import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { Schema } from "../../../store/schema.ts";
 import { type AccountContext, recordChange } from "../context.ts";
 import type { PasskeyAnswer } from "./answer-schema.ts";
-import { CHALLENGE_MS, isValidChallenge, relyingPartyOf, requireRelyingParty, useChallenge } from "./relying-party.ts";
+import {
+  CHALLENGE_MS,
+  createChallenge,
+  isValidChallenge,
+  relyingPartyOf,
+  requireRelyingParty,
+  useChallenge,
+} from "./relying-party.ts";
 
 export type StoredPasskey = Selectable<Schema["passkeys"]>;
 
@@ -118,18 +125,23 @@ export function userHandleOf(userId: string): string {
   return Buffer.from(userId).toString("base64url");
 }
 
-/** The options of a browser's question for one of an account's passkeys, or for any. */
-export async function requestOptions(ctx: AccountContext, rpId: string, challenge: string, userId: string | null) {
-  const own = userId === null ? [] : (await passkeysOf(userId, ctx.db.read)).filter((each) => each.rpId === rpId);
+/**
+ * The options of a browser's question for one of an account's passkeys, or for any that verifies its user.
+ * @param purpose of the answer. @throws INVALID_STATE if there can be no passkeys
+ */
+export async function passkeyOptions(ctx: AccountContext, purpose: string, userId: string | null) {
+  const { rpId } = requireRelyingParty(ctx);
   return {
-    challenge,
-    rpId,
-    timeout: CHALLENGE_MS,
-    userVerification: userId === null ? ("required" as const) : ("preferred" as const),
-    allowCredentials: own.map(descriptorOf),
+    ...{ challenge: createChallenge(ctx, purpose), rpId, timeout: CHALLENGE_MS },
+    userVerification: userId === null ? "required" : "preferred",
+    allowCredentials: userId === null ? [] : await credentialsOf(ctx, userId, rpId),
   };
 }
 
-export function descriptorOf({ credentialId, transports }: StoredPasskey) {
-  return { id: credentialId, type: "public-key" as const, transports: JSON.parse(transports) as string[] };
+/** The credentials of an account at this host, as browsers read them. */
+export async function credentialsOf({ db }: AccountContext, userId: string, rpId: string) {
+  const own = (await passkeysOf(userId, db.read)).filter((each) => each.rpId === rpId);
+  return own.map(({ credentialId: id, transports }) => ({
+    ...{ id, type: "public-key", transports: JSON.parse(transports) as string[] },
+  }));
 }

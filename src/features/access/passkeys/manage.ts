@@ -4,7 +4,6 @@ import { addEffect, type Trx } from "../../../store/database.ts";
 import { accountError } from "../authenticate/principals.ts";
 import { type AccountContext, recordChange } from "../context.ts";
 import {
-  changePurpose,
   dropUnusedCodes,
   firstRecoveryCodes,
   type Owner,
@@ -13,11 +12,10 @@ import {
 } from "../sessions/enrol-second-factor.ts";
 import { type Login, loginOf, startLogin } from "../sessions/login.ts";
 import { guess, WRONG_PASSKEY } from "../sessions/second-factor.ts";
-import { loginPurpose } from "../sessions/sign-in.ts";
 import { type ClientInfo, revokeSessions } from "../sessions/sessions.ts";
 import { findUser, usersWith } from "../users/queries.ts";
 import type { PasskeyAnswer, PasskeyRegistration } from "./answer-schema.ts";
-import { acceptAnswer, checkAnswer, descriptorOf, passkeysOf, requestOptions, userHandleOf } from "./answers.ts";
+import { acceptAnswer, checkAnswer, credentialsOf, passkeyOptions, passkeysOf, userHandleOf } from "./answers.ts";
 import {
   CHALLENGE_MS,
   createChallenge,
@@ -43,16 +41,13 @@ export async function beginPasskey(ctx: AccountContext, userId: string, proof: O
   await withOwner(ctx, userId, proof, client, (trx) => requireRoom(userId, trx));
   const user = await findUser(ctx.db.read, userId);
   const name = user.username ?? user.email ?? user.externalId ?? userId;
-  const own = (await passkeysOf(userId, ctx.db.read)).filter((each) => each.rpId === rpId);
   return {
-    challenge: createChallenge(ctx, registerPurpose(userId)),
+    ...{ challenge: createChallenge(ctx, registerPurpose(userId)), timeout: CHALLENGE_MS, attestation: "none" },
     rp: { id: rpId, name: "Prism" },
     user: { id: userHandleOf(userId), name, displayName: user.name || name },
-    pubKeyCredParams: ALGORITHMS.map((alg) => ({ type: "public-key" as const, alg })),
-    timeout: CHALLENGE_MS,
-    attestation: "none" as const,
-    authenticatorSelection: { residentKey: "preferred" as const, userVerification: "preferred" as const },
-    excludeCredentials: own.map(descriptorOf),
+    pubKeyCredParams: ALGORITHMS.map((alg) => ({ type: "public-key", alg })),
+    authenticatorSelection: { residentKey: "preferred", userVerification: "preferred" },
+    excludeCredentials: await credentialsOf(ctx, userId, rpId),
   };
 }
 
@@ -142,18 +137,6 @@ export async function dropPasskey(ctx: AccountContext, userId: string, id: strin
   await noteChange(ctx, userId, { removed: id }, trx);
 }
 
-/** The options of a question that proves the owner of an account. @throws INVALID_STATE */
-export function proofOptions(ctx: AccountContext, userId: string) {
-  const { rpId } = requireRelyingParty(ctx);
-  return requestOptions(ctx, rpId, createChallenge(ctx, changePurpose(userId)), userId);
-}
-
-/** The options of the second step of a login. @throws INVALID_STATE */
-export function secondStepOptions(ctx: AccountContext, userId: string, loginChallenge: string) {
-  const { rpId } = requireRelyingParty(ctx);
-  return requestOptions(ctx, rpId, createChallenge(ctx, loginPurpose(loginChallenge)), userId);
-}
-
 /*
  * Signing in without a password. The passkey names its account, and its authenticator verifies the user: by
  * itself it is two factors.
@@ -175,8 +158,7 @@ export async function offersSignIn(ctx: AccountContext): Promise<boolean> {
 /** @throws INVALID_STATE with the reason if passkeys do not sign in */
 export function signInOptions(ctx: AccountContext) {
   requireSignIn(ctx);
-  const { rpId } = requireRelyingParty(ctx);
-  return requestOptions(ctx, rpId, createChallenge(ctx, SIGN_IN), null);
+  return passkeyOptions(ctx, SIGN_IN, null);
 }
 
 /**

@@ -13,9 +13,7 @@ const RANDOM_BYTES = 18;
 const KEY_USE = "passkey challenges";
 
 /** The host that passkeys belong to (WebAuthn section 5.1.2), or why there can be none. */
-type RelyingParty =
-  | { readonly rpId: string; readonly reason: null }
-  | { readonly rpId: null; readonly reason: string };
+type RelyingParty = { readonly rpId: string; readonly reason: null } | { readonly rpId: null; readonly reason: string };
 
 /** The same on all nodes: the host of `publicUrl`. Browsers have passkeys on HTTPS and on this machine only. */
 export function relyingPartyOf({ publicUrl }: Pick<Config, "publicUrl">): RelyingParty {

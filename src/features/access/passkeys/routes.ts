@@ -5,23 +5,15 @@ import { toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
 import { type Route, route } from "../../../http/api/route.ts";
 import { doc, example, named, object, text } from "../../../http/api/shapes.ts";
 import { userOf } from "../../../http/server/access.ts";
+import { changePurpose } from "../sessions/enrol-second-factor.ts";
 import { type AuthContext, type AuthLimits, RefreshCookie } from "../sessions/guards.ts";
 import { FullProof, loginChallenge, OwnerProof, sessionEntries } from "../sessions/schema.ts";
 import { clientOf } from "../sessions/sessions.ts";
-import { challengedUser } from "../sessions/sign-in.ts";
+import { challengedUser, loginPurpose } from "../sessions/sign-in.ts";
 import { LoginView, loginReply } from "../sessions/sign-in-routes.ts";
 import { NewPasskeyOptions, PasskeyAnswer, PasskeyList, PasskeyOptions, PasskeyRegistration } from "./answer-schema.ts";
-import { passkeysOf, type StoredPasskey } from "./answers.ts";
-import {
-  beginPasskey,
-  finishPasskey,
-  proofOptions,
-  removePasskey,
-  renamePasskey,
-  secondStepOptions,
-  signInByPasskey,
-  signInOptions,
-} from "./manage.ts";
+import { passkeyOptions, passkeysOf, type StoredPasskey } from "./answers.ts";
+import { beginPasskey, finishPasskey, removePasskey, renamePasskey, signInByPasskey, signInOptions } from "./manage.ts";
 import { relyingPartyOf } from "./relying-party.ts";
 
 const PATH = "/api/v1/users/me/passkeys";
@@ -33,12 +25,19 @@ const ById = v.object({ passkeyId: doc(v.string(), "Id of the passkey") });
 /** An answer as it looks: a real one is made by an authenticator. */
 const ANSWER = { id: "ZXhhbXBsZQ", rawId: "ZXhhbXBsZQ", type: "public-key" } as const;
 const NewPasskey = example(
-  object({ name: v.optional(doc(text(MAX_NAME), "Name; default: `Passkey 1`, `Passkey 2` …")), passkey: PasskeyRegistration }),
+  object({
+    name: v.optional(doc(text(MAX_NAME), "Name; default: `Passkey 1`, `Passkey 2` …")),
+    passkey: PasskeyRegistration,
+  }),
   { name: "Phone", passkey: { ...ANSWER, response: { clientDataJSON: "e30", attestationObject: "o2NmbXQ" } } },
 );
 const RenameBody = example(object({ name: given }), { name: "Security key" });
 const BeginBody = example(
-  object({ challenge: v.optional(doc(loginChallenge, "Challenge of a first step; default: none, to sign in without a password")) }),
+  object({
+    challenge: v.optional(
+      doc(loginChallenge, "Challenge of a first step; default: none, to sign in without a password"),
+    ),
+  }),
   {},
 );
 const SignInBody = example(object({ passkey: PasskeyAnswer, ...sessionEntries }), {
@@ -108,7 +107,10 @@ function ownRoutes({ accounts, db }: AuthContext): Route[] {
       summary: "Get the options of a question for a passkey, whose answer proves the owner of the account",
       response: PasskeyOptions,
       errors: ["INVALID_STATE"],
-      handle: (exchange) => proofOptions(accounts, userOf(exchange).userId),
+      handle(exchange) {
+        const { userId } = userOf(exchange);
+        return passkeyOptions(accounts, changePurpose(userId), userId);
+      },
     }),
     route({
       ...own,
@@ -172,7 +174,7 @@ function signInRoutes(context: AuthContext, limits: AuthLimits): Route[] {
         if (challenge === undefined) return signInOptions(accounts);
         const userId = await challengedUser(accounts, challenge);
         if (userId === undefined) throw new PrismError("LINK_EXPIRED", "The login has expired; start again");
-        return secondStepOptions(accounts, userId, challenge);
+        return passkeyOptions(accounts, loginPurpose(challenge), userId);
       },
     }),
     route({

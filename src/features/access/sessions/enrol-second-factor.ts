@@ -67,7 +67,8 @@ export async function withOwner<T>(
     return withFactor(ctx, userId, proof, client, { purpose: changePurpose(userId), isAlone }, (trx) => work(trx));
   return ctx.db.write(async (trx) => {
     // Added while the password was checked.
-    if (await hasSecondFactor(userId, trx)) throw new PrismError("INVALID_STATE", "The account has a second factor now");
+    if (await hasSecondFactor(userId, trx))
+      throw new PrismError("INVALID_STATE", "The account has a second factor now");
     return work(trx);
   });
 }

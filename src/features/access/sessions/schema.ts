@@ -67,10 +67,10 @@ const proofEntries = {
 };
 
 export const loginChallenge = doc(linkToken, "Challenge of the first step");
-export const SecondStepBody = example(
-  object({ challenge: loginChallenge, ...proofEntries, ...sessionEntries }),
-  { challenge: "the-challenge-of-the-login", code: "123456" },
-);
+export const SecondStepBody = example(object({ challenge: loginChallenge, ...proofEntries, ...sessionEntries }), {
+  challenge: "the-challenge-of-the-login",
+  code: "123456",
+});
 
 export const FirstCodeBody = example(object({ code: doc(name, "Code of the authenticator app") }), { code: "123456" });
 const fullProof = () =>

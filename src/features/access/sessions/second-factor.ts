@@ -137,11 +137,17 @@ export async function withFactor<T>(
   requireProof(proof);
   const { passkey } = proof;
   const answer = passkey === undefined ? null : await checkAnswer(ctx, passkey, { ...asked, userId });
-  const accepted = await guessFactor(ctx, userId, client, passkey === undefined ? WRONG_CODE : WRONG_PASSKEY, async (trx) => {
-    const isAccepted = answer !== null && (await acceptAnswer(ctx, answer, trx));
-    const by = passkey === undefined ? await acceptCode(ctx, userId, proof, trx) : isAccepted ? "passkey" : null;
-    return by && { value: await work(trx, by) };
-  });
+  const accepted = await guessFactor(
+    ctx,
+    userId,
+    client,
+    passkey === undefined ? WRONG_CODE : WRONG_PASSKEY,
+    async (trx) => {
+      const isAccepted = answer !== null && (await acceptAnswer(ctx, answer, trx));
+      const by = passkey === undefined ? await acceptCode(ctx, userId, proof, trx) : isAccepted ? "passkey" : null;
+      return by && { value: await work(trx, by) };
+    },
+  );
   return accepted.value;
 }
 
@@ -218,7 +224,12 @@ async function acceptCode(
       addEffect(trx, { type: "answers-changed", of: "profile", userId });
       return "recovery code";
     }
-  } else if (code !== undefined && factor.secret !== null && factor.enabledAt !== null && factor.failures < MAX_FAILURES) {
+  } else if (
+    code !== undefined &&
+    factor.secret !== null &&
+    factor.enabledAt !== null &&
+    factor.failures < MAX_FAILURES
+  ) {
     const secret = box.open(factorSealContext(userId), factor.secret);
     const step = stepOfCode(secret, plainCode(code), clock.now(), factor.lastStep);
     if (step !== undefined) {

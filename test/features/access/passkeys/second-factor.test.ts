@@ -51,7 +51,10 @@ test("the first passkey gives recovery codes, ends the other sessions, and is as
 
   const challenge = await challengeOf(prism, "ann");
   const options = await optionsOf(prism, challenge);
-  assert.deepEqual(options.allowCredentials.map((each) => each.id), [passkey.id]);
+  assert.deepEqual(
+    options.allowCredentials.map((each) => each.id),
+    [passkey.id],
+  );
   const answer = passkey.answer(options, { verifies: false });
   const reply = await secondStep(prism, { challenge, passkey: answer });
   assert.deepEqual([reply.status, reply.body.user.id], [200, id], reply.text);
@@ -60,8 +63,14 @@ test("the first passkey gives recovery codes, ends the other sessions, and is as
   assert.equal(outcomeOf(await secondStep(prism, recovered)), "200");
   const [listed] = await listOf(prism, token);
   assert.deepEqual([listed?.name, listed?.works, listed?.lastUsedAt === null], ["Phone", true, false]);
-  const by = rowsOf<{ metadata: string }>(prism, "select metadata from audit_log where action = 'auth.login' order by seq");
-  assert.deepEqual(by.map(({ metadata }) => JSON.parse(metadata).secondFactor).filter(Boolean), ["passkey", "recovery code"]);
+  const by = rowsOf<{ metadata: string }>(
+    prism,
+    "select metadata from audit_log where action = 'auth.login' order by seq",
+  );
+  assert.deepEqual(by.map(({ metadata }) => JSON.parse(metadata).secondFactor).filter(Boolean), [
+    "passkey",
+    "recovery code",
+  ]);
 });
 
 test("the answer of a second step counts for its login and its account only", async (t) => {
@@ -79,14 +88,21 @@ test("the answer of a second step counts for its login and its account only", as
   assert.equal(await prove(first, ann.passkey.answer(await optionsOf(prism))), REFUSED, "of a sign-in");
   assert.equal(await prove(first, bob.passkey.answer(await optionsOf(prism, first))), REFUSED, "of someone else");
   const of = await challengeOf(prism, "bob");
-  assert.equal(await prove(first, ann.passkey.answer(await optionsOf(prism, of))), REFUSED, "challenge of someone else");
+  assert.equal(
+    await prove(first, ann.passkey.answer(await optionsOf(prism, of))),
+    REFUSED,
+    "challenge of someone else",
+  );
   assert.equal(await prove(first, ann.passkey.answer(await optionsOf(prism, first), { forged: true })), REFUSED);
   const both = { challenge: first, code: "123456", passkey: ann.passkey.answer(await optionsOf(prism, first)) };
   assert.equal(outcomeOf(await secondStep(prism, both)), "400 VALIDATION_FAILED");
   const right = ann.passkey.answer(await optionsOf(prism, first));
   assert.equal(await prove(first, right), "200");
   assert.equal(await prove(second, right), REFUSED, "it was used");
-  assert.equal(outcomeOf(await call(prism, "/api/v1/auth/passkey/begin", { challenge: "unknown" })), "410 LINK_EXPIRED");
+  assert.equal(
+    outcomeOf(await call(prism, "/api/v1/auth/passkey/begin", { challenge: "unknown" })),
+    "410 LINK_EXPIRED",
+  );
 });
 
 test("with a passkey neither the password alone nor a session changes the account's factors", async (t) => {
@@ -120,7 +136,10 @@ test("with a passkey neither the password alone nor a session changes the accoun
       prism.parts.offers.accounts.backoff.clear();
       assert.equal(outcomeOf(await change(proof)), outcome, `${name}: ${kind}`);
     }
-  assert.equal(outcomeOf(await prism.request("DELETE", FACTOR, { password: PASSWORD }, { token })), "409 INVALID_STATE");
+  assert.equal(
+    outcomeOf(await prism.request("DELETE", FACTOR, { password: PASSWORD }, { token })),
+    "409 INVALID_STATE",
+  );
   assert.deepEqual(await stateOf(prism, token), { enabled: true, recoveryCodesLeft: 10, app: false, passkeys: 1 });
   await challengeOf(prism, "ann");
 
@@ -140,9 +159,15 @@ test("app and passkeys are factors of one account, whose recovery codes end with
   assert.deepEqual(first.recoveryCodes, [], "there are some already");
   const proof = async () => ({ passkey: first.passkey.answer(await proofOptions(prism, token)) });
   const second = await addPasskey(prism, token, { proof: await proof() });
-  assert.deepEqual((await listOf(prism, token)).map(({ name }) => name), ["Passkey 1", "Passkey 2"]);
+  assert.deepEqual(
+    (await listOf(prism, token)).map(({ name }) => name),
+    ["Passkey 1", "Passkey 2"],
+  );
   assert.equal((await prism.patch(`${PASSKEYS}/${first.id}`, { name: "Key" }, { token })).status, 204);
-  assert.equal(outcomeOf(await prism.patch(`${PASSKEYS}/${first.id}`, { name: "" }, { token })), "400 VALIDATION_FAILED");
+  assert.equal(
+    outcomeOf(await prism.patch(`${PASSKEYS}/${first.id}`, { name: "" }, { token })),
+    "400 VALIDATION_FAILED",
+  );
   const { error } = (
     await call<{ error: { details: [{ factors: string[] }] } }>(prism, "/api/v1/auth/login", {
       login: "ann",
@@ -178,11 +203,7 @@ test("an answer makes one passkey, for its account, and an account has at most t
     (await prism.post<{ challenge: string }>(`${PASSKEYS}/begin`, { password: PASSWORD }, { token })).body;
   const add = async (passkey: object, as = token) => outcomeOf(await prism.post(PASSKEYS, { passkey }, { token: as }));
   const passkey = new SoftPasskey(prism);
-  for (const ways of [
-    { origin: "https://evil.example" },
-    { rpId: "evil.example" },
-    { type: "webauthn.get" },
-  ])
+  for (const ways of [{ origin: "https://evil.example" }, { rpId: "evil.example" }, { type: "webauthn.get" }])
     assert.equal(await add(passkey.made(await begin(), ways)), "400 VALIDATION_FAILED", JSON.stringify(ways));
   const options = await begin();
   assert.equal(await add(passkey.made(options), bob), "400 VALIDATION_FAILED", "begun by someone else");
@@ -216,7 +237,10 @@ test("administrators and the operator remove passkeys; a sign-in link asks for t
   assert.equal(outcomeOf(link), "401 SECOND_FACTOR_REQUIRED");
 
   const shown = await runJson<{ passkeys: Listed[] }>(["user", "passkeys", "ann", ...at], run);
-  assert.deepEqual(shown.passkeys.map(({ id, name }) => [id, name]), [[ann.id, "Phone"]]);
+  assert.deepEqual(
+    shown.passkeys.map(({ id, name }) => [id, name]),
+    [[ann.id, "Phone"]],
+  );
   const { stdout } = await runCli(["user", "passkeys", "ann", ...at], run);
   assert.match(stdout, /Phone +localhost/);
   const missing = await runCli(["user", "remove-passkey", "ann", "none", ...at], run);
@@ -249,7 +273,7 @@ test("after a change of the host passkeys do not work, which doctor says, and re
   await makeAccount(prism, { username: "ann" });
   const { token } = await logIn(prism, "ann");
   const { database } = prism.parts.base;
-  const doctor = (publicUrl?: string) => checkPasskeys(database.read, publicUrl === undefined ? {} : { publicUrl });
+  const doctor = (publicUrl?: string) => checkPasskeys(database.read, { publicUrl });
   assert.deepEqual(await doctor(), [], "nothing without passkeys");
   const { passkey, recoveryCodes } = await addPasskey(prism, token);
   assert.equal((await doctor())[0]?.severity, "ok");
@@ -259,7 +283,10 @@ test("after a change of the host passkeys do not work, which doctor says, and re
   const options = await optionsOf(prism);
   await database.write((trx) => trx.updateTable("passkeys").set({ rpId: "old.example.org" }).execute());
   assert.equal(outcomeOf(await call(prism, "/api/v1/auth/passkey", { passkey: passkey.answer(options) })), REFUSED);
-  assert.deepEqual((await listOf(prism, token)).map(({ works }) => works), [false]);
+  assert.deepEqual(
+    (await listOf(prism, token)).map(({ works }) => works),
+    [false],
+  );
   const first = await call<{ error: { details: [{ challenge: string; factors: string[] }] } }>(
     prism,
     "/api/v1/auth/login",

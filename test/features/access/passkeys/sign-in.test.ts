@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
+import { makeUser } from "../../../helpers/people.ts";
 import { countOf, rowsOf, scalarOf } from "../../../helpers/tables.ts";
-import { call, logIn, makeAccount, outcomeOf, startAccounts } from "../sessions/support/auth-client.ts";
+import { call, logIn, makeAccount, outcomeOf, PASSWORD, startAccounts } from "../sessions/support/auth-client.ts";
 import { protect } from "../sessions/support/second-factor.ts";
 import { addPasskey, optionsOf, originOf, PASSKEYS, SIGN_IN, SoftPasskey } from "./support/soft-passkey.ts";
 
@@ -27,7 +28,10 @@ test("a passkey that verified its user signs in without a password and without a
   assert.match(reply.headers.getSetCookie()[0] ?? "", /^prism_refresh=.*HttpOnly; SameSite=Strict; Path=\/$/);
   assert.equal((await prism.get("/api/v1/users/me", { token: reply.body.token })).status, 200);
   assert.equal(scalarOf(prism, "select lastUsedAt from passkeys"), prism.parts.base.clock.now());
-  const metadata = scalarOf<string>(prism, "select metadata from audit_log where action = 'auth.login' order by seq desc");
+  const metadata = scalarOf<string>(
+    prism,
+    "select metadata from audit_log where action = 'auth.login' order by seq desc",
+  );
   assert.equal(JSON.parse(metadata ?? "{}").by, "passkey");
 
   assert.equal(outcomeOf(await call(prism, SIGN_IN, { passkey: answer })), REFUSED, "an answer is valid once");
@@ -124,7 +128,10 @@ test("a passkey of an authenticator that never verified its user is a second fac
   const { token } = await logIn(prism, "ann");
   const { passkey } = await addPasskey(prism, token, { ways: { verifies: false } });
   const list = async () => (await prism.get<{ data: { signsIn: boolean }[] }>(PASSKEYS, { token })).body.data;
-  assert.deepEqual((await list()).map(({ signsIn }) => signsIn), [false]);
+  assert.deepEqual(
+    (await list()).map(({ signsIn }) => signsIn),
+    [false],
+  );
   // Whoever finds a key without a PIN can set one: verified now, but not as its owner.
   const answer = passkey.answer(await optionsOf(prism), { verifies: true });
   assert.equal(outcomeOf(await call(prism, SIGN_IN, { passkey: answer })), REFUSED);
@@ -132,14 +139,18 @@ test("a passkey of an authenticator that never verified its user is a second fac
   const first = await call<{ error: { details: [{ challenge: string; factors: string[] }] } }>(
     prism,
     "/api/v1/auth/login",
-    { login: "ann", password: "correct horse battery" },
+    { login: "ann", password: PASSWORD },
   );
   const [{ challenge, factors }] = first.body.error.details;
   assert.deepEqual(factors, ["passkey", "recoveryCode"]);
   const second = passkey.answer(await optionsOf(prism, challenge), { verifies: true });
   const step = { challenge, passkey: second };
   assert.equal(outcomeOf(await call(prism, "/api/v1/auth/login/second-factor", step)), "200");
-  assert.deepEqual((await list()).map(({ signsIn }) => signsIn), [true], "beside the password it was verified");
+  assert.deepEqual(
+    (await list()).map(({ signsIn }) => signsIn),
+    [true],
+    "beside the password it was verified",
+  );
   const now = passkey.answer(await optionsOf(prism));
   assert.equal(outcomeOf(await call(prism, SIGN_IN, { passkey: now })), "200");
 });
@@ -176,10 +187,13 @@ test("passkeys need a host name with HTTPS, or localhost: elsewhere the reason i
   ])
     await t.test(publicUrl, async (t) => {
       const prism = await startAccounts(t, { clock: new FakeClock(), settings: { publicUrl } });
-      await makeAccount(prism, { username: "ann" });
-      const { token } = await logIn(prism, "ann");
+      const { id, token } = await makeUser(prism, "ann");
+      const passwordHash = await prism.parts.offers.accounts.passwords.hash(PASSWORD);
+      await prism.parts.base.database.write((trx) =>
+        trx.updateTable("users").set({ passwordHash }).where("id", "=", id).execute(),
+      );
       const { body } = await prism.get<{ reason: string | null }>(PASSKEYS, { token });
-      const begin = await prism.post(`${PASSKEYS}/begin`, { password: "correct horse battery" }, { token });
+      const begin = await prism.post(`${PASSKEYS}/begin`, { password: PASSWORD }, { token });
       const signIn = await call(prism, `${SIGN_IN}/begin`, {});
       if (reason === null) {
         assert.deepEqual([body.reason, begin.status, signIn.status], [null, 200, 200]);
