@@ -52,6 +52,13 @@ async function signOut(page: Page): Promise<void> {
   await page.getByRole("heading", { name: "Sign in" }).waitFor();
 }
 
+/** The browser has no session any more. */
+async function forget(given: Visit): Promise<void> {
+  await given.page.evaluate(() => localStorage.clear());
+  await given.page.context().clearCookies();
+  await open(given, "/sign-in");
+}
+
 const signedIn = (page: Page) => page.getByRole("navigation", { name: "Main", exact: true }).waitFor();
 
 async function addPasskey(page: Page, name: string): Promise<void> {
@@ -168,23 +175,21 @@ test("a passkey of another host is not asked for, and one that verifies no one i
   await addPasskey(page, "Security key");
   await page.getByText("second factor only").waitFor();
   await assertAccessible(page, "passkeys on a phone");
-  await signOut(page);
-  await page.reload();
+  await forget(given);
   await press(page, "Sign in with a passkey");
   await page.getByText(/The browser gave no passkey|The passkey was not accepted/).waitFor();
   await assertAccessible(page, "sign-in on a phone");
   await enterPassword(page);
   await press(page, "Sign in with your passkey");
-  await signedIn(page);
+  await given.page.getByRole("heading", { level: 1 }).waitFor();
+  await page.waitForFunction(() => localStorage.getItem("prism.me") !== null);
 
   const { credentials } = await cdp.send("WebAuthn.getCredentials", { authenticatorId });
   const [credential] = credentials;
   assert.ok(credential);
   await cdp.send("WebAuthn.clearCredentials", { authenticatorId });
   await cdp.send("WebAuthn.addCredential", { authenticatorId, credential: { ...credential, rpId: "other.example" } });
-  await page.evaluate(() => localStorage.clear());
-  await page.context().clearCookies();
-  await open(given, "/sign-in");
+  await forget(given);
   await enterPassword(page);
   await press(page, "Sign in with your passkey");
   await page.getByText("The browser gave no passkey").waitFor();
