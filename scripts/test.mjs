@@ -89,7 +89,7 @@ const outcome = await runTests({
   // Where a person has chosen tests, the first result counts.
   runsAgain: isWhole,
   // Tests wait more than their processor time says: for a disk, for each other.
-  limits: { processes: 3 * processors, share: 1.1 * processors },
+  limits: { processes: 2.5 * processors, share: 1.1 * processors },
 });
 if (given.includes("--record") && flags.length === 0) recordSlowFiles(root, outcome.took);
 const problems = outcome.status === 0 && flags.length === 0 ? promisesWithoutTest() : [];
