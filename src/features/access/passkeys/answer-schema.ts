@@ -4,19 +4,25 @@ import { doc, named, object, openObject } from "../../../http/api/shapes.ts";
 /** Public keys and certificates of authenticators are the longest, of a few kilobytes. */
 const MAX_ENCODED = 16_384;
 
-export const encoded = v.pipe(
-  v.string("must be a string"),
-  v.maxLength(MAX_ENCODED, `must be at most ${MAX_ENCODED} characters long`),
-  v.regex(/^[A-Za-z0-9_-]+$/, "must be Base64url"),
-);
+const encoded = (what: string) =>
+  doc(
+    v.pipe(
+      v.string("must be a string"),
+      v.maxLength(MAX_ENCODED, `must be at most ${MAX_ENCODED} characters long`),
+      v.regex(/^[A-Za-z0-9_-]+$/, "must be Base64url"),
+    ),
+    `${what}, in Base64url`,
+  );
 
 /** Members that browsers add to each answer. */
-export const credentialEntries = {
-  id: doc(encoded, "Id of the credential"),
-  rawId: encoded,
-  type: v.literal("public-key"),
-  authenticatorAttachment: v.optional(v.nullable(v.picklist(["platform", "cross-platform"]))),
-  clientExtensionResults: v.optional(openObject({})),
+const credentialEntries = {
+  id: encoded("Id of the credential"),
+  rawId: encoded("The same id"),
+  type: doc(v.literal("public-key"), "Type of the credential"),
+  authenticatorAttachment: v.optional(
+    doc(v.nullable(v.picklist(["platform", "cross-platform"])), "Where the authenticator is; not used"),
+  ),
+  clientExtensionResults: v.optional(doc(openObject({}), "Results of extensions; not used")),
 };
 
 /** What a browser answers to the options of a sign-in (WebAuthn `AuthenticationResponseJSON`). */
@@ -25,12 +31,15 @@ export const PasskeyAnswer = named(
   "The answer of a passkey: `toJSON()` of what `navigator.credentials.get()` returns",
   object({
     ...credentialEntries,
-    response: object({
-      clientDataJSON: encoded,
-      authenticatorData: encoded,
-      signature: encoded,
-      userHandle: v.optional(v.nullable(encoded)),
-    }),
+    response: doc(
+      object({
+        clientDataJSON: encoded("What the browser was asked"),
+        authenticatorData: encoded("Data of the authenticator"),
+        signature: encoded("Signature of both"),
+        userHandle: v.optional(v.nullable(encoded("The account that the authenticator knows"))),
+      }),
+      "The signed answer",
+    ),
   }),
 );
 export type PasskeyAnswer = v.InferOutput<typeof PasskeyAnswer>;
@@ -41,14 +50,19 @@ export const PasskeyRegistration = named(
   "A new passkey: `toJSON()` of what `navigator.credentials.create()` returns",
   object({
     ...credentialEntries,
-    response: object({
-      clientDataJSON: encoded,
-      attestationObject: encoded,
-      authenticatorData: v.optional(encoded),
-      publicKey: v.optional(v.nullable(encoded)),
-      publicKeyAlgorithm: v.optional(v.number()),
-      transports: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(32))), v.maxLength(10))),
-    }),
+    response: doc(
+      object({
+        clientDataJSON: encoded("What the browser was asked"),
+        attestationObject: encoded("The new public key with data of the authenticator"),
+        authenticatorData: v.optional(encoded("A part of it; not used")),
+        publicKey: v.optional(v.nullable(encoded("A part of it; not used"))),
+        publicKeyAlgorithm: v.optional(doc(v.number(), "A part of it; not used")),
+        transports: v.optional(
+          doc(v.pipe(v.array(v.pipe(v.string(), v.maxLength(32))), v.maxLength(10)), "How browsers reach it"),
+        ),
+      }),
+      "The new credential",
+    ),
   }),
 );
 export type PasskeyRegistration = v.InferOutput<typeof PasskeyRegistration>;

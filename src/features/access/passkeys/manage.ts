@@ -4,9 +4,9 @@ import { addEffect, type Trx } from "../../../store/database.ts";
 import { accountError } from "../authenticate/principals.ts";
 import { type AccountContext, recordChange } from "../context.ts";
 import {
+  type AccountOwner,
   dropUnusedCodes,
   firstRecoveryCodes,
-  type Owner,
   type OwnerProof,
   withOwner,
 } from "../sessions/enrol-second-factor.ts";
@@ -58,10 +58,11 @@ export async function beginPasskey(ctx: AccountContext, userId: string, proof: O
  */
 export async function finishPasskey(
   ctx: AccountContext,
-  { userId, sessionId }: Owner,
+  { userId, sessionId }: AccountOwner,
   { name: given, passkey: answer }: { readonly name?: string | undefined; readonly passkey: PasskeyRegistration },
 ): Promise<{ readonly id: string; readonly recoveryCodes: readonly string[] }> {
   const { rpId, origins } = requireRelyingParty(ctx);
+  if (!(await isWithoutCertificate(answer.response.attestationObject))) throw notAccepted();
   const { verifyRegistrationResponse } = await import("@simplewebauthn/server");
   let challenge = "";
   const checked = await verifyRegistrationResponse({
@@ -117,7 +118,7 @@ export async function renamePasskey(ctx: AccountContext, userId: string, id: str
 /** Removes a passkey of the caller's and ends the other sessions. @throws PASSKEY_NOT_FOUND, and as `withOwner` */
 export async function removePasskey(
   ctx: AccountContext,
-  { userId, sessionId }: Owner,
+  { userId, sessionId }: AccountOwner,
   id: string,
   proof: OwnerProof,
   client: ClientInfo,
@@ -216,6 +217,21 @@ async function noteChange(
 ): Promise<void> {
   await recordChange(ctx, "user.passkey", "user", userId, metadata, trx);
   addEffect(trx, { type: "answers-changed", of: "profile", userId });
+}
+
+/**
+ * Attestation is not asked for, so that browsers remove it (WebAuthn section 5.1.3). A certificate in one could name
+ * addresses that the library asks for revoked ones.
+ */
+async function isWithoutCertificate(attestationObject: string): Promise<boolean> {
+  const { decodeAttestationObject } = await import("@simplewebauthn/server/helpers");
+  try {
+    const decoded = decodeAttestationObject(new Uint8Array(Buffer.from(attestationObject, "base64url")));
+    const format = decoded.get("fmt");
+    return format === "none" || (format === "packed" && decoded.get("attStmt").get("x5c") === undefined);
+  } catch {
+    return false;
+  }
 }
 
 function notAccepted(): PrismError {

@@ -24,7 +24,7 @@ import {
 import { type ClientInfo, revokeSessions } from "./sessions.ts";
 
 /** The caller: a user in a session. */
-export interface Owner {
+export interface AccountOwner {
   readonly userId: string;
   readonly sessionId: string | null;
 }
@@ -124,7 +124,7 @@ function issuerOf({ config }: AccountContext): string {
  */
 export async function confirmSecondFactor(
   ctx: AccountContext,
-  { userId, sessionId }: Owner,
+  { userId, sessionId }: AccountOwner,
   code: string,
   client: ClientInfo,
 ): Promise<readonly string[]> {
