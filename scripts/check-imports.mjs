@@ -74,7 +74,7 @@ const FEATURES = {
   oncall: ["access", "records/audit", "events", "notifications"],
   "oncall/drill": ["access", "alerts", "records/audit", "delivery", "notifications", "oncall"],
   explain: ["access", "alerts", "oncall", "rules"],
-  mirror: ["alerts"],
+  mirror: ["alerts", "oncall"],
   plugins: [
     "access",
     "records/audit",

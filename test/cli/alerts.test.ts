@@ -32,6 +32,10 @@ test("prism alerts, incidents, silences, oncall, heartbeats, policies and routes
     assert.match(await run(`explain ${incident?.id} --user zoe`), /zoe/);
     assert.match(await run("alerts explain disk"), /Incident 1: 1 person was\s+notified/);
     assert.match(await run("alerts explain alertname=Other"), /would open an incident/);
+    const at = (
+      await runJson<{ at: string }>(["alerts", "explain", "alertname=Other", "--at", "2030-01-02T03:04:05Z"], options)
+    ).at;
+    assert.equal(Date.parse(at), Date.parse("2030-01-02T03:04:05Z"));
     assert.match(await run("incidents ack 1", "--note", "I am on it"), /^1 {2}acknowledged/);
     assert.match(await run("incidents unack #1"), /^1 {2}open/);
     assert.match(await run("incidents snooze 1 --for 1h"), /^1 {2}snoozed/);
@@ -126,6 +130,19 @@ test("prism alerts, incidents, silences, oncall, heartbeats, policies and routes
     assert.match(await run(`incidents show ${number}`), /assigned it to/);
     await run(`incidents resolve ${number}`);
     assert.match(await run("page me", "Done"), / {2}open {2}Done/);
+    const other = (await runJson<{ number: number }>(["page", "me", "Other"], options)).number;
+    const both = await runCli(["incidents", "ack", String(other - 1), "99", String(other), "x"], options);
+    assert.equal(both.status, 6, both.stderr);
+    assert.match(both.stdout, /^\d+ {2}acknowledged {2}Done\n\d+ {2}acknowledged {2}Other\n$/);
+    assert.match(
+      both.stderr,
+      /2 of 4 incidents not changed:\n {2}99: there is no incident 99\n {2}x: x is not the number/,
+    );
+    const snoozed = await runJson<{ incidents: { number: number }[]; errors: unknown[] }>(
+      ["incidents", "snooze", String(other - 1), String(other), "--for", "1h"],
+      options,
+    );
+    assert.deepEqual([valuesOf(snoozed.incidents, "number"), snoozed.errors], [[other - 1, other], []]);
     await run("incidents resolve --all-open --yes");
   });
 
@@ -170,6 +187,8 @@ test("prism alerts, incidents, silences, oncall, heartbeats, policies and routes
       ["incidents show 99", 6],
       ["incidents ack x", 2],
       ["incidents ack", 2],
+      ["incidents resolve 1 2 --all-open", 2],
+      ["alerts explain DiskFull --at 1h", 2],
       ["page nobody text", 6],
       ["incidents add-responder 1", 2],
       ["silences add", 2],

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { makeUser } from "../helpers/people.ts";
-import { startPrism } from "../helpers/prism.ts";
+import { answered, startPrism } from "../helpers/prism.ts";
 import { runCli, runJson } from "./run-cli.ts";
 
 test("prism oncall create makes a rotation whose first user is on call at once, and delete removes it", async (t) => {
@@ -82,6 +82,23 @@ test("prism oncall create makes a rotation whose first user is on call at once, 
     const copy = await runCli(["oncall", "import", "-"], { ...options, input: input.replace('"Database"', '"Copy"') });
     assert.match(copy.stdout, / {2}Copy {2}created\n$/, copy.stderr);
     assert.match((await run("oncall")).stdout, /^Copy +ann /m);
+  });
+
+  await t.test("who is scheduled and not reached is named, with the reason", async () => {
+    const { body } = await prism.get<{ data: { id: string; username: string }[] }>("/api/v1/users?q=ann");
+    const id = body.data.find(({ username }) => username === "ann")?.id;
+    await answered(200, prism.patch(`/api/v1/users/${id}`, { status: "disabled" }));
+    const said = /^not notified: ann, whose account is disabled, is scheduled/;
+    const now = (await run("oncall now")).stdout.split("\n");
+    assert.ok(
+      now.some((line) => said.test(line) && line.endsWith(" now on Database")),
+      now.join("\n"),
+    );
+    const shifts = (await run("oncall shifts Database --to 30d")).stdout.split("\n");
+    assert.ok(
+      shifts.some((line) => said.test(line) && /and \d+ more times?$/.test(line)),
+      shifts.join("\n"),
+    );
   });
 
   await t.test("delete", async () => {

@@ -197,7 +197,7 @@ const OTHERS =
 /** They only ask, also by POST. */
 const READS =
   /^(.* (list|show|export|presets|requests|status|members|dead|preview|explain|now|next|schedules|shifts|gaps|days-off|conflicts)|(rules|routes|channels|receivers|webhooks) test|mirror report|rules backtest|key pusher|user passkeys|plan|managed|seal)$/;
-/** They need what this server does not have: a second factor, a passkey, a dead job, a job of a module, a kept request, a claim, members of an earlier version. */
+/** They need what this server does not have: a second factor, a system beside it, a dead job, a job of a module, a kept request, a claim, members of an earlier version. */
 const UNTRIED = [
   "user reset-second-factor",
   "user remove-passkey",
@@ -211,6 +211,7 @@ const UNTRIED = [
   "integrations claims assign",
   "integrations claims discard",
   "drill preferences",
+  "mirror pull",
   "apply",
 ];
 /** A GET, which may be repeated. */

@@ -117,4 +117,17 @@ test("a project becomes a mirror, says everywhere that it sends nothing, is comp
     await eventually("the mirror has ended", async () => ((await mirrorOf()) ?? null) === null);
     await eventually("no page is marked", async () => (await badge.count()) === 0);
   });
+
+  await step("with an open incident it becomes one again after a question only", async () => {
+    await page.getByLabel("Who notifies people").selectOption("Opsgenie");
+    await press(page, "Save");
+    await dialog
+      .getByText(/^1 incident is open \(#\d+ DiskFull\): from now on Prism sends neither further steps/)
+      .waitFor();
+    await press(dialog, "Cancel");
+    assert.equal((await mirrorOf()) ?? null, null);
+    await press(page, "Save");
+    await press(dialog, "Send nothing more");
+    await eventually("it is a mirror", async () => (await mirrorOf())?.from === "opsgenie");
+  });
 });

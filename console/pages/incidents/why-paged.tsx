@@ -16,7 +16,11 @@ interface Explanation {
     readonly lines: readonly Line[];
     readonly linesLeftOut: number;
     readonly people: readonly { readonly userId: string; readonly name: string; readonly reasons: readonly string[] }[];
-    readonly you: { readonly notified: boolean; readonly lines: readonly string[] } | null;
+    readonly you: {
+      readonly notified: boolean;
+      readonly mirrored?: boolean;
+      readonly lines: readonly string[];
+    } | null;
     readonly next: readonly Line[];
   }[];
 }
@@ -38,6 +42,11 @@ export function WhyPaged({ incident }: { readonly incident: IncidentDetail }) {
   );
 }
 
+function toldText({ notified, mirrored }: NonNullable<Explanation["incidents"][number]["you"]>): string {
+  if (mirrored) return "You would have been notified: the project is a mirror, nothing was sent.";
+  return notified ? "You were notified." : "You were not notified.";
+}
+
 function Why({ id }: { readonly id: string }) {
   const { data, error, reload } = useGet<Explanation>(`/explain/incident/${id}`);
   const [story] = data?.incidents ?? [];
@@ -49,12 +58,12 @@ function Why({ id }: { readonly id: string }) {
     <div class="stack">
       {you !== null && (
         <Answer>
-          <b>{you.notified ? "You were notified." : "You were not notified."}</b>
+          <b>{toldText(you)}</b>
           <Reasons lines={you.lines} />
         </Answer>
       )}
       <section class="section">
-        <h2>{you?.notified ? "Who else was notified" : "Who was notified"}</h2>
+        <h2>{you?.notified || you?.mirrored ? "Who else was notified" : "Who was notified"}</h2>
         {others.length === 0 && <p class="muted">No other person.</p>}
         {others.map(({ userId, name, reasons }) => (
           <div key={userId}>

@@ -26,6 +26,8 @@ interface Slot {
   readonly users: readonly OnCallPerson[];
   /** Time without anyone on call. */
   readonly gapMs: number;
+  /** Why people whom the schedule names are not notified. */
+  readonly notReached?: readonly string[];
 }
 
 interface Props {
@@ -48,7 +50,7 @@ export function Slots({ duty, zone, colour, onChoose }: Props) {
 }
 
 function slotsOf(duty: Duty, zone: string): readonly Slot[] {
-  const { current, until, next, shifts = [], timezone } = duty;
+  const { current, notReached, until, next, shifts = [], timezone } = duty;
   const at = now.peek();
   const end = until === null ? null : Date.parse(until);
   const slots: Slot[] = [
@@ -59,6 +61,7 @@ function slotsOf(duty: Duty, zone: string): readonly Slot[] {
       end: Math.max(end ?? 0, Math.ceil(at / HOUR_MS) * HOUR_MS + HOUR_MS),
       users: current,
       gapMs: current.length === 0 ? (end ?? at + DAY_MS) - at : 0,
+      notReached: notReached.map(({ text }) => text),
     },
   ];
   if (next) {
@@ -81,7 +84,7 @@ interface SlotProps {
 }
 
 function SlotView({ slot, schedule, colour, onChoose }: SlotProps) {
-  const { label, when, users, gapMs, start, end } = slot;
+  const { label, when, users, gapMs, start, end, notReached = [] } = slot;
   const mayChange = canInProject("oncall:write") === true || users.some(({ id }) => id === me.value?.id);
   return (
     <div class="oc-slot">
@@ -97,6 +100,11 @@ function SlotView({ slot, schedule, colour, onChoose }: SlotProps) {
           </span>
         ))}
         {users.length === 0 && <span class="text-bad strong">No one is on call</span>}
+        {notReached.map((text) => (
+          <span class="muted small" key={text}>
+            <UserText>{`Scheduled, not notified: ${text}`}</UserText>
+          </span>
+        ))}
         <span class="oc-slot-when">
           {when}
           {users.length > 0 && gapMs > 0 && <Badge tone="bad">{`gap ${formatDuration(gapMs)}`}</Badge>}

@@ -42,20 +42,35 @@ export function MirrorFields({ of: settings }: { readonly of: Edited<Settings> }
   );
 }
 
-/** Asks before a mirror ends, with what pages people from then on. @returns whether it has ended */
-export async function endMirror(projectId: string): Promise<boolean> {
+/** Such as `2 incidents are open (#1 DiskFull, #2 Latency)`; null: none is. */
+async function openText(projectId: string): Promise<string | null> {
   const query = { projectId, state: "unresolved", limit: MOST_COUNTED };
   const { data } = await api.get<Page<ListedIncident>>("/incidents", query);
+  if (data.length === 0) return null;
   const named = data.slice(0, MOST_NAMED).map(({ number, title }) => `#${number} ${title}`);
   const more = data.length > MOST_NAMED ? " and others" : "";
   const count =
     data.length === MOST_COUNTED
       ? `${MOST_COUNTED} or more incidents are`
       : plural(data.length, "incident is", "incidents are");
+  return `${count} open (${named.join(", ")}${more})`;
+}
+
+/** Asks before a project with open incidents becomes a mirror. @returns whether it may */
+export async function mayBeginMirror(projectId: string): Promise<boolean> {
+  const open = await openText(projectId);
+  if (open === null) return true;
+  const text = `${open}: from now on Prism sends neither further steps nor the end.`;
+  return confirm({ title: "Make it a mirror?", text, action: "Send nothing more" });
+}
+
+/** Asks before a mirror ends, with what pages people from then on. @returns whether it has ended */
+export async function endMirror(projectId: string): Promise<boolean> {
+  const open = await openText(projectId);
   const text =
-    data.length === 0
+    open === null
       ? "No incident is open. From the next alert on Prism pages people, and requests are no longer passed on."
-      : `${count} open (${named.join(", ")}${more}): from their next step on they page people. Resolve those that are over first.`;
+      : `${open}: from their next step on they page people. Resolve those that are over first.`;
   const isSure = await confirm({ title: "End the mirror?", text, action: "End and page people", danger: true });
   if (isSure) await api.patch(`/projects/${projectId}?mayPage=true`, { settings: { mirror: null } });
   return isSure;

@@ -76,7 +76,7 @@ export function MirrorReportView({ project }: { readonly project: ProjectDetail 
 }
 
 function Report({ report }: { readonly report: MirrorReport }) {
-  const { counts, lines, linesLeftOut, isCut, observed, alarms, system } = report;
+  const { counts, lines, linesLeftOut, isCut, observed, alarms, system, roomsWithNotices: rooms } = report;
   const other = system === null ? "The other system" : SYSTEMS[system as keyof typeof SYSTEMS];
   if (observed === 0 && lines.length === 0)
     return (
@@ -111,6 +111,11 @@ function Report({ report }: { readonly report: MirrorReport }) {
           sub={`${plural(alarms, "alarm")}; ${formatNumber(counts.notComparable)} not comparable`}
         />
       </div>
+      {rooms.length > 0 && (
+        <Banner tone="info" title="Rooms that also get on-call notices">
+          <UserText>{rooms.join(", ")}</UserText>: with the event types incident.* they have alarms alone.
+        </Banner>
+      )}
       {isCut && (
         <Banner tone="warn" title="There was more than could be compared">
           Choose fewer days.

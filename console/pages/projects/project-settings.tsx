@@ -4,7 +4,7 @@ import { type FieldOf, Fields, ResourceForm } from "../../forms/fields.tsx";
 import { project as described } from "../../forms/project.gen.ts";
 import { partOf, useResource } from "../../forms/use-resource.ts";
 import { Card, toast } from "../../ui/index.ts";
-import { endMirror, MirrorFields } from "./mirror-field.tsx";
+import { endMirror, MirrorFields, mayBeginMirror } from "./mirror-field.tsx";
 
 interface Props {
   readonly project: ProjectDetail;
@@ -22,7 +22,9 @@ export function ProjectSettingsForm({ project, onSaved }: Props) {
   const form = useResource<UpdateProject, ProjectDetail>(described, { stored: project, merged: "settings" });
   const settings = partOf(form, "settings");
   const isEnd = project.settings.mirror != null && settings.values.mirror == null;
-  const send = async () => (isEnd && !(await endMirror(project.id)) ? undefined : form.send());
+  const isBegin = project.settings.mirror == null && settings.values.mirror != null;
+  const isSure = async () => (isEnd ? endMirror(project.id) : isBegin ? mayBeginMirror(project.id) : true);
+  const send = async () => ((await isSure()) ? form.send() : undefined);
   const done = () => {
     // Other pages mark what is of a mirror.
     invalidate("/projects");

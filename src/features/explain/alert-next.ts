@@ -17,7 +17,7 @@ import {
 import { onCall } from "../oncall/index.ts";
 import * as queries from "./alert-queries.ts";
 import type { Line, NextLine, PersonView } from "./alert-schema.ts";
-import { type LogRow, listOf, type Part, type Ref, tell } from "./alert-sentences.ts";
+import { isMirrored, type LogRow, listOf, type Part, type Ref, tell } from "./alert-sentences.ts";
 import { unreachableOf } from "./user-reasons.ts";
 
 /* Context of sentences about alerts: the services they read, names, the steps to come, and the reader. */
@@ -264,15 +264,28 @@ export async function readerPart(
   timeline: readonly LogRow[],
   people: readonly PersonView[],
   name: string | null = null,
-): Promise<{ notified: boolean; lines: string[] } | null> {
+): Promise<{ notified: boolean; mirrored?: true; lines: string[] } | null> {
   if (userId === null) return null;
   const own = people.find((person) => person.userId === userId);
   const isNotified = timeline.some(({ kind, data }) => NOTIFIED.has(kind) && data.users?.includes(userId));
-  if (own || isNotified) return { notified: isNotified, lines: [...(own?.reasons ?? [])] };
+  if (own || isNotified) {
+    const isInMirror = isNotified && areMirrored(timeline, userId);
+    const lines = [...(own?.reasons ?? [])];
+    return { notified: isNotified && !isInMirror, ...(isInMirror && { mirrored: true }), lines };
+  }
   return {
     notified: false,
     lines: await whyNot(context, { userId, words: name === null ? YOU : wordsOf(name) }, row, timeline),
   };
+}
+
+/** Whether all notices of an incident, or those to a user, were made in a mirror. */
+export function areMirrored(timeline: readonly LogRow[], userId?: string): boolean {
+  const rows = timeline.filter(
+    ({ kind, data }) => NOTIFIED.has(kind) && (userId === undefined || data.users?.includes(userId)),
+  );
+  const known = rows.filter(({ data }) => data.outcomes !== undefined);
+  return known.length > 0 && known.every(({ data }) => isMirrored(data));
 }
 
 export const NOTIFIED: ReadonlySet<string> = new Set(["notified", "contact-notified", "fallback"]);

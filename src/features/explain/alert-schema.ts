@@ -73,6 +73,10 @@ const AlertStory = v.object({
 });
 export type AlertStory = v.InferOutput<typeof AlertStory>;
 
+const mirrored = v.optional(
+  doc(v.boolean(), "True: the user would have been notified, and nothing was sent, as the project was a mirror"),
+);
+
 const IncidentStory = v.object({
   id: v.string(),
   number: v.number(),
@@ -96,13 +100,16 @@ const IncidentStory = v.object({
     v.nullable(
       v.object({
         notified: v.boolean(),
+        mirrored,
         lines: doc(v.array(v.string()), "Why, or for each step of the policy why not"),
       }),
     ),
     "Whether the caller was notified; null for API keys",
   ),
   user: doc(
-    v.nullable(v.object({ id: v.string(), name: v.string(), notified: v.boolean(), lines: v.array(v.string()) })),
+    v.nullable(
+      v.object({ id: v.string(), name: v.string(), notified: v.boolean(), mirrored, lines: v.array(v.string()) }),
+    ),
     "The same of the user of the query `userId`; null without it",
   ),
   next: selfChanging(doc(v.array(NextLine), "What happens next if no one acts and no alert changes")),

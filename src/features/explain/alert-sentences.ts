@@ -307,15 +307,24 @@ function outcomeOf(outcome: NoticeOutcome | undefined): Part[] {
   }
 }
 
+/** Of notices of a mirror project. */
+export const MIRRORED = "The project is a mirror: nothing was sent.";
+
+/** Whether its notices were made in a mirror project, which sends none of them. */
+export function isMirrored({ outcomes = [] }: Pick<LogData, "outcomes">): boolean {
+  return outcomes.some(({ note }) => note === "mirror") && outcomes.every(({ outcome }) => outcome === "skipped");
+}
+
 function noticeOf({ reason = "", step = 0, round = 0, urgency, users = [], ...data }: LogData): Part[] {
   const { count = users.length, through = {}, shifts, delayed = {}, outcomes = [] } = data;
   // What came of the notices to people, the first of them.
   const each = outcomes.map((one) => say`${user(one.userId ?? "")} by ${one.channel ?? ""}: ${outcomeOf(one)}`);
-  const came = each.length === 0 ? "" : say` ${listOf(each)}.`;
+  const isInMirror = isMirrored({ outcomes });
+  const came = isInMirror ? ` ${MIRRORED}` : each.length === 0 ? "" : say` ${listOf(each)}.`;
   const asked = ASKED[reason];
   if (reason !== "step" && asked === undefined) {
     const why = NOTICES[data.isUnreported === true ? "unreported" : reason] ?? "Notified";
-    return say`${why}: ${listOf(people(users), count)} notified.${came}`;
+    return say`${why}: ${listOf(people(users), count)} ${isInMirror ? "would have been notified" : "notified"}.${came}`;
   }
   const why = users.map((id) => {
     const source = through[id];
@@ -324,6 +333,7 @@ function noticeOf({ reason = "", step = 0, round = 0, urgency, users = [], ...da
   });
   const later = Object.keys(delayed);
   const more = later.length === 0 ? "" : say` Contact rules delay further notifications of ${listOf(people(later))}.`;
-  const head = asked ?? `Step ${step + 1}${round === 0 ? "" : `, round ${round + 1},`} notified`;
+  const notified = isInMirror ? "would have notified" : "notified";
+  const head = asked ?? `Step ${step + 1}${round === 0 ? "" : `, round ${round + 1},`} ${notified}`;
   return say`${head} with ${urgency} urgency: ${listOf(why, count)}.${more}${came}`;
 }

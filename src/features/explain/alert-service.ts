@@ -17,6 +17,7 @@ import {
 } from "../alerts/index.ts";
 import {
   type AlertExplainContext,
+  areMirrored,
   forecastParts,
   listText,
   type NameLookup,
@@ -38,7 +39,7 @@ import type {
   TrialRoute,
   UnreachableView,
 } from "./alert-schema.ts";
-import { type LogRow, throughOf, withheldBy } from "./alert-sentences.ts";
+import { type LogRow, MIRRORED, throughOf, withheldBy } from "./alert-sentences.ts";
 import { alertStories, type IncidentHistory, pathOf, policyOf, routeText } from "./alert-stories.ts";
 import { deliveryText, unreachableOf } from "./user-reasons.ts";
 
@@ -372,7 +373,11 @@ function incidentAnswer(
   const state = stateText(row, lines, next);
   if (people.length > 0) {
     const open = row.state === "open" && last && timeline.at(-1)?.kind === last.kind ? ` Since then: ${last.text}` : "";
-    return `${countText(people.length, "person was", "people were")} notified: ${listText(people.map(({ name }) => name))}. ${state}${open}`;
+    const names = listText(people.map(({ name }) => name));
+    const told = areMirrored(timeline)
+      ? `${countText(people.length, "person", "people")} would have been notified: ${names}. ${MIRRORED}`
+      : `${countText(people.length, "person was", "people were")} notified: ${names}.`;
+    return `${told} ${state}${open}`;
   }
   if (last?.kind === "withheld") return `No one was notified ${last.text.replace(/^Not notified /, "")} ${state}`;
   if (last) return `No one was notified. ${last.text} ${state}`;

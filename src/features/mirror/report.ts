@@ -2,9 +2,11 @@ import type { PermissionHolder } from "../../core/caller.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { OwnerTurns } from "../../core/limits/owner-turns.ts";
 import { DAY_MS, type EpochMs, MINUTE_MS, toRfc3339 } from "../../core/time/clock.ts";
+import { matchesType } from "../../live/stream.ts";
 import type { Uses } from "../../module/feature.ts";
 import { type ReadDb, rowsOf } from "../../store/database.ts";
 import type { MirrorObservedTable } from "../../store/schema.ts";
+import { NOTICE_PRIORITY } from "../oncall/index.ts";
 import { type Alarm, compare, inOrder, keysOf, type MirrorDifference, type Observed, type Told } from "./match.ts";
 import { Pace } from "./pace.ts";
 import {
@@ -58,6 +60,7 @@ export async function mirrorReport(
     ...{ project, system, console: `${publicUrl()}/dashboard`, from: toRfc3339(since), to: toRfc3339(found.to) },
     ...{ observed: found.observed, alarms: found.alarms, counts: countsOf(found.differences) },
     lines: shown.map((each) => lineOf(each, { slug: project.slug, nameOf: found.nameOf })),
+    roomsWithNotices: await roomsWithNotices(db.scan, projectId),
     linesLeftOut: found.differences.length - shown.length,
     isCut: found.isCut,
   };
@@ -79,6 +82,16 @@ export async function compareSince(
   const found = await compare({ alarms, observed, userOf, to }, pace);
   const { steps } = pace;
   return { ...found, observed: observed.length, rows, steps, to, nameOf, isCut: isCut || isCutObserved || pace.isOver };
+}
+
+const ROOMS = `select name, eventTypes from channels where projectId = ? and active = 1 and minPriority <= ?
+  and exists (select 1 from oncall_schedules s where s.projectId = channels.projectId) order by name`;
+
+/** Rooms of a project with schedules that get its on-call notices, too: of other systems they have alarms alone. */
+async function roomsWithNotices(db: ReadDb, projectId: string): Promise<string[]> {
+  const rooms = await rowsOf<{ name: string; eventTypes: string }>(db, ROOMS, [projectId, NOTICE_PRIORITY]);
+  const isWanted = (patterns: readonly string[]) => patterns.some((pattern) => matchesType(pattern, "notification"));
+  return rooms.filter(({ eventTypes }) => isWanted(JSON.parse(eventTypes) as string[])).map(({ name }) => name);
 }
 
 interface ProjectRow {

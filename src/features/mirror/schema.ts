@@ -153,6 +153,11 @@ export const MirrorReport = named(
       notComparable: v.number(),
     }),
     lines: doc(v.array(MirrorLine), "What differs first, each class from the newest; at most 1000"),
+    roomsWithNotices: doc(
+      v.array(v.string()),
+      "Channels of the project that also get on-call notices and other notifications without an event, " +
+        "as their `eventTypes` match `notification`",
+    ),
     linesLeftOut: v.number(),
     isCut: doc(v.boolean(), "There was more than could be compared: ask for a shorter time"),
   }),

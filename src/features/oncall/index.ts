@@ -1,6 +1,7 @@
 /** The part of `oncall` that other features and the wiring may use. */
 
 export { onCallDifference } from "./difference.ts";
+export { NOTICE_PRIORITY } from "./look.ts";
 export type { Roster } from "./model/layers.ts";
 export { type ScheduleRows, scheduleRowsOf } from "./queries.ts";
 export { finalShiftsOf } from "./reading.ts";

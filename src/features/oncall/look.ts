@@ -20,7 +20,8 @@ export const AHEAD_MS = 14 * DAY_MS;
 export const SOURCE = "prism:oncall";
 /** Findings of one search that get an event each. */
 export const MAX_LISTED = 20;
-const PRIORITY = 300;
+/** Of on-call notices. */
+export const NOTICE_PRIORITY = 300;
 
 interface Notice {
   readonly title: string;
@@ -36,7 +37,7 @@ export async function send(
   { data, ...texts }: Notice,
 ): Promise<string | null> {
   if (recipients.length === 0) return null;
-  const input = { ...texts, recipients, projectId, priority: PRIORITY, data: { scheduleId: id, ...data } };
+  const input = { ...texts, recipients, projectId, priority: NOTICE_PRIORITY, data: { scheduleId: id, ...data } };
   return (await notify.send({ ...input, kind: "oncall" }, { trx })).id;
 }
 

@@ -17,6 +17,11 @@ const away = doc(
 /** Users on call, who may be away. */
 const onCall = v.array(named("OnCallPerson", "A user on call", v.object({ ...Person.entries, away })));
 
+const NotReached = {
+  ...Person.entries,
+  text: doc(v.string(), "Why nothing reaches the user, such as `Ann, whose account is disabled`"),
+};
+
 const finalShift = v.object({
   start: v.string(),
   end: v.string(),
@@ -32,6 +37,10 @@ export const FinalShifts = named(
     from: v.string(),
     to: v.string(),
     data: v.array(finalShift),
+    notReached: doc(
+      v.array(v.object({ ...NotReached, start: v.string(), end: v.string() })),
+      "Users whom the schedule names from now on, though they leave the time to others, or to no one",
+    ),
   }),
 );
 
@@ -83,6 +92,10 @@ export const NowView = named(
         projectId: v.string(),
         name: v.string(),
         current: doc(onCall, "Empty: a gap. `away` looks 14 days ahead"),
+        notReached: doc(
+          v.array(v.object(NotReached)),
+          "Users whom the schedule names now, though they leave the time to others, or to no one",
+        ),
         until: doc(nullableText, "End of the current shift or gap; null: no change within 400 days"),
         next: v.nullable(v.object({ start: v.string(), end: v.string(), users: onCall })),
         timezone: v.string(),

@@ -15,7 +15,9 @@ import {
   gapsOf,
   type Layer,
   nextOnCall,
+  passedOver,
   type Roster,
+  stints,
 } from "./model/layers.ts";
 import * as queries from "./queries.ts";
 import type { NowQuery, OwnShiftsQuery, Range } from "./reading-schema.ts";
@@ -65,14 +67,30 @@ export async function readFinalShifts(context: OnCallContext, principal: Princip
   const { db } = context;
   const { projectId } = await visibleSchedule(context, principal, id, db.read);
   const span = spanOf(context, range);
-  const shifts = await plannedShifts(context, await rosterOf(db.read, id), projectId, span);
-  const people = await peopleOf(db.read, shifts);
+  const roster = await rosterOf(db.read, id);
+  const shifts = await plannedShifts(context, roster, projectId, span);
+  const from = Math.min(Math.max(context.clock.now(), span.from), span.to);
+  const absent = stints(passedOver(roster, from, span.to, countsIn(context.users, projectId)));
+  const people = await peopleOf(db.read, [...shifts, ...absent]);
   const away = await awayOf(db.read, usersOf(shifts), span.from, span.to);
-  return { ...shown(span), data: shifts.map(shiftView(people, away)) };
+  const notReached = absent.flatMap(({ start, end, users }) =>
+    absentView(context, people, users, projectId).map((person) => ({
+      ...{ ...person, start: toRfc3339(start), end: toRfc3339(end) },
+    })),
+  );
+  return { ...shown(span), data: shifts.map(shiftView(people, away)), notReached };
 }
 
+/** People whom a schedule names, though nothing reaches them, with the reason. */
+function absentView({ users }: OnCallContext, people: People, ids: readonly string[], projectId: string) {
+  const texts = new Map(users.absent(ids, projectId).map(({ id, text }) => [id, text]));
+  return people(ids).map((person) => ({ ...person, text: texts.get(person.id) ?? "" }));
+}
+
+type People = Awaited<ReturnType<typeof peopleOf>>;
+
 /** @param people names by id */
-function shiftView(people: Awaited<ReturnType<typeof peopleOf>>, away: readonly Away[]) {
+function shiftView(people: People, away: readonly Away[]) {
   return ({ start, end, users, level, shiftIds }: FinalShift) => ({
     start: toRfc3339(start),
     end: toRfc3339(end),
@@ -161,36 +179,41 @@ export async function readNow(context: OnCallContext, principal: Principal, quer
   if (to !== undefined && !(to > at && to - at <= MAX_AHEAD_MS))
     throw invalidField("query", "to", "must be in the future, by at most 62 days");
   const schedules = await schedulesOf(context, principal, query);
-  const found: { schedule: OnCallRow; duty: ReturnType<typeof nextOnCall>; shifts: FinalShift[] }[] = [];
+  const found: { schedule: OnCallRow; duty: ReturnType<typeof nextOnCall>; shifts: FinalShift[]; absent: string[] }[] =
+    [];
   for (const schedule of schedules) {
     const roster = await rosterOf(db.read, schedule.id);
     const counts = countsIn(users, schedule.projectId);
     const duty = nextOnCall(roster, at, counts);
     if (user !== null && !duty.current?.users.includes(user)) continue;
-    found.push({ schedule, duty, shifts: to === undefined ? [] : finalShifts(roster, at, to, counts) });
+    const shifts = to === undefined ? [] : finalShifts(roster, at, to, counts);
+    found.push({ schedule, duty, shifts, absent: usersOf(passedOver(roster, at, at + 1, counts)) });
   }
   const spans = found.flatMap(({ duty: { current, next }, shifts }) => [current, next, ...shifts].filter((s) => !!s));
-  const people = await peopleOf(db.read, spans);
+  const people = await peopleOf(db.read, [...spans, ...found.map(({ absent }) => ({ users: absent }))]);
   const away = await awayOf(
     db.read,
     usersOf(spans),
     at,
     Math.max(to ?? at, ...found.map(({ duty }) => duty.next?.end ?? at), at + AHEAD_MS),
   );
-  const data = found.map(({ schedule: { id, projectId, name, timezone }, duty: { current, next }, shifts }) => ({
-    scheduleId: id,
-    projectId,
-    name,
-    timezone,
-    current: withAway(people(current?.users ?? []), away, at, Math.min(current?.end ?? at + AHEAD_MS, at + AHEAD_MS)),
-    until: toRfc3339OrNull(current ? current.end : (next?.start ?? null)),
-    next: next && {
-      start: toRfc3339(next.start),
-      end: toRfc3339(next.end),
-      users: withAway(people(next.users), away, next.start, next.end),
-    },
-    ...(to !== undefined && { shifts: shifts.map(shiftView(people, away)) }),
-  }));
+  const data = found.map(
+    ({ schedule: { id, projectId, name, timezone }, duty: { current, next }, shifts, absent }) => ({
+      scheduleId: id,
+      projectId,
+      name,
+      timezone,
+      current: withAway(people(current?.users ?? []), away, at, Math.min(current?.end ?? at + AHEAD_MS, at + AHEAD_MS)),
+      notReached: absentView(context, people, absent, projectId),
+      until: toRfc3339OrNull(current ? current.end : (next?.start ?? null)),
+      next: next && {
+        start: toRfc3339(next.start),
+        end: toRfc3339(next.end),
+        users: withAway(people(next.users), away, next.start, next.end),
+      },
+      ...(to !== undefined && { shifts: shifts.map(shiftView(people, away)) }),
+    }),
+  );
   return { at: toRfc3339(at), data };
 }
 

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { type HttpSource, unreadable } from "./http-source.ts";
+import { shaped } from "./source-rows.ts";
 
 /* Reading lists and objects of an API, with what the reader may not have. */
 
@@ -29,7 +30,7 @@ export class Answers {
     { isOptional = false } = {},
   ): Promise<v.InferOutput<T> | null> {
     const answer = await this.source.get(path);
-    if ("body" in answer) return parsed(answer.body, schema, what);
+    if ("body" in answer) return shaped(schema, answer.body, what);
     if (!isOptional || answer.missing !== 404) this.missing.push({ what, status: answer.missing });
     return null;
   }
@@ -59,15 +60,6 @@ export class Answers {
 }
 
 const MAX_PAGES = 1000;
-
-/** @throws CommandError 7 */
-export function parsed<T extends v.GenericSchema>(value: unknown, schema: T, what: string): v.InferOutput<T> {
-  const found = v.safeParse(schema, value);
-  if (found.success) return found.output;
-  const [issue] = found.issues;
-  const path = issue && v.getDotPath(issue);
-  throw unreadable(`${what}: ${path ?? "the answer"} is not as described`);
-}
 
 /** A member that may be absent, null or empty. */
 export const text = v.optional(v.nullable(v.string()), null);

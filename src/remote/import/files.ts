@@ -24,6 +24,16 @@ export interface EnvReference {
   readonly env: string;
 }
 
+/** Which policy an alert leads to, and whom it pages when. */
+interface RouteTest {
+  readonly name: string;
+  readonly project: string;
+  /** Default: now. */
+  readonly at?: string;
+  readonly alert: Readonly<Record<string, string>>;
+  readonly expect: { readonly policy: string; readonly pages?: readonly object[] };
+}
+
 /** The files of one import, in memory. The same source gives the same bytes. */
 export class ImportedFiles {
   readonly from: string;
@@ -32,6 +42,7 @@ export class ImportedFiles {
   /** Counts of what was taken, such as `people`. */
   readonly counts: Record<string, number> = {};
   readonly #documents = new Map<string, { document: object; comments: string[] }>();
+  readonly #tests: object[] = [];
   readonly #tables = new Map<string, readonly object[]>();
   readonly #secrets = new Map<string, string>();
   readonly #toFill = new Map<string, string>();
@@ -93,6 +104,11 @@ export class ImportedFiles {
     });
   }
 
+  /** A test of `tests.yaml`: what the old system did with an alert. */
+  test(test: RouteTest): void {
+    this.#tests.push(test);
+  }
+
   /** An element of a list of a document, which is written as these lines of comment. */
   comment(lines: readonly string[]): object {
     // No name of a stranger is equal to it.
@@ -134,6 +150,7 @@ export class ImportedFiles {
   texts(): ReadonlyMap<string, { readonly text: string; readonly isPrivate: boolean }> {
     const mark = markOf(this.from).trimEnd();
     const texts = new Map<string, { text: string; isPrivate: boolean }>();
+    if (this.#tests.length > 0) this.add("tests", { tests: this.#tests });
     for (const [name, { document, comments }] of this.#documents) {
       const lines = comments.map((line) => `# ${printable(line)}`.trimEnd());
       // Lists that several objects share would be aliases.

@@ -8,12 +8,11 @@ export function rowsAs(database: Pick<DatabaseFile, "rows">) {
     shaped(v.array(shape), await database.rows(table), table);
 }
 
-/** @throws CommandError 7 */
+/** @throws CommandError 7, which names the place and no value */
 export function shaped<S extends v.GenericSchema>(shape: S, value: unknown, what: string): v.InferOutput<S> {
   const found = v.safeParse(shape, value);
   if (found.success) return found.output;
-  const [at, ...members] = found.issues[0].path?.map(({ key }) => String(key)) ?? [];
-  throw unreadable(`row ${Number(at ?? 0) + 1} of ${what} is not as expected at ${members.join(".") || "its start"}`);
+  throw unreadable(`${what}: ${v.getDotPath(found.issues[0]) ?? "it"} is not as described`);
 }
 
 export function isMembers(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -1,4 +1,12 @@
-import { DAY_MS, type EpochMs, HOUR_MS, instantOf, offsetChange, toRfc3339 } from "../../core/time/clock.ts";
+import {
+  DAY_MS,
+  type EpochMs,
+  HOUR_MS,
+  instantOf,
+  isTimezone,
+  offsetChange,
+  toRfc3339,
+} from "../../core/time/clock.ts";
 import { type Matcher, matcherText } from "../../features/alerts/model/matchers.ts";
 import { durationText } from "../../http/api/file-form.ts";
 import { freeUsername } from "./accounts.ts";
@@ -17,6 +25,7 @@ export interface OldPerson {
   readonly id: string;
   readonly email: string | null;
   readonly name: string | null;
+  /** One that is not known here is left out. */
   readonly timezone?: string | null;
   readonly phone?: string | null;
   readonly contactRules?: object | null;
@@ -115,7 +124,6 @@ export class TeamFiles {
     readonly document: object;
     readonly rows: () => readonly ReportRow[];
   }[] = [];
-  readonly #tests: object[] = [];
 
   constructor(
     files: ImportedFiles,
@@ -145,7 +153,7 @@ export class TeamFiles {
       username,
       ...(email !== null && { email }),
       ...{ name: (plainName(name ?? "") || username).slice(0, 200), invite: true },
-      ...(timezone && { timezone }),
+      ...(isTimezone(timezone ?? "") && { timezone }),
       ...(phone && !isShared && { phone }),
       ...(contactRules && { contactRules }),
     };
@@ -356,7 +364,7 @@ export class TeamFiles {
       const pages = policy.isNobody ? [] : pagesOf(policy, at);
       const name = `${project.slug}: ${title}, ${when}`;
       const expect = { policy: policy.name, ...(pages && { pages }) };
-      this.#tests.push({ ...{ name, project: project.slug, at: toRfc3339(at), alert }, expect });
+      this.files.test({ ...{ name, project: project.slug, at: toRfc3339(at), alert }, expect });
     }
   }
 
@@ -386,7 +394,6 @@ export class TeamFiles {
       if (Object.keys(own).length > 0) runtime.push({ slug, runtime: own });
     }
     if (runtime.length > 0) files.add("runtime", { projects: runtime });
-    if (this.#tests.length > 0) files.add("tests", { tests: this.#tests });
     return files;
   }
 }

@@ -3,6 +3,8 @@ import {
   type EpochMs,
   HOUR_MS,
   instantOf,
+  isTimezone,
+  MINUTE_MS,
   offsetChange,
   type WallTime,
   zoneOffsetMs,
@@ -237,7 +239,7 @@ function weekly(group: readonly Piece[], start: WallTime, isWhole: boolean) {
 /** In UTC, where a time is never ambiguous; null: it is over, or too short. */
 export function singleShift(first: WallTime, last: WallTime, { timezone, now }: Omit<WindowForm, "isCut">) {
   const [begin, end] = [instantOf(first, timezone), instantOf(last, timezone)];
-  if (end <= now || end - begin < 60_000) return null;
+  if (end <= now || end - begin < MINUTE_MS) return null;
   return { start: localText(begin), durationMs: end - begin, timezone: "UTC", recurrence: null };
 }
 
@@ -281,12 +283,17 @@ export function isInWindows(windows: readonly ClockWindow[], timezone: string, a
 }
 
 function clockText(ms: number): string {
-  const minutes = Math.floor(ms / 60_000);
+  const minutes = Math.floor(ms / MINUTE_MS);
   return `${String(Math.floor(minutes / 60)).padStart(2, "0")}:${String(minutes % 60).padStart(2, "0")}`;
 }
 
 function weekdayOf(wall: WallTime): (typeof WEEKDAYS)[number] {
   return WEEKDAYS[new Date(wall).getUTCDay()] ?? "MO";
+}
+
+/** A zone of the old system; UTC in place of one that is not known here. */
+export function zoneOf(name: string | null | undefined): string {
+  return isTimezone(name ?? "") ? (name ?? "") : "UTC";
 }
 
 export function wallOf(at: EpochMs, timezone: string): WallTime {

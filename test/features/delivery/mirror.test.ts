@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
+import type { AlertExplanation } from "../../../src/client/api-types.gen.ts";
 import { PRESETS } from "../../../src/features/channels/presets/index.ts";
 import type { OutsideChannel } from "../../../src/store/schema.ts";
 import { eventually } from "../../helpers/eventually.ts";
@@ -137,6 +138,17 @@ test("a mirror pages no one by any way to people, its incident goes on as if it 
   assert.ok((await world.notified()).includes("step ann"), "it is in the app");
   for (const [at, channel] of Object.keys(PEOPLE).entries()) assert.deepEqual(peers[at]?.seen, [], channel);
   assert.deepEqual(steps.posts, []);
+  const explained = await prism.get<AlertExplanation>(`/api/v1/explain/incident/${incident.id}?userId=ann`);
+  const [story] = explained.body.incidents;
+  assert.match(
+    explained.body.answer,
+    /^1 person would have been notified: ann\. The project is a mirror: nothing was sent\. It is open/,
+  );
+  assert.deepEqual([story?.user?.notified, story?.user?.mirrored], [false, true]);
+  assert.match(
+    JSON.stringify(story?.lines),
+    /Step 1 would have notified with high urgency: ann \(is named in the step\)\. The project is a mirror: nothing was sent\./,
+  );
 
   await setMirror(prism, projectId, null);
   await world.fire("B");

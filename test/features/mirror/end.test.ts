@@ -38,6 +38,26 @@ test("a mirror does not end while incidents are open, unless the caller says tha
   assert.ok(!prism.parts.offers.projects.isMirror(projectId));
 });
 
+test("who makes a project a mirror while incidents are open hears what becomes of them", async (t) => {
+  const world = await IncidentWorld.start(t);
+  const { prism } = world;
+  const warningsOf = async (settings: object) =>
+    (await answered(200, change(world, settings))).body as unknown as { readonly warnings?: readonly string[] };
+  assert.equal((await warningsOf({ mirror })).warnings, undefined);
+  await answered(200, change(world, { mirror: null }));
+  await world.fire("DiskFull");
+  const { body } = await prism.get<{ name: string }>("/api/v1/projects/default");
+  const file: FileObject = ["projects", null, { slug: "default", name: body.name, settings: { mirror } }];
+  const planned = await configure(prism, "plan", [file]);
+  assert.deepEqual(
+    planned.body.open.map(({ number, effect, pages }) => [number, effect, pages]),
+    [[1, "mirror-begins", false]],
+  );
+  const warning = "1 incident is open: from now on Prism sends neither further steps nor the end";
+  assert.deepEqual((await warningsOf({ mirror })).warnings, [warning]);
+  assert.equal((await warningsOf({ mirror: { from: "other" } })).warnings, undefined);
+});
+
 test("the plan of the end of a mirror lists the incidents that would page", async (t) => {
   const world = await IncidentWorld.start(t, { "auth.accessExpires": "30d" });
   const { prism } = world;

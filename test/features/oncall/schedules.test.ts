@@ -98,11 +98,19 @@ test("users who are disabled do not count, and their time goes to lower levels",
   clock.advance(HOUR);
   await made(prism.patch(`/api/v1/users/${ada.id}`, { status: "disabled" }));
   assert.deepEqual(await finalTexts(world, schedule, now, 24), ["ada 0-1", "grace 1-24"]);
-  const { data } = await made<{ data: { current: { username: string }[]; until: string }[] }>(
+  const { data } = await made<{ data: { current: { username: string }[]; notReached: object[]; until: string }[] }>(
     prism.get(`${PATH}/now?scheduleId=${schedule}`),
   );
   const rows = data.map(({ current, until }) => [current.map(({ username }) => username), until]);
   assert.deepEqual(rows, [[["grace"], iso(now + DAY)]]);
+  const absent = { id: ada.id, username: "ada", text: "ada, whose account is disabled" };
+  const said = (notReached: object[] | undefined) => notReached?.map((each) => ({ ...each, name: undefined }));
+  assert.deepEqual(said(data[0]?.notReached), [{ ...absent, name: undefined }]);
+  const final = await made<{ notReached: object[] }>(
+    prism.get(`${PATH}/schedules/${schedule}/final-shifts?from=${iso(now)}&to=${iso(now + DAY)}`),
+  );
+  const span = { start: iso(now + HOUR), end: iso(now + DAY) };
+  assert.deepEqual(said(final.notReached), [{ ...absent, name: undefined, ...span }]);
 });
 
 test("who is on call now, until when, and who is next; for a key, a project, and the caller", async (t) => {
@@ -123,6 +131,7 @@ test("who is on call now, until when, and who is next; for a key, a project, and
     name: "Database",
     timezone: "UTC",
     current: [person(ada, "ada")],
+    notReached: [],
     until: iso(now + 12 * HOUR),
     next: { start: iso(now + 12 * HOUR), end: iso(now + 24 * HOUR), users: [person(grace, "grace")] },
   };

@@ -250,11 +250,8 @@ test("what is no dump of Healthchecks ends with 7, and names no value", async (t
   const folder = temporaryDir(t);
   const refused = [
     [[], /has no projects/],
-    [
-      [{ model: "accounts.project", pk: 1, fields: { code: 5 } }],
-      /row 1 of accounts\.project is not as expected at code/,
-    ],
-    [{ secret: "swordfish" } as unknown as object[], /the dump is not as expected/],
+    [[{ model: "accounts.project", pk: 1, fields: { code: 5 } }], /accounts\.project: 0\.code is not as described/],
+    [{ secret: "swordfish" } as unknown as object[], /the dump: it is not as described/],
   ] as const;
   for (const [objects, message] of refused) {
     const { status, stderr } = await runCli(["import", "healthchecks", dumped(folder, objects), "--out", "out"], {

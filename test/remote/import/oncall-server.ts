@@ -235,6 +235,8 @@ export interface FakeOnCall {
   isElsewhere: boolean;
   /** What names and conditions end with. */
   suffix: string;
+  /** Of `alert_groups`. */
+  groups: Row[];
   /** Further integrations, each with a room of its own. */
   jobs: number;
 }
@@ -257,6 +259,7 @@ export async function fakeOnCall(t: TestContext): Promise<FakeOnCall> {
     forbidden: "",
     isElsewhere: false,
     suffix: "",
+    groups: [] as Row[],
     jobs: 0,
   };
   const server = createServer((request, response) => {
@@ -281,7 +284,7 @@ export async function fakeOnCall(t: TestContext): Promise<FakeOnCall> {
       }));
       return answer(200, { count: results.length, next: null, previous: null, results });
     }
-    const known = LISTS[list];
+    const known = list === "alert_groups" ? fake.groups : LISTS[list];
     const rows = list === "integrations" && known ? [...known, ...jobsLike(known[1], fake.jobs)] : known;
     if (!rows) return answer(404, { detail: "Not found." });
     const named = rows.map((row) => ({

@@ -4,7 +4,7 @@ import { isUuid } from "../../../core/ids.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
 import { pick } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
-import { integerFlag } from "../../output/flag-values.ts";
+import { futureFlag, integerFlag, timeOf } from "../../output/flag-values.ts";
 import { cut, type Output, printable, shortTime } from "../../output/output.ts";
 import { type Call, callOf, listOf, resource, type Values } from "../../resource.ts";
 import { labelsOf, labelText, OF_PROJECT, SEARCHED, timelineText, wrapped } from "./shared.ts";
@@ -60,10 +60,11 @@ async function fire({ server, given: { projectId, labels: words, key, severity, 
 }
 
 /** @throws CommandError 2, 6, 7 */
-async function explained({ server, given: { words, projectId } }: Call): Promise<AlertTrial | AlertExplanation> {
+async function explained({ server, given: { words, projectId, at } }: Call): Promise<AlertTrial | AlertExplanation> {
   const given = words as readonly string[];
   if (given.some((text) => text.includes("=")))
-    return callOf(server, "explainLabels", { projectId, labels: labelsOf(given) });
+    return callOf(server, "explainLabels", { projectId, labels: labelsOf(given), at: timeOf(at) });
+  if (at !== undefined) throw new CommandError(EXIT.usage, "--at is for labels, such as team=db");
   if (given.length > 1) throw new CommandError(EXIT.usage, "give one alert, or labels such as team=db");
   const { id } = await findAlert(server, given[0] ?? "", { projectId });
   return callOf(server, "explainAlert", { id });
@@ -85,6 +86,11 @@ function trialLines({ routes, answer }: AlertTrial, out: Output): string[] {
   ];
 }
 
+function toldText({ notified, mirrored }: NonNullable<AlertExplanation["incidents"][number]["user"]>): string {
+  if (mirrored) return "would have been notified: the project is a mirror, nothing was sent";
+  return notified ? "was notified" : "was not notified";
+}
+
 /** The timelines of alerts and incidents; the answer comes last. */
 export function explanationLines(view: AlertExplanation, out: Output): string[] {
   return [
@@ -96,10 +102,7 @@ export function explanationLines(view: AlertExplanation, out: Output): string[] 
       ...timelineText(lines, out),
       ...people.flatMap(({ name, reasons }) => wrapped(`${name}: ${reasons.join("; ")}`, "  ")),
       ...(user
-        ? [
-            out.bold(`${printable(user.name)} was ${user.notified ? "notified" : "not notified"}`),
-            ...user.lines.flatMap((line) => wrapped(line, "  ")),
-          ]
+        ? [out.bold(`${printable(user.name)} ${toldText(user)}`), ...user.lines.flatMap((line) => wrapped(line, "  "))]
         : []),
       ...(next.length > 0 ? [out.bold("Next"), ...timelineText(next, out)] : []),
       "",
@@ -154,8 +157,9 @@ export function addAlerts(program: Command): void {
       explain: {
         text: "explain an alert, or what would happen to labels; nothing is stored",
         about: "With labels it shows routes, policies, silences and the people on call.",
-        examples: ["DiskFull", "alertname=DiskFull instance=db-2"],
+        examples: ["DiskFull", "alertname=DiskFull instance=db-2", "team=db --at 2026-12-24T03:00:00Z"],
         args: { words: ["<alert...>", "id, key or name of an alert, or labels such as team=db"] },
+        flags: { at: ["--at <time>", "when the labels would fire: a time, or a duration from now", futureFlag] },
         get: explained,
         lines: (view: AlertTrial | AlertExplanation, { out }) =>
           "routes" in view ? trialLines(view, out) : explanationLines(view, out),

@@ -1,7 +1,8 @@
 import { type Command, Option } from "commander";
 import type { AlertExplanation, Incident, IncidentResults, ListedIncident } from "../../../client/api-types.gen.ts";
+import { countText } from "../../../core/text/clean-text.ts";
 import type { CommandContext } from "../../context.ts";
-import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { CommandError, describeFailure, EXIT, type Failure } from "../../output/exit-codes.ts";
 import { durationFlag } from "../../output/flag-values.ts";
 import { cut, printable, shortTime } from "../../output/output.ts";
 import { type Call, callOf, listOf, resource, single, type Values, type Verb } from "../../resource.ts";
@@ -45,23 +46,61 @@ function action(of: string, text: string, ...examples: readonly string[]): Verb 
   return { text, examples, of, one: true, flags: { note: NOTE }, lines: changedLine };
 }
 
-/** A change of one incident, or with `--all-open` of all. */
+/** A change of one incident, or of several. */
+function actions(of: string, text: string, ...examples: readonly string[]): Verb {
+  return {
+    ...{ text, examples, flags: { note: NOTE }, changes: true },
+    args: { refs: ["<incidents...>", ONE] },
+    run: (call) => changeEach(call, of),
+  };
+}
+
+interface RefusedChange {
+  readonly ref: string;
+  readonly failure: Failure;
+}
+
+/**
+ * Each on its own: those before a refused one stay changed.
+ * @throws CommandError with the exit code of the first refusal; of one incident the refusal itself
+ */
+async function changeEach({ server, out, given, scope }: Call, of: string): Promise<void> {
+  const { refs, projectId: _, ...values } = given;
+  const changed: Incident[] = [];
+  const refused: RefusedChange[] = [];
+  const all = [...new Set(refs as readonly string[])];
+  for (const ref of all)
+    try {
+      const { id } = await findIncident(server, ref, scope);
+      changed.push(await callOf<Incident>(server, of, { ...values, id }));
+    } catch (error) {
+      const failure = describeFailure(error);
+      // Without the server the others fail, too.
+      if (all.length === 1 || !failure || failure.exitCode === EXIT.unreachable) throw error;
+      refused.push({ ref, failure });
+    }
+  const errors = refused.map(({ ref, failure: { code, summary } }) => ({ incident: ref, code, message: summary }));
+  if (all.length === 1) out.result(changed[0], () => changed.map(changedLine));
+  else out.result({ incidents: changed, errors }, () => changed.map(changedLine));
+  const [first] = refused;
+  if (!first) return;
+  const lines = refused.map(({ ref, failure }) => `  ${printable(ref)}: ${failure.summary}`);
+  const head = `${refused.length} of ${countText(all.length, "incident")} not changed:`;
+  throw new CommandError(first.failure.exitCode, [head, ...lines].join("\n"), { code: first.failure.code });
+}
+
+/** A change of some incidents, or with `--all-open` of all. */
 function bulkAction(of: string, text: string, example: string): Verb {
   return {
-    ...action(of, text, example, "--all-open --yes"),
-    one: undefined,
-    args: { ref: ["[incident]", ONE] },
+    ...actions(of, text, example, "12 13 14", "--all-open --yes"),
+    args: { refs: ["[incidents...]", ONE] },
     flags: { note: NOTE, allOpen: ["--all-open", "every open incident"], yes: ["--yes", "do not ask"] },
-    check({ ref, allOpen }) {
-      if ((ref === undefined) !== (allOpen === true))
-        throw new CommandError(EXIT.usage, "give either an incident or --all-open");
+    check({ refs, allOpen }) {
+      if ((refs as readonly string[]).length > 0 === (allOpen === true))
+        throw new CommandError(EXIT.usage, "give either incidents or --all-open");
     },
-    act: (context, given) => given["ref"] === undefined && actOnAll(context, of, given),
-    changes: true,
-    async get({ server, given: { ref, note }, scope }) {
-      const { id } = await findIncident(server, String(ref), scope);
-      return callOf(server, of, { id, note });
-    },
+    act: (context, given) => given["allOpen"] === true && actOnAll(context, of, given),
+    run: ({ given: { allOpen: _, yes: _yes, ...given }, ...call }) => changeEach({ ...call, given }, of),
   };
 }
 
@@ -155,14 +194,14 @@ export function addIncidents(program: Command): void {
         lines: (view: AlertExplanation, { out }) => explanationLines(view, out),
       },
       ack: bulkAction("acknowledgeIncident", "acknowledge an incident: its steps stop", "12 --note 'I am on it'"),
-      unack: action("unacknowledgeIncident", "remove the acknowledgements: the steps start again", "12"),
+      unack: actions("unacknowledgeIncident", "remove the acknowledgements: the steps start again", "12"),
       snooze: {
-        ...action("snoozeIncident", "pause an incident; then its steps start again", "12 --for 2h"),
+        ...actions("snoozeIncident", "pause an incident; then its steps start again", "12 --for 2h"),
         flags: { note: NOTE, durationMs: ["--for <duration>", "length of the snooze", durationFlag, 3_600_000] },
       },
-      unsnooze: action("unsnoozeIncident", "end a snooze: the steps start again", "12"),
+      unsnooze: actions("unsnoozeIncident", "end a snooze: the steps start again", "12"),
       resolve: bulkAction("resolveIncident", "resolve an incident", "12 --note 'Disk replaced'"),
-      escalate: action("escalateIncident", "run the next step that notifies now", "12"),
+      escalate: actions("escalateIncident", "run the next step that notifies now", "12"),
       note: {
         ...action("addIncidentNote", "add a note to the timeline", "12 'Called the data centre'"),
         args: { text: ["<text>", "the note"] },

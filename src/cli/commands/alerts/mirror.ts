@@ -1,18 +1,33 @@
-import { type Command, Option } from "commander";
-import type { MirrorLine, MirrorReport } from "../../../client/api-types.gen.ts";
+import { Argument, type Command, Option } from "commander";
+import type { MirrorLine, MirrorReport, ObservedReply } from "../../../client/api-types.gen.ts";
 import { countText } from "../../../core/text/clean-text.ts";
 import { EXIT } from "../../output/exit-codes.ts";
 import { pastFlag, timeOf } from "../../output/flag-values.ts";
 import { type Output, printable, shortTime } from "../../output/output.ts";
-import { callOf, resource } from "../../resource.ts";
+import { type Call, callOf, resource } from "../../resource.ts";
+import { API_FLAGS } from "../import/import-flags.ts";
 import { OF_PROJECT } from "./shared.ts";
 
 /** `prism mirror`: a project beside the system in use. */
 export function addMirror(program: Command): void {
   resource(program, "mirror", "mirror", {
-    text: "compare a mirror project with the system beside it: report",
+    text: "compare a mirror project with the system beside it: pull, report",
     examples: ["mirror report --project shop"],
     verbs: {
+      pull: {
+        text: "read what the system beside a mirror project did, and report it to Prism",
+        about: `It needs --url and, as --token or PRISM_TOKEN, a key of the project with the scope mirror:observe. What was
+reported before is ignored, so run it every minute, with a --from that is longer than alarms last.`,
+        examples: ["oncall --from-url https://oncall.example.com --from-token @oncall.token --from 7d"],
+        args: { system: new Argument("<system>", "the other system").choices(["oncall"]) },
+        flags: {
+          fromUrl: API_FLAGS.fromUrl,
+          fromToken: API_FLAGS.fromToken,
+          from: ["--from <time>", "alert groups created from then on: 24h, a day or an RFC 3339 time", pastFlag],
+        },
+        changes: true,
+        run: pull,
+      },
       report: {
         text: "show whom both notified, and when: the same, earlier, later, another person, missing, extra",
         about: `It compares the first notice of each alarm to each person. While anything is missing in Prism it ends
@@ -35,9 +50,32 @@ with 8. See the page "Beside the old system: the mirror" (prism docs mirror).`,
   });
 }
 
+const DAY_MS = 86_400_000;
+/** Acts of a request that the server takes. */
+const AT_ONCE = 50;
+
+/** @throws CommandError 2, 4, 5, 7 */
+async function pull({ server, out, given }: Call): Promise<void> {
+  const { openOnCall } = await import("../import/oncall.ts");
+  const { onCallObservations } = await import("../../../remote/import/oncall/groups.ts");
+  const from = Number(given["from"] ?? Date.now() - DAY_MS);
+  const observed = await onCallObservations(await openOnCall(given), from);
+  const all = { stored: 0, known: 0, acknowledged: 0, resolved: 0 };
+  for (let at = 0; at < observed.length; at += AT_ONCE) {
+    const part = observed.slice(at, at + AT_ONCE);
+    const reply = await server.post<ObservedReply>("/api/v1/mirror/observed", part);
+    for (const name of ["stored", "known", "acknowledged", "resolved"] as const) all[name] += reply[name];
+  }
+  out.result(
+    all,
+    () => `${all.stored} new, ${all.known} known; acknowledged here: ${all.acknowledged}, resolved: ${all.resolved}`,
+  );
+}
+
 function reportLines(report: MirrorReport, out: Output): string[] {
   const { lines, linesLeftOut, isCut, project } = report;
   const more = [
+    ...roomLines(report),
     ...(linesLeftOut > 0 ? [`and ${countText(linesLeftOut, "more line")}; --json has at most ${lines.length}`] : []),
     ...(isCut ? ["there was more than could be compared: give a later --from"] : []),
   ];
@@ -56,6 +94,12 @@ function reportLines(report: MirrorReport, out: Output): string[] {
 
 function headOf({ project, system, from, to }: MirrorReport): string {
   return printable(`${project.name} beside ${system ?? "no other system"}, ${shortTime(from)} to ${shortTime(to)}`);
+}
+
+function roomLines({ roomsWithNotices: rooms }: MirrorReport): string[] {
+  if (rooms.length === 0) return [];
+  const what = countText(rooms.length, "room also gets", "rooms also get");
+  return [printable(`${what} on-call notices (${rooms.join(", ")}): eventTypes incident.* has alarms alone`)];
 }
 
 /** Such as "212 alarms, 212 notices: 209 the same within a minute, 2 earlier, 1 other person, 0 missing". */

@@ -16,7 +16,7 @@ import type { ServerClient } from "../../../remote/server-client.ts";
 import { readJsonObject } from "../../files.ts";
 import { pick } from "../../on-server.ts";
 import { durationFlag, futureFlag, integerFlag, timeOf } from "../../output/flag-values.ts";
-import { cut, printable, shortTime, table } from "../../output/output.ts";
+import { cut, shortTime, table } from "../../output/output.ts";
 import {
   type Call,
   callOf,
@@ -29,6 +29,7 @@ import {
   type Verb,
 } from "../../resource.ts";
 import { referenceOf } from "../rules/rule-source.ts";
+import { calendarLines, notReachedLine, notReachedLines, zonedTime } from "./oncall-text.ts";
 import { OF_PROJECT } from "./shared.ts";
 
 /** Width of names beside two times with their offsets, on a line of 80 characters. */
@@ -38,16 +39,6 @@ const FROM = ["--from <time>", "start (default: now)", futureFlag] as const;
 const TO = ["--to <time>", "end (default: 14 days after the start)", futureFlag] as const;
 const REF = "id, external id, username or mail address";
 const NOTE = ["--note <text>", "text for the user and those who may change it"] as const;
-
-/** As clocks of a schedule's zone show it, with the offset: `2026-11-16 09:00 +01:00`; `-` for null. */
-function zonedTime(rfc3339: string | null, timezone: string): string {
-  if (rfc3339 === null) return "-";
-  const ms = Date.parse(rfc3339);
-  const offset = zoneOffsetMs(timezone, ms);
-  const wall = new Date(ms + offset).toISOString();
-  const ofDay = new Date(Math.abs(offset)).toISOString().slice(11, 16);
-  return `${wall.slice(0, 10)} ${wall.slice(11, 16)} ${offset < 0 ? "-" : "+"}${ofDay}`;
-}
 
 /** How a person is named in tables. */
 export const nameOf = ({ id, username, name }: OnCallUser): string => username ?? name ?? id;
@@ -90,14 +81,24 @@ function duty(text: string, heading: string, cells: (each: OnCallNow["data"][num
     lines: ({ data }: OnCallNow) =>
       data.length === 0
         ? "no schedules"
-        : table(
-            ["SCHEDULE", "ON CALL", heading],
-            data.map((each) => [cut(each.name, 24), ...cells(each)]),
-          ),
+        : [
+            ...table(
+              ["SCHEDULE", "ON CALL", heading],
+              data.map((each) => [cut(each.name, 24), ...cells(each)]),
+            ),
+            ...data.flatMap(({ name, notReached }) =>
+              notReached.map(({ text }) => notReachedLine(text, `is scheduled now on ${name}`)),
+            ),
+          ],
   };
 }
 
 type Range = Partial<OnCallFinalShifts["data"][number]> & { readonly start: string; readonly end: string };
+
+interface Ranges {
+  readonly data: readonly Range[];
+  readonly notReached?: OnCallFinalShifts["notReached"];
+}
 
 function rangeLines(name: string, data: readonly Range[], zone: string): string[] {
   const columns = {
@@ -106,11 +107,6 @@ function rangeLines(name: string, data: readonly Range[], zone: string): string[
     "ON CALL": ({ users }: Range) => cut(peopleText(users), PEOPLE),
   };
   return data.length === 0 ? [`no ${name}`] : tableOf(columns, data);
-}
-
-/** An imported calendar may leave people out, which looks like a gap. */
-function calendarLines({ calendar }: OnCallSchedule): string[] {
-  return calendar?.error ? [`warning: the calendar has a problem: ${printable(calendar.error)}`] : [];
 }
 
 type ShownSchedule = OnCallSchedule & {
@@ -139,8 +135,9 @@ function range(name: string, of: string, text: string): Verb {
     of,
     flags: { from: FROM, to: TO },
     values: ({ from, to }) => ({ from: timeOf(from), to: timeOf(to) }),
-    lines: ({ data }: { readonly data: readonly Range[] }, { found }) => [
+    lines: ({ data, notReached = [] }: Ranges, { found }) => [
       ...rangeLines(name, data, String(found["timezone"])),
+      ...notReachedLines(notReached, String(found["timezone"])),
       ...calendarLines(found as unknown as OnCallSchedule),
     ],
   };

@@ -196,6 +196,7 @@ const EFFECTS: Readonly<Record<Open["effect"], (open: Open) => string>> = {
   begins: ({ people, pages }) => `nothing withholds it any more: it ${pagesText(people, pages)}`,
   withheld: () => "nothing of it is sent any more while routes withhold it",
   "asks-again": () => "it has reached no one, and asks its targets again",
+  "mirror-begins": () => "the project becomes a mirror: Prism sends nothing more of it, not even its end",
   "mirror-ends": ({ people }) =>
     `the project is no mirror any more, so it ${people.length > 0 ? pagesText(people, true) : "tells people of its end"}`,
 };

@@ -204,8 +204,16 @@ async function report({ out }: CommandContext, files: GivenFiles, found: TestedP
   if (flags.history !== undefined && found.history === null && found.mayNot.length > 0)
     out.note("no history: it needs the right to apply what is new in this plan");
   for (const name of files.unused) out.note(`--secrets-file: the files do not name ${printable(name)}`);
-  for (const each of files.missing)
-    out.note(`not given, so not compared, and kept as it is stored: ${printable(each)}`);
+  if (files.missing.length > 0) out.note(missingText(files.missing));
+}
+
+const MAX_NAMED = 3;
+
+function missingText(places: readonly string[]): string {
+  const named = places.slice(0, MAX_NAMED).map(printable).join(", ");
+  const left = places.length - MAX_NAMED;
+  const more = left > 0 ? ` and ${countText(left, "more secret")}` : "";
+  return `not given, so not compared, and kept as it is stored: ${named}${more}; give them by --secrets-file or the environment`;
 }
 
 /** What apply alone makes, and only if it is asked to. */
@@ -213,7 +221,7 @@ function noteRuntime({ out }: CommandContext, files: GivenFiles, { project, runt
   const { length } = objectsOf(files, project).runtime;
   if (length > 0 && !runtime)
     out.note(
-      `left out: ${countText(length, "runtime entry", "runtime entries")}; prism apply --runtime makes each once`,
+      `not part of this: ${countText(length, "runtime entry", "runtime entries")}; prism apply --runtime makes those that it has not made before`,
     );
 }
 

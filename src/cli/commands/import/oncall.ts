@@ -1,3 +1,4 @@
+import type { HttpSource } from "../../../remote/import/http-source.ts";
 import type { CommandContext } from "../../context.ts";
 import { readFileOrStdin } from "../../files.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
@@ -30,21 +31,26 @@ the clocks; one that differs follows OnCall's calendar (exit code 8). What is no
 async function run(context: CommandContext, given: Values): Promise<void> {
   const options = apiImportOptions(given, "oncall");
   const { localTimes = [] } = given as { localTimes?: readonly string[] };
-  const { readOnCall, SECRET_MEMBERS } = await import("../../../remote/import/oncall/read.ts");
+  const { readOnCall } = await import("../../../remote/import/oncall/read.ts");
   const { writeOnCall } = await import("../../../remote/import/oncall/write.ts");
-  const { fromUrl, db } = given as { fromUrl?: string; db?: string };
+  const { db } = given as { db?: string };
   const phones = db === undefined ? new Map<string, string>() : phonesOf(await readFileOrStdin(db, "--db"));
-  const base =
-    fromUrl === undefined ? {} : { fromUrl: `${fromUrl.replace(/\/+$/, "").replace(/\/api\/v1$/, "")}/api/v1` };
-  const source = await openSource(
-    { ...given, ...base },
-    { authorise: (token) => ({ authorization: token }), secretMembers: SECRET_MEMBERS },
-  );
+  const source = await openOnCall(given);
   await finishImport(
     context,
     writeOnCall(await readOnCall(source, options.untilMs), { ...options, localTimes, phones }),
     given,
   );
+}
+
+/** Its API, at the address that its page shows, with or without the path. @throws CommandError 2 */
+export async function openOnCall(given: Values): Promise<HttpSource> {
+  const { SECRET_MEMBERS } = await import("../../../remote/import/oncall/read.ts");
+  const { fromUrl } = given as { fromUrl?: string };
+  const base =
+    fromUrl === undefined ? {} : { fromUrl: `${fromUrl.replace(/\/+$/, "").replace(/\/api\/v1$/, "")}/api/v1` };
+  const authorise = (token: string) => ({ authorization: token });
+  return openSource({ ...given, ...base }, { authorise, secretMembers: SECRET_MEMBERS });
 }
 
 /** @throws CommandError 7 */

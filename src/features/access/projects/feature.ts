@@ -122,7 +122,7 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
     params: s.ProjectParams,
     query: s.UpdateProjectQuery,
     body: s.UpdateProject,
-    response: () => Project.View,
+    response: s.ChangedProjectView,
     errors: ["PROJECT_NOT_FOUND", "VERSION_CONFLICT", "INCIDENTS_OPEN"],
     async handle(exchange, { params, query: { mayPage = false }, body }) {
       const ifMatch = exchange.header("if-match");

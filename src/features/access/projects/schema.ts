@@ -231,6 +231,18 @@ export const CreatedProjectView = once(() =>
     }),
   ),
 );
+export const ChangedProjectView = once(() =>
+  named(
+    "ChangedProject",
+    "A project after a change",
+    v.object({
+      ...Project.shown,
+      warnings: v.optional(
+        doc(v.array(v.string()), "What the change means for incidents that are open, if it becomes a mirror"),
+      ),
+    }),
+  ),
+);
 export const ProjectDetail = once(() =>
   named(
     "ProjectDetail",

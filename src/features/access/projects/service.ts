@@ -11,7 +11,7 @@ import { requireVersion } from "../../../http/body/negotiation.ts";
 import type { RateLimiter } from "../../../http/limits/rate-limiter.ts";
 import { hasTokenScope, missingPermission } from "../../../http/server/access.ts";
 import type { Context, DeletedRows } from "../../../module/feature.ts";
-import { addEffect, type Trx } from "../../../store/database.ts";
+import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { AuditEntry } from "../../records/audit/index.ts";
 import { changeProject } from "../authorize.ts";
 import { recordChange } from "../context.ts";
@@ -29,6 +29,8 @@ export type ProjectsContext = Context<
 
 type Settings = Readonly<Record<string, unknown>>;
 
+/** Open incidents of which a warning has the number. */
+const MAX_COUNTED = 1000;
 /** Limit for all settings of a project as stored. */
 const MAX_BYTES = 16_384;
 
@@ -49,6 +51,14 @@ function mirrorOf(settings: string): unknown {
 
 function endsMirror(before: string, after: string): boolean {
   return mirrorOf(before) !== undefined && mirrorOf(after) === undefined;
+}
+
+/** What becomes of the incidents that are open when a project becomes a mirror. */
+async function mirrorWarnings(db: ReadDb, projectId: string): Promise<string[]> {
+  const { length } = await queries.incidentsNotOver(db, projectId, MAX_COUNTED);
+  if (length === 0) return [];
+  const count = `${length === MAX_COUNTED ? `${length} or more` : length} ${length === 1 ? "incident is" : "incidents are"} open`;
+  return [`${count}: from now on Prism sends neither further steps nor the end`];
 }
 
 /** @throws INCIDENTS_OPEN if incidents would page people from now on */
@@ -162,12 +172,16 @@ export async function updateProject(
   const { events, projects } = ctx;
   const id = projects.require(principal, ref, "project:manage");
   if (change.storageBytes !== undefined) requireMaySetLimit(principal);
-  await changeProject(ctx, principal, id, "project:manage", async (trx, row) => {
+  const wasMirror = await changeProject(ctx, principal, id, "project:manage", async (trx, row) => {
     requireVersion(ifMatch, row.version);
     await changeStored(ctx, trx, row, { ...change, mayPage });
+    return mirrorOf(row.settings) !== undefined;
   });
   events.emit("project:changed", { id });
-  return projectView(ctx, await requireProject(ctx, id), principal);
+  const row = await requireProject(ctx, id);
+  const isNewMirror = !wasMirror && mirrorOf(row.settings) !== undefined;
+  const warnings = isNewMirror ? await mirrorWarnings(ctx.db.read, id) : [];
+  return { ...projectView(ctx, row, principal), ...(warnings.length > 0 && { warnings }) };
 }
 
 /** @throws UNAUTHORIZED_ROLE */

@@ -32,7 +32,8 @@ export interface FoundAccount {
 
 function absenceText(row: FoundAccount | undefined): string {
   if (row === undefined || row.deletedAt !== null) return "whose account is deleted";
-  return row.status === "active" ? "who is not a member of the project" : `whose account is ${row.status}`;
+  if (row.status === "active") return "who is not a member of the project";
+  return `whose account is ${row.status === "pending" ? "pending, not yet accepted or approved" : row.status}`;
 }
 
 /** At most so many display names are compared with those of a calendar. */

@@ -1,5 +1,6 @@
 import { currentCaller } from "../../../core/caller.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
+import { startOf } from "../../../core/text/clean-text.ts";
 import { SURE_BYTES } from "../../../http/limits/work-budget.ts";
 import {
   type CompiledText,
@@ -49,6 +50,8 @@ interface Case extends Fields {
 
 export interface CompiledMapping extends Fields {
   readonly names: readonly (readonly [string, CompiledText])[];
+  /** Names of `let` that are JSON of a text, with that text. */
+  readonly json: readonly { readonly name: string; readonly source: string; readonly text: CompiledText }[];
   readonly split: CompiledText | undefined;
   readonly when: CompiledText | undefined;
   readonly cases: readonly Case[];
@@ -78,6 +81,9 @@ function tooLarge(message: string): PrismError {
   return invalidField("body", "mapping", message, "LIMIT");
 }
 
+/** A name of `let` that is the value of a JSON text. */
+const JSON_OF = /^\s*=\s*parseJson\(\s*([^()]+?)\s*\)\s*$/;
+
 /** Compiles a mapping. @throws INVALID_CONDITION, INVALID_TEMPLATE, with the path of the text */
 export function compileMapping(mapping: Mapping, onPatterns?: (size: number) => void): CompiledMapping {
   const names: ReadonlySet<string> = new Set([...NAMES, ...Object.keys(mapping.let ?? {})]);
@@ -88,6 +94,10 @@ export function compileMapping(mapping: Mapping, onPatterns?: (size: number) => 
   return {
     ...fieldsOf(mapping, "mapping", text),
     names: Object.entries(mapping.let ?? {}).map(([name, source]) => [name, text(source, `mapping.let.${name}`)]),
+    json: Object.entries(mapping.let ?? {}).flatMap(([name, given]) => {
+      const source = JSON_OF.exec(given ?? "")?.[1];
+      return source === undefined ? [] : [{ name, source, text: text(`= ${source}`, `mapping.let.${name}`) }];
+    }),
     split: mapping.split ? path(mapping.split, "mapping.split") : undefined,
     when: mapping.when ? test(mapping.when, "mapping.when") : undefined,
     cases: (mapping.cases ?? []).map((each, i) => ({
@@ -228,7 +238,7 @@ function mapItem(mapping: CompiledMapping, named: Values, { now, isElement }: Ma
   if (chosen?.skip) return null;
   const read = (name: Field) => (chosen?.texts[name] ?? mapping.texts[name])?.(values) ?? null;
   const record = (texts: Fields["labels"] = []) => texts.map(([name, text]) => [name, text(values)] as const);
-  return checkedItem(
+  const item = checkedItem(
     {
       output: chosen?.output ?? mapping.output ?? "events",
       fields: Object.fromEntries(FIELDS.map((name) => [name, read(name)])) as Record<Field, unknown>,
@@ -239,4 +249,17 @@ function mapItem(mapping: CompiledMapping, named: Values, { now, isElement }: Ma
     },
     now,
   );
+  return { ...item, problems: [...jsonProblems(mapping, named, values), ...item.problems] };
+}
+
+const MAX_QUOTED = 60;
+
+/** Names of `let` whose text is no JSON: what reads their members has no value. */
+function jsonProblems({ json }: CompiledMapping, named: Values, values: ReturnType<typeof valuesOf>): string[] {
+  return json
+    .filter(({ name }) => named[name] === null)
+    .map(({ name, source, text }) => {
+      const found = textOf(text(values));
+      return `let.${name}: ${source} has no value of JSON: ${found === null ? "no value" : JSON.stringify(startOf(found, MAX_QUOTED))}`;
+    });
 }

@@ -60,6 +60,16 @@ export function finalShifts(roster: Roster, from: EpochMs, to: EpochMs, counts =
   return shifts;
 }
 
+/** When those whom a schedule names leave their time to others, or to no one, as they do not count. */
+export function passedOver(roster: Roster, from: EpochMs, to: EpochMs, counts: Counts): FinalShift[] {
+  const named = finalShifts(roster, from, to);
+  return named.map((shift) => ({ ...shift, users: shift.users.filter((id) => !counts(id)) })).filter(hasUsers);
+}
+
+function hasUsers({ users }: FinalShift): boolean {
+  return users.length > 0;
+}
+
 /** Final shifts joined where the same users go on, whichever shifts name them. */
 export function stints(shifts: readonly FinalShift[]): FinalShift[] {
   const joined: { end: EpochMs; readonly first: FinalShift; readonly ids: Set<string> }[] = [];

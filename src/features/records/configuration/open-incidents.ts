@@ -37,8 +37,8 @@ export async function openIncidentsOf(
   compared: Compared,
   state: PlannedState,
 ): Promise<OpenIncident[]> {
-  const endedMirrors = mirrorsEndedBy(compared);
-  const touched = new Set([...state.alerting.keys(), ...endedMirrors.keys()]);
+  const { begun, ended } = mirrorsOf(compared);
+  const touched = new Set([...state.alerting.keys(), ...ended.keys(), ...begun.keys()]);
   const readable = [...touched].filter((id) => context.projects.has(reading.caller, id, "events:read"));
   const rows = await openIn(context.db.scan, readable);
   if (rows.length === 0) return [];
@@ -50,7 +50,8 @@ export async function openIncidentsOf(
   const found: Found[] = [];
   for (const row of rows) {
     const change =
-      (endedMirrors.has(row.projectId) && (await pagedNow(after, row))) ||
+      (begun.has(row.projectId) && BEGINS) ||
+      (ended.has(row.projectId) && (await pagedNow(after, row))) ||
       (routed.has(row.projectId) && (await routedAgain(context, after, row))) ||
       (isUnreached(row) ? { effect: "asks-again" as const, policy: null, users: [], pages: false } : undefined);
     if (change) found.push({ projectId: row.projectId, id: row.id, number: row.number, ...change });
@@ -61,7 +62,7 @@ export async function openIncidentsOf(
     found.flatMap(({ users }) => users),
   );
   return found.slice(0, MAX_LISTED).map(({ projectId, users, ...each }) => ({
-    project: reading.slugs.get(projectId) ?? endedMirrors.get(projectId) ?? projectId,
+    project: reading.slugs.get(projectId) ?? ended.get(projectId) ?? projectId,
     ...each,
     people: users.map(nameOf).sort(),
   }));
@@ -71,15 +72,22 @@ function openIn(db: ReadDb, projectIds: readonly string[]): Promise<IncidentRow[
   return rowsOf<IncidentRow>(db, OPEN, [JSON.stringify(projectIds), MAX_INCIDENTS]);
 }
 
-/** Slugs by id of projects that are no mirrors any more. */
-function mirrorsEndedBy({ steps }: Compared): ReadonlyMap<string, string> {
+/** Slugs by id of projects that become mirrors, and of those that are none any more. */
+function mirrorsOf({ steps }: Compared) {
   const isMirror = (spec: Spec | undefined): boolean =>
     (spec?.["settings"] as { mirror?: object } | undefined)?.mirror != null;
-  const ended = steps.filter(
-    ({ kind, stored, spec }) => kind.kind === "projects" && isMirror(stored?.spec) && !isMirror(spec),
-  );
-  return new Map(ended.map(({ id, name }) => [id, name]));
+  const of = (was: boolean, is: boolean): ReadonlyMap<string, string> =>
+    new Map(
+      steps.flatMap(({ kind, stored, spec, id, name }) =>
+        kind.kind === "projects" && isMirror(stored?.spec) === was && isMirror(spec) === is
+          ? [[id, name] as const]
+          : [],
+      ),
+    );
+  return { begun: of(false, true), ended: of(true, false) };
 }
+
+const BEGINS: Change = { effect: "mirror-begins", policy: null, users: [], pages: false };
 
 /** People hear of an open incident at least when it ends. */
 async function pagedNow(after: ForecastParts, row: IncidentRow): Promise<Change> {

@@ -141,10 +141,11 @@ const OpenIncident = v.object({
   id: v.string(),
   number: v.number(),
   effect: doc(
-    v.picklist(["moves", "begins", "withheld", "asks-again", "mirror-ends"]),
+    v.picklist(["moves", "begins", "withheld", "asks-again", "mirror-ends", "mirror-begins"]),
     "`moves`: its alerts go to another policy or group; `begins`: nothing withholds it any more; " +
       "`asks-again`: it has reached no one, and asks its targets again; " +
-      "`mirror-ends`: the project is no mirror any more, and sends what follows",
+      "`mirror-ends`: the project is no mirror any more, and sends what follows; " +
+      "`mirror-begins`: the project becomes a mirror, and sends nothing more of it",
   ),
   policy: doc(v.nullable(v.string()), "Where its alerts go"),
   people: doc(people, "Whom the next page goes to"),

@@ -1,8 +1,9 @@
-import { isTimezone } from "../../../core/time/clock.ts";
+import { isTimezone, MINUTE_MS } from "../../../core/time/clock.ts";
 import { durationText } from "../../../http/api/file-form.ts";
 import { NO_SECOND_FACTOR, OldAccounts } from "../accounts.ts";
 import { free, ImportedFiles, slugOf } from "../files.ts";
 import { OldPeople } from "../old-people.ts";
+import { zoneOf } from "../windows.ts";
 import type { HealthchecksByApi } from "./api.ts";
 import { integrationsOf, membersOfGroup, type OldIntegration } from "./channels.ts";
 import type { OldHealthchecks } from "./read.ts";
@@ -12,7 +13,6 @@ type Check = OldHealthchecks["api.check"][number];
 
 const ROLES: Readonly<Record<string, string>> = { r: "viewer", w: "editor", m: "owner" };
 const KEY = /^[A-Za-z0-9_-]{10,64}$/;
-const MIN_MS = 60_000;
 
 /** What the API shows of a project. */
 export function writeHealthchecksOfApi({ old, unshown, missing }: HealthchecksByApi): ImportedFiles {
@@ -54,11 +54,10 @@ export function writeHealthchecks(old: OldHealthchecks): ImportedFiles {
     byAddress.set(email.toLowerCase(), name);
   }
   const slugs = new Set<string>();
-  const tests: object[] = [];
   for (const project of old["accounts.project"]) {
     const slug = free(slugOf(project.name || "healthchecks"), slugs);
     const userOf = (address: string) => byAddress.get(address.trim().toLowerCase()) ?? people.add(address);
-    const document = projectOf(old, project, { files, slug, byKey, userOf, tests });
+    const document = projectOf(old, project, { files, slug, byKey, userOf });
     files.add(files.fileFor(slug), { projects: [document] });
     files.count("projects");
     const { ping_key: key, api_key: api } = project;
@@ -70,7 +69,6 @@ export function writeHealthchecks(old: OldHealthchecks): ImportedFiles {
     files.note("badges", "all", "not taken", "pages that show one need its new address");
   accounts.write();
   people.write();
-  if (tests.length > 0) files.add("tests", { tests });
   return files;
 }
 
@@ -82,14 +80,11 @@ function projectOf(
     slug,
     byKey,
     userOf,
-    tests,
   }: {
     readonly files: ImportedFiles;
     readonly slug: string;
     readonly byKey: ReadonlyMap<string, string>;
     readonly userOf: (address: string) => string | undefined;
-    /** Receives those of the project. */
-    readonly tests: object[];
   },
 ): object {
   const isOwn = (each: { readonly project: string | number }) => String(each.project) === project.pk;
@@ -126,7 +121,7 @@ function projectOf(
     const [policy] = channels;
     // With several the alert opens an incident of each.
     if (policy !== undefined && channels.length === 1)
-      tests.push({
+      files.test({
         ...{ name: `${heartbeat.name} goes to ${policy}`, project: slug },
         alert: { alertname: "HeartbeatDown", heartbeat: heartbeat.name, slug: given.path, channels: policy },
         expect: { policy },
@@ -168,7 +163,7 @@ function heartbeatOf(
   if (channels.length === 0) note("changed", "it has no integration: its alert goes to the project's default policy");
   if (check.status === "paused") note("to do", "it is paused: pause it by prism heartbeats pause");
   if (kind !== "simple" && !isTimezone(tz || "UTC")) note("changed", "its time zone is not known here: UTC is taken");
-  const timezone = isTimezone(tz) ? tz : "UTC";
+  const timezone = zoneOf(tz);
   const tags = check.tags.split(/[\s,]+/).filter(Boolean);
   if (tags.length > 20) note("changed", "it has more than 20 tags");
   const filters = {
@@ -226,6 +221,6 @@ function spanOf(member: string, text: string, note: (outcome: "changed", text: s
   const [, days = isoDays, hours = isoHours, minutes = isoMinutes, seconds = isoSeconds] =
     /^(?:(\d+) )?(\d+):(\d+):(\d+)/.exec(text) ?? [];
   const ms = (((Number(days) * 24 + Number(hours)) * 60 + Number(minutes)) * 60 + Number(seconds)) * 1000;
-  if (!(ms >= MIN_MS)) note("changed", `its ${member} is ${text}: a minute is taken, the least here`);
-  return durationText(Math.max(ms, MIN_MS));
+  if (!(ms >= MINUTE_MS)) note("changed", `its ${member} is ${text}: a minute is taken, the least here`);
+  return durationText(Math.max(ms, MINUTE_MS));
 }

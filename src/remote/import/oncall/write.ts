@@ -1,5 +1,4 @@
 import { yamlText } from "../../../config/files/yaml-text.ts";
-import { isTimezone } from "../../../core/time/clock.ts";
 import { type Matcher, matcherText } from "../../../features/alerts/model/matchers.ts";
 import { ContactWays } from "../contact-ways.ts";
 import { SECRETS_FILE } from "../earlier-files.ts";
@@ -105,10 +104,7 @@ class Writer {
     const username = this.#team.addPerson(
       {
         ...{ id, email: email || null, username: user.username, name: shown || null, phone },
-        ...{
-          timezone: timezone !== null && isTimezone(timezone) ? timezone : null,
-          role: ROLES[role ?? ""] ?? "viewer",
-        },
+        ...{ timezone, role: ROLES[role ?? ""] ?? "viewer" },
         contactRules: ways.document((text) => note(user.username, "changed", text)),
       },
       rows,
@@ -270,7 +266,8 @@ class Writer {
     if (rooms.size > 0)
       note(
         "not taken",
-        `It posts to the rooms ${[...rooms].join(", ")}: make channels of the project, and add them to the policies`,
+        `It posts to the rooms ${[...rooms].join(", ")}: make channels of the project with eventTypes incident.*, as others ` +
+          "also get on-call notices, and add them to the policies",
       );
     this.#addHeartbeat(project, integration, name);
     this.#addMaintenance(project, integration, name);

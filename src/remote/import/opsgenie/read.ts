@@ -1,7 +1,8 @@
 import * as v from "valibot";
 import { DAY_MS, type EpochMs } from "../../../core/time/clock.ts";
-import { Answers, flag, type MissingAnswer, many, maybe, number, parsed, text } from "../answers.ts";
+import { Answers, flag, type MissingAnswer, many, maybe, number, text } from "../answers.ts";
 import type { HttpSource } from "../http-source.ts";
+import { shaped } from "../source-rows.ts";
 
 /* Opsgenie's REST API, and that of Jira Service Management operations, which has the same objects on other paths. */
 
@@ -150,7 +151,7 @@ export async function readOpsgenie(
   const list = <T extends v.GenericSchema>(path: string, what: string, schema: T, member = paths.list) =>
     answers.all(path, what, v.record(v.string(), v.unknown()), (body, here): Page<v.InferOutput<T>> => {
       const found = member.split(".").reduce<unknown>((at, name) => (at as Record<string, unknown>)?.[name], body);
-      return { entries: parsed(found, v.array(schema), what), next: nextOf(body, here) };
+      return { entries: shaped(v.array(schema), found, what), next: nextOf(body, here) };
     });
   const one = async <T extends v.GenericSchema>(path: string, what: string, schema: T) =>
     isJsm

@@ -1,4 +1,4 @@
-import { DAY_MS, HOUR_MS, isTimezone, MINUTE_MS } from "../../../core/time/clock.ts";
+import { DAY_MS, HOUR_MS, MINUTE_MS } from "../../../core/time/clock.ts";
 import { finalShifts } from "../../../features/oncall/model/layers.ts";
 import { durationText } from "../../../http/api/file-form.ts";
 import { ContactWays } from "../contact-ways.ts";
@@ -14,7 +14,7 @@ import {
   type TeamPolicy,
   type TeamProject,
 } from "../team-files.ts";
-import { type OldRotation, WEEK_MS } from "../windows.ts";
+import { type OldRotation, WEEK_MS, zoneOf } from "../windows.ts";
 import type { OldOpsgenie, OldSpan, OpsgenieEscalation, OpsgenieRef, OpsgenieSchedule, OpsgenieUser } from "./read.ts";
 import { addRoutes, windowsOf } from "./routes.ts";
 
@@ -30,10 +30,6 @@ const WAYS: Readonly<Record<string, string>> = { email: "email", mobile: "push",
 
 function spanMs(span: OldSpan): number {
   return (span?.timeAmount ?? 0) * (UNIT_MS[(span?.timeUnit ?? "minutes").toLowerCase()] ?? MINUTE_MS);
-}
-
-function zoneOf(name: string | null): string {
-  return name !== null && isTimezone(name) ? name : "UTC";
 }
 
 /** The files of an account; the same account gives the same files. */
@@ -131,8 +127,7 @@ class OpsgenieFiles {
     if (!isEmail) note("person", name, "to do", "has no mail address that the token shows: write it");
     if (ways.hasService) note("person", name, "to do", "was called or got SMS: adds a channel for it in Prism");
     const person = {
-      ...{ id, email: isEmail ? username : null, name: fullName ?? username },
-      ...{ timezone: timeZone !== null && isTimezone(timeZone) ? timeZone : null },
+      ...{ id, email: isEmail ? username : null, name: fullName ?? username, timezone: timeZone },
       phone: /^[1-9]\d{6,14}$/.test(digits) ? `+${digits}` : null,
       contactRules: ways.document((text) => note("person", name, "changed", text)),
     };

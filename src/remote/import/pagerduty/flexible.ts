@@ -1,9 +1,9 @@
-import { type EpochMs, isTimezone, MINUTE_MS } from "../../../core/time/clock.ts";
+import { DAY_MS, type EpochMs, isTimezone, MINUTE_MS } from "../../../core/time/clock.ts";
 import { FREQUENCIES, occurrences, type ShiftRecurrence, WEEKDAYS } from "../../../features/oncall/model/recurrence.ts";
 import { free } from "../files.ts";
 import type { FileShift } from "../proof.ts";
 import type { RotationForm } from "../schedules.ts";
-import { wallOf } from "../windows.ts";
+import { localText, wallOf } from "../windows.ts";
 import type { FlexibleEvent, FlexibleSchedule, ShiftMember } from "./read.ts";
 
 /* Schedules of PagerDuty's API v3: rotations of events, each with one rule of iCalendar. */
@@ -12,7 +12,7 @@ const SECOND_MS = 1000;
 const MAX_TURNS = 100;
 const MAX_SHIFTS = 60;
 /** So far a first occurrence is looked for. */
-const REACH_MS = 800 * 86_400_000;
+const REACH_MS = 800 * DAY_MS;
 
 /** How events are read: what is not described is decided by the proof of the schedule. */
 interface Reading {
@@ -69,14 +69,13 @@ function eventShift(event: FlexibleEvent, { isInstant, isCountedAnew }: Reading,
   const name = event.name.slice(0, 90) || "Event";
   for (const { start: at, period } of occurrences(shift, since, since + REACH_MS))
     if (at >= since) {
-      const from = { start: localText(at, shift.timezone), startTurn: isCountedAnew ? 0 : period % turns.length };
+      const from = {
+        start: localText(wallOf(at, shift.timezone)),
+        startTurn: isCountedAnew ? 0 : period % turns.length,
+      };
       return { ...shift, ...from, name, turns };
     }
   return { ...shift, start: localText(start), name, turns: [] };
-}
-
-function localText(at: EpochMs, timezone = "UTC"): string {
-  return new Date(wallOf(at, timezone)).toISOString().slice(0, 19);
 }
 
 /** One turn for each member, or for all of them; null: a turn ends within a week of several days. */

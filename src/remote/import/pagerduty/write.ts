@@ -15,7 +15,7 @@ import {
   type TeamPolicy,
   type TeamProject,
 } from "../team-files.ts";
-import type { ClockWindow, OldRotation } from "../windows.ts";
+import { type ClockWindow, type OldRotation, zoneOf } from "../windows.ts";
 import { alternativesOf } from "./conditions.ts";
 import { flexibleForms, type PeopleOf } from "./flexible.ts";
 import type {
@@ -119,7 +119,7 @@ class PagerDutyFiles {
     const digits = `${phone?.country_code ?? "1"}${phone?.address ?? ""}`.replace(/\D/g, "");
     if (ways.hasService) note("person", "to do", "was called or got SMS: adds a channel for it in Prism");
     const person = {
-      ...{ id, email, name, timezone: timezone !== null && isTimezone(timezone) ? timezone : null },
+      ...{ id, email, name, timezone },
       phone: phone && /^[1-9]\d{6,14}$/.test(digits) ? `+${digits}` : null,
       contactRules: ways.document((text) => note("person", "changed", text)),
     };
@@ -435,10 +435,6 @@ interface PolicySettings {
 }
 
 type Hours = Pick<OldRoute, "windows" | "timezone">;
-
-function zoneOf(name: string | null | undefined): string {
-  return name !== null && name !== undefined && isTimezone(name) ? name : "UTC";
-}
 
 function idsOf(refs: readonly PagerDutyRef[]): readonly string[] {
   return refs.map(({ id }) => id);

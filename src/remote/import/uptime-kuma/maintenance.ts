@@ -1,7 +1,8 @@
-import { instantOf, isTimezone } from "../../../core/time/clock.ts";
+import { instantOf } from "../../../core/time/clock.ts";
 import { matcherText } from "../../../features/alerts/model/matchers.ts";
 import { durationText } from "../../../http/api/file-form.ts";
 import type { ImportedFiles } from "../files.ts";
+import { zoneOf } from "../windows.ts";
 import type { OldKuma } from "./read.ts";
 
 /** Alternatives of names, as regular expressions of at most so many characters. */
@@ -32,7 +33,7 @@ export function silencesOf(old: OldKuma, targets: Targets, files: ImportedFiles)
     const { id, title, active, description } = row;
     const monitors = old.monitor_maintenance.filter(({ maintenance_id }) => maintenance_id === id);
     const zone = row.timezone && row.timezone !== "SAME_AS_SERVER" ? row.timezone : server;
-    const timezone = isTimezone(zone ?? "") ? String(zone) : "UTC";
+    const timezone = zoneOf(zone);
     const times = timesOf(row, timezone);
     const taken = targets(monitors.map(({ monitor_id }) => monitor_id));
     if (!active || typeof times === "string" || taken.length === 0) {

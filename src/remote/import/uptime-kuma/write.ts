@@ -56,8 +56,7 @@ export function writeKuma(old: OldKuma, { project }: { readonly project: string 
   });
   const silences = silencesOf(old, targets, files);
   if (silences.length > 0) files.add("runtime", { projects: [{ slug, runtime: { silences } }] });
-  const tests = testsOf(old, { policies, targets, project });
-  if (tests.length > 0) files.add("tests", { tests });
+  addTests(old, files, { policies, targets, project });
   files.count("heartbeats", heartbeats.length);
   return files;
 }
@@ -214,16 +213,17 @@ function routesOf(old: OldKuma, policies: Policies, targets: Targets): readonly 
 }
 
 /** What each set of notifications gets. */
-function testsOf(
+function addTests(
   old: OldKuma,
+  files: ImportedFiles,
   { policies, targets, project }: { readonly policies: Policies; readonly targets: Targets; readonly project: string },
-): readonly object[] {
-  return routeGroups(old, policies).flatMap(({ policy, ids }) =>
-    targets(ids.slice(0, 1)).map(([label, [name = ""]]) => ({
-      ...{ name: `${name} goes to ${policy}`.slice(0, 200), project, alert: { [label]: name, severity: "critical" } },
-      expect: { policy },
-    })),
-  );
+): void {
+  for (const { policy, ids } of routeGroups(old, policies))
+    for (const [label, [name = ""]] of targets(ids.slice(0, 1)))
+      files.test({
+        ...{ name: `${name} goes to ${policy}`.slice(0, 200), project, alert: { [label]: name, severity: "critical" } },
+        expect: { policy },
+      });
 }
 
 /** A project has one page. */

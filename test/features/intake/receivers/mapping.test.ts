@@ -186,3 +186,22 @@ test("names of let are added to those of the preset", () => {
   const [item] = map(mapping, known(input({ x: "X", state: "down", key: "k" }))).items;
   assert.deepEqual([item?.title, item?.status], ["X", "firing"]);
 });
+
+test("a text without JSON is named, and a member of a result is refused with the way to write it", () => {
+  const mapping: Mapping = {
+    let: { m: "= parseJson(body.Message)" },
+    title: "Disk",
+    labels: { team: "= m.labels.team" },
+  };
+  const problemOf = (body: object) => map(mapping, input(body)).problem;
+  assert.equal(problemOf({ Message: "disk full" }), 'let.m: body.Message has no value of JSON: "disk full"');
+  assert.equal(problemOf({}), "let.m: body.Message has no value of JSON: no value");
+  assert.equal(problemOf({ Message: '{"labels":{}}' }), null);
+  for (const [source, name] of [
+    ["= parseJson(body.Message).labels.team", "'labels'"],
+    ["= at(body.list, 0)['a']", "'name'"],
+  ])
+    assert.throws(() => compileMapping({ labels: { team: source ?? "" } }), {
+      message: `mapping.labels.team: a result has no members; write at(…, ${name}) for its member`,
+    });
+});

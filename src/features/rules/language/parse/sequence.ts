@@ -279,6 +279,14 @@ function unexpectedAfterOperand(tokens: TokenList, index: number, expected: read
   return new Refusal("SYNTAX", tokens.at(index).start, whyUnexpected(tokens, index, expected), expected);
 }
 
+/** `parseJson(body.text).labels`; undefined: what has no members is no call or group. */
+function memberOfResult(tokens: TokenList, index: number): string | undefined {
+  if (!tokens.isSymbol(index - 1, ")")) return undefined;
+  const name = tokens.isSymbol(index, ".") ? tokens.at(index + 1) : undefined;
+  const member = name?.kind === "name" ? `'${tokens.quote(index + 1)}'` : "'name'";
+  return `a result has no members; write at(…, ${member}) for its member`;
+}
+
 function whyUnexpected(tokens: TokenList, index: number, expected: readonly string[]): string {
   const token = tokens.at(index);
   const missing = `an operator${expected.includes(",") ? " or a comma" : ""} is missing before ${tokens.quote(index)}`;
@@ -294,7 +302,7 @@ function whyUnexpected(tokens: TokenList, index: number, expected: readonly stri
       return "only a function can be called, by its bare name";
     case "[":
     case ".":
-      return "only a path has members, and it begins with event";
+      return memberOfResult(tokens, index) ?? "only a path has members, and it begins with event";
     case "|":
       return "write || or or";
     case ":":
