@@ -1,11 +1,12 @@
 import { signal } from "@preact/signals";
+import { type Challenge, FACTORS } from "./requests.ts";
 
 /** What a sign-in at a provider ended with, for one page. */
 interface ProviderAnswer {
   /** Code of an error. */
   readonly error: string | null;
-  /** Challenge of the second factor. */
-  readonly challenge: string | null;
+  /** Of the second factor. */
+  readonly challenge: Challenge | null;
 }
 
 /** In the fragment of the address, which browsers do not send; it is removed at once. */
@@ -13,7 +14,10 @@ export const providerAnswer = signal<ProviderAnswer>(takeAnswer());
 
 function takeAnswer(): ProviderAnswer {
   const given = new URLSearchParams(location.hash.slice(1));
-  const answer = { error: given.get("error"), challenge: given.get("challenge") };
+  const challenge = given.get("challenge");
+  const named = (given.get("factors") ?? "").split(" ");
+  const factors = FACTORS.filter((each) => named.includes(each));
+  const answer = { error: given.get("error"), challenge: challenge === null ? null : { challenge, factors } };
   if (answer.error !== null || answer.challenge !== null)
     history.replaceState(history.state, "", location.pathname + location.search);
   return answer;

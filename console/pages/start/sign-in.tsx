@@ -38,7 +38,7 @@ export function SignIn() {
   if (challenge !== null)
     return (
       <StartFrame title="Sign in">
-        <SecondFactor challenge={{ challenge }} rememberMe onDone={finish} onRestart={dropAnswer} />
+        <SecondFactor challenge={challenge} rememberMe onDone={finish} onRestart={dropAnswer} />
       </StartFrame>
     );
   if (leads)
@@ -52,7 +52,7 @@ export function SignIn() {
       {endedBecause.value && <Banner tone="info">{endedBecause.value}</Banner>}
       {error !== null && <Banner tone="warn">{answerText(error)}</Banner>}
       <Providers setup={setup} next={next} />
-      {setup?.localLogin !== "off" && <SignInForm onDone={finish} />}
+      {setup?.localLogin !== "off" && <SignInForm onDone={finish} offersPasskey={setup?.passkeys} />}
     </StartFrame>
   );
 }

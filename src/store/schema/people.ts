@@ -109,17 +109,42 @@ export interface PeopleTables {
   };
   second_factors: {
     userId: string;
-    /** Sealed. */
-    secret: Uint8Array;
+    /** Sealed; null: the account has passkeys alone. */
+    secret: Uint8Array | null;
     /** SHA-256 of each unused recovery code, a JSON array. */
     recoveryCodes: Generated<string>;
     /** Number of the last 30-second step a code was accepted for. */
     lastStep: Generated<number>;
     /** Wrong codes since the last right one. */
     failures: Generated<number>;
-    /** Null while its first code is pending. */
+    /** Null without an authenticator app, and while its first code is pending. */
     enabledAt: number | null;
     createdAt: number;
+  };
+  passkeys: {
+    id: string;
+    userId: string;
+    /** Base64url. */
+    credentialId: string;
+    /** COSE key (RFC 9052). */
+    publicKey: Uint8Array;
+    /** Of the last use; 0 where the authenticator does not count. */
+    counter: number;
+    /** A JSON array, such as `["internal"]`. */
+    transports: string;
+    isBackedUp: Flag;
+    /** Whether its authenticator has verified its user beside a password: then it signs in by itself. */
+    isUserVerified: Flag;
+    name: string;
+    /** The host that it belongs to. */
+    rpId: string;
+    createdAt: number;
+    lastUsedAt: number | null;
+  };
+  /** Challenges of passkeys that were answered. */
+  used_challenges: {
+    expiresAt: number;
+    challenge: string;
   };
   push_devices: {
     id: string;

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import type { Identity, User } from "../../../client/api-types.gen.ts";
+import type { Identity, Passkey, User } from "../../../client/api-types.gen.ts";
 import { nearestName } from "../../../config/nearest.ts";
 import { isUuid } from "../../../core/ids.ts";
 import { cleanText, codePointLength } from "../../../core/text/clean-text.ts";
@@ -275,8 +275,36 @@ export function addUser(program: Command): void {
       },
       "reset-second-factor": {
         ...change("resetSecondFactor"),
-        text: "remove the second factor of an account, such as after the loss of a device",
+        text: "remove the second factor of an account with all passkeys, such as after the loss of a device",
         examples: ["ann@example.org"],
+      },
+      passkeys: {
+        text: "list the passkeys of an account",
+        examples: ["ann@example.org"],
+        args: { ref: ["<user>", REF] },
+        async get({ server, given: { ref } }) {
+          const { id } = await userByRef(server, ref);
+          return (await callOf<{ readonly passkeys: readonly Passkey[] }>(server, `${USERS}/{id}/passkeys`, { id }))
+            .passkeys;
+        },
+        as: "passkeys",
+        columns: {
+          ...{ ID: "id", NAME: "name", HOST: "host", CREATED: "createdAt", "LAST USED": "lastUsedAt" },
+          "SIGNS IN": ({ signsIn, works }: Passkey) => (!works ? "other host" : signsIn ? "yes" : "second factor"),
+        },
+      },
+      "remove-passkey": {
+        text: "remove a passkey of an account, such as that of a lost device",
+        examples: ["ann@example.org 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60"],
+        args: { ref: ["<user>", REF], passkey: ["<passkey>", "id of the passkey: prism user passkeys"] },
+        changes: true,
+        async get({ server, given: { ref, passkey } }) {
+          const user = await userByRef(server, ref);
+          await callOf(server, `DELETE /api/v1/operator/users/{id}/passkeys/{passkey}`, { id: user.id, passkey });
+          return user;
+        },
+        json: ({ id }: ShownUser) => ({ id, removed: true }),
+        lines: (user: ShownUser) => `${user.id}  ${labelOf(user)}  passkey removed`,
       },
     },
   });

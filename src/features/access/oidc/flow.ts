@@ -90,7 +90,8 @@ export class SignInFlow {
       }
       const { accounts, clock } = this.#context;
       const opened = await signInWith(accounts, provider.settings, answer, clientOf(exchange));
-      if ("challenge" in opened) return this.#to(signInPage(flow.next), { challenge: opened.challenge });
+      if ("challenge" in opened)
+        return this.#to(signInPage(flow.next), { challenge: opened.challenge, factors: opened.factors.join(" ") });
       const cookie = this.#refresh.set(opened.refreshToken, opened.expiresAt - clock.now());
       return this.#to(flow.next, { "signed-in": "" }, { "Set-Cookie": cookie });
     } catch (error) {

@@ -24,8 +24,9 @@ export class KnownPasswords {
       password: reader.prepare<[string], { passwordChangedAt: number | null }>(
         "select passwordChangedAt from users where id = ? and deletedAt is null",
       ),
-      factor: reader.prepare<[string], object>(
-        "select 1 from second_factors where userId = ? and enabledAt is not null",
+      factor: reader.prepare<{ id: string }, object>(
+        `select 1 from second_factors where userId = :id and enabledAt is not null
+         union all select 1 from passkeys where userId = :id`,
       ),
     };
   }
@@ -42,7 +43,7 @@ export class KnownPasswords {
   isUnchanged({ userId, passwordChangedAt }: PasswordOwner): boolean {
     if (this.#settings.current.auth.localLogin !== "on") return false;
     const row = this.#sql.password.get(userId);
-    return row?.passwordChangedAt === passwordChangedAt && this.#sql.factor.get(userId) === undefined;
+    return row?.passwordChangedAt === passwordChangedAt && this.#sql.factor.get({ id: userId }) === undefined;
   }
 
   #hash(login: string, password: string): string {

@@ -6,6 +6,7 @@ import { doc, named } from "../../../http/api/shapes.ts";
 import { hasTokenScope, userOf } from "../../../http/server/access.ts";
 import type { Exchange } from "../../../http/server/exchange.ts";
 import { type FeatureServer, feature } from "../../../module/feature.ts";
+import { passkeyRoutes } from "../passkeys/routes.ts";
 import { loginNameOf } from "../users/create-user.ts";
 import { findUser, UserView, userView } from "../users/queries.ts";
 import { forgotPassword, resendVerification, resetPassword, verifyEmail } from "./account-links.ts";
@@ -379,6 +380,7 @@ function serve(server: FeatureServer, context: AuthContext): void {
     ...loginRoutes(context, limits),
     ...signInRoutes(context, limits),
     ...secondFactorRoutes(context),
+    ...passkeyRoutes(context, limits),
     ...linkRoutes(context, limits),
     ...sessionRoutes(context),
   ];

@@ -7,7 +7,8 @@ import { activeAdministrators } from "../projects/queries.ts";
 
 /*
  * Sign-in with a password of Prism, for the console, the API and clients that send one (ntfy, Gotify), and with it
- * registration and new passwords. Tokens, sessions, passkeys and sign-in links are none.
+ * registration and new passwords. A passkey that signs in without one counts too. Tokens, sessions and sign-in links
+ * do not.
  */
 
 /** A way to sign in besides passwords of Prism. */

@@ -30,7 +30,7 @@ import {
   revokeOneTimeTokens,
 } from "./mail-links.ts";
 import type { RegisterBody } from "./schema.ts";
-import { hasSecondFactor } from "./second-factor.ts";
+import { type FactorName, factorsOf, hasSecondFactor } from "./second-factor.ts";
 import {
   type ClientInfo,
   hasSessionFrom,
@@ -53,7 +53,13 @@ export interface Login {
 }
 
 /** The result of a first step: a challenge when the second factor is still to be proved. */
-export type FirstStep = Login | { readonly challenge: string };
+export type FirstStep = Login | Challenge;
+
+/** @property factors that the second step can prove */
+interface Challenge {
+  readonly challenge: string;
+  readonly factors: readonly FactorName[];
+}
 
 /**
  * @returns a login too if the account is active at once and the policy is `open`.
@@ -188,7 +194,7 @@ async function renewedHash(
   return hash !== null && passwords.isOutdated(hash) ? passwords.hash(password).catch(() => null) : null;
 }
 
-type Opened = OpenSession | { readonly challenge: string };
+type Opened = OpenSession | Challenge;
 
 /** Opens a session, or a challenge for an account with a second factor, whose session is opened the same way. */
 export async function openOrChallenge(
@@ -201,7 +207,8 @@ export async function openOrChallenge(
 ): Promise<Opened> {
   if (!(await hasSecondFactor(userId, trx))) return startLogin(ctx, userId, client, trx, how, opening);
   // Earlier challenges stay: others who know the password must not prevent the owner's login.
-  return { challenge: await addOneTimeToken(ctx.clock, userId, "second_factor", trx, opening) };
+  const challenge = await addOneTimeToken(ctx.clock, userId, "second_factor", trx, opening);
+  return { challenge, factors: await factorsOf(ctx, userId, trx) };
 }
 
 export async function firstStepOf(ctx: AccountContext, opened: Opened): Promise<FirstStep> {

@@ -6,6 +6,7 @@ import { doc, named, object } from "../../../http/api/shapes.ts";
 import { holderOf, userOf } from "../../../http/server/access.ts";
 import { mayKnowServer } from "../../../http/server/credentials.ts";
 import { hasAdmin } from "../first-start.ts";
+import { offersSignIn } from "../passkeys/manage.ts";
 import { findUser, ownDetails, UserView, userView } from "../users/queries.ts";
 import {
   confirmSecondFactor,
@@ -18,7 +19,7 @@ import { type AuthContext, type AuthLimits, RefreshCookie } from "./guards.ts";
 import { localLogin, providersOf } from "./local-login.ts";
 import type { FirstStep, Login } from "./login.ts";
 import { LINK_LIFE_MS } from "./mail-links.ts";
-import { FirstCodeBody, FullProof, loginEntries, PasswordProof, SecondStepBody, SignInLinkBody } from "./schema.ts";
+import { FirstCodeBody, FullProof, loginEntries, OwnerProof, SecondStepBody, SignInLinkBody } from "./schema.ts";
 import { factorKey } from "./second-factor.ts";
 import { clientOf } from "./sessions.ts";
 import { challengedUser, proveSecondFactor, signInByLink } from "./sign-in.ts";
@@ -35,12 +36,10 @@ type TokenDelivery = "cookie" | "body";
  */
 export function requireComplete(opened: FirstStep): Login {
   if (!("challenge" in opened)) return opened;
-  const message = "The account has a second factor: send its code with the challenge";
-  const { challenge } = opened;
+  const message = "The account has a second factor: send its proof with the challenge";
+  const expiresInMs = LINK_LIFE_MS.second_factor;
   throw new PrismError("SECOND_FACTOR_REQUIRED", message, {
-    details: [
-      { path: "", code: "SECOND_FACTOR_REQUIRED", message, challenge, expiresInMs: LINK_LIFE_MS.second_factor },
-    ],
+    details: [{ path: "", code: "SECOND_FACTOR_REQUIRED", message, ...opened, expiresInMs }],
   });
 }
 
@@ -108,6 +107,7 @@ const SetupView = named(
       "OpenID providers that sign people in, and the proxy of `auth.proxyHeader`",
     ),
     autoRedirect: doc(v.nullable(v.string()), "The path that a sign-in page opens by itself; null: none"),
+    passkeys: doc(v.boolean(), "Whether a passkey can sign in without a password"),
     development: doc(
       v.optional(v.boolean()),
       "Whether the server runs in development mode, with the administrator `dev`; only for signed-in callers and programs on this machine",
@@ -158,6 +158,7 @@ export function signInRoutes(context: AuthContext, limits: AuthLimits): Route[] 
           mailConfigured: accounts.mail.isConfigured,
           providers: providers.map(({ name, label, url }) => ({ name, label, url })),
           autoRedirect: providers.find((each) => each.autoRedirect)?.url ?? null,
+          passkeys: await offersSignIn(accounts),
           ...((await mayKnowServer(context.kernel, exchange)) ? { development: isDevelopment, version: VERSION } : {}),
         };
       },
@@ -221,7 +222,7 @@ const PendingView = named(
 );
 const CodesView = named(
   "RecoveryCodes",
-  "Recovery codes, shown once; each replaces one code of the app",
+  "Recovery codes, shown once; each replaces one proof of the second factor. None where the account has them already",
   v.object({ recoveryCodes: v.array(v.string()) }),
 );
 
@@ -237,12 +238,12 @@ export function secondFactorRoutes({ accounts }: AuthContext): Route[] {
       path: PATH,
       id: "startSecondFactor",
       summary: "Create the secret of an authenticator app; it counts after its first code",
-      body: PasswordProof,
+      body: OwnerProof,
       status: 201,
       response: PendingView,
       errors: [...GUESSES, "OVERLOADED"],
       async handle(exchange, { body }) {
-        return startSecondFactor(accounts, userOf(exchange).userId, body.password, clientOf(exchange));
+        return startSecondFactor(accounts, userOf(exchange).userId, body, clientOf(exchange));
       },
     }),
     route({
@@ -278,7 +279,7 @@ export function secondFactorRoutes({ accounts }: AuthContext): Route[] {
       method: "DELETE",
       path: PATH,
       id: "removeSecondFactor",
-      summary: "Remove the caller's second factor",
+      summary: "Remove the caller's authenticator app; passkeys and recovery codes beside them stay",
       body: FullProof,
       status: 204,
       errors: [...GUESSES, "OVERLOADED"],
@@ -290,7 +291,7 @@ export function secondFactorRoutes({ accounts }: AuthContext): Route[] {
       method: "DELETE",
       path: "/api/v1/users/:id/second-factor",
       id: "resetSecondFactor",
-      summary: "Remove the second factor of another user, such as after the loss of a device",
+      summary: "Remove the second factor of another user with all passkeys, such as after the loss of a device",
       tag: "Users",
       access: { permission: "users:manage" },
       params: v.object({ id: doc(v.string(), "Id of the user") }),

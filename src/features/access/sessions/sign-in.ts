@@ -64,6 +64,11 @@ export function challengedUser({ clock, db }: AccountContext, challenge: string)
   });
 }
 
+/** Of challenges for the passkey of a second step: it counts for this login only. */
+export function loginPurpose(challenge: string): string {
+  return `login ${challenge}`;
+}
+
 /**
  * The second step of a login. @throws INVALID_CREDENTIALS, RATE_LIMITED, VALIDATION_FAILED,
  * LINK_EXPIRED (the challenge); ACCOUNT_PENDING, ACCOUNT_DISABLED, ACCOUNT_UNVERIFIED
@@ -74,7 +79,8 @@ export async function proveSecondFactor(
   { challenge, ...proof }: FactorProof & { readonly challenge: string },
   client: ClientInfo,
 ): Promise<Login> {
-  const session = await withFactor(ctx, userId, proof, client, async (trx, by) => {
+  const asked = { purpose: loginPurpose(challenge), isAlone: false };
+  const session = await withFactor(ctx, userId, proof, client, asked, async (trx, by) => {
     const { opening } = await consumeChallenge(ctx.clock, challenge, trx);
     const account = await usersWith(trx, "id", userId).select("status").executeTakeFirst();
     if (account?.status !== "active") throw accountError(account?.status ?? "disabled");

@@ -52,6 +52,8 @@ export const UserView = named(
           enabled: v.boolean(),
           since: v.nullable(v.string()),
           recoveryCodesLeft: v.number(),
+          app: v.pipe(v.boolean(), v.description("Whether there is an authenticator app")),
+          passkeys: v.pipe(v.number(), v.description("Number of passkeys, each of which is a second factor")),
         }),
       ),
     ),

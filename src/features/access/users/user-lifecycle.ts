@@ -9,6 +9,7 @@ import { type AccountContext, recordChange } from "../context.ts";
 import { hasAdmin } from "../first-start.ts";
 import { type OwnSource, ownOf, readSources } from "../group-rights/sources.ts";
 import { replaceRoles } from "../group-rights/user-roles.ts";
+import { deletePasskeys } from "../passkeys/answers.ts";
 import { endKeysOf, endOwnershipOf, endTopicRights, keysChanged } from "../projects/leftovers.ts";
 import { ownKey } from "../sessions/login.ts";
 import { revokeOneTimeTokens } from "../sessions/mail-links.ts";
@@ -175,6 +176,7 @@ export async function removeUser(
     await endOwnershipOf(id, null, trx);
     await trx.deleteFrom("second_factors").where("userId", "=", id).execute();
     await trx.deleteFrom("identities").where("userId", "=", id).execute();
+    await deletePasskeys(id, trx);
     await trx.deleteFrom("push_devices").where("userId", "=", id).execute();
     await deletions.user(trx, id, now);
     await endKeysOf(ctx, { userId: id, projectId: null, by: "user.delete" }, trx);

@@ -312,6 +312,7 @@ const PROVEN_IN: Readonly<Record<string, string>> = {
   "channel.update": "features/channels/api.test.ts",
   "channel.delete": "features/channels/api.test.ts",
   "channel.disable": "features/channels/api.test.ts",
+  "user.passkey": "features/access/passkeys/second-factor.test.ts",
   "user.import": "features/access/users/import.test.ts",
   "user.unsubscribe": "features/delivery/unsubscribe.test.ts",
   "bucket.threshold": "features/buckets/audit.test.ts",
