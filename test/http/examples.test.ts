@@ -357,7 +357,10 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
     const { login, secret } = await makeOwner(seeded, protect);
     return { secret: { ...secret, challenge: await challengeOf(seeded.prism, login, PASSWORD) } };
   },
-  linkIdentity: async (seeded) => ({ token: (await makeOwner(seeded, pend)).token }),
+  linkIdentity: async (seeded) => {
+    const { secret: _code, ...owner } = await makeOwner(seeded, pend);
+    return owner;
+  },
   prepareIdentity: onUser,
   confirmSecondFactor: (seeded) => makeOwner(seeded, pend),
   renewRecoveryCodes: (seeded) => makeOwner(seeded, protect),
