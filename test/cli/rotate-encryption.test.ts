@@ -255,6 +255,8 @@ test("whatever the program seals is in the list that rotation goes through", () 
     )
     .sort();
   assert.deepEqual(sealing, [
+    "features/access/oidc/flow.ts",
+    "features/access/oidc/sign-in.ts",
     "features/access/sessions/enrol-second-factor.ts",
     "features/channels/push/devices.ts",
     "features/channels/store.ts",
