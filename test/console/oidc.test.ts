@@ -29,9 +29,7 @@ test("the sign-in page leads to a provider and back, and the account page shows 
   await assertAccessible(page, "linked accounts");
 
   await t.test("a sign-out leads to no provider by itself, a later visit does", async () => {
-    await page.evaluate(() => document.querySelector("h1")?.scrollIntoView());
     await page.context().request.post(`${origin}/api/v1/auth/logout`, { data: { all: true } });
-    await page.reload();
     await page.getByText("Your session has ended. Sign in again.").waitFor();
     await page.goto(`${origin}/dashboard/sign-in`);
     await button.waitFor();
