@@ -16,12 +16,12 @@ test("the sign-in page leads to a provider and back, and the account page shows 
 
   const page = await console.open("/sign-in?local", { as: null, width: 360 });
   const button = page.getByRole("link", { name: "Sign in with Example Inc" });
-  await page.goto(`${origin}/dashboard/sign-in?local&next=%2Frules`);
+  await page.goto(`${origin}/dashboard/sign-in?local&next=%2Finbox`);
   await button.waitFor();
   await assertAccessible(page, "sign-in with a provider");
   await button.click();
-  await page.getByRole("heading", { level: 1, name: "Rules" }).waitFor();
-  assert.deepEqual([new URL(page.url()).pathname, new URL(page.url()).hash], ["/dashboard/rules", ""]);
+  await page.getByRole("heading", { level: 1, name: "Inbox" }).waitFor();
+  assert.deepEqual([new URL(page.url()).pathname, new URL(page.url()).hash], ["/dashboard/inbox", ""]);
 
   await page.goto(`${origin}/dashboard/account/security`);
   await page.getByRole("heading", { name: "Linked accounts" }).waitFor();
@@ -29,15 +29,13 @@ test("the sign-in page leads to a provider and back, and the account page shows 
   await assertAccessible(page, "linked accounts");
 
   await t.test("a sign-out leads to no provider by itself, a later visit does", async () => {
-    await page.evaluate(() => document.querySelector("h1")?.scrollIntoView());
     await page.context().request.post(`${origin}/api/v1/auth/logout`, { data: { all: true } });
-    await page.reload();
     await page.getByText("Your session has ended. Sign in again.").waitFor();
     await page.goto(`${origin}/dashboard/sign-in`);
     await button.waitFor();
     const later = await page.context().newPage();
-    await later.goto(`${origin}/dashboard/rules`);
-    await later.getByRole("heading", { level: 1, name: "Rules" }).waitFor();
+    await later.goto(`${origin}/dashboard/inbox`);
+    await later.getByRole("heading", { level: 1, name: "Inbox" }).waitFor();
   });
   await t.test("an error is a sentence, and does not lead there again", async () => {
     const other = await page.context().browser()?.newContext();
