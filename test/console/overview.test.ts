@@ -229,8 +229,14 @@ test("the overview tells who is on call and next, what needs people and how many
   };
 
   await step("an administrator sees it, and the server below", async () => {
-    const page = await console.open("/");
+    const first = await console.open("/account");
+    const page = await first.context().newPage();
+    const asked: string[] = [];
+    page.on("request", (request) => asked.push(request.url()));
+    await page.goto(`${prism.url}/dashboard/`);
     await seen(page, 0);
+    for (const path of ["/oncall/now", "/oncall/shifts", "/alerts/stats"])
+      assert.equal(asked.filter((url) => url.includes(`/api/v1${path}`)).length, 1, `${path} is requested once`);
     await page.getByText("You are not on call in the next 30 days.").waitFor();
     await page
       .getByRole("region", { name: "Server" })
