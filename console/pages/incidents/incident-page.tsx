@@ -5,7 +5,7 @@ import { MirrorBadge, MirrorNotice } from "../../app/mirror.tsx";
 import type { PageProps } from "../../app/page-module.ts";
 import { useGet } from "../../app/query.ts";
 import { Badge, Card, Page, Time, Timeline } from "../../ui/index.ts";
-import { useAlertingChanges } from "./changes.ts";
+import { useAlertingChanges, usePagesUnderWay } from "./changes.ts";
 import { Before, EarlierCard, useEarlier } from "./earlier.tsx";
 import { acknowledge, askSnooze, resolve, silence } from "./incident-actions.tsx";
 import { Actions, BarActions, mayAcknowledge } from "./incident-actions-bar.tsx";
@@ -25,6 +25,7 @@ import { namesOf, sentenceOf } from "./timeline-words.tsx";
 export function IncidentPage({ params }: PageProps) {
   const query = useGet<IncidentDetail>(`/incidents/${encodeURIComponent(params["id"] ?? "")}`);
   useAlertingChanges(query.reload, query.data?.projectId);
+  usePagesUnderWay(query.data, query.reload);
   return (
     <LoadedPage title="Incident" query={query}>
       {(incident) => <IncidentView incident={incident} />}

@@ -90,7 +90,11 @@ export function textOf({ kind, actor, data }: LogEntry, nameOf: Drawn["nameOf"])
         return `a ${part.ref}`;
     }
   };
-  return tell({ kind, actor, data: data as LogData })
-    .map(words)
-    .join("");
+  const parts = tell({ kind, actor, data: data as LogData }).map(words);
+  return capital(parts.join(""));
+}
+
+/** For the start of a sentence: "you" is "You". */
+export function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }

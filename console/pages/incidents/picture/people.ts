@@ -1,7 +1,7 @@
 import type { LogData } from "../../../../src/features/explain/alert-sentences.ts";
 import { plural } from "../../../ui/index.ts";
 import type { IncidentDetail } from "../incident-types.ts";
-import { type Bar, type Drawn, type Lane, type Mark, textOf } from "./model.ts";
+import { type Bar, capital, type Drawn, type Lane, type Mark, textOf } from "./model.ts";
 
 /** More people are one lane. */
 const OWN_LANES = 4;
@@ -16,7 +16,7 @@ export function peopleLanes(drawn: Drawn): Lane[] {
   const own = isOwn ? audience : audience.slice(0, OWN_LANES - 1);
   const others = audience.slice(own.length);
   const lanes = own.map((person): Lane => {
-    return { key: `person ${person.userId}`, name: drawn.nameOf(person.userId), ...storyOf(person, drawn) };
+    return { key: `person ${person.userId}`, name: capital(drawn.nameOf(person.userId)), ...storyOf(person, drawn) };
   });
   if (others.length === 0) return lanes;
   const stories = others.map((person) => storyOf(person, drawn));
@@ -36,7 +36,7 @@ const WHY: Readonly<Record<string, string>> = {
 
 function storyOf({ userId, seenAt }: Person, drawn: Drawn): { bars: Bar[]; marks: Mark[] } {
   const { incident, nameOf } = drawn;
-  const name = nameOf(userId);
+  const name = capital(nameOf(userId));
   const notices = incident.notices.filter((notice) => notice.kind === "person" && notice.userId === userId);
   const sent = incident.timeline.flatMap((entry): Mark[] => {
     const { users = [], reason = "", step = 0 } = entry.data as LogData;

@@ -99,10 +99,7 @@ function useWidth(of: { readonly current: HTMLElement | null }): number {
 
 function namesIn(incident: IncidentDetail): (userId: string) => string {
   const names = namesOf(incident);
-  return (userId) => {
-    const name = actorName({ userId, name: names.get(userId) || null });
-    return name.charAt(0).toUpperCase() + name.slice(1);
-  };
+  return (userId) => actorName({ userId, name: names.get(userId) || null });
 }
 
 function targetOf(key: string, from: number, last: number): number | null {
