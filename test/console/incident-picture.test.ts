@@ -117,14 +117,14 @@ test("an open incident is a picture of its alerts, steps and pages, which is liv
   const step = stepsOf(t);
 
   await step("alerts, steps and people have lanes; the page was sent and arrived", async () => {
-    await lane(page, "Ada|ada").locator(".life-mark.arrived").waitFor();
+    await lane(page, "ada").locator(".life-mark.sign-arrived").waitFor();
     assert.deepEqual(await lanesOf(page), ["db-1", "db-2", "Steps", "ada"]);
-    await lane(page, "db-1").locator(".life-bar.sev-critical.open").getByText("critical").waitFor();
-    await lane(page, "db-2").locator(".life-bar.sev-warning").waitFor();
+    await lane(page, "db-1").locator(".life-bar.of-sev-critical.open").getByText("critical").waitFor();
+    await lane(page, "db-2").locator(".life-bar.of-sev-warning").waitFor();
     await page.locator(".life-now").getByText("now", { exact: true }).waitFor();
-    await lane(page, "Steps").locator(".life-mark.planned").getByText("3").waitFor();
+    await lane(page, "Steps").locator(".life-mark.sign-planned").getByText("3").waitFor();
     const x = async (selector: string) => (await page.locator(selector).first().boundingBox())?.x ?? 0;
-    assert.ok((await x(".life-now")) < (await x(".life-mark.planned")), "what comes is right of now");
+    assert.ok((await x(".life-now")) < (await x(".life-mark.sign-planned")), "what comes is right of now");
   });
 
   await step("who is called next and when stands on the first screen", async () => {
@@ -141,20 +141,20 @@ test("an open incident is a picture of its alerts, steps and pages, which is liv
     await fire(console, [{ instance: "db-3" }]);
     await lane(page, "db-3").waitFor();
     await act(console, id, "acknowledge", {}, ada.token);
-    await lane(page, "Acknowledged").locator(".life-bar.held.open").waitFor();
+    await lane(page, "Acknowledged").locator(".life-bar.of-held.open").waitFor();
     await page.locator(".next-call").getByText("no one is called").waitFor();
   });
 
   await step("the keys go from moment to moment, and each says its time and what it is", async () => {
     const moments = await momentsOf(page);
     const all = moments.join("\n");
-    assert.match(moments[0] ?? "", /^db-1: since .*\d\d:\d\d:\d\d \(2\d min.*\) db-1 is firing, critical/);
+    assert.match(moments[0] ?? "", /^db-1: since .*\d\d:\d\d:\d\d \(2\d\smin.*\) db-1 is firing, critical/);
     for (const text of [
       /^Steps: \d\d:\d\d:\d\d Step 1 notified with high urgency: ada/m,
-      /\d\d:\d\d:\d\d Ada: paged by step 1/,
-      /\d\d:\d\d:\d\d Ada: arrived by webhook/,
-      /\d\d:\d\d:\d\d Ada has seen it/,
-      /Grace: asked for help/,
+      /\d\d:\d\d:\d\d ada: paged by step 1/,
+      /\d\d:\d\d:\d\d ada: arrived by webhook/,
+      /\d\d:\d\d:\d\d ada has seen it/,
+      /grace: asked for help/,
       /^Acknowledged: since .* acknowledged by ada/m,
     ])
       assert.match(all, text);
@@ -195,9 +195,9 @@ test("a snooze, a silence, the end of an alert and its return are in the picture
   await fire(console, [{ instance: "db-1" }]);
   await act(console, id, "snooze", { durationMs: 10 * MINUTE });
   const phone = await console.open(`/incidents/${id}`, { width: 360, theme: "dark" });
-  await lane(phone, "Snoozed").locator(".life-bar.snoozed").waitFor();
+  await lane(phone, "Snoozed").locator(".life-bar.of-snoozed").waitFor();
   assert.equal(await lane(phone, "db-1").locator(".life-bar").count(), 2, "it fired and fires again");
-  await lane(phone, "db-1").locator(".life-mark.ended").waitFor();
+  await lane(phone, "db-1").locator(".life-mark.sign-ended").waitFor();
   await assertOnFirstScreen(phone, /Next: ada in (9|10) min, when the snooze ends/);
   await assertAccessible(phone, "a snoozed incident on a phone");
   const names = await phone
@@ -208,7 +208,7 @@ test("a snooze, a silence, the end of an alert and its return are in the picture
   await act(console, id, "unsnooze");
   const silence = { matchers: ['alertname="DiskFull"'], durationMs: 30 * MINUTE, comment: "Disks are exchanged" };
   await answered(201, prism.post("/api/v1/silences", silence));
-  await lane(phone, "Silenced").locator(".life-bar.silenced").waitFor();
+  await lane(phone, "Silenced").locator(".life-bar.of-silenced").waitFor();
   await phone.locator(".next-call").getByText("its alerts are silenced").waitFor();
   await phone.locator(".page-h1").getByText("silenced", { exact: true }).waitFor();
   const moments = (await momentsOf(phone)).join("\n");
@@ -216,10 +216,6 @@ test("a snooze, a silence, the end of an alert and its return are in the picture
   assert.match(moments, /^Silenced: since .* silenced from .* to /m);
   assert.match(moments, /^db-1: .* db-1 was resolved/m);
   assert.match(moments, /^db-1: since .* db-1 is firing again, critical/m);
-  await lane(phone, "db-1")
-    .locator(".life-track")
-    .tap()
-    .catch(() => lane(phone, "db-1").locator(".life-track").click());
   await assertAccessible(phone, "a silenced incident on a phone");
 
   await act(console, id, "resolve");

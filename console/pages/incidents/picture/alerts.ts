@@ -59,11 +59,11 @@ function lifeLane(
   return { key: `alert ${first?.id}`, name, bars, marks };
 }
 
-/** The values of the labels that differ; the name of an alert that is alone. */
+/** The values of the labels that differ, besides the severity, which its bar has; the name of an alert that is alone. */
 function nameOf(alert: AlertOfIncident, all: readonly (readonly AlertOfIncident[])[]): string {
   const others = all.flatMap(([each]) => each ?? []);
   const differing = Object.entries(alert.labels)
-    .filter(([label, value]) => others.some((other) => other.labels[label] !== value))
+    .filter(([label, value]) => label !== "severity" && others.some((other) => other.labels[label] !== value))
     .map(([, value]) => value);
   return differing.join(" ") || alert.labels["alertname"] || "Alert";
 }

@@ -8,7 +8,7 @@ import { acknowledgedLane, silencedLane, snoozedLane } from "./spans.ts";
 const MINUTE_MS = 60_000;
 /** The next step is shown when it is at most so much longer than the time before. */
 const AHEAD = 0.5;
-const AHEAD_MS = 15 * MINUTE_MS;
+const BESIDE_MS = 15 * MINUTE_MS;
 
 /** @param now epoch ms @param nameOf names of users */
 export function pictureOf(incident: IncidentDetail, now: number, nameOf: Drawn["nameOf"]): Picture {
@@ -27,7 +27,7 @@ export function pictureOf(incident: IncidentDetail, now: number, nameOf: Drawn["
   return { ...axisOf(incident, end, isOver), now: isOver ? null : now, lanes };
 }
 
-/** An alert that began long before takes at most half of the axis. */
+/** What began long before the incident takes at most half of the axis, or a quarter of an hour. */
 function axisOf(
   incident: IncidentDetail,
   end: number,
@@ -35,13 +35,13 @@ function axisOf(
 ): { readonly from: number; readonly to: number } {
   const opened = Date.parse(incident.openedAt);
   const first = Math.min(opened, Date.parse(incident.firingSince));
-  const from = Math.max(first, opened - Math.max(MINUTE_MS, end - opened));
+  const from = Math.max(first, opened - Math.max(BESIDE_MS, end - opened));
   const span = Math.max(MINUTE_MS, end - from);
   const margin = 0.03 * span;
   if (isOver) return { from: from - margin, to: from + span + margin };
   const next = incident.nextStepAt ?? incident.snoozedUntil;
   const wanted = next === null ? 0 : Date.parse(next) - end;
-  const ahead = wanted > 0 && wanted <= Math.max(AHEAD_MS, AHEAD * span) ? 1.15 * wanted : 0;
+  const ahead = wanted > 0 && wanted <= Math.max(BESIDE_MS, AHEAD * span) ? 1.15 * wanted : 0;
   return { from: from - margin, to: from + span + Math.max(2 * margin, ahead) };
 }
 

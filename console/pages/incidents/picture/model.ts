@@ -94,7 +94,7 @@ export function textOf({ kind, actor, data }: LogEntry, nameOf: Drawn["nameOf"])
   return capital(parts.join(""));
 }
 
-/** For the start of a sentence: "you" is "You". */
+/** For the start of a sentence: "you" is "You"; names stay as they are. */
 export function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  return /^(you|an?|someone)\b/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
 }

@@ -7,7 +7,7 @@ import { actorName, type IncidentDetail } from "../incident-types.ts";
 import { namesOf } from "../timeline-words.tsx";
 import { type DrawnLane, drawingOf, type Moment, momentAt } from "./draw.ts";
 import { pictureOf } from "./lanes.ts";
-import { Axis, Key, LaneRow, Over } from "./shapes.tsx";
+import { Axis, Grid, Key, LaneRow, Over } from "./shapes.tsx";
 
 /**
  * The incident along one axis of time. It is one control, as a scale is: the arrow keys go from one moment to the
@@ -58,10 +58,11 @@ export function IncidentPicture({ incident }: { readonly incident: IncidentDetai
           onPointerDown={point}
           onPointerLeave={({ pointerType }) => pointerType === "mouse" && setShown(null)}
         >
-          <Over picture={picture} width={width} moment={chosen === null ? undefined : current} lanes={lanes} />
+          <Grid picture={picture} width={width} />
           {lanes.map((lane, index) => (
             <LaneRow key={lane.key} {...{ lane, index, picture, width }} />
           ))}
+          <Over picture={picture} moment={chosen === null ? undefined : current} lanes={lanes} />
           <Axis track={track} picture={picture} width={width} />
         </div>
         <Key drawing={drawing} />
@@ -97,9 +98,15 @@ function useWidth(of: { readonly current: HTMLElement | null }): number {
   return width;
 }
 
+const OTHERS: Readonly<Record<string, string>> = {
+  operator: "an operator",
+  mirror: "someone in the other system",
+};
+const keyName = (id: string): string | null => (id.startsWith("key:") ? "an API key" : null);
+
 function namesIn(incident: IncidentDetail): (userId: string) => string {
   const names = namesOf(incident);
-  return (userId) => actorName({ userId, name: names.get(userId) || null });
+  return (userId) => OTHERS[userId] ?? actorName({ userId, name: names.get(userId) || keyName(userId) });
 }
 
 function targetOf(key: string, from: number, last: number): number | null {

@@ -15,6 +15,8 @@ const ICONS: Readonly<Partial<Record<Sign, { readonly icon: IconNode; readonly t
 };
 const WORD_PX = 7;
 const TICK_PX = 74;
+/** Room for the word at the line of now. */
+const NOW_PX = 42;
 
 const percent = (fraction: number): string => `${(fraction * 100).toFixed(3)}%`;
 
@@ -29,14 +31,22 @@ interface OverProps {
   readonly lanes: readonly DrawnLane[];
 }
 
-/** What goes over all lanes: lines of the axis, now, and the moment that is looked at. */
-export function Over({ picture, width, moment, lanes }: OverProps) {
-  const { now: at } = picture;
+/** The lines of the axis, behind all lanes. */
+export function Grid({ picture, width }: Omit<OverProps, "moment" | "lanes">) {
   return (
     <div class="life-over">
       {ticksIn(picture, width).map((tick) => (
         <i key={tick.at} class="life-grid" style={{ left: percent(placeIn(picture, tick.at)) }} />
       ))}
+    </div>
+  );
+}
+
+/** What goes over all lanes: now, and the moment that is looked at. */
+export function Over({ picture, moment, lanes }: Omit<OverProps, "width">) {
+  const { now: at } = picture;
+  return (
+    <div class="life-over above">
       {at !== null && (
         <i class="life-now" style={{ left: percent(placeIn(picture, at)) }}>
           <b>now</b>
@@ -95,7 +105,7 @@ function BarShape({ bar, picture, width }: Omit<LaneProps, "lane" | "index"> & {
   const isOpen = picture.now !== null && to >= picture.now && isThin !== true;
   return (
     <i
-      class={`life-bar ${tone} ${isThin === true ? "thin" : ""} ${isOpen ? "open" : ""}`}
+      class={`life-bar of-${tone} ${isThin === true ? "thin" : ""} ${isOpen ? "open" : ""}`}
       style={{ left: percent(left), width: percent(right - left) }}
     >
       {hasRoom && <bdi>{word}</bdi>}
@@ -106,7 +116,7 @@ function BarShape({ bar, picture, width }: Omit<LaneProps, "lane" | "index"> & {
 function SpotShape({ spot: { x, mark, count } }: { readonly spot: Spot }) {
   const known = ICONS[mark.sign];
   return (
-    <i class={`life-mark ${mark.sign}`} style={{ left: percent(x) }}>
+    <i class={`life-mark sign-${mark.sign}`} style={{ left: percent(x) }}>
       {known === undefined ? (mark.label ?? "") : <Icon node={known.icon} size={11} />}
       {count > 1 && <sup>{count}</sup>}
     </i>
@@ -123,7 +133,7 @@ function Levels({ levels, picture, tone }: { levels: readonly Level[]; picture: 
   if (first === undefined) return null;
   const path = points.map(([x, y], index) => (index === 0 ? `M${x} ${HIGH}V${y}` : `H${x}V${y}`)).join("");
   return (
-    <svg class={`life-levels ${tone}`} viewBox="0 0 1000 100" preserveAspectRatio="none">
+    <svg class={`life-levels of-${tone}`} viewBox="0 0 1000 100" preserveAspectRatio="none">
       <path d={`${path}V${HIGH}Z`} />
     </svg>
   );
@@ -141,7 +151,9 @@ interface AxisProps {
 
 export function Axis({ picture, width, track }: AxisProps) {
   const half = (TICK_PX - 30) / 2 / width;
-  const fits = (x: number) => x >= half && x <= 1 - half;
+  const nowAt = picture.now === null ? null : placeIn(picture, picture.now);
+  const isFree = (x: number) => nowAt === null || Math.abs(x - nowAt) * width > NOW_PX;
+  const fits = (x: number) => x >= half && x <= 1 - half && isFree(x);
   return (
     <div class="life-row">
       <span class="life-name" />
@@ -168,7 +180,7 @@ export function Key({ drawing }: { readonly drawing: Drawing }) {
         .filter(([sign]) => signs.has(sign as Sign))
         .map(([sign, { icon, text }]) => (
           <span key={sign}>
-            <i class={`life-mark ${sign}`}>
+            <i class={`life-mark sign-${sign}`}>
               <Icon node={icon} size={11} />
             </i>
             {text}
@@ -176,17 +188,17 @@ export function Key({ drawing }: { readonly drawing: Drawing }) {
         ))}
       {signs.has("step") && (
         <span>
-          <i class="life-mark step">1</i>step of the policy
+          <i class="life-mark sign-step">1</i>step of the policy
         </span>
       )}
       {signs.has("planned") && (
         <span>
-          <i class="life-mark planned">2</i>next, if no one acknowledges
+          <i class="life-mark sign-planned">2</i>next, if no one acknowledges
         </span>
       )}
       {signs.has("ended") && (
         <span>
-          <i class="life-mark ended" />
+          <i class="life-mark sign-ended" />
           alert ended
         </span>
       )}
