@@ -148,6 +148,8 @@ const SHARED_TABLES = {
   users: ["access", "delivery"],
   notifications: ["delivery", "notifications"],
   deliveries: ["delivery", "notifications"],
+  // A restored server has no refresh tokens of providers.
+  identities: ["access", "records/backup"],
   // What became of a request that is passed on.
   receiver_requests: ["intake/forward", "intake/receivers"],
   stream_gaps: ["events", "events/streams", "records/backup"],

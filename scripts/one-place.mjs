@@ -8,6 +8,7 @@ export const CALLS_OUTSIDE = [
   "src/config/outgoing-proxy.ts",
   "src/features/access/authenticate/issuer-tokens.ts",
   "src/features/access/doctor.ts",
+  "src/features/access/oidc/outgoing.ts",
   "src/features/channels/push/apns-client.ts",
   "src/features/channels/push/http.ts",
   "src/features/channels/pusher/client.ts",

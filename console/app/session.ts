@@ -18,6 +18,8 @@ const ME_KEY = "prism.me";
 const BRIEF = "brief";
 /** Set while the server does not know of a logout: the cookie of its session is still there. */
 const LOGOUT_KEY = "prism.logout";
+/** In the storage of a tab: its sign-in page leads to no provider by itself until the next sign-in. */
+export const NO_REDIRECT_KEY = "prism.noRedirect";
 const channel = new BroadcastChannel("prism-session");
 
 export const session = signal<SessionState>("loading");
@@ -95,9 +97,12 @@ const RECONNECT = { maxMs: 5000 };
 
 /** Opens the session of an earlier visit, if there is one. Call it once, at start. */
 export async function resumeSession(): Promise<void> {
+  const isNew = takeSignedIn();
+  // The session of an earlier sign-out was replaced.
+  if (isNew) localStorage.removeItem(LOGOUT_KEY);
   if (localStorage.getItem(LOGOUT_KEY) !== null) await logOut();
   // Pages cannot see the refresh cookie; a first visit needs no request that fails.
-  if (localStorage.getItem(ME_KEY) === null) {
+  if (localStorage.getItem(ME_KEY) === null && !isNew) {
     session.value = "signedOut";
     return;
   }
@@ -108,6 +113,13 @@ export async function resumeSession(): Promise<void> {
   } catch {
     resumeOffline();
   }
+}
+
+/** Whether a provider has just signed this browser in: the server then leads to a page with this mark. */
+function takeSignedIn(): boolean {
+  if (location.hash !== "#signed-in=") return false;
+  history.replaceState(history.state, "", location.pathname + location.search);
+  return true;
 }
 
 /** Without a connection the console shows the data of its cache. */
@@ -146,6 +158,7 @@ export async function openSession(token: string, rememberMe = isRemembered()): P
   const user = await next.api.request<User>({ method: "GET", path: "/api/v1/users/me" });
   localStorage.setItem(ME_KEY, rememberMe ? JSON.stringify(user) : BRIEF);
   localStorage.removeItem(LOGOUT_KEY);
+  sessionStorage.removeItem(NO_REDIRECT_KEY);
   void client.value?.close();
   endedBecause.value = null;
   me.value = user;
@@ -206,6 +219,7 @@ async function logOut(): Promise<boolean> {
 function end(reason: string | null): void {
   void client.value?.close();
   localStorage.removeItem(ME_KEY);
+  sessionStorage.setItem(NO_REDIRECT_KEY, "ended");
   client.value = null;
   me.value = null;
   endedBecause.value = reason;

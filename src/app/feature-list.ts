@@ -1,3 +1,4 @@
+import { oidcFeature } from "../features/access/oidc/feature.ts";
 import { operatorFeature } from "../features/access/operator/feature.ts";
 import { projectsFeature } from "../features/access/projects/feature.ts";
 import { rolesFeature } from "../features/access/roles/feature.ts";
@@ -59,6 +60,7 @@ export const FEATURES: readonly OpenableFeature[] = [
   projectsFeature,
   rolesFeature,
   authFeature,
+  oidcFeature,
   usersFeature,
   alertmanagerFeature,
   alertsFeature,

@@ -1,4 +1,5 @@
 import * as k from "./kinds.ts";
+import { providers } from "./oidc-options.ts";
 import { option, optional } from "./option.ts";
 
 const MINUTE = 60_000;
@@ -50,6 +51,13 @@ export const AUTH_OPTIONS = {
     "approval creates accounts that wait for approval, open creates active accounts, closed allows no " +
       "registration",
     { reloadable: true, editable: true },
+  ),
+  localLogin: option(
+    k.oneOf("on", "admins", "off"),
+    "on",
+    "whose passwords sign in: everyone's, administrators' or no one's; not on also closes registration; off counts " +
+      "once an active administrator has an identity of a provider (docs/signing-in-groups.md)",
+    { reloadable: true },
   ),
   requireEmailVerification: option(
     k.boolean(),
@@ -106,6 +114,39 @@ export const AUTH_OPTIONS = {
       "tolerated difference between that program's clock and this server's",
     ),
   },
+  proxyHeader: {
+    name: optional(
+      k.headerName(),
+      "header in which a proxy names the person that it has signed in, such as Remote-User, for GET /auth/proxy " +
+        "(docs/signing-in-proxy.md); needs auth.proxyHeader.from and auth.proxyHeader.secret",
+    ),
+    from: option(k.list(k.cidr), [], "addresses of that proxy; trustedProxies does not count here"),
+    secret: optional(k.text(16), "what that proxy sends in Prism-Proxy-Secret, 16 characters or more", {
+      secret: true,
+    }),
+    groups: optional(
+      k.headerName(),
+      "header with the person's groups, separated by commas or vertical bars, such as Remote-Groups",
+    ),
+    roles: option(k.groupMap(), {}, 'roles by group, such as {"ops": "Operator"}; a group may have a list of them'),
+    projects: option(k.groupMap(), {}, 'memberships by group, such as {"team-db": "db:editor"}: project and role'),
+    link: option(
+      k.oneOf("none", "username", "email"),
+      "none",
+      "also links, at the first sign-in, the account with this username or confirmed mail address, if it has no " +
+        "password, no second factor and not the role Admin; others are linked by prism user identities link",
+    ),
+    label: option(k.text(1, 60), "single sign-on", "what the sign-in page calls it"),
+    sessionMax: option(k.duration(60_000, 365 * DAY), 12 * 60 * MINUTE, "maximum lifetime of a session that it opens"),
+    autoRedirect: option(k.boolean(), false, "the sign-in page goes to GET /auth/proxy by itself"),
+  },
+  oidc: option(
+    providers,
+    [],
+    "OpenID providers whose accounts sign people in, a list in the file or JSON (docs/signing-in.md); the client's " +
+      "secret may be in PRISM_AUTH_OIDC_COMPANY_CLIENT_SECRET for the name company, or in a file that this with _FILE names",
+    { secret: true, reloadable: true },
+  ),
   devTokenExpires: option(
     k.duration(1000, 30 * DAY),
     DAY,

@@ -154,6 +154,34 @@ export function checkTrusted({ auth }: Pick<ConfigValues, "auth">): string[] {
   return problems;
 }
 
+/** Checks what a proxy that signs people in needs. @returns the problems */
+export function checkProxyHeader({ auth }: Pick<ConfigValues, "auth">): string[] {
+  const { name, from, secret } = auth.proxyHeader;
+  if (name === undefined || (from.length > 0 && secret !== undefined)) return [];
+  return ["auth.proxyHeader.name needs auth.proxyHeader.from and auth.proxyHeader.secret"];
+}
+
+/** Checks the providers of `auth.oidc` together. @returns the problems */
+export function checkOidc({ env, publicUrl, auth }: Pick<ConfigValues, "env" | "publicUrl" | "auth">): string[] {
+  const { oidc } = auth;
+  const problems: string[] = [];
+  const names = oidc.map(({ name }) => name);
+  const repeated = names.find((name, at) => names.indexOf(name) !== at);
+  if (repeated !== undefined) problems.push(`auth.oidc has two providers with the name ${repeated}`);
+  if (oidc.filter(({ autoRedirect }) => autoRedirect).length > 1)
+    problems.push("auth.oidc has autoRedirect at two providers; one can have it");
+  if (oidc.length > 0 && env === "production" && publicUrl === undefined)
+    problems.push("auth.oidc needs publicUrl, to which providers lead people back");
+  for (const { name, issuer, mfa, acr, amr } of oidc) {
+    const { protocol, hostname } = new URL(issuer);
+    if (protocol !== "https:" && env === "production" && !LOOPBACK_HOST.test(hostname))
+      problems.push(`auth.oidc ${name}: issuer must be an https URL, unless it is on this machine`);
+    if (mfa === "trust" && acr.length + amr.length === 0)
+      problems.push(`auth.oidc ${name}: mfa trust needs acr or amr, values of ID tokens after a second factor`);
+  }
+  return problems;
+}
+
 /** Checks the settings of S3 and Pusher that depend on each other. @returns the problems */
 export function checkProviders({ storage, pusher, env }: Pick<ConfigValues, "storage" | "pusher" | "env">): string[] {
   const problems: string[] = [];

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
 import { nearestName } from "./nearest.ts";
+import type { OidcSettings } from "./oidc-options.ts";
 import { environmentName, flattenOptions } from "./option.ts";
 import { OPTIONS } from "./options.ts";
 
@@ -85,8 +86,22 @@ function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : String(error);
 }
 
-/** What they hold is for configuration files and imports. */
-const OTHER_PREFIXES = /^PRISM_(SECRET|IMPORT)_/;
+/** What they hold is for configuration files and imports, and secrets of clients at providers. */
+const OTHER_PREFIXES = /^PRISM_(SECRET_|IMPORT_|AUTH_OIDC_\w+_CLIENT_SECRET)/;
+
+/** The providers, with the secrets of `PRISM_AUTH_OIDC_<NAME>_CLIENT_SECRET` where the list has none. */
+export function withClientSecrets(
+  given: readonly OidcSettings[],
+  environments: readonly EnvironmentVariables[],
+  problems: string[],
+): readonly OidcSettings[] {
+  return given.map((provider) => {
+    if (provider.clientSecret !== undefined) return provider;
+    const name = `PRISM_AUTH_OIDC_${provider.name.toUpperCase().replaceAll("-", "_")}_CLIENT_SECRET`;
+    const found = environments.map((each) => readVariable([name], each, problems)).find((each) => each?.text);
+    return { ...provider, clientSecret: found?.text };
+  });
+}
 
 /** One warning for each `PRISM_…` variable that is not a setting. */
 export function unknownVariables(environment: EnvironmentVariables): string[] {

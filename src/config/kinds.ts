@@ -278,6 +278,30 @@ function isHost(value: string): boolean {
   return isIP(value) !== 0 || /^[A-Za-z0-9.-]{1,253}$/.test(value);
 }
 
+/** Case does not count (RFC 9110 section 5.1). */
+export function headerName(): Kind<string> {
+  return {
+    schema: textThat("must be the name of a header such as Remote-User", (value) => /^[A-Za-z0-9-]{1,64}$/.test(value)),
+    fromText: (text) => text.trim(),
+  };
+}
+
+/** What groups give, as JSON: a name, or a list of them. */
+export function groupMap(): Kind<Readonly<Record<string, string | readonly string[]>>> {
+  const message = "must be an object of groups with a name or a list of names each";
+  const schema = v.record(v.string(), v.union([v.string(), v.array(v.string())], message), message);
+  return {
+    schema,
+    fromText(text) {
+      try {
+        return JSON.parse(text) as unknown;
+      } catch {
+        return text;
+      }
+    },
+  };
+}
+
 /** A key of 32 bytes, in base64 or hex. */
 export function key32(): Kind<Uint8Array> {
   return { schema: key32Item, fromText: (text) => text.trim() };

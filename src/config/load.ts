@@ -6,9 +6,11 @@ import {
   checkEmergency,
   checkFaces,
   checkLimits,
+  checkOidc,
   checkPairs,
   checkProduction,
   checkProviders,
+  checkProxyHeader,
   checkTrusted,
   missingInProduction,
   unusedProviders,
@@ -24,6 +26,7 @@ import {
   readVariable,
   type SecretsFile,
   unknownVariables,
+  withClientSecrets,
 } from "./environment.ts";
 import {
   ConfigRefused,
@@ -130,7 +133,12 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   const stored = sources.stored ?? readStoredSettings(dataDir, problems);
   const overridden: string[] = [];
   const { values, origins, names } = pickAll({ ...above, stored }, problems, overridden);
-  const given = nest(OPTIONS, values) as unknown as ConfigValues;
+  const oidc = withClientSecrets(
+    values["auth.oidc"] as ConfigValues["auth"]["oidc"],
+    environments.map(([, variables]) => variables),
+    problems,
+  );
+  const given = nest(OPTIONS, { ...values, "auth.oidc": oidc }) as unknown as ConfigValues;
   const missing = missingSecrets(given).filter((key) => origins.get(key) === "default");
   problems.push(...checkSecretsFor(use, given, missing, secretsFile));
   problems.push(
@@ -141,6 +149,8 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
     ...checkProviders(given),
     ...checkFaces(given),
     ...checkTrusted(given),
+    ...checkProxyHeader(given),
+    ...checkOidc(given),
   );
   if (problems.length > 0) throw new ConfigRefused(problems);
 

@@ -165,12 +165,19 @@ export interface ThroughRequest extends Limits {
   readonly maxBytes: number;
 }
 
+interface ThroughAnswer {
+  readonly status: number;
+  /** The value of `Content-Type`; empty without one. */
+  readonly type: string;
+  readonly body: Buffer;
+}
+
 /** An HTTP request through the proxy, on a connection of its own, without redirects. @throws Error */
 export async function requestThrough(
   proxy: OutgoingProxy,
   url: URL,
   { method, headers = {}, body, maxBytes, timeoutMs, signal }: ThroughRequest,
-): Promise<{ readonly status: number; readonly body: Buffer }> {
+): Promise<ThroughAnswer> {
   const limit = AbortSignal.timeout(timeoutMs);
   const either = signal ? AbortSignal.any([signal, limit]) : limit;
   const target = targetOf(url);
@@ -190,7 +197,8 @@ export async function requestThrough(
       const chunks: Buffer[] = [];
       let size = 0;
       const settle = (): void => {
-        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).subarray(0, maxBytes) });
+        const type = response.headers["content-type"] ?? "";
+        resolve({ status: response.statusCode ?? 0, type, body: Buffer.concat(chunks).subarray(0, maxBytes) });
         call.destroy();
       };
       if (maxBytes === 0) return settle();

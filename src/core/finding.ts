@@ -18,9 +18,9 @@ const DOCTOR_CODES = [
     "schema",
     "foreign keys",
   ] as const),
-  ...(["encryption", "audit", "queues", "keys", "accounts", "rights", "stored bytes", "drills"] as const),
+  ...(["encryption", "audit", "queues", "keys", "accounts", "passkeys", "rights", "stored bytes", "drills"] as const),
   ...(["channels", "redis", "emergency", "smtp", "push", "fcm", "apns", "webpush", "providers"] as const),
-  ...(["s3", "pusher", "issuer", "proxy", "account pages", "cluster", "nats-server", "cluster log"] as const),
+  ...(["s3", "pusher", "issuer", "oidc", "proxy", "account pages", "cluster", "nats-server", "cluster log"] as const),
   ...(["cluster nodes", "cluster reach", "cluster lag", "cluster clocks", "cluster versions"] as const),
   ...(["cluster place", "cluster spool", "port", "server", "paging", "configuration.dir"] as const),
 ] as const;

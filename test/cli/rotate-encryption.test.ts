@@ -255,6 +255,8 @@ test("whatever the program seals is in the list that rotation goes through", () 
     )
     .sort();
   assert.deepEqual(sealing, [
+    "features/access/oidc/flow.ts",
+    "features/access/oidc/sign-in.ts",
     "features/access/sessions/enrol-second-factor.ts",
     "features/channels/push/devices.ts",
     "features/channels/store.ts",
@@ -278,6 +280,7 @@ test("whatever the program seals is in the list that rotation goes through", () 
     "gotify_applications.sealedToken",
     "heartbeat_keys.sealedPingKey",
     "heartbeats.sealedPing",
+    "identities.tokens",
     "integrations.forwardUrl",
     "messages.content",
     "push_devices.token",

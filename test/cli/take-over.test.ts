@@ -108,6 +108,8 @@ const CHANGES: readonly Case[] = [
   ["user name", ["ben", "Ben B."]],
   ["user unlock", []],
   ["user sign-in-link", ["ben"]],
+  ["user identities link", split("ann --provider company --subject 1")],
+  ["user identities unlink", split("ann --provider company --subject 1")],
   ["user import", ["users.csv"]],
   ["projects create", split("Shop --slug shop")],
   ["projects rename", ["shop", "Shop two"]],
@@ -196,10 +198,11 @@ const OTHERS =
   /^(serve|migrate|seed|backup|restore|vacuum|cluster .*|doctor|config|status|version|health|service .*|tail|export( config)?|explain|worker|docs|help|completion|man|integrations|check|import (?!alertmanager|tokens).+)$/;
 /** They only ask, also by POST. */
 const READS =
-  /^(.* (list|show|export|presets|requests|status|members|dead|preview|explain|now|next|schedules|shifts|gaps|days-off|conflicts)|(rules|routes|channels|receivers|webhooks) test|mirror report|rules backtest|key pusher|plan|managed|seal)$/;
+  /^(.* (list|show|export|presets|requests|status|members|dead|preview|explain|now|next|schedules|shifts|gaps|days-off|conflicts)|(rules|routes|channels|receivers|webhooks) test|mirror report|rules backtest|key pusher|user passkeys|plan|managed|seal)$/;
 /** They need what this server does not have: a second factor, a system beside it, a dead job, a job of a module, a kept request, a claim, members of an earlier version. */
 const UNTRIED = [
   "user reset-second-factor",
+  "user remove-passkey",
   "queue retry",
   "queue cancel",
   "schedules run",
@@ -232,7 +235,11 @@ test("every command that changes something is listed here", () => {
 
 test("a command whose first answer is lost, after it was carried out, succeeds and does nothing twice", async (t) => {
   const prism = await startPrism(t, {
-    settings: { "rateLimit.enabled": "false", "webhooks.allowPrivateCidrs": "127.0.0.0/8" },
+    settings: {
+      "rateLimit.enabled": "false",
+      "webhooks.allowPrivateCidrs": "127.0.0.0/8",
+      "auth.oidc": '[{"name":"company","issuer":"https://login.example.org","clientId":"prism"}]',
+    },
   });
   const { dir, changes } = await losing(t, prism);
   const cwd = temporaryDir(t);

@@ -9,6 +9,9 @@ import { acknowledgeLink } from "../../src/features/channels/mail/acknowledge.ts
 import { unsubscribeHeaders } from "../../src/features/channels/mail/unsubscribe.ts";
 import { acknowledgeToken } from "../../src/features/channels/webpush/message.ts";
 import { runCli } from "../cli/run-cli.ts";
+import { FakeProvider } from "../features/access/oidc/support/fake-provider.ts";
+import { addPasskey, optionsOf, PASSKEYS, SoftPasskey } from "../features/access/passkeys/support/soft-passkey.ts";
+import { logIn } from "../features/access/sessions/support/auth-client.ts";
 import { challengeOf, pend, protect } from "../features/access/sessions/support/second-factor.ts";
 import { addJob, QUEUE } from "../features/time/jobs/workers/support.ts";
 import { answered, type Reply, startPrism, type TestPrism } from "../helpers/prism.ts";
@@ -33,7 +36,7 @@ interface Setting {
   readonly token?: string;
   readonly headers?: Readonly<Record<string, string>>;
   /** Members that only a mailed link has. */
-  readonly secret?: Readonly<Record<string, string>>;
+  readonly secret?: Readonly<Record<string, unknown>>;
 }
 
 const PASSWORD = "correct horse battery staple";
@@ -136,6 +139,17 @@ async function makeOwner(seeded: Seeded, prepare: typeof protect | typeof pend):
   await seeded.create("/api/v1/users", { username: login, password: PASSWORD, roles: [] });
   const { app, token } = await prepare(seeded.prism, login, PASSWORD);
   return { login, token, secret: { code: app.code() } };
+}
+
+/** A user in a session, and one who has added a passkey in it. */
+async function beginner(seeded: Seeded): Promise<string> {
+  const login = seeded.unique("beginner");
+  await seeded.create("/api/v1/users", { username: login, password: PASSWORD, roles: [] });
+  return (await logIn(seeded.prism, login, PASSWORD)).token;
+}
+async function withPasskey(seeded: Seeded) {
+  const token = await beginner(seeded);
+  return { token, ...(await addPasskey(seeded.prism, token, { proof: { password: PASSWORD } })) };
 }
 
 type Prepare = (seeded: Seeded) => Promise<Setting>;
@@ -356,6 +370,30 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
     const { login, secret } = await makeOwner(seeded, protect);
     return { secret: { ...secret, challenge: await challengeOf(seeded.prism, login, PASSWORD) } };
   },
+  linkIdentity: async (seeded) => ({ token: await beginner(seeded) }),
+  prepareIdentity: onUser,
+  beginPasskey: async (seeded) => ({ token: await beginner(seeded) }),
+  addPasskey: async (seeded) => {
+    const token = await beginner(seeded);
+    const { body } = await seeded.prism.post<{ challenge: string }>(
+      `${PASSKEYS}/begin`,
+      { password: PASSWORD },
+      { token },
+    );
+    return { token, secret: { passkey: new SoftPasskey(seeded.prism).made(body) } };
+  },
+  renamePasskey: async (seeded) => {
+    const { token, id } = await withPasskey(seeded);
+    return { token, params: { passkeyId: id } };
+  },
+  removePasskey: async (seeded) => {
+    const { token, id, recoveryCodes } = await withPasskey(seeded);
+    return { token, params: { passkeyId: id }, secret: { code: undefined, recoveryCode: recoveryCodes[0] } };
+  },
+  signInByPasskey: async (seeded) => {
+    const { passkey } = await withPasskey(seeded);
+    return { secret: { passkey: passkey.answer(await optionsOf(seeded.prism)) } };
+  },
   confirmSecondFactor: (seeded) => makeOwner(seeded, pend),
   renewRecoveryCodes: (seeded) => makeOwner(seeded, protect),
   removeSecondFactor: (seeded) => makeOwner(seeded, protect),
@@ -428,7 +466,12 @@ test("each example of the API page succeeds when an administrator of the seeded 
   const { lookup } = dns;
   t.after(() => replaceLookup(lookup));
   replaceLookup((async () => [{ address: "127.0.0.1", family: 4 }]) as unknown as typeof lookup);
-  const settings = { "rateLimit.enabled": "false", "webhooks.allowPrivateCidrs": "127.0.0.0/8" };
+  const provider = await FakeProvider.start(t);
+  const settings = {
+    "rateLimit.enabled": "false",
+    "webhooks.allowPrivateCidrs": "127.0.0.0/8",
+    "auth.oidc": JSON.stringify([provider.settings()]),
+  };
   const prism = await startPrism(t, { dir: join(cwd, "data"), settings });
   const { body: document } = await prism.get<Document>("/openapi.json", { token: null });
   const operations = Object.entries(document.paths).flatMap(([path, methods]) =>

@@ -84,6 +84,8 @@ test("S2-117, S2-08: the document holds every route of the router, aliases inclu
       "/api/v1/operator/users",
       "/api/v1/operator/users",
       "/api/v1/operator/users/:ref",
+      "/api/v1/operator/users/:ref/passkeys",
+      "/api/v1/operator/users/:ref/passkeys/:id",
       "/api/v1/operator/users/:ref/password",
       "/api/v1/operator/users/:ref/sign-in-link",
       "/api/v1/realtime/:projectId",
@@ -95,6 +97,7 @@ test("S2-117, S2-08: the document holds every route of the router, aliases inclu
       "/apps/:appId/channels/:name/users",
       "/apps/:appId/events",
       "/apps/:appId/users/:id/terminate_connections",
+      ...["", "/backchannel-logout", "/callback"].map((path) => `/auth/oidc/:name${path}`),
       "/b/:states/:file",
       "/badge/:key/:file",
       "/badge/:key/:signature/:file",
@@ -213,7 +216,8 @@ function checkOperation(document: Document, path: string, method: string, operat
     assert.deepEqual(schemaFaults(parameter.schema, parameter.name), []);
   }
   if (operation.requestBody) {
-    const isRemoval = method === "delete" && operation.operationId === "removeSecondFactor";
+    const isRemoval =
+      method === "delete" && ["removeSecondFactor", "removePasskey"].includes(operation.operationId ?? "");
     assert.ok(isRemoval || ["post", "put", "patch"].includes(method), "only these have a body");
     for (const { schema } of Object.values(operation.requestBody.content))
       assert.deepEqual(schemaFaults(inlined(schema, document.components.schemas)), []);
@@ -379,6 +383,8 @@ const ATTEMPTS: Readonly<Record<string, object>> = {
   "/api/v1/auth/login": { perAddress: 20, perName: 10 },
   "/api/v1/auth/login/second-factor": { perAddress: 20, perName: 10 },
   "/api/v1/auth/sign-in-link": { perAddress: 20 },
+  "/api/v1/auth/passkey/begin": { perAddress: 20 },
+  "/api/v1/auth/passkey": { perAddress: 20, perName: 10 },
   "/api/v1/auth/resend-verification": { perAddress: 20 },
   "/api/v1/auth/verify-email": { perAddress: 20 },
   "/api/v1/auth/forgot-password": { perAddress: 20 },

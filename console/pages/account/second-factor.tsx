@@ -18,6 +18,7 @@ import {
   toast,
   useClose,
 } from "../../ui/index.ts";
+import { useOwnerProof } from "./owner-proof.tsx";
 
 const PATH = "/users/me/second-factor";
 
@@ -26,14 +27,15 @@ interface CardProps {
   readonly reload: () => void;
 }
 
-/** The second factor of logins: codes of an authenticator app. */
+/** The second factor of logins: codes of an authenticator app, and the recovery codes. */
 export function SecondFactorCard({ account, reload }: CardProps) {
   const factor = account.secondFactor;
   const isOn = factor?.enabled === true;
+  const shared = { factor, onDone: reload };
   return (
     <Card
       title="Second factor"
-      sub="A sign-in then needs a code of your authenticator app, too."
+      sub="A sign-in with the password then needs a code of your authenticator app or a passkey, too."
       actions={<Badge tone={isOn ? "ok" : "plain"}>{isOn ? "on" : "off"}</Badge>}
     >
       {isOn ? (
@@ -43,18 +45,22 @@ export function SecondFactorCard({ account, reload }: CardProps) {
           </p>
           {factor.recoveryCodesLeft < 3 && (
             <Banner tone="warn">
-              Create new recovery codes before you need them: they open the account without the app.
+              Create new recovery codes before you need them: they open the account without app and passkey.
             </Banner>
           )}
           <div class="inline">
-            <Button onClick={() => openDialog(<NewCodesDialog onDone={reload} />)}>New recovery codes</Button>
-            <Button variant="danger" onClick={() => openDialog(<RemoveDialog onDone={reload} />)}>
-              Turn off
-            </Button>
+            <Button onClick={() => openDialog(<NewCodesDialog {...shared} />)}>New recovery codes</Button>
+            {factor.app ? (
+              <Button variant="danger" onClick={() => openDialog(<RemoveDialog {...shared} />)}>
+                {factor.passkeys > 0 ? "Remove the app" : "Turn off"}
+              </Button>
+            ) : (
+              <Button onClick={() => openDialog(<EnableDialog {...shared} />)}>Add an authenticator app</Button>
+            )}
           </div>
         </div>
       ) : (
-        <Button variant="primary" onClick={() => openDialog(<EnableDialog onDone={reload} />)}>
+        <Button variant="primary" onClick={() => openDialog(<EnableDialog {...shared} />)}>
           Turn on
         </Button>
       )}
@@ -66,17 +72,19 @@ interface DialogProps {
   readonly onDone: () => void;
 }
 
-/** Password, then the QR code and its first code, then the recovery codes. */
-function EnableDialog({ onDone }: DialogProps) {
-  const [password, setPassword] = useState("");
+interface ProofProps extends DialogProps {
+  readonly factor: User["secondFactor"];
+}
+
+/** The proof, then the QR code and its first code, then the recovery codes. */
+function EnableDialog({ factor, onDone }: ProofProps) {
+  const { prove, fields, isComplete } = useOwnerProof(factor);
   const start = async () => (
-    <ScanDialog pending={await api.post<PendingSecondFactor>(PATH, { password })} onDone={onDone} />
+    <ScanDialog pending={await api.post<PendingSecondFactor>(PATH, await prove())} onDone={onDone} />
   );
   return (
-    <Dialog size="sm" title="Turn on the second factor" onSubmit={start} action="Continue" blocked={password === ""}>
-      <Field label="Your password">
-        <Input type="password" value={password} onChange={setPassword} autocomplete="current-password" autoFocus />
-      </Field>
+    <Dialog size="sm" title="Turn on the second factor" onSubmit={start} action="Continue" blocked={!isComplete}>
+      {fields}
     </Dialog>
   );
 }
@@ -86,7 +94,9 @@ function ScanDialog({ pending, onDone }: DialogProps & { readonly pending: Pendi
   const confirmCode = async () => {
     const given = { code: code.replace(/\s+/g, "") };
     const { recoveryCodes } = await api.post<RecoveryCodes>(`${PATH}/confirm`, given);
-    return <CodesDialog codes={recoveryCodes} onDone={onDone} />;
+    if (recoveryCodes.length > 0) return <CodesDialog codes={recoveryCodes} onDone={onDone} />;
+    toast.ok("The app is added. Your recovery codes stay as they are.");
+    onDone();
   };
   return (
     <Dialog
@@ -117,7 +127,7 @@ function ScanDialog({ pending, onDone }: DialogProps & { readonly pending: Pendi
 
 const groupsOf = (secret: string): string => secret.match(/.{1,4}/g)?.join(" ") ?? secret;
 
-function CodesDialog({ codes, onDone }: DialogProps & { readonly codes: readonly string[] }) {
+export function CodesDialog({ codes, onDone }: DialogProps & { readonly codes: readonly string[] }) {
   const close = useClose();
   const stored = () => {
     close();
@@ -129,7 +139,7 @@ function CodesDialog({ codes, onDone }: DialogProps & { readonly codes: readonly
     <Dialog
       onClose={onDone}
       title="Store your recovery codes"
-      subtitle="Each opens the account once without the app. Prism shows them only now."
+      subtitle="Each opens the account once without app and passkey. Prism shows them only now."
       footer={
         <Button variant="primary" onClick={stored}>
           I have stored them
@@ -153,30 +163,10 @@ function CodesDialog({ codes, onDone }: DialogProps & { readonly codes: readonly
   );
 }
 
-/** The password and a code, for a change of the second factor. */
-function useProof() {
-  const [password, setPassword] = useState("");
-  const [code, setCode] = useState("");
-  const given = code.replace(/\s+/g, "");
-  // Codes of apps have six digits.
-  const proof = /^\d{6}$/.test(given) ? { password, code: given } : { password, recoveryCode: given };
-  const fields = (
-    <div class="stack">
-      <Field label="Your password">
-        <Input type="password" value={password} onChange={setPassword} autocomplete="current-password" autoFocus />
-      </Field>
-      <Field label="Code of the app, or a recovery code">
-        <Input value={code} onChange={setCode} autocomplete="one-time-code" mono />
-      </Field>
-    </div>
-  );
-  return { proof, fields, isComplete: password !== "" && given !== "" };
-}
-
-function NewCodesDialog({ onDone }: DialogProps) {
-  const { proof, fields, isComplete } = useProof();
+function NewCodesDialog({ factor, onDone }: ProofProps) {
+  const { prove, fields, isComplete } = useOwnerProof(factor);
   const create = async () => {
-    const { recoveryCodes } = await api.post<RecoveryCodes>(`${PATH}/recovery-codes`, proof);
+    const { recoveryCodes } = await api.post<RecoveryCodes>(`${PATH}/recovery-codes`, await prove());
     return <CodesDialog codes={recoveryCodes} onDone={onDone} />;
   };
   return (
@@ -193,22 +183,23 @@ function NewCodesDialog({ onDone }: DialogProps) {
   );
 }
 
-function RemoveDialog({ onDone }: DialogProps) {
-  const { proof, fields, isComplete } = useProof();
+function RemoveDialog({ factor, onDone }: ProofProps) {
+  const { prove, fields, isComplete } = useOwnerProof(factor);
+  const hasPasskey = (factor?.passkeys ?? 0) > 0;
   const remove = async () => {
-    await api.del(PATH, {}, { body: proof });
-    toast.ok("The second factor is off.");
+    await api.del(PATH, {}, { body: await prove() });
+    toast.ok(hasPasskey ? "The app is removed." : "The second factor is off.");
     onDone();
   };
   return (
     <Dialog
       size="sm"
-      title="Turn off the second factor"
-      subtitle="The password alone then signs in."
+      title={hasPasskey ? "Remove the authenticator app" : "Turn off the second factor"}
+      subtitle={hasPasskey ? "Passkeys stay your second factor." : "The password alone then signs in."}
       onSubmit={remove}
       footer={
         <Button variant="danger" type="submit" disabled={!isComplete}>
-          Turn off
+          {hasPasskey ? "Remove" : "Turn off"}
         </Button>
       }
     >

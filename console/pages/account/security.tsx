@@ -4,6 +4,8 @@ import { api } from "../../app/api.ts";
 import { useGet } from "../../app/query.ts";
 import { Button, Card, Field, Form, Input, Loaded, plural, Skeleton, toast } from "../../ui/index.ts";
 import { AccountPage, useAccount } from "./account-page.tsx";
+import { IdentitiesCard } from "./identities.tsx";
+import { PasskeysCard } from "./passkeys.tsx";
 import { SecondFactorCard } from "./second-factor.tsx";
 import { Sessions } from "./sessions.tsx";
 
@@ -12,6 +14,10 @@ export default function Security() {
   const sessions = useGet<{ readonly data: readonly Session[] }>("/auth/sessions");
   const count = sessions.data?.data.length;
   const factor = account.data?.secondFactor;
+  const changed = () => {
+    account.reload();
+    sessions.reload();
+  };
   const subtitle =
     account.data && count !== undefined
       ? `The second factor is ${factor?.enabled ? "on" : "off"}; you are signed in on ${plural(count, "device")}.`
@@ -19,8 +25,14 @@ export default function Security() {
   return (
     <AccountPage tab="security" subtitle={subtitle}>
       <Loaded query={account} skeleton={<Skeleton kind="form" />}>
-        {(loaded) => <SecondFactorCard account={loaded} reload={account.reload} />}
+        {(loaded) => (
+          <>
+            <SecondFactorCard account={loaded} reload={account.reload} />
+            <PasskeysCard factor={loaded.secondFactor} onDone={changed} />
+          </>
+        )}
       </Loaded>
+      <IdentitiesCard />
       <PasswordCard onChanged={sessions.reload} />
       <Card title="Sessions" sub="Browsers and programs that are signed in as you.">
         <Loaded query={sessions}>{({ data }) => <Sessions sessions={data} reload={sessions.reload} />}</Loaded>

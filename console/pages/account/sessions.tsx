@@ -34,7 +34,9 @@ export function Sessions({ sessions, reload }: SessionsProps) {
                 {session.current && <Badge tone="ok">this one</Badge>}
               </span>
               <div class="muted small">
-                {session.ip}, last used <Time at={session.lastUsedAt} />, signed in <Time at={session.createdAt} />
+                {session.ip}
+                {session.via !== null && `, by ${session.via}`}, last used <Time at={session.lastUsedAt} />, signed in{" "}
+                <Time at={session.createdAt} />
                 {session.repeatedAt !== null && (
                   <>
                     , renewed twice with one token <Time at={session.repeatedAt} />

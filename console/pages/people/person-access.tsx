@@ -1,4 +1,4 @@
-import type { ServiceToken, Session, User } from "../../../src/client/api-types.gen.ts";
+import type { Identity, ServiceToken, Session, User } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { useGet } from "../../app/query.ts";
@@ -42,6 +42,42 @@ export function PersonSessions({ person }: { readonly person: User }) {
         columns={SESSION_COLUMNS}
         rowActions={(session) => [{ label: "End", onSelect: () => end(session) }]}
         empty={<EmptyState small title="No session" text="Sessions appear here with their device and address." />}
+      />
+    </Card>
+  );
+}
+
+const IDENTITY_COLUMNS: readonly Column<Identity>[] = [
+  { label: "Provider", cell: ({ provider, issuer }) => <UserText>{provider ?? issuer}</UserText>, card: "title" },
+  { label: "Account there", cell: ({ name, subject }) => <UserText lines={1}>{name ?? subject}</UserText> },
+  { label: "Last used", cell: ({ lastUsedAt }) => <Time at={lastUsedAt} empty="never" />, align: "end" },
+];
+
+/** Accounts of providers that sign the person in; nothing without one. */
+export function PersonIdentities({ person }: { readonly person: User }) {
+  const path = `/users/${person.id}/identities`;
+  const query = useGet<{ data: readonly Identity[] }>(path);
+  if (query.data?.data.length === 0) return null;
+  const unlink = ({ id, provider }: Identity) =>
+    confirmDelete(
+      `${path}/${id}`,
+      {
+        title: `Unlink ${provider ?? "the provider"}?`,
+        text: "The person can no longer sign in with it, and its sessions end.",
+        action: "Unlink",
+        done: "The account is unlinked.",
+      },
+      query.reload,
+    );
+  return (
+    <Card title="Linked accounts" flush>
+      <DataTable<Identity>
+        bare
+        label="Linked accounts"
+        list={query}
+        columns={IDENTITY_COLUMNS}
+        rowActions={(identity) => [{ label: "Unlink", onSelect: () => unlink(identity), variant: "danger" }]}
+        empty={<EmptyState small title="No linked account" text="Accounts of providers appear here." />}
       />
     </Card>
   );

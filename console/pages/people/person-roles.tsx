@@ -1,6 +1,7 @@
 import type { Role, User } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { useEdits } from "../../app/edits.ts";
+import { ProviderBadge } from "../../app/provider-badge.tsx";
 import { useGet } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
 import { Button, Card, Field, Form, MultiCombobox, plural, toast } from "../../ui/index.ts";
@@ -17,6 +18,7 @@ export function RolesCard({ person, changed }: { readonly person: User; readonly
     changed();
   };
   if (!can("users:manage")) return <Card title="Roles">{person.roles.join(", ") || "None"}</Card>;
+  const byGroups = Object.entries(person.roleSources).filter(([, source]) => source !== "file");
   const options = all.map((role) => ({ value: role.name, label: role.name, hint: role.description }));
   return (
     <Card title="Roles">
@@ -24,6 +26,11 @@ export function RolesCard({ person, changed }: { readonly person: User; readonly
         <Field label="Roles of this account">
           <MultiCombobox values={roles} onChange={(next) => change({ roles: [...next].sort() })} options={options} />
         </Field>
+        {byGroups.map(([name, source]) => (
+          <p key={name} class="small">
+            {name} <ProviderBadge source={source} />
+          </p>
+        ))}
         {granted.size === 0 ? (
           <p class="muted small">No permission besides its own notifications.</p>
         ) : (

@@ -13,7 +13,7 @@ import { editedOf } from "../../forms/use-resource.ts";
 import { user } from "../../forms/user.gen.ts";
 import { Badge, Button, Card, DescriptionList, Form, Page, Time, toast } from "../../ui/index.ts";
 import { Decide } from "./decide.tsx";
-import { PersonSessions, PersonTokens } from "./person-access.tsx";
+import { PersonIdentities, PersonSessions, PersonTokens } from "./person-access.tsx";
 import { PersonActions } from "./person-actions.tsx";
 import { RolesCard } from "./person-roles.tsx";
 import { STATUS } from "./person-types.ts";
@@ -62,6 +62,7 @@ function PersonView({ person }: { readonly person: User }) {
               <AccountFacts person={person} />
             )}
           </Card>
+          {isManager && <PersonIdentities person={person} />}
           {isManager && <PersonSessions person={person} />}
           {isManager && <PersonTokens person={person} />}
         </div>

@@ -3,6 +3,7 @@ import type { Leftovers, ProjectDetail, ProjectInvitation, ProjectMember } from 
 import { api } from "../../app/api.ts";
 import { LockedForm, ManagedNotice } from "../../app/managed.tsx";
 import { findUsers } from "../../app/people.ts";
+import { ProviderBadge } from "../../app/provider-badge.tsx";
 import { useGet, useList } from "../../app/query.ts";
 import { can, me } from "../../app/session.ts";
 import {
@@ -129,7 +130,16 @@ function columns(project: ProjectDetail, isOwner: boolean, done: Done): readonly
     done(name, changed);
   };
   return [
-    { label: "Name", cell: ({ name }) => <UserText>{name}</UserText>, card: "title", width: "wide" },
+    {
+      label: "Name",
+      cell: ({ name, source }) => (
+        <>
+          <UserText>{name}</UserText> <ProviderBadge source={source} />
+        </>
+      ),
+      card: "title",
+      width: "wide",
+    },
     {
       label: "Role",
       cell: (member) =>

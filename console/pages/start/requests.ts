@@ -1,6 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import type { Setup } from "../../../src/client/api-types.gen.ts";
 import { errorText, PrismError } from "../../app/api.ts";
+import { askPasskey, type PasskeyOptions } from "../../app/passkeys.ts";
 import { openRequest, openSession } from "../../app/session.ts";
 
 /** @returns undefined until the answer, and when there is none: pages work without it. */
@@ -37,6 +38,20 @@ export async function send<T>(path: string, body: object): Promise<T> {
 /** The second step of a sign-in that needs one. */
 export interface Challenge {
   readonly challenge: string;
+  /** What the account can prove. */
+  readonly factors: readonly Factor[];
+}
+
+export const FACTORS = ["passkey", "code", "recoveryCode"] as const;
+export type Factor = (typeof FACTORS)[number];
+
+/** Asks the browser for a passkey. @param challenge of a first step; none to sign in without a password */
+export async function answerOfPasskey(challenge?: string): Promise<object> {
+  const options = await openRequest<PasskeyOptions>(
+    "/auth/passkey/begin",
+    challenge === undefined ? {} : { challenge },
+  );
+  return askPasskey(options);
 }
 
 interface Tokens {
@@ -59,5 +74,6 @@ export async function signIn(path: string, body: Readonly<Record<string, unknown
 function challengeOf(error: unknown): Challenge | undefined {
   if (!(error instanceof PrismError) || error.code !== "SECOND_FACTOR_REQUIRED") return undefined;
   const [detail] = (error.details ?? []) as readonly Partial<Challenge>[];
-  return detail?.challenge === undefined ? undefined : { challenge: detail.challenge };
+  if (detail?.challenge === undefined) return undefined;
+  return { challenge: detail.challenge, factors: detail.factors ?? ["code", "recoveryCode"] };
 }

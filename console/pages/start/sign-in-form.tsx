@@ -1,16 +1,19 @@
 import { useState } from "preact/hooks";
 import { PrismError } from "../../app/api.ts";
+import { hasPasskeys } from "../../app/passkeys.ts";
 import { Banner, Button, Checkbox, Field, Form, Input } from "../../ui/index.ts";
-import { type Challenge, plainError, send, signIn } from "./requests.ts";
+import { answerOfPasskey, type Challenge, plainError, send, signIn } from "./requests.ts";
 import { SecondFactor } from "./second-factor-form.tsx";
 
 interface SignInFormProps {
   readonly onDone?: () => void | Promise<void>;
   readonly submitText?: string;
+  /** Whether a passkey can sign in without a password. */
+  readonly offersPasskey?: boolean | undefined;
 }
 
 /** The two steps of a sign-in: the password, then the second factor of accounts that have one. */
-export function SignInForm({ onDone, submitText = "Sign in" }: SignInFormProps) {
+export function SignInForm({ onDone, submitText = "Sign in", offersPasskey = false }: SignInFormProps) {
   const [login, setLogin] = useState("");
   const [password, setPassword] = useState("");
   const [rememberMe, setRememberMe] = useState(true);
@@ -25,6 +28,14 @@ export function SignInForm({ onDone, submitText = "Sign in" }: SignInFormProps) 
     } catch (error) {
       setUnverified(error instanceof PrismError && error.code === "ACCOUNT_UNVERIFIED" && login.includes("@"));
       throw plainError(error);
+    }
+  };
+  const byPasskey = async () => {
+    try {
+      await signIn("/auth/passkey", { passkey: await answerOfPasskey(), rememberMe });
+      await onDone?.();
+    } catch (error) {
+      throw plainError(error, { INVALID_CREDENTIALS: "The passkey was not accepted. Sign in with your password." });
     }
   };
   if (challenge) {
@@ -49,6 +60,11 @@ export function SignInForm({ onDone, submitText = "Sign in" }: SignInFormProps) 
       <Button variant="primary" type="submit" full disabled={login.trim() === "" || password === ""}>
         {submitText}
       </Button>
+      {offersPasskey && hasPasskeys() && (
+        <Button full onClick={byPasskey}>
+          Sign in with a passkey
+        </Button>
+      )}
       {isUnverified && <ResendVerification email={login.trim()} />}
     </Form>
   );

@@ -53,6 +53,8 @@ interface ForwarderOptions {
   readonly advertise: string;
   /** The authority of the certificates of nodes, beside those of the system. */
   readonly caFile?: string | undefined;
+  /** Headers with which a proxy signs people in: to the leader they would come from this node. */
+  readonly notPassed?: ReadonlySet<string>;
   readonly log: Logger;
 }
 
@@ -67,11 +69,13 @@ export class Forwarder {
   readonly #log: Logger;
   readonly #context: SecureContext;
   readonly #agents: readonly [Agent, SecureAgent];
+  readonly #notPassed: ReadonlySet<string> | undefined;
   readonly #reported = new Set<string>();
   #ownUrl: string | null = null;
 
-  constructor({ node, advertise, caFile, log }: ForwarderOptions) {
+  constructor({ node, advertise, caFile, notPassed, log }: ForwarderOptions) {
     this.#node = node;
+    this.#notPassed = notPassed;
     this.#ownName = hostOf(new URL(advertise));
     this.#log = log;
     this.#context = createSecureContext(
@@ -79,6 +83,11 @@ export class Forwarder {
     );
     const own = { keepAlive: true, timeout: IDLE_MS };
     this.#agents = [new Agent(own), new SecureAgent(own)];
+  }
+
+  /** The headers of a request as the leader gets them. */
+  headersOf(req: IncomingMessage, isUpgrade = false): Headers {
+    return passedHeaders(req, this.#notPassed, isUpgrade);
   }
 
   /** This node leads: the server at `url` is its own. */
@@ -192,10 +201,17 @@ function hopsOf(headers: Headers): string[] {
     .filter(Boolean);
 }
 
-/** The client's headers and address (RFC 9110 section 7.6); trailers are not passed on. */
-export function passedHeaders(req: IncomingMessage, isUpgrade = false): NodeJS.Dict<string | string[]> {
+/**
+ * The client's headers and address (RFC 9110 section 7.6); trailers are not passed on.
+ * @param notPassed names in lower case of headers that only count where they arrive
+ */
+export function passedHeaders(
+  req: IncomingMessage,
+  notPassed: ReadonlySet<string> = new Set(),
+  isUpgrade = false,
+): NodeJS.Dict<string | string[]> {
   const headers = Object.entries(req.headers).filter(
-    ([name]) => name !== "trailer" && (isUpgrade || !HOP_BY_HOP.has(name)),
+    ([name]) => name !== "trailer" && !notPassed.has(name) && (isUpgrade || !HOP_BY_HOP.has(name)),
   );
   const from = [req.headers["x-forwarded-for"] ?? [], req.socket.remoteAddress ?? []].flat().join(", ");
   return { ...Object.fromEntries(headers), "x-forwarded-for": from };

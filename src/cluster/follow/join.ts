@@ -15,7 +15,7 @@ import type { Logger } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
 import { limitActing, VERSION } from "../../core/runtime.ts";
 import { errorBody } from "../../http/api/error-reply.ts";
-import { canonicalAddress, isFromThisMachine } from "../../http/server/headers.ts";
+import { canonicalAddress, isFromThisMachine, proxySignInHeaders } from "../../http/server/headers.ts";
 import { openForWriting, reading } from "../../store/sqlite/connection.ts";
 import { notesOf } from "../../store/write-health.ts";
 import type { DegradedServer } from "../lead/degraded.ts";
@@ -117,7 +117,8 @@ export async function startNode(
   let degraded: DegradedServer | null = null;
   let ownUrl: string | null = null;
   let hasHeard = false;
-  const forwarder = new Forwarder({ node, advertise: cluster.advertise ?? "", caFile: cluster.caFile, log });
+  const notPassed = proxySignInHeaders(config);
+  const forwarder = new Forwarder({ node, advertise: cluster.advertise ?? "", caFile: cluster.caFile, notPassed, log });
   const port = new StandbyPort({
     ...{ host: config.host, port: config.port, holdMs: cluster.holdMs, forwarder },
     ...{ certFile: config.tls.certFile, keyFile: config.tls.keyFile, trustedProxies: config.trustedProxies },

@@ -280,7 +280,7 @@ export class StandbyPort {
   async #keep(degraded: DegradedServer, req: IncomingMessage, res: ServerResponse): Promise<void> {
     try {
       const parts = { forwarder: this.#forwarder, bodies: this.#bodies };
-      const sent = { headers: passedHeaders(req), client: this.#clientOf(req) };
+      const sent = { headers: this.#forwarder.headersOf(req), client: this.#clientOf(req) };
       await answerAndKeep(degraded, parts, req, res, sent);
     } catch (error) {
       if (res.destroyed) return;
@@ -300,7 +300,7 @@ export class StandbyPort {
   #pass(leader: string, req: IncomingMessage, res: ServerResponse, since: number): void {
     let hasBegun = false;
     // Until the leader can be reached nothing is read of the request: it may go to another one.
-    const head = { method: req.method ?? "GET", path: req.url ?? "/", headers: passedHeaders(req) };
+    const head = { method: req.method ?? "GET", path: req.url ?? "/", headers: this.#forwarder.headersOf(req) };
     const passed = this.#forwarder.open(leader, head, () => {
       hasBegun = true;
       if (hasBody(req)) req.pipe(passed);
@@ -371,7 +371,11 @@ export class StandbyPort {
     }
     this.#piped.set(client, leader);
     // A body that is announced and not sent would be the next request of this connection.
-    const { "content-length": _length, "transfer-encoding": _coding, ...headers } = passedHeaders(req, true);
+    const {
+      "content-length": _length,
+      "transfer-encoding": _coding,
+      ...headers
+    } = this.#forwarder.headersOf(req, true);
     const asked = { method: "GET", path: req.url ?? "/", headers };
     const passed = this.#forwarder.open(leader, asked, () => passed.end());
     client.once("close", () => passed.destroy());

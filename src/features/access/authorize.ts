@@ -383,11 +383,16 @@ export function requireHeld(permissions: readonly string[], granter: Granter, pa
   });
 }
 
-export async function heldRoles(userId: string, db: ReadDb): Promise<RoleRow[]> {
+export interface HeldRole extends RoleRow {
+  /** Who gives it (group-rights/sources.ts). */
+  readonly sources: string | null;
+}
+
+export async function heldRoles(userId: string, db: ReadDb): Promise<HeldRole[]> {
   return db
     .selectFrom("user_roles")
     .innerJoin("roles", "roles.id", "user_roles.roleId")
-    .select(["roles.id", "roles.name", "roles.permissions"])
+    .select(["roles.id", "roles.name", "roles.permissions", "user_roles.sources"])
     .where("user_roles.userId", "=", userId)
     .execute();
 }
@@ -399,32 +404,6 @@ export async function heldRoles(userId: string, db: ReadDb): Promise<RoleRow[]> 
  */
 export async function requireMayManage(userId: string, granter: Granter, trx: Trx): Promise<void> {
   requireHeld(permissionsOf(await heldRoles(userId, trx)), granter, "id");
-}
-
-/**
- * Replaces the roles of a user. @returns the ids of added and removed roles. @throws
- * ROLE_NOT_FOUND, PRIVILEGE_ESCALATION
- */
-export async function replaceRoles(
-  userId: string,
-  names: readonly string[],
-  granter: Granter,
-  now: number,
-  trx: Trx,
-): Promise<{ added: string[]; removed: string[] }> {
-  const wanted = await rolesByName(names, trx);
-  const held = await heldRoles(userId, trx);
-  const added = wanted.filter(({ id }) => !held.some((role) => role.id === id));
-  const removed = held.filter(({ id }) => !wanted.some((role) => role.id === id));
-  requireHeld(permissionsOf(added), granter, "roles");
-  for (const { id } of removed)
-    await trx.deleteFrom("user_roles").where("userId", "=", userId).where("roleId", "=", id).execute();
-  for (const { id } of added)
-    await trx
-      .insertInto("user_roles")
-      .values({ userId, roleId: id, grantedBy: granter.userId, createdAt: now })
-      .execute();
-  return { added: added.map(({ id }) => id), removed: removed.map(({ id }) => id) };
 }
 
 export function permissionsOf(roles: readonly RoleRow[]): Permission[] {

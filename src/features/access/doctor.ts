@@ -4,7 +4,7 @@ import { isProxied, outgoingProxyOf, requestThrough, targetOf } from "../../conf
 import { connectionReason } from "../../core/errors.ts";
 import { type Finding, fail, pass, warn } from "../../core/finding.ts";
 import type { KeyScope } from "../../core/permissions.ts";
-import { bytesText } from "../../core/text/clean-text.ts";
+import { bytesText, countText } from "../../core/text/clean-text.ts";
 import { SAMPLE_DOMAIN } from "../../core/text/vocabulary.ts";
 import type { StoredFindings } from "../../module/findings.ts";
 import type { ReadDb } from "../../store/database.ts";
@@ -12,6 +12,8 @@ import { readSetting } from "../../store/setting-rows.ts";
 import { fetchKeySet, usableKeys } from "./authenticate/issuer-tokens.ts";
 import { heldRoles, type KeyMaker, mayUseScope, permissionsOf } from "./authorize.ts";
 import { DEFAULT_OPEN_SETTING } from "./first-start.ts";
+import { signInFindings } from "./group-rights/findings.ts";
+import { relyingPartyOf } from "./passkeys/relying-party.ts";
 
 /** Lines of members in one message. */
 const SHOWN_MEMBERS = 50;
@@ -209,11 +211,31 @@ export async function checkAccountPages({ accountUrl, proxy }: Config): Promise<
   }
 }
 
+/** Passkeys of another host, which no longer work; nothing without passkeys. */
+export async function checkPasskeys(db: ReadDb, config: Pick<Config, "publicUrl">): Promise<Finding[]> {
+  const { rpId, reason } = relyingPartyOf(config);
+  const rows = await db
+    .selectFrom("passkeys")
+    .select(["rpId", (e) => e.fn.count<number>("userId").distinct().as("people")])
+    .groupBy("rpId")
+    .orderBy("rpId")
+    .execute();
+  if (rows.length === 0) return [];
+  const others = rows.filter((row) => row.rpId !== rpId);
+  if (others.length === 0) return [pass("passkeys", `all passkeys belong to ${rpId}`)];
+  const shown = others.map((row) => `${row.rpId} (${countText(row.people, "person", "people")})`).join(", ");
+  const what = `passkeys of another host than that of publicUrl do not work: ${shown}${reason === null ? "" : `. ${reason}`}`;
+  const fix =
+    "set publicUrl back, or have these people sign in with a password and a recovery code, and add passkeys again";
+  return [warn("passkeys", what, fix)];
+}
+
 export const STORED: StoredFindings = {
   database: {
     keys: ({ db, config }) => checkKeys(db, config),
     accounts: async ({ db, config }) => [...(await checkAccounts(db)), ...(await checkSamples(db, config))],
-    rights: ({ db, config }) => checkRights(db, config),
+    rights: async ({ db, config }) => [...(await checkRights(db, config)), ...(await signInFindings(config, db))],
+    passkeys: ({ db, config }) => checkPasskeys(db, config),
     "stored bytes": ({ db, config }) => checkStored(db, config),
   },
   services: {

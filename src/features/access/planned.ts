@@ -2,6 +2,7 @@ import { currentCaller, type Principal } from "../../core/caller.ts";
 import type { Planned } from "../../module/config-kind.ts";
 import type { Context } from "../../module/feature.ts";
 import { type ProjectRight, Projects } from "./authorize.ts";
+import { ofGroups, readSources } from "./group-rights/sources.ts";
 import { type FoundAccount, type FoundUser, UserDirectory } from "./users/user-directory.ts";
 
 /* Projects and people as an apply of configuration files leaves them, for the checks that it makes before its commit. */
@@ -37,13 +38,20 @@ class PlannedProjects extends Projects {
   }
 }
 
-/** Also knows people who are new or were invited, as if they were active, and the members that the files name. */
+/**
+ * Also knows people who are new or were invited, as if they were active, and the members that the files name; those
+ * of groups stay.
+ */
 class PlannedUsers extends UserDirectory {
   readonly #planned: Planned;
+  readonly #sourcesOf;
 
   constructor(context: AccessContext, planned: Planned) {
     super(context);
     this.#planned = planned;
+    this.#sourcesOf = context.reader.prepare<[string, string], { sources: string | null }>(
+      "select sources from project_members where projectId = ? and userId = ?",
+    );
   }
 
   protected override lookUp(ref: string): FoundUser | undefined {
@@ -64,7 +72,10 @@ class PlannedUsers extends UserDirectory {
     const { members, projects } = this.#planned;
     if (projectId === null || projectId === this.defaultProjectId) return true;
     const roles = members.get(projectId);
-    if (roles && !roles.has(userId)) return false;
+    if (roles && !roles.has(userId)) {
+      const member = this.#sourcesOf.get(projectId, userId);
+      return member !== undefined && Object.keys(ofGroups(readSources(member))).length > 0;
+    }
     const { principal } = currentCaller();
     const isOwn = principal !== null && principal.kind !== "apiKey" && principal.userId === userId;
     if (super.isReachable(userId, projectId) || (isOwn && isAmong(projects, projectId))) return true;

@@ -1,6 +1,7 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t } from "uWebSockets.js";
 import type { Principal, RightsWatch, Work } from "../../core/caller.ts";
 import { uuidv7 } from "../../core/ids.ts";
+import { addressText } from "../../core/ip-addresses.ts";
 import type { Bucket } from "../../core/limits/bucket.ts";
 import { rateLimitLines } from "../limits/rate-limiter.ts";
 import type { Debt, WorkAccount } from "../limits/work-budget.ts";
@@ -202,6 +203,14 @@ export class Exchange {
       this.#clientAddress = this.#readAddress(this.res, this.#headers);
     }
     return this.#clientAddress;
+  }
+
+  /**
+   * Who sent the request, or passed it on, whatever its headers say; '' after the exchange is over, and on the control
+   * socket.
+   */
+  get peerAddress(): string {
+    return this.isControl || this.#isOver ? "" : addressText(new Uint8Array(this.res.getRemoteAddress()));
   }
 
   /**

@@ -182,6 +182,19 @@ export function statusLine(status: number): string {
   return LINES.get(status) ?? `${status} Unknown`;
 }
 
+/** In which a proxy that signs people in sends its secret. */
+export const PROXY_SECRET_HEADER = "prism-proxy-secret";
+
+/** All headers that such a proxy sets, in lower case. */
+export function proxySignInHeaders({
+  auth: { proxyHeader },
+}: {
+  readonly auth: { readonly proxyHeader: { readonly name?: string | undefined; readonly groups?: string | undefined } };
+}): ReadonlySet<string> {
+  const names = [proxyHeader.name, proxyHeader.groups].flatMap((name) => name?.toLowerCase() ?? []);
+  return new Set([PROXY_SECRET_HEADER, ...names]);
+}
+
 /** The nodes of a cluster that a request came through. */
 export const HOPS_HEADER = "prism-hop";
 /** Its value in requests of this process to its own server: what it held as a follower, until it led. */

@@ -52,6 +52,8 @@ export interface PeopleTables {
     roleId: string;
     grantedBy: string | null;
     createdAt: number;
+    /** JSON of who gives it (features/access/group-rights/sources.ts); null: by hand. */
+    sources: string | null;
   };
   sessions: {
     id: string;
@@ -65,6 +67,27 @@ export interface PeopleTables {
     revokedAt: number | null;
     revokeReason: string | null;
     repeatedAt: number | null;
+    /** How it was opened: `oidc:<name>` or `proxy:<name>`; null: by a password, a link or a passkey. */
+    via: string | null;
+    /** The provider's name of the session, `sid`. */
+    sid: string | null;
+  };
+  /** Accounts of providers that sign an account in; unique by issuer and subject. */
+  identities: {
+    id: string;
+    issuer: string;
+    subject: string;
+    userId: string;
+    /** Its name in the configuration. */
+    provider: string | null;
+    /** What the provider calls the person. */
+    name: string | null;
+    linkedAt: number;
+    lastUsedAt: number | null;
+    /** The provider's refresh token, sealed; only with `groupsEvery`. */
+    tokens: Uint8Array | null;
+    /** When groups were last read. */
+    groupsAt: number | null;
   };
   refresh_tokens: {
     hash: string;
@@ -81,20 +104,47 @@ export interface PeopleTables {
     kind: "verify_email" | "reset_password" | "invite" | "sign_in" | "second_factor";
     expiresAt: number;
     usedAt: number | null;
+    /** Of a challenge: how its session is opened, as JSON. */
+    opening: string | null;
   };
   second_factors: {
     userId: string;
-    /** Sealed. */
-    secret: Uint8Array;
+    /** Sealed; null: the account has passkeys alone. */
+    secret: Uint8Array | null;
     /** SHA-256 of each unused recovery code, a JSON array. */
     recoveryCodes: Generated<string>;
     /** Number of the last 30-second step a code was accepted for. */
     lastStep: Generated<number>;
     /** Wrong codes since the last right one. */
     failures: Generated<number>;
-    /** Null while its first code is pending. */
+    /** Null without an authenticator app, and while its first code is pending. */
     enabledAt: number | null;
     createdAt: number;
+  };
+  passkeys: {
+    id: string;
+    userId: string;
+    /** Base64url. */
+    credentialId: string;
+    /** COSE key (RFC 9052). */
+    publicKey: Uint8Array;
+    /** Of the last use; 0 where the authenticator does not count. */
+    counter: number;
+    /** A JSON array, such as `["internal"]`. */
+    transports: string;
+    isBackedUp: Flag;
+    /** Whether its authenticator has verified its user beside a password: then it signs in by itself. */
+    isUserVerified: Flag;
+    name: string;
+    /** The host that it belongs to. */
+    rpId: string;
+    createdAt: number;
+    lastUsedAt: number | null;
+  };
+  /** Challenges of passkeys that were answered. */
+  used_challenges: {
+    expiresAt: number;
+    challenge: string;
   };
   push_devices: {
     id: string;
@@ -115,6 +165,8 @@ export interface PeopleTables {
     userId: string;
     role: ProjectRole;
     createdAt: number;
+    /** JSON of who gives which role (features/access/group-rights/sources.ts); null: by hand. */
+    sources: string | null;
   };
   project_storage: {
     projectId: string;

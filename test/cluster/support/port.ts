@@ -23,6 +23,7 @@ interface PortOptions extends Partial<PortSetting> {
   readonly advertise?: string;
   readonly caFile?: string;
   readonly trustedProxies?: readonly string[];
+  readonly notPassed?: ReadonlySet<string>;
 }
 
 /** The port of a node that follows, without the rest of the node. */
@@ -31,8 +32,9 @@ export async function openPort(t: Scope, { node = "b", holdMs = 60_000, ...optio
   const url = `http://127.0.0.1:${port}`;
   const log = new LogLines();
   const { advertise = url, caFile, trustedProxies = [], maxWaiting = 10_000, leader = null, degraded = null } = options;
+  const { notPassed = new Set<string>() } = options;
   const setting: PortSetting = { leader, degraded };
-  const forwarder = new Forwarder({ node, advertise, caFile, log });
+  const forwarder = new Forwarder({ node, advertise, caFile, notPassed, log });
   const standby = new StandbyPort({
     ...{ host: "127.0.0.1", port, holdMs, maxWaiting, forwarder, trustedProxies },
     leader: () => setting.leader,

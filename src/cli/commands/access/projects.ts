@@ -34,7 +34,7 @@ function leftoverLines({ keysRevoked, keysRestricted, keysHandedOver, toRotate, 
 }
 
 const PROJECTS = { ID: "id", SLUG: "slug", CREATED: "createdAt", "YOUR ROLE": "role", NAME: "name" };
-const MEMBERS = { "USER ID": "userId", USERNAME: "username", ROLE: "role", NAME: "name" };
+const MEMBERS = { "USER ID": "userId", USERNAME: "username", ROLE: "role", FROM: "source", NAME: "name" };
 
 /** The slugs of all projects that the caller may read, by id. */
 export async function slugsOf(server: ServerClient): Promise<ReadonlyMap<string, string>> {

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import type { User } from "../../../client/api-types.gen.ts";
+import type { Identity, Passkey, User } from "../../../client/api-types.gen.ts";
 import { nearestName } from "../../../config/nearest.ts";
 import { isUuid } from "../../../core/ids.ts";
 import { cleanText, codePointLength } from "../../../core/text/clean-text.ts";
@@ -8,7 +8,7 @@ import type { UserStatus } from "../../../store/schema.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { collectFlag } from "../../output/flag-values.ts";
 import { printable } from "../../output/output.ts";
-import { type Call, callOf, resource, type Values } from "../../resource.ts";
+import { type Call, callOf, nested, resource, type Values } from "../../resource.ts";
 import { IMPORT_USERS } from "./import-users.ts";
 import { confirm, readNewPassword } from "./prompt.ts";
 
@@ -22,7 +22,7 @@ const REF = "id, external id, username or mail address";
 const STDIN = ["--stdin", "read the password from stdin instead of asking for it"] as const;
 
 /** An account as the operator sees it. */
-type ShownUser = Pick<User, "id" | "name" | "username" | "email" | "externalId" | "status" | "roles">;
+type ShownUser = Pick<User, "id" | "name" | "username" | "email" | "externalId" | "status" | "roles" | "roleSources">;
 
 /** Canonical role names, without duplicates. @throws CommandError 6 with the nearest role */
 async function knownRoles(server: ServerClient, given: unknown): Promise<string[]> {
@@ -43,7 +43,12 @@ function labelOf({ id, username, email, externalId }: ShownUser): string {
 }
 
 function userLine(user: ShownUser): string {
-  return `${user.id}  ${labelOf(user)}  ${user.status}  ${user.roles.join(", ") || "-"}`;
+  return `${user.id}  ${labelOf(user)}  ${user.status}  ${rolesText(user) || "-"}`;
+}
+
+/** `Auditor, Operator (oidc:company)`: who gives a role, if no person does. */
+function rolesText({ roles, roleSources }: ShownUser): string {
+  return roles.map((role) => (roleSources[role] === undefined ? role : `${role} (${roleSources[role]})`)).join(", ");
 }
 
 /** The account of an id, external id, username or mail address. @throws USER_NOT_FOUND */
@@ -112,7 +117,7 @@ export function addUser(program: Command): void {
     "role of the user; may be given several times (default: User)",
     collectFlag,
   ] as const;
-  resource(program, "user", "user", {
+  const user = resource(program, "user", "user", {
     alias: "users",
     operator: true,
     text: "create, import, list, approve, enable, disable and delete accounts; set names, roles and passwords; print sign-in links",
@@ -140,7 +145,7 @@ export function addUser(program: Command): void {
         as: "users",
         columns: {
           ...{ ID: "id", USERNAME: "username", EMAIL: "email", NAME: "name", STATUS: "status" },
-          ROLES: ({ roles }: ShownUser) => roles.join(", "),
+          ROLES: rolesText,
         },
       },
       create: {
@@ -270,9 +275,110 @@ export function addUser(program: Command): void {
       },
       "reset-second-factor": {
         ...change("resetSecondFactor"),
-        text: "remove the second factor of an account, such as after the loss of a device",
+        text: "remove the second factor of an account with all passkeys, such as after the loss of a device",
         examples: ["ann@example.org"],
+      },
+      passkeys: {
+        text: "list the passkeys of an account",
+        examples: ["ann@example.org"],
+        args: { ref: ["<user>", REF] },
+        async get({ server, given: { ref } }) {
+          const { id } = await userByRef(server, ref);
+          return (await callOf<{ readonly passkeys: readonly Passkey[] }>(server, `${USERS}/{id}/passkeys`, { id }))
+            .passkeys;
+        },
+        as: "passkeys",
+        columns: {
+          ...{ ID: "id", NAME: "name", HOST: "host", CREATED: "createdAt", "LAST USED": "lastUsedAt" },
+          "SIGNS IN": ({ signsIn, works }: Passkey) => (!works ? "other host" : signsIn ? "yes" : "second factor"),
+        },
+      },
+      "remove-passkey": {
+        text: "remove a passkey of an account, such as that of a lost device",
+        examples: ["ann@example.org 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60"],
+        args: { ref: ["<user>", REF], passkey: ["<passkey>", "id of the passkey: prism user passkeys"] },
+        changes: true,
+        async get({ server, given: { ref, passkey } }) {
+          const user = await userByRef(server, ref);
+          await callOf(server, `DELETE /api/v1/operator/users/{id}/passkeys/{passkey}`, { id: user.id, passkey });
+          return user;
+        },
+        json: ({ id }: ShownUser) => ({ id, removed: true }),
+        lines: (user: ShownUser) => `${user.id}  ${labelOf(user)}  passkey removed`,
       },
     },
   });
+  const identities = user
+    .command("identities")
+    .description("list, link and unlink accounts of providers that sign a user in")
+    .addHelpText("after", "\nExample:\n  $ prism user identities list ann");
+  nested(identities, IDENTITIES);
 }
+
+/** An account of a provider. */
+type ShownIdentity = Pick<Identity, "id" | "issuer" | "subject" | "provider">;
+
+const USER = ["<user>", REF] as const;
+const SUBJECT = {
+  provider: ["--provider <name>", "name of the provider in auth.oidc"],
+  subject: ["--subject <subject>", "value of the provider's userClaim, such as sub"],
+} as const;
+
+function identityLine({ provider, issuer, subject }: Omit<ShownIdentity, "id">): string {
+  return printable(`${provider ?? issuer}  ${subject}`);
+}
+
+async function identitiesOf({ server, given: { user } }: Call) {
+  const { id } = await userByRef(server, user);
+  return { id, ...(await callOf(server, "listIdentitiesOfUser", { id })) };
+}
+
+/** Both flags are needed: which account it is. @throws CommandError 2 */
+function checkSubject({ provider, subject }: Values): void {
+  if (provider === undefined || subject === undefined)
+    throw new CommandError(EXIT.usage, "give --provider and --subject");
+}
+
+const IDENTITIES: Parameters<typeof nested>[1] = {
+  list: {
+    text: "list the accounts of providers that sign a user in",
+    examples: ["ann", "ann@example.org --json"],
+    args: { user: USER },
+    get: identitiesOf,
+    json: ({ data }: { readonly data: readonly ShownIdentity[] }) => ({ identities: data }),
+    lines: ({ data }: { readonly data: readonly ShownIdentity[] }) =>
+      data.length === 0 ? "no identities" : data.map(identityLine),
+  },
+  link: {
+    text: "link a user with an account of a provider by its subject, before the first sign-in or later",
+    examples: ["ann --provider company --subject 248289761001"],
+    args: { user: USER },
+    flags: SUBJECT,
+    check: checkSubject,
+    changes: true,
+    async get({ server, given: { user, provider, subject } }) {
+      const { id } = await userByRef(server, user);
+      return callOf(server, "prepareIdentity", { id, provider, subject });
+    },
+    say: "linked",
+  },
+  unlink: {
+    text: "unlink an account of a provider; the sessions that it opened end",
+    examples: ["ann --provider company --subject 248289761001"],
+    args: { user: USER },
+    flags: SUBJECT,
+    check: checkSubject,
+    changes: true,
+    async get(call) {
+      const { provider, subject } = call.given;
+      const { id, data } = await identitiesOf(call);
+      const found = data.find((each) => each.provider === provider && each.subject === subject);
+      if (!found)
+        throw new CommandError(EXIT.notFound, "the user is not linked with this account; prism user identities list");
+      await callOf(call.server, "unlinkIdentityOfUser", { id, identityId: found.id });
+      return found;
+    },
+    json: ({ id }: ShownIdentity) => ({ id, unlinked: true }),
+    lines: (identity: ShownIdentity) => `${identityLine(identity)}  unlinked`,
+  },
+};

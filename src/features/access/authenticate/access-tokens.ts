@@ -158,13 +158,14 @@ export class AccessTokens {
     this.#checked = new CheckedTokens({ read, maxRunning: Number.POSITIVE_INFINITY, clock: options.clock });
   }
 
+  /** @param latest epoch ms, the end of the session */
   async issue(
     userId: string,
     sessionId: string | null = null,
-    expiresMs = this.#options.expiresMs,
+    { expiresMs = this.#options.expiresMs, latest = Number.POSITIVE_INFINITY } = {},
   ): Promise<{ token: string; expiresAt: number }> {
     const now = this.#options.clock.now();
-    const expiresAt = now + expiresMs;
+    const expiresAt = Math.min(now + expiresMs, latest);
     const exp = Math.floor(expiresAt / 1000);
     const token = await new SignJWT(sessionId === null ? {} : { sid: sessionId })
       .setProtectedHeader({ alg: "HS256", kid: this.#key.id, typ: "JWT" })

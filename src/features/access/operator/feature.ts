@@ -5,6 +5,10 @@ import { cleanText } from "../../../core/text/clean-text.ts";
 import { type Route, route, undescribed } from "../../../http/api/route.ts";
 import { instant, object, queryBoolean, text, uuid } from "../../../http/api/shapes.ts";
 import { type Context, feature } from "../../../module/feature.ts";
+import { passkeysOf } from "../passkeys/answers.ts";
+import { dropPasskey } from "../passkeys/manage.ts";
+import { relyingPartyOf } from "../passkeys/relying-party.ts";
+import { passkeyView } from "../passkeys/routes.ts";
 import { requireStrong } from "../passwords/password-text.ts";
 import { setPassword } from "../sessions/login.ts";
 import { password } from "../sessions/schema.ts";
@@ -26,8 +30,8 @@ const PATH = "/api/v1/operator";
 export const operatorFeature = feature("operator", {
   needs: ["accounts", "principals", "projects"],
   register(server, context) {
-    const routes = [...userRoutes(context), ...passwordRoutes(context), ...tokenRoutes(context), ...keyRoutes(context)];
-    for (const each of routes) server.route(each);
+    const people = [...userRoutes(context), ...passwordRoutes(context), ...passkeyRoutes(context)];
+    for (const each of [...people, ...tokenRoutes(context), ...keyRoutes(context)]) server.route(each);
   },
 });
 
@@ -125,6 +129,35 @@ function passwordRoutes({ db, accounts, audit }: OperatorContext): Route[] {
         await audit.record({ action: "user.unlock", resourceType: "user", ...resource, metadata });
         accounts.backoff.clear();
         return { id: user?.id ?? null };
+      },
+    }),
+  ];
+}
+
+function passkeyRoutes({ db, accounts }: OperatorContext): Route[] {
+  return [
+    route({
+      ...shared,
+      method: "GET",
+      path: `${PATH}/users/:ref/passkeys`,
+      summary: "List the passkeys of an account",
+      params: BY_REF,
+      async handle(_exchange, { params: { ref } }) {
+        const { rpId } = relyingPartyOf(accounts.config);
+        const found = await passkeysOf((await findUserRef(db.read, ref)).id, db.read);
+        return { passkeys: found.map((passkey) => passkeyView(passkey, rpId)) };
+      },
+    }),
+    route({
+      ...shared,
+      method: "DELETE",
+      path: `${PATH}/users/:ref/passkeys/:id`,
+      summary: "Remove a passkey of an account; the recovery codes go with the last second factor",
+      params: object({ ...BY_REF.entries, ...BY_ID.entries }),
+      status: 204,
+      async handle(_exchange, { params: { ref, id } }) {
+        const user = await findUserRef(db.read, ref);
+        await db.write((trx) => dropPasskey(accounts, user.id, id, trx));
       },
     }),
   ];

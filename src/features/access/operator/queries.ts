@@ -5,7 +5,7 @@ import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { Schema, UserStatus } from "../../../store/schema.ts";
 import type { Principals } from "../authenticate/principals.ts";
 import { ApiKey, type StoredKey } from "../projects/keys.ts";
-import { findUser, userFields } from "../users/queries.ts";
+import { findUser, heldNames, userFields } from "../users/queries.ts";
 import { ServiceToken } from "../users/service-token.ts";
 
 /** Lists of users, tokens, keys and projects for the operator, without secrets and hashes. */
@@ -26,7 +26,7 @@ export async function listUsers(db: ReadDb | Trx, { email, username, role, statu
   if (status !== undefined) query = query.where("status", "=", status);
   const users = await query.execute();
   const roles = await rolesByUser(db);
-  const shown = users.map((user) => userView(user, roles.get(user.id) ?? []));
+  const shown = users.map((user) => userView(user, roles.get(user.id) ?? heldNames([])));
   return role === undefined
     ? shown
     : shown.filter((user) => user.roles.some((name) => name.toLowerCase() === role.toLowerCase()));
@@ -35,24 +35,26 @@ export async function listUsers(db: ReadDb | Trx, { email, username, role, statu
 /** One user as {@link listUsers} shows it. */
 export async function getUser(db: ReadDb | Trx, id: string) {
   const user = await findUser(db, id);
-  return userView(user, user.roles);
+  return userView(user, user);
 }
 
-/** Names of the roles of every user who holds one. */
-async function rolesByUser(db: ReadDb | Trx): Promise<ReadonlyMap<string, readonly string[]>> {
+type HeldNames = ReturnType<typeof heldNames>;
+
+/** The roles of every user who holds one. */
+async function rolesByUser(db: ReadDb | Trx): Promise<ReadonlyMap<string, HeldNames>> {
   const rows = await db
     .selectFrom("user_roles")
     .innerJoin("roles", "roles.id", "user_roles.roleId")
-    .select(["user_roles.userId", "roles.name"])
+    .select(["user_roles.userId", "roles.name", "user_roles.sources"])
     .orderBy("roles.name")
     .execute();
-  const byUser = new Map<string, string[]>();
-  for (const { userId, name } of rows) byUser.set(userId, [...(byUser.get(userId) ?? []), name]);
-  return byUser;
+  const byUser = new Map<string, typeof rows>();
+  for (const row of rows) byUser.set(row.userId, [...(byUser.get(row.userId) ?? []), row]);
+  return new Map([...byUser].map(([userId, held]) => [userId, heldNames(held)]));
 }
 
-function userView(user: Selectable<Schema["users"]>, roles: readonly string[]) {
-  return { ...userFields({ ...user, roles }), lastLoginAt: toRfc3339OrNull(user.lastLoginAt) };
+function userView(user: Selectable<Schema["users"]>, { roles, roleSources }: HeldNames) {
+  return { ...userFields({ ...user, roles, roleSources }), lastLoginAt: toRfc3339OrNull(user.lastLoginAt) };
 }
 
 /** The user of an id, an external id, a username or a mail address. @throws USER_NOT_FOUND */

@@ -1,28 +1,32 @@
 import { createHmac, randomBytes } from "node:crypto";
-import type { Database as Sqlite } from "better-sqlite3";
 import { TtlCache } from "../../../core/limits/ttl-cache.ts";
-import type { Clock } from "../../../core/time/clock.ts";
+import type { LiveSettings } from "../../../http/server/live-settings.ts";
+import type { Uses } from "../../../module/feature.ts";
 import type { PasswordOwner } from "../sessions/login.ts";
 
 const MAX_PASSWORDS = 10_000;
 
 /**
  * Correct passwords by a keyed hash, for clients that send one with each request: bcrypt is slow. An
- * entry is valid until it expires, the password changes or a second factor is enabled.
+ * entry is valid until it expires, the password changes, a second factor is enabled or `auth.localLogin` is not `on`.
  */
 export class KnownPasswords {
   readonly #key = randomBytes(32);
   readonly #owners: TtlCache<string, PasswordOwner>;
   readonly #sql;
 
-  constructor({ reader, clock }: { readonly reader: Sqlite; readonly clock: Clock }, ttlMs: number) {
+  readonly #settings: LiveSettings;
+
+  constructor({ reader, clock, settings }: Uses<"reader" | "clock" | "settings">, ttlMs: number) {
+    this.#settings = settings;
     this.#owners = new TtlCache({ ttlMs, maxEntries: MAX_PASSWORDS, clock });
     this.#sql = {
       password: reader.prepare<[string], { passwordChangedAt: number | null }>(
         "select passwordChangedAt from users where id = ? and deletedAt is null",
       ),
-      factor: reader.prepare<[string], object>(
-        "select 1 from second_factors where userId = ? and enabledAt is not null",
+      factor: reader.prepare<{ id: string }, object>(
+        `select 1 from second_factors where userId = :id and enabledAt is not null
+         union all select 1 from passkeys where userId = :id`,
       ),
     };
   }
@@ -37,8 +41,9 @@ export class KnownPasswords {
   }
 
   isUnchanged({ userId, passwordChangedAt }: PasswordOwner): boolean {
+    if (this.#settings.current.auth.localLogin !== "on") return false;
     const row = this.#sql.password.get(userId);
-    return row?.passwordChangedAt === passwordChangedAt && this.#sql.factor.get(userId) === undefined;
+    return row?.passwordChangedAt === passwordChangedAt && this.#sql.factor.get({ id: userId }) === undefined;
   }
 
   #hash(login: string, password: string): string {

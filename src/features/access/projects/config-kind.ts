@@ -9,6 +9,7 @@ import type { Uses } from "../../../module/feature.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import type { ProjectRole } from "../../../store/schema.ts";
 import { reauthorize } from "../authorize.ts";
+import { ownOf, readSources } from "../group-rights/sources.ts";
 import { plainName } from "../users/create-user.ts";
 import { usersWith } from "../users/queries.ts";
 import { deleteMember, insertMember, setRole } from "./members.ts";
@@ -101,22 +102,28 @@ function membersKind(context: KindContext): ConfigKind {
     const wanted = new Map<string, ProjectRole>();
     for (const [name, role] of Object.entries(members)) wanted.set(await userIdOf(trx, caller, held, name), role);
     const own = held.find(({ userId }) => userId === caller.userId);
-    if (own?.role === "owner" && wanted.get(own.userId) !== "owner" && !caller.permissions.has("projects:all"))
+    if (
+      own &&
+      ownOf(readSources(own)) === "owner" &&
+      wanted.get(own.userId) !== "owner" &&
+      !caller.permissions.has("projects:all")
+    )
       throw invalidField(
         "body",
         `members.${nameOf(own)}`,
         "an owner does not take that away from himself: name yourself as owner, too",
       );
+    const change = { principal: caller, keepsKeys: false, countsInvited: true, source: "file" };
     // A project has an owner at each step; on a new server all of them may be invited.
     const roles = [...wanted].sort(([, a], [, b]) => PROJECT_ROLES.indexOf(a) - PROJECT_ROLES.indexOf(b));
     for (const [userId, role] of roles) {
       const member = held.find((each) => each.userId === userId);
-      if (!member) await insertMember(context, trx, { projectId: id, userId, role });
-      else if (member.role !== role)
-        await setRole(context, trx, member, { role, principal: caller, keepsKeys: false, countsInvited: true });
+      if (!member) await insertMember(context, trx, { projectId: id, userId, role }, "file");
+      else if (ownOf(readSources(member)) !== role) await setRole(context, trx, member, { ...change, role });
     }
     for (const member of held)
-      if (!wanted.has(member.userId)) await deleteMember(context, trx, member, caller, false, true);
+      if (!wanted.has(member.userId) && ownOf(readSources(member)) !== undefined)
+        await deleteMember(context, trx, member, change);
     return undefined;
   };
   return configKind<MembersSpec>({
@@ -127,8 +134,11 @@ function membersKind(context: KindContext): ConfigKind {
     defaults: {},
     async list(db, projectId) {
       const rows = await everyMember(db, projectId ?? "");
-      const spec = { members: Object.fromEntries(rows.map((row) => [nameOf(row), row.role])) };
-      const implicit = rows.length === 0 && { isImplicit: true as const };
+      // What only groups give is theirs: files neither list nor remove it.
+      const own = rows.map((row) => [nameOf(row), ownOf(readSources(row))] as const);
+      const given = own.filter(([, role]) => role !== undefined);
+      const spec = { members: Object.fromEntries(given) };
+      const implicit = given.length === 0 && { isImplicit: true as const };
       return [{ id: projectId ?? "", name: "members", version: stateOf(spec), spec, ...implicit }];
     },
     create: (trx, owner, _id, spec) => store(trx, owner, spec),

@@ -8,8 +8,20 @@ import { pageBody, pageOf, readPage } from "../../../http/api/shapes.ts";
 import { holderOf, missingPermission } from "../../../http/server/access.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import type { ProjectRole } from "../../../store/schema.ts";
-import { changeProject } from "../authorize.ts";
-import { recordChange } from "../context.ts";
+import { changeProject, type DefaultProject } from "../authorize.ts";
+import { type RecordContext, recordChange } from "../context.ts";
+import {
+  fromGroups,
+  isOfGroups,
+  ofGroups,
+  ownOf,
+  readSources,
+  type Sources,
+  shownSource,
+  storedSources,
+  strongest,
+  without,
+} from "../group-rights/sources.ts";
 import { inviteToProject, revokeInvitationsOf } from "./invitations.ts";
 import {
   endKeysOf,
@@ -64,7 +76,7 @@ export function memberRoutes(ctx: ProjectsContext): Route[] {
       status: 201,
       otherStatuses: [202],
       response: v.union([s.ChangedMemberView, s.InvitationView]),
-      errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN", "LIMIT_REACHED"],
+      errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN", "RIGHTS_FROM_GROUPS", "LIMIT_REACHED"],
       async handle(exchange, { params, body }) {
         const made = await addMember(ctx, holderOf(exchange), params.id, body);
         return new Reply("expiresAt" in made ? 202 : 201, made);
@@ -82,7 +94,7 @@ export function memberRoutes(ctx: ProjectsContext): Route[] {
       params: s.MemberParams,
       body: s.ChangeMember,
       response: s.ChangedMemberView,
-      errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN"],
+      errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN", "RIGHTS_FROM_GROUPS"],
       handle(exchange, { params, body: { role, keepKeys = false } }) {
         const principal = holderOf(exchange);
         return changeProject(ctx, principal, params.id, "project:manage", async (trx, { id }) => {
@@ -103,7 +115,7 @@ export function memberRoutes(ctx: ProjectsContext): Route[] {
       query: s.RemoveMember,
       otherStatuses: [204],
       response: s.LeftoversView,
-      errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN"],
+      errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN", "RIGHTS_FROM_GROUPS"],
       async handle(exchange, { params: { id, userId }, query: { keepKeys = false } }) {
         const left = await removeMember(ctx, holderOf(exchange), id, idOf(ctx, userId), keepKeys);
         return Object.keys(left).length === 0 ? NO_CONTENT : left;
@@ -149,16 +161,29 @@ async function addMember(
 }
 
 /** Dependencies of changing members in a transaction. */
-type MembersContext = Pick<ProjectsContext, "audit" | "clock" | "projects">;
+interface MembersContext extends RecordContext {
+  readonly projects: DefaultProject;
+}
 
+/** @param source who gives the role (group-rights/sources.ts) */
 export async function insertMember(
   ctx: MembersContext,
   trx: Trx,
   { projectId, userId, role }: Pick<queries.MemberRow, "projectId" | "userId" | "role">,
+  source = "hand",
 ): Promise<void> {
-  await trx.insertInto("project_members").values({ projectId, userId, role, createdAt: ctx.clock.now() }).execute();
+  const sources = storedSources({ [source]: role });
+  await trx
+    .insertInto("project_members")
+    .values({ projectId, userId, role, createdAt: ctx.clock.now(), sources })
+    .execute();
   addEffect(trx, { type: "rights-changed", of: "user", userId });
-  await recordChange(ctx, "member.add", "project", projectId, { userId, role }, trx);
+  await recordChange(ctx, "member.add", "project", projectId, { userId, role, ...named(source) }, trx);
+}
+
+/** A source for the audit trail, which has no word for people: it names them. */
+function named(source: string): { readonly source?: string } {
+  return source === "hand" ? {} : { source };
 }
 
 /** The user of a reference; another text is the id of no member. */
@@ -183,20 +208,29 @@ async function removeMember(
   if (isSelf && keepsKeys) throw ownKeys("query");
   const right = isSelf ? "project:read" : "project:manage";
   return changeProject(ctx, principal, ref, right, async (trx, { id }) =>
-    deleteMember(ctx, trx, await requireMember(trx, id, userId), principal, keepsKeys),
+    deleteMember(ctx, trx, await requireMember(trx, id, userId), { principal, keepsKeys }),
   );
 }
 
-/** @param countsInvited an invited owner is enough @throws LAST_ADMIN */
+/**
+ * Takes away what a source gives; a member to whom others give a role keeps that one.
+ * @throws LAST_ADMIN; RIGHTS_FROM_GROUPS if a person or a file would take away what only groups give
+ */
 export async function deleteMember(
   ctx: MembersContext,
   trx: Trx,
   member: queries.MemberRow,
-  principal: PermissionHolder,
-  keepsKeys: boolean,
-  countsInvited = false,
+  change: Change,
 ): Promise<Leftovers> {
   const { projectId, userId } = member;
+  const { principal, keepsKeys, countsInvited = false, source = "hand" } = change;
+  const held = readSources(member);
+  const isByGroups = isOfGroups(source);
+  const rest = isByGroups ? without(held, source) : ofGroups(held);
+  if (Object.keys(rest).length > 0) {
+    if (!isByGroups && ownOf(held) === undefined) throw fromGroups("The membership", held);
+    return storeRole(ctx, trx, member, rest, change);
+  }
   await requireOtherOwner(trx, member, countsInvited);
   await trx.deleteFrom("project_members").where("projectId", "=", projectId).where("userId", "=", userId).execute();
   addEffect(trx, { type: "rights-changed", of: "user", userId: userId });
@@ -205,7 +239,8 @@ export async function deleteMember(
   const before = await scopesWith(userId, projectId, member.role, ctx.projects, trx);
   const keys = await endKeysOf(ctx, { userId, projectId, heir, by: "member.remove", before }, trx);
   const left = withSecrets(keys, await secretsKnownTo(trx, member, member.role, undefined));
-  await recordChange(ctx, "member.remove", "project", projectId, { userId: userId, ...leftoverIds(left) }, trx);
+  const metadata = { userId, ...named(source), ...leftoverIds(left) };
+  await recordChange(ctx, "member.remove", "project", projectId, metadata, trx);
   if (userId !== principal.userId) await endOwnershipOf(userId, projectId, trx, principal.userId);
   await endTopicRights(trx, userId, projectId);
   return left;
@@ -229,29 +264,52 @@ async function heirOf(
   return heirWith(heirId, projectId, projects, trx);
 }
 
-interface RoleChange {
-  readonly role: ProjectRole;
+interface Change {
   readonly principal: PermissionHolder;
   /** Hands keys that would lose scopes to another person. */
   readonly keepsKeys: boolean;
   /** An invited owner is enough. */
   readonly countsInvited?: boolean;
+  /** Who gives or takes the role (group-rights/sources.ts); default: a person. */
+  readonly source?: string;
 }
 
-/** @throws LAST_ADMIN, VALIDATION_FAILED */
+/**
+ * Gives a member a role in place of the one that the source gave; the strongest of all sources counts.
+ * @throws LAST_ADMIN, VALIDATION_FAILED; RIGHTS_FROM_GROUPS if a person or a file gives less than groups do
+ */
 export async function setRole(
   ctx: MembersContext,
   trx: Trx,
   member: queries.MemberRow,
-  { role, principal, keepsKeys, countsInvited = false }: RoleChange,
+  change: Change & { readonly role: ProjectRole },
 ) {
+  const { role, principal, keepsKeys, source = "hand" } = change;
+  if (member.userId === principal.userId && keepsKeys) throw ownKeys("body");
+  const held = readSources(member);
+  const others = isOfGroups(source) ? held : ofGroups(held);
+  const sources = { ...others, [source]: role };
+  if (!isOfGroups(source) && strongest(Object.values(sources)) !== role)
+    throw fromGroups(`The role ${member.role}`, others);
+  const left = await storeRole(ctx, trx, member, sources, change);
+  return { ...(await readMember(trx, member.projectId, member.userId)), ...left };
+}
+
+/** Stores who gives a member which role, and the strongest of them. @throws LAST_ADMIN */
+async function storeRole(
+  ctx: MembersContext,
+  trx: Trx,
+  member: queries.MemberRow,
+  sources: Sources,
+  { principal, keepsKeys, countsInvited = false, source = "hand" }: Change,
+): Promise<Leftovers> {
   const { projectId, userId } = member;
   const isSelf = userId === principal.userId;
-  if (isSelf && keepsKeys) throw ownKeys("body");
+  const role = strongest(Object.values(sources)) ?? member.role;
   if (role !== "owner") await requireOtherOwner(trx, member, countsInvited);
   await trx
     .updateTable("project_members")
-    .set({ role })
+    .set({ role, sources: storedSources(sources) })
     .where("projectId", "=", projectId)
     .where("userId", "=", userId)
     .execute();
@@ -261,12 +319,13 @@ export async function setRole(
   const now = await scopesWith(userId, projectId, role, ctx.projects, trx);
   const keys = await endKeysOf(ctx, { userId, projectId, heir, by: "member.update", before, now }, trx);
   const left = withSecrets(keys, await secretsKnownTo(trx, member, member.role, role));
-  await recordChange(ctx, "member.update", "project", projectId, { userId, role, ...leftoverIds(left) }, trx);
+  const metadata = { userId, role, ...named(source), ...leftoverIds(left) };
+  await recordChange(ctx, "member.update", "project", projectId, metadata, trx);
   if (role !== "owner") {
     await revokeInvitationsOf(ctx, projectId, userId, trx);
     if (!isSelf) await endOwnershipOf(userId, projectId, trx, principal.userId);
   }
-  return { ...(await readMember(trx, projectId, userId)), ...left };
+  return left;
 }
 
 async function requireMember(trx: Trx, projectId: string, userId: string): Promise<queries.MemberRow> {
@@ -295,6 +354,8 @@ function userNotFound(): PrismError {
   return new PrismError("USER_NOT_FOUND", "No such user");
 }
 
-function memberView({ userId, username, name, role, createdAt }: queries.MemberRow) {
-  return { userId, username, name, role, createdAt: toRfc3339(createdAt) };
+function memberView(member: queries.MemberRow) {
+  const { userId, username, name, role, createdAt } = member;
+  const source = shownSource(readSources(member), role);
+  return { userId, username, name, role, source, createdAt: toRfc3339(createdAt) };
 }

@@ -75,6 +75,7 @@ export interface MemberRow {
   readonly userId: string;
   readonly role: ProjectRole;
   readonly createdAt: number;
+  readonly sources: string | null;
   readonly username: string | null;
   readonly name: string;
 }
@@ -84,18 +85,21 @@ interface MemberFilters {
   readonly status?: UserStatus | undefined;
 }
 
-function members(db: ReadDb | Trx, projectId: string, { q, status }: MemberFilters = {}) {
-  let query = db
+function allMembers(db: ReadDb | Trx) {
+  return db
     .selectFrom("project_members as m")
     .innerJoin("users as u", "u.id", "m.userId")
-    .where("m.projectId", "=", projectId)
     .where("u.deletedAt", "is", null);
+}
+
+function members(db: ReadDb | Trx, projectId: string, { q, status }: MemberFilters = {}) {
+  let query = allMembers(db).where("m.projectId", "=", projectId);
   if (status !== undefined) query = query.where("u.status", "=", status);
   if (q !== undefined) query = query.where((e) => e.or([holdsText("u.name", q), holdsText("u.username", q)]));
   return query;
 }
 
-const COLUMNS = ["m.projectId", "m.userId", "m.role", "m.createdAt", "u.username", "u.name"] as const;
+const COLUMNS = ["m.projectId", "m.userId", "m.role", "m.createdAt", "m.sources", "u.username", "u.name"] as const;
 
 /** In the order in which the accounts were created. */
 export function listMembers(
@@ -116,6 +120,16 @@ export function listMembers(
 /** All of a project, deleted accounts aside. */
 export function everyMember(db: ReadDb | Trx, projectId: string): Promise<MemberRow[]> {
   return members(db, projectId).select(COLUMNS).orderBy("u.username").execute();
+}
+
+/** Of a user, in projects that are not deleted. */
+export function membershipsOf(db: ReadDb | Trx, userId: string): Promise<MemberRow[]> {
+  return allMembers(db)
+    .innerJoin("projects as p", "p.id", "m.projectId")
+    .select(COLUMNS)
+    .where("m.userId", "=", userId)
+    .where("p.deletedAt", "is", null)
+    .execute();
 }
 
 export function countMembers(db: ReadDb, projectId: string, filters: MemberFilters): Promise<number> {
@@ -179,11 +193,14 @@ export async function ownersOf(db: ReadDb | Trx, projectId: string): Promise<str
 
 /** Active users with the role Admin of the server. */
 export function administrators(db: ReadDb | Trx): Promise<{ id: string; prefs: string }[]> {
+  return activeAdministrators(db).execute();
+}
+
+export function activeAdministrators(db: ReadDb | Trx) {
   return active(db)
     .innerJoin("user_roles as r", "r.userId", "u.id")
     .innerJoin("roles", "roles.id", "r.roleId")
-    .where("roles.name", "=", "Admin")
-    .execute();
+    .where("roles.name", "=", "Admin");
 }
 
 function active(db: ReadDb | Trx) {

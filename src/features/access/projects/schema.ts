@@ -179,6 +179,10 @@ const memberEntries = {
   username: v.nullable(v.string()),
   name: v.string(),
   role: v.picklist(PROJECT_ROLES),
+  source: doc(
+    v.nullable(v.string()),
+    "Who gives the role: `file`, or a provider's groups such as `oidc:company`; null: a person",
+  ),
   createdAt: v.string(),
 };
 export const MemberView = named("ProjectMember", "A member of a project", v.object(memberEntries));

@@ -7,6 +7,10 @@ import { roles } from "./manage.ts";
 /** Bundles of permissions that users are given. */
 export const rolesFeature = feature("roles", {
   needs: ["accounts", "projects"],
+  findings: {
+    shownTo: async ({ settings, db }) =>
+      (await import("../group-rights/findings.ts")).signInFindings(settings.current, db.scan),
+  },
   configKinds: async (context) => [(await import("./config-kind.ts")).rolesKind(context)],
   register(server, context) {
     for (const each of roles.routes(context)) server.route(each);

@@ -178,8 +178,10 @@ async function reassign(
   const other = await Role.require(trx, to, "ROLE_NOT_FOUND", "role");
   requireHeld(heldBy(other), granter, "reassignTo");
   const now = context.clock.now();
-  await sql`insert or ignore into user_roles (userId, roleId, grantedBy, createdAt)
-      select userId, ${other.id}, ${granter.userId}, ${now} from user_roles where roleId = ${from.id}`.execute(trx);
+  await sql`insert or ignore into user_roles (userId, roleId, grantedBy, createdAt, sources)
+      select userId, ${other.id}, ${granter.userId}, ${now}, sources from user_roles where roleId = ${from.id}`.execute(
+    trx,
+  );
 }
 
 function builtIn(message: string): PrismError {

@@ -6,6 +6,7 @@ import type { UserStatus } from "../../../store/schema.ts";
 import { type AccountContext, recordChange } from "../context.ts";
 import { plainName } from "../users/create-user.ts";
 import { usersWith, writeUser } from "../users/queries.ts";
+import { requireLocalLogin } from "./local-login.ts";
 import { requirePassword, setPassword } from "./login.ts";
 import {
   accountLabel,
@@ -105,7 +106,8 @@ async function openVerified(ctx: AccountContext, userId: string, trx: Trx): Prom
 
 /**
  * Sets a link's password and ends all sessions. It opens an account that waits for its address: the link came to
- * it, and the password of the registration, perhaps a stranger's, ends. @throws LINK_EXPIRED, WEAK_PASSWORD, OVERLOADED
+ * it, and the password of the registration, perhaps a stranger's, ends. @throws LINK_EXPIRED, LOCAL_LOGIN_OFF, WEAK_PASSWORD,
+ * OVERLOADED
  */
 export async function resetPassword(
   ctx: AccountContext,
@@ -116,6 +118,7 @@ export async function resetPassword(
   const { db, backoff } = ctx;
   // Before the password is hashed, because hashing is expensive.
   const userId = await ownerOfOneTimeToken(ctx.clock, token, "reset_password", db.read);
+  await requireLocalLogin(ctx, db.read, userId);
   const account = await usersWith(db.read, "id", userId)
     .select(["status", "email", "username", "phone"])
     .executeTakeFirst();

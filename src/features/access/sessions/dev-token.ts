@@ -103,7 +103,9 @@ export function devTokenRoute({ settings, users, audit, log, db, devUserId, acco
         await audit.record({ action: "dev.token", resourceType: "user", resourceId: userId }, { trx });
         return { userId, sessionId: (await openSession(accounts, userId, client, trx)).id };
       });
-      const { token } = await accounts.accessTokens.issue(userId, sessionId, config.auth.devTokenExpires);
+      const { token } = await accounts.accessTokens.issue(userId, sessionId, {
+        expiresMs: config.auth.devTokenExpires,
+      });
       log.warn({ userId, ip: exchange.clientAddress }, "issued a development token");
       return { token };
     },

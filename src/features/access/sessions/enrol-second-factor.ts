@@ -1,7 +1,8 @@
-import { PrismError } from "../../../core/errors.ts";
-import { addEffect, type Trx } from "../../../store/database.ts";
+import { invalidField, PrismError } from "../../../core/errors.ts";
+import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { type Granter, requireMayManage } from "../authorize.ts";
 import { type AccountContext, recordChange } from "../context.ts";
+import { deletePasskeys } from "../passkeys/answers.ts";
 import { findUser, usersWith } from "../users/queries.ts";
 import { requirePassword } from "./login.ts";
 import {
@@ -12,17 +13,64 @@ import {
   factorSealContext,
   guessFactor,
   hasSecondFactor,
+  NO_SECOND_FACTOR,
   plainCode,
+  secondFactorsOf,
   stepOfCode,
   totpUri,
+  WRONG_CODE,
   withFactor,
 } from "./second-factor.ts";
 import { type ClientInfo, revokeSessions } from "./sessions.ts";
 
 /** The caller: a user in a session. */
-interface Owner {
+export interface AccountOwner {
   readonly userId: string;
   readonly sessionId: string | null;
+}
+
+/** That a caller is the owner of the account: see {@link withOwner}. */
+export interface OwnerProof extends FactorProof {
+  readonly password?: string | undefined;
+}
+
+/** Of challenges that prove the owner of an account. */
+export function changePurpose(userId: string): string {
+  return `change ${userId}`;
+}
+
+/**
+ * Runs `work` in a transaction once the caller has proved to be the owner: by the password and, if there is one, the
+ * second factor, or by a passkey whose authenticator verified its user, which stands for both.
+ * @throws INVALID_CREDENTIALS, RATE_LIMITED, VALIDATION_FAILED, OVERLOADED; INVALID_STATE without a password
+ */
+export async function withOwner<T>(
+  ctx: AccountContext,
+  userId: string,
+  { password, ...proof }: OwnerProof,
+  client: ClientInfo,
+  work: (trx: Trx) => Promise<T>,
+): Promise<T> {
+  const hasFactor = await hasSecondFactor(userId, ctx.db.read);
+  const isAlone = hasFactor && proof.passkey !== undefined && password === undefined;
+  if (!isAlone) {
+    const account = await usersWith(ctx.db.read, "id", userId).select("passwordHash").executeTakeFirst();
+    if (account?.passwordHash === null)
+      throw new PrismError(
+        "INVALID_STATE",
+        "The account has no password; a second factor needs one (prism user passwd)",
+      );
+    if (password === undefined) throw invalidField("body", "password", "is required", "REQUIRED");
+    await requirePassword(ctx, userId, password, client);
+  }
+  if (hasFactor)
+    return withFactor(ctx, userId, proof, client, { purpose: changePurpose(userId), isAlone }, (trx) => work(trx));
+  return ctx.db.write(async (trx) => {
+    // Added while the password was checked.
+    if (await hasSecondFactor(userId, trx))
+      throw new PrismError("INVALID_STATE", "The account has a second factor now");
+    return work(trx);
+  });
 }
 
 /** A new secret of a user, which is pending until its first code. */
@@ -34,24 +82,22 @@ export interface PendingFactor {
 }
 
 /**
- * Replaces a pending secret. @throws INVALID_CREDENTIALS, RATE_LIMITED, OVERLOADED; INVALID_STATE
- * with a second factor, or without a password
+ * Replaces a pending secret. @throws as {@link withOwner}; INVALID_STATE with an authenticator app
  */
 export async function startSecondFactor(
   ctx: AccountContext,
   userId: string,
-  password: string,
+  proof: OwnerProof,
   client: ClientInfo,
 ): Promise<PendingFactor> {
   const { db, box, clock } = ctx;
   const user = await findUser(db.read, userId);
-  if (user.passwordHash === null)
-    throw new PrismError("INVALID_STATE", "The account has no password; a second factor needs one (prism user passwd)");
-  await requirePassword(ctx, userId, password, client);
   const secret = createTotpSecret();
   const values = { secret: box.seal(factorSealContext(userId), secret), createdAt: clock.now() };
-  await db.write(async (trx) => {
-    if (await hasSecondFactor(userId, trx)) throw new PrismError("INVALID_STATE", "There is a second factor already");
+  const alreadyThere = new PrismError("INVALID_STATE", "There is an authenticator app already; remove it first");
+  if ((await stateOf(userId, db.read)).app) throw alreadyThere;
+  await withOwner(ctx, userId, proof, client, async (trx) => {
+    if ((await stateOf(userId, trx)).app) throw alreadyThere;
     await trx
       .insertInto("second_factors")
       .values({ userId, ...values })
@@ -62,6 +108,10 @@ export async function startSecondFactor(
   return { secret: base32(secret), uri: totpUri(secret, issuerOf(ctx), account) };
 }
 
+async function stateOf(userId: string, db: ReadDb | Trx) {
+  return (await secondFactorsOf([userId], db)).get(userId) ?? NO_SECOND_FACTOR;
+}
+
 /** Apps list accounts by issuer. */
 function issuerOf({ config }: AccountContext): string {
   return config.publicUrl === undefined ? "Prism" : `Prism ${new URL(config.publicUrl).hostname}`;
@@ -69,26 +119,27 @@ function issuerOf({ config }: AccountContext): string {
 
 /**
  * Enables the pending factor with its first code and ends the user's other sessions, which a
- * password alone has opened. @returns the recovery codes. @throws INVALID_STATE without a pending
- * factor, INVALID_CREDENTIALS, RATE_LIMITED
+ * password alone has opened. @returns new recovery codes; none beside passkeys, with which they were given.
+ * @throws INVALID_STATE without a pending factor, INVALID_CREDENTIALS, RATE_LIMITED
  */
 export async function confirmSecondFactor(
   ctx: AccountContext,
-  { userId, sessionId }: Owner,
+  { userId, sessionId }: AccountOwner,
   code: string,
   client: ClientInfo,
 ): Promise<readonly string[]> {
   const { box, clock } = ctx;
-  return guessFactor(ctx, userId, client, async (trx) => {
+  return guessFactor(ctx, userId, client, WRONG_CODE, async (trx) => {
     const row = trx.selectFrom("second_factors").selectAll().where("userId", "=", userId);
     const factor = await row.where("enabledAt", "is", null).executeTakeFirst();
-    if (!factor) throw new PrismError("INVALID_STATE", "No second factor is pending; request one first");
+    if (!factor || factor.secret === null)
+      throw new PrismError("INVALID_STATE", "No second factor is pending; request one first");
     const now = clock.now();
     const secret = box.open(factorSealContext(userId), factor.secret);
     const step = stepOfCode(secret, plainCode(code), now, factor.lastStep);
     if (step === undefined) return null;
-    const { codes, hashes } = createRecoveryCodes();
-    const values = { enabledAt: now, lastStep: step, recoveryCodes: hashes, failures: 0 };
+    const codes = await firstRecoveryCodes(ctx, userId, trx);
+    const values = { enabledAt: now, lastStep: step, failures: 0 };
     await trx.updateTable("second_factors").set(values).where("userId", "=", userId).execute();
     await revokeSessions(ctx, userId, "second factor", trx, sessionId);
     await noteChange(ctx, userId, { enabled: true }, trx);
@@ -96,16 +147,27 @@ export async function confirmSecondFactor(
   });
 }
 
-/** Replaces the recovery codes. @throws as {@link removeSecondFactor} */
+/** The recovery codes of an account that gets its first factor; none where it has one. */
+export async function firstRecoveryCodes(ctx: AccountContext, userId: string, trx: Trx): Promise<readonly string[]> {
+  if (await hasSecondFactor(userId, trx)) return [];
+  const { codes, hashes } = createRecoveryCodes();
+  await trx
+    .insertInto("second_factors")
+    .values({ userId, secret: null, recoveryCodes: hashes, enabledAt: null, createdAt: ctx.clock.now() })
+    .onConflict((conflict) => conflict.column("userId").doUpdateSet({ recoveryCodes: hashes }))
+    .execute();
+  return codes;
+}
+
+/** Replaces the recovery codes. @throws as {@link withOwner}; INVALID_STATE without a second factor */
 export async function renewRecoveryCodes(
   ctx: AccountContext,
   userId: string,
-  { password, ...proof }: FactorProof & { readonly password: string },
+  proof: OwnerProof,
   client: ClientInfo,
 ): Promise<readonly string[]> {
-  await requireFactor(ctx, userId);
-  await requirePassword(ctx, userId, password, client);
-  return withFactor(ctx, userId, proof, client, async (trx) => {
+  if (!(await hasSecondFactor(userId, ctx.db.read))) throw noFactor();
+  return withOwner(ctx, userId, proof, client, async (trx) => {
     const { codes, hashes } = createRecoveryCodes();
     await trx.updateTable("second_factors").set({ recoveryCodes: hashes }).where("userId", "=", userId).execute();
     await noteChange(ctx, userId, { recoveryCodes: "renewed" }, trx);
@@ -114,23 +176,34 @@ export async function renewRecoveryCodes(
 }
 
 /**
- * @throws INVALID_STATE without a second factor; INVALID_CREDENTIALS, RATE_LIMITED,
- * VALIDATION_FAILED, OVERLOADED
+ * Removes the authenticator app. Passkeys stay, and with them the recovery codes.
+ * @throws as {@link withOwner}; INVALID_STATE without an app
  */
 export async function removeSecondFactor(
   ctx: AccountContext,
   userId: string,
-  { password, ...proof }: FactorProof & { readonly password: string },
+  proof: OwnerProof,
   client: ClientInfo,
 ): Promise<void> {
-  await requireFactor(ctx, userId);
-  await requirePassword(ctx, userId, password, client);
-  await withFactor(ctx, userId, proof, client, (trx) => deleteFactor(ctx, userId, trx));
+  if (!(await stateOf(userId, ctx.db.read)).app) throw noFactor();
+  await withOwner(ctx, userId, proof, client, async (trx) => {
+    const values = { secret: null, enabledAt: null, lastStep: 0, failures: 0 };
+    await trx.updateTable("second_factors").set(values).where("userId", "=", userId).execute();
+    const enabled = !(await dropUnusedCodes(userId, trx));
+    await noteChange(ctx, userId, { enabled, ...(enabled ? { removed: "authenticator app" } : {}) }, trx);
+  });
+}
+
+/** Ends the recovery codes of an account without a second factor. @returns whether it has none */
+export async function dropUnusedCodes(userId: string, trx: Trx): Promise<boolean> {
+  if (await hasSecondFactor(userId, trx)) return false;
+  await trx.deleteFrom("second_factors").where("userId", "=", userId).execute();
+  return true;
 }
 
 /**
- * Removes another user's factor, as after the loss of a device: the next login asks for the password
- * only. @throws USER_NOT_FOUND, PRIVILEGE_ESCALATION; INVALID_STATE without one, and for the
+ * Removes another user's factors, authenticator app, recovery codes and all passkeys, as after the loss of a device:
+ * the next login asks for the password only. @throws USER_NOT_FOUND, PRIVILEGE_ESCALATION; INVALID_STATE without one, and for the
  * caller's own, which needs its proof
  */
 export async function resetSecondFactor(ctx: AccountContext, userId: string, granter: Granter): Promise<void> {
@@ -147,21 +220,18 @@ export async function resetSecondFactor(ctx: AccountContext, userId: string, gra
 
 async function deleteFactor(ctx: AccountContext, userId: string, trx: Trx): Promise<void> {
   await trx.deleteFrom("second_factors").where("userId", "=", userId).execute();
-  await noteChange(ctx, userId, { enabled: false }, trx);
+  const passkeys = await deletePasskeys(userId, trx);
+  await noteChange(ctx, userId, { enabled: false, ...(passkeys > 0 ? { passkeys } : {}) }, trx);
 }
 
 async function noteChange(
   ctx: AccountContext,
   userId: string,
-  metadata: Readonly<Record<string, string | boolean>>,
+  metadata: Readonly<Record<string, string | boolean | number>>,
   trx: Trx,
 ): Promise<void> {
   await recordChange(ctx, "user.second_factor", "user", userId, metadata, trx);
   addEffect(trx, { type: "answers-changed", of: "profile", userId });
-}
-
-async function requireFactor({ db }: AccountContext, userId: string): Promise<void> {
-  if (!(await hasSecondFactor(userId, db.read))) throw noFactor();
 }
 
 function noFactor(): PrismError {

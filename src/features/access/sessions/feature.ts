@@ -1,16 +1,18 @@
 import * as v from "valibot";
-import { PrismError } from "../../../core/errors.ts";
+import { type ErrorCode, PrismError } from "../../../core/errors.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
 import { Reply, type Route, route } from "../../../http/api/route.ts";
 import { doc, named } from "../../../http/api/shapes.ts";
 import { hasTokenScope, userOf } from "../../../http/server/access.ts";
 import type { Exchange } from "../../../http/server/exchange.ts";
 import { type FeatureServer, feature } from "../../../module/feature.ts";
+import { passkeyRoutes } from "../passkeys/routes.ts";
 import { loginNameOf } from "../users/create-user.ts";
 import { findUser, UserView, userView } from "../users/queries.ts";
 import { forgotPassword, resendVerification, resetPassword, verifyEmail } from "./account-links.ts";
 import { devTokenRoute } from "./dev-token.ts";
 import { type AuthContext, AuthLimits, RefreshCookie, requireOwnOrigin } from "./guards.ts";
+import { requireLocalLogin } from "./local-login.ts";
 import {
   checkPassword,
   endSession,
@@ -69,6 +71,7 @@ function loginRoutes(context: AuthContext, limits: AuthLimits): Route[] {
       response: RegisterView,
       errors: [
         "REGISTRATION_CLOSED",
+        "LOCAL_LOGIN_OFF",
         "INVALID_TIMEZONE",
         "EMAIL_TAKEN",
         "USERNAME_TAKEN",
@@ -98,6 +101,7 @@ function loginRoutes(context: AuthContext, limits: AuthLimits): Route[] {
       response: LoginView,
       errors: [
         "INVALID_CREDENTIALS",
+        "LOCAL_LOGIN_OFF",
         "SECOND_FACTOR_REQUIRED",
         "ACCOUNT_PENDING",
         "ACCOUNT_DISABLED",
@@ -140,6 +144,7 @@ function loginRoutes(context: AuthContext, limits: AuthLimits): Route[] {
         if (fromCookie !== undefined) requireOwnOrigin(exchange, allowsOrigin);
         const token = body.refreshToken ?? fromCookie;
         if (token === undefined) throw new PrismError("UNAUTHENTICATED", "Send a refresh token");
+        await context.oidc.beforeRefresh(token);
         const login = await loginOf(accounts, await rotateSession(accounts, token, clientOf(exchange)));
         const delivery = body.tokenDelivery ?? (fromCookie === undefined ? "body" : "cookie");
         // The cookie's token is used up; sent again it would end the session.
@@ -203,10 +208,11 @@ function sessionRoutes({ db, accounts }: AuthContext): Route[] {
   const sessionsOf = async (userId: string, current: string | null) => {
     const found = await listSessions(accounts, userId, db.read);
     return {
-      data: found.map(({ id, ip, userAgent, createdAt, lastUsedAt, repeatedAt }) => ({
+      data: found.map(({ id, ip, userAgent, createdAt, lastUsedAt, repeatedAt, via }) => ({
         id,
         ip,
         userAgent,
+        via,
         createdAt: toRfc3339(createdAt),
         lastUsedAt: toRfc3339(lastUsedAt),
         repeatedAt: toRfc3339OrNull(repeatedAt),
@@ -281,7 +287,8 @@ function linkRoutes({ accounts, kernel }: AuthContext, limits: AuthLimits): Rout
     id: string,
     path: string,
     summary: string,
-    send: (email: string, callerId: string | null) => void,
+    send: (email: string, callerId: string | null) => void | Promise<void>,
+    errors: readonly ErrorCode[] = [],
   ): Route =>
     route({
       method: "POST",
@@ -294,9 +301,10 @@ function linkRoutes({ accounts, kernel }: AuthContext, limits: AuthLimits): Rout
       body: EmailBody,
       status: 202,
       response: v.object({}),
+      errors,
       async handle(exchange, { body }) {
         limits.take(exchange, "mail");
-        send(body.email, await callerOf(exchange));
+        await send(body.email, await callerOf(exchange));
         return {};
       },
     });
@@ -327,7 +335,12 @@ function linkRoutes({ accounts, kernel }: AuthContext, limits: AuthLimits): Rout
       "forgotPassword",
       "/api/v1/auth/forgot-password",
       "Send a link to reset the password; the answer does not reveal whether the account exists",
-      (email) => forgotPassword(accounts, email),
+      async (email) => {
+        // Under `admins` the link of others says it: the answer does not tell who is one.
+        await requireLocalLogin(accounts, accounts.db.read);
+        forgotPassword(accounts, email);
+      },
+      ["LOCAL_LOGIN_OFF"],
     ),
     route({
       method: "POST",
@@ -337,7 +350,7 @@ function linkRoutes({ accounts, kernel }: AuthContext, limits: AuthLimits): Rout
       ...open,
       body: ResetBody,
       status: 204,
-      errors: ["LINK_EXPIRED", "WEAK_PASSWORD", "OVERLOADED"],
+      errors: ["LINK_EXPIRED", "LOCAL_LOGIN_OFF", "WEAK_PASSWORD", "OVERLOADED"],
       async handle(exchange, { body }) {
         await resetPassword(accounts, body.token, body.password, clientOf(exchange));
       },
@@ -354,7 +367,7 @@ declare module "../../../module/feature.ts" {
 
 /** How people show who they are. */
 export const authFeature = feature("auth", {
-  needs: ["accounts", "users", "devUserId", "pusherRegistry"],
+  needs: ["accounts", "users", "devUserId", "pusherRegistry", "oidc"],
   open: ({ accounts }) => ({
     passwordOwner: passwordOwner.bind(null, accounts),
   }),
@@ -367,6 +380,7 @@ function serve(server: FeatureServer, context: AuthContext): void {
     ...loginRoutes(context, limits),
     ...signInRoutes(context, limits),
     ...secondFactorRoutes(context),
+    ...passkeyRoutes(context, limits),
     ...linkRoutes(context, limits),
     ...sessionRoutes(context),
   ];

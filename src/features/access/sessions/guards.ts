@@ -8,7 +8,7 @@ import type { LiveSettings } from "../../../http/server/live-settings.ts";
 import type { Context } from "../../../module/feature.ts";
 import { WIDE_NETWORK_FACTOR } from "./login-backoff.ts";
 
-export type AuthContext = Context<"accounts" | "users" | "devUserId" | "pusherRegistry">;
+export type AuthContext = Context<"accounts" | "users" | "devUserId" | "pusherRegistry" | "oidc">;
 
 /** Counted separately: requests for mails never use up the attempts of logins. */
 type Purpose = "login" | "mail";
@@ -22,7 +22,7 @@ export class AuthLimits {
   readonly #limiter: RateLimiter;
   readonly #settings: AuthContext["settings"];
 
-  constructor({ accounts, clock, settings }: AuthContext) {
+  constructor({ accounts, clock, settings }: Pick<AuthContext, "accounts" | "clock" | "settings">) {
     this.#limiter = new RateLimiter(clock);
     this.#settings = settings;
     accounts.backoff.clearsAlso((names) => this.#clear(names));
@@ -72,6 +72,15 @@ export class AuthLimits {
   }
 }
 
+/** The value of a cookie; undefined without one. */
+export function cookieOf(exchange: Exchange, wanted: string): string | undefined {
+  for (const part of exchange.header("cookie").split(";")) {
+    const [name, value] = part.trim().split("=", 2);
+    if (name === wanted && value) return value;
+  }
+  return undefined;
+}
+
 /** Prefix of a token in a session cookie, so that the next refresh sets a session cookie too. */
 const UNTIL_BROWSER_ENDS = "~";
 
@@ -102,11 +111,7 @@ export class RefreshCookie {
   }
 
   #value(exchange: Exchange): string | undefined {
-    for (const part of exchange.header("cookie").split(";")) {
-      const [name, value] = part.trim().split("=", 2);
-      if (name === this.#name && value) return value;
-    }
-    return undefined;
+    return cookieOf(exchange, this.#name);
   }
 
   /** @param endsWithBrowser sets a session cookie, which the browser deletes when it closes. */

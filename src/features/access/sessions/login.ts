@@ -18,17 +18,19 @@ import {
   requireLoginName,
 } from "../users/create-user.ts";
 import { usersWith, writeUser } from "../users/queries.ts";
+import { requireLocalLogin } from "./local-login.ts";
 import { KNOWN_PAIR_MS } from "./login-backoff.ts";
 import {
   addOneTimeToken,
   consumeOneTimeToken,
   createOneTimeToken,
   linkExpired,
+  type Opening,
   ownerOfOneTimeToken,
   revokeOneTimeTokens,
 } from "./mail-links.ts";
 import type { RegisterBody } from "./schema.ts";
-import { hasSecondFactor } from "./second-factor.ts";
+import { type FactorName, factorsOf, hasSecondFactor } from "./second-factor.ts";
 import {
   type ClientInfo,
   hasSessionFrom,
@@ -51,11 +53,17 @@ export interface Login {
 }
 
 /** The result of a first step: a challenge when the second factor is still to be proved. */
-export type FirstStep = Login | { readonly challenge: string };
+export type FirstStep = Login | Challenge;
+
+/** @property factors that the second step can prove */
+interface Challenge {
+  readonly challenge: string;
+  readonly factors: readonly FactorName[];
+}
 
 /**
  * @returns a login too if the account is active at once and the policy is `open`.
- * @throws REGISTRATION_CLOSED, FORBIDDEN (setup token), LINK_EXPIRED (invitation), WEAK_PASSWORD,
+ * @throws REGISTRATION_CLOSED, LOCAL_LOGIN_OFF, FORBIDDEN (setup token), LINK_EXPIRED (invitation), WEAK_PASSWORD,
  * INVALID_TIMEZONE, EMAIL_TAKEN, USERNAME_TAKEN, PHONE_TAKEN, OVERLOADED
  */
 export async function register(
@@ -67,11 +75,13 @@ export async function register(
   const { setupToken, inviteToken, password, email, username, phone } = registration;
   if (inviteToken === undefined) requireLoginName(registration);
   const isInvited = setupToken !== undefined || inviteToken !== undefined;
+  const invited = inviteToken === undefined ? null : await invitedAccount(ctx, inviteToken, db.read);
+  // The first administrator must be able to begin.
+  if (setupToken === undefined) await requireLocalLogin(ctx, db.read, invited?.id ?? null);
   if (config.auth.registration === "closed" && !isInvited)
     throw new PrismError("REGISTRATION_CLOSED", "Registration is closed; ask an administrator");
   if (registration.projectInviteToken !== undefined)
     await requireInvitation(ctx, registration, registration.projectInviteToken, db.read);
-  const invited = inviteToken === undefined ? null : await invitedAccount(ctx, inviteToken, db.read);
   requireStrong(password, config.auth.passwordMin, [email, username, phone, invited?.email, invited?.username]);
   const passwordHash = await passwords.hash(password);
   const { made, session } = await db.write(async (trx) => {
@@ -143,7 +153,7 @@ async function invitedAccount(ctx: AccountContext, inviteToken: string, db: Read
  * A wrong password, an unknown name and an account without a password give the same answer after
  * the same time.
  * @throws INVALID_CREDENTIALS, RATE_LIMITED, OVERLOADED, VALIDATION_FAILED for an invalid password;
- * ACCOUNT_PENDING, ACCOUNT_DISABLED and ACCOUNT_UNVERIFIED for the correct password only
+ * ACCOUNT_PENDING, ACCOUNT_DISABLED and ACCOUNT_UNVERIFIED for the correct password only; LOCAL_LOGIN_OFF
  */
 export async function checkPassword(
   ctx: AccountContext,
@@ -153,12 +163,14 @@ export async function checkPassword(
 ): Promise<FirstStep> {
   const { db, passwords } = ctx;
   const name = loginNameOf(names);
+  await requireLocalLogin(ctx, db.read);
   const user = await guessPassword(ctx, name.key, password, client, () => findByLoginName(name, db.read));
   if (!user) throw new PrismError("INVALID_CREDENTIALS", "The login name or the password is wrong");
   if (user.status !== "active") {
     await recordFailedLogin(ctx, user.id, user.status);
     throw accountError(user.status);
   }
+  await requireLocalLogin(ctx, db.read, user.id);
   const newHash = await renewedHash(passwords, user.passwordHash, password);
   const opened = await db.write(async (trx) => {
     // Read again: while the password was checked the account may have changed.
@@ -182,19 +194,21 @@ async function renewedHash(
   return hash !== null && passwords.isOutdated(hash) ? passwords.hash(password).catch(() => null) : null;
 }
 
-type Opened = OpenSession | { readonly challenge: string };
+type Opened = OpenSession | Challenge;
 
-/** Opens a session, or a challenge for an account with a second factor. */
+/** Opens a session, or a challenge for an account with a second factor, whose session is opened the same way. */
 export async function openOrChallenge(
   ctx: AccountContext,
   userId: string,
   client: ClientInfo,
   trx: Trx,
   how?: Readonly<Record<string, string>>,
+  opening: Opening = {},
 ): Promise<Opened> {
-  if (!(await hasSecondFactor(userId, trx))) return startLogin(ctx, userId, client, trx, how);
+  if (!(await hasSecondFactor(userId, trx))) return startLogin(ctx, userId, client, trx, how, opening);
   // Earlier challenges stay: others who know the password must not prevent the owner's login.
-  return { challenge: await addOneTimeToken(ctx.clock, userId, "second_factor", trx) };
+  const challenge = await addOneTimeToken(ctx.clock, userId, "second_factor", trx, opening);
+  return { challenge, factors: await factorsOf(ctx, userId, trx) };
 }
 
 export async function firstStepOf(ctx: AccountContext, opened: Opened): Promise<FirstStep> {
@@ -262,7 +276,7 @@ export interface PasswordOwner {
 /**
  * The account of a login name and its password, for protocols that send both with each request. No
  * session is opened. An account with a second factor is refused: its clients use a token.
- * @throws INVALID_CREDENTIALS, RATE_LIMITED, OVERLOADED, VALIDATION_FAILED
+ * @throws INVALID_CREDENTIALS, LOCAL_LOGIN_OFF, RATE_LIMITED, OVERLOADED, VALIDATION_FAILED
  */
 export async function passwordOwner(
   ctx: AccountContext,
@@ -272,9 +286,11 @@ export async function passwordOwner(
 ): Promise<PasswordOwner> {
   const name = loginNameOf({ login });
   const client = { ip, userAgent: "" };
+  await requireLocalLogin(ctx, ctx.db.read);
   const user = await guessPassword(ctx, name.key, password, client, () => findByLoginName(name, ctx.db.read));
   if (user?.status !== "active" || (await hasSecondFactor(user.id, ctx.db.read)))
     throw new PrismError("INVALID_CREDENTIALS", "The login name or the password is wrong");
+  await requireLocalLogin(ctx, ctx.db.read, user.id);
   const { id: userId, passwordChangedAt, passwordHash } = user;
   const newHash = await renewedHash(ctx.passwords, passwordHash, password);
   if (newHash !== null)
@@ -361,16 +377,18 @@ export async function startLogin(
   client: ClientInfo,
   trx: Trx,
   how: Readonly<Record<string, string>> = {},
+  opening: Opening = {},
 ): Promise<OpenSession> {
-  const session = await openSession(ctx, userId, client, trx);
+  const session = await openSession(ctx, userId, client, trx, opening);
   await writeUser(trx, userId, { lastLoginAt: ctx.clock.now() });
-  await recordChange(ctx, "auth.login", "user", userId, { sessionId: session.id, ...how }, trx, userId);
+  const by = opening.via === undefined ? {} : { via: opening.via };
+  await recordChange(ctx, "auth.login", "user", userId, { sessionId: session.id, ...by, ...how }, trx, userId);
   return session;
 }
 
 /** Signing is done outside the transaction. */
 export async function loginOf(ctx: AccountContext, session: OpenSession): Promise<Login> {
-  const { token, expiresAt } = await ctx.accessTokens.issue(session.userId, session.id);
+  const { token, expiresAt } = await ctx.accessTokens.issue(session.userId, session.id, { latest: session.endsAt });
   return { userId: session.userId, accessToken: token, accessExpiresAt: expiresAt, session };
 }
 

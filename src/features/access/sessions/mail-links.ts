@@ -12,6 +12,16 @@ import type { ReadDb, Trx } from "../../../store/database.ts";
  */
 export type OneTimeKind = "verify_email" | "reset_password" | "invite" | "sign_in" | "second_factor";
 
+/** How a session is opened. */
+export interface Opening {
+  /** `oidc:<name>` or `proxy:<name>`; undefined: by a password, a link or a passkey. */
+  readonly via?: string | undefined;
+  /** The provider's name of the session. */
+  readonly sid?: string | undefined;
+  /** Epoch ms: it ends then at the latest, however often it is refreshed. */
+  readonly endsAt?: number | undefined;
+}
+
 export const LINK_LIFE_MS: Readonly<Record<OneTimeKind, number>> = {
   verify_email: 24 * HOUR_MS,
   reset_password: HOUR_MS,
@@ -27,19 +37,42 @@ export async function createOneTimeToken(clock: Clock, userId: string, kind: One
   return addOneTimeToken(clock, userId, kind, trx);
 }
 
-/** @returns the token; earlier ones stay valid until they expire. */
-export async function addOneTimeToken(clock: Clock, userId: string, kind: OneTimeKind, trx: Trx): Promise<string> {
+/**
+ * @param opening how the session of a challenge is opened. @returns the token; earlier ones stay valid until they
+ * expire.
+ */
+export async function addOneTimeToken(
+  clock: Clock,
+  userId: string,
+  kind: OneTimeKind,
+  trx: Trx,
+  opening?: Opening,
+): Promise<string> {
   const token = randomBytes(TOKEN_BYTES).toString("base64url");
   const expiresAt = clock.now() + LINK_LIFE_MS[kind];
   await trx
     .insertInto("one_time_tokens")
-    .values({ hash: hashToken(token), userId, kind, expiresAt })
+    .values({ hash: hashToken(token), userId, kind, expiresAt, opening: opening ? JSON.stringify(opening) : null })
     .execute();
   return token;
 }
 
 /** @returns its user. @throws LINK_EXPIRED for an unknown, used or expired one alike */
 export async function consumeOneTimeToken(clock: Clock, token: string, kind: OneTimeKind, trx: Trx): Promise<string> {
+  return (await consume(clock, token, kind, trx)).userId;
+}
+
+/** Uses a challenge of the second factor up. @returns how its session is opened. @throws LINK_EXPIRED */
+export async function consumeChallenge(
+  clock: Clock,
+  challenge: string,
+  trx: Trx,
+): Promise<{ readonly userId: string; readonly opening: Opening }> {
+  const { userId, opening } = await consume(clock, challenge, "second_factor", trx);
+  return { userId, opening: opening === null ? {} : (JSON.parse(opening) as Opening) };
+}
+
+async function consume(clock: Clock, token: string, kind: OneTimeKind, trx: Trx) {
   const now = clock.now();
   const found = await trx
     .updateTable("one_time_tokens")
@@ -48,10 +81,10 @@ export async function consumeOneTimeToken(clock: Clock, token: string, kind: One
     .where("kind", "=", kind)
     .where("usedAt", "is", null)
     .where("expiresAt", ">", now)
-    .returning("userId")
+    .returning(["userId", "opening"])
     .executeTakeFirst();
   if (!found) throw linkExpired();
-  return found.userId;
+  return found;
 }
 
 /** The user of a valid token, for an early refusal. @throws LINK_EXPIRED */

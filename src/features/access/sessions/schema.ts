@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { doc, example, named, object, text } from "../../../http/api/shapes.ts";
+import { PasskeyAnswer } from "../passkeys/answer-schema.ts";
 
 const MAX_PASSWORD_LENGTH = 1024;
 
@@ -41,7 +42,7 @@ export const RegisterBody = example(
 );
 
 /** How the session is opened, for each way to log in. */
-const sessionEntries = {
+export const sessionEntries = {
   tokenDelivery,
   device: v.optional(doc(text(100), "Name of the device, shown in the list of sessions")),
   rememberMe: v.optional(
@@ -62,21 +63,27 @@ export const LoginBody = example(
 const proofEntries = {
   code: v.optional(doc(name, "Code of the authenticator app")),
   recoveryCode: v.optional(doc(name, "Recovery code, in place of `code`")),
+  passkey: v.optional(PasskeyAnswer),
 };
 
-export const SecondStepBody = example(
-  object({ challenge: doc(linkToken, "Challenge of the first step"), ...proofEntries, ...sessionEntries }),
-  { challenge: "the-challenge-of-the-login", code: "123456" },
-);
-
-export const PasswordProof = example(object({ password: doc(password, "Password") }), {
-  password: "correct horse battery staple",
-});
-export const FirstCodeBody = example(object({ code: doc(name, "Code of the authenticator app") }), { code: "123456" });
-export const FullProof = example(object({ password: doc(password, "Password"), ...proofEntries }), {
-  password: "correct horse battery staple",
+export const loginChallenge = doc(linkToken, "Challenge of the first step");
+export const SecondStepBody = example(object({ challenge: loginChallenge, ...proofEntries, ...sessionEntries }), {
+  challenge: "the-challenge-of-the-login",
   code: "123456",
 });
+
+export const FirstCodeBody = example(object({ code: doc(name, "Code of the authenticator app") }), { code: "123456" });
+const fullProof = () =>
+  object({
+    password: v.optional(
+      doc(password, "Password; left out only with a passkey whose authenticator has verified its user"),
+    ),
+    ...proofEntries,
+  });
+export const OwnerProof = example(named("OwnerProof", "That the caller owns the account", fullProof()), {
+  password: "correct horse battery staple",
+});
+export const FullProof = example(fullProof(), { password: "correct horse battery staple", code: "123456" });
 
 export const SignInLinkBody = example(
   object({ token: doc(linkToken, "Token of the sign-in link"), ...sessionEntries }),
@@ -125,6 +132,7 @@ export const SessionView = named(
     id: v.string(),
     ip: v.string(),
     userAgent: v.string(),
+    via: doc(v.nullable(v.string()), "The provider that opened it, such as `oidc:company`; null: none"),
     createdAt: v.string(),
     lastUsedAt: v.string(),
     repeatedAt: doc(

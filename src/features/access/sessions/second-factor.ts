@@ -4,12 +4,15 @@ import { PrismError } from "../../../core/errors.ts";
 import { toRfc3339OrNull } from "../../../core/time/clock.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { type AccountContext, recordFailedLogin } from "../context.ts";
+import type { PasskeyAnswer } from "../passkeys/answer-schema.ts";
+import { acceptAnswer, checkAnswer, hasUsablePasskey } from "../passkeys/answers.ts";
 
-/** One of both, of a user. */
+/** One of them, of a user. */
 export interface FactorProof {
   /** Code of the authenticator app. */
   readonly code?: string | undefined;
   readonly recoveryCode?: string | undefined;
+  readonly passkey?: PasskeyAnswer | undefined;
 }
 
 /** Where a guess comes from. */
@@ -17,7 +20,18 @@ interface Guesser {
   readonly ip: string;
 }
 
-export type FactorKind = "code" | "recovery code";
+export type FactorKind = "code" | "recovery code" | "passkey";
+
+/** The member of a proof. */
+export type FactorName = keyof FactorProof;
+
+/** What the answer of a passkey must be for. */
+interface Asked {
+  /** Of its challenge. */
+  readonly purpose: string;
+  /** Without the password: its authenticator must have verified the user. */
+  readonly isAlone: boolean;
+}
 
 /** Shown to the user and to managers of users. */
 export interface SecondFactorState {
@@ -25,9 +39,15 @@ export interface SecondFactorState {
   /** RFC 3339. */
   readonly since: string | null;
   readonly recoveryCodesLeft: number;
+  /** Whether there is an authenticator app. */
+  readonly app: boolean;
+  readonly passkeys: number;
 }
 
-export const NO_SECOND_FACTOR: SecondFactorState = { enabled: false, since: null, recoveryCodesLeft: 0 };
+export const NO_SECOND_FACTOR: SecondFactorState = {
+  ...{ enabled: false, since: null, recoveryCodesLeft: 0 },
+  ...{ app: false, passkeys: 0 },
+};
 
 /**
  * Wrong codes in a row, after which only a recovery code counts: 100 guesses find one of the three
@@ -54,7 +74,7 @@ export async function hasSecondFactor(userId: string, db: ReadDb): Promise<boole
   return (await secondFactorsOf([userId], db)).has(userId);
 }
 
-/** The users who have one. */
+/** The users who have one: an authenticator app, a passkey or both. */
 export async function secondFactorsOf(
   userIds: readonly string[],
   db: ReadDb,
@@ -63,18 +83,34 @@ export async function secondFactorsOf(
     .selectFrom("second_factors")
     .select(["userId", "enabledAt", "recoveryCodes"])
     .where("userId", "in", userIds)
-    .where("enabledAt", "is not", null)
     .execute();
-  return new Map(
-    rows.map(({ userId, enabledAt, recoveryCodes }) => [
-      userId,
-      {
-        enabled: true,
-        since: toRfc3339OrNull(enabledAt),
-        recoveryCodesLeft: (JSON.parse(recoveryCodes) as string[]).length,
-      },
-    ]),
-  );
+  const passkeys = await db
+    .selectFrom("passkeys")
+    .select(["userId", "createdAt"])
+    .where("userId", "in", userIds)
+    .orderBy("createdAt")
+    .execute();
+  const states = userIds.flatMap((id): [string, SecondFactorState][] => {
+    const row = rows.find(({ userId }) => userId === id);
+    const own = passkeys.filter(({ userId }) => userId === id);
+    const times = [row?.enabledAt ?? null, own[0]?.createdAt ?? null].filter((at) => at !== null);
+    if (times.length === 0) return [];
+    const since = toRfc3339OrNull(Math.min(...times));
+    const recoveryCodesLeft = row ? (JSON.parse(row.recoveryCodes) as string[]).length : 0;
+    const app = row !== undefined && row.enabledAt !== null;
+    return [[id, { enabled: true, since, recoveryCodesLeft, app, passkeys: own.length }]];
+  });
+  return new Map(states);
+}
+
+/** What an account can prove; none: it has no second factor, or none that still works. */
+export async function factorsOf(ctx: AccountContext, userId: string, db: ReadDb): Promise<readonly FactorName[]> {
+  const state = (await secondFactorsOf([userId], db)).get(userId) ?? NO_SECOND_FACTOR;
+  const names: FactorName[] = [];
+  if (state.passkeys > 0 && (await hasUsablePasskey(ctx, userId, db))) names.push("passkey");
+  if (state.app) names.push("code");
+  if (state.recoveryCodesLeft > 0) names.push("recoveryCode");
+  return names;
 }
 
 /** New recovery codes, shown once, and the stored hashes. */
@@ -95,27 +131,56 @@ export async function withFactor<T>(
   userId: string,
   proof: FactorProof,
   client: Guesser,
+  asked: Asked,
   work: (trx: Trx, by: FactorKind) => Promise<T>,
 ): Promise<T> {
   requireProof(proof);
-  const accepted = await guessFactor(ctx, userId, client, async (trx) => {
-    const by = await acceptProof(ctx, userId, proof, trx);
-    return by && { value: await work(trx, by) };
-  });
+  const { passkey } = proof;
+  const answer = passkey === undefined ? null : await checkAnswer(ctx, passkey, { ...asked, userId });
+  const accepted = await guessFactor(
+    ctx,
+    userId,
+    client,
+    passkey === undefined ? WRONG_CODE : WRONG_PASSKEY,
+    async (trx) => {
+      const isAccepted = answer !== null && (await acceptAnswer(ctx, answer, trx));
+      const by = passkey === undefined ? await acceptCode(ctx, userId, proof, trx) : isAccepted ? "passkey" : null;
+      return by && { value: await work(trx, by) };
+    },
+  );
   return accepted.value;
 }
 
+/** The answer to a wrong proof: member, and what is wrong. */
+interface Refusal {
+  readonly path: FactorName;
+  readonly message: string;
+}
+export const WRONG_CODE: Refusal = { path: "code", message: "The code is wrong, or was used before" };
+export const WRONG_PASSKEY: Refusal = {
+  path: "passkey",
+  message: "The passkey is not known here, its answer is wrong, or it took too long",
+};
+
+/** @property key counts the guesses. @property reason of the audit trail. */
+interface Guess {
+  readonly key: string;
+  readonly client: Guesser;
+  readonly userId: string | null;
+  readonly reason: string;
+  readonly wrong: Refusal;
+}
+
 /**
- * A guess at a code. @param check null for a wrong one; its transaction is committed too.
+ * A guess at a code or a passkey. @param check null for a wrong one; its transaction is committed too.
  * @throws INVALID_CREDENTIALS, RATE_LIMITED, and errors of `check`
  */
-export async function guessFactor<T>(
+export async function guess<T>(
   ctx: AccountContext,
-  userId: string,
-  client: Guesser,
+  { key, client, userId, reason, wrong: { path, message } }: Guess,
   check: (trx: Trx) => Promise<T | null>,
 ): Promise<T> {
-  const attempt = ctx.backoff.begin(factorKey(userId), client.ip);
+  const attempt = ctx.backoff.begin(key, client.ip);
   const accepted = await ctx.db.write(check).catch((error: unknown) => {
     attempt.withdrawn();
     throw error;
@@ -124,20 +189,30 @@ export async function guessFactor<T>(
     attempt.succeeded();
     return accepted;
   }
-  await recordFailedLogin(ctx, userId, "second factor");
-  const message = "The code is wrong, or was used before";
-  throw new PrismError("INVALID_CREDENTIALS", message, { details: [{ path: "code", code: "VALUE", message }] });
+  await recordFailedLogin(ctx, userId, reason);
+  throw new PrismError("INVALID_CREDENTIALS", message, { details: [{ path, code: "VALUE", message }] });
 }
 
-/** Uses a proof up, or counts a failure. @returns null for a wrong one */
-async function acceptProof(
+/** A {@link guess} at the second factor of a user. */
+export function guessFactor<T>(
+  ctx: AccountContext,
+  userId: string,
+  client: Guesser,
+  wrong: Refusal,
+  check: (trx: Trx) => Promise<T | null>,
+): Promise<T> {
+  return guess(ctx, { key: factorKey(userId), client, userId, reason: "second factor", wrong }, check);
+}
+
+/** Uses a code up, or counts a failure. @returns null for a wrong one */
+async function acceptCode(
   { box, clock }: AccountContext,
   userId: string,
   { code, recoveryCode }: FactorProof,
   trx: Trx,
 ): Promise<FactorKind | null> {
   const factor = await trx.selectFrom("second_factors").selectAll().where("userId", "=", userId).executeTakeFirst();
-  if (!factor || factor.enabledAt === null) return null;
+  if (!factor) return null;
   const change = (values: { failures: number; lastStep?: number; recoveryCodes?: string }) =>
     trx.updateTable("second_factors").set(values).where("userId", "=", userId).execute();
 
@@ -149,7 +224,12 @@ async function acceptProof(
       addEffect(trx, { type: "answers-changed", of: "profile", userId });
       return "recovery code";
     }
-  } else if (code !== undefined && factor.failures < MAX_FAILURES) {
+  } else if (
+    code !== undefined &&
+    factor.secret !== null &&
+    factor.enabledAt !== null &&
+    factor.failures < MAX_FAILURES
+  ) {
     const secret = box.open(factorSealContext(userId), factor.secret);
     const step = stepOfCode(secret, plainCode(code), clock.now(), factor.lastStep);
     if (step !== undefined) {
@@ -175,9 +255,9 @@ function hashRecoveryCode(code: string): string {
   return hashToken(plain);
 }
 
-function requireProof({ code, recoveryCode }: FactorProof): void {
-  if ((code === undefined) !== (recoveryCode === undefined)) return;
-  const message = "give code or recoveryCode";
+function requireProof({ code, recoveryCode, passkey }: FactorProof): void {
+  if ([code, recoveryCode, passkey].filter((each) => each !== undefined).length === 1) return;
+  const message = "give one of code, recoveryCode and passkey";
   throw new PrismError("VALIDATION_FAILED", message, { details: [{ path: "code", code: "REQUIRED", message }] });
 }
 

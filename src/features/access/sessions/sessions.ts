@@ -7,6 +7,7 @@ import { addressGroup } from "../../../http/server/headers.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { accountError } from "../authenticate/principals.ts";
 import { type AccountContext, recordChange } from "../context.ts";
+import type { Opening } from "./mail-links.ts";
 
 /** Data of the client that opened a session. */
 export interface ClientInfo {
@@ -26,6 +27,8 @@ export interface OpenSession {
   readonly refreshToken: string;
   /** Expiry of the refresh token, epoch ms. */
   readonly expiresAt: number;
+  /** End of the session, epoch ms. */
+  readonly endsAt: number;
 }
 
 export interface SessionContext extends Pick<AccountContext, "audit" | "clock" | "db"> {
@@ -37,7 +40,7 @@ export interface SessionContext extends Pick<AccountContext, "audit" | "clock" |
 }
 
 /** Why a session ended. */
-export type RevokeReason = "logout" | "revoked" | "reuse" | "password" | "second factor" | "account";
+export type RevokeReason = "logout" | "revoked" | "reuse" | "password" | "second factor" | "account" | "provider";
 
 const TOKEN_BYTES = 32;
 const MAX_AGENT_LENGTH = 256;
@@ -56,10 +59,12 @@ export async function openSession(
   userId: string,
   client: ClientInfo,
   trx: Trx,
+  { via, sid, endsAt: latest = Number.POSITIVE_INFINITY }: Opening = {},
 ): Promise<OpenSession> {
   const { clock, config } = ctx;
   const now = clock.now();
   const id = uuidv7();
+  const endsAt = Math.min(now + config.auth.sessionMaxMs, latest);
   await trx
     .insertInto("sessions")
     .values({
@@ -70,10 +75,12 @@ export async function openSession(
       ip: client.ip,
       createdAt: now,
       lastUsedAt: now,
-      expiresAt: now + config.auth.sessionMaxMs,
+      expiresAt: endsAt,
+      via: via ?? null,
+      sid: sid ?? null,
     })
     .execute();
-  return { id, userId, ...(await issueRefreshToken(ctx, id, now + config.auth.sessionMaxMs, now, trx)) };
+  return { id, userId, endsAt, ...(await issueRefreshToken(ctx, id, endsAt, now, trx)) };
 }
 
 /**
@@ -144,7 +151,7 @@ async function rotateIn(
     .where("id", "=", token.id)
     .execute();
   if (isRepeated) await recordChange(ctx, "auth.refresh_repeated", "session", token.id, { userId: token.userId }, trx);
-  return { id: token.id, userId: token.userId, ...next };
+  return { id: token.id, userId: token.userId, endsAt: token.sessionEnd, ...next };
 }
 
 /**
@@ -172,11 +179,11 @@ export async function sessionOfRefreshToken(
   ctx: SessionContext,
   refreshToken: string,
   db: ReadDb,
-): Promise<{ id: string; userId: string } | undefined> {
+): Promise<{ id: string; userId: string; via: string | null } | undefined> {
   return db
     .selectFrom("refresh_tokens")
     .innerJoin("sessions", "sessions.id", "refresh_tokens.sessionId")
-    .select(["sessions.id", "sessions.userId"])
+    .select(["sessions.id", "sessions.userId", "sessions.via"])
     .where("refresh_tokens.hash", "=", hashRefreshToken(ctx, refreshToken))
     .executeTakeFirst();
 }
@@ -187,7 +194,7 @@ export async function listSessions({ clock, config }: SessionContext, userId: st
   return (
     db
       .selectFrom("sessions")
-      .select(["id", "ip", "userAgent", "createdAt", "lastUsedAt", "repeatedAt"])
+      .select(["id", "ip", "userAgent", "createdAt", "lastUsedAt", "repeatedAt", "via"])
       .where("userId", "=", userId)
       .where("revokedAt", "is", null)
       .where("expiresAt", ">", now)
@@ -219,20 +226,19 @@ export async function revokeSession(
   return true;
 }
 
-/** Ends the sessions of a user. @param except the session to keep. */
+/** Ends the sessions of a user. @param except the session to keep. @param of only those that were opened so */
 export async function revokeSessions(
   ctx: SessionContext,
   userId: string,
   reason: RevokeReason,
   trx: Trx,
   except: string | null = null,
+  { via, sid }: Pick<Opening, "via" | "sid"> = {},
 ): Promise<number> {
-  const live = await trx
-    .selectFrom("sessions")
-    .select("id")
-    .where("userId", "=", userId)
-    .where("revokedAt", "is", null)
-    .execute();
+  let sessions = trx.selectFrom("sessions").select("id").where("userId", "=", userId).where("revokedAt", "is", null);
+  if (via !== undefined) sessions = sessions.where("via", "=", via);
+  if (sid !== undefined) sessions = sessions.where("sid", "=", sid);
+  const live = await sessions.execute();
   const ids = live.map(({ id }) => id).filter((id) => id !== except);
   await endSessions(ctx, ids, userId, reason, trx);
   return ids.length;

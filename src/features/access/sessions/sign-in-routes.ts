@@ -1,11 +1,12 @@
 import * as v from "valibot";
 import { PrismError } from "../../../core/errors.ts";
 import { VERSION } from "../../../core/runtime.ts";
-import { Reply, type Route, route } from "../../../http/api/route.ts";
-import { doc, named } from "../../../http/api/shapes.ts";
+import { Reply, type Route, route, undescribed } from "../../../http/api/route.ts";
+import { doc, named, object } from "../../../http/api/shapes.ts";
 import { holderOf, userOf } from "../../../http/server/access.ts";
 import { mayKnowServer } from "../../../http/server/credentials.ts";
 import { hasAdmin } from "../first-start.ts";
+import { offersSignIn } from "../passkeys/manage.ts";
 import { findUser, ownDetails, UserView, userView } from "../users/queries.ts";
 import {
   confirmSecondFactor,
@@ -15,9 +16,10 @@ import {
   startSecondFactor,
 } from "./enrol-second-factor.ts";
 import { type AuthContext, type AuthLimits, RefreshCookie } from "./guards.ts";
+import { localLogin, providersOf } from "./local-login.ts";
 import type { FirstStep, Login } from "./login.ts";
 import { LINK_LIFE_MS } from "./mail-links.ts";
-import { FirstCodeBody, FullProof, loginEntries, PasswordProof, SecondStepBody, SignInLinkBody } from "./schema.ts";
+import { FirstCodeBody, FullProof, loginEntries, OwnerProof, SecondStepBody, SignInLinkBody } from "./schema.ts";
 import { factorKey } from "./second-factor.ts";
 import { clientOf } from "./sessions.ts";
 import { challengedUser, proveSecondFactor, signInByLink } from "./sign-in.ts";
@@ -34,12 +36,10 @@ type TokenDelivery = "cookie" | "body";
  */
 export function requireComplete(opened: FirstStep): Login {
   if (!("challenge" in opened)) return opened;
-  const message = "The account has a second factor: send its code with the challenge";
-  const { challenge } = opened;
+  const message = "The account has a second factor: send its proof with the challenge";
+  const expiresInMs = LINK_LIFE_MS.second_factor;
   throw new PrismError("SECOND_FACTOR_REQUIRED", message, {
-    details: [
-      { path: "", code: "SECOND_FACTOR_REQUIRED", message, challenge, expiresInMs: LINK_LIFE_MS.second_factor },
-    ],
+    details: [{ path: "", code: "SECOND_FACTOR_REQUIRED", message, ...opened, expiresInMs }],
   });
 }
 
@@ -96,8 +96,18 @@ const SetupView = named(
   v.object({
     needsAdmin: doc(v.boolean(), "True until an account holds Admin; register with the setup token"),
     registration: doc(v.picklist(["approval", "open", "closed"]), "What becomes of a registration"),
+    localLogin: doc(
+      v.picklist(["on", "admins", "off"]),
+      "Whose passwords sign in: everyone's, administrators' or no one's",
+    ),
     passwordMin: doc(v.number(), "Shortest password, in characters"),
     mailConfigured: doc(v.boolean(), "Whether mails can be sent, such as links to reset a password"),
+    providers: doc(
+      v.array(v.object({ name: v.string(), label: v.string(), url: doc(v.string(), "Path that leads there") })),
+      "OpenID providers that sign people in, and the proxy of `auth.proxyHeader`",
+    ),
+    autoRedirect: doc(v.nullable(v.string()), "The path that a sign-in page opens by itself; null: none"),
+    passkeys: doc(v.boolean(), "Whether a passkey can sign in without a password"),
     development: doc(
       v.optional(v.boolean()),
       "Whether the server runs in development mode, with the administrator `dev`; only for signed-in callers and programs on this machine",
@@ -111,7 +121,24 @@ export function signInRoutes(context: AuthContext, limits: AuthLimits): Route[] 
   const { accounts, settings, db } = context;
   const cookie = new RefreshCookie(settings);
   const isDevelopment = settings.current.env === "development";
+  const byProxy = route({
+    ...open,
+    ...{ method: "GET", path: "/auth/proxy", summary: "Sign in the person whom the proxy of `auth.proxyHeader` names" },
+    ...{
+      undocumented: true,
+      response: undescribed,
+      attempts: "address",
+      query: object({ returnTo: v.optional(v.string()) }),
+    },
+    errors: ["PROXY_REFUSED"],
+    async handle(exchange, { query }) {
+      limits.take(exchange, "login");
+      const { signInByProxy } = await import("../proxy-header/sign-in.ts");
+      return signInByProxy(context, exchange, query.returnTo);
+    },
+  });
   return [
+    ...(settings.current.auth.proxyHeader.name === undefined ? [] : [byProxy]),
     route({
       method: "GET",
       path: "/api/v1/setup",
@@ -121,11 +148,17 @@ export function signInRoutes(context: AuthContext, limits: AuthLimits): Route[] 
       response: SetupView,
       async handle(exchange) {
         const { registration, passwordMin } = settings.current.auth;
+        const local = await localLogin(settings.current, db.read);
+        const providers = providersOf(settings.current);
         return {
           needsAdmin: !(await hasAdmin(db.read, isDevelopment)),
-          registration,
+          registration: local === "on" ? registration : ("closed" as const),
+          localLogin: local,
           passwordMin,
           mailConfigured: accounts.mail.isConfigured,
+          providers: providers.map(({ name, label, url }) => ({ name, label, url })),
+          autoRedirect: providers.find((each) => each.autoRedirect)?.url ?? null,
+          passkeys: await offersSignIn(accounts),
           ...((await mayKnowServer(context.kernel, exchange)) ? { development: isDevelopment, version: VERSION } : {}),
         };
       },
@@ -189,7 +222,7 @@ const PendingView = named(
 );
 const CodesView = named(
   "RecoveryCodes",
-  "Recovery codes, shown once; each replaces one code of the app",
+  "Recovery codes, shown once; each replaces one proof of the second factor. None where the account has them already",
   v.object({ recoveryCodes: v.array(v.string()) }),
 );
 
@@ -205,12 +238,12 @@ export function secondFactorRoutes({ accounts }: AuthContext): Route[] {
       path: PATH,
       id: "startSecondFactor",
       summary: "Create the secret of an authenticator app; it counts after its first code",
-      body: PasswordProof,
+      body: OwnerProof,
       status: 201,
       response: PendingView,
       errors: [...GUESSES, "OVERLOADED"],
       async handle(exchange, { body }) {
-        return startSecondFactor(accounts, userOf(exchange).userId, body.password, clientOf(exchange));
+        return startSecondFactor(accounts, userOf(exchange).userId, body, clientOf(exchange));
       },
     }),
     route({
@@ -246,7 +279,7 @@ export function secondFactorRoutes({ accounts }: AuthContext): Route[] {
       method: "DELETE",
       path: PATH,
       id: "removeSecondFactor",
-      summary: "Remove the caller's second factor",
+      summary: "Remove the caller's authenticator app; passkeys and recovery codes beside them stay",
       body: FullProof,
       status: 204,
       errors: [...GUESSES, "OVERLOADED"],
@@ -258,7 +291,7 @@ export function secondFactorRoutes({ accounts }: AuthContext): Route[] {
       method: "DELETE",
       path: "/api/v1/users/:id/second-factor",
       id: "resetSecondFactor",
-      summary: "Remove the second factor of another user, such as after the loss of a device",
+      summary: "Remove the second factor of another user with all passkeys, such as after the loss of a device",
       tag: "Users",
       access: { permission: "users:manage" },
       params: v.object({ id: doc(v.string(), "Id of the user") }),

@@ -4,7 +4,13 @@ import { accountError } from "../authenticate/principals.ts";
 import { type AccountContext, recordChange } from "../context.ts";
 import { usersWith } from "../users/queries.ts";
 import { type FirstStep, firstStepOf, type Login, loginOf, openOrChallenge, startLogin } from "./login.ts";
-import { consumeOneTimeToken, createOneTimeToken, LINK_LIFE_MS, ownerOfOneTimeToken } from "./mail-links.ts";
+import {
+  consumeChallenge,
+  consumeOneTimeToken,
+  createOneTimeToken,
+  LINK_LIFE_MS,
+  ownerOfOneTimeToken,
+} from "./mail-links.ts";
 import { type FactorProof, withFactor } from "./second-factor.ts";
 import type { ClientInfo } from "./sessions.ts";
 
@@ -58,6 +64,11 @@ export function challengedUser({ clock, db }: AccountContext, challenge: string)
   });
 }
 
+/** Of challenges for the passkey of a second step: it counts for this login only. */
+export function loginPurpose(challenge: string): string {
+  return `login ${challenge}`;
+}
+
 /**
  * The second step of a login. @throws INVALID_CREDENTIALS, RATE_LIMITED, VALIDATION_FAILED,
  * LINK_EXPIRED (the challenge); ACCOUNT_PENDING, ACCOUNT_DISABLED, ACCOUNT_UNVERIFIED
@@ -68,11 +79,12 @@ export async function proveSecondFactor(
   { challenge, ...proof }: FactorProof & { readonly challenge: string },
   client: ClientInfo,
 ): Promise<Login> {
-  const session = await withFactor(ctx, userId, proof, client, async (trx, by) => {
-    await consumeOneTimeToken(ctx.clock, challenge, "second_factor", trx);
+  const asked = { purpose: loginPurpose(challenge), isAlone: false };
+  const session = await withFactor(ctx, userId, proof, client, asked, async (trx, by) => {
+    const { opening } = await consumeChallenge(ctx.clock, challenge, trx);
     const account = await usersWith(trx, "id", userId).select("status").executeTakeFirst();
     if (account?.status !== "active") throw accountError(account?.status ?? "disabled");
-    return startLogin(ctx, userId, client, trx, { secondFactor: by });
+    return startLogin(ctx, userId, client, trx, { secondFactor: by }, opening);
   });
   return loginOf(ctx, session);
 }

@@ -144,6 +144,7 @@ export function importRoute({ accounts }: UsersContext): Route {
     errors: [
       ...(["EMAIL_TAKEN", "USERNAME_TAKEN", "PHONE_TAKEN", "ID_CONFLICT", "ROLE_NOT_FOUND"] as const),
       ...(["PRIVILEGE_ESCALATION", "INVALID_TIMEZONE", "INVALID_STATE", "LAST_ADMIN", "BATCH_TOO_LARGE"] as const),
+      "RIGHTS_FROM_GROUPS",
     ],
     async handle(exchange, { query: { existing = "refuse", dryRun = false }, body }) {
       const [type = ""] = exchange.header("content-type").toLowerCase().split(";");
@@ -262,7 +263,15 @@ export function adminRoutes(context: UsersContext): Route[] {
       params,
       body: PatchBody,
       response: UserView,
-      errors: ["USER_NOT_FOUND", ...TAKEN, ...RIGHTS, "INVALID_TIMEZONE", "INVALID_STATE", "LAST_ADMIN"],
+      errors: [
+        "USER_NOT_FOUND",
+        ...TAKEN,
+        ...RIGHTS,
+        "INVALID_TIMEZONE",
+        "INVALID_STATE",
+        "LAST_ADMIN",
+        "RIGHTS_FROM_GROUPS",
+      ],
       async handle(exchange, { params: { id }, body }) {
         await updateUser(accounts, known(id), body, holderOf(exchange));
         return userFor(context, id, holderOf(exchange));

@@ -6,6 +6,7 @@ import { type ConfigKind, changedMembers, configKind } from "../../../module/con
 import type { Uses } from "../../../module/feature.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import { permissionsOf, requireHeld, rolesByName } from "../authorize.ts";
+import { ownOf, readSources } from "../group-rights/sources.ts";
 import { createOneTimeToken } from "../sessions/mail-links.ts";
 import { createUser, plainName, plainPhone } from "./create-user.ts";
 import { ImportedAccount } from "./schema.ts";
@@ -56,7 +57,7 @@ export function peopleKind({ accounts, contactRules }: Uses<"accounts" | "contac
       requireHeld(permissionsOf(await rolesByName(roles, trx)), caller, "roles");
       const names = { email: email ?? undefined, phone: phone ?? undefined };
       const account = { ...given, ...names, id, roles, status: "pending", isEmailVerified: true } as const;
-      await createUser(accounts, account, trx);
+      await createUser(accounts, account, trx, "file");
       if (ways !== undefined) await contactRules.set(trx, id, ways);
       if (invites && names.email !== undefined) await sendInvitation(accounts, id, names.email, trx);
       return undefined;
@@ -65,7 +66,7 @@ export function peopleKind({ accounts, contactRules }: Uses<"accounts" | "contac
       const { invite: _i, contactRules: _c, email, ...changed } = changedMembers(spec, stored);
       if (email === null) throw invalidField("body", "email", "an account keeps a mail address");
       const patch = { ...changed, email };
-      await requireAdminKept(accounts, (trx) => updateUserIn(accounts, stored.id, patch, caller, trx), trx);
+      await requireAdminKept(accounts, (trx) => updateUserIn(accounts, stored.id, patch, caller, trx, "file"), trx);
       return undefined;
     },
   });
@@ -88,10 +89,12 @@ async function list(db: ReadDb | Trx) {
   const held = await db
     .selectFrom("user_roles")
     .innerJoin("roles", "roles.id", "user_roles.roleId")
-    .select(["user_roles.userId", "roles.name"])
+    .select(["user_roles.userId", "roles.name", "user_roles.sources"])
     .execute();
   const rolesOf = new Map<string, string[]>();
-  for (const { userId, name } of held) rolesOf.set(userId, [...(rolesOf.get(userId) ?? []), name]);
+  // What only groups give is theirs.
+  const own = held.filter((role) => ownOf(readSources(role)) !== undefined);
+  for (const { userId, name } of own) rolesOf.set(userId, [...(rolesOf.get(userId) ?? []), name]);
   return rows.map(({ id, hasChosenTimezone, ...row }) => {
     const roles = sorted(rolesOf.get(id) ?? []);
     const spec = { ...row, timezone: hasChosenTimezone === 1 ? row.timezone : null, roles, invite: true };

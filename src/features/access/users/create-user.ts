@@ -6,6 +6,7 @@ import { cleanText, normalised } from "../../../core/text/clean-text.ts";
 import { isTimezone } from "../../../core/time/clock.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { type RecordContext, recordChange } from "../context.ts";
+import { storedSources } from "../group-rights/sources.ts";
 import { usersWith, writeUser } from "./queries.ts";
 import type { ImportedAccount } from "./schema.ts";
 import { ServiceToken } from "./service-token.ts";
@@ -102,7 +103,7 @@ export async function createUser(
   ctx: UserContext,
   user: NewUser,
   trx: Trx,
-  by?: "import" | "issuer",
+  by?: "import" | "issuer" | "file",
 ): Promise<{ id: string; email: string | null }> {
   const names = namesOf(user);
   if (user.externalId === undefined && user.id === undefined) requireLoginName(names);
@@ -132,9 +133,10 @@ export async function createUser(
     })
     .execute();
   const roleIds = new Set<string>();
+  const sources = storedSources({ [by === "file" ? by : "hand"]: "" });
   for (const name of user.roles) roleIds.add(await roleIdOf(trx, name));
   for (const roleId of roleIds) {
-    await trx.insertInto("user_roles").values({ userId: id, roleId, createdAt: now }).execute();
+    await trx.insertInto("user_roles").values({ userId: id, roleId, createdAt: now, sources }).execute();
   }
   // Holders of a role are recipients of rules.
   addEffect(trx, { type: "rights-changed", of: "user", userId: id });

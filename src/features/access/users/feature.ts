@@ -128,7 +128,9 @@ export const usersFeature = feature("users", {
   }),
   findings: userFindings,
   configKinds: async (context) => [(await import("./config-kind.ts")).peopleKind(context)],
-  sealedColumns: [sealedColumn("second_factors", "secret", factorSealContext, { id: "userId" })],
+  sealedColumns: [
+    sealedColumn("second_factors", "secret", factorSealContext, { id: "userId", where: sql`secret is not null` }),
+  ],
   register: serve,
   sweeps: () => ACCOUNT_SWEEPS,
 });

@@ -7,6 +7,7 @@ import { named, type PageRequest, selfChanging } from "../../../http/api/shapes.
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { Schema, UserStatus } from "../../../store/schema.ts";
 import { countOf, holdsText, newestFirst } from "../../../store/sqlite/list-queries.ts";
+import { readSources, shownSource } from "../group-rights/sources.ts";
 import { NO_SECOND_FACTOR, type SecondFactorState, secondFactorsOf } from "../sessions/second-factor.ts";
 
 /** A user as clients see it, without hash, tokens and lock data. */
@@ -24,6 +25,10 @@ export const UserView = named(
     externalId: v.nullable(v.string()),
     name: v.string(),
     roles: v.array(v.string()),
+    roleSources: v.pipe(
+      v.record(v.string(), v.string()),
+      v.description("Of roles that no person gave, who did: `file`, or a provider's groups such as `oidc:company`"),
+    ),
     permissions: v.array(v.picklist(PERMISSIONS)),
     status: v.picklist(["pending", "active", "disabled", "unverified"]),
     timezone: v.pipe(
@@ -47,6 +52,8 @@ export const UserView = named(
           enabled: v.boolean(),
           since: v.nullable(v.string()),
           recoveryCodesLeft: v.number(),
+          app: v.pipe(v.boolean(), v.description("Whether there is an authenticator app")),
+          passkeys: v.pipe(v.number(), v.description("Number of passkeys, each of which is a second factor")),
         }),
       ),
     ),
@@ -86,7 +93,7 @@ export function userView(user: Awaited<ReturnType<typeof findUser>>, own?: OwnDe
 }
 
 /** The fields that the API and the command line show. */
-export function userFields(user: Selectable<Schema["users"]> & { readonly roles: readonly string[] }) {
+export function userFields(user: Selectable<Schema["users"]> & ReturnType<typeof heldNames>) {
   return {
     id: user.id,
     email: user.email,
@@ -96,6 +103,7 @@ export function userFields(user: Selectable<Schema["users"]> & { readonly roles:
     externalId: user.externalId,
     name: user.name,
     roles: user.roles,
+    roleSources: user.roleSources,
     status: user.status,
     timezone: user.hasChosenTimezone === 1 ? user.timezone : null,
     effectiveTimezone: user.timezone,
@@ -211,15 +219,24 @@ export async function rolesOfUsers(db: ReadDb, userIds: readonly string[]) {
   const rows = await db
     .selectFrom("user_roles")
     .innerJoin("roles", "roles.id", "user_roles.roleId")
-    .select(["user_roles.userId", "roles.name", "roles.permissions"])
+    .select(["user_roles.userId", "roles.name", "roles.permissions", "user_roles.sources"])
     .where("user_roles.userId", "in", userIds)
     .orderBy("roles.name")
     .execute();
   return (id: string) => {
     const held = rows.filter(({ userId }) => userId === id);
     const allowed = new Set(held.flatMap(({ permissions }) => JSON.parse(permissions) as Permission[]));
-    return { roles: held.map(({ name }) => name), permissions: PERMISSIONS.filter((each) => allowed.has(each)) };
+    return { ...heldNames(held), permissions: PERMISSIONS.filter((each) => allowed.has(each)) };
   };
+}
+
+/** Names of roles, and who gives those that no person gave. */
+export function heldNames(held: readonly { readonly name: string; readonly sources: string | null }[]) {
+  const sources = held.flatMap((role) => {
+    const source = shownSource(readSources(role));
+    return source === null ? [] : [[role.name, source] as const];
+  });
+  return { roles: held.map(({ name }) => name), roleSources: Object.fromEntries(sources) };
 }
 
 export interface UserName {

@@ -4,9 +4,12 @@ import { cleanText } from "../../../core/text/clean-text.ts";
 import type { Deletions } from "../../../module/feature.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { Flag, UserStatus } from "../../../store/schema.ts";
-import { type Granter, heldRoles, replaceRoles, requireMayManage } from "../authorize.ts";
+import { type Granter, heldRoles, requireMayManage } from "../authorize.ts";
 import { type AccountContext, recordChange } from "../context.ts";
 import { hasAdmin } from "../first-start.ts";
+import { type OwnSource, ownOf, readSources } from "../group-rights/sources.ts";
+import { replaceRoles } from "../group-rights/user-roles.ts";
+import { deletePasskeys } from "../passkeys/answers.ts";
 import { endKeysOf, endOwnershipOf, endTopicRights, keysChanged } from "../projects/leftovers.ts";
 import { ownKey } from "../sessions/login.ts";
 import { revokeOneTimeTokens } from "../sessions/mail-links.ts";
@@ -48,7 +51,9 @@ export async function approveUser(
     requirePending(user);
     // Who invited it held their rights, and so does the granter: else `managedUser` refused. A registration has none.
     const held = await heldRoles(id, trx);
-    const roles = given ?? (held.length > 0 ? held.map(({ name }) => name) : ["User"]);
+    const names = held.map(({ name }) => name);
+    const byGroups = held.filter((role) => ownOf(readSources(role)) === undefined).map(({ name }) => name);
+    const roles = given ? [...given, ...byGroups] : names.length > 0 ? names : ["User"];
     // Who approves an account has seen its address.
     await writeUser(trx, id, { status: "active", isEmailVerified: user.email === null ? 0 : 1, updatedAt: now });
     await replaceRoles(id, roles, granter, now, trx);
@@ -89,7 +94,7 @@ export async function updateUser(ctx: AccountContext, id: string, patch: UserPat
  * {@link update} as part of a transaction of {@link keepingAdmin}.
  * @returns the changed members.
  * @throws USER_NOT_FOUND, EMAIL_TAKEN, USERNAME_TAKEN, PHONE_TAKEN, ID_CONFLICT, INVALID_STATE
- * (activating a pending account), ROLE_NOT_FOUND, PRIVILEGE_ESCALATION, INVALID_TIMEZONE,
+ * (activating a pending account), ROLE_NOT_FOUND, PRIVILEGE_ESCALATION, RIGHTS_FROM_GROUPS, INVALID_TIMEZONE,
  * VALIDATION_FAILED
  */
 export async function updateUserIn(
@@ -98,6 +103,7 @@ export async function updateUserIn(
   patch: UserPatch,
   granter: Granter,
   trx: Trx,
+  source: OwnSource = "hand",
 ): Promise<readonly string[]> {
   const user = await managedUser(id, granter, trx);
   const now = ctx.clock.now();
@@ -105,7 +111,9 @@ export async function updateUserIn(
   await requireFree(values, id, trx);
   if (values.status === "active" && user.status === "pending")
     throw new PrismError("INVALID_STATE", "The account is pending: approve or reject it");
-  const roles = patch.roles ? await replaceRoles(id, patch.roles, granter, now, trx) : { added: [], removed: [] };
+  const roles = patch.roles
+    ? await replaceRoles(id, patch.roles, granter, now, trx, source)
+    : { added: [], removed: [] };
   const areRolesChanged = roles.added.length + roles.removed.length > 0;
   if (areRolesChanged) await keysChanged(id, trx);
   const verified = verification(user, patch, granter, id);
@@ -167,6 +175,8 @@ export async function removeUser(
     await trx.deleteFrom("project_members").where("userId", "=", id).execute();
     await endOwnershipOf(id, null, trx);
     await trx.deleteFrom("second_factors").where("userId", "=", id).execute();
+    await trx.deleteFrom("identities").where("userId", "=", id).execute();
+    await deletePasskeys(id, trx);
     await trx.deleteFrom("push_devices").where("userId", "=", id).execute();
     await deletions.user(trx, id, now);
     await endKeysOf(ctx, { userId: id, projectId: null, by: "user.delete" }, trx);

@@ -57,7 +57,15 @@ export class Ntfy {
     this.publisher = new Publisher({ ...parts, quotas, storage, ...own });
     const limiter = new RateLimiter(clock);
     const counting = { limiter, limits: () => settings.rateLimit.enabled };
-    this.auth = new NtfyAuth({ reader, clock, authenticator: principals, principals, passwordOwner, ...counting });
+    this.auth = new NtfyAuth({
+      reader,
+      clock,
+      settings,
+      authenticator: principals,
+      principals,
+      passwordOwner,
+      ...counting,
+    });
     this.files = new StoredFiles(join(config.dataDir, ATTACHMENTS_DIR), isMessageId, parts.sharedFiles);
     const limits = () => settings.current.ntfy.attachments;
     this.attachments = new Attachments({ files: this.files, db, clock, limits, requireSpace });

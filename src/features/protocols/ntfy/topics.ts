@@ -193,7 +193,7 @@ export interface Visitor {
 
 export const ANONYMOUS: Visitor = { principal: null, proof: null };
 
-export interface NtfyAuthParts extends Uses<"reader" | "clock"> {
+export interface NtfyAuthParts extends Uses<"reader" | "clock" | "settings"> {
   readonly authenticator: Authenticator;
   readonly principals: Pick<Principals, "ofUser">;
   /** @throws INVALID_CREDENTIALS, RATE_LIMITED, … */

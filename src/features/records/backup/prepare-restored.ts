@@ -176,6 +176,8 @@ function change(
       "forwards",
     ] as const)
       await trx.deleteFrom(table).execute();
+    // A provider's refresh tokens are used once: the replaced server has used them since.
+    await trx.updateTable("identities").set({ tokens: null, groupsAt: null }).where("tokens", "is not", null).execute();
     const returned = await dropLeases(trx, now);
     const restored = store.committer.sequences;
     const positions = replaced?.positions ?? { events: 0, streams: 0 };

@@ -68,6 +68,7 @@ test("D12, D13: a login answers with all that the seeds' clients read, and nothi
       "phone",
       "pusherChannels",
       "pushTokens",
+      "roleSources",
       "roles",
       "secondFactor",
       "status",

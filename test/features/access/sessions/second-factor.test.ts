@@ -20,7 +20,7 @@ interface Profile {
   };
 }
 
-const NONE = { enabled: false, since: null, recoveryCodesLeft: 0 };
+const NONE = { enabled: false, since: null, recoveryCodesLeft: 0, app: false, passkeys: 0 };
 
 test("a login with a second factor takes two steps, and the second one opens the session", async (t) => {
   const clock = new FakeClock();

@@ -109,6 +109,9 @@ test("GET /setup says what a sign-in page needs, without a credential", async (t
     registration: "approval",
     passwordMin: 8,
     mailConfigured: false,
+    localLogin: "on",
+    providers: [],
+    autoRedirect: null,
     development: true,
   });
 
@@ -126,6 +129,9 @@ test("GET /setup says what a sign-in page needs, without a credential", async (t
     registration: "closed",
     passwordMin: 12,
     mailConfigured: true,
+    localLogin: "on",
+    providers: [],
+    autoRedirect: null,
     development: false,
     version,
   });

@@ -68,8 +68,9 @@ test("S2-45, S3-23: the caller's own account, by every path, without internal me
             updatedAt: new Date(row?.updatedAt ?? 0).toISOString(),
             pushTokens: { fcm: false, apns: false },
             pusherChannels: [],
+            roleSources: {},
             lastLoginAt: null,
-            secondFactor: { enabled: false, since: null, recoveryCodesLeft: 0 },
+            secondFactor: { enabled: false, since: null, recoveryCodesLeft: 0, app: false, passkeys: 0 },
           },
         ],
       );

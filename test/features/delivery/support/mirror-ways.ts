@@ -17,6 +17,7 @@ const PASSED_ON =
 export const MIRRORED_CODE: Readonly<Record<string, string>> = {
   "access/authenticate/issuer-tokens.ts": READS,
   "access/doctor.ts": READS,
+  "access/oidc/outgoing.ts": READS,
   "alerts/open.ts": PAGES,
   "channels/mail/client.ts": `${PAGES}; ${DELIVERIES}; mail jobs: attemptMail asks`,
   "channels/mail/mail-test.ts": SERVER,

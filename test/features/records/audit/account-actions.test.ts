@@ -20,7 +20,8 @@ interface World {
 }
 
 async function world(t: TestContext): Promise<World> {
-  const prism = await startAccounts(t);
+  const oidc = '[{"name":"company","issuer":"https://login.example.org","clientId":"prism"}]';
+  const prism = await startAccounts(t, { settings: { "auth.oidc": oidc } });
   const { id } = await makeAccount(prism, { username: "ann" });
   let n = 0;
   return { prism, ann: id, fresh: () => `user-${++n}` };
@@ -140,6 +141,24 @@ const CHANGES: readonly Change<World>[] = [
     resourceType: "user",
     prepare: ({ prism, fresh }: World) => makeAccount(prism, { username: fresh() }),
     run: ({ prism }: World, { id }) => overSocket(prism.dir, "POST", api(`/operator/users/${id}/sign-in-link`)),
+  }),
+  change({
+    action: "user.identity_link",
+    resourceType: "user",
+    prepare: ({ prism, fresh }: World) => makeAccount(prism, { username: fresh() }),
+    run: ({ prism, fresh }: World, { id }) =>
+      prism.post(api(`/users/${id}/identities`), { provider: "company", subject: fresh() }),
+  }),
+  change({
+    action: "user.identity_unlink",
+    resourceType: "user",
+    prepare: async ({ prism, fresh }: World) => {
+      const { id } = await makeAccount(prism, { username: fresh() });
+      const identity = { provider: "company", subject: fresh() };
+      const { body } = await prism.post<{ id: string }>(api(`/users/${id}/identities`), identity);
+      return `/users/${id}/identities/${body.id}`;
+    },
+    run: ({ prism }: World, path) => prism.delete(api(path)),
   }),
   change({
     action: "user.approve",
@@ -293,6 +312,7 @@ const PROVEN_IN: Readonly<Record<string, string>> = {
   "channel.update": "features/channels/api.test.ts",
   "channel.delete": "features/channels/api.test.ts",
   "channel.disable": "features/channels/api.test.ts",
+  "user.passkey": "features/access/passkeys/second-factor.test.ts",
   "user.import": "features/access/users/import.test.ts",
   "user.unsubscribe": "features/delivery/unsubscribe.test.ts",
   "bucket.threshold": "features/buckets/audit.test.ts",

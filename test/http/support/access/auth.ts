@@ -9,6 +9,8 @@ import type { AccessWorld } from "./world.ts";
 const NO_ACCOUNT = { email: "nobody@example.com" };
 
 const FACTOR = "/api/v1/users/me/second-factor";
+const PASSKEYS = "/api/v1/users/me/passkeys";
+const PASSKEY = "/api/v1/auth/passkey";
 
 /** A user with a second factor. */
 async function makeProtected({ prism }: AccessWorld): Promise<string> {
@@ -63,6 +65,29 @@ export const AUTH: Table = {
     request: at(FACTOR, { password: CALLERS_PASSWORD, code: "123456" }),
     served: [409, "INVALID_STATE"],
   },
+  "GET /api/v1/users/me/passkeys": { refusal: inPerson, request: at(PASSKEYS) },
+  "POST /api/v1/users/me/passkeys/begin": {
+    refusal: inPerson,
+    request: at(`${PASSKEYS}/begin`, { password: CALLERS_PASSWORD }),
+  },
+  "POST /api/v1/users/me/passkeys/proof": { refusal: inPerson, request: at(`${PASSKEYS}/proof`, {}) },
+  "POST /api/v1/users/me/passkeys": {
+    refusal: inPerson,
+    request: at(PASSKEYS, {}),
+    served: [400, "VALIDATION_FAILED"],
+  },
+  "PATCH /api/v1/users/me/passkeys/:passkeyId": {
+    refusal: inPerson,
+    request: at(`${PASSKEYS}/${NO_ID}`, { name: "Key" }),
+    served: [404, "PASSKEY_NOT_FOUND"],
+  },
+  "DELETE /api/v1/users/me/passkeys/:passkeyId": {
+    refusal: inPerson,
+    request: at(`${PASSKEYS}/${NO_ID}`, { password: CALLERS_PASSWORD }),
+    served: [404, "PASSKEY_NOT_FOUND"],
+  },
+  "POST /api/v1/auth/passkey/begin": { ...open(`${PASSKEY}/begin`), request: at(`${PASSKEY}/begin`, {}) },
+  "POST /api/v1/auth/passkey": { ...open(PASSKEY), served: [400, "VALIDATION_FAILED"] },
   "DELETE /api/v1/users/:id/second-factor": {
     refusal: may("users:manage"),
     request: async (world, _who, isServed) => ({
@@ -70,6 +95,12 @@ export const AUTH: Table = {
     }),
   },
   "GET /api/v1/setup": open("/api/v1/setup"),
+  "GET /auth/oidc/:name": open("/auth/oidc/none"),
+  "GET /auth/oidc/:name/callback": open("/auth/oidc/none/callback"),
+  "POST /auth/oidc/:name/backchannel-logout": {
+    ...open("/auth/oidc/none/backchannel-logout"),
+    served: [415, "UNSUPPORTED_MEDIA_TYPE"],
+  },
   "POST /api/v1/auth/refresh": { ...open("/api/v1/auth/refresh"), served: [401, "UNAUTHENTICATED"] },
   "POST /api/v1/auth/logout": open("/api/v1/auth/logout"),
   "POST /api/v1/auth/verify-email": { ...open("/api/v1/auth/verify-email"), served: [400, "VALIDATION_FAILED"] },

@@ -18,6 +18,11 @@ export const OPERATOR: Table = {
   "POST /api/v1/operator/users/:ref/password": only(
     inWorld(({ spare }: AccessWorld) => `${PATH}/users/${spare}/password`, { password: "a new horse battery" }),
   ),
+  "GET /api/v1/operator/users/:ref/passkeys": only(inWorld(({ keeper }) => `${PATH}/users/${keeper}/passkeys`)),
+  "DELETE /api/v1/operator/users/:ref/passkeys/:id": only(
+    inWorld(({ keeper }: AccessWorld) => `${PATH}/users/${keeper}/passkeys/${NO_ID}`),
+    [404, "PASSKEY_NOT_FOUND"],
+  ),
   "POST /api/v1/operator/users/:ref/sign-in-link": only(
     inWorld(({ keeper }: AccessWorld) => `${PATH}/users/${keeper}/sign-in-link`),
   ),

@@ -32,6 +32,7 @@ const tokenAt = (id: string): string => `/api/v1/users/me/tokens/${id}`;
 
 const FINDING = ["rules:write", "notifications:send", "users:read"] as const;
 const ownAccount = scoped(["account:own"]);
+const IDENTITIES = "/api/v1/users/me/identities";
 const SUBSCRIPTIONS = "/api/v1/users/me/push-subscriptions";
 const NO_SUBSCRIPTION = [404, "PUSH_SUBSCRIPTION_NOT_FOUND"] as const;
 
@@ -132,6 +133,31 @@ export const USERS: Table = {
   ],
   "PATCH /api/v1/users/:id": { refusal: may("users:manage"), request: inWorld(spare, { name: "again" }) },
   "DELETE /api/v1/users/:id": { refusal: may("users:manage"), request: aboutOneWaiting("") },
+  "GET /api/v1/users/me/identities": { refusal: inPerson, request: at(IDENTITIES) },
+  "POST /api/v1/users/me/identities": {
+    refusal: inPerson,
+    request: at(IDENTITIES, { provider: "none" }),
+    served: [404, "NOT_FOUND"],
+  },
+  "DELETE /api/v1/users/me/identities/:identityId": {
+    refusal: inPerson,
+    request: at(`${IDENTITIES}/${NO_ID}`),
+    served: [404, "IDENTITY_NOT_FOUND"],
+  },
+  "GET /api/v1/users/:id/identities": {
+    refusal: may("users:manage"),
+    request: inWorld((world) => `${spare(world)}/identities`),
+  },
+  "POST /api/v1/users/:id/identities": {
+    refusal: may("users:manage"),
+    request: inWorld((world) => `${spare(world)}/identities`, { provider: "none", subject: "x" }),
+    served: [404, "NOT_FOUND"],
+  },
+  "DELETE /api/v1/users/:id/identities/:identityId": {
+    refusal: may("users:manage"),
+    request: inWorld((world) => `${spare(world)}/identities/${NO_ID}`),
+    served: [404, "IDENTITY_NOT_FOUND"],
+  },
   "GET /api/v1/users/:id/sessions": {
     refusal: may("users:manage"),
     request: inWorld((world) => `${spare(world)}/sessions`),

@@ -16,6 +16,7 @@ const TABLES = [
   "refresh_tokens",
   "one_time_tokens",
   "second_factors",
+  "identities",
   "push_devices",
   "service_tokens",
   "projects",

@@ -1,0 +1,114 @@
+import type { Config } from "../../../config/load.ts";
+import { secretsEqual } from "../../../core/crypto/tokens.ts";
+import { PrismError } from "../../../core/errors.ts";
+import { CidrSet } from "../../../core/ip-addresses.ts";
+import { Reply } from "../../../http/api/route.ts";
+import type { Exchange } from "../../../http/server/exchange.ts";
+import { PROXY_SECRET_HEADER } from "../../../http/server/headers.ts";
+import type { Trx } from "../../../store/database.ts";
+import { accountError } from "../authenticate/principals.ts";
+import { type AccountContext, recordFailedLogin } from "../context.ts";
+import { applyGroups } from "../group-rights/apply-groups.ts";
+import { consolePath, signInPage } from "../oidc/flow.ts";
+import { findIdentity, linkIdentity, type Subject } from "../oidc/identities.ts";
+import { mayLinkByAddress } from "../oidc/sign-in.ts";
+import { type AuthContext, RefreshCookie } from "../sessions/guards.ts";
+import { proxyIssuer } from "../sessions/local-login.ts";
+import { openOrChallenge } from "../sessions/login.ts";
+import { type ClientInfo, clientOf } from "../sessions/sessions.ts";
+import { plainName } from "../users/create-user.ts";
+import { usersWith } from "../users/queries.ts";
+
+type Settings = Config["auth"]["proxyHeader"];
+
+/** Whom a proxy has signed in. */
+interface ProxiedPerson extends Subject {
+  /** Null: the proxy is not asked for groups. */
+  readonly groups: readonly string[] | null;
+}
+
+const MAX_SUBJECT = 255;
+
+/**
+ * Opens a session of the account that is linked with the value of the header. Problems of the account lead to the
+ * sign-in page. @throws PROXY_REFUSED if the request is not the proxy's
+ */
+export async function signInByProxy(context: AuthContext, exchange: Exchange, returnTo = ""): Promise<Reply> {
+  const { accounts, settings, clock, publicUrl } = context;
+  const { proxyHeader } = settings.current.auth;
+  const person = readHeaders(exchange, proxyHeader);
+  const client = clientOf(exchange);
+  const next = consolePath(returnTo);
+  const to = (path: string, fragment: Record<string, string>, headers: Record<string, string> = {}) =>
+    new Reply(302, undefined, {
+      Location: `${publicUrl()}/dashboard${path}#${new URLSearchParams(fragment)}`,
+      ...headers,
+    });
+  try {
+    const opened = await accounts.db.write((trx) => openFor(accounts, proxyHeader, person, client, trx));
+    if ("challenge" in opened) return to(signInPage(next), { challenge: opened.challenge });
+    const cookie = new RefreshCookie(settings).set(opened.refreshToken, opened.expiresAt - clock.now());
+    return to(next, { "signed-in": "" }, { "Set-Cookie": cookie });
+  } catch (error) {
+    if (!(error instanceof PrismError)) throw error;
+    await recordFailedLogin(accounts, null, `${person.issuer}: ${error.code}`);
+    return to(signInPage(next), { error: error.code });
+  }
+}
+
+/** Before anything is awaited. @throws PROXY_REFUSED */
+function readHeaders(exchange: Exchange, { name = "", from, secret = "", groups }: Settings): ProxiedPerson {
+  if (!new CidrSet(from).has(exchange.peerAddress))
+    throw refused("it does not come from an address of auth.proxyHeader.from");
+  const names = exchange.headerNames();
+  const read = (header: string): string => {
+    if (names.indexOf(header.toLowerCase()) !== names.lastIndexOf(header.toLowerCase()))
+      throw refused(`it has the header ${header} twice`);
+    return exchange.header(header.toLowerCase()).trim();
+  };
+  if (!secretsEqual(read(PROXY_SECRET_HEADER), secret)) throw refused("it has not the secret of the proxy");
+  const subject = read(name);
+  if (subject === "" || subject.length > MAX_SUBJECT || /\p{Cc}/u.test(subject))
+    throw refused(`the proxy names no one in ${name}`);
+  const issuer = proxyIssuer(name);
+  const held = groups === undefined ? null : read(groups).split(/[,|]/);
+  return { issuer, provider: issuer, subject, name: subject, groups: held?.map((group) => group.trim()) ?? null };
+}
+
+function refused(reason: string): PrismError {
+  return new PrismError(
+    "PROXY_REFUSED",
+    `This request signs no one in: ${reason}. Sign in another way at /dashboard/sign-in?local`,
+  );
+}
+
+/** @throws ACCOUNT_NOT_LINKED, ACCOUNT_PENDING, ACCOUNT_DISABLED, ACCOUNT_UNVERIFIED */
+async function openFor(
+  ctx: AccountContext,
+  { link, roles, projects, sessionMax }: Settings,
+  { groups, ...identity }: ProxiedPerson,
+  client: ClientInfo,
+  trx: Trx,
+) {
+  const userId = (await findIdentity(identity, trx))?.userId ?? (await linked(ctx, link, identity, trx));
+  const { status = "disabled" } = (await usersWith(trx, "id", userId).select("status").executeTakeFirst()) ?? {};
+  if (status !== "active") throw accountError(status);
+  const now = ctx.clock.now();
+  const { issuer, subject } = identity;
+  const used = trx.updateTable("identities").set({ lastUsedAt: now }).where("issuer", "=", issuer);
+  await used.where("subject", "=", subject).execute();
+  if (groups) await applyGroups(ctx, { userId, source: issuer, roles, projects }, groups, trx);
+  return openOrChallenge(ctx, userId, client, trx, {}, { via: issuer, endsAt: now + sessionMax });
+}
+
+/** Links the account with this name, if the settings say so. @throws ACCOUNT_NOT_LINKED */
+async function linked(ctx: AccountContext, link: Settings["link"], identity: Subject, trx: Trx): Promise<string> {
+  const name = plainName(identity.subject);
+  const found =
+    link === "none" ? undefined : await usersWith(trx, link, name).select(["id", "isEmailVerified"]).executeTakeFirst();
+  const isMeant = found !== undefined && (link === "username" || found.isEmailVerified === 1);
+  if (!isMeant || !(await mayLinkByAddress(found.id, identity.issuer, trx)))
+    throw new PrismError("ACCOUNT_NOT_LINKED", "No account is linked with the name that the proxy gives");
+  await linkIdentity(ctx, found.id, identity, trx, found.id);
+  return found.id;
+}

@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { RealProvider } from "../features/access/oidc/support/real-provider.ts";
+import { assertAccessible, startConsole } from "./helpers.ts";
+
+test("the sign-in page leads to a provider and back, and the account page shows what is linked", async (t) => {
+  const provider = await RealProvider.start(t);
+  const settings = { "auth.oidc": JSON.stringify([provider.settings({ autoRedirect: true })]) };
+  const console = await startConsole(t, { settings });
+  if (!console) return;
+  const { prism } = console;
+  // Cookies belong to the host of the public URL.
+  const origin = `http://localhost:${prism.app.port}`;
+  provider.register(origin, prism.app.port);
+  console.expected.push(/ to http:\/\/(localhost|127\.0\.0\.1):/, /401/);
+
+  const page = await console.open("/sign-in?local", { as: null, width: 360 });
+  const button = page.getByRole("link", { name: "Sign in with Example Inc" });
+  await page.goto(`${origin}/dashboard/sign-in?local&next=%2Finbox`);
+  await button.waitFor();
+  await assertAccessible(page, "sign-in with a provider");
+  await button.click();
+  await page.getByRole("heading", { level: 1, name: "Inbox" }).waitFor();
+  assert.deepEqual([new URL(page.url()).pathname, new URL(page.url()).hash], ["/dashboard/inbox", ""]);
+
+  await page.goto(`${origin}/dashboard/account/security`);
+  await page.getByRole("heading", { name: "Linked accounts" }).waitFor();
+  await page.getByText("ann@example.com").first().waitFor();
+  await assertAccessible(page, "linked accounts");
+
+  await t.test("a sign-out leads to no provider by itself, a later visit does", async () => {
+    await page.context().request.post(`${origin}/api/v1/auth/logout`, { data: { all: true } });
+    await page.getByText("Your session has ended. Sign in again.").waitFor();
+    await page.goto(`${origin}/dashboard/sign-in`);
+    await button.waitFor();
+    const later = await page.context().newPage();
+    await later.goto(`${origin}/dashboard/inbox`);
+    await later.getByRole("heading", { level: 1, name: "Inbox" }).waitFor();
+  });
+  await t.test("an error is a sentence, and does not lead there again", async () => {
+    const other = await page.context().browser()?.newContext();
+    const failed = await other?.newPage();
+    assert.ok(failed);
+    await failed.goto(`${origin}/dashboard/sign-in#error=SIGN_IN_EXPIRED`);
+    await failed.getByText("The sign-in took too long").waitFor();
+    await failed.goto(`${origin}/dashboard/sign-in?x#error=%3Cb%3EYour%20server%20is%20broken`);
+    await failed.getByText("The sign-in failed. Try again.").waitFor();
+    assert.equal(await failed.getByText("Your server is broken").count(), 0);
+    await other?.close();
+  });
+  console.assertClean();
+});
