@@ -38,7 +38,7 @@ export function Alerts({ incident: { alertList, alerts, projectId } }: Props) {
   return (
     <Card title="Alerts" sub={left > 0 ? `the last ${alertList.length} of ${alerts}` : undefined}>
       {shown.map((alert) => (
-        <AlertCard key={alert.id} alert={alert} project={project} />
+        <AlertCard key={alert.id} alert={alert} project={project} hasLinks={alertList.length > 1} />
       ))}
       {alertList.length > SHOWN_ALERTS && (
         <Button small variant="quiet" onClick={() => setAll(!isAll)}>
@@ -49,7 +49,14 @@ export function Alerts({ incident: { alertList, alerts, projectId } }: Props) {
   );
 }
 
-function AlertCard({ alert, project }: { readonly alert: AlertOfIncident; readonly project: string }) {
+interface AlertCardProps {
+  readonly alert: AlertOfIncident;
+  readonly project: string;
+  /** The links of the only alert are at the top of the page. */
+  readonly hasLinks: boolean;
+}
+
+function AlertCard({ alert, project, hasLinks }: AlertCardProps) {
   const { id, state, timedOut, labels, annotations, startsAt, resolvedAt, leftAt, notifiedAt, withheld } = alert;
   const { summary, description, ...others } = annotations;
   return (
@@ -67,7 +74,7 @@ function AlertCard({ alert, project }: { readonly alert: AlertOfIncident; readon
         .map(([name, value]) => (
           <Annotation key={name} name={name} value={value} />
         ))}
-      <AlertLinks alerts={[alert]} />
+      {hasLinks && <AlertLinks alerts={[alert]} />}
       <p class="muted small in-text">
         {state === "firing" ? (
           <>

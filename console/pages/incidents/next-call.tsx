@@ -9,7 +9,12 @@ type NextLine = AlertExplanation["incidents"][number]["next"][number];
 
 const SHOWN_PEOPLE = 4;
 /** Actions that call people again who were called before. */
-const AGAIN: ReadonlySet<string> = new Set(["repeat", "looked-again"]);
+const AGAIN: Readonly<Record<string, string>> = {
+  repeat: "those notified before, again,",
+  "looked-again": "those notified before, again,",
+  "new-alerts": "those notified before, of the new alerts,",
+  "severity-raised": "those notified before, as it got worse,",
+};
 
 /** Who is called next and when, if no one acts. The server says it, with the people who are on call at that time. */
 export function NextCall({ incident }: { readonly incident: IncidentDetail }) {
@@ -31,8 +36,13 @@ export function NextCall({ incident }: { readonly incident: IncidentDetail }) {
   );
 }
 
+const PAUSES: Readonly<Record<string, string>> = {
+  "ack-expired": "when the acknowledgement expires",
+  "snooze-ended": "when the snooze ends",
+};
+
 function Call({ next, incident }: { readonly next: readonly NextLine[]; readonly incident: IncidentDetail }) {
-  const call = next.find(({ kind, users }) => AGAIN.has(kind) || (kind === "notified" && (users?.length ?? 0) > 0));
+  const call = next.find(({ kind, users }) => kind in AGAIN || (kind === "notified" && (users?.length ?? 0) > 0));
   const before = call === undefined ? next[0] : next.slice(0, next.indexOf(call)).find(({ kind }) => kind in PAUSES);
   const isQuiet = withheldOf(incident) !== null;
   if (call === undefined || (isQuiet && next[0]?.kind === "withheld"))
@@ -42,24 +52,18 @@ function Call({ next, incident }: { readonly next: readonly NextLine[]; readonly
         {!isQuiet && before !== undefined && (
           <>
             {" "}
-            {before.text} {before.at !== null && <Time at={before.at} />}
+            {before.at !== null && <Time at={before.at} />}: {before.text}
           </>
         )}
       </>
     );
   return (
     <>
-      <b>{AGAIN.has(call.kind) ? "those notified before, again," : peopleOf(call.users ?? [])}</b>{" "}
-      {call.at !== null && <Time at={call.at} />}
+      <b>{AGAIN[call.kind] ?? peopleOf(call.users ?? [])}</b> {call.at !== null && <Time at={call.at} />}
       {before !== undefined && `, ${PAUSES[before.kind]}`}
     </>
   );
 }
-
-const PAUSES: Readonly<Record<string, string>> = {
-  "ack-expired": "when the acknowledgement expires",
-  "snooze-ended": "when the snooze ends",
-};
 
 function peopleOf(users: NonNullable<NextLine["users"]>): string {
   const names = users.map(({ userId, name, username }) =>
