@@ -2,7 +2,7 @@ import type { LogData } from "../../../../src/features/explain/alert-sentences.t
 import { plural } from "../../../ui/index.ts";
 import type { AlertOfIncident } from "../incident-types.ts";
 import { severityOf } from "../severity.tsx";
-import type { Bar, Drawn, Lane, Level, Mark } from "./model.ts";
+import type { Drawn, Lane, LaneBar, Level, Mark } from "./model.ts";
 
 /** More of them are one lane with their number. */
 const OWN_LANES = 4;
@@ -42,7 +42,7 @@ function lifeLane(
 ): Lane {
   const [first] = life;
   const name = first === undefined ? "Alert" : nameOf(first, all);
-  const bars = life.map((alert, at): Bar => {
+  const bars = life.map((alert, at): LaneBar => {
     const isOver = alert.resolvedAt !== null || alert.leftAt !== null;
     const verb = isOver ? "fired" : "is firing";
     const word = alert.severity ?? "";

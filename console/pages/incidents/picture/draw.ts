@@ -1,5 +1,5 @@
 import { formatDuration, formatInstant } from "../../../ui/index.ts";
-import { type Bar, type Lane, type Mark, type Picture, SIGNS } from "./model.ts";
+import { type Lane, type LaneBar, type Mark, type Picture, SIGNS } from "./model.ts";
 
 /* Where things are on the axis. Marks that would cover each other are one. */
 
@@ -63,7 +63,7 @@ export function drawingOf(picture: Picture, width: number): Drawing {
   return { lanes, moments };
 }
 
-function barText({ from, to, text }: Bar, { now, to: end }: Picture, clock: (at: number) => string): string {
+function barText({ from, to, text }: LaneBar, { now, to: end }: Picture, clock: (at: number) => string): string {
   const isRunning = now !== null && to >= now;
   const until = isRunning ? `since ${clock(from)}` : `${clock(from)} to ${clock(to)}`;
   return `${until} (${formatDuration(Math.max(0, Math.min(to, now ?? end) - from))}) ${text}`;

@@ -28,7 +28,7 @@ export interface Mark {
 }
 
 /** Something that lasted. */
-export interface Bar {
+export interface LaneBar {
   readonly from: number;
   readonly to: number;
   /** Name of its colour. */
@@ -49,7 +49,7 @@ export interface Level {
 export interface Lane {
   readonly key: string;
   readonly name: string;
-  readonly bars?: readonly Bar[];
+  readonly bars?: readonly LaneBar[];
   readonly marks?: readonly Mark[];
   readonly levels?: readonly Level[];
   readonly tone?: string;

@@ -1,7 +1,7 @@
 import type { LogData } from "../../../../src/features/explain/alert-sentences.ts";
 import { plural } from "../../../ui/index.ts";
 import type { IncidentDetail } from "../incident-types.ts";
-import { type Bar, capital, type Drawn, type Lane, type Mark, textOf } from "./model.ts";
+import { capital, type Drawn, type Lane, type LaneBar, type Mark, textOf } from "./model.ts";
 
 /** More people are one lane. */
 const OWN_LANES = 4;
@@ -34,7 +34,7 @@ const WHY: Readonly<Record<string, string>> = {
   "severity-raised": "told that it got worse",
 };
 
-function storyOf({ userId, seenAt }: Person, drawn: Drawn): { bars: Bar[]; marks: Mark[] } {
+function storyOf({ userId, seenAt }: Person, drawn: Drawn): { bars: LaneBar[]; marks: Mark[] } {
   const { incident, nameOf } = drawn;
   const name = capital(nameOf(userId));
   const notices = incident.notices.filter((notice) => notice.kind === "person" && notice.userId === userId);
@@ -74,7 +74,7 @@ function arrivals({ outcome, channel, kind, deliveredAt, failedAt, lastError }: 
 }
 
 /** From the sending to the arrival, or until now. */
-function wayOf({ createdAt, deliveredAt, failedAt, endedAt }: Notice, name: string, end: number): Bar[] {
+function wayOf({ createdAt, deliveredAt, failedAt, endedAt }: Notice, name: string, end: number): LaneBar[] {
   const over = deliveredAt ?? failedAt ?? endedAt;
   const [from, to] = [Date.parse(createdAt), over === null ? end : Math.min(end, Date.parse(over))];
   return [{ from, to, tone: over === null ? "way-open" : "way", text: `${name}: on its way`, isThin: true }];

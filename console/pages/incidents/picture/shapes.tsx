@@ -2,7 +2,7 @@ import { Bell, BellOff, Check, Eye, Send, X } from "lucide";
 import { displayZone, Icon, type IconNode } from "../../../ui/index.ts";
 import { ticksOf } from "./axis.ts";
 import type { Drawing, DrawnLane, Moment, Spot } from "./draw.ts";
-import type { Bar, Level, Picture, Sign } from "./model.ts";
+import type { LaneBar, Level, Picture, Sign } from "./model.ts";
 
 /** The signs that have an icon, with what they mean. */
 const ICONS: Readonly<Partial<Record<Sign, { readonly icon: IconNode; readonly text: string }>>> = {
@@ -98,7 +98,7 @@ export function LaneRow({ lane, index, picture, width }: LaneProps) {
   );
 }
 
-function BarShape({ bar, picture, width }: Omit<LaneProps, "lane" | "index"> & { readonly bar: Bar }) {
+function BarShape({ bar, picture, width }: Omit<LaneProps, "lane" | "index"> & { readonly bar: LaneBar }) {
   const { from, to, tone, word = "", isThin } = bar;
   const [left, right] = [placeIn(picture, from), placeIn(picture, to)];
   const hasRoom = word !== "" && (right - left) * width > word.length * WORD_PX + 24;

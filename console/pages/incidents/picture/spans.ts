@@ -1,7 +1,7 @@
 import type { LogData } from "../../../../src/features/explain/alert-sentences.ts";
 import { formatInstant } from "../../../ui/index.ts";
 import type { LogEntry } from "../incident-types.ts";
-import { type Bar, type Drawn, type Lane, type Mark, textOf } from "./model.ts";
+import { type Drawn, type Lane, type LaneBar, type Mark, textOf } from "./model.ts";
 
 /** After these the incident is open again. */
 const REOPENED = new Set(["escalated", "reassigned", "unsnoozed", "snooze-ended", "steps-restarted"]);
@@ -13,7 +13,7 @@ const isQuorum = ({ kind, data }: LogEntry): boolean => {
 
 /** Who had it, and from when to when. */
 export function acknowledgedLane({ incident, end, nameOf }: Drawn): Lane[] {
-  const bars: Bar[] = [];
+  const bars: LaneBar[] = [];
   let current = null as { readonly from: number; readonly who: readonly string[] } | null;
   const close = (to: number) => {
     if (current === null) return;
@@ -36,7 +36,7 @@ export function acknowledgedLane({ incident, end, nameOf }: Drawn): Lane[] {
 
 /** When no step ran because a person said so. */
 export function snoozedLane({ incident, end, nameOf }: Drawn): Lane[] {
-  const bars: Bar[] = [];
+  const bars: LaneBar[] = [];
   let current = null as { readonly from: number; readonly until: number; readonly text: string } | null;
   const close = (at: number) => {
     if (current === null) return;
@@ -61,7 +61,7 @@ export function snoozedLane({ incident, end, nameOf }: Drawn): Lane[] {
 export function silencedLane({ incident, end, nameOf }: Drawn): Lane[] {
   const isOver = incident.resolvedAt !== null;
   const bars = incident.silences.flatMap(({ spans }) =>
-    spans.map(({ startsAt, endsAt }): Bar => {
+    spans.map(({ startsAt, endsAt }): LaneBar => {
       const until = Date.parse(endsAt);
       const text = `silenced from ${formatInstant(startsAt, "full")} to ${formatInstant(endsAt, "full")}`;
       return {
