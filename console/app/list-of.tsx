@@ -20,6 +20,8 @@ export interface ListFilter {
   readonly parameter?: string;
   /** At the right of the others. */
   readonly isEnd?: boolean;
+  /** The search, which is first. */
+  readonly isSearch?: boolean;
   /** Chooses what the list is of: an empty list is then not one without a match. */
   readonly isChoice?: boolean;
   /** A hook: the value that the address stands for. */
@@ -33,6 +35,7 @@ export function searchFilter(label?: string, placeholder?: string): ListFilter {
   return {
     word: "search",
     absent: "",
+    isSearch: true,
     control: (bound) => <SearchInput {...bound} label={label} placeholder={placeholder} />,
   };
 }

@@ -98,13 +98,22 @@ export function ListPage<T>(props: Props<T>) {
 
 /** The filters of a list, above it. */
 export function ListFilters({ of: { controls = {}, bind } }: { readonly of: Partial<Shown> }) {
-  const all = Object.entries(controls).map(([name, { control: Control, isEnd = false }]) => ({
-    isEnd,
-    shown: Control && bind && <Control key={name} {...bind(name)} />,
-  }));
-  if (all.every(({ shown }) => !shown)) return null;
-  const at = (isEnd: boolean) => all.filter((each) => each.isEnd === isEnd).map(({ shown }) => shown);
-  return <Toolbar end={all.some(({ isEnd }) => isEnd) ? at(true) : undefined}>{at(false)}</Toolbar>;
+  const all = Object.entries(controls).flatMap(([name, { control: Control, ...filter }]) =>
+    Control && bind ? [{ ...filter, value: bind(name).value, shown: <Control key={name} {...bind(name)} /> }] : [],
+  );
+  if (all.length === 0) return null;
+  const end = all.filter(({ isEnd }) => isEnd);
+  const search = all.find(({ isSearch }) => isSearch);
+  const rest = all.filter((each) => !each.isEnd && each !== search);
+  return (
+    <Toolbar
+      search={search?.shown}
+      active={rest.length > 0 ? rest.filter(({ value, absent }) => value !== absent).length : undefined}
+      end={end.length > 0 ? end.map(({ shown }) => shown) : undefined}
+    >
+      {rest.map(({ shown }) => shown)}
+    </Toolbar>
+  );
 }
 
 /** Which filters to change. */

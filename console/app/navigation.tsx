@@ -14,7 +14,8 @@ import { can, me, signOut } from "./session.ts";
 
 const GROUPS = [
   { name: "main", title: null, isOpen: true },
-  { name: "respond", title: "Respond", isOpen: true },
+  { name: "watch", title: "Watch", isOpen: true },
+  { name: "build", title: "Set up", isOpen: true },
   { name: "operate", title: "Operate", isOpen: false },
   { name: "administer", title: "Administer", isOpen: false },
 ] as const;
@@ -33,8 +34,16 @@ function readChosen(): Readonly<Record<string, boolean>> {
   }
 }
 
+/** Of the long groups one is open at a time, so that a window of 900 px shows all entries. */
+const LONG = GROUPS.filter(({ isOpen }) => !isOpen).map(({ name }) => name as string);
+
 function choose(name: string, isOpen: boolean): void {
-  chosen.value = { ...chosen.peek(), [name]: isOpen };
+  const folded = isOpen && LONG.includes(name) ? LONG.filter((other) => other !== name) : [];
+  chosen.value = {
+    ...chosen.peek(),
+    ...Object.fromEntries(folded.map((other) => [other, false])),
+    [name]: isOpen,
+  };
   localStorage.setItem(OPEN_KEY, JSON.stringify(chosen.peek()));
 }
 
@@ -46,8 +55,20 @@ export function visibleNav(): readonly NavItem[] {
 }
 
 /** Whether a page is below an entry of the navigation. */
-function isCurrent(item: NavItem, path: string): boolean {
+function isBelow(item: NavItem, path: string): boolean {
   return item.path === "/" ? path === "/" : path === item.path || path.startsWith(`${item.path}/`);
+}
+
+/** The entry of a page: the nearest one that it is below. */
+function currentOf(items: readonly NavItem[], path: string): NavItem | undefined {
+  return items.filter((item) => isBelow(item, path)).sort((a, b) => b.path.length - a.path.length)[0];
+}
+
+/** The long group that is open: that of the page unless it was folded, otherwise the chosen one. */
+function openLong(current: string | undefined): string | undefined {
+  const known = chosen.value;
+  if (current !== undefined && LONG.includes(current) && known[current] !== false) return current;
+  return LONG.find((name) => known[name] === true);
 }
 
 export function SideBar({ onSearch }: { readonly onSearch: () => void }) {
@@ -86,8 +107,9 @@ interface GroupsProps {
 /** The entries by groups, which fold. The current entry is in an open one and in view. */
 function NavGroups({ items, path }: GroupsProps) {
   const end = useRef<HTMLSpanElement>(null);
-  const current = items.find((item) => isCurrent(item, path));
+  const current = currentOf(items, path);
   const group = current?.group;
+  const long = openLong(group);
   useEffect(() => {
     // A page that is opened in another way, such as by its key, shows where it is.
     if (group !== undefined && chosen.peek()[group] === false) choose(group, true);
@@ -101,9 +123,9 @@ function NavGroups({ items, path }: GroupsProps) {
         <NavGroup
           key={each.name}
           group={each}
-          isOpen={chosen.value[each.name] ?? (each.isOpen || each.name === group)}
+          isOpen={each.isOpen ? (chosen.value[each.name] ?? true) : each.name === long}
           items={items.filter((item) => item.group === each.name)}
-          path={path}
+          current={current}
         />
       ))}
       <span ref={end} />
@@ -111,14 +133,16 @@ function NavGroups({ items, path }: GroupsProps) {
   );
 }
 
-interface GroupProps extends GroupsProps {
+interface GroupProps {
+  readonly items: readonly NavItem[];
+  readonly current: NavItem | undefined;
   readonly group: Group;
   readonly isOpen: boolean;
 }
 
-function NavGroup({ group: { name, title }, isOpen, items, path }: GroupProps) {
+function NavGroup({ group: { name, title }, isOpen, items, current }: GroupProps) {
   if (items.length === 0) return null;
-  const links = items.map((item) => <NavLink key={item.path} item={item} path={path} />);
+  const links = items.map((item) => <NavLink key={item.path} item={item} isCurrent={item === current} />);
   if (title === null) return <>{links}</>;
   return (
     <>
@@ -140,11 +164,11 @@ function NavGroup({ group: { name, title }, isOpen, items, path }: GroupProps) {
   );
 }
 
-function NavLink({ item, path }: { readonly item: NavItem; readonly path: string }) {
+function NavLink({ item, isCurrent }: { readonly item: NavItem; readonly isCurrent: boolean }) {
   const count = item.badge?.value ?? 0;
   const hint = item.shortcut === undefined ? {} : { title: `${item.label} (g ${item.shortcut})` };
   return (
-    <a href={href(item.path)} aria-current={isCurrent(item, path) ? "page" : undefined} {...hint}>
+    <a href={href(item.path)} aria-current={isCurrent ? "page" : undefined} {...hint}>
       <Icon node={item.icon} />
       <span>{item.label}</span>
       {count > 0 && <span class="n">{count > 99 ? "99+" : count}</span>}
@@ -194,7 +218,7 @@ export function TabBar({ onMore }: { readonly onMore: () => void }) {
   return (
     <nav class="tabbar" aria-label="Main, phone">
       {items.slice(0, 4).map((item) => (
-        <a key={item.path} href={href(item.path)} aria-current={isCurrent(item, path) ? "page" : undefined}>
+        <a key={item.path} href={href(item.path)} aria-current={isBelow(item, path) ? "page" : undefined}>
           <Icon node={item.icon} size={20} />
           <span>{item.label}</span>
           {(item.badge?.value ?? 0) > 0 && <span class="n">{item.badge?.value}</span>}

@@ -27,7 +27,7 @@ export interface NavItem extends Access {
   readonly label: string;
   readonly path: string;
   readonly icon: IconNode;
-  readonly group: "main" | "respond" | "operate" | "administer";
+  readonly group: "main" | "watch" | "build" | "operate" | "administer";
   /** The key that opens the page after `g`. */
   readonly shortcut?: string;
   /** A number beside the label; 0 is not shown. */

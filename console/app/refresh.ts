@@ -49,11 +49,13 @@ interface Changes {
   readonly idleMs?: number;
   /** Called with the type of each matching entry, at once. */
   readonly onType?: (type: string) => void;
+  /** False: what happens while the stream opens can wait, as in figures of a day. Default: it is read again then. */
+  readonly isExact?: boolean;
 }
 
 /** {@link useRefresh} after entries of projects' streams. @param types such as `/^oncall\./` */
 export function useProjectChanges(types: RegExp, work: () => void, options: Changes = {}): void {
-  const { projectId = "", everyMs = 1000, idleMs = IDLE_MS, onType } = options;
+  const { projectId = "", everyMs = 1000, idleMs = IDLE_MS, onType, isExact = true } = options;
   const refresh = useRefresh(work, everyMs, idleMs);
   const take = ({ type: entryType, data }: Entry) => {
     const type = (data as { readonly type?: string } | null)?.type ?? entryType;
@@ -61,5 +63,5 @@ export function useProjectChanges(types: RegExp, work: () => void, options: Chan
     refresh();
     onType?.(type);
   };
-  useStreams(streamsOf(useProjects(), projectId), take, refresh);
+  useStreams(streamsOf(useProjects(), projectId), take, isExact ? refresh : undefined);
 }

@@ -10,6 +10,7 @@ import {
   DescriptionList,
   Duration,
   formatPercent,
+  Histogram,
   Num,
   Percent,
   Segmented,
@@ -131,6 +132,27 @@ function Charts() {
       <ChartCard title="Empty" x={[]} series={[]} emptyText="No events in the last hour" />
       <ChartCard title="Failed" x={[]} series={[]} error={new Error("The database is busy")} retry={() => undefined} />
       <ChartCard title="Loading" x={[]} series={[]} loading />
+      <Card title="Above a list">
+        <Histogram
+          title="Alerts by severity"
+          from={lastMinutes(60)[0] ?? 0}
+          stepMs={60_000}
+          series={[
+            { label: "critical", look: "critical", values: wave(60, 2, 2, 3) },
+            { label: "error", look: "error", values: wave(60, 3, 2, 5) },
+            { label: "warning", look: "warning", values: wave(60, 4, 3, 7) },
+            { label: "info", look: "info", values: wave(60, 2, 2, 9) },
+            { label: "without severity", look: "none", values: wave(60, 1, 1, 4) },
+          ]}
+          onRange={(from, to) => setRange(`${Math.round((to - from) / 1000)} s chosen`)}
+        />
+        <Histogram
+          title="No alerts"
+          from={0}
+          stepMs={60_000}
+          series={[{ label: "critical", look: "critical", values: [0, 0] }]}
+        />
+      </Card>
     </div>
   );
 }

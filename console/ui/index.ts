@@ -10,6 +10,7 @@ export { isTyping } from "./dom.ts";
 export { Field, Form } from "./field.tsx";
 export { FileDrop } from "./file-drop.tsx";
 export { formatBytes, formatDuration, formatNumber, formatPercent, plural } from "./format.ts";
+export { Histogram, type HistogramSeries } from "./histogram.tsx";
 export { UiHost } from "./host.tsx";
 export { Icon } from "./icon.tsx";
 export { DateTimeInput, Input, SearchInput, Select, Textarea } from "./inputs.tsx";
@@ -17,7 +18,7 @@ export { useLatest } from "./latest.ts";
 export { Menu, type MenuEntry, type MenuItem } from "./menu.tsx";
 export { Card, DescriptionList, Page, Stepper, Tabs, Toolbar } from "./page.tsx";
 export { Secret, SecretDialog } from "./secret.tsx";
-export { StatCard } from "./stat.tsx";
+export { Sparkline, StatCard } from "./stat.tsx";
 export {
   Attention,
   Avatar,

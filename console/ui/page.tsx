@@ -1,6 +1,6 @@
-import { ChevronRight } from "lucide";
+import { ChevronRight, SlidersHorizontal } from "lucide";
 import { type ComponentChildren, createContext } from "preact";
-import { useContext, useEffect, useId } from "preact/hooks";
+import { useContext, useEffect, useId, useState } from "preact/hooks";
 import { dateFormat, displayZone } from "./clock.ts";
 import { cx } from "./dom.ts";
 import { Icon } from "./icon.tsx";
@@ -136,19 +136,45 @@ export function Card({ title, sub, actions, link, flush, tone, id, children }: C
   );
 }
 
-/** The filters above a list. @param end at the right. */
-export function Toolbar({
-  label = "Filters",
-  end,
-  children,
-}: {
+interface ToolbarProps {
   readonly label?: string | undefined;
+  /** A phone shows its icon alone until it is used. */
+  readonly search?: ComponentChildren;
+  /** How many of the filters are in use: a phone folds them behind a button with this number. */
+  readonly active?: number | undefined;
+  /** At the right; a phone scrolls it sideways. */
   readonly end?: ComponentChildren;
   readonly children?: ComponentChildren;
-}) {
+}
+
+/** The filters above a list; on a phone one line. */
+export function Toolbar({ label = "Filters", search, active, end, children }: ToolbarProps) {
+  const [isOpen, setOpen] = useState(false);
+  const id = useId();
+  const folds = active !== undefined;
   return (
-    <div class="toolbar" role="group" aria-label={label}>
-      {children}
+    <div class={cx("toolbar", folds && "folds")} role="group" aria-label={label}>
+      {search}
+      {folds && (
+        <button
+          type="button"
+          class="btn toolbar-more"
+          aria-expanded={isOpen}
+          aria-controls={id}
+          aria-label={active > 0 ? `Filters, ${active} in use` : "Filters"}
+          onClick={() => setOpen(!isOpen)}
+        >
+          <Icon node={SlidersHorizontal} />
+          {active > 0 && <span class="num">{active}</span>}
+        </button>
+      )}
+      {folds ? (
+        <div class="toolbar-rest" id={id}>
+          {children}
+        </div>
+      ) : (
+        children
+      )}
       {end !== undefined && <div class="toolbar-end">{end}</div>}
     </div>
   );

@@ -194,3 +194,32 @@ test("Prism's own events are hidden until they are asked for, and are sentences"
   await page.getByLabel("Prism's own events").check();
   await row(page, "alert.opened").getByText("InstanceDown is firing").waitFor();
 });
+
+test("a day of events by level is above the list, and chooses those of a time", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  await send(console, { type: "order.paid", level: "error", payload: {} });
+  await send(console, { type: "order.late", level: "fatal", payload: {} });
+  for (const [width, theme] of [
+    [1280, "light"],
+    [1280, "dark"],
+  ] as const) {
+    const page = await console.open("/events", { width, theme });
+    const figure = page.getByRole("figure", { name: "Events, last 24 hours" });
+    await figure.getByText("1 error", { exact: true }).waitFor();
+    await figure.getByText("1 fatal", { exact: true }).waitFor();
+    await figure.getByRole("table").getByRole("row").nth(1).waitFor();
+    await assertAccessible(page, `events with a histogram, ${theme}`);
+    const plot = figure.getByRole("group");
+    await plot.focus();
+    for (const key of ["Home", "Enter"]) await page.keyboard.press(key);
+    await page.getByText("No event matches these filters").waitFor();
+    await page.getByRole("button", { name: /\d\d:\d\d–\d\d:\d\d/ }).click();
+    await row(page, "order.late").waitFor();
+    await plot.focus();
+    for (const key of ["End", "ArrowLeft", "ArrowRight", "Enter"]) await page.keyboard.press(key);
+    await row(page, "order.late").waitFor();
+    assert.match(page.url(), /from=.*to=/);
+  }
+  console.assertClean();
+});

@@ -95,7 +95,8 @@ test("groups of the menu fold and stay so; the current entry is in an open group
     });
   await nav.getByRole("link", { name: "Incidents" }).waitFor();
   for (const [name, isOpen] of [
-    ["Respond", "true"],
+    ["Watch", "true"],
+    ["Set up", "true"],
     ["Operate", "false"],
     ["Administer", "false"],
   ] as const)
@@ -103,17 +104,40 @@ test("groups of the menu fold and stay so; the current entry is in an open group
   assert.equal(await nav.getByRole("link", { name: "Jobs", exact: true }).count(), 0);
   await group("Operate").click();
   await nav.getByRole("link", { name: "Jobs", exact: true }).waitFor();
-  await group("Respond").click();
-  await nav.getByRole("link", { name: "Incidents" }).waitFor({ state: "detached" });
+  await group("Watch").click();
+  await nav.getByRole("link", { name: "Silences" }).waitFor({ state: "detached" });
   await page.reload();
   await nav.getByRole("link", { name: "Jobs", exact: true }).waitFor();
-  assert.equal(await group("Respond").getAttribute("aria-expanded"), "false", "this browser keeps what was chosen");
-  for (const path of ["/settings", "/incidents", "/buckets"]) {
+  assert.equal(await group("Watch").getAttribute("aria-expanded"), "false", "this browser keeps what was chosen");
+  for (const path of ["/settings", "/silences", "/buckets"]) {
     await console.visit(page, path);
     assert.equal(await nav.locator("[aria-current]").count(), 1, path);
     assert.ok(await isInView(), `the entry of ${path} is in view`);
   }
   await assertAccessible(page, "the menu");
+
+  for (const [name, last] of [
+    ["Operate", "Buckets"],
+    ["Administer", "API reference"],
+  ] as const) {
+    if ((await group(name).getAttribute("aria-expanded")) === "false") await group(name).click();
+    if ((await group("Watch").getAttribute("aria-expanded")) === "false") await group("Watch").click();
+    await nav.getByRole("link", { name: last }).waitFor();
+    const hidden = await nav.locator(".side-items").evaluate((list) => list.scrollHeight - list.clientHeight);
+    assert.ok(hidden <= 0, `with ${name} open ${hidden} px of the menu are hidden at 900 px`);
+  }
+  const labels = await nav.locator(".side-items").getByRole("link").allInnerTexts();
+  assert.deepEqual(
+    labels.map((label) => label.replace(/\s*\d+$/, "")).slice(0, 12),
+    [
+      ...["Overview", "Incidents", "Alerts", "On-call", "Inbox"],
+      ...["Silences", "Heartbeats", "Status page"],
+      ...["Connect", "Rules", "Policies", "Routes"],
+    ],
+    "in the order of the work",
+  );
+  const icons = await nav.locator(".side-items a svg").evaluateAll((all) => all.map((each) => each.innerHTML));
+  assert.equal(new Set(icons).size, icons.length, "each entry has an icon of its own");
 
   const phone = await console.open("/settings", { width: 390 });
   await phone.getByRole("button", { name: "More", exact: true }).click();

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import type { Page } from "playwright-core";
 import { eventually } from "../helpers/eventually.ts";
 import { stepsOf } from "../helpers/steps.ts";
 import { assertAccessible, startConsole } from "./helpers.ts";
@@ -125,14 +126,16 @@ test("operators resume queues and channels and retry dead jobs where they see th
   await row("Mail is paused").getByText("mail.example.org refused the connection").waitFor();
   await row("Mail is paused").getByRole("button", { name: "Retry now" }).click();
   await row("Mail is paused").waitFor({ state: "detached" });
-  await row("Queue digest is paused").getByRole("button", { name: "Resume" }).click();
-  await row("Queue digest is paused").waitFor({ state: "detached" });
+  const server = page.getByRole("region", { name: "Server" });
+  const ofServer = (title: string) => server.locator(".attention").filter({ hasText: title });
+  await ofServer("Queue digest is paused").getByRole("button", { name: "Resume" }).click();
+  await ofServer("Queue digest is paused").waitFor({ state: "detached" });
   isHealthy = true;
-  await row("1 job failed in timers").getByRole("button", { name: "Retry" }).click();
+  await ofServer("1 job failed in timers").getByRole("button", { name: "Retry" }).click();
   const question = page.getByRole("dialog", { name: "Retry 1 dead job?" });
   await question.getByText(/1 dead job of the queue timers/).waitFor();
   await question.getByRole("button", { name: "Retry" }).click();
-  await row("1 job failed in timers").waitFor({ state: "detached" });
+  await ofServer("1 job failed in timers").waitFor({ state: "detached" });
   console.assertClean();
 });
 
@@ -162,5 +165,113 @@ test("a user who reads no project has an overview of the own work, and the page 
     .first()
     .click();
   await page.getByText("Acknowledged").first().waitFor();
+  console.assertClean();
+});
+
+test("the overview tells who is on call and next, what needs people and how many alerts began, to administrators and members", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const { prism } = console;
+  const ada = await console.person("ada", ["User"]);
+  const grace = await console.person("grace", ["User"]);
+  for (const { id } of [ada, grace])
+    await prism.post("/api/v1/projects/default/members", { userId: id, role: "editor" });
+  const { body: schedule } = await prism.post<{ id: string }>("/api/v1/oncall/schedules", {
+    name: "Database",
+    timezone: "UTC",
+  });
+  const start = `${new Date(Date.now() - 86_400_000).toISOString().slice(0, 10)}T00:00:00`;
+  const rotation = {
+    ...{ name: "Weeks", start, durationMs: 7 * 86_400_000 },
+    ...{ recurrence: { frequency: "weekly" }, turns: [["ada"], ["grace"]] },
+  };
+  assert.equal((await prism.post(`/api/v1/oncall/schedules/${schedule.id}/shifts`, rotation)).status, 201);
+  await prism.post("/api/v1/oncall/schedules", { name: "Network", timezone: "UTC" });
+  const policy = { name: "default", steps: [{ type: "notify", users: [ada.id] }] };
+  await prism.put(`/api/v1/policies/${prism.parts.offers.defaultProjectId}`, policy);
+  const routes = { route: { policy: "default", groupBy: ["alertname"], groupWaitMs: 0 } };
+  assert.equal((await prism.put("/api/v1/routes", routes)).status, 200);
+  const alerts = ["DiskFull", "HostDown", "LinkDown"].map((alertname, n) => ({
+    labels: { alertname, severity: n === 0 ? "critical" : "warning" },
+  }));
+  await prism.post("/api/v1/alerts", { alerts });
+  const silence = {
+    matchers: [{ name: "alertname", value: "LinkDown" }],
+    startsAt: new Date().toISOString(),
+    endsAt: new Date(Date.now() + 3_600_000).toISOString(),
+    comment: "maintenance",
+  };
+  assert.equal((await prism.post("/api/v1/silences", silence)).status, 201);
+  const incidents = await eventually("the incidents", async () => {
+    const { body } = await prism.get<{ data: { id: string; title: string }[] }>("/api/v1/incidents");
+    return body.data.length === 3 ? body.data : undefined;
+  });
+  const disk = incidents.find(({ title }) => title.includes("DiskFull"));
+  await prism.post(`/api/v1/incidents/${disk?.id}/acknowledge`, {});
+  const step = stepsOf(t);
+
+  const seen = async (page: Page, mine: number) => {
+    const onCall = page.getByRole("region", { name: "On call" });
+    const database = onCall.getByRole("listitem").filter({ hasText: "Database" });
+    await database.getByText("ada", { exact: true }).waitFor();
+    await database.getByText(/^until \w{3} \d+ \w{3} 00:00$/).waitFor();
+    await database.getByText("Next: grace").waitFor();
+    await onCall.getByRole("listitem").filter({ hasText: "Network" }).getByText("No one is on call").waitFor();
+    await page.getByRole("link", { name: new RegExp(`^Mine\\s*${mine}`) }).waitFor();
+    await page.getByRole("link", { name: /^Open\s*1\s*and 1 quiet/ }).waitFor();
+    await page.getByRole("link", { name: /^Acknowledged\s*1/ }).waitFor();
+    await page.getByText("1 open incident.").waitFor();
+    const day = page.getByRole("figure", { name: "Alerts, last 24 hours" });
+    await day.getByText("1 critical", { exact: true }).waitFor();
+    await day.getByText("2 warning", { exact: true }).waitFor();
+    const table = day.getByRole("table", { name: "Alerts, last 24 hours" });
+    assert.ok((await table.getByRole("row").count()) >= 2, "the numbers as a table");
+  };
+
+  await step("an administrator sees it, and the server below", async () => {
+    const first = await console.open("/account");
+    const page = await first.context().newPage();
+    const asked: string[] = [];
+    page.on("request", (request) => asked.push(request.url()));
+    await page.goto(`${prism.url}/dashboard/`);
+    await seen(page, 0);
+    for (const path of ["/oncall/now", "/oncall/shifts", "/alerts/stats"])
+      assert.equal(asked.filter((url) => url.includes(`/api/v1${path}`)).length, 1, `${path} is requested once`);
+    await page.getByText("You are not on call in the next 30 days.").waitFor();
+    await page
+      .getByRole("region", { name: "Server" })
+      .getByText(/The server works/)
+      .waitFor();
+    const badge = page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: /^Incidents/ });
+    await badge.getByText("1", { exact: true }).waitFor();
+    await assertAccessible(page, "overview with on-call");
+    await page.getByRole("link", { name: /^Open\s*1/ }).click();
+    await page.getByText("1 incident waits, 1 acknowledged or snoozed, 1 quiet.").waitFor();
+  });
+
+  await step("a person who is on call sees until when, the own incidents, and nothing of the server", async () => {
+    for (const [as, text, mine] of [
+      ["ada", /^You are on call until \w{3} \d+ \w{3} 00:00 \(Database\)\.$/, 3],
+      ["grace", /^Your next shift: .* \(Database\)\.$/, 0],
+    ] as const) {
+      const own = await console.open("/", { as });
+      await own.getByText(text).waitFor();
+      await seen(own, mine);
+      assert.equal(await own.getByRole("region", { name: "Server" }).count(), 0);
+      await assertAccessible(own, `overview of ${as}`);
+    }
+  });
+
+  await step("it fits a phone, and the alerts of a time are a press away", async () => {
+    const phone = await console.open("/", { as: "ada", width: 360, theme: "dark" });
+    await seen(phone, 3);
+    await assertAccessible(phone, "overview at 360 px");
+    const plot = phone.getByRole("group", { name: /^Alerts, last 24 hours/ });
+    await plot.focus();
+    await phone.keyboard.press("End");
+    await phone.keyboard.press("Enter");
+    await phone.getByRole("heading", { level: 1, name: "Alerts" }).waitFor();
+    assert.match(phone.url(), /from=.*&to=/);
+  });
   console.assertClean();
 });

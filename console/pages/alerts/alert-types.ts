@@ -24,6 +24,11 @@ export function nameOf({ labels, annotations, key }: Pick<Alert, "labels" | "ann
   return annotations["summary"] || labels["alertname"] || key;
 }
 
+/** Such as `cluster=main`. */
+export function labelText({ labels }: Pick<Alert, "labels">, name: string): string {
+  return `${name}=${labels[name]}`;
+}
+
 /** Labels that are not the same in all of some alerts. Those that tell alerts of one name apart come first. */
 export function differingLabels(alerts: readonly Alert[]): readonly string[] {
   const names = [...new Set(alerts.flatMap(({ labels }) => Object.keys(labels)))];

@@ -1,3 +1,4 @@
+import "./alerts.css";
 import { BellRing } from "lucide";
 import { inProject, type PageModule, pagesOf } from "../../app/page-module.ts";
 
@@ -6,7 +7,7 @@ export const alerts: PageModule = {
     "/alerts": {
       page: "AlertsPage",
       ...inProject("events:read"),
-      nav: { label: "Alerts", icon: BellRing, group: "respond", shortcut: "a" },
+      nav: { label: "Alerts", icon: BellRing, group: "main", shortcut: "a" },
     },
     // Without a permission: a paged person comes from the incident. The server decides.
     "/alerts/:id": { page: "AlertPage" },

@@ -39,8 +39,11 @@ export function EventFilters({ filters, setFilter, projects, isWide, end }: Prop
   const sources = (seen.data?.sources ?? []).map((value) => ({ value, label: value }));
   return (
     <>
-      <Toolbar end={end}>
-        <SearchInput value={q} onChange={(value) => setFilter("q", value)} placeholder="Text in the event" />
+      <Toolbar
+        search={<SearchInput value={q} onChange={(value) => setFilter("q", value)} placeholder="Text in the event" />}
+        active={[type, outcome, own].filter((value) => value !== "").length}
+        end={end}
+      >
         <Combobox
           label="Type"
           value={type}

@@ -8,6 +8,7 @@ import { navigate } from "../../app/navigate.ts";
 import { streamsOf, useProjects } from "../../app/projects.ts";
 import { saveFile } from "../../app/save-file.ts";
 import { can } from "../../app/session.ts";
+import { ChosenTime, rangeOf } from "../../app/time-range.tsx";
 import {
   Button,
   CodeInline,
@@ -26,6 +27,7 @@ import {
 } from "../../ui/index.ts";
 import { openStory } from "../explain/index.ts";
 import { EventFilters } from "./event-filters.tsx";
+import { EventHistogram } from "./event-histogram.tsx";
 import { summaryOf } from "./event-types.ts";
 import { type FilterValues, isFiltered, queryOf, useFilters } from "./filters.ts";
 import { type LiveEvents, MAX_ROWS, useLiveEvents } from "./live-events.ts";
@@ -51,7 +53,7 @@ const COLUMNS: readonly Column<Event>[] = [
 const send = () => openDialog(<SendDialog />);
 
 export default function EventsPage() {
-  const [filters, setFilter] = useFilters();
+  const [filters, setFilter, setFilters] = useFilters();
   const projects = useProjects();
   const [isPaused, setPaused] = useState(false);
   const [isHovered, setHovered] = useState(false);
@@ -69,7 +71,9 @@ export default function EventsPage() {
       width="wide"
       actions={
         <>
-          <Menu label="Export" text="Export" items={exportItems(filters)} />
+          <span class="only-wide">
+            <Menu label="Export" text="Export" items={exportItems(filters)} />
+          </span>
           {can("events:write") && (
             <Button icon={Send} onClick={send}>
               Send test event
@@ -86,6 +90,7 @@ export default function EventsPage() {
           isWide={isWide}
           end={
             <>
+              <ChosenTime range={rangeOf(filters)} onClear={() => setFilters({ from: "", to: "" })} />
               {isFiltered(filters) && (
                 <Button variant="quiet" onClick={clear}>
                   Clear filters
@@ -103,6 +108,7 @@ export default function EventsPage() {
             </>
           }
         />
+        <EventHistogram filters={filters} onRange={setFilters} />
         <HeldWhileUsed onHeld={setHovered}>
           <NewEvents events={events} />
           <DataTable<Event>

@@ -22,6 +22,7 @@ export interface FilterValues {
 const OWN = "prism:";
 
 export type SetFilter = (name: keyof FilterValues, value: string) => void;
+export type SetFilters = (changes: Partial<FilterValues>) => void;
 
 /** Filters of the list of all events. */
 export const ALL_EVENTS: FilterValues = {
@@ -37,9 +38,9 @@ export const ALL_EVENTS: FilterValues = {
   own: "",
 };
 
-export function useFilters(): [FilterValues, SetFilter] {
+export function useFilters(): [FilterValues, SetFilter, SetFilters] {
   const { values, set } = useAddressFilters<keyof FilterValues>(ALL_EVENTS);
-  return [values, (name, value) => set({ [name]: value })];
+  return [values, (name, value) => set({ [name]: value }), set];
 }
 
 /** Filters that the server applies. */

@@ -10,7 +10,7 @@ export const events: PageModule = {
     "/events": {
       page: "EventsPage",
       ...inProject("events:read"),
-      nav: { label: "Events", icon: Activity, group: "main", shortcut: "e", tab: 5 },
+      nav: { label: "Events", icon: Activity, group: "operate", shortcut: "e", tab: 5 },
     },
     "/events/:id": { page: "EventPage", ...inProject("events:read") },
   }),

@@ -8,7 +8,7 @@ export const heartbeats: PageModule = {
     "/heartbeats": {
       page: "Heartbeats",
       ...inProject("events:read"),
-      nav: { label: "Heartbeats", icon: HeartPulse, group: "respond", shortcut: "h" },
+      nav: { label: "Heartbeats", icon: HeartPulse, group: "watch", shortcut: "h" },
     },
     "/heartbeats/:id": { page: "HeartbeatPage", ...inProject("events:read") },
   }),

@@ -26,9 +26,20 @@ export default function InboxPage() {
             pressed={playsSounds.value}
             onClick={() => setPlaysSounds(!playsSounds.value)}
           />
-          <Button icon={CheckCheck} disabled={unread.value === 0} onClick={readAll}>
-            Mark all as read
-          </Button>
+          <span class="only-wide">
+            <Button icon={CheckCheck} disabled={unread.value === 0} onClick={readAll}>
+              Mark all as read
+            </Button>
+          </span>
+          <span class="only-phone">
+            <IconButton
+              icon={CheckCheck}
+              label="Mark all as read"
+              variant="default"
+              disabled={unread.value === 0}
+              onClick={readAll}
+            />
+          </span>
         </>
       }
       tabs={

@@ -9,7 +9,7 @@ export const inbox: PageModule = {
   ...pagesOf(() => import("./pages.ts"), {
     "/inbox": {
       page: "InboxPage",
-      nav: { label: "Inbox", icon: Bell, group: "main", shortcut: "i", badge: unread, tab: 2 },
+      nav: { label: "Inbox", icon: Bell, group: "main", shortcut: "i", badge: unread, tab: 4 },
     },
     "/inbox/:id": { page: "NotificationPage" },
   }),

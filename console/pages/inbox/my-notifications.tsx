@@ -72,6 +72,9 @@ const URGENCIES = [
   { value: String(URGENT), label: "Urgent" },
 ];
 
+const FILTERS = { q: "", kind: "", projectId: "", ruleId: "", minPriority: "" };
+const NAMES = ["kind", "projectId", "ruleId", "minPriority"] as const;
+
 const EMPTY: Readonly<Record<Filter, { title: string; text: string }>> = {
   unread: {
     title: "Nothing unread",
@@ -93,7 +96,7 @@ function incidentEntry(notification: Notification) {
 }
 
 export function MyNotifications({ filter, onShowAll }: { readonly filter: Filter; readonly onShowAll: () => void }) {
-  const filters = useFilters({ q: "", kind: "", projectId: "", ruleId: "", minPriority: "" });
+  const filters = useFilters(FILTERS);
   const list = useInbox(filter, filters.values);
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const readSelected = async (ids: readonly string[]) => {
@@ -136,8 +139,10 @@ export function MyNotifications({ filter, onShowAll }: { readonly filter: Filter
   );
   return (
     <div class="stack">
-      <Toolbar>
-        <SearchInput {...filters.bind("q")} placeholder="Title or message" />
+      <Toolbar
+        search={<SearchInput {...filters.bind("q")} placeholder="Title or message" />}
+        active={NAMES.filter((name) => filters.values[name] !== "").length}
+      >
         <ProjectFilter {...filters.bind("projectId")} />
         <RuleFilter {...filters.bind("ruleId")} />
         <Select label="Kind" {...filters.bind("kind")} options={KIND_OPTIONS} />

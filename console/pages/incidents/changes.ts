@@ -6,16 +6,12 @@ import { countSoon } from "./open-incidents.ts";
 
 const TYPES = /^(incident|alert|silence)\./;
 
-function onType(type: string): void {
-  if (type.startsWith("incident.")) countSoon();
-}
-
 /**
  * Runs `reload` after changes of alerts, incidents and silences.
  * @param projectId default: all projects of the user
  */
 export function useAlertingChanges(reload: () => void, projectId?: string): void {
-  useProjectChanges(TYPES, reload, { projectId, everyMs: 500, onType });
+  useProjectChanges(TYPES, reload, { projectId, everyMs: 500, onType: countSoon });
 }
 
 const UNDER_WAY_MS = 3000;

@@ -1,5 +1,5 @@
 import { Siren } from "lucide";
-import type { ListedIncident } from "../../../src/client/api-types.gen.ts";
+import type { IncidentCounts, ListedIncident } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { endFilter, ownFilter, searchFilter, selectFilter, useListOf } from "../../app/list-of.tsx";
 import { ListPage } from "../../app/list-page.tsx";
@@ -9,6 +9,7 @@ import { Button, Checkbox, choices, plural } from "../../ui/index.ts";
 import { useAlertingChanges } from "./changes.ts";
 import { columnsOf, isQuiet, isWaiting } from "./incident-rows.tsx";
 import { isOpen } from "./incident-types.ts";
+import { incidentCounts } from "./open-incidents.ts";
 import { PageButton } from "./page-dialog.tsx";
 import { Bulk, HOTKEYS, RowActions } from "./row-actions.tsx";
 import { SEVERITY_OPTIONS, severityTone } from "./severity.tsx";
@@ -44,7 +45,8 @@ function queryOf({ state }: { readonly state: string }) {
 /** Open incidents, and who takes care of them. */
 export function IncidentsPage() {
   const list = useListOf<ListedIncident, typeof FILTERS>("/incidents", FILTERS, queryOf);
-  const { state, project } = list.values;
+  const { state, project, ...others } = list.values;
+  const isWhole = project === "" && Object.values(others).every((value) => value === "");
   const projects = useProjects();
   useAlertingChanges(list.reload, projectIdOf(projects, project));
   const mayAct = state !== "resolved" && list.items?.some((incident) => incident.mayAct) === true;
@@ -52,7 +54,7 @@ export function IncidentsPage() {
     <ListPage<ListedIncident>
       of={list}
       title="Incidents"
-      subtitle={subtitleOf(list.items, state)}
+      subtitle={subtitleOf((isWhole ? incidentCounts.value : undefined) ?? countsOf(list.items), state)}
       noun="incident"
       rows={list.items?.toSorted((a, b) => Number(isQuiet(a)) - Number(isQuiet(b)))}
       columns={columnsOf(projects)}
@@ -73,14 +75,35 @@ export function IncidentsPage() {
   );
 }
 
-function subtitleOf(items: readonly ListedIncident[] | undefined, filter: string): string {
-  if (items === undefined) return "Open incidents, and who takes care of them.";
+type Counts = Pick<IncidentCounts, "waiting" | "quiet" | "acknowledged" | "snoozed">;
+
+/** Of the listed incidents, for the filters that the server does not count. */
+function countsOf(items: readonly ListedIncident[] | undefined): Counts | undefined {
+  if (items === undefined) return undefined;
+  const unresolved = items.filter(({ state }) => state !== "resolved");
+  const open = unresolved.filter(isOpen);
+  const waiting = open.filter(isWaiting).length;
+  const snoozed = unresolved.filter((each) => each.isSnoozed).length;
+  return {
+    waiting,
+    quiet: open.length - waiting,
+    snoozed,
+    acknowledged: unresolved.length - open.length - snoozed,
+  };
+}
+
+function subtitleOf(counts: Counts | undefined, filter: string): string {
   if (filter === "resolved") return "Resolved incidents, the latest first.";
-  const open = items.filter(isWaiting).length;
-  const taken = items.filter((each) => each.state !== "resolved" && !isOpen(each)).length;
-  const rest = taken === 0 ? "" : `, ${taken} acknowledged or snoozed`;
-  if (open === 0) return taken === 0 ? "No incident waits for people." : `None waits for people${rest}.`;
+  if (counts === undefined) return "Open incidents, and who takes care of them.";
+  const { waiting, quiet, acknowledged, snoozed } = counts;
+  const taken = acknowledged + snoozed;
+  const rest = [
+    ...(taken > 0 ? [`${taken} acknowledged or snoozed`] : []),
+    ...(quiet > 0 ? [`${quiet} quiet`] : []),
+  ].join(", ");
+  if (waiting === 0 && rest === "") return "No incident waits for people.";
   // One line on a phone, as before the rows are known.
-  const wait = plural(open, "incident waits", "incidents wait");
-  return rest === "" ? `${wait} for an acknowledgement.` : `${wait}${rest}.`;
+  if (waiting === 0) return `None waits for people, ${rest}.`;
+  const wait = plural(waiting, "incident waits", "incidents wait");
+  return rest === "" ? `${wait} for an acknowledgement.` : `${wait}, ${rest}.`;
 }

@@ -11,7 +11,7 @@ export const incidents: PageModule = {
     "/incidents": {
       page: "IncidentsPage",
       ...inProject("events:read"),
-      nav: { label: "Incidents", icon: Siren, group: "respond", shortcut: "n", badge: openIncidents, tab: 3 },
+      nav: { label: "Incidents", icon: Siren, group: "main", shortcut: "n", badge: openIncidents, tab: 2 },
     },
     // Without a permission: a paged person follows the link of the notification. The server decides.
     "/incidents/:id": { page: "IncidentPage" },

@@ -1,54 +1,65 @@
-import { effect, signal } from "@preact/signals";
-import type { ListedIncident } from "../../../src/client/api-types.gen.ts";
-import { api, type Page } from "../../app/api.ts";
+import { computed, effect, signal } from "@preact/signals";
+import type { IncidentCounts } from "../../../src/client/api-types.gen.ts";
+import { api } from "../../app/api.ts";
 import { connection, listen } from "../../app/live.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { client } from "../../app/session.ts";
 
 const LOAD_DELAY_MS = 1000;
+/** What happens before the connection is live would be missed, but the figures do not wait for it for long. */
+const FIRST_DELAY_MS = 500;
 const EVERY_MS = 60_000;
-const COUNTED = 100;
+
+/** How many incidents need people, for every page that says so; undefined until it is known. */
+export const incidentCounts = signal<IncidentCounts | undefined>(undefined);
 
 /** Incidents that wait for people; the badge of the navigation. */
-export const openIncidents = signal(0);
-
-type Counted = Pick<ListedIncident, "notifiesPeople">;
+export const openIncidents = computed(() => incidentCounts.value?.waiting ?? 0);
 
 let turn = 0;
-/** Number of the request that the badge shows; answers to earlier ones are dropped. */
+/** Number of the request that is shown; answers to earlier ones are dropped. */
 let shown = 0;
 
 async function load(): Promise<void> {
   turn += 1;
   const own = turn;
   if (!client.peek() || canInProject("events:read") !== true) return;
-  // Without an answer the badge keeps the last known number.
-  const page = await api.get<Page<Counted>>("/incidents", { state: "open", limit: COUNTED }).catch(() => null);
-  if (!page || own < shown) return;
+  // Without an answer the last known numbers stay.
+  const counts = await api.get<IncidentCounts>("/incidents/counts").catch(() => null);
+  if (!counts || own < shown) return;
   shown = own;
-  openIncidents.value = page.data.filter(({ notifiesPeople }) => notifiesPeople).length;
+  incidentCounts.value = counts;
 }
 
-let isPlanned = false;
+let planned: ReturnType<typeof setTimeout> | undefined;
+
+function plan(delayMs: number): void {
+  planned ??= setTimeout(() => {
+    planned = undefined;
+    void load();
+  }, delayMs);
+}
 
 /** Counts again after changes that other pages see. */
 export function countSoon(): void {
-  if (isPlanned) return;
-  isPlanned = true;
-  setTimeout(() => {
-    isPlanned = false;
-    void load();
-  }, LOAD_DELAY_MS);
+  plan(LOAD_DELAY_MS);
+}
+
+function countNow(): void {
+  clearTimeout(planned);
+  planned = undefined;
+  void load();
 }
 
 effect(() => {
   if (!client.value || canInProject("events:read") !== true) {
     turn += 1;
     shown = turn;
-    openIncidents.value = 0;
+    incidentCounts.value = undefined;
     return;
   }
-  void load();
+  if (connection.peek() === "live") void load();
+  else plan(FIRST_DELAY_MS);
   const timer = setInterval(() => document.hidden || void load(), EVERY_MS);
   // Notified users have an incident in their own stream.
   const stop = listen("user:me", countSoon);
@@ -59,5 +70,5 @@ effect(() => {
 });
 
 effect(() => {
-  if (connection.value === "live") countSoon();
+  if (connection.value === "live") countNow();
 });

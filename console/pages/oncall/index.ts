@@ -6,7 +6,7 @@ export const oncall: PageModule = {
   ...pagesOf(() => import("./pages.ts"), {
     "/oncall": {
       page: "OnCallNow",
-      nav: { label: "On-call", icon: PhoneCall, group: "respond", shortcut: "q", tab: 4 },
+      nav: { label: "On-call", icon: PhoneCall, group: "main", shortcut: "q", tab: 3 },
     },
     "/oncall/mine": { page: "MyShifts" },
     "/oncall/:id": { page: "SchedulePage" },

@@ -62,18 +62,29 @@ export function AttentionList({
   if (items === undefined) return <Skeleton count={5} />;
   return (
     <section aria-label="Needs attention">
-      <Card flush>
-        {items.length === 0 ? (
+      {items.length === 0 ? (
+        <Card flush>
           <EmptyState small icon={CircleCheck} title="Nothing needs you" text={watchedText(watched)} />
-        ) : (
-          <ul class="attentions">
-            {items.map((item) => (
-              <AttentionRow key={item.key} item={item} onChange={() => done(item.key)} />
-            ))}
-          </ul>
-        )}
-      </Card>
+        </Card>
+      ) : (
+        <AttentionItems items={items} done={done} />
+      )}
     </section>
+  );
+}
+
+export function AttentionItems({
+  items,
+  done,
+}: Pick<AttentionState, "done"> & { readonly items: readonly AttentionItem[] }) {
+  return (
+    <Card flush>
+      <ul class="attentions">
+        {items.map((item) => (
+          <AttentionRow key={item.key} item={item} onChange={() => done(item.key)} />
+        ))}
+      </ul>
+    </Card>
   );
 }
 

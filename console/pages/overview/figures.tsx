@@ -30,11 +30,11 @@ interface Props {
 }
 
 export function StatCards({ stats, range }: Props) {
-  if (!stats) return <Skeleton kind="cards" count={4} />;
-  const { events, notifications, deliveries, jobs } = stats;
+  if (!stats) return <Skeleton kind="cards" count={2} />;
+  const { events, notifications } = stats;
   const { text } = RANGES[range];
   return (
-    <div class="grid4">
+    <div class="grid2">
       {events && (
         <StatCard
           label="Events"
@@ -54,6 +54,16 @@ export function StatCards({ stats, range }: Props) {
           href={href("/inbox?show=all")}
         />
       )}
+    </div>
+  );
+}
+
+/** Deliveries and jobs, for who operates the server. */
+export function ServerCards({ stats }: Props) {
+  if (!stats) return <Skeleton kind="cards" count={2} />;
+  const { deliveries, jobs } = stats;
+  return (
+    <div class="grid2">
       {deliveries && <DeliveredCard deliveries={deliveries} />}
       {jobs && <JobsCard jobs={jobs} />}
     </div>

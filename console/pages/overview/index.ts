@@ -1,3 +1,4 @@
+import "./overview.css";
 import { House } from "lucide";
 import { type PageModule, pagesOf } from "../../app/page-module.ts";
 

@@ -10,60 +10,78 @@ import { Banner, Button, ErrorState, formatNumber, Page, plural, Segmented } fro
 import { ALL_EVENTS } from "../events/filters.ts";
 import { useLiveEvents } from "../events/live-events.ts";
 import { unread } from "../inbox/unread.ts";
+import { openIncidents } from "../incidents/open-incidents.ts";
+import { AlertDay } from "./alert-day.tsx";
 import { AttentionList, useAttention } from "./attention.tsx";
-import { DeliveryChart, EventChart, JobChart, NotificationChart, StatCards, useStats } from "./figures.tsx";
+import { EventChart, NotificationChart, StatCards, useStats } from "./figures.tsx";
 import { FirstSteps } from "./first-steps.tsx";
 import { HealthLine } from "./health-line.tsx";
 import { LatestEvents } from "./latest-events.tsx";
+import { NeedFigures } from "./need-figures.tsx";
+import { OnCallRow } from "./on-call-row.tsx";
 import { RANGES, type Range } from "./overview-types.ts";
 import { OwnWork } from "./own-work.tsx";
-
-/** `/`: what needs attention, and how much happens. */
-export default function Overview() {
-  return can("events:read") ? <OperatorOverview /> : <OwnOverview />;
-}
+import { isOfServer, Server } from "./server.tsx";
 
 const DELIVERY: ReadonlySet<string> = new Set(["way", "channel"]);
 const INCIDENTS: ReadonlySet<string> = new Set(["incident", "incidents"]);
 
+/** `/`: who is on call, what needs people, and for operators how the server does. */
+export default function Overview() {
+  return can("events:read") ? <ReaderOverview /> : <OwnOverview />;
+}
+
 /** The answer before the lines: "1 delivery problem, 5 open incidents, 3 other things." */
-function attentionText(items: readonly AttentionItem[] | undefined): string {
-  if (!items) return "What needs your attention now, and recent activity.";
-  if (items.length === 0) return "Nothing needs you.";
+function attentionText(items: readonly AttentionItem[] | undefined, open: number): string {
+  if (!items) return "Who is on call, and what needs your attention now.";
   const delivery = items.filter(({ kind }) => DELIVERY.has(kind)).length;
-  const incidents = items
-    .filter(({ kind }) => INCIDENTS.has(kind))
-    .reduce((sum, { counts }) => sum + (counts["incidents"] ?? 1), 0);
   const others = items.filter(({ kind }) => !DELIVERY.has(kind) && !INCIDENTS.has(kind)).length;
   const parts = [
     ...(delivery > 0 ? [plural(delivery, "delivery problem")] : []),
-    ...(incidents > 0 ? [plural(incidents, "open incident")] : []),
+    ...(open > 0 ? [plural(open, "open incident")] : []),
     ...(others > 0 ? [plural(others, "other thing")] : []),
   ];
-  return `${parts.join(", ")}.`;
+  return parts.length === 0 ? "Nothing needs you." : `${parts.join(", ")}.`;
 }
 
-function OperatorOverview() {
+/** Who is on call, and the figures of incidents and alerts. */
+function OnCallNow() {
+  return (
+    <>
+      <OnCallRow />
+      <div class="ov-need">
+        <NeedFigures />
+        <AlertDay />
+      </div>
+    </>
+  );
+}
+
+/** For users who read all events. */
+function ReaderOverview() {
   const [given, setRange] = useQueryState("range", "1h");
   const range: Range = given === "24h" || given === "7d" ? given : "1h";
+  const operates = can("system:status");
   const attention = useAttention();
+  const lines = attention.items?.filter((item) => !isOfServer(item));
   const projects = useProjects();
   const events = useLiveEvents(ALL_EVENTS, streamsOf(projects, ""), false);
   const stats = useStats(range, `${events.items?.[0]?.id} ${events.waiting}`);
   const figures = useFigures(stats.data, range);
   const isNew = useIsNew(events.items?.length === 0 && !events.loading, attention.items);
-  const isCalm = (attention.items?.length ?? 0) === 0;
+  const isFresh = isNew && (lines?.length ?? 0) === 0;
   return (
     <Page
       title="Overview"
       subtitle={
-        isNew && isCalm
+        isFresh
           ? "This server has no events yet. Three steps, and it notifies you."
-          : attentionText(attention.items)
+          : attentionText(lines, openIncidents.value)
       }
     >
       <div class="stack s5">
-        {!(isNew && isCalm) && <AttentionList attention={attention} />}
+        {!isNew && <OnCallNow />}
+        {!isFresh && <AttentionList attention={{ ...attention, items: lines }} />}
         {isNew ? (
           <FirstSteps />
         ) : (
@@ -94,7 +112,8 @@ function OperatorOverview() {
           )
         )}
         <NoRuleYet isShown={!isNew && events.items !== undefined} />
-        {can("system:status") && <HealthLine />}
+        {operates && !isFresh && <Server attention={attention} stats={stats.data} range={range} />}
+        {operates && isFresh && <HealthLine />}
       </div>
     </Page>
   );
@@ -112,13 +131,7 @@ function useFigures(stats: Stats | undefined, range: Range) {
     () => ({
       cards: <StatCards stats={stats} range={range} />,
       beside: <EventChart stats={stats} range={range} />,
-      below: (
-        <div class="grid3">
-          <NotificationChart stats={stats} range={range} />
-          <DeliveryChart stats={stats} range={range} />
-          <JobChart stats={stats} range={range} />
-        </div>
-      ),
+      below: <NotificationChart stats={stats} range={range} />,
     }),
     [stats, range],
   );
@@ -137,20 +150,19 @@ function NoRuleYet({ isShown }: { readonly isShown: boolean }) {
   );
 }
 
-/** For users without the events: what concerns them. */
+/** For users who read some projects, or none: what concerns them. */
 function OwnOverview() {
   const attention = useAttention();
-  const count = (attention.items ?? []).reduce((sum, { counts }) => sum + (counts["notifications"] ?? 1), 0);
-  const subtitle =
-    count > 0
-      ? `${plural(count, "notification waits", "notifications wait")} for you.`
-      : unread.value === 0
-        ? "You have seen everything."
-        : `${formatNumber(unread.value)} unread.`;
+  const lines = attention.items?.filter((item) => !isOfServer(item));
+  const readsProject = canInProject("events:read") === true;
+  const count = (lines ?? []).reduce((sum, { counts }) => sum + (counts["notifications"] ?? 1), 0);
+  const seen = unread.value === 0 ? "You have seen everything." : `${formatNumber(unread.value)} unread.`;
+  const waits = count > 0 ? `${plural(count, "notification waits", "notifications wait")} for you.` : seen;
   return (
-    <Page title="Overview" subtitle={subtitle}>
+    <Page title="Overview" subtitle={readsProject ? attentionText(lines, openIncidents.value) : waits}>
       <div class="stack s5">
-        <AttentionList attention={attention} />
+        {readsProject && <OnCallNow />}
+        <AttentionList attention={{ ...attention, items: lines }} />
         <OwnWork />
       </div>
     </Page>

@@ -6,9 +6,13 @@ export const policies: PageModule = {
     "/policies": {
       page: "PoliciesPage",
       ...inProject("events:read"),
-      nav: { label: "Policies", icon: Waypoints, group: "main", shortcut: "y" },
+      nav: { label: "Policies", icon: Waypoints, group: "build", shortcut: "y" },
     },
-    "/policies/routes": { page: "RoutesPage", ...inProject("events:read") },
+    "/policies/routes": {
+      page: "RoutesPage",
+      ...inProject("events:read"),
+      nav: { label: "Routes", icon: Route, group: "build" },
+    },
     "/policies/new": { page: "NewPolicy", ...inProject("policies:write") },
     "/policies/:id": { page: "PolicyPage", ...inProject("events:read") },
   }),

@@ -18,7 +18,7 @@ export const rules: PageModule = {
     "/rules": {
       page: "RulesPage",
       ...inProject("rules:read"),
-      nav: { label: "Rules", icon: ListFilter, group: "main", shortcut: "r" },
+      nav: { label: "Rules", icon: ListFilter, group: "build", shortcut: "r" },
     },
     "/rules/new": { page: "NewRule", ...inProject("rules:write") },
     "/rules/:id": { page: "RulePage", ...inProject("rules:read") },

@@ -6,7 +6,7 @@ export const silences: PageModule = {
     "/silences": {
       page: "SilencesPage",
       ...inProject("events:read"),
-      nav: { label: "Silences", icon: BellOff, group: "respond", shortcut: "x" },
+      nav: { label: "Silences", icon: BellOff, group: "watch", shortcut: "x" },
     },
     "/silences/new": { page: "NewSilence", ...inProject("silences:write") },
     // Without a permission: a paged person may silence alerts of the incident. The server decides.

@@ -1,4 +1,4 @@
-import { Activity } from "lucide";
+import { RadioTower } from "lucide";
 import { inProject, type PageModule, pagesOf } from "../../app/page-module.ts";
 
 export const statuspage: PageModule = {
@@ -6,7 +6,7 @@ export const statuspage: PageModule = {
     "/status-page": {
       page: "StatusPage",
       ...inProject("events:read"),
-      nav: { label: "Status page", icon: Activity, group: "respond" },
+      nav: { label: "Status page", icon: RadioTower, group: "watch" },
     },
   }),
 };

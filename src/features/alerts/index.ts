@@ -3,6 +3,7 @@ export type { Alerts } from "./book/alerts.ts";
 export { reporterOf } from "./book/senders.ts";
 export { staysIn } from "./incidents/changes/rerouting.ts";
 export type { ChannelsOfIncidents, IncidentMessage, WebhookAccess } from "./incidents/context.ts";
+export { countUnresolved } from "./incidents/counts.ts";
 export type { Incidents } from "./incidents/engine.ts";
 export {
   type Forecast,

@@ -4,6 +4,7 @@ import { type FeatureServer, feature } from "../../../module/feature.ts";
 import { alertFindings } from "../findings.ts";
 import { alertsChanged, openAlerts, policiesChanged, waysChanged } from "../open.ts";
 import { alertSweep, incidentSweep } from "../retention.ts";
+import { AlertStats, AlertStatsQuery, alertStats } from "./alert-stats.ts";
 import * as s from "./schema.ts";
 import type { AlertsContext } from "./service.ts";
 import * as service from "./service.ts";
@@ -107,6 +108,19 @@ function serve(server: FeatureServer, context: AlertsContext): void {
     response: s.PostedAlerts,
     errors: ["PROJECT_NOT_FOUND", "STORAGE_FULL", "STORAGE_LIMIT_REACHED"],
     handle: (exchange, { body }) => service.postAlerts(context, callerOf(exchange), body),
+  });
+  server.route({
+    method: "GET",
+    path: `${PATH}/stats`,
+    id: "getAlertStats",
+    summary: "Count alerts over time by severity and by name",
+    details: "At most 200 buckets. The segment `stats` takes precedence over the id of an alert.",
+    tag,
+    access: read,
+    query: AlertStatsQuery,
+    response: AlertStats,
+    errors: ["PROJECT_NOT_FOUND"],
+    handle: (exchange, { query }) => alertStats(context, callerOf(exchange), query),
   });
   server.route({
     method: "GET",

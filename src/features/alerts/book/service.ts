@@ -22,7 +22,7 @@ export type AlertsContext = Context<"projects" | "alerts" | "withheldBy">;
 const DEFAULT_LIMIT = 100;
 /** Rows of the table that one request examines: a rare label is found by following the cursor. */
 const MAX_EXAMINED = 5000;
-const SLICE_ROWS = 500;
+export const SLICE_ROWS = 500;
 
 /** A page of alerts. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_CURSOR */
 export async function listAlerts(context: AlertsContext, principal: Principal, query: ListAlerts) {
@@ -126,7 +126,7 @@ function inputOf(posted: PostedAlert, projectId: string, now: number): AlertInpu
 
 type Filter = (alert: AlertView) => boolean;
 
-async function filterOf({ state, matcher, source, severity, q, from, to }: ListAlerts): Promise<Filter> {
+export async function filterOf({ state, matcher, source, severity, q, from, to }: ListAlerts): Promise<Filter> {
   const tests: Filter[] = [];
   if (source) tests.push((alert) => source.includes(alert.source));
   if (severity) tests.push((alert) => alert.severity !== null && severity.includes(alert.severity));
@@ -215,10 +215,11 @@ async function resolvedPage(
   return isUnfinished ? { ...page, nextCursor: cursorOf(after ?? []) } : page;
 }
 
-function resolvedRows(
+/** Resolved alerts of a project by their end, the latest first: a slice of them. */
+export function resolvedRows(
   scan: ReadDb,
   projectId: string,
-  { from, to }: ListAlerts,
+  { from, to }: Pick<ListAlerts, "from" | "to">,
   after: PageRequest["after"],
 ): Promise<AlertRow[]> {
   let query = scan

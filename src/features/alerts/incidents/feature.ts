@@ -6,6 +6,7 @@ import { doc, example, integer, object, pageOf } from "../../../http/api/shapes.
 import { callerOf, holderOf, userOf } from "../../../http/server/access.ts";
 import { type FeatureServer, feature, type Uses } from "../../../module/feature.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
+import { CountIncidents, countIncidents, IncidentCounts } from "./counts.ts";
 import * as d from "./direct-requests.ts";
 import { EarlierIncidents, earlierThan } from "./earlier.ts";
 import { IncidentItem } from "./incident.ts";
@@ -62,6 +63,18 @@ function serveIncidents(server: FeatureServer, context: IncidentsOwn): void {
     response: () => pageOf(ListedIncident()),
     errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
     handle: (exchange, { query }) => s.listIncidents(context, callerOf(exchange), query),
+  });
+  server.route({
+    ...read,
+    method: "GET",
+    path: `${PATH}/counts`,
+    id: "countIncidents",
+    summary: "Count the unresolved incidents by what they need",
+    details: "The segment `counts` takes precedence over the id of an incident.",
+    query: CountIncidents,
+    response: IncidentCounts,
+    errors: ["PROJECT_NOT_FOUND"],
+    handle: (exchange, { query }) => countIncidents(context, callerOf(exchange), query),
   });
   server.route({
     ...read,

@@ -1,7 +1,7 @@
 import type { PermissionHolder } from "../../../core/caller.ts";
 import { countText } from "../../../core/text/clean-text.ts";
 import { toRfc3339 } from "../../../core/time/clock.ts";
-import { summariesOf, withheldIncidents } from "../../alerts/index.ts";
+import { countUnresolved, summariesOf, withheldIncidents } from "../../alerts/index.ts";
 import {
   type AttentionParts,
   bySeverity,
@@ -87,8 +87,7 @@ async function incidentLines(parts: AttentionParts, caller: PermissionHolder): P
     const people = peopleText(acknowledged.get(row.id) ?? [], notified.get(row.id) ?? [], isUnreached);
     return incidentLine({ ...row, title: summaries.get(row.id) ?? row.title }, people, projects.length > 1);
   });
-  const total = rows.length < queries.LISTED ? rows.length : await queries.countOpenIncidents(parts.db.scan, projects);
-  const left = total - withheld.size - shown.length;
+  const left = (await countUnresolved(parts, projects)).waiting - shown.length;
   return left > 0 ? [...lines, moreIncidents(left)] : lines;
 }
 

@@ -264,7 +264,6 @@ export const CHECKED = 100;
 export const LISTED = 20;
 /** Limit of a user's own that are looked through. */
 const OWN_WINDOW = 1000;
-const MAX_COUNTED = 1000;
 
 /** Drills, and notices that targets accept messages again, ask for nothing. */
 const isAsking = sql<boolean>`(kind <> 'incident' and (kind <> 'direct'
@@ -309,17 +308,6 @@ export async function openIncidents(db: ReadDb, projects: readonly string[]): Pr
       and projectId in ${valuesOf(projects)}
     order by ${attentionRank}, firingSince, id limit ${LISTED}`.execute(db);
   return rows;
-}
-
-/** Number of all incidents that {@link openIncidents} pages through, up to a limit. */
-export async function countOpenIncidents(db: ReadDb, projects: readonly string[]): Promise<number> {
-  const { rows } = await sql<{ n: number }>`
-    select count(*) as n from (
-      select 1 from incidents indexed by incidents_attention
-      where ${isUnresolved} and ${attentionRank} < ${ACKNOWLEDGED_RANK}
-        and projectId in ${valuesOf(projects)} limit ${MAX_COUNTED}
-    )`.execute(db);
-  return rows[0]?.n ?? 0;
 }
 
 /** Names of the people who were notified of each incident, the first one first. */

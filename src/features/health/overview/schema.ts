@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { doc, instant, named, object, queryBoolean, queryInteger } from "../../../http/api/shapes.ts";
+import { doc, instant, named, object, queryBoolean, queryInteger, queryList } from "../../../http/api/shapes.ts";
 
 /** Limit of points of a chart. */
 export const MAX_POINTS = 200;
@@ -12,6 +12,12 @@ export const StatsQuery = object({
   ),
   projectId: v.optional(
     doc(v.pipe(v.string(), v.maxLength(64)), "Id or slug of a project; default: all that the caller may read"),
+  ),
+  parts: v.optional(
+    doc(
+      queryList(v.picklist(["events", "notifications", "deliveries", "jobs"])),
+      "Parts to count, separated by commas; the others are null. Default: all",
+    ),
   ),
 });
 export type StatsQuery = v.InferOutput<typeof StatsQuery>;

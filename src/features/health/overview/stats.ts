@@ -1,5 +1,6 @@
 import type { PermissionHolder } from "../../../core/caller.ts";
 import { invalidField } from "../../../core/errors.ts";
+import type { Permission } from "../../../core/permissions.ts";
 import { LEVELS } from "../../../core/text/vocabulary.ts";
 import { HOUR_MS, toRfc3339 } from "../../../core/time/clock.ts";
 import { hasTokenScope } from "../../../http/server/access.ts";
@@ -57,11 +58,13 @@ export class Stats {
     const period = periodOf(query, clock.now());
     const projectId =
       query.projectId === undefined ? null : projects.require(principal, query.projectId, "events:read");
+    const isAsked = (part: NonNullable<StatsQuery["parts"]>[number]): boolean => query.parts?.includes(part) ?? true;
+    const mayRead = (permission: Permission): boolean => projectId === null && principal.permissions.has(permission);
     const [events, notifications, deliveries, jobs] = await Promise.all([
-      this.#events(principal, projectId, period),
-      this.#notifications(principal, projectId, period),
-      projectId === null && principal.permissions.has("system:status") ? this.#deliveries(period) : null,
-      projectId === null && principal.permissions.has("jobs:read") ? this.#jobs(period) : null,
+      isAsked("events") ? this.#events(principal, projectId, period) : null,
+      isAsked("notifications") ? this.#notifications(principal, projectId, period) : null,
+      isAsked("deliveries") && mayRead("system:status") ? this.#deliveries(period) : null,
+      isAsked("jobs") && mayRead("jobs:read") ? this.#jobs(period) : null,
     ]);
     const { from, to, stepMs } = period;
     return {

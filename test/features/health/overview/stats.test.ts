@@ -56,6 +56,9 @@ test("the figures of an hour are counted by level, by recipients' actions and by
   assert.equal(events.estimated, false);
   assert.deepEqual(notifications?.totals, { sent: 1, seen: 1, acknowledged: 0 });
   assert.equal(notifications.scope, "all");
+  const only = await statsOf(prism, "?parts=events");
+  assert.deepEqual(only.events?.totals, events.totals);
+  assert.deepEqual([only.notifications, only.deliveries, only.jobs], [null, null, null], "only what is asked for");
   assert.equal(deliveries?.now.waiting, 0);
   assert.ok((jobs?.now["dead"] ?? -1) === 0);
 

@@ -13,6 +13,12 @@ export const ALERTS: Table = {
       path: who.kind === "user" || !who.isOfShop ? `${ALERTS_PATH}?projectId=${world.shop}` : ALERTS_PATH,
     }),
   },
+  "GET /api/v1/alerts/stats": {
+    refusal: inShop({ ...readEvents, hidden: "PROJECT_NOT_FOUND" }),
+    request: (world, who) => ({
+      path: `${ALERTS_PATH}/stats${who.kind === "user" || !who.isOfShop ? `?projectId=${world.shop}` : ""}`,
+    }),
+  },
   "POST /api/v1/alerts": {
     refusal: (who) =>
       who.kind === "key"

@@ -90,6 +90,7 @@ const ofShop = (rule: Omit<InProject, "hidden">, path: string, body?: unknown): 
 
 export const INCIDENTS: Table = {
   "GET /api/v1/incidents": ofShop(readEvents, INCIDENTS_PATH),
+  "GET /api/v1/incidents/counts": ofShop(readEvents, `${INCIDENTS_PATH}/counts`),
   "GET /api/v1/incidents/:id": {
     refusal: inShop({ ...readEvents, hidden: HIDDEN }),
     request: async (world) => ({ path: `${INCIDENTS_PATH}/${await makeIncident(world)}` }),
