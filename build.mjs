@@ -215,6 +215,8 @@ async function bundle(natives) {
     logLevel: "warning",
     metafile: true,
     plugins: [packedNatives, plainSchemas, latePatterns],
+    // Packages require it, and the chunks take no module that is required.
+    alias: { tslib: "tslib/tslib.js" },
     define: {
       "import.meta.dirname": "__dirname",
       "import.meta.url": "__filename",

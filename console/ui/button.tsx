@@ -43,6 +43,8 @@ export interface ButtonProps {
   /** Renders a link that looks like a button. */
   readonly href?: string | undefined;
   readonly download?: boolean | string | undefined;
+  /** With `href`: opens in a new tab without a referrer. */
+  readonly external?: boolean | undefined;
   readonly type?: "button" | "submit" | undefined;
   readonly small?: boolean | undefined;
   /** As wide as its container. */
@@ -72,9 +74,10 @@ export function Button(props: ButtonProps) {
     </>
   );
   const look = cx("btn", variant, small && "small", full && "full");
+  const away = props.external === true ? { target: "_blank", rel: "noreferrer noopener" } : {};
   if (href !== undefined && props.disabled !== true) {
     return (
-      <a class={look} href={href} download={download} title={title}>
+      <a class={look} href={href} download={download} title={title} {...away}>
         {content}
       </a>
     );

@@ -46,7 +46,7 @@ test("prism alerts, incidents, silences, oncall, heartbeats, policies and routes
     assert.match(await run("incidents unsnooze 1"), /^1 {2}open/);
     await run("incidents escalate 1");
     await run("incidents note 1", "Called the data centre");
-    assert.match(await run("incidents show 1"), /noted: Called the data centre/);
+    assert.match(await run("incidents show 1"), /first in 30 days[\s\S]*noted: Called the data centre/);
     const silence = await runJson<{ id: string }>(
       ["silences", "add", "--incident", "1", "--comment", "New disks"],
       options,
@@ -67,6 +67,17 @@ test("prism alerts, incidents, silences, oncall, heartbeats, policies and routes
     assert.match(await run("incidents resolve --all-open --yes"), /^1 incidents changed/);
     assert.equal(await run("incidents list"), "no open incidents\n");
     assert.equal(await run("alerts list"), "no alerts\n");
+    await run("alerts fire alertname=DiskFull instance=db-3", "--key", "disk again");
+    const [again] = (await prism.get<{ data: { number: number }[] }>("/api/v1/incidents?limit=1")).body.data;
+    const before = await run(`incidents show ${again?.number}`);
+    assert.match(before, /2nd in 30 days, median \d+ (s|min); before:\n.*\n {4}1, resolved( by \S+)? after \d+ /);
+    assert.match(before, /Note: Called the data centre/);
+    const detail = await runJson<{ earlier: { count: number; last: { number: number }[] } }>(
+      ["incidents", "show", String(again?.number)],
+      options,
+    );
+    assert.deepEqual([detail.earlier.count, valuesOf(detail.earlier.last, "number")], [1, [1]]);
+    await run("incidents resolve --all-open --yes");
     await run("alerts fire alertname=Fan --key fan --severity critical");
     const fan = await runJson<{ labels: Record<string, string>; severity: string }>(["alerts", "show", "fan"], options);
     assert.deepEqual([fan.labels["severity"], fan.severity], ["critical", "critical"], "routes match the label");

@@ -93,10 +93,9 @@ test("an incident at work: it appears at once, is acknowledged, snoozed, escalat
   });
 
   await step("a note is text; a label leads to the alerts with it", async () => {
-    await more(page, "Add a note…");
-    await page.getByRole("dialog").getByRole("textbox").fill("<b>Disk ordered</b>");
-    await page.getByRole("dialog").getByRole("button", { name: "Add" }).click();
-    await page.getByText("<b>Disk ordered</b>").waitFor();
+    await page.getByRole("textbox", { name: "Note" }).fill("<b>Disk ordered</b>");
+    await page.getByRole("button", { name: "Add note" }).click();
+    await page.getByRole("list", { name: "Timeline" }).getByText("<b>Disk ordered</b>").waitFor();
     await page.getByTitle('Alerts with instance="db-1"').click();
     await row(page, "DiskFull on db-1").waitFor();
     assert.equal(await row(page, "DiskFull on db-2").count(), 0);

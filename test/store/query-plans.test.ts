@@ -438,3 +438,36 @@ test("incidents are found by number and by every state but resolved without read
     assert.doesNotMatch(plan, /SCAN (?!u USING INDEX incidents_open)/, filter);
   }
 });
+
+test("earlier occurrences of an incident are read by indexes, at most some thousand", async (t) => {
+  const seen = recordSql();
+  const prism = await startPrism(t, { settings: { "store.writer": "main" } });
+  const { reader } = prism.parts.base.store;
+  const routes = [{ matchers: ['cluster="a"'], groupBy: ["cluster"] }];
+  assert.equal(
+    (await prism.put("/api/v1/routes", { route: { policy: "default", groupBy: ["alertname"], routes } })).status,
+    200,
+  );
+  const alerts = [{ labels: { alertname: "A" } }, { labels: { alertname: "B", cluster: "a" } }];
+  assert.equal((await prism.post("/api/v1/alerts", { alerts })).status, 200);
+  assert.ok(![...seen].some((sql) => sql.includes("recent as materialized")), "not for an alert that arrives");
+  const { body } = await prism.get<{ data: { id: string }[] }>("/api/v1/incidents");
+  for (const { id } of body.data) {
+    const { status, text } = await prism.get(`/api/v1/incidents/${id}/earlier`);
+    assert.equal(status, 200, text);
+  }
+  const found = [...seen].filter(
+    (sql) => sql.includes("recent as materialized") || sql.includes("count(*) as n from (select 1"),
+  );
+  assert.equal(found.length, 3, "by group labels, by the name of the alert too, and the number of those examined");
+  for (const sql of found) {
+    assert.match(sql, /limit 5000/);
+    const plan = planOf(reader, sql).join();
+    assert.match(
+      plan,
+      /SEARCH incidents USING (COVERING )?INDEX incidents_state \(projectId=\? AND state=\? AND openedAt>/,
+      sql,
+    );
+    assert.doesNotMatch(plan, /SCAN (?!recent)(?!\(subquery)|TEMP B-TREE/, sql);
+  }
+});

@@ -27,7 +27,7 @@ import {
 } from "../../ui/index.ts";
 import { safeLink } from "../inbox/notification-types.ts";
 import { useAlertingChanges } from "../incidents/changes.ts";
-import { Annotation } from "../incidents/incident-page.tsx";
+import { Annotation } from "../incidents/incident-alerts.tsx";
 import { stateOf as incidentState } from "../incidents/incident-types.ts";
 import { LabelLinks } from "../incidents/label-links.tsx";
 import { isResolvable, nameOf, resolveAlert, SOURCES, silencePath, stateOf } from "./alert-types.ts";

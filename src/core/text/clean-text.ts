@@ -80,6 +80,18 @@ export function countText(count: number, one: string, many = `${one}s`): string 
   return `${count} ${count === 1 ? one : many}`;
 }
 
+const ORDINALS = new Map([
+  ["one", "st"],
+  ["two", "nd"],
+  ["few", "rd"],
+]);
+
+/** Such as `1st`, `12th`, `23rd`. */
+export function ordinalText(n: number): string {
+  const kind = new Intl.PluralRules("en", { type: "ordinal" }).select(n);
+  return `${n}${ORDINALS.get(kind) ?? "th"}`;
+}
+
 /** `1536` is `1.5 KiB`. */
 export function bytesText(bytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];

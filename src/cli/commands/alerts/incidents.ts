@@ -1,16 +1,24 @@
 import { type Command, Option } from "commander";
-import type { AlertExplanation, Incident, IncidentResults, ListedIncident } from "../../../client/api-types.gen.ts";
-import { countText } from "../../../core/text/clean-text.ts";
+import type {
+  AlertExplanation,
+  EarlierIncidents,
+  Incident,
+  IncidentResults,
+  ListedIncident,
+} from "../../../client/api-types.gen.ts";
+import { countText, ordinalText } from "../../../core/text/clean-text.ts";
+import { spanText } from "../../../core/time/clock.ts";
 import type { CommandContext } from "../../context.ts";
 import { CommandError, describeFailure, EXIT, type Failure } from "../../output/exit-codes.ts";
 import { durationFlag } from "../../output/flag-values.ts";
-import { cut, printable, shortTime } from "../../output/output.ts";
+import { cut, type Output, printable, shortTime } from "../../output/output.ts";
+import { localTime } from "../../output/text.ts";
 import { type Call, callOf, listOf, resource, single, type Values, type Verb } from "../../resource.ts";
 import { withServer } from "../../with-server.ts";
 import { confirm } from "../access/prompt.ts";
 import { explanationLines } from "./alerts.ts";
 import { findSchedule } from "./oncall.ts";
-import { findIncident, OF_PROJECT, timelineText } from "./shared.ts";
+import { findIncident, OF_PROJECT, timelineText, wrapped } from "./shared.ts";
 
 const STATES = ["open", "acknowledged", "snoozed", "resolved", "unresolved"];
 const NONE: Readonly<Record<string, string>> = { unresolved: "no open incidents" };
@@ -140,11 +148,43 @@ const lineOf = ({ number, state, title }: Incident): string => `${number}  ${sta
 interface Shown {
   readonly view: AlertExplanation;
   readonly incident: Incident;
+  readonly earlier: EarlierIncidents;
 }
 
 async function shownOf({ server, given: { userId }, found: { id } }: Call): Promise<Shown> {
   const view = await callOf(server, "explainIncident", { id, userId });
-  return { view, incident: await callOf(server, "getIncident", { id }) };
+  const earlier = await callOf<EarlierIncidents>(server, "getEarlierIncidents", { id });
+  return { view, incident: await callOf(server, "getIncident", { id }), earlier };
+}
+
+/** How often it was here before, and the last times. */
+function earlierLines({ count, days, medianMs, isCut, last }: EarlierIncidents, out: Output): string[] {
+  if (count === 0) return [`  first in ${days} days`];
+  const median = medianMs === null ? "" : `, median ${spanText(medianMs)}`;
+  return [
+    `  ${isCut ? "at least " : ""}${ordinalText(count + 1)} in ${days} days${median}; before:`,
+    ...last.flatMap(({ number, openedAt, resolvedAt, acknowledgedBy, note, ...end }) => {
+      const lasted = resolvedAt === null ? 0 : Date.parse(resolvedAt) - Date.parse(openedAt);
+      const who = acknowledgedBy.map(({ name, userId }) => name || userId).join(", ");
+      const text = `${number}, ${endText(end)} after ${spanText(lasted)}${who === "" ? "" : `, acknowledged by ${who}`}`;
+      const noted = note === null ? [] : wrapped(`Note: ${cut(note, 200)}`, "      ");
+      return [out.dim(`    ${localTime(openedAt)}`), ...wrapped(text, "    "), ...noted];
+    }),
+  ];
+}
+
+const ENDS: Readonly<Record<string, string>> = {
+  timeout: "no longer reported",
+  auto: "resolved by its policy",
+  policy: "resolved by a step",
+  mirror: "resolved in the other system",
+};
+
+function endText({
+  resolvedBy,
+  resolvedByName,
+}: Pick<EarlierIncidents["last"][number], "resolvedBy" | "resolvedByName">) {
+  return ENDS[resolvedBy ?? ""] ?? (resolvedByName === null ? "resolved" : `resolved by ${resolvedByName}`);
 }
 
 /** Incidents on a running server. */
@@ -178,12 +218,13 @@ export function addIncidents(program: Command): void {
       },
       show: {
         ...read,
-        text: "show an incident with its timeline",
+        text: "show an incident with its timeline, and how often it was here before",
         get: shownOf,
-        json: ({ incident }: Shown) => incident,
-        lines: ({ incident, view }: Shown, { out }) => [
+        json: ({ incident, earlier }: Shown) => ({ ...incident, earlier }),
+        lines: ({ incident, view, earlier }: Shown, { out }) => [
           out.bold(`Incident ${incident.number}  ${printable(incident.title)}`),
           `  ${stateOf(incident)}, ${incident.firing} firing, opened ${shortTime(incident.openedAt)}`,
+          ...earlierLines(earlier, out),
           ...timelineText(view.incidents[0]?.lines ?? [], out),
         ],
       },

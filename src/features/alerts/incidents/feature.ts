@@ -8,6 +8,7 @@ import { type FeatureServer, feature, type Uses } from "../../../module/feature.
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { CountIncidents, countIncidents, IncidentCounts } from "./counts.ts";
 import * as d from "./direct-requests.ts";
+import { EarlierIncidents, earlierThan } from "./earlier.ts";
 import { IncidentItem } from "./incident.ts";
 import { CONTACT_NAMES, type ContactChannel } from "./notices.ts";
 import * as s from "./requests.ts";
@@ -85,6 +86,18 @@ function serveIncidents(server: FeatureServer, context: IncidentsOwn): void {
     response: IncidentDetail,
     errors: ["INCIDENT_NOT_FOUND"],
     handle: (exchange, { params }) => s.getIncident(context, callerOf(exchange), params.id),
+  });
+  server.route({
+    ...read,
+    method: "GET",
+    path: `${PATH}/:id/earlier`,
+    id: "getEarlierIncidents",
+    summary: "Get how often the same happened before an incident, and the last times",
+    params: s.IncidentParams,
+    response: EarlierIncidents,
+    errors: ["INCIDENT_NOT_FOUND"],
+    handle: (exchange, { params }) =>
+      earlierThan(context, callerOf(exchange), params.id, context.settings.retention.alertDays),
   });
   const bulk = [
     ["acknowledge", "acknowledgeIncidents", "Acknowledge up to 100 incidents"],

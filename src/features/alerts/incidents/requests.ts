@@ -41,6 +41,7 @@ import type { Incidents } from "./engine.ts";
 import { acksOf } from "./facts.ts";
 import { type IncidentRow, type IncidentView, SEVERITIES } from "./incident.ts";
 import { lastPages, noticeOutcome, withOutcomes } from "./page-view.ts";
+import { silencesOf } from "./silenced.ts";
 import { findIncident } from "./store.ts";
 import {
   actingOn,
@@ -203,7 +204,11 @@ export async function listIncidents(context: IncidentsContext, principal: Princi
   );
 }
 
-async function acknowledgersOf(db: ReadDb, ids: readonly string[]): Promise<ReadonlyMap<string, Acknowledger[]>> {
+/** Users with an acknowledgement of these incidents, the earliest first. */
+export async function acknowledgersOf(
+  db: ReadDb,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, Acknowledger[]>> {
   if (ids.length === 0) return new Map();
   const rows = await db
     .selectFrom("incident_acks as k")
@@ -281,16 +286,29 @@ async function detailOf(context: IncidentsContext, row: IncidentRow, showsUrls: 
   const { db, policies } = context;
   const { steps, ackQuorum } = policies.definitionOf({ id: row.policyId, version: row.policyVersion });
   const pages = await lastPages(db.read, row.id);
+  const alertList = await alertsOf(context, row.id);
+  const timeline = await timelineOf(db.read, row.id, pages);
+  const span = { from: row.openedAt, until: row.resolvedAt ?? context.clock.now() };
   return {
     ...incidentView(policies, row),
-    alertList: await alertsOf(context, row.id),
+    alertList,
     acknowledgements: await acknowledgementsOf(db.read, row.id),
     ackQuorum,
     audience: await audienceView(db.read, row.id),
     steps: steps.map((step) => (step.type === "webhook" && !showsUrls ? { ...step, url: originOf(step.url) } : step)),
     notices: pages.map(noticeOutcome),
-    timeline: await timelineOf(db.read, row.id, pages),
+    silences: await silencesOf(db.read, silenceIdsOf(alertList, timeline), span),
+    timeline,
   };
+}
+
+/** The silences that withhold its alerts now, or did when it was looked at. */
+function silenceIdsOf(
+  alertList: readonly Pick<Awaited<ReturnType<typeof alertsOf>>[number], "withheld">[],
+  timeline: readonly Pick<Awaited<ReturnType<typeof timelineOf>>[number], "data">[],
+): ReadonlySet<string> {
+  const before = timeline.flatMap(({ data: { silences } }) => (Array.isArray(silences) ? silences.map(String) : []));
+  return new Set([...before, ...alertList.flatMap(({ withheld }) => withheld?.silencedBy ?? [])]);
 }
 
 function originOf(url: string): string {
@@ -353,16 +371,18 @@ async function audienceView(db: ReadDb, incidentId: string) {
       e.fn.min("n.createdAt").as("firstAt"),
       e.fn.max("n.createdAt").as("lastAt"),
       e.fn.max("r.acknowledgedAt").as("acknowledgedAt"),
+      e.fn.min("r.readAt").as("seenAt"),
     ])
     .where("n.incidentId", "=", incidentId)
     .groupBy(["r.userId", "u.name"])
     .orderBy("firstAt")
     .orderBy("r.userId")
     .execute();
-  return rows.map(({ acknowledgedAt, firstAt, lastAt, ...row }) => ({
+  return rows.map(({ acknowledgedAt, firstAt, lastAt, seenAt, ...row }) => ({
     ...row,
     firstAt: toRfc3339(firstAt),
     lastAt: toRfc3339(lastAt),
+    seenAt: toRfc3339OrNull(seenAt),
     acknowledged: acknowledgedAt !== null,
   }));
 }
@@ -382,7 +402,7 @@ async function timelineOf(db: ReadDb, incidentId: string, pages: readonly PageRo
 }
 
 /** @throws INCIDENT_NOT_FOUND, also for one that the caller may not see. */
-async function visibleIncident(
+export async function visibleIncident(
   { db, projects }: IncidentsContext,
   principal: Principal,
   id: string,

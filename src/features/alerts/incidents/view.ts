@@ -13,6 +13,7 @@ import type { Policies } from "../policies/policies.ts";
 import { IncidentItem, type IncidentRow, type IncidentView } from "./incident.ts";
 import { dueAt, type IncidentEventType, type NoticeReason } from "./machine.ts";
 import { NoticeOutcome } from "./page-view.ts";
+import { SilenceOfIncident } from "./silenced.ts";
 
 /* Incidents as others see them: in events, in memory, in answers. */
 
@@ -103,6 +104,7 @@ export const IncidentDetail = once(() =>
             notifications: v.number(),
             firstAt: v.string(),
             lastAt: v.string(),
+            seenAt: doc(v.nullable(v.string()), "When the user first read or acknowledged one of them"),
             acknowledged: doc(v.boolean(), "Whether the user acknowledged one of them"),
           }),
         ),
@@ -110,6 +112,12 @@ export const IncidentDetail = once(() =>
       ),
       mayAct: MayAct,
       notices: selfChanging(doc(v.array(NoticeOutcome), "The last 500 notices with their outcomes, oldest first")),
+      silences: selfChanging(
+        doc(
+          v.array(SilenceOfIncident),
+          "The silences that withhold its alerts now, or did when they were to be notified",
+        ),
+      ),
       steps: doc(v.array(v.unknown()), "The steps of the policy as the incident keeps them"),
       timeline: doc(
         v.array(

@@ -95,6 +95,10 @@ export const INCIDENTS: Table = {
     refusal: inShop({ ...readEvents, hidden: HIDDEN }),
     request: async (world) => ({ path: `${INCIDENTS_PATH}/${await makeIncident(world)}` }),
   },
+  "GET /api/v1/incidents/:id/earlier": {
+    refusal: inShop({ ...readEvents, hidden: HIDDEN }),
+    request: async (world) => ({ path: `${INCIDENTS_PATH}/${await makeIncident(world)}/earlier` }),
+  },
   "POST /api/v1/incidents/acknowledge": {
     refusal: onMany,
     request: async (world) => ({ path: `${INCIDENTS_PATH}/acknowledge`, body: { ids: [await makeIncident(world)] } }),
