@@ -49,7 +49,7 @@ test("events appear live, are filtered by the address, and become rules", async 
 
   await step("new events wait while the pointer is in the list", async () => {
     await row(page, "order.paid").waitFor();
-    await page.getByRole("table", { name: "Events" }).hover();
+    await page.getByRole("table", { name: "Events", exact: true }).hover();
     await send(console, { type: "order.late", payload: {} });
     await page.getByRole("button", { name: "1 new event, show" }).click();
     await row(page, "order.late").waitFor();
@@ -132,6 +132,7 @@ test("a role in a project opens its events and rules, and other stories say whic
   await send(console, { type: "shop.order", projectId: shop.id });
   const page = await console.open("/", { as: "mia" });
   const nav = page.getByRole("navigation", { name: "Main", exact: true });
+  await nav.getByRole("button", { name: "Operate" }).click();
   await nav.getByRole("link", { name: "Events" }).click();
   await row(page, "shop.order").click();
   await page.getByRole("heading", { name: "shop.order" }).waitFor();

@@ -140,6 +140,7 @@ test("one's own notifications are searched and filtered on the server, and the c
       await notify(console, `Backup of ${width}`);
       await row(page, `Backup of ${width}`).waitFor();
       await notify(console, "Window opened");
+      if (width === 390) await page.getByRole("button", { name: "Filters", exact: true }).click();
       await page.getByLabel("Urgency").selectOption("500");
       await row(page, `Backup of ${width}`).waitFor({ state: "detached" });
       await page.getByRole("button", { name: "Clear filters" }).click();

@@ -155,6 +155,8 @@ test("a user who reads no project has an overview of the own work, and the page 
   const page = await console.open("/", { as: "ben" });
   await console.shown(page);
   const menu = page.getByRole("navigation", { name: "Main" });
+  await menu.getByRole("button", { name: "Operate" }).click();
+  await menu.getByRole("link", { name: "Tasks", exact: true }).waitFor();
   assert.equal(await menu.getByRole("link", { name: "Events", exact: true }).count(), 0);
   await console.visit(page, "/projects");
   await page.getByRole("heading", { level: 1, name: "Projects" }).waitFor();

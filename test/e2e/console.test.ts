@@ -33,6 +33,7 @@ test("the printed sign-in link opens the console of the executable: an event, a 
   const post = (path: string, body: object) =>
     fetch(prism.url + path, { method: "POST", headers, body: JSON.stringify(body) });
   await post("/api/v1/events", event);
+  await page.getByRole("button", { name: "Operate" }).click();
   await page.getByRole("link", { name: "Events", exact: true }).first().click();
   await page.getByRole("table", { name: "Events", exact: true }).getByText("host.down").first().click();
   await page.getByRole("heading", { level: 1, name: "host.down" }).waitFor();
