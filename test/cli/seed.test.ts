@@ -66,6 +66,7 @@ const SHOWN_ON: Readonly<Record<string, readonly string[]>> = {
   "/events": ["/api/v1/events?projectId=*"],
   "/rules": ["/api/v1/rules"],
   "/policies": ["/api/v1/policies"],
+  "/policies/routes": ["/api/v1/routes"],
   "/incidents": ["/api/v1/incidents"],
   "/alerts": ["/api/v1/alerts"],
   "/oncall": ["/api/v1/oncall/now", "/api/v1/oncall/schedules"],

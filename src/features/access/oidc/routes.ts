@@ -113,9 +113,9 @@ export function identityRoutes({ accounts, oidc, db, settings }: RouteContext): 
       errors: ["NOT_FOUND", "INVALID_CREDENTIALS", "OVERLOADED", "PROVIDER_REFUSED", "PROVIDER_UNREACHABLE"],
       async handle(exchange, { body }) {
         const { userId, sessionId } = userOf(exchange);
-        if (sessionId === null) throw new PrismError("FORBIDDEN", "Sign in: an account is linked with a session");
         if (!settings.current.auth.oidc.some(({ name }) => name === body.provider))
           throw new PrismError("NOT_FOUND", "There is no such provider");
+        if (sessionId === null) throw new PrismError("FORBIDDEN", "Sign in: an account is linked with a session");
         await requireRecentProof(accounts, { userId, sessionId }, body.password, clientOf(exchange));
         const { flow } = await oidc.parts();
         const { url, cookie } = await flow.begin(body.provider, ACCOUNT_PAGE, { userId, sessionId });

@@ -269,9 +269,9 @@ test("an account with a second factor is asked for it, unless the provider prove
     provider.claims = { ...provider.claims, ...claims };
     return [...(await new Browser(prism).signIn("strong")).fragment.keys()].join();
   };
-  assert.equal(await outcome({ amr: ["pwd"], acr: "gold" }), "challenge");
-  assert.equal(await outcome({ amr: ["pwd", "otp"], acr: undefined }), "challenge");
-  assert.equal(await outcome({ amr: undefined, acr: "gold" }), "challenge");
+  assert.equal(await outcome({ amr: ["pwd"], acr: "gold" }), "challenge,factors");
+  assert.equal(await outcome({ amr: ["pwd", "otp"], acr: undefined }), "challenge,factors");
+  assert.equal(await outcome({ amr: undefined, acr: "gold" }), "challenge,factors");
   assert.equal(await outcome({ amr: ["pwd", "otp"], acr: "gold" }), "signed-in");
 });
 

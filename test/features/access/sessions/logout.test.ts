@@ -119,6 +119,7 @@ test("S4-35: one sees where one is logged in, and can end any of these logins", 
     "lastUsedAt",
     "repeatedAt",
     "userAgent",
+    "via",
   ]);
   assert.equal(current.ip, "127.0.0.1");
   assert.match(current.createdAt, /^\d{4}-\d\d-\d\dT.*Z$/);

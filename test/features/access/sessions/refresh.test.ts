@@ -192,7 +192,7 @@ test("S1-18, S2-83: a refresh token ends after its time, and a session after thi
   const last = await answered(200, call(prism, REFRESH, { refreshToken: login.refreshToken }));
   assert.equal(await meOf(prism, last.body.token), "200");
   clock.advance(2000);
-  assert.equal(await meOf(prism, last.body.token), "401 SESSION_REVOKED", "the access token ends with its session");
+  assert.equal(await meOf(prism, last.body.token), "401 TOKEN_EXPIRED", "the access token ends with its session");
   assert.equal(outcomeOf(await call(prism, REFRESH, { refreshToken: last.body.refreshToken })), "401 TOKEN_EXPIRED");
 });
 

@@ -99,7 +99,7 @@ export const AUTH: Table = {
   "GET /auth/oidc/:name/callback": open("/auth/oidc/none/callback"),
   "POST /auth/oidc/:name/backchannel-logout": {
     ...open("/auth/oidc/none/backchannel-logout"),
-    served: [415, "UNSUPPORTED_MEDIA_TYPE"],
+    served: [404, "NOT_FOUND"],
   },
   "POST /api/v1/auth/refresh": { ...open("/api/v1/auth/refresh"), served: [401, "UNAUTHENTICATED"] },
   "POST /api/v1/auth/logout": open("/api/v1/auth/logout"),
