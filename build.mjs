@@ -118,6 +118,24 @@ const plainSchemas = {
 };
 
 /**
+ * Passkeys with an attestation certificate are refused (passkeys/manage.ts), and what the package needs for
+ * certificates is three quarters of it.
+ */
+const withoutCertificates = {
+  name: "without-certificates",
+  setup(build) {
+    const files =
+      /[\\/]@simplewebauthn[\\/]server[\\/]esm[\\/].*[\\/](?:validateCertificatePath|isCertRevoked|getCertificateInfo|convertX509PublicKeyToCOSE|mapX509SignatureAlgToCOSEAlg|validateExtFIDOGenCEAAGUID|verifyAttestation(?:AndroidKey|AndroidSafetyNet|Apple|FIDOU2F|TPM)|metadataService|verifyMDSBlob|verifyJWS)\.js$/;
+    build.onLoad({ filter: files }, ({ path }) => {
+      const names = [...readFileSync(path, "utf8").matchAll(/^export (?:async )?(?:function|const|class) (\w+)/gm)];
+      if (names.length === 0) throw new Error(`${path} exports nothing that is known`);
+      const refused = '{ throw new Error("certificates are not supported"); }';
+      return { contents: names.map(([, name]) => `export function ${name}() ${refused}`).join("\n") };
+    });
+  },
+};
+
+/**
  * The package for patterns is read when the first one is compiled, at once: it is a twelfth of a
  * server's code, and most rules and matchers have none.
  */
@@ -214,7 +232,7 @@ async function bundle(natives) {
     legalComments: "none",
     logLevel: "warning",
     metafile: true,
-    plugins: [packedNatives, plainSchemas, latePatterns],
+    plugins: [packedNatives, plainSchemas, withoutCertificates, latePatterns],
     // Packages require it, and the chunks take no module that is required.
     alias: { tslib: "tslib/tslib.js" },
     define: {
@@ -237,12 +255,16 @@ async function bundle(natives) {
     resolveDir: root,
     together: TOGETHER,
   });
-  const worker = await buildScripts(common, {
-    code: 'import "./src/worker.ts";',
-    resolveDir: root,
-    together: { worker: ["<stdin>"] },
-    prefix: "worker-",
-  });
+  // Threads check no passkeys; what they read of accounts could.
+  const worker = await buildScripts(
+    { ...common, external: ["@simplewebauthn/server"] },
+    {
+      code: 'import "./src/worker.ts";',
+      resolveDir: root,
+      together: { worker: ["<stdin>"] },
+      prefix: "worker-",
+    },
+  );
   const scripts = { ...main.scripts, ...worker.scripts };
   for (const [name, text] of Object.entries(scripts)) writeFileSync(join(work, `${name}.js`), text);
   return {
