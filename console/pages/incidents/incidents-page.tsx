@@ -1,14 +1,14 @@
 import { Siren } from "lucide";
-import type { IncidentCounts, ListedIncident } from "../../../src/client/api-types.gen.ts";
+import type { ListedIncident } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { endFilter, ownFilter, searchFilter, selectFilter, useListOf } from "../../app/list-of.tsx";
 import { ListPage } from "../../app/list-page.tsx";
 import { ProjectFilter, projectIdOf } from "../../app/project-choice.tsx";
 import { useProjects } from "../../app/projects.ts";
-import { Button, Checkbox, choices, plural } from "../../ui/index.ts";
+import { Button, Checkbox, choices } from "../../ui/index.ts";
 import { useAlertingChanges } from "./changes.ts";
 import { columnsOf, isQuiet, isWaiting } from "./incident-rows.tsx";
-import { isOpen } from "./incident-types.ts";
+import { countsOf, subtitleOf } from "./incident-subtitle.ts";
 import { incidentCounts } from "./open-incidents.ts";
 import { PageButton } from "./page-dialog.tsx";
 import { Bulk, HOTKEYS, RowActions } from "./row-actions.tsx";
@@ -73,37 +73,4 @@ export function IncidentsPage() {
       }}
     />
   );
-}
-
-type Counts = Pick<IncidentCounts, "waiting" | "quiet" | "acknowledged" | "snoozed">;
-
-/** Of the listed incidents, for the filters that the server does not count. */
-function countsOf(items: readonly ListedIncident[] | undefined): Counts | undefined {
-  if (items === undefined) return undefined;
-  const unresolved = items.filter(({ state }) => state !== "resolved");
-  const open = unresolved.filter(isOpen);
-  const waiting = open.filter(isWaiting).length;
-  const snoozed = unresolved.filter((each) => each.isSnoozed).length;
-  return {
-    waiting,
-    quiet: open.length - waiting,
-    snoozed,
-    acknowledged: unresolved.length - open.length - snoozed,
-  };
-}
-
-function subtitleOf(counts: Counts | undefined, filter: string): string {
-  if (filter === "resolved") return "Resolved incidents, the latest first.";
-  if (counts === undefined) return "Open incidents, and who takes care of them.";
-  const { waiting, quiet, acknowledged, snoozed } = counts;
-  const taken = acknowledged + snoozed;
-  const rest = [
-    ...(taken > 0 ? [`${taken} acknowledged or snoozed`] : []),
-    ...(quiet > 0 ? [`${quiet} quiet`] : []),
-  ].join(", ");
-  if (waiting === 0 && rest === "") return "No incident waits for people.";
-  // One line on a phone, as before the rows are known.
-  if (waiting === 0) return `None waits for people, ${rest}.`;
-  const wait = plural(waiting, "incident waits", "incidents wait");
-  return rest === "" ? `${wait} for an acknowledgement.` : `${wait}, ${rest}.`;
 }
