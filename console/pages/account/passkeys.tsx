@@ -42,7 +42,9 @@ export function PasskeysCard({ account, onDone }: Props) {
               )}
               {why === null && (
                 <div>
-                  <Button onClick={() => openDialog(<AddDialog account={account} onDone={done} />)}>Add a passkey</Button>
+                  <Button onClick={() => openDialog(<AddDialog account={account} onDone={done} />)}>
+                    Add a passkey
+                  </Button>
                 </div>
               )}
             </div>

@@ -112,8 +112,8 @@ export function identityRoutes({ accounts, oidc, db, settings }: RouteContext): 
       status: 201,
       response: v.object({ url: doc(v.string(), "The sign-in page of the provider") }),
       errors: [
-        ...["NOT_FOUND", "INVALID_CREDENTIALS", "INVALID_STATE", "OVERLOADED"] as const,
-        ...["PROVIDER_REFUSED", "PROVIDER_UNREACHABLE"] as const,
+        ...(["NOT_FOUND", "INVALID_CREDENTIALS", "INVALID_STATE", "OVERLOADED"] as const),
+        ...(["PROVIDER_REFUSED", "PROVIDER_UNREACHABLE"] as const),
       ],
       async handle(exchange, { body }) {
         const { userId, sessionId } = userOf(exchange);

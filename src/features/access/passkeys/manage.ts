@@ -3,12 +3,7 @@ import { uuidv7 } from "../../../core/ids.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import { accountError } from "../authenticate/principals.ts";
 import { type AccountContext, recordChange } from "../context.ts";
-import {
-  dropUnusedCodes,
-  firstRecoveryCodes,
-  type OwnerProof,
-  withOwner,
-} from "../sessions/enrol-second-factor.ts";
+import { dropUnusedCodes, firstRecoveryCodes, type OwnerProof, withOwner } from "../sessions/enrol-second-factor.ts";
 import { localLogin, requireLocalLogin } from "../sessions/local-login.ts";
 import { type Login, loginOf, startLogin } from "../sessions/login.ts";
 import { guess, WRONG_PASSKEY } from "../sessions/second-factor.ts";

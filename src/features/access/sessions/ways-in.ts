@@ -32,7 +32,10 @@ export async function requireRecentProof(
 ): Promise<void> {
   if (password !== undefined) return requirePassword(ctx, userId, password, client);
   const hasPassword = (await findUser(ctx.db.read, userId)).passwordHash !== null;
-  const session = ctx.db.read.selectFrom("sessions").select("createdAt").where("id", "=", sessionId ?? "");
+  const session = ctx.db.read
+    .selectFrom("sessions")
+    .select("createdAt")
+    .where("id", "=", sessionId ?? "");
   const { createdAt = 0 } = (await session.executeTakeFirst()) ?? {};
   const isFresh = ctx.clock.now() - createdAt <= FRESH_MS;
   if (isFresh && !(always && hasPassword)) return;

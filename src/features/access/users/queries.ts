@@ -91,7 +91,11 @@ interface OwnDetails {
 }
 
 export function userView(user: Awaited<ReturnType<typeof findUser>>, own?: OwnDetails) {
-  const details = own && { hasPassword: user.passwordHash !== null, lastLoginAt: toRfc3339OrNull(user.lastLoginAt), ...own };
+  const details = own && {
+    hasPassword: user.passwordHash !== null,
+    lastLoginAt: toRfc3339OrNull(user.lastLoginAt),
+    ...own,
+  };
   return { ...userFields(user), permissions: user.permissions, ...details };
 }
 
