@@ -114,7 +114,7 @@ test("a provider's sign-in opens no account that is disabled, and none after the
   const later = await browser.start();
   const { settings } = prism.parts.core;
   const { current } = settings;
-  settings.replace({ ...current, auth: { ...current.auth, oidc: [] } });
+  settings.reload({ ...current, auth: { ...current.auth, oidc: [] } });
   const late = { state: later.get("state") ?? "", code: later.get("nonce") ?? "" };
   assert.equal(await refusalOf(browser.back(late)), "NOT_FOUND");
 });
