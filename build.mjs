@@ -102,6 +102,19 @@ const packedNatives = {
 };
 
 /**
+ * Prism refuses passkeys with certificates (src/features/access/passkeys/manage.ts), so what only
+ * reads those is left out: half of the package for passkeys.
+ */
+const noCertificates = {
+  name: "no-certificates",
+  setup(build) {
+    const filter = /^(@peculiar\/(x509|asn1-(android|rsa|x509-post-quantum))|reflect-metadata)$/;
+    build.onResolve({ filter }, ({ path }) => ({ path, namespace: "certificates" }));
+    build.onLoad({ filter: /.*/, namespace: "certificates" }, () => ({ contents: "module.exports = {};" }));
+  },
+};
+
+/**
  * valibot gives each schema a member for other libraries (Standard Schema). Prism asks for it in
  * schemas of modules only, which bring their own valibot.
  */
@@ -214,7 +227,9 @@ async function bundle(natives) {
     legalComments: "none",
     logLevel: "warning",
     metafile: true,
-    plugins: [packedNatives, plainSchemas, latePatterns],
+    plugins: [packedNatives, noCertificates, plainSchemas, latePatterns],
+    // Packages require it, and esbuild would choose its ES module.
+    alias: { tslib: join(root, "node_modules/tslib/tslib.js") },
     define: {
       "import.meta.dirname": "__dirname",
       "import.meta.url": "__filename",
