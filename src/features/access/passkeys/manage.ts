@@ -11,7 +11,7 @@ import { type ClientInfo, revokeSessions } from "../sessions/sessions.ts";
 import { type AccountOwner, keepingWayIn } from "../sessions/ways-in.ts";
 import { findUser, usersWith } from "../users/queries.ts";
 import type { PasskeyAnswer, PasskeyRegistration } from "./answer-schema.ts";
-import { acceptAnswer, checkAnswer, credentialsOf, passkeyOptions, passkeysOf, userHandleOf } from "./answers.ts";
+import { acceptAnswer, checkAnswer, credentialsOf, passkeyOptions, userHandleOf } from "./answers.ts";
 import {
   CHALLENGE_MS,
   createChallenge,
@@ -20,6 +20,7 @@ import {
   requireRelyingParty,
   useChallenge,
 } from "./relying-party.ts";
+import { passkeysOf } from "./stored.ts";
 
 export const MAX_PASSKEYS = 20;
 /** EdDSA, ES256 and RS256 (RFC 9053): each authenticator has one of them. */

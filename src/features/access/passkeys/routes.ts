@@ -12,9 +12,10 @@ import { clientOf } from "../sessions/sessions.ts";
 import { challengedUser, loginPurpose } from "../sessions/sign-in.ts";
 import { LoginView, loginReply } from "../sessions/sign-in-routes.ts";
 import { NewPasskeyOptions, PasskeyAnswer, PasskeyList, PasskeyOptions, PasskeyRegistration } from "./answer-schema.ts";
-import { passkeyOptions, passkeysOf, type StoredPasskey } from "./answers.ts";
+import { passkeyOptions } from "./answers.ts";
 import { beginPasskey, finishPasskey, removePasskey, renamePasskey, signInByPasskey, signInOptions } from "./manage.ts";
 import { relyingPartyOf } from "./relying-party.ts";
+import { passkeysOf, type StoredPasskey } from "./stored.ts";
 
 const PATH = "/api/v1/users/me/passkeys";
 const SIGN_IN_PATH = "/api/v1/auth/passkey";

@@ -2,8 +2,9 @@ import { PrismError } from "../../../core/errors.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { type Granter, requireMayManage } from "../authorize.ts";
 import { type AccountContext, recordChange } from "../context.ts";
-import { deletePasskeys } from "../passkeys/answers.ts";
+import { deletePasskeys } from "../passkeys/stored.ts";
 import { findUser, usersWith } from "../users/queries.ts";
+import { hasSecondFactor, NO_SECOND_FACTOR, secondFactorsOf } from "./factor-state.ts";
 import {
   base32,
   createRecoveryCodes,
@@ -11,10 +12,7 @@ import {
   type FactorProof,
   factorSealContext,
   guessFactor,
-  hasSecondFactor,
-  NO_SECOND_FACTOR,
   plainCode,
-  secondFactorsOf,
   stepOfCode,
   totpUri,
   WRONG_CODE,

@@ -8,7 +8,7 @@ import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { Schema, UserStatus } from "../../../store/schema.ts";
 import { countOf, holdsText, newestFirst } from "../../../store/sqlite/list-queries.ts";
 import { readSources, shownSource } from "../group-rights/sources.ts";
-import { NO_SECOND_FACTOR, type SecondFactorState, secondFactorsOf } from "../sessions/second-factor.ts";
+import { NO_SECOND_FACTOR, type SecondFactorState, secondFactorsOf } from "../sessions/factor-state.ts";
 
 /** A user as clients see it, without hash, tokens and lock data. */
 export const UserView = named(
