@@ -255,16 +255,12 @@ async function bundle(natives) {
     resolveDir: root,
     together: TOGETHER,
   });
-  // Threads check no passkeys; what they read of accounts could.
-  const worker = await buildScripts(
-    { ...common, external: ["@simplewebauthn/server"] },
-    {
-      code: 'import "./src/worker.ts";',
-      resolveDir: root,
-      together: { worker: ["<stdin>"] },
-      prefix: "worker-",
-    },
-  );
+  const worker = await buildScripts(common, {
+    code: 'import "./src/worker.ts";',
+    resolveDir: root,
+    together: { worker: ["<stdin>"] },
+    prefix: "worker-",
+  });
   const scripts = { ...main.scripts, ...worker.scripts };
   for (const [name, text] of Object.entries(scripts)) writeFileSync(join(work, `${name}.js`), text);
   return {

@@ -14,7 +14,7 @@ export { noteRemoved, type ProjectStorage, type StorageSender } from "./projects
 export { type KeptAnswer, keptAnswer } from "./read-caches.ts";
 export { DevGate } from "./sessions/dev-token.ts";
 export type { PasswordOwner } from "./sessions/login.ts";
-export { createSignInLink, type SignInLink } from "./sessions/sign-in.ts";
+export { createSignInLink, type SignInLink } from "./sessions/sign-in-link.ts";
 export { TokenIndex } from "./token-index.ts";
 export { namesInFiles, type UserName, userNames } from "./users/queries.ts";
 export type { UserDirectory } from "./users/user-directory.ts";

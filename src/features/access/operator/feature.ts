@@ -5,14 +5,14 @@ import { cleanText } from "../../../core/text/clean-text.ts";
 import { type Route, route, undescribed } from "../../../http/api/route.ts";
 import { instant, object, queryBoolean, text, uuid } from "../../../http/api/shapes.ts";
 import { type Context, feature } from "../../../module/feature.ts";
-import { passkeysOf } from "../passkeys/answers.ts";
 import { dropPasskey } from "../passkeys/manage.ts";
 import { relyingPartyOf } from "../passkeys/relying-party.ts";
 import { passkeyView } from "../passkeys/routes.ts";
+import { passkeysOf } from "../passkeys/stored.ts";
 import { requireStrong } from "../passwords/password-text.ts";
 import { setPassword } from "../sessions/login.ts";
 import { password } from "../sessions/schema.ts";
-import { createSignInLink } from "../sessions/sign-in.ts";
+import { createSignInLink } from "../sessions/sign-in-link.ts";
 import { createServiceToken, createUser, revokeServiceToken } from "../users/create-user.ts";
 import { findUserRef, getUser, listKeys, listTokens, listUsers } from "./queries.ts";
 

@@ -1,18 +1,8 @@
-import type { Selectable } from "kysely";
-import type { ReadDb, Trx } from "../../../store/database.ts";
-import type { Schema } from "../../../store/schema.ts";
+import type { Trx } from "../../../store/database.ts";
 import { type AccountContext, recordChange } from "../context.ts";
 import type { PasskeyAnswer } from "./answer-schema.ts";
-import {
-  CHALLENGE_MS,
-  createChallenge,
-  isValidChallenge,
-  relyingPartyOf,
-  requireRelyingParty,
-  useChallenge,
-} from "./relying-party.ts";
-
-export type StoredPasskey = Selectable<Schema["passkeys"]>;
+import { CHALLENGE_MS, createChallenge, isValidChallenge, requireRelyingParty, useChallenge } from "./relying-party.ts";
+import { passkeysOf, type StoredPasskey } from "./stored.ts";
 
 /** An answer with a right signature, whose challenge may have been used. */
 export interface CheckedAnswer {
@@ -100,24 +90,6 @@ export async function acceptAnswer(ctx: AccountContext, checked: CheckedAnswer, 
   } as const;
   await trx.updateTable("passkeys").set(values).where("id", "=", id).execute();
   return true;
-}
-
-/** Passkeys of an account, oldest first. */
-export async function passkeysOf(userId: string, db: ReadDb | Trx): Promise<StoredPasskey[]> {
-  const found = db.selectFrom("passkeys").selectAll().where("userId", "=", userId);
-  return found.orderBy("createdAt").orderBy("id").execute();
-}
-
-/** Whether an account has a passkey of this server's host. */
-export async function hasUsablePasskey(ctx: AccountContext, userId: string, db: ReadDb | Trx): Promise<boolean> {
-  const { rpId } = relyingPartyOf(ctx.config);
-  return rpId !== null && (await passkeysOf(userId, db)).some((each) => each.rpId === rpId);
-}
-
-/** All of an account. @returns how many there were */
-export async function deletePasskeys(userId: string, trx: Trx): Promise<number> {
-  const { numDeletedRows } = await trx.deleteFrom("passkeys").where("userId", "=", userId).executeTakeFirst();
-  return Number(numDeletedRows);
 }
 
 /** The name that authenticators keep of an account (WebAuthn section 5.4.3): nothing personal. */

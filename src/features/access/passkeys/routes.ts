@@ -12,9 +12,10 @@ import { clientOf } from "../sessions/sessions.ts";
 import { challengedUser, loginPurpose } from "../sessions/sign-in.ts";
 import { LoginView, loginReply } from "../sessions/sign-in-routes.ts";
 import { NewPasskeyOptions, PasskeyAnswer, PasskeyList, PasskeyOptions, PasskeyRegistration } from "./answer-schema.ts";
-import { passkeyOptions, passkeysOf, type StoredPasskey } from "./answers.ts";
+import { passkeyOptions } from "./answers.ts";
 import { beginPasskey, finishPasskey, removePasskey, renamePasskey, signInByPasskey, signInOptions } from "./manage.ts";
 import { relyingPartyOf } from "./relying-party.ts";
+import { passkeysOf, type StoredPasskey } from "./stored.ts";
 
 const PATH = "/api/v1/users/me/passkeys";
 const SIGN_IN_PATH = "/api/v1/auth/passkey";
@@ -82,7 +83,7 @@ function ownRoutes({ accounts, db }: AuthContext): Route[] {
       body: OwnerProof,
       response: NewPasskeyOptions,
       errors: [...GUESSES, "LIMIT_REACHED"],
-      handle: (exchange, { body }) => beginPasskey(accounts, userOf(exchange).userId, body, clientOf(exchange)),
+      handle: (exchange, { body }) => beginPasskey(accounts, userOf(exchange), body, clientOf(exchange)),
     }),
     route({
       ...own,
@@ -95,8 +96,7 @@ function ownRoutes({ accounts, db }: AuthContext): Route[] {
       response: AddedView,
       errors: ["INVALID_STATE", "LIMIT_REACHED"],
       async handle(exchange, { body }) {
-        const { userId, sessionId } = userOf(exchange);
-        return finishPasskey(accounts, { userId, sessionId }, body);
+        return finishPasskey(accounts, userOf(exchange), body);
       },
     }),
     route({
@@ -138,8 +138,7 @@ function ownRoutes({ accounts, db }: AuthContext): Route[] {
       status: 204,
       errors: [...GUESSES, "PASSKEY_NOT_FOUND"],
       async handle(exchange, { params, body }) {
-        const { userId, sessionId } = userOf(exchange);
-        await removePasskey(accounts, { userId, sessionId }, params.passkeyId, body, clientOf(exchange));
+        await removePasskey(accounts, userOf(exchange), params.passkeyId, body, clientOf(exchange));
       },
     }),
   ];

@@ -18,6 +18,7 @@ import {
   requireLoginName,
 } from "../users/create-user.ts";
 import { usersWith, writeUser } from "../users/queries.ts";
+import { factorsOf, hasSecondFactor } from "./factor-state.ts";
 import { requireLocalLogin } from "./local-login.ts";
 import { KNOWN_PAIR_MS } from "./login-backoff.ts";
 import {
@@ -30,7 +31,7 @@ import {
   revokeOneTimeTokens,
 } from "./mail-links.ts";
 import type { RegisterBody } from "./schema.ts";
-import { type FactorName, factorsOf, hasSecondFactor } from "./second-factor.ts";
+import type { FactorName } from "./second-factor.ts";
 import {
   type ClientInfo,
   hasSessionFrom,
@@ -194,7 +195,7 @@ async function renewedHash(
   return hash !== null && passwords.isOutdated(hash) ? passwords.hash(password).catch(() => null) : null;
 }
 
-type Opened = OpenSession | Challenge;
+export type Opened = OpenSession | Challenge;
 
 /** Opens a session, or a challenge for an account with a second factor, whose session is opened the same way. */
 export async function openOrChallenge(

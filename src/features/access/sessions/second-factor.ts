@@ -1,11 +1,10 @@
 import { createHmac, randomBytes } from "node:crypto";
 import { hashToken, secretsEqual } from "../../../core/crypto/tokens.ts";
 import { PrismError } from "../../../core/errors.ts";
-import { toRfc3339OrNull } from "../../../core/time/clock.ts";
-import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
+import { addEffect, type Trx } from "../../../store/database.ts";
 import { type AccountContext, recordFailedLogin } from "../context.ts";
 import type { PasskeyAnswer } from "../passkeys/answer-schema.ts";
-import { acceptAnswer, checkAnswer, hasUsablePasskey } from "../passkeys/answers.ts";
+import { acceptAnswer, checkAnswer } from "../passkeys/answers.ts";
 
 /** One of them, of a user. */
 export interface FactorProof {
@@ -33,22 +32,6 @@ interface Asked {
   readonly isAlone: boolean;
 }
 
-/** Shown to the user and to managers of users. */
-export interface SecondFactorState {
-  readonly enabled: boolean;
-  /** RFC 3339. */
-  readonly since: string | null;
-  readonly recoveryCodesLeft: number;
-  /** Whether there is an authenticator app. */
-  readonly app: boolean;
-  readonly passkeys: number;
-}
-
-export const NO_SECOND_FACTOR: SecondFactorState = {
-  ...{ enabled: false, since: null, recoveryCodesLeft: 0 },
-  ...{ app: false, passkeys: 0 },
-};
-
 /**
  * Wrong codes in a row, after which only a recovery code counts: 100 guesses find one of the three
  * valid codes with a probability of 0.03 % (NIST SP 800-63B section 5.2.2).
@@ -68,49 +51,6 @@ export function factorSealContext(userId: string): string {
 /** The name that counts guesses of codes; no login name starts with a tab. */
 export function factorKey(userId: string): string {
   return `\tfactor:${userId}`;
-}
-
-export async function hasSecondFactor(userId: string, db: ReadDb): Promise<boolean> {
-  return (await secondFactorsOf([userId], db)).has(userId);
-}
-
-/** The users who have one: an authenticator app, a passkey or both. */
-export async function secondFactorsOf(
-  userIds: readonly string[],
-  db: ReadDb,
-): Promise<ReadonlyMap<string, SecondFactorState>> {
-  const rows = await db
-    .selectFrom("second_factors")
-    .select(["userId", "enabledAt", "recoveryCodes"])
-    .where("userId", "in", userIds)
-    .execute();
-  const passkeys = await db
-    .selectFrom("passkeys")
-    .select(["userId", "createdAt"])
-    .where("userId", "in", userIds)
-    .orderBy("createdAt")
-    .execute();
-  const states = userIds.flatMap((id): [string, SecondFactorState][] => {
-    const row = rows.find(({ userId }) => userId === id);
-    const own = passkeys.filter(({ userId }) => userId === id);
-    const times = [row?.enabledAt ?? null, own[0]?.createdAt ?? null].filter((at) => at !== null);
-    if (times.length === 0) return [];
-    const since = toRfc3339OrNull(Math.min(...times));
-    const recoveryCodesLeft = row ? (JSON.parse(row.recoveryCodes) as string[]).length : 0;
-    const app = row !== undefined && row.enabledAt !== null;
-    return [[id, { enabled: true, since, recoveryCodesLeft, app, passkeys: own.length }]];
-  });
-  return new Map(states);
-}
-
-/** What an account can prove; none: it has no second factor, or none that still works. */
-export async function factorsOf(ctx: AccountContext, userId: string, db: ReadDb): Promise<readonly FactorName[]> {
-  const state = (await secondFactorsOf([userId], db)).get(userId) ?? NO_SECOND_FACTOR;
-  const names: FactorName[] = [];
-  if (state.passkeys > 0 && (await hasUsablePasskey(ctx, userId, db))) names.push("passkey");
-  if (state.app) names.push("code");
-  if (state.recoveryCodesLeft > 0) names.push("recoveryCode");
-  return names;
 }
 
 /** New recovery codes, shown once, and the stored hashes. */

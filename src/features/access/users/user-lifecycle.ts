@@ -9,7 +9,7 @@ import { type AccountContext, recordChange } from "../context.ts";
 import { hasAdmin } from "../first-start.ts";
 import { type OwnSource, ownOf, readSources } from "../group-rights/sources.ts";
 import { replaceRoles } from "../group-rights/user-roles.ts";
-import { deletePasskeys } from "../passkeys/answers.ts";
+import { deletePasskeys } from "../passkeys/stored.ts";
 import { endKeysOf, endOwnershipOf, endTopicRights, keysChanged } from "../projects/leftovers.ts";
 import { ownKey } from "../sessions/login.ts";
 import { revokeOneTimeTokens } from "../sessions/mail-links.ts";
