@@ -182,3 +182,16 @@ export async function standInForPush(context: BrowserContext, subscription: obje
     PushManager.prototype.getSubscription = async () => (localStorage.getItem("test.push") ? made : null);
   }, subscription);
 }
+
+/** Gives a page's browser an authenticator of its own. @param verifies whether it knows its user by finger or PIN */
+export async function addAuthenticator(page: Page, verifies: boolean) {
+  const cdp = await page.context().newCDPSession(page);
+  await cdp.send("WebAuthn.enable");
+  const { authenticatorId } = await cdp.send("WebAuthn.addVirtualAuthenticator", {
+    options: {
+      ...({ protocol: "ctap2", transport: "internal", hasResidentKey: true } as const),
+      ...{ hasUserVerification: verifies, isUserVerified: verifies, automaticPresenceSimulation: true },
+    },
+  });
+  return { cdp, authenticatorId };
+}

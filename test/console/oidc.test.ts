@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { RealProvider } from "../features/access/oidc/support/real-provider.ts";
-import { assertAccessible, startConsole } from "./helpers.ts";
+import { addAuthenticator, assertAccessible, startConsole } from "./helpers.ts";
 
 test("the sign-in page leads to a provider and back, and the account page shows what is linked", async (t) => {
   const provider = await RealProvider.start(t);
@@ -48,5 +48,41 @@ test("the sign-in page leads to a provider and back, and the account page shows 
     assert.equal(await failed.getByText("Your server is broken").count(), 0);
     await other?.close();
   });
+  console.assertClean();
+});
+
+test("an account of a provider adds a passkey without a password, and is asked for it at the next sign-in", async (t) => {
+  const provider = await RealProvider.start(t);
+  const settings = { "auth.oidc": JSON.stringify([provider.settings()]) };
+  const console = await startConsole(t, { settings });
+  if (!console) return;
+  const { prism } = console;
+  const origin = `http://localhost:${prism.app.port}`;
+  provider.register(origin, prism.app.port);
+  console.expected.push(/ to http:\/\/(localhost|127\.0\.0\.1):/, /401/);
+  const page = await console.open("/sign-in", { as: null, width: 360 });
+  await addAuthenticator(page, true);
+  const signIn = async () => {
+    await page.goto(`${origin}/dashboard/sign-in?next=%2Faccount%2Fsecurity`);
+    await page.getByRole("link", { name: "Sign in with Example Inc" }).click();
+  };
+  await signIn();
+  await page.getByRole("button", { name: "Add a passkey" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByText("Your account has no password").waitFor();
+  assert.equal(await dialog.getByLabel("Your password").count(), 0);
+  await assertAccessible(page, "a passkey without a password");
+  await dialog.getByRole("button", { name: "Continue" }).click();
+  await page.getByRole("button", { name: "I have stored them" }).click();
+  await page.getByText("The second factor is on").waitFor();
+  await page.context().clearCookies();
+  await page.evaluate(() => localStorage.clear());
+
+  await signIn();
+  await page.getByRole("button", { name: "Use a recovery code" }).waitFor();
+  assert.equal(new URL(page.url()).hash, "", "the challenge is taken out of the address");
+  await assertAccessible(page, "second step after a provider");
+  await page.getByRole("button", { name: "Sign in with your passkey" }).click();
+  await page.getByText("The second factor is on").waitFor();
   console.assertClean();
 });

@@ -6,7 +6,7 @@ import { openContext, startBrowser } from "../helpers/browser.ts";
 import type { TestPrism } from "../helpers/prism.ts";
 import { stepsOf } from "../helpers/steps.ts";
 import { rowsOf, scalarOf } from "../helpers/tables.ts";
-import { assertAccessible, startConsole } from "./helpers.ts";
+import { addAuthenticator, assertAccessible, startConsole } from "./helpers.ts";
 
 interface Visit {
   readonly prism: TestPrism;
@@ -23,15 +23,7 @@ async function visit(t: TestContext, { verifies = true, width = 1280 } = {}): Pr
   await makeAccount(prism, { username: "ann" });
   const context = await openContext(browser, { viewport: { width, height: 900 } });
   const page = await context.newPage();
-  const cdp = await context.newCDPSession(page);
-  await cdp.send("WebAuthn.enable");
-  const { authenticatorId } = await cdp.send("WebAuthn.addVirtualAuthenticator", {
-    options: {
-      ...({ protocol: "ctap2", transport: "internal", hasResidentKey: true } as const),
-      ...{ hasUserVerification: verifies, isUserVerified: verifies, automaticPresenceSimulation: true },
-    },
-  });
-  return { prism, page, cdp, authenticatorId };
+  return { prism, page, ...(await addAuthenticator(page, verifies)) };
 }
 
 const press = (page: Page, name: string) => page.getByRole("button", { name, exact: true }).click();

@@ -5,7 +5,7 @@ import { askPasskey, hasPasskeys, type PasskeyOptions } from "../../app/passkeys
 import { Field, Input } from "../../ui/index.ts";
 
 /** Fields that prove the owner of the account: the password and, where there is one, the second factor. */
-export function useOwnerProof(factor: User["secondFactor"]) {
+export function useOwnerProof({ secondFactor: factor, hasPassword = true }: User) {
   const [password, setPassword] = useState("");
   const [code, setCode] = useState("");
   const given = code.replace(/\s+/g, "");
@@ -20,12 +20,18 @@ export function useOwnerProof(factor: User["secondFactor"]) {
   };
   const fields = (
     <div class="stack">
-      <Field
-        label="Your password"
-        hint={canAsk ? "Leave both fields empty to use a passkey that asks for your finger, face or PIN." : undefined}
-      >
-        <Input type="password" value={password} onChange={setPassword} autocomplete="current-password" autoFocus />
-      </Field>
+      {hasPassword ? (
+        <Field
+          label="Your password"
+          hint={canAsk ? "Leave both fields empty to use a passkey that asks for your finger, face or PIN." : undefined}
+        >
+          <Input type="password" value={password} onChange={setPassword} autocomplete="current-password" autoFocus />
+        </Field>
+      ) : (
+        <p class="small muted">
+          Your account has no password: this works within ten minutes of signing in. After that, sign in again first.
+        </p>
+      )}
       {hasFactor && (
         <Field
           label={factor?.app ? "Code of the app, or a recovery code" : "Recovery code"}
@@ -36,6 +42,7 @@ export function useOwnerProof(factor: User["secondFactor"]) {
       )}
     </div>
   );
-  const isComplete = canAsk ? password !== "" || given === "" : password !== "" && (!hasFactor || given !== "");
+  const hasProof = !hasPassword || password !== "";
+  const isComplete = canAsk ? hasProof || given === "" : hasProof && (!hasFactor || given !== "");
   return { prove, fields, isComplete };
 }

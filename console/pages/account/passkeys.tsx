@@ -11,12 +11,12 @@ const PATH = "/users/me/passkeys";
 const NO_BROWSER = "This browser has no passkeys under this address: they need HTTPS.";
 
 interface Props {
-  readonly factor: User["secondFactor"];
+  readonly account: User;
   readonly onDone: () => void;
 }
 
 /** Passkeys: a second factor beside the password, and a sign-in without it. */
-export function PasskeysCard({ factor, onDone }: Props) {
+export function PasskeysCard({ account, onDone }: Props) {
   const list = useGet<Passkeys>(PATH);
   const done = () => {
     list.reload();
@@ -36,13 +36,15 @@ export function PasskeysCard({ factor, onDone }: Props) {
               {data.length > 0 && (
                 <ul class="account-rows" aria-label="Passkeys">
                   {data.map((passkey) => (
-                    <Row key={passkey.id} passkey={passkey} factor={factor} onDone={done} />
+                    <Row key={passkey.id} passkey={passkey} account={account} onDone={done} />
                   ))}
                 </ul>
               )}
               {why === null && (
                 <div>
-                  <Button onClick={() => openDialog(<AddDialog factor={factor} onDone={done} />)}>Add a passkey</Button>
+                  <Button onClick={() => openDialog(<AddDialog account={account} onDone={done} />)}>
+                    Add a passkey
+                  </Button>
                 </div>
               )}
             </div>
@@ -53,7 +55,7 @@ export function PasskeysCard({ factor, onDone }: Props) {
   );
 }
 
-function Row({ passkey, factor, onDone }: Props & { readonly passkey: Passkey }) {
+function Row({ passkey, account, onDone }: Props & { readonly passkey: Passkey }) {
   const { name, createdAt, lastUsedAt, works, signsIn, host } = passkey;
   return (
     <li>
@@ -75,7 +77,7 @@ function Row({ passkey, factor, onDone }: Props & { readonly passkey: Passkey })
         <Button
           small
           variant="danger"
-          onClick={() => openDialog(<RemoveDialog passkey={passkey} factor={factor} onDone={onDone} />)}
+          onClick={() => openDialog(<RemoveDialog passkey={passkey} account={account} onDone={onDone} />)}
         >
           Remove
         </Button>
@@ -84,9 +86,9 @@ function Row({ passkey, factor, onDone }: Props & { readonly passkey: Passkey })
   );
 }
 
-function AddDialog({ factor, onDone }: Props) {
+function AddDialog({ account, onDone }: Props) {
   const [name, setName] = useState("");
-  const { prove, fields, isComplete } = useOwnerProof(factor);
+  const { prove, fields, isComplete } = useOwnerProof(account);
   const add = async () => {
     const options = await api.post<NewPasskeyOptions>(`${PATH}/begin`, await prove());
     const passkey = await makePasskey(options);
@@ -122,8 +124,9 @@ function RenameDialog({ passkey, onDone }: Pick<Props, "onDone"> & { readonly pa
   );
 }
 
-function RemoveDialog({ passkey, factor, onDone }: Props & { readonly passkey: Passkey }) {
-  const { prove, fields, isComplete } = useOwnerProof(factor);
+function RemoveDialog({ passkey, account, onDone }: Props & { readonly passkey: Passkey }) {
+  const { prove, fields, isComplete } = useOwnerProof(account);
+  const { secondFactor: factor, hasPassword } = account;
   const isLast = factor?.app === false && factor.passkeys === 1;
   const remove = async () => {
     await api.del(`${PATH}/${passkey.id}`, {}, { body: await prove() });
@@ -136,7 +139,7 @@ function RemoveDialog({ passkey, factor, onDone }: Props & { readonly passkey: P
       title={`Remove the passkey ${passkey.name}?`}
       subtitle={
         isLast
-          ? "It is your last second factor: the password alone then signs in, and your recovery codes end."
+          ? `It is your last second factor: ${hasPassword ? "the password alone then signs in" : "sign-ins then ask for none"}, and your recovery codes end.`
           : "It no longer signs in. Your other sessions end."
       }
       onSubmit={remove}

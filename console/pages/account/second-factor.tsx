@@ -31,11 +31,11 @@ interface CardProps {
 export function SecondFactorCard({ account, reload }: CardProps) {
   const factor = account.secondFactor;
   const isOn = factor?.enabled === true;
-  const shared = { factor, onDone: reload };
+  const shared = { account, onDone: reload };
   return (
     <Card
       title="Second factor"
-      sub="A sign-in with the password then needs a code of your authenticator app or a passkey, too."
+      sub="A sign-in with the password or a provider then needs a code of your authenticator app or a passkey, too."
       actions={<Badge tone={isOn ? "ok" : "plain"}>{isOn ? "on" : "off"}</Badge>}
     >
       {isOn ? (
@@ -73,12 +73,12 @@ interface DialogProps {
 }
 
 interface ProofProps extends DialogProps {
-  readonly factor: User["secondFactor"];
+  readonly account: User;
 }
 
 /** The proof, then the QR code and its first code, then the recovery codes. */
-function EnableDialog({ factor, onDone }: ProofProps) {
-  const { prove, fields, isComplete } = useOwnerProof(factor);
+function EnableDialog({ account, onDone }: ProofProps) {
+  const { prove, fields, isComplete } = useOwnerProof(account);
   const start = async () => (
     <ScanDialog pending={await api.post<PendingSecondFactor>(PATH, await prove())} onDone={onDone} />
   );
@@ -163,8 +163,8 @@ export function CodesDialog({ codes, onDone }: DialogProps & { readonly codes: r
   );
 }
 
-function NewCodesDialog({ factor, onDone }: ProofProps) {
-  const { prove, fields, isComplete } = useOwnerProof(factor);
+function NewCodesDialog({ account, onDone }: ProofProps) {
+  const { prove, fields, isComplete } = useOwnerProof(account);
   const create = async () => {
     const { recoveryCodes } = await api.post<RecoveryCodes>(`${PATH}/recovery-codes`, await prove());
     return <CodesDialog codes={recoveryCodes} onDone={onDone} />;
@@ -183,9 +183,9 @@ function NewCodesDialog({ factor, onDone }: ProofProps) {
   );
 }
 
-function RemoveDialog({ factor, onDone }: ProofProps) {
-  const { prove, fields, isComplete } = useOwnerProof(factor);
-  const hasPasskey = (factor?.passkeys ?? 0) > 0;
+function RemoveDialog({ account, onDone }: ProofProps) {
+  const { prove, fields, isComplete } = useOwnerProof(account);
+  const hasPasskey = (account.secondFactor?.passkeys ?? 0) > 0;
   const remove = async () => {
     await api.del(PATH, {}, { body: await prove() });
     toast.ok(hasPasskey ? "The app is removed." : "The second factor is off.");
@@ -195,7 +195,7 @@ function RemoveDialog({ factor, onDone }: ProofProps) {
     <Dialog
       size="sm"
       title={hasPasskey ? "Remove the authenticator app" : "Turn off the second factor"}
-      subtitle={hasPasskey ? "Passkeys stay your second factor." : "The password alone then signs in."}
+      subtitle={hasPasskey ? "Passkeys stay your second factor." : "Sign-ins then need no code."}
       onSubmit={remove}
       footer={
         <Button variant="danger" type="submit" disabled={!isComplete}>

@@ -28,7 +28,7 @@ export default function Security() {
         {(loaded) => (
           <>
             <SecondFactorCard account={loaded} reload={account.reload} />
-            <PasskeysCard factor={loaded.secondFactor} onDone={changed} />
+            <PasskeysCard account={loaded} onDone={changed} />
           </>
         )}
       </Loaded>

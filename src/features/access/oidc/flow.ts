@@ -1,14 +1,14 @@
 import { isHttps } from "../../../config/public-url.ts";
 import { UnsealError } from "../../../core/crypto/sealed-box.ts";
-import { type ErrorCode, PrismError } from "../../../core/errors.ts";
+import { PrismError } from "../../../core/errors.ts";
 import { TtlCache } from "../../../core/limits/ttl-cache.ts";
 import { MINUTE_MS } from "../../../core/time/clock.ts";
 import { Reply } from "../../../http/api/route.ts";
 import type { Exchange } from "../../../http/server/exchange.ts";
-import { recordFailedLogin } from "../context.ts";
-import { AuthLimits, cookieOf, RefreshCookie } from "../sessions/guards.ts";
+import { AuthLimits, cookieOf } from "../sessions/guards.ts";
 import { clientOf } from "../sessions/sessions.ts";
 import { linkIdentity } from "./identities.ts";
+import { consolePath, landAt, landOpened, landRefused } from "./landing.ts";
 import type { FlowSecrets } from "./provider.ts";
 import type { OidcContext, OidcProviders } from "./providers.ts";
 import { signInWith } from "./sign-in.ts";
@@ -26,7 +26,6 @@ interface Flow extends FlowSecrets {
 
 const FLOW_MS = 10 * MINUTE_MS;
 const MAX_FLOWS = 10_000;
-const MAX_PATH = 1000;
 const SEAL = "oidc flow";
 /** Flows of several tabs at a time; browsers send all of these cookies with each request. */
 const COOKIES = 4;
@@ -36,7 +35,6 @@ export class SignInFlow {
   readonly #context: OidcContext;
   readonly #providers: OidcProviders;
   readonly #limits: AuthLimits;
-  readonly #refresh: RefreshCookie;
   /** States that came back; the codes of providers are used once, too. */
   readonly #used: TtlCache<string, true>;
 
@@ -44,7 +42,6 @@ export class SignInFlow {
     this.#context = context;
     this.#providers = providers;
     this.#limits = new AuthLimits(context);
-    this.#refresh = new RefreshCookie(context.settings);
     this.#used = new TtlCache({ maxEntries: MAX_FLOWS, ttlMs: FLOW_MS, clock: context.clock });
   }
 
@@ -56,7 +53,7 @@ export class SignInFlow {
       const { url, cookie } = await this.begin(provider, next);
       return new Reply(302, undefined, { Location: url, "Set-Cookie": cookie });
     } catch (error) {
-      return this.#refused(error, { provider, next });
+      return this.#refused(error, provider, next);
     }
   }
 
@@ -86,16 +83,12 @@ export class SignInFlow {
         const { email, username, name: shown, issuer, subject } = answer;
         const identity = { issuer, subject, provider: name, name: email ?? username ?? shown };
         await this.#link(flow.link, identity);
-        return this.#to(flow.next);
+        return landAt(this.#context, flow.next);
       }
-      const { accounts, clock } = this.#context;
-      const opened = await signInWith(accounts, provider.settings, answer, clientOf(exchange));
-      if ("challenge" in opened)
-        return this.#to(signInPage(flow.next), { challenge: opened.challenge, factors: opened.factors.join(" ") });
-      const cookie = this.#refresh.set(opened.refreshToken, opened.expiresAt - clock.now());
-      return this.#to(flow.next, { "signed-in": "" }, { "Set-Cookie": cookie });
+      const opened = await signInWith(this.#context.accounts, provider.settings, answer, clientOf(exchange));
+      return landOpened(this.#context, opened, flow.next);
     } catch (error) {
-      return this.#refused(error, { provider: name, next: flow?.next ?? "/", isLink: flow?.link !== undefined });
+      return this.#refused(error, name, flow?.next ?? "/", flow?.link && flow.next);
     }
   }
 
@@ -152,34 +145,8 @@ export class SignInFlow {
     return `${this.#cookieName(state)}=${value}; Max-Age=${maxAgeMs / 1000}; HttpOnly; SameSite=Lax; Path=/${secure}`;
   }
 
-  /** Leads to a page of the console. @param fragment reaches no server */
-  #to(path: string, fragment: Readonly<Record<string, string>> = {}, headers: Readonly<Record<string, string>> = {}) {
-    const text = new URLSearchParams(fragment).toString();
-    const location = `${this.#context.publicUrl()}/dashboard${path}${text === "" ? "" : `#${text}`}`;
-    return new Reply(302, undefined, { Location: location, ...headers });
+  #refused(error: unknown, name: string, next: string, page?: string): Promise<Reply> {
+    const who = this.#providers.has(name) ? name : "a provider";
+    return landRefused(this.#context, error, page === undefined ? { who, next } : { who, next, page });
   }
-
-  /** The page knows a sentence for each code: a link must not put words into Prism's mouth. */
-  async #refused(
-    error: unknown,
-    { provider, next, isLink = false }: { readonly provider: string; readonly next: string; readonly isLink?: boolean },
-  ): Promise<Reply> {
-    const { accounts, log } = this.#context;
-    const code: ErrorCode = error instanceof PrismError ? error.code : "INTERNAL";
-    if (code === "INTERNAL") log.error({ err: error, provider }, "a sign-in at a provider failed");
-    if (code !== "RATE_LIMITED" && code !== "PROVIDER_UNREACHABLE")
-      await recordFailedLogin(accounts, null, `${this.#providers.has(provider) ? provider : "a provider"}: ${code}`);
-    return this.#to(isLink ? next : signInPage(next), { error: code });
-  }
-}
-
-export function signInPage(next: string): string {
-  return next === "/" ? "/sign-in" : `/sign-in?next=${encodeURIComponent(next)}`;
-}
-
-/** A path of the console, with its query; anything else is its start page. */
-export function consolePath(given: string): string {
-  if (!/^\/(?![/\\])[\x21-\x7e]*$/.test(given) || given.length > MAX_PATH || given.includes("\\")) return "/";
-  const { pathname, search } = new URL(`http://console/dashboard${given}`);
-  return pathname.startsWith("/dashboard/") ? pathname.slice("/dashboard".length) + search : "/";
 }

@@ -1,13 +1,12 @@
-import { invalidField, PrismError } from "../../../core/errors.ts";
+import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import { type Granter, requireMayManage } from "../authorize.ts";
 import { type AccountContext, recordChange } from "../context.ts";
 import { applyGroups } from "../group-rights/apply-groups.ts";
-import { requireLocalLogin } from "../sessions/local-login.ts";
-import { requirePassword } from "../sessions/login.ts";
-import { type ClientInfo, revokeSessions } from "../sessions/sessions.ts";
+import { revokeSessions } from "../sessions/sessions.ts";
+import { keepingWayIn } from "../sessions/ways-in.ts";
 import { findUser, usersWith, writeUser } from "../users/queries.ts";
 
 /** An account of a provider, unique by issuer and subject. A proxy's header has the issuer `proxy:<name>`. */
@@ -102,10 +101,9 @@ export async function unlinkIdentity(
     const found = all.find((each) => each.id === id);
     if (!found) throw new PrismError("IDENTITY_NOT_FOUND", "No such linked account");
     const { provider, issuer } = found;
+    const remove = () => trx.deleteFrom("identities").where("id", "=", id).execute();
     if (granter) await requireMayManage(userId, granter, trx);
-    else if (all.length === 1 && !(await hasPassword(ctx, userId, trx)))
-      throw new PrismError("INVALID_STATE", "It is the only way into your account; choose a password first");
-    await trx.deleteFrom("identities").where("id", "=", id).execute();
+    await (granter ? remove() : keepingWayIn(ctx, userId, trx, remove));
     await recordChange(ctx, "user.identity_unlink", "user", userId, { provider, issuer }, trx);
     const isLast = all.every((each) => each.id === id || each.provider !== provider);
     if (provider === null || !isLast) return;
@@ -113,36 +111,4 @@ export async function unlinkIdentity(
     await revokeSessions(ctx, userId, "provider", trx, keepSession, { via });
     await applyGroups(ctx, { userId, source: via, roles: {}, projects: {} }, [], trx);
   });
-}
-
-/** Whether the account has a password that signs in. */
-async function hasPassword(ctx: AccountContext, userId: string, trx: Trx): Promise<boolean> {
-  if ((await findUser(trx, userId)).passwordHash === null) return false;
-  return requireLocalLogin(ctx, trx, userId).then(
-    () => true,
-    () => false,
-  );
-}
-
-/** A session that was opened so long ago proves nothing new. */
-const FRESH_MS = 10 * 60_000;
-
-/**
- * A change of the ways in needs the password, or a session that was opened just now.
- * @throws INVALID_CREDENTIALS, RATE_LIMITED, OVERLOADED; VALIDATION_FAILED without a proof
- */
-export async function requireRecentProof(
-  ctx: AccountContext,
-  { userId, sessionId }: { readonly userId: string; readonly sessionId: string | null },
-  password: string | undefined,
-  client: ClientInfo,
-): Promise<void> {
-  if (password !== undefined) return requirePassword(ctx, userId, password, client);
-  const session = ctx.db.read
-    .selectFrom("sessions")
-    .select("createdAt")
-    .where("id", "=", sessionId ?? "");
-  const { createdAt = 0 } = (await session.executeTakeFirst()) ?? {};
-  if (ctx.clock.now() - createdAt > FRESH_MS)
-    throw invalidField("body", "password", "is required, unless you have signed in within ten minutes", "REQUIRED");
 }

@@ -7,8 +7,9 @@ import type { Context } from "../../../module/feature.ts";
 import { providersOf } from "../sessions/local-login.ts";
 import { password } from "../sessions/schema.ts";
 import { clientOf } from "../sessions/sessions.ts";
+import { requireRecentProof } from "../sessions/ways-in.ts";
 import { findUser } from "../users/queries.ts";
-import { listIdentities, prepareIdentity, requireRecentProof, unlinkIdentity } from "./identities.ts";
+import { listIdentities, prepareIdentity, unlinkIdentity } from "./identities.ts";
 
 type RouteContext = Context<"accounts" | "oidc">;
 
@@ -110,7 +111,10 @@ export function identityRoutes({ accounts, oidc, db, settings }: RouteContext): 
       ),
       status: 201,
       response: v.object({ url: doc(v.string(), "The sign-in page of the provider") }),
-      errors: ["NOT_FOUND", "INVALID_CREDENTIALS", "OVERLOADED", "PROVIDER_REFUSED", "PROVIDER_UNREACHABLE"],
+      errors: [
+        ...(["NOT_FOUND", "INVALID_CREDENTIALS", "INVALID_STATE", "OVERLOADED"] as const),
+        ...(["PROVIDER_REFUSED", "PROVIDER_UNREACHABLE"] as const),
+      ],
       async handle(exchange, { body }) {
         const { userId, sessionId } = userOf(exchange);
         if (!settings.current.auth.oidc.some(({ name }) => name === body.provider))

@@ -3,17 +3,12 @@ import { uuidv7 } from "../../../core/ids.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import { accountError } from "../authenticate/principals.ts";
 import { type AccountContext, recordChange } from "../context.ts";
-import {
-  type AccountOwner,
-  dropUnusedCodes,
-  firstRecoveryCodes,
-  type OwnerProof,
-  withOwner,
-} from "../sessions/enrol-second-factor.ts";
+import { dropUnusedCodes, firstRecoveryCodes, type OwnerProof, withOwner } from "../sessions/enrol-second-factor.ts";
 import { localLogin, requireLocalLogin } from "../sessions/local-login.ts";
 import { type Login, loginOf, startLogin } from "../sessions/login.ts";
 import { guess, WRONG_PASSKEY } from "../sessions/second-factor.ts";
 import { type ClientInfo, revokeSessions } from "../sessions/sessions.ts";
+import { type AccountOwner, keepingWayIn } from "../sessions/ways-in.ts";
 import { findUser, usersWith } from "../users/queries.ts";
 import type { PasskeyAnswer, PasskeyRegistration } from "./answer-schema.ts";
 import { acceptAnswer, checkAnswer, credentialsOf, passkeyOptions, passkeysOf, userHandleOf } from "./answers.ts";
@@ -37,9 +32,10 @@ const registerPurpose = (userId: string): string => `register ${userId}`;
  * The options of a browser's question for a new passkey; the owner of the account is proved before.
  * @throws as `withOwner`; INVALID_STATE if there can be no passkeys; LIMIT_REACHED
  */
-export async function beginPasskey(ctx: AccountContext, userId: string, proof: OwnerProof, client: ClientInfo) {
+export async function beginPasskey(ctx: AccountContext, owner: AccountOwner, proof: OwnerProof, client: ClientInfo) {
+  const { userId } = owner;
   const { rpId } = requireRelyingParty(ctx);
-  await withOwner(ctx, userId, proof, client, (trx) => requireRoom(userId, trx));
+  await withOwner(ctx, owner, proof, client, (trx) => requireRoom(userId, trx));
   const user = await findUser(ctx.db.read, userId);
   const name = user.username ?? user.email ?? user.externalId ?? userId;
   return {
@@ -116,18 +112,19 @@ export async function renamePasskey(ctx: AccountContext, userId: string, id: str
   });
 }
 
-/** Removes a passkey of the caller's and ends the other sessions. @throws PASSKEY_NOT_FOUND, and as `withOwner` */
+/** Removes a passkey of the caller's and ends the other sessions. @throws PASSKEY_NOT_FOUND, and as `withOwner` and `keepingWayIn` */
 export async function removePasskey(
   ctx: AccountContext,
-  { userId, sessionId }: AccountOwner,
+  owner: AccountOwner,
   id: string,
   proof: OwnerProof,
   client: ClientInfo,
 ): Promise<void> {
+  const { userId } = owner;
   await requirePasskey(userId, id, ctx.db.read);
-  await withOwner(ctx, userId, proof, client, async (trx) => {
-    await dropPasskey(ctx, userId, id, trx);
-    await revokeSessions(ctx, userId, "second factor", trx, sessionId);
+  await withOwner(ctx, owner, proof, client, async (trx) => {
+    await keepingWayIn(ctx, userId, trx, () => dropPasskey(ctx, userId, id, trx));
+    await revokeSessions(ctx, userId, "second factor", trx, owner.sessionId);
   });
 }
 

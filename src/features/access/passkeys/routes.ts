@@ -82,7 +82,7 @@ function ownRoutes({ accounts, db }: AuthContext): Route[] {
       body: OwnerProof,
       response: NewPasskeyOptions,
       errors: [...GUESSES, "LIMIT_REACHED"],
-      handle: (exchange, { body }) => beginPasskey(accounts, userOf(exchange).userId, body, clientOf(exchange)),
+      handle: (exchange, { body }) => beginPasskey(accounts, userOf(exchange), body, clientOf(exchange)),
     }),
     route({
       ...own,
@@ -95,8 +95,7 @@ function ownRoutes({ accounts, db }: AuthContext): Route[] {
       response: AddedView,
       errors: ["INVALID_STATE", "LIMIT_REACHED"],
       async handle(exchange, { body }) {
-        const { userId, sessionId } = userOf(exchange);
-        return finishPasskey(accounts, { userId, sessionId }, body);
+        return finishPasskey(accounts, userOf(exchange), body);
       },
     }),
     route({
@@ -138,8 +137,7 @@ function ownRoutes({ accounts, db }: AuthContext): Route[] {
       status: 204,
       errors: [...GUESSES, "PASSKEY_NOT_FOUND"],
       async handle(exchange, { params, body }) {
-        const { userId, sessionId } = userOf(exchange);
-        await removePasskey(accounts, { userId, sessionId }, params.passkeyId, body, clientOf(exchange));
+        await removePasskey(accounts, userOf(exchange), params.passkeyId, body, clientOf(exchange));
       },
     }),
   ];

@@ -2,17 +2,17 @@ import type { Config } from "../../../config/load.ts";
 import { secretsEqual } from "../../../core/crypto/tokens.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { CidrSet } from "../../../core/ip-addresses.ts";
-import { Reply } from "../../../http/api/route.ts";
+import type { Reply } from "../../../http/api/route.ts";
 import type { Exchange } from "../../../http/server/exchange.ts";
 import { PROXY_SECRET_HEADER } from "../../../http/server/headers.ts";
 import type { Trx } from "../../../store/database.ts";
 import { accountError } from "../authenticate/principals.ts";
-import { type AccountContext, recordFailedLogin } from "../context.ts";
+import type { AccountContext } from "../context.ts";
 import { applyGroups } from "../group-rights/apply-groups.ts";
-import { consolePath, signInPage } from "../oidc/flow.ts";
 import { findIdentity, linkIdentity, type Subject } from "../oidc/identities.ts";
+import { consolePath, landOpened, landRefused } from "../oidc/landing.ts";
 import { mayLinkByAddress } from "../oidc/sign-in.ts";
-import { type AuthContext, RefreshCookie } from "../sessions/guards.ts";
+import type { AuthContext } from "../sessions/guards.ts";
 import { proxyIssuer } from "../sessions/local-login.ts";
 import { openOrChallenge } from "../sessions/login.ts";
 import { type ClientInfo, clientOf } from "../sessions/sessions.ts";
@@ -34,25 +34,16 @@ const MAX_SUBJECT = 255;
  * sign-in page. @throws PROXY_REFUSED if the request is not the proxy's
  */
 export async function signInByProxy(context: AuthContext, exchange: Exchange, returnTo = ""): Promise<Reply> {
-  const { accounts, settings, clock, publicUrl } = context;
+  const { accounts, settings } = context;
   const { proxyHeader } = settings.current.auth;
   const person = readHeaders(exchange, proxyHeader);
   const client = clientOf(exchange);
   const next = consolePath(returnTo);
-  const to = (path: string, fragment: Record<string, string>, headers: Record<string, string> = {}) =>
-    new Reply(302, undefined, {
-      Location: `${publicUrl()}/dashboard${path}#${new URLSearchParams(fragment)}`,
-      ...headers,
-    });
   try {
     const opened = await accounts.db.write((trx) => openFor(accounts, proxyHeader, person, client, trx));
-    if ("challenge" in opened) return to(signInPage(next), { challenge: opened.challenge });
-    const cookie = new RefreshCookie(settings).set(opened.refreshToken, opened.expiresAt - clock.now());
-    return to(next, { "signed-in": "" }, { "Set-Cookie": cookie });
+    return landOpened(context, opened, next);
   } catch (error) {
-    if (!(error instanceof PrismError)) throw error;
-    await recordFailedLogin(accounts, null, `${person.issuer}: ${error.code}`);
-    return to(signInPage(next), { error: error.code });
+    return landRefused(context, error, { who: person.issuer, next });
   }
 }
 

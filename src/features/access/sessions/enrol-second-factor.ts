@@ -1,10 +1,9 @@
-import { invalidField, PrismError } from "../../../core/errors.ts";
+import { PrismError } from "../../../core/errors.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { type Granter, requireMayManage } from "../authorize.ts";
 import { type AccountContext, recordChange } from "../context.ts";
 import { deletePasskeys } from "../passkeys/answers.ts";
 import { findUser, usersWith } from "../users/queries.ts";
-import { requirePassword } from "./login.ts";
 import {
   base32,
   createRecoveryCodes,
@@ -22,12 +21,7 @@ import {
   withFactor,
 } from "./second-factor.ts";
 import { type ClientInfo, revokeSessions } from "./sessions.ts";
-
-/** The caller: a user in a session. */
-export interface AccountOwner {
-  readonly userId: string;
-  readonly sessionId: string | null;
-}
+import { type AccountOwner, requireRecentProof } from "./ways-in.ts";
 
 /** That a caller is the owner of the account: see {@link withOwner}. */
 export interface OwnerProof extends FactorProof {
@@ -40,29 +34,22 @@ export function changePurpose(userId: string): string {
 }
 
 /**
- * Runs `work` in a transaction once the caller has proved to be the owner: by the password and, if there is one, the
- * second factor, or by a passkey whose authenticator verified its user, which stands for both.
- * @throws INVALID_CREDENTIALS, RATE_LIMITED, VALIDATION_FAILED, OVERLOADED; INVALID_STATE without a password
+ * Runs `work` in a transaction once the caller has proved to be the owner: by the password, or for an account without
+ * one by a session that was opened just now, and the second factor, if there is one; or by a passkey whose
+ * authenticator verified its user, which stands for both.
+ * @throws INVALID_CREDENTIALS, RATE_LIMITED, VALIDATION_FAILED, OVERLOADED; INVALID_STATE for an older session
  */
 export async function withOwner<T>(
   ctx: AccountContext,
-  userId: string,
+  owner: AccountOwner,
   { password, ...proof }: OwnerProof,
   client: ClientInfo,
   work: (trx: Trx) => Promise<T>,
 ): Promise<T> {
+  const { userId } = owner;
   const hasFactor = await hasSecondFactor(userId, ctx.db.read);
   const isAlone = hasFactor && proof.passkey !== undefined && password === undefined;
-  if (!isAlone) {
-    const account = await usersWith(ctx.db.read, "id", userId).select("passwordHash").executeTakeFirst();
-    if (account?.passwordHash === null)
-      throw new PrismError(
-        "INVALID_STATE",
-        "The account has no password; a second factor needs one (prism user passwd)",
-      );
-    if (password === undefined) throw invalidField("body", "password", "is required", "REQUIRED");
-    await requirePassword(ctx, userId, password, client);
-  }
+  if (!isAlone) await requireRecentProof(ctx, owner, password, client, true);
   if (hasFactor)
     return withFactor(ctx, userId, proof, client, { purpose: changePurpose(userId), isAlone }, (trx) => work(trx));
   return ctx.db.write(async (trx) => {
@@ -86,17 +73,18 @@ export interface PendingFactor {
  */
 export async function startSecondFactor(
   ctx: AccountContext,
-  userId: string,
+  owner: AccountOwner,
   proof: OwnerProof,
   client: ClientInfo,
 ): Promise<PendingFactor> {
+  const { userId } = owner;
   const { db, box, clock } = ctx;
   const user = await findUser(db.read, userId);
   const secret = createTotpSecret();
   const values = { secret: box.seal(factorSealContext(userId), secret), createdAt: clock.now() };
   const alreadyThere = new PrismError("INVALID_STATE", "There is an authenticator app already; remove it first");
   if ((await stateOf(userId, db.read)).app) throw alreadyThere;
-  await withOwner(ctx, userId, proof, client, async (trx) => {
+  await withOwner(ctx, owner, proof, client, async (trx) => {
     if ((await stateOf(userId, trx)).app) throw alreadyThere;
     await trx
       .insertInto("second_factors")
@@ -162,12 +150,13 @@ export async function firstRecoveryCodes(ctx: AccountContext, userId: string, tr
 /** Replaces the recovery codes. @throws as {@link withOwner}; INVALID_STATE without a second factor */
 export async function renewRecoveryCodes(
   ctx: AccountContext,
-  userId: string,
+  owner: AccountOwner,
   proof: OwnerProof,
   client: ClientInfo,
 ): Promise<readonly string[]> {
+  const { userId } = owner;
   if (!(await hasSecondFactor(userId, ctx.db.read))) throw noFactor();
-  return withOwner(ctx, userId, proof, client, async (trx) => {
+  return withOwner(ctx, owner, proof, client, async (trx) => {
     const { codes, hashes } = createRecoveryCodes();
     await trx.updateTable("second_factors").set({ recoveryCodes: hashes }).where("userId", "=", userId).execute();
     await noteChange(ctx, userId, { recoveryCodes: "renewed" }, trx);
@@ -181,12 +170,13 @@ export async function renewRecoveryCodes(
  */
 export async function removeSecondFactor(
   ctx: AccountContext,
-  userId: string,
+  owner: AccountOwner,
   proof: OwnerProof,
   client: ClientInfo,
 ): Promise<void> {
+  const { userId } = owner;
   if (!(await stateOf(userId, ctx.db.read)).app) throw noFactor();
-  await withOwner(ctx, userId, proof, client, async (trx) => {
+  await withOwner(ctx, owner, proof, client, async (trx) => {
     const values = { secret: null, enabledAt: null, lastStep: 0, failures: 0 };
     await trx.updateTable("second_factors").set(values).where("userId", "=", userId).execute();
     const enabled = !(await dropUnusedCodes(userId, trx));

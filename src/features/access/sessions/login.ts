@@ -194,7 +194,7 @@ async function renewedHash(
   return hash !== null && passwords.isOutdated(hash) ? passwords.hash(password).catch(() => null) : null;
 }
 
-type Opened = OpenSession | Challenge;
+export type Opened = OpenSession | Challenge;
 
 /** Opens a session, or a challenge for an account with a second factor, whose session is opened the same way. */
 export async function openOrChallenge(

@@ -76,7 +76,10 @@ export const FirstCodeBody = example(object({ code: doc(name, "Code of the authe
 const fullProof = () =>
   object({
     password: v.optional(
-      doc(password, "Password; left out only with a passkey whose authenticator has verified its user"),
+      doc(
+        password,
+        "Password; left out with a passkey whose authenticator has verified its user, or, by an account without one, within ten minutes of signing in",
+      ),
     ),
     ...proofEntries,
   });

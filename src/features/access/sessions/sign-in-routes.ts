@@ -243,7 +243,7 @@ export function secondFactorRoutes({ accounts }: AuthContext): Route[] {
       response: PendingView,
       errors: [...GUESSES, "OVERLOADED"],
       async handle(exchange, { body }) {
-        return startSecondFactor(accounts, userOf(exchange).userId, body, clientOf(exchange));
+        return startSecondFactor(accounts, userOf(exchange), body, clientOf(exchange));
       },
     }),
     route({
@@ -271,7 +271,7 @@ export function secondFactorRoutes({ accounts }: AuthContext): Route[] {
       response: CodesView,
       errors: [...GUESSES, "OVERLOADED"],
       async handle(exchange, { body }) {
-        return { recoveryCodes: await renewRecoveryCodes(accounts, userOf(exchange).userId, body, clientOf(exchange)) };
+        return { recoveryCodes: await renewRecoveryCodes(accounts, userOf(exchange), body, clientOf(exchange)) };
       },
     }),
     route({
@@ -284,7 +284,7 @@ export function secondFactorRoutes({ accounts }: AuthContext): Route[] {
       status: 204,
       errors: [...GUESSES, "OVERLOADED"],
       async handle(exchange, { body }) {
-        await removeSecondFactor(accounts, userOf(exchange).userId, body, clientOf(exchange));
+        await removeSecondFactor(accounts, userOf(exchange), body, clientOf(exchange));
       },
     }),
     route({

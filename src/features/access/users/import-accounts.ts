@@ -261,6 +261,8 @@ const READ_ONLY: ReadonlySet<string> = new Set([
     "pushTokens",
     "pusherChannels",
     "secondFactor",
+    "hasPassword",
+    "roleSources",
     "emailVerified",
     "effectiveTimezone",
   ],

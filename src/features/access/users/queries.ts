@@ -43,6 +43,9 @@ export const UserView = named(
     locale: v.string(),
     createdAt: v.string(),
     updatedAt: v.string(),
+    hasPassword: v.optional(
+      selfChanging(v.pipe(v.boolean(), v.description("Whether the account has a password of Prism"))),
+    ),
     lastLoginAt: v.optional(selfChanging(v.nullable(v.string()))),
     pushTokens: v.optional(selfChanging(v.object({ fcm: v.boolean(), apns: v.boolean() }))),
     pusherChannels: v.optional(selfChanging(v.array(v.string()))),
@@ -88,7 +91,11 @@ interface OwnDetails {
 }
 
 export function userView(user: Awaited<ReturnType<typeof findUser>>, own?: OwnDetails) {
-  const details = own && { lastLoginAt: toRfc3339OrNull(user.lastLoginAt), ...own };
+  const details = own && {
+    hasPassword: user.passwordHash !== null,
+    lastLoginAt: toRfc3339OrNull(user.lastLoginAt),
+    ...own,
+  };
   return { ...userFields(user), permissions: user.permissions, ...details };
 }
 

@@ -256,6 +256,7 @@ test("an account with a second factor is asked for it, unless the provider prove
   assert.equal(landing.path, "/dashboard/sign-in?next=%2Frules");
   assert.deepEqual([...browser.cookies.keys()], []);
   const challenge = landing.fragment.get("challenge") ?? "";
+  assert.equal(landing.fragment.get("factors"), "code recoveryCode");
   const reply = await secondStep(prism, { challenge, code: app.code() });
   assert.equal(reply.status, 200, reply.text);
   const session = rowsOf<{ via: string; left: number }>(

@@ -212,7 +212,9 @@ test("a second factor is asked for, and the session then ends after sessionMax",
   const { headers } = await get(`${prism.url}/auth/proxy?returnTo=/rules`, proxied("ann"));
   assert.equal(headers["set-cookie"], undefined);
   const [, challenge] =
-    /^\/dashboard\/sign-in\?next=%2Frules#challenge=([\w-]+)$/.exec(fragmentOf(headers.location)) ?? [];
+    /^\/dashboard\/sign-in\?next=%2Frules#challenge=([\w-]+)&factors=code\+recoveryCode$/.exec(
+      fragmentOf(headers.location),
+    ) ?? [];
   assert.ok(challenge, headers.location);
   clock.advance(60_000);
   const { body } = await answered(200, secondStep(prism, { challenge, code: app.code(), tokenDelivery: "body" }));

@@ -317,9 +317,9 @@ test("an administrator and the operator remove the factor of others, and only th
   assert.deepEqual(types, ["user", "operator"]);
 });
 
-test("an account without a password gets no second factor, and a removed one loses its secret", async (t) => {
+test("a password proves nothing for an account without one, and a removed account loses its secret", async (t) => {
   const prism = await startAccounts(t, { clock: new FakeClock() });
-  assert.equal(outcomeOf(await prism.post(FACTOR, { password: PASSWORD })), "409 INVALID_STATE");
+  assert.equal(outcomeOf(await prism.post(FACTOR, { password: PASSWORD })), "401 INVALID_CREDENTIALS");
   const { id } = await makeAccount(prism, { username: "ann" });
   await protect(prism, "ann");
   assert.equal((await prism.delete(`/api/v1/users/${id}`)).status, 204);

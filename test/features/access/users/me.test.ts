@@ -69,6 +69,7 @@ test("S2-45, S3-23: the caller's own account, by every path, without internal me
             pushTokens: { fcm: false, apns: false },
             pusherChannels: [],
             roleSources: {},
+            hasPassword: true,
             lastLoginAt: null,
             secondFactor: { enabled: false, since: null, recoveryCodesLeft: 0, app: false, passkeys: 0 },
           },

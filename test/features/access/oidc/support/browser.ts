@@ -23,9 +23,9 @@ export interface Landing {
 /** The cookies of one browser, and its way to a provider and back. */
 export class Browser {
   readonly cookies = new Map<string, string>();
-  readonly #prism: TestPrism;
+  readonly #prism: Pick<TestPrism, "request" | "get">;
 
-  constructor(prism: TestPrism) {
+  constructor(prism: Pick<TestPrism, "request" | "get">) {
     this.#prism = prism;
   }
 
