@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
+import { LogLines } from "../../../helpers/log-lines.ts";
 import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
 import { call, logIn, makeAccount, outcomeOf, PASSWORD } from "../sessions/support/auth-client.ts";
 import { Browser, refusalOf, startWith } from "./support/browser.ts";
@@ -195,4 +196,16 @@ test("sign-ins at once ask for what a provider publishes once, and forged logout
   }
   assert.equal(asked("/keys"), 1);
   assert.equal(rowsOf(prism, "select id from sessions where revokedAt is not null").length, 0);
+});
+
+test("the log has no text of a link that a stranger made", async (t) => {
+  const provider = await FakeProvider.start(t);
+  const log = new LogLines();
+  const prism = await startWith(t, [provider.settings()], { log });
+  const browser = new Browser(prism);
+  const state = (await browser.start()).get("state") ?? "";
+  const error = `evil\u001b[31m\nline ${"x".repeat(200)}`;
+  assert.equal(await refusalOf(browser.back({ state, error })), "PROVIDER_REFUSED");
+  const line = log.lines.map((each) => JSON.stringify(each)).find((each) => each.includes("evil"));
+  assert.ok(line !== undefined && !/\\u001b|\\\\n|x{60}/.test(line), line);
 });
