@@ -172,7 +172,10 @@ export function checkOidc({ env, publicUrl, auth }: Pick<ConfigValues, "env" | "
     problems.push("auth.oidc has autoRedirect at two providers; one can have it");
   if (oidc.length > 0 && env === "production" && publicUrl === undefined)
     problems.push("auth.oidc needs publicUrl, to which providers lead people back");
-  for (const { name, issuer, mfa, acr, amr } of oidc) {
+  for (const { name, issuer, userClaim, mfa, acr, amr } of oidc) {
+    const other = oidc.find((each) => each.issuer === issuer && each.userClaim !== userClaim);
+    if (other !== undefined && other.name < name)
+      problems.push(`auth.oidc ${other.name} and ${name} have one issuer: they need the same userClaim`);
     const { protocol, hostname } = new URL(issuer);
     if (protocol !== "https:" && env === "production" && !LOOPBACK_HOST.test(hostname))
       problems.push(`auth.oidc ${name}: issuer must be an https URL, unless it is on this machine`);

@@ -62,6 +62,10 @@ test("providers that do not fit are refused, each with its place and without a s
     [[{ ...COMPANY, sessionMax: "1 day" }], /\[0\] sessionMax must be a duration/],
     [[{ ...COMPANY, clientSecret: 5 }], /\[0\] clientSecret must be a text/],
     [[{ ...COMPANY, mfa: "trust" }], /company: mfa trust needs acr or amr/],
+    [
+      [COMPANY, { ...COMPANY, name: "other", userClaim: "oid" }],
+      /company and other have one issuer: .* same userClaim/,
+    ],
     [[COMPANY, COMPANY], /two providers with the name company/],
     [
       [COMPANY, { ...COMPANY, name: "b", autoRedirect: true }, { ...COMPANY, name: "c", autoRedirect: true }],

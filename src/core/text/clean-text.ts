@@ -146,3 +146,8 @@ export function oneLine(text: string): string {
   if (text.length <= SHORT_LINE && PLAIN_LINE.test(text)) return text;
   return cleanText(startOf(text, LINE_LENGTH)).replace(INVISIBLE, "").replace(/\s+/g, " ").trim();
 }
+
+/** Whether each character is of ASCII and visible: lower case then maps no other letter to one of ASCII. */
+export function isVisibleAscii(text: string): boolean {
+  return /^[\x21-\x7e]+$/.test(text);
+}

@@ -1,5 +1,5 @@
 import type { OidcSettings } from "../../../config/oidc-options.ts";
-import { cleanText } from "../../../core/text/clean-text.ts";
+import { cleanText, isVisibleAscii } from "../../../core/text/clean-text.ts";
 
 export type IdClaims = Readonly<Record<string, unknown>>;
 
@@ -43,12 +43,14 @@ export function personOf(settings: OidcSettings, idToken: IdClaims, info: IdClai
   if (subject === "" || subject.length > MAX_SUBJECT) return null;
   // An address and its verification are one statement.
   const { email, email_verified: isVerified } = "email_verified" in idToken ? idToken : info;
+  // Anyone may enter an address at a provider; only a verified one says who it is.
+  if (settings.userClaim === "email" && (isVerified !== true || email !== subject)) return null;
   return {
     ...{ issuer: String(idToken["iss"]), subject, sid: textOf(idToken["sid"]) },
     name: shown(claims["name"]),
-    username: shown(claims["preferred_username"]),
-    email: isVerified === true ? shown(email) : undefined,
-    groups: groupsOf(claims, settings),
+    username: nameOf(claims["preferred_username"]),
+    email: isVerified === true ? nameOf(email) : undefined,
+    groups: groupsOf(claims, idToken, settings),
     hasTrustedFactor: hasTrustedFactor(idToken, settings),
   };
 }
@@ -59,9 +61,10 @@ function hasTrustedFactor(idToken: IdClaims, { mfa, acr, amr }: OidcSettings): b
   return mfa === "trust" && isOne(acr, idToken["acr"]) && isOne(amr, idToken["amr"]);
 }
 
-function groupsOf(claims: IdClaims, settings: OidcSettings): readonly string[] | null {
+function groupsOf(claims: IdClaims, idToken: IdClaims, settings: OidcSettings): readonly string[] | null {
   const found = memberOf(claims, settings.groupsClaim);
-  if (found === undefined && areElsewhere(claims, settings)) return null;
+  // A refresh may come without an ID token (OpenID Connect Core section 12.2), and userinfo without groups.
+  if (found === undefined && (!("sub" in idToken) || areElsewhere(claims, settings))) return null;
   return [found ?? []]
     .flat()
     .filter((each) => typeof each === "string")
@@ -85,6 +88,11 @@ function memberOf(claims: IdClaims, name: string): unknown {
 
 function textOf(value: unknown): string | undefined {
   return typeof value === "string" || typeof value === "number" ? String(value) : undefined;
+}
+
+/** An address or username as the provider checked it: a name that Prism would have to change is another person's. */
+function nameOf(value: unknown): string | undefined {
+  return typeof value === "string" && value.length <= MAX_SUBJECT && isVisibleAscii(value) ? value : undefined;
 }
 
 function shown(value: unknown): string | undefined {

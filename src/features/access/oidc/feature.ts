@@ -54,7 +54,7 @@ declare module "../../../module/feature.ts" {
 
 /** Sign-in with accounts of OpenID providers, and the accounts of providers that users are linked with. */
 export const oidcFeature = feature("oidc", {
-  needs: ["accounts"],
+  needs: ["accounts", "deletions"],
   open: (context) => ({ oidc: new Oidc(context) }),
   sealedColumns: [sealedColumn("identities", "tokens", tokensSealContext, { where: sql`tokens is not null` })],
   findings: oidcFindings,

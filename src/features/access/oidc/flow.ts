@@ -96,7 +96,7 @@ export class SignInFlow {
     { userId, sessionId }: NonNullable<Flow["link"]>,
     identity: Parameters<typeof linkIdentity>[2],
   ): Promise<void> {
-    const { accounts, db, clock } = this.#context;
+    const { accounts, db, clock, deletions } = this.#context;
     await db.write(async (trx) => {
       const session = await trx
         .selectFrom("sessions")
@@ -109,7 +109,7 @@ export class SignInFlow {
         .where("users.status", "=", "active")
         .executeTakeFirst();
       if (!session) throw new PrismError("SESSION_REVOKED", "The session has ended; sign in and link again");
-      await linkIdentity(accounts, userId, identity, trx, userId);
+      await linkIdentity(accounts, userId, identity, trx, { byUser: userId, deletions });
     });
   }
 

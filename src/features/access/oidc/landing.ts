@@ -18,7 +18,8 @@ type LandingContext = Context<"accounts">;
 export function consolePath(given: string): string {
   if (!/^\/(?![/\\])[\x21-\x7e]*$/.test(given) || given.length > MAX_PATH || given.includes("\\")) return "/";
   const { pathname, search } = new URL(`http://console/dashboard${given}`);
-  return pathname.startsWith("/dashboard/") ? pathname.slice("/dashboard".length) + search : "/";
+  // Leaving out `..` may leave two slashes, which begin another host.
+  return /^\/dashboard\/(?!\/)/.test(pathname) ? pathname.slice("/dashboard".length) + search : "/";
 }
 
 /** Leads to a page of the console. */

@@ -1,4 +1,4 @@
-import type { JWTPayload } from "jose";
+import type { JWTPayload, JWTVerifyGetKey } from "jose";
 import type { Configuration } from "openid-client";
 import type { Config } from "../../../config/load.ts";
 import type { OidcSettings } from "../../../config/oidc-options.ts";
@@ -47,6 +47,9 @@ export class OidcProvider {
   /** `jti` of logout tokens, which are valid once. */
   readonly #logouts: TtlCache<string, true>;
   #found: { readonly at: number; readonly config: Configuration } | null = null;
+  #discovering: Promise<Configuration> | null = null;
+  /** Of logout tokens; kept, so that strangers' tokens make it ask for no keys. */
+  #keys: { readonly url: string; readonly set: JWTVerifyGetKey } | null = null;
   #broken: ProviderProblem | null = null;
   #groupsUnknown: ProviderProblem | null = null;
 
@@ -118,8 +121,11 @@ export class OidcProvider {
     return this.#asking(async (config) => {
       const { createRemoteJWKSet, customFetch, jwtVerify } = await import("jose");
       const { issuer, jwks_uri: keys = "" } = config.serverMetadata();
-      const fetched = createRemoteJWKSet(new URL(keys), { [customFetch]: this.#call, timeoutDuration: TIMEOUT_MS });
-      const { payload, protectedHeader } = await jwtVerify(token, fetched, {
+      if (this.#keys?.url !== keys) {
+        const set = createRemoteJWKSet(new URL(keys), { [customFetch]: this.#call, timeoutDuration: TIMEOUT_MS });
+        this.#keys = { url: keys, set };
+      }
+      const { payload, protectedHeader } = await jwtVerify(token, this.#keys.set, {
         ...{ issuer, audience: this.settings.clientId, algorithms: [...ISSUER_ALGORITHMS] },
         ...{ requiredClaims: ["iat", "jti"], maxTokenAge: LOGOUT_TOKEN_S, clockTolerance: CLOCK_SKEW_S },
         currentDate: new Date(this.#parts.clock.now()),
@@ -158,7 +164,7 @@ export class OidcProvider {
     const person = personOf(this.settings, { iss: issuer, ...idToken }, info);
     if (person === null) throw new Error(`it gives no usable ${this.settings.userClaim}`);
     const isUnknown = person.groups === null;
-    const text = `a link in place of ${this.settings.groupsClaim}, as Entra ID does for people in many groups: roles and memberships stay as they are`;
+    const text = `no ${this.settings.groupsClaim}, or a link in place of them, as Entra ID does for people in many groups: roles and memberships stay as they are`;
     this.#groupsUnknown = isUnknown ? { since: this.#groupsUnknown?.since ?? this.#parts.clock.now(), text } : null;
     return { ...person, refreshToken: tokens.refresh_token };
   }
@@ -188,8 +194,16 @@ export class OidcProvider {
     }
   }
 
-  /** What the provider publishes, read once an hour; if it cannot be read again, what is known stays. */
-  async #discovered(client: typeof import("openid-client")): Promise<Configuration> {
+  /** What the provider publishes; sign-ins at the same time ask for it once. */
+  #discovered(client: typeof import("openid-client")): Promise<Configuration> {
+    this.#discovering ??= this.#discover(client).finally(() => {
+      this.#discovering = null;
+    });
+    return this.#discovering;
+  }
+
+  /** Once an hour; if it cannot be read again, what is known stays. */
+  async #discover(client: typeof import("openid-client")): Promise<Configuration> {
     const now = this.#parts.clock.now();
     if (this.#found && now - this.#found.at < DISCOVERED_MS) return this.#found.config;
     const { issuer, clientId, clientSecret } = this.settings;
@@ -215,6 +229,9 @@ export class OidcProvider {
           ],
         },
       );
+      // Identities are found by it, character by character (OpenID Connect Discovery section 4.3).
+      const published = config.serverMetadata().issuer;
+      if (published !== issuer) throw new Error(`its issuer is ${published}: write it so in the settings`);
       this.#found = { at: now, config };
       return config;
     } catch (error) {
@@ -237,6 +254,15 @@ export function isGrantRefused(error: unknown): boolean {
 
 /** Without the answer of the provider, which may hold tokens. */
 function reasonOf(error: unknown): string {
-  const texts = chainOf(error).map((each) => ("error" in each ? `${each.message} (${each.error})` : each.message));
+  const texts = chainOf(error).map((each) =>
+    "error" in each ? `${each.message} (${errorCode(each.error)})` : each.message,
+  );
   return texts.length === 0 ? connectionReason(error) : texts.join(": ").slice(0, 500);
+}
+
+/** Of characters of RFC 6749 section 5.2 alone: it may come from a link that a stranger made. */
+function errorCode(given: unknown): string {
+  return String(given)
+    .replaceAll(/[^\x20\x21\x23-\x5b\x5d-\x7e]/g, "")
+    .slice(0, 60);
 }

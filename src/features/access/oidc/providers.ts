@@ -10,7 +10,7 @@ import { findIdentity, tokensSealContext } from "./identities.ts";
 import { isGrantRefused, OidcProvider } from "./provider.ts";
 import { noteAnswer, viaOf } from "./sign-in.ts";
 
-export type OidcContext = Context<"accounts">;
+export type OidcContext = Context<"accounts" | "deletions">;
 
 /** A refresh of a session waits no longer for a provider; the new groups then follow when they come. */
 const WAIT_MS = 2000;

@@ -11,7 +11,7 @@ import { requireRecentProof } from "../sessions/ways-in.ts";
 import { findUser } from "../users/queries.ts";
 import { listIdentities, prepareIdentity, unlinkIdentity } from "./identities.ts";
 
-type RouteContext = Context<"accounts" | "oidc">;
+type RouteContext = Context<"accounts" | "deletions" | "oidc">;
 
 const MAX_TOKEN_BYTES = 16_384;
 const ACCOUNT_PAGE = "/account/security";
@@ -82,7 +82,7 @@ const OF_USER = "/api/v1/users/:id/identities";
 const PROVIDER = doc(text(80, 1), "Name of the provider; `proxy:<header>` for the header of a proxy");
 
 /** The accounts of providers that users are linked with. */
-export function identityRoutes({ accounts, oidc, db, settings }: RouteContext): Route[] {
+export function identityRoutes({ accounts, deletions, oidc, db, settings }: RouteContext): Route[] {
   const own = { tag: "Users", access: {} } as const;
   const managing = { tag: "Users", access: { permission: "users:manage" } } as const;
   return [
@@ -176,7 +176,7 @@ export function identityRoutes({ accounts, oidc, db, settings }: RouteContext): 
         const issuer = providersOf(settings.current).find(({ name }) => name === provider)?.issuer;
         if (issuer === undefined) throw new PrismError("NOT_FOUND", "There is no such provider");
         const identity = { issuer, subject, provider };
-        return new Reply(201, { id: await prepareIdentity(accounts, id, identity, holderOf(exchange)) });
+        return new Reply(201, { id: await prepareIdentity(accounts, id, identity, holderOf(exchange), deletions) });
       },
     }),
     route({

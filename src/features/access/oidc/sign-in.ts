@@ -6,12 +6,13 @@ import { accountError } from "../authenticate/principals.ts";
 import { heldRoles, permissionsOf } from "../authorize.ts";
 import { type AccountContext, recordChange } from "../context.ts";
 import { applyGroups } from "../group-rights/apply-groups.ts";
+import { membershipsOf } from "../projects/queries.ts";
 import { hasSecondFactor } from "../sessions/factor-state.ts";
 import { openOrChallenge, startLogin } from "../sessions/login.ts";
 import type { ClientInfo } from "../sessions/sessions.ts";
 import { createUser, namesOf, plainName } from "../users/create-user.ts";
 import { usersWith, writeUser } from "../users/queries.ts";
-import { findIdentity, linkIdentity, tokensSealContext } from "./identities.ts";
+import { endUnlinked, findIdentity, linkIdentity, tokensSealContext } from "./identities.ts";
 import type { PersonAnswer } from "./provider.ts";
 
 /**
@@ -27,14 +28,17 @@ export async function signInWith(
 ) {
   const outcome = await ctx.db.write(async (trx) => {
     const { userId, isNew } = await accountOf(ctx, settings, answer, trx);
-    const hasRole = await noteAnswer(ctx, settings, userId, answer, trx);
     const account = await usersWith(trx, "id", userId).select("status").executeTakeFirst();
-    const status = account?.status === "pending" && hasRole ? "active" : (account?.status ?? "disabled");
+    // A disabled account gets no rights for the day on which it is enabled again.
+    if (account?.status !== "active" && account?.status !== "pending")
+      return accountError(account?.status ?? "disabled");
+    const hasRole = await noteAnswer(ctx, settings, userId, answer, trx);
+    const status = account.status === "pending" && hasRole ? "active" : account.status;
     if (isNew && status === "pending" && ctx.config.auth.registration === "closed")
       throw new PrismError("REGISTRATION_CLOSED", "There is no account for you, and registration is closed");
     // The new account stays, which an error would roll back.
     if (status !== "active") return accountError(status);
-    if (status !== account?.status) {
+    if (status !== account.status) {
       await writeUser(trx, userId, { status, updatedAt: ctx.clock.now() });
       await recordChange(ctx, "user.update", "user", userId, { changed: ["status"], status }, trx, userId);
       addEffect(trx, { type: "rights-changed", of: "user", userId });
@@ -77,6 +81,8 @@ export async function noteAnswer(
     })
     .where("id", "=", identity.id)
     .execute();
+  const isRenamed = !ctx.config.auth.oidc.some(({ name: each }) => each === identity.provider);
+  if (isRenamed) await endUnlinked(ctx, userId, trx);
   if (groups === null) return (await heldRoles(userId, trx)).length > 0;
   return applyGroups(ctx, { userId, source: viaOf(settings), roles, projects }, groups, trx);
 }
@@ -91,16 +97,21 @@ async function accountOf(
   const identity = { issuer, subject, provider: settings.name, name: email ?? username ?? name };
   const linked = await findIdentity(identity, trx);
   if (linked) return { userId: linked.userId, isNew: false };
+  // An address that an account has not confirmed says nothing of its owner.
   const sameAddress =
-    email === undefined ? undefined : await usersWith(trx, "email", plainName(email)).select("id").executeTakeFirst();
+    email === undefined
+      ? undefined
+      : await usersWith(trx, "email", plainName(email))
+          .select("id")
+          .where("isEmailVerified", "=", 1)
+          .executeTakeFirst();
   if (sameAddress) {
     if (settings.link !== "email_verified" || !(await mayLinkByAddress(sameAddress.id, issuer, trx)))
       throw new PrismError(
         "ACCOUNT_NOT_LINKED",
         "There is an account with your mail address; link it on your account page",
       );
-    await linkIdentity(ctx, sameAddress.id, identity, trx, sameAddress.id);
-    await writeUser(trx, sameAddress.id, { isEmailVerified: 1 });
+    await linkIdentity(ctx, sameAddress.id, identity, trx, { byUser: sameAddress.id });
     return { userId: sameAddress.id, isNew: false };
   }
   const id = uuidv7();
@@ -115,9 +126,12 @@ async function accountOf(
     trx,
     "issuer",
   );
-  await linkIdentity(ctx, id, identity, trx, id);
+  await linkIdentity(ctx, id, identity, trx, { byUser: id });
   return { userId: id, isNew: true };
 }
+
+/** Rights with which others can be taken. */
+const MANAGING: readonly string[] = ["users:manage", "roles:manage", "system:manage"];
 
 /**
  * An address may pass to another person: it opens no account with a way in of its own, with rights over others, or with
@@ -127,7 +141,10 @@ export async function mayLinkByAddress(userId: string, issuer: string, trx: Trx)
   const user = await usersWith(trx, "id", userId).select("passwordHash").executeTakeFirst();
   const linked = trx.selectFrom("identities").select("id").where("userId", "=", userId).where("issuer", "=", issuer);
   const roles = await heldRoles(userId, trx);
-  const isAdmin = roles.some(({ name }) => name === "Admin") || permissionsOf(roles).includes("users:manage");
+  const isAdmin =
+    roles.some(({ name }) => name === "Admin") ||
+    permissionsOf(roles).some((each) => MANAGING.includes(each)) ||
+    (await membershipsOf(trx, userId)).some(({ role }) => role === "owner");
   if (user?.passwordHash !== null || isAdmin || (await hasSecondFactor(userId, trx))) return false;
   return (await linked.executeTakeFirst()) === undefined;
 }

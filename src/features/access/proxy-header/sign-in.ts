@@ -2,6 +2,7 @@ import type { Config } from "../../../config/load.ts";
 import { secretsEqual } from "../../../core/crypto/tokens.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { CidrSet } from "../../../core/ip-addresses.ts";
+import { isVisibleAscii } from "../../../core/text/clean-text.ts";
 import type { Reply } from "../../../http/api/route.ts";
 import type { Exchange } from "../../../http/server/exchange.ts";
 import { PROXY_SECRET_HEADER } from "../../../http/server/headers.ts";
@@ -9,7 +10,7 @@ import type { Trx } from "../../../store/database.ts";
 import { accountError } from "../authenticate/principals.ts";
 import type { AccountContext } from "../context.ts";
 import { applyGroups } from "../group-rights/apply-groups.ts";
-import { findIdentity, linkIdentity, type Subject } from "../oidc/identities.ts";
+import { findIdentity, linkIdentity, listIdentities, type Subject } from "../oidc/identities.ts";
 import { consolePath, landOpened, landRefused } from "../oidc/landing.ts";
 import { mayLinkByAddress } from "../oidc/sign-in.ts";
 import type { AuthContext } from "../sessions/guards.ts";
@@ -95,11 +96,26 @@ async function openFor(
 /** Links the account with this name, if the settings say so. @throws ACCOUNT_NOT_LINKED */
 async function linked(ctx: AccountContext, link: Settings["link"], identity: Subject, trx: Trx): Promise<string> {
   const name = plainName(identity.subject);
+  // Lower case turns some letters into others: the name must be as the account has it.
   const found =
-    link === "none" ? undefined : await usersWith(trx, link, name).select(["id", "isEmailVerified"]).executeTakeFirst();
-  const isMeant = found !== undefined && (link === "username" || found.isEmailVerified === 1);
+    link === "none" || !isVisibleAscii(identity.subject)
+      ? undefined
+      : await usersWith(trx, link, name).select(["id", "isEmailVerified", "externalId"]).executeTakeFirst();
+  const isMeant =
+    found !== undefined &&
+    (link === "username" ? !(await hasChosenName(ctx, found, trx)) : found.isEmailVerified === 1);
   if (!isMeant || !(await mayLinkByAddress(found.id, identity.issuer, trx)))
     throw new PrismError("ACCOUNT_NOT_LINKED", "No account is linked with the name that the proxy gives");
-  await linkIdentity(ctx, found.id, identity, trx, found.id);
+  await linkIdentity(ctx, found.id, identity, trx, { byUser: found.id });
   return found.id;
+}
+
+/** Whether another provider, or the issuer of `auth.trusted`, may have made the account with a name of its person. */
+async function hasChosenName(
+  { config }: AccountContext,
+  { id, externalId }: { readonly id: string; readonly externalId: string | null },
+  trx: Trx,
+): Promise<boolean> {
+  if (config.auth.trusted.provision && externalId !== null) return true;
+  return (await listIdentities(trx, id)).length > 0;
 }

@@ -31,7 +31,11 @@ interface Provider {
 /** Whose passwords sign in: everyone's, administrators' or no one's. */
 type LocalLogin = Config["auth"]["localLogin"];
 
-export function providersOf({ auth }: Pick<Config, "auth">): readonly Provider[] {
+export function providersOf({
+  auth,
+}: {
+  readonly auth: Pick<Config["auth"], "oidc" | "proxyHeader">;
+}): readonly Provider[] {
   const { name: header, ...proxy } = auth.proxyHeader;
   const own = proxyIssuer(header ?? "");
   const byHeader = { ...proxy, name: own, issuer: own, via: own, url: "/auth/proxy" };

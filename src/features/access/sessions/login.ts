@@ -142,11 +142,12 @@ async function requireInvitation(
   throw invalidField("body", "email", "must be the address that was invited");
 }
 
-/** The account of an invitation; it may have been disabled since. @throws LINK_EXPIRED */
+/** The account of an invitation; it may have been disabled, or its owner have come another way. @throws LINK_EXPIRED */
 async function invitedAccount(ctx: AccountContext, inviteToken: string, db: ReadDb) {
   const userId = await ownerOfOneTimeToken(ctx.clock, inviteToken, "invite", db);
   const account = await accountOf(userId, db);
-  if (!account || account.status === "disabled") throw linkExpired();
+  if (!account || account.status === "disabled" || account.passwordHash !== null || account.lastLoginAt !== null)
+    throw linkExpired();
   return account;
 }
 
@@ -395,6 +396,6 @@ export async function loginOf(ctx: AccountContext, session: OpenSession): Promis
 
 async function accountOf(userId: string, db: ReadDb) {
   return usersWith(db, "id", userId)
-    .select(["id", "status", "passwordHash", "passwordChangedAt", "email", "username", "phone"])
+    .select(["id", "status", "passwordHash", "passwordChangedAt", "lastLoginAt", "email", "username", "phone"])
     .executeTakeFirst();
 }

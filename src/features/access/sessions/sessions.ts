@@ -1,5 +1,6 @@
 import { createHmac, randomBytes } from "node:crypto";
 import { sql } from "kysely";
+import type { Config } from "../../../config/load.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import type { Exchange } from "../../../http/server/exchange.ts";
@@ -7,6 +8,7 @@ import { addressGroup } from "../../../http/server/headers.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { accountError } from "../authenticate/principals.ts";
 import { type AccountContext, recordChange } from "../context.ts";
+import { providersOf } from "./local-login.ts";
 import type { Opening } from "./mail-links.ts";
 
 /** Data of the client that opened a session. */
@@ -33,7 +35,7 @@ export interface OpenSession {
 
 export interface SessionContext extends Pick<AccountContext, "audit" | "clock" | "db"> {
   readonly config: {
-    readonly auth: { readonly refreshExpires: number; readonly sessionMaxMs: number };
+    readonly auth: Pick<Config["auth"], "oidc" | "proxyHeader" | "refreshExpires" | "sessionMaxMs">;
     /** HMAC key for the hashes of refresh tokens. */
     readonly secrets: { readonly refresh: string };
   };
@@ -116,6 +118,7 @@ async function rotateIn(
       "sessions.userId",
       "sessions.expiresAt as sessionEnd",
       "sessions.revokedAt",
+      "sessions.via",
       "refresh_tokens.expiresAt",
       "refresh_tokens.usedAt",
       "refresh_tokens.replacedBy",
@@ -138,6 +141,11 @@ async function rotateIn(
     return new PrismError("TOKEN_EXPIRED", "The refresh token has expired");
   if (token.deletedAt !== null) return new PrismError("SESSION_REVOKED", "The session has ended; log in again");
   if (token.status !== "active") return accountError(token.status);
+  // Its provider was taken out of the settings, which closes what it opened.
+  if (token.via !== null && !providersOf(ctx.config).some(({ via }) => via === token.via)) {
+    await endSessions(ctx, [token.id], token.userId, "provider", trx);
+    return new PrismError("SESSION_REVOKED", "The session has ended; log in again");
+  }
   const next = await issueRefreshToken(ctx, token.id, token.sessionEnd, now, trx);
   await trx
     .updateTable("refresh_tokens")

@@ -169,20 +169,31 @@ export async function removeUser(
   id: string,
   granter: Granter,
 ): Promise<void> {
-  await changeManaged(ctx, id, granter, async (_user, now, trx) => {
-    await revokeCredentials(ctx, id, now, trx);
-    await writeUser(trx, id, { status: "disabled", passwordHash: null, deletedAt: now, updatedAt: now });
-    await trx.deleteFrom("project_members").where("userId", "=", id).execute();
-    await endOwnershipOf(id, null, trx);
-    await trx.deleteFrom("second_factors").where("userId", "=", id).execute();
-    await trx.deleteFrom("identities").where("userId", "=", id).execute();
-    await deletePasskeys(id, trx);
-    await trx.deleteFrom("push_devices").where("userId", "=", id).execute();
-    await deletions.user(trx, id, now);
-    await endKeysOf(ctx, { userId: id, projectId: null, by: "user.delete" }, trx);
-    await endTopicRights(trx, id, null);
-    await recordChange(ctx, "user.update", "user", id, { changed: ["deletedAt"] }, trx);
-  });
+  await changeManaged(ctx, id, granter, (_user, now, trx) => removeAccount(ctx, deletions, id, now, trx));
+}
+
+/** {@link removeUser} as part of a transaction, for an account whose removal the caller has allowed. */
+export async function removeAccount(
+  ctx: AccountContext,
+  deletions: Deletions,
+  id: string,
+  now: number,
+  trx: Trx,
+  byUser?: string,
+): Promise<void> {
+  await revokeCredentials(ctx, id, now, trx);
+  await writeUser(trx, id, { status: "disabled", passwordHash: null, deletedAt: now, updatedAt: now });
+  await trx.deleteFrom("project_members").where("userId", "=", id).execute();
+  await endOwnershipOf(id, null, trx);
+  await trx.deleteFrom("second_factors").where("userId", "=", id).execute();
+  await trx.deleteFrom("identities").where("userId", "=", id).execute();
+  await deletePasskeys(id, trx);
+  await trx.deleteFrom("push_devices").where("userId", "=", id).execute();
+  await deletions.user(trx, id, now);
+  await endKeysOf(ctx, { userId: id, projectId: null, by: "user.delete" }, trx);
+  await endTopicRights(trx, id, null);
+  await recordChange(ctx, "user.update", "user", id, { changed: ["deletedAt"] }, trx, byUser);
+  addEffect(trx, { type: "rights-changed", of: "user", userId: id });
 }
 
 /** Ends all sessions of an account. @throws USER_NOT_FOUND, PRIVILEGE_ESCALATION */

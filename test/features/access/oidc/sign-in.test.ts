@@ -184,6 +184,7 @@ test("a sign-in returns to pages of the console alone", async (t) => {
     ["/x\r\nSet-Cookie: a=b", "/dashboard/"],
     ["javascript:alert(1)", "/dashboard/"],
     ["/rules#token=x", "/dashboard/rules"],
+    ["/x/..//evil.example.com", "/dashboard/"],
   ] as const)
     await t.test(returnTo, async () => {
       const landing = await new Browser(prism).signIn("company", returnTo);

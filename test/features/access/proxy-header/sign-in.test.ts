@@ -243,3 +243,18 @@ test("without the setting there is no such page; it needs addresses and a secret
     );
   }
 });
+
+test("a username that another provider's person chose is not linked", async (t) => {
+  const prism = await start(t, { "auth.proxyHeader.link": "username" });
+  const { id } = await account(prism, "victim");
+  await prism.services.db.write((trx) =>
+    trx
+      .insertInto("identities")
+      .values({
+        ...{ id: "i-1", issuer: "https://id.example.com", subject: "mallory", userId: id, provider: "company" },
+        ...{ name: "mallory", linkedAt: 0, lastUsedAt: null, tokens: null, groupsAt: null },
+      })
+      .execute(),
+  );
+  assert.equal(await refusalOf(prism, "victim"), "/dashboard/sign-in#error=ACCOUNT_NOT_LINKED");
+});

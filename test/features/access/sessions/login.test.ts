@@ -60,6 +60,7 @@ test("D12, D13: a login answers with all that the seeds' clients read, and nothi
       "email",
       "emailVerified",
       "externalId",
+      "hasPassword",
       "id",
       "lastLoginAt",
       "locale",

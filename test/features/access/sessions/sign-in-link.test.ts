@@ -112,6 +112,7 @@ test("GET /setup says what a sign-in page needs, without a credential", async (t
     localLogin: "on",
     providers: [],
     autoRedirect: null,
+    passkeys: false,
     development: true,
   });
 
@@ -132,6 +133,7 @@ test("GET /setup says what a sign-in page needs, without a credential", async (t
     localLogin: "on",
     providers: [],
     autoRedirect: null,
+    passkeys: false,
     development: false,
     version,
   });
