@@ -52,7 +52,8 @@ function headOf(routes: readonly Route[]): string {
   return `${listed((first.users ?? []).map(({ name }) => name))} would be paged ${timeOf(first.afterMs)}.`;
 }
 
-function listed(names: readonly string[]): string {
+/** Such as "Ada, Ben and 2 more". */
+export function listed(names: readonly string[]): string {
   const more = names.length - LISTED;
   return names.slice(0, LISTED).join(", ") + (more > 0 ? ` and ${more} more` : "");
 }

@@ -5,6 +5,7 @@ import { ConflictBanner, useDraft } from "../../app/draft.tsx";
 import { invalidate } from "../../app/query.ts";
 import { Button, Form, toast } from "../../ui/index.ts";
 import { PolicyForm } from "./policy-form.tsx";
+import { PolicyLine } from "./policy-line.tsx";
 import { changedMembers, definitionOf, LABELS, problemOf } from "./policy-types.ts";
 
 /** Saves with the version that the edits started from: a newer one is shown first. */
@@ -28,24 +29,27 @@ export function Editor({ policy, readOnly }: { readonly policy: Policy; readonly
   };
   const keepMine = () => start(policy, { ...definitionOf(policy), ...changes });
   return (
-    <Form onSubmit={save} label="Policy">
-      <ConflictBanner edit={edit} mine={{ label: "Keep mine on top", onClick: keepMine }}>
-        {` Yours changes ${labels}.`}
-      </ConflictBanner>
-      <PolicyForm draft={draft} onChange={setDraft} projectId={base.projectId} readOnly={readOnly} />
-      {isDirty ? (
-        <div class="inline">
-          <Button variant="primary" type="submit" disabled={problem !== undefined}>
-            Save
-          </Button>
-          <Button onClick={() => start(policy)}>Discard</Button>
-          <span class="muted" role="status">
-            {problem ?? `Changed: ${labels}`}
-          </span>
-        </div>
-      ) : (
-        <Fragment />
-      )}
-    </Form>
+    <div class="stack">
+      <PolicyLine projectId={base.projectId} policy={base.id} draft={draft} isDirty={isDirty} key={base.version} />
+      <Form onSubmit={save} label="Policy">
+        <ConflictBanner edit={edit} mine={{ label: "Keep mine on top", onClick: keepMine }}>
+          {` Yours changes ${labels}.`}
+        </ConflictBanner>
+        <PolicyForm draft={draft} onChange={setDraft} projectId={base.projectId} readOnly={readOnly} />
+        {isDirty ? (
+          <div class="inline">
+            <Button variant="primary" type="submit" disabled={problem !== undefined}>
+              Save
+            </Button>
+            <Button onClick={() => start(policy)}>Discard</Button>
+            <span class="muted" role="status">
+              {problem ?? `Changed: ${labels}`}
+            </span>
+          </div>
+        ) : (
+          <Fragment />
+        )}
+      </Form>
+    </div>
   );
 }

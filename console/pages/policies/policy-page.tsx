@@ -15,6 +15,7 @@ import { invalidate, useGet } from "../../app/query.ts";
 import { Button, Form, formatRelative, Menu, Page, Tabs, toast } from "../../ui/index.ts";
 import { Editor } from "./policy-editor.tsx";
 import { PolicyForm } from "./policy-form.tsx";
+import { PolicyLine } from "./policy-line.tsx";
 import { EMPTY, type PolicyDefinition, problemOf } from "./policy-types.ts";
 import { PolicyVersions } from "./policy-versions.tsx";
 
@@ -34,17 +35,20 @@ export function NewPolicy() {
       subtitle="Steps run in order until a person acknowledges the incident."
       breadcrumb={[{ label: "Policies", href: href("/policies") }]}
     >
-      <Form onSubmit={create} label="Policy">
-        <PolicyForm draft={draft} onChange={setDraft} projectId={project} readOnly={false} />
-        <div class="inline">
-          <Button variant="primary" type="submit" disabled={problem !== undefined}>
-            Create
-          </Button>
-          <span class="muted" role="status">
-            {problem}
-          </span>
-        </div>
-      </Form>
+      <div class="stack">
+        <PolicyLine projectId={project} policy={undefined} draft={draft} isDirty />
+        <Form onSubmit={create} label="Policy">
+          <PolicyForm draft={draft} onChange={setDraft} projectId={project} readOnly={false} />
+          <div class="inline">
+            <Button variant="primary" type="submit" disabled={problem !== undefined}>
+              Create
+            </Button>
+            <span class="muted" role="status">
+              {problem}
+            </span>
+          </div>
+        </Form>
+      </div>
     </Page>
   );
 }

@@ -1,5 +1,6 @@
 import { ArrowDown, ArrowUp, Plus, Trash2 } from "lucide";
 import { useState } from "preact/hooks";
+import type { RouteTraffic } from "../../../src/client/api-types.gen.ts";
 import { DurationInput } from "../../app/duration-input.tsx";
 import { MatcherChips, MatcherField } from "../../app/matcher-field.tsx";
 import { type Matcher, matcherText, readMatcher } from "../../app/matchers.ts";
@@ -16,6 +17,7 @@ import {
   Switch,
 } from "../../ui/index.ts";
 import { moved } from "./policy-types.ts";
+import { type CountByPath, countsOf, Matched, TrafficNote } from "./route-traffic.tsx";
 import {
   cleanNode,
   isSamePath,
@@ -35,11 +37,13 @@ interface Props {
   /** Results of the test: their routes are marked. */
   readonly hits: readonly RouteMatch[];
   readonly readOnly: boolean;
+  /** Of the stored routes; undefined: they differ from these, or are not known. */
+  readonly traffic: RouteTraffic | undefined;
 }
 
 /** The tree, and the form of the chosen route beside it. */
 export function RouteTree(props: Props) {
-  const { root, onChange, readOnly } = props;
+  const { root, onChange, readOnly, traffic } = props;
   const [chosen, setChosen] = useState<NodePath>([]);
   const path = nodeAt(root, chosen) ? chosen : [];
   const node = nodeAt(root, path) ?? root;
@@ -73,8 +77,17 @@ export function RouteTree(props: Props) {
     <div class="two">
       <Card title="Routes" sub="The first child that matches takes the alert, unless it continues with its siblings.">
         <ul class="route-tree" aria-label="Routes">
-          <TreeNode {...props} node={root} path={[]} trail={["{}"]} chosen={path} onChoose={setChosen} />
+          <TreeNode
+            {...props}
+            node={root}
+            path={[]}
+            trail={["{}"]}
+            chosen={path}
+            onChoose={setChosen}
+            counts={traffic && traffic.alerts > 0 ? countsOf(root, traffic) : NO_COUNTS}
+          />
         </ul>
+        {traffic && <TrafficNote traffic={traffic} />}
       </Card>
       <Card
         title={path.length === 0 ? "The root" : "Route"}
@@ -114,6 +127,8 @@ export function RouteTree(props: Props) {
   );
 }
 
+const NO_COUNTS: CountByPath = new Map();
+
 interface TreeProps extends Props {
   readonly node: RouteNode;
   readonly path: NodePath;
@@ -121,6 +136,7 @@ interface TreeProps extends Props {
   readonly trail: readonly string[];
   readonly chosen: NodePath;
   readonly onChoose: (path: NodePath) => void;
+  readonly counts: CountByPath;
 }
 
 function TreeNode({ node, path, trail, ...props }: TreeProps) {
@@ -151,6 +167,7 @@ function TreeNode({ node, path, trail, ...props }: TreeProps) {
         {isMute && <Badge tone="plain">times</Badge>}
         {node.repeatMs !== undefined && <span class="muted small">every {formatDuration(node.repeatMs)}</span>}
         {isHit && <Badge tone="info">takes it</Badge>}
+        <Matched count={props.counts.get(path.join())} />
       </button>
       {(node.routes?.length ?? 0) > 0 && (
         <ul>

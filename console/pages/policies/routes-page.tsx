@@ -1,4 +1,4 @@
-import type { Policy } from "../../../src/client/api-types.gen.ts";
+import type { Policy, RouteTraffic } from "../../../src/client/api-types.gen.ts";
 import "./policies.css";
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
@@ -59,6 +59,8 @@ function Editor({ routing, reload }: { readonly routing: Routing; readonly reloa
   });
   const { base, draft, setDraft, isDirty } = edit;
   const [hits, setHits] = useState<readonly RouteMatch[]>([]);
+  const traffic = useGet<RouteTraffic>("/routes/traffic", { projectId: base.projectId }).data;
+  const isCounted = !isDirty && traffic?.version === base.version;
   const policies = useGet<{ readonly data: readonly Policy[] }>("/policies", { projectId: base.projectId }).data?.data;
   const save = async (replaced?: Routing) => {
     const query = { projectId: base.projectId };
@@ -88,6 +90,7 @@ function Editor({ routing, reload }: { readonly routing: Routing; readonly reloa
             projectId={base.projectId}
             hits={hits}
             readOnly={readOnly}
+            traffic={isCounted ? traffic : undefined}
           />
           <Card title="Time intervals" sub="Named times in which routes are mute or active, and for steps of policies.">
             <TimeIntervals

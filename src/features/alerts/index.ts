@@ -9,6 +9,7 @@ export {
   type Forecast,
   type ForecastParts,
   forecastOf,
+  forecastOfPolicy,
   type Trial,
   trialAlert,
   tryAlert,
@@ -47,8 +48,22 @@ export {
 export { parseTimeInterval } from "./model/time-intervals.ts";
 export { durationText, parseAlertTime, parsePrometheusDuration } from "./model/times.ts";
 export { type PlannedAlerting, PlannedPolicies, readPlannedAlerting } from "./policies/planned-policies.ts";
-export { DEFAULT_POLICY, maskedStep, type PolicyStep } from "./policies/policy.ts";
-export { type RouteMatch, type RouteNode, type RouteSettings, RoutingDocument } from "./policies/routing.ts";
+export {
+  DEFAULT_POLICY,
+  definitionEntries,
+  maskedStep,
+  type PolicyDefinition,
+  type PolicyStep,
+  UNSET as UNSET_POLICY,
+} from "./policies/policy.ts";
+export {
+  type RouteMatch,
+  type RouteNode,
+  type RouteSettings,
+  RoutingDocument,
+  rootSettings,
+} from "./policies/routing.ts";
+export { definitionFrom } from "./policies/service.ts";
 export { type SilenceAt, type SilenceDraft, silenceAt } from "./silences/live-silence.ts";
 export type { Silences } from "./silences/silences.ts";
 export { isWithheld, type Withheld, Withholding } from "./silences/withholding.ts";

@@ -86,13 +86,15 @@ export async function nextLines(
         text: sentenceOf(log, names).replace("notified", "notifies") + one + none,
         ...(unreachable.length > 0 ? { unreachable } : {}),
         urgency: action.notify.urgency,
+        ...(action.step === null ? {} : { step: action.step }),
         users: await peopleIn(context, principal, projectId, { found, names, urgency: action.notify.urgency }),
       });
       continue;
     }
     const names = await namesOf(context, projectId, []);
     const text = forecastText(forecast, names);
-    if (text !== undefined) lines.push({ ...time, kind: kindOf(forecast), text });
+    const place = action.kind === "webhook" || action.kind === "channel" ? { step: action.step } : {};
+    if (text !== undefined) lines.push({ ...time, kind: kindOf(forecast), text, ...place });
   }
   return lines;
 }

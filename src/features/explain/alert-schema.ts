@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { doc, example, instant, named, object, selfChanging, text } from "../../http/api/shapes.ts";
-import { CONTACT_NAMES } from "../alerts/index.ts";
+import { CONTACT_NAMES, definitionEntries } from "../alerts/index.ts";
 
 export const IncidentParams = object({ id: doc(v.string(), "Id of the incident") });
 export const AlertParams = object({ id: doc(v.string(), "Id of the alert") });
@@ -31,6 +31,7 @@ const NextLine = v.object({
   ...Line.entries,
   afterMs: doc(v.number(), "Time until then"),
   urgency: v.optional(doc(v.picklist(["high", "low"]), "How urgently it notifies people")),
+  step: v.optional(doc(v.number(), "Index of the step that notifies, sends or calls, from 0")),
   users: v.optional(
     doc(
       v.array(
@@ -190,6 +191,39 @@ export const AlertTrial = named(
   }),
 );
 export type AlertTrial = v.InferOutput<typeof AlertTrial>;
+
+const { steps, repeat, opensIncidents } = definitionEntries;
+
+export const PolicyTrialBody = example(
+  object({
+    projectId: v.optional(doc(text(128, 1), "Id or slug of the project; default: the default project")),
+    policy: v.optional(doc(text(128, 1), "Id or name of a policy of the project; default: one without steps")),
+    draft: v.optional(
+      doc(
+        object({ steps, repeat, opensIncidents }),
+        "Members as they would be, in place of those of the policy; needs `policies:write`",
+      ),
+    ),
+    at: v.optional(doc(instant, "When an incident opens; default: now. Time intervals and shifts are those of then")),
+  }),
+  { policy: "default" },
+);
+export type PolicyTrialBody = v.InferOutput<typeof PolicyTrialBody>;
+
+export const PolicyTrial = named(
+  "PolicyTrial",
+  "Whom an incident of a policy would notify, and after how long",
+  v.object({
+    projectId: v.string(),
+    at: doc(v.string(), "When it would open, and its first steps run"),
+    opensIncidents: doc(v.boolean(), "False: alerts are only listed, and no one is notified"),
+    next: doc(
+      v.array(NextLine),
+      "What would happen without an acknowledgement, with the people on call at the time of each step",
+    ),
+  }),
+);
+export type PolicyTrial = v.InferOutput<typeof PolicyTrial>;
 
 /** The way from an alert to a notification. */
 export const NotificationCause = v.object({

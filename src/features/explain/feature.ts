@@ -6,6 +6,7 @@ import type { ExplainOwn } from "./service.ts";
 
 const events = () => import("./service.ts");
 const alerts = () => import("./alert-service.ts");
+const policies = () => import("./policy-service.ts");
 
 const shared = {
   method: "GET",
@@ -18,7 +19,18 @@ const shared = {
 
 /** Why a user was notified, or was not. */
 export const explainFeature = feature("explain", {
-  needs: ["projects", "users", "steadyClock", "alerts", "policies", "withholding", "incidents", "reachable", "waysOf"],
+  needs: [
+    "projects",
+    "users",
+    "steadyClock",
+    "alerts",
+    "policies",
+    "withholding",
+    "incidents",
+    "reachable",
+    "waysOf",
+    "originOfChannel",
+  ],
   register: (server, context) => serve(server, { ...context, alerting: { ...context, clock: context.steadyClock } }),
 });
 
@@ -81,5 +93,17 @@ function serveAlerts(server: FeatureServer, context: ExplainOwn): void {
     response: a.AlertTrial,
     errors: ["PROJECT_NOT_FOUND"],
     handle: async (exchange, { body }) => (await alerts()).explainLabels(context, holderOf(exchange), body),
+  });
+  server.route({
+    ...ofProject,
+    method: "POST",
+    path: "/api/v1/explain/policy",
+    id: "explainPolicy",
+    summary: "Explain whom a policy would notify and when, now or at a time, as it is or with changes",
+    details: "Nothing is stored or sent. Without a route: no first wait, and nothing is silenced, inhibited or muted.",
+    body: a.PolicyTrialBody,
+    response: a.PolicyTrial,
+    errors: ["PROJECT_NOT_FOUND", "POLICY_NOT_FOUND", "RECIPIENT_NOT_FOUND", "ROLE_NOT_FOUND"],
+    handle: async (exchange, { body }) => (await policies()).explainPolicy(context, holderOf(exchange), body),
   });
 }

@@ -18,7 +18,7 @@ import type { ExplainedNotification, ExplainView } from "./schema.ts";
 import { readEligibility, reasonsFor } from "./user-reasons.ts";
 
 /** Dependencies besides the services of every module. */
-export interface ExplainOwn extends Uses<"db" | "projects" | "users" | "settings"> {
+export interface ExplainOwn extends Uses<"db" | "projects" | "users" | "settings" | "originOfChannel"> {
   readonly alerting: AlertingParts;
 }
 

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { ChangedPolicy, TestedRoutes } from "../../../client/api-types.gen.ts";
+import type { ChangedPolicy, RouteTraffic, Routing, TestedRoutes } from "../../../client/api-types.gen.ts";
 import { countText } from "../../../core/text/clean-text.ts";
 import { parseJson, readFileOrStdin } from "../../files.ts";
 import { EXIT } from "../../output/exit-codes.ts";
@@ -38,6 +38,28 @@ function matchLines({ path, policy: { name, version }, groupLabels }: TestedRout
     ...wrapped(children.length === 0 ? "by the root route" : `by the route ${children.join(" / ")}`, "  "),
     ...(group.length === 0 ? [] : wrapped(`one incident for ${group.join(", ")}`, "  ")),
   ];
+}
+
+/** The document, or its routes with what they matched. */
+async function showRoutes({ server, out, given: { projectId, traffic } }: Call): Promise<void> {
+  if (traffic !== true) {
+    const document = await callOf<Routing>(server, "getRouting", { projectId });
+    return out.result(document, () => portableText(document));
+  }
+  const counted = await callOf<RouteTraffic>(server, "getRouteTraffic", { projectId });
+  out.result(counted, () => trafficLines(counted));
+}
+
+/** One line a route, indented by its depth in the tree. */
+function trafficLines({ alerts, isCut, routes }: RouteTraffic): string[] {
+  const width = Math.max(7, ...routes.map(({ matched }) => String(matched).length));
+  const lines = routes.map(({ path, policy, matched }) => {
+    const [own = "{}"] = path.slice(-1);
+    const dead = matched === 0 && alerts > 0 ? "  matched nothing in 7 days" : "";
+    return `${String(matched).padStart(width)}  ${"  ".repeat(path.length - 1)}${printable(own)} -> ${printable(policy)}${dead}`;
+  });
+  const more = isCut ? "; there were more: only the newest are examined" : "";
+  return [`${"MATCHED".padStart(width)}  ROUTE -> POLICY`, ...lines, `${countText(alerts, "alert")} in 7 days${more}`];
 }
 
 function portableText(value: object): string {
@@ -119,10 +141,10 @@ export function addRoutes(program: Command): void {
     scope: { projectId: OF_PROJECT },
     verbs: {
       show: {
-        text: "print the routing document as JSON",
-        examples: ["--project ops"],
-        of: "getRouting",
-        lines: portableText,
+        text: "print the routing document as JSON, or what each route matched",
+        examples: ["--project ops", "--traffic"],
+        flags: { traffic: ["--traffic", "the routes with the alerts that they matched in the last seven days"] },
+        run: showRoutes,
       },
       set: {
         text: "replace the routing document by a JSON file; - is stdin",

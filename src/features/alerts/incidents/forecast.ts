@@ -11,7 +11,7 @@ import type { AlertView } from "../types.ts";
 import type { IncidentParts } from "./context.ts";
 import { acksOf, type FactParts, IncidentFacts, membersOf } from "./facts.ts";
 import { type Incident, type IncidentRow, namedSeverity } from "./incident.ts";
-import { type Action, dueAt, type Facts, joined, opened, repeatMsOf } from "./machine.ts";
+import { type Action, dueAt, type Facts, joined, type Member, opened, repeatMsOf } from "./machine.ts";
 import { candidatesOf, reachableOf } from "./notices.ts";
 import { incidentsOfAlert, notifiedUsers, settingsOf, unresolvedOf } from "./store.ts";
 import { turn } from "./turn.ts";
@@ -140,21 +140,8 @@ async function tryRoute(parts: ForecastParts, alert: AlertView, match: RouteMatc
     ? settingsOf(policies, incident)
     : { ...policies.definitionOf(policy), ...timesOf(match.settings) };
   const route = incident?.route ?? JSON.stringify(match.settings);
-  const own = {
-    alertId: alert.id,
-    isFiring: true,
-    hasTimedOut: false,
-    addedAt: now,
-    firingNotifiedAt: null,
-    resolvedNotifiedAt: null,
-    severity: namedSeverity(alert),
-    toldSeverity: null,
-    toldAt: null,
-    hasLeft: false,
-    hasFormer: false,
-  };
   const known = {
-    members: [...(incident ? await membersOf(db, incident.id) : []), own],
+    members: [...(incident ? await membersOf(db, incident.id) : []), newMember(alert.id, namedSeverity(alert), now)],
     acks: incident ? await acksOf(db, incident.id) : [],
   };
   const alerts = { find: (id: string) => (id === alert.id ? alert : parts.alerts.find(id)) };
@@ -162,6 +149,28 @@ async function tryRoute(parts: ForecastParts, alert: AlertView, match: RouteMatc
   const start = incident ? joined(incident, settings, now) : opened(now, settings, now);
   const actions = await forecast(start, facts, settings, { parts, projectId, now });
   return { match, policy, isListedOnly: false, incident, withheld, actions };
+}
+
+/** An alert that fires, of which no one was notified. */
+function newMember(alertId: string, severity: Member["severity"], addedAt: EpochMs): Member {
+  return {
+    ...{ alertId, severity, addedAt, isFiring: true, hasTimedOut: false, hasLeft: false, hasFormer: false },
+    ...{ firingNotifiedAt: null, resolvedNotifiedAt: null, toldSeverity: null, toldAt: null },
+  };
+}
+
+/** The actions of an incident that opens at an instant, and that nothing withholds. */
+export function forecastOfPolicy(
+  parts: ForecastParts,
+  projectId: string,
+  settings: StepSettings,
+  at: EpochMs,
+): Promise<Forecast[]> {
+  const known = { members: [newMember("", null, at)], acks: [] };
+  // Without its alert no silence, inhibition or route is asked.
+  const alerts = () => ({ find: () => undefined });
+  const facts = new IncidentFacts({ ...parts, alerts }, { projectId, route: "" }, known, at);
+  return forecast(opened(at, settings, at), facts, settings, { parts, projectId, now: at });
 }
 
 function timesOf({ groupWaitMs, groupIntervalMs, repeatMs }: RouteMatch["settings"]) {

@@ -1,3 +1,4 @@
+import { Slots } from "../../../core/limits/slots.ts";
 import { withVersion } from "../../../http/api/route.ts";
 import { pageOf } from "../../../http/api/shapes.ts";
 import { holderOf } from "../../../http/server/access.ts";
@@ -6,6 +7,7 @@ import { ImportAlerting, type ImportContext, ImportedAlerting, importAlerting } 
 import { managedPolicies, policyAccess } from "./manage.ts";
 import * as r from "./routing-service.ts";
 import * as s from "./service.ts";
+import { RouteTraffic } from "./traffic-view.ts";
 
 const ROUTES = "/api/v1/routes";
 
@@ -82,6 +84,7 @@ function servePolicies(server: FeatureServer, context: s.PolicyContext): void {
 
 function serveRouting(server: FeatureServer, context: ImportContext): void {
   const tag = s.TAG;
+  const counting = new Slots({ total: 4, perOwner: 2, what: "counts of routes" });
   server.route({
     method: "GET",
     path: ROUTES,
@@ -121,6 +124,24 @@ function serveRouting(server: FeatureServer, context: ImportContext): void {
     response: () => pageOf(r.RoutingVersion.View),
     errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
     handle: (exchange, { query }) => r.listRoutingVersions(context, holderOf(exchange), query),
+  });
+  server.route({
+    method: "GET",
+    path: `${ROUTES}/traffic`,
+    id: "getRouteTraffic",
+    summary: "Count what each route of a project matched in seven days",
+    details: "Alerts that fired in these days run through the routes of now. Nothing is counted as alerts arrive.",
+    tag,
+    access: read,
+    query: s.ProjectQuery,
+    response: RouteTraffic,
+    errors: ["PROJECT_NOT_FOUND", "RATE_LIMITED", "OVERLOADED"],
+    handle(exchange, { query }) {
+      const caller = holderOf(exchange);
+      return counting.run(caller.key, async () =>
+        (await import("./traffic.ts")).routeTraffic(context, caller, query.projectId),
+      );
+    },
   });
   server.route({
     method: "POST",

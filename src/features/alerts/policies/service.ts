@@ -267,8 +267,8 @@ export interface PolicyOwner extends KnownBefore {
 
 /** Absent members keep their values. @throws RECIPIENT_NOT_FOUND, ROLE_NOT_FOUND, VALIDATION_FAILED */
 export async function definitionFrom(
-  context: PolicyContext,
-  trx: Trx,
+  context: Pick<PolicyContext, "users" | "projects" | "originOf">,
+  trx: ReadDb | Trx,
   { principal, projectId, routing, references }: PolicyOwner,
   input: UpdatePolicy,
   old: PolicyDefinition,
@@ -335,7 +335,7 @@ function requireReadable(
 }
 
 async function intervalsOf(
-  trx: Trx,
+  trx: ReadDb | Trx,
   projectId: string,
   steps: readonly PolicyStep[],
   routing: RoutingDocument | undefined,

@@ -40,4 +40,8 @@ export const EXPLAIN: Table = {
     refusal: inShop({ ...usersRead, hidden: "PROJECT_NOT_FOUND" }),
     request: ({ shop }) => ({ path: "/api/v1/explain/alert", body: { projectId: shop, labels: { a: "b" } } }),
   },
+  "POST /api/v1/explain/policy": {
+    refusal: inShop({ ...usersRead, hidden: "PROJECT_NOT_FOUND" }),
+    request: ({ shop }) => ({ path: "/api/v1/explain/policy", body: { projectId: shop, policy: "default" } }),
+  },
 };

@@ -144,6 +144,7 @@ export const INCIDENTS: Table = {
   "DELETE /api/v1/policies/:id": onPolicy(write),
   "GET /api/v1/routes": ofShop(usersRead, ROUTES_PATH),
   "GET /api/v1/routes/versions": ofShop(usersRead, `${ROUTES_PATH}/versions`),
+  "GET /api/v1/routes/traffic": ofShop(usersRead, `${ROUTES_PATH}/traffic`),
   "PUT /api/v1/routes": ofShop(write, ROUTES_PATH, { route: { policy: "default" } }),
   "POST /api/v1/routes/import": ofShop(write, `${ROUTES_PATH}/import`, {
     routing: { route: { policy: "default" } },
