@@ -288,9 +288,9 @@ function writeParts(files) {
   database.close();
   writeFileSync(join(work, "about.json"), JSON.stringify(about));
   const assets = Object.values({ ...ASSETS, ...natives });
-  // Its table of time zones is generated into the sources (scripts/collect.mjs).
-  const data = join(root, "node_modules/cldr-core/package.json");
-  const packages = [...files, ...assets, join(addon, "package.json"), data]
+  // Scripts copy parts of them into the sources (scripts/collect.mjs, scripts/console-logos.mjs).
+  const data = ["cldr-core", "simple-icons"].map((name) => join(root, "node_modules", name, "package.json"));
+  const packages = [...files, ...assets, join(addon, "package.json"), ...data]
     .map(packageOf)
     .filter((path) => path !== null);
   writeFileSync(join(work, "packages.json"), JSON.stringify([...new Set(packages)].sort()));

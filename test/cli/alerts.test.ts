@@ -187,6 +187,17 @@ test("prism alerts, incidents, silences, oncall, heartbeats, policies and routes
     assert.equal(await run(`routes set ${routes}`), "version 1\n");
     writeFileSync(routes, await run("routes show"));
     assert.equal(await run(`routes set ${routes}`), "version 1\n");
+    const idle = JSON.stringify({ route: { policy: "Night", routes: [{ matchers: ['team="idle"'] }] } });
+    writeFileSync(routes, idle);
+    await run(`routes set ${routes}`);
+    const traffic = await run("routes show --traffic");
+    assert.match(traffic, /^MATCHED {2}ROUTE -> POLICY\n +[1-9]\d* {2}\{\} -> Night\n/);
+    assert.match(
+      traffic,
+      /\n +0 {4}\{team="idle"\} -> Night {2}matched nothing in 7 days\n[1-9]\d* alerts? in 7 days\n$/,
+    );
+    writeFileSync(routes, JSON.stringify({ route: { policy: "Night", groupBy: ["alertname"] } }));
+    await run(`routes set ${routes}`);
     assert.equal(
       await run("routes test team=db alertname=Fan"),
       'goes to the policy Night\n  by the root route\n  one incident for alertname="Fan"\n',

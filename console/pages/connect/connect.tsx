@@ -1,5 +1,11 @@
 import { Cable } from "lucide";
-import type { Channel, ChannelPreset, Receiver, ReceiverPreset } from "../../../src/client/api-types.gen.ts";
+import type {
+  Channel,
+  ChannelPreset,
+  Integration,
+  Receiver,
+  ReceiverPreset,
+} from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { useFilters } from "../../app/filters.ts";
 import { useFileColumn } from "../../app/managed.tsx";
@@ -24,6 +30,8 @@ import {
 import { Claims } from "./claims.tsx";
 import { GROUPS, galleryOrder, serviceOf } from "./connect-types.ts";
 import { IntegrationKeys, PROTOCOLS } from "./integrations.tsx";
+import { Tile, useLogos } from "./tile.tsx";
+import { apiName, type Uses, usesOfChannels, usesOfReceivers } from "./uses.ts";
 
 const KINDS = choices({ receivers: "Receive", channels: "Send" });
 
@@ -54,7 +62,7 @@ function matches(q: string, ...texts: readonly string[]): boolean {
   return texts.some((text) => text.toLowerCase().includes(q.trim().toLowerCase()));
 }
 
-const RECEIVER_COLUMNS: readonly Column<Receiver>[] = [
+const RECEIVER_COLUMNS = (titleOf: TitleOf): readonly Column<Receiver>[] => [
   { label: "Receiver", cell: ({ name }) => <UserText>{name}</UserText>, width: "wide" },
   {
     label: "State",
@@ -62,14 +70,26 @@ const RECEIVER_COLUMNS: readonly Column<Receiver>[] = [
     card: "aside",
     width: "min",
   },
-  { label: "From", cell: ({ preset }) => preset },
+  { label: "From", cell: ({ preset }) => titleOf(preset) },
   { label: "Last request", cell: ({ lastRequestAt }) => <Time at={lastRequestAt} empty="none yet" />, align: "end" },
 ];
+
+/** The words for a preset. */
+type TitleOf = (preset: string) => string;
+
+/** Presets that take anything say so. */
+const WORDS: Readonly<Record<string, string>> = { generic: "any program", http: "any URL" };
+
+function titlesIn(presets: readonly (ReceiverPreset | ChannelPreset)[] = []): TitleOf {
+  return (preset) => WORDS[preset] ?? presets.find(({ name }) => name === preset)?.title ?? preset;
+}
 
 function Receivers({ q, project }: PartProps) {
   const list = useList<Receiver>("/receivers", { projectId: project, limit: 100 });
   const presets = useGet<{ readonly data: readonly ReceiverPreset[] }>("/receivers/presets");
-  const rows = list.items?.filter(({ name, preset }) => matches(q, name, preset));
+  const keys = useList<Integration>("/integrations", { projectId: project, limit: 100 });
+  const titleOf = titlesIn(presets.data?.data);
+  const rows = list.items?.filter(({ name, preset }) => matches(q, name, preset, titleOf(preset)));
   const files = useFileColumn<Receiver>("receivers", ({ id }) => id);
   return (
     <div class="stack s5">
@@ -77,7 +97,7 @@ function Receivers({ q, project }: PartProps) {
         label="Receivers"
         list={list}
         rows={rows}
-        columns={[...RECEIVER_COLUMNS, ...files]}
+        columns={[...RECEIVER_COLUMNS(titleOf), ...files]}
         rowHref={({ id }) => href(`/connect/receivers/${id}`)}
         empty={<Empty what="receiver" q={q} text="Choose what sends below: Prism gives you a URL for it." />}
       />
@@ -85,17 +105,23 @@ function Receivers({ q, project }: PartProps) {
       <IntegrationKeys project={project} q={q} />
       <Loaded query={presets}>
         {({ data }) => (
-          <Presets presets={data} kind="receivers" q={q} canMake={canInProject("receivers:write") === true} />
+          <Presets
+            presets={data}
+            kind="receivers"
+            q={q}
+            canMake={canInProject("receivers:write") === true}
+            uses={usesOfReceivers(list.items ?? [], keys.items ?? [])}
+          />
         )}
       </Loaded>
     </div>
   );
 }
 
-const CHANNEL_COLUMNS: readonly Column<Channel>[] = [
+const CHANNEL_COLUMNS = (titleOf: TitleOf): readonly Column<Channel>[] => [
   { label: "Channel", cell: ({ name }) => <UserText>{name}</UserText>, width: "wide" },
   { label: "State", cell: (channel) => <ChannelBadge channel={channel} />, card: "aside", width: "min" },
-  { label: "To", cell: ({ preset }) => preset },
+  { label: "To", cell: ({ preset }) => titleOf(preset) },
   { label: "Of", cell: ({ projectId }) => (projectId === null ? "you" : "the project"), align: "end" },
 ];
 
@@ -111,7 +137,8 @@ function Channels({ q, project }: PartProps) {
   const presets = useGet<{ readonly presets: readonly ChannelPreset[] }>("/channels/presets");
   const files = useFileColumn<Channel>("channels", ({ id }) => id);
   const all = own.items && shared.items ? [...shared.items, ...own.items] : undefined;
-  const rows = all?.filter(({ name, preset }) => matches(q, name, preset));
+  const titleOf = titlesIn(presets.data?.presets);
+  const rows = all?.filter(({ name, preset }) => matches(q, name, preset, titleOf(preset)));
   return (
     <div class="stack s5">
       <DataTable<Channel>
@@ -123,12 +150,16 @@ function Channels({ q, project }: PartProps) {
           own.reload();
           shared.reload();
         }}
-        columns={[...CHANNEL_COLUMNS, ...files]}
+        columns={[...CHANNEL_COLUMNS(titleOf), ...files]}
         rowHref={({ id }) => href(`/connect/channels/${id}`)}
         rowTone={({ disabledAt }) => (disabledAt === null ? undefined : "bad")}
         empty={<Empty what="channel" q={q} text="Choose a service below: your notifications are sent to it, too." />}
       />
-      <Loaded query={presets}>{({ presets: data }) => <Presets presets={data} kind="channels" q={q} canMake />}</Loaded>
+      <Loaded query={presets}>
+        {({ presets: data }) => (
+          <Presets presets={data} kind="channels" q={q} canMake uses={usesOfChannels(all ?? [])} />
+        )}
+      </Loaded>
     </div>
   );
 }
@@ -147,6 +178,8 @@ interface PresetsProps {
   readonly q: string;
   /** Whether the user may set one up. */
   readonly canMake: boolean;
+  /** What is set up, by tile. */
+  readonly uses: Uses;
 }
 
 /** Programs that can send to another service need a key instead of a receiver. */
@@ -154,23 +187,25 @@ function apiTiles(q: string) {
   const canMake = canInProject("policies:write") === true;
   return Object.entries(PROTOCOLS)
     .filter(([, { title }]) => matches(q, title, GROUPS["apis"] ?? ""))
-    .map(([name, { title }]) => ({
-      name,
+    .map(([kind, { title }]) => ({
+      name: apiName(kind),
+      logo: kind,
       title,
       section: "apis",
       word: "for programs that send there",
-      path: canMake ? `/connect/integrations/new/${name}` : null,
+      path: canMake ? `/connect/integrations/new/${kind}` : null,
     }));
 }
 
 /** The gallery by group; services with the most used first, and a word of what each is. */
-function Presets({ presets, kind, q, canMake }: PresetsProps) {
+function Presets({ presets, kind, q, canMake, uses }: PresetsProps) {
+  const logoOf = useLogos();
   const found = presets.filter(({ name, title, group }) => matches(q, name, title, GROUPS[group] ?? group));
   const isServices = kind === "channels";
   const ofPresets = (isServices ? found.toSorted(galleryOrder) : found).map((preset) => {
     const { section, word } = isServices ? serviceOf(preset) : { section: preset.group, word: "" };
     const path = canMake ? `/connect/${kind}/new/${preset.name}` : null;
-    return { name: preset.name, title: preset.title, section, word, path };
+    return { name: preset.name, logo: preset.name, title: preset.title, section, word, path };
   });
   const tiles = isServices ? ofPresets : [...apiTiles(q), ...ofPresets];
   const sections = [...new Set(tiles.map(({ section }) => section))];
@@ -181,40 +216,24 @@ function Presets({ presets, kind, q, canMake }: PresetsProps) {
       {sections.map((section) => (
         <section key={section} class="section" aria-label={GROUPS[section] ?? section}>
           <h2>{GROUPS[section] ?? section}</h2>
-          <div class="grid4">
+          <div class="connect-tiles">
             {tiles
               .filter((tile) => tile.section === section)
-              .map(({ name, ...tile }) => (
-                <Tile key={name} {...tile} />
+              .map(({ name, logo, ...tile }) => (
+                <Tile key={name} {...tile} logo={logoOf?.(logo)} use={uses.get(name)} />
               ))}
             {section === "known" && (
-              <Tile title="Mail" word="to the address of your account" path="/account/notifications" />
+              <Tile
+                title="Mail"
+                word="to the address of your account"
+                path="/account/notifications"
+                logo={undefined}
+                use={undefined}
+              />
             )}
           </div>
         </section>
       ))}
     </>
-  );
-}
-
-interface TileProps {
-  readonly title: string;
-  readonly word: string;
-  /** Null: the user may not set it up. */
-  readonly path: string | null;
-}
-
-function Tile({ title, word, path }: TileProps) {
-  const content = (
-    <>
-      {title}
-      {word !== "" && <span class="muted small connect-word">{word}</span>}
-    </>
-  );
-  if (path === null) return <span class="connect-tile">{content}</span>;
-  return (
-    <a class="connect-tile" href={href(path)}>
-      {content}
-    </a>
   );
 }

@@ -168,7 +168,7 @@ export function forecastOfPolicy(
 ): Promise<Forecast[]> {
   const known = { members: [newMember("", null, at)], acks: [] };
   // Without its alert no silence, inhibition or route is asked.
-  const alerts = () => ({ find: () => undefined });
+  const alerts = () => ({ find: () => null });
   const facts = new IncidentFacts({ ...parts, alerts }, { projectId, route: "" }, known, at);
   return forecast(opened(at, settings, at), facts, settings, { parts, projectId, now: at });
 }

@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { DAY_MS } from "../../../../src/core/time/clock.ts";
 import type { RouteTraffic } from "../../../../src/features/alerts/policies/traffic-view.ts";
+import { makeUser } from "../../../helpers/people.ts";
 import { answered } from "../../../helpers/prism.ts";
 import { IncidentWorld } from "./support.ts";
 
-async function trafficOf({ prism }: IncidentWorld): Promise<RouteTraffic> {
-  return (await answered(200, prism.get<RouteTraffic>("/api/v1/routes/traffic"))).body;
+async function trafficOf({ prism }: IncidentWorld, options: { token?: string } = {}): Promise<RouteTraffic> {
+  return (await answered(200, prism.get<RouteTraffic>("/api/v1/routes/traffic", options))).body;
 }
 
 const shortOf = ({ routes }: RouteTraffic) =>
@@ -25,6 +26,8 @@ test("alerts of seven days run through the routes of now; one that matched none 
   await end("Old", { team: "old" });
   await fire("Long", { team: "web" });
   clock.advance(8 * DAY_MS);
+  // The first token has expired by then.
+  const { token } = await makeUser(prism, "root", ["Admin"]);
   await fire("Disk", { team: "db", severity: "critical" });
   await end("Disk", { team: "db", severity: "critical" });
   await fire("Disk", { team: "db", severity: "critical" });
@@ -34,7 +37,7 @@ test("alerts of seven days run through the routes of now; one that matched none 
   const routes = [
     {
       matchers: ['team="db"'],
-      routes: [{ matchers: ['severity="critical"'], continue: true }, { matchers: ["severity=~'crit.*'"] }],
+      routes: [{ matchers: ['severity="critical"'], continue: true }, { matchers: ['severity=~"crit.*"'] }],
     },
     { matchers: ['team="old"'] },
     { matchers: ['team="web"'] },
@@ -43,9 +46,9 @@ test("alerts of seven days run through the routes of now; one that matched none 
   ];
   const stored = await answered(
     200,
-    prism.put<{ version: number }>("/api/v1/routes", { route: { policy: "default", routes } }),
+    prism.put<{ version: number }>("/api/v1/routes", { route: { policy: "default", routes } }, { token }),
   );
-  const traffic = await trafficOf(world);
+  const traffic = await trafficOf(world, { token });
   assert.deepEqual(shortOf(traffic), [
     ["{}", 5, 1],
     ['{team="db"}', 3, 1],
