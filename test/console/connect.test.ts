@@ -169,6 +169,62 @@ test("the wizard ends with who was notified, or with the choice when no one was"
   });
 });
 
+test("tiles have logos, and say what is set up and when it last worked; all groups have the same widths", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const { prism } = console;
+  const make = async (path: string, body: object) => {
+    const made = await prism.post<{ url: string; key: string }>(`/api/v1${path}`, body);
+    assert.equal(made.status, 201, made.text);
+    return made.body;
+  };
+  const { url } = await make("/receivers", { name: "Anything", preset: "generic" });
+  await make("/receivers", { name: "Boards", preset: "grafana" });
+  await make("/integrations", { kind: "opsgenie", name: "Zabbix" });
+  await make("/channels", { name: "Ops", preset: "http", fields: { url: "http://127.0.0.1:9/" } });
+  const headers = { "Content-Type": "application/json" };
+  assert.ok((await fetch(prism.url + new URL(url).pathname, { method: "POST", headers, body: '{"title":"A"}' })).ok);
+
+  for (const theme of ["light", "dark"] as const)
+    for (const width of [360, 1280]) {
+      const page = await console.open("/connect", { theme, width });
+      await console.shown(page);
+      const tile = (name: RegExp) => page.getByRole("link", { name });
+      await tile(/^Generic 1 set up, last request (just now|\d)/).waitFor();
+      await tile(/^Grafana 1 set up, no request yet/).waitFor();
+      await tile(/^Opsgenie API.*1 set up, no request yet/).waitFor();
+      await tile(/^Grafana/)
+        .locator("svg path")
+        .waitFor();
+      assert.equal(
+        await tile(/^UptimeRobot/)
+          .locator("[data-letter=U]")
+          .count(),
+        1,
+      );
+      assert.equal(
+        await tile(/^UptimeRobot/)
+          .locator("svg")
+          .count(),
+        0,
+      );
+      const tiles = page.locator(".connect-tile");
+      const widths = await tiles.evaluateAll((all) =>
+        all.map((each) => Math.round(each.getBoundingClientRect().width)),
+      );
+      assert.ok(Math.max(...widths) - Math.min(...widths) <= 1, `one width: ${[...new Set(widths)]}`);
+      assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), width);
+      if (width === 1280) await page.getByRole("row", { name: /Anything.*any program/ }).waitFor();
+      await assertAccessible(page, `tiles, ${theme}, ${width}`);
+    }
+
+  await prism.parts.base.database.write((trx) => trx.updateTable("channels").set({ failures: 3 }).execute());
+  const page = await console.open("/connect?kind=channels");
+  await page.getByRole("link", { name: /^HTTP request.*1 set up, nothing accepted yet fails/ }).waitFor();
+  await page.getByRole("row", { name: /Ops.*any URL/ }).waitFor();
+  console.assertClean();
+});
+
 test("U19: services begin with those that most people know, each with a word of what it is", async (t) => {
   const console = await startConsole(t);
   if (!console) return;

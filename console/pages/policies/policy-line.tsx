@@ -111,7 +111,7 @@ function itemOf(entry: LineEntry, { steps }: PolicyDefinition, names: Names): Ti
   if (entry.kind === "again")
     return {
       tone: "accent",
-      time: <Time at={entry.at} mode="full" />,
+      time: <Clock at={entry.at} afterMs={entry.afterMs} />,
       title: (
         <>
           <Offset ms={entry.afterMs} /> again{entry.count > 1 && ` ×${entry.count}`}
@@ -122,7 +122,7 @@ function itemOf(entry: LineEntry, { steps }: PolicyDefinition, names: Names): Ti
   const { line, round } = entry;
   const { step, users, afterMs, text } = line;
   const own = step === undefined ? undefined : steps[step];
-  const time = <Time at={line.at} mode="full" />;
+  const time = <Clock at={line.at} afterMs={afterMs} />;
   if (step === undefined || users === undefined) {
     const what = own && (own.type === "webhook" || own.type === "channel") ? stepText(own, names) : text;
     return {
@@ -141,13 +141,20 @@ function itemOf(entry: LineEntry, { steps }: PolicyDefinition, names: Names): Ti
     title: (
       <>
         <Offset ms={afterMs} />{" "}
-        <UserText>{users.length === 0 ? "no one" : listed(users.map(({ name }) => name))}</UserText>
+        <UserText>{users.length === 0 ? "no one" : listed(users.map(({ name }) => name))}</UserText>{" "}
         {line.urgency === "low" && <Badge tone="plain">low urgency</Badge>}
         {round > 0 && <Badge tone="plain">{`round ${round + 1}`}</Badge>}
       </>
     ),
     sub: <Reasons line={line} step={own?.type === "notify" ? stepText(own, names) : text} />,
   };
+}
+
+const DAY_MS = 86_400_000;
+
+/** The time of day; the date of what is far away. */
+function Clock({ at, afterMs }: { readonly at: string | null; readonly afterMs: number }) {
+  return <Time at={at} mode={afterMs < DAY_MS ? "clock" : "date"} />;
 }
 
 function Offset({ ms }: { readonly ms: number }) {

@@ -2,12 +2,12 @@ import type { PolicyTrial } from "../../../src/client/api-types.gen.ts";
 
 export type TrialLine = PolicyTrial["next"][number];
 
-/** A line of the policy's time, or several rounds that notify the same people as the first. */
+/** A line of the policy's time, or several rounds that notify the same people as the one before. */
 export type LineEntry =
   | { readonly kind: "line"; readonly line: TrialLine; readonly round: number }
   | { readonly kind: "again"; readonly count: number; readonly afterMs: number; readonly at: string };
 
-/** What happens, in order: rounds like the first one are one entry. */
+/** What happens, in order: rounds like the one before are one entry. */
 export function entriesOf(lines: readonly TrialLine[]): readonly LineEntry[] {
   const last = lines.findLastIndex(({ step }) => step !== undefined);
   const rounds = roundsOf(lines.slice(0, last + 1));
@@ -15,7 +15,7 @@ export function entriesOf(lines: readonly TrialLine[]): readonly LineEntry[] {
   for (const [round, own] of rounds.entries()) {
     const [first] = own;
     const before = entries.at(-1);
-    if (round === 0 || first === undefined || shapeOf(own) !== shapeOf(rounds[0] ?? []))
+    if (round === 0 || first === undefined || shapeOf(own) !== shapeOf(rounds[round - 1] ?? []))
       entries.push(...own.map((line) => ({ kind: "line", line, round }) as const));
     else if (before?.kind === "again") entries[entries.length - 1] = { ...before, count: before.count + 1 };
     else entries.push({ kind: "again", count: 1, afterMs: first.afterMs, at: first.at ?? "" });
