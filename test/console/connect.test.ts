@@ -181,7 +181,12 @@ test("tiles have logos, and say what is set up and when it last worked; all grou
   const { url } = await make("/receivers", { name: "Anything", preset: "generic" });
   await make("/receivers", { name: "Boards", preset: "grafana" });
   await make("/integrations", { kind: "opsgenie", name: "Zabbix" });
-  await make("/channels", { name: "Ops", preset: "http", fields: { url: "http://127.0.0.1:9/" } });
+  await make("/channels", {
+    projectId: "default",
+    name: "Ops",
+    preset: "http",
+    fields: { url: "http://127.0.0.1:9/" },
+  });
   const headers = { "Content-Type": "application/json" };
   assert.ok((await fetch(prism.url + new URL(url).pathname, { method: "POST", headers, body: '{"title":"A"}' })).ok);
 
@@ -320,7 +325,7 @@ test("a channel is set up, tried without sending, tested, changed, used by a pol
     await page.getByLabel("Name").fill("To the room");
     await press(page, "Add a step");
     await page.getByRole("menuitem", { name: /^Send to a channel/ }).click();
-    await page.getByText("Step 2 needs a channel of the project").waitFor();
+    await page.getByText("Step 2 needs a channel of the project", { exact: true }).waitFor();
     await page.getByLabel("Channel", { exact: true }).selectOption({ label: "Room" });
     await press(page, "Create");
     await page.getByRole("heading", { level: 1, name: "To the room" }).waitFor();
