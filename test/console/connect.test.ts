@@ -414,6 +414,7 @@ for (const [title, send] of Object.entries(PROGRAMS))
       assert.equal((await send(url, key, "Disk is full on web-1")).status, 202);
       await page.getByText("The first request has arrived").waitFor();
       await page.getByRole("link", { name: "Show the alerts" }).click();
+      await page.getByLabel("Group by").selectOption({ label: "Not grouped" });
       await page.getByRole("row", { name: /Disk is full on web-1.*team=web/ }).waitFor();
     });
 
