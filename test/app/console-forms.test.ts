@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
@@ -111,4 +112,10 @@ test("a page of a list is a ListPage of at most 90 lines, or says why not", () =
 test("a form has at most 130 lines", () => {
   const long = pagesWhere((text) => /<(?:Fields|ResourceForm|Form)\b/.test(text) && linesOf(text) > 130);
   assert.deepEqual(long, []);
+});
+
+test("the logos of Connect are those of the installed simple-icons", () => {
+  const script = join(import.meta.dirname, "../../scripts/console-logos.mjs");
+  const { status, stderr } = spawnSync(process.execPath, [script, "--check"], { encoding: "utf8" });
+  assert.equal(status, 0, stderr);
 });
