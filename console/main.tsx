@@ -1,11 +1,11 @@
 import "./styles/index.css";
 import "./app/shell.css";
-import "./app/shared.ts";
 import { effect } from "@preact/signals";
 import { render } from "preact";
 import { LocationProvider } from "preact-iso/router";
 import { CONSOLE_ROOT } from "./app/base.ts";
 import { useNavigation, usePath } from "./app/navigate.ts";
+import { preloadPage } from "./app/routes.tsx";
 import { me, resumeSession, session } from "./app/session.ts";
 import { Shell } from "./app/shell.tsx";
 import { startWorker } from "./app/worker.ts";
@@ -37,5 +37,6 @@ if (root) {
     root,
   );
   void resumeSession();
+  if (session.peek() === "loading") preloadPage();
   startWorker();
 }

@@ -7,12 +7,13 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } f
 import { basename, join, relative } from "node:path";
 import { gzipSync } from "node:zlib";
 import * as esbuild from "esbuild";
+import { consoleParts } from "./console-parts.mjs";
 
 const root = join(import.meta.dirname, "..");
 const source = join(root, "console");
 const output = join(root, "dist/console");
 /** Bytes, compressed: before the first page can be used, and of all files. */
-const FIRST_LOAD_LIMIT = 90_000;
+const FIRST_LOAD_LIMIT = 120_000;
 const TOTAL_LIMIT = 500_000;
 /** Bytes of the service worker, uncompressed, with the names of the files. */
 const WORKER_LIMIT = 8 * 1024;
@@ -40,7 +41,7 @@ export async function buildConsole({ isDevelopment = false } = {}) {
     chunkNames: "assets/[name]-[hash]",
     format: "esm",
     splitting: true,
-    plugins: [withoutGrammars, withSharedParts],
+    plugins: [withoutGrammars, withFirstParts],
   });
   const scripts = await esbuild.build({
     ...common,
@@ -50,7 +51,10 @@ export async function buildConsole({ isDevelopment = false } = {}) {
   });
   rmSync(output, { recursive: true, force: true });
   mkdirSync(join(output, "assets"), { recursive: true });
-  for (const { path, contents } of [...application.outputFiles, ...scripts.outputFiles]) writeFileSync(path, contents);
+  const style = styleOf(application.metafile);
+  // The first style sheet has the rules of all pages; those of other files repeat them.
+  for (const { path, contents } of [...application.outputFiles, ...scripts.outputFiles])
+    if (!path.endsWith(".css") || basename(path) === style) writeFileSync(path, contents);
   cpSync(join(source, "public"), output, { recursive: true });
   const theme = basename(scripts.outputFiles[0].path);
   const first = firstFiles(application.metafile);
@@ -87,15 +91,25 @@ const withoutGrammars = {
   },
 };
 
-/** Every file of a page imports console/app/shared.ts, which says why. */
-const withSharedParts = {
-  name: "with-shared-parts",
+/** The first script and all later ones import what loads first, so that it is one file (console-parts.mjs). */
+const withFirstParts = {
+  name: "with-first-parts",
   setup(build) {
-    const statement = `import ${JSON.stringify(join(source, "app/shared.ts"))};\n`;
-    build.onLoad({ filter: /[\\/]console[\\/]pages[\\/].*\.tsx?$/ }, ({ path }) => ({
-      contents: statement + readFileSync(path, "utf8"),
-      loader: path.endsWith("x") ? "tsx" : "ts",
+    const { first, late } = consoleParts(source);
+    const main = join(source, "main.tsx");
+    const statement = 'import "first-parts";\n';
+    build.onResolve({ filter: /^first-parts$/ }, ({ path }) => ({ path, namespace: "first-parts" }));
+    build.onLoad({ filter: /./, namespace: "first-parts" }, () => ({
+      contents: first.map((file) => `import ${JSON.stringify(file)};`).join("\n"),
+      resolveDir: source,
     }));
+    build.onLoad({ filter: /[\\/]console[\\/].*\.tsx?$/ }, ({ path }) => {
+      if (path !== main && !late.has(path)) return undefined;
+      const text = readFileSync(path, "utf8");
+      // Last in the first script: what it imports itself may not depend on the others.
+      const contents = path === main ? `${text}\n${statement}` : statement + text;
+      return { contents, loader: path.endsWith("x") ? "tsx" : "ts" };
+    });
   },
 };
 
@@ -121,18 +135,25 @@ async function buildWorker(common, files) {
   return name;
 }
 
-/** The files that the first page needs: the entry, what it imports, and its style sheet. */
-function firstFiles({ outputs }) {
-  const [entry] = Object.entries(outputs).find(([, { entryPoint }]) => entryPoint?.endsWith("main.tsx"));
+function entryOf({ outputs }) {
+  return Object.keys(outputs).find((path) => outputs[path].entryPoint?.endsWith("main.tsx"));
+}
+
+function styleOf(metafile) {
+  return basename(metafile.outputs[entryOf(metafile)].cssBundle);
+}
+
+/** The files that the first page needs: its style sheet, the entry, and what it imports. */
+function firstFiles(metafile) {
+  const { outputs } = metafile;
   const found = new Set();
   const add = (path) => {
     if (found.has(path)) return;
     found.add(path);
     for (const { path: imported, kind } of outputs[path].imports) if (kind === "import-statement") add(imported);
   };
-  add(entry);
-  const { cssBundle } = outputs[entry];
-  return [...(cssBundle ? [cssBundle] : []), ...found].map((path) => basename(path));
+  add(entryOf(metafile));
+  return [styleOf(metafile), ...[...found].map((path) => basename(path))];
 }
 
 function page(theme, [style, entry, ...chunks]) {

@@ -123,6 +123,7 @@ function buildIfStale() {
     "scripts/package/glibc.mjs",
     "scripts/uws-digests.json",
     "scripts/build-console.mjs",
+    "scripts/console-parts.mjs",
     "scripts/client-package.mjs",
     "scripts/chunks.mjs",
     "scripts/code-cache.mjs",
@@ -154,7 +155,13 @@ function packClientIfStale() {
 /** The console for a server that runs from source, with the gallery of its components. */
 function buildConsoleIfStale() {
   const output = join(root, "dist/console/files.json");
-  const inputs = ["console", "src/client", "package-lock.json", "scripts/build-console.mjs"];
+  const inputs = [
+    "console",
+    "src/client",
+    "package-lock.json",
+    "scripts/build-console.mjs",
+    "scripts/console-parts.mjs",
+  ];
   const forms = join(root, "console/forms");
   const changedAt = Math.max(
     newest(inputs.map((input) => join(root, input))),

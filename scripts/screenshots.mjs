@@ -1,60 +1,31 @@
 // npm run screenshots [-- --all DIR]: screenshots of the console with the data of `prism seed --demo`,
 // in docs/images for README and docs/console.md, or of every page in both themes and two widths.
 import "./node-version.mjs";
-import { execFileSync, spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
-import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { delimiter, join, resolve } from "node:path";
-import { chromium } from "playwright-core";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { compactPng } from "./compact-png.mjs";
+import { contextOf, launchBrowser, signIn, startDemo } from "./demo-server.mjs";
 
 const root = join(import.meta.dirname, "..");
-const prism = join(root, "dist/prism");
 const MAX_BYTES = 150_000;
-const PATIENCE_MS = 60_000;
-const BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 const WIDE = { width: 1280, height: 800 };
 const PHONE = { width: 390, height: 844 };
 
 const at = process.argv.indexOf("--all");
 const all = at < 0 ? undefined : (process.argv[at + 1] ?? fail("--all takes a directory"));
-const port = await freePort();
-const dataDir = mkdtempSync(join(tmpdir(), "prism-screenshots-"));
-const env = {
-  PATH: process.env.PATH,
-  NODE_ENV: "production",
-  HOST: "127.0.0.1",
-  PORT: String(port),
-  PRISM_PUBLIC_URL: `http://127.0.0.1:${port}`,
-  TZ: "UTC",
-  JWT_SECRET: randomBytes(48).toString("base64"),
-  PRISM_ENCRYPTION_KEY: randomBytes(32).toString("base64"),
-  PRISM_DATA_DIR: dataDir,
-  PRISM_WEBHOOKS_ALLOW_PRIVATE_CIDRS: "127.0.0.0/8",
-};
-
+const demo = await startDemo();
 try {
-  const seeded = execFileSync(prism, ["seed", "--demo", "--yes", "--json"], { cwd: dataDir, env, encoding: "utf8" });
-  const { password } = JSON.parse(seeded).accounts.find(({ username }) => username === "admin");
-  const server = spawn(prism, ["serve"], { cwd: dataDir, env, stdio: ["ignore", "pipe", "pipe"] });
-  const browser = await chromium.launch({ executablePath: findBrowser(), args: ["--no-sandbox", "--disable-gpu"] });
+  const browser = await launchBrowser();
   try {
-    await started(server);
-    await take(browser, `http://127.0.0.1:${port}`, password);
+    await take(browser, demo.url, demo.login);
   } finally {
     await browser.close();
-    const ended = new Promise((done) => server.once("exit", done));
-    server.kill("SIGTERM");
-    await ended;
   }
 } finally {
-  rmSync(dataDir, { recursive: true, force: true });
+  await demo.stop();
 }
 
-async function take(browser, url, password) {
-  const data = { login: "admin", password };
+async function take(browser, url, data) {
   const api = await signIn(url, data);
   const pages = await pagesOf(api);
   if (all === undefined) {
@@ -168,29 +139,6 @@ async function pagesOf(api) {
   };
 }
 
-async function signIn(url, data) {
-  const headers = { "Content-Type": "application/json" };
-  const login = await fetch(`${url}/api/v1/auth/login`, { method: "POST", headers, body: JSON.stringify(data) });
-  const { accessToken } = await login.json();
-  return async (path) => {
-    const answer = await fetch(`${url}/api/v1${path}`, { headers: { Authorization: `Bearer ${accessToken}` } });
-    if (!answer.ok) fail(`${path}: ${answer.status} ${await answer.text()}`);
-    return answer.json();
-  };
-}
-
-async function contextOf(browser, url, data, look) {
-  const context = await browser.newContext({ ...look, locale: "en-GB", timezoneId: "Europe/Berlin" });
-  context.setDefaultTimeout(PATIENCE_MS);
-  const login = await context.request.post(`${url}/api/v1/auth/login`, { data });
-  if (!login.ok()) fail(`no login: ${login.status()}`);
-  // A page resumes a session that this browser has had.
-  await context.addInitScript(() => {
-    if (localStorage.getItem("prism.me") === null) localStorage.setItem("prism.me", "{}");
-  });
-  return context;
-}
-
 /** The page once its data is shown: no request runs, and no placeholder is left. */
 async function picture(context, url, path, fullPage = false) {
   const page = await context.newPage();
@@ -220,47 +168,6 @@ async function picture(context, url, path, fullPage = false) {
   const png = await page.screenshot({ animations: "disabled", caret: "hide", fullPage });
   await page.close();
   return png;
-}
-
-/** @returns once it is ready */
-function started(server) {
-  return new Promise((ready, failed) => {
-    let output = "";
-    const read = (chunk) => {
-      output += chunk;
-      if (output.includes("Prism is ready")) ready();
-    };
-    server.stdout.on("data", read);
-    server.stderr.on("data", read);
-    server.once("exit", () => failed(new Error(`the server ended: ${output}`)));
-  });
-}
-
-/** The address is part of the configuration, so the port must be known before the start. */
-function freePort() {
-  return new Promise((found) => {
-    const probe = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = probe.address();
-      probe.close(() => found(port));
-    });
-  });
-}
-
-/** `CHROMIUM_PATH`, or the first browser on the PATH. */
-function findBrowser() {
-  if (process.env.CHROMIUM_PATH) return process.env.CHROMIUM_PATH;
-  const folders = (process.env.PATH ?? "").split(delimiter);
-  const files = BROWSERS.flatMap((name) => folders.map((folder) => join(folder, name)));
-  return files.find(isExecutable) ?? fail(`install one of ${BROWSERS.join(", ")}, or set CHROMIUM_PATH`);
-}
-
-function isExecutable(file) {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function fail(message) {

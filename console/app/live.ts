@@ -3,7 +3,7 @@ import { useEffect } from "preact/hooks";
 import type { Subscription } from "../../src/client/subscription.ts";
 import type { Entry } from "../../src/client/views.ts";
 import { useLatest } from "../ui/index.ts";
-import { client } from "./session.ts";
+import { client, openedAt } from "./session.ts";
 
 /** `live`: entries arrive at once. `connecting`: the connection was lost or is being opened. */
 export const connection = signal<"live" | "connecting" | "offline">("connecting");
@@ -35,6 +35,8 @@ type Listener = (entry: Entry) => void;
 interface Shared {
   readonly subscription: Subscription;
   readonly listeners: Set<Listener>;
+  /** It has all entries since the session was opened, so that nothing is read again once it is open. */
+  readonly isWhole: boolean;
 }
 
 const shared = new Map<string, Shared>();
@@ -61,14 +63,24 @@ effect(() => {
   };
 });
 
+/** So long after the session was opened, entries since then are too many to be read for a stream that opens. */
+const FIRST_PAGE_MS = 10_000;
+
+/** The offset at which the session was opened: what the first page loads may lack the entries after it. */
+function startOf(stream: string): number | undefined {
+  if (openedAt === null || performance.now() - openedAt.ms > FIRST_PAGE_MS) return undefined;
+  return stream.startsWith("project:") ? openedAt.offsets.projects : openedAt.offsets.others;
+}
+
 function listenTo(stream: string, listener: Listener): void {
   const current = client.peek();
   if (!current) return;
   let entry = shared.get(stream);
   if (!entry) {
-    const subscription = current.subscribe(stream) as unknown as Subscription;
+    const from = startOf(stream);
+    const subscription = current.subscribe(stream, from === undefined ? {} : { from }) as unknown as Subscription;
     const listeners = new Set<Listener>();
-    entry = { subscription, listeners };
+    entry = { subscription, listeners, isWhole: from !== undefined };
     subscription.on("event", (item) => {
       // A listener that fails must not hold up the stream.
       for (const each of listeners) queueMicrotask(() => each(item as Entry));
@@ -103,8 +115,11 @@ export function listen(stream: string, listener: Listener): () => void {
  */
 export function onceOpen(streams: readonly string[], work: () => void): () => void {
   let isEnded = false;
-  const opening = streams.flatMap((stream) => shared.get(stream)?.subscription ?? []).filter((each) => !each.isOpen);
-  if (opening.length > 0) void Promise.all(opening.map(({ opened }) => opened)).then(() => isEnded || work());
+  const opening = streams
+    .flatMap((stream) => shared.get(stream) ?? [])
+    .filter(({ subscription, isWhole }) => !subscription.isOpen && !isWhole);
+  const opened = Promise.all(opening.map(({ subscription }) => subscription.opened));
+  if (opening.length > 0) void opened.then(() => isEnded || work());
   return () => {
     isEnded = true;
   };
@@ -131,16 +146,19 @@ export function useStreams(streams: readonly string[], listener: Listener, reloa
   }, [streams.join(" ")]);
 }
 
-/** Calls `reload` when the connection is back: not everything missed is replayed. */
+/** Calls `reload` when the connection is back: not everything missed is replayed. @returns ends it */
+export function onReconnected(reload: () => void): () => void {
+  let wasLive = connection.peek() === "live";
+  let wasLost = false;
+  return connection.subscribe((state) => {
+    if (state === "live" && wasLost) reload();
+    wasLost = state !== "live" && (wasLost || wasLive);
+    wasLive = state === "live";
+  });
+}
+
+/** {@link onReconnected} while a component is shown. */
 export function useReconnected(reload: () => void): void {
   const latest = useLatest(reload);
-  useEffect(() => {
-    let wasLive = connection.peek() === "live";
-    let wasLost = false;
-    return connection.subscribe((state) => {
-      if (state === "live" && wasLost) latest.current();
-      wasLost = state !== "live" && (wasLost || wasLive);
-      wasLive = state === "live";
-    });
-  }, []);
+  useEffect(() => onReconnected(() => latest.current()), []);
 }

@@ -1,5 +1,7 @@
 import { effect, signal } from "@preact/signals";
-import { api, type Page } from "./api.ts";
+import type { Page } from "./api.ts";
+import { PROJECTS } from "./projects.ts";
+import { watch } from "./query.ts";
 import { can, client, me } from "./session.ts";
 
 interface Membership {
@@ -20,25 +22,18 @@ const RIGHTS: Readonly<Record<string, readonly string[]>> = {
 /** The roles of the user in projects; null until they are loaded. */
 const roles = signal<ReadonlySet<string> | null>(null);
 
-/** The number of the latest request: answers of earlier ones are older. */
-let turn = 0;
 let latest: string | undefined;
 effect(() => {
   const user = me.value;
   if (user?.id !== latest) roles.value = null;
   latest = user?.id;
-  if (user && client.value && !RIGHTS["owner"]?.every(can)) void load(user.id);
+  if (!user || !client.value || RIGHTS["owner"]?.every(can)) return;
+  return watch<Page<Membership>>(PROJECTS.path, PROJECTS.query, ({ data, error }) => {
+    if (data) roles.value = new Set(data.data.flatMap(({ role }) => role ?? []));
+    // Without an answer the known roles stay.
+    else if (error) roles.value ??= new Set();
+  });
 });
-
-async function load(userId: string): Promise<void> {
-  turn += 1;
-  const own = turn;
-  const page = await api.get<Page<Membership>>("/projects", { limit: 100 }).catch(() => null);
-  if (me.peek()?.id !== userId || own !== turn) return;
-  // Without an answer the known roles stay.
-  if (page) roles.value = new Set(page.data.flatMap(({ role }) => role ?? []));
-  else roles.value ??= new Set();
-}
 
 /**
  * Whether the user has a permission, or a role with it in a project.

@@ -1,3 +1,4 @@
+import { Search } from "lucide";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { pages } from "../pages/index.ts";
 import { Dialog, Icon, useClose } from "../ui/index.ts";
@@ -42,24 +43,31 @@ export function Palette() {
 function PaletteBody() {
   const [text, setText] = useState("");
   const [found, setFound] = useState<readonly PaletteEntry[]>([]);
+  const [isSearching, setSearching] = useState(false);
   const [at, setAt] = useState(0);
   const close = useClose();
   const listId = useId();
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => input.current?.focus(), []);
   useEffect(() => {
-    if (text.trim().length < 2) return;
+    const words = text.trim();
+    setSearching(words.length >= 2);
+    if (words.length < 2) return setFound([]);
     let isCurrent = true;
     const timer = setTimeout(async () => {
-      const results = await searchModules(text.trim());
-      if (isCurrent) setFound(results);
+      const results = await searchModules(words);
+      if (!isCurrent) return;
+      setFound(results);
+      setSearching(false);
     }, DELAY_MS);
     return () => {
       isCurrent = false;
       clearTimeout(timer);
     };
   }, [text]);
-  const all = [...ownEntries().filter((entry) => matches(entry, text)), ...found];
+  // Those of the text before stay until the answer, as far as they match: the list does not jump.
+  const kept = isSearching ? found.filter((entry) => matches(entry, text)) : found;
+  const all = [...ownEntries().filter((entry) => matches(entry, text)), ...kept];
   const entries = text === "" ? all : all.slice(0, MAX_SHOWN);
   const choose = (entry: PaletteEntry | undefined) => {
     if (!entry) return;
@@ -76,23 +84,24 @@ function PaletteBody() {
   };
   return (
     <div class="palette">
-      <input
-        ref={input}
-        class="input"
-        role="combobox"
-        aria-expanded="true"
-        aria-controls={listId}
-        aria-activedescendant={entries.length > 0 ? `${listId}-${at}` : undefined}
-        aria-label="Search pages, rules, people and ids"
-        placeholder="A page, a rule, a person or an id"
-        value={text}
-        onInput={(event) => {
-          setText(event.currentTarget.value);
-          setAt(0);
-          setFound([]);
-        }}
-        onKeyDown={onKeyDown}
-      />
+      <div class="control search-in">
+        <Icon node={Search} size={14} />
+        <input
+          ref={input}
+          role="combobox"
+          aria-expanded="true"
+          aria-controls={listId}
+          aria-activedescendant={entries.length > 0 ? `${listId}-${at}` : undefined}
+          aria-label="Search pages, incidents, alerts, rules, people and ids"
+          placeholder="A page, an incident, an alert, a rule, a person or an id"
+          value={text}
+          onInput={(event) => {
+            setText(event.currentTarget.value);
+            setAt(0);
+          }}
+          onKeyDown={onKeyDown}
+        />
+      </div>
       <div id={listId} role="listbox" aria-label="Results" class="palette-list">
         {entries.map((entry, index) => (
           <div
@@ -119,7 +128,9 @@ function PaletteBody() {
           </div>
         ))}
       </div>
-      {entries.length === 0 && <p class="muted small">Nothing found for this text.</p>}
+      <p class="muted small palette-none" role="status">
+        {entries.length === 0 && (isSearching ? "Searching…" : "Nothing found for this text.")}
+      </p>
     </div>
   );
 }

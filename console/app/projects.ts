@@ -4,9 +4,12 @@ import { useGet } from "./query.ts";
 
 export type Project = Pick<ApiProject, "id" | "name" | "slug" | "role" | "settings">;
 
+/** The request for the projects of the user: one for all who need it. */
+export const PROJECTS = { path: "/projects", query: { limit: 100 } } as const;
+
 /** The projects of the user, for names and choices; empty until they are loaded. */
 export function useProjects(): readonly Project[] {
-  return useGet<Page<Project>>("/projects", { limit: 100 }).data?.data ?? [];
+  return useGet<Page<Project>>(PROJECTS.path, PROJECTS.query).data?.data ?? [];
 }
 
 /** Streams that one page follows; with more projects it follows the chosen one only. */

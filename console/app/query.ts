@@ -23,6 +23,8 @@ interface Entry<T> {
   load: () => Promise<T>;
   /** Components that show it. */
   users: number;
+  /** When its data arrived, by `performance.now()`. */
+  loadedAt: number;
   /** The number of the latest request: answers of earlier ones are dropped. */
   turn: number;
   /** Whether another request follows the latest one. */
@@ -32,6 +34,8 @@ interface Entry<T> {
 }
 
 const MAX_ENTRIES = 200;
+/** A component that shows what another one has loaded so recently asks for nothing. */
+const FRESH_MS = 5000;
 const entries = new Map<string, Entry<unknown>>();
 const userId = computed(() => me.value?.id);
 // However a session ends, the next user of this page must not see its data.
@@ -45,16 +49,7 @@ export function useQuery<T>(key: string | null, load: () => Promise<T>): QueryRe
   const entry = useMemo(() => (key === null ? null : entryOf<T>(key, load)), [key]);
   if (entry) entry.load = load;
   // Not after the paint: a refresh before that would take the entry for one that no page shows.
-  useLayoutEffect(() => {
-    if (!entry) return;
-    // Components that mount together, such as the rows of a list, share one request.
-    const isRequested = entry.users > 0 && entry.state.peek().loading;
-    entry.users += 1;
-    if (!isRequested) void run(entry);
-    return () => {
-      entry.users -= 1;
-    };
-  }, [entry]);
+  useLayoutEffect(() => (entry ? use(entry) : undefined), [entry]);
   const state = entry?.state.value ?? { data: undefined, error: undefined, loading: false };
   return {
     ...state,
@@ -68,9 +63,37 @@ export function useQuery<T>(key: string | null, load: () => Promise<T>): QueryRe
   };
 }
 
+/**
+ * Loads it unless another user of it has: components that mount together, such as the rows of a
+ * list, share one request. @returns ends the use
+ */
+function use<T>(entry: Entry<T>): () => void {
+  const { data, error, loading } = entry.state.peek();
+  const isFresh = data !== undefined && !error && performance.now() - entry.loadedAt < FRESH_MS;
+  const isKnown = entry.users > 0 && (loading || isFresh);
+  entry.users += 1;
+  if (!isKnown) void run(entry);
+  return () => {
+    entry.users -= 1;
+  };
+}
+
+/** {@link useGet} outside of components: calls `listener` with each state. @returns ends it */
+export function watch<T>(path: string, query: Query, listener: (state: Loaded<T>) => void): () => void {
+  const entry = entryOf<T>(keyOf(path, query), () => api.get<T>(path, query));
+  const ends = [use(entry), entry.state.subscribe(listener)];
+  return () => {
+    for (const end of ends) end();
+  };
+}
+
+function keyOf(path: string, query: Query): string {
+  return `${path} ${JSON.stringify(query)}`;
+}
+
 /** {@link useQuery} for a GET request, by its path and parameters. */
 export function useGet<T>(path: string | null, query: Query = {}): QueryResult<T> {
-  const key = path === null ? null : `${path} ${JSON.stringify(query)}`;
+  const key = path === null ? null : keyOf(path, query);
   return useQuery<T>(key, () => api.get<T>(path ?? "", query));
 }
 
@@ -184,6 +207,7 @@ function entryOf<T>(key: string, load: () => Promise<T>): Entry<T> {
     state: signal<Loaded<T>>({ data: undefined, error: undefined, loading: true }),
     load,
     users: 0,
+    loadedAt: 0,
     turn: 0,
     isStale: false,
     changes: [],
@@ -210,6 +234,7 @@ async function run<T>(entry: Entry<T>, load: () => Promise<T> = () => entry.load
     const data = await load();
     if (turn !== entry.turn) return;
     const changed = entry.changes.reduce<T | undefined>((known, next) => next(known), data);
+    entry.loadedAt = performance.now();
     entry.state.value = { data: changed, error: undefined, loading: false };
     if (entry.isStale && entry.users > 0) void run(entry);
   } catch (cause) {

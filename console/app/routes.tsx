@@ -1,7 +1,7 @@
 import type { ComponentType } from "preact";
 import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import lazy, { ErrorBoundary } from "preact-iso/lazy";
-import { Route, Router } from "preact-iso/router";
+import { exec, Route, Router } from "preact-iso/router";
 import { pages } from "../pages/index.ts";
 import { closeDialogs, EmptyState, ErrorState, Page } from "../ui/index.ts";
 import { href } from "./base.ts";
@@ -11,17 +11,25 @@ import { usePath } from "./navigate.ts";
 import type { PageProps, PageRoute } from "./page-module.ts";
 import { can } from "./session.ts";
 
-const routes = pages.flatMap((page) => page.routes).map((page) => ({ path: href(page.path), page: guarded(page) }));
+const routes = pages.flatMap((page) => page.routes).map((page) => ({ path: href(page.path), ...guarded(page) }));
+
+/** Loads the page of the current address while the session is being opened. */
+export function preloadPage(): void {
+  const found = routes.find(({ path }) => exec(location.pathname, path));
+  // The page itself says so when its script cannot be loaded.
+  found?.preload().catch(() => undefined);
+}
 
 /** The component of a page, loaded on its first visit, for users with its permission. */
-function guarded({ load, permission, within }: PageRoute): ComponentType<PageProps> {
+function guarded({ load, permission, within }: PageRoute) {
   const Lazy = lazy(load);
-  return function GuardedPage(props: PageProps) {
+  const page = function GuardedPage(props: PageProps) {
     const isAllowed = permission === undefined || (within ? canInProject : can)(permission);
     if (isAllowed === undefined) return null;
     if (!isAllowed) return <Forbidden permission={permission ?? ""} />;
     return <Lazy {...props} />;
   };
+  return { page: page as ComponentType<PageProps>, preload: () => Lazy.preload() };
 }
 
 function Forbidden({ permission }: { readonly permission: string }) {

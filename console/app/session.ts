@@ -1,15 +1,13 @@
 import { computed, signal } from "@preact/signals";
-import type { User } from "../../src/client/api-types.gen.ts";
+import type { LoginTokens, User } from "../../src/client/api-types.gen.ts";
 import { PrismClient } from "../../src/client/client.ts";
 import { PrismError } from "../../src/client/errors.ts";
 import { SERVER_URL } from "./base.ts";
 
 export type SessionState = "loading" | "signedOut" | "signedIn";
 
-interface Login {
-  readonly accessToken: string;
-  readonly user: { readonly id: string };
-}
+/** The answer to a sign-in. */
+export type Login = Pick<LoginTokens, "accessToken" | "user" | "offsets">;
 
 /** Serialises renewals of all tabs: a refresh token works once. */
 const RENEWAL_LOCK = "prism-refresh";
@@ -70,8 +68,8 @@ const OTHER_ADDRESS =
   "The server does not accept pages under this address. Open the console under the server's public URL, " +
   "or add this address to cors.origins.";
 
-/** @returns a new access token; null when the session has ended. */
-async function renewToken(): Promise<string | null> {
+/** @returns a new access token, and the account; null when the session has ended. */
+async function renewLogin(): Promise<Login | null> {
   // The server closes the sockets of a session that is being signed out.
   if (localStorage.getItem(LOGOUT_KEY) !== null) return null;
   const renew = () => openRequest<Login>("/auth/refresh", {});
@@ -83,13 +81,17 @@ async function renewToken(): Promise<string | null> {
       location.reload();
       return null;
     }
-    return login.accessToken;
+    return login;
   } catch (error) {
     if (!(error instanceof PrismError) || error.status === undefined || error.status >= 500) throw error;
     if (error.code === "ORIGIN_REFUSED") end(OTHER_ADDRESS);
     else if (session.value === "signedIn") end("Your session has ended. Sign in again.");
     return null;
   }
+}
+
+async function renewToken(): Promise<string | null> {
+  return (await renewLogin())?.accessToken ?? null;
 }
 
 /** People wait for the page: it connects again soon after the server is back. */
@@ -107,9 +109,9 @@ export async function resumeSession(): Promise<void> {
     return;
   }
   try {
-    const token = await renewToken();
-    if (token === null) end(endedBecause.value ?? "Your session has ended. Sign in again.");
-    else await openSession(token);
+    const login = await renewLogin();
+    if (login === null) end(endedBecause.value ?? "Your session has ended. Sign in again.");
+    else openSession(login);
   } catch {
     resumeOffline();
   }
@@ -126,6 +128,7 @@ function takeSignedIn(): boolean {
 function resumeOffline(): void {
   const known = readMe();
   if (!known) return end("The server cannot be reached. Try again later.");
+  openedAt = null;
   me.value = known;
   client.value = new PrismClient({ url: SERVER_URL, getToken: renewToken, reconnect: RECONNECT });
   session.value = "signedIn";
@@ -149,13 +152,13 @@ export function isRemembered(): boolean {
   return localStorage.getItem(ME_KEY) !== BRIEF;
 }
 
-/**
- * Starts using a session. @param token the access token of a sign-in. @param rememberMe of the login;
- * default: as before
- */
-export async function openSession(token: string, rememberMe = isRemembered()): Promise<void> {
-  const next = new PrismClient({ url: SERVER_URL, token, getToken: renewToken, reconnect: RECONNECT });
-  const user = await next.api.request<User>({ method: "GET", path: "/api/v1/users/me" });
+/** Where the live streams were when the session was opened, by `performance.now()`; null: unknown. */
+export let openedAt: { readonly ms: number; readonly offsets: Login["offsets"] } | null = null;
+
+/** Starts using a session. @param rememberMe of the login; default: as before */
+export function openSession({ accessToken, user, offsets }: Login, rememberMe = isRemembered()): void {
+  const next = new PrismClient({ url: SERVER_URL, token: accessToken, getToken: renewToken, reconnect: RECONNECT });
+  openedAt = { ms: performance.now(), offsets };
   localStorage.setItem(ME_KEY, rememberMe ? JSON.stringify(user) : BRIEF);
   localStorage.removeItem(LOGOUT_KEY);
   sessionStorage.removeItem(NO_REDIRECT_KEY);

@@ -15,8 +15,10 @@ interface InstallPrompt extends Event {
 }
 
 const CHECK_MS = 3_600_000;
+/** How often a first visit looks whether its page is shown. */
+const LOOK_MS = 1000;
 
-/** Registers the service worker. Call it once, at start; browsers have none without https. */
+/** Registers the service worker once the first page is shown. Call it at start; browsers have none without https. */
 export function startWorker(): void {
   addEventListener("beforeinstallprompt", (event) => {
     event.preventDefault();
@@ -34,8 +36,30 @@ export function startWorker(): void {
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") void navigator.clearAppBadge?.().catch(() => undefined);
   });
+  const begin = async () => {
+    // It loads all files of the console: on a slow line they would hold up the first page.
+    while (!serviceWorker.controller && !isPageShown()) await new Promise((done) => setTimeout(done, LOOK_MS));
+    await registerWorker();
+  };
+  void begin();
+}
+
+function isPageShown(): boolean {
+  return document.querySelector("h1") !== null && document.querySelector(".skeleton") === null;
+}
+
+let registered: Promise<ServiceWorkerRegistration | undefined> | undefined;
+
+/** Registers the service worker, once. @returns undefined where the browser refuses it */
+export function registerWorker(): Promise<ServiceWorkerRegistration | undefined> {
   const options: RegistrationOptions = { scope: CONSOLE_ROOT, updateViaCache: "none" };
-  serviceWorker.register(href("/service-worker.js"), options).then(watchUpdates, () => undefined);
+  const register = async () => {
+    const registration = await navigator.serviceWorker.register(href("/service-worker.js"), options);
+    watchUpdates(registration);
+    return registration;
+  };
+  registered ??= register().catch(() => undefined);
+  return registered;
 }
 
 function watchUpdates(registration: ServiceWorkerRegistration): void {

@@ -59,6 +59,15 @@ function ChartBody(props: ChartCardProps) {
   );
 }
 
+const LOOK_MS = 50;
+const MAX_LOOKS = 40;
+
+/** Charts come after what people read first: on a slow line their script would hold up the rows. */
+async function afterRows(): Promise<void> {
+  for (let looks = 0; looks < MAX_LOOKS && document.querySelector(".skeleton:not(.chart)") !== null; looks++)
+    await new Promise((done) => setTimeout(done, LOOK_MS));
+}
+
 function Plot(props: ChartCardProps) {
   const { x, series, height = 200, format = formatCompact, title } = props;
   const host = useRef<HTMLDivElement>(null);
@@ -72,6 +81,7 @@ function Plot(props: ChartCardProps) {
   useEffect(() => {
     let isCurrent = true;
     const draw = async () => {
+      await afterRows();
       const { drawChart } = await import("./chart-draw.ts");
       if (!isCurrent || host.current === null) return;
       const { onRange } = latest.current;

@@ -217,7 +217,12 @@ export class Hub {
 
   /** The last announced offset of the stream's counter. */
   head(stream: StreamRef): number {
-    return this.#heads[counterOf(stream)];
+    return this.headOf(counterOf(stream));
+  }
+
+  /** The last announced offset of a counter. */
+  headOf(counter: StreamCounter): number {
+    return this.#heads[counter];
   }
 
   /** Whether the stream's counter has come this far. A list may show an entry before it is announced. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { settled } from "../helpers/browser.ts";
 import { lastingPort } from "../helpers/free-ports.ts";
 import { assertAccessible, PASSWORD, startConsole } from "./helpers.ts";
 
@@ -30,6 +31,29 @@ test("a visitor signs in, opens pages by keyboard and palette, and signs out in 
   await page.getByRole("menuitem", { name: "Sign out" }).click();
   for (const each of [page, second]) await each.getByRole("heading", { name: "Sign in" }).waitFor();
   assert.equal((await page.context().cookies()).length, 0, "the cookie is gone");
+  console.assertClean();
+});
+
+test("the search finds alerts and incidents, and its box stays where it is", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const labels = { alertname: "ReplicationLag", instance: "db-3" };
+  const fired = await console.prism.post("/api/v1/alerts", { alerts: [{ labels }] });
+  assert.ok(fired.status < 300, fired.text);
+  const page = await console.open("/");
+  await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
+  await page.keyboard.press("Control+k");
+  const box = async () => (await page.getByRole("dialog").boundingBox()) ?? assert.fail("no dialog");
+  await page.getByRole("combobox").waitFor();
+  await settled(page);
+  const before = await box();
+  await page.getByRole("combobox").fill("repl");
+  await page.getByRole("option", { name: /ReplicationLag.*db-3.*Alert/ }).waitFor();
+  assert.deepEqual(await box(), before);
+  await assertAccessible(page, "the search");
+  await page.getByRole("combobox").fill("nothing has this text");
+  await page.getByText("Nothing found for this text.").waitFor();
+  assert.deepEqual(await box(), before);
   console.assertClean();
 });
 

@@ -1,6 +1,5 @@
 import { api } from "../../app/api.ts";
-import { CONSOLE_ROOT } from "../../app/base.ts";
-import { registerPush, SUBSCRIPTIONS } from "../../app/worker.ts";
+import { registerPush, registerWorker, SUBSCRIPTIONS } from "../../app/worker.ts";
 import { deviceName } from "./device-name.ts";
 
 /** Why this browser cannot receive push; undefined when it can. */
@@ -19,7 +18,7 @@ export async function subscribeToPush(): Promise<void> {
   if ((await Notification.requestPermission()) !== "granted")
     throw new Error("The browser did not allow notifications.");
   const { publicKey } = await api.get<{ readonly publicKey: string }>("/push/key");
-  const registration = await navigator.serviceWorker.getRegistration(CONSOLE_ROOT);
+  const registration = await registerWorker();
   if (!registration) throw new Error("The console's service worker is not installed. Reload the page.");
   const options = { userVisibleOnly: true, applicationServerKey: publicKey };
   const subscription = await registration.pushManager.subscribe(options).catch(async () => {

@@ -50,7 +50,7 @@ export function columnsOf(alerts: readonly Alert[], isPart = false): readonly Co
     },
     { label: "State", card: "meta", width: "min", cell: (alert) => <State alert={alert} /> },
     {
-      label: "Fires",
+      label: "Duration",
       card: "meta",
       width: "min",
       cell: ({ startsAt, resolvedAt }) => (resolvedAt === null ? <Age at={startsAt} /> : <Time at={resolvedAt} />),

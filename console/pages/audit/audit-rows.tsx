@@ -50,7 +50,7 @@ const PATHS: Readonly<Record<string, string>> = {
 /** The changed thing by its name, with a link where it has a page. */
 function Resource({ row: { resourceType, resourceId, resourceName } }: { readonly row: AuditRow }) {
   if (resourceType === null) return <span class="faint">—</span>;
-  const kind = resourceType.replaceAll("_", " ");
+  const kind = resourceType.replace(/_|(?=[A-Z])/g, " ").toLowerCase();
   if (resourceId === null) return <span>{kind}</span>;
   const isId = /^[0-9a-f-]{36}$/.test(resourceId);
   const name =

@@ -50,10 +50,15 @@ function nothing(): Arrived {
 /**
  * The events of the filters, newest first, with new ones on top as they arrive.
  * @param streams the projects to follow @param isHeld whether new events must wait, so that rows do
- * not move under the pointer
+ * not move under the pointer @param page how many are loaded at a time
  */
-export function useLiveEvents(filters: FilterValues, streams: readonly string[], isHeld: boolean): LiveEvents {
-  const query = { ...queryOf(filters), include: "outcome", limit: PAGE };
+export function useLiveEvents(
+  filters: FilterValues,
+  streams: readonly string[],
+  isHeld: boolean,
+  page = PAGE,
+): LiveEvents {
+  const query = { ...queryOf(filters), include: "outcome", limit: page };
   const key = JSON.stringify(query);
   const list = useList<Event>("/events", query);
   const arrived = useRef(nothing());
@@ -92,7 +97,7 @@ export function useLiveEvents(filters: FilterValues, streams: readonly string[],
   });
   const newest = current.shown[0];
   const isOpen = newest !== undefined && (outcomes.get(newest.id)?.result ?? "pending") === "pending";
-  useOutcomes({ ...query, limit: Math.max(PAGE, current.shown.length) }, isOpen ? newest : null, (found) =>
+  useOutcomes({ ...query, limit: Math.max(page, current.shown.length) }, isOpen ? newest : null, (found) =>
     setOutcomes((known) => {
       const news = found.filter(([id, { result }]) => result !== "pending" || !known.has(id));
       return new Map([...known, ...news].slice(-MAX_ROWS));

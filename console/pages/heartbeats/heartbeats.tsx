@@ -34,6 +34,13 @@ export default function Heartbeats() {
       rowHref={({ id }) => href(`/heartbeats/${id}`)}
       rowTone={(heartbeat) => (heartbeat.status === "down" ? "bad" : undefined)}
       empty={(action) => <NoHeartbeat isWriter={isWriter} action={action} />}
+      below={
+        list.items?.some(({ recentPings = [] }) => recentPings.length > 0) && (
+          <p class="muted small only-wide">
+            Last pings: green is a success, red a failure, blue a start; the higher the bar, the longer the run took.
+          </p>
+        )
+      }
     />
   );
 }

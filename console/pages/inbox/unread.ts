@@ -2,7 +2,7 @@ import { effect, signal } from "@preact/signals";
 import type { Notification } from "../../../src/client/api-types.gen.ts";
 import type { UnreadCount } from "../../../src/client/views.ts";
 import { api } from "../../app/api.ts";
-import { connection, listen } from "../../app/live.ts";
+import { listen, onReconnected } from "../../app/live.ts";
 import { client } from "../../app/session.ts";
 import { playSound } from "./sounds.ts";
 
@@ -57,6 +57,4 @@ effect(() => {
   });
 });
 
-effect(() => {
-  if (connection.value === "live" && client.peek()) void load();
-});
+onReconnected(() => void (client.peek() && load()));

@@ -42,21 +42,21 @@ export function columnsOf(projects: readonly Project[]): readonly Column<ListedI
         ]),
     { label: "State", cell: (incident) => <State incident={incident} />, card: "meta", width: "min" },
     {
-      label: "Firing",
-      cell: ({ alerts, firing }) => <span class="num nowrap">{`${firing} of ${alerts}`}</span>,
+      label: "Alerts",
+      cell: ({ alerts, firing }) => <span class="num nowrap">{`${firing} of ${alerts} firing`}</span>,
       align: "end",
       width: "min",
       card: "hide",
       priority: 2,
     },
     {
-      label: "Fires",
+      label: "Duration",
       cell: ({ firingSince, resolvedAt }) =>
         resolvedAt === null ? <Age at={firingSince} /> : <Time at={resolvedAt} />,
       card: "meta",
       width: "min",
     },
-    { label: "Then", cell: (incident) => <Next incident={incident} />, card: "meta", width: "min" },
+    { label: "Next", cell: (incident) => <Next incident={incident} />, card: "meta", width: "min" },
   ];
 }
 

@@ -1,13 +1,11 @@
 import { computed, effect, signal } from "@preact/signals";
 import type { IncidentCounts } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
-import { connection, listen } from "../../app/live.ts";
+import { listen, onReconnected } from "../../app/live.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { client } from "../../app/session.ts";
 
 const LOAD_DELAY_MS = 1000;
-/** What happens before the connection is live would be missed, but the figures do not wait for it for long. */
-const FIRST_DELAY_MS = 500;
 const EVERY_MS = 60_000;
 
 /** How many incidents need people, for every page that says so; undefined until it is known. */
@@ -33,16 +31,9 @@ async function load(): Promise<void> {
 
 let planned: ReturnType<typeof setTimeout> | undefined;
 
-function plan(delayMs: number): void {
-  planned ??= setTimeout(() => {
-    planned = undefined;
-    void load();
-  }, delayMs);
-}
-
 /** Counts again after changes that other pages see. */
 export function countSoon(): void {
-  plan(LOAD_DELAY_MS);
+  planned ??= setTimeout(countNow, LOAD_DELAY_MS);
 }
 
 function countNow(): void {
@@ -58,8 +49,7 @@ effect(() => {
     incidentCounts.value = undefined;
     return;
   }
-  if (connection.peek() === "live") void load();
-  else plan(FIRST_DELAY_MS);
+  void load();
   const timer = setInterval(() => document.hidden || void load(), EVERY_MS);
   // Notified users have an incident in their own stream.
   const stop = listen("user:me", countSoon);
@@ -69,6 +59,4 @@ effect(() => {
   };
 });
 
-effect(() => {
-  if (connection.value === "live") countNow();
-});
+onReconnected(countNow);

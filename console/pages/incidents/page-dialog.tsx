@@ -59,7 +59,7 @@ function PageDialog() {
   };
   const policy: FieldOf<PagePeople> = {
     name: "policy",
-    label: "Then",
+    label: "Policy if no one acknowledges it",
     hint: "",
     required: false,
     as: (value = "", change) => (

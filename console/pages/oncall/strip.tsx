@@ -7,6 +7,8 @@ import { type Duty, namesOf } from "./oncall-types.ts";
 /** Width of the strip on a wide screen. */
 const STRIP_PX = 1080;
 const GAP_PX = 22;
+/** Initials may use the space beside a text. */
+const PADDING_PX = 12;
 
 interface NamesProps {
   readonly bar: { readonly users: readonly OnCallUser[]; readonly isGap: boolean };
@@ -20,7 +22,7 @@ export function BarNames({ bar: { users, isGap }, px }: NamesProps) {
   const names = fittingNames(users, px);
   if (names !== undefined) return <span dir="auto">{names}</span>;
   // Not as text: for those who hear it, the bar's name is the full one.
-  return <span class="oc-initials" data-text={fittingInitials(users, px)} />;
+  return <span class="oc-initials" data-text={fittingInitials(users, px + PADDING_PX)} />;
 }
 
 interface Props {

@@ -7,7 +7,8 @@ import type { LiveEvents } from "../events/live-events.ts";
 import { OutcomeBadge } from "../events/outcome-badge.tsx";
 import { openStory } from "../explain/index.ts";
 
-const SHOWN = 8;
+/** The overview shows no more. */
+export const SHOWN = 8;
 /** In a burst the list changes this often. */
 const EVERY_MS = 1000;
 

@@ -16,7 +16,7 @@ import { AttentionList, useAttention } from "./attention.tsx";
 import { EventChart, NotificationChart, StatCards, useStats } from "./figures.tsx";
 import { FirstSteps } from "./first-steps.tsx";
 import { HealthLine } from "./health-line.tsx";
-import { LatestEvents } from "./latest-events.tsx";
+import { LatestEvents, SHOWN } from "./latest-events.tsx";
 import { NeedFigures } from "./need-figures.tsx";
 import { OnCallRow } from "./on-call-row.tsx";
 import { RANGES, type Range } from "./overview-types.ts";
@@ -65,7 +65,7 @@ function ReaderOverview() {
   const attention = useAttention();
   const lines = attention.items?.filter((item) => !isOfServer(item));
   const projects = useProjects();
-  const events = useLiveEvents(ALL_EVENTS, streamsOf(projects, ""), false);
+  const events = useLiveEvents(ALL_EVENTS, streamsOf(projects, ""), false, SHOWN);
   const stats = useStats(range, `${events.items?.[0]?.id} ${events.waiting}`);
   const figures = useFigures(stats.data, range);
   const isNew = useIsNew(events.items?.length === 0 && !events.loading, attention.items);

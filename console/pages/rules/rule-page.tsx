@@ -70,7 +70,8 @@ function Shown({ rule, query }: { readonly rule: Rule; readonly query: QueryResu
       subtitle={subtitle}
       badge={
         <>
-          <RuleState rule={rule} />
+          {/* Its switch says that a rule is enabled. */}
+          {(!isWritable || !rule.active || rule.broken) && <RuleState rule={rule} />}
           <ManagedBadge kind="rules" id={rule.id} />
         </>
       }

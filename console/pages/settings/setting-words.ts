@@ -13,6 +13,7 @@ const WORDS: Readonly<Record<string, Words>> = {
   "smtp.user": { label: "Username", hint: "Empty if the mail server needs no login." },
   "smtp.pass": { label: "Password", hint: "Enter it again when you change the mail server or the port." },
   "smtp.from": { label: "Sender", hint: "Such as Prism <prism@example.org>. The mail server must accept it." },
+  "smtp.returnPath": { label: "Address for bounces" },
   "smtp.secure": {
     label: "TLS from the first byte",
     hint: "Automatic: yes on port 465; on other ports the connection changes to TLS after its first lines.",

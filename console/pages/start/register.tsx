@@ -1,6 +1,6 @@
 import { MailCheck, UserCheck } from "lucide";
 import { useState } from "preact/hooks";
-import { openRequest, openSession } from "../../app/session.ts";
+import { type Login, openRequest, openSession } from "../../app/session.ts";
 import { Banner, Button, EmptyState, Form, Link, Skeleton } from "../../ui/index.ts";
 import { type Owner, OwnerFields, ownerOf } from "./account-fields.tsx";
 import { StartFrame } from "./frame.tsx";
@@ -8,18 +8,17 @@ import { NewPassword } from "./new-password.tsx";
 import { plainError, useSetup } from "./requests.ts";
 import { useNext, withNext } from "./sign-in.tsx";
 
-export interface Registration {
-  readonly status: "active" | "pending" | "unverified" | "disabled";
-  readonly accessToken?: string;
-}
+/** With a login when the account is active. */
+export type Registration = { readonly status: "active" | "pending" | "unverified" | "disabled" } & Partial<Login>;
 
 /** Registers an account and opens its session where the server's policy allows it. */
 export async function register(account: object): Promise<Registration["status"] | "signedIn"> {
   const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
   try {
     const made = await openRequest<Registration>("/auth/register", { timezone: timeZone, ...account });
-    if (made.accessToken === undefined) return made.status;
-    await openSession(made.accessToken);
+    const { status, accessToken, user, offsets } = made;
+    if (accessToken === undefined || user === undefined || offsets === undefined) return status;
+    openSession({ accessToken, user, offsets });
     return "signedIn";
   } catch (error) {
     throw plainError(error, { EMAIL_TAKEN: "There is an account with this mail address. Sign in instead." });

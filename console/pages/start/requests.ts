@@ -2,7 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { Setup } from "../../../src/client/api-types.gen.ts";
 import { errorText, PrismError } from "../../app/api.ts";
 import { askPasskey, type PasskeyOptions } from "../../app/passkeys.ts";
-import { openRequest, openSession } from "../../app/session.ts";
+import { type Login, openRequest, openSession } from "../../app/session.ts";
 
 /** @returns undefined until the answer, and when there is none: pages work without it. */
 export function useSetup(): Setup | undefined {
@@ -54,15 +54,10 @@ export async function answerOfPasskey(challenge?: string): Promise<object> {
   return askPasskey(options);
 }
 
-interface Tokens {
-  readonly accessToken: string;
-}
-
 /** Logs in and opens the session. @returns the challenge of an account with a second factor */
 export async function signIn(path: string, body: Readonly<Record<string, unknown>>): Promise<Challenge | undefined> {
   try {
-    const { accessToken } = await openRequest<Tokens>(path, body);
-    await openSession(accessToken, body["rememberMe"] !== false);
+    openSession(await openRequest<Login>(path, body), body["rememberMe"] !== false);
     return undefined;
   } catch (error) {
     const challenge = challengeOf(error);

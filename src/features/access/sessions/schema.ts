@@ -126,6 +126,13 @@ export const loginEntries = {
   tokenType: v.literal("Bearer"),
   expiresIn: doc(v.number(), "Lifetime of the access token in seconds"),
   refreshToken: v.optional(v.string()),
+  offsets: doc(
+    v.object({
+      projects: doc(v.number(), "For streams of projects"),
+      others: doc(v.number(), "For all other streams"),
+    }),
+    "The last offsets of live streams: with them as `from`, what happens while a page loads is not missed",
+  ),
 };
 
 export const SessionView = named(

@@ -57,13 +57,15 @@ export function loginReply(context: AuthContext, cookie: RefreshCookie, login: L
 
 /** @param extra further members of the answer */
 export async function loginReplyWith<E extends object>(
-  { db, clock, pusherRegistry }: AuthContext,
+  { db, clock, pusherRegistry, hub }: AuthContext,
   cookie: RefreshCookie,
   login: Login,
   { delivery = "cookie", isCookieSpent = false, endsWithBrowser = false, status = 200 }: Handing,
   extra: E,
 ) {
   const { accessToken, accessExpiresAt, session, userId } = login;
+  // Read first: later entries may be missing in what the caller reads with the token.
+  const offsets = { projects: hub.headOf("events"), others: hub.headOf("log") };
   const now = clock.now();
   const user = await findUser(db.read, userId);
   const body = {
@@ -72,6 +74,7 @@ export async function loginReplyWith<E extends object>(
     tokenType: "Bearer" as const,
     expiresIn: Math.max(0, Math.round((accessExpiresAt - now) / 1000)),
     user: userView(user, await ownDetails(db.read, pusherRegistry, userId)),
+    offsets,
     ...(delivery === "body" ? { refreshToken: session.refreshToken } : {}),
     ...extra,
   };

@@ -4,6 +4,7 @@ import bcrypt from "bcrypt";
 import { loadConfig } from "../../../../src/config/load.ts";
 import { setPassword } from "../../../../src/features/access/sessions/login.ts";
 import { createUser } from "../../../../src/features/access/users/create-user.ts";
+import { eventually } from "../../../helpers/eventually.ts";
 import { keepsPromise } from "../../../helpers/promise.ts";
 import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
 import { valuesOf } from "../../../helpers/values.ts";
@@ -48,7 +49,7 @@ test("D12, D13: a login answers with all that the seeds' clients read, and nothi
     login: "ann",
     password: PASSWORD,
   });
-  assert.deepEqual(Object.keys(body).sort(), ["accessToken", "expiresIn", "token", "tokenType", "user"]);
+  assert.deepEqual(Object.keys(body).sort(), ["accessToken", "expiresIn", "offsets", "token", "tokenType", "user"]);
   assert.equal(body["token"], body["accessToken"]);
   assert.deepEqual([body["tokenType"], body["expiresIn"]], ["Bearer", 600]);
   assert.equal(headers.get("cache-control"), "no-store");
@@ -78,6 +79,22 @@ test("D12, D13: a login answers with all that the seeds' clients read, and nothi
       "username",
     ].sort(),
   );
+});
+
+test("a login says how far the live streams are: later entries have larger offsets", async (t) => {
+  const prism = await startAccounts(t);
+  await makeAccount(prism, { username: "ann" });
+  const offsets = async () => {
+    const login = { login: "ann", password: PASSWORD };
+    return (await call<{ offsets: { projects: number; others: number } }>(prism, LOGIN, login)).body.offsets;
+  };
+  const before = await offsets();
+  await prism.post("/api/v1/events", { type: "disk.full" });
+  await prism.post("/api/v1/notifications", { userId: "no-password", title: "t", message: "m" });
+  await eventually("both counters have gone on", async () => {
+    const after = await offsets();
+    return after.projects > before.projects && after.others > before.others;
+  });
 });
 
 test("a wrong password, an unknown name and an account without password are refused in the same words", async (t) => {
