@@ -4,7 +4,7 @@ import test from "node:test";
 import { build } from "esbuild";
 import type { Page } from "playwright-core";
 import { fill, HOSTILE } from "./fixtures.ts";
-import { type ConsoleTest, startConsole } from "./helpers.ts";
+import { assertAccessible, type ConsoleTest, startConsole } from "./helpers.ts";
 import type { Fault } from "./widths/in-page.ts";
 import { EMPTY_SCENES, filledScenes, fireNight, LONG, type Scene, VISITOR_SCENES } from "./widths/scenes.ts";
 
@@ -12,6 +12,7 @@ import { EMPTY_SCENES, filledScenes, fireNight, LONG, type Scene, VISITOR_SCENES
 const WIDTHS = [1920, 1440, 1280, 1024, 768, 390, 360] as const;
 /** npm run test:widths: the dark theme, axe, and fresh loads of every page too. */
 const IS_WHOLE = process.env["PRISM_TEST_WIDTHS"] === "all";
+const AXE_WIDTHS = new Set<number>([390, 1440]);
 const MOST_SHIFT = 0.05;
 
 let checks: Promise<string> | undefined;
@@ -77,31 +78,63 @@ async function show(console: ConsoleTest, page: Page, { path, press = [], keys }
 /** Looks at each scene at each width. */
 async function look(console: ConsoleTest, page: Page, scenes: readonly Scene[], report: Report): Promise<void> {
   for (const scene of scenes) {
-    try {
-      await show(console, page, scene);
-    } catch (error) {
-      throw new Error(`${nameOf(scene)} cannot be opened`, { cause: error });
-    }
+    await show(console, page, scene).catch((cause: unknown) => {
+      throw new Error(`${nameOf(scene)} cannot be opened`, { cause });
+    });
     for (const width of WIDTHS) {
       await page.setViewportSize({ width, height: 900 });
       for (const fault of await faultsOf(page)) report.add(fault, nameOf(scene), width);
+      if (IS_WHOLE && AXE_WIDTHS.has(width)) await assertAccessible(page, nameOf(scene), ["target-size"]);
     }
     if (scene.press !== undefined || scene.keys !== undefined) await page.keyboard.press("Escape");
   }
 }
 
-/** As {@link look}, in two windows at once. */
-async function lookInTwo(console: ConsoleTest, pages: readonly Page[], scenes: readonly Scene[], report: Report) {
+/** Runs work for each of some things, in as many windows as there are pages. */
+async function inWindows<T>(
+  pages: readonly Page[],
+  all: readonly T[],
+  work: (page: Page, part: readonly T[]) => unknown,
+) {
   await Promise.all(
     pages.map((page, at) =>
-      look(
-        console,
+      work(
         page,
-        scenes.filter((_, each) => each % pages.length === at),
-        report,
+        all.filter((_, each) => each % pages.length === at),
       ),
     ),
   );
+}
+
+/** Sums up how far the parts of a page move while it loads, as browsers report it. */
+function watchShifts(): void {
+  const shifts: string[] = [];
+  Object.assign(window, { shifts });
+  interface Shift extends PerformanceEntry {
+    readonly value: number;
+    readonly sources: readonly { readonly node: Node | null }[];
+  }
+  const note = (entry: Shift) => {
+    const moved = entry.sources.map(({ node }) => (node instanceof Element ? node.className || node.tagName : "text"));
+    shifts.push(`${entry.value.toFixed(4)} ${moved.join(" ")}`);
+  };
+  new PerformanceObserver((list) => list.getEntries().map((entry) => note(entry as Shift))).observe({
+    type: "layout-shift",
+    buffered: true,
+  });
+}
+
+/** Loads pages anew and notes those where more than {@link MOST_SHIFT} moves. */
+async function loadAnew(console: ConsoleTest, page: Page, paths: readonly string[], report: Report): Promise<void> {
+  for (const path of paths) {
+    await page.goto(`${console.prism.url}/dashboard${path}`);
+    await console.shown(page);
+    const shifts = await page.evaluate(() => (window as unknown as { shifts: string[] }).shifts);
+    const sum = shifts.reduce((total, each) => total + Number.parseFloat(each), 0);
+    const width = page.viewportSize()?.width ?? 0;
+    if (sum > MOST_SHIFT)
+      report.add({ kind: "moves", what: shifts.join("; "), detail: sum.toFixed(3) }, nameOf({ path }), width);
+  }
 }
 
 for (const { theme, text } of [
@@ -114,14 +147,20 @@ for (const { theme, text } of [
     if (!console) return;
     console.expected.push(/status of 4\d\d/);
     const report = new Report();
-    const visitor = await console.open("/sign-in", { as: null, theme });
-    await look(console, visitor, VISITOR_SCENES, report);
-    const pages = [await console.open("/", { theme, width: 1439 }), await console.open("/", { theme, width: 1440 })];
-    await lookInTwo(console, pages, EMPTY_SCENES, report);
+    const open = (width: number) => console.open("/", { theme, width });
+    const pages = [await open(390), await open(1440)];
+    await look(console, await console.open("/sign-in", { as: null, theme }), VISITOR_SCENES, report);
+    await inWindows(pages, EMPTY_SCENES, (page, scenes) => look(console, page, scenes, report));
     const ids = await fill(console, text);
     const incident = await fireNight(console);
-    const scenes = [...filledScenes({ ...ids, incident }), { path: `/incidents/${ids.incident}` }];
-    await lookInTwo(console, pages, scenes, report);
+    const scenes = filledScenes({ ...ids, incident });
+    await inWindows(pages, scenes, (page, part) => look(console, page, part, report));
+
+    const all = scenes.filter(({ press, keys }) => press === undefined && keys === undefined);
+    const paths = IS_WHOLE ? all.map(({ path }) => path) : ["/", "/rules/new", `/incidents/${incident}`, "/alerts"];
+    const windows = [await open(390), await open(1440)];
+    for (const page of windows) await page.addInitScript(watchShifts);
+    await Promise.all(windows.map((page) => loadAnew(console, page, paths, report)));
     assert.deepEqual(report.lines(), []);
     console.assertClean();
   });
