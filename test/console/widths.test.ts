@@ -78,9 +78,12 @@ async function show(console: ConsoleTest, page: Page, { path, press = [], keys }
 /** Looks at each scene at each width. */
 async function look(console: ConsoleTest, page: Page, scenes: readonly Scene[], report: Report): Promise<void> {
   for (const scene of scenes) {
-    await show(console, page, scene).catch((cause: unknown) => {
-      throw new Error(`${nameOf(scene)} cannot be opened`, { cause });
-    });
+    try {
+      await show(console, page, scene);
+    } catch (error) {
+      report.add({ kind: "not opened", what: nameOf(scene), detail: String(error) }, nameOf(scene), WIDTHS[1]);
+      continue;
+    }
     for (const width of WIDTHS) {
       await page.setViewportSize({ width, height: 900 });
       for (const fault of await faultsOf(page)) report.add(fault, nameOf(scene), width);
