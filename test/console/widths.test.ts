@@ -6,7 +6,15 @@ import type { Page } from "playwright-core";
 import { fill, HOSTILE } from "./fixtures.ts";
 import { assertAccessible, type ConsoleTest, startConsole } from "./helpers.ts";
 import type { Fault } from "./widths/in-page.ts";
-import { EMPTY_SCENES, filledScenes, fireNight, LONG, type Scene, VISITOR_SCENES } from "./widths/scenes.ts";
+import {
+  addPasskey,
+  EMPTY_SCENES,
+  filledScenes,
+  fireNight,
+  LONG,
+  type Scene,
+  VISITOR_SCENES,
+} from "./widths/scenes.ts";
 
 /** From a small phone to a large screen. */
 const WIDTHS = [1920, 1440, 1280, 1024, 768, 390, 360] as const;
@@ -156,6 +164,7 @@ for (const { theme, text } of [
     await inWindows(pages, EMPTY_SCENES, (page, scenes) => look(console, page, scenes, report));
     const ids = await fill(console, text);
     const incident = await fireNight(console);
+    await addPasskey(console, text.slice(0, 64));
     const scenes = filledScenes({ ...ids, incident });
     await inWindows(pages, scenes, (page, part) => look(console, page, part, report));
 

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { answered } from "../../helpers/prism.ts";
 import { allPages, type Filled } from "../fixtures.ts";
 import type { ConsoleTest } from "../helpers.ts";
@@ -94,7 +95,9 @@ export function filledScenes(ids: Filled): readonly Scene[] {
     { path: `/projects/${ids.project}`, press: ["Add a member"] },
     { path: `/projects/${ids.project}?tab=keys`, press: ["New key"] },
     { path: "/account/tokens", press: ["New token"] },
-    { path: "/account/security", press: ["Turn on"] },
+    { path: "/account/security", press: ["Add an authenticator app"] },
+    { path: "/account/security", press: ["Add a passkey"] },
+    { path: "/account/security", press: ["Rename"] },
     { path: "/configuration", press: ["Export"] },
   ];
 }
@@ -132,4 +135,24 @@ export async function fireNight({ prism }: ConsoleTest): Promise<string> {
   );
   await answered(200, prism.post(`/api/v1/incidents/${id}/acknowledge`, {}));
   return id;
+}
+
+/** A passkey of the administrator, as if it had been added. */
+export async function addPasskey({ prism }: ConsoleTest, name: string): Promise<void> {
+  await prism.parts.base.database.write(async (trx) => {
+    const admin = await trx.selectFrom("users").select("id").where("username", "=", "admin").executeTakeFirstOrThrow();
+    const key = {
+      credentialId: "AAAA",
+      publicKey: new Uint8Array(77),
+      counter: 0,
+      transports: "[]",
+      rpId: "localhost",
+    };
+    const flags = { isBackedUp: 1, isUserVerified: 1 } as const;
+    const times = { createdAt: Date.now(), lastUsedAt: null };
+    await trx
+      .insertInto("passkeys")
+      .values({ id: randomUUID(), userId: admin.id, name, ...key, ...flags, ...times })
+      .execute();
+  });
 }
