@@ -25,8 +25,8 @@ const LABELS =
 const ACTIONS =
   "button, a.btn, summary, [role=button], [role=tab], [role=menuitem], [role=menuitemradio], .tabs > a, .tabbar a, .control, .toggle, .segmented label";
 const CONTROLS = `${ACTIONS}, a[href], input, select, textarea`;
-/** Parts that are read by scrolling them sideways. */
-const SCROLLS = ".code-scroll, pre, code, .cm-scroller, .toolbar-end";
+/** Parts that are read by scrolling them sideways: code, the segments of a phone, roles by permissions. */
+const SCROLLS = ".code-scroll, pre, code, .cm-scroller, .toolbar-end, .matrix";
 /** Not looked at: what only screen readers and keys reach, and editors of a library. */
 const UNSEEN = ".sr-only, .skip, .cm-editor, [inert], option";
 /** What stands in the middle of a text is as high as its line. */
