@@ -75,7 +75,7 @@ function DutyItem({ duty: { scheduleId, name, current, until, next } }: { readon
   return (
     <li class={current.length === 0 ? "card ov-duty gap" : "card ov-duty"}>
       <a class="ov-duty-name" href={href(`/oncall/${scheduleId}`)}>
-        <UserText lines={1}>{name}</UserText>
+        <UserText>{name}</UserText>
       </a>
       <span class={current.length === 0 ? "strong text-bad" : "strong"}>
         <UserText>{current.length === 0 ? "No one is on call" : namesOf(current)}</UserText>
