@@ -1,6 +1,6 @@
 // Runs in the browser: widths.test.ts bundles it and calls `faultsOnPage`.
 
-export type FaultKind = "cut" | "over" | "off screen" | "sideways" | "small" | "moves" | "not opened";
+export type FaultKind = "cut" | "over" | "off screen" | "sideways" | "small" | "moves" | "axe" | "not opened";
 
 /** One thing that a person would see as broken. */
 export interface Fault {
