@@ -36,7 +36,7 @@ export function MatcherChips({ matchers }: { readonly matchers: readonly Matcher
 
 function MatcherWords({ matcher: { name, operator, value } }: { readonly matcher: Matcher }) {
   return (
-    <span class="ellipsis">
+    <span class="user-text">
       <bdi>{name}</bdi>
       <span class="matcher-op">{operator}</span>
       <bdi>{value === "" ? '""' : value}</bdi>

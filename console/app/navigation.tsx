@@ -187,7 +187,7 @@ function Account() {
     <div class="me">
       <Avatar name={name} />
       <div class="me-text">
-        <a class="ellipsis" href={href("/account")} dir="auto">
+        <a class="ellipsis" href={href("/account")} title={name} dir="auto">
           {name}
         </a>
         <span class="live" data-state={state} role="status">

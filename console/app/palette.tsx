@@ -116,11 +116,11 @@ function PaletteBody() {
             onPointerMove={() => setAt(index)}
           >
             {entry.icon && <Icon node={entry.icon} />}
-            <span class="ellipsis" dir="auto">
+            <span class="user-text" dir="auto">
               {entry.label}
             </span>
             {entry.detail && (
-              <span class="ellipsis muted small" dir="auto">
+              <span class="ellipsis muted small" title={entry.detail} dir="auto">
                 {entry.detail}
               </span>
             )}

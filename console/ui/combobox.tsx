@@ -161,7 +161,7 @@ function Picker(props: PickerProps) {
           onPointerMove={() => index === at || setAt(index)}
         >
           <span class="item-t">
-            <span dir="auto" class="ellipsis">
+            <span dir="auto" class="user-text">
               {option.label}
             </span>
             {option.hint !== undefined && <span class="item-h">{option.hint}</span>}
@@ -252,7 +252,7 @@ export function MultiCombobox({ values, onChange, ...props }: MultiComboboxProps
     const name = labelOf(value, props.options, seen.current);
     return (
       <span class="chip" key={value}>
-        <span dir="auto" class="ellipsis" title={name}>
+        <span dir="auto" class="user-text">
           {name}
         </span>
         <button type="button" aria-label={`Remove ${name}`} disabled={props.disabled} onClick={() => toggle(value)}>

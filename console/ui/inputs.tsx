@@ -136,7 +136,13 @@ export function Select({ value, onChange, options, placeholder, disabled, small,
   );
   return (
     <div class={cx("control select", small && "small", disabled && "off")}>
-      <select {...control} value={value} disabled={disabled} onChange={(event) => onChange(event.currentTarget.value)}>
+      <select
+        {...control}
+        value={value}
+        disabled={disabled}
+        title={options.find((option) => option.value === value)?.label}
+        onChange={(event) => onChange(event.currentTarget.value)}
+      >
         {placeholder !== undefined && <option value="">{placeholder}</option>}
         {byGroup(options).map(([group, entries]) =>
           group === "" ? entries.map(entry) : <optgroup label={group} key={group} children={entries.map(entry)} />,

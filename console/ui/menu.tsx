@@ -131,7 +131,7 @@ function Entry({ entry, close }: { readonly entry: MenuEntry; readonly close: ()
     <>
       {icon && <Icon node={icon} />}
       <span class="item-t">
-        <span dir="auto" class="ellipsis">
+        <span dir="auto" class="user-text">
           {label}
         </span>
         {hint !== undefined && <span class="item-h">{hint}</span>}

@@ -141,13 +141,16 @@ export async function startConsole(
   return console;
 }
 
-/** Fails if the page is wider than its window, or axe finds a serious or critical problem. */
-export async function assertAccessible(page: Page, name: string): Promise<void> {
+/**
+ * Fails if the page is wider than its window, or axe finds a serious or critical problem.
+ * @param rules of axe that are off otherwise, such as target-size
+ */
+export async function assertAccessible(page: Page, name: string, rules: readonly string[] = []): Promise<void> {
   await settled(page);
   const excess = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   assert.ok(excess <= 0, `${name} is ${excess} px too wide`);
   if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(axeCore.source);
-  const found = await page.evaluate(async () => {
+  const found = await page.evaluate(async (enabled) => {
     interface Violation {
       readonly id: string;
       readonly impact: string | null;
@@ -156,11 +159,12 @@ export async function assertAccessible(page: Page, name: string): Promise<void> 
     const { axe } = window as unknown as {
       axe: { run(options: object): Promise<{ violations: readonly Violation[] }> };
     };
-    const { violations } = await axe.run({ resultTypes: ["violations"] });
+    const added = Object.fromEntries(enabled.map((id) => [id, { enabled: true }]));
+    const { violations } = await axe.run({ resultTypes: ["violations"], rules: added });
     return violations
       .filter(({ impact }) => impact === "serious" || impact === "critical")
       .map(({ id, nodes }) => `${id}: ${nodes[0]?.html} ${nodes[0]?.failureSummary}`);
-  });
+  }, rules);
   assert.deepEqual(found, [], name);
 }
 

@@ -1,5 +1,5 @@
 import type { User } from "../../../src/client/api-types.gen.ts";
-import { Card, DescriptionList, Loaded, Skeleton, Time, UserText } from "../../ui/index.ts";
+import { Card, CodeInline, DescriptionList, Loaded, Skeleton, Time, UserText } from "../../ui/index.ts";
 import { AccountPage, useAccount } from "./account-page.tsx";
 import { Invitations } from "./invitations.tsx";
 import { ProfileForm } from "./profile-form.tsx";
@@ -35,7 +35,7 @@ function Facts({ account }: { readonly account: User }) {
     <Card title="About this account">
       <DescriptionList
         items={[
-          { label: "Id", value: <code class="code-in">{account.id}</code> },
+          { label: "Id", value: <CodeInline>{account.id}</CodeInline> },
           { label: "Roles", value: account.roles.join(", ") || "none" },
           { label: "Created", value: <Time at={account.createdAt} /> },
           { label: "Last sign-in", value: <Time at={account.lastLoginAt} /> },

@@ -2,7 +2,7 @@ import { KeyRound } from "lucide";
 import type { ServiceToken } from "../../../src/client/api-types.gen.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { useList } from "../../app/query.ts";
-import { Button, DataTable, EmptyState, openDialog, plural, Time, toast } from "../../ui/index.ts";
+import { Button, CodeInline, DataTable, EmptyState, openDialog, plural, Time, toast } from "../../ui/index.ts";
 import { AccountPage } from "./account-page.tsx";
 import { NewToken } from "./new-token.tsx";
 
@@ -40,7 +40,7 @@ export default function Tokens() {
         }
         columns={[
           { label: "Name", card: "title", cell: ({ name }) => name },
-          { label: "Begins with", cell: ({ prefix }) => <code class="code-in">{prefix}…</code> },
+          { label: "Begins with", cell: ({ prefix }) => <CodeInline>{`${prefix}…`}</CodeInline> },
           {
             label: "May",
             width: "wide",

@@ -13,7 +13,7 @@ import { retryDead } from "./retry-dead.ts";
 
 const COLUMNS: readonly Column<DeliveryItem>[] = [
   { label: "Notification", cell: ({ title }) => <UserText lines={1}>{title ?? "removed"}</UserText>, card: "title" },
-  { label: "To", cell: (delivery) => <span class="ellipsis">{recipientOf(delivery)}</span> },
+  { label: "To", cell: (delivery) => <UserText lines={1}>{recipientOf(delivery)}</UserText> },
   { label: "Channel", cell: ({ channel }) => <span class="nowrap">{CHANNELS[channel]}</span> },
   {
     label: "Last error",

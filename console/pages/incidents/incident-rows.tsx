@@ -83,7 +83,7 @@ function Next({ incident }: { readonly incident: ListedIncident }) {
       </span>
     );
   const names = acknowledgedBy.map(actorName);
-  if (state === "acknowledged") return <UserText lines={1}>{`by ${names.join(", ")}`}</UserText>;
+  if (state === "acknowledged") return <UserText lines={2}>{`by ${names.join(", ")}`}</UserText>;
   if (withheldAs !== null) return <span class="muted">{withheldAs}</span>;
   return nextStepAt === null ? (
     <span class="muted only-wide">{notifiesPeople ? "waits for people" : "calls webhooks only"}</span>

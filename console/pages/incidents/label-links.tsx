@@ -10,7 +10,7 @@ export function LabelLinks({ labels, project }: { readonly labels: Labels; reado
         const query = new URLSearchParams({ ...(project === "default" ? {} : { project }), matcher });
         return (
           <a key={name} class="chip mono" href={href(`/alerts?${query}`)} title={`Alerts with ${matcher}`}>
-            <span class="ellipsis">
+            <span class="user-text">
               <bdi>{name}</bdi>=<bdi>{value}</bdi>
             </span>
           </a>

@@ -94,7 +94,7 @@ function SlotView({ slot, schedule, colour, onChoose }: SlotProps) {
           <span class="oc-person" key={person.id}>
             <i class={`oc-dot ${colour(person.id)}`} />
             <span class="strong">
-              <UserText lines={1}>{nameOf(person)}</UserText>
+              <UserText>{nameOf(person)}</UserText>
             </span>
             <AwayBadge away={person.away} isShort />
           </span>

@@ -15,10 +15,18 @@ const DAYS = 30;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
+const useDuties = () => useGet<{ data: readonly Duty[] }>("/oncall/now");
+
+/** Whether {@link OnCallRow} has its final height. */
+export function useIsOnCallKnown(): boolean {
+  const { data, error } = useDuties();
+  return data !== undefined || error !== undefined;
+}
+
 /** Who is on call now and next on each schedule, and when the user is. */
 export function OnCallRow() {
   const [to] = useState(() => new Date(Math.ceil(Date.now() / HOUR_MS) * HOUR_MS + DAYS * DAY_MS).toISOString());
-  const duties = useGet<{ data: readonly Duty[] }>("/oncall/now");
+  const duties = useDuties();
   const own = useGet<{ data: readonly Shift[] }>("/oncall/shifts", { to });
   useProjectChanges(/^oncall\./, () => refresh("/oncall"), { isExact: false });
   if (duties.error && !duties.data) return null;
@@ -67,7 +75,7 @@ function DutyItem({ duty: { scheduleId, name, current, until, next } }: { readon
   return (
     <li class={current.length === 0 ? "card ov-duty gap" : "card ov-duty"}>
       <a class="ov-duty-name" href={href(`/oncall/${scheduleId}`)}>
-        <UserText lines={1}>{name}</UserText>
+        <UserText>{name}</UserText>
       </a>
       <span class={current.length === 0 ? "strong text-bad" : "strong"}>
         <UserText>{current.length === 0 ? "No one is on call" : namesOf(current)}</UserText>

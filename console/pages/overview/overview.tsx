@@ -18,7 +18,7 @@ import { FirstSteps } from "./first-steps.tsx";
 import { HealthLine } from "./health-line.tsx";
 import { LatestEvents, SHOWN } from "./latest-events.tsx";
 import { NeedFigures } from "./need-figures.tsx";
-import { OnCallRow } from "./on-call-row.tsx";
+import { OnCallRow, useIsOnCallKnown } from "./on-call-row.tsx";
 import { RANGES, type Range } from "./overview-types.ts";
 import { OwnWork } from "./own-work.tsx";
 import { isOfServer, Server } from "./server.tsx";
@@ -44,15 +44,17 @@ function attentionText(items: readonly AttentionItem[] | undefined, open: number
   return parts.length === 0 ? "Nothing needs you." : `${parts.join(", ")}.`;
 }
 
-/** Who is on call, and the figures of incidents and alerts. */
+/** Who is on call, and the figures of incidents and alerts, which would move while it is loading. */
 function OnCallNow() {
   return (
     <>
       <OnCallRow />
-      <div class="ov-need">
-        <NeedFigures />
-        <AlertDay />
-      </div>
+      {useIsOnCallKnown() && (
+        <div class="ov-need">
+          <NeedFigures />
+          <AlertDay />
+        </div>
+      )}
     </>
   );
 }
@@ -70,6 +72,9 @@ function ReaderOverview() {
   const figures = useFigures(stats.data, range);
   const isNew = useIsNew(events.items?.length === 0 && !events.loading, attention.items);
   const isFresh = isNew && (lines?.length ?? 0) === 0;
+  const isOnCallKnown = useIsOnCallKnown();
+  // What is shown below something that is loading moves when it arrives.
+  const isPlaced = attention.items !== undefined || attention.isFailed;
   return (
     <Page
       title="Overview"
@@ -81,12 +86,11 @@ function ReaderOverview() {
     >
       <div class="stack s5">
         {!isNew && <OnCallNow />}
-        {!isFresh && <AttentionList attention={{ ...attention, items: lines }} />}
+        {!isFresh && (isNew || isOnCallKnown) && <AttentionList attention={{ ...attention, items: lines }} />}
         {isNew ? (
           <FirstSteps />
         ) : (
-          // Below the lines: what was shown earlier would move when they arrive.
-          (attention.items !== undefined || attention.isFailed) && (
+          isPlaced && (
             <>
               <div class="spread">
                 <h2>Activity</h2>
@@ -112,7 +116,7 @@ function ReaderOverview() {
           )
         )}
         <NoRuleYet isShown={!isNew && events.items !== undefined} />
-        {operates && !isFresh && <Server attention={attention} stats={stats.data} range={range} />}
+        {operates && !isFresh && isPlaced && <Server attention={attention} stats={stats.data} range={range} />}
         {operates && isFresh && <HealthLine />}
       </div>
     </Page>
@@ -155,6 +159,7 @@ function OwnOverview() {
   const attention = useAttention();
   const lines = attention.items?.filter((item) => !isOfServer(item));
   const readsProject = canInProject("events:read") === true;
+  const isOnCallKnown = useIsOnCallKnown();
   const count = (lines ?? []).reduce((sum, { counts }) => sum + (counts["notifications"] ?? 1), 0);
   const seen = unread.value === 0 ? "You have seen everything." : `${formatNumber(unread.value)} unread.`;
   const waits = count > 0 ? `${plural(count, "notification waits", "notifications wait")} for you.` : seen;
@@ -162,8 +167,8 @@ function OwnOverview() {
     <Page title="Overview" subtitle={readsProject ? attentionText(lines, openIncidents.value) : waits}>
       <div class="stack s5">
         {readsProject && <OnCallNow />}
-        <AttentionList attention={{ ...attention, items: lines }} />
-        <OwnWork />
+        {(!readsProject || isOnCallKnown) && <AttentionList attention={{ ...attention, items: lines }} />}
+        {(attention.items !== undefined || attention.isFailed) && <OwnWork />}
       </div>
     </Page>
   );

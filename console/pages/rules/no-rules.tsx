@@ -52,7 +52,7 @@ function FromEvents() {
         <ul class="rule-list">
           {[...kinds.values()].slice(-SHOWN_EVENTS).map((event) => (
             <li key={event.id}>
-              <span class="grow ellipsis">
+              <span class="grow user-text">
                 <Link href={href(`/rules/new?from=${event.id}`)}>{event.type}</Link>{" "}
                 <span class="muted">
                   <UserText lines={1}>{eventLine(event)}</UserText>

@@ -34,7 +34,12 @@ export function ConditionField(props: ConditionEditorProps) {
           <Textarea mono value={props.value} onChange={props.onChange} readOnly={props.readOnly} />
         </Field>
       )}
-      {!isPlain && (Editor ? <Editor {...props} /> : <Skeleton kind="text" />)}
+      {!isPlain &&
+        (Editor ? (
+          <Editor {...props} />
+        ) : (
+          <div class="rule-editor waits" children={<Skeleton kind="text" count={3} />} />
+        ))}
       <Problems problems={problems} text={props.value} />
       {!props.readOnly && (
         <p class="field-hint">

@@ -236,7 +236,7 @@ function Samples({ samples }: { readonly samples: readonly BacktestSample[] }) {
       <ul class="rule-list">
         {samples.map(({ eventId, type, title, receivedAt }) => (
           <li key={eventId}>
-            <span class="grow ellipsis">
+            <span class="grow user-text">
               <Link href={href(`/events/${eventId}`)}>{title ?? type}</Link>
             </span>
             <span class="muted nowrap">
