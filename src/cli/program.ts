@@ -9,6 +9,7 @@ import { addDrill } from "./commands/alerts/drill.ts";
 import { addHeartbeats } from "./commands/alerts/heartbeats.ts";
 import { addIncidents, addPage } from "./commands/alerts/incidents.ts";
 import { addMirror } from "./commands/alerts/mirror.ts";
+import { addReport } from "./commands/alerts/report.ts";
 import { addOnCall } from "./commands/alerts/oncall.ts";
 import { addPolicies, addRoutes } from "./commands/alerts/policies.ts";
 import { addSilences } from "./commands/alerts/silences.ts";
@@ -95,6 +96,7 @@ export function buildProgram(): Command {
   addPolicies(program);
   addRoutes(program);
   addMirror(program);
+  addReport(program);
   program.commandsGroup("Jobs:");
   addQueue(program);
   addTimers(program);
