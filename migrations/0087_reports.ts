@@ -1,17 +1,18 @@
 /**
- * Reports: a row for each ended incident, sums of days for long ranges, and days of persons. `labels` are
+ * Reports: a row for each ended incident, in the order in which reports read them, sums of days for long ranges, and days of persons. `labels` are
  * those of the group. `acks` and `resolves`: JSON, incidents by the floor of log2 of their seconds.
  */
 export const sql = /* sql */ `
 create table incident_facts (
-  incidentId text primary key, projectId text not null, number integer not null, policy text not null,
+  incidentId text not null, projectId text not null, number integer not null, policy text not null,
   severity text not null, key text not null, labels text not null,
   openedAt integer not null, pagedAt integer, reachedAt integer, firstAckAt integer, firstAckBy text,
   resolvedAt integer not null, end text not null, alerts integer not null, pages integer not null,
   people integer not null, steps integer not null, reopened integer not null, isDirect integer not null,
-  isReassigned integer not null
+  isReassigned integer not null,
+  primary key (projectId, openedAt, incidentId)
 ) strict, without rowid;
-create index incident_facts_opened on incident_facts (projectId, openedAt);
+create unique index incident_facts_incident on incident_facts (incidentId);
 create index incident_facts_key on incident_facts (projectId, key, resolvedAt);
 create index incident_facts_ack on incident_facts (firstAckBy, openedAt) where firstAckBy is not null;
 
