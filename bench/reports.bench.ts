@@ -14,7 +14,7 @@ import { systemClock } from "../src/core/time/clock.ts";
 import { bucketOf } from "../src/features/reports/facts.ts";
 import { incidentsReport } from "../src/features/reports/incidents-report.ts";
 import { noiseReport } from "../src/features/reports/noise.ts";
-import type { ReportContext } from "../src/features/reports/range.ts";
+import type { ReportsContext } from "../src/features/reports/range.ts";
 import { migrateFile } from "../src/store/sqlite/migrate.ts";
 import { openStore } from "../src/store/store.ts";
 import { LogLines } from "../test/helpers/log-lines.ts";
@@ -82,7 +82,7 @@ async function main(): Promise<void> {
   const context = {
     ...{ db: store.database, clock: systemClock },
     projects: { readable: () => ["p"] },
-  } as unknown as ReportContext;
+  } as unknown as ReportsContext;
   const from = (days: number): number => Date.now() - days * DAY;
   const results: Record<string, number> = {};
   for (const by of ["key", "week", "project"]) {

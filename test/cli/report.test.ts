@@ -27,9 +27,9 @@ test("prism report shows four reports on one page in four forms, and prism incid
 
   const week = await run("report week");
   assert.equal(week.status, 0, week.stderr);
-  assert.match(week.stdout, /^Incidents\n {2}1 incidents, 1 pages; 100 % without a response\n/);
-  assert.match(week.stdout, /\nWhat pages most\n {2}=cmd\|.*: 1 pages of 1 incidents/);
-  assert.match(week.stdout, /\nPeople\n {2}=HYPERLINK\(1\): 0 h on call in 0 nights; 1 pages/);
+  assert.match(week.stdout, /^Incidents\n {2}1 incident, 1 page; 100 % without a response\n/);
+  assert.match(week.stdout, /\nWhat pages most\n {2}=cmd\|.*: 1 page of 1 incident,/);
+  assert.match(week.stdout, /\nPeople\n {2}=HYPERLINK\(1\): 0 h on call in 0 nights; 1 page,/);
   assert.ok(!week.stdout.includes("\u001b"), "keys of alerts do not reach the terminal");
 
   const csv = await run("report month --format csv");
@@ -39,7 +39,7 @@ test("prism report shows four reports on one page in four forms, and prism incid
   assert.doesNotMatch(csv.stdout, /(^|,)=/m);
 
   const markdown = await run("report month --project default --format markdown");
-  assert.match(markdown.stdout, /^## Incidents\n\n- 1 incidents/);
+  assert.match(markdown.stdout, /^## Incidents\n\n- 1 incident,/);
   const json = await runJson<{ people: object; noise: { pages: number } }>(["report", "week"], options);
   assert.equal(json.noise.pages, 1);
 

@@ -13,7 +13,7 @@ declare module "../../module/feature.ts" {
   }
 }
 
-type ReportsContext = Context<
+type ServedContext = Context<
   | "projects"
   | "users"
   | "policies"
@@ -73,7 +73,7 @@ export const reportsFeature = feature("reports", {
   },
 });
 
-function serve(server: FeatureServer, context: ReportsContext): void {
+function serve(server: FeatureServer, context: ServedContext): void {
   const read = { tag: "Reports", method: "GET", access: { permission: "events:read", within: "project" } } as const;
   const ofKeys = { ...read, access: { ...read.access, keyScope: "events:read" } } as const;
   const errors = ["PROJECT_NOT_FOUND"] as const;

@@ -3,7 +3,7 @@ import { invalidField } from "../../core/errors.ts";
 import { DAY_MS } from "../../core/time/clock.ts";
 import { type ReadDb, rowsOf } from "../../store/database.ts";
 import { BRIEF_MS } from "./facts.ts";
-import { grouped, type ReportContext, type Scope, scopeOf, shareOf, timesOf } from "./range.ts";
+import { grouped, type ReportsContext, type Scope, scopeOf, shareOf, timesOf } from "./range.ts";
 import {
   type IncidentFigures,
   type IncidentGroup,
@@ -58,7 +58,7 @@ interface Measured extends Sums {
 
 /** @throws VALIDATION_FAILED, PROJECT_NOT_FOUND */
 export async function incidentsReport(
-  context: ReportContext,
+  context: ReportsContext,
   principal: Principal,
   query: IncidentsQuery,
 ): Promise<IncidentsReport> {

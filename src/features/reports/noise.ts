@@ -2,7 +2,7 @@ import { currentCaller, type Principal } from "../../core/caller.ts";
 import { DAY_MS, type EpochMs, MINUTE_MS, toRfc3339OrNull } from "../../core/time/clock.ts";
 import { rowsOf } from "../../store/database.ts";
 import { BRIEF_MS, DIRECT_KEY } from "./facts.ts";
-import { grouped, type ReportContext, type Scope, scopeOf, shareOf, timesOf } from "./range.ts";
+import { grouped, type ReportsContext, type Scope, scopeOf, shareOf, timesOf } from "./range.ts";
 import type { NoiseReport, NoisyKey, RangeQuery, Suggestion } from "./schema.ts";
 
 /** Keys of a report. */
@@ -56,7 +56,7 @@ export interface ExaminedIncident {
 
 /** @throws VALIDATION_FAILED, PROJECT_NOT_FOUND */
 export async function noiseReport(
-  context: ReportContext,
+  context: ReportsContext,
   principal: Principal,
   query: RangeQuery,
 ): Promise<NoiseReport> {

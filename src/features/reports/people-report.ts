@@ -7,7 +7,7 @@ import { finalShiftsOf, type ScheduleRows, scheduleRowsOf } from "../oncall/inde
 import { exactTimes } from "./incidents-report.ts";
 import { loadOf } from "./local-days.ts";
 import type { PersonDay } from "./person-days.ts";
-import { type ReportContext, type Scope, scopeOf, timesOf } from "./range.ts";
+import { type ReportsContext, type Scope, scopeOf, timesOf } from "./range.ts";
 import type { PeopleReport, PersonLoad, RangeQuery } from "./schema.ts";
 
 /** Schedules of one report. */
@@ -23,7 +23,7 @@ interface Visible {
 }
 
 /** By `reports.people`. @throws FORBIDDEN if it is off */
-function visibleTo({ settings, projects }: ReportContext, caller: PermissionHolder, scope: Scope): Visible {
+function visibleTo({ settings, projects }: ReportsContext, caller: PermissionHolder, scope: Scope): Visible {
   const shows = settings.current.reports.people;
   if (shows === "off") throw new PrismError("FORBIDDEN", "Reports about people are off (reports.people)");
   const seesAll = shows === "all" || (shows === "owners" && caller.permissions.has("notifications:read_all"));
@@ -32,11 +32,14 @@ function visibleTo({ settings, projects }: ReportContext, caller: PermissionHold
   return { shows, userId: caller.userId, projectIds };
 }
 
+const LAST_DAY = "9999-12-31";
+const dateOf = (at: EpochMs): string => new Date(at).toISOString().slice(0, 10);
+
 type Sums = Pick<PersonDay, "userId" | "pagesDay" | "pagesNight" | "pagesWeekend" | "sleepBreaks">;
 
 const DAYS = `select userId, sum(pagesDay) pagesDay, sum(pagesNight) pagesNight, sum(pagesWeekend) pagesWeekend,
   sum(sleepBreaks) sleepBreaks, count(*) n from person_days
-  where projectId in (select value from json_each(?)) and day >= ? and day < ?
+  where projectId in (select value from json_each(?)) and day >= ? and day <= ?
   and (projectId in (select value from json_each(?)) or userId = ?) group by userId`;
 const OWN_ACKS = `select json_group_array(max(0, firstAckAt - pagedAt)) acks from incident_facts
   where firstAckBy = ? and openedAt >= ? and openedAt < ? and pagedAt is not null
@@ -44,7 +47,7 @@ const OWN_ACKS = `select json_group_array(max(0, firstAckAt - pagedAt)) acks fro
 
 /** @throws FORBIDDEN, VALIDATION_FAILED, PROJECT_NOT_FOUND */
 export async function peopleReport(
-  context: ReportContext,
+  context: ReportsContext,
   caller: PermissionHolder,
   query: RangeQuery,
 ): Promise<PeopleReport> {
@@ -52,9 +55,11 @@ export async function peopleReport(
   const scope = await scopeOf(context, caller, query);
   const visible = visibleTo(context, caller, scope);
   const { userId } = visible;
-  const [from, to] = [scope.from, scope.to].map((at) => new Date(at).toISOString().slice(0, 10));
+  const from = dateOf(scope.from);
+  // The date of now is a later one in zones to the east.
+  const to = scope.to >= context.clock.now() ? LAST_DAY : dateOf(scope.to - 1);
   const rows = await rowsOf<Sums & { n: number }>(db.scan, DAYS, [
-    ...[scope.projects, from, to === from ? `${to}~` : to],
+    ...[scope.projects, from, to],
     ...[JSON.stringify([...visible.projectIds]), userId],
   ]);
   currentCaller().charge?.({ steps: rows.reduce((sum, { n }) => sum + n, 0) * STEPS_PER_DAY });
@@ -74,7 +79,11 @@ export async function peopleReport(
   return { ...timesOf(scope), shows: visible.shows, data };
 }
 
-async function medianAck({ db }: ReportContext, userId: string, { from, to, projects }: Scope): Promise<number | null> {
+async function medianAck(
+  { db }: ReportsContext,
+  userId: string,
+  { from, to, projects }: Scope,
+): Promise<number | null> {
   const [row] = await rowsOf<{ acks: string }>(db.scan, OWN_ACKS, [userId, from, to, projects]);
   return exactTimes(JSON.parse(row?.acks ?? "[]") as number[]).median;
 }
@@ -93,7 +102,7 @@ export interface ScheduleOfReport {
   readonly rows: ScheduleRows | undefined;
 }
 
-export async function schedulesIn({ db }: ReportContext, { projects }: Scope): Promise<ScheduleOfReport[]> {
+export async function schedulesIn({ db }: ReportsContext, { projects }: Scope): Promise<ScheduleOfReport[]> {
   const found = await rowsOf<Omit<ScheduleOfReport, "rows">>(db.scan, SCHEDULES, [projects]);
   const rows = await scheduleRowsOf(
     db.scan,
@@ -103,7 +112,7 @@ export async function schedulesIn({ db }: ReportContext, { projects }: Scope): P
 }
 
 /** The final shifts of a schedule until now. */
-export async function shiftsUntilNow(context: ReportContext, rows: ScheduleRows | undefined, { from, to }: Scope) {
+export async function shiftsUntilNow(context: ReportsContext, rows: ScheduleRows | undefined, { from, to }: Scope) {
   const until = Math.min(to, context.clock.now());
   const shifts = from < until ? await finalShiftsOf(context, rows, { from, to: until }) : [];
   currentCaller().charge?.({ steps: shifts.length * STEPS_PER_SHIFT });
@@ -111,7 +120,7 @@ export async function shiftsUntilNow(context: ReportContext, rows: ScheduleRows 
 }
 
 /** How long people were on call on these schedules. */
-async function dutiesIn(context: ReportContext, scope: Scope, { userId, projectIds }: Visible) {
+async function dutiesIn(context: ReportsContext, scope: Scope, { userId, projectIds }: Visible) {
   const spans = new Map<string, { start: EpochMs; end: EpochMs }[]>();
   const swaps = new Map<string, number>();
   for (const { projectId, rows } of await schedulesIn(context, scope)) {

@@ -5,7 +5,7 @@ import type { Uses } from "../../module/feature.ts";
 import { rowsOf } from "../../store/database.ts";
 import { MAX_RANGE_DAYS, type RangeQuery } from "./schema.ts";
 
-export type ReportContext = Uses<"db" | "clock" | "settings" | "projects" | "users" | "reports">;
+export type ReportsContext = Uses<"db" | "clock" | "settings" | "projects" | "users" | "reports">;
 
 const DEFAULT_DAYS = 30;
 
@@ -20,7 +20,7 @@ export interface Scope {
 }
 
 /** The projects whose events the caller reads, and the time. @throws VALIDATION_FAILED, PROJECT_NOT_FOUND */
-export async function scopeOf(context: ReportContext, principal: Principal, query: RangeQuery): Promise<Scope> {
+export async function scopeOf(context: ReportsContext, principal: Principal, query: RangeQuery): Promise<Scope> {
   const to = query.to ?? context.clock.now();
   const from = query.from ?? to - DEFAULT_DAYS * DAY_MS;
   if (from >= to) throw invalidField("query", "from", "must be before to");
@@ -31,7 +31,7 @@ export async function scopeOf(context: ReportContext, principal: Principal, quer
   return { projects: JSON.stringify(projectIds), projectIds, from, to };
 }
 
-async function allProjects({ db }: ReportContext): Promise<string[]> {
+async function allProjects({ db }: ReportsContext): Promise<string[]> {
   const rows = await rowsOf<{ id: string }>(db.scan, "select id from projects where deletedAt is null", []);
   return rows.map(({ id }) => id);
 }

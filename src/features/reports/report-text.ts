@@ -1,3 +1,4 @@
+import { countText } from "../../core/text/clean-text.ts";
 import { spanText } from "../../core/time/clock.ts";
 import type { Readable } from "./range.ts";
 import type { IncidentsReport, NoiseReport, SchedulesReport } from "./schema.ts";
@@ -10,7 +11,7 @@ const span = (ms: number | null): string => (ms === null ? "–" : spanText(ms))
 export function incidentLines({ total, isApproximate }: Readable<IncidentsReport>): string[] {
   const about = isApproximate ? "≈ " : "";
   return [
-    `${total.incidents} incidents, ${total.pages} pages; ${percent(total.unacknowledgedShare)} without a response`,
+    `${countText(total.incidents, "incident")}, ${countText(total.pages, "page")}; ${percent(total.unacknowledgedShare)} without a response`,
     `First response: median ${about}${span(total.ack.median)}, nine of ten within ${about}${span(total.ack.p90)}`,
     `End: median ${about}${span(total.resolve.median)}, nine of ten within ${about}${span(total.resolve.p90)}`,
     `${total.brief} ended by themselves within 5 minutes, ${total.reopened} came again within 30`,
@@ -21,14 +22,14 @@ export function incidentLines({ total, isApproximate }: Readable<IncidentsReport
 export function noiseLines({ data }: Readable<NoiseReport>, most: number): string[] {
   return data.slice(0, most).flatMap(({ key, pages, incidents, acknowledgedShare, suggestions }) => {
     const [first] = suggestions;
-    const line = `${key}: ${pages} pages of ${incidents} incidents, ${percent(acknowledgedShare)} with a response`;
+    const line = `${key}: ${countText(pages, "page")} of ${countText(incidents, "incident")}, ${percent(acknowledgedShare)} with a response`;
     return first === undefined ? [line] : [line, `  ${first.text}`];
   });
 }
 
 export function scheduleLines({ data }: Readable<SchedulesReport>): string[] {
   return data.map(({ name, shifts, pagesPerShift, gapHours, smallestShare, largestShare }) => {
-    const pages = pagesPerShift === null ? "no shifts" : `${shifts} shifts, ${pagesPerShift} pages each`;
+    const pages = pagesPerShift === null ? "no shifts" : `${countText(shifts, "shift")}, ${pagesPerShift} pages each`;
     return `${name}: ${pages}, ${gapHours} h without anyone, shares from ${percent(smallestShare)} to ${percent(largestShare)}`;
   });
 }

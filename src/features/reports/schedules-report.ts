@@ -3,7 +3,7 @@ import { type EpochMs, HOUR_MS, toRfc3339 } from "../../core/time/clock.ts";
 import { rowsOf } from "../../store/database.ts";
 import { type FinalShift, stints } from "../oncall/index.ts";
 import { schedulesIn, shiftsUntilNow } from "./people-report.ts";
-import { grouped, type ReportContext, type Scope, scopeOf, shareOf, timesOf } from "./range.ts";
+import { grouped, type ReportsContext, type Scope, scopeOf, shareOf, timesOf } from "./range.ts";
 import type { RangeQuery, ScheduleLoad, SchedulesReport } from "./schema.ts";
 
 const MAX_GAPS = 20;
@@ -23,7 +23,7 @@ interface PageAt {
 
 /** @throws VALIDATION_FAILED, PROJECT_NOT_FOUND */
 export async function schedulesReport(
-  context: ReportContext,
+  context: ReportsContext,
   principal: Principal,
   query: RangeQuery,
 ): Promise<SchedulesReport> {

@@ -1,12 +1,13 @@
 import { OPERATOR } from "../../core/caller.ts";
 import type { QueueName } from "../../core/limits/queues.ts";
+import { countText } from "../../core/text/clean-text.ts";
 import { DAY_MS } from "../../core/time/clock.ts";
 import type { Context } from "../../module/feature.ts";
 import { type ReadDb, rowsOf } from "../../store/database.ts";
 import { findProject, projectPeople } from "../access/index.ts";
 import { cutText } from "../rules/index.ts";
 import { COMPLETED, type RunningJob } from "../time/jobs/index.ts";
-import type { ReportContext } from "./range.ts";
+import type { ReportsContext } from "./range.ts";
 
 /* The weekly digest of a project (`settings.digest.weekly`): incidents, noise and schedules, never people. */
 
@@ -100,7 +101,7 @@ async function sendWeekly(context: WeeklyContext, job: RunningJob): Promise<unkn
 }
 
 /** Also without a caller: the readers are the people of the project. */
-async function weeklyText(context: ReportContext, project: string, name: string) {
+async function weeklyText(context: ReportsContext, project: string, name: string) {
   const { incidentsReport } = await import("./incidents-report.ts");
   const { noiseReport } = await import("./noise.ts");
   const { schedulesReport } = await import("./schedules-report.ts");
@@ -115,7 +116,7 @@ async function weeklyText(context: ReportContext, project: string, name: string)
     ...(schedules.length > 0 ? [`On call:\n${schedules.join("\n")}`] : []),
   ];
   return {
-    title: cutText(`${name}: ${incidents.total.incidents} incidents in 7 days`, TITLE_LENGTH),
+    title: cutText(`${name}: ${countText(incidents.total.incidents, "incident")} in 7 days`, TITLE_LENGTH),
     message: cutText(parts.join("\n\n"), MESSAGE_LENGTH),
   };
 }

@@ -3,13 +3,13 @@ import test from "node:test";
 import { eventually } from "../../helpers/eventually.ts";
 import { answered } from "../../helpers/prism.ts";
 import { rowsOf, scalarOf } from "../../helpers/tables.ts";
-import { WebhookRecorder } from "../../helpers/webhook-recorder.ts";
+import { startRecorder } from "../../helpers/webhook-recorder.ts";
 import { MailServer } from "../access/sessions/support/mail-server.ts";
 import { DAY, IncidentWorld, Maker, MINUTE } from "./support.ts";
 
 test("each week the people and rooms of a project get incidents, noise and schedules, and no word about people", async (t) => {
   const mails = await MailServer.start(t);
-  const room = await WebhookRecorder.start(t);
+  const room = await startRecorder<unknown>(t);
   const world = await IncidentWorld.start(t, {
     ...{ "auth.accessExpires": "30d", "webhooks.allowPrivateCidrs": "127.0.0.0/8", "digest.enabled": "false" },
     ...mails.settings,
@@ -50,16 +50,16 @@ test("each week the people and rooms of a project get incidents, noise and sched
   };
   await maker.store([{ incident, log: [], pages: [maker.page(page)] }]);
   await prism.parts.offers.reports.collect();
-  room.requests.length = 0;
+  room.posts.length = 0;
   await prism.parts.offers.schedules.run(schedule()?.id ?? "");
   await eventually("a mail arrives", () => mails.mails.length > 0);
-  await eventually("the room has it", () => room.requests.length > 0);
+  await eventually("the room has it", () => room.posts.length > 0);
   const [sent] = rowsOf<{ title: string; message: string }>(
     prism,
     "select title, message from notifications where kind = 'digest'",
   );
-  assert.match(sent?.title ?? "", /: 1 incidents in 7 days$/);
-  assert.match(sent?.message ?? "", /What paged most:\nDiskFull: 1 pages of 1 incidents, 0 % with a response/);
+  assert.match(sent?.title ?? "", /: 1 incident in 7 days$/);
+  assert.match(sent?.message ?? "", /What paged most:\nDiskFull: 1 page of 1 incident, 0 % with a response/);
   assert.match(sent?.message ?? "", /On call:\nDuty: no shifts, 168 h without anyone/);
   assert.doesNotMatch(sent?.message ?? "", /ann/);
 

@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import type { IncidentsReport, NoiseReport, PeopleReport, SchedulesReport } from "../../../client/api-types.gen.ts";
+import { countText } from "../../../core/text/clean-text.ts";
 import { csvLine } from "../../../core/text/csv.ts";
 import { DAY_MS } from "../../../core/time/clock.ts";
 import { ServerRefused } from "../../output/exit-codes.ts";
@@ -85,8 +86,8 @@ function shown(line: string, isMarkdown: boolean): string {
 }
 
 function personLine({ name, userId, ...load }: PeopleReport["data"][number]): string {
-  const onCall = `${load.onCallHours} h on call in ${load.onCallNights} nights`;
-  const pages = `${load.pagesDay + load.pagesNight} pages, ${load.pagesNight} at night, ${load.sleepBreaks} sleep breaks`;
+  const onCall = `${load.onCallHours} h on call in ${countText(load.onCallNights, "night")}`;
+  const pages = `${countText(load.pagesDay + load.pagesNight, "page")}, ${load.pagesNight} at night, ${countText(load.sleepBreaks, "sleep break")}`;
   return `${name || userId}: ${onCall}; ${pages}`;
 }
 
