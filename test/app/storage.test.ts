@@ -82,7 +82,7 @@ async function fillUp(prism: TestPrism): Promise<void> {
 }
 
 test("a full database answers 507 on every route that stores something; nothing of it is stored, and reads go on", async (t) => {
-  const prism = await startPrism(t, { settings: { maxDbBytes: "2400000" } });
+  const prism = await startPrism(t, { settings: { maxDbBytes: "3000000" } });
   await fillUp(prism);
   for (const { name, table, run } of WRITES)
     await t.test(name, async () => {

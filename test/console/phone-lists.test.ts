@@ -140,6 +140,15 @@ test("alerts are in groups by name, each with its day, and a press on the histog
   await figure.getByText("1 warning", { exact: true }).waitFor();
   await assertAccessible(page, "alerts in groups");
 
+  await page.getByRole("button", { name: "Labels", exact: true }).click();
+  const counts = page.getByRole("region", { name: "Labels of these alerts" });
+  await counts.getByRole("button", { name: "web-1 1" }).click();
+  await lag.waitFor({ state: "detached" });
+  await group("HostDown").waitFor();
+  await assertAccessible(page, "alerts with the counts of their labels");
+  await page.getByRole("button", { name: "Remove instance" }).click();
+  await lag.waitFor();
+
   const plot = figure.getByRole("group");
   const box = await plot.boundingBox();
   assert.ok(box);

@@ -140,6 +140,7 @@ const ABOUT_ME = new Set([
   "POST /api/v1/users/me/second-factor/recovery-codes",
   "DELETE /api/v1/users/me/second-factor",
   "GET /api/v1/users/me/passkeys",
+  "POST /api/v1/users/me/passkeys",
   "POST /api/v1/users/me/passkeys/begin",
   "POST /api/v1/users/me/passkeys/proof",
   "GET /api/v1/users/me/identities",

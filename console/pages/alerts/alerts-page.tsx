@@ -28,6 +28,7 @@ import { mayResolve, RowActions } from "./alert-list-actions.tsx";
 import { columnsOf } from "./alert-rows.tsx";
 import { cutNote, seriesOf } from "./alert-series.ts";
 import { quietWord, resolveAlert, silencePath, stateOf } from "./alert-types.ts";
+import { LabelCounts } from "./label-counts.tsx";
 import { NoAlert } from "./no-alert.tsx";
 
 /** Of what the figures are, by state. */
@@ -128,7 +129,16 @@ export function AlertsPage() {
             />
           </Card>
         </div>
-        {isWide && <MatcherField matchers={matchers} onChange={change} projectId={project} label="Labels of alerts" />}
+        {isWide && (
+          <>
+            <MatcherField matchers={matchers} onChange={change} projectId={project} label="Labels of alerts" />
+            <LabelCounts
+              alerts={list.items ?? []}
+              matchers={matchers}
+              onAdd={(matcher) => change([...matchers, matcher])}
+            />
+          </>
+        )}
         {group === NOT_GROUPED || list.items === undefined || list.items.length === 0 ? (
           table(list.items, "Alerts")
         ) : (

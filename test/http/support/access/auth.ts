@@ -10,6 +10,11 @@ const NO_ACCOUNT = { email: "nobody@example.com" };
 
 const FACTOR = "/api/v1/users/me/second-factor";
 const PASSKEYS = "/api/v1/users/me/passkeys";
+/** An answer of a browser that was not asked. */
+const NEW_PASSKEY = {
+  ...{ id: "c2VjcmV0", rawId: "c2VjcmV0", type: "public-key", clientExtensionResults: {} },
+  response: { clientDataJSON: "e30", attestationObject: "o2NmbXQ" },
+};
 const PASSKEY = "/api/v1/auth/passkey";
 
 /** A user with a second factor. */
@@ -70,10 +75,10 @@ export const AUTH: Table = {
     refusal: inPerson,
     request: at(`${PASSKEYS}/begin`, { password: CALLERS_PASSWORD }),
   },
-  "POST /api/v1/users/me/passkeys/proof": { refusal: inPerson, request: at(`${PASSKEYS}/proof`, {}) },
+  "POST /api/v1/users/me/passkeys/proof": { refusal: inPerson, request: at(`${PASSKEYS}/proof`) },
   "POST /api/v1/users/me/passkeys": {
     refusal: inPerson,
-    request: at(PASSKEYS, {}),
+    request: at(PASSKEYS, { passkey: NEW_PASSKEY }),
     served: [400, "VALIDATION_FAILED"],
   },
   "PATCH /api/v1/users/me/passkeys/:passkeyId": {

@@ -86,6 +86,8 @@ const MEMBERS: Readonly<Record<string, Choose>> = {
   "people.contactRules": () => undefined,
   "people.invite": () => true,
   "oncall.calendarUrl": (chance) => (chance.is(70) ? undefined : `${HOST}/calendar/${hex(chance, 16)}.ics`),
+  // Files refuse two shifts of one name.
+  "oncall.shifts.name": (chance) => `${chance.one(TEMPLATES)} ${hex(chance, 8)}`,
   "oncall.shifts.start": (chance) =>
     `2026-${month(chance)}-${String(chance.integer(1, 28)).padStart(2, "0")}T0${chance.integer(0, 9)}:30:00`,
   "oncall.shifts.durationMs": (chance) => chance.integer(1, 12) * 3_600_000,
