@@ -45,6 +45,7 @@ import { backupsFeature } from "../features/records/backup/feature.ts";
 import { configurationFeature } from "../features/records/configuration/feature.ts";
 import { retentionFeature } from "../features/records/retention/feature.ts";
 import { settingsFeature } from "../features/records/settings/feature.ts";
+import { reportsFeature } from "../features/reports/feature.ts";
 import { rulesFeature } from "../features/rules/feature.ts";
 import { statusPageFeature } from "../features/statuspage/feature.ts";
 import { jobsFeature } from "../features/time/jobs/feature.ts";
@@ -106,6 +107,7 @@ export const FEATURES: readonly OpenableFeature[] = [
   realtimeFeature,
   tasksFeature,
   timeFeature,
+  reportsFeature,
   retentionFeature,
   emergencyFeature,
   watchFeature,

@@ -11,6 +11,7 @@ import { addIncidents, addPage } from "./commands/alerts/incidents.ts";
 import { addMirror } from "./commands/alerts/mirror.ts";
 import { addOnCall } from "./commands/alerts/oncall.ts";
 import { addPolicies, addRoutes } from "./commands/alerts/policies.ts";
+import { addReport } from "./commands/alerts/report.ts";
 import { addSilences } from "./commands/alerts/silences.ts";
 import { addCluster } from "./commands/cluster/cluster.ts";
 import { addCheck } from "./commands/configuration/check.ts";
@@ -95,6 +96,7 @@ export function buildProgram(): Command {
   addPolicies(program);
   addRoutes(program);
   addMirror(program);
+  addReport(program);
   program.commandsGroup("Jobs:");
   addQueue(program);
   addTimers(program);

@@ -27,6 +27,15 @@ export function text(min = 1, max = 4096): Kind<string> {
   };
 }
 
+/** Two times of a day, such as `22:00-07:00`; the second one may be of the next day. */
+export function hours(): Kind<string> {
+  const message = "must be two times such as 22:00-07:00";
+  return {
+    schema: v.pipe(v.string(message), v.regex(/^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$/, message)),
+    fromText: (text) => text.trim(),
+  };
+}
+
 /** One of several words. Text may be in upper case, such as LOG_LEVEL=INFO. */
 export function oneOf<const T extends string>(...values: readonly [T, ...T[]]): Kind<T> {
   return {

@@ -226,7 +226,7 @@ export function sourceOf(key: string, { origins, files }: Pick<LoadedConfig, "or
 function derive(given: ConfigValues, dataDir: string, at: PathResolver, secrets: Secrets): Config {
   const isProduction = given.env === "production";
   const url = given.databaseUrl;
-  const { fcm, apns, tls, smtp, mailIn, ntfy } = given;
+  const { fcm, apns, tls, smtp, mailIn, ntfy, reports } = given;
   const usesUrl = url !== undefined && foreignDatabaseUrl(url) === undefined;
   const fileAt = (key: string, path: string | undefined) => (path === undefined ? undefined : at(key, path));
   return deepFreeze({
@@ -241,6 +241,11 @@ function derive(given: ConfigValues, dataDir: string, at: PathResolver, secrets:
     },
     fcm: { ...fcm, credentials: fileAt("fcm.credentials", fcm.credentials) },
     ntfy: { ...ntfy, templateDir: fileAt("ntfy.templateDir", ntfy.templateDir) },
+    reports: {
+      ...reports,
+      holidays: fileAt("reports.holidays", reports.holidays),
+      postMortem: fileAt("reports.postMortem", reports.postMortem),
+    },
     apns: { ...apns, keyFile: fileAt("apns.keyFile", apns.keyFile) },
     host: given.host ?? (isProduction ? "0.0.0.0" : "127.0.0.1"),
     databaseFile: usesUrl ? at("databaseUrl", databasePath(url)) : join(dataDir, "prism.db"),

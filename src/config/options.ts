@@ -17,7 +17,7 @@ import {
 import { DKIM_OPTIONS, MAIL_IN_OPTIONS } from "./mail-options.ts";
 import { option, optional, type ValuesOf } from "./option.ts";
 import { PUSHER_OPTIONS, STORAGE_OPTIONS } from "./provider-options.ts";
-import { DRILL_OPTIONS, EMERGENCY_OPTIONS, WATCH_OPTIONS } from "./watch-options.ts";
+import { DRILL_OPTIONS, EMERGENCY_OPTIONS, REPORT_OPTIONS, WATCH_OPTIONS } from "./watch-options.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -205,6 +205,7 @@ export const OPTIONS = {
     cron: option(k.text(1, 100), "0 8 * * *", "time of the digests, in the time zone of each project"),
     timezone: option(k.timezone(), "UTC", "IANA time zone of digests for projects without one"),
   },
+  reports: REPORT_OPTIONS,
   retention: {
     days: option(
       k.integer(0, 36_500),
@@ -215,6 +216,7 @@ export const OPTIONS = {
     notificationDays: option(k.integer(0, 36_500), 90, "days to keep notifications; 0 keeps all", LIVE),
     silenceDays: option(k.integer(0, 36_500), 5, "days to keep silences after their end; 0 keeps all", LIVE),
     alertDays: option(k.integer(0, 36_500), 90, "days to keep resolved alerts and incidents; 0 keeps all", LIVE),
+    reportDays: option(k.integer(0, 36_500), 400, "days to keep what reports are made of; 0 keeps all", LIVE),
     auditDays: option(
       k.integer(0, 36_500),
       365,

@@ -64,3 +64,17 @@ export const DRILL_OPTIONS = {
   day: option(k.oneOf(...WEEKDAYS), "wednesday", "day of weekly drills, for people who chose none", LIVE),
   hour: option(k.integer(0, 23), 11, "hour of weekly drills in each person's time zone, for the same people", LIVE),
 };
+
+/** Reports about incidents and the people who are paged. */
+export const REPORT_OPTIONS = {
+  people: option(
+    k.oneOf("off", "self", "owners", "all"),
+    "owners",
+    "whose load reports show: that of no one, of the caller alone, to owners that of people in their projects, or " +
+      "to all who read a project",
+    LIVE,
+  ),
+  night: option(k.hours(), "22:00-07:00", "hours that count as night, in the time zone of each person", LIVE),
+  holidays: optional(k.text(), "iCalendar file with days that count as weekends", LIVE),
+  postMortem: optional(k.text(), "Markdown file with {{ }} that is the template of post-mortems", LIVE),
+};

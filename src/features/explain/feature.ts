@@ -1,5 +1,6 @@
+import type { PermissionHolder } from "../../core/caller.ts";
 import { holderOf } from "../../http/server/access.ts";
-import { type FeatureServer, feature } from "../../module/feature.ts";
+import { type FeatureServer, feature, type Uses } from "../../module/feature.ts";
 import * as a from "./alert-schema.ts";
 import * as s from "./schema.ts";
 import type { ExplainOwn } from "./service.ts";
@@ -17,6 +18,13 @@ const shared = {
   response: s.ExplainView,
 } as const;
 
+declare module "../../module/feature.ts" {
+  interface Offers {
+    /** Why people were notified of an incident, in sentences. @throws INCIDENT_NOT_FOUND */
+    readonly explainIncident: (caller: PermissionHolder, id: string) => Promise<a.AlertExplanation>;
+  }
+}
+
 /** Why a user was notified, or was not. */
 export const explainFeature = feature("explain", {
   needs: [
@@ -31,8 +39,15 @@ export const explainFeature = feature("explain", {
     "waysOf",
     "originOfChannel",
   ],
-  register: (server, context) => serve(server, { ...context, alerting: { ...context, clock: context.steadyClock } }),
+  open: (context) => ({
+    explainIncident: async (caller, id) => (await alerts()).explainIncident(ownOf(context), caller, id),
+  }),
+  register: (server, context) => serve(server, ownOf(context)),
 });
+
+function ownOf(context: Omit<ExplainOwn, "alerting"> & Omit<ExplainOwn["alerting"], "clock"> & Uses<"steadyClock">) {
+  return { ...context, alerting: { ...context, clock: context.steadyClock } };
+}
 
 function serve(server: FeatureServer, context: ExplainOwn): void {
   server.route({

@@ -1,4 +1,4 @@
-export const EXPORT_KINDS = ["events", "notifications", "audit", "rules", "users"] as const;
+export const EXPORT_KINDS = ["events", "notifications", "incidents", "alerts", "audit", "rules", "users"] as const;
 export type ExportKind = (typeof EXPORT_KINDS)[number];
 
 export const EXPORT_FORMATS = ["ndjson", "csv", "json"] as const;

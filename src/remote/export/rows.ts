@@ -18,6 +18,13 @@ const COLUMNS = {
     ..."offset id userId ruleId eventId projectId kind title message action data priority aggregateCount".split(" "),
     ..."correlationId createdAt delivered readAt acknowledgedAt acknowledgeNote openedAt webviewAction".split(" "),
   ],
+  incidents: [
+    ..."id number projectId title state severity urgency policy alerts openedAt notifiedAt reachedAt".split(" "),
+    ..."acknowledgedAt resolvedAt resolvedBy groupLabels".split(" "),
+  ],
+  alerts: [
+    ..."id projectId state severity source fingerprint labels annotations startsAt lastAt resolvedAt count".split(" "),
+  ],
   rules: [
     ..."id projectId name description condition targetRoles targetUsers channels titleTemplate".split(" "),
     ..."messageTemplate sound action priority active version createdBy createdAt updatedAt stats".split(" "),
@@ -80,6 +87,12 @@ export async function exportedRows(server: ServerClient, selection: ExportReques
         mapped(lines, (line) => JSON.parse(line) as Item),
       );
     }
+    case "incidents":
+      return started(COLUMNS.incidents, inOrder(server, selection, "/api/v1/incidents", [undefined], "openedAt"));
+    case "alerts": {
+      const states = ["firing", "pending", "resolved"];
+      return started(COLUMNS.alerts, inOrder(server, selection, "/api/v1/alerts", states, "startsAt"));
+    }
     case "rules": {
       const rules = server.list<Item>("/api/v1/rules", { sort: "createdAt", projectId: project });
       // A signed link expires before the file is read.
@@ -104,8 +117,24 @@ async function* users(server: ServerClient, selection: ExportSelection): AsyncIt
   yield* found.sort((a, b) => (key(a) < key(b) ? -1 : 1));
 }
 
-function isSelected({ from, to }: ExportSelection, { createdAt }: Item): boolean {
-  const at = parseRfc3339(String(createdAt)) ?? 0;
+/** The API lists the newest ones first, and each state on its own. */
+async function* inOrder(
+  server: ServerClient,
+  selection: ExportSelection,
+  path: string,
+  states: readonly (string | undefined)[],
+  time: string,
+): AsyncIterable<Item> {
+  const found: Item[] = [];
+  for (const state of states)
+    for await (const item of server.list<Item>(path, { projectId: selection.project, state }))
+      if (isSelected(selection, item, time)) found.push(item);
+  const key = (item: Item): string => `${String(item[time])} ${String(item["id"])}`;
+  yield* found.sort((a, b) => (key(a) < key(b) ? -1 : 1));
+}
+
+function isSelected({ from, to }: ExportSelection, item: Item, time = "createdAt"): boolean {
+  const at = parseRfc3339(String(item[time])) ?? 0;
   return (from === undefined || at >= from) && (to === undefined || at < to);
 }
 

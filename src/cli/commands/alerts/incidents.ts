@@ -5,6 +5,7 @@ import type {
   Incident,
   IncidentResults,
   ListedIncident,
+  PostMortem,
 } from "../../../client/api-types.gen.ts";
 import { countText, ordinalText } from "../../../core/text/clean-text.ts";
 import { spanText } from "../../../core/time/clock.ts";
@@ -157,6 +158,23 @@ async function shownOf({ server, given: { userId }, found: { id } }: Call): Prom
   return { view, incident: await callOf(server, "getIncident", { id }), earlier };
 }
 
+/** @throws CommandError 2 for a template that cannot be used */
+async function exportIncident({ server, out, given: { format, template }, found: { id } }: Call): Promise<void> {
+  const postMortem = await callOf<PostMortem>(server, "getPostMortem", { id });
+  if (format === "json" || out.json) return out.line(JSON.stringify(postMortem, null, 2));
+  if (template === undefined) return out.line(postMortem.markdown.trimEnd());
+  const { readFile } = await import("node:fs/promises");
+  const { postMortemText } = await import("../../../features/reports/post-mortem-text.ts");
+  const text = await readFile(String(template), "utf8").catch((error: unknown) => {
+    throw new CommandError(EXIT.usage, `cannot read ${printable(String(template))}: ${(error as Error).message}`);
+  });
+  try {
+    out.line(postMortemText(postMortem, text).trimEnd());
+  } catch (error) {
+    throw new CommandError(EXIT.usage, `${printable(String(template))}: ${(error as Error).message}`);
+  }
+}
+
 /** How often it was here before, and the last times. */
 function earlierLines({ count, days, medianMs, isCut, last }: EarlierIncidents, out: Output): string[] {
   if (count === 0) return [`  first in ${days} days`];
@@ -233,6 +251,16 @@ export function addIncidents(program: Command): void {
         text: "explain why people were notified, why not, and what follows",
         of: "explainIncident",
         lines: (view: AlertExplanation, { out }) => explanationLines(view, out),
+      },
+      export: {
+        one: true,
+        text: "write an incident as the beginning of a post-mortem: facts, timeline, people, alerts, notes",
+        examples: ["12 > incident-12.md", "12 --format json", "12 --template post-mortem.md"],
+        flags: {
+          format: new Option("--format <format>", "form of it").choices(["markdown", "json"]).default("markdown"),
+          template: ["--template <file>", "Markdown file with {{ }} in place of the server's template"],
+        },
+        run: exportIncident,
       },
       ack: bulkAction("acknowledgeIncident", "acknowledge an incident: its steps stop", "12 --note 'I am on it'"),
       unack: actions("unacknowledgeIncident", "remove the acknowledgements: the steps start again", "12"),

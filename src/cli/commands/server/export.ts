@@ -25,7 +25,7 @@ interface Flags extends ExportSelection {
 
 export function addExport(program: Command): void {
   const command = single(program, "export", {
-    text: "export events, notifications, the audit trail, rules or users",
+    text: "export events, notifications, incidents, alerts, the audit trail, rules or users",
     about: `Without --url or PRISM_URL it exports from the data directory. With a token it exports what the token may read.
 Secrets and their hashes are never exported. An export of the audit trail is recorded in it.`,
     examples: [
@@ -40,7 +40,11 @@ Secrets and their hashes are never exported. An export of the audit trail is rec
       ),
       from: ["--from <time>", "rows from this time on: a time, a day, or a duration before now such as 24h", pastFlag],
       to: ["--to <time>", "rows before this time", pastFlag],
-      project: ["--project <project>", "events, notifications or rules of one project: id or slug", collectFlag],
+      project: [
+        "--project <project>",
+        "events, notifications, incidents, alerts or rules of one project: id or slug",
+        collectFlag,
+      ],
       out: ["--out <file>", "file to write (default, and with -: stdout)"],
       force: ["--force", "replace the file of --out if it exists"],
       gzip: ["--gzip", "compress with gzip"],
@@ -57,7 +61,10 @@ async function run(
   { out, gzip = false, force = false, format: given, ...selection }: Flags,
 ): Promise<void> {
   if (selection.project !== undefined && (kind === "audit" || kind === "users"))
-    throw new CommandError(EXIT.usage, `--project does not select ${kind}; it selects events, notifications and rules`);
+    throw new CommandError(
+      EXIT.usage,
+      `--project does not select ${kind}; it selects events, notifications, incidents, alerts and rules`,
+    );
   const file = out === "-" ? undefined : out;
   if (gzip && file === undefined && process.stdout.isTTY === true)
     throw new CommandError(EXIT.usage, "--gzip writes no text for a terminal; give --out, or redirect stdout");

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { isTimezone } from "../../../core/time/clock.ts";
 import { listing, within } from "../../../http/api/listing.ts";
 import { column, computed, json, type RowOf, resource, stored, time } from "../../../http/api/resource.ts";
-import { doc, integer, object, openObject, text } from "../../../http/api/shapes.ts";
+import { doc, integer, object, openObject, pattern, text } from "../../../http/api/shapes.ts";
 
 declare module "../../../store/schema.ts" {
   interface Schema {
@@ -36,6 +36,15 @@ const Mirror = object({
   ),
 });
 
+const WEEKLY = /^(mon|tue|wed|thu|fri|sat|sun) ([01]\d|2[0-3]):[0-5]\d$/;
+const Digest = object({
+  timezone: v.optional(timezone),
+  daily: v.optional(doc(v.boolean(), "Default: true")),
+  weekly: v.optional(
+    doc(pattern(WEEKLY, "must be a day and time such as `mon 09:00`"), "When the weekly report is sent: `mon 09:00`"),
+  ),
+});
+
 /** Other members are the owners' own and kept. A member that is null is none, or removed. */
 export const ProjectSettings = openObject({
   alertThreshold: v.nullish(doc(integer(1, 1_000_000), "Number of errors in the window that alerts the members")),
@@ -43,8 +52,8 @@ export const ProjectSettings = openObject({
   emailAlerts: v.nullish(doc(v.boolean(), "Whether alerts are also sent by email")),
   digest: v.nullish(
     doc(
-      v.union([v.boolean(), object({ timezone })], "must be true, false or an object with a timezone"),
-      "Daily digest for the members, optionally in a time zone",
+      v.union([v.boolean(), Digest], "must be true, false or an object with timezone, weekly or daily"),
+      "Digests for the members; true: the daily one",
     ),
   ),
   mirror: v.nullish(doc(Mirror, "The project runs beside another system: nothing leaves it (docs/mirror.md)")),

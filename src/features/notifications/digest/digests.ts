@@ -155,14 +155,17 @@ async function readersOf(context: DigestContext, projectId: string, hasEvents: b
   return reachable.filter((id) => unread.has(id));
 }
 
-/** `digest` in a project's settings: true, or an object with its time zone. */
+/** `digest` in a project's settings: true, or an object with its time zone; the weekly one is of the reports. */
 function digestOf(settings: string): {
   readonly isWanted: boolean;
   readonly isUnset: boolean;
   readonly zone: string | null;
 } {
-  const { digest } = JSON.parse(settings) as { digest?: boolean | { readonly timezone?: string } };
-  if (typeof digest === "object") return { isWanted: true, isUnset: false, zone: digest.timezone ?? null };
+  const { digest } = JSON.parse(settings) as {
+    digest?: boolean | { readonly timezone?: string; readonly daily?: boolean };
+  };
+  if (typeof digest === "object")
+    return { isWanted: digest.daily !== false, isUnset: false, zone: digest.timezone ?? null };
   return { isWanted: digest === true, isUnset: digest === undefined, zone: null };
 }
 

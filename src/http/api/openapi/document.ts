@@ -58,6 +58,7 @@ const TAGS: readonly (readonly [name: string, text: string, topic: string])[] = 
   ["Notifications", "Notifications of the caller, and sending them directly", "delivery"],
   ["Incidents", "What people are notified of, and the policies and routes that decide who is", "alerts"],
   ["Silences", "Alerts that notify no one for a time, once or in recurring windows", "alerts"],
+  ["Reports", "How incidents went, whom they woke, and what would have saved pages", "reports"],
   ["Alerts", "What fires until it is resolved, from monitoring, rules and programs", "alerts"],
   ["Integrations", "Programs that send alerts as PagerDuty or Opsgenie take them, and their keys", "integrations"],
   ["ntfy", "Topics of ntfy's API, which has a page of its own", "ntfy"],

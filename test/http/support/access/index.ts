@@ -26,6 +26,7 @@ import { PROJECTS } from "./projects.ts";
 import { PUSHER } from "./pusher.ts";
 import { REALTIME } from "./realtime.ts";
 import { RECEIVERS } from "./receivers.ts";
+import { REPORTS } from "./reports.ts";
 import { ROLES } from "./roles.ts";
 import type { Row, Table } from "./row.ts";
 import { RULES } from "./rules.ts";
@@ -55,6 +56,7 @@ const TABLE: Table = {
   ...TIME,
   ...MESSAGES,
   ...MIRROR,
+  ...REPORTS,
   ...TASKS,
   ...JOBS,
   ...HEARTBEATS,

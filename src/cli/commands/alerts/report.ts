@@ -1,0 +1,113 @@
+import { type Command, Option } from "commander";
+import type { IncidentsReport, NoiseReport, PeopleReport, SchedulesReport } from "../../../client/api-types.gen.ts";
+import { countText } from "../../../core/text/clean-text.ts";
+import { csvLine } from "../../../core/text/csv.ts";
+import { DAY_MS } from "../../../core/time/clock.ts";
+import { ServerRefused } from "../../output/exit-codes.ts";
+import { timeOf } from "../../output/flag-values.ts";
+import { type Output, printable } from "../../output/output.ts";
+import { type Call, callOf, resource, type Verb } from "../../resource.ts";
+import { OF_PROJECT } from "./shared.ts";
+
+interface Reports {
+  readonly incidents: IncidentsReport;
+  readonly noise: NoiseReport;
+  /** Null: reports about people are off. */
+  readonly people: PeopleReport | null;
+  readonly schedules: SchedulesReport;
+}
+
+const FORMATS = ["text", "markdown", "csv", "json"];
+
+/** `prism report`: incidents, noise, people and schedules of some days on one page. */
+export function addReport(program: Command): void {
+  resource(program, "report", "report", {
+    text: "report how incidents went and whom they woke: week, month",
+    examples: ["report week", "report month --project shop --format markdown"],
+    verbs: { week: reportOf(7, "the last 7 days"), month: reportOf(30, "the last 30 days") },
+  });
+}
+
+function reportOf(days: number, text: string): Verb {
+  return {
+    text: `report ${text}: incidents, what pages most, people, schedules`,
+    about: "Others' load is shown to those who may see it (reports.people). See `prism docs reports`.",
+    examples: ["", "--project shop --format csv"],
+    flags: {
+      project: OF_PROJECT,
+      format: new Option("--format <format>", "form of the report").choices(FORMATS).default("text"),
+    },
+    async run(call) {
+      const { out, given } = call;
+      const reports = await readReports(call, days);
+      if (given["format"] === "json" && !out.json) out.line(JSON.stringify(reports, null, 2));
+      else if (given["format"] === "csv" && !out.json) out.line(csvOf(reports).trimEnd());
+      else {
+        const lines = await linesOf(reports, given["format"] === "markdown", out);
+        out.result(reports, () => lines);
+      }
+    },
+  };
+}
+
+async function readReports({ server, given: { project } }: Call, days: number): Promise<Reports> {
+  const query = { project, from: timeOf(Date.now() - days * DAY_MS) };
+  return {
+    incidents: await callOf<IncidentsReport>(server, "reportIncidents", { ...query, by: "severity" }),
+    noise: await callOf<NoiseReport>(server, "reportNoise", query),
+    people: await callOf<PeopleReport>(server, "reportPeople", query).catch((error: unknown) => {
+      if (error instanceof ServerRefused && error.code === "FORBIDDEN") return null;
+      throw error;
+    }),
+    schedules: await callOf<SchedulesReport>(server, "reportSchedules", query),
+  };
+}
+
+const KEYS = 10;
+
+async function linesOf({ incidents, noise, people, schedules }: Reports, isMarkdown: boolean, out: Output) {
+  const { incidentLines, noiseLines, scheduleLines } = await import("../../../features/reports/report-text.ts");
+  const parts: readonly (readonly [string, readonly string[]])[] = [
+    ["Incidents", incidentLines(incidents)],
+    ["What pages most", noiseLines(noise, KEYS)],
+    ["People", people?.data.map(personLine) ?? ["Reports about people are off"]],
+    ["Schedules", scheduleLines(schedules)],
+  ];
+  const heading = (text: string): string => (isMarkdown ? `## ${text}\n` : out.bold(text));
+  return parts
+    .filter(([, lines]) => lines.length > 0)
+    .flatMap(([name, lines]) => [heading(name), ...lines.map((line) => shown(line, isMarkdown)), ""]);
+}
+
+/** Names and keys come from senders and people. */
+function shown(line: string, isMarkdown: boolean): string {
+  const text = printable(line);
+  return isMarkdown ? text.replace(/^( *)/, "$1- ").replace(/[\\`*_[\]<>#|~]/g, "\\$&") : `  ${text}`;
+}
+
+function personLine({ name, userId, ...load }: PeopleReport["data"][number]): string {
+  const onCall = `${load.onCallHours} h on call in ${countText(load.onCallNights, "night")}`;
+  const pages = `${countText(load.pagesDay + load.pagesNight, "page")}, ${load.pagesNight} at night, ${countText(load.sleepBreaks, "sleep break")}`;
+  return `${name || userId}: ${onCall}; ${pages}`;
+}
+
+/** A row for each figure. Cells that a spreadsheet would run are text. */
+function csvOf({ incidents, noise, people, schedules }: Reports): string {
+  const rows: (string | number | null)[][] = [["report", "of", "figure", "value"]];
+  const add = (report: string, of: string, figures: Readonly<Record<string, unknown>>): void => {
+    for (const [name, value] of Object.entries(figures))
+      if (typeof value === "number" || value === null) rows.push([report, of, name, value]);
+  };
+  const addTimes = (of: string, { ack, resolve }: IncidentsReport["total"]): void => {
+    add("incidents", of, { ackMedianMs: ack.median, ackP90Ms: ack.p90, ackMeanMs: ack.mean });
+    add("incidents", of, { resolveMedianMs: resolve.median, resolveP90Ms: resolve.p90, resolveMeanMs: resolve.mean });
+  };
+  for (const { group, ...figures } of [{ group: "total", ...incidents.total }, ...incidents.data]) {
+    add("incidents", group, { ...figures, ackSinceOpening: undefined });
+    addTimes(group, figures);
+  }
+  for (const { key, ...figures } of noise.data) add("noise", key, { ...figures, silencedAt: undefined });
+  for (const { name, userId, ...figures } of people?.data ?? []) add("people", name || userId, figures);
+  for (const { name, ...figures } of schedules.data) add("schedules", name, figures);
+  return rows.map(csvLine).join("");
+}

@@ -1,0 +1,192 @@
+import { currentCaller, type Principal } from "../../core/caller.ts";
+import { invalidField } from "../../core/errors.ts";
+import { DAY_MS } from "../../core/time/clock.ts";
+import { type ReadDb, rowsOf } from "../../store/database.ts";
+import { BRIEF_MS } from "./facts.ts";
+import { grouped, type ReportsContext, type Scope, scopeOf, shareOf, timesOf } from "./range.ts";
+import {
+  type IncidentFigures,
+  type IncidentGroup,
+  type IncidentsQuery,
+  type IncidentsReport,
+  MAX_GROUPS,
+  type ReportTimes,
+} from "./schema.ts";
+
+/** Facts of one report; of more the days are read. */
+const MAX_FACTS = 100_000;
+const STEPS_PER_FACT = 20;
+
+/** Of facts and of days; a week begins on Monday, and the first one of 1970 on the fifth. */
+const GROUPS = {
+  project: { facts: "projectId", days: "projectId" },
+  policy: { facts: "policy", days: "policy" },
+  severity: { facts: "severity", days: "severity" },
+  key: { facts: "f.key", days: "d.key" },
+  week: {
+    facts: "date((openedAt / 86400000 + 3) / 7 * 604800 - 259200, 'unixepoch')",
+    days: "date((day + 3) / 7 * 604800 - 259200, 'unixepoch')",
+  },
+} as const;
+const IN_FACTS = `from json_each(?) p cross join incident_facts f on f.projectId = p.value and f.openedAt >= ? and f.openedAt < ?`;
+const COUNT = `select count(*) n from (select 1 ${IN_FACTS} limit ${MAX_FACTS + 1})`;
+/** Lists of times are sorted by the main thread, which is faster than windows of SQLite. */
+const factsBy = (group: string): string => `select ${group} "group", count(*) incidents, sum(pagedAt is not null) paged,
+  sum(pagedAt is not null and firstAckAt is not null) acknowledged,
+  sum(resolvedAt - openedAt < ${BRIEF_MS} and end in ('alerts', 'timeout', 'auto')) brief,
+  sum(reopened) reopened, sum(pages) pages,
+  json_group_array(max(0, firstAckAt - pagedAt)) filter (where firstAckAt is not null and pagedAt is not null) acks,
+  json_group_array(firstAckAt - openedAt) filter (where firstAckAt is not null) openAcks,
+  json_group_array(resolvedAt - openedAt) resolves ${IN_FACTS} group by 1`;
+
+const IN_DAYS = `from json_each(?) p cross join incident_days d on d.projectId = p.value and d.day >= ? and d.day < ?`;
+const daysBy = (group: string): string => `select ${group} "group", sum(incidents) incidents, sum(paged) paged,
+  sum(acknowledged) acknowledged, sum(brief) brief, sum(reopened) reopened, sum(pages) pages, sum(ackMs) ackMs,
+  sum(resolveMs) resolveMs ${IN_DAYS} group by 1`;
+const bucketsBy = (group: string, column: "acks" | "resolves"): string =>
+  `select ${group} "group", cast(b.key as integer) bucket, sum(b.value) n ${IN_DAYS}, json_each(d.${column}) b
+    where b.key <> 'none' group by 1, 2`;
+
+type Sums = Pick<IncidentFigures, "incidents" | "paged" | "acknowledged" | "brief" | "reopened" | "pages">;
+
+interface Measured extends Sums {
+  readonly group: string;
+  readonly ack: ReportTimes;
+  readonly ackSinceOpening: ReportTimes | null;
+  readonly resolve: ReportTimes;
+}
+
+/** @throws VALIDATION_FAILED, PROJECT_NOT_FOUND */
+export async function incidentsReport(
+  context: ReportsContext,
+  principal: Principal,
+  query: IncidentsQuery,
+): Promise<IncidentsReport> {
+  const scope = await scopeOf(context, principal, query);
+  const by = query.by ?? "key";
+  const { isApproximate, groups, total } = await measured(context.db.scan, scope, by);
+  const byPages = (a: Measured, b: Measured) => b.pages - a.pages || b.incidents - a.incidents;
+  const sorted = groups.toSorted(by === "week" ? (a, b) => (a.group < b.group ? -1 : 1) : byPages);
+  const data = sorted.slice(0, MAX_GROUPS).map((each): IncidentGroup => ({ group: each.group, ...figuresOf(each) }));
+  const groupsLeftOut = groups.length - data.length;
+  return { ...timesOf(scope), by, isApproximate, total: figuresOf(total), data, groupsLeftOut };
+}
+
+async function measured(scan: ReadDb, scope: Scope, by: string) {
+  const [counted] = await rowsOf<{ n: number }>(scan, COUNT, [scope.projects, scope.from, scope.to]);
+  const facts = counted?.n ?? 0;
+  currentCaller().charge?.({ steps: Math.min(facts, MAX_FACTS) * STEPS_PER_FACT });
+  if (facts <= MAX_FACTS) return { isApproximate: false, ...(await fromFacts(scan, scope, by)) };
+  if (by.startsWith("label:"))
+    throw invalidField("query", "by", `needs a shorter time: there are more than ${MAX_FACTS} incidents`);
+  return { isApproximate: true, ...(await fromDays(scan, scope, by as keyof typeof GROUPS)) };
+}
+
+type FactRow = Sums & {
+  readonly group: string;
+  readonly acks: string;
+  readonly openAcks: string;
+  readonly resolves: string;
+};
+
+async function fromFacts(scan: ReadDb, { projects, from, to }: Scope, by: string) {
+  const label = /^label:(.*)$/.exec(by)?.[1];
+  const group = label === undefined ? GROUPS[by as keyof typeof GROUPS].facts : "coalesce(labels ->> ?, '')";
+  const parameters = [projects, from, to];
+  const text = factsBy(group);
+  const rows = await rowsOf<FactRow>(scan, text, label === undefined ? parameters : [`$."${label}"`, ...parameters]);
+  const all = { acks: [] as number[], openAcks: [] as number[], resolves: [] as number[] };
+  const groups = rows.map((row): Measured => {
+    const lists = {
+      acks: JSON.parse(row.acks) as number[],
+      openAcks: JSON.parse(row.openAcks) as number[],
+      resolves: JSON.parse(row.resolves) as number[],
+    };
+    for (const name of ["acks", "openAcks", "resolves"] as const) for (const each of lists[name]) all[name].push(each);
+    return { ...row, ...timesIn(lists) };
+  });
+  return { groups, total: { ...sumOf(rows), group: "", ...timesIn(all) } };
+}
+
+function timesIn({ acks, openAcks, resolves }: Readonly<Record<"acks" | "openAcks" | "resolves", number[]>>) {
+  return { ack: exactTimes(acks), ackSinceOpening: exactTimes(openAcks), resolve: exactTimes(resolves) };
+}
+
+/** Median, 90th percentile by nearest rank, and mean. */
+export function exactTimes(values: readonly number[]): ReportTimes {
+  const sorted = Float64Array.from(values).sort();
+  const { length } = sorted;
+  if (length === 0) return { median: null, p90: null, mean: null };
+  const at = (index: number): number => sorted[index] ?? 0;
+  const middle = Math.floor(length / 2);
+  const median = length % 2 === 1 ? at(middle) : Math.round((at(middle - 1) + at(middle)) / 2);
+  const sum = sorted.reduce((a, b) => a + b, 0);
+  return { median, p90: at(Math.ceil(length * 0.9) - 1), mean: Math.round(sum / length) };
+}
+
+type DayRow = Sums & { readonly group: string; readonly ackMs: number; readonly resolveMs: number };
+interface Bucket {
+  readonly group: string;
+  readonly bucket: number;
+  readonly n: number;
+}
+
+async function fromDays(scan: ReadDb, { projects, from, to }: Scope, by: keyof typeof GROUPS) {
+  const parameters = [projects, Math.floor(from / DAY_MS), Math.ceil(to / DAY_MS)];
+  const { days } = GROUPS[by];
+  const rows = await rowsOf<DayRow>(scan, daysBy(days), parameters);
+  const acks = await rowsOf<Bucket>(scan, bucketsBy(days, "acks"), parameters);
+  const resolves = await rowsOf<Bucket>(scan, bucketsBy(days, "resolves"), parameters);
+  const [acksOf, resolvesOf] = [grouped(acks, inGroup), grouped(resolves, inGroup)];
+  const timesFrom = (
+    { acknowledged, incidents, ackMs, resolveMs }: Omit<DayRow, "group">,
+    of: [Bucket[], Bucket[]],
+  ) => ({
+    ack: approximateTimes(of[0], ackMs, acknowledged),
+    ackSinceOpening: null,
+    resolve: approximateTimes(of[1], resolveMs, incidents),
+  });
+  const groups = rows.map(
+    (row): Measured => ({
+      ...row,
+      ...timesFrom(row, [acksOf.get(row.group) ?? [], resolvesOf.get(row.group) ?? []]),
+    }),
+  );
+  const sum = (name: "ackMs" | "resolveMs"): number => rows.reduce((total, row) => total + row[name], 0);
+  const all = { ...sumOf(rows), ackMs: sum("ackMs"), resolveMs: sum("resolveMs") };
+  return { groups, total: { ...sumOf(rows), group: "", ...timesFrom(all, [acks, resolves]) } };
+}
+
+const inGroup = ({ group }: Bucket): string => group;
+
+/** From the buckets of a histogram: inside of one they count as evenly spread. */
+export function approximateTimes(buckets: readonly Omit<Bucket, "group">[], sumMs: number, count: number): ReportTimes {
+  const counts = new Map<number, number>();
+  for (const { bucket, n } of buckets) counts.set(bucket, (counts.get(bucket) ?? 0) + n);
+  const total = [...counts.values()].reduce((a, b) => a + b, 0);
+  if (total === 0 || count === 0) return { median: null, p90: null, mean: null };
+  const sorted = [...counts].sort(([a], [b]) => a - b);
+  const at = (share: number): number => {
+    let before = 0;
+    for (const [bucket, n] of sorted) {
+      const lowest = bucket === 0 ? 0 : 2 ** bucket;
+      if (before + n >= share * total)
+        return Math.round((lowest + (2 ** (bucket + 1) - lowest) * ((share * total - before) / n)) * 1000);
+      before += n;
+    }
+    return 0;
+  };
+  return { median: at(0.5), p90: at(0.9), mean: Math.round(sumMs / count) };
+}
+
+function sumOf(rows: readonly Sums[]): Sums {
+  const sums = { incidents: 0, paged: 0, acknowledged: 0, brief: 0, reopened: 0, pages: 0 };
+  for (const row of rows) for (const name of Object.keys(sums) as (keyof Sums)[]) sums[name] += row[name];
+  return sums;
+}
+
+function figuresOf(of: Measured): IncidentFigures {
+  const { incidents, paged, acknowledged, brief, reopened, pages, ack, ackSinceOpening, resolve } = of;
+  const unacknowledgedShare = shareOf(paged - acknowledged, paged);
+  return { incidents, paged, acknowledged, unacknowledgedShare, brief, reopened, pages, ack, ackSinceOpening, resolve };
+}

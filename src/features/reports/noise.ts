@@ -1,0 +1,172 @@
+import { currentCaller, type Principal } from "../../core/caller.ts";
+import { DAY_MS, type EpochMs, MINUTE_MS, toRfc3339OrNull } from "../../core/time/clock.ts";
+import { rowsOf } from "../../store/database.ts";
+import { BRIEF_MS, DIRECT_KEY } from "./facts.ts";
+import { grouped, type ReportsContext, type Scope, scopeOf, shareOf, timesOf } from "./range.ts";
+import type { NoiseReport, NoisyKey, RangeQuery, Suggestion } from "./schema.ts";
+
+/** Keys of a report. */
+const MAX_KEYS = 50;
+/** Incidents of these keys that are examined, the newest first. */
+const MAX_EXAMINED = 20_000;
+const STEPS_PER_FACT = 20;
+/** A suggestion needs so many incidents, and applies to this share of them. */
+const LEAST = 5;
+const MOST_OF = 0.8;
+/** Within this time an incident that ends by itself need not page. */
+const SHORT_MS = 2 * MINUTE_MS;
+const GROUP_WAIT_MS = SHORT_MS;
+/** Incidents that begin so soon after another one come with it. */
+const TOGETHER_MS = 5 * MINUTE_MS;
+const NEVER_MS = 30 * DAY_MS;
+
+const FACTS = `from json_each(?) p cross join incident_facts f on f.projectId = p.value and f.openedAt >= ? and f.openedAt < ?`;
+const KEYS = `select projectId, f.key, count(*) incidents, sum(pages) pages, sum(pagedAt is not null) paged,
+  sum(pagedAt is not null and firstAckAt is not null) acknowledged, sum(reopened) flaps,
+  sum(resolvedAt - openedAt < ${BRIEF_MS} and end in ('alerts', 'timeout', 'auto')) brief
+  ${FACTS} where isDirect = 0 group by projectId, f.key having sum(pages) > 0 order by pages desc, f.key limit ${MAX_KEYS}`;
+const TOTAL = `select coalesce(sum(pages), 0) pages, count(*) n ${FACTS}`;
+const EXAMINED = `select f.projectId, f.key, f.openedAt, f.resolvedAt, f.pages, f.labels, f.firstAckAt is not null isAcked,
+  f.end in ('alerts', 'timeout', 'auto') isOwnEnd ${FACTS}
+  and (f.projectId || ' ' || f.key) in (select value from json_each(?)) order by f.openedAt desc limit ${MAX_EXAMINED}`;
+const SILENCED = `select f.projectId, f.key, max(h.at) at from silence_hits h join incident_facts f on f.incidentId = h.incidentId
+  where f.projectId in (select value from json_each(?)) group by f.projectId, f.key`;
+
+interface KeyRow {
+  readonly projectId: string;
+  readonly key: string;
+  readonly incidents: number;
+  readonly pages: number;
+  readonly paged: number;
+  readonly acknowledged: number;
+  readonly flaps: number;
+  readonly brief: number;
+}
+
+export interface ExaminedIncident {
+  readonly projectId: string;
+  readonly key: string;
+  readonly openedAt: EpochMs;
+  readonly resolvedAt: EpochMs;
+  readonly pages: number;
+  readonly labels: string;
+  readonly isAcked: 0 | 1;
+  readonly isOwnEnd: 0 | 1;
+}
+
+/** @throws VALIDATION_FAILED, PROJECT_NOT_FOUND */
+export async function noiseReport(
+  context: ReportsContext,
+  principal: Principal,
+  query: RangeQuery,
+): Promise<NoiseReport> {
+  const { scan } = context.db;
+  const scope = await scopeOf(context, principal, query);
+  const parameters = [scope.projects, scope.from, scope.to];
+  const [total] = await rowsOf<{ pages: number; n: number }>(scan, TOTAL, parameters);
+  currentCaller().charge?.({ steps: (total?.n ?? 0) * STEPS_PER_FACT });
+  const keys = await rowsOf<KeyRow>(scan, KEYS, parameters);
+  const wanted = JSON.stringify(keys.map(idOf));
+  const examined = await rowsOf<ExaminedIncident>(scan, EXAMINED, [...parameters, wanted]);
+  const silenced = await rowsOf<{ projectId: string; key: string; at: number }>(scan, SILENCED, [scope.projects]);
+  const silencedAt = new Map(silenced.map((row) => [idOf(row), row.at]));
+  const suggested = suggestionsFor(examined.toReversed(), scope);
+  const data = keys.map(
+    (row): NoisyKey => ({
+      ...{ key: row.key, projectId: row.projectId, incidents: row.incidents, pages: row.pages },
+      acknowledgedShare: shareOf(row.acknowledged, row.paged),
+      selfResolvedShare: shareOf(row.brief, row.incidents) ?? 0,
+      ...{ flaps: row.flaps, silencedAt: toRfc3339OrNull(silencedAt.get(idOf(row)) ?? null) },
+      suggestions: suggested.get(idOf(row)) ?? [],
+    }),
+  );
+  return { ...timesOf(scope), pages: total?.pages ?? 0, data };
+}
+
+const idOf = ({ projectId, key }: { readonly projectId: string; readonly key: string }) => `${projectId} ${key}`;
+
+/**
+ * What would have saved pages, by the incidents as they were: those that a silence would have withheld, those
+ * that ended within a longer group wait, and those that would have joined another one. @param incidents the earliest first
+ */
+export function suggestionsFor(
+  incidents: readonly ExaminedIncident[],
+  { to }: Pick<Scope, "to">,
+): ReadonlyMap<string, Suggestion[]> {
+  const byKey = grouped(
+    incidents.filter(({ key }) => key !== DIRECT_KEY),
+    idOf,
+  );
+  const found = new Map<string, Suggestion[]>();
+  for (const [id, own] of byKey) {
+    if (own.length < LEAST) continue;
+    const all = [unacknowledged(own, to), brief(own), together(own, byKey)].filter((each) => each !== null);
+    if (all.length > 0)
+      found.set(
+        id,
+        all.sort((a, b) => b.saves - a.saves),
+      );
+  }
+  return found;
+}
+
+function unacknowledged(own: readonly ExaminedIncident[], to: EpochMs): Suggestion | null {
+  const recent = own.filter(({ openedAt }) => openedAt >= to - NEVER_MS);
+  if (recent.length < LEAST || recent.some(({ isAcked }) => isAcked === 1)) return null;
+  const saves = pagesOf(recent);
+  const text = `No one responded to any of the ${recent.length} in 30 days: silence it, or route it to a policy that pages no one; it would have saved ${saves} of ${pagesOf(own)} pages`;
+  return { ...NOTHING, kind: "unacknowledged", text, matchers: matchersOf(own), saves };
+}
+
+function brief(own: readonly ExaminedIncident[]): Suggestion | null {
+  const short = own.filter(({ isOwnEnd, openedAt, resolvedAt }) => isOwnEnd === 1 && resolvedAt - openedAt <= SHORT_MS);
+  if (short.length < own.length * MOST_OF) return null;
+  const saves = pagesOf(short);
+  const share = Math.round((short.length / own.length) * 100);
+  const text = `It ends by itself within two minutes in ${share} %: with \`for\` at its source or a group wait of 2 minutes ${saves} of ${pagesOf(own)} pages would have been saved`;
+  return { ...NOTHING, kind: "brief", text, matchers: matchersOf(own), groupWaitMs: GROUP_WAIT_MS, saves };
+}
+
+/** The other key after whose incidents most of these begin. */
+function together(
+  own: readonly ExaminedIncident[],
+  byKey: ReadonlyMap<string, readonly ExaminedIncident[]>,
+): Suggestion | null {
+  let best: { readonly key: string; readonly joined: readonly ExaminedIncident[] } | null = null;
+  const [first] = own;
+  for (const others of byKey.values()) {
+    const [other] = others;
+    if (!first || !other || other.projectId !== first.projectId || other.key === first.key) continue;
+    const joined = own.filter(startsWithin(others));
+    if (joined.length > (best?.joined.length ?? own.length * MOST_OF - 1)) best = { key: other.key, joined };
+  }
+  if (best === null || best.joined.length < own.length * MOST_OF) return null;
+  const saves = pagesOf(best.joined);
+  const text = `It begins within five minutes after ${best.key} in ${Math.round((best.joined.length / own.length) * 100)} %: one group, or a rule that inhibits it, would have saved ${saves} of ${pagesOf(own)} pages`;
+  return { ...NOTHING, kind: "together", text, matchers: matchersOf(own), with: best.key, saves };
+}
+
+/** Whether one of the others began shortly before. @param others the earliest first; asked in this order, too */
+function startsWithin(others: readonly ExaminedIncident[]) {
+  let at = 0;
+  return ({ openedAt }: ExaminedIncident): boolean => {
+    while (at < others.length && (others[at]?.openedAt ?? 0) < openedAt - TOGETHER_MS) at += 1;
+    const next = others[at]?.openedAt ?? Number.POSITIVE_INFINITY;
+    return next <= openedAt;
+  };
+}
+
+const NOTHING = { groupWaitMs: null, with: null } as const;
+
+function pagesOf(incidents: readonly ExaminedIncident[]): number {
+  return incidents.reduce((sum, { pages }) => sum + pages, 0);
+}
+
+/** Of the labels that all of them have. */
+function matchersOf(own: readonly ExaminedIncident[]): string[] {
+  const labels = own.map((each) => JSON.parse(each.labels) as Readonly<Record<string, string>>);
+  const [first = {}] = labels;
+  return Object.entries(first)
+    .filter(([name, value]) => value !== "" && labels.every((each) => each[name] === value))
+    .map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+}

@@ -1,0 +1,153 @@
+import { currentCaller, type PermissionHolder } from "../../core/caller.ts";
+import { PrismError } from "../../core/errors.ts";
+import type { EpochMs } from "../../core/time/clock.ts";
+import { rowsOf } from "../../store/database.ts";
+import { userNames } from "../access/index.ts";
+import { finalShiftsOf, type ScheduleRows, scheduleRowsOf } from "../oncall/index.ts";
+import { exactTimes } from "./incidents-report.ts";
+import { loadOf } from "./local-days.ts";
+import type { PersonDay } from "./person-days.ts";
+import { type ReportsContext, type Scope, scopeOf, timesOf } from "./range.ts";
+import type { PeopleReport, PersonLoad, RangeQuery } from "./schema.ts";
+
+/** Schedules of one report. */
+const MAX_SCHEDULES = 200;
+const STEPS_PER_SHIFT = 2000;
+const STEPS_PER_DAY = 20;
+
+/** Whose load the caller sees: of all in these projects, and everywhere the caller's own. */
+interface Visible {
+  readonly shows: "self" | "owners" | "all";
+  readonly userId: string | null;
+  readonly projectIds: ReadonlySet<string>;
+}
+
+/** By `reports.people`. @throws FORBIDDEN if it is off */
+function visibleTo({ settings, projects }: ReportsContext, caller: PermissionHolder, scope: Scope): Visible {
+  const shows = settings.current.reports.people;
+  if (shows === "off") throw new PrismError("FORBIDDEN", "Reports about people are off (reports.people)");
+  const seesAll = shows === "all" || (shows === "owners" && caller.permissions.has("notifications:read_all"));
+  const isOwner = (id: string): boolean => shows === "owners" && projects.has(caller, id, "project:manage");
+  const projectIds = new Set(scope.projectIds.filter((id) => seesAll || isOwner(id)));
+  return { shows, userId: caller.userId, projectIds };
+}
+
+const LAST_DAY = "9999-12-31";
+const dateOf = (at: EpochMs): string => new Date(at).toISOString().slice(0, 10);
+
+type Sums = Pick<PersonDay, "userId" | "pagesDay" | "pagesNight" | "pagesWeekend" | "sleepBreaks">;
+
+const DAYS = `select userId, sum(pagesDay) pagesDay, sum(pagesNight) pagesNight, sum(pagesWeekend) pagesWeekend,
+  sum(sleepBreaks) sleepBreaks, count(*) n from person_days
+  where projectId in (select value from json_each(?)) and day >= ? and day <= ?
+  and (projectId in (select value from json_each(?)) or userId = ?) group by userId`;
+const OWN_ACKS = `select json_group_array(max(0, firstAckAt - pagedAt)) acks from incident_facts
+  where firstAckBy = ? and openedAt >= ? and openedAt < ? and pagedAt is not null
+  and projectId in (select value from json_each(?))`;
+
+/** @throws FORBIDDEN, VALIDATION_FAILED, PROJECT_NOT_FOUND */
+export async function peopleReport(
+  context: ReportsContext,
+  caller: PermissionHolder,
+  query: RangeQuery,
+): Promise<PeopleReport> {
+  const { db } = context;
+  const scope = await scopeOf(context, caller, query);
+  const visible = visibleTo(context, caller, scope);
+  const { userId } = visible;
+  const from = dateOf(scope.from);
+  // The date of now is a later one in zones to the east.
+  const to = scope.to >= context.clock.now() ? LAST_DAY : dateOf(scope.to - 1);
+  const rows = await rowsOf<Sums & { n: number }>(db.scan, DAYS, [
+    ...[scope.projects, from, to],
+    ...[JSON.stringify([...visible.projectIds]), userId],
+  ]);
+  currentCaller().charge?.({ steps: rows.reduce((sum, { n }) => sum + n, 0) * STEPS_PER_DAY });
+  const duties = await dutiesIn(context, scope, visible);
+  const pages = new Map(rows.map((row) => [row.userId, row]));
+  const ids = [...new Set([...pages.keys(), ...duties.keys()])];
+  const names = await userNames(db.scan, ids);
+  const ownAckMs = userId === null ? null : await medianAck(context, userId, scope);
+  const data = ids.map((id): PersonLoad => {
+    const { pagesDay = 0, pagesNight = 0, pagesWeekend = 0, sleepBreaks = 0 } = pages.get(id) ?? {};
+    return {
+      ...{ userId: id, name: names.get(id)?.name ?? null, ...(duties.get(id) ?? NO_DUTY) },
+      ...{ pagesDay, pagesNight, pagesWeekend, sleepBreaks, medianAckMs: id === userId ? ownAckMs : null },
+    };
+  });
+  data.sort((a, b) => b.sleepBreaks - a.sleepBreaks || b.pagesNight - a.pagesNight || b.pagesDay - a.pagesDay);
+  return { ...timesOf(scope), shows: visible.shows, data };
+}
+
+async function medianAck(
+  { db }: ReportsContext,
+  userId: string,
+  { from, to, projects }: Scope,
+): Promise<number | null> {
+  const [row] = await rowsOf<{ acks: string }>(db.scan, OWN_ACKS, [userId, from, to, projects]);
+  return exactTimes(JSON.parse(row?.acks ?? "[]") as number[]).median;
+}
+
+type Duty = Pick<PersonLoad, "onCallHours" | "onCallNights" | "onCallWeekendDays" | "swaps">;
+const NO_DUTY: Duty = { onCallHours: 0, onCallNights: 0, onCallWeekendDays: 0, swaps: 0 };
+
+const SCHEDULES = `select id, projectId, name from oncall_schedules
+  where projectId in (select value from json_each(?)) order by projectId, name limit ${MAX_SCHEDULES}`;
+const ZONES = "select id, timezone from users where id in (select value from json_each(?))";
+
+export interface ScheduleOfReport {
+  readonly id: string;
+  readonly projectId: string;
+  readonly name: string;
+  readonly rows: ScheduleRows | undefined;
+}
+
+export async function schedulesIn({ db }: ReportsContext, { projects }: Scope): Promise<ScheduleOfReport[]> {
+  const found = await rowsOf<Omit<ScheduleOfReport, "rows">>(db.scan, SCHEDULES, [projects]);
+  const rows = await scheduleRowsOf(
+    db.scan,
+    found.map(({ id }) => id),
+  );
+  return found.map((schedule) => ({ ...schedule, rows: rows.get(schedule.id) }));
+}
+
+/** The final shifts of a schedule until now. */
+export async function shiftsUntilNow(context: ReportsContext, rows: ScheduleRows | undefined, { from, to }: Scope) {
+  const until = Math.min(to, context.clock.now());
+  const shifts = from < until ? await finalShiftsOf(context, rows, { from, to: until }) : [];
+  currentCaller().charge?.({ steps: shifts.length * STEPS_PER_SHIFT });
+  return { shifts, until };
+}
+
+/** How long people were on call on these schedules. */
+async function dutiesIn(context: ReportsContext, scope: Scope, { userId, projectIds }: Visible) {
+  const spans = new Map<string, { start: EpochMs; end: EpochMs }[]>();
+  const swaps = new Map<string, number>();
+  for (const { projectId, rows } of await schedulesIn(context, scope)) {
+    const isShown = (id: string): boolean => id === userId || projectIds.has(projectId);
+    const { shifts } = await shiftsUntilNow(context, rows, scope);
+    for (const { start, end, users } of shifts)
+      for (const id of users.filter(isShown)) spans.set(id, [...(spans.get(id) ?? []), { start, end }]);
+    for (const id of substitutesOf(rows, scope).filter(isShown)) swaps.set(id, (swaps.get(id) ?? 0) + 1);
+  }
+  const zones = await rowsOf<{ id: string; timezone: string }>(context.db.scan, ZONES, [
+    JSON.stringify([...spans.keys()]),
+  ]);
+  const zoneOf = new Map(zones.map(({ id, timezone }) => [id, timezone]));
+  const calendar = await context.reports.calendar();
+  return new Map(
+    [...spans].map(([id, own]): [string, Duty] => {
+      const { ms, nights, weekendDays } = loadOf(own, zoneOf.get(id) ?? "UTC", calendar);
+      const onCallHours = Math.round(ms / 360_000) / 10;
+      return [id, { onCallHours, onCallNights: nights, onCallWeekendDays: weekendDays, swaps: swaps.get(id) ?? 0 }];
+    }),
+  );
+}
+
+/** Who took over the shifts of others. */
+function substitutesOf(rows: ScheduleRows | undefined, { from, to }: Scope): string[] {
+  return (rows?.shifts ?? []).flatMap(({ kind, turns, startLocal }) => {
+    const at = Date.parse(`${startLocal}Z`);
+    return kind === "swap" && at >= from && at < to ? (JSON.parse(turns) as string[][]).flat() : [];
+  });
+}

@@ -1,0 +1,35 @@
+import { countText } from "../../core/text/clean-text.ts";
+import { spanText } from "../../core/time/clock.ts";
+import type { Readable } from "./range.ts";
+import type { IncidentsReport, NoiseReport, SchedulesReport } from "./schema.ts";
+
+/* Reports as lines of text, for mails, rooms and commands. Nothing in them names a person. */
+
+const percent = (share: number | null): string => (share === null ? "–" : `${Math.round(share * 100)} %`);
+const span = (ms: number | null): string => (ms === null ? "–" : spanText(ms));
+
+export function incidentLines({ total, isApproximate }: Readable<IncidentsReport>): string[] {
+  const about = isApproximate ? "≈ " : "";
+  return [
+    `${countText(total.incidents, "incident")}, ${countText(total.pages, "page")}; ${percent(total.unacknowledgedShare)} without a response`,
+    `First response: median ${about}${span(total.ack.median)}, nine of ten within ${about}${span(total.ack.p90)}`,
+    `End: median ${about}${span(total.resolve.median)}, nine of ten within ${about}${span(total.resolve.p90)}`,
+    `${total.brief} ended by themselves within 5 minutes, ${total.reopened} came again within 30`,
+  ];
+}
+
+/** @param most keys */
+export function noiseLines({ data }: Readable<NoiseReport>, most: number): string[] {
+  return data.slice(0, most).flatMap(({ key, pages, incidents, acknowledgedShare, suggestions }) => {
+    const [first] = suggestions;
+    const line = `${key}: ${countText(pages, "page")} of ${countText(incidents, "incident")}, ${percent(acknowledgedShare)} with a response`;
+    return first === undefined ? [line] : [line, `  ${first.text}`];
+  });
+}
+
+export function scheduleLines({ data }: Readable<SchedulesReport>): string[] {
+  return data.map(({ name, shifts, pagesPerShift, gapHours, smallestShare, largestShare }) => {
+    const pages = pagesPerShift === null ? "no shifts" : `${countText(shifts, "shift")}, ${pagesPerShift} pages each`;
+    return `${name}: ${pages}, ${gapHours} h without anyone, shares from ${percent(smallestShare)} to ${percent(largestShare)}`;
+  });
+}

@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+import { MINUTE } from "../features/alerts/incidents/support.ts";
+import { IncidentWorld, Maker } from "../features/reports/support.ts";
+import { runCli, runJson } from "./run-cli.ts";
+
+test("prism report shows four reports on one page in four forms, and prism incidents export a post-mortem", async (t) => {
+  const world = await IncidentWorld.start(t, { "auth.accessExpires": "30d" });
+  const { prism, projectId } = world;
+  const { id: userId } = await world.member("ann");
+  await world.db.write((trx) =>
+    trx.updateTable("users").set({ name: "=HYPERLINK(1)" }).where("id", "=", userId).execute(),
+  );
+  const maker = await Maker.of(world);
+  // Commands have the clock of this machine.
+  const openedAt = Date.now() - 60 * MINUTE;
+  world.clock.advance(Math.max(0, Date.now() - world.clock.now()));
+  const groupLabels = JSON.stringify({ alertname: "=cmd|' /C calc'!A0 \u001b[2J" });
+  const incident = maker.incident({ openedAt, notifiedAt: openedAt, resolvedAt: openedAt + 5 * MINUTE, groupLabels });
+  const page = { incidentId: String(incident["id"]), projectId, userId, createdAt: openedAt, deliveredAt: openedAt };
+  await maker.store([{ incident, log: [], pages: [maker.page(page)] }]);
+  await prism.parts.offers.reports.collect();
+  const options = { cwd: prism.dir, env: { PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken } };
+  const run = (words: string) => runCli(words.split(" "), options);
+
+  const week = await run("report week");
+  assert.equal(week.status, 0, week.stderr);
+  assert.match(week.stdout, /^Incidents\n {2}1 incident, 1 page; 100 % without a response\n/);
+  assert.match(week.stdout, /\nWhat pages most\n {2}=cmd\|.*: 1 page of 1 incident,/);
+  assert.match(week.stdout, /\nPeople\n {2}=HYPERLINK\(1\): 0 h on call in 0 nights; 1 page,/);
+  assert.ok(!week.stdout.includes("\u001b"), "keys of alerts do not reach the terminal");
+
+  const csv = await run("report month --format csv");
+  assert.match(csv.stdout, /^report,of,figure,value\r?\n/);
+  assert.match(csv.stdout, /incidents,total,incidents,1\r?\n/);
+  assert.match(csv.stdout, /people,'=HYPERLINK\(1\),pagesDay/);
+  assert.doesNotMatch(csv.stdout, /(^|,)=/m);
+
+  const markdown = await run("report month --project default --format markdown");
+  assert.match(markdown.stdout, /^## Incidents\n\n- 1 incident,/);
+  const json = await runJson<{ people: object; noise: { pages: number } }>(["report", "week"], options);
+  assert.equal(json.noise.pages, 1);
+
+  const number = String(incident["number"]);
+  const text = await run(`incidents export ${number}`);
+  assert.equal(text.status, 0, text.stderr);
+  assert.match(text.stdout, new RegExp(`^# Incident ${number}: `));
+  const asJson = await run(`incidents export ${number} --format json`);
+  assert.equal(String(JSON.parse(asJson.stdout).number), number);
+  writeFileSync(join(prism.dir, "own.md"), "{{ number }} {{ severity | default:'none' }}");
+  assert.equal((await run(`incidents export ${number} --template own.md`)).stdout, `${number} none\n`);
+  writeFileSync(join(prism.dir, "own.md"), "{{ nothing }}");
+  const refused = await run(`incidents export ${number} --template own.md`);
+  assert.equal(refused.status, 2);
+  assert.match(refused.stderr, /own\.md: there is no nothing/);
+
+  const rows = await run("export incidents --format csv");
+  assert.match(rows.stdout, /^id,number,projectId,title/);
+  assert.equal(rows.stdout.trim().split("\r\n").length, 2);
+  await world.fire("Disk");
+  const alerts = await run("export alerts");
+  assert.equal(alerts.status, 0, alerts.stderr);
+  assert.equal(alerts.stdout.trim().split("\n").length, 2, "resolved ones, too");
+});

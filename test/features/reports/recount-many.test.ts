@@ -1,0 +1,4 @@
+import test from "node:test";
+import { recount } from "./recount.ts";
+
+test("20 000 random incidents: their facts and days are a recount of timeline and pages", (t) => recount(t, 20_000));
