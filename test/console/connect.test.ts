@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import test, { type TestContext } from "node:test";
-import type { Page } from "playwright-core";
+import type { Locator, Page } from "playwright-core";
 import { eventually } from "../helpers/eventually.ts";
 import { stepsOf } from "../helpers/steps.ts";
 import { assertAccessible, startConsole } from "./helpers.ts";
@@ -192,9 +192,9 @@ test("tiles have logos, and say what is set up and when it last worked; all grou
 
   for (const theme of ["light", "dark"] as const)
     for (const width of [360, 1280]) {
-      const page = await console.open("/connect", { theme, width });
+      const page: Page = await console.open("/connect", { theme, width });
       await console.shown(page);
-      const tile = (name: RegExp) => page.getByRole("link", { name });
+      const tile = (name: RegExp): Locator => page.getByRole("link", { name });
       await tile(/^Generic 1 set up, last request (just now|\d)/).waitFor();
       await tile(/^Grafana 1 set up, no request yet/).waitFor();
       await tile(/^Opsgenie API.*1 set up, no request yet/).waitFor();

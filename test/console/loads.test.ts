@@ -6,7 +6,7 @@ import { startConsole } from "./helpers.ts";
 
 /** A request for each part of a page, and no more. */
 const MOST_REQUESTS = 20;
-/** Until title and first row stand: on a line of 1.6 Mbit/s they come in the third second. */
+/** Until title and first row stand. */
 const MOST_BEFORE = 200_000;
 const MOST_SCRIPT_BEFORE = 130_000;
 /** With charts and editors. */

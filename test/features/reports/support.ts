@@ -1,7 +1,6 @@
 import { uuidv7 } from "../../../src/core/ids.ts";
 import type { TestPrism } from "../../helpers/prism.ts";
 import { rowsOf } from "../../helpers/tables.ts";
-import { valuesOf } from "../../helpers/values.ts";
 import { IncidentWorld, MINUTE } from "../alerts/incidents/support.ts";
 
 export { IncidentWorld, MINUTE };
@@ -86,5 +85,3 @@ const PAGE: Row = {
 export function factsOf(world: IncidentWorld) {
   return rowsOf<Record<string, unknown>>(world.prism, "select * from incident_facts order by number");
 }
-
-export { valuesOf };
