@@ -18,7 +18,7 @@ export function ShortcutHelp() {
   const pages = visibleNav().flatMap(({ label, shortcut }) => (shortcut ? [[`g ${shortcut}`, label] as const] : []));
   return (
     <Dialog title="Keyboard" size="sm">
-      <dl class="keys">
+      <dl class="keys" tabIndex={0}>
         {[...KEYS, ...pages].map(([keys, text]) => (
           <div key={keys}>
             <dt>
