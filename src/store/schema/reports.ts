@@ -36,6 +36,12 @@ export interface IncidentFactsTable {
   isReassigned: Flag;
 }
 
+/** Up to which time incidents and pages are counted. */
+export interface ReportMarksTable {
+  name: string;
+  at: number;
+}
+
 export interface ReportTables {
   incident_facts: IncidentFactsTable;
   /** Sums of {@link IncidentFactsTable}; `day`: days since 1970 in UTC. */
@@ -67,6 +73,5 @@ export interface ReportTables {
     pagesWeekend: number;
     sleepBreaks: number;
   };
-  /** Up to which time incidents and pages are counted. */
-  report_marks: { name: string; at: number };
+  report_marks: ReportMarksTable;
 }

@@ -6,7 +6,7 @@ import { deferred } from "../../../../src/core/promises.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { startPrism } from "../../../helpers/prism.ts";
 
-test("the settings that a reload takes over are the public URL, registration, mail, the certificate, projects, drills, escalation, alerts, digests, ages, levels, origins, request limits, limits of what people make, budgets of work, bounds of receivers, queues, subscriptions of status pages, and bounds of suppression, delivery, schedules, silences and messages", () => {
+test("the settings that a reload takes over are the public URL, registration, mail, the certificate, projects, drills, escalation, alerts, digests, reports, ages, levels, origins, request limits, limits of what people make, budgets of work, bounds of receivers, queues, subscriptions of status pages, and bounds of suppression, delivery, schedules, silences and messages", () => {
   const reloadable = flattenOptions(OPTIONS)
     .filter(([, option]) => option.reloadable)
     .map(([key]) => key);
@@ -27,6 +27,7 @@ test("the settings that a reload takes over are the public URL, registration, ma
       "escalation",
       "alert",
       "digest",
+      "reports",
       "retention",
       "log",
       "debug",
