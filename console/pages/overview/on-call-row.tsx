@@ -15,12 +15,12 @@ const DAYS = 30;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
-const useDuties = () => useGet<{ data: readonly Duty[] }>("/oncall/now");
+const useDuties = (isShown = true) => useGet<{ data: readonly Duty[] }>(isShown ? "/oncall/now" : null);
 
-/** Whether {@link OnCallRow} has its final height. */
-export function useIsOnCallKnown(): boolean {
-  const { data, error } = useDuties();
-  return data !== undefined || error !== undefined;
+/** Whether {@link OnCallRow}, if it is shown, has its final height. */
+export function useIsOnCallKnown(isShown = true): boolean {
+  const { data, error } = useDuties(isShown);
+  return !isShown || data !== undefined || error !== undefined;
 }
 
 /** Who is on call now and next on each schedule, and when the user is. */

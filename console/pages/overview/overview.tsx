@@ -72,7 +72,7 @@ function ReaderOverview() {
   const figures = useFigures(stats.data, range);
   const isNew = useIsNew(events.items?.length === 0 && !events.loading, attention.items);
   const isFresh = isNew && (lines?.length ?? 0) === 0;
-  const isOnCallKnown = useIsOnCallKnown();
+  const isOnCallKnown = useIsOnCallKnown(!isNew);
   // What is shown below something that is loading moves when it arrives.
   const isPlaced = attention.items !== undefined || attention.isFailed;
   return (
@@ -86,7 +86,7 @@ function ReaderOverview() {
     >
       <div class="stack s5">
         {!isNew && <OnCallNow />}
-        {!isFresh && (isNew || isOnCallKnown) && <AttentionList attention={{ ...attention, items: lines }} />}
+        {!isFresh && isOnCallKnown && <AttentionList attention={{ ...attention, items: lines }} />}
         {isNew ? (
           <FirstSteps />
         ) : (
@@ -159,7 +159,7 @@ function OwnOverview() {
   const attention = useAttention();
   const lines = attention.items?.filter((item) => !isOfServer(item));
   const readsProject = canInProject("events:read") === true;
-  const isOnCallKnown = useIsOnCallKnown();
+  const isOnCallKnown = useIsOnCallKnown(readsProject);
   const count = (lines ?? []).reduce((sum, { counts }) => sum + (counts["notifications"] ?? 1), 0);
   const seen = unread.value === 0 ? "You have seen everything." : `${formatNumber(unread.value)} unread.`;
   const waits = count > 0 ? `${plural(count, "notification waits", "notifications wait")} for you.` : seen;
@@ -167,7 +167,7 @@ function OwnOverview() {
     <Page title="Overview" subtitle={readsProject ? attentionText(lines, openIncidents.value) : waits}>
       <div class="stack s5">
         {readsProject && <OnCallNow />}
-        {(!readsProject || isOnCallKnown) && <AttentionList attention={{ ...attention, items: lines }} />}
+        {isOnCallKnown && <AttentionList attention={{ ...attention, items: lines }} />}
         {(attention.items !== undefined || attention.isFailed) && <OwnWork />}
       </div>
     </Page>

@@ -61,6 +61,7 @@ export const MIRRORED_JOBS: Readonly<Record<string, string>> = {
   "backup.verify": SERVER,
   digest: DELIVERIES,
   "digest.default": DELIVERIES,
+  "digest.weekly": DELIVERIES,
   alert: DELIVERIES,
   "event.process": "rules for all projects do not see events of mirrors: Decider; their notifications are deliveries",
   "project.events.delete": "deletes only",
