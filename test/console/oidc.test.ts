@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { RealProvider } from "../features/access/oidc/support/real-provider.ts";
-import { addAuthenticator, assertAccessible, startConsole } from "./helpers.ts";
+import { addAuthenticator, assertAccessible, PASSWORD, startConsole } from "./helpers.ts";
 
 test("the sign-in page leads to a provider and back, and the account page shows what is linked", async (t) => {
   const provider = await RealProvider.start(t);
@@ -84,5 +84,30 @@ test("an account of a provider adds a passkey without a password, and is asked f
   await assertAccessible(page, "second step after a provider");
   await page.getByRole("button", { name: "Sign in with your passkey" }).click();
   await page.getByText("The second factor is on").waitFor();
+  console.assertClean();
+});
+
+test("an account with a password is linked on its page Security, and the provider signs in to it then", async (t) => {
+  const provider = await RealProvider.start(t);
+  const settings = { "auth.oidc": JSON.stringify([provider.settings()]) };
+  const console = await startConsole(t, { settings });
+  if (!console) return;
+  const { prism } = console;
+  const origin = `http://localhost:${prism.app.port}`;
+  provider.register(origin, prism.app.port);
+  console.expected.push(/ to http:\/\/(localhost|127\.0\.0\.1):/, /401/);
+  const made = await prism.post("/api/v1/users", { username: "olga", password: PASSWORD, roles: ["User"] });
+  assert.equal(made.status, 201, made.text);
+  const page = await console.open("/sign-in", { as: null, width: 390 });
+  await page.goto(`${origin}/dashboard/sign-in?next=%2Faccount%2Fsecurity`);
+  await page.getByLabel("Mail address, username or phone number").fill("olga");
+  await page.getByLabel("Password").fill(PASSWORD);
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
+  await page.getByRole("button", { name: "Link Example Inc" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Continue" }).click();
+  await page.getByText("ann@example.com").first().waitFor();
+  const path = `/api/v1/users/${(made.body as { id: string }).id}/identities`;
+  const { body } = await prism.get<{ data: readonly unknown[] }>(path);
+  assert.equal(body.data.length, 1);
   console.assertClean();
 });
