@@ -15,6 +15,7 @@ interface Extra {
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
   readonly limitMs?: number | null;
+  readonly credentials?: "same-origin";
 }
 
 function request<T>(method: string, path: string, query: Query, extra: Extra = {}): Promise<T> {

@@ -130,7 +130,7 @@ function resumeOffline(): void {
   if (!known) return end("The server cannot be reached. Try again later.");
   openedAt = null;
   me.value = known;
-  client.value = new PrismClient({ url: SERVER_URL, getToken: renewToken, reconnect: RECONNECT, fetch: send });
+  client.value = new PrismClient({ url: SERVER_URL, getToken: renewToken, reconnect: RECONNECT });
   session.value = "signedIn";
 }
 
@@ -155,16 +155,9 @@ export function isRemembered(): boolean {
 /** Where the live streams were when the session was opened, by `performance.now()`; null: unknown. */
 export let openedAt: { readonly ms: number; readonly offsets: Login["offsets"] } | null = null;
 
-/** The answer to this request has the cookie with which the provider's answer is checked. */
-const LINK_URL = `${SERVER_URL}/api/v1/users/me/identities`;
-
-const send: typeof fetch = (url, init) =>
-  fetch(url, url === LINK_URL && init?.method === "POST" ? { ...init, credentials: "same-origin" } : init);
-
 /** Starts using a session. @param rememberMe of the login; default: as before */
 export function openSession({ accessToken, user, offsets }: Login, rememberMe = isRemembered()): void {
-  const options = { url: SERVER_URL, getToken: renewToken, reconnect: RECONNECT, fetch: send };
-  const next = new PrismClient({ ...options, token: accessToken });
+  const next = new PrismClient({ url: SERVER_URL, token: accessToken, getToken: renewToken, reconnect: RECONNECT });
   openedAt = { ms: performance.now(), offsets };
   localStorage.setItem(ME_KEY, rememberMe ? JSON.stringify(user) : BRIEF);
   localStorage.removeItem(LOGOUT_KEY);

@@ -72,6 +72,8 @@ export interface PrismRequest {
   readonly limitMs?: number | null;
   /** Cancels the request. */
   readonly signal?: AbortSignal | undefined;
+  /** Of a page: whether cookies are sent and kept. Default: `omit`, since they are of another session. */
+  readonly credentials?: "omit" | "same-origin";
 }
 
 const REPLY_LIMIT_MS = 30_000;
@@ -204,7 +206,7 @@ export class PrismApi {
   }
 
   async #send(request: PrismRequest, token: string | null, limit?: number): Promise<Response> {
-    const { method, path, query = {}, body, signal, limitMs = limit ?? REPLY_LIMIT_MS } = request;
+    const { method, path, query = {}, body, signal, limitMs = limit ?? REPLY_LIMIT_MS, credentials = "omit" } = request;
     const isBytes = body instanceof Uint8Array;
     const headers: Record<string, string> = { Accept: request.accept ?? "application/json", ...request.headers };
     if (token !== null) headers["Authorization"] = `Bearer ${token}`;
@@ -220,8 +222,8 @@ export class PrismApi {
     const ending: { signal?: AbortSignal } = {};
     if (first) ending.signal = second ? AbortSignal.any([first, second]) : first;
     try {
-      // Cookies of a page belong to another session; its cache is outdated.
-      const init = { method, headers, credentials: "omit", cache: "no-store", ...ending, ...content } as const;
+      // The cache of a page is outdated.
+      const init = { method, headers, credentials, cache: "no-store", ...ending, ...content } as const;
       return await this.#fetch(this.#url + path + queryText(query), init);
     } catch (error) {
       throw unreachable(error);

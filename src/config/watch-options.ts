@@ -70,8 +70,8 @@ export const REPORT_OPTIONS = {
   people: option(
     k.oneOf("off", "self", "owners", "all"),
     "owners",
-    "whose load reports show: that of no one, of the caller alone, to owners that of people in their projects, or " +
-      "to all who read a project",
+    "who sees the load of people in reports: no one, each person the own, owners that of their projects' people too, " +
+      "or all who read a project",
     LIVE,
   ),
   night: option(k.hours(), "22:00-07:00", "hours that count as night, in the time zone of each person", LIVE),

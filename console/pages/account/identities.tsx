@@ -84,11 +84,10 @@ export function IdentitiesCard() {
 function LinkDialog({ provider }: { readonly provider: Provider }) {
   const [password, setPassword] = useState("");
   const link = async () => {
-    const proof = password === "" ? {} : { password };
-    const { url } = await api.post<{ readonly url: string }>("/users/me/identities", {
-      provider: provider.name,
-      ...proof,
-    });
+    const body = { provider: provider.name, ...(password !== "" && { password }) };
+    // The answer has the cookie with which that of the provider is checked.
+    const extra = { credentials: "same-origin" } as const;
+    const { url } = await api.post<{ readonly url: string }>("/users/me/identities", body, {}, extra);
     location.assign(url);
   };
   return (

@@ -132,11 +132,7 @@ export function AlertsPage() {
         {isWide && (
           <>
             <MatcherField matchers={matchers} onChange={change} projectId={project} label="Labels of alerts" />
-            <LabelCounts
-              alerts={list.items ?? []}
-              matchers={matchers}
-              onAdd={(matcher) => change([...matchers, matcher])}
-            />
+            <LabelCounts alerts={list.items ?? []} onAdd={(matcher) => change([...matchers, matcher])} />
           </>
         )}
         {group === NOT_GROUPED || list.items === undefined || list.items.length === 0 ? (

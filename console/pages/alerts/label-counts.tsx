@@ -1,5 +1,5 @@
 import type { Alert } from "../../../src/client/api-types.gen.ts";
-import { type Matcher, matcherText } from "../../app/matchers.ts";
+import type { Matcher } from "../../app/matchers.ts";
 import { Button, Card } from "../../ui/index.ts";
 
 /** Of a label; the rest is in the field for labels. */
@@ -9,12 +9,11 @@ const ELSEWHERE: ReadonlySet<string> = new Set(["alertname", "severity"]);
 
 interface Props {
   readonly alerts: readonly Alert[];
-  readonly matchers: readonly Matcher[];
   readonly onAdd: (matcher: Matcher) => void;
 }
 
 /** How many of the alerts in the list have each value of the labels that differ; a value is a filter. */
-export function LabelCounts({ alerts, matchers, onAdd }: Props) {
+export function LabelCounts({ alerts, onAdd }: Props) {
   const labels = countsOf(alerts);
   if (labels.length === 0) return null;
   return (
@@ -24,19 +23,11 @@ export function LabelCounts({ alerts, matchers, onAdd }: Props) {
           <div key={name}>
             <dt class="mono">{name}</dt>
             <dd>
-              {values.slice(0, SHOWN_VALUES).map(({ value, count }) => {
-                const matcher: Matcher = { name, operator: "=", value };
-                return (
-                  <Button
-                    small
-                    key={value}
-                    pressed={matchers.some((each) => matcherText(each) === matcherText(matcher))}
-                    onClick={() => onAdd(matcher)}
-                  >
-                    <bdi>{value === "" ? '""' : value}</bdi> <span class="muted num">{count}</span>
-                  </Button>
-                );
-              })}
+              {values.slice(0, SHOWN_VALUES).map(({ value, count }) => (
+                <Button small key={value} onClick={() => onAdd({ name, operator: "=", value })}>
+                  <bdi>{value === "" ? '""' : value}</bdi> <span class="muted num">{count}</span>
+                </Button>
+              ))}
               {values.length > SHOWN_VALUES && (
                 <span class="muted small">{values.length - SHOWN_VALUES} more values</span>
               )}

@@ -119,6 +119,16 @@ export function zoneOffsetMs(timezone: string, at: EpochMs): number {
   return sign === "-" ? -ms : ms;
 }
 
+/** The date of an instant in UTC, such as `2026-12-25`. */
+export function utcDate(at: EpochMs): string {
+  return new Date(at).toISOString().slice(0, 10);
+}
+
+/** The date of an instant in a time zone. @throws RangeError for an unknown zone. */
+export function dateIn(timezone: string, at: EpochMs): string {
+  return utcDate(at + zoneOffsetMs(timezone, at));
+}
+
 /**
  * The first instant in `(from, to]` whose offset differs from that of `from`, to the second;
  * undefined when both ends have the same offset. Use spans of about a day: no zone changes its

@@ -8,7 +8,12 @@ import type { IncidentEnd, IncidentFactsTable } from "../../store/schema.ts";
 /** The same incident so soon after its end is the old one again. */
 export const REOPENED_MS = 30 * MINUTE_MS;
 /** An incident that ends by itself before is noise. */
-export const BRIEF_MS = 5 * MINUTE_MS;
+const BRIEF_MS = 5 * MINUTE_MS;
+/** SQL: whether an incident ended by itself so soon. */
+export const IS_BRIEF = `resolvedAt - openedAt < ${BRIEF_MS} and end in ('alerts', 'timeout', 'auto')`;
+/** SQL: the facts `f` of projects, as JSON, that were opened from one time and before another. */
+export const IN_FACTS =
+  "from json_each(?) p cross join incident_facts f on f.projectId = p.value and f.openedAt >= ? and f.openedAt < ?";
 /** The key of incidents that people opened. */
 export const DIRECT_KEY = "paged by a person";
 const MAX_KEY = 300;
@@ -147,7 +152,7 @@ const ADD_DAY = `insert into incident_days (projectId, day, policy, severity, ke
     reopened, pages, ackMs, resolveMs, acks, resolves)
   select projectId, openedAt / 86400000, policy, severity, key, 1, pagedAt is not null,
     pagedAt is not null and firstAckAt is not null,
-    resolvedAt - openedAt < ${BRIEF_MS} and end in ('alerts', 'timeout', 'auto'), reopened, pages, ?, ?,
+    ${IS_BRIEF}, reopened, pages, ?, ?,
     json_set('{}', ?, 1), json_set('{}', ?, 1)
   from incident_facts where incidentId = ?
   on conflict (projectId, day, policy, severity, key) do update set incidents = incidents + 1,

@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import { DAY_MS } from "../../core/time/clock.ts";
+import { DAY_MS, utcDate } from "../../core/time/clock.ts";
 import { callerOf, holderOf } from "../../http/server/access.ts";
 import { type Context, type FeatureServer, feature } from "../../module/feature.ts";
 import { daysBefore, sweepRows } from "../../store/retention.ts";
@@ -31,7 +31,6 @@ type ServedContext = Context<
 
 const PATH = "/api/v1/reports";
 const IS_OF_DELETED = sql<boolean>`projectId in (select id from projects where deletedAt is not null)`;
-const dateOf = (at: number): string => (at < 0 ? "" : new Date(at).toISOString().slice(0, 10));
 
 /** How incidents went and whom they woke: facts of their ends, days of people, and reports about both. */
 export const reportsFeature = feature("reports", {
@@ -67,7 +66,7 @@ export const reportsFeature = feature("reports", {
         db
           .selectFrom("person_days")
           .select(["userId", "day", "projectId"])
-          .where((e) => e.or([e("day", "<", dateOf(daysBefore(now, days()))), IS_OF_DELETED])),
+          .where((e) => e.or([e("day", "<", utcDate(Math.max(0, daysBefore(now, days())))), IS_OF_DELETED])),
       ),
     ];
   },

@@ -2,8 +2,8 @@ import { currentCaller, type Principal } from "../../core/caller.ts";
 import { invalidField } from "../../core/errors.ts";
 import { DAY_MS } from "../../core/time/clock.ts";
 import { type ReadDb, rowsOf } from "../../store/database.ts";
-import { BRIEF_MS } from "./facts.ts";
-import { grouped, type ReportsContext, type Scope, scopeOf, shareOf, timesOf } from "./range.ts";
+import { IN_FACTS, IS_BRIEF } from "./facts.ts";
+import { type ReportsContext, type Scope, scopeOf, shareOf, timesOf } from "./range.ts";
 import {
   type IncidentFigures,
   type IncidentGroup,
@@ -28,12 +28,11 @@ const GROUPS = {
     days: "date((day + 3) / 7 * 604800 - 259200, 'unixepoch')",
   },
 } as const;
-const IN_FACTS = `from json_each(?) p cross join incident_facts f on f.projectId = p.value and f.openedAt >= ? and f.openedAt < ?`;
 const COUNT = `select count(*) n from (select 1 ${IN_FACTS} limit ${MAX_FACTS + 1})`;
 /** Lists of times are sorted by the main thread, which is faster than windows of SQLite. */
 const factsBy = (group: string): string => `select ${group} "group", count(*) incidents, sum(pagedAt is not null) paged,
   sum(pagedAt is not null and firstAckAt is not null) acknowledged,
-  sum(resolvedAt - openedAt < ${BRIEF_MS} and end in ('alerts', 'timeout', 'auto')) brief,
+  sum(${IS_BRIEF}) brief,
   sum(reopened) reopened, sum(pages) pages,
   json_group_array(max(0, firstAckAt - pagedAt)) filter (where firstAckAt is not null and pagedAt is not null) acks,
   json_group_array(firstAckAt - openedAt) filter (where firstAckAt is not null) openAcks,
@@ -137,7 +136,7 @@ async function fromDays(scan: ReadDb, { projects, from, to }: Scope, by: keyof t
   const rows = await rowsOf<DayRow>(scan, daysBy(days), parameters);
   const acks = await rowsOf<Bucket>(scan, bucketsBy(days, "acks"), parameters);
   const resolves = await rowsOf<Bucket>(scan, bucketsBy(days, "resolves"), parameters);
-  const [acksOf, resolvesOf] = [grouped(acks, inGroup), grouped(resolves, inGroup)];
+  const [acksOf, resolvesOf] = [Map.groupBy(acks, inGroup), Map.groupBy(resolves, inGroup)];
   const timesFrom = (
     { acknowledged, incidents, ackMs, resolveMs }: Omit<DayRow, "group">,
     of: [Bucket[], Bucket[]],

@@ -1,4 +1,5 @@
-import { DAY_MS, type EpochMs, zoneOffsetMs } from "../../core/time/clock.ts";
+import { LoopTurns } from "../../core/promises.ts";
+import { DAY_MS, type EpochMs, MINUTE_MS, utcDate, zoneOffsetMs } from "../../core/time/clock.ts";
 import { readInThread } from "../oncall/index.ts";
 
 /* Nights, weekends and holidays, by the clock that a person sees. */
@@ -28,41 +29,43 @@ export function calendarOf(hours: string, holidays: ReadonlySet<string>): Calend
   return { night: { from, to }, holidays };
 }
 
-export function localTime(at: EpochMs, timezone: string, { night, holidays }: Calendar): LocalTime {
-  const local = new Date(at + zoneOffsetMs(timezone, at));
-  const minute = local.getUTCHours() * 60 + local.getUTCMinutes();
-  const isNight =
-    night.from <= night.to ? minute >= night.from && minute < night.to : minute >= night.from || minute < night.to;
-  const day = local.toISOString().slice(0, 10);
-  return { day, isNight, isWeekend: local.getUTCDay() % 6 === 0 || holidays.has(day) };
+export function localTime(at: EpochMs, timezone: string, calendar: Calendar): LocalTime {
+  const { local, isNight, isWeekend } = clockAt(at, timezone, calendar);
+  return { day: utcDate(local), isNight, isWeekend };
 }
 
-const STEP_MS = 15 * 60_000;
+/** @property local the wall time, as if it were UTC. @property isMorning of a night that began the day before */
+function clockAt(at: EpochMs, timezone: string, { night, holidays }: Calendar) {
+  const local = at + zoneOffsetMs(timezone, at);
+  const date = new Date(local);
+  const minute = date.getUTCHours() * 60 + date.getUTCMinutes();
+  const isMorning = night.from > night.to && minute < night.to;
+  const isNight = isMorning || (minute >= night.from && (night.from > night.to || minute < night.to));
+  return { local, isMorning, isNight, isWeekend: date.getUTCDay() % 6 === 0 || holidays.has(utcDate(local)) };
+}
+
+const STEP_MS = 15 * MINUTE_MS;
 
 /** How long a person is on call in spans, with the nights and weekend days in them, to a quarter of an hour. */
-export function loadOf(
+export async function loadOf(
   spans: readonly { readonly start: EpochMs; readonly end: EpochMs }[],
   zone: string,
-  of: Calendar,
+  calendar: Calendar,
 ) {
   let ms = 0;
   const nights = new Set<string>();
   const weekendDays = new Set<string>();
+  const turns = new LoopTurns();
   for (const { start, end } of spans) {
     ms += end - start;
     for (let at = start; at < end; at += STEP_MS) {
-      const { day, isNight, isWeekend } = localTime(at, zone, of);
-      // The hours after midnight belong to the night that began before.
-      if (isNight) nights.add(isMorning(at, zone, of) ? localTime(at - DAY_MS / 2, zone, of).day : day);
-      if (isWeekend) weekendDays.add(day);
+      await turns.pause();
+      const { local, isMorning, isNight, isWeekend } = clockAt(at, zone, calendar);
+      if (isNight) nights.add(utcDate(isMorning ? local - DAY_MS / 2 : local));
+      if (isWeekend) weekendDays.add(utcDate(local));
     }
   }
   return { ms, nights: nights.size, weekendDays: weekendDays.size };
-}
-
-function isMorning(at: EpochMs, zone: string, { night }: Calendar): boolean {
-  const local = new Date(at + zoneOffsetMs(zone, at));
-  return night.from > night.to && local.getUTCHours() * 60 + local.getUTCMinutes() < night.to;
 }
 
 /** The dates of the events of an iCalendar file, of years around now. @throws CalendarUnreadable */
@@ -71,7 +74,6 @@ export async function holidaysIn(text: string, now: EpochMs): Promise<ReadonlySe
   const { events } = await readInThread({ text, options });
   const days = new Set<string>();
   // At noon a day has the same date in UTC, whatever the zone of the calendar.
-  for (const { start, end } of events)
-    for (let at = start; at < end; at += DAY_MS) days.add(new Date(at + DAY_MS / 2).toISOString().slice(0, 10));
+  for (const { start, end } of events) for (let at = start; at < end; at += DAY_MS) days.add(utcDate(at + DAY_MS / 2));
   return days;
 }

@@ -1,8 +1,8 @@
 import { currentCaller, type Principal } from "../../core/caller.ts";
 import { DAY_MS, type EpochMs, MINUTE_MS, toRfc3339OrNull } from "../../core/time/clock.ts";
 import { rowsOf } from "../../store/database.ts";
-import { BRIEF_MS, DIRECT_KEY } from "./facts.ts";
-import { grouped, type ReportsContext, type Scope, scopeOf, shareOf, timesOf } from "./range.ts";
+import { DIRECT_KEY, IN_FACTS, IS_BRIEF } from "./facts.ts";
+import { type ReportsContext, type Scope, scopeOf, shareOf, timesOf } from "./range.ts";
 import type { NoiseReport, NoisyKey, RangeQuery, Suggestion } from "./schema.ts";
 
 /** Keys of a report. */
@@ -20,14 +20,13 @@ const GROUP_WAIT_MS = SHORT_MS;
 const TOGETHER_MS = 5 * MINUTE_MS;
 const NEVER_MS = 30 * DAY_MS;
 
-const FACTS = `from json_each(?) p cross join incident_facts f on f.projectId = p.value and f.openedAt >= ? and f.openedAt < ?`;
 const KEYS = `select projectId, f.key, count(*) incidents, sum(pages) pages, sum(pagedAt is not null) paged,
   sum(pagedAt is not null and firstAckAt is not null) acknowledged, sum(reopened) flaps,
-  sum(resolvedAt - openedAt < ${BRIEF_MS} and end in ('alerts', 'timeout', 'auto')) brief
-  ${FACTS} where isDirect = 0 group by projectId, f.key having sum(pages) > 0 order by pages desc, f.key limit ${MAX_KEYS}`;
-const TOTAL = `select coalesce(sum(pages), 0) pages, count(*) n ${FACTS}`;
+  sum(${IS_BRIEF}) brief
+  ${IN_FACTS} where isDirect = 0 group by projectId, f.key having sum(pages) > 0 order by pages desc, f.key limit ${MAX_KEYS}`;
+const TOTAL = `select coalesce(sum(pages), 0) pages, count(*) n ${IN_FACTS}`;
 const EXAMINED = `select f.projectId, f.key, f.openedAt, f.resolvedAt, f.pages, f.labels, f.firstAckAt is not null isAcked,
-  f.end in ('alerts', 'timeout', 'auto') isOwnEnd ${FACTS}
+  f.end in ('alerts', 'timeout', 'auto') isOwnEnd ${IN_FACTS}
   and (f.projectId || ' ' || f.key) in (select value from json_each(?)) order by f.openedAt desc limit ${MAX_EXAMINED}`;
 const SILENCED = `select f.projectId, f.key, max(h.at) at from silence_hits h join incident_facts f on f.incidentId = h.incidentId
   where f.projectId in (select value from json_each(?)) group by f.projectId, f.key`;
@@ -93,7 +92,7 @@ export function suggestionsFor(
   incidents: readonly ExaminedIncident[],
   { to }: Pick<Scope, "to">,
 ): ReadonlyMap<string, Suggestion[]> {
-  const byKey = grouped(
+  const byKey = Map.groupBy(
     incidents.filter(({ key }) => key !== DIRECT_KEY),
     idOf,
   );
@@ -127,7 +126,7 @@ function brief(own: readonly ExaminedIncident[]): Suggestion | null {
   return { ...NOTHING, kind: "brief", text, matchers: matchersOf(own), groupWaitMs: GROUP_WAIT_MS, saves };
 }
 
-/** The other key after whose incidents most of these begin. */
+/** The key that most of these follow within minutes. */
 function together(
   own: readonly ExaminedIncident[],
   byKey: ReadonlyMap<string, readonly ExaminedIncident[]>,

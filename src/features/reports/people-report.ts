@@ -1,6 +1,6 @@
 import { currentCaller, type PermissionHolder } from "../../core/caller.ts";
 import { PrismError } from "../../core/errors.ts";
-import type { EpochMs } from "../../core/time/clock.ts";
+import { type EpochMs, utcDate } from "../../core/time/clock.ts";
 import { rowsOf } from "../../store/database.ts";
 import { userNames } from "../access/index.ts";
 import { finalShiftsOf, type ScheduleRows, scheduleRowsOf } from "../oncall/index.ts";
@@ -15,7 +15,7 @@ const MAX_SCHEDULES = 200;
 const STEPS_PER_SHIFT = 2000;
 const STEPS_PER_DAY = 20;
 
-/** Whose load the caller sees: of all in these projects, and everywhere the caller's own. */
+/** The people that the caller sees: all of these projects, and itself everywhere. */
 interface Visible {
   readonly shows: "self" | "owners" | "all";
   readonly userId: string | null;
@@ -33,7 +33,6 @@ function visibleTo({ settings, projects }: ReportsContext, caller: PermissionHol
 }
 
 const LAST_DAY = "9999-12-31";
-const dateOf = (at: EpochMs): string => new Date(at).toISOString().slice(0, 10);
 
 type Sums = Pick<PersonDay, "userId" | "pagesDay" | "pagesNight" | "pagesWeekend" | "sleepBreaks">;
 
@@ -55,9 +54,9 @@ export async function peopleReport(
   const scope = await scopeOf(context, caller, query);
   const visible = visibleTo(context, caller, scope);
   const { userId } = visible;
-  const from = dateOf(scope.from);
+  const from = utcDate(scope.from);
   // The date of now is a later one in zones to the east.
-  const to = scope.to >= context.clock.now() ? LAST_DAY : dateOf(scope.to - 1);
+  const to = scope.to >= context.clock.now() ? LAST_DAY : utcDate(scope.to - 1);
   const rows = await rowsOf<Sums & { n: number }>(db.scan, DAYS, [
     ...[scope.projects, from, to],
     ...[JSON.stringify([...visible.projectIds]), userId],
@@ -135,13 +134,13 @@ async function dutiesIn(context: ReportsContext, scope: Scope, { userId, project
   ]);
   const zoneOf = new Map(zones.map(({ id, timezone }) => [id, timezone]));
   const calendar = await context.reports.calendar();
-  return new Map(
-    [...spans].map(([id, own]): [string, Duty] => {
-      const { ms, nights, weekendDays } = loadOf(own, zoneOf.get(id) ?? "UTC", calendar);
-      const onCallHours = Math.round(ms / 360_000) / 10;
-      return [id, { onCallHours, onCallNights: nights, onCallWeekendDays: weekendDays, swaps: swaps.get(id) ?? 0 }];
-    }),
-  );
+  const duties = new Map<string, Duty>();
+  for (const [id, own] of spans) {
+    const { ms, nights, weekendDays } = await loadOf(own, zoneOf.get(id) ?? "UTC", calendar);
+    const onCallHours = Math.round(ms / 360_000) / 10;
+    duties.set(id, { onCallHours, onCallNights: nights, onCallWeekendDays: weekendDays, swaps: swaps.get(id) ?? 0 });
+  }
+  return duties;
 }
 
 /** Who took over the shifts of others. */

@@ -40,17 +40,6 @@ export function timesOf({ from, to }: Scope) {
   return { from: toRfc3339(from), to: toRfc3339(to) };
 }
 
-/** As `Map.groupBy`, which Node 20 does not have. */
-export function grouped<T>(all: readonly T[], keyOf: (each: T) => string): ReadonlyMap<string, T[]> {
-  const groups = new Map<string, T[]>();
-  for (const each of all) {
-    const group = groups.get(keyOf(each));
-    if (group) group.push(each);
-    else groups.set(keyOf(each), [each]);
-  }
-  return groups;
-}
-
 /** What the API answers, also as clients see it. */
 export type Readable<T> = T extends object ? { readonly [K in keyof T]: Readable<T[K]> } : T;
 

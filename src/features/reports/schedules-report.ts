@@ -1,9 +1,10 @@
 import { currentCaller, type Principal } from "../../core/caller.ts";
+import { LoopTurns } from "../../core/promises.ts";
 import { type EpochMs, HOUR_MS, toRfc3339 } from "../../core/time/clock.ts";
 import { rowsOf } from "../../store/database.ts";
 import { type FinalShift, stints } from "../oncall/index.ts";
 import { schedulesIn, shiftsUntilNow } from "./people-report.ts";
-import { grouped, type ReportsContext, type Scope, scopeOf, shareOf, timesOf } from "./range.ts";
+import { type ReportsContext, type Scope, scopeOf, shareOf, timesOf } from "./range.ts";
 import type { RangeQuery, ScheduleLoad, SchedulesReport } from "./schema.ts";
 
 const MAX_GAPS = 20;
@@ -31,9 +32,11 @@ export async function schedulesReport(
   const schedules = await schedulesIn(context, scope);
   const pages = await rowsOf<PageAt>(context.db.scan, PAGES, [scope.from, scope.to, scope.projects]);
   currentCaller().charge?.({ steps: pages.length * STEPS_PER_PAGE });
-  const pagesOf = grouped(pages, ({ projectId }) => projectId);
+  const pagesOf = Map.groupBy(pages, ({ projectId }) => projectId);
   const data: ScheduleLoad[] = [];
+  const turns = new LoopTurns();
   for (const { id, projectId, name, rows } of schedules) {
+    await turns.pause();
     const { shifts, until } = await shiftsUntilNow(context, rows, scope);
     const own = loadOfSchedule(shifts, pagesOf.get(projectId) ?? [], { ...scope, to: until });
     data.push({ scheduleId: id, projectId, name, ...own });
@@ -47,10 +50,11 @@ function loadOfSchedule(
   scope: Scope,
 ): Omit<ScheduleLoad, "scheduleId" | "projectId" | "name"> {
   const turns = stints(shifts);
-  const counts = turns.map(
-    ({ start, end, users }) =>
-      pages.filter(({ at, userId }) => at >= start && at < end && users.includes(userId)).length,
-  );
+  const pagesTo = Map.groupBy(pages, ({ userId }) => userId);
+  const counts = turns.map(({ start, end, users }) => {
+    const own = users.flatMap((id) => pagesTo.get(id) ?? []);
+    return own.filter(({ at }) => at >= start && at < end).length;
+  });
   const gaps = gapsBetween(turns, scope).sort((a, b) => b.end - b.start - (a.end - a.start));
   const times = new Map<string, number>();
   for (const { start, end, users } of turns) for (const id of users) times.set(id, (times.get(id) ?? 0) + end - start);

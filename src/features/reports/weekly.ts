@@ -1,7 +1,7 @@
 import { OPERATOR } from "../../core/caller.ts";
 import type { QueueName } from "../../core/limits/queues.ts";
 import { countText } from "../../core/text/clean-text.ts";
-import { DAY_MS } from "../../core/time/clock.ts";
+import { DAY_MS, utcDate } from "../../core/time/clock.ts";
 import type { Context } from "../../module/feature.ts";
 import { type ReadDb, rowsOf } from "../../store/database.ts";
 import { findProject, projectPeople } from "../access/index.ts";
@@ -81,7 +81,7 @@ async function sendWeekly(context: WeeklyContext, job: RunningJob): Promise<unkn
   const people = await projectPeople(db.read, projectId, projects.defaultId);
   const willing = people.filter(({ wantsDigest }) => wantsDigest).map(({ id }) => id);
   const recipients = [...users.reachable(willing, projectId)];
-  const dedupeKey = `weekly:${projectId}:${new Date(clock.now()).toISOString().slice(0, 10)}`;
+  const dedupeKey = `weekly:${projectId}:${utcDate(clock.now())}`;
   await db.write(async (trx) => {
     // An operator may have run it a second time.
     const [sent] = await rowsOf(trx, SENT, [`system ${dedupeKey}`]);

@@ -1,4 +1,4 @@
-import { DAY_MS, type EpochMs, startOfDay, zoneOffsetMs } from "../../core/time/clock.ts";
+import { DAY_MS, dateIn, type EpochMs, startOfDay, utcDate } from "../../core/time/clock.ts";
 import type { ComponentState } from "../../store/schema.ts";
 
 // The states of components and their history: pure functions.
@@ -47,16 +47,12 @@ export interface Day {
 
 /** The last days, today included, oldest first. */
 export function lastDays(count: number, timezone: string, now: EpochMs): Day[] {
-  const today = Date.parse(localDate(now, timezone));
+  const today = Date.parse(dateIn(timezone, now));
   return Array.from({ length: count }, (_, i) => {
     const midnight = today - (count - 1 - i) * DAY_MS;
-    const date = new Date(midnight).toISOString().slice(0, 10);
+    const date = utcDate(midnight);
     return { date, from: startOfDay(midnight, timezone), to: startOfDay(midnight + DAY_MS, timezone) };
   });
-}
-
-function localDate(at: EpochMs, timezone: string): string {
-  return new Date(at + zoneOffsetMs(timezone, at)).toISOString().slice(0, 10);
 }
 
 /** A day of a component. */

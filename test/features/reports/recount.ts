@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
-import { grouped } from "../../../src/features/reports/range.ts";
 import { chanceOf } from "../../helpers/chance.ts";
 import { rowsOf } from "../../helpers/tables.ts";
 import { factsOf, IncidentWorld, type MadeIncident, Maker, MINUTE } from "./support.ts";
@@ -86,7 +85,7 @@ export async function recount(t: TestContext, count: number): Promise<void> {
   }
   await maker.store(made);
   await world.prism.parts.offers.reports.collect();
-  const ends = grouped(expected, ({ key }) => key);
+  const ends = Map.groupBy(expected, ({ key }) => key);
   const isAgain = ({ key, openedAt, resolvedAt }: Expected) =>
     ends
       .get(key)

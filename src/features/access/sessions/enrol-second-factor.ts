@@ -32,9 +32,9 @@ export function changePurpose(userId: string): string {
 }
 
 /**
- * Runs `work` in a transaction once the caller has proved to be the owner: by the password, or for an account without
- * one by a session that was opened just now, and the second factor, if there is one; or by a passkey whose
- * authenticator verified its user, which stands for both.
+ * Runs `work` in a transaction once the caller has proved to be the owner: by the password and the second factor, if
+ * there is one. A session that was opened just now stands for the password of an account without one. A passkey with
+ * user verification stands for both.
  * @throws INVALID_CREDENTIALS, RATE_LIMITED, VALIDATION_FAILED, OVERLOADED; INVALID_STATE for an older session
  */
 export async function withOwner<T>(

@@ -78,7 +78,7 @@ const fullProof = () =>
     password: v.optional(
       doc(
         password,
-        "Password; left out with a passkey whose authenticator has verified its user, or, by an account without one, within ten minutes of signing in",
+        "Password. Not needed with a passkey with user verification, nor by an account without password within ten minutes of signing in",
       ),
     ),
     ...proofEntries,

@@ -172,7 +172,7 @@ export async function removeUser(
   await changeManaged(ctx, id, granter, (_user, now, trx) => removeAccount(ctx, deletions, id, now, trx));
 }
 
-/** {@link removeUser} as part of a transaction, for an account whose removal the caller has allowed. */
+/** {@link removeUser} as part of a transaction. The caller has checked that it may be removed. */
 export async function removeAccount(
   ctx: AccountContext,
   deletions: Deletions,

@@ -14,7 +14,7 @@ export const RouteTraffic = named(
   "What each route matched in seven days",
   v.object({
     projectId: v.string(),
-    version: doc(v.number(), "Version of the routing document whose routes these are"),
+    version: doc(v.number(), "Version of the routing document that has these routes"),
     from: doc(v.string(), "Begin of the seven days"),
     alerts: doc(v.number(), "Alerts that fired in these days, and were examined"),
     isCut: doc(v.boolean(), "There were more alerts than are examined: a route without any may have matched one"),

@@ -26,7 +26,7 @@ interface LabelSet {
   readonly lastAt: EpochMs;
 }
 
-/** Pending alerts have no route, and those of the server itself are given to one. */
+/** Pending alerts have no route, and those of the server itself are given to one. The first state is that of the index. */
 const FIRING = `select fingerprint, labels, startsAt, 1 as isFiring from alerts
   where projectId = ? and state <> 'resolved' and state = 'firing' and source <> 'prism' limit ${MAX_ALERTS + 1}`;
 const ENDED = `select fingerprint, labels, startsAt, 0 as isFiring from alerts

@@ -3,7 +3,7 @@ import { PrismError } from "../../../core/errors.ts";
 import type { QueueName } from "../../../core/limits/queues.ts";
 import { countText } from "../../../core/text/clean-text.ts";
 import { LEVELS } from "../../../core/text/vocabulary.ts";
-import { DAY_MS, type EpochMs, zoneOffsetMs } from "../../../core/time/clock.ts";
+import { DAY_MS, dateIn } from "../../../core/time/clock.ts";
 import type { Context } from "../../../module/feature.ts";
 import { findProject, projectPeople } from "../../access/index.ts";
 import { cutText } from "../../rules/index.ts";
@@ -120,7 +120,7 @@ async function sendDigest(context: DigestContext, job: RunningJob): Promise<unkn
   const activity = await queries.activitySince(db.scan, projectId, now - DAY_MS);
   const hasEvents = activity.events.length > 0;
   const readers = isDefault && !hasEvents ? [] : await readersOf(context, projectId, hasEvents);
-  const key = `digest:${projectId}:${localDate(now, zone ?? settings.current.digest.timezone)}`;
+  const key = `digest:${projectId}:${dateIn(zone ?? settings.current.digest.timezone, now)}`;
   await db.write(async (trx) => {
     // An operator may have run it a second time.
     const isDue = readers.length > 0 && !(await queries.isSent(trx, key));
@@ -177,10 +177,6 @@ function requirePattern(cron: string): void {
     if (error instanceof PrismError) throw new ConfigRefused([`digest.cron: ${error.message}`]);
     throw error;
   }
-}
-
-function localDate(at: EpochMs, timezone: string): string {
-  return new Date(at + zoneOffsetMs(timezone, at)).toISOString().slice(0, 10);
 }
 
 const TITLE_LENGTH = 255;
