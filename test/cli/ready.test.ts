@@ -15,6 +15,8 @@ const LIBRARIES = [
   "compact-png.mjs",
   "compile-tests.mjs",
   "console-forms.mjs",
+  "console-parts.mjs",
+  "demo-server.mjs",
   "elf.mjs",
   "manual.mjs",
   "module-types.mjs",

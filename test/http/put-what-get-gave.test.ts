@@ -18,6 +18,7 @@ const WITHOUT_RESOURCE = [
   "PUT /api/v1/users/me/push-tokens",
   "PUT /api/v1/notifications/:id/acknowledge",
   "PATCH /api/v1/projects/:id/members/:userId",
+  "PATCH /api/v1/users/me/passkeys/:passkeyId",
   "PUT /api/v1/settings",
   "PUT /api/v1/ntfy/access",
 ];
