@@ -1,0 +1,135 @@
+import type { IncidentsReport, NoiseReport, PeopleReport } from "../../../src/client/api-types.gen.ts";
+import { Card, formatDuration, formatNumber, Link, plural, UserText } from "../../ui/index.ts";
+import { changeText, type ReportChoice } from "./range.ts";
+import { SuggestionActions } from "./suggestion.tsx";
+
+type Total = IncidentsReport["total"];
+
+interface Props {
+  readonly choice: ReportChoice;
+  readonly now: Total;
+  readonly before: Total;
+  readonly noise: NoiseReport;
+  /** Undefined: the caller sees no one's. */
+  readonly people: PeopleReport | undefined;
+}
+
+/** The three questions that a month ends with. */
+export function Answers({ choice, now, before, noise, people }: Props) {
+  return (
+    <section class="report-answers" aria-label="In short">
+      <Better choice={choice} now={now} before={before} />
+      <Woken choice={choice} people={people} noise={noise} />
+      <First choice={choice} noise={noise} />
+    </section>
+  );
+}
+
+/** A change by less is none. */
+const NOTABLE = 0.05;
+
+/** Better if both are no worse and one is better. */
+function verdictOf(now: Total, before: Total): string {
+  if (before.incidents === 0) return "Nothing to compare with";
+  const changes = [
+    [now.pages, before.pages],
+    [now.ack.median, before.ack.median],
+  ].flatMap(([a, b]) => (a == null || b == null || b === 0 ? [] : [(a - b) / b]));
+  const isBetter = changes.some((change) => change <= -NOTABLE);
+  const isWorse = changes.some((change) => change >= NOTABLE);
+  if (isBetter && isWorse) return "Better and worse";
+  return isBetter ? "Yes, it gets better" : isWorse ? "No, it gets worse" : "About the same";
+}
+
+function Better({ choice: { text }, now, before }: Pick<Props, "choice" | "now" | "before">) {
+  const pages = changeText(now.pages, before.pages, ["fewer pages", "more pages"]);
+  const parts = [
+    ...(pages === null ? [] : [`${formatNumber(now.pages)} pages, ${formatNumber(before.pages)} before (${pages})`]),
+    spanChange("First response", now.ack.median, before.ack.median),
+    spanChange("End", now.resolve.median, before.resolve.median),
+  ].filter((part) => part !== null);
+  return (
+    <Card title="Is it getting better?">
+      <p class="report-answer">{verdictOf(now, before)}</p>
+      {before.incidents === 0 ? (
+        <p class="muted">{`There was no incident in the ${text} before.`}</p>
+      ) : (
+        <ul class="plain-list muted small">
+          {parts.map((part) => (
+            <li key={part}>{part}</li>
+          ))}
+        </ul>
+      )}
+    </Card>
+  );
+}
+
+function spanChange(label: string, now: number | null, before: number | null): string | null {
+  if (now === null) return null;
+  const earlier = before === null ? "" : `, ${formatDuration(before)} before`;
+  return `${label}: median ${formatDuration(now)}${earlier}`;
+}
+
+function Woken({ choice, people, noise }: Pick<Props, "choice" | "people" | "noise">) {
+  const [most] = people?.data ?? [];
+  const nights = most ? most.pagesNight : 0;
+  const pages = most ? most.pagesDay + most.pagesNight : 0;
+  if (!most || pages === 0)
+    return (
+      <Card title="Who was woken most?">
+        <p class="report-answer">{people ? "No one was paged" : "Not shown to you"}</p>
+        <p class="muted small">
+          {people ? "No page to a person arrived." : "reports.people decides who sees the load of people."}
+        </p>
+      </Card>
+    );
+  const [key] = most.keys;
+  return (
+    <Card title={people?.shows === "self" ? "How often were you woken?" : "Who was woken most?"}>
+      <p class="report-answer">
+        <Link href={choice.incidents({ paged: most.userId })}>{most.name || "Without a name"}</Link>
+        {nights > 0 ? `: ${plural(nights, "page")} at night` : `: ${plural(pages, "page")}, none at night`}
+      </p>
+      <p class="muted small">
+        {`${plural(most.sleepBreaks, "sleep break")}, ${plural(pages, "page")} in all`}
+        {key !== undefined && (
+          <>
+            {"; most by "}
+            <Link href={choice.incidents({ paged: most.userId, key: key.key })}>{key.key}</Link>
+            {` (${formatNumber(key.pages)})`}
+          </>
+        )}
+        {`. ${formatNumber(noise.pages)} pages to all.`}
+      </p>
+    </Card>
+  );
+}
+
+/** The alert whose change saves most; without one, that which pages most. */
+function First({ choice, noise }: Pick<Props, "choice" | "noise">) {
+  const saving = noise.data.filter(({ suggestions }) => suggestions.length > 0);
+  const savesOf = ({ suggestions: [best] }: NoiseReport["data"][number]) => best?.saves ?? 0;
+  const first = saving.toSorted((a, b) => savesOf(b) - savesOf(a))[0] ?? noise.data[0];
+  const suggestion = first?.suggestions[0];
+  return (
+    <Card title="Which alert first?">
+      {first === undefined ? (
+        <p class="report-answer">No alert paged anyone</p>
+      ) : (
+        <>
+          <p class="report-answer">
+            <Link href={choice.incidents({ key: first.key })}>{first.key}</Link>
+          </p>
+          <p class="muted small">
+            {suggestion === undefined ? (
+              `${formatNumber(first.pages)} of ${formatNumber(noise.pages)} pages; nothing that would quiet it stands out.`
+            ) : (
+              <UserText>{`${suggestion.text}.`}</UserText>
+            )}
+          </p>
+          {suggestion && <SuggestionActions noisy={first} suggestion={suggestion} />}
+        </>
+      )}
+    </Card>
+  );
+}
