@@ -71,27 +71,31 @@ function spanChange(label: string, now: number | null, before: number | null): s
 }
 
 function Woken({ choice, people, noise }: Pick<Props, "choice" | "people" | "noise">) {
+  const title = people === undefined || people.others ? "Who was woken most?" : "How often were you woken?";
   const [most] = people?.data ?? [];
-  const nights = most ? most.pagesNight : 0;
   const pages = most ? most.pagesDay + most.pagesNight : 0;
   if (!most || pages === 0)
     return (
-      <Card title="Who was woken most?">
-        <p class="report-answer">{people ? "No one was paged" : "Not shown to you"}</p>
+      <Card title={title}>
+        <p class="report-answer">{people ? (people.others ? "No one was paged" : "Never") : "Not shown"}</p>
         <p class="muted small">
-          {people ? "No page to a person arrived." : "reports.people decides who sees the load of people."}
+          {people?.others
+            ? "No page to a person arrived."
+            : "The setting reports.people says who sees the load of others."}
         </p>
       </Card>
     );
   const [key] = most.keys;
   return (
-    <Card title={people?.shows === "self" ? "How often were you woken?" : "Who was woken most?"}>
+    <Card title={title}>
       <p class="report-answer">
         <Link href={choice.incidents({ paged: most.userId })}>{most.name || "Without a name"}</Link>
-        {nights > 0 ? `: ${plural(nights, "page")} at night` : `: ${plural(pages, "page")}, none at night`}
+        {most.pagesNight > 0
+          ? `: ${plural(most.pagesNight, "page")} at night`
+          : `: ${plural(pages, "page")}, none at night`}
       </p>
       <p class="muted small">
-        {`${plural(most.sleepBreaks, "sleep break")}, ${plural(pages, "page")} in all`}
+        {`${plural(most.sleepBreaks, "sleep break")}, ${formatNumber(pages)} of ${plural(noise.pages, "page")} in all`}
         {key !== undefined && (
           <>
             {"; most by "}
@@ -99,7 +103,7 @@ function Woken({ choice, people, noise }: Pick<Props, "choice" | "people" | "noi
             {` (${formatNumber(key.pages)})`}
           </>
         )}
-        {`. ${formatNumber(noise.pages)} pages to all.`}
+        .
       </p>
     </Card>
   );

@@ -11,12 +11,6 @@ interface Props {
   readonly query: QueryResult<PeopleReport>;
 }
 
-const WHO = {
-  self: "Only your own load is shown (reports.people: self).",
-  owners: "Owners see the people of their projects, everyone else the own load.",
-  all: "Everyone who reads a project sees its people.",
-} as const;
-
 /** Whom pages reached, when, and how long people were on call. */
 export function People({ choice, query }: Props) {
   const isOff = query.error?.status === 403;
@@ -36,11 +30,14 @@ export function People({ choice, query }: Props) {
   );
 }
 
-function Load({ choice, report: { data, shows } }: { readonly choice: ReportChoice; readonly report: PeopleReport }) {
+function Load({ choice, report: { data, others } }: { readonly choice: ReportChoice; readonly report: PeopleReport }) {
   const paged = data.filter(({ hours }) => hours.some((n) => n > 0));
   return (
     <>
-      <p class="muted small">{`${WHO[shows]} Nights and hours are those of each person's clock.`}</p>
+      <p class="muted small">
+        {others ? "" : "You see your own load; the setting reports.people says who sees that of others. "}
+        Nights and hours are those of each person's clock.
+      </p>
       {paged.length > 0 && (
         <Card title="Pages by hour">
           <HeatMap

@@ -76,7 +76,7 @@ export async function peopleReport(
     };
   });
   data.sort((a, b) => b.sleepBreaks - a.sleepBreaks || b.pagesNight - a.pagesNight || b.pagesDay - a.pagesDay);
-  return { ...timesOf(scope), shows: visible.shows, data };
+  return { ...timesOf(scope), shows: visible.shows, others: visible.projectIds.size > 0, data };
 }
 
 async function medianAck(

@@ -103,7 +103,12 @@ export type PersonLoad = v.InferOutput<typeof Person>;
 export const PeopleReport = named(
   "PeopleReport",
   "The load of people who are paged",
-  v.object({ ...of, shows: doc(v.picklist(["self", "owners", "all"]), "`reports.people`"), data: v.array(Person) }),
+  v.object({
+    ...of,
+    shows: doc(v.picklist(["self", "owners", "all"]), "`reports.people`"),
+    others: doc(v.boolean(), "Whether the load of other people is shown to the caller, of at least one project"),
+    data: v.array(Person),
+  }),
 );
 export type PeopleReport = v.InferOutput<typeof PeopleReport>;
 

@@ -26,6 +26,11 @@ export class Maker {
     this.#incident = incident;
   }
 
+  /** @param incident a row of a real one */
+  static from(prism: TestPrism, incident: Row): Maker {
+    return new Maker(prism, { ...incident, state: "resolved", severity: null });
+  }
+
   static async of(world: IncidentWorld): Promise<Maker> {
     await world.fire("template");
     await world.pass(MINUTE);
@@ -36,7 +41,7 @@ export class Maker {
     if (!incident) throw new Error("no incident");
     await world.db.write((trx) => trx.deleteFrom("incident_alerts").execute());
     await world.db.write((trx) => trx.deleteFrom("incidents").execute());
-    return new Maker(prism, { ...incident, state: "resolved", severity: null });
+    return Maker.from(prism, incident);
   }
 
   incident(values: Row): Row {

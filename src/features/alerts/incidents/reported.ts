@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from "kysely";
 import type { PermissionHolder } from "../../../core/caller.ts";
 import { MINUTE_MS } from "../../../core/time/clock.ts";
-import type { IncidentsContext } from "./requests.ts";
+import type { Uses } from "../../../module/feature.ts";
 
 /* The incidents behind a figure of a report (`incident_facts`), as filters of their list. */
 
@@ -38,7 +38,7 @@ export function wasPaged(userId: string): RawBuilder<boolean> {
  * The projects in which the caller sees whom incidents paged, besides the own pages, by `reports.people`; null: all.
  */
 export function projectsShowingPeople(
-  { settings, projects }: Pick<IncidentsContext, "settings" | "projects">,
+  { settings, projects }: Uses<"settings" | "projects">,
   caller: PermissionHolder,
 ): readonly string[] | null {
   const { people } = settings.current.reports;
