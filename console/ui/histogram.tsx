@@ -135,7 +135,9 @@ function bucketText(from: number, stepMs: number, series: readonly HistogramSeri
 }
 
 function Axis({ from, to, stepMs }: { readonly from: number; readonly to: number; readonly stepMs: number }) {
-  const times = [0, 0.25, 0.5, 0.75, 1].map((part) => from + (to - from) * part);
+  // The last of some days is the last one that is counted.
+  const end = stepMs < DAY_MS ? to : to - DAY_MS;
+  const times = [0, 0.25, 0.5, 0.75, 1].map((part) => from + (end - from) * part);
   return (
     <div class="hist-axis" aria-hidden="true">
       {times.map((ms) => (

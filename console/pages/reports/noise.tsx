@@ -6,6 +6,7 @@ import {
   type Column,
   DataTable,
   EmptyState,
+  formatNumber,
   formatPercent,
   Link,
   Num,
@@ -97,6 +98,18 @@ function columnsOf(choice: ReportChoice, projects: readonly Project[]): readonly
       card: "meta",
       priority: 3,
     },
+    {
+      label: "Would save",
+      cell: ({ pages, suggestions: [best] }) => (
+        <span class="num nowrap">
+          {best === undefined ? "—" : `${formatNumber(best.saves)} of ${formatNumber(pages)}`}
+        </span>
+      ),
+      align: "end",
+      width: "min",
+      card: "hide",
+      priority: 2,
+    },
     { label: "What would quiet it", cell: (noisy) => <Help noisy={noisy} />, width: "wide", card: "text" },
   ];
 }
@@ -113,7 +126,6 @@ function Help({ noisy }: { readonly noisy: NoisyKey }) {
       {noisy.suggestions.map((suggestion) => (
         <div class="stack s2" key={suggestion.kind}>
           <span class="small">
-            <b class="nowrap">{`Saves ${suggestion.saves} of ${plural(noisy.pages, "page")}`}</b>{" "}
             <UserText>{`${suggestion.text}.`}</UserText>
           </span>
           <SuggestionActions noisy={noisy} suggestion={suggestion} />
