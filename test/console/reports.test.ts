@@ -2,50 +2,11 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 import type { Routing } from "../../src/client/api-types.gen.ts";
-import { Maker, MINUTE } from "../features/reports/support.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { stepsOf } from "../helpers/steps.ts";
 import { rowsOf } from "../helpers/tables.ts";
-import { assertAccessible, type ConsoleTest, startConsole } from "./helpers.ts";
-
-const HOUR = 60 * MINUTE;
-const DAY = 24 * HOUR;
-
-interface Given {
-  readonly name: string;
-  readonly at: number;
-  readonly lastsMs: number;
-  readonly ack?: readonly [userId: string, afterMs: number];
-  readonly pages: readonly string[];
-}
-
-/** Ended incidents with their pages, counted for reports. */
-async function happened({ prism }: ConsoleTest, given: readonly Given[]): Promise<void> {
-  const projectId = prism.parts.offers.defaultProjectId;
-  const alert = await prism.post<object>("/api/v1/alerts", { alerts: [{ labels: { alertname: "Template" } }] });
-  assert.equal(alert.status, 200, alert.text);
-  const [template] = rowsOf<Record<string, string | number | null>>(prism, "select * from incidents");
-  assert.ok(template);
-  const maker = Maker.from(prism, template);
-  await maker.store(
-    given.map(({ name, at, lastsMs, ack, pages }) => {
-      const incident = maker.incident({
-        ...{ openedAt: at, notifiedAt: at, resolvedAt: at + lastsMs, resolvedBy: "alerts", title: name },
-        groupLabels: JSON.stringify({ alertname: name, team: "db" }),
-      });
-      const incidentId = String(incident["id"]);
-      const line = { incidentId, seq: 1, data: "{}", kind: "acknowledged" };
-      return {
-        incident,
-        log: ack ? [{ ...line, actor: ack[0], at: at + ack[1] }] : [],
-        pages: pages.map((userId) =>
-          maker.page({ incidentId, projectId, userId, createdAt: at, deliveredAt: at + 1000 }),
-        ),
-      };
-    }),
-  );
-  await prism.parts.offers.reports.collect();
-}
+import { assertAccessible, startConsole } from "./helpers.ts";
+import { DAY, type EndedIncident, HOUR, happened, MINUTE } from "./month.ts";
 
 test("reports answer how the month was, open the incidents behind each figure, and the change that would help", async (t) => {
   const console = await startConsole(t);
@@ -75,12 +36,12 @@ test("reports answer how the month was, open the incidents behind each figure, a
     "the first screen says whether it gets better, who was woken most, and which alert comes first",
     async () => {
       await happened(console, [
-        ...days.flatMap((day): Given[] => [
+        ...days.flatMap((day): EndedIncident[] => [
           { name: "Never", at: day + 2 * HOUR, lastsMs: HOUR, pages: [ann.id, ann.id] },
           { name: "With", at: day + 2 * HOUR + 2 * MINUTE, lastsMs: HOUR, ack: [bob.id, 5 * MINUTE], pages: [bob.id] },
           { name: "Blip", at: day + 12 * HOUR, lastsMs: MINUTE, ack: [bob.id, 30_000], pages: [bob.id] },
         ]),
-        ...Array.from({ length: 20 }, (_, n): Given => {
+        ...Array.from({ length: 20 }, (_, n): EndedIncident => {
           const at = today - 40 * DAY + n * HOUR;
           return { name: "Old", at, lastsMs: 5 * HOUR, ack: [bob.id, 20 * MINUTE], pages: [ann.id, ann.id, bob.id] };
         }),

@@ -1,7 +1,7 @@
 import type { IncidentsReport, NoiseReport, PeopleReport } from "../../../src/client/api-types.gen.ts";
-import { Card, formatDuration, formatNumber, Link, plural, UserText } from "../../ui/index.ts";
-import { changeText, type ReportChoice } from "./range.ts";
-import { SuggestionActions } from "./suggestion.tsx";
+import { Card, formatNumber, Link, plural, UserText } from "../../ui/index.ts";
+import { isComparable, type ReportChoice, spanText } from "./range.ts";
+import { helpText, SuggestionActions } from "./suggestion.tsx";
 
 type Total = IncidentsReport["total"];
 
@@ -26,11 +26,11 @@ export function Answers({ choice, now, before, noise, people }: Props) {
 }
 
 /** A change by less is none. */
-const NOTABLE = 0.05;
+const NOTABLE = 0.1;
 
 /** Better if both are no worse and one is better. */
 function verdictOf(now: Total, before: Total): string {
-  if (before.incidents === 0) return "Nothing to compare with";
+  if (!isComparable(now, before)) return "Nothing to compare with";
   const changes = [
     [now.pages, before.pages],
     [now.ack.median, before.ack.median],
@@ -42,23 +42,22 @@ function verdictOf(now: Total, before: Total): string {
 }
 
 function Better({ choice: { text }, now, before }: Pick<Props, "choice" | "now" | "before">) {
-  const pages = changeText(now.pages, before.pages, ["fewer pages", "more pages"]);
   const parts = [
-    ...(pages === null ? [] : [`${formatNumber(now.pages)} pages, ${formatNumber(before.pages)} before (${pages})`]),
+    `${plural(now.pages, "page")}, ${formatNumber(before.pages)} before`,
     spanChange("First response", now.ack.median, before.ack.median),
     spanChange("End", now.resolve.median, before.resolve.median),
   ].filter((part) => part !== null);
   return (
     <Card title="Is it getting better?">
       <p class="report-answer">{verdictOf(now, before)}</p>
-      {before.incidents === 0 ? (
-        <p class="muted">{`There was no incident in the ${text} before.`}</p>
-      ) : (
+      {isComparable(now, before) ? (
         <ul class="plain-list muted small">
           {parts.map((part) => (
             <li key={part}>{part}</li>
           ))}
         </ul>
+      ) : (
+        <p class="muted small">{`${plural(before.incidents, "incident")} ended in the ${text} before.`}</p>
       )}
     </Card>
   );
@@ -66,8 +65,8 @@ function Better({ choice: { text }, now, before }: Pick<Props, "choice" | "now" 
 
 function spanChange(label: string, now: number | null, before: number | null): string | null {
   if (now === null) return null;
-  const earlier = before === null ? "" : `, ${formatDuration(before)} before`;
-  return `${label}: median ${formatDuration(now)}${earlier}`;
+  const earlier = before === null ? "" : `, ${spanText(before)} before`;
+  return `${label}: median ${spanText(now)}${earlier}`;
 }
 
 function Woken({ choice, people, noise }: Pick<Props, "choice" | "people" | "noise">) {
@@ -128,7 +127,7 @@ function First({ choice, noise }: Pick<Props, "choice" | "noise">) {
             {suggestion === undefined ? (
               `${formatNumber(first.pages)} of ${formatNumber(noise.pages)} pages; nothing that would quiet it stands out.`
             ) : (
-              <UserText>{`${suggestion.text}.`}</UserText>
+              <UserText>{helpText(suggestion)}</UserText>
             )}
           </p>
           {suggestion && <SuggestionActions noisy={first} suggestion={suggestion} />}

@@ -1,6 +1,6 @@
 import type { IncidentsReport } from "../../../src/client/api-types.gen.ts";
-import { formatDuration, formatNumber, formatPercent, plural, StatCard } from "../../ui/index.ts";
-import type { ReportChoice } from "./range.ts";
+import { formatNumber, formatPercent, plural, StatCard } from "../../ui/index.ts";
+import { isComparable, type ReportChoice, spanText } from "./range.ts";
 
 type Total = IncidentsReport["total"];
 
@@ -14,30 +14,31 @@ interface Props {
 /** The numbers of the time, each a link to its incidents, with the change since the time before. */
 export function Figures({ choice, now, before, isApproximate }: Props) {
   const about = isApproximate ? "≈ " : "";
-  const span = (ms: number | null) => (ms === null ? "—" : `${about}${formatDuration(ms)}`);
+  const span = (ms: number | null) => (ms === null ? "—" : `${about}${spanText(ms)}`);
   const most = (ms: number | null) => (ms === null ? "no incident with one" : `nine of ten within ${span(ms)}`);
   const { unacknowledgedShare: share } = now;
+  const change = isComparable(now, before) ? deltaOf : () => ({});
   return (
     <div class="grid4">
       <StatCard
         label="Pages"
         value={formatNumber(now.pages)}
         sub={`of ${plural(now.incidents, "incident")}`}
-        {...deltaOf(now.pages, before.pages)}
+        {...change(now.pages, before.pages)}
         href={choice.incidents()}
       />
       <StatCard
         label="First response (MTTA)"
         value={span(now.ack.median)}
         sub={most(now.ack.p90)}
-        {...deltaOf(now.ack.median, before.ack.median)}
+        {...change(now.ack.median, before.ack.median)}
         href={choice.incidents({ counted: "acknowledged" })}
       />
       <StatCard
         label="Until the end (MTTR)"
         value={span(now.resolve.median)}
         sub={most(now.resolve.p90)}
-        {...deltaOf(now.resolve.median, before.resolve.median)}
+        {...change(now.resolve.median, before.resolve.median)}
         href={choice.incidents()}
       />
       <StatCard
@@ -51,7 +52,7 @@ export function Figures({ choice, now, before, isApproximate }: Props) {
         label="Ended by themselves"
         value={formatNumber(now.brief)}
         sub={`within 5 minutes · ${formatNumber(now.reopened)} came again`}
-        {...deltaOf(now.brief, before.brief)}
+        {...change(now.brief, before.brief)}
         href={choice.incidents({ counted: "brief" })}
       />
     </div>

@@ -14,7 +14,7 @@ import {
   UserText,
 } from "../../ui/index.ts";
 import type { ReportChoice } from "./range.ts";
-import { SuggestionActions } from "./suggestion.tsx";
+import { helpText, SuggestionActions } from "./suggestion.tsx";
 
 type NoisyKey = NoiseReport["data"][number];
 
@@ -57,7 +57,9 @@ function columnsOf(choice: ReportChoice, projects: readonly Project[]): readonly
     {
       label: "Alert",
       cell: ({ key, projectId }) => (
-        <Link href={choice.incidents({ key, ...projectFilter(projects, projectId) })}>{key}</Link>
+        <span class="report-name">
+          <Link href={choice.incidents({ key, ...projectFilter(projects, projectId) })}>{key}</Link>
+        </span>
       ),
       card: "title",
     },
@@ -67,7 +69,9 @@ function columnsOf(choice: ReportChoice, projects: readonly Project[]): readonly
           {
             label: "Project",
             cell: ({ projectId }: NoisyKey) => (
-              <UserText>{projects.find(({ id }) => id === projectId)?.name ?? ""}</UserText>
+              <span class="report-name short">
+                <UserText>{projects.find(({ id }) => id === projectId)?.name ?? ""}</UserText>
+              </span>
             ),
             card: "meta",
             priority: 3,
@@ -126,7 +130,7 @@ function Help({ noisy }: { readonly noisy: NoisyKey }) {
       {noisy.suggestions.map((suggestion) => (
         <div class="stack s2" key={suggestion.kind}>
           <span class="small">
-            <UserText>{`${suggestion.text}.`}</UserText>
+            <UserText>{helpText(suggestion)}</UserText>
           </span>
           <SuggestionActions noisy={noisy} suggestion={suggestion} />
         </div>

@@ -67,7 +67,11 @@ function columnsOf(choice: ReportChoice): readonly Column<PersonLoad>[] {
   return [
     {
       label: "Person",
-      cell: (load) => <Link href={choice.incidents({ paged: load.userId })}>{nameOf(load)}</Link>,
+      cell: (load) => (
+        <span class="report-name short">
+          <Link href={choice.incidents({ paged: load.userId })}>{nameOf(load)}</Link>
+        </span>
+      ),
       card: "title",
     },
     count("Pages at night", ({ pagesNight }) => pagesNight),

@@ -3,7 +3,7 @@ import type { Query } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { type Filters, useFilters } from "../../app/filters.ts";
 import { filtersOf, rangeOf } from "../../app/time-range.tsx";
-import { choices, plural } from "../../ui/index.ts";
+import { choices, formatDuration, formatNumber, plural } from "../../ui/index.ts";
 
 const MINUTE_MS = 60_000;
 export const DAY_MS = 86_400_000;
@@ -72,9 +72,25 @@ function problemOf(own: { readonly from: number; readonly to: number } | null): 
   return own.to - own.from > MAX_DAYS * DAY_MS ? `A report has at most ${MAX_DAYS} days.` : null;
 }
 
-/** "23 % fewer than in the 30 days before"; null: there is nothing to compare with. */
-export function changeText(now: number, before: number, [less, more]: readonly [less: string, more: string]) {
-  if (before === 0) return null;
-  const change = Math.round(((now - before) / before) * 100);
-  return change === 0 ? "as before" : `${Math.abs(change)} % ${change < 0 ? less : more}`;
+interface Counted {
+  readonly incidents: number;
+}
+
+/** Less than this share of the incidents, such as before alerts came, says nothing. */
+const LEAST_SHARE = 0.1;
+
+export function isComparable(now: Counted, before: Counted): boolean {
+  return before.incidents > 0 && before.incidents >= now.incidents * LEAST_SHARE;
+}
+
+/** "23 % fewer", "as many". */
+export function changeText(now: number, before: number, words: readonly [less: string, more: string, same: string]) {
+  const change = Math.round(((now - before) / Math.max(1, before)) * 100);
+  if (change === 0) return words[2];
+  return `${formatNumber(Math.abs(change))} % ${change < 0 ? words[0] : words[1]}`;
+}
+
+/** A length of time as people say it: without seconds from ten minutes on. */
+export function spanText(ms: number): string {
+  return formatDuration(ms < 10 * MINUTE_MS ? Math.round(ms / 1000) * 1000 : Math.round(ms / MINUTE_MS) * MINUTE_MS);
 }

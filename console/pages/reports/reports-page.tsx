@@ -1,6 +1,7 @@
 import { Printer } from "lucide";
 import type { IncidentsReport, NoiseReport, PeopleReport, SchedulesReport } from "../../../src/client/api-types.gen.ts";
 import { ProjectFilter } from "../../app/project-choice.tsx";
+import { useProjects } from "../../app/projects.ts";
 import { useGet } from "../../app/query.ts";
 import {
   Button,
@@ -18,7 +19,7 @@ import { Figures } from "./figures.tsx";
 import { Noise } from "./noise.tsx";
 import { Course } from "./over-time.tsx";
 import { People } from "./people.tsx";
-import { changeText, LENGTHS, type ReportChoice, useReportChoice } from "./range.ts";
+import { changeText, isComparable, LENGTHS, type ReportChoice, useReportChoice } from "./range.ts";
 import { Schedules } from "./schedules.tsx";
 
 /** `/reports`: is it getting better, who was woken most and by what, which alert is mended first. */
@@ -32,6 +33,8 @@ export function ReportsPage() {
   const schedules = useGet<SchedulesReport>("/reports/schedules", query);
   const failed = [incidents, before, noise].find(({ data, error }) => error && !data);
   const { data } = incidents;
+  // The choice of a project moves what is below it.
+  const isPlaced = useProjects().length > 0 || data !== undefined;
   const isReady = data && before.data && noise.data && (people.data || people.error);
   return (
     <Page
@@ -44,30 +47,32 @@ export function ReportsPage() {
       }
     >
       <Controls choice={choice} />
-      <div class="stack s5 report">
-        {failed ? (
-          <ErrorState error={failed.error} retry={failed.reload} />
-        ) : !isReady || !data || !before.data || !noise.data ? (
-          <Skeleton kind="cards" count={3} />
-        ) : data.total.incidents === 0 ? (
-          <None choice={choice} />
-        ) : (
-          <>
-            <Answers
-              choice={choice}
-              now={data.total}
-              before={before.data.total}
-              noise={noise.data}
-              people={people.data}
-            />
-            <Figures choice={choice} now={data.total} before={before.data.total} isApproximate={data.isApproximate} />
-            <Noise choice={choice} report={noise.data} />
-            <Course choice={choice} report={data} />
-          </>
-        )}
-        <People choice={choice} query={people} />
-        <Schedules query={schedules} />
-      </div>
+      {isPlaced && (
+        <div class="stack s5">
+          {failed ? (
+            <ErrorState error={failed.error} retry={failed.reload} />
+          ) : !isReady || !data || !before.data || !noise.data ? (
+            <Skeleton kind="cards" count={3} />
+          ) : data.total.incidents === 0 ? (
+            <None choice={choice} />
+          ) : (
+            <>
+              <Answers
+                choice={choice}
+                now={data.total}
+                before={before.data.total}
+                noise={noise.data}
+                people={people.data}
+              />
+              <Figures choice={choice} now={data.total} before={before.data.total} isApproximate={data.isApproximate} />
+              <Noise choice={choice} report={noise.data} />
+              <Course choice={choice} report={data} />
+            </>
+          )}
+          <People choice={choice} query={people} />
+          <Schedules query={schedules} />
+        </div>
+      )}
     </Page>
   );
 }
@@ -75,8 +80,9 @@ export function ReportsPage() {
 function subtitleOf({ text }: ReportChoice, now?: IncidentsReport, before?: IncidentsReport): string {
   if (!now || !before) return "How often people were woken, by what, and how fast they answered.";
   const { incidents, pages } = now.total;
-  const change = changeText(pages, before.total.pages, ["fewer", "more"]);
-  const compared = change === null ? "" : change === "as before" ? ", as many as before" : `, ${change} than before`;
+  const compared = isComparable(now.total, before.total)
+    ? `, ${changeText(pages, before.total.pages, ["fewer than", "more than", "as many as"])} before`
+    : "";
   return `${plural(pages, "page")} of ${plural(incidents, "incident")} in ${text}${compared}.`;
 }
 

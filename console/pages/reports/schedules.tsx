@@ -92,11 +92,15 @@ function Shares({ load: { people, smallestShare, largestShare } }: { readonly lo
   );
 }
 
+/** The API gives no more, the longest first. */
+const MOST_GAPS = 20;
+
 function Gaps({ load: { gaps, gapHours } }: { readonly load: ScheduleLoad }) {
   if (gaps.length === 0) return <span class="muted">never</span>;
+  const isCut = gaps.length >= MOST_GAPS;
   return (
     <details class="report-gaps">
-      <summary>{`${formatNumber(gapHours, 1)} h in ${plural(gaps.length, "gap")}`}</summary>
+      <summary>{`${formatNumber(gapHours, 1)} h in ${isCut ? "at least " : ""}${plural(gaps.length, "gap")}`}</summary>
       <ul class="plain-list small">
         {gaps.map(({ start, end }) => (
           <li key={start}>

@@ -48,6 +48,11 @@ function changesOf(
   }
 }
 
+/** What would help, as a sentence. */
+export function helpText({ text }: Suggestion): string {
+  return `${text.replaceAll("`", "")}.`;
+}
+
 /** Buttons that open the change which would help; without a label that all alerts have there is none. */
 export function SuggestionActions({
   noisy,
