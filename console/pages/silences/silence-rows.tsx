@@ -44,14 +44,6 @@ function When({ silence: { state, window, endsAt, recurrence } }: { readonly sil
   );
 }
 
-const ID = /^[0-9a-f]{8}-[0-9a-f-]{27}$/;
-
-/** A user, a key, or the name that a client of Alertmanager's API sent. */
-export function Creator({ name }: { readonly name: string }) {
-  if (ID.test(name)) return <PersonName id={name} isPlain />;
-  return name.startsWith("key:") ? <span>an API key</span> : <UserText lines={1}>{name}</UserText>;
-}
-
 export function RowActions({ silence }: { readonly silence: Silence }) {
   if (silence.state === "expired") return null;
   return (
