@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { Page } from "playwright-core";
-import { uptimeDays, uptimeOf } from "../../console/pages/heartbeats/uptime.ts";
 import type { Heartbeat as Stored } from "../../src/client/api-types.gen.ts";
+import { consoleModule } from "../helpers/console-module.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { stepsOf } from "../helpers/steps.ts";
 import { assertAccessible, startConsole } from "./helpers.ts";
@@ -143,7 +143,9 @@ test("a heartbeat is created, pinged, watched, changed, paused and deleted", asy
   console.assertClean();
 });
 
-test("the days of a heartbeat count what is known of them", () => {
+test("the days of a heartbeat count what is known of them", async () => {
+  const { uptimeDays, uptimeOf } =
+    await consoleModule<typeof import("../../console/pages/heartbeats/uptime.ts")>("pages/heartbeats/uptime.ts");
   const hour = 3_600_000;
   const at = (hours: number) => new Date(hours * hour).toISOString();
   const starts = [0, 24 * hour, 48 * hour];

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { Page } from "playwright-core";
-import { readWritten } from "../../console/ui/written-time.ts";
 import type { Silence } from "../../src/client/api-types.gen.ts";
+import { consoleModule } from "../helpers/console-module.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { stepsOf } from "../helpers/steps.ts";
 import { assertAccessible, startConsole } from "./helpers.ts";
@@ -136,6 +136,7 @@ test("a viewer reads silences, and cannot change them", async (t) => {
 });
 
 test("dates are typed in any usual form, and refused with an example", async (t) => {
+  const { readWritten } = await consoleModule<typeof import("../../console/ui/written-time.ts")>("ui/written-time.ts");
   const forms: readonly (readonly [string, string | undefined])[] = [
     ["2026-11-29 14:00", "2026-11-29T14:00"],
     ["2026-11-29T14:00", "2026-11-29T14:00"],

@@ -1,6 +1,6 @@
 import type { Silence } from "../../../src/client/api-types.gen.ts";
 import { MatcherChips } from "../../app/matcher-field.tsx";
-import { PersonName } from "../../app/person-name.tsx";
+import { Creator } from "../../app/person-name.tsx";
 import { Badge, Button, type Column, Menu, Num, Time, UserText } from "../../ui/index.ts";
 import { expire, timeEntries } from "./silence-actions.ts";
 import { nameOf, rhythmOf, STATES } from "./silence-types.ts";

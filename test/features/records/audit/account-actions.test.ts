@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { isWorded } from "../../../../console/pages/audit/audit-words.ts";
+import { consoleModule } from "../../../helpers/console-module.ts";
 import { overSocket } from "../../../helpers/control.ts";
 import type { TestPrism } from "../../../helpers/prism.ts";
 import { keepsPromise } from "../../../helpers/promise.ts";
@@ -380,6 +380,8 @@ test("12.10 every action that the program records has its test, and none that it
   }
   assert.ok(recorded.size > 15, [...recorded].join());
   for (const action of recorded) assert.ok(action in PROVEN_IN, `${action} has no test`);
+  const { isWorded } =
+    await consoleModule<typeof import("../../../../console/pages/audit/audit-words.ts")>("pages/audit/audit-words.ts");
   // Incidents, silences and on-call are recorded through helpers of their own.
   const others = [
     "acknowledge",
