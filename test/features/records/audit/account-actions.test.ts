@@ -367,7 +367,7 @@ const PROVEN_IN: Readonly<Record<string, string>> = {
   "configuration.unlock": "features/records/configuration/apply.test.ts",
 };
 
-test("12.10 every action that the program records has its test, and none that it has not is forgotten when it comes", () => {
+test("12.10 every action that the program records has its test, and none that it has not is forgotten when it comes", async () => {
   const root = join(import.meta.dirname, "../../../..");
   for (const [action, file] of Object.entries(PROVEN_IN))
     assert.ok(readFileSync(join(root, "test", file), "utf8").includes(action), `${action} in ${file}`);
