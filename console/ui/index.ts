@@ -7,7 +7,7 @@ export { Combobox, MultiCombobox } from "./combobox.tsx";
 export { ask, confirm } from "./confirm.tsx";
 export { type DayOfStrip, DayStrip, type DayTone } from "./day-strip.tsx";
 export { closeDialogs, Dialog, Drawer, hasDialog, openDialog, useClose } from "./dialog.tsx";
-export { isTyping } from "./dom.ts";
+export { copyText, isTyping } from "./dom.ts";
 export { Field, Form } from "./field.tsx";
 export { FileDrop } from "./file-drop.tsx";
 export { formatBytes, formatDuration, formatNumber, formatPercent, plural } from "./format.ts";
