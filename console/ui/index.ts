@@ -5,6 +5,7 @@ export { displayZone, formatInstant, formatRelative, fromWallClock, now, toWallC
 export { Code, CodeBlock } from "./code.tsx";
 export { Combobox, MultiCombobox } from "./combobox.tsx";
 export { ask, confirm } from "./confirm.tsx";
+export { type DayOfStrip, DayStrip, type DayTone } from "./day-strip.tsx";
 export { closeDialogs, Dialog, Drawer, hasDialog, openDialog, useClose } from "./dialog.tsx";
 export { copyText, isTyping } from "./dom.ts";
 export { Field, Form } from "./field.tsx";
@@ -13,7 +14,7 @@ export { formatBytes, formatDuration, formatNumber, formatPercent, plural } from
 export { Histogram, type HistogramSeries } from "./histogram.tsx";
 export { UiHost } from "./host.tsx";
 export { Icon } from "./icon.tsx";
-export { DateTimeInput, Input, SearchInput, Select, Textarea } from "./inputs.tsx";
+export { Input, SearchInput, Select, Textarea } from "./inputs.tsx";
 export { useLatest } from "./latest.ts";
 export { Menu, type MenuEntry, type MenuItem } from "./menu.tsx";
 export { Card, DescriptionList, Page, Stepper, Tabs, Toolbar } from "./page.tsx";
@@ -39,6 +40,7 @@ export type { Column } from "./table-types.ts";
 export { CodeInline, CopyButton, KeyHint, Link, UserText } from "./text.tsx";
 export { isDark, setTheme, type Theme, theme } from "./theme.ts";
 export { Bytes, Duration, Num, Percent, Time } from "./time.tsx";
+export { ClockInput, DateInput, DateTimeInput } from "./time-inputs.tsx";
 export { Answer, Condition, Timeline, type TimelineItem } from "./timeline.tsx";
 export { Tooltip } from "./tips.tsx";
 export { toast } from "./toast-store.ts";
