@@ -70,8 +70,7 @@ export function ownFilter(word: string, control: ListFilter["control"], paramete
 export const PROJECT_FILTER = ownFilter("project", (bound) => <ProjectFilter {...bound} />, "projectId");
 
 function Choice(bound: Bound) {
-  const projects = useProjects();
-  return projects.length === 0 ? null : <ProjectChoice {...bound} projects={projects} />;
+  return <ProjectChoice {...bound} projects={useProjects()} />;
 }
 
 /** The list is of one project. */

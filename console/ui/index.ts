@@ -27,11 +27,15 @@ export {
   EmptyState,
   type EmptyStateProps,
   ErrorState,
+  isPending,
+  Late,
   Loaded,
   Meter,
   Progress,
   Skeleton,
   StatusDot,
+  together,
+  Waiting,
 } from "./status.tsx";
 export { DataTable, Pager } from "./table.tsx";
 export { runAction } from "./table-keys.ts";

@@ -33,7 +33,7 @@ export default function HeartbeatPage({ params }: PageProps) {
   const query = useGet<Heartbeat>(`/heartbeats/${params["id"]}`);
   useHeartbeatsLive();
   return (
-    <LoadedPage title="Heartbeat" query={query}>
+    <LoadedPage title="Heartbeat" query={query} managedAs="heartbeats">
       {(heartbeat) => <HeartbeatView heartbeat={heartbeat} />}
     </LoadedPage>
   );

@@ -39,11 +39,13 @@ interface Props {
   readonly readOnly: boolean;
   /** Of the stored routes; undefined: they differ from these, or are not known. */
   readonly traffic: RouteTraffic | undefined;
+  /** Its first answer is under way. */
+  readonly isCounting: boolean;
 }
 
 /** The tree, and the form of the chosen route beside it. */
 export function RouteTree(props: Props) {
-  const { root, onChange, readOnly, traffic } = props;
+  const { root, onChange, readOnly, traffic, isCounting } = props;
   const [chosen, setChosen] = useState<NodePath>([]);
   const path = nodeAt(root, chosen) ? chosen : [];
   const node = nodeAt(root, path) ?? root;
@@ -87,7 +89,7 @@ export function RouteTree(props: Props) {
             counts={traffic && traffic.alerts > 0 ? countsOf(root, traffic) : NO_COUNTS}
           />
         </ul>
-        {traffic && <TrafficNote traffic={traffic} />}
+        {(traffic || isCounting) && <TrafficNote traffic={traffic} />}
       </Card>
       <Card
         title={path.length === 0 ? "The root" : "Route"}
@@ -167,7 +169,11 @@ function TreeNode({ node, path, trail, ...props }: TreeProps) {
         {isMute && <Badge tone="plain">times</Badge>}
         {node.repeatMs !== undefined && <span class="muted small">every {formatDuration(node.repeatMs)}</span>}
         {isHit && <Badge tone="info">takes it</Badge>}
-        <Matched count={props.counts.get(path.join())} />
+        {props.isCounting ? (
+          <span class="muted small">matched … in 7 days</span>
+        ) : (
+          <Matched count={props.counts.get(path.join())} />
+        )}
       </button>
       {(node.routes?.length ?? 0) > 0 && (
         <ul>

@@ -8,7 +8,19 @@ import { canInProject } from "../../app/memberships.ts";
 import { useReplacing } from "../../app/navigate.ts";
 import { ProjectChoice, useProjectChoice } from "../../app/project-choice.tsx";
 import { invalidate, useGet } from "../../app/query.ts";
-import { Button, Card, Form, formatRelative, Loaded, Page, plural, Skeleton, Toolbar, toast } from "../../ui/index.ts";
+import {
+  Button,
+  Card,
+  Form,
+  formatRelative,
+  isPending,
+  Loaded,
+  Page,
+  plural,
+  Skeleton,
+  Toolbar,
+  toast,
+} from "../../ui/index.ts";
 import { InhibitRules } from "./inhibit-rules.tsx";
 import { TimeIntervals } from "./interval-forms.tsx";
 import { PolicyTabs } from "./policy-tabs.tsx";
@@ -29,11 +41,9 @@ export default function RoutesPage() {
       subtitle={query.data ? summary(query.data) : "Which alerts reach which policy."}
       tabs={<PolicyTabs value="routes" project={project} />}
     >
-      {projects.length > 1 && (
-        <Toolbar>
-          <ProjectChoice value={project} onChange={setProject} projects={projects} />
-        </Toolbar>
-      )}
+      <Toolbar>
+        <ProjectChoice value={project} onChange={setProject} projects={projects} />
+      </Toolbar>
       <Loaded query={query} skeleton={<Skeleton kind="form" />}>
         {(routing) => <Editor key={routing.projectId} routing={routing} reload={query.reload} />}
       </Loaded>
@@ -59,7 +69,8 @@ function Editor({ routing, reload }: { readonly routing: Routing; readonly reloa
   });
   const { base, draft, setDraft, isDirty } = edit;
   const [hits, setHits] = useState<readonly RouteMatch[]>([]);
-  const traffic = useGet<RouteTraffic>("/routes/traffic", { projectId: base.projectId }).data;
+  const counted = useGet<RouteTraffic>("/routes/traffic", { projectId: base.projectId });
+  const traffic = counted.data;
   const isCounted = !isDirty && traffic?.version === base.version;
   const policies = useGet<{ readonly data: readonly Policy[] }>("/policies", { projectId: base.projectId }).data?.data;
   const save = async (replaced?: Routing) => {
@@ -91,6 +102,7 @@ function Editor({ routing, reload }: { readonly routing: Routing; readonly reloa
             hits={hits}
             readOnly={readOnly}
             traffic={isCounted ? traffic : undefined}
+            isCounting={isPending(counted)}
           />
           <Card title="Time intervals" sub="Named times in which routes are mute or active, and for steps of policies.">
             <TimeIntervals
