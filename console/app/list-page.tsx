@@ -9,7 +9,7 @@ import {
   openDialog,
   Page,
   Toolbar,
-  together,
+  useTogether,
 } from "../ui/index.ts";
 import type { TableList, TableProps } from "../ui/table-types.ts";
 import type { Listed } from "./list-of.tsx";
@@ -88,7 +88,7 @@ export function ListPage<T>(props: Props<T>) {
         label={title}
         {...table}
         columns={[...columns, ...files]}
-        list={together(of, useManagedQuery(managedAs))}
+        list={useTogether(of, useManagedQuery(managedAs))}
         selection={selection || undefined}
         empty={none}
       />

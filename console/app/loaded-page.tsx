@@ -1,6 +1,5 @@
 import { type ComponentChildren, Fragment } from "preact";
-import { useRef } from "preact/hooks";
-import { ErrorState, isPending, Page, Skeleton } from "../ui/index.ts";
+import { ErrorState, Page, Skeleton, useShownWith } from "../ui/index.ts";
 import { useManagedQuery } from "./managed.tsx";
 import type { Loaded, QueryResult } from "./query.ts";
 
@@ -22,11 +21,9 @@ interface Props<T> {
 export function LoadedPage<T>({ title, query, besides = [], managedAs, children }: Props<T>) {
   const { data, error, reload } = query;
   const files = useManagedQuery(managedAs);
-  const isShown = useRef(false);
-  if (data === undefined) isShown.current = false;
-  else if (![...besides, files].some(isPending)) isShown.current = true;
+  const isShown = useShownWith(data !== undefined, [...besides, files]);
   // The page of another thing, also of one that is known already, begins without the state of the last one.
-  if (data !== undefined && isShown.current)
+  if (data !== undefined && isShown)
     return <Fragment key={(data as { readonly id?: string }).id}>{children(data)}</Fragment>;
   if (!error) {
     return (

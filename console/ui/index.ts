@@ -34,7 +34,8 @@ export {
   Progress,
   Skeleton,
   StatusDot,
-  together,
+  useShownWith,
+  useTogether,
   Waiting,
 } from "./status.tsx";
 export { DataTable, Pager } from "./table.tsx";

@@ -1,5 +1,6 @@
 import { CircleAlert, CircleCheck, Info, TriangleAlert, X } from "lucide";
 import type { ComponentChildren } from "preact";
+import { useRef } from "preact/hooks";
 import { Button, IconButton } from "./button.tsx";
 import { cx } from "./dom.ts";
 import { errorInfo } from "./errors.ts";
@@ -244,9 +245,24 @@ export function isPending({ data, loading }: QueryState<unknown>): boolean {
   return data === undefined && loading === true;
 }
 
-/** A list that has no rows until the first answers of others are there, too: these would move its rows. */
-export function together<T extends object>(list: T, ...others: readonly QueryState<unknown>[]): T {
-  return others.some(isPending) ? { ...list, items: undefined, data: undefined } : list;
+/**
+ * Whether what is there is shown: once the first answers of others are there, too, which would move
+ * it. Later ones do not hide it again.
+ */
+export function useShownWith(isThere: boolean, others: readonly QueryState<unknown>[]): boolean {
+  const isShown = useRef(false);
+  isShown.current = isThere && (isShown.current || !others.some(isPending));
+  return isShown.current;
+}
+
+/** A list that has no rows until the first answers of others are there, too. */
+export function useTogether<T extends { readonly items?: unknown; readonly data?: unknown }>(
+  list: T,
+  ...others: readonly QueryState<unknown>[]
+): T {
+  const isThere = list.items !== undefined || list.data !== undefined;
+  const isShown = useShownWith(isThere, others);
+  return isThere && !isShown ? { ...list, items: undefined, data: undefined } : list;
 }
 
 /** What its answer may leave out, such as a notice: {@link Waiting} until it is there, nothing without one. */

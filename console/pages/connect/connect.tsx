@@ -19,15 +19,15 @@ import {
   choices,
   DataTable,
   EmptyState,
-  isPending,
   Loaded,
   Page,
   SearchInput,
   Segmented,
   Time,
   Toolbar,
-  together,
   UserText,
+  useShownWith,
+  useTogether,
 } from "../../ui/index.ts";
 import { Claims } from "./claims.tsx";
 import { GROUPS, galleryOrder, serviceOf } from "./connect-types.ts";
@@ -97,7 +97,7 @@ function Receivers({ q, project }: PartProps) {
     <div class="stack s5">
       <DataTable<Receiver>
         label="Receivers"
-        list={together(list, presets, useManagedQuery("receivers"))}
+        list={useTogether(list, presets, useManagedQuery("receivers"))}
         rows={rows}
         columns={[...RECEIVER_COLUMNS(titleOf), ...files]}
         rowHref={({ id }) => href(`/connect/receivers/${id}`)}
@@ -138,7 +138,8 @@ function Channels({ q, project }: PartProps) {
   const shared = useList<Channel>("/channels", { projectId: project, limit: 100 });
   const presets = useGet<{ readonly presets: readonly ChannelPreset[] }>("/channels/presets");
   const files = useFileColumn<Channel>("channels", ({ id }) => id);
-  const isWhole = !isPending(presets) && !isPending(useManagedQuery("channels"));
+  const areThere = own.items !== undefined && shared.items !== undefined;
+  const isWhole = useShownWith(areThere, [presets, useManagedQuery("channels")]);
   const all = isWhole && own.items && shared.items ? [...shared.items, ...own.items] : undefined;
   const titleOf = titlesIn(presets.data?.presets);
   const rows = all?.filter(({ name, preset }) => matches(q, name, preset, titleOf(preset)));

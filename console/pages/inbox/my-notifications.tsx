@@ -21,8 +21,8 @@ import {
   Select,
   Time,
   Toolbar,
-  together,
   UserText,
+  useTogether,
 } from "../../ui/index.ts";
 import { openStory } from "../explain/index.ts";
 import { useAlertingChanges } from "../incidents/changes.ts";
@@ -153,7 +153,7 @@ export function MyNotifications({ filter, onShowAll }: { readonly filter: Filter
       </Toolbar>
       <DataTable<Notification>
         label="Notifications"
-        list={together(list, useIncidentsQuery(areNeeded))}
+        list={useTogether(list, useIncidentsQuery(areNeeded))}
         columns={COLUMNS}
         rowHref={({ id }) => href(`/inbox/${id}`)}
         rowActions={rowActions}
