@@ -5,6 +5,7 @@ import { build } from "esbuild";
 import type { Page } from "playwright-core";
 import { fill, HOSTILE } from "./fixtures.ts";
 import { assertAccessible, type ConsoleTest, startConsole } from "./helpers.ts";
+import { fillMonth } from "./month.ts";
 import type { Fault } from "./widths/in-page.ts";
 import {
   addPasskey,
@@ -200,12 +201,15 @@ for (const { theme, text } of [
     const [narrow, wide] = [await open(390, WINDOWS / 2), await open(1440, WINDOWS / 2)];
     const ids = await fill(console, text);
     const incident = await fireNight(console);
+    await fillMonth(console, text, ids.user);
     await addPasskey(console, text.slice(0, 64));
     const scenes = filledScenes({ ...ids, incident });
     await inWindows(pages, scenes, (page, part) => look(console, page, part, report));
 
     const all = scenes.filter(({ press, keys }) => press === undefined && keys === undefined);
-    const paths = IS_WHOLE ? all.map(({ path }) => path) : ["/", "/rules/new", `/incidents/${incident}`, "/alerts"];
+    const paths = IS_WHOLE
+      ? all.map(({ path }) => path)
+      : ["/", "/rules/new", `/incidents/${incident}`, "/alerts", "/reports"];
     for (const page of [...narrow, ...wide]) {
       await page.addInitScript(watchShifts);
       await mixAnswers(page);
