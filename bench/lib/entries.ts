@@ -12,7 +12,7 @@ export const CONNECTIONS = 64;
 export const MESSAGE = "42 GB in 12 minutes";
 const WARM_UP_SECONDS = 1;
 const POLL_MS = 20;
-const NO_LIMITS = {
+export const NO_LIMITS = {
   PRISM_RATE_LIMIT_ENABLED: "false",
   PRISM_WORK_PROJECT_MS_PER_SECOND: "10000",
   PRISM_WORK_CREATOR_MS_PER_SECOND: "10000",
@@ -130,7 +130,7 @@ export async function sampleOf(
 }
 
 /** Waits for the jobs that the answered requests have left. */
-async function drained({ dir }: Server): Promise<void> {
+export async function drained({ dir }: Server): Promise<void> {
   const database = new SqliteDatabase(join(dir, "prism.db"), { readonly: true });
   try {
     const left = database.prepare("select 1 from jobs where state in ('ready', 'running') limit 1");

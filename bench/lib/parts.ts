@@ -3,10 +3,11 @@ import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import type { Build } from "./build-of.ts";
-import { ENTRIES, type Entry, ofPrism } from "./entries.ts";
+import { drained, ENTRIES, type Entry, NO_LIMITS, ofPrism } from "./entries.ts";
 import type { Figures } from "./pairs.ts";
-import { addRules, eventBodies, setUp } from "./prism-setup.ts";
+import { addRules, call, eventBodies, setUp } from "./prism-setup.ts";
 import { memoryMiB, processorTime } from "./process-figures.ts";
 import { type Server, startPrism } from "./processes.ts";
 import { SECONDS } from "./report.ts";
@@ -36,10 +37,13 @@ export const PARTS: Readonly<Record<string, Measure>> = {
   socket,
 };
 
-/** Parts that run only if they are named: a request of each entry with the jobs that follow it. */
-export const ENTRY_PARTS: Readonly<Record<string, Measure>> = Object.fromEntries(
-  Object.entries(ENTRIES).map(([name, entry]) => [name, (executable: string) => ofEntry(entry, executable)]),
-);
+/** Parts that run only if they are named: a request of each entry with the jobs that follow it, and ends of incidents. */
+export const ENTRY_PARTS: Readonly<Record<string, Measure>> = {
+  ...Object.fromEntries(
+    Object.entries(ENTRIES).map(([name, entry]) => [name, (executable: string) => ofEntry(entry, executable)]),
+  ),
+  "incident-end": incidentEnd,
+};
 
 /** Copies of both executables, like downloads: how a file was written changes how it is mapped. */
 export function copiesOf(before: Build, after: Build): { readonly before: string; readonly after: string } {
@@ -91,7 +95,7 @@ async function start(executable: string): Promise<Figures> {
       processorMs.push(used);
     }
     if (i === STARTS) {
-      await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
+      await setTimeout(IDLE_MS);
       memory = memoryMiB(server.pid);
     }
     await server.stop();
@@ -146,6 +150,50 @@ async function ofEntry(entry: Entry, executable: string): Promise<Figures> {
   const { totalUs, mainUs, requestsPerSecond, errors } = await ofPrism(entry, () => null, executable);
   if (errors > 0) throw new Error(`${errors} requests were refused`);
   return { "µs each": totalUs, "µs main thread": mainUs, "requests/s": requestsPerSecond };
+}
+
+const INCIDENTS = 2000;
+const AT_ONCE = 100;
+/** Reports count an incident one and a half minutes after its end, at the latest. */
+const COUNTED_MS = 100_000;
+
+/** Ends of incidents by a person, with what follows: notifications, and the rows of reports. */
+async function incidentEnd(executable: string): Promise<Figures> {
+  const server = await startPrism({ executable, env: NO_LIMITS });
+  const { token } = await setUp(server);
+  for (let from = 0; from < INCIDENTS; from += AT_ONCE) {
+    const alerts = Array.from({ length: AT_ONCE }, (_, n) => ({ labels: { alertname: `Alert${from + n}` } }));
+    await call(server, "POST", "/api/v1/alerts", token, { alerts });
+  }
+  await drained(server);
+  const ids: string[] = [];
+  for (let cursor: string | null = ""; cursor !== null; ) {
+    const path = `/api/v1/incidents?state=unresolved&limit=${AT_ONCE}${cursor === "" ? "" : `&cursor=${cursor}`}`;
+    const page = (await call(server, "GET", path, token)) as IncidentsPage;
+    ids.push(...page.data.map(({ id }) => id));
+    cursor = page.nextCursor;
+  }
+  if (ids.length !== INCIDENTS) throw new Error(`${ids.length} incidents instead of ${INCIDENTS}`);
+  const { result, figures } = await measured(
+    server,
+    async () => {
+      const from = processorTime(server.pid).total;
+      for (let at = 0; at < INCIDENTS; at += AT_ONCE)
+        await call(server, "POST", "/api/v1/incidents/resolve", token, { ids: ids.slice(at, at + AT_ONCE) });
+      await drained(server);
+      const used = processorTime(server.pid).total - from;
+      await setTimeout(COUNTED_MS);
+      return used;
+    },
+    () => INCIDENTS,
+  );
+  await server.stop();
+  return { ...figures, "µs without reports": (result * 1e6) / INCIDENTS };
+}
+
+interface IncidentsPage {
+  readonly data: readonly { readonly id: string }[];
+  readonly nextCursor: string | null;
 }
 
 /** A notification's way to a socket at a fixed pace, half of what ingest takes or less. */

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useId } from "preact/hooks";
+import { useEffect, useId, useRef } from "preact/hooks";
 import { useAction } from "./button.tsx";
 import { cx } from "./dom.ts";
 import { Icon } from "./icon.tsx";
@@ -95,11 +95,26 @@ export function RadioGroup({ label, value, onChange, options }: ChoiceProps) {
   );
 }
 
+/** On a phone the end of a toolbar is scrolled sideways: the chosen one is in sight, at any width. */
+function keepInView(host: HTMLElement | null): (() => void) | undefined {
+  const end = host?.closest(".toolbar-end");
+  if (!host || !end) return undefined;
+  const observer = new ResizeObserver(() => {
+    const chosen = host.querySelector("label:has(:checked)")?.getBoundingClientRect();
+    const box = end.getBoundingClientRect();
+    if (chosen) end.scrollLeft += Math.max(0, chosen.right - box.right) + Math.min(0, chosen.left - box.left);
+  });
+  observer.observe(end);
+  return () => observer.disconnect();
+}
+
 /** One of two to five short choices in a row: a filter, a range. */
 export function Segmented({ label, value, onChange, options, small }: ChoiceProps & { readonly small?: boolean }) {
   const name = useId();
+  const host = useRef<HTMLDivElement>(null);
+  useEffect(() => keepInView(host.current), [value]);
   return (
-    <div class={cx("segmented", small && "small")} role="radiogroup" aria-label={label}>
+    <div class={cx("segmented", small && "small")} role="radiogroup" aria-label={label} ref={host}>
       {options.map((option) => (
         <label key={option.value} title={option.hint}>
           <input

@@ -1,12 +1,16 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
-import type { Routing } from "../../src/client/api-types.gen.ts";
+import type { RoutingDocument } from "../../src/client/api-types.gen.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { stepsOf } from "../helpers/steps.ts";
 import { rowsOf } from "../helpers/tables.ts";
 import { assertAccessible, startConsole } from "./helpers.ts";
 import { DAY, type EndedIncident, HOUR, happened, MINUTE } from "./month.ts";
+
+interface RouteNode {
+  readonly routes?: readonly RouteNode[];
+}
 
 test("reports answer how the month was, open the incidents behind each figure, and the change that would help", async (t) => {
   const console = await startConsole(t);
@@ -25,6 +29,10 @@ test("reports answer how the month was, open the incidents behind each figure, a
     await page.waitForURL(/\/incidents\?/);
     await console.shown(page);
   };
+  interface Stored extends Omit<RoutingDocument, "route"> {
+    readonly route: RouteNode;
+  }
+  const stored = async () => (await prism.get<Stored>("/api/v1/routes?projectId=default")).body;
   const back = () => console.visit(page, "/reports");
 
   await step("without incidents it says what will be there", async () => {
@@ -117,7 +125,7 @@ test("reports answer how the month was, open the incidents behind each figure, a
     await page.locator(".chip", { hasText: "alertname=Blip" }).first().waitFor();
     await page.getByRole("button", { name: "Save routes" }).click();
     await page.getByText("The routes are saved. Open incidents keep the settings of their route.").waitFor();
-    const saved = (await prism.get<Routing>("/api/v1/routes?projectId=default")).body.route.routes?.[0]?.routes?.[0];
+    const saved = (await stored()).route.routes?.[0]?.routes?.[0];
     assert.deepEqual(saved, { matchers: ['alertname="Blip"', 'team="db"'], groupWaitMs: 120_000 });
     assert.doesNotMatch(page.url(), /propose/);
     await console.visit(page, "/reports");
@@ -127,7 +135,7 @@ test("reports answer how the month was, open the incidents behind each figure, a
     await main.getByRole("table", { name: "Noisiest alerts" }).getByRole("link", { name: "Inhibit it" }).click();
     await page.getByRole("button", { name: "Save routes" }).click();
     await page.getByText("The routes are saved. Open incidents keep the settings of their route.").waitFor();
-    const [rule] = (await prism.get<Routing>("/api/v1/routes?projectId=default")).body.inhibitRules;
+    const [rule] = (await stored()).inhibitRules ?? [];
     assert.deepEqual(
       [rule?.sourceMatchers, rule?.targetMatchers],
       [

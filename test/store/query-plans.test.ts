@@ -348,6 +348,10 @@ const SORTS: readonly { readonly sql: RegExp; readonly why: string }[] = [
     sql: /from "incidents" where state <> 'resolved' and .* order by "openedAt" limit/,
     why: "the unresolved incidents",
   },
+  {
+    sql: /from json_each\(\?\) p cross join incident_facts f/,
+    why: "the facts of a report's time: in the scan thread",
+  },
   { sql: /with recursive level \(priority\)/, why: "the priorities that are in use" },
 ];
 

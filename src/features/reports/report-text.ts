@@ -25,13 +25,22 @@ export function beforeLine({ total, isApproximate }: Readable<IncidentsReport>):
   return `Before: ${countText(total.incidents, "incident")}, ${countText(total.pages, "page")}; first response median ${about}${span(total.ack.median)}, end median ${about}${span(total.resolve.median)}`;
 }
 
+/** What to mend first: the key whose change saves most. */
+function firstToMend({ data, pages }: Readable<NoiseReport>): string[] {
+  const savesOf = ({ suggestions: [best] }: (typeof data)[number]): number => best?.saves ?? 0;
+  const [first] = data.toSorted((a, b) => savesOf(b) - savesOf(a));
+  if (first === undefined || savesOf(first) === 0) return [];
+  return [`First ${first.key}: a change would have saved ${savesOf(first)} of ${countText(pages, "page")}`];
+}
+
 /** @param most keys */
-export function noiseLines({ data }: Readable<NoiseReport>, most: number): string[] {
-  return data.slice(0, most).flatMap(({ key, pages, incidents, acknowledgedShare, suggestions }) => {
+export function noiseLines(report: Readable<NoiseReport>, most: number): string[] {
+  const keys = report.data.slice(0, most).flatMap(({ key, pages, incidents, acknowledgedShare, suggestions }) => {
     const [first] = suggestions;
     const line = `${key}: ${countText(pages, "page")} of ${countText(incidents, "incident")}, ${percent(acknowledgedShare)} with a response`;
     return first === undefined ? [line] : [line, `  ${first.text}`];
   });
+  return [...firstToMend(report), ...keys];
 }
 
 export function scheduleLines({ data }: Readable<SchedulesReport>): string[] {
