@@ -89,7 +89,7 @@ function queueOf({ db }: AcceptContext): WriteQueue<Storing, Stored | null> {
   let queue = queues.get(db);
   if (queue === undefined) {
     queue = new WriteQueue<Storing, Stored | null>({
-      ...{ db, most: MOST_TOGETHER, options: { sharesCommit: true }, isOfOne: () => true },
+      ...{ db, most: MOST_TOGETHER, options: { sharesCommit: true }, isOfOne },
       async store(trx, all) {
         const stored: (Stored | null)[] = [];
         for (const each of all) stored.push(await storeOne(trx, each, true).catch(unlessAlone));
@@ -99,6 +99,13 @@ function queueOf({ db }: AcceptContext): WriteQueue<Storing, Stored | null> {
     queues.set(db, queue);
   }
   return queue;
+}
+
+/** Errors of the database, which each of the requests would meet again. */
+const OF_ALL: ReadonlySet<string> = new Set(["STORAGE_FULL", "DATABASE_UNAVAILABLE", "SHUTTING_DOWN", "OVERLOADED"]);
+
+function isOfOne(error: unknown): boolean {
+  return !(error instanceof PrismError && OF_ALL.has(error.code));
 }
 
 /** It is thrown before anything of the request is written. */
