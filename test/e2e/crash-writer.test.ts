@@ -10,11 +10,13 @@ import { PrismBinary } from "./prism-binary.ts";
 
 /** `npm run test:kills` kills a hundred times. */
 const KILLS = Number(process.env["PRISM_TEST_KILLS"] ?? 6);
-/** Connections of a burst, which moves the writer to its thread. */
+/** Connections of a burst, which moves the writer to its thread; some requests have many events. */
 const BURST = 64;
 const BURST_MS = 250;
-/** Long enough for one connection to bring it back. */
-const LONE_MS = 5000;
+const [FEW, MANY] = [2, 25];
+/** One connection brings it back in some seconds, on a busy machine in more. */
+const BACK_MS = 100_000;
+const LOOK_MS = 50;
 const TO_THREAD = "moved the writer to a thread of its own";
 const TO_MAIN = "moved the writer back to the main thread";
 
@@ -50,12 +52,12 @@ class Clients {
   async #inBursts(prism: PrismBinary): Promise<void> {
     while (!this.#isDown) {
       const endsAt = Date.now() + BURST_MS;
-      const client = async (): Promise<void> => {
-        while (!this.#isDown && Date.now() < endsAt) await this.#sendEvents(prism, 2);
+      const isOver = (): boolean => this.#isDown || (Date.now() > endsAt && isInThread(prism));
+      const client = async (_: unknown, at: number): Promise<void> => {
+        for (let i = at; !isOver(); i++) await this.#sendEvents(prism, i % 4 === 0 ? MANY : FEW);
       };
       await Promise.all(Array.from({ length: BURST }, client));
-      const isBack = (): boolean => this.#isDown || prism.output.split(TO_THREAD).at(-1)?.includes(TO_MAIN) === true;
-      for (let left = LONE_MS; left > 0 && !isBack(); left -= 50) await wait(50);
+      while (!this.#isDown && isInThread(prism)) await wait(LOOK_MS);
     }
   }
 
@@ -98,9 +100,13 @@ class Clients {
   }
 }
 
+function isInThread({ output }: PrismBinary): boolean {
+  return output.lastIndexOf(TO_THREAD) > output.lastIndexOf(TO_MAIN);
+}
+
 /** Before, while and after the writer moves in either direction. */
 async function untilKill(prism: PrismBinary, kill: number, random: Random): Promise<void> {
-  const says = (text: string) => eventually(text, () => prism.output.includes(text));
+  const says = (text: string) => eventually(text, () => prism.output.includes(text), BACK_MS);
   const kinds = [
     () => wait(random.integer(0, 200)),
     () => says(TO_THREAD).then(() => wait(random.integer(0, 100))),
