@@ -38,11 +38,21 @@ class Clients {
   readonly #unsureTasks: string[] = [];
   #events = 0;
   #isDown = false;
+  /** The writer is in its thread, as the log says. */
+  #isInThread = false;
 
   /** @returns when the server no longer answers */
   async sendUntilDown(prism: PrismBinary): Promise<void> {
     this.#isDown = false;
-    await Promise.all([this.#alone(prism), this.#inBursts(prism)]);
+    this.#isInThread = false;
+    await Promise.all([this.#alone(prism), this.#inBursts(prism), this.#watch(prism)]);
+  }
+
+  async #watch(prism: PrismBinary): Promise<void> {
+    for (; !this.#isDown; await wait(LOOK_MS)) {
+      const { output } = prism;
+      this.#isInThread = output.lastIndexOf(TO_THREAD) > output.lastIndexOf(TO_MAIN);
+    }
   }
 
   async #alone(prism: PrismBinary): Promise<void> {
@@ -52,12 +62,12 @@ class Clients {
   async #inBursts(prism: PrismBinary): Promise<void> {
     while (!this.#isDown) {
       const endsAt = Date.now() + BURST_MS;
-      const isOver = (): boolean => this.#isDown || (Date.now() > endsAt && isInThread(prism));
+      const isOver = (): boolean => this.#isDown || (Date.now() > endsAt && this.#isInThread);
       const client = async (_: unknown, at: number): Promise<void> => {
         for (let i = at; !isOver(); i++) await this.#sendEvents(prism, i % 4 === 0 ? MANY : FEW);
       };
       await Promise.all(Array.from({ length: BURST }, client));
-      while (!this.#isDown && isInThread(prism)) await wait(LOOK_MS);
+      while (!this.#isDown && this.#isInThread) await wait(LOOK_MS);
     }
   }
 
@@ -98,10 +108,6 @@ class Clients {
       this.#isDown = true;
     }
   }
-}
-
-function isInThread({ output }: PrismBinary): boolean {
-  return output.lastIndexOf(TO_THREAD) > output.lastIndexOf(TO_MAIN);
 }
 
 /** Before, while and after the writer moves in either direction. */
