@@ -101,6 +101,24 @@ const packedNatives = {
   },
 };
 
+/** Modules of Node that packages ask for at the start and use in rare cases: they are read then. */
+const lateBuiltins = {
+  name: "late-builtins",
+  setup(build) {
+    const contents = {
+      assert: 'module.exports = (...given) => process.getBuiltinModule("node:assert")(...given);',
+      "node:child_process":
+        'exports.spawn = (...given) => process.getBuiltinModule("node:child_process").spawn(...given);',
+    };
+    build.onResolve({ filter: /^(assert|node:child_process)$/ }, ({ path, importer }) =>
+      /[\\/](?:commander|sonic-boom|thread-stream)[\\/]/.test(importer)
+        ? { path, namespace: "late-builtin" }
+        : undefined,
+    );
+    build.onLoad({ filter: /.*/, namespace: "late-builtin" }, ({ path }) => ({ contents: contents[path] }));
+  },
+};
+
 /**
  * valibot gives each schema a member for other libraries (Standard Schema). Prism asks for it in
  * schemas of modules only, which bring their own valibot.
@@ -232,7 +250,7 @@ async function bundle(natives) {
     legalComments: "none",
     logLevel: "warning",
     metafile: true,
-    plugins: [packedNatives, plainSchemas, withoutCertificates, latePatterns],
+    plugins: [packedNatives, lateBuiltins, plainSchemas, withoutCertificates, latePatterns],
     // Packages require it, and the chunks take no module that is required.
     alias: { tslib: "tslib/tslib.js" },
     define: {

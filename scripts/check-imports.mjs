@@ -75,7 +75,7 @@ const FEATURES = {
   "oncall/drill": ["access", "alerts", "records/audit", "delivery", "notifications", "oncall"],
   explain: ["access", "alerts", "oncall", "rules"],
   mirror: ["alerts", "oncall"],
-  reports: ["access", "alerts", "oncall", "rules", "time/jobs", "time/schedules"],
+  reports: ["access", "alerts", "notifications/digest", "oncall", "rules", "time/jobs"],
   plugins: [
     "access",
     "records/audit",

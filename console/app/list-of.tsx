@@ -1,5 +1,6 @@
-import type { VNode } from "preact";
-import { DateTimeInput, type Option, SearchInput, Segmented, Select } from "../ui/index.ts";
+import { X } from "lucide";
+import type { ComponentChildren, VNode } from "preact";
+import { Button, DateTimeInput, type Option, SearchInput, Segmented, Select } from "../ui/index.ts";
 import type { Query } from "./api.ts";
 import { type Filters, useFilters } from "./filters.ts";
 import { knownOr, ProjectChoice, ProjectFilter } from "./project-choice.tsx";
@@ -65,6 +66,17 @@ export function dateFilter(label: string): ListFilter {
 /** A filter with a control of the page. */
 export function ownFilter(word: string, control: ListFilter["control"], parameter?: string): ListFilter {
   return { word, absent: "", control, ...(parameter === undefined ? {} : { parameter }) };
+}
+
+/** A filter that a link sets, with a button that ends it. @param text without one nothing is shown of it */
+export function linkFilter(text?: (value: string) => ComponentChildren): ListFilter {
+  const end = ({ value, onChange }: Bound) =>
+    value === "" || text === undefined ? null : (
+      <Button small icon={X} title="Without this filter" onClick={() => onChange("")}>
+        {text(value)}
+      </Button>
+    );
+  return { word: "link", absent: "", control: text === undefined ? null : end };
 }
 
 export const PROJECT_FILTER = ownFilter("project", (bound) => <ProjectFilter {...bound} />, "projectId");

@@ -21,3 +21,11 @@ export function PersonName({ id, isPlain = false }: PersonNameProps) {
   const name = <UserText>{personName(data)}</UserText>;
   return isPlain ? name : <a href={href(`/people/${id}`)}>{name}</a>;
 }
+
+const ID = /^[0-9a-f]{8}-[0-9a-f-]{27}$/;
+
+/** A user, a key, or the name that a client of Alertmanager's API sent. */
+export function Creator({ name }: { readonly name: string }) {
+  if (ID.test(name)) return <PersonName id={name} isPlain />;
+  return name.startsWith("key:") ? <span>an API key</span> : <UserText lines={1}>{name}</UserText>;
+}

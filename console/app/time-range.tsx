@@ -22,7 +22,8 @@ export function filtersOf(from: number, to: number): { readonly from: string; re
 export function ChosenTime({ range, onClear }: { readonly range: TimeRange | null; readonly onClear: () => void }) {
   if (range === null) return null;
   const zone = displayZone.value;
-  const text = `${formatInstant(range.from, "date", zone)} ${clock(range.from)}–${clock(range.to)}`;
+  const [from, to] = [formatInstant(range.from, "date", zone), formatInstant(range.to, "date", zone)];
+  const text = from === to ? `${from} ${clock(range.from)}–${clock(range.to)}` : `${from} – ${to}`;
   return (
     <Button small icon={X} title="Any time" onClick={onClear}>
       {text}

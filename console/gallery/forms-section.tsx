@@ -5,6 +5,7 @@ import {
   Card,
   Checkbox,
   Combobox,
+  DateInput,
   DateTimeInput,
   Field,
   FileDrop,
@@ -106,6 +107,7 @@ function TextFields() {
   const [secret, setSecret] = useState("correct horse");
   const [area, setArea] = useState("event.type == 'host.down'\nand event.seconds > 20");
   const [at, setAt] = useState("2026-11-21T14:02:00.000Z");
+  const [day, setDay] = useState("2026-11-21");
   return (
     <Card title="Text">
       <Form
@@ -145,6 +147,9 @@ function TextFields() {
         </Field>
         <Field label="Snooze until">
           <DateTimeInput value={at} onChange={setAt} zone="Europe/Berlin" />
+        </Field>
+        <Field label="Away from">
+          <DateInput value={day} onChange={setDay} />
         </Field>
         <Field label="Disabled">
           <Input value="cannot be changed" onChange={() => undefined} disabled />

@@ -23,6 +23,7 @@ import { people } from "./people/index.ts";
 import { policies } from "./policies/index.ts";
 import { projects } from "./projects/index.ts";
 import { reference } from "./reference/index.ts";
+import { reports } from "./reports/index.ts";
 import { rules } from "./rules/index.ts";
 import { schedules } from "./schedules/index.ts";
 import { settings } from "./settings/index.ts";
@@ -41,6 +42,7 @@ export const pages: readonly PageModule[] = [
   silences,
   heartbeats,
   statuspage,
+  reports,
   connect,
   rules,
   policies,

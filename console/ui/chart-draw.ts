@@ -153,7 +153,8 @@ export function drawChart(host: HTMLElement, options: ChartOptions): Chart {
     {
       width: Math.max(80, host.clientWidth),
       height,
-      padding: [8, 6, 0, 0],
+      // Half a date fits beside the last point.
+      padding: [8, 18, 0, 0],
       legend: { show: false },
       tzDate: (second) => uPlot.tzDate(new Date(second * 1000), options.zone),
       cursor: {

@@ -1,5 +1,5 @@
 import { useRef, useState } from "preact/hooks";
-import { displayZone, formatInstant, toWallClock } from "./clock.ts";
+import { dateFormat, displayZone, formatInstant, toWallClock } from "./clock.ts";
 import { cx } from "./dom.ts";
 import { formatNumber } from "./format.ts";
 
@@ -101,7 +101,7 @@ export function Histogram({ title, from, stepMs, series, chosen, onRange, note }
           </div>
         ))}
       </div>
-      <Axis from={from} to={timeOf(points)} />
+      <Axis from={from} to={timeOf(points)} stepMs={stepMs} />
       <div class="sr-only">
         <ValueTable {...{ title, from, stepMs, series: shown, sums }} />
       </div>
@@ -113,19 +113,35 @@ function sumAt(series: readonly HistogramSeries[], index: number): number {
   return series.reduce((sum, { values }) => sum + (values[index] ?? 0), 0);
 }
 
+const DAY_MS = 86_400_000;
+const DATE: Intl.DateTimeFormatOptions = { day: "numeric", month: "short" };
+
 const clock = (ms: number): string => toWallClock(ms, displayZone.value).slice(11, 16);
+
+/** Days are those of the API, which counts in UTC. */
+const placeOf = (ms: number, stepMs: number): string =>
+  stepMs < DAY_MS ? clock(ms) : dateFormat(DATE, "UTC").format(ms);
+
+/** The time of a bucket: "14:00–15:00", "3 Nov", "3 Nov–9 Nov". */
+function spanOf(from: number, stepMs: number): string {
+  if (stepMs === DAY_MS) return placeOf(from, stepMs);
+  const end = stepMs < DAY_MS ? from + stepMs : from + stepMs - DAY_MS;
+  return `${placeOf(from, stepMs)}–${placeOf(end, stepMs)}`;
+}
 
 function bucketText(from: number, stepMs: number, series: readonly HistogramSeries[], index: number): string {
   const parts = series.flatMap(({ label, values }) => ((values[index] ?? 0) > 0 ? [`${values[index]} ${label}`] : []));
-  return `${clock(from)}–${clock(from + stepMs)}: ${parts.length === 0 ? "none" : parts.join(", ")}`;
+  return `${spanOf(from, stepMs)}: ${parts.length === 0 ? "none" : parts.join(", ")}`;
 }
 
-function Axis({ from, to }: { readonly from: number; readonly to: number }) {
-  const times = [0, 0.25, 0.5, 0.75, 1].map((part) => from + (to - from) * part);
+function Axis({ from, to, stepMs }: { readonly from: number; readonly to: number; readonly stepMs: number }) {
+  // The last of some days is the last one that is counted.
+  const end = stepMs < DAY_MS ? to : to - DAY_MS;
+  const times = [0, 0.25, 0.5, 0.75, 1].map((part) => from + (end - from) * part);
   return (
     <div class="hist-axis" aria-hidden="true">
       {times.map((ms) => (
-        <span key={ms}>{clock(ms)}</span>
+        <span key={ms}>{placeOf(ms, stepMs)}</span>
       ))}
     </div>
   );
@@ -155,7 +171,11 @@ function ValueTable({ title, from, stepMs, series, sums }: TableProps) {
       <tbody>
         {rows.map((index) => (
           <tr key={index}>
-            <th scope="row">{formatInstant(from + index * stepMs, "full", displayZone.value)}</th>
+            <th scope="row">
+              {stepMs < DAY_MS
+                ? formatInstant(from + index * stepMs, "full", displayZone.value)
+                : spanOf(from + index * stepMs, stepMs)}
+            </th>
             {series.map(({ label, values }) => (
               <td key={label}>{values[index] ?? 0}</td>
             ))}

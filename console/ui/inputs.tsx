@@ -2,7 +2,6 @@ import { ChevronDown, Eye, EyeOff, Search, X } from "lucide";
 import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { IconButton } from "./button.tsx";
-import { displayZone, fromWallClock, toMs, toWallClock } from "./clock.ts";
 import { cx, isTyping } from "./dom.ts";
 import { useControl } from "./field.tsx";
 import { Icon } from "./icon.tsx";
@@ -24,7 +23,7 @@ interface TextProps {
 }
 
 export interface InputProps extends TextProps {
-  readonly type?: "text" | "email" | "password" | "number" | "url" | "tel" | "date" | "time" | undefined;
+  readonly type?: "text" | "email" | "password" | "number" | "url" | "tel" | undefined;
   readonly autocomplete?: string | undefined;
   readonly inputMode?: "text" | "numeric" | "decimal" | "email" | "url" | "search" | undefined;
   readonly min?: number | string | undefined;
@@ -230,45 +229,4 @@ function focusOnSlash(input: { readonly current: HTMLInputElement | null }): () 
   };
   window.addEventListener("keydown", onKey);
   return () => window.removeEventListener("keydown", onKey);
-}
-
-export interface DateTimeInputProps {
-  /** "" or RFC 3339 in UTC. */
-  readonly value: string;
-  readonly onChange: (iso: string) => void;
-  /** The IANA zone in which the time is typed. Default: the display zone. */
-  readonly zone?: string | undefined;
-  readonly min?: string | undefined;
-  readonly max?: string | undefined;
-  readonly label?: string | undefined;
-}
-
-/** A date and time of a zone, typed in the browser's own control. */
-export function DateTimeInput(props: DateTimeInputProps) {
-  const { value, onChange, zone = displayZone.value, label } = props;
-  const control = useControl(label);
-  const wall = (iso: string | undefined) =>
-    iso === undefined || Number.isNaN(toMs(iso)) ? "" : toWallClock(toMs(iso), zone).slice(0, 16);
-  const shown = useRef<HTMLInputElement>(null);
-  useLayoutEffect(() => {
-    // A native date control loses half-typed text when its value is set on every key.
-    if (shown.current !== null && shown.current !== document.activeElement) shown.current.value = wall(value);
-  }, [value, zone]);
-  return (
-    <div class="control date-in" title={label === undefined ? undefined : `${label}, ${zone}`}>
-      {label !== undefined && <span class="affix">{label}</span>}
-      <input
-        {...control}
-        ref={shown}
-        type="datetime-local"
-        min={wall(props.min) || undefined}
-        max={wall(props.max) || undefined}
-        onInput={(event) => {
-          const ms = fromWallClock(event.currentTarget.value, zone);
-          onChange(Number.isNaN(ms) ? "" : new Date(ms).toISOString());
-        }}
-      />
-      {label === undefined && <span class="affix">{zone}</span>}
-    </div>
-  );
 }

@@ -9,7 +9,7 @@ import type { UpgradeOptions } from "../features/records/backup/upgrade.ts";
 import { hasAuditKey } from "../store/sealed-settings.ts";
 import { reading } from "../store/sqlite/connection.ts";
 import { DataDirLock } from "../store/sqlite/data-dir-lock.ts";
-import { migrateFile, pendingMigrations } from "../store/sqlite/migrate.ts";
+import { migrateFile, pendingMigrations, supportedStatus } from "../store/sqlite/migrate.ts";
 import { requireAlone } from "../store/store.ts";
 import { beatFileOf } from "../store/write-health.ts";
 import type { CommandContext } from "./context.ts";
@@ -78,15 +78,21 @@ export async function makeCurrent(
   const { config } = loaded;
   const { databaseFile } = config;
   if (!use.replacesLost) requireNotLost(config);
-  if (isUnused(databaseFile)) generateSecrets(config);
+  const found = isEmpty(databaseFile)
+    ? null
+    : reading(databaseFile, (connection) => ({
+        isUnused: !hasAuditKey(connection),
+        pending: supportedStatus(connection).pending,
+      }));
+  if (found === null || found.isUnused) generateSecrets(config);
   // Without its key a database is refused before it is changed.
   if (use.opens) sealedBoxOf(config);
-  if (isEmpty(databaseFile)) {
+  if (found === null) {
     const applied = migrateFile(databaseFile);
     out.note(`created a new database in ${config.dataDir} (${sourceOf("dataDir", loaded)})`);
     return applied;
   }
-  const pending = pendingMigrations(databaseFile);
+  const { pending } = found;
   if (pending.length === 0) return [];
   reading(databaseFile, requireAlone);
   const { upgrade } = await import("../features/records/backup/upgrade.ts");

@@ -1,5 +1,4 @@
 import { isIP } from "node:net";
-import { connect, rootCertificates } from "node:tls";
 import { type EnvironmentVariables, readDotEnv } from "../config/environment.ts";
 import type { Config } from "../config/load.ts";
 import { maskCredentials } from "../config/option.ts";
@@ -68,6 +67,7 @@ function authorityHere(loadConfig: CommandContext["loadConfig"]): string | undef
 function transportTo(url: URL, authority: string | undefined): ControlTransport | undefined {
   if (authority === undefined || url.protocol !== "https:") return undefined;
   const host = url.hostname.replace(/^\[|\]$/g, "");
+  const { connect, rootCertificates } = process.getBuiltinModule("node:tls");
   const ca = [...rootCertificates, authority];
   const way = { host, port: Number(url.port || 443), ca, servername: isIP(host) === 0 ? host : "" };
   return new ControlTransport(() => connect(way), `http://${url.host}${url.pathname.replace(/\/+$/, "")}`);

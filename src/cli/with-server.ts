@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { App } from "../app/start.ts";
 import { sudoAs } from "../config/config-file.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { createLogger } from "../config/logger.ts";
@@ -79,12 +80,12 @@ export async function withServer<T>(
  * {@link withServer} for a command whose requests need their effects, such as jobs: without a
  * running server a whole one runs for this command, on a random port of this machine. It creates a
  * missing database.
- * @param clockOf the clock of that server. @throws CommandError 4, ConfigRefused
+ * @param work gets the server that runs for it. @param clockOf the clock of that server. @throws CommandError 4, ConfigRefused
  */
 export async function withWholeServer<T>(
   context: CommandContext,
   loaded: LoadedConfig,
-  work: (api: ServerClient) => Promise<T>,
+  work: (api: ServerClient, app?: App) => Promise<T>,
   clockOf: (isNew: boolean) => Clock,
 ): Promise<T> {
   const { config } = loaded;
@@ -106,7 +107,7 @@ export async function withWholeServer<T>(
       clock,
     });
     try {
-      return await overSocket(context, socket, config.dataDir, work);
+      return await overSocket(context, socket, config.dataDir, (api) => work(api, app));
     } finally {
       await app.stop();
     }

@@ -1,5 +1,5 @@
 import { lstatSync, statSync } from "node:fs";
-import { Agent, type IncomingMessage, request } from "node:http";
+import type { Agent, IncomingMessage } from "node:http";
 import { connect, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { Readable } from "node:stream";
@@ -37,7 +37,8 @@ export class ControlTransport {
   readonly url: string;
   /** Opens one connection, for protocols other than HTTP. */
   readonly connect: () => Socket;
-  readonly #agent = new Agent({ keepAlive: true });
+  readonly #http = process.getBuiltinModule("node:http");
+  readonly #agent: Agent = new this.#http.Agent({ keepAlive: true });
 
   constructor(to: string | (() => Socket), url = "http://localhost") {
     this.url = url;
@@ -49,7 +50,7 @@ export class ControlTransport {
     new Promise((resolve, reject) => {
       const { method = "GET", headers, body, signal } = init as RequestInit;
       const options = { method, headers: headers as Record<string, string>, agent: this.#agent };
-      const sent = request(url as string, signal ? { ...options, signal } : options, (answer) =>
+      const sent = this.#http.request(url as string, signal ? { ...options, signal } : options, (answer) =>
         resolve(responseOf(answer)),
       );
       sent.once("error", reject);

@@ -1,5 +1,4 @@
-import http, { type IncomingMessage } from "node:http";
-import https from "node:https";
+import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
 import { json } from "node:stream/consumers";
 import { nodeOf } from "../config/checks.ts";
@@ -207,8 +206,8 @@ function askPrism(config: Config, path: string): Promise<FoundServer | undefined
     // The question is which program answers, not whether its certificate matches this address;
     // nothing secret is sent.
     const request = tlsFilesOf(config)
-      ? https.get({ ...options, rejectUnauthorized: false }, read)
-      : http.get(options, read);
+      ? process.getBuiltinModule("node:https").get({ ...options, rejectUnauthorized: false }, read)
+      : process.getBuiltinModule("node:http").get(options, read);
     request.on("error", () => resolve(undefined));
   });
 }

@@ -97,15 +97,15 @@ const LOCAL_CHECKPOINT_PAGES = 4000;
 export function openStore(options: StoreOptions): Store {
   const { file, log } = options;
   const isOwner = options.isOwner && !options.readsOnly;
-  const { auditKey, sequences, warnings, lastBeat } = prepare(options);
+  const reader = openForReading(file);
+  const usage = new PageUsage(reader);
+  const { auditKey, sequences, warnings, lastBeat } = prepareBeside(reader, options);
   const port = openPort(options, auditKey, (fn) => committer.alone(fn));
   const onCommit: OnCommit = (durationMs, events) => {
     options.onCommit(durationMs, events);
     if (log.isDebug()) log.debug({ durationMs, events }, "commit is on disk");
   };
   const committer: Committer = new Committer(port, sequences, onCommit);
-  const reader = openForReading(file);
-  const usage = new PageUsage(reader);
   const scanner = options.scansIn === "main" ? null : new Scanner(file);
   const database = new Database({ committer, port, reader: new StatementCache(reader), scanner, log });
   const writes = new SmallWrites(committer, port);
@@ -165,6 +165,18 @@ interface Prepared {
   readonly sequences: Sequences;
   readonly warnings: readonly string[];
   readonly lastBeat: number;
+}
+
+/** {@link prepare} with a reader open, which is closed if that throws. */
+function prepareBeside(reader: Sqlite, options: StoreOptions): Prepared {
+  try {
+    // A connection that has read keeps the WAL: the last one to close would move and delete it.
+    reader.prepare("select 1 from sqlite_schema").get();
+    return prepare(options);
+  } catch (error) {
+    reader.close();
+    throw error;
+  }
 }
 
 /** Reads the counters and the audit chain on a temporary connection. */

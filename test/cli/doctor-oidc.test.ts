@@ -14,11 +14,13 @@ async function oidcChecks(t: TestContext, providers: readonly object[]): Promise
 test("doctor says which OpenID providers are reached, and the redirect URI of each", async (t) => {
   const provider = await FakeProvider.start(t);
   const other = { ...provider.settings(), name: "other", issuer: `${provider.url}/elsewhere` };
-  const found = await oidcChecks(t, [provider.settings(), other]);
+  const { clientSecret: _, ...open } = provider.settings();
+  const found = await oidcChecks(t, [provider.settings(), other, { ...open, name: "open" }]);
   assert.equal(
     found[0],
     `PASS company: ${provider.url} is reached; its redirect URI is https://prism.example.com/auth/oidc/company/callback`,
   );
   assert.match(found[1] ?? "", /^FAIL other: .*\/elsewhere: /);
+  assert.match(found[2] ?? "", /^PASS open: .*; it signs in as a public client, without clientSecret$/);
   assert.deepEqual(await oidcChecks(t, []), []);
 });

@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import test from "node:test";
+import { DAY_MS } from "../../src/core/time/clock.ts";
 import { makeUser } from "../helpers/people.ts";
 import { answered, startPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
+import { valuesOf } from "../helpers/values.ts";
 import { RunningCli, runCli, runJson } from "./run-cli.ts";
 import { DEMO_MADE, env, type Seeded } from "./seed-support.ts";
 
@@ -24,11 +26,13 @@ test("a seed that fails midway shows the passwords that it has made, and a secon
   assert.deepEqual([failed.status, failed.stdout], [4, ""], "nothing new has been made, and nothing is shown");
 });
 
-test("seed --demo gives a new database a week of history, which the next server goes on with", async (t) => {
+test("seed --demo gives a new database a past, which the next server goes on with", async (t) => {
   const cwd = temporaryDir(t);
   const demo = ["seed", "--demo", "--events", "200"];
   const { made } = await runJson<Seeded>(demo, { cwd, env });
-  assert.deepEqual(made, DEMO_MADE);
+  const earlier = made["earlier incidents"] ?? 0;
+  assert.ok(earlier > 150, `${earlier} incidents`);
+  assert.deepEqual(made, { ...DEMO_MADE, "earlier incidents": earlier });
   const dir = join(cwd, "data");
   const prism = await startPrism(t, { dir, settings: { "auth.bcryptCost": "4" } });
   const days = (table: string, column: string) =>
@@ -42,6 +46,40 @@ test("seed --demo gives a new database a week of history, which the next server 
   assert.equal(audit.ok, true);
   const { body: schedules } = await prism.get<{ data: { nextRuns: { dst?: string }[] }[] }>("/api/v1/schedules");
   assert.ok(schedules.data.some(({ nextRuns }) => nextRuns.some(({ dst }) => dst !== undefined)));
+
+  await t.test("incidents of 90 days are told by the reports, with what is noise and whom it wakes", async () => {
+    const from = new Date(Date.now() - 91 * DAY_MS).toISOString();
+    const report = async <T>(path: string) => (await prism.get<T>(`/api/v1/reports/${path}`)).body;
+    const { total } = await report<{ total: Record<string, number> }>(`incidents?from=${from}`);
+    assert.ok((total["incidents"] ?? 0) >= earlier, `${total["incidents"]} of ${earlier}`);
+    assert.ok(days("incidents", "openedAt") > 60, `incidents of ${days("incidents", "openedAt")} days`);
+    const { data: noise } = await report<{ data: { key: string; suggestions: { kind: string }[] }[] }>("noise");
+    const kindsOf = (key: string) => valuesOf(noise.find((each) => each.key === key)?.suggestions ?? [], "kind");
+    assert.ok(kindsOf("CacheMemory").includes("unacknowledged"), "one is never acknowledged");
+    assert.ok(kindsOf("LoadSpike").includes("brief"), "one ends within two minutes");
+    const { data: people } = await report<{ data: { pagesNight: number; pagesDay: number; onCallHours: number }[] }>(
+      `people?from=${from}`,
+    );
+    const paged = people.filter(({ pagesDay, pagesNight }) => pagesDay > 0 && pagesNight > 0);
+    assert.equal(paged.length, 5);
+    const loads = paged.map(({ pagesNight }) => pagesNight);
+    assert.ok(Math.max(...loads) > 3 * Math.min(...loads), loads.join());
+    assert.ok(people.filter(({ onCallHours }) => onCallHours > 500).length >= 3);
+    const { data: ended } = await prism
+      .get<{ data: { id: string }[] }>("/api/v1/incidents?state=resolved&q=HostDown&limit=5")
+      .then(({ body }) => body);
+    const { body: incident } = await prism.get<{
+      timeline: { kind: string }[];
+      alertList: object[];
+      notices: { outcome: string }[];
+    }>(`/api/v1/incidents/${ended[0]?.id}`);
+    assert.deepEqual([valuesOf(incident.timeline, "kind")[0], incident.alertList.length], ["opened", 1]);
+    assert.ok(valuesOf(incident.notices, "outcome").includes("delivered"));
+    const { data: heartbeats } = (await prism.get<{ data: { id: string; name: string }[] }>("/api/v1/heartbeats")).body;
+    const backup = heartbeats.find(({ name }) => name === "Nightly backup");
+    const { body: flips } = await prism.get<{ data: { to: string }[] }>(`/api/v1/heartbeats/${backup?.id}/flips`);
+    assert.ok(valuesOf(flips.data, "to").filter((to) => to === "down").length >= 5);
+  });
 
   await t.test("a run beside that server creates nothing again", async () => {
     const again = await runJson<Seeded>([...demo, "--data-dir", dir], { cwd, env });

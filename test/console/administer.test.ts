@@ -28,6 +28,11 @@ test("an administrator verifies the audit trail, makes backups and changes setti
       .getByRole("row", { name: /auth\.login/ })
       .first()
       .waitFor();
+    const signedIn = page.getByRole("row", { name: /Signed in auth\.login/ }).first();
+    await signedIn.click();
+    const entry = page.getByRole("dialog", { name: "Signed in" });
+    await entry.getByText("auth.login", { exact: true }).waitFor();
+    await page.keyboard.press("Escape");
     await press(page, "Verify");
     await page.getByText("The chain is unbroken").waitFor();
     const download = page.waitForEvent("download");

@@ -210,6 +210,7 @@ export function allPages(ids: Filled): readonly string[] {
     `/alerts/${ids.alert}`,
     "/silences",
     "/status-page",
+    "/reports",
     "/silences/new?labels=team%3Ddb",
     `/silences/${ids.silence}`,
     `/silences/${ids.silence}/edit`,

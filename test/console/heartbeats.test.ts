@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { Page } from "playwright-core";
 import type { Heartbeat as Stored } from "../../src/client/api-types.gen.ts";
+import { consoleModule } from "../helpers/console-module.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { stepsOf } from "../helpers/steps.ts";
 import { assertAccessible, startConsole } from "./helpers.ts";
@@ -69,6 +70,8 @@ test("a heartbeat is created, pinged, watched, changed, paused and deleted", asy
     await dialog.getByText("The disk is full").waitFor();
     await page.keyboard.press("Escape");
     await page.getByText("it reported a failure").waitFor();
+    await page.getByRole("img", { name: /^The last 30 days: up [\d.]+\s%\. Down for .* on 1 day\.$/ }).waitFor();
+    await page.getByText("was down", { exact: true }).waitFor();
     const badge = page.getByRole("img", { name: "Badge of Weekly report: down" });
     await badge.waitFor();
     const isDrawn = () => badge.evaluate((image) => (image as HTMLImageElement).naturalWidth > 0);
@@ -137,5 +140,67 @@ test("a heartbeat is created, pinged, watched, changed, paused and deleted", asy
     await page.getByRole("link", { name: /nightly-backup/ }).waitFor();
     await page.getByRole("link", { name: /Weekly report/ }).waitFor({ state: "detached" });
   });
+  console.assertClean();
+});
+
+test("the days of a heartbeat count what is known of them", async () => {
+  const { uptimeDays, uptimeOf } =
+    await consoleModule<typeof import("../../console/pages/heartbeats/uptime.ts")>("pages/heartbeats/uptime.ts");
+  const hour = 3_600_000;
+  const at = (hours: number) => new Date(hours * hour).toISOString();
+  const starts = [0, 24 * hour, 48 * hour];
+  const changes = [
+    { at: at(50), from: "down", to: "up" },
+    { at: at(36), from: "up", to: "down" },
+  ] as const;
+  const days = uptimeDays(starts, changes, 60 * hour);
+  assert.deepEqual(
+    days.map(({ upMs, downMs }) => [upMs / hour, downMs / hour]),
+    [
+      [24, 0],
+      [12, 12],
+      [10, 2],
+    ],
+  );
+  assert.equal(uptimeOf(days), 46 / 60);
+  assert.equal(uptimeDays(starts, changes, 60 * hour, true)[0]?.upMs, 0, "before the oldest change nothing is known");
+  assert.equal(uptimeOf(uptimeDays(starts, [], 60 * hour)), null);
+});
+
+test("the editor of a status page has labelled rows, and its preview says what visitors see", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const { prism } = console;
+  const page = await console.open("/status-page");
+  await press(page, "Add a group");
+  const group = page.getByRole("group", { name: "Group 1" });
+  await group.getByLabel("Group", { exact: true }).fill("Shop");
+  await group.getByLabel("Component", { exact: true }).fill("Checkout");
+  await group.getByLabel("Description").fill("Paying with a card");
+  await press(group, "Source");
+  await group.getByLabel("While these fire").selectOption("tag");
+  await group.getByLabel("Tag").fill("shop");
+  await group.getByLabel("It is shown as").selectOption("partial");
+  const middles = await group.locator(".sp-row").evaluateAll((rows) =>
+    rows.map((row) => {
+      const [field, button] = [row.querySelector("input, select"), row.querySelector(":scope > button")];
+      const [a, b] = [field?.getBoundingClientRect(), button?.getBoundingClientRect()];
+      return a && b ? Math.abs(a.top + a.height / 2 - (b.top + b.height / 2)) : 99;
+    }),
+  );
+  assert.ok(middles.length === 3 && middles.every((distance) => distance < 4), `${middles}: each bin is in its row`);
+  await page.getByLabel("Title").fill("Shop status");
+  await page.getByLabel("Description", { exact: true }).first().fill("What works now");
+  await page.getByLabel("Enabled").check();
+  await press(page, "Save");
+  await page.getByText("Saved. Visitors see it now.").waitFor();
+  const preview = page.locator(".card", { hasText: "As visitors see it" });
+  for (const text of ["Shop status", "What works now", "Checkout", "Paying with a card"])
+    await preview.getByText(text, { exact: true }).waitFor();
+  await preview.getByRole("img", { name: "The last 90 days of Checkout" }).waitFor();
+  await preview.getByText("90 days ago").waitFor();
+  await assertAccessible(page, "the editor of a status page");
+  const { body } = await prism.get<{ groups: object[] }>("/api/v1/status-page?projectId=default");
+  assert.equal(JSON.stringify(body.groups).includes('"tag":"shop"'), true);
   console.assertClean();
 });

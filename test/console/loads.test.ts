@@ -3,6 +3,7 @@ import test from "node:test";
 import { loadPage } from "../helpers/page-load.ts";
 import { fill } from "./fixtures.ts";
 import { startConsole } from "./helpers.ts";
+import { fillMonth } from "./month.ts";
 
 /** A request for each part of a page, and no more. */
 const MOST_REQUESTS = 20;
@@ -16,6 +17,7 @@ test("a page asks for nothing twice, for at most 20 things, and shows its first 
   const console = await startConsole(t);
   if (!console) return;
   const ids = await fill(console, "The disk of db-2 is full");
+  await fillMonth(console, "DiskFull", ids.user);
   // The browser's zone is reported once.
   const opened = await console.open("/");
   await console.shown(opened);
@@ -30,6 +32,7 @@ test("a page asks for nothing twice, for at most 20 things, and shows its first 
     ["/alerts", "main tbody tr, main .alert-groups .card"],
     ["/oncall", "main .card"],
     ["/inbox", "main tbody tr, main li"],
+    ["/reports", "main .report-answer"],
   ] as const)
     await t.test(path.replace(ids.incident, "<id>"), async () => {
       const once = () => loadPage(context, `${console.prism.url}/dashboard${path}`, row);

@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { Page } from "playwright-core";
 import type { Silence } from "../../src/client/api-types.gen.ts";
+import { consoleModule } from "../helpers/console-module.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { stepsOf } from "../helpers/steps.ts";
-import { startConsole } from "./helpers.ts";
+import { assertAccessible, startConsole } from "./helpers.ts";
 
 const press = (scope: Pick<Page, "getByRole">, name: string) =>
   scope.getByRole("button", { name, exact: true }).click();
@@ -131,5 +132,48 @@ test("a viewer reads silences, and cannot change them", async (t) => {
   await console.visit(page, "/silences/new");
   await page.getByRole("heading", { level: 1 }).waitFor();
   assert.equal(await page.getByLabel("Comment").count(), 0);
+  console.assertClean();
+});
+
+test("dates are typed in any usual form, and refused with an example", async (t) => {
+  const { readWritten } = await consoleModule<typeof import("../../console/ui/written-time.ts")>("ui/written-time.ts");
+  const forms: readonly (readonly [string, string | undefined])[] = [
+    ["2026-11-29 14:00", "2026-11-29T14:00"],
+    ["2026-11-29T14:00", "2026-11-29T14:00"],
+    ["2026-11-29", "2026-11-29T00:00"],
+    ["29.11.2026 14:00", "2026-11-29T14:00"],
+    ["29 Nov 2026, 9:05", "2026-11-29T09:05"],
+    ["11/29/2026 14:00", "2026-11-29T14:00"],
+    ["2026-11-29T13:00:00Z", "2026-11-29T14:00"],
+    ["2026-02-30 14:00", undefined],
+    ["2026-11-29 24:00", undefined],
+    ["soon", undefined],
+  ];
+  for (const [text, wall] of forms) assert.equal(readWritten(text, "datetime", "Europe/Berlin", "en-US"), wall, text);
+  assert.equal(readWritten("11/12/2026", "date", "UTC", "en-GB"), "2026-12-11");
+  assert.equal(readWritten("7:30", "time", "UTC"), "07:30");
+
+  const console = await startConsole(t);
+  if (!console) return;
+  const page = await console.open("/silences/new");
+  await page.getByRole("radio", { name: "Until" }).click();
+  const end = page.getByRole("textbox", { name: "End" });
+  await end.fill("29.11.2030 14:00");
+  await end.blur();
+  assert.equal(await end.inputValue(), "2030-11-29 14:00");
+  await end.fill("soon");
+  await end.blur();
+  await page.getByText("Write it as 2026-11-29 14:00").waitFor();
+  assert.equal(await end.getAttribute("aria-invalid"), "true");
+  await assertAccessible(page, "a refused date");
+  await end.fill("2030-11-30 08:15");
+  await page.getByText("Write it as").waitFor({ state: "detached" });
+  assert.equal(
+    await page
+      .locator("input[type=date]:visible, input[type=datetime-local]:visible")
+      .evaluateAll((inputs) => inputs.filter((input) => input.getBoundingClientRect().width > 2).length),
+    0,
+    "no control of the browser's own language is shown",
+  );
   console.assertClean();
 });

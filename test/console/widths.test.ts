@@ -5,6 +5,7 @@ import { build } from "esbuild";
 import type { Page } from "playwright-core";
 import { fill, HOSTILE } from "./fixtures.ts";
 import { assertAccessible, type ConsoleTest, startConsole } from "./helpers.ts";
+import { fillMonth } from "./month.ts";
 import type { Fault } from "./widths/in-page.ts";
 import {
   addPasskey,
@@ -178,12 +179,15 @@ for (const { theme, text } of [
     await inWindows(pages, EMPTY_SCENES, (page, scenes) => look(console, page, scenes, report));
     const ids = await fill(console, text);
     const incident = await fireNight(console);
+    await fillMonth(console, text, ids.user);
     await addPasskey(console, text.slice(0, 64));
     const scenes = filledScenes({ ...ids, incident });
     await inWindows(pages, scenes, (page, part) => look(console, page, part, report));
 
     const all = scenes.filter(({ press, keys }) => press === undefined && keys === undefined);
-    const paths = IS_WHOLE ? all.map(({ path }) => path) : ["/", "/rules/new", `/incidents/${incident}`, "/alerts"];
+    const paths = IS_WHOLE
+      ? all.map(({ path }) => path)
+      : ["/", "/rules/new", `/incidents/${incident}`, "/alerts", "/reports"];
     const windows = [await open(390), await open(1440)];
     for (const page of windows) await page.addInitScript(watchShifts);
     await Promise.all(windows.map((page) => loadAnew(console, page, paths, report)));

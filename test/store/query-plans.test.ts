@@ -13,6 +13,7 @@ import { useChannels } from "./support/use-channels.ts";
 import { useHeartbeats } from "./support/use-heartbeats.ts";
 import { useJobs } from "./support/use-jobs.ts";
 import { useReceivers } from "./support/use-receivers.ts";
+import { useReports } from "./support/use-reports.ts";
 import { useSchedules } from "./support/use-schedules.ts";
 import { useSilences } from "./support/use-silences.ts";
 import { useSounds } from "./support/use-sounds.ts";
@@ -218,6 +219,7 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
   await useSilences(prism);
   await useBuckets(prism);
   await useReceivers(prism);
+  await useReports(prism);
   await useHeartbeats(prism);
   await useStatusPage(prism);
   await useSounds(prism);

@@ -2,6 +2,7 @@ import type { VNode } from "preact";
 import type { Alert, AlertStats } from "../../../src/client/api-types.gen.ts";
 import { Card, plural, Sparkline } from "../../ui/index.ts";
 import { labelText, nameOf } from "./alert-types.ts";
+import { GroupSilences } from "./group-silences.tsx";
 
 interface Group {
   readonly value: string;
@@ -42,6 +43,7 @@ export function AlertGroups({ alerts, label, stats, table }: Props) {
             sub={<Shared alerts={members} />}
             actions={began && <Began counts={began.counts} total={began.total} />}
           >
+            <GroupSilences alerts={members} />
             {table(members, value || "Alerts")}
           </Card>
         );

@@ -13,9 +13,10 @@ import {
   UserText,
   useClose,
 } from "../../ui/index.ts";
+import { actionWords } from "./audit-words.ts";
 
 export const COLUMNS: readonly Column<AuditRow>[] = [
-  { label: "Action", cell: ({ action }) => <span class="mono nowrap">{action}</span>, card: "title" },
+  { label: "Action", cell: ({ action }) => <Action code={action} />, card: "title" },
   {
     label: "By",
     cell: (row) => (
@@ -28,6 +29,16 @@ export const COLUMNS: readonly Column<AuditRow>[] = [
   { label: "Address", cell: ({ ip }) => <span class="mono nowrap">{ip ?? ""}</span>, priority: 3, card: "hide" },
   { label: "Time", cell: ({ timestamp }) => <Time at={timestamp} />, align: "end", card: "aside" },
 ];
+
+/** In words, with the code by which it is filtered. */
+function Action({ code }: { readonly code: string }) {
+  return (
+    <span class="audit-action">
+      <span>{actionWords(code)}</span>
+      <span class="mono muted small">{code}</span>
+    </span>
+  );
+}
 
 const PATHS: Readonly<Record<string, string>> = {
   user: "/people",
@@ -92,9 +103,10 @@ export function RowDialog({ row, onOnly }: DetailProps) {
     onOnly(id);
   };
   return (
-    <Drawer title={row.action}>
+    <Drawer title={actionWords(row.action)}>
       <DescriptionList
         items={[
+          { label: "Action", value: <span class="mono">{row.action}</span> },
           { label: "Number", value: formatNumber(row.seq) },
           { label: "Time", value: <Time at={row.timestamp} mode="full" /> },
           { label: "By", value: <Actor row={row} /> },

@@ -1,5 +1,5 @@
 import { Pause, Play } from "lucide";
-import type { Heartbeat } from "../../../src/client/api-types.gen.ts";
+import type { Heartbeat, HeartbeatFlip } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
@@ -7,7 +7,7 @@ import { LoadedPage } from "../../app/loaded-page.tsx";
 import { ManagedBadge } from "../../app/managed.tsx";
 import { navigate, useQueryState } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
-import { invalidate, useGet } from "../../app/query.ts";
+import { invalidate, useGet, useList } from "../../app/query.ts";
 import { Facts } from "../../forms/facts.tsx";
 import {
   Badge,
@@ -28,6 +28,7 @@ import { Flips, Pings } from "./history.tsx";
 import { HowTo } from "./how-to.tsx";
 import { useHeartbeatsLive } from "./live.ts";
 import { Settings } from "./settings.tsx";
+import { UptimeCard } from "./uptime-card.tsx";
 
 export default function HeartbeatPage({ params }: PageProps) {
   const query = useGet<Heartbeat>(`/heartbeats/${params["id"]}`);
@@ -84,6 +85,7 @@ function subtitleOf({ status, lastPingAt, nextPingAt, dueAt, isStarted }: Heartb
 
 function Overview({ heartbeat }: { readonly heartbeat: Heartbeat }) {
   const { id, status, pingUrl, fedBy } = heartbeat;
+  const changes = useList<HeartbeatFlip>(`/heartbeats/${id}/flips`, { limit: 200 });
   return (
     <div class="stack">
       {status === "new" && fedBy !== null && (
@@ -105,7 +107,8 @@ function Overview({ heartbeat }: { readonly heartbeat: Heartbeat }) {
         </div>
         <div class="stack">
           <State heartbeat={heartbeat} />
-          <Flips id={id} />
+          <UptimeCard changes={changes} />
+          <Flips list={changes} />
           <Badges heartbeat={heartbeat} />
         </div>
       </div>

@@ -1,6 +1,6 @@
 import type { HeartbeatFlip, HeartbeatPing } from "../../../src/client/api-types.gen.ts";
 import { api, errorText } from "../../app/api.ts";
-import { useList, useQuery } from "../../app/query.ts";
+import { type ListResult, useList, useQuery } from "../../app/query.ts";
 import {
   Badge,
   Card,
@@ -88,9 +88,10 @@ const REASONS: Readonly<Record<string, string>> = {
   resume: "it was resumed",
 };
 
-/** Changes of the status. */
-export function Flips({ id }: { readonly id: string }) {
-  const list = useList<HeartbeatFlip>(`/heartbeats/${id}/flips`, { limit: 10 });
+const SHOWN = 10;
+
+/** Changes of the status. @param list the latest first */
+export function Flips({ list }: { readonly list: ListResult<HeartbeatFlip> }) {
   return (
     <Card title="Changes">
       {list.items?.length === 0 ? (
@@ -98,7 +99,7 @@ export function Flips({ id }: { readonly id: string }) {
       ) : (
         <Timeline
           label="Changes of the state"
-          items={(list.items ?? []).map(({ id: key, at, to, reason }) => ({
+          items={(list.items ?? []).slice(0, SHOWN).map(({ id: key, at, to, reason }) => ({
             key,
             tone: STATUS[to].tone,
             time: <Time at={at} />,

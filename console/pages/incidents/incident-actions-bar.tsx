@@ -5,6 +5,7 @@ import { acknowledge, askSnooze, escalate, resolve, silence, unacknowledge, unsn
 import type { IncidentDetail } from "./incident-types.ts";
 import { focusNote } from "./note-field.tsx";
 import { PeopleDialog } from "./people-dialog.tsx";
+import { postMortemItems } from "./post-mortem.ts";
 
 interface Props {
   readonly incident: IncidentDetail;
@@ -16,9 +17,20 @@ export function mayAcknowledge(incident: IncidentDetail): boolean {
   return incident.state === "open" && !isMine;
 }
 
+function PostMortemMenu({ incident }: Props) {
+  const items = postMortemItems(incident);
+  return items.length === 0 ? null : <Menu label="Post-mortem" text="Post-mortem" variant="default" items={items} />;
+}
+
 /** At the right of the title. */
 export function Actions({ incident }: Props) {
-  if (incident.state === "resolved") return <Button onClick={focusNote}>Add a note</Button>;
+  if (incident.state === "resolved" || !incident.mayAct)
+    return (
+      <div class="inline">
+        <PostMortemMenu incident={incident} />
+        {incident.mayAct && <Button onClick={focusNote}>Add a note</Button>}
+      </div>
+    );
   const snooze = { label: "Snooze…", icon: Moon, keys: "z", onSelect: () => askSnooze(incident) };
   return (
     <div class="inline only-wide">
@@ -62,6 +74,7 @@ function More({ first, incident }: Props & { readonly first: MenuItem }) {
         { label: "Escalate now…", icon: ChevronsUp, onSelect: () => escalate(incident) },
         { label: "Add responders…", icon: UserPlus, onSelect: ask("responders") },
         { label: "Reassign…", icon: ArrowRightLeft, onSelect: ask("reassign") },
+        ...postMortemItems(incident).flatMap((item, at) => (at === 0 ? ["separator" as const, item] : [item])),
       ]}
     />
   );

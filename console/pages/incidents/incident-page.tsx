@@ -57,7 +57,7 @@ function IncidentView({ incident }: { readonly incident: IncidentDetail }) {
           {urgency === "low" && incident.severity !== null && <Badge tone="plain">low urgency</Badge>}
         </span>
       }
-      actions={mayAct ? <Actions incident={incident} /> : undefined}
+      actions={<Actions incident={incident} />}
     >
       <MirrorNotice projectId={incident.projectId} />
       <section class="incident-brief" aria-label="At a glance">

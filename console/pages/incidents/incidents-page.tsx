@@ -1,10 +1,12 @@
 import { Siren } from "lucide";
 import type { ListedIncident } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
-import { endFilter, ownFilter, searchFilter, selectFilter, useListOf } from "../../app/list-of.tsx";
+import { endFilter, linkFilter, ownFilter, searchFilter, selectFilter, useListOf } from "../../app/list-of.tsx";
 import { ListPage } from "../../app/list-page.tsx";
+import { PersonName } from "../../app/person-name.tsx";
 import { ProjectFilter, projectIdOf } from "../../app/project-choice.tsx";
 import { useProjects } from "../../app/projects.ts";
+import { ChosenTime, rangeOf } from "../../app/time-range.tsx";
 import { Button, Checkbox, choices } from "../../ui/index.ts";
 import { useAlertingChanges } from "./changes.ts";
 import { countsOf, subtitleOf } from "./counts-text.ts";
@@ -28,7 +30,20 @@ const FILTERS = {
   mine: ownFilter("people", ({ value, onChange }) => (
     <Checkbox checked={value !== ""} onChange={(isOn) => onChange(isOn ? "true" : "")} label="I was notified" />
   )),
+  // Those behind a figure of the reports come by a link.
+  from: linkFilter(),
+  to: linkFilter(),
+  counted: linkFilter((value) => COUNTED[value] ?? value),
+  key: linkFilter((value) => value),
+  paged: linkFilter((value) => <Paged id={value} />),
   state: endFilter("State", STATES),
+};
+const COUNTED: Readonly<Record<string, string>> = {
+  all: "In reports",
+  acknowledged: "With a response",
+  unacknowledged: "Without a response",
+  brief: "Ended within 5 minutes",
+  reopened: "Came again",
 };
 const EMPTY = {
   icon: Siren,
@@ -40,6 +55,14 @@ const EMPTY = {
 function queryOf({ state }: { readonly state: string }) {
   // Resolved incidents are listed by their end.
   return { state: state === "all" ? "" : state, order: state === "resolved" ? "newest" : "attention" };
+}
+
+function Paged({ id }: { readonly id: string }) {
+  return (
+    <>
+      Paged: <PersonName id={id} isPlain />
+    </>
+  );
 }
 
 /** Open incidents, and who takes care of them. */
@@ -59,6 +82,7 @@ export function IncidentsPage() {
       rows={list.items?.toSorted((a, b) => Number(isQuiet(a)) - Number(isQuiet(b)))}
       columns={columnsOf(projects)}
       actions={<PageButton />}
+      above={<ChosenTime range={rangeOf(list.values)} onClear={() => list.set({ from: "", to: "" })} />}
       rowHref={({ id }) => href(`/incidents/${id}`)}
       rowTone={(incident) => (isWaiting(incident) ? severityTone(incident.severity, incident.urgency) : undefined)}
       bulk={mayAct && ((ids, done) => <Bulk ids={ids} onDone={done} />)}

@@ -113,3 +113,9 @@ export function spanLabel(start: number, end: number, zone: string): string {
   const from = dateOf(start, zone);
   return `${dayLabel(from)} ${clockOf(start, zone)} – ${clockOf(end, zone, from)}`;
 }
+
+/** "Sun 22", and "Tue 1 Dec" where a month begins. */
+export function shortDay(date: string): string {
+  const label = dayLabel(date);
+  return date.endsWith("-01") ? label : label.replace(/ \w+$/, "");
+}

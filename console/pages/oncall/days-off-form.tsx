@@ -8,7 +8,7 @@ import { me } from "../../app/session.ts";
 import { Fields } from "../../forms/fields.tsx";
 import { onCallDaysOff } from "../../forms/on-call-days-off.gen.ts";
 import { editedOf } from "../../forms/use-resource.ts";
-import { Combobox, Dialog, Field, Input, plural, toast } from "../../ui/index.ts";
+import { Combobox, DateInput, Dialog, Field, plural, toast } from "../../ui/index.ts";
 import { nameOf } from "./oncall-types.ts";
 
 interface FormProps {
@@ -57,10 +57,10 @@ export function DaysOffForm({ known, projectId, people }: FormProps) {
       )}
       <div class="grid2">
         <Field label="First day" required>
-          <Input type="date" value={firstDay} onChange={setFirst} />
+          <DateInput value={firstDay} onChange={setFirst} />
         </Field>
         <Field label="Last day" hint="Empty: the first day">
-          <Input type="date" value={lastDay} onChange={setLast} min={firstDay} />
+          <DateInput value={lastDay} onChange={setLast} min={firstDay} />
         </Field>
       </div>
       <Fields of={told} show={["note"]} />

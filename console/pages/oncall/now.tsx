@@ -22,7 +22,7 @@ import {
 } from "../../ui/index.ts";
 import { PageButton } from "../incidents/page-dialog.tsx";
 import { paletteOf } from "./bars.ts";
-import type { Chosen } from "./calendar.tsx";
+import type { Chosen } from "./calendar-grid.tsx";
 import { useOnCallLive } from "./live.ts";
 import type { Duty } from "./oncall-types.ts";
 import { OverrideDialog } from "./override-dialog.tsx";

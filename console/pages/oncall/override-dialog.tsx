@@ -16,7 +16,7 @@ import { onCallOverride } from "../../forms/on-call-override.gen.ts";
 import { editedOf } from "../../forms/use-resource.ts";
 import { DateTimeInput, Dialog, Field, MultiCombobox, Select } from "../../ui/index.ts";
 import { usersOf } from "./bars.ts";
-import type { Chosen } from "./calendar.tsx";
+import type { Chosen } from "./calendar-grid.tsx";
 import { type FinalShift, nameOf, schedulePath, type Warned } from "./oncall-types.ts";
 import { showSaved } from "./saved.ts";
 

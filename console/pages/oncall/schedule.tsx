@@ -24,7 +24,8 @@ import {
 } from "../../ui/index.ts";
 import { AskForSwap } from "./ask-for-swap.tsx";
 import { paletteOf } from "./bars.ts";
-import { Calendar, type Chosen } from "./calendar.tsx";
+import { Calendar } from "./calendar.tsx";
+import type { Chosen } from "./calendar-grid.tsx";
 import { Changes } from "./changes.tsx";
 import { ConflictsCard } from "./conflicts-card.tsx";
 import { DaysOffCard } from "./days-off.tsx";

@@ -4,7 +4,7 @@ import { me } from "../../app/session.ts";
 import { Badge, Button, formatDuration, now, UserText } from "../../ui/index.ts";
 import { AwayBadge } from "./away-badge.tsx";
 import { barsIn, barsOf, usersOf } from "./bars.ts";
-import type { Chosen } from "./calendar.tsx";
+import type { Chosen } from "./calendar-grid.tsx";
 import { clockOf, dateOf, dayLabel, daysLabel, nextWeekend, spanLabel } from "./calendar-time.ts";
 import { type Duty, nameOf } from "./oncall-types.ts";
 

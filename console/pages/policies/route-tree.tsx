@@ -1,9 +1,9 @@
 import { ArrowDown, ArrowUp, Plus, Trash2 } from "lucide";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { RouteTraffic } from "../../../src/client/api-types.gen.ts";
 import { DurationInput } from "../../app/duration-input.tsx";
 import { MatcherChips, MatcherField } from "../../app/matcher-field.tsx";
-import { type Matcher, matcherText, readMatcher } from "../../app/matchers.ts";
+import { matcherText } from "../../app/matchers.ts";
 import {
   Badge,
   Button,
@@ -25,6 +25,8 @@ import {
   nodeAt,
   type RouteMatch,
   type RouteNode,
+  readAll,
+  trailText,
   withNode,
 } from "./routing-types.ts";
 
@@ -39,12 +41,15 @@ interface Props {
   readonly readOnly: boolean;
   /** Of the stored routes; undefined: they differ from these, or are not known. */
   readonly traffic: RouteTraffic | undefined;
+  /** A route that was added by a link: it is chosen. */
+  readonly added: NodePath | undefined;
 }
 
 /** The tree, and the form of the chosen route beside it. */
 export function RouteTree(props: Props) {
-  const { root, onChange, readOnly, traffic } = props;
+  const { root, onChange, readOnly, traffic, added } = props;
   const [chosen, setChosen] = useState<NodePath>([]);
+  useEffect(() => added && setChosen(added), [added]);
   const path = nodeAt(root, chosen) ? chosen : [];
   const node = nodeAt(root, path) ?? root;
   const parent = nodeAt(root, path.slice(0, -1)) ?? root;
@@ -184,17 +189,6 @@ function TreeNode({ node, path, trail, ...props }: TreeProps) {
       )}
     </li>
   );
-}
-
-function readAll(texts: readonly string[] = []): readonly Matcher[] {
-  return texts.map((text) => readMatcher(text) ?? { name: text, operator: "=", value: "" });
-}
-
-/** As the server writes the matchers of a route: sorted by name and value. */
-function trailText(matchers: readonly Matcher[]): string {
-  const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
-  const sorted = [...matchers].sort((a, b) => compare(a.name, b.name) || compare(a.value, b.value));
-  return `{${sorted.map(matcherText).join(",")}}`;
 }
 
 interface FormProps extends Props {

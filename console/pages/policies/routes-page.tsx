@@ -12,6 +12,7 @@ import { Button, Card, Form, formatRelative, Loaded, Page, plural, Skeleton, Too
 import { InhibitRules } from "./inhibit-rules.tsx";
 import { TimeIntervals } from "./interval-forms.tsx";
 import { PolicyTabs } from "./policy-tabs.tsx";
+import { useProposal } from "./proposal.ts";
 import { RouteTest } from "./route-test.tsx";
 import { RouteTree } from "./route-tree.tsx";
 import { documentOf, type RouteMatch, type RouteNode, type Routing, type RoutingDocument } from "./routing-types.ts";
@@ -69,6 +70,7 @@ function Editor({ routing, reload }: { readonly routing: Routing; readonly reloa
     toast.ok("The routes are saved. Open incidents keep the settings of their route.");
   };
   const change = (part: Partial<RoutingDocument>) => setDraft({ ...draft, ...part });
+  const added = useProposal({ projectId: base.projectId, document: draft, readOnly, change: setDraft });
   const intervals = draft.timeIntervals.map(({ name }) => name);
   return (
     <div class="stack">
@@ -91,6 +93,7 @@ function Editor({ routing, reload }: { readonly routing: Routing; readonly reloa
             hits={hits}
             readOnly={readOnly}
             traffic={isCounted ? traffic : undefined}
+            added={added}
           />
           <Card title="Time intervals" sub="Named times in which routes are mute or active, and for steps of policies.">
             <TimeIntervals

@@ -4,6 +4,7 @@ import type {
   RoutingDocument as SentDocument,
   TestedRoutes,
 } from "../../../src/client/api-types.gen.ts";
+import { type Matcher, matcherText, readMatcher } from "../../app/matchers.ts";
 
 export interface RouteNode extends Omit<Route, "routes"> {
   readonly routes?: readonly RouteNode[];
@@ -45,6 +46,31 @@ export function documentOf({ route, inhibitRules, timeIntervals }: Routing): Rou
 
 export function nodeAt(root: RouteNode, path: NodePath): RouteNode | undefined {
   return path.reduce<RouteNode | undefined>((node, at) => node?.routes?.[at], root);
+}
+
+export function readAll(texts: readonly string[] = []): readonly Matcher[] {
+  return texts.map((text) => readMatcher(text) ?? { name: text, operator: "=", value: "" });
+}
+
+/** As the server writes the matchers of a route: sorted by name and value. */
+export function trailText(matchers: readonly Matcher[]): string {
+  const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
+  const sorted = [...matchers].sort((a, b) => compare(a.name, b.name) || compare(a.value, b.value));
+  return `{${sorted.map(matcherText).join(",")}}`;
+}
+
+/** Where the route of a test's answer is. @param trail from the root, whose text comes first */
+export function pathOf(root: RouteNode, [, ...trail]: readonly string[]): NodePath | undefined {
+  const path: number[] = [];
+  let node = root;
+  for (const text of trail) {
+    const at = (node.routes ?? []).findIndex(({ matchers }) => trailText(readAll(matchers)) === text);
+    const next = node.routes?.[at];
+    if (next === undefined) return undefined;
+    path.push(at);
+    node = next;
+  }
+  return path;
 }
 
 /** The tree with another node at the path; undefined removes it. */

@@ -2,7 +2,18 @@ import { type Column, Num, Time, UserText } from "../../ui/index.ts";
 import { RuleState } from "./rule-state.tsx";
 import type { Rule } from "./types.ts";
 
-export function columnsOf(projectOf: (id: string | null) => string): readonly Column<Rule>[] {
+interface Shown {
+  readonly projectOf: (id: string | null) => string;
+  /** Each row has a switch, which says whether the rule is enabled. */
+  readonly hasSwitch: boolean;
+}
+
+export function columnsOf({ projectOf, hasSwitch }: Shown, rules: readonly Rule[]): readonly Column<Rule>[] {
+  const isSaid = ({ active, broken }: Rule) => !hasSwitch || (active && broken !== null);
+  const state: Column<Rule> = {
+    ...{ label: "State", width: "min", card: "aside" },
+    cell: (rule) => isSaid(rule) && <RuleState rule={rule} />,
+  };
   return [
     {
       label: "Rule",
@@ -18,7 +29,7 @@ export function columnsOf(projectOf: (id: string | null) => string): readonly Co
         </>
       ),
     },
-    { label: "State", width: "min", card: "aside", cell: (rule) => <RuleState rule={rule} /> },
+    ...(rules.some(isSaid) ? [state] : []),
     {
       label: "Project",
       priority: 3,

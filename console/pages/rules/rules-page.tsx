@@ -52,7 +52,7 @@ export default function RulesPage() {
       subtitle={subtitleOf(total, active.data?.total)}
       noun="rule"
       managedAs="rules"
-      columns={columnsOf((id) => projectName(projects, id))}
+      columns={columnsOf({ projectOf: (id) => projectName(projects, id), hasSwitch: isWritable }, items)}
       actions={<RuleFiles isWritable={isWritable} filter={{ q, projectId, targetRole }} />}
       make={isWritable ? "/rules/new" : undefined}
       rowHref={({ id }) => href(`/rules/${id}`)}

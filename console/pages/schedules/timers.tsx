@@ -28,7 +28,7 @@ const ACTIONS = { notify: "notifies", event: "sends an event", message: "publish
 
 const COLUMNS: readonly Column<Timer>[] = [
   { label: "Timer", cell: (timer) => <UserText>{nameOf(timer)}</UserText>, card: "title", width: "wide" },
-  { label: "Then", cell: ({ action }) => <span class="nowrap">{ACTIONS[action.type]}</span> },
+  { label: "Action", cell: ({ action }) => <span class="nowrap">{ACTIONS[action.type]}</span> },
   { label: "Created by", cell: ({ createdBy }) => <PersonName id={createdBy} />, priority: 2 },
   {
     label: "Repeats",
@@ -41,7 +41,7 @@ const COLUMNS: readonly Column<Timer>[] = [
     card: "aside",
   },
   {
-    label: "Fires",
+    label: "Due",
     cell: ({ runAt, state }) => (
       <Time at={state === "paused" ? null : runAt} empty={state === "paused" ? "paused" : undefined} />
     ),

@@ -9,12 +9,13 @@ import { useQuery } from "../../app/query.ts";
 import { SilenceForm, type Start, startOf } from "./silence-form.tsx";
 import { timesOf } from "./times.ts";
 
-/** A silence of matchers, from an incident, labels (`?labels=`) or another one (`?copy=`). */
+/** A silence of matchers, from an incident, labels (`?labels=`, with a `comment`) or another one (`?copy=`). */
 export function NewSilence({ params }: PageProps) {
   const { incident = "" } = params;
   const [labels] = useQueryState("labels");
   const [copy] = useQueryState("copy");
   const [until] = useQueryState("for");
+  const [comment] = useQueryState("comment");
   const isGiven = incident !== "" || copy !== "";
   const query = useQuery<Start>(isGiven ? `/silences start ${incident} ${copy}` : null, async () => {
     if (copy !== "") return startOf(await api.get<SilenceDetail>(`/silences/${encodeURIComponent(copy)}`));
@@ -23,7 +24,7 @@ export function NewSilence({ params }: PageProps) {
   });
   if (!isGiven) {
     const matchers = matchersOf(readLabels(labels) ?? {});
-    return <SilenceForm start={{ matchers, times: timesOf(undefined, until), comment: "" }} />;
+    return <SilenceForm start={{ matchers, times: timesOf(undefined, until), comment }} />;
   }
   return (
     <LoadedPage title="New silence" query={query}>

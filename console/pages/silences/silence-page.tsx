@@ -7,6 +7,7 @@ import { LabelChips, MatcherChips } from "../../app/matcher-field.tsx";
 import { canInProject } from "../../app/memberships.ts";
 import { navigate } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
+import { Creator } from "../../app/person-name.tsx";
 import { usePreview } from "../../app/preview.ts";
 import { useGet } from "../../app/query.ts";
 import { IDLE_MS, useRefresh } from "../../app/refresh.ts";
@@ -28,7 +29,6 @@ import {
 } from "../../ui/index.ts";
 import { PreviewView, SpanList } from "./preview.tsx";
 import { expire, timeEntries } from "./silence-actions.ts";
-import { Creator } from "./silence-rows.tsx";
 import { nameOf, rhythmOf, STATES } from "./silence-types.ts";
 
 export default function SilencePage({ params }: PageProps) {

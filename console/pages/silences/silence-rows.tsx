@@ -1,6 +1,6 @@
 import type { Silence } from "../../../src/client/api-types.gen.ts";
 import { MatcherChips } from "../../app/matcher-field.tsx";
-import { PersonName } from "../../app/person-name.tsx";
+import { Creator } from "../../app/person-name.tsx";
 import { Badge, Button, type Column, Menu, Num, Time, UserText } from "../../ui/index.ts";
 import { expire, timeEntries } from "./silence-actions.ts";
 import { nameOf, rhythmOf, STATES } from "./silence-types.ts";
@@ -42,14 +42,6 @@ function When({ silence: { state, window, endsAt, recurrence } }: { readonly sil
       {word} <Time at={at} />
     </span>
   );
-}
-
-const ID = /^[0-9a-f]{8}-[0-9a-f-]{27}$/;
-
-/** A user, a key, or the name that a client of Alertmanager's API sent. */
-export function Creator({ name }: { readonly name: string }) {
-  if (ID.test(name)) return <PersonName id={name} isPlain />;
-  return name.startsWith("key:") ? <span>an API key</span> : <UserText lines={1}>{name}</UserText>;
 }
 
 export function RowActions({ silence }: { readonly silence: Silence }) {

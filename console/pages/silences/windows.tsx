@@ -1,7 +1,7 @@
 import { Fields } from "../../forms/fields.tsx";
 import { silence } from "../../forms/silence.gen.ts";
 import { editedOf, partOf } from "../../forms/use-resource.ts";
-import { choices, Field, Input, Segmented, Select } from "../../ui/index.ts";
+import { ClockInput, choices, Field, Input, Segmented, Select } from "../../ui/index.ts";
 import { HOUR, type SilenceRecurrence } from "./silence-types.ts";
 
 const PATTERNS = [
@@ -61,7 +61,7 @@ export function Windows({ rule, onChange }: Props) {
           </Field>
         ) : (
           <Field label="Until" required>
-            <Input type="time" value={until} onChange={(text) => change({ until: text })} />
+            <ClockInput value={until} onChange={(text) => change({ until: text })} />
           </Field>
         )}
         <Fields of={edited} show={[{ name: "timezone", hint: "" }]} />

@@ -1,15 +1,19 @@
-import { Plus, Trash2 } from "lucide";
+import { Plus } from "lucide";
 import { Fields } from "../../forms/fields.tsx";
 import { statusPage } from "../../forms/status-page.gen.ts";
 import { editedOf, itemsOf } from "../../forms/use-resource.ts";
-import { Button, Card, IconButton } from "../../ui/index.ts";
+import { Button, Card, EmptyState } from "../../ui/index.ts";
+import { RemovableRow } from "./removable-row.tsx";
 import { SourceEditor } from "./source-editor.tsx";
 import type { Component, Group, Source } from "./status-types.ts";
 
 const GROUP = itemsOf<Group>(statusPage, "groups");
 const COMPONENT = itemsOf<Component>(GROUP, "components");
-const GROUP_NAME = { name: "name", label: "Name of the group", placeholder: "Group" } as const;
-const COMPONENT_NAME = { name: "name", label: "Name of the component", placeholder: "Component" } as const;
+const GROUP_NAME = { name: "name", label: "Group", placeholder: "Shop", hint: "" } as const;
+const COMPONENT_FIELDS = [
+  { name: "name", label: "Component", placeholder: "Website", hint: "" },
+  { name: "description", label: "Description", hint: "" },
+] as const;
 
 interface Props {
   readonly groups: readonly Group[];
@@ -26,6 +30,7 @@ export function ComponentsEditor({ groups, onChange }: Props) {
   return (
     <Card
       title="Components"
+      sub="A component is a service as visitors know it."
       actions={
         <Button small icon={Plus} onClick={add}>
           Group
@@ -34,25 +39,44 @@ export function ComponentsEditor({ groups, onChange }: Props) {
     >
       <div class="stack">
         {groups.length === 0 && (
-          <p class="muted">A component is a service as visitors know it. Add a group to start.</p>
+          <EmptyState
+            small
+            title="No components"
+            text="Add a group, and what visitors should know the state of."
+            action={
+              <Button icon={Plus} onClick={add}>
+                Add a group
+              </Button>
+            }
+          />
         )}
         {groups.map((group, g) => (
-          <GroupEditor key={g} group={group} onChange={(next) => onChange(replaced(groups, g, next))} />
+          <GroupEditor
+            key={g}
+            label={`Group ${g + 1}`}
+            group={group}
+            onChange={(next) => onChange(replaced(groups, g, next))}
+          />
         ))}
       </div>
     </Card>
   );
 }
 
-function GroupEditor({ group, onChange }: { readonly group: Group; readonly onChange: (next: Group | null) => void }) {
+interface GroupProps {
+  readonly label: string;
+  readonly group: Group;
+  readonly onChange: (next: Group | null) => void;
+}
+
+function GroupEditor({ label, group, onChange }: GroupProps) {
   const { name, components } = group;
   const set = (next: readonly Component[]): void => onChange({ ...group, components: next });
   return (
-    <fieldset class="stack">
-      <div class="inline">
-        <Fields areBare of={editedOf(GROUP, { name }, (part) => onChange({ ...group, ...part }))} show={[GROUP_NAME]} />
-        <IconButton icon={Trash2} label="Remove the group" onClick={() => onChange(null)} />
-      </div>
+    <div class="sp-group" role="group" aria-label={label}>
+      <RemovableRow remove="Remove the group" onRemove={() => onChange(null)}>
+        <Fields of={editedOf(GROUP, { name }, (part) => onChange({ ...group, ...part }))} show={[GROUP_NAME]} />
+      </RemovableRow>
       {components.map((component, c) => (
         <ComponentEditor
           key={component.id ?? c}
@@ -65,7 +89,7 @@ function GroupEditor({ group, onChange }: { readonly group: Group; readonly onCh
           Component
         </Button>
       </div>
-    </fieldset>
+    </div>
   );
 }
 
@@ -75,18 +99,16 @@ interface ComponentProps {
 }
 
 function ComponentEditor({ component, onChange }: ComponentProps) {
-  const { name, sources = [] } = component;
+  const { name, description = "", sources = [] } = component;
   const set = (next: readonly Source[]): void => onChange({ ...component, sources: next });
+  const edited = editedOf(COMPONENT, { name, description }, (part) => onChange({ ...component, ...part }));
   return (
-    <div class="stack s2">
-      <div class="inline">
-        <Fields
-          areBare
-          of={editedOf(COMPONENT, { name }, (part) => onChange({ ...component, ...part }))}
-          show={[COMPONENT_NAME]}
-        />
-        <IconButton icon={Trash2} label="Remove the component" onClick={() => onChange(null)} />
-      </div>
+    <div class="sp-component">
+      <RemovableRow remove="Remove the component" onRemove={() => onChange(null)}>
+        <div class="grid2">
+          <Fields of={edited} show={COMPONENT_FIELDS} />
+        </div>
+      </RemovableRow>
       {sources.map((source, s) => (
         <SourceEditor key={s} source={source} onChange={(next) => set(replaced(sources, s, next))} />
       ))}

@@ -1,5 +1,5 @@
-import { Trash2 } from "lucide";
-import { Field, IconButton, Input, Select } from "../../ui/index.ts";
+import { Field, Input, Select } from "../../ui/index.ts";
+import { RemovableRow } from "./removable-row.tsx";
 import { EFFECTS, type Effect, type Source } from "./status-types.ts";
 
 const KINDS = [
@@ -29,39 +29,43 @@ interface Props {
   readonly onChange: (next: Source | null) => void;
 }
 
+const VALUE: Readonly<Record<Kind, { readonly label: string; readonly placeholder: string }>> = {
+  matchers: { label: "Matcher", placeholder: 'service="web"' },
+  tag: { label: "Tag", placeholder: "import" },
+  heartbeats: { label: "Ids of heartbeats", placeholder: "id of the heartbeat" },
+};
+
 /** What decides the state of a component. */
 export function SourceEditor({ source, onChange }: Props) {
   const kind = kindOf(source);
   const { effect } = source;
-  const placeholder = kind === "matchers" ? 'service="web"' : kind === "tag" ? "import" : "id of the heartbeat";
+  const { label, placeholder } = VALUE[kind];
   return (
-    <Field
-      label="While these fire"
-      action={<IconButton small icon={Trash2} label="Remove the source" onClick={() => onChange(null)} />}
-    >
-      <div class="inline">
-        <Select
-          small
-          label="Kind of the source"
-          value={kind}
-          options={[...KINDS]}
-          onChange={(value) => onChange(sourceOf(value as Kind, "", effect))}
-        />
-        <Input
-          mono
-          label="Matcher, tag or ids"
-          placeholder={placeholder}
-          value={textOf(source)}
-          onChange={(text) => onChange(sourceOf(kind, text, effect))}
-        />
-        <Select
-          small
-          label="State meanwhile"
-          value={effect}
-          options={EFFECTS}
-          onChange={(value) => onChange({ ...source, effect: value as Effect })}
-        />
+    <RemovableRow remove="Remove the source" onRemove={() => onChange(null)}>
+      <div class="sp-source">
+        <Field label="While these fire">
+          <Select
+            value={kind}
+            options={[...KINDS]}
+            onChange={(value) => onChange(sourceOf(value as Kind, "", effect))}
+          />
+        </Field>
+        <Field label={label}>
+          <Input
+            mono
+            placeholder={placeholder}
+            value={textOf(source)}
+            onChange={(text) => onChange(sourceOf(kind, text, effect))}
+          />
+        </Field>
+        <Field label="It is shown as">
+          <Select
+            value={effect}
+            options={EFFECTS}
+            onChange={(value) => onChange({ ...source, effect: value as Effect })}
+          />
+        </Field>
       </div>
-    </Field>
+    </RemovableRow>
   );
 }

@@ -1,3 +1,4 @@
+import "./status-page.css";
 import { ExternalLink } from "lucide";
 import type { StatusPage as StatusPageView } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
@@ -49,7 +50,9 @@ export function StatusPage() {
           options={projects.map(({ id, name }) => ({ value: id, label: name }))}
         />
       )}
-      <Loaded query={query}>{(data) => <Editor key={data.projectId} view={data} reload={query.reload} />}</Loaded>
+      <Loaded query={query}>
+        {(data) => <Editor key={data.projectId} view={data} slug={project?.slug ?? "default"} reload={query.reload} />}
+      </Loaded>
     </Page>
   );
 }
@@ -74,10 +77,11 @@ const SETTINGS: readonly FieldOf<Document>[] = [
 
 interface EditorProps {
   readonly view: StatusPageView;
+  readonly slug: string;
   readonly reload: () => void;
 }
 
-function Editor({ view, reload }: EditorProps) {
+function Editor({ view, slug, reload }: EditorProps) {
   const edit = useDraft<StatusPageView, Document>({
     stored: view,
     draftOf: documentOf,
@@ -117,7 +121,7 @@ function Editor({ view, reload }: EditorProps) {
           </LockedForm>
         </Form>
         <div class="stack">
-          <Preview view={view} draft={draft} />
+          <Preview view={view} draft={draft} slug={slug} />
           <Notices projectId={view.projectId} mayWrite={mayWrite} />
         </div>
       </div>

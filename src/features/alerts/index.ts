@@ -23,6 +23,7 @@ export {
   waysTo,
 } from "./incidents/notices.ts";
 export { lastPages, withOutcomes } from "./incidents/page-view.ts";
+export { IS_BRIEF, projectsShowingPeople } from "./incidents/reported.ts";
 export { getIncident, summariesOf, withheldOf as withheldIncidents } from "./incidents/requests.ts";
 export { incidentsOfAlert, notifiedUsers, unresolvedOfAlert } from "./incidents/store.ts";
 export { ACKNOWLEDGED_RANK, attentionRank, isUnresolved, mayRead as mayReadIncident } from "./incidents/view.ts";

@@ -2,15 +2,12 @@ import { isUuid } from "../../core/ids.ts";
 import { type EpochMs, MINUTE_MS } from "../../core/time/clock.ts";
 import { later, type ReadDb, rowsOf, type Trx } from "../../store/database.ts";
 import type { IncidentEnd, IncidentFactsTable } from "../../store/schema.ts";
+import { IS_BRIEF } from "../alerts/index.ts";
 
 /* What reports keep of an ended incident. */
 
 /** The same incident so soon after its end is the old one again. */
 export const REOPENED_MS = 30 * MINUTE_MS;
-/** An incident that ends by itself before is noise. */
-const BRIEF_MS = 5 * MINUTE_MS;
-/** SQL: whether an incident ended by itself so soon. */
-export const IS_BRIEF = `resolvedAt - openedAt < ${BRIEF_MS} and end in ('alerts', 'timeout', 'auto')`;
 /** SQL: the facts `f` of projects, as JSON, that were opened from one time and before another. */
 export const IN_FACTS =
   "from json_each(?) p cross join incident_facts f on f.projectId = p.value and f.openedAt >= ? and f.openedAt < ?";

@@ -2,7 +2,8 @@ import { currentCaller, type Principal } from "../../core/caller.ts";
 import { invalidField } from "../../core/errors.ts";
 import { DAY_MS } from "../../core/time/clock.ts";
 import { type ReadDb, rowsOf } from "../../store/database.ts";
-import { IN_FACTS, IS_BRIEF } from "./facts.ts";
+import { IS_BRIEF } from "../alerts/index.ts";
+import { IN_FACTS } from "./facts.ts";
 import { type ReportsContext, type Scope, scopeOf, shareOf, timesOf } from "./range.ts";
 import {
   type IncidentFigures,
@@ -23,17 +24,22 @@ const GROUPS = {
   policy: { facts: "policy", days: "policy" },
   severity: { facts: "severity", days: "severity" },
   key: { facts: "f.key", days: "d.key" },
+  day: { facts: "date(openedAt / 1000, 'unixepoch')", days: "date(day * 86400, 'unixepoch')" },
   week: {
     facts: "date((openedAt / 86400000 + 3) / 7 * 604800 - 259200, 'unixepoch')",
     days: "date((day + 3) / 7 * 604800 - 259200, 'unixepoch')",
   },
 } as const;
+const SEVERITIES = ["critical", "error", "warning", "info"] as const;
+/** SQL: sums by severity. @param n what each row stands for */
+const bySeverity = (n: string): string =>
+  SEVERITIES.map((each) => `sum(iif(severity = '${each}', ${n}, 0)) ${each}`).join(", ");
 const COUNT = `select count(*) n from (select 1 ${IN_FACTS} limit ${MAX_FACTS + 1})`;
 /** Lists of times are sorted by the main thread, which is faster than windows of SQLite. */
 const factsBy = (group: string): string => `select ${group} "group", count(*) incidents, sum(pagedAt is not null) paged,
   sum(pagedAt is not null and firstAckAt is not null) acknowledged,
   sum(${IS_BRIEF}) brief,
-  sum(reopened) reopened, sum(pages) pages,
+  sum(reopened) reopened, sum(pages) pages, ${bySeverity("1")},
   json_group_array(max(0, firstAckAt - pagedAt)) filter (where firstAckAt is not null and pagedAt is not null) acks,
   json_group_array(firstAckAt - openedAt) filter (where firstAckAt is not null) openAcks,
   json_group_array(resolvedAt - openedAt) resolves ${IN_FACTS} group by 1`;
@@ -41,12 +47,13 @@ const factsBy = (group: string): string => `select ${group} "group", count(*) in
 const IN_DAYS = `from json_each(?) p cross join incident_days d on d.projectId = p.value and d.day >= ? and d.day < ?`;
 const daysBy = (group: string): string => `select ${group} "group", sum(incidents) incidents, sum(paged) paged,
   sum(acknowledged) acknowledged, sum(brief) brief, sum(reopened) reopened, sum(pages) pages, sum(ackMs) ackMs,
-  sum(resolveMs) resolveMs ${IN_DAYS} group by 1`;
+  sum(resolveMs) resolveMs, ${bySeverity("incidents")} ${IN_DAYS} group by 1`;
 const bucketsBy = (group: string, column: "acks" | "resolves"): string =>
   `select ${group} "group", cast(b.key as integer) bucket, sum(b.value) n ${IN_DAYS}, json_each(d.${column}) b
     where b.key <> 'none' group by 1, 2`;
 
-type Sums = Pick<IncidentFigures, "incidents" | "paged" | "acknowledged" | "brief" | "reopened" | "pages">;
+type Sums = Pick<IncidentFigures, "incidents" | "paged" | "acknowledged" | "brief" | "reopened" | "pages"> &
+  IncidentFigures["severities"];
 
 interface Measured extends Sums {
   readonly group: string;
@@ -65,7 +72,7 @@ export async function incidentsReport(
   const by = query.by ?? "key";
   const { isApproximate, groups, total } = await measured(context.db.scan, scope, by);
   const byPages = (a: Measured, b: Measured) => b.pages - a.pages || b.incidents - a.incidents;
-  const sorted = groups.toSorted(by === "week" ? (a, b) => (a.group < b.group ? -1 : 1) : byPages);
+  const sorted = groups.toSorted(by === "week" || by === "day" ? (a, b) => (a.group < b.group ? -1 : 1) : byPages);
   const data = sorted.slice(0, MAX_GROUPS).map((each): IncidentGroup => ({ group: each.group, ...figuresOf(each) }));
   const groupsLeftOut = groups.length - data.length;
   return { ...timesOf(scope), by, isApproximate, total: figuresOf(total), data, groupsLeftOut };
@@ -178,14 +185,19 @@ export function approximateTimes(buckets: readonly Omit<Bucket, "group">[], sumM
   return { median: at(0.5), p90: at(0.9), mean: Math.round(sumMs / count) };
 }
 
+const NO_SEVERITY = { critical: 0, error: 0, warning: 0, info: 0 };
+
 function sumOf(rows: readonly Sums[]): Sums {
-  const sums = { incidents: 0, paged: 0, acknowledged: 0, brief: 0, reopened: 0, pages: 0 };
+  const sums = { ...{ incidents: 0, paged: 0, acknowledged: 0, brief: 0, reopened: 0, pages: 0 }, ...NO_SEVERITY };
   for (const row of rows) for (const name of Object.keys(sums) as (keyof Sums)[]) sums[name] += row[name];
   return sums;
 }
 
 function figuresOf(of: Measured): IncidentFigures {
   const { incidents, paged, acknowledged, brief, reopened, pages, ack, ackSinceOpening, resolve } = of;
-  const unacknowledgedShare = shareOf(paged - acknowledged, paged);
-  return { incidents, paged, acknowledged, unacknowledgedShare, brief, reopened, pages, ack, ackSinceOpening, resolve };
+  const { critical, error, warning, info } = of;
+  return {
+    ...{ incidents, paged, acknowledged, unacknowledgedShare: shareOf(paged - acknowledged, paged) },
+    ...{ brief, reopened, pages, severities: { critical, error, warning, info }, ack, ackSinceOpening, resolve },
+  };
 }

@@ -16,6 +16,7 @@ export interface Calendar {
 export interface LocalTime {
   /** Such as `2026-12-25`. */
   readonly day: string;
+  readonly hour: number;
   readonly isNight: boolean;
   readonly isWeekend: boolean;
 }
@@ -31,7 +32,7 @@ export function calendarOf(hours: string, holidays: ReadonlySet<string>): Calend
 
 export function localTime(at: EpochMs, timezone: string, calendar: Calendar): LocalTime {
   const { local, isNight, isWeekend } = clockAt(at, timezone, calendar);
-  return { day: utcDate(local), isNight, isWeekend };
+  return { day: utcDate(local), hour: new Date(local).getUTCHours(), isNight, isWeekend };
 }
 
 /** @property local the wall time, as if it were UTC. @property isMorning of a night that began the day before */

@@ -1,7 +1,8 @@
 import { currentCaller, type Principal } from "../../core/caller.ts";
 import { DAY_MS, type EpochMs, MINUTE_MS, toRfc3339OrNull } from "../../core/time/clock.ts";
 import { rowsOf } from "../../store/database.ts";
-import { DIRECT_KEY, IN_FACTS, IS_BRIEF } from "./facts.ts";
+import { IS_BRIEF } from "../alerts/index.ts";
+import { DIRECT_KEY, IN_FACTS } from "./facts.ts";
 import { type ReportsContext, type Scope, scopeOf, shareOf, timesOf } from "./range.ts";
 import type { NoiseReport, NoisyKey, RangeQuery, Suggestion } from "./schema.ts";
 
@@ -28,8 +29,11 @@ const TOTAL = `select coalesce(sum(pages), 0) pages, count(*) n ${IN_FACTS}`;
 const EXAMINED = `select f.projectId, f.key, f.openedAt, f.resolvedAt, f.pages, f.labels, f.firstAckAt is not null isAcked,
   f.end in ('alerts', 'timeout', 'auto') isOwnEnd ${IN_FACTS}
   and (f.projectId || ' ' || f.key) in (select value from json_each(?)) order by f.openedAt desc limit ${MAX_EXAMINED}`;
-const SILENCED = `select f.projectId, f.key, max(h.at) at from silence_hits h join incident_facts f on f.incidentId = h.incidentId
-  where f.projectId in (select value from json_each(?)) group by f.projectId, f.key`;
+/** The hits of a silence are in the order of their times. */
+const SILENCED = `select f.projectId, f.key, max(h.at) at
+  from json_each(?) p cross join silences s on s.projectId = p.value
+  cross join silence_hits h on h.silenceId = s.id and h.at >= ? and h.at < ?
+  cross join incident_facts f on f.incidentId = h.incidentId group by f.projectId, f.key`;
 
 interface KeyRow {
   readonly projectId: string;
@@ -67,7 +71,7 @@ export async function noiseReport(
   const keys = await rowsOf<KeyRow>(scan, KEYS, parameters);
   const wanted = JSON.stringify(keys.map(idOf));
   const examined = await rowsOf<ExaminedIncident>(scan, EXAMINED, [...parameters, wanted]);
-  const silenced = await rowsOf<{ projectId: string; key: string; at: number }>(scan, SILENCED, [scope.projects]);
+  const silenced = await rowsOf<{ projectId: string; key: string; at: number }>(scan, SILENCED, parameters);
   const silencedAt = new Map(silenced.map((row) => [idOf(row), row.at]));
   const suggested = suggestionsFor(examined.toReversed(), scope);
   const data = keys.map(
@@ -131,18 +135,28 @@ function together(
   own: readonly ExaminedIncident[],
   byKey: ReadonlyMap<string, readonly ExaminedIncident[]>,
 ): Suggestion | null {
-  let best: { readonly key: string; readonly joined: readonly ExaminedIncident[] } | null = null;
+  let best: { readonly others: readonly ExaminedIncident[]; readonly joined: readonly ExaminedIncident[] } | null =
+    null;
   const [first] = own;
   for (const others of byKey.values()) {
     const [other] = others;
     if (!first || !other || other.projectId !== first.projectId || other.key === first.key) continue;
     const joined = own.filter(startsWithin(others));
-    if (joined.length > (best?.joined.length ?? own.length * MOST_OF - 1)) best = { key: other.key, joined };
+    if (joined.length > (best?.joined.length ?? own.length * MOST_OF - 1)) best = { others, joined };
   }
   if (best === null || best.joined.length < own.length * MOST_OF) return null;
   const saves = pagesOf(best.joined);
-  const text = `It begins within five minutes after ${best.key} in ${Math.round((best.joined.length / own.length) * 100)} %: one group, or a rule that inhibits it, would have saved ${saves} of ${pagesOf(own)} pages`;
-  return { ...NOTHING, kind: "together", text, matchers: matchersOf(own), with: best.key, saves };
+  const key = best.others[0]?.key ?? "";
+  const text = `It begins within five minutes after ${key} in ${Math.round((best.joined.length / own.length) * 100)} %: one group, or a rule that inhibits it, would have saved ${saves} of ${pagesOf(own)} pages`;
+  return {
+    ...NOTHING,
+    kind: "together",
+    text,
+    matchers: matchersOf(own),
+    with: key,
+    withMatchers: matchersOf(best.others),
+    saves,
+  };
 }
 
 /** Whether one of the others began shortly before. @param others the earliest first; asked in this order, too */
@@ -155,7 +169,7 @@ function startsWithin(others: readonly ExaminedIncident[]) {
   };
 }
 
-const NOTHING = { groupWaitMs: null, with: null } as const;
+const NOTHING = { groupWaitMs: null, with: null, withMatchers: [] };
 
 function pagesOf(incidents: readonly ExaminedIncident[]): number {
   return incidents.reduce((sum, { pages }) => sum + pages, 0);

@@ -3,10 +3,12 @@ import { PrismError } from "../../core/errors.ts";
 import { type EpochMs, utcDate } from "../../core/time/clock.ts";
 import { rowsOf } from "../../store/database.ts";
 import { userNames } from "../access/index.ts";
+import { projectsShowingPeople } from "../alerts/index.ts";
 import { finalShiftsOf, type ScheduleRows, scheduleRowsOf } from "../oncall/index.ts";
 import { exactTimes } from "./incidents-report.ts";
 import { loadOf } from "./local-days.ts";
 import type { PersonDay } from "./person-days.ts";
+import { NOT_PAGED, whenAndWhat } from "./person-pages.ts";
 import { type ReportsContext, type Scope, scopeOf, timesOf } from "./range.ts";
 import type { PeopleReport, PersonLoad, RangeQuery } from "./schema.ts";
 
@@ -26,9 +28,8 @@ interface Visible {
 function visibleTo({ settings, projects }: ReportsContext, caller: PermissionHolder, scope: Scope): Visible {
   const shows = settings.current.reports.people;
   if (shows === "off") throw new PrismError("FORBIDDEN", "Reports about people are off (reports.people)");
-  const seesAll = shows === "all" || (shows === "owners" && caller.permissions.has("notifications:read_all"));
-  const isOwner = (id: string): boolean => shows === "owners" && projects.has(caller, id, "project:manage");
-  const projectIds = new Set(scope.projectIds.filter((id) => seesAll || isOwner(id)));
+  const shown = projectsShowingPeople({ settings, projects }, caller);
+  const projectIds = new Set(scope.projectIds.filter((id) => shown?.includes(id) ?? true));
   return { shows, userId: caller.userId, projectIds };
 }
 
@@ -57,11 +58,10 @@ export async function peopleReport(
   const from = utcDate(scope.from);
   // The date of now is a later one in zones to the east.
   const to = scope.to >= context.clock.now() ? LAST_DAY : utcDate(scope.to - 1);
-  const rows = await rowsOf<Sums & { n: number }>(db.scan, DAYS, [
-    ...[scope.projects, from, to],
-    ...[JSON.stringify([...visible.projectIds]), userId],
-  ]);
+  const shown = [JSON.stringify([...visible.projectIds]), userId] as const;
+  const rows = await rowsOf<Sums & { n: number }>(db.scan, DAYS, [scope.projects, from, to, ...shown]);
   currentCaller().charge?.({ steps: rows.reduce((sum, { n }) => sum + n, 0) * STEPS_PER_DAY });
+  const details = await whenAndWhat(context, scope, shown);
   const duties = await dutiesIn(context, scope, visible);
   const pages = new Map(rows.map((row) => [row.userId, row]));
   const ids = [...new Set([...pages.keys(), ...duties.keys()])];
@@ -72,10 +72,11 @@ export async function peopleReport(
     return {
       ...{ userId: id, name: names.get(id)?.name ?? null, ...(duties.get(id) ?? NO_DUTY) },
       ...{ pagesDay, pagesNight, pagesWeekend, sleepBreaks, medianAckMs: id === userId ? ownAckMs : null },
+      ...(details.get(id) ?? NOT_PAGED),
     };
   });
   data.sort((a, b) => b.sleepBreaks - a.sleepBreaks || b.pagesNight - a.pagesNight || b.pagesDay - a.pagesDay);
-  return { ...timesOf(scope), shows: visible.shows, data };
+  return { ...timesOf(scope), shows: visible.shows, others: visible.projectIds.size > 0, data };
 }
 
 async function medianAck(

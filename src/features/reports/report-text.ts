@@ -18,6 +18,13 @@ export function incidentLines({ total, isApproximate }: Readable<IncidentsReport
   ];
 }
 
+/** Whether it is getting better. @param before of the same length */
+export function beforeLine({ total, isApproximate }: Readable<IncidentsReport>): string {
+  if (total.incidents === 0) return "No incidents in the time before to compare with";
+  const about = isApproximate ? "≈ " : "";
+  return `Before: ${countText(total.incidents, "incident")}, ${countText(total.pages, "page")}; first response median ${about}${span(total.ack.median)}, end median ${about}${span(total.resolve.median)}`;
+}
+
 /** @param most keys */
 export function noiseLines({ data }: Readable<NoiseReport>, most: number): string[] {
   return data.slice(0, most).flatMap(({ key, pages, incidents, acknowledgedShare, suggestions }) => {

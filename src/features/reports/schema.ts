@@ -15,14 +15,14 @@ const range = {
 export const RangeQuery = object(range);
 export type RangeQuery = v.InferOutput<typeof RangeQuery>;
 
-const BY = /^(project|policy|severity|key|week|label:[a-zA-Z_][a-zA-Z0-9_]{0,63})$/;
+const BY = /^(project|policy|severity|key|day|week|label:[a-zA-Z_][a-zA-Z0-9_]{0,63})$/;
 export const IncidentsQuery = object({
   ...range,
   by: v.optional(
     doc(
-      pattern(BY, "must be project, policy, severity, key, week or label:<name>"),
-      "What makes a group; `key`: the name of the alert with two labels of its group; `week`: begins on Monday in UTC. " +
-        "Default: `key`",
+      pattern(BY, "must be project, policy, severity, key, day, week or label:<name>"),
+      "What makes a group; `key`: the name of the alert with two labels of its group; `day` and `week`: in UTC, " +
+        "a week begins on Monday. Default: `key`",
     ),
   ),
 });
@@ -48,13 +48,17 @@ const figures = {
   brief: doc(v.number(), "Those that ended by themselves within 5 minutes"),
   reopened: doc(v.number(), "Those whose key had ended at most 30 minutes before"),
   pages: doc(v.number(), "Accepted pages to people and rooms, without those of the end"),
+  severities: doc(
+    v.object({ critical: v.number(), error: v.number(), warning: v.number(), info: v.number() }),
+    "Incidents by their highest severity",
+  ),
   ack: doc(Times, "From the first page to the first response"),
   ackSinceOpening: doc(v.nullable(Times), "From the opening to the first response; null: the figures are approximate"),
   resolve: doc(Times, "From the opening to the end"),
 };
 export const IncidentFigures = v.object(figures);
 export type IncidentFigures = v.InferOutput<typeof IncidentFigures>;
-const Group = v.object({ group: doc(v.string(), "The project's id, or the name, key, week or label"), ...figures });
+const Group = v.object({ group: doc(v.string(), "The project's id, or the name, key, date or label"), ...figures });
 export type IncidentGroup = v.InferOutput<typeof Group>;
 
 const of = { from: v.string(), to: v.string() };
@@ -84,6 +88,14 @@ const Person = v.object({
   pagesWeekend: doc(v.number(), "Of both: on weekends and holidays"),
   sleepBreaks: doc(v.number(), "Urgent pages at night that came at least 30 minutes after the one before"),
   swaps: doc(v.number(), "Shifts taken over from others"),
+  hours: doc(
+    v.array(v.number()),
+    "Pages by the 24 hours of the day in the time zone of the person, as long as incidents are kept",
+  ),
+  keys: doc(
+    v.array(v.object({ key: v.string(), pages: v.number(), pagesNight: v.number() })),
+    "What paged the person most, at most 3, first by pages at night, as long as incidents are kept",
+  ),
   medianAckMs: nullableNumber("Median of the person's responses; shown to that person alone"),
 });
 export type PersonLoad = v.InferOutput<typeof Person>;
@@ -91,7 +103,12 @@ export type PersonLoad = v.InferOutput<typeof Person>;
 export const PeopleReport = named(
   "PeopleReport",
   "The load of people who are paged",
-  v.object({ ...of, shows: doc(v.picklist(["self", "owners", "all"]), "`reports.people`"), data: v.array(Person) }),
+  v.object({
+    ...of,
+    shows: doc(v.picklist(["self", "owners", "all"]), "`reports.people`"),
+    others: doc(v.boolean(), "Whether the load of other people is shown to the caller, of at least one project"),
+    data: v.array(Person),
+  }),
 );
 export type PeopleReport = v.InferOutput<typeof PeopleReport>;
 
@@ -104,6 +121,7 @@ const Suggestion = v.object({
   matchers: doc(v.array(v.string()), "Matchers of the alerts"),
   groupWaitMs: nullableNumber("Of `brief`: the group wait to set"),
   with: doc(v.nullable(v.string()), "Of `together`: the key that it comes with"),
+  withMatchers: doc(v.array(v.string()), "Of `together`: matchers of the alerts that it comes with"),
   saves: doc(v.number(), "Pages that it would have saved"),
 });
 export type Suggestion = v.InferOutput<typeof Suggestion>;
@@ -116,7 +134,7 @@ const NoisyKey = v.object({
   acknowledgedShare: nullableNumber("Of those that people were paged for"),
   selfResolvedShare: doc(v.number(), "Share that ended by itself within 5 minutes"),
   flaps: doc(v.number(), "How often it came again within 30 minutes"),
-  silencedAt: doc(v.nullable(v.string()), "When a silence last withheld it, as far as incidents are kept"),
+  silencedAt: doc(v.nullable(v.string()), "When a silence last withheld it in the time, as far as incidents are kept"),
   suggestions: v.array(Suggestion),
 });
 export type NoisyKey = v.InferOutput<typeof NoisyKey>;

@@ -1,7 +1,6 @@
 import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { isIP } from "node:net";
-import { createSecureContext } from "node:tls";
 import type { Config } from "../../config/load.ts";
 import { tlsFilesOf } from "../../config/public-url.ts";
 import { type Finding, fail, pass, warn } from "../../core/finding.ts";
@@ -50,7 +49,9 @@ export function readCertificate({ certFile, keyFile }: TlsFiles): Certificate {
   if (!leaf.checkPrivateKey(privateKey))
     throw new TlsRefused(`the private key in ${keyFile} is not that of the certificate in ${certFile}`);
   // Further certificates must be readable, and OpenSSL must accept the key's strength.
-  parse(`the certificates in ${certFile} cannot be used`, () => createSecureContext({ cert, key }));
+  parse(`the certificates in ${certFile} cannot be used`, () =>
+    process.getBuiltinModule("node:tls").createSecureContext({ cert, key }),
+  );
   return { leaf, digest: createHash("sha256").update(cert).update("\0").update(key).digest("hex") };
 }
 

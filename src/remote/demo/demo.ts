@@ -1,6 +1,8 @@
 import { DAY_MS, HOUR_MS, toRfc3339 } from "../../core/time/clock.ts";
 import type { Page } from "../server-client.ts";
-import { counted, type PastClock, type SeededData, type SeededKind, type SeedFill, until } from "./fill.ts";
+import { counted, type SeededData, type SeededKind, type SeedFill, until } from "./fill.ts";
+import { PAST_DAYS } from "./past.ts";
+import type { NewServer, PastFill } from "./past-fill.ts";
 import * as samples from "./samples.ts";
 import { type DemoTable, DemoWalk, demoTable } from "./walk.ts";
 
@@ -18,32 +20,43 @@ interface Notification {
   readonly priority: number;
 }
 
-/** Fills every page of the console, as examples/demo.json says. @param clock of a server with a new database. */
+/** Fills every page of the console, as examples/demo.json says. */
 export class DemoFill {
   readonly #fill: SeedFill;
-  readonly #clock: PastClock | null;
+  readonly #server: NewServer | null;
+  readonly #clock: NewServer["clock"] | null;
   readonly #usernames: readonly string[];
   readonly #table: DemoTable = demoTable();
+  #past: PastFill | null = null;
   #acknowledged = 0;
 
-  /** @param usernames of the existing accounts, `admin` first. */
-  constructor(fill: SeedFill, clock: PastClock | null, usernames: readonly string[]) {
+  /** @param server with a new database, which gets a past. @param usernames of the existing accounts, `admin` first. */
+  constructor(fill: SeedFill, server: NewServer | null, usernames: readonly string[]) {
     this.#fill = fill;
-    this.#clock = clock;
+    this.#server = server;
+    this.#clock = server?.clock ?? null;
     this.#usernames = usernames;
   }
 
   /** Order matters: history is decided by rules and sent to people who exist already. */
   async run({ events, tasks }: samples.SeedAmounts): Promise<SeededData> {
+    if (this.#server) {
+      const past = await import("./past-fill.ts");
+      this.#past = new past.PastFill(this.#fill.operator, this.#server.parts, this.#table);
+    }
     const walk = new DemoWalk(this.#fill, await this.#variables());
     const own: Readonly<Record<string, () => Promise<readonly SeededKind[]>>> = {
       events: async () => [await this.#events(samples.demoEvents(events, Date.now()))],
       tasks: async () => [await this.#fill.tasks(tasks, this.#usernames)],
       policies: () => this.#respond(),
-      incidents: async () => [await this.#incidents()],
+      incidents: async () => [
+        counted("earlier incidents", (await this.#past?.incidents()) ?? []),
+        await this.#incidents(),
+      ],
     };
     const kinds: SeededKind[] = [];
     for (const step of this.#table.steps) kinds.push(...((await own[step.kind]?.()) ?? [await walk.step(step)]));
+    await this.#past?.finish();
     return { kinds, apiKey: walk.apiKey };
   }
 
@@ -59,7 +72,8 @@ export class DemoFill {
       ...{ usernames: this.#usernames, user: known("user"), operator: known("operator"), reader: second ?? admin },
       adminId: await this.#fill.idOf(admin),
       lastOnCall: team.at(-1) ?? admin,
-      weekAgo: toRfc3339(Date.now() - 7 * DAY_MS).slice(0, 10),
+      // Whole weeks ago, so that the turns of now are those of a schedule that began last week.
+      quarterAgo: toRfc3339(Date.now() - (PAST_DAYS + 1) * DAY_MS).slice(0, 10),
       clockChangeDay: clockChangeDay(Date.now()),
     };
   }
@@ -119,7 +133,10 @@ export class DemoFill {
     const routes = stored.route.routes ?? [];
     const isFirst = !routes.some(({ matchers }) => matchers?.includes(route.matchers[0] ?? ""));
     const { data: known } = await this.#fill.operator.get<{ data: readonly { name: string }[] }>("/api/v1/policies");
-    const missing = policies.filter(({ name }) => !known.some((each) => each.name === name));
+    const schedules = await this.#fill.schedules();
+    const missing = policies.flatMap((policy) =>
+      known.some(({ name }) => name === policy.name) ? [] : [withIds(policy, schedules)],
+    );
     const hasOffice = stored.timeIntervals.some(({ name }) => name === office.name);
     // The project's routes with those of the sample data before them. Steps of policies name
     // intervals of the routes, which name the policies.
@@ -139,17 +156,18 @@ export class DemoFill {
     return [
       counted(
         "policies",
-        policies.map((policy) => missing.includes(policy)),
+        policies.map(({ name }) => missing.some((each) => each.name === name)),
       ),
       counted("routes", [isFirst]),
       counted("contact rules", [hasContactRules]),
     ];
   }
 
-  async #incidentOf(name: string): Promise<string | undefined> {
+  /** @param since leaves out those that were opened before */
+  async #incidentOf(name: string, since = 0): Promise<string | undefined> {
     const query = { projectId: PROJECT, q: name };
-    for await (const { id, title } of this.#fill.operator.list<{ id: string; title: string }>(INCIDENTS, query))
-      if (title.includes(name)) return id;
+    for await (const { id, title, openedAt } of this.#fill.operator.list<Opened>(INCIDENTS, query))
+      if (title.includes(name) && Date.parse(openedAt) >= since) return id;
     return undefined;
   }
 
@@ -158,14 +176,16 @@ export class DemoFill {
     const { incidents, checkouts } = this.#table.respond;
     return this.#fill.each("incidents", incidents, async (incident) => {
       const { name, act, by = samples.ADMIN, notes = [], isOver } = incident;
-      if ((await this.#incidentOf(name)) !== undefined) return false;
+      // Those of the past have the same names.
+      const startedAt = Date.now();
+      if (!this.#past && (await this.#incidentOf(name)) !== undefined) return false;
       const admin = await this.#fill.as(samples.ADMIN);
       const alerts = alertsOf(incident, Date.now());
       if (alerts.length > 0) await admin.post(ALERTS, { projectId: PROJECT, alerts });
       else await this.#fill.events(checkouts);
       let id: string | undefined;
       await until(async () => {
-        id = await this.#incidentOf(name);
+        id = await this.#incidentOf(name, startedAt);
         if (id === undefined) return false;
         const { timeline } = await admin.get<{ timeline: readonly { kind: string }[] }>(`${INCIDENTS}/${id}`);
         return timeline.some(({ kind }) => kind === "notified" || kind === "withheld" || kind === "no-targets");
@@ -182,6 +202,25 @@ export class DemoFill {
       return true;
     });
   }
+}
+
+interface Opened {
+  readonly id: string;
+  readonly title: string;
+  readonly openedAt: string;
+}
+
+type Policy = DemoTable["respond"]["policies"][number];
+
+/** The table names schedules, policies their ids. */
+function withIds({ steps, ...policy }: Policy, schedules: ReadonlyMap<string, string>) {
+  return {
+    ...policy,
+    steps: steps.map(({ schedules: named, ...step }) => ({
+      ...step,
+      ...(named ? { schedules: named.flatMap(({ id }) => ({ id: schedules.get(id) })) } : {}),
+    })),
+  };
 }
 
 interface Routing {

@@ -174,6 +174,12 @@ export class SeedFill {
     throw new ServerRefused(404, "USER_NOT_FOUND", `There is no account ${username}`, []);
   }
 
+  /** Ids of on-call schedules by name. */
+  async schedules(): Promise<ReadonlyMap<string, string>> {
+    const all = await collect(this.operator.list<{ id: string; name: string }>("/api/v1/oncall/schedules", {}));
+    return new Map(all.map(({ id, name }) => [name, id]));
+  }
+
   /** A client of an account, which must be active. */
   async as(username: string): Promise<ServerClient> {
     const known = this.#clients.get(username);

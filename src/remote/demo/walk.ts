@@ -2,13 +2,14 @@ import { ServerRefused } from "../../core/command-error.ts";
 import { DAY_MS, HOUR_MS, MINUTE_MS, toRfc3339 } from "../../core/time/clock.ts";
 import type { Page, ServerClient } from "../server-client.ts";
 import { counted, type NewEvent, type SeededKind, type SeedFill, until } from "./fill.ts";
+import type { PastTable } from "./past.ts";
 import { ADMIN, demoFile, plainEvents, type SeedAmounts } from "./samples.ts";
 
 /** The demo of `prism seed`: examples/demo.json. */
 export interface DemoTable {
   readonly steps: readonly Step[];
   readonly respond: {
-    readonly policies: readonly { readonly name: string }[];
+    readonly policies: readonly DemoPolicy[];
     readonly office: { readonly name: string };
     readonly inhibition: object;
     readonly route: { readonly matchers: readonly string[] };
@@ -17,8 +18,22 @@ export interface DemoTable {
     /** They pass the rule about checkouts. */
     readonly checkouts: readonly NewEvent[];
   };
+  readonly past: PastTable;
   /** Notes of acknowledgements. */
   readonly notes: readonly string[];
+}
+
+export interface DemoPolicy {
+  readonly name: string;
+  readonly repeat?: number;
+  readonly steps: readonly {
+    readonly type: string;
+    readonly ms?: number;
+    readonly users?: readonly string[];
+    readonly roles?: readonly string[];
+    /** By name. */
+    readonly schedules?: readonly { readonly id: string }[];
+  }[];
 }
 
 interface DemoIncident {

@@ -199,7 +199,7 @@ function rowCount(connection: Sqlite, table: string): number {
  */
 export function migrateFile(file: string, onStep?: (step: MigrationStep) => void): readonly string[] {
   return closing(openForWriting({ file, busyTimeoutMs: 5000 }), (connection) => {
-    requireSince(connection);
+    supportedStatus(connection);
     const applied = migrateUp(connection, MIGRATIONS, onStep);
     // The content of a new database is known.
     if (applied.length === MIGRATIONS.length) noteOwnSchema(connection);
@@ -246,18 +246,16 @@ export function runMigrateThread(file: string): void {
 /** The state of a database file, read only; a missing file lacks all. @throws SchemaRefused */
 export function migrationStatusOf(file: string): MigrationStatus {
   if (!existsSync(file)) return { applied: [], pending: MIGRATIONS.map(({ name }) => name) };
-  return reading(file, (connection) => {
-    requireSince(connection);
-    return migrationStatus(connection);
-  });
+  return reading(file, supportedStatus);
 }
 
 /** The last migration of 0.2.0: what its first start converted, this program does not. */
 const SINCE = "0066_oncall_link_makers";
 
-/** @throws SchemaRefused for a database of 0.1; one that no server has used yet may end anywhere */
-function requireSince(connection: Sqlite): void {
-  if (!hasAuditKey(connection) || migrationStatus(connection).applied.some(({ name }) => name === SINCE)) return;
+/** {@link migrationStatus}. @throws SchemaRefused for a database of 0.1, too; an unused one may end anywhere */
+export function supportedStatus(connection: Sqlite): MigrationStatus {
+  const status = migrationStatus(connection);
+  if (!hasAuditKey(connection) || status.applied.some(({ name }) => name === SINCE)) return status;
   throw new SchemaRefused(
     "the database is of version 0.1; start 0.2.0 with it once, then this program. Nothing was changed",
   );

@@ -33,7 +33,18 @@ export const VISITOR_SCENES: readonly Scene[] = [
 
 /** Lists of a server that has nothing yet, and what fills them. */
 export const EMPTY_SCENES: readonly Scene[] = [
-  ...["/", "/incidents", "/alerts", "/oncall", "/oncall/mine", "/inbox", "/silences", "/heartbeats", "/status-page"],
+  ...[
+    "/",
+    "/incidents",
+    "/alerts",
+    "/oncall",
+    "/oncall/mine",
+    "/inbox",
+    "/silences",
+    "/heartbeats",
+    "/status-page",
+    "/reports",
+  ],
   ...[
     "/connect",
     "/connect?kind=channels",
@@ -76,6 +87,8 @@ export function filledScenes(ids: Filled): readonly Scene[] {
     { path: "/events", press: ["Send test event"] },
     { path: "/events", press: ["Export"] },
     { path: "/heartbeats", press: ["New heartbeat"] },
+    { path: "/reports?days=own" },
+    { path: "/incidents?state=resolved&counted=all&key=Blip+team%3Ddb" },
     { path: "/status-page", press: ["New notice"] },
     { path: "/oncall", press: ["New schedule"] },
     { path: `/oncall/${ids.onCall}`, press: ["Add override"] },

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import test, { type TestContext } from "node:test";
+import test from "node:test";
 import type {
   IncidentsReport,
   NoiseReport,
@@ -14,60 +14,7 @@ import { makeUser } from "../../helpers/people.ts";
 import { answered } from "../../helpers/prism.ts";
 import { temporaryDir } from "../../helpers/store.ts";
 import { countOf, rowsOf, scalarOf } from "../../helpers/tables.ts";
-import { DAY, IncidentWorld, type MadeIncident, Maker, MINUTE } from "./support.ts";
-
-const HOUR = 60 * MINUTE;
-const LONG = { "auth.accessExpires": "30d", "rateLimit.enabled": "false" };
-
-interface Given {
-  readonly name: string;
-  readonly at: number;
-  readonly lastsMs: number;
-  readonly ack?: readonly [userId: string, afterMs: number];
-  readonly pages?: readonly string[];
-  readonly by?: string;
-  readonly projectId?: string;
-}
-
-class ReportWorld {
-  readonly world: IncidentWorld;
-  readonly maker: Maker;
-
-  private constructor(world: IncidentWorld, maker: Maker) {
-    this.world = world;
-    this.maker = maker;
-  }
-
-  static async start(t: TestContext, settings: Record<string, string> = {}): Promise<ReportWorld> {
-    const world = await IncidentWorld.start(t, { ...LONG, ...settings });
-    return new ReportWorld(world, await Maker.of(world));
-  }
-
-  /** Ended incidents, some hours ago. */
-  async happened(given: readonly Given[]): Promise<void> {
-    const made = given.map(
-      ({ name, at, lastsMs, ack, pages = [], by = "alerts", projectId = this.world.projectId }): MadeIncident => {
-        const openedAt = this.world.clock.now() - at;
-        const incident = this.maker.incident({
-          ...{ projectId, openedAt, notifiedAt: openedAt + MINUTE, resolvedAt: openedAt + lastsMs, resolvedBy: by },
-          ...{ groupLabels: JSON.stringify({ alertname: name, env: "prod" }), title: name },
-        });
-        const incidentId = String(incident["id"]);
-        const line = { incidentId, seq: 1, data: "{}", kind: "acknowledged" };
-        const log = ack ? [{ ...line, actor: ack[0], at: openedAt + ack[1] }] : [];
-        const page = { incidentId, projectId, createdAt: openedAt + MINUTE, deliveredAt: openedAt + MINUTE };
-        return { incident, log, pages: pages.map((userId) => this.maker.page({ ...page, userId })) };
-      },
-    );
-    await this.maker.store(made);
-    await this.world.prism.parts.offers.reports.collect();
-  }
-
-  async get<T>(path: string, token?: string): Promise<T> {
-    const options = token === undefined ? {} : { token };
-    return (await answered(200, this.world.prism.get<T>(`/api/v1/reports/${path}`, options))).body;
-  }
-}
+import { DAY, type Given, HOUR, IncidentWorld, LONG, MINUTE, ReportWorld } from "./support.ts";
 
 test("incidents are reported by project, policy, severity, key, week and label, with exact times", async (t) => {
   const site = await ReportWorld.start(t);

@@ -1,5 +1,6 @@
+import type { TestContext } from "node:test";
 import { uuidv7 } from "../../../src/core/ids.ts";
-import type { TestPrism } from "../../helpers/prism.ts";
+import { answered, type TestPrism } from "../../helpers/prism.ts";
 import { rowsOf } from "../../helpers/tables.ts";
 import { IncidentWorld, MINUTE } from "../alerts/incidents/support.ts";
 
@@ -26,6 +27,11 @@ export class Maker {
     this.#incident = incident;
   }
 
+  /** @param incident a row of a real one */
+  static from(prism: TestPrism, incident: Row): Maker {
+    return new Maker(prism, { ...incident, state: "resolved", severity: null });
+  }
+
   static async of(world: IncidentWorld): Promise<Maker> {
     await world.fire("template");
     await world.pass(MINUTE);
@@ -36,7 +42,7 @@ export class Maker {
     if (!incident) throw new Error("no incident");
     await world.db.write((trx) => trx.deleteFrom("incident_alerts").execute());
     await world.db.write((trx) => trx.deleteFrom("incidents").execute());
-    return new Maker(prism, { ...incident, state: "resolved", severity: null });
+    return Maker.from(prism, incident);
   }
 
   incident(values: Row): Row {
@@ -84,4 +90,58 @@ const PAGE: Row = {
 
 export function factsOf(world: IncidentWorld) {
   return rowsOf<Record<string, unknown>>(world.prism, "select * from incident_facts order by number");
+}
+
+export const HOUR = 60 * MINUTE;
+export const LONG = { "auth.accessExpires": "30d", "rateLimit.enabled": "false" };
+
+export interface Given {
+  readonly name: string;
+  readonly at: number;
+  readonly lastsMs: number;
+  readonly ack?: readonly [userId: string, afterMs: number];
+  readonly pages?: readonly string[];
+  readonly by?: string;
+  readonly projectId?: string;
+}
+
+/** A server with a past. */
+export class ReportWorld {
+  readonly world: IncidentWorld;
+  readonly maker: Maker;
+
+  private constructor(world: IncidentWorld, maker: Maker) {
+    this.world = world;
+    this.maker = maker;
+  }
+
+  static async start(t: TestContext, settings: Record<string, string> = {}): Promise<ReportWorld> {
+    const world = await IncidentWorld.start(t, { ...LONG, ...settings });
+    return new ReportWorld(world, await Maker.of(world));
+  }
+
+  /** Ended incidents, some hours ago. */
+  async happened(given: readonly Given[]): Promise<void> {
+    const made = given.map(
+      ({ name, at, lastsMs, ack, pages = [], by = "alerts", projectId = this.world.projectId }): MadeIncident => {
+        const openedAt = this.world.clock.now() - at;
+        const incident = this.maker.incident({
+          ...{ projectId, openedAt, notifiedAt: openedAt + MINUTE, resolvedAt: openedAt + lastsMs, resolvedBy: by },
+          ...{ groupLabels: JSON.stringify({ alertname: name, env: "prod" }), title: name },
+        });
+        const incidentId = String(incident["id"]);
+        const line = { incidentId, seq: 1, data: "{}", kind: "acknowledged" };
+        const log = ack ? [{ ...line, actor: ack[0], at: openedAt + ack[1] }] : [];
+        const page = { incidentId, projectId, createdAt: openedAt + MINUTE, deliveredAt: openedAt + MINUTE };
+        return { incident, log, pages: pages.map((userId) => this.maker.page({ ...page, userId })) };
+      },
+    );
+    await this.maker.store(made);
+    await this.world.prism.parts.offers.reports.collect();
+  }
+
+  async get<T>(path: string, token?: string): Promise<T> {
+    const options = token === undefined ? {} : { token };
+    return (await answered(200, this.world.prism.get<T>(`/api/v1/reports/${path}`, options))).body;
+  }
 }

@@ -11,6 +11,8 @@ import { OF_PROJECT } from "./shared.ts";
 
 interface Reports {
   readonly incidents: IncidentsReport;
+  /** Of as many days before. */
+  readonly before: IncidentsReport;
   readonly noise: NoiseReport;
   /** Null: reports about people are off. */
   readonly people: PeopleReport | null;
@@ -51,9 +53,12 @@ function reportOf(days: number, text: string): Verb {
 }
 
 async function readReports({ server, given: { project } }: Call, days: number): Promise<Reports> {
-  const query = { project, from: timeOf(Date.now() - days * DAY_MS) };
+  const from = timeOf(Date.now() - days * DAY_MS);
+  const query = { project, from };
+  const earlier = { project, from: timeOf(Date.now() - 2 * days * DAY_MS), to: from };
   return {
     incidents: await callOf<IncidentsReport>(server, "reportIncidents", { ...query, by: "severity" }),
+    before: await callOf<IncidentsReport>(server, "reportIncidents", { ...earlier, by: "severity" }),
     noise: await callOf<NoiseReport>(server, "reportNoise", query),
     people: await callOf<PeopleReport>(server, "reportPeople", query).catch((error: unknown) => {
       if (error instanceof ServerRefused && error.code === "FORBIDDEN") return null;
@@ -65,10 +70,12 @@ async function readReports({ server, given: { project } }: Call, days: number): 
 
 const KEYS = 10;
 
-async function linesOf({ incidents, noise, people, schedules }: Reports, isMarkdown: boolean, out: Output) {
-  const { incidentLines, noiseLines, scheduleLines } = await import("../../../features/reports/report-text.ts");
+async function linesOf({ incidents, before, noise, people, schedules }: Reports, isMarkdown: boolean, out: Output) {
+  const { beforeLine, incidentLines, noiseLines, scheduleLines } = await import(
+    "../../../features/reports/report-text.ts"
+  );
   const parts: readonly (readonly [string, readonly string[]])[] = [
-    ["Incidents", incidentLines(incidents)],
+    ["Incidents", [...incidentLines(incidents), beforeLine(before)]],
     ["What pages most", noiseLines(noise, KEYS)],
     ["People", people?.data.map(personLine) ?? ["Reports about people are off"]],
     ["Schedules", scheduleLines(schedules)],
@@ -88,11 +95,13 @@ function shown(line: string, isMarkdown: boolean): string {
 function personLine({ name, userId, ...load }: PeopleReport["data"][number]): string {
   const onCall = `${load.onCallHours} h on call in ${countText(load.onCallNights, "night")}`;
   const pages = `${countText(load.pagesDay + load.pagesNight, "page")}, ${load.pagesNight} at night, ${countText(load.sleepBreaks, "sleep break")}`;
-  return `${name || userId}: ${onCall}; ${pages}`;
+  const [most] = load.keys;
+  const by = most === undefined ? "" : `, most by ${most.key} (${most.pages})`;
+  return `${name || userId}: ${pages}${by}; ${onCall}`;
 }
 
 /** A row for each figure. Cells that a spreadsheet would run are text. */
-function csvOf({ incidents, noise, people, schedules }: Reports): string {
+function csvOf({ incidents, before, noise, people, schedules }: Reports): string {
   const rows: (string | number | null)[][] = [["report", "of", "figure", "value"]];
   const add = (report: string, of: string, figures: Readonly<Record<string, unknown>>): void => {
     for (const [name, value] of Object.entries(figures))
@@ -102,7 +111,11 @@ function csvOf({ incidents, noise, people, schedules }: Reports): string {
     add("incidents", of, { ackMedianMs: ack.median, ackP90Ms: ack.p90, ackMeanMs: ack.mean });
     add("incidents", of, { resolveMedianMs: resolve.median, resolveP90Ms: resolve.p90, resolveMeanMs: resolve.mean });
   };
-  for (const { group, ...figures } of [{ group: "total", ...incidents.total }, ...incidents.data]) {
+  for (const { group, ...figures } of [
+    { group: "total", ...incidents.total },
+    { group: "before", ...before.total },
+    ...incidents.data,
+  ]) {
     add("incidents", group, { ...figures, ackSinceOpening: undefined });
     addTimes(group, figures);
   }

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { type Clock, systemClock } from "../../../core/time/clock.ts";
 import type { PastClock, SeededAccount, SeededData } from "../../../remote/demo/fill.ts";
+import type { NewServer } from "../../../remote/demo/past-fill.ts";
 import * as samples from "../../../remote/demo/samples.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
 import { type CommandContext, refuseUrl } from "../../context.ts";
@@ -22,7 +23,7 @@ export function addSeed(program: Command): void {
   single(program, "seed", {
     text: "create sample accounts, rules, tasks and events; a second run adds only what is missing",
     about: `It prints the passwords of new accounts on stdout, once. It uses the server that runs on the data directory. Without
-one it runs the server itself, and a new database gets a week of history with --demo.`,
+one it runs the server itself, and a new database gets a past with --demo: events of a week, incidents of 90 days.`,
     examples: ["", "--demo --events 5000 --json"],
     flags: {
       demo: ["--demo", "create more of each, and something for every page of the console"],
@@ -57,15 +58,23 @@ async function seed(
     past = new PastClock();
     return past;
   };
-  await withWholeServer(context, loaded, (api) => fill(context, api, amounts, demo ? { past } : null), clockOf);
+  await withWholeServer(
+    context,
+    loaded,
+    (api, app) => {
+      const server = past && app ? { clock: past, parts: app.parts } : null;
+      return fill(context, api, amounts, demo ? { server } : null);
+    },
+    clockOf,
+  );
 }
 
-/** @param demo its clock is that of a server with a new database, otherwise null. */
+/** @param demo its server is one with a new database, otherwise null. */
 async function fill(
   context: CommandContext,
   api: ServerClient,
   amounts: samples.SeedAmounts,
-  demo: { readonly past: PastClock | null } | null,
+  demo: { readonly server: NewServer | null } | null,
 ): Promise<void> {
   const { SeedFill } = await import("../../../remote/demo/fill.ts");
   const seed = new SeedFill(api, context.out);
@@ -73,7 +82,7 @@ async function fill(
   const usernames = seeded.map(({ username }) => username);
   const filling = demo
     ? import("../../../remote/demo/demo.ts").then(({ DemoFill }) =>
-        new DemoFill(seed, demo.past, usernames).run(amounts),
+        new DemoFill(seed, demo.server, usernames).run(amounts),
       )
     : import("../../../remote/demo/walk.ts")
         .then(({ plainSeed }) => plainSeed(seed, amounts, usernames))

@@ -1,4 +1,3 @@
-import { execFile } from "node:child_process";
 import type { Logger } from "../../../core/log.ts";
 
 /** Pings for each time limit of the watchdog, so that one that is late ends nothing. */
@@ -43,7 +42,7 @@ export function upgradeReporter(): (percent: number) => void {
 }
 
 function notify(what: readonly string[], onError: (reason: string) => void): void {
-  execFile("systemd-notify", what, (error) => {
+  process.getBuiltinModule("node:child_process").execFile("systemd-notify", what, (error) => {
     if (error) onError(error.message);
   });
 }

@@ -12,11 +12,12 @@ export async function checkProviders(config: Config): Promise<Finding[]> {
     publicUrl: () => config.publicUrl ?? "http://localhost",
   };
   const look = async (settings: Config["auth"]["oidc"][number]): Promise<Finding> => {
-    const { name, issuer } = settings;
+    const { name, issuer, clientSecret } = settings;
     const provider = new OidcProvider(settings, parts);
     try {
       await provider.begin();
-      return pass("oidc", `${name}: ${issuer} is reached; its redirect URI is ${provider.redirectUri}`);
+      const client = clientSecret === undefined ? "; it signs in as a public client, without clientSecret" : "";
+      return pass("oidc", `${name}: ${issuer} is reached; its redirect URI is ${provider.redirectUri}${client}`);
     } catch {
       const [problem] = provider.problems;
       return fail("oidc", `${name}: ${issuer}: ${problem?.text}`, `check issuer of ${name} in auth.oidc`);

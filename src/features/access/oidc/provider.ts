@@ -1,4 +1,4 @@
-import type { JWTPayload, JWTVerifyGetKey } from "jose";
+import { createRemoteJWKSet, customFetch, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
 import type { Configuration } from "openid-client";
 import type { Config } from "../../../config/load.ts";
 import type { OidcSettings } from "../../../config/oidc-options.ts";
@@ -119,7 +119,6 @@ export class OidcProvider {
   /** The claims of a logout token (OpenID Connect Back-Channel Logout 1.0 section 2.6). @throws as {@link finish} */
   async logoutClaims(token: string): Promise<JWTPayload> {
     return this.#asking(async (config) => {
-      const { createRemoteJWKSet, customFetch, jwtVerify } = await import("jose");
       const { issuer, jwks_uri: keys = "" } = config.serverMetadata();
       if (this.#keys?.url !== keys) {
         const set = createRemoteJWKSet(new URL(keys), { [customFetch]: this.#call, timeoutDuration: TIMEOUT_MS });

@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import * as v from "valibot";
-import type { Principal } from "../../../core/caller.ts";
+import type { PermissionHolder, Principal } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import { DAY_MS, toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
@@ -20,7 +20,7 @@ import {
   text,
   uuid,
 } from "../../../http/api/shapes.ts";
-import { missingPermission, requireAccount } from "../../../http/server/access.ts";
+import { missingPermission, requireAccount, requireHolder } from "../../../http/server/access.ts";
 import type { Context } from "../../../module/feature.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import {
@@ -41,6 +41,7 @@ import type { Incidents } from "./engine.ts";
 import { acksOf } from "./facts.ts";
 import { type IncidentRow, type IncidentView, SEVERITIES } from "./incident.ts";
 import { lastPages, noticeOutcome, withOutcomes } from "./page-view.ts";
+import { COUNTS, isCounted, projectsShowingPeople, wasPaged } from "./reported.ts";
 import { silencesOf } from "./silenced.ts";
 import { findIncident } from "./store.ts";
 import {
@@ -74,6 +75,13 @@ export const ListIncidents = object({
   mine: v.optional(doc(queryBoolean, "Only incidents that the caller was notified of")),
   severity: v.optional(
     doc(queryList(v.picklist([...SEVERITIES, "none"])), "Highest severities, separated by commas; `none`: not named"),
+  ),
+  from: v.optional(doc(instant, "Only those that were opened from then on")),
+  to: v.optional(doc(instant, "And before then")),
+  counted: v.optional(doc(v.picklist(COUNTS), "Only ended ones that reports count, or count as this")),
+  key: v.optional(doc(text(300, 1), "Only ended ones with this key of reports, such as `DiskFull host=db-2`")),
+  paged: v.optional(
+    doc(uuid, "Id of a user: only incidents that paged the user. Of others as far as `reports.people` shows them"),
   ),
   order: v.optional(
     doc(
@@ -139,7 +147,8 @@ const isAmongUnresolved = sql<boolean>`id in (
 const INCIDENT_BYTES: RowBytes = { bytes: bytesOf("groupKey", "groupLabels", "route", "title"), largest: 262_144 };
 
 export async function listIncidents(context: IncidentsContext, principal: Principal, given: ListIncidents) {
-  const { projectId, state, policy, number, q, mine, severity, order, ...paging } = given;
+  const { projectId, state, policy, number, q, mine, severity, from, to, counted, key, paged, order, ...paging } =
+    given;
   const { db, projects, policies } = context;
   const byAttention = order === "attention";
   const page = readPage(paging, byAttention ? ["number", "number", "string"] : ["string"]);
@@ -148,6 +157,7 @@ export async function listIncidents(context: IncidentsContext, principal: Princi
   const projectIds = isOwn
     ? projects.reaching(principal, "events:read")
     : projects.readable(principal, "events:read", projectId);
+  const showing = paged === undefined ? null : projectsOfPaged(context, requireHolder(principal), paged);
   const userId = mine && principal.kind !== "apiKey" ? requireAccount(principal).userId : null;
   const filtered = (scan: ReadDb) => {
     let query = scan.selectFrom("incidents");
@@ -166,6 +176,11 @@ export async function listIncidents(context: IncidentsContext, principal: Princi
     if (number !== undefined) query = query.where("number", "=", number);
     if (q !== undefined) query = query.where(holdsText("title", q));
     if (severity) query = query.where(sql<string>`coalesce(severity, 'none')`, "in", severity);
+    if (from !== undefined) query = query.where("openedAt", ">=", from);
+    if (to !== undefined) query = query.where("openedAt", "<", to);
+    if (counted !== undefined || key !== undefined) query = query.where(isCounted(counted ?? "all", key));
+    if (paged !== undefined) query = query.where(wasPaged(paged));
+    if (showing !== null) query = query.where(sql<string>`+projectId`, "in", showing);
     if (userId !== null)
       query = query.where(sql<boolean>`exists (select 1 from notifications n join notification_recipients r
         on r.notificationId = n.id where n.incidentId = incidents.id and r.userId = ${userId})`);
@@ -202,6 +217,11 @@ export async function listIncidents(context: IncidentsContext, principal: Princi
     (row) => (byAttention ? [row.rank, row.firingSince, row.id] : [row.id]),
     total,
   );
+}
+
+/** Null: all. */
+function projectsOfPaged(context: IncidentsContext, caller: PermissionHolder, userId: string) {
+  return userId === caller.userId ? null : projectsShowingPeople(context, caller);
 }
 
 /** Users with an acknowledgement of these incidents, the earliest first. */

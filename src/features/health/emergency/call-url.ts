@@ -1,5 +1,3 @@
-import { request as requestHttp } from "node:http";
-import { request as requestHttps } from "node:https";
 import {
   isProxied,
   type OutgoingProxy,
@@ -35,7 +33,7 @@ export function callUrl(address: string, call: UrlCall, limitMs: number): Promis
     agent: false,
   };
   return new Promise((resolve, reject) => {
-    const start = url.protocol === "https:" ? requestHttps : requestHttp;
+    const start = process.getBuiltinModule(url.protocol === "https:" ? "node:https" : "node:http").request;
     const signal = AbortSignal.timeout(limitMs);
     const request = start(url, { ...options, signal }, (response) => {
       const status = response.statusCode ?? 0;

@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import type { Config } from "../../../config/load.ts";
 import { WAYS, type WayName } from "./call-file.ts";
 import { callUrl, nameOf } from "./call-url.ts";
@@ -98,6 +97,7 @@ function runOne(
   const env = { PATH, HOME, LANG, TZ, PRISM_EMERGENCY_REASON: String(body["reason"]), PRISM_EMERGENCY_ID: id };
   return new Promise((resolve, reject) => {
     // A group of its own, so that its children end with it.
+    const { spawn } = process.getBuiltinModule("node:child_process");
     const child = spawn(program, parameters, { env, detached: true, stdio: ["pipe", "ignore", "ignore"] });
     let isLate = false;
     const end = setTimeout(() => {

@@ -1,20 +1,23 @@
 import { ConfigRefused } from "../../../config/option.ts";
 import { PrismError } from "../../../core/errors.ts";
-import type { QueueName } from "../../../core/limits/queues.ts";
 import { countText } from "../../../core/text/clean-text.ts";
 import { LEVELS } from "../../../core/text/vocabulary.ts";
 import { DAY_MS, dateIn } from "../../../core/time/clock.ts";
-import type { Context } from "../../../module/feature.ts";
 import { findProject, projectPeople } from "../../access/index.ts";
 import { cutText } from "../../rules/index.ts";
-import { COMPLETED, type RunningJob } from "../../time/jobs/index.ts";
+import type { RunningJob } from "../../time/jobs/index.ts";
 import { readCron } from "../../time/schedules/index.ts";
+import {
+  DIGEST_QUEUE,
+  type DigestContext,
+  followProject,
+  followProjects,
+  type ProjectDigest,
+  sendDigestOnce,
+} from "./project-digests.ts";
 import type { EventCount, RuleCount } from "./queries.ts";
 import * as queries from "./queries.ts";
 
-type DigestContext = Context<"runner" | "jobs" | "schedules" | "projects" | "users" | "notify">;
-
-const QUEUE: QueueName = "digest";
 const SEND = "digest";
 /** Kind of the job that creates the digests of projects without a setting. */
 const SEND_DEFAULT = "digest.default";
@@ -33,13 +36,11 @@ interface DigestPayload {
 
 /**
  * Sends a project's members a daily digest. A project that wants one has a schedule, which follows
- * its settings. The notification and the end of the digest's job share a transaction, with the key
- * `digest:<projectId>:<date>`.
+ * its settings. The key of the notification is `digest:<projectId>:<date>`.
  */
 export function startDigests(context: DigestContext): Promise<void> {
   context.runner.handle(SEND, (job) => sendDigest(context, job));
   context.runner.handle(SEND_DEFAULT, () => sendDefault(context));
-  context.events.on("project:changed", (payload) => followProject(context, (payload as { readonly id: string }).id));
   context.events.on("system:reloaded", () => followDefault(context));
   return adoptSettings(context);
 }
@@ -52,7 +53,12 @@ async function adoptSettings(context: DigestContext): Promise<void> {
   const { db, settings } = context;
   requirePattern(settings.current.digest.cron);
   const projects = await queries.liveProjects(db.read);
-  for (const { id, settings } of projects) if (digestOf(settings).isWanted) await followProject(context, id);
+  const wanting = projects.filter(({ settings }) => digestOf(settings).isWanted);
+  await followProjects(
+    context,
+    dailyOf(context),
+    wanting.map(({ id }) => id),
+  );
   await followDefault(context);
 }
 
@@ -65,7 +71,7 @@ function hasDefault({ settings }: DigestContext): boolean {
 async function followDefault(context: DigestContext): Promise<void> {
   const { db, schedules, settings } = context;
   const { cron, timezone } = settings.current.digest;
-  const schedule = { name: DEFAULT_SCHEDULE, cron, timezone, queue: QUEUE, kind: SEND_DEFAULT } as const;
+  const schedule = { name: DEFAULT_SCHEDULE, cron, timezone, queue: DIGEST_QUEUE, kind: SEND_DEFAULT } as const;
   if (hasDefault(context)) await schedules.put(schedule);
   else if (await schedules.findByName(DEFAULT_SCHEDULE))
     await db.write((trx) => schedules.remove(DEFAULT_SCHEDULE, { trx }));
@@ -79,69 +85,44 @@ async function sendDefault(context: DigestContext): Promise<{ projects: number }
       for (const { id: projectId } of projects.slice(from, from + PROJECTS_AT_ONCE)) {
         const payload: DigestPayload = { projectId, isDefault: true };
         const dedupeKey = `digest:default:${projectId}`;
-        await jobs.enqueue({ queue: QUEUE, kind: SEND, payload, runAt: clock.now(), dedupeKey }, { trx });
+        await jobs.enqueue({ queue: DIGEST_QUEUE, kind: SEND, payload, runAt: clock.now(), dedupeKey }, { trx });
       }
     });
   return { projects: projects.length };
 }
 
-/** Creates or removes the schedule according to the project's setting. */
-async function followProject(context: DigestContext, projectId: string): Promise<void> {
-  const { db, schedules, settings } = context;
-  const { cron, timezone } = settings.current.digest;
-  const name = SCHEDULE + projectId;
-  const seen = digestOf((await findProject(db.read, projectId))?.settings ?? "{}");
-  const schedule = await schedules.findByName(name);
-  const wanted = seen.isWanted ? { cron, timezone: seen.zone ?? timezone } : undefined;
-  // Nothing changes for most projects, at each start for all of them.
-  if (schedule?.cron === wanted?.cron && schedule?.timezone === wanted?.timezone) return;
-  await db.write(async (trx) => {
-    const project = await findProject(trx, projectId);
-    const { isWanted, zone } = digestOf(project?.settings ?? "{}");
-    if (!isWanted) await schedules.remove(name, { trx });
-    else
-      await schedules.put(
-        { name, cron, timezone: zone ?? timezone, queue: QUEUE, kind: SEND, payload: { projectId } },
-        { trx },
-      );
-  });
+/** Of projects that want one by their setting. */
+function dailyOf({ settings }: DigestContext): ProjectDigest {
+  return {
+    prefix: SCHEDULE,
+    kind: SEND,
+    due(project) {
+      const { cron, timezone } = settings.current.digest;
+      const { isWanted, zone } = digestOf(project);
+      return isWanted ? { cron, timezone: zone ?? timezone } : null;
+    },
+  };
 }
 
 async function sendDigest(context: DigestContext, job: RunningJob): Promise<unknown> {
-  const { db, clock, jobs, settings } = context;
+  const { db, clock, settings } = context;
   const { projectId, isDefault = false } = job.payload as DigestPayload;
   const project = await findProject(db.read, projectId);
   const { isWanted, isUnset, zone } = digestOf(project?.settings ?? "{}");
   if (!project || !(isDefault ? isUnset && hasDefault(context) : isWanted)) {
-    await followProject(context, projectId);
+    await followProject(context, dailyOf(context), projectId);
     return { told: 0 };
   }
   const now = clock.now();
   const activity = await queries.activitySince(db.scan, projectId, now - DAY_MS);
   const hasEvents = activity.events.length > 0;
   const readers = isDefault && !hasEvents ? [] : await readersOf(context, projectId, hasEvents);
-  const key = `digest:${projectId}:${dateIn(zone ?? settings.current.digest.timezone, now)}`;
-  await db.write(async (trx) => {
-    // An operator may have run it a second time.
-    const isDue = readers.length > 0 && !(await queries.isSent(trx, key));
-    if (isDue) {
-      await context.notify.send(
-        {
-          ...digestText({ project: project.name, ...activity }),
-          kind: "digest",
-          recipients: readers,
-          projectId,
-          channels: ["in_app", "email"],
-          data: { projectId, events: activity.events.slice(0, DATA_EVENTS), rules: activity.rules },
-          dedupeKey: key,
-          correlationId: job.correlationId,
-        },
-        { trx },
-      );
-    }
-    await jobs.complete(job, trx, { told: isDue ? readers.length : 0 });
+  return sendDigestOnce(context, job, {
+    ...digestText({ project: project.name, ...activity }),
+    ...{ recipients: readers, projectId, channels: ["in_app", "email"] },
+    data: { projectId, events: activity.events.slice(0, DATA_EVENTS), rules: activity.rules },
+    dedupeKey: `digest:${projectId}:${dateIn(zone ?? settings.current.digest.timezone, now)}`,
   });
-  return COMPLETED;
 }
 
 /** Users who want a digest and for whom it has content: events, or unread notifications. */

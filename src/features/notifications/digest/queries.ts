@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import type { EpochMs } from "../../../core/time/clock.ts";
-import type { ReadDb, Trx } from "../../../store/database.ts";
+import type { ReadDb } from "../../../store/database.ts";
 import { firstSeqSince, IS_OF_PRODUCER } from "../../events/index.ts";
 
 export type EventCount = {
@@ -67,14 +67,4 @@ export async function withUnread(scan: ReadDb, userIds: readonly string[]): Prom
 
 export function liveProjects(db: ReadDb) {
   return db.selectFrom("projects").select(["id", "name", "settings"]).where("deletedAt", "is", null).execute();
-}
-
-export async function isSent(trx: Trx, dedupeKey: string): Promise<boolean> {
-  const row = await trx
-    .selectFrom("notifications")
-    .select("id")
-    .where("ruleId", "is", null)
-    .where("dedupeKey", "=", `system ${dedupeKey}`)
-    .executeTakeFirst();
-  return row !== undefined;
 }

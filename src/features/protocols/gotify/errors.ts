@@ -1,4 +1,3 @@
-import { STATUS_CODES } from "node:http";
 import { PrismError, STATUS_OF } from "../../../core/errors.ts";
 
 const UNAUTHENTICATED = "you need to provide a valid access token or user credentials to access this api";
@@ -15,7 +14,11 @@ export class GotifyError extends Error {
   }
 
   get body() {
-    return { error: STATUS_CODES[this.status] ?? "Error", errorCode: this.status, errorDescription: this.message };
+    return {
+      error: process.getBuiltinModule("node:http").STATUS_CODES[this.status] ?? "Error",
+      errorCode: this.status,
+      errorDescription: this.message,
+    };
   }
 }
 

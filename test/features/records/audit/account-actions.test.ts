@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
+import { consoleModule } from "../../../helpers/console-module.ts";
 import { overSocket } from "../../../helpers/control.ts";
 import type { TestPrism } from "../../../helpers/prism.ts";
 import { keepsPromise } from "../../../helpers/promise.ts";
@@ -366,7 +367,7 @@ const PROVEN_IN: Readonly<Record<string, string>> = {
   "configuration.unlock": "features/records/configuration/apply.test.ts",
 };
 
-test("12.10 every action that the program records has its test, and none that it has not is forgotten when it comes", () => {
+test("12.10 every action that the program records has its test, and none that it has not is forgotten when it comes", async () => {
   const root = join(import.meta.dirname, "../../../..");
   for (const [action, file] of Object.entries(PROVEN_IN))
     assert.ok(readFileSync(join(root, "test", file), "utf8").includes(action), `${action} in ${file}`);
@@ -379,4 +380,20 @@ test("12.10 every action that the program records has its test, and none that it
   }
   assert.ok(recorded.size > 15, [...recorded].join());
   for (const action of recorded) assert.ok(action in PROVEN_IN, `${action} has no test`);
+  const { isWorded } =
+    await consoleModule<typeof import("../../../../console/pages/audit/audit-words.ts")>("pages/audit/audit-words.ts");
+  // Incidents, silences and on-call are recorded through helpers of their own.
+  const others = [
+    "acknowledge",
+    "unacknowledge",
+    "snooze",
+    "unsnooze",
+    "escalate",
+    "resolve",
+    "reassign",
+    "note",
+    "page",
+  ];
+  const known = [...recorded, ...Object.keys(PROVEN_IN), ...others.map((act) => `incident.${act}`), "silence.expire"];
+  for (const action of known) assert.ok(isWorded(action), `${action} has no words in the console`);
 });

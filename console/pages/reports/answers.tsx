@@ -1,0 +1,138 @@
+import type { IncidentsReport, NoiseReport, PeopleReport } from "../../../src/client/api-types.gen.ts";
+import { Card, formatNumber, Link, plural, UserText } from "../../ui/index.ts";
+import { isComparable, type ReportChoice, spanText } from "./range.ts";
+import { helpText, SuggestionActions } from "./suggestion.tsx";
+
+type Total = IncidentsReport["total"];
+
+interface Props {
+  readonly choice: ReportChoice;
+  readonly now: Total;
+  readonly before: Total;
+  readonly noise: NoiseReport;
+  /** Undefined: the caller sees no one's. */
+  readonly people: PeopleReport | undefined;
+}
+
+/** The three questions that a month ends with. */
+export function Answers({ choice, now, before, noise, people }: Props) {
+  return (
+    <section class="report-answers" aria-label="In short">
+      <Better choice={choice} now={now} before={before} />
+      <Woken choice={choice} people={people} noise={noise} />
+      <First choice={choice} noise={noise} />
+    </section>
+  );
+}
+
+/** A change by less is none. */
+const NOTABLE = 0.1;
+
+/** Better if both are no worse and one is better. */
+function verdictOf(now: Total, before: Total): string {
+  if (!isComparable(now, before)) return "Nothing to compare with";
+  const changes = [
+    [now.pages, before.pages],
+    [now.ack.median, before.ack.median],
+  ].flatMap(([a, b]) => (a == null || b == null || b === 0 ? [] : [(a - b) / b]));
+  const isBetter = changes.some((change) => change <= -NOTABLE);
+  const isWorse = changes.some((change) => change >= NOTABLE);
+  if (isBetter && isWorse) return "Better and worse";
+  return isBetter ? "Yes, it gets better" : isWorse ? "No, it gets worse" : "About the same";
+}
+
+function Better({ choice: { text }, now, before }: Pick<Props, "choice" | "now" | "before">) {
+  const parts = [
+    `${plural(now.pages, "page")}, ${formatNumber(before.pages)} before`,
+    spanChange("First response", now.ack.median, before.ack.median),
+    spanChange("End", now.resolve.median, before.resolve.median),
+  ].filter((part) => part !== null);
+  return (
+    <Card title="Is it getting better?">
+      <p class="report-answer">{verdictOf(now, before)}</p>
+      {isComparable(now, before) ? (
+        <ul class="plain-list muted small">
+          {parts.map((part) => (
+            <li key={part}>{part}</li>
+          ))}
+        </ul>
+      ) : (
+        <p class="muted small">{`${plural(before.incidents, "incident")} ended in the ${text} before.`}</p>
+      )}
+    </Card>
+  );
+}
+
+function spanChange(label: string, now: number | null, before: number | null): string | null {
+  if (now === null) return null;
+  const earlier = before === null ? "" : `, ${spanText(before)} before`;
+  return `${label}: median ${spanText(now)}${earlier}`;
+}
+
+function Woken({ choice, people, noise }: Pick<Props, "choice" | "people" | "noise">) {
+  const title = people === undefined || people.others ? "Who was woken most?" : "How often were you woken?";
+  const [most] = people?.data ?? [];
+  const pages = most ? most.pagesDay + most.pagesNight : 0;
+  if (!most || pages === 0)
+    return (
+      <Card title={title}>
+        <p class="report-answer">{people ? (people.others ? "No one was paged" : "Never") : "Not shown"}</p>
+        <p class="muted small">
+          {people?.others
+            ? "No page to a person arrived."
+            : "The setting reports.people says who sees the load of others."}
+        </p>
+      </Card>
+    );
+  const [key] = most.keys;
+  return (
+    <Card title={title}>
+      <p class="report-answer">
+        <Link href={choice.incidents({ paged: most.userId })}>{most.name || "Without a name"}</Link>
+        {most.pagesNight > 0
+          ? `: ${plural(most.pagesNight, "page")} at night`
+          : `: ${plural(pages, "page")}, none at night`}
+      </p>
+      <p class="muted small">
+        {`${plural(most.sleepBreaks, "sleep break")}, ${formatNumber(pages)} of ${plural(noise.pages, "page")} in all`}
+        {key !== undefined && (
+          <>
+            {"; most by "}
+            <Link href={choice.incidents({ paged: most.userId, key: key.key })}>{key.key}</Link>
+            {` (${formatNumber(key.pages)})`}
+          </>
+        )}
+        .
+      </p>
+    </Card>
+  );
+}
+
+/** The alert whose change saves most; without one, that which pages most. */
+function First({ choice, noise }: Pick<Props, "choice" | "noise">) {
+  const saving = noise.data.filter(({ suggestions }) => suggestions.length > 0);
+  const savesOf = ({ suggestions: [best] }: NoiseReport["data"][number]) => best?.saves ?? 0;
+  const first = saving.toSorted((a, b) => savesOf(b) - savesOf(a))[0] ?? noise.data[0];
+  const suggestion = first?.suggestions[0];
+  return (
+    <Card title="Which alert first?">
+      {first === undefined ? (
+        <p class="report-answer">No alert paged anyone</p>
+      ) : (
+        <>
+          <p class="report-answer">
+            <Link href={choice.incidents({ key: first.key })}>{first.key}</Link>
+          </p>
+          <p class="muted small">
+            {suggestion === undefined ? (
+              `${formatNumber(first.pages)} of ${formatNumber(noise.pages)} pages; nothing that would quiet it stands out.`
+            ) : (
+              <UserText>{helpText(suggestion)}</UserText>
+            )}
+          </p>
+          {suggestion && <SuggestionActions noisy={first} suggestion={suggestion} />}
+        </>
+      )}
+    </Card>
+  );
+}

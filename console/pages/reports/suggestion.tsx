@@ -1,0 +1,77 @@
+import type { NoiseReport } from "../../../src/client/api-types.gen.ts";
+import { href } from "../../app/base.ts";
+import { canInProject } from "../../app/memberships.ts";
+import { useProjects } from "../../app/projects.ts";
+import { Button } from "../../ui/index.ts";
+
+type NoisyKey = NoiseReport["data"][number];
+type Suggestion = NoisyKey["suggestions"][number];
+
+interface Change {
+  readonly label: string;
+  /** Below the console. */
+  readonly path: string;
+  readonly needs: "silences:write" | "policies:write";
+}
+
+/** The pages on which the change is made, with it filled in. */
+function changesOf(
+  { kind, matchers, withMatchers, groupWaitMs, saves }: Suggestion,
+  project: string,
+): readonly Change[] {
+  const labels = matchers.join(", ");
+  const to = (path: string, given: Readonly<Record<string, string>>) =>
+    `${path}?${new URLSearchParams({ project, ...given })}`;
+  const routes = (given: Readonly<Record<string, string>>) => to("/policies/routes", { labels, ...given });
+  const comment = `No one responded in 30 days; it would have saved ${saves} pages`;
+  const route: Change = { label: "Change its route", path: routes({ propose: "route" }), needs: "policies:write" };
+  switch (kind) {
+    case "unacknowledged":
+      return [{ label: "Silence it", path: to("/silences/new", { labels, comment }), needs: "silences:write" }, route];
+    case "brief":
+      return [
+        {
+          label: "Wait before paging",
+          path: routes({ propose: "wait", wait: String(groupWaitMs) }),
+          needs: "policies:write",
+        },
+      ];
+    default:
+      return [
+        {
+          label: "Inhibit it",
+          path: routes({ propose: "inhibit", by: withMatchers.join(", ") }),
+          needs: "policies:write",
+        },
+        { ...route, label: "Group it" },
+      ];
+  }
+}
+
+/** What would help, as a sentence. */
+export function helpText({ text }: Suggestion): string {
+  return `${text.replaceAll("`", "")}.`;
+}
+
+/** Buttons that open the change which would help; without a label that all alerts have there is none. */
+export function SuggestionActions({
+  noisy,
+  suggestion,
+}: {
+  readonly noisy: NoisyKey;
+  readonly suggestion: Suggestion;
+}) {
+  const project = useProjects().find(({ id }) => id === noisy.projectId)?.slug ?? noisy.projectId;
+  const changes = suggestion.matchers.length === 0 ? [] : changesOf(suggestion, project);
+  const shown = changes.filter(({ needs }) => canInProject(needs) === true);
+  if (shown.length === 0) return null;
+  return (
+    <div class="inline report-changes">
+      {shown.map(({ label, path }) => (
+        <Button small key={label} href={href(path)}>
+          {label}
+        </Button>
+      ))}
+    </div>
+  );
+}
