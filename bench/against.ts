@@ -4,9 +4,9 @@
  *
  *     npm run bench -- --against <commit> [part]…
  *
- * Parts are version, start, http-64, http-256, ndjson and socket; default: all. So are
- * the entries of entries.bench.ts, such as message, and incident-end, which run only if they are named. BENCH_PAIRS is
- * the number of pairs (10), BENCH_SECONDS the time of each load.
+ * Parts are version, start, http-1, http-8, http-64, http-256, ndjson and socket; default: all. So are
+ * the entries of entries.bench.ts, such as message, and incident-end, which run only if they are named.
+ * BENCH_PAIRS is the number of pairs (10), BENCH_SECONDS the time of each load.
  */
 import "../scripts/node-version.mjs";
 import { buildOf, builtHere } from "./lib/build-of.ts";

@@ -35,9 +35,9 @@ interface Figure {
 const FIGURES: Readonly<Record<string, Figure>> = {
   "ingest-http": {
     title: "Events over HTTP",
-    about: "Each answer after its commit is on disk, beside a bare uWebSockets.js server that parses the body.",
+    about: "Each answer after its commit is on disk, beside a bare server that stores the same rows and does no more.",
     ...{ of: "workload", unit: "events/s", prism: "events/s" },
-    reference: { column: "bare echo/s", name: "bare uWebSockets.js, stores nothing" },
+    reference: { column: "bare durable/s", name: "bare durable server" },
   },
   "ingest-ndjson": {
     title: "Events in batches",

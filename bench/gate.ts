@@ -12,14 +12,18 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildOf, builtHere, hasCommit } from "./lib/build-of.ts";
 import { isWorse } from "./lib/pairs.ts";
-import { copiesOf, type Measure, PARTS, type Pair, pairOf } from "./lib/parts.ts";
+import { copiesOf, ENTRY_PARTS, type Measure, PARTS, type Pair, pairOf } from "./lib/parts.ts";
 import { hasWrk } from "./lib/wrk.ts";
 
 const PAIRS = 3;
 const LIMIT = 1.1;
+const MEASURES: Readonly<Record<string, Measure>> = { ...PARTS, ...ENTRY_PARTS };
 const FIGURES: Readonly<Record<string, readonly string[]>> = {
   start: ["processor ms until ready", "anonymous MiB idle"],
+  // A lone request.
+  "http-1": ["µs each"],
   "http-64": ["µs each"],
+  "receiver: request": ["µs each"],
 };
 
 const { commit } = JSON.parse(readFileSync(join(import.meta.dirname, "baseline.json"), "utf8")) as { commit: string };
@@ -37,7 +41,7 @@ async function compare(): Promise<void> {
     // One pair is enough for figures that are not worse.
     let worse = figures;
     while (worse.length > 0 && pairs.length < PAIRS) {
-      pairs.push(await pairOf(PARTS[part] as Measure, copies, pairs.length));
+      pairs.push(await pairOf(MEASURES[part] as Measure, copies, pairs.length));
       worse = figures.filter((figure) => isWorse(pairs, figure, LIMIT));
     }
     for (const figure of figures) {

@@ -124,7 +124,7 @@ export async function sampleOf(
   const requests = result.requestsPerSecond * SECONDS;
   return {
     ...result,
-    totalUs: ((after.total - before.total) / requests) * 1e6,
+    totalUs: ((after.ever - before.ever) / requests) * 1e6,
     mainUs: ((after.main - before.main) / requests) * 1e6,
   };
 }

@@ -30,9 +30,10 @@ export interface Pair {
 export const PARTS: Readonly<Record<string, Measure>> = {
   version,
   start,
-  "http-64": (executable) => ingest(executable, { path: "/events", connections: 64, bodies: eventBodies(), lines: 1 }),
-  "http-256": (executable) =>
-    ingest(executable, { path: "/events", connections: 256, bodies: eventBodies(), lines: 1 }),
+  "http-1": (executable) => ingest(executable, singleEvents(1)),
+  "http-8": (executable) => ingest(executable, singleEvents(8)),
+  "http-64": (executable) => ingest(executable, singleEvents(64)),
+  "http-256": (executable) => ingest(executable, singleEvents(256)),
   ndjson: (executable) => ingest(executable, ndjsonLoad()),
   socket,
 };
@@ -115,6 +116,10 @@ interface IngestLoad {
   readonly bodies: readonly string[];
   /** Events of a body. */
   readonly lines: number;
+}
+
+function singleEvents(connections: number): IngestLoad {
+  return { path: "/events", connections, bodies: eventBodies(), lines: 1 };
 }
 
 function ndjsonLoad(): IngestLoad {
@@ -234,5 +239,5 @@ async function measured<T>(
   const to = processorTime(pid);
   const perUnit = (used: number): number => (used * 1e6) / unitsOf(result);
   const main = perUnit(to.main - from.main);
-  return { result, figures: { "µs each": perUnit(to.total - from.total), "µs main thread": main } };
+  return { result, figures: { "µs each": perUnit(to.ever - from.ever), "µs main thread": main } };
 }

@@ -82,8 +82,7 @@ export function linkFilter(text?: (value: string) => ComponentChildren): ListFil
 export const PROJECT_FILTER = ownFilter("project", (bound) => <ProjectFilter {...bound} />, "projectId");
 
 function Choice(bound: Bound) {
-  const projects = useProjects();
-  return projects.length === 0 ? null : <ProjectChoice {...bound} projects={projects} />;
+  return <ProjectChoice {...bound} projects={useProjects()} />;
 }
 
 /** The list is of one project. */

@@ -9,10 +9,11 @@ import {
   openDialog,
   Page,
   Toolbar,
+  useTogether,
 } from "../ui/index.ts";
 import type { TableList, TableProps } from "../ui/table-types.ts";
 import type { Listed } from "./list-of.tsx";
-import { useFileColumn } from "./managed.tsx";
+import { useFileColumn, useManagedQuery } from "./managed.tsx";
 import { navigate } from "./navigate.ts";
 
 type Shown = Pick<Listed<unknown>, "controls" | "bind" | "isFiltered">;
@@ -87,7 +88,7 @@ export function ListPage<T>(props: Props<T>) {
         label={title}
         {...table}
         columns={[...columns, ...files]}
-        list={of}
+        list={useTogether(of, useManagedQuery(managedAs))}
         selection={selection || undefined}
         empty={none}
       />

@@ -11,6 +11,7 @@ import {
   DataTable,
   Dialog,
   Field,
+  isPending,
   Loaded,
   now,
   openDialog,
@@ -18,6 +19,7 @@ import {
   Time,
   toast,
   UserText,
+  Waiting,
 } from "../ui/index.ts";
 import { api, PrismError } from "./api.ts";
 import { href } from "./base.ts";
@@ -28,9 +30,14 @@ import { useRefresh } from "./refresh.ts";
 
 const PATH = "/configuration/managed";
 
-/** The objects of a kind that files own, by id; undefined: of none. */
+/** The objects of a kind that files own; undefined: of none. */
+export function useManagedQuery(kind: string | undefined) {
+  return useGet<{ readonly data: readonly ManagedObject[] }>(kind === undefined ? null : PATH, { kind });
+}
+
+/** {@link useManagedQuery}, by id. */
 export function useManaged(kind: string | undefined): ReadonlyMap<string, ManagedObject> {
-  const list = useGet<{ readonly data: readonly ManagedObject[] }>(kind === undefined ? null : PATH, { kind });
+  const list = useManagedQuery(kind);
   return new Map((list.data?.data ?? []).map((each) => [each.id, each]));
 }
 
@@ -95,8 +102,9 @@ interface Props {
 /** Where an object is from and what that means for its form; nothing for one that is in no file. */
 export function ManagedNotice({ kind, id }: Props) {
   const managed = useManaged(kind).get(id);
+  const isKnown = !isPending(useManagedQuery(kind));
   useRefresh(() => refresh(PATH));
-  if (!managed) return null;
+  if (!managed) return isKnown ? null : <Waiting />;
   const { isDrifted, isLocked, mayUnlock, source, unlockedUntil } = managed;
   const place = placeOf(managed);
   const isShut = isLockedNow(managed);

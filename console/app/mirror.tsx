@@ -1,6 +1,6 @@
 import type { Project as ApiProject } from "../../src/client/api-types.gen.ts";
-import { Badge, Banner } from "../ui/index.ts";
-import { useProjects } from "./projects.ts";
+import { Badge, Banner, isPending, Waiting } from "../ui/index.ts";
+import { useProjects, useProjectsQuery } from "./projects.ts";
 
 /* What pages show of a mirror: a project beside another system, which sends nothing. */
 
@@ -42,6 +42,7 @@ export function MirrorBadge({ projectId }: Props) {
 /** Says above a page that nothing of it was sent. */
 export function MirrorNotice({ projectId }: Props) {
   const mirror = useMirror(projectId);
+  if (isPending(useProjectsQuery())) return <Waiting />;
   return mirror === null ? null : (
     <Banner tone="info" title="Mirror: nothing is sent">
       {`${SYSTEMS[mirror.from]} notifies people. What this page shows of pages and notifications stays in Prism.`}

@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "./api.ts";
 
 const PAUSE_MS = 300;
@@ -16,7 +16,11 @@ export interface Preview<T> {
 export function usePreview<T>(path: string, body: object | null, whenNull: "clear" | "keep" = "clear"): Preview<T> {
   const [state, setState] = useState<Preview<T>>({ data: undefined, error: undefined, isLoading: body !== null });
   const key = JSON.stringify(body);
+  const isFirst = useRef(true);
   useEffect(() => {
+    // What the page opens with was not typed.
+    const pauseMs = isFirst.current ? 0 : PAUSE_MS;
+    isFirst.current = false;
     if (body === null) {
       if (whenNull === "clear") setState({ data: undefined, error: undefined, isLoading: false });
       return;
@@ -30,7 +34,7 @@ export function usePreview<T>(path: string, body: object | null, whenNull: "clea
       } catch (error) {
         if (!stopper.signal.aborted) setState({ data: undefined, error, isLoading: false });
       }
-    }, PAUSE_MS);
+    }, pauseMs);
     return () => {
       clearTimeout(timer);
       stopper.abort();

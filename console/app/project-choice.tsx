@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
-import { Field, Select } from "../ui/index.ts";
+import { Field, isPending, Select, Waiting } from "../ui/index.ts";
 import { useQueryState } from "./navigate.ts";
-import { type Project, useProjects } from "./projects.ts";
+import { type Project, useProjects, useProjectsQuery } from "./projects.ts";
 
 const DEFAULT = "default";
 
@@ -28,6 +28,7 @@ interface Props {
 /** A choice of one project; nothing where there is only one. */
 export function ProjectChoice({ value, onChange, projects }: Props) {
   const isKnown = projects.some(({ slug }) => slug === value);
+  if (isPending(useProjectsQuery())) return <Waiting />;
   if (projects.length < 2 && isKnown) return null;
   const options = projects.map(({ slug, name }) => ({ value: slug, label: name }));
   return (
@@ -43,7 +44,9 @@ export function ProjectChoice({ value, onChange, projects }: Props) {
 
 /** A filter by project, with all of them as its default; nothing where there is only one. */
 export function ProjectFilter({ by = "id", ...props }: FilterProps) {
-  const projects = useProjects();
+  const query = useProjectsQuery();
+  if (isPending(query)) return <Waiting />;
+  const projects = query.data?.data ?? [];
   if (projects.length < 2) return null;
   const options = projects.map((project) => ({ value: project[by], label: project.name }));
   return <Select label="Project" {...props} options={[{ value: "", label: "All projects" }, ...options]} />;
@@ -72,7 +75,9 @@ interface FieldProps {
 
 /** The field for {@link useProjectOfNew}; nothing where there is only one project. */
 export function ProjectField({ value = "", onChange, hint }: FieldProps) {
-  const projects = useProjects();
+  const query = useProjectsQuery();
+  if (isPending(query)) return <Waiting />;
+  const projects = query.data?.data ?? [];
   if (projects.length < 2) return null;
   return (
     <Field label="Project" hint={hint}>

@@ -7,9 +7,13 @@ export type Project = Pick<ApiProject, "id" | "name" | "slug" | "role" | "settin
 /** The request for the projects of the user: one for all who need it. */
 export const PROJECTS = { path: "/projects", query: { limit: 100 } } as const;
 
+export function useProjectsQuery() {
+  return useGet<Page<Project>>(PROJECTS.path, PROJECTS.query);
+}
+
 /** The projects of the user, for names and choices; empty until they are loaded. */
 export function useProjects(): readonly Project[] {
-  return useGet<Page<Project>>(PROJECTS.path, PROJECTS.query).data?.data ?? [];
+  return useProjectsQuery().data?.data ?? [];
 }
 
 /** Streams that one page follows; with more projects it follows the chosen one only. */

@@ -28,11 +28,16 @@ export {
   EmptyState,
   type EmptyStateProps,
   ErrorState,
+  isPending,
+  Late,
   Loaded,
   Meter,
   Progress,
   Skeleton,
   StatusDot,
+  useShownWith,
+  useTogether,
+  Waiting,
 } from "./status.tsx";
 export { DataTable, Pager } from "./table.tsx";
 export { runAction } from "./table-keys.ts";

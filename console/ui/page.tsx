@@ -1,6 +1,6 @@
 import { ChevronRight, SlidersHorizontal } from "lucide";
 import { type ComponentChildren, createContext } from "preact";
-import { useContext, useEffect, useId, useState } from "preact/hooks";
+import { useContext, useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { dateFormat, displayZone } from "./clock.ts";
 import { cx } from "./dom.ts";
 import { Icon } from "./icon.tsx";
@@ -39,6 +39,29 @@ function ZoneNote() {
   );
 }
 
+/**
+ * Marks a page as new until nothing of what it shows first is loading: until then its style makes
+ * what stands below a placeholder wait, because it would move when the answer arrives.
+ */
+function useNewMark() {
+  const page = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    const { current } = page;
+    if (current === null) return;
+    const look = () => {
+      if (current.querySelector(".skeleton:not(.fits)") !== null) return;
+      observer.disconnect();
+      current.removeAttribute("data-new");
+    };
+    const observer = new MutationObserver(look);
+    observer.observe(current, { childList: true, subtree: true });
+    current.setAttribute("data-new", "");
+    look();
+    return () => observer.disconnect();
+  }, []);
+  return page;
+}
+
 /** A page: where it is, its title, the line that answers its question, its actions, its content. */
 export function Page(props: PageFrame) {
   const {
@@ -53,11 +76,12 @@ export function Page(props: PageFrame) {
     children,
   } = props;
   const tools = useContext(PageTools);
+  const page = useNewMark();
   useEffect(() => {
     document.title = `${documentTitle} · Prism`;
   }, [documentTitle]);
   return (
-    <div class={cx("page", width)}>
+    <div class={cx("page", width)} ref={page}>
       <header class="page-head">
         <div class="page-title">
           {breadcrumb !== undefined && breadcrumb.length > 0 && (

@@ -1,5 +1,6 @@
 import { CircleAlert, CircleCheck, Info, TriangleAlert, X } from "lucide";
 import type { ComponentChildren } from "preact";
+import { useRef } from "preact/hooks";
 import { Button, IconButton } from "./button.tsx";
 import { cx } from "./dom.ts";
 import { errorInfo } from "./errors.ts";
@@ -203,16 +204,21 @@ export function ErrorState({
   );
 }
 
-/** The shape of what is loading. It appears after 150 ms, so a fast answer shows nothing. */
+/**
+ * The shape of what is loading. It appears after 150 ms, so a fast answer shows nothing.
+ * @param fits what comes is as high, so that what stands below need not wait on a new page
+ */
 export function Skeleton({
   kind = "rows",
   count = kind === "cards" ? 4 : 5,
+  fits,
 }: {
   readonly kind?: "rows" | "cards" | "text" | "chart" | "form" | undefined;
   readonly count?: number | undefined;
+  readonly fits?: boolean | undefined;
 }) {
   return (
-    <div class={`skeleton ${kind}`} role="status">
+    <div class={cx("skeleton", kind, fits && "fits")} role="status">
       <span class="sr-only">Loading</span>
       {Array.from({ length: kind === "chart" ? 1 : count }, (_, index) => (
         <div class="bone" key={`${index}`} />
@@ -221,12 +227,54 @@ export function Skeleton({
   );
 }
 
+/** In place of what may turn out to be nothing, such as a notice: on a new page what stands below waits for it. */
+export function Waiting() {
+  return <div class="skeleton" hidden />;
+}
+
 /** Result of the application's `useQuery`. */
 export interface QueryState<T> {
   readonly data?: T | undefined;
   readonly error?: unknown;
   readonly loading?: boolean | undefined;
   readonly reload?: Action | undefined;
+}
+
+/** Whether its first answer is under way. */
+export function isPending({ data, loading }: QueryState<unknown>): boolean {
+  return data === undefined && loading === true;
+}
+
+/**
+ * Whether what is there is shown: once the first answers of others are there, too, which would move
+ * it. Later ones do not hide it again.
+ */
+export function useShownWith(isThere: boolean, others: readonly QueryState<unknown>[]): boolean {
+  const isShown = useRef(false);
+  isShown.current = isThere && (isShown.current || !others.some(isPending));
+  return isShown.current;
+}
+
+/** A list that has no rows until the first answers of others are there, too. */
+export function useTogether<T extends { readonly items?: unknown; readonly data?: unknown }>(
+  list: T,
+  ...others: readonly QueryState<unknown>[]
+): T {
+  const isThere = list.items !== undefined || list.data !== undefined;
+  const isShown = useShownWith(isThere, others);
+  return isThere && !isShown ? { ...list, items: undefined, data: undefined } : list;
+}
+
+/** What its answer may leave out, such as a notice: {@link Waiting} until it is there, nothing without one. */
+export function Late<T>({
+  query,
+  children,
+}: {
+  readonly query: QueryState<T>;
+  readonly children: (data: T) => ComponentChildren;
+}) {
+  if (query.data !== undefined) return <>{children(query.data)}</>;
+  return isPending(query) ? <Waiting /> : null;
 }
 
 /**

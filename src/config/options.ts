@@ -261,8 +261,8 @@ export const OPTIONS = {
     writer: option(
       k.oneOf("auto", "main", "thread"),
       "auto",
-      "thread of the writing database connection: the main thread or its own; auto moves it to its own under " +
-        "load if there are two cores",
+      "thread of the writing database connection: the main thread or its own; auto has it in its own while commits " +
+        "are large or slow, if there are two cores",
     ),
     backupBeforeUpgrade: option(
       k.boolean(),

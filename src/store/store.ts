@@ -28,7 +28,7 @@ import { BEAT_SQL, Beats, lostCommits, notedBeat, storedBeat, WriteHealth } from
 export interface StoreOptions {
   readonly file: string;
   readonly box: SealedBox;
-  /** The writing connection's thread: `adaptive` moves from `main` to `thread` under load. */
+  /** The writing connection's thread: `adaptive` moves from `main` to `thread` under load, and back. */
   readonly writer: "main" | "thread" | "adaptive";
   /**
    * True for a core, which holds the data directory's lock and gives the offsets; false for a
@@ -87,6 +87,8 @@ export interface Store {
 const AUDIT_KEY_BYTES = 32;
 const BUSY_TIMEOUT_MS = 5000;
 const LOCAL_BUSY_MS = 100;
+/** A small commit writes about ten pages: one in 400 blocks the event loop while they are moved, not one in 100. */
+const LOCAL_CHECKPOINT_PAGES = 4000;
 
 /**
  * Opens the store. The schema must be current. @throws DataDirRefused, UnsealError when the
@@ -241,20 +243,27 @@ function openPort(options: StoreOptions, auditKey: Uint8Array, alone: AdaptivePa
     new ThreadWriter({ options: { file, maxBytes, busyTimeoutMs }, auditKey, replication }, onDeath);
   if (writer === "thread" || replication !== undefined) return openThread(onWriterDeath);
   // SQLite waits inside the event loop; only a tool beside Prism, which is alone, can hold the file.
-  const connection = openForWriting({ file, maxBytes, busyTimeoutMs: Math.min(busyTimeoutMs, LOCAL_BUSY_MS) });
-  const local = new LocalWriter(new WritingConnection(connection, auditKey, maxBytes));
+  const localOptions = {
+    ...{ file, maxBytes, busyTimeoutMs: Math.min(busyTimeoutMs, LOCAL_BUSY_MS) },
+    checkpointPages: LOCAL_CHECKPOINT_PAGES,
+  };
+  const openLocal = (): WriterPort =>
+    new LocalWriter(new WritingConnection(openForWriting(localOptions), auditKey, maxBytes));
+  const local = openLocal();
   if (writer === "main") return local;
   const adaptive: AdaptiveWriter = new AdaptiveWriter({
     local,
+    openLocal,
     // A thread that dies before it is used has broken nothing.
     openThread: () =>
       openThread((error) => {
         if (adaptive.isInThread) onWriterDeath(error);
       }),
     alone,
-    onMoved(error) {
-      if (error) log.warn({ err: error }, "writer stays in the main thread");
-      else log.debug({}, "moved the writer to a thread of its own");
+    onMoved(place, error) {
+      if (error) log.warn({ err: error, place }, "the writer stays where it is");
+      else if (place === "thread") log.debug({}, "moved the writer to a thread of its own");
+      else log.debug({}, "moved the writer back to the main thread");
     },
   });
   return adaptive;

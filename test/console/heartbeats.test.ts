@@ -191,7 +191,7 @@ test("the editor of a status page has labelled rows, and its preview says what v
   assert.ok(middles.length === 3 && middles.every((distance) => distance < 4), `${middles}: each bin is in its row`);
   await page.getByLabel("Title").fill("Shop status");
   await page.getByLabel("Description", { exact: true }).first().fill("What works now");
-  await page.getByLabel("Enabled").check();
+  await page.getByLabel("The public addresses answer").check();
   await press(page, "Save");
   await page.getByText("Saved. Visitors see it now.").waitFor();
   const preview = page.locator(".card", { hasText: "As visitors see it" });

@@ -156,7 +156,7 @@ test("dates are typed in any usual form, and refused with an example", async (t)
   const console = await startConsole(t);
   if (!console) return;
   const page = await console.open("/silences/new");
-  await page.getByRole("radio", { name: "Until" }).click();
+  await page.getByRole("radio", { name: "Other" }).click();
   const end = page.getByRole("textbox", { name: "End" });
   await end.fill("29.11.2030 14:00");
   await end.blur();

@@ -85,9 +85,9 @@ async function ofPrism(scope: Scope, withEvents = false): Promise<Storm & { read
   const { key } = await server.call<{ key: string }>("POST", "/projects/default/keys", { name: "storm" });
   const send = (): Promise<Storm> =>
     storm(`${prism.url}/alertmanager/default/api/v2/alerts`, { Authorization: `Bearer ${key}` }, ledger);
-  const usedBefore = processorTime(prism.pid).total;
+  const usedBefore = processorTime(prism.pid).ever;
   const result = withEvents ? await besideEvents(prism, server, send) : await send();
-  const cpuMs = Math.round((processorTime(prism.pid).total - usedBefore) * 1000);
+  const cpuMs = Math.round((processorTime(prism.pid).ever - usedBefore) * 1000);
   await prism.kill();
   return { ...result, cpuMs };
 }

@@ -17,7 +17,7 @@ export default function ChannelPage({ params }: PageProps) {
   const query = useGet<Channel>(`/channels/${encodeURIComponent(params["id"] ?? "")}`);
   const presets = useGet<{ readonly presets: readonly ChannelPreset[] }>("/channels/presets");
   return (
-    <LoadedPage title="Channel" query={query}>
+    <LoadedPage title="Channel" query={query} besides={[presets]} managedAs="channels">
       {(channel) => (
         <ChannelView channel={channel} preset={presets.data?.presets.find(({ name }) => name === channel.preset)} />
       )}

@@ -13,10 +13,12 @@ import {
   Dialog,
   Field,
   Input,
+  isPending,
   openDialog,
   Time,
   toast,
   UserText,
+  Waiting,
 } from "../../ui/index.ts";
 
 const PATH = "/integrations/claims";
@@ -38,6 +40,7 @@ export function Claims() {
   const query = useGet<IntegrationClaims>(can("projects:all") ? PATH : null);
   const { openUntil = null, data = [] } = query.data ?? {};
   const waiting = data.filter(({ integrationId }) => integrationId === null);
+  if (isPending(query)) return <Waiting />;
   if (openUntil === null && waiting.length === 0) return null;
   const close = async () => {
     await api.post(`${PATH}/window`, { durationMs: 0 });

@@ -8,7 +8,7 @@ import type {
 } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { useFilters } from "../../app/filters.ts";
-import { useFileColumn } from "../../app/managed.tsx";
+import { useFileColumn, useManagedQuery } from "../../app/managed.tsx";
 import { canInProject } from "../../app/memberships.ts";
 import { knownOr, ProjectChoice } from "../../app/project-choice.tsx";
 import { useProjects } from "../../app/projects.ts";
@@ -26,6 +26,8 @@ import {
   Time,
   Toolbar,
   UserText,
+  useShownWith,
+  useTogether,
 } from "../../ui/index.ts";
 import { Claims } from "./claims.tsx";
 import { GROUPS, galleryOrder, serviceOf } from "./connect-types.ts";
@@ -95,7 +97,7 @@ function Receivers({ q, project }: PartProps) {
     <div class="stack s5">
       <DataTable<Receiver>
         label="Receivers"
-        list={list}
+        list={useTogether(list, presets, useManagedQuery("receivers"))}
         rows={rows}
         columns={[...RECEIVER_COLUMNS(titleOf), ...files]}
         rowHref={({ id }) => href(`/connect/receivers/${id}`)}
@@ -136,7 +138,9 @@ function Channels({ q, project }: PartProps) {
   const shared = useList<Channel>("/channels", { projectId: project, limit: 100 });
   const presets = useGet<{ readonly presets: readonly ChannelPreset[] }>("/channels/presets");
   const files = useFileColumn<Channel>("channels", ({ id }) => id);
-  const all = own.items && shared.items ? [...shared.items, ...own.items] : undefined;
+  const areThere = own.items !== undefined && shared.items !== undefined;
+  const isWhole = useShownWith(areThere, [presets, useManagedQuery("channels")]);
+  const all = isWhole && own.items && shared.items ? [...shared.items, ...own.items] : undefined;
   const titleOf = titlesIn(presets.data?.presets);
   const rows = all?.filter(({ name, preset }) => matches(q, name, preset, titleOf(preset)));
   return (

@@ -17,6 +17,7 @@ import {
   SecretDialog,
   Time,
   UserText,
+  Waiting,
 } from "../../ui/index.ts";
 import { ForwardBadge, openForward, useMayForward } from "./forward.tsx";
 
@@ -114,7 +115,8 @@ export function IntegrationKeys({ project, q }: { readonly project: string; read
   const rows = list.items?.filter(({ name, kind }) =>
     `${name} ${PROTOCOLS[kind].title}`.toLowerCase().includes(wanted),
   );
-  if (rows === undefined || rows.length === 0) return null;
+  if (rows === undefined) return list.loading ? <Waiting /> : null;
+  if (rows.length === 0) return null;
   return (
     <Card title="Integration keys" sub="Programs send alerts with them as to PagerDuty or Opsgenie." flush>
       <DataTable<Integration>

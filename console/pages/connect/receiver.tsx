@@ -45,7 +45,7 @@ export default function ReceiverPage({ params }: PageProps) {
   const query = useGet<Receiver>(`/receivers/${encodeURIComponent(params["id"] ?? "")}`);
   const presets = useGet<{ readonly data: readonly ReceiverPreset[] }>("/receivers/presets");
   return (
-    <LoadedPage title="Receiver" query={query}>
+    <LoadedPage title="Receiver" query={query} besides={[presets]} managedAs="receivers">
       {(receiver) => (
         <ReceiverView receiver={receiver} preset={presets.data?.data.find(({ name }) => name === receiver.preset)} />
       )}

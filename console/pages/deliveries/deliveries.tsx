@@ -6,7 +6,7 @@ import { ListPage } from "../../app/list-page.tsx";
 import { useStream } from "../../app/live.ts";
 import { useGet } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
-import { Badge, Button, type Column, optionsOf, plural, Time, UserText } from "../../ui/index.ts";
+import { Badge, Button, type Column, Late, optionsOf, plural, Time, UserText } from "../../ui/index.ts";
 import { ChannelCards } from "./channel-cards.tsx";
 import { CHANNELS, recipientOf, STATES } from "./delivery-types.ts";
 import { retryDead } from "./retry-dead.ts";
@@ -58,7 +58,7 @@ export default function Deliveries() {
       empty={EMPTY}
       unmatched={{ title: "No delivery matches", text: "Change the filters." }}
     >
-      {channels.data && <ChannelCards channels={channels.data.channels} />}
+      <Late query={channels}>{({ channels: known }) => <ChannelCards channels={known} />}</Late>
     </ListPage>
   );
 }

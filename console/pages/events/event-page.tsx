@@ -3,9 +3,10 @@ import type { EventDetail } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useHotkeys } from "../../app/hotkeys.ts";
+import { LoadedPage } from "../../app/loaded-page.tsx";
 import { useQueryState } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
-import { useProjects } from "../../app/projects.ts";
+import { useProjects, useProjectsQuery } from "../../app/projects.ts";
 import { useGet } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
 import {
@@ -17,11 +18,9 @@ import {
   CopyButton,
   confirm,
   DescriptionList,
-  Loaded,
   Menu,
   Page,
   plural,
-  Skeleton,
   Time,
   toast,
   UserText,
@@ -36,19 +35,20 @@ export default function EventPage({ params }: PageProps) {
   const id = params["id"] ?? "";
   const query = useGet<EventDetail>(`/events/${encodeURIComponent(id)}`);
   useHotkeys({ e: () => openStory("event", id) });
-  const event = query.data;
   return (
-    <Page
-      title={event?.type ?? "Event"}
-      subtitle={event && subtitleOf(event)}
-      breadcrumb={[{ label: "Events", href: href("/events") }]}
-      actions={event && <Actions event={event} onReload={query.reload} />}
-      {...(event?.failure ? { badge: <Badge tone="bad">not evaluated</Badge> } : {})}
-    >
-      <Loaded query={query} skeleton={<Skeleton kind="form" />}>
-        {(each) => <EventBody event={each} />}
-      </Loaded>
-    </Page>
+    <LoadedPage title="Event" query={query} besides={[useProjectsQuery()]}>
+      {(event) => (
+        <Page
+          title={event.type}
+          subtitle={subtitleOf(event)}
+          breadcrumb={[{ label: "Events", href: href("/events") }]}
+          actions={<Actions event={event} onReload={query.reload} />}
+          badge={event.failure ? <Badge tone="bad">not evaluated</Badge> : undefined}
+        >
+          <EventBody event={event} />
+        </Page>
+      )}
+    </LoadedPage>
   );
 }
 

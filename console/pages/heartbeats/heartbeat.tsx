@@ -34,7 +34,7 @@ export default function HeartbeatPage({ params }: PageProps) {
   const query = useGet<Heartbeat>(`/heartbeats/${params["id"]}`);
   useHeartbeatsLive();
   return (
-    <LoadedPage title="Heartbeat" query={query}>
+    <LoadedPage title="Heartbeat" query={query} managedAs="heartbeats">
       {(heartbeat) => <HeartbeatView heartbeat={heartbeat} />}
     </LoadedPage>
   );
@@ -85,7 +85,7 @@ function subtitleOf({ status, lastPingAt, nextPingAt, dueAt, isStarted }: Heartb
 
 function Overview({ heartbeat }: { readonly heartbeat: Heartbeat }) {
   const { id, status, pingUrl, fedBy } = heartbeat;
-  const changes = useList<HeartbeatFlip>(`/heartbeats/${id}/flips`, { limit: 200 });
+  const changes = useList<HeartbeatFlip>(`/heartbeats/${id}/flips`, { limit: 100 });
   return (
     <div class="stack">
       {status === "new" && fedBy !== null && (

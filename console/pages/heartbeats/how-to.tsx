@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import type { Heartbeat } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { useGet } from "../../app/query.ts";
-import { Button, Card, CodeBlock, choices, Segmented, toast } from "../../ui/index.ts";
+import { Button, Card, CodeBlock, choices, Late, Segmented, toast } from "../../ui/index.ts";
 
 interface Keys {
   readonly pingUrl: string | null;
@@ -47,7 +47,6 @@ export function HowTo({ heartbeat, pingUrl }: { readonly heartbeat: Heartbeat; r
   const [form, setForm] = useState("curl");
   const { projectId, slug, pushUrl } = heartbeat;
   const keys = useGet<Keys>("/heartbeats/key", { projectId });
-  const bySlug = keys.data?.pingUrl && slug !== "" ? `${keys.data.pingUrl}/${slug}` : null;
   const makeKey = async () => {
     await api.post("/heartbeats/key/rotate", { projectId });
     keys.reload();
@@ -57,19 +56,21 @@ export function HowTo({ heartbeat, pingUrl }: { readonly heartbeat: Heartbeat; r
     <Card title="Ping URLs" sub="They are secrets: a call needs no other key.">
       <div class="stack">
         <Url label="By UUID" url={pingUrl} />
-        {bySlug !== null ? (
-          <Url label="By key and slug" url={bySlug} />
-        ) : (
-          slug !== "" &&
-          keys.data && (
-            <div class="inline">
-              <Button small onClick={makeKey}>
-                Create a URL with the slug
-              </Button>
-              <span class="muted small">{`…/${slug}`}</span>
-            </div>
-          )
-        )}
+        <Late query={keys}>
+          {({ pingUrl: byKey }) =>
+            slug !== "" &&
+            (byKey ? (
+              <Url label="By key and slug" url={`${byKey}/${slug}`} />
+            ) : (
+              <div class="inline">
+                <Button small onClick={makeKey}>
+                  Create a URL with the slug
+                </Button>
+                <span class="muted small">{`…/${slug}`}</span>
+              </div>
+            ))
+          }
+        </Late>
         {pushUrl !== null && <Url label="Uptime Kuma" url={`${pushUrl}?status=up&msg=OK&ping=`} />}
         <Segmented label="Lines for" small value={form} onChange={setForm} options={FORMS} />
         <CodeBlock label="Commands" text={lines(form, pingUrl, heartbeat)} wrap />

@@ -15,12 +15,17 @@ export function incidentIdOf({ kind, data }: OfIncident): string | null {
 
 const UNRESOLVED = { mine: true, state: "unresolved", limit: 100 };
 
+/** The incidents of which the user was notified, and which are not over. */
+export function useIncidentsQuery(isNeeded: boolean) {
+  return useGet<Page<Incident>>(isNeeded ? "/incidents" : null, UNRESOLVED);
+}
+
 /**
  * Finds the incident of a notification as it is now; all notifications of a list share one request.
  * @returns "ended": it is resolved; undefined: none, or not known
  */
 export function useIncidents(isNeeded = true): (notification: OfIncident) => Incident | "ended" | undefined {
-  const { data } = useGet<Page<Incident>>(isNeeded ? "/incidents" : null, UNRESOLVED);
+  const { data } = useIncidentsQuery(isNeeded);
   return (notification) => {
     const id = incidentIdOf(notification);
     if (id === null || data === undefined) return undefined;

@@ -22,11 +22,12 @@ import {
   Time,
   Toolbar,
   UserText,
+  useTogether,
 } from "../../ui/index.ts";
 import { openStory } from "../explain/index.ts";
 import { useAlertingChanges } from "../incidents/changes.ts";
 import { acknowledge, askNote, readSome, remove } from "./inbox-actions.ts";
-import { IncidentState, incidentIdOf, isTaken, useIncidents } from "./incident-state.tsx";
+import { IncidentState, incidentIdOf, isTaken, useIncidents, useIncidentsQuery } from "./incident-state.tsx";
 import { type Filter, replace, useInbox } from "./live-inbox.ts";
 import { KIND_OPTIONS, stateOf, textOf, URGENT } from "./notification-types.ts";
 
@@ -104,7 +105,8 @@ export function MyNotifications({ filter, onShowAll }: { readonly filter: Filter
     setSelected(new Set());
   };
   useAlertingChanges(() => refresh("/incidents"));
-  const incidentOf = useIncidents(list.items?.some((each) => incidentIdOf(each) !== null) === true);
+  const areNeeded = list.items?.some((each) => incidentIdOf(each) !== null) === true;
+  const incidentOf = useIncidents(areNeeded);
   const mayAcknowledge = (notification: Notification) =>
     notification.me.acknowledgedAt === null && !isTaken(incidentOf(notification));
   const change = (next: Notification) => replace(list, next);
@@ -151,7 +153,7 @@ export function MyNotifications({ filter, onShowAll }: { readonly filter: Filter
       </Toolbar>
       <DataTable<Notification>
         label="Notifications"
-        list={list}
+        list={useTogether(list, useIncidentsQuery(areNeeded))}
         columns={COLUMNS}
         rowHref={({ id }) => href(`/inbox/${id}`)}
         rowActions={rowActions}

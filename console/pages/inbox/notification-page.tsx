@@ -5,10 +5,12 @@ import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useHotkeys } from "../../app/hotkeys.ts";
 import { useStream } from "../../app/live.ts";
+import { LoadedPage } from "../../app/loaded-page.tsx";
 import { canInProject } from "../../app/memberships.ts";
 import { MirrorBadge, MirrorNotice } from "../../app/mirror.tsx";
 import { navigate, useQueryState } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
+import { useProjectsQuery } from "../../app/projects.ts";
 import { invalidate, refresh, useGet } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
 import {
@@ -20,10 +22,8 @@ import {
   CopyButton,
   DescriptionList,
   Link,
-  Loaded,
   Menu,
   Page,
-  Skeleton,
   StatusDot,
   Time,
   UserText,
@@ -32,7 +32,7 @@ import { Story } from "../explain/story.tsx";
 import { channelName, deliveryWords } from "../explain/words.ts";
 import { useAlertingChanges } from "../incidents/changes.ts";
 import { acknowledge, askNote, remove } from "./inbox-actions.ts";
-import { IncidentState, incidentIdOf, isTaken, useIncidents } from "./incident-state.tsx";
+import { IncidentState, incidentIdOf, isTaken, useIncidents, useIncidentsQuery } from "./incident-state.tsx";
 import { kindName, safeLink, stateOf, textOf } from "./notification-types.ts";
 
 /** `/inbox/:id`: a notification, who has seen it, and why it was sent. */
@@ -52,42 +52,39 @@ export default function NotificationPage({ params }: PageProps) {
   };
   useAlertingChanges(() => refresh("/incidents"), notification?.projectId ?? undefined);
   useStream("user:me", ({ data }) => (data as { id?: string }).id === id && reload(), reload);
-  const incidentOf = useIncidents(notification !== undefined && incidentIdOf(notification) !== null);
+  const isOfIncident = notification !== undefined && incidentIdOf(notification) !== null;
+  const incidentOf = useIncidents(isOfIncident);
   const isOpen = isMine && notification.me.acknowledgedAt === null && !isTaken(incidentOf(notification));
   useHotkeys({
     a: () => isOpen && acknowledge(notification, change),
     e: () => document.getElementById("story")?.scrollIntoView({ block: "start" }),
   });
-  const state = notification && isMine ? stateOf(notification) : undefined;
   return (
-    <Page
-      title={notification?.title ?? "Notification"}
-      documentTitle={notification?.title ?? "Notification"}
-      subtitle={notification && <Subtitle notification={notification} isMine={isMine} />}
-      breadcrumb={[{ label: "Inbox", href: href("/inbox") }]}
-      badge={
-        notification && (
-          <span class="inline">
-            <IncidentState notification={notification} />
-            {state && <Badge {...state} />}
-            <MirrorBadge projectId={notification.projectId} />
-          </span>
-        )
-      }
-      actions={
-        notification && (
-          <>
-            <IncidentButton notification={notification} />
-            {isMine && <Actions notification={notification} isOpen={isOpen} change={change} />}
-          </>
-        )
-      }
-    >
-      <MirrorNotice projectId={notification?.projectId} />
-      <Loaded query={query} skeleton={<Skeleton kind="form" />}>
-        {(each) => <Body notification={each} isMine={isMine} />}
-      </Loaded>
-    </Page>
+    <LoadedPage title="Notification" query={query} besides={[useIncidentsQuery(isOfIncident), useProjectsQuery()]}>
+      {(each) => (
+        <Page
+          title={each.title}
+          subtitle={<Subtitle notification={each} isMine={isMine} />}
+          breadcrumb={[{ label: "Inbox", href: href("/inbox") }]}
+          badge={
+            <span class="inline">
+              <IncidentState notification={each} />
+              {isMine && <Badge {...stateOf(each)} />}
+              <MirrorBadge projectId={each.projectId} />
+            </span>
+          }
+          actions={
+            <>
+              <IncidentButton notification={each} />
+              {isMine && <Actions notification={each} isOpen={isOpen} change={change} />}
+            </>
+          }
+        >
+          <MirrorNotice projectId={each.projectId} />
+          <Body notification={each} isMine={isMine} />
+        </Page>
+      )}
+    </LoadedPage>
   );
 }
 

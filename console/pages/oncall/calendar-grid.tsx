@@ -15,8 +15,8 @@ export interface Chosen {
   readonly replaces?: string;
 }
 
-/** Width of the whole row on a wide screen, to choose names that fit. */
-const ROW_PX = 1000;
+/** Width of the whole row at 1280 px: names that fit there fit on wider screens. */
+const ROW_PX = 850;
 /** Movement in pixels from which a press is a drag. */
 const DRAG_PX = 5;
 

@@ -15,6 +15,7 @@ import {
   EmptyState,
   Field,
   formatRelative,
+  Late,
   openDialog,
   Page,
   Secret,
@@ -74,13 +75,11 @@ export default function MyShifts() {
     <Page title="My shifts" subtitle={subtitleOf(shifts)} tabs={<OnCallTabs value="mine" />} documentTitle="My shifts">
       <div class="two">
         <div class="stack">
-          <ConflictsCard
-            conflicts={conflicts.data?.data ?? []}
-            days={DAYS}
-            zone={displayZone.value}
-            onSwap={askForSubstitute}
-            isOwn
-          />
+          <Late query={conflicts}>
+            {({ data }) => (
+              <ConflictsCard conflicts={data} days={DAYS} zone={displayZone.value} onSwap={askForSubstitute} isOwn />
+            )}
+          </Late>
           <Card title={`The next ${DAYS} days`} sub={`Times in ${displayZone.value}.`} flush>
             <DataTable<OwnShift>
               bare

@@ -1,6 +1,6 @@
 import type { OnCallUser } from "../../../src/client/api-types.gen.ts";
 import { useGet } from "../../app/query.ts";
-import { Badge, Card, Loaded, Skeleton, Time, UserText } from "../../ui/index.ts";
+import { Badge, Card, Loaded, now, Skeleton, Time, UserText } from "../../ui/index.ts";
 import { nameOf } from "./oncall-types.ts";
 
 interface Proof {
@@ -35,6 +35,7 @@ export function Proofs() {
 }
 
 function ProofItem({ proof: { user, onCallFrom, schedule, isProven, takesPart, ways } }: { readonly proof: Proof }) {
+  const isNow = Date.parse(onCallFrom) <= now.value;
   return (
     <li class="stack s2">
       <span class="inline">
@@ -44,7 +45,7 @@ function ProofItem({ proof: { user, onCallFrom, schedule, isProven, takesPart, w
         <Badge tone={isProven ? "ok" : "bad"}>{isProven ? "proven" : "no proof"}</Badge>
         {!takesPart && <Badge tone="bad">takes no part in drills</Badge>}
         <span class="muted small">
-          <span dir="auto">{schedule}</span>, <Time at={onCallFrom} />
+          <span dir="auto">{schedule}</span>, {isNow ? "now" : <Time at={onCallFrom} />}
         </span>
       </span>
       <span class="small">

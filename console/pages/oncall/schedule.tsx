@@ -41,26 +41,39 @@ const GAP_DAYS = 90;
 const DAY_MS = 86_400_000;
 
 export default function SchedulePage({ params }: PageProps) {
-  const query = useGet<OnCallSchedule>(schedulePath(params["id"] ?? ""));
+  const { id = "" } = params;
+  const query = useGet<OnCallSchedule>(schedulePath(id));
+  const parts = useParts(id);
   useOnCallLive();
   return (
-    <LoadedPage title="On-call schedule" query={query}>
-      {(schedule) => <ScheduleView schedule={schedule} />}
+    <LoadedPage title="On-call schedule" query={query} besides={Object.values(parts)} managedAs="oncall">
+      {(schedule) => <ScheduleView schedule={schedule} parts={parts} />}
     </LoadedPage>
   );
 }
 
-function ScheduleView({ schedule }: { readonly schedule: OnCallSchedule }) {
-  const [tab] = useQueryState("tab", "calendar");
-  const [zoneChoice] = useQueryState("zone");
+/** What all tabs of a schedule show, and their counts. */
+function useParts(scheduleId: string) {
   const [to] = useState(() => new Date(Date.now() + GAP_DAYS * DAY_MS).toISOString());
   const [ahead] = useState(untilOfSlots);
-  const path = schedulePath(schedule.id);
-  const now = useGet<{ data: readonly Duty[] }>("/oncall/now", { scheduleId: schedule.id, to: ahead });
+  return {
+    now: useGet<{ data: readonly Duty[] }>("/oncall/now", { scheduleId, to: ahead }),
+    gaps: useGet<{ data: readonly Gap[] }>(`${schedulePath(scheduleId)}/gaps`, { to }),
+    conflicts: useGet<{ data: readonly OnCallConflict[] }>("/oncall/conflicts", { scheduleId, to }),
+    layers: useGet<OnCallLayers>(`${schedulePath(scheduleId)}/layers`),
+  };
+}
+
+interface ViewProps {
+  readonly schedule: OnCallSchedule;
+  readonly parts: ReturnType<typeof useParts>;
+}
+
+function ScheduleView({ schedule, parts: { now, gaps, conflicts, layers } }: ViewProps) {
+  const [tab] = useQueryState("tab", "calendar");
+  const [zoneChoice] = useQueryState("zone");
   const zone = zoneChoice === "own" ? displayZone.value : schedule.timezone;
-  const gaps = useGet<{ data: readonly Gap[] }>(`${path}/gaps`, { to });
-  const conflicts = useGet<{ data: readonly OnCallConflict[] }>("/oncall/conflicts", { scheduleId: schedule.id, to });
-  const people = useGet<OnCallLayers>(`${path}/layers`).data?.people ?? [];
+  const people = layers.data?.people ?? [];
   const override = (chosen: Chosen) => openDialog(<OverrideDialog {...{ schedule, chosen, people, zone }} />);
   const duty = now.data?.data[0];
   const colour = paletteOf([...people, ...(duty?.shifts ?? []).flatMap(({ users }) => users)]);

@@ -4,8 +4,8 @@ import { type Bar, barsOf, fittingInitials, fittingNames } from "./bars.ts";
 import { type Day, dateOf, dayLabel, daysOf, isWeekend, spanLabel } from "./calendar-time.ts";
 import { type Duty, namesOf } from "./oncall-types.ts";
 
-/** Width of the strip on a wide screen. */
-const STRIP_PX = 1080;
+/** Width of the strip at 1280 px: names that fit there fit on wider screens. */
+const STRIP_PX = 920;
 const GAP_PX = 22;
 /** Initials may use the space beside a text. */
 const PADDING_PX = 12;

@@ -2,7 +2,7 @@ import type { Identity, ServiceToken, Session, User } from "../../../src/client/
 import { api } from "../../app/api.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { useGet } from "../../app/query.ts";
-import { Card, type Column, DataTable, EmptyState, Time, toast, UserText } from "../../ui/index.ts";
+import { Card, type Column, DataTable, EmptyState, isPending, Time, toast, UserText, Waiting } from "../../ui/index.ts";
 import { deviceName } from "../account/device-name.ts";
 
 const SESSION_COLUMNS: readonly Column<Session>[] = [
@@ -57,6 +57,7 @@ const IDENTITY_COLUMNS: readonly Column<Identity>[] = [
 export function PersonIdentities({ person }: { readonly person: User }) {
   const path = `/users/${person.id}/identities`;
   const query = useGet<{ data: readonly Identity[] }>(path);
+  if (isPending(query)) return <Waiting />;
   if (query.data?.data.length === 0) return null;
   const unlink = ({ id, provider }: Identity) =>
     confirmDelete(

@@ -22,7 +22,7 @@ import { STATUS } from "./person-types.ts";
 export default function PersonPage({ params }: PageProps) {
   const query = useGet<User>(`/users/${params["id"]}`);
   return (
-    <LoadedPage title="Person" query={query}>
+    <LoadedPage title="Person" query={query} managedAs="people">
       {(person) => <PersonView person={person} />}
     </LoadedPage>
   );

@@ -5,7 +5,7 @@ import { PROJECT_CHOICE, useListOf } from "../../app/list-of.tsx";
 import { ListPage } from "../../app/list-page.tsx";
 import { canInProject } from "../../app/memberships.ts";
 import { useGet } from "../../app/query.ts";
-import { Banner, plural, UserText } from "../../ui/index.ts";
+import { Banner, Late, plural, UserText } from "../../ui/index.ts";
 import { useTargetNames } from "./names.ts";
 import { columnsOf } from "./policy-rows.tsx";
 import { PolicyTabs } from "./policy-tabs.tsx";
@@ -46,18 +46,22 @@ interface Warnings {
 
 /** Reasons why pages of the project would not arrive. */
 function PagingWarnings({ project }: { readonly project: string }) {
-  const { data: found } = useGet<Warnings>("/policies/warnings", { projectId: project });
-  const warnings = found?.data ?? [];
-  if (warnings.length === 0) return null;
+  const query = useGet<Warnings>("/policies/warnings", { projectId: project });
   return (
-    <Banner tone="warn" title="Pages may not arrive">
-      <ul>
-        {warnings.map(({ message }) => (
-          <li key={message}>
-            <UserText>{message}</UserText>
-          </li>
-        ))}
-      </ul>
-    </Banner>
+    <Late query={query}>
+      {({ data: warnings }) =>
+        warnings.length > 0 && (
+          <Banner tone="warn" title="Pages may not arrive">
+            <ul>
+              {warnings.map(({ message }) => (
+                <li key={message}>
+                  <UserText>{message}</UserText>
+                </li>
+              ))}
+            </ul>
+          </Banner>
+        )
+      }
+    </Late>
   );
 }

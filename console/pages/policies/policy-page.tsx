@@ -56,7 +56,7 @@ export function NewPolicy() {
 export function PolicyPage({ params }: PageProps) {
   const query = useGet<Policy>(`/policies/${encodeURIComponent(params["id"] ?? "")}`);
   return (
-    <LoadedPage title="Policy" query={query}>
+    <LoadedPage title="Policy" query={query} managedAs="policies">
       {(policy) => <Shown policy={policy} />}
     </LoadedPage>
   );

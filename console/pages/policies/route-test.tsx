@@ -4,7 +4,7 @@ import type { AlertTrial, Policy } from "../../../src/client/api-types.gen.ts";
 import { api, PrismError } from "../../app/api.ts";
 import { readLabels } from "../../app/matchers.ts";
 import { useQueryState } from "../../app/navigate.ts";
-import { Button, Card, DateTimeInput, ErrorState, Field, Form, Input } from "../../ui/index.ts";
+import { Button, Card, DateTimeInput, ErrorState, Field, Form, Input, Skeleton } from "../../ui/index.ts";
 import { TrialAnswer } from "./alert-trial.tsx";
 import { Outcome } from "./route-outcome.tsx";
 import type { RouteMatch, RoutingDocument } from "./routing-types.ts";
@@ -18,6 +18,8 @@ interface Props {
 }
 
 interface Tested {
+  /** The labels of the address are being tested. */
+  readonly isFirst?: boolean;
   readonly matches?: readonly RouteMatch[];
   /** What the stored routes do, with people; undefined: the document is not saved, or the caller may not read it. */
   readonly trial?: AlertTrial | undefined;
@@ -30,7 +32,7 @@ export function RouteTest({ projectId, document, policies, onMatches }: Props) {
   const [givenAt, setGivenAt] = useQueryState("at");
   const [text, setText] = useState(given);
   const [at, setAt] = useState(givenAt);
-  const [state, setState] = useState<Tested>({});
+  const [state, setState] = useState<Tested>({ isFirst: given !== "" });
   const labels = readLabels(text);
   const run = async () => {
     if (labels === undefined) return;
@@ -49,7 +51,9 @@ export function RouteTest({ projectId, document, policies, onMatches }: Props) {
     }
   };
   useEffect(() => {
-    if (given !== "") void run();
+    if (given === "") return;
+    if (labels === undefined) setState({});
+    else void run();
   }, []);
   return (
     <Card
@@ -80,6 +84,7 @@ export function RouteTest({ projectId, document, policies, onMatches }: Props) {
             </Button>
           </div>
         </Form>
+        {state.isFirst && <Skeleton kind="text" />}
         {state.error !== undefined && <ErrorState small error={state.error} />}
         {state.trial ? (
           <TrialAnswer trial={state.trial} isNow={givenAt === ""} />

@@ -30,8 +30,10 @@ export function Matched({ count }: { readonly count: Count | undefined }) {
   );
 }
 
-/** What the numbers of the tree are. */
-export function TrafficNote({ traffic: { alerts, isCut, routes } }: { readonly traffic: RouteTraffic }) {
+/** What the numbers of the tree are. @param traffic undefined: it is being counted */
+export function TrafficNote({ traffic }: { readonly traffic: RouteTraffic | undefined }) {
+  if (!traffic) return <p class="muted small">The alerts of the last 7 days are run through these routes: counting.</p>;
+  const { alerts, isCut, routes } = traffic;
   if (alerts === 0) return <p class="muted small">No alert fired in the last 7 days: no route matched any.</p>;
   const dead = routes.filter(({ matched }) => matched === 0).length;
   return (

@@ -41,13 +41,15 @@ interface Props {
   readonly readOnly: boolean;
   /** Of the stored routes; undefined: they differ from these, or are not known. */
   readonly traffic: RouteTraffic | undefined;
+  /** Its first answer is under way. */
+  readonly isCounting: boolean;
   /** A route that was added by a link: it is chosen. */
   readonly added: NodePath | undefined;
 }
 
 /** The tree, and the form of the chosen route beside it. */
 export function RouteTree(props: Props) {
-  const { root, onChange, readOnly, traffic, added } = props;
+  const { root, onChange, readOnly, traffic, isCounting, added } = props;
   const [chosen, setChosen] = useState<NodePath>([]);
   useEffect(() => added && setChosen(added), [added]);
   const path = nodeAt(root, chosen) ? chosen : [];
@@ -92,7 +94,7 @@ export function RouteTree(props: Props) {
             counts={traffic && traffic.alerts > 0 ? countsOf(root, traffic) : NO_COUNTS}
           />
         </ul>
-        {traffic && <TrafficNote traffic={traffic} />}
+        {(traffic || isCounting) && <TrafficNote traffic={traffic} />}
       </Card>
       <Card
         title={path.length === 0 ? "The root" : "Route"}
@@ -172,7 +174,11 @@ function TreeNode({ node, path, trail, ...props }: TreeProps) {
         {isMute && <Badge tone="plain">times</Badge>}
         {node.repeatMs !== undefined && <span class="muted small">every {formatDuration(node.repeatMs)}</span>}
         {isHit && <Badge tone="info">takes it</Badge>}
-        <Matched count={props.counts.get(path.join())} />
+        {props.isCounting ? (
+          <span class="muted small">matched … in 7 days</span>
+        ) : (
+          <Matched count={props.counts.get(path.join())} />
+        )}
       </button>
       {(node.routes?.length ?? 0) > 0 && (
         <ul>

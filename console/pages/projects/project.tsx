@@ -18,7 +18,7 @@ import { ProjectTopics } from "./project-topics.tsx";
 export default function ProjectPage({ params }: PageProps) {
   const query = useGet<ProjectDetail>(`/projects/${params["id"]}`);
   return (
-    <LoadedPage title="Project" query={query}>
+    <LoadedPage title="Project" query={query} managedAs="projects">
       {(project) => <ProjectView project={project} reload={query.reload} />}
     </LoadedPage>
   );

@@ -3,6 +3,7 @@ import "./rules.css";
 import { Copy, Download, History, Trash2 } from "lucide";
 import { href } from "../../app/base.ts";
 import { useStream, useStreams } from "../../app/live.ts";
+import { LoadedPage } from "../../app/loaded-page.tsx";
 import { ManagedBadge, ManagedNotice, useLock } from "../../app/managed.tsx";
 import { navigate, useQueryState } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
@@ -10,19 +11,7 @@ import { streamsOf, useProjects } from "../../app/projects.ts";
 import { type QueryResult, useGet } from "../../app/query.ts";
 import { useRefresh } from "../../app/refresh.ts";
 import { can } from "../../app/session.ts";
-import {
-  Banner,
-  formatRelative,
-  Loaded,
-  Menu,
-  Page,
-  plural,
-  Skeleton,
-  Switch,
-  Tabs,
-  toast,
-  UserText,
-} from "../../ui/index.ts";
+import { Banner, formatRelative, Menu, Page, plural, Switch, Tabs, toast, UserText } from "../../ui/index.ts";
 import { ActivityTab } from "./activity-tab.tsx";
 import { projectName } from "./data.ts";
 import { definitionOf } from "./draft.ts";
@@ -39,9 +28,9 @@ export default function RulePage({ params }: PageProps) {
   const { id = "" } = params;
   const query = useGet<Rule>(`/rules/${encodeURIComponent(id)}`);
   return (
-    <Loaded query={query} skeleton={<Page title="Rule" subtitle="…" children={<Skeleton kind="form" />} />}>
-      {(rule: Rule) => <Shown key={id} rule={rule} query={query} />}
-    </Loaded>
+    <LoadedPage title="Rule" query={query} managedAs="rules">
+      {(rule) => <Shown rule={rule} query={query} />}
+    </LoadedPage>
   );
 }
 

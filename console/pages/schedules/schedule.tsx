@@ -66,7 +66,7 @@ function Took({ run: { startedAt, finishedAt } }: { readonly run: PastRun }) {
 export default function SchedulePage({ params }: PageProps) {
   const query = useGet<Schedule>(`/schedules/${params["id"]}`);
   return (
-    <LoadedPage title="Schedule" query={query}>
+    <LoadedPage title="Schedule" query={query} managedAs="jobs">
       {(schedule) => <ScheduleView schedule={schedule} />}
     </LoadedPage>
   );

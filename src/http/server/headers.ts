@@ -326,7 +326,10 @@ export function addressGroup(address: string): string {
 
 /** A coarser group, used when a table of counters is full: IPv4 /16, IPv6 /48. */
 export function coarseAddressGroup(address: string): string {
-  if (!address.includes(":")) return address.split(".").slice(0, 2).join(".");
+  if (!address.includes(":")) {
+    const second = address.indexOf(".", address.indexOf(".") + 1);
+    return second < 0 ? address : address.slice(0, second);
+  }
   return address.split(":").slice(0, 3).join(":");
 }
 

@@ -1,4 +1,4 @@
-import { createHmac } from "node:crypto";
+import { createHmac, createSecretKey, type KeyObject } from "node:crypto";
 import type { Database as Sqlite } from "better-sqlite3";
 import type { SealedBox } from "../../core/crypto/sealed-box.ts";
 import type { AuditLogTable } from "../schema.ts";
@@ -17,7 +17,7 @@ type ChainedRow = Omit<AuditLogTable, "seq" | "hash"> & { readonly seq: number }
  * (docs/security.md). Canonical: an array of the columns in the order of the table, JSON columns as
  * the text that is stored, no whitespace.
  */
-export function auditHash(key: Uint8Array, row: ChainedRow): string {
+export function auditHash(key: Uint8Array | KeyObject, row: ChainedRow): string {
   return createHmac("sha256", key)
     .update(row.prevHash)
     .update(JSON.stringify(chainedColumns(row)))
@@ -46,13 +46,14 @@ function chainedColumns(row: Omit<ChainedRow, "prevHash">): [number, ...(string 
  * transaction that appends.
  */
 export class AuditChain {
-  readonly #key: Uint8Array;
+  /** Made once: OpenSSL copies other keys for each hash. */
+  readonly #key: KeyObject;
   readonly #last;
   readonly #sequence;
   readonly #insert;
 
   constructor(connection: Sqlite, key: Uint8Array) {
-    this.#key = key;
+    this.#key = createSecretKey(key);
     this.#last = connection.prepare<[], { seq: number; hash: string }>(
       "select seq, hash from audit_log order by seq desc limit 1",
     );

@@ -4,7 +4,7 @@ import { openForWriting, type WritingOptions } from "../sqlite/connection.ts";
 import { failureOf, sqliteCode, THREAD_GONE, ThreadError } from "../sqlite/sqlite-errors.ts";
 import { type PackedEffects, packEffects, unpackEffects } from "./packed-effects.ts";
 import type { CommitFailure, CommitOutcome, WriteSet } from "./write-set.ts";
-import { perform, WriterPort, type WriterRequest } from "./writers.ts";
+import { isUnmeasured, perform, WriterPort, type WriterRequest } from "./writers.ts";
 import { WritingConnection } from "./writing-connection.ts";
 
 export interface WriterThreadData {
@@ -22,9 +22,13 @@ type ThreadRequest =
   | WriterRequest
   | { readonly op: "set"; readonly set: Omit<WriteSet, "effects">; readonly effects: PackedEffects };
 
-type WriterReply =
+type WriterReply = (
   | { readonly ok: true; readonly value: unknown }
-  | { readonly ok: false; readonly failure: CommitFailure; readonly code: string; readonly message: string };
+  | { readonly ok: false; readonly failure: CommitFailure; readonly code: string; readonly message: string }
+) & {
+  /** How long the connection worked on it, for {@link WriterPort.spentMs}; 0: it is not measured. */
+  readonly tookMs: number;
+};
 
 interface Unsent {
   readonly request: ThreadRequest;
@@ -60,17 +64,20 @@ export function serveWriter(connection: WritingConnection, { port, sent }: Write
 }
 
 function answer(connection: WritingConnection, request: ThreadRequest, onSync: () => void): WriterReply {
+  const startedAt = performance.now();
+  const tookMs = (): number => (isUnmeasured(request) ? 0 : performance.now() - startedAt);
   try {
     if (request.op !== "set") {
       const value = perform(connection, request);
       if (request.op === "collect") collectOnce();
-      return { ok: true, value };
+      return { ok: true, value, tookMs: tookMs() };
     }
     const set = { ...request.set, effects: unpackEffects(request.effects) };
-    return { ok: true, value: connection.commitSet(set, onSync) };
+    const value = connection.commitSet(set, onSync);
+    return { ok: true, value, tookMs: tookMs() };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    return { ok: false, failure: failureOf(error), code: sqliteCode(error), message };
+    return { ok: false, failure: failureOf(error), code: sqliteCode(error), message, tookMs: tookMs() };
   }
 }
 
@@ -97,6 +104,7 @@ const WAIT_OF_TURN_MS = 2;
  */
 export class ThreadWriter extends WriterPort {
   onRoom: (() => void) | null = null;
+  spentMs = 0;
   #setsInFlight = 0;
   /** The set in flight is written and waits for the disk. */
   #isSyncing = false;
@@ -213,7 +221,7 @@ export class ThreadWriter extends WriterPort {
     } catch (error) {
       this.#waiting.splice(this.#waiting.indexOf(done), 1);
       const { name: code, message } = error instanceof Error ? error : new Error(String(error));
-      done({ ok: false, failure: "internal", code, message });
+      done({ ok: false, failure: "internal", code, message, tookMs: 0 });
     }
   }
 
@@ -247,7 +255,12 @@ export class ThreadWriter extends WriterPort {
     if (message === SYNCING) {
       this.#isSyncing = true;
       this.onRoom?.();
-    } else for (const reply of message) this.#waiting.shift()?.(reply);
+      return;
+    }
+    for (const reply of message) {
+      this.spentMs += reply.tookMs;
+      this.#waiting.shift()?.(reply);
+    }
   }
 }
 
@@ -258,5 +271,5 @@ function withoutEffects(request: WriterRequest): WriterRequest {
 }
 
 function deathReply(error: Error): WriterReply {
-  return { ok: false, failure: "closed", code: THREAD_GONE, message: error.message };
+  return { ok: false, failure: "closed", code: THREAD_GONE, message: error.message, tookMs: 0 };
 }

@@ -2,6 +2,7 @@ import { AsyncResource } from "node:async_hooks";
 import type { Effect } from "../effect.ts";
 import type { BoundStatement, QueryRows } from "../sqlite/connection.ts";
 import type { CommitOutcome, WriteSet } from "./write-set.ts";
+import { WriterLoad, type WriterPlace } from "./writer-load.ts";
 import type { TransactionRows, WritingConnection } from "./writing-connection.ts";
 
 /** The end of a transaction. Its effects are not stored: they keep memory current. */
@@ -36,6 +37,8 @@ export abstract class WriterPort {
   readonly refusal: Error | null = null;
   /** Called when another set can be sent while sets are in flight. */
   abstract onRoom: (() => void) | null;
+  /** How long the connection has worked on the requests that it has answered, in milliseconds. */
+  abstract readonly spentMs: number;
   /** Whether a set may be sent now. */
   abstract hasRoom(): boolean;
   /**
@@ -72,6 +75,11 @@ export abstract class WriterPort {
 
 type Answer = QueryRows[] | undefined;
 
+/** Requests that are no part of a commit: their time is not measured. */
+export function isUnmeasured({ op }: { readonly op: string }): boolean {
+  return op === "checkpoint" || op === "collect" || op === "ping";
+}
+
 export function perform(connection: WritingConnection, request: WriterRequest): Answer {
   switch (request.op) {
     case "together":
@@ -91,6 +99,7 @@ export function perform(connection: WritingConnection, request: WriterRequest): 
 export class LocalWriter extends WriterPort {
   /** A set is answered before the call returns. */
   onRoom: (() => void) | null = null;
+  spentMs = 0;
   readonly #connection: WritingConnection;
 
   constructor(connection: WritingConnection) {
@@ -103,11 +112,20 @@ export class LocalWriter extends WriterPort {
   }
 
   commitSet(set: WriteSet, done: (outcome: CommitOutcome) => void): void {
-    done(this.#connection.commitSet(set));
+    const startedAt = performance.now();
+    const outcome = this.#connection.commitSet(set);
+    this.spentMs += performance.now() - startedAt;
+    done(outcome);
   }
 
   async ask(request: WriterRequest): Promise<unknown> {
-    return perform(this.#connection, request);
+    if (isUnmeasured(request)) return perform(this.#connection, request);
+    const startedAt = performance.now();
+    try {
+      return perform(this.#connection, request);
+    } finally {
+      this.spentMs += performance.now() - startedAt;
+    }
   }
 
   /** A connection of this thread does not keep the process alive. */
@@ -117,6 +135,7 @@ export class LocalWriter extends WriterPort {
 /** Refuses every write with the same error. */
 export class NoWriter extends WriterPort {
   onRoom: (() => void) | null = null;
+  readonly spentMs = 0;
   override readonly refusal: Error;
 
   constructor(refusal: Error) {
@@ -140,17 +159,11 @@ export class NoWriter extends WriterPort {
   unref(): void {}
 }
 
-/** Events per second that justify a thread and its 8 MB. */
-const BUSY_EVENTS = 200;
-/** So do writes that block the event loop for this long within a second. */
-const BUSY_MS = 100;
-/** A commit that blocks the event loop for this long moves the writer, whatever the load. */
-const SLOW_COMMIT_MS = 10;
-const WINDOW_MS = 1000;
-
 export interface AdaptiveParts {
   /** The initial writer, in the main thread. */
   readonly local: WriterPort;
+  /** Opens another one, when the thread is left. */
+  openLocal(): WriterPort;
   /** Starts the thread with its own connection. */
   openThread(): WriterPort;
   /**
@@ -158,27 +171,31 @@ export interface AdaptiveParts {
    * the store is closing.
    */
   alone(fn: () => Promise<void>): Promise<void>;
-  /** @param error why writer stays in the main thread, if it does. */
-  onMoved(error: Error | null): void;
+  /** @param error why the writer stays where it is, if it does: it is not moved again. */
+  onMoved(place: WriterPlace, error: Error | null): void;
 }
 
 /**
- * Starts with the writing connection in the main thread, which starts quickly and needs little
- * memory, and moves it to a thread after the first busy second or slow write set. It does not move
- * back.
+ * Starts with the writing connection in the main thread, which starts quickly, needs little memory and
+ * answers a lone request soonest. It moves the connection to a thread when commits are large or slow,
+ * and back when they are small and quick again ({@link WriterLoad}), between two commits.
  */
 export class AdaptiveWriter extends WriterPort {
   readonly #parts: AdaptiveParts;
+  readonly #load = new WriterLoad();
   #port: WriterPort;
-  #move: Promise<void> | null = null;
-  #onRoom: (() => void) | null = null;
-  #windowStart = 0;
-  /** Set as soon as the move starts. */
+  /** Since it starts. */
   #thread: WriterPort | null = null;
-  #windowEvents = 0;
-  #windowMs = 0;
+  #place: WriterPlace = "main";
+  #move: Promise<void> | null = null;
+  #hasFailed = false;
+  #onRoom: (() => void) | null = null;
+  /** Of the connection, up to the commit before. */
+  #spentMs = 0;
+  /** Transactions that have ended and are not committed. */
+  #ended = 0;
   /** A write may be busy in the context of a request. */
-  readonly #moveOutside = AsyncResource.bind(() => this.#startMove());
+  readonly #moveOutside = AsyncResource.bind((to: WriterPlace) => this.#startMove(to));
 
   constructor(parts: AdaptiveParts) {
     super();
@@ -195,8 +212,12 @@ export class AdaptiveWriter extends WriterPort {
     this.#port.onRoom = fn;
   }
 
+  get spentMs(): number {
+    return this.#port.spentMs;
+  }
+
   get isInThread(): boolean {
-    return this.#port !== this.#parts.local;
+    return this.#place === "thread";
   }
 
   hasRoom(): boolean {
@@ -204,27 +225,22 @@ export class AdaptiveWriter extends WriterPort {
   }
 
   commitSet(set: WriteSet, done: (outcome: CommitOutcome) => void): void {
-    if (this.#move) {
-      this.#port.commitSet(set, done);
-      return;
-    }
-    const startedAt = performance.now();
-    let isFirst = true;
     this.#port.commitSet(set, (outcome) => {
-      const tookMs = performance.now() - startedAt;
-      const isBusy = isFirst && (this.#isBusy(tookMs, set.events.count) || tookMs >= SLOW_COMMIT_MS);
-      if (isBusy) this.#moveOutside();
-      isFirst = false;
+      this.#committed(rowsOf(set));
       done(outcome);
     });
   }
 
   ask(request: WriterRequest): Promise<unknown> {
-    if (this.#move || request.op === "checkpoint") return this.#port.ask(request);
-    const startedAt = performance.now();
     // The main thread's writer has run it when the call returns.
     const answer = this.#port.ask(request);
-    if (this.#isBusy(performance.now() - startedAt)) this.#moveOutside();
+    const { op } = request.op === "together" ? (request.requests.at(-1) ?? request) : request;
+    if (op === "endPart") this.#ended++;
+    else if (op === "commit" || op === "rollback") {
+      const transactions = this.#ended + 1;
+      this.#ended = 0;
+      this.#committed(transactions);
+    }
     return answer;
   }
 
@@ -237,28 +253,30 @@ export class AdaptiveWriter extends WriterPort {
     this.#thread?.unref();
   }
 
-  #isBusy(tookMs: number, events = 0): boolean {
-    const now = performance.now();
-    if (now - this.#windowStart > WINDOW_MS) {
-      this.#windowStart = now;
-      this.#windowEvents = 0;
-      this.#windowMs = 0;
-    }
-    this.#windowEvents += events;
-    this.#windowMs += tookMs;
-    return this.#windowEvents >= BUSY_EVENTS || this.#windowMs >= BUSY_MS;
+  #committed(rows: number): void {
+    const spentMs = this.#port.spentMs;
+    const place = this.#load.committed(rows, spentMs - this.#spentMs, performance.now());
+    this.#spentMs = spentMs;
+    if (place !== this.#place && this.#move === null && !this.#hasFailed) this.#moveOutside(place);
   }
 
-  #startMove(): void {
-    this.#move = this.#moveToThread().then(
-      () => this.#parts.onMoved(null),
-      (error: unknown) => this.#parts.onMoved(error instanceof Error ? error : new Error(String(error))),
+  #startMove(to: WriterPlace): void {
+    this.#move = (to === "thread" ? this.#moveToThread() : this.#moveToMain()).then(
+      () => this.#parts.onMoved(to, null),
+      (error: unknown) => {
+        this.#hasFailed = true;
+        this.#parts.onMoved(to, error instanceof Error ? error : new Error(String(error)));
+      },
     );
+    void this.#move.then(() => {
+      this.#move = null;
+    });
   }
 
   /** The thread opens the file first, which takes time; only the switch needs the writer. */
   async #moveToThread(): Promise<void> {
-    const { local, openThread, alone } = this.#parts;
+    const local = this.#port;
+    const { openThread, alone } = this.#parts;
     const thread = openThread();
     this.#thread = thread;
     try {
@@ -266,13 +284,39 @@ export class AdaptiveWriter extends WriterPort {
       await alone(async () => {
         // The thread may have died while the move waited for the writer.
         await thread.ask({ op: "ping" });
-        local.onRoom = null;
-        thread.onRoom = this.#onRoom;
-        this.#port = thread;
+        this.#use(thread, "thread");
         await local.close();
       });
     } finally {
       if (!this.isInThread) await thread.close();
     }
   }
+
+  async #moveToMain(): Promise<void> {
+    const thread = this.#port;
+    const { openLocal, alone } = this.#parts;
+    await alone(async () => this.#use(openLocal(), "main"));
+    // Nothing waits for it any more.
+    await thread.close().catch(() => undefined);
+    this.#thread = null;
+  }
+
+  #use(port: WriterPort, place: WriterPlace): void {
+    this.#port.onRoom = null;
+    port.onRoom = this.#onRoom;
+    this.#port = port;
+    this.#place = place;
+    this.#spentMs = port.spentMs;
+    this.#load.moved(place, performance.now());
+  }
+}
+
+/** Roughly what another thread saves: the events of a set, and its jobs. */
+function rowsOf({ events, effects, jobs }: WriteSet): number {
+  const rows = Math.max(events.count, effects.length);
+  if (jobs === null) return rows;
+  const { insert, finish, progress, claim, succeeded = [] } = jobs;
+  const claimed = claim.reduce((sum, { limit }) => sum + limit, 0);
+  const ended = succeeded.reduce((sum, { seqs }) => sum + seqs.length, 0);
+  return rows + insert.length + finish.length + progress.length + Math.max(claimed, ended);
 }

@@ -15,6 +15,10 @@ export class TwoSlots extends WriterPort {
     this.#port = port;
   }
 
+  get spentMs(): number {
+    return this.#port.spentMs;
+  }
+
   hasRoom(): boolean {
     return this.#inFlight < 2;
   }

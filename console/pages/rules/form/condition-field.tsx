@@ -38,7 +38,7 @@ export function ConditionField(props: ConditionEditorProps) {
         (Editor ? (
           <Editor {...props} />
         ) : (
-          <div class="rule-editor waits" children={<Skeleton kind="text" count={3} />} />
+          <div class="rule-editor waits" children={<Skeleton kind="text" count={3} fits />} />
         ))}
       <Problems problems={problems} text={props.value} />
       {!props.readOnly && (

@@ -106,14 +106,15 @@ function SignedIn() {
         <ErrorState error={failure} retry={reload} />
       </Frame>
     );
+  const toStep = (index: number) => index > 0 && go(index);
   if (step === undefined || !data)
     return (
-      <Frame step="address">
+      <Frame step="address" sub={SUBS.address} onStep={toStep}>
         <Skeleton kind="form" />
       </Frame>
     );
   return (
-    <Frame step={step} sub={SUBS[step]} onStep={(index) => index > 0 && go(index)}>
+    <Frame step={step} sub={SUBS[step]} onStep={toStep}>
       {step === "address" && <AddressStep setting={setting("publicUrl")} onDone={next} />}
       {step === "mail" && <MailStep setting={setting} onDone={next} />}
       {step === "rule" && <RuleStep hasMail={setting("smtp.host")?.value != null} onDone={next} />}

@@ -48,6 +48,7 @@ export class UserDirectory {
   readonly #parts: DirectoryParts;
   /** In development any address finds its account, elsewhere only a verified one. */
   readonly #isDevelopment: boolean;
+  readonly #findId;
   readonly #find;
   readonly #findAddress;
   readonly #account;
@@ -58,6 +59,9 @@ export class UserDirectory {
   constructor(parts: DirectoryParts) {
     this.#parts = parts;
     this.#isDevelopment = parts.config.env === "development";
+    this.#findId = parts.reader.prepare<[string], FoundUser>(
+      "select id, status from users where id = ? and deletedAt is null",
+    );
     // Three look-ups instead of `or`, for which SQLite would read all users.
     this.#find = parts.reader.prepare<{ ref: string }, FoundUser>(
       `select id, status from (
@@ -112,6 +116,9 @@ export class UserDirectory {
 
   protected lookUp(ref: string): FoundUser | undefined {
     if (ref !== "me") {
+      // Most references are ids, and these come first.
+      const named = isUuid(ref) ? this.#findId.get(ref) : undefined;
+      if (named !== undefined) return named;
       const owner = this.#accountOfAddress(ref);
       if (owner?.isEmailVerified === 1) return owner;
       // Users may enter any address: messages to it must not reach someone who only claims it.

@@ -1,16 +1,16 @@
-import type { Work } from "../../../core/caller.ts";
+import { currentCaller, type Work } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { HOUR_MS } from "../../../core/time/clock.ts";
 import type { WorkAccount } from "../../../http/limits/work-budget.ts";
 import type { Uses } from "../../../module/feature.ts";
-import { MustCommitAlone, rowsOfAll, type Trx } from "../../../store/database.ts";
+import { MustCommitAlone, rowsOfAll, type Trx, WriteQueue } from "../../../store/database.ts";
 import type { RequestResult } from "../../../store/schema.ts";
 import type { ProjectStorage, StorageSender } from "../../access/index.ts";
 import { type Alerts, type Incidents, unresolvedOfAlert } from "../../alerts/index.ts";
 import { appendEvents, type EventDraft } from "../../events/index.ts";
 import type { ForwardState, NewForward } from "../forward/index.ts";
-import { type AlertPlan, listed, type Plan, sourceOf } from "./prepare.ts";
+import { type AlertPlan, listed, type Plan, sourceOf, withInput } from "./prepare.ts";
 import type { ReceiverRow } from "./receiver.ts";
 import type { Receiver } from "./receivers.ts";
 import { type RequestLogEntry, writeLogEntry } from "./request-log.ts";
@@ -40,37 +40,100 @@ interface Accepted {
   readonly forward?: NewForward | null;
 }
 
+interface Storing {
+  readonly context: AcceptContext;
+  readonly receiver: Receiver;
+  readonly plan: Plan;
+  readonly accepted: Accepted;
+  /** The project has little storage left. */
+  readonly isShort: boolean;
+}
+
 /**
  * Stores the ids against replays, the events, the alerts and the entry of the log in one
- * transaction: after a crash the sender's repetition finds all of them or nothing.
+ * transaction: after a crash the sender's repetition finds all of them or nothing. Requests that wait at
+ * the same time are stored in one together.
  * @throws STORAGE_FULL, STORAGE_LIMIT_REACHED, DATABASE_UNAVAILABLE, SHUTTING_DOWN
  */
-export function storeRequest(
+export async function storeRequest(
   context: AcceptContext,
   receiver: Receiver,
   wanted: Plan,
-  { replayIds, entry, payer, sender, forward = null }: Accepted,
+  accepted: Accepted,
 ): Promise<Stored> {
-  const { db, clock, storage, forwarding } = context;
+  const { db, storage } = context;
+  const { projectId } = receiver.row;
+  const plan = within(storage, projectId, wanted, accepted.sender);
+  const isShort = storage.roomForAlert(projectId, accepted.sender) !== "whole";
+  const storing = { context, receiver, plan, accepted, isShort };
+  if (!isJoinable(accepted)) return db.writeSharedIfPossible((trx, shares) => storeOne(trx, storing, shares));
+  const stored = await queueOf(context).add(storing);
+  return stored ?? db.write((trx) => storeOne(trx, storing, false));
+}
+
+/**
+ * Whether a request may be stored with others: one with ids against replays is taken back alone when it
+ * fails, and what a person sends again, or a node took without a leader, is stored in its own context.
+ */
+function isJoinable({ replayIds }: Accepted): boolean {
+  const { requireStill, takenAt } = currentCaller();
+  return replayIds.length === 0 && requireStill === undefined && takenAt === undefined;
+}
+
+/** Requests of one transaction: the first of them waits for all. */
+const MOST_TOGETHER = 64;
+const queues = new WeakMap<AcceptContext["db"], WriteQueue<Storing, Stored | null>>();
+
+/** Null is the result of a request that must commit alone. */
+function queueOf({ db }: AcceptContext): WriteQueue<Storing, Stored | null> {
+  let queue = queues.get(db);
+  if (queue === undefined) {
+    queue = new WriteQueue<Storing, Stored | null>({
+      ...{ db, most: MOST_TOGETHER, options: { sharesCommit: true }, isOfOne },
+      async store(trx, all) {
+        const stored: (Stored | null)[] = [];
+        for (const each of all) stored.push(await storeOne(trx, each, true).catch(unlessAlone));
+        return stored;
+      },
+    });
+    queues.set(db, queue);
+  }
+  return queue;
+}
+
+/** Errors of the database, which each of the requests would meet again. */
+const OF_ALL: ReadonlySet<string> = new Set(["STORAGE_FULL", "DATABASE_UNAVAILABLE", "SHUTTING_DOWN", "OVERLOADED"]);
+
+function isOfOne(error: unknown): boolean {
+  return !(error instanceof PrismError && OF_ALL.has(error.code));
+}
+
+/** It is thrown before anything of the request is written. */
+function unlessAlone(error: unknown): null {
+  if (error instanceof MustCommitAlone) return null;
+  throw error;
+}
+
+async function storeOne(
+  trx: Trx,
+  { context, receiver, plan, accepted, isShort }: Storing,
+  sharesCommit: boolean,
+): Promise<Stored> {
+  const { replayIds, entry, payer, sender, forward = null } = accepted;
   const { id, projectId, forwardHeaders } = receiver.row;
-  const plan = within(storage, projectId, wanted, sender);
-  const isShort = storage.roomForAlert(projectId, sender) !== "whole";
-  const write = async (trx: Trx, sharesCommit: boolean): Promise<Stored> => {
-    const now = clock.now();
-    const isNew = await keepReplayIds(trx, receiver.row.id, replayIds, now);
-    const stored: Stored = isNew
-      ? await storePlan(context, trx, receiver, { plan, payer, sender, now, sharesCommit })
-      : { result: "replayed", eventIds: [], alerts: [], problem: null };
-    // A repetition was passed on when it came first.
-    const passed =
-      forward && isNew
-        ? forwarding.keep(trx, { kind: "receivers", id, projectId, forwardHeaders }, forward, entry.id)
-        : null;
-    const outcome = outcomeOf(plan, stored, passed);
-    writeLogEntry(trx, { ...entry, result: stored.result, outcome }, { projectId, isShort });
-    return stored;
-  };
-  return db.writeSharedIfPossible(write);
+  const now = context.clock.now();
+  const isNew = await keepReplayIds(trx, id, replayIds, now);
+  const stored: Stored = isNew
+    ? await storePlan(context, trx, receiver, { plan, payer, sender, now, sharesCommit })
+    : { result: "replayed", eventIds: [], alerts: [], problem: null };
+  // A repetition was passed on when it came first.
+  const passed =
+    forward && isNew
+      ? context.forwarding.keep(trx, { kind: "receivers", id, projectId, forwardHeaders }, forward, entry.id)
+      : null;
+  const outcome = outcomeOf(plan, stored, passed);
+  writeLogEntry(trx, { ...entry, result: stored.result, outcome }, { projectId, isShort });
+  return stored;
 }
 
 /**
@@ -152,7 +215,7 @@ async function storePlan(
   const outcomes = sharesCommit ? alerts.repeat(reported, options) : await alerts.submit(reported, { ...options, trx });
   if (outcomes === null) throw new MustCommitAlone();
   const isUnknownEnd = (outcome: { readonly status: string }, i: number): boolean =>
-    outcome.status === "unchanged" && submitted[i]?.status === "resolved" && submitted[i]?.isRoutine !== true;
+    outcome.status === "unchanged" && submitted[i]?.status === "resolved" && submitted[i]?.isRoutine === false;
   const unknown = submitted.filter((_, i) => outcomes[i] && isUnknownEnd(outcomes[i], i));
   const late = unknown.length === 0 ? new Set<string>() : await endedLately(trx, unknown, now);
   for (const [i, outcome] of outcomes.entries()) {
@@ -192,7 +255,7 @@ function withKeptLabels(alerts: Alerts, plan: AlertPlan): AlertPlan {
   if (!live) return plan;
   const { severity } = plan.input.labels;
   const labels = { ...live.labels, ...(severity !== undefined && { severity }) };
-  return { ...plan, input: { ...plan.input, labels, startsAt: live.startsAt } };
+  return withInput(plan, { ...plan.input, labels, startsAt: live.startsAt });
 }
 
 const NOT_PLANNED = { key: "", input: undefined, fallback: undefined, eventAt: null } as const;

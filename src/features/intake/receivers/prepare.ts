@@ -41,7 +41,7 @@ export interface AlertPlan {
   /** Its event among those of the plan. */
   readonly eventAt: number | null;
   /** An end that does not notify if nothing fires. */
-  readonly isRoutine?: true;
+  readonly isRoutine: boolean;
 }
 
 /** The settings of a receiver that its requests need: data only, so that a thread can take it. */
@@ -115,7 +115,10 @@ export function prepare(
   return {
     plan,
     replayIds: replayIdsOf(texts.replayId, input, given.signed, now),
-    entry: logEntryOf(row.id, request, { redaction, at: now, status, body: shownBody(content, input.body) }),
+    entry: logEntryOf(row.id, request, {
+      ...{ redaction, at: now, status, body: shownBody(content, input.body) },
+      masked: { headers: input.headers, query: input.query } as Pick<RawRequest, "headers" | "query">,
+    }),
     content: typeof shown.content === "string" ? startOf(shown.content, MAX_SHOWN_CONTENT) : null,
     steps,
   };
@@ -152,7 +155,7 @@ function mappingInput(
     form: content.form && redaction.record(content.form),
     files: content.files,
     method: request.method,
-    receiver: { id: row.id, name: row.name, labels: JSON.parse(row.labels) as unknown },
+    receiver: { id: row.id, name: row.name, labels: labelsOf(row) },
     parsed,
     // A copy: the list of a mapping of one's own is another one.
     parts: preset.hook === "known" && !isRead(parsed) ? (partsOf(body)?.slice() ?? null) : null,
@@ -280,12 +283,36 @@ function draftsOf(items: readonly MappedItem[], whole: Whole): Pick<Plan, "event
   for (const item of items) {
     const alert = alertOf(item, whole);
     const event = item.output === "both" || !isAlert(item) ? eventOf(item, whole) : null;
-    if (alert) alerts.push({ ...alert, eventAt: event ? events.length : null });
+    if (alert) alerts.push(alertPlan(alert, event ? events.length : null));
     if (event) events.push(alert ? event : notifying(whole.row, item.level, event));
     size += jsonLength(event?.payload ?? null) + jsonLength(alert?.input ?? null);
     if (size > MAX_STORED) return null;
   }
   return { events, alerts };
+}
+
+interface MadeAlert extends Pick<AlertPlan, "key" | "status" | "input" | "isRoutine"> {
+  fallback(): EventDraft;
+}
+
+/** What is stored in place of an alert is made when it is read: few alerts are refused. */
+function alertPlan({ key, status, input, isRoutine, fallback }: MadeAlert, eventAt: number | null): AlertPlan {
+  return {
+    key,
+    status,
+    input,
+    eventAt,
+    isRoutine,
+    get fallback() {
+      return fallback();
+    },
+  };
+}
+
+/** The plan with another input. */
+export function withInput(plan: AlertPlan, input: AlertPlan["input"]): AlertPlan {
+  const { key, status, isRoutine, eventAt } = plan;
+  return alertPlan({ key, status, input, isRoutine, fallback: () => plan.fallback }, eventAt);
 }
 
 const QUIET: ReadonlySet<Level> = new Set(["debug", "info"]);
@@ -389,12 +416,12 @@ export function sourceOf({ name }: Pick<ReceiverRow, "name">): string {
   return sourceOf({ name: plain.slice(plain.indexOf(":") + 1).trim() || "receiver" });
 }
 
-function labelsOf(row: Deciding["row"]): Record<string, string> {
-  return JSON.parse(row.labels) as Record<string, string>;
+function labelsOf({ labels }: Pick<ReceiverRow, "labels">): Record<string, string> {
+  return labels === "{}" ? {} : (JSON.parse(labels) as Record<string, string>);
 }
 
 /** @returns null for an element that is no alert */
-function alertOf(item: MappedItem, whole: Whole): Omit<AlertPlan, "eventAt"> | null {
+function alertOf(item: MappedItem, whole: Whole): MadeAlert | null {
   if (!isAlert(item)) return null;
   const { row, now } = whole;
   const { key, status } = item;
@@ -409,8 +436,8 @@ function alertOf(item: MappedItem, whole: Whole): Omit<AlertPlan, "eventAt"> | n
     status === "resolved"
       ? { ...base, labels: {}, endsAt: Math.min(item.endsAt ?? now, now), resolvesAtOnce: true }
       : { ...base, ...firingOf(item, row, now) };
-  const fallback = notifying(row, item.level, eventOf(item, whole));
-  return { key, status, input, fallback, ...(item.isRoutine && { isRoutine: item.isRoutine }) };
+  const fallback = (): EventDraft => notifying(row, item.level, eventOf(item, whole));
+  return { key, status, input, fallback, isRoutine: item.isRoutine === true };
 }
 
 function firingOf(item: AlertItem, row: Deciding["row"], now: number) {

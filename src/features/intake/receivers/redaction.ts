@@ -36,6 +36,22 @@ function isSecretName(name: string): boolean {
 const MAX_MEMBERS = 2000;
 const MAX_DEPTH = 64;
 
+/** Receivers whose secrets are masked often. */
+const MAX_REDACTORS = 200;
+const redactors = new Map<string, Redact>();
+
+/** The forms of a receiver's secrets are made once, not for each request. */
+function redactorFor(secrets: readonly string[]): Redact {
+  const key = JSON.stringify(secrets);
+  let redact = redactors.get(key);
+  if (redact === undefined) {
+    redact = redactorOf(secrets);
+    if (redactors.size >= MAX_REDACTORS) redactors.clear();
+    redactors.set(key, redact);
+  }
+  return redact;
+}
+
 /** Masks secrets by value and by the names of members. */
 export class Redaction {
   readonly text: Redact;
@@ -48,7 +64,7 @@ export class Redaction {
    * @param maxMembers a text of JSON with more is masked as text, without parsing it
    */
   constructor(secrets: readonly string[], names: readonly string[] = [], maxMembers = MAX_MEMBERS) {
-    this.text = redactorOf(secrets);
+    this.text = redactorFor(secrets);
     this.#names = new Set(names);
     this.#maxMembers = maxMembers;
   }

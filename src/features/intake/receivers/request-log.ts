@@ -69,14 +69,20 @@ interface LogOptions {
   readonly status: number;
   /** The body as masked JSON; undefined: what is kept of the body is masked here, unparsed if it is long. */
   readonly body?: string | undefined;
+  /** Headers and parameters that are masked already; undefined: they are masked here. */
+  readonly masked?: Pick<RawRequest, "headers" | "query"> | undefined;
 }
 
 /** The log entry of a request: without secrets, and the start of a long body. */
 export function logEntryOf(
   receiverId: string,
   request: RawRequest,
-  { redaction, at, status, body: made }: LogOptions,
+  { redaction, at, status, body: made, masked }: LogOptions,
 ): RequestLogEntry {
+  const { query, headers } = masked ?? {
+    query: redaction.record(request.query),
+    headers: redaction.record(request.headers),
+  };
   const body = made === undefined ? redactedBody(request, redaction) : encoded(made, request);
   const isCut = body.length > KEPT_BYTES || (made === undefined && request.bytes.length > KEPT_BYTES);
   return {
@@ -85,8 +91,8 @@ export function logEntryOf(
     at,
     status,
     method: request.method,
-    query: new URLSearchParams(redaction.record(request.query)).toString(),
-    headers: JSON.stringify(redaction.record(request.headers)),
+    query: new URLSearchParams(query).toString(),
+    headers: JSON.stringify(headers),
     bytes: request.bytes.length,
     body: body.length === 0 ? null : body.subarray(0, KEPT_BYTES),
     isCut: isCut ? 1 : 0,
