@@ -175,7 +175,7 @@ const PLACES = [
     files: { "the place itself": ["src/features/channels/webpush/sender.ts"] },
   },
   {
-    code: /(?<![.#\w])fetch\(|globalThis\.fetch|\bhttps?\.(?:request|get)\(|\bhttp2\.connect\(|import \{[^}]*(?<!type )\b(?:request|get|connect)\b[^}]*\} from "node:http(?:s|2)?"|import\("node:http(?:s|2)?"\)|"undici"/,
+    code: /(?<![.#\w])fetch\(|globalThis\.fetch|\bhttps?\.(?:request|get)\(|\bhttp2\.connect\(|import \{[^}]*(?<!type )\b(?:request|get|connect)\b[^}]*\} from "node:http(?:s|2)?"|import\("node:http(?:s|2)?"\)|getBuiltinModule\([^)]*"node:https?"\)(?!\.STATUS_CODES)|"undici"/,
     is: "makes HTTP requests",
     use: "SafeFetch of src/features/channels/webhook/safe-fetch.ts, or connectTo of src/features/delivery/calls/connect.ts",
     files: {

@@ -1,15 +1,15 @@
 import { Siren } from "lucide";
 import type { ListedIncident } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
-import { endFilter, linkFilter, ownFilter, searchFilter, selectFilter, useListOf } from "../../app/list-of.tsx";
+import { endFilter, ownFilter, searchFilter, selectFilter, useListOf } from "../../app/list-of.tsx";
 import { ListPage } from "../../app/list-page.tsx";
-import { PersonName } from "../../app/person-name.tsx";
 import { ProjectFilter, projectIdOf } from "../../app/project-choice.tsx";
 import { useProjects } from "../../app/projects.ts";
 import { ChosenTime, rangeOf } from "../../app/time-range.tsx";
 import { Button, Checkbox, choices } from "../../ui/index.ts";
 import { useAlertingChanges } from "./changes.ts";
 import { countsOf, subtitleOf } from "./counts-text.ts";
+import { FIGURE_FILTERS } from "./figure-filters.tsx";
 import { columnsOf, isQuiet, isWaiting } from "./incident-rows.tsx";
 import { incidentCounts } from "./open-incidents.ts";
 import { PageButton } from "./page-dialog.tsx";
@@ -30,20 +30,8 @@ const FILTERS = {
   mine: ownFilter("people", ({ value, onChange }) => (
     <Checkbox checked={value !== ""} onChange={(isOn) => onChange(isOn ? "true" : "")} label="I was notified" />
   )),
-  // Those behind a figure of the reports come by a link.
-  from: linkFilter(),
-  to: linkFilter(),
-  counted: linkFilter((value) => COUNTED[value] ?? value),
-  key: linkFilter((value) => value),
-  paged: linkFilter((value) => <Paged id={value} />),
+  ...FIGURE_FILTERS,
   state: endFilter("State", STATES),
-};
-const COUNTED: Readonly<Record<string, string>> = {
-  all: "In reports",
-  acknowledged: "With a response",
-  unacknowledged: "Without a response",
-  brief: "Ended within 5 minutes",
-  reopened: "Came again",
 };
 const EMPTY = {
   icon: Siren,
@@ -55,14 +43,6 @@ const EMPTY = {
 function queryOf({ state }: { readonly state: string }) {
   // Resolved incidents are listed by their end.
   return { state: state === "all" ? "" : state, order: state === "resolved" ? "newest" : "attention" };
-}
-
-function Paged({ id }: { readonly id: string }) {
-  return (
-    <>
-      Paged: <PersonName id={id} isPlain />
-    </>
-  );
 }
 
 /** Open incidents, and who takes care of them. */
