@@ -83,8 +83,9 @@ export function IncidentsPage() {
       empty={emptyOf(notifiedElsewhere.value)}
       unmatched={{
         icon: Siren,
-        title: "No such incident",
-        text: "Choose another state or severity, or clear the search.",
+        ...(others.mine === ""
+          ? { title: "No such incident", text: "Choose another state or severity, or clear the search." }
+          : { title: "None of yours", text: "You were notified of no incident that fits." }),
         action: <Button onClick={list.clear}>All unresolved ones</Button>,
       }}
     />
