@@ -9,6 +9,7 @@ import type {
   PostMortem,
   SchedulesReport,
 } from "../../../src/client/api-types.gen.ts";
+import { uuidv7 } from "../../../src/core/ids.ts";
 import { approximateTimes, exactTimes } from "../../../src/features/reports/incidents-report.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { answered } from "../../helpers/prism.ts";
