@@ -47,7 +47,7 @@ test("prism report shows four reports on one page in four forms, and prism incid
     ["", /say which days/],
     ["--days 90 --from 2026-01-01", /cannot be used with/],
     ["--from yesterday", /a day such as 2026-01-31/],
-    ["--from 2026-01-02 --to 2026-01-01", /must be before to/],
+    ["--from 2026-01-02 --to 2026-01-01", /--from must be before --to/],
   ] as const) {
     const refused = await run(`report range ${words}`.trim());
     assert.equal(refused.status, 2, words);

@@ -48,9 +48,11 @@ export function addReport(program: Command): void {
             ["days", "from"],
             ["days", "to"],
           ],
-          check({ days, from }) {
+          check({ days, from, to }) {
             if (days === undefined && from === undefined)
               throw new CommandError(EXIT.usage, "say which days: --days 90, or --from 2026-11-01");
+            if (to !== undefined && Number(from) >= Number(to))
+              throw new CommandError(EXIT.usage, "--from must be before --to");
           },
         },
         ({ days, from, to }) =>
