@@ -36,6 +36,24 @@ test("prism report shows four reports on one page in four forms, and prism incid
   );
   assert.ok(!week.stdout.includes("\u001b"), "keys of alerts do not reach the terminal");
 
+  const day = (at: number) => new Date(at).toISOString().slice(0, 10);
+  const dates = await run(`report range --from ${day(openedAt)} --to ${day(openedAt + 24 * 60 * MINUTE)}`);
+  assert.equal(dates.status, 0, dates.stderr);
+  assert.match(dates.stdout, /^Incidents\n {2}1 incident, 1 page;/);
+  const earlier = await run(`report range --from 2026-01-01 --to 2026-01-02`);
+  assert.match(earlier.stdout, /^Incidents\n {2}0 incidents, 0 pages;/);
+  assert.match((await run("report range --days 90")).stdout, /^Incidents\n {2}1 incident, 1 page;/);
+  for (const [words, problem] of [
+    ["", /say which days/],
+    ["--days 90 --from 2026-01-01", /cannot be used with/],
+    ["--from yesterday", /a day such as 2026-01-31/],
+    ["--from 2026-01-02 --to 2026-01-01", /--from must be before --to/],
+  ] as const) {
+    const refused = await run(`report range ${words}`.trim());
+    assert.equal(refused.status, 2, words);
+    assert.match(refused.stderr, problem);
+  }
+
   const csv = await run("report month --format csv");
   assert.match(csv.stdout, /^report,of,figure,value\r?\n/);
   assert.match(csv.stdout, /incidents,total,incidents,1\r?\n/);

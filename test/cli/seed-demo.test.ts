@@ -26,6 +26,11 @@ test("a seed that fails midway shows the passwords that it has made, and a secon
   assert.deepEqual([failed.status, failed.stdout], [4, ""], "nothing new has been made, and nothing is shown");
 });
 
+interface NoisyKey {
+  readonly key: string;
+  readonly suggestions: { readonly kind: string; readonly matchers: readonly string[] }[];
+}
+
 test("seed --demo gives a new database a past, which the next server goes on with", async (t) => {
   const cwd = temporaryDir(t);
   const demo = ["seed", "--demo", "--events", "200"];
@@ -53,9 +58,11 @@ test("seed --demo gives a new database a past, which the next server goes on wit
     const { total } = await report<{ total: Record<string, number> }>(`incidents?from=${from}`);
     assert.ok((total["incidents"] ?? 0) >= earlier, `${total["incidents"]} of ${earlier}`);
     assert.ok(days("incidents", "openedAt") > 60, `incidents of ${days("incidents", "openedAt")} days`);
-    const { data: noise } = await report<{ data: { key: string; suggestions: { kind: string }[] }[] }>("noise");
+    const { data: noise } = await report<{ data: NoisyKey[] }>("noise");
     const kindsOf = (key: string) => valuesOf(noise.find((each) => each.key === key)?.suggestions ?? [], "kind");
     assert.ok(kindsOf("CacheMemory").includes("unacknowledged"), "one is never acknowledged");
+    for (const { matchers } of noise.flatMap(({ suggestions }) => suggestions))
+      assert.ok(matchers.includes('prism_demo="true"'), matchers.join());
     assert.ok(kindsOf("LoadSpike").includes("brief"), "one ends within two minutes");
     const { data: people } = await report<{ data: { pagesNight: number; pagesDay: number; onCallHours: number }[] }>(
       `people?from=${from}`,
@@ -72,9 +79,13 @@ test("seed --demo gives a new database a past, which the next server goes on wit
       timeline: { kind: string }[];
       alertList: object[];
       notices: { outcome: string }[];
+      audience: { userId: string }[];
     }>(`/api/v1/incidents/${ended[0]?.id}`);
     assert.deepEqual([valuesOf(incident.timeline, "kind")[0], incident.alertList.length], ["opened", 1]);
     assert.ok(valuesOf(incident.notices, "outcome").includes("delivered"));
+    assert.ok(incident.audience.length > 0, "people were notified");
+    const { body: postMortem } = await prism.get<{ people: object[] }>(`/api/v1/incidents/${ended[0]?.id}/post-mortem`);
+    assert.equal(postMortem.people.length, incident.audience.length);
     const { data: heartbeats } = (await prism.get<{ data: { id: string; name: string }[] }>("/api/v1/heartbeats")).body;
     const backup = heartbeats.find(({ name }) => name === "Nightly backup");
     const { body: flips } = await prism.get<{ data: { to: string }[] }>(`/api/v1/heartbeats/${backup?.id}/flips`);
@@ -82,8 +93,9 @@ test("seed --demo gives a new database a past, which the next server goes on wit
   });
 
   await t.test("a run beside that server creates nothing again", async () => {
-    const again = await runJson<Seeded>([...demo, "--data-dir", dir], { cwd, env });
-    assert.deepEqual([...new Set(Object.values(again.made))], [0]);
+    const { stdout, stderr } = await runCli([...demo, "--data-dir", dir, "--json"], { cwd, env });
+    assert.deepEqual([...new Set(Object.values((JSON.parse(stdout) as Seeded).made))], [0]);
+    assert.match(stderr, /Incidents of the last 90 days come with a new database only/);
   });
 });
 

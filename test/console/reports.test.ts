@@ -113,11 +113,13 @@ test("reports answer how the month was, open the incidents behind each figure, a
     await page.getByRole("heading", { level: 1, name: "New silence" }).waitFor();
     await page.locator(".chip", { hasText: "alertname=Never" }).waitFor();
     assert.match(await page.getByLabel("Comment").inputValue(), /would have saved 20 pages/);
+    const end = await page.getByLabel("End", { exact: true }).inputValue();
+    assert.equal(Math.round((Date.parse(end) - Date.now()) / DAY), 30);
     await console.visit(page, "/reports");
   });
 
   await step("a brief one opens its route with a first wait, below the route that takes it", async () => {
-    const route = { routes: [{ matchers: ['team="db"'] }] };
+    const route = { groupBy: ["alertname", "team"], routes: [{ matchers: ['team="db"'] }] };
     const put = await prism.put("/api/v1/routes?projectId=default", { route, inhibitRules: [], timeIntervals: [] });
     assert.equal(put.status, 200, put.text);
     const noisy = main.getByRole("table", { name: "Noisiest alerts" });
@@ -128,6 +130,19 @@ test("reports answer how the month was, open the incidents behind each figure, a
     const saved = (await stored()).route.routes?.[0]?.routes?.[0];
     assert.deepEqual(saved, { matchers: ['alertname="Blip"', 'team="db"'], groupWaitMs: 120_000 });
     assert.doesNotMatch(page.url(), /propose/);
+    await console.visit(page, "/reports");
+    await noisy.getByRole("link", { name: "Wait before paging" }).click();
+    await page.locator(".chip", { hasText: "alertname=Blip" }).first().waitFor();
+    assert.equal(await page.getByRole("button", { name: "Save routes" }).count(), 0, "that route has it already");
+    await console.visit(page, "/reports");
+  });
+
+  await step("one that comes with another opens a route that groups both", async () => {
+    await main.getByRole("table", { name: "Noisiest alerts" }).getByRole("link", { name: "Group it" }).click();
+    await page.getByRole("button", { name: "Save routes" }).click();
+    await page.getByText("The routes are saved. Open incidents keep the settings of their route.").waitFor();
+    const saved = (await stored()).route.routes?.[0]?.routes?.[0];
+    assert.deepEqual(saved, { matchers: ['alertname=~"Never|With"', 'team="db"'], groupBy: ["team"] });
     await console.visit(page, "/reports");
   });
 

@@ -1,12 +1,21 @@
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
-import { type Matcher, matcherText, readMatchers } from "../../app/matchers.ts";
+import { isSameMatcher, type Labels, type Matcher, matcherText, readLabels, readMatchers } from "../../app/matchers.ts";
 import { setParameters } from "../../app/navigate.ts";
-import { type NodePath, nodeAt, pathOf, type RouteMatch, type RoutingDocument, withNode } from "./routing-types.ts";
+import {
+  type NodePath,
+  nodeAt,
+  pathOf,
+  type RouteMatch,
+  type RouteNode,
+  type RoutingDocument,
+  readAll,
+  withNode,
+} from "./routing-types.ts";
 
 /* A change that a link asks for, such as one of the reports: it is filled in, and people save it or not. */
 
-const ABSENT = { propose: "", wait: "", by: "" };
+const ABSENT = { propose: "", wait: "", by: "", like: "", bylike: "" };
 
 interface Editing {
   readonly projectId: string;
@@ -16,38 +25,113 @@ interface Editing {
 }
 
 /**
- * Fills in the change of the address, once: `propose=route` or `wait` (with `wait` in ms) adds a route for alerts
- * with `labels` below the one that takes them now, `inhibit` a rule by which the alerts `by` inhibit them.
- * @returns the route that was added
+ * Fills in the change of the address, once. `labels` are the matchers of alerts, `like` are the labels of one of
+ * them; `by` and `bylike` are those of other alerts. `propose=route`, `wait` (with `wait` in ms) and `group` change
+ * the route that takes only these alerts now, or add one below the route that takes them; `group` is for both.
+ * `inhibit` adds a rule by which the others inhibit them.
+ * @returns the changed route
  */
 export function useProposal({ projectId, document, readOnly, change }: Editing): NodePath | undefined {
-  const [added, setAdded] = useState<NodePath>();
+  const [changed, setChanged] = useState<NodePath>();
   useEffect(() => {
     const given = new URLSearchParams(location.search);
-    const kind = given.get("propose") ?? "";
-    const matchers = readMatchers(given.get("labels") ?? "");
+    const textOf = (name: string) => given.get(name) ?? "";
+    const kind = textOf("propose");
+    const matchers = readMatchers(textOf("labels"));
     if (kind === "" || readOnly || matchers === undefined) return;
     setParameters(ABSENT, ABSENT);
     if (kind === "inhibit") {
-      change(withInhibition(document, given.get("by") ?? "", matchers));
+      change(withInhibition(document, textOf("by"), matchers));
       return;
     }
-    const labels = Object.fromEntries(matchers.map(({ name, value }) => [name, value]));
-    const wait = Number(given.get("wait"));
-    const add = async () => {
-      const { matches } = await api.post<{ matches: readonly RouteMatch[] }>("/routes/test", { labels }, { projectId });
-      const parent = pathOf(document.route, matches[0]?.path ?? []) ?? [];
-      const node = nodeAt(document.route, parent) ?? document.route;
-      const route = { matchers: matchers.map(matcherText), ...(wait > 0 ? { groupWaitMs: wait } : {}) };
-      change({
-        ...document,
-        route: withNode(document.route, parent, { ...node, routes: [route, ...(node.routes ?? [])] }),
-      });
-      setAdded([...parent, 0]);
+    const { route } = document;
+    const wait = Number(textOf("wait"));
+    const propose = async (): Promise<Proposed> => {
+      const own = await placeOf(route, labelsOf(textOf("like"), matchers), projectId);
+      const others = readMatchers(textOf("by"));
+      if (kind === "group" && others !== undefined) {
+        const other = await placeOf(route, labelsOf(textOf("bylike"), others), projectId);
+        return groupOfBoth(route, { ...own, matchers }, { ...other, matchers: others });
+      }
+      return { parent: own.path, matchers, settings: wait > 0 ? { groupWaitMs: wait } : {} };
     };
-    void add();
+    void propose().then((proposed) => {
+      const { root, path } = withRoute(route, proposed);
+      change({ ...document, route: root });
+      setChanged(path);
+    });
   }, []);
-  return added;
+  return changed;
+}
+
+/** Labels of an alert; without them those that its matchers say. */
+function labelsOf(like: string, matchers: readonly Matcher[]): Labels {
+  const labels = readLabels(like) ?? {};
+  return Object.keys(labels).length > 0 ? labels : Object.fromEntries(matchers.map(({ name, value }) => [name, value]));
+}
+
+/** Where alerts go now. */
+interface Place {
+  readonly path: NodePath;
+  readonly policy: string | undefined;
+  readonly groupLabels: Labels;
+}
+
+async function placeOf(route: RouteNode, labels: Labels, projectId: string): Promise<Place> {
+  const { matches } = await api.post<{ matches: readonly RouteMatch[] }>("/routes/test", { labels }, { projectId });
+  const [match] = matches;
+  return {
+    path: pathOf(route, match?.path ?? []) ?? [],
+    policy: match?.policy.name,
+    groupLabels: match?.groupLabels ?? {},
+  };
+}
+
+interface Proposed {
+  readonly parent: NodePath;
+  readonly matchers: readonly Matcher[];
+  readonly settings: Omit<RouteNode, "matchers" | "routes">;
+}
+
+type Alerts = Place & { readonly matchers: readonly Matcher[] };
+
+/** A route that takes both, and groups them by what both are grouped by, without the name of the alert. */
+function groupOfBoth(root: RouteNode, own: Alerts, other: Alerts): Proposed {
+  const differs = own.path.findIndex((at, depth) => other.path[depth] !== at);
+  const parent = differs < 0 ? own.path : own.path.slice(0, differs);
+  const isName = ({ name }: Matcher) => name === "alertname";
+  const common = own.matchers.filter(
+    (each) => !isName(each) && other.matchers.some((theirs) => isSameMatcher(each, theirs)),
+  );
+  const names = [other, own].flatMap(({ matchers }) => matchers.filter(isName)).map(({ value }) => escaped(value));
+  const name: Matcher = { name: "alertname", operator: "=~", value: [...new Set(names)].join("|") };
+  const isBelow = nodeAt(root, parent) !== nodeAt(root, other.path);
+  return {
+    parent,
+    matchers: names.length === 2 ? [name, ...common] : common,
+    settings: {
+      // The route above may have another one.
+      ...(isBelow && other.policy !== undefined ? { policy: other.policy } : {}),
+      groupBy: Object.keys(own.groupLabels).filter(
+        (label) => label !== "alertname" && own.groupLabels[label] === other.groupLabels[label],
+      ),
+    },
+  };
+}
+
+const escaped = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
+
+/** Changes the route if it takes only such alerts, otherwise adds one as its first. */
+function withRoute(root: RouteNode, { parent, matchers, settings }: Proposed) {
+  const node = nodeAt(root, parent) ?? root;
+  const trail = parent.flatMap((_, depth) => readAll(nodeAt(root, parent.slice(0, depth + 1))?.matchers));
+  if (matchers.length > 0 && matchers.every((each) => trail.some((known) => isSameMatcher(each, known))))
+    return { root: withNode(root, parent, { ...node, ...settings }), path: parent };
+  const added: RouteNode = { matchers: matchers.map(matcherText), ...settings };
+  return {
+    root: withNode(root, parent, { ...node, routes: [added, ...(node.routes ?? [])] }),
+    path: [...parent, 0],
+  };
 }
 
 /** Without labels that must be equal: both sides are named whole. */

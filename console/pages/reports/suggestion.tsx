@@ -1,5 +1,6 @@
 import type { NoiseReport } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
+import { type Labels, matchersOf, matcherText } from "../../app/matchers.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { useProjects } from "../../app/projects.ts";
 import { Button } from "../../ui/index.ts";
@@ -16,18 +17,22 @@ interface Change {
 
 /** The pages on which the change is made, with it filled in. */
 function changesOf(
-  { kind, matchers, withMatchers, groupWaitMs, saves }: Suggestion,
+  { kind, matchers, labels: like, withMatchers, withLabels, groupWaitMs, saves }: Suggestion,
   project: string,
 ): readonly Change[] {
   const labels = matchers.join(", ");
   const to = (path: string, given: Readonly<Record<string, string>>) =>
     `${path}?${new URLSearchParams({ project, ...given })}`;
-  const routes = (given: Readonly<Record<string, string>>) => to("/policies/routes", { labels, ...given });
+  const routes = (given: Readonly<Record<string, string>>) =>
+    to("/policies/routes", { labels, like: labelsText(like), ...given });
   const comment = `No one responded in 30 days; it would have saved ${saves} pages`;
   const route: Change = { label: "Change its route", path: routes({ propose: "route" }), needs: "policies:write" };
   switch (kind) {
     case "unacknowledged":
-      return [{ label: "Silence it", path: to("/silences/new", { labels, comment }), needs: "silences:write" }, route];
+      return [
+        { label: "Silence it", path: to("/silences/new", { labels, comment, for: "30d" }), needs: "silences:write" },
+        route,
+      ];
     case "brief":
       return [
         {
@@ -43,9 +48,18 @@ function changesOf(
           path: routes({ propose: "inhibit", by: withMatchers.join(", ") }),
           needs: "policies:write",
         },
-        { ...route, label: "Group it" },
+        {
+          label: "Group it",
+          path: routes({ propose: "group", by: withMatchers.join(", "), bylike: labelsText(withLabels) }),
+          needs: "policies:write",
+        },
       ];
   }
+}
+
+/** As links take labels. */
+function labelsText(labels: Labels): string {
+  return matchersOf(labels).map(matcherText).join(", ");
 }
 
 /** What would help, as a sentence. */

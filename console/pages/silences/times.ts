@@ -21,6 +21,8 @@ const LENGTHS: Readonly<Record<string, number>> = {
   "4h": 4 * HOUR,
   "8h": 8 * HOUR,
 };
+/** A length of days, such as `30d`. */
+const DAYS = /^([1-9]\d{0,2})d$/;
 export const CHOICES = [
   { value: "30m", label: "30 min" },
   { value: "1h", label: "1 h" },
@@ -30,14 +32,17 @@ export const CHOICES = [
   { value: "morning", label: "Tomorrow 9:00" },
   { value: "custom", label: "Other" },
 ];
-/** @param length a choice from the address, such as `1h` */
+/** @param length a choice from the address, such as `1h`, or days, such as `30d` */
 export function timesOf(silence?: Silence, length = ""): Times {
+  const days = Number(DAYS.exec(length)?.[1] ?? 0);
   const zone = me.value?.timezone ?? displayZone.value;
   return {
     isRecurring: silence?.recurrence != null,
-    length: silence ? "custom" : CHOICES.some(({ value }) => value === length) ? length : "1h",
+    length: silence || days > 0 ? "custom" : CHOICES.some(({ value }) => value === length) ? length : "1h",
     startsAt: silence && silence.state === "pending" && !silence.recurrence ? silence.startsAt : "",
-    endsAt: silence?.endsAt ?? "",
+    endsAt:
+      silence?.endsAt ??
+      (days > 0 ? new Date(Math.ceil(Date.now() / MINUTE + days * 24 * 60) * MINUTE).toISOString() : ""),
     recurrence: silence?.recurrence ?? { cron: "0 22 * * 6", durationMs: 4 * HOUR, timezone: zone },
   };
 }

@@ -10,6 +10,9 @@ import type { NoiseReport, NoisyKey, RangeQuery, Suggestion } from "./schema.ts"
 const MAX_KEYS = 50;
 /** Incidents of these keys that are examined, the newest first. */
 const MAX_EXAMINED = 20_000;
+/** Incidents of a key whose alerts are read, the newest, and alerts in all. */
+const MAX_LABELLED = 100;
+const MAX_ALERTS = 10_000;
 const STEPS_PER_FACT = 20;
 /** A suggestion needs so many incidents, and applies to this share of them. */
 const LEAST = 5;
@@ -20,6 +23,8 @@ const GROUP_WAIT_MS = SHORT_MS;
 /** Incidents that begin so soon after another one come with it. */
 const TOGETHER_MS = 5 * MINUTE_MS;
 const NEVER_MS = 30 * DAY_MS;
+/** Of a suggestion: more say no more. */
+const MAX_MATCHERS = 20;
 
 const KEYS = `select projectId, f.key, count(*) incidents, sum(pages) pages, sum(pagedAt is not null) paged,
   sum(pagedAt is not null and firstAckAt is not null) acknowledged, sum(reopened) flaps,
@@ -29,6 +34,12 @@ const TOTAL = `select coalesce(sum(pages), 0) pages, count(*) n ${IN_FACTS}`;
 const EXAMINED = `select f.projectId, f.key, f.openedAt, f.resolvedAt, f.pages, f.labels, f.firstAckAt is not null isAcked,
   f.end in ('alerts', 'timeout', 'auto') isOwnEnd ${IN_FACTS}
   and (f.projectId || ' ' || f.key) in (select value from json_each(?)) order by f.openedAt desc limit ${MAX_EXAMINED}`;
+/** Alerts of the newest incidents of keys, those of the newest one first. */
+const LABELS = `select n.id, a.labels from (select f.incidentId, f.projectId || ' ' || f.key id,
+    row_number() over (partition by f.projectId, f.key order by f.openedAt desc, f.incidentId) at ${IN_FACTS}
+    and (f.projectId || ' ' || f.key) in (select value from json_each(?))) n
+  cross join incident_alerts m on m.incidentId = n.incidentId cross join alerts a on a.id = m.alertId
+  where n.at <= ${MAX_LABELLED} order by n.at limit ${MAX_ALERTS}`;
 /** The hits of a silence are in the order of their times. */
 const SILENCED = `select f.projectId, f.key, max(h.at) at
   from json_each(?) p cross join silences s on s.projectId = p.value
@@ -57,6 +68,14 @@ export interface ExaminedIncident {
   readonly isOwnEnd: 0 | 1;
 }
 
+type Labels = Readonly<Record<string, string>>;
+
+/** The labels of an alert, as JSON, of a key of a project. */
+interface AlertLabels {
+  readonly id: string;
+  readonly labels: string;
+}
+
 /** @throws VALIDATION_FAILED, PROJECT_NOT_FOUND */
 export async function noiseReport(
   context: ReportsContext,
@@ -73,7 +92,8 @@ export async function noiseReport(
   const examined = await rowsOf<ExaminedIncident>(scan, EXAMINED, [...parameters, wanted]);
   const silenced = await rowsOf<{ projectId: string; key: string; at: number }>(scan, SILENCED, parameters);
   const silencedAt = new Map(silenced.map((row) => [idOf(row), row.at]));
-  const suggested = suggestionsFor(examined.toReversed(), scope);
+  const alerts = await rowsOf<AlertLabels>(scan, LABELS, [...parameters, wanted]);
+  const suggested = suggestionsFor(examined.toReversed(), scope, alerts);
   const data = keys.map(
     (row): NoisyKey => ({
       ...{ key: row.key, projectId: row.projectId, incidents: row.incidents, pages: row.pages },
@@ -90,19 +110,26 @@ const idOf = ({ projectId, key }: { readonly projectId: string; readonly key: st
 
 /**
  * What would have saved pages, by the incidents as they were: those that a silence would have withheld, those
- * that ended within a longer group wait, and those that would have joined another one. @param incidents the earliest first
+ * that ended within a longer group wait, and those that would have joined another one. @param incidents the earliest
+ * first. @param alerts of their newest ones, those of the newest first
  */
 export function suggestionsFor(
   incidents: readonly ExaminedIncident[],
   { to }: Pick<Scope, "to">,
+  alerts: readonly AlertLabels[] = [],
 ): ReadonlyMap<string, Suggestion[]> {
-  const byKey = Map.groupBy(
-    incidents.filter(({ key }) => key !== DIRECT_KEY),
-    idOf,
+  const labelsBy = Map.groupBy(alerts, ({ id }) => id);
+  const byKey = new Map(
+    [
+      ...Map.groupBy(
+        incidents.filter(({ key }) => key !== DIRECT_KEY),
+        idOf,
+      ),
+    ].map(([id, own]) => [id, examinedKey(own, labelsBy.get(id))]),
   );
   const found = new Map<string, Suggestion[]>();
   for (const [id, own] of byKey) {
-    if (own.length < LEAST) continue;
+    if (own.incidents.length < LEAST) continue;
     const all = [unacknowledged(own, to), brief(own), together(own, byKey)].filter((each) => each !== null);
     if (all.length > 0)
       found.set(
@@ -113,50 +140,73 @@ export function suggestionsFor(
   return found;
 }
 
-function unacknowledged(own: readonly ExaminedIncident[], to: EpochMs): Suggestion | null {
-  const recent = own.filter(({ openedAt }) => openedAt >= to - NEVER_MS);
-  if (recent.length < LEAST || recent.some(({ isAcked }) => isAcked === 1)) return null;
-  const saves = pagesOf(recent);
-  const text = `No one responded to any of the ${recent.length} in 30 days: silence it, or route it to a policy that pages no one; it would have saved ${saves} of ${pagesOf(own)} pages`;
-  return { ...NOTHING, kind: "unacknowledged", text, matchers: matchersOf(own), saves };
+/** The examined incidents of a key. */
+interface ExaminedKey {
+  /** The earliest first. */
+  readonly incidents: readonly ExaminedIncident[];
+  readonly matchers: string[];
+  /** Of an alert of the newest one. */
+  readonly labels: Labels;
 }
 
-function brief(own: readonly ExaminedIncident[]): Suggestion | null {
-  const short = own.filter(({ isOwnEnd, openedAt, resolvedAt }) => isOwnEnd === 1 && resolvedAt - openedAt <= SHORT_MS);
-  if (short.length < own.length * MOST_OF) return null;
+/** The labels of the group are those of all alerts; further ones may be. */
+function examinedKey(incidents: readonly ExaminedIncident[], alerts: readonly AlertLabels[] = []): ExaminedKey {
+  const groups = incidents.map(({ labels }) => JSON.parse(labels) as Labels);
+  const own = alerts.map(({ labels }) => JSON.parse(labels) as Labels);
+  const matchers = Object.entries({ ...commonOf(groups), ...commonOf(own) })
+    .slice(0, MAX_MATCHERS)
+    .map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+  return { incidents, matchers, labels: { ...groups.at(-1), ...own[0] } };
+}
+
+/** The labels that all have. */
+function commonOf(all: readonly Labels[]): Labels {
+  const [first = {}] = all;
+  return Object.fromEntries(
+    Object.entries(first).filter(([name, value]) => value !== "" && all.every((each) => each[name] === value)),
+  );
+}
+
+/** An alert without a response of late; in the rest of the time those with one are kept. */
+function unacknowledged({ incidents, matchers, labels }: ExaminedKey, to: EpochMs): Suggestion | null {
+  const recent = incidents.filter(({ openedAt }) => openedAt >= to - NEVER_MS);
+  if (recent.length < LEAST || recent.some(({ isAcked }) => isAcked === 1)) return null;
+  const saves = pagesOf(incidents.filter(({ isAcked }) => isAcked === 0));
+  const text = `No one responded to any of the ${recent.length} in 30 days: silence it, or route it to a policy that pages no one; it would have saved ${saves} of ${pagesOf(incidents)} pages`;
+  return { ...NOTHING, kind: "unacknowledged", text, matchers, labels, saves };
+}
+
+function brief({ incidents, matchers, labels }: ExaminedKey): Suggestion | null {
+  const short = incidents.filter(
+    ({ isOwnEnd, openedAt, resolvedAt }) => isOwnEnd === 1 && resolvedAt - openedAt <= SHORT_MS,
+  );
+  if (short.length < incidents.length * MOST_OF) return null;
   const saves = pagesOf(short);
-  const share = Math.round((short.length / own.length) * 100);
-  const text = `It ends by itself within two minutes in ${share} %: with \`for\` at its source or a group wait of 2 minutes ${saves} of ${pagesOf(own)} pages would have been saved`;
-  return { ...NOTHING, kind: "brief", text, matchers: matchersOf(own), groupWaitMs: GROUP_WAIT_MS, saves };
+  const share = Math.round((short.length / incidents.length) * 100);
+  const text = `It ends by itself within two minutes in ${share} %: with \`for\` at its source or a group wait of 2 minutes ${saves} of ${pagesOf(incidents)} pages would have been saved`;
+  return { ...NOTHING, kind: "brief", text, matchers, labels, groupWaitMs: GROUP_WAIT_MS, saves };
 }
 
 /** The key that most of these follow within minutes. */
 function together(
-  own: readonly ExaminedIncident[],
-  byKey: ReadonlyMap<string, readonly ExaminedIncident[]>,
+  { incidents: own, matchers, labels }: ExaminedKey,
+  byKey: ReadonlyMap<string, ExaminedKey>,
 ): Suggestion | null {
-  let best: { readonly others: readonly ExaminedIncident[]; readonly joined: readonly ExaminedIncident[] } | null =
-    null;
+  let best: { readonly other: ExaminedKey; readonly joined: readonly ExaminedIncident[] } | null = null;
   const [first] = own;
-  for (const others of byKey.values()) {
-    const [other] = others;
-    if (!first || !other || other.projectId !== first.projectId || other.key === first.key) continue;
-    const joined = own.filter(startsWithin(others));
-    if (joined.length > (best?.joined.length ?? own.length * MOST_OF - 1)) best = { others, joined };
+  for (const other of byKey.values()) {
+    const [theirs] = other.incidents;
+    if (!first || !theirs || theirs.projectId !== first.projectId || theirs.key === first.key) continue;
+    const joined = own.filter(startsWithin(other.incidents));
+    if (joined.length > (best?.joined.length ?? own.length * MOST_OF - 1)) best = { other, joined };
   }
   if (best === null || best.joined.length < own.length * MOST_OF) return null;
-  const saves = pagesOf(best.joined);
-  const key = best.others[0]?.key ?? "";
-  const text = `It begins within five minutes after ${key} in ${Math.round((best.joined.length / own.length) * 100)} %: one group, or a rule that inhibits it, would have saved ${saves} of ${pagesOf(own)} pages`;
-  return {
-    ...NOTHING,
-    kind: "together",
-    text,
-    matchers: matchersOf(own),
-    with: key,
-    withMatchers: matchersOf(best.others),
-    saves,
-  };
+  const { other, joined } = best;
+  const saves = pagesOf(joined);
+  const key = other.incidents[0]?.key ?? "";
+  const text = `It begins within five minutes after ${key} in ${Math.round((joined.length / own.length) * 100)} %: one group, or a rule that inhibits it, would have saved ${saves} of ${pagesOf(own)} pages`;
+  const withOther = { with: key, withMatchers: other.matchers, withLabels: other.labels };
+  return { ...NOTHING, kind: "together", text, matchers, labels, ...withOther, saves };
 }
 
 /** Whether one of the others began shortly before. @param others the earliest first; asked in this order, too */
@@ -169,17 +219,8 @@ function startsWithin(others: readonly ExaminedIncident[]) {
   };
 }
 
-const NOTHING = { groupWaitMs: null, with: null, withMatchers: [] };
+const NOTHING = { groupWaitMs: null, with: null, withMatchers: [], withLabels: {} };
 
 function pagesOf(incidents: readonly ExaminedIncident[]): number {
   return incidents.reduce((sum, { pages }) => sum + pages, 0);
-}
-
-/** Of the labels that all of them have. */
-function matchersOf(own: readonly ExaminedIncident[]): string[] {
-  const labels = own.map((each) => JSON.parse(each.labels) as Readonly<Record<string, string>>);
-  const [first = {}] = labels;
-  return Object.entries(first)
-    .filter(([name, value]) => value !== "" && labels.every((each) => each[name] === value))
-    .map(([name, value]) => `${name}=${JSON.stringify(value)}`);
 }

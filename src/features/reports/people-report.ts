@@ -17,20 +17,28 @@ const MAX_SCHEDULES = 200;
 const STEPS_PER_SHIFT = 2000;
 const STEPS_PER_DAY = 20;
 
-/** The people that the caller sees: all of these projects, and itself everywhere. */
+/** The people that the caller sees: all of these projects, and itself. */
 interface Visible {
   readonly shows: "self" | "owners" | "all";
+  /** Within the projects of the report. */
   readonly userId: string | null;
+  /** The same in all projects, also those that it does not read; null: the report is about one project. */
+  readonly anywhere: string | null;
   readonly projectIds: ReadonlySet<string>;
 }
 
 /** By `reports.people`. @throws FORBIDDEN if it is off */
-function visibleTo({ settings, projects }: ReportsContext, caller: PermissionHolder, scope: Scope): Visible {
+function visibleTo(
+  { settings, projects }: ReportsContext,
+  caller: PermissionHolder,
+  scope: Scope,
+  isOfOne: boolean,
+): Visible {
   const shows = settings.current.reports.people;
   if (shows === "off") throw new PrismError("FORBIDDEN", "Reports about people are off (reports.people)");
   const shown = projectsShowingPeople({ settings, projects }, caller);
   const projectIds = new Set(scope.projectIds.filter((id) => shown?.includes(id) ?? true));
-  return { shows, userId: caller.userId, projectIds };
+  return { shows, userId: caller.userId, anywhere: isOfOne ? null : caller.userId, projectIds };
 }
 
 const LAST_DAY = "9999-12-31";
@@ -39,11 +47,11 @@ type Sums = Pick<PersonDay, "userId" | "pagesDay" | "pagesNight" | "pagesWeekend
 
 const DAYS = `select userId, sum(pagesDay) pagesDay, sum(pagesNight) pagesNight, sum(pagesWeekend) pagesWeekend,
   sum(sleepBreaks) sleepBreaks, count(*) n from person_days
-  where projectId in (select value from json_each(?)) and day >= ? and day <= ?
-  and (projectId in (select value from json_each(?)) or userId = ?) group by userId`;
+  where day >= ? and day <= ? and (userId = ? or projectId in (select value from json_each(?))
+    and (projectId in (select value from json_each(?)) or userId = ?)) group by userId`;
 const OWN_ACKS = `select json_group_array(max(0, firstAckAt - pagedAt)) acks from incident_facts
   where firstAckBy = ? and openedAt >= ? and openedAt < ? and pagedAt is not null
-  and projectId in (select value from json_each(?))`;
+  and (firstAckBy = ? or projectId in (select value from json_each(?)))`;
 
 /** @throws FORBIDDEN, VALIDATION_FAILED, PROJECT_NOT_FOUND */
 export async function peopleReport(
@@ -53,20 +61,23 @@ export async function peopleReport(
 ): Promise<PeopleReport> {
   const { db } = context;
   const scope = await scopeOf(context, caller, query);
-  const visible = visibleTo(context, caller, scope);
-  const { userId } = visible;
+  const visible = visibleTo(context, caller, scope, query.project !== undefined);
+  const { userId, anywhere } = visible;
   const from = utcDate(scope.from);
   // The date of now is a later one in zones to the east.
   const to = scope.to >= context.clock.now() ? LAST_DAY : utcDate(scope.to - 1);
-  const shown = [JSON.stringify([...visible.projectIds]), userId] as const;
-  const rows = await rowsOf<Sums & { n: number }>(db.scan, DAYS, [scope.projects, from, to, ...shown]);
+  const shown = [anywhere, scope.projects, JSON.stringify([...visible.projectIds]), userId] as const;
+  const rows = await rowsOf<Sums & { n: number }>(db.scan, DAYS, [from, to, ...shown]);
   currentCaller().charge?.({ steps: rows.reduce((sum, { n }) => sum + n, 0) * STEPS_PER_DAY });
   const details = await whenAndWhat(context, scope, shown);
   const duties = await dutiesIn(context, scope, visible);
   const pages = new Map(rows.map((row) => [row.userId, row]));
-  const ids = [...new Set([...pages.keys(), ...duties.keys()])];
+  const others = visible.projectIds.size > 0;
+  // Who sees the own load alone has a row also without any.
+  const own = others || userId === null ? [] : [userId];
+  const ids = [...new Set([...pages.keys(), ...duties.keys(), ...own])];
   const names = await userNames(db.scan, ids);
-  const ownAckMs = userId === null ? null : await medianAck(context, userId, scope);
+  const ownAckMs = userId === null ? null : await medianAck(context, visible, scope);
   const data = ids.map((id): PersonLoad => {
     const { pagesDay = 0, pagesNight = 0, pagesWeekend = 0, sleepBreaks = 0 } = pages.get(id) ?? {};
     return {
@@ -76,15 +87,15 @@ export async function peopleReport(
     };
   });
   data.sort((a, b) => b.sleepBreaks - a.sleepBreaks || b.pagesNight - a.pagesNight || b.pagesDay - a.pagesDay);
-  return { ...timesOf(scope), shows: visible.shows, others: visible.projectIds.size > 0, data };
+  return { ...timesOf(scope), shows: visible.shows, others, data };
 }
 
 async function medianAck(
   { db }: ReportsContext,
-  userId: string,
+  { userId, anywhere }: Visible,
   { from, to, projects }: Scope,
 ): Promise<number | null> {
-  const [row] = await rowsOf<{ acks: string }>(db.scan, OWN_ACKS, [userId, from, to, projects]);
+  const [row] = await rowsOf<{ acks: string }>(db.scan, OWN_ACKS, [userId, from, to, anywhere, projects]);
   return exactTimes(JSON.parse(row?.acks ?? "[]") as number[]).median;
 }
 
@@ -93,6 +104,11 @@ const NO_DUTY: Duty = { onCallHours: 0, onCallNights: 0, onCallWeekendDays: 0, s
 
 const SCHEDULES = `select id, projectId, name from oncall_schedules
   where projectId in (select value from json_each(?)) order by projectId, name limit ${MAX_SCHEDULES}`;
+/** Also schedules that have this person, of whichever project. */
+const SCHEDULES_OR_OWN = `select o.id, o.projectId, o.name from oncall_schedules o
+  where o.projectId in (select value from json_each(?))
+  or exists (select 1 from oncall_shifts s where s.scheduleId = o.id and instr(s.turns, ?) > 0)
+  order by o.projectId, o.name limit ${MAX_SCHEDULES}`;
 const ZONES = "select id, timezone from users where id in (select value from json_each(?))";
 
 export interface ScheduleOfReport {
@@ -102,8 +118,16 @@ export interface ScheduleOfReport {
   readonly rows: ScheduleRows | undefined;
 }
 
-export async function schedulesIn({ db }: ReportsContext, { projects }: Scope): Promise<ScheduleOfReport[]> {
-  const found = await rowsOf<Omit<ScheduleOfReport, "rows">>(db.scan, SCHEDULES, [projects]);
+/** @param person whose schedules are among them, too */
+export async function schedulesIn(
+  { db }: ReportsContext,
+  { projects }: Scope,
+  person: string | null = null,
+): Promise<ScheduleOfReport[]> {
+  const found = await rowsOf<Omit<ScheduleOfReport, "rows">>(
+    db.scan,
+    ...(person === null ? ([SCHEDULES, [projects]] as const) : ([SCHEDULES_OR_OWN, [projects, person]] as const)),
+  );
   const rows = await scheduleRowsOf(
     db.scan,
     found.map(({ id }) => id),
@@ -120,10 +144,10 @@ export async function shiftsUntilNow(context: ReportsContext, rows: ScheduleRows
 }
 
 /** How long people were on call on these schedules. */
-async function dutiesIn(context: ReportsContext, scope: Scope, { userId, projectIds }: Visible) {
+async function dutiesIn(context: ReportsContext, scope: Scope, { userId, anywhere, projectIds }: Visible) {
   const spans = new Map<string, { start: EpochMs; end: EpochMs }[]>();
   const swaps = new Map<string, number>();
-  for (const { projectId, rows } of await schedulesIn(context, scope)) {
+  for (const { projectId, rows } of await schedulesIn(context, scope, anywhere)) {
     const isShown = (id: string): boolean => id === userId || projectIds.has(projectId);
     const { shifts } = await shiftsUntilNow(context, rows, scope);
     for (const { start, end, users } of shifts)

@@ -18,8 +18,8 @@ const PAGES = `select p.userId, p.deliveredAt at, u.timezone, f.key from pages p
   join users u on u.id = p.userId and u.deletedAt is null
   left join incident_facts f on f.incidentId = p.incidentId
   where p.outcome = 'delivered' and p.userId is not null and p.isEnd = 0 and p.reason <> 'drill'
-  and p.deliveredAt >= ? and p.deliveredAt < ? and p.projectId in (select value from json_each(?))
-  and (p.projectId in (select value from json_each(?)) or p.userId = ?) order by p.deliveredAt desc limit ${MAX_PAGES}`;
+  and p.deliveredAt >= ? and p.deliveredAt < ? and (p.userId = ? or p.projectId in (select value from json_each(?))
+    and (p.projectId in (select value from json_each(?)) or p.userId = ?)) order by p.deliveredAt desc limit ${MAX_PAGES}`;
 
 interface PageOfPerson {
   readonly userId: string;
@@ -39,13 +39,16 @@ interface Counts {
   readonly pagesNight: number;
 }
 
-/** By user. @param shown the projects whose people are, as JSON, and who is everywhere */
+/**
+ * By user. @param shown who is in all projects; the projects of the report and those of them whose people are shown,
+ * as JSON; who is in all of the report
+ */
 export async function whenAndWhat(
   context: ReportsContext,
-  { from, to, projects }: Scope,
-  shown: readonly [projects: string, userId: string | null],
+  { from, to }: Scope,
+  shown: readonly [anywhere: string | null, projects: string, shown: string, userId: string | null],
 ): Promise<ReadonlyMap<string, WhenAndWhat>> {
-  const pages = await rowsOf<PageOfPerson>(context.db.scan, PAGES, [from, to, projects, ...shown]);
+  const pages = await rowsOf<PageOfPerson>(context.db.scan, PAGES, [from, to, ...shown]);
   currentCaller().charge?.({ steps: pages.length * STEPS_PER_PAGE });
   const calendar = await context.reports.calendar();
   const turns = new LoopTurns();
@@ -65,5 +68,5 @@ export async function whenAndWhat(
 
 function most(keys: ReadonlyMap<string, Counts>): WhenAndWhat["keys"] {
   const all = [...keys].map(([key, counts]) => ({ key, ...counts }));
-  return all.sort((a, b) => b.pagesNight - a.pagesNight || b.pages - a.pages).slice(0, TOP_KEYS);
+  return all.sort((a, b) => b.pages - a.pages || b.pagesNight - a.pagesNight).slice(0, TOP_KEYS);
 }

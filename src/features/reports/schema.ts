@@ -94,7 +94,7 @@ const Person = v.object({
   ),
   keys: doc(
     v.array(v.object({ key: v.string(), pages: v.number(), pagesNight: v.number() })),
-    "What paged the person most, at most 3, first by pages at night, as long as incidents are kept",
+    "What paged the person most, at most 3, as long as incidents are kept",
   ),
   medianAckMs: nullableNumber("Median of the person's responses; shown to that person alone"),
 });
@@ -112,16 +112,19 @@ export const PeopleReport = named(
 );
 export type PeopleReport = v.InferOutput<typeof PeopleReport>;
 
+const Labels = v.record(v.string(), v.string());
 const Suggestion = v.object({
   kind: doc(
     v.picklist(["unacknowledged", "brief", "together"]),
     "`unacknowledged`: no one ever responded; `brief`: it ends by itself within 2 minutes; `together`: it comes with another one",
   ),
   text: doc(v.string(), "What would help, in a sentence"),
-  matchers: doc(v.array(v.string()), "Matchers of the alerts"),
+  matchers: doc(v.array(v.string()), "Matchers of the alerts: labels that those of its newest 100 incidents have"),
+  labels: doc(Labels, "Labels of an alert of its newest incident: their route takes it today"),
   groupWaitMs: nullableNumber("Of `brief`: the group wait to set"),
   with: doc(v.nullable(v.string()), "Of `together`: the key that it comes with"),
   withMatchers: doc(v.array(v.string()), "Of `together`: matchers of the alerts that it comes with"),
+  withLabels: doc(Labels, "Of `together`: labels of an alert that it comes with"),
   saves: doc(v.number(), "Pages that it would have saved"),
 });
 export type Suggestion = v.InferOutput<typeof Suggestion>;

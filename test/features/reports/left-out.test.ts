@@ -69,8 +69,8 @@ test("when and by what a person was paged", async (t) => {
   ]);
   const [load] = (await site.get<PeopleReport>("people")).data;
   assert.deepEqual(load?.keys, [
-    { key: "Night env=prod", pages: 1, pagesNight: 1 },
     { key: "Day env=prod", pages: 2, pagesNight: 0 },
+    { key: "Night env=prod", pages: 1, pagesNight: 1 },
   ]);
   assert.deepEqual(
     load?.hours.flatMap((n, hour) => (n > 0 ? [[hour, n]] : [])),

@@ -9,6 +9,7 @@ import type {
   PostMortem,
   SchedulesReport,
 } from "../../../src/client/api-types.gen.ts";
+import { uuidv7 } from "../../../src/core/ids.ts";
 import { approximateTimes, exactTimes } from "../../../src/features/reports/incidents-report.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { answered } from "../../helpers/prism.ts";
@@ -85,7 +86,7 @@ test("the days of long ranges sum to the same, and their median and p90 are near
 test("whose load is shown follows reports.people, row by row, and a response time is its person's alone", async (t) => {
   const rows = [
     { people: "off", owner: null, member: null, admin: null },
-    { people: "self", owner: ["olga"], member: ["ann"], admin: [] },
+    { people: "self", owner: ["olga"], member: ["ann"], admin: ["admin"] },
     { people: "owners", owner: ["ann", "olga"], member: ["ann"], admin: ["ann", "bob", "olga"] },
     { people: "all", owner: ["ann", "olga"], member: ["ann", "olga"], admin: ["ann", "bob", "olga"] },
   ] as const;
@@ -131,7 +132,8 @@ test("whose load is shown follows reports.people, row by row, and a response tim
             name === "ann" && token === ann.token ? 4 * MINUTE : null,
             `${name}'s response time`,
           );
-        return body.data.map(({ userId }) => ({ [ann.id]: "ann", [bob.id]: "bob", [olga.id]: "olga" })[userId]).sort();
+        const known = { [ann.id]: "ann", [bob.id]: "bob", [olga.id]: "olga" };
+        return body.data.map(({ userId }) => known[userId] ?? "admin").sort();
       };
       assert.deepEqual(await names(olga.token), expected.owner);
       assert.deepEqual(await names(ann.token), expected.member);
@@ -165,6 +167,32 @@ test("schedules: pages per shift, gaps that were, shares", async (t) => {
   assert.deepEqual([duty?.smallestShare, duty?.largestShare, duty?.gaps.length], [1, 1, 2]);
   const people = await site.get<PeopleReport>(`people?from=${from}`);
   assert.equal(people.data[0]?.onCallHours, 24);
+});
+
+test("everyone sees the own load in all projects, also as no member of them", async (t) => {
+  const site = await ReportWorld.start(t);
+  const { world } = site;
+  const { prism } = world;
+  const [ann, bob, cat] = [await makeUser(prism, "ann"), await makeUser(prism, "bob"), await makeUser(prism, "cat")];
+  const shop = (await answered(201, prism.post<{ id: string }>("/api/v1/projects", { name: "shop" }))).body.id;
+  const other = (await answered(201, prism.post<{ id: string }>("/api/v1/projects", { name: "other" }))).body.id;
+  const viewer = { projectId: other, userId: bob.id, role: "viewer", createdAt: 0 } as const;
+  await world.db.write((trx) => trx.insertInto("project_members").values(viewer).execute());
+  prism.rightsChanged();
+  const common = { at: 2 * DAY, lastsMs: HOUR, projectId: shop };
+  await site.happened([{ ...common, name: "A", ack: [ann.id, 5 * MINUTE], pages: [ann.id, ann.id, bob.id] }]);
+  const loadOf = async (token: string | undefined, query = "") =>
+    (await site.get<PeopleReport>(`people${query}`, token)).data.map((load) => [
+      load.userId,
+      load.pagesDay + load.pagesNight,
+      load.hours.reduce((sum, n) => sum + n, 0),
+      load.keys.map(({ key }) => key),
+    ]);
+  assert.deepEqual(await loadOf(ann.token), [[ann.id, 2, 2, ["A env=prod"]]]);
+  assert.equal((await site.get<PeopleReport>("people", ann.token)).data[0]?.medianAckMs, 4 * MINUTE);
+  assert.deepEqual(await loadOf(bob.token), [[bob.id, 1, 1, ["A env=prod"]]]);
+  assert.deepEqual(await loadOf(bob.token, "?project=other"), [[bob.id, 0, 0, []]], "of one project");
+  assert.deepEqual(await loadOf(cat.token), [[cat.id, 0, 0, []]]);
 });
 
 test("noise: what pages most, with what would have saved pages", async (t) => {
@@ -201,6 +229,41 @@ test("noise: what pages most, with what would have saved pages", async (t) => {
   const [never] = data;
   assert.deepEqual(never?.suggestions[0]?.matchers, ['alertname="Never"', 'env="prod"']);
   assert.match(never?.suggestions[0]?.text ?? "", /20 of 20 pages/);
+
+  // Besides the labels of the group those that all of its alerts have.
+  const labels = (host: string) => JSON.stringify({ alertname: "Never", env: "prod", team: "db", host });
+  const incidents = rowsOf<{ id: string }>(
+    site.world.prism,
+    "select id from incidents where title = 'Never' order by openedAt",
+  );
+  await site.world.db.write(async (trx) => {
+    const alert = await trx.selectFrom("alerts").selectAll().executeTakeFirstOrThrow();
+    for (const [n, { id: incidentId }] of incidents.entries()) {
+      const id = uuidv7();
+      await trx
+        .insertInto("alerts")
+        .values({ ...alert, id, key: id, labels: labels(`h${n}`) })
+        .execute();
+      await trx.insertInto("incident_alerts").values({ incidentId, alertId: id, addedAt: 0 }).execute();
+    }
+  });
+  const again = (await site.get<NoiseReport>("noise")).data;
+  const [best] = again[0]?.suggestions ?? [];
+  assert.deepEqual(best?.matchers, ['alertname="Never"', 'env="prod"', 'team="db"']);
+  assert.equal(best?.labels["host"], "h9", "of the newest");
+  const joined = again.flatMap(({ suggestions }) => suggestions).find(({ kind }) => kind === "together");
+  assert.equal(joined?.withLabels["host"], "h9");
+});
+
+test("what a suggestion saves is of the whole time of the report", async (t) => {
+  const site = await ReportWorld.start(t);
+  const ann = (await site.world.member("ann")).id;
+  const given = (n: number): Given => ({ name: "Never", at: n * 5 * DAY, lastsMs: HOUR, pages: [ann] });
+  const early: Given = { ...given(12), ack: [ann, MINUTE] };
+  await site.happened([1, 2, 3, 4, 5, 8, 9].map(given).concat(early));
+  const from = new Date(site.world.clock.now() - 80 * DAY).toISOString();
+  const [never] = (await site.get<NoiseReport>(`noise?from=${from}`)).data;
+  assert.match(never?.suggestions[0]?.text ?? "", /any of the 5 in 30 days.* saved 7 of 8 pages/);
 });
 
 test("facts go after retention.reportDays, and with their project; an account's name goes with it", async (t) => {

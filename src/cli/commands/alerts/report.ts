@@ -3,10 +3,10 @@ import type { IncidentsReport, NoiseReport, PeopleReport, SchedulesReport } from
 import { countText } from "../../../core/text/clean-text.ts";
 import { csvLine } from "../../../core/text/csv.ts";
 import { DAY_MS } from "../../../core/time/clock.ts";
-import { ServerRefused } from "../../output/exit-codes.ts";
-import { timeOf } from "../../output/flag-values.ts";
+import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
+import { integerFlag, pastFlag, timeOf } from "../../output/flag-values.ts";
 import { type Output, printable } from "../../output/output.ts";
-import { type Call, callOf, resource, type Verb } from "../../resource.ts";
+import { type Call, callOf, resource, type Values, type Verb } from "../../resource.ts";
 import { OF_PROJECT } from "./shared.ts";
 
 interface Reports {
@@ -19,29 +19,79 @@ interface Reports {
   readonly schedules: SchedulesReport;
 }
 
+/** The longest time of a report. */
+const MAX_RANGE_DAYS = 400;
 const FORMATS = ["text", "markdown", "csv", "json"];
 
 /** `prism report`: incidents, noise, people and schedules of some days on one page. */
 export function addReport(program: Command): void {
   resource(program, "report", "report", {
-    text: "report how incidents went and whom they woke: week, month",
-    examples: ["report week", "report month --project shop --format markdown"],
-    verbs: { week: reportOf(7, "the last 7 days"), month: reportOf(30, "the last 30 days") },
+    text: "report how incidents went and whom they woke: week, month, range",
+    examples: ["report week", "report month --project shop --format markdown", "report range --days 90"],
+    verbs: {
+      week: reportOf({ text: "the last 7 days", examples: EXAMPLES }, () => lastDays(7)),
+      month: reportOf({ text: "the last 30 days", examples: EXAMPLES }, () => lastDays(30)),
+      range: reportOf(
+        {
+          text: "other days",
+          examples: ["--days 90", "--from 2026-11-01 --to 2026-12-01"],
+          flags: {
+            days: ["--days <n>", "the last days", integerFlag(1, MAX_RANGE_DAYS)],
+            from: [
+              "--from <time>",
+              "incidents that were opened from then on: a day (in UTC), a time, or 90d",
+              pastFlag,
+            ],
+            to: ["--to <time>", "and before then (default: now)", pastFlag],
+          },
+          excludes: [
+            ["days", "from"],
+            ["days", "to"],
+          ],
+          check({ days, from, to }) {
+            if (days === undefined && from === undefined)
+              throw new CommandError(EXIT.usage, "say which days: --days 90, or --from 2026-11-01");
+            if (to !== undefined && Number(from) >= Number(to))
+              throw new CommandError(EXIT.usage, "--from must be before --to");
+          },
+        },
+        ({ days, from, to }) =>
+          days === undefined
+            ? { from: Number(from), to: to === undefined ? undefined : Number(to) }
+            : lastDays(Number(days)),
+      ),
+    },
   });
 }
 
-function reportOf(days: number, text: string): Verb {
+const EXAMPLES = ["", "--project shop --format csv"];
+
+/** Epoch ms; without an end until now. */
+interface Range {
+  readonly from: number;
+  readonly to?: number | undefined;
+}
+
+function lastDays(days: number): Range {
+  return { from: Date.now() - days * DAY_MS };
+}
+
+function reportOf(
+  verb: Pick<Verb, "text" | "examples" | "flags" | "excludes" | "check">,
+  rangeOf: (given: Values) => Range,
+): Verb {
   return {
-    text: `report ${text}: incidents, what pages most, people, schedules`,
+    ...verb,
+    text: `report ${verb.text}: incidents, what pages most, people, schedules`,
     about: "Others' load is shown to those who may see it (reports.people). See `prism docs reports`.",
-    examples: ["", "--project shop --format csv"],
     flags: {
+      ...verb.flags,
       project: OF_PROJECT,
       format: new Option("--format <format>", "form of the report").choices(FORMATS).default("text"),
     },
     async run(call) {
       const { out, given } = call;
-      const reports = await readReports(call, days);
+      const reports = await readReports(call, rangeOf(given));
       if (given["format"] === "json" && !out.json) out.line(JSON.stringify(reports, null, 2));
       else if (given["format"] === "csv" && !out.json) out.line(csvOf(reports).trimEnd());
       else {
@@ -52,10 +102,10 @@ function reportOf(days: number, text: string): Verb {
   };
 }
 
-async function readReports({ server, given: { project } }: Call, days: number): Promise<Reports> {
-  const from = timeOf(Date.now() - days * DAY_MS);
-  const query = { project, from };
-  const earlier = { project, from: timeOf(Date.now() - 2 * days * DAY_MS), to: from };
+async function readReports({ server, given: { project } }: Call, { from, to }: Range): Promise<Reports> {
+  const query = { project, from: timeOf(from), to: timeOf(to) };
+  const length = Math.max(1, (to ?? Date.now()) - from);
+  const earlier = { project, from: timeOf(from - length), to: timeOf(from) };
   return {
     incidents: await callOf<IncidentsReport>(server, "reportIncidents", { ...query, by: "severity" }),
     before: await callOf<IncidentsReport>(server, "reportIncidents", { ...earlier, by: "severity" }),
@@ -77,7 +127,7 @@ async function linesOf({ incidents, before, noise, people, schedules }: Reports,
   const parts: readonly (readonly [string, readonly string[]])[] = [
     ["Incidents", [...incidentLines(incidents), beforeLine(before)]],
     ["What pages most", noiseLines(noise, KEYS)],
-    ["People", people?.data.map(personLine) ?? ["Reports about people are off"]],
+    ["People", peopleLines(people)],
     ["Schedules", scheduleLines(schedules)],
   ];
   const heading = (text: string): string => (isMarkdown ? `## ${text}\n` : out.bold(text));
@@ -90,6 +140,11 @@ async function linesOf({ incidents, before, noise, people, schedules }: Reports,
 function shown(line: string, isMarkdown: boolean): string {
   const text = printable(line);
   return isMarkdown ? text.replace(/^( *)/, "$1- ").replace(/[\\`*_[\]<>#|~]/g, "\\$&") : `  ${text}`;
+}
+
+function peopleLines(people: PeopleReport | null): readonly string[] {
+  if (people === null) return ["Reports about people are off"];
+  return people.data.length === 0 ? ["No one was paged or on call"] : people.data.map(personLine);
 }
 
 function personLine({ name, userId, ...load }: PeopleReport["data"][number]): string {

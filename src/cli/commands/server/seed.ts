@@ -95,6 +95,11 @@ async function fill(
     })
     .finally(() => seed.end());
   show(context, seeded, filled);
+  if (demo?.server === null)
+    context.out.note(
+      "Incidents of the last 90 days come with a new database only. Without them, stop the server, and run prism seed " +
+        "--demo with an empty data directory (PRISM_DATA_DIR).",
+    );
   const people = usernames.filter((username) => seed.isPerson(username)).join(", ");
   if (people !== "")
     context.out.note(

@@ -22,7 +22,7 @@ import {
 } from "../../../http/api/shapes.ts";
 import { missingPermission, requireAccount, requireHolder } from "../../../http/server/access.ts";
 import type { Context } from "../../../module/feature.ts";
-import type { ReadDb, Trx } from "../../../store/database.ts";
+import { type ReadDb, rowsOf, type Trx } from "../../../store/database.ts";
 import {
   bytesOf,
   countOf,
@@ -379,6 +379,13 @@ async function acknowledgementsOf(db: ReadDb, incidentId: string) {
   }));
 }
 
+/** Their notifications may be gone: pages are kept as long as the incident. */
+const PAGED_PEOPLE = `select p.userId, u.name, count(*) notifications, min(p.createdAt) firstAt, max(p.createdAt) lastAt,
+  (select min(a.at) from incident_acks a where a.incidentId = p.incidentId and a.userId = p.userId) acknowledgedAt,
+  (select min(a.at) from incident_acks a where a.incidentId = p.incidentId and a.userId = p.userId) seenAt
+  from pages p join users u on u.id = p.userId where p.incidentId = ? and p.kind = 'delivery' and p.reason <> 'drill'
+  group by p.userId order by firstAt, p.userId`;
+
 async function audienceView(db: ReadDb, incidentId: string) {
   const rows = await db
     .selectFrom("notifications as n")
@@ -398,13 +405,17 @@ async function audienceView(db: ReadDb, incidentId: string) {
     .orderBy("firstAt")
     .orderBy("r.userId")
     .execute();
-  return rows.map(({ acknowledgedAt, firstAt, lastAt, seenAt, ...row }) => ({
-    ...row,
-    firstAt: toRfc3339(firstAt),
-    lastAt: toRfc3339(lastAt),
-    seenAt: toRfc3339OrNull(seenAt),
-    acknowledged: acknowledgedAt !== null,
-  }));
+  const known = new Set(rows.map(({ userId }) => userId));
+  const paged = await rowsOf<(typeof rows)[number]>(db, PAGED_PEOPLE, [incidentId]);
+  return [...rows, ...paged.filter(({ userId }) => !known.has(userId))].map(
+    ({ acknowledgedAt, firstAt, lastAt, seenAt, ...row }) => ({
+      ...row,
+      firstAt: toRfc3339(firstAt),
+      lastAt: toRfc3339(lastAt),
+      seenAt: toRfc3339OrNull(seenAt),
+      acknowledged: acknowledgedAt !== null,
+    }),
+  );
 }
 
 async function timelineOf(db: ReadDb, incidentId: string, pages: readonly PageRow[]) {
