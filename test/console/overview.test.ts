@@ -179,7 +179,7 @@ test("a member of one project who is on call and paged in another is not told th
   const { defaultProjectId } = prism.parts.offers;
   const project = await prism.post<{ id: string }>("/api/v1/projects", { name: "Shop", slug: "shop" });
   assert.equal(project.status, 201, project.text);
-  const member = await prism.put(`/api/v1/projects/${project.body.id}/members/${ben.id}`, { role: "editor" });
+  const member = await prism.post(`/api/v1/projects/${project.body.id}/members`, { userId: ben.id, role: "editor" });
   assert.ok(member.status < 300, member.text);
   const schedule = await prism.post<{ id: string }>("/api/v1/oncall/schedules", { name: "Database", timezone: "UTC" });
   assert.equal(schedule.status, 201, schedule.text);
