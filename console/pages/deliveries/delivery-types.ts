@@ -1,4 +1,4 @@
-import type { DeliveryItem } from "../../../src/client/api-types.gen.ts";
+import type { ChannelState, DeliveryItem } from "../../../src/client/api-types.gen.ts";
 
 export const CHANNELS = {
   email: "Mail",

@@ -124,10 +124,8 @@ export async function schedulesIn(
   { projects }: Scope,
   person: string | null = null,
 ): Promise<ScheduleOfReport[]> {
-  const found = await rowsOf<Omit<ScheduleOfReport, "rows">>(
-    db.scan,
-    ...(person === null ? ([SCHEDULES, [projects]] as const) : ([SCHEDULES_OR_OWN, [projects, person]] as const)),
-  );
+  const [sql, given] = person === null ? [SCHEDULES, [projects]] : [SCHEDULES_OR_OWN, [projects, person]];
+  const found = await rowsOf<Omit<ScheduleOfReport, "rows">>(db.scan, sql, given);
   const rows = await scheduleRowsOf(
     db.scan,
     found.map(({ id }) => id),
