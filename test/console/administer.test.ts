@@ -85,6 +85,7 @@ test("an administrator verifies the audit trail, makes backups and changes setti
       .first()
       .waitFor();
     assert.equal(await page.getByLabel("Keep events for").isDisabled(), true);
+    await page.getByLabel("Keep resolved alerts and incidents for (days)").waitFor();
     const address = page.locator(".card").filter({ has: page.getByRole("heading", { name: "Address" }) });
     await address.getByLabel("Public URL").fill(prism.url);
     await press(address, "Save");

@@ -192,9 +192,17 @@ test("who is on call: a schedule is made, shown as a calendar, and changed by dr
       .first()
       .getByRole("button", { name: "Ask for a swap" })
       .click();
+    // Fingers have larger letters.
+    const touch = await phone.context().newCDPSession(phone);
+    await touch.send("Emulation.setTouchEmulationEnabled", { enabled: true });
+    const cut = (all: readonly Element[]) => all.filter((each) => each.scrollWidth > each.clientWidth + 1).length;
+    assert.equal(await phone.locator("dialog .date-in input[type=text]").evaluateAll(cut), 0);
     await phone.getByRole("dialog").getByLabel("Reason", { exact: false }).fill("Family");
     await press(phone.getByRole("dialog"), "Ask");
     await phone.getByText("The swap is requested.").waitFor();
+    const asked = phone.getByRole("row").filter({ hasText: "swap asked" });
+    await asked.first().waitFor();
+    assert.equal(await asked.getByRole("button", { name: "Ask for a swap" }).count(), 0);
     const other = await console.open(`/oncall/${schedule}?tab=changes`, { as: "grace" });
     await press(other, "Take");
     await press(other.getByRole("dialog"), "Take");
@@ -214,6 +222,7 @@ test("who is on call: a schedule is made, shown as a calendar, and changed by dr
     change.setUTCDate(31 - change.getUTCDay());
     const at = change.toISOString().slice(0, 10);
     const phone = await console.open(`/oncall/${schedule}?at=${at}`, { width: 360, theme: "dark" });
+    await phone.getByText(/^Times in \S+\.$/).waitFor();
     const list = phone.getByRole("list", { name: "On call by day" });
     await list.getByText("clocks change: 23 h").waitFor();
     await list.getByText("all day").first().waitFor();

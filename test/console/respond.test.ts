@@ -106,6 +106,8 @@ test("an incident at work: it appears at once, is acknowledged, snoozed, escalat
     await button(page, "Resolve").click();
     await page.getByRole("dialog").getByRole("button", { name: "Resolve" }).click();
     await page.getByRole("list", { name: "Timeline" }).getByText("Resolved: by you").waitFor();
+    await console.visit(page, "/incidents?mine=true&q=nothing");
+    await page.getByText("None of yours").waitFor();
     await console.visit(page, "/incidents");
     await row(page, "DiskFull").waitFor({ state: "detached" });
   });

@@ -95,7 +95,7 @@ test("explain says why people were notified of an incident: schedule, shift, ste
       view.answer,
       /^Step 1 notified with high urgency: anna .* It is of incident 1, and it went to 1 person/,
     );
-    assert.match(texts(view.incident?.lines ?? []), /Labels: .*\nThe route .*\nIt was opened as incident 1/);
+    assert.match(texts(view.incident?.lines ?? []), /Labels: .*\nThe root route .*\nIt was opened as incident 1/);
     const own = await at.explain<ExplainView>(`notification/${id}`, anna.token);
     assert.equal(own.scope, "own");
     assert.match(own.user?.reasons.join() ?? "", /^Firing: DiskFull: /);
