@@ -5,7 +5,7 @@ export { displayZone, formatInstant, formatRelative, fromWallClock, now, toWallC
 export { Code, CodeBlock } from "./code.tsx";
 export { Combobox, MultiCombobox } from "./combobox.tsx";
 export { ask, confirm } from "./confirm.tsx";
-export { type DayOfStrip, DayStrip, type DayTone } from "./day-strip.tsx";
+export { type DayOfStrip, DayStrip } from "./day-strip.tsx";
 export { closeDialogs, Dialog, Drawer, hasDialog, openDialog, useClose } from "./dialog.tsx";
 export { copyText, isTyping } from "./dom.ts";
 export { Field, Form } from "./field.tsx";

@@ -171,10 +171,28 @@ interface ToolbarProps {
   readonly children?: ComponentChildren;
 }
 
+/** A phone scrolls the end of a toolbar sideways: what is chosen there stays in sight. */
+function useChosenInSight(isThere: boolean) {
+  const end = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const { current } = end;
+    if (current === null) return;
+    const observer = new ResizeObserver(() => {
+      const chosen = current.querySelector(":checked")?.parentElement?.getBoundingClientRect();
+      const { left, right } = current.getBoundingClientRect();
+      if (chosen) current.scrollLeft += Math.max(0, chosen.right - right) + Math.min(0, chosen.left - left);
+    });
+    observer.observe(current);
+    return () => observer.disconnect();
+  }, [isThere]);
+  return end;
+}
+
 /** The filters above a list; on a phone one line. */
 export function Toolbar({ label = "Filters", search, active, end, children }: ToolbarProps) {
   const [isOpen, setOpen] = useState(false);
   const id = useId();
+  const atEnd = useChosenInSight(end !== undefined);
   const folds = active !== undefined;
   return (
     <div class={cx("toolbar", folds && "folds")} role="group" aria-label={label}>
@@ -199,7 +217,11 @@ export function Toolbar({ label = "Filters", search, active, end, children }: To
       ) : (
         children
       )}
-      {end !== undefined && <div class="toolbar-end">{end}</div>}
+      {end !== undefined && (
+        <div class="toolbar-end" ref={atEnd}>
+          {end}
+        </div>
+      )}
     </div>
   );
 }

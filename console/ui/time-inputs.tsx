@@ -4,7 +4,7 @@ import { IconButton } from "./button.tsx";
 import { displayZone, toMs, toWallClock } from "./clock.ts";
 import { cx } from "./dom.ts";
 import { useControl } from "./field.tsx";
-import { EXAMPLE, instantOfWall, readWritten, type WrittenKind, writtenWall } from "./written-time.ts";
+import { EXAMPLE, instantOfWall, PATTERN, readWritten, type WrittenKind, writtenWall } from "./written-time.ts";
 
 interface WrittenProps {
   readonly kind: WrittenKind;
@@ -62,7 +62,7 @@ function WrittenInput({ kind, wall, onChange, zone, min, max, label }: WrittenPr
         {...control}
         type="text"
         value={text}
-        placeholder={EXAMPLE[kind]}
+        placeholder={PATTERN[kind]}
         autocomplete="off"
         spellcheck={false}
         aria-invalid={isRefused ? "true" : control["aria-invalid"]}

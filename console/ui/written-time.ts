@@ -10,6 +10,13 @@ export const EXAMPLE: Readonly<Record<WrittenKind, string>> = {
   time: "14:00",
 };
 
+/** What an empty field shows: no time that looks chosen. */
+export const PATTERN: Readonly<Record<WrittenKind, string>> = {
+  datetime: "YYYY-MM-DD hh:mm",
+  date: "YYYY-MM-DD",
+  time: "hh:mm",
+};
+
 const ISO = /^(\d{4})-(\d\d?)-(\d\d?)$/;
 const DOTS = /^(\d\d?)\.(\d\d?)\.(\d{4})$/;
 const SLASHES = /^(\d\d?)\/(\d\d?)\/(\d{4})$/;

@@ -73,7 +73,8 @@ const SHOWN_ON: Readonly<Record<string, readonly string[]>> = {
   "/heartbeats": ["/api/v1/heartbeats"],
   "/silences": ["/api/v1/silences"],
   "/status-page": ["default", "infra", "shop"].map((project) => `/api/v1/status-page?projectId=${project}`),
-  "/reports": ["incidents", "noise", "people", "schedules"].map((name) => `/api/v1/reports/${name}`),
+  // They have something to say of a new database with a past only (seed-demo.test.ts).
+  "/reports": [],
   "/connect": ["/api/v1/receivers?projectId=default", "/api/v1/channels?projectId=default"],
   "/deliveries": ["/api/v1/deliveries"],
   "/webhooks": ["/api/v1/webhooks?scope=all"],

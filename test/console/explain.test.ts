@@ -145,7 +145,7 @@ test("the story of an incident's notification names route, step and people, and 
       return page.getByRole("dialog");
     };
     const drawer = await open();
-    await drawer.getByText("The route {} led it to the policy default (built in).").waitFor();
+    await drawer.getByText("The root route led it to the policy default (built in).").waitFor();
     await drawer
       .getByText(/Step 1 notified with high urgency: Claire Martin \(is a member of the project\)/)
       .first()

@@ -183,7 +183,8 @@ test("the editor of a status page has labelled rows, and its preview says what v
   await group.getByLabel("It is shown as").selectOption("partial");
   const middles = await group.locator(".sp-row").evaluateAll((rows) =>
     rows.map((row) => {
-      const [field, button] = [row.querySelector("input, select"), row.querySelector(":scope > button")];
+      const field = [...row.querySelectorAll("input, select")].at(-1);
+      const button = row.querySelector(":scope > button");
       const [a, b] = [field?.getBoundingClientRect(), button?.getBoundingClientRect()];
       return a && b ? Math.abs(a.top + a.height / 2 - (b.top + b.height / 2)) : 99;
     }),

@@ -142,7 +142,7 @@ test("an open incident is a picture of its alerts, steps and pages, which is liv
     await lane(page, "db-3").waitFor();
     await act(console, id, "acknowledge", {}, ada.token);
     await lane(page, "Acknowledged").locator(".life-bar.of-held.open").waitFor();
-    await page.locator(".next-call").getByText("those notified before, of the new alerts").waitFor();
+    await page.locator(".next-call").getByText("grace, of the new alerts").waitFor();
   });
 
   await step("the keys go from moment to moment, and each says its time and what it is", async () => {

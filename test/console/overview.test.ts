@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { Page } from "playwright-core";
+import type { IncidentCounts } from "../../src/client/api-types.gen.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { stepsOf } from "../helpers/steps.ts";
 import { assertAccessible, startConsole } from "./helpers.ts";
@@ -167,6 +168,48 @@ test("a user who reads no project has an overview of the own work, and the page 
     .first()
     .click();
   await page.getByText("Acknowledged").first().waitFor();
+  console.assertClean();
+});
+
+test("a member of one project who is on call and paged in another is not told that all is quiet", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const { prism } = console;
+  const ben = await console.person("ben", ["User"]);
+  const { defaultProjectId } = prism.parts.offers;
+  const project = await prism.post<{ id: string }>("/api/v1/projects", { name: "Shop", slug: "shop" });
+  assert.equal(project.status, 201, project.text);
+  const member = await prism.put(`/api/v1/projects/${project.body.id}/members/${ben.id}`, { role: "editor" });
+  assert.ok(member.status < 300, member.text);
+  const schedule = await prism.post<{ id: string }>("/api/v1/oncall/schedules", { name: "Database", timezone: "UTC" });
+  assert.equal(schedule.status, 201, schedule.text);
+  const shift = {
+    ...{ name: "Always", start: "2026-01-01T00:00:00", durationMs: 86_400_000 },
+    ...{ recurrence: { frequency: "daily" }, turns: [["ben"]] },
+  };
+  const made = await prism.post(`/api/v1/oncall/schedules/${schedule.body.id}/shifts`, shift);
+  assert.equal(made.status, 201, made.text);
+  const policy = { name: "default", steps: [{ type: "notify", users: [ben.id] }] };
+  assert.equal((await prism.put(`/api/v1/policies/${defaultProjectId}`, policy)).status, 200);
+  await prism.post("/api/v1/alerts", { alerts: [{ labels: { alertname: "DiskFull" } }] });
+  const counts = async () => (await prism.get<IncidentCounts>("/api/v1/incidents/counts", { token: ben.token })).body;
+  await eventually("the incident", async () => (await counts()).mineElsewhere === 1);
+  assert.deepEqual([(await counts()).waiting, (await counts()).mine], [0, 1]);
+  const page = await console.open("/", { as: "ben" });
+  const attention = page.getByRole("region", { name: "Needs attention" });
+  await attention.getByText("You were notified of 1 incident", { exact: true }).waitFor();
+  await page.getByText("You were notified of 1 incident.", { exact: true }).waitFor();
+  await page.getByText(/^You are on call until .*Database/).waitFor();
+  assert.equal(await page.getByText(/Nothing needs you|No schedule says/).count(), 0);
+  await assertAccessible(page, "overview of a paged member of another project");
+  await console.visit(page, "/incidents");
+  await page.locator(".empty").getByText("You were notified of 1 incident", { exact: true }).waitFor();
+  assert.equal(await page.getByText("All is quiet").count(), 0);
+  await console.visit(page, "/oncall");
+  await page.getByText("You have shifts on Database").waitFor();
+  await console.visit(page, "/incidents");
+  await page.getByRole("link", { name: "Show mine" }).click();
+  await page.getByRole("link", { name: /DiskFull/ }).waitFor();
   console.assertClean();
 });
 

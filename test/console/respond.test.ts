@@ -206,7 +206,7 @@ test("alerts are grouped and filtered by severity and labels, say what silences 
   await page.getByRole("heading", { name: "DiskFull", exact: true }).waitFor();
   await page.getByText("3 firing, 1 silenced.").waitFor();
   const silences = page.getByRole("list", { name: "Silences" });
-  await silences.getByText(/^1 of 2 silenced for (59|1) .* more by .*: .*Disks are exchanged/).waitFor();
+  await silences.getByText(/^1 of 2 silenced for (59|1)\s.* more by .*: .*Disks are exchanged/).waitFor();
   assert.equal(await silences.count(), 1, "only the group with a silenced alert says so");
   await assertAccessible(page, "grouped alerts");
   await console.visit(page, "/alerts?matcher=instance%3D~%22db-.%2A%22");

@@ -178,7 +178,7 @@ test("the list finds, disables with undo, and leads to the first rule; hostile n
   await empty.getByRole("link", { name: "<img src=x onerror=alert(1)>" }).waitFor({ state: "detached" });
   assert.match(empty.url(), /\?q=large/);
 
-  await empty.getByText("Large payment").waitFor();
+  await empty.getByRole("link", { name: "Large payment" }).waitFor();
   assert.equal(await empty.getByText("enabled", { exact: true }).count(), 0, "its switch says that");
   const isActive = async () => (await console.prism.get<{ active: boolean }>(`/api/v1/rules/${id}`)).body.active;
   await empty.getByRole("switch", { name: "Enable Large payment" }).click();

@@ -134,7 +134,7 @@ function wordsOf(code: string): string {
   return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
 
-/** Whether an action has words of its own. */
+/** Whether an action has words of its own; for a test of all actions. @public */
 export function isWorded(action: string): boolean {
   return action in WHOLE || (action.split(".")[1] ?? "") in VERBS;
 }

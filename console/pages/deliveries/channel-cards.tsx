@@ -3,7 +3,7 @@ import { api } from "../../app/api.ts";
 import { invalidate } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
 import { Badge, Button, Card, Time, toast, UserText } from "../../ui/index.ts";
-import { CHANNEL_STATES, CHANNELS } from "./delivery-types.ts";
+import { CHANNELS, channelState } from "./delivery-types.ts";
 
 /** The channels that are in use, and what is wrong with them. */
 export function ChannelCards({ channels }: { readonly channels: readonly ChannelState[] }) {
@@ -20,7 +20,7 @@ export function ChannelCards({ channels }: { readonly channels: readonly Channel
 
 function ChannelCard({ channel }: { readonly channel: ChannelState }) {
   const { name, state, waiting, pausedUntil, lastSuccessAt, lastError } = channel;
-  const { tone, text } = CHANNEL_STATES[state];
+  const { tone, text } = channelState(channel);
   const resume = async () => {
     const { attempted } = await api.post<{ attempted: number }>(`/deliveries/channels/${name}/resume`);
     toast.ok(`${CHANNELS[name]}: ${attempted} deliveries are attempted now.`);

@@ -66,10 +66,13 @@ export default function Deliveries() {
 function subtitleOf(channels: readonly ChannelState[] | undefined): string {
   if (!channels) return "Messages sent by mail, push and webhook.";
   const stopped = channels.filter(({ state }) => state === "paused" || state === "failing");
+  const isTried = channels.every(({ state, lastSuccessAt }) => state !== "ok" || lastSuccessAt !== null);
   const waiting = channels.reduce((sum, channel) => sum + channel.waiting, 0);
   const start =
     stopped.length > 0
       ? `${stopped.map(({ name }) => CHANNELS[name]).join(" and ")}: not working`
-      : "Every channel in use works";
+      : isTried
+        ? "Every channel in use works"
+        : "No channel fails";
   return `${start}; ${plural(waiting, "delivery waits", "deliveries wait")}.`;
 }

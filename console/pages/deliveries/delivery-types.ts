@@ -27,6 +27,13 @@ export const CHANNEL_STATES = {
   failing: { tone: "warn", text: "fails" },
 } as const;
 
+/** Before its first success since the start no one knows that a channel works. */
+export function channelState({ state, lastSuccessAt }: Pick<ChannelState, "state" | "lastSuccessAt">) {
+  return state === "ok" && lastSuccessAt === null
+    ? ({ tone: "plain", text: "not tried yet" } as const)
+    : CHANNEL_STATES[state];
+}
+
 /** Who or what a delivery goes to. */
 export function recipientOf({ userName, webhookHost, target }: DeliveryItem): string {
   return webhookHost ?? userName ?? target;

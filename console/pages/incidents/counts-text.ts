@@ -3,7 +3,13 @@ import { plural } from "../../ui/index.ts";
 import { isWaiting } from "./incident-rows.tsx";
 import { isOpen } from "./incident-types.ts";
 
-type Counts = Pick<IncidentCounts, "waiting" | "quiet" | "acknowledged" | "snoozed">;
+type Counts = Pick<IncidentCounts, "waiting" | "quiet" | "acknowledged" | "snoozed"> &
+  Partial<Pick<IncidentCounts, "mineElsewhere">>;
+
+/** Of incidents in projects that the user does not read. */
+export function notifiedText(count: number): string {
+  return `You were notified of ${plural(count, "incident")}`;
+}
 
 /** Of the listed incidents, for the filters that the server does not count. */
 export function countsOf(items: readonly ListedIncident[] | undefined): Counts | undefined {
@@ -30,6 +36,7 @@ export function subtitleOf(counts: Counts | undefined, filter: string): string {
     ...(taken > 0 ? [`${taken} acknowledged or snoozed`] : []),
     ...(quiet > 0 ? [`${quiet} quiet`] : []),
   ].join(", ");
+  if (waiting === 0 && counts.mineElsewhere) return `${notifiedText(counts.mineElsewhere)}${rest && `, ${rest}`}.`;
   if (waiting === 0 && rest === "") return "No incident waits for people.";
   // One line on a phone, as before the rows are known.
   if (waiting === 0) return `None waits for people, ${rest}.`;

@@ -13,7 +13,7 @@ import { Alerts, Message } from "./incident-alerts.tsx";
 import { State, Subtitle } from "./incident-head.tsx";
 import { Details, People } from "./incident-people.tsx";
 import type { IncidentDetail } from "./incident-types.ts";
-import { NextCall } from "./next-call.tsx";
+import { NextCall, useAhead } from "./next-call.tsx";
 import { NextSteps } from "./next-steps.tsx";
 import { NoteField } from "./note-field.tsx";
 import { IncidentPicture } from "./picture/picture.tsx";
@@ -36,6 +36,7 @@ export function IncidentPage({ params }: PageProps) {
 function IncidentView({ incident }: { readonly incident: IncidentDetail }) {
   const { number, title, urgency, state, mayAct } = incident;
   const earlier = useEarlier(incident);
+  const ahead = useAhead(incident);
   const isLive = state !== "resolved" && mayAct;
   useHotkeys({
     a: () => isLive && mayAcknowledge(incident) && acknowledge(incident),
@@ -61,7 +62,7 @@ function IncidentView({ incident }: { readonly incident: IncidentDetail }) {
     >
       <MirrorNotice projectId={incident.projectId} />
       <section class="incident-brief" aria-label="At a glance">
-        {state !== "resolved" && <NextCall incident={incident} />}
+        {state !== "resolved" && <NextCall incident={incident} ahead={ahead} />}
         {incident.direct === null && <Before earlier={earlier} />}
         <AlertLinks alerts={incident.alertList} areButtons />
       </section>
@@ -74,7 +75,7 @@ function IncidentView({ incident }: { readonly incident: IncidentDetail }) {
         <div class="stack">
           {state !== "resolved" && (
             <Card title="What happens next">
-              <NextSteps incident={incident} />
+              <NextSteps incident={incident} ahead={ahead} />
             </Card>
           )}
           <Card title="People">

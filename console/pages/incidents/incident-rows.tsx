@@ -17,7 +17,7 @@ export function columnsOf(projects: readonly Project[]): readonly Column<ListedI
     {
       label: "Incident",
       cell: ({ number, title, summary, projectId }) => (
-        <span class="one-line">
+        <span class="one-line incident-name">
           <span class="num muted">#{number}</span>
           <UserText lines={1}>{title}</UserText>
           <MirrorBadge projectId={projectId} />
@@ -42,8 +42,8 @@ export function columnsOf(projects: readonly Project[]): readonly Column<ListedI
         ]),
     { label: "State", cell: (incident) => <State incident={incident} />, card: "meta", width: "min" },
     {
-      label: "Alerts",
-      cell: ({ alerts, firing }) => <span class="num nowrap">{`${firing} of ${alerts} firing`}</span>,
+      label: "Firing",
+      cell: ({ alerts, firing }) => <span class="num nowrap">{`${firing} of ${alerts}`}</span>,
       align: "end",
       width: "min",
       card: "hide",

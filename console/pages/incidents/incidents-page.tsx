@@ -8,10 +8,10 @@ import { useProjects } from "../../app/projects.ts";
 import { ChosenTime, rangeOf } from "../../app/time-range.tsx";
 import { Button, Checkbox, choices } from "../../ui/index.ts";
 import { useAlertingChanges } from "./changes.ts";
-import { countsOf, subtitleOf } from "./counts-text.ts";
+import { countsOf, notifiedText, subtitleOf } from "./counts-text.ts";
 import { FIGURE_FILTERS } from "./figure-filters.tsx";
 import { columnsOf, isQuiet, isWaiting } from "./incident-rows.tsx";
-import { incidentCounts } from "./open-incidents.ts";
+import { incidentCounts, notifiedElsewhere } from "./open-incidents.ts";
 import { PageButton } from "./page-dialog.tsx";
 import { Bulk, HOTKEYS, RowActions } from "./row-actions.tsx";
 import { SEVERITY_OPTIONS, severityTone } from "./severity.tsx";
@@ -39,6 +39,18 @@ const EMPTY = {
   text: "An alert opens an incident, and its policy decides who is notified. Try one with a project's API key:",
   command: `curl ${location.origin}/api/v1/alerts -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" -d '{"alerts":[{"labels":{"alertname":"Test"}}]}'`,
 };
+
+/** Where the user was notified of incidents of other projects, not all is quiet. */
+function emptyOf(elsewhere: number) {
+  return elsewhere === 0
+    ? EMPTY
+    : {
+        icon: Siren,
+        title: notifiedText(elsewhere),
+        text: "The projects that you read have no open incident; those that notified you are of another project.",
+        action: <Button href={href("/incidents?mine=true")}>Show mine</Button>,
+      };
+}
 
 function queryOf({ state }: { readonly state: string }) {
   // Resolved incidents are listed by their end.
@@ -68,11 +80,12 @@ export function IncidentsPage() {
       bulk={mayAct && ((ids, done) => <Bulk ids={ids} onDone={done} />)}
       rowActions={mayAct ? (incident) => <RowActions incident={incident} /> : undefined}
       hotkeys={mayAct ? HOTKEYS : undefined}
-      empty={EMPTY}
+      empty={emptyOf(notifiedElsewhere.value)}
       unmatched={{
         icon: Siren,
-        title: "No such incident",
-        text: "Choose another state or severity, or clear the search.",
+        ...(others.mine === ""
+          ? { title: "No such incident", text: "Choose another state or severity, or clear the search." }
+          : { title: "None of yours", text: "You were notified of no incident that fits." }),
         action: <Button onClick={list.clear}>All unresolved ones</Button>,
       }}
     />

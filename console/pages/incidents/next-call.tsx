@@ -5,33 +5,60 @@ import { me } from "../../app/session.ts";
 import { plural, Time } from "../../ui/index.ts";
 import { type IncidentDetail, withheldOf } from "./incident-types.ts";
 
-type NextLine = AlertExplanation["incidents"][number]["next"][number];
+type Story = AlertExplanation["incidents"][number];
+type NextLine = Story["next"][number];
 
 const SHOWN_PEOPLE = 4;
 /** Actions that call people again who were called before. */
 const AGAIN: Readonly<Record<string, string>> = {
-  repeat: "those notified before, again,",
-  "looked-again": "those notified before, again,",
-  "new-alerts": "those notified before, of the new alerts,",
-  "severity-raised": "those notified before, as it got worse,",
+  repeat: "again,",
+  "looked-again": "again,",
+  "new-alerts": "of the new alerts,",
+  "severity-raised": "as it got worse,",
 };
 
-/** Who is called next and when, if no one acts. The server says it, with the people who are on call at that time. */
-export function NextCall({ incident }: { readonly incident: IncidentDetail }) {
+/** What the server says that follows if no one acts, with the people who are on call at that time. */
+export interface Ahead {
+  /** Undefined until it is known. */
+  readonly story: Pick<Story, "next" | "people"> | undefined;
+  readonly isFailed: boolean;
+}
+
+/** The one source of what the page says about what follows. */
+export function useAhead(incident: IncidentDetail): Ahead {
   const { data, error, reload } = useGet<AlertExplanation>(`/explain/incident/${incident.id}`);
-  const { state, step, round, nextStepAt, snoozedUntil, firing, assigned, notifiedAt } = incident;
-  const phase = JSON.stringify([state, step, round, nextStepAt, snoozedUntil, firing > 0, assigned, notifiedAt]);
+  const { state, step, round, nextStepAt, nextDueAt, snoozedUntil, firing, assigned, notifiedAt } = incident;
+  const phase = JSON.stringify([
+    state,
+    step,
+    round,
+    nextStepAt,
+    nextDueAt,
+    snoozedUntil,
+    firing > 0,
+    assigned,
+    notifiedAt,
+  ]);
   const known = useRef(phase);
   useEffect(() => {
     if (known.current === phase) return;
     known.current = phase;
     reload();
   }, [phase]);
-  const next = data?.incidents[0]?.next;
+  return { story: data?.incidents[0], isFailed: error !== undefined };
+}
+
+interface Props {
+  readonly incident: IncidentDetail;
+  readonly ahead: Ahead;
+}
+
+/** Who is called next and when, if no one acts. */
+export function NextCall({ incident, ahead: { story, isFailed } }: Props) {
   return (
     <p class="incident-line next-call" aria-live="polite">
       <b>Next:</b>{" "}
-      {next === undefined ? error ? <Unknown incident={incident} /> : "…" : <Call {...{ next, incident }} />}
+      {story === undefined ? isFailed ? <Unknown incident={incident} /> : "…" : <Call {...{ story, incident }} />}
     </p>
   );
 }
@@ -41,7 +68,13 @@ const PAUSES: Readonly<Record<string, string>> = {
   "snooze-ended": "when the snooze ends",
 };
 
-function Call({ next, incident }: { readonly next: readonly NextLine[]; readonly incident: IncidentDetail }) {
+interface CallProps {
+  readonly story: NonNullable<Ahead["story"]>;
+  readonly incident: IncidentDetail;
+}
+
+function Call({ story, incident }: CallProps) {
+  const { next } = story;
   const call = next.find(({ kind, users }) => kind in AGAIN || (kind === "notified" && (users?.length ?? 0) > 0));
   const before = call === undefined ? next[0] : next.slice(0, next.indexOf(call)).find(({ kind }) => kind in PAUSES);
   const isQuiet = withheldOf(incident) !== null;
@@ -59,16 +92,24 @@ function Call({ next, incident }: { readonly next: readonly NextLine[]; readonly
     );
   return (
     <>
-      <b>{AGAIN[call.kind] ?? peopleOf(call.users ?? [])}</b> {call.at !== null && <Time at={call.at} />}
+      <b>{call.kind in AGAIN ? againText(call, story, incident) : peopleOf(call.users ?? [])}</b>{" "}
+      {call.at !== null && <Time at={call.at} />}
       {before !== undefined && `, ${PAUSES[before.kind]}`}
     </>
   );
 }
 
-function peopleOf(users: NonNullable<NextLine["users"]>): string {
-  const names = users.map(({ userId, name, username }) =>
-    userId === me.value?.id ? "you" : name || username || userId,
-  );
+/** The people of a repetition: those of the line, otherwise whoever was notified before and did not acknowledge. */
+function againText(call: NextLine, { next, people }: CallProps["story"], { acknowledgements }: IncidentDetail): string {
+  const before = next.slice(0, next.indexOf(call)).flatMap(({ users }) => users ?? []);
+  const has = new Set(acknowledgements.map(({ userId }) => userId));
+  const known = new Map([...people, ...before].map((each) => [each.userId, each]));
+  const users = call.users ?? [...known.values()].filter(({ userId }) => !has.has(userId));
+  return `${users.length === 0 ? "those notified before" : peopleOf(users)}, ${AGAIN[call.kind]}`;
+}
+
+function peopleOf(users: readonly Pick<NonNullable<NextLine["users"]>[number], "userId" | "name">[]): string {
+  const names = users.map(({ userId, name }) => (userId === me.value?.id ? "you" : name || userId));
   const left = names.length - SHOWN_PEOPLE;
   return left > 0 ? `${names.slice(0, SHOWN_PEOPLE).join(", ")} and ${plural(left, "other")}` : names.join(", ");
 }

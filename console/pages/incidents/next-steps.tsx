@@ -4,6 +4,7 @@ import { me } from "../../app/session.ts";
 import { formatDuration, Link, plural, Time, Timeline } from "../../ui/index.ts";
 import { QuietText } from "../alerts/quiet.tsx";
 import { type IncidentDetail, isOpen, type PolicyStep, withheldOf } from "./incident-types.ts";
+import type { Ahead } from "./next-call.tsx";
 import { ChannelName, ScheduleName } from "./timeline-words.tsx";
 
 interface Planned {
@@ -28,7 +29,7 @@ function plannedOf({ steps, step: next, nextStepAt }: IncidentDetail): readonly 
 }
 
 /** The next steps if no one acts. */
-export function NextSteps({ incident }: { readonly incident: IncidentDetail }) {
+export function NextSteps({ incident, ahead }: { readonly incident: IncidentDetail; readonly ahead: Ahead }) {
   const { policy, notifiedAt, nextDueAt, snoozedUntil, isSnoozed, state } = incident;
   const planned = plannedOf(incident);
   const withheld = withheldOf(incident);
@@ -57,10 +58,14 @@ export function NextSteps({ incident }: { readonly incident: IncidentDetail }) {
         </p>
       ) : planned.length === 0 ? (
         <p>
-          {nextDueAt === null ? "Nothing follows." : "All steps of this round are done. It continues "}
-          {nextDueAt !== null && <Time at={nextDueAt} />}
+          {nextDueAt === null || ahead.story?.next.length === 0
+            ? "Nothing follows."
+            : "All steps of this round are done."}
         </p>
       ) : null}
+      {isOpen(incident) && withheld === null && notifiedAt !== null && planned.length === 0 && (
+        <Follows ahead={ahead} />
+      )}
       {isOpen(incident) && incident.assigned?.phase === "waiting" && (
         <p>
           {incident.assigned.by === "page" ? "People were paged directly. " : "It was given to others. "}
@@ -79,6 +84,22 @@ export function NextSteps({ incident }: { readonly incident: IncidentDetail }) {
         />
       )}
     </div>
+  );
+}
+
+/** What the line at the top of the page says in short. */
+function Follows({ ahead: { story } }: { readonly ahead: Ahead }) {
+  if (story === undefined || story.next.length === 0) return null;
+  return (
+    <Timeline
+      label="What follows"
+      items={story.next.map(({ at, text }, index) => ({
+        key: String(index),
+        pending: true,
+        title: text,
+        ...(at === null ? {} : { time: <Time at={at} /> }),
+      }))}
+    />
   );
 }
 

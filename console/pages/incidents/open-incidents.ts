@@ -14,6 +14,9 @@ export const incidentCounts = signal<IncidentCounts | undefined>(undefined);
 /** Incidents that wait for people; the badge of the navigation. */
 export const openIncidents = computed(() => incidentCounts.value?.waiting ?? 0);
 
+/** Incidents that the user was notified of, but that lists of the user's projects do not show. */
+export const notifiedElsewhere = computed(() => incidentCounts.value?.mineElsewhere ?? 0);
+
 let turn = 0;
 /** Number of the request that is shown; answers to earlier ones are dropped. */
 let shown = 0;

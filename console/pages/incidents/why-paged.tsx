@@ -1,6 +1,7 @@
 import { useGet } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
 import { Answer, Drawer, ErrorState, openDialog, Skeleton, Time, Timeline, UserText } from "../../ui/index.ts";
+import { withLocalTimes } from "../explain/words.ts";
 import type { IncidentDetail } from "./incident-types.ts";
 
 interface Line {
@@ -89,7 +90,7 @@ function Reasons({ lines }: { readonly lines: readonly string[] }) {
     <ul class="plain-list muted small">
       {lines.map((line) => (
         <li key={line}>
-          <bdi>{line}</bdi>
+          <bdi>{withLocalTimes(line)}</bdi>
         </li>
       ))}
     </ul>
@@ -97,5 +98,9 @@ function Reasons({ lines }: { readonly lines: readonly string[] }) {
 }
 
 function itemOf({ at, text }: Line, pending: boolean) {
-  return { title: <span class="small">{text}</span>, pending, ...(at === null ? {} : { time: <Time at={at} /> }) };
+  return {
+    title: <span class="small">{withLocalTimes(text)}</span>,
+    pending,
+    ...(at === null ? {} : { time: <Time at={at} /> }),
+  };
 }

@@ -5,6 +5,7 @@ import { href } from "../../app/base.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { useGet } from "../../app/query.ts";
 import {
+  Badge,
   Button,
   Card,
   type Column,
@@ -51,10 +52,11 @@ export default function MyShifts() {
   const columns: readonly Column<OwnShift>[] = [
     {
       label: "Schedule",
-      cell: ({ name, away }) => (
+      cell: ({ name, away, swapId }) => (
         <span class="inline">
           <UserText>{name}</UserText>
           <AwayBadge away={away} isShort />
+          {swapId !== null && <Badge tone="warn">swap asked</Badge>}
         </span>
       ),
       card: "title",
@@ -88,7 +90,9 @@ export default function MyShifts() {
               rowKey={({ scheduleId, start }) => `${scheduleId} ${start}`}
               columns={columns}
               rowHref={({ scheduleId }) => href(`/oncall/${scheduleId}`)}
-              rowActions={(shift) => [{ label: "Ask for a swap", onSelect: () => askForSubstitute(shift) }]}
+              rowActions={(shift) =>
+                shift.swapId === null ? [{ label: "Ask for a swap", onSelect: () => askForSubstitute(shift) }] : null
+              }
               empty={
                 <EmptyState
                   small

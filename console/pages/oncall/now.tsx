@@ -1,6 +1,7 @@
 import { CalendarDays, PhoneCall } from "lucide";
+import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import type { OnCallUser } from "../../../src/client/api-types.gen.ts";
+import type { OnCallOwnShifts, OnCallUser } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { ManagedBadge } from "../../app/managed.tsx";
 import { canInProject } from "../../app/memberships.ts";
@@ -61,15 +62,7 @@ export default function OnCallNow() {
         query={query}
         skeleton={<Skeleton kind="cards" />}
         isEmpty={({ data }) => data.length === 0}
-        empty={
-          <EmptyState
-            icon={PhoneCall}
-            title="There is no on-call schedule"
-            text="A schedule says who is notified of an incident at each hour. Rotations take turns; overrides and swaps change them."
-            action={make}
-            command={COMMAND}
-          />
-        }
+        empty={<NoSchedule to={to} make={make} />}
       >
         {({ data }) => (
           <div class="stack">
@@ -81,6 +74,36 @@ export default function OnCallNow() {
       </Loaded>
       <Proofs />
     </Page>
+  );
+}
+
+interface NoScheduleProps {
+  readonly to: string;
+  readonly make: ComponentChildren;
+}
+
+/** The user may be on call on schedules of a project that the user does not read. */
+function NoSchedule({ to, make }: NoScheduleProps) {
+  const own = useGet<OnCallOwnShifts>("/oncall/shifts", { to });
+  const names = [...new Set((own.data?.data ?? []).map(({ name }) => name))];
+  if (names.length > 0)
+    return (
+      <EmptyState
+        icon={PhoneCall}
+        title={`You have shifts on ${names.join(", ")}`}
+        text="Its project is not one that you read; your own shifts are all that you see of it."
+        action={<Button href={href("/oncall/mine")}>My shifts</Button>}
+      />
+    );
+  if (!own.data && !own.error) return <Skeleton kind="cards" />;
+  return (
+    <EmptyState
+      icon={PhoneCall}
+      title="There is no on-call schedule"
+      text="A schedule says who is notified of an incident at each hour. Rotations take turns; overrides and swaps change them."
+      action={make}
+      command={COMMAND}
+    />
   );
 }
 

@@ -137,7 +137,10 @@ function ScheduleView({ schedule, parts: { now, gaps, conflicts, layers } }: Vie
         <div class="stack">
           {duty && (
             <Card>
-              <Slots duty={duty} zone={zone} colour={colour} onChoose={override} />
+              <div class="stack s2">
+                <Slots duty={duty} zone={zone} colour={colour} onChoose={override} />
+                <p class="muted small">{`Times in ${zone}.`}</p>
+              </div>
             </Card>
           )}
           <Calendar schedule={schedule} colour={colour} onChoose={override} />

@@ -31,7 +31,7 @@ export function Swaps({ schedule, people }: ChangesProps) {
   const name = namer(people);
   const own = me.value?.id;
   const take = async (swap: OnCallSwap) => {
-    const text = `${spanLabel(Date.parse(swap.start), Date.parse(swap.end), zone)}: you are on call in place of ${name(swap.userId)}.`;
+    const text = `${spanLabel(Date.parse(swap.start), Date.parse(swap.end), zone)} (${zone}): you are on call in place of ${name(swap.userId)}.`;
     if (!(await confirm({ title: "Take these shifts?", text, action: "Take" }))) return;
     showSaved("The shifts are yours.", await api.post<Warned>(`${path}/${swap.id}/take`));
   };
@@ -58,7 +58,7 @@ export function Swaps({ schedule, people }: ChangesProps) {
   return (
     <Card
       title="Swaps"
-      sub="A request changes nothing until another member takes it."
+      sub={`A request changes nothing until another member takes it. Times in ${zone}.`}
       actions={<Button onClick={() => openDialog(<AskForSwap {...{ schedule, people }} />)}>Ask for a swap</Button>}
       flush
     >

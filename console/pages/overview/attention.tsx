@@ -1,4 +1,4 @@
-import { CircleCheck } from "lucide";
+import { CircleCheck, Siren } from "lucide";
 import { useState } from "preact/hooks";
 import type { Attention as AttentionAnswer, AttentionItem, Notification } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
@@ -12,7 +12,9 @@ import { Attention, Button, Card, confirm, EmptyState, plural, Skeleton, Time, t
 import { plainText } from "../explain/words.ts";
 import { acknowledge } from "../inbox/inbox-actions.ts";
 import { useAlertingChanges } from "../incidents/changes.ts";
+import { notifiedText } from "../incidents/counts-text.ts";
 import { acknowledge as acknowledgeIncident } from "../incidents/incident-actions.tsx";
+import { notifiedElsewhere } from "../incidents/open-incidents.ts";
 import { Age, severityOf } from "../incidents/severity.tsx";
 
 const EVERY_MS = 2000;
@@ -64,12 +66,27 @@ export function AttentionList({
     <section aria-label="Needs attention">
       {items.length === 0 ? (
         <Card flush>
-          <EmptyState small icon={CircleCheck} title="Nothing needs you" text={watchedText(watched)} />
+          <NoItems watched={watched} />
         </Card>
       ) : (
         <AttentionItems items={items} done={done} />
       )}
     </section>
+  );
+}
+
+function NoItems({ watched }: Pick<AttentionState, "watched">) {
+  const elsewhere = notifiedElsewhere.value;
+  if (elsewhere === 0)
+    return <EmptyState small icon={CircleCheck} title="Nothing needs you" text={watchedText(watched)} />;
+  return (
+    <EmptyState
+      small
+      icon={Siren}
+      title={notifiedText(elsewhere)}
+      text="They are not of the projects that you read."
+      action={<Button href={href("/incidents?mine=true")}>Show mine</Button>}
+    />
   );
 }
 

@@ -35,7 +35,9 @@ export function OnCallRow() {
   if (all.length === 0)
     return (
       <p class="muted">
-        No schedule says who is on call. <Link href={href("/oncall")}>On-call</Link>
+        {/* The user may be on call in a project that the user does not read. */}
+        {own.data?.data.length ? ownText(own.data.data) : "No schedule says who is on call."}{" "}
+        <Link href={href("/oncall")}>On-call</Link>
       </p>
     );
   const sorted = all.toSorted((a, b) => rankOf(a) - rankOf(b) || a.name.localeCompare(b.name));

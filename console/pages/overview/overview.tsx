@@ -10,7 +10,8 @@ import { Banner, Button, ErrorState, formatNumber, Page, plural, Segmented } fro
 import { ALL_EVENTS } from "../events/filters.ts";
 import { useLiveEvents } from "../events/live-events.ts";
 import { unread } from "../inbox/unread.ts";
-import { openIncidents } from "../incidents/open-incidents.ts";
+import { notifiedText } from "../incidents/counts-text.ts";
+import { notifiedElsewhere, openIncidents } from "../incidents/open-incidents.ts";
 import { AlertDay } from "./alert-day.tsx";
 import { AttentionList, useAttention } from "./attention.tsx";
 import { EventChart, NotificationChart, StatCards, useStats } from "./figures.tsx";
@@ -32,15 +33,17 @@ export default function Overview() {
 }
 
 /** The answer before the lines: "1 delivery problem, 5 open incidents, 3 other things." */
-function attentionText(items: readonly AttentionItem[] | undefined, open: number): string {
+function attentionText(items: readonly AttentionItem[] | undefined, open: number, elsewhere: number): string {
   if (!items) return "Who is on call, and what needs your attention now.";
   const delivery = items.filter(({ kind }) => DELIVERY.has(kind)).length;
   const others = items.filter(({ kind }) => !DELIVERY.has(kind) && !INCIDENTS.has(kind)).length;
   const parts = [
     ...(delivery > 0 ? [plural(delivery, "delivery problem")] : []),
     ...(open > 0 ? [plural(open, "open incident")] : []),
+    ...(elsewhere > 0 && delivery + open + others > 0 ? [`${plural(elsewhere, "incident")} of other projects`] : []),
     ...(others > 0 ? [plural(others, "other thing")] : []),
   ];
+  if (parts.length === 0 && elsewhere > 0) return `${notifiedText(elsewhere)}.`;
   return parts.length === 0 ? "Nothing needs you." : `${parts.join(", ")}.`;
 }
 
@@ -81,7 +84,7 @@ function ReaderOverview() {
       subtitle={
         isFresh
           ? "This server has no events yet. Three steps, and it notifies you."
-          : attentionText(lines, openIncidents.value)
+          : attentionText(lines, openIncidents.value, notifiedElsewhere.value)
       }
     >
       <div class="stack s5">
@@ -164,7 +167,10 @@ function OwnOverview() {
   const seen = unread.value === 0 ? "You have seen everything." : `${formatNumber(unread.value)} unread.`;
   const waits = count > 0 ? `${plural(count, "notification waits", "notifications wait")} for you.` : seen;
   return (
-    <Page title="Overview" subtitle={readsProject ? attentionText(lines, openIncidents.value) : waits}>
+    <Page
+      title="Overview"
+      subtitle={readsProject ? attentionText(lines, openIncidents.value, notifiedElsewhere.value) : waits}
+    >
       <div class="stack s5">
         {readsProject && <OnCallNow />}
         {isOnCallKnown && <AttentionList attention={{ ...attention, items: lines }} />}

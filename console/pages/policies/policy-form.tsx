@@ -14,6 +14,10 @@ interface Props {
 
 const NUMBERS = ["repeat", "ackQuorum", "ackExpiresMs", "autoResolveMs"] as const;
 const FLAGS = ["renotifyOnNew", "sendResolved", "fallback", "opensIncidents"] as const;
+/** In place of the words of the API. */
+const HINTS: Partial<Record<(typeof FLAGS)[number], { readonly hint: string }>> = {
+  opensIncidents: { hint: "Whether alerts open incidents. Off: they are listed, and no one is notified" },
+};
 
 export function PolicyForm({ draft, onChange, projectId, readOnly }: Props) {
   const change = (part: Partial<PolicyDefinition>) => onChange({ ...draft, ...part });
@@ -40,7 +44,7 @@ export function PolicyForm({ draft, onChange, projectId, readOnly }: Props) {
           <Card title="Rounds and acknowledgements">
             <div class="stack">
               <Fields of={edited} show={NUMBERS.map((each) => ({ name: each, label: LABELS[each], disabled }))} />
-              <Fields of={edited} show={FLAGS.map((each) => ({ name: each, disabled }))} />
+              <Fields of={edited} show={FLAGS.map((each) => ({ name: each, disabled, ...HINTS[each] }))} />
             </div>
           </Card>
         </div>

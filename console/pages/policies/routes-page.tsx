@@ -1,33 +1,12 @@
-import type { Policy, RouteTraffic } from "../../../src/client/api-types.gen.ts";
 import "./policies.css";
-import { useState } from "preact/hooks";
-import { api } from "../../app/api.ts";
-import { ConflictBanner, useDraft } from "../../app/draft.tsx";
-import { ManagedBadge, ManagedNotice, useLock } from "../../app/managed.tsx";
-import { canInProject } from "../../app/memberships.ts";
+import { ManagedBadge } from "../../app/managed.tsx";
 import { useReplacing } from "../../app/navigate.ts";
 import { ProjectChoice, useProjectChoice } from "../../app/project-choice.tsx";
-import { invalidate, useGet } from "../../app/query.ts";
-import {
-  Button,
-  Card,
-  Form,
-  formatRelative,
-  isPending,
-  Loaded,
-  Page,
-  plural,
-  Skeleton,
-  Toolbar,
-  toast,
-} from "../../ui/index.ts";
-import { InhibitRules } from "./inhibit-rules.tsx";
-import { TimeIntervals } from "./interval-forms.tsx";
+import { useGet } from "../../app/query.ts";
+import { formatRelative, Loaded, Page, plural, Skeleton, Toolbar } from "../../ui/index.ts";
 import { PolicyTabs } from "./policy-tabs.tsx";
-import { useProposal } from "./proposal.ts";
-import { RouteTest } from "./route-test.tsx";
-import { RouteTree } from "./route-tree.tsx";
-import { documentOf, type RouteMatch, type RouteNode, type Routing, type RoutingDocument } from "./routing-types.ts";
+import { RoutesEditor } from "./routes-editor.tsx";
+import type { RouteNode, Routing } from "./routing-types.ts";
 
 /** Which alerts reach which policy. */
 export default function RoutesPage() {
@@ -46,7 +25,7 @@ export default function RoutesPage() {
         <ProjectChoice value={project} onChange={setProject} projects={projects} />
       </Toolbar>
       <Loaded query={query} skeleton={<Skeleton kind="form" />}>
-        {(routing) => <Editor key={routing.projectId} routing={routing} reload={query.reload} />}
+        {(routing) => <RoutesEditor key={routing.projectId} routing={routing} reload={query.reload} />}
       </Loaded>
     </Page>
   );
@@ -56,86 +35,4 @@ function summary({ route, version, updatedAt }: Routing): string {
   const count = (node: RouteNode): number => 1 + (node.routes ?? []).reduce((sum, child) => sum + count(child), 0);
   if (version === 0) return "The built-in document: every alert goes to the policy default, grouped by alertname.";
   return `${plural(count(route), "route")}, version ${version}, changed ${updatedAt ? formatRelative(updatedAt) : ""}.`;
-}
-
-/** Edits are kept until they are saved with the version that they started from. */
-function Editor({ routing, reload }: { readonly routing: Routing; readonly reload: () => void }) {
-  const isWritable = canInProject("policies:write") === true;
-  const readOnly = useLock("routes", routing.projectId) || !isWritable;
-  const edit = useDraft<Routing, RoutingDocument>({
-    stored: routing,
-    draftOf: documentOf,
-    isChanged: (before, after) => JSON.stringify(before) !== JSON.stringify(after),
-    reload,
-  });
-  const { base, draft, setDraft, isDirty } = edit;
-  const [hits, setHits] = useState<readonly RouteMatch[]>([]);
-  const counted = useGet<RouteTraffic>("/routes/traffic", { projectId: base.projectId });
-  const traffic = counted.data;
-  const isCounted = !isDirty && traffic?.version === base.version;
-  const policies = useGet<{ readonly data: readonly Policy[] }>("/policies", { projectId: base.projectId }).data?.data;
-  const save = async (replaced?: Routing) => {
-    const query = { projectId: base.projectId };
-    if (!(await edit.save((extra) => api.put<Routing>("/routes", draft, query, extra), replaced))) return;
-    invalidate("/routes");
-    toast.ok("The routes are saved. Open incidents keep the settings of their route.");
-  };
-  const change = (part: Partial<RoutingDocument>) => setDraft({ ...draft, ...part });
-  const added = useProposal({ projectId: base.projectId, document: draft, readOnly, change: setDraft });
-  const intervals = draft.timeIntervals.map(({ name }) => name);
-  return (
-    <div class="stack">
-      {isWritable && <ManagedNotice kind="routes" id={routing.projectId} />}
-      <RouteTest
-        projectId={base.projectId}
-        document={isDirty ? draft : undefined}
-        policies={policies ?? []}
-        onMatches={setHits}
-      />
-      <Form onSubmit={() => save()} label="Routes">
-        <ConflictBanner edit={edit} mine={{ label: "Replace it with mine", onClick: () => save(routing) }} />
-        <fieldset class="plain-set stack" disabled={readOnly}>
-          <RouteTree
-            root={draft.route}
-            onChange={(route) => change({ route })}
-            policies={(policies ?? []).map(({ name }) => name)}
-            intervals={intervals}
-            projectId={base.projectId}
-            hits={hits}
-            readOnly={readOnly}
-            traffic={isCounted ? traffic : undefined}
-            isCounting={isPending(counted)}
-            added={added}
-          />
-          <Card title="Time intervals" sub="Named times in which routes are mute or active, and for steps of policies.">
-            <TimeIntervals
-              items={draft.timeIntervals}
-              onChange={(timeIntervals) => change({ timeIntervals })}
-              readOnly={readOnly}
-            />
-          </Card>
-          <Card
-            title="Inhibition"
-            sub="While an alert of the source side fires, those of the target side notify no one."
-          >
-            <InhibitRules
-              items={draft.inhibitRules}
-              onChange={(inhibitRules) => change({ inhibitRules })}
-              projectId={base.projectId}
-              readOnly={readOnly}
-            />
-          </Card>
-        </fieldset>
-        {isDirty && !readOnly && (
-          <div class="inline">
-            <Button variant="primary" type="submit">
-              Save routes
-            </Button>
-            <Button onClick={() => edit.start(routing)}>Discard</Button>
-            <span class="muted">The test above uses the unsaved routes.</span>
-          </div>
-        )}
-      </Form>
-    </div>
-  );
 }

@@ -23,7 +23,7 @@ export function Figures({ choice, now, before, isApproximate }: Props) {
       <StatCard
         label="Pages"
         value={formatNumber(now.pages)}
-        sub={`of ${plural(now.incidents, "incident")}`}
+        sub={`of ${plural(now.incidents, "ended incident")}; open ones are left out`}
         {...change(now.pages, before.pages)}
         href={choice.incidents()}
       />

@@ -45,6 +45,13 @@ const WORDS: Readonly<Record<string, Words>> = {
   },
   "retention.days": { label: "Keep events for (days)", hint: "0 keeps all. A project can have its own number." },
   "retention.notificationDays": { label: "Keep notifications for (days)", hint: "0 keeps all." },
+  "retention.silenceDays": { label: "Keep silences for (days)", hint: "After their end. 0 keeps all." },
+  "retention.alertDays": { label: "Keep resolved alerts and incidents for (days)", hint: "0 keeps all." },
+  "retention.reportDays": { label: "Keep what reports are made of for (days)", hint: "0 keeps all." },
+  "retention.auditDays": {
+    label: "Keep the audit trail for (days)",
+    hint: "A checkpoint replaces removed entries. 0 keeps all.",
+  },
   "log.level": {
     label: "Log level",
     hint: "The least severe level that is logged.",

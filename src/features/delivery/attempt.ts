@@ -136,7 +136,7 @@ async function send(
     return;
   }
   host?.answered();
-  circuit.answered();
+  circuit.accepted();
   await recordDelivered(context, job, found, accepted);
 }
 

@@ -102,11 +102,16 @@ export class CircuitBreaker {
     return 0;
   }
 
+  /** The provider accepted the message. */
+  accepted(): void {
+    this.#lastSuccessAt = this.#clock.now();
+    this.answered();
+  }
+
   /** The provider answered, whatever it said about the message. */
   answered(): void {
     if (this.#openUntil !== null) this.#log.info({ channel: this.channel }, "provider recovered");
     this.#isReached = true;
-    this.#lastSuccessAt = this.#clock.now();
     this.close();
   }
 
@@ -121,9 +126,12 @@ export class CircuitBreaker {
   refused(error: unknown): void {
     const cause = error instanceof Error ? error : new Error(String(error));
     if (error instanceof ProviderDown || error instanceof Refused) this.open(cause);
-    else if (error instanceof TargetGone || error instanceof PermanentError || error instanceof RetryLater)
+    else if (error instanceof TargetGone || error instanceof RetryLater) this.answered();
+    else if (error instanceof PermanentError) {
+      // No reason for a pause, but the last call was no success.
       this.answered();
-    else this.failed(cause);
+      this.#noteFailure(cause);
+    } else this.failed(cause);
   }
 
   /** Reports an attempt that was abandoned without a result. */
@@ -145,8 +153,12 @@ export class CircuitBreaker {
     this.#log.error({ channel: this.channel, pauseMs: this.#pauseMs, err: error }, "provider paused");
   }
 
-  #note({ message }: Error): void {
+  #note(error: Error): void {
     this.#isReached = false;
+    this.#noteFailure(error);
+  }
+
+  #noteFailure({ message }: Error): void {
     this.#lastError = message;
     this.#lastFailureAt = this.#clock.now();
   }

@@ -92,7 +92,7 @@ async function attemptMail(
   } finally {
     circuit.abandoned();
   }
-  circuit.answered();
+  circuit.accepted();
   await db.write(async (trx) => {
     await jobs.complete(job, trx);
     await trx.deleteFrom("sealed_mails").where("id", "=", job.id).execute();

@@ -115,7 +115,7 @@ async function complete(context: DeliveryContext, held: HeldJob, result: unknown
   else {
     const { channel, circuit } = usedRoute(context, found);
     const accepted = acceptedOf(result);
-    circuit.answered();
+    circuit.accepted();
     await channel.interpret?.(found, { accepted });
     await recordDelivered(context, job, found, accepted);
   }

@@ -91,12 +91,32 @@ export async function nextLines(
       });
       continue;
     }
-    const names = await namesOf(context, projectId, []);
+    const found = await askedAgain(context, projectId, forecast);
+    const names = await namesOf(context, projectId, [{ at, kind: "notified", actor: null, data: { users: found } }]);
     const text = forecastText(forecast, names);
     const place = action.kind === "webhook" || action.kind === "channel" ? { step: action.step } : {};
-    if (text !== undefined) lines.push({ ...time, kind: kindOf(forecast), text, ...place });
+    const asked =
+      found.length === 0
+        ? {}
+        : { users: await peopleIn(context, principal, projectId, { found, names, urgency: "high" }) };
+    if (text !== undefined) lines.push({ ...time, kind: kindOf(forecast), text, ...place, ...asked });
   }
   return lines;
+}
+
+/** The people of the steps that are asked again, on call at that time. */
+async function askedAgain(
+  context: AlertExplainContext,
+  projectId: string,
+  { at, again = [] }: Forecast,
+): Promise<string[]> {
+  const found = new Set<string>();
+  for (const action of again) {
+    if (action.kind !== "page") continue;
+    const { users } = await candidatesOf(peopleParts(context), context.db.scan, projectId, action.notify, at);
+    for (const id of users) found.add(id);
+  }
+  return [...found];
 }
 
 /** The users whom no channel reaches, as far as the caller may read it. */

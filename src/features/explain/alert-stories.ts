@@ -30,7 +30,9 @@ export function routeText(
   if (row.direct !== null) return `The policy ${name} (${built}) follows if no one acknowledges it.`;
   // An incident of a silent source has no route.
   if (pathOf(row).length === 0) return `It follows the policy ${name} (${built}) of the incidents of the source.`;
-  return `The route ${pathOf(row).join(" / ")} led it to the policy ${name} (${built}).`;
+  const matchers = pathOf(row).flatMap((each) => (each === "{}" ? [] : [each.replace(/^\{|\}$/g, "")]));
+  const which = matchers.length === 0 ? "root route" : `route of ${matchers.join(" / ")}`;
+  return `The ${which} led it to the policy ${name} (${built}).`;
 }
 
 /** The causes of alerts, and the actions of their incidents. The number of reads is the same for any number. */

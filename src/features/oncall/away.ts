@@ -40,10 +40,6 @@ export function awayView(away: readonly Away[], userId: string, start: EpochMs, 
 export function conflictView(schedule: OnCallRow, swaps: readonly ShiftRow[], user: UserName, conflict: Conflict) {
   const { id: scheduleId, projectId, name } = schedule;
   const { start, end, away } = conflict;
-  const isAsked = (row: ShiftRow): boolean => {
-    const span = spanOf(row);
-    return row.swapFor === user.id && span.start < end && span.end > start;
-  };
   return {
     scheduleId,
     projectId,
@@ -54,9 +50,18 @@ export function conflictView(schedule: OnCallRow, swaps: readonly ShiftRow[], us
     daysOffId: away.id,
     firstDay: away.firstDay,
     lastDay: away.lastDay,
-    swapId: swaps.find(isAsked)?.id ?? null,
+    swapId: swapFor(swaps, user.id, start, end),
     message: `${nameOf(user)} is away ${daysText(away)} and on call for ${name} from ${localTime(start, away.timezone)} until ${localTime(end, away.timezone)}; no swap or override covers it`,
   };
+}
+
+/** The id of the first request of a user for a substitute in a time, or null. @param swaps the open ones */
+export function swapFor(swaps: readonly ShiftRow[], userId: string, start: EpochMs, end: EpochMs): string | null {
+  const isAsked = (row: ShiftRow): boolean => {
+    const span = spanOf(row);
+    return row.swapFor === userId && span.start < end && span.end > start;
+  };
+  return swaps.find(isAsked)?.id ?? null;
 }
 
 /** The open requests of a schedule for a substitute. */

@@ -125,6 +125,7 @@ export const OwnShifts = named(
         start: v.string(),
         end: v.string(),
         away,
+        swapId: doc(nullableText, "An open request of the user for a substitute in this time"),
       }),
     ),
   }),

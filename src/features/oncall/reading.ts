@@ -5,7 +5,7 @@ import { DAY_MS, type EpochMs, toRfc3339, toRfc3339OrNull } from "../../core/tim
 import { requireAccount } from "../../http/server/access.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import { userNames } from "../access/index.ts";
-import { awayOf, awayView, usersOf } from "./away.ts";
+import { awayOf, awayView, openSwaps, swapFor, usersOf } from "./away.ts";
 import type { Away } from "./model/away.ts";
 import {
   type CoverageGap,
@@ -244,6 +244,9 @@ export async function readOwnShifts(context: OnCallContext, principal: Permissio
     : projectsOf(context, principal, undefined);
   const shifts = await shiftsOfUser(context, userId, projectIds, span);
   const away = await awayOf(context.db.read, [userId], span.from, span.to);
+  const swaps = new Map<string, Awaited<ReturnType<typeof openSwaps>>>();
+  for (const id of new Set(shifts.map(({ schedule }) => schedule.id)))
+    swaps.set(id, await openSwaps(context.db.read, id));
   return {
     ...shown(span),
     data: shifts.map(({ schedule: { id, projectId, name }, start, end }) => ({
@@ -253,6 +256,7 @@ export async function readOwnShifts(context: OnCallContext, principal: Permissio
       start: toRfc3339(start),
       end: toRfc3339(end),
       away: awayView(away, userId, start, end),
+      swapId: swapFor(swaps.get(id) ?? [], userId, start, end),
     })),
   };
 }

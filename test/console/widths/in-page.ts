@@ -1,6 +1,15 @@
 // Runs in the browser: widths.test.ts bundles it and calls `faultsOnPage`.
 
-export type FaultKind = "cut" | "over" | "off screen" | "sideways" | "small" | "moves" | "axe" | "not opened";
+export type FaultKind =
+  | "cut"
+  | "narrow"
+  | "over"
+  | "off screen"
+  | "sideways"
+  | "small"
+  | "moves"
+  | "axe"
+  | "not opened";
 
 /** One thing that a person would see as broken. */
 export interface Fault {
@@ -31,6 +40,10 @@ const SCROLLS = ".code-scroll, pre, code, .cm-scroller, .toolbar-end, .matrix";
 const UNSEEN = ".sr-only, .skip, .cm-editor, [inert], option";
 /** What stands in the middle of a text is as high as its line. */
 const IN_TEXT = ".row-open, .json-open, .json-more, p button, .story-t button, .chip button";
+/** A text of more lines than these has this width at least. */
+const LINES_OF_NARROW = 3;
+const LEAST_EM = 8;
+const LETTERS_OF_WORD = 20;
 const PHONE_PX = 640;
 const THUMB_PX = 40;
 const POINTER_PX = 24;
@@ -40,7 +53,10 @@ const SLACK = { x: 1.5, y: 4 };
 /** @returns the faults of the page as it is, or of what is open over it */
 function faultsOnPage(): readonly Fault[] {
   const root = topmost();
-  return [...sideways(), ...cutTexts(root), ...cutChoices(root), ...overlaps(root), ...offScreen(root), ...small(root)];
+  return [
+    ...[...sideways(), ...cutTexts(root), ...cutChoices(root), ...cutDates(root)],
+    ...[...narrowTexts(root), ...brokenWords(root), ...overlaps(root), ...offScreen(root), ...small(root)],
+  ];
 }
 
 /** The open menu, the last dialog, or the page. */
@@ -198,6 +214,46 @@ function cutChoices(root: Element): readonly Fault[] {
     const excess = Math.round(brush.measureText(text).width - room);
     return excess > 1 && select.closest("[title]") === null ? [fault("cut", select, `"${text}" by ${excess} px`)] : [];
   });
+}
+
+/** A date of which the end is scrolled out of its field. */
+function cutDates(root: Element): readonly Fault[] {
+  return shown(root, ".date-in input[type=text]").flatMap((each) => {
+    const excess = each.scrollWidth - each.clientWidth;
+    return excess > 1 ? [fault("cut", each, `${excess} px of a date`)] : [];
+  });
+}
+
+/** A text that something beside it leaves a few letters a line. */
+function narrowTexts(root: Element): readonly Fault[] {
+  return shown(root, "h1, h2, h3, p").flatMap((each) => {
+    const { fontSize, lineHeight } = getComputedStyle(each);
+    const { width, height } = each.getBoundingClientRect();
+    const lines = Math.round(height / Number.parseFloat(lineHeight));
+    const isNarrow = width < LEAST_EM * Number.parseFloat(fontSize) && lines > LINES_OF_NARROW;
+    return isNarrow ? [fault("narrow", each, `${Math.round(width)} px, ${lines} lines`)] : [];
+  });
+}
+
+/** Words of buttons go to the next line as a whole. */
+function brokenWords(root: Element): readonly Fault[] {
+  return shown(root, ".btn").flatMap((each) => {
+    const broken = textsOf(each).flatMap(({ node }) => wordsOf(node).filter((word) => isBroken(node, word)));
+    return broken.length === 0 ? [] : [fault("cut", each, `the word ${broken[0]?.[0]} has two lines`)];
+  });
+}
+
+/** Without those that fit nowhere. */
+function wordsOf({ data }: Text): readonly RegExpExecArray[] {
+  return [...data.matchAll(/[^\s-]+/g)].filter(([word]) => word.length <= LETTERS_OF_WORD);
+}
+
+function isBroken(node: Text, { 0: word, index }: RegExpExecArray): boolean {
+  const range = document.createRange();
+  range.setStart(node, index);
+  range.setEnd(node, index + word.length);
+  const tops = [...range.getClientRects()].map(({ top }) => top);
+  return Math.max(...tops) - Math.min(...tops) > SLACK.y;
 }
 
 interface Item {

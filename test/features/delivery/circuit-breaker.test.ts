@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { silentLogger } from "../../../src/core/log.ts";
 import { CircuitBreaker } from "../../../src/features/delivery/circuits.ts";
+import { PermanentError } from "../../../src/features/time/jobs/index.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 
 const DOWN = new Error("down");
@@ -19,6 +20,17 @@ test("five failures in a row open a circuit; an answer between them does not let
   assert.deepEqual([breaker.state, breaker.waitMs()], ["closed", 0]);
   breaker.failed(DOWN);
   assert.deepEqual([breaker.state, breaker.waitMs()], ["open", 30_000]);
+});
+
+test("an answer that refuses the message is the last failure, and no reason for a pause", () => {
+  const { breaker } = circuit();
+  breaker.accepted();
+  const { lastSuccessAt } = breaker.facts;
+  for (let n = 0; n < 6; n++) breaker.refused(new PermanentError("answered 404"));
+  const { state, lastError, lastFailureAt } = breaker.facts;
+  assert.deepEqual([state, breaker.isReached, lastError], ["closed", true, "answered 404"]);
+  assert.ok(lastFailureAt !== null);
+  assert.equal(breaker.facts.lastSuccessAt, lastSuccessAt);
 });
 
 test("after the pause one attempt goes, and its answer closes the circuit", () => {

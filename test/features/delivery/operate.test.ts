@@ -79,6 +79,24 @@ test("a dead delivery shows its attempts and the answer, and a retry delivers it
   assert.deepEqual([again.status, again.body.error.code], [409, "INVALID_STATE"]);
 });
 
+test("a channel whose last delivery was refused is failing, and its answer is no success", async (t) => {
+  const { prism, peer } = await withWebhook(t);
+  const channel = async () => {
+    const { body } = await prism.get<{ channels: Channel[] }>("/api/v1/deliveries/channels");
+    const found = body.channels.find(({ name }) => name === "webhook");
+    return { state: found?.state, error: found?.lastError, hasSucceeded: found?.lastSuccessAt !== null };
+  };
+  peer.answer = status(400);
+  await send(prism, "Fire");
+  await eventually("it is dead", async () => (await list(prism, "state=dead")).length === 1);
+  assert.deepEqual(await channel(), { state: "failing", error: "the webhook answered 400", hasSucceeded: false });
+  peer.answer = status(204);
+  await send(prism, "Over");
+  await eventually("it is delivered", async () => (await list(prism, "state=delivered")).length === 1);
+  const { state, hasSucceeded } = await channel();
+  assert.deepEqual([state, hasSucceeded], ["ok", true]);
+});
+
 test("a delivery with an expired job is attempted by a new one", async (t) => {
   const { prism, peer } = await withWebhook(t);
   peer.answer = status(400);

@@ -72,7 +72,7 @@ test("explain says why people were notified of an incident: schedule, shift, ste
     assert.match(answer, /^1 person was notified: anna\. It is open; next, at .*: Step 3 notifies with low urgency/);
     const [story] = incidents;
     assert.ok(story);
-    assert.match(texts(story.lines), /The route \{\} led it to the policy Night \(version 1\)\./);
+    assert.match(texts(story.lines), /The root route led it to the policy Night \(version 1\)\./);
     assert.match(
       texts(story.lines),
       /Step 1 notified with high urgency: anna \(is on call on Database, shift Weeks \(single\)\)\./,

@@ -27,6 +27,10 @@ export const IncidentCounts = named(
     acknowledged: count("Acknowledged, and not snoozed"),
     snoozed: count("Snoozed"),
     mine: doc(v.nullable(count("Unresolved ones that the caller was notified of")), "Null for a project's API key"),
+    mineElsewhere: doc(
+      v.nullable(count("Those of `mine` in projects that the caller does not read; no other number counts them")),
+      "Null for a project's API key",
+    ),
     isCut: doc(v.boolean(), `There are more than ${MAX_COUNTED}; the rest is not counted`),
   }),
 );
@@ -70,12 +74,12 @@ export async function countUnresolved(parts: WithheldParts, projectIds: readonly
 export async function countIncidents(context: IncidentsContext, principal: Principal, { projectId }: CountIncidents) {
   const { projects } = context;
   const counts = await countUnresolved(context, projects.readable(principal, "events:read", projectId));
-  return { ...counts, mine: await countOwn(context, principal, projectId) };
+  return { ...counts, ...(await countOwn(context, principal, projectId)) };
 }
 
 /** Those that `GET /incidents?mine=true` lists. */
 async function countOwn({ db, projects }: IncidentsContext, principal: Principal, projectId: string | undefined) {
-  if (principal.kind === "apiKey") return null;
+  if (principal.kind === "apiKey") return { mine: null, mineElsewhere: null };
   const { userId } = requireAccount(principal);
   const projectIds =
     projectId === undefined
@@ -83,10 +87,13 @@ async function countOwn({ db, projects }: IncidentsContext, principal: Principal
       : projects.readable(principal, "events:read", projectId);
   let query = db.scan
     .selectFrom("incidents")
-    .select("id")
+    .select("projectId")
     .where(isUnresolved)
     .where(sql<boolean>`exists (select 1 from notifications n join notification_recipients r
       on r.notificationId = n.id where n.incidentId = incidents.id and r.userId = ${userId})`);
   if (projectIds !== null) query = query.where(sql<string>`+projectId`, "in", projectIds);
-  return (await query.limit(MAX_COUNTED).execute()).length;
+  const rows = await query.limit(MAX_COUNTED).execute();
+  const readable = projects.readable(principal, "events:read");
+  const elsewhere = readable === null ? [] : rows.filter((row) => !readable.includes(row.projectId));
+  return { mine: rows.length, mineElsewhere: elsewhere.length };
 }

@@ -24,6 +24,8 @@ export interface Forecast {
   readonly action: Action;
   /** The action is repeated after each such time, until someone is reached. */
   readonly everyMs?: number;
+  /** The steps that it asks again. */
+  readonly again?: readonly Action[];
 }
 
 const MAX_TURNS = 200;
@@ -228,7 +230,8 @@ function withoutRepeated(
   if (!again)
     return { actions: actions.flatMap((action) => (isSent(action, settings) ? { at, action } : [])), isAgain: false };
   const before = actions.slice(0, start).map((action) => ({ at, action }));
-  const repeated = { at, action: again, everyMs: repeatMsOf({ reachedAt: null }, settings) };
+  const everyMs = repeatMsOf({ reachedAt: null }, settings);
+  const repeated = { at, action: again, everyMs, again: actions.slice(start + 1) };
   return { actions: isKnown ? before : [...before, repeated], isAgain: true };
 }
 

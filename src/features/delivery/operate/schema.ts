@@ -125,10 +125,10 @@ export const DeliveryChannelView = named(
     name: v.picklist(CHANNELS),
     configured: v.boolean(),
     workers: doc(v.boolean(), "Remote workers make its calls"),
-    state: doc(v.picklist(["off", "ok", "paused", "failing"]), "`failing`: the last call failed, calls continue"),
+    state: doc(v.picklist(["off", "ok", "paused", "failing"]), "`failing`: the last delivery failed, calls continue"),
     pausedUntil: doc(time, "Next attempt of the paused provider that is tried first"),
     waiting: doc(v.number(), "Unfinished deliveries, counted up to 100 000 over all channels"),
-    lastSuccessAt: time,
+    lastSuccessAt: doc(time, "When a provider last accepted a delivery"),
     lastFailureAt: time,
     lastError: v.nullable(v.string()),
     targets: doc(

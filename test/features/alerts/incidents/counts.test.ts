@@ -13,7 +13,7 @@ test("unresolved incidents are counted by what they need, as the list and the li
   const counts = async (query = "", token?: string) =>
     (await answered(200, prism.get<IncidentCounts>(`${PATH}/counts${query}`, token === undefined ? {} : { token })))
       .body;
-  const none = { waiting: 0, quiet: 0, acknowledged: 0, snoozed: 0, mine: 0, isCut: false };
+  const none = { waiting: 0, quiet: 0, acknowledged: 0, snoozed: 0, mine: 0, mineElsewhere: 0, isCut: false };
   assert.deepEqual(await counts("", ann.token), none);
 
   for (const name of ["A", "B", "C", "D", "E"]) await world.fire(name);
