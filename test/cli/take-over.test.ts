@@ -198,7 +198,7 @@ const OTHERS =
   /^(serve|migrate|seed|backup|restore|vacuum|cluster .*|doctor|config|status|version|health|service .*|tail|export( config)?|explain|worker|docs|help|completion|man|integrations|check|import (?!alertmanager|tokens).+)$/;
 /** They only ask, also by POST. */
 const READS =
-  /^(.* (list|show|export|presets|requests|status|members|dead|preview|explain|now|next|schedules|shifts|gaps|days-off|conflicts)|(rules|routes|channels|receivers|webhooks) test|mirror report|report (week|month)|rules backtest|key pusher|user passkeys|plan|managed|seal)$/;
+  /^(.* (list|show|export|presets|requests|status|members|dead|preview|explain|now|next|schedules|shifts|gaps|days-off|conflicts)|(rules|routes|channels|receivers|webhooks) test|mirror report|report (week|month|range)|rules backtest|key pusher|user passkeys|plan|managed|seal)$/;
 /** They need what this server does not have: a second factor, a system beside it, a dead job, a job of a module, a kept request, a claim, members of an earlier version. */
 const UNTRIED = [
   "user reset-second-factor",

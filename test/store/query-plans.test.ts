@@ -272,7 +272,7 @@ const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
   { plan: /^SCAN incidents USING COVERING INDEX incidents_state$/, why: "a requested total" },
   { plan: /^SCAN incidents$/, why: "newest first, as far as a page goes, and a requested total: in the scan thread" },
   {
-    plan: /^SCAN (schedules|transfer_buckets|rules|webhooks|channels|policies|integrations|receivers|status_pages)\b/,
+    plan: /^SCAN (schedules|oncall_schedules|transfer_buckets|rules|webhooks|channels|policies|integrations|receivers|status_pages)\b/,
     why: "as many as a user has created",
   },
   { plan: /^SCAN deliveries USING INDEX deliveries_open$/, why: "those that are not finished, up to a limit" },

@@ -105,10 +105,10 @@ const NO_DUTY: Duty = { onCallHours: 0, onCallNights: 0, onCallWeekendDays: 0, s
 const SCHEDULES = `select id, projectId, name from oncall_schedules
   where projectId in (select value from json_each(?)) order by projectId, name limit ${MAX_SCHEDULES}`;
 /** Also schedules that have this person, of whichever project. */
-const SCHEDULES_OR_OWN = `select o.id, o.projectId, o.name from oncall_schedules o
-  where o.projectId in (select value from json_each(?))
-  or exists (select 1 from oncall_shifts s where s.scheduleId = o.id and instr(s.turns, ?) > 0)
-  order by o.projectId, o.name limit ${MAX_SCHEDULES}`;
+const SCHEDULES_OR_OWN = `select id, projectId, name from oncall_schedules
+  where projectId in (select value from json_each(?))
+  or exists (select 1 from oncall_shifts s where s.scheduleId = oncall_schedules.id and instr(s.turns, ?) > 0)
+  order by projectId, name limit ${MAX_SCHEDULES}`;
 const ZONES = "select id, timezone from users where id in (select value from json_each(?))";
 
 export interface ScheduleOfReport {
@@ -124,8 +124,9 @@ export async function schedulesIn(
   { projects }: Scope,
   person: string | null = null,
 ): Promise<ScheduleOfReport[]> {
-  const [sql, given] = person === null ? [SCHEDULES, [projects]] : [SCHEDULES_OR_OWN, [projects, person]];
-  const found = await rowsOf<Omit<ScheduleOfReport, "rows">>(db.scan, sql, given);
+  const text = person === null ? SCHEDULES : SCHEDULES_OR_OWN;
+  const parameters = person === null ? [projects] : [projects, person];
+  const found = await rowsOf<Omit<ScheduleOfReport, "rows">>(db.scan, text, parameters);
   const rows = await scheduleRowsOf(
     db.scan,
     found.map(({ id }) => id),
