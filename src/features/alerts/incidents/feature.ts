@@ -6,6 +6,7 @@ import { doc, example, integer, object, pageOf } from "../../../http/api/shapes.
 import { callerOf, holderOf, userOf } from "../../../http/server/access.ts";
 import { type FeatureServer, feature, type Uses } from "../../../module/feature.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
+import * as b from "./action-bodies.ts";
 import { CountIncidents, countIncidents, IncidentCounts } from "./counts.ts";
 import * as d from "./direct-requests.ts";
 import { EarlierIncidents, earlierThan } from "./earlier.ts";
@@ -111,8 +112,8 @@ function serveIncidents(server: FeatureServer, context: IncidentsOwn): void {
       id,
       summary,
       details: "Each is changed on its own; the answer has the result of each.",
-      body: s.BulkBody,
-      response: s.BulkView,
+      body: b.BulkBody,
+      response: b.BulkView,
       handle: (exchange, { body }) =>
         s.actOnMany(context, callerOf(exchange), body, (incidents, each, actor) => incidents[action](each, actor)),
     });
@@ -139,7 +140,7 @@ function serveActions(server: FeatureServer, context: IncidentsOwn): void {
       path: `${PATH}/:id/${action}`,
       id,
       summary,
-      body: s.ActBody,
+      body: b.ActBody,
       handle: (exchange, { params, body }) =>
         s.act(
           context,
@@ -155,12 +156,12 @@ function serveActions(server: FeatureServer, context: IncidentsOwn): void {
     path: `${PATH}/:id/snooze`,
     id: "snoozeIncident",
     summary: "Pause an incident for a time; then its steps start again",
-    body: s.SnoozeBody,
+    body: b.SnoozeBody,
     handle(exchange, { params, body }) {
       const now = context.clock.now();
       const until = body.until ?? now + (body.durationMs ?? 0);
       if (until <= now) throw invalidField("body", "until", "must be in the future");
-      if (until - now > s.MAX_SNOOZE_MS) throw invalidField("body", "until", "must be within a year");
+      if (until - now > b.MAX_SNOOZE_MS) throw invalidField("body", "until", "must be within a year");
       const change: s.Act = (incidents, each, actor) => incidents.snooze(each, until, actor);
       return s.act(context, callerOf(exchange), params.id, change, { text: body.note });
     },
@@ -170,7 +171,7 @@ function serveActions(server: FeatureServer, context: IncidentsOwn): void {
     path: `${PATH}/:id/notes`,
     id: "addIncidentNote",
     summary: "Add a note to the timeline of an incident",
-    body: s.NoteBody,
+    body: b.NoteBody,
     errors: ["INCIDENT_NOT_FOUND", ...IDEMPOTENCY_ERRORS],
     handle(exchange, { params: { id }, body }) {
       const principal = callerOf(exchange);

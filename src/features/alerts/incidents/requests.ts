@@ -3,13 +3,10 @@ import * as v from "valibot";
 import type { PermissionHolder, Principal } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
-import { DAY_MS, toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
+import { toRfc3339, toRfc3339OrNull } from "../../../core/time/clock.ts";
 import {
   doc,
-  example,
   instant,
-  integer,
-  named,
   object,
   pageBody,
   pageEntries,
@@ -35,6 +32,7 @@ import { userNames } from "../../access/index.ts";
 import type { PageRow } from "../../delivery/index.ts";
 import { withheldNow } from "../book/service.ts";
 import type { AlertView } from "../types.ts";
+import type { BulkBody, BulkView } from "./action-bodies.ts";
 import { resolvedError } from "./acts.ts";
 import type { Actor } from "./context.ts";
 import type { Incidents } from "./engine.ts";
@@ -60,9 +58,6 @@ import {
 } from "./view.ts";
 
 /* Reading incidents, and what people do with them, with the rights of the caller. */
-
-export const MAX_SNOOZE_MS = 365 * DAY_MS;
-const MAX_BULK = 100;
 
 const STATES = ["open", "acknowledged", "snoozed", "resolved", "unresolved"] as const;
 
@@ -95,44 +90,6 @@ export const ListIncidents = object({
 export type ListIncidents = v.InferOutput<typeof ListIncidents>;
 
 export const IncidentParams = object({ id: doc(uuid, "Id of the incident") });
-const note = v.optional(doc(text(1000, 1), "Added to the timeline"));
-export const ActBody = example(object({ note }), {});
-export const SnoozeBody = example(
-  v.pipe(
-    object({
-      until: v.optional(doc(instant, "End of the snooze")),
-      durationMs: v.optional(doc(integer(60_000, MAX_SNOOZE_MS), "Length of the snooze; this or `until`")),
-      note,
-    }),
-    v.check(
-      ({ until, durationMs }) => (until === undefined) !== (durationMs === undefined),
-      "give until or durationMs",
-    ),
-  ),
-  { durationMs: 3_600_000 },
-);
-export type SnoozeBody = v.InferOutput<typeof SnoozeBody>;
-export const NoteBody = example(object({ text: doc(text(4000, 1), "Text of the note") }), {
-  text: "The database was restarted",
-});
-export const BulkBody = example(
-  object({ ids: doc(v.pipe(v.array(uuid), v.minLength(1), v.maxLength(MAX_BULK)), "Ids of incidents"), note }),
-  { ids: ["0198c0de-0000-7000-8000-000000000000"] },
-);
-export const BulkView = named(
-  "IncidentResults",
-  "What became of each incident",
-  v.object({
-    data: v.array(
-      v.object({
-        id: v.string(),
-        state: doc(v.nullable(v.string()), "Its state afterwards; null if it was not changed"),
-        error: v.nullable(v.object({ code: v.string(), message: v.string() })),
-      }),
-    ),
-  }),
-);
-
 export type IncidentsContext = Context<"projects" | "policies" | "incidents" | "alerts" | "withheldBy">;
 
 /** Dependencies of {@link withheldOf}. */
