@@ -261,7 +261,7 @@ const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
   },
   { plan: /^SCAN rules USING INDEX rules_active/, why: "the rules that are active, which are in memory too" },
   {
-    plan: /VALUES CLAUSE|VIRTUAL TABLE|^SCAN (level|u|w|j|search|recent|known)$|^SCAN \(subquery|^SCAN \d+ CONSTANT/,
+    plan: /VALUES CLAUSE|VIRTUAL TABLE|^SCAN (level|u|w|j|n|search|recent|known)$|^SCAN \(subquery|^SCAN \d+ CONSTANT/,
     why: "no table",
   },
   {

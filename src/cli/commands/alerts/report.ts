@@ -121,9 +121,8 @@ async function readReports({ server, given: { project } }: Call, { from, to }: R
 const KEYS = 10;
 
 async function linesOf({ incidents, before, noise, people, schedules }: Reports, isMarkdown: boolean, out: Output) {
-  const { beforeLine, incidentLines, noiseLines, scheduleLines } = await import(
-    "../../../features/reports/report-text.ts"
-  );
+  const text = await import("../../../features/reports/report-text.ts");
+  const { beforeLine, incidentLines, noiseLines, scheduleLines } = text;
   const parts: readonly (readonly [string, readonly string[]])[] = [
     ["Incidents", [...incidentLines(incidents), beforeLine(before)]],
     ["What pages most", noiseLines(noise, KEYS)],

@@ -6,7 +6,7 @@ import { doc, example, integer, object, pageOf } from "../../../http/api/shapes.
 import { callerOf, holderOf, userOf } from "../../../http/server/access.ts";
 import { type FeatureServer, feature, type Uses } from "../../../module/feature.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
-import * as b from "./action-bodies.ts";
+import * as b from "./changes/action-bodies.ts";
 import { CountIncidents, countIncidents, IncidentCounts } from "./counts.ts";
 import * as d from "./direct-requests.ts";
 import { EarlierIncidents, earlierThan } from "./earlier.ts";

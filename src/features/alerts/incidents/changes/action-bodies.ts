@@ -1,6 +1,6 @@
 import * as v from "valibot";
-import { DAY_MS } from "../../../core/time/clock.ts";
-import { doc, example, instant, integer, named, object, text, uuid } from "../../../http/api/shapes.ts";
+import { DAY_MS } from "../../../../core/time/clock.ts";
+import { doc, example, instant, integer, named, object, text, uuid } from "../../../../http/api/shapes.ts";
 
 export const MAX_SNOOZE_MS = 365 * DAY_MS;
 const MAX_BULK = 100;
