@@ -16,7 +16,7 @@ const MIN_PART = 6;
 /** Types that have the names of a schema for another reason. */
 const OTHER = new Map([
   ["src/client/api.ts Page", "of any items; the document has one for each kind"],
-  ["console/pages/oncall/calendar.tsx Chosen", "times are numbers of the calendar, and users have their names"],
+  ["console/pages/oncall/calendar-grid.tsx Chosen", "times are numbers of the calendar, and users have their names"],
 ]);
 
 interface TypeOfCode {
