@@ -152,10 +152,10 @@ test("groups of the menu fold and stay so; the current entry is in an open group
   }
   const labels = await nav.locator(".side-items").getByRole("link").allInnerTexts();
   assert.deepEqual(
-    labels.map((label) => label.replace(/\s*\d+$/, "")).slice(0, 12),
+    labels.map((label) => label.replace(/\s*\d+$/, "")).slice(0, 13),
     [
       ...["Overview", "Incidents", "Alerts", "On-call", "Inbox"],
-      ...["Silences", "Heartbeats", "Status page"],
+      ...["Silences", "Heartbeats", "Status page", "Reports"],
       ...["Connect", "Rules", "Policies", "Routes"],
     ],
     "in the order of the work",

@@ -118,6 +118,14 @@ test("reports answer how the month was, open the incidents behind each figure, a
     await console.visit(page, "/reports");
   });
 
+  // The toast of the save before may still be shown.
+  const save = async () => {
+    const answer = page.waitForResponse((each) => each.request().method() === "PUT" && each.url().includes("/routes"));
+    await page.getByRole("button", { name: "Save routes" }).click();
+    assert.equal((await answer).status(), 200);
+    await page.getByText("The routes are saved. Open incidents keep the settings of their route.").last().waitFor();
+  };
+
   await step("a brief one opens its route with a first wait, below the route that takes it", async () => {
     const route = { groupBy: ["alertname", "team"], routes: [{ matchers: ['team="db"'] }] };
     const put = await prism.put("/api/v1/routes?projectId=default", { route, inhibitRules: [], timeIntervals: [] });
@@ -125,8 +133,7 @@ test("reports answer how the month was, open the incidents behind each figure, a
     const noisy = main.getByRole("table", { name: "Noisiest alerts" });
     await noisy.getByRole("link", { name: "Wait before paging" }).click();
     await page.locator(".chip", { hasText: "alertname=Blip" }).first().waitFor();
-    await page.getByRole("button", { name: "Save routes" }).click();
-    await page.getByText("The routes are saved. Open incidents keep the settings of their route.").waitFor();
+    await save();
     const saved = (await stored()).route.routes?.[0]?.routes?.[0];
     assert.deepEqual(saved, { matchers: ['alertname="Blip"', 'team="db"'], groupWaitMs: 120_000 });
     assert.doesNotMatch(page.url(), /propose/);
@@ -139,8 +146,7 @@ test("reports answer how the month was, open the incidents behind each figure, a
 
   await step("one that comes with another opens a route that groups both", async () => {
     await main.getByRole("table", { name: "Noisiest alerts" }).getByRole("link", { name: "Group it" }).click();
-    await page.getByRole("button", { name: "Save routes" }).click();
-    await page.getByText("The routes are saved. Open incidents keep the settings of their route.").waitFor();
+    await save();
     const saved = (await stored()).route.routes?.[0]?.routes?.[0];
     assert.deepEqual(saved, { matchers: ['alertname=~"Never|With"', 'team="db"'], groupBy: ["team"] });
     await console.visit(page, "/reports");
@@ -148,8 +154,7 @@ test("reports answer how the month was, open the incidents behind each figure, a
 
   await step("one that comes with another opens a rule that inhibits it", async () => {
     await main.getByRole("table", { name: "Noisiest alerts" }).getByRole("link", { name: "Inhibit it" }).click();
-    await page.getByRole("button", { name: "Save routes" }).click();
-    await page.getByText("The routes are saved. Open incidents keep the settings of their route.").waitFor();
+    await save();
     const [rule] = (await stored()).inhibitRules ?? [];
     assert.deepEqual(
       [rule?.sourceMatchers, rule?.targetMatchers],
